@@ -1,0 +1,123 @@
+//! What the workers did: counters that are always on, and their snapshot.
+
+use std::iter::Sum;
+use std::ops::Add;
+
+use crate::sync::{AtomicUsize, Ordering};
+
+/// What one worker did since its pool was built.
+///
+/// Each number counts up and wraps around at `usize::MAX`. They are not read at one instant: of
+/// a busy pool they may be a little out of step with each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerCounters {
+    /// Tasks run: spawned tasks, broadcasts, installs, and stolen sides of joins. A side of a
+    /// join that was not stolen is not counted: nothing is, on that path.
+    pub tasks_run: usize,
+    /// Forks that left the private queue for the one that others steal from.
+    pub forks_published: usize,
+    /// Attempts to steal from a queue that did not look empty.
+    pub steals_tried: usize,
+    /// Attempts that brought a task or more.
+    pub steals_won: usize,
+    /// Times the worker went to sleep.
+    pub parks: usize,
+    /// Times another thread woke it from that.
+    pub wakes: usize,
+}
+
+impl Add for WorkerCounters {
+    type Output = WorkerCounters;
+
+    fn add(self, other: WorkerCounters) -> WorkerCounters {
+        WorkerCounters {
+            tasks_run: self.tasks_run.wrapping_add(other.tasks_run),
+            forks_published: self.forks_published.wrapping_add(other.forks_published),
+            steals_tried: self.steals_tried.wrapping_add(other.steals_tried),
+            steals_won: self.steals_won.wrapping_add(other.steals_won),
+            parks: self.parks.wrapping_add(other.parks),
+            wakes: self.wakes.wrapping_add(other.wakes),
+        }
+    }
+}
+
+impl Sum for WorkerCounters {
+    fn sum<I: Iterator<Item = WorkerCounters>>(parts: I) -> WorkerCounters {
+        parts.fold(WorkerCounters::default(), Add::add)
+    }
+}
+
+/// What a pool's workers did since it was built: a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// One entry a worker, in the order of their indices.
+    pub workers: Vec<WorkerCounters>,
+}
+
+impl Counters {
+    /// The sum over all workers.
+    ///
+    /// ```
+    /// let before = filch::counters().total().tasks_run;
+    /// filch::spawn(|| ()).join().unwrap();
+    /// assert!(filch::counters().total().tasks_run > before);
+    /// ```
+    pub fn total(&self) -> WorkerCounters {
+        self.workers.iter().copied().sum()
+    }
+}
+
+/// A counter that one thread at a time writes and any thread reads.
+pub(crate) struct Counter(AtomicUsize);
+
+impl Counter {
+    fn new() -> Self {
+        Counter(AtomicUsize::new(0))
+    }
+
+    /// Adds `n` (writer only: a load and a store, no read-modify-write).
+    #[inline]
+    pub(crate) fn add(&self, n: usize) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A worker's own counters, as the fields of [`WorkerCounters`].
+pub(crate) struct LiveCounters {
+    pub(crate) tasks_run: Counter,
+    pub(crate) forks_published: Counter,
+    pub(crate) steals_tried: Counter,
+    pub(crate) steals_won: Counter,
+    pub(crate) parks: Counter,
+    pub(crate) wakes: Counter,
+}
+
+impl LiveCounters {
+    pub(crate) fn new() -> Self {
+        LiveCounters {
+            tasks_run: Counter::new(),
+            forks_published: Counter::new(),
+            steals_tried: Counter::new(),
+            steals_won: Counter::new(),
+            parks: Counter::new(),
+            wakes: Counter::new(),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> WorkerCounters {
+        WorkerCounters {
+            tasks_run: self.tasks_run.get(),
+            forks_published: self.forks_published.get(),
+            steals_tried: self.steals_tried.get(),
+            steals_won: self.steals_won.get(),
+            parks: self.parks.get(),
+            wakes: self.wakes.get(),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `broadcast`: one closure, once on every worker.
+
+use std::sync::Arc;
+
+use super::scope::Tasks;
+use super::spawn::PoolHome;
+use crate::job::NO_ROOT;
+use crate::job::outcome::{self, AbortOnUnwind};
+use crate::job::task::new_task;
+use crate::pool::{Registry, with_current};
+
+/// What the closure of a [`broadcast`] is told.
+#[derive(Clone, Copy, Debug)]
+pub struct BroadcastContext {
+    index: usize,
+    num_threads: usize,
+}
+
+impl BroadcastContext {
+    /// The worker's index, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The number of workers in the pool, each of which runs the closure once.
+    pub fn num_threads(&self) -> usize {
+        self.num_threads
+    }
+}
+
+/// Runs `op` once on every worker of the current pool, else of the global one, and returns the
+/// results by the workers' indices.
+///
+/// A worker does it when it has ended the job it is at, or while it waits. Where a thread from
+/// outside has borrowed a worker's seat (see [`join`](crate::join)), that thread does it.
+///
+/// # Panics
+/// When `op` does on some worker, with the first such payload, when all have ended. When the
+/// global pool is needed and cannot be built.
+///
+/// ```
+/// let indices = filch::broadcast(|context| context.index());
+/// assert_eq!(indices, (0..filch::current_num_threads()).collect::<Vec<_>>());
+/// ```
+pub fn broadcast<OP, R>(op: OP) -> Vec<R>
+where
+    OP: Fn(BroadcastContext) -> R + Sync,
+    R: Send,
+{
+    with_current(|registry| broadcast_in(registry, op))
+}
+
+pub(crate) fn broadcast_in<OP, R>(registry: &Registry, op: OP) -> Vec<R>
+where
+    OP: Fn(BroadcastContext) -> R + Sync,
+    R: Send,
+{
+    let num_threads = registry.workers().len();
+    let mut results: Vec<Option<R>> = (0..num_threads).map(|_| None).collect();
+    let tasks = Tasks::new(registry, registry.current_worker());
+    let guard = AbortOnUnwind;
+    for (index, result) in results.iter_mut().enumerate() {
+        let op = &op;
+        let run = move || *result = Some(op(BroadcastContext { index, num_threads }));
+        // SAFETY: `op` and `results` are used and dropped after the wait below only, which a
+        // panic cannot skip; the handle is dropped here.
+        drop(unsafe { tasks.spawn(run, |registry, job| registry.workers()[index].send(job)) });
+    }
+    tasks.wait();
+    std::mem::forget(guard);
+    tasks.resume_panic();
+    // Each is there: without a panic every task has written its own.
+    results.into_iter().flatten().collect()
+}
+
+/// Like [`broadcast`], but returns at once.
+///
+/// # Panics
+/// When the global pool is needed and cannot be built. A panic of `op` goes to the pool's panic
+/// handler.
+pub fn spawn_broadcast<OP>(op: OP)
+where
+    OP: Fn(BroadcastContext) + Send + Sync + 'static,
+{
+    with_current(|registry| spawn_broadcast_in(registry, op));
+}
+
+pub(crate) fn spawn_broadcast_in<OP>(registry: &Registry, op: OP)
+where
+    OP: Fn(BroadcastContext) + Send + Sync + 'static,
+{
+    let op = Arc::new(op);
+    let num_threads = registry.workers().len();
+    for (index, worker) in registry.workers().iter().enumerate() {
+        let op = op.clone();
+        let run = move || op(BroadcastContext { index, num_threads });
+        // SAFETY: given to a worker of this registry; `op` is `'static` and may be shared.
+        let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_ROOT) };
+        worker.send(job);
+        drop(handle);
+    }
+    outcome::discard(op);
+}

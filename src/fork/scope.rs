@@ -1,0 +1,360 @@
+//! `scope`: any number of tasks that may borrow from outside, all of which end before it does.
+//!
+//! # Counting
+//! A scope counts its tasks in two parts. `local` counts for the worker that opened the scope:
+//! tasks it spawned, less tasks it ran; only that worker touches it, so that a task which is
+//! spawned and run there costs no atomic operation. `remote` counts likewise for everybody else.
+//! The scope is over when their sum is 0; the opener looks at it by adding `local`, and before it
+//! sleeps it moves `local` into `remote`, so that the one who brings `remote` to 0 knows that it
+//! is the last.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::panic::resume_unwind;
+use std::{fmt, ptr, thread};
+
+use crossbeam_utils::CachePadded;
+use parking_lot::{Condvar, Mutex};
+
+use crate::job::outcome::{self, AbortOnUnwind, Payload};
+use crate::job::task::{Handle, Home, new_task};
+use crate::job::{JobRef, NO_ROOT};
+use crate::latch::Wait;
+use crate::pool::{Registry, with_current};
+use crate::sync::{AtomicIsize, Ordering};
+use crate::worker::Worker;
+
+/// One task in `remote`.
+const TASK: isize = 2;
+/// In `remote`: the opener wants to be woken when no task is left.
+const WAITING: isize = 1;
+
+/// A scope's tasks, without the lifetimes.
+pub(super) struct Tasks {
+    registry: *const Registry,
+    /// The worker that opened the scope, or null.
+    opener: *const Worker,
+    /// The opener's alone.
+    local: Cell<isize>,
+    /// Counts in steps of `TASK`, plus `WAITING`.
+    remote: CachePadded<AtomicIsize>,
+    /// Where an opener that is no worker sleeps: whether no task is left.
+    over: Mutex<bool>,
+    is_over: Condvar,
+    /// The first panic that nobody took by a handle.
+    panic: Mutex<Option<Payload>>,
+}
+
+// SAFETY: `local` is touched only by the thread that acts as `opener`; `registry` and `opener`
+// outlive the scope, which is used within a call on the one or on the other.
+unsafe impl Sync for Tasks {}
+// SAFETY: as above.
+unsafe impl Send for Tasks {}
+
+impl Tasks {
+    pub(super) fn new(registry: &Registry, opener: Option<&Worker>) -> Self {
+        Tasks {
+            registry,
+            opener: opener.map_or(ptr::null(), ptr::from_ref),
+            local: Cell::new(0),
+            remote: CachePadded::new(AtomicIsize::new(0)),
+            over: Mutex::new(false),
+            is_over: Condvar::new(),
+            panic: Mutex::new(None),
+        }
+    }
+
+    /// Counts a task, makes it, and lets `queue` queue it.
+    ///
+    /// # Safety
+    /// What `closure` borrows, and its result, lives until `wait` has returned, and the handle
+    /// not longer.
+    #[inline]
+    pub(super) unsafe fn spawn<F, T>(
+        &self,
+        closure: F,
+        queue: impl FnOnce(&Registry, JobRef),
+    ) -> Handle<T>
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        // SAFETY: see `Sync`.
+        let registry = unsafe { &*self.registry };
+        let home = ScopeHome { tasks: self };
+        let spawner = registry.current_worker();
+        let root = spawner.map_or(NO_ROOT, Worker::root);
+        // SAFETY: queued below, in this registry; the borrows hold by this function's premise
+        // until the last task has been counted down.
+        let (job, handle) = unsafe { new_task(closure, home, registry, root) };
+        match spawner {
+            Some(worker) if ptr::eq(worker, self.opener) => self.local.set(self.local.get() + 1),
+            // Relaxed: the task that spawns is counted itself, so that this cannot reach 0.
+            _ => drop(self.remote.fetch_add(TASK, Ordering::Relaxed)),
+        }
+        let guard = AbortOnUnwind;
+        queue(registry, job);
+        std::mem::forget(guard);
+        handle
+    }
+
+    fn take_panic(&self, payload: Payload) {
+        let mut first = self.panic.lock();
+        if first.is_none() {
+            *first = Some(payload);
+        } else {
+            drop(first);
+            outcome::discard(payload);
+        }
+    }
+
+    /// Waits until all tasks have ended.
+    pub(super) fn wait(&self) {
+        // SAFETY: see `Sync`.
+        match unsafe { self.opener.as_ref() } {
+            Some(opener) => opener.wait_until(self),
+            None => self.wait_outside(),
+        }
+    }
+
+    fn wait_outside(&self) {
+        if !self.ask_wake() {
+            return;
+        }
+        let mut over = self.over.lock();
+        while !*over {
+            self.is_over.wait(&mut over);
+        }
+    }
+
+    /// Resumes the first panic that nobody took by a handle.
+    pub(super) fn resume_panic(&self) {
+        let first = self.panic.lock().take();
+        if let Some(payload) = first {
+            resume_unwind(payload);
+        }
+    }
+}
+
+impl Wait for Tasks {
+    fn done(&self) -> bool {
+        // Acquire: matches the Release in `task_ended`.
+        (self.remote.load(Ordering::Acquire) >> 1) + self.local.get() == 0
+    }
+
+    fn ask_wake(&self) -> bool {
+        let local = self.local.take() * TASK;
+        // AcqRel: the last task sees `WAITING`, or this sees all that the tasks did.
+        let remote = self.remote.fetch_add(local, Ordering::AcqRel) + local;
+        if remote >> 1 == 0 {
+            return false;
+        }
+        let waiting = self.remote.fetch_or(WAITING, Ordering::AcqRel);
+        waiting >> 1 != 0
+    }
+}
+
+/// Where a scope's tasks belong.
+#[derive(Clone, Copy)]
+struct ScopeHome {
+    tasks: *const Tasks,
+}
+
+impl Home for ScopeHome {
+    fn take_panic(self, payload: Payload, _: &Registry) {
+        // SAFETY: the scope waits for the task, or is used by the handle that calls this.
+        unsafe { &*self.tasks }.take_panic(payload);
+    }
+
+    #[inline]
+    fn task_ended(self, worker: &Worker) {
+        // SAFETY: the scope waits for this task, up to the count below.
+        let tasks = unsafe { &*self.tasks };
+        let opener = tasks.opener;
+        if ptr::eq(worker, opener) {
+            return tasks.local.set(tasks.local.get() - 1);
+        }
+        // Release: publishes what the task did. Acquire: matches the opener's `WAITING`.
+        if tasks.remote.fetch_sub(TASK, Ordering::AcqRel) - TASK != WAITING {
+            return;
+        }
+        if opener.is_null() {
+            // An opener that is no worker waits for `over`, so that the scope is still there.
+            *tasks.over.lock() = true;
+            tasks.is_over.notify_one();
+        } else {
+            // The scope may be gone; its opener is a worker of the same pool, and is not.
+            // SAFETY: the registry, and with it all its workers, outlives this worker's run.
+            let opener = unsafe { (*opener).index() };
+            worker.sleep().wake_blocked(opener);
+        }
+    }
+}
+
+/// A scope, in which tasks can be spawned that borrow from outside of it: see [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    tasks: Tasks,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+impl<'scope, 'env> Scope<'scope, 'env> {
+    fn new(registry: &Registry, opener: Option<&Worker>) -> Self {
+        Scope { tasks: Tasks::new(registry, opener), scope: PhantomData, env: PhantomData }
+    }
+
+    /// Spawns a task: one allocation, which also holds its result. It may borrow whatever
+    /// outlives the scope, and may spawn more tasks in it.
+    ///
+    /// It can be stolen at once. A worker runs its own tasks newest first, others steal the
+    /// oldest. Dropping the handle detaches the task from its value, not from the scope, which
+    /// still waits for it.
+    ///
+    /// ```
+    /// let words = ["work", "is", "for", "sharing"];
+    /// let lengths = filch::scope(|s| {
+    ///     let handles = words.map(|word| s.spawn(move || word.len()));
+    ///     handles.map(|handle| handle.join().unwrap())
+    /// });
+    /// assert_eq!(lengths, [4, 2, 3, 7]);
+    /// ```
+    #[inline]
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        // SAFETY: `'scope` outlives the wait at the end of the scope, and the handle cannot
+        // outlive `'scope`.
+        let handle = unsafe { self.tasks.spawn(f, Registry::submit) };
+        ScopedJoinHandle { handle, scope: PhantomData }
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// The right to the result of a task of a scope: see [`Scope::spawn`].
+pub struct ScopedJoinHandle<'scope, T> {
+    handle: Handle<T>,
+    scope: PhantomData<&'scope ()>,
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    /// Waits for the task and returns its value, or the payload of its panic, which then is not
+    /// the scope's any more.
+    ///
+    /// A worker that waits runs the task itself, if nobody does yet, and other work, if somebody
+    /// does. Any other thread sleeps.
+    pub fn join(self) -> thread::Result<T> {
+        self.handle.join()
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+}
+
+impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedJoinHandle").field("is_finished", &self.is_finished()).finish()
+    }
+}
+
+/// Calls `f` with a scope to spawn tasks in, and returns when all of them have ended.
+///
+/// The shape is that of [`std::thread::scope`]: the tasks take no argument and may borrow
+/// anything that outlives the scope, the scope included.
+///
+/// `f` runs as a worker of the current pool, else of the global one. A thread that is no worker
+/// borrows the seat of one that has nothing to do; if there is none, a worker runs `f`. To stay
+/// on the calling thread in any case, use [`in_place_scope`].
+///
+/// # Panics
+/// When `f` panics, or else a task whose handle was not joined: with the first such payload, when
+/// all tasks have ended. The global pool's failure to be built, where it is needed, is a panic,
+/// too.
+///
+/// ```
+/// let mut squares = vec![0; 100];
+/// filch::scope(|s| {
+///     for (i, square) in squares.iter_mut().enumerate() {
+///         s.spawn(move || *square = i * i);
+///     }
+/// });
+/// assert_eq!(squares[9], 81);
+/// ```
+pub fn scope<'env, F, R>(f: F) -> R
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
+    R: Send,
+{
+    with_current(|registry| scope_in(registry, f))
+}
+
+pub(crate) fn scope_in<'env, F, R>(registry: &Registry, f: F) -> R
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
+    R: Send,
+{
+    registry.as_worker(|worker, _| run_scope(worker.registry(), Some(worker), f))
+}
+
+/// Like [`scope`], but `f` runs on the calling thread, and need not be [`Send`].
+///
+/// On a thread that is no worker, `f` may block for its tasks, which workers run. Such a thread
+/// sleeps at the end of the scope.
+///
+/// # Panics
+/// As [`scope`].
+///
+/// ```
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// let sum: i32 = filch::in_place_scope(|s| {
+///     for i in 1..=10 {
+///         let sender = sender.clone();
+///         s.spawn(move || sender.send(i * i).unwrap());
+///     }
+///     drop(sender);
+///     receiver.into_iter().sum() // a `Receiver` is not `Sync`
+/// });
+/// assert_eq!(sum, 385);
+/// ```
+pub fn in_place_scope<'env, F, R>(f: F) -> R
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+{
+    with_current(|registry| in_place_scope_in(registry, f))
+}
+
+pub(crate) fn in_place_scope_in<'env, F, R>(registry: &Registry, f: F) -> R
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+{
+    run_scope(registry, registry.current_worker(), f)
+}
+
+fn run_scope<'env, F, R>(registry: &Registry, opener: Option<&Worker>, f: F) -> R
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+{
+    let scope = Scope::new(registry, opener);
+    let result = outcome::run(|| f(&scope));
+    let guard = AbortOnUnwind;
+    scope.tasks.wait();
+    std::mem::forget(guard);
+    match result {
+        Ok(value) => {
+            scope.tasks.resume_panic();
+            value
+        }
+        Err(payload) => {
+            outcome::discard(scope.tasks.panic.lock().take());
+            resume_unwind(payload)
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! One unit of work: a pointer to a header that knows how to run it.
+//!
+//! Jobs of `join` live in the frame of the call ([`stack`]), spawned tasks on the heap
+//! ([`task`]). Whoever holds a [`JobRef`] must run it.
+#![allow(unsafe_code)]
+
+pub(crate) mod outcome;
+pub(crate) mod stack;
+pub(crate) mod task;
+
+use std::cell::Cell;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use crate::worker::Worker;
+
+/// The root of work that nobody waits for by a handle: see [`Header::root`].
+pub(crate) const NO_ROOT: usize = 0;
+
+/// Runs the job on a worker. It never unwinds, and the job may be gone when it returns.
+type Execute = unsafe fn(JobRef, &Worker);
+
+/// What every job begins with.
+#[repr(C)]
+pub(crate) struct Header {
+    execute: Execute,
+    /// The *root* this job belongs to: the innermost enclosing task that somebody may be waiting
+    /// for by a handle (its address), or `NO_ROOT`. A worker that waits inside such a task runs
+    /// only jobs of the same root on top of it, so that the task never ends up beneath the frame
+    /// that waits for it: see `worker/wait.rs`. Written when the job is queued where others may see it.
+    root: MaybeUninit<Cell<usize>>,
+}
+
+impl Header {
+    /// # Safety
+    /// `execute` gets a pointer to the job that this header is the first field of.
+    #[inline(always)]
+    pub(crate) unsafe fn new(execute: Execute) -> Self {
+        Header { execute, root: MaybeUninit::uninit() }
+    }
+
+    pub(crate) fn set_root(&mut self, root: usize) {
+        self.root.write(Cell::new(root));
+    }
+}
+
+/// The right, and the duty, to run a job: one word.
+#[derive(Debug)]
+pub(crate) struct JobRef(NonNull<Header>);
+
+// SAFETY: whoever makes a `JobRef` promises (in `JobRef::new`) that the job may be run on
+// another thread.
+unsafe impl Send for JobRef {}
+
+impl JobRef {
+    /// # Safety
+    /// 1. `header` is the first field of a job that stays alive until it has been run.
+    /// 2. The job may be run on another thread.
+    /// 3. Its root has been set.
+    /// 4. Nobody else has such a reference to it, or will before this one has been given back.
+    #[inline(always)]
+    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
+        JobRef(header)
+    }
+
+    /// The job's address, its identity as long as it has not run.
+    pub(crate) fn address(&self) -> usize {
+        self.0.as_ptr() as usize
+    }
+
+    fn cast<T>(self) -> NonNull<T> {
+        self.0.cast()
+    }
+
+    pub(crate) fn root(&self) -> usize {
+        // SAFETY: a job that has not run is alive (`new`, premise 1), and its root was written
+        // before it was queued (premise 3).
+        unsafe { self.0.as_ref().root.assume_init_ref() }.get()
+    }
+
+    /// Runs the job.
+    pub(crate) fn execute(self, worker: &Worker) {
+        // SAFETY: alive by `new`, premise 1.
+        let execute = unsafe { self.0.as_ref() }.execute;
+        // SAFETY: the header's function fits the job that it was made for (`Header::new`), and
+        // this, which takes the only reference, is the one run.
+        unsafe { execute(self, worker) }
+    }
+}

@@ -1,0 +1,34 @@
+//! What a closure came to, a value or a panic, and what to do with panics nobody wants.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::abort;
+
+/// What a panic carries.
+pub(crate) type Payload = Box<dyn Any + Send + 'static>;
+
+/// Runs `f` and says what it came to. The caller hands a panic on, so that nothing can be seen
+/// in a broken state that could not be seen without the catch.
+#[inline(always)]
+pub(crate) fn run<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
+    catch_unwind(AssertUnwindSafe(f))
+}
+
+/// Drops `value` and swallows a panic of its drop; the panic hook has reported it.
+pub(crate) fn discard<T>(value: T) {
+    if let Err(payload) = run(|| drop(value)) {
+        // A payload's own drop may panic again, without end: leaked rather.
+        std::mem::forget(payload);
+    }
+}
+
+/// Ends the process if it is dropped: something went wrong where unwinding would free what others
+/// use.
+pub(crate) struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        eprintln!("filch: the runtime itself failed; aborting");
+        abort();
+    }
+}

@@ -1,0 +1,258 @@
+//! Jobs that live in the frame of the call that made them: the second side of a `join`, and
+//! what a thread from outside hands to a pool.
+//!
+//! Both are sound for the same reason: the frame does not end, by return or by unwinding, before
+//! its job has been taken back or has been run.
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use super::outcome::{self, AbortOnUnwind, Payload};
+use super::{Header, JobRef};
+use crate::latch::{Latch, Wait, Waiter};
+use crate::queue::Published;
+use crate::sync::{AtomicU32, Ordering};
+use crate::worker::{Current, Sleeper, Worker};
+
+/// No worker runs the job yet.
+const NOBODY: u32 = u32::MAX;
+
+/// The part of a join's job that does not depend on its types.
+///
+/// Only `header.execute`, `owner` and `slot` are written at a fork; `publish` writes the rest when the job
+/// is published, because only then can anybody else see it.
+#[repr(C)]
+pub(crate) struct JoinHeader {
+    header: Header,
+    latch: MaybeUninit<Latch>,
+    /// The worker that runs the job, once there is one: a hint for whom to steal back from.
+    runner: MaybeUninit<AtomicU32>,
+    /// The worker whose fork this is; once published, a worker in any case.
+    owner: Current,
+    /// Where in its owner's ring the job was put; for the owner only.
+    slot: MaybeUninit<usize>,
+}
+
+impl JoinHeader {
+    /// Makes a private job fit to be seen by others, as which it is returned.
+    ///
+    /// # Safety
+    /// `this` is a job in its owner's private ring, which it leaves.
+    pub(crate) unsafe fn publish(this: NonNull<JoinHeader>, root: usize) -> JobRef {
+        let job = this.as_ptr();
+        // SAFETY: the job is alive and only its owner sees it.
+        unsafe {
+            (*job).header.set_root(root);
+            (*job).latch.write(Latch::new());
+            (*job).runner.write(AtomicU32::new(NOBODY));
+        }
+        // SAFETY: the header is the first field; the join that owns the frame waits for the job;
+        // `JoinJob::new` takes only closures that may be sent; the root is set; a job is in the
+        // ring once.
+        unsafe { JobRef::new(this.cast()) }
+    }
+}
+
+impl Published<JoinHeader> for JobRef {
+    fn is(&self, private: NonNull<JoinHeader>) -> bool {
+        self.address() == private.as_ptr() as usize
+    }
+}
+
+/// A published job of a join, as its owner waits for it.
+impl Wait for JoinHeader {
+    fn done(&self) -> bool {
+        // SAFETY: waited for only after it was published, hence complete.
+        unsafe { self.latch.assume_init_ref() }.done()
+    }
+
+    fn ask_wake(&self) -> bool {
+        // SAFETY: as in `done`.
+        unsafe { self.latch.assume_init_ref() }.ask_wake()
+    }
+
+    fn runner(&self) -> Option<usize> {
+        // SAFETY: as in `done`.
+        let runner = unsafe { self.runner.assume_init_ref() };
+        // Relaxed: a hint.
+        Some(runner.load(Ordering::Relaxed)).filter(|&r| r != NOBODY).map(|r| r as usize)
+    }
+}
+
+/// The second side of a join.
+#[repr(C)]
+pub(crate) struct JoinJob<B, R> {
+    head: UnsafeCell<JoinHeader>,
+    closure: UnsafeCell<MaybeUninit<B>>,
+    result: UnsafeCell<MaybeUninit<Result<R, Payload>>>,
+}
+
+impl<B, R> JoinJob<B, R>
+where
+    B: FnOnce(bool) -> R + Send,
+    R: Send,
+{
+    #[inline(always)]
+    pub(crate) fn new(owner: Current, closure: B) -> Self {
+        let head = JoinHeader {
+            // SAFETY: `execute` is made for this type, whose first field is the header.
+            header: unsafe { Header::new(Self::execute) },
+            latch: MaybeUninit::uninit(),
+            runner: MaybeUninit::uninit(),
+            owner,
+            slot: MaybeUninit::uninit(),
+        };
+        JoinJob {
+            head: UnsafeCell::new(head),
+            closure: UnsafeCell::new(MaybeUninit::new(closure)),
+            result: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn head(&self) -> NonNull<JoinHeader> {
+        NonNull::from(&self.head).cast()
+    }
+
+    // Owner and slot are kept in memory because that costs less than two registers that outlast
+    // the first side, which every call of a recursive function would have to save.
+
+    /// The worker whose fork this is.
+    #[inline(always)]
+    pub(crate) fn owner(&self) -> Current {
+        // SAFETY: written when the job was made, and never again.
+        unsafe { (*self.head.get()).owner }
+    }
+
+    /// Notes where the owner put the job.
+    #[inline(always)]
+    pub(crate) fn set_slot(&self, slot: usize) {
+        // SAFETY: only the owner touches the slot.
+        unsafe { (*self.head.get()).slot.write(slot) };
+    }
+
+    /// # Safety
+    /// After `set_slot`.
+    #[inline(always)]
+    pub(crate) unsafe fn slot(&self) -> usize {
+        // SAFETY: by the premise; only the owner touches the slot.
+        unsafe { (*self.head.get()).slot.assume_init() }
+    }
+
+    /// The closure, of a job that came back to its owner.
+    ///
+    /// # Safety
+    /// Nobody else has or had the job; called once.
+    #[inline(always)]
+    pub(crate) unsafe fn take(&self) -> B {
+        // SAFETY: by the premise, the closure is there and only the owner reads it.
+        unsafe { (*self.closure.get()).assume_init_read() }
+    }
+
+    /// What the thief came to.
+    ///
+    /// # Safety
+    /// The job's latch is set; called once.
+    pub(crate) unsafe fn take_result(&self) -> Result<R, Payload> {
+        // SAFETY: the thief wrote the result before it set the latch.
+        unsafe { (*self.result.get()).assume_init_read() }
+    }
+
+    /// # Safety
+    /// As `JobRef::execute`; the job is a published `JoinJob<B, R>`.
+    unsafe fn execute(job: JobRef, worker: &Worker) {
+        let this = job.cast::<Self>().as_ptr();
+        // SAFETY: the owner waits until the latch is set, so the frame is alive up to there; the
+        // fields were written before the job was published; only the thief touches closure and
+        // result meanwhile; the latch is unset.
+        unsafe {
+            let head = (*this).head.get();
+            let owner = Worker::of((*head).owner).map(Worker::index);
+            (*head).runner.assume_init_ref().store(worker.index() as u32, Ordering::Relaxed);
+            let closure = (*(*this).closure.get()).assume_init_read();
+            let result = outcome::run(|| closure(true));
+            (*(*this).result.get()).write(result);
+            let waiter = Latch::set((*head).latch.as_ptr());
+            // The frame may be gone from here on.
+            if let (Waiter::Asleep, Some(owner)) = (waiter, owner) {
+                worker.sleep().wake_blocked(owner);
+            }
+        }
+    }
+}
+
+/// Runs `closure` on whatever worker takes the job that `queue` queues, and returns what it came
+/// to. `wait` has to wait until the latch is set; `sleeper` is woken if it asked for that.
+/// `root`: that of the caller, if it runs as part of a task.
+pub(crate) fn run_elsewhere<F, R>(
+    closure: F,
+    root: usize,
+    sleeper: Sleeper,
+    queue: impl FnOnce(JobRef),
+    wait: impl FnOnce(&Latch),
+) -> Result<R, Payload>
+where
+    F: FnOnce(&Worker) -> R + Send,
+    R: Send,
+{
+    let mut job = InstallJob {
+        // SAFETY: `execute` is made for this type, whose first field is the header.
+        header: unsafe { Header::new(InstallJob::<F, R>::execute) },
+        latch: Latch::new(),
+        sleeper: UnsafeCell::new(Some(sleeper)),
+        closure: UnsafeCell::new(Some(closure)),
+        result: UnsafeCell::new(None),
+    };
+    job.header.set_root(root);
+    let guard = AbortOnUnwind;
+    // SAFETY: the header is the first field; the frame does not end before the latch is set, by
+    // the check below; closure and result may be sent; the root is set; there is one reference.
+    queue(unsafe { JobRef::new(NonNull::from(&job).cast()) });
+    wait(&job.latch);
+    if job.latch.done() {
+        std::mem::forget(guard);
+    } else {
+        drop(guard);
+    }
+    match job.result.into_inner() {
+        Some(result) => result,
+        None => unreachable!("the latch is set, so the result is there"),
+    }
+}
+
+/// Work that a thread which is no worker of the pool hands over and waits for.
+#[repr(C)]
+struct InstallJob<F, R> {
+    header: Header,
+    latch: Latch,
+    /// The thread to wake; taken by the runner before it sets the latch.
+    sleeper: UnsafeCell<Option<Sleeper>>,
+    closure: UnsafeCell<Option<F>>,
+    result: UnsafeCell<Option<Result<R, Payload>>>,
+}
+
+impl<F, R> InstallJob<F, R>
+where
+    F: FnOnce(&Worker) -> R + Send,
+    R: Send,
+{
+    /// # Safety
+    /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.
+    unsafe fn execute(job: JobRef, worker: &Worker) {
+        let this = job.cast::<Self>().as_ptr();
+        // SAFETY: the frame is alive until the latch is set; the runner alone touches the cells
+        // until then.
+        unsafe {
+            let closure = (*(*this).closure.get()).take();
+            let sleeper = (*(*this).sleeper.get()).take();
+            let result = closure.map(|closure| outcome::run(|| closure(worker)));
+            *(*this).result.get() = result;
+            let waiter = Latch::set(&raw const (*this).latch);
+            // The frame may be gone from here on.
+            if let (Waiter::Asleep, Some(sleeper)) = (waiter, sleeper) {
+                sleeper.wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Building a pool: its settings, and its threads.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::{fmt, io, thread};
+
+use super::handlers::Handlers;
+use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, global};
+use crate::platform;
+use crate::sleep::MAX_WORKERS;
+
+/// Every so many jobs a worker looks at the injector first. (Tokio's number; any two-digit
+/// prime would do.)
+const INJECTOR_INTERVAL: u32 = 61;
+
+type NameOf = Box<dyn FnMut(usize) -> String>;
+type SpawnHandler = Box<dyn FnMut(ThreadBuilder) -> io::Result<()>>;
+
+/// The settings of a pool.
+///
+/// ```
+/// let pool = filch::ThreadPoolBuilder::new()
+///     .num_threads(2)
+///     .thread_name(|index| format!("crunch-{index}"))
+///     .build()?;
+/// assert_eq!(pool.install(|| filch::current_num_threads()), 2);
+/// # Ok::<(), filch::ThreadPoolBuildError>(())
+/// ```
+#[must_use = "a builder does nothing before `build` or `build_global`"]
+pub struct ThreadPoolBuilder {
+    num_threads: usize,
+    name_of: Option<NameOf>,
+    stack_size: Option<usize>,
+    spawn_handler: Option<SpawnHandler>,
+    injector_interval: u32,
+    handlers: Handlers,
+}
+
+impl Default for ThreadPoolBuilder {
+    fn default() -> Self {
+        ThreadPoolBuilder {
+            num_threads: 0,
+            name_of: None,
+            stack_size: None,
+            spawn_handler: None,
+            injector_interval: INJECTOR_INTERVAL,
+            handlers: Handlers::default(),
+        }
+    }
+}
+
+impl ThreadPoolBuilder {
+    /// The default settings: as many threads as this process may use, names `filch-0`,
+    /// `filch-1`, …, std's stack size, no handlers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of workers. 0, the default, means as many as this process may use: the
+    /// smaller of its CPU affinity mask and its cgroup quota, where the system has these; for
+    /// the global pool, what the environment variable `FILCH_NUM_THREADS` says, if it is set.
+    pub fn num_threads(mut self, num_threads: usize) -> Self {
+        self.num_threads = num_threads;
+        self
+    }
+
+    /// Names the thread of each worker by its index.
+    pub fn thread_name<F>(mut self, name_of: F) -> Self
+    where
+        F: FnMut(usize) -> String + 'static,
+    {
+        self.name_of = Some(Box::new(name_of));
+        self
+    }
+
+    /// The size of each thread's stack, in bytes. The system may round it up, or refuse it.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Called with the worker's index on each worker's thread when it starts.
+    ///
+    /// A panic in this or another handler goes to the panic handler; the worker goes on.
+    pub fn start_handler<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(usize) + Send + Sync + 'static,
+    {
+        self.handlers.start = Some(Box::new(handler));
+        self
+    }
+
+    /// Called with the worker's index on each worker's thread when it ends.
+    pub fn exit_handler<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(usize) + Send + Sync + 'static,
+    {
+        self.handlers.exit = Some(Box::new(handler));
+        self
+    }
+
+    /// Called with the worker's index on each worker's thread before it goes to sleep because
+    /// the pool has nothing for it.
+    pub fn park_handler<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(usize) + Send + Sync + 'static,
+    {
+        self.handlers.park = Some(Box::new(handler));
+        self
+    }
+
+    /// Called with the worker's index on each worker's thread after such a sleep.
+    pub fn unpark_handler<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(usize) + Send + Sync + 'static,
+    {
+        self.handlers.unpark = Some(Box::new(handler));
+        self
+    }
+
+    /// Called with the payload of a panic that nobody waits for: one in a detached task of
+    /// [`spawn`](crate::spawn), in [`spawn_broadcast`](crate::spawn_broadcast), or in a handler.
+    ///
+    /// Without one such a panic leaves nothing but the message of the standard panic hook. A
+    /// panic in the panic handler itself does the same.
+    pub fn panic_handler<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(Box<dyn Any + Send>) + Send + Sync + 'static,
+    {
+        self.handlers.panic = Some(Box::new(handler));
+        self
+    }
+
+    /// Starts the threads in a way of one's own. The handler is called once a worker, with what
+    /// the thread is to be, and has to see to it that [`ThreadBuilder::run`] is called on a
+    /// thread made for it.
+    ///
+    /// Dropping the pool waits until `run` has returned on each of them, not until the threads
+    /// have ended.
+    ///
+    /// ```
+    /// let pool = filch::ThreadPoolBuilder::new()
+    ///     .num_threads(2)
+    ///     .spawn_handler(|worker| {
+    ///         std::thread::Builder::new().spawn(move || worker.run()).map(drop)
+    ///     })
+    ///     .build()?;
+    /// assert_eq!(pool.join(|| 1, || 2), (1, 2));
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn spawn_handler<F>(mut self, handler: F) -> Self
+    where
+        F: FnMut(ThreadBuilder) -> io::Result<()> + 'static,
+    {
+        self.spawn_handler = Some(Box::new(handler));
+        self
+    }
+
+    /// How often a busy worker looks at the injector, the queue of work from outside, before its
+    /// own: every so many jobs. Smaller is fairer to outside callers, larger is a little faster.
+    /// The default is 61.
+    pub fn injector_interval(mut self, jobs: u32) -> Self {
+        self.injector_interval = jobs;
+        self
+    }
+
+    /// Builds the pool and starts its threads.
+    ///
+    /// # Errors
+    /// When a setting is not acceptable, and when a thread cannot be started; the error says
+    /// which and why. Threads that had started have ended then.
+    pub fn build(self) -> Result<ThreadPool, ThreadPoolBuildError> {
+        let workers = match self.num_threads {
+            0 => num_cpus::get().clamp(1, MAX_WORKERS),
+            asked if asked <= MAX_WORKERS => asked,
+            asked => {
+                let kind = BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS };
+                return Err(ThreadPoolBuildError::new(kind));
+            }
+        };
+        if self.injector_interval == 0 {
+            return Err(ThreadPoolBuildError::new(BuildErrorKind::InvalidInjectorInterval));
+        }
+        let registry = Registry::new(workers, self.handlers, self.injector_interval);
+        let mut spawner = Spawner {
+            name_of: self.name_of,
+            stack_size: self.stack_size,
+            handler: self.spawn_handler,
+        };
+        // Dropped early, by an error or a panic in a closure of the user's, it ends its threads.
+        let mut pool = ThreadPool::new(registry);
+        for index in 0..workers {
+            let thread = spawner.start(index, &pool.registry).map_err(ThreadPoolBuildError::new)?;
+            pool.threads.extend(thread);
+        }
+        Ok(pool)
+    }
+
+    /// Builds the pool that the free functions use outside of any pool. It lives as long as the
+    /// process.
+    ///
+    /// Without this call, the first use builds it by the default settings.
+    ///
+    /// # Errors
+    /// Those of [`build`](Self::build); when the global pool exists already; and when
+    /// `FILCH_NUM_THREADS` is set, `num_threads` is not, and it is not a number.
+    pub fn build_global(self) -> Result<(), ThreadPoolBuildError> {
+        global::build(self)
+    }
+
+    /// Takes the number of threads from the environment, unless it is set.
+    pub(super) fn num_threads_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
+        const VARIABLE: &str = "FILCH_NUM_THREADS";
+        let Some(value) = std::env::var_os(VARIABLE).filter(|_| self.num_threads == 0) else {
+            return Ok(self);
+        };
+        let number = value.to_str().and_then(|text| text.trim().parse().ok());
+        match number.filter(|&number| number <= MAX_WORKERS) {
+            Some(number) => self.num_threads = number,
+            None => {
+                let value = value.to_string_lossy().into_owned();
+                let kind = BuildErrorKind::InvalidEnv { variable: VARIABLE, value };
+                return Err(ThreadPoolBuildError::new(kind));
+            }
+        }
+        Ok(self)
+    }
+}
+
+impl fmt::Debug for ThreadPoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPoolBuilder")
+            .field("num_threads", &self.num_threads)
+            .field("stack_size", &self.stack_size)
+            .field("injector_interval", &self.injector_interval)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts a pool's threads.
+struct Spawner {
+    name_of: Option<NameOf>,
+    stack_size: Option<usize>,
+    handler: Option<SpawnHandler>,
+}
+
+impl Spawner {
+    /// Starts the thread of a worker, and returns it unless the spawn handler has it.
+    fn start(
+        &mut self,
+        index: usize,
+        registry: &Arc<Registry>,
+    ) -> Result<Option<thread::JoinHandle<()>>, BuildErrorKind> {
+        let name = match &mut self.name_of {
+            Some(name_of) => name_of(index),
+            None => format!("filch-{index}"),
+        };
+        if name.contains('\0') {
+            return Err(BuildErrorKind::InvalidThreadName { index, name });
+        }
+        registry.thread_starts();
+        let registry = Some(registry.clone());
+        let worker = ThreadBuilder { index, name, stack_size: self.stack_size, registry };
+        let started = match &mut self.handler {
+            Some(handler) => Self::start_by(handler, worker).map(|()| None),
+            None => worker.spawn().map(Some),
+        };
+        started.map_err(|error| BuildErrorKind::Spawn { index, error })
+    }
+
+    fn start_by(handler: &mut SpawnHandler, worker: ThreadBuilder) -> io::Result<()> {
+        let registry = worker.registry.clone();
+        handler(worker)?;
+        if registry.is_some_and(|registry| registry.was_refused()) {
+            let text = "the spawn handler dropped the ThreadBuilder without running it";
+            return Err(io::Error::other(text));
+        }
+        Ok(())
+    }
+}
+
+/// A worker that gave up its thread.
+impl Drop for ThreadBuilder {
+    fn drop(&mut self) {
+        if let Some(registry) = self.registry.take() {
+            registry.thread_refused();
+        }
+    }
+}
+
+/// What the thread of a worker is to be: see [`ThreadPoolBuilder::spawn_handler`].
+///
+/// Dropped without being run, it leaves its worker without a thread, for good: within the spawn
+/// handler that is an error of the build; later on, whatever waits for that worker (a broadcast)
+/// waits in vain.
+pub struct ThreadBuilder {
+    index: usize,
+    name: String,
+    stack_size: Option<usize>,
+    /// There until `run`.
+    registry: Option<Arc<Registry>>,
+}
+
+impl ThreadBuilder {
+    /// The worker's index.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The name that the thread should have.
+    pub fn name(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
+    /// The size its stack should have, in bytes, if that was set.
+    pub fn stack_size(&self) -> Option<usize> {
+        self.stack_size
+    }
+
+    /// Works. Returns when the pool has been dropped and nothing is left to do.
+    pub fn run(mut self) {
+        if let Some(registry) = self.registry.take() {
+            platform::prepare_worker_thread();
+            registry.handlers().starts(self.index);
+            registry.workers()[self.index].main_loop();
+            registry.handlers().exits(self.index);
+            registry.thread_done();
+        }
+    }
+
+    fn spawn(self) -> io::Result<thread::JoinHandle<()>> {
+        let builder = thread::Builder::new().name(self.name.clone());
+        let builder = match self.stack_size {
+            Some(bytes) => builder.stack_size(bytes),
+            None => builder,
+        };
+        builder.spawn(move || self.run())
+    }
+}
+
+impl fmt::Debug for ThreadBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadBuilder")
+            .field("index", &self.index)
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,46 @@
+//! The global pool, which the free functions use outside of any other.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use crate::worker::Worker;
+
+static GLOBAL: OnceLock<ThreadPool> = OnceLock::new();
+/// Held while the global pool is built, so that it is built once.
+static BUILDING: Mutex<()> = Mutex::new(());
+
+pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if GLOBAL.get().is_some() {
+        return Err(ThreadPoolBuildError::new(BuildErrorKind::GlobalPoolAlreadyInitialized));
+    }
+    let pool = builder.num_threads_from_env()?.build()?;
+    // Under the lock nobody else sets it.
+    let _ = GLOBAL.set(pool);
+    Ok(())
+}
+
+/// The global pool, built by the default settings if it does not exist yet.
+///
+/// # Panics
+/// When it cannot be built.
+fn global() -> &'static ThreadPool {
+    if let Some(pool) = GLOBAL.get() {
+        return pool;
+    }
+    match build(ThreadPoolBuilder::new()) {
+        Ok(()) => {}
+        Err(error) if matches!(error.kind(), BuildErrorKind::GlobalPoolAlreadyInitialized) => {}
+        Err(error) => panic!("the global pool cannot be built: {error}"),
+    }
+    GLOBAL.get().expect("built just now")
+}
+
+/// The registry of the pool that the calling thread works for, else the global one.
+#[inline]
+pub(crate) fn with_current<R>(op: impl FnOnce(&Registry) -> R) -> R {
+    match Worker::current() {
+        Some(worker) => op(worker.registry()),
+        None => op(global().registry()),
+    }
+}

@@ -1,0 +1,55 @@
+//! What a pool's user wants to be told of.
+
+use std::any::Any;
+
+use crate::job::outcome::{self, Payload};
+
+pub(super) type IndexHandler = Box<dyn Fn(usize) + Send + Sync>;
+pub(super) type PanicHandler = Box<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
+
+/// The builder's handlers. A panic in one of them is treated like that of a detached task; one
+/// in the panic handler ends there, after the panic hook has reported it.
+#[derive(Default)]
+pub(crate) struct Handlers {
+    pub(super) start: Option<IndexHandler>,
+    pub(super) exit: Option<IndexHandler>,
+    pub(super) park: Option<IndexHandler>,
+    pub(super) unpark: Option<IndexHandler>,
+    pub(super) panic: Option<PanicHandler>,
+}
+
+impl Handlers {
+    pub(crate) fn starts(&self, index: usize) {
+        self.call(&self.start, index);
+    }
+
+    pub(crate) fn exits(&self, index: usize) {
+        self.call(&self.exit, index);
+    }
+
+    pub(crate) fn parks(&self, index: usize) {
+        self.call(&self.park, index);
+    }
+
+    pub(crate) fn unparks(&self, index: usize) {
+        self.call(&self.unpark, index);
+    }
+
+    /// Takes a panic that nobody waits for. The panic hook has reported it already.
+    pub(crate) fn take_panic(&self, payload: Payload) {
+        let Some(handler) = &self.panic else {
+            return outcome::discard(payload);
+        };
+        if let Err(second) = outcome::run(|| handler(payload)) {
+            outcome::discard(second);
+        }
+    }
+
+    fn call(&self, handler: &Option<IndexHandler>, index: usize) {
+        if let Some(handler) = handler {
+            if let Err(payload) = outcome::run(|| handler(index)) {
+                self.take_panic(payload);
+            }
+        }
+    }
+}

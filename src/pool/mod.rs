@@ -1,0 +1,221 @@
+//! A pool of workers: the public type, and how it ends.
+
+mod builder;
+mod error;
+mod global;
+mod handlers;
+mod registry;
+mod seats;
+
+use std::sync::Arc;
+use std::{fmt, thread};
+
+pub use builder::{ThreadBuilder, ThreadPoolBuilder};
+pub use error::{BuildErrorKind, ThreadPoolBuildError};
+pub(crate) use global::with_current;
+pub(crate) use registry::Registry;
+
+use crate::counters::Counters;
+use crate::fork;
+use crate::fork::{BroadcastContext, FnContext, JoinHandle, Scope, Yield};
+use crate::sleep::MAX_WORKERS;
+
+/// A pool of worker threads.
+///
+/// Most programs need none of their own: the free functions of this crate use the global pool.
+///
+/// Dropping a pool runs what was submitted to it, then ends its threads and waits for them, the
+/// destructors of their thread-locals included. Dropped by one of its own workers it does not
+/// wait: the threads end by themselves when nothing is left to do.
+pub struct ThreadPool {
+    registry: Arc<Registry>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl ThreadPool {
+    fn new(registry: Arc<Registry>) -> Self {
+        ThreadPool { registry, threads: Vec::new() }
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Runs `op` on one of the pool's own threads and returns what it returns. Within `op`, the
+    /// free functions of this crate act on this pool.
+    ///
+    /// The calling thread sleeps meanwhile; if it is a worker of another pool, it works for that
+    /// one. Called on a thread of this pool, it just calls `op`. To run a `join` or a `scope` on
+    /// this pool from outside, [`ThreadPool::join`] and [`ThreadPool::scope`] are faster: they
+    /// let the caller work.
+    ///
+    /// # Panics
+    /// When `op` does, with its payload.
+    ///
+    /// ```
+    /// let pool = filch::ThreadPoolBuilder::new().num_threads(3).build()?;
+    /// let index = pool.install(|| filch::current_thread_index());
+    /// assert!(index.is_some_and(|index| index < 3));
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn install<OP, R>(&self, op: OP) -> R
+    where
+        OP: FnOnce() -> R + Send,
+        R: Send,
+    {
+        self.registry.on_thread(|_| op())
+    }
+
+    /// [`join`](crate::join) in this pool.
+    ///
+    /// # Panics
+    /// As [`join`](crate::join).
+    pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce() -> RA + Send,
+        B: FnOnce() -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        fork::join_in(&self.registry, a, b)
+    }
+
+    /// [`join_context`](crate::join_context) in this pool.
+    ///
+    /// # Panics
+    /// As [`join`](crate::join).
+    pub fn join_context<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce(FnContext) -> RA + Send,
+        B: FnOnce(FnContext) -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        fork::join_context_in(&self.registry, a, b)
+    }
+
+    /// [`scope`](crate::scope) in this pool.
+    ///
+    /// # Panics
+    /// As [`scope`](crate::scope).
+    pub fn scope<'env, F, R>(&self, f: F) -> R
+    where
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
+        R: Send,
+    {
+        fork::scope_in(&self.registry, f)
+    }
+
+    /// [`in_place_scope`](crate::in_place_scope) in this pool.
+    ///
+    /// # Panics
+    /// As [`scope`](crate::scope).
+    pub fn in_place_scope<'env, F, R>(&self, f: F) -> R
+    where
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+    {
+        fork::in_place_scope_in(&self.registry, f)
+    }
+
+    /// [`spawn`](crate::spawn) in this pool.
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        fork::spawn_in(&self.registry, f)
+    }
+
+    /// [`broadcast`](crate::broadcast) in this pool.
+    ///
+    /// # Panics
+    /// As [`broadcast`](crate::broadcast).
+    pub fn broadcast<OP, R>(&self, op: OP) -> Vec<R>
+    where
+        OP: Fn(BroadcastContext) -> R + Sync,
+        R: Send,
+    {
+        fork::broadcast_in(&self.registry, op)
+    }
+
+    /// [`spawn_broadcast`](crate::spawn_broadcast) in this pool.
+    pub fn spawn_broadcast<OP>(&self, op: OP)
+    where
+        OP: Fn(BroadcastContext) + Send + Sync + 'static,
+    {
+        fork::spawn_broadcast_in(&self.registry, op);
+    }
+
+    /// [`yield_now`](crate::yield_now), if the calling thread is a worker of this pool.
+    pub fn yield_now(&self) -> Option<Yield> {
+        self.registry.current_worker().map(fork::yield_on)
+    }
+
+    /// The number of the pool's workers.
+    pub fn current_num_threads(&self) -> usize {
+        self.registry.workers().len()
+    }
+
+    /// The index of the worker that the calling thread is in this pool, from 0.
+    pub fn current_thread_index(&self) -> Option<usize> {
+        self.registry.current_worker().map(|worker| worker.index())
+    }
+
+    /// What the workers did so far.
+    pub fn counters(&self) -> Counters {
+        self.registry.counters()
+    }
+}
+
+impl Drop for ThreadPool {
+    fn drop(&mut self) {
+        self.registry.begin_end();
+        if self.registry.current_worker().is_some() {
+            return;
+        }
+        self.registry.wait_for_threads();
+        for thread in self.threads.drain(..) {
+            // A worker's thread does not unwind; what a thread-local's destructor does is its
+            // own affair.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for ThreadPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPool")
+            .field("num_threads", &self.current_num_threads())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The index of the worker that the calling thread is in its pool, from 0; `None` on a thread
+/// that is no worker.
+///
+/// A thread from outside that runs a [`join`](crate::join) or a [`scope`](crate::scope) is a
+/// worker meanwhile.
+pub fn current_thread_index() -> Option<usize> {
+    crate::worker::Worker::current().map(|worker| worker.index())
+}
+
+/// The number of workers of the current pool, else of the global one.
+///
+/// # Panics
+/// When the global pool is needed and cannot be built.
+pub fn current_num_threads() -> usize {
+    with_current(|registry| registry.workers().len())
+}
+
+/// The largest number of workers a pool can have.
+pub fn max_num_threads() -> usize {
+    MAX_WORKERS
+}
+
+/// What the workers of the current pool, else of the global one, did so far.
+///
+/// # Panics
+/// When the global pool is needed and cannot be built.
+pub fn counters() -> Counters {
+    with_current(Registry::counters)
+}

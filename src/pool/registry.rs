@@ -1,0 +1,178 @@
+//! What a pool's workers share, and how a pool ends.
+//!
+//! # The end
+//! Dropping the pool sets `ending` and wakes everybody. The workers go on as usual; whoever
+//! parks as the last, when every seat is parked in the main loop and a look after its
+//! announcement found no work, knows that nobody is left to make any: it sets `ended` and wakes
+//! all for good.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+
+use crossbeam_utils::CachePadded;
+use parking_lot::Condvar;
+
+use super::handlers::Handlers;
+use crate::counters::Counters;
+use crate::job::JobRef;
+use crate::queue::Injector;
+use crate::sleep::Sleep;
+use crate::sync::Ordering;
+use crate::worker::Worker;
+
+/// A pool without the right to end it.
+pub(crate) struct Registry {
+    workers: Box<[CachePadded<Worker>]>,
+    /// Jobs from outside, and jobs that their finder was not to run.
+    injector: Injector<JobRef>,
+    sleep: Sleep,
+    handlers: Handlers,
+    injector_interval: u32,
+    ending: AtomicBool,
+    ended: AtomicBool,
+    threads: parking_lot::Mutex<Threads>,
+    thread_left: Condvar,
+    this: Weak<Registry>,
+}
+
+#[derive(Default)]
+struct Threads {
+    /// How many `ThreadBuilder`s were made, less those that were dropped without being run.
+    started: usize,
+    /// How many of those have run to the end.
+    done: usize,
+    /// Whether one was dropped without being run.
+    refused: bool,
+}
+
+impl Registry {
+    pub(crate) fn new(workers: usize, handlers: Handlers, injector_interval: u32) -> Arc<Self> {
+        Arc::new_cyclic(|this: &Weak<Registry>| Registry {
+            workers: (0..workers)
+                .map(|index| CachePadded::new(Worker::new(index, workers, this.as_ptr())))
+                .collect(),
+            injector: Injector::new(),
+            sleep: Sleep::new(workers),
+            handlers,
+            injector_interval,
+            ending: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            threads: parking_lot::Mutex::new(Threads::default()),
+            thread_left: Condvar::new(),
+            this: this.clone(),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn workers(&self) -> &[CachePadded<Worker>] {
+        &self.workers
+    }
+
+    pub(crate) fn injector(&self) -> &Injector<JobRef> {
+        &self.injector
+    }
+
+    pub(crate) fn sleep(&self) -> &Sleep {
+        &self.sleep
+    }
+
+    pub(crate) fn handlers(&self) -> &Handlers {
+        &self.handlers
+    }
+
+    pub(crate) fn injector_interval(&self) -> u32 {
+        self.injector_interval
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        Counters { workers: self.workers.iter().map(|worker| worker.snapshot()).collect() }
+    }
+
+    /// A reference of one's own.
+    pub(crate) fn share(&self) -> Arc<Registry> {
+        match self.this.upgrade() {
+            Some(registry) => registry,
+            None => unreachable!("a registry in use has an owner"),
+        }
+    }
+
+    /// The worker of this pool that the calling thread acts as.
+    #[inline]
+    pub(crate) fn current_worker(&self) -> Option<&Worker> {
+        Worker::current().filter(|worker| std::ptr::eq(worker.registry(), self))
+    }
+
+    /// Queues a job from any thread.
+    pub(crate) fn inject(&self, job: JobRef) {
+        self.injector.push(job);
+        self.sleep.notify_from_outside();
+    }
+
+    /// Queues a task where the caller stands: on its own worker, else in the injector.
+    #[inline]
+    pub(crate) fn submit(&self, job: JobRef) {
+        match self.current_worker() {
+            Some(worker) => worker.push_task(job),
+            None => self.inject(job),
+        }
+    }
+
+    // ---- the end ----------------------------------------------------------------------------
+
+    /// Lets the workers end when nothing is left to do.
+    pub(super) fn begin_end(&self) {
+        // Release: a worker that parks after `wake_all` sees it, by the lock of the list.
+        self.ending.store(true, Ordering::Release);
+        self.sleep.wake_all();
+    }
+
+    /// Ends the pool if it is to end and every worker is parked. Called by a worker that parks,
+    /// after its look.
+    pub(crate) fn end_if_idle(&self) {
+        // Acquire: matches the Release in `begin_end`.
+        if !self.ending.load(Ordering::Acquire) {
+            return;
+        }
+        let started = self.threads.lock().started;
+        if self.sleep.all_parked(started) {
+            // Release: matches the Acquire in `has_ended`.
+            self.ended.store(true, Ordering::Release);
+            self.sleep.wake_all();
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// A worker is about to get a thread.
+    pub(super) fn thread_starts(&self) {
+        self.threads.lock().started += 1;
+    }
+
+    /// A worker will not get its thread.
+    pub(super) fn thread_refused(&self) {
+        let mut threads = self.threads.lock();
+        threads.started -= 1;
+        threads.refused = true;
+        self.thread_left.notify_all();
+    }
+
+    pub(super) fn was_refused(&self) -> bool {
+        self.threads.lock().refused
+    }
+
+    /// A worker's thread is through.
+    pub(super) fn thread_done(&self) {
+        self.threads.lock().done += 1;
+        self.thread_left.notify_all();
+    }
+
+    /// Waits until all threads are through, but for what they do after `ThreadBuilder::run`.
+    pub(super) fn wait_for_threads(&self) {
+        let mut threads = self.threads.lock();
+        while threads.done < threads.started {
+            self.thread_left.wait(&mut threads);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Callers that are no workers: they borrow the seat of a worker that has nothing to do, and
+//! work themselves, so that no context switch is paid and at most as many threads are active as
+//! the pool has. Where no seat is free, they hand the work over and sleep.
+//!
+//! A thread that is a worker of another pool never borrows, but hands over and goes on working
+//! for its own pool: what it asks for may need that pool in turn.
+
+use std::panic::resume_unwind;
+
+use super::Registry;
+use crate::job::NO_ROOT;
+use crate::job::stack::run_elsewhere;
+use crate::latch::{Latch, Wait};
+use crate::worker::{Acting, Sleeper, Worker};
+
+impl Registry {
+    /// Runs `op` as a worker of this pool: on the calling thread if it is one, or can borrow a
+    /// seat, else by handing it over.
+    #[inline]
+    pub(crate) fn as_worker<R: Send>(&self, op: impl FnOnce(&Worker, bool) -> R + Send) -> R {
+        match Worker::current() {
+            Some(worker) if std::ptr::eq(worker.registry(), self) => op(worker, false),
+            Some(worker) => self.hand_over_from(worker, |worker| op(worker, true)),
+            None => match Borrowed::seat(self) {
+                Some(seat) => op(seat.worker, false),
+                None => self.hand_over(|worker| op(worker, true)),
+            },
+        }
+    }
+
+    /// Runs `op` on a thread of this pool.
+    pub(crate) fn on_thread<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
+        match Worker::current() {
+            Some(worker) if std::ptr::eq(worker.registry(), self) => op(worker),
+            Some(worker) => self.hand_over_from(worker, op),
+            None => self.hand_over(op),
+        }
+    }
+
+    /// Lets a worker of this pool run `op`, and sleeps.
+    fn hand_over<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
+        let (sleeper, parker) = Sleeper::for_this_thread();
+        self.inject_and_wait(op, sleeper, NO_ROOT, |job| {
+            while job.ask_wake() {
+                parker.park();
+            }
+        })
+    }
+
+    /// Lets a worker of this pool run `op`, and works for the other pool that `waiter` is of.
+    fn hand_over_from<R: Send>(&self, waiter: &Worker, op: impl FnOnce(&Worker) -> R + Send) -> R {
+        let sleeper = Sleeper::worker(waiter);
+        self.inject_and_wait(op, sleeper, waiter.root(), |latch| waiter.wait_until(latch))
+    }
+
+    fn inject_and_wait<R: Send>(
+        &self,
+        op: impl FnOnce(&Worker) -> R + Send,
+        sleeper: Sleeper,
+        root: usize,
+        wait: impl FnOnce(&Latch),
+    ) -> R {
+        let result = run_elsewhere(op, root, sleeper, |job| self.inject(job), wait);
+        result.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+}
+
+/// A seat on loan to this thread.
+struct Borrowed<'r> {
+    registry: &'r Registry,
+    worker: &'r Worker,
+    _acting: Acting,
+}
+
+impl<'r> Borrowed<'r> {
+    fn seat(registry: &'r Registry) -> Option<Self> {
+        let (index, stopped) = registry.sleep().lend()?;
+        let worker = &*registry.workers()[index];
+        let borrowed = Borrowed { registry, worker, _acting: Acting::start(worker) };
+        worker.look_again(stopped);
+        Some(borrowed)
+    }
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        let work_left = self.worker.has_own_work();
+        self.registry.sleep().give_back(self.worker.index(), work_left);
+        if !work_left && self.worker.announce_and_look() && !self.registry.somebody_looks() {
+            self.registry.sleep().wake_one();
+        }
+    }
+}
+
+impl Registry {
+    fn somebody_looks(&self) -> bool {
+        self.sleep().counts().somebody_looks()
+    }
+}

@@ -1,0 +1,10 @@
+//! Where jobs wait to be run: the two-level fork queue and the queue of spawned tasks.
+#![allow(unsafe_code)]
+
+mod deque;
+mod fork;
+mod task;
+
+pub(crate) use deque::{Injector, Steal};
+pub(crate) use fork::{ForkFront, ForkQueue, Popped, Published};
+pub(crate) use task::TaskQueue;

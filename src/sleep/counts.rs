@@ -1,0 +1,89 @@
+//! The sleep module's counts, packed into one word.
+
+use std::fmt;
+
+/// Bits for each of the two counts; what is left above them is the sentry's bit.
+const BITS: u32 = 15;
+const MASK: usize = (1 << BITS) - 1;
+
+/// The most workers a pool can have: what the counts can hold, on 32-bit machines, too.
+pub(crate) const MAX_WORKERS: usize = MASK;
+
+/// One worker that searches.
+pub(crate) const SEARCHER: usize = 1;
+/// One worker that is parked.
+pub(crate) const PARKED: usize = 1 << BITS;
+/// The sentry is on watch. At most one is, and it is parked.
+pub(crate) const SENTRY: usize = 1 << (2 * BITS);
+
+/// A reading of the counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts(pub(crate) usize);
+
+impl Counts {
+    /// Workers that are awake, have no work, and look for some.
+    pub(crate) fn searchers(self) -> usize {
+        self.0 & MASK
+    }
+
+    /// Workers that are parked, or about to be, and can be woken for work.
+    pub(crate) fn parked(self) -> usize {
+        (self.0 / PARKED) & MASK
+    }
+
+    /// Whether a parked worker looks around at short intervals.
+    pub(crate) fn sentry(self) -> bool {
+        self.0 & SENTRY != 0
+    }
+
+    /// Whether somebody will see new work without being woken.
+    pub(crate) fn somebody_looks(self) -> bool {
+        self.searchers() > 0 || self.sentry()
+    }
+
+    /// Whether somebody has nothing to do.
+    pub(crate) fn somebody_idles(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Whether one more of `workers` may search: at most half of those awake, rounded up.
+    pub(crate) fn may_search(self, workers: usize) -> bool {
+        2 * self.searchers() < workers.saturating_sub(self.parked())
+    }
+}
+
+impl fmt::Debug for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (searchers, parked) = (self.searchers(), self.parked());
+        write!(f, "{searchers} searching, {parked} parked, sentry: {}", self.sentry())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_do_not_touch_each_other() {
+        let full = Counts(MAX_WORKERS * SEARCHER + MAX_WORKERS * PARKED + SENTRY);
+        assert_eq!((full.searchers(), full.parked(), full.sentry()), (MASK, MASK, true));
+        let parked = Counts(3 * PARKED);
+        assert_eq!((parked.searchers(), parked.parked(), parked.sentry()), (0, 3, false));
+        assert!(!Counts(0).somebody_idles());
+        assert!(parked.somebody_idles() && !parked.somebody_looks());
+        assert!(Counts(SEARCHER).somebody_looks() && Counts(SENTRY + PARKED).somebody_looks());
+    }
+
+    #[test]
+    fn at_most_half_of_the_awake_search() {
+        for workers in 1..=9 {
+            for parked in 0..workers {
+                let awake = workers - parked;
+                let most = (0..=awake)
+                    .filter(|s| Counts(s * SEARCHER + parked * PARKED).may_search(workers))
+                    .count();
+                assert_eq!(most, awake.div_ceil(2), "{workers} workers, {parked} parked");
+            }
+        }
+    }
+}

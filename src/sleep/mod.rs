@@ -1,0 +1,472 @@
+//! Who sleeps and who wakes whom: an event count, the workers' seats, and the proof that no
+//! wake-up is lost.
+//!
+//! # Seats
+//! A *seat* is the right to act as a worker: to touch the owner's side of its queues. Its states
+//! and who makes each transition:
+//!
+//! ```text
+//!            search                park                    lend
+//!   BUSY ------------> FREE ---------------> PARKED ----------------> LENT
+//!     ^   take            |      (lock)        |        (lock)          |
+//!     |<------------------+                    |   wake, leave (lock)   |
+//!     |<---------------------------------------+                        |
+//!     |          FREE -> LENT: lend, by compare-exchange                |
+//!     |<------------ give back, with work left (lock) ------------------+
+//!     |                        PARKED <--- give back, without (lock) ---+
+//!     |  block (lock)
+//!     +-----------> BLOCKED, ASIDE ---> BUSY: wake, leave (lock)
+//! ```
+//!
+//! - `BUSY`: its holder works. The holder is the worker's own thread, or a waker has just made
+//!   it so and the thread is about to run.
+//! - `FREE`: its thread is in the main loop and only looks; whoever swaps `BUSY` or `LENT` in
+//!   has the seat.
+//! - `PARKED`: its thread sleeps in the main loop. The seat stands in the list.
+//! - `LENT`: a thread from outside holds it (`pool/seats.rs`); the worker's thread sleeps.
+//! - `BLOCKED`: its holder sleeps inside a wait, and stands in the list.
+//! - `ASIDE`: the same, but it may run only some of the work (see `worker/wait.rs`), looks around
+//!   by a clock, and stands in no list: only what it waits for wakes it.
+//!
+//! Every transition to or from `PARKED`, `BLOCKED` and `ASIDE` happens under the list's lock,
+//! together with the change of the counts that goes with it.
+//!
+//! # The event count
+//! Who looks for work is counted as a *searcher*; who has given up as *parked*; and one of the
+//! parked, the *sentry*, sleeps by a clock and looks around every [`NAP`] as long as there has
+//! been work lately. Who publishes work wakes nobody while somebody looks; so a tiny parallel
+//! section costs no wake-up, and a long one gets its helpers within a nap. Who looks and finds
+//! something, being the last who looks, looks once more and wakes the next.
+//!
+//! A worker parks in three steps:
+//! 1. *announce*: it counts itself as parked (and no longer as searcher), then goes through the
+//!    handshake of every queue (a read-modify-write of the gate and of the bell, and one
+//!    `fence(SeqCst)` for injector and mail);
+//! 2. *re-check*: it looks at every queue, and at what it waits for; if there is anything, it
+//!    leaves again;
+//! 3. *commit*: it parks on its parker, which keeps a token given early.
+//!
+//! Who publishes: (a) pushes; (b) goes through the same handshake; (c) reads the counts and
+//! wakes one if somebody is parked and nobody looks.
+//!
+//! **No wake-up is lost.** Let J be published and W parked. The handshake orders (b) and step 1
+//! (by the gate's or bell's modification order, or by the two fences). If (b) is first, W's
+//! re-check sees J. Otherwise (c) sees W parked, and either wakes somebody, who becomes a
+//! searcher; or sees a searcher or sentry S, who stops looking only by (i) parking, or the
+//! sentry by resigning, which is steps 1 and 2 again: S's handshake comes after (b), since (c)
+//! still saw S looking, and S sees J; or (ii) by finding work as the last who looks, and then it
+//! goes through the handshakes and looks again, likewise, and wakes somebody if it sees J
+//! ([`Sleep::stop_searching`]). So at all times: if work is public and somebody is parked, then
+//! somebody looks, or is about to look after a handshake that comes after the push.
+//!
+//! **No waiter sleeps on.** A worker that waits for a latch notes so in the latch before step 1
+//! and probes it in step 2. Its setter, which sees the note, takes the list's lock and wakes the
+//! worker if it is `BLOCKED` or `ASIDE`; if it is not yet, it enters the lock later, and its
+//! probe sees the latch set.
+
+mod counts;
+
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+pub(crate) use counts::{Counts, MAX_WORKERS};
+use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
+
+use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Parker, fence};
+
+/// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
+/// delays help for a section that began meanwhile.
+pub(crate) const NAP: Duration = Duration::from_micros(25);
+/// How many looks in vain make the sentry resign: with what the clock adds, one to two
+/// milliseconds.
+const NAPS: u32 = 40;
+
+const BUSY: u32 = 0;
+const FREE: u32 = 1;
+const PARKED: u32 = 2;
+const LENT: u32 = 3;
+const BLOCKED: u32 = 4;
+const ASIDE: u32 = 5;
+
+struct Seat {
+    state: AtomicU32,
+    /// Where the worker's own thread sleeps while it does not hold the seat.
+    home: Parker,
+    /// Where the seat's holder sleeps inside a wait.
+    wait: Parker,
+}
+
+#[derive(Default)]
+struct List {
+    /// The seats in `PARKED` and `BLOCKED`, the latest last.
+    parked: Vec<usize>,
+    /// Which of them naps.
+    sentry: Option<usize>,
+}
+
+/// How a worker parks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// In the main loop: its seat may be lent.
+    Idle,
+    /// In a wait that any work may shorten.
+    Blocked,
+}
+
+/// What became of an attempt to park.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// Announced; now re-check, then `sleep` or `leave`.
+    Announced,
+    /// The seat was lent meanwhile: go `home`.
+    Lent,
+}
+
+/// A worker that has just stopped searching may have to look once more.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// Others look, or nobody is parked.
+    Fine,
+    /// It was the last: go through the handshakes, look, and `wake_one` if there is work.
+    LookAgain,
+}
+
+/// A pool's sleepers.
+pub(crate) struct Sleep {
+    counts: CachePadded<AtomicUsize>,
+    list: Mutex<List>,
+    seats: Box<[CachePadded<Seat>]>,
+}
+
+impl Sleep {
+    /// For `workers` seats, all of them `BUSY`.
+    pub(crate) fn new(workers: usize) -> Self {
+        let seat =
+            || Seat { state: AtomicU32::new(BUSY), home: Parker::new(), wait: Parker::new() };
+        Sleep {
+            counts: CachePadded::new(AtomicUsize::new(0)),
+            list: Mutex::new(List::default()),
+            seats: (0..workers).map(|_| CachePadded::new(seat())).collect(),
+        }
+    }
+
+    /// The counts as they are about now.
+    #[inline]
+    pub(crate) fn counts(&self) -> Counts {
+        // Relaxed: the handshakes order this where it matters.
+        Counts(self.counts.load(Ordering::Relaxed))
+    }
+
+    fn state(&self, seat: usize) -> u32 {
+        // Acquire: matches the Release of whoever gave the seat away.
+        self.seats[seat].state.load(Ordering::Acquire)
+    }
+
+    fn set_state(&self, seat: usize, state: u32) {
+        // Release: matches the Acquire in `state` and `swap_state`.
+        self.seats[seat].state.store(state, Ordering::Release);
+    }
+
+    fn swap_state(&self, seat: usize, from: u32, to: u32) -> bool {
+        // AcqRel: what the seat's last holder did is visible to its next.
+        let state = &self.seats[seat].state;
+        state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Adds to and takes from the counts at once.
+    fn count(&self, add: usize, sub: usize) -> Counts {
+        // Relaxed: the handshake that follows orders it.
+        Counts(self.counts.fetch_add(add.wrapping_sub(sub), Ordering::Relaxed))
+    }
+
+    // ---- publishing ---------------------------------------------------------------------------
+
+    /// Step (c) of a worker that published, after its handshake. Returns whom it woke.
+    #[inline]
+    pub(crate) fn notify_from_worker(&self) {
+        let counts = self.counts();
+        if counts.parked() > 0 && !counts.somebody_looks() {
+            self.wake_one();
+        }
+    }
+
+    /// Steps (b) and (c) of a thread that pushed to the injector. The sentry is woken rather
+    /// than relied on: from outside, latency is all there is to win.
+    pub(crate) fn notify_from_outside(&self) {
+        // Pairs with the fence in `announced`.
+        fence(Ordering::SeqCst);
+        let counts = self.counts();
+        if counts.parked() > 0 && counts.searchers() == 0 {
+            self.wake_one();
+        }
+    }
+
+    /// Wakes one parked worker, the sentry first, else the one that parked last. It is counted
+    /// as a searcher from now on.
+    #[cold]
+    pub(crate) fn wake_one(&self) {
+        let mut list = self.list.lock();
+        if let Some(seat) = list.sentry.or_else(|| list.parked.last().copied()) {
+            self.wake(&mut list, seat);
+        }
+    }
+
+    /// Wakes a worker that sleeps inside a wait, if it does.
+    #[cold]
+    pub(crate) fn wake_blocked(&self, seat: usize) {
+        let mut list = self.list.lock();
+        if matches!(self.state(seat), BLOCKED | ASIDE) {
+            self.wake(&mut list, seat);
+        }
+    }
+
+    /// Wakes a worker for what was put into its mail.
+    pub(crate) fn wake_for_mail(&self, seat: usize) {
+        // Pairs with the fence in `announced`.
+        fence(Ordering::SeqCst);
+        let mut list = self.list.lock();
+        if matches!(self.state(seat), PARKED | BLOCKED) {
+            self.wake(&mut list, seat);
+        }
+    }
+
+    /// Wakes everybody, for a pool that ends.
+    pub(crate) fn wake_all(&self) {
+        let mut list = self.list.lock();
+        while let Some(&seat) = list.parked.last() {
+            self.wake(&mut list, seat);
+        }
+    }
+
+    fn wake(&self, list: &mut List, seat: usize) {
+        let state = self.state(seat);
+        self.unlist(list, seat);
+        match state {
+            PARKED => self.seats[seat].home.unpark(),
+            _ => self.seats[seat].wait.unpark(),
+        }
+    }
+
+    /// Makes a sleeping seat `BUSY` and its worker a searcher.
+    fn unlist(&self, list: &mut List, seat: usize) {
+        let mut sub = 0;
+        if let Some(at) = list.parked.iter().rposition(|&s| s == seat) {
+            list.parked.remove(at);
+            sub += ONE_PARKED;
+        }
+        if list.sentry == Some(seat) {
+            list.sentry = None;
+            sub += SENTRY;
+        }
+        self.set_state(seat, BUSY);
+        self.count(SEARCHER, sub);
+    }
+
+    // ---- searching ----------------------------------------------------------------------------
+
+    /// Counts the caller as a searcher, unless enough search already.
+    #[must_use]
+    pub(crate) fn start_searching(&self) -> bool {
+        let workers = self.seats.len();
+        let may = |counts| Counts(counts).may_search(workers).then(|| counts + SEARCHER);
+        self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok()
+    }
+
+    /// The caller searches no longer.
+    pub(crate) fn stop_searching(&self) -> Stopped {
+        let before = self.count(0, SEARCHER);
+        let last = before.searchers() == 1 && !before.sentry();
+        if last && before.parked() > 0 { Stopped::LookAgain } else { Stopped::Fine }
+    }
+
+    /// `BUSY` to `FREE`: the caller only looks from now on.
+    pub(crate) fn free_seat(&self, seat: usize) {
+        self.set_state(seat, FREE);
+    }
+
+    /// `FREE` to `BUSY`. `false`: it was lent.
+    #[must_use]
+    pub(crate) fn take_seat(&self, seat: usize) -> bool {
+        self.swap_state(seat, FREE, BUSY)
+    }
+
+    pub(crate) fn is_lent(&self, seat: usize) -> bool {
+        self.state(seat) == LENT
+    }
+
+    // ---- parking ------------------------------------------------------------------------------
+
+    /// Step 1, but for the handshakes with the queues. The seat is `FREE` if the caller
+    /// searches in the main loop, else `BUSY`.
+    pub(crate) fn announce(&self, seat: usize, kind: Kind, searching: bool) -> Entered {
+        let mut list = self.list.lock();
+        match kind {
+            Kind::Blocked => self.set_state(seat, BLOCKED),
+            Kind::Idle if !searching => self.set_state(seat, PARKED),
+            Kind::Idle if self.swap_state(seat, FREE, PARKED) => {}
+            Kind::Idle => return Entered::Lent,
+        }
+        list.parked.push(seat);
+        let mut add = ONE_PARKED;
+        if list.sentry.is_none() && self.seats.len() > 1 {
+            list.sentry = Some(seat);
+            add += SENTRY;
+        }
+        self.count(add, if searching { SEARCHER } else { 0 });
+        drop(list);
+        // Pairs with the fence of who pushed to the injector or to mail.
+        fence(Ordering::SeqCst);
+        Entered::Announced
+    }
+
+    /// Takes the announcement back: the caller is a searcher again and holds its seat. `false`:
+    /// somebody woke the worker already, or borrowed its seat.
+    #[must_use]
+    pub(crate) fn leave(&self, seat: usize) -> bool {
+        let mut list = self.list.lock();
+        let listed = matches!(self.state(seat), PARKED | BLOCKED);
+        if listed {
+            self.unlist(&mut list, seat);
+        }
+        listed
+    }
+
+    /// Step 3. Sleeps until the seat is the caller's and `BUSY`. While the caller is the sentry,
+    /// it calls `look` after every nap, and leaves if that says so; before it resigns, it calls
+    /// `announce_and_look`.
+    pub(crate) fn sleep(
+        &self,
+        seat: usize,
+        kind: Kind,
+        look: impl Fn() -> bool,
+        announce_and_look: impl Fn() -> bool,
+    ) {
+        let (parker, asleep) = match kind {
+            Kind::Idle => (&self.seats[seat].home, PARKED),
+            Kind::Blocked => (&self.seats[seat].wait, BLOCKED),
+        };
+        let mut naps = 0;
+        while naps < NAPS && self.is_sentry(seat) {
+            parker.park_timeout(NAP);
+            if self.state(seat) != asleep {
+                break;
+            }
+            if look() && self.leave(seat) {
+                return;
+            }
+            naps += 1;
+        }
+        if self.resign(seat) && announce_and_look() && self.leave(seat) {
+            return;
+        }
+        while self.state(seat) != BUSY {
+            parker.park();
+        }
+    }
+
+    fn is_sentry(&self, seat: usize) -> bool {
+        self.counts().sentry() && self.list.lock().sentry == Some(seat)
+    }
+
+    /// Returns whether the caller was the sentry.
+    fn resign(&self, seat: usize) -> bool {
+        let mut list = self.list.lock();
+        let was = list.sentry == Some(seat);
+        if was {
+            list.sentry = None;
+            self.count(0, SENTRY);
+            drop(list);
+            // As in `announce`.
+            fence(Ordering::SeqCst);
+        }
+        was
+    }
+
+    /// Sleeps as the holder of `seat` for at most `limit`, or until `wake_blocked`, unless
+    /// `done`. Returns whether it was woken, and so counted as a searcher.
+    #[must_use]
+    pub(crate) fn sleep_aside(
+        &self,
+        seat: usize,
+        limit: Duration,
+        done: impl Fn() -> bool,
+    ) -> bool {
+        let lock = self.list.lock();
+        self.set_state(seat, ASIDE);
+        drop(lock);
+        if !done() {
+            self.seats[seat].wait.park_timeout(limit);
+        }
+        let _lock = self.list.lock();
+        let woken = self.state(seat) == BUSY;
+        self.set_state(seat, BUSY);
+        woken
+    }
+
+    /// Sleeps as the thread of a lent seat until the seat is its own again.
+    pub(crate) fn wait_for_seat(&self, seat: usize) {
+        while self.state(seat) != BUSY {
+            self.seats[seat].home.park();
+        }
+    }
+
+    /// Whether `workers` seats, all there are, are parked in the main loop.
+    pub(crate) fn all_parked(&self, workers: usize) -> bool {
+        let list = self.list.lock();
+        list.parked.len() == workers && list.parked.iter().all(|&s| self.state(s) == PARKED)
+    }
+
+    // ---- lending ------------------------------------------------------------------------------
+
+    /// Lends the seat of a worker that has nothing to do, one that is parked first, the sentry's
+    /// last of these: then the borrower has to do what a last searcher does.
+    pub(crate) fn lend(&self) -> Option<(usize, Stopped)> {
+        if !self.counts().somebody_idles() {
+            return None;
+        }
+        let mut list = self.list.lock();
+        let list = &mut *list;
+        let parked = |&at: &usize| self.state(list.parked[at]) == PARKED;
+        let others = |&at: &usize| list.sentry != Some(list.parked[at]);
+        let candidates = || (0..list.parked.len()).rev().filter(parked);
+        let Some(at) = candidates().find(others).or_else(|| candidates().next()) else {
+            // The seat's thread sees that it is lent, and stops searching.
+            let free = (0..self.seats.len()).find(|&seat| self.swap_state(seat, FREE, LENT));
+            return free.map(|seat| (seat, Stopped::Fine));
+        };
+        let seat = list.parked.remove(at);
+        let mut sub = ONE_PARKED;
+        let mut stopped = Stopped::Fine;
+        if list.sentry == Some(seat) {
+            list.sentry = None;
+            sub += SENTRY;
+            stopped = Stopped::LookAgain;
+        }
+        // The lock orders this after the last holder's Release, and before the next's Acquire.
+        self.set_state(seat, LENT);
+        self.count(0, sub);
+        Some((seat, stopped))
+    }
+
+    /// Gives a lent seat back to its thread, which is woken if there is work left for it. If
+    /// not, the caller has to go through the handshakes, look, and `wake_one` if it sees work
+    /// that nobody looks for.
+    pub(crate) fn give_back(&self, seat: usize, work_left: bool) {
+        let mut list = self.list.lock();
+        if work_left {
+            self.set_state(seat, BUSY);
+            self.count(SEARCHER, 0);
+            self.seats[seat].home.unpark();
+        } else {
+            self.set_state(seat, PARKED);
+            list.parked.push(seat);
+            self.count(ONE_PARKED, 0);
+            drop(list);
+            // As in `announce`.
+            fence(Ordering::SeqCst);
+        }
+    }
+}

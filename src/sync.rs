@@ -1,0 +1,101 @@
+//! The primitives of synchronization, from std or from the model checker, chosen once.
+
+#[cfg(not(loom))]
+mod imp {
+    use std::sync::atomic;
+    use std::time::Duration;
+
+    pub(crate) use atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering, fence};
+    pub(crate) use parking_lot::Mutex;
+
+    /// Where one thread at a time waits for a token; a token given early is kept.
+    pub(crate) struct Parker {
+        /// Locked by the thread that parks, and by nobody else.
+        parker: Mutex<crossbeam_utils::sync::Parker>,
+        unparker: crossbeam_utils::sync::Unparker,
+    }
+
+    impl Parker {
+        pub(crate) fn new() -> Self {
+            let parker = crossbeam_utils::sync::Parker::new();
+            let unparker = parker.unparker().clone();
+            Parker { parker: Mutex::new(parker), unparker }
+        }
+
+        /// Waits for a token and takes it; may return early.
+        pub(crate) fn park(&self) {
+            self.parker.lock().park();
+        }
+
+        /// Like `park`, but for at most `limit`.
+        pub(crate) fn park_timeout(&self, limit: Duration) {
+            self.parker.lock().park_timeout(limit);
+        }
+
+        /// Gives the token.
+        pub(crate) fn unpark(&self) {
+            self.unparker.unpark();
+        }
+    }
+
+    /// Tells the processor that this is a spin loop.
+    pub(crate) fn spin_loop() {
+        std::hint::spin_loop();
+    }
+}
+
+#[cfg(loom)]
+mod imp {
+    use std::time::Duration;
+
+    pub(crate) use loom::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering, fence};
+
+    /// parking_lot's interface over loom's mutex.
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
+    }
+
+    /// A token behind a mutex and a condition variable.
+    pub(crate) struct Parker {
+        token: loom::sync::Mutex<bool>,
+        given: loom::sync::Condvar,
+    }
+
+    impl Parker {
+        pub(crate) fn new() -> Self {
+            Parker { token: loom::sync::Mutex::new(false), given: loom::sync::Condvar::new() }
+        }
+
+        pub(crate) fn park(&self) {
+            let mut token = self.token.lock().unwrap();
+            while !*token {
+                token = self.given.wait(token).unwrap();
+            }
+            *token = false;
+        }
+
+        /// A model has no clock: the limit is always just over.
+        pub(crate) fn park_timeout(&self, _limit: Duration) {
+            loom::thread::yield_now();
+        }
+
+        pub(crate) fn unpark(&self) {
+            *self.token.lock().unwrap() = true;
+            self.given.notify_one();
+        }
+    }
+
+    pub(crate) fn spin_loop() {
+        loom::thread::yield_now();
+    }
+}
+
+pub(crate) use imp::*;

@@ -1,0 +1,136 @@
+//! Finding work: one's own, others', and what comes from outside.
+
+#![deny(unsafe_code)]
+
+use super::Worker;
+use crate::job::JobRef;
+use crate::queue::Steal;
+
+/// How many others one look goes through at most.
+const MOST_VICTIMS: usize = 16;
+
+impl Worker {
+    /// A job for the main loop, if there is one in sight: mail, own tasks, the injector, others'
+    /// queues; every so often the injector first, so that work from outside cannot starve.
+    pub(super) fn find(&self) -> Option<JobRef> {
+        let ticks = self.ticks.get().wrapping_add(1);
+        self.ticks.set(ticks);
+        if ticks % self.registry().injector_interval() == 0 {
+            if let Some(job) = self.injected() {
+                return Some(job);
+            }
+        }
+        self.mailed()
+            .or_else(|| self.tasks.pop())
+            .or_else(|| self.injected_batch())
+            .or_else(|| self.stolen(true))
+    }
+
+    pub(super) fn mailed(&self) -> Option<JobRef> {
+        if self.mail.is_empty() { None } else { until_sure(|| self.mail.steal()) }
+    }
+
+    pub(super) fn injected(&self) -> Option<JobRef> {
+        let injector = self.registry().injector();
+        if injector.is_empty() { None } else { until_sure(|| injector.steal()) }
+    }
+
+    fn injected_batch(&self) -> Option<JobRef> {
+        let injector = self.registry().injector();
+        if injector.is_empty() {
+            return None;
+        }
+        until_sure(|| injector.steal_batch_and_pop(self.tasks.deque()))
+    }
+
+    /// Steals from randomly chosen others, forks before tasks: they are what somebody waits for.
+    /// In a `batch` up to half of a victim's tasks move into this worker's queue.
+    pub(super) fn stolen(&self, batch: bool) -> Option<JobRef> {
+        let workers = self.registry().workers();
+        let start = self.random() as usize % workers.len();
+        let (before, from) = workers.split_at(start);
+        from.iter()
+            .chain(before)
+            .filter(|victim| victim.index != self.index)
+            .take(MOST_VICTIMS)
+            .find_map(|victim| self.steal_fork(victim).or_else(|| self.steal_task(victim, batch)))
+    }
+
+    /// Steals a fork of `victim`'s, or tells it that somebody is hungry.
+    pub(super) fn steal_fork(&self, victim: &Worker) -> Option<JobRef> {
+        if victim.forks.is_empty() {
+            victim.forks.raise_demand();
+            return None;
+        }
+        self.count_steal(until_sure(|| victim.forks.steal()))
+    }
+
+    fn steal_task(&self, victim: &Worker, batch: bool) -> Option<JobRef> {
+        if victim.tasks.is_empty() {
+            None
+        } else if batch {
+            self.count_steal(until_sure(|| victim.tasks.steal_batch(&self.tasks)))
+        } else {
+            self.count_steal(until_sure(|| victim.tasks.steal()))
+        }
+    }
+
+    fn count_steal<T>(&self, stolen: Option<T>) -> Option<T> {
+        self.counters.steals_tried.add(1);
+        self.counters.steals_won.add(stolen.is_some() as usize);
+        stolen
+    }
+
+    /// The newest of one's own published forks: work of the frames below, if nothing else is.
+    pub(super) fn own_fork(&self) -> Option<JobRef> {
+        self.forks.pop_newest_public()
+    }
+
+    /// Whether anything can be seen that this worker could run, without taking it.
+    pub(super) fn sees_work(&self) -> bool {
+        !self.registry().injector().is_empty()
+            || self.has_own_work()
+            || self.others().any(|other| {
+                let hidden = other.forks.is_empty();
+                if hidden {
+                    other.forks.raise_demand();
+                }
+                !hidden || !other.tasks.is_empty()
+            })
+    }
+
+    /// The handshakes with the queues, then a look: steps 1 and 2 of parking (`sleep/mod.rs`).
+    pub(crate) fn announce_and_look(&self) -> bool {
+        for other in self.others() {
+            other.forks.announce_idle();
+            other.tasks.ring();
+        }
+        self.sees_work()
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Worker> {
+        let workers = self.registry().workers().iter();
+        workers.map(|worker| &**worker).filter(|other| other.index != self.index)
+    }
+
+    /// Marsaglia's xorshift, 32 bits.
+    fn random(&self) -> u32 {
+        let mut x = self.rng.get();
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.rng.set(x);
+        x
+    }
+}
+
+/// Steals again as long as the queue cannot say.
+fn until_sure<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(stolen) => return Some(stolen),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}

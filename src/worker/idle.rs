@@ -1,0 +1,70 @@
+//! A worker that found no work: it gives up its seat, looks around for a while, then parks.
+#![deny(unsafe_code)]
+
+use super::Worker;
+use crate::sleep::{Entered, Kind};
+
+/// Rounds of looking around before a worker parks.
+pub(super) const ROUNDS: u32 = 24;
+/// Up to this round the pauses double; after it the thread yields its processor.
+const SPINS: u32 = 8;
+
+impl Worker {
+    /// Waits for work. `true`: there may be some, and this worker is counted as a searcher and
+    /// holds its seat. `false`: the pool has ended.
+    pub(super) fn idle(&self, mut searching: bool) -> bool {
+        let sleep = self.sleep();
+        searching = searching || sleep.start_searching();
+        if searching {
+            sleep.free_seat(self.index);
+            if self.look_around() {
+                return self.take_seat();
+            }
+        }
+        self.counters.parks.add(1);
+        self.registry().handlers().parks(self.index);
+        let goes_on = self.park(searching);
+        self.registry().handlers().unparks(self.index);
+        goes_on
+    }
+
+    /// Looks for a while. `true`: there is work, or the seat is lent.
+    fn look_around(&self) -> bool {
+        (0..ROUNDS).any(|round| {
+            pause(round);
+            self.sees_work() || self.sleep().is_lent(self.index)
+        })
+    }
+
+    /// Takes the seat back for work that was seen.
+    fn take_seat(&self) -> bool {
+        if !self.sleep().take_seat(self.index) {
+            self.stop_searching();
+            self.sleep().wait_for_seat(self.index);
+        }
+        !self.registry().has_ended()
+    }
+
+    fn park(&self, searching: bool) -> bool {
+        let sleep = self.sleep();
+        if sleep.announce(self.index, Kind::Idle, searching) == Entered::Lent {
+            return self.take_seat();
+        }
+        let left = self.announce_and_look() && sleep.leave(self.index);
+        if !left {
+            self.registry().end_if_idle();
+            sleep.sleep(self.index, Kind::Idle, || self.sees_work(), || self.announce_and_look());
+            self.counters.wakes.add(1);
+        }
+        !self.registry().has_ended()
+    }
+}
+
+/// Waits a little longer each round.
+pub(super) fn pause(round: u32) {
+    if round < SPINS {
+        (0..1 << round).for_each(|_| crate::sync::spin_loop());
+    } else {
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,304 @@
+//! One worker: what its seat consists of, and the loop of its thread.
+#![allow(unsafe_code)]
+
+mod find;
+mod idle;
+mod wait;
+
+use std::cell::Cell;
+use std::ptr;
+use std::sync::Arc;
+
+use crossbeam_utils::sync::{Parker, Unparker};
+
+use crate::counters::{LiveCounters, WorkerCounters};
+use crate::job::outcome::AbortOnUnwind;
+use crate::job::stack::JoinHeader;
+use crate::job::{JobRef, NO_ROOT};
+use crate::pool::Registry;
+use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue};
+use crate::sleep::{Sleep, Stopped};
+
+/// How many published forks a worker keeps in stock for others, at most.
+const MOST_IN_STOCK: usize = 8;
+
+thread_local! {
+    /// The worker whose seat this thread holds, else `OUTSIDE`.
+    static CURRENT: Cell<Current> = const { Cell::new(&raw const OUTSIDE) };
+}
+
+/// A worker by its first part, the front of its fork queue.
+pub(crate) type Current = *const ForkFront<JoinHeader>;
+
+/// What stands for a worker on a thread that is none.
+static OUTSIDE: ForkFront<JoinHeader> = ForkFront::closed();
+
+/// A worker's seat: its queues and its state.
+///
+/// The owner's sides of `forks` and `tasks`, the `Cell`s, and writing the counters are for the
+/// seat's holder only: the worker's thread or a borrower (`pool/seats.rs`). The rest is for all.
+#[repr(C)]
+pub(crate) struct Worker {
+    /// First, because `Current` points to it.
+    forks: ForkQueue<JoinHeader, JobRef>,
+    tasks: TaskQueue<JobRef>,
+    /// Tasks for this worker and no other.
+    mail: Injector<JobRef>,
+    registry: *const Registry,
+    index: usize,
+    /// The root of the job that runs: see `job::Header`.
+    root: Cell<usize>,
+    /// How many jobs run on top of each other because of waits.
+    depth: Cell<usize>,
+    /// Picks victims.
+    rng: Cell<u32>,
+    /// Jobs run by the main loop, for looking at the injector in turn.
+    ticks: Cell<u32>,
+    counters: LiveCounters,
+}
+
+// SAFETY: whatever is not made for sharing is touched by the seat's holder only, and a seat
+// changes hands by operations that order what its holders do (`sleep/mod.rs`).
+unsafe impl Sync for Worker {}
+// SAFETY: nothing in a worker depends on the thread that made it.
+unsafe impl Send for Worker {}
+
+impl Worker {
+    /// Worker `index` of the `workers` that `registry` will have.
+    pub(crate) fn new(index: usize, workers: usize, registry: *const Registry) -> Self {
+        Worker {
+            forks: ForkQueue::new(workers.min(MOST_IN_STOCK)),
+            tasks: TaskQueue::new(),
+            mail: Injector::new(),
+            registry,
+            index,
+            root: Cell::new(NO_ROOT),
+            depth: Cell::new(0),
+            rng: Cell::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
+            ticks: Cell::new(0),
+            counters: LiveCounters::new(),
+        }
+    }
+
+    /// The worker whose seat this thread holds.
+    #[inline(always)]
+    pub(crate) fn current<'a>() -> Option<&'a Worker> {
+        Self::of(CURRENT.get())
+    }
+
+    #[inline(always)]
+    pub(crate) fn of<'a>(current: Current) -> Option<&'a Worker> {
+        if ptr::eq(current, &raw const OUTSIDE) {
+            return None;
+        }
+        // SAFETY: any other front is the first part of a worker (`Acting`), and the pointer is
+        // set only while a frame below keeps worker and registry alive; callers use the reference
+        // within the call that asked for it.
+        Some(unsafe { &*current.cast::<Worker>() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn as_current(&self) -> Current {
+        ptr::from_ref(self).cast()
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    #[inline]
+    pub(crate) fn registry(&self) -> &Registry {
+        // SAFETY: a worker is part of its registry.
+        unsafe { &*self.registry }
+    }
+
+    pub(crate) fn sleep(&self) -> &Sleep {
+        self.registry().sleep()
+    }
+
+    pub(crate) fn snapshot(&self) -> WorkerCounters {
+        self.counters.snapshot()
+    }
+
+    pub(crate) fn count_task(&self) {
+        self.counters.tasks_run.add(1);
+    }
+
+    pub(crate) fn root(&self) -> usize {
+        self.root.get()
+    }
+
+    /// From here to `leave_root` this worker runs the task `root` and what belongs to it.
+    pub(crate) fn enter_root(&self, root: usize) -> usize {
+        self.root.replace(root)
+    }
+
+    pub(crate) fn leave_root(&self, outer: usize) {
+        self.root.set(outer);
+    }
+
+    // ---- forks ------------------------------------------------------------------------------
+
+    /// Makes `job` pending where its front could not, and returns its slot.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
+        let (slot, published) =
+            self.forks.push_slow(job, || self.somebody_idles(), |job| self.publish(job));
+        if published {
+            self.sleep().notify_from_worker();
+        }
+        slot
+    }
+
+    /// Ends a fork where its front could not: takes the newest pending job, which is `job`, back.
+    /// `false`: a thief has it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unfork_slow(&self, job: ptr::NonNull<JoinHeader>) -> bool {
+        let (popped, published) =
+            self.forks.pop_slow(job, || self.somebody_idles(), |job| self.publish(job));
+        if published {
+            self.sleep().notify_from_worker();
+        }
+        popped == Popped::Mine
+    }
+
+    /// Makes all pending forks public: the worker is about to do something else.
+    fn flush_forks(&self) {
+        if self.forks.flush(|job| self.publish(job)) {
+            self.sleep().notify_from_worker();
+        }
+    }
+
+    fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
+        self.counters.forks_published.add(1);
+        // SAFETY: called by the queue for jobs in this worker's ring.
+        unsafe { JoinHeader::publish(job, self.root.get()) }
+    }
+
+    fn somebody_idles(&self) -> bool {
+        self.sleep().counts().somebody_idles()
+    }
+
+    // ---- tasks ------------------------------------------------------------------------------
+
+    /// Queues a task of this worker's, and wakes somebody for it if nobody looks.
+    #[inline]
+    pub(crate) fn push_task(&self, job: JobRef) {
+        self.tasks.push(job);
+        if self.registry().workers().len() > 1 {
+            self.tasks.ring();
+            self.sleep().notify_from_worker();
+        }
+    }
+
+    /// Queues a task for this worker and no other; any thread may call this.
+    pub(crate) fn send(&self, job: JobRef) {
+        self.mail.push(job);
+        self.sleep().wake_for_mail(self.index);
+    }
+
+    /// Whether a borrower of this seat leaves work behind.
+    pub(crate) fn has_own_work(&self) -> bool {
+        !self.tasks.is_empty() || !self.mail.is_empty()
+    }
+
+    // ---- running ----------------------------------------------------------------------------
+
+    /// The life of a worker's thread, which holds the seat at first.
+    pub(crate) fn main_loop(&self) {
+        let _acting = Acting::start(self);
+        let mut searching = false;
+        loop {
+            while let Some(job) = self.find() {
+                if std::mem::take(&mut searching) {
+                    self.stop_searching();
+                }
+                self.run(job);
+            }
+            if !self.idle(searching) {
+                return;
+            }
+            searching = true;
+        }
+    }
+
+    /// Runs a job at the bottom of the stack.
+    fn run(&self, job: JobRef) {
+        self.depth.set(0);
+        self.root.set(job.root());
+        self.execute(job);
+        self.root.set(NO_ROOT);
+    }
+
+    fn execute(&self, job: JobRef) {
+        let guard = AbortOnUnwind;
+        self.counters.tasks_run.add(1);
+        job.execute(self);
+        std::mem::forget(guard);
+    }
+
+    /// No longer a searcher. If there was none else and others sleep, somebody may have to be
+    /// woken for work that was published meanwhile.
+    pub(crate) fn stop_searching(&self) {
+        self.look_again(self.sleep().stop_searching());
+    }
+
+    pub(crate) fn look_again(&self, stopped: Stopped) {
+        if stopped == Stopped::LookAgain && self.announce_and_look() {
+            self.sleep().wake_one();
+        }
+    }
+}
+
+/// The front that a fork on this thread goes to.
+#[inline(always)]
+pub(crate) fn current() -> Current {
+    CURRENT.get()
+}
+
+/// While this lives, the thread acts as the worker.
+pub(crate) struct Acting {
+    before: Current,
+}
+
+impl Acting {
+    pub(crate) fn start(worker: &Worker) -> Self {
+        Acting { before: CURRENT.replace(worker.as_current()) }
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}
+
+/// Whom to wake when a wait of any kind of thread is over.
+pub(crate) enum Sleeper {
+    /// A worker, of whatever pool.
+    Worker(Arc<Registry>, usize),
+    /// A thread that is no worker.
+    Outside(Unparker),
+}
+
+impl Sleeper {
+    pub(crate) fn worker(worker: &Worker) -> Self {
+        Sleeper::Worker(worker.registry().share(), worker.index())
+    }
+
+    /// For a thread that is no worker, with what it parks on. Parking may end early.
+    pub(crate) fn for_this_thread() -> (Self, Parker) {
+        let parker = Parker::new();
+        (Sleeper::Outside(parker.unparker().clone()), parker)
+    }
+
+    pub(crate) fn wake(self) {
+        match self {
+            Sleeper::Worker(registry, index) => registry.sleep().wake_blocked(index),
+            Sleeper::Outside(unparker) => unparker.unpark(),
+        }
+    }
+}

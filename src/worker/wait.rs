@@ -1,0 +1,187 @@
+//! A worker that waits for something runs other work meanwhile; which, is decided here.
+//!
+//! # What a waiting worker runs
+//! First what serves the wait: its own tasks, and what it can steal back from the worker that
+//! runs what it waits for (*leapfrogging*: that is part of it). Then anybody's work. That foreign
+//! work runs on top of the waiting frame, which cannot go on before it has ended; hence two
+//! limits, both by *roots* (`job::Header`):
+//!
+//! - **Inside a task that somebody may wait for by a handle**, a wait runs jobs of the same root
+//!   only. Otherwise it could run, on top of task A, a task that waits for A by its handle: a
+//!   deadlock. With the limit, whatever stands on top of A is part of A, and what waits for A is
+//!   not.
+//! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, each further job is given a
+//!   root of its own, with the same effect: the stack then grows by the work's own recursion
+//!   only.
+//!
+//! Waits of `join` and `scope` need no such limit to be free of deadlock: a frame waits only for
+//! jobs that began after it, and what runs on top of a frame began after it, too; so along a
+//! chain of waits the jobs get younger, and it cannot close to a cycle.
+//!
+//! A worker that takes a job which it may not run hands it to the injector, where every other
+//! looks. A worker under such a limit does not sleep for good but looks around by a clock
+//! ([`Sleep::sleep_aside`]), since what it could run may be in another's hands at the moment.
+//!
+//! [`Sleep::sleep_aside`]: crate::sleep::Sleep::sleep_aside
+#![deny(unsafe_code)]
+
+use std::time::Duration;
+
+use super::Worker;
+use super::idle::{ROUNDS, pause};
+use crate::job::{JobRef, NO_ROOT};
+use crate::latch::Wait;
+use crate::sleep::Kind;
+
+/// How many foreign jobs may run on top of each other in waits. (A guess that keeps the stack
+/// within some ten times what one job needs.)
+const MOST_FOREIGN: usize = 16;
+
+/// The shortest and the longest sleep of a worker that may run only some of the work.
+const ASIDE_SHORT: Duration = Duration::from_micros(50);
+const ASIDE_LONG: Duration = Duration::from_millis(1);
+
+impl Worker {
+    /// Runs other work until `wait` is over; sleeps where there is none.
+    pub(crate) fn wait_until(&self, wait: &impl Wait) {
+        if wait.done() {
+            return;
+        }
+        self.flush_forks();
+        let mut searching = false;
+        let mut round = 0;
+        let mut aside = ASIDE_SHORT;
+        while !wait.done() {
+            if let Some(job) = self.find_in_wait(wait, searching) {
+                if std::mem::take(&mut searching) {
+                    self.stop_searching();
+                }
+                self.run_on_top(job);
+                (round, aside) = (0, ASIDE_SHORT);
+            } else if round < ROUNDS {
+                searching = searching || self.sleep().start_searching();
+                pause(round);
+                round += 1;
+            } else if self.root.get() == NO_ROOT {
+                searching = self.sleep_in_wait(wait, searching);
+                round = 0;
+            } else {
+                if std::mem::take(&mut searching) {
+                    self.stop_searching();
+                }
+                searching = self.sleep_aside(wait, aside);
+                aside = (aside * 2).min(ASIDE_LONG);
+            }
+        }
+        if searching {
+            self.stop_searching();
+        }
+    }
+
+    /// Runs one job that is in sight, if this worker may. Returns whether it did.
+    pub(crate) fn run_one(&self) -> bool {
+        let job = self.own_task().or_else(|| self.stolen(false)).or_else(|| self.injected());
+        job.and_then(|job| self.accept(job)).map(|job| self.run_on_top(job)).is_some()
+    }
+
+    /// Runs a job on top of a frame that waits.
+    fn run_on_top(&self, job: JobRef) {
+        let (depth, root) = (self.depth.get(), self.root.get());
+        self.depth.set(depth + 1);
+        self.root.set(if depth < MOST_FOREIGN { job.root() } else { job.address() });
+        self.execute(job);
+        self.depth.set(depth);
+        self.root.set(root);
+    }
+
+    fn find_in_wait(&self, wait: &impl Wait, searching: bool) -> Option<JobRef> {
+        self.own_task()
+            .or_else(|| self.leapfrog(wait))
+            .or_else(|| if searching || self.root.get() != NO_ROOT { self.foreign() } else { None })
+    }
+
+    /// The newest of this worker's tasks that it may run. The others are left to others.
+    fn own_task(&self) -> Option<JobRef> {
+        if let Some(job) = self.mailed() {
+            if self.may_run(&job) {
+                return Some(job);
+            }
+            self.mail.push(job);
+        }
+        while let Some(job) = self.tasks.pop() {
+            if let Some(job) = self.accept(job) {
+                return Some(job);
+            }
+        }
+        None
+    }
+
+    /// A fork of the worker that runs what is waited for.
+    fn leapfrog(&self, wait: &impl Wait) -> Option<JobRef> {
+        let runner = wait.runner().filter(|&runner| runner != self.index)?;
+        let job = self.steal_fork(&self.registry().workers()[runner])?;
+        self.accept(job)
+    }
+
+    fn foreign(&self) -> Option<JobRef> {
+        if let Some(job) = self.stolen(false).and_then(|job| self.accept(job)) {
+            return Some(job);
+        }
+        let injected = (0..self.registry().injector().len().max(1)).find_map(|_| {
+            let job = self.injected()?;
+            if self.may_run(&job) {
+                return Some(job);
+            }
+            self.registry().injector().push(job);
+            None
+        });
+        injected.or_else(|| if self.root.get() == NO_ROOT { self.own_fork() } else { None })
+    }
+
+    fn may_run(&self, job: &JobRef) -> bool {
+        let root = self.root.get();
+        root == NO_ROOT || root == job.root()
+    }
+
+    /// The job, or `None` if this worker may not run it now: then it is the injector's.
+    fn accept(&self, job: JobRef) -> Option<JobRef> {
+        if self.may_run(&job) {
+            return Some(job);
+        }
+        self.registry().inject(job);
+        None
+    }
+
+    /// Parks until work or the wait's end is in sight. Returns whether this worker is counted
+    /// as a searcher.
+    fn sleep_in_wait(&self, wait: &impl Wait, searching: bool) -> bool {
+        if !wait.ask_wake() {
+            return searching;
+        }
+        self.counters.parks.add(1);
+        let sleep = self.sleep();
+        // The holder of a busy seat is never turned away.
+        let _ = sleep.announce(self.index, Kind::Blocked, searching);
+        let over = wait.done() || self.announce_and_look() || wait.done();
+        if !(over && sleep.leave(self.index)) {
+            sleep.sleep(
+                self.index,
+                Kind::Blocked,
+                || wait.done() || self.sees_work(),
+                || wait.done() || self.announce_and_look(),
+            );
+            self.counters.wakes.add(1);
+        }
+        true
+    }
+
+    fn sleep_aside(&self, wait: &impl Wait, limit: Duration) -> bool {
+        if !wait.ask_wake() {
+            return false;
+        }
+        self.counters.parks.add(1);
+        let woken = self.sleep().sleep_aside(self.index, limit, || wait.done());
+        self.counters.wakes.add(woken as usize);
+        woken
+    }
+}
