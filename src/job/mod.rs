@@ -4,6 +4,7 @@
 //! ([`task`]). Whoever holds a [`JobRef`] must run it.
 #![allow(unsafe_code)]
 
+pub(crate) mod block;
 pub(crate) mod outcome;
 pub(crate) mod stack;
 pub(crate) mod task;
@@ -23,7 +24,8 @@ type Execute = unsafe fn(JobRef, &Worker);
 /// What every job begins with.
 #[repr(C)]
 pub(crate) struct Header {
-    execute: Execute,
+    /// How to run the job: the first entry of its type's table, which for tasks has more.
+    table: &'static Execute,
     /// The *root* this job belongs to: the innermost enclosing task that somebody may be waiting
     /// for by a handle (its address), or `NO_ROOT`. A worker that waits inside such a task runs
     /// only jobs of the same root on top of it, so that the task never ends up beneath the frame
@@ -33,10 +35,10 @@ pub(crate) struct Header {
 
 impl Header {
     /// # Safety
-    /// `execute` gets a pointer to the job that this header is the first field of.
+    /// `table` is made for the type of the job that this header is the first field of.
     #[inline(always)]
-    pub(crate) unsafe fn new(execute: Execute) -> Self {
-        Header { execute, root: MaybeUninit::uninit() }
+    unsafe fn new(table: &'static Execute) -> Self {
+        Header { table, root: MaybeUninit::uninit() }
     }
 
     pub(crate) fn set_root(&mut self, root: usize) {
@@ -81,8 +83,8 @@ impl JobRef {
     /// Runs the job.
     pub(crate) fn execute(self, worker: &Worker) {
         // SAFETY: alive by `new`, premise 1.
-        let execute = unsafe { self.0.as_ref() }.execute;
-        // SAFETY: the header's function fits the job that it was made for (`Header::new`), and
+        let execute = *unsafe { self.0.as_ref() }.table;
+        // SAFETY: the header's table fits the job that it was made for (`Header::new`), and
         // this, which takes the only reference, is the one run.
         unsafe { execute(self, worker) }
     }

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use super::outcome::{self, AbortOnUnwind, Payload};
-use super::{Header, JobRef};
+use super::{Execute, Header, JobRef};
 use crate::latch::{Latch, Wait, Waiter};
 use crate::queue::Published;
 use crate::sync::{AtomicU32, Ordering};
@@ -20,7 +20,7 @@ const NOBODY: u32 = u32::MAX;
 
 /// The part of a join's job that does not depend on its types.
 ///
-/// Only `header.execute`, `owner` and `slot` are written at a fork; `publish` writes the rest when the job
+/// Only `header.table`, `owner` and `slot` are written at a fork; `publish` writes the rest when the job
 /// is published, because only then can anybody else see it.
 #[repr(C)]
 pub(crate) struct JoinHeader {
@@ -97,7 +97,7 @@ where
     pub(crate) fn new(owner: Current, closure: B) -> Self {
         let head = JoinHeader {
             // SAFETY: `execute` is made for this type, whose first field is the header.
-            header: unsafe { Header::new(Self::execute) },
+            header: unsafe { Header::new(const { &(Self::execute as Execute) }) },
             latch: MaybeUninit::uninit(),
             runner: MaybeUninit::uninit(),
             owner,
@@ -198,7 +198,7 @@ where
 {
     let mut job = InstallJob {
         // SAFETY: `execute` is made for this type, whose first field is the header.
-        header: unsafe { Header::new(InstallJob::<F, R>::execute) },
+        header: unsafe { Header::new(const { &(InstallJob::<F, R>::execute as Execute) }) },
         latch: Latch::new(),
         sleeper: UnsafeCell::new(Some(sleeper)),
         closure: UnsafeCell::new(Some(closure)),

@@ -1,4 +1,4 @@
-//! Spawned tasks: one heap block each, which holds the closure, then the result, and the state
+//! Spawned tasks: one block of memory each (`job/block.rs`), which holds the closure, then the result, and the state
 //! that a handle needs.
 //!
 //! # Who owns the block
@@ -17,13 +17,14 @@
 //! nobody wants is dropped, a panic nobody wants goes to the task's [`Home`].
 
 use std::cell::{Cell, UnsafeCell};
-use std::mem::{ManuallyDrop, MaybeUninit};
-use std::ptr::NonNull;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::thread;
 
 use super::outcome::{self, Payload};
-use super::{Header, JobRef};
+use super::{Execute, Header, JobRef, block};
 use crate::latch::Wait;
 use crate::pool::Registry;
 use crate::sync::{AtomicU32, Ordering};
@@ -55,39 +56,51 @@ pub(crate) trait Home: Copy {
 /// What a task came to, as its handle finds it.
 enum Ended<T> {
     Value(T),
-    /// The registry is there for the panic handler, should the handle be dropped.
-    Panic(Payload, Arc<Registry>),
+    Panic(Box<Panicked>),
 }
 
-/// What a handle needs to know of a task: all but the closure's type and the home's.
+struct Panicked {
+    payload: Payload,
+    /// For its panic handler, should the handle be dropped.
+    registry: Arc<Registry>,
+}
+
+/// What every task begins with.
 #[repr(C)]
-struct TaskHead<T> {
+struct TaskHead {
     header: Header,
     state: AtomicU32,
-    vtable: &'static VTable,
     /// Written by the handle before it sets `WAITING`, taken by the worker that sets `DONE`.
-    sleeper: UnsafeCell<MaybeUninit<Sleeper>>,
-    /// Written before `DONE`; taken by the one who settles it.
-    ended: UnsafeCell<MaybeUninit<Ended<T>>>,
+    sleeper: UnsafeCell<MaybeUninit<Box<Sleeper>>>,
 }
 
-/// The operations that depend on the closure's and the home's types.
-struct VTable {
-    /// Runs the closure of a task that the caller claimed, into `ended`.
-    run: unsafe fn(NonNull<Header>, &Worker),
+/// What depends on the closure's and the home's types.
+#[repr(C)]
+struct Table {
+    execute: Execute,
+    /// Runs the closure of a task that the caller claimed, and keeps what it came to.
+    run: unsafe fn(NonNull<TaskHead>, &Worker),
     /// Tells the home that the task has ended.
-    task_ended: unsafe fn(NonNull<Header>, &Worker),
+    task_ended: unsafe fn(NonNull<TaskHead>, &Worker),
     /// Gives the home a panic.
-    take_panic: unsafe fn(NonNull<Header>, Payload, &Registry),
+    take_panic: unsafe fn(NonNull<TaskHead>, Payload, &Registry),
     /// Frees the block; closure and result are gone already.
-    free: unsafe fn(NonNull<Header>),
+    free: unsafe fn(NonNull<TaskHead>),
+    /// Where in the block the result is.
+    ended_at: usize,
 }
 
 #[repr(C)]
 struct Task<F, T, H> {
-    head: TaskHead<T>,
+    head: TaskHead,
     home: H,
-    closure: UnsafeCell<ManuallyDrop<F>>,
+    content: UnsafeCell<Content<F, T>>,
+}
+
+/// The closure until the task runs, then what it came to.
+union Content<F, T> {
+    closure: ManuallyDrop<F>,
+    ended: ManuallyDrop<Ended<T>>,
 }
 
 /// Makes a task: the job to queue, and the handle. `root`: that of the task that waits for it by
@@ -108,31 +121,25 @@ where
     F: FnOnce() -> T,
     H: Home,
 {
-    let mut task = Box::new(Task {
-        head: TaskHead::<T> {
-            // SAFETY: `execute` is made for this type, whose first field is the header.
-            header: unsafe { Header::new(Task::<F, T, H>::execute) },
+    let mut task = Task {
+        head: TaskHead {
+            // SAFETY: the table is made for this type, whose first field is the header, and
+            // begins with `execute`.
+            header: unsafe { Header::new(&Task::<F, T, H>::TABLE.execute) },
             state: AtomicU32::new(0),
-            vtable: const {
-                &VTable {
-                    run: Task::<F, T, H>::run,
-                    task_ended: Task::<F, T, H>::task_ended,
-                    take_panic: Task::<F, T, H>::take_panic,
-                    free: Task::<F, T, H>::free,
-                }
-            },
             sleeper: UnsafeCell::new(MaybeUninit::uninit()),
-            ended: UnsafeCell::new(MaybeUninit::uninit()),
         },
         home,
-        closure: UnsafeCell::new(ManuallyDrop::new(closure)),
-    });
+        content: UnsafeCell::new(Content { closure: ManuallyDrop::new(closure) }),
+    };
     task.head.header.set_root(root);
-    let task = NonNull::from(Box::leak(task));
-    // SAFETY: the block lives until the entry is gone; the root is set; the rest is this
-    // function's premise.
-    let job = unsafe { JobRef::new(task.cast()) };
-    (job, Handle { task: task.cast(), pool })
+    let block = block::take::<Task<F, T, H>>();
+    // SAFETY: the memory is for this type.
+    unsafe { block.write(task) };
+    // SAFETY: the block lives until the entry is gone; the root is set; there is one reference;
+    // the rest is this function's premise.
+    let job = unsafe { JobRef::new(block.cast()) };
+    (job, Handle { task: block.cast(), pool, result: PhantomData })
 }
 
 impl<F, T, H> Task<F, T, H>
@@ -140,6 +147,15 @@ where
     F: FnOnce() -> T,
     H: Home,
 {
+    const TABLE: &'static Table = &Table {
+        execute: Self::execute,
+        run: Self::run,
+        task_ended: Self::task_ended,
+        take_panic: Self::take_panic,
+        free: Self::free,
+        ended_at: offset_of!(Self, content),
+    };
+
     /// Runs a task for its entry.
     ///
     /// # Safety
@@ -165,7 +181,7 @@ where
     #[inline]
     unsafe fn execute_detached(this: NonNull<Self>, worker: &Worker) {
         // SAFETY: by the premise, the closure is there, and is read once.
-        let closure = unsafe { ManuallyDrop::take(&mut *(*this.as_ptr()).closure.get()) };
+        let closure = unsafe { Self::take_closure(this) };
         // SAFETY: the block is alive.
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: nobody refers to the block after this.
@@ -183,7 +199,7 @@ where
     /// The caller holds the task's entry.
     #[cold]
     unsafe fn execute_joinable(this: NonNull<Self>, worker: &Worker) {
-        let block: NonNull<Header> = this.cast();
+        let block: NonNull<TaskHead> = this.cast();
         // SAFETY: the block is alive until the entry is gone, below.
         let head = unsafe { &(*this.as_ptr()).head };
         // AcqRel: one of entry and handle is first; the second sees what the first did.
@@ -221,69 +237,91 @@ where
     /// The result is there; only the caller refers to the block.
     unsafe fn settle(this: NonNull<Self>, home: H, worker: &Worker) {
         // SAFETY: by the premise.
-        let ended = unsafe { (*(*this.as_ptr()).head.ended.get()).assume_init_read() };
+        let ended = unsafe { TaskHead::take_ended::<T>(this.cast()) };
         // SAFETY: by the premise.
         unsafe { Self::free(this.cast()) };
         let panic = match ended {
             Ended::Value(value) => outcome::run(|| drop(value)).err(),
-            Ended::Panic(payload, _) => Some(payload),
+            Ended::Panic(panicked) => Some(panicked.payload),
         };
         if let Some(payload) = panic {
             home.take_panic(payload, worker.registry());
         }
     }
 
-    /// `VTable::run`.
+    /// `Table::run`.
     ///
     /// # Safety
     /// `block` is a `Task<F, T, H>` that the caller claimed and has not run yet.
-    unsafe fn run(block: NonNull<Header>, worker: &Worker) {
-        let this = block.cast::<Self>().as_ptr();
+    unsafe fn run(block: NonNull<TaskHead>, worker: &Worker) {
+        let this = block.cast::<Self>();
         // SAFETY: the claim makes this the only read of the closure.
-        let closure = unsafe { ManuallyDrop::take(&mut *(*this).closure.get()) };
+        let closure = unsafe { Self::take_closure(this) };
         let ended = match outcome::run(closure) {
             Ok(value) => Ended::Value(value),
-            Err(payload) => Ended::Panic(payload, worker.registry().share()),
+            Err(payload) => {
+                let registry = worker.registry().share();
+                Ended::Panic(Box::new(Panicked { payload, registry }))
+            }
         };
         // SAFETY: nobody reads the result before `DONE`, or before this call returns.
-        unsafe { (*(*this).head.ended.get()).write(ended) };
+        unsafe { *(*this.as_ptr()).content.get() = Content { ended: ManuallyDrop::new(ended) } };
     }
 
-    /// `VTable::task_ended`.
+    /// `Table::task_ended`.
     ///
     /// # Safety
     /// `block` is a live `Task<F, T, H>` that has run; called once.
-    unsafe fn task_ended(block: NonNull<Header>, worker: &Worker) {
+    unsafe fn task_ended(block: NonNull<TaskHead>, worker: &Worker) {
         // SAFETY: the block is alive.
         unsafe { (*block.cast::<Self>().as_ptr()).home }.task_ended(worker);
     }
 
-    /// `VTable::take_panic`.
+    /// `Table::take_panic`.
     ///
     /// # Safety
     /// `block` is a live `Task<F, T, H>`, and its home is alive.
-    unsafe fn take_panic(block: NonNull<Header>, payload: Payload, registry: &Registry) {
+    unsafe fn take_panic(block: NonNull<TaskHead>, payload: Payload, registry: &Registry) {
         // SAFETY: the block is alive.
         unsafe { (*block.cast::<Self>().as_ptr()).home }.take_panic(payload, registry);
     }
 
-    /// `VTable::free`.
+    /// `Table::free`.
     ///
     /// # Safety
     /// `block` is a `Task<F, T, H>` that nobody refers to any more; closure and result are gone.
-    unsafe fn free(block: NonNull<Header>) {
-        // SAFETY: the block came from `Box::leak` in `new_task`.
-        drop(unsafe { Box::from_raw(block.cast::<Self>().as_ptr()) });
+    unsafe fn free(block: NonNull<TaskHead>) {
+        // SAFETY: the block came from `block::take` in `new_task`; nothing in it needs a drop.
+        unsafe { block::give(block.cast::<Self>()) };
+    }
+
+    /// # Safety
+    /// `this` is alive, and its closure was not taken yet.
+    unsafe fn take_closure(this: NonNull<Self>) -> F {
+        // SAFETY: by the premise.
+        unsafe { ManuallyDrop::take(&mut (*(*this.as_ptr()).content.get()).closure) }
     }
 }
 
-impl<T> TaskHead<T> {
+impl TaskHead {
+    fn table(&self) -> &'static Table {
+        // SAFETY: a task's header has a whole `Table`, whose first entry it points to.
+        unsafe { &*ptr::from_ref(self.header.table).cast() }
+    }
+
+    /// # Safety
+    /// `task` has the result type `T`; the result is there, and is taken once.
+    unsafe fn take_ended<T>(task: NonNull<TaskHead>) -> Ended<T> {
+        // SAFETY: by the premise; the table knows the place.
+        unsafe { task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>().read() }
+    }
+
     /// One party is through with the block: frees it if the other is, too.
     ///
     /// # Safety
     /// `party` is the caller's, who does not touch the block again.
-    unsafe fn leave(&self, party: u32, block: NonNull<Header>) {
-        let free = self.vtable.free;
+    unsafe fn leave(&self, party: u32, block: NonNull<TaskHead>) {
+        let free = self.table().free;
         let other = ENTRY_GONE | HANDLE_GONE;
         // AcqRel: the last to go sees all that the other did.
         if self.state.fetch_or(party, Ordering::AcqRel) & other != 0 {
@@ -295,9 +333,10 @@ impl<T> TaskHead<T> {
 
 /// The right to a task's result.
 pub(crate) struct Handle<T> {
-    task: NonNull<TaskHead<T>>,
+    task: NonNull<TaskHead>,
     /// The pool that the task was given to: an identity, never dereferenced.
     pool: *const Registry,
+    result: PhantomData<T>,
 }
 
 // SAFETY: a handle is moved with the right to take the `T`; the block's shared parts are atomics,
@@ -307,7 +346,7 @@ unsafe impl<T: Send> Send for Handle<T> {}
 unsafe impl<T: Send> Sync for Handle<T> {}
 
 impl<T> Handle<T> {
-    fn head(&self) -> &TaskHead<T> {
+    fn head(&self) -> &TaskHead {
         // SAFETY: the block is alive until the handle leaves.
         unsafe { self.task.as_ref() }
     }
@@ -348,12 +387,12 @@ impl<T> Handle<T> {
 
     /// Runs the task that this call claimed.
     fn run_here(self, worker: &Worker) -> thread::Result<T> {
-        let block: NonNull<Header> = self.task.cast();
+        let block = self.task;
         // SAFETY: claimed, and not run yet.
-        unsafe { (self.head().vtable.run)(block, worker) };
+        unsafe { (self.head().table().run)(block, worker) };
         worker.count_task();
         // SAFETY: has run. The home stays alive while its user, who called this, is in it.
-        unsafe { (self.head().vtable.task_ended)(block, worker) };
+        unsafe { (self.head().table().task_ended)(block, worker) };
         self.take()
     }
 
@@ -361,7 +400,7 @@ impl<T> Handle<T> {
     fn ask_wake(&self, sleeper: Sleeper) -> bool {
         let head = self.head();
         // SAFETY: only the handle writes this, and nobody reads it before `WAITING` is set.
-        unsafe { (*head.sleeper.get()).write(sleeper) };
+        unsafe { (*head.sleeper.get()).write(Box::new(sleeper)) };
         // Release: publishes the sleeper. Acquire: matches the Release of `DONE`.
         if head.state.fetch_or(WAITING, Ordering::AcqRel) & DONE == 0 {
             return true;
@@ -375,12 +414,12 @@ impl<T> Handle<T> {
     fn take(self) -> thread::Result<T> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the result is there, and the handle, which has not left, is to take it.
-        let ended = unsafe { (*this.head().ended.get()).assume_init_read() };
+        let ended = unsafe { TaskHead::take_ended(this.task) };
         // SAFETY: this is the handle, and it is not dropped.
-        unsafe { this.head().leave(HANDLE_GONE, this.task.cast()) };
+        unsafe { this.head().leave(HANDLE_GONE, this.task) };
         match ended {
             Ended::Value(value) => Ok(value),
-            Ended::Panic(payload, _) => Err(payload),
+            Ended::Panic(panicked) => Err(panicked.payload),
         }
     }
 }
@@ -423,18 +462,18 @@ impl<T> Handle<T> {
     #[cold]
     fn settle(&self) {
         // SAFETY: `DONE` is set, and the handle did not take the result.
-        let ended = unsafe { (*self.head().ended.get()).assume_init_read() };
-        let value = match ended {
+        let value = match unsafe { TaskHead::take_ended::<T>(self.task) } {
             Ended::Value(value) => Some(value),
-            Ended::Panic(payload, registry) => {
+            Ended::Panic(panicked) => {
+                let Panicked { payload, registry } = *panicked;
                 // SAFETY: the block is alive until the handle leaves, and so is its home: a
                 // scoped handle cannot be used after its scope.
-                unsafe { (self.head().vtable.take_panic)(self.task.cast(), payload, &registry) };
+                unsafe { (self.head().table().take_panic)(self.task, payload, &registry) };
                 None
             }
         };
         // SAFETY: this is the handle, in its drop.
-        unsafe { self.head().leave(HANDLE_GONE, self.task.cast()) };
+        unsafe { self.head().leave(HANDLE_GONE, self.task) };
         // Last, because a drop may panic.
         drop(value);
     }

@@ -18,6 +18,7 @@ pub(crate) use registry::Registry;
 use crate::counters::Counters;
 use crate::fork;
 use crate::fork::{BroadcastContext, FnContext, JoinHandle, Scope, Yield};
+use crate::job::block;
 use crate::sleep::MAX_WORKERS;
 
 /// A pool of worker threads.
@@ -179,6 +180,7 @@ impl Drop for ThreadPool {
             // own affair.
             let _ = thread.join();
         }
+        block::empty_depot();
     }
 }
 

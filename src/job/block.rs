@@ -1,0 +1,211 @@
+//! The memory of spawned tasks: blocks of a few sizes, kept for the next task.
+//!
+//! A general allocator takes more time for a small task than all the rest of its life, above all
+//! where one thread allocates and another frees. So each thread keeps freed blocks in two
+//! *magazines* a size, and exchanges whole magazines with a *depot* for all threads (Bonwick and
+//! Adams, 2001): one lock for every [`MAGAZINE`] blocks. The depot keeps at most
+//! [`MOST_KEPT`] bytes a size, and is emptied when a pool is dropped.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::UnsafeCell;
+use std::ptr::{self, NonNull};
+
+use parking_lot::Mutex;
+
+/// The sizes, in bytes. Larger blocks come from the allocator each time.
+const SIZES: [usize; 3] = [64, 128, 256];
+/// The alignment of each block. Blocks that need more come from the allocator.
+const ALIGN: usize = 16;
+/// Blocks in a full magazine. (A guess: 64 and 256 measured the same.)
+const MAGAZINE: usize = 128;
+/// What the depot keeps of each size, in bytes: a hundred thousand tasks of the smallest.
+const MOST_KEPT: usize = 8 << 20;
+
+/// Memory for a `T`.
+#[inline]
+pub(super) fn take<T>() -> NonNull<T> {
+    let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
+        return allocate(Layout::new::<T>()).cast();
+    };
+    let kept = LOCAL.try_with(|local| {
+        // SAFETY: the reference does not leave this call, in which nothing of the user's runs.
+        unsafe { &mut (*local.get()).0[class] }.take(class)
+    });
+    kept.unwrap_or_else(|_| allocate(layout_of(class))).cast()
+}
+
+/// Gives memory back.
+///
+/// # Safety
+/// It came from `take::<T>`, and nobody uses it any more.
+#[inline]
+pub(super) unsafe fn give<T>(block: NonNull<T>) {
+    let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
+        // SAFETY: allocated by `take` with this layout.
+        return unsafe { dealloc(block.as_ptr().cast(), Layout::new::<T>()) };
+    };
+    let block = block.cast::<Free>();
+    let given = LOCAL.try_with(|local| {
+        // SAFETY: as in `take`.
+        unsafe { &mut (*local.get()).0[class] }.give(class, block)
+    });
+    if given.is_err() {
+        release(class, block);
+    }
+}
+
+/// Gives what the depot keeps back to the allocator.
+pub(crate) fn empty_depot() {
+    for (class, depot) in DEPOT.iter().enumerate() {
+        let kept = std::mem::take(&mut *depot.lock());
+        kept.into_iter().for_each(|magazine| magazine.release(class));
+    }
+}
+
+const fn class_of(layout: Layout) -> Option<usize> {
+    let mut class = 0;
+    while class < SIZES.len() {
+        if layout.size() <= SIZES[class] && layout.align() <= ALIGN {
+            return Some(class);
+        }
+        class += 1;
+    }
+    None
+}
+
+fn layout_of(class: usize) -> Layout {
+    match Layout::from_size_align(SIZES[class], ALIGN) {
+        Ok(layout) => layout,
+        Err(_) => unreachable!("the sizes are small and the alignment is a power of two"),
+    }
+}
+
+#[cold]
+fn allocate(layout: Layout) -> NonNull<Free> {
+    // SAFETY: tasks are never of size 0: each has a header.
+    let block = unsafe { alloc(layout) };
+    NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(layout))
+}
+
+fn release(class: usize, block: NonNull<Free>) {
+    // SAFETY: blocks of a class are allocated with its layout.
+    unsafe { dealloc(block.as_ptr().cast(), layout_of(class)) };
+}
+
+/// A block that nobody uses.
+struct Free {
+    next: *mut Free,
+}
+
+/// A list of free blocks of one size.
+struct Magazine {
+    first: *mut Free,
+    len: usize,
+}
+
+// SAFETY: a magazine owns its blocks.
+unsafe impl Send for Magazine {}
+
+impl Magazine {
+    const EMPTY: Magazine = Magazine { first: ptr::null_mut(), len: 0 };
+
+    #[inline]
+    fn pop(&mut self) -> Option<NonNull<Free>> {
+        let block = NonNull::new(self.first)?;
+        // SAFETY: a block in a list is free and was written by `push`.
+        self.first = unsafe { (*block.as_ptr()).next };
+        self.len -= 1;
+        Some(block)
+    }
+
+    #[inline]
+    fn push(&mut self, block: NonNull<Free>) {
+        // SAFETY: the block is free, large enough and aligned.
+        unsafe { block.write(Free { next: self.first }) };
+        self.first = block.as_ptr();
+        self.len += 1;
+    }
+
+    fn release(mut self, class: usize) {
+        while let Some(block) = self.pop() {
+            release(class, block);
+        }
+    }
+}
+
+/// A thread's magazines of one size: one in use, and one, full or empty, so that going back and
+/// forth across a boundary does not go to the depot each time.
+struct Pair {
+    used: Magazine,
+    spare: Magazine,
+}
+
+impl Pair {
+    const EMPTY: Pair = Pair { used: Magazine::EMPTY, spare: Magazine::EMPTY };
+
+    #[inline]
+    fn take(&mut self, class: usize) -> NonNull<Free> {
+        match self.used.pop() {
+            Some(block) => block,
+            None => self.refill(class),
+        }
+    }
+
+    #[cold]
+    fn refill(&mut self, class: usize) -> NonNull<Free> {
+        std::mem::swap(&mut self.used, &mut self.spare);
+        if self.used.len == 0 {
+            if let Some(full) = DEPOT[class].lock().pop() {
+                self.used = full;
+            }
+        }
+        self.used.pop().unwrap_or_else(|| allocate(layout_of(class)))
+    }
+
+    #[inline]
+    fn give(&mut self, class: usize, block: NonNull<Free>) {
+        if self.used.len == MAGAZINE {
+            self.make_room(class);
+        }
+        self.used.push(block);
+    }
+
+    #[cold]
+    fn make_room(&mut self, class: usize) {
+        std::mem::swap(&mut self.used, &mut self.spare);
+        if self.used.len == MAGAZINE {
+            keep(class, std::mem::replace(&mut self.used, Magazine::EMPTY));
+        }
+    }
+}
+
+/// Puts a full magazine into the depot, if there is room.
+fn keep(class: usize, magazine: Magazine) {
+    let mut depot = DEPOT[class].lock();
+    if depot.len() * MAGAZINE * SIZES[class] < MOST_KEPT {
+        depot.push(magazine);
+    } else {
+        drop(depot);
+        magazine.release(class);
+    }
+}
+
+static DEPOT: [Mutex<Vec<Magazine>>; SIZES.len()] = [const { Mutex::new(Vec::new()) }; SIZES.len()];
+
+/// A thread's magazines of all sizes; given back to the allocator when it ends.
+struct Local([Pair; SIZES.len()]);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        for (class, pair) in self.0.iter_mut().enumerate() {
+            let Pair { used, spare } = std::mem::replace(pair, Pair::EMPTY);
+            used.release(class);
+            spare.release(class);
+        }
+    }
+}
+
+thread_local! {
+    static LOCAL: UnsafeCell<Local> =
+        const { UnsafeCell::new(Local([const { Pair::EMPTY }; SIZES.len()])) };
+}
