@@ -18,7 +18,7 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
+use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::thread;
@@ -27,22 +27,30 @@ use super::outcome::{self, Payload};
 use super::{Execute, Header, JobRef, block};
 use crate::latch::Wait;
 use crate::pool::Registry;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicUsize, Ordering};
 use crate::worker::{Sleeper, Worker};
 
+// The state: flags, and above them, with `WAITING`, the address of whom to wake.
+
 /// Somebody runs the task, or has run it. Never cleared; set by the one who may run it.
-const CLAIMED: u32 = 1;
+const CLAIMED: usize = 1;
 /// The result is there. Set by the worker that ran the task for the entry.
-const DONE: u32 = 2;
-/// The handle's owner sleeps until `DONE`; `sleeper` is written. Set by the handle, at most once.
-const WAITING: u32 = 4;
+const DONE: usize = 2;
+/// The handle's owner sleeps until `DONE`; the rest of the word is the address of a `Waiting`,
+/// which is then the worker's that sets `DONE`. Set by the handle, at most once.
+const WAITING: usize = 4;
 /// The handle was dropped. Set by the handle; where that comes before `DONE`, the handle is
 /// through with the block by it, and the result is the entry's to settle.
-const DETACHED: u32 = 8;
+const DETACHED: usize = 8;
 /// The entry is through with the block.
-const ENTRY_GONE: u32 = 16;
+const ENTRY_GONE: usize = 16;
 /// The handle is through with the block, having taken or settled the result.
-const HANDLE_GONE: u32 = 32;
+const HANDLE_GONE: usize = 32;
+const FLAGS: usize = 63;
+
+/// Whom to wake, at an address that leaves the flags' bits free.
+#[repr(align(64))]
+struct Waiting(Sleeper);
 
 /// Where a task belongs: a scope, or the pool.
 pub(crate) trait Home: Copy {
@@ -69,9 +77,7 @@ struct Panicked {
 #[repr(C)]
 struct TaskHead {
     header: Header,
-    state: AtomicU32,
-    /// Written by the handle before it sets `WAITING`, taken by the worker that sets `DONE`.
-    sleeper: UnsafeCell<MaybeUninit<Box<Sleeper>>>,
+    state: AtomicUsize,
 }
 
 /// What depends on the closure's and the home's types.
@@ -126,8 +132,7 @@ where
             // SAFETY: the table is made for this type, whose first field is the header, and
             // begins with `execute`.
             header: unsafe { Header::new(&Task::<F, T, H>::TABLE.execute) },
-            state: AtomicU32::new(0),
-            sleeper: UnsafeCell::new(MaybeUninit::uninit()),
+            state: AtomicUsize::new(0),
         },
         home,
         content: UnsafeCell::new(Content { closure: ManuallyDrop::new(closure) }),
@@ -222,8 +227,8 @@ where
             unsafe { Self::settle(this, home, worker) };
         } else {
             if state & WAITING != 0 {
-                // SAFETY: written before `WAITING` was set; taken once, here.
-                unsafe { (*head.sleeper.get()).assume_init_read() }.wake();
+                // SAFETY: this call set `DONE`.
+                unsafe { take_waiting(state) }.wake();
             }
             // SAFETY: this call is the entry; nothing uses `head` after this.
             unsafe { head.leave(ENTRY_GONE, block) };
@@ -320,7 +325,7 @@ impl TaskHead {
     ///
     /// # Safety
     /// `party` is the caller's, who does not touch the block again.
-    unsafe fn leave(&self, party: u32, block: NonNull<TaskHead>) {
+    unsafe fn leave(&self, party: usize, block: NonNull<TaskHead>) {
         let free = self.table().free;
         let other = ENTRY_GONE | HANDLE_GONE;
         // AcqRel: the last to go sees all that the other did.
@@ -329,6 +334,15 @@ impl TaskHead {
             unsafe { free(block) };
         }
     }
+}
+
+/// # Safety
+/// `state` has `WAITING` set; called once, by the one who set `DONE`, or, if that was before
+/// `WAITING`, by the one who set that.
+unsafe fn take_waiting(state: usize) -> Sleeper {
+    let waiting = ptr::with_exposed_provenance_mut::<Waiting>(state & !FLAGS);
+    // SAFETY: the address came from `Box::into_raw`; it is taken once.
+    unsafe { Box::from_raw(waiting) }.0
 }
 
 /// The right to a task's result.
@@ -398,15 +412,14 @@ impl<T> Handle<T> {
 
     /// Asks the worker that ends the task to wake `sleeper`. `false`: it has ended already.
     fn ask_wake(&self, sleeper: Sleeper) -> bool {
-        let head = self.head();
-        // SAFETY: only the handle writes this, and nobody reads it before `WAITING` is set.
-        unsafe { (*head.sleeper.get()).write(Box::new(sleeper)) };
+        let waiting = Box::into_raw(Box::new(Waiting(sleeper)));
+        let word = waiting.expose_provenance() | WAITING;
         // Release: publishes the sleeper. Acquire: matches the Release of `DONE`.
-        if head.state.fetch_or(WAITING, Ordering::AcqRel) & DONE == 0 {
+        if self.head().state.fetch_or(word, Ordering::AcqRel) & DONE == 0 {
             return true;
         }
-        // SAFETY: whoever set `DONE` did so before `WAITING`, and so leaves the sleeper alone.
-        unsafe { (*head.sleeper.get()).assume_init_drop() };
+        // SAFETY: whoever set `DONE` did so before `WAITING`, and so leaves this alone.
+        drop(unsafe { take_waiting(word) });
         false
     }
 

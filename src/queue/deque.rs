@@ -46,6 +46,10 @@ mod imp {
             Worker(Arc::new(Inner { items, len: AtomicUsize::new(0) }))
         }
 
+        pub(crate) fn new_fifo() -> Self {
+            Self::new_lifo()
+        }
+
         pub(crate) fn stealer(&self) -> Stealer<T> {
             Stealer(self.0.clone())
         }

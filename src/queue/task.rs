@@ -1,51 +1,201 @@
 //! The queue of spawned tasks: public at once, since a task may be long and its spawner may not
-//! come back to publish it.
+//! come back to publish it; and moved in bundles, since a task may also be tiny.
 //!
-//! Newest first for the owner (a recursion of spawns then needs memory for its depth only),
-//! oldest first for thieves, who take up to half of what is there at a time.
+//! # The parts
+//! The newest tasks stand in the *tray*, an array with one shared word, its length. The owner
+//! adds and takes with a compare-exchange of the length each, which nobody contends for as long
+//! as nobody steals from the tray. A full tray is packed into a *bundle*, and bundles stand in a
+//! crossbeam deque. Thieves steal the oldest bundle, with one compare-exchange for all its tasks;
+//! only where there is none they empty the tray.
 //!
-//! The handshake with sleepers is that of `queue/fork.rs`, by a word of its own, the *bell*: the
-//! owner pushes, rings, then reads the count of idle workers; who is about to sleep counts
-//! itself, rings, then looks.
+//! The owner takes the newest task first: a recursion of spawns then needs memory for its depth
+//! only. A thief gets the oldest bundle.
+//!
+//! # The tray's length
+//! `0..=ROOM`: that many tasks, which the owner may change by one and pack at `ROOM`. [`TAKEN`]:
+//! a thief reads the tasks out, then sets 0. Whoever sets `TAKEN` from `n` has the tasks below
+//! `n`. The owner writes a slot only at or above the length it read, so that it never writes
+//! what a thief reads; and it never waits for a thief: while the tray is taken, it makes bundles
+//! of one.
+//!
+//! # The handshake with sleepers
+//! That of `queue/fork.rs`, by a word of its own, the *bell*: the owner pushes, rings, then reads
+//! the count of idle workers; who is about to sleep counts itself, rings, then looks.
+
+use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 
 use crossbeam_utils::CachePadded;
 
-use super::deque::{Steal, Stealer, Worker};
-use crate::sync::{AtomicUsize, Ordering};
+use super::deque::{Injector, Steal, Stealer, Worker};
+use crate::sync::{AtomicUsize, Ordering, spin_loop};
 
-/// A worker's spawned tasks. `own` is the owner's alone.
+/// Tasks in the tray, and in a bundle at most.
+const ROOM: usize = if cfg!(loom) { 2 } else { 31 };
+/// How many spins a thief gives an owner to fill its tray: about the time in which 31 tiny tasks
+/// are spawned.
+const PATIENCE: u32 = if cfg!(loom) { 1 } else { 32 };
+/// Length of a tray that a thief empties.
+const TAKEN: usize = usize::MAX;
+
+/// A worker's spawned tasks. `bundles`, `inbox`, and adding to the tray are the owner's alone.
 pub(crate) struct TaskQueue<J> {
-    own: CachePadded<Worker<J>>,
+    tray: CachePadded<Tray<J>>,
     bell: CachePadded<AtomicUsize>,
-    stealer: Stealer<J>,
+    bundles: Worker<Box<Bundle<J>>>,
+    stealer: Stealer<Box<Bundle<J>>>,
+    /// Where a batch from the injector is on its way to a bundle.
+    inbox: Worker<J>,
+}
+
+struct Tray<J> {
+    len: AtomicUsize,
+    slots: [UnsafeCell<MaybeUninit<J>>; ROOM],
+}
+
+/// Some tasks that move together.
+struct Bundle<J> {
+    len: usize,
+    slots: [MaybeUninit<J>; ROOM],
+}
+
+impl<J> Bundle<J> {
+    fn empty() -> Box<Self> {
+        Box::new(Bundle { len: 0, slots: [const { MaybeUninit::uninit() }; ROOM] })
+    }
+
+    fn push(&mut self, task: J) {
+        self.slots[self.len].write(task);
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<J> {
+        self.len = self.len.checked_sub(1)?;
+        // SAFETY: the slots below the former length are filled, and this one is left.
+        Some(unsafe { self.slots[self.len].assume_init_read() })
+    }
+}
+
+impl<J> Tray<J> {
+    /// Adds a task (owner only), or gives it back if the tray is full or taken.
+    #[inline]
+    fn push(&self, task: J) -> Result<(), J> {
+        // Acquire: matches the thief's Release of 0, after which the slots are the owner's again.
+        let len = self.len.load(Ordering::Acquire);
+        if len >= ROOM {
+            return Err(task);
+        }
+        // SAFETY: only the owner writes slots, and thieves read those below `len` only.
+        unsafe { (*self.slots[len].get()).write(task) };
+        // AcqRel: publishes the slot to the thief's Acquire; a failure leaves the slot unused.
+        match self.len.compare_exchange(len, len + 1, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => Ok(()),
+            // SAFETY: written above, and not counted, so that nobody else reads it.
+            Err(_) => Err(unsafe { (*self.slots[len].get()).assume_init_read() }),
+        }
+    }
+
+    /// Takes the newest task (owner only).
+    #[inline]
+    fn pop(&self) -> Option<J> {
+        let len = self.len.load(Ordering::Relaxed);
+        if len == 0 || len == TAKEN {
+            return None;
+        }
+        // Acquire, Release: as in `push`; Relaxed on failure: then a thief has all.
+        self.len.compare_exchange(len, len - 1, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        // SAFETY: the owner filled this slot, and has taken it out of the count.
+        Some(unsafe { (*self.slots[len - 1].get()).assume_init_read() })
+    }
+
+    /// Moves a bundle's tasks into an empty tray (owner only).
+    #[must_use]
+    fn fill(&self, bundle: &mut Bundle<J>) -> bool {
+        // Acquire: as in `push`.
+        if self.len.load(Ordering::Acquire) != 0 {
+            return false;
+        }
+        for (slot, task) in self.slots.iter().zip(&bundle.slots[..bundle.len]) {
+            // SAFETY: the task is below the bundle's length, which is set to 0 below; only the
+            // owner writes slots, and no thief reads any of an empty tray.
+            unsafe { (*slot.get()).write(task.assume_init_read()) };
+        }
+        // AcqRel: as in `push`. No thief changes an empty tray's length.
+        self.len.swap(std::mem::take(&mut bundle.len), Ordering::AcqRel);
+        true
+    }
+
+    /// Packs a full tray into a bundle (owner only).
+    fn pack(&self) -> Option<Box<Bundle<J>>> {
+        // AcqRel: as in `take`.
+        let full = self.len.compare_exchange(ROOM, TAKEN, Ordering::AcqRel, Ordering::Relaxed);
+        full.is_ok().then(|| self.empty_into_bundle(ROOM))
+    }
+
+    /// Takes all tasks (any thief).
+    fn take(&self) -> Option<Box<Bundle<J>>> {
+        let len = self.len.load(Ordering::Relaxed);
+        if len == 0 || len == TAKEN {
+            return None;
+        }
+        // Acquire: matches the owner's Release of the slots.
+        self.len.compare_exchange(len, TAKEN, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        Some(self.empty_into_bundle(len))
+    }
+
+    /// Moves the `len` tasks of a tray that the caller has set to `TAKEN`, and opens it.
+    fn empty_into_bundle(&self, len: usize) -> Box<Bundle<J>> {
+        let mut bundle = Bundle::empty();
+        for slot in &self.slots[..len] {
+            // SAFETY: filled, by the length that the caller replaced, which is the caller's claim.
+            bundle.push(unsafe { (*slot.get()).assume_init_read() });
+        }
+        // Release: matches the owner's Acquire.
+        self.len.store(0, Ordering::Release);
+        bundle
+    }
 }
 
 impl<J> TaskQueue<J> {
     pub(crate) fn new() -> Self {
-        let own = Worker::new_lifo();
-        let stealer = own.stealer();
+        let bundles = Worker::new_lifo();
+        let stealer = bundles.stealer();
         TaskQueue {
-            own: CachePadded::new(own),
+            tray: CachePadded::new(Tray {
+                len: AtomicUsize::new(0),
+                slots: [const { UnsafeCell::new(MaybeUninit::uninit()) }; ROOM],
+            }),
             bell: CachePadded::new(AtomicUsize::new(0)),
+            bundles,
             stealer,
+            inbox: Worker::new_fifo(),
         }
     }
 
     /// Adds a task (owner only).
     #[inline]
-    pub(crate) fn push(&self, job: J) {
-        self.own.push(job);
+    pub(crate) fn push(&self, task: J) {
+        if let Err(task) = self.tray.push(task) {
+            self.push_slow(task);
+        }
+    }
+
+    #[cold]
+    fn push_slow(&self, task: J) {
+        if let Some(bundle) = self.tray.pack() {
+            self.bundles.push(bundle);
+        }
+        if let Err(task) = self.tray.push(task) {
+            let mut bundle = Bundle::empty();
+            bundle.push(task);
+            self.bundles.push(bundle);
+        }
     }
 
     /// Takes the newest task (owner only).
     #[inline]
     pub(crate) fn pop(&self) -> Option<J> {
-        self.own.pop()
-    }
-
-    /// Where others' tasks are put that were taken in a batch (owner only).
-    pub(crate) fn deque(&self) -> &Worker<J> {
-        &self.own
+        self.tray.pop().or_else(|| self.unpack(self.bundles.pop()?))
     }
 
     /// One side of the handshake with sleepers.
@@ -58,17 +208,53 @@ impl<J> TaskQueue<J> {
     /// Whether no task is queued.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.stealer.is_empty()
+        let len = self.tray.len.load(Ordering::Relaxed);
+        (len == 0 || len == TAKEN) && self.stealer.is_empty()
     }
 
-    /// Steals the oldest task.
-    pub(crate) fn steal(&self) -> Steal<J> {
-        self.stealer.steal()
+    /// Steals tasks from `victim`, keeps all but one of them and returns that one (owner only).
+    ///
+    /// An owner that spawns one tiny task after the other must not find its tray taken each time:
+    /// what is in the tray is taken only if it has not become a bundle after a while.
+    pub(crate) fn steal_from(&self, victim: &TaskQueue<J>) -> Option<J> {
+        let bundle = victim.steal_bundle().or_else(|| {
+            (0..PATIENCE).for_each(|_| spin_loop());
+            victim.steal_bundle().or_else(|| victim.tray.take())
+        });
+        self.unpack(bundle?)
     }
 
-    /// Steals up to half of the tasks into `into`'s queue, and returns the first (owner of
-    /// `into` only).
-    pub(crate) fn steal_batch(&self, into: &TaskQueue<J>) -> Steal<J> {
-        self.stealer.steal_batch_and_pop(&into.own)
+    fn steal_bundle(&self) -> Option<Box<Bundle<J>>> {
+        loop {
+            match self.stealer.steal() {
+                Steal::Success(bundle) => return Some(bundle),
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    /// Moves a batch of tasks from the injector here, and returns the first (owner only).
+    pub(crate) fn steal_injected(&self, injector: &Injector<J>) -> Option<J> {
+        let first = loop {
+            match injector.steal_batch_and_pop(&self.inbox) {
+                Steal::Success(first) => break first,
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        };
+        let batch: Vec<J> = std::iter::from_fn(|| self.inbox.pop()).collect();
+        // The newest first, so that the oldest are taken first.
+        batch.into_iter().rev().for_each(|task| self.push(task));
+        Some(first)
+    }
+
+    /// Adds a bundle's tasks but one, which is returned.
+    fn unpack(&self, mut bundle: Box<Bundle<J>>) -> Option<J> {
+        let newest = bundle.pop();
+        if bundle.len > 0 && !self.tray.fill(&mut bundle) {
+            self.bundles.push(bundle);
+        }
+        newest
     }
 }

@@ -23,7 +23,7 @@ impl Worker {
         self.mailed()
             .or_else(|| self.tasks.pop())
             .or_else(|| self.injected_batch())
-            .or_else(|| self.stolen(true))
+            .or_else(|| self.stolen())
     }
 
     pub(super) fn mailed(&self) -> Option<JobRef> {
@@ -40,20 +40,15 @@ impl Worker {
         if injector.is_empty() {
             return None;
         }
-        until_sure(|| injector.steal_batch_and_pop(self.tasks.deque()))
+        let first = self.tasks.steal_injected(injector);
+        self.share_rest();
+        first
     }
 
     /// Steals from randomly chosen others, forks before tasks: they are what somebody waits for.
-    /// In a `batch` up to half of a victim's tasks move into this worker's queue.
-    pub(super) fn stolen(&self, batch: bool) -> Option<JobRef> {
-        let workers = self.registry().workers();
-        let start = self.random() as usize % workers.len();
-        let (before, from) = workers.split_at(start);
-        from.iter()
-            .chain(before)
-            .filter(|victim| victim.index != self.index)
-            .take(MOST_VICTIMS)
-            .find_map(|victim| self.steal_fork(victim).or_else(|| self.steal_task(victim, batch)))
+    pub(super) fn stolen(&self) -> Option<JobRef> {
+        self.victims()
+            .find_map(|victim| self.steal_fork(victim).or_else(|| self.steal_task(victim)))
     }
 
     /// Steals a fork of `victim`'s, or tells it that somebody is hungry.
@@ -65,13 +60,21 @@ impl Worker {
         self.count_steal(until_sure(|| victim.forks.steal()))
     }
 
-    fn steal_task(&self, victim: &Worker, batch: bool) -> Option<JobRef> {
+    /// Steals a bundle of tasks.
+    fn steal_task(&self, victim: &Worker) -> Option<JobRef> {
         if victim.tasks.is_empty() {
-            None
-        } else if batch {
-            self.count_steal(until_sure(|| victim.tasks.steal_batch(&self.tasks)))
-        } else {
-            self.count_steal(until_sure(|| victim.tasks.steal()))
+            return None;
+        }
+        let first = self.count_steal(self.tasks.steal_from(&victim.tasks));
+        self.share_rest();
+        first
+    }
+
+    /// Tasks that came along with one that was taken have moved, perhaps past somebody who was
+    /// about to sleep: they are published anew.
+    fn share_rest(&self) {
+        if !self.tasks.is_empty() {
+            self.publish_tasks();
         }
     }
 
@@ -86,26 +89,42 @@ impl Worker {
         self.forks.pop_newest_public()
     }
 
-    /// Whether anything can be seen that this worker could run, without taking it.
+    /// Whether a glance shows anything that this worker could run. Takes nothing, and goes
+    /// through no more than `MOST_VICTIMS` others.
     pub(super) fn sees_work(&self) -> bool {
-        !self.registry().injector().is_empty()
-            || self.has_own_work()
-            || self.others().any(|other| {
-                let hidden = other.forks.is_empty();
-                if hidden {
-                    other.forks.raise_demand();
-                }
-                !hidden || !other.tasks.is_empty()
-            })
+        self.sees_own_work() || self.victims().any(Worker::shows_work)
     }
 
-    /// The handshakes with the queues, then a look: steps 1 and 2 of parking (`sleep/mod.rs`).
+    /// The handshakes with the queues, then a look at all of them: steps 1 and 2 of parking
+    /// (`sleep/mod.rs`).
     pub(crate) fn announce_and_look(&self) -> bool {
         for other in self.others() {
             other.forks.announce_idle();
             other.tasks.ring();
         }
-        self.sees_work()
+        self.sees_own_work() || self.others().any(Worker::shows_work)
+    }
+
+    fn sees_own_work(&self) -> bool {
+        !self.registry().injector().is_empty() || self.has_own_work()
+    }
+
+    /// Whether something can be stolen from this worker. If no fork can, it is told that somebody
+    /// is hungry.
+    fn shows_work(&self) -> bool {
+        if self.forks.is_empty() {
+            self.forks.raise_demand();
+            return !self.tasks.is_empty();
+        }
+        true
+    }
+
+    /// Some other workers, from a random one on.
+    fn victims(&self) -> impl Iterator<Item = &Worker> {
+        let workers = self.registry().workers();
+        let (before, from) = workers.split_at(self.random() as usize % workers.len());
+        let all = from.iter().chain(before).map(|worker| &**worker);
+        all.filter(|victim| victim.index != self.index).take(MOST_VICTIMS)
     }
 
     fn others(&self) -> impl Iterator<Item = &Worker> {

@@ -188,6 +188,12 @@ impl Worker {
     #[inline]
     pub(crate) fn push_task(&self, job: JobRef) {
         self.tasks.push(job);
+        self.publish_tasks();
+    }
+
+    /// Steps (b) and (c) of publishing (`sleep/mod.rs`) what is in the task queue.
+    #[inline]
+    fn publish_tasks(&self) {
         if self.registry().workers().len() > 1 {
             self.tasks.ring();
             self.sleep().notify_from_worker();

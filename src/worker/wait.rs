@@ -80,7 +80,7 @@ impl Worker {
 
     /// Runs one job that is in sight, if this worker may. Returns whether it did.
     pub(crate) fn run_one(&self) -> bool {
-        let job = self.own_task().or_else(|| self.stolen(false)).or_else(|| self.injected());
+        let job = self.own_task().or_else(|| self.stolen()).or_else(|| self.injected());
         job.and_then(|job| self.accept(job)).map(|job| self.run_on_top(job)).is_some()
     }
 
@@ -124,7 +124,7 @@ impl Worker {
     }
 
     fn foreign(&self) -> Option<JobRef> {
-        if let Some(job) = self.stolen(false).and_then(|job| self.accept(job)) {
+        if let Some(job) = self.stolen().and_then(|job| self.accept(job)) {
             return Some(job);
         }
         let injected = (0..self.registry().injector().len().max(1)).find_map(|_| {
