@@ -122,3 +122,14 @@ mod imp {
 }
 
 pub(crate) use imp::*;
+
+/// Steals again as long as the queue cannot say.
+pub(crate) fn until_sure<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            Steal::Success(stolen) => return Some(stolen),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}

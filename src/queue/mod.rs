@@ -5,6 +5,6 @@ mod deque;
 mod fork;
 mod task;
 
-pub(crate) use deque::{Injector, Steal};
+pub(crate) use deque::{Injector, until_sure};
 pub(crate) use fork::{ForkFront, ForkQueue, Popped, Published};
 pub(crate) use task::TaskQueue;

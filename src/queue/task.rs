@@ -11,6 +11,9 @@
 //! The owner takes the newest task first: a recursion of spawns then needs memory for its depth
 //! only. A thief gets the oldest bundle.
 //!
+//! Tasks from outside come from the injector in batches and stand in the *inbox*, a deque of
+//! their own, since they keep their order.
+//!
 //! # The tray's length
 //! `0..=ROOM`: that many tasks, which the owner may change by one and pack at `ROOM`. [`TAKEN`]:
 //! a thief reads the tasks out, then sets 0. Whoever sets `TAKEN` from `n` has the tasks below
@@ -27,7 +30,7 @@ use std::mem::MaybeUninit;
 
 use crossbeam_utils::CachePadded;
 
-use super::deque::{Injector, Steal, Stealer, Worker};
+use super::deque::{Injector, Stealer, Worker, until_sure};
 use crate::sync::{AtomicUsize, Ordering, spin_loop};
 
 /// Tasks in the tray, and in a bundle at most.
@@ -44,12 +47,15 @@ pub(crate) struct TaskQueue<J> {
     bell: CachePadded<AtomicUsize>,
     bundles: Worker<Box<Bundle<J>>>,
     stealer: Stealer<Box<Bundle<J>>>,
-    /// Where a batch from the injector is on its way to a bundle.
+    /// Tasks from the injector, the oldest first.
     inbox: Worker<J>,
+    inbox_stealer: Stealer<J>,
 }
 
 struct Tray<J> {
     len: AtomicUsize,
+    /// Whether there are no thieves at all: then plain loads and stores will do.
+    alone: bool,
     slots: [UnsafeCell<MaybeUninit<J>>; ROOM],
 }
 
@@ -87,12 +93,22 @@ impl<J> Tray<J> {
         }
         // SAFETY: only the owner writes slots, and thieves read those below `len` only.
         unsafe { (*self.slots[len].get()).write(task) };
-        // AcqRel: publishes the slot to the thief's Acquire; a failure leaves the slot unused.
-        match self.len.compare_exchange(len, len + 1, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(_) => Ok(()),
-            // SAFETY: written above, and not counted, so that nobody else reads it.
-            Err(_) => Err(unsafe { (*self.slots[len].get()).assume_init_read() }),
+        if self.change(len, len + 1) {
+            return Ok(());
         }
+        // SAFETY: written above, and not counted, so that nobody else reads it.
+        Err(unsafe { (*self.slots[len].get()).assume_init_read() })
+    }
+
+    /// Replaces the length, unless a thief has taken the tray (owner only).
+    #[inline]
+    fn change(&self, from: usize, to: usize) -> bool {
+        if self.alone {
+            self.len.store(to, Ordering::Relaxed);
+            return true;
+        }
+        // AcqRel: publishes the slots to the thief's Acquire; a failure leaves them unused.
+        self.len.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Takes the newest task (owner only).
@@ -102,8 +118,9 @@ impl<J> Tray<J> {
         if len == 0 || len == TAKEN {
             return None;
         }
-        // Acquire, Release: as in `push`; Relaxed on failure: then a thief has all.
-        self.len.compare_exchange(len, len - 1, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        if !self.change(len, len - 1) {
+            return None;
+        }
         // SAFETY: the owner filled this slot, and has taken it out of the count.
         Some(unsafe { (*self.slots[len - 1].get()).assume_init_read() })
     }
@@ -157,18 +174,23 @@ impl<J> Tray<J> {
 }
 
 impl<J> TaskQueue<J> {
-    pub(crate) fn new() -> Self {
+    /// `alone`: nobody will ever steal from it.
+    pub(crate) fn new(alone: bool) -> Self {
         let bundles = Worker::new_lifo();
         let stealer = bundles.stealer();
+        let inbox = Worker::new_fifo();
+        let inbox_stealer = inbox.stealer();
         TaskQueue {
             tray: CachePadded::new(Tray {
                 len: AtomicUsize::new(0),
+                alone,
                 slots: [const { UnsafeCell::new(MaybeUninit::uninit()) }; ROOM],
             }),
             bell: CachePadded::new(AtomicUsize::new(0)),
             bundles,
             stealer,
-            inbox: Worker::new_fifo(),
+            inbox,
+            inbox_stealer,
         }
     }
 
@@ -192,10 +214,23 @@ impl<J> TaskQueue<J> {
         }
     }
 
-    /// Takes the newest task (owner only).
+    /// Takes the newest task, else the oldest that came from outside (owner only).
     #[inline]
     pub(crate) fn pop(&self) -> Option<J> {
-        self.tray.pop().or_else(|| self.unpack(self.bundles.pop()?))
+        self.tray.pop().or_else(|| self.pop_slow())
+    }
+
+    fn pop_slow(&self) -> Option<J> {
+        match self.bundles.pop() {
+            Some(bundle) => self.unpack(bundle),
+            None => self.inbox.pop(),
+        }
+    }
+
+    /// Whether somebody may ever steal from it.
+    #[inline]
+    pub(crate) fn has_thieves(&self) -> bool {
+        !self.tray.alone
     }
 
     /// One side of the handshake with sleepers.
@@ -209,7 +244,7 @@ impl<J> TaskQueue<J> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         let len = self.tray.len.load(Ordering::Relaxed);
-        (len == 0 || len == TAKEN) && self.stealer.is_empty()
+        (len == 0 || len == TAKEN) && self.stealer.is_empty() && self.inbox_stealer.is_empty()
     }
 
     /// Steals tasks from `victim`, keeps all but one of them and returns that one (owner only).
@@ -217,36 +252,23 @@ impl<J> TaskQueue<J> {
     /// An owner that spawns one tiny task after the other must not find its tray taken each time:
     /// what is in the tray is taken only if it has not become a bundle after a while.
     pub(crate) fn steal_from(&self, victim: &TaskQueue<J>) -> Option<J> {
-        let bundle = victim.steal_bundle().or_else(|| {
-            (0..PATIENCE).for_each(|_| spin_loop());
-            victim.steal_bundle().or_else(|| victim.tray.take())
-        });
-        self.unpack(bundle?)
+        if let Some(task) = self.steal_packed(victim) {
+            return Some(task);
+        }
+        (0..PATIENCE).for_each(|_| spin_loop());
+        self.steal_packed(victim).or_else(|| self.unpack(victim.tray.take()?))
     }
 
-    fn steal_bundle(&self) -> Option<Box<Bundle<J>>> {
-        loop {
-            match self.stealer.steal() {
-                Steal::Success(bundle) => return Some(bundle),
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
+    fn steal_packed(&self, victim: &TaskQueue<J>) -> Option<J> {
+        match until_sure(|| victim.stealer.steal()) {
+            Some(bundle) => self.unpack(bundle),
+            None => until_sure(|| victim.inbox_stealer.steal_batch_and_pop(&self.inbox)),
         }
     }
 
     /// Moves a batch of tasks from the injector here, and returns the first (owner only).
     pub(crate) fn steal_injected(&self, injector: &Injector<J>) -> Option<J> {
-        let first = loop {
-            match injector.steal_batch_and_pop(&self.inbox) {
-                Steal::Success(first) => break first,
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
-        };
-        let batch: Vec<J> = std::iter::from_fn(|| self.inbox.pop()).collect();
-        // The newest first, so that the oldest are taken first.
-        batch.into_iter().rev().for_each(|task| self.push(task));
-        Some(first)
+        until_sure(|| injector.steal_batch_and_pop(&self.inbox))
     }
 
     /// Adds a bundle's tasks but one, which is returned.

@@ -4,7 +4,7 @@
 
 use super::Worker;
 use crate::job::JobRef;
-use crate::queue::Steal;
+use crate::queue::until_sure;
 
 /// How many others one look goes through at most.
 const MOST_VICTIMS: usize = 16;
@@ -13,9 +13,7 @@ impl Worker {
     /// A job for the main loop, if there is one in sight: mail, own tasks, the injector, others'
     /// queues; every so often the injector first, so that work from outside cannot starve.
     pub(super) fn find(&self) -> Option<JobRef> {
-        let ticks = self.ticks.get().wrapping_add(1);
-        self.ticks.set(ticks);
-        if ticks % self.registry().injector_interval() == 0 {
+        if self.tick(self.registry().injector_interval()) {
             if let Some(job) = self.injected() {
                 return Some(job);
             }
@@ -24,6 +22,13 @@ impl Worker {
             .or_else(|| self.tasks.pop())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen())
+    }
+
+    /// Counts a look, and says whether it is one of every `interval`.
+    pub(super) fn tick(&self, interval: u32) -> bool {
+        let ticks = self.ticks.get().wrapping_add(1);
+        self.ticks.set(ticks);
+        ticks % interval == 0
     }
 
     pub(super) fn mailed(&self) -> Option<JobRef> {
@@ -140,16 +145,5 @@ impl Worker {
         x ^= x << 5;
         self.rng.set(x);
         x
-    }
-}
-
-/// Steals again as long as the queue cannot say.
-fn until_sure<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
-    loop {
-        match steal() {
-            Steal::Success(stolen) => return Some(stolen),
-            Steal::Empty => return None,
-            Steal::Retry => {}
-        }
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Worker {
     depth: Cell<usize>,
     /// Picks victims.
     rng: Cell<u32>,
-    /// Jobs run by the main loop, for looking at the injector in turn.
+    /// Looks for work, for looking elsewhere in turn.
     ticks: Cell<u32>,
     counters: LiveCounters,
 }
@@ -68,7 +68,7 @@ impl Worker {
     pub(crate) fn new(index: usize, workers: usize, registry: *const Registry) -> Self {
         Worker {
             forks: ForkQueue::new(workers.min(MOST_IN_STOCK)),
-            tasks: TaskQueue::new(),
+            tasks: TaskQueue::new(workers == 1),
             mail: Injector::new(),
             registry,
             index,
@@ -194,7 +194,7 @@ impl Worker {
     /// Steps (b) and (c) of publishing (`sleep/mod.rs`) what is in the task queue.
     #[inline]
     fn publish_tasks(&self) {
-        if self.registry().workers().len() > 1 {
+        if self.tasks.has_thieves() {
             self.tasks.ring();
             self.sleep().notify_from_worker();
         }

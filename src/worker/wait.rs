@@ -37,6 +37,9 @@ use crate::sleep::Kind;
 /// within some ten times what one job needs.)
 const MOST_FOREIGN: usize = 16;
 
+/// Every so many tasks of its own a waiting worker looks into its mail.
+const MAIL_INTERVAL: u32 = 64;
+
 /// The shortest and the longest sleep of a worker that may run only some of the work.
 const ASIDE_SHORT: Duration = Duration::from_micros(50);
 const ASIDE_LONG: Duration = Duration::from_millis(1);
@@ -100,19 +103,28 @@ impl Worker {
             .or_else(|| if searching || self.root.get() != NO_ROOT { self.foreign() } else { None })
     }
 
-    /// The newest of this worker's tasks that it may run. The others are left to others.
+    /// The newest of this worker's tasks that it may run, or, now and then and if there is none,
+    /// what is in its mail. What it may not run is left to others.
     fn own_task(&self) -> Option<JobRef> {
-        if let Some(job) = self.mailed() {
-            if self.may_run(&job) {
+        if self.tick(MAIL_INTERVAL) {
+            if let Some(job) = self.acceptable_mail() {
                 return Some(job);
             }
-            self.mail.push(job);
         }
         while let Some(job) = self.tasks.pop() {
             if let Some(job) = self.accept(job) {
                 return Some(job);
             }
         }
+        self.acceptable_mail()
+    }
+
+    fn acceptable_mail(&self) -> Option<JobRef> {
+        let job = self.mailed()?;
+        if self.may_run(&job) {
+            return Some(job);
+        }
+        self.mail.push(job);
         None
     }
 
