@@ -77,6 +77,7 @@ impl<'r> Borrowed<'r> {
         let (index, stopped) = registry.sleep().lend()?;
         let worker = &*registry.workers()[index];
         let borrowed = Borrowed { registry, worker, _acting: Acting::start(worker) };
+        worker.unparked();
         worker.look_again(stopped);
         Some(borrowed)
     }

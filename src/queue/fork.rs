@@ -248,6 +248,11 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         (popped, false)
     }
 
+    /// Has the next fork look at who is idle.
+    pub(crate) fn recheck(&self) {
+        self.front.gate.close(RECHECK);
+    }
+
     /// Takes the newest public job, for an owner that has nothing better to do.
     pub(crate) fn pop_newest_public(&self) -> Option<P> {
         self.own.public.pop()

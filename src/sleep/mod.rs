@@ -49,6 +49,10 @@
 //! Who publishes: (a) pushes; (b) goes through the same handshake; (c) reads the counts and
 //! wakes one if somebody is parked and nobody looks.
 //!
+//! The handshake with a seat that is `PARKED` is left out in step 1, since its queues are empty:
+//! who holds it next goes through a fence of its own before it publishes ([`Sleep::unparked`]).
+//! If step 1 saw the seat parked, its fence comes before that one, and (c) sees W parked.
+//!
 //! **No wake-up is lost.** Let J be published and W parked. The handshake orders (b) and step 1
 //! (by the gate's or bell's modification order, or by the two fences). If (b) is first, W's
 //! re-check sees J. Otherwise (c) sees W parked, and either wakes somebody, who becomes a
@@ -291,6 +295,18 @@ impl Sleep {
     #[must_use]
     pub(crate) fn take_seat(&self, seat: usize) -> bool {
         self.swap_state(seat, FREE, BUSY)
+    }
+
+    /// Whether the seat's queues are empty, and will be until `unparked` was called for it.
+    pub(crate) fn is_parked(&self, seat: usize) -> bool {
+        self.state(seat) == PARKED
+    }
+
+    /// Has to be called by whoever holds a seat that was parked, before it publishes anything
+    /// from it, and after it has closed its gate.
+    pub(crate) fn unparked(&self) {
+        // Pairs with the fence in `announce`.
+        fence(Ordering::SeqCst);
     }
 
     pub(crate) fn is_lent(&self, seat: usize) -> bool {

@@ -101,12 +101,12 @@ impl Worker {
     }
 
     /// The handshakes with the queues, then a look at all of them: steps 1 and 2 of parking
-    /// (`sleep/mod.rs`).
+    /// (`sleep/mod.rs`). Workers that are parked themselves have nothing, and are left out.
     pub(crate) fn announce_and_look(&self) -> bool {
-        for other in self.others() {
+        self.others().for_each(|other| {
             other.forks.announce_idle();
             other.tasks.ring();
-        }
+        });
         self.sees_own_work() || self.others().any(Worker::shows_work)
     }
 
@@ -132,9 +132,11 @@ impl Worker {
         all.filter(|victim| victim.index != self.index).take(MOST_VICTIMS)
     }
 
+    /// All other workers that are not parked.
     fn others(&self) -> impl Iterator<Item = &Worker> {
-        let workers = self.registry().workers().iter();
-        workers.map(|worker| &**worker).filter(|other| other.index != self.index)
+        let workers = self.registry().workers().iter().map(|worker| &**worker);
+        let sleep = self.sleep();
+        workers.filter(|other| other.index != self.index && !sleep.is_parked(other.index))
     }
 
     /// Marsaglia's xorshift, 32 bits.

@@ -41,6 +41,7 @@ impl Worker {
         if !self.sleep().take_seat(self.index) {
             self.stop_searching();
             self.sleep().wait_for_seat(self.index);
+            self.unparked();
         }
         !self.registry().has_ended()
     }
@@ -56,6 +57,7 @@ impl Worker {
             sleep.sleep(self.index, Kind::Idle, || self.sees_work(), || self.announce_and_look());
             self.counters.wakes.add(1);
         }
+        self.unparked();
         !self.registry().has_ended()
     }
 }

@@ -246,6 +246,12 @@ impl Worker {
         std::mem::forget(guard);
     }
 
+    /// Takes up a seat that was parked.
+    pub(crate) fn unparked(&self) {
+        self.forks.recheck();
+        self.sleep().unparked();
+    }
+
     /// No longer a searcher. If there was none else and others sleep, somebody may have to be
     /// woken for work that was published meanwhile.
     pub(crate) fn stop_searching(&self) {
