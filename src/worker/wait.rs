@@ -10,9 +10,9 @@
 //!   only. Otherwise it could run, on top of task A, a task that waits for A by its handle: a
 //!   deadlock. With the limit, whatever stands on top of A is part of A, and what waits for A is
 //!   not.
-//! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, each further job is given a
-//!   root of its own, with the same effect: the stack then grows by the work's own recursion
-//!   only.
+//! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a root is
+//!   given one of its own, with the same effect: from there on the stack grows by the work's own
+//!   recursion only.
 //!
 //! Waits of `join` and `scope` need no such limit to be free of deadlock: a frame waits only for
 //! jobs that began after it, and what runs on top of a frame began after it, too; so along a
@@ -91,7 +91,8 @@ impl Worker {
     fn run_on_top(&self, job: JobRef) {
         let (depth, root) = (self.depth.get(), self.root.get());
         self.depth.set(depth + 1);
-        self.root.set(if depth < MOST_FOREIGN { job.root() } else { job.address() });
+        let own_root = depth >= MOST_FOREIGN && job.root() == NO_ROOT;
+        self.root.set(if own_root { job.address() } else { job.root() });
         self.execute(job);
         self.depth.set(depth);
         self.root.set(root);
