@@ -64,7 +64,7 @@ where
         let run = move || *result = Some(op(BroadcastContext { index, num_threads }));
         // SAFETY: `op` and `results` are used and dropped after the wait below only, which a
         // panic cannot skip; the handle is dropped here.
-        drop(unsafe { tasks.spawn(run, |registry, job| registry.workers()[index].send(job)) });
+        drop(unsafe { tasks.spawn(run, |registry, _, job| registry.workers()[index].send(job)) });
     }
     tasks.wait();
     std::mem::forget(guard);

@@ -73,7 +73,7 @@ impl Tasks {
     pub(super) unsafe fn spawn<F, T>(
         &self,
         closure: F,
-        queue: impl FnOnce(&Registry, JobRef),
+        queue: impl FnOnce(&Registry, Option<&Worker>, JobRef),
     ) -> Handle<T>
     where
         F: FnOnce() -> T + Send,
@@ -93,7 +93,7 @@ impl Tasks {
             _ => drop(self.remote.fetch_add(TASK, Ordering::Relaxed)),
         }
         let guard = AbortOnUnwind;
-        queue(registry, job);
+        queue(registry, spawner, job);
         std::mem::forget(guard);
         handle
     }

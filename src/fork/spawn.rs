@@ -51,7 +51,7 @@ where
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
     let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_ROOT) };
-    registry.submit(job);
+    registry.submit(registry.current_worker(), job);
     JoinHandle { handle }
 }
 

@@ -4,7 +4,6 @@
 //! ([`task`]). Whoever holds a [`JobRef`] must run it.
 #![allow(unsafe_code)]
 
-pub(crate) mod block;
 pub(crate) mod outcome;
 pub(crate) mod stack;
 pub(crate) mod task;

@@ -24,7 +24,8 @@ use std::sync::Arc;
 use std::thread;
 
 use super::outcome::{self, Payload};
-use super::{Execute, Header, JobRef, block};
+use super::{Execute, Header, JobRef};
+use crate::block;
 use crate::latch::Wait;
 use crate::pool::Registry;
 use crate::sync::{AtomicUsize, Ordering};

@@ -15,10 +15,10 @@ pub use error::{BuildErrorKind, ThreadPoolBuildError};
 pub(crate) use global::with_current;
 pub(crate) use registry::Registry;
 
+use crate::block;
 use crate::counters::Counters;
 use crate::fork;
 use crate::fork::{BroadcastContext, FnContext, JoinHandle, Scope, Yield};
-use crate::job::block;
 use crate::sleep::MAX_WORKERS;
 
 /// A pool of worker threads.

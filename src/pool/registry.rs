@@ -108,10 +108,10 @@ impl Registry {
         self.sleep.notify_from_outside();
     }
 
-    /// Queues a task where the caller stands: on its own worker, else in the injector.
+    /// Queues a task where the caller stands: on its own worker of this pool, else in the injector.
     #[inline]
-    pub(crate) fn submit(&self, job: JobRef) {
-        match self.current_worker() {
+    pub(crate) fn submit(&self, caller: Option<&Worker>, job: JobRef) {
+        match caller {
             Some(worker) => worker.push_task(job),
             None => self.inject(job),
         }

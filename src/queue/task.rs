@@ -25,19 +25,24 @@
 //! That of `queue/fork.rs`, by a word of its own, the *bell*: the owner pushes, rings, then reads
 //! the count of idle workers; who is about to sleep counts itself, rings, then looks.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
 
 use super::deque::{Injector, Stealer, Worker, until_sure};
+use crate::block;
 use crate::sync::{AtomicUsize, Ordering, spin_loop};
 
-/// Tasks in the tray, and in a bundle at most.
-const ROOM: usize = if cfg!(loom) { 2 } else { 31 };
-/// How many spins a thief gives an owner to fill its tray: about the time in which 31 tiny tasks
+/// Tasks in the tray, and in a bundle at most: what fits a block of 248 bytes with its length.
+const ROOM: usize = if cfg!(loom) { 2 } else { 30 };
+/// How many spins a thief gives an owner to fill its tray: about the time in which a tray of tiny tasks
 /// are spawned.
 const PATIENCE: u32 = if cfg!(loom) { 1 } else { 32 };
+/// A batch from the injector that is smaller than this is a small one.
+const TRICKLE: usize = 8;
 /// Length of a tray that a thief empties.
 const TAKEN: usize = usize::MAX;
 
@@ -45,11 +50,13 @@ const TAKEN: usize = usize::MAX;
 pub(crate) struct TaskQueue<J> {
     tray: CachePadded<Tray<J>>,
     bell: CachePadded<AtomicUsize>,
-    bundles: Worker<Box<Bundle<J>>>,
-    stealer: Stealer<Box<Bundle<J>>>,
+    bundles: Worker<Packed<J>>,
+    stealer: Stealer<Packed<J>>,
     /// Tasks from the injector, the oldest first.
     inbox: Worker<J>,
     inbox_stealer: Stealer<J>,
+    /// Whether the last batch from the injector was a small one (owner only).
+    trickle: Cell<bool>,
 }
 
 struct Tray<J> {
@@ -65,20 +72,53 @@ struct Bundle<J> {
     slots: [MaybeUninit<J>; ROOM],
 }
 
-impl<J> Bundle<J> {
-    fn empty() -> Box<Self> {
-        Box::new(Bundle { len: 0, slots: [const { MaybeUninit::uninit() }; ROOM] })
+/// A bundle and its block.
+struct Packed<J>(NonNull<Bundle<J>>);
+
+// SAFETY: a bundle belongs to whoever has it, and moves with the tasks in it.
+unsafe impl<J: Send> Send for Packed<J> {}
+
+impl<J> Packed<J> {
+    fn empty() -> Self {
+        let block = block::take::<Bundle<J>>();
+        // SAFETY: the memory is for this type, whose slots need not be written.
+        unsafe { (&raw mut (*block.as_ptr()).len).write(0) };
+        Packed(block)
     }
 
     fn push(&mut self, task: J) {
-        self.slots[self.len].write(task);
-        self.len += 1;
+        let len = self.len;
+        self.slots[len].write(task);
+        self.len = len + 1;
     }
 
     fn pop(&mut self) -> Option<J> {
         self.len = self.len.checked_sub(1)?;
         // SAFETY: the slots below the former length are filled, and this one is left.
         Some(unsafe { self.slots[self.len].assume_init_read() })
+    }
+}
+
+impl<J> Deref for Packed<J> {
+    type Target = Bundle<J>;
+
+    fn deref(&self) -> &Bundle<J> {
+        // SAFETY: the block is this value's alone, and was written by `empty`.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<J> DerefMut for Packed<J> {
+    fn deref_mut(&mut self) -> &mut Bundle<J> {
+        // SAFETY: as in `deref`.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl<J> Drop for Packed<J> {
+    fn drop(&mut self) {
+        // SAFETY: it came from `block::take` in `empty`.
+        unsafe { block::give(self.0) };
     }
 }
 
@@ -127,7 +167,7 @@ impl<J> Tray<J> {
 
     /// Moves a bundle's tasks into an empty tray (owner only).
     #[must_use]
-    fn fill(&self, bundle: &mut Bundle<J>) -> bool {
+    fn fill(&self, bundle: &mut Packed<J>) -> bool {
         // Acquire: as in `push`.
         if self.len.load(Ordering::Acquire) != 0 {
             return false;
@@ -143,14 +183,14 @@ impl<J> Tray<J> {
     }
 
     /// Packs a full tray into a bundle (owner only).
-    fn pack(&self) -> Option<Box<Bundle<J>>> {
+    fn pack(&self) -> Option<Packed<J>> {
         // AcqRel: as in `take`.
         let full = self.len.compare_exchange(ROOM, TAKEN, Ordering::AcqRel, Ordering::Relaxed);
         full.is_ok().then(|| self.empty_into_bundle(ROOM))
     }
 
     /// Takes all tasks (any thief).
-    fn take(&self) -> Option<Box<Bundle<J>>> {
+    fn take(&self) -> Option<Packed<J>> {
         let len = self.len.load(Ordering::Relaxed);
         if len == 0 || len == TAKEN {
             return None;
@@ -161,8 +201,8 @@ impl<J> Tray<J> {
     }
 
     /// Moves the `len` tasks of a tray that the caller has set to `TAKEN`, and opens it.
-    fn empty_into_bundle(&self, len: usize) -> Box<Bundle<J>> {
-        let mut bundle = Bundle::empty();
+    fn empty_into_bundle(&self, len: usize) -> Packed<J> {
+        let mut bundle = Packed::empty();
         for slot in &self.slots[..len] {
             // SAFETY: filled, by the length that the caller replaced, which is the caller's claim.
             bundle.push(unsafe { (*slot.get()).assume_init_read() });
@@ -191,6 +231,7 @@ impl<J> TaskQueue<J> {
             stealer,
             inbox,
             inbox_stealer,
+            trickle: Cell::new(false),
         }
     }
 
@@ -208,7 +249,7 @@ impl<J> TaskQueue<J> {
             self.bundles.push(bundle);
         }
         if let Err(task) = self.tray.push(task) {
-            let mut bundle = Bundle::empty();
+            let mut bundle = Packed::empty();
             bundle.push(task);
             self.bundles.push(bundle);
         }
@@ -267,12 +308,21 @@ impl<J> TaskQueue<J> {
     }
 
     /// Moves a batch of tasks from the injector here, and returns the first (owner only).
+    ///
+    /// Of a stream of tiny tasks, submitted more slowly than they are run, each would be fetched
+    /// alone, at a cost for both sides that is more than the task's. So after a small batch the
+    /// next one is given time to grow.
     pub(crate) fn steal_injected(&self, injector: &Injector<J>) -> Option<J> {
-        until_sure(|| injector.steal_batch_and_pop(&self.inbox))
+        if self.trickle.get() && injector.len() < TRICKLE {
+            (0..PATIENCE).for_each(|_| spin_loop());
+        }
+        let first = until_sure(|| injector.steal_batch_and_pop(&self.inbox));
+        self.trickle.set(self.inbox.len() < TRICKLE);
+        first
     }
 
     /// Adds a bundle's tasks but one, which is returned.
-    fn unpack(&self, mut bundle: Box<Bundle<J>>) -> Option<J> {
+    fn unpack(&self, mut bundle: Packed<J>) -> Option<J> {
         let newest = bundle.pop();
         if bundle.len > 0 && !self.tray.fill(&mut bundle) {
             self.bundles.push(bundle);

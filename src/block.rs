@@ -1,10 +1,13 @@
-//! The memory of spawned tasks: blocks of a few sizes, kept for the next task.
+//! The memory of spawned tasks, and of the bundles they move in: blocks of a few sizes, kept for
+//! the next.
 //!
 //! A general allocator takes more time for a small task than all the rest of its life, above all
 //! where one thread allocates and another frees. So each thread keeps freed blocks in two
 //! *magazines* a size, and exchanges whole magazines with a *depot* for all threads (Bonwick and
 //! Adams, 2001): one lock for every [`MAGAZINE`] blocks. The depot keeps at most
 //! [`MOST_KEPT`] bytes a size, and is emptied when a pool is dropped.
+
+#![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
@@ -25,7 +28,7 @@ const MOST_KEPT: usize = 8 << 20;
 
 /// Memory for a `T`.
 #[inline]
-pub(super) fn take<T>() -> NonNull<T> {
+pub(crate) fn take<T>() -> NonNull<T> {
     let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
         return allocate(Layout::new::<T>()).cast();
     };
@@ -41,7 +44,7 @@ pub(super) fn take<T>() -> NonNull<T> {
 /// # Safety
 /// It came from `take::<T>`, and nobody uses it any more.
 #[inline]
-pub(super) unsafe fn give<T>(block: NonNull<T>) {
+pub(crate) unsafe fn give<T>(block: NonNull<T>) {
     let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
         // SAFETY: allocated by `take` with this layout.
         return unsafe { dealloc(block.as_ptr().cast(), Layout::new::<T>()) };
@@ -84,7 +87,7 @@ fn layout_of(class: usize) -> Layout {
 
 #[cold]
 fn allocate(layout: Layout) -> Free {
-    // SAFETY: tasks are never of size 0: each has a header.
+    // SAFETY: neither tasks nor bundles are of size 0.
     let block = unsafe { alloc(layout) };
     NonNull::new(block).unwrap_or_else(|| handle_alloc_error(layout))
 }
