@@ -22,6 +22,11 @@ pub(crate) trait Wait {
     /// Asks the setter to wake this worker. `false`: the wait is over already.
     fn ask_wake(&self) -> bool;
 
+    /// The root of the task that is waited for, where it is one.
+    fn root(&self) -> Option<usize> {
+        None
+    }
+
     /// The worker that runs what is waited for, where that is known.
     fn runner(&self) -> Option<usize> {
         None

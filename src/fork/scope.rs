@@ -14,7 +14,7 @@ use std::panic::resume_unwind;
 use std::{fmt, ptr, thread};
 
 use crossbeam_utils::CachePadded;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use crate::job::outcome::{self, AbortOnUnwind, Payload};
 use crate::job::task::{Handle, Home, new_task};
@@ -23,6 +23,7 @@ use crate::latch::Wait;
 use crate::pool::{Registry, with_current};
 use crate::sync::{AtomicIsize, Ordering};
 use crate::worker::Worker;
+use crate::worker::sleeper::Event;
 
 /// One task in `remote`.
 const TASK: isize = 2;
@@ -38,9 +39,8 @@ pub(super) struct Tasks {
     local: Cell<isize>,
     /// Counts in steps of `TASK`, plus `WAITING`.
     remote: CachePadded<AtomicIsize>,
-    /// Where an opener that is no worker sleeps: whether no task is left.
-    over: Mutex<bool>,
-    is_over: Condvar,
+    /// That no task is left, for an opener that is no worker of the pool.
+    over: Event,
     /// The first panic that nobody took by a handle.
     panic: Mutex<Option<Payload>>,
 }
@@ -58,8 +58,7 @@ impl Tasks {
             opener: opener.map_or(ptr::null(), ptr::from_ref),
             local: Cell::new(0),
             remote: CachePadded::new(AtomicIsize::new(0)),
-            over: Mutex::new(false),
-            is_over: Condvar::new(),
+            over: Event::default(),
             panic: Mutex::new(None),
         }
     }
@@ -113,17 +112,7 @@ impl Tasks {
         // SAFETY: see `Sync`.
         match unsafe { self.opener.as_ref() } {
             Some(opener) => opener.wait_until(self),
-            None => self.wait_outside(),
-        }
-    }
-
-    fn wait_outside(&self) {
-        if !self.ask_wake() {
-            return;
-        }
-        let mut over = self.over.lock();
-        while !*over {
-            self.is_over.wait(&mut over);
+            None => self.over.wait(|| self.ask_wake()),
         }
     }
 
@@ -179,9 +168,8 @@ impl Home for ScopeHome {
             return;
         }
         if opener.is_null() {
-            // An opener that is no worker waits for `over`, so that the scope is still there.
-            *tasks.over.lock() = true;
-            tasks.is_over.notify_one();
+            // Such an opener waits for `over`, so that the scope is there until that is said.
+            tasks.over.happen();
         } else {
             // The scope may be gone; its opener is a worker of the same pool, and is not.
             // SAFETY: the registry, and with it all its workers, outlives this worker's run.

@@ -16,6 +16,8 @@ use crate::worker::Worker;
 
 /// The root of work that nobody waits for by a handle: see [`Header::root`].
 pub(crate) const NO_ROOT: usize = 0;
+/// For jobs of which the roots are not known: any.
+pub(crate) const ANY_ROOT: usize = 1;
 
 /// Runs the job on a worker. It never unwinds, and the job may be gone when it returns.
 type Execute = unsafe fn(JobRef, &Worker);
@@ -77,6 +79,15 @@ impl JobRef {
         // SAFETY: a job that has not run is alive (`new`, premise 1), and its root was written
         // before it was queued (premise 3).
         unsafe { self.0.as_ref().root.assume_init_ref() }.get()
+    }
+
+    /// Whether this is the entry of a task that was run by its joiner: see `task.rs`.
+    ///
+    /// # Safety
+    /// The job is a task.
+    pub(crate) unsafe fn is_shell(&self) -> bool {
+        // SAFETY: by the premise, and alive as long as there is this entry.
+        unsafe { task::is_shell(self.0.cast()) }
     }
 
     /// Runs the job.

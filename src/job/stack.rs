@@ -13,7 +13,8 @@ use super::{Execute, Header, JobRef};
 use crate::latch::{Latch, Wait, Waiter};
 use crate::queue::Published;
 use crate::sync::{AtomicU32, Ordering};
-use crate::worker::{Current, Sleeper, Worker};
+use crate::worker::sleeper::Event;
+use crate::worker::{Current, Worker};
 
 /// No worker runs the job yet.
 const NOBODY: u32 = u32::MAX;
@@ -168,29 +169,27 @@ where
         // result meanwhile; the latch is unset.
         unsafe {
             let head = (*this).head.get();
-            let owner = Worker::of((*head).owner).map(Worker::index);
+            let owner = (*head).owner;
             (*head).runner.assume_init_ref().store(worker.index() as u32, Ordering::Relaxed);
             let closure = (*(*this).closure.get()).assume_init_read();
-            let result = outcome::run(|| closure(true));
+            worker.count_task();
+            let result = outcome::run(|| closure(owner != worker.as_current()));
             (*(*this).result.get()).write(result);
             let waiter = Latch::set((*head).latch.as_ptr());
-            // The frame may be gone from here on.
-            if let (Waiter::Asleep, Some(owner)) = (waiter, owner) {
-                worker.sleep().wake_blocked(owner);
+            // The frame may be gone from here on; the owner is a worker of this pool.
+            if let (Waiter::Asleep, Some(owner)) = (waiter, Worker::of(owner)) {
+                worker.sleep().wake_blocked(owner.index());
             }
         }
     }
 }
 
-/// Runs `closure` on whatever worker takes the job that `queue` queues, and returns what it came
-/// to. `wait` has to wait until the latch is set; `sleeper` is woken if it asked for that.
-/// `root`: that of the caller, if it runs as part of a task.
+/// Runs `closure` on whatever worker takes the job that `queue` queues, waits, and returns what it
+/// came to. `root`: that of the caller, if it runs as part of a task.
 pub(crate) fn run_elsewhere<F, R>(
     closure: F,
     root: usize,
-    sleeper: Sleeper,
     queue: impl FnOnce(JobRef),
-    wait: impl FnOnce(&Latch),
 ) -> Result<R, Payload>
 where
     F: FnOnce(&Worker) -> R + Send,
@@ -199,25 +198,20 @@ where
     let mut job = InstallJob {
         // SAFETY: `execute` is made for this type, whose first field is the header.
         header: unsafe { Header::new(const { &(InstallJob::<F, R>::execute as Execute) }) },
-        latch: Latch::new(),
-        sleeper: UnsafeCell::new(Some(sleeper)),
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
+        done: Event::default(),
     };
     job.header.set_root(root);
     let guard = AbortOnUnwind;
-    // SAFETY: the header is the first field; the frame does not end before the latch is set, by
-    // the check below; closure and result may be sent; the root is set; there is one reference.
+    // SAFETY: the header is the first field; the frame does not end before the job is done, since
+    // a panic aborts; closure and result may be sent; the root is set; there is one reference.
     queue(unsafe { JobRef::new(NonNull::from(&job).cast()) });
-    wait(&job.latch);
-    if job.latch.done() {
-        std::mem::forget(guard);
-    } else {
-        drop(guard);
-    }
+    job.done.wait(|| true);
+    std::mem::forget(guard);
     match job.result.into_inner() {
         Some(result) => result,
-        None => unreachable!("the latch is set, so the result is there"),
+        None => unreachable!("the job is done, so the result is there"),
     }
 }
 
@@ -225,11 +219,9 @@ where
 #[repr(C)]
 struct InstallJob<F, R> {
     header: Header,
-    latch: Latch,
-    /// The thread to wake; taken by the runner before it sets the latch.
-    sleeper: UnsafeCell<Option<Sleeper>>,
     closure: UnsafeCell<Option<F>>,
     result: UnsafeCell<Option<Result<R, Payload>>>,
+    done: Event,
 }
 
 impl<F, R> InstallJob<F, R>
@@ -241,18 +233,14 @@ where
     /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.
     unsafe fn execute(job: JobRef, worker: &Worker) {
         let this = job.cast::<Self>().as_ptr();
-        // SAFETY: the frame is alive until the latch is set; the runner alone touches the cells
-        // until then.
+        worker.count_task();
+        // SAFETY: the frame is alive until `done` has happened; the runner alone touches the
+        // cells until then.
         unsafe {
             let closure = (*(*this).closure.get()).take();
-            let sleeper = (*(*this).sleeper.get()).take();
             let result = closure.map(|closure| outcome::run(|| closure(worker)));
             *(*this).result.get() = result;
-            let waiter = Latch::set(&raw const (*this).latch);
-            // The frame may be gone from here on.
-            if let (Waiter::Asleep, Some(sleeper)) = (waiter, sleeper) {
-                sleeper.wake();
-            }
+            (*this).done.happen();
         }
     }
 }

@@ -23,13 +23,16 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::thread;
 
+use crossbeam_utils::sync::Parker;
+
 use super::outcome::{self, Payload};
 use super::{Execute, Header, JobRef};
 use crate::block;
 use crate::latch::Wait;
 use crate::pool::Registry;
 use crate::sync::{AtomicUsize, Ordering};
-use crate::worker::{Sleeper, Worker};
+use crate::worker::Worker;
+use crate::worker::sleeper::Sleeper;
 
 // The state: flags, and above them, with `WAITING`, the address of whom to wake.
 
@@ -76,7 +79,7 @@ struct Panicked {
 
 /// What every task begins with.
 #[repr(C)]
-struct TaskHead {
+pub(super) struct TaskHead {
     header: Header,
     state: AtomicUsize,
 }
@@ -192,6 +195,7 @@ where
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: nobody refers to the block after this.
         unsafe { Self::free(this.cast()) };
+        worker.count_task();
         // The value is dropped inside: a panic of its drop is the task's.
         if let Err(payload) = outcome::run(|| drop(closure())) {
             home.take_panic(payload, worker.registry());
@@ -263,6 +267,7 @@ where
         let this = block.cast::<Self>();
         // SAFETY: the claim makes this the only read of the closure.
         let closure = unsafe { Self::take_closure(this) };
+        worker.count_task();
         let ended = match outcome::run(closure) {
             Ok(value) => Ended::Value(value),
             Err(payload) => {
@@ -337,6 +342,15 @@ impl TaskHead {
     }
 }
 
+/// Whether the task was run by its joiner, who is through with it.
+///
+/// # Safety
+/// `task` is alive.
+pub(super) unsafe fn is_shell(task: NonNull<TaskHead>) -> bool {
+    // SAFETY: by the premise. Relaxed: whoever runs the shell acquires.
+    unsafe { task.as_ref() }.state.load(Ordering::Relaxed) & HANDLE_GONE != 0
+}
+
 /// # Safety
 /// `state` has `WAITING` set; called once, by the one who set `DONE`, or, if that was before
 /// `WAITING`, by the one who set that.
@@ -382,8 +396,8 @@ impl<T> Handle<T> {
                 self.take()
             }
             None => {
-                let (sleeper, parker) = Sleeper::for_this_thread();
-                if self.ask_wake(sleeper) {
+                let parker = Parker::new();
+                if self.ask_wake(Sleeper::Outside(parker.unparker().clone())) {
                     while !self.is_finished() {
                         parker.park();
                     }
@@ -400,15 +414,17 @@ impl<T> Handle<T> {
             && self.head().state.fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED == 0
     }
 
-    /// Runs the task that this call claimed.
+    /// Runs the task that this call claimed. Its entry stays behind as a shell; those on top of
+    /// the worker's queue go at once, so that they do not pile up.
     fn run_here(self, worker: &Worker) -> thread::Result<T> {
         let block = self.task;
         // SAFETY: claimed, and not run yet.
         unsafe { (self.head().table().run)(block, worker) };
-        worker.count_task();
         // SAFETY: has run. The home stays alive while its user, who called this, is in it.
         unsafe { (self.head().table().task_ended)(block, worker) };
-        self.take()
+        let result = self.take();
+        worker.drop_shells();
+        result
     }
 
     /// Asks the worker that ends the task to wake `sleeper`. `false`: it has ended already.
@@ -449,6 +465,10 @@ struct HandleWait<'a, T> {
 impl<T> Wait for HandleWait<'_, T> {
     fn done(&self) -> bool {
         self.handle.is_finished()
+    }
+
+    fn root(&self) -> Option<usize> {
+        Some(self.handle.task.as_ptr() as usize)
     }
 
     fn ask_wake(&self) -> bool {

@@ -9,9 +9,6 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
-use crossbeam_utils::CachePadded;
-use parking_lot::Condvar;
-
 use super::handlers::Handlers;
 use crate::counters::Counters;
 use crate::job::JobRef;
@@ -19,6 +16,8 @@ use crate::queue::Injector;
 use crate::sleep::Sleep;
 use crate::sync::Ordering;
 use crate::worker::Worker;
+use crate::worker::sleeper::Event;
+use crossbeam_utils::CachePadded;
 
 /// A pool without the right to end it.
 pub(crate) struct Registry {
@@ -31,7 +30,8 @@ pub(crate) struct Registry {
     ending: AtomicBool,
     ended: AtomicBool,
     threads: parking_lot::Mutex<Threads>,
-    thread_left: Condvar,
+    /// That the pool is being dropped and no thread is left.
+    all_left: Event,
     this: Weak<Registry>,
 }
 
@@ -43,6 +43,8 @@ struct Threads {
     done: usize,
     /// Whether one was dropped without being run.
     refused: bool,
+    /// Whether somebody waits for them to be through.
+    awaited: bool,
 }
 
 impl Registry {
@@ -58,7 +60,7 @@ impl Registry {
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             threads: parking_lot::Mutex::new(Threads::default()),
-            thread_left: Condvar::new(),
+            all_left: Event::default(),
             this: this.clone(),
         })
     }
@@ -104,8 +106,9 @@ impl Registry {
 
     /// Queues a job from any thread.
     pub(crate) fn inject(&self, job: JobRef) {
+        let root = job.root();
         self.injector.push(job);
-        self.sleep.notify_from_outside();
+        self.sleep.notify_from_outside(root);
     }
 
     /// Queues a task where the caller stands: on its own worker of this pool, else in the injector.
@@ -152,10 +155,10 @@ impl Registry {
 
     /// A worker will not get its thread.
     pub(super) fn thread_refused(&self) {
-        let mut threads = self.threads.lock();
-        threads.started -= 1;
-        threads.refused = true;
-        self.thread_left.notify_all();
+        self.change_threads(|threads| {
+            threads.started -= 1;
+            threads.refused = true;
+        });
     }
 
     pub(super) fn was_refused(&self) -> bool {
@@ -164,15 +167,25 @@ impl Registry {
 
     /// A worker's thread is through.
     pub(super) fn thread_done(&self) {
-        self.threads.lock().done += 1;
-        self.thread_left.notify_all();
+        self.change_threads(|threads| threads.done += 1);
+    }
+
+    fn change_threads(&self, change: impl FnOnce(&mut Threads)) {
+        let mut threads = self.threads.lock();
+        change(&mut threads);
+        let all_left = threads.awaited && threads.done == threads.started;
+        drop(threads);
+        if all_left {
+            self.all_left.happen();
+        }
     }
 
     /// Waits until all threads are through, but for what they do after `ThreadBuilder::run`.
     pub(super) fn wait_for_threads(&self) {
-        let mut threads = self.threads.lock();
-        while threads.done < threads.started {
-            self.thread_left.wait(&mut threads);
-        }
+        self.all_left.wait(|| {
+            let mut threads = self.threads.lock();
+            threads.awaited = true;
+            threads.done < threads.started
+        });
     }
 }

@@ -10,8 +10,7 @@ use std::panic::resume_unwind;
 use super::Registry;
 use crate::job::NO_ROOT;
 use crate::job::stack::run_elsewhere;
-use crate::latch::{Latch, Wait};
-use crate::worker::{Acting, Sleeper, Worker};
+use crate::worker::{Acting, Worker};
 
 impl Registry {
     /// Runs `op` as a worker of this pool: on the calling thread if it is one, or can borrow a
@@ -20,7 +19,7 @@ impl Registry {
     pub(crate) fn as_worker<R: Send>(&self, op: impl FnOnce(&Worker, bool) -> R + Send) -> R {
         match Worker::current() {
             Some(worker) if std::ptr::eq(worker.registry(), self) => op(worker, false),
-            Some(worker) => self.hand_over_from(worker, |worker| op(worker, true)),
+            Some(_) => self.hand_over(|worker| op(worker, true)),
             None => match Borrowed::seat(self) {
                 Some(seat) => op(seat.worker, false),
                 None => self.hand_over(|worker| op(worker, true)),
@@ -32,35 +31,15 @@ impl Registry {
     pub(crate) fn on_thread<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
         match Worker::current() {
             Some(worker) if std::ptr::eq(worker.registry(), self) => op(worker),
-            Some(worker) => self.hand_over_from(worker, op),
-            None => self.hand_over(op),
+            _ => self.hand_over(op),
         }
     }
 
-    /// Lets a worker of this pool run `op`, and sleeps.
+    /// Lets a worker of this pool run `op`; meanwhile works for the pool that the calling thread
+    /// is a worker of, if any, else sleeps.
     fn hand_over<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
-        let (sleeper, parker) = Sleeper::for_this_thread();
-        self.inject_and_wait(op, sleeper, NO_ROOT, |job| {
-            while job.ask_wake() {
-                parker.park();
-            }
-        })
-    }
-
-    /// Lets a worker of this pool run `op`, and works for the other pool that `waiter` is of.
-    fn hand_over_from<R: Send>(&self, waiter: &Worker, op: impl FnOnce(&Worker) -> R + Send) -> R {
-        let sleeper = Sleeper::worker(waiter);
-        self.inject_and_wait(op, sleeper, waiter.root(), |latch| waiter.wait_until(latch))
-    }
-
-    fn inject_and_wait<R: Send>(
-        &self,
-        op: impl FnOnce(&Worker) -> R + Send,
-        sleeper: Sleeper,
-        root: usize,
-        wait: impl FnOnce(&Latch),
-    ) -> R {
-        let result = run_elsewhere(op, root, sleeper, |job| self.inject(job), wait);
+        let root = Worker::current().map_or(NO_ROOT, Worker::root);
+        let result = run_elsewhere(op, root, |job| self.inject(job));
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }

@@ -253,6 +253,12 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.front.gate.close(RECHECK);
     }
 
+    /// Undoes `pop_newest_public`. The caller has to announce the job again.
+    pub(crate) fn push_newest_public(&self, job: P) {
+        self.own.public.push(job);
+        self.recheck();
+    }
+
     /// Takes the newest public job, for an owner that has nothing better to do.
     pub(crate) fn pop_newest_public(&self) -> Option<P> {
         self.own.public.pop()
@@ -278,16 +284,13 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             let wanted = if hungry { own.handful.get() } else { 0 };
             published += self.publish(wanted.saturating_sub(own.public.len()), &publish_job);
             let limit = self.front.gate.open(own.head.get());
-            let nothing_private = own.head.get() == private.top.get();
-            if nothing_private || !own.public.is_empty() {
+            // As long as something is public, who takes the last of it closes the gate.
+            if !own.public.is_empty() || !(limit == DEMAND || idle()) {
                 break;
             }
-            if published > 0 {
-                // All of it is stolen already: the next fork shall publish again.
-                self.front.gate.close(DEMAND);
-                break;
-            }
-            if limit != DEMAND && !idle() {
+            if published > 0 || own.head.get() == private.top.get() {
+                // Nothing is left to give at once: the next fork shall look again.
+                self.front.gate.close(RECHECK);
                 break;
             }
         }

@@ -261,6 +261,11 @@ impl<J> TaskQueue<J> {
         self.tray.pop().or_else(|| self.pop_slow())
     }
 
+    /// Takes the newest task, if it is in the tray (owner only).
+    pub(crate) fn pop_newest(&self) -> Option<J> {
+        self.tray.pop()
+    }
+
     fn pop_slow(&self) -> Option<J> {
         match self.bundles.pop() {
             Some(bundle) => self.unpack(bundle),

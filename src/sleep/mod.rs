@@ -25,8 +25,8 @@
 //! - `PARKED`: its thread sleeps in the main loop. The seat stands in the list.
 //! - `LENT`: a thread from outside holds it (`pool/seats.rs`); the worker's thread sleeps.
 //! - `BLOCKED`: its holder sleeps inside a wait, and stands in the list.
-//! - `ASIDE`: the same, but it may run only some of the work (see `worker/wait.rs`), looks around
-//!   by a clock, and stands in no list: only what it waits for wakes it.
+//! - `ASIDE`: the same, but it may run only jobs of some roots (see `worker/wait.rs`), and stands
+//!   in a list of its own with these: work of other roots does not wake it.
 //!
 //! Every transition to or from `PARKED`, `BLOCKED` and `ASIDE` happens under the list's lock,
 //! together with the change of the counts that goes with it.
@@ -63,6 +63,10 @@
 //! ([`Sleep::stop_searching`]). So at all times: if work is public and somebody is parked, then
 //! somebody looks, or is about to look after a handshake that comes after the push.
 //!
+//! **Aside.** A worker `ASIDE` goes through the same steps, with a count of its own, and in step 2
+//! really takes what it may run. Who makes a job visible, be it new or moved from one queue to
+//! another, goes through (b) and (c) likewise and wakes who stands aside for the job's root.
+//!
 //! **No waiter sleeps on.** A worker that waits for a latch notes so in the latch before step 1
 //! and probes it in step 2. Its setter, which sees the note, takes the list's lock and wakes the
 //! worker if it is `BLOCKED` or `ASIDE`; if it is not yet, it enters the lock later, and its
@@ -77,6 +81,7 @@ use crossbeam_utils::CachePadded;
 pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 
+use crate::job::{ANY_ROOT, NO_ROOT};
 use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Parker, fence};
 
 /// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
@@ -107,6 +112,8 @@ struct List {
     parked: Vec<usize>,
     /// Which of them naps.
     sentry: Option<usize>,
+    /// The seats in `ASIDE`, and the roots of what they may run.
+    aside: Vec<(usize, [Option<usize>; 2])>,
 }
 
 /// How a worker parks.
@@ -141,6 +148,8 @@ pub(crate) enum Stopped {
 /// A pool's sleepers.
 pub(crate) struct Sleep {
     counts: CachePadded<AtomicUsize>,
+    /// How many stand aside.
+    aside: CachePadded<AtomicUsize>,
     list: Mutex<List>,
     seats: Box<[CachePadded<Seat>]>,
 }
@@ -152,6 +161,7 @@ impl Sleep {
             || Seat { state: AtomicU32::new(BUSY), home: Parker::new(), wait: Parker::new() };
         Sleep {
             counts: CachePadded::new(AtomicUsize::new(0)),
+            aside: CachePadded::new(AtomicUsize::new(0)),
             list: Mutex::new(List::default()),
             seats: (0..workers).map(|_| CachePadded::new(seat())).collect(),
         }
@@ -188,23 +198,48 @@ impl Sleep {
 
     // ---- publishing ---------------------------------------------------------------------------
 
-    /// Step (c) of a worker that published, after its handshake. Returns whom it woke.
+    /// Whether somebody has nothing to do.
     #[inline]
-    pub(crate) fn notify_from_worker(&self) {
+    pub(crate) fn somebody_idles(&self) -> bool {
+        self.counts().somebody_idles() || self.aside.load(Ordering::Relaxed) > 0
+    }
+
+    /// Step (c) of a worker that published jobs of `root`, after its handshake.
+    #[inline]
+    pub(crate) fn notify_from_worker(&self, root: usize) {
         let counts = self.counts();
         if counts.parked() > 0 && !counts.somebody_looks() {
             self.wake_one();
         }
+        self.notify_aside(root);
     }
 
-    /// Steps (b) and (c) of a thread that pushed to the injector. The sentry is woken rather
-    /// than relied on: from outside, latency is all there is to win.
-    pub(crate) fn notify_from_outside(&self) {
+    /// Steps (b) and (c) of a thread that pushed a job of `root` to the injector. The sentry is
+    /// woken rather than relied on: from outside, latency is all there is to win.
+    pub(crate) fn notify_from_outside(&self, root: usize) {
         // Pairs with the fence in `announced`.
         fence(Ordering::SeqCst);
         let counts = self.counts();
         if counts.parked() > 0 && counts.searchers() == 0 {
             self.wake_one();
+        }
+        self.notify_aside(root);
+    }
+
+    #[inline]
+    fn notify_aside(&self, root: usize) {
+        if root != NO_ROOT && self.aside.load(Ordering::Relaxed) > 0 {
+            self.wake_aside(root);
+        }
+    }
+
+    /// Wakes the workers that stand aside for jobs of `root`.
+    #[cold]
+    fn wake_aside(&self, root: usize) {
+        let mut list = self.list.lock();
+        let waits = |roots: &[Option<usize>; 2]| root == ANY_ROOT || roots.contains(&Some(root));
+        while let Some(&(seat, _)) = list.aside.iter().find(|(_, roots)| waits(roots)) {
+            self.wake(&mut list, seat);
         }
     }
 
@@ -257,6 +292,10 @@ impl Sleep {
     /// Makes a sleeping seat `BUSY` and its worker a searcher.
     fn unlist(&self, list: &mut List, seat: usize) {
         let mut sub = 0;
+        if let Some(at) = list.aside.iter().position(|&(s, _)| s == seat) {
+            list.aside.swap_remove(at);
+            self.aside.fetch_sub(1, Ordering::Relaxed);
+        }
         if let Some(at) = list.parked.iter().rposition(|&s| s == seat) {
             list.parked.remove(at);
             sub += ONE_PARKED;
@@ -401,25 +440,34 @@ impl Sleep {
         was
     }
 
-    /// Sleeps as the holder of `seat` for at most `limit`, or until `wake_blocked`, unless
-    /// `done`. Returns whether it was woken, and so counted as a searcher.
-    #[must_use]
-    pub(crate) fn sleep_aside(
-        &self,
-        seat: usize,
-        limit: Duration,
-        done: impl Fn() -> bool,
-    ) -> bool {
-        let lock = self.list.lock();
+    /// Step 1 of a worker that may run only jobs of `roots`, but for the handshakes.
+    pub(crate) fn announce_aside(&self, seat: usize, roots: [Option<usize>; 2]) {
+        let mut list = self.list.lock();
         self.set_state(seat, ASIDE);
-        drop(lock);
-        if !done() {
-            self.seats[seat].wait.park_timeout(limit);
+        list.aside.push((seat, roots));
+        self.aside.fetch_add(1, Ordering::Relaxed);
+        drop(list);
+        // As in `announce`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Takes that back. `false`: it was woken already, and is counted as a searcher.
+    #[must_use]
+    pub(crate) fn leave_aside(&self, seat: usize) -> bool {
+        let mut list = self.list.lock();
+        let listed = self.state(seat) == ASIDE;
+        if listed {
+            self.unlist(&mut list, seat);
+            self.count(0, SEARCHER);
         }
-        let _lock = self.list.lock();
-        let woken = self.state(seat) == BUSY;
-        self.set_state(seat, BUSY);
-        woken
+        listed
+    }
+
+    /// Step 3 of such a worker. It is woken as a searcher.
+    pub(crate) fn sleep_aside(&self, seat: usize) {
+        while self.state(seat) == ASIDE {
+            self.seats[seat].wait.park();
+        }
     }
 
     /// Sleeps as the thread of a lent seat until the seat is its own again.

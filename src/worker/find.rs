@@ -3,7 +3,8 @@
 #![deny(unsafe_code)]
 
 use super::Worker;
-use crate::job::JobRef;
+use crate::job::{ANY_ROOT, JobRef};
+use crate::latch::Wait;
 use crate::queue::until_sure;
 
 /// How many others one look goes through at most.
@@ -79,7 +80,7 @@ impl Worker {
     /// about to sleep: they are published anew.
     fn share_rest(&self) {
         if !self.tasks.is_empty() {
-            self.publish_tasks();
+            self.publish_tasks(ANY_ROOT);
         }
     }
 
@@ -89,9 +90,17 @@ impl Worker {
         stolen
     }
 
-    /// The newest of one's own published forks: work of the frames below, if nothing else is.
-    pub(super) fn own_fork(&self) -> Option<JobRef> {
-        self.forks.pop_newest_public()
+    /// The newest of one's own published forks, if this worker may run it: work of the frames
+    /// below.
+    pub(super) fn own_fork(&self, wait: &impl Wait) -> Option<JobRef> {
+        let job = self.forks.pop_newest_public()?;
+        if self.may_run(&job, wait) {
+            return Some(job);
+        }
+        let root = job.root();
+        self.forks.push_newest_public(job);
+        self.sleep().notify_from_worker(root);
+        None
     }
 
     /// Whether a glance shows anything that this worker could run. Takes nothing, and goes
@@ -103,11 +112,15 @@ impl Worker {
     /// The handshakes with the queues, then a look at all of them: steps 1 and 2 of parking
     /// (`sleep/mod.rs`). Workers that are parked themselves have nothing, and are left out.
     pub(crate) fn announce_and_look(&self) -> bool {
+        self.announce();
+        self.sees_own_work() || self.others().any(Worker::shows_work)
+    }
+
+    pub(super) fn announce(&self) {
         self.others().for_each(|other| {
             other.forks.announce_idle();
             other.tasks.ring();
         });
-        self.sees_own_work() || self.others().any(Worker::shows_work)
     }
 
     fn sees_own_work(&self) -> bool {

@@ -3,13 +3,11 @@
 
 mod find;
 mod idle;
+pub(crate) mod sleeper;
 mod wait;
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::Arc;
-
-use crossbeam_utils::sync::{Parker, Unparker};
 
 use crate::counters::{LiveCounters, WorkerCounters};
 use crate::job::outcome::AbortOnUnwind;
@@ -147,7 +145,7 @@ impl Worker {
         let (slot, published) =
             self.forks.push_slow(job, || self.somebody_idles(), |job| self.publish(job));
         if published {
-            self.sleep().notify_from_worker();
+            self.sleep().notify_from_worker(self.root());
         }
         slot
     }
@@ -160,7 +158,7 @@ impl Worker {
         let (popped, published) =
             self.forks.pop_slow(job, || self.somebody_idles(), |job| self.publish(job));
         if published {
-            self.sleep().notify_from_worker();
+            self.sleep().notify_from_worker(self.root());
         }
         popped == Popped::Mine
     }
@@ -168,7 +166,7 @@ impl Worker {
     /// Makes all pending forks public: the worker is about to do something else.
     fn flush_forks(&self) {
         if self.forks.flush(|job| self.publish(job)) {
-            self.sleep().notify_from_worker();
+            self.sleep().notify_from_worker(self.root());
         }
     }
 
@@ -179,7 +177,7 @@ impl Worker {
     }
 
     fn somebody_idles(&self) -> bool {
-        self.sleep().counts().somebody_idles()
+        self.sleep().somebody_idles()
     }
 
     // ---- tasks ------------------------------------------------------------------------------
@@ -187,16 +185,28 @@ impl Worker {
     /// Queues a task of this worker's, and wakes somebody for it if nobody looks.
     #[inline]
     pub(crate) fn push_task(&self, job: JobRef) {
+        let root = job.root();
         self.tasks.push(job);
-        self.publish_tasks();
+        self.publish_tasks(root);
     }
 
     /// Steps (b) and (c) of publishing (`sleep/mod.rs`) what is in the task queue.
     #[inline]
-    fn publish_tasks(&self) {
+    fn publish_tasks(&self, root: usize) {
         if self.tasks.has_thieves() {
             self.tasks.ring();
-            self.sleep().notify_from_worker();
+            self.sleep().notify_from_worker(root);
+        }
+    }
+
+    /// Takes the entries of tasks that were run by their joiners off the top of the task queue.
+    pub(crate) fn drop_shells(&self) {
+        while let Some(job) = self.tasks.pop_newest() {
+            // SAFETY: the tray holds tasks and nothing else.
+            if !unsafe { job.is_shell() } {
+                return self.push_task(job);
+            }
+            self.execute(job);
         }
     }
 
@@ -241,7 +251,6 @@ impl Worker {
 
     fn execute(&self, job: JobRef) {
         let guard = AbortOnUnwind;
-        self.counters.tasks_run.add(1);
         job.execute(self);
         std::mem::forget(guard);
     }
@@ -285,32 +294,5 @@ impl Acting {
 impl Drop for Acting {
     fn drop(&mut self) {
         CURRENT.set(self.before);
-    }
-}
-
-/// Whom to wake when a wait of any kind of thread is over.
-pub(crate) enum Sleeper {
-    /// A worker, of whatever pool.
-    Worker(Arc<Registry>, usize),
-    /// A thread that is no worker.
-    Outside(Unparker),
-}
-
-impl Sleeper {
-    pub(crate) fn worker(worker: &Worker) -> Self {
-        Sleeper::Worker(worker.registry().share(), worker.index())
-    }
-
-    /// For a thread that is no worker, with what it parks on. Parking may end early.
-    pub(crate) fn for_this_thread() -> (Self, Parker) {
-        let parker = Parker::new();
-        (Sleeper::Outside(parker.unparker().clone()), parker)
-    }
-
-    pub(crate) fn wake(self) {
-        match self {
-            Sleeper::Worker(registry, index) => registry.sleep().wake_blocked(index),
-            Sleeper::Outside(unparker) => unparker.unpark(),
-        }
     }
 }

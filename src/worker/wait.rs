@@ -7,9 +7,10 @@
 //! limits, both by *roots* (`job::Header`):
 //!
 //! - **Inside a task that somebody may wait for by a handle**, a wait runs jobs of the same root
-//!   only. Otherwise it could run, on top of task A, a task that waits for A by its handle: a
-//!   deadlock. With the limit, whatever stands on top of A is part of A, and what waits for A is
-//!   not.
+//!   only, and, where it waits for a task by its handle, jobs of that task's. Otherwise it could
+//!   run, on top of task A, a task that waits for A by its handle: a deadlock. With the limit,
+//!   whatever stands on top of A is part of A or of what A waits for, and what waits for A is
+//!   neither.
 //! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a root is
 //!   given one of its own, with the same effect: from there on the stack grows by the work's own
 //!   recursion only.
@@ -18,14 +19,12 @@
 //! jobs that began after it, and what runs on top of a frame began after it, too; so along a
 //! chain of waits the jobs get younger, and it cannot close to a cycle.
 //!
-//! A worker that takes a job which it may not run hands it to the injector, where every other
-//! looks. A worker under such a limit does not sleep for good but looks around by a clock
-//! ([`Sleep::sleep_aside`]), since what it could run may be in another's hands at the moment.
+//! What a worker gets by mail (broadcasts) is for it alone, and is run in any wait.
 //!
-//! [`Sleep::sleep_aside`]: crate::sleep::Sleep::sleep_aside
+//! A worker that takes a job which it may not run hands it to the injector, where every other
+//! looks. A worker under such a limit is not woken for just any work, which it might not be able
+//! to run, but for work of its root (`sleep/mod.rs`).
 #![deny(unsafe_code)]
-
-use std::time::Duration;
 
 use super::Worker;
 use super::idle::{ROUNDS, pause};
@@ -40,10 +39,6 @@ const MOST_FOREIGN: usize = 16;
 /// Every so many tasks of its own a waiting worker looks into its mail.
 const MAIL_INTERVAL: u32 = 64;
 
-/// The shortest and the longest sleep of a worker that may run only some of the work.
-const ASIDE_SHORT: Duration = Duration::from_micros(50);
-const ASIDE_LONG: Duration = Duration::from_millis(1);
-
 impl Worker {
     /// Runs other work until `wait` is over; sleeps where there is none.
     pub(crate) fn wait_until(&self, wait: &impl Wait) {
@@ -53,112 +48,103 @@ impl Worker {
         self.flush_forks();
         let mut searching = false;
         let mut round = 0;
-        let mut aside = ASIDE_SHORT;
         while !wait.done() {
             if let Some(job) = self.find_in_wait(wait, searching) {
-                if std::mem::take(&mut searching) {
-                    self.stop_searching();
-                }
+                self.stop_searching_if(&mut searching);
                 self.run_on_top(job);
-                (round, aside) = (0, ASIDE_SHORT);
+                round = 0;
             } else if round < ROUNDS {
                 searching = searching || self.sleep().start_searching();
                 pause(round);
                 round += 1;
-            } else if self.root.get() == NO_ROOT {
+            } else if self.root() == NO_ROOT {
                 searching = self.sleep_in_wait(wait, searching);
                 round = 0;
             } else {
-                if std::mem::take(&mut searching) {
-                    self.stop_searching();
-                }
-                searching = self.sleep_aside(wait, aside);
-                aside = (aside * 2).min(ASIDE_LONG);
+                self.stop_searching_if(&mut searching);
+                searching = self.sleep_aside(wait);
             }
         }
-        if searching {
+        self.stop_searching_if(&mut searching);
+    }
+
+    fn stop_searching_if(&self, searching: &mut bool) {
+        if std::mem::take(searching) {
             self.stop_searching();
         }
     }
 
-    /// Runs one job that is in sight, if this worker may. Returns whether it did.
+    /// Runs one job that is in sight, whichever it is. Returns whether there was one.
     pub(crate) fn run_one(&self) -> bool {
-        let job = self.own_task().or_else(|| self.stolen()).or_else(|| self.injected());
-        job.and_then(|job| self.accept(job)).map(|job| self.run_on_top(job)).is_some()
+        let job = self.mailed().or_else(|| self.tasks.pop());
+        let job = job.or_else(|| self.stolen()).or_else(|| self.injected());
+        job.map(|job| self.run_on_top(job)).is_some()
     }
 
     /// Runs a job on top of a frame that waits.
     fn run_on_top(&self, job: JobRef) {
-        let (depth, root) = (self.depth.get(), self.root.get());
+        let (depth, root) = (self.depth.get(), self.root());
         self.depth.set(depth + 1);
         let own_root = depth >= MOST_FOREIGN && job.root() == NO_ROOT;
-        self.root.set(if own_root { job.address() } else { job.root() });
+        self.enter_root(if own_root { job.address() } else { job.root() });
         self.execute(job);
         self.depth.set(depth);
-        self.root.set(root);
+        self.leave_root(root);
     }
 
     fn find_in_wait(&self, wait: &impl Wait, searching: bool) -> Option<JobRef> {
-        self.own_task()
+        self.own_task(wait)
             .or_else(|| self.leapfrog(wait))
-            .or_else(|| if searching || self.root.get() != NO_ROOT { self.foreign() } else { None })
+            .or_else(|| if searching || self.root() != NO_ROOT { self.foreign(wait) } else { None })
     }
 
     /// The newest of this worker's tasks that it may run, or, now and then and if there is none,
     /// what is in its mail. What it may not run is left to others.
-    fn own_task(&self) -> Option<JobRef> {
+    fn own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         if self.tick(MAIL_INTERVAL) {
-            if let Some(job) = self.acceptable_mail() {
+            if let Some(job) = self.mailed() {
                 return Some(job);
             }
         }
         while let Some(job) = self.tasks.pop() {
-            if let Some(job) = self.accept(job) {
+            if let Some(job) = self.accept(job, wait) {
                 return Some(job);
             }
         }
-        self.acceptable_mail()
-    }
-
-    fn acceptable_mail(&self) -> Option<JobRef> {
-        let job = self.mailed()?;
-        if self.may_run(&job) {
-            return Some(job);
-        }
-        self.mail.push(job);
-        None
+        self.mailed()
     }
 
     /// A fork of the worker that runs what is waited for.
     fn leapfrog(&self, wait: &impl Wait) -> Option<JobRef> {
         let runner = wait.runner().filter(|&runner| runner != self.index)?;
         let job = self.steal_fork(&self.registry().workers()[runner])?;
-        self.accept(job)
+        self.accept(job, wait)
     }
 
-    fn foreign(&self) -> Option<JobRef> {
-        if let Some(job) = self.stolen().and_then(|job| self.accept(job)) {
+    fn foreign(&self, wait: &impl Wait) -> Option<JobRef> {
+        if let Some(job) = self.stolen().and_then(|job| self.accept(job, wait)) {
             return Some(job);
         }
-        let injected = (0..self.registry().injector().len().max(1)).find_map(|_| {
+        let injector = self.registry().injector();
+        let injected = (0..injector.len()).find_map(|_| {
             let job = self.injected()?;
-            if self.may_run(&job) {
+            if self.may_run(&job, wait) {
                 return Some(job);
             }
-            self.registry().injector().push(job);
+            self.registry().inject(job);
             None
         });
-        injected.or_else(|| if self.root.get() == NO_ROOT { self.own_fork() } else { None })
+        injected.or_else(|| self.own_fork(wait))
     }
 
-    fn may_run(&self, job: &JobRef) -> bool {
-        let root = self.root.get();
-        root == NO_ROOT || root == job.root()
+    pub(super) fn may_run(&self, job: &JobRef, wait: &impl Wait) -> bool {
+        let root = self.root();
+        root == NO_ROOT || root == job.root() || wait.root() == Some(job.root())
     }
 
     /// The job, or `None` if this worker may not run it now: then it is the injector's.
-    fn accept(&self, job: JobRef) -> Option<JobRef> {
-        if self.may_run(&job) {
+    fn accept(&self, job: JobRef, wait: &impl Wait) -> Option<JobRef> {
+        if self.may_run(&job, wait) {
             return Some(job);
         }
         self.registry().inject(job);
@@ -188,13 +174,28 @@ impl Worker {
         true
     }
 
-    fn sleep_aside(&self, wait: &impl Wait, limit: Duration) -> bool {
+    /// Like `sleep_in_wait`, for a worker that may run only some of the work. Looking is not
+    /// enough for it: it has to take a job to know.
+    fn sleep_aside(&self, wait: &impl Wait) -> bool {
         if !wait.ask_wake() {
             return false;
         }
         self.counters.parks.add(1);
-        let woken = self.sleep().sleep_aside(self.index, limit, || wait.done());
-        self.counters.wakes.add(woken as usize);
+        let sleep = self.sleep();
+        sleep.announce_aside(self.index, [Some(self.root()), wait.root()]);
+        self.announce();
+        let job = if wait.done() { None } else { self.find_in_wait(wait, true) };
+        let mut woken = if job.is_some() || wait.done() {
+            !sleep.leave_aside(self.index)
+        } else {
+            sleep.sleep_aside(self.index);
+            self.counters.wakes.add(1);
+            true
+        };
+        if let Some(job) = job {
+            self.stop_searching_if(&mut woken);
+            self.run_on_top(job);
+        }
         woken
     }
 }

@@ -1,0 +1,94 @@
+//! Waits of threads of any kind, and whom to wake when they are over.
+#![deny(unsafe_code)]
+
+use std::sync::Arc;
+
+use crossbeam_utils::sync::{Parker, Unparker};
+use parking_lot::Mutex;
+
+use super::Worker;
+use crate::latch::Wait;
+use crate::pool::Registry;
+
+/// Whom to wake when a wait is over.
+pub(crate) enum Sleeper {
+    /// A worker, of whatever pool.
+    Worker(Arc<Registry>, usize),
+    /// A thread that is no worker.
+    Outside(Unparker),
+}
+
+impl Sleeper {
+    pub(crate) fn worker(worker: &Worker) -> Self {
+        Sleeper::Worker(worker.registry().share(), worker.index())
+    }
+
+    pub(crate) fn wake(self) {
+        match self {
+            Sleeper::Worker(registry, index) => registry.sleep().wake_blocked(index),
+            Sleeper::Outside(unparker) => unparker.unpark(),
+        }
+    }
+}
+
+/// Something that happens once, for which one thread of any kind waits.
+#[derive(Default)]
+pub(crate) struct Event {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    happened: bool,
+    sleeper: Option<Sleeper>,
+}
+
+impl Event {
+    /// Says that it has happened. The event may be gone as soon as the lock is given back.
+    pub(crate) fn happen(&self) {
+        let mut state = self.state.lock();
+        state.happened = true;
+        let sleeper = state.sleeper.take();
+        drop(state);
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
+        }
+    }
+
+    fn has_happened(&self) -> bool {
+        self.state.lock().happened
+    }
+
+    /// Waits: by working, on a worker of whatever pool, else by sleeping. `ask` is called when
+    /// `happen` would wake this thread; unless it says so, there is nothing to wait for.
+    pub(crate) fn wait(&self, ask: impl FnOnce() -> bool) {
+        let worker = Worker::current();
+        let parker = Parker::new();
+        self.state.lock().sleeper = Some(match worker {
+            Some(worker) => Sleeper::worker(worker),
+            None => Sleeper::Outside(parker.unparker().clone()),
+        });
+        if !ask() {
+            return;
+        }
+        match worker {
+            Some(worker) => worker.wait_until(self),
+            None => {
+                while !self.has_happened() {
+                    parker.park();
+                }
+            }
+        }
+    }
+}
+
+/// A worker's wait that `Event::wait` has asked for.
+impl Wait for Event {
+    fn done(&self) -> bool {
+        self.has_happened()
+    }
+
+    fn ask_wake(&self) -> bool {
+        !self.has_happened()
+    }
+}
