@@ -13,7 +13,7 @@
 //! - open: `limit` is `head + CAPACITY` and `floor` is `head`. A fork stays private while
 //!   `top < limit`; a fork that ends finds its job, in `slot`, private while `slot >= floor`.
 //! - closed: `limit` is [`DEMAND`] (somebody found nothing to steal here) or [`RECHECK`] (the
-//!   owner wants to look again), `floor` is [`CLOSED`]. No slot passes either comparison, so that
+//!   owner has nothing public), `floor` is [`CLOSED`]. No slot passes either comparison, so that
 //!   the owner's next fork, or the next end of a fork, comes to the slow path and publishes.
 //!
 //! `limit` is the truth. Who closes swaps `limit`, then stores `floor`; who opens stores `floor`,
@@ -21,9 +21,11 @@
 //! costs one slow path.
 //!
 //! # Publishing
-//! The owner gives away its **oldest** jobs: they are the biggest. How many depends on what
-//! became of the last ones: one, more when they were all stolen, one again when the owner had to
-//! take them back.
+//! The owner gives away its **oldest** jobs: they are the biggest. While it has any private job,
+//! something of its is public, or the gate is closed; so its first fork is public at once, and
+//! another is when that was stolen or taken back. In a balanced recursion of depth d these are
+//! some d of 2^d forks. How many to keep public depends on what became of the last ones: one,
+//! more when they were stolen, one again when the owner had to take one back.
 //!
 //! # The handshake with sleepers
 //! Who is about to sleep (1) counts itself as idle, (2) closes every gate, (3) looks at every
@@ -48,8 +50,7 @@ const MASK: usize = CAPACITY - 1;
 
 /// `limit` of a closed gate: a thief wants work from here.
 const DEMAND: usize = 0;
-/// `limit` of a closed gate: nobody asked, but the owner must look at who is idle before it hides
-/// another fork.
+/// `limit` of a closed gate: nobody asked, but nothing is public.
 const RECHECK: usize = 1;
 /// `floor` of a closed gate.
 const CLOSED: usize = usize::MAX;
@@ -101,7 +102,7 @@ struct Private<J> {
 struct Own<P> {
     /// The slot of the oldest private job; `head <= top`.
     head: Cell<usize>,
-    /// How many jobs to keep public while others are hungry; from 1 to `handful_limit`.
+    /// How many jobs to keep public; from 1 to `handful_limit`, or none where that is 0.
     handful: Cell<usize>,
     handful_limit: usize,
     public: Worker<P>,
@@ -113,15 +114,19 @@ struct Gate {
 }
 
 impl Gate {
-    fn new() -> Self {
-        Gate { limit: AtomicUsize::new(FIRST + CAPACITY), floor: AtomicUsize::new(FIRST) }
+    fn new(open: bool) -> Self {
+        let gate = Gate { limit: AtomicUsize::new(RECHECK), floor: AtomicUsize::new(CLOSED) };
+        if open {
+            gate.open(FIRST);
+        }
+        gate
     }
 
-    /// Opens it (owner only) and returns what `limit` was.
-    fn open(&self, head: usize) -> usize {
+    /// Opens it (owner only).
+    fn open(&self, head: usize) {
         self.floor.store(head, Ordering::Relaxed);
         // AcqRel: see "the handshake with sleepers"; also orders the stores of `floor`.
-        self.limit.swap(head + CAPACITY, Ordering::AcqRel)
+        self.limit.swap(head + CAPACITY, Ordering::AcqRel);
     }
 
     fn close(&self, limit: usize) {
@@ -188,27 +193,31 @@ impl<J> ForkFront<J> {
 }
 
 impl<J, P: Published<J>> ForkQueue<J, P> {
-    /// A queue whose owner keeps at most `handful_limit` jobs public at a time.
+    /// A queue whose owner keeps up to `handful_limit` jobs public; 0: there are no thieves.
     pub(crate) fn new(handful_limit: usize) -> Self {
         let public = Worker::new_lifo();
         let stealer = public.stealer();
         ForkQueue {
-            front: ForkFront::new(Gate::new()),
-            own: Own { head: Cell::new(FIRST), handful: Cell::new(1), handful_limit, public },
+            front: ForkFront::new(Gate::new(handful_limit == 0)),
+            own: Own {
+                head: Cell::new(FIRST),
+                handful: Cell::new(handful_limit.min(1)),
+                handful_limit,
+                public,
+            },
             stealer,
         }
     }
 
     // ---- the owner's side -------------------------------------------------------------------
 
-    /// `push` where it could not: makes room, and publishes if anybody is hungry. `idle` tells
-    /// whether some worker is idle, `publish_job` makes a job fit for others. Returns the slot, and
-    /// whether anything was published, which the caller then has to announce.
+    /// `push` where it could not: makes room, and publishes. `publish_job` makes a job fit for
+    /// others. Returns the slot, and whether anything was published, of which the caller then has
+    /// to notify sleepers.
     #[must_use]
     pub(crate) fn push_slow(
         &self,
         job: NonNull<J>,
-        idle: impl Fn() -> bool,
         publish_job: impl Fn(NonNull<J>) -> P,
     ) -> (usize, bool) {
         let (own, private) = (&self.own, &*self.front.own);
@@ -219,7 +228,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         }
         private.ring[slot & MASK].set(Some(job));
         private.top.set(slot + 1);
-        published += self.answer(idle, publish_job);
+        published += self.answer(publish_job);
         (slot, published > 0)
     }
 
@@ -228,19 +237,18 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     pub(crate) fn pop_slow(
         &self,
         job: NonNull<J>,
-        idle: impl Fn() -> bool,
         publish_job: impl Fn(NonNull<J>) -> P,
     ) -> (Popped, bool) {
         let (own, private) = (&self.own, &*self.front.own);
         if private.top.get() > own.head.get() {
             private.top.set(private.top.get() - 1);
             let nothing_older = private.top.get() == own.head.get();
-            return (Popped::Mine, !nothing_older && self.answer(idle, publish_job) > 0);
+            return (Popped::Mine, !nothing_older && self.answer(publish_job) > 0);
         }
         let popped = self.pop_public(job);
         if popped == Popped::Mine {
-            own.handful.set(1);
-            // A sleeper that was told nothing, because this job was public, relies on the gate.
+            own.handful.set(own.handful_limit.min(1));
+            // What is next shall be public again.
             self.front.gate.close(RECHECK);
         } else {
             own.handful.set((own.handful.get() * 2).min(own.handful_limit));
@@ -275,24 +283,15 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         published > 0
     }
 
-    /// Publishes as much as the hungry may want and opens the gate.
-    fn answer(&self, idle: impl Fn() -> bool, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
-        let (own, private) = (&self.own, &*self.front.own);
-        let mut published = 0;
-        loop {
-            let hungry = self.front.gate.is_demand() || idle();
-            let wanted = if hungry { own.handful.get() } else { 0 };
-            published += self.publish(wanted.saturating_sub(own.public.len()), &publish_job);
-            let limit = self.front.gate.open(own.head.get());
-            // As long as something is public, who takes the last of it closes the gate.
-            if !own.public.is_empty() || !(limit == DEMAND || idle()) {
-                break;
-            }
-            if published > 0 || own.head.get() == private.top.get() {
-                // Nothing is left to give at once: the next fork shall look again.
-                self.front.gate.close(RECHECK);
-                break;
-            }
+    /// Sees to it that enough is public, and opens the gate unless nothing is.
+    fn answer(&self, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
+        let own = &self.own;
+        let wanted = own.handful.get().saturating_sub(own.public.len());
+        let published = self.publish(wanted, &publish_job);
+        self.front.gate.open(own.head.get());
+        if own.public.is_empty() && own.handful_limit > 0 {
+            // Nothing was there, or all of it is stolen already.
+            self.front.gate.close(RECHECK);
         }
         published
     }

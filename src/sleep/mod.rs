@@ -198,12 +198,6 @@ impl Sleep {
 
     // ---- publishing ---------------------------------------------------------------------------
 
-    /// Whether somebody has nothing to do.
-    #[inline]
-    pub(crate) fn somebody_idles(&self) -> bool {
-        self.counts().somebody_idles() || self.aside.load(Ordering::Relaxed) > 0
-    }
-
     /// Step (c) of a worker that published jobs of `root`, after its handshake.
     #[inline]
     pub(crate) fn notify_from_worker(&self, root: usize) {
@@ -342,7 +336,7 @@ impl Sleep {
     }
 
     /// Has to be called by whoever holds a seat that was parked, before it publishes anything
-    /// from it, and after it has closed its gate.
+    /// from it.
     pub(crate) fn unparked(&self) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);

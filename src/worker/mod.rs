@@ -65,7 +65,7 @@ impl Worker {
     /// Worker `index` of the `workers` that `registry` will have.
     pub(crate) fn new(index: usize, workers: usize, registry: *const Registry) -> Self {
         Worker {
-            forks: ForkQueue::new(workers.min(MOST_IN_STOCK)),
+            forks: ForkQueue::new(if workers == 1 { 0 } else { workers.min(MOST_IN_STOCK) }),
             tasks: TaskQueue::new(workers == 1),
             mail: Injector::new(),
             registry,
@@ -142,8 +142,7 @@ impl Worker {
     #[cold]
     #[inline(never)]
     pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
-        let (slot, published) =
-            self.forks.push_slow(job, || self.somebody_idles(), |job| self.publish(job));
+        let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
         if published {
             self.sleep().notify_from_worker(self.root());
         }
@@ -155,8 +154,7 @@ impl Worker {
     #[cold]
     #[inline(never)]
     pub(crate) fn unfork_slow(&self, job: ptr::NonNull<JoinHeader>) -> bool {
-        let (popped, published) =
-            self.forks.pop_slow(job, || self.somebody_idles(), |job| self.publish(job));
+        let (popped, published) = self.forks.pop_slow(job, |job| self.publish(job));
         if published {
             self.sleep().notify_from_worker(self.root());
         }
@@ -174,10 +172,6 @@ impl Worker {
         self.counters.forks_published.add(1);
         // SAFETY: called by the queue for jobs in this worker's ring.
         unsafe { JoinHeader::publish(job, self.root.get()) }
-    }
-
-    fn somebody_idles(&self) -> bool {
-        self.sleep().somebody_idles()
     }
 
     // ---- tasks ------------------------------------------------------------------------------
@@ -257,7 +251,6 @@ impl Worker {
 
     /// Takes up a seat that was parked.
     pub(crate) fn unparked(&self) {
-        self.forks.recheck();
         self.sleep().unparked();
     }
 
