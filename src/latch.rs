@@ -27,6 +27,11 @@ pub(crate) trait Wait {
         None
     }
 
+    /// Whether what is waited for is another pool's, which may need any job of this one.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     /// The worker that runs what is waited for, where that is known.
     fn runner(&self) -> Option<usize> {
         None

@@ -5,7 +5,7 @@ mod imp {
     use std::sync::atomic;
     use std::time::Duration;
 
-    pub(crate) use atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering, fence};
+    pub(crate) use atomic::{AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
     pub(crate) use parking_lot::Mutex;
 
     /// Where one thread at a time waits for a token; a token given early is kept.
@@ -42,13 +42,27 @@ mod imp {
     pub(crate) fn spin_loop() {
         std::hint::spin_loop();
     }
+
+    /// For waiting until another thread has done a few instructions.
+    pub(crate) fn spin_or_yield() {
+        std::thread::yield_now();
+    }
+
+    /// The cheap side of a pair of fences of which the other is `platform::heavy_fence`: it only
+    /// keeps the compiler from reordering.
+    #[inline(always)]
+    pub(crate) fn light_fence() {
+        atomic::compiler_fence(Ordering::SeqCst);
+    }
 }
 
 #[cfg(loom)]
 mod imp {
     use std::time::Duration;
 
-    pub(crate) use loom::sync::atomic::{AtomicIsize, AtomicU32, AtomicUsize, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{
+        AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
+    };
 
     /// parking_lot's interface over loom's mutex.
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -95,6 +109,15 @@ mod imp {
 
     pub(crate) fn spin_loop() {
         loom::thread::yield_now();
+    }
+
+    pub(crate) fn spin_or_yield() {
+        loom::thread::yield_now();
+    }
+
+    /// In a model both sides of the pair are the same.
+    pub(crate) fn light_fence() {
+        fence(Ordering::SeqCst);
     }
 }
 

@@ -68,9 +68,8 @@ where
     }
     tasks.wait();
     std::mem::forget(guard);
-    tasks.resume_panic();
     // Each is there: without a panic every task has written its own.
-    results.into_iter().flatten().collect()
+    tasks.result(results).into_iter().flatten().collect()
 }
 
 /// Like [`broadcast`], but returns at once.

@@ -176,9 +176,15 @@ where
     if unfork(&job) {
         // SAFETY: the job came back without having been run.
         let b = unsafe { job.take() };
-        return (ra, b(false));
+        return both(ra, outcome::run(move || b(false)));
     }
-    match stolen_result(&job) {
+    both(ra, stolen_result(&job))
+}
+
+/// Both results, or the panic of the second side.
+#[inline(always)]
+fn both<RA, RB>(ra: RA, rb: Result<RB, Payload>) -> (RA, RB) {
+    match rb {
         Ok(rb) => (ra, rb),
         Err(payload) => {
             outcome::discard(ra);
@@ -197,7 +203,7 @@ where
     // SAFETY: the slot was set when the job became pending.
     let slot = unsafe { job.slot() };
     // SAFETY: the job's owner is a worker, whose run this is part of.
-    unsafe { &*job.owner() }.pop(slot) || owner(job).unfork_slow(job.head())
+    unsafe { &*job.owner() }.pop(slot) || owner(job).unfork_slow(slot, job.head())
 }
 
 fn owner<B, RB>(job: &JoinJob<B, RB>) -> &Worker

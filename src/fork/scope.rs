@@ -35,6 +35,8 @@ pub(super) struct Tasks {
     registry: *const Registry,
     /// The worker that opened the scope, or null.
     opener: *const Worker,
+    /// The root of all the tasks: the opener's, which waits for them.
+    root: usize,
     /// The opener's alone.
     local: Cell<isize>,
     /// Counts in steps of `TASK`, plus `WAITING`.
@@ -56,6 +58,7 @@ impl Tasks {
         Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
+            root: Worker::current().map_or(NO_ROOT, Worker::root),
             local: Cell::new(0),
             remote: CachePadded::new(AtomicIsize::new(0)),
             over: Event::default(),
@@ -82,10 +85,9 @@ impl Tasks {
         let registry = unsafe { &*self.registry };
         let home = ScopeHome { tasks: self };
         let spawner = registry.current_worker();
-        let root = spawner.map_or(NO_ROOT, Worker::root);
         // SAFETY: queued below, in this registry; the borrows hold by this function's premise
         // until the last task has been counted down.
-        let (job, handle) = unsafe { new_task(closure, home, registry, root) };
+        let (job, handle) = unsafe { new_task(closure, home, registry, self.root) };
         match spawner {
             Some(worker) if ptr::eq(worker, self.opener) => self.local.set(self.local.get() + 1),
             // Relaxed: the task that spawns is counted itself, so that this cannot reach 0.
@@ -116,12 +118,13 @@ impl Tasks {
         }
     }
 
-    /// Resumes the first panic that nobody took by a handle.
-    pub(super) fn resume_panic(&self) {
-        let first = self.panic.lock().take();
-        if let Some(payload) = first {
-            resume_unwind(payload);
-        }
+    /// Returns `value`, or else resumes the first panic that nobody took by a handle.
+    pub(super) fn result<R>(&self, value: R) -> R {
+        let Some(payload) = self.panic.lock().take() else {
+            return value;
+        };
+        outcome::discard(value);
+        resume_unwind(payload)
     }
 }
 
@@ -336,10 +339,7 @@ where
     scope.tasks.wait();
     std::mem::forget(guard);
     match result {
-        Ok(value) => {
-            scope.tasks.resume_panic();
-            value
-        }
+        Ok(value) => scope.tasks.result(value),
         Err(payload) => {
             outcome::discard(scope.tasks.panic.lock().take());
             resume_unwind(payload)

@@ -1,4 +1,4 @@
-//! Spawned tasks: one block of memory each (`job/block.rs`), which holds the closure, then the result, and the state
+//! Spawned tasks: one block of memory each (`block.rs`), which holds the closure, then the result, and the state
 //! that a handle needs.
 //!
 //! # Who owns the block
@@ -113,8 +113,7 @@ union Content<F, T> {
     ended: ManuallyDrop<Ended<T>>,
 }
 
-/// Makes a task: the job to queue, and the handle. `root`: that of the task that waits for it by
-/// its scope.
+/// Makes a task: the job to queue, and the handle. `root`: that of the task whose scope it is in.
 ///
 /// # Safety
 /// 1. The job is queued at a registry of which `pool` is the address, and is run.
@@ -465,6 +464,10 @@ struct HandleWait<'a, T> {
 impl<T> Wait for HandleWait<'_, T> {
     fn done(&self) -> bool {
         self.handle.is_finished()
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        !std::ptr::eq(self.handle.pool, self.worker.registry())
     }
 
     fn root(&self) -> Option<usize> {

@@ -16,3 +16,35 @@ fn set_timer_slack() {
     // inexact as before.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, ONE_NANOSECOND) };
 }
+
+/// A fence for all threads of this process at once: what each of them did before some point in
+/// time is then visible to this thread, and what this thread did before is visible to them after
+/// it. `false`: the system has no such thing.
+///
+/// On Linux `membarrier(2)`: some microseconds, and an interrupt of every processor that runs a
+/// thread of this process.
+pub(crate) fn heavy_fence() -> bool {
+    #[cfg(target_os = "linux")]
+    return membarrier::fence();
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
+#[cfg(target_os = "linux")]
+mod membarrier {
+    use std::sync::OnceLock;
+
+    // From <linux/membarrier.h>.
+    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+
+    pub(super) fn fence() -> bool {
+        static REGISTERED: OnceLock<bool> = OnceLock::new();
+        *REGISTERED.get_or_init(|| call(REGISTER_PRIVATE_EXPEDITED)) && call(PRIVATE_EXPEDITED)
+    }
+
+    fn call(command: libc::c_int) -> bool {
+        // SAFETY: the system call takes three numbers and touches no memory of this process.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+    }
+}

@@ -109,7 +109,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Called with the worker's index on each worker's thread after such a sleep.
+    /// Called with the worker's index on each worker's thread after such a sleep, unless the pool
+    /// has ended meanwhile.
     pub fn unpark_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(usize) + Send + Sync + 'static,
@@ -170,36 +171,51 @@ impl ThreadPoolBuilder {
     /// When a setting is not acceptable, and when a thread cannot be started; the error says
     /// which and why. Threads that had started have ended then.
     pub fn build(self) -> Result<ThreadPool, ThreadPoolBuildError> {
+        self.try_build().map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
+    }
+
+    /// `build` that leaves it to the caller when to wait for the threads of a pool that failed.
+    pub(super) fn try_build(self) -> Result<ThreadPool, Failed> {
         let workers = match self.num_threads {
             0 => num_cpus::get().clamp(1, MAX_WORKERS),
             asked if asked <= MAX_WORKERS => asked,
             asked => {
-                let kind = BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS };
-                return Err(ThreadPoolBuildError::new(kind));
+                return Err(BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS }.into());
             }
         };
         if self.injector_interval == 0 {
-            return Err(ThreadPoolBuildError::new(BuildErrorKind::InvalidInjectorInterval));
+            return Err(BuildErrorKind::InvalidInjectorInterval.into());
         }
-        let registry = Registry::new(workers, self.handlers, self.injector_interval);
+        // Dropped early, by an error or a panic in a closure of the user's, it ends its threads,
+        // after the spawner has given up those that it keeps.
+        let mut pool =
+            ThreadPool::new(Registry::new(workers, self.handlers, self.injector_interval));
         let mut spawner = Spawner {
             name_of: self.name_of,
             stack_size: self.stack_size,
             handler: self.spawn_handler,
         };
-        // Dropped early, by an error or a panic in a closure of the user's, it ends its threads.
-        let mut pool = ThreadPool::new(registry);
         for index in 0..workers {
-            let thread = spawner.start(index, &pool.registry).map_err(ThreadPoolBuildError::new)?;
-            pool.threads.extend(thread);
+            match spawner.start(index, &pool.registry) {
+                Ok(thread) => pool.threads.extend(thread),
+                Err(kind) => return Err(Failed { kind, pool: Some(pool) }),
+            }
         }
-        Ok(pool)
+        drop(spawner);
+        match pool.registry.was_refused() {
+            Some(index) => Err(Failed { kind: refused(index), pool: Some(pool) }),
+            None => Ok(pool),
+        }
     }
 
     /// Builds the pool that the free functions use outside of any pool. It lives as long as the
     /// process.
     ///
     /// Without this call, the first use builds it by the default settings.
+    ///
+    /// # Panics
+    /// When called, or when the global pool is used, by a closure of this builder's that runs as
+    /// part of the call.
     ///
     /// # Errors
     /// Those of [`build`](Self::build); when the global pool exists already; and when
@@ -262,20 +278,35 @@ impl Spawner {
         let registry = Some(registry.clone());
         let worker = ThreadBuilder { index, name, stack_size: self.stack_size, registry };
         let started = match &mut self.handler {
-            Some(handler) => Self::start_by(handler, worker).map(|()| None),
+            Some(handler) => handler(worker).map(|()| None),
             None => worker.spawn().map(Some),
         };
         started.map_err(|error| BuildErrorKind::Spawn { index, error })
     }
+}
 
-    fn start_by(handler: &mut SpawnHandler, worker: ThreadBuilder) -> io::Result<()> {
-        let registry = worker.registry.clone();
-        handler(worker)?;
-        if registry.is_some_and(|registry| registry.was_refused()) {
-            let text = "the spawn handler dropped the ThreadBuilder without running it";
-            return Err(io::Error::other(text));
-        }
-        Ok(())
+fn refused(index: usize) -> BuildErrorKind {
+    let text = "the spawn handler dropped the ThreadBuilder without running it";
+    BuildErrorKind::Spawn { index, error: io::Error::other(text) }
+}
+
+/// A build that failed, and the pool as far as it came, which ends when this is dropped.
+pub(super) struct Failed {
+    kind: BuildErrorKind,
+    pool: Option<ThreadPool>,
+}
+
+impl Failed {
+    /// Why; when the pool has ended.
+    pub(super) fn into_kind(self) -> BuildErrorKind {
+        drop(self.pool);
+        self.kind
+    }
+}
+
+impl From<BuildErrorKind> for Failed {
+    fn from(kind: BuildErrorKind) -> Self {
+        Failed { kind, pool: None }
     }
 }
 
@@ -283,7 +314,7 @@ impl Spawner {
 impl Drop for ThreadBuilder {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.take() {
-            registry.thread_refused();
+            registry.thread_refused(self.index);
         }
     }
 }
@@ -321,7 +352,6 @@ impl ThreadBuilder {
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
             platform::prepare_worker_thread();
-            registry.handlers().starts(self.index);
             registry.workers()[self.index].main_loop();
             registry.handlers().exits(self.index);
             registry.thread_done();

@@ -1,5 +1,6 @@
 //! The global pool, which the free functions use outside of any other.
 
+use std::cell::Cell;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
@@ -9,15 +10,49 @@ static GLOBAL: OnceLock<ThreadPool> = OnceLock::new();
 /// Held while the global pool is built, so that it is built once.
 static BUILDING: Mutex<()> = Mutex::new(());
 
+thread_local! {
+    /// Whether this thread is building the global pool.
+    static BUILDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// # Panics
+/// When called by a closure of the builder's, within the call that builds the global pool.
 pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
-    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    if GLOBAL.get().is_some() {
-        return Err(ThreadPoolBuildError::new(BuildErrorKind::GlobalPoolAlreadyInitialized));
+    assert!(!BUILDS.get(), "the global pool is used by a closure that is part of building it");
+    // What failed ends when the lock is free: its handlers may ask for the global pool.
+    let failed = {
+        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        if GLOBAL.get().is_some() {
+            return Err(ThreadPoolBuildError::new(BuildErrorKind::GlobalPoolAlreadyInitialized));
+        }
+        let builder = builder.num_threads_from_env()?;
+        let _builds = Builds::start();
+        match builder.try_build() {
+            Ok(pool) => {
+                // Under the lock nobody else sets it.
+                let _ = GLOBAL.set(pool);
+                return Ok(());
+            }
+            Err(failed) => failed,
+        }
+    };
+    Err(ThreadPoolBuildError::new(failed.into_kind()))
+}
+
+/// While this lives, this thread builds the global pool.
+struct Builds;
+
+impl Builds {
+    fn start() -> Self {
+        BUILDS.set(true);
+        Builds
     }
-    let pool = builder.num_threads_from_env()?.build()?;
-    // Under the lock nobody else sets it.
-    let _ = GLOBAL.set(pool);
-    Ok(())
+}
+
+impl Drop for Builds {
+    fn drop(&mut self) {
+        BUILDS.set(false);
+    }
 }
 
 /// The global pool, built by the default settings if it does not exist yet.

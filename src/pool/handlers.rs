@@ -27,6 +27,11 @@ impl Handlers {
         self.call(&self.exit, index);
     }
 
+    /// Whether anybody wants to know of parking.
+    pub(crate) fn tell_of_parking(&self) -> bool {
+        self.park.is_some()
+    }
+
     pub(crate) fn parks(&self, index: usize) {
         self.call(&self.park, index);
     }

@@ -42,11 +42,12 @@ impl ThreadPool {
         &self.registry
     }
 
-    /// Runs `op` on one of the pool's own threads and returns what it returns. Within `op`, the
+    /// Runs `op` on a worker of the pool, one of its own threads, and returns what it returns. Within `op`, the
     /// free functions of this crate act on this pool.
     ///
     /// The calling thread sleeps meanwhile; if it is a worker of another pool, it works for that
-    /// one. Called on a thread of this pool, it just calls `op`. To run a `join` or a `scope` on
+    /// one. Called on a thread that is a worker of this pool already (see also
+    /// [`join`](crate::join) about outside callers), it just calls `op`. To run a `join` or a `scope` on
     /// this pool from outside, [`ThreadPool::join`] and [`ThreadPool::scope`] are faster: they
     /// let the caller work.
     ///

@@ -41,8 +41,8 @@ struct Threads {
     started: usize,
     /// How many of those have run to the end.
     done: usize,
-    /// Whether one was dropped without being run.
-    refused: bool,
+    /// The worker of the first that was dropped without being run.
+    refused: Option<usize>,
     /// Whether somebody waits for them to be through.
     awaited: bool,
 }
@@ -154,14 +154,19 @@ impl Registry {
     }
 
     /// A worker will not get its thread.
-    pub(super) fn thread_refused(&self) {
+    pub(super) fn thread_refused(&self, index: usize) {
         self.change_threads(|threads| {
             threads.started -= 1;
-            threads.refused = true;
+            threads.refused.get_or_insert(index);
         });
+        // Those that are parked may be all there are now.
+        if self.ending.load(Ordering::Acquire) {
+            self.sleep.wake_all();
+        }
     }
 
-    pub(super) fn was_refused(&self) -> bool {
+    /// The first worker whose thread builder was dropped.
+    pub(super) fn was_refused(&self) -> Option<usize> {
         self.threads.lock().refused
     }
 

@@ -65,7 +65,12 @@ impl<'r> Borrowed<'r> {
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         let work_left = self.worker.has_own_work();
-        self.registry.sleep().give_back(self.worker.index(), work_left);
+        let sleep = self.registry.sleep();
+        sleep.give_back(self.worker.index(), work_left);
+        if !work_left && self.worker.has_own_work() {
+            // Mail came in between, and whoever sent it found the seat lent.
+            sleep.wake_for_mail(self.worker.index());
+        }
         if !work_left && self.worker.announce_and_look() && !self.registry.somebody_looks() {
             self.registry.sleep().wake_one();
         }

@@ -2,7 +2,7 @@
 //! deque that its oldest jobs are published to when somebody asks.
 //!
 //! # The private part
-//! The owner's pending forks stand in a ring, `ring[head..top)`, which only the owner touches.
+//! The owner's pending forks stand in a ring, `ring[head..top)`, which is the owner's alone.
 //! A fork writes its job to `top`; its end takes it back from there. Since forks nest, the job
 //! of the fork that ends is the newest one, unless it has been published: then all older ones
 //! have been, too, and the ring is empty.
@@ -27,6 +27,24 @@
 //! some d of 2^d forks. How many to keep public depends on what became of the last ones: one,
 //! more when they were stolen, one again when the owner had to take one back.
 //!
+//! # Force
+//! An owner that runs a long closure without a fork answers nobody. So a thief that has found
+//! nothing for a while may take a private job by *force*, where the system has a fence that one
+//! thread can impose on all others (`platform::heavy_fence`): it sets `forced`, closes the gate,
+//! imposes the fence, and then may read `head`, `top` and the ring, unless the owner is `busy` in
+//! a slow path.
+//! - An end of a fork stores `top`, then looks at the gate. If it looked before the fence, its
+//!   `top` is visible after it, and the thief leaves its job alone; if it looks later, it finds the
+//!   gate closed and goes to its slow path.
+//! - A slow path stores `busy`, then looks at `forced`. If it looked before the fence, the thief
+//!   sees `busy` and goes; if it looks later, it waits until the thief is through.
+//! - A fork that the thief does not see yet is one it does not take.
+//!
+//! The owner pays nothing for it but the order of two instructions, which the compiler must keep.
+//! The same fence, after closing the gates, is part of going to sleep: a fork that looked at the
+//! gate before the fence is then seen by `hides_work`, and one that looks later is published. So
+//! nobody sleeps while a fork is pending that nobody could steal.
+//!
 //! # The handshake with sleepers
 //! Who is about to sleep (1) counts itself as idle, (2) closes every gate, (3) looks at every
 //! deque. Who publishes (a) pushes to the deque, (b) swaps `limit`, (c) reads the count of idle
@@ -35,12 +53,12 @@
 //! sees the idle worker. No fence is needed on either side.
 
 use std::cell::Cell;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
 use super::deque::{Steal, Stealer, Worker};
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence, spin_or_yield};
 
 /// Forks that can be private at a time. Small enough to stay in the first-level cache, large
 /// enough that only recursions deeper than this ever publish for lack of room. (A guess: 64
@@ -75,8 +93,8 @@ pub(crate) trait Published<J> {
 
 /// A worker's pending forks: private jobs `J`, public ones `P`.
 ///
-/// `front.top`, `front.ring` and `own` are the owner's alone (the holder of the worker's seat, see
-/// `sleep/mod.rs`); `front.gate` and `stealer` are everybody's.
+/// `front.own` and `own` are for the owner alone (the holder of the worker's seat, see
+/// `sleep/mod.rs`), but for a thief that forces; `front.gate` and `stealer` are everybody's.
 #[repr(C)]
 pub(crate) struct ForkQueue<J, P> {
     front: ForkFront<J>,
@@ -95,13 +113,15 @@ pub(crate) struct ForkFront<J> {
 
 struct Private<J> {
     /// The slot of the next fork.
-    top: Cell<usize>,
-    ring: [Cell<Option<NonNull<J>>>; CAPACITY],
+    top: AtomicUsize,
+    ring: [AtomicPtr<J>; CAPACITY],
 }
 
 struct Own<P> {
     /// The slot of the oldest private job; `head <= top`.
-    head: Cell<usize>,
+    head: AtomicUsize,
+    /// Whether the owner is in a slow path.
+    busy: AtomicUsize,
     /// How many jobs to keep public; from 1 to `handful_limit`, or none where that is 0.
     handful: Cell<usize>,
     handful_limit: usize,
@@ -111,11 +131,17 @@ struct Own<P> {
 struct Gate {
     limit: AtomicUsize,
     floor: AtomicUsize,
+    /// Whether a thief is at the private jobs.
+    forced: AtomicUsize,
 }
 
 impl Gate {
     fn new(open: bool) -> Self {
-        let gate = Gate { limit: AtomicUsize::new(RECHECK), floor: AtomicUsize::new(CLOSED) };
+        let gate = Gate {
+            limit: AtomicUsize::new(RECHECK),
+            floor: AtomicUsize::new(CLOSED),
+            forced: AtomicUsize::new(0),
+        };
         if open {
             gate.open(FIRST);
         }
@@ -140,23 +166,28 @@ impl Gate {
     }
 }
 
-// SAFETY: only for `closed`, whose `top` and `ring` nobody ever writes: every push is turned away.
-// Those of a worker's queue are covered by the worker's own promise.
-unsafe impl<J> Sync for ForkFront<J> {}
-
 impl<J> ForkFront<J> {
     /// A front that lets nothing pass, ever.
     #[cfg(not(loom))]
     pub(crate) const fn closed() -> Self {
-        Self::new(Gate { limit: AtomicUsize::new(DEMAND), floor: AtomicUsize::new(CLOSED) })
-    }
-
-    #[cfg_attr(not(loom), allow(clippy::declare_interior_mutable_const))]
-    const fn new(gate: Gate) -> Self {
         ForkFront {
             own: CachePadded::new(Private {
-                top: Cell::new(FIRST),
-                ring: [const { Cell::new(None) }; CAPACITY],
+                top: AtomicUsize::new(FIRST),
+                ring: [const { AtomicPtr::new(ptr::null_mut()) }; CAPACITY],
+            }),
+            gate: CachePadded::new(Gate {
+                limit: AtomicUsize::new(DEMAND),
+                floor: AtomicUsize::new(CLOSED),
+                forced: AtomicUsize::new(0),
+            }),
+        }
+    }
+
+    fn new(gate: Gate) -> Self {
+        ForkFront {
+            own: CachePadded::new(Private {
+                top: AtomicUsize::new(FIRST),
+                ring: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
             }),
             gate: CachePadded::new(gate),
         }
@@ -166,13 +197,14 @@ impl<J> ForkFront<J> {
     /// closed or the ring full; then `push_slow` has to do it.
     #[inline(always)]
     pub(crate) fn push(&self, job: NonNull<J>) -> Option<usize> {
-        let slot = self.own.top.get();
+        let slot = self.own.top.load(Ordering::Relaxed);
         // Relaxed: a stale limit only delays the answer to a thief by a fork.
         if slot >= self.gate.limit.load(Ordering::Relaxed) {
             return None;
         }
-        self.own.ring[slot & MASK].set(Some(job));
-        self.own.top.set(slot + 1);
+        self.own.ring[slot & MASK].store(job.as_ptr(), Ordering::Relaxed);
+        // Release: matches the Acquire of a thief that forces.
+        self.own.top.store(slot + 1, Ordering::Release);
         Some(slot)
     }
 
@@ -183,12 +215,12 @@ impl<J> ForkFront<J> {
     /// the last one's store (measured: a fifth of a fork's time).
     #[inline(always)]
     pub(crate) fn pop(&self, slot: usize) -> bool {
-        // Relaxed: only the owner publishes, and it knows its own writes.
-        if slot < self.gate.floor.load(Ordering::Relaxed) {
-            return false;
-        }
-        self.own.top.set(slot);
-        true
+        // Release: as in `push`.
+        self.own.top.store(slot, Ordering::Release);
+        // Pairs with the heavy fence in `force`.
+        light_fence();
+        // Relaxed: the owner knows its own writes, and a thief's are ordered by the fences.
+        slot >= self.gate.floor.load(Ordering::Relaxed)
     }
 }
 
@@ -200,7 +232,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         ForkQueue {
             front: ForkFront::new(Gate::new(handful_limit == 0)),
             own: Own {
-                head: Cell::new(FIRST),
+                head: AtomicUsize::new(FIRST),
+                busy: AtomicUsize::new(0),
                 handful: Cell::new(handful_limit.min(1)),
                 handful_limit,
                 public,
@@ -212,39 +245,42 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     // ---- the owner's side -------------------------------------------------------------------
 
     /// `push` where it could not: makes room, and publishes. `publish_job` makes a job fit for
-    /// others. Returns the slot, and whether anything was published, of which the caller then has
+    /// others. Returns the slot, and how many were published, of which the caller then has
     /// to notify sleepers.
     #[must_use]
     pub(crate) fn push_slow(
         &self,
         job: NonNull<J>,
         publish_job: impl Fn(NonNull<J>) -> P,
-    ) -> (usize, bool) {
-        let (own, private) = (&self.own, &*self.front.own);
-        let slot = private.top.get();
-        let mut published = 0;
-        if slot - own.head.get() == CAPACITY {
+    ) -> (usize, usize) {
+        let _busy = self.be_busy();
+        let (slot, mut published) = (self.top(), 0);
+        if slot - self.head() == CAPACITY {
             published += self.publish(CAPACITY / 2, &publish_job);
         }
-        private.ring[slot & MASK].set(Some(job));
-        private.top.set(slot + 1);
+        let private = &self.front.own;
+        private.ring[slot & MASK].store(job.as_ptr(), Ordering::Relaxed);
+        private.top.store(slot + 1, Ordering::Release);
         published += self.answer(publish_job);
-        (slot, published > 0)
+        (slot, published)
     }
 
-    /// `pop` where it could not tell, of `job`. The second value: whether older jobs were
+    /// `pop` where it could not tell, of `job` in `slot`. The second value: how many older ones were
     /// published.
     pub(crate) fn pop_slow(
         &self,
+        slot: usize,
         job: NonNull<J>,
         publish_job: impl Fn(NonNull<J>) -> P,
-    ) -> (Popped, bool) {
-        let (own, private) = (&self.own, &*self.front.own);
-        if private.top.get() > own.head.get() {
-            private.top.set(private.top.get() - 1);
-            let nothing_older = private.top.get() == own.head.get();
-            return (Popped::Mine, !nothing_older && self.answer(publish_job) > 0);
+    ) -> (Popped, usize) {
+        let _busy = self.be_busy();
+        let (own, head) = (&self.own, self.head());
+        if slot >= head {
+            let published = if slot > head { self.answer(publish_job) } else { 0 };
+            return (Popped::Mine, published);
         }
+        // The ring is empty, as everything older was published before.
+        self.front.own.top.store(head, Ordering::Release);
         let popped = self.pop_public(job);
         if popped == Popped::Mine {
             own.handful.set(own.handful_limit.min(1));
@@ -253,10 +289,42 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         } else {
             own.handful.set((own.handful.get() * 2).min(own.handful_limit));
         }
-        (popped, false)
+        (popped, 0)
     }
 
-    /// Has the next fork look at who is idle.
+    fn top(&self) -> usize {
+        self.front.own.top.load(Ordering::Relaxed)
+    }
+
+    fn head(&self) -> usize {
+        self.own.head.load(Ordering::Relaxed)
+    }
+
+    /// Keeps thieves that force out of the private part while the owner is in a slow path.
+    fn be_busy(&self) -> Busy<'_> {
+        self.own.busy.store(1, Ordering::Relaxed);
+        // Pairs with the heavy fence in `force`: either the thief sees `busy` and goes, or this
+        // sees `forced`.
+        light_fence();
+        // Acquire: matches the thief's Release.
+        while self.front.gate.forced.load(Ordering::Acquire) != 0 {
+            spin_or_yield();
+        }
+        Busy(&self.own.busy)
+    }
+
+    /// Starts over with the first slot, long before there is none left; for an owner without any
+    /// pending fork.
+    pub(crate) fn rewind(&self) {
+        if self.head() > usize::MAX / 4 {
+            let _busy = self.be_busy();
+            self.own.head.store(FIRST, Ordering::Relaxed);
+            self.front.own.top.store(FIRST, Ordering::Release);
+            self.front.gate.close(RECHECK);
+        }
+    }
+
+    /// Has the next fork publish.
     pub(crate) fn recheck(&self) {
         self.front.gate.close(RECHECK);
     }
@@ -272,15 +340,16 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.own.public.pop()
     }
 
-    /// Publishes every private job. Returns whether there was any. An owner does this before it
+    /// Publishes every private job. Returns how many there were. An owner does this before it
     /// waits for something other than its newest job.
     #[must_use]
-    pub(crate) fn flush(&self, publish_job: impl Fn(NonNull<J>) -> P) -> bool {
+    pub(crate) fn flush(&self, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
+        let _busy = self.be_busy();
         let published = self.publish(CAPACITY, &publish_job);
         if published > 0 {
             self.front.gate.close(RECHECK);
         }
-        published > 0
+        published
     }
 
     /// Sees to it that enough is public, and opens the gate unless nothing is.
@@ -288,7 +357,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         let own = &self.own;
         let wanted = own.handful.get().saturating_sub(own.public.len());
         let published = self.publish(wanted, &publish_job);
-        self.front.gate.open(own.head.get());
+        self.front.gate.open(self.head());
         if own.public.is_empty() && own.handful_limit > 0 {
             // Nothing was there, or all of it is stolen already.
             self.front.gate.close(RECHECK);
@@ -298,16 +367,22 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Moves the oldest `count` private jobs, or all if there are fewer, to the deque.
     fn publish(&self, count: usize, publish_job: &impl Fn(NonNull<J>) -> P) -> usize {
-        let (own, private) = (&self.own, &*self.front.own);
-        let head = own.head.get();
-        let count = count.min(private.top.get() - head);
+        let head = self.head();
+        let count = count.min(self.top() - head);
         for slot in head..head + count {
-            if let Some(job) = private.ring[slot & MASK].take() {
-                own.public.push(publish_job(job));
-            }
+            self.own.public.push(publish_job(self.private(slot)));
         }
-        own.head.set(head + count);
+        self.own.head.store(head + count, Ordering::Relaxed);
         count
+    }
+
+    /// The private job in `slot`.
+    fn private(&self, slot: usize) -> NonNull<J> {
+        let job = self.front.own.ring[slot & MASK].load(Ordering::Relaxed);
+        match NonNull::new(job) {
+            Some(job) => job,
+            None => unreachable!("the slots from head to top are filled"),
+        }
     }
 
     /// Takes `job` back from the deque. Whatever else is there is older, and stays.
@@ -315,7 +390,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         match self.own.public.pop() {
             Some(popped) if popped.is(job) => Popped::Mine,
             Some(older) => {
-                self.own.public.push(older);
+                self.push_newest_public(older);
                 Popped::Stolen
             }
             None => Popped::Stolen,
@@ -348,5 +423,44 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// Asks the owner to publish, as part of going to sleep: see "the handshake with sleepers".
     pub(crate) fn announce_idle(&self) {
         self.front.gate.close(DEMAND);
+    }
+
+    /// Whether the owner seems to have private jobs.
+    pub(crate) fn hides_work(&self) -> bool {
+        self.head() < self.top()
+    }
+
+    /// Steals the oldest private job of an owner that does not answer; see "Force". `heavy_fence`
+    /// says whether it could do what it should.
+    pub(crate) fn force(
+        &self,
+        heavy_fence: impl Fn() -> bool,
+        publish_job: impl Fn(NonNull<J>) -> P,
+    ) -> Option<P> {
+        let forced = &self.front.gate.forced;
+        // Acquire: matches the last thief's Release.
+        forced.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        self.front.gate.close(DEMAND);
+        // Acquire: matches the Release when the owner leaves its slow path.
+        let may = heavy_fence() && self.own.busy.load(Ordering::Acquire) == 0;
+        let head = self.head();
+        // Acquire: matches the owner's Release of `top`.
+        let job = (may && head < self.front.own.top.load(Ordering::Acquire)).then(|| {
+            self.own.head.store(head + 1, Ordering::Relaxed);
+            publish_job(self.private(head))
+        });
+        // Release: matches the Acquire in `be_busy`.
+        forced.store(0, Ordering::Release);
+        job
+    }
+}
+
+/// While this lives, the owner is in a slow path.
+struct Busy<'q>(&'q AtomicUsize);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        // Release: matches the Acquire in `force`.
+        self.0.store(0, Ordering::Release);
     }
 }

@@ -261,7 +261,7 @@ impl Sleep {
         // Pairs with the fence in `announced`.
         fence(Ordering::SeqCst);
         let mut list = self.list.lock();
-        if matches!(self.state(seat), PARKED | BLOCKED) {
+        if matches!(self.state(seat), PARKED | BLOCKED | ASIDE) {
             self.wake(&mut list, seat);
         }
     }

@@ -5,7 +5,9 @@
 use super::Worker;
 use crate::job::{ANY_ROOT, JobRef};
 use crate::latch::Wait;
+use crate::platform::heavy_fence;
 use crate::queue::until_sure;
+use crate::sync::{Ordering, fence};
 
 /// How many others one look goes through at most.
 const MOST_VICTIMS: usize = 16;
@@ -19,7 +21,9 @@ impl Worker {
                 return Some(job);
             }
         }
-        self.mailed()
+        self.taken
+            .take()
+            .or_else(|| self.mailed())
             .or_else(|| self.tasks.pop())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen())
@@ -112,15 +116,45 @@ impl Worker {
     /// The handshakes with the queues, then a look at all of them: steps 1 and 2 of parking
     /// (`sleep/mod.rs`). Workers that are parked themselves have nothing, and are left out.
     pub(crate) fn announce_and_look(&self) -> bool {
-        self.announce();
-        self.sees_own_work() || self.others().any(Worker::shows_work)
+        let can_force = self.announce();
+        self.sees_own_work()
+            || self
+                .others()
+                .any(|other| other.shows_work() || can_force && other.forks.hides_work())
     }
 
-    pub(super) fn announce(&self) {
+    /// Returns whether what others hide can be taken by force, and is to be seen now.
+    pub(super) fn announce(&self) -> bool {
+        // Pairs with the fence of who pushed to the injector or to mail.
+        fence(Ordering::SeqCst);
+        let mut others = 0;
         self.others().for_each(|other| {
             other.forks.announce_idle();
             other.tasks.ring();
+            others += 1;
         });
+        others > 0 && heavy_fence()
+    }
+
+    pub(super) fn others_hide_work(&self) -> bool {
+        self.victims().any(|victim| victim.forks.hides_work())
+    }
+
+    /// Whether a job taken by force waits to be run.
+    pub(super) fn has_taken(&self) -> bool {
+        let taken = self.taken.take();
+        let has = taken.is_some();
+        self.taken.set(taken);
+        has
+    }
+
+    /// Takes a fork by force from somebody who does not answer.
+    pub(super) fn forced(&self) -> Option<JobRef> {
+        let mut hiders = self.others().filter(|other| other.forks.hides_work());
+        let forced =
+            hiders.find_map(|other| other.forks.force(heavy_fence, |job| other.publish(job)));
+        self.counters.forks_published.add(forced.is_some() as usize);
+        forced.and_then(|job| self.count_steal(Some(job)))
     }
 
     fn sees_own_work(&self) -> bool {
@@ -154,11 +188,11 @@ impl Worker {
 
     /// Marsaglia's xorshift, 32 bits.
     fn random(&self) -> u32 {
-        let mut x = self.rng.get();
+        let mut x = self.rng.load(Ordering::Relaxed);
         x ^= x << 13;
         x ^= x >> 17;
         x ^= x << 5;
-        self.rng.set(x);
+        self.rng.store(x, Ordering::Relaxed);
         x
     }
 }

@@ -20,12 +20,42 @@ impl Worker {
             if self.look_around() {
                 return self.take_seat();
             }
+            if self.others_hide_work() {
+                let goes_on = self.take_seat();
+                self.taken.set(self.forced());
+                if !goes_on || self.has_taken() {
+                    return goes_on;
+                }
+                sleep.free_seat(self.index);
+            }
         }
         self.counters.parks.add(1);
-        self.registry().handlers().parks(self.index);
+        let handlers = self.registry().handlers();
+        if handlers.tell_of_parking() {
+            // Code of the user's must not run on a seat that may be lent meanwhile.
+            if searching && !self.hold_seat() {
+                return true;
+            }
+            searching = false;
+            handlers.parks(self.index);
+        }
         let goes_on = self.park(searching);
-        self.registry().handlers().unparks(self.index);
+        if goes_on {
+            handlers.unparks(self.index);
+        }
         goes_on
+    }
+
+    /// Takes the seat back and stops searching. `false`: it was lent, and this worker has waited
+    /// until it could take it and is counted as a searcher.
+    fn hold_seat(&self) -> bool {
+        let held = self.sleep().take_seat(self.index);
+        self.stop_searching();
+        if !held {
+            self.sleep().wait_for_seat(self.index);
+            self.unparked();
+        }
+        held
     }
 
     /// Looks for a while. `true`: there is work, or the seat is lent.

@@ -16,6 +16,7 @@ use crate::job::{JobRef, NO_ROOT};
 use crate::pool::Registry;
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue};
 use crate::sleep::{Sleep, Stopped};
+use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 
 /// How many published forks a worker keeps in stock for others, at most.
 const MOST_IN_STOCK: usize = 8;
@@ -44,14 +45,18 @@ pub(crate) struct Worker {
     mail: Injector<JobRef>,
     registry: *const Registry,
     index: usize,
-    /// The root of the job that runs: see `job::Header`.
-    root: Cell<usize>,
+    /// The root of the job that runs: see `job::Header`. Written by the seat's holder, read also by
+    /// who takes a fork from it by force.
+    root: AtomicUsize,
     /// How many jobs run on top of each other because of waits.
     depth: Cell<usize>,
-    /// Picks victims.
-    rng: Cell<u32>,
+    /// Picks victims. Also used by the thread of a worker whose seat is lent: each value is as good
+    /// as another.
+    rng: AtomicU32,
     /// Looks for work, for looking elsewhere in turn.
     ticks: Cell<u32>,
+    /// A job taken by force, to be run next.
+    taken: Cell<Option<JobRef>>,
     counters: LiveCounters,
 }
 
@@ -70,10 +75,11 @@ impl Worker {
             mail: Injector::new(),
             registry,
             index,
-            root: Cell::new(NO_ROOT),
+            root: AtomicUsize::new(NO_ROOT),
             depth: Cell::new(0),
-            rng: Cell::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
+            rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             ticks: Cell::new(0),
+            taken: Cell::new(None),
             counters: LiveCounters::new(),
         }
     }
@@ -124,16 +130,18 @@ impl Worker {
     }
 
     pub(crate) fn root(&self) -> usize {
-        self.root.get()
+        self.root.load(Ordering::Relaxed)
     }
 
     /// From here to `leave_root` this worker runs the task `root` and what belongs to it.
     pub(crate) fn enter_root(&self, root: usize) -> usize {
-        self.root.replace(root)
+        let outer = self.root();
+        self.leave_root(root);
+        outer
     }
 
     pub(crate) fn leave_root(&self, outer: usize) {
-        self.root.set(outer);
+        self.root.store(outer, Ordering::Relaxed);
     }
 
     // ---- forks ------------------------------------------------------------------------------
@@ -143,9 +151,7 @@ impl Worker {
     #[inline(never)]
     pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
         let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
-        if published {
-            self.sleep().notify_from_worker(self.root());
-        }
+        self.published_forks(published);
         slot
     }
 
@@ -153,9 +159,11 @@ impl Worker {
     /// `false`: a thief has it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn unfork_slow(&self, job: ptr::NonNull<JoinHeader>) -> bool {
-        let (popped, published) = self.forks.pop_slow(job, |job| self.publish(job));
-        if published {
+    pub(crate) fn unfork_slow(&self, slot: usize, job: ptr::NonNull<JoinHeader>) -> bool {
+        let (popped, published) = self.forks.pop_slow(slot, job, |job| self.publish(job));
+        self.published_forks(published);
+        if popped == Popped::Stolen {
+            // An older one may have been taken out and put back.
             self.sleep().notify_from_worker(self.root());
         }
         popped == Popped::Mine
@@ -163,15 +171,21 @@ impl Worker {
 
     /// Makes all pending forks public: the worker is about to do something else.
     fn flush_forks(&self) {
-        if self.forks.flush(|job| self.publish(job)) {
+        let published = self.forks.flush(|job| self.publish(job));
+        self.published_forks(published);
+    }
+
+    /// Step (c) of publishing (`sleep/mod.rs`).
+    fn published_forks(&self, published: usize) {
+        if published > 0 {
+            self.counters.forks_published.add(published);
             self.sleep().notify_from_worker(self.root());
         }
     }
 
     fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
-        self.counters.forks_published.add(1);
         // SAFETY: called by the queue for jobs in this worker's ring.
-        unsafe { JoinHeader::publish(job, self.root.get()) }
+        unsafe { JoinHeader::publish(job, self.root()) }
     }
 
     // ---- tasks ------------------------------------------------------------------------------
@@ -220,6 +234,7 @@ impl Worker {
     /// The life of a worker's thread, which holds the seat at first.
     pub(crate) fn main_loop(&self) {
         let _acting = Acting::start(self);
+        self.registry().handlers().starts(self.index);
         let mut searching = false;
         loop {
             while let Some(job) = self.find() {
@@ -237,10 +252,11 @@ impl Worker {
 
     /// Runs a job at the bottom of the stack.
     fn run(&self, job: JobRef) {
+        self.forks.rewind();
         self.depth.set(0);
-        self.root.set(job.root());
+        self.enter_root(job.root());
         self.execute(job);
-        self.root.set(NO_ROOT);
+        self.leave_root(NO_ROOT);
     }
 
     fn execute(&self, job: JobRef) {

@@ -91,4 +91,8 @@ impl Wait for Event {
     fn ask_wake(&self) -> bool {
         !self.has_happened()
     }
+
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
 }

@@ -10,7 +10,7 @@
 //!   only, and, where it waits for a task by its handle, jobs of that task's. Otherwise it could
 //!   run, on top of task A, a task that waits for A by its handle: a deadlock. With the limit,
 //!   whatever stands on top of A is part of A or of what A waits for, and what waits for A is
-//!   neither.
+//!   neither. (A wait for another pool runs anything: what that pool is at may need it.)
 //! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a root is
 //!   given one of its own, with the same effect: from there on the stack grows by the work's own
 //!   recursion only.
@@ -57,7 +57,11 @@ impl Worker {
                 searching = searching || self.sleep().start_searching();
                 pause(round);
                 round += 1;
-            } else if self.root() == NO_ROOT {
+            } else if let Some(job) = self.forced().and_then(|job| self.accept(job, wait)) {
+                self.stop_searching_if(&mut searching);
+                self.run_on_top(job);
+                round = 0;
+            } else if self.may_run_any(wait) {
                 searching = self.sleep_in_wait(wait, searching);
                 round = 0;
             } else {
@@ -76,6 +80,8 @@ impl Worker {
 
     /// Runs one job that is in sight, whichever it is. Returns whether there was one.
     pub(crate) fn run_one(&self) -> bool {
+        // What runs on top has a root of its own, and must not publish the caller's forks under it.
+        self.flush_forks();
         let job = self.mailed().or_else(|| self.tasks.pop());
         let job = job.or_else(|| self.stolen()).or_else(|| self.injected());
         job.map(|job| self.run_on_top(job)).is_some()
@@ -93,9 +99,9 @@ impl Worker {
     }
 
     fn find_in_wait(&self, wait: &impl Wait, searching: bool) -> Option<JobRef> {
-        self.own_task(wait)
-            .or_else(|| self.leapfrog(wait))
-            .or_else(|| if searching || self.root() != NO_ROOT { self.foreign(wait) } else { None })
+        self.own_task(wait).or_else(|| self.leapfrog(wait)).or_else(|| {
+            if searching || !self.may_run_any(wait) { self.foreign(wait) } else { None }
+        })
     }
 
     /// The newest of this worker's tasks that it may run, or, now and then and if there is none,
@@ -138,8 +144,12 @@ impl Worker {
     }
 
     pub(super) fn may_run(&self, job: &JobRef, wait: &impl Wait) -> bool {
-        let root = self.root();
-        root == NO_ROOT || root == job.root() || wait.root() == Some(job.root())
+        let root = job.root();
+        self.may_run_any(wait) || self.root() == root || wait.root() == Some(root)
+    }
+
+    fn may_run_any(&self, wait: &impl Wait) -> bool {
+        self.root() == NO_ROOT || wait.is_elsewhere()
     }
 
     /// The job, or `None` if this worker may not run it now: then it is the injector's.
