@@ -41,9 +41,9 @@
 //! - A fork that the thief does not see yet is one it does not take.
 //!
 //! The owner pays nothing for it but the order of two instructions, which the compiler must keep.
-//! The same fence, after closing the gates, is part of going to sleep: a fork that looked at the
-//! gate before the fence is then seen by `hides_work`, and one that looks later is published. So
-//! nobody sleeps while a fork is pending that nobody could steal.
+//! The same fence, after closing the gates, is part of the sentry's going to sleep for good: a fork
+//! that looked at the gate before the fence is then seen by `hides_work`, and one that looks later
+//! is published. So nobody sleeps unwatched while a fork is pending that nobody could steal.
 //!
 //! # The handshake with sleepers
 //! Who is about to sleep (1) counts itself as idle, (2) closes every gate, (3) looks at every

@@ -12,6 +12,10 @@ use crate::sync::{Ordering, fence};
 /// How many others one look goes through at most.
 const MOST_VICTIMS: usize = 16;
 
+/// Every so many naps in vain the sentry looks for forks to take by force. That costs some
+/// microseconds and interrupts every busy worker; owners that fork at all answer sooner.
+const FORCE_INTERVAL: u32 = 4;
+
 impl Worker {
     /// A job for the main loop, if there is one in sight: mail, own tasks, the injector, others'
     /// queues; every so often the injector first, so that work from outside cannot starve.
@@ -21,12 +25,11 @@ impl Worker {
                 return Some(job);
             }
         }
-        self.taken
-            .take()
-            .or_else(|| self.mailed())
+        self.mailed()
             .or_else(|| self.tasks.pop())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen())
+            .or_else(|| self.forced())
     }
 
     /// Counts a look, and says whether it is one of every `interval`.
@@ -116,40 +119,44 @@ impl Worker {
     /// The handshakes with the queues, then a look at all of them: steps 1 and 2 of parking
     /// (`sleep/mod.rs`). Workers that are parked themselves have nothing, and are left out.
     pub(crate) fn announce_and_look(&self) -> bool {
-        let can_force = self.announce();
-        self.sees_own_work()
-            || self
-                .others()
-                .any(|other| other.shows_work() || can_force && other.forks.hides_work())
+        self.announce();
+        self.sees_own_work() || self.others().any(Worker::shows_work)
     }
 
-    /// Returns whether what others hide can be taken by force, and is to be seen now.
-    pub(super) fn announce(&self) -> bool {
+    /// The same for the last one who looks: after this, no fork is pending anywhere that is not
+    /// public, or will be published (see "Force" in `queue/fork.rs`).
+    pub(super) fn announce_and_look_hard(&self) -> bool {
+        let seen = self.announce_and_look();
+        seen || self.others().next().is_some() && heavy_fence() && self.will_force()
+    }
+
+    /// The sentry's look: a glance, and at times one at what others hide.
+    pub(super) fn watch(&self) -> bool {
+        let watches = self.watches.load(Ordering::Relaxed).wrapping_add(1);
+        self.watches.store(watches, Ordering::Relaxed);
+        self.sees_work() || watches % FORCE_INTERVAL == 0 && self.will_force()
+    }
+
+    fn will_force(&self) -> bool {
+        let hidden = self.others().any(|other| other.forks.hides_work());
+        self.forces.store(hidden as u32, Ordering::Relaxed);
+        hidden
+    }
+
+    pub(super) fn announce(&self) {
         // Pairs with the fence of who pushed to the injector or to mail.
         fence(Ordering::SeqCst);
-        let mut others = 0;
         self.others().for_each(|other| {
             other.forks.announce_idle();
             other.tasks.ring();
-            others += 1;
         });
-        others > 0 && heavy_fence()
     }
 
-    pub(super) fn others_hide_work(&self) -> bool {
-        self.victims().any(|victim| victim.forks.hides_work())
-    }
-
-    /// Whether a job taken by force waits to be run.
-    pub(super) fn has_taken(&self) -> bool {
-        let taken = self.taken.take();
-        let has = taken.is_some();
-        self.taken.set(taken);
-        has
-    }
-
-    /// Takes a fork by force from somebody who does not answer.
+    /// Takes a fork by force from somebody who does not answer, if a look has decided so.
     pub(super) fn forced(&self) -> Option<JobRef> {
+        if self.forces.swap(0, Ordering::Relaxed) == 0 {
+            return None;
+        }
         let mut hiders = self.others().filter(|other| other.forks.hides_work());
         let forced =
             hiders.find_map(|other| other.forks.force(heavy_fence, |job| other.publish(job)));

@@ -20,14 +20,6 @@ impl Worker {
             if self.look_around() {
                 return self.take_seat();
             }
-            if self.others_hide_work() {
-                let goes_on = self.take_seat();
-                self.taken.set(self.forced());
-                if !goes_on || self.has_taken() {
-                    return goes_on;
-                }
-                sleep.free_seat(self.index);
-            }
         }
         self.counters.parks.add(1);
         let handlers = self.registry().handlers();
@@ -84,7 +76,7 @@ impl Worker {
         let left = self.announce_and_look() && sleep.leave(self.index);
         if !left {
             self.registry().end_if_idle();
-            sleep.sleep(self.index, Kind::Idle, || self.sees_work(), || self.announce_and_look());
+            sleep.sleep(self.index, Kind::Idle, || self.watch(), || self.announce_and_look_hard());
             self.counters.wakes.add(1);
         }
         self.unparked();

@@ -55,8 +55,10 @@ pub(crate) struct Worker {
     rng: AtomicU32,
     /// Looks for work, for looking elsewhere in turn.
     ticks: Cell<u32>,
-    /// A job taken by force, to be run next.
-    taken: Cell<Option<JobRef>>,
+    /// The sentry's looks, and whether the last one decided to use force. (Atomics, because the
+    /// seat may be lent while its thread looks.)
+    watches: AtomicU32,
+    forces: AtomicU32,
     counters: LiveCounters,
 }
 
@@ -79,7 +81,8 @@ impl Worker {
             depth: Cell::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             ticks: Cell::new(0),
-            taken: Cell::new(None),
+            watches: AtomicU32::new(0),
+            forces: AtomicU32::new(0),
             counters: LiveCounters::new(),
         }
     }

@@ -36,9 +36,6 @@ use crate::sleep::Kind;
 /// within some ten times what one job needs.)
 const MOST_FOREIGN: usize = 16;
 
-/// Every so many tasks of its own a waiting worker looks into its mail.
-const MAIL_INTERVAL: u32 = 64;
-
 impl Worker {
     /// Runs other work until `wait` is over; sleeps where there is none.
     pub(crate) fn wait_until(&self, wait: &impl Wait) {
@@ -57,10 +54,6 @@ impl Worker {
                 searching = searching || self.sleep().start_searching();
                 pause(round);
                 round += 1;
-            } else if let Some(job) = self.forced().and_then(|job| self.accept(job, wait)) {
-                self.stop_searching_if(&mut searching);
-                self.run_on_top(job);
-                round = 0;
             } else if self.may_run_any(wait) {
                 searching = self.sleep_in_wait(wait, searching);
                 round = 0;
@@ -104,11 +97,13 @@ impl Worker {
         })
     }
 
-    /// The newest of this worker's tasks that it may run, or, now and then and if there is none,
-    /// what is in its mail. What it may not run is left to others.
+    /// The newest of this worker's tasks that it may run, or, if there is none, what is in its
+    /// mail; now and then the mail and the injector first, so that neither can starve. What it may
+    /// not run is left to others.
     fn own_task(&self, wait: &impl Wait) -> Option<JobRef> {
-        if self.tick(MAIL_INTERVAL) {
-            if let Some(job) = self.mailed() {
+        if self.tick(self.registry().injector_interval()) {
+            let job = self.mailed();
+            if let Some(job) = job.or_else(|| self.accept(self.injected()?, wait)) {
                 return Some(job);
             }
         }
@@ -129,6 +124,9 @@ impl Worker {
 
     fn foreign(&self, wait: &impl Wait) -> Option<JobRef> {
         if let Some(job) = self.stolen().and_then(|job| self.accept(job, wait)) {
+            return Some(job);
+        }
+        if let Some(job) = self.forced().and_then(|job| self.accept(job, wait)) {
             return Some(job);
         }
         let injector = self.registry().injector();
@@ -176,8 +174,8 @@ impl Worker {
             sleep.sleep(
                 self.index,
                 Kind::Blocked,
-                || wait.done() || self.sees_work(),
-                || wait.done() || self.announce_and_look(),
+                || wait.done() || self.watch(),
+                || wait.done() || self.announce_and_look_hard(),
             );
             self.counters.wakes.add(1);
         }
@@ -193,7 +191,7 @@ impl Worker {
         self.counters.parks.add(1);
         let sleep = self.sleep();
         sleep.announce_aside(self.index, [Some(self.root()), wait.root()]);
-        self.announce();
+        self.announce_and_look_hard();
         let job = if wait.done() { None } else { self.find_in_wait(wait, true) };
         let mut woken = if job.is_some() || wait.done() {
             !sleep.leave_aside(self.index)
