@@ -127,7 +127,7 @@ impl Worker {
     /// public, or will be published (see "Force" in `queue/fork.rs`).
     pub(super) fn announce_and_look_hard(&self) -> bool {
         let seen = self.announce_and_look();
-        seen || self.others().next().is_some() && heavy_fence() && self.will_force()
+        seen || self.others_work() && heavy_fence() && self.will_force()
     }
 
     /// The sentry's look: a glance, and at times one at what others hide.
@@ -141,6 +141,11 @@ impl Worker {
         let hidden = self.others().any(|other| other.forks.hides_work());
         self.forces.store(hidden as u32, Ordering::Relaxed);
         hidden
+    }
+
+    /// Whether anybody else is not parked.
+    pub(super) fn others_work(&self) -> bool {
+        self.others().next().is_some()
     }
 
     pub(super) fn announce(&self) {

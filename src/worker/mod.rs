@@ -273,14 +273,14 @@ impl Worker {
         self.sleep().unparked();
     }
 
-    /// No longer a searcher. If there was none else and others sleep, somebody may have to be
-    /// woken for work that was published meanwhile.
+    /// No longer a searcher. If there was none else and others sleep, one is woken for work that
+    /// was published meanwhile, and to watch for what those who work may hide.
     pub(crate) fn stop_searching(&self) {
         self.look_again(self.sleep().stop_searching());
     }
 
     pub(crate) fn look_again(&self, stopped: Stopped) {
-        if stopped == Stopped::LookAgain && self.announce_and_look() {
+        if stopped == Stopped::LookAgain && (self.announce_and_look() || self.others_work()) {
             self.sleep().wake_one();
         }
     }
