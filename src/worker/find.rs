@@ -159,9 +159,10 @@ impl Worker {
 
     /// Takes a fork by force from somebody who does not answer, if a look has decided so.
     pub(super) fn forced(&self) -> Option<JobRef> {
-        if self.forces.swap(0, Ordering::Relaxed) == 0 {
+        if self.forces.load(Ordering::Relaxed) == 0 {
             return None;
         }
+        self.forces.store(0, Ordering::Relaxed);
         let mut hiders = self.others().filter(|other| other.forks.hides_work());
         let forced =
             hiders.find_map(|other| other.forks.force(heavy_fence, |job| other.publish(job)));
