@@ -229,6 +229,9 @@ impl fmt::Debug for Scope<'_, '_> {
 }
 
 /// The right to the result of a task of a scope: see [`Scope::spawn`].
+///
+/// Dropping it drops the result; a panic is the scope's then. Leaking it (`std::mem::forget`)
+/// leaks the result, be it a value or a panic.
 pub struct ScopedJoinHandle<'scope, T> {
     handle: Handle<T>,
     scope: PhantomData<&'scope ()>,

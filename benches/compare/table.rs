@@ -1,0 +1,120 @@
+//! The markdown table, printed line by line as results come in.
+
+use std::io::{Write, stdout};
+
+/// One line.
+pub struct Row {
+    pub name: String,
+    pub threads: usize,
+    /// Filch's time for an operation.
+    pub time: Option<String>,
+    pub rayon: Option<f64>,
+    pub rayon_cpu: Option<f64>,
+    pub chili: Option<f64>,
+    pub ideal: Option<f64>,
+    pub goal: Vec<String>,
+    pub verdict: Verdict,
+}
+
+/// What the goals of a line came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    NoGoal,
+    Pass,
+    Fail,
+}
+
+impl Verdict {
+    /// Of whether each goal was reached.
+    pub fn of(mut reached: impl ExactSizeIterator<Item = bool>) -> Verdict {
+        if reached.len() == 0 {
+            Verdict::NoGoal
+        } else if reached.all(|one| one) {
+            Verdict::Pass
+        } else {
+            Verdict::Fail
+        }
+    }
+}
+
+/// Counts verdicts and prints.
+pub struct Table {
+    passed: usize,
+    judged: usize,
+}
+
+impl Table {
+    /// Prints the head.
+    pub fn start() -> Table {
+        print_line([
+            "workload",
+            "threads",
+            "filch",
+            "÷ rayon",
+            "CPU ÷ rayon",
+            "÷ chili",
+            "÷ ideal",
+            "goal",
+            "verdict",
+        ]);
+        print_line(["---", "---:", "---:", "---:", "---:", "---:", "---:", "---", "---"]);
+        Table { passed: 0, judged: 0 }
+    }
+
+    /// Prints a line.
+    pub fn add(&mut self, row: &Row) {
+        self.passed += usize::from(row.verdict == Verdict::Pass);
+        self.judged += usize::from(row.verdict != Verdict::NoGoal);
+        let verdict = match row.verdict {
+            Verdict::NoGoal => "",
+            Verdict::Pass => "pass",
+            Verdict::Fail => "FAIL",
+        };
+        print_line([
+            &row.name,
+            &row.threads.to_string(),
+            row.time.as_deref().unwrap_or("–"),
+            &ratio(row.rayon),
+            &ratio(row.rayon_cpu),
+            &ratio(row.chili),
+            &ratio(row.ideal),
+            &row.goal.join(", "),
+            verdict,
+        ]);
+    }
+
+    /// Prints what the lines came to.
+    pub fn end(self, rounds: usize) {
+        println!();
+        println!(
+            "{} of {} rows reach their goals. Each number is the median of {rounds} interleaved \
+             rounds; a ratio is\nfilch's time over the other's of the same round. Ideal: the same \
+             work split by hand over plain threads\n(plain calls on one thread). Times of one \
+             operation, where they say more than ratios:",
+            self.passed, self.judged
+        );
+    }
+}
+
+fn print_line(cells: [&str; 9]) {
+    let [name, threads, time, rayon, cpu, chili, ideal, goal, verdict] = cells;
+    println!(
+        "| {name:<34} | {threads:>7} | {time:>8} | {rayon:>7} | {cpu:>11} | {chili:>7} \
+         | {ideal:>7} | {goal:<25} | {verdict:<7} |"
+    );
+    // A reader waits for each line: what cannot be shown is not worth failing for.
+    let _ = stdout().flush();
+}
+
+fn ratio(ratio: Option<f64>) -> String {
+    ratio.map_or("–".to_string(), |ratio| format!("{ratio:.2}"))
+}
+
+/// A time in nanoseconds, in the unit that suits it.
+pub fn duration(nanoseconds: f64) -> String {
+    match nanoseconds {
+        n if n < 1e3 => format!("{n:.1} ns"),
+        n if n < 1e6 => format!("{:.1} µs", n / 1e3),
+        n => format!("{:.1} ms", n / 1e6),
+    }
+}

@@ -1,0 +1,57 @@
+//! The sum over a binary tree of boxes: forks that follow pointers.
+
+use super::{Fork, Workload};
+
+/// A perfect binary tree, each node in its own box.
+pub struct Tree {
+    value: u64,
+    children: Option<[Box<Tree>; 2]>,
+}
+
+impl Tree {
+    /// A tree of `2^levels - 1` nodes, each of value 1.
+    pub fn perfect(levels: u32) -> Tree {
+        Tree {
+            value: 1,
+            children: (levels > 1).then(|| {
+                [Box::new(Tree::perfect(levels - 1)), Box::new(Tree::perfect(levels - 1))]
+            }),
+        }
+    }
+}
+
+/// The sum of a tree's values, a fork for each node that has children.
+pub fn tree_sum<F: Fork>(cx: &mut F::Context<'_>, tree: &Tree) -> u64 {
+    let Some([left, right]) = &tree.children else {
+        return tree.value;
+    };
+    let (a, b) = F::join(cx, |cx| tree_sum::<F>(cx, left), |cx| tree_sum::<F>(cx, right));
+    tree.value + a + b
+}
+
+/// [`tree_sum`] of a tree of `2^levels - 1` nodes; its answer is the number of
+/// nodes. Spice and chili measure themselves by it, at 1,023 nodes (a section
+/// of about a microsecond, which can only lose by going parallel) and larger.
+pub struct TreeSum {
+    levels: u32,
+    tree: Tree,
+}
+
+impl TreeSum {
+    /// Makes the tree.
+    pub fn new(levels: u32) -> TreeSum {
+        TreeSum { levels, tree: Tree::perfect(levels) }
+    }
+}
+
+impl Workload for TreeSum {
+    type Value = u64;
+
+    fn run<F: Fork>(&self, cx: &mut F::Context<'_>) -> u64 {
+        tree_sum::<F>(cx, &self.tree)
+    }
+
+    fn is_right(&self, value: &u64) -> bool {
+        *value == (1 << self.levels) - 1
+    }
+}

@@ -1,0 +1,328 @@
+//! What the test files share: a watchdog over each test, processes of their
+//! own, recognisable panics, counted drops, and ways to wait for an event.
+#![allow(dead_code, reason = "each test file uses a part of this")]
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Condvar, Mutex};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use filch::{ThreadPool, ThreadPoolBuilder};
+
+/// Set in a process that [`own_process`] started, to the test's name.
+const CHILD: &str = "FILCH_TEST_CHILD";
+/// Seconds a test may take, for slow machines and slow checkers.
+const TIMEOUT: &str = "FILCH_TEST_TIMEOUT";
+/// What a child says when it reaches its body.
+const STARTED: &str = "[own process: body started]";
+
+// ---- A deadlock is a failure, not a hang ----
+
+/// Aborts the process unless it is dropped in time.
+#[must_use]
+pub struct Watchdog {
+    _stop: mpsc::Sender<()>,
+}
+
+/// Starts the watchdog of the calling test.
+#[track_caller]
+pub fn watchdog() -> Watchdog {
+    let (stop, stopped) = mpsc::channel();
+    let location = Location::caller();
+    let test = thread::current().name().unwrap_or("?").to_owned();
+    thread::spawn(move || {
+        if stopped.recv_timeout(time_limit()) == Err(RecvTimeoutError::Timeout) {
+            say(&format!("WATCHDOG: test {test} at {location} hangs"));
+            std::process::abort();
+        }
+    });
+    Watchdog { _stop: stop }
+}
+
+/// A child gives up before its parent does, so that none is left behind.
+fn time_limit() -> Duration {
+    let seconds = std::env::var(TIMEOUT).map_or(60, |value| value.parse().unwrap());
+    let whole = Duration::from_secs(seconds);
+    if std::env::var_os(CHILD).is_some() { whole * 2 / 3 } else { whole }
+}
+
+/// Writes a line that the test harness does not capture.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Waits until `condition` holds; panics, naming `what`, when it never does.
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < time_limit() / 2, "never came: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A door that is shut until somebody opens it. Waiting blocks the thread, and
+/// so a worker that waits here polls nothing.
+#[derive(Default)]
+pub struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    pub fn wait(&self) {
+        let open = self.open.lock().unwrap();
+        drop(self.opened.wait_while(open, |open| !*open).unwrap());
+    }
+}
+
+/// A flag that goes up once. Waiting for it keeps the thread awake.
+#[derive(Default)]
+pub struct Flag(AtomicBool);
+
+impl Flag {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Holds the thread, without ever calling into the pool, until the flag is up.
+    pub fn hold(&self) {
+        while !self.is_up() {
+            std::hint::spin_loop();
+            thread::yield_now();
+        }
+    }
+
+    /// Waits for the flag on a worker that forks all the time, and so polls its pool.
+    pub fn poll(&self) {
+        while !self.is_up() {
+            filch::join(|| (), thread::yield_now);
+        }
+    }
+}
+
+// ---- Pools ----
+
+/// A pool of `threads` threads.
+#[track_caller]
+pub fn pool(threads: usize) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(threads).build().expect("a plain pool builds")
+}
+
+/// From where a test calls into a pool.
+#[derive(Clone, Copy, Debug)]
+pub enum Caller {
+    /// One of the pool's own workers.
+    Worker,
+    /// A thread that is no worker.
+    Outside,
+}
+
+/// Every caller with pools of 1, 2 and 4 threads.
+pub fn settings() -> impl Iterator<Item = (Caller, ThreadPool)> {
+    [1, 2, 4]
+        .into_iter()
+        .flat_map(|threads| [Caller::Worker, Caller::Outside].map(|caller| (caller, pool(threads))))
+}
+
+impl Caller {
+    /// `filch::join` on a worker, or `ThreadPool::join` from outside.
+    pub fn join<A, B, RA, RB>(self, pool: &ThreadPool, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce() -> RA + Send,
+        B: FnOnce() -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        match self {
+            Caller::Worker => pool.install(|| filch::join(a, b)),
+            Caller::Outside => pool.join(a, b),
+        }
+    }
+
+    /// Runs `op` on a worker, or on this thread as one side of a join.
+    pub fn run<R: Send>(self, pool: &ThreadPool, op: impl FnOnce() -> R + Send) -> R {
+        match self {
+            Caller::Worker => pool.install(op),
+            Caller::Outside => pool.join(op, || ()).0,
+        }
+    }
+}
+
+/// Which thread acts as which worker.
+pub struct Seats(Vec<Mutex<Option<ThreadId>>>);
+
+impl Seats {
+    pub fn new(workers: usize) -> Self {
+        Seats((0..workers).map(|_| Mutex::default()).collect())
+    }
+
+    /// Runs `op` on a worker, and sees that no other thread acts as that worker meanwhile.
+    pub fn sit<R>(&self, op: impl FnOnce() -> R) -> R {
+        let seat = &self.0[filch::current_thread_index().expect("a worker")];
+        let me = thread::current().id();
+        let before = seat.lock().unwrap().replace(me);
+        assert!(before.is_none_or(|before| before == me), "two threads are one worker");
+        let result = op();
+        let after = std::mem::replace(&mut *seat.lock().unwrap(), before);
+        assert_eq!(after, Some(me), "two threads are one worker");
+        result
+    }
+}
+
+// ---- Panics that can be told apart, and do not fill the output ----
+
+/// A payload that names its origin.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Boom(pub u32);
+
+/// Panics with `Boom(id)`, without running the panic hook.
+pub fn boom(id: u32) -> ! {
+    resume_unwind(Box::new(Boom(id)))
+}
+
+/// The id of a payload made by [`boom`].
+#[track_caller]
+pub fn boom_id(payload: Box<dyn Any + Send>) -> u32 {
+    payload.downcast::<Boom>().expect("the original payload").0
+}
+
+/// The id of the [`boom`] that `result` failed with.
+#[track_caller]
+pub fn failed_with<T>(result: thread::Result<T>) -> u32 {
+    boom_id(result.err().expect("a panic"))
+}
+
+/// Runs `body`, which must panic with [`boom`], and returns the id.
+#[track_caller]
+pub fn caught<R>(body: impl FnOnce() -> R) -> u32 {
+    failed_with(catch_unwind(AssertUnwindSafe(body)))
+}
+
+// ---- Drops that are counted ----
+
+/// How many tokens were made and how many dropped. Leaked, so that a drop too
+/// many is counted and not a crash.
+#[derive(Default, Debug)]
+pub struct Ledger {
+    made: AtomicUsize,
+    dropped: AtomicUsize,
+}
+
+/// One entry in a ledger.
+#[derive(Debug)]
+pub struct Token(&'static Ledger);
+
+impl Ledger {
+    pub fn new() -> &'static Self {
+        Box::leak(Box::default())
+    }
+
+    pub fn token(&'static self) -> Token {
+        self.made.fetch_add(1, Ordering::SeqCst);
+        Token(self)
+    }
+
+    /// How many tokens were made.
+    pub fn made(&self) -> usize {
+        self.made.load(Ordering::SeqCst)
+    }
+
+    pub fn is_balanced(&self) -> bool {
+        self.made() == self.dropped.load(Ordering::SeqCst)
+    }
+
+    /// Every token was dropped, once.
+    #[track_caller]
+    pub fn assert_balanced(&self, context: impl Debug) {
+        assert!(self.is_balanced(), "{context:?}: {self:?}");
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+// ---- Processes of their own ----
+
+/// Runs `body` in a process of its own and then `check` on what came of it.
+///
+/// The process is this test program again, told to run only the test `name`,
+/// which must be the calling test's path.
+#[track_caller]
+pub fn own_process(
+    name: &str,
+    setup: impl FnOnce(&mut Command),
+    body: impl FnOnce(),
+    check: impl FnOnce(Output),
+) {
+    if std::env::var_os(CHILD).is_some_and(|child| child == name) {
+        say(STARTED);
+        return body();
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env_remove("FILCH_NUM_THREADS")
+        .env(CHILD, name);
+    setup(&mut command);
+    let output = command.output().expect("the process starts");
+    let started = stderr(&output).contains(STARTED);
+    assert!(started, "the body of {name} never ran: {output:?}");
+    check(output);
+}
+
+/// Like [`own_process`], for a body that must end well.
+#[track_caller]
+pub fn alone(name: &str, body: impl FnOnce()) {
+    own_process(name, |_| (), body, |output| assert_success(&output));
+}
+
+#[track_caller]
+pub fn assert_success(output: &Output) {
+    assert!(output.status.success(), "{}\n{}", output.status, stderr(output));
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// How many threads this process has, where that can be known.
+pub fn thread_count() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}
+
+/// Waits until this process has only `base` threads again. A thread that was
+/// joined may be listed for a moment longer.
+#[track_caller]
+pub fn threads_return_to(base: Option<usize>) {
+    if base.is_none() {
+        say("SKIPPED: threads cannot be counted on this system");
+    }
+    eventually("the threads are gone", || thread_count() == base);
+}

@@ -1,0 +1,337 @@
+//! A pool with nothing to do uses no CPU, and no wake-up is ever lost.
+
+mod common;
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Caller, Flag, Gate, pool, watchdog};
+use filch::{ThreadPool, ThreadPoolBuilder, join, scope};
+
+fn fib(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = join(|| fib(n - 1), || fib(n - 2));
+    a + b
+}
+
+// ---- Asleep ----
+
+/// The time that a pool may take from its last work until all of it sleeps.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// The CPU time that the threads whose name begins with `prefix` have used,
+/// where the system tells.
+fn cpu_time(prefix: &str) -> Option<Duration> {
+    let mut nanoseconds = 0;
+    for task in std::fs::read_dir("/proc/self/task").ok()? {
+        let task = task.ok()?.path();
+        if std::fs::read_to_string(task.join("comm")).ok()?.starts_with(prefix) {
+            let stat = std::fs::read_to_string(task.join("schedstat")).ok()?;
+            nanoseconds += stat.split(' ').next()?.parse::<u64>().ok()?;
+        }
+    }
+    Some(Duration::from_nanos(nanoseconds))
+}
+
+/// The CPU time that those threads use in the second after [`SETTLE`].
+fn cpu_use_of_a_second(prefix: &str) -> Option<Duration> {
+    thread::sleep(SETTLE);
+    let before = cpu_time(prefix)?;
+    thread::sleep(Duration::from_secs(1));
+    Some(cpu_time(prefix)? - before)
+}
+
+#[track_caller]
+fn assert_below(limit: Duration, used: Option<Duration>) {
+    match used {
+        Some(used) => assert!(used < limit, "used {used:?} in a second"),
+        None => common::say("SKIPPED: this system does not tell a thread's CPU time"),
+    }
+}
+
+fn named_pool(threads: usize, prefix: &'static str) -> ThreadPool {
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(move |index| format!("{prefix}{index}"))
+        .build()
+        .unwrap()
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+#[test]
+fn a_pool_that_never_worked_uses_no_cpu() {
+    let _watchdog = watchdog();
+    let pool = named_pool(8, "unused-");
+    assert_below(MILLISECOND, cpu_use_of_a_second("unused-"));
+    drop(pool);
+}
+
+#[test]
+fn a_pool_that_has_worked_uses_no_cpu() {
+    let _watchdog = watchdog();
+    let pool = named_pool(8, "worked-");
+    pool.install(|| fib(18));
+    pool.join(|| fib(12), || fib(12));
+    pool.spawn(|| fib(12)).join().unwrap();
+    assert_below(MILLISECOND, cpu_use_of_a_second("worked-"));
+    assert_eq!(pool.install(|| fib(12)), 144);
+}
+
+#[test]
+fn workers_beside_a_long_task_use_no_cpu() {
+    let _watchdog = watchdog();
+    let (pool, gate) = (named_pool(8, "beside-"), Gate::new());
+    pool.in_place_scope(|s| {
+        s.spawn(|| gate.wait());
+        let used = cpu_use_of_a_second("beside-");
+        gate.open();
+        assert_below(5 * MILLISECOND, used);
+    });
+}
+
+/// Lets a worker wait in a task for a stolen fork, and measures the pool meanwhile.
+fn wait_for_a_stolen_fork(prefix: &'static str, keeps_handle: bool) {
+    let (pool, gate, stolen) = (named_pool(4, prefix), Gate::new(), Flag::new());
+    pool.in_place_scope(|s| {
+        let waiting = s.spawn(|| {
+            let long = || {
+                stolen.raise();
+                gate.wait();
+            };
+            join(|| stolen.poll(), long);
+        });
+        let _kept = Some(waiting).filter(|_| keeps_handle);
+        stolen.hold();
+        let used = cpu_use_of_a_second(prefix);
+        gate.open();
+        assert_below(5 * MILLISECOND, used);
+    });
+}
+
+#[test]
+fn a_worker_that_waits_for_a_stolen_fork_sleeps() {
+    let _watchdog = watchdog();
+    wait_for_a_stolen_fork("waiting-", false);
+}
+
+#[test]
+fn a_worker_that_waits_in_a_task_with_a_handle_sleeps() {
+    let _watchdog = watchdog();
+    wait_for_a_stolen_fork("handled-", true);
+}
+
+#[test]
+fn an_idle_pool_counts_nothing() {
+    let _watchdog = watchdog();
+    let pool = pool(8);
+    pool.install(|| fib(15));
+    let mut before = pool.counters();
+    common::eventually("the pool settles", || {
+        thread::sleep(SETTLE);
+        let after = pool.counters();
+        let settled = after.total() == before.total();
+        before = after;
+        settled
+    });
+    thread::sleep(SETTLE);
+    assert_eq!(pool.counters().total(), before.total());
+}
+
+// ---- Awake again ----
+
+/// Pauses of different lengths, so that calls meet workers that search, that
+/// are falling asleep, and that sleep.
+struct Pauses(u64);
+
+impl Pauses {
+    fn next(&mut self) {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        match self.0 % 8 {
+            0 => thread::sleep(Duration::from_micros(self.0 / 8 % 2000)),
+            1..=3 => thread::sleep(Duration::from_micros(self.0 / 8 % 100)),
+            4..=6 => spin(Duration::from_nanos(self.0 / 8 % 60_000)),
+            _ => (),
+        }
+    }
+}
+
+fn spin(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+/// Repeats `body`, with pauses between, for about a second.
+fn with_pauses(seed: u64, mut body: impl FnMut()) {
+    let mut pauses = Pauses(seed);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(1) {
+        body();
+        pauses.next();
+    }
+}
+
+#[test]
+fn every_outside_call_wakes_a_worker() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 8] {
+        let pool = pool(threads);
+        with_pauses(11, || {
+            assert_eq!(pool.spawn(|| 1).join().unwrap(), 1);
+            assert_eq!(pool.install(|| 2), 2);
+        });
+    }
+}
+
+#[test]
+fn every_call_of_several_outside_threads_wakes_a_worker() {
+    let _watchdog = watchdog();
+    let pool = pool(3);
+    thread::scope(|plain| {
+        for seed in 1..=4 {
+            let pool = &pool;
+            plain.spawn(move || {
+                with_pauses(seed, || {
+                    assert_eq!(pool.spawn(|| 1).join().unwrap(), 1);
+                    assert_eq!(pool.join(|| fib(6), || fib(7)), (8, 13));
+                });
+            });
+        }
+    });
+}
+
+#[test]
+fn every_fork_that_needs_a_thief_wakes_one() {
+    let _watchdog = watchdog();
+    for caller in [Caller::Worker, Caller::Outside] {
+        let pool = pool(2);
+        with_pauses(17, || {
+            let flag = Flag::new();
+            caller.join(&pool, || flag.poll(), || flag.raise());
+        });
+    }
+}
+
+#[test]
+fn forks_after_a_pause_on_one_worker_wake_thieves() {
+    let _watchdog = watchdog();
+    pool(4).install(|| {
+        with_pauses(19, || {
+            let flag = Flag::new();
+            join(|| join(|| flag.poll(), || fib(5)), || flag.raise());
+        });
+    });
+}
+
+#[test]
+fn every_sleeper_wakes_when_all_are_needed() {
+    let _watchdog = watchdog();
+    for threads in [2, 4, 8] {
+        let pool = pool(threads);
+        with_pauses(23, || {
+            let all = Barrier::new(threads + 1);
+            pool.in_place_scope(|s| {
+                for _ in 0..threads {
+                    s.spawn(|| all.wait());
+                }
+                all.wait();
+            });
+        });
+    }
+}
+
+#[test]
+fn every_sleeper_wakes_for_the_tasks_of_one_worker() {
+    let _watchdog = watchdog();
+    for threads in [2, 4, 8] {
+        let pool = pool(threads);
+        with_pauses(29, || {
+            let all = Barrier::new(threads);
+            let spawn_all = || {
+                scope(|s| {
+                    for _ in 0..threads - 1 {
+                        s.spawn(|| all.wait());
+                    }
+                    all.wait();
+                });
+            };
+            pool.install(spawn_all);
+        });
+    }
+}
+
+#[test]
+fn a_waiting_worker_wakes_when_its_task_ends() {
+    let _watchdog = watchdog();
+    let pool = pool(2);
+    let mut pauses = Pauses(31);
+    pool.install(|| {
+        with_pauses(37, || {
+            let stolen = Flag::new();
+            let slow = || {
+                stolen.raise();
+                pauses.next();
+            };
+            join(|| stolen.poll(), slow);
+        });
+    });
+}
+
+#[test]
+fn a_waiting_worker_wakes_for_work_from_elsewhere() {
+    let _watchdog = watchdog();
+    let pool = pool(2);
+    let busy = Gate::new();
+    thread::scope(|plain| {
+        plain.spawn(|| {
+            let stolen = Flag::new();
+            let long = || {
+                stolen.raise();
+                busy.wait();
+            };
+            pool.install(|| join(|| stolen.poll(), long));
+        });
+        with_pauses(41, || assert_eq!(pool.spawn(|| 4).join().unwrap(), 4));
+        busy.open();
+    });
+}
+
+#[test]
+fn tasks_that_an_outside_caller_leaves_behind_are_run() {
+    let _watchdog = watchdog();
+    for threads in [1, 2] {
+        let pool = pool(threads);
+        with_pauses(53, || {
+            let (first, second) = pool.join(|| filch::spawn(|| 1), || filch::spawn(|| 2));
+            common::eventually("the tasks end", || first.is_finished() && second.is_finished());
+            assert_eq!((first.join().unwrap(), second.join().unwrap()), (1, 2));
+        });
+    }
+}
+
+#[test]
+fn two_pools_wake_each_other() {
+    let _watchdog = watchdog();
+    let (left, right) = (pool(1), pool(2));
+    with_pauses(43, || {
+        let there = || right.install(|| left.install(|| fib(3)) + fib(4));
+        assert_eq!(left.install(there), 5);
+    });
+}
+
+#[test]
+fn a_sleeping_pool_wakes_to_end() {
+    let _watchdog = watchdog();
+    with_pauses(47, || {
+        let pool = pool(4);
+        spin(Duration::from_micros(100));
+        drop(pool);
+    });
+}

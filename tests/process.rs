@@ -1,0 +1,331 @@
+//! What holds for a whole process: the lazy global pool, loose panics, and how the process ends.
+
+mod common;
+
+use std::cell::RefCell;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use common::{Gate, alone, assert_success, eventually, own_process, thread_count, watchdog};
+use filch::{ThreadPoolBuilder, Yield};
+
+fn fib(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = filch::join(|| fib(n - 1), || fib(n - 2));
+    a + b
+}
+
+// ---- The global pool ----
+
+#[test]
+fn nothing_starts_before_the_first_use() {
+    let _watchdog = watchdog();
+    alone("nothing_starts_before_the_first_use", || {
+        let base = thread_count();
+        assert!(filch::max_num_threads() >= 256);
+        assert_eq!(filch::current_thread_index(), None);
+        assert_eq!(filch::yield_now(), None);
+        assert_eq!(thread_count(), base);
+    });
+}
+
+#[test]
+fn the_global_pool_has_the_threads_that_the_process_may_use() {
+    let _watchdog = watchdog();
+    let name = "the_global_pool_has_the_threads_that_the_process_may_use";
+    alone(name, || {
+        assert_eq!(filch::current_num_threads(), num_cpus::get());
+        assert_eq!(filch::broadcast(|_| ()).len(), num_cpus::get());
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_global_pool_honours_the_affinity_mask() {
+    fn use_one_cpu() {
+        // SAFETY: the set is plain data, and the call reads it only.
+        unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(libc::sched_getcpu() as usize, &mut set);
+            assert_eq!(libc::sched_setaffinity(0, size_of_val(&set), &set), 0);
+        }
+    }
+
+    let _watchdog = watchdog();
+    alone("the_global_pool_honours_the_affinity_mask", || {
+        use_one_cpu();
+        assert_eq!(filch::current_num_threads(), 1);
+        assert_eq!(fib(12), 144);
+    });
+}
+
+fn set_env(command: &mut Command, value: &str) {
+    command.env("FILCH_NUM_THREADS", value);
+}
+
+/// Counts the global pool's threads where `FILCH_NUM_THREADS` is `value`.
+#[track_caller]
+fn env_gives(name: &str, value: &str, expected: usize) {
+    let count = || {
+        assert_eq!(filch::current_num_threads(), expected);
+        assert_eq!(filch::broadcast(|_| ()).len(), expected);
+    };
+    own_process(name, |command| set_env(command, value), count, |output| assert_success(&output));
+}
+
+#[test]
+fn the_environment_sets_the_threads() {
+    let _watchdog = watchdog();
+    env_gives("the_environment_sets_the_threads", "5", 5);
+}
+
+#[test]
+fn one_thread_is_enough() {
+    let _watchdog = watchdog();
+    env_gives("one_thread_is_enough", "1", 1);
+}
+
+#[test]
+fn zero_in_the_environment_means_the_default() {
+    let _watchdog = watchdog();
+    let name = "zero_in_the_environment_means_the_default";
+    env_gives(name, "0", num_cpus::get());
+}
+
+#[test]
+fn the_builder_has_the_last_word() {
+    let _watchdog = watchdog();
+    own_process(
+        "the_builder_has_the_last_word",
+        |command| set_env(command, "5"),
+        || {
+            let builder = ThreadPoolBuilder::new().num_threads(3);
+            builder.thread_name(|i| format!("global-{i}")).build_global().unwrap();
+            assert_eq!(filch::current_num_threads(), 3);
+            let name = filch::spawn(|| thread::current().name().map(str::to_owned));
+            assert!(name.join().unwrap().unwrap().starts_with("global-"));
+        },
+        |output| assert_success(&output),
+    );
+}
+
+#[test]
+fn free_functions_use_the_global_pool() {
+    let _watchdog = watchdog();
+    alone("free_functions_use_the_global_pool", || {
+        ThreadPoolBuilder::new().num_threads(3).build_global().unwrap();
+        let size = filch::current_num_threads;
+        assert_eq!(size(), 3);
+        assert_eq!(filch::join(size, size), (3, 3));
+        assert_eq!(filch::join_context(|_| size(), |_| size()), (3, 3));
+        assert_eq!(filch::scope(|s| s.spawn(size).join().unwrap()), 3);
+        assert_eq!(filch::in_place_scope(|s| s.spawn(size).join().unwrap()), 3);
+        assert_eq!(filch::spawn(size).join().unwrap(), 3);
+        assert_eq!(filch::broadcast(|_| size()), [3; 3]);
+        assert_eq!(filch::counters().workers.len(), 3);
+        let index = filch::spawn(filch::current_thread_index).join().unwrap();
+        assert!(index.unwrap() < 3);
+        let yielded = filch::spawn(filch::yield_now).join().unwrap();
+        assert!(matches!(yielded, Some(Yield::Idle | Yield::Executed)));
+        let ran = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&ran);
+        filch::spawn_broadcast(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+        eventually("the broadcast", || ran.load(Ordering::SeqCst) == 3);
+    });
+}
+
+#[test]
+fn free_functions_on_a_worker_leave_the_global_pool_alone() {
+    let _watchdog = watchdog();
+    let name = "free_functions_on_a_worker_leave_the_global_pool_alone";
+    alone(name, || {
+        let base = thread_count();
+        let pool = common::pool(3);
+        let sum = pool.install(|| {
+            let spawned = filch::spawn(|| fib(5)).join().unwrap();
+            spawned + filch::scope(|s| s.spawn(|| fib(6)).join().unwrap()) + fib(7)
+        });
+        assert_eq!(sum, 26);
+        assert_eq!(pool.install(filch::current_num_threads), 3);
+        assert_eq!(thread_count(), base.map(|base| base + 3));
+    });
+}
+
+#[test]
+fn many_threads_may_use_the_global_pool_first() {
+    let _watchdog = watchdog();
+    own_process(
+        "many_threads_may_use_the_global_pool_first",
+        |command| set_env(command, "3"),
+        || {
+            let base = thread_count();
+            thread::scope(|plain| {
+                for _ in 0..16 {
+                    plain.spawn(|| assert_eq!(fib(10), 55));
+                }
+            });
+            let expected = base.map(|base| base + 3);
+            eventually("only one pool", || thread_count() == expected);
+        },
+        |output| assert_success(&output),
+    );
+}
+
+#[test]
+fn a_caller_that_uses_the_pool_while_its_thread_ends_is_served() {
+    /// Calls into the pool when the thread's locals are destroyed.
+    struct LateCall;
+
+    impl Drop for LateCall {
+        fn drop(&mut self) {
+            assert_eq!(filch::join(|| 1, || 2), (1, 2));
+            assert_eq!(filch::spawn(|| 3).join().unwrap(), 3);
+        }
+    }
+
+    thread_local!(static LATE: RefCell<Option<LateCall>> = const { RefCell::new(None) });
+
+    let _watchdog = watchdog();
+    alone("a_caller_that_uses_the_pool_while_its_thread_ends_is_served", || {
+        let local_first = || {
+            LATE.set(Some(LateCall));
+            fib(5)
+        };
+        let pool_first = || {
+            let value = fib(5);
+            LATE.set(Some(LateCall));
+            value
+        };
+        assert_eq!(thread::spawn(local_first).join().unwrap(), 5);
+        assert_eq!(thread::spawn(pool_first).join().unwrap(), 5);
+    });
+}
+
+#[test]
+fn a_worker_that_uses_the_global_pool_while_it_ends_is_served() {
+    struct LateCall;
+
+    impl Drop for LateCall {
+        fn drop(&mut self) {
+            assert_eq!(filch::join(|| 1, || 2), (1, 2));
+        }
+    }
+
+    thread_local!(static LATE: RefCell<Option<LateCall>> = const { RefCell::new(None) });
+
+    let _watchdog = watchdog();
+    alone("a_worker_that_uses_the_global_pool_while_it_ends_is_served", || {
+        let pool = common::pool(2);
+        pool.broadcast(|_| LATE.set(Some(LateCall)));
+        drop(pool);
+    });
+}
+
+// ---- Loose panics ----
+
+#[test]
+fn a_detached_panic_without_a_handler_is_told_and_the_process_goes_on() {
+    let _watchdog = watchdog();
+    own_process(
+        "a_detached_panic_without_a_handler_is_told_and_the_process_goes_on",
+        |_| (),
+        || {
+            let pool = common::pool(2);
+            drop(pool.spawn(|| panic!("loose in a pool")));
+            drop(filch::spawn(|| panic!("loose in the global pool")));
+            filch::spawn_broadcast(|_| panic!("loose in a broadcast"));
+            drop(pool);
+            filch::broadcast(|_| ());
+            assert_eq!(fib(10), 55);
+        },
+        |output| {
+            assert_success(&output);
+            let told = common::stderr(&output);
+            for place in ["a pool", "the global pool", "a broadcast"] {
+                assert!(told.contains(&format!("loose in {place}")), "{told}");
+            }
+        },
+    );
+}
+
+#[test]
+fn a_joined_panic_leaves_the_process_alone() {
+    let _watchdog = watchdog();
+    alone("a_joined_panic_leaves_the_process_alone", || {
+        assert!(filch::spawn(|| panic!("joined")).join().is_err());
+        assert_eq!(fib(10), 55);
+    });
+}
+
+// ---- The end of the process ----
+
+#[test]
+fn the_process_ends_while_global_tasks_run() {
+    let _watchdog = watchdog();
+    alone("the_process_ends_while_global_tasks_run", || {
+        let started = Arc::new(Gate::new());
+        let start = Arc::clone(&started);
+        drop(filch::spawn(move || {
+            start.open();
+            loop {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }));
+        started.wait();
+    });
+}
+
+#[test]
+fn the_process_ends_while_global_tasks_spawn_tasks() {
+    fn perpetuate() {
+        drop(filch::spawn(perpetuate));
+    }
+
+    let _watchdog = watchdog();
+    alone("the_process_ends_while_global_tasks_spawn_tasks", || {
+        (0..8).for_each(|_| perpetuate());
+        thread::sleep(Duration::from_millis(20));
+    });
+}
+
+#[test]
+fn the_process_ends_when_the_global_pool_sleeps() {
+    let _watchdog = watchdog();
+    alone("the_process_ends_when_the_global_pool_sleeps", || {
+        assert_eq!(fib(10), 55);
+        thread::sleep(Duration::from_millis(100));
+    });
+}
+
+#[test]
+fn a_task_may_end_the_process() {
+    let _watchdog = watchdog();
+    own_process(
+        "a_task_may_end_the_process",
+        |_| (),
+        || {
+            let ending = filch::spawn(|| std::process::exit(3));
+            drop(ending.join());
+        },
+        |output: Output| assert_eq!(output.status.code(), Some(3)),
+    );
+}
+
+#[test]
+fn a_pool_in_a_static_does_not_stop_the_process_from_ending() {
+    static POOL: std::sync::OnceLock<filch::ThreadPool> = std::sync::OnceLock::new();
+
+    let _watchdog = watchdog();
+    let name = "a_pool_in_a_static_does_not_stop_the_process_from_ending";
+    alone(name, || {
+        let pool = POOL.get_or_init(|| common::pool(2));
+        assert_eq!(pool.install(|| fib(10)), 55);
+    });
+}

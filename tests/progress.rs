@@ -1,0 +1,457 @@
+//! Work that can run does run: every fork can be stolen, and callers from outside never starve.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use common::{Caller, Flag, Gate, Seats, pool, watchdog};
+use filch::{ThreadPool, ThreadPoolBuilder, join, scope};
+
+fn fib(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = join(|| fib(n - 1), || fib(n - 2));
+    a + b
+}
+
+/// Both kinds of caller with pools that have a thread to steal with.
+fn thieving_settings() -> impl Iterator<Item = (Caller, ThreadPool)> {
+    common::settings().filter(|(_, pool)| pool.current_num_threads() > 1)
+}
+
+// ---- Every fork can be stolen ----
+
+#[test]
+fn a_fork_is_stolen_from_under_a_closure_that_never_polls() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for _ in 0..200 {
+            let flag = Flag::new();
+            caller.join(&pool, || flag.hold(), || flag.raise());
+        }
+    }
+}
+
+#[test]
+fn a_fork_is_stolen_when_the_pool_was_asleep() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for _ in 0..10 {
+            thread::sleep(Duration::from_millis(5));
+            let flag = Flag::new();
+            caller.join(&pool, || flag.hold(), || flag.raise());
+        }
+    }
+}
+
+/// Forks `depth` levels deep; the innermost closure waits for its own sibling.
+fn innermost_waits(depth: usize) {
+    if depth == 0 {
+        let flag = Flag::new();
+        join(|| flag.hold(), || flag.raise());
+        return;
+    }
+    join(|| innermost_waits(depth - 1), || ());
+}
+
+#[test]
+fn the_innermost_fork_of_a_recursion_is_stolen() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for depth in (0..40).chain([100, 300]) {
+            caller.run(&pool, || innermost_waits(depth));
+        }
+    }
+}
+
+/// Like [`innermost_waits`], with work in every outer sibling.
+fn innermost_waits_among_work(depth: usize) {
+    if depth == 0 {
+        return innermost_waits(0);
+    }
+    join(|| innermost_waits_among_work(depth - 1), || fib(8));
+}
+
+#[test]
+fn the_innermost_fork_is_stolen_after_its_bigger_siblings() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for depth in [1, 2, 5, 10, 20, 50] {
+            caller.run(&pool, || innermost_waits_among_work(depth));
+        }
+    }
+}
+
+/// Every closure on the way down waits for its sibling, one level after the other.
+fn every_level_waits(depth: usize) {
+    if depth == 0 {
+        return;
+    }
+    let flag = Flag::new();
+    join(
+        || {
+            every_level_waits(depth - 1);
+            flag.hold();
+        },
+        || flag.raise(),
+    );
+}
+
+#[test]
+fn the_forks_of_every_level_are_stolen() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for depth in [2, 3, 10, 50] {
+            caller.run(&pool, || every_level_waits(depth));
+        }
+    }
+}
+
+#[test]
+fn a_fork_after_a_tiny_section_is_stolen() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for round in 0..300 {
+            let flag = Flag::new();
+            let tiny_then_fork = || {
+                fib(round % 12);
+                join(|| flag.hold(), || flag.raise());
+                fib(round % 7);
+            };
+            caller.run(&pool, tiny_then_fork);
+        }
+    }
+}
+
+#[test]
+fn a_fork_made_inside_a_stolen_fork_is_stolen() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for _ in 0..100 {
+            let flag = Flag::new();
+            let fork_again = || {
+                flag.raise();
+                innermost_waits(3);
+            };
+            caller.join(&pool, || flag.hold(), fork_again);
+        }
+    }
+}
+
+#[test]
+fn two_leaves_that_need_each_other_run_at_once() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for _ in 0..100 {
+            let (left, right) = (Flag::new(), Flag::new());
+            let meet = |mine: &Flag, other: &Flag| {
+                mine.raise();
+                other.hold();
+            };
+            caller.join(&pool, || meet(&left, &right), || meet(&right, &left));
+        }
+    }
+}
+
+#[test]
+fn as_many_leaves_as_threads_run_at_once() {
+    fn rendezvous(parties: usize, arrived: &AtomicUsize, all: usize) {
+        if parties == 1 {
+            arrived.fetch_add(1, Ordering::SeqCst);
+            while arrived.load(Ordering::SeqCst) < all {
+                thread::yield_now();
+            }
+            return;
+        }
+        let half = parties / 2;
+        join(|| rendezvous(half, arrived, all), || rendezvous(parties - half, arrived, all));
+    }
+
+    let _watchdog = watchdog();
+    for threads in [2, 3, 4, 8] {
+        let pool = pool(threads);
+        for caller in [Caller::Worker, Caller::Outside] {
+            for _ in 0..20 {
+                let arrived = AtomicUsize::new(0);
+                caller.run(&pool, || rendezvous(threads, &arrived, threads));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_scoped_task_is_stolen_from_a_closure_that_never_polls() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for _ in 0..200 {
+            let flag = Flag::new();
+            let hold = || {
+                scope(|s| {
+                    s.spawn(|| flag.raise());
+                    flag.hold();
+                });
+            };
+            caller.run(&pool, hold);
+        }
+    }
+}
+
+#[test]
+fn a_spawned_task_is_stolen_from_a_closure_that_never_polls() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for _ in 0..200 {
+            let flag = Arc::new(Flag::new());
+            let hold = || {
+                let up = Arc::clone(&flag);
+                drop(filch::spawn(move || up.raise()));
+                flag.hold();
+            };
+            caller.run(&pool, hold);
+        }
+    }
+}
+
+#[test]
+fn a_fork_in_a_scoped_task_is_stolen() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for depth in 0..20 {
+            caller.run(&pool, || scope(|s| drop(s.spawn(|| innermost_waits(depth)))));
+        }
+    }
+}
+
+#[test]
+fn a_fork_made_while_all_are_busy_is_stolen_when_one_is_free() {
+    let _watchdog = watchdog();
+    for depth in [0, 1, 10] {
+        let (pool, other_works) = (pool(2), Gate::new());
+        let (forked, done) = (Flag::new(), Flag::new());
+        let busy_until_the_fork = || {
+            other_works.open();
+            forked.hold();
+        };
+        thread::scope(|plain| {
+            plain.spawn(|| pool.install(busy_until_the_fork));
+            other_works.wait();
+            pool.install(|| forks_and_holds(depth, &forked, &done));
+        });
+    }
+}
+
+/// Forks; the innermost first closure says so, and never polls until its sibling has run.
+fn forks_and_holds(depth: usize, forked: &Flag, done: &Flag) {
+    if depth > 0 {
+        join(|| forks_and_holds(depth - 1, forked, done), || ());
+        return;
+    }
+    let announce_and_hold = || {
+        forked.raise();
+        done.hold();
+    };
+    join(announce_and_hold, || done.raise());
+}
+
+// ---- Callers from outside ----
+
+#[test]
+fn many_outside_threads_call_at_once() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 4] {
+        let pool = pool(threads);
+        thread::scope(|plain| {
+            for caller in 0..8_u64 {
+                let pool = &pool;
+                plain.spawn(move || (0..50).for_each(|round| call(pool, caller + round)));
+            }
+        });
+    }
+}
+
+/// One call from outside of each kind in turn, checked.
+fn call(pool: &ThreadPool, kind: u64) {
+    match kind % 5 {
+        0 => assert_eq!(pool.join(|| fib(9), || fib(10)), (34, 55)),
+        1 => assert_eq!(pool.install(|| fib(11)), 89),
+        2 => assert_eq!(pool.spawn(|| fib(9)).join().unwrap(), 34),
+        3 => assert_eq!(pool.scope(|s| s.spawn(|| fib(9)).join().unwrap()), 34),
+        _ => assert_eq!(pool.in_place_scope(|s| s.spawn(|| fib(9)).join().unwrap()), 34),
+    }
+}
+
+#[test]
+fn outside_callers_fail_alone() {
+    let _watchdog = watchdog();
+    let pool = pool(2);
+    thread::scope(|plain| {
+        for id in 0..8 {
+            let pool = &pool;
+            plain.spawn(move || {
+                for _ in 0..50 {
+                    assert_eq!(common::caught(|| pool.join(|| common::boom(id), || ())), id);
+                    assert_eq!(common::caught(|| pool.install(|| common::boom(id))), id);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn an_outside_caller_leaves_the_pool_as_it_was() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 4] {
+        let pool = pool(threads);
+        for _ in 0..50 {
+            pool.join(|| fib(5), || fib(5));
+            assert_eq!(filch::current_thread_index(), None);
+            assert_eq!(pool.broadcast(|worker| worker.index()).len(), threads);
+        }
+    }
+}
+
+#[test]
+fn an_outside_caller_of_one_pool_calls_another() {
+    let _watchdog = watchdog();
+    let (left, right) = (pool(1), pool(2));
+    for _ in 0..100 {
+        let nested = || right.join(|| left.join(|| fib(5), || fib(6)).0, || fib(7));
+        assert_eq!(left.join(nested, || fib(8)), ((5, 13), 21));
+    }
+}
+
+/// Forks; the second side takes a little longer than the first, so that it has to be waited for
+/// where it is stolen.
+fn uneven(seats: &Seats, depth: u64) {
+    if depth > 0 {
+        let nap = || thread::sleep(Duration::from_micros(20 * depth));
+        join(|| seats.sit(|| uneven(seats, depth - 1)), || seats.sit(nap));
+    }
+}
+
+#[test]
+fn no_two_threads_act_as_the_same_worker() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 3] {
+        let pool = pool(threads);
+        let seats = Seats::new(threads);
+        thread::scope(|plain| {
+            for _ in 0..4 {
+                plain.spawn(|| {
+                    for _ in 0..150 {
+                        pool.join(|| seats.sit(|| uneven(&seats, 3)), || seats.sit(|| ()));
+                        pool.scope(|s| drop(s.spawn(|| seats.sit(|| uneven(&seats, 2)))));
+                        pool.install(|| seats.sit(|| ()));
+                    }
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn no_two_threads_act_as_the_same_worker_when_its_borrower_blocks() {
+    let _watchdog = watchdog();
+    let other = pool(2);
+    let nap = || other.install(|| thread::sleep(Duration::from_micros(30)));
+    let borrow_and_block = |pool: &ThreadPool, seats: &Seats| {
+        // The worker looks for more when its seat is borrowed.
+        pool.spawn(|| ()).join().unwrap();
+        pool.join(|| seats.sit(nap), || seats.sit(nap));
+    };
+    thread::scope(|plain| {
+        for _ in 0..6 {
+            plain.spawn(|| {
+                let (pool, seats) = (pool(1), Seats::new(1));
+                (0..1500).for_each(|_| borrow_and_block(&pool, &seats));
+            });
+        }
+    });
+}
+
+/// A pool whose every worker is busy for ever with tasks that spawn their successor.
+struct Saturated {
+    pool: ThreadPool,
+    stop: Arc<Flag>,
+}
+
+impl Saturated {
+    fn new(pool: ThreadPool) -> Self {
+        let stop = Arc::new(Flag::new());
+        for _ in 0..4 * pool.current_num_threads() {
+            let stop = Arc::clone(&stop);
+            drop(pool.spawn(|| perpetuate(stop)));
+        }
+        Self { pool, stop }
+    }
+}
+
+impl Drop for Saturated {
+    fn drop(&mut self) {
+        self.stop.raise();
+    }
+}
+
+fn perpetuate(stop: Arc<Flag>) {
+    if !stop.is_up() {
+        fib(4);
+        drop(filch::spawn(|| perpetuate(stop)));
+    }
+}
+
+#[test]
+fn outside_calls_get_through_to_saturated_workers() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 4] {
+        let busy = Saturated::new(pool(threads));
+        (0..25).for_each(|kind| call(&busy.pool, kind));
+    }
+}
+
+#[test]
+fn outside_calls_get_through_whatever_the_injector_interval() {
+    let _watchdog = watchdog();
+    for interval in [1, 2, 1000] {
+        let builder = ThreadPoolBuilder::new().num_threads(2);
+        let pool = builder.injector_interval(interval).build().unwrap();
+        let busy = Saturated::new(pool);
+        (0..10).for_each(|kind| call(&busy.pool, kind));
+    }
+}
+
+#[test]
+fn broadcasts_get_through_to_saturated_workers() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 4] {
+        let busy = Saturated::new(pool(threads));
+        for _ in 0..10 {
+            assert_eq!(busy.pool.broadcast(|_| ()).len(), threads);
+        }
+    }
+}
+
+#[test]
+fn outside_calls_get_through_to_a_scope_that_keeps_spawning() {
+    fn perpetuate<'scope>(s: &'scope filch::Scope<'scope, '_>, stop: &'scope Flag) {
+        if !stop.is_up() {
+            drop(s.spawn(move || perpetuate(s, stop)));
+        }
+    }
+
+    let _watchdog = watchdog();
+    for threads in [1, 2] {
+        let (pool, stop) = (pool(threads), Flag::new());
+        thread::scope(|plain| {
+            plain.spawn(|| {
+                pool.install(|| scope(|s| (0..4).for_each(|_| perpetuate(s, &stop))));
+            });
+            thread::sleep(Duration::from_millis(5));
+            (0..10).for_each(|_| assert_eq!(pool.spawn(|| 3).join().unwrap(), 3));
+            stop.raise();
+        });
+    }
+}

@@ -1,0 +1,6 @@
+//! A detached task may outlive its caller, so it must not borrow from it.
+
+fn main() {
+    let text = String::from("local");
+    filch::spawn(|| text.len());
+}
