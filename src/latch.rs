@@ -87,3 +87,88 @@ impl Wait for Latch {
         asked != Err(SET)
     }
 }
+
+#[cfg(all(test, loom))]
+mod models {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+    use crate::sync::{Parker, UnsafeCell};
+
+    /// What a waiter keeps in its frame, and what it parks on.
+    struct Frame {
+        latch: std::cell::UnsafeCell<Latch>,
+        data: UnsafeCell<u32>,
+        parker: Parker,
+    }
+
+    // SAFETY: the model checker sees every access to the data and to the latch's word.
+    unsafe impl Sync for Frame {}
+    // SAFETY: nothing in a frame depends on its thread.
+    unsafe impl Send for Frame {}
+
+    impl Frame {
+        fn new() -> Self {
+            Frame { latch: Latch::new().into(), data: UnsafeCell::new(0), parker: Parker::new() }
+        }
+
+        /// Does the work, sets the latch, and wakes the waiter if it has to.
+        fn set(&self) {
+            // SAFETY: the waiter reads the data when the latch is set, not before.
+            unsafe { *self.data.get() = 7 };
+            // SAFETY: it is set once, here.
+            if unsafe { Latch::set(self.latch.get()) } == Waiter::Asleep {
+                self.parker.unpark();
+            }
+        }
+
+        fn wait(&self, wait: impl FnOnce(&Latch)) {
+            // SAFETY: nobody frees the latch meanwhile.
+            wait(unsafe { &*self.latch.get() });
+            // SAFETY: the latch is set, so that nobody writes the data any more.
+            assert_eq!(unsafe { *self.data.get() }, 7);
+            self.free();
+        }
+
+        /// What the end of the waiter's frame is to the model checker: an access to the latch
+        /// that suffers no other beside it or after it.
+        fn free(&self) {
+            // SAFETY: the latch is set, so that nobody uses it any more.
+            unsafe { &mut (*self.latch.get()).state }.with_mut(|_| ());
+        }
+    }
+
+    /// Checks that one waiter and one setter part well.
+    fn check(wait: fn(&Frame)) {
+        loom::model(move || {
+            let frame = Arc::new(Frame::new());
+            let setters = frame.clone();
+            let setter = thread::spawn(move || setters.set());
+            wait(&frame);
+            setter.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_waiter_that_parks_is_woken() {
+        check(|frame| {
+            frame.wait(|latch| {
+                while latch.ask_wake() {
+                    frame.parker.park();
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn a_waiter_that_polls_sees_what_the_setter_did() {
+        check(|frame| {
+            frame.wait(|latch| {
+                while !latch.done() {
+                    thread::yield_now();
+                }
+            });
+        });
+    }
+}

@@ -7,6 +7,7 @@ mod imp {
 
     pub(crate) use atomic::{AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
     pub(crate) use parking_lot::Mutex;
+    pub(crate) use std::cell::UnsafeCell;
 
     /// Where one thread at a time waits for a token; a token given early is kept.
     pub(crate) struct Parker {
@@ -64,6 +65,19 @@ mod imp {
         AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
     };
 
+    /// std's interface over loom's cell: to ask for the pointer is to use it, alone and at once.
+    pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) fn new(value: T) -> Self {
+            UnsafeCell(loom::cell::UnsafeCell::new(value))
+        }
+
+        pub(crate) fn get(&self) -> *mut T {
+            self.0.with_mut(|pointer| pointer)
+        }
+    }
+
     /// parking_lot's interface over loom's mutex.
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -96,10 +110,9 @@ mod imp {
             *token = false;
         }
 
-        /// A model has no clock: the limit is always just over.
-        pub(crate) fn park_timeout(&self, _limit: Duration) {
-            loom::thread::yield_now();
-        }
+        /// A model has no clock: the limit is over at once. (To yield would be to wait until all
+        /// other threads do.)
+        pub(crate) fn park_timeout(&self, _limit: Duration) {}
 
         pub(crate) fn unpark(&self) {
             *self.token.lock().unwrap() = true;

@@ -12,12 +12,8 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
+pub(crate) use crate::sleep::{ANY_ROOT, NO_ROOT};
 use crate::worker::Worker;
-
-/// The root of work that nobody waits for by a handle: see [`Header::root`].
-pub(crate) const NO_ROOT: usize = 0;
-/// For jobs of which the roots are not known: any.
-pub(crate) const ANY_ROOT: usize = 1;
 
 /// Runs the job on a worker. It never unwinds, and the job may be gone when it returns.
 type Execute = unsafe fn(JobRef, &Worker);

@@ -137,7 +137,9 @@ impl Registry {
             return;
         }
         let started = self.threads.lock().started;
-        if self.sleep.all_parked(started) {
+        // A worker that has announced itself may not have seen its mail yet, and nobody else can.
+        let nothing_left = || !self.workers.iter().any(|worker| worker.has_own_work());
+        if self.sleep.all_parked(started, nothing_left) {
             // Release: matches the Acquire in `has_ended`.
             self.ended.store(true, Ordering::Release);
             self.sleep.wake_all();

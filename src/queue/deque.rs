@@ -22,11 +22,34 @@ mod imp {
     }
 
     impl<T> Inner<T> {
+        fn new() -> Self {
+            Inner { items: Mutex::new(VecDeque::new()), len: AtomicUsize::new(0) }
+        }
+
         fn change<R>(&self, change: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
             let mut items = self.items.lock().unwrap();
             let result = change(&mut items);
             self.len.store(items.len(), Ordering::Relaxed);
             result
+        }
+
+        fn steal(&self) -> Steal<T> {
+            self.change(VecDeque::pop_front).map_or(Steal::Empty, Steal::Success)
+        }
+
+        /// As in crossbeam's deque, there is a moment when a batch is in neither queue.
+        fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
+            let mut batch = self.change(|items| {
+                let half = items.len().div_ceil(2);
+                items.drain(..half).collect::<VecDeque<_>>()
+            });
+            let Some(first) = batch.pop_front() else { return Steal::Empty };
+            batch.into_iter().for_each(|item| into.push(item));
+            Steal::Success(first)
+        }
+
+        fn len(&self) -> usize {
+            self.len.load(Ordering::Relaxed)
         }
     }
 
@@ -42,8 +65,7 @@ mod imp {
 
     impl<T> Worker<T> {
         pub(crate) fn new_lifo() -> Self {
-            let items = Mutex::new(VecDeque::new());
-            Worker(Arc::new(Inner { items, len: AtomicUsize::new(0) }))
+            Worker(Arc::new(Inner::new()))
         }
 
         pub(crate) fn new_fifo() -> Self {
@@ -63,7 +85,7 @@ mod imp {
         }
 
         pub(crate) fn len(&self) -> usize {
-            self.0.len.load(Ordering::Relaxed)
+            self.0.len()
         }
 
         pub(crate) fn is_empty(&self) -> bool {
@@ -73,18 +95,15 @@ mod imp {
 
     impl<T> Stealer<T> {
         pub(crate) fn steal(&self) -> Steal<T> {
-            match self.0.change(VecDeque::pop_front) {
-                Some(item) => Steal::Success(item),
-                None => Steal::Empty,
-            }
+            self.0.steal()
         }
 
-        pub(crate) fn steal_batch_and_pop(&self, _into: &Worker<T>) -> Steal<T> {
-            self.steal()
+        pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
+            self.0.steal_batch_and_pop(into)
         }
 
         pub(crate) fn is_empty(&self) -> bool {
-            self.0.len.load(Ordering::Relaxed) == 0
+            self.0.len() == 0
         }
     }
 
@@ -92,8 +111,7 @@ mod imp {
 
     impl<T> Injector<T> {
         pub(crate) fn new() -> Self {
-            let items = Mutex::new(VecDeque::new());
-            Injector(Inner { items, len: AtomicUsize::new(0) })
+            Injector(Inner::new())
         }
 
         pub(crate) fn push(&self, item: T) {
@@ -101,14 +119,11 @@ mod imp {
         }
 
         pub(crate) fn steal(&self) -> Steal<T> {
-            match self.0.change(VecDeque::pop_front) {
-                Some(item) => Steal::Success(item),
-                None => Steal::Empty,
-            }
+            self.0.steal()
         }
 
-        pub(crate) fn steal_batch_and_pop(&self, _into: &Worker<T>) -> Steal<T> {
-            self.steal()
+        pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
+            self.0.steal_batch_and_pop(into)
         }
 
         pub(crate) fn is_empty(&self) -> bool {
@@ -116,7 +131,7 @@ mod imp {
         }
 
         pub(crate) fn len(&self) -> usize {
-            self.0.len.load(Ordering::Relaxed)
+            self.0.len()
         }
     }
 }

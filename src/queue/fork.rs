@@ -408,7 +408,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     pub(crate) fn steal(&self) -> Steal<P> {
         let stolen = self.stealer.steal();
         if self.stealer.is_empty() {
-            self.raise_demand();
+            // Not `raise_demand`: what it sees may be older than what the owner last answered.
+            self.announce_idle();
         }
         stolen
     }

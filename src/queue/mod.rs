@@ -3,6 +3,8 @@
 
 mod deque;
 mod fork;
+#[cfg(all(test, loom))]
+mod models;
 mod task;
 
 pub(crate) use deque::{Injector, until_sure};

@@ -25,7 +25,8 @@
 //! That of `queue/fork.rs`, by a word of its own, the *bell*: the owner pushes, rings, then reads
 //! the count of idle workers; who is about to sleep counts itself, rings, then looks.
 
-use std::cell::{Cell, UnsafeCell};
+use std::array;
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -34,13 +35,13 @@ use crossbeam_utils::CachePadded;
 
 use super::deque::{Injector, Stealer, Worker, until_sure};
 use crate::block;
-use crate::sync::{AtomicUsize, Ordering, spin_loop};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell, spin_loop};
 
 /// Tasks in the tray, and in a bundle at most: what fits a block of 248 bytes with its length.
 const ROOM: usize = if cfg!(loom) { 2 } else { 30 };
 /// How many spins a thief gives an owner to fill its tray: about the time in which a tray of tiny tasks
 /// are spawned.
-const PATIENCE: u32 = if cfg!(loom) { 1 } else { 32 };
+const PATIENCE: u32 = if cfg!(loom) { 0 } else { 32 };
 /// A batch from the injector that is smaller than this is a small one.
 const TRICKLE: usize = 8;
 /// Length of a tray that a thief empties.
@@ -224,7 +225,7 @@ impl<J> TaskQueue<J> {
             tray: CachePadded::new(Tray {
                 len: AtomicUsize::new(0),
                 alone,
-                slots: [const { UnsafeCell::new(MaybeUninit::uninit()) }; ROOM],
+                slots: array::from_fn(|_| UnsafeCell::new(MaybeUninit::uninit())),
             }),
             bell: CachePadded::new(AtomicUsize::new(0)),
             bundles,
@@ -255,10 +256,12 @@ impl<J> TaskQueue<J> {
         }
     }
 
-    /// Takes the newest task, else the oldest that came from outside (owner only).
+    /// Takes the newest task, else the oldest that came from outside (owner only). Calls `moved`
+    /// if others have moved on the way, perhaps past somebody who was about to sleep: they have
+    /// to be published anew.
     #[inline]
-    pub(crate) fn pop(&self) -> Option<J> {
-        self.tray.pop().or_else(|| self.pop_slow())
+    pub(crate) fn pop(&self, moved: impl FnOnce()) -> Option<J> {
+        self.tray.pop().or_else(|| self.pop_slow(moved))
     }
 
     /// Takes the newest task, if it is in the tray (owner only).
@@ -266,11 +269,13 @@ impl<J> TaskQueue<J> {
         self.tray.pop()
     }
 
-    fn pop_slow(&self) -> Option<J> {
-        match self.bundles.pop() {
-            Some(bundle) => self.unpack(bundle),
-            None => self.inbox.pop(),
-        }
+    fn pop_slow(&self, moved: impl FnOnce()) -> Option<J> {
+        let Some(bundle) = self.bundles.pop() else {
+            return self.inbox.pop();
+        };
+        let newest = self.unpack(bundle);
+        moved();
+        newest
     }
 
     /// Whether somebody may ever steal from it.

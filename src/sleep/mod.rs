@@ -73,6 +73,8 @@
 //! probe sees the latch set.
 
 mod counts;
+#[cfg(all(test, loom))]
+mod models;
 
 use std::time::Duration;
 
@@ -81,15 +83,19 @@ use crossbeam_utils::CachePadded;
 pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 
-use crate::job::{ANY_ROOT, NO_ROOT};
 use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Parker, fence};
+
+/// The root of work that nobody waits for by a handle: see `job::Header::root`.
+pub(crate) const NO_ROOT: usize = 0;
+/// For jobs of which the roots are not known: any.
+pub(crate) const ANY_ROOT: usize = 1;
 
 /// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
 /// delays help for a section that began meanwhile.
 pub(crate) const NAP: Duration = Duration::from_micros(25);
 /// How many looks in vain make the sentry resign: with what the clock adds, one to two
 /// milliseconds.
-const NAPS: u32 = 40;
+const NAPS: u32 = if cfg!(loom) { 1 } else { 40 };
 
 const BUSY: u32 = 0;
 const FREE: u32 = 1;
@@ -471,10 +477,12 @@ impl Sleep {
         }
     }
 
-    /// Whether `workers` seats, all there are, are parked in the main loop.
-    pub(crate) fn all_parked(&self, workers: usize) -> bool {
+    /// Whether `workers` seats, all there are, are parked in the main loop, and `nothing_left`
+    /// for any of them at the same time.
+    pub(crate) fn all_parked(&self, workers: usize, nothing_left: impl FnOnce() -> bool) -> bool {
         let list = self.list.lock();
-        list.parked.len() == workers && list.parked.iter().all(|&s| self.state(s) == PARKED)
+        let all = list.parked.len() == workers;
+        all && list.parked.iter().all(|&s| self.state(s) == PARKED) && nothing_left()
     }
 
     // ---- lending ------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ impl Worker {
             }
         }
         self.mailed()
-            .or_else(|| self.tasks.pop())
+            .or_else(|| self.newest_task())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen())
             .or_else(|| self.forced())
@@ -37,6 +37,12 @@ impl Worker {
         let ticks = self.ticks.get().wrapping_add(1);
         self.ticks.set(ticks);
         ticks % interval == 0
+    }
+
+    /// The newest of this worker's tasks, else the oldest that it has from outside.
+    #[inline]
+    pub(super) fn newest_task(&self) -> Option<JobRef> {
+        self.tasks.pop(|| self.share_rest())
     }
 
     pub(super) fn mailed(&self) -> Option<JobRef> {

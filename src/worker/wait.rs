@@ -75,7 +75,7 @@ impl Worker {
     pub(crate) fn run_one(&self) -> bool {
         // What runs on top has a root of its own, and must not publish the caller's forks under it.
         self.flush_forks();
-        let job = self.mailed().or_else(|| self.tasks.pop());
+        let job = self.mailed().or_else(|| self.newest_task());
         let job = job.or_else(|| self.stolen()).or_else(|| self.injected());
         job.map(|job| self.run_on_top(job)).is_some()
     }
@@ -107,7 +107,7 @@ impl Worker {
                 return Some(job);
             }
         }
-        while let Some(job) = self.tasks.pop() {
+        while let Some(job) = self.newest_task() {
             if let Some(job) = self.accept(job, wait) {
                 return Some(job);
             }

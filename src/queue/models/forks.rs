@@ -1,0 +1,367 @@
+//! Models of the fork queue: each job is run once, and who publishes and who goes to sleep do not
+//! miss each other.
+
+use std::ptr::NonNull;
+
+use loom::sync::Arc;
+
+use super::start;
+use crate::queue::{ForkFront, ForkQueue, Popped, Published, until_sure};
+use crate::sync::{AtomicUsize, Ordering, fence};
+
+/// A job that is to be run once.
+struct Job {
+    runs: AtomicUsize,
+}
+
+impl Job {
+    fn run(&self) {
+        assert_eq!(self.runs.fetch_add(1, Ordering::Relaxed), 0, "a job ran twice");
+    }
+}
+
+/// A job that anybody may take.
+struct Public(NonNull<Job>);
+
+impl Public {
+    fn run(self) {
+        // SAFETY: the jobs live as long as the queue.
+        unsafe { self.0.as_ref() }.run();
+    }
+}
+
+impl Published<Job> for Public {
+    fn is(&self, private: NonNull<Job>) -> bool {
+        self.0 == private
+    }
+}
+
+/// A fork that is pending.
+struct Pending {
+    job: usize,
+    slot: usize,
+    /// Whether anything was published for it, and then somebody idle was seen, who is woken.
+    wakes: bool,
+}
+
+/// A worker's forks, as the worker and others use them, and the count of those who idle.
+struct Forks {
+    queue: ForkQueue<Job, Public>,
+    jobs: Vec<Job>,
+    idle: AtomicUsize,
+}
+
+// SAFETY: in each model one thread is the queue's owner.
+unsafe impl Sync for Forks {}
+// SAFETY: nothing in them depends on their thread.
+unsafe impl Send for Forks {}
+
+impl Forks {
+    fn new(jobs: usize) -> Arc<Self> {
+        let jobs = (0..jobs).map(|_| Job { runs: AtomicUsize::new(0) }).collect();
+        Arc::new(Forks { queue: ForkQueue::new(2), jobs, idle: AtomicUsize::new(0) })
+    }
+
+    fn assert_all_ran(&self) {
+        let runs: Vec<_> = self.jobs.iter().map(|job| job.runs.load(Ordering::Relaxed)).collect();
+        assert!(runs.iter().all(|&runs| runs == 1), "{runs:?}");
+    }
+
+    // ---- the owner: fork/join.rs, worker/mod.rs -----------------------------------------------
+
+    fn front(&self) -> &ForkFront<Job> {
+        // SAFETY: the front is the queue's first field, and the layout is C's.
+        unsafe { &*(&raw const self.queue).cast() }
+    }
+
+    fn somebody_idles(&self) -> bool {
+        self.idle.load(Ordering::Relaxed) > 0
+    }
+
+    fn fork(&self, job: usize) -> Pending {
+        let pointer = NonNull::from(&self.jobs[job]);
+        let (slot, published) = match self.front().push(pointer) {
+            Some(slot) => (slot, 0),
+            None => self.queue.push_slow(pointer, Public),
+        };
+        Pending { job, slot, wakes: published > 0 && self.somebody_idles() }
+    }
+
+    /// The second value: whether it wakes somebody.
+    fn unfork(&self, fork: &Pending) -> (Popped, bool) {
+        if self.front().pop(fork.slot) {
+            return (Popped::Mine, false);
+        }
+        let pointer = NonNull::from(&self.jobs[fork.job]);
+        let (popped, published) = self.queue.pop_slow(fork.slot, pointer, Public);
+        let publishes = published > 0 || popped == Popped::Stolen;
+        (popped, publishes && self.somebody_idles())
+    }
+
+    /// Ends a fork, and runs its job if it is still there.
+    fn end(&self, fork: Pending) {
+        if self.unfork(&fork).0 == Popped::Mine {
+            self.jobs[fork.job].run();
+        }
+    }
+
+    /// Returns whether it wakes somebody.
+    fn flush(&self) -> bool {
+        self.queue.flush(Public) > 0 && self.somebody_idles()
+    }
+
+    // ---- the others: worker/find.rs -----------------------------------------------------------
+
+    fn steal_one(&self) {
+        if self.queue.is_empty() {
+            self.queue.raise_demand();
+        } else if let Some(job) = until_sure(|| self.queue.steal()) {
+            job.run();
+        }
+    }
+
+    fn force_one(&self) {
+        if let Some(job) = self.queue.force(heavy_fence, Public) {
+            job.run();
+        }
+    }
+
+    /// Goes to sleep, unless there is something to do. Returns whether it sleeps.
+    fn sleep(&self) -> bool {
+        self.idle.fetch_add(1, Ordering::Relaxed);
+        self.queue.announce_idle();
+        self.queue.is_empty()
+    }
+
+    /// The same for the last one who looks.
+    fn sleep_for_good(&self) -> bool {
+        self.sleep() && heavy_fence() && !self.queue.hides_work()
+    }
+}
+
+/// As in `sync::light_fence`, both sides of the pair are the same in a model.
+fn heavy_fence() -> bool {
+    fence(Ordering::SeqCst);
+    true
+}
+
+// ---- each job is run once -------------------------------------------------------------------
+
+#[test]
+fn a_fork_that_thieves_are_after_is_run_once() {
+    loom::model(|| {
+        let forks = Forks::new(3);
+        let thief = start(&forks, |forks| (0..2).for_each(|_| forks.steal_one()));
+        let [a, b, c] = [0, 1, 2].map(|job| forks.fork(job));
+        [c, b, a].into_iter().for_each(|fork| forks.end(fork));
+        thief.join().unwrap();
+        forks.assert_all_ran();
+    });
+}
+
+#[test]
+fn one_of_two_thieves_gets_a_job_or_its_owner() {
+    loom::model(|| {
+        let forks = Forks::new(1);
+        let a = forks.fork(0);
+        let thieves = [(); 2].map(|()| start(&forks, Forks::steal_one));
+        forks.end(a);
+        thieves.into_iter().for_each(|thief| thief.join().unwrap());
+        forks.assert_all_ran();
+    });
+}
+
+/// Fails when `flush` does not close the gate.
+#[test]
+fn a_fork_that_is_flushed_is_run_once() {
+    loom::model(|| {
+        let forks = Forks::new(2);
+        let thief = start(&forks, |forks| (0..2).for_each(|_| forks.steal_one()));
+        let [a, b] = [0, 1].map(|job| forks.fork(job));
+        let _ = forks.flush();
+        [b, a].into_iter().for_each(|fork| forks.end(fork));
+        thief.join().unwrap();
+        forks.assert_all_ran();
+    });
+}
+
+/// Fails when `push_slow` does not make room.
+#[test]
+fn a_ring_that_is_full_loses_nothing() {
+    loom::model(|| {
+        let forks = Forks::new(6);
+        let thief = start(&forks, Forks::steal_one);
+        let pending: Vec<_> = (0..6).map(|job| forks.fork(job)).collect();
+        pending.into_iter().rev().for_each(|fork| forks.end(fork));
+        thief.join().unwrap();
+        forks.assert_all_ran();
+    });
+}
+
+// ---- force ----------------------------------------------------------------------------------
+
+#[test]
+fn a_fork_that_is_taken_by_force_is_run_once() {
+    loom::model(|| {
+        let forks = Forks::new(3);
+        let [a, b, c] = [0, 1, 2].map(|job| forks.fork(job));
+        let thief = start(&forks, Forks::force_one);
+        [c, b, a].into_iter().for_each(|fork| forks.end(fork));
+        thief.join().unwrap();
+        forks.assert_all_ran();
+    });
+}
+
+#[test]
+fn a_fork_that_is_taken_by_force_and_flushed_is_run_once() {
+    loom::model(|| {
+        let forks = Forks::new(3);
+        let [a, b] = [0, 1].map(|job| forks.fork(job));
+        let thief = start(&forks, Forks::force_one);
+        let c = forks.fork(2);
+        let _ = forks.flush();
+        [c, b, a].into_iter().for_each(|fork| forks.end(fork));
+        thief.join().unwrap();
+        forks.assert_all_ran();
+    });
+}
+
+#[test]
+fn two_thieves_that_use_force_get_a_fork_each() {
+    loom::model(|| {
+        let forks = Forks::new(3);
+        let [a, b, c] = [0, 1, 2].map(|job| forks.fork(job));
+        let thieves = [(); 2].map(|()| start(&forks, Forks::force_one));
+        forks.end(c);
+        thieves.into_iter().for_each(|thief| thief.join().unwrap());
+        [b, a].into_iter().for_each(|fork| forks.end(fork));
+        forks.assert_all_ran();
+    });
+}
+
+/// An owner that runs a long closure has a fork pending behind one that is stolen just now.
+///
+/// Fails when `steal` does not raise demand and `sleep_for_good` does not look at what is hidden.
+#[test]
+fn a_fork_behind_a_stolen_one_is_not_hidden_from_who_sleeps_for_good() {
+    loom::model(|| {
+        let forks = Forks::new(2);
+        let [_, b] = [0, 1].map(|job| forks.fork(job));
+        let thief = start(&forks, Forks::steal_one);
+        let sleeper = start(&forks, Forks::sleep_for_good);
+        thief.join().unwrap();
+        assert!(!sleeper.join().unwrap());
+        forks.end(b);
+    });
+}
+
+// ---- who publishes and who goes to sleep ----------------------------------------------------
+
+/// Fails when the swap in `close` is Relaxed, or is a store.
+#[test]
+fn a_flush_and_a_sleeper_see_each_other() {
+    loom::model(|| {
+        let forks = Forks::new(2);
+        let _ = forks.fork(0);
+        let _ = forks.fork(1);
+        let _ = forks.queue.pop_newest_public();
+        let sleeper = start(&forks, Forks::sleep);
+        let wakes = forks.flush();
+        assert!(!sleeper.join().unwrap() || wakes);
+    });
+}
+
+/// Fails when the swap in `open` is Relaxed, or is a store.
+#[test]
+fn a_fork_and_a_sleeper_see_each_other() {
+    loom::model(|| {
+        let forks = Forks::new(1);
+        let sleeper = start(&forks, Forks::sleep);
+        let a = forks.fork(0);
+        assert!(!sleeper.join().unwrap() || a.wakes);
+    });
+}
+
+/// Somebody goes to sleep while the first of two forks is stolen. Returns the second one, and
+/// whether the sleeper has not been woken.
+fn fork_twice_beside_a_sleeper_and_a_thief(forks: &Arc<Forks>) -> (Pending, bool) {
+    let a = forks.fork(0);
+    let thief = start(forks, Forks::steal_one);
+    let sleeper = start(forks, Forks::sleep);
+    let b = forks.fork(1);
+    thief.join().unwrap();
+    let asleep = sleeper.join().unwrap() && !a.wakes && !b.wakes;
+    (b, asleep)
+}
+
+/// Fails when `steal` raises no demand.
+#[test]
+fn the_next_fork_is_published_for_a_sleeper() {
+    loom::model(|| {
+        let forks = Forks::new(3);
+        let (_, asleep) = fork_twice_beside_a_sleeper_and_a_thief(&forks);
+        assert!(!asleep || forks.fork(2).wakes);
+    });
+}
+
+/// Fails when `close` leaves `floor` as it is.
+#[test]
+fn the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper() {
+    loom::model(|| {
+        let forks = Forks::new(3);
+        let a = forks.fork(0);
+        let b = forks.fork(1);
+        let c = forks.fork(2);
+        assert!(!a.wakes && !b.wakes);
+        forks.steal_one();
+        let sleeper = start(&forks, Forks::sleep);
+        let (popped, wakes) = forks.unfork(&c);
+        assert_eq!(popped, Popped::Mine);
+        assert!(!sleeper.join().unwrap() || wakes);
+    });
+}
+
+/// Fails when `answer` opens the gate without looking whether anything is public.
+#[test]
+fn the_fork_after_one_that_was_stolen_at_once_is_published() {
+    loom::model(|| {
+        let forks = Forks::new(2);
+        let thief = start(&forks, Forks::steal_one);
+        let _ = forks.fork(0);
+        thief.join().unwrap();
+        let _ = forks.fork(1);
+        assert!(!forks.queue.is_empty());
+    });
+}
+
+/// Fails when `pop_slow` does not close the gate.
+#[test]
+fn the_fork_after_one_that_was_taken_back_is_published() {
+    loom::model(|| {
+        let forks = Forks::new(2);
+        let thief = start(&forks, Forks::steal_one);
+        let a = forks.fork(0);
+        let _ = forks.unfork(&a);
+        let _ = forks.fork(1);
+        thief.join().unwrap();
+        let _ = forks.fork(1);
+        assert!(!forks.queue.is_empty());
+    });
+}
+
+/// An owner that waits has run its newest public job itself, and now ends that fork.
+///
+/// Fails when the owner does not notify of a fork that was stolen.
+#[test]
+fn a_job_that_is_put_back_and_a_sleeper_see_each_other() {
+    loom::model(|| {
+        let forks = Forks::new(2);
+        let [_, b] = [0, 1].map(|job| forks.fork(job));
+        let _ = forks.flush();
+        forks.queue.pop_newest_public().unwrap().run();
+        let sleeper = start(&forks, Forks::sleep);
+        let (popped, wakes) = forks.unfork(&b);
+        assert_eq!(popped, Popped::Stolen);
+        assert!(!sleeper.join().unwrap() || wakes);
+    });
+}

@@ -1,0 +1,16 @@
+//! Models of the queues, for the model checker. Each says what it was seen to fail for.
+
+mod forks;
+mod tasks;
+
+use loom::sync::Arc;
+use loom::thread;
+
+/// Starts a thread beside the model's first one.
+fn start<T: 'static, R: 'static>(
+    shared: &Arc<T>,
+    act: impl FnOnce(&T) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let shared = shared.clone();
+    thread::spawn(move || act(&shared))
+}

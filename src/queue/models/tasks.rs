@@ -1,0 +1,168 @@
+//! Models of the task queue: each task is run once, and tasks that come or move and who goes to
+//! sleep do not miss each other.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use loom::sync::Arc;
+
+use super::start;
+use crate::queue::{Injector, TaskQueue};
+use crate::sync::{AtomicUsize, Ordering, fence};
+
+/// An owner's queue and a thief's, as they and others use them, tasks from outside, and the count
+/// of those who idle.
+struct Tasks {
+    queues: [TaskQueue<usize>; 2],
+    injector: Injector<usize>,
+    runs: [AtomicUsize; 3],
+    idle: AtomicUsize,
+}
+
+const OWNER: usize = 0;
+const THIEF: usize = 1;
+
+// SAFETY: in each model each queue has one owner.
+unsafe impl Sync for Tasks {}
+// SAFETY: nothing in them depends on their thread.
+unsafe impl Send for Tasks {}
+
+impl Tasks {
+    fn new() -> Arc<Self> {
+        Arc::new(Tasks {
+            queues: [(); 2].map(|()| TaskQueue::new(false)),
+            injector: Injector::new(),
+            runs: [(); 3].map(|()| AtomicUsize::new(0)),
+            idle: AtomicUsize::new(0),
+        })
+    }
+
+    fn run(&self, task: usize) {
+        assert_eq!(self.runs[task].fetch_add(1, Ordering::Relaxed), 0, "a task ran twice");
+    }
+
+    fn run_all(&self, me: usize) {
+        while let Some(task) = self.queues[me].pop(|| ()) {
+            self.run(task);
+        }
+    }
+
+    fn assert_all_ran(&self) {
+        let runs = [0, 1, 2].map(|task| self.runs[task].load(Ordering::Relaxed));
+        assert_eq!(runs, [1; 3]);
+    }
+
+    // ---- worker/mod.rs, worker/find.rs: what returns a `bool` says whether it wakes somebody ---
+
+    fn push(&self, task: usize) -> bool {
+        self.queues[OWNER].push(task);
+        self.publish(OWNER)
+    }
+
+    fn push_all(&self, tasks: Range<usize>) {
+        for task in tasks {
+            let _ = self.push(task);
+        }
+    }
+
+    fn publish(&self, me: usize) -> bool {
+        self.queues[me].ring();
+        self.idle.load(Ordering::Relaxed) > 0
+    }
+
+    fn pop(&self) -> bool {
+        let wakes = Cell::new(false);
+        let _ = self.queues[OWNER].pop(|| wakes.set(self.publish(OWNER)));
+        wakes.get()
+    }
+
+    fn steal(&self) -> bool {
+        let _ = self.queues[THIEF].steal_from(&self.queues[OWNER]);
+        self.publish(THIEF)
+    }
+
+    fn steal_injected(&self) -> bool {
+        let _ = self.queues[THIEF].steal_injected(&self.injector);
+        self.publish(THIEF)
+    }
+
+    /// Goes to sleep, unless there is something to do. Returns whether it sleeps.
+    fn sleep(&self) -> bool {
+        self.idle.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.queues.iter().for_each(TaskQueue::ring);
+        self.nothing_is_there()
+    }
+
+    fn nothing_is_there(&self) -> bool {
+        self.injector.is_empty() && self.queues.iter().all(TaskQueue::is_empty)
+    }
+}
+
+/// Fails when `change` stores without comparing, and when any of the tray's orderings is Relaxed:
+/// the load in `push`, the store and the compare-exchange in `take`, that in `change`.
+#[test]
+fn a_task_that_is_stolen_is_run_once() {
+    loom::model(|| {
+        let tasks = Tasks::new();
+        let thief = start(&tasks, |tasks| {
+            if let Some(task) = tasks.queues[THIEF].steal_from(&tasks.queues[OWNER]) {
+                tasks.run(task);
+            }
+            tasks.run_all(THIEF);
+        });
+        tasks.push_all(0..3);
+        tasks.run_all(OWNER);
+        thief.join().unwrap();
+        tasks.run_all(OWNER);
+        tasks.assert_all_ran();
+    });
+}
+
+/// Checks that if somebody goes to sleep beside `act`, it misses nothing that `act` does not wake
+/// it for.
+fn check_sleeper(before: fn(&Tasks), act: fn(&Tasks) -> bool) {
+    loom::model(move || {
+        let tasks = Tasks::new();
+        before(&tasks);
+        let sleeper = start(&tasks, Tasks::sleep);
+        let wakes = act(&tasks);
+        let sleeps = sleeper.join().unwrap();
+        assert!(!sleeps || wakes || tasks.nothing_is_there());
+    });
+}
+
+/// Fails when `ring` is Relaxed, or stores.
+#[test]
+fn a_task_that_is_pushed_and_a_sleeper_see_each_other() {
+    check_sleeper(|_| (), |tasks| tasks.push(0));
+}
+
+/// Fails when the bell is not rung after the last task.
+#[test]
+fn a_tray_that_is_packed_and_a_sleeper_see_each_other() {
+    check_sleeper(|tasks| tasks.push_all(0..2), |tasks| tasks.push(2));
+}
+
+/// Fails when `pop` does not call `moved`.
+#[test]
+fn a_bundle_that_is_unpacked_and_a_sleeper_see_each_other() {
+    let push_bundle = |tasks: &Tasks| {
+        tasks.push_all(0..3);
+        let _ = tasks.pop();
+    };
+    check_sleeper(push_bundle, Tasks::pop);
+}
+
+/// Fails when the thief's bell is not rung.
+#[test]
+fn a_tray_that_is_stolen_and_a_sleeper_see_each_other() {
+    check_sleeper(|tasks| tasks.push_all(0..2), Tasks::steal);
+}
+
+/// Fails when the bell is not rung.
+#[test]
+fn a_batch_from_outside_and_a_sleeper_see_each_other() {
+    let inject = |tasks: &Tasks| (0..4).for_each(|task| tasks.injector.push(task));
+    check_sleeper(inject, Tasks::steal_injected);
+}

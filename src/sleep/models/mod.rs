@@ -1,0 +1,364 @@
+//! Models of sleeping and waking, for the model checker, to which a lost wake-up is a deadlock.
+//! Each says what it was seen to fail for. At its end nobody must be counted who is not there.
+#![allow(unsafe_code)]
+
+mod pool;
+
+use loom::sync::Arc;
+use loom::sync::atomic::AtomicBool;
+use loom::thread;
+
+use self::pool::{Goes, Job, Pool};
+use super::*;
+use crate::latch::{Latch, Waiter};
+
+/// Starts a thread beside the model's first one.
+fn start(pool: &Arc<Pool>, act: impl FnOnce(&Pool) + 'static) -> thread::JoinHandle<()> {
+    let pool = pool.clone();
+    thread::spawn(move || act(&pool))
+}
+
+/// The thread of worker `me`, until it has run a job.
+fn run_one(me: usize) -> impl FnOnce(&Pool) {
+    move |pool| pool.main_loop(me, false, |_| Goes::Away)
+}
+
+/// Lets worker `me` sleep, and not as the sentry. Its thread then starts with `sleep_on`.
+fn fall_asleep(pool: &Pool, me: usize, kind: Kind) {
+    let _ = pool.sleep.announce(me, kind, false);
+    assert!(pool.sleep.resign(me));
+}
+
+/// The thread of worker `me`, which sleeps, until it has run a job.
+fn sleep_on(me: usize, kind: Kind) -> impl FnOnce(&Pool) {
+    move |pool| {
+        let look_hard = || pool.announce_and_look_hard(me);
+        pool.sleep.sleep(me, kind, || pool.sees_work(me), look_hard);
+        pool.unparked(me);
+        pool.main_loop(me, true, |_| Goes::Away);
+    }
+}
+
+fn wake(pool: &Pool, seat: usize) {
+    pool.sleep.wake(&mut pool.sleep.list.lock(), seat);
+}
+
+fn nobody_is_counted(pool: &Pool) {
+    assert_eq!(pool.sleep.counts(), Counts(0));
+}
+
+// ---- one worker, and one who publishes ------------------------------------------------------
+
+/// Lets somebody publish a job beside a worker that looks for one, or sleeps.
+fn check_publish(publish: fn(&Pool)) {
+    loom::model(move || {
+        let pool = Pool::new(2);
+        let worker = start(&pool, run_one(1));
+        publish(&pool);
+        worker.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
+/// Fails when `sleep` does not call `announce_and_look` for a sentry that resigns.
+#[test]
+fn a_fork_finds_a_worker() {
+    check_publish(|pool| {
+        pool.fork(0, &'a');
+    });
+}
+
+/// Fails when `notify_from_worker` takes any parked worker for one that looks.
+#[test]
+fn a_task_finds_a_worker() {
+    check_publish(|pool| pool.push_task(0, 'a'));
+}
+
+/// Fails when the fence in `notify_from_outside` or that in `resign` is left out.
+#[test]
+fn a_job_from_outside_finds_a_worker() {
+    check_publish(|pool| pool.inject('a'));
+}
+
+/// Fails when the seat's state is looked at before the list is locked.
+#[test]
+fn mail_finds_its_worker() {
+    check_publish(|pool| pool.send(1, 'a'));
+}
+
+/// Fails when the one who must not run the job puts it back without a word.
+#[test]
+fn a_job_that_is_handed_on_finds_a_worker() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        pool.injector.push('a');
+        let worker = start(&pool, run_one(1));
+        let handed_on = pool.injected().map(|job| pool.accept(job));
+        assert!(handed_on.is_none() || handed_on == Some(None));
+        worker.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
+// ---- the last searcher ----------------------------------------------------------------------
+
+/// Worker 2 sleeps. Worker 1 searches, and has just found a job, which takes long. Somebody
+/// publishes another one.
+fn check_last_searcher(publish: fn(&Pool)) {
+    loom::model(move || {
+        let pool = Pool::new(3);
+        fall_asleep(&pool, 2, Kind::Idle);
+        assert!(pool.sleep.start_searching());
+        let sleeper = start(&pool, sleep_on(2, Kind::Idle));
+        let searcher = start(&pool, |pool| pool.stop_searching(1));
+        publish(&pool);
+        searcher.join().unwrap();
+        sleeper.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
+/// Fails when `stop_searching` does not say `LookAgain`.
+#[test]
+fn the_last_searcher_wakes_another_for_a_fork() {
+    check_last_searcher(|pool| {
+        pool.fork(0, &'a');
+    });
+}
+
+/// Fails when the last searcher looks without having rung.
+#[test]
+fn the_last_searcher_wakes_another_for_a_task() {
+    check_last_searcher(|pool| pool.push_task(0, 'a'));
+}
+
+/// Fails when the fence in `stop_searching` is left out.
+#[test]
+fn the_last_searcher_wakes_another_for_a_job_from_outside() {
+    check_last_searcher(|pool| pool.inject('a'));
+}
+
+// ---- seats that are parked, and passed by ---------------------------------------------------
+
+/// Worker 2 is woken and publishes, while worker 1 looks for work, or sleeps.
+fn check_unparked(publish: fn(&Pool)) {
+    loom::model(move || {
+        let pool = Pool::new(3);
+        fall_asleep(&pool, 2, Kind::Idle);
+        let worker = start(&pool, run_one(1));
+        wake(&pool, 2);
+        pool.unparked(2);
+        pool.stop_searching(2);
+        publish(&pool);
+        worker.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
+/// Fails when the fence in `unparked` is left out.
+#[test]
+fn a_task_of_a_worker_just_woken_finds_another() {
+    check_unparked(|pool| pool.push_task(2, 'a'));
+}
+
+/// Fails when the fence in `unparked` is left out.
+#[test]
+fn a_fork_of_a_worker_just_woken_finds_another() {
+    check_unparked(|pool| {
+        pool.fork(2, &'a');
+    });
+}
+
+// ---- waits ----------------------------------------------------------------------------------
+
+/// Worker 1 waits for a latch, which worker 0 sets.
+fn check_latch(wait: fn(&Pool, &Latch)) {
+    loom::model(move || {
+        let pool = Pool::new(2);
+        let latch = Arc::new(Latch::new());
+        let waiters = latch.clone();
+        let waiter = start(&pool, move |pool| wait(pool, &waiters));
+        // SAFETY: it is set once, and lives as long as this.
+        if unsafe { Latch::set(&*latch) } == Waiter::Asleep {
+            pool.sleep.wake_blocked(1);
+        }
+        waiter.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
+/// Fails when the latch is not probed after `announce`.
+#[test]
+fn a_worker_that_is_blocked_is_woken() {
+    check_latch(|pool, latch| pool.wait_until(1, latch));
+}
+
+#[test]
+fn a_worker_that_stands_aside_is_woken() {
+    check_latch(|pool, latch| pool.wait_aside(1, latch, drop));
+}
+
+/// Worker 1 stands aside for jobs of one root. Somebody publishes such a job, and waits for it.
+fn check_aside(publish: fn(&Pool)) {
+    loom::model(move || {
+        let pool = Pool::new(2);
+        let worker = start(&pool, |pool| {
+            let latch = Latch::new();
+            pool.wait_aside(1, &latch, |_| {
+                // SAFETY: set once, and alive.
+                let _ = unsafe { Latch::set(&latch) };
+            });
+        });
+        publish(&pool);
+        worker.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
+#[test]
+fn a_task_finds_who_stands_aside() {
+    check_aside(|pool| pool.push_task(0, 'A'));
+}
+
+#[test]
+fn a_job_from_outside_finds_who_stands_aside() {
+    check_aside(|pool| pool.inject('A'));
+}
+
+// ---- lending --------------------------------------------------------------------------------
+
+/// A thread borrows worker 1's seat, if it can, beside one that publishes a job.
+fn check_lending(publish: fn(&Pool)) {
+    loom::model(move || {
+        let pool = Pool::new(2);
+        let worker = start(&pool, run_one(1));
+        let borrower = start(&pool, Pool::borrow);
+        publish(&pool);
+        worker.join().unwrap();
+        borrower.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
+/// Fails when the borrower does not look before it goes.
+#[test]
+fn a_task_is_run_though_the_seat_was_lent() {
+    check_lending(|pool| pool.push_task(0, 'a'));
+}
+
+/// Fails when the fence in `give_back` is left out.
+#[test]
+fn a_job_from_outside_is_run_though_the_seat_was_lent() {
+    check_lending(|pool| pool.inject('a'));
+}
+
+/// Fails when `announce` does not compare when it takes the seat to `PARKED`, `lend` when it
+/// takes it to `LENT`, or `take_seat` when it takes it to `BUSY`.
+#[test]
+fn no_two_threads_hold_a_seat() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        let worker = start(&pool, run_one(1));
+        let borrower = start(&pool, Pool::borrow);
+        pool.borrow();
+        pool.inject('a');
+        worker.join().unwrap();
+        borrower.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
+/// Worker 1's seat is lent, worker 2 is the sentry.
+///
+/// Fails when `give_back` is told of work left instead of looking for it under the lock.
+#[test]
+fn mail_is_read_though_the_seat_was_lent() {
+    loom::model(|| {
+        let pool = Pool::new(3);
+        fall_asleep(&pool, 1, Kind::Idle);
+        assert!(matches!(pool.sleep.lend(), Some((1, Stopped::Fine))));
+        let _ = pool.sleep.announce(2, Kind::Idle, false);
+        let worker = start(&pool, sleep_on(1, Kind::Idle));
+        let borrower = start(&pool, |pool| pool.give_back(1));
+        pool.send(1, 'a');
+        worker.join().unwrap();
+        borrower.join().unwrap();
+    });
+}
+
+/// Worker 1 is the sentry; worker 2 sleeps inside a wait.
+fn check_lent_sentry(publish: fn(&Pool)) {
+    loom::model(move || {
+        let pool = Pool::new(3);
+        let _ = pool.sleep.announce(1, Kind::Idle, false);
+        let _ = pool.sleep.announce(2, Kind::Blocked, false);
+        let blocked = start(&pool, sleep_on(2, Kind::Blocked));
+        let borrower = start(&pool, |pool| {
+            let (me, stopped) = pool.sleep.lend().unwrap();
+            pool.unparked(me);
+            pool.look_again(me, stopped);
+        });
+        publish(&pool);
+        blocked.join().unwrap();
+        borrower.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
+/// Fails when `lend` does not say `LookAgain`.
+#[test]
+fn the_borrower_of_the_sentrys_seat_wakes_another_for_a_task() {
+    check_lent_sentry(|pool| pool.push_task(0, 'a'));
+}
+
+// ---- the end --------------------------------------------------------------------------------
+
+/// Fails when `begin_end` wakes nobody.
+#[test]
+fn a_sleeping_worker_ends_with_its_pool() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        let worker = start(&pool, |pool| pool.main_loop(0, false, |_| Goes::On));
+        pool.begin_end();
+        worker.join().unwrap();
+    });
+}
+
+/// The thread of worker `me`, which has just found no work, until the pool ends.
+fn park_until_end(pool: &Pool, me: usize, run: impl Fn(Job)) {
+    if pool.park(me, false) {
+        pool.main_loop(me, true, |job| {
+            run(job);
+            Goes::On
+        });
+    }
+}
+
+/// Fails when `end_if_idle` comes before `announce`.
+#[test]
+fn the_last_worker_to_park_ends_the_pool() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        pool.begin_end();
+        let worker = start(&pool, |pool| park_until_end(pool, 1, drop));
+        park_until_end(&pool, 0, drop);
+        worker.join().unwrap();
+    });
+}
+
+/// Fails when `all_parked` does not ask whether there is anything left, or not under the lock.
+#[test]
+fn mail_is_read_though_the_pool_ends() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        pool.begin_end();
+        let read = Arc::new(AtomicBool::new(false));
+        let reads = read.clone();
+        let read_mail = move |_| reads.store(true, Ordering::Relaxed);
+        let worker = start(&pool, |pool| park_until_end(pool, 1, read_mail));
+        pool.send(1, 'a');
+        park_until_end(&pool, 0, drop);
+        worker.join().unwrap();
+        assert!(read.load(Ordering::Relaxed));
+    });
+}

@@ -1,0 +1,455 @@
+//! The pool that the models of sleeping and waking are about: sleepers and queues are the real
+//! ones; what `worker/` and `pool/` do with them, which the model checker does not get, is here
+//! once more, without what only makes it faster (rounds of looking around, random victims) and
+//! without roots.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::AtomicBool;
+use loom::thread;
+
+use crate::latch::Wait;
+use crate::queue::{ForkFront, ForkQueue, Injector, Published, TaskQueue, until_sure};
+use crate::sleep::{ANY_ROOT, Entered, Kind, NO_ROOT, Sleep, Stopped};
+use crate::sync::{Ordering, fence};
+
+/// A job, by its name in the model. Those with capital letters are of root `ROOT`.
+pub(super) type Job = char;
+
+pub(super) const ROOT: usize = 7;
+
+fn root(job: Job) -> usize {
+    if job.is_uppercase() { ROOT } else { NO_ROOT }
+}
+
+/// What a worker's thread does after a job.
+#[derive(PartialEq, Eq)]
+pub(super) enum Goes {
+    On,
+    Away,
+}
+
+/// What a seat gives the right to.
+pub(super) struct Seat {
+    pub(super) forks: ForkQueue<Job, Job>,
+    tasks: TaskQueue<Job>,
+    mail: Injector<Job>,
+    /// Whether a look has decided to use force.
+    forces: Cell<bool>,
+    /// Stands for what only the seat's holder may touch.
+    holders: UnsafeCell<()>,
+}
+
+pub(super) struct Pool {
+    pub(super) sleep: Sleep,
+    pub(super) seats: Vec<Seat>,
+    pub(super) injector: Injector<Job>,
+    ending: AtomicBool,
+    ended: AtomicBool,
+}
+
+// SAFETY: the model checker sees every access to `holders`.
+unsafe impl Sync for Pool {}
+// SAFETY: nothing in a pool depends on its thread.
+unsafe impl Send for Pool {}
+
+impl Pool {
+    pub(super) fn new(workers: usize) -> Arc<Self> {
+        let seat = || Seat {
+            forks: ForkQueue::new(workers),
+            tasks: TaskQueue::new(false),
+            mail: Injector::new(),
+            forces: Cell::new(false),
+            holders: UnsafeCell::new(()),
+        };
+        Arc::new(Pool {
+            sleep: Sleep::new(workers),
+            seats: (0..workers).map(|_| seat()).collect(),
+            injector: Injector::new(),
+            ending: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    // ---- worker/mod.rs ------------------------------------------------------------------------
+
+    /// What only the seat's holder may do.
+    fn hold(&self, me: usize) {
+        self.seats[me].holders.with_mut(|_| ());
+    }
+
+    pub(super) fn push_task(&self, me: usize, job: Job) {
+        self.hold(me);
+        self.seats[me].tasks.push(job);
+        self.publish_tasks(me, root(job));
+    }
+
+    fn publish_tasks(&self, me: usize, root: usize) {
+        self.seats[me].tasks.ring();
+        self.sleep.notify_from_worker(root);
+    }
+
+    pub(super) fn send(&self, to: usize, job: Job) {
+        self.seats[to].mail.push(job);
+        self.sleep.wake_for_mail(to);
+    }
+
+    pub(super) fn fork(&self, me: usize, job: &'static Job) {
+        self.hold(me);
+        // SAFETY: the front is the queue's first field, and the layout is C's.
+        let front: &ForkFront<Job> = unsafe { &*(&raw const self.seats[me].forks).cast() };
+        if front.push(job.into()).is_none() {
+            let (_, published) = self.seats[me].forks.push_slow(job.into(), publish);
+            self.published_forks(published);
+        }
+    }
+
+    fn published_forks(&self, published: usize) {
+        if published > 0 {
+            self.sleep.notify_from_worker(NO_ROOT);
+        }
+    }
+
+    fn has_own_work(&self, me: usize) -> bool {
+        !self.seats[me].tasks.is_empty() || !self.seats[me].mail.is_empty()
+    }
+
+    /// The life of a worker's thread, until `run` has run the last job it wants, or the pool
+    /// ends.
+    pub(super) fn main_loop(&self, me: usize, mut searching: bool, run: impl Fn(Job) -> Goes) {
+        loop {
+            while let Some(job) = self.find(me) {
+                if std::mem::take(&mut searching) {
+                    self.stop_searching(me);
+                }
+                if run(job) == Goes::Away {
+                    return;
+                }
+            }
+            if !self.idle(me, searching) {
+                return;
+            }
+            searching = true;
+        }
+    }
+
+    pub(super) fn unparked(&self, me: usize) {
+        self.hold(me);
+        self.sleep.unparked();
+    }
+
+    pub(super) fn stop_searching(&self, me: usize) {
+        self.look_again(me, self.sleep.stop_searching());
+    }
+
+    pub(super) fn look_again(&self, me: usize, stopped: Stopped) {
+        let looks = || self.announce_and_look(me) || self.others_work(me);
+        if stopped == Stopped::LookAgain && looks() {
+            self.sleep.wake_one();
+        }
+    }
+
+    // ---- worker/find.rs -----------------------------------------------------------------------
+
+    fn find(&self, me: usize) -> Option<Job> {
+        self.mailed(me)
+            .or_else(|| self.newest_task(me))
+            .or_else(|| self.injected_batch(me))
+            .or_else(|| self.stolen(me))
+            .or_else(|| self.forced(me))
+    }
+
+    fn mailed(&self, me: usize) -> Option<Job> {
+        self.hold(me);
+        let mail = &self.seats[me].mail;
+        if mail.is_empty() { None } else { until_sure(|| mail.steal()) }
+    }
+
+    fn newest_task(&self, me: usize) -> Option<Job> {
+        self.seats[me].tasks.pop(|| self.share_rest(me))
+    }
+
+    pub(super) fn injected(&self) -> Option<Job> {
+        if self.injector.is_empty() { None } else { until_sure(|| self.injector.steal()) }
+    }
+
+    fn injected_batch(&self, me: usize) -> Option<Job> {
+        if self.injector.is_empty() {
+            return None;
+        }
+        let first = self.seats[me].tasks.steal_injected(&self.injector);
+        self.share_rest(me);
+        first
+    }
+
+    pub(super) fn stolen(&self, me: usize) -> Option<Job> {
+        self.victims(me)
+            .find_map(|victim| self.steal_fork(victim).or_else(|| self.steal_task(me, victim)))
+    }
+
+    fn steal_fork(&self, victim: &Seat) -> Option<Job> {
+        if victim.forks.is_empty() {
+            victim.forks.raise_demand();
+            return None;
+        }
+        until_sure(|| victim.forks.steal())
+    }
+
+    fn steal_task(&self, me: usize, victim: &Seat) -> Option<Job> {
+        if victim.tasks.is_empty() {
+            return None;
+        }
+        let first = self.seats[me].tasks.steal_from(&victim.tasks);
+        self.share_rest(me);
+        first
+    }
+
+    fn share_rest(&self, me: usize) {
+        if !self.seats[me].tasks.is_empty() {
+            self.publish_tasks(me, ANY_ROOT);
+        }
+    }
+
+    fn forced(&self, me: usize) -> Option<Job> {
+        if !self.seats[me].forces.take() {
+            return None;
+        }
+        let mut hiders = self.others(me).filter(|other| other.forks.hides_work());
+        let forced = hiders.find_map(|other| other.forks.force(heavy_fence, publish));
+        if forced.is_none() {
+            // To the model checker: others have to go on before this makes sense again.
+            thread::yield_now();
+        }
+        forced
+    }
+
+    pub(super) fn sees_work(&self, me: usize) -> bool {
+        self.sees_own_work(me) || self.victims(me).any(Seat::shows_work)
+    }
+
+    pub(super) fn announce_and_look(&self, me: usize) -> bool {
+        // Pairs with the fence of who pushed to the injector or to mail.
+        fence(Ordering::SeqCst);
+        for other in self.others(me) {
+            other.forks.announce_idle();
+            other.tasks.ring();
+        }
+        self.sees_own_work(me) || self.others(me).any(Seat::shows_work)
+    }
+
+    pub(super) fn announce_and_look_hard(&self, me: usize) -> bool {
+        let seen = self.announce_and_look(me);
+        seen || self.others_work(me) && heavy_fence() && self.will_force(me)
+    }
+
+    fn will_force(&self, me: usize) -> bool {
+        let hidden = self.others(me).any(|other| other.forks.hides_work());
+        self.seats[me].forces.set(hidden);
+        hidden
+    }
+
+    fn others_work(&self, me: usize) -> bool {
+        self.others(me).next().is_some()
+    }
+
+    fn sees_own_work(&self, me: usize) -> bool {
+        !self.injector.is_empty() || self.has_own_work(me)
+    }
+
+    fn victims(&self, me: usize) -> impl Iterator<Item = &Seat> {
+        (0..self.seats.len()).filter(move |&seat| seat != me).map(|seat| &self.seats[seat])
+    }
+
+    fn others(&self, me: usize) -> impl Iterator<Item = &Seat> {
+        let others = (0..self.seats.len()).filter(move |&seat| seat != me);
+        others.filter(|&seat| !self.sleep.is_parked(seat)).map(|seat| &self.seats[seat])
+    }
+
+    // ---- worker/idle.rs -----------------------------------------------------------------------
+
+    fn idle(&self, me: usize, mut searching: bool) -> bool {
+        searching = searching || self.sleep.start_searching();
+        if searching {
+            self.sleep.free_seat(me);
+            if self.sees_work(me) || self.sleep.is_lent(me) {
+                return self.take_seat(me);
+            }
+        }
+        self.park(me, searching)
+    }
+
+    fn take_seat(&self, me: usize) -> bool {
+        if !self.sleep.take_seat(me) {
+            self.stop_searching(me);
+            self.sleep.wait_for_seat(me);
+            self.unparked(me);
+        }
+        !self.has_ended()
+    }
+
+    pub(super) fn park(&self, me: usize, searching: bool) -> bool {
+        if self.sleep.announce(me, Kind::Idle, searching) == Entered::Lent {
+            return self.take_seat(me);
+        }
+        let left = self.announce_and_look(me) && self.sleep.leave(me);
+        if !left {
+            self.end_if_idle();
+            let look_hard = || self.announce_and_look_hard(me);
+            self.sleep.sleep(me, Kind::Idle, || self.sees_work(me), look_hard);
+        }
+        self.unparked(me);
+        !self.has_ended()
+    }
+
+    // ---- worker/wait.rs -----------------------------------------------------------------------
+
+    pub(super) fn wait_until(&self, me: usize, wait: &impl Wait) {
+        let mut searching = false;
+        while !wait.done() {
+            self.hold(me);
+            searching = self.sleep_in_wait(me, wait, searching);
+        }
+        if searching {
+            self.stop_searching(me);
+        }
+    }
+
+    fn sleep_in_wait(&self, me: usize, wait: &impl Wait, searching: bool) -> bool {
+        if !wait.ask_wake() {
+            return searching;
+        }
+        let _ = self.sleep.announce(me, Kind::Blocked, searching);
+        let over = wait.done() || self.announce_and_look(me) || wait.done();
+        if !(over && self.sleep.leave(me)) {
+            let look = || wait.done() || self.sees_work(me);
+            let look_hard = || wait.done() || self.announce_and_look_hard(me);
+            self.sleep.sleep(me, Kind::Blocked, look, look_hard);
+        }
+        true
+    }
+
+    /// Waits inside a task of root `ROOT`.
+    pub(super) fn wait_aside(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) {
+        while !wait.done() {
+            self.hold(me);
+            if let Some(job) = self.find_in_wait(me) {
+                run(job);
+            } else if self.sleep_aside(me, wait, &run) {
+                self.stop_searching(me);
+            }
+        }
+    }
+
+    fn find_in_wait(&self, me: usize) -> Option<Job> {
+        let own = self.newest_task(me).and_then(|job| self.accept(job));
+        own.or_else(|| self.mailed(me))
+            .or_else(|| self.stolen(me).and_then(|job| self.accept(job)))
+            .or_else(|| self.forced(me).and_then(|job| self.accept(job)))
+            .or_else(|| self.injected().and_then(|job| self.accept(job)))
+    }
+
+    pub(super) fn accept(&self, job: Job) -> Option<Job> {
+        if root(job) == ROOT {
+            return Some(job);
+        }
+        self.inject(job);
+        None
+    }
+
+    fn sleep_aside(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) -> bool {
+        if !wait.ask_wake() {
+            return false;
+        }
+        self.sleep.announce_aside(me, [Some(ROOT), None]);
+        self.announce_and_look_hard(me);
+        let job = if wait.done() { None } else { self.find_in_wait(me) };
+        let woken = if job.is_some() || wait.done() {
+            !self.sleep.leave_aside(me)
+        } else {
+            self.sleep.sleep_aside(me);
+            true
+        };
+        if let Some(job) = job {
+            run(job);
+        }
+        woken
+    }
+
+    // ---- pool/ --------------------------------------------------------------------------------
+
+    pub(super) fn inject(&self, job: Job) {
+        self.injector.push(job);
+        self.sleep.notify_from_outside(root(job));
+    }
+
+    /// Acts as a worker for a moment, if a seat can be had.
+    pub(super) fn borrow(&self) {
+        if let Some((me, stopped)) = self.sleep.lend() {
+            self.unparked(me);
+            self.look_again(me, stopped);
+            self.give_back(me);
+        }
+    }
+
+    pub(super) fn give_back(&self, me: usize) {
+        self.hold(me);
+        let work_left = self.has_own_work(me);
+        self.sleep.give_back(me, work_left);
+        if !work_left && self.has_own_work(me) {
+            // Mail came in between, and whoever sent it found the seat lent.
+            self.sleep.wake_for_mail(me);
+        }
+        if !work_left && self.announce_and_look(me) && !self.sleep.counts().somebody_looks() {
+            self.sleep.wake_one();
+        }
+    }
+
+    pub(super) fn begin_end(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.sleep.wake_all();
+    }
+
+    fn end_if_idle(&self) {
+        let nothing_left = || !(0..self.seats.len()).any(|seat| self.has_own_work(seat));
+        let all_parked = || self.sleep.all_parked(self.seats.len(), nothing_left);
+        if self.ending.load(Ordering::Acquire) && all_parked() {
+            self.ended.store(true, Ordering::Release);
+            self.sleep.wake_all();
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+impl Seat {
+    fn shows_work(&self) -> bool {
+        if self.forks.is_empty() {
+            self.forks.raise_demand();
+            return !self.tasks.is_empty();
+        }
+        true
+    }
+}
+
+/// As in `sync::light_fence`, both sides of the pair are the same in a model.
+fn heavy_fence() -> bool {
+    fence(Ordering::SeqCst);
+    true
+}
+
+impl Published<Job> for Job {
+    fn is(&self, private: NonNull<Job>) -> bool {
+        *self == publish(private)
+    }
+}
+
+fn publish(private: NonNull<Job>) -> Job {
+    // SAFETY: all forks of the models are constants.
+    unsafe { *private.as_ref() }
+}
