@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 const SIZES: [usize; 4] = [40, 56, 120, 248];
 /// The alignment of each block. Blocks that need more come from the allocator.
 const ALIGN: usize = 8;
-/// Blocks in a full magazine. (A guess: 64 and 256 measured the same.)
+/// Blocks in a full magazine. (A guess.)
 const MAGAZINE: usize = 128;
 /// What the depot keeps of each size, in bytes: a hundred thousand tasks of the smallest.
 const MOST_KEPT: usize = 8 << 20;
@@ -101,7 +101,7 @@ fn release(class: usize, block: Free) {
 type Free = NonNull<u8>;
 
 /// Free blocks of one size. An array, not a list through the blocks: these are cold as a rule,
-/// and each would have to be fetched before the next is known (measured: half of a spawn's time).
+/// and each would have to be fetched before the next is known.
 type Magazine = Vec<Block>;
 
 /// A free block.

@@ -36,7 +36,8 @@
 //! parked, the *sentry*, sleeps by a clock and looks around every [`NAP`] as long as there has
 //! been work lately. Who publishes work wakes nobody while somebody looks; so a tiny parallel
 //! section costs no wake-up, and a long one gets its helpers within a nap. Who looks and finds
-//! something, being the last who looks, looks once more and wakes the next.
+//! something, being the last who looks, looks once more, and wakes the next if there is more, or
+//! if others work whose hidden forks somebody has to watch for (`queue/fork.rs`, "Force").
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked (and no longer as searcher), then goes through the
@@ -217,7 +218,7 @@ impl Sleep {
     /// Steps (b) and (c) of a thread that pushed a job of `root` to the injector. The sentry is
     /// woken rather than relied on: from outside, latency is all there is to win.
     pub(crate) fn notify_from_outside(&self, root: usize) {
-        // Pairs with the fence in `announced`.
+        // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         let counts = self.counts();
         if counts.parked() > 0 && counts.searchers() == 0 {
@@ -264,7 +265,7 @@ impl Sleep {
 
     /// Wakes a worker for what was put into its mail.
     pub(crate) fn wake_for_mail(&self, seat: usize) {
-        // Pairs with the fence in `announced`.
+        // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         let mut list = self.list.lock();
         if matches!(self.state(seat), PARKED | BLOCKED | ASIDE) {

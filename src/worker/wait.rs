@@ -32,8 +32,7 @@ use crate::job::{JobRef, NO_ROOT};
 use crate::latch::Wait;
 use crate::sleep::Kind;
 
-/// How many foreign jobs may run on top of each other in waits. (A guess that keeps the stack
-/// within some ten times what one job needs.)
+/// How many foreign jobs may run on top of each other in waits. (A guess.)
 const MOST_FOREIGN: usize = 16;
 
 impl Worker {
