@@ -37,7 +37,8 @@
 //!   `top` is visible after it, and the thief leaves its job alone; if it looks later, it finds the
 //!   gate closed and goes to its slow path.
 //! - A slow path stores `busy`, then looks at `forced`. If it looked before the fence, the thief
-//!   sees `busy` and goes; if it looks later, it waits until the thief is through.
+//!   sees `busy` and goes, or the slow path has ended and may have opened the gate again, which
+//!   the thief sees likewise; if it looks later, it waits until the thief is through.
 //! - A fork that the thief does not see yet is one it does not take.
 //!
 //! The owner pays nothing for it but the order of two instructions, which the compiler must keep.
@@ -158,6 +159,13 @@ impl Gate {
         // AcqRel: as in `open`.
         self.limit.swap(limit, Ordering::AcqRel);
         self.floor.store(CLOSED, Ordering::Relaxed);
+    }
+
+    /// Whether both words are closed.
+    fn is_closed(&self) -> bool {
+        // Acquire: matches the Release in `open` and `close`.
+        self.limit.load(Ordering::Acquire) <= RECHECK
+            && self.floor.load(Ordering::Relaxed) == CLOSED
     }
 
     fn is_demand(&self) -> bool {
@@ -441,8 +449,11 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         // Acquire: matches the last thief's Release.
         forced.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).ok()?;
         self.front.gate.close(DEMAND);
-        // Acquire: matches the Release when the owner leaves its slow path.
-        let may = heavy_fence() && self.own.busy.load(Ordering::Acquire) == 0;
+        // Acquire: matches the Release when the owner leaves its slow path. That may have begun
+        // before `forced` was set and have opened the gate again.
+        let may = heavy_fence()
+            && self.own.busy.load(Ordering::Acquire) == 0
+            && self.front.gate.is_closed();
         let head = self.head();
         // Acquire: matches the owner's Release of `top`.
         let job = (may && head < self.front.own.top.load(Ordering::Acquire)).then(|| {

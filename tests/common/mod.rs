@@ -292,8 +292,9 @@ pub fn own_process(
         .env(CHILD, name);
     setup(&mut command);
     let output = command.output().expect("the process starts");
-    let started = stderr(&output).contains(STARTED);
-    assert!(started, "the body of {name} never ran: {output:?}");
+    let told = stderr(&output);
+    assert!(told.contains(STARTED), "the body of {name} never ran: {output:?}");
+    told.lines().filter(|line| line.starts_with("SKIPPED")).for_each(say);
     check(output);
 }
 
