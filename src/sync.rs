@@ -2,12 +2,28 @@
 
 #[cfg(not(loom))]
 mod imp {
-    use std::sync::atomic;
+    use std::sync::{PoisonError, atomic};
     use std::time::Duration;
 
     pub(crate) use atomic::{AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
-    pub(crate) use parking_lot::Mutex;
     pub(crate) use std::cell::UnsafeCell;
+    pub(crate) use std::sync::MutexGuard;
+
+    /// std's mutex, but that a panic does not poison it: none of the user's code runs under a
+    /// lock. (std's, because it is but a word: a lock with a table for all would be caught by a
+    /// `fork()` in the middle of somebody's waiting.)
+    #[derive(Default)]
+    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Mutex(std::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
 
     /// Where one thread at a time waits for a token; a token given early is kept.
     pub(crate) struct Parker {
@@ -78,7 +94,9 @@ mod imp {
         }
     }
 
-    /// parking_lot's interface over loom's mutex.
+    pub(crate) use loom::sync::MutexGuard;
+
+    /// The other side's interface over loom's mutex.
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
@@ -86,7 +104,7 @@ mod imp {
             Mutex(loom::sync::Mutex::new(value))
         }
 
-        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap()
         }
     }

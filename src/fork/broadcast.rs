@@ -57,7 +57,7 @@ where
 {
     let num_threads = registry.workers().len();
     let mut results: Vec<Option<R>> = (0..num_threads).map(|_| None).collect();
-    let tasks = Tasks::new(registry, registry.current_worker());
+    let tasks = Tasks::new(registry, registry.expect_worker());
     let guard = AbortOnUnwind;
     for (index, result) in results.iter_mut().enumerate() {
         let op = &op;
@@ -88,6 +88,7 @@ pub(crate) fn spawn_broadcast_in<OP>(registry: &Registry, op: OP)
 where
     OP: Fn(BroadcastContext) + Send + Sync + 'static,
 {
+    registry.expect_worker();
     let op = Arc::new(op);
     let num_threads = registry.workers().len();
     for (index, worker) in registry.workers().iter().enumerate() {

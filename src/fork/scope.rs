@@ -9,19 +9,19 @@
 //! is the last.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::{fmt, ptr, thread};
 
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
 
 use crate::job::outcome::{self, AbortOnUnwind, Payload};
-use crate::job::task::{Handle, Home, new_task};
+use crate::job::task::{Handle, Home, Kept, new_task};
 use crate::job::{JobRef, NO_ROOT};
 use crate::latch::Wait;
 use crate::pool::{Registry, with_current};
-use crate::sync::{AtomicIsize, Ordering};
+use crate::sync::{AtomicIsize, Mutex, MutexGuard, Ordering};
 use crate::worker::Worker;
 use crate::worker::sleeper::Event;
 
@@ -43,8 +43,22 @@ pub(super) struct Tasks {
     remote: CachePadded<AtomicIsize>,
     /// That no task is left, for an opener that is no worker of the pool.
     over: Event,
-    /// The first panic that nobody took by a handle.
-    panic: Mutex<Option<Payload>>,
+    panics: Mutex<Panics>,
+}
+
+/// The panics of a scope's tasks that nobody has taken by a handle, by when they came.
+#[derive(Default)]
+struct Panics {
+    came: usize,
+    kept: BTreeMap<usize, Payload>,
+}
+
+impl Panics {
+    fn keep(&mut self, payload: Payload) -> usize {
+        self.came += 1;
+        self.kept.insert(self.came, payload);
+        self.came
+    }
 }
 
 // SAFETY: `local` is touched only by the thread that acts as `opener`; `registry` and `opener`
@@ -62,7 +76,7 @@ impl Tasks {
             local: Cell::new(0),
             remote: CachePadded::new(AtomicIsize::new(0)),
             over: Event::default(),
-            panic: Mutex::new(None),
+            panics: Mutex::new(Panics::default()),
         }
     }
 
@@ -99,32 +113,37 @@ impl Tasks {
         handle
     }
 
-    fn take_panic(&self, payload: Payload) {
-        let mut first = self.panic.lock();
-        if first.is_none() {
-            *first = Some(payload);
-        } else {
-            drop(first);
-            outcome::discard(payload);
-        }
-    }
-
     /// Waits until all tasks have ended.
     pub(super) fn wait(&self) {
         // SAFETY: see `Sync`.
         match unsafe { self.opener.as_ref() } {
             Some(opener) => opener.wait_until(self),
-            None => self.over.wait(|| self.ask_wake()),
+            None => self.over.wait(|| {
+                let waits = self.ask_wake();
+                if waits {
+                    // SAFETY: see `Sync`.
+                    unsafe { &*self.registry }.end_if_lost();
+                }
+                waits
+            }),
         }
     }
 
     /// Returns `value`, or else resumes the first panic that nobody took by a handle.
     pub(super) fn result<R>(&self, value: R) -> R {
-        let Some(payload) = self.panic.lock().take() else {
+        let Some(first) = self.first_panic() else {
             return value;
         };
         outcome::discard(value);
-        resume_unwind(payload)
+        resume_unwind(first)
+    }
+
+    /// The first panic that nobody took by a handle. Those after it are discarded.
+    fn first_panic(&self) -> Option<Payload> {
+        let mut kept = std::mem::take(&mut self.panics.lock().kept).into_values();
+        let first = kept.next();
+        kept.for_each(outcome::discard);
+        first
     }
 }
 
@@ -152,11 +171,34 @@ struct ScopeHome {
     tasks: *const Tasks,
 }
 
+impl ScopeHome {
+    fn panics(&self) -> MutexGuard<'_, Panics> {
+        // SAFETY: the scope waits for the task that calls this, or its handle does, which cannot
+        // be used after the scope.
+        unsafe { &*self.tasks }.panics.lock()
+    }
+}
+
 impl Home for ScopeHome {
     fn take_panic(self, payload: Payload, _: &Registry) {
-        // SAFETY: the scope waits for the task, or is used by the handle that calls this.
-        unsafe { &*self.tasks }.take_panic(payload);
+        self.panics().keep(payload);
     }
+
+    fn keep_panic(self, payload: Payload, _: &Registry) -> Kept {
+        Kept::ByScope(self.panics().keep(payload))
+    }
+
+    fn give_panic(self, kept: Kept) -> Payload {
+        let Kept::ByScope(number) = kept else {
+            unreachable!("what belongs to a scope is not the pool's")
+        };
+        match self.panics().kept.remove(&number) {
+            Some(payload) => payload,
+            None => unreachable!("a scope keeps panics to its end"),
+        }
+    }
+
+    fn claim_panic(self, _: Kept) {}
 
     #[inline]
     fn task_ended(self, worker: &Worker) {
@@ -230,8 +272,8 @@ impl fmt::Debug for Scope<'_, '_> {
 
 /// The right to the result of a task of a scope: see [`Scope::spawn`].
 ///
-/// Dropping it drops the result; a panic is the scope's then. Leaking it (`std::mem::forget`)
-/// leaks the result, be it a value or a panic.
+/// Dropping it drops the result; a panic that was not taken by [`join`](Self::join) is the
+/// scope's, whatever becomes of the handle. Leaking the handle leaks the value.
 pub struct ScopedJoinHandle<'scope, T> {
     handle: Handle<T>,
     scope: PhantomData<&'scope ()>,
@@ -329,7 +371,7 @@ pub(crate) fn in_place_scope_in<'env, F, R>(registry: &Registry, f: F) -> R
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
-    run_scope(registry, registry.current_worker(), f)
+    run_scope(registry, registry.expect_worker(), f)
 }
 
 fn run_scope<'env, F, R>(registry: &Registry, opener: Option<&Worker>, f: F) -> R
@@ -344,7 +386,7 @@ where
     match result {
         Ok(value) => scope.tasks.result(value),
         Err(payload) => {
-            outcome::discard(scope.tasks.panic.lock().take());
+            outcome::discard(scope.tasks.first_panic());
             resume_unwind(payload)
         }
     }

@@ -1,10 +1,11 @@
 //! `spawn`: tasks that belong to nobody but their pool.
 
+use std::sync::Arc;
 use std::{fmt, thread};
 
 use crate::job::NO_ROOT;
 use crate::job::outcome::Payload;
-use crate::job::task::{Handle, Home, new_task};
+use crate::job::task::{Handle, Home, Kept, new_task};
 use crate::pool::{Registry, with_current};
 use crate::worker::Worker;
 
@@ -17,7 +18,27 @@ impl Home for PoolHome {
         registry.handlers().take_panic(payload);
     }
 
+    fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept {
+        Kept::ByTask(Box::new((payload, registry.share())))
+    }
+
+    fn give_panic(self, kept: Kept) -> Payload {
+        by_task(kept).0
+    }
+
+    fn claim_panic(self, kept: Kept) {
+        let (payload, registry) = by_task(kept);
+        registry.handlers().take_panic(payload);
+    }
+
     fn task_ended(self, _: &Worker) {}
+}
+
+fn by_task(kept: Kept) -> (Payload, Arc<Registry>) {
+    match kept {
+        Kept::ByTask(kept) => *kept,
+        Kept::ByScope(_) => unreachable!("what belongs to the pool is in no scope"),
+    }
 }
 
 /// Gives a task to the current pool, else to the global one, and returns a handle to its result.
@@ -48,10 +69,11 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    let spawner = registry.expect_worker();
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
     let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_ROOT) };
-    registry.submit(registry.current_worker(), job);
+    registry.submit(spawner, job);
     JoinHandle { handle }
 }
 

@@ -14,7 +14,8 @@
 //!
 //! # Who settles the result
 //! The handle, unless it went before the result came: then the worker that ran the task. A value
-//! nobody wants is dropped, a panic nobody wants goes to the task's [`Home`].
+//! nobody wants is dropped. A panic is kept by the task's [`Home`], or by the task for it, until
+//! the handle asks for it.
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
@@ -29,6 +30,7 @@ use super::outcome::{self, Payload};
 use super::{Execute, Header, JobRef};
 use crate::block;
 use crate::latch::Wait;
+use crate::platform::fork;
 use crate::pool::Registry;
 use crate::sync::{AtomicUsize, Ordering};
 use crate::worker::Worker;
@@ -58,8 +60,17 @@ struct Waiting(Sleeper);
 
 /// Where a task belongs: a scope, or the pool.
 pub(crate) trait Home: Copy {
-    /// Takes a panic that nobody waited for.
+    /// Takes a panic that no handle can ask for.
     fn take_panic(self, payload: Payload, registry: &Registry);
+
+    /// Keeps a panic that a handle may still ask for.
+    fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept;
+
+    /// Gives a panic back to the handle, which asks for it.
+    fn give_panic(self, kept: Kept) -> Payload;
+
+    /// Takes a panic that the handle went without.
+    fn claim_panic(self, kept: Kept);
 
     /// The task has ended. The home may be gone when this returns.
     fn task_ended(self, worker: &Worker);
@@ -68,13 +79,15 @@ pub(crate) trait Home: Copy {
 /// What a task came to, as its handle finds it.
 enum Ended<T> {
     Value(T),
-    Panic(Box<Panicked>),
+    Panic(Kept),
 }
 
-struct Panicked {
-    payload: Payload,
-    /// For its panic handler, should the handle be dropped.
-    registry: Arc<Registry>,
+/// A panic that waits for its handle.
+pub(crate) enum Kept {
+    /// It is the task's, with the pool whose handler gets it should the handle be dropped.
+    ByTask(Box<(Payload, Arc<Registry>)>),
+    /// It is the scope's, under this number.
+    ByScope(usize),
 }
 
 /// What every task begins with.
@@ -92,8 +105,10 @@ struct Table {
     run: unsafe fn(NonNull<TaskHead>, &Worker),
     /// Tells the home that the task has ended.
     task_ended: unsafe fn(NonNull<TaskHead>, &Worker),
-    /// Gives the home a panic.
-    take_panic: unsafe fn(NonNull<TaskHead>, Payload, &Registry),
+    /// `Home::give_panic`.
+    give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> Payload,
+    /// `Home::claim_panic`.
+    claim_panic: unsafe fn(NonNull<TaskHead>, Kept),
     /// Frees the block; closure and result are gone already.
     free: unsafe fn(NonNull<TaskHead>),
     /// Where in the block the result is.
@@ -147,7 +162,7 @@ where
     // SAFETY: the block lives until the entry is gone; the root is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(block.cast()) };
-    (job, Handle { task: block.cast(), pool, result: PhantomData })
+    (job, Handle { task: block.cast(), pool, forks: fork::count(), result: PhantomData })
 }
 
 impl<F, T, H> Task<F, T, H>
@@ -159,7 +174,8 @@ where
         execute: Self::execute,
         run: Self::run,
         task_ended: Self::task_ended,
-        take_panic: Self::take_panic,
+        give_panic: Self::give_panic,
+        claim_panic: Self::claim_panic,
         free: Self::free,
         ended_at: offset_of!(Self, content),
     };
@@ -249,12 +265,13 @@ where
         let ended = unsafe { TaskHead::take_ended::<T>(this.cast()) };
         // SAFETY: by the premise.
         unsafe { Self::free(this.cast()) };
-        let panic = match ended {
-            Ended::Value(value) => outcome::run(|| drop(value)).err(),
-            Ended::Panic(panicked) => Some(panicked.payload),
-        };
-        if let Some(payload) = panic {
-            home.take_panic(payload, worker.registry());
+        match ended {
+            Ended::Value(value) => {
+                if let Err(payload) = outcome::run(|| drop(value)) {
+                    home.take_panic(payload, worker.registry());
+                }
+            }
+            Ended::Panic(kept) => home.claim_panic(kept),
         }
     }
 
@@ -270,8 +287,9 @@ where
         let ended = match outcome::run(closure) {
             Ok(value) => Ended::Value(value),
             Err(payload) => {
-                let registry = worker.registry().share();
-                Ended::Panic(Box::new(Panicked { payload, registry }))
+                // SAFETY: the block is alive, and its home until it is told that the task has ended.
+                let home = unsafe { (*this.as_ptr()).home };
+                Ended::Panic(home.keep_panic(payload, worker.registry()))
             }
         };
         // SAFETY: nobody reads the result before `DONE`, or before this call returns.
@@ -287,13 +305,22 @@ where
         unsafe { (*block.cast::<Self>().as_ptr()).home }.task_ended(worker);
     }
 
-    /// `Table::take_panic`.
+    /// `Table::give_panic`.
     ///
     /// # Safety
-    /// `block` is a live `Task<F, T, H>`, and its home is alive.
-    unsafe fn take_panic(block: NonNull<TaskHead>, payload: Payload, registry: &Registry) {
+    /// `block` is a live `Task<F, T, H>`, its home is alive, and `kept` is this task's.
+    unsafe fn give_panic(block: NonNull<TaskHead>, kept: Kept) -> Payload {
         // SAFETY: the block is alive.
-        unsafe { (*block.cast::<Self>().as_ptr()).home }.take_panic(payload, registry);
+        unsafe { (*block.cast::<Self>().as_ptr()).home }.give_panic(kept)
+    }
+
+    /// `Table::claim_panic`.
+    ///
+    /// # Safety
+    /// As `give_panic`.
+    unsafe fn claim_panic(block: NonNull<TaskHead>, kept: Kept) {
+        // SAFETY: the block is alive.
+        unsafe { (*block.cast::<Self>().as_ptr()).home }.claim_panic(kept);
     }
 
     /// `Table::free`.
@@ -364,6 +391,8 @@ pub(crate) struct Handle<T> {
     task: NonNull<TaskHead>,
     /// The pool that the task was given to: an identity, never dereferenced.
     pool: *const Registry,
+    /// `fork::count` when the task was made.
+    forks: u32,
     result: PhantomData<T>,
 }
 
@@ -386,9 +415,14 @@ impl<T> Handle<T> {
 
     /// Waits for the task: by running it, if nobody does yet and this is a worker of its pool;
     /// by running other work on any other worker; else by sleeping.
+    ///
+    /// # Panics
+    /// When a `fork()` has left the task's pool behind before the task has ended.
     pub(crate) fn join(self) -> thread::Result<T> {
+        let lost = self.forks != fork::count() && !self.is_finished();
         match Worker::current() {
             Some(worker) if self.claim(worker) => self.run_here(worker),
+            _ if lost => panic!("{}", fork::LOST),
             Some(worker) => {
                 let wait = HandleWait { handle: &self, worker, asked: Cell::new(false) };
                 worker.wait_until(&wait);
@@ -444,12 +478,15 @@ impl<T> Handle<T> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the result is there, and the handle, which has not left, is to take it.
         let ended = unsafe { TaskHead::take_ended(this.task) };
+        let result = match ended {
+            Ended::Value(value) => Ok(value),
+            // SAFETY: the block is alive until the handle leaves, and so is its home: a scoped
+            // handle cannot be used after its scope.
+            Ended::Panic(kept) => Err(unsafe { (this.head().table().give_panic)(this.task, kept) }),
+        };
         // SAFETY: this is the handle, and it is not dropped.
         unsafe { this.head().leave(HANDLE_GONE, this.task) };
-        match ended {
-            Ended::Value(value) => Ok(value),
-            Ended::Panic(panicked) => Err(panicked.payload),
-        }
+        result
     }
 }
 
@@ -501,11 +538,9 @@ impl<T> Handle<T> {
         // SAFETY: `DONE` is set, and the handle did not take the result.
         let value = match unsafe { TaskHead::take_ended::<T>(self.task) } {
             Ended::Value(value) => Some(value),
-            Ended::Panic(panicked) => {
-                let Panicked { payload, registry } = *panicked;
-                // SAFETY: the block is alive until the handle leaves, and so is its home: a
-                // scoped handle cannot be used after its scope.
-                unsafe { (self.head().table().take_panic)(self.task, payload, &registry) };
+            Ended::Panic(kept) => {
+                // SAFETY: as in `take`.
+                unsafe { (self.head().table().claim_panic)(self.task, kept) };
                 None
             }
         };

@@ -1,6 +1,8 @@
 //! What differs between operating systems.
 #![allow(unsafe_code)]
 
+pub(crate) mod fork;
+
 /// Sets up the calling thread as a worker's. Where the system lets threads ask for it, its timed
 /// sleeps become as exact as they can be: by default Linux may add 50 microseconds to each, more
 /// than the sentry's naps are long.

@@ -1,14 +1,22 @@
 //! The global pool, which the free functions use outside of any other.
 
 use std::cell::Cell;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use crate::platform::fork::PerProcess;
+use crate::sync::Mutex;
 use crate::worker::Worker;
 
-static GLOBAL: OnceLock<ThreadPool> = OnceLock::new();
-/// Held while the global pool is built, so that it is built once.
-static BUILDING: Mutex<()> = Mutex::new(());
+static GLOBAL: PerProcess<Global> = PerProcess::new();
+
+/// The place of a process's global pool.
+#[derive(Default)]
+struct Global {
+    pool: OnceLock<ThreadPool>,
+    /// Held while the pool is built, so that it is built once.
+    building: Mutex<()>,
+}
 
 thread_local! {
     /// Whether this thread is building the global pool.
@@ -21,8 +29,9 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
     assert!(!BUILDS.get(), "the global pool is used by a closure that is part of building it");
     // What failed ends when the lock is free: its handlers may ask for the global pool.
     let failed = {
-        let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-        if GLOBAL.get().is_some() {
+        let global = GLOBAL.get();
+        let _building = global.building.lock();
+        if global.pool.get().is_some() {
             return Err(ThreadPoolBuildError::new(BuildErrorKind::GlobalPoolAlreadyInitialized));
         }
         let builder = builder.num_threads_from_env()?;
@@ -30,7 +39,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
         match builder.try_build() {
             Ok(pool) => {
                 // Under the lock nobody else sets it.
-                let _ = GLOBAL.set(pool);
+                let _ = global.pool.set(pool);
                 return Ok(());
             }
             Err(failed) => failed,
@@ -60,7 +69,8 @@ impl Drop for Builds {
 /// # Panics
 /// When it cannot be built.
 fn global() -> &'static ThreadPool {
-    if let Some(pool) = GLOBAL.get() {
+    let global = GLOBAL.get();
+    if let Some(pool) = global.pool.get() {
         return pool;
     }
     match build(ThreadPoolBuilder::new()) {
@@ -68,7 +78,7 @@ fn global() -> &'static ThreadPool {
         Err(error) if matches!(error.kind(), BuildErrorKind::GlobalPoolAlreadyInitialized) => {}
         Err(error) => panic!("the global pool cannot be built: {error}"),
     }
-    GLOBAL.get().expect("built just now")
+    global.pool.get().expect("built just now")
 }
 
 /// The registry of the pool that the calling thread works for, else the global one.

@@ -171,6 +171,10 @@ impl ThreadPool {
 
 impl Drop for ThreadPool {
     fn drop(&mut self) {
+        if self.registry.is_lost() {
+            // They cannot be waited for, nor what they hold be freed.
+            return std::mem::forget(std::mem::take(&mut self.threads));
+        }
         self.registry.begin_end();
         if self.registry.current_worker().is_some() {
             return;

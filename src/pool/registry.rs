@@ -12,9 +12,10 @@ use std::sync::{Arc, Weak};
 use super::handlers::Handlers;
 use crate::counters::Counters;
 use crate::job::JobRef;
+use crate::platform::fork;
 use crate::queue::Injector;
 use crate::sleep::Sleep;
-use crate::sync::Ordering;
+use crate::sync::{Mutex, Ordering};
 use crate::worker::Worker;
 use crate::worker::sleeper::Event;
 use crossbeam_utils::CachePadded;
@@ -27,9 +28,11 @@ pub(crate) struct Registry {
     sleep: Sleep,
     handlers: Handlers,
     injector_interval: u32,
+    /// `fork::count` when the pool was built.
+    forks: u32,
     ending: AtomicBool,
     ended: AtomicBool,
-    threads: parking_lot::Mutex<Threads>,
+    threads: Mutex<Threads>,
     /// That the pool is being dropped and no thread is left.
     all_left: Event,
     this: Weak<Registry>,
@@ -49,6 +52,7 @@ struct Threads {
 
 impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, injector_interval: u32) -> Arc<Self> {
+        fork::watch();
         Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
                 .map(|index| CachePadded::new(Worker::new(index, workers, this.as_ptr())))
@@ -57,9 +61,10 @@ impl Registry {
             sleep: Sleep::new(workers),
             handlers,
             injector_interval,
+            forks: fork::count(),
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            threads: parking_lot::Mutex::new(Threads::default()),
+            threads: Mutex::new(Threads::default()),
             all_left: Event::default(),
             this: this.clone(),
         })
@@ -90,6 +95,26 @@ impl Registry {
         Counters { workers: self.workers.iter().map(|worker| worker.snapshot()).collect() }
     }
 
+    /// Whether the pool's threads were left behind by a `fork()`.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.forks != fork::count()
+    }
+
+    /// To be called before a thread that is no worker asks something of the pool.
+    ///
+    /// # Panics
+    /// When the pool is lost.
+    pub(crate) fn expect_threads(&self) {
+        assert!(!self.is_lost(), "{}", fork::LOST);
+    }
+
+    /// To be called before a thread sleeps until a worker wakes it.
+    pub(crate) fn end_if_lost(&self) {
+        if self.is_lost() {
+            fork::end_lost();
+        }
+    }
+
     /// A reference of one's own.
     pub(crate) fn share(&self) -> Arc<Registry> {
         match self.this.upgrade() {
@@ -109,6 +134,20 @@ impl Registry {
         let root = job.root();
         self.injector.push(job);
         self.sleep.notify_from_outside(root);
+    }
+
+    /// The worker of this pool that the calling thread acts as; on any other thread, checks that
+    /// the pool has its threads.
+    ///
+    /// # Panics
+    /// When it has not.
+    #[inline]
+    pub(crate) fn expect_worker(&self) -> Option<&Worker> {
+        let worker = self.current_worker();
+        if worker.is_none() {
+            self.expect_threads();
+        }
+        worker
     }
 
     /// Queues a task where the caller stands: on its own worker of this pool, else in the injector.

@@ -20,10 +20,13 @@ impl Registry {
         match Worker::current() {
             Some(worker) if std::ptr::eq(worker.registry(), self) => op(worker, false),
             Some(_) => self.hand_over(|worker| op(worker, true)),
-            None => match Borrowed::seat(self) {
-                Some(seat) => op(seat.worker, false),
-                None => self.hand_over(|worker| op(worker, true)),
-            },
+            None => {
+                self.expect_threads();
+                match Borrowed::seat(self) {
+                    Some(seat) => op(seat.worker, false),
+                    None => self.hand_over(|worker| op(worker, true)),
+                }
+            }
         }
     }
 
@@ -38,6 +41,7 @@ impl Registry {
     /// Lets a worker of this pool run `op`; meanwhile works for the pool that the calling thread
     /// is a worker of, if any, else sleeps.
     fn hand_over<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
+        self.expect_threads();
         let root = Worker::current().map_or(NO_ROOT, Worker::root);
         let result = run_elsewhere(op, root, |job| self.inject(job));
         result.unwrap_or_else(|payload| resume_unwind(payload))

@@ -13,6 +13,7 @@ impl Worker {
     /// Waits for work. `true`: there may be some, and this worker is counted as a searcher and
     /// holds its seat. `false`: the pool has ended.
     pub(super) fn idle(&self, mut searching: bool) -> bool {
+        self.registry().end_if_lost();
         let sleep = self.sleep();
         searching = searching || sleep.start_searching();
         if searching {

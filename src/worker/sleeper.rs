@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use crossbeam_utils::sync::{Parker, Unparker};
-use parking_lot::Mutex;
 
 use super::Worker;
 use crate::latch::Wait;
 use crate::pool::Registry;
+use crate::sync::Mutex;
 
 /// Whom to wake when a wait is over.
 pub(crate) enum Sleeper {

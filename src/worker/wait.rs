@@ -161,6 +161,7 @@ impl Worker {
     /// Parks until work or the wait's end is in sight. Returns whether this worker is counted
     /// as a searcher.
     fn sleep_in_wait(&self, wait: &impl Wait, searching: bool) -> bool {
+        self.registry().end_if_lost();
         if !wait.ask_wake() {
             return searching;
         }
@@ -184,6 +185,7 @@ impl Worker {
     /// Like `sleep_in_wait`, for a worker that may run only some of the work. Looking is not
     /// enough for it: it has to take a job to know.
     fn sleep_aside(&self, wait: &impl Wait) -> bool {
+        self.registry().end_if_lost();
         if !wait.ask_wake() {
             return false;
         }

@@ -1,0 +1,91 @@
+//! `fork()`: the child has the memory of its parent, and of its threads only the one that called.
+//! So a pool of before is lost there: its workers will never come.
+//!
+//! Each process counts the forks in its line, and each pool notes the count when it is built. Where
+//! the two differ the pool is lost, and its user is told so by a panic, or, where nothing can
+//! be unwound because lost threads were at it, by the end of the child.
+
+use std::ptr;
+
+use crate::sync::{AtomicPtr, AtomicU32, Ordering};
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// How many forks lead to this process, as far as it was [`watch`]ed for them.
+pub(crate) fn count() -> u32 {
+    // Relaxed: it changes only where there is but one thread.
+    COUNT.load(Ordering::Relaxed)
+}
+
+/// Has forks counted from now on.
+pub(crate) fn watch() {
+    #[cfg(unix)]
+    {
+        static WATCHED: std::sync::Once = std::sync::Once::new();
+        WATCHED.call_once(|| {
+            // SAFETY: the handler is a function of the process's life that only changes an atomic.
+            // If the system has no room for it, forks are not noticed, as they were not before.
+            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        });
+    }
+}
+
+#[cfg(unix)]
+extern "C" fn in_child() {
+    COUNT.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Something of which each process has its own, made at its first use and never freed. In the
+/// child of a `fork()` that of the parent, with its threads and locks, is lost.
+pub(crate) struct PerProcess<T>(AtomicPtr<Made<T>>);
+
+struct Made<T> {
+    forks: u32,
+    value: T,
+}
+
+impl<T: Default + Sync> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        PerProcess(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    pub(crate) fn get(&'static self) -> &'static T {
+        watch();
+        let forks = count();
+        loop {
+            // Acquire: matches the Release below.
+            let found = self.0.load(Ordering::Acquire);
+            // SAFETY: what was stored there is never freed.
+            if let Some(made) = unsafe { found.as_ref() }.filter(|made| made.forks == forks) {
+                return &made.value;
+            }
+            let new = Box::into_raw(Box::new(Made { forks, value: T::default() }));
+            // Release: publishes the new one.
+            if self.0.compare_exchange(found, new, Ordering::Release, Ordering::Relaxed).is_err() {
+                // SAFETY: nobody else has seen it.
+                drop(unsafe { Box::from_raw(new) });
+            }
+        }
+    }
+}
+
+/// What a pool is told that it is lost.
+pub(crate) const LOST: &str = "this thread pool was built before a fork(): its threads are in the \
+                               parent process; the child has to build a pool of its own";
+
+/// Ends a child that waits for what only a lost worker could do.
+pub(crate) fn end_lost() -> ! {
+    // Not by std's streams, whose locks may have been lost, too.
+    write_error("filch: after a fork() the child waits for threads of its parent; aborting\n");
+    std::process::abort()
+}
+
+fn write_error(text: &str) {
+    #[cfg(unix)]
+    // SAFETY: the text is readable for its length. What cannot be written is lost.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+    }
+    #[cfg(not(unix))]
+    eprint!("{text}");
+}
