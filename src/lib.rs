@@ -7,6 +7,7 @@
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 mod block;
+mod count;
 #[cfg(not(loom))]
 mod counters;
 #[cfg(not(loom))]

@@ -1,34 +1,19 @@
 //! `scope`: any number of tasks that may borrow from outside, all of which end before it does.
-//!
-//! # Counting
-//! A scope counts its tasks in two parts. `local` counts for the worker that opened the scope:
-//! tasks it spawned, less tasks it ran; only that worker touches it, so that a task which is
-//! spawned and run there costs no atomic operation. `remote` counts likewise for everybody else.
-//! The scope is over when their sum is 0; the opener looks at it by adding `local`, and before it
-//! sleeps it moves `local` into `remote`, so that the one who brings `remote` to 0 knows that it
-//! is the last.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::{fmt, ptr, thread};
 
-use crossbeam_utils::CachePadded;
-
+use crate::count::TaskCount;
 use crate::job::outcome::{self, AbortOnUnwind, Payload};
 use crate::job::task::{Handle, Home, Kept, new_task};
 use crate::job::{JobRef, NO_ROOT};
-use crate::latch::Wait;
+use crate::latch::{Wait, Waiter};
 use crate::pool::{Registry, with_current};
-use crate::sync::{AtomicIsize, Mutex, MutexGuard, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::worker::Worker;
 use crate::worker::sleeper::Event;
-
-/// One task in `remote`.
-const TASK: isize = 2;
-/// In `remote`: the opener wants to be woken when no task is left.
-const WAITING: isize = 1;
 
 /// A scope's tasks, without the lifetimes.
 pub(super) struct Tasks {
@@ -37,10 +22,7 @@ pub(super) struct Tasks {
     opener: *const Worker,
     /// The root of all the tasks: the opener's, which waits for them.
     root: usize,
-    /// The opener's alone.
-    local: Cell<isize>,
-    /// Counts in steps of `TASK`, plus `WAITING`.
-    remote: CachePadded<AtomicIsize>,
+    count: TaskCount,
     /// That no task is left, for an opener that is no worker of the pool.
     over: Event,
     panics: Mutex<Panics>,
@@ -61,8 +43,8 @@ impl Panics {
     }
 }
 
-// SAFETY: `local` is touched only by the thread that acts as `opener`; `registry` and `opener`
-// outlive the scope, which is used within a call on the one or on the other.
+// SAFETY: the local part of `count` is touched only by the thread that acts as `opener`;
+// `registry` and `opener` outlive the scope, which is used within a call on the one or the other.
 unsafe impl Sync for Tasks {}
 // SAFETY: as above.
 unsafe impl Send for Tasks {}
@@ -73,8 +55,7 @@ impl Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
             root: Worker::current().map_or(NO_ROOT, Worker::root),
-            local: Cell::new(0),
-            remote: CachePadded::new(AtomicIsize::new(0)),
+            count: TaskCount::new(),
             over: Event::default(),
             panics: Mutex::new(Panics::default()),
         }
@@ -103,9 +84,8 @@ impl Tasks {
         // until the last task has been counted down.
         let (job, handle) = unsafe { new_task(closure, home, registry, self.root) };
         match spawner {
-            Some(worker) if ptr::eq(worker, self.opener) => self.local.set(self.local.get() + 1),
-            // Relaxed: the task that spawns is counted itself, so that this cannot reach 0.
-            _ => drop(self.remote.fetch_add(TASK, Ordering::Relaxed)),
+            Some(worker) if ptr::eq(worker, self.opener) => self.count.add_local(),
+            _ => self.count.add_remote(),
         }
         let guard = AbortOnUnwind;
         queue(registry, spawner, job);
@@ -117,9 +97,9 @@ impl Tasks {
     pub(super) fn wait(&self) {
         // SAFETY: see `Sync`.
         match unsafe { self.opener.as_ref() } {
-            Some(opener) => opener.wait_until(self),
+            Some(opener) => opener.wait_until(&self.count),
             None => self.over.wait(|| {
-                let waits = self.ask_wake();
+                let waits = self.count.ask_wake();
                 if waits {
                     // SAFETY: see `Sync`.
                     unsafe { &*self.registry }.end_if_lost();
@@ -144,24 +124,6 @@ impl Tasks {
         let first = kept.next();
         kept.for_each(outcome::discard);
         first
-    }
-}
-
-impl Wait for Tasks {
-    fn done(&self) -> bool {
-        // Acquire: matches the Release in `task_ended`.
-        (self.remote.load(Ordering::Acquire) >> 1) + self.local.get() == 0
-    }
-
-    fn ask_wake(&self) -> bool {
-        let local = self.local.take() * TASK;
-        // AcqRel: the last task sees `WAITING`, or this sees all that the tasks did.
-        let remote = self.remote.fetch_add(local, Ordering::AcqRel) + local;
-        if remote >> 1 == 0 {
-            return false;
-        }
-        let waiting = self.remote.fetch_or(WAITING, Ordering::AcqRel);
-        waiting >> 1 != 0
     }
 }
 
@@ -206,10 +168,10 @@ impl Home for ScopeHome {
         let tasks = unsafe { &*self.tasks };
         let opener = tasks.opener;
         if ptr::eq(worker, opener) {
-            return tasks.local.set(tasks.local.get() - 1);
+            return tasks.count.end_local();
         }
-        // Release: publishes what the task did. Acquire: matches the opener's `WAITING`.
-        if tasks.remote.fetch_sub(TASK, Ordering::AcqRel) - TASK != WAITING {
+        // SAFETY: the task is counted.
+        if unsafe { TaskCount::end_remote(&raw const tasks.count) } == Waiter::Awake {
             return;
         }
         if opener.is_null() {
