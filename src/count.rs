@@ -86,6 +86,11 @@ impl TaskCount {
 
 /// The opener's wait.
 impl Wait for TaskCount {
+    #[cfg(not(loom))]
+    fn what(&self) -> crate::dump::Awaited {
+        crate::dump::Awaited::Scope
+    }
+
     fn done(&self) -> bool {
         // Acquire: matches the Release in `end_remote`.
         (self.remote.load(Ordering::Acquire) >> 1) + self.local.get() == 0

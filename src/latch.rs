@@ -32,6 +32,10 @@ pub(crate) trait Wait {
         false
     }
 
+    /// What is waited for, for those who look at a pool that stands still.
+    #[cfg(not(loom))]
+    fn what(&self) -> crate::dump::Awaited;
+
     /// The worker that runs what is waited for, where that is known.
     fn runner(&self) -> Option<usize> {
         None
@@ -75,6 +79,11 @@ impl Latch {
 }
 
 impl Wait for Latch {
+    #[cfg(not(loom))]
+    fn what(&self) -> crate::dump::Awaited {
+        crate::dump::Awaited::Fork(None)
+    }
+
     #[inline]
     fn done(&self) -> bool {
         // Acquire: matches the Release in `set`.

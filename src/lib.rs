@@ -11,6 +11,10 @@ mod count;
 #[cfg(not(loom))]
 mod counters;
 #[cfg(not(loom))]
+mod deterministic;
+#[cfg(not(loom))]
+mod dump;
+#[cfg(not(loom))]
 mod fork;
 #[cfg(not(loom))]
 mod job;
@@ -28,12 +32,16 @@ mod worker;
 #[cfg(not(loom))]
 pub use counters::{Counters, WorkerCounters};
 #[cfg(not(loom))]
+pub use deterministic::schedule_point;
+#[cfg(not(loom))]
+pub use dump::{Dump, dump};
+#[cfg(not(loom))]
 pub use fork::{
     BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, Yield, broadcast,
     in_place_scope, join, join_context, scope, spawn, spawn_broadcast, yield_now,
 };
 #[cfg(not(loom))]
 pub use pool::{
-    BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, counters,
-    current_num_threads, current_thread_index, max_num_threads,
+    BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, WaitPolicy,
+    counters, current_num_threads, current_thread_index, max_num_threads,
 };

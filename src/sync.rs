@@ -5,6 +5,8 @@ mod imp {
     use std::sync::{PoisonError, atomic};
     use std::time::Duration;
 
+    use crate::deterministic;
+    pub(crate) use crate::deterministic::keeps_gates_closed;
     pub(crate) use atomic::{AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
     pub(crate) use std::cell::UnsafeCell;
     pub(crate) use std::sync::MutexGuard;
@@ -41,18 +43,37 @@ mod imp {
 
         /// Waits for a token and takes it; may return early.
         pub(crate) fn park(&self) {
-            self.parker.lock().park();
+            if !deterministic::block() {
+                self.parker.lock().park();
+            }
         }
 
         /// Like `park`, but for at most `limit`.
         pub(crate) fn park_timeout(&self, limit: Duration) {
-            self.parker.lock().park_timeout(limit);
+            if !deterministic::pause() {
+                self.parker.lock().park_timeout(limit);
+            }
         }
 
         /// Gives the token.
         pub(crate) fn unpark(&self) {
-            self.unparker.unpark();
+            wake(&self.unparker);
         }
+    }
+
+    /// Waits as a thread that is no worker, until `done`.
+    pub(crate) fn wait_outside(parker: &crossbeam_utils::sync::Parker, done: impl Fn() -> bool) {
+        while !done() {
+            if !deterministic::block() {
+                parker.park();
+            }
+        }
+    }
+
+    /// Wakes such a thread.
+    pub(crate) fn wake(unparker: &crossbeam_utils::sync::Unparker) {
+        deterministic::notify();
+        unparker.unpark();
     }
 
     /// Tells the processor that this is a spin loop.
@@ -62,7 +83,9 @@ mod imp {
 
     /// For waiting until another thread has done a few instructions.
     pub(crate) fn spin_or_yield() {
-        std::thread::yield_now();
+        if !deterministic::pause() {
+            std::thread::yield_now();
+        }
     }
 
     /// The cheap side of a pair of fences of which the other is `platform::heavy_fence`: it only
@@ -144,6 +167,10 @@ mod imp {
 
     pub(crate) fn spin_or_yield() {
         loom::thread::yield_now();
+    }
+
+    pub(crate) fn keeps_gates_closed() -> bool {
+        false
     }
 
     /// In a model both sides of the pair are the same.

@@ -68,6 +68,8 @@ where
     }
     tasks.wait();
     std::mem::forget(guard);
+    // A panic of its drop leaves the results to be dropped.
+    drop(op);
     // Each is there: without a panic every task has written its own.
     tasks.result(results).into_iter().flatten().collect()
 }

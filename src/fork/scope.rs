@@ -6,11 +6,13 @@ use std::panic::resume_unwind;
 use std::{fmt, ptr, thread};
 
 use crate::count::TaskCount;
+use crate::deterministic;
+use crate::dump::Awaited;
 use crate::job::outcome::{self, AbortOnUnwind, Payload};
 use crate::job::task::{Handle, Home, Kept, new_task};
-use crate::job::{JobRef, NO_ROOT};
+use crate::job::{JobRef, Link, NO_ROOT};
 use crate::latch::{Wait, Waiter};
-use crate::pool::{Registry, with_current};
+use crate::pool::{Registry, WaitPolicy, with_current};
 use crate::sync::{Mutex, MutexGuard};
 use crate::worker::Worker;
 use crate::worker::sleeper::Event;
@@ -20,7 +22,10 @@ pub(super) struct Tasks {
     registry: *const Registry,
     /// The worker that opened the scope, or null.
     opener: *const Worker,
-    /// The root of all the tasks: the opener's, which waits for them.
+    /// Where the tasks belong: to what the opener, who waits for them, belongs to. In a pool
+    /// where a wait is served by its own descendants only, this is their root, which tells them
+    /// from the opener's other work.
+    link: Link,
     root: usize,
     count: TaskCount,
     /// That no task is left, for an opener that is no worker of the pool.
@@ -51,10 +56,12 @@ unsafe impl Send for Tasks {}
 
 impl Tasks {
     pub(super) fn new(registry: &Registry, opener: Option<&Worker>) -> Self {
+        let root = Worker::current().map_or(NO_ROOT, Worker::root);
         Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
-            root: Worker::current().map_or(NO_ROOT, Worker::root),
+            link: Link::new(root),
+            root,
             count: TaskCount::new(),
             over: Event::default(),
             panics: Mutex::new(Panics::default()),
@@ -79,10 +86,10 @@ impl Tasks {
         // SAFETY: see `Sync`.
         let registry = unsafe { &*self.registry };
         let home = ScopeHome { tasks: self };
-        let spawner = registry.current_worker();
+        let spawner = registry.expect_worker();
         // SAFETY: queued below, in this registry; the borrows hold by this function's premise
         // until the last task has been counted down.
-        let (job, handle) = unsafe { new_task(closure, home, registry, self.root) };
+        let (job, handle) = unsafe { new_task(closure, home, registry, self.root()) };
         match spawner {
             Some(worker) if ptr::eq(worker, self.opener) => self.count.add_local(),
             _ => self.count.add_remote(),
@@ -93,11 +100,20 @@ impl Tasks {
         handle
     }
 
+    /// The root of the tasks.
+    fn root(&self) -> usize {
+        // SAFETY: see `Sync`.
+        match unsafe { &*self.registry }.settings().wait_policy {
+            WaitPolicy::AnyWork => self.root,
+            WaitPolicy::OwnDescendants => self.link.address(),
+        }
+    }
+
     /// Waits until all tasks have ended.
     pub(super) fn wait(&self) {
         // SAFETY: see `Sync`.
         match unsafe { self.opener.as_ref() } {
-            Some(opener) => opener.wait_until(&self.count),
+            Some(opener) => opener.wait_until(self),
             None => self.over.wait(|| {
                 let waits = self.count.ask_wake();
                 if waits {
@@ -124,6 +140,24 @@ impl Tasks {
         let first = kept.next();
         kept.for_each(outcome::discard);
         first
+    }
+}
+
+impl Wait for Tasks {
+    fn done(&self) -> bool {
+        self.count.done()
+    }
+
+    fn ask_wake(&self) -> bool {
+        self.count.ask_wake()
+    }
+
+    fn what(&self) -> Awaited {
+        Awaited::Scope
+    }
+
+    fn root(&self) -> Option<usize> {
+        Some(self.root())
     }
 }
 
@@ -253,6 +287,7 @@ impl<T> ScopedJoinHandle<'_, T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
+        deterministic::point();
         self.handle.is_finished()
     }
 }

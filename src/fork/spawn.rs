@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::{fmt, thread};
 
+use crate::deterministic;
 use crate::job::NO_ROOT;
 use crate::job::outcome::Payload;
 use crate::job::task::{Handle, Home, Kept, new_task};
@@ -93,6 +94,7 @@ impl<T> JoinHandle<T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
+        deterministic::point();
         self.handle.is_finished()
     }
 }
@@ -117,6 +119,7 @@ pub enum Yield {
 ///
 /// For a worker that waits for something this crate knows nothing of.
 pub fn yield_now() -> Option<Yield> {
+    deterministic::point();
     Worker::current().map(yield_on)
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod task;
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 pub(crate) use crate::sleep::{ANY_ROOT, NO_ROOT};
 use crate::worker::Worker;
@@ -24,9 +24,12 @@ pub(crate) struct Header {
     /// How to run the job: the first entry of its type's table, which for tasks has more.
     table: &'static Execute,
     /// The *root* this job belongs to: the innermost enclosing task that somebody may be waiting
-    /// for by a handle (its address), or `NO_ROOT`. A worker that waits inside such a task runs
-    /// only jobs of the same root on top of it, so that the task never ends up beneath the frame
-    /// that waits for it: see `worker/wait.rs`. Written when the job is queued where others may see it.
+    /// for by a handle, or `NO_ROOT`. A worker that waits inside such a task runs only jobs of the
+    /// same root on top of it, so that the task never ends up beneath the frame that waits for it:
+    /// see `worker/wait.rs`. Written when the job is queued where others may see it.
+    ///
+    /// It is the address of that task's header, which is alive as long as this job has not ended,
+    /// and has a root in turn.
     root: MaybeUninit<Cell<usize>>,
 }
 
@@ -41,6 +44,37 @@ impl Header {
     pub(crate) fn set_root(&mut self, root: usize) {
         self.root.write(Cell::new(root));
     }
+}
+
+/// A root that is no job.
+pub(crate) struct Link(Header);
+
+impl Link {
+    /// One within `root`.
+    pub(crate) fn new(root: usize) -> Self {
+        const NEVER: Execute = |_, _| unreachable!("a link is not a job");
+        let mut header = Header { table: const { &NEVER }, root: MaybeUninit::uninit() };
+        header.set_root(root);
+        Link(header)
+    }
+
+    pub(crate) fn address(&self) -> usize {
+        (&raw const self.0).expose_provenance()
+    }
+}
+
+/// `root`, the root of that, and so on.
+///
+/// # Safety
+/// `root` is that of a job that has not ended for as long as the iterator is used.
+pub(crate) unsafe fn lineage(root: usize) -> impl Iterator<Item = usize> {
+    let is_root = |&root: &usize| root != NO_ROOT && root != ANY_ROOT;
+    std::iter::successors(Some(root).filter(is_root), move |&root| {
+        let header = ptr::with_exposed_provenance::<Header>(root);
+        // SAFETY: by the premise the header is alive, and so it is up the line: each belongs to
+        // something that what is inside it keeps from ending. Its root was written before.
+        Some(unsafe { (*header).root.assume_init_ref() }.get()).filter(is_root)
+    })
 }
 
 /// The right, and the duty, to run a job: one word.
@@ -64,7 +98,13 @@ impl JobRef {
 
     /// The job's address, its identity as long as it has not run.
     pub(crate) fn address(&self) -> usize {
-        self.0.as_ptr() as usize
+        self.0.as_ptr().expose_provenance()
+    }
+
+    /// This job, its root, the root of that, and so on.
+    pub(crate) fn lineage(&self) -> impl Iterator<Item = usize> {
+        // SAFETY: the job has not run.
+        std::iter::once(self.address()).chain(unsafe { lineage(self.root()) })
     }
 
     fn cast<T>(self) -> NonNull<T> {

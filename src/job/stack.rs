@@ -6,10 +6,11 @@
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::outcome::{self, AbortOnUnwind, Payload};
-use super::{Execute, Header, JobRef};
+use super::{Execute, Header, JobRef, NO_ROOT};
+use crate::dump::Awaited;
 use crate::latch::{Latch, Wait, Waiter};
 use crate::queue::Published;
 use crate::sync::{AtomicU32, Ordering};
@@ -71,6 +72,14 @@ impl Wait for JoinHeader {
     fn ask_wake(&self) -> bool {
         // SAFETY: as in `done`.
         unsafe { self.latch.assume_init_ref() }.ask_wake()
+    }
+
+    fn what(&self) -> Awaited {
+        Awaited::Fork(self.runner())
+    }
+
+    fn root(&self) -> Option<usize> {
+        Some(ptr::from_ref(self).addr())
     }
 
     fn runner(&self) -> Option<usize> {
@@ -163,6 +172,7 @@ where
     /// # Safety
     /// As `JobRef::execute`; the job is a published `JoinJob<B, R>`.
     unsafe fn execute(job: JobRef, worker: &Worker) {
+        let address = job.address();
         let this = job.cast::<Self>().as_ptr();
         // SAFETY: the owner waits until the latch is set, so the frame is alive up to there; the
         // fields were written before the job was published; only the thief touches closure and
@@ -173,7 +183,9 @@ where
             (*head).runner.assume_init_ref().store(worker.index() as u32, Ordering::Relaxed);
             let closure = (*(*this).closure.get()).assume_init_read();
             worker.count_task();
-            let result = outcome::run(|| closure(owner != worker.as_current()));
+            let run = || outcome::run(|| closure(owner != worker.as_current()));
+            let result =
+                if worker.waits_for_own_work() { worker.within(address, run) } else { run() };
             (*(*this).result.get()).write(result);
             let waiter = Latch::set((*head).latch.as_ptr());
             // The frame may be gone from here on; the owner is a worker of this pool.
@@ -185,10 +197,10 @@ where
 }
 
 /// Runs `closure` on whatever worker takes the job that `queue` queues, waits, and returns what it
-/// came to. `root`: that of the caller, if it runs as part of a task.
+/// came to. `caller`: the worker of another pool that the calling thread is.
 pub(crate) fn run_elsewhere<F, R>(
     closure: F,
-    root: usize,
+    caller: Option<&Worker>,
     queue: impl FnOnce(JobRef),
 ) -> Result<R, Payload>
 where
@@ -202,7 +214,7 @@ where
         result: UnsafeCell::new(None),
         done: Event::default(),
     };
-    job.header.set_root(root);
+    job.header.set_root(caller.map_or(NO_ROOT, Worker::root));
     let guard = AbortOnUnwind;
     // SAFETY: the header is the first field; the frame does not end before the job is done, since
     // a panic aborts; closure and result may be sent; the root is set; there is one reference.

@@ -29,10 +29,11 @@ use crossbeam_utils::sync::Parker;
 use super::outcome::{self, Payload};
 use super::{Execute, Header, JobRef};
 use crate::block;
+use crate::dump::Awaited;
 use crate::latch::Wait;
 use crate::platform::fork;
 use crate::pool::Registry;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, wait_outside};
 use crate::worker::Worker;
 use crate::worker::sleeper::Sleeper;
 
@@ -233,7 +234,7 @@ where
             return unsafe { head.leave(ENTRY_GONE, block) };
         }
         // Somebody may wait for this task: see `Header::root`.
-        let outer = worker.enter_root(block.as_ptr() as usize);
+        let outer = worker.enter_root(block.as_ptr().expose_provenance());
         // SAFETY: claimed.
         unsafe { Self::run(block, worker) };
         worker.leave_root(outer);
@@ -431,18 +432,19 @@ impl<T> Handle<T> {
             None => {
                 let parker = Parker::new();
                 if self.ask_wake(Sleeper::Outside(parker.unparker().clone())) {
-                    while !self.is_finished() {
-                        parker.park();
-                    }
+                    wait_outside(&parker, || self.is_finished());
                 }
                 self.take()
             }
         }
     }
 
+    /// Makes this call the one that runs the task. (Not where waits look at whole lines of roots:
+    /// the shell outlives the scope that is in its line.)
     fn claim(&self, worker: &Worker) -> bool {
         // Relaxed: a glance that saves the write; AcqRel: as in `execute_joinable`.
         std::ptr::eq(self.pool, worker.registry())
+            && !worker.waits_for_own_work()
             && self.head().state.load(Ordering::Relaxed) & CLAIMED == 0
             && self.head().state.fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED == 0
     }
@@ -503,12 +505,16 @@ impl<T> Wait for HandleWait<'_, T> {
         self.handle.is_finished()
     }
 
+    fn what(&self) -> Awaited {
+        Awaited::Task
+    }
+
     fn is_elsewhere(&self) -> bool {
         !std::ptr::eq(self.handle.pool, self.worker.registry())
     }
 
     fn root(&self) -> Option<usize> {
-        Some(self.handle.task.as_ptr() as usize)
+        Some(self.handle.task.as_ptr().addr())
     }
 
     fn ask_wake(&self) -> bool {

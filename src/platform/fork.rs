@@ -80,7 +80,8 @@ pub(crate) fn end_lost() -> ! {
     std::process::abort()
 }
 
-fn write_error(text: &str) {
+/// Writes to the standard error stream, whatever state std's is in.
+pub(crate) fn write_error(text: &str) {
     #[cfg(unix)]
     // SAFETY: the text is readable for its length. What cannot be written is lost.
     unsafe {

@@ -1,7 +1,10 @@
 //! What differs between operating systems.
 #![allow(unsafe_code)]
 
+mod debugger;
 pub(crate) mod fork;
+
+use crate::deterministic;
 
 /// Sets up the calling thread as a worker's. Where the system lets threads ask for it, its timed
 /// sleeps become as exact as they can be: by default Linux may add 50 microseconds to each, more
@@ -26,6 +29,11 @@ fn set_timer_slack() {
 /// On Linux `membarrier(2)`: some microseconds, and an interrupt of every processor that runs a
 /// thread of this process.
 pub(crate) fn heavy_fence() -> bool {
+    if deterministic::is_simulated() {
+        // One thread sees all that it does.
+        deterministic::point();
+        return true;
+    }
     #[cfg(target_os = "linux")]
     return membarrier::fence();
     #[cfg(not(target_os = "linux"))]

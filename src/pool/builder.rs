@@ -2,10 +2,15 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fmt, io, thread};
 
 use super::handlers::Handlers;
+use super::registry::Settings;
+use super::watchdog::Watchdog;
 use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, global};
+use crate::deterministic::{self, Seed};
+use crate::job::outcome;
 use crate::platform;
 use crate::sleep::MAX_WORKERS;
 
@@ -15,6 +20,28 @@ const INJECTOR_INTERVAL: u32 = 61;
 
 type NameOf = Box<dyn FnMut(usize) -> String>;
 type SpawnHandler = Box<dyn FnMut(ThreadBuilder) -> io::Result<()>>;
+
+/// What a worker runs while it waits in a [`join`](crate::join), at the end of a
+/// [`scope`](crate::scope), for a handle, or for another pool.
+///
+/// Whatever it is, it runs on top of the frame that waits, under the locks which that holds, and
+/// the frame cannot go on before it has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitPolicy {
+    /// What serves the wait first, else anything that can run: no core is idle while there is
+    /// work. At most 16 jobs that have nothing to do with each other stand on one stack, but for
+    /// waits for another pool, which may need any work that there is.
+    #[default]
+    AnyWork,
+    /// Only what the wait is for, directly or as part of it. So a frame may hold a lock across a
+    /// `join` whose closures do not want it, and stacks grow by the work's own recursion only.
+    /// Excepted are broadcasts, which nobody else could run, and waits for another pool.
+    ///
+    /// A worker may then sleep while there is other work. It has to take a job to see what that is
+    /// part of, and hands on what it may not run: waits cost more than by default.
+    OwnDescendants,
+}
 
 /// The settings of a pool.
 ///
@@ -32,7 +59,9 @@ pub struct ThreadPoolBuilder {
     name_of: Option<NameOf>,
     stack_size: Option<usize>,
     spawn_handler: Option<SpawnHandler>,
-    injector_interval: u32,
+    settings: Settings,
+    seed: Option<Seed>,
+    watchdog: Option<Duration>,
     handlers: Handlers,
 }
 
@@ -43,7 +72,13 @@ impl Default for ThreadPoolBuilder {
             name_of: None,
             stack_size: None,
             spawn_handler: None,
-            injector_interval: INJECTOR_INTERVAL,
+            settings: Settings {
+                injector_interval: INJECTOR_INTERVAL,
+                wait_policy: WaitPolicy::AnyWork,
+                home: None,
+            },
+            seed: None,
+            watchdog: None,
             handlers: Handlers::default(),
         }
     }
@@ -161,7 +196,66 @@ impl ThreadPoolBuilder {
     /// own: every so many jobs. Smaller is fairer to outside callers, larger is a little faster.
     /// The default is 61.
     pub fn injector_interval(mut self, jobs: u32) -> Self {
-        self.injector_interval = jobs;
+        self.settings.injector_interval = jobs;
+        self
+    }
+
+    /// What a worker runs while it waits: see [`WaitPolicy`].
+    pub fn wait_policy(mut self, policy: WaitPolicy) -> Self {
+        self.settings.wait_policy = policy;
+        self
+    }
+
+    /// Has a thread look at the pool every `period`, and write [`dump`](ThreadPool::dump) to the
+    /// standard error stream when the pool has not moved for that long although work is queued or
+    /// awaited: once for each time that it stands still.
+    ///
+    /// A single closure that runs for longer than `period` while others wait for it looks like
+    /// that, too.
+    pub fn watchdog(mut self, period: Duration) -> Self {
+        self.watchdog = Some(period);
+        self
+    }
+
+    /// Makes the pool *deterministic*: its workers take turns on the thread that builds it, as
+    /// fibers, each with a stack of its own, and `seed` decides whose turn it is. The same program
+    /// with the same seed has the same schedule each time, down to who steals what; other seeds
+    /// have others. So a bug that depends on the order of things is found by trying seeds, and then
+    /// shown again by its seed as often as needed, in a debugger, too.
+    ///
+    /// Turns change at [scheduling points](crate::schedule_point), not between two instructions,
+    /// and all memory accesses are seen in one order: a missing fence is not found in this way.
+    /// Nothing runs while the thread is not in a call to this crate: to wait for a task in a loop,
+    /// call [`schedule_point`](crate::schedule_point) there. A task must not block for another by
+    /// means that the runtime does not know, such as a channel: the thread would sleep for good. Where everybody
+    /// waits for everybody, that is told on the standard error stream.
+    ///
+    /// The pool can be used on its thread only, but handles may go elsewhere. Dropped on another
+    /// thread, it ends when its own thread does, or calls in again. Say how many
+    /// [threads](Self::num_threads) it is to have, or the schedule will depend on the machine.
+    ///
+    /// Needs the feature `deterministic`.
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    /// let order_by = |seed| {
+    ///     let pool = filch::ThreadPoolBuilder::new().num_threads(3).deterministic(seed).build()?;
+    ///     let order = Mutex::new(Vec::new());
+    ///     pool.scope(|s| {
+    ///         for i in 0..10 {
+    ///             let order = &order;
+    ///             s.spawn(move || order.lock().unwrap().push(i));
+    ///         }
+    ///     });
+    ///     Ok::<_, filch::ThreadPoolBuildError>(order.into_inner().unwrap())
+    /// };
+    /// assert_eq!(order_by(1)?, order_by(1)?);
+    /// assert!((2..100).any(|seed| order_by(seed).unwrap() != order_by(1).unwrap()));
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    #[cfg(feature = "deterministic")]
+    pub fn deterministic(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 
@@ -183,13 +277,34 @@ impl ThreadPoolBuilder {
                 return Err(BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS }.into());
             }
         };
-        if self.injector_interval == 0 {
+        if self.settings.injector_interval == 0 {
             return Err(BuildErrorKind::InvalidInjectorInterval.into());
         }
+        if self.seed.is_some() && self.spawn_handler.is_some() {
+            return Err(BuildErrorKind::Deterministic { setting: "spawn_handler" }.into());
+        }
+        let home = self.seed.map(|_| thread::current().id());
+        let settings = Settings { home, ..self.settings };
         // Dropped early, by an error or a panic in a closure of the user's, it ends its threads,
         // after the spawner has given up those that it keeps.
-        let mut pool =
-            ThreadPool::new(Registry::new(workers, self.handlers, self.injector_interval));
+        let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
+        if let Some(seed) = self.seed {
+            return match deterministic::start(seed, &pool.registry, self.stack_size) {
+                Ok(()) => Ok(pool),
+                Err((index, error)) => {
+                    Err(Failed { kind: BuildErrorKind::Spawn { index, error }, pool: Some(pool) })
+                }
+            };
+        }
+        if let Some(period) = self.watchdog {
+            match Watchdog::start(&pool.registry, period) {
+                Ok(watchdog) => pool.watchdog = Some(watchdog),
+                Err(error) => {
+                    let kind = BuildErrorKind::Watchdog { error };
+                    return Err(Failed { kind, pool: Some(pool) });
+                }
+            }
+        }
         let mut spawner = Spawner {
             name_of: self.name_of,
             stack_size: self.stack_size,
@@ -224,6 +339,10 @@ impl ThreadPoolBuilder {
         global::build(self)
     }
 
+    pub(super) fn is_deterministic(&self) -> bool {
+        self.seed.is_some()
+    }
+
     /// Takes the number of threads from the environment, unless it is set.
     pub(super) fn num_threads_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
         const VARIABLE: &str = "FILCH_NUM_THREADS";
@@ -248,7 +367,9 @@ impl fmt::Debug for ThreadPoolBuilder {
         f.debug_struct("ThreadPoolBuilder")
             .field("num_threads", &self.num_threads)
             .field("stack_size", &self.stack_size)
-            .field("injector_interval", &self.injector_interval)
+            .field("injector_interval", &self.settings.injector_interval)
+            .field("watchdog", &self.watchdog)
+            .field("wait_policy", &self.settings.wait_policy)
             .finish_non_exhaustive()
     }
 }
@@ -352,9 +473,9 @@ impl ThreadBuilder {
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
             platform::prepare_worker_thread();
-            registry.workers()[self.index].main_loop();
-            registry.handlers().exits(self.index);
-            registry.thread_done();
+            registry.run_worker(self.index);
+            // It may be the last to know the pool, whose handlers' captures are dropped then.
+            outcome::discard(registry);
         }
     }
 

@@ -43,6 +43,16 @@ pub enum BuildErrorKind {
     InvalidInjectorInterval,
     /// The global pool exists already: it can be built once in a process.
     GlobalPoolAlreadyInitialized,
+    /// A deterministic pool with something that it cannot have.
+    Deterministic {
+        /// What that is.
+        setting: &'static str,
+    },
+    /// The watchdog's thread could not be started.
+    Watchdog {
+        /// What the operating system said.
+        error: io::Error,
+    },
     /// A worker's thread could not be started.
     Spawn {
         /// The worker it was for.
@@ -89,6 +99,14 @@ impl fmt::Display for ThreadPoolBuildError {
                 "build_global: the global pool exists already; accepted: one call in a process, \
                  before anything uses the global pool"
             ),
+            BuildErrorKind::Deterministic { setting } => write!(
+                f,
+                "deterministic: a pool whose workers take turns on one thread cannot have a \
+                 {setting}; accepted: a pool of one's own, without a spawn handler"
+            ),
+            BuildErrorKind::Watchdog { error } => {
+                write!(f, "watchdog: its thread could not be started: {error}")
+            }
             BuildErrorKind::Spawn { index, error } => {
                 write!(f, "the thread of worker {index} could not be started: {error}")
             }
@@ -99,7 +117,7 @@ impl fmt::Display for ThreadPoolBuildError {
 impl Error for ThreadPoolBuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
-            BuildErrorKind::Spawn { error, .. } => Some(error),
+            BuildErrorKind::Spawn { error, .. } | BuildErrorKind::Watchdog { error } => Some(error),
             _ => None,
         }
     }

@@ -27,6 +27,10 @@ thread_local! {
 /// When called by a closure of the builder's, within the call that builds the global pool.
 pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
     assert!(!BUILDS.get(), "the global pool is used by a closure that is part of building it");
+    if builder.is_deterministic() {
+        let kind = BuildErrorKind::Deterministic { setting: "build_global" };
+        return Err(ThreadPoolBuildError::new(kind));
+    }
     // What failed ends when the lock is free: its handlers may ask for the global pool.
     let failed = {
         let global = GLOBAL.get();

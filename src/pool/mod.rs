@@ -6,17 +6,19 @@ mod global;
 mod handlers;
 mod registry;
 mod seats;
+mod watchdog;
 
 use std::sync::Arc;
 use std::{fmt, thread};
 
-pub use builder::{ThreadBuilder, ThreadPoolBuilder};
+pub use builder::{ThreadBuilder, ThreadPoolBuilder, WaitPolicy};
 pub use error::{BuildErrorKind, ThreadPoolBuildError};
 pub(crate) use global::with_current;
 pub(crate) use registry::Registry;
 
 use crate::block;
 use crate::counters::Counters;
+use crate::dump::Dump;
 use crate::fork;
 use crate::fork::{BroadcastContext, FnContext, JoinHandle, Scope, Yield};
 use crate::sleep::MAX_WORKERS;
@@ -31,11 +33,12 @@ use crate::sleep::MAX_WORKERS;
 pub struct ThreadPool {
     registry: Arc<Registry>,
     threads: Vec<thread::JoinHandle<()>>,
+    watchdog: Option<watchdog::Watchdog>,
 }
 
 impl ThreadPool {
     fn new(registry: Arc<Registry>) -> Self {
-        ThreadPool { registry, threads: Vec::new() }
+        ThreadPool { registry, threads: Vec::new(), watchdog: None }
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -167,16 +170,23 @@ impl ThreadPool {
     pub fn counters(&self) -> Counters {
         self.registry.counters()
     }
+
+    /// What the workers are at, for a process that does not move; see also
+    /// [`watchdog`](ThreadPoolBuilder::watchdog) and [`dump`](crate::dump()).
+    pub fn dump(&self) -> Dump {
+        Dump::of(&self.registry)
+    }
 }
 
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         if self.registry.is_lost() {
             // They cannot be waited for, nor what they hold be freed.
-            return std::mem::forget(std::mem::take(&mut self.threads));
+            std::mem::forget(std::mem::take(&mut self.threads));
+            return self.watchdog.take().into_iter().for_each(watchdog::Watchdog::abandon);
         }
         self.registry.begin_end();
-        if self.registry.current_worker().is_some() {
+        if self.registry.current_worker().is_some() || self.registry.is_away_from_home() {
             return;
         }
         self.registry.wait_for_threads();

@@ -8,7 +8,9 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
+use std::thread::{self, ThreadId};
 
+use super::WaitPolicy;
 use super::handlers::Handlers;
 use crate::counters::Counters;
 use crate::job::JobRef;
@@ -18,7 +20,16 @@ use crate::sleep::Sleep;
 use crate::sync::{Mutex, Ordering};
 use crate::worker::Worker;
 use crate::worker::sleeper::Event;
+use crate::{deterministic, dump};
 use crossbeam_utils::CachePadded;
+
+/// What a builder has set that matters as long as the pool lives.
+pub(crate) struct Settings {
+    pub(crate) injector_interval: u32,
+    pub(crate) wait_policy: WaitPolicy,
+    /// For a deterministic pool, the thread that it was built on.
+    pub(crate) home: Option<ThreadId>,
+}
 
 /// A pool without the right to end it.
 pub(crate) struct Registry {
@@ -27,7 +38,7 @@ pub(crate) struct Registry {
     injector: Injector<JobRef>,
     sleep: Sleep,
     handlers: Handlers,
-    injector_interval: u32,
+    settings: Settings,
     /// `fork::count` when the pool was built.
     forks: u32,
     ending: AtomicBool,
@@ -51,23 +62,25 @@ struct Threads {
 }
 
 impl Registry {
-    pub(crate) fn new(workers: usize, handlers: Handlers, injector_interval: u32) -> Arc<Self> {
+    pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
         fork::watch();
-        Arc::new_cyclic(|this: &Weak<Registry>| Registry {
+        let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
                 .map(|index| CachePadded::new(Worker::new(index, workers, this.as_ptr())))
                 .collect(),
             injector: Injector::new(),
             sleep: Sleep::new(workers),
             handlers,
-            injector_interval,
+            settings,
             forks: fork::count(),
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
             all_left: Event::default(),
             this: this.clone(),
-        })
+        });
+        dump::register(&registry.this);
+        registry
     }
 
     #[inline]
@@ -87,8 +100,9 @@ impl Registry {
         &self.handlers
     }
 
-    pub(crate) fn injector_interval(&self) -> u32 {
-        self.injector_interval
+    #[inline]
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -103,9 +117,29 @@ impl Registry {
     /// To be called before a thread that is no worker asks something of the pool.
     ///
     /// # Panics
-    /// When the pool is lost.
+    /// When the pool is lost, or is a deterministic one of another thread.
     pub(crate) fn expect_threads(&self) {
         assert!(!self.is_lost(), "{}", fork::LOST);
+        assert!(
+            !self.is_away_from_home(),
+            "a deterministic pool can be used on the thread that it was built on, and on no other"
+        );
+    }
+
+    /// Whether this is a deterministic pool, and the calling thread another than its own.
+    pub(crate) fn is_away_from_home(&self) -> bool {
+        self.settings.home.is_some_and(|home| home != thread::current().id())
+    }
+
+    /// Works, as the thread of worker `index`.
+    pub(crate) fn run_worker(&self, index: usize) {
+        self.workers[index].main_loop();
+        self.handlers.exits(index);
+        self.thread_done();
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
     }
 
     /// To be called before a thread sleeps until a worker wakes it.
@@ -134,6 +168,18 @@ impl Registry {
         let root = job.root();
         self.injector.push(job);
         self.sleep.notify_from_outside(root);
+        deterministic::point();
+    }
+
+    /// Queues a job that its finder was not to run.
+    pub(crate) fn hand_on(&self, job: JobRef) {
+        if self.settings.wait_policy == WaitPolicy::AnyWork {
+            return self.inject(job);
+        }
+        // As soon as it is queued it may run and be gone, with all its line.
+        let lineage: Vec<usize> = job.lineage().collect();
+        self.inject(job);
+        lineage.into_iter().for_each(|root| self.sleep.notify_aside(root));
     }
 
     /// The worker of this pool that the calling thread acts as; on any other thread, checks that
@@ -190,7 +236,7 @@ impl Registry {
     }
 
     /// A worker is about to get a thread.
-    pub(super) fn thread_starts(&self) {
+    pub(crate) fn thread_starts(&self) {
         self.threads.lock().started += 1;
     }
 

@@ -8,7 +8,6 @@
 use std::panic::resume_unwind;
 
 use super::Registry;
-use crate::job::NO_ROOT;
 use crate::job::stack::run_elsewhere;
 use crate::worker::{Acting, Worker};
 
@@ -42,8 +41,7 @@ impl Registry {
     /// is a worker of, if any, else sleeps.
     fn hand_over<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
         self.expect_threads();
-        let root = Worker::current().map_or(NO_ROOT, Worker::root);
-        let result = run_elsewhere(op, root, |job| self.inject(job));
+        let result = run_elsewhere(op, Worker::current(), |job| self.inject(job));
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }

@@ -59,7 +59,9 @@ use std::ptr::{self, NonNull};
 use crossbeam_utils::CachePadded;
 
 use super::deque::{Steal, Stealer, Worker};
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence, spin_or_yield};
+use crate::sync::{
+    AtomicPtr, AtomicUsize, Ordering, keeps_gates_closed, light_fence, spin_or_yield,
+};
 
 /// Forks that can be private at a time. Small enough to stay in the first-level cache, large
 /// enough that only recursions deeper than this ever publish for lack of room. (A guess.)
@@ -365,7 +367,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         let wanted = own.handful.get().saturating_sub(own.public.len());
         let published = self.publish(wanted, &publish_job);
         self.front.gate.open(self.head());
-        if own.public.is_empty() && own.handful_limit > 0 {
+        if own.handful_limit > 0 && (own.public.is_empty() || keeps_gates_closed()) {
             // Nothing was there, or all of it is stolen already.
             self.front.gate.close(RECHECK);
         }
@@ -435,7 +437,17 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Whether the owner seems to have private jobs.
     pub(crate) fn hides_work(&self) -> bool {
-        self.head() < self.top()
+        self.hidden() > 0
+    }
+
+    /// How many private jobs there seem to be.
+    pub(crate) fn hidden(&self) -> usize {
+        self.top().saturating_sub(self.head())
+    }
+
+    /// How many jobs are public.
+    pub(crate) fn public(&self) -> usize {
+        self.stealer.len()
     }
 
     /// Steals the oldest private job of an owner that does not answer; see "Force". `heavy_fence`

@@ -227,8 +227,9 @@ impl Sleep {
         self.notify_aside(root);
     }
 
+    /// Wakes who stands aside for `root`, after a handshake.
     #[inline]
-    fn notify_aside(&self, root: usize) {
+    pub(crate) fn notify_aside(&self, root: usize) {
         if root != NO_ROOT && self.aside.load(Ordering::Relaxed) > 0 {
             self.wake_aside(root);
         }
@@ -347,6 +348,12 @@ impl Sleep {
     pub(crate) fn unparked(&self) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
+    }
+
+    /// What the seat's state is called where people read it.
+    #[cfg(not(loom))]
+    pub(crate) fn state_name(&self, seat: usize) -> &'static str {
+        ["busy", "looking", "parked", "lent", "blocked", "aside"][self.state(seat) as usize]
     }
 
     pub(crate) fn is_lent(&self, seat: usize) -> bool {

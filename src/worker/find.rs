@@ -3,7 +3,7 @@
 #![deny(unsafe_code)]
 
 use super::Worker;
-use crate::job::{ANY_ROOT, JobRef};
+use crate::job::{ANY_ROOT, JobRef, NO_ROOT};
 use crate::latch::Wait;
 use crate::platform::heavy_fence;
 use crate::queue::until_sure;
@@ -20,7 +20,7 @@ impl Worker {
     /// A job for the main loop, if there is one in sight: mail, own tasks, the injector, others'
     /// queues; every so often the injector first, so that work from outside cannot starve.
     pub(super) fn find(&self) -> Option<JobRef> {
-        if self.tick(self.registry().injector_interval()) {
+        if self.tick(self.registry().settings().injector_interval) {
             if let Some(job) = self.injected() {
                 return Some(job);
             }
@@ -110,9 +110,10 @@ impl Worker {
         if self.may_run(&job, wait) {
             return Some(job);
         }
-        let root = job.root();
+        let lineage: Vec<usize> = job.lineage().collect();
         self.forks.push_newest_public(job);
-        self.sleep().notify_from_worker(root);
+        self.sleep().notify_from_worker(NO_ROOT);
+        lineage.into_iter().for_each(|root| self.sleep().notify_aside(root));
         None
     }
 

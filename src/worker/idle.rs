@@ -90,6 +90,6 @@ pub(super) fn pause(round: u32) {
     if round < SPINS {
         (0..1 << round).for_each(|_| crate::sync::spin_loop());
     } else {
-        std::thread::yield_now();
+        crate::sync::spin_or_yield();
     }
 }

@@ -10,10 +10,12 @@ use std::cell::Cell;
 use std::ptr;
 
 use crate::counters::{LiveCounters, WorkerCounters};
+use crate::deterministic;
+use crate::dump::Awaited;
 use crate::job::outcome::AbortOnUnwind;
 use crate::job::stack::JoinHeader;
-use crate::job::{JobRef, NO_ROOT};
-use crate::pool::Registry;
+use crate::job::{JobRef, NO_ROOT, lineage};
+use crate::pool::{Registry, WaitPolicy};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue};
 use crate::sleep::{Sleep, Stopped};
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
@@ -48,8 +50,9 @@ pub(crate) struct Worker {
     /// The root of the job that runs: see `job::Header`. Written by the seat's holder, read also by
     /// who takes a fork from it by force.
     root: AtomicUsize,
-    /// How many jobs run on top of each other because of waits.
-    depth: Cell<usize>,
+    /// How many jobs stand on the stack, and what the innermost wait is for (`Awaited::to_code`).
+    jobs: AtomicU32,
+    waits_for: AtomicU32,
     /// Picks victims. Also used by the thread of a worker whose seat is lent: each value is as good
     /// as another.
     rng: AtomicU32,
@@ -78,7 +81,8 @@ impl Worker {
             registry,
             index,
             root: AtomicUsize::new(NO_ROOT),
-            depth: Cell::new(0),
+            jobs: AtomicU32::new(0),
+            waits_for: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             ticks: Cell::new(0),
             watches: AtomicU32::new(0),
@@ -128,12 +132,48 @@ impl Worker {
         self.counters.snapshot()
     }
 
+    // ---- for dumps --------------------------------------------------------------------------
+
+    /// How many forks are private, and how many public.
+    pub(crate) fn forks_pending(&self) -> (usize, usize) {
+        (self.forks.hidden(), self.forks.public())
+    }
+
+    pub(crate) fn has_tasks(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    pub(crate) fn mail_pending(&self) -> usize {
+        self.mail.len()
+    }
+
+    pub(crate) fn jobs_on_stack(&self) -> u32 {
+        self.jobs.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn waits_for(&self) -> Option<Awaited> {
+        Awaited::from_code(self.waits_for.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn count_task(&self) {
         self.counters.tasks_run.add(1);
     }
 
     pub(crate) fn root(&self) -> usize {
         self.root.load(Ordering::Relaxed)
+    }
+
+    /// Whether this worker runs nothing but its wait's descendants while it waits.
+    pub(crate) fn waits_for_own_work(&self) -> bool {
+        self.registry().settings().wait_policy == WaitPolicy::OwnDescendants
+    }
+
+    /// Calls `f`, which belongs to `root`. It must not unwind.
+    pub(crate) fn within<R>(&self, root: usize, f: impl FnOnce() -> R) -> R {
+        let outer = self.enter_root(root);
+        let result = f();
+        self.leave_root(outer);
+        result
     }
 
     /// From here to `leave_root` this worker runs the task `root` and what belongs to it.
@@ -155,6 +195,7 @@ impl Worker {
     pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
         let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
         self.published_forks(published);
+        deterministic::point();
         slot
     }
 
@@ -163,11 +204,12 @@ impl Worker {
     #[cold]
     #[inline(never)]
     pub(crate) fn unfork_slow(&self, slot: usize, job: ptr::NonNull<JoinHeader>) -> bool {
+        deterministic::point();
         let (popped, published) = self.forks.pop_slow(slot, job, |job| self.publish(job));
         self.published_forks(published);
         if popped == Popped::Stolen {
             // An older one may have been taken out and put back.
-            self.sleep().notify_from_worker(self.root());
+            self.notify_of_forks();
         }
         popped == Popped::Mine
     }
@@ -182,7 +224,21 @@ impl Worker {
     fn published_forks(&self, published: usize) {
         if published > 0 {
             self.counters.forks_published.add(published);
-            self.sleep().notify_from_worker(self.root());
+            self.notify_of_forks();
+        }
+    }
+
+    fn notify_of_forks(&self) {
+        self.notify(self.root());
+    }
+
+    /// Step (c) of publishing jobs of `root`, within which this worker runs.
+    #[inline]
+    fn notify(&self, root: usize) {
+        self.sleep().notify_from_worker(root);
+        if self.waits_for_own_work() {
+            // SAFETY: who runs within a root keeps it from ending.
+            unsafe { lineage(root) }.skip(1).for_each(|root| self.sleep().notify_aside(root));
         }
     }
 
@@ -199,6 +255,7 @@ impl Worker {
         let root = job.root();
         self.tasks.push(job);
         self.publish_tasks(root);
+        deterministic::point();
     }
 
     /// Steps (b) and (c) of publishing (`sleep/mod.rs`) what is in the task queue.
@@ -206,7 +263,7 @@ impl Worker {
     fn publish_tasks(&self, root: usize) {
         if self.tasks.has_thieves() {
             self.tasks.ring();
-            self.sleep().notify_from_worker(root);
+            self.notify(root);
         }
     }
 
@@ -245,6 +302,7 @@ impl Worker {
                     self.stop_searching();
                 }
                 self.run(job);
+                deterministic::point();
             }
             if !self.idle(searching) {
                 return;
@@ -256,10 +314,11 @@ impl Worker {
     /// Runs a job at the bottom of the stack.
     fn run(&self, job: JobRef) {
         self.forks.rewind();
-        self.depth.set(0);
+        self.jobs.store(1, Ordering::Relaxed);
         self.enter_root(job.root());
         self.execute(job);
         self.leave_root(NO_ROOT);
+        self.jobs.store(0, Ordering::Relaxed);
     }
 
     fn execute(&self, job: JobRef) {
@@ -284,6 +343,18 @@ impl Worker {
             self.sleep().wake_one();
         }
     }
+}
+
+/// Makes another worker, or none, that whose seat this thread holds; returns the last one.
+#[cfg(feature = "deterministic")]
+pub(crate) fn swap_current(current: Current) -> Current {
+    CURRENT.replace(current)
+}
+
+/// No worker.
+#[cfg(feature = "deterministic")]
+pub(crate) fn outside() -> Current {
+    &raw const OUTSIDE
 }
 
 /// The front that a fork on this thread goes to.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crossbeam_utils::sync::{Parker, Unparker};
 
 use super::Worker;
+use crate::dump::Awaited;
 use crate::latch::Wait;
 use crate::pool::Registry;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, wait_outside, wake};
 
 /// Whom to wake when a wait is over.
 pub(crate) enum Sleeper {
@@ -26,7 +27,7 @@ impl Sleeper {
     pub(crate) fn wake(self) {
         match self {
             Sleeper::Worker(registry, index) => registry.sleep().wake_blocked(index),
-            Sleeper::Outside(unparker) => unparker.unpark(),
+            Sleeper::Outside(unparker) => wake(&unparker),
         }
     }
 }
@@ -73,11 +74,7 @@ impl Event {
         }
         match worker {
             Some(worker) => worker.wait_until(self),
-            None => {
-                while !self.has_happened() {
-                    parker.park();
-                }
-            }
+            None => wait_outside(&parker, || self.has_happened()),
         }
     }
 }
@@ -90,6 +87,10 @@ impl Wait for Event {
 
     fn ask_wake(&self) -> bool {
         !self.has_happened()
+    }
+
+    fn what(&self) -> Awaited {
+        Awaited::Elsewhere
     }
 
     fn is_elsewhere(&self) -> bool {

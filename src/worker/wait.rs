@@ -21,6 +21,13 @@
 //!
 //! What a worker gets by mail (broadcasts) is for it alone, and is run in any wait.
 //!
+//! # Own descendants only
+//! That is the default. A pool may be built for `WaitPolicy::OwnDescendants`: then a wait is served
+//! by descendants of what it is for, and nothing else but mail. There everything that can be waited
+//! for is a root: the stolen side of a join, a scope, a task with a handle. A job is a descendant
+//! of those that are in its line of roots (`job::lineage`). A wait for another pool runs anything
+//! there, too, or two pools of one worker that wait for each other would stop.
+//!
 //! A worker that takes a job which it may not run hands it to the injector, where every other
 //! looks. A worker under such a limit is not woken for just any work, which it might not be able
 //! to run, but for work of its root (`sleep/mod.rs`).
@@ -28,12 +35,14 @@
 
 use super::Worker;
 use super::idle::{ROUNDS, pause};
-use crate::job::{JobRef, NO_ROOT};
+use crate::deterministic;
+use crate::job::{JobRef, Link, NO_ROOT};
 use crate::latch::Wait;
 use crate::sleep::Kind;
+use crate::sync::Ordering;
 
 /// How many foreign jobs may run on top of each other in waits. (A guess.)
-const MOST_FOREIGN: usize = 16;
+const MOST_FOREIGN: u32 = 16;
 
 impl Worker {
     /// Runs other work until `wait` is over; sleeps where there is none.
@@ -42,9 +51,12 @@ impl Worker {
             return;
         }
         self.flush_forks();
+        let outer = self.waits_for.load(Ordering::Relaxed);
+        self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
         let mut searching = false;
         let mut round = 0;
         while !wait.done() {
+            deterministic::point();
             if let Some(job) = self.find_in_wait(wait, searching) {
                 self.stop_searching_if(&mut searching);
                 self.run_on_top(job);
@@ -62,6 +74,7 @@ impl Worker {
             }
         }
         self.stop_searching_if(&mut searching);
+        self.waits_for.store(outer, Ordering::Relaxed);
     }
 
     fn stop_searching_if(&self, searching: &mut bool) {
@@ -81,12 +94,16 @@ impl Worker {
 
     /// Runs a job on top of a frame that waits.
     fn run_on_top(&self, job: JobRef) {
-        let (depth, root) = (self.depth.get(), self.root());
-        self.depth.set(depth + 1);
-        let own_root = depth >= MOST_FOREIGN && job.root() == NO_ROOT;
-        self.enter_root(if own_root { job.address() } else { job.root() });
+        let (jobs, root) = (self.jobs.load(Ordering::Relaxed), self.root());
+        let waits_for = self.waits_for.load(Ordering::Relaxed);
+        self.jobs.store(jobs + 1, Ordering::Relaxed);
+        self.waits_for.store(0, Ordering::Relaxed);
+        let own_root = Link::new(NO_ROOT);
+        let is_foreign = jobs > MOST_FOREIGN && job.root() == NO_ROOT;
+        self.enter_root(if is_foreign { own_root.address() } else { job.root() });
         self.execute(job);
-        self.depth.set(depth);
+        self.jobs.store(jobs, Ordering::Relaxed);
+        self.waits_for.store(waits_for, Ordering::Relaxed);
         self.leave_root(root);
     }
 
@@ -100,7 +117,7 @@ impl Worker {
     /// mail; now and then the mail and the injector first, so that neither can starve. What it may
     /// not run is left to others.
     fn own_task(&self, wait: &impl Wait) -> Option<JobRef> {
-        if self.tick(self.registry().injector_interval()) {
+        if self.tick(self.registry().settings().injector_interval) {
             let job = self.mailed();
             if let Some(job) = job.or_else(|| self.accept(self.injected()?, wait)) {
                 return Some(job);
@@ -134,19 +151,25 @@ impl Worker {
             if self.may_run(&job, wait) {
                 return Some(job);
             }
-            self.registry().inject(job);
+            self.registry().hand_on(job);
             None
         });
         injected.or_else(|| self.own_fork(wait))
     }
 
     pub(super) fn may_run(&self, job: &JobRef, wait: &impl Wait) -> bool {
+        if self.may_run_any(wait) {
+            return true;
+        }
+        if self.waits_for_own_work() {
+            return wait.root().is_some_and(|root| job.lineage().any(|above| above == root));
+        }
         let root = job.root();
-        self.may_run_any(wait) || self.root() == root || wait.root() == Some(root)
+        self.root() == root || wait.root() == Some(root)
     }
 
     fn may_run_any(&self, wait: &impl Wait) -> bool {
-        self.root() == NO_ROOT || wait.is_elsewhere()
+        wait.is_elsewhere() || self.root() == NO_ROOT && !self.waits_for_own_work()
     }
 
     /// The job, or `None` if this worker may not run it now: then it is the injector's.
@@ -154,7 +177,7 @@ impl Worker {
         if self.may_run(&job, wait) {
             return Some(job);
         }
-        self.registry().inject(job);
+        self.registry().hand_on(job);
         None
     }
 

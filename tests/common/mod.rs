@@ -13,7 +13,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use filch::{ThreadPool, ThreadPoolBuilder};
+use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
 
 /// Set in a process that [`own_process`] started, to the test's name.
 const CHILD: &str = "FILCH_TEST_CHILD";
@@ -63,7 +63,11 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < time_limit() / 2, "never came: {what}");
-        thread::sleep(Duration::from_millis(1));
+        if is_deterministic() {
+            filch::schedule_point();
+        } else {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -86,6 +90,9 @@ impl Gate {
     }
 
     pub fn wait(&self) {
+        while is_deterministic() && !*self.open.lock().unwrap() {
+            filch::schedule_point();
+        }
         let open = self.open.lock().unwrap();
         drop(self.opened.wait_while(open, |open| !*open).unwrap());
     }
@@ -112,6 +119,7 @@ impl Flag {
     pub fn hold(&self) {
         while !self.is_up() {
             std::hint::spin_loop();
+            filch::schedule_point();
             thread::yield_now();
         }
     }
@@ -126,10 +134,44 @@ impl Flag {
 
 // ---- Pools ----
 
+/// Set to `own`: the plain pools let a wait be served by its own descendants only.
+const POLICY: &str = "FILCH_TEST_POLICY";
+/// Set to a number: the plain pools are deterministic, with that seed. `ci/schedules` says which
+/// tests can do with such pools.
+const SEED: &str = "FILCH_TEST_SEED";
+
 /// A pool of `threads` threads.
 #[track_caller]
 pub fn pool(threads: usize) -> ThreadPool {
-    ThreadPoolBuilder::new().num_threads(threads).build().expect("a plain pool builds")
+    builder().num_threads(threads).build().expect("a plain pool builds")
+}
+
+/// For a plain pool, of the kind that the environment asks for.
+pub fn builder() -> ThreadPoolBuilder {
+    let builder = ThreadPoolBuilder::new();
+    let builder = match std::env::var(POLICY).as_deref() {
+        Ok("own") => builder.wait_policy(WaitPolicy::OwnDescendants),
+        Ok(policy) => panic!("{POLICY}: {policy:?} is not `own`"),
+        Err(_) => builder,
+    };
+    match std::env::var(SEED) {
+        Ok(seed) => seeded(builder, seed.parse().expect("a seed is a number")),
+        Err(_) => builder,
+    }
+}
+
+#[cfg(feature = "deterministic")]
+fn seeded(builder: ThreadPoolBuilder, seed: u64) -> ThreadPoolBuilder {
+    builder.deterministic(seed)
+}
+
+#[cfg(not(feature = "deterministic"))]
+fn seeded(_: ThreadPoolBuilder, _: u64) -> ThreadPoolBuilder {
+    panic!("{SEED} is for builds with the feature `deterministic`");
+}
+
+fn is_deterministic() -> bool {
+    std::env::var_os(SEED).is_some()
 }
 
 /// From where a test calls into a pool.

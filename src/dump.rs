@@ -1,0 +1,223 @@
+//! What a pool is at, for the engineer who looks at a process that does not move.
+//!
+//! A dump takes no lock that a worker could hold, and stops nobody: of a busy pool its parts may
+//! be a little out of step with each other.
+
+use std::fmt;
+use std::sync::{Mutex, TryLockError, Weak};
+
+use crate::counters::WorkerCounters;
+use crate::platform::fork::{PerProcess, write_error};
+use crate::pool::Registry;
+use crate::sleep::Counts;
+use crate::worker::Worker;
+
+/// What all pools of the process, or one, are at: see [`dump`] and
+/// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading; for each worker:
+///
+/// - what its seat is: `busy`, `looking` for work, `parked`, `lent` to a thread from outside,
+///   `blocked` in a wait, or `aside`, the same where only some work may be run meanwhile;
+/// - how many jobs stand on its stack, and what the innermost wait is for, if it waits: a
+///   `fork` (and the worker that has it), a `scope`, a `task`, or something `elsewhere`;
+/// - how much is queued at it: forks `hidden` from thieves and `public`, whether spawned `tasks`
+///   are, and `mail` for it alone;
+/// - its [counters](WorkerCounters).
+#[derive(Clone, Debug)]
+pub struct Dump {
+    pools: Vec<Pool>,
+}
+
+#[derive(Clone, Debug)]
+struct Pool {
+    threads: Vec<Seat>,
+    injected: usize,
+    counts: Counts,
+    ending: bool,
+    lost: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Seat {
+    state: &'static str,
+    jobs: u32,
+    waits_for: Option<Awaited>,
+    hidden: usize,
+    public: usize,
+    has_tasks: bool,
+    mail: usize,
+    counters: WorkerCounters,
+}
+
+/// What a wait is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The stolen side of a join, and who has it, if that is known.
+    Fork(Option<usize>),
+    Scope,
+    Task,
+    Elsewhere,
+}
+
+impl Awaited {
+    /// As a number that is not 0.
+    pub(crate) fn to_code(self) -> u32 {
+        match self {
+            Awaited::Scope => 1,
+            Awaited::Task => 2,
+            Awaited::Elsewhere => 3,
+            Awaited::Fork(runner) => 4 + runner.map_or(0, |runner| runner as u32 + 1),
+        }
+    }
+
+    pub(crate) fn from_code(code: u32) -> Option<Self> {
+        match code {
+            0 => None,
+            1 => Some(Awaited::Scope),
+            2 => Some(Awaited::Task),
+            3 => Some(Awaited::Elsewhere),
+            fork => Some(Awaited::Fork((fork as usize - 4).checked_sub(1))),
+        }
+    }
+}
+
+/// The process's pools.
+static POOLS: PerProcess<Mutex<Vec<Weak<Registry>>>> = PerProcess::new();
+
+/// Has dumps tell of a pool from now on, as long as it lives.
+pub(crate) fn register(registry: &Weak<Registry>) {
+    let mut pools = POOLS.get().lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    pools.retain(|pool| pool.strong_count() > 0);
+    pools.push(registry.clone());
+}
+
+/// What all pools of this process are at.
+///
+/// It may be called from any thread at any time, a stuck one's debugger included: the symbol
+/// `filch_dump_0_1` (a C function without arguments, named by the crate's version) writes it to the
+/// standard error stream, as in gdb's `call (void)filch_dump_0_1()`.
+///
+/// ```
+/// let pool = filch::ThreadPoolBuilder::new().num_threads(3).build()?;
+/// assert!(filch::dump().to_string().contains("a pool of 3"));
+/// # Ok::<(), filch::ThreadPoolBuildError>(())
+/// ```
+pub fn dump() -> Dump {
+    // A list that is taken has been taken for a moment, or by a thread that a debugger holds.
+    let list = (0..100).find_map(|_| match POOLS.get().try_lock() {
+        Ok(list) => Some(list),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            std::thread::yield_now();
+            None
+        }
+    });
+    let live = list.map(|list| list.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
+    Dump { pools: live.unwrap_or_default().iter().map(|pool| Pool::of(pool)).collect() }
+}
+
+impl Dump {
+    pub(crate) fn of(registry: &Registry) -> Self {
+        Dump { pools: vec![Pool::of(registry)] }
+    }
+
+    /// Whether something is queued, or somebody waits for something.
+    pub(crate) fn is_pending(&self) -> bool {
+        let waits = |seat: &Seat| {
+            let queued = seat.hidden + seat.public + seat.mail > 0 || seat.has_tasks;
+            queued || seat.waits_for.is_some()
+        };
+        self.pools.iter().any(|pool| pool.injected > 0 || pool.threads.iter().any(waits))
+    }
+
+    /// Whether nothing has been done between `before` and this. (Looking for work is nothing.)
+    pub(crate) fn is_still(&self, before: &Dump) -> bool {
+        let done = |dump: &Dump| -> Vec<_> {
+            let seats = dump.pools.iter().flat_map(|pool| &pool.threads);
+            let done = |seat: &Seat| (seat.counters.tasks_run, seat.counters.forks_published);
+            seats.map(|seat| (done(seat), seat.jobs, seat.hidden, seat.public)).collect()
+        };
+        done(self) == done(before)
+    }
+}
+
+impl Pool {
+    fn of(registry: &Registry) -> Self {
+        Pool {
+            threads: registry.workers().iter().map(|worker| Seat::of(worker)).collect(),
+            injected: registry.injector().len(),
+            counts: registry.sleep().counts(),
+            ending: registry.is_ending(),
+            lost: registry.is_lost(),
+        }
+    }
+}
+
+impl Seat {
+    fn of(worker: &Worker) -> Self {
+        let (hidden, public) = worker.forks_pending();
+        Seat {
+            state: worker.sleep().state_name(worker.index()),
+            jobs: worker.jobs_on_stack(),
+            waits_for: worker.waits_for(),
+            hidden,
+            public,
+            has_tasks: worker.has_tasks(),
+            mail: worker.mail_pending(),
+            counters: worker.snapshot(),
+        }
+    }
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pools.iter().try_for_each(|pool| write!(f, "{pool}"))
+    }
+}
+
+impl fmt::Display for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ending = if self.ending { ", ending" } else { "" };
+        let lost = if self.lost { ", lost by a fork()" } else { "" };
+        let (counts, injected) = (self.counts, self.injected);
+        let threads = self.threads.len();
+        writeln!(f, "a pool of {threads}: {counts:?}; {injected} injected{ending}{lost}")?;
+        for (index, seat) in self.threads.iter().enumerate() {
+            writeln!(f, "  worker {index}: {seat}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} jobs on its stack", self.state, self.jobs)?;
+        match self.waits_for {
+            None => {}
+            Some(Awaited::Fork(Some(runner))) => {
+                write!(f, ", waits for a fork at worker {runner}")?
+            }
+            Some(Awaited::Fork(None)) => write!(f, ", waits for a fork")?,
+            Some(Awaited::Scope) => write!(f, ", waits for a scope")?,
+            Some(Awaited::Task) => write!(f, ", waits for a task")?,
+            Some(Awaited::Elsewhere) => write!(f, ", waits for something elsewhere")?,
+        }
+        let tasks = if self.has_tasks { "tasks" } else { "no tasks" };
+        write!(
+            f,
+            "; queued: {} forks hidden, {} public, {tasks}, {} mail; ",
+            self.hidden, self.public, self.mail
+        )?;
+        let WorkerCounters { tasks_run, forks_published, steals_tried, steals_won, parks, wakes } =
+            self.counters;
+        write!(
+            f,
+            "{tasks_run} tasks run, {forks_published} forks published, \
+             {steals_won} of {steals_tried} steals won, {parks} parks, {wakes} wakes"
+        )
+    }
+}
+
+/// For a debugger: writes [`dump`] to the standard error stream.
+pub(crate) extern "C" fn print_for_debugger() {
+    write_error(&dump().to_string());
+}

@@ -1,0 +1,319 @@
+//! A deterministic pool runs on the thread that built it, in the order that its seed says.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use common::{Ledger, boom, caught, failed_with, own_process, stderr, watchdog};
+use filch::{BuildErrorKind, ThreadPool, ThreadPoolBuilder, schedule_point};
+
+fn pool(threads: usize, seed: u64) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(threads).deterministic(seed).build().unwrap()
+}
+
+/// Which worker did what, in order.
+#[derive(Default)]
+struct Trace(Mutex<Vec<(usize, u32)>>);
+
+impl Trace {
+    fn note(&self, what: u32) {
+        let worker = filch::current_thread_index().unwrap_or(usize::MAX);
+        self.0.lock().unwrap().push((worker, what));
+        schedule_point();
+    }
+
+    fn into_steps(self) -> Vec<(usize, u32)> {
+        self.0.into_inner().unwrap()
+    }
+}
+
+fn tree(depth: u32, name: u32, trace: &Trace) -> u32 {
+    trace.note(name);
+    if depth == 0 {
+        return 1;
+    }
+    let (a, b) =
+        filch::join(|| tree(depth - 1, 2 * name, trace), || tree(depth - 1, 2 * name + 1, trace));
+    a + b
+}
+
+/// A bit of everything. Returns the schedule.
+fn program(pool: &ThreadPool) -> Vec<(usize, u32)> {
+    let trace = Trace::default();
+    assert_eq!(pool.join(|| tree(4, 1, &trace), || tree(3, 1000, &trace)), (16, 8));
+    pool.scope(|s| {
+        let handles: Vec<_> = (0..6)
+            .map(|i| {
+                s.spawn({
+                    let trace = &trace;
+                    move || {
+                        trace.note(2000 + i);
+                        i
+                    }
+                })
+            })
+            .collect();
+        drop(s.spawn(|| tree(2, 3000, &trace)));
+        assert_eq!(handles.into_iter().map(|handle| handle.join().unwrap()).sum::<u32>(), 15);
+    });
+    pool.broadcast(|context| trace.note(4000 + context.index() as u32));
+    assert_eq!(pool.install(|| filch::spawn(|| 7).join().unwrap()), 7);
+    let detached = pool.spawn(|| filch::join(|| 1, || 2));
+    while !detached.is_finished() {}
+    assert_eq!(detached.join().unwrap(), (1, 2));
+    trace.into_steps()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_schedule() {
+    let _watchdog = watchdog();
+    for seed in 0..300 {
+        for threads in [1, 2, 3, 7] {
+            let first = program(&pool(threads, seed));
+            assert_eq!(first, program(&pool(threads, seed)), "{threads} workers, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn other_seeds_give_other_schedules() {
+    let _watchdog = watchdog();
+    let schedules: BTreeSet<_> = (0..200).map(|seed| program(&pool(3, seed))).collect();
+    assert!(schedules.len() > 190, "{} of 200", schedules.len());
+}
+
+#[test]
+fn every_worker_gets_its_turn_and_forks_are_stolen() {
+    let _watchdog = watchdog();
+    let (mut all, mut stolen) = (0, 0);
+    for seed in 0..100 {
+        let pool = pool(4, seed);
+        let workers: BTreeSet<_> = program(&pool).into_iter().map(|(worker, _)| worker).collect();
+        all += usize::from(workers.len() == 4);
+        stolen += usize::from(pool.counters().total().steals_won > 0);
+    }
+    assert!(all > 50 && stolen > 50, "all workers in {all}, steals in {stolen} of 100 schedules");
+}
+
+#[test]
+fn everything_runs_on_the_calling_thread() {
+    let _watchdog = watchdog();
+    let me = thread::current().id();
+    let here = || assert_eq!(thread::current().id(), me);
+    let builder = ThreadPoolBuilder::new().num_threads(3).deterministic(7);
+    let pool = builder
+        .start_handler(move |_| assert_eq!(thread::current().id(), me))
+        .exit_handler(move |_| assert_eq!(thread::current().id(), me))
+        .build()
+        .unwrap();
+    pool.join(here, here);
+    pool.scope(|s| (0..10).for_each(|_| drop(s.spawn(here))));
+    pool.broadcast(|_| here());
+    pool.install(here);
+}
+
+/// Two tasks that add to a number by reading and writing it: the sum is wrong in some schedules.
+fn race(seed: u64) -> usize {
+    let number = AtomicUsize::new(0);
+    let add = || {
+        let read = number.load(Ordering::Relaxed);
+        schedule_point();
+        number.store(read + 1, Ordering::Relaxed);
+    };
+    pool(2, seed).join(add, add);
+    number.into_inner()
+}
+
+#[test]
+fn a_race_is_found_by_a_seed_and_shown_again_by_it() {
+    let _watchdog = watchdog();
+    let found = (0..1000).find(|&seed| race(seed) == 1).expect("some schedule shows it");
+    assert!((0..20).all(|_| race(found) == 1), "seed {found}");
+    assert!((0..1000).any(|seed| race(seed) == 2));
+}
+
+#[test]
+fn both_orders_of_two_sides_and_their_overlap_are_seen() {
+    let _watchdog = watchdog();
+    let orders: BTreeSet<Vec<u32>> = (0..300)
+        .map(|seed| {
+            let trace = Trace::default();
+            let side = |name| {
+                trace.note(name);
+                trace.note(name + 1);
+            };
+            pool(2, seed).join(|| side(10), || side(20));
+            trace.into_steps().into_iter().map(|(_, what)| what).collect()
+        })
+        .collect();
+    // All the ways to shuffle two sequences of two.
+    assert_eq!(orders.len(), 6, "{orders:?}");
+}
+
+#[test]
+fn panics_arrive_and_drops_are_counted_in_every_schedule() {
+    let _watchdog = watchdog();
+    for seed in 0..500 {
+        let ledger = Ledger::new();
+        let pool = pool(3, seed);
+        let (a, b) = (ledger.token(), ledger.token());
+        assert_eq!(
+            caught(|| pool.join(
+                || {
+                    let _a = a;
+                    boom(1)
+                },
+                || {
+                    let _b = b;
+                    boom(2)
+                }
+            )),
+            1
+        );
+        let id = caught(|| {
+            pool.scope(|s| {
+                let token = ledger.token();
+                drop(s.spawn(move || {
+                    let _token = token;
+                    boom(3)
+                }));
+                assert_eq!(failed_with(s.spawn(|| boom(4)).join()), 4);
+                drop(s.spawn(|| boom(5)));
+            });
+        });
+        assert!(id == 3 || id == 5, "{id}");
+        assert_eq!(failed_with(pool.spawn(|| boom(6)).join()), 6);
+        let token = ledger.token();
+        drop(pool.spawn(move || token));
+        drop(pool);
+        ledger.assert_balanced(seed);
+    }
+}
+
+#[test]
+fn pools_that_call_each_other_end() {
+    let _watchdog = watchdog();
+    for seed in 0..200 {
+        let (a, b) = (pool(2, seed), pool(3, !seed));
+        let there = || b.install(|| a.scope(|s| s.spawn(|| b.join(|| 1, || 2)).join().unwrap()));
+        assert_eq!(a.join(there, there), ((1, 2), (1, 2)));
+        let inner = a.install(|| pool(2, seed).install(|| a.install(|| 5)));
+        assert_eq!(inner, 5);
+    }
+}
+
+#[test]
+fn real_pools_and_threads_work_beside_it() {
+    let _watchdog = watchdog();
+    let real = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    for seed in 0..20 {
+        let pool = pool(2, seed);
+        assert_eq!(pool.install(|| real.install(|| filch::join(|| 1, || 2))), (1, 2));
+        let slow = real.spawn(|| thread::sleep(Duration::from_millis(2)));
+        pool.install(|| slow.join().unwrap());
+        let handle = pool.spawn(|| 3);
+        let elsewhere = thread::spawn(move || handle.join().unwrap());
+        pool.join(|| (), || ());
+        drop(pool);
+        assert_eq!(elsewhere.join().unwrap(), 3);
+    }
+}
+
+#[test]
+fn another_thread_is_refused() {
+    let _watchdog = watchdog();
+    let pool = Arc::new(pool(2, 1));
+    let theirs = pool.clone();
+    thread::spawn(move || {
+        let refused = |op: &dyn Fn()| {
+            let panic = catch_unwind(AssertUnwindSafe(op)).unwrap_err();
+            let text = panic.downcast::<String>().map_or("?".into(), |text| *text);
+            let text = if text == "?" { "the thread that it was built on".into() } else { text };
+            assert!(text.contains("the thread that it was built on"), "{text}");
+        };
+        refused(&|| theirs.install(|| ()));
+        refused(&|| drop(theirs.join(|| (), || ())));
+        refused(&|| theirs.scope(|_| ()));
+        refused(&|| theirs.in_place_scope(|_| ()));
+        refused(&|| drop(theirs.spawn(|| ())));
+        refused(&|| drop(theirs.broadcast(|_| ())));
+        refused(&|| theirs.spawn_broadcast(|_| ()));
+    })
+    .join()
+    .unwrap();
+    assert_eq!(pool.join(|| 1, || 2), (1, 2));
+}
+
+#[test]
+fn a_pool_dropped_elsewhere_ends_with_its_own_thread() {
+    let _watchdog = watchdog();
+    let ledger = Ledger::new();
+    thread::spawn(move || {
+        let pool = pool(2, 5);
+        let token = ledger.token();
+        drop(pool.spawn(move || token));
+        thread::spawn(move || drop(pool)).join().unwrap();
+    })
+    .join()
+    .unwrap();
+    ledger.assert_balanced("dropped elsewhere");
+}
+
+#[test]
+fn a_leaked_pool_stops_nobody() {
+    let _watchdog = watchdog();
+    thread::spawn(|| std::mem::forget(pool(2, 5))).join().unwrap();
+}
+
+#[test]
+fn what_it_cannot_have_is_refused() {
+    let refused = ThreadPoolBuilder::new().deterministic(1).build_global().unwrap_err();
+    assert!(matches!(refused.kind(), BuildErrorKind::Deterministic { setting: "build_global" }));
+    let builder = ThreadPoolBuilder::new().deterministic(1).spawn_handler(|_| Ok(()));
+    let refused = builder.build().unwrap_err();
+    assert!(matches!(refused.kind(), BuildErrorKind::Deterministic { setting: "spawn_handler" }));
+    assert!(refused.to_string().contains("deterministic"), "{refused}");
+}
+
+#[test]
+fn recursion_goes_as_deep_as_the_stack_that_was_asked_for() {
+    fn deep(n: u32) -> u32 {
+        if n == 0 { 0 } else { filch::join(|| deep(n - 1), || ()).0 + 1 }
+    }
+    let _watchdog = watchdog();
+    let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(3);
+    let pool = builder.stack_size(256 << 20).build().unwrap();
+    assert_eq!(pool.install(|| deep(20_000)), 20_000);
+}
+
+#[test]
+fn a_deadlock_is_told() {
+    let body = || {
+        let pool = pool(2, 1);
+        let (sender, handle) = std::sync::mpsc::channel::<filch::JoinHandle<()>>();
+        // A task that waits for itself.
+        let waits = pool.spawn(move || drop(handle.recv().unwrap().join()));
+        thread::spawn(|| {
+            thread::sleep(Duration::from_secs(3));
+            std::process::exit(7);
+        });
+        sender.send(waits).unwrap();
+        pool.install(|| ());
+        drop(pool);
+    };
+    own_process(
+        "a_deadlock_is_told",
+        |_| (),
+        body,
+        |output| {
+            assert_eq!(output.status.code(), Some(7));
+            let told = stderr(&output);
+            assert!(told.contains("a deadlock?") && told.contains("waits for a task"), "{told}");
+        },
+    );
+}
