@@ -107,3 +107,6 @@ impl Wait for TaskCount {
         waiting >> 1 != 0
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;
