@@ -4,6 +4,7 @@
 use std::ptr::NonNull;
 
 use loom::sync::Arc;
+use loom::thread;
 
 use super::start;
 use crate::queue::{ForkFront, ForkQueue, Popped, Published, until_sure};
@@ -235,6 +236,31 @@ fn two_thieves_that_use_force_get_a_fork_each() {
         forks.end(c);
         thieves.into_iter().for_each(|thief| thief.join().unwrap());
         [b, a].into_iter().for_each(|fork| forks.end(fork));
+        forks.assert_all_ran();
+    });
+}
+
+/// The owner's slow path begins before the thief closes the gate, and opens it again after that.
+/// The yields stand for time that passes, which the model checker then need not count.
+///
+/// Fails when `force` does not look at the gate after the fence.
+#[test]
+fn a_gate_that_is_opened_again_keeps_force_out() {
+    loom::model(|| {
+        let forks = Forks::new(2);
+        let thief = start(&forks, |forks| {
+            let slow_fence = || {
+                thread::yield_now();
+                heavy_fence()
+            };
+            if let Some(job) = forks.queue.force(slow_fence, Public) {
+                job.run();
+            }
+        });
+        let [a, b] = [0, 1].map(|job| forks.fork(job));
+        thread::yield_now();
+        [b, a].into_iter().for_each(|fork| forks.end(fork));
+        thief.join().unwrap();
         forks.assert_all_ran();
     });
 }
