@@ -1,0 +1,344 @@
+//! Faults: a panic injected at each point of an operation in turn, and an account of where it
+//! arrives and of what is dropped.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use filch::{ThreadPool, ThreadPoolBuilder};
+
+use crate::common::say;
+
+type Payload = Box<dyn Any + Send>;
+
+/// Where a panic may arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It leaves the operation, unless one of a smaller rank does, or another of the same.
+    Out(u8),
+    /// Joining the task's handle gives it.
+    Handle,
+    /// The pool's panic handler gets it.
+    Handler,
+    /// Nobody gets it; its payload is dropped.
+    Lost,
+    /// Nobody gets it; its payload is dropped or leaked.
+    Swallowed,
+}
+
+use Place::{Handle, Handler, Lost, Out, Swallowed};
+
+/// What the contract says of a panic.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Where it may arrive when it is the only one.
+    alone: &'static [Place],
+    /// Where else it may arrive when there are others.
+    amid: &'static [Place],
+}
+
+const fn to(alone: &'static [Place]) -> Route {
+    Route { alone, amid: &[] }
+}
+
+/// The frame that called the operation, or the operation's first closure.
+pub const OUT: Route = to(&[Out(0)]);
+/// What loses to `OUT`: the second side of a join, a task of a scope.
+pub const OUT_SECOND: Route = to(&[Out(1)]);
+/// What loses to both.
+pub const OUT_THIRD: Route = to(&[Out(2)]);
+/// A value that is dropped by a frame within the scope or by a task, whoever comes first.
+pub const OUT_EITHER: Route = to(&[Out(0), Out(1)]);
+pub const HANDLE: Route = to(&[Handle]);
+pub const HANDLER: Route = to(&[Handler]);
+/// A value that is dropped by its task or by who drops its handle, whoever comes second.
+pub const HANDLER_OR_OUT: Route = to(&[Handler, Out(0)]);
+pub const LOST: Route = to(&[Lost]);
+/// Shared captures: the last task drops them, or the runtime itself.
+pub const HANDLER_OR_SWALLOWED: Route = to(&[Handler, Swallowed]);
+/// A scope's task that is joined, unless a panic keeps its joiner from it.
+pub const JOINED_IN_SCOPE: Route = Route { alone: &[Handle], amid: &[Out(1)] };
+/// The value of such a task: dropped by the runtime only if it is not joined.
+pub const UNJOINED_IN_SCOPE: Route = Route { alone: &[], amid: &[Out(1)] };
+/// The same for tasks of the pool.
+pub const JOINED: Route = Route { alone: &[Handle], amid: &[Handler] };
+pub const UNJOINED: Route = Route { alone: &[], amid: &[Handler] };
+/// A value of which the runtime disposes because something else panicked.
+pub const UNWANTED: Route = Route { alone: &[], amid: &[Swallowed] };
+/// The same for a value that a scope may have lost already.
+pub const UNWANTED_OR_UNJOINED: Route = Route { alone: &[], amid: &[Swallowed, Out(0)] };
+/// What never comes to an end that the runtime sees.
+pub const NEVER: Route = to(&[]);
+/// A panic in the panic handler, which is there because of another.
+const IN_HANDLER: Route = Route { alone: &[], amid: &[Lost] };
+
+/// The faults of one round, and what came of them. Leaked, so that a drop too many is counted
+/// and not a crash.
+#[derive(Debug)]
+pub struct Fault {
+    /// Which points panic, counted from 1.
+    plan: [usize; 2],
+    /// Whether dropping a payload that nobody got panics.
+    bombs: bool,
+    points: AtomicUsize,
+    /// What was made, and how often it was dropped.
+    tokens: Mutex<Vec<(&'static str, usize)>>,
+    fired: Mutex<Vec<Fired>>,
+    /// Payloads that arrived and are not ours.
+    strange: Mutex<Vec<Place>>,
+}
+
+#[derive(Debug)]
+struct Fired {
+    what: &'static str,
+    route: Route,
+    arrived: Vec<Place>,
+    dropped: usize,
+}
+
+/// The payload of an injected panic.
+struct Bang {
+    fault: &'static Fault,
+    id: usize,
+    defused: bool,
+}
+
+impl Drop for Bang {
+    fn drop(&mut self) {
+        self.fault.fired.lock().unwrap()[self.id].dropped += 1;
+        if self.fault.bombs && !self.defused && !thread::panicking() {
+            resume_unwind(Box::new(Aftershock));
+        }
+    }
+}
+
+/// What a payload's drop panics with; dropping that panics again, without end.
+struct Aftershock;
+
+impl Drop for Aftershock {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            resume_unwind(Box::new(Aftershock));
+        }
+    }
+}
+
+/// Something that is to be dropped once, and whose drop is a point.
+pub struct Token {
+    fault: &'static Fault,
+    id: usize,
+    what: &'static str,
+    route: Route,
+    armed: bool,
+}
+
+impl Token {
+    /// Drops a value that came to the test: that is not the runtime's doing, and no point.
+    pub fn received(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.fault.tokens.lock().unwrap()[self.id].1 += 1;
+        // A panic in a drop while unwinding aborts, by the rules of the language.
+        if self.armed && !thread::panicking() {
+            self.fault.point(self.what, self.route);
+        }
+    }
+}
+
+impl Fault {
+    fn new(plan: [usize; 2], bombs: bool) -> &'static Self {
+        Box::leak(Box::new(Fault {
+            plan,
+            bombs,
+            points: AtomicUsize::new(0),
+            tokens: Mutex::default(),
+            fired: Mutex::default(),
+            strange: Mutex::default(),
+        }))
+    }
+
+    /// Panics, if it is this point's turn.
+    pub fn point(&'static self, what: &'static str, route: Route) {
+        let number = self.points.fetch_add(1, Ordering::SeqCst) + 1;
+        if !self.plan.contains(&number) {
+            return;
+        }
+        let mut fired = self.fired.lock().unwrap();
+        let id = fired.len();
+        fired.push(Fired { what, route, arrived: Vec::new(), dropped: 0 });
+        drop(fired);
+        resume_unwind(Box::new(Bang { fault: self, id, defused: false }));
+    }
+
+    pub fn token(&'static self, what: &'static str, route: Route) -> Token {
+        let mut tokens = self.tokens.lock().unwrap();
+        tokens.push((what, 0));
+        Token { fault: self, id: tokens.len() - 1, what, route, armed: true }
+    }
+
+    /// A closure in which everything may panic: its body, the drop of what it captured, and,
+    /// by `value`, that of its result.
+    pub fn work(
+        &'static self,
+        what: &'static str,
+        route: Route,
+        value: Route,
+    ) -> impl FnOnce() -> Token + Send + 'static {
+        let captured = self.token(what, route);
+        move || {
+            self.point(what, route);
+            let value = self.token(what, value);
+            drop(captured);
+            value
+        }
+    }
+
+    /// A pool's settings, with a panic handler that notes what it gets and may panic itself.
+    pub fn builder(&'static self, threads: usize) -> ThreadPoolBuilder {
+        ThreadPoolBuilder::new().num_threads(threads).panic_handler(move |payload| {
+            self.arrived(payload, Handler);
+            self.point("panic handler", IN_HANDLER);
+        })
+    }
+
+    pub fn pool(&'static self, threads: usize) -> ThreadPool {
+        self.builder(threads).build().expect("a plain pool builds")
+    }
+
+    /// Takes what joining a handle gave.
+    pub fn joined(&'static self, result: thread::Result<Token>) {
+        match result {
+            Ok(value) => value.received(),
+            Err(payload) => self.arrived(payload, Handle),
+        }
+    }
+
+    /// Runs what an injected panic may leave.
+    pub fn catch<R>(&'static self, body: impl FnOnce() -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(result) => Some(result),
+            Err(payload) if payload.is::<Bang>() || payload.is::<Aftershock>() => {
+                self.arrived(payload, Out(0));
+                None
+            }
+            Err(failed_assertion) => resume_unwind(failed_assertion),
+        }
+    }
+
+    pub fn arrived(&'static self, payload: Payload, place: Place) {
+        match payload.downcast::<Bang>() {
+            Ok(mut bang) => {
+                bang.defused = true;
+                self.fired.lock().unwrap()[bang.id].arrived.push(place);
+            }
+            Err(other) => {
+                self.strange.lock().unwrap().push(place);
+                std::mem::forget(other);
+            }
+        }
+    }
+
+    pub fn fired(&self) -> usize {
+        self.fired.lock().unwrap().len()
+    }
+
+    /// What is wrong, if anything is.
+    fn verdict(&self) -> Result<(), String> {
+        let tokens = self.tokens.lock().unwrap();
+        if let Some((what, drops)) = tokens.iter().find(|(_, drops)| *drops != 1) {
+            return Err(format!("what belongs to `{what}` was dropped {drops} times"));
+        }
+        if let Some(place) = self.strange.lock().unwrap().first() {
+            return Err(format!("not the original payload arrived at {place:?}"));
+        }
+        let fired = self.fired.lock().unwrap();
+        match fired.iter().find(|fault| !fault.is_as_agreed(&fired)) {
+            Some(fault) => Err(format!("the panic of `{}` went astray", fault.what)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Fired {
+    fn allowed(&self, all: &[Fired]) -> impl Iterator<Item = Place> {
+        let amid = if all.len() > 1 { self.route.amid } else { &[] };
+        self.route.alone.iter().chain(amid).copied()
+    }
+
+    fn rank(&self, all: &[Fired]) -> Option<u8> {
+        let ranks = self.allowed(all).filter_map(|place| match place {
+            Out(rank) => Some(rank),
+            _ => None,
+        });
+        ranks.min()
+    }
+
+    fn is_as_agreed(&self, all: &[Fired]) -> bool {
+        match *self.arrived {
+            [Out(_)] => self.dropped == 1 && self.rank(all).is_some(),
+            [place] => self.dropped == 1 && self.allowed(all).any(|allowed| allowed == place),
+            [] => self.allowed(all).any(|allowed| match allowed {
+                Out(rank) => self.dropped == 1 && self.was_beaten(rank, all),
+                Lost => self.dropped == 1,
+                Swallowed => self.dropped <= 1,
+                Handle | Handler => false,
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whether another one left the operation in this one's place.
+    fn was_beaten(&self, rank: u8, all: &[Fired]) -> bool {
+        let others = all.iter().filter(|other| !std::ptr::eq(*other, self));
+        let mut winners = others.filter(|other| matches!(*other.arrived, [Out(_)]));
+        winners.any(|winner| winner.rank(all).is_some_and(|winners| winners <= rank))
+    }
+}
+
+/// Runs `life` with a panic at its first point, its second, and so on until there is none left,
+/// then with one at each two of its points; and looks at what came of it each time.
+pub fn drive(context: impl Debug, life: impl Fn(&'static Fault)) {
+    let round = |plan, bombs| run_round(&context, plan, bombs, &life);
+    let singles = |bombs| (1..).take_while(|&n| round([n, 0], bombs) == 1).count();
+    let points = singles(false).min(singles(true));
+    assert!(points > 0, "{context:?}: there was no point to panic at");
+    for first in 1.. {
+        let mut fired = 2;
+        for second in first + 1.. {
+            fired = round([first, second], true);
+            if fired < 2 {
+                break;
+            }
+        }
+        if fired == 0 {
+            break;
+        }
+    }
+}
+
+/// Runs `life` and looks at what came of it. Returns how many panics there were.
+fn run_round(
+    context: &impl Debug,
+    plan: [usize; 2],
+    bombs: bool,
+    life: &impl Fn(&'static Fault),
+) -> usize {
+    let fault = Fault::new(plan, bombs);
+    let outcome = catch_unwind(AssertUnwindSafe(|| fault.catch(|| life(fault))));
+    let verdict = fault.verdict();
+    if outcome.is_err() || verdict.is_err() {
+        say(&format!("{context:?}, panics at {plan:?}: {verdict:?}\n{fault:#?}"));
+    }
+    if let Err(failed_assertion) = outcome {
+        resume_unwind(failed_assertion);
+    }
+    verdict.unwrap();
+    fault.fired()
+}

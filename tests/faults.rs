@@ -1,0 +1,738 @@
+//! A panic at every point of every operation arrives where the contract says, drops everything
+//! once, and leaves the pool in order.
+
+mod common;
+#[path = "common/fault.rs"]
+mod fault;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use common::{Flag, Gate, boom, eventually, pool, watchdog};
+use fault::{
+    Fault, HANDLE, HANDLER, HANDLER_OR_OUT, HANDLER_OR_SWALLOWED, JOINED, JOINED_IN_SCOPE, LOST,
+    NEVER, OUT, OUT_EITHER, OUT_SECOND, OUT_THIRD, Token, UNJOINED, UNJOINED_IN_SCOPE, UNWANTED,
+    UNWANTED_OR_UNJOINED, drive,
+};
+use filch::{BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, ThreadPool};
+
+// ---- From where, and by what, an operation is called ----
+
+#[derive(Clone, Copy, Debug)]
+enum From {
+    /// A worker of the pool, by the free functions.
+    Worker,
+    /// A worker of the pool, by the pool's methods.
+    WorkerByMethod,
+    /// A thread that is no worker.
+    Outside,
+    /// A worker of another pool.
+    OtherPool,
+}
+
+const CALLERS: [From; 4] = [From::Worker, From::WorkerByMethod, From::Outside, From::OtherPool];
+const SIZES: [usize; 3] = [1, 2, 4];
+
+/// The operations, as the free functions or as the pool's methods.
+#[derive(Clone, Copy)]
+struct Api<'p> {
+    pool: &'p ThreadPool,
+    free: bool,
+}
+
+impl Api<'_> {
+    fn join<RA: Send, RB: Send>(
+        self,
+        a: impl FnOnce() -> RA + Send,
+        b: impl FnOnce() -> RB + Send,
+    ) -> (RA, RB) {
+        if self.free { filch::join(a, b) } else { self.pool.join(a, b) }
+    }
+
+    fn join_context<RA: Send, RB: Send>(
+        self,
+        a: impl FnOnce(FnContext) -> RA + Send,
+        b: impl FnOnce(FnContext) -> RB + Send,
+    ) -> (RA, RB) {
+        if self.free { filch::join_context(a, b) } else { self.pool.join_context(a, b) }
+    }
+
+    fn scope<'env, R: Send>(
+        self,
+        f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
+    ) -> R {
+        if self.free { filch::scope(f) } else { self.pool.scope(f) }
+    }
+
+    fn in_place_scope<'env, R>(
+        self,
+        f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+    ) -> R {
+        if self.free { filch::in_place_scope(f) } else { self.pool.in_place_scope(f) }
+    }
+
+    fn spawn<T: Send + 'static>(self, f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        if self.free { filch::spawn(f) } else { self.pool.spawn(f) }
+    }
+
+    fn broadcast<R: Send>(self, op: impl Fn(BroadcastContext) -> R + Sync) -> Vec<R> {
+        if self.free { filch::broadcast(op) } else { self.pool.broadcast(op) }
+    }
+
+    fn spawn_broadcast(self, op: impl Fn(BroadcastContext) + Send + Sync + 'static) {
+        if self.free { filch::spawn_broadcast(op) } else { self.pool.spawn_broadcast(op) }
+    }
+
+    fn yield_now(self) {
+        if self.free {
+            filch::yield_now()
+        } else {
+            self.pool.yield_now()
+        };
+    }
+}
+
+/// Drives `op` from everywhere, on pools of every size from `smallest` on.
+fn everywhere(smallest: usize, op: impl Fn(&'static Fault, Api) + Sync) {
+    let other = pool(1);
+    for threads in SIZES.into_iter().filter(|&threads| threads >= smallest) {
+        for from in CALLERS {
+            drive((from, threads), |f| {
+                let pool = f.pool(threads);
+                let methods = Api { pool: &pool, free: false };
+                f.catch(|| match from {
+                    From::Worker => pool.install(|| op(f, Api { pool: &pool, free: true })),
+                    From::WorkerByMethod => pool.install(|| op(f, methods)),
+                    From::Outside => op(f, methods),
+                    From::OtherPool => other.install(|| op(f, methods)),
+                });
+                assert_works(&pool);
+            });
+        }
+    }
+    assert_works(&other);
+}
+
+/// The pool reaches each of its workers, and its forks and tasks give what they should.
+fn assert_works(pool: &ThreadPool) {
+    let indices = pool.broadcast(|worker| worker.index());
+    assert!(indices.into_iter().eq(0..pool.current_num_threads()), "{pool:?}");
+    let task = pool.spawn(|| 1);
+    let forked = pool.install(|| filch::join(|| 2, || filch::scope(|s| s.spawn(|| 3).join())));
+    assert_eq!((task.join().unwrap(), forked.0, forked.1.unwrap()), (1, 2, 3), "{pool:?}");
+}
+
+/// Waits for a task or a thread without holding the worker.
+fn wait_for_end(is_finished: impl Fn() -> bool) {
+    while !is_finished() {
+        filch::yield_now();
+        thread::yield_now();
+    }
+}
+
+/// A task that does not end before the gate is open.
+fn behind<T>(gate: Arc<Gate>, task: impl FnOnce() -> T + Send) -> impl FnOnce() -> T + Send {
+    move || {
+        gate.wait();
+        task()
+    }
+}
+
+// ---- join, install ----
+
+#[test]
+fn join() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        let (a, b) = api.join(f.work("a", OUT, UNWANTED), f.work("b", OUT_SECOND, UNWANTED));
+        a.received();
+        b.received();
+    });
+}
+
+#[test]
+fn join_whose_second_side_is_stolen() {
+    let _watchdog = watchdog();
+    everywhere(2, |f, api| {
+        let (a, b) = (f.work("a", OUT, UNWANTED), f.work("b", OUT_SECOND, UNWANTED));
+        let stolen = Flag::new();
+        let until_stolen = || {
+            stolen.poll();
+            a()
+        };
+        let say_so = || {
+            stolen.raise();
+            b()
+        };
+        let (a, b) = api.join(until_stolen, say_so);
+        a.received();
+        b.received();
+    });
+}
+
+#[test]
+fn join_in_both_sides_of_join() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        let (a, b) = (f.work("a", OUT, UNWANTED), f.work("b", OUT_SECOND, UNWANTED));
+        let (c, d) = (f.work("c", OUT_THIRD, UNWANTED), f.work("d", OUT_THIRD, UNWANTED));
+        let ((a, b), (c, d)) = api.join(|| filch::join(a, b), || filch::join(c, d));
+        [a, b, c, d].into_iter().for_each(Token::received);
+    });
+}
+
+#[test]
+fn join_context() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        let (a, b) = (f.work("a", OUT, UNWANTED), f.work("b", OUT_SECOND, UNWANTED));
+        let (a, b) = api.join_context(|_| a(), |_| b());
+        a.received();
+        b.received();
+    });
+}
+
+#[test]
+fn install() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        let within = f.work("within", OUT, NEVER);
+        let nested = || {
+            let result = api.pool.install(within);
+            f.point("around", OUT);
+            result.received();
+        };
+        api.pool.install(nested);
+    });
+}
+
+// ---- Scopes ----
+
+/// What becomes of a task's handle.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Joined,
+    JoinedByAPlainThread,
+    JoinedByAnotherTask,
+    /// Before the task starts, or soon after.
+    DroppedAtOnce,
+    DroppedWhileItRuns,
+    DroppedAfterTheEnd,
+    Kept,
+}
+
+const FATES: [Fate; 7] = [
+    Fate::Joined,
+    Fate::JoinedByAPlainThread,
+    Fate::JoinedByAnotherTask,
+    Fate::DroppedAtOnce,
+    Fate::DroppedWhileItRuns,
+    Fate::DroppedAfterTheEnd,
+    Fate::Kept,
+];
+
+impl Fate {
+    /// The workers it takes: whoever waits for a task to start must not have to run it.
+    fn workers(self) -> usize {
+        if matches!(self, Fate::DroppedWhileItRuns) { 2 } else { 1 }
+    }
+}
+
+#[derive(Default)]
+struct Progress {
+    started: Flag,
+    gate: Gate,
+}
+
+/// A task that tells when it has started, and does not end before its gate is open.
+fn watched<T>(task: impl FnOnce() -> T + Send) -> (impl FnOnce() -> T + Send, Arc<Progress>) {
+    let progress = Arc::new(Progress::default());
+    let own = progress.clone();
+    let watched = move || {
+        own.started.raise();
+        own.gate.wait();
+        task()
+    };
+    (watched, progress)
+}
+
+/// A scope's closure that spawns two tasks.
+fn in_scope<'scope>(f: &'static Fault, s: &'scope Scope<'scope, '_>, fate: Fate) -> Token {
+    // Its drop is never a point: it is received, or its frame unwinds.
+    let local = f.token("a local of the closure", NEVER);
+    f.point("the closure, before", OUT);
+    let kept = [(); 2].map(|()| spawn_in_scope(f, s, fate));
+    f.point("the closure, after", OUT);
+    drop(kept);
+    local.received();
+    f.token("the scope's value", UNWANTED)
+}
+
+fn spawn_in_scope<'scope>(
+    f: &'static Fault,
+    s: &'scope Scope<'scope, '_>,
+    fate: Fate,
+) -> Option<ScopedJoinHandle<'scope, Token>> {
+    match fate {
+        Fate::Joined => {
+            let handle = s.spawn(f.work("task", JOINED_IN_SCOPE, UNJOINED_IN_SCOPE));
+            f.point("before joining", OUT);
+            f.joined(handle.join());
+        }
+        Fate::JoinedByAPlainThread => {
+            let handle = s.spawn(f.work("task", JOINED_IN_SCOPE, UNJOINED_IN_SCOPE));
+            thread::scope(|plain| {
+                let joiner = plain.spawn(move || f.joined(handle.join()));
+                wait_for_end(|| joiner.is_finished());
+            });
+        }
+        Fate::JoinedByAnotherTask => {
+            let handle = s.spawn(f.work("task", JOINED_IN_SCOPE, UNJOINED_IN_SCOPE));
+            s.spawn(move || {
+                f.point("the joining task", OUT_SECOND);
+                f.joined(handle.join());
+            });
+        }
+        Fate::DroppedAtOnce | Fate::DroppedWhileItRuns => {
+            let (task, progress) = watched(f.work("task", OUT_SECOND, OUT_SECOND));
+            let handle = s.spawn(task);
+            if matches!(fate, Fate::DroppedWhileItRuns) {
+                progress.started.hold();
+            }
+            drop(handle);
+            progress.gate.open();
+        }
+        Fate::DroppedAfterTheEnd => {
+            let handle = s.spawn(f.work("task", OUT_SECOND, OUT));
+            wait_for_end(|| handle.is_finished());
+            drop(handle);
+        }
+        Fate::Kept => return Some(s.spawn(f.work("task", OUT_SECOND, OUT_EITHER))),
+    }
+    None
+}
+
+#[test]
+fn scope() {
+    let _watchdog = watchdog();
+    for fate in FATES {
+        everywhere(fate.workers(), |f, api| api.scope(|s| in_scope(f, s, fate)).received());
+    }
+}
+
+#[test]
+fn in_place_scope() {
+    let _watchdog = watchdog();
+    for fate in FATES {
+        everywhere(fate.workers(), |f, api| {
+            api.in_place_scope(|s| in_scope(f, s, fate)).received()
+        });
+    }
+}
+
+#[test]
+fn scope_tasks_that_spawn_tasks() {
+    fn spawn_all<'scope>(f: &'static Fault, s: &'scope Scope<'scope, '_>, depth: u32) {
+        f.point("before spawning", OUT_SECOND);
+        if depth > 0 {
+            let captured = f.token("captured", OUT_SECOND);
+            s.spawn(move || {
+                spawn_all(f, s, depth - 1);
+                drop(captured);
+            });
+        }
+        f.point("after spawning", OUT_SECOND);
+    }
+
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        api.scope(|s| {
+            let captured = f.token("captured", OUT_SECOND);
+            s.spawn(move || {
+                spawn_all(f, s, 2);
+                drop(captured);
+            });
+        });
+    });
+}
+
+// ---- Tasks of the pool ----
+
+fn spawn_once(f: &'static Fault, api: Api, fate: Fate) -> Option<JoinHandle<Token>> {
+    match fate {
+        Fate::Joined => {
+            let handle = api.spawn(f.work("task", JOINED, UNJOINED));
+            f.point("before joining", OUT);
+            f.joined(handle.join());
+        }
+        Fate::JoinedByAPlainThread => {
+            let handle = api.spawn(f.work("task", JOINED, UNJOINED));
+            let joiner = thread::spawn(move || f.joined(handle.join()));
+            wait_for_end(|| joiner.is_finished());
+            joiner.join().unwrap();
+        }
+        Fate::JoinedByAnotherTask => {
+            let handle = api.spawn(f.work("task", JOINED, UNJOINED));
+            drop(api.spawn(move || {
+                f.point("the joining task", HANDLER);
+                f.joined(handle.join());
+            }));
+        }
+        Fate::DroppedAtOnce | Fate::DroppedWhileItRuns => {
+            let (task, progress) = watched(f.work("task", HANDLER, HANDLER));
+            let handle = api.spawn(task);
+            if matches!(fate, Fate::DroppedWhileItRuns) {
+                progress.started.hold();
+            }
+            drop(handle);
+            progress.gate.open();
+        }
+        Fate::DroppedAfterTheEnd => {
+            let handle = api.spawn(f.work("task", HANDLER, OUT));
+            wait_for_end(|| handle.is_finished());
+            drop(handle);
+        }
+        Fate::Kept => return Some(api.spawn(f.work("task", HANDLER, HANDLER_OR_OUT))),
+    }
+    None
+}
+
+#[test]
+fn spawn() {
+    let _watchdog = watchdog();
+    for fate in FATES {
+        everywhere(fate.workers(), |f, api| {
+            f.point("before", OUT);
+            let kept = [(); 2].map(|()| spawn_once(f, api, fate));
+            f.point("after", OUT);
+            drop(kept);
+        });
+    }
+}
+
+#[test]
+fn yield_now() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        let tasks = [(); 3].map(|()| api.spawn(f.work("task", HANDLER, OUT)));
+        while !tasks.iter().all(JoinHandle::is_finished) {
+            api.yield_now();
+            thread::yield_now();
+        }
+        for task in tasks {
+            f.catch(|| drop(task));
+        }
+    });
+}
+
+#[test]
+fn spawn_on_a_pool_without_panic_handler() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        drive(threads, |f| {
+            let pool = pool(threads);
+            let gate = Arc::new(Gate::new());
+            for _ in 0..2 {
+                drop(pool.spawn(behind(gate.clone(), f.work("task", LOST, LOST))));
+            }
+            gate.open();
+            assert_works(&pool);
+        });
+    }
+}
+
+#[test]
+fn handles_that_outlive_their_pool() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        drive(("joined", threads), |f| {
+            let pool = f.pool(threads);
+            let handle = pool.spawn(f.work("task", JOINED, UNJOINED));
+            drop(pool);
+            f.joined(handle.join());
+        });
+        drive(("dropped", threads), |f| {
+            let pool = f.pool(threads);
+            let handle = pool.spawn(f.work("task", HANDLER, OUT));
+            drop(pool);
+            drop(handle);
+        });
+    }
+}
+
+// ---- Broadcasts ----
+
+#[test]
+fn broadcast() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        f.point("before", OUT);
+        let values = api.broadcast(|_| {
+            f.point("closure", OUT_SECOND);
+            f.token("value", UNWANTED)
+        });
+        values.into_iter().for_each(Token::received);
+    });
+}
+
+#[test]
+fn broadcast_whose_closure_is_moved_into_it() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        let captured = f.token("captured", OUT);
+        api.broadcast(move |_| {
+            let _ = &captured;
+            f.point("closure", OUT_SECOND);
+        });
+    });
+}
+
+#[test]
+fn spawn_broadcast() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        f.point("before", OUT);
+        let captured = f.token("captured", HANDLER_OR_SWALLOWED);
+        api.spawn_broadcast(move |_| {
+            let _ = &captured;
+            f.point("closure", HANDLER);
+        });
+        f.point("after", OUT);
+    });
+}
+
+#[test]
+fn spawn_broadcast_does_not_panic_by_its_closures_drop() {
+    /// Panics in its drop.
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            boom(1);
+        }
+    }
+
+    let _watchdog = watchdog();
+    let pool = pool(1);
+    // Which is the last to let go of the closure, the worker or the caller, is a matter of luck:
+    // a worker that was asleep may well be done before the call that woke it returns.
+    for _ in 0..2_000 {
+        let bomb = Bomb;
+        pool.spawn_broadcast(move |_| {
+            let _ = &bomb;
+        });
+        thread::sleep(Duration::from_micros(50));
+    }
+    assert_works(&pool);
+}
+
+// ---- Everything within everything ----
+
+#[test]
+fn scope_in_join_in_spawn_in_broadcast() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        api.broadcast(|worker| {
+            f.point("each worker", OUT);
+            if worker.index() > 0 {
+                return;
+            }
+            let (a, b) = (f.work("a", OUT, UNWANTED), f.work("b", OUT, UNWANTED_OR_UNJOINED));
+            let task = filch::spawn(move || {
+                let scoped = || {
+                    filch::scope(|s| {
+                        let task = s.spawn(b);
+                        f.point("scope", OUT);
+                        match task.join() {
+                            Ok(value) => value,
+                            Err(payload) => std::panic::resume_unwind(payload),
+                        }
+                    })
+                };
+                filch::join(a, scoped)
+            });
+            match task.join() {
+                Ok((a, b)) => [a, b].map(Token::received),
+                Err(payload) => std::panic::resume_unwind(payload),
+            };
+        });
+    });
+}
+
+// ---- Building pools, their handlers, and their end ----
+
+#[test]
+fn start_and_exit_handlers() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        drive(threads, |f| {
+            let (starts, exits) = (f.token("captured", OUT), f.token("captured", OUT));
+            let builder = f.builder(threads).start_handler(move |_| {
+                let _ = &starts;
+                f.point("start handler", HANDLER);
+            });
+            let builder = builder.exit_handler(move |_| {
+                let _ = &exits;
+                f.point("exit handler", HANDLER);
+            });
+            let pool = builder.build().unwrap();
+            assert_works(&pool);
+            drop(pool);
+        });
+    }
+}
+
+#[test]
+fn park_and_unpark_handlers() {
+    let _watchdog = watchdog();
+    for threads in [1, 2] {
+        drive(threads, |f| {
+            let (parks, parked) = (f.token("captured", OUT), Arc::new(AtomicUsize::new(0)));
+            let count = parked.clone();
+            let builder = f.builder(threads).park_handler(move |_| {
+                let _ = &parks;
+                count.fetch_add(1, Ordering::SeqCst);
+                f.point("park handler", HANDLER);
+            });
+            let unparks = f.token("captured", OUT);
+            let builder = builder.unpark_handler(move |_| {
+                let _ = &unparks;
+                f.point("unpark handler", HANDLER);
+            });
+            let pool = builder.build().unwrap();
+            let parked = || parked.load(Ordering::SeqCst);
+            for _ in 0..2 {
+                let before = parked();
+                assert_works(&pool);
+                eventually("a worker parks again", || parked() > before);
+            }
+            drop(pool);
+        });
+    }
+}
+
+#[test]
+fn panic_handlers_captures() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        drive(threads, |f| {
+            let captured = f.token("captured", OUT);
+            let builder = f.builder(threads).panic_handler(move |payload| {
+                let _ = &captured;
+                f.arrived(payload, fault::Place::Handler);
+            });
+            let pool = builder.build().unwrap();
+            pool.spawn_broadcast(|_| f.point("task", HANDLER));
+            drop(pool);
+        });
+    }
+}
+
+#[test]
+fn thread_name_and_spawn_handler() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        drive(threads, |f| {
+            let (names, spawns) = (f.token("captured", OUT), f.token("captured", OUT));
+            let builder = f.builder(threads).thread_name(move |index| {
+                let _ = &names;
+                f.point("thread name", OUT);
+                format!("named-{index}")
+            });
+            let started = Arc::new(Mutex::new(Vec::new()));
+            let start = started.clone();
+            let builder = builder.spawn_handler(move |worker| {
+                let _ = &spawns;
+                f.point("spawn handler, before", OUT);
+                start.lock().unwrap().push(thread::Builder::new().spawn(|| worker.run())?);
+                f.point("spawn handler, after", OUT);
+                Ok(())
+            });
+            if let Some(built) = f.catch(|| builder.build()) {
+                assert_works(&built.unwrap());
+            }
+            let started = started.lock().unwrap_or_else(PoisonError::into_inner).split_off(0);
+            started.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+}
+
+#[test]
+fn threads_that_fail_before_they_run_a_worker() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 4] {
+        drive(threads, |f| {
+            let started = Arc::new(Mutex::new(Vec::new()));
+            let start = started.clone();
+            let builder = f.builder(threads).spawn_handler(move |worker| {
+                let captured = f.token("captured", HANDLE);
+                let run = move || {
+                    f.point("own thread, before", HANDLE);
+                    worker.run();
+                    drop(captured);
+                };
+                start.lock().unwrap().push(thread::Builder::new().spawn(run)?);
+                Ok(())
+            });
+            // Whether the build notices is a matter of time.
+            drop(builder.build());
+            let started = started.lock().unwrap().split_off(0);
+            for thread in started {
+                if let Err(payload) = thread.join() {
+                    f.arrived(payload, fault::Place::Handle);
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn dropping_a_pool_with_work_left() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        drive(threads, |f| {
+            let (pool, gate) = (f.pool(threads), Arc::new(Gate::new()));
+            for _ in 0..3 {
+                drop(pool.spawn(behind(gate.clone(), f.work("task", HANDLER, HANDLER))));
+            }
+            gate.open();
+            // A panic here drops the pool while it unwinds.
+            f.point("before the drop", OUT);
+            drop(pool);
+        });
+    }
+}
+
+#[test]
+fn dropping_a_pool_by_its_own_worker() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        drive(threads, |f| {
+            // Gone with the last worker.
+            let alive = Arc::new(());
+            let ended = Arc::downgrade(&alive);
+            let builder = f.builder(threads).exit_handler(move |_| {
+                let _ = &alive;
+                f.point("exit handler", HANDLER);
+            });
+            let pool = Arc::new(Mutex::new(Some(builder.build().unwrap())));
+            let gate = Arc::new(Gate::new());
+            let own = pool.clone();
+            let task =
+                pool.lock().unwrap().as_ref().unwrap().spawn(behind(gate.clone(), move || {
+                    f.point("before the drop", HANDLE);
+                    let pool = own.lock().unwrap().take();
+                    drop(pool.as_ref().unwrap().spawn(|| f.point("task", HANDLER)));
+                    drop(pool);
+                    f.point("after the drop", HANDLE);
+                    f.token("value", UNJOINED)
+                }));
+            gate.open();
+            f.joined(task.join());
+            let not_dropped = pool.lock().unwrap().take();
+            f.catch(|| drop(not_dropped));
+            eventually("the last worker ends", || ended.strong_count() == 0);
+        });
+    }
+}
