@@ -1,0 +1,457 @@
+//! Large numbers of everything: tasks, frames, workers, pools and callers, and how deep foreign
+//! work may pile up on a worker that waits.
+//!
+//! A debug build goes through a tenth of the tasks.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
+use std::thread;
+
+use common::{Flag, Gate, alone, boom, caught, failed_with, pool, threads_return_to, watchdog};
+use filch::{Scope, ThreadPool, ThreadPoolBuilder};
+
+const TASKS: usize = if cfg!(debug_assertions) { 1_000_000 } else { 10_000_000 };
+
+fn fib(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = filch::join(|| fib(n - 1), || fib(n - 2));
+    a + b
+}
+
+// ---- Many tasks in little memory ----
+
+/// The system's allocator, with the most that was allocated at once.
+struct Counting;
+
+static LIVE: AtomicIsize = AtomicIsize::new(0);
+static PEAK: AtomicIsize = AtomicIsize::new(0);
+static COUNTS: AtomicBool = AtomicBool::new(false);
+
+fn changed(bytes: isize) {
+    if COUNTS.load(Ordering::Relaxed) {
+        let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        PEAK.fetch_max(live, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every request is the system allocator's, unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        changed(layout.size() as isize);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        changed(-(layout.size() as isize));
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// How many bytes more than before are in use at once, at most, while `body` runs.
+fn peak_of(body: impl FnOnce()) -> usize {
+    LIVE.store(0, Ordering::Relaxed);
+    PEAK.store(0, Ordering::Relaxed);
+    COUNTS.store(true, Ordering::Relaxed);
+    body();
+    COUNTS.store(false, Ordering::Relaxed);
+    PEAK.load(Ordering::Relaxed) as usize
+}
+
+#[test]
+fn tasks_that_spawn_tasks_need_little_memory() {
+    /// Runs `tasks` tasks, this one included.
+    fn split<'scope>(s: &'scope Scope<'scope, '_>, ended: &'scope AtomicUsize, mut tasks: usize) {
+        while tasks > 1 {
+            let half = tasks / 2;
+            s.spawn(move || split(s, ended, half));
+            tasks -= half;
+        }
+        ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    let _watchdog = watchdog();
+    alone("tasks_that_spawn_tasks_need_little_memory", || {
+        for threads in [1, 2, 4] {
+            let (pool, ended) = (pool(threads), AtomicUsize::new(0));
+            let peak = peak_of(|| pool.scope(|s| split(s, &ended, TASKS)));
+            assert_eq!(ended.into_inner(), TASKS);
+            assert!(peak < 1 << 20, "{peak} bytes for {TASKS} tasks on {threads} threads");
+        }
+    });
+}
+
+#[test]
+fn a_loop_that_spawns_no_faster_than_tasks_end_needs_little_memory() {
+    const MOST_PENDING: usize = 1_000;
+
+    let _watchdog = watchdog();
+    alone("a_loop_that_spawns_no_faster_than_tasks_end_needs_little_memory", || {
+        for threads in [1, 2, 4] {
+            let (pool, ended) = (pool(threads), AtomicUsize::new(0));
+            let peak = peak_of(|| {
+                pool.scope(|s| {
+                    for spawned in 0..TASKS {
+                        while spawned - ended.load(Ordering::Relaxed) >= MOST_PENDING {
+                            filch::yield_now();
+                        }
+                        s.spawn(|| ended.fetch_add(1, Ordering::Relaxed));
+                    }
+                });
+            });
+            assert_eq!(ended.into_inner(), TASKS);
+            assert!(peak < 1 << 20, "{peak} bytes for {TASKS} tasks on {threads} threads");
+        }
+    });
+}
+
+/// A loop that spawns faster than tasks end pays for what is queued: a block and a place in the
+/// queue for each.
+#[test]
+fn a_loop_that_outruns_the_workers_needs_less_than_a_hundred_bytes_a_task() {
+    let _watchdog = watchdog();
+    alone("a_loop_that_outruns_the_workers_needs_less_than_a_hundred_bytes_a_task", || {
+        let (pool, ended) = (pool(1), AtomicUsize::new(0));
+        // The only worker runs the closure, and so nothing else before it ends.
+        let peak = peak_of(|| {
+            pool.scope(|s| {
+                for _ in 0..TASKS {
+                    s.spawn(|| ended.fetch_add(1, Ordering::Relaxed));
+                }
+            });
+        });
+        assert_eq!(ended.into_inner(), TASKS);
+        assert!(peak < 100 * TASKS, "{} bytes a task", peak / TASKS);
+        assert!(peak > 8 * TASKS, "{} bytes a task: they were not queued", peak / TASKS);
+    });
+}
+
+// ---- Deep recursion ----
+
+const DEPTH: usize = 100_000;
+
+/// Address space only, until it is used.
+fn deep_pool(threads: usize) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(threads).stack_size(1 << 30).build().unwrap()
+}
+
+#[test]
+fn joins_nest_a_hundred_thousand_deep() {
+    fn nest(depth: usize) -> usize {
+        if depth == 0 {
+            return 0;
+        }
+        let (below, here) = filch::join(|| nest(depth - 1), || 1);
+        below + here
+    }
+
+    let _watchdog = watchdog();
+    for threads in [1, 2] {
+        assert_eq!(deep_pool(threads).install(|| nest(DEPTH)), DEPTH);
+    }
+}
+
+#[test]
+fn joins_nest_a_hundred_thousand_deep_in_their_second_side() {
+    fn nest(depth: usize) -> usize {
+        if depth == 0 {
+            return 0;
+        }
+        let (here, below) = filch::join(|| 1, || nest(depth - 1));
+        below + here
+    }
+
+    let _watchdog = watchdog();
+    for threads in [1, 2] {
+        assert_eq!(deep_pool(threads).install(|| nest(DEPTH)), DEPTH);
+    }
+}
+
+#[test]
+fn scopes_nest_a_hundred_thousand_deep() {
+    fn nest(depth: usize) -> usize {
+        if depth == 0 {
+            return 0;
+        }
+        filch::scope(|s| {
+            let here = s.spawn(|| 1);
+            nest(depth - 1) + here.join().unwrap()
+        })
+    }
+
+    let _watchdog = watchdog();
+    for threads in [1, 2] {
+        assert_eq!(deep_pool(threads).install(|| nest(DEPTH)), DEPTH);
+    }
+}
+
+#[test]
+fn joined_tasks_nest_a_hundred_thousand_deep() {
+    fn nest(depth: usize) -> usize {
+        if depth == 0 {
+            return 0;
+        }
+        1 + filch::spawn(move || nest(depth - 1)).join().unwrap()
+    }
+
+    let _watchdog = watchdog();
+    for threads in [1, 2] {
+        assert_eq!(deep_pool(threads).install(|| nest(DEPTH)), DEPTH);
+    }
+}
+
+#[test]
+fn a_panic_leaves_a_hundred_thousand_joins() {
+    fn nest(depth: usize, ended: &AtomicUsize) {
+        if depth == 0 {
+            boom(7);
+        }
+        let count = || ended.fetch_add(1, Ordering::Relaxed);
+        filch::join(|| nest(depth - 1, ended), count);
+    }
+
+    let _watchdog = watchdog();
+    for threads in [1, 2] {
+        let (pool, ended) = (deep_pool(threads), AtomicUsize::new(0));
+        assert_eq!(caught(|| pool.install(|| nest(DEPTH / 10, &ended))), 7);
+        assert_eq!(ended.into_inner(), DEPTH / 10, "every second side runs");
+    }
+}
+
+// ---- Many workers, pools and callers ----
+
+/// Every operation once, each with a result that is known.
+fn everything(pool: &ThreadPool, turn: usize) {
+    assert_eq!(pool.join(|| fib(10), || fib(9)), (55, 34));
+    assert_eq!(pool.join_context(|_| fib(8), |_| fib(7)), (21, 13));
+    let sum = AtomicUsize::new(0);
+    pool.scope(|s| {
+        for i in 0..8 {
+            let sum = &sum;
+            s.spawn(move || sum.fetch_add(i, Ordering::Relaxed));
+        }
+    });
+    assert_eq!(sum.into_inner(), 28);
+    let joined = pool.in_place_scope(|s| {
+        let handles = [1, 2, 3, 4].map(|i| s.spawn(move || fib(i)));
+        handles.map(|handle| handle.join().unwrap())
+    });
+    assert_eq!(joined, [1, 1, 2, 3]);
+    let task = pool.spawn(move || turn);
+    drop(pool.spawn(|| fib(5)));
+    assert_eq!(failed_with(pool.spawn(|| boom(3)).join()), 3);
+    assert_eq!(pool.install(filch::current_num_threads), pool.current_num_threads());
+    assert_eq!(caught(|| pool.install(|| boom(4))), 4);
+    assert_eq!(caught(|| pool.join(|| fib(3), || boom(5))), 5);
+    if turn % 8 == 0 {
+        let indices = pool.broadcast(|worker| worker.index());
+        assert!(indices.into_iter().eq(0..pool.current_num_threads()));
+        pool.spawn_broadcast(|_| ());
+    }
+    pool.yield_now();
+    assert_eq!(task.join().unwrap(), turn);
+}
+
+#[test]
+fn sixty_four_workers_give_right_answers() {
+    let _watchdog = watchdog();
+    let pool = pool(64);
+    assert_eq!(pool.install(|| fib(20)), 6_765);
+    assert_eq!(pool.join(|| fib(18), || fib(17)), (2_584, 1_597));
+    let sum = AtomicUsize::new(0);
+    pool.scope(|s| {
+        for i in 0..20_000 {
+            let sum = &sum;
+            s.spawn(move || sum.fetch_add(i, Ordering::Relaxed));
+        }
+    });
+    assert_eq!(sum.into_inner(), 199_990_000);
+    let tasks: Vec<_> = (0..500).map(|i| pool.spawn(move || fib(i % 12))).collect();
+    for (i, task) in tasks.into_iter().enumerate() {
+        assert_eq!(task.join().unwrap(), fib_serial(i as u64 % 12));
+    }
+    (0..50).for_each(|turn| everything(&pool, turn));
+    pool.install(|| (0..50).for_each(|turn| everything(&pool, turn)));
+}
+
+fn fib_serial(n: u64) -> u64 {
+    (0..n).fold((0, 1), |(a, b), _| (b, a + b)).0
+}
+
+#[test]
+fn a_thousand_pools_leave_nothing_behind() {
+    let _watchdog = watchdog();
+    alone("a_thousand_pools_leave_nothing_behind", || {
+        let count = |what| std::fs::read_dir(what).ok().map(Iterator::count);
+        let (threads, files) = (common::thread_count(), count("/proc/self/fd"));
+        for i in 0..1_000 {
+            let pool = pool(i % 4 + 1);
+            match i % 3 {
+                0 => everything(&pool, i),
+                1 => drop(pool.spawn(|| fib(8))),
+                _ => {}
+            }
+        }
+        threads_return_to(threads);
+        assert_eq!(count("/proc/self/fd"), files);
+    });
+}
+
+#[test]
+fn sixteen_callers_storm_one_pool() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 4] {
+        let pool = pool(threads);
+        thread::scope(|plain| {
+            for _ in 0..16 {
+                plain.spawn(|| (0..40).for_each(|turn| everything(&pool, turn)));
+            }
+        });
+        everything(&pool, 0);
+    }
+}
+
+#[test]
+fn scopes_in_joins_in_scopes_across_two_pools() {
+    /// Two scopes in a join in a scope of `here`, each of which goes on in the other pool.
+    ///
+    /// On a big stack, since a worker that waits for another pool runs whatever there is.
+    fn nest(here: &ThreadPool, there: &ThreadPool, depth: usize, leaves: &AtomicUsize) {
+        if depth == 0 {
+            leaves.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let deeper = || {
+            filch::scope(|s| {
+                s.spawn(|| there.install(|| nest(there, here, depth - 1, leaves)));
+                let joined = s.spawn(|| there.scope(|_| nest(there, here, depth - 1, leaves)));
+                joined.join().unwrap();
+            });
+        };
+        here.scope(|s| drop(s.spawn(|| here.join(deeper, deeper))));
+    }
+
+    let _watchdog = watchdog();
+    for (threads, others) in [(1, 1), (2, 1), (2, 2), (4, 3)] {
+        let (one, two, leaves) = (deep_pool(threads), deep_pool(others), AtomicUsize::new(0));
+        one.install(|| nest(&one, &two, 5, &leaves));
+        two.install(|| nest(&one, &two, 4, &leaves));
+        let both = || one.install(|| nest(&two, &one, 4, &leaves));
+        two.install(|| two.join(both, || nest(&two, &one, 4, &leaves)));
+        assert_eq!(leaves.into_inner(), 1_024 + 3 * 256, "{threads} and {others} threads");
+    }
+}
+
+// ---- How much foreign work piles up on a worker that waits ----
+
+/// As many foreign jobs run on top of each other in waits (`src/worker/wait.rs`).
+const MOST_FOREIGN: usize = 16;
+/// Tasks that would all pile up on one stack if there were no limit.
+const CHAIN: usize = 48;
+
+/// What a chain of tasks shares, each of which spawns the next and then waits.
+struct Chain {
+    /// Each worker waits at its gate until it is wanted.
+    gates: Vec<Gate>,
+    wanted: AtomicUsize,
+    at_gates: AtomicUsize,
+    all_started: Gate,
+    all_ended: Gate,
+    still_running: AtomicUsize,
+    /// In bytes: from the first task of the chain on a stack to the second, and to the last.
+    one: AtomicUsize,
+    most: AtomicUsize,
+}
+
+thread_local! {
+    /// Where on this stack the first task of the chain is.
+    static FIRST: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+impl Chain {
+    fn release_a_worker(&self) {
+        self.gates[self.wanted.fetch_add(1, Ordering::SeqCst)].open();
+    }
+
+    /// Task `number`: it waits for a fork that another worker has and does not end.
+    fn link(self: Arc<Self>, number: usize) {
+        let local = 0_u8;
+        self.note(number, &raw const local as usize);
+        let stolen = Flag::new();
+        let first_side = || {
+            self.release_a_worker();
+            stolen.poll();
+            if number + 1 == CHAIN {
+                return self.all_started.open();
+            }
+            let chain = self.clone();
+            drop(filch::spawn(move || chain.link(number + 1)));
+            if number >= MOST_FOREIGN {
+                // Nobody has to run the next on top of this one.
+                self.release_a_worker();
+            }
+        };
+        let second_side = || {
+            stolen.raise();
+            self.all_started.wait();
+        };
+        filch::join(first_side, second_side);
+        if self.still_running.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.all_ended.open();
+        }
+    }
+
+    fn note(&self, number: usize, address: usize) {
+        let first = FIRST.get().unwrap_or(address);
+        FIRST.set(Some(first));
+        let distance = first.abs_diff(address);
+        self.most.fetch_max(distance, Ordering::SeqCst);
+        if number == 1 {
+            self.one.store(distance, Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn foreign_work_piles_up_to_a_limit_on_a_worker_that_waits() {
+    let _watchdog = watchdog();
+    let workers = 2 * CHAIN;
+    let pool = pool(workers);
+    let chain = Arc::new(Chain {
+        gates: (0..workers).map(|_| Gate::new()).collect(),
+        wanted: AtomicUsize::new(0),
+        at_gates: AtomicUsize::new(0),
+        all_started: Gate::new(),
+        all_ended: Gate::new(),
+        still_running: AtomicUsize::new(CHAIN),
+        one: AtomicUsize::new(0),
+        most: AtomicUsize::new(0),
+    });
+    let keeper = chain.clone();
+    pool.spawn_broadcast(move |worker| {
+        keeper.at_gates.fetch_add(1, Ordering::SeqCst);
+        keeper.gates[worker.index()].wait();
+    });
+    common::eventually("all are at their gates", || {
+        chain.at_gates.load(Ordering::SeqCst) == workers
+    });
+    let first = chain.clone();
+    drop(pool.spawn(move || first.link(0)));
+    chain.release_a_worker();
+    chain.all_ended.wait();
+    chain.gates.iter().for_each(Gate::open);
+    let (one, most) = (chain.one.load(Ordering::SeqCst), chain.most.load(Ordering::SeqCst));
+    assert!(one > 0, "the second task runs on top of the first");
+    assert!(most > (MOST_FOREIGN - 1) * one / 2, "{most} bytes of stack, {one} for one task");
+    assert!(most < (MOST_FOREIGN + 4) * one, "{most} bytes of stack, {one} for one task");
+}
