@@ -736,3 +736,18 @@ fn dropping_a_pool_by_its_own_worker() {
         });
     }
 }
+
+// ---- Where the runtime falls short today ----
+
+#[test]
+fn broadcast_whose_closures_drop_panics_drops_the_values() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        let captured = f.token("captured", OUT);
+        let values = api.broadcast(move |_| {
+            let _ = &captured;
+            f.token("value", UNWANTED)
+        });
+        values.into_iter().for_each(Token::received);
+    });
+}
