@@ -13,8 +13,8 @@ use std::time::Duration;
 use common::{Flag, Gate, boom, eventually, pool, watchdog};
 use fault::{
     Fault, HANDLE, HANDLER, HANDLER_OR_OUT, HANDLER_OR_SWALLOWED, JOINED, JOINED_IN_SCOPE, LOST,
-    NEVER, OUT, OUT_EITHER, OUT_SECOND, OUT_THIRD, Token, UNJOINED, UNJOINED_IN_SCOPE, UNWANTED,
-    UNWANTED_OR_UNJOINED, drive,
+    NEVER, OUT, OUT_EITHER, OUT_SECOND, OUT_THIRD, SWALLOWED, Token, UNJOINED, UNJOINED_IN_SCOPE,
+    UNWANTED, UNWANTED_OR_UNJOINED, drive,
 };
 use filch::{BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, ThreadPool};
 
@@ -750,4 +750,26 @@ fn broadcast_whose_closures_drop_panics_drops_the_values() {
         });
         values.into_iter().for_each(Token::received);
     });
+}
+
+/// Handlers are dropped with the pool, here by its last worker.
+#[test]
+fn handlers_whose_drop_panics_in_a_pool_dropped_by_its_own_worker() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        drive(threads, |f| {
+            let (captured, alive) = (f.token("captured", SWALLOWED), Arc::new(()));
+            let ended = Arc::downgrade(&alive);
+            let builder = f.builder(threads).exit_handler(move |_| {
+                let _ = (&captured, &alive);
+            });
+            let pool = Arc::new(Mutex::new(Some(builder.build().unwrap())));
+            let (own, gate) = (pool.clone(), Arc::new(Gate::new()));
+            let drop_it = behind(gate.clone(), move || drop(own.lock().unwrap().take()));
+            let task = pool.lock().unwrap().as_ref().unwrap().spawn(drop_it);
+            gate.open();
+            task.join().unwrap();
+            eventually("the last worker ends", || ended.strong_count() == 0);
+        });
+    }
 }

@@ -70,6 +70,8 @@ pub const UNJOINED: Route = Route { alone: &[], amid: &[Handler] };
 pub const UNWANTED: Route = Route { alone: &[], amid: &[Swallowed] };
 /// The same for a value that a scope may have lost already.
 pub const UNWANTED_OR_UNJOINED: Route = Route { alone: &[], amid: &[Swallowed, Out(0)] };
+/// What the last worker drops of a pool that nobody waits for.
+pub const SWALLOWED: Route = to(&[Swallowed]);
 /// What never comes to an end that the runtime sees.
 pub const NEVER: Route = to(&[]);
 /// A panic in the panic handler, which is there because of another.
