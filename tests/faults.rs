@@ -773,3 +773,18 @@ fn handlers_whose_drop_panics_in_a_pool_dropped_by_its_own_worker() {
         });
     }
 }
+
+#[test]
+fn the_panic_of_a_task_whose_handle_was_forgotten_leaves_the_scope() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        api.scope(|s| {
+            let captured = f.token("captured", OUT_SECOND);
+            std::mem::forget(s.spawn(move || {
+                f.point("task", OUT_SECOND);
+                drop(captured);
+            }));
+            f.point("closure", OUT);
+        });
+    });
+}
