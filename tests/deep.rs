@@ -223,8 +223,8 @@ fn a_panic_leaves_a_hundred_thousand_joins() {
     let _watchdog = watchdog();
     for threads in [1, 2] {
         let (pool, ended) = (deep_pool(threads), AtomicUsize::new(0));
-        assert_eq!(caught(|| pool.install(|| nest(DEPTH / 10, &ended))), 7);
-        assert_eq!(ended.into_inner(), DEPTH / 10, "every second side runs");
+        assert_eq!(caught(|| pool.install(|| nest(DEPTH, &ended))), 7);
+        assert_eq!(ended.into_inner(), DEPTH, "every second side runs");
     }
 }
 

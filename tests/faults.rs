@@ -737,8 +737,6 @@ fn dropping_a_pool_by_its_own_worker() {
     }
 }
 
-// ---- Where the runtime falls short today ----
-
 #[test]
 fn broadcast_whose_closures_drop_panics_drops_the_values() {
     let _watchdog = watchdog();
