@@ -1,0 +1,827 @@
+//! Small parallel programs as data: made from bytes, run on two pools, and judged by a serial
+//! oracle.
+//!
+//! A program notes which of its leaves ran and which were skipped. The oracle first judges
+//! whether that was allowed, and then computes serially what the program must end with.
+#![allow(dead_code, reason = "each user uses a part of this")]
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use arbitrary::{Arbitrary, Unstructured};
+use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder};
+
+// ---- The language ----
+
+/// Which pool an operation acts on, seen from the one that the program is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Here,
+    There,
+}
+
+/// What becomes of a task's handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Joined by the spawner; a panic counts as [`HANDLED`].
+    Joined,
+    /// Joined by the spawner; a panic is thrown again.
+    Rethrown,
+    /// Joined by another task, whose handle the spawner joins.
+    Handed,
+    /// Dropped at once.
+    Dropped,
+}
+
+/// The value of a panic that was handled.
+const HANDLED: u64 = 1000;
+
+/// Something that is done or skipped as a whole. No other has its id.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaf {
+    id: usize,
+    what: Work,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    /// Spins so many times 16 rounds; that is its value.
+    Spin(u8),
+    /// Sleeps for so many microseconds; that is its value.
+    Sleep(u8),
+    /// Panics with its id.
+    Panic,
+    /// Raises the flag of the innermost region around it. Never skipped.
+    Cancel,
+}
+
+#[derive(Debug)]
+pub enum Node {
+    Leaf(Leaf),
+    Yield,
+    Seq(Box<Node>, Box<Node>),
+    /// Leaves within, but not within a region within, may be skipped once its flag is up.
+    Region(Box<Node>),
+    Join {
+        place: Place,
+        context: bool,
+        sides: Box<[Node; 2]>,
+    },
+    Scope {
+        place: Place,
+        in_place: bool,
+        tasks: Vec<(Node, Fate)>,
+        /// What the scope's closure does between spawning and joining.
+        body: Box<Node>,
+    },
+    Spawn {
+        place: Place,
+        task: Arc<Node>,
+        fate: Fate,
+    },
+    Install(Place, Box<Node>),
+    Broadcast {
+        place: Place,
+        detached: bool,
+        leaf: Leaf,
+    },
+}
+
+/// From where a program is started.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry {
+    Install,
+    Join,
+    Scope,
+    InPlaceScope,
+    Spawn,
+}
+
+#[derive(Debug)]
+pub struct Program {
+    pub entry: Entry,
+    root: Arc<Node>,
+    leaves: usize,
+}
+
+// ---- Programs from bytes ----
+
+const MOST_NODES: usize = 150;
+const MOST_DEPTH: usize = 9;
+const MOST_TASKS: usize = 7;
+
+impl<'a> Arbitrary<'a> for Program {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        use Entry::{InPlaceScope, Install, Join, Scope, Spawn};
+        let entry = *bytes.choose(&[Install, Join, Scope, InPlaceScope, Spawn])?;
+        let mut maker = Maker { nodes: 0, leaves: 0, bytes };
+        let root = maker.node(Spot { depth: 0, handed: false })?;
+        Ok(Program { entry, root: Arc::new(root), leaves: maker.leaves })
+    }
+}
+
+struct Maker<'m, 'a> {
+    nodes: usize,
+    leaves: usize,
+    bytes: &'m mut Unstructured<'a>,
+}
+
+#[derive(Clone, Copy)]
+struct Spot {
+    depth: usize,
+    /// Within a task that another task joins. What runs that other task on top of this one waits
+    /// for ever; so do `yield_now`, which runs any job, and a wait for another pool, which does
+    /// likewise. A program that may do so has no defined end, and is not made.
+    handed: bool,
+}
+
+impl Spot {
+    fn task(self, fate: Fate) -> Spot {
+        Spot { handed: self.handed || fate == Fate::Handed, ..self }
+    }
+}
+
+impl Maker<'_, '_> {
+    fn node(&mut self, spot: Spot) -> arbitrary::Result<Node> {
+        self.nodes += 1;
+        let inner = Spot { depth: spot.depth + 1, ..spot };
+        if self.nodes >= MOST_NODES || inner.depth >= MOST_DEPTH || self.bytes.is_empty() {
+            return Ok(Node::Leaf(self.leaf()?));
+        }
+        Ok(match self.bytes.int_in_range(0..=19_u8)? {
+            0..=3 => Node::Leaf(self.leaf()?),
+            4 if !spot.handed => Node::Yield,
+            4..=5 => Node::Seq(self.boxed(inner)?, self.boxed(inner)?),
+            6 => Node::Region(self.boxed(inner)?),
+            7..=10 => Node::Join {
+                place: self.place(spot)?,
+                context: self.bytes.arbitrary()?,
+                sides: Box::new([self.node(inner)?, self.node(inner)?]),
+            },
+            11..=14 => Node::Scope {
+                place: self.place(spot)?,
+                in_place: self.bytes.arbitrary()?,
+                tasks: self.tasks(inner)?,
+                body: self.boxed(inner)?,
+            },
+            15..=16 => {
+                let (place, fate) = (self.place(spot)?, self.fate()?);
+                Node::Spawn { place, task: Arc::new(self.node(inner.task(fate))?), fate }
+            }
+            17..=18 => Node::Install(self.place(spot)?, self.boxed(inner)?),
+            _ => Node::Broadcast {
+                place: self.place(spot)?,
+                detached: self.bytes.arbitrary()?,
+                leaf: self.leaf()?,
+            },
+        })
+    }
+
+    fn boxed(&mut self, spot: Spot) -> arbitrary::Result<Box<Node>> {
+        self.node(spot).map(Box::new)
+    }
+
+    fn tasks(&mut self, spot: Spot) -> arbitrary::Result<Vec<(Node, Fate)>> {
+        let count = self.bytes.int_in_range(0..=MOST_TASKS)?;
+        let mut task = || {
+            let fate = self.fate()?;
+            Ok((self.node(spot.task(fate))?, fate))
+        };
+        (0..count).map(|_| task()).collect()
+    }
+
+    fn leaf(&mut self) -> arbitrary::Result<Leaf> {
+        let id = self.leaves;
+        self.leaves += 1;
+        let what = match self.bytes.int_in_range(0..=15_u8)? {
+            0..=9 => Work::Spin(self.bytes.arbitrary()?),
+            10 => Work::Sleep(self.bytes.arbitrary()?),
+            11..=13 => Work::Panic,
+            _ => Work::Cancel,
+        };
+        Ok(Leaf { id, what })
+    }
+
+    fn place(&mut self, spot: Spot) -> arbitrary::Result<Place> {
+        Ok(if !spot.handed && self.bytes.ratio(1, 3)? { Place::There } else { Place::Here })
+    }
+
+    fn fate(&mut self) -> arbitrary::Result<Fate> {
+        self.bytes.choose(&[Fate::Joined, Fate::Rethrown, Fate::Handed, Fate::Dropped]).copied()
+    }
+}
+
+// ---- What a run leaves behind ----
+
+/// How many values were made and dropped: closures, results, payloads. Leaked, so that a drop too
+/// many is counted and not a crash.
+#[derive(Default, Debug)]
+pub struct Books {
+    pub made: AtomicUsize,
+    pub dropped: AtomicUsize,
+    /// Leaves that ran to the end, and leaves that panicked.
+    pub finished: AtomicUsize,
+    pub panicked: AtomicUsize,
+}
+
+#[derive(Debug)]
+pub struct Token(&'static Books);
+
+impl Books {
+    pub fn open() -> &'static Books {
+        Box::leak(Box::default())
+    }
+
+    pub fn token(&'static self) -> Token {
+        self.made.fetch_add(1, Ordering::SeqCst);
+        Token(self)
+    }
+
+    /// How many tokens there are more than were dropped.
+    pub fn live(&self) -> isize {
+        // In this order a token that comes and goes meanwhile cannot hide another.
+        let dropped = self.dropped.load(Ordering::SeqCst);
+        self.made.load(Ordering::SeqCst).wrapping_sub(dropped).cast_signed()
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The payload of every panic of a program.
+struct Boom {
+    id: usize,
+    _token: Token,
+}
+
+fn boom_id(payload: &(dyn Any + Send)) -> Option<usize> {
+    payload.downcast_ref::<Boom>().map(|boom| boom.id)
+}
+
+/// Ids of the panics that reached a pool's handler.
+type Noted = Arc<Mutex<Vec<Option<usize>>>>;
+
+/// Two pools, which the programs of one thread use.
+pub struct Machine {
+    pools: [Arc<ThreadPool>; 2],
+    noted: Noted,
+    books: &'static Books,
+}
+
+impl Machine {
+    pub fn new(threads: [usize; 2], books: &'static Books) -> Machine {
+        let noted = Noted::default();
+        let build = |threads| {
+            let noted = noted.clone();
+            let pool = ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .panic_handler(move |payload| noted.lock().unwrap().push(boom_id(&*payload)))
+                .build();
+            Arc::new(pool.expect("a plain pool builds"))
+        };
+        Machine { pools: threads.map(build), noted, books }
+    }
+
+    pub fn pools(&self) -> [&ThreadPool; 2] {
+        [&self.pools[0], &self.pools[1]]
+    }
+
+    /// Runs `program` to its last detached task, and judges what came of it.
+    pub fn check(&self, program: &Program) -> Result<(), String> {
+        let log: Arc<[Note]> = (0..program.leaves).map(|_| Note::default()).collect();
+        self.noted.lock().unwrap().clear();
+        let run = Run {
+            pools: self.pools.clone(),
+            log: log.clone(),
+            flag: Arc::default(),
+            books: self.books,
+            _token: self.books.token(),
+        };
+        let ended = catch_unwind(AssertUnwindSafe(|| enter(program, run).value));
+        let ended = ended.map_err(|payload| boom_id(&*payload));
+        self.settle()?;
+        let noted = std::mem::take(&mut *self.noted.lock().unwrap());
+        let threads = self.pools().map(ThreadPool::current_num_threads);
+        Oracle { log: &log, threads, loose: Vec::new() }.judge(&program.root, &ended, &noted)
+    }
+
+    /// Waits for the detached tasks; each has a token.
+    fn settle(&self) -> Result<(), String> {
+        let start = Instant::now();
+        while self.books.live() != 0 {
+            if start.elapsed() > Duration::from_secs(20) {
+                return Err(format!("lost, leaked or dropped twice: {:?}", self.books));
+            }
+            thread::yield_now();
+        }
+        Ok(())
+    }
+}
+
+// ---- The run ----
+
+/// What happened to a leaf.
+#[derive(Default)]
+struct Note {
+    ran: AtomicU32,
+    skipped: AtomicU32,
+}
+
+/// Where a program stands. It goes with each `'static` task, and the token goes last.
+struct Run {
+    /// The current pool, and the other one.
+    pools: [Arc<ThreadPool>; 2],
+    log: Arc<[Note]>,
+    /// The region's.
+    flag: Arc<AtomicBool>,
+    books: &'static Books,
+    _token: Token,
+}
+
+impl Clone for Run {
+    fn clone(&self) -> Run {
+        self.with(self.pools.clone(), self.flag.clone())
+    }
+}
+
+/// A result whose drop is counted.
+struct Answer {
+    value: u64,
+    _token: Token,
+}
+
+/// Starts a program from outside.
+fn enter(program: &Program, run: Run) -> Answer {
+    let (pool, root) = (&*run.pools[0].clone(), &program.root);
+    match program.entry {
+        Entry::Install => pool.install(|| run.node(root)),
+        Entry::Join => pool.join(|| run.node(root), || ()).0,
+        Entry::Scope => pool.scope(|_| run.node(root)),
+        // The closure is on no worker; the pool is found by way of a task.
+        Entry::InPlaceScope => pool.in_place_scope(|s| rethrow(s.spawn(|| run.node(root)).join())),
+        Entry::Spawn => {
+            let root = root.clone();
+            rethrow(pool.spawn(move || run.node(&root)).join())
+        }
+    }
+}
+
+fn rethrow<T>(result: thread::Result<T>) -> T {
+    result.unwrap_or_else(|payload| resume_unwind(payload))
+}
+
+impl Run {
+    fn with(&self, pools: [Arc<ThreadPool>; 2], flag: Arc<AtomicBool>) -> Run {
+        let (log, books) = (self.log.clone(), self.books);
+        Run { pools, log, flag, books, _token: books.token() }
+    }
+
+    /// For what runs at `place`.
+    fn at(&self, place: Place) -> Run {
+        let [here, there] = self.pools.clone();
+        match place {
+            Place::Here => self.clone(),
+            Place::There => self.with([there, here], self.flag.clone()),
+        }
+    }
+
+    fn there(&self) -> &ThreadPool {
+        &self.pools[1]
+    }
+
+    fn answer(&self, value: u64) -> Answer {
+        Answer { value, _token: self.books.token() }
+    }
+
+    fn node(&self, node: &Node) -> Answer {
+        let value = match node {
+            Node::Leaf(leaf) => self.leaf(*leaf),
+            Node::Yield => {
+                filch::yield_now();
+                0
+            }
+            Node::Seq(first, second) => self.node(first).value + self.node(second).value,
+            Node::Region(body) => self.with(self.pools.clone(), Arc::default()).node(body).value,
+            Node::Join { place, context, sides } => self.join(*place, *context, sides),
+            Node::Scope { place, in_place, tasks, body } => {
+                self.scope(*place, *in_place, tasks, body)
+            }
+            Node::Spawn { place, task, fate } => self.spawn(*place, task, *fate),
+            Node::Install(Place::Here, body) => self.pools[0].install(|| self.node(body)).value,
+            Node::Install(Place::There, body) => {
+                let inner = self.at(Place::There);
+                self.there().install(|| inner.node(body)).value
+            }
+            Node::Broadcast { place, detached, leaf } => self.broadcast(*place, *detached, *leaf),
+        };
+        self.answer(value)
+    }
+
+    fn leaf(&self, Leaf { id, what }: Leaf) -> u64 {
+        let note = &self.log[id];
+        if !matches!(what, Work::Cancel) && self.flag.load(Ordering::Relaxed) {
+            note.skipped.fetch_add(1, Ordering::Relaxed);
+            return 0;
+        }
+        note.ran.fetch_add(1, Ordering::Relaxed);
+        match what {
+            Work::Spin(times) => (0..u32::from(times) * 16).for_each(|_| std::hint::spin_loop()),
+            Work::Sleep(micros) => thread::sleep(Duration::from_micros(micros.into())),
+            Work::Cancel => self.flag.store(true, Ordering::Relaxed),
+            Work::Panic => {
+                self.books.panicked.fetch_add(1, Ordering::Relaxed);
+                resume_unwind(Box::new(Boom { id, _token: self.books.token() }))
+            }
+        }
+        self.books.finished.fetch_add(1, Ordering::Relaxed);
+        what.value()
+    }
+
+    fn join(&self, place: Place, context: bool, sides: &[Node; 2]) -> u64 {
+        let inner = self.at(place);
+        let [a, b] = sides.each_ref().map(|side| (inner.clone(), side));
+        let (a, b) = (move || a.0.node(a.1), move || b.0.node(b.1));
+        let (a, b) = match (place, context) {
+            (Place::Here, false) => filch::join(a, b),
+            (Place::Here, true) => filch::join_context(|_| a(), |_| b()),
+            (Place::There, false) => self.there().join(a, b),
+            (Place::There, true) => self.there().join_context(|_| a(), |_| b()),
+        };
+        a.value + b.value
+    }
+
+    fn scope(&self, place: Place, in_place: bool, tasks: &[(Node, Fate)], body: &Node) -> u64 {
+        let inner = self.at(place);
+        // A closure in place stays on a worker of this pool.
+        let own = if in_place { self.clone() } else { inner.clone() };
+        let mut slots = vec![0; tasks.len()];
+        let spots = slots.iter_mut();
+        let value = match (place, in_place) {
+            (Place::Here, false) => filch::scope(|s| inner.in_scope(s, spots, tasks, &own, body)),
+            (Place::Here, true) => {
+                filch::in_place_scope(|s| inner.in_scope(s, spots, tasks, &own, body))
+            }
+            (Place::There, false) => {
+                self.there().scope(|s| inner.in_scope(s, spots, tasks, &own, body))
+            }
+            (Place::There, true) => {
+                self.there().in_place_scope(|s| inner.in_scope(s, spots, tasks, &own, body))
+            }
+        };
+        value + slots.iter().sum::<u64>()
+    }
+
+    /// Each task writes its value to its slot as well, which the scope's caller reads.
+    fn in_scope<'scope>(
+        &'scope self,
+        s: &'scope filch::Scope<'scope, '_>,
+        slots: impl Iterator<Item = &'scope mut u64>,
+        tasks: &'scope [(Node, Fate)],
+        own: &Run,
+        body: &Node,
+    ) -> u64 {
+        let mut handles = Vec::new();
+        for ((task, fate), slot) in tasks.iter().zip(slots) {
+            let run = self.clone();
+            let handle = s.spawn(move || {
+                let answer = run.node(task);
+                *slot = answer.value;
+                answer
+            });
+            match fate {
+                Fate::Joined | Fate::Rethrown => handles.push((handle, *fate)),
+                Fate::Handed => handles.push((s.spawn(|| rethrow(handle.join())), *fate)),
+                Fate::Dropped => drop(handle),
+            }
+        }
+        let mut value = own.node(body).value;
+        for (handle, fate) in handles {
+            value += meet(handle.join(), fate);
+        }
+        value
+    }
+
+    fn spawn(&self, place: Place, task: &Arc<Node>, fate: Fate) -> u64 {
+        let (run, task) = (self.at(place), task.clone());
+        let work = move || run.node(&task);
+        let spawn_there: JoinHandle<Answer>;
+        let handle = match place {
+            Place::Here => filch::spawn(work),
+            Place::There => {
+                spawn_there = self.there().spawn(work);
+                spawn_there
+            }
+        };
+        match fate {
+            Fate::Joined | Fate::Rethrown => meet(handle.join(), fate),
+            Fate::Handed => meet(filch::spawn(|| rethrow(handle.join())).join(), fate),
+            Fate::Dropped => 0,
+        }
+    }
+
+    fn broadcast(&self, place: Place, detached: bool, leaf: Leaf) -> u64 {
+        let inner = self.at(place);
+        // Forks, too, so that a broadcast is not always a leaf.
+        let work = move || filch::join(|| inner.answer(inner.leaf(leaf)), || ()).0;
+        let answers = match (place, detached) {
+            (Place::Here, false) => filch::broadcast(|_| work()),
+            (Place::There, false) => self.there().broadcast(|_| work()),
+            (Place::Here, true) => {
+                filch::spawn_broadcast(move |_| drop(work()));
+                Vec::new()
+            }
+            (Place::There, true) => {
+                self.there().spawn_broadcast(move |_| drop(work()));
+                Vec::new()
+            }
+        };
+        answers.iter().map(|answer| answer.value).sum()
+    }
+}
+
+fn meet(result: thread::Result<Answer>, fate: Fate) -> u64 {
+    match result {
+        Ok(answer) => answer.value,
+        Err(payload) if fate == Fate::Rethrown => resume_unwind(payload),
+        Err(_) => HANDLED,
+    }
+}
+
+impl Work {
+    fn value(self) -> u64 {
+        match self {
+            Work::Spin(value) | Work::Sleep(value) => value.into(),
+            Work::Panic | Work::Cancel => 0,
+        }
+    }
+}
+
+// ---- The oracle ----
+
+/// How a part of a program must end, given what its leaves did.
+#[derive(Debug)]
+enum Outcome {
+    Value(u64),
+    /// With one of these panics: which one depends on the schedule.
+    Panics(BTreeSet<usize>),
+}
+
+/// What is known of a region's flag.
+#[derive(Clone, Copy)]
+struct Flag {
+    /// It goes up at some time.
+    possible: bool,
+    /// It is up by now.
+    certain: bool,
+}
+
+struct Oracle<'a> {
+    log: &'a [Note],
+    /// Of the current pool, and of the other one.
+    threads: [usize; 2],
+    /// Sets of panics of which so many each must have reached a handler.
+    loose: Vec<(BTreeSet<usize>, u32)>,
+}
+
+type Judged<T> = Result<T, String>;
+
+impl Oracle<'_> {
+    fn judge(
+        mut self,
+        root: &Node,
+        ended: &Result<u64, Option<usize>>,
+        noted: &[Option<usize>],
+    ) -> Judged<()> {
+        let outcome = self.region(root)?;
+        let allowed = match (ended, &outcome) {
+            (Ok(value), Outcome::Value(expected)) => value == expected,
+            (Err(Some(id)), Outcome::Panics(ids)) => ids.contains(id),
+            _ => false,
+        };
+        ensure(allowed, || format!("ended with {ended:?}, expected {outcome:?}"))?;
+        for (ids, count) in &self.loose {
+            let arrived = noted.iter().flatten().filter(|id| ids.contains(id)).count();
+            ensure(arrived == *count as usize, || {
+                format!("{arrived} panics of {ids:?} reached the handler, not {count}")
+            })?;
+        }
+        let loose: u32 = self.loose.iter().map(|(_, count)| count).sum();
+        ensure(noted.len() == loose as usize, || {
+            format!("{loose} panics must reach the handler, these did: {noted:?}")
+        })
+    }
+
+    fn region(&mut self, body: &Node) -> Judged<Outcome> {
+        let mut flag = Flag { possible: self.raises(body), certain: false };
+        self.node(body, &mut flag)
+    }
+
+    /// Whether a leaf of this region, but not of one within, has raised its flag.
+    fn raises(&self, node: &Node) -> bool {
+        match node {
+            Node::Leaf(leaf) | Node::Broadcast { leaf, .. } => {
+                matches!(leaf.what, Work::Cancel) && self.log[leaf.id].ran() > 0
+            }
+            Node::Region(_) => false,
+            node => children(node).any(|child| self.raises(child)),
+        }
+    }
+
+    fn node(&mut self, node: &Node, flag: &mut Flag) -> Judged<Outcome> {
+        match node {
+            Node::Leaf(leaf) => self.leaf(*leaf, 1, flag),
+            Node::Yield => Ok(Outcome::Value(0)),
+            Node::Seq(first, second) => match self.node(first, flag)? {
+                Outcome::Value(first) => Ok(Outcome::Value(first).and(self.node(second, flag)?)),
+                panics => self.unreached(second).map(|()| panics),
+            },
+            Node::Region(body) => self.region(body),
+            Node::Join { place, sides, .. } => self.at(*place, |oracle| {
+                let outcomes = sides.each_ref().map(|side| oracle.beside(side, flag));
+                let [(a, raised), (b, raised_too)] = both(outcomes)?;
+                flag.certain |= raised | raised_too;
+                Ok(a.and(b))
+            }),
+            Node::Scope { place, in_place, tasks, body } => {
+                self.scope(*place, *in_place, tasks, body, flag)
+            }
+            Node::Spawn { place, task, fate } => {
+                let (outcome, raised) = self.at(*place, |oracle| oracle.beside(task, flag))?;
+                if *fate == Fate::Dropped {
+                    self.let_loose(outcome, 1);
+                    return Ok(Outcome::Value(0));
+                }
+                flag.certain |= raised;
+                Ok(outcome.met(*fate))
+            }
+            Node::Install(place, body) => self.at(*place, |oracle| oracle.node(body, flag)),
+            Node::Broadcast { place, detached, leaf } => {
+                let threads = self.at(*place, |oracle| Ok(oracle.threads[0]))?;
+                let before = *flag;
+                // On several workers at once, one of which may raise the flag.
+                let outcome = self.leaf(*leaf, threads as u32, flag)?;
+                if *detached {
+                    *flag = before;
+                    self.let_loose(outcome, self.log[leaf.id].ran());
+                    return Ok(Outcome::Value(0));
+                }
+                Ok(outcome)
+            }
+        }
+    }
+
+    fn at<T>(&mut self, place: Place, f: impl FnOnce(&mut Self) -> Judged<T>) -> Judged<T> {
+        let turn = |oracle: &mut Self| {
+            if place == Place::There {
+                oracle.threads.reverse();
+            }
+        };
+        turn(self);
+        let result = f(self);
+        turn(self);
+        result
+    }
+
+    /// A part that runs beside others, and whether it has raised the flag for certain.
+    fn beside(&mut self, node: &Node, flag: &Flag) -> Judged<(Outcome, bool)> {
+        let mut own = *flag;
+        let outcome = self.node(node, &mut own)?;
+        Ok((outcome, own.certain))
+    }
+
+    fn leaf(&mut self, leaf: Leaf, times: u32, flag: &mut Flag) -> Judged<Outcome> {
+        let note = &self.log[leaf.id];
+        let (ran, skipped) = (note.ran(), note.skipped());
+        ensure(ran + skipped == times, || {
+            format!("{leaf:?} ran {ran} times and was skipped {skipped} times, {times} in all")
+        })?;
+        if matches!(leaf.what, Work::Cancel) {
+            flag.certain = true;
+        }
+        let is_cancel = matches!(leaf.what, Work::Cancel);
+        ensure(skipped == 0 || (flag.possible && !is_cancel), || {
+            format!("{leaf:?} was skipped without a reason")
+        })?;
+        ensure(is_cancel || ran == 0 || !flag.certain, || {
+            format!("{leaf:?} ran after its region was cancelled")
+        })?;
+        Ok(match leaf.what {
+            Work::Panic if ran > 0 => Outcome::Panics([leaf.id].into()),
+            what => Outcome::Value(what.value() * u64::from(ran)),
+        })
+    }
+
+    fn scope(
+        &mut self,
+        place: Place,
+        in_place: bool,
+        tasks: &[(Node, Fate)],
+        body: &Node,
+        flag: &mut Flag,
+    ) -> Judged<Outcome> {
+        let mut ended = Vec::new();
+        let mut certain = flag.certain;
+        for (task, fate) in tasks {
+            let (outcome, raised) = self.at(place, |oracle| oracle.beside(task, flag))?;
+            certain |= raised;
+            ended.push((outcome, *fate));
+        }
+        let own = if in_place { Place::Here } else { place };
+        let mut outcome = self.at(own, |oracle| oracle.node(body, flag))?;
+        flag.certain |= certain;
+
+        let mut unjoined = BTreeSet::new();
+        let mut slots = 0;
+        for (ended, fate) in ended {
+            if let Outcome::Value(value) = ended {
+                slots += value;
+            }
+            match (ended, fate) {
+                (Outcome::Panics(ids), Fate::Dropped) => unjoined.extend(ids),
+                (Outcome::Value(_), Fate::Dropped) => (),
+                (ended, fate) => outcome = outcome.and(ended.met(fate)),
+            }
+        }
+        Ok(match outcome {
+            Outcome::Value(_) if !unjoined.is_empty() => Outcome::Panics(unjoined),
+            outcome => outcome.and(Outcome::Value(slots)),
+        })
+    }
+
+    fn let_loose(&mut self, outcome: Outcome, count: u32) {
+        if let Outcome::Panics(ids) = outcome {
+            self.loose.push((ids, count));
+        }
+    }
+
+    fn unreached(&self, node: &Node) -> Judged<()> {
+        if let Node::Leaf(leaf) | Node::Broadcast { leaf, .. } = node {
+            let note = &self.log[leaf.id];
+            return ensure(note.ran() + note.skipped() == 0, || {
+                format!("{leaf:?} was reached after a panic")
+            });
+        }
+        children(node).try_for_each(|child| self.unreached(child))
+    }
+}
+
+impl Note {
+    fn ran(&self) -> u32 {
+        self.ran.load(Ordering::Relaxed)
+    }
+
+    fn skipped(&self) -> u32 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+}
+
+impl Outcome {
+    /// Both; the first panic wins.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Outcome::Value(a), Outcome::Value(b)) => Outcome::Value(a + b),
+            (panics @ Outcome::Panics(_), _) | (_, panics) => panics,
+        }
+    }
+
+    /// What the one who joins the task gets.
+    fn met(self, fate: Fate) -> Self {
+        match self {
+            Outcome::Panics(_) if fate != Fate::Rethrown => Outcome::Value(HANDLED),
+            outcome => outcome,
+        }
+    }
+}
+
+fn both<T>([a, b]: [Judged<T>; 2]) -> Judged<[T; 2]> {
+    Ok([a?, b?])
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Judged<()> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+/// The parts of a node, but for a broadcast's leaf.
+fn children(node: &Node) -> impl Iterator<Item = &Node> {
+    let mut parts: Vec<&Node> = Vec::new();
+    match node {
+        Node::Leaf(_) | Node::Yield | Node::Broadcast { .. } => (),
+        Node::Seq(first, second) => parts.extend([&**first, second]),
+        Node::Region(body) | Node::Install(_, body) => parts.push(body),
+        Node::Join { sides, .. } => parts.extend(sides.iter()),
+        Node::Scope { tasks, body, .. } => {
+            parts.extend(tasks.iter().map(|(task, _)| task));
+            parts.push(body);
+        }
+        Node::Spawn { task, .. } => parts.push(task),
+    }
+    parts.into_iter()
+}

@@ -1,0 +1,89 @@
+//! Programs made from random bytes end as a serial oracle says, on pools of 1, 2 and 4 workers.
+
+mod common;
+#[path = "common/program.rs"]
+mod program;
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arbitrary::{Arbitrary, Unstructured};
+use program::{Books, Machine, Program};
+use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
+
+/// How many programs each test runs.
+const PROGRAMS: u32 = 1_500;
+/// Bytes a program is made from, at most.
+const MOST_BYTES: usize = 700;
+
+/// Shows the program that hangs.
+struct Watch {
+    current: Arc<Mutex<String>>,
+    beat: mpsc::Sender<()>,
+}
+
+impl Watch {
+    fn start() -> Self {
+        let current = Arc::<Mutex<String>>::default();
+        let (beat, beats) = mpsc::channel();
+        let shown = current.clone();
+        std::thread::spawn(move || {
+            loop {
+                match beats.recv_timeout(Duration::from_secs(30)) {
+                    Ok(()) => (),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => break,
+                }
+            }
+            common::say(&format!("this program hangs:\n{}", shown.lock().unwrap()));
+            std::process::abort();
+        });
+        Watch { current, beat }
+    }
+
+    fn runs(&self, program: &Program) {
+        *self.current.lock().unwrap() = format!("{program:?}");
+        self.beat.send(()).unwrap();
+    }
+}
+
+/// The same programs in every run; the schedules differ.
+fn check_programs(threads: [usize; 2]) {
+    let watch = Watch::start();
+    let machine = Machine::new(threads, Books::open());
+    let config = ProptestConfig {
+        cases: PROGRAMS,
+        failure_persistence: None,
+        max_shrink_iters: 2_000,
+        ..ProptestConfig::default()
+    };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let bytes = prop::collection::vec(any::<u8>(), 0..MOST_BYTES);
+    let result = TestRunner::new_with_rng(config, rng).run(&bytes, |bytes| {
+        let program = Program::arbitrary(&mut Unstructured::new(&bytes)).expect("any bytes do");
+        watch.runs(&program);
+        machine.check(&program).map_err(TestCaseError::fail)
+    });
+    if let Err(TestError::Fail(reason, bytes)) = &result {
+        let program = Program::arbitrary(&mut Unstructured::new(bytes));
+        panic!("{reason}\n{program:#?}");
+    }
+    result.unwrap();
+}
+
+#[test]
+fn programs_end_as_predicted_with_one_worker_each() {
+    check_programs([1, 1]);
+}
+
+#[test]
+fn programs_end_as_predicted_with_two_workers_and_one() {
+    check_programs([2, 1]);
+}
+
+#[test]
+fn programs_end_as_predicted_with_four_workers_and_two() {
+    check_programs([4, 2]);
+}
