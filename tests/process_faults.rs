@@ -1,0 +1,564 @@
+//! What a process does to its pools: it forks, runs short of threads or stack, ends early, unloads the code.
+
+mod common;
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::thread;
+
+use common::{Flag, Gate, alone, assert_success, boom, own_process, pool, say, watchdog};
+use filch::{ThreadPool, ThreadPoolBuilder};
+
+fn fib(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = filch::join(|| fib(n - 1), || fib(n - 2));
+    a + b
+}
+
+/// Every free function, with the right results, on a thread that may be a worker or not.
+fn use_free_functions() {
+    let size = filch::current_num_threads();
+    assert_eq!(fib(12), 144);
+    assert_eq!(filch::join_context(|_| 1, |_| 2), (1, 2));
+    assert_eq!(filch::scope(|s| s.spawn(|| fib(9)).join().unwrap()), 34);
+    assert_eq!(filch::in_place_scope(|s| s.spawn(|| fib(9)).join().unwrap()), 34);
+    assert_eq!(filch::spawn(|| fib(10)).join().unwrap(), 55);
+    assert_eq!(filch::broadcast(|ctx| ctx.index()), (0..size).collect::<Vec<_>>());
+    let told = Arc::new(AtomicUsize::new(0));
+    let tell = Arc::clone(&told);
+    filch::spawn_broadcast(move |_| {
+        tell.fetch_add(1, Ordering::SeqCst);
+    });
+    common::eventually("the broadcast", || {
+        filch::yield_now();
+        told.load(Ordering::SeqCst) == size
+    });
+    assert_eq!(filch::counters().workers.len(), size);
+}
+
+/// Every operation of a pool, with the right results.
+fn use_pool(pool: &ThreadPool) {
+    let size = pool.current_num_threads();
+    assert_eq!(pool.install(|| fib(12)), 144);
+    assert_eq!(pool.join(|| fib(10), || fib(11)), (55, 89));
+    assert_eq!(pool.join_context(|_| 1, |_| 2), (1, 2));
+    assert_eq!(pool.scope(|s| s.spawn(|| fib(9)).join().unwrap()), 34);
+    assert_eq!(pool.in_place_scope(|s| s.spawn(|| fib(9)).join().unwrap()), 34);
+    assert_eq!(pool.spawn(|| fib(10)).join().unwrap(), 55);
+    assert_eq!(pool.broadcast(|ctx| ctx.index()), (0..size).collect::<Vec<_>>());
+    pool.spawn_broadcast(|_| ());
+    assert_eq!(pool.counters().workers.len(), size);
+}
+
+/// More tasks than the memory kept for them in one place, so that all of its places are used.
+fn use_many_tasks() {
+    let ran = AtomicUsize::new(0);
+    filch::scope(|s| {
+        for _ in 0..2_000 {
+            drop(s.spawn(|| ran.fetch_add(1, Ordering::Relaxed)));
+        }
+    });
+    assert_eq!(ran.load(Ordering::Relaxed), 2_000);
+}
+
+#[cfg(target_os = "linux")]
+mod forked {
+    use super::*;
+    use std::any::Any;
+    use std::io;
+    use std::sync::atomic::AtomicBool;
+
+    /// How long a child may take before a signal ends it.
+    const SECONDS: u32 = 5;
+
+    /// How a child ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Ended {
+        Well,
+        Panicked,
+        Killed(i32),
+    }
+
+    /// Forks; the child runs `body` on its only thread, and ends. One that hangs is killed by
+    /// `SIGALRM`.
+    fn child(body: impl FnOnce()) -> Ended {
+        match fork_on() {
+            0 => {
+                let result = catch_unwind(AssertUnwindSafe(body));
+                // SAFETY: ends the process here, whatever the frames below own.
+                unsafe { libc::_exit(i32::from(result.is_err())) }
+            }
+            pid => end_of(pid),
+        }
+    }
+
+    /// `fork(2)`, with an alarm for the child. The child must not return to the test harness.
+    fn fork_on() -> libc::pid_t {
+        // SAFETY: no premise in memory; what the child may rely on is what the tests are about.
+        let pid = unsafe { libc::fork() };
+        assert!(pid >= 0, "no fork: {}", io::Error::last_os_error());
+        if pid == 0 {
+            // SAFETY: takes a number.
+            unsafe { libc::alarm(SECONDS) };
+        }
+        pid
+    }
+
+    fn end_of(pid: libc::pid_t) -> Ended {
+        let mut status = 0;
+        // SAFETY: the status is this frame's.
+        while unsafe { libc::waitpid(pid, &mut status, 0) } != pid {
+            assert_eq!(io::Error::last_os_error().kind(), io::ErrorKind::Interrupted);
+        }
+        if libc::WIFSIGNALED(status) {
+            return Ended::Killed(libc::WTERMSIG(status));
+        }
+        if libc::WEXITSTATUS(status) == 0 { Ended::Well } else { Ended::Panicked }
+    }
+
+    /// Runs `body`, which must panic and name the fork as the cause.
+    #[track_caller]
+    fn blames_the_fork<R>(what: &str, body: impl FnOnce() -> R) {
+        let result = catch_unwind(AssertUnwindSafe(body));
+        let payload = result.err().unwrap_or_else(|| panic!("{what}: no panic"));
+        let message = text(payload.as_ref());
+        assert!(message.contains("fork"), "{what}: {message:?}");
+    }
+
+    fn text(payload: &(dyn Any + Send)) -> &str {
+        let owned = payload.downcast_ref::<String>().map(String::as_str);
+        owned.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no text")
+    }
+
+    // ---- The global pool ----
+
+    #[test]
+    fn a_child_has_a_global_pool_of_its_own() {
+        let _watchdog = watchdog();
+        alone("forked::a_child_has_a_global_pool_of_its_own", || {
+            use_free_functions();
+            let ended = child(|| {
+                assert_eq!(common::thread_count(), Some(1));
+                use_free_functions();
+                use_many_tasks();
+                assert_eq!(common::thread_count(), Some(1 + filch::current_num_threads()));
+            });
+            assert_eq!(ended, Ended::Well);
+            use_free_functions();
+        });
+    }
+
+    #[test]
+    fn a_child_may_be_the_first_to_use_the_global_pool() {
+        let _watchdog = watchdog();
+        alone("forked::a_child_may_be_the_first_to_use_the_global_pool", || {
+            assert_eq!(child(use_free_functions), Ended::Well);
+            use_free_functions();
+            assert_eq!(child(use_free_functions), Ended::Well);
+        });
+    }
+
+    #[test]
+    fn children_of_children_have_global_pools_of_their_own() {
+        let _watchdog = watchdog();
+        alone("forked::children_of_children_have_global_pools_of_their_own", || {
+            use_free_functions();
+            let ended = child(|| {
+                use_free_functions();
+                assert_eq!(child(use_free_functions), Ended::Well);
+                use_free_functions();
+            });
+            assert_eq!(ended, Ended::Well);
+        });
+    }
+
+    #[test]
+    fn a_child_uses_the_global_pool_from_many_threads() {
+        let _watchdog = watchdog();
+        alone("forked::a_child_uses_the_global_pool_from_many_threads", || {
+            use_free_functions();
+            let ended = child(|| {
+                thread::scope(|plain| {
+                    (0..8).for_each(|_| drop(plain.spawn(use_free_functions)));
+                });
+                assert_eq!(filch::broadcast(|_| ()).len(), filch::current_num_threads());
+            });
+            assert_eq!(ended, Ended::Well);
+        });
+    }
+
+    // ---- Pools from before the fork ----
+
+    #[test]
+    fn a_pool_from_before_the_fork_refuses_every_operation() {
+        let _watchdog = watchdog();
+        alone("forked::a_pool_from_before_the_fork_refuses_every_operation", || {
+            for threads in [1, 3] {
+                let pool = pool(threads);
+                use_pool(&pool);
+                let ended = child(|| {
+                    blames_the_fork("install", || pool.install(|| ()));
+                    blames_the_fork("join", || pool.join(|| (), || ()));
+                    blames_the_fork("join_context", || pool.join_context(|_| (), |_| ()));
+                    blames_the_fork("scope", || pool.scope(|_| ()));
+                    blames_the_fork("scope", || pool.scope(|s| drop(s.spawn(|| ()))));
+                    blames_the_fork("in_place_scope", || {
+                        pool.in_place_scope(|s| drop(s.spawn(|| ())));
+                    });
+                    blames_the_fork("spawn", || pool.spawn(|| ()));
+                    blames_the_fork("broadcast", || pool.broadcast(|_| ()));
+                    blames_the_fork("spawn_broadcast", || pool.spawn_broadcast(|_| ()));
+                });
+                assert_eq!(ended, Ended::Well);
+                use_pool(&pool);
+            }
+        });
+    }
+
+    #[test]
+    fn a_refused_operation_drops_its_closure_once() {
+        let _watchdog = watchdog();
+        alone("forked::a_refused_operation_drops_its_closure_once", || {
+            let pool = pool(2);
+            pool.install(|| ());
+            let ended = child(|| {
+                let ledger = common::Ledger::new();
+                let (a, b, c) = (ledger.token(), ledger.token(), ledger.token());
+                blames_the_fork("spawn", || pool.spawn(move || drop(a)));
+                blames_the_fork("join", || pool.join(move || drop(b), || ()));
+                blames_the_fork("install", || pool.install(move || drop(c)));
+                ledger.assert_balanced("refused");
+            });
+            assert_eq!(ended, Ended::Well);
+        });
+    }
+
+    #[test]
+    fn a_pool_from_before_the_fork_is_dropped_at_once() {
+        let _watchdog = watchdog();
+        alone("forked::a_pool_from_before_the_fork_is_dropped_at_once", || {
+            let hold = Arc::new(Gate::new());
+            let (idle, busy) = (pool(2), pool(2));
+            idle.install(|| ());
+            for _ in 0..4 {
+                let hold = Arc::clone(&hold);
+                drop(busy.spawn(move || hold.wait()));
+            }
+            let mut pools = Some((idle, busy));
+            let ended = child(|| drop(pools.take()));
+            hold.open();
+            assert_eq!(ended, Ended::Well);
+            let (idle, busy) = pools.unwrap();
+            use_pool(&idle);
+            use_pool(&busy);
+        });
+    }
+
+    #[test]
+    fn a_child_builds_and_drops_pools_of_its_own() {
+        let _watchdog = watchdog();
+        alone("forked::a_child_builds_and_drops_pools_of_its_own", || {
+            let inherited = pool(2);
+            use_pool(&inherited);
+            let ended = child(|| {
+                for threads in [1, 2, 4] {
+                    use_pool(&pool(threads));
+                }
+                common::threads_return_to(Some(1));
+            });
+            assert_eq!(ended, Ended::Well);
+            use_pool(&inherited);
+        });
+    }
+
+    // ---- Tasks from before the fork ----
+
+    #[test]
+    fn a_task_that_ended_before_the_fork_gives_its_value() {
+        let _watchdog = watchdog();
+        alone("forked::a_task_that_ended_before_the_fork_gives_its_value", || {
+            let pool = pool(2);
+            let (ended, failed) = (pool.spawn(|| fib(10)), pool.spawn(|| boom(7)));
+            common::eventually("both end", || ended.is_finished() && failed.is_finished());
+            let mut handles = Some((ended, failed));
+            let child_ended = child(|| {
+                let (ended, failed) = handles.take().unwrap();
+                assert_eq!(ended.join().unwrap(), 55);
+                assert_eq!(common::failed_with::<()>(failed.join()), 7);
+            });
+            assert_eq!(child_ended, Ended::Well);
+            let (ended, failed) = handles.unwrap();
+            assert_eq!(ended.join().unwrap(), 55);
+            assert_eq!(common::failed_with::<()>(failed.join()), 7);
+        });
+    }
+
+    #[test]
+    fn a_task_that_had_not_ended_before_the_fork_is_not_waited_for() {
+        let _watchdog = watchdog();
+        let name = "forked::a_task_that_had_not_ended_before_the_fork_is_not_waited_for";
+        alone(name, || {
+            let (hold, started) = (Arc::new(Gate::new()), Arc::new(Gate::new()));
+            let pool = pool(1);
+            let running = pool.spawn({
+                let (hold, started) = (Arc::clone(&hold), Arc::clone(&started));
+                move || {
+                    started.open();
+                    hold.wait();
+                }
+            });
+            started.wait();
+            // One is running at the time, and two have not begun.
+            let mut handles = Some([running, pool.spawn(|| ()), pool.spawn(|| ())]);
+            let ended = child(|| {
+                let [running, waiting, dropped] = handles.take().unwrap();
+                assert!(!running.is_finished());
+                assert!(!waiting.is_finished());
+                blames_the_fork("a running task", || running.join());
+                blames_the_fork("a task that waits", || waiting.join());
+                drop(dropped);
+            });
+            hold.open();
+            assert_eq!(ended, Ended::Well);
+            for handle in handles.unwrap() {
+                handle.join().unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn a_scope_whose_tasks_are_lost_does_not_hang() {
+        let _watchdog = watchdog();
+        own_process(
+            "forked::a_scope_whose_tasks_are_lost_does_not_hang",
+            |_| (),
+            || {
+                let (pool, hold, started) = (pool(1), Gate::new(), Gate::new());
+                let mut pid = 0;
+                let scoped = catch_unwind(AssertUnwindSafe(|| {
+                    pool.in_place_scope(|s| {
+                        drop(s.spawn(|| {
+                            started.open();
+                            hold.wait();
+                        }));
+                        started.wait();
+                        pid = fork_on();
+                        hold.open();
+                    });
+                }));
+                if pid == 0 {
+                    // SAFETY: ends the process here, whatever the frames below own.
+                    unsafe { libc::_exit(i32::from(scoped.is_err())) }
+                }
+                let ended = end_of(pid);
+                assert!(
+                    matches!(ended, Ended::Killed(libc::SIGABRT) | Ended::Panicked),
+                    "{ended:?}"
+                );
+            },
+            says_fork,
+        );
+    }
+
+    // ---- While the parent works ----
+
+    /// Keeps every part of a pool busy until told to stop.
+    struct Busy {
+        stop: Arc<AtomicBool>,
+        pools: [Arc<ThreadPool>; 2],
+        callers: Vec<thread::JoinHandle<()>>,
+    }
+
+    impl Busy {
+        fn start() -> Self {
+            let stop = Arc::new(AtomicBool::new(false));
+            let pools = [2, 4].map(|threads| Arc::new(pool(threads)));
+            let mut callers = Vec::new();
+            for pool in &pools {
+                (0..4).for_each(|_| pool.install(|| perpetuate(&stop)));
+                let (pool, stop) = (Arc::clone(pool), Arc::clone(&stop));
+                callers.push(thread::spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        assert_eq!(pool.join(|| fib(8), || fib(8)), (21, 21));
+                        pool.scope(|s| (0..50).for_each(|i| drop(s.spawn(move || vec![i; i]))));
+                    }
+                }));
+            }
+            let stopped = Arc::clone(&stop);
+            callers.push(thread::spawn(move || {
+                while !stopped.load(Ordering::Relaxed) {
+                    assert_eq!(fib(10), 55);
+                    drop(common::pool(1));
+                }
+            }));
+            Busy { stop, pools, callers }
+        }
+
+        fn stop(self) {
+            self.stop.store(true, Ordering::Relaxed);
+            self.callers.into_iter().for_each(|caller| caller.join().unwrap());
+            self.pools.iter().for_each(|pool| use_pool(pool));
+        }
+    }
+
+    /// A task that forks, allocates, and spawns its like.
+    fn perpetuate(stop: &Arc<AtomicBool>) {
+        let stop = Arc::clone(stop);
+        drop(filch::spawn(move || {
+            if !stop.load(Ordering::Relaxed) {
+                let kept: Vec<_> = (0..200).map(|i| filch::spawn(move || vec![i; 10])).collect();
+                assert_eq!(fib(12), 144);
+                kept.into_iter().for_each(|task| drop(task.join().unwrap()));
+                perpetuate(&stop);
+            }
+        }));
+    }
+
+    /// What the child of a busy process does.
+    fn use_everything() {
+        use_free_functions();
+        use_many_tasks();
+        use_pool(&pool(2));
+    }
+
+    fn forks_while_the_parent_works(body: fn()) {
+        let busy = Busy::start();
+        for round in 0..60 {
+            assert_eq!(child(body), Ended::Well, "child {round}");
+        }
+        busy.stop();
+    }
+
+    #[test]
+    fn children_of_a_busy_process_build_pools() {
+        let _watchdog = watchdog();
+        alone("forked::children_of_a_busy_process_build_pools", || {
+            forks_while_the_parent_works(|| use_pool(&pool(2)));
+        });
+    }
+
+    #[test]
+    fn children_of_a_busy_process_use_the_global_pool() {
+        let _watchdog = watchdog();
+        alone("forked::children_of_a_busy_process_use_the_global_pool", || {
+            forks_while_the_parent_works(use_everything);
+        });
+    }
+
+    // ---- In a task ----
+
+    /// On a worker whose pool lost all the others: what it can do by itself.
+    fn work_alone() {
+        assert_eq!(fib(12), 144);
+        assert_eq!(filch::scope(|s| s.spawn(|| fib(9)).join().unwrap()), 34);
+        assert_eq!(filch::in_place_scope(|s| s.spawn(|| fib(9)).join().unwrap()), 34);
+        assert_eq!(filch::spawn(|| fib(10)).join().unwrap(), 55);
+        assert!(catch_unwind(|| filch::join(|| boom(1), || boom(2))).is_err());
+        use_many_tasks();
+    }
+
+    #[test]
+    fn a_task_that_forks_goes_on_alone_in_the_child() {
+        let _watchdog = watchdog();
+        alone("forked::a_task_that_forks_goes_on_alone_in_the_child", || {
+            for threads in [1, 2, 4] {
+                let pool = pool(threads);
+                for _ in 0..10 {
+                    assert_eq!(pool.install(|| child(work_alone)), Ended::Well);
+                    assert_eq!(pool.join(|| child(work_alone), || ()).0, Ended::Well);
+                    let task = pool.spawn(|| child(work_alone));
+                    assert_eq!(task.join().unwrap(), Ended::Well);
+                }
+                use_pool(&pool);
+            }
+        });
+    }
+
+    #[test]
+    fn a_task_that_forks_may_build_a_pool_in_the_child() {
+        let _watchdog = watchdog();
+        alone("forked::a_task_that_forks_may_build_a_pool_in_the_child", || {
+            let outer = pool(2);
+            assert_eq!(outer.install(|| child(|| use_pool(&pool(2)))), Ended::Well);
+            let elsewhere = || thread::spawn(use_free_functions).join().unwrap();
+            assert_eq!(outer.install(|| child(elsewhere)), Ended::Well);
+        });
+    }
+
+    #[test]
+    fn a_join_that_nobody_took_part_in_ends_in_the_child() {
+        let _watchdog = watchdog();
+        alone("forked::a_join_that_nobody_took_part_in_ends_in_the_child", || {
+            let pool = pool(1);
+            let mut ended = None;
+            let fork_within = || {
+                ended = Some(child(|| {
+                    assert_eq!(filch::join(|| fib(5), || fib(6)), (5, 8));
+                }));
+                1
+            };
+            assert_eq!(pool.join(fork_within, || 2), (1, 2));
+            assert_eq!(ended, Some(Ended::Well));
+        });
+    }
+
+    /// The child ended by itself, after it had said why.
+    #[track_caller]
+    fn says_fork(output: Output) {
+        assert_success(&output);
+        // The name of this module does not count.
+        let told = common::stderr(&output).replace("forked", "");
+        assert!(told.contains("fork"), "{told}");
+    }
+
+    /// A worker's child that asks the lost workers for something.
+    #[track_caller]
+    fn is_told_in_a_task(name: &str, body: fn(&ThreadPool)) {
+        let in_a_task = || {
+            let pool = pool(3);
+            let ended = pool.install(|| child(|| body(&pool)));
+            assert!(matches!(ended, Ended::Killed(libc::SIGABRT) | Ended::Panicked), "{ended:?}");
+            use_pool(&pool);
+        };
+        own_process(name, |_| (), in_a_task, says_fork);
+    }
+
+    #[test]
+    fn a_broadcast_to_lost_workers_ends_the_child() {
+        let _watchdog = watchdog();
+        is_told_in_a_task("forked::a_broadcast_to_lost_workers_ends_the_child", |pool| {
+            pool.broadcast(|_| ());
+        });
+    }
+
+    #[test]
+    fn a_wait_for_a_lost_thief_ends_the_child() {
+        let _watchdog = watchdog();
+        let name = "forked::a_wait_for_a_lost_thief_ends_the_child";
+        own_process(
+            name,
+            |_| (),
+            || {
+                let (pool, stolen, hold) = (pool(2), Flag::new(), Gate::new());
+                let wait = || {
+                    stolen.poll();
+                    let pid = fork_on();
+                    hold.open();
+                    (pid != 0).then(|| end_of(pid))
+                };
+                let take = || {
+                    stolen.raise();
+                    hold.wait();
+                };
+                let (ended, ()) = pool.install(|| filch::join(wait, take));
+                assert_eq!(ended, Some(Ended::Killed(libc::SIGABRT)));
+            },
+            says_fork,
+        );
+    }
+}
