@@ -72,9 +72,10 @@ mod forked {
     use std::any::Any;
     use std::io;
     use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
 
     /// How long a child may take before a signal ends it.
-    const SECONDS: u32 = 5;
+    const SECONDS: u32 = 15;
 
     /// How a child ended.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +88,17 @@ mod forked {
     /// Forks; the child runs `body` on its only thread, and ends. One that hangs is killed by
     /// `SIGALRM`.
     fn child(body: impl FnOnce()) -> Ended {
+        run_in_child(body, end_of)
+    }
+
+    fn run_in_child<R>(body: impl FnOnce(), in_parent: impl FnOnce(libc::pid_t) -> R) -> R {
         match fork_on() {
             0 => {
                 let result = catch_unwind(AssertUnwindSafe(body));
                 // SAFETY: ends the process here, whatever the frames below own.
                 unsafe { libc::_exit(i32::from(result.is_err())) }
             }
-            pid => end_of(pid),
+            pid => in_parent(pid),
         }
     }
 
@@ -367,69 +372,95 @@ mod forked {
 
     // ---- While the parent works ----
 
-    /// Keeps every part of a pool busy until told to stop.
+    /// What those who keep a process busy have to heed.
+    #[derive(Default)]
+    struct Orders {
+        pause: AtomicBool,
+        stop: AtomicBool,
+    }
+
+    impl Orders {
+        /// Whether to go on. Blocks during a pause, so that a child gets its share of the machine.
+        fn go_on(&self) -> bool {
+            while self.pause.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            !self.stop.load(Ordering::Relaxed)
+        }
+    }
+
+    /// Keeps every part of some pools busy, the global one among them.
     struct Busy {
-        stop: Arc<AtomicBool>,
+        orders: Arc<Orders>,
         pools: [Arc<ThreadPool>; 2],
         callers: Vec<thread::JoinHandle<()>>,
     }
 
     impl Busy {
         fn start() -> Self {
-            let stop = Arc::new(AtomicBool::new(false));
+            let orders = Arc::new(Orders::default());
             let pools = [2, 4].map(|threads| Arc::new(pool(threads)));
-            let mut callers = Vec::new();
+            let mut callers = vec![call(&orders, || {
+                assert_eq!(fib(10), 55);
+                drop(pool(1));
+            })];
             for pool in &pools {
-                (0..4).for_each(|_| pool.install(|| perpetuate(&stop)));
-                let (pool, stop) = (Arc::clone(pool), Arc::clone(&stop));
-                callers.push(thread::spawn(move || {
-                    while !stop.load(Ordering::Relaxed) {
-                        assert_eq!(pool.join(|| fib(8), || fib(8)), (21, 21));
-                        pool.scope(|s| (0..50).for_each(|i| drop(s.spawn(move || vec![i; i]))));
-                    }
+                (0..4).for_each(|_| pool.install(|| perpetuate(&orders)));
+                let pool = Arc::clone(pool);
+                callers.push(call(&orders, move || {
+                    assert_eq!(pool.join(|| fib(8), || fib(8)), (21, 21));
+                    pool.scope(|s| (0..50).for_each(|i| drop(s.spawn(move || vec![i; i]))));
                 }));
             }
-            let stopped = Arc::clone(&stop);
-            callers.push(thread::spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    assert_eq!(fib(10), 55);
-                    drop(common::pool(1));
-                }
-            }));
-            Busy { stop, pools, callers }
+            Busy { orders, pools, callers }
+        }
+
+        /// Forks amid the work; see `child`.
+        fn child(&self, body: impl FnOnce()) -> Ended {
+            run_in_child(body, |pid| {
+                self.orders.pause.store(true, Ordering::Relaxed);
+                let ended = end_of(pid);
+                self.orders.pause.store(false, Ordering::Relaxed);
+                ended
+            })
         }
 
         fn stop(self) {
-            self.stop.store(true, Ordering::Relaxed);
+            self.orders.stop.store(true, Ordering::Relaxed);
             self.callers.into_iter().for_each(|caller| caller.join().unwrap());
             self.pools.iter().for_each(|pool| use_pool(pool));
         }
     }
 
+    /// A thread that goes through `body` again and again.
+    fn call(orders: &Arc<Orders>, body: impl Fn() + Send + 'static) -> thread::JoinHandle<()> {
+        let orders = Arc::clone(orders);
+        thread::spawn(move || {
+            while orders.go_on() {
+                body();
+            }
+        })
+    }
+
     /// A task that forks, allocates, and spawns its like.
-    fn perpetuate(stop: &Arc<AtomicBool>) {
-        let stop = Arc::clone(stop);
+    fn perpetuate(orders: &Arc<Orders>) {
+        let orders = Arc::clone(orders);
         drop(filch::spawn(move || {
-            if !stop.load(Ordering::Relaxed) {
+            if orders.go_on() {
                 let kept: Vec<_> = (0..200).map(|i| filch::spawn(move || vec![i; 10])).collect();
                 assert_eq!(fib(12), 144);
                 kept.into_iter().for_each(|task| drop(task.join().unwrap()));
-                perpetuate(&stop);
+                perpetuate(&orders);
             }
         }));
-    }
-
-    /// What the child of a busy process does.
-    fn use_everything() {
-        use_free_functions();
-        use_many_tasks();
-        use_pool(&pool(2));
     }
 
     fn forks_while_the_parent_works(body: fn()) {
         let busy = Busy::start();
         for round in 0..60 {
-            assert_eq!(child(body), Ended::Well, "child {round}");
+            // At another point of the work each time.
+            thread::sleep(Duration::from_micros(100 * (round % 23)));
+            assert_eq!(busy.child(body), Ended::Well, "child {round}");
         }
         busy.stop();
     }
@@ -446,7 +477,11 @@ mod forked {
     fn children_of_a_busy_process_use_the_global_pool() {
         let _watchdog = watchdog();
         alone("forked::children_of_a_busy_process_use_the_global_pool", || {
-            forks_while_the_parent_works(use_everything);
+            forks_while_the_parent_works(|| {
+                use_free_functions();
+                use_many_tasks();
+                use_pool(&pool(2));
+            });
         });
     }
 
