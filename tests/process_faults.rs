@@ -6,11 +6,11 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 
 use common::{Flag, Gate, alone, assert_success, boom, own_process, pool, say, watchdog};
-use filch::{ThreadPool, ThreadPoolBuilder};
+use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder};
 
 fn fib(n: u64) -> u64 {
     if n < 2 {
@@ -595,5 +595,569 @@ mod forked {
             },
             says_fork,
         );
+    }
+}
+
+// ---- Few threads ----
+
+#[cfg(target_os = "linux")]
+mod limited {
+    use super::*;
+    use std::io;
+
+    /// A user of this file's own, who runs nothing else: the limit counts all that a user runs.
+    const NOBODY: u32 = 64_322;
+
+    /// Lets this process have `most` threads, until told otherwise.
+    fn allow_threads(most: Option<usize>) -> io::Result<()> {
+        // SAFETY: these calls change only this process, which the test owns.
+        let changed = unsafe {
+            if libc::geteuid() == 0 && libc::setresuid(NOBODY, NOBODY, NOBODY) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            libc::getrlimit(libc::RLIMIT_NPROC, &mut limit);
+            limit.rlim_cur = most.map_or(limit.rlim_max, |most| most as libc::rlim_t);
+            libc::setrlimit(libc::RLIMIT_NPROC, &limit)
+        };
+        if changed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Runs `body` where no further thread can be started.
+    fn without_threads(name: &str, body: impl FnOnce()) {
+        alone(name, || match allow_threads(common::thread_count()) {
+            Err(error) => say(&format!("SKIPPED: this process cannot be limited: {error}")),
+            Ok(()) => {
+                assert!(thread::Builder::new().spawn(|| ()).is_err(), "the limit holds");
+                body();
+            }
+        });
+    }
+
+    #[test]
+    fn the_global_pool_comes_when_threads_can_be_had_again() {
+        let _watchdog = watchdog();
+        without_threads("limited::the_global_pool_comes_when_threads_can_be_had_again", || {
+            let uses: [fn(); 3] = [
+                || assert_eq!(filch::join(|| 1, || 2), (1, 2)),
+                || drop(filch::spawn(|| ())),
+                || filch::scope(|s| drop(s.spawn(|| ()))),
+            ];
+            for using in uses {
+                let payload = catch_unwind(using).unwrap_err();
+                let message = payload.downcast_ref::<String>().expect("a message");
+                assert!(message.contains("the global pool cannot be built"), "{message}");
+                assert!(message.contains("thread of worker 0"), "{message}");
+            }
+            allow_threads(None).unwrap();
+            use_free_functions();
+        });
+    }
+
+    #[test]
+    fn a_pool_that_stands_needs_no_further_thread() {
+        let _watchdog = watchdog();
+        let pools = (pool(1), pool(3));
+        without_threads("limited::a_pool_that_stands_needs_no_further_thread", || {
+            for _ in 0..50 {
+                use_pool(&pools.0);
+                use_pool(&pools.1);
+            }
+            drop(pools);
+        });
+    }
+}
+
+// ---- Little stack ----
+
+/// A stack on which the runtime fits, with small tasks and with what a worker runs of others' while
+/// it waits. The smallest on which these tests pass on x86-64 Linux are 16 KiB with optimization,
+/// the least that a thread can have there, and 40 KiB without.
+const SMALL_STACK: usize = if cfg!(debug_assertions) { 64 << 10 } else { 32 << 10 };
+
+fn small(threads: usize) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(threads).stack_size(SMALL_STACK).build().unwrap()
+}
+
+/// Each kind of fork, theft and wait, with tasks that need no stack to speak of.
+fn use_on_little_stack(pool: &ThreadPool) {
+    use_pool(pool);
+    for _ in 0..20 {
+        let stolen = Flag::new();
+        pool.install(|| filch::join(|| stolen.poll(), || stolen.raise()));
+        pool.install(use_many_tasks);
+        use_pool(pool);
+        let tasks: Vec<_> = (0..100).map(|_| pool.spawn(|| fib(5))).collect();
+        assert_eq!(tasks.into_iter().map(|task| task.join().unwrap()).sum::<u64>(), 500);
+    }
+}
+
+#[test]
+fn the_runtime_fits_a_small_stack() {
+    let _watchdog = watchdog();
+    alone("the_runtime_fits_a_small_stack", || {
+        for threads in [2, 4, 16] {
+            use_on_little_stack(&small(threads));
+        }
+    });
+}
+
+#[test]
+fn panics_fit_a_small_stack() {
+    let _watchdog = watchdog();
+    alone("panics_fit_a_small_stack", || {
+        let pool = small(2);
+        for _ in 0..20 {
+            assert_eq!(common::failed_with::<()>(pool.spawn(|| boom(1)).join()), 1);
+            assert_eq!(common::caught(|| pool.install(|| filch::join(|| boom(2), || ()))), 2);
+            assert_eq!(common::caught(|| pool.scope(|s| drop(s.spawn(|| boom(3))))), 3);
+        }
+        use_pool(&pool);
+    });
+}
+
+// ---- Handlers that fail on every worker ----
+
+#[test]
+fn a_start_handler_that_fails_on_every_worker_is_told_of_each() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 8] {
+        let failed = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&failed);
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .start_handler(|index| boom(u32::try_from(index).unwrap()))
+            .panic_handler(move |payload| told.lock().unwrap().push(common::boom_id(payload)))
+            .build()
+            .unwrap();
+        use_pool(&pool);
+        drop(pool);
+        let mut failed = std::mem::take(&mut *failed.lock().unwrap());
+        failed.sort_unstable();
+        assert_eq!(failed, (0..u32::try_from(threads).unwrap()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_start_handler_that_fails_on_every_global_worker_costs_nothing() {
+    let _watchdog = watchdog();
+    own_process(
+        "a_start_handler_that_fails_on_every_global_worker_costs_nothing",
+        |_| (),
+        || {
+            let builder = ThreadPoolBuilder::new().num_threads(3);
+            builder.start_handler(|index| panic!("no start {index}")).build_global().unwrap();
+            use_free_functions();
+        },
+        |output| {
+            assert_success(&output);
+            let told = common::stderr(&output);
+            for index in 0..3 {
+                assert!(told.contains(&format!("no start {index}")), "{told}");
+            }
+        },
+    );
+}
+
+// ---- The end of the process ----
+
+/// A process that is to end with 3 while its pools are at work.
+#[track_caller]
+fn ends_with_3(name: &str, body: impl FnOnce()) {
+    own_process(
+        name,
+        |_| (),
+        body,
+        |output: Output| {
+            assert_eq!(output.status.code(), Some(3), "{}", common::stderr(&output));
+        },
+    );
+}
+
+/// Keeps a pool, or the global one, at work for ever.
+fn perpetuate() {
+    drop(filch::spawn(|| {
+        assert_eq!(fib(8), 21);
+        perpetuate();
+    }));
+}
+
+#[test]
+fn a_process_ends_while_its_pools_work() {
+    let _watchdog = watchdog();
+    ends_with_3("a_process_ends_while_its_pools_work", || {
+        let own = pool(3);
+        for _ in 0..8 {
+            own.install(perpetuate);
+            perpetuate();
+        }
+        std::process::exit(3);
+    });
+}
+
+#[test]
+fn a_process_ends_while_callers_wait() {
+    let _watchdog = watchdog();
+    ends_with_3("a_process_ends_while_callers_wait", || {
+        let (own, hold) = (Arc::new(pool(1)), Arc::new(Gate::new()));
+        let entered = Arc::new(AtomicUsize::new(0));
+        let wait = move |entered: &AtomicUsize| {
+            entered.fetch_add(1, Ordering::SeqCst);
+            hold.wait();
+        };
+        for operation in 0..4 {
+            let (own, wait, entered) = (Arc::clone(&own), wait.clone(), Arc::clone(&entered));
+            thread::spawn(move || match operation {
+                0 => own.install(|| wait(&entered)),
+                1 => drop(own.join(|| wait(&entered), || wait(&entered))),
+                2 => own.in_place_scope(|s| {
+                    drop(s.spawn(|| ()));
+                    wait(&entered);
+                }),
+                _ => drop(pool(2).spawn(move || wait(&entered))),
+            });
+        }
+        common::eventually("some wait", || entered.load(Ordering::SeqCst) >= 3);
+        std::process::exit(3);
+    });
+}
+
+#[test]
+fn a_task_ends_the_process_while_others_work() {
+    let _watchdog = watchdog();
+    ends_with_3("a_task_ends_the_process_while_others_work", || {
+        let pool = pool(3);
+        pool.install(|| (0..8).for_each(|_| perpetuate()));
+        pool.scope(|s| {
+            drop(s.spawn(|| filch::join(|| std::process::exit(3), || fib(20))));
+            fib(25)
+        });
+    });
+}
+
+#[test]
+fn a_task_ends_the_process_while_its_pool_is_dropped() {
+    let _watchdog = watchdog();
+    ends_with_3("a_task_ends_the_process_while_its_pool_is_dropped", || {
+        let pool = pool(2);
+        drop(pool.spawn(|| {
+            thread::yield_now();
+            std::process::exit(3)
+        }));
+        drop(pool);
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pool_in_a_static_serves_to_the_end() {
+    static POOL: LazyLock<ThreadPool> = LazyLock::new(|| pool(2));
+
+    /// Called by the C library when everything of Rust's has ended.
+    extern "C" fn at_exit() {
+        use_pool(&POOL);
+        use_free_functions();
+        say("served at exit");
+    }
+
+    let _watchdog = watchdog();
+    own_process(
+        "a_pool_in_a_static_serves_to_the_end",
+        |_| (),
+        || {
+            // SAFETY: a function of the program's.
+            assert_eq!(unsafe { libc::atexit(at_exit) }, 0);
+            use_pool(&POOL);
+            POOL.install(|| (0..4).for_each(|_| perpetuate()));
+        },
+        |output| {
+            assert_success(&output);
+            assert!(common::stderr(&output).contains("served at exit"));
+        },
+    );
+}
+
+// ---- Destructors of thread-locals ----
+
+/// Calls what it holds when its thread's locals are destroyed.
+struct AtEnd(Box<dyn Fn()>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        (self.0)();
+        LATE.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// How many of these calls have returned.
+static LATE: AtomicUsize = AtomicUsize::new(0);
+
+/// Has `body` called when this thread ends.
+fn when_this_thread_ends(body: impl Fn() + 'static) {
+    thread_local!(static AT_END: RefCell<Vec<AtEnd>> = const { RefCell::new(Vec::new()) });
+    AT_END.with_borrow_mut(|calls| calls.push(AtEnd(Box::new(body))));
+}
+
+fn late_calls() -> usize {
+    LATE.load(Ordering::SeqCst)
+}
+
+/// Everything that a program may do with pools.
+fn use_everything(shared: &ThreadPool) {
+    use_free_functions();
+    use_pool(shared);
+    use_pool(&pool(2));
+}
+
+#[test]
+fn a_plain_threads_destructors_may_use_everything() {
+    let _watchdog = watchdog();
+    alone("a_plain_threads_destructors_may_use_everything", || {
+        let shared = Arc::new(pool(2));
+        for used_before in [false, true] {
+            let shared = Arc::clone(&shared);
+            let ending = thread::spawn(move || {
+                if used_before {
+                    use_everything(&shared);
+                }
+                when_this_thread_ends(move || use_everything(&shared));
+            });
+            ending.join().unwrap();
+        }
+        assert_eq!(late_calls(), 2);
+    });
+}
+
+#[test]
+fn a_workers_destructors_may_use_everything_else() {
+    let _watchdog = watchdog();
+    alone("a_workers_destructors_may_use_everything_else", || {
+        let (shared, ending) = (Arc::new(pool(2)), pool(3));
+        ending.broadcast(|_| {
+            let shared = Arc::clone(&shared);
+            when_this_thread_ends(move || use_everything(&shared));
+        });
+        drop(ending);
+        assert_eq!(late_calls(), 3, "the drop waited for them");
+    });
+}
+
+#[test]
+fn the_destructors_of_the_thread_that_ends_the_process_may_use_everything() {
+    let _watchdog = watchdog();
+    let name = "the_destructors_of_the_thread_that_ends_the_process_may_use_everything";
+    own_process(
+        name,
+        |_| (),
+        || {
+            let shared = pool(2);
+            when_this_thread_ends(move || {
+                use_everything(&shared);
+                say("served late");
+            });
+            // Destroys this thread's locals, as `main` does those of its thread when it returns.
+            std::process::exit(0);
+        },
+        |output| {
+            assert_success(&output);
+            assert!(common::stderr(&output).contains("served late"));
+        },
+    );
+}
+
+#[test]
+fn pools_and_handles_in_thread_locals_end_with_their_threads() {
+    let _watchdog = watchdog();
+    alone("pools_and_handles_in_thread_locals_end_with_their_threads", || {
+        thread_local! {
+            static OWN: RefCell<Option<(ThreadPool, JoinHandle<u64>)>> = const { RefCell::new(None) };
+        }
+        let own = || {
+            let pool = pool(2);
+            let task = pool.spawn(|| fib(10));
+            OWN.set(Some((pool, task)));
+        };
+        let base = common::thread_count();
+        thread::spawn(own).join().unwrap();
+        common::threads_return_to(base);
+        let outer = pool(2);
+        outer.broadcast(|_| own());
+        drop(outer);
+        common::threads_return_to(base);
+    });
+}
+
+// ---- Unwinding ----
+
+#[test]
+fn a_pool_dropped_while_unwinding_keeps_the_panics_of_its_tasks_apart() {
+    let _watchdog = watchdog();
+    for threads in [1, 3] {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tell = Arc::clone(&told);
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let pool = ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .panic_handler(move |payload| tell.lock().unwrap().push(common::boom_id(payload)))
+                .build()
+                .unwrap();
+            for id in 10..20 {
+                drop(pool.spawn(move || boom(id)));
+            }
+            boom(1)
+        }));
+        assert_eq!(common::failed_with::<()>(unwound), 1);
+        let mut told = told.lock().unwrap().clone();
+        told.sort_unstable();
+        assert_eq!(told, (10..20).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_task_that_unwinds_may_own_its_pool() {
+    let _watchdog = watchdog();
+    alone("a_task_that_unwinds_may_own_its_pool", || {
+        let base = common::thread_count();
+        for threads in [1, 3] {
+            let pool = Arc::new(pool(threads));
+            let last = Arc::clone(&pool);
+            let (ran, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Gate::new()));
+            let (count, wait) = (Arc::clone(&ran), Arc::clone(&gate));
+            let task = pool.spawn(move || {
+                wait.wait();
+                for _ in 0..10 {
+                    let count = Arc::clone(&count);
+                    drop(last.spawn(move || count.fetch_add(1, Ordering::SeqCst)));
+                }
+                boom(threads as u32)
+            });
+            drop(pool);
+            gate.open();
+            assert_eq!(common::failed_with::<()>(task.join()), threads as u32);
+            common::threads_return_to(base);
+            assert_eq!(ran.load(Ordering::SeqCst), 10);
+        }
+    });
+}
+
+// ---- Code that is unloaded ----
+
+#[cfg(target_os = "linux")]
+mod plugin {
+    use super::*;
+    use std::ffi::{CStr, CString, c_void};
+    use std::os::unix::ffi::OsStringExt;
+
+    const OWN_POOL: &CStr = c"fib_in_own_pool";
+    const GLOBAL_POOL: &CStr = c"fib_in_global_pool";
+
+    /// The example `plugin`, loaded.
+    struct Library(*mut c_void);
+
+    // SAFETY: a handle of the loader's, which all threads may use.
+    unsafe impl Send for Library {}
+
+    impl Library {
+        fn load() -> Self {
+            Self::find(libc::RTLD_NOW).expect("build it first: cargo build --example plugin")
+        }
+
+        fn is_loaded() -> bool {
+            Self::find(libc::RTLD_NOW | libc::RTLD_NOLOAD).is_some()
+        }
+
+        fn find(mode: libc::c_int) -> Option<Self> {
+            let mut path = std::env::current_exe().unwrap();
+            path.pop();
+            path.pop();
+            path.push("examples/libplugin.so");
+            let path = CString::new(path.into_os_string().into_vec()).unwrap();
+            // SAFETY: the path ends with a NUL; loading this library runs nothing of its own.
+            let handle = unsafe { libc::dlopen(path.as_ptr(), mode) };
+            (!handle.is_null()).then(|| Library(handle))
+        }
+
+        fn call(&self, name: &CStr, n: u64) -> u64 {
+            // SAFETY: the library is loaded, and the name ends with a NUL.
+            let function = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+            assert!(!function.is_null(), "no {name:?}");
+            // SAFETY: what the example exports under these names has this type.
+            let function: extern "C" fn(u64) -> u64 = unsafe { std::mem::transmute(function) };
+            function(n)
+        }
+    }
+
+    impl Drop for Library {
+        fn drop(&mut self) {
+            // SAFETY: the handle is this one's to give back.
+            assert_eq!(unsafe { libc::dlclose(self.0) }, 0);
+        }
+    }
+
+    #[test]
+    fn a_library_with_a_pool_of_its_own_is_unloaded() {
+        let _watchdog = watchdog();
+        alone("plugin::a_library_with_a_pool_of_its_own_is_unloaded", || {
+            let base = common::thread_count();
+            for _ in 0..20 {
+                // A thread that has thread-locals of the library's keeps it loaded.
+                let library = thread::spawn(|| {
+                    let library = Library::load();
+                    assert_eq!(library.call(OWN_POOL, 15), 610);
+                    library
+                });
+                let library = library.join().unwrap();
+                common::threads_return_to(base);
+                drop(library);
+                assert!(!Library::is_loaded());
+            }
+            forks_well();
+        });
+    }
+
+    #[test]
+    fn a_library_is_unloaded_by_the_thread_that_used_it() {
+        let _watchdog = watchdog();
+        alone("plugin::a_library_is_unloaded_by_the_thread_that_used_it", || {
+            for _ in 0..20 {
+                let library = Library::load();
+                assert_eq!(library.call(OWN_POOL, 15), 610);
+                drop(library);
+            }
+            forks_well();
+        });
+    }
+
+    #[test]
+    fn a_library_that_used_the_global_pool_stays() {
+        let _watchdog = watchdog();
+        alone("plugin::a_library_that_used_the_global_pool_stays", || {
+            let with_pool = common::thread_count().map(|base| base + num_cpus::get());
+            for _ in 0..20 {
+                let library = thread::spawn(|| {
+                    let library = Library::load();
+                    assert_eq!(library.call(GLOBAL_POOL, 15), 610);
+                    library
+                });
+                drop(library.join().unwrap());
+                assert!(Library::is_loaded());
+                common::threads_return_to(with_pool);
+            }
+            forks_well();
+        });
+    }
+
+    /// Nothing that is called at a fork is gone.
+    fn forks_well() {
+        // SAFETY: the child ends at once.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: takes a number.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 1;
+        // SAFETY: the status is this frame's.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+        assert_eq!(status, 0);
     }
 }
