@@ -1,0 +1,24 @@
+# What ci/asan, ci/memcheck and ci/tsan share: how to skip, and which tests to run.
+
+skip() {
+    echo "SKIPPED: ci/$(basename "$0"): $*"
+    exit 0
+}
+
+# Sets `suites` to cargo's options for the named test files, `lib` being the unit tests; for all
+# if none is named, but for compile_fail, which runs cargo itself, and costs, which counts what a
+# checker adds to.
+choose_suites() {
+    local name names=("$@")
+    if [ $# = 0 ]; then
+        names=(lib)
+        for name in tests/*.rs; do
+            name=$(basename "$name" .rs)
+            [[ $name =~ ^(compile_fail|costs)$ ]] || names+=("$name")
+        done
+    fi
+    suites=()
+    for name in "${names[@]}"; do
+        if [ "$name" = lib ]; then suites+=(--lib); else suites+=(--test "$name"); fi
+    done
+}
