@@ -106,10 +106,9 @@ pub(crate) fn notify() {
     }
 }
 
-/// Whether a queue is to have its owner come by at every fork, so that each is a point. Not always,
-/// or what is done only at the others would never be seen.
+/// Whether a queue is to have its owner come by at every fork and its end, so that each is a point.
 pub(crate) fn keeps_gates_closed() -> bool {
-    simulation().is_some_and(|simulation| simulation.rng.borrow_mut().u8(..4) > 0)
+    is_simulated()
 }
 
 /// Starts the registry's workers as fibers of this thread. An error comes with the worker's index.

@@ -31,6 +31,14 @@ impl Counts {
         (self.0 / PARKED) & MASK
     }
 
+    /// Whether all of `parts` are counted, as they have to be to be taken away.
+    pub(crate) fn holds(self, parts: usize) -> bool {
+        let parts = Counts(parts);
+        self.searchers() >= parts.searchers()
+            && self.parked() >= parts.parked()
+            && self.sentry() >= parts.sentry()
+    }
+
     /// Whether a parked worker looks around at short intervals.
     pub(crate) fn sentry(self) -> bool {
         self.0 & SENTRY != 0

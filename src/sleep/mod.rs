@@ -16,6 +16,7 @@
 //!     |                        PARKED <--- give back, without (lock) ---+
 //!     |  block (lock)
 //!     +-----------> BLOCKED, ASIDE ---> BUSY: wake, leave (lock)
+//!   LENT likewise: its borrower blocks, and the seat is LENT again when that wakes
 //! ```
 //!
 //! - `BUSY`: its holder works. The holder is the worker's own thread, or a waker has just made
@@ -107,6 +108,9 @@ const ASIDE: u32 = 5;
 
 struct Seat {
     state: AtomicU32,
+    /// `LENT` while the seat is lent, also while its borrower sleeps; else `BUSY`: what the seat is
+    /// when its holder is woken. Under the list's lock.
+    awake: AtomicU32,
     /// Where the worker's own thread sleeps while it does not hold the seat.
     home: Parker,
     /// Where the seat's holder sleeps inside a wait.
@@ -164,8 +168,12 @@ pub(crate) struct Sleep {
 impl Sleep {
     /// For `workers` seats, all of them `BUSY`.
     pub(crate) fn new(workers: usize) -> Self {
-        let seat =
-            || Seat { state: AtomicU32::new(BUSY), home: Parker::new(), wait: Parker::new() };
+        let seat = || Seat {
+            state: AtomicU32::new(BUSY),
+            awake: AtomicU32::new(BUSY),
+            home: Parker::new(),
+            wait: Parker::new(),
+        };
         Sleep {
             counts: CachePadded::new(AtomicUsize::new(0)),
             aside: CachePadded::new(AtomicUsize::new(0)),
@@ -200,7 +208,9 @@ impl Sleep {
     /// Adds to and takes from the counts at once.
     fn count(&self, add: usize, sub: usize) -> Counts {
         // Relaxed: the handshake that follows orders it.
-        Counts(self.counts.fetch_add(add.wrapping_sub(sub), Ordering::Relaxed))
+        let before = Counts(self.counts.fetch_add(add.wrapping_sub(sub), Ordering::Relaxed));
+        debug_assert!(before.holds(sub), "{sub:#x} of {before:?}");
+        before
     }
 
     // ---- publishing ---------------------------------------------------------------------------
@@ -291,7 +301,7 @@ impl Sleep {
         }
     }
 
-    /// Makes a sleeping seat `BUSY` and its worker a searcher.
+    /// Makes a sleeping seat `BUSY`, or `LENT` as before, and its holder a searcher.
     fn unlist(&self, list: &mut List, seat: usize) {
         let mut sub = 0;
         if let Some(at) = list.aside.iter().position(|&(s, _)| s == seat) {
@@ -306,7 +316,7 @@ impl Sleep {
             list.sentry = None;
             sub += SENTRY;
         }
-        self.set_state(seat, BUSY);
+        self.set_state(seat, self.seats[seat].awake.load(Ordering::Relaxed));
         self.count(SEARCHER, sub);
     }
 
@@ -425,7 +435,9 @@ impl Sleep {
         if self.resign(seat) && announce_and_look() && self.leave(seat) {
             return;
         }
-        while self.state(seat) != BUSY {
+        // A blocked borrower gets the seat back as it had it, a parked thread when it is `BUSY`.
+        let sleeps = |state| if kind == Kind::Blocked { state == BLOCKED } else { state != BUSY };
+        while sleeps(self.state(seat)) {
             parker.park();
         }
     }
@@ -509,7 +521,10 @@ impl Sleep {
         let Some(at) = candidates().find(others).or_else(|| candidates().next()) else {
             // The seat's thread sees that it is lent, and stops searching.
             let free = (0..self.seats.len()).find(|&seat| self.swap_state(seat, FREE, LENT));
-            return free.map(|seat| (seat, Stopped::Fine));
+            return free.map(|seat| {
+                self.seats[seat].awake.store(LENT, Ordering::Relaxed);
+                (seat, Stopped::Fine)
+            });
         };
         let seat = list.parked.remove(at);
         let mut sub = ONE_PARKED;
@@ -520,6 +535,7 @@ impl Sleep {
             stopped = Stopped::LookAgain;
         }
         // The lock orders this after the last holder's Release, and before the next's Acquire.
+        self.seats[seat].awake.store(LENT, Ordering::Relaxed);
         self.set_state(seat, LENT);
         self.count(0, sub);
         Some((seat, stopped))
@@ -530,6 +546,7 @@ impl Sleep {
     /// that nobody looks for.
     pub(crate) fn give_back(&self, seat: usize, work_left: bool) {
         let mut list = self.list.lock();
+        self.seats[seat].awake.store(BUSY, Ordering::Relaxed);
         if work_left {
             self.set_state(seat, BUSY);
             self.count(SEARCHER, 0);
@@ -542,5 +559,24 @@ impl Sleep {
             // As in `announce`.
             fence(Ordering::SeqCst);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seat_stays_lent_when_its_borrower_is_woken() {
+        let sleep = Sleep::new(2);
+        assert!(sleep.announce(1, Kind::Idle, false) == Entered::Announced);
+        assert!(matches!(sleep.lend(), Some((1, Stopped::LookAgain))));
+        assert!(sleep.announce(1, Kind::Blocked, false) == Entered::Announced);
+        sleep.wake_one();
+        assert!(sleep.is_lent(1), "the worker's own thread would take it");
+        sleep.announce_aside(1, [None, None]);
+        assert!(sleep.leave_aside(1) && sleep.is_lent(1));
+        sleep.give_back(1, true);
+        assert_eq!(sleep.state(1), BUSY);
     }
 }
