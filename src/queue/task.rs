@@ -261,19 +261,17 @@ impl<J> TaskQueue<J> {
     /// to be published anew.
     #[inline]
     pub(crate) fn pop(&self, moved: impl FnOnce()) -> Option<J> {
-        self.tray.pop().or_else(|| self.pop_slow(moved))
+        self.pop_newest(moved).or_else(|| self.inbox.pop())
     }
 
-    /// Takes the newest task, if it is in the tray (owner only).
-    pub(crate) fn pop_newest(&self) -> Option<J> {
-        self.tray.pop()
+    /// Like `pop`, but of this worker's own tasks only.
+    #[inline]
+    pub(crate) fn pop_newest(&self, moved: impl FnOnce()) -> Option<J> {
+        self.tray.pop().or_else(|| self.pop_bundle(moved))
     }
 
-    fn pop_slow(&self, moved: impl FnOnce()) -> Option<J> {
-        let Some(bundle) = self.bundles.pop() else {
-            return self.inbox.pop();
-        };
-        let newest = self.unpack(bundle);
+    fn pop_bundle(&self, moved: impl FnOnce()) -> Option<J> {
+        let newest = self.unpack(self.bundles.pop()?);
         moved();
         newest
     }

@@ -91,7 +91,7 @@ impl Worker {
 
     /// Tasks that came along with one that was taken have moved, perhaps past somebody who was
     /// about to sleep: they are published anew.
-    fn share_rest(&self) {
+    pub(super) fn share_rest(&self) {
         if !self.tasks.is_empty() {
             self.publish_tasks(ANY_ROOT);
         }

@@ -269,8 +269,8 @@ impl Worker {
 
     /// Takes the entries of tasks that were run by their joiners off the top of the task queue.
     pub(crate) fn drop_shells(&self) {
-        while let Some(job) = self.tasks.pop_newest() {
-            // SAFETY: the tray holds tasks and nothing else.
+        while let Some(job) = self.tasks.pop_newest(|| self.share_rest()) {
+            // SAFETY: tray and bundles hold tasks and nothing else.
             if !unsafe { job.is_shell() } {
                 return self.push_task(job);
             }
