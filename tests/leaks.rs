@@ -162,6 +162,18 @@ kept_nothing! {
             });
         }
     });
+    many_joined_scoped_tasks_keep_nothing: MANY, [1, 2, 3], |pool, many| in_batches(many, |batch| {
+        pool.scope(|s| {
+            let tasks: Vec<_> = (0..batch).map(|i| s.spawn(move || vec![i])).collect();
+            tasks.into_iter().for_each(|task| drop(task.join().unwrap()));
+        });
+    });
+    many_joined_tasks_of_a_worker_keep_nothing: MANY, [1, 2, 3], |pool, many| pool.install(|| {
+        in_batches(many, |batch| {
+            let tasks: Vec<_> = (0..batch).map(|i| filch::spawn(move || vec![i])).collect();
+            tasks.into_iter().for_each(|task| drop(task.join().unwrap()));
+        });
+    });
     scopes_in_scopes_keep_nothing: MANY, [1, 2, 3], |pool, many| in_batches(many, |batch| {
         pool.scope(|s| (0..batch / 10).for_each(|_| drop(s.spawn(|| {
             filch::scope(|s| (0..9).for_each(|i| drop(s.spawn(move || vec![i]))));
