@@ -26,6 +26,7 @@ mod pool;
 mod queue;
 mod sleep;
 mod sync;
+mod task_state;
 #[cfg(not(loom))]
 mod worker;
 

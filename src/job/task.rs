@@ -33,31 +33,16 @@ use crate::dump::Awaited;
 use crate::latch::Wait;
 use crate::platform::fork;
 use crate::pool::Registry;
-use crate::sync::{AtomicUsize, Ordering, wait_outside};
+use crate::sync::wait_outside;
+use crate::task_state::{self, Done, TaskState};
 use crate::worker::Worker;
 use crate::worker::sleeper::Sleeper;
 
-// The state: flags, and above them, with `WAITING`, the address of whom to wake.
-
-/// Somebody runs the task, or has run it. Never cleared; set by the one who may run it.
-const CLAIMED: usize = 1;
-/// The result is there. Set by the worker that ran the task for the entry.
-const DONE: usize = 2;
-/// The handle's owner sleeps until `DONE`; the rest of the word is the address of a `Waiting`,
-/// which is then the worker's that sets `DONE`. Set by the handle, at most once.
-const WAITING: usize = 4;
-/// The handle was dropped. Set by the handle; where that comes before `DONE`, the handle is
-/// through with the block by it, and the result is the entry's to settle.
-const DETACHED: usize = 8;
-/// The entry is through with the block.
-const ENTRY_GONE: usize = 16;
-/// The handle is through with the block, having taken or settled the result.
-const HANDLE_GONE: usize = 32;
-const FLAGS: usize = 63;
-
-/// Whom to wake, at an address that leaves the flags' bits free.
+/// Whom to wake, at an address that fits into the state.
 #[repr(align(64))]
 struct Waiting(Sleeper);
+
+const _: () = assert!(align_of::<Waiting>() >= task_state::ALIGN);
 
 /// Where a task belongs: a scope, or the pool.
 pub(crate) trait Home: Copy {
@@ -95,7 +80,7 @@ pub(crate) enum Kept {
 #[repr(C)]
 pub(super) struct TaskHead {
     header: Header,
-    state: AtomicUsize,
+    state: TaskState,
 }
 
 /// What depends on the closure's and the home's types.
@@ -151,7 +136,7 @@ where
             // SAFETY: the table is made for this type, whose first field is the header, and
             // begins with `execute`.
             header: unsafe { Header::new(&Task::<F, T, H>::TABLE.execute) },
-            state: AtomicUsize::new(0),
+            state: TaskState::new(),
         },
         home,
         content: UnsafeCell::new(Content { closure: ManuallyDrop::new(closure) }),
@@ -189,8 +174,7 @@ where
         let this: NonNull<Self> = job.cast();
         // SAFETY: the block is alive until the entry, which is this call, is gone.
         let head = unsafe { &(*this.as_ptr()).head };
-        // Acquire: matches the handle's Release when it is dropped.
-        if head.state.load(Ordering::Acquire) & DETACHED != 0 {
+        if head.state.is_detached() {
             // SAFETY: the handle was dropped unused, so that only this call has the block.
             unsafe { Self::execute_detached(this, worker) }
         } else {
@@ -228,31 +212,29 @@ where
         let block: NonNull<TaskHead> = this.cast();
         // SAFETY: the block is alive until the entry is gone, below.
         let head = unsafe { &(*this.as_ptr()).head };
-        // AcqRel: one of entry and handle is first; the second sees what the first did.
-        if head.state.fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED != 0 {
+        if !head.state.claim() {
             // SAFETY: this call is the entry.
-            return unsafe { head.leave(ENTRY_GONE, block) };
+            return unsafe { TaskHead::leave_as_entry(block) };
         }
         // Somebody may wait for this task: see `Header::root`.
         let outer = worker.enter_root(block.as_ptr().expose_provenance());
         // SAFETY: claimed.
         unsafe { Self::run(block, worker) };
         worker.leave_root(outer);
-        // Release: publishes the result. Acquire: matches the handle's Release.
-        let state = head.state.fetch_or(DONE, Ordering::AcqRel);
+        let done = head.state.finish();
         // SAFETY: the block is alive, as is the home until it is told that the task has ended.
         let home = unsafe { (*this.as_ptr()).home };
-        if state & DETACHED != 0 {
+        if done == Done::Nobody {
             // SAFETY: the handle went before the result came, so that result and block are this
             // call's.
             unsafe { Self::settle(this, home, worker) };
         } else {
-            if state & WAITING != 0 {
-                // SAFETY: this call set `DONE`.
-                unsafe { take_waiting(state) }.wake();
+            if let Done::Sleeper(address) = done {
+                // SAFETY: given to this call.
+                unsafe { take_waiting(address) }.wake();
             }
             // SAFETY: this call is the entry; nothing uses `head` after this.
-            unsafe { head.leave(ENTRY_GONE, block) };
+            unsafe { TaskHead::leave_as_entry(block) };
         }
         home.task_ended(worker);
     }
@@ -354,15 +336,29 @@ impl TaskHead {
         unsafe { task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>().read() }
     }
 
-    /// One party is through with the block: frees it if the other is, too.
+    /// The entry is through with the block, which is freed if the handle is, too.
     ///
     /// # Safety
-    /// `party` is the caller's, who does not touch the block again.
-    unsafe fn leave(&self, party: usize, block: NonNull<TaskHead>) {
-        let free = self.table().free;
-        let other = ENTRY_GONE | HANDLE_GONE;
-        // AcqRel: the last to go sees all that the other did.
-        if self.state.fetch_or(party, Ordering::AcqRel) & other != 0 {
+    /// The caller is the entry, and does not touch the block again.
+    unsafe fn leave_as_entry(block: NonNull<TaskHead>) {
+        // SAFETY: the block is alive until this party has left.
+        let free = unsafe { block.as_ref() }.table().free;
+        // SAFETY: as above.
+        if unsafe { block.as_ref() }.state.leave_as_entry() {
+            // SAFETY: both parties are through.
+            unsafe { free(block) };
+        }
+    }
+
+    /// The same for the handle.
+    ///
+    /// # Safety
+    /// As `leave_as_entry`, of the handle.
+    unsafe fn leave_as_handle(block: NonNull<TaskHead>) {
+        // SAFETY: the block is alive until this party has left.
+        let free = unsafe { block.as_ref() }.table().free;
+        // SAFETY: as above.
+        if unsafe { block.as_ref() }.state.leave_as_handle() {
             // SAFETY: both parties are through.
             unsafe { free(block) };
         }
@@ -374,15 +370,14 @@ impl TaskHead {
 /// # Safety
 /// `task` is alive.
 pub(super) unsafe fn is_shell(task: NonNull<TaskHead>) -> bool {
-    // SAFETY: by the premise. Relaxed: whoever runs the shell acquires.
-    unsafe { task.as_ref() }.state.load(Ordering::Relaxed) & HANDLE_GONE != 0
+    // SAFETY: by the premise.
+    unsafe { task.as_ref() }.state.is_shell()
 }
 
 /// # Safety
-/// `state` has `WAITING` set; called once, by the one who set `DONE`, or, if that was before
-/// `WAITING`, by the one who set that.
-unsafe fn take_waiting(state: usize) -> Sleeper {
-    let waiting = ptr::with_exposed_provenance_mut::<Waiting>(state & !FLAGS);
+/// `address` was exposed by `Handle::ask_wake`, and is the caller's; called once.
+unsafe fn take_waiting(address: usize) -> Sleeper {
+    let waiting = ptr::with_exposed_provenance_mut::<Waiting>(address);
     // SAFETY: the address came from `Box::into_raw`; it is taken once.
     unsafe { Box::from_raw(waiting) }.0
 }
@@ -410,8 +405,7 @@ impl<T> Handle<T> {
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        // Acquire: matches the Release of the worker that set it.
-        self.head().state.load(Ordering::Acquire) & DONE != 0
+        self.head().state.is_done()
     }
 
     /// Waits for the task: by running it, if nobody does yet and this is a worker of its pool;
@@ -442,11 +436,12 @@ impl<T> Handle<T> {
     /// Makes this call the one that runs the task. (Not where waits look at whole lines of roots:
     /// the shell outlives the scope that is in its line.)
     fn claim(&self, worker: &Worker) -> bool {
-        // Relaxed: a glance that saves the write; AcqRel: as in `execute_joinable`.
+        let state = &self.head().state;
+        // The glance saves the write.
         std::ptr::eq(self.pool, worker.registry())
             && !worker.waits_for_own_work()
-            && self.head().state.load(Ordering::Relaxed) & CLAIMED == 0
-            && self.head().state.fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED == 0
+            && !state.is_claimed()
+            && state.claim()
     }
 
     /// Runs the task that this call claimed. Its entry stays behind as a shell; those on top of
@@ -465,13 +460,12 @@ impl<T> Handle<T> {
     /// Asks the worker that ends the task to wake `sleeper`. `false`: it has ended already.
     fn ask_wake(&self, sleeper: Sleeper) -> bool {
         let waiting = Box::into_raw(Box::new(Waiting(sleeper)));
-        let word = waiting.expose_provenance() | WAITING;
-        // Release: publishes the sleeper. Acquire: matches the Release of `DONE`.
-        if self.head().state.fetch_or(word, Ordering::AcqRel) & DONE == 0 {
+        let address = waiting.expose_provenance();
+        if self.head().state.ask_wake(address) {
             return true;
         }
-        // SAFETY: whoever set `DONE` did so before `WAITING`, and so leaves this alone.
-        drop(unsafe { take_waiting(word) });
+        // SAFETY: it was given back.
+        drop(unsafe { take_waiting(address) });
         false
     }
 
@@ -487,7 +481,7 @@ impl<T> Handle<T> {
             Ended::Panic(kept) => Err(unsafe { (this.head().table().give_panic)(this.task, kept) }),
         };
         // SAFETY: this is the handle, and it is not dropped.
-        unsafe { this.head().leave(HANDLE_GONE, this.task) };
+        unsafe { TaskHead::leave_as_handle(this.task) };
         result
     }
 }
@@ -529,9 +523,7 @@ impl<T> Wait for HandleWait<'_, T> {
 impl<T> Drop for Handle<T> {
     #[inline]
     fn drop(&mut self) {
-        // AcqRel: one of this and `DONE` is first; the second settles the result.
-        let state = self.head().state.fetch_or(DETACHED, Ordering::AcqRel);
-        if state & DONE != 0 {
+        if self.head().state.detach() {
             self.settle();
         }
     }
@@ -551,7 +543,7 @@ impl<T> Handle<T> {
             }
         };
         // SAFETY: this is the handle, in its drop.
-        unsafe { self.head().leave(HANDLE_GONE, self.task) };
+        unsafe { TaskHead::leave_as_handle(self.task) };
         // Last, because a drop may panic.
         drop(value);
     }
