@@ -131,6 +131,7 @@ impl TaskState {
 }
 
 #[cfg(all(test, loom))]
+#[allow(unsafe_code)]
 mod models {
     use loom::sync::Arc;
     use loom::thread;
