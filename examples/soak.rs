@@ -216,7 +216,7 @@ impl Pools {
 fn memory() -> Option<u64> {
     let pages: u64 =
         std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * 4096 >> 20)
+    Some((pages * 4096) >> 20)
 }
 
 fn caller(seed: u64, pools: &Pools, books: &Arc<Books>, over: &AtomicBool) {

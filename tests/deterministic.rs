@@ -237,11 +237,11 @@ fn another_thread_is_refused() {
             assert!(text.contains("the thread that it was built on"), "{text}");
         };
         refused(&|| theirs.install(|| ()));
-        refused(&|| drop(theirs.join(|| (), || ())));
+        refused(&|| _ = theirs.join(|| 1, || 2));
         refused(&|| theirs.scope(|_| ()));
         refused(&|| theirs.in_place_scope(|_| ()));
         refused(&|| drop(theirs.spawn(|| ())));
-        refused(&|| drop(theirs.broadcast(|_| ())));
+        refused(&|| _ = theirs.broadcast(|_| 1));
         refused(&|| theirs.spawn_broadcast(|_| ()));
     })
     .join()

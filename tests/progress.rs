@@ -163,6 +163,7 @@ fn as_many_leaves_as_threads_run_at_once() {
         if parties == 1 {
             arrived.fetch_add(1, Ordering::SeqCst);
             while arrived.load(Ordering::SeqCst) < all {
+                filch::schedule_point();
                 thread::yield_now();
             }
             return;

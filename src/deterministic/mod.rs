@@ -3,7 +3,7 @@
 //!
 //! The runtime is the real one, queues, sleepers and all. It comes here where threads would wait
 //! for each other (`sync.rs`), and where something has happened that another could act on. One twin
-//! is compiled: [`fibers`] with the feature `deterministic`, else [`absent`], which does nothing.
+//! is compiled: `fibers` with the feature `deterministic`, else `absent`, which does nothing.
 
 #[cfg(not(feature = "deterministic"))]
 mod absent;

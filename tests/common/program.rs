@@ -246,7 +246,7 @@ impl Books {
     pub fn live(&self) -> isize {
         // In this order a token that comes and goes meanwhile cannot hide another.
         let dropped = self.dropped.load(Ordering::SeqCst);
-        self.made.load(Ordering::SeqCst).wrapping_sub(dropped).cast_signed()
+        self.made.load(Ordering::SeqCst).wrapping_sub(dropped) as isize
     }
 }
 
