@@ -136,6 +136,16 @@ pub(crate) enum Kind {
     Blocked,
 }
 
+impl Kind {
+    /// The state of a seat that is parked so.
+    fn asleep(self) -> u32 {
+        match self {
+            Kind::Idle => PARKED,
+            Kind::Blocked => BLOCKED,
+        }
+    }
+}
+
 /// What became of an attempt to park.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -398,9 +408,10 @@ impl Sleep {
     /// Takes the announcement back: the caller is a searcher again and holds its seat. `false`:
     /// somebody woke the worker already, or borrowed its seat.
     #[must_use]
-    pub(crate) fn leave(&self, seat: usize) -> bool {
+    pub(crate) fn leave(&self, seat: usize, kind: Kind) -> bool {
         let mut list = self.list.lock();
-        let listed = matches!(self.state(seat), PARKED | BLOCKED);
+        // A seat that its thread has parked may have been lent, and its borrower be blocked.
+        let listed = self.state(seat) == kind.asleep();
         if listed {
             self.unlist(&mut list, seat);
         }
@@ -417,22 +428,22 @@ impl Sleep {
         look: impl Fn() -> bool,
         announce_and_look: impl Fn() -> bool,
     ) {
-        let (parker, asleep) = match kind {
-            Kind::Idle => (&self.seats[seat].home, PARKED),
-            Kind::Blocked => (&self.seats[seat].wait, BLOCKED),
+        let parker = match kind {
+            Kind::Idle => &self.seats[seat].home,
+            Kind::Blocked => &self.seats[seat].wait,
         };
         let mut naps = 0;
-        while naps < NAPS && self.is_sentry(seat) {
+        while naps < NAPS && self.is_sentry(seat, kind) {
             parker.park_timeout(NAP);
-            if self.state(seat) != asleep {
+            if self.state(seat) != kind.asleep() {
                 break;
             }
-            if look() && self.leave(seat) {
+            if look() && self.leave(seat, kind) {
                 return;
             }
             naps += 1;
         }
-        if self.resign(seat) && announce_and_look() && self.leave(seat) {
+        if self.resign(seat, kind) && announce_and_look() && self.leave(seat, kind) {
             return;
         }
         // A blocked borrower gets the seat back as it had it, a parked thread when it is `BUSY`.
@@ -442,14 +453,19 @@ impl Sleep {
         }
     }
 
-    fn is_sentry(&self, seat: usize) -> bool {
-        self.counts().sentry() && self.list.lock().sentry == Some(seat)
+    fn is_sentry(&self, seat: usize, kind: Kind) -> bool {
+        self.counts().sentry() && self.is_own_sentry(&self.list.lock(), seat, kind)
+    }
+
+    /// Whether the sentry is the seat as the caller has parked it, and not a borrower of it.
+    fn is_own_sentry(&self, list: &List, seat: usize, kind: Kind) -> bool {
+        list.sentry == Some(seat) && self.state(seat) == kind.asleep()
     }
 
     /// Returns whether the caller was the sentry.
-    fn resign(&self, seat: usize) -> bool {
+    fn resign(&self, seat: usize, kind: Kind) -> bool {
         let mut list = self.list.lock();
-        let was = list.sentry == Some(seat);
+        let was = self.is_own_sentry(&list, seat, kind);
         if was {
             list.sentry = None;
             self.count(0, SENTRY);
@@ -572,6 +588,7 @@ mod tests {
         assert!(sleep.announce(1, Kind::Idle, false) == Entered::Announced);
         assert!(matches!(sleep.lend(), Some((1, Stopped::LookAgain))));
         assert!(sleep.announce(1, Kind::Blocked, false) == Entered::Announced);
+        assert!(!sleep.leave(1, Kind::Idle), "the worker's own thread leaves what it parked only");
         sleep.wake_one();
         assert!(sleep.is_lent(1), "the worker's own thread would take it");
         sleep.announce_aside(1, [None, None]);

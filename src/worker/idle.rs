@@ -74,7 +74,7 @@ impl Worker {
         if sleep.announce(self.index, Kind::Idle, searching) == Entered::Lent {
             return self.take_seat();
         }
-        let left = self.announce_and_look() && sleep.leave(self.index);
+        let left = self.announce_and_look() && sleep.leave(self.index, Kind::Idle);
         if !left {
             self.registry().end_if_idle();
             sleep.sleep(self.index, Kind::Idle, || self.watch(), || self.announce_and_look_hard());

@@ -193,7 +193,7 @@ impl Worker {
         // The holder of a busy seat is never turned away.
         let _ = sleep.announce(self.index, Kind::Blocked, searching);
         let over = wait.done() || self.announce_and_look() || wait.done();
-        if !(over && sleep.leave(self.index)) {
+        if !(over && sleep.leave(self.index, Kind::Blocked)) {
             sleep.sleep(
                 self.index,
                 Kind::Blocked,

@@ -26,7 +26,7 @@ fn run_one(me: usize) -> impl FnOnce(&Pool) {
 /// Lets worker `me` sleep, and not as the sentry. Its thread then starts with `sleep_on`.
 fn fall_asleep(pool: &Pool, me: usize, kind: Kind) {
     let _ = pool.sleep.announce(me, kind, false);
-    assert!(pool.sleep.resign(me));
+    assert!(pool.sleep.resign(me, Kind::Idle));
 }
 
 /// The thread of worker `me`, which sleeps, until it has run a job.

@@ -295,7 +295,7 @@ impl Pool {
         if self.sleep.announce(me, Kind::Idle, searching) == Entered::Lent {
             return self.take_seat(me);
         }
-        let left = self.announce_and_look(me) && self.sleep.leave(me);
+        let left = self.announce_and_look(me) && self.sleep.leave(me, Kind::Idle);
         if !left {
             self.end_if_idle();
             let look_hard = || self.announce_and_look_hard(me);
@@ -324,7 +324,7 @@ impl Pool {
         }
         let _ = self.sleep.announce(me, Kind::Blocked, searching);
         let over = wait.done() || self.announce_and_look(me) || wait.done();
-        if !(over && self.sleep.leave(me)) {
+        if !(over && self.sleep.leave(me, Kind::Blocked)) {
             let look = || wait.done() || self.sees_work(me);
             let look_hard = || wait.done() || self.announce_and_look_hard(me);
             self.sleep.sleep(me, Kind::Blocked, look, look_hard);
