@@ -22,6 +22,35 @@ fn set_timer_slack() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, ONE_NANOSECOND) };
 }
 
+/// Keeps the library that this code is in, if it is in one, from being unloaded: for threads that
+/// live as long as the process. Where that cannot be had, the user has to see to it.
+pub(crate) fn keep_code_loaded() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    pin::pin();
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod pin {
+    use std::mem::MaybeUninit;
+
+    pub(super) fn pin() {
+        let mut found = MaybeUninit::<libc::Dl_info>::uninit();
+        // SAFETY: the address is only looked up; the place is for what is found.
+        if unsafe { libc::dladdr(pin as *const libc::c_void, found.as_mut_ptr()) } == 0 {
+            return;
+        }
+        // SAFETY: filled, as something was found.
+        let name = unsafe { found.assume_init() }.dli_fname;
+        if !name.is_null() {
+            // SAFETY: a name that the loader gave; nothing is loaded that is not, and no
+            // initializer runs. Of the program itself there is nothing to keep.
+            unsafe {
+                libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE)
+            };
+        }
+    }
+}
+
 /// A fence for all threads of this process at once: what each of them did before some point in
 /// time is then visible to this thread, and what this thread did before is visible to them after
 /// it. `false`: the system has no such thing.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 
 use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
-use crate::platform::fork::PerProcess;
+use crate::platform::{self, fork::PerProcess};
 use crate::sync::Mutex;
 use crate::worker::Worker;
 
@@ -40,6 +40,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
         }
         let builder = builder.num_threads_from_env()?;
         let _builds = Builds::start();
+        platform::keep_code_loaded();
         match builder.try_build() {
             Ok(pool) => {
                 // Under the lock nobody else sets it.
