@@ -25,3 +25,10 @@ pub extern "C" fn fib_in_own_pool(n: u64) -> u64 {
 pub extern "C" fn fib_in_global_pool(n: u64) -> u64 {
     fib(n)
 }
+
+/// Has the global pool compute the `n`-th Fibonacci number some time, for nobody.
+#[unsafe(no_mangle)]
+pub extern "C" fn spawn_in_global_pool(n: u64) -> u64 {
+    drop(filch::spawn(move || fib(n)));
+    n
+}

@@ -1050,6 +1050,7 @@ mod plugin {
 
     const OWN_POOL: &CStr = c"fib_in_own_pool";
     const GLOBAL_POOL: &CStr = c"fib_in_global_pool";
+    const GLOBAL_POOL_LATER: &CStr = c"spawn_in_global_pool";
 
     /// The example `plugin`, loaded.
     struct Library(*mut c_void);
@@ -1145,6 +1146,32 @@ mod plugin {
             }
             forks_well();
         });
+    }
+
+    /// Only a thread that has begun keeps a library loaded by itself. That of the global pool may
+    /// have been started and not have begun; so one process is not enough to see this.
+    #[test]
+    fn a_library_stays_for_global_threads_that_have_not_begun() {
+        let _watchdog = watchdog();
+        for _ in 0..40 {
+            own_process(
+                "plugin::a_library_stays_for_global_threads_that_have_not_begun",
+                |command| {
+                    command.env("FILCH_NUM_THREADS", "1");
+                },
+                || {
+                    let library = thread::spawn(|| {
+                        let library = Library::load();
+                        assert_eq!(library.call(GLOBAL_POOL_LATER, 5), 5);
+                        library
+                    });
+                    drop(library.join().unwrap());
+                    assert!(Library::is_loaded(), "unloaded under its threads");
+                    std::process::exit(0);
+                },
+                |output| assert_success(&output),
+            );
+        }
     }
 
     /// Nothing that is called at a fork is gone.
