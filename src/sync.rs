@@ -7,6 +7,7 @@ mod imp {
 
     use crate::deterministic;
     pub(crate) use crate::deterministic::keeps_gates_closed;
+    pub(crate) use crate::platform::fork::count as forks;
     pub(crate) use atomic::{AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
     pub(crate) use std::cell::UnsafeCell;
     pub(crate) use std::sync::MutexGuard;
@@ -171,6 +172,10 @@ mod imp {
 
     pub(crate) fn keeps_gates_closed() -> bool {
         false
+    }
+
+    pub(crate) fn forks() -> u32 {
+        0
     }
 
     /// In a model both sides of the pair are the same.

@@ -418,12 +418,12 @@ impl<T> Handle<T> {
         match Worker::current() {
             Some(worker) if self.claim(worker) => self.run_here(worker),
             _ if lost => panic!("{}", fork::LOST),
-            Some(worker) => {
+            Some(worker) if !worker.registry().is_lost() => {
                 let wait = HandleWait { handle: &self, worker, asked: Cell::new(false) };
                 worker.wait_until(&wait);
                 self.take()
             }
-            None => {
+            _ => {
                 let parker = Parker::new();
                 if self.ask_wake(Sleeper::Outside(parker.unparker().clone())) {
                     wait_outside(&parker, || self.is_finished());

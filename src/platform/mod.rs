@@ -71,15 +71,26 @@ pub(crate) fn heavy_fence() -> bool {
 
 #[cfg(target_os = "linux")]
 mod membarrier {
-    use std::sync::OnceLock;
+    use super::fork;
+    use crate::sync::{AtomicU32, Ordering};
 
     // From <linux/membarrier.h>.
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
+    /// Says `true` only in a process that has registered. To register twice does no harm, and to
+    /// wait for who does might not end, after a `fork()` in the middle.
     pub(super) fn fence() -> bool {
-        static REGISTERED: OnceLock<bool> = OnceLock::new();
-        *REGISTERED.get_or_init(|| call(REGISTER_PRIVATE_EXPEDITED)) && call(PRIVATE_EXPEDITED)
+        /// The process that has registered, as `fork::count`, plus one.
+        static REGISTERED: AtomicU32 = AtomicU32::new(0);
+        let process = fork::count().wrapping_add(1);
+        if REGISTERED.load(Ordering::Relaxed) != process {
+            if !call(REGISTER_PRIVATE_EXPEDITED) {
+                return false;
+            }
+            REGISTERED.store(process, Ordering::Relaxed);
+        }
+        call(PRIVATE_EXPEDITED)
     }
 
     fn call(command: libc::c_int) -> bool {

@@ -85,7 +85,7 @@ use crossbeam_utils::CachePadded;
 pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 
-use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Parker, fence};
+use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Parker, fence, forks};
 
 /// The root of work that nobody waits for by a handle: see `job::Header::root`.
 pub(crate) const NO_ROOT: usize = 0;
@@ -172,6 +172,9 @@ pub(crate) struct Sleep {
     /// How many stand aside.
     aside: CachePadded<AtomicUsize>,
     list: Mutex<List>,
+    /// `forks()` when this was made. Where that has changed, nobody sleeps here any more, and the
+    /// list's lock may be lost.
+    forks: u32,
     seats: Box<[CachePadded<Seat>]>,
 }
 
@@ -188,6 +191,7 @@ impl Sleep {
             counts: CachePadded::new(AtomicUsize::new(0)),
             aside: CachePadded::new(AtomicUsize::new(0)),
             list: Mutex::new(List::default()),
+            forks: forks(),
             seats: (0..workers).map(|_| CachePadded::new(seat())).collect(),
         }
     }
@@ -258,6 +262,9 @@ impl Sleep {
     /// Wakes the workers that stand aside for jobs of `root`.
     #[cold]
     fn wake_aside(&self, root: usize) {
+        if self.forks != forks() {
+            return;
+        }
         let mut list = self.list.lock();
         let waits = |roots: &[Option<usize>; 2]| root == ANY_ROOT || roots.contains(&Some(root));
         while let Some(&(seat, _)) = list.aside.iter().find(|(_, roots)| waits(roots)) {
@@ -269,6 +276,9 @@ impl Sleep {
     /// as a searcher from now on.
     #[cold]
     pub(crate) fn wake_one(&self) {
+        if self.forks != forks() {
+            return;
+        }
         let mut list = self.list.lock();
         if let Some(seat) = list.sentry.or_else(|| list.parked.last().copied()) {
             self.wake(&mut list, seat);
@@ -278,6 +288,9 @@ impl Sleep {
     /// Wakes a worker that sleeps inside a wait, if it does.
     #[cold]
     pub(crate) fn wake_blocked(&self, seat: usize) {
+        if self.forks != forks() {
+            return;
+        }
         let mut list = self.list.lock();
         if matches!(self.state(seat), BLOCKED | ASIDE) {
             self.wake(&mut list, seat);
@@ -288,6 +301,9 @@ impl Sleep {
     pub(crate) fn wake_for_mail(&self, seat: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
+        if self.forks != forks() {
+            return;
+        }
         let mut list = self.list.lock();
         if matches!(self.state(seat), PARKED | BLOCKED | ASIDE) {
             self.wake(&mut list, seat);
@@ -296,6 +312,9 @@ impl Sleep {
 
     /// Wakes everybody, for a pool that ends.
     pub(crate) fn wake_all(&self) {
+        if self.forks != forks() {
+            return;
+        }
         let mut list = self.list.lock();
         while let Some(&seat) = list.parked.last() {
             self.wake(&mut list, seat);

@@ -97,6 +97,12 @@ impl Worker {
         Self::of(CURRENT.get())
     }
 
+    /// The worker whose seat this thread holds, unless a `fork()` has left its pool behind: such a
+    /// one can be woken by nobody.
+    pub(crate) fn current_with_threads<'a>() -> Option<&'a Worker> {
+        Self::current().filter(|worker| !worker.registry().is_lost())
+    }
+
     #[inline(always)]
     pub(crate) fn of<'a>(current: Current) -> Option<&'a Worker> {
         if ptr::eq(current, &raw const OUTSIDE) {
