@@ -1,0 +1,149 @@
+//! A dump tells what a pool is at; a watchdog writes it when the pool stands still.
+
+mod common;
+
+use std::thread;
+use std::time::Duration;
+
+use common::{
+    Flag, Gate, eventually, own_process, pool, stderr, thread_count, threads_return_to, watchdog,
+};
+use filch::ThreadPoolBuilder;
+
+#[test]
+fn a_dump_has_a_line_for_each_worker() {
+    let _watchdog = watchdog();
+    let pool = pool(3);
+    let text = pool.dump().to_string();
+    assert!(text.starts_with("a pool of 3: "), "{text}");
+    (0..3).for_each(|index| assert!(text.contains(&format!("worker {index}: ")), "{text}"));
+    eventually("all are parked", || pool.dump().to_string().matches(": parked").count() == 3);
+}
+
+#[test]
+fn a_dump_tells_who_waits_for_what() {
+    let _watchdog = watchdog();
+    let (pool, gate, started) = (pool(2), Gate::new(), Flag::new());
+    thread::scope(|plain| {
+        plain.spawn(|| {
+            pool.install(|| {
+                let stolen = || {
+                    started.raise();
+                    gate.wait();
+                };
+                filch::join(|| started.hold(), stolen);
+            });
+        });
+        eventually("one waits for the other", || {
+            pool.dump().to_string().contains("waits for a fork at worker")
+        });
+        pool.spawn(|| ());
+        eventually("a task is queued or run", || pool.counters().total().tasks_run > 2);
+        gate.open();
+    });
+    eventually("nobody waits", || !pool.dump().to_string().contains("waits"));
+}
+
+#[test]
+fn a_dump_tells_what_is_queued() {
+    let _watchdog = watchdog();
+    let (pool, gate, started) = (pool(1), Gate::new(), Flag::new());
+    pool.in_place_scope(|s| {
+        s.spawn(|| {
+            started.raise();
+            gate.wait();
+        });
+        started.hold();
+        (0..5).for_each(|_| drop(s.spawn(|| ())));
+        let text = pool.dump().to_string();
+        assert!(text.contains("5 injected") && text.contains("busy, 1 jobs"), "{text}");
+        gate.open();
+    });
+}
+
+#[test]
+fn the_dump_of_all_knows_pools_that_live() {
+    let _watchdog = watchdog();
+    let lives =
+        |threads: usize| filch::dump().to_string().contains(&format!("a pool of {threads}: "));
+    let pool = pool(7);
+    assert!(lives(7));
+    drop(pool);
+    eventually("the pool is gone", || !lives(7));
+}
+
+#[test]
+fn a_dump_of_a_busy_pool_stops_nobody() {
+    let _watchdog = watchdog();
+    let (pool, over) = (pool(4), Flag::new());
+    let fib = |n| {
+        fn fib(n: u32) -> u32 {
+            if n < 2 {
+                n
+            } else {
+                let (a, b) = filch::join(|| fib(n - 1), || fib(n - 2));
+                a + b
+            }
+        }
+        fib(n)
+    };
+    thread::scope(|plain| {
+        plain.spawn(|| {
+            (0..30).for_each(|_| assert_eq!(pool.install(|| fib(16)), 987));
+            over.raise();
+        });
+        while !over.is_up() {
+            assert!(pool.dump().to_string().contains("a pool of 4"));
+        }
+    });
+}
+
+#[test]
+fn a_watchdog_tells_when_nothing_moves() {
+    let name = "a_watchdog_tells_when_nothing_moves";
+    let body = || {
+        let builder = ThreadPoolBuilder::new().num_threads(1);
+        let pool = builder.watchdog(Duration::from_millis(50)).build().unwrap();
+        // Moves now and then, and rests: nothing to tell.
+        for _ in 0..3 {
+            pool.install(|| ());
+            thread::sleep(Duration::from_millis(120));
+        }
+        common::say("[from here on it stands still]");
+        pool.in_place_scope(|s| {
+            s.spawn(|| thread::sleep(Duration::from_millis(600)));
+            thread::sleep(Duration::from_millis(20));
+            s.spawn(|| ());
+        });
+    };
+    own_process(
+        name,
+        |_| (),
+        body,
+        |output| {
+            let told = stderr(&output);
+            let (before, after) =
+                told.split_once("[from here on it stands still]").expect("both parts");
+            assert!(!before.contains("nothing has moved"), "{told}");
+            // With the dump, and not every period; again only if the thread was slow to begin.
+            let times = after.matches("nothing has moved for 50ms").count();
+            assert!((1..=3).contains(&times), "{times} times: {told}");
+            assert!(after.contains("a pool of 1: ") && after.contains("worker 0: busy"), "{told}");
+            assert!(output.status.success());
+        },
+    );
+}
+
+#[test]
+fn a_watchdog_ends_with_its_pool() {
+    let _watchdog = watchdog();
+    common::alone("a_watchdog_ends_with_its_pool", || {
+        let base = thread_count();
+        for _ in 0..20 {
+            let builder = ThreadPoolBuilder::new().num_threads(2);
+            let pool = builder.watchdog(Duration::from_secs(3600)).build().unwrap();
+            assert_eq!(pool.join(|| 1, || 2), (1, 2));
+        }
+        threads_return_to(base);
+    });
+}
