@@ -446,6 +446,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     }
 
     /// How many jobs are public.
+    #[cfg(not(loom))]
     pub(crate) fn public(&self) -> usize {
         self.stealer.len()
     }
