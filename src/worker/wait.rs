@@ -12,7 +12,8 @@
 //!   whatever stands on top of A is part of A or of what A waits for, and what waits for A is
 //!   neither. (A wait for another pool runs anything: what that pool is at may need it.)
 //! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a root is
-//!   given one of its own, with the same effect: from there on the stack grows by the work's own
+//!   given one of its own, and so is any without that runs inside a task with a root (mail), with the
+//!   same effect: from there on the stack grows by the work's own
 //!   recursion only.
 //!
 //! Waits of `join` and `scope` need no such limit to be free of deadlock: a frame waits only for
@@ -99,7 +100,7 @@ impl Worker {
         self.jobs.store(jobs + 1, Ordering::Relaxed);
         self.waits_for.store(0, Ordering::Relaxed);
         let own_root = Link::new(NO_ROOT);
-        let is_foreign = jobs > MOST_FOREIGN && job.root() == NO_ROOT;
+        let is_foreign = (jobs > MOST_FOREIGN || root != NO_ROOT) && job.root() == NO_ROOT;
         self.enter_root(if is_foreign { own_root.address() } else { job.root() });
         self.execute(job);
         self.jobs.store(jobs, Ordering::Relaxed);
