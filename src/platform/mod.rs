@@ -25,8 +25,11 @@ fn set_timer_slack() {
 /// Keeps the library that this code is in, if it is in one, from being unloaded: for threads that
 /// live as long as the process. Where that cannot be had, the user has to see to it.
 pub(crate) fn keep_code_loaded() {
+    // Not in the child of a `fork()`, where the loader's lock may be lost.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    pin::pin();
+    if fork::count() == 0 {
+        pin::pin();
+    }
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
