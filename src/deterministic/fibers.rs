@@ -292,5 +292,7 @@ impl Drop for LastTurns {
         for party in std::mem::take(&mut *simulation.parties.borrow_mut()).into_values() {
             std::mem::forget(party.fiber);
         }
+        // Destructors that run later are not simulated.
+        SIMULATION.set(ptr::null());
     }
 }
