@@ -26,7 +26,6 @@ pub(super) struct Tasks {
     /// where a wait is served by its own descendants only, this is their root, which tells them
     /// from the opener's other work.
     link: Link,
-    root: usize,
     count: TaskCount,
     /// That no task is left, for an opener that is no worker of the pool.
     over: Event,
@@ -56,12 +55,10 @@ unsafe impl Send for Tasks {}
 
 impl Tasks {
     pub(super) fn new(registry: &Registry, opener: Option<&Worker>) -> Self {
-        let root = Worker::current().map_or(NO_ROOT, Worker::root);
         Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
-            link: Link::new(root),
-            root,
+            link: Link::new(Worker::current().map_or(NO_ROOT, Worker::root)),
             count: TaskCount::new(),
             over: Event::default(),
             panics: Mutex::new(Panics::default()),
@@ -104,7 +101,7 @@ impl Tasks {
     fn root(&self) -> usize {
         // SAFETY: see `Sync`.
         match unsafe { &*self.registry }.settings().wait_policy {
-            WaitPolicy::AnyWork => self.root,
+            WaitPolicy::AnyWork => self.link.root(),
             WaitPolicy::OwnDescendants => self.link.address(),
         }
     }

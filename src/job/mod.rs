@@ -61,6 +61,12 @@ impl Link {
     pub(crate) fn address(&self) -> usize {
         (&raw const self.0).expose_provenance()
     }
+
+    /// What it is within.
+    pub(crate) fn root(&self) -> usize {
+        // SAFETY: written by `new`.
+        unsafe { self.0.root.assume_init_ref() }.get()
+    }
 }
 
 /// `root`, the root of that, and so on.
