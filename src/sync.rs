@@ -2,29 +2,60 @@
 
 #[cfg(not(loom))]
 mod imp {
-    use std::sync::{PoisonError, atomic};
-    use std::time::Duration;
+    use std::sync::{PoisonError, TryLockError, atomic};
+    use std::time::{Duration, Instant};
 
     use crate::deterministic;
     pub(crate) use crate::deterministic::keeps_gates_closed;
     pub(crate) use crate::platform::fork::count as forks;
+    use crate::platform::fork::end_lost;
     pub(crate) use atomic::{AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
     pub(crate) use std::cell::UnsafeCell;
     pub(crate) use std::sync::MutexGuard;
 
+    /// How long who holds a lock may be off the processor.
+    const LONG: Duration = Duration::from_secs(1);
+
     /// std's mutex, but that a panic does not poison it: none of the user's code runs under a
     /// lock. (std's, because it is but a word: a lock with a table for all would be caught by a
     /// `fork()` in the middle of somebody's waiting.)
-    #[derive(Default)]
-    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+    pub(crate) struct Mutex<T> {
+        mutex: std::sync::Mutex<T>,
+        /// `forks()` when this was made.
+        forks: u32,
+    }
 
     impl<T> Mutex<T> {
-        pub(crate) const fn new(value: T) -> Self {
-            Mutex(std::sync::Mutex::new(value))
+        pub(crate) fn new(value: T) -> Self {
+            Mutex { mutex: std::sync::Mutex::new(value), forks: forks() }
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            if self.forks != forks() {
+                return self.lock_of_parent();
+            }
+            self.mutex.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// `lock` where the lock is from before a `fork()`. A lost thread may hold it: then the
+        /// child ends.
+        #[cold]
+        fn lock_of_parent(&self) -> MutexGuard<'_, T> {
+            let begin = Instant::now();
+            while begin.elapsed() < LONG {
+                match self.mutex.try_lock() {
+                    Ok(guard) => return guard,
+                    Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                    Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+                }
+            }
+            end_lost()
+        }
+    }
+
+    impl<T: Default> Default for Mutex<T> {
+        fn default() -> Self {
+            Mutex::new(T::default())
         }
     }
 

@@ -71,11 +71,8 @@ mod forked {
     use super::*;
     use std::any::Any;
     use std::io;
-    use std::sync::atomic::AtomicBool;
-    use std::time::Duration;
-
-    /// How long a child may take before a signal ends it.
-    const SECONDS: u32 = 15;
+    use std::sync::atomic::{AtomicBool, AtomicI32};
+    use std::time::{Duration, Instant};
 
     /// How a child ended.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,8 +105,9 @@ mod forked {
         let pid = unsafe { libc::fork() };
         assert!(pid >= 0, "no fork: {}", io::Error::last_os_error());
         if pid == 0 {
+            let seconds = common::time_limit().as_secs() / 3;
             // SAFETY: takes a number.
-            unsafe { libc::alarm(SECONDS) };
+            unsafe { libc::alarm(u32::try_from(seconds).unwrap()) };
         }
         pid
     }
@@ -389,6 +387,16 @@ mod forked {
         }
     }
 
+    /// Forks amid the work, which pauses until the child has ended; see `child`.
+    fn child_of_busy(orders: &Orders, body: impl FnOnce()) -> Ended {
+        run_in_child(body, |pid| {
+            orders.pause.store(true, Ordering::Relaxed);
+            let ended = end_of(pid);
+            orders.pause.store(false, Ordering::Relaxed);
+            ended
+        })
+    }
+
     /// Keeps every part of some pools busy, the global one among them.
     struct Busy {
         orders: Arc<Orders>,
@@ -413,16 +421,6 @@ mod forked {
                 }));
             }
             Busy { orders, pools, callers }
-        }
-
-        /// Forks amid the work; see `child`.
-        fn child(&self, body: impl FnOnce()) -> Ended {
-            run_in_child(body, |pid| {
-                self.orders.pause.store(true, Ordering::Relaxed);
-                let ended = end_of(pid);
-                self.orders.pause.store(false, Ordering::Relaxed);
-                ended
-            })
         }
 
         fn stop(self) {
@@ -460,13 +458,12 @@ mod forked {
         for round in 0..60 {
             // At another point of the work each time.
             thread::sleep(Duration::from_micros(100 * (round % 23)));
-            assert_eq!(busy.child(body), Ended::Well, "child {round}");
+            assert_eq!(child_of_busy(&busy.orders, body), Ended::Well, "child {round}");
         }
         busy.stop();
     }
 
     #[test]
-    #[ignore = "one child in some hundreds hangs: not understood yet"]
     fn children_of_a_busy_process_build_pools() {
         let _watchdog = watchdog();
         alone("forked::children_of_a_busy_process_build_pools", || {
@@ -475,7 +472,6 @@ mod forked {
     }
 
     #[test]
-    #[ignore = "one child in some hundreds hangs: not understood yet"]
     fn children_of_a_busy_process_use_the_global_pool() {
         let _watchdog = watchdog();
         alone("forked::children_of_a_busy_process_use_the_global_pool", || {
@@ -485,6 +481,87 @@ mod forked {
                 use_pool(&pool(2));
             });
         });
+    }
+
+    /// std has a lock at which each of its threads is for a moment as it starts and ends.
+    #[test]
+    fn children_of_a_process_that_starts_threads_build_pools() {
+        let _watchdog = watchdog();
+        alone("forked::children_of_a_process_that_starts_threads_build_pools", || {
+            use_pool(&pool(1));
+            let orders = Arc::new(Orders::default());
+            let starters: Vec<_> =
+                (0..4).map(|_| call(&orders, || thread::spawn(|| ()).join().unwrap())).collect();
+            for round in 0..100 {
+                let ended = child_of_busy(&orders, || use_pool(&pool(2)));
+                assert_eq!(ended, Ended::Well, "child {round}");
+            }
+            orders.stop.store(true, Ordering::Relaxed);
+            starters.into_iter().for_each(|starter| starter.join().unwrap());
+        });
+    }
+
+    /// std holds a lock while it writes of a panic.
+    #[test]
+    fn a_pool_from_before_the_fork_refuses_while_the_parent_panics() {
+        let _watchdog = watchdog();
+        own_process(
+            "forked::a_pool_from_before_the_fork_refuses_while_the_parent_panics",
+            |command| {
+                command.env("RUST_BACKTRACE", "1");
+            },
+            || {
+                let (pool, orders) = (pool(1), Arc::new(Orders::default()));
+                pool.install(|| ());
+                let panicking = call(&orders, || assert!(catch_unwind(|| panic!("no")).is_err()));
+                for _ in 0..20 {
+                    thread::sleep(Duration::from_millis(1));
+                    let ended = child_of_busy(&orders, || {
+                        blames_the_fork("install", || pool.install(|| ()));
+                    });
+                    assert_eq!(ended, Ended::Well);
+                }
+                orders.stop.store(true, Ordering::Relaxed);
+                panicking.join().unwrap();
+            },
+            |output| assert_success(&output),
+        );
+    }
+
+    #[test]
+    fn a_pool_that_stands_still_is_told_of_while_the_parent_writes() {
+        let _watchdog = watchdog();
+        own_process(
+            "forked::a_pool_that_stands_still_is_told_of_while_the_parent_writes",
+            |_| (),
+            || {
+                use_pool(&pool(1));
+                let (locked, hold) = (Gate::new(), Gate::new());
+                let watched = || {
+                    let period = Duration::from_millis(20);
+                    let watched = common::builder().num_threads(1).watchdog(period).build();
+                    let watched = watched.unwrap();
+                    drop(watched.spawn(|| thread::sleep(Duration::from_millis(200))));
+                    watched.spawn(|| ()).join().unwrap();
+                };
+                let ended = thread::scope(|plain| {
+                    plain.spawn(|| {
+                        let _stderr = io::stderr().lock();
+                        locked.open();
+                        hold.wait();
+                    });
+                    locked.wait();
+                    let ended = child(watched);
+                    hold.open();
+                    ended
+                });
+                assert_eq!(ended, Ended::Well);
+            },
+            |output| {
+                assert_success(&output);
+                assert!(common::stderr(&output).contains("nothing has moved"));
+            },
+        );
     }
 
     // ---- In a task ----
@@ -516,11 +593,78 @@ mod forked {
         });
     }
 
+    /// What others of the parent had begun for the lost pool is nobody's: no wait is for ever.
+    #[test]
+    fn a_task_of_a_busy_pool_forks() {
+        let _watchdog = watchdog();
+        alone("forked::a_task_of_a_busy_pool_forks", || {
+            let (orders, pool) = (Arc::new(Orders::default()), Arc::new(pool(2)));
+            let callers: Vec<_> = (0..3)
+                .map(|caller| {
+                    let pool = Arc::clone(&pool);
+                    call(&orders, move || match caller {
+                        0 => {
+                            let tasks: Vec<_> = (0..100).map(|_| pool.spawn(|| ())).collect();
+                            tasks.into_iter().for_each(|task| task.join().unwrap());
+                        }
+                        1 => assert_eq!(pool.broadcast(|_| ()).len(), 2),
+                        _ => assert_eq!(pool.install(|| fib(10)), 55),
+                    })
+                })
+                .collect();
+            for round in 0..60 {
+                thread::sleep(Duration::from_micros(100 * (round % 23)));
+                let ended = pool.install(|| child_of_busy(&orders, work_alone));
+                let may_be = matches!(ended, Ended::Well | Ended::Killed(libc::SIGABRT));
+                assert!(may_be, "child {round}: {ended:?}");
+            }
+            orders.stop.store(true, Ordering::Relaxed);
+            callers.into_iter().for_each(|caller| caller.join().unwrap());
+            use_pool(&pool);
+        });
+    }
+
+    /// `bottom`, with `depth` forks pending meanwhile.
+    fn below_forks(depth: usize, bottom: &(impl Fn() + Sync)) {
+        match depth {
+            0 => bottom(),
+            _ => drop(filch::join(|| below_forks(depth - 1, bottom), || ())),
+        }
+    }
+
+    #[test]
+    fn a_task_forks_while_others_take_its_forks_by_force() {
+        let _watchdog = watchdog();
+        alone("forked::a_task_forks_while_others_take_its_forks_by_force", || {
+            let pool = pool(2);
+            for round in 0..200 {
+                let pid = pool.install(|| {
+                    let forked = AtomicI32::new(0);
+                    below_forks(100, &|| {
+                        let begin = Instant::now();
+                        while begin.elapsed() < Duration::from_micros(500 + 11 * round) {}
+                        forked.store(fork_on(), Ordering::Relaxed);
+                    });
+                    match forked.into_inner() {
+                        // SAFETY: ends the process here, whatever the frames below own.
+                        0 => unsafe { libc::_exit(0) },
+                        pid => pid,
+                    }
+                });
+                let ended = end_of(pid);
+                let may_be = matches!(ended, Ended::Well | Ended::Killed(libc::SIGABRT));
+                assert!(may_be, "child {round}: {ended:?}");
+            }
+        });
+    }
+
     #[test]
     fn a_task_that_forks_may_build_a_pool_in_the_child() {
         let _watchdog = watchdog();
         alone("forked::a_task_that_forks_may_build_a_pool_in_the_child", || {
             let outer = pool(2);
+            // Its threads have begun, and none is at a lock of std's.
+            use_pool(&outer);
             assert_eq!(outer.install(|| child(|| use_pool(&pool(2)))), Ended::Well);
             let elsewhere = || thread::spawn(use_free_functions).join().unwrap();
             assert_eq!(outer.install(|| child(elsewhere)), Ended::Well);

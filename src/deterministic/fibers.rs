@@ -17,6 +17,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use fastrand::Rng;
 
 use crate::job::outcome::AbortOnUnwind;
+use crate::platform::fork::write_error;
 use crate::pool::Registry;
 use crate::worker::{Current, outside, swap_current};
 
@@ -263,10 +264,10 @@ impl Simulation {
             .unwrap_or_else(|| (Instant::now(), self.moves.get()));
         self.stuck.set(Some((since, moves)));
         if since.elapsed() > STUCK && !self.told.replace(true) {
-            eprintln!(
-                "filch: a deadlock? All workers of this thread's deterministic pools wait.\n{}",
+            write_error(&format!(
+                "filch: a deadlock? All workers of this thread's deterministic pools wait.\n{}\n",
                 crate::dump()
-            );
+            ));
         }
         std::thread::sleep(Duration::from_millis(1));
         self.wakes.set(self.wakes.get() + 1);

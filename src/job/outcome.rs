@@ -4,6 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::abort;
 
+use crate::platform::fork::write_error;
+
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send + 'static>;
 
@@ -28,7 +30,7 @@ pub(crate) struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
-        eprintln!("filch: the runtime itself failed; aborting");
+        write_error("filch: the runtime itself failed; aborting\n");
         abort();
     }
 }

@@ -417,7 +417,7 @@ impl<T> Handle<T> {
         let lost = self.forks != fork::count() && !self.is_finished();
         match Worker::current() {
             Some(worker) if self.claim(worker) => self.run_here(worker),
-            _ if lost => panic!("{}", fork::LOST),
+            _ if lost => fork::refuse(),
             Some(worker) if !worker.registry().is_lost() => {
                 let wait = HandleWait { handle: &self, worker, asked: Cell::new(false) };
                 worker.wait_until(&wait);

@@ -5,7 +5,10 @@
 //! the two differ the pool is lost, and its user is told so by a panic, or, where nothing can
 //! be unwound because lost threads were at it, by the end of the child.
 
+use std::ops::Deref;
+use std::panic::resume_unwind;
 use std::ptr;
+use std::sync::OnceLock;
 
 use crate::sync::{AtomicPtr, AtomicU32, Ordering};
 
@@ -21,12 +24,16 @@ pub(crate) fn count() -> u32 {
 pub(crate) fn watch() {
     #[cfg(unix)]
     {
-        static WATCHED: std::sync::Once = std::sync::Once::new();
-        WATCHED.call_once(|| {
+        // To have them counted twice does no harm, and to wait for who does this might not end,
+        // after a `fork()` in the middle.
+        static WATCHED: AtomicU32 = AtomicU32::new(0);
+        if WATCHED.load(Ordering::Relaxed) == 0 {
+            super::thread::note_stack_size();
             // SAFETY: the handler is a function of the process's life that only changes an atomic.
             // If the system has no room for it, forks are not noticed, as they were not before.
             unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-        });
+            WATCHED.store(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -69,13 +76,43 @@ impl<T: Default + Sync> PerProcess<T> {
     }
 }
 
-/// What a pool is told that it is lost.
-pub(crate) const LOST: &str = "this thread pool was built before a fork(): its threads are in the \
-                               parent process; the child has to build a pool of its own";
+/// Something that a lost thread may have left in the middle of a change, for which others would
+/// wait; so in a child another stands for it. Made for what one thread at most of a child uses.
+pub(crate) struct Replaced<T> {
+    parents: T,
+    childs: OnceLock<Box<T>>,
+    /// `count` when it was made.
+    forks: u32,
+}
+
+impl<T: Default> Replaced<T> {
+    pub(crate) fn new() -> Self {
+        Replaced { parents: T::default(), childs: OnceLock::new(), forks: count() }
+    }
+}
+
+impl<T: Default> Deref for Replaced<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        if self.forks == count() { &self.parents } else { self.childs.get_or_init(Box::default) }
+    }
+}
+
+/// Tells the user of a pool that it is lost, by a panic.
+///
+/// Not by way of the panic hook, which writes by std's streams: their locks may be lost, too.
+pub(crate) fn refuse() -> ! {
+    const LOST: &str = "this thread pool was built before a fork(): its threads are in the parent \
+                        process; the child has to build a pool of its own";
+    write_error(&format!("filch: {LOST}\n"));
+    resume_unwind(Box::new(LOST))
+}
 
 /// Ends a child that waits for what only a lost worker could do.
 pub(crate) fn end_lost() -> ! {
-    // Not by std's streams, whose locks may have been lost, too.
+    // Not by std's streams, as in `refuse`.
     write_error("filch: after a fork() the child waits for threads of its parent; aborting\n");
     std::process::abort()
 }

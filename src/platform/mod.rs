@@ -3,8 +3,12 @@
 
 mod debugger;
 pub(crate) mod fork;
+pub(crate) mod thread;
+
+use std::sync::atomic::AtomicBool;
 
 use crate::deterministic;
+use crate::sync::Ordering;
 
 /// Sets up the calling thread as a worker's. Where the system lets threads ask for it, its timed
 /// sleeps become as exact as they can be: by default Linux may add 50 microseconds to each, more
@@ -20,6 +24,19 @@ fn set_timer_slack() {
     // SAFETY: this request takes one number and touches no memory. If it fails, sleeps are as
     // inexact as before.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, ONE_NANOSECOND) };
+}
+
+/// How many processors this process may use.
+pub(crate) fn processors() -> usize {
+    /// Whether `num_cpus` has read the quota, which it does once: in the child of a `fork()` amid
+    /// that, it would wait for ever.
+    static READ: AtomicBool = AtomicBool::new(false);
+    if fork::count() > 0 && !READ.load(Ordering::Relaxed) {
+        return std::thread::available_parallelism().map_or(1, usize::from);
+    }
+    let processors = num_cpus::get();
+    READ.store(true, Ordering::Relaxed);
+    processors
 }
 
 /// Keeps the library that this code is in, if it is in one, from being unloaded: for threads that

@@ -11,7 +11,7 @@ use super::watchdog::Watchdog;
 use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, global};
 use crate::deterministic::{self, Seed};
 use crate::job::outcome;
-use crate::platform;
+use crate::platform::{self, thread::Thread};
 use crate::sleep::MAX_WORKERS;
 
 /// Every so many jobs a worker looks at the injector first. (Tokio's number; any two-digit
@@ -99,7 +99,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Names the thread of each worker by its index.
+    /// Names the thread of each worker by its index. (In the child of a `fork()` these are no
+    /// threads of std's: there at most the system knows the names.)
     pub fn thread_name<F>(mut self, name_of: F) -> Self
     where
         F: FnMut(usize) -> String + 'static,
@@ -271,7 +272,7 @@ impl ThreadPoolBuilder {
     /// `build` that leaves it to the caller when to wait for the threads of a pool that failed.
     pub(super) fn try_build(self) -> Result<ThreadPool, Failed> {
         let workers = match self.num_threads {
-            0 => num_cpus::get().clamp(1, MAX_WORKERS),
+            0 => platform::processors().clamp(1, MAX_WORKERS),
             asked if asked <= MAX_WORKERS => asked,
             asked => {
                 return Err(BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS }.into());
@@ -346,7 +347,12 @@ impl ThreadPoolBuilder {
     /// Takes the number of threads from the environment, unless it is set.
     pub(super) fn num_threads_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
         const VARIABLE: &str = "FILCH_NUM_THREADS";
-        let Some(value) = std::env::var_os(VARIABLE).filter(|_| self.num_threads == 0) else {
+        if self.num_threads > 0 {
+            return Ok(self);
+        }
+        // (Its lock is lost in a child whose parent was just changing the environment, which it
+        // must not where it has other threads.)
+        let Some(value) = std::env::var_os(VARIABLE) else {
             return Ok(self);
         };
         let number = value.to_str().and_then(|text| text.trim().parse().ok());
@@ -387,7 +393,7 @@ impl Spawner {
         &mut self,
         index: usize,
         registry: &Arc<Registry>,
-    ) -> Result<Option<thread::JoinHandle<()>>, BuildErrorKind> {
+    ) -> Result<Option<Thread>, BuildErrorKind> {
         let name = match &mut self.name_of {
             Some(name_of) => name_of(index),
             None => format!("filch-{index}"),
@@ -479,13 +485,8 @@ impl ThreadBuilder {
         }
     }
 
-    fn spawn(self) -> io::Result<thread::JoinHandle<()>> {
-        let builder = thread::Builder::new().name(self.name.clone());
-        let builder = match self.stack_size {
-            Some(bytes) => builder.stack_size(bytes),
-            None => builder,
-        };
-        builder.spawn(move || self.run())
+    fn spawn(self) -> io::Result<Thread> {
+        Thread::start(self.name.clone(), self.stack_size, move || self.run())
     }
 }
 

@@ -8,8 +8,8 @@ mod registry;
 mod seats;
 mod watchdog;
 
+use std::fmt;
 use std::sync::Arc;
-use std::{fmt, thread};
 
 pub use builder::{ThreadBuilder, ThreadPoolBuilder, WaitPolicy};
 pub use error::{BuildErrorKind, ThreadPoolBuildError};
@@ -21,6 +21,7 @@ use crate::counters::Counters;
 use crate::dump::Dump;
 use crate::fork;
 use crate::fork::{BroadcastContext, FnContext, JoinHandle, Scope, Yield};
+use crate::platform::thread::Thread;
 use crate::sleep::MAX_WORKERS;
 
 /// A pool of worker threads.
@@ -32,7 +33,7 @@ use crate::sleep::MAX_WORKERS;
 /// wait: the threads end by themselves when nothing is left to do.
 pub struct ThreadPool {
     registry: Arc<Registry>,
-    threads: Vec<thread::JoinHandle<()>>,
+    threads: Vec<Thread>,
     watchdog: Option<watchdog::Watchdog>,
 }
 
@@ -190,11 +191,7 @@ impl Drop for ThreadPool {
             return;
         }
         self.registry.wait_for_threads();
-        for thread in self.threads.drain(..) {
-            // A worker's thread does not unwind; what a thread-local's destructor does is its
-            // own affair.
-            let _ = thread.join();
-        }
+        self.threads.drain(..).for_each(Thread::join);
         block::empty_depot();
     }
 }

@@ -14,8 +14,8 @@ use super::WaitPolicy;
 use super::handlers::Handlers;
 use crate::counters::Counters;
 use crate::job::JobRef;
-use crate::platform::fork;
-use crate::queue::Injector;
+use crate::platform::fork::{self, Replaced};
+use crate::queue::{self, Injector};
 use crate::sleep::Sleep;
 use crate::sync::{Mutex, Ordering};
 use crate::worker::Worker;
@@ -35,7 +35,7 @@ pub(crate) struct Settings {
 pub(crate) struct Registry {
     workers: Box<[CachePadded<Worker>]>,
     /// Jobs from outside, and jobs that their finder was not to run.
-    injector: Injector<JobRef>,
+    injector: Replaced<Injector<JobRef>>,
     sleep: Sleep,
     handlers: Handlers,
     settings: Settings,
@@ -64,11 +64,12 @@ struct Threads {
 impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
         fork::watch();
+        queue::prepare();
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
                 .map(|index| CachePadded::new(Worker::new(index, workers, this.as_ptr())))
                 .collect(),
-            injector: Injector::new(),
+            injector: Replaced::new(),
             sleep: Sleep::new(workers),
             handlers,
             settings,
@@ -119,7 +120,9 @@ impl Registry {
     /// # Panics
     /// When the pool is lost, or is a deterministic one of another thread.
     pub(crate) fn expect_threads(&self) {
-        assert!(!self.is_lost(), "{}", fork::LOST);
+        if self.is_lost() {
+            fork::refuse();
+        }
         assert!(
             !self.is_away_from_home(),
             "a deterministic pool can be used on the thread that it was built on, and on no other"

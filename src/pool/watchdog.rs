@@ -1,16 +1,18 @@
 //! A thread that tells when a pool does not move although it has work.
 
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use std::{io, thread};
 
 use super::Registry;
 use crate::dump::Dump;
+use crate::platform::fork::write_error;
+use crate::platform::thread::Thread;
 
 /// The thread; dropping this ends it and waits for that.
 pub(super) struct Watchdog {
     over: Arc<(Mutex<bool>, Condvar)>,
-    thread: Option<thread::JoinHandle<()>>,
+    thread: Option<Thread>,
 }
 
 impl Watchdog {
@@ -18,7 +20,7 @@ impl Watchdog {
         let over = Arc::new((Mutex::new(false), Condvar::new()));
         let (theirs, registry) = (over.clone(), Arc::downgrade(registry));
         let watch = move || watch(&registry, period, &theirs);
-        let thread = thread::Builder::new().name("filch-watchdog".into()).spawn(watch)?;
+        let thread = Thread::start("filch-watchdog".into(), None, watch)?;
         Ok(Watchdog { over, thread: Some(thread) })
     }
 
@@ -34,8 +36,7 @@ impl Drop for Watchdog {
         *self.over.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.over.1.notify_all();
         if let Some(thread) = self.thread.take() {
-            // It does not panic but where the standard error stream does.
-            let _ = thread.join();
+            thread.join();
         }
     }
 }
@@ -58,7 +59,8 @@ fn watch(registry: &Weak<Registry>, period: Duration, over: &(Mutex<bool>, Condv
             told = false;
         } else if !told {
             told = true;
-            eprintln!("filch: nothing has moved for {period:?} while work is pending\n{now}");
+            let text = "filch: nothing has moved for";
+            write_error(&format!("{text} {period:?} while work is pending\n{now}\n"));
         }
         before = Some(now);
     }

@@ -3,6 +3,12 @@
 #[cfg(not(loom))]
 mod imp {
     pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+
+    /// Has everything made that all deques share, which happens once. A child forked amid that
+    /// could steal nothing; so no pool is there before it.
+    pub(crate) fn prepare() {
+        let _ = Worker::<()>::new_lifo().stealer().steal();
+    }
 }
 
 #[cfg(loom)]

@@ -60,7 +60,7 @@ use crossbeam_utils::CachePadded;
 
 use super::deque::{Steal, Stealer, Worker};
 use crate::sync::{
-    AtomicPtr, AtomicUsize, Ordering, keeps_gates_closed, light_fence, spin_or_yield,
+    AtomicPtr, AtomicUsize, Ordering, forks, keeps_gates_closed, light_fence, spin_or_yield,
 };
 
 /// Forks that can be private at a time. Small enough to stay in the first-level cache, large
@@ -124,6 +124,8 @@ struct Own<P> {
     head: AtomicUsize,
     /// Whether the owner is in a slow path.
     busy: AtomicUsize,
+    /// `forks()` when this was made.
+    forks: u32,
     /// How many jobs to keep public; from 1 to `handful_limit`, or none where that is 0.
     handful: Cell<usize>,
     handful_limit: usize,
@@ -243,6 +245,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             own: Own {
                 head: AtomicUsize::new(FIRST),
                 busy: AtomicUsize::new(0),
+                forks: forks(),
                 handful: Cell::new(handful_limit.min(1)),
                 handful_limit,
                 public,
@@ -317,6 +320,11 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         light_fence();
         // Acquire: matches the thief's Release.
         while self.front.gate.forced.load(Ordering::Acquire) != 0 {
+            if self.own.forks != forks() {
+                // The thief was left behind by a `fork()`. Either the job is still here, or it
+                // will be missed.
+                self.front.gate.forced.store(0, Ordering::Relaxed);
+            }
             spin_or_yield();
         }
         Busy(&self.own.busy)

@@ -7,6 +7,8 @@ mod fork;
 mod models;
 mod task;
 
+#[cfg(not(loom))]
+pub(crate) use deque::prepare;
 pub(crate) use deque::{Injector, until_sure};
 pub(crate) use fork::{ForkFront, ForkQueue, Popped, Published};
 pub(crate) use task::TaskQueue;

@@ -15,6 +15,7 @@ use crate::dump::Awaited;
 use crate::job::outcome::AbortOnUnwind;
 use crate::job::stack::JoinHeader;
 use crate::job::{JobRef, NO_ROOT, lineage};
+use crate::platform::fork::Replaced;
 use crate::pool::{Registry, WaitPolicy};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue};
 use crate::sleep::{Sleep, Stopped};
@@ -44,7 +45,7 @@ pub(crate) struct Worker {
     forks: ForkQueue<JoinHeader, JobRef>,
     tasks: TaskQueue<JobRef>,
     /// Tasks for this worker and no other.
-    mail: Injector<JobRef>,
+    mail: Replaced<Injector<JobRef>>,
     registry: *const Registry,
     index: usize,
     /// The root of the job that runs: see `job::Header`. Written by the seat's holder, read also by
@@ -77,7 +78,7 @@ impl Worker {
         Worker {
             forks: ForkQueue::new(if workers == 1 { 0 } else { workers.min(MOST_IN_STOCK) }),
             tasks: TaskQueue::new(workers == 1),
-            mail: Injector::new(),
+            mail: Replaced::new(),
             registry,
             index,
             root: AtomicUsize::new(NO_ROOT),

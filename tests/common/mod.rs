@@ -45,8 +45,8 @@ pub fn watchdog() -> Watchdog {
     Watchdog { _stop: stop }
 }
 
-/// A child gives up before its parent does, so that none is left behind.
-fn time_limit() -> Duration {
+/// How long a test may take. A child gives up before its parent does, so that none is left behind.
+pub fn time_limit() -> Duration {
     let seconds = std::env::var(TIMEOUT).map_or(60, |value| value.parse().unwrap());
     let whole = Duration::from_secs(seconds);
     if std::env::var_os(CHILD).is_some() { whole * 2 / 3 } else { whole }
