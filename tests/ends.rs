@@ -1,0 +1,446 @@
+//! What ends while pools are about: the process, a thread, a frame that unwinds, the code itself.
+
+mod common;
+#[path = "common/uses.rs"]
+mod uses;
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::thread;
+
+use common::{Gate, alone, assert_success, boom, own_process, pool, say, watchdog};
+use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder};
+use uses::{fib, use_free_functions, use_pool};
+
+// ---- The end of the process ----
+
+/// A process that is to end with 3 while its pools are at work.
+#[track_caller]
+fn ends_with_3(name: &str, body: impl FnOnce()) {
+    own_process(
+        name,
+        |_| (),
+        body,
+        |output: Output| {
+            assert_eq!(output.status.code(), Some(3), "{}", common::stderr(&output));
+        },
+    );
+}
+
+/// Keeps a pool, or the global one, at work for ever.
+fn perpetuate() {
+    drop(filch::spawn(|| {
+        assert_eq!(fib(8), 21);
+        perpetuate();
+    }));
+}
+
+#[test]
+fn a_process_ends_while_its_pools_work() {
+    let _watchdog = watchdog();
+    ends_with_3("a_process_ends_while_its_pools_work", || {
+        let own = pool(3);
+        for _ in 0..8 {
+            own.install(perpetuate);
+            perpetuate();
+        }
+        std::process::exit(3);
+    });
+}
+
+#[test]
+fn a_process_ends_while_callers_wait() {
+    let _watchdog = watchdog();
+    ends_with_3("a_process_ends_while_callers_wait", || {
+        let (own, hold) = (Arc::new(pool(1)), Arc::new(Gate::new()));
+        let entered = Arc::new(AtomicUsize::new(0));
+        let wait = move |entered: &AtomicUsize| {
+            entered.fetch_add(1, Ordering::SeqCst);
+            hold.wait();
+        };
+        for operation in 0..4 {
+            let (own, wait, entered) = (Arc::clone(&own), wait.clone(), Arc::clone(&entered));
+            thread::spawn(move || match operation {
+                0 => own.install(|| wait(&entered)),
+                1 => drop(own.join(|| wait(&entered), || wait(&entered))),
+                2 => own.in_place_scope(|s| {
+                    drop(s.spawn(|| ()));
+                    wait(&entered);
+                }),
+                _ => drop(pool(2).spawn(move || wait(&entered))),
+            });
+        }
+        common::eventually("some wait", || entered.load(Ordering::SeqCst) >= 3);
+        std::process::exit(3);
+    });
+}
+
+#[test]
+fn a_task_ends_the_process_while_others_work() {
+    let _watchdog = watchdog();
+    ends_with_3("a_task_ends_the_process_while_others_work", || {
+        let pool = pool(3);
+        pool.install(|| (0..8).for_each(|_| perpetuate()));
+        pool.scope(|s| {
+            drop(s.spawn(|| filch::join(|| std::process::exit(3), || fib(20))));
+            fib(25)
+        });
+    });
+}
+
+#[test]
+fn a_task_ends_the_process_while_its_pool_is_dropped() {
+    let _watchdog = watchdog();
+    ends_with_3("a_task_ends_the_process_while_its_pool_is_dropped", || {
+        let pool = pool(2);
+        drop(pool.spawn(|| {
+            thread::yield_now();
+            std::process::exit(3)
+        }));
+        drop(pool);
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pool_in_a_static_serves_to_the_end() {
+    static POOL: LazyLock<ThreadPool> = LazyLock::new(|| pool(2));
+
+    /// Called by the C library when everything of Rust's has ended.
+    extern "C" fn at_exit() {
+        use_pool(&POOL);
+        use_free_functions();
+        say("served at exit");
+    }
+
+    let _watchdog = watchdog();
+    own_process(
+        "a_pool_in_a_static_serves_to_the_end",
+        |_| (),
+        || {
+            // SAFETY: a function of the program's.
+            assert_eq!(unsafe { libc::atexit(at_exit) }, 0);
+            use_pool(&POOL);
+            POOL.install(|| (0..4).for_each(|_| perpetuate()));
+        },
+        |output| {
+            assert_success(&output);
+            assert!(common::stderr(&output).contains("served at exit"));
+        },
+    );
+}
+
+// ---- Destructors of thread-locals ----
+
+/// Calls what it holds when its thread's locals are destroyed.
+struct AtEnd(Box<dyn Fn()>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        (self.0)();
+        LATE.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// How many of these calls have returned.
+static LATE: AtomicUsize = AtomicUsize::new(0);
+
+/// Has `body` called when this thread ends.
+fn when_this_thread_ends(body: impl Fn() + 'static) {
+    thread_local!(static AT_END: RefCell<Vec<AtEnd>> = const { RefCell::new(Vec::new()) });
+    AT_END.with_borrow_mut(|calls| calls.push(AtEnd(Box::new(body))));
+}
+
+fn late_calls() -> usize {
+    LATE.load(Ordering::SeqCst)
+}
+
+/// Everything that a program may do with pools.
+fn use_everything(shared: &ThreadPool) {
+    use_free_functions();
+    use_pool(shared);
+    use_pool(&pool(2));
+}
+
+#[test]
+fn a_plain_threads_destructors_may_use_everything() {
+    let _watchdog = watchdog();
+    alone("a_plain_threads_destructors_may_use_everything", || {
+        let shared = Arc::new(pool(2));
+        for used_before in [false, true] {
+            let shared = Arc::clone(&shared);
+            let ending = thread::spawn(move || {
+                if used_before {
+                    use_everything(&shared);
+                }
+                when_this_thread_ends(move || use_everything(&shared));
+            });
+            ending.join().unwrap();
+        }
+        assert_eq!(late_calls(), 2);
+    });
+}
+
+#[test]
+fn a_workers_destructors_may_use_everything_else() {
+    let _watchdog = watchdog();
+    alone("a_workers_destructors_may_use_everything_else", || {
+        let (shared, ending) = (Arc::new(pool(2)), pool(3));
+        ending.broadcast(|_| {
+            let shared = Arc::clone(&shared);
+            when_this_thread_ends(move || use_everything(&shared));
+        });
+        drop(ending);
+        assert_eq!(late_calls(), 3, "the drop waited for them");
+    });
+}
+
+#[test]
+fn the_destructors_of_the_thread_that_ends_the_process_may_use_everything() {
+    let _watchdog = watchdog();
+    let name = "the_destructors_of_the_thread_that_ends_the_process_may_use_everything";
+    own_process(
+        name,
+        |_| (),
+        || {
+            let shared = pool(2);
+            when_this_thread_ends(move || {
+                use_everything(&shared);
+                say("served late");
+            });
+            // Destroys this thread's locals, as `main` does those of its thread when it returns.
+            std::process::exit(0);
+        },
+        |output| {
+            assert_success(&output);
+            assert!(common::stderr(&output).contains("served late"));
+        },
+    );
+}
+
+#[test]
+fn pools_and_handles_in_thread_locals_end_with_their_threads() {
+    let _watchdog = watchdog();
+    alone("pools_and_handles_in_thread_locals_end_with_their_threads", || {
+        thread_local! {
+            static OWN: RefCell<Option<(ThreadPool, JoinHandle<u64>)>> = const { RefCell::new(None) };
+        }
+        let own = || {
+            let pool = pool(2);
+            let task = pool.spawn(|| fib(10));
+            OWN.set(Some((pool, task)));
+        };
+        let base = common::thread_count();
+        thread::spawn(own).join().unwrap();
+        common::threads_return_to(base);
+        let outer = pool(2);
+        outer.broadcast(|_| own());
+        drop(outer);
+        common::threads_return_to(base);
+    });
+}
+
+// ---- Unwinding ----
+
+#[test]
+fn a_pool_dropped_while_unwinding_keeps_the_panics_of_its_tasks_apart() {
+    let _watchdog = watchdog();
+    for threads in [1, 3] {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let tell = Arc::clone(&told);
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let pool = ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .panic_handler(move |payload| tell.lock().unwrap().push(common::boom_id(payload)))
+                .build()
+                .unwrap();
+            for id in 10..20 {
+                drop(pool.spawn(move || boom(id)));
+            }
+            boom(1)
+        }));
+        assert_eq!(common::failed_with::<()>(unwound), 1);
+        let mut told = told.lock().unwrap().clone();
+        told.sort_unstable();
+        assert_eq!(told, (10..20).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_task_that_unwinds_may_own_its_pool() {
+    let _watchdog = watchdog();
+    alone("a_task_that_unwinds_may_own_its_pool", || {
+        let base = common::thread_count();
+        for threads in [1, 3] {
+            let pool = Arc::new(pool(threads));
+            let last = Arc::clone(&pool);
+            let (ran, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Gate::new()));
+            let (count, wait) = (Arc::clone(&ran), Arc::clone(&gate));
+            let task = pool.spawn(move || {
+                wait.wait();
+                for _ in 0..10 {
+                    let count = Arc::clone(&count);
+                    drop(last.spawn(move || count.fetch_add(1, Ordering::SeqCst)));
+                }
+                boom(threads as u32)
+            });
+            drop(pool);
+            gate.open();
+            assert_eq!(common::failed_with::<()>(task.join()), threads as u32);
+            common::threads_return_to(base);
+            assert_eq!(ran.load(Ordering::SeqCst), 10);
+        }
+    });
+}
+
+// ---- Code that is unloaded ----
+
+#[cfg(target_os = "linux")]
+mod plugin {
+    use super::*;
+    use std::ffi::{CStr, CString, c_void};
+    use std::os::unix::ffi::OsStringExt;
+
+    const OWN_POOL: &CStr = c"fib_in_own_pool";
+    const GLOBAL_POOL: &CStr = c"fib_in_global_pool";
+    const GLOBAL_POOL_LATER: &CStr = c"spawn_in_global_pool";
+
+    /// The example `plugin`, loaded.
+    struct Library(*mut c_void);
+
+    // SAFETY: a handle of the loader's, which all threads may use.
+    unsafe impl Send for Library {}
+
+    impl Library {
+        fn load() -> Self {
+            Self::find(libc::RTLD_NOW).expect("build it first: cargo build --example plugin")
+        }
+
+        fn is_loaded() -> bool {
+            Self::find(libc::RTLD_NOW | libc::RTLD_NOLOAD).is_some()
+        }
+
+        fn find(mode: libc::c_int) -> Option<Self> {
+            let mut path = std::env::current_exe().unwrap();
+            path.pop();
+            path.pop();
+            path.push("examples/libplugin.so");
+            let path = CString::new(path.into_os_string().into_vec()).unwrap();
+            // SAFETY: the path ends with a NUL; loading this library runs nothing of its own.
+            let handle = unsafe { libc::dlopen(path.as_ptr(), mode) };
+            (!handle.is_null()).then(|| Library(handle))
+        }
+
+        fn call(&self, name: &CStr, n: u64) -> u64 {
+            // SAFETY: the library is loaded, and the name ends with a NUL.
+            let function = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+            assert!(!function.is_null(), "no {name:?}");
+            // SAFETY: what the example exports under these names has this type.
+            let function: extern "C" fn(u64) -> u64 = unsafe { std::mem::transmute(function) };
+            function(n)
+        }
+    }
+
+    impl Drop for Library {
+        fn drop(&mut self) {
+            // SAFETY: the handle is this one's to give back.
+            assert_eq!(unsafe { libc::dlclose(self.0) }, 0);
+        }
+    }
+
+    #[test]
+    fn a_library_with_a_pool_of_its_own_is_unloaded() {
+        let _watchdog = watchdog();
+        alone("plugin::a_library_with_a_pool_of_its_own_is_unloaded", || {
+            let base = common::thread_count();
+            for _ in 0..20 {
+                // A thread that has thread-locals of the library's keeps it loaded.
+                let library = thread::spawn(|| {
+                    let library = Library::load();
+                    assert_eq!(library.call(OWN_POOL, 15), 610);
+                    library
+                });
+                let library = library.join().unwrap();
+                common::threads_return_to(base);
+                drop(library);
+                assert!(!Library::is_loaded());
+            }
+            forks_well();
+        });
+    }
+
+    #[test]
+    fn a_library_is_unloaded_by_the_thread_that_used_it() {
+        let _watchdog = watchdog();
+        alone("plugin::a_library_is_unloaded_by_the_thread_that_used_it", || {
+            for _ in 0..20 {
+                let library = Library::load();
+                assert_eq!(library.call(OWN_POOL, 15), 610);
+                drop(library);
+            }
+            forks_well();
+        });
+    }
+
+    #[test]
+    fn a_library_that_used_the_global_pool_stays() {
+        let _watchdog = watchdog();
+        alone("plugin::a_library_that_used_the_global_pool_stays", || {
+            let with_pool = common::thread_count().map(|base| base + num_cpus::get());
+            for _ in 0..20 {
+                let library = thread::spawn(|| {
+                    let library = Library::load();
+                    assert_eq!(library.call(GLOBAL_POOL, 15), 610);
+                    library
+                });
+                drop(library.join().unwrap());
+                assert!(Library::is_loaded());
+                common::threads_return_to(with_pool);
+            }
+            forks_well();
+        });
+    }
+
+    /// Only a thread that has begun keeps a library loaded by itself. That of the global pool may
+    /// have been started and not have begun; so one process is not enough to see this.
+    #[test]
+    fn a_library_stays_for_global_threads_that_have_not_begun() {
+        let _watchdog = watchdog();
+        for _ in 0..40 {
+            own_process(
+                "plugin::a_library_stays_for_global_threads_that_have_not_begun",
+                |command| {
+                    command.env("FILCH_NUM_THREADS", "1");
+                },
+                || {
+                    let library = thread::spawn(|| {
+                        let library = Library::load();
+                        assert_eq!(library.call(GLOBAL_POOL_LATER, 5), 5);
+                        library
+                    });
+                    drop(library.join().unwrap());
+                    assert!(Library::is_loaded(), "unloaded under its threads");
+                    std::process::exit(0);
+                },
+                |output| assert_success(&output),
+            );
+        }
+    }
+
+    /// Nothing that is called at a fork is gone.
+    fn forks_well() {
+        // SAFETY: the child ends at once.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: takes a number.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 1;
+        // SAFETY: the status is this frame's.
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+        assert_eq!(status, 0);
+    }
+}
