@@ -223,6 +223,58 @@ fn a_child_builds_and_drops_pools_of_its_own() {
     });
 }
 
+/// Recurses until `bytes` of the stack are used, or a few times that.
+fn use_stack(bytes: usize) {
+    let frame = std::hint::black_box([1_u8; 4096]);
+    if bytes > frame.len() {
+        use_stack(bytes - frame.len());
+    }
+    std::hint::black_box(&frame);
+}
+
+#[test]
+fn a_childs_workers_have_the_names_and_stacks_that_they_should() {
+    let _watchdog = watchdog();
+    own_process(
+        "a_childs_workers_have_the_names_and_stacks_that_they_should",
+        |command| {
+            command.env("RUST_MIN_STACK", (32 << 20).to_string());
+        },
+        || {
+            use_pool(&pool(1));
+            let ended = child(|| {
+                let names = |index| format!("child-{index}");
+                let named = common::builder().num_threads(2).thread_name(names).build().unwrap();
+                let name = |_| std::fs::read_to_string("/proc/thread-self/comm").unwrap();
+                assert_eq!(named.broadcast(name), ["child-0\n", "child-1\n"]);
+                named.install(|| use_stack(6 << 20));
+                drop(named);
+                let uneven = common::builder().num_threads(2).stack_size((256 << 10) + 1).build();
+                use_pool(&uneven.unwrap());
+                for too_much in [usize::MAX, usize::MAX / 2] {
+                    let builder = common::builder().num_threads(2).stack_size(too_much);
+                    let error = builder.build().unwrap_err().to_string();
+                    assert!(error.contains("worker 0"), "{error}");
+                }
+                common::threads_return_to(Some(1));
+            });
+            assert_eq!(ended, Ended::Well);
+        },
+        |output| assert_success(&output),
+    );
+}
+
+#[test]
+fn a_childs_worker_that_overflows_its_stack_ends_the_child() {
+    let _watchdog = watchdog();
+    alone("a_childs_worker_that_overflows_its_stack_ends_the_child", || {
+        use_pool(&pool(1));
+        let ended = child(|| pool(1).install(|| use_stack(usize::MAX)));
+        // A sanitizer reports it, and exits.
+        assert!(matches!(ended, Ended::Killed(libc::SIGSEGV) | Ended::Panicked), "{ended:?}");
+    });
+}
+
 // ---- Tasks from before the fork ----
 
 #[test]
