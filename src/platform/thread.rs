@@ -129,7 +129,7 @@ mod plain {
             check(unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) })?;
             // SAFETY: just initialized.
             let mut attributes = Attributes(unsafe { attributes.assume_init() });
-            let size = stack_size.max(system(libc::_SC_THREAD_STACK_MIN));
+            let size = stack_size.max(least_stack());
             // Whole pages, which some systems ask for.
             let size = size.checked_next_multiple_of(system(libc::_SC_PAGESIZE).max(1));
             let size = size.ok_or(io::ErrorKind::InvalidInput)?;
@@ -144,6 +144,14 @@ mod plain {
             // SAFETY: initialized, and not used after this.
             unsafe { libc::pthread_attr_destroy(&mut self.0) };
         }
+    }
+
+    /// Where it can be asked for, the size that a stack must have.
+    fn least_stack() -> usize {
+        #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+        return system(libc::_SC_THREAD_STACK_MIN);
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+        0
     }
 
     /// A number that the system tells, else 0.

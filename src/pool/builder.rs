@@ -175,6 +175,9 @@ impl ThreadPoolBuilder {
     /// Dropping the pool waits until `run` has returned on each of them, not until the threads
     /// have ended.
     ///
+    /// (In the child of a `fork()` a thread of std's can hang as it starts, when one of the parent's
+    /// was just starting or ending. Threads that pools start themselves do not.)
+    ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new()
     ///     .num_threads(2)
