@@ -49,7 +49,7 @@ fn fork_on() -> libc::pid_t {
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "no fork: {}", io::Error::last_os_error());
     if pid == 0 {
-        let seconds = common::time_limit().as_secs() / 3;
+        let seconds = common::time_limit().as_secs() / 2;
         // SAFETY: takes a number.
         unsafe { libc::alarm(u32::try_from(seconds).unwrap()) };
     }
