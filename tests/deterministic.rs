@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -262,6 +262,44 @@ fn a_pool_dropped_elsewhere_ends_with_its_own_thread() {
     .join()
     .unwrap();
     ledger.assert_balanced("dropped elsewhere");
+}
+
+/// A pool's last worker drops its handlers, where the pool itself went before.
+#[test]
+fn a_handler_whose_drop_panics_stops_nobody() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            boom(1);
+        }
+    }
+
+    let _watchdog = watchdog();
+    for seed in 0..20 {
+        let (bomb, exited) = (Bomb, Arc::new(AtomicUsize::new(0)));
+        let exits = exited.clone();
+        let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(seed);
+        let builder = builder.exit_handler(move |_| {
+            let _ = &bomb;
+            exits.fetch_add(1, Ordering::Relaxed);
+        });
+        let pool = Arc::new(builder.build().unwrap());
+        let (last, is_last) = (pool.clone(), Arc::new(AtomicBool::new(false)));
+        let may_drop = is_last.clone();
+        let task = pool.spawn(move || {
+            while !may_drop.load(Ordering::Relaxed) {
+                schedule_point();
+            }
+            drop(last);
+        });
+        drop(pool);
+        is_last.store(true, Ordering::Relaxed);
+        task.join().unwrap();
+        common::eventually("all workers exit", || {
+            schedule_point();
+            exited.load(Ordering::Relaxed) == 2
+        });
+    }
 }
 
 #[test]

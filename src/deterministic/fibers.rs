@@ -16,7 +16,7 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use fastrand::Rng;
 
-use crate::job::outcome::AbortOnUnwind;
+use crate::job::outcome::{self, AbortOnUnwind};
 use crate::platform::fork::write_error;
 use crate::pool::Registry;
 use crate::worker::{Current, outside, swap_current};
@@ -130,7 +130,11 @@ pub(crate) fn start(
         let stack = stack.map_err(|error| (index, error))?;
         registry.thread_starts();
         let registry = registry.clone();
-        simulation.add(stack, move || registry.run_worker(index));
+        simulation.add(stack, move || {
+            registry.run_worker(index);
+            // It may be the last to know the pool, whose handlers' captures are dropped then.
+            outcome::discard(registry);
+        });
     }
     Ok(())
 }
