@@ -15,8 +15,11 @@ use program::{Books, Machine, Program};
 const THREADS: [[usize; 2]; 4] = [[1, 1], [2, 1], [1, 2], [4, 2]];
 
 /// Built once, because threads are dear.
-static MACHINES: LazyLock<Vec<Machine>> =
-    LazyLock::new(|| THREADS.map(|threads| Machine::new(threads, Books::open())).into());
+static MACHINES: LazyLock<Vec<Machine>> = LazyLock::new(|| THREADS.map(machine).into());
+
+fn machine(threads: [usize; 2]) -> Machine {
+    Machine::new(filch::ThreadPoolBuilder::new, threads, Books::open())
+}
 
 static SHOW: LazyLock<bool> = LazyLock::new(|| std::env::var_os("FILCH_FUZZ_SHOW").is_some());
 

@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use common::{boom, boom_id, caught, eventually, pool, watchdog};
-use filch::{ThreadPoolBuilder, Yield};
+use common::{
+    CALLERS, THREADS, boom, boom_id, builder, caught, eventually, is_simulated_without, pool, rest,
+    watchdog,
+};
+use filch::Yield;
 
 const SIZES: [usize; 4] = [1, 2, 3, 16];
 
@@ -44,6 +47,9 @@ fn the_context_agrees_with_the_worker() {
 #[test]
 fn each_answer_comes_from_another_thread() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let pool = pool(5);
     let threads: HashSet<_> = pool.broadcast(|_| thread::current().id()).into_iter().collect();
     assert_eq!(threads.len(), 5);
@@ -63,7 +69,7 @@ fn a_broadcast_reaches_workers_that_are_busy() {
     for threads in [1, 2, 4] {
         let pool = pool(threads);
         for _ in 0..200 {
-            drop(pool.spawn(|| thread::sleep(std::time::Duration::from_micros(50))));
+            drop(pool.spawn(|| rest(std::time::Duration::from_micros(50))));
         }
         assert!(pool.broadcast(|worker| worker.index()).into_iter().eq(0..threads));
     }
@@ -81,6 +87,9 @@ fn broadcasts_nest() {
 #[test]
 fn broadcasts_from_many_places_at_once_end() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let (pool, ran) = (pool(3), AtomicUsize::new(0));
     let count = || {
         for _ in 0..50 {
@@ -138,7 +147,7 @@ fn a_panic_in_a_broadcast_arrives_when_all_have_ended() {
                 if worker.index() + 1 == threads {
                     boom(6);
                 }
-                thread::sleep(std::time::Duration::from_millis(5));
+                rest(std::time::Duration::from_millis(5));
                 ended.fetch_add(1, Ordering::SeqCst);
             })
         };
@@ -206,7 +215,7 @@ fn panics_of_a_spawned_broadcast_reach_the_handler() {
     let _watchdog = watchdog();
     let noted = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&noted);
-    let pool = ThreadPoolBuilder::new()
+    let pool = builder()
         .num_threads(3)
         .panic_handler(move |payload| note.lock().unwrap().push(boom_id(payload)))
         .build()

@@ -11,10 +11,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::thread;
 
-use common::{Flag, Gate, alone, boom, caught, failed_with, pool, threads_return_to, watchdog};
-use filch::{Scope, ThreadPool, ThreadPoolBuilder};
+use common::{
+    CALLERS, Flag, Gate, THREADS, alone, boom, builder, caught, failed_with, is_simulated_without,
+    pool, sized, threads_return_to, watchdog,
+};
+use filch::{Scope, ThreadPool};
 
-const TASKS: usize = if cfg!(debug_assertions) { 1_000_000 } else { 10_000_000 };
+fn tasks() -> usize {
+    sized(if cfg!(debug_assertions) { 1_000_000 } else { 10_000_000 }, 2_000)
+}
 
 fn fib(n: u64) -> u64 {
     if n < 2 {
@@ -82,11 +87,12 @@ fn tasks_that_spawn_tasks_need_little_memory() {
 
     let _watchdog = watchdog();
     alone("tasks_that_spawn_tasks_need_little_memory", || {
+        let tasks = tasks();
         for threads in [1, 2, 4] {
             let (pool, ended) = (pool(threads), AtomicUsize::new(0));
-            let peak = peak_of(|| pool.scope(|s| split(s, &ended, TASKS)));
-            assert_eq!(ended.into_inner(), TASKS);
-            assert!(peak < 1 << 20, "{peak} bytes for {TASKS} tasks on {threads} threads");
+            let peak = peak_of(|| pool.scope(|s| split(s, &ended, tasks)));
+            assert_eq!(ended.into_inner(), tasks);
+            assert!(peak < 1 << 20, "{peak} bytes for {tasks} tasks on {threads} threads");
         }
     });
 }
@@ -97,11 +103,12 @@ fn a_loop_that_spawns_no_faster_than_tasks_end_needs_little_memory() {
 
     let _watchdog = watchdog();
     alone("a_loop_that_spawns_no_faster_than_tasks_end_needs_little_memory", || {
+        let tasks = tasks();
         for threads in [1, 2, 4] {
             let (pool, ended) = (pool(threads), AtomicUsize::new(0));
             let peak = peak_of(|| {
                 pool.scope(|s| {
-                    for spawned in 0..TASKS {
+                    for spawned in 0..tasks {
                         while spawned - ended.load(Ordering::Relaxed) >= MOST_PENDING {
                             filch::yield_now();
                         }
@@ -109,8 +116,8 @@ fn a_loop_that_spawns_no_faster_than_tasks_end_needs_little_memory() {
                     }
                 });
             });
-            assert_eq!(ended.into_inner(), TASKS);
-            assert!(peak < 1 << 20, "{peak} bytes for {TASKS} tasks on {threads} threads");
+            assert_eq!(ended.into_inner(), tasks);
+            assert!(peak < 1 << 20, "{peak} bytes for {tasks} tasks on {threads} threads");
         }
     });
 }
@@ -121,28 +128,32 @@ fn a_loop_that_spawns_no_faster_than_tasks_end_needs_little_memory() {
 fn a_loop_that_outruns_the_workers_needs_less_than_a_hundred_bytes_a_task() {
     let _watchdog = watchdog();
     alone("a_loop_that_outruns_the_workers_needs_less_than_a_hundred_bytes_a_task", || {
+        let tasks = tasks();
         let (pool, ended) = (pool(1), AtomicUsize::new(0));
         // The only worker runs the closure, and so nothing else before it ends.
         let peak = peak_of(|| {
             pool.scope(|s| {
-                for _ in 0..TASKS {
+                for _ in 0..tasks {
                     s.spawn(|| ended.fetch_add(1, Ordering::Relaxed));
                 }
             });
         });
-        assert_eq!(ended.into_inner(), TASKS);
-        assert!(peak < 100 * TASKS, "{} bytes a task", peak / TASKS);
-        assert!(peak > 8 * TASKS, "{} bytes a task: they were not queued", peak / TASKS);
+        assert_eq!(ended.into_inner(), tasks);
+        assert!(peak < 100 * tasks, "{} bytes a task", peak / tasks);
+        assert!(peak > 8 * tasks, "{} bytes a task: they were not queued", peak / tasks);
     });
 }
 
 // ---- Deep recursion ----
 
-const DEPTH: usize = 100_000;
+/// A hundred thousand, but in a simulation.
+fn deep() -> usize {
+    sized(100_000, 1_000)
+}
 
 /// Address space only, until it is used.
 fn deep_pool(threads: usize) -> ThreadPool {
-    ThreadPoolBuilder::new().num_threads(threads).stack_size(1 << 30).build().unwrap()
+    builder().num_threads(threads).stack_size(1 << 30).build().unwrap()
 }
 
 #[test]
@@ -157,7 +168,7 @@ fn joins_nest_a_hundred_thousand_deep() {
 
     let _watchdog = watchdog();
     for threads in [1, 2] {
-        assert_eq!(deep_pool(threads).install(|| nest(DEPTH)), DEPTH);
+        assert_eq!(deep_pool(threads).install(|| nest(deep())), deep());
     }
 }
 
@@ -173,7 +184,7 @@ fn joins_nest_a_hundred_thousand_deep_in_their_second_side() {
 
     let _watchdog = watchdog();
     for threads in [1, 2] {
-        assert_eq!(deep_pool(threads).install(|| nest(DEPTH)), DEPTH);
+        assert_eq!(deep_pool(threads).install(|| nest(deep())), deep());
     }
 }
 
@@ -191,7 +202,7 @@ fn scopes_nest_a_hundred_thousand_deep() {
 
     let _watchdog = watchdog();
     for threads in [1, 2] {
-        assert_eq!(deep_pool(threads).install(|| nest(DEPTH)), DEPTH);
+        assert_eq!(deep_pool(threads).install(|| nest(deep())), deep());
     }
 }
 
@@ -206,7 +217,7 @@ fn joined_tasks_nest_a_hundred_thousand_deep() {
 
     let _watchdog = watchdog();
     for threads in [1, 2] {
-        assert_eq!(deep_pool(threads).install(|| nest(DEPTH)), DEPTH);
+        assert_eq!(deep_pool(threads).install(|| nest(deep())), deep());
     }
 }
 
@@ -223,8 +234,8 @@ fn a_panic_leaves_a_hundred_thousand_joins() {
     let _watchdog = watchdog();
     for threads in [1, 2] {
         let (pool, ended) = (deep_pool(threads), AtomicUsize::new(0));
-        assert_eq!(caught(|| pool.install(|| nest(DEPTH, &ended))), 7);
-        assert_eq!(ended.into_inner(), DEPTH, "every second side runs");
+        assert_eq!(caught(|| pool.install(|| nest(deep(), &ended))), 7);
+        assert_eq!(ended.into_inner(), deep(), "every second side runs");
     }
 }
 
@@ -268,20 +279,21 @@ fn sixty_four_workers_give_right_answers() {
     let pool = pool(64);
     assert_eq!(pool.install(|| fib(20)), 6_765);
     assert_eq!(pool.join(|| fib(18), || fib(17)), (2_584, 1_597));
-    let sum = AtomicUsize::new(0);
+    let (many, sum) = (sized(20_000, 200), AtomicUsize::new(0));
     pool.scope(|s| {
-        for i in 0..20_000 {
+        for i in 0..many {
             let sum = &sum;
             s.spawn(move || sum.fetch_add(i, Ordering::Relaxed));
         }
     });
-    assert_eq!(sum.into_inner(), 199_990_000);
-    let tasks: Vec<_> = (0..500).map(|i| pool.spawn(move || fib(i % 12))).collect();
+    assert_eq!(sum.into_inner(), many * (many - 1) / 2);
+    let few = sized(50, 2);
+    let tasks: Vec<_> = (0..10 * few as u64).map(|i| pool.spawn(move || fib(i % 12))).collect();
     for (i, task) in tasks.into_iter().enumerate() {
         assert_eq!(task.join().unwrap(), fib_serial(i as u64 % 12));
     }
-    (0..50).for_each(|turn| everything(&pool, turn));
-    pool.install(|| (0..50).for_each(|turn| everything(&pool, turn)));
+    (0..few).for_each(|turn| everything(&pool, turn));
+    pool.install(|| (0..few).for_each(|turn| everything(&pool, turn)));
 }
 
 fn fib_serial(n: u64) -> u64 {
@@ -291,6 +303,9 @@ fn fib_serial(n: u64) -> u64 {
 #[test]
 fn a_thousand_pools_leave_nothing_behind() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     alone("a_thousand_pools_leave_nothing_behind", || {
         let count = |what| std::fs::read_dir(what).ok().map(Iterator::count);
         let (threads, files) = (common::thread_count(), count("/proc/self/fd"));
@@ -310,6 +325,9 @@ fn a_thousand_pools_leave_nothing_behind() {
 #[test]
 fn sixteen_callers_storm_one_pool() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     for threads in [1, 2, 4] {
         let pool = pool(threads);
         thread::scope(|plain| {
@@ -425,6 +443,9 @@ impl Chain {
 #[test]
 fn foreign_work_piles_up_to_a_limit_on_a_worker_that_waits() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let workers = 2 * CHAIN;
     let pool = pool(workers);
     let chain = Arc::new(Chain {

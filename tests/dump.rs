@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    Flag, Gate, eventually, own_process, pool, stderr, thread_count, threads_return_to, watchdog,
+    CALLERS, Flag, Gate, THREADS, TIME, eventually, is_simulated_without, own_process, pool,
+    stderr, thread_count, threads_return_to, watchdog,
 };
 use filch::ThreadPoolBuilder;
 
@@ -23,6 +24,9 @@ fn a_dump_has_a_line_for_each_worker() {
 #[test]
 fn a_dump_tells_who_waits_for_what() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let (pool, gate, started) = (pool(2), Gate::new(), Flag::new());
     thread::scope(|plain| {
         plain.spawn(|| {
@@ -75,6 +79,9 @@ fn the_dump_of_all_knows_pools_that_live() {
 #[test]
 fn a_dump_of_a_busy_pool_stops_nobody() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let (pool, over) = (pool(4), Flag::new());
     let fib = |n| {
         fn fib(n: u32) -> u32 {
@@ -100,6 +107,9 @@ fn a_dump_of_a_busy_pool_stops_nobody() {
 
 #[test]
 fn a_watchdog_tells_when_nothing_moves() {
+    if is_simulated_without(TIME) {
+        return;
+    }
     let name = "a_watchdog_tells_when_nothing_moves";
     let body = || {
         let builder = ThreadPoolBuilder::new().num_threads(1);
@@ -137,6 +147,9 @@ fn a_watchdog_tells_when_nothing_moves() {
 #[test]
 fn a_watchdog_ends_with_its_pool() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     common::alone("a_watchdog_ends_with_its_pool", || {
         let base = thread_count();
         for _ in 0..20 {

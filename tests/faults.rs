@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use common::{Flag, Gate, boom, eventually, pool, watchdog};
+use common::{
+    Flag, Gate, THREADS, boom, eventually, is_simulated, is_simulated_without, one_a_seed, pool,
+    rest, sized, step_aside, watchdog,
+};
 use fault::{
     Fault, HANDLE, HANDLER, HANDLER_OR_OUT, HANDLER_OR_SWALLOWED, JOINED, JOINED_IN_SCOPE, LOST,
     NEVER, OUT, OUT_EITHER, OUT_SECOND, OUT_THIRD, SWALLOWED, Token, UNJOINED, UNJOINED_IN_SCOPE,
@@ -97,20 +100,20 @@ impl Api<'_> {
 /// Drives `op` from everywhere, on pools of every size from `smallest` on.
 fn everywhere(smallest: usize, op: impl Fn(&'static Fault, Api) + Sync) {
     let other = pool(1);
-    for threads in SIZES.into_iter().filter(|&threads| threads >= smallest) {
-        for from in CALLERS {
-            drive((from, threads), |f| {
-                let pool = f.pool(threads);
-                let methods = Api { pool: &pool, free: false };
-                f.catch(|| match from {
-                    From::Worker => pool.install(|| op(f, Api { pool: &pool, free: true })),
-                    From::WorkerByMethod => pool.install(|| op(f, methods)),
-                    From::Outside => op(f, methods),
-                    From::OtherPool => other.install(|| op(f, methods)),
-                });
-                assert_works(&pool);
+    let sizes = SIZES.into_iter().filter(|&threads| threads >= smallest);
+    let settings = sizes.flat_map(|threads| CALLERS.map(|from| (from, threads)));
+    for (from, threads) in one_a_seed(settings) {
+        drive((from, threads), |f| {
+            let pool = f.pool(threads);
+            let methods = Api { pool: &pool, free: false };
+            f.catch(|| match from {
+                From::Worker => pool.install(|| op(f, Api { pool: &pool, free: true })),
+                From::WorkerByMethod => pool.install(|| op(f, methods)),
+                From::Outside => op(f, methods),
+                From::OtherPool => other.install(|| op(f, methods)),
             });
-        }
+            assert_works(&pool);
+        });
     }
     assert_works(&other);
 }
@@ -128,7 +131,7 @@ fn assert_works(pool: &ThreadPool) {
 fn wait_for_end(is_finished: impl Fn() -> bool) {
     while !is_finished() {
         filch::yield_now();
-        thread::yield_now();
+        step_aside();
     }
 }
 
@@ -233,6 +236,12 @@ const FATES: [Fate; 7] = [
     Fate::Kept,
 ];
 
+/// All but what takes threads that are not there.
+fn fates() -> impl Iterator<Item = Fate> {
+    let is_there = |fate: &Fate| !(is_simulated() && matches!(fate, Fate::JoinedByAPlainThread));
+    FATES.into_iter().filter(is_there)
+}
+
 impl Fate {
     /// The workers it takes: whoever waits for a task to start must not have to run it.
     fn workers(self) -> usize {
@@ -317,7 +326,7 @@ fn spawn_in_scope<'scope>(
 #[test]
 fn scope() {
     let _watchdog = watchdog();
-    for fate in FATES {
+    for fate in fates() {
         everywhere(fate.workers(), |f, api| api.scope(|s| in_scope(f, s, fate)).received());
     }
 }
@@ -325,7 +334,7 @@ fn scope() {
 #[test]
 fn in_place_scope() {
     let _watchdog = watchdog();
-    for fate in FATES {
+    for fate in fates() {
         everywhere(fate.workers(), |f, api| {
             api.in_place_scope(|s| in_scope(f, s, fate)).received()
         });
@@ -402,7 +411,7 @@ fn spawn_once(f: &'static Fault, api: Api, fate: Fate) -> Option<JoinHandle<Toke
 #[test]
 fn spawn() {
     let _watchdog = watchdog();
-    for fate in FATES {
+    for fate in fates() {
         everywhere(fate.workers(), |f, api| {
             f.point("before", OUT);
             let kept = [(); 2].map(|()| spawn_once(f, api, fate));
@@ -419,7 +428,7 @@ fn yield_now() {
         let tasks = [(); 3].map(|()| api.spawn(f.work("task", HANDLER, OUT)));
         while !tasks.iter().all(JoinHandle::is_finished) {
             api.yield_now();
-            thread::yield_now();
+            step_aside();
         }
         for task in tasks {
             f.catch(|| drop(task));
@@ -430,7 +439,7 @@ fn yield_now() {
 #[test]
 fn spawn_on_a_pool_without_panic_handler() {
     let _watchdog = watchdog();
-    for threads in SIZES {
+    for threads in one_a_seed(SIZES) {
         drive(threads, |f| {
             let pool = pool(threads);
             let gate = Arc::new(Gate::new());
@@ -446,7 +455,7 @@ fn spawn_on_a_pool_without_panic_handler() {
 #[test]
 fn handles_that_outlive_their_pool() {
     let _watchdog = watchdog();
-    for threads in SIZES {
+    for threads in one_a_seed(SIZES) {
         drive(("joined", threads), |f| {
             let pool = f.pool(threads);
             let handle = pool.spawn(f.work("task", JOINED, UNJOINED));
@@ -517,12 +526,12 @@ fn spawn_broadcast_does_not_panic_by_its_closures_drop() {
     let pool = pool(1);
     // Which is the last to let go of the closure, the worker or the caller, is a matter of luck:
     // a worker that was asleep may well be done before the call that woke it returns.
-    for _ in 0..2_000 {
+    for _ in 0..sized(2_000, 20) {
         let bomb = Bomb;
         pool.spawn_broadcast(move |_| {
             let _ = &bomb;
         });
-        thread::sleep(Duration::from_micros(50));
+        rest(Duration::from_micros(50));
     }
     assert_works(&pool);
 }
@@ -565,7 +574,7 @@ fn scope_in_join_in_spawn_in_broadcast() {
 #[test]
 fn start_and_exit_handlers() {
     let _watchdog = watchdog();
-    for threads in SIZES {
+    for threads in one_a_seed(SIZES) {
         drive(threads, |f| {
             let (starts, exits) = (f.token("captured", OUT), f.token("captured", OUT));
             let builder = f.builder(threads).start_handler(move |_| {
@@ -586,7 +595,7 @@ fn start_and_exit_handlers() {
 #[test]
 fn park_and_unpark_handlers() {
     let _watchdog = watchdog();
-    for threads in [1, 2] {
+    for threads in one_a_seed([1, 2]) {
         drive(threads, |f| {
             let (parks, parked) = (f.token("captured", OUT), Arc::new(AtomicUsize::new(0)));
             let count = parked.clone();
@@ -615,7 +624,7 @@ fn park_and_unpark_handlers() {
 #[test]
 fn panic_handlers_captures() {
     let _watchdog = watchdog();
-    for threads in SIZES {
+    for threads in one_a_seed(SIZES) {
         drive(threads, |f| {
             let captured = f.token("captured", OUT);
             let builder = f.builder(threads).panic_handler(move |payload| {
@@ -632,7 +641,10 @@ fn panic_handlers_captures() {
 #[test]
 fn thread_name_and_spawn_handler() {
     let _watchdog = watchdog();
-    for threads in SIZES {
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    for threads in one_a_seed(SIZES) {
         drive(threads, |f| {
             let (names, spawns) = (f.token("captured", OUT), f.token("captured", OUT));
             let builder = f.builder(threads).thread_name(move |index| {
@@ -661,7 +673,10 @@ fn thread_name_and_spawn_handler() {
 #[test]
 fn threads_that_fail_before_they_run_a_worker() {
     let _watchdog = watchdog();
-    for threads in [1, 2, 4] {
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    for threads in one_a_seed(SIZES) {
         drive(threads, |f| {
             let started = Arc::new(Mutex::new(Vec::new()));
             let start = started.clone();
@@ -690,7 +705,7 @@ fn threads_that_fail_before_they_run_a_worker() {
 #[test]
 fn dropping_a_pool_with_work_left() {
     let _watchdog = watchdog();
-    for threads in SIZES {
+    for threads in one_a_seed(SIZES) {
         drive(threads, |f| {
             let (pool, gate) = (f.pool(threads), Arc::new(Gate::new()));
             for _ in 0..3 {
@@ -707,7 +722,7 @@ fn dropping_a_pool_with_work_left() {
 #[test]
 fn dropping_a_pool_by_its_own_worker() {
     let _watchdog = watchdog();
-    for threads in SIZES {
+    for threads in one_a_seed(SIZES) {
         drive(threads, |f| {
             // Gone with the last worker.
             let alive = Arc::new(());
@@ -754,7 +769,7 @@ fn broadcast_whose_closures_drop_panics_drops_the_values() {
 #[test]
 fn handlers_whose_drop_panics_in_a_pool_dropped_by_its_own_worker() {
     let _watchdog = watchdog();
-    for threads in SIZES {
+    for threads in one_a_seed(SIZES) {
         drive(threads, |f| {
             let (captured, alive) = (f.token("captured", SWALLOWED), Arc::new(()));
             let ended = Arc::downgrade(&alive);

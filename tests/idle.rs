@@ -2,11 +2,13 @@
 
 mod common;
 
-use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Caller, Flag, Gate, pool, watchdog};
+use common::{
+    CALLERS, Caller, Flag, Gate, Meeting, TIME, is_simulated, is_simulated_without, pool, rest,
+    watchdog,
+};
 use filch::{ThreadPool, ThreadPoolBuilder, join, scope};
 
 fn fib(n: u64) -> u64 {
@@ -65,6 +67,9 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 #[test]
 fn a_pool_that_never_worked_uses_no_cpu() {
     let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
     let pool = named_pool(8, "unused-");
     assert_below(MILLISECOND, cpu_use_of_a_second("unused-"));
     drop(pool);
@@ -73,6 +78,9 @@ fn a_pool_that_never_worked_uses_no_cpu() {
 #[test]
 fn a_pool_that_has_worked_uses_no_cpu() {
     let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
     let pool = named_pool(8, "worked-");
     pool.install(|| fib(18));
     pool.join(|| fib(12), || fib(12));
@@ -84,6 +92,9 @@ fn a_pool_that_has_worked_uses_no_cpu() {
 #[test]
 fn workers_beside_a_long_task_use_no_cpu() {
     let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
     let (pool, gate) = (named_pool(8, "beside-"), Gate::new());
     pool.in_place_scope(|s| {
         s.spawn(|| gate.wait());
@@ -115,18 +126,27 @@ fn wait_for_a_stolen_fork(prefix: &'static str, keeps_handle: bool) {
 #[test]
 fn a_worker_that_waits_for_a_stolen_fork_sleeps() {
     let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
     wait_for_a_stolen_fork("waiting-", false);
 }
 
 #[test]
 fn a_worker_that_waits_in_a_task_with_a_handle_sleeps() {
     let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
     wait_for_a_stolen_fork("handled-", true);
 }
 
 #[test]
 fn an_idle_pool_counts_nothing() {
     let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
     let pool = pool(8);
     pool.install(|| fib(15));
     let mut before = pool.counters();
@@ -153,8 +173,8 @@ impl Pauses {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         match self.0 % 8 {
-            0 => thread::sleep(Duration::from_micros(self.0 / 8 % 2000)),
-            1..=3 => thread::sleep(Duration::from_micros(self.0 / 8 % 100)),
+            0 => rest(Duration::from_micros(self.0 / 8 % 2000)),
+            1..=3 => rest(Duration::from_micros(self.0 / 8 % 100)),
             4..=6 => spin(Duration::from_nanos(self.0 / 8 % 60_000)),
             _ => (),
         }
@@ -162,19 +182,24 @@ impl Pauses {
 }
 
 fn spin(time: Duration) {
+    if is_simulated() {
+        return rest(time);
+    }
     let start = Instant::now();
     while start.elapsed() < time {
         std::hint::spin_loop();
     }
 }
 
-/// Repeats `body`, with pauses between, for about a second.
+/// Repeats `body`, with pauses between, for about a second, or some rounds of a simulation.
 fn with_pauses(seed: u64, mut body: impl FnMut()) {
     let mut pauses = Pauses(seed);
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(1) {
+    let mut rounds = 0;
+    while if is_simulated() { rounds < 10 } else { start.elapsed() < Duration::from_secs(1) } {
         body();
         pauses.next();
+        rounds += 1;
     }
 }
 
@@ -193,6 +218,9 @@ fn every_outside_call_wakes_a_worker() {
 #[test]
 fn every_call_of_several_outside_threads_wakes_a_worker() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let pool = pool(3);
     thread::scope(|plain| {
         for seed in 1..=4 {
@@ -236,7 +264,7 @@ fn every_sleeper_wakes_when_all_are_needed() {
     for threads in [2, 4, 8] {
         let pool = pool(threads);
         with_pauses(23, || {
-            let all = Barrier::new(threads + 1);
+            let all = Meeting::new(threads + 1);
             pool.in_place_scope(|s| {
                 for _ in 0..threads {
                     s.spawn(|| all.wait());
@@ -253,7 +281,7 @@ fn every_sleeper_wakes_for_the_tasks_of_one_worker() {
     for threads in [2, 4, 8] {
         let pool = pool(threads);
         with_pauses(29, || {
-            let all = Barrier::new(threads);
+            let all = Meeting::new(threads);
             let spawn_all = || {
                 scope(|s| {
                     for _ in 0..threads - 1 {
@@ -287,6 +315,9 @@ fn a_waiting_worker_wakes_when_its_task_ends() {
 #[test]
 fn a_waiting_worker_wakes_for_work_from_elsewhere() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let pool = pool(2);
     let busy = Gate::new();
     thread::scope(|plain| {

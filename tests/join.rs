@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{Caller, Flag, Ledger, boom, caught, pool, settings, watchdog};
-use filch::{FnContext, ThreadPoolBuilder, join, join_context};
+use common::{
+    Caller, Flag, Ledger, THREADS, boom, builder, caught, is_simulated_without, pool, rest,
+    settings, watchdog,
+};
+use filch::{FnContext, join, join_context};
 
 fn fib(n: u64) -> u64 {
     if n < 2 {
@@ -146,8 +149,7 @@ fn combs_of_a_thousand_levels_fit_the_default_stack() {
 fn deep_recursion_goes_as_deep_as_the_stack_allows() {
     let _watchdog = watchdog();
     for threads in [1, 2] {
-        let pool =
-            ThreadPoolBuilder::new().num_threads(threads).stack_size(256 << 20).build().unwrap();
+        let pool = builder().num_threads(threads).stack_size(256 << 20).build().unwrap();
         assert_eq!(pool.install(|| left_comb(30_000)), 30_000);
         assert_eq!(pool.install(|| right_comb(30_000)), 30_000);
     }
@@ -187,6 +189,9 @@ fn migrated_tells_whether_the_thread_changed() {
     }
 
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     for threads in [1, 2, 4] {
         pool(threads).install(|| check(12));
     }
@@ -285,7 +290,7 @@ fn a_wins_also_when_b_panicked_long_before() {
         let b_started = Flag::new();
         let a = || {
             b_started.poll();
-            thread::sleep(Duration::from_millis(5));
+            rest(Duration::from_millis(5));
             boom(1)
         };
         let b = || {
@@ -308,7 +313,7 @@ fn the_stolen_sibling_has_ended_before_the_panic_leaves() {
         };
         let b = || {
             started.raise();
-            thread::sleep(Duration::from_millis(20));
+            rest(Duration::from_millis(20));
             ended.store(true, Ordering::SeqCst);
         };
         assert_eq!(caught(|| caller.join::<_, _, (), ()>(&pool, a, b)), 1);

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::{io, thread};
 
-use common::{Flag, Gate, alone, boom, eventually, pool, watchdog};
+use common::{
+    CALLERS, Flag, Gate, THREADS, alone, boom, builder, eventually, is_simulated_without,
+    one_a_seed, pool, sized, step_aside, watchdog,
+};
 use filch::{ThreadPool, ThreadPoolBuilder, Yield};
 
 // ---- Memory ----
@@ -75,9 +78,10 @@ const PENDING: usize = 100;
 /// Goes through `many` operations by `body`, which is told how many to do, in pools of one to three
 /// threads, and sees that no memory stays: while the pool lives, and when it is gone.
 fn keeps_nothing(threads: &[usize], many: usize, body: impl Fn(&ThreadPool, usize)) {
-    for &threads in threads {
+    let many = sized(many, 200);
+    for threads in one_a_seed(threads.iter().copied()) {
         let before_pool = Live::now();
-        let pool = ThreadPoolBuilder::new().num_threads(threads).panic_handler(drop);
+        let pool = builder().num_threads(threads).panic_handler(drop);
         let pool = pool.build().unwrap();
         body(&pool, many / 10);
         pool.broadcast(|_| ());
@@ -104,6 +108,9 @@ macro_rules! kept_nothing {
         #[test]
         fn $name() {
             let _watchdog = watchdog();
+            if stringify!($name).contains("outside_threads") && is_simulated_without(CALLERS) {
+                return;
+            }
             alone(stringify!($name), || keeps_nothing(&$threads, $many, $body));
         }
     )*};
@@ -123,7 +130,7 @@ fn detached(many: usize, spawn: impl Fn(Arc<AtomicUsize>)) {
         (0..batch).for_each(|_| spawn(Arc::clone(&ended)));
         while ended.load(Ordering::Relaxed) < batch {
             if filch::yield_now() != Some(Yield::Executed) {
-                thread::yield_now();
+                step_aside();
             }
         }
     });
@@ -276,6 +283,7 @@ const SPARE_OF_POOLS: Live = Live { blocks: POOLS as isize / 4, bytes: 256 << 10
 
 /// The same for whole pools.
 fn pools_keep_nothing(name: &str, pools: usize, body: impl Fn(usize)) {
+    let pools = sized(pools, 20);
     alone(name, || {
         (0..pools / 10).for_each(&body);
         let warm = Live::now();
@@ -293,13 +301,16 @@ fn pools_that_were_used_keep_nothing() {
 #[test]
 fn pools_that_could_not_be_built_keep_nothing() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     pools_keep_nothing("pools_that_could_not_be_built_keep_nothing", POOLS, fail_to_build);
 }
 
 /// A pool with every setting, that runs something of everything, panics included.
 fn use_and_drop(round: usize) {
     let name = "x".repeat(10);
-    let pool = ThreadPoolBuilder::new()
+    let pool = builder()
         .num_threads(1 + round % 3)
         .thread_name(move |index| format!("{name}-{index}"))
         .start_handler(|_| boom(1))
@@ -349,6 +360,9 @@ fn files() -> Option<usize> {
 #[test]
 fn pools_keep_no_thread_and_no_file() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     alone("pools_keep_no_thread_and_no_file", || {
         let (threads, open) = (common::thread_count(), files());
         for round in 0..POOLS / 2 {
@@ -363,6 +377,9 @@ fn pools_keep_no_thread_and_no_file() {
 #[test]
 fn a_pool_at_work_opens_no_further_thread_and_no_file() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     alone("a_pool_at_work_opens_no_further_thread_and_no_file", || {
         let pool = pool(3);
         pool.broadcast(|_| ());

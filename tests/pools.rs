@@ -11,7 +11,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use common::{Gate, Seats, alone, boom, caught, eventually, pool, thread_count, watchdog};
+use common::{
+    CALLERS, Gate, Seats, THREADS, alone, boom, builder, caught, eventually, is_simulated_without,
+    pool, rest, sized, thread_count, watchdog,
+};
 use filch::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
 fn fib(n: u64) -> u64 {
@@ -57,6 +60,9 @@ impl Indexes {
 #[test]
 fn a_pool_has_as_many_threads_as_asked_for() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     for threads in 1..=16 {
         let pool = pool(threads);
         assert_eq!(pool.current_num_threads(), threads);
@@ -70,8 +76,9 @@ fn a_pool_has_as_many_threads_as_asked_for() {
 #[test]
 fn a_pool_of_hundreds_of_threads_works() {
     let _watchdog = watchdog();
-    let pool = pool(300);
-    assert_eq!(pool.broadcast(|worker| worker.index()).len(), 300);
+    let threads = sized(300, 30);
+    let pool = pool(threads);
+    assert_eq!(pool.broadcast(|worker| worker.index()).len(), threads);
     assert_eq!(pool.install(|| fib(16)), 987);
 }
 
@@ -86,6 +93,9 @@ fn zero_threads_means_at_least_one() {
 #[test]
 fn threads_have_the_names_they_were_given() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let pool = ThreadPoolBuilder::new()
         .num_threads(3)
         .thread_name(|index| format!("worker-{index}"))
@@ -108,9 +118,10 @@ fn use_stack(kilobytes: usize) -> usize {
 fn threads_have_the_stack_they_were_given() {
     let _watchdog = watchdog();
     alone("threads_have_the_stack_they_were_given", || {
-        let pool = ThreadPoolBuilder::new().num_threads(2).stack_size(64 << 20).build().unwrap();
-        let used = pool.broadcast(|_| use_stack(32 << 10));
-        assert_eq!(used, [(32 << 10) + 1; 2]);
+        let pool = builder().num_threads(2).stack_size(64 << 20).build().unwrap();
+        // In kilobytes; more than there are by default.
+        let most = sized(32 << 10, 4 << 10);
+        assert_eq!(pool.broadcast(|_| use_stack(most)), [most + 1; 2]);
     });
 }
 
@@ -148,6 +159,9 @@ fn the_start_handler_runs_first_on_every_thread() {
     thread_local!(static STARTED: RefCell<Option<usize>> = const { RefCell::new(None) });
 
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let started = Indexes::default();
     let note = started.clone();
     let pool = ThreadPoolBuilder::new()
@@ -168,10 +182,10 @@ fn the_exit_handler_has_run_on_every_thread_when_the_pool_is_gone() {
     let _watchdog = watchdog();
     let exited = Indexes::default();
     let note = exited.clone();
-    let pool = ThreadPoolBuilder::new()
+    let pool = builder()
         .num_threads(4)
         .exit_handler(move |index| {
-            thread::sleep(Duration::from_millis(5));
+            rest(Duration::from_millis(5));
             note.note(index);
         })
         .build()
@@ -187,7 +201,7 @@ fn threads_park_when_idle_and_unpark_for_work() {
     let _watchdog = watchdog();
     let (parked, unparked) = (Indexes::default(), Calls::default());
     let (note, count) = (parked.clone(), unparked.clone());
-    let pool = ThreadPoolBuilder::new()
+    let pool = builder()
         .num_threads(3)
         .park_handler(move |index| note.note(index))
         .unpark_handler(move |_| count.add())
@@ -206,6 +220,9 @@ fn the_threads_handlers_alternate() {
     thread_local!(static PARKED: RefCell<bool> = const { RefCell::new(false) });
 
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let wrong = Calls::default();
     let switch = |to: bool| {
         let wrong = wrong.clone();
@@ -248,7 +265,7 @@ fn sleep_handlers_may_use_the_pool() {
                 }
             }
         };
-        let pool = ThreadPoolBuilder::new()
+        let pool = builder()
             .num_threads(threads)
             .park_handler(use_the_pool())
             .unpark_handler(use_the_pool())
@@ -267,10 +284,10 @@ fn sleep_handlers_may_use_the_pool() {
 /// A pool of `threads` on which `set` has set handlers still works and ends.
 fn survives(set: impl Fn(ThreadPoolBuilder) -> ThreadPoolBuilder) {
     for threads in [1, 2, 4] {
-        let pool = set(ThreadPoolBuilder::new().num_threads(threads)).build().unwrap();
+        let pool = set(builder().num_threads(threads)).build().unwrap();
         for _ in 0..5 {
             assert_eq!(pool.install(|| fib(10)), 55);
-            thread::sleep(Duration::from_millis(2));
+            rest(Duration::from_millis(2));
         }
         assert_eq!(pool.broadcast(|_| ()).len(), threads);
         drop(pool);
@@ -306,6 +323,9 @@ fn a_panicking_unpark_handler_costs_no_worker() {
 #[test]
 fn a_spawn_handler_gets_every_thread_with_its_settings() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let (sender, seen) = mpsc::channel();
     let pool = ThreadPoolBuilder::new()
         .num_threads(3)
@@ -328,6 +348,9 @@ fn a_spawn_handler_gets_every_thread_with_its_settings() {
 #[test]
 fn custom_threads_may_be_scoped() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let exited = AtomicUsize::new(0);
     thread::scope(|plain| {
         let (sender, threads) = mpsc::channel::<ThreadBuilder>();
@@ -351,6 +374,9 @@ fn custom_threads_may_be_scoped() {
 #[test]
 fn custom_threads_may_start_late() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let (sender, waiting) = mpsc::channel::<ThreadBuilder>();
     let pool = ThreadPoolBuilder::new()
         .num_threads(3)
@@ -370,6 +396,9 @@ fn custom_threads_may_start_late() {
 #[test]
 fn custom_threads_run_their_handlers() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let (started, exited) = (Calls::default(), Calls::default());
     let (count_start, count_exit) = (started.clone(), exited.clone());
     let pool = ThreadPoolBuilder::new()
@@ -393,6 +422,9 @@ fn custom_threads_run_their_handlers() {
 #[test]
 fn install_moves_to_a_worker_and_back() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     for threads in [1, 2, 4] {
         let pool = pool(threads);
         let caller = thread::current().id();
@@ -440,6 +472,9 @@ fn installs_nest_across_pools_both_ways() {
 #[test]
 fn pools_call_each_other_at_the_same_time() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let (left, right) = (pool(1), pool(1));
     let call = |here: &ThreadPool, there: &ThreadPool| {
         for _ in 0..300 {
@@ -513,6 +548,9 @@ fn a_join_on_another_pool_runs_there() {
 #[test]
 fn many_pools_work_side_by_side() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let pools: Vec<_> = (1..=8).map(pool).collect();
     for _ in 0..20 {
         thread::scope(|plain| {
@@ -536,13 +574,14 @@ fn dropping_a_pool_runs_what_was_submitted() {
             let ran = ran.clone();
             drop(pool.spawn(move || ran.add()));
         }
-        let opener = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(10));
+        let opener = common::pool(1);
+        let opened = opener.spawn(move || {
+            rest(Duration::from_millis(10));
             gate.open();
         });
         drop(pool);
         assert_eq!(ran.count(), 200);
-        opener.join().unwrap();
+        opened.join().unwrap();
     }
 }
 
@@ -594,6 +633,9 @@ fn dropping_a_pool_waits_for_thread_local_destructors() {
     thread_local!(static KEPT: RefCell<Option<SlowDrop>> = const { RefCell::new(None) });
 
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let (pool, dropped) = (pool(4), Calls::default());
     pool.broadcast(|_| KEPT.set(Some(SlowDrop(dropped.clone()))));
     assert_eq!(dropped.count(), 0);
@@ -605,7 +647,7 @@ fn dropping_a_pool_waits_for_thread_local_destructors() {
 fn counted_pool(threads: usize) -> (Arc<ThreadPool>, Calls) {
     let exited = Calls::default();
     let count = exited.clone();
-    let builder = ThreadPoolBuilder::new().num_threads(threads);
+    let builder = builder().num_threads(threads);
     let pool = builder.exit_handler(move |_| count.add()).build().unwrap();
     (Arc::new(pool), exited)
 }
@@ -707,6 +749,9 @@ fn a_pool_dropped_while_unwinding_runs_what_was_submitted() {
 #[test]
 fn two_hundred_pools_leave_no_thread() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     alone("two_hundred_pools_leave_no_thread", || {
         let base = thread_count();
         for round in 0..200 {
@@ -722,6 +767,9 @@ fn two_hundred_pools_leave_no_thread() {
 #[test]
 fn pools_dropped_by_their_own_workers_leave_no_thread() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     alone("pools_dropped_by_their_own_workers_leave_no_thread", || {
         let base = thread_count();
         for round in 0..50 {

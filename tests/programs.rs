@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
+use common::{any_wait_builder, is_simulated, seed, sized};
 use program::{Books, Machine, Program};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
 /// How many programs each test runs.
-const PROGRAMS: u32 = 1_500;
+const PROGRAMS: usize = 1_500;
+const SIMULATED_PROGRAMS: usize = 30;
 /// Bytes a program is made from, at most.
 const MOST_BYTES: usize = 700;
 
@@ -49,22 +51,34 @@ impl Watch {
     }
 }
 
-/// The same programs in every run; the schedules differ.
+/// The same programs in every run; the schedules differ. In a simulation every seed has its own
+/// programs, each on new pools, so that what fails does so again when it is made smaller.
 fn check_programs(threads: [usize; 2]) {
     let watch = Watch::start();
-    let machine = Machine::new(threads, Books::open());
+    let new_machine = || Machine::new(any_wait_builder, threads, Books::open());
+    let machine = new_machine();
     let config = ProptestConfig {
-        cases: PROGRAMS,
+        cases: sized(PROGRAMS, SIMULATED_PROGRAMS) as u32,
         failure_persistence: None,
         max_shrink_iters: 2_000,
         ..ProptestConfig::default()
     };
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let rng = match seed() {
+        Some(seed) => {
+            let words = [seed, seed, threads[0] as u64, 0].map(u64::to_le_bytes);
+            TestRng::from_seed(RngAlgorithm::ChaCha, words.as_flattened())
+        }
+        None => TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+    };
     let bytes = prop::collection::vec(any::<u8>(), 0..MOST_BYTES);
     let result = TestRunner::new_with_rng(config, rng).run(&bytes, |bytes| {
         let program = Program::arbitrary(&mut Unstructured::new(&bytes)).expect("any bytes do");
         watch.runs(&program);
-        machine.check(&program).map_err(TestCaseError::fail)
+        let ended = match is_simulated() {
+            true => new_machine().check(&program),
+            false => machine.check(&program),
+        };
+        ended.map_err(TestCaseError::fail)
     });
     if let Err(TestError::Fail(reason, bytes)) = &result {
         let program = Program::arbitrary(&mut Unstructured::new(bytes));

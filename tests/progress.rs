@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{Caller, Flag, Gate, Seats, pool, watchdog};
-use filch::{ThreadPool, ThreadPoolBuilder, join, scope};
+use common::{
+    CALLERS, Caller, Flag, Gate, Seats, builder, is_simulated_without, pool, rest, sized,
+    step_aside, watchdog,
+};
+use filch::{ThreadPool, join, scope};
 
 fn fib(n: u64) -> u64 {
     if n < 2 {
@@ -41,7 +44,7 @@ fn a_fork_is_stolen_when_the_pool_was_asleep() {
     let _watchdog = watchdog();
     for (caller, pool) in thieving_settings() {
         for _ in 0..10 {
-            thread::sleep(Duration::from_millis(5));
+            rest(Duration::from_millis(5));
             let flag = Flag::new();
             caller.join(&pool, || flag.hold(), || flag.raise());
         }
@@ -62,7 +65,7 @@ fn innermost_waits(depth: usize) {
 fn the_innermost_fork_of_a_recursion_is_stolen() {
     let _watchdog = watchdog();
     for (caller, pool) in thieving_settings() {
-        for depth in (0..40).chain([100, 300]) {
+        for depth in (0..sized(40, 5)).chain([sized(100, 20), sized(300, 50)]) {
             caller.run(&pool, || innermost_waits(depth));
         }
     }
@@ -163,8 +166,7 @@ fn as_many_leaves_as_threads_run_at_once() {
         if parties == 1 {
             arrived.fetch_add(1, Ordering::SeqCst);
             while arrived.load(Ordering::SeqCst) < all {
-                filch::schedule_point();
-                thread::yield_now();
+                step_aside();
             }
             return;
         }
@@ -230,6 +232,9 @@ fn a_fork_in_a_scoped_task_is_stolen() {
 #[test]
 fn a_fork_made_while_all_are_busy_is_stolen_when_one_is_free() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     for depth in [0, 1, 10] {
         let (pool, other_works) = (pool(2), Gate::new());
         let (forked, done) = (Flag::new(), Flag::new());
@@ -263,6 +268,9 @@ fn forks_and_holds(depth: usize, forked: &Flag, done: &Flag) {
 #[test]
 fn many_outside_threads_call_at_once() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     for threads in [1, 2, 4] {
         let pool = pool(threads);
         thread::scope(|plain| {
@@ -288,6 +296,9 @@ fn call(pool: &ThreadPool, kind: u64) {
 #[test]
 fn outside_callers_fail_alone() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let pool = pool(2);
     thread::scope(|plain| {
         for id in 0..8 {
@@ -329,7 +340,7 @@ fn an_outside_caller_of_one_pool_calls_another() {
 /// where it is stolen.
 fn uneven(seats: &Seats, depth: u64) {
     if depth > 0 {
-        let nap = || thread::sleep(Duration::from_micros(20 * depth));
+        let nap = || rest(Duration::from_micros(20 * depth));
         join(|| seats.sit(|| uneven(seats, depth - 1)), || seats.sit(nap));
     }
 }
@@ -337,6 +348,9 @@ fn uneven(seats: &Seats, depth: u64) {
 #[test]
 fn no_two_threads_act_as_the_same_worker() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     for threads in [1, 2, 3] {
         let pool = pool(threads);
         let seats = Seats::new(threads);
@@ -357,8 +371,11 @@ fn no_two_threads_act_as_the_same_worker() {
 #[test]
 fn no_two_threads_act_as_the_same_worker_when_its_borrower_blocks() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let other = pool(2);
-    let nap = || other.install(|| thread::sleep(Duration::from_micros(30)));
+    let nap = || other.install(|| rest(Duration::from_micros(30)));
     let borrow_and_block = |pool: &ThreadPool, seats: &Seats| {
         // The worker looks for more when its seat is borrowed.
         pool.spawn(|| ()).join().unwrap();
@@ -417,7 +434,7 @@ fn outside_calls_get_through_to_saturated_workers() {
 fn outside_calls_get_through_whatever_the_injector_interval() {
     let _watchdog = watchdog();
     for interval in [1, 2, 1000] {
-        let builder = ThreadPoolBuilder::new().num_threads(2);
+        let builder = builder().num_threads(2);
         let pool = builder.injector_interval(interval).build().unwrap();
         let busy = Saturated::new(pool);
         (0..10).for_each(|kind| call(&busy.pool, kind));
@@ -444,13 +461,16 @@ fn outside_calls_get_through_to_a_scope_that_keeps_spawning() {
     }
 
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     for threads in [1, 2] {
         let (pool, stop) = (pool(threads), Flag::new());
         thread::scope(|plain| {
             plain.spawn(|| {
                 pool.install(|| scope(|s| (0..4).for_each(|_| perpetuate(s, &stop))));
             });
-            thread::sleep(Duration::from_millis(5));
+            rest(Duration::from_millis(5));
             (0..10).for_each(|_| assert_eq!(pool.spawn(|| 3).join().unwrap(), 3));
             stop.raise();
         });

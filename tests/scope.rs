@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{Caller, Gate, Ledger, boom, boom_id, caught, failed_with, pool, settings, watchdog};
+use common::{
+    CALLERS, Caller, Gate, Ledger, boom, boom_id, caught, failed_with, is_simulated_without, pool,
+    rest, settings, step_aside, watchdog,
+};
 use filch::{Scope, ScopedJoinHandle, ThreadPool, join, scope};
 
 /// A number of joins that is small, and more than none.
@@ -24,7 +27,7 @@ fn tiny_section(n: usize) -> usize {
 
 /// Takes its time, so that a caller that does not wait is seen.
 fn dawdle() {
-    thread::sleep(Duration::from_millis(5));
+    rest(Duration::from_millis(5));
 }
 
 // ---- Ending ----
@@ -191,6 +194,9 @@ fn in_place_on_a_worker_waits_for_its_tasks() {
 #[test]
 fn a_plain_thread_may_spawn_into_a_scope() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let (pool, ended) = (pool(2), AtomicUsize::new(0));
     pool.in_place_scope(|s| {
         thread::scope(|plain| {
@@ -299,6 +305,9 @@ fn a_task_joins_the_handle_it_was_given() {
 #[test]
 fn a_plain_thread_joins_a_handle() {
     let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     let sum = pool(2).in_place_scope(|s| {
         let handles: Vec<_> = (0..50).map(|i| s.spawn(move || i)).collect();
         thread::scope(|plain| {
@@ -488,7 +497,7 @@ fn the_first_unjoined_panic_wins() {
                 s.spawn(move || {
                     while !first.is_finished() {
                         filch::yield_now();
-                        thread::yield_now();
+                        step_aside();
                     }
                     boom(3)
                 });
@@ -628,7 +637,7 @@ fn meet<T>(fate: Fate, handle: ScopedJoinHandle<'_, T>) {
         Fate::DroppedAfterTheEnd | Fate::KeptToTheEnd => {
             while !handle.is_finished() {
                 filch::yield_now();
-                thread::yield_now();
+                step_aside();
             }
         }
     }

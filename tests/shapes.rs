@@ -7,9 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use common::{Caller, Ledger, Token, boom, boom_id, watchdog};
-use filch::{ThreadPool, ThreadPoolBuilder};
+use common::{Caller, Ledger, Token, boom, boom_id, builder, sized, watchdog};
+use filch::ThreadPool;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// What becomes of a task's handle.
 #[derive(Clone, Copy, Debug)]
@@ -208,7 +209,7 @@ fn meet(fate: Fate, join: impl FnOnce() -> thread::Result<Answer>) -> u64 {
 fn noting_pool(threads: usize) -> (ThreadPool, Arc<Mutex<Vec<u32>>>) {
     let noted = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&noted);
-    let pool = ThreadPoolBuilder::new()
+    let pool = builder()
         .num_threads(threads)
         .panic_handler(move |payload| note.lock().unwrap().push(boom_id(payload)))
         .build()
@@ -246,7 +247,9 @@ fn caller() -> impl Strategy<Value = Caller> {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() }
+    let cases = sized(150, 20) as u32;
+    let rng_seed = common::seed().map_or(RngSeed::Random, RngSeed::Fixed);
+    ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 #[test]

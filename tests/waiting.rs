@@ -7,11 +7,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{Flag, alone, own_process, pool, say, stderr, watchdog};
+use common::{
+    CALLERS, Flag, alone, any_wait_builder, is_simulated_without, own_process, pool, rest, say,
+    stderr, watchdog,
+};
 use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
 
 fn own_pool(threads: usize) -> ThreadPool {
-    let builder = ThreadPoolBuilder::new().num_threads(threads);
+    let builder = any_wait_builder().num_threads(threads);
     builder.wait_policy(WaitPolicy::OwnDescendants).build().unwrap()
 }
 
@@ -86,7 +89,7 @@ fn pools_that_install_into_each_other_end() {
 fn stolen_side(stolen: &Flag, spawned: &Flag) {
     stolen.raise();
     spawned.hold();
-    std::thread::sleep(Duration::from_millis(50));
+    rest(Duration::from_millis(50));
 }
 
 fn hold_a_lock_across_a_join(pool: &ThreadPool) -> i32 {
@@ -94,10 +97,10 @@ fn hold_a_lock_across_a_join(pool: &ThreadPool) -> i32 {
     let (stolen, spawned) = (Flag::new(), Flag::new());
     pool.install(|| {
         filch::scope(|s| {
-            let guard = lock.lock().unwrap();
+            let guard = common::lock(&lock);
             let spawning_side = || {
                 stolen.hold();
-                (0..4).for_each(|_| drop(s.spawn(|| *lock.lock().unwrap() += 1)));
+                (0..4).for_each(|_| drop(s.spawn(|| *common::lock(&lock) += 1)));
                 spawned.raise();
             };
             filch::join(spawning_side, || stolen_side(&stolen, &spawned));
@@ -155,6 +158,9 @@ fn deadlocks(name: &str, body: impl FnOnce() + Send + 'static) {
 /// That the trap above is one.
 #[test]
 fn a_lock_held_across_a_join_that_waits_with_any_work_is_a_deadlock() {
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     deadlocks("a_lock_held_across_a_join_that_waits_with_any_work_is_a_deadlock", || {
         let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         hold_a_lock_across_a_join(&pool);
@@ -163,6 +169,9 @@ fn a_lock_held_across_a_join_that_waits_with_any_work_is_a_deadlock() {
 
 #[test]
 fn a_lock_held_across_a_join_of_rayon_is_a_deadlock() {
+    if is_simulated_without(CALLERS) {
+        return;
+    }
     deadlocks("a_lock_held_across_a_join_of_rayon_is_a_deadlock", || {
         hold_a_lock_across_a_join_of_rayon();
     });
@@ -188,7 +197,7 @@ fn a_wait_for_its_own_work_sleeps_beside_other_work() {
             });
             started.hold();
             (0..10).for_each(|_| drop(s.spawn(|| ran.fetch_add(1, Ordering::Relaxed))));
-            std::thread::sleep(Duration::from_millis(100));
+            rest(Duration::from_millis(100));
             go_on.raise();
         });
         assert_eq!(ran.into_inner(), 10);

@@ -10,7 +10,7 @@ use std::thread;
 
 use filch::{ThreadPool, ThreadPoolBuilder};
 
-use crate::common::say;
+use crate::common::{any_wait_builder, say};
 
 type Payload = Box<dyn Any + Send>;
 
@@ -204,7 +204,7 @@ impl Fault {
 
     /// A pool's settings, with a panic handler that notes what it gets and may panic itself.
     pub fn builder(&'static self, threads: usize) -> ThreadPoolBuilder {
-        ThreadPoolBuilder::new().num_threads(threads).panic_handler(move |payload| {
+        any_wait_builder().num_threads(threads).panic_handler(move |payload| {
             self.arrived(payload, Handler);
             self.point("panic handler", IN_HANDLER);
         })

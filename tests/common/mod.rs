@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Barrier, Condvar, LazyLock, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -63,10 +63,59 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < time_limit() / 2, "never came: {what}");
-        if is_deterministic() {
-            filch::schedule_point();
-        } else {
-            thread::sleep(Duration::from_millis(1));
+        rest(Duration::from_millis(1));
+    }
+}
+
+/// Gives the others some time: real time, or some turns of a simulation.
+pub fn rest(time: Duration) {
+    if is_simulated() {
+        (0..time.as_micros().clamp(10, 200)).for_each(|_| filch::schedule_point());
+    } else {
+        thread::sleep(time);
+    }
+}
+
+/// Lets others go on.
+pub fn step_aside() {
+    if is_simulated() {
+        filch::schedule_point();
+    } else {
+        thread::yield_now();
+    }
+}
+
+/// Locks `mutex`, which another worker may hold.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    while is_simulated() {
+        if let Ok(guard) = mutex.try_lock() {
+            return guard;
+        }
+        step_aside();
+    }
+    mutex.lock().unwrap()
+}
+
+/// A point that so many have to reach before any goes on. For one use.
+pub struct Meeting {
+    all: usize,
+    arrived: AtomicUsize,
+    barrier: Barrier,
+}
+
+impl Meeting {
+    pub fn new(all: usize) -> Self {
+        Meeting { all, arrived: AtomicUsize::new(0), barrier: Barrier::new(all) }
+    }
+
+    pub fn wait(&self) {
+        if !is_simulated() {
+            self.barrier.wait();
+            return;
+        }
+        self.arrived.fetch_add(1, Ordering::SeqCst);
+        while self.arrived.load(Ordering::SeqCst) < self.all {
+            step_aside();
         }
     }
 }
@@ -90,7 +139,7 @@ impl Gate {
     }
 
     pub fn wait(&self) {
-        while is_deterministic() && !*self.open.lock().unwrap() {
+        while is_simulated() && !*self.open.lock().unwrap() {
             filch::schedule_point();
         }
         let open = self.open.lock().unwrap();
@@ -119,15 +168,14 @@ impl Flag {
     pub fn hold(&self) {
         while !self.is_up() {
             std::hint::spin_loop();
-            filch::schedule_point();
-            thread::yield_now();
+            step_aside();
         }
     }
 
     /// Waits for the flag on a worker that forks all the time, and so polls its pool.
     pub fn poll(&self) {
         while !self.is_up() {
-            filch::join(|| (), thread::yield_now);
+            filch::join(|| (), step_aside);
         }
     }
 }
@@ -136,8 +184,7 @@ impl Flag {
 
 /// Set to `own`: the plain pools let a wait be served by its own descendants only.
 const POLICY: &str = "FILCH_TEST_POLICY";
-/// Set to a number: the plain pools are deterministic, with that seed. `ci/schedules` says which
-/// tests can do with such pools.
+/// Set to a number: pools are deterministic, with that seed (`ci/schedules`).
 const SEED: &str = "FILCH_TEST_SEED";
 
 /// A pool of `threads` threads.
@@ -148,31 +195,74 @@ pub fn pool(threads: usize) -> ThreadPool {
 
 /// For a plain pool, of the kind that the environment asks for.
 pub fn builder() -> ThreadPoolBuilder {
-    let builder = ThreadPoolBuilder::new();
-    let builder = match std::env::var(POLICY).as_deref() {
-        Ok("own") => builder.wait_policy(WaitPolicy::OwnDescendants),
+    match std::env::var(POLICY).as_deref() {
+        Ok("own") => any_wait_builder().wait_policy(WaitPolicy::OwnDescendants),
         Ok(policy) => panic!("{POLICY}: {policy:?} is not `own`"),
-        Err(_) => builder,
-    };
-    match std::env::var(SEED) {
-        Ok(seed) => seeded(builder, seed.parse().expect("a seed is a number")),
-        Err(_) => builder,
+        Err(_) => any_wait_builder(),
+    }
+}
+
+/// For a pool whose waits are served by any work, or as the test itself says.
+pub fn any_wait_builder() -> ThreadPoolBuilder {
+    match seed() {
+        Some(seed) => simulated(ThreadPoolBuilder::new(), seed),
+        None => ThreadPoolBuilder::new(),
     }
 }
 
 #[cfg(feature = "deterministic")]
-fn seeded(builder: ThreadPoolBuilder, seed: u64) -> ThreadPoolBuilder {
+fn simulated(builder: ThreadPoolBuilder, seed: u64) -> ThreadPoolBuilder {
     builder.deterministic(seed)
 }
 
 #[cfg(not(feature = "deterministic"))]
-fn seeded(_: ThreadPoolBuilder, _: u64) -> ThreadPoolBuilder {
+fn simulated(_: ThreadPoolBuilder, _: u64) -> ThreadPoolBuilder {
     panic!("{SEED} is for builds with the feature `deterministic`");
 }
 
-fn is_deterministic() -> bool {
-    std::env::var_os(SEED).is_some()
+/// What decides the schedules, if they are simulated.
+pub fn seed() -> Option<u64> {
+    static READ: LazyLock<Option<u64>> = LazyLock::new(|| {
+        std::env::var(SEED).ok().map(|seed| seed.parse().expect("a seed is a number"))
+    });
+    *READ
 }
+
+pub fn is_simulated() -> bool {
+    seed().is_some()
+}
+
+/// A number of repetitions or items: `simulated` where the many schedules come from many seeds.
+pub fn sized(real: usize, simulated: usize) -> usize {
+    if is_simulated() { simulated } else { real }
+}
+
+/// All settings, or in a simulation one of them.
+pub fn one_a_seed<T>(settings: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = settings.into_iter().collect();
+    if let Some(seed) = seed() {
+        let picked = all.swap_remove(seed as usize % all.len());
+        return vec![picked];
+    }
+    all
+}
+
+/// Whether the calling test has to be left out because pools are simulated, and it is about what
+/// they lack, which is `what`. `ci/schedules` counts those.
+pub fn is_simulated_without(what: &str) -> bool {
+    if is_simulated() {
+        let test = thread::current().name().unwrap_or("?").to_owned();
+        say(&format!("NOT SIMULATED: {test}: {what}"));
+    }
+    is_simulated()
+}
+
+/// What simulated pools lack: they are used by the thread that built them only.
+pub const CALLERS: &str = "callers on threads of their own";
+/// What simulated pools lack: all workers are one thread.
+pub const THREADS: &str = "a thread for each worker";
+/// What simulated pools lack: time passes between their steps, not in them.
+pub const TIME: &str = "time that passes";
 
 /// From where a test calls into a pool.
 #[derive(Clone, Copy, Debug)]
@@ -344,9 +434,13 @@ pub fn own_process(
     check(output);
 }
 
-/// Like [`own_process`], for a body that must end well.
+/// Like [`own_process`], for a body that must end well. A simulation has one test at a time in its
+/// process anyway.
 #[track_caller]
 pub fn alone(name: &str, body: impl FnOnce()) {
+    if is_simulated() {
+        return body();
+    }
     own_process(name, |_| (), body, |output| assert_success(&output));
 }
 

@@ -277,11 +277,16 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn new(threads: [usize; 2], books: &'static Books) -> Machine {
+    /// Two pools of so many threads, built by what `builder` makes.
+    pub fn new(
+        builder: impl Fn() -> ThreadPoolBuilder,
+        threads: [usize; 2],
+        books: &'static Books,
+    ) -> Machine {
         let noted = Noted::default();
         let build = |threads| {
             let noted = noted.clone();
-            let pool = ThreadPoolBuilder::new()
+            let pool = builder()
                 .num_threads(threads)
                 .panic_handler(move |payload| noted.lock().unwrap().push(boom_id(&*payload)))
                 .build();
@@ -320,6 +325,7 @@ impl Machine {
             if start.elapsed() > Duration::from_secs(20) {
                 return Err(format!("lost, leaked or dropped twice: {:?}", self.books));
             }
+            filch::schedule_point();
             thread::yield_now();
         }
         Ok(())
@@ -432,6 +438,7 @@ impl Run {
             return 0;
         }
         note.ran.fetch_add(1, Ordering::Relaxed);
+        filch::schedule_point();
         match what {
             Work::Spin(times) => (0..u32::from(times) * 16).for_each(|_| std::hint::spin_loop()),
             Work::Sleep(micros) => thread::sleep(Duration::from_micros(micros.into())),
