@@ -1,12 +1,14 @@
 //! A fork allocates nothing and a task once; the counters only grow, and count what happened.
 
 mod common;
+#[path = "common/counting.rs"]
+mod counting;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use common::{CALLERS, Flag, alone, eventually, is_simulated_without, pool, rest, sized, watchdog};
+use counting::{ALLOCATIONS, LIVE_BYTES};
 use filch::{ThreadPool, WorkerCounters, join};
 
 fn fib(n: u64) -> u64 {
@@ -18,31 +20,6 @@ fn fib(n: u64) -> u64 {
 }
 
 // ---- Memory ----
-
-/// The system's allocator, counted.
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-static LIVE_BYTES: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: every request is the system allocator's, unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        LIVE_BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        LIVE_BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// How often `body` allocates, when it has run once before.
 fn allocations_of(body: impl Fn()) -> usize {

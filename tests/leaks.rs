@@ -1,46 +1,22 @@
 //! Nothing is left behind: no memory of any operation, and no thread or file of any pool.
 
 mod common;
+#[path = "common/counting.rs"]
+mod counting;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{io, thread};
 
 use common::{
     CALLERS, Flag, Gate, THREADS, alone, boom, builder, eventually, is_simulated_without,
     one_a_seed, pool, sized, step_aside, watchdog,
 };
+use counting::{LIVE_BLOCKS, LIVE_BYTES};
 use filch::{ThreadPool, ThreadPoolBuilder, Yield};
 
 // ---- Memory ----
-
-/// The system's allocator, counted.
-struct Counting;
-
-static LIVE_BLOCKS: AtomicIsize = AtomicIsize::new(0);
-static LIVE_BYTES: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: every request is the system allocator's, unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE_BLOCKS.fetch_add(1, Ordering::Relaxed);
-        LIVE_BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        LIVE_BLOCKS.fetch_sub(1, Ordering::Relaxed);
-        LIVE_BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// What is allocated.
 #[derive(Clone, Copy, Debug)]
