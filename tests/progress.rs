@@ -431,6 +431,27 @@ fn outside_calls_get_through_to_saturated_workers() {
 }
 
 #[test]
+fn tasks_get_through_that_were_fetched_together_with_one_that_goes_on_for_ever() {
+    let _watchdog = watchdog();
+    let pool = pool(1);
+    let (stop, gate) = (Arc::new(Flag::new()), Arc::new(Flag::new()));
+    let closed = Arc::clone(&gate);
+    drop(pool.spawn(move || {
+        while !closed.is_up() {
+            step_aside();
+        }
+    }));
+    let goes_on = Arc::clone(&stop);
+    drop(pool.spawn(|| perpetuate(goes_on)));
+    let others: Vec<_> = (0..3).map(|n| pool.spawn(move || n)).collect();
+    gate.raise();
+    for (n, task) in others.into_iter().enumerate() {
+        assert_eq!(task.join().unwrap(), n);
+    }
+    stop.raise();
+}
+
+#[test]
 fn outside_calls_get_through_whatever_the_injector_interval() {
     let _watchdog = watchdog();
     for interval in [1, 2, 1000] {

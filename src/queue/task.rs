@@ -261,13 +261,18 @@ impl<J> TaskQueue<J> {
     /// to be published anew.
     #[inline]
     pub(crate) fn pop(&self, moved: impl FnOnce()) -> Option<J> {
-        self.pop_newest(moved).or_else(|| self.inbox.pop())
+        self.pop_newest(moved).or_else(|| self.pop_from_outside())
     }
 
     /// Like `pop`, but of this worker's own tasks only.
     #[inline]
     pub(crate) fn pop_newest(&self, moved: impl FnOnce()) -> Option<J> {
         self.tray.pop().or_else(|| self.pop_bundle(moved))
+    }
+
+    /// Takes the oldest task that came from outside (owner only).
+    pub(crate) fn pop_from_outside(&self) -> Option<J> {
+        self.inbox.pop()
     }
 
     fn pop_bundle(&self, moved: impl FnOnce()) -> Option<J> {

@@ -18,10 +18,10 @@ const FORCE_INTERVAL: u32 = 4;
 
 impl Worker {
     /// A job for the main loop, if there is one in sight: mail, own tasks, the injector, others'
-    /// queues; every so often the injector first, so that work from outside cannot starve.
+    /// queues; every so often what is from outside first, so that it cannot starve.
     pub(super) fn find(&self) -> Option<JobRef> {
         if self.tick(self.registry().settings().injector_interval) {
-            if let Some(job) = self.injected() {
+            if let Some(job) = self.from_outside() {
                 return Some(job);
             }
         }
@@ -43,6 +43,12 @@ impl Worker {
     #[inline]
     pub(super) fn newest_task(&self) -> Option<JobRef> {
         self.tasks.pop(|| self.share_rest())
+    }
+
+    /// What has come from outside and waits longest: in a batch that this worker has fetched, else in
+    /// the injector.
+    pub(super) fn from_outside(&self) -> Option<JobRef> {
+        self.tasks.pop_from_outside().or_else(|| self.injected())
     }
 
     pub(super) fn mailed(&self) -> Option<JobRef> {

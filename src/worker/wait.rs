@@ -115,12 +115,12 @@ impl Worker {
     }
 
     /// The newest of this worker's tasks that it may run, or, if there is none, what is in its
-    /// mail; now and then the mail and the injector first, so that neither can starve. What it may
-    /// not run is left to others.
+    /// mail; now and then the mail and what is from outside first, so that neither can starve. What it
+    /// may not run is left to others.
     fn own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         if self.tick(self.registry().settings().injector_interval) {
             let job = self.mailed();
-            if let Some(job) = job.or_else(|| self.accept(self.injected()?, wait)) {
+            if let Some(job) = job.or_else(|| self.accept(self.from_outside()?, wait)) {
                 return Some(job);
             }
         }
