@@ -17,6 +17,8 @@ mod dump;
 #[cfg(not(loom))]
 mod fork;
 #[cfg(not(loom))]
+pub mod iter;
+#[cfg(not(loom))]
 mod job;
 mod latch;
 #[cfg(not(loom))]
@@ -46,3 +48,13 @@ pub use pool::{
     BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, WaitPolicy,
     counters, current_num_threads, current_thread_index, max_num_threads,
 };
+
+/// What programs with parallel iterators bring into scope: `use filch::prelude::*;`.
+#[cfg(not(loom))]
+pub mod prelude {
+    pub use crate::iter::{
+        FromParallelIterator, IndexedParallelIterator, IntoParallelIterator,
+        IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelDrainFull, ParallelDrainRange,
+        ParallelExtend, ParallelIterator,
+    };
+}

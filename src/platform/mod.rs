@@ -1,6 +1,7 @@
 //! What differs between operating systems.
 #![allow(unsafe_code)]
 
+pub(crate) mod clock;
 mod debugger;
 pub(crate) mod fork;
 pub(crate) mod thread;

@@ -150,6 +150,12 @@ impl Worker {
         !self.tasks.is_empty()
     }
 
+    /// Whether others could take nothing from here.
+    #[inline]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
+    }
+
     pub(crate) fn mail_pending(&self) -> usize {
         self.mail.len()
     }

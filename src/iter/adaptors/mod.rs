@@ -1,0 +1,5 @@
+//! What parallel iterators are wrapped in.
+
+mod serial;
+
+pub use serial::*;

@@ -1,0 +1,166 @@
+//! Collecting a known number of items: each is written to its place at once.
+//!
+//! Unsafe, because places are written before the vector counts them.
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::mem::{self, MaybeUninit};
+use std::ptr;
+
+use super::super::super::ParallelIterator;
+use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
+
+/// Appends the `len` items of `iter`, which must drive its consumer by position, to `vec`.
+///
+/// # Panics
+/// If `iter` gives more or fewer items.
+pub(crate) fn append_known<T: Send>(
+    vec: &mut Vec<T>,
+    len: usize,
+    iter: impl ParallelIterator<Item = T>,
+) {
+    append_by(vec, len, |consumer| iter.drive_unindexed(consumer));
+}
+
+/// Appends `len` items to `vec`, which `drive` feeds to the consumer it is given.
+///
+/// # Panics
+/// If it feeds more or fewer items.
+pub(crate) fn append_by<T: Send>(
+    vec: &mut Vec<T>,
+    len: usize,
+    drive: impl FnOnce(Places<'_, T>) -> Filled<'_, T>,
+) {
+    vec.reserve(len);
+    let old = vec.len();
+    let start = vec.spare_capacity_mut().as_mut_ptr();
+    let filled = drive(Places { start, len, slots: PhantomData });
+    let given = filled.len;
+    assert!(given == len, "expected {len} items of a parallel iterator, but got {given}");
+    assert!(ptr::eq(start, filled.start), "a parallel iterator gave its items in another order");
+    mem::forget(filled);
+    // SAFETY: all of the `len` places behind the vector's items are filled, and `filled` no longer
+    // owns what is in them.
+    unsafe { vec.set_len(old + len) };
+}
+
+/// `len` places for the items of a piece, which nobody else has.
+pub(crate) struct Places<'c, T> {
+    start: *mut MaybeUninit<T>,
+    len: usize,
+    slots: PhantomData<&'c mut [T]>,
+}
+
+// SAFETY: nobody else has the places; items of type `T` are put there.
+unsafe impl<T: Send> Send for Places<'_, T> {}
+
+/// Places of which the first `len` are filled, with items that this owns.
+pub(crate) struct Filled<'c, T> {
+    start: *mut MaybeUninit<T>,
+    len: usize,
+    slots: PhantomData<&'c mut [T]>,
+}
+
+// SAFETY: it owns items of type `T`, and shares them with nobody.
+unsafe impl<T: Send> Send for Filled<'_, T> {}
+
+impl<T> Drop for Filled<'_, T> {
+    fn drop(&mut self) {
+        let items = ptr::slice_from_raw_parts_mut(self.start.cast::<T>(), self.len);
+        // SAFETY: the places are filled, and nobody else owns the items.
+        unsafe { ptr::drop_in_place(items) };
+    }
+}
+
+/// Joins what stands next to each other.
+pub(crate) struct Adjoin;
+
+impl<'c, T> Reducer<Filled<'c, T>> for Adjoin {
+    fn reduce(self, mut left: Filled<'c, T>, right: Filled<'c, T>) -> Filled<'c, T> {
+        // Else left is not full; then `append_by` finds items missing, and right's are dropped.
+        if ptr::eq(left.start.wrapping_add(left.len), right.start) {
+            left.len += right.len;
+            mem::forget(right);
+        }
+        left
+    }
+}
+
+impl<'c, T: Send> Consumer<T> for Places<'c, T> {
+    type Folder = Filling<'c, T>;
+    type Reducer = Adjoin;
+    type Result = Filled<'c, T>;
+
+    fn split_at(self, index: usize) -> (Self, Self, Adjoin) {
+        assert!(index <= self.len, "a parallel iterator is longer than it said");
+        let Places { start, len, slots } = self;
+        let right = start.wrapping_add(index);
+        let left = Places { start, len: index, slots };
+        (left, Places { start: right, len: len - index, slots }, Adjoin)
+    }
+
+    fn into_folder(self) -> Filling<'c, T> {
+        let Places { start, len, slots } = self;
+        Filling { filled: Filled { start, len: 0, slots }, len }
+    }
+
+    fn full(&self) -> bool {
+        false
+    }
+
+    fn pause(folder: Filling<'c, T>) -> (Filled<'c, T>, Self, Adjoin) {
+        let Filling { filled, len } = folder;
+        let start = filled.start.wrapping_add(filled.len);
+        let rest = Places { start, len: len - filled.len, slots: PhantomData };
+        (filled, rest, Adjoin)
+    }
+}
+
+impl<T: Send> UnindexedConsumer<T> for Places<'_, T> {
+    fn split_off_left(&self) -> Self {
+        unreachable!("a parallel iterator that knows its length is driven by position")
+    }
+
+    fn to_reducer(&self) -> Adjoin {
+        Adjoin
+    }
+}
+
+/// Fills the `len` places of a piece.
+pub(crate) struct Filling<'c, T> {
+    filled: Filled<'c, T>,
+    len: usize,
+}
+
+impl<'c, T: Send> Folder<T> for Filling<'c, T> {
+    type Result = Filled<'c, T>;
+
+    const ASK_EACH: bool = false;
+
+    fn consume(self, item: T) -> Self {
+        self.consume_iter(std::iter::once(item))
+    }
+
+    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
+        let iter = iter.into_iter();
+        let rest = self.len - self.filled.len;
+        assert!(iter.size_hint().0 <= rest, "a parallel iterator has more items than it said");
+        let rest =
+            ptr::slice_from_raw_parts_mut(self.filled.start.wrapping_add(self.filled.len), rest);
+        // SAFETY: the places behind those that are filled are this piece's alone, in one vector.
+        let rest = unsafe { &mut *rest };
+        for (slot, item) in rest.iter_mut().zip(iter) {
+            slot.write(item);
+            self.filled.len += 1;
+        }
+        self
+    }
+
+    fn complete(self) -> Filled<'c, T> {
+        self.filled
+    }
+
+    fn full(&self) -> bool {
+        false
+    }
+}

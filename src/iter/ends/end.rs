@@ -1,0 +1,107 @@
+//! The common form of ends whose result is an accumulation.
+
+use std::iter;
+
+use super::super::ParallelIterator;
+use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
+
+/// How the results of pieces come together.
+pub(crate) trait Join: Sync {
+    /// What a piece comes to.
+    type Result: Send;
+
+    /// What a piece without items comes to.
+    fn start(&self) -> Self::Result;
+
+    /// Joins two neighbours.
+    fn join(&self, left: Self::Result, right: Self::Result) -> Self::Result;
+}
+
+/// What is done with the items, piece by piece.
+pub(crate) trait End<T>: Join {
+    /// Adds the items of `iter`, or those that are wanted.
+    fn take(&self, so_far: Self::Result, iter: impl Iterator<Item = T>) -> Self::Result;
+
+    /// Whether nobody needs to go on.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// Whether a piece that has come to `so_far` needs not go on.
+    fn is_full(&self, _so_far: &Self::Result) -> bool {
+        self.is_over()
+    }
+}
+
+/// What all items come to.
+pub(crate) fn run<I: ParallelIterator, E: End<I::Item>>(iter: I, end: &E) -> E::Result {
+    iter.drive_unindexed(EndConsumer(end))
+}
+
+struct EndConsumer<'e, E>(&'e E);
+
+struct EndFolder<'e, E: Join> {
+    end: &'e E,
+    so_far: E::Result,
+}
+
+impl<E: Join> Reducer<E::Result> for EndConsumer<'_, E> {
+    fn reduce(self, left: E::Result, right: E::Result) -> E::Result {
+        self.0.join(left, right)
+    }
+}
+
+impl<'e, T, E: End<T>> Consumer<T> for EndConsumer<'e, E> {
+    type Folder = EndFolder<'e, E>;
+    type Reducer = Self;
+    type Result = E::Result;
+
+    fn split_at(self, _index: usize) -> (Self, Self, Self) {
+        (EndConsumer(self.0), EndConsumer(self.0), self)
+    }
+
+    fn into_folder(self) -> EndFolder<'e, E> {
+        EndFolder { end: self.0, so_far: self.0.start() }
+    }
+
+    fn full(&self) -> bool {
+        self.0.is_over()
+    }
+
+    fn pause(folder: EndFolder<'e, E>) -> (E::Result, Self, Self) {
+        (folder.so_far, EndConsumer(folder.end), EndConsumer(folder.end))
+    }
+}
+
+impl<T, E: End<T>> UnindexedConsumer<T> for EndConsumer<'_, E> {
+    fn split_off_left(&self) -> Self {
+        EndConsumer(self.0)
+    }
+
+    fn to_reducer(&self) -> Self {
+        EndConsumer(self.0)
+    }
+}
+
+impl<T, E: End<T>> Folder<T> for EndFolder<'_, E> {
+    type Result = E::Result;
+
+    const ASK_EACH: bool = false;
+
+    fn consume(self, item: T) -> Self {
+        self.consume_iter(iter::once(item))
+    }
+
+    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
+        self.so_far = self.end.take(self.so_far, iter.into_iter());
+        self
+    }
+
+    fn complete(self) -> E::Result {
+        self.so_far
+    }
+
+    fn full(&self) -> bool {
+        self.end.is_full(&self.so_far)
+    }
+}

@@ -1,0 +1,242 @@
+//! Where a producer meets a consumer: what is forked, when.
+//!
+//! # By demand
+//! A loop begins with a few forks, so that few but long items are shared at once. Each piece then
+//! goes on serially, block after block, and hands over half of what is left whenever the worker
+//! has nothing pending that others could take (lazy binary splitting: Tzannes, Caragea, Barua and
+//! Vishkin, PPoPP 2010). So who is not robbed makes a number of forks that is logarithmic in the
+//! items, whatever these cost, and inner loops make hardly any while outer ones have some pending.
+//!
+//! A block is as long as makes it last some microseconds by the clock: short enough that who is
+//! hungry is soon answered, long enough to be one tight loop over plain iterators. Blocks begin
+//! with a single item, since nobody knows what it costs; a loop that is over by then never forks
+//! more than at its start.
+
+use super::{
+    Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
+};
+use crate::deterministic;
+use crate::fork::join_context;
+use crate::iter::IndexedParallelIterator;
+use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
+use crate::pool::with_current;
+use crate::worker::Worker;
+
+/// What a block should last: twice to half of it will do.
+const BLOCK: u64 = 4 * TICKS_PER_MICROSECOND;
+/// How long a piece goes on without thinking of forks.
+const WARM_UP: u64 = TICKS_PER_MICROSECOND / 2;
+/// How many times longer a block is than the last one, at most.
+const GROWTH: usize = 8;
+/// Pieces a worker, at the start.
+const PIECES: usize = 2;
+/// So few items are cut at the start even if others find enough to do.
+const FEW: usize = 16;
+
+/// Lets `par_iter` feed `consumer`: what [`IndexedParallelIterator::drive`] does.
+pub fn bridge<I, C>(par_iter: I, consumer: C) -> C::Result
+where
+    I: IndexedParallelIterator,
+    C: Consumer<I::Item>,
+{
+    struct Bridge<C> {
+        len: usize,
+        consumer: C,
+    }
+
+    impl<T, C: Consumer<T>> ProducerCallback<T> for Bridge<C> {
+        type Output = C::Result;
+
+        fn callback<P: Producer<Item = T>>(self, producer: P) -> C::Result {
+            bridge_producer_consumer(self.len, producer, self.consumer)
+        }
+    }
+
+    let len = par_iter.len();
+    par_iter.with_producer(Bridge { len, consumer })
+}
+
+/// Lets the `len` items of `producer` feed `consumer`, in parallel where somebody has time for it.
+pub fn bridge_producer_consumer<P, C>(len: usize, producer: P, consumer: C) -> C::Result
+where
+    P: Producer,
+    C: Consumer<P::Item>,
+{
+    in_pool(|worker| {
+        let threads = worker.registry().workers().len();
+        if threads == 1 || len <= 1 {
+            if consumer.full() {
+                return consumer.into_folder().complete();
+            }
+            return in_row(len, producer, consumer);
+        }
+        let pieces = if len <= FEW || worker.is_bare() { threads * PIECES } else { 1 };
+        let least = producer.min_len().max(1);
+        let pace =
+            Pace { min: least, max: producer.max_len().max(least), block: least, warm: false };
+        pace.cut(pieces.min(len / least), len, producer, consumer)
+    })
+}
+
+/// Without forks, in blocks of what the producer allows at most.
+fn in_row<P, C>(mut len: usize, mut producer: P, consumer: C) -> C::Result
+where
+    P: Producer,
+    C: Consumer<P::Item>,
+{
+    let most = producer.max_len().max(1);
+    let mut folder = consumer.into_folder();
+    while len > most && !folder.full() {
+        let (block, rest) = producer.split_at(most);
+        folder = block.fold_with(folder);
+        producer = rest;
+        len -= most;
+    }
+    producer.fold_with(folder).complete()
+}
+
+/// How fast a piece goes.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// The fewest items to fork, and the most in a block.
+    min: usize,
+    max: usize,
+    /// How many items to do in a row.
+    block: usize,
+    /// Whether the piece has gone on for long enough to fork.
+    warm: bool,
+}
+
+impl Pace {
+    /// Forks until there are `pieces`.
+    fn cut<P, C>(self, pieces: usize, len: usize, producer: P, consumer: C) -> C::Result
+    where
+        P: Producer,
+        C: Consumer<P::Item>,
+    {
+        if pieces <= 1 {
+            return self.drive(len, producer, consumer);
+        }
+        let left = pieces / 2;
+        let at = len / 2;
+        let (left_producer, right_producer) = producer.split_at(at);
+        let (left_consumer, right_consumer, reducer) = consumer.split_at(at);
+        let (left, right) = join_context(
+            |_| self.cut(left, at, left_producer, left_consumer),
+            |context| {
+                // Who takes a piece comes with hungry others.
+                let more = if context.migrated() { num_threads() } else { 0 };
+                let pieces = (pieces - left).max(more).min((len - at) / self.min);
+                self.cut(pieces, len - at, right_producer, right_consumer)
+            },
+        );
+        reducer.reduce(left, right)
+    }
+
+    /// Block after block, until somebody may be hungry.
+    fn drive<P, C>(mut self, mut len: usize, mut producer: P, consumer: C) -> C::Result
+    where
+        P: Producer,
+        C: Consumer<P::Item>,
+    {
+        if consumer.full() {
+            return consumer.into_folder().complete();
+        }
+        let mut folder = consumer.into_folder();
+        let start = ticks();
+        let mut before = start;
+        while len > self.block {
+            if self.warm && len / 2 >= self.min && is_bare() {
+                let (first, consumer, reducer) = C::pause(folder);
+                return reducer.reduce(first, self.cut(2, len, producer, consumer));
+            }
+            let (block, rest) = producer.split_at(self.block);
+            folder = block.fold_with(folder);
+            producer = rest;
+            len -= self.block;
+            if folder.full() {
+                return folder.complete();
+            }
+            let now = ticks();
+            self.set_block(now.wrapping_sub(before));
+            self.warm |= now.wrapping_sub(start) > WARM_UP;
+            before = now;
+        }
+        producer.fold_with(folder).complete()
+    }
+
+    /// The last block took so long.
+    fn set_block(&mut self, took: u64) {
+        if deterministic::is_simulated() {
+            // As long as it is, and warm: nothing may depend on the clock.
+            self.warm = true;
+        } else if took < BLOCK / GROWTH as u64 {
+            self.block = self.block.saturating_mul(GROWTH).min(self.max);
+        } else if took < BLOCK / 2 {
+            self.block = self.block.saturating_mul(2).min(self.max);
+        } else if took > BLOCK * 2 {
+            self.block = (self.block / 2).max(self.min);
+        }
+    }
+}
+
+/// Whether others could take nothing from this worker.
+fn is_bare() -> bool {
+    Worker::current().is_some_and(Worker::is_bare)
+}
+
+/// The number of workers of the pool that this thread works for, else of the global one.
+pub(crate) fn num_threads() -> usize {
+    crate::current_num_threads()
+}
+
+/// Calls `op` on a worker of the current pool, else of the global one.
+pub(crate) fn in_pool<R: Send>(op: impl FnOnce(&Worker) -> R + Send) -> R {
+    match Worker::current() {
+        Some(worker) => op(worker),
+        None => with_current(|registry| registry.as_worker(|worker, _| op(worker))),
+    }
+}
+
+/// Lets `producer` feed `consumer`, in parallel as far as it can be cut.
+pub fn bridge_unindexed<P, C>(producer: P, consumer: C) -> C::Result
+where
+    P: UnindexedProducer,
+    C: UnindexedConsumer<P::Item>,
+{
+    in_pool(|worker| {
+        let threads = worker.registry().workers().len();
+        let pieces = if threads == 1 { 1 } else { threads * UNINDEXED_PIECES };
+        cut_unindexed(pieces, producer, consumer)
+    })
+}
+
+/// Pieces a worker, where a piece cannot be cut any more once it is begun.
+const UNINDEXED_PIECES: usize = 8;
+
+fn cut_unindexed<P, C>(pieces: usize, producer: P, consumer: C) -> C::Result
+where
+    P: UnindexedProducer,
+    C: UnindexedConsumer<P::Item>,
+{
+    if consumer.full() {
+        return consumer.into_folder().complete();
+    }
+    if pieces <= 1 {
+        return producer.fold_with(consumer.into_folder()).complete();
+    }
+    let (left, right) = match producer.split() {
+        (left, Some(right)) => (left, right),
+        (all, None) => return all.fold_with(consumer.into_folder()).complete(),
+    };
+    let reducer = consumer.to_reducer();
+    let left_consumer = consumer.split_off_left();
+    let (left, right) = join_context(
+        |_| cut_unindexed(pieces / 2, left, left_consumer),
+        |context| {
+            let more = if context.migrated() { num_threads() * UNINDEXED_PIECES } else { 0 };
+            cut_unindexed((pieces - pieces / 2).max(more), right, consumer)
+        },
+    );
+    reducer.reduce(left, right)
+}

@@ -1,0 +1,225 @@
+//! Vectors, by value, and parts of them.
+//!
+//! Unsafe, because items are moved out of the vector one by one.
+#![allow(unsafe_code)]
+
+use std::iter::FusedIterator;
+use std::mem;
+use std::ops::RangeBounds;
+use std::{ptr, slice};
+
+use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
+use crate::iter::{
+    IndexedParallelIterator, IntoParallelIterator, ParallelDrainRange, ParallelIterator,
+};
+
+/// The items of a vector, by value.
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Clone, Debug)]
+pub struct IntoIter<T>(Vec<T>);
+
+impl<T: Send> IntoParallelIterator for Vec<T> {
+    type Iter = IntoIter<T>;
+    type Item = T;
+
+    fn into_par_iter(self) -> IntoIter<T> {
+        IntoIter(self)
+    }
+}
+
+impl<'data, T: Sync> IntoParallelIterator for &'data Vec<T> {
+    type Iter = super::slice::Iter<'data, T>;
+    type Item = &'data T;
+
+    fn into_par_iter(self) -> Self::Iter {
+        self.as_slice().into_par_iter()
+    }
+}
+
+impl<'data, T: Send> IntoParallelIterator for &'data mut Vec<T> {
+    type Iter = super::slice::IterMut<'data, T>;
+    type Item = &'data mut T;
+
+    fn into_par_iter(self) -> Self::Iter {
+        self.as_mut_slice().into_par_iter()
+    }
+}
+
+impl<T: Send> ParallelIterator for IntoIter<T> {
+    type Item = T;
+
+    fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
+        bridge(self, consumer)
+    }
+
+    fn opt_len(&self) -> Option<usize> {
+        Some(self.0.len())
+    }
+}
+
+impl<T: Send> IndexedParallelIterator for IntoIter<T> {
+    fn drive<C: Consumer<T>>(self, consumer: C) -> C::Result {
+        bridge(self, consumer)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn with_producer<CB: ProducerCallback<T>>(mut self, callback: CB) -> CB::Output {
+        self.0.par_drain(..).with_producer(callback)
+    }
+}
+
+/// The items of a part of a vector, by value; the rest stays in it.
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Debug)]
+pub struct Drain<'data, T: Send> {
+    vec: &'data mut Vec<T>,
+    start: usize,
+    end: usize,
+    /// The vector's length before.
+    len: usize,
+}
+
+impl<'data, T: Send> ParallelDrainRange<usize> for &'data mut Vec<T> {
+    type Iter = Drain<'data, T>;
+    type Item = T;
+
+    fn par_drain<R: RangeBounds<usize>>(self, range: R) -> Drain<'data, T> {
+        let len = self.len();
+        let (start, end) = crate::iter::sources::range::within(range, len);
+        Drain { vec: self, start, end, len }
+    }
+}
+
+impl<T: Send> ParallelIterator for Drain<'_, T> {
+    type Item = T;
+
+    fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
+        bridge(self, consumer)
+    }
+
+    fn opt_len(&self) -> Option<usize> {
+        Some(self.end - self.start)
+    }
+}
+
+impl<T: Send> IndexedParallelIterator for Drain<'_, T> {
+    fn drive<C: Consumer<T>>(self, consumer: C) -> C::Result {
+        bridge(self, consumer)
+    }
+
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    fn with_producer<CB: ProducerCallback<T>>(self, callback: CB) -> CB::Output {
+        // SAFETY: shorter than before. What is behind is no longer the vector's: the items of the
+        // range are the producer's now, those behind it come back when `self` is dropped.
+        unsafe { self.vec.set_len(self.start) };
+        let places = &mut self.vec.spare_capacity_mut()[..self.end - self.start];
+        let items = ptr::slice_from_raw_parts_mut(places.as_mut_ptr().cast::<T>(), places.len());
+        // SAFETY: the items of the range are initialized, and nobody else's until the producer,
+        // which ends before `self`, has moved or dropped them.
+        callback.callback(Items { items: unsafe { &mut *items } })
+    }
+}
+
+impl<T: Send> Drop for Drain<'_, T> {
+    fn drop(&mut self) {
+        if self.vec.len() == self.len {
+            // Nobody came for the items.
+            drop(self.vec.drain(self.start..self.end));
+        } else if self.start == self.end {
+            // SAFETY: nothing was taken out of the vector.
+            unsafe { self.vec.set_len(self.len) };
+        } else if self.end < self.len {
+            let behind = self.len - self.end;
+            let start = self.vec.as_mut_ptr();
+            // SAFETY: both are within the vector's memory; the items behind the range move
+            // into places that the producer has moved the items out of.
+            unsafe { ptr::copy(start.add(self.end), start.add(self.start), behind) };
+            // SAFETY: as many items are there now.
+            unsafe { self.vec.set_len(self.start + behind) };
+        }
+    }
+}
+
+/// Items to be moved out of a slice, which does not own them any more.
+pub(crate) struct Items<'data, T> {
+    items: &'data mut [T],
+}
+
+impl<'data, T> Items<'data, T> {
+    /// # Safety
+    /// Nobody else may use or drop the items, ever.
+    pub(crate) unsafe fn of(items: &'data mut [T]) -> Self {
+        Items { items }
+    }
+}
+
+impl<T> Drop for Items<'_, T> {
+    fn drop(&mut self) {
+        let items = ptr::from_mut(mem::take(&mut self.items));
+        // SAFETY: the items are this producer's, and nobody has taken them.
+        unsafe { ptr::drop_in_place(items) };
+    }
+}
+
+impl<'data, T: Send> Producer for Items<'data, T> {
+    type Item = T;
+    type IntoIter = ItemsIter<'data, T>;
+
+    fn into_iter(mut self) -> ItemsIter<'data, T> {
+        ItemsIter(mem::take(&mut self.items).iter_mut())
+    }
+
+    fn split_at(mut self, index: usize) -> (Self, Self) {
+        let (left, right) = mem::take(&mut self.items).split_at_mut(index);
+        (Items { items: left }, Items { items: right })
+    }
+}
+
+/// Moves items out of a slice.
+pub(crate) struct ItemsIter<'data, T>(slice::IterMut<'data, T>);
+
+/// # Safety
+/// The item must be the caller's, and not be used or dropped in its place any more.
+unsafe fn take<T>(item: &mut T) -> T {
+    // SAFETY: the caller's promise.
+    unsafe { ptr::read(item) }
+}
+
+impl<T> Iterator for ItemsIter<'_, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        // SAFETY: the iterator owns the items it has not given.
+        self.0.next().map(|item| unsafe { take(item) })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl<T> DoubleEndedIterator for ItemsIter<'_, T> {
+    #[inline]
+    fn next_back(&mut self) -> Option<T> {
+        // SAFETY: as in `next`.
+        self.0.next_back().map(|item| unsafe { take(item) })
+    }
+}
+
+impl<T> ExactSizeIterator for ItemsIter<'_, T> {}
+impl<T> FusedIterator for ItemsIter<'_, T> {}
+
+impl<T> Drop for ItemsIter<'_, T> {
+    fn drop(&mut self) {
+        let items = ptr::from_mut(mem::take(&mut self.0).into_slice());
+        // SAFETY: the iterator owns the items it has not given.
+        unsafe { ptr::drop_in_place(items) };
+    }
+}

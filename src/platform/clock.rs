@@ -1,0 +1,26 @@
+//! A clock for spans of some microseconds, as cheap to read as the machine has one.
+
+/// The time since some moment, in [`TICKS_PER_MICROSECOND`], roughly. Two threads' may differ.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(crate) fn ticks() -> u64 {
+    // SAFETY: every x86_64 processor has this counter.
+    unsafe { std::arch::x86_64::_rdtsc() }
+}
+
+/// By the usual frequency of the counter, 2 to 4 GHz.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const TICKS_PER_MICROSECOND: u64 = 3_000;
+
+/// The time since some moment, in [`TICKS_PER_MICROSECOND`].
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn ticks() -> u64 {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) const TICKS_PER_MICROSECOND: u64 = 1_000;
