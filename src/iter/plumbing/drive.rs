@@ -30,7 +30,10 @@ const WARM_UP: u64 = TICKS_PER_MICROSECOND / 2;
 const GROWTH: usize = 8;
 /// Pieces a worker, at the start.
 const PIECES: usize = 2;
-/// So few items are cut at the start even if others find enough to do.
+/// So few items for each worker are cut at the start. Where there are more, the first one is done
+/// before: others lose no more than that, and a short loop never forks.
+const FEW_EACH: usize = 32;
+/// So few items are cut even where others find enough to do.
 const FEW: usize = 16;
 
 /// Lets `par_iter` feed `consumer`: what [`IndexedParallelIterator::drive`] does.
@@ -70,7 +73,8 @@ where
             }
             return in_row(len, producer, consumer);
         }
-        let pieces = if len <= FEW || worker.is_bare() { threads * PIECES } else { 1 };
+        let few = len <= FEW || (len <= threads * FEW_EACH && worker.is_bare());
+        let pieces = if few { threads * PIECES } else { 1 };
         let least = producer.min_len().max(1);
         let pace =
             Pace { min: least, max: producer.max_len().max(least), block: least, warm: false };
