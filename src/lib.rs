@@ -27,6 +27,8 @@ mod platform;
 mod pool;
 mod queue;
 mod sleep;
+#[cfg(not(loom))]
+pub mod slice;
 mod sync;
 mod task_state;
 #[cfg(not(loom))]

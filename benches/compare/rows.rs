@@ -9,6 +9,8 @@ use crate::workloads::{
     Repeat, RightComb, Spin, TINY_TASKS, TO_FALL_ASLEEP, TaskPool, TreeSum, Workload, is_filled,
     submit_from_outside,
 };
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use std::hint::black_box;
 use std::thread;
 
@@ -42,6 +44,8 @@ pub fn all([one, two]: &[Arena; 2]) -> Vec<Contest<'_>> {
     rows.push(wake_up(two));
     rows.extend(combs(two));
     rows.extend([coarse_inside(two), coarse_outside(two)]);
+    rows.extend(sorts(one));
+    rows.extend(sorts(two));
     rows
 }
 
@@ -150,6 +154,46 @@ fn coarse<'a>(name: &'static str, arena: &'a Arena) -> Contest<'a> {
 
 fn two_milliseconds() -> Coarse {
     Coarse { spin: Spin::micros(1000) }
+}
+
+fn sorts(arena: &Arena) -> [Contest<'_>; 5] {
+    use filch::slice::ParallelSliceMut as Ours;
+    use rayon::slice::ParallelSliceMut as Rayons;
+
+    let mut random = SmallRng::seed_from_u64(1);
+    let random: Vec<u64> = (0..1_000_000).map(|_| random.next_u64()).collect();
+    let few: Vec<u64> = random.iter().map(|number| number % 16).collect();
+    let sorted: Vec<u64> = (0..1_000_000).collect();
+    let reversed: Vec<u64> = sorted.iter().rev().copied().collect();
+    let (filch, rayon) = (&arena.filch, &arena.rayon);
+    let stable = move |name, input| {
+        let input: &[u64] = kept::<Vec<u64>>(input);
+        Contest::new(name, arena.threads)
+            .with(Who::Filch, sorting(input, |v| filch.install(|| Ours::par_sort(v))))
+            .with(Who::Rayon, sorting(input, |v| rayon.install(|| Rayons::par_sort(v))))
+    };
+    let unstable = Contest::new("sort random u64, unstable", arena.threads);
+    let input: &[u64] = kept(random.clone());
+    [
+        stable("sort random u64", random),
+        stable("sort u64 of 16 values", few),
+        stable("sort sorted u64", sorted),
+        stable("sort reversed u64", reversed),
+        unstable
+            .with(Who::Filch, sorting(input, |v| filch.install(|| Ours::par_sort_unstable(v))))
+            .with(Who::Rayon, sorting(input, |v| rayon.install(|| Rayons::par_sort_unstable(v)))),
+    ]
+    .map(|contest| contest.at_most(1.0, Who::Rayon))
+}
+
+/// Sorts a copy of `input` each time.
+fn sorting(input: &[u64], sort: impl Fn(&mut [u64])) -> impl FnMut() -> Sample {
+    move || {
+        let mut v = input.to_vec();
+        let ((), sample) = measure(|| sort(&mut v));
+        assert!(v.is_sorted(), "a wrong result");
+        sample
+    }
 }
 
 /// A contest in which everyone does `work`, called from inside of the pools; a

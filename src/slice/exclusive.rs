@@ -1,0 +1,302 @@
+//! What can be done with a slice that may be changed.
+
+use std::cmp::Ordering;
+
+use super::keyed::sort_by_cached_key;
+use super::sort::{Sort, merge_in_place};
+use super::{partition, scan};
+
+/// Parallel algorithms that change a slice.
+///
+/// # Sorting
+/// The sorts are merge sorts whose leaves are sorted by std: *O*(*n* log *n*) comparisons and
+/// *O*(*n*) for a slice that is sorted already, or is sorted strictly backwards. On a pool of one
+/// thread, and for up to two thousand elements, they are std's sorts. Else they allocate space for
+/// as many elements as the slice has; that includes the unstable ones, which are unstable for the
+/// sake of speed alone.
+///
+/// If the order is not a total one, the elements end up in any order, or the sort panics. If a
+/// comparison panics, so does the sort, and the slice has all its elements, in any order: each is
+/// there once, whatever a comparison has changed in it.
+///
+/// The parallel merge is that of Odeh, Green, Mwassi, Shmueli and Birk ("Merge Path", 2012).
+pub trait ParallelSliceMut<T: Send> {
+    /// The slice itself, which the other methods work on.
+    fn as_parallel_slice_mut(&mut self) -> &mut [T];
+
+    /// Sorts the slice; equal elements keep their order.
+    ///
+    /// # Panics
+    /// When a comparison does: see [Sorting](Self#sorting).
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut words = ["steal", "fork", "join"];
+    /// words.par_sort();
+    /// assert_eq!(words, ["fork", "join", "steal"]);
+    /// ```
+    fn par_sort(&mut self)
+    where
+        T: Ord,
+    {
+        let sort = Sort { leaf: <[T]>::sort, compare: T::cmp };
+        sort.sort(self.as_parallel_slice_mut());
+    }
+
+    /// Sorts the slice as `compare` says; equal elements keep their order.
+    ///
+    /// # Panics
+    /// When `compare` does: see [Sorting](Self#sorting).
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut weights = [2.5, -1.0, 0.5];
+    /// weights.par_sort_by(|a, b| f64::total_cmp(b, a));
+    /// assert_eq!(weights, [2.5, 0.5, -1.0]);
+    /// ```
+    fn par_sort_by<F>(&mut self, compare: F)
+    where
+        F: Fn(&T, &T) -> Ordering + Sync,
+    {
+        let sort = Sort { leaf: |v: &mut [T]| v.sort_by(&compare), compare: &compare };
+        sort.sort(self.as_parallel_slice_mut());
+    }
+
+    /// Sorts the slice by a key; elements with equal keys keep their order. `key` is called twice
+    /// for each comparison.
+    ///
+    /// # Panics
+    /// When `key` or a comparison does: see [Sorting](Self#sorting).
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut words = ["steal", "fork", "join"];
+    /// words.par_sort_by_key(|word| word.len());
+    /// assert_eq!(words, ["fork", "join", "steal"]);
+    /// ```
+    fn par_sort_by_key<K, F>(&mut self, key: F)
+    where
+        K: Ord,
+        F: Fn(&T) -> K + Sync,
+    {
+        let sort = Sort {
+            leaf: |v: &mut [T]| v.sort_by_key(&key),
+            compare: |a: &T, b: &T| key(a).cmp(&key(b)),
+        };
+        sort.sort(self.as_parallel_slice_mut());
+    }
+
+    /// Sorts the slice by a key that is worked out once for each element, in parallel; elements
+    /// with equal keys keep their order.
+    ///
+    /// Allocates space for each key and a number, twice, and for the elements.
+    ///
+    /// # Panics
+    /// When `key`, or a comparison of keys, does; the slice is then as it was.
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut numbers = [10, 9, 100];
+    /// numbers.par_sort_by_cached_key(|number| number.to_string());
+    /// assert_eq!(numbers, [10, 100, 9]);
+    /// ```
+    fn par_sort_by_cached_key<K, F>(&mut self, key: F)
+    where
+        K: Ord + Send,
+        F: Fn(&T) -> K + Sync,
+    {
+        sort_by_cached_key(self.as_parallel_slice_mut(), &key);
+    }
+
+    /// Sorts the slice; equal elements may change places.
+    ///
+    /// Faster than [`par_sort`](Self::par_sort) where elements are small and random.
+    ///
+    /// # Panics
+    /// When a comparison does: see [Sorting](Self#sorting).
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut numbers = [3, 1, 2];
+    /// numbers.par_sort_unstable();
+    /// assert_eq!(numbers, [1, 2, 3]);
+    /// ```
+    fn par_sort_unstable(&mut self)
+    where
+        T: Ord,
+    {
+        let sort = Sort { leaf: <[T]>::sort_unstable, compare: T::cmp };
+        sort.sort(self.as_parallel_slice_mut());
+    }
+
+    /// Sorts the slice as `compare` says; equal elements may change places.
+    ///
+    /// # Panics
+    /// When `compare` does: see [Sorting](Self#sorting).
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut weights = [2.5, -1.0, 0.5];
+    /// weights.par_sort_unstable_by(f64::total_cmp);
+    /// assert_eq!(weights, [-1.0, 0.5, 2.5]);
+    /// ```
+    fn par_sort_unstable_by<F>(&mut self, compare: F)
+    where
+        F: Fn(&T, &T) -> Ordering + Sync,
+    {
+        let sort = Sort { leaf: |v: &mut [T]| v.sort_unstable_by(&compare), compare: &compare };
+        sort.sort(self.as_parallel_slice_mut());
+    }
+
+    /// Sorts the slice by a key; elements with equal keys may change places. `key` is called
+    /// twice for each comparison.
+    ///
+    /// # Panics
+    /// When `key` or a comparison does: see [Sorting](Self#sorting).
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut numbers = [-3_i32, 1, 2];
+    /// numbers.par_sort_unstable_by_key(|number| number.abs());
+    /// assert_eq!(numbers, [1, 2, -3]);
+    /// ```
+    fn par_sort_unstable_by_key<K, F>(&mut self, key: F)
+    where
+        K: Ord,
+        F: Fn(&T) -> K + Sync,
+    {
+        let sort = Sort {
+            leaf: |v: &mut [T]| v.sort_unstable_by_key(&key),
+            compare: |a: &T, b: &T| key(a).cmp(&key(b)),
+        };
+        sort.sort(self.as_parallel_slice_mut());
+    }
+
+    /// Merges the sorted parts before and from `middle` on; of equal elements, those of the first
+    /// part come first.
+    ///
+    /// *O*(*n*) comparisons. Allocates space for as many elements as the slice has. If a part is
+    /// not sorted, the elements end up in any order.
+    ///
+    /// # Panics
+    /// When `middle` is greater than the length, and when a comparison does; the slice is then as
+    /// it was.
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut numbers = [1, 4, 9, 2, 3];
+    /// numbers.par_merge_in_place(3);
+    /// assert_eq!(numbers, [1, 2, 3, 4, 9]);
+    /// ```
+    fn par_merge_in_place(&mut self, middle: usize)
+    where
+        T: Ord,
+    {
+        merge_in_place(self.as_parallel_slice_mut(), middle, &T::cmp);
+    }
+
+    /// [`par_merge_in_place`](Self::par_merge_in_place), of parts that are sorted as `compare`
+    /// says.
+    ///
+    /// # Panics
+    /// When `middle` is greater than the length, and when `compare` does; the slice is then as it
+    /// was.
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut numbers = [9, 4, 1, 3, 2];
+    /// numbers.par_merge_in_place_by(3, |a, b| b.cmp(a));
+    /// assert_eq!(numbers, [9, 4, 3, 2, 1]);
+    /// ```
+    fn par_merge_in_place_by<F>(&mut self, middle: usize, compare: F)
+    where
+        F: Fn(&T, &T) -> Ordering + Sync,
+    {
+        merge_in_place(self.as_parallel_slice_mut(), middle, &compare);
+    }
+
+    /// Moves the elements that `test` holds for to the front, and gives their number. Both they
+    /// and the others keep their order.
+    ///
+    /// Calls `test` once for each element, and moves each twice, in *O*(*n*). Allocates space for
+    /// as many elements as the slice has, and a byte for each.
+    ///
+    /// # Panics
+    /// When `test` does; the slice is then as it was.
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut numbers = [1, 2, 3, 4, 5];
+    /// assert_eq!(numbers.par_stable_partition(|n| n % 2 == 0), 2);
+    /// assert_eq!(numbers, [2, 4, 1, 3, 5]);
+    /// ```
+    fn par_stable_partition<F>(&mut self, test: F) -> usize
+    where
+        F: Fn(&T) -> bool + Sync,
+    {
+        partition::stable_partition(self.as_parallel_slice_mut(), &test)
+    }
+
+    /// Replaces each element by the sum, by `op`, of all elements up to it, itself included.
+    ///
+    /// As [`ParallelSlice::par_inclusive_scan`](super::ParallelSlice::par_inclusive_scan), whose
+    /// result it has, bit by bit; but allocates for a value every 4096 elements only.
+    ///
+    /// # Panics
+    /// When `op` or a clone does; some elements are then replaced and others not.
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut numbers = [1, 2, 3, 4];
+    /// numbers.par_inclusive_scan_in_place(|a, b| a + b);
+    /// assert_eq!(numbers, [1, 3, 6, 10]);
+    /// ```
+    fn par_inclusive_scan_in_place<F>(&mut self, op: F)
+    where
+        T: Clone,
+        F: Fn(&T, &T) -> T + Sync,
+    {
+        scan::inclusive_in_place(self.as_parallel_slice_mut(), &op);
+    }
+
+    /// Replaces each element by the sum, by `op`, of `init` and all elements before it; gives the
+    /// sum of `init` and all.
+    ///
+    /// As [`ParallelSlice::par_exclusive_scan`](super::ParallelSlice::par_exclusive_scan), whose
+    /// result it has, bit by bit; but allocates for a value every 4096 elements only.
+    ///
+    /// # Panics
+    /// When `op` or a clone does; some elements are then replaced and others not.
+    ///
+    /// ```
+    /// use filch::slice::ParallelSliceMut;
+    ///
+    /// let mut lengths = [3, 1, 4];
+    /// let total = lengths.par_exclusive_scan_in_place(0, |a, b| a + b);
+    /// assert_eq!((lengths, total), ([0, 3, 4], 8));
+    /// ```
+    fn par_exclusive_scan_in_place<F>(&mut self, init: T, op: F) -> T
+    where
+        T: Clone,
+        F: Fn(&T, &T) -> T + Sync,
+    {
+        scan::exclusive_in_place(self.as_parallel_slice_mut(), init, &op)
+    }
+}
+
+impl<T: Send> ParallelSliceMut<T> for [T] {
+    fn as_parallel_slice_mut(&mut self) -> &mut [T] {
+        self
+    }
+}

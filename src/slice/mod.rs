@@ -1,0 +1,31 @@
+//! Parallel algorithms on slices: sorting, merging, scans, partitions, histograms, and folds that give
+//! the same bits on any number of threads.
+//!
+//! All of them are built on [`join`](crate::join) alone: they run in the pool they are called
+//! in, else in the global one, and call their closures from any of its workers.
+//!
+//! ```
+//! use filch::slice::ParallelSliceMut;
+//!
+//! let mut numbers: Vec<u64> = (0..100_000).map(|n| n * 7919 % 100_003).collect();
+//! numbers.par_sort();
+//! assert!(numbers.is_sorted());
+//! ```
+
+mod bits;
+mod collect;
+mod exclusive;
+mod fold;
+mod histogram;
+mod keyed;
+mod merge;
+mod partition;
+mod runs;
+mod scan;
+mod shared;
+mod sort;
+mod vector;
+
+pub use exclusive::ParallelSliceMut;
+pub use shared::ParallelSlice;
+pub use vector::ParallelVec;

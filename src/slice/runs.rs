@@ -1,0 +1,89 @@
+//! Slices that are sorted already, forwards or backwards: seen in one pass, before any sorting.
+
+use std::cmp::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use crate::fork::join;
+
+/// How many elements at the start are looked at before any fork: what is not sorted shows soon.
+const PREFIX: usize = 256;
+
+/// Slices up to this long are looked at, or turned round, by one thread: a few us.
+const GRAIN: usize = 16 * 1024;
+
+/// Sorts a slice that needs no sorting: leaves an ascending one, and turns a strictly descending
+/// one round, which keeps the order of equal elements, for there are none. `false`: the slice is
+/// neither, and as it was.
+pub(super) fn sort_run<T, F>(v: &mut [T], compare: &F) -> bool
+where
+    T: Send,
+    F: Fn(&T, &T) -> Ordering + Sync,
+{
+    let [first, second, ..] = v else {
+        return true;
+    };
+    if compare(second, first) == Ordering::Less {
+        let descends = is_run(v, &|a, b| compare(b, a) == Ordering::Less);
+        if descends {
+            reverse(v);
+        }
+        descends
+    } else {
+        is_run(v, &|a, b| compare(b, a) != Ordering::Less)
+    }
+}
+
+/// Whether all neighbours follow each other.
+fn is_run<T, F>(v: &mut [T], follow: &F) -> bool
+where
+    T: Send,
+    F: Fn(&T, &T) -> bool + Sync,
+{
+    let prefix = &v[..PREFIX.min(v.len())];
+    prefix.is_sorted_by(follow) && is_run_in_parallel(v, follow, &AtomicBool::new(false))
+}
+
+/// The slices are exclusive, since an element that is not `Sync` may be looked at by one thread
+/// only. `seen`: someone knows that it is no run.
+fn is_run_in_parallel<T, F>(v: &mut [T], follow: &F, seen: &AtomicBool) -> bool
+where
+    T: Send,
+    F: Fn(&T, &T) -> bool + Sync,
+{
+    if seen.load(Relaxed) {
+        return false;
+    }
+    if v.len() <= GRAIN {
+        let is_run = v.is_sorted_by(follow);
+        if !is_run {
+            seen.store(true, Relaxed);
+        }
+        return is_run;
+    }
+    let middle = v.len() / 2;
+    let (left, right) = v.split_at_mut(middle);
+    let (left, right) =
+        join(|| is_run_in_parallel(left, follow, seen), || is_run_in_parallel(right, follow, seen));
+    left && right && follow(&v[middle - 1], &v[middle])
+}
+
+fn reverse<T: Send>(v: &mut [T]) {
+    let len = v.len();
+    let (low, rest) = v.split_at_mut(len / 2);
+    let high = &mut rest[len % 2..];
+    swap_reversed(low, high);
+}
+
+/// Exchanges two slices, as long, and turns both round.
+fn swap_reversed<T: Send>(low: &mut [T], high: &mut [T]) {
+    if low.len() <= GRAIN / 2 {
+        for (a, b) in low.iter_mut().zip(high.iter_mut().rev()) {
+            std::mem::swap(a, b);
+        }
+        return;
+    }
+    let middle = low.len() / 2;
+    let (low_start, low_end) = low.split_at_mut(middle);
+    let (high_start, high_end) = high.split_at_mut(high.len() - middle);
+    join(|| swap_reversed(low_start, high_end), || swap_reversed(low_end, high_start));
+}

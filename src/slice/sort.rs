@@ -1,0 +1,172 @@
+//! Merge sort: leaves sorted by std, merged in parallel.
+//!
+//! Each level moves all elements from the slice to scratch space or back. The number of levels is
+//! even, so that the leaves are sorted where the elements are at first, and end up there.
+
+// Elements are away from their slice while they are merged.
+#![allow(unsafe_code)]
+
+use std::cmp::Ordering;
+use std::mem;
+
+use super::bits::{Room, as_room, copy, par_copy};
+use super::merge::merge;
+use super::runs::sort_run;
+use crate::current_num_threads;
+use crate::fork::join;
+
+/// No leaf is shorter. Measured: below, merging costs more than the second thread gains.
+const SHORTEST: usize = 1024;
+
+/// How many leaves there are for each thread at least, if the slice is long enough: enough to
+/// share them out evenly, although they take different times.
+const LEAVES_PER_THREAD: usize = 4;
+
+/// How to sort.
+pub(super) struct Sort<L, F> {
+    /// Sorts a short slice.
+    pub leaf: L,
+    /// Compares elements, as `leaf` does.
+    pub compare: F,
+}
+
+impl<L, F> Sort<L, F> {
+    /// Sorts `v`; stable if `leaf` is. After a panic, `v` has its elements in any order.
+    pub(super) fn sort<T>(&self, v: &mut [T])
+    where
+        T: Send,
+        L: Fn(&mut [T]) + Sync,
+        F: Fn(&T, &T) -> Ordering + Sync,
+    {
+        // What has no size has no order that could be seen.
+        let depth = if size_of::<T>() == 0 { 0 } else { depth(v.len()) };
+        if depth == 0 {
+            return (self.leaf)(v);
+        }
+        if sort_run(v, &self.compare) {
+            return;
+        }
+        let mut scratch = Vec::with_capacity(v.len());
+        let scratch = &mut scratch.spare_capacity_mut()[..v.len()];
+        self.sort_here(v, scratch, depth);
+    }
+
+    /// Sorts `v` where it is, in an even number of levels.
+    fn sort_here<T>(&self, v: &mut [T], scratch: &mut Room<T>, depth: u32)
+    where
+        T: Send,
+        L: Fn(&mut [T]) + Sync,
+        F: Fn(&T, &T) -> Ordering + Sync,
+    {
+        if depth == 0 {
+            return (self.leaf)(v);
+        }
+        let middle = v.len() / 2;
+        let (left, right) = v.split_at_mut(middle);
+        let (left_scratch, right_scratch) = scratch.split_at_mut(middle);
+        let (left, right) = join(
+            || self.sort_away(left, left_scratch, depth - 1),
+            || self.sort_away(right, right_scratch, depth - 1),
+        );
+        mem::forget((left, right));
+        // SAFETY: both halves are there, and stay, for nobody moves them home.
+        unsafe { Away::new(v, scratch) }.merge_home(middle, &self.compare);
+    }
+
+    /// Sorts `v` into `scratch`, as long, in an odd number of levels.
+    fn sort_away<'a, T>(&self, v: &'a mut [T], scratch: &'a mut Room<T>, depth: u32) -> Away<'a, T>
+    where
+        T: Send,
+        L: Fn(&mut [T]) + Sync,
+        F: Fn(&T, &T) -> Ordering + Sync,
+    {
+        let middle = v.len() / 2;
+        let (left, right) = v.split_at_mut(middle);
+        let (left_scratch, right_scratch) = scratch.split_at_mut(middle);
+        join(
+            || self.sort_here(left, left_scratch, depth - 1),
+            || self.sort_here(right, right_scratch, depth - 1),
+        );
+        Away::merge(v, scratch, middle, &self.compare)
+    }
+}
+
+/// How many levels of merging a slice has, an even number: 4^(levels / 2) leaves.
+fn depth(len: usize) -> u32 {
+    let threads = current_num_threads();
+    if threads == 1 || len < 2 * SHORTEST {
+        return 0;
+    }
+    let mut depth = 2;
+    while len >> (depth + 2) >= SHORTEST && 1 << depth < LEAVES_PER_THREAD * threads {
+        depth += 2;
+    }
+    depth
+}
+
+/// Merges the sorted runs `v[..middle]` and `v[middle..]` where they are.
+pub(super) fn merge_in_place<T, F>(v: &mut [T], middle: usize, compare: &F)
+where
+    T: Send,
+    F: Fn(&T, &T) -> Ordering + Sync,
+{
+    assert!(middle <= v.len(), "cannot merge {} elements from {middle} on", v.len());
+    if size_of::<T>() == 0 {
+        return;
+    }
+    let mut scratch = Vec::with_capacity(v.len());
+    let scratch = &mut scratch.spare_capacity_mut()[..v.len()];
+    Away::merge(v, scratch, middle, compare).move_home();
+}
+
+/// Elements of a slice, their home, that are in scratch space; dropped, it moves them home.
+struct Away<'a, T> {
+    home: &'a mut Room<T>,
+    scratch: &'a mut Room<T>,
+}
+
+impl<'a, T: Send> Away<'a, T> {
+    /// # Safety
+    /// The elements of `v` are in `scratch`, as long, and count there.
+    unsafe fn new(v: &'a mut [T], scratch: &'a mut Room<T>) -> Away<'a, T> {
+        // SAFETY: nothing but all elements is written to it, by the drop at the latest.
+        Away { home: unsafe { as_room(v) }, scratch }
+    }
+
+    /// Merges the sorted runs `v[..middle]` and `v[middle..]` into `scratch`, as long.
+    fn merge<F>(v: &'a mut [T], scratch: &'a mut Room<T>, middle: usize, compare: &F) -> Away<'a, T>
+    where
+        F: Fn(&T, &T) -> Ordering + Sync,
+    {
+        // SAFETY: nothing is written to it.
+        let (left, right) = unsafe { as_room(v) }.split_at_mut(middle);
+        // SAFETY: elements of `v`; `scratch` is as long. If it panics, they are all in `v`.
+        unsafe { merge(left, right, scratch, compare) };
+        // SAFETY: there they are.
+        unsafe { Away::new(v, scratch) }
+    }
+
+    /// Merges the sorted runs up to and from `middle` home.
+    fn merge_home<F>(self, middle: usize, compare: &F)
+    where
+        F: Fn(&T, &T) -> Ordering + Sync,
+    {
+        let (left, right) = self.scratch.split_at_mut(middle);
+        // SAFETY: the elements are in the scratch space, and home is as long. If it panics, they
+        // are all where they were, and moved home by the drop.
+        unsafe { merge(left, right, self.home, compare) };
+        mem::forget(self);
+    }
+
+    /// Moves the elements home, in parallel.
+    fn move_home(self) {
+        par_copy(self.scratch, self.home);
+        mem::forget(self);
+    }
+}
+
+impl<T> Drop for Away<'_, T> {
+    fn drop(&mut self) {
+        copy(self.scratch, self.home);
+    }
+}

@@ -1,0 +1,298 @@
+//! The parallel sorts do what std's do, and lose or double no element whatever a comparison does.
+
+mod common;
+
+use std::cell::Cell;
+use std::cmp::Ordering;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use common::{boom, failed_with, pool, watchdog};
+use filch::ThreadPool;
+use filch::slice::ParallelSliceMut;
+use proptest::prelude::*;
+use rand::rngs::SmallRng;
+use rand::{Rng, RngExt, SeedableRng};
+
+/// About where slices begin to be cut, and lengths on both sides of it.
+const LENGTHS: [usize; 14] =
+    [0, 1, 2, 3, 20, 511, 513, 2047, 2048, 2049, 8191, 8195, 20_000, 40_001];
+
+fn pools() -> impl Iterator<Item = ThreadPool> {
+    [1, 2, 8].into_iter().map(pool)
+}
+
+fn random(len: usize, below: u64) -> Vec<u64> {
+    let mut random = SmallRng::seed_from_u64(len as u64);
+    (0..len).map(|_| random.next_u64() % below).collect()
+}
+
+/// Inputs of a length, of all kinds that sorts treat differently.
+fn inputs(len: usize) -> Vec<Vec<u64>> {
+    let ascending: Vec<u64> = (0..len as u64).collect();
+    let descending: Vec<u64> = ascending.iter().rev().copied().collect();
+    let mut almost = ascending.clone();
+    if len > 1 {
+        almost.swap(len / 3, len - 1);
+    }
+    let saw = ascending.iter().map(|n| n % 1000).collect();
+    let halves = ascending.iter().map(|n| n / 2).rev().collect();
+    let few = random(len, 4);
+    vec![ascending, descending, almost, saw, halves, few, vec![7; len], random(len, u64::MAX)]
+}
+
+// ---- Results ----
+
+#[test]
+fn every_sort_gives_what_stds_does() {
+    let _watchdog = watchdog();
+    for pool in pools() {
+        for input in LENGTHS.into_iter().flat_map(inputs) {
+            let mut sorted = input.clone();
+            sorted.sort();
+            let check = |sort: fn(&mut [u64])| {
+                let mut v = input.clone();
+                pool.install(|| sort(&mut v));
+                assert!(v == sorted, "{} elements", v.len());
+            };
+            check(|v| v.par_sort());
+            check(|v| v.par_sort_by(u64::cmp));
+            check(|v| v.par_sort_by_key(|n| *n));
+            check(|v| v.par_sort_by_cached_key(|n| *n));
+            check(|v| v.par_sort_unstable());
+            check(|v| v.par_sort_unstable_by(u64::cmp));
+            check(|v| v.par_sort_unstable_by_key(|n| *n));
+        }
+    }
+}
+
+#[test]
+fn equal_elements_keep_their_order() {
+    let _watchdog = watchdog();
+    for pool in pools() {
+        for input in LENGTHS.into_iter().flat_map(inputs) {
+            let input: Vec<(u64, usize)> = input.into_iter().map(|n| n / 3).zip(0..).collect();
+            let mut sorted = input.clone();
+            sorted.sort_by_key(|pair| pair.0);
+            let check = |sort: fn(&mut [(u64, usize)])| {
+                let mut v = input.clone();
+                pool.install(|| sort(&mut v));
+                assert!(v == sorted, "{} elements", v.len());
+            };
+            check(|v| v.par_sort_by(|a, b| a.0.cmp(&b.0)));
+            check(|v| v.par_sort_by_key(|pair| pair.0));
+            check(|v| v.par_sort_by_cached_key(|pair| pair.0.to_string().len() as u64 + pair.0));
+        }
+    }
+}
+
+#[test]
+fn strings_and_big_elements_are_sorted() {
+    let _watchdog = watchdog();
+    for pool in pools() {
+        let mut texts: Vec<String> = random(20_000, 5_000).iter().map(u64::to_string).collect();
+        let mut big: Vec<[u64; 13]> = random(20_000, 5_000).iter().map(|n| [*n; 13]).collect();
+        let (mut sorted_texts, mut sorted_big) = (texts.clone(), big.clone());
+        sorted_texts.sort();
+        sorted_big.sort();
+        pool.install(|| texts.par_sort());
+        pool.install(|| big.par_sort_unstable());
+        assert!(texts == sorted_texts && big == sorted_big);
+    }
+}
+
+#[test]
+fn elements_without_a_size_are_left_alone() {
+    let _watchdog = watchdog();
+    for pool in pools() {
+        let mut units = [(); 100_000];
+        pool.install(|| {
+            units.par_sort();
+            units.par_sort_unstable_by(|_, _| Ordering::Greater);
+            units.par_sort_by_cached_key(|_| 1);
+        });
+        assert_eq!(units.len(), 100_000);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_slice_is_sorted(
+        v in prop_oneof![
+            prop::collection::vec(0_u16..20, 0..6000),
+            prop::collection::vec(any::<u16>(), 0..6000),
+        ],
+        threads in 1_usize..5,
+    ) {
+        let pairs: Vec<(u16, usize)> = v.into_iter().zip(0..).collect();
+        let mut sorted = pairs.clone();
+        sorted.sort_by_key(|pair| pair.0);
+        let (mut stable, mut unstable) = (pairs.clone(), pairs);
+        pool(threads).install(|| {
+            stable.par_sort_by_key(|pair| pair.0);
+            unstable.par_sort_unstable();
+        });
+        prop_assert!(stable == sorted && unstable == sorted);
+    }
+}
+
+// ---- Elements that are counted ----
+
+/// Counts the drops of each element, by its number.
+struct Counted<'a> {
+    key: u64,
+    number: usize,
+    /// Changed by comparisons: what they change must not be lost.
+    compared: Cell<Option<Box<u64>>>,
+    drops: &'a [AtomicUsize],
+}
+
+impl Counted<'_> {
+    /// Takes what the last comparison left, and leaves another.
+    fn touch(&self) {
+        if let Some(last) = self.compared.take() {
+            assert_eq!(*last, self.key);
+        }
+        self.compared.set(Some(Box::new(self.key)));
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.drops[self.number].fetch_add(1, Relaxed);
+    }
+}
+
+type SortBy = for<'a, 'b, 'c> fn(
+    &'a mut [Counted<'b>],
+    &'c (dyn Fn(&Counted<'_>, &Counted<'_>) -> Ordering + Sync),
+);
+
+const SORTS: [SortBy; 2] =
+    [|v, compare| v.par_sort_by(compare), |v, compare| v.par_sort_unstable_by(compare)];
+
+/// Sorts `input` by `compare`, and sees that no element is lost or doubled. Gives the payload of
+/// the panic, if there is one.
+fn sort_counted(
+    pool: &ThreadPool,
+    input: &[u64],
+    sort: SortBy,
+    compare: &(dyn Fn(&Counted<'_>, &Counted<'_>) -> Ordering + Sync),
+) -> std::thread::Result<()> {
+    let drops: Vec<AtomicUsize> = input.iter().map(|_| AtomicUsize::new(0)).collect();
+    let mut v: Vec<Counted<'_>> = (0..input.len())
+        .map(|number| Counted {
+            key: input[number],
+            number,
+            compared: Cell::new(None),
+            drops: &drops,
+        })
+        .collect();
+    let result = catch_unwind(AssertUnwindSafe(|| pool.install(|| sort(&mut v, compare))));
+    assert!(drops.iter().all(|count| count.load(Relaxed) == 0), "dropped by the sort");
+    let mut numbers: Vec<usize> = v.iter().map(|counted| counted.number).collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..input.len()), "not a permutation");
+    drop(v);
+    assert!(drops.iter().all(|count| count.load(Relaxed) == 1), "lost or doubled");
+    result
+}
+
+#[test]
+fn a_comparison_that_panics_loses_nothing() {
+    let _watchdog = watchdog();
+    let input = random(2_500, 2_000);
+    for pool in [2, 8].map(pool) {
+        for sort in SORTS {
+            let calls = AtomicUsize::new(0);
+            let count = |a: &Counted<'_>, b: &Counted<'_>| {
+                calls.fetch_add(1, Relaxed);
+                a.key.cmp(&b.key)
+            };
+            sort_counted(&pool, &input, sort, &count).unwrap();
+            let total = calls.into_inner();
+            assert!(total > 10_000, "{total}");
+            // Each of the first ones, some of all, and each of the last ones.
+            let calls =
+                (0..10).chain((10..total - 10).step_by(total / 100)).chain(total - 10..total);
+            for at in calls {
+                let left = AtomicUsize::new(at);
+                let compare = |a: &Counted<'_>, b: &Counted<'_>| {
+                    if left.fetch_sub(1, Relaxed) == 0 {
+                        boom(1);
+                    }
+                    a.touch();
+                    b.touch();
+                    a.key.cmp(&b.key)
+                };
+                let result = sort_counted(&pool, &input, sort, &compare);
+                assert_eq!(failed_with(result), 1, "at comparison {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn all_comparisons_that_panic_lose_nothing() {
+    let _watchdog = watchdog();
+    let input = random(20_000, 30_000);
+    for sort in SORTS {
+        for at in [0, 300, 5_000, 50_000, 200_000] {
+            let calls = AtomicUsize::new(0);
+            let compare = |a: &Counted<'_>, b: &Counted<'_>| {
+                if calls.fetch_add(1, Relaxed) >= at {
+                    boom(2);
+                }
+                a.key.cmp(&b.key)
+            };
+            assert_eq!(failed_with(sort_counted(&pool(4), &input, sort, &compare)), 2);
+        }
+    }
+}
+
+#[test]
+fn an_order_that_is_none_loses_nothing() {
+    let _watchdog = watchdog();
+    let orders = [Ordering::Less, Ordering::Equal, Ordering::Greater];
+    for pool in pools() {
+        for (seed, len) in (0..).zip([100, 3_000, 10_000, 70_000]) {
+            for sort in SORTS {
+                let state = AtomicUsize::new(seed);
+                let compare = |a: &Counted<'_>, b: &Counted<'_>| {
+                    a.touch();
+                    b.touch();
+                    let state = state.fetch_add(1, Relaxed) as u64;
+                    orders[SmallRng::seed_from_u64(state).random_range(0..3)]
+                };
+                // std may find out, and panic; both are fine.
+                let _ = sort_counted(&pool, &random(len, 100), sort, &compare);
+                for order in orders {
+                    let _ = sort_counted(&pool, &random(len, 100), sort, &|_, _| order);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_panics_leaves_the_slice_as_it_was() {
+    let _watchdog = watchdog();
+    let input = random(10_000, 1_000_000);
+    for pool in pools() {
+        for at in [0, 1, 600, 5_000, 9_999] {
+            let mut v = input.clone();
+            let left = AtomicUsize::new(at);
+            let key = |n: &u64| {
+                if left.fetch_sub(1, Relaxed) == 0 {
+                    boom(3);
+                }
+                n.to_string()
+            };
+            let sort = || pool.install(|| v.par_sort_by_cached_key(key));
+            assert_eq!(failed_with(catch_unwind(AssertUnwindSafe(sort))), 3);
+            assert!(v == input);
+        }
+    }
+}
