@@ -40,16 +40,40 @@ impl<'a, R> Filled<'a, R> {
     /// Fills places up to the last one, or to the last value.
     #[inline]
     pub(super) fn extend(mut self, values: impl IntoIterator<Item = R>) -> Filled<'a, R> {
-        self.fill(values);
+        let mut count = self.len;
+        for (place, value) in self.room[self.len..].iter_mut().zip(values) {
+            place.write(value);
+            count += 1;
+            if mem::needs_drop::<R>() {
+                self.len = count;
+            }
+        }
+        // What is never dropped is not counted one by one, which the compiler can vectorize.
+        self.len = count;
         self
     }
 
+    /// Fills the other places by what `next` makes of the value before each and of an input, one
+    /// for each place.
+    ///
+    /// # Panics
+    /// When there is no value before.
     #[inline]
-    fn fill(&mut self, values: impl IntoIterator<Item = R>) {
-        for (place, value) in self.room[self.len..].iter_mut().zip(values) {
-            place.write(value);
-            self.len += 1;
+    pub(super) fn scan<T>(mut self, inputs: &[T], next: impl Fn(&R, &T) -> R) -> Filled<'a, R> {
+        let start = self.len;
+        assert!(start > 0 && self.room.len() - start == inputs.len());
+        for (i, input) in inputs.iter().enumerate() {
+            // SAFETY: the first places are filled, and then one after the other.
+            let last = unsafe { self.room.get_unchecked(start + i - 1).assume_init_ref() };
+            let value = next(last, input);
+            // SAFETY: there are as many places as inputs.
+            unsafe { self.room.get_unchecked_mut(start + i) }.write(value);
+            if mem::needs_drop::<R>() {
+                self.len = start + i + 1;
+            }
         }
+        self.len = start + inputs.len();
+        self
     }
 
     /// Has the places up to `middle` filled by `left`, and the others by `right`, in parallel.

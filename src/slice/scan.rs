@@ -116,15 +116,14 @@ where
     match before {
         [] => Filled::new(room),
         [before] => {
-            let mut last = before.clone();
-            Filled::new(room).extend(v.iter().map(|element| {
-                let sum = match &last {
-                    Some(last) => op(last, element),
-                    None => element.clone(),
-                };
-                last = Some(sum.clone());
-                sum
-            }))
+            let Some((first, rest)) = v.split_first() else {
+                return Filled::new(room);
+            };
+            let first = match before {
+                Some(before) => op(before, first),
+                None => first.clone(),
+            };
+            Filled::new(room).extend([first]).scan(rest, op)
         }
         _ => {
             let middle = before.len() / 2;
@@ -153,11 +152,10 @@ where
     match before {
         [] => Filled::new(room),
         [before] => {
-            let mut next = before.clone().expect("there is an initial value");
-            Filled::new(room).extend(v.iter().map(|element| {
-                let sum = op(&next, element);
-                std::mem::replace(&mut next, sum)
-            }))
+            let Some((_, all_but_last)) = v.split_last() else {
+                return Filled::new(room);
+            };
+            Filled::new(room).extend(before.clone()).scan(all_but_last, op)
         }
         _ => {
             let middle = before.len() / 2;
@@ -187,8 +185,12 @@ where
         if let (Some(before), Some(first)) = (before, block.first_mut()) {
             *first = op(&before, first);
         }
-        for i in 1..block.len() {
-            block[i] = op(&block[i - 1], &block[i]);
+        let Some((mut last, rest)) = block.split_first_mut() else {
+            return;
+        };
+        for element in rest {
+            *element = op(last, element);
+            last = element;
         }
     });
 }
