@@ -48,10 +48,24 @@ mod ends;
 mod indexed;
 mod parallel;
 pub mod plumbing;
+mod slice_traits;
 pub(crate) mod sources;
 mod traits;
+mod tries;
 
 pub use adaptors::*;
+/// One of two: what [`partition_map`](ParallelIterator::partition_map) sorts by.
+pub use either::Either;
 pub use indexed::IndexedParallelIterator;
 pub use parallel::ParallelIterator;
+pub use slice_traits::{ArrayWindows, ParallelSlice, ParallelSliceMut};
+pub use sources::bridge::{IterBridge, ParallelBridge};
+pub use sources::multizip::MultiZip;
+pub use sources::option::{Empty, Once, empty, once};
+pub use sources::repeat::{Repeat, RepeatN, repeat, repeat_n};
+pub use sources::splitter::{Split, split};
+pub use sources::string::ParallelString;
+pub use sources::walk::{
+    WalkTree, WalkTreePostfix, WalkTreePrefix, walk_tree, walk_tree_postfix, walk_tree_prefix,
+};
 pub use traits::*;

@@ -1,5 +1,9 @@
 //! What parallel iterators end with.
 
 pub(crate) mod collect;
+pub(crate) mod compare;
 pub(crate) mod end;
+pub(crate) mod find;
+pub(crate) mod position;
 pub(crate) mod reduce;
+pub(crate) mod tries;

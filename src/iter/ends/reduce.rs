@@ -158,9 +158,6 @@ where
     OP: Fn(T, T) -> T,
 {
     fn take(&self, so_far: Option<T>, mut iter: impl Iterator<Item = T>) -> Option<T> {
-        match so_far.or_else(|| iter.next()) {
-            Some(first) => Some(iter.fold(first, &self.op)),
-            None => None,
-        }
+        so_far.or_else(|| iter.next()).map(|first| iter.fold(first, &self.op))
     }
 }

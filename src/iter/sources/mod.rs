@@ -1,6 +1,20 @@
 //! Where parallel iterators begin.
 
+pub(crate) mod array;
+pub(crate) mod bridge;
+pub(crate) mod chunks;
+pub(crate) mod collections;
+mod cuts;
+mod either;
+pub(crate) mod multizip;
+pub(crate) mod option;
 mod own_producer;
+pub(crate) mod parts;
 pub(crate) mod range;
+pub(crate) mod repeat;
 pub(crate) mod slice;
+pub(crate) mod splitter;
+mod steps;
+pub(crate) mod string;
 pub(crate) mod vec;
+pub(crate) mod walk;

@@ -1,10 +1,13 @@
 //! Ranges of integers and characters.
 
-use std::ops::{Bound, Range, RangeBounds};
+use std::iter::FusedIterator;
+use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 
-use crate::iter::IntoParallelIterator;
-use crate::iter::plumbing::Producer;
-use crate::iter::sources::own_producer::own_producer;
+use crate::iter::plumbing::{
+    Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer, bridge_producer_consumer,
+};
+use crate::iter::sources::steps::{Steps, drive_steps};
+use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 /// The ends of `range` in something of `len` items.
 ///
@@ -26,45 +29,299 @@ pub(crate) fn within(range: impl RangeBounds<usize>, len: usize) -> (usize, usiz
     (start, end)
 }
 
-/// A range of integers.
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone, Debug)]
-pub struct Iter<T>(Range<T>);
+/// What stands in a row: integers and characters.
+pub trait Countable: Copy + PartialOrd + Send + Sync {
+    /// How many steps it is to `last`, which is not before.
+    fn distance(self, last: Self) -> u128;
 
-macro_rules! ranges {
-    ($($int:ty),*) => {$(
-        impl Iter<$int> {
-            fn items(&self) -> usize {
-                self.0.len()
+    /// What is `steps` on.
+    fn plus(self, steps: u128) -> Self;
+
+    /// What is before.
+    fn before(self) -> Self;
+}
+
+macro_rules! integers {
+    ($($int:ty as $unsigned:ty),*) => {$(
+        impl Countable for $int {
+            #[inline]
+            fn distance(self, last: Self) -> u128 {
+                (last as $unsigned).wrapping_sub(self as $unsigned) as u128
             }
-        }
 
-        impl Producer for Iter<$int> {
-            type Item = $int;
-            type IntoIter = Range<$int>;
-
-            fn into_iter(self) -> Range<$int> {
-                self.0
+            #[inline]
+            fn plus(self, steps: u128) -> Self {
+                self.wrapping_add(steps as $int)
             }
 
-            fn split_at(self, index: usize) -> (Self, Self) {
-                let Range { start, end } = self.0;
-                let middle = start.wrapping_add(index as $int);
-                (Iter(start..middle), Iter(middle..end))
-            }
-        }
-
-        own_producer!([] Iter<$int>, $int);
-
-        impl IntoParallelIterator for Range<$int> {
-            type Iter = Iter<$int>;
-            type Item = $int;
-
-            fn into_par_iter(self) -> Iter<$int> {
-                Iter(self)
+            #[inline]
+            fn before(self) -> Self {
+                self - 1
             }
         }
     )*};
 }
 
-ranges!(u8, u16, u32, usize, i8, i16, i32, isize);
+integers!(
+    u8 as u8,
+    u16 as u16,
+    u32 as u32,
+    u64 as u64,
+    u128 as u128,
+    usize as usize,
+    i8 as u8,
+    i16 as u16,
+    i32 as u32,
+    i64 as u64,
+    i128 as u128,
+    isize as usize
+);
+
+/// The code points between `'\u{D7FF}'` and `'\u{E000}'`, which are no characters.
+const GAP: u32 = 0x800;
+
+/// The number of a character among all.
+fn number(c: char) -> u32 {
+    if c < '\u{E000}' { c.into() } else { u32::from(c) - GAP }
+}
+
+/// The character of a number.
+fn numbered(number: u32) -> char {
+    let code = if number < 0xD800 { number } else { number + GAP };
+    char::from_u32(code).expect("there is such a character")
+}
+
+impl Countable for char {
+    fn distance(self, last: Self) -> u128 {
+        (number(last) - number(self)).into()
+    }
+
+    #[inline]
+    fn plus(self, steps: u128) -> Self {
+        numbered(number(self) + steps as u32)
+    }
+
+    fn before(self) -> Self {
+        numbered(number(self) - 1)
+    }
+}
+
+/// From the first to the last, if there are any.
+#[derive(Clone, Copy)]
+struct Span<T>(Option<(T, T)>);
+
+impl<T: Countable> Span<T> {
+    /// The number of items, if it fits.
+    fn len(self) -> Option<usize> {
+        match self.0 {
+            None => Some(0),
+            Some((first, last)) => usize::try_from(first.distance(last)).ok()?.checked_add(1),
+        }
+    }
+
+    /// As a producer.
+    fn counted(self, len: usize) -> Option<Counted<T>> {
+        let first = self.0?.0;
+        Some(Counted { first, steps: 0..len })
+    }
+
+    fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
+        match (self.len(), self.0) {
+            (Some(_), _) => self.drive(consumer),
+            (None, Some((first, last))) => drive_steps(Many { first, last }, consumer),
+            (None, None) => unreachable!("no items have a length"),
+        }
+    }
+
+    fn drive<C: Consumer<T>>(self, consumer: C) -> C::Result {
+        let len = self.len().expect("the length fits");
+        match self.counted(len) {
+            Some(counted) => bridge_producer_consumer(len, counted, consumer),
+            None => consumer.into_folder().complete(),
+        }
+    }
+
+    fn with_producer<CB: ProducerCallback<T>>(self, callback: CB) -> CB::Output {
+        let len = self.len().expect("the length fits");
+        match self.counted(len) {
+            Some(counted) => callback.callback(counted),
+            None => callback.callback(Nothing::<T>::default()),
+        }
+    }
+}
+
+/// No item. (An empty range need not have a first one to begin at.)
+type Nothing<T> = super::option::Few<T>;
+
+/// `first`, and what follows, from step `steps.start` to before `steps.end`.
+struct Counted<T> {
+    first: T,
+    steps: Range<usize>,
+}
+
+impl<T: Countable> Producer for Counted<T> {
+    type Item = T;
+    type IntoIter = Self;
+
+    fn into_iter(self) -> Self {
+        self
+    }
+
+    fn split_at(self, index: usize) -> (Self, Self) {
+        let Counted { first, steps: Range { start, end } } = self;
+        let middle = start + index;
+        (Counted { first, steps: start..middle }, Counted { first, steps: middle..end })
+    }
+}
+
+impl<T: Countable> Iterator for Counted<T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        self.steps.next().map(|step| self.first.plus(step as u128))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.steps.size_hint()
+    }
+
+    #[inline]
+    fn nth(&mut self, n: usize) -> Option<T> {
+        self.steps.nth(n).map(|step| self.first.plus(step as u128))
+    }
+
+    #[inline]
+    fn fold<B, F: FnMut(B, T) -> B>(self, init: B, mut f: F) -> B {
+        let Counted { first, steps } = self;
+        steps.fold(init, |so_far, step| f(so_far, first.plus(step as u128)))
+    }
+}
+
+impl<T: Countable> DoubleEndedIterator for Counted<T> {
+    #[inline]
+    fn next_back(&mut self) -> Option<T> {
+        self.steps.next_back().map(|step| self.first.plus(step as u128))
+    }
+}
+
+impl<T: Countable> ExactSizeIterator for Counted<T> {}
+impl<T: Countable> FusedIterator for Counted<T> {}
+
+/// More items than a `usize` can count.
+struct Many<T> {
+    first: T,
+    last: T,
+}
+
+impl<T: Countable> Steps for Many<T> {
+    type Item = T;
+
+    fn step<F: Folder<T>>(&mut self, most: usize, folder: F) -> (F, bool) {
+        let first = self.first;
+        // One less than there are.
+        let behind = first.distance(self.last);
+        let going_on = most as u128 <= behind;
+        let steps = if going_on { 0..most } else { 0..behind as usize + 1 };
+        self.first = if going_on { first.plus(most as u128) } else { self.last };
+        (folder.consume_iter(Counted { first, steps }), going_on)
+    }
+
+    fn cut_off(&mut self) -> Option<Self> {
+        let behind = self.first.distance(self.last);
+        if behind == 0 {
+            return None;
+        }
+        let middle = self.first.plus(behind / 2);
+        let rest = Many { first: middle.plus(1), last: self.last };
+        self.last = middle;
+        Some(rest)
+    }
+}
+
+/// Makes an iterator type of a range type.
+macro_rules! ranges {
+    ($(#[$doc:meta])* $iter:ident, $range:ident, |$bounds:ident| $span:expr, [$($short:ty),*]) => {
+        $(#[$doc])*
+        #[must_use = "parallel iterators do nothing until they are driven"]
+        #[derive(Clone, Debug)]
+        pub struct $iter<T>($range<T>);
+
+        impl<T: Countable> $iter<T> {
+            fn span(&self) -> Span<T> {
+                let $bounds = &self.0;
+                Span($span)
+            }
+        }
+
+        impl<T: Countable> IntoParallelIterator for $range<T> {
+            type Iter = $iter<T>;
+            type Item = T;
+
+            fn into_par_iter(self) -> $iter<T> {
+                $iter(self)
+            }
+        }
+
+        impl<T: Countable> ParallelIterator for $iter<T> {
+            type Item = T;
+
+            fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
+                self.span().drive_unindexed(consumer)
+            }
+
+            fn opt_len(&self) -> Option<usize> {
+                self.span().len()
+            }
+        }
+
+        $(
+            impl IndexedParallelIterator for $iter<$short> {
+                fn drive<C: Consumer<$short>>(self, consumer: C) -> C::Result {
+                    self.span().drive(consumer)
+                }
+
+                fn len(&self) -> usize {
+                    self.span().len().expect("the length fits")
+                }
+
+                fn with_producer<CB: ProducerCallback<$short>>(self, callback: CB) -> CB::Output {
+                    self.span().with_producer(callback)
+                }
+            }
+        )*
+    };
+}
+
+ranges! {
+    /// A range of integers or characters, without its end.
+    ///
+    /// It knows positions if its length always fits in a `usize`, as serial ones do.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// assert_eq!((0..1_000_u64).into_par_iter().sum::<u64>(), 499_500);
+    /// let letters: String = ('a'..'e').into_par_iter().collect();
+    /// assert_eq!(letters, "abcd");
+    /// ```
+    Iter, Range,
+    |range| (range.start < range.end).then(|| (range.start, range.end.before())),
+    [u8, u16, u32, usize, i8, i16, i32, isize, char]
+}
+
+ranges! {
+    /// A range of integers or characters, with its end.
+    ///
+    /// It knows positions if its length always fits in a `usize`, as serial ones do.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// assert_eq!((1..=20_u64).into_par_iter().product::<u64>(), 2_432_902_008_176_640_000);
+    /// assert_eq!((u8::MIN..=u8::MAX).into_par_iter().count(), 256);
+    /// ```
+    IterInclusive, RangeInclusive,
+    |range| (!range.is_empty()).then(|| (*range.start(), *range.end())),
+    [u8, u16, i8, i16, char]
+}

@@ -137,8 +137,13 @@ impl<'c, T: Send> Folder<T> for Filling<'c, T> {
 
     const ASK_EACH: bool = false;
 
-    fn consume(self, item: T) -> Self {
-        self.consume_iter(std::iter::once(item))
+    fn consume(mut self, item: T) -> Self {
+        assert!(self.filled.len < self.len, "a parallel iterator has more items than it said");
+        let slot = self.filled.start.wrapping_add(self.filled.len);
+        // SAFETY: the places behind those that are filled are this piece's alone, in one vector.
+        unsafe { &mut *slot }.write(item);
+        self.filled.len += 1;
+        self
     }
 
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {

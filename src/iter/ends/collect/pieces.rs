@@ -1,9 +1,11 @@
 //! Collecting items whose number is not known: a vector a piece, then all behind each other.
 
+use std::collections::LinkedList;
 use std::marker::PhantomData;
 
 use super::super::super::ParallelIterator;
 use super::super::end::{End, Join, run};
+use super::append_known;
 
 /// Appends the items of `iter` to `vec`, in order.
 pub(crate) fn append_unknown<T: Send>(vec: &mut Vec<T>, iter: impl ParallelIterator<Item = T>) {
@@ -16,6 +18,17 @@ pub(crate) fn append_unknown<T: Send>(vec: &mut Vec<T>, iter: impl ParallelItera
     }
     vec.reserve(others.iter().map(Vec::len).sum());
     others.iter_mut().for_each(|piece| vec.append(piece));
+}
+
+/// The items of `iter`, in vectors, in order.
+pub(crate) fn pieces_of<T: Send>(iter: impl ParallelIterator<Item = T>) -> LinkedList<Vec<T>> {
+    if let Some(len) = iter.opt_len() {
+        let mut all = Vec::new();
+        append_known(&mut all, len, iter);
+        return LinkedList::from([all]);
+    }
+    let Pieces { first, others } = run(iter, &ToPieces(PhantomData));
+    std::iter::once(first).chain(others).filter(|piece| !piece.is_empty()).collect()
 }
 
 /// The items of neighbouring pieces, in order.

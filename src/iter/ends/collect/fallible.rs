@@ -1,0 +1,165 @@
+//! Collecting what can fail: into a `Result` or an `Option` of a collection.
+
+use std::ops::ControlFlow::{Break, Continue};
+use std::sync::Mutex;
+
+use super::super::super::plumbing::{Consumer, Folder, UnindexedConsumer};
+use super::super::super::tries::Try;
+use super::super::super::{FromParallelIterator, IntoParallelIterator, ParallelIterator};
+use super::super::tries::Stop;
+
+impl<C, T> FromParallelIterator<Option<T>> for Option<C>
+where
+    T: Send,
+    C: FromParallelIterator<T>,
+{
+    /// `None` if any item is: then the others stop soon.
+    fn from_par_iter<I: IntoParallelIterator<Item = Option<T>>>(par_iter: I) -> Self {
+        collect(par_iter.into_par_iter())
+    }
+}
+
+impl<C, T, E> FromParallelIterator<Result<T, E>> for Result<C, E>
+where
+    T: Send,
+    E: Send,
+    C: FromParallelIterator<T>,
+{
+    /// One of the errors, if there are any: not always the first. The others stop soon.
+    fn from_par_iter<I: IntoParallelIterator<Item = Result<T, E>>>(par_iter: I) -> Self {
+        collect(par_iter.into_par_iter())
+    }
+}
+
+/// Collects what the items hold, until one fails.
+fn collect<I, C, R>(base: I) -> R
+where
+    I: ParallelIterator<Item: Try<Output: Send, Residual: Send>>,
+    C: FromParallelIterator<<I::Item as Try>::Output>,
+    R: Try<Output = C, Residual = <I::Item as Try>::Residual>,
+{
+    let failure = Failure { stop: Stop::default(), why: Mutex::new(None) };
+    let collection = C::from_par_iter(Successes { base, failure: &failure });
+    match failure.why.into_inner().expect("nobody panics with the lock") {
+        Some(why) => R::from_residual(why),
+        None => R::from_output(collection),
+    }
+}
+
+/// Whether an item failed, and which it was: the one that was noted first.
+struct Failure<W> {
+    stop: Stop,
+    why: Mutex<Option<W>>,
+}
+
+impl<W> Failure<W> {
+    fn note(&self, why: W) {
+        let mut first = self.why.lock().expect("nobody panics with the lock");
+        let late = if first.is_some() { Some(why) } else { first.replace(why) };
+        drop(first);
+        // Dropped here, where a panic is of no harm.
+        drop(late);
+        self.stop.set();
+    }
+}
+
+/// What is in the items that have not failed.
+struct Successes<'f, I, W> {
+    base: I,
+    failure: &'f Failure<W>,
+}
+
+impl<I> ParallelIterator for Successes<'_, I, <I::Item as Try>::Residual>
+where
+    I: ParallelIterator<Item: Try<Output: Send, Residual: Send>>,
+{
+    type Item = <I::Item as Try>::Output;
+
+    fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
+        self.base.drive_unindexed(While { base: consumer, failure: self.failure })
+    }
+}
+
+/// A consumer or folder that goes on while nothing has failed.
+struct While<'f, B, W> {
+    base: B,
+    failure: &'f Failure<W>,
+}
+
+impl<'f, T, C> Consumer<T> for While<'f, C, T::Residual>
+where
+    T: Try<Residual: Send>,
+    C: Consumer<T::Output>,
+{
+    type Folder = While<'f, C::Folder, T::Residual>;
+    type Reducer = C::Reducer;
+    type Result = C::Result;
+
+    fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
+        let failure = self.failure;
+        let (left, right, reducer) = self.base.split_at(index);
+        (While { base: left, failure }, While { base: right, failure }, reducer)
+    }
+
+    fn into_folder(self) -> Self::Folder {
+        While { base: self.base.into_folder(), failure: self.failure }
+    }
+
+    fn full(&self) -> bool {
+        self.failure.stop.is_set() || self.base.full()
+    }
+
+    fn pause(folder: Self::Folder) -> (C::Result, Self, C::Reducer) {
+        let (result, base, reducer) = C::pause(folder.base);
+        (result, While { base, failure: folder.failure }, reducer)
+    }
+}
+
+impl<T, C> UnindexedConsumer<T> for While<'_, C, T::Residual>
+where
+    T: Try<Residual: Send>,
+    C: UnindexedConsumer<T::Output>,
+{
+    fn split_off_left(&self) -> Self {
+        While { base: self.base.split_off_left(), failure: self.failure }
+    }
+
+    fn to_reducer(&self) -> C::Reducer {
+        self.base.to_reducer()
+    }
+}
+
+impl<T, F> Folder<T> for While<'_, F, T::Residual>
+where
+    T: Try,
+    F: Folder<T::Output>,
+{
+    type Result = F::Result;
+
+    const ASK_EACH: bool = F::ASK_EACH;
+
+    fn consume(self, item: T) -> Self {
+        self.consume_iter(std::iter::once(item))
+    }
+
+    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
+        let failure = self.failure;
+        self.base =
+            self.base.consume_iter(iter.into_iter().map_while(|item| match item.branch() {
+                Continue(value) => Some(value),
+                Break(why) => {
+                    failure.note(why);
+                    None
+                }
+            }));
+        self
+    }
+
+    fn complete(self) -> F::Result {
+        self.base.complete()
+    }
+
+    fn full(&self) -> bool {
+        self.failure.stop.is_set() || self.base.full()
+    }
+}

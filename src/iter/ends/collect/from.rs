@@ -1,0 +1,125 @@
+//! Making the standard collections.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher, Hash};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::super::super::{Either, FromParallelIterator, IntoParallelIterator, ParallelExtend};
+
+/// Collections that are extended when they are still empty.
+macro_rules! from_extended {
+    ($([$($generics:tt)*] $collection:ty, $item:ty;)*) => {$(
+        impl<$($generics)*> FromParallelIterator<$item> for $collection {
+            /// By its [`ParallelExtend`].
+            fn from_par_iter<I: IntoParallelIterator<Item = $item>>(par_iter: I) -> Self {
+                let mut collection = Self::default();
+                collection.par_extend(par_iter);
+                collection
+            }
+        }
+    )*};
+}
+
+from_extended! {
+    [T: Send] Vec<T>, T;
+    [T: Send] LinkedList<T>, T;
+    [T: Ord + Send] BTreeSet<T>, T;
+    [K: Ord + Send, V: Send] BTreeMap<K, V>, (K, V);
+    [T: Eq + Hash + Send, S: BuildHasher + Default + Send] HashSet<T, S>, T;
+    [K: Eq + Hash + Send, V: Send, S: BuildHasher + Default + Send] HashMap<K, V, S>, (K, V);
+    [] String, char;
+    ['a] String, &'a char;
+    ['a] String, &'a str;
+    [] String, String;
+    [] String, Box<str>;
+    ['a] String, Cow<'a, str>;
+    ['a] OsString, &'a OsStr;
+    [] OsString, OsString;
+    ['a] OsString, Cow<'a, OsStr>;
+    [] (), ();
+}
+
+/// Collections that are made of another.
+macro_rules! from_other {
+    ($([$($generics:tt)*] $collection:ty, $item:ty, $other:ty;)*) => {$(
+        impl<$($generics)*> FromParallelIterator<$item> for $collection {
+            #[doc = concat!("From a `", stringify!($other), "`.")]
+            fn from_par_iter<I: IntoParallelIterator<Item = $item>>(par_iter: I) -> Self {
+                <$other>::from_par_iter(par_iter).into()
+            }
+        }
+    )*};
+}
+
+from_other! {
+    [T: Send] Box<[T]>, T, Vec<T>;
+    [T: Send] Rc<[T]>, T, Vec<T>;
+    [T: Send] Arc<[T]>, T, Vec<T>;
+    [T: Send] VecDeque<T>, T, Vec<T>;
+    [T: Ord + Send] BinaryHeap<T>, T, Vec<T>;
+    [] Box<str>, char, String;
+    ['a] Box<str>, &'a char, String;
+    ['a] Box<str>, &'a str, String;
+    [] Box<str>, String, String;
+    [] Box<str>, Box<str>, String;
+    ['a] Box<str>, Cow<'a, str>, String;
+}
+
+impl<C, T> FromParallelIterator<T> for Cow<'_, C>
+where
+    C: ToOwned<Owned: FromParallelIterator<T>> + ?Sized,
+    T: Send,
+{
+    /// Always owned.
+    fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self {
+        Cow::Owned(C::Owned::from_par_iter(par_iter))
+    }
+}
+
+impl<A, B, FromA, FromB> FromParallelIterator<(A, B)> for (FromA, FromB)
+where
+    A: Send,
+    B: Send,
+    FromA: FromParallelIterator<A> + Send,
+    FromB: FromParallelIterator<B> + Send,
+{
+    /// Both at once.
+    fn from_par_iter<I: IntoParallelIterator<Item = (A, B)>>(par_iter: I) -> Self {
+        let mut two = (Made(None), Made(None));
+        two.par_extend(par_iter);
+        (two.0.get(), two.1.get())
+    }
+}
+
+impl<L, R, A, B> FromParallelIterator<Either<L, R>> for (A, B)
+where
+    L: Send,
+    R: Send,
+    A: FromParallelIterator<L> + Send,
+    B: FromParallelIterator<R> + Send,
+{
+    /// Each item goes to the collection of its side.
+    fn from_par_iter<I: IntoParallelIterator<Item = Either<L, R>>>(par_iter: I) -> Self {
+        let mut two = (Made(None), Made(None));
+        two.par_extend(par_iter);
+        (two.0.get(), two.1.get())
+    }
+}
+
+/// What is made when it is "extended".
+struct Made<C>(Option<C>);
+
+impl<C> Made<C> {
+    fn get(self) -> C {
+        self.0.expect("it was extended")
+    }
+}
+
+impl<T: Send, C: FromParallelIterator<T>> ParallelExtend<T> for Made<C> {
+    fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I) {
+        self.0 = Some(C::from_par_iter(par_iter));
+    }
+}

@@ -1,0 +1,261 @@
+//! Two collections of one iterator: `unzip`, `partition`, `partition_map`.
+//!
+//! Each collection is extended by an iterator of its own, which, when it is to be driven, only
+//! keeps the consumer: the first then extends the second, and that drives the real iterator with
+//! both consumers.
+
+use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
+use super::super::super::{Either, IndexedParallelIterator, ParallelExtend, ParallelIterator};
+use super::in_place::append_by;
+
+/// How items are handed to the two.
+pub(crate) trait Deal<T>: Sync {
+    /// What the first collection gets.
+    type Left: Send;
+    /// What the second gets.
+    type Right: Send;
+
+    /// Whether each item gives one to both.
+    const TO_BOTH: bool = false;
+
+    /// Hands out an item.
+    fn deal<L, R>(&self, item: T, left: L, right: R) -> (L, R)
+    where
+        L: Folder<Self::Left>,
+        R: Folder<Self::Right>;
+}
+
+/// Pairs are taken apart.
+pub(crate) struct Apart;
+
+impl<A: Send, B: Send> Deal<(A, B)> for Apart {
+    type Left = A;
+    type Right = B;
+
+    const TO_BOTH: bool = true;
+
+    fn deal<L: Folder<A>, R: Folder<B>>(&self, (a, b): (A, B), left: L, right: R) -> (L, R) {
+        (left.consume(a), right.consume(b))
+    }
+}
+
+/// Those for which the predicate is true go to the left.
+pub(crate) struct ByPredicate<P>(pub(crate) P);
+
+impl<T: Send, P: Fn(&T) -> bool + Sync> Deal<T> for ByPredicate<P> {
+    type Left = T;
+    type Right = T;
+
+    fn deal<L: Folder<T>, R: Folder<T>>(&self, item: T, left: L, right: R) -> (L, R) {
+        if self.0(&item) { (left.consume(item), right) } else { (left, right.consume(item)) }
+    }
+}
+
+/// What `f` calls left goes to the left.
+pub(crate) struct BySide<F>(pub(crate) F);
+
+impl<T, A: Send, B: Send, F: Fn(T) -> Either<A, B> + Sync> Deal<T> for BySide<F> {
+    type Left = A;
+    type Right = B;
+
+    fn deal<L: Folder<A>, R: Folder<B>>(&self, item: T, left: L, right: R) -> (L, R) {
+        match self.0(item) {
+            Either::Left(a) => (left.consume(a), right),
+            Either::Right(b) => (left, right.consume(b)),
+        }
+    }
+}
+
+/// Adds the items to two collections.
+pub(crate) fn extend_two<I, D, A, B>(left: &mut A, right: &mut B, base: I, deal: &D)
+where
+    I: ParallelIterator,
+    D: Deal<I::Item>,
+    A: ParallelExtend<D::Left> + Send,
+    B: ParallelExtend<D::Right> + Send,
+{
+    left.par_extend(Lefts { base, deal, right });
+}
+
+/// Appends pairs to two vectors.
+pub(crate) fn append_pairs<I, A, B>(left: &mut Vec<A>, right: &mut Vec<B>, iter: I)
+where
+    I: IndexedParallelIterator<Item = (A, B)>,
+    A: Send,
+    B: Send,
+{
+    let len = iter.len();
+    append_by(left, len, |left| {
+        let mut filled = None;
+        append_by(right, len, |right| {
+            let (left, right) = iter.drive(Two { left, right, deal: &Apart });
+            filled = Some(left);
+            right
+        });
+        filled.expect("the iterator was driven")
+    });
+}
+
+/// The items of the left collection.
+struct Lefts<'e, I, D, B> {
+    base: I,
+    deal: &'e D,
+    right: &'e mut B,
+}
+
+/// The length that both know: only where both get all items.
+fn common_len<I: ParallelIterator, D: Deal<I::Item>>(base: &I) -> Option<usize> {
+    if D::TO_BOTH { base.opt_len() } else { None }
+}
+
+impl<I, D, B> ParallelIterator for Lefts<'_, I, D, B>
+where
+    I: ParallelIterator,
+    D: Deal<I::Item>,
+    B: ParallelExtend<D::Right> + Send,
+{
+    type Item = D::Left;
+
+    fn drive_unindexed<C: UnindexedConsumer<D::Left>>(self, left: C) -> C::Result {
+        let Lefts { base, deal, right } = self;
+        let mut result = None;
+        right.par_extend(Rights { base, deal, left, result: &mut result });
+        result.expect("`ParallelExtend` drives its iterator")
+    }
+
+    fn opt_len(&self) -> Option<usize> {
+        common_len::<I, D>(&self.base)
+    }
+}
+
+/// The items of the right collection.
+struct Rights<'e, I, D, C, R> {
+    base: I,
+    deal: &'e D,
+    /// What becomes of the items of the left one, and with what result.
+    left: C,
+    result: &'e mut Option<R>,
+}
+
+impl<I, D, CL> ParallelIterator for Rights<'_, I, D, CL, CL::Result>
+where
+    I: ParallelIterator,
+    D: Deal<I::Item>,
+    CL: UnindexedConsumer<D::Left>,
+{
+    type Item = D::Right;
+
+    fn drive_unindexed<C: UnindexedConsumer<D::Right>>(self, right: C) -> C::Result {
+        let Rights { base, deal, left, result } = self;
+        let (left, right) = base.drive_unindexed(Two { left, right, deal });
+        *result = Some(left);
+        right
+    }
+
+    fn opt_len(&self) -> Option<usize> {
+        common_len::<I, D>(&self.base)
+    }
+}
+
+/// A consumer, folder or reducer for both.
+struct Two<'e, L, R, D> {
+    left: L,
+    right: R,
+    deal: &'e D,
+}
+
+/// Joins the results of both.
+struct JoinTwo<L, R>(L, R);
+
+impl<A, B, L: Reducer<A>, R: Reducer<B>> Reducer<(A, B)> for JoinTwo<L, R> {
+    fn reduce(self, left: (A, B), right: (A, B)) -> (A, B) {
+        (self.0.reduce(left.0, right.0), self.1.reduce(left.1, right.1))
+    }
+}
+
+impl<'e, T, L, R, D> Consumer<T> for Two<'e, L, R, D>
+where
+    D: Deal<T>,
+    L: Consumer<D::Left>,
+    R: Consumer<D::Right>,
+{
+    type Folder = Two<'e, L::Folder, R::Folder, D>;
+    type Reducer = JoinTwo<L::Reducer, R::Reducer>;
+    type Result = (L::Result, R::Result);
+
+    fn split_at(self, index: usize) -> (Self, Self, Self::Reducer) {
+        let deal = self.deal;
+        let (left, left_rest, left_reducer) = self.left.split_at(index);
+        let (right, right_rest, right_reducer) = self.right.split_at(index);
+        let rest = Two { left: left_rest, right: right_rest, deal };
+        (Two { left, right, deal }, rest, JoinTwo(left_reducer, right_reducer))
+    }
+
+    fn into_folder(self) -> Self::Folder {
+        let Two { left, right, deal } = self;
+        Two { left: left.into_folder(), right: right.into_folder(), deal }
+    }
+
+    fn full(&self) -> bool {
+        self.left.full() && self.right.full()
+    }
+
+    fn pause(folder: Self::Folder) -> (Self::Result, Self, Self::Reducer) {
+        let Two { left, right, deal } = folder;
+        let (left_result, left, left_reducer) = L::pause(left);
+        let (right_result, right, right_reducer) = R::pause(right);
+        let rest = Two { left, right, deal };
+        ((left_result, right_result), rest, JoinTwo(left_reducer, right_reducer))
+    }
+}
+
+impl<T, L, R, D> UnindexedConsumer<T> for Two<'_, L, R, D>
+where
+    D: Deal<T>,
+    L: UnindexedConsumer<D::Left>,
+    R: UnindexedConsumer<D::Right>,
+{
+    fn split_off_left(&self) -> Self {
+        let (left, right) = (self.left.split_off_left(), self.right.split_off_left());
+        Two { left, right, deal: self.deal }
+    }
+
+    fn to_reducer(&self) -> Self::Reducer {
+        JoinTwo(self.left.to_reducer(), self.right.to_reducer())
+    }
+}
+
+impl<T, L, R, D> Folder<T> for Two<'_, L, R, D>
+where
+    D: Deal<T>,
+    L: Folder<D::Left>,
+    R: Folder<D::Right>,
+{
+    type Result = (L::Result, R::Result);
+
+    const ASK_EACH: bool = L::ASK_EACH && R::ASK_EACH;
+
+    fn consume(self, item: T) -> Self {
+        let Two { left, right, deal } = self;
+        let (left, right) = deal.deal(item, left, right);
+        Two { left, right, deal }
+    }
+
+    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
+        for item in iter {
+            self = self.consume(item);
+            if Self::ASK_EACH && self.full() {
+                break;
+            }
+        }
+        self
+    }
+
+    fn complete(self) -> Self::Result {
+        (self.left.complete(), self.right.complete())
+    }
+
+    fn full(&self) -> bool {
+        self.left.full() && self.right.full()
+    }
+}

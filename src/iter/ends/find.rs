@@ -1,0 +1,246 @@
+//! Looking for any item, the first, or the last.
+//!
+//! # The first and the last
+//! Each piece has a span of *ranks*, disjoint from its neighbours' and lower where an item found
+//! there would win: on the left for the first, on the right for the last. A piece that is cut
+//! gives half of its span to either side; one that finds something publishes its highest rank, and
+//! whoever has none that is as low gives up. When a span is down to one rank, the pieces cut off
+//! share it, and go on beside each other: [`Join::join`](super::end::Join) chooses anyway.
+//!
+//! Where a loop only pauses, the rest inherits the span, since what came before it has found
+//! nothing; or has, and then the rest of a search for the first needs not begin.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::super::ParallelIterator;
+use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
+use super::end::{End, Join, run};
+use super::tries::Stop;
+
+/// `find_map_any`.
+struct FindAny<F, R> {
+    f: F,
+    found: Stop,
+    result: PhantomData<fn() -> R>,
+}
+
+impl<F: Sync, R: Send> Join for FindAny<F, R> {
+    type Result = Option<R>;
+
+    fn start(&self) -> Option<R> {
+        None
+    }
+
+    fn join(&self, left: Option<R>, right: Option<R>) -> Option<R> {
+        left.or(right)
+    }
+}
+
+impl<T, R: Send, F: Fn(T) -> Option<R> + Sync> End<T> for FindAny<F, R> {
+    fn take(&self, so_far: Option<R>, mut iter: impl Iterator<Item = T>) -> Option<R> {
+        if so_far.is_some() {
+            return so_far;
+        }
+        let found = iter.find_map(&self.f);
+        if found.is_some() {
+            self.found.set();
+        }
+        found
+    }
+
+    fn is_over(&self) -> bool {
+        self.found.is_set()
+    }
+}
+
+/// What `f` makes of any item of which it makes something.
+pub(crate) fn any<I, R, F>(iter: I, f: F) -> Option<R>
+where
+    I: ParallelIterator,
+    R: Send,
+    F: Fn(I::Item) -> Option<R> + Sync,
+{
+    run(iter, &FindAny { f, found: Stop::default(), result: PhantomData })
+}
+
+/// What `f` makes of the first item of which it makes something.
+pub(crate) fn first<I, R, F>(iter: I, f: F) -> Option<R>
+where
+    I: ParallelIterator,
+    R: Send,
+    F: Fn(I::Item) -> Option<R> + Sync,
+{
+    search::<FIRST, _, _, _>(iter, f)
+}
+
+/// What `f` makes of the last item of which it makes something.
+pub(crate) fn last<I, R, F>(iter: I, f: F) -> Option<R>
+where
+    I: ParallelIterator,
+    R: Send,
+    F: Fn(I::Item) -> Option<R> + Sync,
+{
+    search::<LAST, _, _, _>(iter, f)
+}
+
+fn search<const WHICH: bool, I, R, F>(iter: I, f: F) -> Option<R>
+where
+    I: ParallelIterator,
+    R: Send,
+    F: Fn(I::Item) -> Option<R> + Sync,
+{
+    let best = AtomicUsize::new(usize::MAX);
+    let all = Span { low: 0, high: usize::MAX - 1 };
+    iter.drive_unindexed(Seeker::<WHICH, F> { f: &f, best: &best, span: Cell::new(all) })
+}
+
+/// Which item is looked for.
+const FIRST: bool = true;
+const LAST: bool = false;
+
+/// The ranks from `low` to `high`, both included.
+#[derive(Clone, Copy)]
+struct Span {
+    low: usize,
+    high: usize,
+}
+
+impl Span {
+    /// The lower half and the higher one.
+    fn halves(self) -> (Span, Span) {
+        let Span { low, high } = self;
+        if low == high {
+            return (self, self);
+        }
+        let middle = low + (high - low) / 2;
+        (Span { low, high: middle }, Span { low: middle + 1, high })
+    }
+
+    /// The spans of the left part and the right one.
+    fn cut<const WHICH: bool>(self) -> (Span, Span) {
+        let (lower, higher) = self.halves();
+        if WHICH == FIRST { (lower, higher) } else { (higher, lower) }
+    }
+}
+
+/// Looks through the items of a piece.
+struct Seeker<'s, const WHICH: bool, F> {
+    f: &'s F,
+    /// The lowest of the ranks that were published.
+    best: &'s AtomicUsize,
+    span: Cell<Span>,
+}
+
+impl<'s, const WHICH: bool, F> Seeker<'s, WHICH, F> {
+    fn with(&self, span: Span) -> Self {
+        Seeker { f: self.f, best: self.best, span: Cell::new(span) }
+    }
+
+    /// Whether somebody has found what wins over whatever may be found here. (Relaxed: it carries
+    /// nothing but itself.)
+    fn has_lost(&self) -> bool {
+        self.best.load(Ordering::Relaxed) < self.span.get().low
+    }
+}
+
+/// Chooses.
+struct Choose<const WHICH: bool>;
+
+impl<const WHICH: bool, R> Reducer<Option<R>> for Choose<WHICH> {
+    fn reduce(self, left: Option<R>, right: Option<R>) -> Option<R> {
+        if WHICH == FIRST { left.or(right) } else { right.or(left) }
+    }
+}
+
+impl<'s, const WHICH: bool, T, R, F> Consumer<T> for Seeker<'s, WHICH, F>
+where
+    R: Send,
+    F: Fn(T) -> Option<R> + Sync,
+{
+    type Folder = Seeking<'s, WHICH, F, R>;
+    type Reducer = Choose<WHICH>;
+    type Result = Option<R>;
+
+    fn split_at(self, _index: usize) -> (Self, Self, Choose<WHICH>) {
+        let (left, right) = self.span.get().cut::<WHICH>();
+        (self.with(left), self.with(right), Choose)
+    }
+
+    fn into_folder(self) -> Self::Folder {
+        Seeking { seeker: self, found: None }
+    }
+
+    fn full(&self) -> bool {
+        self.has_lost()
+    }
+
+    fn pause(folder: Self::Folder) -> (Option<R>, Self, Choose<WHICH>) {
+        let Seeking { seeker, found } = folder;
+        if WHICH == FIRST && found.is_some() {
+            // Behind what this piece has published.
+            let behind = seeker.span.get().high + 1;
+            seeker.span.set(Span { low: behind, high: behind });
+        }
+        (found, seeker, Choose)
+    }
+}
+
+impl<const WHICH: bool, T, R, F> UnindexedConsumer<T> for Seeker<'_, WHICH, F>
+where
+    R: Send,
+    F: Fn(T) -> Option<R> + Sync,
+{
+    fn split_off_left(&self) -> Self {
+        let (left, right) = self.span.get().cut::<WHICH>();
+        self.span.set(right);
+        self.with(left)
+    }
+
+    fn to_reducer(&self) -> Choose<WHICH> {
+        Choose
+    }
+}
+
+/// What a [`Seeker`] has found so far.
+struct Seeking<'s, const WHICH: bool, F, R> {
+    seeker: Seeker<'s, WHICH, F>,
+    found: Option<R>,
+}
+
+impl<const WHICH: bool, T, R, F> Folder<T> for Seeking<'_, WHICH, F, R>
+where
+    F: Fn(T) -> Option<R>,
+{
+    type Result = Option<R>;
+
+    const ASK_EACH: bool = false;
+
+    fn consume(self, item: T) -> Self {
+        self.consume_iter(std::iter::once(item))
+    }
+
+    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
+        let Seeker { f, best, ref span } = self.seeker;
+        let mut iter = iter.into_iter();
+        let found = match (WHICH, &self.found) {
+            (FIRST, Some(_)) => None,
+            (FIRST, None) => iter.find_map(f),
+            (LAST, _) => iter.filter_map(f).last(),
+        };
+        if found.is_some() {
+            best.fetch_min(span.get().high, Ordering::Relaxed);
+            self.found = found;
+        }
+        self
+    }
+
+    fn complete(self) -> Option<R> {
+        self.found
+    }
+
+    fn full(&self) -> bool {
+        WHICH == FIRST && self.found.is_some() || self.seeker.has_lost()
+    }
+}

@@ -1,0 +1,233 @@
+//! Chunks and windows of slices.
+
+use std::slice;
+
+use super::own_producer::own_producer;
+use crate::iter::plumbing::Producer;
+
+/// How far chunks of `size` from the start reach, if there are that many.
+fn front(len: usize, size: usize, chunks: usize) -> usize {
+    chunks.saturating_mul(size).min(len)
+}
+
+/// Declares iterators over chunks: the serial iterator, its method, how many there are of a slice,
+/// and where it is cut behind some of them; `|left, right|` is what becomes of the two parts.
+macro_rules! chunks {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident: [$($mut:tt)?] $bound:ident, $serial:ident by $method:ident,
+        items |$len:ident, $size:ident| $items:expr,
+        cut |$chunks:ident| $cut:expr, $left:tt $right:tt;
+    )*) => {$(
+        $(#[$doc])*
+        #[must_use = "parallel iterators do nothing until they are driven"]
+        #[derive(Debug)]
+        pub struct $name<'data, T> {
+            slice: &'data $($mut)? [T],
+            size: usize,
+        }
+
+        impl<'data, T> $name<'data, T> {
+            pub(crate) fn new(slice: &'data $($mut)? [T], size: usize) -> Self {
+                $name { slice, size }
+            }
+
+            fn items(&self) -> usize {
+                let ($len, $size) = (self.slice.len(), self.size);
+                $items
+            }
+        }
+
+        impl<'data, T: $bound> Producer for $name<'data, T> {
+            type Item = &'data $($mut)? [T];
+            type IntoIter = slice::$serial<'data, T>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.slice.$method(self.size)
+            }
+
+            fn split_at(self, $chunks: usize) -> (Self, Self) {
+                let ($len, $size) = (self.slice.len(), self.size);
+                let parts = chunks!(@split [$($mut)?] self.slice, $cut);
+                let (left, right) = (parts.$left, parts.$right);
+                ($name { slice: left, size: $size }, $name { slice: right, size: $size })
+            }
+        }
+
+        own_producer!(['data, T: $bound] $name<'data, T>, &'data $($mut)? [T]);
+    )*};
+    (@split [] $slice:expr, $at:expr) => { $slice.split_at($at) };
+    (@split [mut] $slice:expr, $at:expr) => { $slice.split_at_mut($at) };
+}
+
+chunks! {
+    /// Of [`par_chunks`](crate::iter::ParallelSlice::par_chunks).
+    Chunks: [] Sync, Chunks by chunks,
+        items |len, size| len.div_ceil(size), cut |chunks| front(len, size, chunks), 0 1;
+    /// Of [`par_chunks_mut`](crate::iter::ParallelSliceMut::par_chunks_mut).
+    ChunksMut: [mut] Send, ChunksMut by chunks_mut,
+        items |len, size| len.div_ceil(size), cut |chunks| front(len, size, chunks), 0 1;
+    /// Of [`par_rchunks`](crate::iter::ParallelSlice::par_rchunks).
+    RChunks: [] Sync, RChunks by rchunks,
+        items |len, size| len.div_ceil(size), cut |chunks| len - front(len, size, chunks), 1 0;
+    /// Of [`par_rchunks_mut`](crate::iter::ParallelSliceMut::par_rchunks_mut).
+    RChunksMut: [mut] Send, RChunksMut by rchunks_mut,
+        items |len, size| len.div_ceil(size), cut |chunks| len - front(len, size, chunks), 1 0;
+}
+
+/// Clones iterators over shared slices.
+macro_rules! clones {
+    ($($name:ident),*) => {$(
+        impl<T> Clone for $name<'_, T> {
+            fn clone(&self) -> Self {
+                $name { ..*self }
+            }
+        }
+    )*};
+}
+
+clones!(Chunks, RChunks, ChunksExact, RChunksExact, Windows);
+
+/// Declares iterators over chunks that are all of the same size: what the others are of the
+/// slice without the remainder.
+macro_rules! exact {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident: [$($mut:tt)?] $bound:ident, by $base:ident,
+        |$len:ident, $over:ident| $at:expr, $all:tt $remainder:tt;
+    )*) => {$(
+        $(#[$doc])*
+        #[must_use = "parallel iterators do nothing until they are driven"]
+        #[derive(Debug)]
+        pub struct $name<'data, T> {
+            /// A multiple of `size`.
+            slice: &'data $($mut)? [T],
+            remainder: &'data $($mut)? [T],
+            size: usize,
+        }
+
+        impl<'data, T> $name<'data, T> {
+            pub(crate) fn new(slice: &'data $($mut)? [T], size: usize) -> Self {
+                let ($len, $over) = (slice.len(), slice.len() % size);
+                let parts = chunks!(@split [$($mut)?] slice, $at);
+                $name { slice: parts.$all, remainder: parts.$remainder, size }
+            }
+        }
+
+        impl<'data, T: $bound> crate::iter::ParallelIterator for $name<'data, T> {
+            type Item = &'data $($mut)? [T];
+
+            fn drive_unindexed<C>(self, consumer: C) -> C::Result
+            where
+                C: crate::iter::plumbing::UnindexedConsumer<Self::Item>,
+            {
+                $base { slice: self.slice, size: self.size }.drive_unindexed(consumer)
+            }
+
+            fn opt_len(&self) -> Option<usize> {
+                Some(self.slice.len() / self.size)
+            }
+        }
+
+        impl<'data, T: $bound> crate::iter::IndexedParallelIterator for $name<'data, T> {
+            fn drive<C>(self, consumer: C) -> C::Result
+            where
+                C: crate::iter::plumbing::Consumer<Self::Item>,
+            {
+                $base { slice: self.slice, size: self.size }.drive(consumer)
+            }
+
+            fn len(&self) -> usize {
+                self.slice.len() / self.size
+            }
+
+            fn with_producer<CB>(self, callback: CB) -> CB::Output
+            where
+                CB: crate::iter::plumbing::ProducerCallback<Self::Item>,
+            {
+                $base { slice: self.slice, size: self.size }.with_producer(callback)
+            }
+        }
+    )*};
+}
+
+exact! {
+    /// Of [`par_chunks_exact`](crate::iter::ParallelSlice::par_chunks_exact).
+    ChunksExact: [] Sync, by Chunks, |len, over| len - over, 0 1;
+    /// Of [`par_chunks_exact_mut`](crate::iter::ParallelSliceMut::par_chunks_exact_mut).
+    ChunksExactMut: [mut] Send, by ChunksMut, |len, over| len - over, 0 1;
+    /// Of [`par_rchunks_exact`](crate::iter::ParallelSlice::par_rchunks_exact).
+    RChunksExact: [] Sync, by RChunks, |_len, over| over, 1 0;
+    /// Of [`par_rchunks_exact_mut`](crate::iter::ParallelSliceMut::par_rchunks_exact_mut).
+    RChunksExactMut: [mut] Send, by RChunksMut, |_len, over| over, 1 0;
+}
+
+/// What the chunks do not cover.
+macro_rules! remainders {
+    ([$($shared:ident),*] [$($mut:ident),*]) => {
+        $(
+            impl<'data, T> $shared<'data, T> {
+                /// The items that no chunk has: fewer than a chunk.
+                pub fn remainder(&self) -> &'data [T] {
+                    self.remainder
+                }
+            }
+        )*
+        $(
+            impl<'data, T> $mut<'data, T> {
+                /// The items that no chunk has: fewer than a chunk.
+                pub fn remainder(&mut self) -> &mut [T] {
+                    self.remainder
+                }
+
+                /// The items that no chunk has; the iterator has none of them any more.
+                pub fn take_remainder(&mut self) -> &'data mut [T] {
+                    std::mem::take(&mut self.remainder)
+                }
+
+                /// The items that no chunk has.
+                pub fn into_remainder(self) -> &'data mut [T] {
+                    self.remainder
+                }
+            }
+        )*
+    };
+}
+
+remainders!([ChunksExact, RChunksExact] [ChunksExactMut, RChunksExactMut]);
+
+/// Of [`par_windows`](crate::iter::ParallelSlice::par_windows).
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Debug)]
+pub struct Windows<'data, T> {
+    slice: &'data [T],
+    size: usize,
+}
+
+impl<'data, T> Windows<'data, T> {
+    pub(crate) fn new(slice: &'data [T], size: usize) -> Self {
+        Windows { slice, size }
+    }
+
+    fn items(&self) -> usize {
+        (self.slice.len() + 1).saturating_sub(self.size)
+    }
+}
+
+impl<'data, T: Sync> Producer for Windows<'data, T> {
+    type Item = &'data [T];
+    type IntoIter = slice::Windows<'data, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.slice.windows(self.size)
+    }
+
+    fn split_at(self, index: usize) -> (Self, Self) {
+        let Windows { slice, size } = self;
+        // The last window on the left begins at `index - 1`.
+        let end = (index + (size - 1)).min(slice.len());
+        (Windows { slice: &slice[..end], size }, Windows { slice: &slice[index..], size })
+    }
+}
+
+own_producer!(['data, T: Sync] Windows<'data, T>, &'data [T]);

@@ -1,0 +1,99 @@
+//! Runs of items that are cut where something is found: strings by patterns, slices by
+//! predicates.
+
+use super::steps::{Steps, drive_steps};
+use crate::iter::plumbing::{Folder, UnindexedConsumer};
+
+/// What is cut, where `P` says: its length is in bytes or items.
+pub(crate) trait Run<P>: Sized + Send {
+    fn len(&self) -> usize;
+
+    /// A place around the middle where it may be looked at in two parts.
+    fn middle(&self) -> usize;
+
+    /// From where to where the first separator reaches that begins at `from` or behind.
+    fn first(&self, pattern: &P, from: usize) -> Option<(usize, usize)>;
+
+    /// From where to where the last separator reaches that begins before `to`.
+    fn last(&self, pattern: &P, to: usize) -> Option<(usize, usize)>;
+
+    /// What is before and what is behind.
+    fn split_at(self, at: usize) -> (Self, Self);
+}
+
+/// What becomes of the separators, and of an empty part at the end.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Mode {
+    /// They are left out.
+    Between,
+    /// They are left out, and an empty last part, too.
+    Terminated,
+    /// They belong to the part before them; an empty last part is left out.
+    Inclusive,
+}
+
+/// Feeds the parts of `run` to `consumer`.
+pub(crate) fn drive_cuts<P, R, C>(run: R, pattern: &P, mode: Mode, consumer: C) -> C::Result
+where
+    P: Sync,
+    R: Run<P>,
+    C: UnindexedConsumer<R>,
+{
+    drive_steps(Cuts { rest: Some(run), pattern, mode, whole: false }, consumer)
+}
+
+/// The parts of what is left, if anything is.
+struct Cuts<'p, R, P> {
+    rest: Option<R>,
+    pattern: &'p P,
+    mode: Mode,
+    /// Whether there is no more place to cut.
+    whole: bool,
+}
+
+impl<R: Run<P>, P> Iterator for Cuts<'_, R, P> {
+    type Item = R;
+
+    fn next(&mut self) -> Option<R> {
+        let rest = self.rest.take()?;
+        match rest.first(self.pattern, 0) {
+            Some((start, end)) => {
+                let (part, rest) = rest.split_at(end);
+                self.rest = Some(rest);
+                Some(if self.mode == Mode::Inclusive { part } else { part.split_at(start).0 })
+            }
+            None if rest.len() == 0 && self.mode != Mode::Between => None,
+            None => Some(rest),
+        }
+    }
+}
+
+impl<R: Run<P>, P: Sync> Steps for Cuts<'_, R, P> {
+    type Item = R;
+
+    fn step<F: Folder<R>>(&mut self, most: usize, folder: F) -> (F, bool) {
+        let folder = folder.consume_iter(self.by_ref().take(most));
+        (folder, self.rest.is_some())
+    }
+
+    fn cut_off(&mut self) -> Option<Self> {
+        let rest = self.rest.as_ref().filter(|rest| !self.whole && rest.len() > 1)?;
+        let middle = rest.middle();
+        let found = rest.first(self.pattern, middle).or_else(|| rest.last(self.pattern, middle));
+        let Some((start, end)) = found else {
+            self.whole = true;
+            return None;
+        };
+        let (left, right) = self.rest.take()?.split_at(end);
+        let right =
+            Cuts { rest: Some(right), pattern: self.pattern, mode: self.mode, whole: false };
+        if self.mode == Mode::Inclusive {
+            self.rest = Some(left);
+        } else {
+            // What is left ends with a part, even if it is empty.
+            self.mode = Mode::Between;
+            self.rest = Some(left.split_at(start).0);
+        }
+        Some(right)
+    }
+}

@@ -1,0 +1,47 @@
+//! One of two parallel iterators.
+
+use crate::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
+use crate::iter::{Either, IndexedParallelIterator, ParallelIterator};
+
+impl<L, R> ParallelIterator for Either<L, R>
+where
+    L: ParallelIterator,
+    R: ParallelIterator<Item = L::Item>,
+{
+    type Item = L::Item;
+
+    fn drive_unindexed<C: UnindexedConsumer<L::Item>>(self, consumer: C) -> C::Result {
+        match self {
+            Either::Left(left) => left.drive_unindexed(consumer),
+            Either::Right(right) => right.drive_unindexed(consumer),
+        }
+    }
+
+    fn opt_len(&self) -> Option<usize> {
+        either::for_both!(self, iter => iter.opt_len())
+    }
+}
+
+impl<L, R> IndexedParallelIterator for Either<L, R>
+where
+    L: IndexedParallelIterator,
+    R: IndexedParallelIterator<Item = L::Item>,
+{
+    fn drive<C: Consumer<L::Item>>(self, consumer: C) -> C::Result {
+        match self {
+            Either::Left(left) => left.drive(consumer),
+            Either::Right(right) => right.drive(consumer),
+        }
+    }
+
+    fn len(&self) -> usize {
+        either::for_both!(self, iter => iter.len())
+    }
+
+    fn with_producer<CB: ProducerCallback<L::Item>>(self, callback: CB) -> CB::Output {
+        match self {
+            Either::Left(left) => left.with_producer(callback),
+            Either::Right(right) => right.with_producer(callback),
+        }
+    }
+}

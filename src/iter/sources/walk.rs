@@ -1,0 +1,193 @@
+//! Walks through trees, whose nodes are found on the way.
+//!
+//! What is still to be visited stands on a stack, in order from its top; so about the lower half,
+//! which has the larger subtrees, can be given away at any time.
+
+use std::fmt;
+
+use super::steps::{Steps, drive_steps};
+use crate::iter::ParallelIterator;
+use crate::iter::plumbing::{Folder, UnindexedConsumer};
+
+/// When a node is given: before its children or after them.
+const PREFIX: bool = true;
+const POSTFIX: bool = false;
+
+/// A walk through a tree.
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Clone)]
+pub struct Walk<const ORDER: bool, S, B> {
+    root: S,
+    children_of: B,
+}
+
+impl<const ORDER: bool, S: fmt::Debug, B> fmt::Debug for Walk<ORDER, S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Walk").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+/// Nodes before their children; of [`walk_tree_prefix`].
+pub type WalkTreePrefix<S, B> = Walk<PREFIX, S, B>;
+/// Nodes after their children; of [`walk_tree_postfix`].
+pub type WalkTreePostfix<S, B> = Walk<POSTFIX, S, B>;
+/// Nodes in whatever order; of [`walk_tree`].
+pub type WalkTree<S, B> = Walk<PREFIX, S, B>;
+
+/// A parallel iterator over the nodes of the tree below `root`, each before its children, these
+/// from left to right.
+///
+/// ```
+/// use filch::prelude::*;
+///
+/// // The prefixes of the words of up to two letters.
+/// let words: Vec<String> = filch::iter::walk_tree_prefix(String::new(), |word: &String| {
+///     let letters = if word.len() < 2 { vec!['a', 'b'] } else { vec![] };
+///     letters.into_iter().map(|c| format!("{word}{c}")).collect::<Vec<_>>()
+/// })
+/// .collect();
+/// assert_eq!(words, ["", "a", "aa", "ab", "b", "ba", "bb"]);
+/// ```
+pub fn walk_tree_prefix<S, B, I>(root: S, children_of: B) -> WalkTreePrefix<S, B>
+where
+    S: Send,
+    B: Fn(&S) -> I + Send + Sync,
+    I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
+{
+    Walk { root, children_of }
+}
+
+/// A parallel iterator over the nodes of the tree below `root`, each after its children, these
+/// from left to right.
+///
+/// ```
+/// use filch::prelude::*;
+///
+/// let halves = |n: &u32| if *n > 1 { vec![n / 2, n - n / 2] } else { vec![] };
+/// let sizes: Vec<u32> = filch::iter::walk_tree_postfix(4, halves).collect();
+/// assert_eq!(sizes, [1, 1, 2, 1, 1, 2, 4]);
+/// ```
+pub fn walk_tree_postfix<S, B, I>(root: S, children_of: B) -> WalkTreePostfix<S, B>
+where
+    S: Send,
+    B: Fn(&S) -> I + Send + Sync,
+    I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
+{
+    Walk { root, children_of }
+}
+
+/// A parallel iterator over the nodes of the tree below `root`, in whatever order is the cheapest.
+///
+/// ```
+/// use filch::prelude::*;
+///
+/// let halves = |n: &u32| if *n > 1 { vec![n / 2, n - n / 2] } else { vec![] };
+/// assert_eq!(filch::iter::walk_tree(1000, halves).filter(|&n| n == 1).count(), 1000);
+/// ```
+///
+/// # Graphs
+/// Where several ways lead to a node, `children_of` has to leave out those that somebody has been
+/// to, by a set that all share. It decides who is first:
+///
+/// ```
+/// use filch::prelude::*;
+/// use std::collections::HashSet;
+/// use std::sync::Mutex;
+///
+/// // From n there are edges to 2n, and to 3n, modulo 1000.
+/// let seen = Mutex::new(HashSet::from([1]));
+/// let reached = filch::iter::walk_tree(1, |&n: &u32| {
+///     let mut next = vec![2 * n % 1000, 3 * n % 1000];
+///     let mut seen = seen.lock().unwrap();
+///     next.retain(|&n| seen.insert(n));
+///     next
+/// })
+/// .count();
+/// assert_eq!(reached, seen.into_inner().unwrap().len());
+/// ```
+///
+/// One lock will do as long as finding the neighbours takes longer than asking it; else take as
+/// many sets, each with its lock, as there are threads or more, and choose by the node's hash.
+pub fn walk_tree<S, B, I>(root: S, children_of: B) -> WalkTree<S, B>
+where
+    S: Send,
+    B: Fn(&S) -> I + Send + Sync,
+    I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
+{
+    Walk { root, children_of }
+}
+
+impl<const ORDER: bool, S, B, I> ParallelIterator for Walk<ORDER, S, B>
+where
+    S: Send,
+    B: Fn(&S) -> I + Send + Sync,
+    I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
+{
+    type Item = S;
+
+    fn drive_unindexed<C: UnindexedConsumer<S>>(self, consumer: C) -> C::Result {
+        let Walk { root, ref children_of } = self;
+        drive_steps(Stack::<ORDER, S, B> { ahead: vec![Ahead::Enter(root)], children_of }, consumer)
+    }
+}
+
+/// What comes next.
+enum Ahead<S> {
+    /// A node with its subtree.
+    Enter(S),
+    /// A node whose subtree is on top of it, or done.
+    Leave(S),
+}
+
+struct Stack<'b, const ORDER: bool, S, B> {
+    ahead: Vec<Ahead<S>>,
+    children_of: &'b B,
+}
+
+impl<const ORDER: bool, S, B, I> Iterator for Stack<'_, ORDER, S, B>
+where
+    B: Fn(&S) -> I,
+    I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
+{
+    type Item = S;
+
+    fn next(&mut self) -> Option<S> {
+        loop {
+            let node = match self.ahead.pop()? {
+                Ahead::Leave(node) => return Some(node),
+                Ahead::Enter(node) => node,
+            };
+            let children = (self.children_of)(&node).into_iter().rev().map(Ahead::Enter);
+            if ORDER == PREFIX {
+                self.ahead.extend(children);
+                return Some(node);
+            }
+            self.ahead.push(Ahead::Leave(node));
+            self.ahead.extend(children);
+        }
+    }
+}
+
+impl<const ORDER: bool, S, B, I> Steps for Stack<'_, ORDER, S, B>
+where
+    S: Send,
+    B: Fn(&S) -> I + Sync,
+    I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
+{
+    type Item = S;
+
+    fn step<F: Folder<S>>(&mut self, most: usize, folder: F) -> (F, bool) {
+        let folder = folder.consume_iter(self.by_ref().take(most));
+        (folder, !self.ahead.is_empty())
+    }
+
+    fn cut_off(&mut self) -> Option<Self> {
+        let half = self.ahead.len() / 2;
+        if half == 0 {
+            return None;
+        }
+        let upper = self.ahead.split_off(half);
+        let lower = std::mem::replace(&mut self.ahead, upper);
+        Some(Stack { ahead: lower, children_of: self.children_of })
+    }
+}

@@ -1,0 +1,94 @@
+//! What can fail: `Option`, `Result` and their like.
+//!
+//! The module is private, so that nobody can name the trait: the standard library's own takes its
+//! place once that is stable.
+
+use std::convert::Infallible;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::task::Poll;
+
+/// A value with which to go on, or a reason to stop.
+pub trait Try: Sized {
+    /// With what to go on.
+    type Output;
+    /// Why to stop.
+    type Residual;
+
+    /// Goes on with `output`.
+    fn from_output(output: Self::Output) -> Self;
+
+    /// Stops.
+    fn from_residual(residual: Self::Residual) -> Self;
+
+    /// Whether to go on.
+    fn branch(self) -> ControlFlow<Self::Residual, Self::Output>;
+}
+
+/// Implements `Try` by the patterns of the two cases.
+macro_rules! tries {
+    ($([$($generic:ident),*] $name:ty, $output:ty, $residual:ty {
+        $($going:pat => $goes:expr),+ ;
+        $stopped:pat => $stop:expr ;
+        $out:ident => $from_output:expr ;
+        $why:pat => $from_residual:expr
+    })*) => {$(
+        impl<$($generic),*> Try for $name {
+            type Output = $output;
+            type Residual = $residual;
+
+            #[inline]
+            fn from_output($out: $output) -> Self {
+                $from_output
+            }
+
+            #[inline]
+            fn from_residual(residual: $residual) -> Self {
+                let $why = residual;
+                $from_residual
+            }
+
+            #[inline]
+            fn branch(self) -> ControlFlow<$residual, $output> {
+                match self {
+                    $($going => Continue($goes),)+
+                    $stopped => Break($stop),
+                }
+            }
+        }
+    )*};
+}
+
+tries! {
+    [T] Option<T>, T, Option<Infallible> {
+        Some(value) => value;
+        None => None;
+        value => Some(value);
+        None => None
+    }
+    [T, E] Result<T, E>, T, Result<Infallible, E> {
+        Ok(value) => value;
+        Err(error) => Err(error);
+        value => Ok(value);
+        Err(error) => Err(error)
+    }
+    [B, C] ControlFlow<B, C>, C, ControlFlow<B, Infallible> {
+        Continue(value) => value;
+        Break(why) => Break(why);
+        value => Continue(value);
+        Break(why) => Break(why)
+    }
+    [T, E] Poll<Result<T, E>>, Poll<T>, Result<Infallible, E> {
+        Poll::Pending => Poll::Pending, Poll::Ready(Ok(value)) => Poll::Ready(value);
+        Poll::Ready(Err(error)) => Err(error);
+        value => value.map(Ok);
+        Err(error) => Poll::Ready(Err(error))
+    }
+    [T, E] Poll<Option<Result<T, E>>>, Poll<Option<T>>, Result<Infallible, E> {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(None) => Poll::Ready(None),
+        Poll::Ready(Some(Ok(value))) => Poll::Ready(Some(value));
+        Poll::Ready(Some(Err(error))) => Err(error);
+        value => value.map(|item| item.map(Ok));
+        Err(error) => Poll::Ready(Some(Err(error)))
+    }
+}
