@@ -57,7 +57,7 @@ pub mod prelude {
     pub use crate::iter::{
         FromParallelIterator, IndexedParallelIterator, IntoParallelIterator,
         IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelBridge, ParallelDrainFull,
-        ParallelDrainRange, ParallelExtend, ParallelIterator, ParallelSlice, ParallelSliceMut,
-        ParallelString,
+        ParallelDrainRange, ParallelExtend, ParallelIterator, ParallelString,
     };
+    pub use crate::slice::{ParallelSlice, ParallelSliceMut, ParallelVec};
 }

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use super::keyed::sort_by_cached_key;
 use super::sort::{Sort, merge_in_place};
 use super::{partition, scan};
+use crate::iter::sources::chunks::*;
+use crate::iter::sources::parts::*;
 
 /// Parallel algorithms that change a slice.
 ///
@@ -292,6 +294,122 @@ pub trait ParallelSliceMut<T: Send> {
         F: Fn(&T, &T) -> T + Sync,
     {
         scan::exclusive_in_place(self.as_parallel_slice_mut(), init, &op)
+    }
+
+    // ---- parallel iterators over parts of it ----------------------------------------------------
+
+    /// As [`ParallelSlice::par_split`].
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let mut numbers = [3, 2, 0, 5, 4];
+    /// numbers.par_split_mut(|&n| n == 0).for_each(|part| part.reverse());
+    /// assert_eq!(numbers, [2, 3, 0, 4, 5]);
+    /// ```
+    fn par_split_mut<P: Fn(&T) -> bool + Sync + Send>(
+        &mut self,
+        separator: P,
+    ) -> SplitMut<'_, T, P> {
+        SplitMut::new(self.as_parallel_slice_mut(), separator)
+    }
+
+    /// As [`ParallelSlice::par_split_inclusive`].
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let mut numbers = [3, 2, 0, 5, 4];
+    /// numbers.par_split_inclusive_mut(|&n| n == 0).for_each(|part| part.reverse());
+    /// assert_eq!(numbers, [0, 2, 3, 4, 5]);
+    /// ```
+    fn par_split_inclusive_mut<P>(&mut self, separator: P) -> SplitInclusiveMut<'_, T, P>
+    where
+        P: Fn(&T) -> bool + Sync + Send,
+    {
+        SplitInclusiveMut::new(self.as_parallel_slice_mut(), separator)
+    }
+
+    /// As [`ParallelSlice::par_chunks`].
+    ///
+    /// # Panics
+    /// If `chunk_size` is 0.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let mut numbers = [1, 2, 3];
+    /// numbers.par_chunks_mut(2).for_each(|chunk| chunk.reverse());
+    /// assert_eq!(numbers, [2, 1, 3]);
+    /// ```
+    fn par_chunks_mut(&mut self, chunk_size: usize) -> ChunksMut<'_, T> {
+        ChunksMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
+    }
+
+    /// As [`ParallelSlice::par_chunks_exact`].
+    ///
+    /// # Panics
+    /// If `chunk_size` is 0.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let mut numbers = [1, 2, 3];
+    /// let mut chunks = numbers.par_chunks_exact_mut(2);
+    /// chunks.take_remainder()[0] = 9;
+    /// chunks.for_each(|chunk| chunk.reverse());
+    /// assert_eq!(numbers, [2, 1, 9]);
+    /// ```
+    fn par_chunks_exact_mut(&mut self, chunk_size: usize) -> ChunksExactMut<'_, T> {
+        ChunksExactMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
+    }
+
+    /// As [`ParallelSlice::par_rchunks`].
+    ///
+    /// # Panics
+    /// If `chunk_size` is 0.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let mut numbers = [1, 2, 3];
+    /// numbers.par_rchunks_mut(2).for_each(|chunk| chunk.reverse());
+    /// assert_eq!(numbers, [1, 3, 2]);
+    /// ```
+    fn par_rchunks_mut(&mut self, chunk_size: usize) -> RChunksMut<'_, T> {
+        RChunksMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
+    }
+
+    /// As [`ParallelSlice::par_rchunks_exact`].
+    ///
+    /// # Panics
+    /// If `chunk_size` is 0.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let mut numbers = [1, 2, 3];
+    /// numbers.par_rchunks_exact_mut(2).for_each(|chunk| chunk.reverse());
+    /// assert_eq!(numbers, [1, 3, 2]);
+    /// ```
+    fn par_rchunks_exact_mut(&mut self, chunk_size: usize) -> RChunksExactMut<'_, T> {
+        RChunksExactMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
+    }
+
+    /// As [`ParallelSlice::par_chunk_by`].
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let mut numbers = [1, 2, 5, 6];
+    /// numbers.par_chunk_by_mut(|a, b| a + 1 == *b).for_each(|run| run.reverse());
+    /// assert_eq!(numbers, [2, 1, 6, 5]);
+    /// ```
+    fn par_chunk_by_mut<F>(&mut self, together: F) -> ChunkByMut<'_, T, F>
+    where
+        F: Fn(&T, &T) -> bool + Send + Sync,
+    {
+        ChunkByMut::new(self.as_parallel_slice_mut(), together)
     }
 }
 

@@ -26,6 +26,8 @@ mod shared;
 mod sort;
 mod vector;
 
+pub use crate::iter::sources::chunks::*;
+pub use crate::iter::sources::parts::*;
 pub use exclusive::ParallelSliceMut;
 pub use shared::ParallelSlice;
 pub use vector::ParallelVec;

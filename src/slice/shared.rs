@@ -3,6 +3,9 @@
 use std::cmp::Ordering;
 
 use super::{fold, histogram, merge, scan};
+use crate::iter::ParallelIterator;
+use crate::iter::sources::chunks::*;
+use crate::iter::sources::parts::*;
 
 /// Parallel algorithms that look at a slice.
 ///
@@ -196,6 +199,145 @@ pub trait ParallelSlice<T: Sync> {
         F: Fn(&T) -> usize + Sync,
     {
         histogram::histogram(self.as_parallel_slice(), buckets, &bucket)
+    }
+
+    // ---- parallel iterators over parts of it ----------------------------------------------------
+
+    /// The parts between the items for which `separator` is true. There is one more than those
+    /// items.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let parts: Vec<_> = [1, 2, 0, 3, 0].par_split(|&n| n == 0).collect();
+    /// assert_eq!(parts, [&[1, 2][..], &[3], &[]]);
+    /// ```
+    fn par_split<P: Fn(&T) -> bool + Sync + Send>(&self, separator: P) -> Split<'_, T, P> {
+        Split::new(self.as_parallel_slice(), separator)
+    }
+
+    /// The parts that end with the items for which `separator` is true, or with the slice.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let parts: Vec<_> = [1, 2, 0, 3, 0].par_split_inclusive(|&n| n == 0).collect();
+    /// assert_eq!(parts, [&[1, 2, 0][..], &[3, 0]]);
+    /// ```
+    fn par_split_inclusive<P>(&self, separator: P) -> SplitInclusive<'_, T, P>
+    where
+        P: Fn(&T) -> bool + Sync + Send,
+    {
+        SplitInclusive::new(self.as_parallel_slice(), separator)
+    }
+
+    /// All runs of `window_size` neighbours.
+    ///
+    /// # Panics
+    /// If `window_size` is 0.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let rising = [1, 3, 2, 4].par_windows(2).filter(|pair| pair[0] < pair[1]).count();
+    /// assert_eq!(rising, 2);
+    /// ```
+    fn par_windows(&self, window_size: usize) -> Windows<'_, T> {
+        assert!(window_size > 0, "the size of a window is 0, but must be at least 1");
+        Windows::new(self.as_parallel_slice(), window_size)
+    }
+
+    /// All runs of `N` neighbours, as arrays.
+    ///
+    /// # Panics
+    /// If `N` is 0.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let sums: Vec<i32> = [1, 3, 2].par_array_windows().map(|[a, b]| a + b).collect();
+    /// assert_eq!(sums, [4, 5]);
+    /// ```
+    fn par_array_windows<const N: usize>(&self) -> ArrayWindows<'_, T, N> {
+        self.par_windows(N).map(|window| window.try_into().expect("it is as long as a window"))
+    }
+
+    /// Chunks of `chunk_size` items; the last may have fewer.
+    ///
+    /// # Panics
+    /// If `chunk_size` is 0.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let chunks: Vec<_> = [1, 2, 3].par_chunks(2).collect();
+    /// assert_eq!(chunks, [&[1, 2][..], &[3]]);
+    /// ```
+    fn par_chunks(&self, chunk_size: usize) -> Chunks<'_, T> {
+        Chunks::new(self.as_parallel_slice(), positive(chunk_size))
+    }
+
+    /// Chunks of exactly `chunk_size` items; those that are left over are the `remainder`.
+    ///
+    /// # Panics
+    /// If `chunk_size` is 0.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let chunks = [1, 2, 3].par_chunks_exact(2);
+    /// assert_eq!(chunks.remainder(), [3]);
+    /// assert_eq!(chunks.collect::<Vec<_>>(), [&[1, 2]]);
+    /// ```
+    fn par_chunks_exact(&self, chunk_size: usize) -> ChunksExact<'_, T> {
+        ChunksExact::new(self.as_parallel_slice(), positive(chunk_size))
+    }
+
+    /// Chunks of `chunk_size` items from the end on; the last, at the start, may have fewer.
+    ///
+    /// # Panics
+    /// If `chunk_size` is 0.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let chunks: Vec<_> = [1, 2, 3].par_rchunks(2).collect();
+    /// assert_eq!(chunks, [&[2, 3][..], &[1]]);
+    /// ```
+    fn par_rchunks(&self, chunk_size: usize) -> RChunks<'_, T> {
+        RChunks::new(self.as_parallel_slice(), positive(chunk_size))
+    }
+
+    /// Chunks of exactly `chunk_size` items from the end on; those that are left over, at the
+    /// start, are the `remainder`.
+    ///
+    /// # Panics
+    /// If `chunk_size` is 0.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let chunks = [1, 2, 3].par_rchunks_exact(2);
+    /// assert_eq!(chunks.remainder(), [1]);
+    /// assert_eq!(chunks.collect::<Vec<_>>(), [&[2, 3]]);
+    /// ```
+    fn par_rchunks_exact(&self, chunk_size: usize) -> RChunksExact<'_, T> {
+        RChunksExact::new(self.as_parallel_slice(), positive(chunk_size))
+    }
+
+    /// The longest runs in which `together` is true for all neighbours.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let runs: Vec<_> = [1, 1, 2, 3, 3].par_chunk_by(|a, b| a == b).collect();
+    /// assert_eq!(runs, [&[1, 1][..], &[2], &[3, 3]]);
+    /// ```
+    fn par_chunk_by<F>(&self, together: F) -> ChunkBy<'_, T, F>
+    where
+        F: Fn(&T, &T) -> bool + Send + Sync,
+    {
+        ChunkBy::new(self.as_parallel_slice(), together)
     }
 }
 

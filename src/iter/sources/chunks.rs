@@ -3,6 +3,7 @@
 use std::slice;
 
 use super::own_producer::own_producer;
+use crate::iter::Map;
 use crate::iter::plumbing::Producer;
 
 /// How far chunks of `size` from the start reach, if there are that many.
@@ -61,16 +62,16 @@ macro_rules! chunks {
 }
 
 chunks! {
-    /// Of [`par_chunks`](crate::iter::ParallelSlice::par_chunks).
+    /// Of [`par_chunks`](crate::slice::ParallelSlice::par_chunks).
     Chunks: [] Sync, Chunks by chunks,
         items |len, size| len.div_ceil(size), cut |chunks| front(len, size, chunks), 0 1;
-    /// Of [`par_chunks_mut`](crate::iter::ParallelSliceMut::par_chunks_mut).
+    /// Of [`par_chunks_mut`](crate::slice::ParallelSliceMut::par_chunks_mut).
     ChunksMut: [mut] Send, ChunksMut by chunks_mut,
         items |len, size| len.div_ceil(size), cut |chunks| front(len, size, chunks), 0 1;
-    /// Of [`par_rchunks`](crate::iter::ParallelSlice::par_rchunks).
+    /// Of [`par_rchunks`](crate::slice::ParallelSlice::par_rchunks).
     RChunks: [] Sync, RChunks by rchunks,
         items |len, size| len.div_ceil(size), cut |chunks| len - front(len, size, chunks), 1 0;
-    /// Of [`par_rchunks_mut`](crate::iter::ParallelSliceMut::par_rchunks_mut).
+    /// Of [`par_rchunks_mut`](crate::slice::ParallelSliceMut::par_rchunks_mut).
     RChunksMut: [mut] Send, RChunksMut by rchunks_mut,
         items |len, size| len.div_ceil(size), cut |chunks| len - front(len, size, chunks), 1 0;
 }
@@ -152,13 +153,13 @@ macro_rules! exact {
 }
 
 exact! {
-    /// Of [`par_chunks_exact`](crate::iter::ParallelSlice::par_chunks_exact).
+    /// Of [`par_chunks_exact`](crate::slice::ParallelSlice::par_chunks_exact).
     ChunksExact: [] Sync, by Chunks, |len, over| len - over, 0 1;
-    /// Of [`par_chunks_exact_mut`](crate::iter::ParallelSliceMut::par_chunks_exact_mut).
+    /// Of [`par_chunks_exact_mut`](crate::slice::ParallelSliceMut::par_chunks_exact_mut).
     ChunksExactMut: [mut] Send, by ChunksMut, |len, over| len - over, 0 1;
-    /// Of [`par_rchunks_exact`](crate::iter::ParallelSlice::par_rchunks_exact).
+    /// Of [`par_rchunks_exact`](crate::slice::ParallelSlice::par_rchunks_exact).
     RChunksExact: [] Sync, by RChunks, |_len, over| over, 1 0;
-    /// Of [`par_rchunks_exact_mut`](crate::iter::ParallelSliceMut::par_rchunks_exact_mut).
+    /// Of [`par_rchunks_exact_mut`](crate::slice::ParallelSliceMut::par_rchunks_exact_mut).
     RChunksExactMut: [mut] Send, by RChunksMut, |_len, over| over, 1 0;
 }
 
@@ -196,7 +197,7 @@ macro_rules! remainders {
 
 remainders!([ChunksExact, RChunksExact] [ChunksExactMut, RChunksExactMut]);
 
-/// Of [`par_windows`](crate::iter::ParallelSlice::par_windows).
+/// Of [`par_windows`](crate::slice::ParallelSlice::par_windows).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Debug)]
 pub struct Windows<'data, T> {
@@ -231,3 +232,13 @@ impl<'data, T: Sync> Producer for Windows<'data, T> {
 }
 
 own_producer!(['data, T: Sync] Windows<'data, T>, &'data [T]);
+
+/// Of [`par_array_windows`](crate::slice::ParallelSlice::par_array_windows).
+pub type ArrayWindows<'data, T, const N: usize> =
+    Map<Windows<'data, T>, fn(&'data [T]) -> &'data [T; N]>;
+
+/// The size of a chunk, if it is one.
+pub(crate) fn positive(chunk_size: usize) -> usize {
+    assert!(chunk_size > 0, "the size of a chunk is 0, but must be at least 1");
+    chunk_size
+}

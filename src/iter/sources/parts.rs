@@ -102,17 +102,17 @@ macro_rules! parts {
 }
 
 parts! {
-    /// Of [`par_split`](crate::iter::ParallelSlice::par_split).
+    /// Of [`par_split`](crate::slice::ParallelSlice::par_split).
     Split: [] Sync, At(&T), Between;
-    /// Of [`par_split_mut`](crate::iter::ParallelSliceMut::par_split_mut).
+    /// Of [`par_split_mut`](crate::slice::ParallelSliceMut::par_split_mut).
     SplitMut: [mut] Send, At(&T), Between;
-    /// Of [`par_split_inclusive`](crate::iter::ParallelSlice::par_split_inclusive).
+    /// Of [`par_split_inclusive`](crate::slice::ParallelSlice::par_split_inclusive).
     SplitInclusive: [] Sync, At(&T), Inclusive;
-    /// Of [`par_split_inclusive_mut`](crate::iter::ParallelSliceMut::par_split_inclusive_mut).
+    /// Of [`par_split_inclusive_mut`](crate::slice::ParallelSliceMut::par_split_inclusive_mut).
     SplitInclusiveMut: [mut] Send, At(&T), Inclusive;
-    /// Of [`par_chunk_by`](crate::iter::ParallelSlice::par_chunk_by).
+    /// Of [`par_chunk_by`](crate::slice::ParallelSlice::par_chunk_by).
     ChunkBy: [] Sync, Apart(&T, &T), Inclusive;
-    /// Of [`par_chunk_by_mut`](crate::iter::ParallelSliceMut::par_chunk_by_mut).
+    /// Of [`par_chunk_by_mut`](crate::slice::ParallelSliceMut::par_chunk_by_mut).
     ChunkByMut: [mut] Send, Apart(&T, &T), Inclusive;
 }
 
