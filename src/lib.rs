@@ -7,6 +7,8 @@
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 mod block;
+#[cfg(not(loom))]
+mod cancel;
 mod count;
 #[cfg(not(loom))]
 mod counters;
@@ -34,6 +36,8 @@ mod task_state;
 #[cfg(not(loom))]
 mod worker;
 
+#[cfg(not(loom))]
+pub use cancel::CancelToken;
 #[cfg(not(loom))]
 pub use counters::{Counters, WorkerCounters};
 #[cfg(not(loom))]

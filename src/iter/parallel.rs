@@ -10,7 +10,8 @@ use super::ends::end::run;
 use super::ends::{find, reduce, tries};
 use super::plumbing::UnindexedConsumer;
 use super::tries::Try;
-use super::{Either, FromParallelIterator, ParallelExtend};
+use super::{Either, FromParallelIterator, IntoParallelIterator, ParallelExtend};
+use crate::cancel::CancelToken;
 
 /// A parallel iterator.
 pub trait ParallelIterator: Sized + Send {
@@ -56,6 +57,534 @@ pub trait ParallelIterator: Sized + Send {
         P: Fn(&Self::Item) -> bool + Sync + Send,
     {
         Adapted::new(self, FilterBy(predicate))
+    }
+
+    /// Calls `f` with each item on its way, by reference.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// use filch::prelude::*;
+    ///
+    /// let seen = AtomicUsize::new(0);
+    /// let sum: i32 = (0..100)
+    ///     .into_par_iter()
+    ///     .inspect(|_| {
+    ///         seen.fetch_add(1, Ordering::Relaxed);
+    ///     })
+    ///     .sum();
+    /// assert_eq!((sum, seen.into_inner()), (4950, 100));
+    /// ```
+    fn inspect<OP>(self, inspect_op: OP) -> Inspect<Self, OP>
+    where
+        OP: Fn(&Self::Item) + Sync + Send,
+    {
+        Adapted::new(self, InspectBy(inspect_op))
+    }
+
+    /// Lets `update_op` change each item in place.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let rows = vec![vec![3, 1, 2], vec![5, 4]];
+    /// let sorted: Vec<_> = rows.into_par_iter().update(|row| row.sort()).collect();
+    /// assert_eq!(sorted, [vec![1, 2, 3], vec![4, 5]]);
+    /// ```
+    fn update<F>(self, update_op: F) -> Update<Self, F>
+    where
+        F: Fn(&mut Self::Item) + Sync + Send,
+    {
+        Adapted::new(self, UpdateBy(update_op))
+    }
+
+    /// Copies what the items refer to.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let numbers: Vec<i32> = [1, 2, 3].par_iter().copied().collect();
+    /// assert_eq!(numbers, [1, 2, 3]);
+    /// ```
+    fn copied<'a, T>(self) -> Copied<Self>
+    where
+        T: 'a + Copy + Send,
+        Self: ParallelIterator<Item = &'a T>,
+    {
+        Adapted::new(self, Copying())
+    }
+
+    /// Clones what the items refer to.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let words = vec![String::from("one"), String::from("two")];
+    /// let clones: Vec<String> = words.par_iter().cloned().collect();
+    /// assert_eq!(clones, words);
+    /// ```
+    fn cloned<'a, T>(self) -> Cloned<Self>
+    where
+        T: 'a + Clone + Send,
+        Self: ParallelIterator<Item = &'a T>,
+    {
+        Adapted::new(self, Cloning())
+    }
+
+    /// Replaces each item by what `filter_op` makes of it, and drops those of which it makes
+    /// nothing.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let numbers: Vec<i32> =
+    ///     ["1", "x", "3"].par_iter().filter_map(|text| text.parse().ok()).collect();
+    /// assert_eq!(numbers, [1, 3]);
+    /// ```
+    fn filter_map<P, R>(self, filter_op: P) -> FilterMap<Self, P>
+    where
+        P: Fn(Self::Item) -> Option<R> + Sync + Send,
+        R: Send,
+    {
+        Adapted::new(self, FilterMapBy(filter_op))
+    }
+
+    /// Replaces each item by those of the parallel iterator that `map_op` makes of it. Both levels
+    /// run in parallel: for inner loops that are short, [`flat_map_iter`](Self::flat_map_iter)
+    /// costs less. The order is the serial one.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let pairs: Vec<_> =
+    ///     (0..3).into_par_iter().flat_map(|a| (0..a).into_par_iter().map(move |b| (a, b))).collect();
+    /// assert_eq!(pairs, [(1, 0), (2, 0), (2, 1)]);
+    /// ```
+    fn flat_map<F, PI>(self, map_op: F) -> FlatMap<Self, F>
+    where
+        F: Fn(Self::Item) -> PI + Sync + Send,
+        PI: IntoParallelIterator,
+    {
+        Flattened::new(self, InnerBy(map_op))
+    }
+
+    /// Replaces each item by those of the serial iterator that `map_op` makes of it, on whatever
+    /// thread has the item. The order is the serial one.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let words: Vec<_> =
+    ///     ["a b", "c"].par_iter().flat_map_iter(|line| line.split(' ')).collect();
+    /// assert_eq!(words, ["a", "b", "c"]);
+    /// ```
+    fn flat_map_iter<F, SI>(self, map_op: F) -> FlatMapIter<Self, F>
+    where
+        F: Fn(Self::Item) -> SI + Sync + Send,
+        SI: IntoIterator<Item: Send>,
+    {
+        Adapted::new(self, FlatMapIterBy(map_op))
+    }
+
+    /// Replaces each item, which can be made a parallel iterator, by those of that one. Both levels
+    /// run in parallel; the order is the serial one.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let numbers: Vec<_> = vec![vec![1, 2], vec![], vec![3]].into_par_iter().flatten().collect();
+    /// assert_eq!(numbers, [1, 2, 3]);
+    /// ```
+    fn flatten(self) -> Flatten<Self>
+    where
+        Self::Item: IntoParallelIterator,
+    {
+        Flattened::new(self, Itself)
+    }
+
+    /// Replaces each item, which can be made a serial iterator, by those of that one, on whatever
+    /// thread has the item. The order is the serial one.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let found = vec![Some(1), None, Some(3)];
+    /// let numbers: Vec<_> = found.into_par_iter().flatten_iter().collect();
+    /// assert_eq!(numbers, [1, 3]);
+    /// ```
+    fn flatten_iter(self) -> FlattenIter<Self>
+    where
+        Self::Item: IntoIterator<Item: Send>,
+    {
+        Adapted::new(self, Flattening())
+    }
+
+    /// Replaces each item by what `map_op` makes of it and of a value that only one thread at a
+    /// time uses.
+    ///
+    /// `init` is cloned for each piece in which the items are done; how many there are depends on
+    /// who helps. A piece that is cut while it is under way goes on with its value. Behind what
+    /// needs positions (`rev`, `zip`, ...) pieces are as short as a block of items.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let lengths: Vec<usize> = (0..5)
+    ///     .into_par_iter()
+    ///     .map_with(String::new(), |text, n| {
+    ///         text.clear();
+    ///         text.extend(std::iter::repeat_n('x', n));
+    ///         text.len()
+    ///     })
+    ///     .collect();
+    /// assert_eq!(lengths, [0, 1, 2, 3, 4]);
+    /// ```
+    fn map_with<F, T, R>(self, init: T, map_op: F) -> MapWith<Self, T, F>
+    where
+        F: Fn(&mut T, Self::Item) -> R + Sync + Send,
+        T: Send + Clone,
+        R: Send,
+    {
+        MapWith::new(self, init, map_op)
+    }
+
+    /// Like [`map_with`](Self::map_with), with values that `init` makes and that stay on their
+    /// thread: a piece that is cut while it is under way goes on with a new one.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    ///
+    /// use filch::prelude::*;
+    ///
+    /// let sums: Vec<i32> =
+    ///     (0..4).into_par_iter().map_init(|| Rc::new(10), |ten, n| **ten + n).collect();
+    /// assert_eq!(sums, [10, 11, 12, 13]);
+    /// ```
+    fn map_init<F, INIT, T, R>(self, init: INIT, map_op: F) -> MapInit<Self, INIT, F>
+    where
+        F: Fn(&mut T, Self::Item) -> R + Sync + Send,
+        INIT: Fn() -> T + Sync + Send,
+        R: Send,
+    {
+        MapInit::new(self, init, map_op)
+    }
+
+    /// Folds the items of each piece into one item, from what `identity` gives.
+    ///
+    /// How many pieces there are depends on who helps, also from one run to the next: what is made
+    /// of them (by a `reduce`, say) should not. Pieces are of items that stand next to each other,
+    /// and in order. A piece that is cut while it is under way goes on with what it has.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let words = ["to", "be", "or", "not", "to", "be"];
+    /// let letters: usize = words.par_iter().fold(|| 0, |sum, word| sum + word.len()).sum();
+    /// assert_eq!(letters, 13);
+    /// ```
+    fn fold<T, ID, F>(self, identity: ID, fold_op: F) -> Fold<Self, ID, F>
+    where
+        F: Fn(T, Self::Item) -> T + Sync + Send,
+        ID: Fn() -> T + Sync + Send,
+        T: Send,
+    {
+        Folded::new(self, ByCall(identity), fold_op)
+    }
+
+    /// Like [`fold`](Self::fold), from a clone of `init`.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let bytes: usize =
+    ///     (0..100_usize).into_par_iter().fold_with(0, |sum, n| sum + n).sum();
+    /// assert_eq!(bytes, 4950);
+    /// ```
+    fn fold_with<F, T>(self, init: T, fold_op: F) -> FoldWith<Self, T, F>
+    where
+        F: Fn(T, Self::Item) -> T + Sync + Send,
+        T: Send + Clone,
+    {
+        Folded::new(self, ByClone(init), fold_op)
+    }
+
+    /// Like [`fold`](Self::fold), by a function that may fail, with an `Option`, a `Result` or the
+    /// like. A piece of which an item fails stops there, and its item is the failure; other pieces
+    /// go on, unless what follows tells them not to.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let sums: Vec<Option<u8>> = (0..5_u8)
+    ///     .into_par_iter()
+    ///     .try_fold(|| 0_u8, |sum, n| sum.checked_add(n))
+    ///     .collect();
+    /// assert_eq!(sums.into_iter().flatten().sum::<u8>(), 10);
+    /// ```
+    fn try_fold<T, R, ID, F>(self, identity: ID, fold_op: F) -> TryFold<Self, R, ID, F>
+    where
+        F: Fn(T, Self::Item) -> R + Sync + Send,
+        ID: Fn() -> T + Sync + Send,
+        R: Try<Output = T> + Send,
+    {
+        Folded::new(self, ByCall(identity), fold_op)
+    }
+
+    /// Like [`try_fold`](Self::try_fold), from a clone of `init`.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let sums: Vec<Option<u8>> = (0..100_u8)
+    ///     .into_par_iter()
+    ///     .try_fold_with(200_u8, |sum, n| sum.checked_add(n))
+    ///     .collect();
+    /// assert!(sums.contains(&None));
+    /// ```
+    fn try_fold_with<F, T, R>(self, init: T, fold_op: F) -> TryFoldWith<Self, R, F>
+    where
+        F: Fn(T, Self::Item) -> R + Sync + Send,
+        R: Try<Output = T> + Send,
+        T: Clone + Send,
+    {
+        Folded::new(self, ByClone(init), fold_op)
+    }
+
+    /// The items of this one, then those of `chain`.
+    ///
+    /// # Panics
+    /// Where the number of all is asked for, and is too large to count ("overflow").
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let numbers: Vec<_> = (0..3).into_par_iter().chain(7..9).collect();
+    /// assert_eq!(numbers, [0, 1, 2, 7, 8]);
+    /// ```
+    fn chain<C>(self, chain: C) -> Chain<Self, C::Iter>
+    where
+        C: IntoParallelIterator<Item = Self::Item>,
+    {
+        Chain::new(self, chain.into_par_iter())
+    }
+
+    /// What is in the `Some`s, until anyone comes to a `None`: then all stop. Items behind the
+    /// `None` may have been given by then, and items before it may be missing.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let values = (0..100_u8).into_par_iter().map(|n| 50_u8.checked_sub(n));
+    /// let some = values.while_some().count();
+    /// assert!(some <= 51);
+    /// ```
+    fn while_some<T>(self) -> WhileSome<Self>
+    where
+        Self: ParallelIterator<Item = Option<T>>,
+        T: Send,
+    {
+        Gated::new(self, UntilNone::default())
+    }
+
+    /// Lets a panic that happens in the loop, before this or behind it, stop all others within an
+    /// item each. Else they finish what they have begun, before the panic goes on.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let sum: i32 = (0..100).into_par_iter().panic_fuse().sum();
+    /// assert_eq!(sum, 4950);
+    /// ```
+    fn panic_fuse(self) -> PanicFuse<Self> {
+        Gated::new(self, Fuse::default())
+    }
+
+    /// Puts a clone of `element` between any two items.
+    ///
+    /// # Panics
+    /// Where the number of all is asked for, and is too large to count ("overflow").
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let numbers: Vec<_> = (1..4).into_par_iter().intersperse(0).collect();
+    /// assert_eq!(numbers, [1, 0, 2, 0, 3]);
+    /// ```
+    fn intersperse(self, element: Self::Item) -> Intersperse<Self>
+    where
+        Self::Item: Clone,
+    {
+        Intersperse::new(self, element)
+    }
+
+    /// Some `n` items, whichever are done first, or all if there are not so many; in order. Then
+    /// all stop.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let even = (0..1000).into_par_iter().filter(|n| n % 2 == 0).take_any(5);
+    /// assert_eq!(even.count(), 5);
+    /// ```
+    fn take_any(self, n: usize) -> TakeAny<Self> {
+        Gated::new(self, UntilEnough::new(n))
+    }
+
+    /// All items but some `n`, whichever are done first; in order.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// assert_eq!((0..1000).into_par_iter().skip_any(5).count(), 995);
+    /// ```
+    fn skip_any(self, n: usize) -> SkipAny<Self> {
+        Gated::new(self, AfterSome::new(n))
+    }
+
+    /// The items for which `predicate` is true, until anyone comes to one for which it is not: then
+    /// all stop. Items behind that one may have been given by then, and items before it may be
+    /// missing.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let small: Vec<_> = (0..1000).into_par_iter().take_any_while(|n| *n < 50).collect();
+    /// assert!(small.iter().all(|n| *n < 50));
+    /// ```
+    fn take_any_while<P>(self, predicate: P) -> TakeAnyWhile<Self, P>
+    where
+        P: Fn(&Self::Item) -> bool + Sync + Send,
+    {
+        Gated::new(self, UntilNot::new(predicate))
+    }
+
+    /// Drops items for which `predicate` is true, until anyone comes to one for which it is not:
+    /// from then on all items are given, without asking.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let rest: Vec<_> = (0..1000).into_par_iter().skip_any_while(|n| *n < 50).collect();
+    /// assert!(rest.len() >= 950);
+    /// ```
+    fn skip_any_while<P>(self, predicate: P) -> SkipAnyWhile<Self, P>
+    where
+        P: Fn(&Self::Item) -> bool + Sync + Send,
+    {
+        Gated::new(self, AfterNot::new(predicate))
+    }
+
+    /// Stops when `token` is cancelled: each worker finishes the item that it is at, and begins no
+    /// other. Items that nobody has come to are dropped. Asking costs a load for each item.
+    ///
+    /// What is done counts, as if there were no other items: `for_each` returns early, `sum`,
+    /// `count`, `reduce`, `min` and the like are of the items that were done, and `collect` gives
+    /// those, in order, with gaps wherever a worker has stopped. Searches that have not found
+    /// anything say so, and `any` and `all` speak of the items that were done. Who needs to know
+    /// whether a result is whole asks [`CancelToken::is_cancelled`] afterwards: if it is false, it
+    /// is.
+    ///
+    /// Only this loop stops. What an item's closure runs stops by itself, if it asks the token.
+    ///
+    /// ```
+    /// use filch::{CancelToken, prelude::*};
+    ///
+    /// let token = CancelToken::new();
+    /// let done = (0..1_000_000)
+    ///     .into_par_iter()
+    ///     .cancel_with(&token)
+    ///     .inspect(|&n| {
+    ///         if n == 10 {
+    ///             token.cancel();
+    ///         }
+    ///     })
+    ///     .count();
+    /// assert!(token.is_cancelled() && 0 < done && done < 1_000_000);
+    /// ```
+    fn cancel_with(self, token: &CancelToken) -> CancelWith<Self> {
+        Gated::new(self, token.clone())
+    }
+
+    // ---- ends of adaptors -------------------------------------------------------------------
+
+    /// Calls `op` with each item, in no order, and with a value that only one thread at a time
+    /// uses: see [`map_with`](Self::map_with).
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    ///
+    /// use filch::prelude::*;
+    ///
+    /// let (sender, receiver) = channel();
+    /// (0..5).into_par_iter().for_each_with(sender, |sender, n| sender.send(n).unwrap());
+    /// let mut numbers: Vec<_> = receiver.iter().collect();
+    /// numbers.sort();
+    /// assert_eq!(numbers, [0, 1, 2, 3, 4]);
+    /// ```
+    fn for_each_with<OP, T>(self, init: T, op: OP)
+    where
+        OP: Fn(&mut T, Self::Item) + Sync + Send,
+        T: Send + Clone,
+    {
+        self.map_with(init, op).for_each(drop);
+    }
+
+    /// Calls `op` with each item, in no order, and with a value that `init` makes and that stays on
+    /// its thread: see [`map_init`](Self::map_init).
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let mut numbers = vec![1, 2, 3];
+    /// numbers.par_iter_mut().for_each_init(|| 10, |ten, number| *number += *ten);
+    /// assert_eq!(numbers, [11, 12, 13]);
+    /// ```
+    fn for_each_init<OP, INIT, T>(self, init: INIT, op: OP)
+    where
+        OP: Fn(&mut T, Self::Item) + Sync + Send,
+        INIT: Fn() -> T + Sync + Send,
+    {
+        self.map_init(init, op).for_each(drop);
+    }
+
+    /// Like [`for_each_with`](Self::for_each_with), until `op` fails, with an `Option`, a `Result`
+    /// or the like: then all stop, and a failure is the result.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let result = (0..100).into_par_iter().try_for_each_with(50, |limit, n| {
+    ///     if n < *limit { Ok(()) } else { Err(n) }
+    /// });
+    /// assert!(result.unwrap_err() >= 50);
+    /// ```
+    fn try_for_each_with<OP, T, R>(self, init: T, op: OP) -> R
+    where
+        OP: Fn(&mut T, Self::Item) -> R + Sync + Send,
+        T: Send + Clone,
+        R: Try<Output = ()> + Send,
+    {
+        run(self.map_with(init, op), &tries::TryForEach::new(|result| result))
+    }
+
+    /// Like [`for_each_init`](Self::for_each_init), until `op` fails, with an `Option`, a `Result`
+    /// or the like: then all stop, and a failure is the result.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let result = (0..100)
+    ///     .into_par_iter()
+    ///     .try_for_each_init(|| 100, |limit, n| (n < *limit).then_some(()));
+    /// assert_eq!(result, Some(()));
+    /// ```
+    fn try_for_each_init<OP, INIT, T, R>(self, init: INIT, op: OP) -> R
+    where
+        OP: Fn(&mut T, Self::Item) -> R + Sync + Send,
+        INIT: Fn() -> T + Sync + Send,
+        R: Try<Output = ()> + Send,
+    {
+        run(self.map_init(init, op), &tries::TryForEach::new(|result| result))
     }
 
     // ---- ends -------------------------------------------------------------------------------

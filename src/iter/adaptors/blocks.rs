@@ -1,0 +1,99 @@
+//! Block after block: each in parallel, none before the last one is done.
+
+use std::iter;
+
+use crate::iter::plumbing::{
+    Consumer, Producer, ProducerCallback, Reducer, UnindexedConsumer, bridge_producer_consumer,
+};
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
+
+/// [`IndexedParallelIterator::by_uniform_blocks`].
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Clone, Debug)]
+pub struct UniformBlocks<I> {
+    base: I,
+    size: usize,
+}
+
+impl<I> UniformBlocks<I> {
+    /// # Panics
+    /// If `size` is zero.
+    #[track_caller]
+    pub(crate) fn new(base: I, size: usize) -> Self {
+        assert!(size != 0, "block_size must not be zero");
+        UniformBlocks { base, size }
+    }
+}
+
+/// [`IndexedParallelIterator::by_exponential_blocks`].
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Clone, Debug)]
+pub struct ExponentialBlocks<I> {
+    base: I,
+}
+
+impl<I> ExponentialBlocks<I> {
+    pub(crate) fn new(base: I) -> Self {
+        ExponentialBlocks { base }
+    }
+}
+
+macro_rules! by_blocks {
+    ($($name:ident: |$self:ident| $sizes:expr;)*) => {$(
+        impl<I: IndexedParallelIterator> ParallelIterator for $name<I> {
+            type Item = I::Item;
+
+            fn drive_unindexed<C: UnindexedConsumer<I::Item>>($self, consumer: C) -> C::Result {
+                let (len, sizes) = ($self.base.len(), $sizes);
+                $self.base.with_producer(Blocks { len, sizes, consumer })
+            }
+
+            fn opt_len(&self) -> Option<usize> {
+                Some(self.base.len())
+            }
+        }
+    )*};
+}
+
+by_blocks! {
+    UniformBlocks: |self| iter::repeat(self.size);
+    ExponentialBlocks: |self| {
+        iter::successors(Some(crate::current_num_threads()), |size| Some(size.saturating_mul(2)))
+    };
+}
+
+/// What is done with the producer: blocks of such sizes.
+struct Blocks<S, C> {
+    len: usize,
+    sizes: S,
+    consumer: C,
+}
+
+impl<T, S, C> ProducerCallback<T> for Blocks<S, C>
+where
+    S: Iterator<Item = usize>,
+    C: Consumer<T>,
+{
+    type Output = C::Result;
+
+    fn callback<P: Producer<Item = T>>(self, mut producer: P) -> C::Result {
+        let Blocks { mut len, sizes, mut consumer } = self;
+        // The result so far, and what joins it with that of the next block.
+        let mut before = None;
+        let join = |before: Option<(C::Result, C::Reducer)>, next| match before {
+            Some((before, reducer)) => reducer.reduce(before, next),
+            None => next,
+        };
+        for size in sizes {
+            if size >= len || consumer.full() {
+                break;
+            }
+            let (block, rest) = producer.split_at(size);
+            let (block_consumer, rest_consumer, reducer) = consumer.split_at(size);
+            let result = bridge_producer_consumer(size, block, block_consumer);
+            before = Some((join(before, result), reducer));
+            (producer, consumer, len) = (rest, rest_consumer, len - size);
+        }
+        join(before, bridge_producer_consumer(len, producer, consumer))
+    }
+}

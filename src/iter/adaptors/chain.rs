@@ -1,0 +1,137 @@
+//! One after the other.
+
+use std::iter;
+
+use super::exact::Exact;
+use super::pair::{PairShape, with_both};
+use crate::fork::join;
+use crate::iter::plumbing::{
+    Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
+};
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
+
+/// [`ParallelIterator::chain`].
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Clone, Debug)]
+pub struct Chain<A, B> {
+    a: A,
+    b: B,
+}
+
+impl<A, B> Chain<A, B> {
+    pub(crate) fn new(a: A, b: B) -> Self {
+        Chain { a, b }
+    }
+}
+
+impl<A, B> ParallelIterator for Chain<A, B>
+where
+    A: ParallelIterator,
+    B: ParallelIterator<Item = A::Item>,
+{
+    type Item = A::Item;
+
+    fn drive_unindexed<C: UnindexedConsumer<A::Item>>(self, consumer: C) -> C::Result {
+        let Chain { a, b } = self;
+        let (left, right, reducer) = match a.opt_len() {
+            // `opt_len` may have promised to go by position.
+            Some(len) => consumer.split_at(len),
+            None => {
+                let (left, reducer) = (consumer.split_off_left(), consumer.to_reducer());
+                (left, consumer, reducer)
+            }
+        };
+        let (left, right) = join(|| a.drive_unindexed(left), || b.drive_unindexed(right));
+        reducer.reduce(left, right)
+    }
+
+    fn opt_len(&self) -> Option<usize> {
+        self.a.opt_len()?.checked_add(self.b.opt_len()?)
+    }
+}
+
+impl<A, B> IndexedParallelIterator for Chain<A, B>
+where
+    A: IndexedParallelIterator,
+    B: IndexedParallelIterator<Item = A::Item>,
+{
+    fn drive<C: Consumer<A::Item>>(self, consumer: C) -> C::Result {
+        let Chain { a, b } = self;
+        let (left, right, reducer) = consumer.split_at(a.len());
+        let (left, right) = join(|| a.drive(left), || b.drive(right));
+        reducer.reduce(left, right)
+    }
+
+    fn len(&self) -> usize {
+        Chaining.len(self.a.len(), self.b.len())
+    }
+
+    fn with_producer<CB: ProducerCallback<A::Item>>(self, callback: CB) -> CB::Output {
+        with_both(self.a, self.b, Chaining, callback)
+    }
+}
+
+struct Chaining;
+
+impl Chaining {
+    fn len(&self, a: usize, b: usize) -> usize {
+        a.checked_add(b).expect("overflow: chained iterators with too many items to count")
+    }
+}
+
+impl<T: Send> PairShape<T, T> for Chaining {
+    type Out = T;
+
+    fn len(&self, a: usize, b: usize) -> usize {
+        Chaining::len(self, a, b)
+    }
+
+    fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
+    where
+        A: Producer<Item = T>,
+        B: Producer<Item = T>,
+        CB: ProducerCallback<T>,
+    {
+        callback.callback(Chained { a_len: lens.0, a, b })
+    }
+}
+
+/// The `a_len` items of `a`, then those of `b`.
+struct Chained<A, B> {
+    a_len: usize,
+    a: A,
+    b: B,
+}
+
+impl<A: Producer, B: Producer<Item = A::Item>> Producer for Chained<A, B> {
+    type Item = A::Item;
+    type IntoIter = Exact<iter::Chain<A::IntoIter, B::IntoIter>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Exact(self.a.into_iter().chain(self.b.into_iter()))
+    }
+
+    fn min_len(&self) -> usize {
+        self.a.min_len().max(self.b.min_len())
+    }
+
+    fn max_len(&self) -> usize {
+        self.a.max_len().min(self.b.max_len())
+    }
+
+    fn split_at(self, index: usize) -> (Self, Self) {
+        let Chained { a_len, a, b } = self;
+        let in_a = index.min(a_len);
+        let (a_left, a_right) = a.split_at(in_a);
+        let (b_left, b_right) = b.split_at(index - in_a);
+        (
+            Chained { a_len: in_a, a: a_left, b: b_left },
+            Chained { a_len: a_len - in_a, a: a_right, b: b_right },
+        )
+    }
+
+    fn fold_with<F: Folder<A::Item>>(self, folder: F) -> F {
+        let folder = self.a.fold_with(folder);
+        if folder.full() { folder } else { self.b.fold_with(folder) }
+    }
+}

@@ -1,0 +1,184 @@
+//! By turns from the one and the other.
+
+use super::pair::{PairShape, Paired};
+use super::zip::first;
+use crate::iter::plumbing::{Producer, ProducerCallback};
+
+/// [`IndexedParallelIterator::interleave`](crate::iter::IndexedParallelIterator::interleave).
+pub type Interleave<A, B> = Paired<A, B, Interleaving>;
+
+/// What makes an [`Interleave`].
+#[derive(Clone, Copy, Debug)]
+pub struct Interleaving;
+
+/// [`IndexedParallelIterator::interleave_shortest`](crate::iter::IndexedParallelIterator::interleave_shortest).
+pub type InterleaveShortest<A, B> = Paired<A, B, InterleavingShortest>;
+
+/// What makes an [`InterleaveShortest`].
+#[derive(Clone, Copy, Debug)]
+pub struct InterleavingShortest;
+
+/// # Panics
+/// If they are too many to count.
+fn both(a: usize, b: usize) -> usize {
+    a.checked_add(b).expect("overflow: interleaved iterators with too many items to count")
+}
+
+/// How many items come of `a` and of `b`, by turns, until it is the turn of one that has no more.
+fn shortest(a: usize, b: usize) -> (usize, usize) {
+    if a <= b { (a, a) } else { (b + 1, b) }
+}
+
+impl<T: Send> PairShape<T, T> for Interleaving {
+    type Out = T;
+
+    fn len(&self, a: usize, b: usize) -> usize {
+        both(a, b)
+    }
+
+    fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
+    where
+        A: Producer<Item = T>,
+        B: Producer<Item = T>,
+        CB: ProducerCallback<T>,
+    {
+        callback.callback(Interleaved { turns: Turns { a: lens.0, b: lens.1, a_next: true }, a, b })
+    }
+}
+
+impl<T: Send> PairShape<T, T> for InterleavingShortest {
+    type Out = T;
+
+    fn len(&self, a: usize, b: usize) -> usize {
+        let (a, b) = shortest(a, b);
+        both(a, b)
+    }
+
+    fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
+    where
+        A: Producer<Item = T>,
+        B: Producer<Item = T>,
+        CB: ProducerCallback<T>,
+    {
+        let wanted = shortest(lens.0, lens.1);
+        let (a, b) = (first(wanted.0, lens.0, a), first(wanted.1, lens.1, b));
+        Interleaving.shape(wanted, a, b, callback)
+    }
+}
+
+/// Whose turn it is, and how many items both have left.
+#[derive(Clone, Copy)]
+struct Turns {
+    a: usize,
+    b: usize,
+    a_next: bool,
+}
+
+impl Turns {
+    /// Takes the first `index` turns off.
+    fn split_off(&mut self, index: usize) -> Turns {
+        let (next, other) = if self.a_next { (self.a, self.b) } else { (self.b, self.a) };
+        let half = index / 2;
+        // Who has no more leaves its turns to the other.
+        let of_next = (index - half).min(next).max(index.saturating_sub(other));
+        let of_other = index - of_next;
+        let (a, b) = if self.a_next { (of_next, of_other) } else { (of_other, of_next) };
+        let first = Turns { a, b, a_next: self.a_next };
+        self.a -= a;
+        self.b -= b;
+        self.a_next ^= index % 2 == 1;
+        first
+    }
+
+    /// Whether the next item is one of `a`.
+    fn next_is_a(&mut self) -> bool {
+        let is_a = if self.a_next { self.a > 0 } else { self.b == 0 };
+        self.a_next = !self.a_next;
+        is_a
+    }
+
+    /// Whether the last item is one of `a`.
+    fn last_is_a(&self) -> bool {
+        if self.a_next { self.a > self.b } else { self.a >= self.b }
+    }
+}
+
+/// The items of `a` and `b`, by `turns`.
+struct Interleaved<A, B> {
+    turns: Turns,
+    a: A,
+    b: B,
+}
+
+impl<A: Producer, B: Producer<Item = A::Item>> Producer for Interleaved<A, B> {
+    type Item = A::Item;
+    type IntoIter = Interleaved<A::IntoIter, B::IntoIter>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Interleaved { turns: self.turns, a: self.a.into_iter(), b: self.b.into_iter() }
+    }
+
+    fn min_len(&self) -> usize {
+        self.a.min_len().max(self.b.min_len())
+    }
+
+    fn max_len(&self) -> usize {
+        self.a.max_len().min(self.b.max_len())
+    }
+
+    fn split_at(mut self, index: usize) -> (Self, Self) {
+        let turns = self.turns.split_off(index);
+        let (a_left, a_right) = self.a.split_at(turns.a);
+        let (b_left, b_right) = self.b.split_at(turns.b);
+        (
+            Interleaved { turns, a: a_left, b: b_left },
+            Interleaved { turns: self.turns, a: a_right, b: b_right },
+        )
+    }
+}
+
+impl<A, B> Iterator for Interleaved<A, B>
+where
+    A: Iterator,
+    B: Iterator<Item = A::Item>,
+{
+    type Item = A::Item;
+
+    fn next(&mut self) -> Option<A::Item> {
+        if self.turns.next_is_a() {
+            self.turns.a = self.turns.a.saturating_sub(1);
+            self.a.next()
+        } else {
+            self.turns.b = self.turns.b.saturating_sub(1);
+            self.b.next()
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.turns.a + self.turns.b;
+        (len, Some(len))
+    }
+}
+
+impl<A, B> DoubleEndedIterator for Interleaved<A, B>
+where
+    A: DoubleEndedIterator,
+    B: DoubleEndedIterator<Item = A::Item>,
+{
+    fn next_back(&mut self) -> Option<A::Item> {
+        if self.turns.last_is_a() {
+            self.turns.a = self.turns.a.saturating_sub(1);
+            self.a.next_back()
+        } else {
+            self.turns.b = self.turns.b.saturating_sub(1);
+            self.b.next_back()
+        }
+    }
+}
+
+impl<A, B> ExactSizeIterator for Interleaved<A, B>
+where
+    A: ExactSizeIterator,
+    B: ExactSizeIterator<Item = A::Item>,
+{
+}

@@ -1,0 +1,129 @@
+//! Adaptors that make one producer of two.
+
+use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
+
+/// What is made of producers of `T` and of `U`.
+pub trait PairShape<T, U>: Send {
+    /// Its items.
+    type Out: Send;
+
+    /// How many items it makes of `a` and `b` items.
+    ///
+    /// # Panics
+    /// If they are too many to count.
+    fn len(&self, a: usize, b: usize) -> usize;
+
+    /// Calls back with a producer that is made of both, which have `lens` items.
+    fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
+    where
+        A: Producer<Item = T>,
+        B: Producer<Item = U>,
+        CB: ProducerCallback<Self::Out>;
+}
+
+/// Calls back with what `shape` makes of the producers of both.
+pub(super) fn with_both<A, B, S, CB>(a: A, b: B, shape: S, callback: CB) -> CB::Output
+where
+    A: IndexedParallelIterator,
+    B: IndexedParallelIterator,
+    S: PairShape<A::Item, B::Item>,
+    CB: ProducerCallback<S::Out>,
+{
+    /// Has neither producer yet.
+    struct First<B, S, CB> {
+        lens: (usize, usize),
+        b: B,
+        shape: S,
+        callback: CB,
+    }
+
+    impl<T, B, S, CB> ProducerCallback<T> for First<B, S, CB>
+    where
+        B: IndexedParallelIterator,
+        S: PairShape<T, B::Item>,
+        CB: ProducerCallback<S::Out>,
+    {
+        type Output = CB::Output;
+
+        fn callback<P: Producer<Item = T>>(self, a: P) -> CB::Output {
+            let First { lens, b, shape, callback } = self;
+            b.with_producer(Second { lens, a, shape, callback })
+        }
+    }
+
+    /// Has the first.
+    struct Second<P, S, CB> {
+        lens: (usize, usize),
+        a: P,
+        shape: S,
+        callback: CB,
+    }
+
+    impl<U, A, S, CB> ProducerCallback<U> for Second<A, S, CB>
+    where
+        A: Producer,
+        S: PairShape<A::Item, U>,
+        CB: ProducerCallback<S::Out>,
+    {
+        type Output = CB::Output;
+
+        fn callback<P: Producer<Item = U>>(self, b: P) -> CB::Output {
+            self.shape.shape(self.lens, self.a, b, self.callback)
+        }
+    }
+
+    let lens = (a.len(), b.len());
+    a.with_producer(First { lens, b, shape, callback })
+}
+
+/// A parallel iterator whose producer is made of two.
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Clone, Debug)]
+pub struct Paired<A, B, S> {
+    a: A,
+    b: B,
+    shape: S,
+}
+
+impl<A, B, S> Paired<A, B, S> {
+    pub(crate) fn new(a: A, b: B, shape: S) -> Self {
+        Paired { a, b, shape }
+    }
+}
+
+impl<A, B, S> ParallelIterator for Paired<A, B, S>
+where
+    A: IndexedParallelIterator,
+    B: IndexedParallelIterator,
+    S: PairShape<A::Item, B::Item>,
+{
+    type Item = S::Out;
+
+    fn drive_unindexed<C: UnindexedConsumer<S::Out>>(self, consumer: C) -> C::Result {
+        bridge(self, consumer)
+    }
+
+    fn opt_len(&self) -> Option<usize> {
+        Some(self.len())
+    }
+}
+
+impl<A, B, S> IndexedParallelIterator for Paired<A, B, S>
+where
+    A: IndexedParallelIterator,
+    B: IndexedParallelIterator,
+    S: PairShape<A::Item, B::Item>,
+{
+    fn drive<C: Consumer<S::Out>>(self, consumer: C) -> C::Result {
+        bridge(self, consumer)
+    }
+
+    fn len(&self) -> usize {
+        self.shape.len(self.a.len(), self.b.len())
+    }
+
+    fn with_producer<CB: ProducerCallback<S::Out>>(self, callback: CB) -> CB::Output {
+        with_both(self.a, self.b, self.shape, callback)
+    }
+}

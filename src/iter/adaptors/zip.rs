@@ -1,0 +1,65 @@
+//! Two by two.
+
+use std::iter;
+
+use super::pair::{PairShape, Paired};
+use crate::iter::plumbing::{Producer, ProducerCallback};
+
+/// [`IndexedParallelIterator::zip`](crate::iter::IndexedParallelIterator::zip).
+pub type Zip<A, B> = Paired<A, B, Zipping>;
+
+/// [`IndexedParallelIterator::zip_eq`](crate::iter::IndexedParallelIterator::zip_eq).
+pub type ZipEq<A, B> = Paired<A, B, Zipping>;
+
+/// What makes a [`Zip`].
+#[derive(Clone, Copy, Debug)]
+pub struct Zipping;
+
+/// The first `wanted` of the `len` items of `producer`.
+pub(super) fn first<P: Producer>(wanted: usize, len: usize, producer: P) -> P {
+    if wanted < len { producer.split_at(wanted).0 } else { producer }
+}
+
+impl<T: Send, U: Send> PairShape<T, U> for Zipping {
+    type Out = (T, U);
+
+    fn len(&self, a: usize, b: usize) -> usize {
+        a.min(b)
+    }
+
+    fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
+    where
+        A: Producer<Item = T>,
+        B: Producer<Item = U>,
+        CB: ProducerCallback<(T, U)>,
+    {
+        let len = lens.0.min(lens.1);
+        callback.callback(Zipped(first(len, lens.0, a), first(len, lens.1, b)))
+    }
+}
+
+/// Two producers of as many items.
+struct Zipped<A, B>(A, B);
+
+impl<A: Producer, B: Producer> Producer for Zipped<A, B> {
+    type Item = (A::Item, B::Item);
+    type IntoIter = iter::Zip<A::IntoIter, B::IntoIter>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter().zip(self.1.into_iter())
+    }
+
+    fn min_len(&self) -> usize {
+        self.0.min_len().max(self.1.min_len())
+    }
+
+    fn max_len(&self) -> usize {
+        self.0.max_len().min(self.1.max_len())
+    }
+
+    fn split_at(self, index: usize) -> (Self, Self) {
+        let (a_left, a_right) = self.0.split_at(index);
+        let (b_left, b_right) = self.1.split_at(index);
+        (Zipped(a_left, b_left), Zipped(a_right, b_right))
+    }
+}

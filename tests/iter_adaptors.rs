@@ -1,0 +1,575 @@
+//! Every adaptor of parallel iterators gives what its serial counterpart gives: forwards,
+//! backwards, zipped and cut, on pools of several sizes.
+
+use std::fmt::Debug;
+use std::hint::black_box;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use filch::prelude::*;
+use filch::{CancelToken, ThreadPool, ThreadPoolBuilder};
+use proptest::prelude::*;
+
+/// Calls `test` on pools of 1, 2 and 4 threads.
+fn on_pools(test: impl Fn() + Sync) {
+    static POOLS: OnceLock<Vec<ThreadPool>> = OnceLock::new();
+    let pools = POOLS.get_or_init(|| {
+        let pool = |threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        [1, 2, 4].map(pool).into()
+    });
+    for pool in pools {
+        pool.install(&test);
+    }
+}
+
+/// Whether `iter` gives `expected`, in order, with and without positions.
+fn same<I>(iter: impl Fn() -> I, expected: &[I::Item])
+where
+    I: ParallelIterator<Item: Debug + PartialEq + Sync>,
+{
+    assert_eq!(iter().collect::<Vec<_>>(), expected);
+    assert_eq!(iter().filter(|_| true).collect::<Vec<_>>(), expected);
+    assert_eq!(iter().map(|item| item).flat_map_iter(|item| [item]).count(), expected.len());
+    if let Some(len) = iter().opt_len() {
+        assert_eq!(len, expected.len());
+    }
+}
+
+/// The same of iterators that know positions: also of their producers, from both ends.
+fn same_indexed<I>(iter: impl Fn() -> I, expected: Vec<I::Item>)
+where
+    I: IndexedParallelIterator<Item: Debug + PartialEq + Sync + Clone>,
+{
+    same(&iter, &expected);
+    let len = expected.len();
+    assert_eq!(iter().len(), len);
+    let mut target = Vec::new();
+    iter().collect_into_vec(&mut target);
+    assert_eq!(target, expected);
+
+    let reversed: Vec<_> = expected.iter().cloned().rev().collect();
+    assert_eq!(iter().rev().collect::<Vec<_>>(), reversed);
+    assert_eq!(iter().rev().rev().collect::<Vec<_>>(), expected);
+    let placed: Vec<_> = expected.iter().cloned().enumerate().collect();
+    assert_eq!(iter().enumerate().collect::<Vec<_>>(), placed);
+    let zipped: Vec<_> = expected.iter().cloned().zip(reversed).collect();
+    assert_eq!(iter().zip(iter().rev()).collect::<Vec<_>>(), zipped);
+
+    // Cuts at odd places, and both ends at once.
+    let (a, b) = (len / 3, len / 5);
+    let middle = expected.get(b..(b + a).min(len)).unwrap_or_default();
+    assert_eq!(iter().skip(b).take(a).collect::<Vec<_>>(), middle);
+    let chunks: Vec<_> = expected.chunks(7).map(<[_]>::to_vec).collect();
+    assert_eq!(iter().chunks(7).collect::<Vec<_>>(), chunks);
+    let chunks: Vec<_> = chunks.into_iter().rev().collect();
+    assert_eq!(iter().chunks(7).rev().collect::<Vec<_>>(), chunks);
+    let ends: Vec<_> = both_ends(expected.clone());
+    assert_eq!(iter().chunks(len.max(1)).flat_map_iter(both_ends).collect::<Vec<_>>(), ends);
+}
+
+/// The items, from both ends in turn.
+fn both_ends<T>(items: Vec<T>) -> Vec<T> {
+    let mut items = items.into_iter();
+    let mut ends = Vec::new();
+    while let Some(first) = items.next() {
+        ends.push(first);
+        ends.extend(items.next_back());
+    }
+    ends
+}
+
+/// Interleaves as the adaptor does.
+fn interleaved(a: &[usize], b: &[usize]) -> Vec<usize> {
+    let mut all = Vec::new();
+    for i in 0..a.len().max(b.len()) {
+        all.extend(a.get(i));
+        all.extend(b.get(i));
+    }
+    all
+}
+
+fn interleaved_shortest(a: &[usize], b: &[usize]) -> Vec<usize> {
+    let mut all = Vec::new();
+    for (i, item) in a.iter().enumerate() {
+        all.push(*item);
+        match b.get(i) {
+            Some(item) => all.push(*item),
+            None => break,
+        }
+    }
+    all
+}
+
+fn interspersed(items: &[usize], element: usize) -> Vec<usize> {
+    let mut all = Vec::new();
+    for item in items {
+        if !all.is_empty() {
+            all.push(element);
+        }
+        all.push(*item);
+    }
+    all
+}
+
+/// Everything that has a serial counterpart, of `0..len` and `0..other`, with a number `k`.
+/// `item` is called with each, and gives it back.
+fn all_adaptors(len: usize, other: usize, k: usize, item: impl Fn(usize) -> usize + Sync) {
+    let item = &item;
+    let (n, m) = (0..len, 1000..1000 + other);
+    let a: Vec<usize> = n.clone().collect();
+    let b: Vec<usize> = m.clone().collect();
+    let par = || n.clone().into_par_iter().map(item);
+    let par_b = || m.clone().into_par_iter();
+    let size = k.max(1);
+
+    same_indexed(par, a.clone());
+    same_indexed(|| a.clone().into_par_iter(), a.clone());
+    same_indexed(|| par().inspect(|_| ()), a.clone());
+    same_indexed(|| par().update(|n| *n += k), a.iter().map(|n| n + k).collect());
+    same_indexed(|| a.par_iter().copied(), a.clone());
+    same_indexed(|| a.par_iter().cloned(), a.clone());
+    same_indexed(|| par().panic_fuse(), a.clone());
+    same_indexed(|| par().with_min_len(k), a.clone());
+    same_indexed(|| par().with_max_len(size), a.clone());
+    same_indexed(|| par().with_max_len(size).map(item).with_min_len(2), a.clone());
+
+    let even = |n: &usize| n % 2 == 0;
+    let halves: Vec<usize> = a.iter().filter(|n| even(n)).map(|n| n / 2).collect();
+    same(|| par().filter_map(|n| even(&n).then_some(n / 2)), &halves);
+
+    let with = |count: &mut usize, n| {
+        *count += 1;
+        (*count > 0, n)
+    };
+    let counted: Vec<(bool, usize)> = a.iter().map(|n| (true, *n)).collect();
+    same_indexed(|| par().map_with(0, with), counted.clone());
+    same_indexed(|| par().map_init(|| 0, with), counted);
+
+    let inner: Vec<usize> = a.iter().flat_map(|n| 0..n % 4).collect();
+    same(|| par().flat_map_iter(|n| 0..n % 4), &inner);
+    same(|| par().flat_map(|n| 0..n % 4), &inner);
+    same(|| par().map(|n| 0..n % 4).flatten_iter(), &inner);
+    same(|| par().map(|n| (0..n % 4).collect::<Vec<_>>()).flatten(), &inner);
+
+    let sum: usize = a.iter().sum();
+    assert_eq!(par().fold(|| 0, |sum, n| sum + n).sum::<usize>(), sum);
+    assert_eq!(par().fold_with(0, |sum, n| sum + n).sum::<usize>(), sum);
+    // In order, and from the identity.
+    let joined = |pieces: Vec<Vec<usize>>| pieces.concat();
+    let push = |mut piece: Vec<usize>, n| {
+        piece.push(n);
+        piece
+    };
+    assert_eq!(joined(par().fold(Vec::new, push).collect()), a);
+    assert_eq!(joined(par().fold_with(Vec::new(), push).collect()), a);
+    let filtered: Vec<usize> = a.iter().copied().filter(even).collect();
+    assert_eq!(joined(par().filter(even).fold(Vec::new, push).collect()), filtered);
+    let tried: Vec<Option<Vec<usize>>> =
+        par().try_fold(Vec::new, |piece, n| Some(push(piece, n))).collect();
+    assert_eq!(tried.into_iter().map(Option::unwrap).collect::<Vec<_>>().concat(), a);
+    let tried: Vec<Result<Vec<usize>, usize>> = par()
+        .try_fold_with(Vec::new(), |piece, n| if n == k { Err(n) } else { Ok(push(piece, n)) })
+        .collect();
+    assert_eq!(tried.iter().filter(|piece| piece.is_err()).count(), usize::from(k < len));
+
+    let chained = [&a[..], &b[..], &a[..]].concat();
+    same_indexed(|| par().chain(par_b()).chain(par()), chained.clone());
+    same_indexed(|| par().chain(par_b().chain(par())), chained.clone());
+    same(|| par().filter(|_| true).chain(par_b()).chain(par()), &chained);
+    same(|| par().chain(par_b().filter(|_| true)).chain(par()), &chained);
+
+    same_indexed(|| par().intersperse(k), interspersed(&a, k));
+    same(|| par().filter(even).intersperse(k), &interspersed(&filtered, k));
+    same(|| par().filter(|n| *n == k).intersperse(7), if k < len { &a[k..k + 1] } else { &[] });
+    let inner_spersed = interspersed(&inner, k);
+    same(|| par().flat_map(|n| 0..n % 4).intersperse(k), &inner_spersed);
+
+    same(|| par().map(Some).while_some(), &a);
+    same(|| par().take_any(len), &a);
+    same(|| par().skip_any(0), &a);
+    same(|| par().take_any_while(|_| true), &a);
+    same(|| par().skip_any_while(|_| false), &a);
+    same(|| par().cancel_with(&CancelToken::new()), &a);
+    assert_eq!(par().take_any(k).count(), k.min(len));
+    assert_eq!(par().filter(even).take_any(k).count(), k.min(filtered.len()));
+    assert_eq!(par().skip_any(k).count(), len.saturating_sub(k));
+    same(|| par().skip_any_while(|_| true), &[]);
+
+    same_indexed(|| par().enumerate(), a.iter().copied().enumerate().collect());
+    same_indexed(|| par().zip(par_b()), a.iter().copied().zip(b.clone()).collect());
+    same_indexed(|| par().zip_eq(par()), a.iter().copied().zip(a.clone()).collect());
+    same_indexed(|| par().rev(), a.iter().copied().rev().collect());
+    same_indexed(|| par().skip(k), a.iter().copied().skip(k).collect());
+    same_indexed(|| par().take(k), a.iter().copied().take(k).collect());
+    same_indexed(|| par().step_by(size), a.iter().copied().step_by(size).collect());
+    same_indexed(|| par().chunks(size), a.chunks(size).map(<[_]>::to_vec).collect());
+    let sums: Vec<usize> = a.chunks(size).map(|chunk| chunk.iter().sum()).collect();
+    same_indexed(|| par().fold_chunks(size, || 0, |sum, n| sum + n), sums.clone());
+    same_indexed(|| par().fold_chunks_with(size, 0, |sum, n| sum + n), sums);
+    same_indexed(|| par().interleave(par_b()), interleaved(&a, &b));
+    same_indexed(|| par().interleave_shortest(par_b()), interleaved_shortest(&a, &b));
+    let positions: Vec<usize> =
+        b.iter().enumerate().filter(|(_, n)| even(n)).map(|(i, _)| i).collect();
+    same(|| par_b().positions(|n| even(&n)), &positions);
+    same(|| par().by_uniform_blocks(size), &a);
+    same(|| par().by_exponential_blocks(), &a);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn as_the_serial_ones(len in 0_usize..300, other in 0_usize..300, k in 0_usize..350) {
+        on_pools(|| all_adaptors(len, other, k, |n| n));
+    }
+}
+
+#[test]
+fn of_few_items() {
+    for len in 0..4 {
+        for other in 0..4 {
+            on_pools(|| all_adaptors(len, other, 1, |n| n));
+        }
+    }
+}
+
+/// With blocks of items, and pauses between.
+#[test]
+fn of_many_items() {
+    on_pools(|| all_adaptors(100_000, 99_990, 1234, |n| n));
+}
+
+fn slow(n: usize) -> usize {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_micros(5) {
+        black_box(n);
+    }
+    n
+}
+
+/// Items that last: forks are made while the loop is under way.
+#[test]
+fn of_slow_items() {
+    on_pools(|| all_adaptors(200, 150, 13, slow));
+}
+
+#[test]
+fn one_in_the_other() {
+    let expected: Vec<_> = (0..20_usize)
+        .flat_map(|a| (0..a).flat_map(move |b| (0..b).map(move |c| (a, b, c))))
+        .collect();
+    on_pools(|| {
+        let iter = || {
+            (0..20_usize).into_par_iter().flat_map(|a| {
+                (0..a)
+                    .into_par_iter()
+                    .flat_map(move |b| (0..b).into_par_iter().map(move |c| (a, b, c)))
+            })
+        };
+        same(iter, &expected);
+        let between = (99, 99, 99);
+        let spread: Vec<_> = iter().intersperse(between).collect();
+        assert_eq!(spread.len(), expected.len() * 2 - 1);
+        assert!(spread.iter().step_by(2).eq(&expected));
+        let folded: Vec<Vec<_>> = iter()
+            .fold(Vec::new, |mut piece, item| {
+                piece.push(item);
+                piece
+            })
+            .collect();
+        assert_eq!(folded.concat(), expected);
+    });
+}
+
+/// An item whose life is counted.
+#[derive(Debug)]
+struct Counted<'c>(&'c AtomicUsize, usize);
+
+impl<'c> Counted<'c> {
+    fn new(alive: &'c AtomicUsize, n: usize) -> Self {
+        alive.fetch_add(1, Relaxed);
+        Counted(alive, n)
+    }
+}
+
+impl Clone for Counted<'_> {
+    fn clone(&self) -> Self {
+        Counted::new(self.0, self.1)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Runs `test` with `len` items, and `bang`, which panics at the `at`-th call: all items must be
+/// dropped, once, and the panic must arrive if there are so many calls.
+fn faulty(len: usize, test: impl Fn(Vec<Counted<'_>>, &(dyn Fn() + Sync)) + Sync) {
+    for at in [0, 1, len / 2, len - 1] {
+        on_pools(|| {
+            let (alive, calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let bang = || {
+                if calls.fetch_add(1, Relaxed) == at {
+                    panic!("bang");
+                }
+            };
+            let items = (0..len).map(|n| Counted::new(&alive, n)).collect();
+            let result = catch_unwind(AssertUnwindSafe(|| test(items, &bang)));
+            assert_eq!(result.is_err(), calls.load(Relaxed) > at);
+            if let Err(payload) = result {
+                assert_eq!(payload.downcast_ref(), Some(&"bang"));
+            }
+            assert_eq!(alive.load(Relaxed), 0);
+        });
+    }
+}
+
+#[test]
+fn panics_drop_each_item_once() {
+    /// Feeds on the items, each after a call of `bang`.
+    macro_rules! faulty {
+        ($(|$items:ident| $iter:expr;)*) => {$(
+            faulty(300, |$items, bang| {
+                let collected: Vec<_> = $iter.map(|item| { bang(); item }).collect();
+                drop(collected);
+            });
+        )*};
+    }
+    let clone = |items: &Vec<Counted<'static>>| items.len();
+    let _ = clone;
+    faulty! {
+        |items| items.into_par_iter();
+        |items| items.into_par_iter().panic_fuse();
+        |items| items.into_par_iter().panic_fuse().rev();
+        |items| items.into_par_iter().rev();
+        |items| items.into_par_iter().skip(50).take(200);
+        |items| items.into_par_iter().step_by(3);
+        |items| items.into_par_iter().chunks(7);
+        |items| items.into_par_iter().chunks(7).rev();
+        |items| items.into_par_iter().enumerate();
+        |items| { let other = items.clone(); items.into_par_iter().zip(other) };
+        |items| { let other = items[..100].to_vec(); items.into_par_iter().zip(other).rev() };
+        |items| { let other = items[..100].to_vec(); items.into_par_iter().interleave(other) };
+        |items| {
+            let other = items[..100].to_vec();
+            items.into_par_iter().interleave_shortest(other).rev()
+        };
+        |items| { let other = items.clone(); items.into_par_iter().chain(other) };
+        |items| { let other = items.clone(); items.into_par_iter().chain(other).rev() };
+        |items| { let element = items[0].clone(); items.into_par_iter().intersperse(element) };
+        |items| {
+            let element = items[0].clone();
+            items.into_par_iter().filter(|item| item.1 % 3 == 0).intersperse(element)
+        };
+        |items| items.into_par_iter().chunks(7).flatten();
+        |items| items.into_par_iter().fold(Vec::new, |mut piece, item| { piece.push(item); piece });
+        |items| items.into_par_iter().fold_chunks(9, || None, |_, item| Some(item));
+        |items| {
+            let item = items[0].clone();
+            items.into_par_iter().map_with(item, |last, item| std::mem::replace(last, item))
+        };
+        |items| {
+            let item = items[0].clone();
+            items.into_par_iter().map_with(item, |last, item| std::mem::replace(last, item)).rev()
+        };
+        |items| items.into_par_iter().take_any(100);
+        |items| items.into_par_iter().skip_any(100);
+        |items| items.into_par_iter().by_uniform_blocks(40);
+        |items| items.into_par_iter().map(|item| (item.1 != 200).then_some(item)).while_some();
+        |items| items.into_par_iter().cancel_with(&CancelToken::new());
+    }
+    // In what makes the item, not in what takes it.
+    faulty(300, |items, bang| items.into_par_iter().inspect(|_| bang()).skip(200).for_each(drop));
+    faulty(300, |items, bang| items.into_par_iter().update(|_| bang()).rev().for_each(drop));
+    faulty(300, |items, bang| {
+        let sums = items.into_par_iter().fold_with(0, |sum, item| {
+            bang();
+            sum + item.1
+        });
+        black_box(sums.sum::<usize>());
+    });
+}
+
+#[test]
+fn nothing_happens_before_the_end() {
+    let calls = AtomicUsize::new(0);
+    let call = |n: usize| {
+        calls.fetch_add(1, Relaxed);
+        n
+    };
+    let iter = (0..100_usize).into_par_iter().map(call).map_init(|| call(0), |_, n| n);
+    let iter =
+        iter.chain(0..5_usize).zip(0..50).skip(3).step_by(2).chunks(2).rev().intersperse(vec![]);
+    let iter = iter.fold(|| call(0), |n, _| n).panic_fuse().take_any(1).flat_map(|n| 0..call(n));
+    assert_eq!(calls.load(Relaxed), 0);
+    drop(iter);
+    assert_eq!(calls.load(Relaxed), 0);
+}
+
+#[test]
+fn who_is_cancelled_stops() {
+    on_pools(|| {
+        let token = CancelToken::new();
+        let after = AtomicUsize::new(0);
+        let alive = AtomicUsize::new(0);
+        let items: Vec<_> = (0..100_000).map(|n| Counted::new(&alive, n)).collect();
+        let done: Vec<_> = items
+            .into_par_iter()
+            .map(|item| {
+                if item.1 == 0 {
+                    token.cancel();
+                } else if token.is_cancelled() {
+                    after.fetch_add(1, Relaxed);
+                }
+                item
+            })
+            .cancel_with(&token)
+            .collect();
+        // One item of each worker may have been begun.
+        assert!(after.load(Relaxed) <= filch::current_num_threads());
+        assert!(done.len() < 100_000);
+        assert!(done.windows(2).all(|pair| pair[0].1 < pair[1].1));
+        assert_eq!(alive.load(Relaxed), done.len());
+
+        // Nobody begins what is cancelled.
+        assert_eq!((0..100_i32).into_par_iter().cancel_with(&token).count(), 0);
+    });
+}
+
+/// Also in what stands before: a filter that drops everything, and behind: another loop.
+#[test]
+fn who_is_busy_is_cancelled() {
+    on_pools(|| {
+        let token = CancelToken::new();
+        let asked = AtomicUsize::new(0);
+        let ask = |n: &usize| {
+            asked.fetch_add(1, Relaxed);
+            if *n == 0 {
+                token.cancel();
+            }
+            false
+        };
+        (0..100_000_usize).into_par_iter().filter(ask).cancel_with(&token).for_each(drop);
+        assert!(asked.load(Relaxed) < 100_000);
+
+        let (token, rounds) = (CancelToken::new(), AtomicUsize::new(0));
+        (0..1000_usize)
+            .into_par_iter()
+            .cancel_with(&token)
+            .flat_map(|_| (0..1000_usize).into_par_iter().cancel_with(&token))
+            .for_each(|_| {
+                if rounds.fetch_add(1, Relaxed) == 500 {
+                    token.cancel();
+                }
+            });
+        assert!(rounds.load(Relaxed) < 100_000);
+    });
+}
+
+#[test]
+fn early_ends_stop_all() {
+    on_pools(|| {
+        let calls = AtomicUsize::new(0);
+        let all = || {
+            calls.store(0, Relaxed);
+            (0..1_000_000_usize).into_par_iter().inspect(|_| {
+                calls.fetch_add(1, Relaxed);
+            })
+        };
+        assert_eq!(all().take_any(10).count(), 10);
+        assert!(calls.load(Relaxed) < 1_000_000);
+        let some = all().map(|n| (n < 1000).then_some(n)).while_some().collect::<Vec<_>>();
+        assert!(some.iter().all(|n| *n < 1000) && calls.load(Relaxed) < 1_000_000);
+        let some = all().take_any_while(|n| *n < 1000).collect::<Vec<_>>();
+        assert!(some.iter().all(|n| *n < 1000) && calls.load(Relaxed) < 1_000_000);
+        // Full from behind, through what has a state.
+        assert_eq!(all().map_with(0, |_, n| n).take_any(10).count(), 10);
+        assert!(calls.load(Relaxed) < 1_000_000);
+        assert_eq!(all().flat_map(|n| [n, n].to_vec()).take_any(10).count(), 10);
+        assert!(calls.load(Relaxed) < 1_000_000);
+        assert_eq!(all().by_uniform_blocks(1000).take_any(10).count(), 10);
+        assert!(calls.load(Relaxed) <= 1000);
+        let found = all().try_for_each_with(5, |five, n| if n == *five { Err(n) } else { Ok(()) });
+        assert_eq!(found, Err(5));
+        assert!(calls.load(Relaxed) < 1_000_000);
+        assert_eq!(all().try_for_each_init(|| 0, |_, _| Some(())), Some(()));
+        assert_eq!(calls.load(Relaxed), 1_000_000);
+    });
+}
+
+/// A panic stops those who would go on for long.
+#[test]
+fn a_fuse_stops_all() {
+    on_pools(|| {
+        let calls = AtomicUsize::new(0);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            (0..10_000_000_usize).into_par_iter().panic_fuse().for_each(|n| {
+                calls.fetch_add(1, Relaxed);
+                assert_ne!(n, 10);
+            });
+        }));
+        assert!(result.is_err());
+        assert!(calls.load(Relaxed) < 10_000_000);
+    });
+}
+
+#[test]
+fn states_belong_to_one_piece() {
+    on_pools(|| {
+        // How often each state was used: together once for each item.
+        struct Uses<'a>(&'a AtomicUsize, usize);
+        impl Clone for Uses<'_> {
+            fn clone(&self) -> Self {
+                assert_eq!(self.1, 0, "a state that was used is not what others begin with");
+                Uses(self.0, 0)
+            }
+        }
+        impl Drop for Uses<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_add(self.1, Relaxed);
+            }
+        }
+        let total = AtomicUsize::new(0);
+        let items =
+            (0..10_000_usize).into_par_iter().map(|n| if n % 100 == 0 { slow(n) } else { n });
+        items.for_each_with(Uses(&total, 0), |uses, _| uses.1 += 1);
+        assert_eq!(total.load(Relaxed), 10_000);
+    });
+}
+
+#[test]
+fn lengths_that_overflow() {
+    let most = || vec![(); usize::MAX].into_par_iter();
+    let panics = |f: &dyn Fn() -> usize| {
+        let payload = catch_unwind(AssertUnwindSafe(f)).unwrap_err();
+        let message = payload.downcast_ref::<String>().cloned();
+        let message = message.or(payload.downcast_ref::<&str>().map(ToString::to_string));
+        assert!(message.unwrap().contains("overflow"));
+    };
+    panics(&|| most().chain(most()).len());
+    panics(&|| most().interleave(most()).len());
+    panics(&|| most().interleave_shortest(most()).len());
+    panics(&|| most().intersperse(()).len());
+    assert_eq!(most().chain(most()).opt_len(), None);
+    assert_eq!(most().step_by(usize::MAX).len(), 1);
+    assert_eq!(most().chunks(usize::MAX).len(), 1);
+    assert_eq!(most().zip(most()).len(), usize::MAX);
+    assert_eq!(most().skip(usize::MAX).len(), 0);
+    assert_eq!(most().take(3).chain(most().take(4)).collect::<Vec<_>>().len(), 7);
+}
+
+#[test]
+fn bad_arguments() {
+    let panics = |f: &dyn Fn()| assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
+    let iter = || (0..3_i32).into_par_iter();
+    panics(&|| drop(iter().chunks(0)));
+    panics(&|| drop(iter().step_by(0)));
+    panics(&|| drop(iter().by_uniform_blocks(0)));
+    panics(&|| drop(iter().fold_chunks(0, || 0, |a, b| a + b)));
+    panics(&|| drop(iter().fold_chunks_with(0, 0, |a, b| a + b)));
+    panics(&|| drop(iter().zip_eq(0..4)));
+}
