@@ -370,11 +370,11 @@ fn panics_drop_each_item_once() {
         |items| items.into_par_iter().fold_chunks(9, || None, |_, item| Some(item));
         |items| {
             let item = items[0].clone();
-            items.into_par_iter().map_with(item, |last, item| std::mem::replace(last, item))
+            items.into_par_iter().map_with(item, std::mem::replace)
         };
         |items| {
             let item = items[0].clone();
-            items.into_par_iter().map_with(item, |last, item| std::mem::replace(last, item)).rev()
+            items.into_par_iter().map_with(item, std::mem::replace).rev()
         };
         |items| items.into_par_iter().take_any(100);
         |items| items.into_par_iter().skip_any(100);
