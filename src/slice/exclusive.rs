@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::keyed::sort_by_cached_key;
+use super::quick::sort_unstable;
 use super::sort::{Sort, merge_in_place};
 use super::{partition, scan};
 use crate::iter::sources::chunks::*;
@@ -11,11 +12,11 @@ use crate::iter::sources::parts::*;
 /// Parallel algorithms that change a slice.
 ///
 /// # Sorting
-/// The sorts are merge sorts whose leaves are sorted by std: *O*(*n* log *n*) comparisons and
-/// *O*(*n*) for a slice that is sorted already, or is sorted strictly backwards. On a pool of one
-/// thread, and for up to two thousand elements, they are std's sorts. Else they allocate space for
-/// as many elements as the slice has; that includes the unstable ones, which are unstable for the
-/// sake of speed alone.
+/// *O*(*n* log *n*) comparisons, and *O*(*n*) for a slice that is sorted already, or is sorted
+/// strictly backwards. On a pool of one thread, and for up to two thousand elements, the sorts are
+/// std's. Else the stable ones are merge sorts, which allocate space for as many elements as the
+/// slice has. The unstable ones are quicksorts, in place, on pools of up to eight threads; on larger
+/// ones, for which the first division by one thread would take too long, they are merge sorts, too.
 ///
 /// If the order is not a total one, the elements end up in any order, or the sort panics. If a
 /// comparison panics, so does the sort, and the slice has all its elements, in any order: each is
@@ -132,8 +133,7 @@ pub trait ParallelSliceMut<T: Send> {
     where
         T: Ord,
     {
-        let sort = Sort { leaf: <[T]>::sort_unstable, compare: T::cmp };
-        sort.sort(self.as_parallel_slice_mut());
+        sort_unstable(self.as_parallel_slice_mut(), &T::cmp);
     }
 
     /// Sorts the slice as `compare` says; equal elements may change places.
@@ -152,8 +152,7 @@ pub trait ParallelSliceMut<T: Send> {
     where
         F: Fn(&T, &T) -> Ordering + Sync,
     {
-        let sort = Sort { leaf: |v: &mut [T]| v.sort_unstable_by(&compare), compare: &compare };
-        sort.sort(self.as_parallel_slice_mut());
+        sort_unstable(self.as_parallel_slice_mut(), &compare);
     }
 
     /// Sorts the slice by a key; elements with equal keys may change places. `key` is called
@@ -174,11 +173,7 @@ pub trait ParallelSliceMut<T: Send> {
         K: Ord,
         F: Fn(&T) -> K + Sync,
     {
-        let sort = Sort {
-            leaf: |v: &mut [T]| v.sort_unstable_by_key(&key),
-            compare: |a: &T, b: &T| key(a).cmp(&key(b)),
-        };
-        sort.sort(self.as_parallel_slice_mut());
+        sort_unstable(self.as_parallel_slice_mut(), &|a: &T, b: &T| key(a).cmp(&key(b)));
     }
 
     /// Merges the sorted parts before and from `middle` on; of equal elements, those of the first

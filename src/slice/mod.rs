@@ -20,6 +20,7 @@ mod histogram;
 mod keyed;
 mod merge;
 mod partition;
+mod quick;
 mod runs;
 mod scan;
 mod shared;

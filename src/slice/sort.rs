@@ -16,7 +16,7 @@ use crate::current_num_threads;
 use crate::fork::join;
 
 /// No leaf is shorter, but by a rounding: at least some 10 us of sorting. A guess.
-const SHORTEST: usize = 1024;
+pub(super) const SHORTEST: usize = 1024;
 
 /// How many leaves there are for each thread at least, if the slice is long enough. Merging makes
 /// up for leaves that take different times, for it is cut more finely; more leaves mean more of it.
