@@ -114,7 +114,9 @@ fn a_bridge_does_not_keep_items_while_a_channel_is_empty() {
             .map(|n| {
                 let mut sender = sender.lock().unwrap();
                 if n < 1000 {
-                    sender.as_ref().map(|sender| sender.send(n + 2).unwrap());
+                    if let Some(sender) = sender.as_ref() {
+                        sender.send(n + 2).unwrap();
+                    }
                 } else {
                     *sender = None;
                 }

@@ -429,9 +429,7 @@ fn who_has_what_was_looked_for_stops_the_others() {
                 all().map(|n| item(is, n)).try_reduce_with(|a, b| Some(a.max(b))) == Some(None)
             )) < most
         );
-        assert!(
-            seen(|is| assert!(all().map(|n| is(n)).eq(vec![false; ALL as usize]) == false)) < most
-        );
+        assert!(seen(|is| assert!(all().map(is).ne(vec![false; ALL as usize]))) < most);
     });
 }
 
@@ -470,7 +468,7 @@ impl Ord for Live<'_> {
 
 #[test]
 fn a_panic_leaves_no_item_behind() {
-    let ends: &[(&str, for<'c> fn(filch_iter: Items<'c>))] = &[
+    let ends: &[(&str, fn(Items<'_>))] = &[
         ("vec", |items| drop(items.run().collect::<Vec<_>>())),
         ("some", |items| drop(items.run().filter(|item| item.1 % 2 == 0).collect::<Vec<_>>())),
         ("list", |items| drop(items.run().collect::<LinkedList<_>>())),
