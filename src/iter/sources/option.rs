@@ -11,12 +11,6 @@ use crate::iter::plumbing::Producer;
 #[derive(Clone, Debug)]
 pub struct Few<T>(Option<T>);
 
-impl<T> Default for Few<T> {
-    fn default() -> Self {
-        Few(None)
-    }
-}
-
 impl<T> Few<T> {
     fn items(&self) -> usize {
         usize::from(self.0.is_some())

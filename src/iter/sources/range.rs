@@ -106,52 +106,45 @@ impl Countable for char {
     }
 }
 
-/// From the first to the last, if there are any.
+/// From the first to the last, if there are any: then `first` may be anything.
 #[derive(Clone, Copy)]
-struct Span<T>(Option<(T, T)>);
+struct Span<T> {
+    first: T,
+    last: Option<T>,
+}
 
 impl<T: Countable> Span<T> {
     /// The number of items, if it fits.
     fn len(self) -> Option<usize> {
-        match self.0 {
+        match self.last {
             None => Some(0),
-            Some((first, last)) => usize::try_from(first.distance(last)).ok()?.checked_add(1),
+            Some(last) => usize::try_from(self.first.distance(last)).ok()?.checked_add(1),
         }
     }
 
-    /// As a producer.
-    fn counted(self, len: usize) -> Option<Counted<T>> {
-        let first = self.0?.0;
-        Some(Counted { first, steps: 0..len })
+    /// As a producer: always of the same type, since all that follows is compiled for each.
+    fn counted(self, len: usize) -> Counted<T> {
+        Counted { first: self.first, steps: 0..len }
     }
 
     fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
-        match (self.len(), self.0) {
+        match (self.len(), self.last) {
             (Some(_), _) => self.drive(consumer),
-            (None, Some((first, last))) => drive_steps(Many { first, last }, consumer),
+            (None, Some(last)) => drive_steps(Many { first: self.first, last }, consumer),
             (None, None) => unreachable!("no items have a length"),
         }
     }
 
     fn drive<C: Consumer<T>>(self, consumer: C) -> C::Result {
         let len = self.len().expect("the length fits");
-        match self.counted(len) {
-            Some(counted) => bridge_producer_consumer(len, counted, consumer),
-            None => consumer.into_folder().complete(),
-        }
+        bridge_producer_consumer(len, self.counted(len), consumer)
     }
 
     fn with_producer<CB: ProducerCallback<T>>(self, callback: CB) -> CB::Output {
         let len = self.len().expect("the length fits");
-        match self.counted(len) {
-            Some(counted) => callback.callback(counted),
-            None => callback.callback(Nothing::<T>::default()),
-        }
+        callback.callback(self.counted(len))
     }
 }
-
-/// No item. (An empty range need not have a first one to begin at.)
-type Nothing<T> = super::option::Few<T>;
 
 /// `first`, and what follows, from step `steps.start` to before `steps.end`.
 struct Counted<T> {
@@ -250,7 +243,7 @@ macro_rules! ranges {
         impl<T: Countable> $iter<T> {
             fn span(&self) -> Span<T> {
                 let $bounds = &self.0;
-                Span($span)
+                $span
             }
         }
 
@@ -306,7 +299,10 @@ ranges! {
     /// assert_eq!(letters, "abcd");
     /// ```
     Iter, Range,
-    |range| (range.start < range.end).then(|| (range.start, range.end.before())),
+    |range| Span {
+        first: range.start,
+        last: (range.start < range.end).then(|| range.end.before()),
+    },
     [u8, u16, u32, usize, i8, i16, i32, isize, char]
 }
 
@@ -322,6 +318,9 @@ ranges! {
     /// assert_eq!((u8::MIN..=u8::MAX).into_par_iter().count(), 256);
     /// ```
     IterInclusive, RangeInclusive,
-    |range| (!range.is_empty()).then(|| (*range.start(), *range.end())),
+    |range| Span {
+        first: *range.start(),
+        last: (!range.is_empty()).then(|| *range.end()),
+    },
     [u8, u16, i8, i16, char]
 }
