@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering::{self, Equal};
 
-use super::super::sources::multizip::Both;
 use super::super::{IndexedParallelIterator, IntoParallelIterator};
 use super::find;
 
@@ -21,7 +20,7 @@ where
 {
     let b = b.into_par_iter();
     let lengths = a.len().cmp(&b.len());
-    find::first(Both(a, b), |(a, b)| f(a, b)).unwrap_or_else(|| or(lengths))
+    find::first(a.zip(b), |(a, b)| f(a, b)).unwrap_or_else(|| or(lengths))
 }
 
 /// `cmp`.
@@ -52,5 +51,5 @@ where
     B: IntoParallelIterator<Iter: IndexedParallelIterator>,
 {
     let b = b.into_par_iter();
-    a.len() == b.len() && find::any(Both(a, b), |(a, b)| (a != b).then_some(())).is_none()
+    a.len() == b.len() && find::any(a.zip(b), |(a, b)| (a != b).then_some(())).is_none()
 }

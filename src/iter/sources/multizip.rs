@@ -1,100 +1,7 @@
 //! Tuples of parallel iterators, which go in step.
 
-use std::iter::Zip;
-
-use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
+use crate::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
-
-/// Two iterators in step, as long as the shorter one.
-#[derive(Clone, Debug)]
-pub struct Both<A, B>(pub(crate) A, pub(crate) B);
-
-impl<A: IndexedParallelIterator, B: IndexedParallelIterator> ParallelIterator for Both<A, B> {
-    type Item = (A::Item, B::Item);
-
-    fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        Some(self.len())
-    }
-}
-
-impl<A: IndexedParallelIterator, B: IndexedParallelIterator> IndexedParallelIterator
-    for Both<A, B>
-{
-    fn drive<C: Consumer<Self::Item>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn len(&self) -> usize {
-        self.0.len().min(self.1.len())
-    }
-
-    fn with_producer<CB: ProducerCallback<Self::Item>>(self, callback: CB) -> CB::Output {
-        self.0.with_producer(WithFirst { second: self.1, callback })
-    }
-}
-
-/// Called with the first producer.
-struct WithFirst<B, CB> {
-    second: B,
-    callback: CB,
-}
-
-impl<T, B, CB> ProducerCallback<T> for WithFirst<B, CB>
-where
-    B: IndexedParallelIterator,
-    CB: ProducerCallback<(T, B::Item)>,
-{
-    type Output = CB::Output;
-
-    fn callback<P: Producer<Item = T>>(self, first: P) -> CB::Output {
-        self.second.with_producer(WithBoth { first, callback: self.callback })
-    }
-}
-
-/// Called with the second producer, too.
-struct WithBoth<P, CB> {
-    first: P,
-    callback: CB,
-}
-
-impl<T, P, CB> ProducerCallback<T> for WithBoth<P, CB>
-where
-    P: Producer,
-    CB: ProducerCallback<(P::Item, T)>,
-{
-    type Output = CB::Output;
-
-    fn callback<Q: Producer<Item = T>>(self, second: Q) -> CB::Output {
-        self.callback.callback(Both(self.first, second))
-    }
-}
-
-impl<P: Producer, Q: Producer> Producer for Both<P, Q> {
-    type Item = (P::Item, Q::Item);
-    type IntoIter = Zip<P::IntoIter, Q::IntoIter>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter().zip(self.1.into_iter())
-    }
-
-    fn min_len(&self) -> usize {
-        self.0.min_len().max(self.1.min_len())
-    }
-
-    fn max_len(&self) -> usize {
-        self.0.max_len().min(self.1.max_len())
-    }
-
-    fn split_at(self, index: usize) -> (Self, Self) {
-        let (first, first_rest) = self.0.split_at(index);
-        let (second, second_rest) = self.1.split_at(index);
-        (Both(first, second), Both(first_rest, second_rest))
-    }
-}
 
 /// The items of a tuple of up to twelve parallel iterators, as tuples.
 ///
@@ -117,10 +24,10 @@ impl<P: Producer, Q: Producer> Producer for Both<P, Q> {
 #[derive(Clone, Debug)]
 pub struct MultiZip<T>(T);
 
-/// `a, b, c` in pairs: `(a, (b, c))`.
+/// `a, b, c` in pairs: `a.zip(b.zip(c))`, whose items are `(a, (b, c))`.
 macro_rules! pairs {
-    ($make:path: $one:ident) => { $one };
-    ($make:path: $first:ident, $($rest:ident),+) => { $make($first, pairs!($make: $($rest),+)) };
+    (zip $one:ident) => { $one };
+    (zip $first:ident, $($rest:ident),+) => { $first.zip(pairs!(zip $($rest),+)) };
     ($one:ident) => { $one };
     ($first:ident, $($rest:ident),+) => { ($first, pairs!($($rest),+)) };
 }
@@ -181,7 +88,7 @@ macro_rules! multizip {
         impl<$($T: IndexedParallelIterator),+> IndexedParallelIterator for MultiZip<($($T,)+)> {
             fn drive<Co: Consumer<Self::Item>>(self, consumer: Co) -> Co::Result {
                 let ($($item,)+) = self.0;
-                pairs!(Both: $($item),+).map(|pairs!($($item),+)| ($($item,)+)).drive(consumer)
+                pairs!(zip $($item),+).map(|pairs!($($item),+)| ($($item,)+)).drive(consumer)
             }
 
             fn len(&self) -> usize {
@@ -191,7 +98,7 @@ macro_rules! multizip {
 
             fn with_producer<CB: ProducerCallback<Self::Item>>(self, callback: CB) -> CB::Output {
                 let ($($item,)+) = self.0;
-                pairs!(Both: $($item),+)
+                pairs!(zip $($item),+)
                     .map(|pairs!($($item),+)| ($($item,)+))
                     .with_producer(callback)
             }

@@ -3,11 +3,10 @@
 use std::iter::FusedIterator;
 use std::ops::Range;
 
-use super::multizip::Both;
 use super::own_producer::own_producer;
 use super::steps::{Steps, drive_steps};
 use crate::iter::plumbing::{Folder, Producer, UnindexedConsumer};
-use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator, Zip};
 
 /// Clones of an item, without end; of [`repeat`].
 #[must_use = "parallel iterators do nothing until they are driven"]
@@ -40,12 +39,12 @@ impl<T: Clone + Send> Repeat<T> {
     /// let pairs: Vec<_> = filch::iter::repeat('x').zip([1, 2]).collect();
     /// assert_eq!(pairs, [('x', 1), ('x', 2)]);
     /// ```
-    pub fn zip<Z>(self, other: Z) -> Both<RepeatN<T>, Z::Iter>
+    pub fn zip<Z>(self, other: Z) -> Zip<RepeatN<T>, Z::Iter>
     where
         Z: IntoParallelIterator<Iter: IndexedParallelIterator>,
     {
         let other = other.into_par_iter();
-        Both(self.take(other.len()), other)
+        self.take(other.len()).zip(other)
     }
 }
 
