@@ -466,9 +466,12 @@ impl Ord for Live<'_> {
     }
 }
 
+/// Brings items to an end.
+type ItemsEnd = fn(Items<'_>);
+
 #[test]
 fn a_panic_leaves_no_item_behind() {
-    let ends: &[(&str, fn(Items<'_>))] = &[
+    let ends: &[(&str, ItemsEnd)] = &[
         ("vec", |items| drop(items.run().collect::<Vec<_>>())),
         ("some", |items| drop(items.run().filter(|item| item.1 % 2 == 0).collect::<Vec<_>>())),
         ("list", |items| drop(items.run().collect::<LinkedList<_>>())),

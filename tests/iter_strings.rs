@@ -1,0 +1,176 @@
+//! What strings are taken apart into is as serially.
+
+use std::fmt::Debug;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
+
+use filch::prelude::*;
+use filch::{ThreadPool, ThreadPoolBuilder};
+use proptest::prelude::prop;
+use proptest::proptest;
+
+const LONG: usize = 100_000;
+
+/// Pools of one, two and four workers.
+static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| {
+    [1, 2, 4].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap())
+});
+
+/// Runs `op` in each of the pools.
+fn everywhere(op: impl Fn() + Sync) {
+    POOLS.iter().for_each(|pool| pool.install(&op));
+}
+
+/// That a parallel iterator gives what the serial one gives, in order.
+#[track_caller]
+fn same<T: PartialEq + Debug + Send>(
+    par: impl ParallelIterator<Item = T>,
+    ser: impl Iterator<Item = T>,
+) {
+    let (all, expected): (Vec<T>, Vec<T>) = (par.collect(), ser.collect());
+    assert!(all == expected, "{all:?} instead of {expected:?}");
+}
+
+/// What knows no pattern.
+fn check_pieces(s: &str) {
+    same(s.par_chars(), s.chars());
+    same(s.par_char_indices(), s.char_indices());
+    same(s.par_bytes(), s.bytes());
+    same(s.par_bytes().rev().skip(3), s.bytes().rev().skip(3));
+    assert_eq!(s.par_bytes().len(), s.len());
+    same(s.par_encode_utf16(), s.encode_utf16());
+    same(s.par_lines(), s.lines());
+    same(s.par_split_whitespace(), s.split_whitespace());
+    same(s.par_split_ascii_whitespace(), s.split_ascii_whitespace());
+    assert_eq!(s.par_chars().find_last(|c| *c > 'b'), s.chars().rfind(|c| *c > 'b'));
+    assert_eq!(s.par_lines().find_first(|line| line.len() > 1), s.lines().find(|l| l.len() > 1));
+}
+
+/// Checks what knows patterns with this one.
+macro_rules! check_pattern {
+    ($s:ident, $pattern:expr) => {
+        same($s.par_split($pattern), $s.split($pattern));
+        same($s.par_split_inclusive($pattern), $s.split_inclusive($pattern));
+        same($s.par_split_terminator($pattern), $s.split_terminator($pattern));
+        same($s.par_matches($pattern), $s.matches($pattern));
+        same($s.par_match_indices($pattern), $s.match_indices($pattern));
+    };
+}
+
+fn check_patterns(s: &str) {
+    for c in ['\n', 'é', '𝄞', 'x'] {
+        check_pattern!(s, c);
+    }
+    for set in [&[][..], &['\n', 'é'], &['𝄞']] {
+        check_pattern!(s, set);
+    }
+    check_pattern!(s, ['a', '𝄞']);
+    check_pattern!(s, &['a', '𝄞']);
+    for f in [char::is_whitespace as fn(char) -> bool, |_| true, |_| false] {
+        check_pattern!(s, f);
+    }
+    let hash = '#';
+    check_pattern!(s, |c: char| c == hash);
+}
+
+/// Cuts the part between these places, or near by, out.
+fn check_drain(s: &str, from: usize, to: usize) {
+    let boundary = |at: usize| (0..=at.min(s.len())).rev().find(|&at| s.is_char_boundary(at));
+    let (from, to) = (boundary(from.min(to)).unwrap(), boundary(from.max(to)).unwrap());
+    let rest = format!("{}{}", &s[..from], &s[to..]);
+    let mut text = s.to_owned();
+    assert_eq!(text.par_drain(from..to).collect::<String>(), s[from..to]);
+    assert_eq!(text, rest);
+    // Not driven, and driven in part.
+    let mut text = s.to_owned();
+    drop(text.par_drain(from..to));
+    assert_eq!(text, rest);
+    let mut text = s.to_owned();
+    assert_eq!(text.par_drain(from..to).find_first(|_| true), s[from..to].chars().next());
+    assert_eq!(text, rest);
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(60))]
+
+    #[test]
+    fn strings_are_as_serially(
+        s in "[a-c é𝄞\n\r#]{0,200}", from in 0..300_usize, to in 0..300_usize, pool in 0..3_usize,
+    ) {
+        POOLS[pool].install(|| {
+            check_pieces(&s);
+            check_patterns(&s);
+            check_drain(&s, from, to);
+        });
+    }
+
+    #[test]
+    fn short_strings_are_as_serially(
+        all in prop::collection::vec("[aé𝄞\n\r]{0,4}", 1..50), pool in 0..3_usize,
+    ) {
+        POOLS[pool].install(|| {
+            for s in &all {
+                check_pieces(s);
+                check_patterns(s);
+            }
+        });
+    }
+}
+
+#[test]
+fn long_strings_are_as_serially() {
+    let cycled = |s: &str, len| s.chars().cycle().take(len).collect::<String>();
+    let mixed = cycled("line é\r\n𝄞 a b#\n\n", LONG);
+    let texts = [mixed, cycled("𝄞", LONG / 10), "a".repeat(LONG / 10), "\n".repeat(LONG / 10)];
+    everywhere(|| {
+        for s in &texts {
+            check_pieces(s);
+            check_patterns(s);
+            check_drain(s, 77, s.len() / 2);
+        }
+        // One separator, anywhere.
+        for at in [0, 1, LONG / 2, LONG - 1, LONG] {
+            let s = format!("{}é{}", "a".repeat(at), "a".repeat(LONG - at));
+            check_pattern!(s, 'é');
+        }
+    });
+}
+
+#[test]
+fn pieces_that_take_time_stay_in_order() {
+    let s: String = "line é\r\n𝄞 a b#\n\n".chars().cycle().take(5000).collect();
+    /// For long enough that others come.
+    fn slow<T>(item: T) -> T {
+        (0..500).for_each(|_| std::hint::spin_loop());
+        item
+    }
+    everywhere(|| {
+        same(s.par_char_indices().map(slow), s.char_indices());
+        same(s.par_split('\n').map(slow), s.split('\n'));
+        same(s.par_split_inclusive('\n').map(slow), s.split_inclusive('\n'));
+        same(s.par_split_terminator('\n').map(slow), s.split_terminator('\n'));
+        same(s.par_match_indices('𝄞').map(slow), s.match_indices('𝄞'));
+    });
+}
+
+#[test]
+fn strings_are_drained_in_any_case() {
+    everywhere(|| {
+        let mut text = "grüne 𝄞".repeat(100);
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            text.par_drain(2..).for_each(|c| assert_ne!(c, '𝄞'));
+        }));
+        assert!(caught.is_err());
+        assert_eq!(text, "gr");
+        mem::forget(text.par_drain(..));
+        assert!(["gr", ""].contains(&&*text));
+        text = "grün".to_owned();
+        for refused in [0..3, 3..4, 1..9] {
+            let drain = AssertUnwindSafe(|| drop(text.clone().par_drain(refused)));
+            assert!(catch_unwind(drain).is_err());
+        }
+        text.par_drain(..).for_each(drop);
+        assert!(text.is_empty());
+    });
+}
