@@ -7,7 +7,7 @@ use super::cuts::{Mode, Run, drive_cuts};
 use super::range::within;
 use super::slice;
 use super::steps::{Steps, drive_steps};
-use crate::iter::adaptors::{Adapted, Copied, Copying};
+use crate::iter::adaptors::Copied;
 use crate::iter::plumbing::{Folder, UnindexedConsumer};
 use crate::iter::{IntoParallelIterator, ParallelDrainRange, ParallelIterator};
 
@@ -47,7 +47,7 @@ pub trait ParallelString {
     /// assert_eq!("hello".par_bytes().filter(|&b| b == b'l').count(), 2);
     /// ```
     fn par_bytes(&self) -> Bytes<'_> {
-        Adapted::new(self.as_parallel_string().as_bytes().into_par_iter(), Copying())
+        self.as_parallel_string().as_bytes().into_par_iter().copied()
     }
 
     /// What encodes the string in UTF-16.

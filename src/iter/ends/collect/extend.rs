@@ -7,7 +7,6 @@ use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
 
-use super::super::super::adaptors::{Adapted, Copying};
 use super::super::super::{Either, IntoParallelIterator, ParallelExtend, ParallelIterator};
 use super::super::end::{End, Join, run};
 use super::pieces::pieces_of;
@@ -54,7 +53,7 @@ macro_rules! extend_by_reference {
         impl<'a, $($generics)*> ParallelExtend<&'a $item> for $collection {
             /// Copies them.
             fn par_extend<I: IntoParallelIterator<Item = &'a $item>>(&mut self, par_iter: I) {
-                self.par_extend(Adapted::new(par_iter.into_par_iter(), Copying()));
+                self.par_extend(par_iter.into_par_iter().copied());
             }
         }
     )*};
