@@ -95,6 +95,21 @@ where
     }
 }
 
+/// [`join_context`] on a worker: what other threads need is not compiled.
+#[inline]
+pub(crate) fn join_on_worker<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce(FnContext) -> RA + Send,
+    B: FnOnce(FnContext) -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    match Worker::current() {
+        Some(worker) => join_context_on(worker, a, b, false),
+        None => unreachable!("the caller is a worker"),
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn join_from_outside<A, B, RA, RB>(a: A, b: B) -> (RA, RB)

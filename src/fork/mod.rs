@@ -9,7 +9,7 @@ mod spawn;
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
 pub use join::{FnContext, join, join_context};
-pub(crate) use join::{join_context_in, join_in};
+pub(crate) use join::{join_context_in, join_in, join_on_worker};
 pub use scope::{Scope, ScopedJoinHandle, in_place_scope, scope};
 pub(crate) use scope::{in_place_scope_in, scope_in};
 pub use spawn::{JoinHandle, Yield, spawn, yield_now};

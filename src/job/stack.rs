@@ -219,12 +219,17 @@ where
     // SAFETY: the header is the first field; the frame does not end before the job is done, since
     // a panic aborts; closure and result may be sent; the root is set; there is one reference.
     queue(unsafe { JobRef::new(NonNull::from(&job).cast()) });
-    job.done.wait(|| true);
+    wait(&job.done);
     std::mem::forget(guard);
     match job.result.into_inner() {
         Some(result) => result,
         None => unreachable!("the job is done, so the result is there"),
     }
+}
+
+/// Not generic, hence compiled once, and not in the user's crate.
+fn wait(done: &Event) {
+    done.wait(|| true);
 }
 
 /// Work that a thread which is no worker of the pool hands over and waits for.

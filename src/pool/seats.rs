@@ -16,16 +16,17 @@ impl Registry {
     /// seat, else by handing it over.
     #[inline]
     pub(crate) fn as_worker<R: Send>(&self, op: impl FnOnce(&Worker, bool) -> R + Send) -> R {
-        match Worker::current() {
-            Some(worker) if std::ptr::eq(worker.registry(), self) => op(worker, false),
-            Some(_) => self.hand_over(|worker| op(worker, true)),
+        let seat = match Worker::current() {
+            Some(worker) if std::ptr::eq(worker.registry(), self) => return op(worker, false),
+            Some(_) => None,
             None => {
                 self.expect_threads();
-                match Borrowed::seat(self) {
-                    Some(seat) => op(seat.worker, false),
-                    None => self.hand_over(|worker| op(worker, true)),
-                }
+                Borrowed::seat(self)
             }
+        };
+        match seat {
+            Some(seat) => op(seat.worker, false),
+            None => self.hand_over(|worker| op(worker, true)),
         }
     }
 

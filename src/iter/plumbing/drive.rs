@@ -16,7 +16,7 @@ use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
 };
 use crate::deterministic;
-use crate::fork::join_context;
+use crate::fork::join_on_worker;
 use crate::iter::IndexedParallelIterator;
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::pool::with_current;
@@ -125,7 +125,7 @@ impl Pace {
         let at = len / 2;
         let (left_producer, right_producer) = producer.split_at(at);
         let (left_consumer, right_consumer, reducer) = consumer.split_at(at);
-        let (left, right) = join_context(
+        let (left, right) = join_on_worker(
             |_| self.cut(left, at, left_producer, left_consumer),
             |context| {
                 // Who takes a piece comes with hungry others.
@@ -235,7 +235,7 @@ where
     };
     let reducer = consumer.to_reducer();
     let left_consumer = consumer.split_off_left();
-    let (left, right) = join_context(
+    let (left, right) = join_on_worker(
         |_| cut_unindexed(pieces / 2, left, left_consumer),
         |context| {
             let more = if context.migrated() { num_threads() * UNINDEXED_PIECES } else { 0 };

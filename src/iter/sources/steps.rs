@@ -2,7 +2,7 @@
 //! whenever others have nothing to do, as indexed ones do in `plumbing/drive.rs`.
 
 use crate::deterministic;
-use crate::fork::join_context;
+use crate::fork::join_on_worker;
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::pool::with_current;
@@ -83,7 +83,7 @@ impl Going {
         let reducer = consumer.to_reducer();
         let depth = self.depth + 1;
         let left_parts = parts / 2;
-        let (left, right) = join_context(
+        let (left, right) = join_on_worker(
             |_| Going { depth, ..self }.cut(left_parts, steps, left_consumer),
             |context| {
                 // Who takes a part comes with hungry others, and with its own stack.
