@@ -293,7 +293,7 @@ pub trait ParallelSliceMut<T: Send> {
 
     // ---- parallel iterators over parts of it ----------------------------------------------------
 
-    /// As [`ParallelSlice::par_split`].
+    /// As [`ParallelSlice::par_split`](super::ParallelSlice::par_split).
     ///
     /// ```
     /// use filch::prelude::*;
@@ -309,7 +309,7 @@ pub trait ParallelSliceMut<T: Send> {
         SplitMut::new(self.as_parallel_slice_mut(), separator)
     }
 
-    /// As [`ParallelSlice::par_split_inclusive`].
+    /// As [`ParallelSlice::par_split_inclusive`](super::ParallelSlice::par_split_inclusive).
     ///
     /// ```
     /// use filch::prelude::*;
@@ -325,7 +325,7 @@ pub trait ParallelSliceMut<T: Send> {
         SplitInclusiveMut::new(self.as_parallel_slice_mut(), separator)
     }
 
-    /// As [`ParallelSlice::par_chunks`].
+    /// As [`ParallelSlice::par_chunks`](super::ParallelSlice::par_chunks).
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -341,7 +341,7 @@ pub trait ParallelSliceMut<T: Send> {
         ChunksMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
     }
 
-    /// As [`ParallelSlice::par_chunks_exact`].
+    /// As [`ParallelSlice::par_chunks_exact`](super::ParallelSlice::par_chunks_exact).
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -359,7 +359,7 @@ pub trait ParallelSliceMut<T: Send> {
         ChunksExactMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
     }
 
-    /// As [`ParallelSlice::par_rchunks`].
+    /// As [`ParallelSlice::par_rchunks`](super::ParallelSlice::par_rchunks).
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -375,7 +375,7 @@ pub trait ParallelSliceMut<T: Send> {
         RChunksMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
     }
 
-    /// As [`ParallelSlice::par_rchunks_exact`].
+    /// As [`ParallelSlice::par_rchunks_exact`](super::ParallelSlice::par_rchunks_exact).
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -391,7 +391,7 @@ pub trait ParallelSliceMut<T: Send> {
         RChunksExactMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
     }
 
-    /// As [`ParallelSlice::par_chunk_by`].
+    /// As [`ParallelSlice::par_chunk_by`](super::ParallelSlice::par_chunk_by).
     ///
     /// ```
     /// use filch::prelude::*;
