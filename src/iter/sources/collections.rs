@@ -37,9 +37,9 @@ by_other! {
     ['a, T: Send] &'a mut VecDeque<T>, &'a mut T, slice::IterMut<'a, T>,
         |self| self.make_contiguous();
     /// In no particular order.
-    [T: Ord + Send] BinaryHeap<T>, T, vec::IntoIter<T>, |self| self.into_vec();
+    [T: Send] BinaryHeap<T>, T, vec::IntoIter<T>, |self| self.into_vec();
     /// In no particular order.
-    ['a, T: Ord + Sync] &'a BinaryHeap<T>, &'a T, slice::Iter<'a, T>, |self| self.as_slice();
+    ['a, T: Sync] &'a BinaryHeap<T>, &'a T, slice::Iter<'a, T>, |self| self.as_slice();
 }
 
 /// Collections that are walked into a vector.
@@ -63,14 +63,14 @@ by_vector! {
     ['a, T: Send] &'a mut LinkedList<T>, &'a mut T;
     [T: Send, S] HashSet<T, S>, T;
     ['a, T: Sync, S] &'a HashSet<T, S>, &'a T;
-    [T: Ord + Send] BTreeSet<T>, T;
-    ['a, T: Ord + Sync] &'a BTreeSet<T>, &'a T;
+    [T: Send] BTreeSet<T>, T;
+    ['a, T: Sync] &'a BTreeSet<T>, &'a T;
     [K: Send, V: Send, S] HashMap<K, V, S>, (K, V);
     ['a, K: Sync, V: Sync, S] &'a HashMap<K, V, S>, (&'a K, &'a V);
     ['a, K: Sync, V: Send, S] &'a mut HashMap<K, V, S>, (&'a K, &'a mut V);
-    [K: Ord + Send, V: Send] BTreeMap<K, V>, (K, V);
-    ['a, K: Ord + Sync, V: Sync] &'a BTreeMap<K, V>, (&'a K, &'a V);
-    ['a, K: Ord + Sync, V: Send] &'a mut BTreeMap<K, V>, (&'a K, &'a mut V);
+    [K: Send, V: Send] BTreeMap<K, V>, (K, V);
+    ['a, K: Sync, V: Sync] &'a BTreeMap<K, V>, (&'a K, &'a V);
+    ['a, K: Sync, V: Send] &'a mut BTreeMap<K, V>, (&'a K, &'a mut V);
 }
 
 /// Collections that can be emptied.
@@ -90,9 +90,9 @@ macro_rules! drained {
 }
 
 drained! {
-    [T: Ord + Send] BinaryHeap<T>, T;
-    [T: Eq + std::hash::Hash + Send, S: std::hash::BuildHasher] HashSet<T, S>, T;
-    [K: Eq + std::hash::Hash + Send, V: Send, S: std::hash::BuildHasher] HashMap<K, V, S>, (K, V);
+    [T: Send] BinaryHeap<T>, T;
+    [T: Send, S] HashSet<T, S>, T;
+    [K: Send, V: Send, S] HashMap<K, V, S>, (K, V);
 }
 
 impl<T: Send> ParallelDrainRange<usize> for &mut VecDeque<T> {
