@@ -24,6 +24,8 @@ pub mod iter;
 mod job;
 mod latch;
 #[cfg(not(loom))]
+mod names;
+#[cfg(not(loom))]
 mod platform;
 #[cfg(not(loom))]
 mod pool;
@@ -49,6 +51,8 @@ pub use fork::{
     BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, Yield, broadcast,
     in_place_scope, join, join_context, scope, spawn, spawn_broadcast, yield_now,
 };
+#[cfg(not(loom))]
+pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
 #[cfg(not(loom))]
 pub use pool::{
     BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, WaitPolicy,

@@ -29,6 +29,7 @@ mod vector;
 
 pub use crate::iter::sources::chunks::*;
 pub use crate::iter::sources::parts::*;
+pub use crate::iter::sources::slice::{Iter, IterMut};
 pub use exclusive::ParallelSliceMut;
 pub use shared::ParallelSlice;
 pub use vector::ParallelVec;
