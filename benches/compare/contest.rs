@@ -15,7 +15,7 @@ pub struct Contest<'a> {
     contestants: Vec<Contestant<'a>>,
     goals: Vec<Goal>,
     noted: bool,
-    in_mean: bool,
+    family: Option<&'static Family>,
 }
 
 struct Contestant<'a> {
@@ -32,7 +32,7 @@ impl<'a> Contest<'a> {
             contestants: Vec::new(),
             goals: Vec::new(),
             noted: false,
-            in_mean: false,
+            family: None,
         }
     }
 
@@ -55,9 +55,9 @@ impl<'a> Contest<'a> {
         self
     }
 
-    /// Counts this contest into the geometric mean.
-    pub fn in_mean(mut self) -> Self {
-        self.in_mean = true;
+    /// Counts this contest into the geometric mean of a family.
+    pub fn in_mean_of(mut self, family: &'static Family) -> Self {
+        self.family = Some(family);
         self
     }
 
@@ -76,7 +76,7 @@ impl<'a> Contest<'a> {
             threads: self.threads,
             goals: self.goals,
             noted: self.noted,
-            in_mean: self.in_mean,
+            family: self.family,
         }
     }
 
@@ -103,7 +103,7 @@ pub struct Outcome {
     rounds: Vec<Round>,
     goals: Vec<Goal>,
     noted: bool,
-    in_mean: bool,
+    family: Option<&'static Family>,
 }
 
 impl Outcome {
@@ -167,24 +167,30 @@ fn find(round: &Round, who: Who) -> Option<Sample> {
     round.iter().find(|(one, _)| *one == who).map(|pair| pair.1)
 }
 
-/// The geometric mean over the contests that count into it, if more than one.
-pub fn mean_row(outcomes: &[Outcome]) -> Option<Row> {
-    const AT_MOST: f64 = 0.6;
-    let counted: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.in_mean).collect();
+/// Contests whose geometric mean is to be at most so much of rayon's time.
+pub struct Family {
+    pub name: &'static str,
+    pub at_most: f64,
+}
+
+/// The geometric means over `family`'s contests, if there is more than one.
+pub fn mean_row(family: &'static Family, outcomes: &[Outcome]) -> Option<Row> {
+    let is_counted = |one: &&Outcome| one.family.is_some_and(|its| its.name == family.name);
+    let counted: Vec<&Outcome> = outcomes.iter().filter(is_counted).collect();
     let mean = |ratio: &dyn Fn(&Outcome) -> Option<f64>| {
         let ratios: Vec<f64> = counted.iter().filter_map(|one| ratio(one)).collect();
         (ratios.len() > 1).then(|| geometric_mean(&ratios))
     };
     let rayon = mean(&|one| one.ratio(Who::Rayon))?;
     Some(Row {
-        name: format!("geometric mean of {}", counted.len()),
+        name: format!("geometric mean of {} {}", counted.len(), family.name),
         threads: counted[0].threads,
         time: None,
         rayon: Some(rayon),
         rayon_cpu: mean(&|one| one.cpu_ratio(Who::Rayon)),
         chili: mean(&|one| one.ratio(Who::Chili)),
         ideal: mean(&|one| one.ratio(Who::Ideal)),
-        goal: vec![format!("≤ {AT_MOST} rayon")],
-        verdict: Verdict::of([rayon <= AT_MOST].into_iter()),
+        goal: vec![format!("≤ {} rayon", family.at_most)],
+        verdict: Verdict::of([rayon <= family.at_most].into_iter()),
     })
 }

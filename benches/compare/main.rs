@@ -9,6 +9,7 @@ mod clock;
 mod contest;
 mod goal;
 mod idle;
+mod loops;
 mod rows;
 mod statistics;
 mod table;
@@ -66,8 +67,10 @@ fn main() {
     }
 
     let arenas = [Arena::new(1), Arena::new(2)];
+    let data = loops::Data::new();
     let outcomes: Vec<Outcome> = rows::all(&arenas)
         .into_iter()
+        .chain(arenas.iter().flat_map(|arena| loops::rows(arena, &data)))
         .filter(|contest| contest.label().contains(&arguments.filter))
         .map(|contest| {
             let outcome = contest.hold(rounds);
@@ -75,8 +78,10 @@ fn main() {
             outcome
         })
         .collect();
-    if let Some(row) = contest::mean_row(&outcomes) {
-        table.add(&row);
+    for family in [&rows::RECURSIONS, &loops::LOOPS] {
+        if let Some(row) = contest::mean_row(family, &outcomes) {
+            table.add(&row);
+        }
     }
     table.end(rounds);
     for note in outcomes.iter().filter_map(Outcome::note) {

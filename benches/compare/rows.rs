@@ -1,7 +1,7 @@
 //! The rows of the table: what is compared, and what is to be reached.
 
 use crate::clock::{Sample, measure};
-use crate::contest::Contest;
+use crate::contest::{Contest, Family};
 use crate::goal::Who;
 use crate::statistics::median;
 use crate::workloads::{
@@ -14,11 +14,14 @@ use rand::{Rng, SeedableRng};
 use std::hint::black_box;
 use std::thread;
 
+/// Divide and conquer, by `join`.
+pub static RECURSIONS: Family = Family { name: "recursions", at_most: 0.6 };
+
 /// A pool of each kind.
 pub struct Arena {
-    threads: usize,
-    filch: filch::ThreadPool,
-    rayon: rayon::ThreadPool,
+    pub threads: usize,
+    pub filch: filch::ThreadPool,
+    pub rayon: rayon::ThreadPool,
     chili: chili::ThreadPool,
 }
 
@@ -68,7 +71,7 @@ fn recursions(arena: &Arena) -> [Contest<'_>; 6] {
         by_everyone("matmul", arena, Matmul::new(512), 1.0),
         by_everyone("merge sort", arena, MergeSort::new(1 << 18), 1.0),
     ]
-    .map(|contest| contest.at_most(1.0, Who::Rayon).in_mean())
+    .map(|contest| contest.at_most(1.0, Who::Rayon).in_mean_of(&RECURSIONS))
 }
 
 fn tiny_trees(arena: &Arena) -> [Contest<'_>; 3] {

@@ -22,6 +22,7 @@ pub use flat::{TINY_TASKS, TaskPool, is_filled, submit_from_outside};
 pub use fork::{Chili, Filch, Fork, Ideal, Rayon, Serial};
 pub use matmul::Matmul;
 pub use pin::pin_threads;
+pub use plain::{on_each, share};
 pub use recursion::{Fib, Integrate, Queens, fib};
 pub use skewed::{Coarse, LeftComb, RightComb, Spin, TO_FALL_ASLEEP};
 pub use sort::MergeSort;

@@ -16,12 +16,15 @@ mod with_rayon {
 use std::hint::black_box;
 
 use crate::clock::{Sample, measure};
-use crate::contest::Contest;
+use crate::contest::{Contest, Family};
 use crate::goal::Who;
 use crate::rows::Arena;
-use crate::workloads::{Fork, on_each, share};
+use crate::workloads::{on_each, share};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+/// Data-parallel loops.
+pub static LOOPS: Family = Family { name: "loops", at_most: 0.75 };
 
 /// A row of the matrix.
 const SIDE: usize = 1000;
@@ -172,13 +175,15 @@ fn contest<'a>(one: Loop, arena: &'a Arena, data: &'a Data) -> Contest<'a> {
     };
     // Each thread does its share of the times: what the machine can give at this moment.
     let ideal = move || -> Sample {
-        let on_thread = |index| (0..share(times, arena.threads, index).len()).all(|_| {
-            black_box(serial(black_box(data))) == right
-        });
+        let on_thread = |index| {
+            (0..share(times, arena.threads, index).len())
+                .all(|_| black_box(serial(black_box(data))) == right)
+        };
         if times < arena.threads {
             return timed(serial) / arena.threads as f64;
         }
-        let (all_right, sample) = measure(|| on_each(arena.threads, on_thread).into_iter().all(|right| right));
+        let (all_right, sample) =
+            measure(|| on_each(arena.threads, on_thread).into_iter().all(|right| right));
         assert!(all_right, "a wrong result");
         sample / times as f64
     };
@@ -189,6 +194,6 @@ fn contest<'a>(one: Loop, arena: &'a Arena, data: &'a Data) -> Contest<'a> {
     if arena.threads == 1 {
         contest.at_most(1.1, Who::Ideal)
     } else {
-        contest.at_most(1.05, Who::Rayon).in_mean()
+        contest.at_most(1.05, Who::Rayon).in_mean_of(&LOOPS)
     }
 }

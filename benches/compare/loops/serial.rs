@@ -25,10 +25,8 @@ pub fn filter_collect(data: &Data) -> u64 {
 }
 
 pub fn min_max(data: &Data) -> u64 {
-    let (least, most) = data
-        .numbers
-        .iter()
-        .fold((u32::MAX, 0), |(least, most), &n| (least.min(n), most.max(n)));
+    let (least, most) =
+        data.numbers.iter().fold((u32::MAX, 0), |(least, most), &n| (least.min(n), most.max(n)));
     u64::from(least) ^ u64::from(most)
 }
 
@@ -59,9 +57,7 @@ pub fn matrix_vector(data: &Data) -> u64 {
 pub fn stencil(data: &Data) -> u64 {
     let old = &data.floats;
     let mut new = vec![0.0; old.len()];
-    new.chunks_mut(super::SIDE)
-        .enumerate()
-        .for_each(|(row, out)| super::blur_row(old, row, out));
+    new.chunks_mut(super::SIDE).enumerate().for_each(|(row, out)| super::blur_row(old, row, out));
     super::fingerprint(&new)
 }
 

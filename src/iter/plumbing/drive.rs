@@ -67,36 +67,18 @@ where
 {
     in_pool(|worker| {
         let threads = worker.registry().workers().len();
-        if threads == 1 || len <= 1 {
-            if consumer.full() {
-                return consumer.into_folder().complete();
-            }
-            return in_row(len, producer, consumer);
-        }
         let few = len <= FEW || (len <= threads * FEW_EACH && worker.is_bare());
         let pieces = if few { threads * PIECES } else { 1 };
         let least = producer.min_len().max(1);
-        let pace =
-            Pace { min: least, max: producer.max_len().max(least), block: least, warm: false };
+        let max = producer.max_len().max(least);
+        if threads == 1 {
+            // Without forks, and without blocks that nobody asked for.
+            let pace = Pace { min: usize::MAX, max, block: max, warm: false };
+            return pace.drive(len, producer, consumer);
+        }
+        let pace = Pace { min: least, max, block: least, warm: false };
         pace.cut(pieces.min(len / least), len, producer, consumer)
     })
-}
-
-/// Without forks, in blocks of what the producer allows at most.
-fn in_row<P, C>(mut len: usize, mut producer: P, consumer: C) -> C::Result
-where
-    P: Producer,
-    C: Consumer<P::Item>,
-{
-    let most = producer.max_len().max(1);
-    let mut folder = consumer.into_folder();
-    while len > most && !folder.full() {
-        let (block, rest) = producer.split_at(most);
-        folder = block.fold_with(folder);
-        producer = rest;
-        len -= most;
-    }
-    producer.fold_with(folder).complete()
 }
 
 /// How fast a piece goes.
@@ -149,24 +131,29 @@ impl Pace {
         let mut folder = consumer.into_folder();
         let start = ticks();
         let mut before = start;
-        while len > self.block {
-            if self.warm && len / 2 >= self.min && is_bare() {
-                let (first, consumer, reducer) = C::pause(folder);
-                return reducer.reduce(first, self.cut(2, len, producer, consumer));
-            }
-            let (block, rest) = producer.split_at(self.block);
+        loop {
+            let (block, rest) = if len > self.block {
+                let (block, rest) = producer.split_at(self.block);
+                (block, Some(rest))
+            } else {
+                (producer, None)
+            };
             folder = block.fold_with(folder);
-            producer = rest;
-            len -= self.block;
+            let Some(rest) = rest else { return folder.complete() };
             if folder.full() {
                 return folder.complete();
             }
+            producer = rest;
+            len -= self.block;
             let now = ticks();
             self.set_block(now.wrapping_sub(before));
             self.warm |= now.wrapping_sub(start) > WARM_UP;
             before = now;
+            if self.warm && len > self.block && len / 2 >= self.min && is_bare() {
+                let (first, consumer, reducer) = C::pause(folder);
+                return reducer.reduce(first, self.cut(2, len, producer, consumer));
+            }
         }
-        producer.fold_with(folder).complete()
     }
 
     /// The last block took so long.
@@ -179,7 +166,7 @@ impl Pace {
         } else if took < BLOCK / 2 {
             self.block = self.block.saturating_mul(2).min(self.max);
         } else if took > BLOCK * 2 {
-            self.block = (self.block / 2).max(self.min);
+            self.block = (self.block / 2).max(self.min).min(self.max);
         }
     }
 }
@@ -198,8 +185,17 @@ pub(crate) fn num_threads() -> usize {
 pub(crate) fn in_pool<R: Send>(op: impl FnOnce(&Worker) -> R + Send) -> R {
     match Worker::current() {
         Some(worker) => op(worker),
-        None => with_current(|registry| registry.as_worker(|worker, _| op(worker))),
+        None => {
+            let (mut op, mut result) = (Some(op), None);
+            from_outside(&mut |worker| result = op.take().map(|op| op(worker)));
+            result.expect("it was called, for else this would have panicked")
+        }
     }
+}
+
+/// Not generic, hence compiled once.
+fn from_outside(op: &mut (dyn FnMut(&Worker) + Send)) {
+    with_current(|registry| registry.as_worker(|worker, _| op(worker)));
 }
 
 /// Lets `producer` feed `consumer`, in parallel as far as it can be cut.

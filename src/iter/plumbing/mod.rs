@@ -22,6 +22,7 @@
 
 mod drive;
 
+pub(crate) use drive::in_pool;
 pub use drive::{bridge, bridge_producer_consumer, bridge_unindexed};
 
 /// A run of items that can be cut in two at any place.

@@ -3,9 +3,8 @@
 
 use crate::deterministic;
 use crate::fork::join_on_worker;
-use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
+use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer, in_pool};
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
-use crate::pool::with_current;
 use crate::worker::Worker;
 
 /// What a step should last: twice to half of it will do.
@@ -36,16 +35,12 @@ where
     S: Steps,
     C: UnindexedConsumer<S::Item>,
 {
-    let op = |worker: &Worker| {
+    in_pool(|worker| {
         let threads = worker.registry().workers().len();
         let parts = if worker.is_bare() { threads * PARTS } else { 1 };
         let serial = threads == 1;
         Going { serial, depth: 0 }.cut(if serial { 1 } else { parts }, steps, consumer)
-    };
-    match Worker::current() {
-        Some(worker) => op(worker),
-        None => with_current(|registry| registry.as_worker(|worker, _| op(worker))),
-    }
+    })
 }
 
 /// How a part goes on.
