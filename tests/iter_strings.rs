@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use filch::prelude::*;
 use filch::{ThreadPool, ThreadPoolBuilder};
@@ -137,14 +138,15 @@ fn long_strings_are_as_serially() {
     });
 }
 
+/// For long enough that others come.
+fn slow<T>(item: T) -> T {
+    (0..500).for_each(|_| std::hint::spin_loop());
+    item
+}
+
 #[test]
 fn pieces_that_take_time_stay_in_order() {
     let s: String = "line é\r\n𝄞 a b#\n\n".chars().cycle().take(5000).collect();
-    /// For long enough that others come.
-    fn slow<T>(item: T) -> T {
-        (0..500).for_each(|_| std::hint::spin_loop());
-        item
-    }
     everywhere(|| {
         same(s.par_char_indices().map(slow), s.char_indices());
         same(s.par_split('\n').map(slow), s.split('\n'));
@@ -172,5 +174,21 @@ fn strings_are_drained_in_any_case() {
         }
         text.par_drain(..).for_each(drop);
         assert!(text.is_empty());
+    });
+}
+
+#[test]
+fn a_last_line_that_is_long_is_not_searched_again_and_again() {
+    let s = "ab\n".repeat(20_000) + &"a".repeat(10 * LONG) + "\n";
+    everywhere(|| {
+        let asked = AtomicUsize::new(0);
+        let is_end = |c| {
+            asked.fetch_add(1, Relaxed);
+            c == '\n'
+        };
+        let parts = s.par_split_inclusive(is_end).map(slow);
+        same(parts, s.split_inclusive('\n'));
+        let asked = asked.into_inner();
+        assert!(asked < 8 * s.len(), "{asked} times");
     });
 }

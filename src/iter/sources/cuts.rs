@@ -79,7 +79,10 @@ impl<R: Run<P>, P: Sync> Steps for Cuts<'_, R, P> {
     fn cut_off(&mut self) -> Option<Self> {
         let rest = self.rest.as_ref().filter(|rest| !self.whole && rest.len() > 1)?;
         let middle = rest.middle();
-        let found = rest.first(self.pattern, middle).or_else(|| rest.last(self.pattern, middle));
+        // One at the very end that belongs to its part cuts nothing off.
+        let cuts = |&(_, end): &(usize, usize)| self.mode != Mode::Inclusive || end < rest.len();
+        let found = rest.first(self.pattern, middle).filter(cuts);
+        let found = found.or_else(|| rest.last(self.pattern, middle).filter(cuts));
         let Some((start, end)) = found else {
             self.whole = true;
             return None;
