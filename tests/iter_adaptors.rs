@@ -115,8 +115,8 @@ fn interspersed(items: &[usize], element: usize) -> Vec<usize> {
 
 /// Everything that has a serial counterpart, of `0..len` and `0..other`, with a number `k`.
 /// `item` is called with each, and gives it back.
-fn all_adaptors(len: usize, other: usize, k: usize, item: impl Fn(usize) -> usize + Sync) {
-    let item = &item;
+/// `item` is no closure, so that all this is compiled once.
+fn all_adaptors(len: usize, other: usize, k: usize, item: fn(usize) -> usize) {
     let (n, m) = (0..len, 1000..1000 + other);
     let a: Vec<usize> = n.clone().collect();
     let b: Vec<usize> = m.clone().collect();
