@@ -50,7 +50,7 @@
 //!
 //! | Of rayon | Here |
 //! |---|---|
-//! | [`map`], [`filter`], [`filter_map`], [`inspect`], [`update`], [`copied`], [`cloned`], [`chain`], [`flat_map`], [`flat_map_iter`], [`flatten`], [`flatten_iter`], [`while_some`], [`intersperse`], [`take_any`], [`skip_any`], [`take_any_while`], [`skip_any_while`] | The same. |
+//! | [`map`], [`filter`], [`filter_map`], [`inspect`], [`update`], [`copied`], [`cloned`], [`chain`], [`flat_map`], [`flat_map_iter`], [`flatten`], [`flatten_iter`], [`while_some`], [`intersperse`], [`take_any`], [`skip_any`], [`take_any_while`], [`skip_any_while`] | The same. ([`intersperse`] puts nothing before the first item, as rayon 1.12 may behind a `filter`.) |
 //! | [`fold`], [`fold_with`], [`try_fold`], [`try_fold_with`], [`map_with`], [`map_init`], [`for_each_with`], [`for_each_init`] and their `try_` forms | The same, but there are as many pieces as were handed over, not as thieves made likely: often a single one. So `with_max_len(1).fold(..)` is no `map`. |
 //! | [`sum`], [`product`], [`count`], [`reduce`], [`reduce_with`], [`try_reduce`], [`try_reduce_with`], [`for_each`], [`try_for_each`], [`all`], [`any`] | The same. Pieces are of other sizes, which shows in sums of floating-point numbers; [`par_fold_fixed`] and [`par_reduce_fixed`] give the same bits on any number of threads. |
 //! | [`min`], [`max`], [`min_by`], [`max_by`], [`min_by_key`], [`max_by_key`] | The same. Of several, the first least one and the last greatest one, as serial iterators give. |
