@@ -94,10 +94,10 @@ pub(crate) const ANY_ROOT: usize = 1;
 
 /// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
 /// delays help for a section that began meanwhile.
-pub(crate) const NAP: Duration = Duration::from_micros(25);
+pub(crate) const NAP: Duration = Duration::from_micros(10);
 /// How many looks in vain make the sentry resign: with what the clock adds, one to two
 /// milliseconds.
-const NAPS: u32 = if cfg!(loom) { 1 } else { 40 };
+const NAPS: u32 = if cfg!(loom) { 1 } else { 100 };
 
 const BUSY: u32 = 0;
 const FREE: u32 = 1;

@@ -14,7 +14,7 @@ const MOST_VICTIMS: usize = 16;
 
 /// Every so many naps in vain the sentry looks for forks to take by force. That costs some
 /// microseconds and interrupts every busy worker; owners that fork at all answer sooner.
-const FORCE_INTERVAL: u32 = 4;
+const FORCE_INTERVAL: u32 = 10;
 
 impl Worker {
     /// A job for the main loop, if there is one in sight: mail, own tasks, the injector, others'

@@ -156,6 +156,12 @@ impl Worker {
         self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
     }
 
+    /// Whether somebody has nothing to do. (A glance: nothing is ordered by it.)
+    #[inline]
+    pub(crate) fn sees_idlers(&self) -> bool {
+        self.sleep().counts().somebody_idles()
+    }
+
     pub(crate) fn mail_pending(&self) -> usize {
         self.mail.len()
     }

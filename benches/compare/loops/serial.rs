@@ -40,8 +40,11 @@ pub fn hashes(data: &Data) -> u64 {
 }
 
 pub fn histogram(data: &Data) -> u64 {
-    let mut counts = vec![0_u32; 256];
-    data.numbers.iter().for_each(|n| counts[(n % 256) as usize] += 1);
+    let count = |mut counts: Vec<u32>, &n: &u32| {
+        counts[(n % 256) as usize] += 1;
+        counts
+    };
+    let counts = data.numbers.iter().fold(vec![0; 256], count);
     (0..).zip(counts).map(|(at, count): (u64, u32)| at * u64::from(count)).sum()
 }
 

@@ -1,11 +1,13 @@
 //! Where a producer meets a consumer: what is forked, when.
 //!
 //! # By demand
-//! A loop begins with a few forks, so that few but long items are shared at once. Each piece then
-//! goes on serially, block after block, and hands over half of what is left whenever the worker
+//! A loop over few items begins with a few forks, so that long items are shared at once. Each piece
+//! then goes on serially, block after block, and hands over half of what is left when the worker
 //! has nothing pending that others could take (lazy binary splitting: Tzannes, Caragea, Barua and
-//! Vishkin, PPoPP 2010). So who is not robbed makes a number of forks that is logarithmic in the
-//! items, whatever these cost, and inner loops make hardly any while outer ones have some pending.
+//! Vishkin, PPoPP 2010) and somebody has nothing to do. So forks are about as many as steals, and
+//! inner loops make hardly any while outer ones have some pending. Where a single item takes longer
+//! than a block should, somebody who runs out of work would have to wait for its end; there half is
+//! handed over ahead of any demand.
 //!
 //! A block is as long as makes it last some microseconds by the clock: short enough that who is
 //! hungry is soon answered, long enough to be one tight loop over plain iterators. Blocks begin
@@ -26,12 +28,14 @@ use crate::worker::Worker;
 const BLOCK: u64 = 4 * TICKS_PER_MICROSECOND;
 /// How long a piece goes on without thinking of forks.
 const WARM_UP: u64 = TICKS_PER_MICROSECOND / 2;
+/// What is left is not worth a fork when it is less than a block divided by this.
+const TAIL: usize = 16;
 /// How many times longer a block is than the last one, at most.
 const GROWTH: usize = 8;
 /// Pieces a worker, at the start.
 const PIECES: usize = 2;
-/// So few items for each worker are cut at the start. Where there are more, the first one is done
-/// before: others lose no more than that, and a short loop never forks.
+/// So few items for each worker are all cut at the start. Where there are more, a short loop makes
+/// one fork.
 const FEW_EACH: usize = 32;
 /// So few items are cut even where others find enough to do.
 const FEW: usize = 16;
@@ -67,8 +71,13 @@ where
 {
     in_pool(|worker| {
         let threads = worker.registry().workers().len();
-        let few = len <= FEW || (len <= threads * FEW_EACH && worker.is_bare());
-        let pieces = if few { threads * PIECES } else { 1 };
+        let pieces = match worker.is_bare() {
+            _ if len <= FEW => threads * PIECES,
+            true if len <= threads * FEW_EACH => threads * PIECES,
+            // Half may be had while the first item is done, which may be a search without an end.
+            true => 2,
+            false => 1,
+        };
         let least = producer.min_len().max(1);
         let max = producer.max_len().max(least);
         if threads == 1 {
@@ -110,10 +119,14 @@ impl Pace {
         let (left, right) = join_on_worker(
             |_| self.cut(left, at, left_producer, left_consumer),
             |context| {
-                // Who takes a piece comes with hungry others.
-                let more = if context.migrated() { num_threads() } else { 0 };
-                let pieces = (pieces - left).max(more).min((len - at) / self.min);
-                self.cut(pieces, len - at, right_producer, right_consumer)
+                let (mut pace, mut pieces) = (self, pieces - left);
+                if context.migrated() {
+                    // Others may be hungry, too; and these items may cost more or less.
+                    pieces = pieces.max(num_threads());
+                    pace.block = self.min;
+                }
+                let pieces = pieces.min((len - at) / self.min);
+                pace.cut(pieces, len - at, right_producer, right_consumer)
             },
         );
         reducer.reduce(left, right)
@@ -146,10 +159,12 @@ impl Pace {
             producer = rest;
             len -= self.block;
             let now = ticks();
-            self.set_block(now.wrapping_sub(before));
+            let took = now.wrapping_sub(before);
+            self.set_block(took);
             self.warm |= now.wrapping_sub(start) > WARM_UP;
             before = now;
-            if self.warm && len > self.block && len / 2 >= self.min && is_bare() {
+            let worth_it = self.warm && len > self.block / TAIL && len / 2 >= self.min;
+            if worth_it && is_wanted(took) {
                 let (first, consumer, reducer) = C::pause(folder);
                 return reducer.reduce(first, self.cut(2, len, producer, consumer));
             }
@@ -171,9 +186,11 @@ impl Pace {
     }
 }
 
-/// Whether others could take nothing from this worker.
-fn is_bare() -> bool {
-    Worker::current().is_some_and(Worker::is_bare)
+/// Whether to fork: others could take nothing from this worker, and somebody has nothing to do, or
+/// would have to wait for long, since the last block took so long.
+fn is_wanted(took: u64) -> bool {
+    let is_slow = took > BLOCK * 2 || deterministic::is_simulated();
+    Worker::current().is_some_and(|worker| worker.is_bare() && (is_slow || worker.sees_idlers()))
 }
 
 /// The number of workers of the pool that this thread works for, else of the global one.
