@@ -573,3 +573,19 @@ fn bad_arguments() {
     panics(&|| drop(iter().fold_chunks_with(0, 0, |a, b| a + b)));
     panics(&|| drop(iter().zip_eq(0..4)));
 }
+
+/// Who is at items without an end stops when another has found what all look for.
+#[test]
+fn inner_iterators_without_an_end_stop() {
+    on_pools(|| {
+        if filch::current_num_threads() == 1 {
+            return;
+        }
+        let inner = |n: usize| (0_u64..).map(move |i| (n, i));
+        let wanted = |&(n, i): &(usize, u64)| n == 1 && i == 5_000;
+        let mapped = (0..2_usize).into_par_iter().flat_map_iter(inner);
+        assert_eq!(mapped.find_any(wanted), Some((1, 5_000)));
+        let flat = (0..2_usize).into_par_iter().map(inner).flatten_iter();
+        assert_eq!(flat.find_any(wanted), Some((1, 5_000)));
+    });
+}

@@ -19,6 +19,9 @@ pub trait Adapter<In>: Send + Sync {
     /// Whether each item gives exactly one.
     const ONE_TO_ONE: bool;
 
+    /// Whether an item may give very many, or have no end.
+    const MANY: bool = false;
+
     /// Wraps the iterator over a piece.
     fn adapt<It: Iterator<Item = In>>(&self, iter: It) -> Self::Iter<'_, It>;
 }
@@ -107,6 +110,9 @@ where
         self.base.with_producer(Wrap { callback, adapter: &self.adapter })
     }
 }
+
+/// How many of many items are done before others are asked whether that is enough.
+const ROW: usize = 1024;
 
 /// The producer, consumer or folder `base`, through the adapter.
 struct Through<'a, B, A> {
@@ -203,6 +209,17 @@ where
     }
 
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
+        if A::MANY && !F::ASK_EACH {
+            let mut items = self.adapter.adapt(iter.into_iter());
+            while let Some(first) = items.next() {
+                let row = iter::once(first).chain(items.by_ref().take(ROW - 1));
+                self.base = self.base.consume_iter(row);
+                if self.base.full() {
+                    break;
+                }
+            }
+            return self;
+        }
         if A::ONE_TO_ONE || !F::ASK_EACH {
             self.base = self.base.consume_iter(self.adapter.adapt(iter.into_iter()));
             return self;
@@ -246,6 +263,7 @@ macro_rules! adapter {
             type Out = $out;
             type Iter<'a, It: Iterator<Item = $in>> = $($serial)::+<It $(, &$a $fn)?> where Self: 'a;
             const ONE_TO_ONE: bool = adapter!(@one $kind);
+            const MANY: bool = adapter!(@many $kind);
 
             #[inline]
             fn adapt<It: Iterator<Item = $in>>(&$self, $iter: It) -> Self::Iter<'_, It> {
@@ -257,7 +275,10 @@ macro_rules! adapter {
             where { $($bounds)* } $($serial)::+ < It $(, &$a $fn)? > |$self, $iter| $make);
     };
     (@one each) => { true };
-    (@one some) => { false };
+    (@one $other:ident) => { false };
+    (@many many) => { true };
+    (@many $other:ident) => { false };
+    (@exact many $($rest:tt)*) => {};
     (@exact some $($rest:tt)*) => {};
     (@exact each $name:ident<$($f:ident)?> [$($generics:tt)*] ($in:ty)
         where { $($bounds:tt)* }
@@ -325,7 +346,7 @@ adapter! {
     /// [`ParallelIterator::flatten_iter`].
     FlattenIter = Flattening<> [T] (T) -> T::Item
     where { T: IntoIterator }
-    some iter::Flatten<It> |self, iter| iter.flatten()
+    many iter::Flatten<It> |self, iter| iter.flatten()
 }
 
 /// [`ParallelIterator::flat_map_iter`].
@@ -347,6 +368,7 @@ where
         Self: 'a;
 
     const ONE_TO_ONE: bool = false;
+    const MANY: bool = true;
 
     fn adapt<It: Iterator<Item = T>>(&self, iter: It) -> Self::Iter<'_, It> {
         iter.flat_map(&self.0)
