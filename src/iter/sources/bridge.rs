@@ -106,7 +106,7 @@ struct Slot<I, C> {
 struct Bridge<I, C, R> {
     /// Locked for a few instructions, never around the user's code.
     slot: Mutex<Slot<I, C>>,
-    /// What those who have gone came to; locked to add one.
+    /// What those who have gone came to, no more than there are threads; locked to add or take one.
     results: Mutex<Vec<R>>,
     /// Somebody has panicked.
     stop: Stop,
@@ -133,6 +133,7 @@ where
     /// Takes block after block.
     fn work<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>, consumer: C) {
         let stop = StopOnPanic(&self.stop);
+        let reducer = consumer.to_reducer();
         let mut folder = consumer.into_folder();
         let mut block = Vec::new();
         let mut most = 1;
@@ -158,9 +159,20 @@ where
                 most = (most * 2).min(MOST);
             }
         }
-        let result = folder.complete();
-        self.results.lock().expect(UNPOISONED).push(result);
+        self.keep(folder.complete(), reducer);
         mem::forget(stop);
+    }
+
+    /// Keeps a result, joined with another one if there is any: else they would pile up where an
+    /// iterator is slow, and many come and go.
+    fn keep(&self, result: C::Result, reducer: C::Reducer) {
+        let mut results = self.results.lock().expect(UNPOISONED);
+        let Some(other) = results.pop() else {
+            return results.push(result);
+        };
+        drop(results);
+        let both = reducer.reduce(other, result);
+        self.results.lock().expect(UNPOISONED).push(both);
     }
 
     /// The token, if it is there soon; else the caller does not count as working any more.
