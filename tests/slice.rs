@@ -472,3 +472,12 @@ fn what_is_removed_is_dropped_once() {
         ledger.assert_balanced("all");
     }
 }
+
+#[test]
+fn windows_of_as_many_elements_as_can_be() {
+    use filch::iter::{IndexedParallelIterator, ParallelIterator};
+
+    let most = [(); usize::MAX];
+    assert_eq!(most.par_windows(1).len(), usize::MAX);
+    assert_eq!(most.par_windows(usize::MAX).count(), 1);
+}

@@ -211,7 +211,7 @@ impl<'data, T> Windows<'data, T> {
     }
 
     fn items(&self) -> usize {
-        (self.slice.len() + 1).saturating_sub(self.size)
+        self.slice.len().saturating_sub(self.size - 1)
     }
 }
 
