@@ -104,6 +104,9 @@ trait How<In, T>: Copy + Send {
     /// Why it ends early.
     type Why;
 
+    /// Whether it ever does.
+    const FAILS: bool;
+
     /// Adds the items of `iter`.
     fn add(self, so_far: T, iter: impl Iterator<Item = In>) -> ControlFlow<Self::Why, T>;
 
@@ -138,6 +141,8 @@ impl<In, T, F: Fn(T, In) -> T + Sync> How<In, T> for By<'_, F, Plain> {
     type Out = T;
     type Why = Infallible;
 
+    const FAILS: bool = false;
+
     fn add(self, so_far: T, iter: impl Iterator<Item = In>) -> ControlFlow<Infallible, T> {
         Continue(iter.fold(so_far, self.0))
     }
@@ -157,6 +162,8 @@ where
 {
     type Out = R;
     type Why = R::Residual;
+
+    const FAILS: bool = true;
 
     fn add(self, so_far: T, mut iter: impl Iterator<Item = In>) -> ControlFlow<R::Residual, T> {
         iter.try_fold(so_far, |so_far, item| (self.0)(so_far, item).branch())
@@ -258,6 +265,7 @@ where
     type Result = B::Result;
 
     const ASK_EACH: bool = B::ASK_EACH;
+    const FILLS: bool = B::FILLS || H::FAILS;
 
     fn consume(self, item: In) -> Self {
         self.consume_iter(iter::once(item))

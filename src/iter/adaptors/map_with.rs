@@ -265,6 +265,7 @@ where
     type Result = B::Result;
 
     const ASK_EACH: bool = B::ASK_EACH;
+    const FILLS: bool = B::FILLS;
 
     fn consume(self, item: In) -> Self {
         self.consume_iter(iter::once(item))

@@ -202,6 +202,7 @@ where
     type Result = F::Result;
 
     const ASK_EACH: bool = F::ASK_EACH;
+    const FILLS: bool = F::FILLS;
 
     fn consume(mut self, item: T) -> Self {
         self.base = self.base.consume_iter(self.adapter.adapt(iter::once(item)));
@@ -209,7 +210,7 @@ where
     }
 
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
-        if A::MANY && !F::ASK_EACH {
+        if A::MANY && F::FILLS && !F::ASK_EACH {
             let mut items = self.adapter.adapt(iter.into_iter());
             while let Some(first) = items.next() {
                 let row = iter::once(first).chain(items.by_ref().take(ROW - 1));

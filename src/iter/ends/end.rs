@@ -19,6 +19,9 @@ pub(crate) trait Join: Sync {
 
 /// What is done with the items, piece by piece.
 pub(crate) trait End<T>: Join {
+    /// Whether `is_over` or `is_full` may ever say `true`.
+    const ENDS_EARLY: bool = false;
+
     /// Adds the items of `iter`, or those that are wanted.
     fn take(&self, so_far: Self::Result, iter: impl Iterator<Item = T>) -> Self::Result;
 
@@ -87,6 +90,7 @@ impl<T, E: End<T>> Folder<T> for EndFolder<'_, E> {
     type Result = E::Result;
 
     const ASK_EACH: bool = false;
+    const FILLS: bool = E::ENDS_EARLY;
 
     fn consume(self, item: T) -> Self {
         self.consume_iter(iter::once(item))

@@ -39,6 +39,8 @@ impl<F: Sync, R: Send> Join for FindAny<F, R> {
 }
 
 impl<T, R: Send, F: Fn(T) -> Option<R> + Sync> End<T> for FindAny<F, R> {
+    const ENDS_EARLY: bool = true;
+
     fn take(&self, so_far: Option<R>, mut iter: impl Iterator<Item = T>) -> Option<R> {
         if so_far.is_some() {
             return so_far;

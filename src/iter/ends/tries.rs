@@ -72,6 +72,8 @@ impl<F: Sync, R: Try<Output = ()> + Send> Join for TryForEach<F, R> {
 }
 
 impl<T, F: Fn(T) -> R + Sync, R: Try<Output = ()> + Send> End<T> for TryForEach<F, R> {
+    const ENDS_EARLY: bool = true;
+
     fn take(&self, so_far: R, iter: impl Iterator<Item = T>) -> R {
         match so_far.branch() {
             Continue(()) => try_fold(&self.stop, (), iter, |(), item| (self.f)(item)),
@@ -151,6 +153,8 @@ where
     ID: Fn() -> R::Output + Sync,
     OP: Fn(R::Output, R::Output) -> R + Sync,
 {
+    const ENDS_EARLY: bool = true;
+
     fn take(&self, so_far: R, iter: impl Iterator<Item = R>) -> R {
         try_take(&self.stop, so_far, iter, &self.op)
     }
@@ -197,6 +201,8 @@ where
     R: Try + Send,
     OP: Fn(R::Output, R::Output) -> R + Sync,
 {
+    const ENDS_EARLY: bool = true;
+
     fn take(&self, so_far: Option<R>, mut iter: impl Iterator<Item = R>) -> Option<R> {
         let first = so_far.or_else(|| iter.next())?;
         let all = match first.branch() {

@@ -13,8 +13,8 @@
 //! [`bridge`] lets a producer meet a consumer, and decides what is done in parallel.
 //!
 //! The names and the shapes are rayon's. What differs: [`Consumer::pause`] is new, which lets a
-//! loop that is under way hand over its rest, and [`Folder::ASK_EACH`], which lets inner loops be
-//! free of questions.
+//! loop that is under way hand over its rest, and [`Folder::ASK_EACH`] and [`Folder::FILLS`], which
+//! let inner loops be free of questions.
 //!
 //! # A source of your own
 //! A type whose items stand in a row needs a producer, and hands it to whoever asks; see
@@ -98,6 +98,10 @@ pub trait Folder<Item>: Sized {
     /// Whether [`full`](Folder::full) is to be asked after every single item, also of those that a
     /// filter drops. Else it is asked from time to time, and inner loops are free of questions.
     const ASK_EACH: bool = true;
+
+    /// Whether [`full`](Folder::full) may ever say `true`. If not, it is not asked within the items
+    /// that one item gives, either.
+    const FILLS: bool = true;
 
     /// Takes an item.
     fn consume(self, item: Item) -> Self;

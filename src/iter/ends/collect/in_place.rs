@@ -136,6 +136,7 @@ impl<'c, T: Send> Folder<T> for Filling<'c, T> {
     type Result = Filled<'c, T>;
 
     const ASK_EACH: bool = false;
+    const FILLS: bool = false;
 
     fn consume(mut self, item: T) -> Self {
         assert!(self.filled.len < self.len, "a parallel iterator has more items than it said");

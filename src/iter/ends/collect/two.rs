@@ -234,6 +234,7 @@ where
     type Result = (L::Result, R::Result);
 
     const ASK_EACH: bool = L::ASK_EACH && R::ASK_EACH;
+    const FILLS: bool = L::FILLS && R::FILLS;
 
     fn consume(self, item: T) -> Self {
         let Two { left, right, deal } = self;
