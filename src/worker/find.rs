@@ -21,7 +21,7 @@ impl Worker {
     /// queues; every so often what is from outside first, so that it cannot starve.
     pub(super) fn find(&self) -> Option<JobRef> {
         if self.tick(self.registry().settings().injector_interval) {
-            if let Some(job) = self.from_outside() {
+            if let Some(job) = self.submitted() {
                 return Some(job);
             }
         }
@@ -47,7 +47,7 @@ impl Worker {
 
     /// What has come from outside and waits longest: in a batch that this worker has fetched, else in
     /// the injector.
-    pub(super) fn from_outside(&self) -> Option<JobRef> {
+    pub(super) fn submitted(&self) -> Option<JobRef> {
         self.tasks.pop_from_outside().or_else(|| self.injected())
     }
 

@@ -120,7 +120,7 @@ impl Worker {
     fn own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         if self.tick(self.registry().settings().injector_interval) {
             let job = self.mailed();
-            if let Some(job) = job.or_else(|| self.accept(self.from_outside()?, wait)) {
+            if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
             }
         }

@@ -188,7 +188,7 @@ impl Pace {
 
 /// Whether to fork: others could take nothing from this worker, and somebody has nothing to do, or
 /// would have to wait for long, since the last block took so long.
-fn is_wanted(took: u64) -> bool {
+pub(crate) fn is_wanted(took: u64) -> bool {
     let is_slow = took > BLOCK * 2 || deterministic::is_simulated();
     Worker::current().is_some_and(|worker| worker.is_bare() && (is_slow || worker.sees_idlers()))
 }

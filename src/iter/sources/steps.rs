@@ -3,9 +3,8 @@
 
 use crate::deterministic;
 use crate::fork::join_on_worker;
-use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer, in_pool};
+use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer, in_pool, is_wanted};
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
-use crate::worker::Worker;
 
 /// What a step should last: twice to half of it will do.
 const STEP: u64 = 4 * TICKS_PER_MICROSECOND;
@@ -106,7 +105,7 @@ impl Going {
         while !folder.full() {
             let going_on;
             (folder, going_on) = steps.step(most, folder);
-            if !going_on {
+            if !going_on || folder.full() {
                 break;
             }
             let now = ticks();
@@ -114,8 +113,8 @@ impl Going {
             before = now;
             let simulated = deterministic::is_simulated();
             most = if simulated { (most * 2).min(MOST_SIMULATED) } else { adjusted(most, took) };
-            let warm = simulated || now.wrapping_sub(start) > wait;
-            if !self.serial && warm && is_bare() {
+            let warm = if simulated { self.depth < SOON } else { now.wrapping_sub(start) > wait };
+            if !self.serial && warm && is_wanted(took) {
                 if let Some(rest) = steps.cut_off() {
                     let (first, consumer, reducer) = C::pause(folder);
                     return reducer.reduce(first, self.fork(2, steps, rest, consumer));
@@ -138,9 +137,4 @@ fn adjusted(most: usize, took: u64) -> usize {
     } else {
         most
     }
-}
-
-/// Whether others could take nothing from this worker.
-fn is_bare() -> bool {
-    Worker::current().is_some_and(Worker::is_bare)
 }
