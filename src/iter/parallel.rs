@@ -950,7 +950,7 @@ pub trait ParallelIterator: Sized + Send {
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        find::any(self, |item| predicate(item).then_some(())).is_some()
+        find::is_any(self, predicate)
     }
 
     /// Whether `predicate` is true for all items; once it is false for one, all stop soon.

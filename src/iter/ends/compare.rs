@@ -51,5 +51,5 @@ where
     B: IntoParallelIterator<Iter: IndexedParallelIterator>,
 {
     let b = b.into_par_iter();
-    a.len() == b.len() && find::any(a.zip(b), |(a, b)| (a != b).then_some(())).is_none()
+    a.len() == b.len() && !find::is_any(a.zip(b), |(a, b)| a != b)
 }

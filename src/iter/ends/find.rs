@@ -67,6 +67,49 @@ where
     run(iter, &FindAny { f, found: Stop::default(), result: PhantomData })
 }
 
+/// `any`: apart from `find_map_any`, because compilers make more of a loop that only asks.
+struct Any<F> {
+    predicate: F,
+    found: Stop,
+}
+
+impl<F: Sync> Join for Any<F> {
+    type Result = bool;
+
+    fn start(&self) -> bool {
+        false
+    }
+
+    fn join(&self, left: bool, right: bool) -> bool {
+        left || right
+    }
+}
+
+impl<T, F: Fn(T) -> bool + Sync> End<T> for Any<F> {
+    const ENDS_EARLY: bool = true;
+
+    fn take(&self, so_far: bool, mut iter: impl Iterator<Item = T>) -> bool {
+        let found = so_far || iter.any(&self.predicate);
+        if found {
+            self.found.set();
+        }
+        found
+    }
+
+    fn is_over(&self) -> bool {
+        self.found.is_set()
+    }
+}
+
+/// Whether `predicate` is true for any item.
+pub(crate) fn is_any<I, F>(iter: I, predicate: F) -> bool
+where
+    I: ParallelIterator,
+    F: Fn(I::Item) -> bool + Sync,
+{
+    run(iter, &Any { predicate, found: Stop::default() })
+}
+
 /// What `f` makes of the first item of which it makes something.
 pub(crate) fn first<I, R, F>(iter: I, f: F) -> Option<R>
 where
