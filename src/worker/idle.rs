@@ -6,6 +6,9 @@ use crate::sleep::{Entered, Kind};
 
 /// Rounds of looking around before a worker parks.
 pub(super) const ROUNDS: u32 = 24;
+/// Rounds of waiting until a worker may look around. Who waits for a job counts as looking for work
+/// until it sees that the job has ended, just when the worker that ran the job has nothing to do.
+const ROUNDS_TO_SEARCH: u32 = 6;
 /// Up to this round the pauses double; after it the thread yields its processor.
 const SPINS: u32 = 8;
 
@@ -15,7 +18,7 @@ impl Worker {
     pub(super) fn idle(&self, mut searching: bool) -> bool {
         self.registry().end_if_lost();
         let sleep = self.sleep();
-        searching = searching || sleep.start_searching();
+        searching = searching || sleep.start_searching() || self.may_search_soon();
         if searching {
             sleep.free_seat(self.index);
             if self.look_around() {
@@ -49,6 +52,14 @@ impl Worker {
             self.unparked();
         }
         held
+    }
+
+    /// Waits a moment to be counted as a searcher.
+    fn may_search_soon(&self) -> bool {
+        (0..ROUNDS_TO_SEARCH).any(|round| {
+            pause(round);
+            self.sleep().start_searching()
+        })
     }
 
     /// Looks for a while. `true`: there is work, or the seat is lent.
