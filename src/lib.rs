@@ -49,14 +49,15 @@ pub use dump::{Dump, dump};
 #[cfg(not(loom))]
 pub use fork::{
     BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, Yield, broadcast,
-    in_place_scope, join, join_context, scope, spawn, spawn_broadcast, yield_now,
+    current_thread_has_pending_tasks, in_place_scope, join, join_context, scope, spawn,
+    spawn_broadcast, spawn_fifo, yield_local, yield_now,
 };
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
 #[cfg(not(loom))]
 pub use pool::{
-    BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, WaitPolicy,
-    counters, current_num_threads, current_thread_index, max_num_threads,
+    BuildErrorKind, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder,
+    WaitPolicy, counters, current_num_threads, current_thread_index, max_num_threads,
 };
 
 /// What programs with parallel iterators bring into scope: `use filch::prelude::*;`.

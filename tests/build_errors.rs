@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use common::{alone, assert_success, boom, own_process, thread_count, watchdog};
+use common::{alone, assert_success, boom, eventually, own_process, thread_count, watchdog};
 use filch::{BuildErrorKind, ThreadBuilder, ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// The error names every one of `words`.
@@ -307,13 +307,17 @@ fn a_failed_build_has_called_exit_for_every_start() {
         }
     };
     let started = Started::default();
-    let starter = started.clone();
+    let (starter, come) = (started.clone(), starts.clone());
     let refused = ThreadPoolBuilder::new()
         .num_threads(4)
         .start_handler(count(&starts))
         .exit_handler(count(&exits))
         .spawn_handler(move |thread| match thread.index() {
-            3 => Err(io::Error::other("no")),
+            3 => {
+                // Those that had not come yet would not be wanted any more.
+                eventually("three threads come", || come.load(Ordering::SeqCst) == 3);
+                Err(io::Error::other("no"))
+            }
             _ => starter.start(thread),
         })
         .build();

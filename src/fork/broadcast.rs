@@ -17,6 +17,12 @@ pub struct BroadcastContext {
 }
 
 impl BroadcastContext {
+    /// Those of all calls.
+    pub(super) fn all(registry: &Registry) -> impl Iterator<Item = Self> {
+        let num_threads = registry.workers().len();
+        (0..num_threads).map(move |index| BroadcastContext { index, num_threads })
+    }
+
     /// The worker's index, from 0.
     pub fn index(&self) -> usize {
         self.index
@@ -55,16 +61,17 @@ where
     OP: Fn(BroadcastContext) -> R + Sync,
     R: Send,
 {
-    let num_threads = registry.workers().len();
-    let mut results: Vec<Option<R>> = (0..num_threads).map(|_| None).collect();
+    let mut results: Vec<Option<R>> = registry.workers().iter().map(|_| None).collect();
     let tasks = Tasks::new(registry, registry.expect_worker());
     let guard = AbortOnUnwind;
-    for (index, result) in results.iter_mut().enumerate() {
+    for (context, result) in BroadcastContext::all(registry).zip(&mut results) {
         let op = &op;
-        let run = move || *result = Some(op(BroadcastContext { index, num_threads }));
+        let run = move || *result = Some(op(context));
         // SAFETY: `op` and `results` are used and dropped after the wait below only, which a
         // panic cannot skip; the handle is dropped here.
-        drop(unsafe { tasks.spawn(run, |registry, _, job| registry.workers()[index].send(job)) });
+        drop(unsafe {
+            tasks.spawn(run, |registry, _, job| registry.workers()[context.index].send(job))
+        });
     }
     tasks.wait();
     std::mem::forget(guard);
@@ -92,10 +99,9 @@ where
 {
     registry.expect_worker();
     let op = Arc::new(op);
-    let num_threads = registry.workers().len();
-    for (index, worker) in registry.workers().iter().enumerate() {
+    for (context, worker) in BroadcastContext::all(registry).zip(registry.workers()) {
         let op = op.clone();
-        let run = move || op(BroadcastContext { index, num_threads });
+        let run = move || op(context);
         // SAFETY: given to a worker of this registry; `op` is `'static` and may be shared.
         let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_ROOT) };
         worker.send(job);

@@ -12,5 +12,7 @@ pub use join::{FnContext, join, join_context};
 pub(crate) use join::{join_context_in, join_in, join_on_worker};
 pub use scope::{Scope, ScopedJoinHandle, in_place_scope, scope};
 pub(crate) use scope::{in_place_scope_in, scope_in};
-pub use spawn::{JoinHandle, Yield, spawn, yield_now};
-pub(crate) use spawn::{spawn_in, yield_on};
+pub use spawn::{
+    JoinHandle, Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,
+};
+pub(crate) use spawn::{spawn_fifo_in, spawn_in, yield_local_on, yield_on};

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::{fmt, ptr, thread};
 
+use super::broadcast::BroadcastContext;
 use crate::count::TaskCount;
 use crate::deterministic;
 use crate::dump::Awaited;
+use crate::job::fifo::Fifos;
 use crate::job::outcome::{self, AbortOnUnwind, Payload};
 use crate::job::task::{Handle, Home, Kept, new_task};
 use crate::job::{JobRef, Link, NO_ROOT};
@@ -27,6 +30,8 @@ pub(super) struct Tasks {
     /// from the opener's other work.
     link: Link,
     count: TaskCount,
+    /// Those of the tasks that keep an order.
+    fifos: Fifos,
     /// That no task is left, for an opener that is no worker of the pool.
     over: Event,
     panics: Mutex<Panics>,
@@ -60,6 +65,7 @@ impl Tasks {
             opener: opener.map_or(ptr::null(), ptr::from_ref),
             link: Link::new(Worker::current().map_or(NO_ROOT, Worker::root)),
             count: TaskCount::new(),
+            fifos: Fifos::default(),
             over: Event::default(),
             panics: Mutex::new(Panics::default()),
         }
@@ -80,8 +86,7 @@ impl Tasks {
         F: FnOnce() -> T + Send,
         T: Send,
     {
-        // SAFETY: see `Sync`.
-        let registry = unsafe { &*self.registry };
+        let registry = self.registry();
         let home = ScopeHome { tasks: self };
         let spawner = registry.expect_worker();
         // SAFETY: queued below, in this registry; the borrows hold by this function's premise
@@ -97,10 +102,14 @@ impl Tasks {
         handle
     }
 
+    fn registry(&self) -> &Registry {
+        // SAFETY: see `Sync`.
+        unsafe { &*self.registry }
+    }
+
     /// The root of the tasks.
     fn root(&self) -> usize {
-        // SAFETY: see `Sync`.
-        match unsafe { &*self.registry }.settings().wait_policy {
+        match self.registry().settings().wait_policy {
             WaitPolicy::AnyWork => self.link.root(),
             WaitPolicy::OwnDescendants => self.link.address(),
         }
@@ -114,8 +123,7 @@ impl Tasks {
             None => self.over.wait(|| {
                 let waits = self.count.ask_wake();
                 if waits {
-                    // SAFETY: see `Sync`.
-                    unsafe { &*self.registry }.end_if_lost();
+                    self.registry().end_if_lost();
                 }
                 waits
             }),
@@ -254,6 +262,60 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         // outlive `'scope`.
         let handle = unsafe { self.tasks.spawn(f, Registry::submit) };
         ScopedJoinHandle { handle, scope: PhantomData }
+    }
+
+    /// Like [`spawn`](Self::spawn), but the tasks that a worker spawns by this in a scope begin in
+    /// the order in which it spawned them, whoever runs them. There are no handles.
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
+    /// let order = Mutex::new(Vec::new());
+    /// pool.scope(|s| {
+    ///     for i in 0..4 {
+    ///         let order = &order;
+    ///         s.spawn_fifo(move || order.lock().unwrap().push(i));
+    ///     }
+    /// });
+    /// assert_eq!(order.into_inner().unwrap(), [0, 1, 2, 3]); // [3, 2, 1, 0] by `spawn`
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn spawn_fifo<F>(&'scope self, f: F)
+    where
+        F: FnOnce() + Send + 'scope,
+    {
+        let queue = |registry: &Registry, spawner: Option<&Worker>, job| {
+            registry.submit_in_order(spawner, job, &self.tasks.fifos)
+        };
+        // SAFETY: as in `spawn`; the handle is dropped here.
+        drop(unsafe { self.tasks.spawn(f, queue) });
+    }
+
+    /// Spawns a task on every worker of the pool, which calls `op` there: see
+    /// [`broadcast`](crate::broadcast).
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// let calls = AtomicUsize::new(0);
+    /// filch::scope(|s| {
+    ///     s.spawn_broadcast(|_| _ = calls.fetch_add(1, Ordering::Relaxed));
+    /// });
+    /// assert_eq!(calls.into_inner(), filch::current_num_threads());
+    /// ```
+    pub fn spawn_broadcast<OP>(&'scope self, op: OP)
+    where
+        OP: Fn(BroadcastContext) + Send + Sync + 'scope,
+    {
+        let op = Arc::new(op);
+        BroadcastContext::all(self.tasks.registry()).for_each(|context| {
+            let op = op.clone();
+            let queue = |registry: &Registry, _: Option<&Worker>, job| {
+                registry.workers()[context.index()].send(job)
+            };
+            // SAFETY: as in `spawn`; the handle is dropped here.
+            drop(unsafe { self.tasks.spawn(move || op(context), queue) });
+        });
+        outcome::discard(op);
     }
 }
 

@@ -78,6 +78,44 @@ where
     JoinHandle { handle }
 }
 
+/// Like [`spawn`], but the tasks that a worker spawns by this begin in the order in which it spawned
+/// them, whoever runs them. There are no handles.
+///
+/// # Panics
+/// When the global pool is needed and cannot be built. A panic of the task goes to the pool's panic
+/// handler.
+///
+/// ```
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
+/// pool.install(|| {
+///     for i in 0..4 {
+///         let sender = sender.clone();
+///         filch::spawn_fifo(move || sender.send(i).unwrap());
+///     }
+/// });
+/// drop((pool, sender));
+/// assert_eq!(receiver.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
+/// # Ok::<(), filch::ThreadPoolBuildError>(())
+/// ```
+pub fn spawn_fifo<F>(f: F)
+where
+    F: FnOnce() + Send + 'static,
+{
+    with_current(|registry| spawn_fifo_in(registry, f))
+}
+
+pub(crate) fn spawn_fifo_in<F>(registry: &Registry, f: F)
+where
+    F: FnOnce() + Send + 'static,
+{
+    let spawner = registry.expect_worker();
+    // SAFETY: as in `spawn_in`.
+    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_ROOT) };
+    drop(handle);
+    registry.submit_in_order(spawner, job, registry.fifos());
+}
+
 /// The right to the result of a task: see [`spawn`]. Dropping it detaches the task.
 pub struct JoinHandle<T> {
     handle: Handle<T>,
@@ -125,4 +163,21 @@ pub fn yield_now() -> Option<Yield> {
 
 pub(crate) fn yield_on(worker: &Worker) -> Yield {
     if worker.run_one() { Yield::Executed } else { Yield::Idle }
+}
+
+/// Like [`yield_now`], but looks only at what is queued at this worker: what it has forked and
+/// spawned, or was given by a broadcast.
+pub fn yield_local() -> Option<Yield> {
+    deterministic::point();
+    Worker::current().map(yield_local_on)
+}
+
+pub(crate) fn yield_local_on(worker: &Worker) -> Yield {
+    if worker.run_own() { Yield::Executed } else { Yield::Idle }
+}
+
+/// Whether something that the calling worker has forked or spawned is pending, and it, or another
+/// that steals it, could run it; `None` on a thread that is no worker.
+pub fn current_thread_has_pending_tasks() -> Option<bool> {
+    Worker::current().map(|worker| !worker.is_bare())
 }

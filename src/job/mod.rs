@@ -1,9 +1,11 @@
 //! One unit of work: a pointer to a header that knows how to run it.
 //!
 //! Jobs of `join` live in the frame of the call ([`stack`]), spawned tasks on the heap
-//! ([`task`]). Whoever holds a [`JobRef`] must run it.
+//! ([`task`]), those of them that keep an order behind tickets ([`fifo`]). Whoever holds a
+//! [`JobRef`] must run it.
 #![allow(unsafe_code)]
 
+pub(crate) mod fifo;
 pub(crate) mod outcome;
 pub(crate) mod stack;
 pub(crate) mod task;
@@ -96,7 +98,8 @@ impl JobRef {
     /// 1. `header` is the first field of a job that stays alive until it has been run.
     /// 2. The job may be run on another thread.
     /// 3. Its root has been set.
-    /// 4. Nobody else has such a reference to it, or will before this one has been given back.
+    /// 4. Nobody else has such a reference to it, or will before this one has been given back;
+    ///    unless it is made to be run once for each.
     #[inline(always)]
     pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
         JobRef(header)

@@ -324,6 +324,18 @@ where
 }
 
 impl TaskHead {
+    /// For something that is queued like a task, and is none: nobody has a handle to it.
+    ///
+    /// # Safety
+    /// `table` is made for the type that begins with this.
+    pub(super) unsafe fn new(table: &'static Execute, root: usize) -> Self {
+        // SAFETY: by the premise.
+        let mut header = unsafe { Header::new(table) };
+        header.set_root(root);
+        TaskHead { header, state: TaskState::new() }
+    }
+
+    /// Of a task.
     fn table(&self) -> &'static Table {
         // SAFETY: a task's header has a whole `Table`, whose first entry it points to.
         unsafe { &*ptr::from_ref(self.header.table).cast() }
@@ -434,12 +446,13 @@ impl<T> Handle<T> {
     }
 
     /// Makes this call the one that runs the task. (Not where waits look at whole lines of roots:
-    /// the shell outlives the scope that is in its line.)
+    /// the shell outlives the scope that is in its line. And not where tasks run in order.)
     fn claim(&self, worker: &Worker) -> bool {
         let state = &self.head().state;
         // The glance saves the write.
         std::ptr::eq(self.pool, worker.registry())
             && !worker.waits_for_own_work()
+            && !worker.runs_in_order()
             && !state.is_claimed()
             && state.claim()
     }

@@ -1,25 +1,22 @@
 //! Building a pool: its settings, and its threads.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, thread};
 
 use super::handlers::Handlers;
 use super::registry::Settings;
+use super::spawner::{NameOf, SpawnHandler, Spawner, ThreadBuilder};
 use super::watchdog::Watchdog;
 use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, global};
 use crate::deterministic::{self, Seed};
-use crate::job::outcome;
-use crate::platform::{self, thread::Thread};
+use crate::platform;
 use crate::sleep::MAX_WORKERS;
+use crate::worker::Worker;
 
 /// Every so many jobs a worker looks at the injector first. (Tokio's number; any two-digit
 /// prime would do.)
 const INJECTOR_INTERVAL: u32 = 61;
-
-type NameOf = Box<dyn FnMut(usize) -> String>;
-type SpawnHandler = Box<dyn FnMut(ThreadBuilder) -> io::Result<()>>;
 
 /// What a worker runs while it waits in a [`join`](crate::join), at the end of a
 /// [`scope`](crate::scope), for a handle, or for another pool.
@@ -43,6 +40,21 @@ pub enum WaitPolicy {
     OwnDescendants,
 }
 
+/// Which of its spawned tasks a worker runs first; thieves take the oldest in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskOrder {
+    /// The newest: what it needs is still in the caches, and a recursion of tasks needs memory for
+    /// its depth only.
+    #[default]
+    NewestFirst,
+    /// The oldest: tasks begin in about the order in which they were spawned. A task that is joined
+    /// by its handle waits for its turn, too. The other sides of [`join`](crate::join)s are not
+    /// tasks; they come newest first. To have some tasks in order and not all, see
+    /// [`spawn_fifo`](crate::spawn_fifo).
+    OldestFirst,
+}
+
 /// The settings of a pool.
 ///
 /// ```
@@ -58,8 +70,9 @@ pub struct ThreadPoolBuilder {
     num_threads: usize,
     name_of: Option<NameOf>,
     stack_size: Option<usize>,
-    spawn_handler: Option<SpawnHandler>,
+    spawn_handler: Option<SpawnHandler<'static>>,
     settings: Settings,
+    uses_current_thread: bool,
     seed: Option<Seed>,
     watchdog: Option<Duration>,
     handlers: Handlers,
@@ -75,8 +88,11 @@ impl Default for ThreadPoolBuilder {
             settings: Settings {
                 injector_interval: INJECTOR_INTERVAL,
                 wait_policy: WaitPolicy::AnyWork,
+                task_order: TaskOrder::NewestFirst,
+                lends_seats: true,
                 home: None,
             },
+            uses_current_thread: false,
             seed: None,
             watchdog: None,
             handlers: Handlers::default(),
@@ -159,7 +175,8 @@ impl ThreadPoolBuilder {
     /// [`spawn`](crate::spawn), in [`spawn_broadcast`](crate::spawn_broadcast), or in a handler.
     ///
     /// Without one such a panic leaves nothing but the message of the standard panic hook. A
-    /// panic in the panic handler itself does the same.
+    /// panic in the panic handler itself does the same. See also
+    /// [`abort_on_panic`](Self::abort_on_panic).
     pub fn panic_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(Box<dyn Any + Send>) + Send + Sync + 'static,
@@ -168,12 +185,19 @@ impl ThreadPoolBuilder {
         self
     }
 
+    /// Whether a panic that nobody waits for, and that no panic handler takes, aborts the process,
+    /// as does a panic in the panic handler itself. Not by default.
+    pub fn abort_on_panic(mut self, aborts: bool) -> Self {
+        self.handlers.abort_on_panic = aborts;
+        self
+    }
+
     /// Starts the threads in a way of one's own. The handler is called once a worker, with what
     /// the thread is to be, and has to see to it that [`ThreadBuilder::run`] is called on a
     /// thread made for it.
     ///
     /// Dropping the pool waits until `run` has returned on each of them, not until the threads
-    /// have ended.
+    /// have ended. A handler that borrows can be given to [`build_with`](Self::build_with).
     ///
     /// (In the child of a `fork()` a thread of std's can hang as it starts, when one of the parent's
     /// was just starting or ending. Threads that pools start themselves do not.)
@@ -196,11 +220,51 @@ impl ThreadPoolBuilder {
         self
     }
 
+    /// Makes the thread that builds the pool its worker 0, instead of a new one: for programs that
+    /// have a thread too many otherwise, or work that has to be done on this one.
+    ///
+    /// It works while it waits for something ([`join`](crate::join), [`scope`](crate::scope), a
+    /// handle, another pool), and in [`yield_now`](crate::yield_now); otherwise others have to
+    /// steal what is queued there, and what is for this worker alone, as in a
+    /// [`broadcast`](crate::broadcast), waits. So in a pool of this one thread nothing runs while it
+    /// is elsewhere. Handlers that start and end threads, and the spawn handler, are not called for
+    /// it.
+    ///
+    /// It is a worker of the pool to its end, also when the pool has been dropped; then a thread of
+    /// the pool's own takes over. Dropping the pool does not wait for that; on this thread, it runs
+    /// what is pending.
+    ///
+    /// ```
+    /// let pool = filch::ThreadPoolBuilder::new().num_threads(2).use_current_thread().build()?;
+    /// assert_eq!(filch::current_thread_index(), Some(0));
+    /// assert_eq!(pool.install(|| filch::current_num_threads()), 2);
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn use_current_thread(mut self) -> Self {
+        self.uses_current_thread = true;
+        self
+    }
+
     /// How often a busy worker looks at the injector, the queue of work from outside, before its
     /// own: every so many jobs. Smaller is fairer to outside callers, larger is a little faster.
     /// The default is 61.
     pub fn injector_interval(mut self, jobs: u32) -> Self {
         self.settings.injector_interval = jobs;
+        self
+    }
+
+    /// Which of its tasks a worker runs first: see [`TaskOrder`].
+    pub fn task_order(mut self, order: TaskOrder) -> Self {
+        self.settings.task_order = order;
+        self
+    }
+
+    /// Whether a thread from outside that calls [`join`](crate::join), [`scope`](crate::scope) or
+    /// the like may borrow the seat of a worker that has nothing to do, and work itself; so by
+    /// default. If not, all work is done by the pool's own threads, which then may rely on their
+    /// thread-locals, names and stack sizes; the caller sleeps, and waits for a wake-up more.
+    pub fn lend_seats(mut self, lends: bool) -> Self {
+        self.settings.lends_seats = lends;
         self
     }
 
@@ -272,8 +336,78 @@ impl ThreadPoolBuilder {
         self.try_build().map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
     }
 
+    /// Like [`build`](Self::build), with a [spawn handler](Self::spawn_handler) that may borrow; one
+    /// that was set before is not called.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    /// let threads = Mutex::new(Vec::new());
+    /// let pool = filch::ThreadPoolBuilder::new().num_threads(2).build_with(|worker| {
+    ///     threads.lock().unwrap().push(std::thread::spawn(|| worker.run()));
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(pool.join(|| 1, || 2), (1, 2));
+    /// drop(pool);
+    /// threads.into_inner().unwrap().into_iter().for_each(|thread| thread.join().unwrap());
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn build_with<F>(self, spawn_handler: F) -> Result<ThreadPool, ThreadPoolBuildError>
+    where
+        F: FnMut(ThreadBuilder) -> io::Result<()>,
+    {
+        let built = self.try_build_with(Some(Box::new(spawn_handler)));
+        built.map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
+    }
+
+    /// Builds a pool of scoped threads, calls `with_pool`, and ends the pool. Each thread calls
+    /// `wrapper`, which has to call [`ThreadBuilder::run`] and may borrow: say, to keep something on
+    /// the thread's stack for the tasks. A spawn handler that was set before is not called.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build); then `with_pool` was not called.
+    ///
+    /// # Panics
+    /// When `with_pool` does, with its payload, or else when `wrapper` does; when all threads have
+    /// ended.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// let started = AtomicUsize::new(0);
+    /// let sum = filch::ThreadPoolBuilder::new().num_threads(2).build_scoped(
+    ///     |worker| {
+    ///         started.fetch_add(1, Ordering::Relaxed);
+    ///         worker.run();
+    ///     },
+    ///     |pool| pool.install(|| 1 + 2),
+    /// )?;
+    /// assert_eq!((sum, started.into_inner()), (3, 2));
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn build_scoped<W, F, R>(self, wrapper: W, with_pool: F) -> Result<R, ThreadPoolBuildError>
+    where
+        W: Fn(ThreadBuilder) + Sync,
+        F: FnOnce(&ThreadPool) -> R,
+    {
+        let wrapper = &wrapper;
+        thread::scope(|scope| {
+            let pool = self.build_with(|worker| {
+                let thread = worker.std_thread();
+                thread.spawn_scoped(scope, || wrapper(worker)).map(drop)
+            })?;
+            Ok(with_pool(&pool))
+        })
+    }
+
     /// `build` that leaves it to the caller when to wait for the threads of a pool that failed.
-    pub(super) fn try_build(self) -> Result<ThreadPool, Failed> {
+    pub(super) fn try_build(mut self) -> Result<ThreadPool, Failed> {
+        let spawn_handler = self.spawn_handler.take();
+        self.try_build_with(spawn_handler)
+    }
+
+    fn try_build_with(self, spawn_handler: Option<SpawnHandler<'_>>) -> Result<ThreadPool, Failed> {
         let workers = match self.num_threads {
             0 => platform::processors().clamp(1, MAX_WORKERS),
             asked if asked <= MAX_WORKERS => asked,
@@ -284,19 +418,27 @@ impl ThreadPoolBuilder {
         if self.settings.injector_interval == 0 {
             return Err(BuildErrorKind::InvalidInjectorInterval.into());
         }
-        if self.seed.is_some() && self.spawn_handler.is_some() {
+        if self.seed.is_some() && spawn_handler.is_some() {
             return Err(BuildErrorKind::Deterministic { setting: "spawn_handler" }.into());
+        }
+        if self.uses_current_thread {
+            if self.seed.is_some() {
+                let setting = "use_current_thread";
+                return Err(BuildErrorKind::Deterministic { setting }.into());
+            }
+            if Worker::current().is_some() {
+                return Err(BuildErrorKind::CurrentThreadAlreadyInPool.into());
+            }
         }
         let home = self.seed.map(|_| thread::current().id());
         let settings = Settings { home, ..self.settings };
-        // Dropped early, by an error or a panic in a closure of the user's, it ends its threads,
-        // after the spawner has given up those that it keeps.
+        // Dropped early, by an error or a panic in a closure of the user's, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(seed) = self.seed {
             return match deterministic::start(seed, &pool.registry, self.stack_size) {
-                Ok(()) => Ok(pool),
+                Ok(()) => Ok(pool.finished()),
                 Err((index, error)) => {
-                    Err(Failed { kind: BuildErrorKind::Spawn { index, error }, pool: Some(pool) })
+                    Err(Failed::new(BuildErrorKind::Spawn { index, error }, pool))
                 }
             };
         }
@@ -304,27 +446,20 @@ impl ThreadPoolBuilder {
             match Watchdog::start(&pool.registry, period) {
                 Ok(watchdog) => pool.watchdog = Some(watchdog),
                 Err(error) => {
-                    let kind = BuildErrorKind::Watchdog { error };
-                    return Err(Failed { kind, pool: Some(pool) });
+                    return Err(Failed::new(BuildErrorKind::Watchdog { error }, pool));
                 }
             }
         }
-        let mut spawner = Spawner {
+        let spawner = Spawner {
             name_of: self.name_of,
             stack_size: self.stack_size,
-            handler: self.spawn_handler,
+            handler: spawn_handler,
+            uses_current_thread: self.uses_current_thread,
         };
-        for index in 0..workers {
-            match spawner.start(index, &pool.registry) {
-                Ok(thread) => pool.threads.extend(thread),
-                Err(kind) => return Err(Failed { kind, pool: Some(pool) }),
-            }
+        if let Err(kind) = spawner.start_all(&mut pool) {
+            return Err(Failed::new(kind, pool));
         }
-        drop(spawner);
-        match pool.registry.was_refused() {
-            Some(index) => Err(Failed { kind: refused(index), pool: Some(pool) }),
-            None => Ok(pool),
-        }
+        Ok(pool.finished())
     }
 
     /// Builds the pool that the free functions use outside of any pool. It lives as long as the
@@ -376,48 +511,14 @@ impl fmt::Debug for ThreadPoolBuilder {
         f.debug_struct("ThreadPoolBuilder")
             .field("num_threads", &self.num_threads)
             .field("stack_size", &self.stack_size)
+            .field("use_current_thread", &self.uses_current_thread)
             .field("injector_interval", &self.settings.injector_interval)
             .field("watchdog", &self.watchdog)
             .field("wait_policy", &self.settings.wait_policy)
+            .field("task_order", &self.settings.task_order)
+            .field("lend_seats", &self.settings.lends_seats)
             .finish_non_exhaustive()
     }
-}
-
-/// Starts a pool's threads.
-struct Spawner {
-    name_of: Option<NameOf>,
-    stack_size: Option<usize>,
-    handler: Option<SpawnHandler>,
-}
-
-impl Spawner {
-    /// Starts the thread of a worker, and returns it unless the spawn handler has it.
-    fn start(
-        &mut self,
-        index: usize,
-        registry: &Arc<Registry>,
-    ) -> Result<Option<Thread>, BuildErrorKind> {
-        let name = match &mut self.name_of {
-            Some(name_of) => name_of(index),
-            None => format!("filch-{index}"),
-        };
-        if name.contains('\0') {
-            return Err(BuildErrorKind::InvalidThreadName { index, name });
-        }
-        registry.thread_starts();
-        let registry = Some(registry.clone());
-        let worker = ThreadBuilder { index, name, stack_size: self.stack_size, registry };
-        let started = match &mut self.handler {
-            Some(handler) => handler(worker).map(|()| None),
-            None => worker.spawn().map(Some),
-        };
-        started.map_err(|error| BuildErrorKind::Spawn { index, error })
-    }
-}
-
-fn refused(index: usize) -> BuildErrorKind {
-    let text = "the spawn handler dropped the ThreadBuilder without running it";
-    BuildErrorKind::Spawn { index, error: io::Error::other(text) }
 }
 
 /// A build that failed, and the pool as far as it came, which ends when this is dropped.
@@ -427,6 +528,10 @@ pub(super) struct Failed {
 }
 
 impl Failed {
+    fn new(kind: BuildErrorKind, pool: ThreadPool) -> Self {
+        Failed { kind, pool: Some(pool) }
+    }
+
     /// Why; when the pool has ended.
     pub(super) fn into_kind(self) -> BuildErrorKind {
         drop(self.pool);
@@ -437,68 +542,5 @@ impl Failed {
 impl From<BuildErrorKind> for Failed {
     fn from(kind: BuildErrorKind) -> Self {
         Failed { kind, pool: None }
-    }
-}
-
-/// A worker that gave up its thread.
-impl Drop for ThreadBuilder {
-    fn drop(&mut self) {
-        if let Some(registry) = self.registry.take() {
-            registry.thread_refused(self.index);
-        }
-    }
-}
-
-/// What the thread of a worker is to be: see [`ThreadPoolBuilder::spawn_handler`].
-///
-/// Dropped without being run, it leaves its worker without a thread, for good: within the spawn
-/// handler that is an error of the build; later on, whatever waits for that worker (a broadcast)
-/// waits in vain.
-pub struct ThreadBuilder {
-    index: usize,
-    name: String,
-    stack_size: Option<usize>,
-    /// There until `run`.
-    registry: Option<Arc<Registry>>,
-}
-
-impl ThreadBuilder {
-    /// The worker's index.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// The name that the thread should have.
-    pub fn name(&self) -> Option<&str> {
-        Some(&self.name)
-    }
-
-    /// The size its stack should have, in bytes, if that was set.
-    pub fn stack_size(&self) -> Option<usize> {
-        self.stack_size
-    }
-
-    /// Works. Returns when the pool has been dropped and nothing is left to do.
-    pub fn run(mut self) {
-        if let Some(registry) = self.registry.take() {
-            platform::prepare_worker_thread();
-            registry.run_worker(self.index);
-            // It may be the last to know the pool, whose handlers' captures are dropped then.
-            outcome::discard(registry);
-        }
-    }
-
-    fn spawn(self) -> io::Result<Thread> {
-        Thread::start(self.name.clone(), self.stack_size, move || self.run())
-    }
-}
-
-impl fmt::Debug for ThreadBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadBuilder")
-            .field("index", &self.index)
-            .field("name", &self.name)
-            .field("stack_size", &self.stack_size)
-            .finish_non_exhaustive()
     }
 }

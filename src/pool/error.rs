@@ -43,6 +43,8 @@ pub enum BuildErrorKind {
     InvalidInjectorInterval,
     /// The global pool exists already: it can be built once in a process.
     GlobalPoolAlreadyInitialized,
+    /// A pool that was to have the calling thread as a worker, when that is one of another pool.
+    CurrentThreadAlreadyInPool,
     /// A deterministic pool with something that it cannot have.
     Deterministic {
         /// What that is.
@@ -99,10 +101,16 @@ impl fmt::Display for ThreadPoolBuildError {
                 "build_global: the global pool exists already; accepted: one call in a process, \
                  before anything uses the global pool"
             ),
+            BuildErrorKind::CurrentThreadAlreadyInPool => write!(
+                f,
+                "use_current_thread: the calling thread is a worker of another pool; accepted: a \
+                 thread that is none"
+            ),
             BuildErrorKind::Deterministic { setting } => write!(
                 f,
                 "deterministic: a pool whose workers take turns on one thread cannot have a \
-                 {setting}; accepted: a pool of one's own, without a spawn handler"
+                 {setting}; accepted: a pool of one's own, without spawn_handler and \
+                 use_current_thread"
             ),
             BuildErrorKind::Watchdog { error } => {
                 write!(f, "watchdog: its thread could not be started: {error}")

@@ -1,14 +1,17 @@
 //! What a pool's user wants to be told of.
 
 use std::any::Any;
+use std::process::abort;
 
 use crate::job::outcome::{self, Payload};
+use crate::platform::fork::write_error;
 
 pub(super) type IndexHandler = Box<dyn Fn(usize) + Send + Sync>;
 pub(super) type PanicHandler = Box<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
 
 /// The builder's handlers. A panic in one of them is treated like that of a detached task; one
-/// in the panic handler ends there, after the panic hook has reported it.
+/// in the panic handler ends there, after the panic hook has reported it; unless the process is to
+/// abort.
 #[derive(Default)]
 pub(crate) struct Handlers {
     pub(super) start: Option<IndexHandler>,
@@ -16,6 +19,7 @@ pub(crate) struct Handlers {
     pub(super) park: Option<IndexHandler>,
     pub(super) unpark: Option<IndexHandler>,
     pub(super) panic: Option<PanicHandler>,
+    pub(super) abort_on_panic: bool,
 }
 
 impl Handlers {
@@ -42,11 +46,16 @@ impl Handlers {
 
     /// Takes a panic that nobody waits for. The panic hook has reported it already.
     pub(crate) fn take_panic(&self, payload: Payload) {
-        let Some(handler) = &self.panic else {
-            return outcome::discard(payload);
+        let unhandled = match &self.panic {
+            Some(handler) => outcome::run(|| handler(payload)),
+            None => Err(payload),
         };
-        if let Err(second) = outcome::run(|| handler(payload)) {
-            outcome::discard(second);
+        if let Err(payload) = unhandled {
+            if self.abort_on_panic {
+                write_error("filch: a panic that nobody waits for; aborting\n");
+                abort();
+            }
+            outcome::discard(payload);
         }
     }
 

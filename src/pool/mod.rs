@@ -4,17 +4,20 @@ mod builder;
 mod error;
 mod global;
 mod handlers;
+mod member;
 mod registry;
 mod seats;
+mod spawner;
 mod watchdog;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use builder::{ThreadBuilder, ThreadPoolBuilder, WaitPolicy};
+pub use builder::{TaskOrder, ThreadPoolBuilder, WaitPolicy};
 pub use error::{BuildErrorKind, ThreadPoolBuildError};
 pub(crate) use global::with_current;
 pub(crate) use registry::Registry;
+pub use spawner::ThreadBuilder;
 
 use crate::block;
 use crate::counters::Counters;
@@ -30,16 +33,26 @@ use crate::sleep::MAX_WORKERS;
 ///
 /// Dropping a pool runs what was submitted to it, then ends its threads and waits for them, the
 /// destructors of their thread-locals included. Dropped by one of its own workers it does not
-/// wait: the threads end by themselves when nothing is left to do.
+/// wait: the threads end by themselves when nothing is left to do. Nor does it where a thread of the
+/// user's [is a worker](ThreadPoolBuilder::use_current_thread): the threads end after that one has.
 pub struct ThreadPool {
     registry: Arc<Registry>,
     threads: Vec<Thread>,
+    /// Whether it was built to the end. If not, dropping it does not wait for threads that have not come.
+    is_built: bool,
+    /// Whether dropping it waits for its threads.
+    waits: bool,
     watchdog: Option<watchdog::Watchdog>,
 }
 
 impl ThreadPool {
     fn new(registry: Arc<Registry>) -> Self {
-        ThreadPool { registry, threads: Vec::new(), watchdog: None }
+        ThreadPool { registry, threads: Vec::new(), is_built: false, waits: true, watchdog: None }
+    }
+
+    fn finished(mut self) -> Self {
+        self.is_built = true;
+        self
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -132,6 +145,14 @@ impl ThreadPool {
         fork::spawn_in(&self.registry, f)
     }
 
+    /// [`spawn_fifo`](crate::spawn_fifo) in this pool.
+    pub fn spawn_fifo<F>(&self, f: F)
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        fork::spawn_fifo_in(&self.registry, f);
+    }
+
     /// [`broadcast`](crate::broadcast) in this pool.
     ///
     /// # Panics
@@ -157,6 +178,17 @@ impl ThreadPool {
         self.registry.current_worker().map(fork::yield_on)
     }
 
+    /// [`yield_local`](crate::yield_local), if the calling thread is a worker of this pool.
+    pub fn yield_local(&self) -> Option<Yield> {
+        self.registry.current_worker().map(fork::yield_local_on)
+    }
+
+    /// [`current_thread_has_pending_tasks`](crate::current_thread_has_pending_tasks), if the calling
+    /// thread is a worker of this pool.
+    pub fn current_thread_has_pending_tasks(&self) -> Option<bool> {
+        self.registry.current_worker().map(|worker| !worker.is_bare())
+    }
+
     /// The number of the pool's workers.
     pub fn current_num_threads(&self) -> usize {
         self.registry.workers().len()
@@ -165,6 +197,23 @@ impl ThreadPool {
     /// The index of the worker that the calling thread is in this pool, from 0.
     pub fn current_thread_index(&self) -> Option<usize> {
         self.registry.current_worker().map(|worker| worker.index())
+    }
+
+    /// Drops the pool without waiting for it: its threads run what was submitted, then end by
+    /// themselves.
+    ///
+    /// A library whose code they run must not be unloaded before that.
+    ///
+    /// ```
+    /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// pool.spawn(move || receiver.recv().unwrap());
+    /// pool.shutdown_background(); // to drop it here would wait for the task
+    /// sender.send("go on").unwrap();
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn shutdown_background(mut self) {
+        self.waits = false;
     }
 
     /// What the workers did so far.
@@ -186,8 +235,16 @@ impl Drop for ThreadPool {
             std::mem::forget(std::mem::take(&mut self.threads));
             return self.watchdog.take().into_iter().for_each(watchdog::Watchdog::abandon);
         }
+        if !self.is_built {
+            self.registry.close();
+        }
         self.registry.begin_end();
-        if self.registry.current_worker().is_some() || self.registry.is_away_from_home() {
+        if self.waits {
+            member::run_what_is_left(&self.registry);
+        }
+        let waits = self.waits && !self.registry.has_member();
+        let on_worker = self.registry.current_worker().is_some();
+        if !waits || on_worker || self.registry.is_away_from_home() {
             return;
         }
         self.registry.wait_for_threads();

@@ -10,10 +10,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::thread::{self, ThreadId};
 
-use super::WaitPolicy;
 use super::handlers::Handlers;
+use super::{TaskOrder, WaitPolicy};
 use crate::counters::Counters;
 use crate::job::JobRef;
+use crate::job::fifo::Fifos;
 use crate::platform::fork::{self, Replaced};
 use crate::queue::{self, Injector};
 use crate::sleep::Sleep;
@@ -27,6 +28,9 @@ use crossbeam_utils::CachePadded;
 pub(crate) struct Settings {
     pub(crate) injector_interval: u32,
     pub(crate) wait_policy: WaitPolicy,
+    pub(crate) task_order: TaskOrder,
+    /// Whether threads from outside may borrow seats.
+    pub(crate) lends_seats: bool,
     /// For a deterministic pool, the thread that it was built on.
     pub(crate) home: Option<ThreadId>,
 }
@@ -36,6 +40,8 @@ pub(crate) struct Registry {
     workers: Box<[CachePadded<Worker>]>,
     /// Jobs from outside, and jobs that their finder was not to run.
     injector: Replaced<Injector<JobRef>>,
+    /// The detached tasks that keep an order.
+    fifos: Fifos,
     sleep: Sleep,
     handlers: Handlers,
     settings: Settings,
@@ -43,6 +49,8 @@ pub(crate) struct Registry {
     forks: u32,
     ending: AtomicBool,
     ended: AtomicBool,
+    /// Whether a thread of the user's is worker 0.
+    has_member: AtomicBool,
     threads: Mutex<Threads>,
     /// That the pool is being dropped and no thread is left.
     all_left: Event,
@@ -53,8 +61,12 @@ pub(crate) struct Registry {
 struct Threads {
     /// How many `ThreadBuilder`s were made, less those that were dropped without being run.
     started: usize,
+    /// How many of those have been run.
+    running: usize,
     /// How many of those have run to the end.
     done: usize,
+    /// Whether those that were not run yet never will be.
+    is_closed: bool,
     /// The worker of the first that was dropped without being run.
     refused: Option<usize>,
     /// Whether somebody waits for them to be through.
@@ -65,17 +77,20 @@ impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
         fork::watch();
         queue::prepare();
+        let order = settings.task_order;
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
-                .map(|index| CachePadded::new(Worker::new(index, workers, this.as_ptr())))
+                .map(|index| CachePadded::new(Worker::new(index, workers, order, this.as_ptr())))
                 .collect(),
             injector: Replaced::new(),
+            fifos: Fifos::default(),
             sleep: Sleep::new(workers),
             handlers,
             settings,
             forks: fork::count(),
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            has_member: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
             all_left: Event::default(),
             this: this.clone(),
@@ -91,6 +106,10 @@ impl Registry {
 
     pub(crate) fn injector(&self) -> &Injector<JobRef> {
         &self.injector
+    }
+
+    pub(crate) fn fifos(&self) -> &Fifos {
+        &self.fifos
     }
 
     pub(crate) fn sleep(&self) -> &Sleep {
@@ -208,6 +227,15 @@ impl Registry {
         }
     }
 
+    /// Queues a task behind those that the caller has queued in `fifos` before. (The injector keeps an
+    /// order anyway.)
+    pub(crate) fn submit_in_order(&self, caller: Option<&Worker>, job: JobRef, fifos: &Fifos) {
+        match caller {
+            Some(worker) => worker.push_task(fifos.push(worker, job)),
+            None => self.inject(job),
+        }
+    }
+
     // ---- the end ----------------------------------------------------------------------------
 
     /// Lets the workers end when nothing is left to do.
@@ -238,15 +266,46 @@ impl Registry {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// A thread of the user's is a worker from now on: one that comes and does not leave.
+    pub(super) fn member_comes(&self) {
+        self.thread_starts();
+        self.thread_runs();
+        self.has_member.store(true, Ordering::Relaxed);
+    }
+
+    /// A thread of the pool's has taken over from it.
+    pub(super) fn member_goes(&self) {
+        self.has_member.store(false, Ordering::Relaxed);
+    }
+
+    /// (Relaxed: the member itself knows, and any other asks for how to drop the pool.)
+    pub(super) fn has_member(&self) -> bool {
+        self.has_member.load(Ordering::Relaxed)
+    }
+
     /// A worker is about to get a thread.
     pub(crate) fn thread_starts(&self) {
         self.threads.lock().started += 1;
     }
 
+    /// A worker's thread has come. `false`: it is not wanted any more.
+    pub(super) fn thread_runs(&self) -> bool {
+        let mut threads = self.threads.lock();
+        threads.running += !threads.is_closed as usize;
+        !threads.is_closed
+    }
+
+    /// The pool could not be built: threads that have not come yet are not wanted.
+    pub(super) fn close(&self) {
+        let mut threads = self.threads.lock();
+        threads.is_closed = true;
+        threads.started = threads.running;
+    }
+
     /// A worker will not get its thread.
     pub(super) fn thread_refused(&self, index: usize) {
         self.change_threads(|threads| {
-            threads.started -= 1;
+            threads.started -= !threads.is_closed as usize;
             threads.refused.get_or_insert(index);
         });
         // Those that are parked may be all there are now.

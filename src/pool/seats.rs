@@ -56,6 +56,9 @@ struct Borrowed<'r> {
 
 impl<'r> Borrowed<'r> {
     fn seat(registry: &'r Registry) -> Option<Self> {
+        if !registry.settings().lends_seats {
+            return None;
+        }
         let (index, stopped) = registry.sleep().lend()?;
         let worker = &*registry.workers()[index];
         let borrowed = Borrowed { registry, worker, _acting: Acting::start(worker) };

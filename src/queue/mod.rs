@@ -7,8 +7,8 @@ mod fork;
 mod models;
 mod task;
 
-#[cfg(not(loom))]
-pub(crate) use deque::prepare;
 pub(crate) use deque::{Injector, until_sure};
+#[cfg(not(loom))]
+pub(crate) use deque::{Stealer, Worker as Deque, prepare};
 pub(crate) use fork::{ForkFront, ForkQueue, Popped, Published};
 pub(crate) use task::TaskQueue;

@@ -12,7 +12,8 @@
 //! only. A thief gets the oldest bundle.
 //!
 //! Tasks from outside come from the injector in batches and stand in the *inbox*, a deque of
-//! their own, since they keep their order.
+//! their own, since they keep their order. In a pool that runs all tasks oldest first, the owner's
+//! go there, too.
 //!
 //! # The tray's length
 //! `0..=ROOM`: that many tasks, which the owner may change by one and pack at `ROOM`. [`TAKEN`]:
@@ -58,6 +59,9 @@ pub(crate) struct TaskQueue<J> {
     inbox_stealer: Stealer<J>,
     /// Whether the last batch from the injector was a small one (owner only).
     trickle: Cell<bool>,
+    /// Whether the owner's tasks go to the inbox, too, so that all are run oldest first. Then the
+    /// tray is `TAKEN` for good.
+    in_order: bool,
 }
 
 struct Tray<J> {
@@ -215,15 +219,15 @@ impl<J> Tray<J> {
 }
 
 impl<J> TaskQueue<J> {
-    /// `alone`: nobody will ever steal from it.
-    pub(crate) fn new(alone: bool) -> Self {
+    /// `alone`: nobody will ever steal from it. `in_order`: the owner takes the oldest task first.
+    pub(crate) fn new(alone: bool, in_order: bool) -> Self {
         let bundles = Worker::new_lifo();
         let stealer = bundles.stealer();
         let inbox = Worker::new_fifo();
         let inbox_stealer = inbox.stealer();
         TaskQueue {
             tray: CachePadded::new(Tray {
-                len: AtomicUsize::new(0),
+                len: AtomicUsize::new(if in_order { TAKEN } else { 0 }),
                 alone,
                 slots: array::from_fn(|_| UnsafeCell::new(MaybeUninit::uninit())),
             }),
@@ -233,6 +237,7 @@ impl<J> TaskQueue<J> {
             inbox,
             inbox_stealer,
             trickle: Cell::new(false),
+            in_order,
         }
     }
 
@@ -246,6 +251,9 @@ impl<J> TaskQueue<J> {
 
     #[cold]
     fn push_slow(&self, task: J) {
+        if self.in_order {
+            return self.inbox.push(task);
+        }
         if let Some(bundle) = self.tray.pack() {
             self.bundles.push(bundle);
         }
@@ -254,6 +262,12 @@ impl<J> TaskQueue<J> {
             bundle.push(task);
             self.bundles.push(bundle);
         }
+    }
+
+    /// Whether the owner's tasks are run oldest first.
+    #[inline]
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.in_order
     }
 
     /// Takes the newest task, else the oldest that came from outside (owner only). Calls `moved`

@@ -46,9 +46,10 @@ impl Worker {
     }
 
     /// What has come from outside and waits longest: in a batch that this worker has fetched, else in
-    /// the injector.
+    /// the injector. (Where all tasks are run in order, a batch has to wait for none but older ones.)
     pub(super) fn submitted(&self) -> Option<JobRef> {
-        self.tasks.pop_from_outside().or_else(|| self.injected())
+        let fetched = if self.runs_in_order() { None } else { self.tasks.pop_from_outside() };
+        fetched.or_else(|| self.injected())
     }
 
     pub(super) fn mailed(&self) -> Option<JobRef> {
@@ -112,7 +113,7 @@ impl Worker {
     /// The newest of one's own published forks, if this worker may run it: work of the frames
     /// below.
     pub(super) fn own_fork(&self, wait: &impl Wait) -> Option<JobRef> {
-        let job = self.forks.pop_newest_public()?;
+        let job = self.newest_public_fork()?;
         if self.may_run(&job, wait) {
             return Some(job);
         }
@@ -121,6 +122,11 @@ impl Worker {
         self.sleep().notify_from_worker(NO_ROOT);
         lineage.into_iter().for_each(|root| self.sleep().notify_aside(root));
         None
+    }
+
+    /// The newest of one's own published forks.
+    pub(super) fn newest_public_fork(&self) -> Option<JobRef> {
+        self.forks.pop_newest_public()
     }
 
     /// Whether a glance shows anything that this worker could run. Takes nothing, and goes

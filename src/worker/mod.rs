@@ -16,7 +16,7 @@ use crate::job::outcome::AbortOnUnwind;
 use crate::job::stack::JoinHeader;
 use crate::job::{JobRef, NO_ROOT, lineage};
 use crate::platform::fork::Replaced;
-use crate::pool::{Registry, WaitPolicy};
+use crate::pool::{Registry, TaskOrder, WaitPolicy};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue};
 use crate::sleep::{Sleep, Stopped};
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
@@ -74,10 +74,15 @@ unsafe impl Send for Worker {}
 
 impl Worker {
     /// Worker `index` of the `workers` that `registry` will have.
-    pub(crate) fn new(index: usize, workers: usize, registry: *const Registry) -> Self {
+    pub(crate) fn new(
+        index: usize,
+        workers: usize,
+        order: TaskOrder,
+        registry: *const Registry,
+    ) -> Self {
         Worker {
             forks: ForkQueue::new(if workers == 1 { 0 } else { workers.min(MOST_IN_STOCK) }),
-            tasks: TaskQueue::new(workers == 1),
+            tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
             mail: Replaced::new(),
             registry,
             index,
@@ -110,8 +115,8 @@ impl Worker {
             return None;
         }
         // SAFETY: any other front is the first part of a worker (`Acting`), and the pointer is
-        // set only while a frame below keeps worker and registry alive; callers use the reference
-        // within the call that asked for it.
+        // set only while a frame below, or the thread itself (`pool/member.rs`), keeps worker and
+        // registry alive; callers use the reference within the call that asked for it.
         Some(unsafe { &*current.cast::<Worker>() })
     }
 
@@ -150,7 +155,7 @@ impl Worker {
         !self.tasks.is_empty()
     }
 
-    /// Whether others could take nothing from here.
+    /// Whether nothing is pending here but mail. (Others could take nothing.)
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
         self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
@@ -180,6 +185,11 @@ impl Worker {
 
     pub(crate) fn root(&self) -> usize {
         self.root.load(Ordering::Relaxed)
+    }
+
+    /// Whether it runs its tasks oldest first.
+    pub(crate) fn runs_in_order(&self) -> bool {
+        self.tasks.is_in_order()
     }
 
     /// Whether this worker runs nothing but its wait's descendants while it waits.
@@ -289,7 +299,7 @@ impl Worker {
     /// Takes the entries of tasks that were run by their joiners off the top of the task queue.
     pub(crate) fn drop_shells(&self) {
         while let Some(job) = self.tasks.pop_newest(|| self.share_rest()) {
-            // SAFETY: tray and bundles hold tasks and nothing else.
+            // SAFETY: tray and bundles hold tasks and tickets, which begin like tasks.
             if !unsafe { job.is_shell() } {
                 return self.push_task(job);
             }

@@ -7,7 +7,7 @@
 //! limits, both by *roots* (`job::Header`):
 //!
 //! - **Inside a task that somebody may wait for by a handle**, a wait runs jobs of the same root
-//!   only, and, where it waits for a task by its handle, jobs of that task's. Otherwise it could
+//!   only, and, where it waits for a task by its handle, that and jobs of it. Otherwise it could
 //!   run, on top of task A, a task that waits for A by its handle: a deadlock. With the limit,
 //!   whatever stands on top of A is part of A or of what A waits for, and what waits for A is
 //!   neither. (A wait for another pool runs anything: what that pool is at may need it.)
@@ -93,6 +93,14 @@ impl Worker {
         job.map(|job| self.run_on_top(job)).is_some()
     }
 
+    /// Runs one job that is queued at this worker. Returns whether there was one.
+    pub(crate) fn run_own(&self) -> bool {
+        self.flush_forks();
+        let job = self.mailed().or_else(|| self.newest_task());
+        let job = job.or_else(|| self.newest_public_fork());
+        job.map(|job| self.run_on_top(job)).is_some()
+    }
+
     /// Runs a job on top of a frame that waits.
     fn run_on_top(&self, job: JobRef) {
         let (jobs, root) = (self.jobs.load(Ordering::Relaxed), self.root());
@@ -166,7 +174,7 @@ impl Worker {
             return wait.root().is_some_and(|root| job.lineage().any(|above| above == root));
         }
         let root = job.root();
-        self.root() == root || wait.root() == Some(root)
+        self.root() == root || wait.root().is_some_and(|it| it == root || it == job.address())
     }
 
     fn may_run_any(&self, wait: &impl Wait) -> bool {

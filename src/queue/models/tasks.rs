@@ -30,7 +30,7 @@ unsafe impl Send for Tasks {}
 impl Tasks {
     fn new() -> Arc<Self> {
         Arc::new(Tasks {
-            queues: [(); 2].map(|()| TaskQueue::new(false)),
+            queues: [(); 2].map(|()| TaskQueue::new(false, false)),
             injector: Injector::new(),
             runs: [(); 3].map(|()| AtomicUsize::new(0)),
             idle: AtomicUsize::new(0),

@@ -61,7 +61,7 @@ impl Pool {
     pub(super) fn new(workers: usize) -> Arc<Self> {
         let seat = || Seat {
             forks: ForkQueue::new(workers),
-            tasks: TaskQueue::new(false),
+            tasks: TaskQueue::new(false, false),
             mail: Injector::new(),
             forces: Cell::new(false),
             holders: UnsafeCell::new(()),

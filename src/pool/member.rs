@@ -1,0 +1,74 @@
+//! A thread of the user's as a worker of a pool: see `ThreadPoolBuilder::use_current_thread`.
+//!
+//! It holds the seat of worker 0 from the building of the pool to its own end, and never searches:
+//! it works while it waits. When it ends, a thread of the pool's own takes over the seat, with
+//! whatever is queued there.
+
+use std::cell::Cell;
+use std::io;
+use std::sync::Arc;
+
+use super::Registry;
+use crate::platform::thread::Thread;
+use crate::worker::{Acting, Worker};
+
+/// The worker that such a thread is.
+pub(super) const INDEX: usize = 0;
+
+thread_local! {
+    /// The calling thread's membership. Its destructor runs when the thread ends.
+    static MEMBER: Cell<Option<Member>> = const { Cell::new(None) };
+}
+
+struct Member {
+    /// What a thread that takes over is to be.
+    name: String,
+    stack_size: Option<usize>,
+    registry: Arc<Registry>,
+    /// There until the end.
+    acting: Option<Acting>,
+}
+
+/// Makes the calling thread, which is no worker, one of the pool's. `name` and `stack_size` are
+/// those of the thread that takes over from it.
+pub(super) fn join(
+    registry: &Arc<Registry>,
+    name: String,
+    stack_size: Option<usize>,
+) -> io::Result<()> {
+    let join = |member: &Cell<Option<Member>>| {
+        registry.member_comes();
+        let acting = Some(Acting::start(&registry.workers()[INDEX]));
+        member.set(Some(Member { name, stack_size, registry: registry.clone(), acting }));
+    };
+    MEMBER.try_with(join).map_err(|_| io::Error::other("the calling thread is ending"))
+}
+
+/// Runs what is pending in a pool that is dropped by its member, unless that is within a job. (Other
+/// workers do that in their main loops.)
+pub(super) fn run_what_is_left(registry: &Registry) {
+    let is_member = |worker: &&Worker| registry.has_member() && worker.index() == INDEX;
+    if let Some(member) = registry.current_worker().filter(is_member) {
+        while member.jobs_on_stack() == 0 && member.run_one() {}
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.acting = None;
+        let worker = &self.registry.workers()[INDEX];
+        // A thread may end the process amid its work, whose frames are then still there.
+        let is_at_work = worker.jobs_on_stack() > 0 || worker.forks_pending() != (0, 0);
+        if is_at_work || self.registry.is_lost() {
+            return;
+        }
+        let registry = self.registry.clone();
+        let work = move || registry.run_worker(INDEX);
+        // If there can be no more threads, the seat stays empty. Others steal from it; what only
+        // this worker could run waits for ever.
+        if let Ok(_detached) = Thread::start(std::mem::take(&mut self.name), self.stack_size, work)
+        {
+            self.registry.member_goes();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Starting a pool's threads: by itself, or by a spawn handler.
+
+use std::sync::Arc;
+use std::{fmt, io, thread};
+
+use super::{BuildErrorKind, Registry, ThreadPool, member};
+use crate::job::outcome;
+use crate::platform::{self, thread::Thread};
+
+pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
+pub(super) type SpawnHandler<'a> = Box<dyn FnMut(ThreadBuilder) -> io::Result<()> + 'a>;
+
+/// Starts a pool's threads.
+pub(super) struct Spawner<'a> {
+    pub(super) name_of: Option<NameOf>,
+    pub(super) stack_size: Option<usize>,
+    pub(super) handler: Option<SpawnHandler<'a>>,
+    /// Whether the calling thread is to be a worker.
+    pub(super) uses_current_thread: bool,
+}
+
+impl Spawner<'_> {
+    /// Starts the threads of all of `pool`'s workers. When it returns, the spawn handler is gone.
+    pub(super) fn start_all(mut self, pool: &mut ThreadPool) -> Result<(), BuildErrorKind> {
+        let member = self.uses_current_thread.then_some(member::INDEX);
+        let workers = 0..pool.registry.workers().len();
+        for index in workers.filter(|&index| member != Some(index)) {
+            pool.threads.extend(self.start(index, &pool.registry)?);
+        }
+        drop(self.handler.take());
+        if let Some(index) = pool.registry.was_refused() {
+            return Err(refused(index));
+        }
+        let Some(index) = member else { return Ok(()) };
+        let joined = member::join(&pool.registry, self.name(index)?, self.stack_size);
+        joined.map_err(|error| BuildErrorKind::Spawn { index, error })
+    }
+
+    fn name(&mut self, index: usize) -> Result<String, BuildErrorKind> {
+        let name = match &mut self.name_of {
+            Some(name_of) => name_of(index),
+            None => format!("filch-{index}"),
+        };
+        if name.contains('\0') {
+            return Err(BuildErrorKind::InvalidThreadName { index, name });
+        }
+        Ok(name)
+    }
+
+    /// Starts the thread of a worker, and returns it unless the spawn handler has it.
+    fn start(
+        &mut self,
+        index: usize,
+        registry: &Arc<Registry>,
+    ) -> Result<Option<Thread>, BuildErrorKind> {
+        let name = self.name(index)?;
+        registry.thread_starts();
+        let registry = Some(registry.clone());
+        let worker = ThreadBuilder { index, name, stack_size: self.stack_size, registry };
+        let started = match &mut self.handler {
+            Some(handler) => handler(worker).map(|()| None),
+            None => worker.spawn().map(Some),
+        };
+        started.map_err(|error| BuildErrorKind::Spawn { index, error })
+    }
+}
+
+fn refused(index: usize) -> BuildErrorKind {
+    let text = "the spawn handler dropped the ThreadBuilder without running it";
+    BuildErrorKind::Spawn { index, error: io::Error::other(text) }
+}
+
+/// A worker that gave up its thread.
+impl Drop for ThreadBuilder {
+    fn drop(&mut self) {
+        if let Some(registry) = self.registry.take() {
+            registry.thread_refused(self.index);
+        }
+    }
+}
+
+/// What the thread of a worker is to be: see [`spawn_handler`](crate::ThreadPoolBuilder::spawn_handler).
+///
+/// Dropped without being run, it leaves its worker without a thread, for good: within the spawn
+/// handler that is an error of the build; later on, whatever waits for that worker (a broadcast)
+/// waits in vain.
+pub struct ThreadBuilder {
+    index: usize,
+    name: String,
+    stack_size: Option<usize>,
+    /// There until `run`.
+    registry: Option<Arc<Registry>>,
+}
+
+impl ThreadBuilder {
+    /// The worker's index.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The name that the thread should have.
+    pub fn name(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
+    /// The size its stack should have, in bytes, if that was set.
+    pub fn stack_size(&self) -> Option<usize> {
+        self.stack_size
+    }
+
+    /// Works. Returns when the pool has been dropped and nothing is left to do; at once, if it could
+    /// not be built.
+    pub fn run(mut self) {
+        if let Some(registry) = self.registry.take() {
+            if registry.thread_runs() {
+                platform::prepare_worker_thread();
+                registry.run_worker(self.index);
+            }
+            // It may be the last to know the pool, whose handlers' captures are dropped then.
+            outcome::discard(registry);
+        }
+    }
+
+    /// A thread of std's with this name and stack.
+    pub(super) fn std_thread(&self) -> thread::Builder {
+        let builder = thread::Builder::new().name(self.name.clone());
+        match self.stack_size {
+            Some(bytes) => builder.stack_size(bytes),
+            None => builder,
+        }
+    }
+
+    fn spawn(self) -> io::Result<Thread> {
+        Thread::start(self.name.clone(), self.stack_size, move || self.run())
+    }
+}
+
+impl fmt::Debug for ThreadBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadBuilder")
+            .field("index", &self.index)
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .finish_non_exhaustive()
+    }
+}

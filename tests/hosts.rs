@@ -1,0 +1,391 @@
+//! Whose threads a pool works on: its own, its builder's, a spawn handler's or a scope's.
+
+mod common;
+
+use std::cell::Cell;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use common::{
+    CALLERS, Gate, THREADS, alone, boom, boom_id, caught, eventually, is_simulated_without,
+    own_process, stderr, thread_count, threads_return_to, watchdog,
+};
+use filch::{BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuilder, Yield};
+
+fn fib(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = filch::join(|| fib(n - 1), || fib(n - 2));
+    a + b
+}
+
+/// Runs `body` on a thread that ends after it.
+fn on_a_thread<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
+    thread::spawn(body).join().unwrap()
+}
+
+fn with_this_thread(threads: usize) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build().unwrap()
+}
+
+// ---- The builder's thread ----
+
+#[test]
+fn the_builders_thread_is_worker_0() {
+    let _watchdog = watchdog();
+    alone("the_builders_thread_is_worker_0", || {
+        let base = thread_count();
+        for threads in 1..=4 {
+            on_a_thread(move || {
+                let pool = with_this_thread(threads);
+                let me = thread::current().id();
+                assert_eq!(filch::current_thread_index(), Some(0));
+                assert_eq!(pool.current_thread_index(), Some(0));
+                assert_eq!(filch::current_num_threads(), threads);
+                assert_eq!(pool.install(|| thread::current().id()), me);
+                assert_eq!(fib(15), 610);
+                assert_eq!(filch::scope(|s| s.spawn(|| 3).join().unwrap()), 3);
+                assert_eq!(filch::spawn(|| 4).join().unwrap(), 4);
+                let ids = filch::broadcast(|_| thread::current().id());
+                assert_eq!((ids.len(), ids[0]), (threads, me));
+                if let (Some(base), Some(now)) = (base, thread_count()) {
+                    assert_eq!(now, base + threads, "this one, and all but one of the pool");
+                }
+            });
+            threads_return_to(base);
+        }
+    });
+}
+
+#[test]
+fn a_thread_is_a_worker_of_one_pool_only() {
+    let _watchdog = watchdog();
+    on_a_thread(|| {
+        let _pool = with_this_thread(2);
+        let again = ThreadPoolBuilder::new().use_current_thread().build().unwrap_err();
+        assert!(matches!(again.kind(), BuildErrorKind::CurrentThreadAlreadyInPool));
+        assert!(again.to_string().starts_with("use_current_thread: "), "{again}");
+    });
+    let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let within = pool.install(|| ThreadPoolBuilder::new().use_current_thread().build().is_err());
+    assert!(within);
+    // The refusal leaves the thread as it was.
+    assert_eq!(filch::current_thread_index(), None);
+}
+
+#[test]
+fn others_work_for_the_builders_thread_and_it_for_them() {
+    let _watchdog = watchdog();
+    on_a_thread(|| {
+        let pool = with_this_thread(2);
+        // Stolen from this thread, which is away.
+        let (sender, receiver) = mpsc::channel();
+        filch::spawn(move || sender.send(filch::current_thread_index()).unwrap());
+        assert_eq!(receiver.recv().unwrap(), Some(1));
+        // From outside; worker 1 is held, so that this thread has to do it.
+        let (held, gate) = (Arc::new(Gate::new()), Arc::new(Gate::new()));
+        let (theirs, started) = (gate.clone(), held.clone());
+        filch::spawn(move || {
+            started.open();
+            theirs.wait();
+        });
+        held.wait();
+        let result = thread::scope(|s| {
+            let outside = s.spawn(|| pool.install(filch::current_thread_index));
+            eventually("it works while it yields", || {
+                filch::yield_now();
+                outside.is_finished()
+            });
+            outside.join().unwrap()
+        });
+        gate.open();
+        assert_eq!(result, Some(0));
+    });
+}
+
+#[test]
+fn a_pool_of_the_builders_thread_alone_runs_what_is_pending_when_it_is_dropped() {
+    let _watchdog = watchdog();
+    on_a_thread(|| {
+        let pool = with_this_thread(1);
+        let ran = Arc::new(AtomicUsize::new(0));
+        for _ in 0..100 {
+            let ran = ran.clone();
+            filch::spawn(move || _ = ran.fetch_add(1, Ordering::Relaxed));
+        }
+        let broadcast = ran.clone();
+        pool.spawn_broadcast(move |_| _ = broadcast.fetch_add(1, Ordering::Relaxed));
+        assert_eq!(ran.load(Ordering::Relaxed), 0);
+        drop(pool);
+        assert_eq!(ran.load(Ordering::Relaxed), 101);
+        // It is a worker still.
+        assert_eq!((filch::current_thread_index(), fib(10)), (Some(0), 55));
+        assert_eq!(filch::yield_now(), Some(Yield::Idle));
+    });
+}
+
+#[test]
+fn a_thread_of_the_pools_takes_over_when_the_builders_thread_ends() {
+    let _watchdog = watchdog();
+    alone("a_thread_of_the_pools_takes_over_when_the_builders_thread_ends", || {
+        let base = thread_count();
+        for threads in [1, 2] {
+            let ran = Arc::new(AtomicUsize::new(0));
+            let started = Arc::new(Mutex::new(Vec::new()));
+            let (handed, notes) = (ran.clone(), started.clone());
+            let pool = on_a_thread(move || {
+                let builder = ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
+                let name_of = |index| format!("heir-{index}");
+                let note = move |index| notes.lock().unwrap().push(index);
+                let pool = builder.thread_name(name_of).start_handler(note).build().unwrap();
+                let task = handed.clone();
+                filch::spawn(move || _ = task.fetch_add(1, Ordering::Relaxed));
+                filch::spawn_broadcast(move |_| _ = handed.fetch_add(1, Ordering::Relaxed));
+                pool
+            });
+            let name = |_| thread::current().name().map(str::to_owned);
+            let names = pool.broadcast(name).into_iter().map(Option::unwrap);
+            assert!(names.eq((0..threads).map(|index| format!("heir-{index}"))));
+            assert_eq!(pool.install(|| fib(12)), 144);
+            drop(pool);
+            assert_eq!(ran.load(Ordering::Relaxed), 1 + threads);
+            let mut started = started.lock().unwrap().clone();
+            started.sort();
+            assert!(started.into_iter().eq(0..threads));
+            threads_return_to(base);
+        }
+    });
+}
+
+#[test]
+fn dropping_the_pool_elsewhere_does_not_wait_for_the_builders_thread() {
+    let _watchdog = watchdog();
+    alone("dropping_the_pool_elsewhere_does_not_wait_for_the_builders_thread", || {
+        let base = thread_count();
+        on_a_thread(|| {
+            let pool = with_this_thread(3);
+            on_a_thread(move || drop(pool));
+            // Its threads are there for as long as this one is.
+            assert_eq!(filch::broadcast(|context| context.index()), [0, 1, 2]);
+            assert_eq!(fib(15), 610);
+        });
+        threads_return_to(base);
+    });
+}
+
+#[test]
+fn a_process_may_end_within_the_work_of_its_first_thread() {
+    for exits in [
+        (|| _ = filch::join(|| std::process::exit(0), thread::yield_now)) as fn(),
+        || filch::scope(|s| drop(s.spawn(|| filch::spawn(|| std::process::exit(0)).join()))),
+        || std::process::exit(0),
+        || (),
+    ] {
+        alone("a_process_may_end_within_the_work_of_its_first_thread", || {
+            drop(with_this_thread(2));
+            exits();
+        });
+    }
+}
+
+// ---- A spawn handler's threads ----
+
+#[test]
+fn a_spawn_handler_may_borrow() {
+    let _watchdog = watchdog();
+    let mut threads = Vec::new();
+    let builder = ThreadPoolBuilder::new().num_threads(3).thread_name(|i| format!("borrowed-{i}"));
+    let pool = builder.build_with(|worker| {
+        assert_eq!(worker.name(), Some(format!("borrowed-{}", worker.index()).as_str()));
+        threads.push(thread::Builder::new().spawn(|| worker.run())?);
+        Ok(())
+    });
+    let pool = pool.unwrap();
+    assert_eq!(pool.install(|| fib(12)), 144);
+    drop(pool);
+    assert_eq!(threads.len(), 3);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn a_build_that_fails_does_not_wait_for_builders_that_were_kept() {
+    let _watchdog = watchdog();
+    let mut kept: Vec<ThreadBuilder> = Vec::new();
+    let failed = ThreadPoolBuilder::new().num_threads(3).build_with(|worker| {
+        if worker.index() == 2 {
+            return Err(io::Error::other("no more"));
+        }
+        kept.push(worker);
+        Ok(())
+    });
+    assert!(matches!(failed.unwrap_err().kind(), BuildErrorKind::Spawn { index: 2, .. }));
+    kept.pop().unwrap().run(); // at once, as there is no pool
+    drop(kept);
+
+    let mut kept: Vec<ThreadBuilder> = Vec::new();
+    let id = caught(|| {
+        ThreadPoolBuilder::new().num_threads(3).build_with(|worker| {
+            if worker.index() == 2 {
+                boom(5);
+            }
+            kept.push(worker);
+            Ok(())
+        })
+    });
+    assert_eq!(id, 5);
+    kept.into_iter().for_each(ThreadBuilder::run);
+}
+
+// ---- A scope's threads ----
+
+#[test]
+fn a_pool_of_scoped_threads_lends_them_what_lives_outside() {
+    thread_local!(static LENT: Cell<usize> = const { Cell::new(0) });
+    let _watchdog = watchdog();
+    let numbers = [10, 20, 30];
+    let ended = AtomicUsize::new(0);
+    let built = ThreadPoolBuilder::new().num_threads(3).build_scoped(
+        |worker| {
+            LENT.set(numbers[worker.index()]);
+            worker.run();
+            ended.fetch_add(1, Ordering::Relaxed);
+        },
+        |pool| pool.broadcast(|_| LENT.get()),
+    );
+    assert_eq!(built.unwrap(), numbers);
+    assert_eq!(ended.into_inner(), 3);
+}
+
+#[test]
+fn panics_around_scoped_threads_come_out_when_all_have_ended() {
+    let _watchdog = watchdog();
+    let ended = AtomicUsize::new(0);
+    let run = |worker: ThreadBuilder| {
+        worker.run();
+        ended.fetch_add(1, Ordering::Relaxed);
+    };
+    let build = || ThreadPoolBuilder::new().num_threads(2);
+    assert_eq!(caught(|| build().build_scoped(run, |_| boom(1))), 1);
+    assert_eq!(ended.load(Ordering::Relaxed), 2);
+    // std keeps the payload of a scoped thread's panic to itself.
+    let panics = |worker: ThreadBuilder| {
+        worker.run();
+        boom(2)
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        build().build_scoped(panics, |pool| {
+            assert_eq!(pool.install(|| 4), 4);
+        })
+    }));
+    assert!(result.is_err());
+    let failed = build().num_threads(filch::max_num_threads() + 1).build_scoped(run, |_| ());
+    assert!(matches!(failed.unwrap_err().kind(), BuildErrorKind::TooManyThreads { .. }));
+}
+
+// ---- The pool's own threads only ----
+
+#[test]
+fn without_lent_seats_all_work_is_done_by_the_pools_threads() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    for threads in [1, 3] {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).lend_seats(false).build().unwrap();
+        let own = pool.broadcast(|_| thread::current().id());
+        let is_own = || assert!(own.contains(&thread::current().id()));
+        for _ in 0..100 {
+            pool.join(is_own, is_own);
+            pool.scope(|s| {
+                is_own();
+                s.spawn(is_own);
+            });
+            // Both sides run on another thread than the caller's.
+            let moved = pool.join_context(|a| a.migrated(), |b| b.migrated());
+            assert_eq!(moved, (true, true));
+        }
+    }
+}
+
+// ---- Ends that are not waited for ----
+
+#[test]
+fn a_pool_may_end_in_the_background() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    alone("a_pool_may_end_in_the_background", || {
+        let base = thread_count();
+        let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let (gate, ran) = (Arc::new(Gate::new()), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..100 {
+            let (gate, ran) = (gate.clone(), ran.clone());
+            pool.spawn(move || {
+                gate.wait();
+                ran.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        pool.shutdown_background();
+        assert_eq!(ran.load(Ordering::SeqCst), 0);
+        gate.open();
+        eventually("all tasks run", || ran.load(Ordering::SeqCst) == 100);
+        threads_return_to(base);
+    });
+}
+
+// ---- Panics that end the process ----
+
+fn ends_the_process(name: &str, body: fn() -> !) {
+    let aborted = |output: Output| {
+        assert!(!output.status.success(), "{output:?}");
+        assert!(stderr(&output).contains("a panic that nobody waits for; aborting"), "{output:?}");
+    };
+    own_process(name, |_| (), || body(), aborted);
+}
+
+fn aborting() -> ThreadPoolBuilder {
+    ThreadPoolBuilder::new().num_threads(2).abort_on_panic(true)
+}
+
+/// Waits for the end of the process.
+fn never() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+#[test]
+fn a_panic_that_nobody_waits_for_may_end_the_process() {
+    ends_the_process("a_panic_that_nobody_waits_for_may_end_the_process", || {
+        aborting().build().unwrap().spawn(|| boom(1));
+        never()
+    });
+}
+
+#[test]
+fn so_may_a_panic_in_the_panic_handler() {
+    ends_the_process("so_may_a_panic_in_the_panic_handler", || {
+        aborting().panic_handler(|_| boom(2)).build().unwrap().spawn(|| boom(1));
+        never()
+    });
+}
+
+#[test]
+fn a_panic_that_somebody_takes_does_not() {
+    let _watchdog = watchdog();
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let handler = move |payload| sender.lock().unwrap().send(boom_id(payload)).unwrap();
+    let pool = aborting().panic_handler(handler).build().unwrap();
+    assert_eq!(caught(|| pool.join(|| (), || boom(1))), 1);
+    assert_eq!(caught(|| pool.scope(|s| drop(s.spawn(|| boom(2))))), 2);
+    assert_eq!(common::failed_with(pool.spawn(|| boom(3)).join()), 3);
+    drop(pool.spawn(|| boom(4)));
+    assert_eq!(receiver.recv().unwrap(), 4);
+}
