@@ -16,10 +16,12 @@ use common::{
 };
 use fault::{
     Fault, HANDLE, HANDLER, HANDLER_OR_OUT, HANDLER_OR_SWALLOWED, JOINED, JOINED_IN_SCOPE, LOST,
-    NEVER, OUT, OUT_EITHER, OUT_SECOND, OUT_THIRD, SWALLOWED, Token, UNJOINED, UNJOINED_IN_SCOPE,
-    UNWANTED, UNWANTED_OR_UNJOINED, drive,
+    NEVER, OUT, OUT_EITHER, OUT_SECOND, OUT_SECOND_OR_SWALLOWED, OUT_THIRD, SWALLOWED, Token,
+    UNJOINED, UNJOINED_IN_SCOPE, UNWANTED, UNWANTED_OR_UNJOINED, drive,
 };
-use filch::{BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, ThreadPool};
+use filch::{
+    BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, ThreadBuilder, ThreadPool,
+};
 
 // ---- From where, and by what, an operation is called ----
 
@@ -78,6 +80,10 @@ impl Api<'_> {
 
     fn spawn<T: Send + 'static>(self, f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         if self.free { filch::spawn(f) } else { self.pool.spawn(f) }
+    }
+
+    fn spawn_fifo(self, f: impl FnOnce() + Send + 'static) {
+        if self.free { filch::spawn_fifo(f) } else { self.pool.spawn_fifo(f) }
     }
 
     fn broadcast<R: Send>(self, op: impl Fn(BroadcastContext) -> R + Sync) -> Vec<R> {
@@ -367,6 +373,40 @@ fn scope_tasks_that_spawn_tasks() {
     });
 }
 
+#[test]
+fn scope_tasks_in_order() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        api.scope(|s| {
+            for _ in 0..2 {
+                f.point("before spawning", OUT);
+                let captured = f.token("captured", OUT_SECOND);
+                s.spawn_fifo(move || {
+                    f.point("task", OUT_SECOND);
+                    s.spawn_fifo(|| f.point("inner task", OUT_SECOND));
+                    drop(captured);
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn scope_broadcasts() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        api.scope(|s| {
+            let captured = f.token("captured", OUT_SECOND_OR_SWALLOWED);
+            s.spawn_broadcast(move |_| {
+                let _ = &captured;
+                f.point("closure", OUT_SECOND);
+                s.spawn(|| f.point("task", OUT_SECOND));
+            });
+            f.point("after", OUT);
+        });
+    });
+}
+
 // ---- Tasks of the pool ----
 
 fn spawn_once(f: &'static Fault, api: Api, fate: Fate) -> Option<JoinHandle<Token>> {
@@ -419,6 +459,21 @@ fn spawn() {
             drop(kept);
         });
     }
+}
+
+#[test]
+fn spawn_fifo() {
+    let _watchdog = watchdog();
+    everywhere(1, |f, api| {
+        for _ in 0..2 {
+            f.point("before", OUT);
+            let captured = f.token("captured", HANDLER);
+            api.spawn_fifo(move || {
+                f.point("task", HANDLER);
+                drop(captured);
+            });
+        }
+    });
 }
 
 #[test]
@@ -666,6 +721,51 @@ fn thread_name_and_spawn_handler() {
             }
             let started = started.lock().unwrap_or_else(PoisonError::into_inner).split_off(0);
             started.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+}
+
+#[test]
+fn builds_that_borrow() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    for threads in one_a_seed(SIZES) {
+        drive(threads, |f| {
+            let mut kept = Vec::new();
+            let spawns = f.token("captured", OUT);
+            let built = f.catch(|| {
+                f.builder(threads).build_with(|worker| {
+                    let _ = &spawns;
+                    f.point("spawn handler", OUT);
+                    kept.push(worker);
+                    Ok(())
+                })
+            });
+            thread::scope(|s| {
+                kept.drain(..).for_each(|worker| drop(s.spawn(|| worker.run())));
+                if let Some(built) = built {
+                    assert_works(&built.unwrap());
+                }
+            });
+            f.catch(|| drop(spawns));
+        });
+        drive(threads, |f| {
+            let wrapper = f.token("captured", OUT);
+            let with_pool = |pool: &ThreadPool| {
+                f.point("with the pool, before", OUT);
+                assert_works(pool);
+                f.point("with the pool, after", OUT);
+            };
+            let built = f.catch(|| {
+                let wrapper = move |worker: ThreadBuilder| {
+                    let _ = &wrapper;
+                    worker.run();
+                };
+                f.builder(threads).build_scoped(wrapper, with_pool)
+            });
+            built.into_iter().for_each(Result::unwrap);
         });
     }
 }

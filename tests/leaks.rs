@@ -168,6 +168,15 @@ kept_nothing! {
     scopes_in_place_keep_nothing: MANY, [1, 2, 3], |pool, many| in_batches(many, |batch| {
         pool.in_place_scope(|s| (0..batch).for_each(|i| drop(s.spawn(move || vec![i]))));
     });
+    tasks_in_order_keep_nothing: MANY, [1, 2, 3], |pool, many| in_batches(many, |batch| {
+        pool.scope(|s| (0..batch).for_each(|i| s.spawn_fifo(move || drop(vec![i]))));
+    });
+    detached_tasks_in_order_keep_nothing: MANY, [1, 2, 3], |pool, many| pool.install(|| {
+        detached(many, |ended| {
+            let ends = Ends(ended);
+            filch::spawn_fifo(move || drop((ends, vec![1])));
+        });
+    });
     detached_tasks_keep_nothing: MANY, [1, 2, 3], |pool, many| detached(many, |ended| {
         let ends = Ends(ended);
         drop(pool.spawn(move || (ends, vec![1])));
@@ -195,6 +204,9 @@ kept_nothing! {
     installs_across_pools_keep_nothing: FEW, [1, 2, 3], |pool, many| {
         let other = common::pool(2);
         other.install(|| (0..many).for_each(|i| assert_eq!(pool.install(|| vec![i]), [i])));
+    };
+    broadcasts_of_scopes_keep_nothing: FEW, [1, 2, 3], |pool, many| {
+        (0..many).for_each(|i| pool.scope(|s| s.spawn_broadcast(move |_| drop(vec![i]))));
     };
     broadcasts_keep_nothing: FEW, [1, 2, 3], |pool, many| {
         (0..many).for_each(|i| drop(pool.broadcast(|_| vec![i])));

@@ -59,6 +59,8 @@ pub const HANDLER_OR_OUT: Route = to(&[Handler, Out(0)]);
 pub const LOST: Route = to(&[Lost]);
 /// Shared captures: the last task drops them, or the runtime itself.
 pub const HANDLER_OR_SWALLOWED: Route = to(&[Handler, Swallowed]);
+/// The same in a scope.
+pub const OUT_SECOND_OR_SWALLOWED: Route = to(&[Out(1), Swallowed]);
 /// A scope's task that is joined, unless a panic keeps its joiner from it.
 pub const JOINED_IN_SCOPE: Route = Route { alone: &[Handle], amid: &[Out(1)] };
 /// The value of such a task: dropped by the runtime only if it is not joined.
