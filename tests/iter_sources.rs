@@ -3,9 +3,12 @@
 //! Few ends are tried, since each is compiled for each source.
 
 use std::fmt::Debug;
+use std::iter::FusedIterator;
+use std::panic::catch_unwind;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use filch::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
 use filch::iter::{self, Either};
 use filch::prelude::*;
 use filch::{ThreadPool, ThreadPoolBuilder};
@@ -362,5 +365,113 @@ proptest! {
             );
             Ok(())
         })?;
+    }
+}
+
+// ---- Sources that do not keep their word ----
+
+/// A source of `len` items whose serial iterators give `more` items than they should, and say about
+/// that `hint`.
+#[derive(Clone, Copy)]
+struct Liar {
+    len: usize,
+    more: isize,
+    hint: (usize, Option<usize>),
+}
+
+struct LiarIter {
+    left: usize,
+    hint: (usize, Option<usize>),
+}
+
+impl Producer for Liar {
+    type Item = Box<usize>;
+    type IntoIter = LiarIter;
+
+    fn into_iter(self) -> LiarIter {
+        LiarIter { left: self.len.saturating_add_signed(self.more), hint: self.hint }
+    }
+
+    fn split_at(self, index: usize) -> (Self, Self) {
+        (Liar { len: index, ..self }, Liar { len: self.len - index, ..self })
+    }
+}
+
+impl Iterator for LiarIter {
+    type Item = Box<usize>;
+
+    fn next(&mut self) -> Option<Box<usize>> {
+        self.left = self.left.checked_sub(1)?;
+        Some(Box::new(self.left))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.hint
+    }
+}
+
+impl DoubleEndedIterator for LiarIter {
+    fn next_back(&mut self) -> Option<Box<usize>> {
+        self.next()
+    }
+}
+
+impl ExactSizeIterator for LiarIter {
+    fn len(&self) -> usize {
+        self.left
+    }
+}
+
+impl FusedIterator for LiarIter {}
+
+impl ParallelIterator for Liar {
+    type Item = Box<usize>;
+
+    fn drive_unindexed<C: UnindexedConsumer<Box<usize>>>(self, consumer: C) -> C::Result {
+        bridge(self, consumer)
+    }
+
+    fn opt_len(&self) -> Option<usize> {
+        Some(self.len)
+    }
+}
+
+impl IndexedParallelIterator for Liar {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn drive<C: Consumer<Box<usize>>>(self, consumer: C) -> C::Result {
+        bridge(self, consumer)
+    }
+
+    fn with_producer<CB: ProducerCallback<Box<usize>>>(self, callback: CB) -> CB::Output {
+        callback.callback(self)
+    }
+}
+
+#[test]
+fn a_source_with_more_or_fewer_items_than_it_said_is_a_panic() {
+    for len in [0, 1, 10, 1_000] {
+        for (more, hint) in [
+            (1, (0, None)),
+            (1, (len, None)),
+            (1, (len + 1, Some(len + 1))),
+            (5, (0, Some(usize::MAX))),
+            (-1, (0, None)),
+            (-1, (len, Some(len))),
+        ] {
+            if len == 0 && more < 0 {
+                continue;
+            }
+            let source = Liar { len, more, hint };
+            let collected = catch_unwind(|| source.collect::<Vec<_>>());
+            assert!(collected.is_err(), "{len} items, {more} more, {hint:?}: {collected:?}");
+        }
+    }
+    // One that says less than it could is a good one.
+    for hint in [(0, None), (3, Some(2_000))] {
+        let source = Liar { len: 1_000, more: 0, hint };
+        assert_eq!(source.collect::<Vec<_>>().len(), 1_000);
     }
 }

@@ -150,7 +150,10 @@ impl<'c, T: Send> Folder<T> for Filling<'c, T> {
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
         let iter = iter.into_iter();
         let rest = self.len - self.filled.len;
-        assert!(iter.size_hint().0 <= rest, "a parallel iterator has more items than it said");
+        if iter.size_hint().1.is_none_or(|most| most > rest) {
+            // More than it said, perhaps: one by one, each with a look at whether there is a place.
+            return iter.fold(self, Self::consume);
+        }
         let rest =
             ptr::slice_from_raw_parts_mut(self.filled.start.wrapping_add(self.filled.len), rest);
         // SAFETY: the places behind those that are filled are this piece's alone, in one vector.
