@@ -1,28 +1,20 @@
 //! Every adaptor of parallel iterators gives what its serial counterpart gives: forwards,
 //! backwards, zipped and cut, on pools of several sizes.
 
+mod common;
+#[path = "common/everywhere.rs"]
+mod everywhere;
+
 use std::fmt::Debug;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use everywhere::everywhere;
+use filch::CancelToken;
 use filch::prelude::*;
-use filch::{CancelToken, ThreadPool, ThreadPoolBuilder};
 use proptest::prelude::*;
-
-/// Calls `test` on pools of 1, 2 and 4 threads.
-fn on_pools(test: impl Fn() + Sync) {
-    static POOLS: OnceLock<Vec<ThreadPool>> = OnceLock::new();
-    let pools = POOLS.get_or_init(|| {
-        let pool = |threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        [1, 2, 4].map(pool).into()
-    });
-    for pool in pools {
-        pool.install(&test);
-    }
-}
 
 /// Whether `iter` gives `expected`, in order, with and without positions.
 fn same<I>(iter: impl Fn() -> I, expected: &[I::Item])
@@ -222,7 +214,7 @@ proptest! {
 
     #[test]
     fn as_the_serial_ones(len in 0_usize..300, other in 0_usize..300, k in 0_usize..350) {
-        on_pools(|| all_adaptors(len, other, k, |n| n));
+        everywhere(|| all_adaptors(len, other, k, |n| n));
     }
 }
 
@@ -230,7 +222,7 @@ proptest! {
 fn of_few_items() {
     for len in 0..4 {
         for other in 0..4 {
-            on_pools(|| all_adaptors(len, other, 1, |n| n));
+            everywhere(|| all_adaptors(len, other, 1, |n| n));
         }
     }
 }
@@ -238,7 +230,7 @@ fn of_few_items() {
 /// With blocks of items, and pauses between.
 #[test]
 fn of_many_items() {
-    on_pools(|| all_adaptors(100_000, 99_990, 1234, |n| n));
+    everywhere(|| all_adaptors(100_000, 99_990, 1234, |n| n));
 }
 
 fn slow(n: usize) -> usize {
@@ -252,7 +244,7 @@ fn slow(n: usize) -> usize {
 /// Items that last: forks are made while the loop is under way.
 #[test]
 fn of_slow_items() {
-    on_pools(|| all_adaptors(200, 150, 13, slow));
+    everywhere(|| all_adaptors(200, 150, 13, slow));
 }
 
 #[test]
@@ -260,7 +252,7 @@ fn one_in_the_other() {
     let expected: Vec<_> = (0..20_usize)
         .flat_map(|a| (0..a).flat_map(move |b| (0..b).map(move |c| (a, b, c))))
         .collect();
-    on_pools(|| {
+    everywhere(|| {
         let iter = || {
             (0..20_usize).into_par_iter().flat_map(|a| {
                 (0..a)
@@ -310,7 +302,7 @@ impl Drop for Counted<'_> {
 /// dropped, once, and the panic must arrive if there are so many calls.
 fn faulty(len: usize, test: impl Fn(Vec<Counted<'_>>, &(dyn Fn() + Sync)) + Sync) {
     for at in [0, 1, len / 2, len - 1] {
-        on_pools(|| {
+        everywhere(|| {
             let (alive, calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
             let bang = || {
                 if calls.fetch_add(1, Relaxed) == at {
@@ -412,7 +404,7 @@ fn nothing_happens_before_the_end() {
 
 #[test]
 fn who_is_cancelled_stops() {
-    on_pools(|| {
+    everywhere(|| {
         let token = CancelToken::new();
         let after = AtomicUsize::new(0);
         let alive = AtomicUsize::new(0);
@@ -443,7 +435,7 @@ fn who_is_cancelled_stops() {
 /// Also in what stands before: a filter that drops everything, and behind: another loop.
 #[test]
 fn who_is_busy_is_cancelled() {
-    on_pools(|| {
+    everywhere(|| {
         let token = CancelToken::new();
         let asked = AtomicUsize::new(0);
         let ask = |n: &usize| {
@@ -472,7 +464,7 @@ fn who_is_busy_is_cancelled() {
 
 #[test]
 fn early_ends_stop_all() {
-    on_pools(|| {
+    everywhere(|| {
         let calls = AtomicUsize::new(0);
         let all = || {
             calls.store(0, Relaxed);
@@ -504,7 +496,7 @@ fn early_ends_stop_all() {
 /// A panic stops those who would go on for long.
 #[test]
 fn a_fuse_stops_all() {
-    on_pools(|| {
+    everywhere(|| {
         let calls = AtomicUsize::new(0);
         let result = catch_unwind(AssertUnwindSafe(|| {
             (0..10_000_000_usize).into_par_iter().panic_fuse().for_each(|n| {
@@ -519,7 +511,7 @@ fn a_fuse_stops_all() {
 
 #[test]
 fn states_belong_to_one_piece() {
-    on_pools(|| {
+    everywhere(|| {
         // How often each state was used: together once for each item.
         struct Uses<'a>(&'a AtomicUsize, usize);
         impl Clone for Uses<'_> {
@@ -577,7 +569,7 @@ fn bad_arguments() {
 /// Who is at items without an end stops when another has found what all look for.
 #[test]
 fn inner_iterators_without_an_end_stop() {
-    on_pools(|| {
+    everywhere(|| {
         if filch::current_num_threads() == 1 {
             return;
         }

@@ -1,22 +1,16 @@
 //! `par_bridge` gives all items, and neither stops nor holds what it should not.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
-use std::sync::{LazyLock, Mutex, mpsc};
+mod common;
+#[path = "common/everywhere.rs"]
+mod everywhere;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::sync::{Mutex, mpsc};
+
+use everywhere::everywhere;
 use filch::prelude::*;
-use filch::{ThreadPool, ThreadPoolBuilder};
 
 const LONG: usize = 100_000;
-
-/// Pools of one, two and four workers.
-static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| {
-    [1, 2, 4].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap())
-});
-
-/// Runs `op` in each of the pools.
-fn everywhere(op: impl Fn() + Sync) {
-    POOLS.iter().for_each(|pool| pool.install(&op));
-}
 
 #[test]
 fn bridges_give_all_items() {

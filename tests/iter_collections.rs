@@ -1,30 +1,23 @@
 //! Collections give what they give serially, by value, by reference and drained, and every item is
 //! dropped once, whatever becomes of the loop.
 
+mod common;
+#[path = "common/everywhere.rs"]
+mod everywhere;
+
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use everywhere::{everywhere, in_pool};
 use filch::prelude::*;
-use filch::{ThreadPool, ThreadPoolBuilder};
 use proptest::prelude::prop;
 use proptest::proptest;
 
 const LONG: usize = 100_000;
-
-/// Pools of one, two and four workers.
-static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| {
-    [1, 2, 4].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap())
-});
-
-/// Runs `op` in each of the pools.
-fn everywhere(op: impl Fn() + Sync) {
-    POOLS.iter().for_each(|pool| pool.install(&op));
-}
 
 /// That a parallel iterator gives what the serial one gives, in order.
 #[track_caller]
@@ -122,7 +115,7 @@ proptest! {
         v in prop::collection::vec(0..100_u32, 0..300),
         from in 0..300_usize, to in 0..300_usize, pool in 0..3_usize,
     ) {
-        POOLS[pool].install(|| {
+        in_pool(pool, || {
             check_collections(&v);
             check_drains(&v, from, to);
         });

@@ -1,5 +1,9 @@
 //! Every end of a parallel iterator comes to what its serial counterpart comes to.
 
+mod common;
+#[path = "common/everywhere.rs"]
+mod everywhere;
+
 use std::borrow::Cow;
 use std::cmp::Ordering::{self, Equal};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
@@ -8,32 +12,16 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 
+use everywhere::{everywhere, in_pool};
 use filch::iter::Either;
 use filch::prelude::*;
-use filch::{ThreadPool, ThreadPoolBuilder};
 use proptest::prelude::{any, prop};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 const LONG: usize = 100_000;
-
-/// Pools of one, two and four workers.
-static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| {
-    [1, 2, 4].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap())
-});
-
-/// Runs `op` in each of the pools.
-fn everywhere(op: impl Fn() + Sync) {
-    POOLS.iter().for_each(|pool| pool.install(&op));
-}
-
-/// What `op` comes to in any of the pools.
-fn in_pool<R: Send>(pool: usize, op: impl FnOnce() -> R + Send) -> R {
-    POOLS[pool].install(op)
-}
 
 /// Numbers with many equal ones among them.
 fn numbers() -> impl proptest::strategy::Strategy<Value = Vec<u32>> {

@@ -5,11 +5,16 @@
 //! A chain is a list of [`Step`]s. Each is applied to a parallel iterator whose type is forgotten
 //! but whose producer is that of the adaptors before, so that they work on each other.
 
+mod common;
+#[path = "common/everywhere.rs"]
+mod everywhere;
+
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock};
 
+use everywhere::everywhere;
 use proptest::prelude::*;
 
 /// What the chains work on.
@@ -480,20 +485,6 @@ fn serial_chain<T: Elem>(run: &Run, len: usize, steps: &[Step]) -> (Vec<T>, Vec<
         lens.push(items.len());
     }
     (items, lens)
-}
-
-/// Runs `test` in pools of 1, 2 and 4 threads, and in deterministic ones.
-fn everywhere(test: impl Fn() + Sync) {
-    static POOLS: LazyLock<[filch::ThreadPool; 3]> = LazyLock::new(|| {
-        let pool = |threads| filch::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        [1, 2, 4].map(pool)
-    });
-    POOLS.iter().for_each(|pool| pool.install(&test));
-    #[cfg(feature = "deterministic")]
-    for seed in 0..4 {
-        let builder = filch::ThreadPoolBuilder::new().num_threads(3).deterministic(seed);
-        builder.build().unwrap().install(&test);
-    }
 }
 
 /// All three, without panics.

@@ -2,30 +2,23 @@
 //!
 //! Few ends are tried, since each is compiled for each source.
 
+mod common;
+#[path = "common/everywhere.rs"]
+mod everywhere;
+
 use std::fmt::Debug;
 use std::iter::FusedIterator;
 use std::panic::catch_unwind;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use everywhere::{everywhere, in_pool};
 use filch::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
 use filch::iter::{self, Either};
 use filch::prelude::*;
-use filch::{ThreadPool, ThreadPoolBuilder};
 use proptest::prelude::{any, prop};
 use proptest::{prop_assert, proptest};
 
 const LONG: usize = 100_000;
-
-/// Pools of one, two and four workers.
-static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| {
-    [1, 2, 4].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap())
-});
-
-/// Runs `op` in each of the pools.
-fn everywhere(op: impl Fn() + Sync) {
-    POOLS.iter().for_each(|pool| pool.install(&op));
-}
 
 /// That a parallel iterator gives these items, in order.
 #[track_caller]
@@ -339,7 +332,7 @@ proptest! {
         start in any::<i64>(), len in 0..300_i64, short in any::<(u8, u8)>(), pool in 0..3_usize,
     ) {
         let end = start.saturating_add(len);
-        POOLS[pool].install(|| {
+        in_pool(pool, || {
             same((start..end).into_par_iter(), (start..end).collect());
             same((start..=end).into_par_iter(), (start..=end).collect());
             same_indexed((short.0..short.1).into_par_iter(), (short.0..short.1).collect());
@@ -352,7 +345,7 @@ proptest! {
         len in 0..300_usize, least in 0..20_usize, pool in 0..3_usize,
         skipped in 0..20_usize, other in prop::collection::vec(0..9_usize, 0..300),
     ) {
-        POOLS[pool].install(|| {
+        in_pool(pool, || {
             let parts: Vec<_> = iter::split(0..len, |range| cut(range, least.max(1))).collect();
             prop_assert!(parts.into_iter().flatten().eq(0..len));
             same(

@@ -1,27 +1,20 @@
 //! What strings are taken apart into is as serially.
 
+mod common;
+#[path = "common/everywhere.rs"]
+mod everywhere;
+
 use std::fmt::Debug;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use everywhere::{everywhere, in_pool};
 use filch::prelude::*;
-use filch::{ThreadPool, ThreadPoolBuilder};
 use proptest::prelude::prop;
 use proptest::proptest;
 
 const LONG: usize = 100_000;
-
-/// Pools of one, two and four workers.
-static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| {
-    [1, 2, 4].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap())
-});
-
-/// Runs `op` in each of the pools.
-fn everywhere(op: impl Fn() + Sync) {
-    POOLS.iter().for_each(|pool| pool.install(&op));
-}
 
 /// That a parallel iterator gives what the serial one gives, in order.
 #[track_caller]
@@ -99,7 +92,7 @@ proptest! {
     fn strings_are_as_serially(
         s in "[a-c é𝄞\n\r#]{0,200}", from in 0..300_usize, to in 0..300_usize, pool in 0..3_usize,
     ) {
-        POOLS[pool].install(|| {
+        in_pool(pool, || {
             check_pieces(&s);
             check_patterns(&s);
             check_drain(&s, from, to);
@@ -110,7 +103,7 @@ proptest! {
     fn short_strings_are_as_serially(
         all in prop::collection::vec("[aé𝄞\n\r]{0,4}", 1..50), pool in 0..3_usize,
     ) {
-        POOLS[pool].install(|| {
+        in_pool(pool, || {
             for s in &all {
                 check_pieces(s);
                 check_patterns(s);

@@ -1,23 +1,16 @@
 //! Trees are walked in order, whoever walks which part.
 
-use std::fmt::Debug;
-use std::sync::LazyLock;
+mod common;
+#[path = "common/everywhere.rs"]
+mod everywhere;
 
+use std::fmt::Debug;
+
+use everywhere::everywhere;
 use filch::iter;
 use filch::prelude::*;
-use filch::{ThreadPool, ThreadPoolBuilder};
 
 const LONG: usize = 100_000;
-
-/// Pools of one, two and four workers.
-static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| {
-    [1, 2, 4].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap())
-});
-
-/// Runs `op` in each of the pools.
-fn everywhere(op: impl Fn() + Sync) {
-    POOLS.iter().for_each(|pool| pool.install(&op));
-}
 
 /// That a parallel iterator gives what the serial one gives, in order.
 fn assert_same<I>(par: I, ser: impl Iterator<Item = I::Item>)
