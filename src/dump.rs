@@ -41,6 +41,7 @@ struct Seat {
     state: &'static str,
     jobs: u32,
     waits_for: Option<Awaited>,
+    away: u32,
     hidden: usize,
     public: usize,
     has_tasks: bool,
@@ -124,7 +125,7 @@ impl Dump {
     pub(crate) fn is_pending(&self) -> bool {
         let waits = |seat: &Seat| {
             let queued = seat.hidden + seat.public + seat.mail > 0 || seat.has_tasks;
-            queued || seat.waits_for.is_some()
+            queued || seat.waits_for.is_some() || seat.away > 0
         };
         self.pools.iter().any(|pool| pool.injected > 0 || pool.threads.iter().any(waits))
     }
@@ -159,6 +160,7 @@ impl Seat {
             state: worker.sleep().state_name(worker.index()),
             jobs: worker.jobs_on_stack(),
             waits_for: worker.waits_for(),
+            away: worker.threads_away(),
             hidden,
             public,
             has_tasks: worker.has_tasks(),
@@ -200,6 +202,9 @@ impl fmt::Display for Seat {
             Some(Awaited::Scope) => write!(f, ", waits for a scope")?,
             Some(Awaited::Task) => write!(f, ", waits for a task")?,
             Some(Awaited::Elsewhere) => write!(f, ", waits for something elsewhere")?,
+        }
+        if self.away > 0 {
+            write!(f, "; {} threads away that wait elsewhere", self.away)?;
         }
         let tasks = if self.has_tasks { "tasks" } else { "no tasks" };
         write!(

@@ -32,6 +32,10 @@ pub(crate) trait Wait {
         false
     }
 
+    /// Called by a worker that is to wait away from its seat, while it still holds that: whoever acts
+    /// there next may touch nothing that this wait's probes touch, but by what others may.
+    fn leave_seat(&self) {}
+
     /// What is waited for, for those who look at a pool that stands still.
     #[cfg(not(loom))]
     fn what(&self) -> crate::dump::Awaited;

@@ -34,6 +34,10 @@ pub(crate) fn is_simulated() -> bool {
     false
 }
 
+pub(crate) fn add(_: Option<usize>, _: impl FnOnce() + 'static) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(crate) fn start(
     seed: Seed,
     _: &Arc<Registry>,

@@ -126,16 +126,24 @@ pub(crate) fn start(
     let Some(simulation) = simulation() else { unreachable!("made just now") };
     simulation.seed(seed);
     for index in 0..registry.workers().len() {
-        let stack = DefaultStack::new(stack_size.unwrap_or(STACK_SIZE));
-        let stack = stack.map_err(|error| (index, error))?;
-        registry.thread_starts();
-        let registry = registry.clone();
-        simulation.add(stack, move || {
-            registry.run_worker(index);
+        let shared = registry.clone();
+        let body = move || {
+            shared.run_worker(index);
             // It may be the last to know the pool, whose handlers' captures are dropped then.
-            outcome::discard(registry);
-        });
+            outcome::discard(shared);
+        };
+        add(stack_size, body).map_err(|error| (index, error))?;
+        registry.thread_starts();
     }
+    Ok(())
+}
+
+/// Starts one more fiber of this thread, which is simulated.
+pub(crate) fn add(stack_size: Option<usize>, body: impl FnOnce() + 'static) -> io::Result<()> {
+    let Some(simulation) = simulation() else {
+        return Err(io::Error::other("the thread's simulation has ended"));
+    };
+    simulation.add(DefaultStack::new(stack_size.unwrap_or(STACK_SIZE))?, body);
     Ok(())
 }
 

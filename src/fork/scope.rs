@@ -16,7 +16,7 @@ use crate::job::task::{Handle, Home, Kept, new_task};
 use crate::job::{JobRef, Link, NO_ROOT};
 use crate::latch::{Wait, Waiter};
 use crate::pool::{Registry, WaitPolicy, with_current};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{AtomicPtr, Mutex, MutexGuard, Ordering};
 use crate::worker::Worker;
 use crate::worker::sleeper::Event;
 
@@ -25,6 +25,9 @@ pub(super) struct Tasks {
     registry: *const Registry,
     /// The worker that opened the scope, or null.
     opener: *const Worker,
+    /// The opener, as long as the thread that opened the scope has not left the seat to wait for the
+    /// scope's end; then null. Whoever acts as this worker uses the local part of `count`.
+    local: AtomicPtr<Worker>,
     /// Where the tasks belong: to what the opener, who waits for them, belongs to. In a pool
     /// where a wait is served by its own descendants only, this is their root, which tells them
     /// from the opener's other work.
@@ -52,7 +55,8 @@ impl Panics {
     }
 }
 
-// SAFETY: the local part of `count` is touched only by the thread that acts as `opener`;
+// SAFETY: the local part of `count` is touched only by the thread that acts as `opener`, or by the one
+// that opened the scope, when it has set `local` to null;
 // `registry` and `opener` outlive the scope, which is used within a call on the one or the other.
 unsafe impl Sync for Tasks {}
 // SAFETY: as above.
@@ -63,6 +67,7 @@ impl Tasks {
         Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
+            local: AtomicPtr::new(opener.map_or(ptr::null(), ptr::from_ref).cast_mut()),
             link: Link::new(Worker::current().map_or(NO_ROOT, Worker::root)),
             count: TaskCount::new(),
             fifos: Fifos::default(),
@@ -93,7 +98,7 @@ impl Tasks {
         // until the last task has been counted down.
         let (job, handle) = unsafe { new_task(closure, home, registry, self.root()) };
         match spawner {
-            Some(worker) if ptr::eq(worker, self.opener) => self.count.add_local(),
+            Some(worker) if self.counts_locally(worker) => self.count.add_local(),
             _ => self.count.add_remote(),
         }
         let guard = AbortOnUnwind;
@@ -105,6 +110,13 @@ impl Tasks {
     fn registry(&self) -> &Registry {
         // SAFETY: see `Sync`.
         unsafe { &*self.registry }
+    }
+
+    #[inline]
+    fn counts_locally(&self, worker: &Worker) -> bool {
+        // Relaxed: it is changed by who acts as the opener, and a seat changes hands by operations
+        // that order that; to any other worker it makes no difference.
+        ptr::eq(worker, self.local.load(Ordering::Relaxed))
     }
 
     /// The root of the tasks.
@@ -157,6 +169,10 @@ impl Wait for Tasks {
         self.count.ask_wake()
     }
 
+    fn leave_seat(&self) {
+        self.local.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
     fn what(&self) -> Awaited {
         Awaited::Scope
     }
@@ -205,10 +221,10 @@ impl Home for ScopeHome {
     fn task_ended(self, worker: &Worker) {
         // SAFETY: the scope waits for this task, up to the count below.
         let tasks = unsafe { &*self.tasks };
-        let opener = tasks.opener;
-        if ptr::eq(worker, opener) {
+        if tasks.counts_locally(worker) {
             return tasks.count.end_local();
         }
+        let opener = tasks.opener;
         // SAFETY: the task is counted.
         if unsafe { TaskCount::end_remote(&raw const tasks.count) } == Waiter::Awake {
             return;

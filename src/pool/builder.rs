@@ -27,13 +27,20 @@ const INJECTOR_INTERVAL: u32 = 61;
 #[non_exhaustive]
 pub enum WaitPolicy {
     /// What serves the wait first, else anything that can run: no core is idle while there is
-    /// work. At most 16 jobs that have nothing to do with each other stand on one stack, but for
-    /// waits for another pool, which may need any work that there is.
+    /// work. At most 16 jobs that have nothing to do with each other stand on one stack. Where a wait
+    /// for another pool must not have just anything on top of it, since it is part of a task that may be
+    /// waited for, another thread takes over the worker meanwhile, and the pool keeps that thread.
     #[default]
     AnyWork,
     /// Only what the wait is for, directly or as part of it. So a frame may hold a lock across a
     /// `join` whose closures do not want it, and stacks grow by the work's own recursion only.
-    /// Excepted are broadcasts, which nobody else could run, and waits for another pool.
+    /// Excepted are broadcasts, which nobody else could run. In a wait for another pool, another
+    /// thread takes over the worker, and runs anything: do not hold a lock across one that other work
+    /// of this pool wants.
+    ///
+    /// Where all workers of such a pool wait, work that is not part of what they wait for is not run
+    /// before one of the waits is over. So what they wait for should not wait in turn, in another
+    /// pool, for a task of this one that is no part of it.
     ///
     /// A worker may then sleep while there is other work. It has to take a job to see what that is
     /// part of, and hands on what it may not run: waits cost more than by default.
@@ -69,7 +76,6 @@ pub enum TaskOrder {
 pub struct ThreadPoolBuilder {
     num_threads: usize,
     name_of: Option<NameOf>,
-    stack_size: Option<usize>,
     spawn_handler: Option<SpawnHandler<'static>>,
     settings: Settings,
     uses_current_thread: bool,
@@ -83,13 +89,13 @@ impl Default for ThreadPoolBuilder {
         ThreadPoolBuilder {
             num_threads: 0,
             name_of: None,
-            stack_size: None,
             spawn_handler: None,
             settings: Settings {
                 injector_interval: INJECTOR_INTERVAL,
                 wait_policy: WaitPolicy::AnyWork,
                 task_order: TaskOrder::NewestFirst,
                 lends_seats: true,
+                stack_size: None,
                 home: None,
             },
             uses_current_thread: false,
@@ -127,11 +133,13 @@ impl ThreadPoolBuilder {
 
     /// The size of each thread's stack, in bytes. The system may round it up, or refuse it.
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
+        self.settings.stack_size = Some(bytes);
         self
     }
 
-    /// Called with the worker's index on each worker's thread when it starts.
+    /// Called with the worker's index on each worker's thread when it starts. A worker may come to have
+    /// more than one, of which one acts at a time: see [`WaitPolicy`]; later ones are not started by a
+    /// spawn handler.
     ///
     /// A panic in this or another handler goes to the panic handler; the worker goes on.
     pub fn start_handler<F>(mut self, handler: F) -> Self
@@ -432,10 +440,11 @@ impl ThreadPoolBuilder {
         }
         let home = self.seed.map(|_| thread::current().id());
         let settings = Settings { home, ..self.settings };
+        let stack_size = settings.stack_size;
         // Dropped early, by an error or a panic in a closure of the user's, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(seed) = self.seed {
-            return match deterministic::start(seed, &pool.registry, self.stack_size) {
+            return match deterministic::start(seed, &pool.registry, stack_size) {
                 Ok(()) => Ok(pool.finished()),
                 Err((index, error)) => {
                     Err(Failed::new(BuildErrorKind::Spawn { index, error }, pool))
@@ -452,7 +461,6 @@ impl ThreadPoolBuilder {
         }
         let spawner = Spawner {
             name_of: self.name_of,
-            stack_size: self.stack_size,
             handler: spawn_handler,
             uses_current_thread: self.uses_current_thread,
         };
@@ -510,7 +518,7 @@ impl fmt::Debug for ThreadPoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ThreadPoolBuilder")
             .field("num_threads", &self.num_threads)
-            .field("stack_size", &self.stack_size)
+            .field("stack_size", &self.settings.stack_size)
             .field("use_current_thread", &self.uses_current_thread)
             .field("injector_interval", &self.settings.injector_interval)
             .field("watchdog", &self.watchdog)

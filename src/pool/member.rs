@@ -21,25 +21,20 @@ thread_local! {
 }
 
 struct Member {
-    /// What a thread that takes over is to be.
+    /// That of a thread that takes over.
     name: String,
-    stack_size: Option<usize>,
     registry: Arc<Registry>,
     /// There until the end.
     acting: Option<Acting>,
 }
 
-/// Makes the calling thread, which is no worker, one of the pool's. `name` and `stack_size` are
-/// those of the thread that takes over from it.
-pub(super) fn join(
-    registry: &Arc<Registry>,
-    name: String,
-    stack_size: Option<usize>,
-) -> io::Result<()> {
+/// Makes the calling thread, which is no worker, one of the pool's. `name` is that of the thread that
+/// takes over from it.
+pub(super) fn join(registry: &Arc<Registry>, name: String) -> io::Result<()> {
     let join = |member: &Cell<Option<Member>>| {
         registry.member_comes();
         let acting = Some(Acting::start(&registry.workers()[INDEX]));
-        member.set(Some(Member { name, stack_size, registry: registry.clone(), acting }));
+        member.set(Some(Member { name, registry: registry.clone(), acting }));
     };
     MEMBER.try_with(join).map_err(|_| io::Error::other("the calling thread is ending"))
 }
@@ -62,12 +57,19 @@ impl Drop for Member {
         if is_at_work || self.registry.is_lost() {
             return;
         }
+        if self.registry.sleep().is_lent(INDEX) {
+            // It was away from it once; a stand-in is the seat's own thread.
+            worker.give_back();
+            self.registry.member_goes();
+            self.registry.thread_done();
+            return self.registry.thread_returns();
+        }
         let registry = self.registry.clone();
+        let stack_size = registry.settings().stack_size;
         let work = move || registry.run_worker(INDEX);
         // If there can be no more threads, the seat stays empty. Others steal from it; what only
         // this worker could run waits for ever.
-        if let Ok(_detached) = Thread::start(std::mem::take(&mut self.name), self.stack_size, work)
-        {
+        if let Ok(_detached) = Thread::start(std::mem::take(&mut self.name), stack_size, work) {
             self.registry.member_goes();
         }
     }

@@ -8,6 +8,7 @@ mod member;
 mod registry;
 mod seats;
 mod spawner;
+mod stand_ins;
 mod watchdog;
 
 use std::fmt;
@@ -63,7 +64,7 @@ impl ThreadPool {
     /// free functions of this crate act on this pool.
     ///
     /// The calling thread sleeps meanwhile; if it is a worker of another pool, it works for that
-    /// one. Called on a thread that is a worker of this pool already (see also
+    /// one, or another thread does in its place (see [`WaitPolicy`]). Called on a thread that is a worker of this pool already (see also
     /// [`join`](crate::join) about outside callers), it just calls `op`. To run a `join` or a `scope` on
     /// this pool from outside, [`ThreadPool::join`] and [`ThreadPool::scope`] are faster: they
     /// let the caller work.
@@ -249,6 +250,7 @@ impl Drop for ThreadPool {
         }
         self.registry.wait_for_threads();
         self.threads.drain(..).for_each(Thread::join);
+        self.registry.stand_ins.join_all();
         block::empty_depot();
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, ThreadId};
 
 use super::handlers::Handlers;
+use super::stand_ins::StandIns;
 use super::{TaskOrder, WaitPolicy};
 use crate::counters::Counters;
 use crate::job::JobRef;
@@ -31,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) task_order: TaskOrder,
     /// Whether threads from outside may borrow seats.
     pub(crate) lends_seats: bool,
+    /// That of the threads, if it was set.
+    pub(crate) stack_size: Option<usize>,
     /// For a deterministic pool, the thread that it was built on.
     pub(crate) home: Option<ThreadId>,
 }
@@ -52,6 +55,7 @@ pub(crate) struct Registry {
     /// Whether a thread of the user's is worker 0.
     has_member: AtomicBool,
     threads: Mutex<Threads>,
+    pub(super) stand_ins: StandIns,
     /// That the pool is being dropped and no thread is left.
     all_left: Event,
     this: Weak<Registry>,
@@ -63,14 +67,24 @@ struct Threads {
     started: usize,
     /// How many of those have been run.
     running: usize,
-    /// How many of those have run to the end.
+    /// How many stand-ins were started.
+    stand_ins: usize,
+    /// How many of all these have run to the end.
     done: usize,
+    /// How many are neither a seat's own thread nor at rest.
+    away: usize,
     /// Whether those that were not run yet never will be.
     is_closed: bool,
     /// The worker of the first that was dropped without being run.
     refused: Option<usize>,
     /// Whether somebody waits for them to be through.
     awaited: bool,
+}
+
+impl Threads {
+    fn all(&self) -> usize {
+        self.started + self.stand_ins
+    }
 }
 
 impl Registry {
@@ -92,6 +106,7 @@ impl Registry {
             ended: AtomicBool::new(false),
             has_member: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
+            stand_ins: StandIns::default(),
             all_left: Event::default(),
             this: this.clone(),
         });
@@ -187,20 +202,25 @@ impl Registry {
 
     /// Queues a job from any thread.
     pub(crate) fn inject(&self, job: JobRef) {
-        let root = job.root();
-        self.injector.push(job);
-        self.sleep.notify_from_outside(root);
+        self.queue(job);
+        self.sleep.notify_all_aside();
         deterministic::point();
     }
 
-    /// Queues a job that its finder was not to run.
+    fn queue(&self, job: JobRef) {
+        let root = job.root();
+        self.injector.push(job);
+        self.sleep.notify_from_outside(root);
+    }
+
+    /// Queues a job that its finder, a worker, was not to run.
     pub(crate) fn hand_on(&self, job: JobRef) {
         if self.settings.wait_policy == WaitPolicy::AnyWork {
-            return self.inject(job);
+            return self.queue(job);
         }
         // As soon as it is queued it may run and be gone, with all its line.
         let lineage: Vec<usize> = job.lineage().collect();
-        self.inject(job);
+        self.queue(job);
         lineage.into_iter().for_each(|root| self.sleep.notify_aside(root));
     }
 
@@ -252,13 +272,16 @@ impl Registry {
         if !self.ending.load(Ordering::Acquire) {
             return;
         }
-        let started = self.threads.lock().started;
+        let threads = self.threads.lock();
+        let (started, away) = (threads.started, threads.away);
+        drop(threads);
         // A worker that has announced itself may not have seen its mail yet, and nobody else can.
         let nothing_left = || !self.workers.iter().any(|worker| worker.has_own_work());
-        if self.sleep.all_parked(started, nothing_left) {
+        if away == 0 && self.sleep.all_parked(started, nothing_left) {
             // Release: matches the Acquire in `has_ended`.
             self.ended.store(true, Ordering::Release);
             self.sleep.wake_all();
+            self.stand_ins.wake_all();
         }
     }
 
@@ -319,6 +342,25 @@ impl Registry {
         self.threads.lock().refused
     }
 
+    pub(super) fn stand_in_starts(&self) {
+        self.threads.lock().stand_ins += 1;
+    }
+
+    pub(super) fn stand_in_refused(&self) {
+        self.threads.lock().stand_ins -= 1;
+    }
+
+    /// A seat's own thread is not that any more.
+    pub(super) fn thread_leaves(&self) {
+        self.threads.lock().away += 1;
+    }
+
+    /// Such a thread is through with what it was at.
+    pub(super) fn thread_returns(&self) {
+        self.threads.lock().away -= 1;
+        self.end_if_idle();
+    }
+
     /// A worker's thread is through.
     pub(super) fn thread_done(&self) {
         self.change_threads(|threads| threads.done += 1);
@@ -327,7 +369,7 @@ impl Registry {
     fn change_threads(&self, change: impl FnOnce(&mut Threads)) {
         let mut threads = self.threads.lock();
         change(&mut threads);
-        let all_left = threads.awaited && threads.done == threads.started;
+        let all_left = threads.awaited && threads.done == threads.all();
         drop(threads);
         if all_left {
             self.all_left.happen();
@@ -339,7 +381,7 @@ impl Registry {
         self.all_left.wait(|| {
             let mut threads = self.threads.lock();
             threads.awaited = true;
-            threads.done < threads.started
+            threads.done < threads.all()
         });
     }
 }

@@ -49,7 +49,6 @@ impl Registry {
 
 /// A seat on loan to this thread.
 struct Borrowed<'r> {
-    registry: &'r Registry,
     worker: &'r Worker,
     _acting: Acting,
 }
@@ -61,7 +60,7 @@ impl<'r> Borrowed<'r> {
         }
         let (index, stopped) = registry.sleep().lend()?;
         let worker = &*registry.workers()[index];
-        let borrowed = Borrowed { registry, worker, _acting: Acting::start(worker) };
+        let borrowed = Borrowed { worker, _acting: Acting::start(worker) };
         worker.unparked();
         worker.look_again(stopped);
         Some(borrowed)
@@ -70,21 +69,6 @@ impl<'r> Borrowed<'r> {
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
-        let work_left = self.worker.has_own_work();
-        let sleep = self.registry.sleep();
-        sleep.give_back(self.worker.index(), work_left);
-        if !work_left && self.worker.has_own_work() {
-            // Mail came in between, and whoever sent it found the seat lent.
-            sleep.wake_for_mail(self.worker.index());
-        }
-        if !work_left && self.worker.announce_and_look() && !self.registry.somebody_looks() {
-            self.registry.sleep().wake_one();
-        }
-    }
-}
-
-impl Registry {
-    fn somebody_looks(&self) -> bool {
-        self.sleep().counts().somebody_looks()
+        self.worker.give_back();
     }
 }

@@ -13,7 +13,6 @@ pub(super) type SpawnHandler<'a> = Box<dyn FnMut(ThreadBuilder) -> io::Result<()
 /// Starts a pool's threads.
 pub(super) struct Spawner<'a> {
     pub(super) name_of: Option<NameOf>,
-    pub(super) stack_size: Option<usize>,
     pub(super) handler: Option<SpawnHandler<'a>>,
     /// Whether the calling thread is to be a worker.
     pub(super) uses_current_thread: bool,
@@ -32,7 +31,7 @@ impl Spawner<'_> {
             return Err(refused(index));
         }
         let Some(index) = member else { return Ok(()) };
-        let joined = member::join(&pool.registry, self.name(index)?, self.stack_size);
+        let joined = member::join(&pool.registry, self.name(index)?);
         joined.map_err(|error| BuildErrorKind::Spawn { index, error })
     }
 
@@ -55,8 +54,8 @@ impl Spawner<'_> {
     ) -> Result<Option<Thread>, BuildErrorKind> {
         let name = self.name(index)?;
         registry.thread_starts();
-        let registry = Some(registry.clone());
-        let worker = ThreadBuilder { index, name, stack_size: self.stack_size, registry };
+        let stack_size = registry.settings().stack_size;
+        let worker = ThreadBuilder { index, name, stack_size, registry: Some(registry.clone()) };
         let started = match &mut self.handler {
             Some(handler) => handler(worker).map(|()| None),
             None => worker.spawn().map(Some),

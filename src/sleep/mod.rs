@@ -17,6 +17,7 @@
 //!     |  block (lock)
 //!     +-----------> BLOCKED, ASIDE ---> BUSY: wake, leave (lock)
 //!   LENT likewise: its borrower blocks, and the seat is LENT again when that wakes
+//!   any to LENT: a thread that was away from the seat has claimed it (`away.rs`)
 //! ```
 //!
 //! - `BUSY`: its holder works. The holder is the worker's own thread, or a waker has just made
@@ -67,13 +68,17 @@
 //!
 //! **Aside.** A worker `ASIDE` goes through the same steps, with a count of its own, and in step 2
 //! really takes what it may run. Who makes a job visible, be it new or moved from one queue to
-//! another, goes through (b) and (c) likewise and wakes who stands aside for the job's root.
+//! another, goes through (b) and (c) likewise and wakes who stands aside for the job's root. Where
+//! all stand aside, nobody might run a job of another root: so who is the last to do so looks for any
+//! work in step 2, and who publishes from outside wakes one in step (c); that one then leaves its seat
+//! to another thread (`away.rs`). (A worker that publishes looks itself before it sleeps.)
 //!
 //! **No waiter sleeps on.** A worker that waits for a latch notes so in the latch before step 1
 //! and probes it in step 2. Its setter, which sees the note, takes the list's lock and wakes the
 //! worker if it is `BLOCKED` or `ASIDE`; if it is not yet, it enters the lock later, and its
 //! probe sees the latch set.
 
+mod away;
 mod counts;
 #[cfg(all(test, loom))]
 mod models;
@@ -82,6 +87,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
+use away::Away;
 pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 
@@ -111,6 +117,8 @@ struct Seat {
     /// `LENT` while the seat is lent, also while its borrower sleeps; else `BUSY`: what the seat is
     /// when its holder is woken. Under the list's lock.
     awake: AtomicU32,
+    /// How many threads claim the seat. Written under the list's lock.
+    claims: AtomicU32,
     /// Where the worker's own thread sleeps while it does not hold the seat.
     home: Parker,
     /// Where the seat's holder sleeps inside a wait.
@@ -125,6 +133,8 @@ struct List {
     sentry: Option<usize>,
     /// The seats in `ASIDE`, and the roots of what they may run.
     aside: Vec<(usize, [Option<usize>; 2])>,
+    /// The threads that are away from their seats.
+    away: Away,
 }
 
 /// How a worker parks.
@@ -156,6 +166,17 @@ pub(crate) enum Entered {
     Lent,
 }
 
+/// What became of a seat that was given back.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenBack {
+    /// Somebody acts in it.
+    Taken,
+    /// Nobody does: the caller goes through the handshakes, looks, and calls `wake_one` if it sees
+    /// work that nobody looks for.
+    Parked,
+}
+
 /// A worker that has just stopped searching may have to look once more.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -184,6 +205,7 @@ impl Sleep {
         let seat = || Seat {
             state: AtomicU32::new(BUSY),
             awake: AtomicU32::new(BUSY),
+            claims: AtomicU32::new(0),
             home: Parker::new(),
             wait: Parker::new(),
         };
@@ -251,6 +273,30 @@ impl Sleep {
         self.notify_aside(root);
     }
 
+    /// Sees to it, after a handshake, that new work finds a worker where all stand aside.
+    pub(crate) fn notify_all_aside(&self) {
+        if self.all_stand_aside() {
+            self.wake_one_aside();
+        }
+    }
+
+    /// Whether every worker stands aside.
+    pub(crate) fn all_stand_aside(&self) -> bool {
+        self.aside.load(Ordering::Relaxed) == self.seats.len()
+    }
+
+    /// Wakes one of the workers that stand aside, to have the seat.
+    #[cold]
+    fn wake_one_aside(&self) {
+        if self.forks != forks() {
+            return;
+        }
+        let mut list = self.list.lock();
+        if let Some(&(seat, _)) = list.aside.last() {
+            self.wake(&mut list, seat);
+        }
+    }
+
     /// Wakes who stands aside for `root`, after a handshake.
     #[inline]
     pub(crate) fn notify_aside(&self, root: usize) {
@@ -285,13 +331,14 @@ impl Sleep {
         }
     }
 
-    /// Wakes a worker that sleeps inside a wait, if it does.
+    /// Wakes a worker that sleeps inside a wait, if it does, and whoever waits away from its seat.
     #[cold]
     pub(crate) fn wake_blocked(&self, seat: usize) {
         if self.forks != forks() {
             return;
         }
         let mut list = self.list.lock();
+        list.away.wake(seat);
         if matches!(self.state(seat), BLOCKED | ASIDE) {
             self.wake(&mut list, seat);
         }
@@ -345,8 +392,9 @@ impl Sleep {
             list.sentry = None;
             sub += SENTRY;
         }
-        self.set_state(seat, self.seats[seat].awake.load(Ordering::Relaxed));
+        // In this order: its holder may see the state at once, and stop searching.
         self.count(SEARCHER, sub);
+        self.set_state(seat, self.seats[seat].awake.load(Ordering::Relaxed));
     }
 
     // ---- searching ----------------------------------------------------------------------------
@@ -405,8 +453,12 @@ impl Sleep {
     /// searches in the main loop, else `BUSY`.
     pub(crate) fn announce(&self, seat: usize, kind: Kind, searching: bool) -> Entered {
         let mut list = self.list.lock();
+        // Others take a free seat under the lock only. If it was lent and is given back already, the
+        // caller has still to see that.
+        let held = self.state(seat) == if searching { FREE } else { BUSY };
         match kind {
             Kind::Blocked => self.set_state(seat, BLOCKED),
+            Kind::Idle if held && self.grant(&mut list, seat) => return Entered::Lent,
             Kind::Idle if !searching => self.set_state(seat, PARKED),
             Kind::Idle if self.swap_state(seat, FREE, PARKED) => {}
             Kind::Idle => return Entered::Lent,
@@ -561,6 +613,12 @@ impl Sleep {
                 (seat, Stopped::Fine)
             });
         };
+        let seat = list.parked[at];
+        Some((seat, self.lend_parked(list, at)))
+    }
+
+    /// Lends the parked seat that stands at `at` in the list.
+    fn lend_parked(&self, list: &mut List, at: usize) -> Stopped {
         let seat = list.parked.remove(at);
         let mut sub = ONE_PARKED;
         let mut stopped = Stopped::Fine;
@@ -569,30 +627,43 @@ impl Sleep {
             sub += SENTRY;
             stopped = Stopped::LookAgain;
         }
+        self.lend_seat(seat);
+        self.count(0, sub);
+        stopped
+    }
+
+    /// Makes a seat that nobody holds but the caller `LENT`, under the list's lock.
+    fn lend_seat(&self, seat: usize) {
         // The lock orders this after the last holder's Release, and before the next's Acquire.
         self.seats[seat].awake.store(LENT, Ordering::Relaxed);
         self.set_state(seat, LENT);
-        self.count(0, sub);
-        Some((seat, stopped))
     }
 
-    /// Gives a lent seat back to its thread, which is woken if there is work left for it. If
-    /// not, the caller has to go through the handshakes, look, and `wake_one` if it sees work
-    /// that nobody looks for.
-    pub(crate) fn give_back(&self, seat: usize, work_left: bool) {
-        let mut list = self.list.lock();
+    /// Gives a lent seat to whoever claims it, else back to its thread, which is woken if there
+    /// is work left for it.
+    pub(crate) fn give_back(&self, seat: usize, work_left: bool) -> GivenBack {
+        let given = self.give_back_in(&mut self.list.lock(), seat, work_left);
+        // As in `announce`.
+        fence(Ordering::SeqCst);
+        given
+    }
+
+    fn give_back_in(&self, list: &mut List, seat: usize, work_left: bool) -> GivenBack {
+        if self.grant(list, seat) {
+            return GivenBack::Taken;
+        }
         self.seats[seat].awake.store(BUSY, Ordering::Relaxed);
         if work_left {
-            self.set_state(seat, BUSY);
+            // In this order: as in `unlist`.
             self.count(SEARCHER, 0);
+            self.set_state(seat, BUSY);
             self.seats[seat].home.unpark();
+            GivenBack::Taken
         } else {
             self.set_state(seat, PARKED);
             list.parked.push(seat);
             self.count(ONE_PARKED, 0);
-            drop(list);
-            // As in `announce`.
-            fence(Ordering::SeqCst);
+            GivenBack::Parked
         }
     }
 }
@@ -612,7 +683,7 @@ mod tests {
         assert!(sleep.is_lent(1), "the worker's own thread would take it");
         sleep.announce_aside(1, [None, None]);
         assert!(sleep.leave_aside(1) && sleep.is_lent(1));
-        sleep.give_back(1, true);
+        assert!(sleep.give_back(1, true) == GivenBack::Taken);
         assert_eq!(sleep.state(1), BUSY);
     }
 }

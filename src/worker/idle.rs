@@ -48,8 +48,7 @@ impl Worker {
         let held = self.sleep().take_seat(self.index);
         self.stop_searching();
         if !held {
-            self.sleep().wait_for_seat(self.index);
-            self.unparked();
+            self.go_home();
         }
         held
     }
@@ -74,8 +73,7 @@ impl Worker {
     fn take_seat(&self) -> bool {
         if !self.sleep().take_seat(self.index) {
             self.stop_searching();
-            self.sleep().wait_for_seat(self.index);
-            self.unparked();
+            return self.go_home();
         }
         !self.registry().has_ended()
     }
@@ -83,7 +81,10 @@ impl Worker {
     fn park(&self, searching: bool) -> bool {
         let sleep = self.sleep();
         if sleep.announce(self.index, Kind::Idle, searching) == Entered::Lent {
-            return self.take_seat();
+            if searching {
+                self.stop_searching();
+            }
+            return self.go_home();
         }
         let left = self.announce_and_look() && sleep.leave(self.index, Kind::Idle);
         if !left {

@@ -1,6 +1,7 @@
 //! One worker: what its seat consists of, and the loop of its thread.
 #![allow(unsafe_code)]
 
+mod away;
 mod find;
 mod idle;
 pub(crate) mod sleeper;
@@ -54,6 +55,8 @@ pub(crate) struct Worker {
     /// How many jobs stand on the stack, and what the innermost wait is for (`Awaited::to_code`).
     jobs: AtomicU32,
     waits_for: AtomicU32,
+    /// How many threads are away from this seat.
+    away: AtomicU32,
     /// Picks victims. Also used by the thread of a worker whose seat is lent: each value is as good
     /// as another.
     rng: AtomicU32,
@@ -89,6 +92,7 @@ impl Worker {
             root: AtomicUsize::new(NO_ROOT),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
+            away: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             ticks: Cell::new(0),
             watches: AtomicU32::new(0),
@@ -173,6 +177,11 @@ impl Worker {
 
     pub(crate) fn jobs_on_stack(&self) -> u32 {
         self.jobs.load(Ordering::Relaxed)
+    }
+
+    /// How many threads are away from this seat.
+    pub(crate) fn threads_away(&self) -> u32 {
+        self.away.load(Ordering::Relaxed)
     }
 
     pub(crate) fn waits_for(&self) -> Option<Awaited> {
@@ -324,6 +333,21 @@ impl Worker {
     pub(crate) fn main_loop(&self) {
         let _acting = Acting::start(self);
         self.registry().handlers().starts(self.index);
+        self.work();
+    }
+
+    /// The life of a thread that is to take over the seat. `false`: it never had it.
+    pub(crate) fn take_over(&self) -> bool {
+        let has_seat = self.go_home();
+        if has_seat {
+            self.stop_searching();
+            self.main_loop();
+        }
+        has_seat
+    }
+
+    /// Works until the pool ends.
+    fn work(&self) {
         let mut searching = false;
         loop {
             while let Some(job) = self.find() {
@@ -332,12 +356,37 @@ impl Worker {
                 }
                 self.run(job);
                 deterministic::point();
+                if self.is_lent() || self.is_claimed() {
+                    if !self.leave_between_jobs() {
+                        return;
+                    }
+                    searching = true;
+                }
             }
             if !self.idle(searching) {
                 return;
             }
             searching = true;
         }
+    }
+
+    /// Gives up the seat, which others claim, or of which another is the own thread by now. `true`: this
+    /// is its own thread again, and counted as a searcher. `false`: the pool has ended.
+    #[cold]
+    fn leave_between_jobs(&self) -> bool {
+        if self.is_lent() {
+            return self.registry().rest(self.index, || self.give_back()) && self.go_home();
+        }
+        self.sleep().pass_on(self.index);
+        self.go_home()
+    }
+
+    /// Sleeps as the seat's own thread until it is its own again. `true`: this thread is counted as a
+    /// searcher. `false`: the pool has ended.
+    fn go_home(&self) -> bool {
+        self.sleep().wait_for_seat(self.index);
+        self.unparked();
+        !self.registry().has_ended()
     }
 
     /// Runs a job at the bottom of the stack.

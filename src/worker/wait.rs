@@ -10,7 +10,7 @@
 //!   only, and, where it waits for a task by its handle, that and jobs of it. Otherwise it could
 //!   run, on top of task A, a task that waits for A by its handle: a deadlock. With the limit,
 //!   whatever stands on top of A is part of A or of what A waits for, and what waits for A is
-//!   neither. (A wait for another pool runs anything: what that pool is at may need it.)
+//!   neither.
 //! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a root is
 //!   given one of its own, and so is any without that runs inside a task with a root (mail), with the
 //!   same effect: from there on the stack grows by the work's own
@@ -22,12 +22,18 @@
 //!
 //! What a worker gets by mail (broadcasts) is for it alone, and is run in any wait.
 //!
+//! # Other pools
+//! What a wait for another pool is for may need any job of this one. So such a wait runs anything, or,
+//! where that must not be, leaves the seat to another thread (`away.rs`). A wait for a task of this pool
+//! may need any job likewise, if the task waits for another pool; so the worker leaves its seat when
+//! there is work, and every worker waits so that it may not run it.
+//!
 //! # Own descendants only
 //! That is the default. A pool may be built for `WaitPolicy::OwnDescendants`: then a wait is served
 //! by descendants of what it is for, and nothing else but mail. There everything that can be waited
 //! for is a root: the stolen side of a join, a scope, a task with a handle. A job is a descendant
-//! of those that are in its line of roots (`job::lineage`). A wait for another pool runs anything
-//! there, too, or two pools of one worker that wait for each other would stop.
+//! of those that are in its line of roots (`job::lineage`). A wait for another pool leaves the
+//! seat.
 //!
 //! A worker that takes a job which it may not run hands it to the injector, where every other
 //! looks. A worker under such a limit is not woken for just any work, which it might not be able
@@ -56,8 +62,16 @@ impl Worker {
         self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
         let mut searching = false;
         let mut round = 0;
+        let mut leaves = self.is_to_leave(wait);
         while !wait.done() {
             deterministic::point();
+            if leaves || self.is_claimed() {
+                self.stop_searching_if(&mut searching);
+                leaves = self.wait_away(wait);
+                if leaves {
+                    continue;
+                }
+            }
             if let Some(job) = self.find_in_wait(wait, searching) {
                 self.stop_searching_if(&mut searching);
                 self.run_on_top(job);
@@ -86,6 +100,7 @@ impl Worker {
 
     /// Runs one job that is in sight, whichever it is. Returns whether there was one.
     pub(crate) fn run_one(&self) -> bool {
+        self.make_way();
         // What runs on top has a root of its own, and must not publish the caller's forks under it.
         self.flush_forks();
         let job = self.mailed().or_else(|| self.newest_task());
@@ -95,6 +110,7 @@ impl Worker {
 
     /// Runs one job that is queued at this worker. Returns whether there was one.
     pub(crate) fn run_own(&self) -> bool {
+        self.make_way();
         self.flush_forks();
         let job = self.mailed().or_else(|| self.newest_task());
         let job = job.or_else(|| self.newest_public_fork());
@@ -177,6 +193,15 @@ impl Worker {
         self.root() == root || wait.root().is_some_and(|it| it == root || it == job.address())
     }
 
+    /// Whether what waits must have nothing on top of it that is none of its own, though the pool may
+    /// need this worker.
+    fn is_to_leave(&self, wait: &impl Wait) -> bool {
+        let may_run_any = self.root() == NO_ROOT
+            && !self.waits_for_own_work()
+            && self.jobs.load(Ordering::Relaxed) <= MOST_FOREIGN;
+        wait.is_elsewhere() && !may_run_any
+    }
+
     fn may_run_any(&self, wait: &impl Wait) -> bool {
         wait.is_elsewhere() || self.root() == NO_ROOT && !self.waits_for_own_work()
     }
@@ -201,7 +226,8 @@ impl Worker {
         let sleep = self.sleep();
         // The holder of a busy seat is never turned away.
         let _ = sleep.announce(self.index, Kind::Blocked, searching);
-        let over = wait.done() || self.announce_and_look() || wait.done();
+        let looks = || wait.done() || self.is_claimed();
+        let over = looks() || self.announce_and_look() || looks();
         if !(over && sleep.leave(self.index, Kind::Blocked)) {
             sleep.sleep(
                 self.index,
@@ -225,8 +251,10 @@ impl Worker {
         let sleep = self.sleep();
         sleep.announce_aside(self.index, [Some(self.root()), wait.root()]);
         self.announce_and_look_hard();
-        let job = if wait.done() { None } else { self.find_in_wait(wait, true) };
-        let mut woken = if job.is_some() || wait.done() {
+        let looks = || wait.done() || self.is_claimed();
+        let job = if looks() { None } else { self.find_in_wait(wait, true) };
+        let leaves = job.is_none() && self.is_missed();
+        let mut woken = if job.is_some() || leaves || looks() {
             !sleep.leave_aside(self.index)
         } else {
             sleep.sleep_aside(self.index);
@@ -236,7 +264,16 @@ impl Worker {
         if let Some(job) = job {
             self.stop_searching_if(&mut woken);
             self.run_on_top(job);
+        } else if leaves {
+            self.stop_searching_if(&mut woken);
+            self.wait_away(wait);
         }
         woken
+    }
+
+    /// Whether there is work, and no worker that could run it, if this one stands aside. (Where waits are
+    /// served by their own descendants only, a frame may hold locks that other work wants.)
+    fn is_missed(&self) -> bool {
+        !self.waits_for_own_work() && self.sleep().all_stand_aside() && self.announce_and_look()
     }
 }

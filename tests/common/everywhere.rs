@@ -5,17 +5,24 @@ use std::sync::LazyLock;
 
 use filch::ThreadPool;
 
-use crate::common::{one_a_seed, pool};
+use crate::common::{is_simulated, one_a_seed, pool};
 
-static POOLS: LazyLock<Vec<ThreadPool>> =
-    LazyLock::new(|| one_a_seed([1, 2, 4]).into_iter().map(pool).collect());
+const SIZES: [usize; 3] = [1, 2, 4];
 
-/// Runs `op` in each of the pools; in a simulation, in one of them.
+static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| SIZES.map(pool));
+
+/// Runs `op` in each of the pools; in a simulation, in a new one of one of the sizes, since a
+/// simulated pool is its thread's.
 pub fn everywhere(op: impl Fn() + Sync) {
-    POOLS.iter().for_each(|pool| pool.install(&op));
+    if is_simulated() {
+        one_a_seed(SIZES).into_iter().for_each(|size| pool(size).install(&op));
+    } else {
+        POOLS.iter().for_each(|pool| pool.install(&op));
+    }
 }
 
 /// What `op` comes to in one of the three.
-pub fn in_pool<R: Send>(pool: usize, op: impl FnOnce() -> R + Send) -> R {
-    POOLS[pool % POOLS.len()].install(op)
+pub fn in_pool<R: Send>(number: usize, op: impl FnOnce() -> R + Send) -> R {
+    let number = number % SIZES.len();
+    if is_simulated() { pool(SIZES[number]).install(op) } else { POOLS[number].install(op) }
 }

@@ -311,6 +311,153 @@ fn the_borrower_of_the_sentrys_seat_wakes_another_for_a_task() {
     check_lent_sentry(|pool| pool.push_task(0, 'a'));
 }
 
+// ---- threads that are away ------------------------------------------------------------------
+
+/// Sets a latch that the holder of seat 0 waits for, or a thread that is away from it.
+fn set(pool: &Pool, latch: &Latch) {
+    // SAFETY: each latch of these models is set once, and lives as long as its model.
+    if unsafe { Latch::set(latch) } == Waiter::Asleep {
+        pool.sleep.wake_blocked(0);
+    }
+}
+
+/// Worker 0's thread is away until a job has been run, which its stand-in does.
+fn check_stand_in(publish: fn(&Pool)) {
+    loom::model(move || {
+        let pool = Pool::new(1);
+        pool.sleep.leave_home(0);
+        let latch = Arc::new(Latch::new());
+        let sets = latch.clone();
+        let stand_in = start(&pool, move |pool| {
+            if pool.go_home(0) {
+                pool.stop_searching(0);
+                let run = |_| {
+                    set(pool, &sets);
+                    Goes::On
+                };
+                pool.main_loop(0, false, run);
+            }
+        });
+        publish(&pool);
+        pool.wait_away(0, &*latch);
+        pool.give_back(0);
+        pool.begin_end();
+        stand_in.join().unwrap();
+    });
+}
+
+/// Fails when `give_back` makes the seat `BUSY` before it counts the searcher, and when `grant` stores
+/// with Relaxed.
+#[test]
+fn a_stand_in_runs_a_task_that_is_left() {
+    check_stand_in(|pool| pool.push_task(0, 'a'));
+}
+
+/// Fails when `announce` parks a seat that is claimed.
+#[test]
+fn a_stand_in_runs_a_job_from_outside() {
+    check_stand_in(|pool| pool.inject('a'));
+}
+
+/// Two threads take turns in seat 0: the one is away until the other, in the seat, says so, and
+/// waits there for the first in turn.
+///
+/// Fails when `come_back` does not wake a holder who is blocked, when such a holder does not look for
+/// claims after its announcement, when an absentee is noted after it has probed its wait first, and
+/// when `wake_blocked` wakes the holder only.
+#[test]
+fn who_claims_a_seat_gets_it() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        pool.sleep.leave_home(0);
+        let latches = Arc::new((Latch::new(), Latch::new()));
+        let theirs = latches.clone();
+        let other = start(&pool, move |pool| {
+            let lent = pool.sleep.lend();
+            if let Some((me, stopped)) = lent {
+                pool.unparked(me);
+                pool.look_again(me, stopped);
+            }
+            set(pool, &theirs.0);
+            if lent.is_some() {
+                pool.wait_until(0, &theirs.1);
+                pool.give_back(0);
+            }
+        });
+        pool.wait_away(0, &latches.0);
+        set(&pool, &latches.1);
+        pool.give_back(0);
+        other.join().unwrap();
+    });
+}
+
+/// Somebody borrows the seat of a worker that looks around, and leaves a task there; another claims it.
+///
+/// Fails when `announce` grants claims of a seat without having seen that the caller has it.
+#[test]
+fn a_seat_that_was_given_back_is_seen_before_it_is_given_away() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        pool.sleep.leave_home(0);
+        let (absentee, _) = pool.sleep.go_away(0, false);
+        wake(&pool, 0);
+        let worker = start(&pool, |pool| {
+            if pool.go_home(0) {
+                pool.main_loop(0, true, |_| Goes::On);
+            }
+        });
+        let borrower = start(&pool, |pool| {
+            if let Some((me, stopped)) = pool.sleep.lend() {
+                pool.unparked(me);
+                pool.look_again(me, stopped);
+                pool.push_task(me, 'a');
+                pool.give_back(me);
+            }
+        });
+        let stopped = pool.sleep.come_back(&absentee);
+        pool.unparked(0);
+        pool.look_again(0, stopped);
+        pool.give_back(0);
+        borrower.join().unwrap();
+        pool.begin_end();
+        worker.join().unwrap();
+        // The worker, which was woken for the end.
+        assert_eq!(pool.sleep.counts(), Counts(SEARCHER));
+    });
+}
+
+/// The only worker stands aside when somebody publishes a job that it must not run.
+///
+/// Fails when `inject` does not look for those who stand aside, or who does so does not look for
+/// others' work.
+#[test]
+fn a_job_from_outside_finds_a_worker_where_all_stand_aside() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        pool.sleep.leave_home(0);
+        let latch = Arc::new(Latch::new());
+        let (waits_for, sets) = (latch.clone(), latch);
+        let waiter = start(&pool, move |pool| {
+            pool.wait_aside(0, &*waits_for, drop);
+            pool.give_back(0);
+            pool.begin_end();
+        });
+        let stand_in = start(&pool, move |pool| {
+            if pool.go_home(0) {
+                pool.stop_searching(0);
+                let run = |_| {
+                    set(pool, &sets);
+                    Goes::On
+                };
+                pool.main_loop(0, false, run);
+            }
+        });
+        pool.inject('a');
+        waiter.join().unwrap();
+        stand_in.join().unwrap();
+    });
+}
+
 // ---- the end --------------------------------------------------------------------------------
 
 /// Fails when `begin_end` wakes nobody.

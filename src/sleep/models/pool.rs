@@ -14,7 +14,7 @@ use loom::thread;
 
 use crate::latch::Wait;
 use crate::queue::{ForkFront, ForkQueue, Injector, Published, TaskQueue, until_sure};
-use crate::sleep::{ANY_ROOT, Entered, Kind, NO_ROOT, Sleep, Stopped};
+use crate::sleep::{ANY_ROOT, Entered, GivenBack, Kind, NO_ROOT, Sleep, Stopped};
 use crate::sync::{Ordering, fence};
 
 /// A job, by its name in the model. Those with capital letters are of root `ROOT`.
@@ -129,12 +129,26 @@ impl Pool {
                 if run(job) == Goes::Away {
                     return;
                 }
+                if self.sleep.is_claimed(me) {
+                    self.sleep.pass_on(me);
+                    if !self.go_home(me) {
+                        return;
+                    }
+                    searching = true;
+                }
             }
             if !self.idle(me, searching) {
                 return;
             }
             searching = true;
         }
+    }
+
+    /// Sleeps as the seat's own thread until it is its own.
+    pub(super) fn go_home(&self, me: usize) -> bool {
+        self.sleep.wait_for_seat(me);
+        self.unparked(me);
+        !self.has_ended()
     }
 
     pub(super) fn unparked(&self, me: usize) {
@@ -285,15 +299,17 @@ impl Pool {
     fn take_seat(&self, me: usize) -> bool {
         if !self.sleep.take_seat(me) {
             self.stop_searching(me);
-            self.sleep.wait_for_seat(me);
-            self.unparked(me);
+            return self.go_home(me);
         }
         !self.has_ended()
     }
 
     pub(super) fn park(&self, me: usize, searching: bool) -> bool {
         if self.sleep.announce(me, Kind::Idle, searching) == Entered::Lent {
-            return self.take_seat(me);
+            if searching {
+                self.stop_searching(me);
+            }
+            return self.go_home(me);
         }
         let left = self.announce_and_look(me) && self.sleep.leave(me, Kind::Idle);
         if !left {
@@ -311,6 +327,13 @@ impl Pool {
         let mut searching = false;
         while !wait.done() {
             self.hold(me);
+            if self.sleep.is_claimed(me) {
+                if std::mem::take(&mut searching) {
+                    self.stop_searching(me);
+                }
+                self.wait_away(me, wait);
+                continue;
+            }
             searching = self.sleep_in_wait(me, wait, searching);
         }
         if searching {
@@ -323,7 +346,8 @@ impl Pool {
             return searching;
         }
         let _ = self.sleep.announce(me, Kind::Blocked, searching);
-        let over = wait.done() || self.announce_and_look(me) || wait.done();
+        let looks = || wait.done() || self.sleep.is_claimed(me);
+        let over = looks() || self.announce_and_look(me) || looks();
         if !(over && self.sleep.leave(me, Kind::Blocked)) {
             let look = || wait.done() || self.sees_work(me);
             let look_hard = || wait.done() || self.announce_and_look_hard(me);
@@ -356,7 +380,7 @@ impl Pool {
         if root(job) == ROOT {
             return Some(job);
         }
-        self.inject(job);
+        self.queue(job);
         None
     }
 
@@ -367,7 +391,9 @@ impl Pool {
         self.sleep.announce_aside(me, [Some(ROOT), None]);
         self.announce_and_look_hard(me);
         let job = if wait.done() { None } else { self.find_in_wait(me) };
-        let woken = if job.is_some() || wait.done() {
+        let is_missed = || self.sleep.all_stand_aside() && self.announce_and_look(me);
+        let leaves = job.is_none() && is_missed();
+        let mut woken = if job.is_some() || leaves || wait.done() {
             !self.sleep.leave_aside(me)
         } else {
             self.sleep.sleep_aside(me);
@@ -375,13 +401,58 @@ impl Pool {
         };
         if let Some(job) = job {
             run(job);
+        } else if leaves {
+            if std::mem::take(&mut woken) {
+                self.stop_searching(me);
+            }
+            self.wait_away(me, wait);
         }
         woken
+    }
+
+    // ---- worker/away.rs -----------------------------------------------------------------------
+
+    /// Waits away from a seat that is lent to the caller.
+    pub(super) fn wait_away(&self, me: usize, wait: &impl Wait) {
+        if !wait.ask_wake() {
+            return;
+        }
+        self.hold(me);
+        let (absentee, given) = self.sleep.go_away(me, self.has_own_work(me));
+        self.look_after(me, given);
+        self.sleep.wait_away(&absentee, || wait.done());
+        let stopped = self.sleep.come_back(&absentee);
+        self.unparked(me);
+        self.look_again(me, stopped);
+    }
+
+    pub(super) fn give_back(&self, me: usize) {
+        self.hold(me);
+        let given = self.sleep.give_back(me, self.has_own_work(me));
+        self.look_after(me, given);
+    }
+
+    fn look_after(&self, me: usize, given: GivenBack) {
+        if given == GivenBack::Taken {
+            return;
+        }
+        if self.has_own_work(me) {
+            // Mail came in between, and whoever sent it found the seat lent.
+            self.sleep.wake_for_mail(me);
+        }
+        if self.announce_and_look(me) && !self.sleep.counts().somebody_looks() {
+            self.sleep.wake_one();
+        }
     }
 
     // ---- pool/ --------------------------------------------------------------------------------
 
     pub(super) fn inject(&self, job: Job) {
+        self.queue(job);
+        self.sleep.notify_all_aside();
+    }
+
+    fn queue(&self, job: Job) {
         self.injector.push(job);
         self.sleep.notify_from_outside(root(job));
     }
@@ -392,19 +463,6 @@ impl Pool {
             self.unparked(me);
             self.look_again(me, stopped);
             self.give_back(me);
-        }
-    }
-
-    pub(super) fn give_back(&self, me: usize) {
-        self.hold(me);
-        let work_left = self.has_own_work(me);
-        self.sleep.give_back(me, work_left);
-        if !work_left && self.has_own_work(me) {
-            // Mail came in between, and whoever sent it found the seat lent.
-            self.sleep.wake_for_mail(me);
-        }
-        if !work_left && self.announce_and_look(me) && !self.sleep.counts().somebody_looks() {
-            self.sleep.wake_one();
         }
     }
 

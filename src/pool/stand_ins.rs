@@ -1,0 +1,127 @@
+//! Threads beyond one a worker: they take over the seats that others leave (`worker/away.rs`).
+//!
+//! A worker's thread that goes away becomes a borrower of its seat, and a stand-in the seat's own
+//! thread. When the former comes to the bottom of its stack, it *rests* until the next one who goes away
+//! from that seat calls it. So there are no more of them than have been away at a time.
+
+use std::sync::Arc;
+use std::{io, thread};
+
+use crossbeam_utils::sync::{Parker, Unparker};
+
+use super::Registry;
+use crate::job::outcome;
+use crate::platform;
+use crate::platform::thread::Thread;
+use crate::sync::{AtomicU32, Mutex, Ordering, wait_outside, wake};
+
+#[derive(Default)]
+pub(super) struct StandIns {
+    /// Those that the pool has started.
+    threads: Mutex<Vec<Thread>>,
+    resting: Mutex<Vec<Arc<Resting>>>,
+}
+
+/// A thread that rests.
+struct Resting {
+    index: usize,
+    called: AtomicU32,
+    unparker: Unparker,
+}
+
+impl Resting {
+    fn is_called(&self) -> bool {
+        self.called.load(Ordering::Relaxed) != 0
+    }
+}
+
+impl StandIns {
+    /// Waits for the threads to end.
+    pub(super) fn join_all(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        threads.into_iter().for_each(Thread::join);
+    }
+
+    /// Has those that rest see that the pool has ended.
+    pub(super) fn wake_all(&self) {
+        self.resting.lock().iter().for_each(|resting| wake(&resting.unparker));
+    }
+
+    fn call(&self, index: usize) -> bool {
+        let mut resting = self.resting.lock();
+        let Some(at) = resting.iter().position(|resting| resting.index == index) else {
+            return false;
+        };
+        let called = resting.swap_remove(at);
+        called.called.store(1, Ordering::Relaxed);
+        wake(&called.unparker);
+        true
+    }
+}
+
+impl Registry {
+    /// Has another thread become the own one of seat `index`, which the caller holds and is to give up.
+    /// `false`: there is none, and none could be started.
+    pub(crate) fn call_stand_in(&self, index: usize) -> bool {
+        // Before the other looks whether the seat is its own.
+        self.sleep().leave_home(index);
+        let called = self.stand_ins.call(index) || self.start_stand_in(index).is_ok();
+        if called {
+            self.thread_leaves();
+        } else {
+            self.sleep().stay_home(index);
+        }
+        called
+    }
+
+    fn start_stand_in(&self, index: usize) -> io::Result<()> {
+        let registry = self.share();
+        let body = move || {
+            registry.run_stand_in(index);
+            // It may be the last to know the pool, whose handlers' captures are dropped then.
+            outcome::discard(registry);
+        };
+        self.stand_in_starts();
+        let started = self.start_thread(index, body);
+        if started.is_err() {
+            self.stand_in_refused();
+        }
+        started
+    }
+
+    fn start_thread(&self, index: usize, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let stack_size = self.settings().stack_size;
+        if self.settings().home.is_some() {
+            return crate::deterministic::add(stack_size, body);
+        }
+        // That of the worker, unless a thread from outside acts as it.
+        let name = thread::current().name().map_or_else(|| format!("filch-{index}"), str::to_owned);
+        let thread = Thread::start(name, stack_size, body)?;
+        self.stand_ins.threads.lock().push(thread);
+        Ok(())
+    }
+
+    fn run_stand_in(&self, index: usize) {
+        if self.settings().home.is_none() {
+            platform::prepare_worker_thread();
+        }
+        if self.workers()[index].take_over() {
+            self.handlers().exits(index);
+        }
+        self.thread_done();
+    }
+
+    /// Gives back the seat of worker `index`, and rests as one of its threads until it is to be the
+    /// seat's own again. `false`: the pool has ended.
+    pub(crate) fn rest(&self, index: usize, give_back: impl FnOnce()) -> bool {
+        let parker = Parker::new();
+        let unparker = parker.unparker().clone();
+        let resting = Arc::new(Resting { index, called: AtomicU32::new(0), unparker });
+        // First, so that whoever has the seat next finds it.
+        self.stand_ins.resting.lock().push(resting.clone());
+        give_back();
+        self.thread_returns();
+        wait_outside(&parker, || resting.is_called() || self.has_ended());
+        resting.is_called()
+    }
+}

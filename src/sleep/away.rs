@@ -1,0 +1,149 @@
+//! Threads that are *away*: they wait without the seat in which they act, so that another acts in it
+//! meanwhile, and claim it when their wait is over.
+//!
+//! A thread that goes away may have frames on its stack that go on when it is back: so it claims
+//! that very seat. It borrows it from then on (`LENT`); the seat's own thread is another, if it was
+//! the own one that went.
+//!
+//! **Who claims a seat gets it**, as soon as nobody acts in it, or who does comes to the end of
+//! a job, or to a wait:
+//! - a seat that is `PARKED` or `FREE` when it is claimed is lent at once;
+//! - any other has its count of claims raised, and is woken if it sleeps in a wait. Its holder gives
+//!   it to the first who claims it when it parks, gives it back or goes away, which are under the
+//!   same lock; between two jobs; and, by going away itself, when it looks at the count in a wait.
+//!   Before it sleeps in one it looks after its announcement, which is under the lock, too.
+//!
+//! So no seat is parked that somebody claims, and no holder sleeps on one.
+//!
+//! **No wake-up is lost.** Who goes away has asked its wait's setter to wake the worker; it notes
+//! itself in the list before it probes the wait, and the setter, who takes the list's lock, wakes all
+//! that are away from the seat.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{ASIDE, BLOCKED, FREE, GivenBack, LENT, List, PARKED, Sleep, Stopped};
+use crate::sync::{AtomicU32, Ordering, Parker, fence};
+
+/// A thread that is away from its seat.
+pub(crate) struct Absentee {
+    seat: usize,
+    /// Whether it has the seat again.
+    is_back: AtomicU32,
+    parker: Parker,
+}
+
+/// The threads that are away from their seats.
+#[derive(Default)]
+pub(super) struct Away {
+    /// Those that wait for something.
+    waiting: Vec<Arc<Absentee>>,
+    /// Those that claim their seats, the first one first.
+    claims: VecDeque<Arc<Absentee>>,
+}
+
+impl Away {
+    /// Wakes those that wait away from `seat`.
+    pub(super) fn wake(&self, seat: usize) {
+        let theirs = self.waiting.iter().filter(|absentee| absentee.seat == seat);
+        theirs.for_each(|absentee| absentee.parker.unpark());
+    }
+
+    /// Takes out the first that claims `seat`.
+    fn next_claim(&mut self, seat: usize) -> Option<Arc<Absentee>> {
+        let at = self.claims.iter().position(|absentee| absentee.seat == seat)?;
+        self.claims.remove(at)
+    }
+}
+
+impl Sleep {
+    /// Whether somebody claims the seat. (A glance: claims are made under the list's lock.)
+    #[inline]
+    pub(crate) fn is_claimed(&self, seat: usize) -> bool {
+        self.seats[seat].claims.load(Ordering::Relaxed) > 0
+    }
+
+    /// Makes the holder of a `BUSY` seat, its own thread, its borrower: another thread is to be the
+    /// seat's own.
+    pub(crate) fn leave_home(&self, seat: usize) {
+        let _list = self.list.lock();
+        self.lend_seat(seat);
+    }
+
+    /// Undoes `leave_home`: there is no other thread.
+    pub(crate) fn stay_home(&self, seat: usize) {
+        let _list = self.list.lock();
+        self.seats[seat].awake.store(super::BUSY, Ordering::Relaxed);
+        self.set_state(seat, super::BUSY);
+    }
+
+    /// Gives up a lent seat, as `give_back` does, to claim it later.
+    pub(crate) fn go_away(&self, seat: usize, work_left: bool) -> (Arc<Absentee>, GivenBack) {
+        let is_back = AtomicU32::new(0);
+        let absentee = Arc::new(Absentee { seat, is_back, parker: Parker::new() });
+        let mut list = self.list.lock();
+        list.away.waiting.push(absentee.clone());
+        let given = self.give_back_in(&mut list, seat, work_left);
+        drop(list);
+        // As in `announce`.
+        fence(Ordering::SeqCst);
+        (absentee, given)
+    }
+
+    /// Sleeps away from the seat until `done`.
+    pub(crate) fn wait_away(&self, absentee: &Absentee, done: impl Fn() -> bool) {
+        while !done() {
+            absentee.parker.park();
+        }
+    }
+
+    /// Claims the seat and sleeps until the caller has it, `LENT`. If it was parked, the caller has to
+    /// go through the fence of `unparked`.
+    pub(crate) fn come_back(&self, absentee: &Arc<Absentee>) -> Stopped {
+        let seat = absentee.seat;
+        let mut list = self.list.lock();
+        list.away.waiting.retain(|other| !Arc::ptr_eq(other, absentee));
+        if let Some(at) = self.parked_at(&list, seat) {
+            return self.lend_parked(&mut list, at);
+        }
+        if self.swap_state(seat, FREE, LENT) {
+            self.lend_seat(seat);
+            return Stopped::Fine;
+        }
+        list.away.claims.push_back(absentee.clone());
+        self.seats[seat].claims.fetch_add(1, Ordering::Relaxed);
+        if matches!(self.state(seat), BLOCKED | ASIDE) {
+            self.wake(&mut list, seat);
+        }
+        drop(list);
+        // Acquire: matches the Release in `grant`.
+        while absentee.is_back.load(Ordering::Acquire) == 0 {
+            absentee.parker.park();
+        }
+        Stopped::Fine
+    }
+
+    fn parked_at(&self, list: &List, seat: usize) -> Option<usize> {
+        let is_parked = self.state(seat) == PARKED;
+        list.parked.iter().position(|&s| s == seat).filter(|_| is_parked)
+    }
+
+    /// Gives a `BUSY` seat, which was seen to be claimed, to the first who does so. Its thread then
+    /// sleeps (`wait_for_seat`).
+    pub(crate) fn pass_on(&self, seat: usize) {
+        let granted = self.grant(&mut self.list.lock(), seat);
+        debug_assert!(granted, "claims stand until the seat's holder grants them");
+    }
+
+    /// Gives a seat that the caller holds to the first who claims it. `false`: nobody does.
+    #[must_use]
+    pub(super) fn grant(&self, list: &mut List, seat: usize) -> bool {
+        let Some(absentee) = list.away.next_claim(seat) else { return false };
+        self.seats[seat].claims.fetch_sub(1, Ordering::Relaxed);
+        self.lend_seat(seat);
+        // Release: what was done in the seat is visible to who is back.
+        absentee.is_back.store(1, Ordering::Release);
+        absentee.parker.unpark();
+        true
+    }
+}

@@ -1,0 +1,128 @@
+//! Waits away from the seat (`sleep/away.rs`): where a wait must not have anything run on top of it that
+//! is none of its own, and yet the pool may need the worker, another thread takes the seat over.
+#![deny(unsafe_code)]
+
+use super::Worker;
+use crate::dump::Awaited;
+use crate::job::NO_ROOT;
+use crate::latch::Wait;
+use crate::queue::until_sure;
+use crate::sleep::GivenBack;
+use crate::sync::Ordering;
+
+impl Worker {
+    /// Waits while another thread acts in this seat. `false`: there is no such thread, nor could one
+    /// be started. The caller is no searcher.
+    pub(super) fn wait_away(&self, wait: &impl Wait) -> bool {
+        self.registry().end_if_lost();
+        wait.leave_seat();
+        if !wait.ask_wake() {
+            return true;
+        }
+        // A borrower's seat has a thread of its own.
+        if !self.is_lent() && !self.registry().call_stand_in(self.index) {
+            return false;
+        }
+        self.hand_on_forks();
+        let stack = self.leave_stack();
+        self.count_away(1);
+        let (absentee, given) = self.sleep().go_away(self.index, self.has_own_work());
+        self.look_after(given);
+        self.sleep().wait_away(&absentee, || wait.done());
+        let stopped = self.sleep().come_back(&absentee);
+        self.unparked();
+        self.count_away(u32::MAX);
+        self.enter_stack(stack);
+        self.look_again(stopped);
+        true
+    }
+
+    /// Lets those who claim this seat have it for a while.
+    pub(super) fn make_way(&self) {
+        if self.is_claimed() {
+            self.flush_forks();
+            self.wait_away(&Nothing);
+        }
+    }
+
+    pub(super) fn is_claimed(&self) -> bool {
+        self.sleep().is_claimed(self.index)
+    }
+
+    pub(super) fn is_lent(&self) -> bool {
+        self.sleep().is_lent(self.index)
+    }
+
+    /// Gives back a lent seat.
+    pub(crate) fn give_back(&self) {
+        let given = self.sleep().give_back(self.index, self.has_own_work());
+        self.look_after(given);
+    }
+
+    /// What is to be done by who has given up the seat.
+    fn look_after(&self, given: GivenBack) {
+        if given == GivenBack::Taken {
+            return;
+        }
+        if self.has_own_work() {
+            // Mail came in between, and whoever sent it found the seat lent.
+            self.sleep().wake_for_mail(self.index);
+        }
+        if self.announce_and_look() && !self.sleep().counts().somebody_looks() {
+            self.sleep().wake_one();
+        }
+    }
+
+    /// Leaves the forks of this stack, all of them public, to others: the deque is the seat's, and who
+    /// acts there next finds none but its own.
+    fn hand_on_forks(&self) {
+        while let Some(job) = until_sure(|| self.forks.steal()) {
+            self.registry().hand_on(job);
+        }
+    }
+
+    fn count_away(&self, change: u32) {
+        let away = self.away.load(Ordering::Relaxed);
+        self.away.store(away.wrapping_add(change), Ordering::Relaxed);
+    }
+
+    /// Takes from the seat what tells of the stack that acts there.
+    fn leave_stack(&self) -> Stack {
+        let stack = Stack {
+            jobs: self.jobs.load(Ordering::Relaxed),
+            waits_for: self.waits_for.load(Ordering::Relaxed),
+            root: self.root(),
+        };
+        self.enter_stack(Stack { jobs: 0, waits_for: 0, root: NO_ROOT });
+        stack
+    }
+
+    fn enter_stack(&self, stack: Stack) {
+        self.jobs.store(stack.jobs, Ordering::Relaxed);
+        self.waits_for.store(stack.waits_for, Ordering::Relaxed);
+        self.leave_root(stack.root);
+    }
+}
+
+struct Stack {
+    jobs: u32,
+    waits_for: u32,
+    root: usize,
+}
+
+/// A wait that is over.
+struct Nothing;
+
+impl Wait for Nothing {
+    fn done(&self) -> bool {
+        true
+    }
+
+    fn ask_wake(&self) -> bool {
+        true
+    }
+
+    fn what(&self) -> Awaited {
+        Awaited::Elsewhere
+    }
+}

@@ -1,0 +1,452 @@
+//! A worker that waits for another pool: its own pool goes on, what it waits for is never buried
+//! under what waits for it, and no more threads act than the pool has workers.
+
+mod common;
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{
+    CALLERS, Flag, THREADS, any_wait_builder, builder, is_simulated, is_simulated_without, lock,
+    one_a_seed, pool, rest, sized, watchdog,
+};
+use filch::{JoinHandle, ThreadPool, WaitPolicy};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+// ---- A task under its joiner ----
+
+/// A task of a pool of `workers` waits for another pool by `wait`, which runs what it is given there;
+/// meanwhile the pool gets one that joins it, by `join`.
+fn check_joiner(
+    workers: usize,
+    wait: fn(&ThreadPool, &(dyn Fn() + Sync)),
+    join: fn(JoinHandle<i32>) -> i32,
+) {
+    let (here, there) = (pool(workers), Arc::new(pool(1)));
+    let (waits, joins) = (Arc::new(Flag::new()), Arc::new(Flag::new()));
+    let (now_waits, until_joined) = (waits.clone(), joins.clone());
+    let task = here.spawn(move || {
+        wait(&there, &|| {
+            now_waits.raise();
+            until_joined.hold();
+            rest(Duration::from_millis(5));
+        });
+        7
+    });
+    waits.hold();
+    let joiner = here.spawn(move || {
+        joins.raise();
+        join(task)
+    });
+    assert_eq!(joiner.join().unwrap(), 7);
+}
+
+fn joined(task: JoinHandle<i32>) -> i32 {
+    task.join().unwrap()
+}
+
+fn joined_in_a_scope(task: JoinHandle<i32>) -> i32 {
+    let mut value = 0;
+    filch::scope(|s| {
+        (0..10).for_each(|_| drop(s.spawn(|| fib(5))));
+        s.spawn(|| value = joined(task));
+    });
+    value
+}
+
+fn joined_in_a_fork(task: JoinHandle<i32>) -> i32 {
+    filch::join(|| filch::join(|| fib(8), move || joined(task)).1, || fib(8)).0
+}
+
+fn polled(task: JoinHandle<i32>) -> i32 {
+    while !task.is_finished() {
+        filch::yield_now();
+        common::step_aside();
+    }
+    joined(task)
+}
+
+fn fib(n: u32) -> u64 {
+    if n < 2 {
+        return n.into();
+    }
+    let (a, b) = filch::join(|| fib(n - 1), || fib(n - 2));
+    a + b
+}
+
+#[test]
+fn a_task_that_installs_elsewhere_is_not_buried() {
+    let _watchdog = watchdog();
+    for workers in [1, 2, 4] {
+        for join in [joined, joined_in_a_scope, joined_in_a_fork, polled] {
+            check_joiner(workers, |there, op| there.install(op), join);
+        }
+    }
+}
+
+#[test]
+fn a_task_that_joins_a_handle_elsewhere_is_not_buried() {
+    let _watchdog = watchdog();
+    for workers in [1, 2, 4] {
+        let wait = |there: &ThreadPool, op: &(dyn Fn() + Sync)| {
+            there.in_place_scope(|s| s.spawn(op).join().unwrap());
+        };
+        check_joiner(workers, wait, joined);
+    }
+}
+
+#[test]
+fn a_task_that_waits_for_a_scope_elsewhere_is_not_buried() {
+    let _watchdog = watchdog();
+    for workers in [1, 2, 4] {
+        let wait = |there: &ThreadPool, op: &(dyn Fn() + Sync)| {
+            there.in_place_scope(|s| drop(s.spawn(op)));
+        };
+        check_joiner(workers, wait, joined);
+    }
+}
+
+#[test]
+fn a_task_that_waits_for_a_broadcast_elsewhere_is_not_buried() {
+    let _watchdog = watchdog();
+    for workers in [1, 2, 4] {
+        check_joiner(workers, |there, op| drop(there.broadcast(|_| op())), joined);
+    }
+}
+
+#[test]
+fn a_borrower_that_waits_elsewhere_is_not_buried() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let (here, there) = (pool(1), pool(1));
+    for _ in 0..100 {
+        let sum = here.scope(|s| {
+            let first = s.spawn(|| there.install(|| here.install(|| fib(5))));
+            let second = s.spawn(move || first.join().unwrap());
+            second.join().unwrap()
+        });
+        assert_eq!(sum, 5);
+    }
+}
+
+/// As `use_current_thread` has it: the thread of the user's that is a worker comes back to its code, and
+/// its pool ends when it does.
+#[test]
+fn a_member_that_waits_elsewhere_is_not_buried() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let user = std::thread::spawn(|| {
+        let here = builder().num_threads(1).use_current_thread().build().unwrap();
+        let there = pool(1);
+        let sum = filch::scope(|s| {
+            let first = s.spawn(|| there.install(|| here.install(|| fib(5))));
+            let second = s.spawn(move || first.join().unwrap());
+            second.join().unwrap()
+        });
+        assert_eq!(sum, 5);
+        assert_eq!(filch::current_thread_index(), Some(0));
+        assert_eq!(fib(10), 55);
+    });
+    user.join().unwrap();
+}
+
+/// The wait is for a pool that waits for a third one, which needs the first.
+#[test]
+fn a_chain_of_waits_through_three_pools_comes_to_its_end() {
+    let _watchdog = watchdog();
+    for _ in 0..sized(50, 2) {
+        let pools = Arc::new([pool(1), pool(1), pool(1)]);
+        let waits = Arc::new(Flag::new());
+        let (now_waits, all) = (waits.clone(), pools.clone());
+        let first = pools[0].spawn(move || {
+            let [a, b, c] = &*all;
+            b.install(|| {
+                c.install(|| {
+                    now_waits.raise();
+                    rest(Duration::from_micros(200));
+                    a.install(|| fib(6))
+                })
+            })
+        });
+        waits.hold();
+        let second = pools[0].spawn(move || first.join().unwrap() + 1);
+        let third = pools[0].spawn(move || second.join().unwrap() + 1);
+        assert_eq!(third.join().unwrap(), 10);
+    }
+}
+
+// ---- Own descendants only ----
+
+#[test]
+fn nothing_runs_on_top_of_an_install_that_waits_for_its_own_work() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    for workers in one_a_seed([1, 2]) {
+        let build = || any_wait_builder().num_threads(workers);
+        let here = build().wait_policy(WaitPolicy::OwnDescendants).build().unwrap();
+        let there = pool(1);
+        here.in_place_scope(|s| {
+            for _ in 0..20 {
+                s.spawn(|| {
+                    let was_on_top = ON_TOP.replace(true);
+                    assert!(!was_on_top);
+                    there.install(|| rest(Duration::from_micros(100)));
+                    ON_TOP.set(false);
+                });
+            }
+        });
+    }
+}
+
+thread_local! {
+    /// Whether something stands on this stack that nothing may stand on.
+    static ON_TOP: Cell<bool> = const { Cell::new(false) };
+}
+
+// ---- Who acts in the seat ----
+
+/// Counts those who are at work, and how many were at a time.
+#[derive(Default)]
+struct AtWork {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl AtWork {
+    fn work<R>(&self, op: impl FnOnce() -> R) -> R {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        rest(Duration::from_micros(50));
+        let result = op();
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+}
+
+/// Tasks that wait elsewhere between two parts of work.
+fn tasks_with_waits(here: &ThreadPool, there: &Arc<ThreadPool>, count: usize) -> Arc<AtWork> {
+    let at_work = Arc::new(AtWork::default());
+    let task = || {
+        let (there, at_work) = (there.clone(), at_work.clone());
+        here.spawn(move || {
+            let before = at_work.work(filch::current_thread_index);
+            there.install(|| rest(Duration::from_micros(100)));
+            assert_eq!(at_work.work(filch::current_thread_index), before);
+        })
+    };
+    let tasks: Vec<_> = (0..count).map(|_| task()).collect();
+    tasks.into_iter().for_each(|task| task.join().unwrap());
+    at_work
+}
+
+#[test]
+fn no_more_threads_act_than_there_are_workers() {
+    let _watchdog = watchdog();
+    for workers in one_a_seed([1, 2, 3]) {
+        let (here, there) = (pool(workers), Arc::new(pool(2)));
+        let at_work = tasks_with_waits(&here, &there, 60);
+        let most = at_work.most.load(Ordering::SeqCst);
+        assert!(most <= workers, "{most} at a time on {workers} workers");
+    }
+}
+
+#[test]
+fn threads_that_were_away_are_used_again_and_end_with_the_pool() {
+    let _watchdog = watchdog();
+    let (started, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (starts, ends) = (started.clone(), ended.clone());
+    let here = builder()
+        .num_threads(1)
+        .start_handler(move |index| {
+            assert_eq!(index, 0);
+            starts.fetch_add(1, Ordering::SeqCst);
+        })
+        .exit_handler(move |_| {
+            ends.fetch_add(1, Ordering::SeqCst);
+        })
+        .build()
+        .unwrap();
+    let there = Arc::new(pool(1));
+    for _ in 0..sized(200, 5) {
+        tasks_with_waits(&here, &there, 1);
+    }
+    let few = started.load(Ordering::SeqCst);
+    assert!((1..=2).contains(&few), "one task at a time, and {few} threads");
+    tasks_with_waits(&here, &there, 20);
+    drop(here);
+    let many = started.load(Ordering::SeqCst);
+    assert!(many <= 21, "twenty tasks at a time, and {many} threads");
+    if !is_simulated() {
+        assert_eq!(ended.load(Ordering::SeqCst), many);
+    }
+}
+
+#[test]
+fn a_fork_that_a_stand_in_runs_has_migrated() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let (here, there) = (pool(1), pool(1));
+    let task = here.spawn(move || {
+        let me = std::thread::current().id();
+        let first = |_| there.install(|| rest(Duration::from_millis(20)));
+        let second = |context: filch::FnContext| {
+            assert_eq!(context.migrated(), std::thread::current().id() != me);
+            context.migrated()
+        };
+        filch::join_context(first, second).1
+    });
+    assert!(task.join().unwrap(), "the seat was free for that long");
+}
+
+// ---- Anything in anything ----
+
+/// A number of a program, and how it comes about.
+enum Step {
+    Number(u64),
+    /// The sum of two, by `join`.
+    Fork(Box<[Step; 2]>),
+    /// The sum of some, as tasks of a scope, of which the first is joined by its handle.
+    Scope(Vec<Step>),
+    /// In that pool.
+    Elsewhere(usize, Box<Step>),
+    /// That of an older task, which is joined.
+    Join(usize),
+}
+
+/// Tasks that join older ones, each in a pool.
+struct Program {
+    tasks: Vec<(usize, Step)>,
+    /// The tasks that no other joins.
+    free: Vec<usize>,
+}
+
+struct Run {
+    pools: Vec<ThreadPool>,
+    handles: Vec<Mutex<Option<JoinHandle<u64>>>>,
+}
+
+impl Program {
+    fn random(rng: &mut SmallRng, pools: usize) -> Self {
+        let mut free: Vec<usize> = Vec::new();
+        let count = rng.random_range(3..20);
+        let tasks = (0..count).map(|number| {
+            let step = Step::random(rng, pools, &mut free, 3);
+            free.push(number);
+            (rng.random_range(0..pools), step)
+        });
+        let tasks = tasks.collect();
+        Program { tasks, free }
+    }
+
+    /// What each task comes to.
+    fn serial(&self) -> Vec<u64> {
+        let mut values = Vec::new();
+        for (_, step) in &self.tasks {
+            let value = step.serial(&values);
+            values.push(value);
+        }
+        values
+    }
+}
+
+impl Step {
+    fn random(rng: &mut SmallRng, pools: usize, free: &mut Vec<usize>, depth: u32) -> Self {
+        if !free.is_empty() && rng.random_bool(0.3) {
+            return Step::Join(free.swap_remove(rng.random_range(0..free.len())));
+        }
+        if depth == 0 {
+            return Step::Number(rng.random_range(0..1000));
+        }
+        let mut step = || Step::random(rng, pools, free, depth - 1);
+        let (first, second, third) = (step(), step(), step());
+        match rng.random_range(0..5) {
+            0 => Step::Fork(Box::new([first, second])),
+            1 => Step::Scope(vec![first, second, third]),
+            2 | 3 => Step::Elsewhere(rng.random_range(0..pools), Box::new(first)),
+            _ => first,
+        }
+    }
+
+    fn serial(&self, tasks: &[u64]) -> u64 {
+        match self {
+            Step::Number(number) => *number,
+            Step::Fork(sides) => sides.iter().map(|step| step.serial(tasks)).sum(),
+            Step::Scope(steps) => steps.iter().map(|step| step.serial(tasks)).sum(),
+            Step::Elsewhere(_, step) => step.serial(tasks),
+            Step::Join(task) => tasks[*task],
+        }
+    }
+
+    fn run(&self, run: &Run) -> u64 {
+        filch::schedule_point();
+        match self {
+            Step::Number(number) => *number,
+            Step::Fork(sides) => {
+                let [a, b] = &**sides;
+                let (a, b) = filch::join(|| a.run(run), || b.run(run));
+                a + b
+            }
+            Step::Scope(steps) => {
+                let sum = AtomicUsize::new(0);
+                let first = filch::scope(|s| {
+                    let mut tasks = steps.iter().map(|step| || step.run(run));
+                    let first = tasks.next().map(|task| s.spawn(task));
+                    for task in tasks {
+                        let sum = &sum;
+                        s.spawn(move || sum.fetch_add(task() as usize, Ordering::Relaxed));
+                    }
+                    first.map_or(0, |first| first.join().unwrap())
+                });
+                first + sum.into_inner() as u64
+            }
+            Step::Elsewhere(pool, step) => run.pools[*pool].install(|| step.run(run)),
+            Step::Join(task) => {
+                // It is being spawned, if it is not there yet.
+                loop {
+                    if let Some(handle) = lock(&run.handles[*task]).take() {
+                        return handle.join().unwrap();
+                    }
+                    common::step_aside();
+                }
+            }
+        }
+    }
+}
+
+/// Runs the tasks, and returns the sum of those that no other joins.
+fn run(program: Program, pools: Vec<ThreadPool>) -> u64 {
+    let handles = program.tasks.iter().map(|_| Mutex::new(None)).collect();
+    let run = Arc::new(Run { pools, handles });
+    for (number, (pool, step)) in program.tasks.into_iter().enumerate() {
+        let theirs = run.clone();
+        let handle = run.pools[pool].spawn(move || step.run(&theirs));
+        *lock(&run.handles[number]) = Some(handle);
+    }
+    let free = program.free.into_iter();
+    free.map(|task| Step::Join(task).run(&run)).sum()
+}
+
+#[test]
+fn tasks_that_join_older_ones_across_pools_end() {
+    let _watchdog = watchdog();
+    for seed in 0..sized(300, 3) as u64 {
+        let mut rng = SmallRng::seed_from_u64(seed + 1000 * common::seed().unwrap_or(0));
+        let count = rng.random_range(2..4);
+        let pools: Vec<_> = (0..count).map(|_| pool(rng.random_range(1..4))).collect();
+        let program = Program::random(&mut rng, count);
+        let values = program.serial();
+        let expected: u64 = program.free.iter().map(|&task| values[task]).sum();
+        assert_eq!(run(program, pools), expected, "seed {seed}");
+    }
+}
