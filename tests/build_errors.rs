@@ -297,6 +297,28 @@ fn assert_refused(error: &ThreadPoolBuildError, failing: usize) {
 }
 
 #[test]
+fn the_handlers_own_error_can_be_had_back() {
+    let refuses = |_| Err(io::Error::other(Refusal(7)));
+    let failed = ThreadPoolBuilder::new().num_threads(2).build_with(refuses).unwrap_err();
+    let BuildErrorKind::Spawn { index: 0, error } = failed.into_kind() else {
+        panic!("it was the first thread's");
+    };
+    assert_eq!(error.downcast::<Refusal>().unwrap().0, 7);
+}
+
+/// An error of a spawn handler's own.
+#[derive(Debug)]
+struct Refusal(u32);
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "refused: {}", self.0)
+    }
+}
+
+impl Error for Refusal {}
+
+#[test]
 fn a_failed_build_has_called_exit_for_every_start() {
     let _watchdog = watchdog();
     let (starts, exits) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -73,6 +73,11 @@ impl ThreadPoolBuildError {
     pub fn kind(&self) -> &BuildErrorKind {
         &self.kind
     }
+
+    /// What was wrong, with the operating system's error, where there is one.
+    pub fn into_kind(self) -> BuildErrorKind {
+        self.kind
+    }
 }
 
 impl fmt::Display for ThreadPoolBuildError {
