@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -73,6 +73,42 @@ fn a_broadcast_reaches_workers_that_are_busy() {
         }
         assert!(pool.broadcast(|worker| worker.index()).into_iter().eq(0..threads));
     }
+}
+
+#[test]
+fn a_broadcast_comes_after_what_its_worker_has_spawned() {
+    let _watchdog = watchdog();
+    // (Every so often it comes first; not here.)
+    let pool = builder().num_threads(1).injector_interval(u32::MAX).build().unwrap();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let log = |event| {
+        let order = order.clone();
+        move || order.lock().unwrap().push(event)
+    };
+    let (spawned, sent) = (log("spawned"), log("sent"));
+    let jobs = pool.spawn(move || {
+        filch::spawn_broadcast(move |_| sent());
+        drop(filch::spawn(spawned));
+    });
+    jobs.join().unwrap();
+    pool.broadcast(|_| ());
+    assert_eq!(*order.lock().unwrap(), ["spawned", "sent"]);
+}
+
+#[test]
+fn a_broadcast_does_not_wait_for_tasks_without_end() {
+    let _watchdog = watchdog();
+    let pool = pool(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    fn go_on(stop: Arc<AtomicBool>) {
+        if !stop.load(Ordering::Relaxed) {
+            drop(filch::spawn(|| go_on(stop)));
+        }
+    }
+    let stopped = stop.clone();
+    drop(pool.spawn(|| go_on(stopped)));
+    assert_eq!(pool.broadcast(|worker| worker.index()), [0]);
+    stop.store(true, Ordering::Relaxed);
 }
 
 #[test]

@@ -37,8 +37,9 @@ impl BroadcastContext {
 /// Runs `op` once on every worker of the current pool, else of the global one, and returns the
 /// results by the workers' indices.
 ///
-/// A worker does it when it has ended the job it is at, or while it waits. Where a thread from
-/// outside has borrowed a worker's seat (see [`join`](crate::join)), that thread does it.
+/// A worker does it when it has run the tasks that are queued there (a long queue does not keep it
+/// from doing it in between), before it steals any; or while it waits. Where a thread from outside
+/// has borrowed a worker's seat (see [`join`](crate::join)), that thread does it.
 ///
 /// # Panics
 /// When `op` does on some worker, with the first such payload, when all have ended. When the

@@ -17,16 +17,16 @@ const MOST_VICTIMS: usize = 16;
 const FORCE_INTERVAL: u32 = 10;
 
 impl Worker {
-    /// A job for the main loop, if there is one in sight: mail, own tasks, the injector, others'
-    /// queues; every so often what is from outside first, so that it cannot starve.
+    /// A job for the main loop, if there is one in sight: own tasks, mail, the injector, others'
+    /// queues; every so often mail and what is from outside first, so that neither can starve.
     pub(super) fn find(&self) -> Option<JobRef> {
         if self.tick(self.registry().settings().injector_interval) {
-            if let Some(job) = self.submitted() {
+            if let Some(job) = self.mailed().or_else(|| self.submitted()) {
                 return Some(job);
             }
         }
-        self.mailed()
-            .or_else(|| self.newest_task())
+        self.newest_task()
+            .or_else(|| self.mailed())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen())
             .or_else(|| self.forced())
