@@ -179,6 +179,59 @@ fn dropping_the_pool_elsewhere_does_not_wait_for_the_builders_thread() {
 }
 
 #[test]
+fn threads_that_end_in_the_background_leave_the_builders_thread() {
+    let _watchdog = watchdog();
+    for busy in [false, true] {
+        on_a_thread(move || {
+            let mut threads = Vec::new();
+            let builder = ThreadPoolBuilder::new().num_threads(3).use_current_thread();
+            let pool = builder.build_with(|worker| {
+                threads.push(thread::spawn(|| worker.run()));
+                Ok(())
+            });
+            let (gate, ran) = (Arc::new(Gate::new()), Arc::new(AtomicUsize::new(0)));
+            for _ in 0..if busy { 100 } else { 0 } {
+                let (gate, ran) = (gate.clone(), ran.clone());
+                filch::spawn(move || {
+                    gate.wait();
+                    ran.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+            thread::scope(|s| {
+                // On this thread it would run what is pending itself.
+                s.spawn(|| pool.unwrap().shutdown_background());
+            });
+            gate.open();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            // What this thread has spawned they have run.
+            assert_eq!(ran.load(Ordering::Relaxed), if busy { 100 } else { 0 });
+            // It is a worker still, and alone.
+            assert_eq!((filch::current_thread_index(), fib(15)), (Some(0), 610));
+            assert_eq!(filch::scope(|s| s.spawn(|| 3).join().unwrap()), 3);
+            assert_eq!(filch::spawn(|| 4).join().unwrap(), 4);
+        });
+    }
+}
+
+#[test]
+fn who_takes_over_in_a_pool_that_has_ended_ends() {
+    let _watchdog = watchdog();
+    alone("who_takes_over_in_a_pool_that_has_ended_ends", || {
+        let base = thread_count();
+        let ran = Arc::new(AtomicUsize::new(0));
+        let task = ran.clone();
+        on_a_thread(move || {
+            let with_one = thread_count();
+            with_this_thread(3).shutdown_background();
+            threads_return_to(with_one);
+            filch::spawn(move || _ = task.fetch_add(1, Ordering::Relaxed));
+        });
+        eventually("the task left behind", || ran.load(Ordering::Relaxed) == 1);
+        threads_return_to(base);
+    });
+}
+
+#[test]
 fn a_process_may_end_within_the_work_of_its_first_thread() {
     for exits in [
         (|| _ = filch::join(|| std::process::exit(0), thread::yield_now)) as fn(),

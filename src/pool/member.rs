@@ -66,10 +66,14 @@ impl Drop for Member {
         }
         let registry = self.registry.clone();
         let stack_size = registry.settings().stack_size;
-        let work = move || registry.run_worker(INDEX);
+        let work = move || {
+            registry.member_goes();
+            registry.run_worker(INDEX);
+        };
         // If there can be no more threads, the seat stays empty. Others steal from it; what only
         // this worker could run waits for ever.
         if let Ok(_detached) = Thread::start(std::mem::take(&mut self.name), stack_size, work) {
+            // Who knows that this thread has ended knows this, too.
             self.registry.member_goes();
         }
     }

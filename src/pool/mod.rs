@@ -205,6 +205,10 @@ impl ThreadPool {
     ///
     /// A library whose code they run must not be unloaded before that.
     ///
+    /// A thread of the user's that [is a worker](ThreadPoolBuilder::use_current_thread) is then one
+    /// without others, which do not wait for its end: it still runs what it forks and spawns itself
+    /// while it waits, but a [`broadcast`](crate::broadcast) of its would wait for ever.
+    ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
     /// let (sender, receiver) = std::sync::mpsc::channel();
@@ -239,7 +243,7 @@ impl Drop for ThreadPool {
         if !self.is_built {
             self.registry.close();
         }
-        self.registry.begin_end();
+        self.registry.begin_end(!self.waits);
         if self.waits {
             member::run_what_is_left(&self.registry);
         }

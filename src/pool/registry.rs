@@ -4,7 +4,8 @@
 //! Dropping the pool sets `ending` and wakes everybody. The workers go on as usual; whoever
 //! parks as the last, when every seat is parked in the main loop and a look after its
 //! announcement found no work, knows that nobody is left to make any: it sets `ended` and wakes
-//! all for good.
+//! all for good. (Where a thread of the user's is worker 0, that may be left out, as it never comes
+//! to the main loop: see `begin_end`.)
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
@@ -54,6 +55,8 @@ pub(crate) struct Registry {
     ended: AtomicBool,
     /// Whether a thread of the user's is worker 0.
     has_member: AtomicBool,
+    /// Whether the others end without it.
+    leaves_member: AtomicBool,
     threads: Mutex<Threads>,
     pub(super) stand_ins: StandIns,
     /// That the pool is being dropped and no thread is left.
@@ -105,6 +108,7 @@ impl Registry {
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             has_member: AtomicBool::new(false),
+            leaves_member: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
             stand_ins: StandIns::default(),
             all_left: Event::default(),
@@ -258,8 +262,10 @@ impl Registry {
 
     // ---- the end ----------------------------------------------------------------------------
 
-    /// Lets the workers end when nothing is left to do.
-    pub(super) fn begin_end(&self) {
+    /// Lets the workers end when nothing is left to do. `leaves_member`: without waiting for the end
+    /// of a thread of the user's that is one of them.
+    pub(super) fn begin_end(&self, leaves_member: bool) {
+        self.leaves_member.store(leaves_member, Ordering::Relaxed);
         // Release: a worker that parks after `wake_all` sees it, by the lock of the list.
         self.ending.store(true, Ordering::Release);
         self.sleep.wake_all();
@@ -272,17 +278,27 @@ impl Registry {
         if !self.ending.load(Ordering::Acquire) {
             return;
         }
-        let threads = self.threads.lock();
-        let (started, away) = (threads.started, threads.away);
-        drop(threads);
-        // A worker that has announced itself may not have seen its mail yet, and nobody else can.
-        let nothing_left = || !self.workers.iter().any(|worker| worker.has_own_work());
-        if away == 0 && self.sleep.all_parked(started, nothing_left) {
+        if self.has_ended() || self.is_idle() {
             // Release: matches the Acquire in `has_ended`.
             self.ended.store(true, Ordering::Release);
             self.sleep.wake_all();
             self.stand_ins.wake_all();
         }
+    }
+
+    /// Whether all workers that have to be are parked in the main loop, and nothing is queued.
+    fn is_idle(&self) -> bool {
+        let leaves_member = self.leaves_member.load(Ordering::Relaxed);
+        let is_alone = || leaves_member && self.has_member();
+        let left_out = is_alone();
+        let threads = self.threads.lock();
+        let (expected, away) = (threads.started - left_out as usize, threads.away);
+        drop(threads);
+        // A worker that has announced itself may not have seen its mail yet, and nobody else can.
+        // And who has taken over from a member meanwhile is one of those that are to be parked.
+        let nothing_left =
+            || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
+        away == 0 && self.sleep.all_parked(expected, nothing_left)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -301,7 +317,8 @@ impl Registry {
         self.has_member.store(false, Ordering::Relaxed);
     }
 
-    /// (Relaxed: the member itself knows, and any other asks for how to drop the pool.)
+    /// (Relaxed: the member itself knows; any other asks for how to drop the pool, or under the lock
+    /// of the sleepers, among which who takes over is after it has said so.)
     pub(super) fn has_member(&self) -> bool {
         self.has_member.load(Ordering::Relaxed)
     }
