@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use common::{alone, assert_success, boom, eventually, own_process, thread_count, watchdog};
+use common::{
+    alone, assert_success, boom, caught, eventually, own_process, thread_count, watchdog,
+};
 use filch::{BuildErrorKind, ThreadBuilder, ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// The error names every one of `words`.
@@ -294,6 +296,25 @@ fn assert_refused(error: &ThreadPoolBuildError, failing: usize) {
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::OutOfMemory));
     assert_says(error, &["thread", &failing.to_string(), "no thread today"]);
+}
+
+#[test]
+fn each_thread_of_the_pools_own_starts_and_exits_though_the_build_fails() {
+    let _watchdog = watchdog();
+    for _ in 0..20 {
+        let (starts, exits) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let count = |calls: &Arc<AtomicUsize>| {
+            let calls = Arc::clone(calls);
+            move |_| _ = calls.fetch_add(1, Ordering::SeqCst)
+        };
+        let builder = ThreadPoolBuilder::new()
+            .num_threads(8)
+            .start_handler(count(&starts))
+            .exit_handler(count(&exits))
+            .thread_name(|index| if index < 5 { format!("named-{index}") } else { boom(1) });
+        assert_eq!(caught(|| builder.build()), 1);
+        assert_eq!([starts, exits].map(|calls| calls.load(Ordering::SeqCst)), [5, 5]);
+    }
 }
 
 #[test]

@@ -342,9 +342,10 @@ impl Registry {
         threads.started = threads.running;
     }
 
-    /// A worker will not get its thread.
-    pub(super) fn thread_refused(&self, index: usize) {
+    /// A worker will not get its thread. `came`: that was counted as one that has come.
+    pub(super) fn thread_refused(&self, index: usize, came: bool) {
         self.change_threads(|threads| {
+            threads.running -= came as usize;
             threads.started -= !threads.is_closed as usize;
             threads.refused.get_or_insert(index);
         });

@@ -55,7 +55,8 @@ impl Spawner<'_> {
         let name = self.name(index)?;
         registry.thread_starts();
         let stack_size = registry.settings().stack_size;
-        let worker = ThreadBuilder { index, name, stack_size, registry: Some(registry.clone()) };
+        let registry = Some(registry.clone());
+        let worker = ThreadBuilder { index, name, stack_size, registry, comes: false };
         let started = match &mut self.handler {
             Some(handler) => handler(worker).map(|()| None),
             None => worker.spawn().map(Some),
@@ -73,7 +74,7 @@ fn refused(index: usize) -> BuildErrorKind {
 impl Drop for ThreadBuilder {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.take() {
-            registry.thread_refused(self.index);
+            registry.thread_refused(self.index, self.comes);
         }
     }
 }
@@ -89,6 +90,8 @@ pub struct ThreadBuilder {
     stack_size: Option<usize>,
     /// There until `run`.
     registry: Option<Arc<Registry>>,
+    /// Whether its thread is counted as one that has come, as that of a pool's own does for certain.
+    comes: bool,
 }
 
 impl ThreadBuilder {
@@ -111,7 +114,7 @@ impl ThreadBuilder {
     /// not be built.
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
-            if registry.thread_runs() {
+            if self.comes || registry.thread_runs() {
                 platform::prepare_worker_thread();
                 registry.run_worker(self.index);
             }
@@ -129,7 +132,8 @@ impl ThreadBuilder {
         }
     }
 
-    fn spawn(self) -> io::Result<Thread> {
+    fn spawn(mut self) -> io::Result<Thread> {
+        self.comes = self.registry.as_ref().is_some_and(|registry| registry.thread_runs());
         Thread::start(self.name.clone(), self.stack_size, move || self.run())
     }
 }
