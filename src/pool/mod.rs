@@ -272,6 +272,7 @@ impl fmt::Debug for ThreadPool {
 ///
 /// A thread from outside that runs a [`join`](crate::join) or a [`scope`](crate::scope) is a
 /// worker meanwhile.
+#[inline]
 pub fn current_thread_index() -> Option<usize> {
     crate::worker::Worker::current().map(|worker| worker.index())
 }
