@@ -59,8 +59,8 @@ impl Drop for Member {
         }
         if self.registry.sleep().is_lent(INDEX) {
             // It was away from it once; a stand-in is the seat's own thread.
-            worker.give_back();
             self.registry.member_goes();
+            worker.give_back();
             self.registry.thread_done();
             return self.registry.thread_returns();
         }

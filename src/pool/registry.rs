@@ -291,14 +291,16 @@ impl Registry {
         let leaves_member = self.leaves_member.load(Ordering::Relaxed);
         let is_alone = || leaves_member && self.has_member();
         let left_out = is_alone();
-        let threads = self.threads.lock();
-        let (expected, away) = (threads.started - left_out as usize, threads.away);
-        drop(threads);
+        let expected = self.threads.lock().started - left_out as usize;
         // A worker that has announced itself may not have seen its mail yet, and nobody else can.
-        // And who has taken over from a member meanwhile is one of those that are to be parked.
-        let nothing_left =
-            || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
-        away == 0 && self.sleep.all_parked(expected, nothing_left)
+        // Who has taken over from a member meanwhile is one of those that are to be parked. And who
+        // is away from a seat that is parked has said so before.
+        let nothing_left = || {
+            left_out == is_alone()
+                && self.threads.lock().away == 0
+                && !self.workers.iter().any(|worker| worker.has_own_work())
+        };
+        self.sleep.all_parked(expected, nothing_left)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
