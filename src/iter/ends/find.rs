@@ -41,11 +41,11 @@ impl<F: Sync, R: Send> Join for FindAny<F, R> {
 impl<T, R: Send, F: Fn(T) -> Option<R> + Sync> End<T> for FindAny<F, R> {
     const ENDS_EARLY: bool = true;
 
-    fn take(&self, so_far: Option<R>, mut iter: impl Iterator<Item = T>) -> Option<R> {
+    fn take(&self, so_far: Option<R>, iter: impl Iterator<Item = T>) -> Option<R> {
         if so_far.is_some() {
             return so_far;
         }
-        let found = iter.find_map(&self.f);
+        let found = first_apart(iter, &self.f);
         if found.is_some() {
             self.found.set();
         }
@@ -65,6 +65,15 @@ where
     F: Fn(I::Item) -> Option<R> + Sync,
 {
     run(iter, &FindAny { f, found: Stop::default(), result: PhantomData })
+}
+
+/// `find_map`, the first item apart: behind it, compilers know that all that `f` refers to is there,
+/// and load it once. (LLVM moves no load out of a loop that might end before it; by callgrind, a
+/// search that looks up what it compares with takes a third of the instructions that way.)
+#[inline]
+fn first_apart<T, R>(mut iter: impl Iterator<Item = T>, f: impl Fn(T) -> Option<R>) -> Option<R> {
+    let first = iter.next()?;
+    f(first).or_else(|| iter.find_map(f))
 }
 
 /// `any`: apart from `find_map_any`, because compilers make more of a loop that only asks.
@@ -89,7 +98,13 @@ impl<T, F: Fn(T) -> bool + Sync> End<T> for Any<F> {
     const ENDS_EARLY: bool = true;
 
     fn take(&self, so_far: bool, mut iter: impl Iterator<Item = T>) -> bool {
-        let found = so_far || iter.any(&self.predicate);
+        if so_far {
+            return true;
+        }
+        let predicate = &self.predicate;
+        // As `first_apart`.
+        let Some(first) = iter.next() else { return false };
+        let found = predicate(first) || iter.any(predicate);
         if found {
             self.found.set();
         }
@@ -268,10 +283,10 @@ where
 
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
         let Seeker { f, best, ref span } = self.seeker;
-        let mut iter = iter.into_iter();
+        let iter = iter.into_iter();
         let found = match (WHICH, &self.found) {
             (FIRST, Some(_)) => None,
-            (FIRST, None) => iter.find_map(f),
+            (FIRST, None) => first_apart(iter, f),
             (LAST, _) => iter.filter_map(f).last(),
         };
         if found.is_some() {

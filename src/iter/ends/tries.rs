@@ -14,10 +14,12 @@ pub(crate) struct Stop(AtomicBool);
 
 impl Stop {
     /// Relaxed: it carries nothing but itself; results come by the joins.
+    #[inline]
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
