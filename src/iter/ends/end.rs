@@ -92,6 +92,7 @@ impl<T, E: End<T>> Folder<T> for EndFolder<'_, E> {
     const ASK_EACH: bool = false;
     const FILLS: bool = E::ENDS_EARLY;
 
+    #[inline]
     fn consume(self, item: T) -> Self {
         self.consume_iter(iter::once(item))
     }

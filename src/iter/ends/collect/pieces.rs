@@ -1,15 +1,14 @@
 //! Collecting items whose number is not known: a vector a piece, then all behind each other.
 
 use std::collections::LinkedList;
-use std::marker::PhantomData;
 
 use super::super::super::ParallelIterator;
-use super::super::end::{End, Join, run};
+use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use super::append_known;
 
 /// Appends the items of `iter` to `vec`, in order.
 pub(crate) fn append_unknown<T: Send>(vec: &mut Vec<T>, iter: impl ParallelIterator<Item = T>) {
-    let Pieces { first, mut others } = run(iter, &ToPieces(PhantomData));
+    let Pieces { first, mut others } = iter.drive_unindexed(ToPieces);
     let more: usize = others.iter().map(Vec::len).sum();
     if vec.is_empty() && vec.capacity() < first.len() + more {
         *vec = first;
@@ -27,7 +26,7 @@ pub(crate) fn pieces_of<T: Send>(iter: impl ParallelIterator<Item = T>) -> Linke
         append_known(&mut all, len, iter);
         return LinkedList::from([all]);
     }
-    let Pieces { first, others } = run(iter, &ToPieces(PhantomData));
+    let Pieces { first, others } = iter.drive_unindexed(ToPieces);
     std::iter::once(first).chain(others).filter(|piece| !piece.is_empty()).collect()
 }
 
@@ -37,16 +36,11 @@ pub(crate) struct Pieces<T> {
     others: Vec<Vec<T>>,
 }
 
-struct ToPieces<T>(PhantomData<fn() -> T>);
+/// Consumer and reducer.
+struct ToPieces;
 
-impl<T: Send> Join for ToPieces<T> {
-    type Result = Pieces<T>;
-
-    fn start(&self) -> Pieces<T> {
-        Pieces { first: Vec::new(), others: Vec::new() }
-    }
-
-    fn join(&self, mut left: Pieces<T>, mut right: Pieces<T>) -> Pieces<T> {
+impl<T> Reducer<Pieces<T>> for ToPieces {
+    fn reduce(self, mut left: Pieces<T>, mut right: Pieces<T>) -> Pieces<T> {
         if left.first.is_empty() && left.others.is_empty() {
             return right;
         }
@@ -58,9 +52,63 @@ impl<T: Send> Join for ToPieces<T> {
     }
 }
 
-impl<T: Send> End<T> for ToPieces<T> {
-    fn take(&self, mut so_far: Pieces<T>, iter: impl Iterator<Item = T>) -> Pieces<T> {
-        so_far.first.extend(iter);
-        so_far
+impl<T: Send> Consumer<T> for ToPieces {
+    type Folder = Piece<T>;
+    type Reducer = ToPieces;
+    type Result = Pieces<T>;
+
+    fn split_at(self, _index: usize) -> (Self, Self, ToPieces) {
+        (ToPieces, ToPieces, ToPieces)
+    }
+
+    fn into_folder(self) -> Piece<T> {
+        Piece(Vec::new())
+    }
+
+    fn full(&self) -> bool {
+        false
+    }
+
+    fn pause(folder: Piece<T>) -> (Pieces<T>, Self, ToPieces) {
+        (folder.complete(), ToPieces, ToPieces)
+    }
+}
+
+impl<T: Send> UnindexedConsumer<T> for ToPieces {
+    fn split_off_left(&self) -> Self {
+        ToPieces
+    }
+
+    fn to_reducer(&self) -> Self {
+        ToPieces
+    }
+}
+
+/// The items of a piece. (Small enough to be kept in registers where it is fed one by one.)
+struct Piece<T>(Vec<T>);
+
+impl<T> Folder<T> for Piece<T> {
+    type Result = Pieces<T>;
+
+    const ASK_EACH: bool = false;
+    const FILLS: bool = false;
+
+    #[inline]
+    fn consume(mut self, item: T) -> Self {
+        self.0.push(item);
+        self
+    }
+
+    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
+        self.0.extend(iter);
+        self
+    }
+
+    fn complete(self) -> Pieces<T> {
+        Pieces { first: self.0, others: Vec::new() }
+    }
+
+    fn full(&self) -> bool {
+        false
     }
 }

@@ -4,6 +4,8 @@
 //! keeps the consumer: the first then extends the second, and that drives the real iterator with
 //! both consumers.
 
+use std::iter;
+
 use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use super::super::super::{Either, IndexedParallelIterator, ParallelExtend, ParallelIterator};
 use super::in_place::append_by;
@@ -18,11 +20,8 @@ pub(crate) trait Deal<T>: Sync {
     /// Whether each item gives one to both.
     const TO_BOTH: bool = false;
 
-    /// Hands out an item.
-    fn deal<L, R>(&self, item: T, left: L, right: R) -> (L, R)
-    where
-        L: Folder<Self::Left>,
-        R: Folder<Self::Right>;
+    /// Hands out an item: what the one gets of it, and the other.
+    fn deal(&self, item: T) -> (Option<Self::Left>, Option<Self::Right>);
 }
 
 /// Pairs are taken apart.
@@ -34,8 +33,9 @@ impl<A: Send, B: Send> Deal<(A, B)> for Apart {
 
     const TO_BOTH: bool = true;
 
-    fn deal<L: Folder<A>, R: Folder<B>>(&self, (a, b): (A, B), left: L, right: R) -> (L, R) {
-        (left.consume(a), right.consume(b))
+    #[inline]
+    fn deal(&self, (a, b): (A, B)) -> (Option<A>, Option<B>) {
+        (Some(a), Some(b))
     }
 }
 
@@ -46,8 +46,9 @@ impl<T: Send, P: Fn(&T) -> bool + Sync> Deal<T> for ByPredicate<P> {
     type Left = T;
     type Right = T;
 
-    fn deal<L: Folder<T>, R: Folder<T>>(&self, item: T, left: L, right: R) -> (L, R) {
-        if self.0(&item) { (left.consume(item), right) } else { (left, right.consume(item)) }
+    #[inline]
+    fn deal(&self, item: T) -> (Option<T>, Option<T>) {
+        if self.0(&item) { (Some(item), None) } else { (None, Some(item)) }
     }
 }
 
@@ -58,10 +59,11 @@ impl<T, A: Send, B: Send, F: Fn(T) -> Either<A, B> + Sync> Deal<T> for BySide<F>
     type Left = A;
     type Right = B;
 
-    fn deal<L: Folder<A>, R: Folder<B>>(&self, item: T, left: L, right: R) -> (L, R) {
+    #[inline]
+    fn deal(&self, item: T) -> (Option<A>, Option<B>) {
         match self.0(item) {
-            Either::Left(a) => (left.consume(a), right),
-            Either::Right(b) => (left, right.consume(b)),
+            Either::Left(a) => (Some(a), None),
+            Either::Right(b) => (None, Some(b)),
         }
     }
 }
@@ -237,19 +239,25 @@ where
     const FILLS: bool = L::FILLS && R::FILLS;
 
     fn consume(self, item: T) -> Self {
-        let Two { left, right, deal } = self;
-        let (left, right) = deal.deal(item, left, right);
-        Two { left, right, deal }
+        self.consume_iter(iter::once(item))
     }
 
-    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
+    fn consume_iter<I: IntoIterator<Item = T>>(self, iter: I) -> Self {
+        // Each in a local of its own, so that they stay in registers.
+        let Two { mut left, mut right, deal } = self;
         for item in iter {
-            self = self.consume(item);
-            if Self::ASK_EACH && self.full() {
+            let (to_left, to_right) = deal.deal(item);
+            if let Some(item) = to_left {
+                left = left.consume(item);
+            }
+            if let Some(item) = to_right {
+                right = right.consume(item);
+            }
+            if Self::ASK_EACH && left.full() && right.full() {
                 break;
             }
         }
-        self
+        Two { left, right, deal }
     }
 
     fn complete(self) -> Self::Result {
