@@ -218,6 +218,7 @@ struct Passing<'a, It, G> {
 impl<It: Iterator, G: Gate<It::Item>> Iterator for Passing<'_, It, G> {
     type Item = G::Out;
 
+    #[inline]
     fn next(&mut self) -> Option<G::Out> {
         while !self.gate.is_shut() {
             match self.gate.pass(self.iter.next()?) {

@@ -12,10 +12,12 @@ use crate::cancel::CancelToken;
 struct Flag(AtomicBool);
 
 impl Flag {
+    #[inline]
     fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -32,11 +34,13 @@ impl Clone for Flag {
 struct Left(AtomicUsize);
 
 impl Left {
+    #[inline]
     fn is_none(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }
 
     /// Counts one item, if there are any left.
+    #[inline]
     fn count(&self) -> bool {
         let less = |left: usize| left.checked_sub(1);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
@@ -61,10 +65,12 @@ impl<T: Send> Gate<Option<T>> for UntilNone {
 
     const ASK_EACH: bool = true;
 
+    #[inline]
     fn is_shut(&self) -> bool {
         self.0.is_set()
     }
 
+    #[inline]
     fn pass(&self, item: Option<T>) -> Pass<T> {
         match item {
             Some(item) => Pass::Through(item),
@@ -94,10 +100,12 @@ impl<T: Send> Gate<T> for UntilEnough {
 
     const ASK_EACH: bool = true;
 
+    #[inline]
     fn is_shut(&self) -> bool {
         self.0.is_none()
     }
 
+    #[inline]
     fn pass(&self, item: T) -> Pass<T> {
         if self.0.count() { Pass::Through(item) } else { Pass::Shut }
     }
@@ -121,18 +129,22 @@ impl<T: Send> Gate<T> for AfterSome {
 
     const ASK_EACH: bool = false;
 
+    #[inline]
     fn is_shut(&self) -> bool {
         false
     }
 
+    #[inline]
     fn is_open(&self) -> bool {
         self.0.is_none()
     }
 
+    #[inline]
     fn unasked(&self, item: T) -> T {
         item
     }
 
+    #[inline]
     fn pass(&self, item: T) -> Pass<T> {
         if self.0.count() { Pass::Dropped } else { Pass::Through(item) }
     }
@@ -159,10 +171,12 @@ impl<T: Send, P: Fn(&T) -> bool + Send + Sync> Gate<T> for UntilNot<P> {
 
     const ASK_EACH: bool = true;
 
+    #[inline]
     fn is_shut(&self) -> bool {
         self.found.is_set()
     }
 
+    #[inline]
     fn pass(&self, item: T) -> Pass<T> {
         if (self.predicate)(&item) {
             return Pass::Through(item);
@@ -193,18 +207,22 @@ impl<T: Send, P: Fn(&T) -> bool + Send + Sync> Gate<T> for AfterNot<P> {
 
     const ASK_EACH: bool = false;
 
+    #[inline]
     fn is_shut(&self) -> bool {
         false
     }
 
+    #[inline]
     fn is_open(&self) -> bool {
         self.found.is_set()
     }
 
+    #[inline]
     fn unasked(&self, item: T) -> T {
         item
     }
 
+    #[inline]
     fn pass(&self, item: T) -> Pass<T> {
         if self.found.is_set() {
             return Pass::Through(item);

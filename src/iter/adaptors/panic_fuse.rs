@@ -15,6 +15,7 @@ pub type PanicFuse<I> = Gated<I, Fuse>;
 pub struct Fuse(AtomicBool);
 
 impl Fuse {
+    #[inline]
     fn is_blown(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -32,10 +33,12 @@ impl<T: Send> Gate<T> for Fuse {
     const ALL: bool = true;
     const ASK_EACH: bool = true;
 
+    #[inline]
     fn is_shut(&self) -> bool {
         self.is_blown()
     }
 
+    #[inline]
     fn pass(&self, item: T) -> Pass<T> {
         Pass::Through(item)
     }
