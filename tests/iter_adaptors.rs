@@ -24,9 +24,23 @@ where
     assert_eq!(iter().collect::<Vec<_>>(), expected);
     assert_eq!(iter().filter(|_| true).collect::<Vec<_>>(), expected);
     assert_eq!(iter().map(|item| item).flat_map_iter(|item| [item]).count(), expected.len());
+    assert_eq!(pushed(iter()), expected);
     if let Some(len) = iter().opt_len() {
         assert_eq!(len, expected.len());
     }
+}
+
+/// The items, by internal iteration: adaptors may have a loop of their own for that.
+fn pushed<I: ParallelIterator>(iter: I) -> Vec<I::Item> {
+    let push = |mut all: Vec<_>, item| {
+        all.push(item);
+        all
+    };
+    let append = |mut all: Vec<_>, mut more: Vec<_>| {
+        all.append(&mut more);
+        all
+    };
+    iter.fold(Vec::new, push).reduce(Vec::new, append)
 }
 
 /// The same of iterators that know positions: also of their producers, from both ends.
@@ -44,6 +58,7 @@ where
     let reversed: Vec<_> = expected.iter().cloned().rev().collect();
     assert_eq!(iter().rev().collect::<Vec<_>>(), reversed);
     assert_eq!(iter().rev().rev().collect::<Vec<_>>(), expected);
+    assert_eq!(pushed(iter().skip(1)), expected[1.min(len)..]);
     let placed: Vec<_> = expected.iter().cloned().enumerate().collect();
     assert_eq!(iter().enumerate().collect::<Vec<_>>(), placed);
     let zipped: Vec<_> = expected.iter().cloned().zip(reversed).collect();

@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::iter;
+use std::mem;
 
 use crate::iter::plumbing::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
@@ -45,7 +46,14 @@ impl<I: ParallelIterator<Item: Clone>> ParallelIterator for Intersperse<I> {
         let Intersperse { base, element } = self;
         match base.opt_len() {
             Some(_) => base.drive_unindexed(ByPosition::new(consumer, element)),
-            None => base.drive_unindexed(ByPiece::new(consumer, element)).result,
+            None => {
+                let reducer = consumer.to_reducer();
+                let all = base.drive_unindexed(ByPiece::new(consumer, element));
+                match all.before {
+                    Some(before) => reducer.reduce(before.into_folder().complete(), all.result),
+                    None => all.result,
+                }
+            }
         }
     }
 
@@ -191,6 +199,17 @@ impl<It: Iterator<Item: Clone>> Iterator for Spread<'_, It> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.iter.size_hint().0, None)
     }
+
+    /// Without a question between an element and what comes behind it.
+    fn fold<B, F: FnMut(B, It::Item) -> B>(self, init: B, mut f: F) -> B {
+        let Spread { iter, element, started, next } = self;
+        let so_far = next.into_iter().fold(init, &mut f);
+        iter.fold(so_far, |so_far, item| {
+            let between = mem::replace(started, true);
+            let so_far = if between { f(so_far, element.clone()) } else { so_far };
+            f(so_far, item)
+        })
+    }
 }
 
 /// The consumer or folder `base`; whether something stands before its next item.
@@ -274,7 +293,8 @@ impl<T: Clone, F: Folder<T>> Folder<T> for ByPosition<F, T> {
     }
 }
 
-/// `before` is for what may come before the items of the piece; it is always there.
+/// `before` is for what may come before the items of the piece; it is always there. Without use for
+/// it, too, it is completed: a fold that is paused leaves it what came before.
 struct ByPiece<C, T> {
     before: Cell<Option<C>>,
     base: C,
@@ -315,11 +335,11 @@ struct Between<R, T> {
 impl<T: Send, C: Consumer<T>> Reducer<Piece<C, C::Result>> for Between<C::Reducer, T> {
     fn reduce(self, left: Piece<C, C::Result>, right: Piece<C, C::Result>) -> Piece<C, C::Result> {
         let Piece { before, mut result, started } = left;
-        if let Some(between) = right.before.filter(|_| started && right.started) {
-            let between = if between.full() {
-                between.into_folder()
-            } else {
+        if let Some(between) = right.before {
+            let between = if started && right.started && !between.full() {
                 between.into_folder().consume(self.element)
+            } else {
+                between.into_folder()
             };
             result = self.reducers.0.reduce(result, between.complete());
         }
