@@ -158,6 +158,25 @@ where
         let len = self.turns.a + self.turns.b;
         (len, Some(len))
     }
+
+    /// Two by two, without asking whose turn it is.
+    fn fold<C, F: FnMut(C, A::Item) -> C>(self, init: C, mut f: F) -> C {
+        let Interleaved { mut turns, mut a, mut b } = self;
+        let mut so_far = init;
+        if !turns.a_next && turns.a > 0 && turns.b > 0 {
+            turns.b -= 1;
+            so_far = b.next().into_iter().fold(so_far, &mut f);
+        }
+        for _ in 0..turns.a.min(turns.b) {
+            let Some(item) = a.next() else { break };
+            so_far = f(so_far, item);
+            let Some(item) = b.next() else { break };
+            so_far = f(so_far, item);
+        }
+        // One of them has no more.
+        let so_far = a.fold(so_far, &mut f);
+        b.fold(so_far, f)
+    }
 }
 
 impl<A, B> DoubleEndedIterator for Interleaved<A, B>
