@@ -80,14 +80,30 @@ where
         };
         let least = producer.min_len().max(1);
         let max = producer.max_len().max(least);
+        if threads == 1 && max == usize::MAX {
+            // Nobody to share with. (Blocks hide from compilers what a loop begins with.)
+            return serially(producer, consumer);
+        }
         if threads == 1 {
-            // Without forks, and without blocks that nobody asked for.
+            // Without forks, but in the blocks that somebody asked for.
             let pace = Pace { min: usize::MAX, max, block: max, warm: false };
             return pace.drive(len, producer, consumer);
         }
         let pace = Pace { min: least, max, block: least, warm: false };
         pace.cut(pieces.min(len / least), len, producer, consumer)
     })
+}
+
+/// All items in one row.
+fn serially<P, C>(producer: P, consumer: C) -> C::Result
+where
+    P: Producer,
+    C: Consumer<P::Item>,
+{
+    if consumer.full() {
+        return consumer.into_folder().complete();
+    }
+    producer.fold_with(consumer.into_folder()).complete()
 }
 
 /// How fast a piece goes.
