@@ -91,13 +91,31 @@ fn strings_and_big_elements_are_sorted() {
     let _watchdog = watchdog();
     for pool in pools() {
         let mut texts: Vec<String> = random(20_000, 5_000).iter().map(u64::to_string).collect();
-        let mut big: Vec<[u64; 13]> = random(20_000, 5_000).iter().map(|n| [*n; 13]).collect();
-        let (mut sorted_texts, mut sorted_big) = (texts.clone(), big.clone());
+        let mut sorted_texts = texts.clone();
         sorted_texts.sort();
-        sorted_big.sort();
         pool.install(|| texts.par_sort());
-        pool.install(|| big.par_sort_unstable());
-        assert!(texts == sorted_texts && big == sorted_big);
+        assert!(texts == sorted_texts);
+        wide_elements_are_sorted::<3>(&pool);
+        wide_elements_are_sorted::<8>(&pool);
+        wide_elements_are_sorted::<9>(&pool);
+        wide_elements_are_sorted::<13>(&pool);
+        wide_elements_are_sorted::<24>(&pool);
+        wide_elements_are_sorted::<25>(&pool);
+    }
+}
+
+/// Elements of `WORDS` words, which are moved in different ways, of many values, of few, and of an
+/// order that makes pivots bad.
+fn wide_elements_are_sorted<const WORDS: usize>(pool: &ThreadPool) {
+    let organ_pipe = (0..4_000).chain((0..4_000).rev()).collect();
+    let other =
+        inputs(8_000).into_iter().chain([0, 1, 20, 21, 127, 129].map(|len| random(len, 1000)));
+    for input in other.chain([random(8_000, 5_000), random(8_000, 2), organ_pipe]) {
+        let mut v: Vec<[u64; WORDS]> = input.iter().map(|n| [*n; WORDS]).collect();
+        let mut sorted = v.clone();
+        sorted.sort();
+        pool.install(|| v.par_sort_unstable());
+        assert!(v == sorted, "{} elements of {WORDS} words", input.len());
     }
 }
 
@@ -140,54 +158,61 @@ proptest! {
 
 // ---- Elements that are counted ----
 
-/// Counts the drops of each element, by its number.
-struct Counted<'a> {
+/// Counts the drops of each element, by its number. Longer than 40 bytes by `MORE` words.
+struct Counted<'a, const MORE: usize> {
     key: u64,
     number: usize,
     /// Changed by comparisons: what they change must not be lost.
     compared: Cell<Option<Box<u64>>>,
     drops: &'a [AtomicUsize],
+    more: [u64; MORE],
 }
 
-impl Counted<'_> {
+impl<const MORE: usize> Counted<'_, MORE> {
     /// Takes what the last comparison left, and leaves another.
     fn touch(&self) {
         if let Some(last) = self.compared.take() {
             assert_eq!(*last, self.key);
         }
         self.compared.set(Some(Box::new(self.key)));
+        assert_eq!(self.more, [self.key; MORE]);
     }
 }
 
-impl Drop for Counted<'_> {
+impl<const MORE: usize> Drop for Counted<'_, MORE> {
     fn drop(&mut self) {
         self.drops[self.number].fetch_add(1, Relaxed);
     }
 }
 
-type SortBy = for<'a, 'b, 'c> fn(
-    &'a mut [Counted<'b>],
-    &'c (dyn Fn(&Counted<'_>, &Counted<'_>) -> Ordering + Sync),
-);
+type Compare<'c, const MORE: usize> =
+    &'c (dyn Fn(&Counted<'_, MORE>, &Counted<'_, MORE>) -> Ordering + Sync);
 
-const SORTS: [SortBy; 2] =
-    [|v, compare| v.par_sort_by(compare), |v, compare| v.par_sort_unstable_by(compare)];
+type SortBy<const MORE: usize> = for<'a, 'b, 'c> fn(&'a mut [Counted<'b, MORE>], Compare<'c, MORE>);
+
+const fn sorts<const MORE: usize>() -> [SortBy<MORE>; 2] {
+    [|v, compare| v.par_sort_by(compare), |v, compare| v.par_sort_unstable_by(compare)]
+}
+
+/// Elements of 104 bytes.
+const LARGE: usize = 8;
 
 /// Sorts `input` by `compare`, and sees that no element is lost or doubled. Gives the payload of
 /// the panic, if there is one.
-fn sort_counted(
+fn sort_counted<const MORE: usize>(
     pool: &ThreadPool,
     input: &[u64],
-    sort: SortBy,
-    compare: &(dyn Fn(&Counted<'_>, &Counted<'_>) -> Ordering + Sync),
+    sort: SortBy<MORE>,
+    compare: Compare<'_, MORE>,
 ) -> std::thread::Result<()> {
     let drops: Vec<AtomicUsize> = input.iter().map(|_| AtomicUsize::new(0)).collect();
-    let mut v: Vec<Counted<'_>> = (0..input.len())
+    let mut v: Vec<Counted<'_, MORE>> = (0..input.len())
         .map(|number| Counted {
             key: input[number],
             number,
             compared: Cell::new(None),
             drops: &drops,
+            more: [input[number]; MORE],
         })
         .collect();
     let result = catch_unwind(AssertUnwindSafe(|| pool.install(|| sort(&mut v, compare))));
@@ -203,11 +228,22 @@ fn sort_counted(
 #[test]
 fn a_comparison_that_panics_loses_nothing() {
     let _watchdog = watchdog();
-    let input = random(2_500, 2_000);
-    for pool in [2, 8].map(pool) {
-        for sort in SORTS {
+    a_panic_at_each_place::<0>(&[2, 8], 2_000);
+}
+
+#[test]
+fn a_comparison_of_large_elements_that_panics_loses_nothing() {
+    let _watchdog = watchdog();
+    a_panic_at_each_place::<LARGE>(&[1, 2], 2_000);
+    a_panic_at_each_place::<LARGE>(&[2], 16);
+}
+
+fn a_panic_at_each_place<const MORE: usize>(threads: &[usize], below: u64) {
+    let input = random(2_500, below);
+    for pool in threads.iter().map(|threads| pool(*threads)) {
+        for sort in sorts::<MORE>() {
             let calls = AtomicUsize::new(0);
-            let count = |a: &Counted<'_>, b: &Counted<'_>| {
+            let count = |a: &Counted<'_, MORE>, b: &Counted<'_, MORE>| {
                 calls.fetch_add(1, Relaxed);
                 a.key.cmp(&b.key)
             };
@@ -219,7 +255,7 @@ fn a_comparison_that_panics_loses_nothing() {
                 (0..10).chain((10..total - 10).step_by(total / 100)).chain(total - 10..total);
             for at in calls {
                 let left = AtomicUsize::new(at);
-                let compare = |a: &Counted<'_>, b: &Counted<'_>| {
+                let compare = |a: &Counted<'_, MORE>, b: &Counted<'_, MORE>| {
                     if left.fetch_sub(1, Relaxed) == 0 {
                         boom(1);
                     }
@@ -237,17 +273,23 @@ fn a_comparison_that_panics_loses_nothing() {
 #[test]
 fn all_comparisons_that_panic_lose_nothing() {
     let _watchdog = watchdog();
+    all_panic::<0>(4);
+    all_panic::<LARGE>(4);
+    all_panic::<LARGE>(1);
+}
+
+fn all_panic<const MORE: usize>(threads: usize) {
     let input = random(20_000, 30_000);
-    for sort in SORTS {
+    for sort in sorts::<MORE>() {
         for at in [0, 300, 5_000, 50_000, 200_000] {
             let calls = AtomicUsize::new(0);
-            let compare = |a: &Counted<'_>, b: &Counted<'_>| {
+            let compare = |a: &Counted<'_, MORE>, b: &Counted<'_, MORE>| {
                 if calls.fetch_add(1, Relaxed) >= at {
                     boom(2);
                 }
                 a.key.cmp(&b.key)
             };
-            assert_eq!(failed_with(sort_counted(&pool(4), &input, sort, &compare)), 2);
+            assert_eq!(failed_with(sort_counted(&pool(threads), &input, sort, &compare)), 2);
         }
     }
 }
@@ -255,12 +297,17 @@ fn all_comparisons_that_panic_lose_nothing() {
 #[test]
 fn an_order_that_is_none_loses_nothing() {
     let _watchdog = watchdog();
+    no_order::<0>();
+    no_order::<LARGE>();
+}
+
+fn no_order<const MORE: usize>() {
     let orders = [Ordering::Less, Ordering::Equal, Ordering::Greater];
     for pool in pools() {
         for (seed, len) in (0..).zip([100, 3_000, 10_000, 70_000]) {
-            for sort in SORTS {
+            for sort in sorts::<MORE>() {
                 let state = AtomicUsize::new(seed);
-                let compare = |a: &Counted<'_>, b: &Counted<'_>| {
+                let compare = |a: &Counted<'_, MORE>, b: &Counted<'_, MORE>| {
                     a.touch();
                     b.touch();
                     let state = state.fetch_add(1, Relaxed) as u64;

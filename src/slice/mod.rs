@@ -14,10 +14,12 @@
 
 mod bits;
 mod collect;
+mod divide;
 mod exclusive;
 mod fold;
 mod histogram;
 mod keyed;
+mod large;
 mod merge;
 mod partition;
 mod quick;
