@@ -360,6 +360,23 @@ fn the_first_and_the_last_are_found_among_slow_items() {
     });
 }
 
+/// However many inner loops there were before: each takes a part of what tells earlier from later.
+#[test]
+fn the_first_one_in_an_inner_loop_ends_the_outer_one() {
+    let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    for wanted in [0, 63, 64, 65, 200, 998] {
+        let begun = AtomicUsize::new(0);
+        let inner = |n: u32| {
+            begun.fetch_add(1, Relaxed);
+            (0..3).into_par_iter().map(move |m| 3 * n + m)
+        };
+        let all = (0..1000).into_par_iter().flat_map(inner);
+        let found = pool.install(|| all.find_first(|n| *n >= 3 * wanted + 1));
+        assert_eq!(found, Some(3 * wanted + 1));
+        assert_eq!(begun.into_inner() as u32, wanted + 1);
+    }
+}
+
 #[test]
 fn partial_comparisons_stop_at_what_cannot_be_compared() {
     everywhere(|| {

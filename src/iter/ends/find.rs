@@ -5,7 +5,12 @@
 //! there would win: on the left for the first, on the right for the last. A piece that is cut
 //! gives half of its span to either side; one that finds something publishes its highest rank, and
 //! whoever has none that is as low gives up. When a span is down to one rank, the pieces cut off
-//! share it, and go on beside each other: [`Join::join`](super::end::Join) chooses anyway.
+//! share it, and go on beside each other: the reducer chooses anyway. A loop over positions never
+//! comes to that, since with each cut its items, too, become half as many. A `flat_map` does, which
+//! cuts off a span for each inner loop; so the last one of those who share a rank, which is the
+//! `flat_map` itself, gives up for any of the others. Only the pieces of one such inner loop do not
+//! know of each other; to have them, too, know would take a list of places for each piece instead of
+//! two numbers.
 //!
 //! Where a loop only pauses, the rest inherits the span, since what came before it has found
 //! nothing; or has, and then the rest of a search for the first needs not begin.
@@ -152,7 +157,7 @@ where
     F: Fn(I::Item) -> Option<R> + Sync,
 {
     let best = AtomicUsize::new(usize::MAX);
-    let all = Span { low: 0, high: usize::MAX - 1 };
+    let all = Span::new(0, usize::MAX - 1);
     iter.drive_unindexed(Seeker::<WHICH, F> { f: &f, best: &best, span: Cell::new(all) })
 }
 
@@ -165,17 +170,24 @@ const LAST: bool = false;
 struct Span {
     low: usize,
     high: usize,
+    /// Whether those with whom a single rank is shared, if any, all win over this.
+    is_last: bool,
 }
 
 impl Span {
+    /// Of one who shares with nobody.
+    fn new(low: usize, high: usize) -> Span {
+        Span { low, high, is_last: true }
+    }
+
     /// The lower half and the higher one.
     fn halves(self) -> (Span, Span) {
-        let Span { low, high } = self;
+        let Span { low, high, .. } = self;
         if low == high {
-            return (self, self);
+            return (Span { is_last: false, ..self }, self);
         }
         let middle = low + (high - low) / 2;
-        (Span { low, high: middle }, Span { low: middle + 1, high })
+        (Span::new(low, middle), Span::new(middle + 1, high))
     }
 
     /// The spans of the left part and the right one.
@@ -201,7 +213,10 @@ impl<'s, const WHICH: bool, F> Seeker<'s, WHICH, F> {
     /// Whether somebody has found what wins over whatever may be found here. (Relaxed: it carries
     /// nothing but itself.)
     fn has_lost(&self) -> bool {
-        self.best.load(Ordering::Relaxed) < self.span.get().low
+        let (best, Span { low, is_last, .. }) =
+            (self.best.load(Ordering::Relaxed), self.span.get());
+        // Who looks for the last item goes on behind one of its own.
+        best < low || WHICH == FIRST && is_last && best == low
     }
 }
 
@@ -241,7 +256,7 @@ where
         if WHICH == FIRST && found.is_some() {
             // Behind what this piece has published.
             let behind = seeker.span.get().high + 1;
-            seeker.span.set(Span { low: behind, high: behind });
+            seeker.span.set(Span::new(behind, behind));
         }
         (found, seeker, Choose)
     }
