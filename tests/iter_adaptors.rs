@@ -224,6 +224,33 @@ fn all_adaptors(len: usize, other: usize, k: usize, item: fn(usize) -> usize) {
     same(|| par().by_exponential_blocks(), &a);
 }
 
+/// The lengths of the pieces of a loop over `len` items.
+fn pieces(len: usize, min: usize, max: usize) -> Vec<usize> {
+    let items = (0..len).into_par_iter().with_min_len(min).with_max_len(max);
+    items.fold(|| 0, |count, _| count + 1).collect()
+}
+
+#[test]
+fn no_piece_is_too_long_or_too_short() {
+    on_pools(|| {
+        for (len, max) in [(0, 1), (1, 1), (2, 1), (1000, 1), (1000, 7), (100_000, 1234)] {
+            let pieces = pieces(len, 1, max);
+            assert_eq!(pieces.iter().sum::<usize>(), len);
+            assert!(pieces.iter().all(|piece| *piece <= max), "{len} by {max}: {pieces:?}");
+        }
+        // Halves of 16 would have fewer than 10.
+        assert_eq!(pieces(16, 10, 15), [16]);
+        assert_eq!(pieces(20, 10, 15), [10, 10]);
+        let states = AtomicUsize::new(0);
+        let init = || states.fetch_add(1, Relaxed);
+        (0..100).into_par_iter().with_max_len(1).for_each_init(init, |_, _| ());
+        assert_eq!(states.into_inner(), 100);
+        // Who has found does not go on to cut.
+        let all = (0..usize::MAX).into_par_iter().with_max_len(1);
+        assert_eq!(all.find_first(|n| *n >= 10), Some(10));
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

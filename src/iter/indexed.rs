@@ -263,14 +263,16 @@ pub trait IndexedParallelIterator: ParallelIterator {
         Reshaped::new(self, AtLeast(min))
     }
 
-    /// Lets nobody do more than `max` items in a row before others are offered what is left. That
-    /// is hardly ever needed: loops measure what an item costs.
+    /// Lets no piece have more than `max` items, unless halves of it had fewer than
+    /// [`with_min_len`](Self::with_min_len) says. A piece is what [`fold`](ParallelIterator::fold)
+    /// makes one item of, and [`map_init`](ParallelIterator::map_init) a state for; each costs a fork.
+    /// For the sake of balance it is hardly ever needed: loops measure what an item costs.
     ///
     /// ```
     /// use filch::prelude::*;
     ///
-    /// let sum: i32 = (0..1000).into_par_iter().with_max_len(10).sum();
-    /// assert_eq!(sum, 499_500);
+    /// let pieces = (0..1000).into_par_iter().with_max_len(10).fold(|| 0, |count, _| count + 1);
+    /// assert!(pieces.max().unwrap() <= 10);
     /// ```
     fn with_max_len(self, max: usize) -> MaxLen<Self> {
         Reshaped::new(self, AtMost(max))

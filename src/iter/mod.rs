@@ -51,15 +51,14 @@
 //! | Of rayon | Here |
 //! |---|---|
 //! | [`map`], [`filter`], [`filter_map`], [`inspect`], [`update`], [`copied`], [`cloned`], [`chain`], [`flat_map`], [`flat_map_iter`], [`flatten`], [`flatten_iter`], [`while_some`], [`intersperse`], [`take_any`], [`skip_any`], [`take_any_while`], [`skip_any_while`] | The same. ([`intersperse`] puts nothing before the first item, as rayon 1.12 may behind a `filter`.) |
-//! | [`fold`], [`fold_with`], [`try_fold`], [`try_fold_with`], [`map_with`], [`map_init`], [`for_each_with`], [`for_each_init`] and their `try_` forms | The same, but there are as many pieces as were handed over, not as thieves made likely: often a single one. So `with_max_len(1).fold(..)` is no `map`. |
+//! | [`fold`], [`fold_with`], [`try_fold`], [`try_fold_with`], [`map_with`], [`map_init`], [`for_each_with`], [`for_each_init`] and their `try_` forms | The same, but there are as many pieces as were handed over, not as thieves made likely: often a single one. ([`with_max_len`] sees to it that there are more.) |
 //! | [`sum`], [`product`], [`count`], [`reduce`], [`reduce_with`], [`try_reduce`], [`try_reduce_with`], [`for_each`], [`try_for_each`], [`all`], [`any`] | The same. Pieces are of other sizes, which shows in sums of floating-point numbers; [`par_fold_fixed`] and [`par_reduce_fixed`] give the same bits on any number of threads. |
 //! | [`min`], [`max`], [`min_by`], [`max_by`], [`min_by_key`], [`max_by_key`] | The same. Of several, the first least one and the last greatest one, as serial iterators give. |
 //! | [`find_any`], [`find_first`], [`find_last`], [`find_map_any`], [`find_map_first`], [`find_map_last`], [`position_any`], [`position_first`], [`position_last`] | The same. `find` and `position`, which rayon deprecates, are not there. A loop over many items shares none before its first one is done: a search that goes on without end within the first item of an outer loop (a `flat_map`) never looks at the others. |
 //! | [`collect`], [`collect_vec_list`], [`collect_into_vec`], [`unzip`], [`unzip_into_vecs`], [`partition`], [`partition_map`], [`FromParallelIterator`], [`ParallelExtend`] | The same, for the same collections. |
 //! | [`enumerate`], [`rev`], [`zip`], [`zip_eq`], [`skip`], [`take`], [`step_by`], [`chunks`], [`fold_chunks`], [`fold_chunks_with`], [`interleave`], [`interleave_shortest`], [`positions`], [`cmp`], [`partial_cmp`], [`eq`], [`ne`], [`lt`], [`le`], [`gt`], [`ge`] | The same. |
 //! | [`by_uniform_blocks`], [`by_exponential_blocks`] | The same. |
-//! | [`with_min_len`] | The same: no piece of fewer items is cut off. |
-//! | [`with_max_len`] | So many items at most are done before others are offered the rest. That is no bound to a piece, which goes on if nobody takes the rest. |
+//! | [`with_min_len`], [`with_max_len`] | The same. |
 //! | [`panic_fuse`] | The same. Without it, a panic still ends the piece that it happens in, and pieces are longer than rayon's: fewer of the other items are done. |
 //! | [`par_bridge`] | The same. No lock is held while the iterator is asked for more: it may block, or run parallel loops. |
 //! | [`par_chunks`], [`par_chunks_exact`], [`par_rchunks`], [`par_rchunks_exact`], their `_mut` forms, [`par_windows`], [`par_array_windows`] | The same. |

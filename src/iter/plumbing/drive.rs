@@ -79,15 +79,16 @@ where
             false => 1,
         };
         let least = producer.min_len().max(1);
-        let max = producer.max_len().max(least);
-        if threads == 1 && max == usize::MAX {
+        // What has fewer items than two pieces need is not cut for being too long.
+        let max = producer.max_len().max(least.saturating_mul(2) - 1);
+        if threads == 1 && len <= max {
             // Nobody to share with. (Blocks hide from compilers what a loop begins with.)
             return serially(producer, consumer);
         }
         if threads == 1 {
-            // Without forks, but in the blocks that somebody asked for.
+            // Without forks, but in the pieces that somebody asked for.
             let pace = Pace { min: usize::MAX, max, block: max, warm: false };
-            return pace.drive(len, producer, consumer);
+            return pace.cut(1, len, producer, consumer);
         }
         let pace = Pace { min: least, max, block: least, warm: false };
         pace.cut(pieces.min(len / least), len, producer, consumer)
@@ -109,7 +110,7 @@ where
 /// How fast a piece goes.
 #[derive(Clone, Copy)]
 struct Pace {
-    /// The fewest items to fork, and the most in a block.
+    /// The fewest items to fork, and the most that are one piece.
     min: usize,
     max: usize,
     /// How many items to do in a row.
@@ -119,13 +120,13 @@ struct Pace {
 }
 
 impl Pace {
-    /// Forks until there are `pieces`.
+    /// Forks until there are `pieces`, and none is too long.
     fn cut<P, C>(self, pieces: usize, len: usize, producer: P, consumer: C) -> C::Result
     where
         P: Producer,
         C: Consumer<P::Item>,
     {
-        if pieces <= 1 {
+        if pieces <= 1 && (len <= self.max || consumer.full()) {
             return self.drive(len, producer, consumer);
         }
         let left = pieces / 2;

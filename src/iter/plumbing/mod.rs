@@ -41,7 +41,7 @@ pub trait Producer: Send + Sized {
         1
     }
 
-    /// The most items that may be done in a row before others are offered what is left.
+    /// The most items that may be one piece.
     fn max_len(&self) -> usize {
         usize::MAX
     }
