@@ -54,7 +54,7 @@
 //! | [`fold`], [`fold_with`], [`try_fold`], [`try_fold_with`], [`map_with`], [`map_init`], [`for_each_with`], [`for_each_init`] and their `try_` forms | The same, but there are as many pieces as were handed over, not as thieves made likely: often a single one. ([`with_max_len`] sees to it that there are more.) |
 //! | [`sum`], [`product`], [`count`], [`reduce`], [`reduce_with`], [`try_reduce`], [`try_reduce_with`], [`for_each`], [`try_for_each`], [`all`], [`any`] | The same. Pieces are of other sizes, which shows in sums of floating-point numbers; [`par_fold_fixed`] and [`par_reduce_fixed`] give the same bits on any number of threads. |
 //! | [`min`], [`max`], [`min_by`], [`max_by`], [`min_by_key`], [`max_by_key`] | The same. Of several, the first least one and the last greatest one, as serial iterators give. |
-//! | [`find_any`], [`find_first`], [`find_last`], [`find_map_any`], [`find_map_first`], [`find_map_last`], [`position_any`], [`position_first`], [`position_last`] | The same. `find` and `position`, which rayon deprecates, are not there. A loop over many items shares none before its first one is done: a search that goes on without end within the first item of an outer loop (a `flat_map`) never looks at the others. |
+//! | [`find_any`], [`find_first`], [`find_last`], [`find_map_any`], [`find_map_first`], [`find_map_last`], [`position_any`], [`position_first`], [`position_last`] | The same. A loop over many items shares none before its first one is done: a search that goes on without end within the first item of an outer loop (a `flat_map`) never looks at the others. |
 //! | [`collect`], [`collect_vec_list`], [`collect_into_vec`], [`unzip`], [`unzip_into_vecs`], [`partition`], [`partition_map`], [`FromParallelIterator`], [`ParallelExtend`] | The same, for the same collections. |
 //! | [`enumerate`], [`rev`], [`zip`], [`zip_eq`], [`skip`], [`take`], [`step_by`], [`chunks`], [`fold_chunks`], [`fold_chunks_with`], [`interleave`], [`interleave_shortest`], [`positions`], [`cmp`], [`partial_cmp`], [`eq`], [`ne`], [`lt`], [`le`], [`gt`], [`ge`] | The same. |
 //! | [`by_uniform_blocks`], [`by_exponential_blocks`] | The same. |
@@ -64,11 +64,15 @@
 //! | [`par_chunks`], [`par_chunks_exact`], [`par_rchunks`], [`par_rchunks_exact`], their `_mut` forms, [`par_windows`], [`par_array_windows`] | The same. |
 //! | [`par_split`], [`par_split_inclusive`], [`par_chunk_by`], their `_mut` forms, and those of [`ParallelString`] | The same, but the predicate may be asked about an item more than once. |
 //! | [`par_sort`], [`par_sort_by`], [`par_sort_by_key`], [`par_sort_by_cached_key`], [`par_sort_unstable`], [`par_sort_unstable_by`], [`par_sort_unstable_by_key`] | The same, but if the order is not a total one they may panic, as std's do, and the unstable ones allocate on many threads: see [sorting](crate::slice::ParallelSliceMut#sorting). |
-//! | [`ParallelDrainRange`], [`ParallelDrainFull`] | The same. Hash tables, heaps and deques are emptied into a vector first; the iterators have the types of the vector's (`vec::IntoIter`), and borrow nothing. |
+//! | [`ParallelDrainRange`], [`ParallelDrainFull`] | The same. Hash tables, heaps and deques are emptied into a vector first; the iterators have the types of the vector's (`vec::IntoIter`), and borrow nothing: there is no `Drain` in `collections::hash_map`, `hash_set`, `binary_heap` and `vec_deque`. |
 //! | [`once`], [`empty`], [`repeat`], [`repeat_n`], [`split`], [`walk_tree`], [`walk_tree_prefix`], [`walk_tree_postfix`], [`MultiZip`] | The same. |
 //! | [`plumbing`] | [`Consumer::pause`](plumbing::Consumer::pause) is one method more to write. [`Folder::ASK_EACH`](plumbing::Folder::ASK_EACH) and [`Folder::FILLS`](plumbing::Folder::FILLS) may be set. Sources written for rayon compile as they are. |
 //! | `scope`, `spawn` | Closures take no argument, and give a handle: see [`scope`](crate::scope) and [`spawn`](crate::spawn). |
-//! | `scope_fifo`, `in_place_scope_fifo`, `spawn_fifo`, `yield_local` | Not there. |
+//! | `scope_fifo`, `in_place_scope_fifo`, `ScopeFifo` | Not there: every [`Scope`](crate::Scope) has a [`spawn_fifo`](crate::Scope::spawn_fifo). |
+//! | `find`, `position`, `repeatn`, `initialize`, `Configuration` | Not there: rayon deprecates them. |
+//! | The modules of iterator types: `array`, `collections`, `option`, `range`, `range_inclusive`, `result`, `slice`, `str`, `string`, `vec` | The same names, but for what is said here. |
+//!
+//! That is all: of rayon's 158 trait methods and 176 public paths, no other is missing.
 //!
 //! What is new: [`cancel_with`] stops a loop from outside. Slices have scans ([`par_inclusive_scan`],
 //! [`par_exclusive_scan`], and [in place](crate::slice::ParallelSliceMut::par_inclusive_scan_in_place)),
