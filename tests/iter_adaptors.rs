@@ -575,6 +575,24 @@ fn states_belong_to_one_piece() {
     });
 }
 
+/// Before what needs positions, too, however long an item or a state takes.
+#[test]
+fn there_are_few_states() {
+    on_pools(|| {
+        let states = AtomicUsize::new(0);
+        let init = || slow(states.fetch_add(1, Relaxed));
+        let all = || (0..20_000_usize).into_par_iter();
+        let with_state = || all().map_init(init, |_, n| slow(n));
+        with_state().enumerate().for_each(|(at, n)| assert_eq!(at, n));
+        with_state().rev().zip(all()).for_each(|(a, b)| assert_eq!(a + b, 19_999));
+        with_state().step_by(2).chain(all()).skip(1).for_each(drop);
+        // One more for the item that is skipped, which is done, too.
+        let threads = filch::current_num_threads();
+        let most = if threads == 1 { 4 } else { threads * 400 };
+        assert!(states.load(Relaxed) <= most, "{states:?} states");
+    });
+}
+
 #[test]
 fn lengths_that_overflow() {
     let most = || vec![(); usize::MAX].into_par_iter();

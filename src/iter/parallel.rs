@@ -223,8 +223,9 @@ pub trait ParallelIterator: Sized + Send {
     /// time uses.
     ///
     /// `init` is cloned for each piece in which the items are done; how many there are depends on
-    /// who helps. A piece that is cut while it is under way goes on with its value. Behind what
-    /// needs positions (`rev`, `zip`, ...) pieces are as short as a block of items.
+    /// who helps. A piece that is cut while it is under way goes on with its value. Before what needs
+    /// positions (`rev`, `zip`, ...) there is one for each block of items: some tens for each
+    /// thread.
     ///
     /// ```
     /// use filch::prelude::*;

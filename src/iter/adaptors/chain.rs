@@ -107,6 +107,8 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Chained<A, B> {
     type Item = A::Item;
     type IntoIter = Exact<iter::Chain<A::IntoIter, B::IntoIter>>;
 
+    const FEW_BLOCKS: bool = A::FEW_BLOCKS || B::FEW_BLOCKS;
+
     fn into_iter(self) -> Self::IntoIter {
         Exact(self.a.into_iter().chain(self.b.into_iter()))
     }

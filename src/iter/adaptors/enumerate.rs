@@ -38,6 +38,8 @@ impl<P: Producer> Producer for Enumerated<P> {
     type Item = (usize, P::Item);
     type IntoIter = Enumerated<iter::Enumerate<P::IntoIter>>;
 
+    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
+
     fn into_iter(self) -> Self::IntoIter {
         Enumerated { start: self.start, base: self.base.into_iter().enumerate() }
     }

@@ -114,6 +114,8 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Interleaved<A, B> {
     type Item = A::Item;
     type IntoIter = Interleaved<A::IntoIter, B::IntoIter>;
 
+    const FEW_BLOCKS: bool = A::FEW_BLOCKS || B::FEW_BLOCKS;
+
     fn into_iter(self) -> Self::IntoIter {
         Interleaved { turns: self.turns, a: self.a.into_iter(), b: self.b.into_iter() }
     }

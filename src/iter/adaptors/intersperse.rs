@@ -108,6 +108,8 @@ where
     type Item = T;
     type IntoIter = Interspersed<P::IntoIter, T>;
 
+    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
+
     fn into_iter(self) -> Self::IntoIter {
         let Interspersed { base, element, len, between } = self;
         Interspersed { base: base.into_iter(), element, len, between }

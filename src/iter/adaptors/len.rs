@@ -59,6 +59,8 @@ impl<P: Producer> Producer for Bounded<P> {
     type Item = P::Item;
     type IntoIter = P::IntoIter;
 
+    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
+
     fn into_iter(self) -> P::IntoIter {
         self.base.into_iter()
     }

@@ -124,6 +124,8 @@ where
     type Item = R;
     type IntoIter = MappedIter<'f, P::IntoIter, S::State, F>;
 
+    const FEW_BLOCKS: bool = true;
+
     fn into_iter(self) -> Self::IntoIter {
         let state = self.seed.begin(S::Kept::default());
         MappedIter { base: self.base.into_iter(), state, f: self.f }

@@ -92,6 +92,8 @@ impl<'a, P: Producer<Item: Send>> Producer for Fused<'a, P> {
     type Item = P::Item;
     type IntoIter = Fused<'a, P::IntoIter>;
 
+    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
+
     fn into_iter(self) -> Self::IntoIter {
         Fused::new(self.base.into_iter(), self.fuse)
     }

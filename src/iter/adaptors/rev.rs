@@ -38,6 +38,8 @@ impl<P: Producer> Producer for Reversed<P> {
     type Item = P::Item;
     type IntoIter = iter::Rev<P::IntoIter>;
 
+    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
+
     fn into_iter(self) -> Self::IntoIter {
         self.base.into_iter().rev()
     }

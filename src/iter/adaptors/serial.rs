@@ -128,6 +128,8 @@ where
     type Item = A::Out;
     type IntoIter = A::Exact<'a, P::IntoIter>;
 
+    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
+
     fn into_iter(self) -> Self::IntoIter {
         self.adapter.adapt_exact(self.base.into_iter())
     }

@@ -39,6 +39,8 @@ impl<P: Producer> Producer for Stepped<P> {
     type Item = P::Item;
     type IntoIter = iter::StepBy<P::IntoIter>;
 
+    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
+
     fn into_iter(self) -> Self::IntoIter {
         self.base.into_iter().step_by(self.step)
     }

@@ -45,6 +45,8 @@ impl<A: Producer, B: Producer> Producer for Zipped<A, B> {
     type Item = (A::Item, B::Item);
     type IntoIter = iter::Zip<A::IntoIter, B::IntoIter>;
 
+    const FEW_BLOCKS: bool = A::FEW_BLOCKS || B::FEW_BLOCKS;
+
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter().zip(self.1.into_iter())
     }

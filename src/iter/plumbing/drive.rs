@@ -37,6 +37,8 @@ const PIECES: usize = 2;
 /// So few items for each worker are all cut at the start. Where there are more, a short loop makes
 /// one fork.
 const FEW_EACH: usize = 32;
+/// Blocks a worker where there are to be few, about.
+const FEW_BLOCKS: usize = 8;
 /// So few items are cut even where others find enough to do.
 const FEW: usize = 16;
 
@@ -87,10 +89,11 @@ where
         }
         if threads == 1 {
             // Without forks, but in the pieces that somebody asked for.
-            let pace = Pace { min: usize::MAX, max, block: max, warm: false };
+            let pace = Pace { min: usize::MAX, max, block: max, most: None, warm: false };
             return pace.cut(1, len, producer, consumer);
         }
-        let pace = Pace { min: least, max, block: least, warm: false };
+        let most = P::FEW_BLOCKS.then(|| (len / (threads * FEW_BLOCKS)).max(least));
+        let pace = Pace { min: least, max, block: least, most, warm: false };
         pace.cut(pieces.min(len / least), len, producer, consumer)
     })
 }
@@ -115,6 +118,8 @@ struct Pace {
     max: usize,
     /// How many items to do in a row.
     block: usize,
+    /// How many that become whatever they take; else the clock says.
+    most: Option<usize>,
     /// Whether the piece has gone on for long enough to fork.
     warm: bool,
 }
@@ -140,7 +145,9 @@ impl Pace {
                 if context.migrated() {
                     // Others may be hungry, too; and these items may cost more or less.
                     pieces = pieces.max(num_threads());
-                    pace.block = self.min;
+                    if !P::FEW_BLOCKS {
+                        pace.block = self.min;
+                    }
                 }
                 let pieces = pieces.min((len - at) / self.min);
                 pace.cut(pieces, len - at, right_producer, right_consumer)
@@ -180,7 +187,8 @@ impl Pace {
             self.set_block(took);
             self.warm |= now.wrapping_sub(start) > WARM_UP;
             before = now;
-            let worth_it = self.warm && len > self.block / TAIL && len / 2 >= self.min;
+            let tail = if P::FEW_BLOCKS { self.block } else { self.block / TAIL };
+            let worth_it = self.warm && len > tail && len / 2 >= self.min;
             if worth_it && is_wanted(took) {
                 let (first, consumer, reducer) = C::pause(folder);
                 return reducer.reduce(first, self.cut(2, len, producer, consumer));
@@ -190,7 +198,10 @@ impl Pace {
 
     /// The last block took so long.
     fn set_block(&mut self, took: u64) {
-        if deterministic::is_simulated() {
+        if let Some(most) = self.most {
+            self.warm |= deterministic::is_simulated();
+            self.block = self.block.saturating_mul(2).min(most);
+        } else if deterministic::is_simulated() {
             // As long as it is, and warm: nothing may depend on the clock.
             self.warm = true;
         } else if took < BLOCK / GROWTH as u64 {

@@ -33,6 +33,10 @@ pub trait Producer: Send + Sized {
     /// The serial iterator over a piece.
     type IntoIter: Iterator<Item = Self::Item> + DoubleEndedIterator + ExactSizeIterator;
 
+    /// Whether to begin with a block of items may be dear, as where each has a state of its own. Then
+    /// blocks become longer and longer, whatever an item takes, so that there are few.
+    const FEW_BLOCKS: bool = false;
+
     /// The items, one by one, in order.
     fn into_iter(self) -> Self::IntoIter;
 
