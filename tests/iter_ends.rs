@@ -371,8 +371,8 @@ fn the_first_one_in_an_inner_loop_ends_the_outer_one() {
             (0..3).into_par_iter().map(move |m| 3 * n + m)
         };
         let all = (0..1000).into_par_iter().flat_map(inner);
-        let found = pool.install(|| all.find_first(|n| *n >= 3 * wanted + 1));
-        assert_eq!(found, Some(3 * wanted + 1));
+        let first = 3 * wanted + 1;
+        assert_eq!(pool.install(|| all.find_first(|n| *n >= first)), Some(first));
         assert_eq!(begun.into_inner() as u32, wanted + 1);
     }
 }
