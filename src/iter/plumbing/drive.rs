@@ -38,7 +38,7 @@ const PIECES: usize = 2;
 /// one fork.
 const FEW_EACH: usize = 32;
 /// Blocks a worker where there are to be few, about.
-const FEW_BLOCKS: usize = 8;
+const BLOCKS_EACH: usize = 8;
 /// So few items are cut even where others find enough to do.
 const FEW: usize = 16;
 
@@ -92,7 +92,7 @@ where
             let pace = Pace { min: usize::MAX, max, block: max, most: None, warm: false };
             return pace.cut(1, len, producer, consumer);
         }
-        let most = P::FEW_BLOCKS.then(|| (len / (threads * FEW_BLOCKS)).max(least));
+        let most = P::FEW_BLOCKS.then(|| (len / (threads * BLOCKS_EACH)).max(least));
         let pace = Pace { min: least, max, block: least, most, warm: false };
         pace.cut(pieces.min(len / least), len, producer, consumer)
     })
