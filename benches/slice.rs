@@ -28,7 +28,31 @@ fn sorts(c: &mut Criterion) {
     }
 }
 
-fn sorted_by_all(c: &mut Criterion, name: &str, threads: usize, input: &[u64]) {
+/// A hundred bytes, which differ in the first ones.
+fn large(key: u64) -> [u8; 100] {
+    let mut bytes = [0; 100];
+    bytes[..8].copy_from_slice(&key.to_be_bytes());
+    bytes
+}
+
+fn wide_sorts(c: &mut Criterion) {
+    let mut random = SmallRng::seed_from_u64(1);
+    let random: Vec<u64> = (0..LEN / 5).map(|_| random.next_u64()).collect();
+    let few: Vec<u64> = random.iter().map(|n| n % 16).collect();
+    for threads in [1, THREADS] {
+        for (kind, keys) in [("random", &random), ("16 values", &few)] {
+            let wide: Vec<[u8; 100]> = keys.iter().map(|key| large(*key)).collect();
+            let texts: Vec<String> = keys.iter().map(u64::to_string).collect();
+            sorted_by_all(c, &format!("100 bytes, {kind}"), threads, &wide);
+            sorted_by_all(c, &format!("strings, {kind}"), threads, &texts);
+        }
+    }
+}
+
+fn sorted_by_all<T>(c: &mut Criterion, name: &str, threads: usize, input: &[T])
+where
+    T: Ord + Clone + Send,
+{
     use filch::slice::ParallelSliceMut as Ours;
     use rayon::slice::ParallelSliceMut as Rayons;
 
@@ -42,12 +66,15 @@ fn sorted_by_all(c: &mut Criterion, name: &str, threads: usize, input: &[u64]) {
     row(&mut group, "rayon, unstable", input, |v| rayon.install(|| Rayons::par_sort_unstable(v)));
 }
 
-fn row(group: &mut Group<'_>, name: &str, input: &[u64], sort: impl Fn(&mut [u64])) {
+fn row<T>(group: &mut Group<'_>, name: &str, input: &[T], sort: impl Fn(&mut [T]))
+where
+    T: Ord + Clone,
+{
     let mut right = input.to_vec();
     right.sort();
     let mut v = input.to_vec();
     timed(group, name, || {
-        v.copy_from_slice(input);
+        v.clone_from_slice(input);
         let start = Instant::now();
         sort(&mut v);
         let time = start.elapsed();
@@ -59,6 +86,6 @@ fn row(group: &mut Group<'_>, name: &str, input: &[u64], sort: impl Fn(&mut [u64
 criterion_group! {
     name = slice;
     config = harness::criterion();
-    targets = sorts
+    targets = sorts, wide_sorts
 }
 criterion_main!(slice);
