@@ -15,8 +15,10 @@ use crate::worker::Worker;
 /// What all pools of the process, or one, are at: see [`dump`] and
 /// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading; for each worker:
 ///
-/// - what its seat is: `busy`, `looking` for work, `parked`, `lent` to a thread from outside,
+/// - what its seat is: `busy`, `looking` for work, `parked`, `lent` to a thread that is not its own,
 ///   `blocked` in a wait, or `aside`, the same where only some work may be run meanwhile;
+/// - how many threads are `away` from it, which wait for something or to have it back (see
+///   [`WaitPolicy`](crate::WaitPolicy));
 /// - how many jobs stand on its stack, and what the innermost wait is for, if it waits: a
 ///   `fork` (and the worker that has it), a `scope`, a `task`, or something `elsewhere`;
 /// - how much is queued at it: forks `hidden` from thieves and `public`, whether spawned `tasks`
@@ -204,7 +206,7 @@ impl fmt::Display for Seat {
             Some(Awaited::Elsewhere) => write!(f, ", waits for something elsewhere")?,
         }
         if self.away > 0 {
-            write!(f, "; {} threads away that wait elsewhere", self.away)?;
+            write!(f, "; {} threads away", self.away)?;
         }
         let tasks = if self.has_tasks { "tasks" } else { "no tasks" };
         write!(

@@ -32,6 +32,11 @@ pub(crate) trait Wait {
         false
     }
 
+    /// What tells this wait from others: `Sleep::wake_blocked`.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     /// Called by a worker that is to wait away from its seat, while it still holds that: whoever acts
     /// there next may touch nothing that this wait's probes touch, but by what others may.
     fn leave_seat(&self) {}

@@ -3,14 +3,13 @@
 
 mod common;
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{
-    CALLERS, Flag, THREADS, any_wait_builder, builder, is_simulated, is_simulated_without, lock,
-    one_a_seed, pool, rest, sized, watchdog,
+    CALLERS, Flag, any_wait_builder, builder, is_simulated, is_simulated_without, lock, one_a_seed,
+    pool, rest, sized, watchdog,
 };
 use filch::{JoinHandle, ThreadPool, WaitPolicy};
 use rand::rngs::SmallRng;
@@ -180,36 +179,6 @@ fn a_chain_of_waits_through_three_pools_comes_to_its_end() {
         let third = pools[0].spawn(move || second.join().unwrap() + 1);
         assert_eq!(third.join().unwrap(), 10);
     }
-}
-
-// ---- Own descendants only ----
-
-#[test]
-fn nothing_runs_on_top_of_an_install_that_waits_for_its_own_work() {
-    let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
-    for workers in one_a_seed([1, 2]) {
-        let build = || any_wait_builder().num_threads(workers);
-        let here = build().wait_policy(WaitPolicy::OwnDescendants).build().unwrap();
-        let there = pool(1);
-        here.in_place_scope(|s| {
-            for _ in 0..20 {
-                s.spawn(|| {
-                    let was_on_top = ON_TOP.replace(true);
-                    assert!(!was_on_top);
-                    there.install(|| rest(Duration::from_micros(100)));
-                    ON_TOP.set(false);
-                });
-            }
-        });
-    }
-}
-
-thread_local! {
-    /// Whether something stands on this stack that nothing may stand on.
-    static ON_TOP: Cell<bool> = const { Cell::new(false) };
 }
 
 // ---- Who acts in the seat ----
@@ -448,5 +417,159 @@ fn tasks_that_join_older_ones_across_pools_end() {
         let values = program.serial();
         let expected: u64 = program.free.iter().map(|&task| values[task]).sum();
         assert_eq!(run(program, pools), expected, "seed {seed}");
+    }
+}
+
+// ---- Who is not to be kept out, or let in ----
+
+/// Waits elsewhere on the calling worker, in a task that somebody might wait for, so that the worker's
+/// thread leaves its seat.
+fn leave_the_seat(there: &ThreadPool) {
+    filch::scope(|s| {
+        let task = s.spawn(|| there.install(|| rest(Duration::from_millis(2))));
+        // Joined, it would be run as part of this.
+        std::mem::forget(task);
+    });
+}
+
+#[test]
+fn a_member_that_was_away_goes_on_and_its_pool_ends() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    for workers in [1, 2] {
+        let stand_ins = Arc::new(AtomicUsize::new(0));
+        let (started, ended) = (stand_ins.clone(), stand_ins.clone());
+        let user = std::thread::spawn(move || {
+            let here = builder()
+                .num_threads(workers)
+                .use_current_thread()
+                .start_handler(move |_| _ = started.fetch_add(1, Ordering::SeqCst))
+                .exit_handler(move |_| _ = ended.fetch_sub(1, Ordering::SeqCst))
+                .build()
+                .unwrap();
+            let there = pool(1);
+            (0..3).for_each(|_| leave_the_seat(&there));
+            assert_eq!((filch::current_thread_index(), fib(10)), (Some(0), 55));
+            here
+        });
+        let here = user.join().unwrap();
+        assert_eq!(here.install(|| fib(10)), 55);
+        drop(here);
+        assert_eq!(stand_ins.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[test]
+fn handlers_may_wait_elsewhere() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    for workers in [1, 2] {
+        for which in 0..3 {
+            let there = pool(1);
+            let wait = move |_| there.install(|| rest(Duration::from_micros(100)));
+            let policy = any_wait_builder().wait_policy(WaitPolicy::OwnDescendants);
+            let builder = match which {
+                0 => policy.start_handler(wait),
+                1 => policy.park_handler(wait),
+                _ => policy.unpark_handler(wait),
+            };
+            let here = builder.num_threads(workers).build().unwrap();
+            for _ in 0..100 {
+                let tasks = [(); 3].map(|()| here.spawn(|| fib(3)));
+                tasks.into_iter().for_each(|task| assert_eq!(task.join().unwrap(), 2));
+                rest(Duration::from_micros(200));
+            }
+        }
+    }
+}
+
+/// A thread from outside waits, as a worker, for something that who is away from a seat comes to say.
+#[test]
+fn a_seat_that_somebody_is_away_from_is_not_lent() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let mut borrowed = 0;
+    for _ in 0..40 {
+        let (here, there) = (pool(2), pool(1));
+        let (waits, go_on) = (Arc::new(Flag::new()), Arc::new(Flag::new()));
+        let (now_waits, until_then) = (waits.clone(), go_on.clone());
+        let (said, says) = std::sync::mpsc::channel();
+        let task = here.spawn(move || {
+            there.install(|| {
+                now_waits.raise();
+                until_then.hold();
+            });
+            said.send(7).unwrap();
+        });
+        waits.hold();
+        rest(Duration::from_millis(2));
+        let me = std::thread::current().id();
+        let wait = move || {
+            go_on.raise();
+            // Handed over, it might have come to the very stand-in.
+            let is_borrower = std::thread::current().id() == me;
+            if is_borrower {
+                assert_eq!(says.recv(), Ok(7));
+            }
+            (is_borrower, says)
+        };
+        let (is_borrower, says) = here.join(wait, || ()).0;
+        borrowed += is_borrower as usize;
+        task.join().unwrap();
+        drop(says);
+    }
+    assert!(borrowed > 0, "there was a seat to be lent");
+}
+
+/// Own descendants only: who holds a lock across a join makes no way for one who wants it.
+#[test]
+fn a_lock_may_be_held_across_a_join_though_somebody_is_away() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let own = any_wait_builder().num_threads(2).wait_policy(WaitPolicy::OwnDescendants);
+    let (here, there) = (own.build().unwrap(), pool(1));
+    let shared = Arc::new((Mutex::new(()), [(); 5].map(|()| Flag::new())));
+    let [is_busy, is_away, ..] = &shared.1;
+    let theirs = [(); 3].map(|()| shared.clone());
+    let [for_busy, for_absentee, for_holder] = theirs;
+    let busy = here.spawn(move || {
+        for_busy.1[0].raise();
+        for_busy.1[4].hold();
+    });
+    is_busy.hold();
+    let absentee = here.spawn(move || {
+        let (lock, [_, is_away, go_on, ..]) = &*for_absentee;
+        there.install(|| {
+            is_away.raise();
+            go_on.hold();
+        });
+        drop(common::lock(lock));
+    });
+    is_away.hold();
+    let holder = here.spawn(move || {
+        let (lock, [_, _, go_on, is_stolen, go_away]) = &*for_holder;
+        let _guard = common::lock(lock);
+        let first = || {
+            // The other worker is to have the second side.
+            go_away.raise();
+            is_stolen.poll();
+        };
+        let second = || {
+            is_stolen.raise();
+            go_on.raise();
+            rest(Duration::from_millis(50));
+        };
+        filch::join(first, second);
+    });
+    for task in [busy, holder, absentee] {
+        task.join().unwrap();
     }
 }

@@ -586,6 +586,45 @@ fn a_task_that_forks_goes_on_alone_in_the_child() {
     });
 }
 
+#[test]
+fn a_task_whose_seat_is_claimed_forks_and_goes_on_alone_in_the_child() {
+    let _watchdog = watchdog();
+    alone("a_task_whose_seat_is_claimed_forks_and_goes_on_alone_in_the_child", || {
+        let (here, there) = (pool(1), pool(1));
+        let [is_away, go_on] = [(); 2].map(|()| Arc::new(Flag::new()));
+        let (now_is_away, until_then) = (is_away.clone(), go_on.clone());
+        let absentee = here.spawn(move || {
+            there.install(|| {
+                now_is_away.raise();
+                until_then.hold();
+            });
+        });
+        is_away.hold();
+        let task = here.spawn(move || {
+            go_on.raise();
+            thread::sleep(Duration::from_millis(50));
+            child(work_alone)
+        });
+        assert_eq!(task.join().unwrap(), Ended::Well);
+        absentee.join().unwrap();
+    });
+}
+
+/// The child comes to the end of its job, where its thread would rest.
+#[test]
+fn a_task_that_was_away_forks_and_its_child_ends() {
+    let _watchdog = watchdog();
+    alone("a_task_that_was_away_forks_and_its_child_ends", || {
+        let (here, there) = (pool(1), pool(1));
+        let task = here.spawn(move || {
+            there.install(|| thread::sleep(Duration::from_millis(5)));
+            fork_on()
+        });
+        let pid = task.join().unwrap();
+        assert_eq!(end_of(pid), Ended::Killed(libc::SIGABRT));
+    });
+}
+
 /// What others of the parent had begun for the lost pool is nobody's: no wait is for ever.
 #[test]
 fn a_task_of_a_busy_pool_forks() {

@@ -232,7 +232,7 @@ fn pieces(len: usize, min: usize, max: usize) -> Vec<usize> {
 
 #[test]
 fn no_piece_is_too_long_or_too_short() {
-    on_pools(|| {
+    everywhere(|| {
         for (len, max) in [(0, 1), (1, 1), (2, 1), (1000, 1), (1000, 7), (100_000, 1234)] {
             let pieces = pieces(len, 1, max);
             assert_eq!(pieces.iter().sum::<usize>(), len);
@@ -578,7 +578,7 @@ fn states_belong_to_one_piece() {
 /// Before what needs positions, too, however long an item or a state takes.
 #[test]
 fn there_are_few_states() {
-    on_pools(|| {
+    everywhere(|| {
         let states = AtomicUsize::new(0);
         let init = || slow(states.fetch_add(1, Relaxed));
         let all = || (0..20_000_usize).into_par_iter();

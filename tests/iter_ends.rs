@@ -55,7 +55,7 @@ fn check_reductions(v: &[u32]) {
     assert_eq!(par().count(), ser().count());
     assert_eq!(
         v.par_iter().map(|&n| u64::from(n)).sum::<u64>(),
-        v.iter().map(|&n| u64::from(n)).sum()
+        v.iter().map(|&n| u64::from(n)).sum::<u64>()
     );
     let factor = |n: &u32| std::num::Wrapping(n | 1);
     assert_eq!(
@@ -363,7 +363,7 @@ fn the_first_and_the_last_are_found_among_slow_items() {
 /// However many inner loops there were before: each takes a part of what tells earlier from later.
 #[test]
 fn the_first_one_in_an_inner_loop_ends_the_outer_one() {
-    let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let pool = common::pool(1);
     for wanted in [0, 63, 64, 65, 200, 998] {
         let begun = AtomicUsize::new(0);
         let inner = |n: u32| {

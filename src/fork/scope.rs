@@ -236,7 +236,7 @@ impl Home for ScopeHome {
             // The scope may be gone; its opener is a worker of the same pool, and is not.
             // SAFETY: the registry, and with it all its workers, outlives this worker's run.
             let opener = unsafe { (*opener).index() };
-            worker.sleep().wake_blocked(opener);
+            worker.sleep().wake_blocked(opener, self.tasks.addr());
         }
     }
 }

@@ -192,7 +192,7 @@ where
             let waiter = Latch::set((*head).latch.as_ptr());
             // The frame may be gone from here on; the owner is a worker of this pool.
             if let (Waiter::Asleep, Some(owner)) = (waiter, Worker::of(owner)) {
-                worker.sleep().wake_blocked(owner.index());
+                worker.sleep().wake_blocked(owner.index(), address);
             }
         }
     }

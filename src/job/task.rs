@@ -526,7 +526,7 @@ impl<T> Wait for HandleWait<'_, T> {
 
     fn ask_wake(&self) -> bool {
         if !self.asked.get() {
-            self.asked.set(self.handle.ask_wake(Sleeper::worker(self.worker)));
+            self.asked.set(self.handle.ask_wake(Sleeper::worker(self.worker, self)));
         }
         self.asked.get()
     }

@@ -29,18 +29,18 @@ pub enum WaitPolicy {
     /// What serves the wait first, else anything that can run: no core is idle while there is
     /// work. At most 16 jobs that have nothing to do with each other stand on one stack. Where a wait
     /// for another pool must not have just anything on top of it, since it is part of a task that may be
-    /// waited for, another thread takes over the worker meanwhile, and the pool keeps that thread.
+    /// waited for, another thread takes over the worker meanwhile, and the pool keeps that thread; as
+    /// many as wait so at a time. (Not in pools whose threads a
+    /// [spawn handler](ThreadPoolBuilder::spawn_handler) makes: there such a wait runs anything, and a
+    /// task that waits for another pool can come to stand under one that joins it, for ever. Nor where
+    /// the system gives no thread.)
     #[default]
     AnyWork,
     /// Only what the wait is for, directly or as part of it. So a frame may hold a lock across a
     /// `join` whose closures do not want it, and stacks grow by the work's own recursion only.
-    /// Excepted are broadcasts, which nobody else could run. In a wait for another pool, another
-    /// thread takes over the worker, and runs anything: do not hold a lock across one that other work
-    /// of this pool wants.
-    ///
-    /// Where all workers of such a pool wait, work that is not part of what they wait for is not run
-    /// before one of the waits is over. So what they wait for should not wait in turn, in another
-    /// pool, for a task of this one that is no part of it.
+    /// Excepted are broadcasts, which nobody else could run, and waits for another pool, which may need
+    /// any work of this one: there a task that waits for another pool can come to stand under one that
+    /// joins it, for ever.
     ///
     /// A worker may then sleep while there is other work. It has to take a job to see what that is
     /// part of, and hands on what it may not run: waits cost more than by default.
@@ -96,6 +96,7 @@ impl Default for ThreadPoolBuilder {
                 task_order: TaskOrder::NewestFirst,
                 lends_seats: true,
                 stack_size: None,
+                has_stand_ins: true,
                 home: None,
             },
             uses_current_thread: false,
@@ -138,8 +139,7 @@ impl ThreadPoolBuilder {
     }
 
     /// Called with the worker's index on each worker's thread when it starts. A worker may come to have
-    /// more than one, of which one acts at a time: see [`WaitPolicy`]; later ones are not started by a
-    /// spawn handler.
+    /// more than one, of which one acts at a time: see [`WaitPolicy`].
     ///
     /// A panic in this or another handler goes to the panic handler; the worker goes on.
     pub fn start_handler<F>(mut self, handler: F) -> Self
@@ -205,7 +205,8 @@ impl ThreadPoolBuilder {
     /// thread made for it.
     ///
     /// Dropping the pool waits until `run` has returned on each of them, not until the threads
-    /// have ended. A handler that borrows can be given to [`build_with`](Self::build_with).
+    /// have ended. A handler that borrows can be given to [`build_with`](Self::build_with). The pool
+    /// starts no threads but these: see [`WaitPolicy::AnyWork`] on waits for other pools.
     ///
     /// (In the child of a `fork()` a thread of std's can hang as it starts, when one of the parent's
     /// was just starting or ending. Threads that pools start themselves do not.)
@@ -237,6 +238,9 @@ impl ThreadPoolBuilder {
     /// [`broadcast`](crate::broadcast), waits. So in a pool of this one thread nothing runs while it
     /// is elsewhere. Handlers that start and end threads, and the spawn handler, are not called for
     /// it.
+    ///
+    /// Where it has waited for another pool and another thread took over meanwhile (see [`WaitPolicy`]),
+    /// a task of that one which is begun may have to wait until this one waits again.
     ///
     /// It is a worker of the pool to its end, also when the pool has been dropped; then a thread of
     /// the pool's own takes over. Dropping the pool does not wait for that; on this thread, it runs
@@ -439,7 +443,8 @@ impl ThreadPoolBuilder {
             }
         }
         let home = self.seed.map(|_| thread::current().id());
-        let settings = Settings { home, ..self.settings };
+        let has_stand_ins = spawn_handler.is_none();
+        let settings = Settings { home, has_stand_ins, ..self.settings };
         let stack_size = settings.stack_size;
         // Dropped early, by an error or a panic in a closure of the user's, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));

@@ -21,20 +21,17 @@ thread_local! {
 }
 
 struct Member {
-    /// That of a thread that takes over.
-    name: String,
     registry: Arc<Registry>,
     /// There until the end.
     acting: Option<Acting>,
 }
 
-/// Makes the calling thread, which is no worker, one of the pool's. `name` is that of the thread that
-/// takes over from it.
-pub(super) fn join(registry: &Arc<Registry>, name: String) -> io::Result<()> {
+/// Makes the calling thread, which is no worker, one of the pool's.
+pub(super) fn join(registry: &Arc<Registry>) -> io::Result<()> {
     let join = |member: &Cell<Option<Member>>| {
         registry.member_comes();
         let acting = Some(Acting::start(&registry.workers()[INDEX]));
-        member.set(Some(Member { name, registry: registry.clone(), acting }));
+        member.set(Some(Member { registry: registry.clone(), acting }));
     };
     MEMBER.try_with(join).map_err(|_| io::Error::other("the calling thread is ending"))
 }
@@ -65,14 +62,14 @@ impl Drop for Member {
             return self.registry.thread_returns();
         }
         let registry = self.registry.clone();
-        let stack_size = registry.settings().stack_size;
+        let (name, stack_size) = (registry.stand_ins.name(INDEX), registry.settings().stack_size);
         let work = move || {
             registry.member_goes();
             registry.run_worker(INDEX);
         };
         // If there can be no more threads, the seat stays empty. Others steal from it; what only
         // this worker could run waits for ever.
-        if let Ok(_detached) = Thread::start(std::mem::take(&mut self.name), stack_size, work) {
+        if let Ok(_detached) = Thread::start(name, stack_size, work) {
             // Who knows that this thread has ended knows this, too.
             self.registry.member_goes();
         }

@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) lends_seats: bool,
     /// That of the threads, if it was set.
     pub(crate) stack_size: Option<usize>,
+    /// Whether the pool may start threads beyond one a worker.
+    pub(crate) has_stand_ins: bool,
     /// For a deterministic pool, the thread that it was built on.
     pub(crate) home: Option<ThreadId>,
 }

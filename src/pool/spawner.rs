@@ -31,7 +31,8 @@ impl Spawner<'_> {
             return Err(refused(index));
         }
         let Some(index) = member else { return Ok(()) };
-        let joined = member::join(&pool.registry, self.name(index)?);
+        pool.registry.stand_ins.set_name(index, self.name(index)?);
+        let joined = member::join(&pool.registry);
         joined.map_err(|error| BuildErrorKind::Spawn { index, error })
     }
 
@@ -53,6 +54,7 @@ impl Spawner<'_> {
         registry: &Arc<Registry>,
     ) -> Result<Option<Thread>, BuildErrorKind> {
         let name = self.name(index)?;
+        registry.stand_ins.set_name(index, name.clone());
         registry.thread_starts();
         let stack_size = registry.settings().stack_size;
         let registry = Some(registry.clone());

@@ -2,10 +2,12 @@
 //!
 //! A worker's thread that goes away becomes a borrower of its seat, and a stand-in the seat's own
 //! thread. When the former comes to the bottom of its stack, it *rests* until the next one who goes away
-//! from that seat calls it. So there are no more of them than have been away at a time.
+//! from that seat calls it. So there are no more of them than have been away at a time; they end with the
+//! pool.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
-use std::{io, thread};
 
 use crossbeam_utils::sync::{Parker, Unparker};
 
@@ -17,6 +19,8 @@ use crate::sync::{AtomicU32, Mutex, Ordering, wait_outside, wake};
 
 #[derive(Default)]
 pub(super) struct StandIns {
+    /// What the workers' threads are called.
+    names: Mutex<BTreeMap<usize, String>>,
     /// Those that the pool has started.
     threads: Mutex<Vec<Thread>>,
     resting: Mutex<Vec<Arc<Resting>>>,
@@ -36,6 +40,15 @@ impl Resting {
 }
 
 impl StandIns {
+    /// Notes what threads of worker `index` are called.
+    pub(super) fn set_name(&self, index: usize, name: String) {
+        self.names.lock().insert(index, name);
+    }
+
+    pub(super) fn name(&self, index: usize) -> String {
+        self.names.lock().get(&index).cloned().unwrap_or_default()
+    }
+
     /// Waits for the threads to end.
     pub(super) fn join_all(&self) {
         let threads = std::mem::take(&mut *self.threads.lock());
@@ -63,6 +76,9 @@ impl Registry {
     /// Has another thread become the own one of seat `index`, which the caller holds and is to give up.
     /// `false`: there is none, and none could be started.
     pub(crate) fn call_stand_in(&self, index: usize) -> bool {
+        if !self.settings().has_stand_ins {
+            return false;
+        }
         // Before the other looks whether the seat is its own.
         self.sleep().leave_home(index);
         let called = self.stand_ins.call(index) || self.start_stand_in(index).is_ok();
@@ -94,9 +110,7 @@ impl Registry {
         if self.settings().home.is_some() {
             return crate::deterministic::add(stack_size, body);
         }
-        // That of the worker, unless a thread from outside acts as it.
-        let name = thread::current().name().map_or_else(|| format!("filch-{index}"), str::to_owned);
-        let thread = Thread::start(name, stack_size, body)?;
+        let thread = Thread::start(self.stand_ins.name(index), stack_size, body)?;
         self.stand_ins.threads.lock().push(thread);
         Ok(())
     }

@@ -330,8 +330,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         Busy(&self.own.busy)
     }
 
-    /// Starts over with the first slot, long before there is none left; for an owner without any
-    /// pending fork.
+    /// Starts over with the first slot, long before there is none left; for an owner without any fork
+    /// that has not come to its end.
     pub(crate) fn rewind(&self) {
         if self.head() > usize::MAX / 4 {
             let _busy = self.be_busy();

@@ -16,18 +16,22 @@
 //! So no seat is parked that somebody claims, and no holder sleeps on one.
 //!
 //! **No wake-up is lost.** Who goes away has asked its wait's setter to wake the worker; it notes
-//! itself in the list before it probes the wait, and the setter, who takes the list's lock, wakes all
-//! that are away from the seat.
+//! itself in the list before it probes the wait, and the setter, who takes the list's lock, wakes it.
+//!
+//! A seat that somebody is away from is not lent to threads from outside: they are at their own code
+//! between what they wait for, and would keep it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{ASIDE, BLOCKED, FREE, GivenBack, LENT, List, PARKED, Sleep, Stopped};
-use crate::sync::{AtomicU32, Ordering, Parker, fence};
+use crate::sync::{AtomicU32, Ordering, Parker, fence, forks};
 
 /// A thread that is away from its seat.
 pub(crate) struct Absentee {
     seat: usize,
+    /// The address of what it waits for.
+    wait: usize,
     /// Whether it has the seat again.
     is_back: AtomicU32,
     parker: Parker,
@@ -43,10 +47,15 @@ pub(super) struct Away {
 }
 
 impl Away {
-    /// Wakes those that wait away from `seat`.
-    pub(super) fn wake(&self, seat: usize) {
-        let theirs = self.waiting.iter().filter(|absentee| absentee.seat == seat);
-        theirs.for_each(|absentee| absentee.parker.unpark());
+    /// Wakes who waits away from `seat` for what was at the address `wait`.
+    pub(super) fn wake(&self, seat: usize, wait: usize) {
+        let is_meant = |it: &&Arc<Absentee>| it.seat == seat && it.wait == wait;
+        self.waiting.iter().filter(is_meant).for_each(|absentee| absentee.parker.unpark());
+    }
+
+    /// Whether somebody is away from `seat`.
+    pub(super) fn is_left(&self, seat: usize) -> bool {
+        self.waiting.iter().chain(&self.claims).any(|absentee| absentee.seat == seat)
     }
 
     /// Takes out the first that claims `seat`.
@@ -60,7 +69,8 @@ impl Sleep {
     /// Whether somebody claims the seat. (A glance: claims are made under the list's lock.)
     #[inline]
     pub(crate) fn is_claimed(&self, seat: usize) -> bool {
-        self.seats[seat].claims.load(Ordering::Relaxed) > 0
+        // In the child of a `fork()` those who claim are lost.
+        self.seats[seat].claims.load(Ordering::Relaxed) > 0 && self.forks == forks()
     }
 
     /// Makes the holder of a `BUSY` seat, its own thread, its borrower: another thread is to be the
@@ -77,10 +87,15 @@ impl Sleep {
         self.set_state(seat, super::BUSY);
     }
 
-    /// Gives up a lent seat, as `give_back` does, to claim it later.
-    pub(crate) fn go_away(&self, seat: usize, work_left: bool) -> (Arc<Absentee>, GivenBack) {
-        let is_back = AtomicU32::new(0);
-        let absentee = Arc::new(Absentee { seat, is_back, parker: Parker::new() });
+    /// Gives up a lent seat, as `give_back` does, to claim it later. `wait`: see `wake_blocked`.
+    pub(crate) fn go_away(
+        &self,
+        seat: usize,
+        wait: usize,
+        work_left: bool,
+    ) -> (Arc<Absentee>, GivenBack) {
+        let (is_back, parker) = (AtomicU32::new(0), Parker::new());
+        let absentee = Arc::new(Absentee { seat, wait, is_back, parker });
         let mut list = self.list.lock();
         list.away.waiting.push(absentee.clone());
         let given = self.give_back_in(&mut list, seat, work_left);

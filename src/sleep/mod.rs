@@ -331,14 +331,15 @@ impl Sleep {
         }
     }
 
-    /// Wakes a worker that sleeps inside a wait, if it does, and whoever waits away from its seat.
+    /// Wakes who waits as worker `seat` for what was at the address `wait`: the worker, if it sleeps
+    /// inside a wait, or a thread that is away from the seat.
     #[cold]
-    pub(crate) fn wake_blocked(&self, seat: usize) {
+    pub(crate) fn wake_blocked(&self, seat: usize, wait: usize) {
         if self.forks != forks() {
             return;
         }
         let mut list = self.list.lock();
-        list.away.wake(seat);
+        list.away.wake(seat, wait);
         if matches!(self.state(seat), BLOCKED | ASIDE) {
             self.wake(&mut list, seat);
         }
@@ -602,12 +603,17 @@ impl Sleep {
         }
         let mut list = self.list.lock();
         let list = &mut *list;
-        let parked = |&at: &usize| self.state(list.parked[at]) == PARKED;
+        let is_left = |seat| list.away.is_left(seat);
+        let parked = |&at: &usize| {
+            let seat = list.parked[at];
+            self.state(seat) == PARKED && !is_left(seat)
+        };
         let others = |&at: &usize| list.sentry != Some(list.parked[at]);
         let candidates = || (0..list.parked.len()).rev().filter(parked);
         let Some(at) = candidates().find(others).or_else(|| candidates().next()) else {
             // The seat's thread sees that it is lent, and stops searching.
-            let free = (0..self.seats.len()).find(|&seat| self.swap_state(seat, FREE, LENT));
+            let mut seats = 0..self.seats.len();
+            let free = seats.find(|&seat| !is_left(seat) && self.swap_state(seat, FREE, LENT));
             return free.map(|seat| {
                 self.seats[seat].awake.store(LENT, Ordering::Relaxed);
                 (seat, Stopped::Fine)

@@ -26,7 +26,8 @@ impl Worker {
         self.hand_on_forks();
         let stack = self.leave_stack();
         self.count_away(1);
-        let (absentee, given) = self.sleep().go_away(self.index, self.has_own_work());
+        let (absentee, given) =
+            self.sleep().go_away(self.index, wait.address(), self.has_own_work());
         self.look_after(given);
         self.sleep().wait_away(&absentee, || wait.done());
         let stopped = self.sleep().come_back(&absentee);
@@ -37,9 +38,15 @@ impl Worker {
         true
     }
 
+    /// Whether this thread may leave its seat: not where waits are served by their own descendants
+    /// only, nor in a handler, which the main loop calls.
+    pub(super) fn may_leave(&self) -> bool {
+        !self.waits_for_own_work() && (self.is_lent() || self.jobs_on_stack() > 0)
+    }
+
     /// Lets those who claim this seat have it for a while.
     pub(super) fn make_way(&self) {
-        if self.is_claimed() {
+        if self.is_claimed() && self.may_leave() {
             self.flush_forks();
             self.wait_away(&Nothing);
         }

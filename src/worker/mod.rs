@@ -374,6 +374,7 @@ impl Worker {
     /// is its own thread again, and counted as a searcher. `false`: the pool has ended.
     #[cold]
     fn leave_between_jobs(&self) -> bool {
+        self.registry().end_if_lost();
         if self.is_lent() {
             return self.registry().rest(self.index, || self.give_back()) && self.go_home();
         }
@@ -391,7 +392,10 @@ impl Worker {
 
     /// Runs a job at the bottom of the stack.
     fn run(&self, job: JobRef) {
-        self.forks.rewind();
+        // Forks of those who are away keep their slots.
+        if self.threads_away() == 0 {
+            self.forks.rewind();
+        }
         self.jobs.store(1, Ordering::Relaxed);
         self.enter_root(job.root());
         self.execute(job);

@@ -13,20 +13,20 @@ use crate::sync::{Mutex, wait_outside, wake};
 
 /// Whom to wake when a wait is over.
 pub(crate) enum Sleeper {
-    /// A worker, of whatever pool.
-    Worker(Arc<Registry>, usize),
+    /// A worker, of whatever pool, and the address of its wait.
+    Worker(Arc<Registry>, usize, usize),
     /// A thread that is no worker.
     Outside(Unparker),
 }
 
 impl Sleeper {
-    pub(crate) fn worker(worker: &Worker) -> Self {
-        Sleeper::Worker(worker.registry().share(), worker.index())
+    pub(crate) fn worker(worker: &Worker, wait: &impl Wait) -> Self {
+        Sleeper::Worker(worker.registry().share(), worker.index(), wait.address())
     }
 
     pub(crate) fn wake(self) {
         match self {
-            Sleeper::Worker(registry, index) => registry.sleep().wake_blocked(index),
+            Sleeper::Worker(registry, index, wait) => registry.sleep().wake_blocked(index, wait),
             Sleeper::Outside(unparker) => wake(&unparker),
         }
     }
@@ -66,7 +66,7 @@ impl Event {
         let worker = Worker::current_with_threads();
         let parker = Parker::new();
         self.state.lock().sleeper = Some(match worker {
-            Some(worker) => Sleeper::worker(worker),
+            Some(worker) => Sleeper::worker(worker, self),
             None => Sleeper::Outside(parker.unparker().clone()),
         });
         if !ask() {

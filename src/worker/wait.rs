@@ -32,8 +32,9 @@
 //! That is the default. A pool may be built for `WaitPolicy::OwnDescendants`: then a wait is served
 //! by descendants of what it is for, and nothing else but mail. There everything that can be waited
 //! for is a root: the stolen side of a join, a scope, a task with a handle. A job is a descendant
-//! of those that are in its line of roots (`job::lineage`). A wait for another pool leaves the
-//! seat.
+//! of those that are in its line of roots (`job::lineage`). A wait for another pool runs anything
+//! there, too, or two pools of one worker that wait for each other would stop. No seat is ever left: who
+//! comes back may want a lock that the holder has, who waits for what is his own, and keeps the seat.
 //!
 //! A worker that takes a job which it may not run hands it to the injector, where every other
 //! looks. A worker under such a limit is not woken for just any work, which it might not be able
@@ -62,15 +63,14 @@ impl Worker {
         self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
         let mut searching = false;
         let mut round = 0;
-        let mut leaves = self.is_to_leave(wait);
+        // Where no other thread can be had, it stays and runs what it may.
+        let mut may_leave = self.may_leave();
         while !wait.done() {
             deterministic::point();
-            if leaves || self.is_claimed() {
+            if may_leave && self.is_to_leave(wait) {
                 self.stop_searching_if(&mut searching);
-                leaves = self.wait_away(wait);
-                if leaves {
-                    continue;
-                }
+                may_leave = self.wait_away(wait);
+                continue;
             }
             if let Some(job) = self.find_in_wait(wait, searching) {
                 self.stop_searching_if(&mut searching);
@@ -81,11 +81,11 @@ impl Worker {
                 pause(round);
                 round += 1;
             } else if self.may_run_any(wait) {
-                searching = self.sleep_in_wait(wait, searching);
+                searching = self.sleep_in_wait(wait, searching, may_leave);
                 round = 0;
             } else {
                 self.stop_searching_if(&mut searching);
-                searching = self.sleep_aside(wait);
+                searching = self.sleep_aside(wait, &mut may_leave);
             }
         }
         self.stop_searching_if(&mut searching);
@@ -193,13 +193,11 @@ impl Worker {
         self.root() == root || wait.root().is_some_and(|it| it == root || it == job.address())
     }
 
-    /// Whether what waits must have nothing on top of it that is none of its own, though the pool may
-    /// need this worker.
+    /// Whether the seat is to be left to others: they claim it; or what waits must have nothing on top
+    /// of it that is none of its own, though the pool may need this worker.
     fn is_to_leave(&self, wait: &impl Wait) -> bool {
-        let may_run_any = self.root() == NO_ROOT
-            && !self.waits_for_own_work()
-            && self.jobs.load(Ordering::Relaxed) <= MOST_FOREIGN;
-        wait.is_elsewhere() && !may_run_any
+        let may_run_any = self.root() == NO_ROOT && self.jobs_on_stack() <= MOST_FOREIGN;
+        self.is_claimed() || wait.is_elsewhere() && !may_run_any
     }
 
     fn may_run_any(&self, wait: &impl Wait) -> bool {
@@ -217,7 +215,7 @@ impl Worker {
 
     /// Parks until work or the wait's end is in sight. Returns whether this worker is counted
     /// as a searcher.
-    fn sleep_in_wait(&self, wait: &impl Wait, searching: bool) -> bool {
+    fn sleep_in_wait(&self, wait: &impl Wait, searching: bool, may_leave: bool) -> bool {
         self.registry().end_if_lost();
         if !wait.ask_wake() {
             return searching;
@@ -226,7 +224,7 @@ impl Worker {
         let sleep = self.sleep();
         // The holder of a busy seat is never turned away.
         let _ = sleep.announce(self.index, Kind::Blocked, searching);
-        let looks = || wait.done() || self.is_claimed();
+        let looks = || wait.done() || may_leave && self.is_to_leave(wait);
         let over = looks() || self.announce_and_look() || looks();
         if !(over && sleep.leave(self.index, Kind::Blocked)) {
             sleep.sleep(
@@ -242,7 +240,7 @@ impl Worker {
 
     /// Like `sleep_in_wait`, for a worker that may run only some of the work. Looking is not
     /// enough for it: it has to take a job to know.
-    fn sleep_aside(&self, wait: &impl Wait) -> bool {
+    fn sleep_aside(&self, wait: &impl Wait, may_leave: &mut bool) -> bool {
         self.registry().end_if_lost();
         if !wait.ask_wake() {
             return false;
@@ -251,9 +249,9 @@ impl Worker {
         let sleep = self.sleep();
         sleep.announce_aside(self.index, [Some(self.root()), wait.root()]);
         self.announce_and_look_hard();
-        let looks = || wait.done() || self.is_claimed();
+        let looks = || wait.done() || *may_leave && self.is_to_leave(wait);
         let job = if looks() { None } else { self.find_in_wait(wait, true) };
-        let leaves = job.is_none() && self.is_missed();
+        let leaves = job.is_none() && *may_leave && self.is_missed();
         let mut woken = if job.is_some() || leaves || looks() {
             !sleep.leave_aside(self.index)
         } else {
@@ -266,14 +264,13 @@ impl Worker {
             self.run_on_top(job);
         } else if leaves {
             self.stop_searching_if(&mut woken);
-            self.wait_away(wait);
+            *may_leave = self.wait_away(wait);
         }
         woken
     }
 
-    /// Whether there is work, and no worker that could run it, if this one stands aside. (Where waits are
-    /// served by their own descendants only, a frame may hold locks that other work wants.)
+    /// Whether there is work, and no worker that could run it, if this one stands aside.
     fn is_missed(&self) -> bool {
-        !self.waits_for_own_work() && self.sleep().all_stand_aside() && self.announce_and_look()
+        self.sleep().all_stand_aside() && self.announce_and_look()
     }
 }

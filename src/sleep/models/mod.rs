@@ -10,7 +10,7 @@ use loom::thread;
 
 use self::pool::{Goes, Job, Pool};
 use super::*;
-use crate::latch::{Latch, Waiter};
+use crate::latch::{Latch, Wait, Waiter};
 
 /// Starts a thread beside the model's first one.
 fn start(pool: &Arc<Pool>, act: impl FnOnce(&Pool) + 'static) -> thread::JoinHandle<()> {
@@ -180,7 +180,7 @@ fn check_latch(wait: fn(&Pool, &Latch)) {
         let waiter = start(&pool, move |pool| wait(pool, &waiters));
         // SAFETY: it is set once, and lives as long as this.
         if unsafe { Latch::set(&*latch) } == Waiter::Asleep {
-            pool.sleep.wake_blocked(1);
+            pool.sleep.wake_blocked(1, latch.address());
         }
         waiter.join().unwrap();
         nobody_is_counted(&pool);
@@ -317,7 +317,7 @@ fn the_borrower_of_the_sentrys_seat_wakes_another_for_a_task() {
 fn set(pool: &Pool, latch: &Latch) {
     // SAFETY: each latch of these models is set once, and lives as long as its model.
     if unsafe { Latch::set(latch) } == Waiter::Asleep {
-        pool.sleep.wake_blocked(0);
+        pool.sleep.wake_blocked(0, latch.address());
     }
 }
 
@@ -399,7 +399,7 @@ fn a_seat_that_was_given_back_is_seen_before_it_is_given_away() {
     loom::model(|| {
         let pool = Pool::new(1);
         pool.sleep.leave_home(0);
-        let (absentee, _) = pool.sleep.go_away(0, false);
+        let (absentee, _) = pool.sleep.go_away(0, 0, false);
         wake(&pool, 0);
         let worker = start(&pool, |pool| {
             if pool.go_home(0) {

@@ -418,7 +418,7 @@ impl Pool {
             return;
         }
         self.hold(me);
-        let (absentee, given) = self.sleep.go_away(me, self.has_own_work(me));
+        let (absentee, given) = self.sleep.go_away(me, wait.address(), self.has_own_work(me));
         self.look_after(me, given);
         self.sleep.wait_away(&absentee, || wait.done());
         let stopped = self.sleep.come_back(&absentee);
