@@ -111,7 +111,8 @@ impl<'a> Trip<'a> {
 
     fn steps(self, seen: u32, at: usize, length: u32) -> impl Iterator<Item = (u32, usize, u32)> {
         let left = (0..self.distances.len()).filter(move |next| seen >> next & 1 == 0);
-        let step = move |next| (seen | 1 << next, next, length + self.distances[at][next]);
+        let step =
+            move |next: usize| (seen | 1_u32 << next, next, length + self.distances[at][next]);
         left.map(step).filter(move |&(_, _, length)| length <= self.most)
     }
 }
