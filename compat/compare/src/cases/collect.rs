@@ -24,7 +24,7 @@ pub fn vec() -> Run {
 /// Where it is not.
 pub fn vec_filtered() -> Run {
     Box::new(|| {
-        let even = |n: &u64| n % 2 == 0;
+        let even = |n: &u64| n.is_multiple_of(2);
         let numbers: Vec<u64> = (0..LENGTH).into_par_iter().map(mixed).filter(even).collect();
         numbers.len() as u64 + numbers[numbers.len() / 3]
     })

@@ -12,7 +12,7 @@ pub fn sieve() -> Run {
     const END: usize = 2_000_000;
     const SEGMENT: usize = 16_384;
     let root = (END as f64).sqrt() as usize + 1;
-    let is_prime = |n: &usize| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+    let is_prime = |n: &usize| (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
     let small: Vec<usize> = (2..root).filter(is_prime).collect();
     Box::new(move || {
         let mut composite = vec![false; END];
