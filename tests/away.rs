@@ -2,6 +2,8 @@
 //! under what waits for it, and no more threads act than the pool has workers.
 
 mod common;
+#[path = "common/uses.rs"]
+mod uses;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +16,7 @@ use common::{
 use filch::{JoinHandle, ThreadPool, WaitPolicy};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use uses::fib;
 
 // ---- A task under its joiner ----
 
@@ -66,14 +69,6 @@ fn polled(task: JoinHandle<i32>) -> i32 {
         common::step_aside();
     }
     joined(task)
-}
-
-fn fib(n: u32) -> u64 {
-    if n < 2 {
-        return n.into();
-    }
-    let (a, b) = filch::join(|| fib(n - 1), || fib(n - 2));
-    a + b
 }
 
 #[test]

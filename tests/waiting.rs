@@ -2,6 +2,8 @@
 //! is for.
 
 mod common;
+#[path = "common/uses.rs"]
+mod uses;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,18 +14,11 @@ use common::{
     stderr, watchdog,
 };
 use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
+use uses::fib;
 
 fn own_pool(threads: usize) -> ThreadPool {
     let builder = any_wait_builder().num_threads(threads);
     builder.wait_policy(WaitPolicy::OwnDescendants).build().unwrap()
-}
-
-fn fib(n: u32) -> u64 {
-    if n < 2 {
-        return n.into();
-    }
-    let (a, b) = filch::join(|| fib(n - 1), || fib(n - 2));
-    a + b
 }
 
 #[test]
