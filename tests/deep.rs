@@ -342,8 +342,6 @@ fn sixteen_callers_storm_one_pool() {
 #[test]
 fn scopes_in_joins_in_scopes_across_two_pools() {
     /// Two scopes in a join in a scope of `here`, each of which goes on in the other pool.
-    ///
-    /// On a big stack, since a worker that waits for another pool runs whatever there is.
     fn nest(here: &ThreadPool, there: &ThreadPool, depth: usize, leaves: &AtomicUsize) {
         if depth == 0 {
             leaves.fetch_add(1, Ordering::Relaxed);
@@ -360,13 +358,15 @@ fn scopes_in_joins_in_scopes_across_two_pools() {
     }
 
     let _watchdog = watchdog();
+    let depth = sized(4, 2);
     for (threads, others) in [(1, 1), (2, 1), (2, 2), (4, 3)] {
         let (one, two, leaves) = (deep_pool(threads), deep_pool(others), AtomicUsize::new(0));
-        one.install(|| nest(&one, &two, 5, &leaves));
-        two.install(|| nest(&one, &two, 4, &leaves));
-        let both = || one.install(|| nest(&two, &one, 4, &leaves));
-        two.install(|| two.join(both, || nest(&two, &one, 4, &leaves)));
-        assert_eq!(leaves.into_inner(), 1_024 + 3 * 256, "{threads} and {others} threads");
+        one.install(|| nest(&one, &two, depth + 1, &leaves));
+        two.install(|| nest(&one, &two, depth, &leaves));
+        let both = || one.install(|| nest(&two, &one, depth, &leaves));
+        two.install(|| two.join(both, || nest(&two, &one, depth, &leaves)));
+        let expected = (4 + 3) * 4_usize.pow(depth as u32);
+        assert_eq!(leaves.into_inner(), expected, "{threads} and {others} threads");
     }
 }
 

@@ -272,7 +272,8 @@ fn of_few_items() {
 /// With blocks of items, and pauses between.
 #[test]
 fn of_many_items() {
-    everywhere(|| all_adaptors(100_000, 99_990, 1234, |n| n));
+    let len = common::sized(100_000, 5_000);
+    everywhere(|| all_adaptors(len, len - 10, 1234, |n| n));
 }
 
 fn slow(n: usize) -> usize {
@@ -629,6 +630,9 @@ fn bad_arguments() {
 /// Who is at items without an end stops when another has found what all look for.
 #[test]
 fn inner_iterators_without_an_end_stop() {
+    if common::is_simulated_without(common::TIME) {
+        return;
+    }
     everywhere(|| {
         if filch::current_num_threads() == 1 {
             return;
