@@ -52,8 +52,10 @@ impl Worker {
         }
     }
 
+    /// Whether somebody who is away claims this seat. (The count of the worker's own is at hand.)
+    #[inline]
     pub(super) fn is_claimed(&self) -> bool {
-        self.sleep().is_claimed(self.index)
+        self.threads_away() > 0 && self.sleep().is_claimed(self.index)
     }
 
     pub(super) fn is_lent(&self) -> bool {

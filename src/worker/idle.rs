@@ -8,7 +8,7 @@ use crate::sleep::{Entered, Kind};
 pub(super) const ROUNDS: u32 = 24;
 /// Rounds of waiting until a worker may look around. Who waits for a job counts as looking for work
 /// until it sees that the job has ended, just when the worker that ran the job has nothing to do.
-const ROUNDS_TO_SEARCH: u32 = 14;
+const ROUNDS_TO_SEARCH: u32 = 6;
 /// Up to this round the pauses double; after it the thread yields its processor.
 const SPINS: u32 = 8;
 

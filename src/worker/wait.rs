@@ -195,9 +195,10 @@ impl Worker {
 
     /// Whether the seat is to be left to others: they claim it; or what waits must have nothing on top
     /// of it that is none of its own, though the pool may need this worker.
+    #[inline]
     fn is_to_leave(&self, wait: &impl Wait) -> bool {
-        let may_run_any = self.root() == NO_ROOT && self.jobs_on_stack() <= MOST_FOREIGN;
-        self.is_claimed() || wait.is_elsewhere() && !may_run_any
+        let may_run_any = || self.root() == NO_ROOT && self.jobs_on_stack() <= MOST_FOREIGN;
+        self.is_claimed() || wait.is_elsewhere() && !may_run_any()
     }
 
     fn may_run_any(&self, wait: &impl Wait) -> bool {
