@@ -321,6 +321,20 @@ fn set(pool: &Pool, latch: &Latch) {
     }
 }
 
+/// The thread that takes over seat 0; it sets a latch when it has run a job.
+fn stand_in(latch: Arc<Latch>) -> impl FnOnce(&Pool) {
+    move |pool| {
+        if pool.go_home(0) {
+            pool.stop_searching(0);
+            let run = |_| {
+                set(pool, &latch);
+                Goes::On
+            };
+            pool.main_loop(0, false, run);
+        }
+    }
+}
+
 /// Worker 0's thread is away until a job has been run, which its stand-in does.
 fn check_stand_in(publish: fn(&Pool)) {
     loom::model(move || {
@@ -328,16 +342,7 @@ fn check_stand_in(publish: fn(&Pool)) {
         pool.sleep.leave_home(0);
         let latch = Arc::new(Latch::new());
         let sets = latch.clone();
-        let stand_in = start(&pool, move |pool| {
-            if pool.go_home(0) {
-                pool.stop_searching(0);
-                let run = |_| {
-                    set(pool, &sets);
-                    Goes::On
-                };
-                pool.main_loop(0, false, run);
-            }
-        });
+        let stand_in = start(&pool, stand_in(sets));
         publish(&pool);
         pool.wait_away(0, &*latch);
         pool.give_back(0);
@@ -442,16 +447,7 @@ fn a_job_from_outside_finds_a_worker_where_all_stand_aside() {
             pool.give_back(0);
             pool.begin_end();
         });
-        let stand_in = start(&pool, move |pool| {
-            if pool.go_home(0) {
-                pool.stop_searching(0);
-                let run = |_| {
-                    set(pool, &sets);
-                    Goes::On
-                };
-                pool.main_loop(0, false, run);
-            }
-        });
+        let stand_in = start(&pool, stand_in(sets));
         pool.inject('a');
         waiter.join().unwrap();
         stand_in.join().unwrap();
