@@ -22,6 +22,7 @@ use crate::fork::join_on_worker;
 use crate::iter::IndexedParallelIterator;
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::pool::with_current;
+use crate::sync::{AtomicUsize, Ordering};
 use crate::worker::Worker;
 
 /// What a block should last: twice to half of it will do.
@@ -90,11 +91,11 @@ where
         if threads == 1 {
             // Without forks, but in the pieces that somebody asked for.
             let pace = Pace { min: usize::MAX, max, block: max, most: None, warm: false };
-            return pace.cut(1, len, producer, consumer);
+            return pace.cut(1, len, producer, consumer).0;
         }
         let most = P::FEW_BLOCKS.then(|| (len / (threads * BLOCKS_EACH)).max(least));
         let pace = Pace { min: least, max, block: least, most, warm: false };
-        pace.cut(pieces.min(len / least), len, producer, consumer)
+        pace.cut(pieces.min(len / least), len, producer, consumer).0
     })
 }
 
@@ -125,8 +126,9 @@ struct Pace {
 }
 
 impl Pace {
-    /// Forks until there are `pieces`, and none is too long.
-    fn cut<P, C>(self, pieces: usize, len: usize, producer: P, consumer: C) -> C::Result
+    /// Forks until there are `pieces`, and none is too long. Returns also how long blocks were at the
+    /// end.
+    fn cut<P, C>(self, pieces: usize, len: usize, producer: P, consumer: C) -> (C::Result, usize)
     where
         P: Producer,
         C: Consumer<P::Item>,
@@ -138,8 +140,14 @@ impl Pace {
         let at = len / 2;
         let (left_producer, right_producer) = producer.split_at(at);
         let (left_consumer, right_consumer, reducer) = consumer.split_at(at);
-        let (left, right) = join_on_worker(
-            |_| self.cut(left, at, left_producer, left_consumer),
+        // What the left piece found out, for the right one, unless that runs elsewhere meanwhile.
+        let learned = AtomicUsize::new(self.block);
+        let (left, (right, block)) = join_on_worker(
+            |_| {
+                let (result, block) = self.cut(left, at, left_producer, left_consumer);
+                learned.store(block, Ordering::Relaxed);
+                result
+            },
             |context| {
                 let (mut pace, mut pieces) = (self, pieces - left);
                 if context.migrated() {
@@ -148,24 +156,29 @@ impl Pace {
                     if !P::FEW_BLOCKS {
                         pace.block = self.min;
                     }
+                } else {
+                    pace.block = learned.load(Ordering::Relaxed);
                 }
                 let pieces = pieces.min((len - at) / self.min);
                 pace.cut(pieces, len - at, right_producer, right_consumer)
             },
         );
-        reducer.reduce(left, right)
+        (reducer.reduce(left, right), block)
     }
 
     /// Block after block, until somebody may be hungry.
-    fn drive<P, C>(mut self, mut len: usize, mut producer: P, consumer: C) -> C::Result
+    fn drive<P, C>(mut self, mut len: usize, mut producer: P, consumer: C) -> (C::Result, usize)
     where
         P: Producer,
         C: Consumer<P::Item>,
     {
         if consumer.full() {
-            return consumer.into_folder().complete();
+            return (consumer.into_folder().complete(), self.block);
         }
         let mut folder = consumer.into_folder();
+        if len <= self.block {
+            return (producer.fold_with(folder).complete(), self.block);
+        }
         let start = ticks();
         let mut before = start;
         loop {
@@ -176,10 +189,10 @@ impl Pace {
                 (producer, None)
             };
             folder = block.fold_with(folder);
-            let Some(rest) = rest else { return folder.complete() };
-            if folder.full() {
-                return folder.complete();
-            }
+            let rest = match rest {
+                Some(rest) if !folder.full() => rest,
+                _ => return (folder.complete(), self.block),
+            };
             producer = rest;
             len -= self.block;
             let now = ticks();
@@ -191,7 +204,8 @@ impl Pace {
             let worth_it = self.warm && len > tail && len / 2 >= self.min;
             if worth_it && is_wanted(took) {
                 let (first, consumer, reducer) = C::pause(folder);
-                return reducer.reduce(first, self.cut(2, len, producer, consumer));
+                let (rest, block) = self.cut(2, len, producer, consumer);
+                return (reducer.reduce(first, rest), block);
             }
         }
     }
