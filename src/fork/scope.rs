@@ -16,7 +16,7 @@ use crate::job::task::{Handle, Home, Kept, new_task};
 use crate::job::{JobRef, Link, NO_ROOT};
 use crate::latch::{Wait, Waiter};
 use crate::pool::{Registry, WaitPolicy, with_current};
-use crate::sync::{AtomicPtr, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
 use crate::worker::Worker;
 use crate::worker::sleeper::Event;
 
@@ -37,21 +37,39 @@ pub(super) struct Tasks {
     fifos: Fifos,
     /// That no task is left, for an opener that is no worker of the pool.
     over: Event,
-    panics: Mutex<Panics>,
+    panics: Panics,
 }
 
 /// The panics of a scope's tasks that nobody has taken by a handle, by when they came.
 #[derive(Default)]
 struct Panics {
-    came: usize,
-    kept: BTreeMap<usize, Payload>,
+    /// How many came. Changed under the lock.
+    came: AtomicUsize,
+    kept: Mutex<Option<BTreeMap<usize, Payload>>>,
 }
 
 impl Panics {
-    fn keep(&mut self, payload: Payload) -> usize {
-        self.came += 1;
-        self.kept.insert(self.came, payload);
-        self.came
+    fn keep(&self, payload: Payload) -> usize {
+        let mut kept = self.kept.lock();
+        let number = self.came.fetch_add(1, Ordering::Relaxed);
+        kept.get_or_insert_default().insert(number, payload);
+        number
+    }
+
+    fn take(&self, number: usize) -> Option<Payload> {
+        self.kept.lock().as_mut()?.remove(&number)
+    }
+
+    /// The first, when all tasks have ended. Those after it are discarded.
+    fn first(&self) -> Option<Payload> {
+        // Relaxed: whoever has seen that a task has ended sees what came of it.
+        if self.came.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut kept = self.kept.lock().take()?.into_values();
+        let first = kept.next();
+        kept.for_each(outcome::discard);
+        first
     }
 }
 
@@ -72,7 +90,7 @@ impl Tasks {
             count: TaskCount::new(),
             fifos: Fifos::default(),
             over: Event::default(),
-            panics: Mutex::new(Panics::default()),
+            panics: Panics::default(),
         }
     }
 
@@ -144,19 +162,11 @@ impl Tasks {
 
     /// Returns `value`, or else resumes the first panic that nobody took by a handle.
     pub(super) fn result<R>(&self, value: R) -> R {
-        let Some(first) = self.first_panic() else {
+        let Some(first) = self.panics.first() else {
             return value;
         };
         outcome::discard(value);
         resume_unwind(first)
-    }
-
-    /// The first panic that nobody took by a handle. Those after it are discarded.
-    fn first_panic(&self) -> Option<Payload> {
-        let mut kept = std::mem::take(&mut self.panics.lock().kept).into_values();
-        let first = kept.next();
-        kept.for_each(outcome::discard);
-        first
     }
 }
 
@@ -189,10 +199,10 @@ struct ScopeHome {
 }
 
 impl ScopeHome {
-    fn panics(&self) -> MutexGuard<'_, Panics> {
+    fn panics(&self) -> &Panics {
         // SAFETY: the scope waits for the task that calls this, or its handle does, which cannot
         // be used after the scope.
-        unsafe { &*self.tasks }.panics.lock()
+        unsafe { &(*self.tasks).panics }
     }
 }
 
@@ -209,7 +219,7 @@ impl Home for ScopeHome {
         let Kept::ByScope(number) = kept else {
             unreachable!("what belongs to a scope is not the pool's")
         };
-        match self.panics().kept.remove(&number) {
+        match self.panics().take(number) {
             Some(payload) => payload,
             None => unreachable!("a scope keeps panics to its end"),
         }
@@ -458,7 +468,7 @@ where
     match result {
         Ok(value) => scope.tasks.result(value),
         Err(payload) => {
-            outcome::discard(scope.tasks.first_panic());
+            outcome::discard(scope.tasks.panics.first());
             resume_unwind(payload)
         }
     }

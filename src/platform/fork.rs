@@ -15,6 +15,7 @@ use crate::sync::{AtomicPtr, AtomicU32, Ordering};
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// How many forks lead to this process, as far as it was [`watch`]ed for them.
+#[inline]
 pub(crate) fn count() -> u32 {
     // Relaxed: it changes only where there is but one thread.
     COUNT.load(Ordering::Relaxed)
