@@ -260,17 +260,27 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// others. Returns the slot, and how many were published, of which the caller then has
     /// to notify sleepers.
     #[must_use]
+    #[inline]
     pub(crate) fn push_slow(
         &self,
         job: NonNull<J>,
         publish_job: impl Fn(NonNull<J>) -> P,
     ) -> (usize, usize) {
         let _busy = self.be_busy();
-        let (slot, mut published) = (self.top(), 0);
-        if slot - self.head() == CAPACITY {
+        let (own, private) = (&self.own, &self.front.own);
+        let (slot, head) = (self.top(), self.head());
+        if slot == head && own.public.is_empty() && own.handful_limit > 0 {
+            // Perhaps a fork without any within: what is the next one's to find out is left to it.
+            own.head.store(slot + 1, Ordering::Relaxed);
+            private.top.store(slot + 1, Ordering::Release);
+            own.public.push(publish_job(job));
+            self.front.gate.close(RECHECK);
+            return (slot, 1);
+        }
+        let mut published = 0;
+        if slot - head == CAPACITY {
             published += self.publish(CAPACITY / 2, &publish_job);
         }
-        let private = &self.front.own;
         private.ring[slot & MASK].store(job.as_ptr(), Ordering::Relaxed);
         private.top.store(slot + 1, Ordering::Release);
         published += self.answer(publish_job);
@@ -279,6 +289,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// `pop` where it could not tell, of `job` in `slot`. The second value: how many older ones were
     /// published.
+    #[inline]
     pub(crate) fn pop_slow(
         &self,
         slot: usize,
@@ -296,8 +307,10 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         let popped = self.pop_public(job);
         if popped == Popped::Mine {
             own.handful.set(own.handful_limit.min(1));
-            // What is next shall be public again.
-            self.front.gate.close(RECHECK);
+            // What is next shall be public again. (Nobody else opens a gate.)
+            if !self.front.gate.is_closed() {
+                self.front.gate.close(RECHECK);
+            }
         } else {
             own.handful.set((own.handful.get() * 2).min(own.handful_limit));
         }
@@ -419,6 +432,11 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// Whether nothing is public.
     pub(crate) fn is_empty(&self) -> bool {
         self.stealer.is_empty()
+    }
+
+    /// What goes up by one with each job that is published. (A glance: nothing is ordered by it.)
+    pub(crate) fn published(&self) -> usize {
+        self.head()
     }
 
     /// Steals the oldest public job. Raises demand if that was the last one, or none was there.

@@ -23,8 +23,10 @@
 //! of one.
 //!
 //! # The handshake with sleepers
-//! That of `queue/fork.rs`, by a word of its own, the *bell*: the owner pushes, rings, then reads
-//! the count of idle workers; who is about to sleep counts itself, rings, then looks.
+//! That of `queue/fork.rs`. To add to the tray is a read-modify-write of its length, which serves as
+//! the owner's; for all else there is a word of its own, the *bell*: the owner pushes, rings, then
+//! reads the count of idle workers. Who is about to sleep counts itself, goes through a
+//! read-modify-write of both words, then looks.
 
 use std::array;
 use std::cell::Cell;
@@ -241,7 +243,7 @@ impl<J> TaskQueue<J> {
         }
     }
 
-    /// Adds a task (owner only).
+    /// Adds a task, and goes through the owner's side of the handshake with sleepers (owner only).
     #[inline]
     pub(crate) fn push(&self, task: J) {
         if let Err(task) = self.tray.push(task) {
@@ -252,7 +254,8 @@ impl<J> TaskQueue<J> {
     #[cold]
     fn push_slow(&self, task: J) {
         if self.in_order {
-            return self.inbox.push(task);
+            self.inbox.push(task);
+            return self.ring();
         }
         if let Some(bundle) = self.tray.pack() {
             self.bundles.push(bundle);
@@ -262,6 +265,7 @@ impl<J> TaskQueue<J> {
             bundle.push(task);
             self.bundles.push(bundle);
         }
+        self.ring();
     }
 
     /// Whether the owner's tasks are run oldest first.
@@ -301,10 +305,16 @@ impl<J> TaskQueue<J> {
         !self.tray.alone
     }
 
-    /// One side of the handshake with sleepers.
-    #[inline]
+    /// The owner's side of the handshake with sleepers, for tasks that have moved here.
     pub(crate) fn ring(&self) {
-        // AcqRel: matches the other side's.
+        // AcqRel: matches that in `announce_idle`.
+        self.bell.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The sleepers' side.
+    pub(crate) fn announce_idle(&self) {
+        // AcqRel: matches those of the owner, in `Tray::change` and in `ring`.
+        self.tray.len.fetch_add(0, Ordering::AcqRel);
         self.bell.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -317,14 +327,17 @@ impl<J> TaskQueue<J> {
 
     /// Steals tasks from `victim`, keeps all but one of them and returns that one (owner only).
     ///
-    /// An owner that spawns one tiny task after the other must not find its tray taken each time:
-    /// what is in the tray is taken only if it has not become a bundle after a while.
-    pub(crate) fn steal_from(&self, victim: &TaskQueue<J>) -> Option<J> {
-        if let Some(task) = self.steal_packed(victim) {
-            return Some(task);
-        }
-        (0..PATIENCE).for_each(|_| spin_loop());
-        self.steal_packed(victim).or_else(|| self.unpack(victim.tray.take()?))
+    /// An owner that spawns one tiny task after the other must not find its tray taken each time: if
+    /// the caller is `patient`, what is in the tray is taken only if it has not become a bundle after
+    /// a while.
+    pub(crate) fn steal_from(&self, victim: &TaskQueue<J>, patient: bool) -> Option<J> {
+        let packed = || {
+            (0..PATIENCE).for_each(|_| spin_loop());
+            self.steal_packed(victim)
+        };
+        self.steal_packed(victim)
+            .or_else(|| if patient { packed() } else { None })
+            .or_else(|| self.unpack(victim.tray.take()?))
     }
 
     fn steal_packed(&self, victim: &TaskQueue<J>) -> Option<J> {

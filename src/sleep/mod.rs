@@ -101,9 +101,10 @@ pub(crate) const ANY_ROOT: usize = 1;
 /// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
 /// delays help for a section that began meanwhile.
 pub(crate) const NAP: Duration = Duration::from_micros(10);
-/// How many looks in vain make the sentry resign: with what the clock adds, one to two
-/// milliseconds.
-const NAPS: u32 = if cfg!(loom) { 1 } else { 100 };
+/// How many looks in vain make the sentry resign: with what the clock adds, some quarter of a
+/// millisecond. More would slow a serial phase down that a section left behind; fewer would have
+/// sections in quick succession each pay for a wake-up.
+const NAPS: u32 = if cfg!(loom) { 1 } else { 16 };
 
 const BUSY: u32 = 0;
 const FREE: u32 = 1;
@@ -349,11 +350,13 @@ impl Sleep {
     pub(crate) fn wake_for_mail(&self, seat: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
-        if self.forks != forks() {
+        let sleeps = || matches!(self.state(seat), PARKED | BLOCKED | ASIDE);
+        // Who is not seen asleep here looks at the mail after its own fence.
+        if !sleeps() || self.forks != forks() {
             return;
         }
         let mut list = self.list.lock();
-        if matches!(self.state(seat), PARKED | BLOCKED | ASIDE) {
+        if sleeps() {
             self.wake(&mut list, seat);
         }
     }

@@ -3,14 +3,21 @@
 #![deny(unsafe_code)]
 
 use super::Worker;
+use crate::deterministic;
 use crate::job::{ANY_ROOT, JobRef, NO_ROOT};
 use crate::latch::Wait;
+use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::platform::heavy_fence;
 use crate::queue::until_sure;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, fence, spin_loop};
 
 /// How many others one look goes through at most.
 const MOST_VICTIMS: usize = 16;
+
+/// For how long a fork has to be public before a patient thief takes it: about what taking it costs both.
+const PATIENCE: u64 = TICKS_PER_MICROSECOND;
+/// How long what was stolen has to last to be worth a theft.
+const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 
 /// Every so many naps in vain the sentry looks for forks to take by force. That costs some
 /// microseconds and interrupts every busy worker; owners that fork at all answer sooner.
@@ -20,7 +27,7 @@ impl Worker {
     /// A job for the main loop, if there is one in sight: own tasks, mail, the injector, others'
     /// queues; every so often mail and what is from outside first, so that neither can starve.
     pub(super) fn find(&self) -> Option<JobRef> {
-        if self.tick(self.registry().settings().injector_interval) {
+        if self.looks_elsewhere() {
             if let Some(job) = self.mailed().or_else(|| self.submitted()) {
                 return Some(job);
             }
@@ -28,15 +35,17 @@ impl Worker {
         self.newest_task()
             .or_else(|| self.mailed())
             .or_else(|| self.injected_batch())
-            .or_else(|| self.stolen())
+            .or_else(|| self.stolen(|| false))
             .or_else(|| self.forced())
     }
 
-    /// Counts a look, and says whether it is one of every `interval`.
-    pub(super) fn tick(&self, interval: u32) -> bool {
-        let ticks = self.ticks.get().wrapping_add(1);
-        self.ticks.set(ticks);
-        ticks % interval == 0
+    /// Counts a look, and says whether it is one of every so many that look elsewhere first.
+    #[inline]
+    pub(super) fn looks_elsewhere(&self) -> bool {
+        let left = self.looks_left.get().checked_sub(1);
+        self.looks_left
+            .set(left.unwrap_or_else(|| self.registry().settings().injector_interval - 1));
+        left.is_none()
     }
 
     /// The newest of this worker's tasks, else the oldest that it has from outside.
@@ -72,18 +81,37 @@ impl Worker {
     }
 
     /// Steals from randomly chosen others, forks before tasks: they are what somebody waits for.
-    pub(super) fn stolen(&self) -> Option<JobRef> {
-        self.victims()
-            .find_map(|victim| self.steal_fork(victim).or_else(|| self.steal_task(victim)))
+    /// Nothing, when `changes_mind` says so.
+    pub(super) fn stolen(&self, changes_mind: impl Fn() -> bool) -> Option<JobRef> {
+        self.victims().find_map(|victim| {
+            self.steal_fork(victim, &changes_mind).or_else(|| self.steal_task(victim))
+        })
     }
 
     /// Steals a fork of `victim`'s, or tells it that somebody is hungry.
-    pub(super) fn steal_fork(&self, victim: &Worker) -> Option<JobRef> {
+    pub(super) fn steal_fork(
+        &self,
+        victim: &Worker,
+        changes_mind: impl Fn() -> bool,
+    ) -> Option<JobRef> {
         if victim.forks.is_empty() {
             victim.forks.raise_demand();
             return None;
         }
+        if self.is_patient() && !lasts(victim, changes_mind) {
+            return None;
+        }
         self.count_steal(until_sure(|| victim.forks.steal()))
+    }
+
+    /// Whether to give owners time to do themselves what could be stolen: where the last theft was not
+    /// worth its price.
+    fn is_patient(&self) -> bool {
+        let stolen = self.stolen.take();
+        if stolen != 0 {
+            self.patient.set(ticks().wrapping_sub(stolen) < WORTH);
+        }
+        self.patient.get() && !deterministic::is_simulated()
     }
 
     /// Steals a bundle of tasks.
@@ -91,7 +119,7 @@ impl Worker {
         if victim.tasks.is_empty() {
             return None;
         }
-        let first = self.count_steal(self.tasks.steal_from(&victim.tasks));
+        let first = self.count_steal(self.tasks.steal_from(&victim.tasks, self.is_patient()));
         self.share_rest();
         first
     }
@@ -99,14 +127,18 @@ impl Worker {
     /// Tasks that came along with one that was taken have moved, perhaps past somebody who was
     /// about to sleep: they are published anew.
     pub(super) fn share_rest(&self) {
-        if !self.tasks.is_empty() {
-            self.publish_tasks(ANY_ROOT);
+        if !self.tasks.is_empty() && self.tasks.has_thieves() {
+            self.tasks.ring();
+            self.notify(ANY_ROOT);
         }
     }
 
     fn count_steal<T>(&self, stolen: Option<T>) -> Option<T> {
         self.counters.steals_tried.add(1);
-        self.counters.steals_won.add(stolen.is_some() as usize);
+        if stolen.is_some() {
+            self.counters.steals_won.add(1);
+            self.stolen.set(ticks());
+        }
         stolen
     }
 
@@ -172,7 +204,7 @@ impl Worker {
         fence(Ordering::SeqCst);
         self.others().for_each(|other| {
             other.forks.announce_idle();
-            other.tasks.ring();
+            other.tasks.announce_idle();
         });
     }
 
@@ -227,4 +259,19 @@ impl Worker {
         self.rng.store(x, Ordering::Relaxed);
         x
     }
+}
+
+/// Whether a fork of `victim`'s stays public for a while. One that its owner takes back sooner is too
+/// short to be worth a theft, and so may be those to come.
+fn lasts(victim: &Worker, changes_mind: impl Fn() -> bool) -> bool {
+    let (published, start) = (victim.forks.published(), ticks());
+    while ticks().wrapping_sub(start) < PATIENCE {
+        if changes_mind() {
+            return false;
+        }
+        // Nor does it look at the queue meanwhile, which would slow the owner down.
+        spin_loop();
+    }
+    // Owners take the newest back first: so one of those from before is left.
+    victim.forks.public() > victim.forks.published().wrapping_sub(published)
 }

@@ -7,8 +7,9 @@ use crate::sleep::{Entered, Kind};
 /// Rounds of looking around before a worker parks.
 pub(super) const ROUNDS: u32 = 24;
 /// Rounds of waiting until a worker may look around. Who waits for a job counts as looking for work
-/// until it sees that the job has ended, just when the worker that ran the job has nothing to do.
-const ROUNDS_TO_SEARCH: u32 = 6;
+/// until it sees that the job has ended, just when the worker that ran the job has nothing to do; and
+/// of workers that are broadcast to, all are to be awake for the next.
+const ROUNDS_TO_SEARCH: u32 = 14;
 /// Up to this round the pauses double; after it the thread yields its processor.
 const SPINS: u32 = 8;
 
@@ -56,7 +57,7 @@ impl Worker {
     /// Waits a moment to be counted as a searcher.
     fn may_search_soon(&self) -> bool {
         (0..ROUNDS_TO_SEARCH).any(|round| {
-            pause(round);
+            pause(round, || false);
             self.sleep().start_searching()
         })
     }
@@ -64,7 +65,7 @@ impl Worker {
     /// Looks for a while. `true`: there is work, or the seat is lent.
     fn look_around(&self) -> bool {
         (0..ROUNDS).any(|round| {
-            pause(round);
+            pause(round, || false);
             self.sees_work() || self.sleep().is_lent(self.index)
         })
     }
@@ -97,10 +98,13 @@ impl Worker {
     }
 }
 
-/// Waits a little longer each round.
-pub(super) fn pause(round: u32) {
+/// Waits a little longer each round, unless `is_over` says so.
+pub(super) fn pause(round: u32, is_over: impl Fn() -> bool) {
     if round < SPINS {
-        (0..1 << round).for_each(|_| crate::sync::spin_loop());
+        let mut spins = 0..1 << round;
+        while spins.next().is_some() && !is_over() {
+            crate::sync::spin_loop();
+        }
     } else {
         crate::sync::spin_or_yield();
     }

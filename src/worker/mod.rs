@@ -60,8 +60,12 @@ pub(crate) struct Worker {
     /// Picks victims. Also used by the thread of a worker whose seat is lent: each value is as good
     /// as another.
     rng: AtomicU32,
-    /// Looks for work, for looking elsewhere in turn.
-    ticks: Cell<u32>,
+    /// How many looks for work are left until one that looks elsewhere first.
+    looks_left: Cell<u32>,
+    /// When the last theft was, by `ticks`, until it is known whether it was worth it; else 0.
+    stolen: Cell<u64>,
+    /// Whether it was not.
+    patient: Cell<bool>,
     /// The sentry's looks, and whether the last one decided to use force. (Atomics, because the
     /// seat may be lent while its thread looks.)
     watches: AtomicU32,
@@ -94,7 +98,9 @@ impl Worker {
             waits_for: AtomicU32::new(0),
             away: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
-            ticks: Cell::new(0),
+            looks_left: Cell::new(0),
+            stolen: Cell::new(0),
+            patient: Cell::new(true),
             watches: AtomicU32::new(0),
             forces: AtomicU32::new(0),
             counters: LiveCounters::new(),
@@ -188,6 +194,7 @@ impl Worker {
         Awaited::from_code(self.waits_for.load(Ordering::Relaxed))
     }
 
+    #[inline]
     pub(crate) fn count_task(&self) {
         self.counters.tasks_run.add(1);
     }
@@ -292,17 +299,10 @@ impl Worker {
     pub(crate) fn push_task(&self, job: JobRef) {
         let root = job.root();
         self.tasks.push(job);
-        self.publish_tasks(root);
-        deterministic::point();
-    }
-
-    /// Steps (b) and (c) of publishing (`sleep/mod.rs`) what is in the task queue.
-    #[inline]
-    fn publish_tasks(&self, root: usize) {
         if self.tasks.has_thieves() {
-            self.tasks.ring();
             self.notify(root);
         }
+        deterministic::point();
     }
 
     /// Takes the entries of tasks that were run by their joiners off the top of the task queue.

@@ -74,11 +74,11 @@ impl Worker {
             }
             if let Some(job) = self.find_in_wait(wait, searching) {
                 self.stop_searching_if(&mut searching);
-                self.run_on_top(job);
+                self.run_on_top(job, || self.next_own_task(wait));
                 round = 0;
             } else if round < ROUNDS {
                 searching = searching || self.sleep().start_searching();
-                pause(round);
+                pause(round, || wait.done());
                 round += 1;
             } else if self.may_run_any(wait) {
                 searching = self.sleep_in_wait(wait, searching, may_leave);
@@ -104,8 +104,8 @@ impl Worker {
         // What runs on top has a root of its own, and must not publish the caller's forks under it.
         self.flush_forks();
         let job = self.mailed().or_else(|| self.newest_task());
-        let job = job.or_else(|| self.stolen()).or_else(|| self.injected());
-        job.map(|job| self.run_on_top(job)).is_some()
+        let job = job.or_else(|| self.stolen(|| false)).or_else(|| self.injected());
+        job.map(|job| self.run_on_top(job, || None)).is_some()
     }
 
     /// Runs one job that is queued at this worker. Returns whether there was one.
@@ -114,22 +114,37 @@ impl Worker {
         self.flush_forks();
         let job = self.mailed().or_else(|| self.newest_task());
         let job = job.or_else(|| self.newest_public_fork());
-        job.map(|job| self.run_on_top(job)).is_some()
+        job.map(|job| self.run_on_top(job, || None)).is_some()
     }
 
-    /// Runs a job on top of a frame that waits.
-    fn run_on_top(&self, job: JobRef) {
+    /// Runs a job on top of a frame that waits, and then those that `next` gives, one by one.
+    #[inline]
+    fn run_on_top(&self, mut job: JobRef, next: impl Fn() -> Option<JobRef>) {
         let (jobs, root) = (self.jobs.load(Ordering::Relaxed), self.root());
         let waits_for = self.waits_for.load(Ordering::Relaxed);
         self.jobs.store(jobs + 1, Ordering::Relaxed);
         self.waits_for.store(0, Ordering::Relaxed);
-        let own_root = Link::new(NO_ROOT);
-        let is_foreign = (jobs > MOST_FOREIGN || root != NO_ROOT) && job.root() == NO_ROOT;
-        self.enter_root(if is_foreign { own_root.address() } else { job.root() });
-        self.execute(job);
+        loop {
+            let own_root = Link::new(NO_ROOT);
+            let is_foreign = (jobs > MOST_FOREIGN || root != NO_ROOT) && job.root() == NO_ROOT;
+            self.enter_root(if is_foreign { own_root.address() } else { job.root() });
+            self.execute(job);
+            self.leave_root(root);
+            match next() {
+                Some(another) => job = another,
+                None => break,
+            }
+        }
         self.jobs.store(jobs, Ordering::Relaxed);
         self.waits_for.store(waits_for, Ordering::Relaxed);
-        self.leave_root(root);
+    }
+
+    /// What a wait that goes on runs after one of this worker's tasks, unless somebody may want the
+    /// seat.
+    #[inline]
+    fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
+        deterministic::point();
+        if wait.done() || self.threads_away() > 0 { None } else { self.own_task(wait) }
     }
 
     fn find_in_wait(&self, wait: &impl Wait, searching: bool) -> Option<JobRef> {
@@ -141,8 +156,9 @@ impl Worker {
     /// The newest of this worker's tasks that it may run, or, if there is none, what is in its
     /// mail; now and then the mail and what is from outside first, so that neither can starve. What it
     /// may not run is left to others.
+    #[inline]
     fn own_task(&self, wait: &impl Wait) -> Option<JobRef> {
-        if self.tick(self.registry().settings().injector_interval) {
+        if self.looks_elsewhere() {
             let job = self.mailed();
             if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
@@ -159,12 +175,13 @@ impl Worker {
     /// A fork of the worker that runs what is waited for.
     fn leapfrog(&self, wait: &impl Wait) -> Option<JobRef> {
         let runner = wait.runner().filter(|&runner| runner != self.index)?;
-        let job = self.steal_fork(&self.registry().workers()[runner])?;
+        let job = self.steal_fork(&self.registry().workers()[runner], || wait.done())?;
         self.accept(job, wait)
     }
 
     fn foreign(&self, wait: &impl Wait) -> Option<JobRef> {
-        if let Some(job) = self.stolen().and_then(|job| self.accept(job, wait)) {
+        let stolen = self.stolen(|| wait.done());
+        if let Some(job) = stolen.and_then(|job| self.accept(job, wait)) {
             return Some(job);
         }
         if let Some(job) = self.forced().and_then(|job| self.accept(job, wait)) {
@@ -262,7 +279,7 @@ impl Worker {
         };
         if let Some(job) = job {
             self.stop_searching_if(&mut woken);
-            self.run_on_top(job);
+            self.run_on_top(job, || None);
         } else if leaves {
             self.stop_searching_if(&mut woken);
             *may_leave = self.wait_away(wait);

@@ -56,7 +56,7 @@ impl Tasks {
 
     fn push(&self, task: usize) -> bool {
         self.queues[OWNER].push(task);
-        self.publish(OWNER)
+        self.somebody_idles()
     }
 
     fn push_all(&self, tasks: Range<usize>) {
@@ -67,6 +67,10 @@ impl Tasks {
 
     fn publish(&self, me: usize) -> bool {
         self.queues[me].ring();
+        self.somebody_idles()
+    }
+
+    fn somebody_idles(&self) -> bool {
         self.idle.load(Ordering::Relaxed) > 0
     }
 
@@ -77,7 +81,7 @@ impl Tasks {
     }
 
     fn steal(&self) -> bool {
-        let _ = self.queues[THIEF].steal_from(&self.queues[OWNER]);
+        let _ = self.queues[THIEF].steal_from(&self.queues[OWNER], true);
         self.publish(THIEF)
     }
 
@@ -90,7 +94,7 @@ impl Tasks {
     fn sleep(&self) -> bool {
         self.idle.fetch_add(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        self.queues.iter().for_each(TaskQueue::ring);
+        self.queues.iter().for_each(TaskQueue::announce_idle);
         self.nothing_is_there()
     }
 
@@ -106,7 +110,7 @@ fn a_task_that_is_stolen_is_run_once() {
     loom::model(|| {
         let tasks = Tasks::new();
         let thief = start(&tasks, |tasks| {
-            if let Some(task) = tasks.queues[THIEF].steal_from(&tasks.queues[OWNER]) {
+            if let Some(task) = tasks.queues[THIEF].steal_from(&tasks.queues[OWNER], true) {
                 tasks.run(task);
             }
             tasks.run_all(THIEF);

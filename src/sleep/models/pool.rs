@@ -85,12 +85,7 @@ impl Pool {
     pub(super) fn push_task(&self, me: usize, job: Job) {
         self.hold(me);
         self.seats[me].tasks.push(job);
-        self.publish_tasks(me, root(job));
-    }
-
-    fn publish_tasks(&self, me: usize, root: usize) {
-        self.seats[me].tasks.ring();
-        self.sleep.notify_from_worker(root);
+        self.sleep.notify_from_worker(root(job));
     }
 
     pub(super) fn send(&self, to: usize, job: Job) {
@@ -217,14 +212,15 @@ impl Pool {
         if victim.tasks.is_empty() {
             return None;
         }
-        let first = self.seats[me].tasks.steal_from(&victim.tasks);
+        let first = self.seats[me].tasks.steal_from(&victim.tasks, true);
         self.share_rest(me);
         first
     }
 
     fn share_rest(&self, me: usize) {
         if !self.seats[me].tasks.is_empty() {
-            self.publish_tasks(me, ANY_ROOT);
+            self.seats[me].tasks.ring();
+            self.sleep.notify_from_worker(ANY_ROOT);
         }
     }
 
@@ -250,7 +246,7 @@ impl Pool {
         fence(Ordering::SeqCst);
         for other in self.others(me) {
             other.forks.announce_idle();
-            other.tasks.ring();
+            other.tasks.announce_idle();
         }
         self.sees_own_work(me) || self.others(me).any(Seat::shows_work)
     }
