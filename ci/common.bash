@@ -6,15 +6,15 @@ skip() {
 }
 
 # Sets `suites` to cargo's options for the named test files, `lib` being the unit tests; for all
-# if none is named, but for compile_fail, which runs cargo itself, and costs, which counts what a
-# checker adds to.
+# if none is named, but for compile_fail, which runs cargo itself, costs, which counts what a checker
+# adds to, and deterministic, whose tests need a feature of that name.
 choose_suites() {
     local name names=("$@")
     if [ $# = 0 ]; then
         names=(lib)
         for name in tests/*.rs; do
             name=$(basename "$name" .rs)
-            [[ $name =~ ^(compile_fail|costs)$ ]] || names+=("$name")
+            [[ $name =~ ^(compile_fail|costs|deterministic)$ ]] || names+=("$name")
         done
     fi
     suites=()

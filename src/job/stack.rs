@@ -40,7 +40,7 @@ impl JoinHeader {
     /// Makes a private job fit to be seen by others, as which it is returned.
     ///
     /// # Safety
-    /// `this` is a job in its owner's private ring, which it leaves.
+    /// `this` is a job that its owner alone has seen.
     pub(crate) unsafe fn publish(this: NonNull<JoinHeader>, root: usize) -> JobRef {
         let job = this.as_ptr();
         // SAFETY: the job is alive and only its owner sees it.

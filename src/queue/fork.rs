@@ -3,7 +3,8 @@
 //!
 //! # The private part
 //! The owner's pending forks stand in a ring, `ring[head..top)`, which is the owner's alone.
-//! A fork writes its job to `top`; its end takes it back from there. Since forks nest, the job
+//! A fork writes its job to `top`; its end takes it back from there. (A fork while nothing is pending
+//! is published at once, past the ring.) Since forks nest, the job
 //! of the fork that ends is the newest one, unless it has been published: then all older ones
 //! have been, too, and the ring is empty.
 //!
@@ -13,7 +14,7 @@
 //! - open: `limit` is `head + CAPACITY` and `floor` is `head`. A fork stays private while
 //!   `top < limit`; a fork that ends finds its job, in `slot`, private while `slot >= floor`.
 //! - closed: `limit` is [`DEMAND`] (somebody found nothing to steal here) or [`RECHECK`] (the
-//!   owner has nothing public), `floor` is [`CLOSED`]. No slot passes either comparison, so that
+//!   owner has nothing public, or but one job, as it has before it knows of forks within), `floor` is [`CLOSED`]. No slot passes either comparison, so that
 //!   the owner's next fork, or the next end of a fork, comes to the slow path and publishes.
 //!
 //! `limit` is the truth. Who closes swaps `limit`, then stores `floor`; who opens stores `floor`,
@@ -70,7 +71,7 @@ const MASK: usize = CAPACITY - 1;
 
 /// `limit` of a closed gate: a thief wants work from here.
 const DEMAND: usize = 0;
-/// `limit` of a closed gate: nobody asked, but nothing is public.
+/// `limit` of a closed gate: nobody asked, but nothing is public, or only what was published last.
 const RECHECK: usize = 1;
 /// `floor` of a closed gate.
 const CLOSED: usize = usize::MAX;
@@ -434,7 +435,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.stealer.is_empty()
     }
 
-    /// What goes up by one with each job that is published. (A glance: nothing is ordered by it.)
+    /// What goes up by one with each job that is published, but for `rewind`. (A glance: nothing is
+    /// ordered by it.)
     pub(crate) fn published(&self) -> usize {
         self.head()
     }

@@ -26,7 +26,8 @@
 //! That of `queue/fork.rs`. To add to the tray is a read-modify-write of its length, which serves as
 //! the owner's; for all else there is a word of its own, the *bell*: the owner pushes, rings, then
 //! reads the count of idle workers. Who is about to sleep counts itself, goes through a
-//! read-modify-write of both words, then looks.
+//! read-modify-write of both words, then looks. Where there are thieves, all writes of either word are
+//! read-modify-writes.
 
 use std::array;
 use std::cell::Cell;
@@ -214,8 +215,9 @@ impl<J> Tray<J> {
             // SAFETY: filled, by the length that the caller replaced, which is the caller's claim.
             bundle.push(unsafe { (*slot.get()).assume_init_read() });
         }
-        // Release: matches the owner's Acquire.
-        self.len.store(0, Ordering::Release);
+        // Release: matches the owner's Acquire. A swap, for the handshake with sleepers: a store would
+        // hide those that came while the tray was taken.
+        self.len.swap(0, Ordering::Release);
         bundle
     }
 }
@@ -313,7 +315,8 @@ impl<J> TaskQueue<J> {
 
     /// The sleepers' side.
     pub(crate) fn announce_idle(&self) {
-        // AcqRel: matches those of the owner, in `Tray::change` and in `ring`.
+        // AcqRel: matches those of the owner, in `Tray::change` and in `ring`. (To add nothing is to
+        // order, as much as any other change.)
         self.tray.len.fetch_add(0, Ordering::AcqRel);
         self.bell.fetch_add(1, Ordering::AcqRel);
     }

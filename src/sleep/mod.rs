@@ -43,8 +43,8 @@
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked (and no longer as searcher), then goes through the
-//!    handshake of every queue (a read-modify-write of the gate and of the bell, and one
-//!    `fence(SeqCst)` for injector and mail);
+//!    handshake of every queue (a read-modify-write of the gate, of the tray's length and of the bell,
+//!    and one `fence(SeqCst)` for injector and mail);
 //! 2. *re-check*: it looks at every queue, and at what it waits for; if there is anything, it
 //!    leaves again;
 //! 3. *commit*: it parks on its parker, which keeps a token given early.

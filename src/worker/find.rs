@@ -16,6 +16,8 @@ const MOST_VICTIMS: usize = 16;
 
 /// For how long a fork has to be public before a patient thief takes it: about what taking it costs both.
 const PATIENCE: u64 = TICKS_PER_MICROSECOND;
+/// How many forks in a row such a thief leaves alone, at most.
+const MOST_REFUSALS: u32 = 32;
 /// How long what was stolen has to last to be worth a theft.
 const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 
@@ -81,10 +83,11 @@ impl Worker {
     }
 
     /// Steals from randomly chosen others, forks before tasks: they are what somebody waits for.
-    /// Nothing, when `changes_mind` says so.
+    /// Nothing more, when `changes_mind` says so.
     pub(super) fn stolen(&self, changes_mind: impl Fn() -> bool) -> Option<JobRef> {
+        let steal_task = |victim| if changes_mind() { None } else { self.steal_task(victim) };
         self.victims().find_map(|victim| {
-            self.steal_fork(victim, &changes_mind).or_else(|| self.steal_task(victim))
+            self.steal_fork(victim, &changes_mind).or_else(|| steal_task(victim))
         })
     }
 
@@ -98,10 +101,33 @@ impl Worker {
             victim.forks.raise_demand();
             return None;
         }
-        if self.is_patient() && !lasts(victim, changes_mind) {
+        if self.is_patient() && !self.lasts(victim, changes_mind) {
             return None;
         }
+        self.refusals.set(0);
         self.count_steal(until_sure(|| victim.forks.steal()))
+    }
+
+    /// Whether a fork of `victim`'s stays public for a while. One that its owner takes back sooner is
+    /// too short to be worth a theft, and so may be those to come. (Or it is taken back soon though it
+    /// is long, or an old one is overlooked; so now and then the answer is yes.)
+    fn lasts(&self, victim: &Worker, changes_mind: impl Fn() -> bool) -> bool {
+        let refusals = self.refusals.get();
+        if refusals == MOST_REFUSALS {
+            return true;
+        }
+        let (published, start) = (victim.forks.published(), ticks());
+        while ticks().wrapping_sub(start) < PATIENCE {
+            if changes_mind() {
+                return false;
+            }
+            // Nor does it look at the queue meanwhile, which would slow the owner down.
+            spin_loop();
+        }
+        // Owners take the newest back first: so one of those from before is left.
+        let lasts = victim.forks.public() > victim.forks.published().wrapping_sub(published);
+        self.refusals.set(refusals + 1);
+        lasts
     }
 
     /// Whether to give owners time to do themselves what could be stolen: where the last theft was not
@@ -259,19 +285,4 @@ impl Worker {
         self.rng.store(x, Ordering::Relaxed);
         x
     }
-}
-
-/// Whether a fork of `victim`'s stays public for a while. One that its owner takes back sooner is too
-/// short to be worth a theft, and so may be those to come.
-fn lasts(victim: &Worker, changes_mind: impl Fn() -> bool) -> bool {
-    let (published, start) = (victim.forks.published(), ticks());
-    while ticks().wrapping_sub(start) < PATIENCE {
-        if changes_mind() {
-            return false;
-        }
-        // Nor does it look at the queue meanwhile, which would slow the owner down.
-        spin_loop();
-    }
-    // Owners take the newest back first: so one of those from before is left.
-    victim.forks.public() > victim.forks.published().wrapping_sub(published)
 }

@@ -101,8 +101,10 @@ impl Worker {
 /// Waits a little longer each round, unless `is_over` says so.
 pub(super) fn pause(round: u32, is_over: impl Fn() -> bool) {
     if round < SPINS {
-        let mut spins = 0..1 << round;
-        while spins.next().is_some() && !is_over() {
+        for spin in 0..1 << round {
+            if spin % 8 == 7 && is_over() {
+                return;
+            }
             crate::sync::spin_loop();
         }
     } else {

@@ -64,8 +64,9 @@ pub(crate) struct Worker {
     looks_left: Cell<u32>,
     /// When the last theft was, by `ticks`, until it is known whether it was worth it; else 0.
     stolen: Cell<u64>,
-    /// Whether it was not.
+    /// Whether it was not, and how many forks were left alone since for that.
     patient: Cell<bool>,
+    refusals: Cell<u32>,
     /// The sentry's looks, and whether the last one decided to use force. (Atomics, because the
     /// seat may be lent while its thread looks.)
     watches: AtomicU32,
@@ -101,6 +102,7 @@ impl Worker {
             looks_left: Cell::new(0),
             stolen: Cell::new(0),
             patient: Cell::new(true),
+            refusals: Cell::new(0),
             watches: AtomicU32::new(0),
             forces: AtomicU32::new(0),
             counters: LiveCounters::new(),
@@ -288,7 +290,7 @@ impl Worker {
     }
 
     fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
-        // SAFETY: called by the queue for jobs in this worker's ring.
+        // SAFETY: called by the queue for forks of this worker that nobody else has seen.
         unsafe { JoinHeader::publish(job, self.root()) }
     }
 

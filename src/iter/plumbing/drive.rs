@@ -11,7 +11,8 @@
 //!
 //! A block is as long as makes it last some microseconds by the clock: short enough that who is
 //! hungry is soon answered, long enough to be one tight loop over plain iterators. Blocks begin
-//! with a single item, since nobody knows what it costs; a loop that is over by then never forks
+//! with a single item, since nobody knows what it costs (or a few, on the same thread after the left half
+//! of the same loop, since that is likely to be known). A loop that is over by then never forks
 //! more than at its start.
 
 use super::{
@@ -33,6 +34,8 @@ const WARM_UP: u64 = TICKS_PER_MICROSECOND / 2;
 const TAIL: usize = 16;
 /// How many times longer a block is than the last one, at most.
 const GROWTH: usize = 8;
+/// How long a block a piece may begin with, at most, because that before it came to such.
+const HANDED_ON: usize = 64;
 /// Pieces a worker, at the start.
 const PIECES: usize = 2;
 /// So few items for each worker are all cut at the start. Where there are more, a short loop makes
@@ -157,7 +160,7 @@ impl Pace {
                         pace.block = self.min;
                     }
                 } else {
-                    pace.block = learned.load(Ordering::Relaxed);
+                    pace.block = pace.block.max(learned.load(Ordering::Relaxed).min(HANDED_ON));
                 }
                 let pieces = pieces.min((len - at) / self.min);
                 pace.cut(pieces, len - at, right_producer, right_consumer)

@@ -136,7 +136,8 @@ fn check_sleeper(before: fn(&Tasks), act: fn(&Tasks) -> bool) {
     });
 }
 
-/// Fails when `ring` is Relaxed, or stores.
+/// Fails when the compare-exchange of the tray's length or the sleeper's side of it is Relaxed, or is
+/// missing.
 #[test]
 fn a_task_that_is_pushed_and_a_sleeper_see_each_other() {
     check_sleeper(|_| (), |tasks| tasks.push(0));
