@@ -213,7 +213,7 @@ fn joins_within_tasks_end_in_a_pool_with_order() {
 
 #[test]
 fn what_comes_from_outside_gets_through_a_chain_of_ordered_tasks() {
-    fn go_on(until: &'static Gate, over: &'static AtomicBool) {
+    fn go_on(until: Arc<Gate>, over: Arc<AtomicBool>) {
         if !over.load(Ordering::Relaxed) {
             drop(filch::spawn(move || go_on(until, over)));
         } else {
@@ -222,10 +222,9 @@ fn what_comes_from_outside_gets_through_a_chain_of_ordered_tasks() {
     }
     let _watchdog = watchdog();
     let pool = oldest_first(1);
-    let gate: &'static Gate = Box::leak(Box::default());
-    let over = Box::leak(Box::new(AtomicBool::new(false)));
-    let over: &'static AtomicBool = over;
-    drop(pool.spawn(move || go_on(gate, over)));
+    let (gate, over) = (Arc::new(Gate::default()), Arc::new(AtomicBool::new(false)));
+    let (theirs, told) = (gate.clone(), over.clone());
+    drop(pool.spawn(move || go_on(theirs, told)));
     assert_eq!(pool.spawn(|| 5).join().unwrap(), 5);
     over.store(true, Ordering::Relaxed);
     gate.wait();

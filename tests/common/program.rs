@@ -234,7 +234,11 @@ pub struct Token(&'static Books);
 
 impl Books {
     pub fn open() -> &'static Books {
-        Box::leak(Box::default())
+        // In reach of leak checkers, so that they see the leaks that matter.
+        static ALL: Mutex<Vec<&Books>> = Mutex::new(Vec::new());
+        let books = Box::leak(Box::default());
+        ALL.lock().unwrap().push(books);
+        books
     }
 
     pub fn token(&'static self) -> Token {
