@@ -3,10 +3,10 @@
 //!
 //! # The private part
 //! The owner's pending forks stand in a ring, `ring[head..top)`, which is the owner's alone.
-//! A fork writes its job to `top`; its end takes it back from there. (A fork while nothing is pending
-//! is published at once, past the ring.) Since forks nest, the job
+//! A fork writes its job to `top`; its end takes it back from there. Since forks nest, the job
 //! of the fork that ends is the newest one, unless it has been published: then all older ones
-//! have been, too, and the ring is empty.
+//! have been, too, and the ring is empty. (A fork while nothing is pending is published at once, past
+//! the ring.)
 //!
 //! # The gate
 //! Two shared words per queue decide "may this fork stay private?" and "is the newest job still
@@ -14,8 +14,9 @@
 //! - open: `limit` is `head + CAPACITY` and `floor` is `head`. A fork stays private while
 //!   `top < limit`; a fork that ends finds its job, in `slot`, private while `slot >= floor`.
 //! - closed: `limit` is [`DEMAND`] (somebody found nothing to steal here) or [`RECHECK`] (the
-//!   owner has nothing public, or but one job, as it has before it knows of forks within), `floor` is [`CLOSED`]. No slot passes either comparison, so that
-//!   the owner's next fork, or the next end of a fork, comes to the slow path and publishes.
+//!   owner has nothing public, or one job by which it does not know yet whether there are forks
+//!   within), `floor` is [`CLOSED`]. No slot passes either comparison, so that the owner's next fork,
+//!   or the next end of a fork, comes to the slow path and publishes.
 //!
 //! `limit` is the truth. Who closes swaps `limit`, then stores `floor`; who opens stores `floor`,
 //! then swaps `limit`; so the last swap's `floor` stands, or `floor` is closed in vain, which

@@ -179,23 +179,15 @@ impl Pace {
             return (consumer.into_folder().complete(), self.block);
         }
         let mut folder = consumer.into_folder();
-        if len <= self.block {
-            return (producer.fold_with(folder).complete(), self.block);
-        }
-        let start = ticks();
+        // One block needs no clock, which costs as much as many an item.
+        let start = if len > self.block { ticks() } else { 0 };
         let mut before = start;
-        loop {
-            let (block, rest) = if len > self.block {
-                let (block, rest) = producer.split_at(self.block);
-                (block, Some(rest))
-            } else {
-                (producer, None)
-            };
+        while len > self.block {
+            let (block, rest) = producer.split_at(self.block);
             folder = block.fold_with(folder);
-            let rest = match rest {
-                Some(rest) if !folder.full() => rest,
-                _ => return (folder.complete(), self.block),
-            };
+            if folder.full() {
+                return (folder.complete(), self.block);
+            }
             producer = rest;
             len -= self.block;
             let now = ticks();
@@ -211,6 +203,7 @@ impl Pace {
                 return (reducer.reduce(first, rest), block);
             }
         }
+        (producer.fold_with(folder).complete(), self.block)
     }
 
     /// The last block took so long.
