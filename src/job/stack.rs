@@ -57,6 +57,15 @@ impl JoinHeader {
 }
 
 impl Published<JoinHeader> for JobRef {
+    fn into_pointer(self) -> NonNull<JoinHeader> {
+        self.cast()
+    }
+
+    unsafe fn from_pointer(job: NonNull<JoinHeader>) -> Self {
+        // SAFETY: it was a `JobRef` before, of which by the premise there is one again.
+        unsafe { JobRef::new(job.cast()) }
+    }
+
     fn is(&self, private: NonNull<JoinHeader>) -> bool {
         self.address() == private.as_ptr() as usize
     }

@@ -5,22 +5,26 @@
 //! The owner's pending forks stand in a ring, `ring[head..top)`, which is the owner's alone.
 //! A fork writes its job to `top`; its end takes it back from there. Since forks nest, the job
 //! of the fork that ends is the newest one, unless it has been published: then all older ones
-//! have been, too, and the ring is empty. (A fork while nothing is pending is published at once, past
-//! the ring.)
+//! have been, too, and the ring is empty.
 //!
 //! # The gate
 //! Two shared words per queue decide "may this fork stay private?" and "is the newest job still
 //! private?" with one comparison each:
 //! - open: `limit` is `head + CAPACITY` and `floor` is `head`. A fork stays private while
 //!   `top < limit`; a fork that ends finds its job, in `slot`, private while `slot >= floor`.
-//! - closed: `limit` is [`DEMAND`] (somebody found nothing to steal here) or [`RECHECK`] (the
-//!   owner has nothing public, or one job by which it does not know yet whether there are forks
-//!   within), `floor` is [`CLOSED`]. No slot passes either comparison, so that the owner's next fork,
-//!   or the next end of a fork, comes to the slow path and publishes.
+//! - closed, by who found nothing to steal here, or by the owner, which has nothing public, or one
+//!   job by which it does not know yet whether there are forks within: `limit` is 0, `floor` is
+//!   [`CLOSED`]. No slot passes either comparison, so that the owner's next fork, or the next end of
+//!   a fork, comes to the slow path and publishes.
 //!
 //! `limit` is the truth. Who closes swaps `limit`, then stores `floor`; who opens stores `floor`,
 //! then swaps `limit`; so the last swap's `floor` stands, or `floor` is closed in vain, which
 //! costs one slow path.
+//!
+//! # The lone fork
+//! A fork while nothing is pending is published at once, past ring and deque, in a word of its own:
+//! to put it there and to take it back is one read-modify-write each. It is older than whatever is
+//! in the deque, since the word is filled only while that is empty.
 //!
 //! # Publishing
 //! The owner gives away its **oldest** jobs: they are the biggest. While it has any private job,
@@ -53,7 +57,8 @@
 //! deque. Who publishes (a) pushes to the deque, (b) swaps `limit`, (c) reads the count of idle
 //! workers. All writes of `limit` are read-modify-writes, so its Release sequence never breaks:
 //! either (2) comes after (b) in its order and (3) sees the push, or (b) comes after (2) and (c)
-//! sees the idle worker. No fence is needed on either side.
+//! sees the idle worker. No fence is needed on either side. For the lone fork its word stands in
+//! for `limit`: to put it there is (a) and (b) at once, and (2) goes through that word, too.
 
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
@@ -70,14 +75,10 @@ use crate::sync::{
 pub(crate) const CAPACITY: usize = if cfg!(loom) { 4 } else { 256 };
 const MASK: usize = CAPACITY - 1;
 
-/// `limit` of a closed gate: a thief wants work from here.
-const DEMAND: usize = 0;
-/// `limit` of a closed gate: nobody asked, but nothing is public, or only what was published last.
-const RECHECK: usize = 1;
-/// `floor` of a closed gate.
+/// The first slot. The one before a ring's oldest, which is no private job's, is the lone fork's.
+const FIRST: usize = 1;
+/// `floor` of a closed gate, of which `limit` is 0.
 const CLOSED: usize = usize::MAX;
-/// The first slot: no closed limit lets it pass.
-const FIRST: usize = RECHECK + 1;
 
 /// What became of the job of a fork that ends.
 #[must_use]
@@ -91,6 +92,13 @@ pub(crate) enum Popped {
 
 /// A private job `J` as others see it.
 pub(crate) trait Published<J> {
+    /// The job, for `from_pointer`.
+    fn into_pointer(self) -> NonNull<J>;
+
+    /// # Safety
+    /// `job` came from `into_pointer`, and is used for this once.
+    unsafe fn from_pointer(job: NonNull<J>) -> Self;
+
     /// Whether this is the published `private`.
     fn is(&self, private: NonNull<J>) -> bool;
 }
@@ -98,11 +106,12 @@ pub(crate) trait Published<J> {
 /// A worker's pending forks: private jobs `J`, public ones `P`.
 ///
 /// `front.own` and `own` are for the owner alone (the holder of the worker's seat, see
-/// `sleep/mod.rs`), but for a thief that forces; `front.gate` and `stealer` are everybody's.
+/// `sleep/mod.rs`), but for a thief that forces; `front.gate`, `own.lone` and `stealer` are
+/// everybody's.
 #[repr(C)]
 pub(crate) struct ForkQueue<J, P> {
     front: ForkFront<J>,
-    own: Own<P>,
+    own: Own<J, P>,
     stealer: Stealer<P>,
 }
 
@@ -121,17 +130,60 @@ struct Private<J> {
     ring: [AtomicPtr<J>; CAPACITY],
 }
 
-struct Own<P> {
+struct Own<J, P> {
     /// The slot of the oldest private job; `head <= top`.
     head: AtomicUsize,
     /// Whether the owner is in a slow path.
     busy: AtomicUsize,
+    lone: Lone<J>,
+    /// How many lone forks there were.
+    lones: AtomicUsize,
     /// `forks()` when this was made.
     forks: u32,
     /// How many jobs to keep public; from 1 to `handful_limit`, or none where that is 0.
     handful: Cell<usize>,
     handful_limit: usize,
     public: Worker<P>,
+}
+
+impl<J, P> Own<J, P> {
+    /// How many jobs are public (owner only: it knows without a fence).
+    fn public(&self) -> usize {
+        self.lone.len() + self.public.len()
+    }
+}
+
+/// The word of the lone fork: a published job, or null.
+struct Lone<J>(AtomicPtr<J>);
+
+impl<J> Lone<J> {
+    fn holds(&self, job: *const J) -> bool {
+        self.0.load(Ordering::Relaxed).cast_const() == job
+    }
+
+    fn len(&self) -> usize {
+        usize::from(!self.holds(ptr::null()))
+    }
+
+    /// Fills the empty word (owner only).
+    fn put(&self, job: NonNull<J>) {
+        // AcqRel: publishes the job to the Acquire in `take`; and see "the handshake with sleepers".
+        self.0.swap(job.as_ptr(), Ordering::AcqRel);
+    }
+
+    fn take(&self) -> Option<NonNull<J>> {
+        if self.len() == 0 {
+            return None;
+        }
+        // AcqRel: matches the Release in `put`. A read-modify-write, as all writes are.
+        NonNull::new(self.0.swap(ptr::null_mut(), Ordering::AcqRel))
+    }
+
+    /// The sleepers' side of the handshake: to write what is there is to order, as much as any change.
+    fn announce_idle(&self) {
+        // AcqRel: matches that in `put`.
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, Some);
+    }
 }
 
 struct Gate {
@@ -144,7 +196,7 @@ struct Gate {
 impl Gate {
     fn new(open: bool) -> Self {
         let gate = Gate {
-            limit: AtomicUsize::new(RECHECK),
+            limit: AtomicUsize::new(0),
             floor: AtomicUsize::new(CLOSED),
             forced: AtomicUsize::new(0),
         };
@@ -161,21 +213,16 @@ impl Gate {
         self.limit.swap(head + CAPACITY, Ordering::AcqRel);
     }
 
-    fn close(&self, limit: usize) {
+    fn close(&self) {
         // AcqRel: as in `open`.
-        self.limit.swap(limit, Ordering::AcqRel);
+        self.limit.swap(0, Ordering::AcqRel);
         self.floor.store(CLOSED, Ordering::Relaxed);
     }
 
     /// Whether both words are closed.
     fn is_closed(&self) -> bool {
         // Acquire: matches the Release in `open` and `close`.
-        self.limit.load(Ordering::Acquire) <= RECHECK
-            && self.floor.load(Ordering::Relaxed) == CLOSED
-    }
-
-    fn is_demand(&self) -> bool {
-        self.limit.load(Ordering::Relaxed) == DEMAND
+        self.limit.load(Ordering::Acquire) == 0 && self.floor.load(Ordering::Relaxed) == CLOSED
     }
 }
 
@@ -189,7 +236,7 @@ impl<J> ForkFront<J> {
                 ring: [const { AtomicPtr::new(ptr::null_mut()) }; CAPACITY],
             }),
             gate: CachePadded::new(Gate {
-                limit: AtomicUsize::new(DEMAND),
+                limit: AtomicUsize::new(0),
                 floor: AtomicUsize::new(CLOSED),
                 forced: AtomicUsize::new(0),
             }),
@@ -247,6 +294,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             own: Own {
                 head: AtomicUsize::new(FIRST),
                 busy: AtomicUsize::new(0),
+                lone: Lone(AtomicPtr::new(ptr::null_mut())),
+                lones: AtomicUsize::new(0),
                 forks: forks(),
                 handful: Cell::new(handful_limit.min(1)),
                 handful_limit,
@@ -258,27 +307,37 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     // ---- the owner's side -------------------------------------------------------------------
 
-    /// `push` where it could not: makes room, and publishes. `publish_job` makes a job fit for
-    /// others. Returns the slot, and how many were published, of which the caller then has
-    /// to notify sleepers.
+    /// `push` where it could not, if nothing else is pending: publishes `job` as the lone fork, of
+    /// which the caller then has to notify sleepers, and returns its slot. `None`: `push_slow` has to
+    /// do it. `publish_job` makes a job fit for others.
+    #[inline(always)]
+    pub(crate) fn push_lone(
+        &self,
+        job: NonNull<J>,
+        publish_job: impl Fn(NonNull<J>) -> P,
+    ) -> Option<usize> {
+        let (own, head) = (&self.own, self.head());
+        if self.top() != head || own.public() > 0 || own.handful_limit == 0 {
+            return None;
+        }
+        // Perhaps a fork without any within. What is the next one's to find out is left to it: the gate
+        // stays closed.
+        own.lones.store(own.lones.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        own.lone.put(publish_job(job).into_pointer());
+        Some(head - 1)
+    }
+
+    /// `push` where neither that nor `push_lone` could: makes room, and publishes. Returns the slot,
+    /// and how many were published, of which the caller then has to notify sleepers.
     #[must_use]
-    #[inline]
     pub(crate) fn push_slow(
         &self,
         job: NonNull<J>,
         publish_job: impl Fn(NonNull<J>) -> P,
     ) -> (usize, usize) {
         let _busy = self.be_busy();
-        let (own, private) = (&self.own, &self.front.own);
+        let private = &self.front.own;
         let (slot, head) = (self.top(), self.head());
-        if slot == head && own.public.is_empty() && own.handful_limit > 0 {
-            // Perhaps a fork without any within: what is the next one's to find out is left to it.
-            own.head.store(slot + 1, Ordering::Relaxed);
-            private.top.store(slot + 1, Ordering::Release);
-            own.public.push(publish_job(job));
-            self.front.gate.close(RECHECK);
-            return (slot, 1);
-        }
         let mut published = 0;
         if slot - head == CAPACITY {
             published += self.publish(CAPACITY / 2, &publish_job);
@@ -289,9 +348,23 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         (slot, published)
     }
 
-    /// `pop` where it could not tell, of `job` in `slot`. The second value: how many older ones were
-    /// published.
-    #[inline]
+    /// Takes `job`, which `pop` could not tell of, back if it is the lone fork. `false`: it is not, or
+    /// is stolen; then `pop_slow` knows.
+    #[inline(always)]
+    pub(crate) fn pop_lone(&self, job: NonNull<J>) -> bool {
+        let own = &self.own;
+        if !own.lone.holds(job.as_ptr()) || own.lone.take().is_none() {
+            return false;
+        }
+        self.front.own.top.store(self.head(), Ordering::Release);
+        own.handful.set(1);
+        // What is next shall be public again. (Nobody else opens a gate.)
+        self.close_gate();
+        true
+    }
+
+    /// `pop` where neither that nor `pop_lone` could tell, of `job` in `slot`. The second value: how
+    /// many older ones were published.
     pub(crate) fn pop_slow(
         &self,
         slot: usize,
@@ -309,14 +382,20 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         let popped = self.pop_public(job);
         if popped == Popped::Mine {
             own.handful.set(own.handful_limit.min(1));
-            // What is next shall be public again. (Nobody else opens a gate.)
-            if !self.front.gate.is_closed() {
-                self.front.gate.close(RECHECK);
-            }
+            // As in `pop_lone`.
+            self.close_gate();
         } else {
             own.handful.set((own.handful.get() * 2).min(own.handful_limit));
         }
         (popped, 0)
+    }
+
+    /// Closes the gate, if it does not seem to be.
+    #[inline]
+    fn close_gate(&self) {
+        if !self.front.gate.is_closed() {
+            self.front.gate.close();
+        }
     }
 
     fn top(&self) -> usize {
@@ -352,13 +431,13 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             let _busy = self.be_busy();
             self.own.head.store(FIRST, Ordering::Relaxed);
             self.front.own.top.store(FIRST, Ordering::Release);
-            self.front.gate.close(RECHECK);
+            self.front.gate.close();
         }
     }
 
     /// Has the next fork publish.
     pub(crate) fn recheck(&self) {
-        self.front.gate.close(RECHECK);
+        self.front.gate.close();
     }
 
     /// Undoes `pop_newest_public`. The caller has to announce the job again.
@@ -369,7 +448,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Takes the newest public job, for an owner that has nothing better to do.
     pub(crate) fn pop_newest_public(&self) -> Option<P> {
-        self.own.public.pop()
+        self.own.public.pop().or_else(|| self.take_lone())
     }
 
     /// Publishes every private job. Returns how many there were. An owner does this before it
@@ -379,7 +458,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         let _busy = self.be_busy();
         let published = self.publish(CAPACITY, &publish_job);
         if published > 0 {
-            self.front.gate.close(RECHECK);
+            self.front.gate.close();
         }
         published
     }
@@ -387,12 +466,12 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// Sees to it that enough is public, and opens the gate unless nothing is.
     fn answer(&self, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
         let own = &self.own;
-        let wanted = own.handful.get().saturating_sub(own.public.len());
+        let wanted = own.handful.get().saturating_sub(own.public());
         let published = self.publish(wanted, &publish_job);
         self.front.gate.open(self.head());
-        if own.handful_limit > 0 && (own.public.is_empty() || keeps_gates_closed()) {
+        if own.handful_limit > 0 && (own.public() == 0 || keeps_gates_closed()) {
             // Nothing was there, or all of it is stolen already.
-            self.front.gate.close(RECHECK);
+            self.front.gate.close();
         }
         published
     }
@@ -417,7 +496,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         }
     }
 
-    /// Takes `job` back from the deque. Whatever else is there is older, and stays.
+    /// Takes `job` back. Whatever else is public is older, and stays.
     fn pop_public(&self, job: NonNull<J>) -> Popped {
         match self.own.public.pop() {
             Some(popped) if popped.is(job) => Popped::Mine,
@@ -433,35 +512,41 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Whether nothing is public.
     pub(crate) fn is_empty(&self) -> bool {
-        self.stealer.is_empty()
+        self.own.lone.len() == 0 && self.stealer.is_empty()
+    }
+
+    fn take_lone(&self) -> Option<P> {
+        let job = self.own.lone.take()?;
+        // SAFETY: the word is filled by `push_lone` only, with what `into_pointer` gave, and who takes
+        // it out is the only one.
+        Some(unsafe { P::from_pointer(job) })
     }
 
     /// What goes up by one with each job that is published, but for `rewind`. (A glance: nothing is
     /// ordered by it.)
     pub(crate) fn published(&self) -> usize {
-        self.head()
+        self.head().wrapping_add(self.own.lones.load(Ordering::Relaxed))
     }
 
     /// Steals the oldest public job. Raises demand if that was the last one, or none was there.
     pub(crate) fn steal(&self) -> Steal<P> {
-        let stolen = self.stealer.steal();
-        if self.stealer.is_empty() {
+        let stolen = self.take_lone().map_or_else(|| self.stealer.steal(), Steal::Success);
+        if self.is_empty() {
             // Not `raise_demand`: what it sees may be older than what the owner last answered.
-            self.announce_idle();
+            self.front.gate.close();
         }
         stolen
     }
 
     /// Asks the owner to publish.
     pub(crate) fn raise_demand(&self) {
-        if !self.front.gate.is_demand() {
-            self.announce_idle();
-        }
+        self.close_gate();
     }
 
     /// Asks the owner to publish, as part of going to sleep: see "the handshake with sleepers".
     pub(crate) fn announce_idle(&self) {
-        self.front.gate.close(DEMAND);
+        self.front.gate.close();
+        self.own.lone.announce_idle();
     }
 
     /// Whether the owner seems to have private jobs.
@@ -477,7 +562,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// How many jobs are public.
     #[cfg(not(loom))]
     pub(crate) fn public(&self) -> usize {
-        self.stealer.len()
+        self.own.lone.len() + self.stealer.len()
     }
 
     /// Steals the oldest private job of an owner that does not answer; see "Force". `heavy_fence`
@@ -490,7 +575,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         let forced = &self.front.gate.forced;
         // Acquire: matches the last thief's Release.
         forced.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).ok()?;
-        self.front.gate.close(DEMAND);
+        self.front.gate.close();
         // Acquire: matches the Release when the owner leaves its slow path. That may have begun
         // before `forced` was set and have opened the gate again.
         let may = heavy_fence()

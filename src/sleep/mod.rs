@@ -43,8 +43,8 @@
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked (and no longer as searcher), then goes through the
-//!    handshake of every queue (a read-modify-write of the gate, of the tray's length and of the bell,
-//!    and one `fence(SeqCst)` for injector and mail);
+//!    handshake of every queue (a read-modify-write of the gate, of the lone fork's word, of the tray's
+//!    length and of the bell, and one `fence(SeqCst)` for injector and mail);
 //! 2. *re-check*: it looks at every queue, and at what it waits for; if there is anything, it
 //!    leaves again;
 //! 3. *commit*: it parks on its parker, which keeps a token given early.
@@ -57,7 +57,7 @@
 //! If step 1 saw the seat parked, its fence comes before that one, and (c) sees W parked.
 //!
 //! **No wake-up is lost.** Let J be published and W parked. The handshake orders (b) and step 1
-//! (by the gate's or bell's modification order, or by the two fences). If (b) is first, W's
+//! (by the modification order of one of these words, or by the two fences). If (b) is first, W's
 //! re-check sees J. Otherwise (c) sees W parked, and either wakes somebody, who becomes a
 //! searcher; or sees a searcher or sentry S, who stops looking only by (i) parking, or the
 //! sentry by resigning, which is steps 1 and 2 again: S's handshake comes after (b), since (c)

@@ -32,6 +32,14 @@ impl Public {
 }
 
 impl Published<Job> for Public {
+    fn into_pointer(self) -> NonNull<Job> {
+        self.0
+    }
+
+    unsafe fn from_pointer(job: NonNull<Job>) -> Self {
+        Public(job)
+    }
+
     fn is(&self, private: NonNull<Job>) -> bool {
         self.0 == private
     }
@@ -81,9 +89,10 @@ impl Forks {
 
     fn fork(&self, job: usize) -> Pending {
         let pointer = NonNull::from(&self.jobs[job]);
+        let lone = || self.queue.push_lone(pointer, Public).map(|slot| (slot, 1));
         let (slot, published) = match self.front().push(pointer) {
             Some(slot) => (slot, 0),
-            None => self.queue.push_slow(pointer, Public),
+            None => lone().unwrap_or_else(|| self.queue.push_slow(pointer, Public)),
         };
         Pending { job, slot, wakes: published > 0 && self.somebody_idles() }
     }
@@ -94,6 +103,9 @@ impl Forks {
             return (Popped::Mine, false);
         }
         let pointer = NonNull::from(&self.jobs[fork.job]);
+        if self.queue.pop_lone(pointer) {
+            return (Popped::Mine, false);
+        }
         let (popped, published) = self.queue.pop_slow(fork.slot, pointer, Public);
         let publishes = published > 0 || popped == Popped::Stolen;
         (popped, publishes && self.somebody_idles())
@@ -168,6 +180,21 @@ fn one_of_two_thieves_gets_a_job_or_its_owner() {
         let thieves = [(); 2].map(|()| start(&forks, Forks::steal_one));
         forks.end(a);
         thieves.into_iter().for_each(|thief| thief.join().unwrap());
+        forks.assert_all_ran();
+    });
+}
+
+/// Fails when `pop_lone` does not look what it took.
+#[test]
+fn one_lone_fork_after_the_other_is_run_once_each() {
+    loom::model(|| {
+        let forks = Forks::new(3);
+        let thief = start(&forks, |forks| (0..2).for_each(|_| forks.steal_one()));
+        for job in 0..3 {
+            let fork = forks.fork(job);
+            forks.end(fork);
+        }
+        thief.join().unwrap();
         forks.assert_all_ran();
     });
 }
@@ -299,7 +326,22 @@ fn a_flush_and_a_sleeper_see_each_other() {
 
 /// Fails when the swap in `open` is Relaxed, or is a store.
 #[test]
-fn a_fork_and_a_sleeper_see_each_other() {
+fn an_older_fork_and_a_sleeper_see_each_other() {
+    loom::model(|| {
+        let forks = Forks::new(3);
+        let _ = forks.fork(0);
+        let _ = forks.fork(1);
+        forks.steal_one();
+        let sleeper = start(&forks, Forks::sleep);
+        let c = forks.fork(2);
+        assert!(!sleeper.join().unwrap() || c.wakes);
+    });
+}
+
+/// Fails when the swap in `put` is Relaxed, or is a store, and when a sleeper does not go through that
+/// word.
+#[test]
+fn a_lone_fork_and_a_sleeper_see_each_other() {
     loom::model(|| {
         let forks = Forks::new(1);
         let sleeper = start(&forks, Forks::sleep);
@@ -360,17 +402,16 @@ fn the_fork_after_one_that_was_stolen_at_once_is_published() {
     });
 }
 
-/// Fails when `pop_slow` does not close the gate.
+/// The second fork opens the gate.
+///
+/// Fails when `pop_lone` does not close it.
 #[test]
 fn the_fork_after_one_that_was_taken_back_is_published() {
     loom::model(|| {
-        let forks = Forks::new(2);
-        let thief = start(&forks, Forks::steal_one);
-        let a = forks.fork(0);
-        let _ = forks.unfork(&a);
-        let _ = forks.fork(1);
-        thief.join().unwrap();
-        let _ = forks.fork(1);
+        let forks = Forks::new(3);
+        let [a, b] = [0, 1].map(|job| forks.fork(job));
+        [b, a].into_iter().for_each(|fork| forks.end(fork));
+        let _ = forks.fork(2);
         assert!(!forks.queue.is_empty());
     });
 }

@@ -35,7 +35,7 @@ pub(super) enum Goes {
 
 /// What a seat gives the right to.
 pub(super) struct Seat {
-    pub(super) forks: ForkQueue<Job, Job>,
+    pub(super) forks: ForkQueue<Job, Fork>,
     tasks: TaskQueue<Job>,
     mail: Injector<Job>,
     /// Whether a look has decided to use force.
@@ -97,10 +97,15 @@ impl Pool {
         self.hold(me);
         // SAFETY: the front is the queue's first field, and the layout is C's.
         let front: &ForkFront<Job> = unsafe { &*(&raw const self.seats[me].forks).cast() };
-        if front.push(job.into()).is_none() {
-            let (_, published) = self.seats[me].forks.push_slow(job.into(), publish);
-            self.published_forks(published);
+        let forks = &self.seats[me].forks;
+        if front.push(job.into()).is_some() {
+            return;
         }
+        let published = match forks.push_lone(job.into(), Fork) {
+            Some(_) => 1,
+            None => forks.push_slow(job.into(), Fork).1,
+        };
+        self.published_forks(published);
     }
 
     fn published_forks(&self, published: usize) {
@@ -205,7 +210,7 @@ impl Pool {
             victim.forks.raise_demand();
             return None;
         }
-        until_sure(|| victim.forks.steal())
+        until_sure(|| victim.forks.steal()).map(Fork::job)
     }
 
     fn steal_task(&self, me: usize, victim: &Seat) -> Option<Job> {
@@ -229,12 +234,12 @@ impl Pool {
             return None;
         }
         let mut hiders = self.others(me).filter(|other| other.forks.hides_work());
-        let forced = hiders.find_map(|other| other.forks.force(heavy_fence, publish));
+        let forced = hiders.find_map(|other| other.forks.force(heavy_fence, Fork));
         if forced.is_none() {
             // To the model checker: others have to go on before this makes sense again.
             thread::yield_now();
         }
-        forced
+        forced.map(Fork::job)
     }
 
     pub(super) fn sees_work(&self, me: usize) -> bool {
@@ -497,13 +502,29 @@ fn heavy_fence() -> bool {
     true
 }
 
-impl Published<Job> for Job {
-    fn is(&self, private: NonNull<Job>) -> bool {
-        *self == publish(private)
+/// A job that was forked.
+pub(super) struct Fork(NonNull<Job>);
+
+// SAFETY: all forks of the models are constants.
+unsafe impl Send for Fork {}
+
+impl Fork {
+    fn job(self) -> Job {
+        // SAFETY: all forks of the models are constants.
+        unsafe { *self.0.as_ref() }
     }
 }
 
-fn publish(private: NonNull<Job>) -> Job {
-    // SAFETY: all forks of the models are constants.
-    unsafe { *private.as_ref() }
+impl Published<Job> for Fork {
+    fn into_pointer(self) -> NonNull<Job> {
+        self.0
+    }
+
+    unsafe fn from_pointer(job: NonNull<Job>) -> Self {
+        Fork(job)
+    }
+
+    fn is(&self, private: NonNull<Job>) -> bool {
+        self.0 == private
+    }
 }
