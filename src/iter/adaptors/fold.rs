@@ -71,6 +71,7 @@ macro_rules! folded {
         {
             type Item = $out;
 
+            #[inline]
             fn drive_unindexed<C: UnindexedConsumer<$out>>(self, consumer: C) -> C::Result {
                 let $from = self.from.0;
                 let how = <$kind>::by(&self.f);
@@ -208,6 +209,7 @@ where
         (Folding { base: left, seed, kept, how }, right, reducer)
     }
 
+    #[inline]
     fn into_folder(self) -> Self::Folder {
         let Folding { base, seed, kept, how } = self;
         let so_far = Continue(seed.begin(kept.into_inner()));

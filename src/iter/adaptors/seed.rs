@@ -23,6 +23,7 @@ impl<T: Clone + Send> Seed for FromClone<T> {
     type State = T;
     type Kept = Option<T>;
 
+    #[inline]
     fn begin(&self, kept: Option<T>) -> T {
         kept.unwrap_or_else(|| self.0.clone())
     }
@@ -45,6 +46,7 @@ impl<T: Send, F: Fn() -> T + Sync> Seed for FromCall<'_, F> {
     type State = T;
     type Kept = Option<T>;
 
+    #[inline]
     fn begin(&self, kept: Option<T>) -> T {
         kept.unwrap_or_else(self.0)
     }
@@ -67,6 +69,7 @@ impl<T, F: Fn() -> T + Sync> Seed for FromCallHere<'_, F> {
     type State = T;
     type Kept = ();
 
+    #[inline]
     fn begin(&self, (): ()) -> T {
         (self.0)()
     }

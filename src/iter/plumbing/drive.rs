@@ -10,10 +10,11 @@
 //! handed over ahead of any demand.
 //!
 //! A block is as long as makes it last some microseconds by the clock: short enough that who is
-//! hungry is soon answered, long enough to be one tight loop over plain iterators. Blocks begin
-//! with a single item, since nobody knows what it costs (or a few, on the same thread after the left half
-//! of the same loop, since that is likely to be known). A loop that is over by then never forks
-//! more than at its start.
+//! hungry is soon answered, long enough to be one tight loop over plain iterators. Where a loop may end
+//! early, blocks are half as long, since all have to wait for each one's last. Blocks begin with a
+//! single item, since nobody knows what it costs (or a few, on the same thread after the left half of
+//! the same loop, since that is likely to be known). A loop that is over by then never forks more than
+//! at its start.
 
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
@@ -47,6 +48,7 @@ const BLOCKS_EACH: usize = 8;
 const FEW: usize = 16;
 
 /// Lets `par_iter` feed `consumer`: what [`IndexedParallelIterator::drive`] does.
+#[inline(always)]
 pub fn bridge<I, C>(par_iter: I, consumer: C) -> C::Result
 where
     I: IndexedParallelIterator,
@@ -60,6 +62,7 @@ where
     impl<T, C: Consumer<T>> ProducerCallback<T> for Bridge<C> {
         type Output = C::Result;
 
+        #[inline(always)]
         fn callback<P: Producer<Item = T>>(self, producer: P) -> C::Result {
             bridge_producer_consumer(self.len, producer, self.consumer)
         }
@@ -70,7 +73,26 @@ where
 }
 
 /// Lets the `len` items of `producer` feed `consumer`, in parallel where somebody has time for it.
+#[inline(always)]
 pub fn bridge_producer_consumer<P, C>(len: usize, producer: P, consumer: C) -> C::Result
+where
+    P: Producer,
+    C: Consumer<P::Item>,
+{
+    let least = producer.min_len().max(1);
+    // What has fewer items than two pieces need is not cut for being too long.
+    let max = producer.max_len().max(least.saturating_mul(2) - 1);
+    if len <= max && Worker::current().is_some_and(|worker| worker.registry().workers().len() == 1)
+    {
+        // Nobody to share with. Inlined up to the caller, and without blocks: what a loop begins with
+        // is to be seen by the compiler.
+        return serially(producer, consumer);
+    }
+    shared(least, max, len, producer, consumer)
+}
+
+/// In pieces of `least` to `max` items.
+fn shared<P, C>(least: usize, max: usize, len: usize, producer: P, consumer: C) -> C::Result
 where
     P: Producer,
     C: Consumer<P::Item>,
@@ -84,13 +106,6 @@ where
             true => 2,
             false => 1,
         };
-        let least = producer.min_len().max(1);
-        // What has fewer items than two pieces need is not cut for being too long.
-        let max = producer.max_len().max(least.saturating_mul(2) - 1);
-        if threads == 1 && len <= max {
-            // Nobody to share with. (Blocks hide from compilers what a loop begins with.)
-            return serially(producer, consumer);
-        }
         if threads == 1 {
             // Without forks, but in the pieces that somebody asked for.
             let pace = Pace { min: usize::MAX, max, block: max, most: None, warm: false };
@@ -103,6 +118,7 @@ where
 }
 
 /// All items in one row.
+#[inline(always)]
 fn serially<P, C>(producer: P, consumer: C) -> C::Result
 where
     P: Producer,
@@ -192,7 +208,7 @@ impl Pace {
             len -= self.block;
             let now = ticks();
             let took = now.wrapping_sub(before);
-            self.set_block(took);
+            self.set_block(took, if C::Folder::FILLS { BLOCK / 2 } else { BLOCK });
             self.warm |= now.wrapping_sub(start) > WARM_UP;
             before = now;
             let tail = if P::FEW_BLOCKS { self.block } else { self.block / TAIL };
@@ -206,19 +222,19 @@ impl Pace {
         (producer.fold_with(folder).complete(), self.block)
     }
 
-    /// The last block took so long.
-    fn set_block(&mut self, took: u64) {
+    /// The last block took so long, and should last as long as is `wanted`.
+    fn set_block(&mut self, took: u64, wanted: u64) {
         if let Some(most) = self.most {
             self.warm |= deterministic::is_simulated();
             self.block = self.block.saturating_mul(2).min(most);
         } else if deterministic::is_simulated() {
             // As long as it is, and warm: nothing may depend on the clock.
             self.warm = true;
-        } else if took < BLOCK / GROWTH as u64 {
+        } else if took < wanted / GROWTH as u64 {
             self.block = self.block.saturating_mul(GROWTH).min(self.max);
-        } else if took < BLOCK / 2 {
+        } else if took < wanted / 2 {
             self.block = self.block.saturating_mul(2).min(self.max);
-        } else if took > BLOCK * 2 {
+        } else if took > wanted * 2 {
             self.block = (self.block / 2).max(self.min).min(self.max);
         }
     }

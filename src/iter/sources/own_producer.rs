@@ -7,6 +7,7 @@ macro_rules! own_producer {
         impl<$($generics)*> $crate::iter::ParallelIterator for $name $(where $($bounds)*)? {
             type Item = $item;
 
+            #[inline]
             fn drive_unindexed<C>(self, consumer: C) -> C::Result
             where
                 C: $crate::iter::plumbing::UnindexedConsumer<$item>,
@@ -20,6 +21,7 @@ macro_rules! own_producer {
         }
 
         impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name $(where $($bounds)*)? {
+            #[inline]
             fn drive<C>(self, consumer: C) -> C::Result
             where
                 C: $crate::iter::plumbing::Consumer<$item>,
@@ -31,6 +33,7 @@ macro_rules! own_producer {
                 self.items()
             }
 
+            #[inline]
             fn with_producer<CB>(self, callback: CB) -> CB::Output
             where
                 CB: $crate::iter::plumbing::ProducerCallback<$item>,
