@@ -95,6 +95,14 @@ fn strings_and_big_elements_are_sorted() {
         sorted_texts.sort();
         pool.install(|| texts.par_sort());
         assert!(texts == sorted_texts);
+        for values in [2, 16, 64] {
+            let mut texts: Vec<String> =
+                random(20_000, values).iter().map(u64::to_string).collect();
+            let mut sorted_texts = texts.clone();
+            sorted_texts.sort();
+            pool.install(|| texts.par_sort_unstable());
+            assert!(texts == sorted_texts);
+        }
         wide_elements_are_sorted::<3>(&pool);
         wide_elements_are_sorted::<8>(&pool);
         wide_elements_are_sorted::<9>(&pool);
@@ -273,15 +281,16 @@ fn a_panic_at_each_place<const MORE: usize>(threads: &[usize], below: u64) {
 #[test]
 fn all_comparisons_that_panic_lose_nothing() {
     let _watchdog = watchdog();
-    all_panic::<0>(4);
-    all_panic::<LARGE>(4);
-    all_panic::<LARGE>(1);
+    all_panic::<0>(4, 30_000, 200_000);
+    all_panic::<0>(1, 16, 50_000);
+    all_panic::<LARGE>(4, 30_000, 200_000);
+    all_panic::<LARGE>(1, 30_000, 200_000);
 }
 
-fn all_panic<const MORE: usize>(threads: usize) {
-    let input = random(20_000, 30_000);
+fn all_panic<const MORE: usize>(threads: usize, below: u64, late: usize) {
+    let input = random(20_000, below);
     for sort in sorts::<MORE>() {
-        for at in [0, 300, 5_000, 50_000, 200_000] {
+        for at in [0, 300, 5_000, 50_000, late] {
             let calls = AtomicUsize::new(0);
             let compare = |a: &Counted<'_, MORE>, b: &Counted<'_, MORE>| {
                 if calls.fetch_add(1, Relaxed) >= at {

@@ -20,6 +20,11 @@ pub(super) const fn is_large<T>() -> bool {
     LARGE < size_of::<T>() && size_of::<T>() <= TOO_LARGE
 }
 
+/// Whether elements are so large that moving them less is worth it, but not large.
+pub(super) const fn is_middling<T>() -> bool {
+    SMALL < size_of::<T>() && size_of::<T>() <= LARGE
+}
+
 /// Divides `v` by a pivot, and leaves out elements that are where they belong. `v` has more than
 /// [`SAMPLE`] elements.
 pub(super) fn divide<'v, T, F>(v: &'v mut [T], compare: &F) -> (&'v mut [T], &'v mut [T])
@@ -27,24 +32,15 @@ where
     F: Fn(&T, &T) -> Ordering,
 {
     let is_less = |a: &T, b: &T| compare(a, b) == Ordering::Less;
-    let len = v.len();
-    for at in 0..SAMPLE {
-        v.swap(at, at * (len / SAMPLE));
-    }
-    let sample = &mut v[..SAMPLE];
-    sample.sort_unstable_by(compare);
+    let sample = sample(v, compare);
     let middle = SAMPLE / 2;
     let many_equal = !is_less(&sample[middle - SAMPLE / 16], &sample[middle])
         || !is_less(&sample[middle], &sample[middle + SAMPLE / 16]);
     sample.swap(0, middle);
-
-    let (pivot, rest) = v.split_first_mut().expect("longer than a leaf");
-    if many_equal && (SMALL + 1..=LARGE).contains(&size_of::<T>()) {
-        let (less, not_greater) = partition_in_three(rest, |element| compare(element, pivot));
-        v.swap(0, less);
-        let (not_greater, greater) = v.split_at_mut(not_greater + 1);
-        return (&mut not_greater[..less], greater);
+    if many_equal && is_middling::<T>() {
+        return divide_in_three(v, compare);
     }
+    let (pivot, rest) = v.split_first_mut().expect("longer than a sample");
     let at = partition(rest, |element| is_less(element, pivot));
     v.swap(0, at);
     let (less, rest) = v.split_at_mut(at);
@@ -54,6 +50,44 @@ where
     }
     let equal = partition(rest, |element| !is_less(pivot, element));
     (less, &mut rest[equal..])
+}
+
+/// Whether the elements of `v` seem to have few values: then the first is one by which to divide them.
+/// `v` has more than [`SAMPLE`] elements.
+pub(super) fn find_few_values<T, F>(v: &mut [T], compare: &F) -> bool
+where
+    F: Fn(&T, &T) -> Ordering,
+{
+    let sample = sample(v, compare);
+    let steps = sample.windows(2).filter(|two| compare(&two[0], &two[1]) == Ordering::Less).count();
+    sample.swap(0, SAMPLE / 2);
+    steps <= SAMPLE / 4
+}
+
+/// Moves some elements to the front, and sorts these.
+fn sample<'v, T, F>(v: &'v mut [T], compare: &F) -> &'v mut [T]
+where
+    F: Fn(&T, &T) -> Ordering,
+{
+    let len = v.len();
+    for at in 0..SAMPLE {
+        v.swap(at, at * (len / SAMPLE));
+    }
+    let sample = &mut v[..SAMPLE];
+    sample.sort_unstable_by(compare);
+    sample
+}
+
+/// Divides `v`, which is not empty, by its first element, and leaves out those that equal it.
+pub(super) fn divide_in_three<'v, T, F>(v: &'v mut [T], compare: &F) -> (&'v mut [T], &'v mut [T])
+where
+    F: Fn(&T, &T) -> Ordering,
+{
+    let (pivot, rest) = v.split_first_mut().expect("not empty");
+    let (less, not_greater) = partition_in_three(rest, |element| compare(element, pivot));
+    v.swap(0, less);
+    let (not_greater, greater) = v.split_at_mut(not_greater + 1);
+    (&mut not_greater[..less], greater)
 }
 
 /// Moves the elements that are less before those that are equal, and these before the others: how
