@@ -4,22 +4,23 @@
 use super::Worker;
 use crate::sleep::{Entered, Kind};
 
-/// Rounds of looking around before a worker parks.
+/// Rounds of looking around, or of waiting for leave to do so, before a worker parks. (Of workers that
+/// are broadcast to, all are to be awake for the next.)
 pub(super) const ROUNDS: u32 = 24;
-/// Rounds of waiting until a worker may look around. Who waits for a job counts as looking for work
-/// until it sees that the job has ended, just when the worker that ran the job has nothing to do; and
-/// of workers that are broadcast to, all are to be awake for the next.
-const ROUNDS_TO_SEARCH: u32 = 14;
 /// Up to this round the pauses double; after it the thread yields its processor.
 const SPINS: u32 = 8;
 
 impl Worker {
-    /// Waits for work. `true`: there may be some, and this worker is counted as a searcher and
-    /// holds its seat. `false`: the pool has ended.
-    pub(super) fn idle(&self, mut searching: bool) -> bool {
+    /// Waits for work. `true`: there may be some, and this worker holds its seat; `searching` says
+    /// whether it is counted as a searcher. `false`: the pool has ended.
+    pub(super) fn idle(&self, searching: &mut bool) -> bool {
         self.registry().end_if_lost();
         let sleep = self.sleep();
-        searching = searching || sleep.start_searching() || self.may_search_soon();
+        *searching = *searching || sleep.start_searching() || self.may_search_soon();
+        if !*searching && self.has_own_work() {
+            return true;
+        }
+        let searching = std::mem::replace(searching, true);
         if searching {
             sleep.free_seat(self.index);
             if self.look_around() {
@@ -28,15 +29,15 @@ impl Worker {
         }
         self.counters.parks.add(1);
         let handlers = self.registry().handlers();
-        if handlers.tell_of_parking() {
+        let tells = handlers.tell_of_parking();
+        if tells {
             // Code of the user's must not run on a seat that may be lent meanwhile.
             if searching && !self.hold_seat() {
                 return true;
             }
-            searching = false;
             handlers.parks(self.index);
         }
-        let goes_on = self.park(searching);
+        let goes_on = self.park(searching && !tells);
         if goes_on {
             handlers.unparks(self.index);
         }
@@ -54,12 +55,20 @@ impl Worker {
         held
     }
 
-    /// Waits a moment to be counted as a searcher.
+    /// Waits a moment for mail, and to be counted as a searcher: who waits for a job counts as one until
+    /// it sees that the job has ended, just when the worker that ran the job has nothing to do.
     fn may_search_soon(&self) -> bool {
-        (0..ROUNDS_TO_SEARCH).any(|round| {
-            pause(round, || false);
-            self.sleep().start_searching()
-        })
+        for _ in 0..ROUNDS {
+            // Who sends the mail may want this processor.
+            crate::sync::spin_or_yield();
+            if self.has_own_work() {
+                return false;
+            }
+            if self.sleep().start_searching() {
+                return true;
+            }
+        }
+        false
     }
 
     /// Looks for a while. `true`: there is work, or the seat is lent.

@@ -384,10 +384,9 @@ impl Worker {
                     searching = true;
                 }
             }
-            if !self.idle(searching) {
+            if !self.idle(&mut searching) {
                 return;
             }
-            searching = true;
         }
     }
 
