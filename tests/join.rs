@@ -397,3 +397,21 @@ fn payloads_that_lose_are_dropped() {
         ledger.assert_balanced((caller, &pool));
     }
 }
+
+#[test]
+fn what_a_result_nobody_gets_panics_with_is_dropped() {
+    /// Panics in its drop, with a payload that is counted.
+    struct Bomb(&'static Ledger);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new(self.0.token()));
+        }
+    }
+
+    let _watchdog = watchdog();
+    let ledger = Ledger::new();
+    for (caller, pool) in settings() {
+        caught(|| caller.join(&pool, || Bomb(ledger), || -> () { boom(1) }));
+        ledger.assert_balanced((caller, &pool));
+    }
+}

@@ -19,8 +19,10 @@ pub(crate) fn run<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
 /// Drops `value` and swallows a panic of its drop; the panic hook has reported it.
 pub(crate) fn discard<T>(value: T) {
     if let Err(payload) = run(|| drop(value)) {
-        // A payload's own drop may panic again, without end: leaked rather.
-        std::mem::forget(payload);
+        if let Err(another) = run(|| drop(payload)) {
+            // This one's drop may panic again, and so on without end: leaked rather.
+            std::mem::forget(another);
+        }
     }
 }
 

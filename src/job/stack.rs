@@ -32,7 +32,7 @@ pub(crate) struct JoinHeader {
     runner: MaybeUninit<AtomicU32>,
     /// The worker whose fork this is; once published, a worker in any case.
     owner: Current,
-    /// Where in its owner's ring the job was put; for the owner only.
+    /// What its owner's queue calls the place where the job was put; for the owner only.
     slot: MaybeUninit<usize>,
 }
 
@@ -50,8 +50,8 @@ impl JoinHeader {
             (*job).runner.write(AtomicU32::new(NOBODY));
         }
         // SAFETY: the header is the first field; the join that owns the frame waits for the job;
-        // `JoinJob::new` takes only closures that may be sent; the root is set; a job is in the
-        // ring once.
+        // `JoinJob::new` takes only closures that may be sent; the root is set; a job is in its
+        // owner's queue once.
         unsafe { JobRef::new(this.cast()) }
     }
 }

@@ -46,6 +46,8 @@
 //!   sees `busy` and goes, or the slow path has ended and may have opened the gate again, which
 //!   the thief sees likewise; if it looks later, it waits until the thief is through.
 //! - A fork that the thief does not see yet is one it does not take.
+//! - The lone fork needs no `busy`: to put it there and to take it back moves neither `head` nor the
+//!   ring and opens no gate, and when it is taken back, no private job is left.
 //!
 //! The owner pays nothing for it but the order of two instructions, which the compiler must keep.
 //! The same fence, after closing the gates, is part of the sentry's going to sleep for good: a fork
@@ -111,7 +113,7 @@ pub(crate) trait Published<J> {
 #[repr(C)]
 pub(crate) struct ForkQueue<J, P> {
     front: ForkFront<J>,
-    own: Own<J, P>,
+    own: Own<P>,
     stealer: Stealer<P>,
 }
 
@@ -130,12 +132,12 @@ struct Private<J> {
     ring: [AtomicPtr<J>; CAPACITY],
 }
 
-struct Own<J, P> {
+struct Own<P> {
     /// The slot of the oldest private job; `head <= top`.
     head: AtomicUsize,
     /// Whether the owner is in a slow path.
     busy: AtomicUsize,
-    lone: Lone<J>,
+    lone: Lone,
     /// How many lone forks there were.
     lones: AtomicUsize,
     /// `forks()` when this was made.
@@ -146,43 +148,47 @@ struct Own<J, P> {
     public: Worker<P>,
 }
 
-impl<J, P> Own<J, P> {
+impl<P> Own<P> {
     /// How many jobs are public (owner only: it knows without a fence).
     fn public(&self) -> usize {
         self.lone.len() + self.public.len()
     }
 }
 
-/// The word of the lone fork: a published job, or null.
-struct Lone<J>(AtomicPtr<J>);
+/// The word of the lone fork: the address of a published job, or 0. (An address: who writes it back
+/// must not make it a pointer to a job that was there before, in the same place.)
+struct Lone(AtomicUsize);
 
-impl<J> Lone<J> {
-    fn holds(&self, job: *const J) -> bool {
-        self.0.load(Ordering::Relaxed).cast_const() == job
+impl Lone {
+    fn holds<J>(&self, job: NonNull<J>) -> bool {
+        self.0.load(Ordering::Relaxed) == job.addr().get()
     }
 
     fn len(&self) -> usize {
-        usize::from(!self.holds(ptr::null()))
+        usize::from(self.0.load(Ordering::Relaxed) != 0)
     }
 
     /// Fills the empty word (owner only).
-    fn put(&self, job: NonNull<J>) {
+    fn put<J>(&self, job: NonNull<J>) {
+        let address = job.as_ptr().expose_provenance();
         // AcqRel: publishes the job to the Acquire in `take`; and see "the handshake with sleepers".
-        self.0.swap(job.as_ptr(), Ordering::AcqRel);
+        let before = self.0.swap(address, Ordering::AcqRel);
+        debug_assert_eq!(before, 0, "another lone fork was lost");
     }
 
-    fn take(&self) -> Option<NonNull<J>> {
+    fn take<J>(&self) -> Option<NonNull<J>> {
         if self.len() == 0 {
             return None;
         }
         // AcqRel: matches the Release in `put`. A read-modify-write, as all writes are.
-        NonNull::new(self.0.swap(ptr::null_mut(), Ordering::AcqRel))
+        let address = self.0.swap(0, Ordering::AcqRel);
+        NonNull::new(ptr::with_exposed_provenance_mut(address))
     }
 
-    /// The sleepers' side of the handshake: to write what is there is to order, as much as any change.
+    /// The sleepers' side of the handshake: to add nothing is to order, as much as any change.
     fn announce_idle(&self) {
         // AcqRel: matches that in `put`.
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, Some);
+        self.0.fetch_add(0, Ordering::AcqRel);
     }
 }
 
@@ -294,7 +300,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             own: Own {
                 head: AtomicUsize::new(FIRST),
                 busy: AtomicUsize::new(0),
-                lone: Lone(AtomicPtr::new(ptr::null_mut())),
+                lone: Lone(AtomicUsize::new(0)),
                 lones: AtomicUsize::new(0),
                 forks: forks(),
                 handful: Cell::new(handful_limit.min(1)),
@@ -310,6 +316,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// `push` where it could not, if nothing else is pending: publishes `job` as the lone fork, of
     /// which the caller then has to notify sleepers, and returns its slot. `None`: `push_slow` has to
     /// do it. `publish_job` makes a job fit for others.
+    #[must_use]
     #[inline(always)]
     pub(crate) fn push_lone(
         &self,
@@ -327,7 +334,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         Some(head - 1)
     }
 
-    /// `push` where neither that nor `push_lone` could: makes room, and publishes. Returns the slot,
+    /// `push` where neither `push` nor `push_lone` could: makes room, and publishes. Returns the slot,
     /// and how many were published, of which the caller then has to notify sleepers.
     #[must_use]
     pub(crate) fn push_slow(
@@ -350,10 +357,11 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Takes `job`, which `pop` could not tell of, back if it is the lone fork. `false`: it is not, or
     /// is stolen; then `pop_slow` knows.
+    #[must_use]
     #[inline(always)]
     pub(crate) fn pop_lone(&self, job: NonNull<J>) -> bool {
         let own = &self.own;
-        if !own.lone.holds(job.as_ptr()) || own.lone.take().is_none() {
+        if !own.lone.holds(job) || own.lone.take::<J>().is_none() {
             return false;
         }
         self.front.own.top.store(self.head(), Ordering::Release);
@@ -363,7 +371,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         true
     }
 
-    /// `pop` where neither that nor `pop_lone` could tell, of `job` in `slot`. The second value: how
+    /// `pop` where neither `pop` nor `pop_lone` could tell, of `job` in `slot`. The second value: how
     /// many older ones were published.
     pub(crate) fn pop_slow(
         &self,
@@ -465,6 +473,9 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Sees to it that enough is public, and opens the gate unless nothing is.
     fn answer(&self, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
+        // Pairs with the heavy fence of who sleeps for good: either that sees the job which is private
+        // by now, or this sees what became of the public ones.
+        light_fence();
         let own = &self.own;
         let wanted = own.handful.get().saturating_sub(own.public());
         let published = self.publish(wanted, &publish_job);

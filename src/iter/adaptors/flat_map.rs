@@ -139,6 +139,7 @@ where
     type Result = C::Result;
 
     const ASK_EACH: bool = true;
+    const FILLS: bool = C::Folder::FILLS;
 
     fn consume(mut self, item: In) -> Self {
         let inner = self.inner.inner(item).into_par_iter();

@@ -275,6 +275,7 @@ impl<T: Clone, F: Folder<T>> Folder<T> for ByPosition<F, T> {
     type Result = F::Result;
 
     const ASK_EACH: bool = F::ASK_EACH;
+    const FILLS: bool = F::FILLS;
 
     fn consume(self, item: T) -> Self {
         self.consume_iter(iter::once(item))
@@ -397,6 +398,7 @@ impl<C, F: Folder<T>, T: Clone> Folder<T> for PieceFolder<C, F, T> {
     type Result = Piece<C, F::Result>;
 
     const ASK_EACH: bool = F::ASK_EACH;
+    const FILLS: bool = F::FILLS;
 
     fn consume(self, item: T) -> Self {
         self.consume_iter(iter::once(item))

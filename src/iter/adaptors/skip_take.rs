@@ -95,6 +95,7 @@ impl<T> Folder<T> for Ignore {
     type Result = ();
 
     const ASK_EACH: bool = false;
+    const FILLS: bool = false;
 
     fn consume(self, _item: T) -> Self {
         self

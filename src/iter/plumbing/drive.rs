@@ -107,7 +107,7 @@ where
             false => 1,
         };
         if threads == 1 {
-            // Without forks, but in the pieces that somebody asked for.
+            // Without forks, but in the pieces that somebody may have asked for.
             let pace = Pace { min: usize::MAX, max, block: max, most: None, warm: false };
             return pace.cut(1, len, producer, consumer).0;
         }

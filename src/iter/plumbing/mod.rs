@@ -104,7 +104,7 @@ pub trait Folder<Item>: Sized {
     const ASK_EACH: bool = true;
 
     /// Whether [`full`](Folder::full) may ever say `true`. If not, it is not asked within the items
-    /// that one item gives, either.
+    /// that one item gives, either, and a loop looks up less often.
     const FILLS: bool = true;
 
     /// Takes an item.

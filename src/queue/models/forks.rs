@@ -267,6 +267,20 @@ fn two_thieves_that_use_force_get_a_fork_each() {
     });
 }
 
+#[test]
+fn lone_forks_after_one_that_is_taken_by_force_are_run_once() {
+    loom::model(|| {
+        let forks = Forks::new(4);
+        let [a, b] = [0, 1].map(|job| forks.fork(job));
+        forks.steal_one();
+        let thief = start(&forks, Forks::force_one);
+        let [c, d] = [2, 3].map(|job| forks.fork(job));
+        [d, c, b, a].into_iter().for_each(|fork| forks.end(fork));
+        thief.join().unwrap();
+        forks.assert_all_ran();
+    });
+}
+
 /// The owner's slow path begins before the thief closes the gate, and opens it again after that.
 /// The yields stand for time that passes, which the model checker then need not count.
 ///
@@ -305,6 +319,25 @@ fn a_fork_behind_a_stolen_one_is_not_hidden_from_who_sleeps_for_good() {
         thief.join().unwrap();
         assert!(!sleeper.join().unwrap());
         forks.end(b);
+    });
+}
+
+/// The same behind one that is stolen only now.
+///
+/// Fails when `answer` begins without a fence.
+#[test]
+fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_who_sleeps_for_good() {
+    loom::model(|| {
+        let forks = Forks::new(2);
+        let a = forks.fork(0);
+        let thief = start(&forks, Forks::steal_one);
+        let sleeper = start(&forks, Forks::sleep_for_good);
+        let b = forks.fork(1);
+        let asleep = sleeper.join().unwrap() && !a.wakes && !b.wakes;
+        assert!(!asleep || !forks.queue.hides_work());
+        thief.join().unwrap();
+        [b, a].into_iter().for_each(|fork| forks.end(fork));
+        forks.assert_all_ran();
     });
 }
 
@@ -413,6 +446,24 @@ fn the_fork_after_one_that_was_taken_back_is_published() {
         [b, a].into_iter().for_each(|fork| forks.end(fork));
         let _ = forks.fork(2);
         assert!(!forks.queue.is_empty());
+    });
+}
+
+/// An owner that waits takes the lone fork out, may not run it, and puts it back, in the deque.
+///
+/// Fails when `push_newest_public` does not close the gate.
+#[test]
+fn a_lone_fork_that_is_put_back_and_a_sleeper_see_each_other() {
+    loom::model(|| {
+        let forks = Forks::new(1);
+        let a = forks.fork(0);
+        let sleeper = start(&forks, Forks::sleep);
+        let job = forks.queue.pop_newest_public().unwrap();
+        forks.queue.push_newest_public(job);
+        let wakes = forks.somebody_idles();
+        assert!(!sleeper.join().unwrap() || wakes);
+        forks.end(a);
+        forks.assert_all_ran();
     });
 }
 
