@@ -695,4 +695,29 @@ mod tests {
         assert!(sleep.give_back(1, true) == GivenBack::Taken);
         assert_eq!(sleep.state(1), BUSY);
     }
+
+    /// Somebody borrows the seat of a worker that looks around, leaves it and some work there, and
+    /// claims it, all before the worker looks.
+    #[test]
+    fn a_seat_that_was_given_back_is_seen_before_it_is_given_away() {
+        let sleep = Sleep::new(1);
+        assert!(sleep.start_searching());
+        sleep.free_seat(0);
+        assert!(matches!(sleep.lend(), Some((0, Stopped::Fine))));
+        let (absentee, given) = sleep.go_away(0, 0, true);
+        assert!(given == GivenBack::Taken);
+        std::thread::scope(|scope| {
+            scope.spawn(|| sleep.come_back(&absentee));
+            while !sleep.is_claimed(0) {
+                std::thread::yield_now();
+            }
+            assert!(sleep.announce(0, Kind::Idle, true) == Entered::Lent);
+            assert!(sleep.is_claimed(0), "who was woken for the work has not seen it yet");
+            assert!(sleep.stop_searching() == Stopped::Fine);
+            sleep.wait_for_seat(0);
+            assert_eq!(sleep.counts(), Counts(SEARCHER));
+            sleep.pass_on(0);
+        });
+        assert!(sleep.is_lent(0) && !sleep.is_claimed(0));
+    }
 }

@@ -396,41 +396,6 @@ fn who_claims_a_seat_gets_it() {
     });
 }
 
-/// Somebody borrows the seat of a worker that looks around, and leaves a task there; another claims it.
-///
-/// Fails when `announce` grants claims of a seat without having seen that the caller has it.
-#[test]
-fn a_seat_that_was_given_back_is_seen_before_it_is_given_away() {
-    loom::model(|| {
-        let pool = Pool::new(1);
-        pool.sleep.leave_home(0);
-        let (absentee, _) = pool.sleep.go_away(0, 0, false);
-        wake(&pool, 0);
-        let worker = start(&pool, |pool| {
-            if pool.go_home(0) {
-                pool.main_loop(0, true, |_| Goes::On);
-            }
-        });
-        let borrower = start(&pool, |pool| {
-            if let Some((me, stopped)) = pool.sleep.lend() {
-                pool.unparked(me);
-                pool.look_again(me, stopped);
-                pool.push_task(me, 'a');
-                pool.give_back(me);
-            }
-        });
-        let stopped = pool.sleep.come_back(&absentee);
-        pool.unparked(0);
-        pool.look_again(0, stopped);
-        pool.give_back(0);
-        borrower.join().unwrap();
-        pool.begin_end();
-        worker.join().unwrap();
-        // The worker, which was woken for the end.
-        assert_eq!(pool.sleep.counts(), Counts(SEARCHER));
-    });
-}
-
 /// The only worker stands aside when somebody publishes a job that it must not run.
 ///
 /// Fails when `inject` does not look for those who stand aside, or who does so does not look for
