@@ -225,6 +225,14 @@ impl Gate {
         self.floor.store(CLOSED, Ordering::Relaxed);
     }
 
+    /// Closes it, if it does not seem to be.
+    #[inline]
+    fn keep_closed(&self) {
+        if !self.is_closed() {
+            self.close();
+        }
+    }
+
     /// Whether both words are closed.
     fn is_closed(&self) -> bool {
         // Acquire: matches the Release in `open` and `close`.
@@ -313,16 +321,25 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     // ---- the owner's side -------------------------------------------------------------------
 
-    /// `push` where it could not, if nothing else is pending: publishes `job` as the lone fork, of
-    /// which the caller then has to notify sleepers, and returns its slot. `None`: `push_slow` has to
-    /// do it. `publish_job` makes a job fit for others.
+    /// `push` where it could not: publishes the lone fork, else makes room, and publishes older ones.
+    /// `publish_job` makes a job fit for others. Returns the slot, and how many were published, of
+    /// which the caller then has to notify sleepers.
     #[must_use]
     #[inline(always)]
-    pub(crate) fn push_lone(
+    pub(crate) fn push_slow(
         &self,
         job: NonNull<J>,
         publish_job: impl Fn(NonNull<J>) -> P,
-    ) -> Option<usize> {
+    ) -> (usize, usize) {
+        match self.push_lone(job, &publish_job) {
+            Some(slot) => (slot, 1),
+            None => self.push_private(job, publish_job),
+        }
+    }
+
+    /// Publishes `job` as the lone fork, if nothing else is pending, and returns its slot.
+    #[inline(always)]
+    fn push_lone(&self, job: NonNull<J>, publish_job: impl Fn(NonNull<J>) -> P) -> Option<usize> {
         let (own, head) = (&self.own, self.head());
         if self.top() != head || own.public() > 0 || own.handful_limit == 0 {
             return None;
@@ -334,10 +351,9 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         Some(head - 1)
     }
 
-    /// `push` where neither `push` nor `push_lone` could: makes room, and publishes. Returns the slot,
-    /// and how many were published, of which the caller then has to notify sleepers.
-    #[must_use]
-    pub(crate) fn push_slow(
+    #[cold]
+    #[inline(never)]
+    fn push_private(
         &self,
         job: NonNull<J>,
         publish_job: impl Fn(NonNull<J>) -> P,
@@ -355,25 +371,28 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         (slot, published)
     }
 
-    /// Takes `job`, which `pop` could not tell of, back if it is the lone fork. `false`: it is not, or
-    /// is stolen; then `pop_slow` knows.
-    #[must_use]
+    /// `pop` where it could not tell, of `job` in `slot`. The second value: how many older ones were
+    /// published.
     #[inline(always)]
-    pub(crate) fn pop_lone(&self, job: NonNull<J>) -> bool {
-        let own = &self.own;
-        if !own.lone.holds(job) || own.lone.take::<J>().is_none() {
-            return false;
+    pub(crate) fn pop_slow(
+        &self,
+        slot: usize,
+        job: NonNull<J>,
+        publish_job: impl Fn(NonNull<J>) -> P,
+    ) -> (Popped, usize) {
+        let lone = &self.own.lone;
+        if lone.holds(job) && lone.take::<J>().is_some() {
+            self.front.own.top.store(self.head(), Ordering::Release);
+            self.took_public_back();
+            return (Popped::Mine, 0);
         }
-        self.front.own.top.store(self.head(), Ordering::Release);
-        own.handful.set(1);
-        // What is next shall be public again. (Nobody else opens a gate.)
-        self.close_gate();
-        true
+        self.pop_other(slot, job, publish_job)
     }
 
-    /// `pop` where neither `pop` nor `pop_lone` could tell, of `job` in `slot`. The second value: how
-    /// many older ones were published.
-    pub(crate) fn pop_slow(
+    /// `pop_slow` of what is not the lone fork, or no longer.
+    #[cold]
+    #[inline(never)]
+    fn pop_other(
         &self,
         slot: usize,
         job: NonNull<J>,
@@ -389,21 +408,18 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.front.own.top.store(head, Ordering::Release);
         let popped = self.pop_public(job);
         if popped == Popped::Mine {
-            own.handful.set(own.handful_limit.min(1));
-            // As in `pop_lone`.
-            self.close_gate();
+            self.took_public_back();
         } else {
             own.handful.set((own.handful.get() * 2).min(own.handful_limit));
         }
         (popped, 0)
     }
 
-    /// Closes the gate, if it does not seem to be.
-    #[inline]
-    fn close_gate(&self) {
-        if !self.front.gate.is_closed() {
-            self.front.gate.close();
-        }
+    #[inline(always)]
+    fn took_public_back(&self) {
+        self.own.handful.set(self.own.handful_limit.min(1));
+        // What is next shall be public again. (Nobody else opens a gate.)
+        self.front.gate.keep_closed();
     }
 
     fn top(&self) -> usize {
@@ -551,7 +567,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Asks the owner to publish.
     pub(crate) fn raise_demand(&self) {
-        self.close_gate();
+        self.front.gate.keep_closed();
     }
 
     /// Asks the owner to publish, as part of going to sleep: see "the handshake with sleepers".

@@ -240,22 +240,9 @@ impl Worker {
     #[cold]
     #[inline(never)]
     pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
-        let slot = match self.forks.push_lone(job, |job| self.publish(job)) {
-            Some(slot) => {
-                self.published_forks(1);
-                slot
-            }
-            None => self.fork_slower(job),
-        };
-        deterministic::point();
-        slot
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn fork_slower(&self, job: ptr::NonNull<JoinHeader>) -> usize {
         let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
         self.published_forks(published);
+        deterministic::point();
         slot
     }
 
@@ -265,12 +252,6 @@ impl Worker {
     #[inline(never)]
     pub(crate) fn unfork_slow(&self, slot: usize, job: ptr::NonNull<JoinHeader>) -> bool {
         deterministic::point();
-        self.forks.pop_lone(job) || self.unfork_slower(slot, job)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn unfork_slower(&self, slot: usize, job: ptr::NonNull<JoinHeader>) -> bool {
         let (popped, published) = self.forks.pop_slow(slot, job, |job| self.publish(job));
         self.published_forks(published);
         if popped == Popped::Stolen {

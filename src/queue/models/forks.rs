@@ -89,10 +89,9 @@ impl Forks {
 
     fn fork(&self, job: usize) -> Pending {
         let pointer = NonNull::from(&self.jobs[job]);
-        let lone = || self.queue.push_lone(pointer, Public).map(|slot| (slot, 1));
         let (slot, published) = match self.front().push(pointer) {
             Some(slot) => (slot, 0),
-            None => lone().unwrap_or_else(|| self.queue.push_slow(pointer, Public)),
+            None => self.queue.push_slow(pointer, Public),
         };
         Pending { job, slot, wakes: published > 0 && self.somebody_idles() }
     }
@@ -103,9 +102,6 @@ impl Forks {
             return (Popped::Mine, false);
         }
         let pointer = NonNull::from(&self.jobs[fork.job]);
-        if self.queue.pop_lone(pointer) {
-            return (Popped::Mine, false);
-        }
         let (popped, published) = self.queue.pop_slow(fork.slot, pointer, Public);
         let publishes = published > 0 || popped == Popped::Stolen;
         (popped, publishes && self.somebody_idles())
@@ -184,7 +180,7 @@ fn one_of_two_thieves_gets_a_job_or_its_owner() {
     });
 }
 
-/// Fails when `pop_lone` does not look what it took.
+/// Fails when `pop_slow` does not look what it took.
 #[test]
 fn one_lone_fork_after_the_other_is_run_once_each() {
     loom::model(|| {
@@ -437,7 +433,7 @@ fn the_fork_after_one_that_was_stolen_at_once_is_published() {
 
 /// The second fork opens the gate.
 ///
-/// Fails when `pop_lone` does not close it.
+/// Fails when `pop_slow` does not close it.
 #[test]
 fn the_fork_after_one_that_was_taken_back_is_published() {
     loom::model(|| {

@@ -97,15 +97,10 @@ impl Pool {
         self.hold(me);
         // SAFETY: the front is the queue's first field, and the layout is C's.
         let front: &ForkFront<Job> = unsafe { &*(&raw const self.seats[me].forks).cast() };
-        let forks = &self.seats[me].forks;
-        if front.push(job.into()).is_some() {
-            return;
+        if front.push(job.into()).is_none() {
+            let (_, published) = self.seats[me].forks.push_slow(job.into(), Fork);
+            self.published_forks(published);
         }
-        let published = match forks.push_lone(job.into(), Fork) {
-            Some(_) => 1,
-            None => forks.push_slow(job.into(), Fork).1,
-        };
-        self.published_forks(published);
     }
 
     fn published_forks(&self, published: usize) {
