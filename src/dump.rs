@@ -4,9 +4,10 @@
 //! be a little out of step with each other.
 
 use std::fmt;
-use std::sync::{Mutex, TryLockError, Weak};
+use std::sync::{Arc, Mutex, TryLockError, Weak};
 
 use crate::counters::WorkerCounters;
+use crate::job::outcome;
 use crate::platform::fork::{PerProcess, write_error};
 use crate::pool::Registry;
 use crate::sleep::Counts;
@@ -27,6 +28,8 @@ use crate::worker::Worker;
 #[derive(Clone, Debug)]
 pub struct Dump {
     pools: Vec<Pool>,
+    /// The list of pools could not be had.
+    is_without_list: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -114,22 +117,30 @@ pub fn dump() -> Dump {
             None
         }
     });
+    let is_without_list = list.is_none();
     let live = list.map(|list| list.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
-    Dump { pools: live.unwrap_or_default().iter().map(|pool| Pool::of(pool)).collect() }
+    let of = |pool: Arc<Registry>| {
+        let found = Pool::of(&pool);
+        // This may be the last that is left of it.
+        outcome::discard(pool);
+        found
+    };
+    Dump { pools: live.into_iter().flatten().map(of).collect(), is_without_list }
 }
 
 impl Dump {
     pub(crate) fn of(registry: &Registry) -> Self {
-        Dump { pools: vec![Pool::of(registry)] }
+        Dump { pools: vec![Pool::of(registry)], is_without_list: false }
     }
 
-    /// Whether something is queued, or somebody waits for something.
+    /// Whether something is queued or has not ended.
     pub(crate) fn is_pending(&self) -> bool {
-        let waits = |seat: &Seat| {
+        let is_pending = |seat: &Seat| {
             let queued = seat.hidden + seat.public + seat.mail > 0 || seat.has_tasks;
-            queued || seat.waits_for.is_some() || seat.away > 0
+            let begun = seat.jobs > 0 || seat.state == "lent";
+            queued || begun || seat.waits_for.is_some() || seat.away > 0
         };
-        self.pools.iter().any(|pool| pool.injected > 0 || pool.threads.iter().any(waits))
+        self.pools.iter().any(|pool| pool.injected > 0 || pool.threads.iter().any(is_pending))
     }
 
     /// Whether nothing has been done between `before` and this. (Looking for work is nothing.)
@@ -174,6 +185,9 @@ impl Seat {
 
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_without_list {
+            writeln!(f, "the list of pools is in use: nothing is known of them; try again")?;
+        }
         self.pools.iter().try_for_each(|pool| write!(f, "{pool}"))
     }
 }

@@ -125,6 +125,11 @@ fn a_watchdog_tells_when_nothing_moves() {
             thread::sleep(Duration::from_millis(20));
             s.spawn(|| ());
         });
+        common::say("[from here on in a call from outside]");
+        pool.install(|| thread::sleep(Duration::from_millis(600)));
+        eventually("the seat is free", || pool.dump().to_string().contains("worker 0: parked"));
+        common::say("[from here on in one that has borrowed the seat]");
+        pool.join(|| thread::sleep(Duration::from_millis(600)), || ());
     };
     own_process(
         name,
@@ -132,14 +137,74 @@ fn a_watchdog_tells_when_nothing_moves() {
         body,
         |output| {
             let told = stderr(&output);
-            let (before, after) =
-                told.split_once("[from here on it stands still]").expect("both parts");
+            let parts: Vec<_> = told.split("[from here on").collect();
+            let [before, still @ ..] = &parts[..] else { unreachable!() };
             assert!(!before.contains("nothing has moved"), "{told}");
-            // With the dump, and not every period; again only if the thread was slow to begin.
-            let times = after.matches("nothing has moved for 50ms").count();
-            assert!((1..=3).contains(&times), "{times} times: {told}");
-            assert!(after.contains("a pool of 1: ") && after.contains("worker 0: busy"), "{told}");
+            assert_eq!(still.len(), 3, "{told}");
+            for (part, state) in still.iter().zip(["busy", "busy", "lent"]) {
+                // With the dump, and not every period; again only if the thread was slow to begin.
+                let times = part.matches("nothing has moved for 50ms").count();
+                assert!((1..=3).contains(&times), "{times} times: {told}");
+                let dump = format!("worker 0: {state}");
+                assert!(part.contains("a pool of 1: ") && part.contains(&dump), "{state}: {told}");
+            }
             assert!(output.status.success());
+        },
+    );
+}
+
+/// What is in a handler, and panics when it is dropped.
+struct Spiteful;
+
+impl Drop for Spiteful {
+    fn drop(&mut self) {
+        common::boom(1);
+    }
+}
+
+#[test]
+fn a_dump_that_outlives_its_pool_drops_it_without_a_panic() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    // The last worker drops the pool, or one of the dumps that look at it just then.
+    let (over, watchdogs) = (Flag::new(), Duration::from_micros(20));
+    thread::scope(|plain| {
+        let dumps = plain.spawn(|| {
+            while !over.is_up() {
+                filch::dump();
+            }
+        });
+        for round in 0..common::sized(2_000, 20) {
+            let spiteful = Spiteful;
+            let builder = ThreadPoolBuilder::new().num_threads(1 + round % 2);
+            let builder = builder.exit_handler(move |_| _ = &spiteful);
+            builder.watchdog(watchdogs).build().unwrap().shutdown_background();
+        }
+        over.raise();
+        dumps.join().unwrap();
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_debugger_can_have_it_written() {
+    #[allow(unsafe_code)]
+    unsafe extern "C" {
+        safe fn filch_dump_0_1();
+    }
+    let body = || {
+        let _pool = pool(5);
+        filch_dump_0_1();
+    };
+    own_process(
+        "a_debugger_can_have_it_written",
+        |_| (),
+        body,
+        |output| {
+            let told = stderr(&output);
+            assert!(told.contains("a pool of 5: ") && told.contains("worker 4: "), "{told}");
         },
     );
 }

@@ -5,6 +5,8 @@
 //! the two differ the pool is lost, and its user is told so by a panic, or, where nothing can
 //! be unwound because lost threads were at it, by the end of the child.
 
+#[cfg(unix)]
+use std::io;
 use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::ptr;
@@ -121,9 +123,17 @@ pub(crate) fn end_lost() -> ! {
 /// Writes to the standard error stream, whatever state std's is in.
 pub(crate) fn write_error(text: &str) {
     #[cfg(unix)]
-    // SAFETY: the text is readable for its length. What cannot be written is lost.
-    unsafe {
-        libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+    let mut rest = text.as_bytes();
+    #[cfg(unix)]
+    while !rest.is_empty() {
+        // SAFETY: `rest` is readable for its length.
+        let written = unsafe { libc::write(libc::STDERR_FILENO, rest.as_ptr().cast(), rest.len()) };
+        match usize::try_from(written) {
+            Ok(written) => rest = &rest[written..],
+            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            // What cannot be written is lost.
+            Err(_) => return,
+        }
     }
     #[cfg(not(unix))]
     eprint!("{text}");

@@ -287,11 +287,11 @@ impl ThreadPoolBuilder {
     }
 
     /// Has a thread look at the pool every `period`, and write [`dump`](ThreadPool::dump) to the
-    /// standard error stream when the pool has not moved for that long although work is queued or
-    /// awaited: once for each time that it stands still.
+    /// standard error stream when the pool has not moved for that long although work is pending, be
+    /// it queued, awaited or begun: once for each time that it stands still.
     ///
-    /// A single closure that runs for longer than `period` while others wait for it looks like
-    /// that, too.
+    /// So a closure that runs for longer than `period` while nothing else begins or ends is told of,
+    /// too: whether it computes or is stuck cannot be seen from outside.
     pub fn watchdog(mut self, period: Duration) -> Self {
         self.watchdog = Some(period);
         self

@@ -1,4 +1,4 @@
-//! A thread that tells when a pool does not move although it has work.
+//! A thread that tells when a pool does not move although its work has not ended.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Registry;
 use crate::dump::Dump;
+use crate::job::outcome;
 use crate::platform::fork::write_error;
 use crate::platform::thread::Thread;
 
@@ -53,7 +54,8 @@ fn watch(registry: &Weak<Registry>, period: Duration, over: &(Mutex<bool>, Condv
         }
         let Some(registry) = registry.upgrade() else { return };
         let now = Dump::of(&registry);
-        drop(registry);
+        // This may be the last that is left of the pool.
+        outcome::discard(registry);
         let stands = before.as_ref().is_some_and(|before| now.is_still(before));
         if !stands || !now.is_pending() {
             told = false;
