@@ -470,9 +470,14 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.recheck();
     }
 
-    /// Takes the newest public job, for an owner that has nothing better to do.
+    /// Takes the newest public job, for an owner that has nothing better to do. What that forks shall
+    /// be public again, if this was the last.
     pub(crate) fn pop_newest_public(&self) -> Option<P> {
-        self.own.public.pop().or_else(|| self.take_lone())
+        let job = self.own.public.pop().or_else(|| self.take_lone())?;
+        if self.is_empty() {
+            self.front.gate.keep_closed();
+        }
+        Some(job)
     }
 
     /// Publishes every private job. Returns how many there were. An owner does this before it

@@ -445,6 +445,25 @@ fn the_fork_after_one_that_was_taken_back_is_published() {
     });
 }
 
+/// An owner that waits runs its only public fork itself, while the gate is open.
+///
+/// Fails when `pop_newest_public` does not close it.
+#[test]
+fn the_fork_after_one_that_its_waiting_owner_ran_is_published() {
+    loom::model(|| {
+        let forks = Forks::new(3);
+        let [a, b] = [0, 1].map(|job| forks.fork(job));
+        forks.end(b);
+        forks.queue.pop_newest_public().unwrap().run();
+        let c = forks.fork(2);
+        assert!(!forks.queue.is_empty());
+        forks.end(c);
+        let (popped, _) = forks.unfork(&a);
+        assert_eq!(popped, Popped::Stolen);
+        forks.assert_all_ran();
+    });
+}
+
 /// An owner that waits takes the lone fork out, may not run it, and puts it back, in the deque.
 ///
 /// Fails when `push_newest_public` does not close the gate.
