@@ -231,19 +231,43 @@ fn who_takes_over_in_a_pool_that_has_ended_ends() {
     });
 }
 
+// ---- The end of a process whose first thread was a worker ----
+
+/// Runs `exit` on the thread that has built a pool with itself, in a process of its own, which is to
+/// end there with success.
+#[track_caller]
+fn ends_in(name: &str, exit: fn() -> !) {
+    let _watchdog = watchdog();
+    alone(name, || {
+        drop(with_this_thread(2));
+        exit();
+    });
+}
+
 #[test]
-fn a_process_may_end_within_the_work_of_its_first_thread() {
-    for exits in [
-        (|| _ = filch::join(|| std::process::exit(0), thread::yield_now)) as fn(),
-        || filch::scope(|s| drop(s.spawn(|| filch::spawn(|| std::process::exit(0)).join()))),
-        || std::process::exit(0),
-        || (),
-    ] {
-        alone("a_process_may_end_within_the_work_of_its_first_thread", || {
-            drop(with_this_thread(2));
-            exits();
-        });
-    }
+fn a_process_may_end_in_a_fork_of_its_first_thread() {
+    ends_in("a_process_may_end_in_a_fork_of_its_first_thread", || {
+        filch::join(|| std::process::exit(0), thread::yield_now).0
+    });
+}
+
+#[test]
+fn a_process_may_end_in_a_task_that_its_first_thread_waits_for() {
+    ends_in("a_process_may_end_in_a_task_that_its_first_thread_waits_for", || {
+        filch::scope(|s| drop(s.spawn(|| filch::spawn(|| std::process::exit(0)).join())));
+        never()
+    });
+}
+
+#[test]
+fn a_process_may_end_on_its_first_thread() {
+    ends_in("a_process_may_end_on_its_first_thread", || std::process::exit(0));
+}
+
+#[test]
+fn a_process_may_end_after_the_work_of_its_first_thread() {
+    let _watchdog = watchdog();
+    alone("a_process_may_end_after_the_work_of_its_first_thread", || drop(with_this_thread(2)));
 }
 
 // ---- A spawn handler's threads ----
