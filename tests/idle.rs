@@ -1,6 +1,8 @@
 //! A pool with nothing to do uses no CPU, and no wake-up is ever lost.
 
 mod common;
+#[path = "common/cpu.rs"]
+mod cpu;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +11,7 @@ use common::{
     CALLERS, Caller, Flag, Gate, Meeting, TIME, is_simulated, is_simulated_without, pool, rest,
     watchdog,
 };
+use cpu::{MILLISECOND, SETTLE, assert_below, cpu_use_of_a_second};
 use filch::{ThreadPool, ThreadPoolBuilder, join, scope};
 
 fn fib(n: u64) -> u64 {
@@ -21,39 +24,6 @@ fn fib(n: u64) -> u64 {
 
 // ---- Asleep ----
 
-/// The time that a pool may take from its last work until all of it sleeps.
-const SETTLE: Duration = Duration::from_millis(300);
-
-/// The CPU time that the threads whose name begins with `prefix` have used,
-/// where the system tells.
-fn cpu_time(prefix: &str) -> Option<Duration> {
-    let mut nanoseconds = 0;
-    for task in std::fs::read_dir("/proc/self/task").ok()? {
-        let task = task.ok()?.path();
-        if std::fs::read_to_string(task.join("comm")).ok()?.starts_with(prefix) {
-            let stat = std::fs::read_to_string(task.join("schedstat")).ok()?;
-            nanoseconds += stat.split(' ').next()?.parse::<u64>().ok()?;
-        }
-    }
-    Some(Duration::from_nanos(nanoseconds))
-}
-
-/// The CPU time that those threads use in the second after [`SETTLE`].
-fn cpu_use_of_a_second(prefix: &str) -> Option<Duration> {
-    thread::sleep(SETTLE);
-    let before = cpu_time(prefix)?;
-    thread::sleep(Duration::from_secs(1));
-    Some(cpu_time(prefix)? - before)
-}
-
-#[track_caller]
-fn assert_below(limit: Duration, used: Option<Duration>) {
-    match used {
-        Some(used) => assert!(used < limit, "used {used:?} in a second"),
-        None => common::say("SKIPPED: this system does not tell a thread's CPU time"),
-    }
-}
-
 fn named_pool(threads: usize, prefix: &'static str) -> ThreadPool {
     ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -61,8 +31,6 @@ fn named_pool(threads: usize, prefix: &'static str) -> ThreadPool {
         .build()
         .unwrap()
 }
-
-const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[test]
 fn a_pool_that_never_worked_uses_no_cpu() {

@@ -2,23 +2,30 @@
 //! is for.
 
 mod common;
+#[path = "common/cpu.rs"]
+mod cpu;
 #[path = "common/uses.rs"]
 mod uses;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{
-    CALLERS, Flag, alone, any_wait_builder, is_simulated_without, own_process, pool, rest, say,
-    stderr, watchdog,
+    CALLERS, Flag, Gate, alone, any_wait_builder, is_simulated_without, own_process, pool, rest,
+    say, sized, stderr, watchdog,
 };
+use cpu::MILLISECOND;
 use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
 use uses::fib;
 
+fn own_builder(threads: usize) -> ThreadPoolBuilder {
+    any_wait_builder().num_threads(threads).wait_policy(WaitPolicy::OwnDescendants)
+}
+
 fn own_pool(threads: usize) -> ThreadPool {
-    let builder = any_wait_builder().num_threads(threads);
-    builder.wait_policy(WaitPolicy::OwnDescendants).build().unwrap()
+    own_builder(threads).build().unwrap()
 }
 
 #[test]
@@ -75,95 +82,172 @@ fn pools_that_install_into_each_other_end() {
     }
 }
 
-// ---- A lock held across a join ----
-//
-// One worker of two holds a lock across a join whose other side is stolen, and has tasks at hand
-// that want the lock. If it runs one of those while it waits, it waits for itself.
+// ---- Ways to wait ----
 
-/// The stolen side: gives the one that waits time to take a task.
-fn stolen_side(stolen: &Flag, spawned: &Flag) {
-    stolen.raise();
-    spawned.hold();
-    rest(Duration::from_millis(50));
-}
+/// A closure that others may run, and a wait for it.
+type Other = Box<dyn FnOnce() + Send>;
+type Wait = fn(&(dyn Fn() + Sync), Other);
 
-fn hold_a_lock_across_a_join(pool: &ThreadPool) -> i32 {
-    let lock = Mutex::new(0);
-    let (stolen, spawned) = (Flag::new(), Flag::new());
-    pool.install(|| {
+/// Each runs the first closure itself, then waits for the second.
+const WAITS: [(&str, Wait); 4] = [
+    ("join", |first, second| _ = filch::join(first, second)),
+    ("the end of a scope", |first, second| {
         filch::scope(|s| {
-            let guard = common::lock(&lock);
-            let spawning_side = || {
-                stolen.hold();
-                (0..4).for_each(|_| drop(s.spawn(|| *common::lock(&lock) += 1)));
-                spawned.raise();
-            };
-            filch::join(spawning_side, || stolen_side(&stolen, &spawned));
-            drop(guard);
+            drop(s.spawn(second));
+            first();
         });
-    });
-    lock.into_inner().unwrap()
-}
+    }),
+    ("a handle of a scope's", |first, second| {
+        filch::scope(|s| {
+            let task = s.spawn(second);
+            first();
+            task.join().unwrap();
+        });
+    }),
+    ("a handle", |first, second| {
+        let task = filch::spawn(second);
+        first();
+        task.join().unwrap();
+    }),
+];
 
-fn hold_a_lock_across_a_join_of_rayon() -> i32 {
-    let lock = Mutex::new(0);
-    let (stolen, spawned) = (Flag::new(), Flag::new());
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    pool.install(|| {
-        rayon::scope(|s| {
-            let guard = lock.lock().unwrap();
-            let spawning_side = || {
-                stolen.hold();
-                (0..4).for_each(|_| s.spawn(|_| *lock.lock().unwrap() += 1));
-                spawned.raise();
-            };
-            rayon::join(spawning_side, || stolen_side(&stolen, &spawned));
-            drop(guard);
-        });
+/// How deep tasks from outside stand on each other that wait so.
+fn depth_of_foreign_work(pool: &ThreadPool, wait: Wait) -> usize {
+    let begun: Vec<_> = (0..pool.current_num_threads()).map(|_| AtomicUsize::new(0)).collect();
+    let most = AtomicUsize::new(0);
+    let nap = || rest(Duration::from_micros(50));
+    pool.in_place_scope(|s| {
+        for _ in 0..sized(500, 30) {
+            s.spawn(|| {
+                let below = &begun[filch::current_thread_index().unwrap()];
+                most.fetch_max(below.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+                wait(&nap, Box::new(nap));
+                below.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
     });
-    lock.into_inner().unwrap()
+    most.into_inner()
 }
 
 #[test]
-fn a_lock_may_be_held_across_a_join_that_waits_for_its_own_work() {
+fn nothing_else_stands_on_a_wait_for_own_work() {
     let _watchdog = watchdog();
-    for _ in 0..5 {
-        assert_eq!(hold_a_lock_across_a_join(&own_pool(2)), 4);
+    for (name, wait) in WAITS {
+        assert_eq!(depth_of_foreign_work(&own_pool(3), wait), 0, "{name}");
     }
 }
 
-/// Runs `body` in a process of its own, in which it must not come to its end.
+// ---- A lock held across a wait ----
+//
+// One worker of two holds a lock across a wait for something that is stolen, and has tasks at hand
+// that want the lock. If it runs one of those while it waits, it waits for itself.
+
+#[derive(Default)]
+struct Trap {
+    lock: Mutex<i32>,
+    stolen: Flag,
+    spawned: Flag,
+}
+
+impl Trap {
+    /// The stolen side: gives the one that waits time to take a task.
+    fn stolen_side(&self) {
+        self.stolen.raise();
+        self.spawned.hold();
+        rest(Duration::from_millis(50));
+    }
+}
+
+fn hold_a_lock_across(wait: Wait, pool: &ThreadPool) -> i32 {
+    let trap = Arc::new(Trap::default());
+    pool.install(|| {
+        filch::scope(|s| {
+            let guard = common::lock(&trap.lock);
+            let spawning_side = || {
+                trap.stolen.hold();
+                (0..4).for_each(|_| drop(s.spawn(|| *common::lock(&trap.lock) += 1)));
+                trap.spawned.raise();
+            };
+            let theirs = trap.clone();
+            wait(&spawning_side, Box::new(move || theirs.stolen_side()));
+            drop(guard);
+        });
+    });
+    let passed = *common::lock(&trap.lock);
+    passed
+}
+
+fn hold_a_lock_across_a_join_of_rayon() {
+    let trap = Trap::default();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    pool.install(|| {
+        rayon::scope(|s| {
+            let guard = trap.lock.lock().unwrap();
+            let spawning_side = || {
+                trap.stolen.hold();
+                (0..4).for_each(|_| s.spawn(|_| *trap.lock.lock().unwrap() += 1));
+                trap.spawned.raise();
+            };
+            rayon::join(spawning_side, || trap.stolen_side());
+            drop(guard);
+        });
+    });
+}
+
+#[test]
+fn a_lock_may_be_held_across_a_wait_for_own_work() {
+    let _watchdog = watchdog();
+    for (name, wait) in WAITS {
+        for _ in 0..5 {
+            assert_eq!(hold_a_lock_across(wait, &own_pool(2)), 4, "{name}");
+        }
+    }
+}
+
+/// Runs `body` in a process of its own, in which it must not come to its end, and all must come to
+/// sleep: one that is slow does not.
 #[track_caller]
 fn deadlocks(name: &str, body: impl FnOnce() + Send + 'static) {
     const DEADLOCK: &str = "[it waits for itself]";
     let body = || {
-        let (ended, end) = std::sync::mpsc::channel();
+        let (ended, end) = mpsc::channel();
         std::thread::spawn(move || {
             body();
             ended.send(()).unwrap();
         });
-        if end.recv_timeout(Duration::from_secs(3)).is_err() {
-            say(DEADLOCK);
-        }
+        // Not `Disconnected`: a body that panics waits for nothing.
+        assert_eq!(end.recv_timeout(Duration::from_secs(3)), Err(RecvTimeoutError::Timeout));
+        cpu::assert_below(5 * MILLISECOND, cpu::cpu_use_of_a_second(""));
+        say(DEADLOCK);
         std::process::exit(0);
     };
-    own_process(name, |_| (), body, |output| assert!(stderr(&output).contains(DEADLOCK)));
+    own_process(
+        name,
+        |_| (),
+        body,
+        |output| {
+            let told = stderr(&output);
+            assert!(told.contains(DEADLOCK), "{told}");
+        },
+    );
 }
 
 /// That the trap above is one.
 #[test]
 fn a_lock_held_across_a_join_that_waits_with_any_work_is_a_deadlock() {
+    let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
     }
     deadlocks("a_lock_held_across_a_join_that_waits_with_any_work_is_a_deadlock", || {
         let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        hold_a_lock_across_a_join(&pool);
+        hold_a_lock_across(WAITS[0].1, &pool);
     });
 }
 
 #[test]
 fn a_lock_held_across_a_join_of_rayon_is_a_deadlock() {
+    let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
     }
@@ -173,10 +257,11 @@ fn a_lock_held_across_a_join_of_rayon_is_a_deadlock() {
 }
 
 #[test]
-fn a_wait_for_its_own_work_sleeps_beside_other_work() {
-    alone("a_wait_for_its_own_work_sleeps_beside_other_work", || {
+fn a_wait_for_its_own_work_leaves_other_work_alone() {
+    let _watchdog = watchdog();
+    alone("a_wait_for_its_own_work_leaves_other_work_alone", || {
         let pool = own_pool(2);
-        let (started, go_on) = (Flag::new(), Flag::new());
+        let (started, go_on) = (Flag::new(), Gate::new());
         let ran = AtomicUsize::new(0);
         pool.in_place_scope(|s| {
             s.spawn(|| {
@@ -184,7 +269,7 @@ fn a_wait_for_its_own_work_sleeps_beside_other_work() {
                     || started.hold(),
                     || {
                         started.raise();
-                        go_on.hold();
+                        go_on.wait();
                         // The one that waits has run none of these.
                         assert_eq!(ran.load(Ordering::Relaxed), 0);
                     },
@@ -193,7 +278,7 @@ fn a_wait_for_its_own_work_sleeps_beside_other_work() {
             started.hold();
             (0..10).for_each(|_| drop(s.spawn(|| ran.fetch_add(1, Ordering::Relaxed))));
             rest(Duration::from_millis(100));
-            go_on.raise();
+            go_on.open();
         });
         assert_eq!(ran.into_inner(), 10);
     });

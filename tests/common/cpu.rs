@@ -1,0 +1,39 @@
+//! The CPU time that threads use.
+
+use std::thread;
+use std::time::Duration;
+
+pub const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// The time that a pool may take from its last work until all of it sleeps.
+pub const SETTLE: Duration = Duration::from_millis(300);
+
+/// The CPU time that the threads whose name begins with `prefix` have used,
+/// where the system tells.
+fn cpu_time(prefix: &str) -> Option<Duration> {
+    let mut nanoseconds = 0;
+    for task in std::fs::read_dir("/proc/self/task").ok()? {
+        let task = task.ok()?.path();
+        if std::fs::read_to_string(task.join("comm")).ok()?.starts_with(prefix) {
+            let stat = std::fs::read_to_string(task.join("schedstat")).ok()?;
+            nanoseconds += stat.split(' ').next()?.parse::<u64>().ok()?;
+        }
+    }
+    Some(Duration::from_nanos(nanoseconds))
+}
+
+/// The CPU time that those threads use in the second after [`SETTLE`].
+pub fn cpu_use_of_a_second(prefix: &str) -> Option<Duration> {
+    thread::sleep(SETTLE);
+    let before = cpu_time(prefix)?;
+    thread::sleep(Duration::from_secs(1));
+    Some(cpu_time(prefix)? - before)
+}
+
+#[track_caller]
+pub fn assert_below(limit: Duration, used: Option<Duration>) {
+    match used {
+        Some(used) => assert!(used < limit, "used {used:?} in a second"),
+        None => crate::common::say("SKIPPED: this system does not tell a thread's CPU time"),
+    }
+}
