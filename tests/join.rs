@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    Caller, Flag, Ledger, THREADS, boom, builder, caught, is_simulated_without, pool, rest,
-    settings, watchdog,
+    Caller, Flag, Ledger, THREADS, any_wait_builder, boom, builder, caught, is_simulated_without,
+    pool, rest, settings, watchdog,
 };
 use filch::{FnContext, join, join_context};
 
@@ -211,7 +211,8 @@ fn a_stolen_closure_knows_that_it_migrated() {
 }
 
 /// Waits, in the first side of a join, for a task that waits for the second side: which then only
-/// the waiting worker can run. Returns what that side was told, and whether its thread changed.
+/// the waiting worker can run, in a pool where it may run any work. Returns what that side was told,
+/// and whether its thread changed.
 fn wait_for_a_task_that_waits_for_the_second_side() -> (bool, bool) {
     let (task_runs, second_ran) = (Arc::new(Flag::new()), Arc::new(Flag::new()));
     let (runs, ran) = (Arc::clone(&task_runs), Arc::clone(&second_ran));
@@ -231,7 +232,7 @@ fn wait_for_a_task_that_waits_for_the_second_side() -> (bool, bool) {
 #[test]
 fn a_waiting_worker_runs_its_own_fork_which_then_has_not_migrated() {
     let _watchdog = watchdog();
-    let pool = pool(2);
+    let pool = any_wait_builder().num_threads(2).build().unwrap();
     for _ in 0..20 {
         let told = pool.install(wait_for_a_task_that_waits_for_the_second_side);
         assert_eq!(told, (false, false));
@@ -241,7 +242,7 @@ fn a_waiting_worker_runs_its_own_fork_which_then_has_not_migrated() {
 #[test]
 fn a_worker_that_waits_in_a_task_runs_its_own_fork() {
     let _watchdog = watchdog();
-    let pool = pool(2);
+    let pool = any_wait_builder().num_threads(2).build().unwrap();
     for _ in 0..20 {
         let task = pool.spawn(wait_for_a_task_that_waits_for_the_second_side);
         assert_eq!(task.join().unwrap(), (false, false));
