@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::thread;
 
 use common::{Gate, alone, assert_success, boom, own_process, pool, say, watchdog};
@@ -195,6 +195,63 @@ fn a_workers_destructors_may_use_everything_else() {
         });
         drop(ending);
         assert_eq!(late_calls(), 3, "the drop waited for them");
+    });
+}
+
+/// The builder's thread is the one worker that can end while its pool can still be called.
+#[test]
+fn a_members_destructors_may_use_its_own_pool() {
+    let _watchdog = watchdog();
+    alone("a_members_destructors_may_use_its_own_pool", || {
+        for (threads, pool_first) in [(1, false), (1, true), (2, false), (2, true)] {
+            let own = Arc::new(OnceLock::new());
+            let pools = Arc::clone(&own);
+            let member = thread::spawn(move || {
+                let late = Arc::clone(&pools);
+                let call_late =
+                    || when_this_thread_ends(move || use_everything(late.get().unwrap()));
+                let build = || {
+                    let builder = ThreadPoolBuilder::new().num_threads(threads);
+                    pools.set(builder.use_current_thread().build().unwrap()).unwrap();
+                };
+                if pool_first {
+                    build();
+                    call_late();
+                } else {
+                    call_late();
+                    build();
+                }
+            });
+            member.join().unwrap();
+            use_pool(own.get().unwrap());
+        }
+        assert_eq!(late_calls(), 4);
+    });
+}
+
+/// Nobody can call a pool whose workers end, but there are handles of its tasks.
+#[test]
+fn a_workers_destructors_may_join_its_own_tasks() {
+    let _watchdog = watchdog();
+    alone("a_workers_destructors_may_join_its_own_tasks", || {
+        for background in [false, true] {
+            let (base, before) = (common::thread_count(), late_calls());
+            let pool = pool(2);
+            pool.broadcast(|_| {
+                let task = RefCell::new(Some(filch::spawn(|| fib(10))));
+                when_this_thread_ends(move || {
+                    assert_eq!(filch::current_thread_index(), None);
+                    assert_eq!(task.take().unwrap().join().unwrap(), 55);
+                });
+            });
+            if background {
+                pool.shutdown_background()
+            } else {
+                drop(pool)
+            }
+            common::threads_return_to(base);
+            assert_eq!(late_calls(), before + 2);
+        }
     });
 }
 
