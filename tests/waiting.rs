@@ -173,8 +173,7 @@ fn hold_a_lock_across(wait: Wait, pool: &ThreadPool) -> i32 {
             drop(guard);
         });
     });
-    let passed = *common::lock(&trap.lock);
-    passed
+    *common::lock(&trap.lock)
 }
 
 fn hold_a_lock_across_a_join_of_rayon() {
