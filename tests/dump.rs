@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CALLERS, Flag, Gate, THREADS, TIME, eventually, is_simulated_without, own_process, pool,
-    stderr, thread_count, threads_return_to, watchdog,
+    CALLERS, Flag, Gate, THREADS, TIME, eventually, is_simulated_without, pool, tells,
+    thread_count, threads_return_to, watchdog,
 };
 use filch::ThreadPoolBuilder;
 
@@ -131,26 +131,19 @@ fn a_watchdog_tells_when_nothing_moves() {
         common::say("[from here on in one that has borrowed the seat]");
         pool.join(|| thread::sleep(Duration::from_millis(600)), || ());
     };
-    own_process(
-        name,
-        |_| (),
-        body,
-        |output| {
-            let told = stderr(&output);
-            let parts: Vec<_> = told.split("[from here on").collect();
-            let [before, still @ ..] = &parts[..] else { unreachable!() };
-            assert!(!before.contains("nothing has moved"), "{told}");
-            assert_eq!(still.len(), 3, "{told}");
-            for (part, state) in still.iter().zip(["busy", "busy", "lent"]) {
-                // With the dump, and not every period; again only if the thread was slow to begin.
-                let times = part.matches("nothing has moved for 50ms").count();
-                assert!((1..=3).contains(&times), "{times} times: {told}");
-                let dump = format!("worker 0: {state}");
-                assert!(part.contains("a pool of 1: ") && part.contains(&dump), "{state}: {told}");
-            }
-            assert!(output.status.success());
-        },
-    );
+    tells(name, body, |told| {
+        let parts: Vec<_> = told.split("[from here on").collect();
+        let [before, still @ ..] = &parts[..] else { unreachable!() };
+        assert!(!before.contains("nothing has moved"), "{told}");
+        assert_eq!(still.len(), 3, "{told}");
+        for (part, state) in still.iter().zip(["busy", "busy", "lent"]) {
+            // With the dump, and not every period; again only if the thread was slow to begin.
+            let times = part.matches("nothing has moved for 50ms").count();
+            assert!((1..=3).contains(&times), "{times} times: {told}");
+            let dump = format!("worker 0: {state}");
+            assert!(part.contains("a pool of 1: ") && part.contains(&dump), "{state}: {told}");
+        }
+    });
 }
 
 /// What is in a handler, and panics when it is dropped.
@@ -198,15 +191,9 @@ fn a_debugger_can_have_it_written() {
         let _pool = pool(5);
         filch_dump_0_1();
     };
-    own_process(
-        "a_debugger_can_have_it_written",
-        |_| (),
-        body,
-        |output| {
-            let told = stderr(&output);
-            assert!(told.contains("a pool of 5: ") && told.contains("worker 4: "), "{told}");
-        },
-    );
+    tells("a_debugger_can_have_it_written", body, |told| {
+        assert!(told.contains("a pool of 5: ") && told.contains("worker 4: "), "{told}");
+    });
 }
 
 #[test]

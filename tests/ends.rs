@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::thread;
 
-use common::{Gate, alone, assert_success, boom, own_process, pool, say, watchdog};
+use common::{Gate, alone, assert_success, boom, own_process, pool, say, tells, watchdog};
 use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder};
 use uses::{fib, use_free_functions, use_pool};
 
@@ -117,19 +117,15 @@ fn a_pool_in_a_static_serves_to_the_end() {
     }
 
     let _watchdog = watchdog();
-    own_process(
+    tells(
         "a_pool_in_a_static_serves_to_the_end",
-        |_| (),
         || {
             // SAFETY: a function of the program's.
             assert_eq!(unsafe { libc::atexit(at_exit) }, 0);
             use_pool(&POOL);
             POOL.install(|| (0..4).for_each(|_| perpetuate()));
         },
-        |output| {
-            assert_success(&output);
-            assert!(common::stderr(&output).contains("served at exit"));
-        },
+        |told| assert!(told.contains("served at exit")),
     );
 }
 
@@ -259,9 +255,8 @@ fn a_workers_destructors_may_join_its_own_tasks() {
 fn the_destructors_of_the_thread_that_ends_the_process_may_use_everything() {
     let _watchdog = watchdog();
     let name = "the_destructors_of_the_thread_that_ends_the_process_may_use_everything";
-    own_process(
+    tells(
         name,
-        |_| (),
         || {
             let shared = pool(2);
             when_this_thread_ends(move || {
@@ -271,10 +266,7 @@ fn the_destructors_of_the_thread_that_ends_the_process_may_use_everything() {
             // Destroys this thread's locals, as `main` does those of its thread when it returns.
             std::process::exit(0);
         },
-        |output| {
-            assert_success(&output);
-            assert!(common::stderr(&output).contains("served late"));
-        },
+        |told| assert!(told.contains("served late")),
     );
 }
 

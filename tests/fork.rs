@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Flag, Gate, alone, assert_success, boom, own_process, pool, watchdog};
+use common::{Flag, Gate, alone, assert_success, boom, own_process, pool, tells, watchdog};
 use filch::ThreadPool;
 use uses::{fib, use_free_functions, use_many_tasks, use_pool};
 
@@ -524,9 +524,8 @@ fn a_pool_from_before_the_fork_refuses_while_the_parent_panics() {
 #[test]
 fn a_pool_that_stands_still_is_told_of_while_the_parent_writes() {
     let _watchdog = watchdog();
-    own_process(
+    tells(
         "a_pool_that_stands_still_is_told_of_while_the_parent_writes",
-        |_| (),
         || {
             use_pool(&pool(1));
             let (locked, hold) = (Gate::new(), Gate::new());
@@ -550,10 +549,7 @@ fn a_pool_that_stands_still_is_told_of_while_the_parent_writes() {
             });
             assert_eq!(ended, Ended::Well);
         },
-        |output| {
-            assert_success(&output);
-            assert!(common::stderr(&output).contains("nothing has moved"));
-        },
+        |told| assert!(told.contains("nothing has moved")),
     );
 }
 

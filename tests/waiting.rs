@@ -13,19 +13,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{
-    CALLERS, Flag, Gate, alone, any_wait_builder, is_simulated_without, own_process, pool, rest,
-    say, sized, stderr, watchdog,
+    CALLERS, Flag, Gate, alone, any_wait_builder, is_simulated_without, pool, rest, say, sized,
+    tells, watchdog,
 };
 use cpu::MILLISECOND;
 use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
 use uses::fib;
 
-fn own_builder(threads: usize) -> ThreadPoolBuilder {
-    any_wait_builder().num_threads(threads).wait_policy(WaitPolicy::OwnDescendants)
-}
-
 fn own_pool(threads: usize) -> ThreadPool {
-    own_builder(threads).build().unwrap()
+    let builder = any_wait_builder().num_threads(threads);
+    builder.wait_policy(WaitPolicy::OwnDescendants).build().unwrap()
 }
 
 #[test]
@@ -220,15 +217,7 @@ fn deadlocks(name: &str, body: impl FnOnce() + Send + 'static) {
         say(DEADLOCK);
         std::process::exit(0);
     };
-    own_process(
-        name,
-        |_| (),
-        body,
-        |output| {
-            let told = stderr(&output);
-            assert!(told.contains(DEADLOCK), "{told}");
-        },
-    );
+    tells(name, body, |told| assert!(told.contains(DEADLOCK), "{told}"));
 }
 
 /// That the trap above is one.

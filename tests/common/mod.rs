@@ -441,7 +441,22 @@ pub fn alone(name: &str, body: impl FnOnce()) {
     if is_simulated() {
         return body();
     }
-    own_process(name, |_| (), body, |output| assert_success(&output));
+    tells(name, body, |_| ());
+}
+
+/// Runs `body`, which must end well, in a process of its own, and then `check` on what that wrote to its
+/// standard error stream.
+#[track_caller]
+pub fn tells(name: &str, body: impl FnOnce(), check: impl FnOnce(&str)) {
+    own_process(
+        name,
+        |_| (),
+        body,
+        |output| {
+            assert_success(&output);
+            check(&stderr(&output));
+        },
+    );
 }
 
 #[track_caller]
