@@ -22,8 +22,8 @@
 //! costs one slow path.
 //!
 //! # The lone fork
-//! A fork while nothing is pending is published at once, past ring and deque, in a word of its own:
-//! to put it there and to take it back is one read-modify-write each. It is older than whatever is
+//! A fork while nothing is pending, and the gate is closed, as it then mostly is, is published at
+//! once, past ring and deque, in a word of its own: to put it there and to take it back is one read-modify-write each. It is older than whatever is
 //! in the deque, since the word is filled only while that is empty.
 //!
 //! # Publishing
@@ -108,8 +108,8 @@ pub(crate) trait Published<J> {
 /// A worker's pending forks: private jobs `J`, public ones `P`.
 ///
 /// `front.own` and `own` are for the owner alone (the holder of the worker's seat, see
-/// `sleep/mod.rs`), but for a thief that forces; `front.gate`, `own.lone` and `stealer` are
-/// everybody's.
+/// `sleep/mod.rs`), but for a thief that forces, and for glances at how much is there; `front.gate`,
+/// `own.lone` and `stealer` are everybody's.
 #[repr(C)]
 pub(crate) struct ForkQueue<J, P> {
     front: ForkFront<J>,

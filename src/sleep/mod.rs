@@ -52,7 +52,7 @@
 //! Who publishes: (a) pushes; (b) goes through the same handshake; (c) reads the counts and
 //! wakes one if somebody is parked and nobody looks.
 //!
-//! The handshake with a seat that is `PARKED` is left out in step 1, since its queues are empty:
+//! The handshake with a seat that is `PARKED` is left out in step 1, since its queues are empty and its gate is closed:
 //! who holds it next goes through a fence of its own before it publishes ([`Sleep::unparked`]).
 //! If step 1 saw the seat parked, its fence comes before that one, and (c) sees W parked.
 //!
@@ -429,7 +429,8 @@ impl Sleep {
         self.swap_state(seat, FREE, BUSY)
     }
 
-    /// Whether the seat's queues are empty, and will be until `unparked` was called for it.
+    /// Whether the seat's queues are empty, and will be until `unparked` was called for it; and its
+    /// gate is closed.
     pub(crate) fn is_parked(&self, seat: usize) -> bool {
         self.state(seat) == PARKED
     }
