@@ -4,7 +4,7 @@
 //! be a little out of step with each other.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, TryLockError, Weak};
+use std::sync::{Mutex, TryLockError, Weak};
 
 use crate::counters::WorkerCounters;
 use crate::job::outcome;
@@ -117,20 +117,20 @@ pub fn dump() -> Dump {
             None
         }
     });
+    // Looked at without the lock: what the last one drops of a pool may ask for it.
+    let list = list.map(|list| list.clone());
     let is_without_list = list.is_none();
-    let live = list.map(|list| list.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
-    let of = |pool: Arc<Registry>| {
-        let found = Pool::of(&pool);
-        // This may be the last that is left of it.
-        outcome::discard(pool);
-        found
-    };
-    Dump { pools: live.into_iter().flatten().map(of).collect(), is_without_list }
+    Dump { pools: list.iter().flatten().filter_map(Pool::of_weak).collect(), is_without_list }
 }
 
 impl Dump {
     pub(crate) fn of(registry: &Registry) -> Self {
         Dump { pools: vec![Pool::of(registry)], is_without_list: false }
+    }
+
+    /// `None`: the pool is gone.
+    pub(crate) fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
+        Some(Dump { pools: vec![Pool::of_weak(registry)?], is_without_list: false })
     }
 
     /// Whether something is queued or has not ended.
@@ -155,6 +155,14 @@ impl Dump {
 }
 
 impl Pool {
+    fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
+        let registry = registry.upgrade()?;
+        let pool = Pool::of(&registry);
+        // This may be the last that is left of it.
+        outcome::discard(registry);
+        Some(pool)
+    }
+
     fn of(registry: &Registry) -> Self {
         Pool {
             threads: registry.workers().iter().map(|worker| Seat::of(worker)).collect(),

@@ -5,12 +5,12 @@
 //! the two differ the pool is lost, and its user is told so by a panic, or, where nothing can
 //! be unwound because lost threads were at it, by the end of the child.
 
-#[cfg(unix)]
-use std::io;
 use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::ptr;
 use std::sync::OnceLock;
+#[cfg(unix)]
+use std::{fs::File, io::Write, mem::ManuallyDrop, os::fd::FromRawFd};
 
 use crate::sync::{AtomicPtr, AtomicU32, Ordering};
 
@@ -123,17 +123,11 @@ pub(crate) fn end_lost() -> ! {
 /// Writes to the standard error stream, whatever state std's is in.
 pub(crate) fn write_error(text: &str) {
     #[cfg(unix)]
-    let mut rest = text.as_bytes();
-    #[cfg(unix)]
-    while !rest.is_empty() {
-        // SAFETY: `rest` is readable for its length.
-        let written = unsafe { libc::write(libc::STDERR_FILENO, rest.as_ptr().cast(), rest.len()) };
-        match usize::try_from(written) {
-            Ok(written) => rest = &rest[written..],
-            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-            // What cannot be written is lost.
-            Err(_) => return,
-        }
+    {
+        // SAFETY: the number is the stream's as long as the process lives, and is not closed here.
+        let stream = unsafe { File::from_raw_fd(libc::STDERR_FILENO) };
+        // What cannot be written is lost.
+        let _ = ManuallyDrop::new(stream).write_all(text.as_bytes());
     }
     #[cfg(not(unix))]
     eprint!("{text}");

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::Registry;
 use crate::dump::Dump;
-use crate::job::outcome;
 use crate::platform::fork::write_error;
 use crate::platform::thread::Thread;
 
@@ -52,10 +51,7 @@ fn watch(registry: &Weak<Registry>, period: Duration, over: &(Mutex<bool>, Condv
         if *is_over {
             return;
         }
-        let Some(registry) = registry.upgrade() else { return };
-        let now = Dump::of(&registry);
-        // This may be the last that is left of the pool.
-        outcome::discard(registry);
+        let Some(now) = Dump::of_weak(registry) else { return };
         let stands = before.as_ref().is_some_and(|before| now.is_still(before));
         if !stands || !now.is_pending() {
             told = false;
