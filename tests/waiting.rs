@@ -13,16 +13,38 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{
-    CALLERS, Flag, Gate, alone, any_wait_builder, is_simulated_without, pool, rest, say, sized,
-    tells, watchdog,
+    CALLERS, Flag, Gate, alone, any_wait_builder, is_simulated, is_simulated_without, pool, rest,
+    say, sized, tells, watchdog,
 };
 use cpu::MILLISECOND;
 use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
 use uses::fib;
 
+fn own_builder(threads: usize) -> ThreadPoolBuilder {
+    any_wait_builder().num_threads(threads).wait_policy(WaitPolicy::OwnDescendants)
+}
+
 fn own_pool(threads: usize) -> ThreadPool {
-    let builder = any_wait_builder().num_threads(threads);
-    builder.wait_policy(WaitPolicy::OwnDescendants).build().unwrap()
+    own_builder(threads).build().unwrap()
+}
+
+/// A pool whose threads' CPU time can be told from others' by their names, [`OWN`].
+fn own_named_pool(threads: usize) -> ThreadPool {
+    own_builder(threads).thread_name(|index| format!("{OWN}{index}")).build().unwrap()
+}
+
+const OWN: &str = "own-";
+
+/// Opens the gate after a while, in which the workers of such a pool had to sleep.
+#[track_caller]
+fn assert_sleeps_before(gate: &Gate) {
+    if is_simulated() {
+        rest(Duration::from_millis(100));
+        return gate.open();
+    }
+    let used = cpu::cpu_use_of_a_second(OWN);
+    gate.open();
+    cpu::assert_below(5 * MILLISECOND, used);
 }
 
 #[test]
@@ -245,10 +267,10 @@ fn a_lock_held_across_a_join_of_rayon_is_a_deadlock() {
 }
 
 #[test]
-fn a_wait_for_its_own_work_leaves_other_work_alone() {
+fn a_wait_for_its_own_work_sleeps_beside_other_work() {
     let _watchdog = watchdog();
-    alone("a_wait_for_its_own_work_leaves_other_work_alone", || {
-        let pool = own_pool(2);
+    alone("a_wait_for_its_own_work_sleeps_beside_other_work", || {
+        let pool = own_named_pool(2);
         let (started, go_on) = (Flag::new(), Gate::new());
         let ran = AtomicUsize::new(0);
         pool.in_place_scope(|s| {
@@ -265,9 +287,32 @@ fn a_wait_for_its_own_work_leaves_other_work_alone() {
             });
             started.hold();
             (0..10).for_each(|_| drop(s.spawn(|| ran.fetch_add(1, Ordering::Relaxed))));
-            rest(Duration::from_millis(100));
-            go_on.open();
+            assert_sleeps_before(&go_on);
         });
         assert_eq!(ran.into_inner(), 10);
+    });
+}
+
+#[test]
+fn a_wait_for_its_own_work_sleeps_beside_a_fork_of_the_same_task() {
+    let _watchdog = watchdog();
+    alone("a_wait_for_its_own_work_sleeps_beside_a_fork_of_the_same_task", || {
+        let pool = own_named_pool(2);
+        let (started, go_on) = (Flag::new(), Gate::new());
+        pool.in_place_scope(|s| {
+            s.spawn(|| {
+                filch::scope(|inner| {
+                    let task = inner.spawn(|| {
+                        started.raise();
+                        go_on.wait();
+                    });
+                    started.hold();
+                    // The fork is no part of what the first closure waits for.
+                    filch::join(|| task.join().unwrap(), || ());
+                });
+            });
+            started.hold();
+            assert_sleeps_before(&go_on);
+        });
     });
 }

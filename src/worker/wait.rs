@@ -265,7 +265,9 @@ impl Worker {
         }
         self.counters.parks.add(1);
         let sleep = self.sleep();
-        sleep.announce_aside(self.index, [Some(self.root()), wait.root()]);
+        // Who waits for its own work only must not be woken for what it would hand on at once.
+        let own = (!self.waits_for_own_work()).then(|| self.root());
+        sleep.announce_aside(self.index, [own, wait.root()]);
         self.announce_and_look_hard();
         let looks = || wait.done() || *may_leave && self.is_to_leave(wait);
         let job = if looks() { None } else { self.find_in_wait(wait, true) };
