@@ -1,0 +1,511 @@
+//! Faults of data: a panic injected at each call of a user's code in turn, from closures to drops
+//! of elements, and an account of what arrives and of what becomes of the elements.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashSet};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::thread;
+
+use crate::common::{Boom, boom, is_simulated, pool, say};
+use crate::everywhere::everywhere;
+
+/// How many panics were injected in this process.
+pub static INJECTED: AtomicUsize = AtomicUsize::new(0);
+
+pub type F = &'static Fault;
+
+/// The panics of a round: their numbers, and of what kind their points were.
+pub type Fired<'f> = &'f [(u32, &'static str)];
+
+/// The faults of an operation. Lives for ever, so that elements can tell it of a drop too many.
+#[derive(Debug, Default)]
+pub struct Fault {
+    /// Whether user's code runs in the operation that is being tested.
+    armed: AtomicBool,
+    counts_calls: AtomicBool,
+    counts_drops: AtomicBool,
+    points: AtomicUsize,
+    /// The first and the last point, counted from 1, that panics.
+    first: AtomicUsize,
+    last: AtomicUsize,
+    serial: AtomicU32,
+    fired: Mutex<Vec<(u32, &'static str)>>,
+    /// How often each element of this round was dropped.
+    drops: Mutex<Vec<u8>>,
+}
+
+impl Fault {
+    fn new() -> F {
+        // In reach of leak checkers, so that they see the leaks that matter.
+        static ALL: Mutex<Vec<F>> = Mutex::new(Vec::new());
+        let fault: F = Box::leak(Box::default());
+        ALL.lock().unwrap().push(fault);
+        fault
+    }
+
+    /// User's code is called, of the kind `what`: panics, if it is this point's turn.
+    pub fn at(&self, what: &'static str) {
+        if self.counts_calls.load(Relaxed) {
+            self.point(what);
+        }
+    }
+
+    fn at_drop(&self) {
+        if self.counts_drops.load(Relaxed) {
+            self.point("drop");
+        }
+    }
+
+    fn point(&self, what: &'static str) {
+        // A panic in a drop while unwinding aborts, by the rules of the language.
+        if !self.armed.load(SeqCst) || thread::panicking() {
+            return;
+        }
+        if is_simulated() {
+            filch::schedule_point();
+        }
+        let number = self.points.fetch_add(1, SeqCst) + 1;
+        if (self.first.load(Relaxed)..=self.last.load(Relaxed)).contains(&number) {
+            let id = self.serial.fetch_add(1, SeqCst);
+            self.fired.lock().unwrap().push((id, what));
+            boom(id);
+        }
+    }
+
+    /// From here on calls count.
+    pub fn arm(&self) {
+        self.armed.store(true, SeqCst);
+    }
+
+    pub fn disarm(&self) {
+        self.armed.store(false, SeqCst);
+    }
+
+    /// Does what is not the operation's, and is no point.
+    pub fn calmly<R>(&self, op: impl FnOnce() -> R) -> R {
+        self.disarm();
+        let result = op();
+        self.arm();
+        result
+    }
+
+    pub fn item<const WORDS: usize>(&'static self, key: u32) -> Item<WORDS> {
+        let mut drops = self.drops.lock().unwrap();
+        drops.push(0);
+        Item { fault: self, id: drops.len() as u32 - 1, key, more: [key.into(); WORDS] }
+    }
+
+    pub fn items<const WORDS: usize>(&'static self, len: usize) -> Vec<Item<WORDS>> {
+        // No order, and some equal ones.
+        (0..len as u32).map(|n| self.item(n * 7919 % 101)).collect()
+    }
+
+    /// A closure that gives what it is given.
+    pub fn pass<T>(&'static self, what: &'static str) -> impl Fn(T) -> T + Copy + Send + Sync {
+        move |value| {
+            self.at(what);
+            value
+        }
+    }
+
+    /// A predicate.
+    pub fn test<const WORDS: usize>(
+        &'static self,
+        what: &'static str,
+        holds: fn(u32) -> bool,
+    ) -> impl Fn(&Item<WORDS>) -> bool + Copy + Send + Sync {
+        move |item| {
+            self.at(what);
+            holds(item.key())
+        }
+    }
+
+    /// Of two items, one: the other is dropped.
+    pub fn either(&'static self, what: &'static str) -> impl Fn(Item, Item) -> Item + Copy {
+        move |a, b| {
+            self.at(what);
+            let (stays, goes) = if a.key % 3 == 0 { (a, b) } else { (b, a) };
+            drop(goes);
+            stays
+        }
+    }
+
+    /// Of two items, the last one. (Not by a parameter that is left: when the drop of such a one
+    /// panics, what is returned is leaked.)
+    pub fn last<const WORDS: usize>(
+        &'static self,
+        what: &'static str,
+    ) -> impl Fn(Item<WORDS>, Item<WORDS>) -> Item<WORDS> + Copy {
+        move |a, b| {
+            drop(a);
+            self.at(what);
+            b
+        }
+    }
+
+    /// A serial iterator.
+    pub fn serial(&'static self, items: Vec<Item>) -> Serial {
+        Serial { fault: self, items: items.into_iter() }
+    }
+
+    /// What is wrong with the elements that have not been dropped, if anything is.
+    fn elements_are_dropped_once(&self, leaks: bool) -> Result<(), String> {
+        let drops = self.drops.lock().unwrap();
+        let wrong = |&(_, count): &(usize, &u8)| *count > 1 || *count == 0 && !leaks;
+        match drops.iter().enumerate().find(wrong) {
+            Some((id, count)) => Err(format!("element {id} was dropped {count} times")),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs `op` with panics at the points of a range, and looks at what comes of it. Gives what
+    /// kinds of points panicked.
+    fn round(
+        &'static self,
+        range: [usize; 2],
+        leaks: bool,
+        op: &dyn Fn(F),
+        check: &dyn Fn(F, Fired),
+    ) -> Vec<&'static str> {
+        self.points.store(0, SeqCst);
+        self.first.store(range[0], SeqCst);
+        self.last.store(range[1], SeqCst);
+        self.fired.lock().unwrap().clear();
+        self.drops.lock().unwrap().clear();
+        let result = catch_unwind(AssertUnwindSafe(|| op(self)));
+        self.disarm();
+        let fired = std::mem::take(&mut *self.fired.lock().unwrap());
+        check(self, &fired);
+        let one_of_ours = |payload: &Box<dyn Any + Send>| {
+            let boom = payload.downcast_ref::<Boom>();
+            boom.is_some_and(|boom| fired.iter().any(|(id, _)| *id == boom.0))
+        };
+        match result {
+            Ok(()) => assert!(fired.is_empty(), "a panic of {fired:?} was swallowed"),
+            Err(payload) if one_of_ours(&payload) => (),
+            Err(payload) => resume_unwind(payload),
+        }
+        // A leak is forgiven where a drop has panicked only.
+        let leaks = leaks && fired.iter().any(|(_, what)| *what == "drop");
+        self.elements_are_dropped_once(leaks).unwrap();
+        assert_eq!(filch::join(|| filch::join(|| 1, || 2), || 3), ((1, 2), 3));
+        INJECTED.fetch_add(fired.len(), Relaxed);
+        fired.into_iter().map(|(_, what)| what).collect()
+    }
+}
+
+/// Which points panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Points {
+    /// Calls, but of no drop.
+    Calls,
+    /// Drops; and where more than one panics, calls, too.
+    Drops,
+}
+
+/// An operation under test.
+pub struct Driven<'o> {
+    pub name: &'o str,
+    /// The kinds of points that it has, of which each has to panic.
+    pub kinds: &'o str,
+    /// How many elements it is given.
+    pub lens: &'o [usize],
+    pub points: Points,
+    /// Whether elements may be leaked after the drop of one has panicked.
+    pub leaks: bool,
+    /// In a pool of so many threads, if not in those of 1, 2 and 4.
+    pub threads: Option<usize>,
+}
+
+/// Up to so many elements, every point panics once.
+const FEW: usize = 60;
+/// Else it is each in strides that grow, until they are as long as to make that many.
+const STRIDES: usize = 6;
+
+impl Driven<'_> {
+    /// Runs `op` in all pools with a panic at its first point, its second, and so on until there is
+    /// none left; and then with panics at all points from the first, the second, ... on. `op` has
+    /// to arm what it is given.
+    pub fn drive(&self, op: &(dyn Fn(F, usize) + Sync)) {
+        self.drive_and_check(&|len, round| round(&|fault| op(fault, len), &|_, _| ()));
+    }
+
+    /// The same, of a vector that is to be changed in place. `panicked` says what has to be so then.
+    pub fn drive_in_place<const WORDS: usize>(
+        &self,
+        input: &(dyn Fn(F, usize) -> Vec<Item<WORDS>> + Sync),
+        op: &(dyn Fn(F, &mut Vec<Item<WORDS>>) + Sync),
+        panicked: Keeps,
+    ) {
+        self.drive_and_check(&|len, round| {
+            let before = RefCell::new(Vec::<u32>::new());
+            let place = RefCell::new(Vec::new());
+            let op = |fault: F| {
+                *place.borrow_mut() = input(fault, len);
+                *before.borrow_mut() = place.borrow().iter().map(|item| item.id).collect();
+                fault.arm();
+                op(fault, &mut place.borrow_mut());
+                fault.disarm();
+            };
+            round(&op, &|fault, fired| {
+                let vec = place.take();
+                let ids: Vec<u32> = vec.iter().map(|item| item.id).collect();
+                assert!(vec.iter().all(Item::is_whole));
+                let drops = fault.drops.lock().unwrap().clone();
+                assert!(ids.iter().all(|&id| drops[id as usize] == 0), "what is there was dropped");
+                assert_eq!(
+                    ids.iter().collect::<HashSet<_>>().len(),
+                    ids.len(),
+                    "one is twice there"
+                );
+                if !fired.is_empty() {
+                    panicked.check(before.take(), ids, fired);
+                }
+            });
+        });
+    }
+
+    /// `run` is given a length and what drives an operation and a check.
+    fn drive_and_check(
+        &self,
+        run: &(dyn Fn(usize, &dyn Fn(&dyn Fn(F), &dyn Fn(F, Fired))) + Sync),
+    ) {
+        let reached = Mutex::new(BTreeSet::new());
+        let all = || {
+            for &len in self.lens {
+                run(len, &|op, check| {
+                    let kinds = self.drive_one(len, op, check);
+                    reached.lock().unwrap().extend(kinds);
+                });
+            }
+        };
+        match self.threads {
+            Some(threads) => pool(threads).install(all),
+            None => everywhere(all),
+        }
+        let reached = reached.into_inner().unwrap();
+        assert!(!self.kinds.is_empty(), "{}: has no points", self.name);
+        let is_due = |kind: &&str| (*kind == "drop") == (self.points == Points::Drops);
+        let due = self.kinds.split_whitespace().filter(is_due);
+        let missing: Vec<_> = due.filter(|kind| !reached.contains(kind)).collect();
+        // A seed has a pool of one size only, in which there may be no clones of seeds.
+        if !is_simulated() {
+            assert!(missing.is_empty(), "{}: {reached:?} panicked, not {missing:?}", self.name);
+        }
+    }
+
+    fn drive_one(
+        &self,
+        len: usize,
+        op: &dyn Fn(F),
+        check: &dyn Fn(F, Fired),
+    ) -> BTreeSet<&'static str> {
+        let fault = Fault::new();
+        let mut reached = BTreeSet::new();
+        fault.counts_calls.store(self.points == Points::Calls, SeqCst);
+        fault.counts_drops.store(self.points == Points::Drops, SeqCst);
+        let mut round = |first, last| {
+            let round = || fault.round([first, last], self.leaks, op, check);
+            let kinds = catch_unwind(AssertUnwindSafe(round)).unwrap_or_else(|failed| {
+                let (name, threads) = (self.name, filch::current_num_threads());
+                say(&format!(
+                    "{name}: {len} elements, {threads} threads, panics at {first}..={last}"
+                ));
+                resume_unwind(failed)
+            });
+            reached.extend(kinds.iter().copied());
+            !kinds.is_empty()
+        };
+        assert!(!round(usize::MAX, 0));
+        let points = fault.points.load(SeqCst);
+        // What comes last only, between strides.
+        for last in points.saturating_sub(2)..=points {
+            round(last, last);
+        }
+        let longest = if len <= FEW { 1 } else { points / STRIDES + 1 };
+        let mut first = 1;
+        while round(first, first) {
+            first += longest.min(1 + first / 2);
+        }
+        fault.counts_calls.store(true, SeqCst);
+        let mut first = 1;
+        while round(first, usize::MAX) {
+            first += if len <= FEW { 1 + first } else { 3 + 4 * first };
+        }
+        reached
+    }
+}
+
+/// What a vector that was to be changed holds after a panic.
+#[derive(Clone, Copy, Debug)]
+pub enum Keeps {
+    /// What it held, where it was; unless it was the drop of a removed element that panicked.
+    All,
+    /// What it held, where it was; or in any order if it was the drop of a key that panicked.
+    Places,
+    /// What it held, in any order.
+    Elements,
+    /// As many elements.
+    Len,
+    /// What it held but for its second quarter, which was drained.
+    AllButSecondQuarter,
+}
+
+impl Keeps {
+    fn check(self, mut before: Vec<u32>, mut after: Vec<u32>, fired: Fired) {
+        let is_drop = fired.iter().any(|(_, kind)| *kind == "drop");
+        match self {
+            Keeps::All if is_drop => return,
+            Keeps::Len => return assert_eq!(before.len(), after.len()),
+            Keeps::Places if !is_drop => (),
+            Keeps::All => (),
+            Keeps::AllButSecondQuarter => drop(before.drain(before.len() / 4..before.len() / 2)),
+            Keeps::Elements | Keeps::Places => {
+                before.sort_unstable();
+                after.sort_unstable();
+            }
+        }
+        assert!(before == after, "elements got lost, or out of order");
+    }
+}
+
+/// An element, of which everything that it can do may panic. 16 bytes and `WORDS` words long.
+pub struct Item<const WORDS: usize = 0> {
+    pub fault: F,
+    id: u32,
+    key: u32,
+    more: [u64; WORDS],
+}
+
+impl<const WORDS: usize> Item<WORDS> {
+    pub fn key(&self) -> u32 {
+        debug_assert!(self.is_whole());
+        self.key
+    }
+
+    fn is_whole(&self) -> bool {
+        self.more == [self.key.into(); WORDS]
+    }
+
+    /// Another one, at no risk.
+    pub fn twin(&self) -> Item<WORDS> {
+        self.fault.item(self.key)
+    }
+}
+
+impl<const WORDS: usize> Drop for Item<WORDS> {
+    fn drop(&mut self) {
+        let mut drops = self.fault.drops.lock().unwrap();
+        let count = &mut drops[self.id as usize];
+        *count = count.saturating_add(1);
+        drop(drops);
+        self.fault.at_drop();
+    }
+}
+
+impl<const WORDS: usize> Clone for Item<WORDS> {
+    fn clone(&self) -> Self {
+        self.fault.at("clone");
+        self.twin()
+    }
+}
+
+impl<const WORDS: usize> PartialEq for Item<WORDS> {
+    fn eq(&self, other: &Self) -> bool {
+        self.fault.at("eq");
+        self.key() == other.key()
+    }
+}
+
+impl<const WORDS: usize> Eq for Item<WORDS> {}
+
+impl<const WORDS: usize> PartialOrd for Item<WORDS> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<const WORDS: usize> Ord for Item<WORDS> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.fault.at("cmp");
+        self.key().cmp(&other.key())
+    }
+}
+
+impl<const WORDS: usize> Hash for Item<WORDS> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.fault.at("hash");
+        self.key.hash(state);
+    }
+}
+
+/// A sum of elements: the last one.
+pub struct Total(Option<Item>);
+
+/// Implements a trait by which items, and totals, are put together.
+macro_rules! totals {
+    ($($trait:ident $method:ident $kind:literal;)*) => {$(
+        impl std::iter::$trait<Item> for Total {
+            fn $method<I: Iterator<Item = Item>>(iter: I) -> Total {
+                Total(iter.inspect(|item| item.fault.at($kind)).fold(None, |last, item| {
+                    drop(last);
+                    Some(item)
+                }))
+            }
+        }
+
+        impl std::iter::$trait for Total {
+            fn $method<I: Iterator<Item = Total>>(iter: I) -> Total {
+                <Total as std::iter::$trait<Item>>::$method(iter.filter_map(|total| total.0))
+            }
+        }
+    )*};
+}
+
+totals! {
+    Sum sum "sum";
+    Product product "product";
+}
+
+/// A serial iterator all of whose calls may panic.
+pub struct Serial {
+    fault: F,
+    items: std::vec::IntoIter<Item>,
+}
+
+impl Iterator for Serial {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        self.fault.at("next");
+        self.items.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.fault.at("size_hint");
+        self.items.size_hint()
+    }
+}
+
+impl Drop for Serial {
+    fn drop(&mut self) {
+        self.fault.at_drop();
+    }
+}
+
+/// For hash tables.
+#[derive(Clone, Default)]
+pub struct Hashing;
+
+impl BuildHasher for Hashing {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        DefaultHasher::new()
+    }
+}
