@@ -208,6 +208,9 @@ pub enum Points {
     Drops,
 }
 
+/// What drives an operation, and then a check of what came of it.
+type Drive<'d> = &'d dyn Fn(&dyn Fn(F), &dyn Fn(F, Fired));
+
 /// An operation under test.
 pub struct Driven<'o> {
     pub name: &'o str,
@@ -271,10 +274,7 @@ impl Driven<'_> {
     }
 
     /// `run` is given a length and what drives an operation and a check.
-    fn drive_and_check(
-        &self,
-        run: &(dyn Fn(usize, &dyn Fn(&dyn Fn(F), &dyn Fn(F, Fired))) + Sync),
-    ) {
+    fn drive_and_check(&self, run: &(dyn Fn(usize, Drive) + Sync)) {
         let reached = Mutex::new(BTreeSet::new());
         let all = || {
             for &len in self.lens {
