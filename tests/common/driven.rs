@@ -228,7 +228,7 @@ pub struct Driven<'o> {
 /// Up to so many elements, every point panics once.
 const FEW: usize = 60;
 /// Else it is each in strides that grow, until they are as long as to make that many.
-const STRIDES: usize = 6;
+const STRIDES: usize = 4;
 
 impl Driven<'_> {
     /// Runs `op` in all pools with a panic at its first point, its second, and so on until there is
@@ -330,12 +330,12 @@ impl Driven<'_> {
         let longest = if len <= FEW { 1 } else { points / STRIDES + 1 };
         let mut first = 1;
         while round(first, first) {
-            first += longest.min(1 + first / 2);
+            first += longest.min(1 + first * 2);
         }
         fault.counts_calls.store(true, SeqCst);
         let mut first = 1;
         while round(first, usize::MAX) {
-            first += if len <= FEW { 1 + first } else { 3 + 4 * first };
+            first += if len <= FEW { 1 + first } else { 3 + 8 * first };
         }
         reached
     }
