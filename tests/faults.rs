@@ -6,7 +6,7 @@ mod common;
 mod fault;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,8 +19,10 @@ use fault::{
     NEVER, OUT, OUT_EITHER, OUT_SECOND, OUT_SECOND_OR_SWALLOWED, OUT_THIRD, SWALLOWED, Token,
     UNJOINED, UNJOINED_IN_SCOPE, UNWANTED, UNWANTED_OR_UNJOINED, drive,
 };
+use filch::prelude::*;
 use filch::{
-    BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, ThreadBuilder, ThreadPool,
+    BroadcastContext, CancelToken, FnContext, JoinHandle, Scope, ScopedJoinHandle, TaskOrder,
+    ThreadBuilder, ThreadPool, ThreadPoolBuilder, WaitPolicy,
 };
 
 // ---- From where, and by what, an operation is called ----
@@ -35,10 +37,67 @@ enum From {
     Outside,
     /// A worker of another pool.
     OtherPool,
+    /// The thread that builds the pool and is one of its workers, by the free functions.
+    Member,
+    /// A thread that is no worker, by the free functions: they use the global pool.
+    Global,
 }
 
 const CALLERS: [From; 4] = [From::Worker, From::WorkerByMethod, From::Outside, From::OtherPool];
 const SIZES: [usize; 3] = [1, 2, 4];
+
+/// What else is set for a pool.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Plain,
+    OwnDescendants,
+    /// Everything else that is not so by default.
+    Unusual,
+}
+
+impl Kind {
+    fn set(self, builder: ThreadPoolBuilder) -> ThreadPoolBuilder {
+        match self {
+            Kind::Plain => builder,
+            Kind::OwnDescendants => builder.wait_policy(WaitPolicy::OwnDescendants),
+            Kind::Unusual => builder
+                .task_order(TaskOrder::OldestFirst)
+                .lend_seats(false)
+                .injector_interval(1)
+                .watchdog(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// From where, on pools of which kind and size, at least of `smallest`.
+fn settings(smallest: usize) -> impl Iterator<Item = (From, Kind, usize)> {
+    let plain = SIZES.map(|threads| CALLERS.map(|from| (from, Kind::Plain, threads)));
+    let others = [
+        (From::Worker, Kind::OwnDescendants, 2),
+        (From::OtherPool, Kind::OwnDescendants, 2),
+        (From::Worker, Kind::Unusual, 2),
+        (From::Outside, Kind::Unusual, 2),
+    ];
+    let on_own_threads =
+        [(From::Member, Kind::Plain, smallest), (From::Global, Kind::Plain, GLOBAL_THREADS)];
+    let on_own_threads = on_own_threads.into_iter().filter(|_| !is_simulated());
+    let all = plain.into_iter().flatten().chain(others).chain(on_own_threads);
+    all.filter(move |&(.., threads)| threads >= smallest)
+}
+
+const GLOBAL_THREADS: usize = 3;
+
+/// Makes the global pool one that tells of panics. To one test at a time, which may hold its workers.
+fn global_pool() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    static BUILT: LazyLock<()> = LazyLock::new(|| {
+        let builder = ThreadPoolBuilder::new().num_threads(GLOBAL_THREADS);
+        builder.panic_handler(fault::handle).build_global().unwrap();
+    });
+    let guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    *BUILT;
+    guard
+}
 
 /// The operations, as the free functions or as the pool's methods.
 #[derive(Clone, Copy)]
@@ -101,27 +160,67 @@ impl Api<'_> {
             self.pool.yield_now()
         };
     }
+
+    fn yield_local(self) {
+        if self.free {
+            filch::yield_local()
+        } else {
+            self.pool.yield_local()
+        };
+    }
 }
 
 /// Drives `op` from everywhere, on pools of every size from `smallest` on.
-fn everywhere(smallest: usize, op: impl Fn(&'static Fault, Api) + Sync) {
+fn everywhere(smallest: usize, must_fire: &[&str], op: impl Fn(&'static Fault, Api) + Sync) {
     let other = pool(1);
-    let sizes = SIZES.into_iter().filter(|&threads| threads >= smallest);
-    let settings = sizes.flat_map(|threads| CALLERS.map(|from| (from, threads)));
-    for (from, threads) in one_a_seed(settings) {
-        drive((from, threads), |f| {
-            let pool = f.pool(threads);
-            let methods = Api { pool: &pool, free: false };
-            f.catch(|| match from {
-                From::Worker => pool.install(|| op(f, Api { pool: &pool, free: true })),
-                From::WorkerByMethod => pool.install(|| op(f, methods)),
-                From::Outside => op(f, methods),
-                From::OtherPool => other.install(|| op(f, methods)),
-            });
-            assert_works(&pool);
+    for (from, kind, threads) in one_a_seed(settings(smallest)) {
+        let _alone = matches!(from, From::Global).then(global_pool);
+        drive((from, kind, threads), must_fire, |f| match from {
+            From::Member => as_member(f, threads, &op),
+            From::Global => by_global_pool(f, &op),
+            _ => {
+                let pool = kind.set(f.builder(threads)).build().unwrap();
+                let methods = Api { pool: &pool, free: false };
+                f.catch(|| match from {
+                    From::Worker => pool.install(|| op(f, Api { pool: &pool, free: true })),
+                    From::OtherPool => other.install(|| op(f, methods)),
+                    From::WorkerByMethod => pool.install(|| op(f, methods)),
+                    _ => op(f, methods),
+                });
+                f.after(|| {
+                    assert_works(&pool);
+                    drop(pool);
+                });
+            }
         });
     }
     assert_works(&other);
+}
+
+/// Runs `op` on a thread that builds a pool, is one of its workers, and drops it.
+fn as_member(f: &'static Fault, threads: usize, op: &(impl Fn(&'static Fault, Api) + Sync)) {
+    let life = || {
+        let pool = f.builder(threads).use_current_thread().build().unwrap();
+        f.catch(|| op(f, Api { pool: &pool, free: true }));
+        f.after(|| {
+            assert_works(&pool);
+            drop(pool);
+        });
+    };
+    thread::scope(|s| s.spawn(life).join()).unwrap();
+    // Other workers may still be at a task.
+    f.settle();
+}
+
+/// Runs `op` by the free functions, on a thread that is no worker.
+fn by_global_pool(f: &'static Fault, op: &impl Fn(&'static Fault, Api)) {
+    let unused = f.pool(1);
+    f.catch(|| op(f, Api { pool: &unused, free: true }));
+    f.after(|| {
+        f.settle();
+        assert!(filch::broadcast(|worker| worker.index()).into_iter().eq(0..GLOBAL_THREADS));
+        assert_eq!(filch::join(|| 1, || filch::scope(|s| s.spawn(|| 2).join().unwrap())), (1, 2));
+    });
 }
 
 /// The pool reaches each of its workers, and its forks and tasks give what they should.
@@ -154,7 +253,7 @@ fn behind<T>(gate: Arc<Gate>, task: impl FnOnce() -> T + Send) -> impl FnOnce() 
 #[test]
 fn join() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["a", "b"], |f, api| {
         let (a, b) = api.join(f.work("a", OUT, UNWANTED), f.work("b", OUT_SECOND, UNWANTED));
         a.received();
         b.received();
@@ -164,7 +263,7 @@ fn join() {
 #[test]
 fn join_whose_second_side_is_stolen() {
     let _watchdog = watchdog();
-    everywhere(2, |f, api| {
+    everywhere(2, &["a", "b"], |f, api| {
         let (a, b) = (f.work("a", OUT, UNWANTED), f.work("b", OUT_SECOND, UNWANTED));
         let stolen = Flag::new();
         let until_stolen = || {
@@ -184,7 +283,7 @@ fn join_whose_second_side_is_stolen() {
 #[test]
 fn join_in_both_sides_of_join() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["a", "b", "c", "d"], |f, api| {
         let (a, b) = (f.work("a", OUT, UNWANTED), f.work("b", OUT_SECOND, UNWANTED));
         let (c, d) = (f.work("c", OUT_THIRD, UNWANTED), f.work("d", OUT_THIRD, UNWANTED));
         let ((a, b), (c, d)) = api.join(|| filch::join(a, b), || filch::join(c, d));
@@ -195,7 +294,7 @@ fn join_in_both_sides_of_join() {
 #[test]
 fn join_context() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["a", "b"], |f, api| {
         let (a, b) = (f.work("a", OUT, UNWANTED), f.work("b", OUT_SECOND, UNWANTED));
         let (a, b) = api.join_context(|_| a(), |_| b());
         a.received();
@@ -206,7 +305,7 @@ fn join_context() {
 #[test]
 fn install() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["within", "around"], |f, api| {
         let within = f.work("within", OUT, NEVER);
         let nested = || {
             let result = api.pool.install(within);
@@ -252,6 +351,16 @@ impl Fate {
     /// The workers it takes: whoever waits for a task to start must not have to run it.
     fn workers(self) -> usize {
         if matches!(self, Fate::DroppedWhileItRuns) { 2 } else { 1 }
+    }
+
+    /// Where it panics, besides `others`.
+    fn points(self, others: &[&'static str]) -> Vec<&'static str> {
+        let own: &[_] = match self {
+            Fate::Joined => &["task", "before joining"],
+            Fate::JoinedByAnotherTask => &["task", "the joining task"],
+            _ => &["task"],
+        };
+        [own, others].concat()
     }
 }
 
@@ -333,7 +442,11 @@ fn spawn_in_scope<'scope>(
 fn scope() {
     let _watchdog = watchdog();
     for fate in fates() {
-        everywhere(fate.workers(), |f, api| api.scope(|s| in_scope(f, s, fate)).received());
+        everywhere(
+            fate.workers(),
+            &fate.points(&["the closure, before", "the closure, after"]),
+            |f, api| api.scope(|s| in_scope(f, s, fate)).received(),
+        );
     }
 }
 
@@ -341,9 +454,11 @@ fn scope() {
 fn in_place_scope() {
     let _watchdog = watchdog();
     for fate in fates() {
-        everywhere(fate.workers(), |f, api| {
-            api.in_place_scope(|s| in_scope(f, s, fate)).received()
-        });
+        everywhere(
+            fate.workers(),
+            &fate.points(&["the closure, before", "the closure, after"]),
+            |f, api| api.in_place_scope(|s| in_scope(f, s, fate)).received(),
+        );
     }
 }
 
@@ -362,7 +477,7 @@ fn scope_tasks_that_spawn_tasks() {
     }
 
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["before spawning", "after spawning", "captured"], |f, api| {
         api.scope(|s| {
             let captured = f.token("captured", OUT_SECOND);
             s.spawn(move || {
@@ -376,7 +491,7 @@ fn scope_tasks_that_spawn_tasks() {
 #[test]
 fn scope_tasks_in_order() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["before spawning", "task", "inner task", "captured"], |f, api| {
         api.scope(|s| {
             for _ in 0..2 {
                 f.point("before spawning", OUT);
@@ -394,7 +509,7 @@ fn scope_tasks_in_order() {
 #[test]
 fn scope_broadcasts() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["closure", "task", "captured", "after"], |f, api| {
         api.scope(|s| {
             let captured = f.token("captured", OUT_SECOND_OR_SWALLOWED);
             s.spawn_broadcast(move |_| {
@@ -452,7 +567,7 @@ fn spawn_once(f: &'static Fault, api: Api, fate: Fate) -> Option<JoinHandle<Toke
 fn spawn() {
     let _watchdog = watchdog();
     for fate in fates() {
-        everywhere(fate.workers(), |f, api| {
+        everywhere(fate.workers(), &fate.points(&["before", "after"]), |f, api| {
             f.point("before", OUT);
             let kept = [(); 2].map(|()| spawn_once(f, api, fate));
             f.point("after", OUT);
@@ -464,7 +579,7 @@ fn spawn() {
 #[test]
 fn spawn_fifo() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["before", "task", "captured", "panic handler"], |f, api| {
         for _ in 0..2 {
             f.point("before", OUT);
             let captured = f.token("captured", HANDLER);
@@ -476,13 +591,12 @@ fn spawn_fifo() {
     });
 }
 
-#[test]
-fn yield_now() {
-    let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+/// Has tasks run by `yields`, or by other workers.
+fn tasks_that_run_in(yields: fn(Api)) {
+    everywhere(1, &["task"], |f, api| {
         let tasks = [(); 3].map(|()| api.spawn(f.work("task", HANDLER, OUT)));
         while !tasks.iter().all(JoinHandle::is_finished) {
-            api.yield_now();
+            yields(api);
             step_aside();
         }
         for task in tasks {
@@ -492,17 +606,32 @@ fn yield_now() {
 }
 
 #[test]
+fn yield_now() {
+    let _watchdog = watchdog();
+    tasks_that_run_in(|api| api.yield_now());
+}
+
+#[test]
+fn yield_local() {
+    let _watchdog = watchdog();
+    tasks_that_run_in(|api| api.yield_local());
+}
+
+#[test]
 fn spawn_on_a_pool_without_panic_handler() {
     let _watchdog = watchdog();
     for threads in one_a_seed(SIZES) {
-        drive(threads, |f| {
+        drive(threads, &["task"], |f| {
             let pool = pool(threads);
             let gate = Arc::new(Gate::new());
             for _ in 0..2 {
                 drop(pool.spawn(behind(gate.clone(), f.work("task", LOST, LOST))));
             }
             gate.open();
-            assert_works(&pool);
+            f.after(|| {
+                assert_works(&pool);
+                drop(pool);
+            });
         });
     }
 }
@@ -511,19 +640,43 @@ fn spawn_on_a_pool_without_panic_handler() {
 fn handles_that_outlive_their_pool() {
     let _watchdog = watchdog();
     for threads in one_a_seed(SIZES) {
-        drive(("joined", threads), |f| {
+        drive(("joined", threads), &["task"], |f| {
             let pool = f.pool(threads);
             let handle = pool.spawn(f.work("task", JOINED, UNJOINED));
-            drop(pool);
+            f.after(|| drop(pool));
             f.joined(handle.join());
         });
-        drive(("dropped", threads), |f| {
+        drive(("dropped", threads), &["task"], |f| {
             let pool = f.pool(threads);
             let handle = pool.spawn(f.work("task", HANDLER, OUT));
-            drop(pool);
+            f.after(|| drop(pool));
             drop(handle);
         });
     }
+}
+
+// ---- Loops that are cancelled ----
+
+#[test]
+fn a_loop_under_a_token() {
+    let _watchdog = watchdog();
+    everywhere(1, &["item", "body", "who cancels"], |f, api| {
+        let token = CancelToken::new();
+        let items = [(); 4].map(|()| f.token("item", OUT));
+        let cancelled_by_itself = |(number, item): (usize, Token)| {
+            f.point("body", OUT);
+            if number == 2 {
+                token.cancel();
+            }
+            drop(item);
+        };
+        let items = items.into_par_iter().enumerate().cancel_with(&token);
+        let cancel = || {
+            f.point("who cancels", OUT_SECOND);
+            token.cancel();
+        };
+        api.join(|| items.for_each(cancelled_by_itself), cancel);
+    });
 }
 
 // ---- Broadcasts ----
@@ -531,7 +684,7 @@ fn handles_that_outlive_their_pool() {
 #[test]
 fn broadcast() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["before", "closure"], |f, api| {
         f.point("before", OUT);
         let values = api.broadcast(|_| {
             f.point("closure", OUT_SECOND);
@@ -544,7 +697,7 @@ fn broadcast() {
 #[test]
 fn broadcast_whose_closure_is_moved_into_it() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["captured", "closure"], |f, api| {
         let captured = f.token("captured", OUT);
         api.broadcast(move |_| {
             let _ = &captured;
@@ -556,7 +709,7 @@ fn broadcast_whose_closure_is_moved_into_it() {
 #[test]
 fn spawn_broadcast() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["before", "captured", "closure", "after", "panic handler"], |f, api| {
         f.point("before", OUT);
         let captured = f.token("captured", HANDLER_OR_SWALLOWED);
         api.spawn_broadcast(move |_| {
@@ -596,7 +749,7 @@ fn spawn_broadcast_does_not_panic_by_its_closures_drop() {
 #[test]
 fn scope_in_join_in_spawn_in_broadcast() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["each worker", "a", "b", "scope"], |f, api| {
         api.broadcast(|worker| {
             f.point("each worker", OUT);
             if worker.index() > 0 {
@@ -630,7 +783,7 @@ fn scope_in_join_in_spawn_in_broadcast() {
 fn start_and_exit_handlers() {
     let _watchdog = watchdog();
     for threads in one_a_seed(SIZES) {
-        drive(threads, |f| {
+        drive(threads, &["start handler", "exit handler", "captured"], |f| {
             let (starts, exits) = (f.token("captured", OUT), f.token("captured", OUT));
             let builder = f.builder(threads).start_handler(move |_| {
                 let _ = &starts;
@@ -651,7 +804,7 @@ fn start_and_exit_handlers() {
 fn park_and_unpark_handlers() {
     let _watchdog = watchdog();
     for threads in one_a_seed([1, 2]) {
-        drive(threads, |f| {
+        drive(threads, &["park handler", "unpark handler", "captured"], |f| {
             let (parks, parked) = (f.token("captured", OUT), Arc::new(AtomicUsize::new(0)));
             let count = parked.clone();
             let builder = f.builder(threads).park_handler(move |_| {
@@ -680,7 +833,7 @@ fn park_and_unpark_handlers() {
 fn panic_handlers_captures() {
     let _watchdog = watchdog();
     for threads in one_a_seed(SIZES) {
-        drive(threads, |f| {
+        drive(threads, &["task", "captured"], |f| {
             let captured = f.token("captured", OUT);
             let builder = f.builder(threads).panic_handler(move |payload| {
                 let _ = &captured;
@@ -700,28 +853,32 @@ fn thread_name_and_spawn_handler() {
         return;
     }
     for threads in one_a_seed(SIZES) {
-        drive(threads, |f| {
-            let (names, spawns) = (f.token("captured", OUT), f.token("captured", OUT));
-            let builder = f.builder(threads).thread_name(move |index| {
-                let _ = &names;
-                f.point("thread name", OUT);
-                format!("named-{index}")
-            });
-            let started = Arc::new(Mutex::new(Vec::new()));
-            let start = started.clone();
-            let builder = builder.spawn_handler(move |worker| {
-                let _ = &spawns;
-                f.point("spawn handler, before", OUT);
-                start.lock().unwrap().push(thread::Builder::new().spawn(|| worker.run())?);
-                f.point("spawn handler, after", OUT);
-                Ok(())
-            });
-            if let Some(built) = f.catch(|| builder.build()) {
-                assert_works(&built.unwrap());
-            }
-            let started = started.lock().unwrap_or_else(PoisonError::into_inner).split_off(0);
-            started.into_iter().for_each(|thread| thread.join().unwrap());
-        });
+        drive(
+            threads,
+            &["thread name", "spawn handler, before", "spawn handler, after", "captured"],
+            |f| {
+                let (names, spawns) = (f.token("captured", OUT), f.token("captured", OUT));
+                let builder = f.builder(threads).thread_name(move |index| {
+                    let _ = &names;
+                    f.point("thread name", OUT);
+                    format!("named-{index}")
+                });
+                let started = Arc::new(Mutex::new(Vec::new()));
+                let start = started.clone();
+                let builder = builder.spawn_handler(move |worker| {
+                    let _ = &spawns;
+                    f.point("spawn handler, before", OUT);
+                    start.lock().unwrap().push(thread::Builder::new().spawn(|| worker.run())?);
+                    f.point("spawn handler, after", OUT);
+                    Ok(())
+                });
+                if let Some(built) = f.catch(|| builder.build()) {
+                    assert_works(&built.unwrap());
+                }
+                let started = started.lock().unwrap_or_else(PoisonError::into_inner).split_off(0);
+                started.into_iter().for_each(|thread| thread.join().unwrap());
+            },
+        );
     }
 }
 
@@ -732,7 +889,7 @@ fn builds_that_borrow() {
         return;
     }
     for threads in one_a_seed(SIZES) {
-        drive(threads, |f| {
+        drive(threads, &["spawn handler", "captured"], |f| {
             let mut kept = Vec::new();
             let spawns = f.token("captured", OUT);
             let built = f.catch(|| {
@@ -751,7 +908,7 @@ fn builds_that_borrow() {
             });
             f.catch(|| drop(spawns));
         });
-        drive(threads, |f| {
+        drive(threads, &["with the pool, before", "with the pool, after", "captured"], |f| {
             let wrapper = f.token("captured", OUT);
             let with_pool = |pool: &ThreadPool| {
                 f.point("with the pool, before", OUT);
@@ -777,7 +934,7 @@ fn threads_that_fail_before_they_run_a_worker() {
         return;
     }
     for threads in one_a_seed(SIZES) {
-        drive(threads, |f| {
+        drive(threads, &["own thread, before", "captured"], |f| {
             let started = Arc::new(Mutex::new(Vec::new()));
             let start = started.clone();
             let builder = f.builder(threads).spawn_handler(move |worker| {
@@ -806,7 +963,7 @@ fn threads_that_fail_before_they_run_a_worker() {
 fn dropping_a_pool_with_work_left() {
     let _watchdog = watchdog();
     for threads in one_a_seed(SIZES) {
-        drive(threads, |f| {
+        drive(threads, &["task", "before the drop"], |f| {
             let (pool, gate) = (f.pool(threads), Arc::new(Gate::new()));
             for _ in 0..3 {
                 drop(pool.spawn(behind(gate.clone(), f.work("task", HANDLER, HANDLER))));
@@ -814,16 +971,116 @@ fn dropping_a_pool_with_work_left() {
             gate.open();
             // A panic here drops the pool while it unwinds.
             f.point("before the drop", OUT);
-            drop(pool);
+            f.after(|| drop(pool));
         });
     }
+}
+
+#[test]
+fn a_pool_that_ends_in_the_background() {
+    let _watchdog = watchdog();
+    for threads in one_a_seed(SIZES) {
+        drive(threads, &["task", "exit handler", "captured", "before the end"], |f| {
+            let captured = f.token("captured", SWALLOWED);
+            let builder = f.builder(threads).exit_handler(move |_| {
+                let _ = &captured;
+                f.point("exit handler", HANDLER);
+            });
+            let (pool, gate) = (builder.build().unwrap(), Arc::new(Gate::new()));
+            for _ in 0..2 {
+                drop(pool.spawn(behind(gate.clone(), f.work("task", HANDLER, HANDLER))));
+            }
+            f.catch(|| f.point("before the end", OUT));
+            f.after(|| pool.shutdown_background());
+            gate.open();
+            f.settle();
+        });
+    }
+}
+
+#[test]
+fn a_pool_whose_builders_thread_ends_first() {
+    let _watchdog = watchdog();
+    if is_simulated_without(common::CALLERS) {
+        return;
+    }
+    for threads in [1, 2] {
+        drive(threads, &["task", "broadcast", "start handler", "exit handler", "end"], |f| {
+            let life = || {
+                let builder = f.builder(threads).use_current_thread();
+                let builder = builder.start_handler(|_| f.point("start handler", HANDLER));
+                let builder = builder.exit_handler(|_| f.point("exit handler", HANDLER));
+                let pool = builder.build().unwrap();
+                for _ in 0..2 {
+                    drop(filch::spawn(f.work("task", HANDLER, HANDLER)));
+                }
+                filch::spawn_broadcast(|_| f.point("broadcast", HANDLER));
+                // A panic here drops the pool before its builder's thread ends.
+                f.point("end", OUT);
+                pool
+            };
+            let pool = thread::scope(|s| s.spawn(|| f.catch(life)).join()).unwrap();
+            f.after(|| {
+                pool.iter().for_each(assert_works);
+                drop(pool);
+            });
+            f.settle();
+        });
+    }
+}
+
+/// A worker that waits for another pool, and threads that have its seat meanwhile.
+#[test]
+fn start_and_exit_handlers_of_stand_ins() {
+    let _watchdog = watchdog();
+    let must_fire: &[_] = if is_simulated() {
+        &["start handler", "task away", "task"]
+    } else {
+        &["start handler", "start handler of a stand-in", "last exit handler", "task away", "task"]
+    };
+    let there = Arc::new(pool(1));
+    for threads in one_a_seed([1, 2]) {
+        drive(threads, must_fire, |f| {
+            let (starts, exits) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let start = move |_| match starts.fetch_add(1, Ordering::SeqCst) {
+                before if before < threads => f.point("start handler", HANDLER),
+                _ => f.point("start handler of a stand-in", HANDLER),
+            };
+            let exit = move |_| match exits.fetch_add(1, Ordering::SeqCst) {
+                before if before < threads => f.point("exit handler", HANDLER),
+                _ => f.point("last exit handler", HANDLER),
+            };
+            let here = f.builder(threads).start_handler(start).exit_handler(exit).build().unwrap();
+            // One after the other, so that who was away is called again.
+            for _ in 0..2 {
+                let away = [(); 2].map(|()| Arc::new(Flag::new()));
+                let tasks = away.each_ref().map(|go_on| {
+                    let (there, go_on) = (there.clone(), go_on.clone());
+                    here.spawn(move || {
+                        there.install(|| go_on.hold());
+                        f.point("task away", HANDLE);
+                        f.token("value", UNJOINED)
+                    })
+                });
+                // Behind tasks that are away on every worker, so a stand-in runs it.
+                f.joined(here.spawn(f.work("task", JOINED, UNJOINED)).join());
+                away.iter().for_each(|go_on| go_on.raise());
+                tasks.into_iter().for_each(|task| f.joined(task.join()));
+            }
+            f.after(|| {
+                assert_works(&here);
+                drop(here);
+            });
+        });
+    }
+    assert_works(&there);
 }
 
 #[test]
 fn dropping_a_pool_by_its_own_worker() {
     let _watchdog = watchdog();
     for threads in one_a_seed(SIZES) {
-        drive(threads, |f| {
+        drive(threads, &["before the drop", "task", "after the drop", "exit handler"], |f| {
             // Gone with the last worker.
             let alive = Arc::new(());
             let ended = Arc::downgrade(&alive);
@@ -855,7 +1112,7 @@ fn dropping_a_pool_by_its_own_worker() {
 #[test]
 fn broadcast_whose_closures_drop_panics_drops_the_values() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["captured"], |f, api| {
         let captured = f.token("captured", OUT);
         let values = api.broadcast(move |_| {
             let _ = &captured;
@@ -870,7 +1127,7 @@ fn broadcast_whose_closures_drop_panics_drops_the_values() {
 fn handlers_whose_drop_panics_in_a_pool_dropped_by_its_own_worker() {
     let _watchdog = watchdog();
     for threads in one_a_seed(SIZES) {
-        drive(threads, |f| {
+        drive(threads, &["captured"], |f| {
             let (captured, alive) = (f.token("captured", SWALLOWED), Arc::new(()));
             let ended = Arc::downgrade(&alive);
             let builder = f.builder(threads).exit_handler(move |_| {
@@ -890,7 +1147,7 @@ fn handlers_whose_drop_panics_in_a_pool_dropped_by_its_own_worker() {
 #[test]
 fn the_panic_of_a_task_whose_handle_was_forgotten_leaves_the_scope() {
     let _watchdog = watchdog();
-    everywhere(1, |f, api| {
+    everywhere(1, &["captured", "task", "closure"], |f, api| {
         api.scope(|s| {
             let captured = f.token("captured", OUT_SECOND);
             std::mem::forget(s.spawn(move || {

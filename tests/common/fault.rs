@@ -2,6 +2,8 @@
 //! arrives and of what is dropped.
 
 use std::any::Any;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
@@ -10,7 +12,7 @@ use std::thread;
 
 use filch::{ThreadPool, ThreadPoolBuilder};
 
-use crate::common::{any_wait_builder, say};
+use crate::common::{builder, eventually, say};
 
 type Payload = Box<dyn Any + Send>;
 
@@ -27,9 +29,11 @@ pub enum Place {
     Lost,
     /// Nobody gets it; its payload is dropped or leaked.
     Swallowed,
+    /// It leaves what no panic may leave.
+    Astray,
 }
 
-use Place::{Handle, Handler, Lost, Out, Swallowed};
+use Place::{Astray, Handle, Handler, Lost, Out, Swallowed};
 
 /// What the contract says of a panic.
 #[derive(Clone, Copy, Debug)]
@@ -114,18 +118,18 @@ impl Drop for Bang {
     fn drop(&mut self) {
         self.fault.fired.lock().unwrap()[self.id].dropped += 1;
         if self.fault.bombs && !self.defused && !thread::panicking() {
-            resume_unwind(Box::new(Aftershock));
+            resume_unwind(Box::new(Aftershock(self.fault)));
         }
     }
 }
 
 /// What a payload's drop panics with; dropping that panics again, without end.
-struct Aftershock;
+struct Aftershock(&'static Fault);
 
 impl Drop for Aftershock {
     fn drop(&mut self) {
         if !thread::panicking() {
-            resume_unwind(Box::new(Aftershock));
+            resume_unwind(Box::new(Aftershock(self.0)));
         }
     }
 }
@@ -210,10 +214,7 @@ impl Fault {
 
     /// A pool's settings, with a panic handler that notes what it gets and may panic itself.
     pub fn builder(&'static self, threads: usize) -> ThreadPoolBuilder {
-        any_wait_builder().num_threads(threads).panic_handler(move |payload| {
-            self.arrived(payload, Handler);
-            self.point("panic handler", IN_HANDLER);
-        })
+        builder().num_threads(threads).panic_handler(handle)
     }
 
     pub fn pool(&'static self, threads: usize) -> ThreadPool {
@@ -230,10 +231,19 @@ impl Fault {
 
     /// Runs what an injected panic may leave.
     pub fn catch<R>(&'static self, body: impl FnOnce() -> R) -> Option<R> {
+        self.catch_as(Out(0), body)
+    }
+
+    /// Runs what none may leave: what comes after the operation.
+    pub fn after<R>(&'static self, body: impl FnOnce() -> R) -> Option<R> {
+        self.catch_as(Astray, body)
+    }
+
+    fn catch_as<R>(&'static self, place: Place, body: impl FnOnce() -> R) -> Option<R> {
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(result) => Some(result),
-            Err(payload) if payload.is::<Bang>() || payload.is::<Aftershock>() => {
-                self.arrived(payload, Out(0));
+            Err(payload) if origin(&payload).is_some() => {
+                self.arrived(payload, place);
                 None
             }
             Err(failed_assertion) => resume_unwind(failed_assertion),
@@ -253,8 +263,9 @@ impl Fault {
         }
     }
 
-    pub fn fired(&self) -> usize {
-        self.fired.lock().unwrap().len()
+    /// Waits for what nobody waits for: the tasks of a pool that goes on, or ends by itself.
+    pub fn settle(&self) {
+        eventually("all is dropped, and all panics have arrived", || self.verdict().is_ok());
     }
 
     /// What is wrong, if anything is.
@@ -296,7 +307,7 @@ impl Fired {
                 Out(rank) => self.dropped == 1 && self.was_beaten(rank, all),
                 Lost => self.dropped == 1,
                 Swallowed => self.dropped <= 1,
-                Handle | Handler => false,
+                Handle | Handler | Astray => false,
             }),
             _ => false,
         }
@@ -310,13 +321,33 @@ impl Fired {
     }
 }
 
+/// The panic handler of every pool.
+pub fn handle(payload: Payload) {
+    let fault = origin(&payload).expect("an injected panic");
+    fault.arrived(payload, Handler);
+    fault.point("panic handler", IN_HANDLER);
+}
+
+/// Whose the payload is.
+fn origin(payload: &Payload) -> Option<&'static Fault> {
+    let bang = payload.downcast_ref().map(|bang: &Bang| bang.fault);
+    bang.or_else(|| payload.downcast_ref().map(|shock: &Aftershock| shock.0))
+}
+
 /// Runs `life` with a panic at its first point, its second, and so on until there is none left,
-/// then with one at each two of its points; and looks at what came of it each time.
-pub fn drive(context: impl Debug, life: impl Fn(&'static Fault)) {
-    let round = |plan, bombs| run_round(&context, plan, bombs, &life);
-    let singles = |bombs| (1..).take_while(|&n| round([n, 0], bombs) == 1).count();
-    let points = singles(false).min(singles(true));
-    assert!(points > 0, "{context:?}: there was no point to panic at");
+/// then with one at each two of its points; and looks at what came of it each time. Each of
+/// `must_fire` must have been such a point.
+pub fn drive(context: impl Debug, must_fire: &[&str], life: impl Fn(&'static Fault)) {
+    let fired = RefCell::new(BTreeSet::new());
+    let round = |plan, bombs| {
+        let whats = run_round(&context, plan, bombs, &life);
+        let count = whats.len();
+        fired.borrow_mut().extend(whats);
+        count
+    };
+    for bombs in [false, true] {
+        (1..).take_while(|&n| round([n, 0], bombs) == 1).for_each(drop);
+    }
     for first in 1.. {
         let mut fired = 2;
         for second in first + 1.. {
@@ -329,15 +360,18 @@ pub fn drive(context: impl Debug, life: impl Fn(&'static Fault)) {
             break;
         }
     }
+    let fired = fired.into_inner();
+    let silent: Vec<_> = must_fire.iter().filter(|&what| !fired.contains(what)).collect();
+    assert!(silent.is_empty(), "{context:?}: no panic at {silent:?}, only at {fired:?}");
 }
 
-/// Runs `life` and looks at what came of it. Returns how many panics there were.
+/// Runs `life` and looks at what came of it. Returns what has panicked.
 fn run_round(
     context: &impl Debug,
     plan: [usize; 2],
     bombs: bool,
     life: &impl Fn(&'static Fault),
-) -> usize {
+) -> Vec<&'static str> {
     let fault = Fault::new(plan, bombs);
     let outcome = catch_unwind(AssertUnwindSafe(|| fault.catch(|| life(fault))));
     let verdict = fault.verdict();
@@ -348,5 +382,5 @@ fn run_round(
         resume_unwind(failed_assertion);
     }
     verdict.unwrap();
-    fault.fired()
+    fault.fired.lock().unwrap().iter().map(|fired| fired.what).collect()
 }
