@@ -1,6 +1,6 @@
 //! Mixes everything a pool can do for as long as told, and checks that nothing is lost: every task
 //! that was submitted has run or panicked, every value that was made was dropped, every answer is
-//! right, and something moves all the time. Prints a line a second.
+//! right, something moves all the time, and no caller waits for long. Prints a line a second.
 //!
 //! ```text
 //! cargo run --release --example soak -- --threads 8 --seconds 60
@@ -9,12 +9,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use filch::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, WaitPolicy};
+use filch::prelude::*;
+use filch::{
+    CancelToken, TaskOrder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, WaitPolicy,
+};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -36,6 +39,9 @@ struct Args {
     /// Seconds without any progress that count as a stall
     #[arg(long, default_value_t = 20)]
     stall: u64,
+    /// Seconds that a single round of a caller may take; more count as a stall
+    #[arg(long, default_value_t = 30)]
+    slow: u64,
     /// Prints the last line only
     #[arg(long)]
     quiet: bool,
@@ -52,9 +58,34 @@ struct Books {
     rounds: AtomicU64,
     pools: AtomicU64,
     wrong: AtomicU64,
+    /// The longest round that ended since somebody asked, in microseconds.
+    longest: AtomicU64,
+    /// What each caller is at, and since when.
+    callers: Box<[Mutex<Option<(Instant, &'static str)>>]>,
 }
 
 impl Books {
+    fn new(callers: usize) -> Self {
+        Books { callers: (0..callers).map(|_| Mutex::default()).collect(), ..Books::default() }
+    }
+
+    /// Takes the time that `caller` is in `body`.
+    fn time<R>(&self, caller: usize, what: &'static str, body: impl FnOnce() -> R) -> R {
+        let (began, at) = (Instant::now(), &self.callers[caller]);
+        *at.lock().expect("nothing panics under this lock") = Some((began, what));
+        let result = body();
+        *at.lock().expect("nothing panics under this lock") = None;
+        self.longest.fetch_max(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+        result
+    }
+
+    /// The caller that is longest in a round, what it is at, and how long that takes.
+    fn slowest(&self) -> Option<(Duration, usize, &'static str)> {
+        let at = |at: &Mutex<_>| *at.lock().expect("nothing panics under this lock");
+        let running = self.callers.iter().map(at).enumerate();
+        running.filter_map(|(i, at)| at.map(|(since, what)| (since.elapsed(), i, what))).max()
+    }
+
     fn check(&self, what: &str, right: bool) {
         if !right {
             eprintln!("wrong: {what}");
@@ -89,6 +120,23 @@ impl Drop for Token {
     }
 }
 
+/// Panics when it is dropped.
+struct Bomb(#[allow(dead_code, reason = "it is counted")] Token);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        resume_unwind(Box::new(()));
+    }
+}
+
+/// Whether `body` panics; a payload whose drop panics is no more than that.
+fn fails<R>(body: impl FnOnce() -> R) -> bool {
+    let payload = catch_unwind(AssertUnwindSafe(|| drop(body()))).err();
+    let failed = payload.is_some();
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    failed
+}
+
 /// The closure of a task: counted from here on, and panics if it is to.
 fn task(books: &Arc<Books>, fails: bool) -> impl FnOnce() -> u64 + Send + 'static {
     books.submitted.fetch_add(1, Ordering::Relaxed);
@@ -121,60 +169,209 @@ fn is_right(result: thread::Result<u64>, fails: bool) -> bool {
     }
 }
 
-/// One random thing on a pool, with `other` at hand.
-fn round(rng: &mut SmallRng, pool: &ThreadPool, other: &ThreadPool, books: &Arc<Books>) {
-    let fails = rng.random_ratio(1, 8);
-    let many = rng.random_range(1..200);
-    match rng.random_range(0..11) {
-        0 => books.check("join", pool.join(|| fib(14), || fib(15)) == (377, 610)),
-        1 => books.check("install", pool.install(|| fib(13)) == 233),
-        2 => {
-            let ended = catch_unwind(AssertUnwindSafe(|| {
-                pool.scope(|s| {
-                    for i in 0..many {
-                        drop(s.spawn(task(books, fails && i == many / 2)));
-                    }
-                });
-            }));
-            books.check("scope", ended.is_err() == fails);
-        }
-        3 => pool.scope(|s| {
-            let handles: Vec<_> = (0..many).map(|_| s.spawn(task(books, fails))).collect();
-            let right = handles.into_iter().all(|handle| is_right(handle.join(), fails));
+type Round = fn(&mut SmallRng, &ThreadPool, &ThreadPool, &Arc<Books>);
+
+/// What callers do, at random: on a pool, with another at hand.
+const ROUNDS: [(&str, Round); 20] = [
+    ("join", |_, pool, _, books| {
+        books.check("join", pool.join(|| fib(14), || fib(15)) == (377, 610));
+    }),
+    ("install", |_, pool, _, books| books.check("install", pool.install(|| fib(13)) == 233)),
+    ("scope", |rng, pool, _, books| {
+        let (many, failing) = (many(rng), rng.random_ratio(1, 8));
+        let task = |i| task(books, failing && i == many / 2);
+        let ended = fails(|| pool.scope(|s| (0..many).for_each(|i| drop(s.spawn(task(i))))));
+        books.check("scope", ended == failing);
+    }),
+    ("joined tasks of a scope", |rng, pool, _, books| {
+        let (many, failing) = (many(rng), rng.random_ratio(1, 8));
+        pool.scope(|s| {
+            let handles: Vec<_> = (0..many).map(|_| s.spawn(task(books, failing))).collect();
+            let right = handles.into_iter().all(|handle| is_right(handle.join(), failing));
             books.check("joined tasks of a scope", right);
-        }),
-        4 => (0..many).for_each(|_| drop(pool.spawn(task(books, fails)))),
-        5 => {
-            let handles: Vec<_> = (0..many).map(|_| pool.spawn(task(books, fails))).collect();
-            let right = handles.into_iter().all(|handle| is_right(handle.join(), fails));
-            books.check("joined tasks", right);
-        }
-        6 => {
-            let sum: u64 = pool.broadcast(|context| context.index() as u64).into_iter().sum();
-            let last = pool.current_num_threads() as u64 - 1;
-            books.check("broadcast", sum == last * (last + 1) / 2);
-        }
-        7 => {
-            let there_and_back = || other.install(|| pool.install(|| fib(8)));
-            books.check("two pools", pool.join(there_and_back, there_and_back) == (21, 21));
-        }
-        8 => {
-            let ended = catch_unwind(AssertUnwindSafe(|| {
-                pool.join(task(books, fails), task(books, fails))
-            }));
-            books.check("failing join", ended.is_err() == fails);
-        }
-        9 => pool.in_place_scope(|s| {
-            for _ in 0..many {
+        });
+    }),
+    ("detached tasks", |rng, pool, _, books| {
+        let failing = rng.random_ratio(1, 8);
+        (0..many(rng)).for_each(|_| drop(pool.spawn(task(books, failing))));
+    }),
+    ("joined tasks", |rng, pool, _, books| {
+        let failing = rng.random_ratio(1, 8);
+        let handles: Vec<_> = (0..many(rng)).map(|_| pool.spawn(task(books, failing))).collect();
+        let right = handles.into_iter().all(|handle| is_right(handle.join(), failing));
+        books.check("joined tasks", right);
+    }),
+    ("broadcast", |_, pool, _, books| {
+        let sum: u64 = pool.broadcast(|context| context.index() as u64).into_iter().sum();
+        let last = pool.current_num_threads() as u64 - 1;
+        books.check("broadcast", sum == last * (last + 1) / 2);
+    }),
+    ("two pools", |_, pool, other, books| {
+        let there_and_back = || other.install(|| pool.install(|| fib(8)));
+        books.check("two pools", pool.join(there_and_back, there_and_back) == (21, 21));
+    }),
+    ("failing join", |rng, pool, _, books| {
+        let failing = rng.random_ratio(1, 8);
+        let ended = fails(|| pool.join(task(books, failing), task(books, failing)));
+        books.check("failing join", ended == failing);
+    }),
+    ("scopes in a scope", |rng, pool, _, books| {
+        pool.in_place_scope(|s| {
+            for _ in 0..many(rng) {
                 s.spawn(|| {
                     filch::scope(|inner| drop(inner.spawn(task(books, false))));
                 });
             }
+        });
+    }),
+    ("time to go to sleep", |rng, _, _, _| {
+        thread::sleep(Duration::from_micros(rng.random_range(0..3000)));
+    }),
+    ("loop", |rng, pool, _, books| {
+        let (many, failing) = (many(rng), rng.random_ratio(1, 8));
+        let work = |i| task(books, failing && i == many / 2)();
+        let sum = || (0..many).into_par_iter().with_max_len(4).map(work).sum::<u64>();
+        // Those after the panic may be skipped, and then are not submitted either.
+        let ended = fails(|| books.check("sum", pool.install(sum) == 55 * many as u64));
+        books.check("loop", ended == failing);
+        let make = || (0..many).into_par_iter().map(|_| Token::new(books)).collect::<Vec<_>>();
+        books.check("collected", pool.install(make).len() == many);
+    }),
+    ("sort", |rng, pool, _, books| {
+        let mut values: Vec<u16> = (0..100 * many(rng)).map(|_| rng.random()).collect();
+        let mut expected = values.clone();
+        expected.sort_unstable();
+        let stable = rng.random();
+        pool.install(|| if stable { values.par_sort() } else { values.par_sort_unstable() });
+        books.check("sort", values == expected);
+    }),
+    ("cancelled loop", |rng, pool, _, books| {
+        let (many, token) = (many(rng), CancelToken::new());
+        let last = rng.random_range(0..2 * many);
+        let items = (0..many).into_par_iter().with_max_len(4).cancel_with(&token);
+        let work = |i| {
+            if i == last {
+                token.cancel();
+            }
+            task(books, false)()
+        };
+        let done = pool.install(|| items.map(work).count());
+        let right = if token.is_cancelled() { (1..=many).contains(&done) } else { done == many };
+        books.check("cancelled loop", right);
+    }),
+    ("tasks in order", |rng, pool, _, books| {
+        let (many, failing) = (many(rng), rng.random_ratio(1, 8));
+        let task = || task(books, failing);
+        (0..many).for_each(|_| pool.spawn_fifo(discarded(task())));
+        let all = || pool.scope(|s| (0..many).for_each(|_| s.spawn_fifo(discarded(task()))));
+        books.check("tasks in order", fails(all) == failing);
+    }),
+    ("detached broadcasts", |rng, pool, _, books| {
+        let failing = rng.random_ratio(1, 8);
+        let work = |books: Arc<Books>| {
+            move |_: filch::BroadcastContext| {
+                task(&books, failing)();
+            }
+        };
+        pool.spawn_broadcast(work(books.clone()));
+        let ended = fails(|| pool.scope(|s| s.spawn_broadcast(work(books.clone()))));
+        books.check("broadcast of a scope", ended == failing);
+    }),
+    ("yields", |rng, pool, _, books| {
+        let many = many(rng);
+        pool.install(|| {
+            let tasks: Vec<_> = (0..many).map(|_| filch::spawn(task(books, false))).collect();
+            for task in &tasks {
+                while !task.is_finished() {
+                    filch::yield_local();
+                    filch::yield_now();
+                }
+            }
+        });
+    }),
+    ("drops that panic", |rng, pool, _, books| {
+        let bomb = || Bomb(Token::new(books));
+        for _ in 0..many(rng) {
+            let (capture, payload, result) = (bomb(), bomb(), bomb());
+            drop(pool.spawn(move || drop(capture)));
+            // Of a task that has ended, the handle may have what is dropped.
+            fails(|| pool.spawn(move || -> () { resume_unwind(Box::new(payload)) }));
+            fails(|| pool.spawn(move || result));
+        }
+        let all = || {
+            pool.scope(|s| {
+                for i in 0..6 {
+                    let bomb = bomb();
+                    s.spawn(move || if i < 3 { Some(bomb) } else { resume_unwind(Box::new(bomb)) });
+                }
+            });
+        };
+        books.check("drops that panic", fails(all));
+    }),
+    ("pool of its own", |rng, _, _, books| own_pool(rng, books)),
+    ("pool that ends in the background", |rng, _, _, books| match settings(rng, books).build() {
+        Ok(pool) => {
+            (0..many(rng)).for_each(|_| drop(pool.spawn(task(books, false))));
+            pool.shutdown_background();
+        }
+        Err(error) => books.check(&error.to_string(), false),
+    }),
+];
+
+fn many(rng: &mut SmallRng) -> usize {
+    rng.random_range(1..200)
+}
+
+fn discarded<R>(task: impl FnOnce() -> R + Send) -> impl FnOnce() + Send {
+    move || drop(task())
+}
+
+/// A pool that is built in one of the ways there are, used, and ended.
+fn own_pool(rng: &mut SmallRng, books: &Arc<Books>) {
+    let (many, builder) = (many(rng), settings(rng, books));
+    let work = |pool: &ThreadPool| {
+        (0..many).for_each(|_| drop(pool.spawn(task(books, false))));
+        books.check("pool of its own", pool.join(|| fib(10), || fib(11)) == (55, 89));
+    };
+    let built = match rng.random_range(0..3) {
+        0 => builder.build().map(|pool| work(&pool)),
+        1 => builder.build_scoped(|worker| worker.run(), work),
+        _ => thread::scope(|plain| {
+            let here = plain.spawn(|| {
+                // Its handlers' captures need not be `Send`, and so it is made here.
+                let own = ThreadPoolBuilder::new().num_threads(2).use_current_thread();
+                own.build().map(|pool| work(&pool))
+            });
+            here.join().unwrap_or_else(|payload| resume_unwind(payload))
         }),
-        // Time to go to sleep.
-        _ => thread::sleep(Duration::from_micros(rng.random_range(0..3000))),
+    };
+    if let Err(error) = built {
+        books.check(&error.to_string(), false);
     }
-    books.rounds.fetch_add(1, Ordering::Relaxed);
+}
+
+/// For a small pool: with what may differ between pools, and handlers, some of which panic.
+fn settings(rng: &mut SmallRng, books: &Arc<Books>) -> ThreadPoolBuilder {
+    let fails = rng.random_ratio(1, 4);
+    let [start, exit, park, unpark] = [(); 4].map(|()| {
+        let token = Token::new(books);
+        move |_| {
+            let token = Token::new(&token.0);
+            if fails {
+                resume_unwind(Box::new(token));
+            }
+        }
+    });
+    let builder = policies(rng).num_threads(rng.random_range(1..4)).panic_handler(drop);
+    let builder = builder.start_handler(start).exit_handler(exit);
+    builder.park_handler(park).unpark_handler(unpark)
+}
+
+/// Decided by the seed.
+fn policies(rng: &mut SmallRng) -> ThreadPoolBuilder {
+    let wait = if rng.random() { WaitPolicy::AnyWork } else { WaitPolicy::OwnDescendants };
+    let order = if rng.random() { TaskOrder::NewestFirst } else { TaskOrder::OldestFirst };
+    ThreadPoolBuilder::new().wait_policy(wait).task_order(order).lend_seats(rng.random_ratio(3, 4))
 }
 
 /// The pools, which are replaced now and then while they are in use.
@@ -184,14 +381,12 @@ struct Pools {
 }
 
 impl Pools {
-    fn build(threads: usize) -> Result<Arc<ThreadPool>, ThreadPoolBuildError> {
-        let policy = if rand::random() { WaitPolicy::AnyWork } else { WaitPolicy::OwnDescendants };
-        let builder = ThreadPoolBuilder::new().num_threads(threads).wait_policy(policy);
-        builder.panic_handler(drop).build().map(Arc::new)
+    fn build(rng: &mut SmallRng, threads: usize) -> Result<Arc<ThreadPool>, ThreadPoolBuildError> {
+        policies(rng).num_threads(threads).panic_handler(drop).build().map(Arc::new)
     }
 
-    fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
-        let current = RwLock::new((Self::build(threads)?, Self::build(threads)?));
+    fn new(rng: &mut SmallRng, threads: usize) -> Result<Self, ThreadPoolBuildError> {
+        let current = RwLock::new((Self::build(rng, threads)?, Self::build(rng, threads)?));
         Ok(Pools { current, threads })
     }
 
@@ -200,8 +395,8 @@ impl Pools {
     }
 
     /// Puts a new pool in the place of the second. The last user of that one ends it.
-    fn replace(&self) -> Result<(), ThreadPoolBuildError> {
-        let new = Self::build(self.threads)?;
+    fn replace(&self, rng: &mut SmallRng) -> Result<(), ThreadPoolBuildError> {
+        let new = Self::build(rng, self.threads)?;
         let mut current = self.current.write().expect("nothing panics under this lock");
         let old = std::mem::replace(&mut current.1, new);
         let (first, second) = &mut *current;
@@ -219,15 +414,19 @@ fn memory() -> Option<u64> {
     Some((pages * 4096) >> 20)
 }
 
-fn caller(seed: u64, pools: &Pools, books: &Arc<Books>, over: &AtomicBool) {
+fn caller(index: usize, seed: u64, pools: &Pools, books: &Arc<Books>, over: &AtomicBool) {
     let mut rng = SmallRng::seed_from_u64(seed);
     while !over.load(Ordering::Relaxed) {
         let (pool, other) = pools.get();
         for _ in 0..rng.random_range(1..50) {
-            round(&mut rng, &pool, &other, books);
+            let (what, round) = ROUNDS[rng.random_range(0..ROUNDS.len())];
+            books.time(index, what, || round(&mut rng, &pool, &other, books));
+            books.rounds.fetch_add(1, Ordering::Relaxed);
         }
+        // Who has them last waits for their end.
+        books.time(index, "end of a pool", || drop((pool, other)));
         if rng.random_ratio(1, 40) {
-            match pools.replace() {
+            match books.time(index, "new pool", || pools.replace(&mut rng)) {
                 Ok(()) => drop(books.pools.fetch_add(1, Ordering::Relaxed)),
                 Err(error) => books.check(&error.to_string(), false),
             }
@@ -235,8 +434,8 @@ fn caller(seed: u64, pools: &Pools, books: &Arc<Books>, over: &AtomicBool) {
     }
 }
 
-/// Ends the process with a report if nothing moves for as long as a stall.
-fn watch(books: &Books, stall: Duration, over: &AtomicBool) {
+/// Ends the process with a report if nothing moves for as long as a stall, or if a round is too slow.
+fn watch(books: &Books, stall: Duration, slow: Duration, over: &AtomicBool) {
     let progress = || books.rounds.load(Ordering::Relaxed) + books.tasks_ended();
     let (mut last, mut since) = (progress(), Instant::now());
     while !over.load(Ordering::Relaxed) {
@@ -248,13 +447,19 @@ fn watch(books: &Books, stall: Duration, over: &AtomicBool) {
             eprintln!("a stall: nothing has moved for {stall:?}\n{}", filch::dump());
             std::process::exit(2);
         }
+        if let Some((time, caller, what)) = books.slowest().filter(|(time, ..)| *time > slow) {
+            eprintln!("a stall: caller {caller} is in \"{what}\" for {time:?}\n{}", filch::dump());
+            std::process::exit(2);
+        }
     }
 }
 
 fn line(second: u64, before: u64, books: &Books) -> String {
     let ended = books.tasks_ended();
+    let running = books.slowest().map_or(0, |(time, ..)| time.as_micros() as u64);
+    let longest = books.longest.swap(0, Ordering::Relaxed).max(running) / 1000;
     format!(
-        "{second:5} s: {:8} tasks/s, {ended} ended, {} panicked, {} rounds, {} pools, {} live values, {} MiB",
+        "{second:5} s: {:8} tasks/s, {ended} ended, {} panicked, {} rounds, longest {longest} ms, {} pools, {} live values, {} MiB",
         ended - before,
         books.panicked.load(Ordering::Relaxed),
         books.rounds.load(Ordering::Relaxed),
@@ -267,17 +472,18 @@ fn line(second: u64, before: u64, books: &Books) -> String {
 
 fn main() -> Result<ExitCode, ThreadPoolBuildError> {
     let args = Args::parse();
-    let books = Arc::new(Books::default());
-    let pools = Pools::new(args.threads)?;
+    let books = Arc::new(Books::new(args.callers));
+    let seed = args.seed.wrapping_mul(1000);
+    let pools = Pools::new(&mut SmallRng::seed_from_u64(seed.wrapping_sub(1)), args.threads)?;
     let (over, watched) = (AtomicBool::new(false), AtomicBool::new(false));
     let mut warm = None;
-    let stall = Duration::from_secs(args.stall);
+    let [stall, slow] = [args.stall, args.slow].map(Duration::from_secs);
     thread::scope(|s| {
-        let watching = s.spawn(|| watch(&books, stall, &watched));
+        let watching = s.spawn(|| watch(&books, stall, slow, &watched));
         thread::scope(|s| {
-            for i in 0..args.callers as u64 {
+            for i in 0..args.callers {
                 let (pools, books, over) = (&pools, &books, &over);
-                s.spawn(move || caller(args.seed.wrapping_mul(1000) + i, pools, books, over));
+                s.spawn(move || caller(i, seed.wrapping_add(i as u64), pools, books, over));
             }
             let mut before = 0;
             for second in 1..=args.seconds {
@@ -294,6 +500,11 @@ fn main() -> Result<ExitCode, ThreadPoolBuildError> {
         });
         // What is detached ends with its pool; until then something has to move.
         drop(pools);
+        // Nor is one that ends in the background waited for by anybody else.
+        let since = Instant::now();
+        while !books.is_balanced() && since.elapsed() < stall {
+            thread::sleep(Duration::from_millis(10));
+        }
         watched.store(true, Ordering::Relaxed);
         books.check("the watcher panicked", watching.join().is_ok());
     });
