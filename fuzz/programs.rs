@@ -7,28 +7,37 @@ mod program;
 
 use std::sync::LazyLock;
 
+use filch::{ThreadPoolBuilder, WaitPolicy};
 use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use program::{Books, Machine, Program};
 
-/// The workers of the two pools, of which the input's first byte picks.
-const THREADS: [[usize; 2]; 4] = [[1, 1], [2, 1], [1, 2], [4, 2]];
+/// The workers of the two pools, and what serves their waits; the input's first byte picks.
+const KINDS: [([usize; 2], WaitPolicy); 6] = [
+    ([1, 1], WaitPolicy::AnyWork),
+    ([2, 1], WaitPolicy::AnyWork),
+    ([1, 2], WaitPolicy::AnyWork),
+    ([4, 2], WaitPolicy::AnyWork),
+    ([2, 1], WaitPolicy::OwnDescendants),
+    ([4, 2], WaitPolicy::OwnDescendants),
+];
 
 /// Built once, because threads are dear.
-static MACHINES: LazyLock<Vec<Machine>> = LazyLock::new(|| THREADS.map(machine).into());
+static MACHINES: LazyLock<Vec<Machine>> = LazyLock::new(|| KINDS.map(machine).into());
 
-fn machine(threads: [usize; 2]) -> Machine {
-    Machine::new(filch::ThreadPoolBuilder::new, threads, Books::open())
+fn machine((threads, policy): ([usize; 2], WaitPolicy)) -> Machine {
+    Machine::new(|| ThreadPoolBuilder::new().wait_policy(policy), threads, Books::open())
 }
 
 static SHOW: LazyLock<bool> = LazyLock::new(|| std::env::var_os("FILCH_FUZZ_SHOW").is_some());
 
 fuzz_target!(|input: &[u8]| {
     let Some((pick, bytes)) = input.split_first() else { return };
-    let machine = &MACHINES[usize::from(*pick) % THREADS.len()];
+    let kind = usize::from(*pick) % KINDS.len();
+    let machine = &MACHINES[kind];
     let program = Program::arbitrary(&mut Unstructured::new(bytes)).expect("any bytes do");
     if *SHOW {
-        eprintln!("{:?} {program:#?}", THREADS[usize::from(*pick) % THREADS.len()]);
+        eprintln!("{:?} {program:#?}", KINDS[kind]);
     }
     if let Err(reason) = machine.check(&program) {
         panic!("{reason}\n{program:#?}");

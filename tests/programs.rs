@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use common::{any_wait_builder, is_simulated, seed, sized};
+use filch::WaitPolicy;
 use program::{Books, Machine, Program};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
@@ -53,9 +54,10 @@ impl Watch {
 
 /// The same programs in every run; the schedules differ. In a simulation every seed has its own
 /// programs, each on new pools, so that what fails does so again when it is made smaller.
-fn check_programs(threads: [usize; 2]) {
+fn check_programs(threads: [usize; 2], policy: WaitPolicy) {
     let watch = Watch::start();
-    let new_machine = || Machine::new(any_wait_builder, threads, Books::open());
+    let builder = || any_wait_builder().wait_policy(policy);
+    let new_machine = || Machine::new(builder, threads, Books::open());
     let machine = new_machine();
     let config = ProptestConfig {
         cases: sized(PROGRAMS, SIMULATED_PROGRAMS) as u32,
@@ -89,15 +91,21 @@ fn check_programs(threads: [usize; 2]) {
 
 #[test]
 fn programs_end_as_predicted_with_one_worker_each() {
-    check_programs([1, 1]);
+    check_programs([1, 1], WaitPolicy::AnyWork);
 }
 
 #[test]
 fn programs_end_as_predicted_with_two_workers_and_one() {
-    check_programs([2, 1]);
+    check_programs([2, 1], WaitPolicy::AnyWork);
 }
 
 #[test]
 fn programs_end_as_predicted_with_four_workers_and_two() {
-    check_programs([4, 2]);
+    check_programs([4, 2], WaitPolicy::AnyWork);
+}
+
+#[test]
+fn programs_end_as_predicted_where_waits_are_served_by_their_own() {
+    check_programs([2, 1], WaitPolicy::OwnDescendants);
+    check_programs([4, 2], WaitPolicy::OwnDescendants);
 }

@@ -7,14 +7,16 @@
 
 use std::any::Any;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use arbitrary::{Arbitrary, Unstructured};
-use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder};
+use filch::prelude::*;
+use filch::{CancelToken, JoinHandle, ThreadPool, ThreadPoolBuilder};
 
 // ---- The language ----
 
@@ -36,6 +38,8 @@ pub enum Fate {
     Handed,
     /// Dropped at once.
     Dropped,
+    /// There is none: a task in order.
+    Ordered,
 }
 
 /// The value of a panic that was handled.
@@ -56,7 +60,7 @@ enum Work {
     Sleep(u8),
     /// Panics with its id.
     Panic,
-    /// Raises the flag of the innermost region around it. Never skipped.
+    /// Cancels the innermost region around it. Never skipped, but by a loop under the token.
     Cancel,
 }
 
@@ -65,7 +69,7 @@ pub enum Node {
     Leaf(Leaf),
     Yield,
     Seq(Box<Node>, Box<Node>),
-    /// Leaves within, but not within a region within, may be skipped once its flag is up.
+    /// Leaves within, but not within a region within, may be skipped once it is cancelled.
     Region(Box<Node>),
     Join {
         place: Place,
@@ -75,6 +79,8 @@ pub enum Node {
     Scope {
         place: Place,
         in_place: bool,
+        /// Done by every worker.
+        broadcast: Option<Leaf>,
         tasks: Vec<(Node, Fate)>,
         /// What the scope's closure does between spawning and joining.
         body: Box<Node>,
@@ -90,6 +96,34 @@ pub enum Node {
         detached: bool,
         leaf: Leaf,
     },
+    /// So many times the same, in parallel; under the region's token or not.
+    Loop {
+        items: u8,
+        under_token: bool,
+        leaf: Leaf,
+    },
+    Sort {
+        stable: bool,
+        values: Values,
+    },
+}
+
+/// Numbers to sort: how many, and which.
+#[derive(Clone, Copy, Debug)]
+pub struct Values(u16, u16);
+
+impl Values {
+    const MOST: u16 = 5_000;
+
+    fn all(self) -> impl Iterator<Item = u16> {
+        let Values(many, step) = self;
+        (0..many).map(move |n| n.wrapping_mul(step) >> 2)
+    }
+
+    /// Differs for most orders.
+    fn digest(values: &[u16]) -> u64 {
+        values.iter().fold(0, |digest, value| (digest * 31 + u64::from(*value)) % 997)
+    }
 }
 
 /// From where a program is started.
@@ -153,7 +187,7 @@ impl Maker<'_, '_> {
         if self.nodes >= MOST_NODES || inner.depth >= MOST_DEPTH || self.bytes.is_empty() {
             return Ok(Node::Leaf(self.leaf()?));
         }
-        Ok(match self.bytes.int_in_range(0..=19_u8)? {
+        Ok(match self.bytes.int_in_range(0..=22_u8)? {
             0..=3 => Node::Leaf(self.leaf()?),
             4 if !spot.handed => Node::Yield,
             4..=5 => Node::Seq(self.boxed(inner)?, self.boxed(inner)?),
@@ -166,6 +200,7 @@ impl Maker<'_, '_> {
             11..=14 => Node::Scope {
                 place: self.place(spot)?,
                 in_place: self.bytes.arbitrary()?,
+                broadcast: if self.bytes.ratio(1, 8)? { Some(self.leaf()?) } else { None },
                 tasks: self.tasks(inner)?,
                 body: self.boxed(inner)?,
             },
@@ -174,10 +209,19 @@ impl Maker<'_, '_> {
                 Node::Spawn { place, task: Arc::new(self.node(inner.task(fate))?), fate }
             }
             17..=18 => Node::Install(self.place(spot)?, self.boxed(inner)?),
-            _ => Node::Broadcast {
+            19 => Node::Broadcast {
                 place: self.place(spot)?,
                 detached: self.bytes.arbitrary()?,
                 leaf: self.leaf()?,
+            },
+            20..=21 => Node::Loop {
+                items: self.bytes.int_in_range(0..=20)?,
+                under_token: self.bytes.arbitrary()?,
+                leaf: self.leaf()?,
+            },
+            _ => Node::Sort {
+                stable: self.bytes.arbitrary()?,
+                values: Values(self.bytes.int_in_range(0..=Values::MOST)?, self.bytes.arbitrary()?),
             },
         })
     }
@@ -212,7 +256,8 @@ impl Maker<'_, '_> {
     }
 
     fn fate(&mut self) -> arbitrary::Result<Fate> {
-        self.bytes.choose(&[Fate::Joined, Fate::Rethrown, Fate::Handed, Fate::Dropped]).copied()
+        use Fate::{Dropped, Handed, Joined, Ordered, Rethrown};
+        self.bytes.choose(&[Joined, Rethrown, Handed, Dropped, Ordered]).copied()
     }
 }
 
@@ -310,7 +355,7 @@ impl Machine {
         let run = Run {
             pools: self.pools.clone(),
             log: log.clone(),
-            flag: Arc::default(),
+            flag: CancelToken::new(),
             books: self.books,
             _token: self.books.token(),
         };
@@ -351,7 +396,7 @@ struct Run {
     pools: [Arc<ThreadPool>; 2],
     log: Arc<[Note]>,
     /// The region's.
-    flag: Arc<AtomicBool>,
+    flag: CancelToken,
     books: &'static Books,
     _token: Token,
 }
@@ -389,7 +434,7 @@ fn rethrow<T>(result: thread::Result<T>) -> T {
 }
 
 impl Run {
-    fn with(&self, pools: [Arc<ThreadPool>; 2], flag: Arc<AtomicBool>) -> Run {
+    fn with(&self, pools: [Arc<ThreadPool>; 2], flag: CancelToken) -> Run {
         let (log, books) = (self.log.clone(), self.books);
         Run { pools, log, flag, books, _token: books.token() }
     }
@@ -419,10 +464,12 @@ impl Run {
                 0
             }
             Node::Seq(first, second) => self.node(first).value + self.node(second).value,
-            Node::Region(body) => self.with(self.pools.clone(), Arc::default()).node(body).value,
+            Node::Region(body) => {
+                self.with(self.pools.clone(), CancelToken::new()).node(body).value
+            }
             Node::Join { place, context, sides } => self.join(*place, *context, sides),
-            Node::Scope { place, in_place, tasks, body } => {
-                self.scope(*place, *in_place, tasks, body)
+            Node::Scope { place, in_place, broadcast, tasks, body } => {
+                self.scope(*place, *in_place, *broadcast, tasks, body)
             }
             Node::Spawn { place, task, fate } => self.spawn(*place, task, *fate),
             Node::Install(Place::Here, body) => self.pools[0].install(|| self.node(body)).value,
@@ -431,13 +478,23 @@ impl Run {
                 self.there().install(|| inner.node(body)).value
             }
             Node::Broadcast { place, detached, leaf } => self.broadcast(*place, *detached, *leaf),
+            Node::Loop { items, under_token, leaf } => self.repeat(*items, *under_token, *leaf),
+            Node::Sort { stable, values } => {
+                let mut values: Vec<_> = values.all().collect();
+                if *stable {
+                    values.par_sort()
+                } else {
+                    values.par_sort_unstable()
+                }
+                Values::digest(&values)
+            }
         };
         self.answer(value)
     }
 
     fn leaf(&self, Leaf { id, what }: Leaf) -> u64 {
         let note = &self.log[id];
-        if !matches!(what, Work::Cancel) && self.flag.load(Ordering::Relaxed) {
+        if !matches!(what, Work::Cancel) && self.flag.is_cancelled() {
             note.skipped.fetch_add(1, Ordering::Relaxed);
             return 0;
         }
@@ -446,7 +503,7 @@ impl Run {
         match what {
             Work::Spin(times) => (0..u32::from(times) * 16).for_each(|_| std::hint::spin_loop()),
             Work::Sleep(micros) => thread::sleep(Duration::from_micros(micros.into())),
-            Work::Cancel => self.flag.store(true, Ordering::Relaxed),
+            Work::Cancel => self.flag.cancel(),
             Work::Panic => {
                 self.books.panicked.fetch_add(1, Ordering::Relaxed);
                 resume_unwind(Box::new(Boom { id, _token: self.books.token() }))
@@ -469,23 +526,32 @@ impl Run {
         a.value + b.value
     }
 
-    fn scope(&self, place: Place, in_place: bool, tasks: &[(Node, Fate)], body: &Node) -> u64 {
+    fn scope(
+        &self,
+        place: Place,
+        in_place: bool,
+        broadcast: Option<Leaf>,
+        tasks: &[(Node, Fate)],
+        body: &Node,
+    ) -> u64 {
         let inner = self.at(place);
         // A closure in place stays on a worker of this pool.
         let own = if in_place { self.clone() } else { inner.clone() };
         let mut slots = vec![0; tasks.len()];
         let spots = slots.iter_mut();
         let value = match (place, in_place) {
-            (Place::Here, false) => filch::scope(|s| inner.in_scope(s, spots, tasks, &own, body)),
+            (Place::Here, false) => {
+                filch::scope(|s| inner.in_scope(s, spots, broadcast, tasks, &own, body))
+            }
             (Place::Here, true) => {
-                filch::in_place_scope(|s| inner.in_scope(s, spots, tasks, &own, body))
+                filch::in_place_scope(|s| inner.in_scope(s, spots, broadcast, tasks, &own, body))
             }
             (Place::There, false) => {
-                self.there().scope(|s| inner.in_scope(s, spots, tasks, &own, body))
+                self.there().scope(|s| inner.in_scope(s, spots, broadcast, tasks, &own, body))
             }
-            (Place::There, true) => {
-                self.there().in_place_scope(|s| inner.in_scope(s, spots, tasks, &own, body))
-            }
+            (Place::There, true) => self
+                .there()
+                .in_place_scope(|s| inner.in_scope(s, spots, broadcast, tasks, &own, body)),
         };
         value + slots.iter().sum::<u64>()
     }
@@ -495,22 +561,33 @@ impl Run {
         &'scope self,
         s: &'scope filch::Scope<'scope, '_>,
         slots: impl Iterator<Item = &'scope mut u64>,
+        broadcast: Option<Leaf>,
         tasks: &'scope [(Node, Fate)],
         own: &Run,
         body: &Node,
     ) -> u64 {
+        if let Some(leaf) = broadcast {
+            s.spawn_broadcast(move |_| {
+                self.leaf(leaf);
+            });
+        }
         let mut handles = Vec::new();
         for ((task, fate), slot) in tasks.iter().zip(slots) {
             let run = self.clone();
-            let handle = s.spawn(move || {
+            let mut work = move || {
                 let answer = run.node(task);
                 *slot = answer.value;
                 answer
-            });
+            };
+            if *fate == Fate::Ordered {
+                s.spawn_fifo(move || drop(work()));
+                continue;
+            }
+            let handle = s.spawn(work);
             match fate {
                 Fate::Joined | Fate::Rethrown => handles.push((handle, *fate)),
                 Fate::Handed => handles.push((s.spawn(|| rethrow(handle.join())), *fate)),
-                Fate::Dropped => drop(handle),
+                Fate::Dropped | Fate::Ordered => drop(handle),
             }
         }
         let mut value = own.node(body).value;
@@ -523,18 +600,30 @@ impl Run {
     fn spawn(&self, place: Place, task: &Arc<Node>, fate: Fate) -> u64 {
         let (run, task) = (self.at(place), task.clone());
         let work = move || run.node(&task);
-        let spawn_there: JoinHandle<Answer>;
-        let handle = match place {
-            Place::Here => filch::spawn(work),
-            Place::There => {
-                spawn_there = self.there().spawn(work);
-                spawn_there
+        if fate == Fate::Ordered {
+            match place {
+                Place::Here => filch::spawn_fifo(move || drop(work())),
+                Place::There => self.there().spawn_fifo(move || drop(work())),
             }
+            return 0;
+        }
+        let handle: JoinHandle<Answer> = match place {
+            Place::Here => filch::spawn(work),
+            Place::There => self.there().spawn(work),
         };
         match fate {
             Fate::Joined | Fate::Rethrown => meet(handle.join(), fate),
             Fate::Handed => meet(filch::spawn(|| rethrow(handle.join())).join(), fate),
-            Fate::Dropped => 0,
+            Fate::Dropped | Fate::Ordered => 0,
+        }
+    }
+
+    fn repeat(&self, items: u8, under_token: bool, leaf: Leaf) -> u64 {
+        let items = (0..items).into_par_iter().with_max_len(3);
+        let work = |_| self.answer(self.leaf(leaf)).value;
+        match under_token {
+            true => items.cancel_with(&self.flag).map(work).sum(),
+            false => items.map(work).sum(),
         }
     }
 
@@ -563,6 +652,13 @@ fn meet(result: thread::Result<Answer>, fate: Fate) -> u64 {
         Ok(answer) => answer.value,
         Err(payload) if fate == Fate::Rethrown => resume_unwind(payload),
         Err(_) => HANDLED,
+    }
+}
+
+impl Fate {
+    /// Whether nobody joins the task.
+    fn is_loose(self) -> bool {
+        matches!(self, Fate::Dropped | Fate::Ordered)
     }
 }
 
@@ -637,18 +733,14 @@ impl Oracle<'_> {
 
     /// Whether a leaf of this region, but not of one within, has raised its flag.
     fn raises(&self, node: &Node) -> bool {
-        match node {
-            Node::Leaf(leaf) | Node::Broadcast { leaf, .. } => {
-                matches!(leaf.what, Work::Cancel) && self.log[leaf.id].ran() > 0
-            }
-            Node::Region(_) => false,
-            node => children(node).any(|child| self.raises(child)),
-        }
+        let raised = |leaf: Leaf| matches!(leaf.what, Work::Cancel) && self.log[leaf.id].ran() > 0;
+        !matches!(node, Node::Region(_))
+            && (own_leaf(node).is_some_and(raised) || children(node).any(|part| self.raises(part)))
     }
 
     fn node(&mut self, node: &Node, flag: &mut Flag) -> Judged<Outcome> {
         match node {
-            Node::Leaf(leaf) => self.leaf(*leaf, 1, flag),
+            Node::Leaf(leaf) => self.leaf(*leaf, 1..=1, flag),
             Node::Yield => Ok(Outcome::Value(0)),
             Node::Seq(first, second) => match self.node(first, flag)? {
                 Outcome::Value(first) => Ok(Outcome::Value(first).and(self.node(second, flag)?)),
@@ -661,12 +753,12 @@ impl Oracle<'_> {
                 flag.certain |= raised | raised_too;
                 Ok(a.and(b))
             }),
-            Node::Scope { place, in_place, tasks, body } => {
-                self.scope(*place, *in_place, tasks, body, flag)
+            Node::Scope { place, in_place, broadcast, tasks, body } => {
+                self.scope(*place, *in_place, *broadcast, tasks, body, flag)
             }
             Node::Spawn { place, task, fate } => {
                 let (outcome, raised) = self.at(*place, |oracle| oracle.beside(task, flag))?;
-                if *fate == Fate::Dropped {
+                if fate.is_loose() {
                     self.let_loose(outcome, 1);
                     return Ok(Outcome::Value(0));
                 }
@@ -675,10 +767,8 @@ impl Oracle<'_> {
             }
             Node::Install(place, body) => self.at(*place, |oracle| oracle.node(body, flag)),
             Node::Broadcast { place, detached, leaf } => {
-                let threads = self.at(*place, |oracle| Ok(oracle.threads[0]))?;
                 let before = *flag;
-                // On several workers at once, one of which may raise the flag.
-                let outcome = self.leaf(*leaf, threads as u32, flag)?;
+                let outcome = self.at(*place, |oracle| oracle.everywhere(*leaf, flag))?;
                 if *detached {
                     *flag = before;
                     self.let_loose(outcome, self.log[leaf.id].ran());
@@ -686,7 +776,28 @@ impl Oracle<'_> {
                 }
                 Ok(outcome)
             }
+            Node::Loop { items, under_token, leaf } => {
+                let ran = self.log[leaf.id].ran() > 0;
+                ensure(!(*under_token && flag.certain && ran), || {
+                    format!("{leaf:?} ran in a loop that was cancelled before")
+                })?;
+                let stops = *under_token && flag.possible;
+                let all = u32::from(*items);
+                let least = if stops || ran && matches!(leaf.what, Work::Panic) { 0 } else { all };
+                self.leaf(*leaf, least..=all, flag)
+            }
+            Node::Sort { values, .. } => {
+                let mut values: Vec<_> = values.all().collect();
+                values.sort();
+                Ok(Outcome::Value(Values::digest(&values)))
+            }
         }
+    }
+
+    /// A leaf that is done by every worker at once, one of which may raise the flag.
+    fn everywhere(&mut self, leaf: Leaf, flag: &mut Flag) -> Judged<Outcome> {
+        let threads = self.threads[0] as u32;
+        self.leaf(leaf, threads..=threads, flag)
     }
 
     fn at<T>(&mut self, place: Place, f: impl FnOnce(&mut Self) -> Judged<T>) -> Judged<T> {
@@ -708,13 +819,13 @@ impl Oracle<'_> {
         Ok((outcome, own.certain))
     }
 
-    fn leaf(&mut self, leaf: Leaf, times: u32, flag: &mut Flag) -> Judged<Outcome> {
+    fn leaf(&mut self, leaf: Leaf, times: RangeInclusive<u32>, flag: &mut Flag) -> Judged<Outcome> {
         let note = &self.log[leaf.id];
         let (ran, skipped) = (note.ran(), note.skipped());
-        ensure(ran + skipped == times, || {
-            format!("{leaf:?} ran {ran} times and was skipped {skipped} times, {times} in all")
+        ensure(times.contains(&(ran + skipped)), || {
+            format!("{leaf:?} ran {ran} times and was skipped {skipped} times, {times:?} in all")
         })?;
-        if matches!(leaf.what, Work::Cancel) {
+        if matches!(leaf.what, Work::Cancel) && ran > 0 {
             flag.certain = true;
         }
         let is_cancel = matches!(leaf.what, Work::Cancel);
@@ -734,12 +845,22 @@ impl Oracle<'_> {
         &mut self,
         place: Place,
         in_place: bool,
+        broadcast: Option<Leaf>,
         tasks: &[(Node, Fate)],
         body: &Node,
         flag: &mut Flag,
     ) -> Judged<Outcome> {
         let mut ended = Vec::new();
         let mut certain = flag.certain;
+        if let Some(leaf) = broadcast {
+            let mut own = *flag;
+            let outcome = self.at(place, |oracle| oracle.everywhere(leaf, &mut own))?;
+            certain |= own.certain;
+            // Like a task that nobody joins, but for its value.
+            if let Outcome::Panics(_) = outcome {
+                ended.push((outcome, Fate::Dropped));
+            }
+        }
         for (task, fate) in tasks {
             let (outcome, raised) = self.at(place, |oracle| oracle.beside(task, flag))?;
             certain |= raised;
@@ -756,8 +877,8 @@ impl Oracle<'_> {
                 slots += value;
             }
             match (ended, fate) {
-                (Outcome::Panics(ids), Fate::Dropped) => unjoined.extend(ids),
-                (Outcome::Value(_), Fate::Dropped) => (),
+                (Outcome::Panics(ids), fate) if fate.is_loose() => unjoined.extend(ids),
+                (Outcome::Value(_), fate) if fate.is_loose() => (),
                 (ended, fate) => outcome = outcome.and(ended.met(fate)),
             }
         }
@@ -774,11 +895,11 @@ impl Oracle<'_> {
     }
 
     fn unreached(&self, node: &Node) -> Judged<()> {
-        if let Node::Leaf(leaf) | Node::Broadcast { leaf, .. } = node {
+        if let Some(leaf) = own_leaf(node) {
             let note = &self.log[leaf.id];
-            return ensure(note.ran() + note.skipped() == 0, || {
+            ensure(note.ran() + note.skipped() == 0, || {
                 format!("{leaf:?} was reached after a panic")
-            });
+            })?;
         }
         children(node).try_for_each(|child| self.unreached(child))
     }
@@ -820,11 +941,24 @@ fn ensure(holds: bool, what: impl FnOnce() -> String) -> Judged<()> {
     if holds { Ok(()) } else { Err(what()) }
 }
 
-/// The parts of a node, but for a broadcast's leaf.
+/// The leaf that a node consists of, or does besides its parts.
+fn own_leaf(node: &Node) -> Option<Leaf> {
+    match node {
+        Node::Leaf(leaf) | Node::Broadcast { leaf, .. } | Node::Loop { leaf, .. } => Some(*leaf),
+        Node::Scope { broadcast, .. } => *broadcast,
+        _ => None,
+    }
+}
+
+/// The parts of a node, but for its own leaf.
 fn children(node: &Node) -> impl Iterator<Item = &Node> {
     let mut parts: Vec<&Node> = Vec::new();
     match node {
-        Node::Leaf(_) | Node::Yield | Node::Broadcast { .. } => (),
+        Node::Leaf(_)
+        | Node::Yield
+        | Node::Broadcast { .. }
+        | Node::Loop { .. }
+        | Node::Sort { .. } => (),
         Node::Seq(first, second) => parts.extend([&**first, second]),
         Node::Region(body) | Node::Install(_, body) => parts.push(body),
         Node::Join { sides, .. } => parts.extend(sides.iter()),
