@@ -462,17 +462,15 @@ pools_kept_nothing! {
         use_a_little(&pool.unwrap());
         started.into_iter().for_each(|thread| thread.join().unwrap());
     };
-    pools_of_the_current_thread_keep_nothing: |_| thread::scope(|plain| {
-        plain.spawn(|| use_a_little(&two_threads().use_current_thread().build().unwrap()));
-    });
-    pools_that_end_in_the_background_keep_nothing: |_| {
-        let ended = Arc::new(AtomicUsize::new(0));
-        let ends = Arc::clone(&ended);
-        let pool = two_threads().exit_handler(move |_| drop(Ends(Arc::clone(&ends)))).build().unwrap();
+    pools_of_the_current_thread_keep_nothing: |_| until_gone(|handler| thread::scope(|plain| {
+        let pool = || two_threads().exit_handler(handler).use_current_thread().build().unwrap();
+        plain.spawn(|| use_a_little(&pool()));
+    }));
+    pools_that_end_in_the_background_keep_nothing: |_| until_gone(|handler| {
+        let pool = two_threads().exit_handler(handler).build().unwrap();
         use_a_little(&pool);
         pool.shutdown_background();
-        eventually("the pool ends", || ended.load(Ordering::Relaxed) == 2);
-    };
+    });
     pools_with_watchdogs_keep_nothing: |_| {
         use_a_little(&two_threads().watchdog(Duration::from_secs(60)).build().unwrap());
     };
@@ -489,6 +487,14 @@ fn deterministic_pools_keep_nothing() {
 
 fn two_threads() -> ThreadPoolBuilder {
     ThreadPoolBuilder::new().num_threads(2).panic_handler(drop)
+}
+
+/// Waits for the end of a pool that nobody waits for: its handlers are dropped last.
+fn until_gone<F: FnOnce(Box<dyn Fn(usize) + Send + Sync>)>(body: F) {
+    let here = Arc::new(());
+    let there = Arc::clone(&here);
+    body(Box::new(move |_| drop(Arc::clone(&there))));
+    eventually("the pool ends", || Arc::strong_count(&here) == 1);
 }
 
 /// Tasks, one of them detached, and a panic.
