@@ -47,6 +47,9 @@ struct Args {
     quiet: bool,
 }
 
+/// Since when a caller is at what.
+type Turn = (Instant, &'static str);
+
 /// What was done, and what came of it.
 #[derive(Default)]
 struct Books {
@@ -61,7 +64,7 @@ struct Books {
     /// The longest round that ended since somebody asked, in microseconds.
     longest: AtomicU64,
     /// What each caller is at, and since when.
-    callers: Box<[Mutex<Option<(Instant, &'static str)>>]>,
+    callers: Box<[Mutex<Option<Turn>>]>,
 }
 
 impl Books {
@@ -81,7 +84,7 @@ impl Books {
 
     /// The caller that is longest in a round, what it is at, and how long that takes.
     fn slowest(&self) -> Option<(Duration, usize, &'static str)> {
-        let at = |at: &Mutex<_>| *at.lock().expect("nothing panics under this lock");
+        let at = |at: &Mutex<Option<Turn>>| *at.lock().expect("nothing panics under this lock");
         let running = self.callers.iter().map(at).enumerate();
         running.filter_map(|(i, at)| at.map(|(since, what)| (since.elapsed(), i, what))).max()
     }
