@@ -104,6 +104,14 @@ impl Scope {
         self.leave();
     }
 
+    /// The wait of an opener that is no worker: told that the scope is over, it does not look again.
+    fn wait_outside(&self) {
+        if self.count().ask_wake() {
+            self.parker.park();
+        }
+        self.leave();
+    }
+
     /// The scope is over: all tasks have run once, and nobody touches the count any more.
     fn leave(&self) {
         for data in &self.data {
@@ -147,6 +155,19 @@ fn the_last_task_wakes_an_opener_that_sleeps() {
 #[test]
 fn an_opener_that_looks_sees_all_that_the_tasks_did_and_is_not_woken() {
     check_two_ends(Scope::poll, |wakes| assert_eq!(wakes, 0));
+}
+
+/// Fails when `end_remote` is not Acquire, and when either step of `ask_wake` is not.
+#[test]
+fn an_opener_from_outside_sees_all_that_the_tasks_did() {
+    loom::model(|| {
+        let scope = Scope::new(2);
+        scope.spawn(0);
+        scope.spawn(1);
+        let workers = [start(&scope, |scope| scope.run(0)), start(&scope, |scope| scope.run(1))];
+        scope.wait_outside();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+    });
 }
 
 /// Each of two tasks spawns one, which whoever comes first runs.

@@ -8,16 +8,29 @@ use loom::thread;
 
 use super::start;
 use crate::queue::{ForkFront, ForkQueue, Popped, Published, until_sure};
-use crate::sync::{AtomicUsize, Ordering, fence};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell, fence};
 
 /// A job that is to be run once.
 struct Job {
     runs: AtomicUsize,
+    /// Stands for what the owner wrote before the fork: whether it did.
+    closure: UnsafeCell<bool>,
 }
 
 impl Job {
+    fn new() -> Self {
+        Job { runs: AtomicUsize::new(0), closure: UnsafeCell::new(false) }
+    }
+
+    fn make(&self) {
+        // SAFETY: nobody has the job yet.
+        unsafe { *self.closure.get() = true };
+    }
+
     fn run(&self) {
         assert_eq!(self.runs.fetch_add(1, Ordering::Relaxed), 0, "a job ran twice");
+        // SAFETY: who runs the job is the only one that has it.
+        assert!(unsafe { *self.closure.get() }, "a job was run before it was made");
     }
 }
 
@@ -67,7 +80,7 @@ unsafe impl Send for Forks {}
 
 impl Forks {
     fn new(jobs: usize) -> Arc<Self> {
-        let jobs = (0..jobs).map(|_| Job { runs: AtomicUsize::new(0) }).collect();
+        let jobs = (0..jobs).map(|_| Job::new()).collect();
         Arc::new(Forks { queue: ForkQueue::new(2), jobs, idle: AtomicUsize::new(0) })
     }
 
@@ -88,6 +101,7 @@ impl Forks {
     }
 
     fn fork(&self, job: usize) -> Pending {
+        self.jobs[job].make();
         let pointer = NonNull::from(&self.jobs[job]);
         let (slot, published) = match self.front().push(pointer) {
             Some(slot) => (slot, 0),
@@ -245,6 +259,23 @@ fn a_fork_that_is_taken_by_force_and_flushed_is_run_once() {
         let c = forks.fork(2);
         let _ = forks.flush();
         [c, b, a].into_iter().for_each(|fork| forks.end(fork));
+        thief.join().unwrap();
+        forks.assert_all_ran();
+    });
+}
+
+/// The fork is in the slot of one that has ended, and nothing older is private.
+///
+/// Fails when `push` or `pop` stores `top` with Relaxed, or `force` loads it so.
+#[test]
+fn a_fork_that_force_finds_at_once_is_run_once() {
+    loom::model(|| {
+        let forks = Forks::new(4);
+        let [a, b] = [0, 1].map(|job| forks.fork(job));
+        forks.end(b);
+        let thief = start(&forks, Forks::force_one);
+        let [c, d] = [2, 3].map(|job| forks.fork(job));
+        [d, c, a].into_iter().for_each(|fork| forks.end(fork));
         thief.join().unwrap();
         forks.assert_all_ran();
     });

@@ -74,7 +74,7 @@ fn a_task_finds_a_worker() {
     check_publish(|pool| pool.push_task(0, 'a'));
 }
 
-/// Fails when the fence in `notify_from_outside` or that in `resign` is left out.
+/// Fails when the fence in `notify_from_outside` is left out.
 #[test]
 fn a_job_from_outside_finds_a_worker() {
     check_publish(|pool| pool.inject('a'));
@@ -102,14 +102,14 @@ fn a_job_that_is_handed_on_finds_a_worker() {
 
 // ---- the last searcher ----------------------------------------------------------------------
 
-/// Worker 2 sleeps. Worker 1 searches, and has just found a job, which takes long. Somebody
-/// publishes another one.
-fn check_last_searcher(publish: fn(&Pool)) {
+/// Worker 0 sleeps. Worker 1 searches, and has just found a job, which takes long. Somebody, worker 2
+/// if there is one, publishes another one.
+fn check_last_searcher(workers: usize, publish: fn(&Pool)) {
     loom::model(move || {
-        let pool = Pool::new(3);
-        fall_asleep(&pool, 2, Kind::Idle);
+        let pool = Pool::new(workers);
+        fall_asleep(&pool, 0, Kind::Idle);
         assert!(pool.sleep.start_searching());
-        let sleeper = start(&pool, sleep_on(2, Kind::Idle));
+        let sleeper = start(&pool, sleep_on(0, Kind::Idle));
         let searcher = start(&pool, |pool| pool.stop_searching(1));
         publish(&pool);
         searcher.join().unwrap();
@@ -121,52 +121,71 @@ fn check_last_searcher(publish: fn(&Pool)) {
 /// Fails when `stop_searching` does not say `LookAgain`.
 #[test]
 fn the_last_searcher_wakes_another_for_a_fork() {
-    check_last_searcher(|pool| {
-        pool.fork(0, &'a');
+    check_last_searcher(3, |pool| {
+        pool.fork(2, &'a');
     });
 }
 
 /// Fails when the last searcher looks without having rung.
 #[test]
 fn the_last_searcher_wakes_another_for_a_task() {
-    check_last_searcher(|pool| pool.push_task(0, 'a'));
+    check_last_searcher(3, |pool| pool.push_task(2, 'a'));
 }
 
-/// Fails when the fence in `stop_searching` is left out.
+/// Fails when the fence in `announce_and_look` is left out. (A worker that is awake would hide that: it
+/// is reason enough to wake another.)
 #[test]
 fn the_last_searcher_wakes_another_for_a_job_from_outside() {
-    check_last_searcher(|pool| pool.inject('a'));
+    check_last_searcher(2, |pool| pool.inject('a'));
 }
 
 // ---- seats that are parked, and passed by ---------------------------------------------------
 
-/// Worker 2 is woken and publishes, while worker 1 looks for work, or sleeps.
-fn check_unparked(publish: fn(&Pool)) {
+/// Worker 0 is parked. In worker 2's seat, which was, too, somebody publishes, while worker 1, who searched
+/// last, has found something, looks once more, and may still take that seat for parked.
+fn check_unparked(rise: fn(&Pool), publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(3);
+        fall_asleep(&pool, 0, Kind::Idle);
         fall_asleep(&pool, 2, Kind::Idle);
-        let worker = start(&pool, run_one(1));
-        wake(&pool, 2);
-        pool.unparked(2);
-        pool.stop_searching(2);
+        assert!(pool.sleep.start_searching());
+        let searcher = start(&pool, |pool| pool.stop_searching(1));
+        rise(&pool);
         publish(&pool);
-        worker.join().unwrap();
-        nobody_is_counted(&pool);
+        searcher.join().unwrap();
+        assert!(!pool.sleep.is_parked(0), "nobody was woken");
     });
+}
+
+fn rise_woken(pool: &Pool) {
+    wake(pool, 2);
+    pool.unparked(2);
+    pool.stop_searching(2);
+}
+
+fn rise_lent(pool: &Pool) {
+    assert!(matches!(pool.sleep.lend(), Some((2, Stopped::Fine))));
+    pool.unparked(2);
 }
 
 /// Fails when the fence in `unparked` is left out.
 #[test]
 fn a_task_of_a_worker_just_woken_finds_another() {
-    check_unparked(|pool| pool.push_task(2, 'a'));
+    check_unparked(rise_woken, |pool| pool.push_task(2, 'a'));
 }
 
 /// Fails when the fence in `unparked` is left out.
 #[test]
 fn a_fork_of_a_worker_just_woken_finds_another() {
-    check_unparked(|pool| {
+    check_unparked(rise_woken, |pool| {
         pool.fork(2, &'a');
     });
+}
+
+/// Fails when the fence in `unparked` is no more than AcqRel.
+#[test]
+fn a_task_of_a_borrower_finds_another() {
+    check_unparked(rise_lent, |pool| pool.push_task(2, 'a'));
 }
 
 // ---- waits ----------------------------------------------------------------------------------
@@ -268,22 +287,32 @@ fn no_two_threads_hold_a_seat() {
     });
 }
 
-/// Worker 1's seat is lent, worker 2 is the sentry.
-///
-/// Fails when `give_back` is told of work left instead of looking for it under the lock.
-#[test]
-fn mail_is_read_though_the_seat_was_lent() {
-    loom::model(|| {
+/// Worker 1's seat is lent, and its borrower goes; worker 2 is the sentry.
+fn check_mail(go: fn(&Pool)) {
+    loom::model(move || {
         let pool = Pool::new(3);
         fall_asleep(&pool, 1, Kind::Idle);
         assert!(matches!(pool.sleep.lend(), Some((1, Stopped::Fine))));
         let _ = pool.sleep.announce(2, Kind::Idle, false);
         let worker = start(&pool, sleep_on(1, Kind::Idle));
-        let borrower = start(&pool, |pool| pool.give_back(1));
+        let borrower = start(&pool, go);
         pool.send(1, 'a');
         worker.join().unwrap();
         borrower.join().unwrap();
     });
+}
+
+/// Fails when `give_back` is told of work left instead of looking for it under the lock, and when its
+/// fence is left out.
+#[test]
+fn mail_is_read_though_the_seat_was_lent() {
+    check_mail(|pool| pool.give_back(1));
+}
+
+/// Fails when the fence in `go_away` is left out.
+#[test]
+fn mail_is_read_though_the_holder_goes_away() {
+    check_mail(|pool| drop(pool.go_away(1, 0)));
 }
 
 /// Worker 1 is the sentry; worker 2 sleeps inside a wait.

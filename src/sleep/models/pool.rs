@@ -14,6 +14,7 @@ use loom::thread;
 
 use crate::latch::Wait;
 use crate::queue::{ForkFront, ForkQueue, Injector, Published, TaskQueue, until_sure};
+use crate::sleep::away::Absentee;
 use crate::sleep::{ANY_ROOT, Entered, GivenBack, Kind, NO_ROOT, Sleep, Stopped};
 use crate::sync::{Ordering, fence};
 
@@ -413,13 +414,18 @@ impl Pool {
         if !wait.ask_wake() {
             return;
         }
-        self.hold(me);
-        let (absentee, given) = self.sleep.go_away(me, wait.address(), self.has_own_work(me));
-        self.look_after(me, given);
+        let absentee = self.go_away(me, wait.address());
         self.sleep.wait_away(&absentee, || wait.done());
         let stopped = self.sleep.come_back(&absentee);
         self.unparked(me);
         self.look_again(me, stopped);
+    }
+
+    pub(super) fn go_away(&self, me: usize, wait: usize) -> std::sync::Arc<Absentee> {
+        self.hold(me);
+        let (absentee, given) = self.sleep.go_away(me, wait, self.has_own_work(me));
+        self.look_after(me, given);
+        absentee
     }
 
     pub(super) fn give_back(&self, me: usize) {
