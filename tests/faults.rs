@@ -208,8 +208,7 @@ fn as_member(f: &'static Fault, threads: usize, op: &(impl Fn(&'static Fault, Ap
         });
     };
     thread::scope(|s| s.spawn(life).join()).unwrap();
-    // Other workers may still be at a task.
-    f.settle();
+    f.pools_end();
 }
 
 /// Runs `op` by the free functions, on a thread that is no worker.
@@ -993,7 +992,7 @@ fn a_pool_that_ends_in_the_background() {
             f.catch(|| f.point("before the end", OUT));
             f.after(|| pool.shutdown_background());
             gate.open();
-            f.settle();
+            f.pools_end();
         });
     }
 }
@@ -1024,7 +1023,7 @@ fn a_pool_whose_builders_thread_ends_first() {
                 pool.iter().for_each(assert_works);
                 drop(pool);
             });
-            f.settle();
+            f.pools_end();
         });
     }
 }
@@ -1081,13 +1080,8 @@ fn dropping_a_pool_by_its_own_worker() {
     let _watchdog = watchdog();
     for threads in one_a_seed(SIZES) {
         drive(threads, &["before the drop", "task", "after the drop", "exit handler"], |f| {
-            // Gone with the last worker.
-            let alive = Arc::new(());
-            let ended = Arc::downgrade(&alive);
-            let builder = f.builder(threads).exit_handler(move |_| {
-                let _ = &alive;
-                f.point("exit handler", HANDLER);
-            });
+            let builder = f.builder(threads);
+            let builder = builder.exit_handler(|_| f.point("exit handler", HANDLER));
             let pool = Arc::new(Mutex::new(Some(builder.build().unwrap())));
             let gate = Arc::new(Gate::new());
             let own = pool.clone();
@@ -1104,7 +1098,7 @@ fn dropping_a_pool_by_its_own_worker() {
             f.joined(task.join());
             let not_dropped = pool.lock().unwrap().take();
             f.catch(|| drop(not_dropped));
-            eventually("the last worker ends", || ended.strong_count() == 0);
+            f.pools_end();
         });
     }
 }
@@ -1128,10 +1122,9 @@ fn handlers_whose_drop_panics_in_a_pool_dropped_by_its_own_worker() {
     let _watchdog = watchdog();
     for threads in one_a_seed(SIZES) {
         drive(threads, &["captured"], |f| {
-            let (captured, alive) = (f.token("captured", SWALLOWED), Arc::new(()));
-            let ended = Arc::downgrade(&alive);
+            let captured = f.token("captured", SWALLOWED);
             let builder = f.builder(threads).exit_handler(move |_| {
-                let _ = (&captured, &alive);
+                let _ = &captured;
             });
             let pool = Arc::new(Mutex::new(Some(builder.build().unwrap())));
             let (own, gate) = (pool.clone(), Arc::new(Gate::new()));
@@ -1139,7 +1132,7 @@ fn handlers_whose_drop_panics_in_a_pool_dropped_by_its_own_worker() {
             let task = pool.lock().unwrap().as_ref().unwrap().spawn(drop_it);
             gate.open();
             task.join().unwrap();
-            eventually("the last worker ends", || ended.strong_count() == 0);
+            f.pools_end();
         });
     }
 }

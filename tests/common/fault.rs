@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use filch::{ThreadPool, ThreadPoolBuilder};
@@ -92,6 +92,8 @@ pub struct Fault {
     /// Whether dropping a payload that nobody got panics.
     bombs: bool,
     points: AtomicUsize,
+    /// Held by each of its pools, to the end of the last worker.
+    pools: Arc<()>,
     /// What was made, and how often it was dropped.
     tokens: Mutex<Vec<(&'static str, usize)>>,
     fired: Mutex<Vec<Fired>>,
@@ -168,6 +170,7 @@ impl Fault {
             plan,
             bombs,
             points: AtomicUsize::new(0),
+            pools: Arc::default(),
             tokens: Mutex::default(),
             fired: Mutex::default(),
             strange: Mutex::default(),
@@ -214,7 +217,11 @@ impl Fault {
 
     /// A pool's settings, with a panic handler that notes what it gets and may panic itself.
     pub fn builder(&'static self, threads: usize) -> ThreadPoolBuilder {
-        builder().num_threads(threads).panic_handler(handle)
+        let alive = self.pools.clone();
+        builder().num_threads(threads).panic_handler(move |payload| {
+            let _ = &alive;
+            handle(payload);
+        })
     }
 
     pub fn pool(&'static self, threads: usize) -> ThreadPool {
@@ -263,7 +270,12 @@ impl Fault {
         }
     }
 
-    /// Waits for what nobody waits for: the tasks of a pool that goes on, or ends by itself.
+    /// Waits for the last workers of pools that nobody waits for.
+    pub fn pools_end(&self) {
+        eventually("its pools end", || Arc::strong_count(&self.pools) == 1);
+    }
+
+    /// Waits for the tasks of a pool that goes on, which nobody waits for.
     pub fn settle(&self) {
         eventually("all is dropped, and all panics have arrived", || self.verdict().is_ok());
     }
@@ -321,7 +333,7 @@ impl Fired {
     }
 }
 
-/// The panic handler of every pool.
+/// The panic handler of every pool, and of the global one.
 pub fn handle(payload: Payload) {
     let fault = origin(&payload).expect("an injected panic");
     fault.arrived(payload, Handler);
