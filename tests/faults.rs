@@ -1049,7 +1049,9 @@ fn start_and_exit_handlers_of_stand_ins() {
                 before if before < threads => f.point("exit handler", HANDLER),
                 _ => f.point("last exit handler", HANDLER),
             };
-            let here = f.builder(threads).start_handler(start).exit_handler(exit).build().unwrap();
+            // Where waits are for their own work, nobody stands in.
+            let builder = f.builder(threads).wait_policy(WaitPolicy::AnyWork);
+            let here = builder.start_handler(start).exit_handler(exit).build().unwrap();
             // One after the other, so that who was away is called again.
             for _ in 0..2 {
                 let away = [(); 2].map(|()| Arc::new(Flag::new()));

@@ -10,7 +10,7 @@ use common::{
     CALLERS, Gate, Ledger, any_wait_builder, boom, builder, caught, eventually,
     is_simulated_without, pool, sized, watchdog,
 };
-use filch::{TaskOrder, ThreadPool, Yield};
+use filch::{TaskOrder, ThreadPool, WaitPolicy, Yield};
 
 /// Notes what happens when.
 #[derive(Default)]
@@ -185,15 +185,20 @@ fn a_pool_may_run_all_tasks_oldest_first() {
 }
 
 #[test]
-fn a_task_that_is_joined_waits_for_its_turn_in_order() {
+fn a_task_that_is_joined_waits_for_its_turn_in_order_unless_waits_are_for_their_own() {
     let _watchdog = watchdog();
-    let (pool, order) = (oldest_first(1), Order::default());
-    pool.scope(|s| {
-        s.spawn(|| order.note(0));
-        let last = s.spawn(|| order.note(1));
-        last.join().unwrap();
-        assert_eq!(order.take(), [0, 1]);
-    });
+    for (policy, before) in [(WaitPolicy::AnyWork, &[0, 1][..]), (WaitPolicy::OwnDescendants, &[1])]
+    {
+        let builder = any_wait_builder().num_threads(1).wait_policy(policy);
+        let pool = builder.task_order(TaskOrder::OldestFirst).build().unwrap();
+        let order = Order::default();
+        pool.scope(|s| {
+            s.spawn(|| order.note(0));
+            let last = s.spawn(|| order.note(1));
+            last.join().unwrap();
+            assert_eq!(order.take(), before);
+        });
+    }
 }
 
 #[test]

@@ -56,7 +56,8 @@ pub enum TaskOrder {
     #[default]
     NewestFirst,
     /// The oldest: tasks begin in about the order in which they were spawned. A task that is joined
-    /// by its handle waits for its turn, too. The other sides of [`join`](crate::join)s are not
+    /// by its handle waits for its turn, too, unless who joins it runs nothing else meanwhile
+    /// ([`WaitPolicy::OwnDescendants`]). The other sides of [`join`](crate::join)s are not
     /// tasks; they come newest first. To have some tasks in order and not all, see
     /// [`spawn_fifo`](crate::spawn_fifo).
     OldestFirst,
