@@ -131,7 +131,8 @@ where
 
     #[inline(always)]
     pub(crate) fn head(&self) -> NonNull<JoinHeader> {
-        NonNull::from(&self.head).cast()
+        // Of all of it, and not of its first field, since it is made a `JoinJob` again.
+        NonNull::from(self).cast()
     }
 
     // Owner and slot are kept in memory because that costs less than two registers that outlast

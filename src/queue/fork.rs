@@ -23,8 +23,9 @@
 //!
 //! # The lone fork
 //! A fork while nothing is pending, and the gate is closed, as it then mostly is, is published at
-//! once, past ring and deque, in a word of its own: to put it there and to take it back is one read-modify-write each. It is older than whatever is
-//! in the deque, since the word is filled only while that is empty.
+//! once, past ring and deque, in a word of its own: to put it there and to take it back is one
+//! read-modify-write each. It is older than whatever is in the deque, since the word is filled only
+//! while that is empty.
 //!
 //! # Publishing
 //! The owner gives away its **oldest** jobs: they are the biggest. While it has any private job,
@@ -183,6 +184,13 @@ impl Lone {
         // AcqRel: matches the Release in `put`. A read-modify-write, as all writes are.
         let address = self.0.swap(0, Ordering::AcqRel);
         NonNull::new(ptr::with_exposed_provenance_mut(address))
+    }
+
+    /// Whether nothing is there, for who has taken something elsewhere: whoever takes the lone fork
+    /// later sees that.
+    fn is_taken(&self) -> bool {
+        // AcqRel: matches that in `take`.
+        self.len() == 0 || self.0.fetch_add(0, Ordering::AcqRel) == 0
     }
 
     /// The sleepers' side of the handshake: to add nothing is to order, as much as any change.
@@ -474,7 +482,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// be public again, if this was the last.
     pub(crate) fn pop_newest_public(&self) -> Option<P> {
         let job = self.own.public.pop().or_else(|| self.take_lone())?;
-        if self.is_empty() {
+        if self.took_last() {
             self.front.gate.keep_closed();
         }
         Some(job)
@@ -547,6 +555,12 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.own.lone.len() == 0 && self.stealer.is_empty()
     }
 
+    /// Whether nothing is public, for who has just taken something. When one takes the lone fork, and
+    /// another the last that is in the deque, one of them sees it.
+    fn took_last(&self) -> bool {
+        self.stealer.is_empty() && self.own.lone.is_taken()
+    }
+
     fn take_lone(&self) -> Option<P> {
         let job = self.own.lone.take()?;
         // SAFETY: the word is filled by `push_lone` only, with what `into_pointer` gave, and who takes
@@ -563,7 +577,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// Steals the oldest public job. Raises demand if that was the last one, or none was there.
     pub(crate) fn steal(&self) -> Steal<P> {
         let stolen = self.take_lone().map_or_else(|| self.stealer.steal(), Steal::Success);
-        if self.is_empty() {
+        if self.took_last() {
             // Not `raise_demand`: what it sees may be older than what the owner last answered.
             self.front.gate.close();
         }

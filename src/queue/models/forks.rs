@@ -529,3 +529,26 @@ fn a_job_that_is_put_back_and_a_sleeper_see_each_other() {
         assert!(!sleeper.join().unwrap() || wakes);
     });
 }
+
+/// Two thieves take the last public jobs, one of them the lone fork, the other what is in the deque.
+///
+/// Fails when `took_last` is no more than `is_empty`.
+#[test]
+fn one_of_two_thieves_that_take_the_last_raises_demand() {
+    loom::model(|| {
+        let forks = Forks::new(5);
+        // Has the owner keep two public.
+        let first = forks.fork(0);
+        forks.steal_one();
+        forks.end(first);
+        let thieves = [(); 2].map(|()| start(&forks, Forks::steal_one));
+        let pending = [1, 2, 3].map(|job| forks.fork(job));
+        thieves.map(|thief| thief.join().unwrap());
+        let is_hidden = forks.queue.is_empty() && forks.queue.hides_work();
+        let next = forks.fork(4);
+        assert!(!is_hidden || !forks.queue.is_empty(), "nobody raised demand");
+        forks.end(next);
+        pending.into_iter().rev().for_each(|fork| forks.end(fork));
+        forks.assert_all_ran();
+    });
+}
