@@ -16,7 +16,7 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use fastrand::Rng;
 
-use crate::job::outcome::{self, AbortOnUnwind};
+use crate::job::outcome;
 use crate::platform::fork::write_error;
 use crate::pool::Registry;
 use crate::worker::{Current, outside, swap_current};
@@ -180,12 +180,12 @@ impl Simulation {
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
         let fiber = Coroutine::with_stack(stack, move |yielder: &Yielder<(), ()>, ()| {
-            let guard = AbortOnUnwind;
-            if let Some(simulation) = simulation() {
-                simulation.with(id, |party| party.yielder = yielder);
-            }
-            body();
-            std::mem::forget(guard);
+            outcome::run_or_abort(|| {
+                if let Some(simulation) = simulation() {
+                    simulation.with(id, |party| party.yielder = yielder);
+                }
+                body();
+            });
         });
         let party =
             Party { current: outside(), blocked: None, yielder: ptr::null(), fiber: Some(fiber) };

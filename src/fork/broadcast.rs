@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::scope::Tasks;
 use super::spawn::PoolHome;
 use crate::job::NO_ROOT;
-use crate::job::outcome::{self, AbortOnUnwind};
+use crate::job::outcome;
 use crate::job::task::new_task;
 use crate::pool::{Registry, with_current};
 
@@ -64,18 +64,18 @@ where
 {
     let mut results: Vec<Option<R>> = registry.workers().iter().map(|_| None).collect();
     let tasks = Tasks::new(registry, registry.expect_worker());
-    let guard = AbortOnUnwind;
-    for (context, result) in BroadcastContext::all(registry).zip(&mut results) {
-        let op = &op;
-        let run = move || *result = Some(op(context));
-        // SAFETY: `op` and `results` are used and dropped after the wait below only, which a
-        // panic cannot skip; the handle is dropped here.
-        drop(unsafe {
-            tasks.spawn(run, |registry, _, job| registry.workers()[context.index].send(job))
-        });
-    }
-    tasks.wait();
-    std::mem::forget(guard);
+    outcome::run_or_abort(|| {
+        for (context, result) in BroadcastContext::all(registry).zip(&mut results) {
+            let op = &op;
+            let run = move || *result = Some(op(context));
+            // SAFETY: `op` and `results` are used and dropped after the wait below only, which a
+            // panic cannot skip; the handle is dropped here.
+            drop(unsafe {
+                tasks.spawn(run, |registry, _, job| registry.workers()[context.index].send(job))
+            });
+        }
+        tasks.wait();
+    });
     // A panic of its drop leaves the results to be dropped.
     drop(op);
     // Each is there: without a panic every task has written its own.

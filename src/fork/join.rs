@@ -181,7 +181,8 @@ where
     let pushed = unsafe { &*current }.push(job.head());
     let slot = match (pushed, Worker::of(current)) {
         (Some(slot), _) => slot,
-        (None, Some(worker)) => worker.fork_slow(job.head()),
+        // Somebody else may have the job then, which is in this frame.
+        (None, Some(worker)) => outcome::run_or_abort(|| worker.fork_slow(job.head())),
         // SAFETY: nobody has the job.
         (None, None) => return outside(a, unsafe { job.take() }),
     };
@@ -220,7 +221,8 @@ where
     // SAFETY: the slot was set when the job became pending.
     let slot = unsafe { job.slot() };
     // SAFETY: the job's owner is a worker, whose run this is part of.
-    unsafe { &*job.owner() }.pop(slot) || owner(job).unfork_slow(slot, job.head())
+    unsafe { &*job.owner() }.pop(slot)
+        || outcome::run_or_abort(|| owner(job).unfork_slow(slot, job.head()))
 }
 
 fn owner<B, RB>(job: &JoinJob<B, RB>) -> &Worker

@@ -11,7 +11,7 @@ use crate::count::TaskCount;
 use crate::deterministic;
 use crate::dump::Awaited;
 use crate::job::fifo::Fifos;
-use crate::job::outcome::{self, AbortOnUnwind, Payload};
+use crate::job::outcome::{self, Payload};
 use crate::job::task::{Handle, Home, Kept, new_task};
 use crate::job::{JobRef, Link, NO_ROOT};
 use crate::latch::{Wait, Waiter};
@@ -119,9 +119,7 @@ impl Tasks {
             Some(worker) if self.counts_locally(worker) => self.count.add_local(),
             _ => self.count.add_remote(),
         }
-        let guard = AbortOnUnwind;
-        queue(registry, spawner, job);
-        std::mem::forget(guard);
+        outcome::run_or_abort(|| queue(registry, spawner, job));
         handle
     }
 
@@ -462,9 +460,7 @@ where
 {
     let scope = Scope::new(registry, opener);
     let result = outcome::run(|| f(&scope));
-    let guard = AbortOnUnwind;
-    scope.tasks.wait();
-    std::mem::forget(guard);
+    outcome::run_or_abort(|| scope.tasks.wait());
     match result {
         Ok(value) => scope.tasks.result(value),
         Err(payload) => {

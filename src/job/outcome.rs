@@ -26,9 +26,16 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
-/// Ends the process if it is dropped: something went wrong where unwinding would free what others
-/// use.
-pub(crate) struct AbortOnUnwind;
+/// Runs what must not be left by unwinding, which would free what others use.
+#[inline(always)]
+pub(crate) fn run_or_abort<R>(op: impl FnOnce() -> R) -> R {
+    let guard = AbortOnUnwind;
+    let result = op();
+    std::mem::forget(guard);
+    result
+}
+
+struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {

@@ -8,7 +8,7 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use super::outcome::{self, AbortOnUnwind, Payload};
+use super::outcome::{self, Payload};
 use super::{Execute, Header, JobRef, NO_ROOT};
 use crate::dump::Awaited;
 use crate::latch::{Latch, Wait, Waiter};
@@ -227,12 +227,13 @@ where
         done: Event::default(),
     };
     job.header.set_root(caller.map_or(NO_ROOT, Worker::root));
-    let guard = AbortOnUnwind;
     // SAFETY: the header is the first field; the frame does not end before the job is done, since
     // a panic aborts; closure and result may be sent; the root is set; there is one reference.
-    queue(unsafe { JobRef::new(NonNull::from(&job).cast()) });
-    wait(&job.done);
-    std::mem::forget(guard);
+    let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
+    outcome::run_or_abort(|| {
+        queue(reference);
+        wait(&job.done);
+    });
     match job.result.into_inner() {
         Some(result) => result,
         None => unreachable!("the job is done, so the result is there"),

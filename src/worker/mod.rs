@@ -13,7 +13,7 @@ use std::ptr;
 use crate::counters::{LiveCounters, WorkerCounters};
 use crate::deterministic;
 use crate::dump::Awaited;
-use crate::job::outcome::AbortOnUnwind;
+use crate::job::outcome;
 use crate::job::stack::JoinHeader;
 use crate::job::{JobRef, NO_ROOT, lineage};
 use crate::platform::fork::Replaced;
@@ -240,11 +240,8 @@ impl Worker {
     #[cold]
     #[inline(never)]
     pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
-        // Somebody else may have the job by now: the frame that it is in must not end.
-        let guard = AbortOnUnwind;
         let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
         self.published_forks(published);
-        std::mem::forget(guard);
         deterministic::point();
         slot
     }
@@ -255,15 +252,12 @@ impl Worker {
     #[inline(never)]
     pub(crate) fn unfork_slow(&self, slot: usize, job: ptr::NonNull<JoinHeader>) -> bool {
         deterministic::point();
-        // As in `fork_slow`.
-        let guard = AbortOnUnwind;
         let (popped, published) = self.forks.pop_slow(slot, job, |job| self.publish(job));
         self.published_forks(published);
         if popped == Popped::Stolen {
             // An older one may have been taken out and put back.
             self.notify_of_forks();
         }
-        std::mem::forget(guard);
         popped == Popped::Mine
     }
 
@@ -411,9 +405,7 @@ impl Worker {
     }
 
     fn execute(&self, job: JobRef) {
-        let guard = AbortOnUnwind;
-        job.execute(self);
-        std::mem::forget(guard);
+        outcome::run_or_abort(|| job.execute(self));
     }
 
     /// Takes up a seat that was parked.
