@@ -38,7 +38,9 @@
 //!
 //! # Panics
 //! A panic in a closure is resumed where the loop was called, when everything that was under way
-//! has ended. Items that were not come to are dropped.
+//! has ended. Items that were not come to are dropped. Where the drop of an item panics, what its piece
+//! has come to may be leaked, as what a serial iterator has come to may be
+//! ([rust-lang/rust#47949](https://github.com/rust-lang/rust/issues/47949)).
 //!
 //! # A source of one's own
 //! See [`plumbing`], and `examples/own_source.rs`.
