@@ -1009,10 +1009,11 @@ fn a_pool_whose_builders_thread_ends_first() {
                 let builder = f.builder(threads).use_current_thread();
                 let builder = builder.start_handler(|_| f.point("start handler", HANDLER));
                 let builder = builder.exit_handler(|_| f.point("exit handler", HANDLER));
-                let pool = builder.build().unwrap();
+                let (pool, gate) = (builder.build().unwrap(), Arc::new(Gate::new()));
                 for _ in 0..2 {
-                    drop(filch::spawn(f.work("task", HANDLER, HANDLER)));
+                    drop(filch::spawn(behind(gate.clone(), f.work("task", HANDLER, HANDLER))));
                 }
+                gate.open();
                 filch::spawn_broadcast(|_| f.point("broadcast", HANDLER));
                 // A panic here drops the pool before its builder's thread ends.
                 f.point("end", OUT);

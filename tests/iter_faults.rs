@@ -94,10 +94,10 @@ fn test(points: Points, operations: fn()) {
 /// at least. What an operation gives is none of its business any more when it is dropped.
 macro_rules! driven {
     ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $op:expr;)*) => {$(
-        driven!(@ lens(), $name, $kinds, |$fault, $items| $op);
+        driven!(@ lens(), true, $name, $kinds, |$fault, $items| $op);
     )*};
-    (@ $lens:expr, $name:expr, $kinds:expr, |$fault:ident, $items:pat_param| $op:expr) => {
-        let driven = Driven { name: $name, kinds: $kinds, lens: $lens, points: points(), leaks: true, threads: None };
+    (@ $lens:expr, $leaks:expr, $name:expr, $kinds:expr, |$fault:ident, $items:pat_param| $op:expr) => {
+        let driven = Driven { name: $name, kinds: $kinds, lens: $lens, points: points(), leaks: $leaks, threads: None };
         driven.drive(&|$fault: F, len| {
             let $items: Vec<Item> = $fault.items(len);
             $fault.arm();
@@ -576,7 +576,7 @@ fn collections_are_made() {
 fn hash_tables() {
     macro_rules! hashed {
         ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $op:expr;)*) => {$(
-            driven!(@ lens(), $name, $kinds, |$fault, $items| $op);
+            driven!(@ lens(), true, $name, $kinds, |$fault, $items| $op);
         )*};
     }
     hashed! {
@@ -774,7 +774,7 @@ fn sorted<const WORDS: usize>(mut items: Vec<Item<WORDS>>) -> Vec<Item<WORDS>> {
 fn slices_are_looked_at() {
     macro_rules! slices {
         ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $op:expr;)*) => {$(
-            driven!(@ slice_lens(), $name, $kinds, |$fault, $items| $op);
+            driven!(@ slice_lens(), false, $name, $kinds, |$fault, $items| $op);
         )*};
     }
     slices! {

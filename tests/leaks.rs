@@ -53,7 +53,7 @@ const RARE: usize = MANY / 20;
 /// that went from thread to thread through the depot), the bundles in which tasks wait, and the
 /// garbage of crossbeam's queues, whose age decides when it is freed, not its amount. Seen: 604
 /// blocks, 75 kB. Each operation comes to more than this in every test that is about it, so that one
-/// block a time would be seen.
+/// block a time would be seen, but in simulations.
 const SPARE: Live = Live { blocks: 2_000, bytes: 1 << 20 };
 
 /// Tasks that may be pending at a time.

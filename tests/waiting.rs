@@ -316,3 +316,31 @@ fn a_wait_for_its_own_work_sleeps_beside_a_fork_of_the_same_task() {
         });
     });
 }
+
+/// A wait for a task, beside a scope of that task, into which somebody else spawns who is no worker.
+#[test]
+fn a_task_from_outside_that_is_part_of_what_is_waited_for_wakes_the_waiter() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let pool = own_pool(2);
+    let answer = pool.install(|| {
+        let started = Arc::new(Flag::new());
+        let raised = started.clone();
+        let task = filch::spawn(move || {
+            filch::scope(|s| {
+                raised.raise();
+                // Until the other worker has gone to sleep.
+                rest(Duration::from_millis(100));
+                // This one is held, so that the other has to run the task.
+                std::thread::scope(|plain| {
+                    plain.spawn(|| s.spawn(|| 7).join().unwrap()).join().unwrap()
+                })
+            })
+        });
+        started.hold();
+        task.join().unwrap()
+    });
+    assert_eq!(answer, 7);
+}

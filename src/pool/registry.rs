@@ -208,25 +208,24 @@ impl Registry {
 
     /// Queues a job from any thread.
     pub(crate) fn inject(&self, job: JobRef) {
-        self.queue(job);
-        self.sleep.notify_all_aside();
+        self.hand_on(job);
+        // Else no seat is ever left to others, and who may run the job is awake by now.
+        if self.settings.wait_policy == WaitPolicy::AnyWork {
+            self.sleep.notify_all_aside();
+        }
         deterministic::point();
-    }
-
-    fn queue(&self, job: JobRef) {
-        let root = job.root();
-        self.injector.push(job);
-        self.sleep.notify_from_outside(root);
     }
 
     /// Queues a job that its finder, a worker, was not to run.
     pub(crate) fn hand_on(&self, job: JobRef) {
-        if self.settings.wait_policy == WaitPolicy::AnyWork {
-            return self.queue(job);
-        }
+        let root = job.root();
         // As soon as it is queued it may run and be gone, with all its line.
-        let lineage: Vec<usize> = job.lineage().collect();
-        self.queue(job);
+        let lineage: Vec<usize> = match self.settings.wait_policy {
+            WaitPolicy::AnyWork => Vec::new(),
+            WaitPolicy::OwnDescendants => job.lineage().collect(),
+        };
+        self.injector.push(job);
+        self.sleep.notify_from_outside(root);
         lineage.into_iter().for_each(|root| self.sleep.notify_aside(root));
     }
 

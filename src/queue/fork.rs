@@ -189,8 +189,8 @@ impl Lone {
     /// Whether nothing is there, for who has taken something elsewhere: whoever takes the lone fork
     /// later sees that.
     fn is_taken(&self) -> bool {
-        // AcqRel: matches that in `take`.
-        self.len() == 0 || self.0.fetch_add(0, Ordering::AcqRel) == 0
+        // Release: matches the Acquire in `take`.
+        self.len() == 0 || self.0.fetch_add(0, Ordering::Release) == 0
     }
 
     /// The sleepers' side of the handshake: to add nothing is to order, as much as any change.

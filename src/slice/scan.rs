@@ -70,7 +70,10 @@ where
 {
     let carries = Carries::new(None, folds(&v[..last_block(v.len())], op), op);
     let before = carries.before_last_too();
-    collect(v.len(), |room| inclusive_into(v, &before, room, op))
+    let sums = collect(v.len(), |room| inclusive_into(v, &before, room, op));
+    // As in `Carries::new`.
+    drop(before);
+    sums
 }
 
 /// An element of the result is the sum of `init` and all elements before its place; the sum of
@@ -80,9 +83,11 @@ where
     T: Clone + Send + Sync,
     O: Fn(&T, &T) -> T + Sync,
 {
-    let carries = Carries::new(Some(init), folds(v, op), op);
-    let sums = collect(v.len(), |room| exclusive_into(v, &carries.before, room, op));
-    (sums, carries.total.expect("there is an initial value"))
+    let Carries { before, total } = Carries::new(Some(init), folds(v, op), op);
+    let sums = collect(v.len(), |room| exclusive_into(v, &before, room, op));
+    // As in `Carries::new`.
+    drop(before);
+    (sums, total.expect("there is an initial value"))
 }
 
 /// The fold of each block.

@@ -38,7 +38,7 @@
 //!
 //! A worker that takes a job which it may not run hands it to the injector, where every other
 //! looks. A worker under such a limit is not woken for just any work, which it might not be able
-//! to run, but for work of its root (`sleep/mod.rs`).
+//! to run, but for what has it in its line of roots (`sleep/mod.rs`).
 #![deny(unsafe_code)]
 
 use super::Worker;
