@@ -543,7 +543,7 @@ fn one_of_two_thieves_that_take_the_last_raises_demand() {
         forks.end(first);
         let thieves = [(); 2].map(|()| start(&forks, Forks::steal_one));
         let pending = [1, 2, 3].map(|job| forks.fork(job));
-        thieves.map(|thief| thief.join().unwrap());
+        thieves.into_iter().for_each(|thief| thief.join().unwrap());
         let is_hidden = forks.queue.is_empty() && forks.queue.hides_work();
         let next = forks.fork(4);
         assert!(!is_hidden || !forks.queue.is_empty(), "nobody raised demand");
