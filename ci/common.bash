@@ -5,8 +5,9 @@ skip() {
     exit 0
 }
 
-# Tests of which a handle is forgotten, for checkers of leaks.
-forgetful=(leave_the_seat whose_handle_was_forgotten)
+# For checkers of leaks: tests of which a handle is forgotten, and payloads that are leaked since their drop
+# panics again without end.
+forgetful=(leave_the_seat whose_handle_was_forgotten Aftershock)
 
 # Sets `suites` to cargo's options for the named test files, `lib` being the unit tests; for all
 # if none is named, but for compile_fail, which runs cargo itself, costs, which counts what a checker
