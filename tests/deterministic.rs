@@ -355,3 +355,32 @@ fn a_deadlock_is_told() {
         },
     );
 }
+
+/// A task that waits in a fork, a broadcast of its scope, which every worker has to run whatever it waits
+/// for, and which waits itself, and a task of that scope that joins the first one.
+#[test]
+fn a_broadcast_on_top_of_a_task_buries_it_under_no_other_that_waits_for_it() {
+    let _watchdog = watchdog();
+    fn tree(depth: u32) -> u32 {
+        schedule_point();
+        if depth == 0 {
+            return 1;
+        }
+        let (a, b) = filch::join(|| tree(depth - 1), || tree(depth - 1));
+        a + b
+    }
+    for seed in 0..1_500 {
+        let pool = pool(4, seed);
+        let task = pool.spawn(|| {
+            filch::scope(|s| {
+                for _ in 0..4 {
+                    let first = s.spawn(|| tree(6));
+                    s.spawn_broadcast(|_| assert_eq!(tree(4), 16));
+                    s.spawn(|| assert_eq!(first.join().unwrap(), 64));
+                }
+                tree(3)
+            })
+        });
+        assert_eq!(task.join().unwrap(), 8);
+    }
+}

@@ -12,9 +12,9 @@
 //!   whatever stands on top of A is part of A or of what A waits for, and what waits for A is
 //!   neither.
 //! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a root is
-//!   given one of its own, and so is any without that runs inside a task with a root (mail), with the
-//!   same effect: from there on the stack grows by the work's own
-//!   recursion only.
+//!   given one of its own, with the same effect: from there on the stack grows by the work's own
+//!   recursion only. So is any job inside a task with a root that is no part of that, nor of what is
+//!   waited for (mail, yields): what it belongs to may have another job that waits for this task.
 //!
 //! Waits of `join` and `scope` need no such limit to be free of deadlock: a frame waits only for
 //! jobs that began after it, and what runs on top of a frame began after it, too; so along a
@@ -74,7 +74,7 @@ impl Worker {
             }
             if let Some(job) = self.find_in_wait(wait, searching) {
                 self.stop_searching_if(&mut searching);
-                self.run_on_top(job, || self.next_own_task(wait));
+                self.run_on_top(job, |job| is_awaited(job, wait), || self.next_own_task(wait));
                 round = 0;
             } else if round < ROUNDS {
                 searching = searching || self.sleep().start_searching();
@@ -105,7 +105,7 @@ impl Worker {
         self.flush_forks();
         let job = self.mailed().or_else(|| self.newest_task());
         let job = job.or_else(|| self.stolen(|| false)).or_else(|| self.injected());
-        job.map(|job| self.run_on_top(job, || None)).is_some()
+        job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
     /// Runs one job that is queued at this worker. Returns whether there was one.
@@ -114,19 +114,27 @@ impl Worker {
         self.flush_forks();
         let job = self.mailed().or_else(|| self.newest_task());
         let job = job.or_else(|| self.newest_public_fork());
-        job.map(|job| self.run_on_top(job, || None)).is_some()
+        job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
     /// Runs a job on top of a frame that waits, and then those that `next` gives, one by one.
     #[inline]
-    fn run_on_top(&self, mut job: JobRef, next: impl Fn() -> Option<JobRef>) {
+    fn run_on_top(
+        &self,
+        mut job: JobRef,
+        is_awaited: impl Fn(&JobRef) -> bool,
+        next: impl Fn() -> Option<JobRef>,
+    ) {
         let (jobs, root) = (self.jobs.load(Ordering::Relaxed), self.root());
         let waits_for = self.waits_for.load(Ordering::Relaxed);
         self.jobs.store(jobs + 1, Ordering::Relaxed);
         self.waits_for.store(0, Ordering::Relaxed);
         loop {
-            let own_root = Link::new(NO_ROOT);
-            let is_foreign = (jobs > MOST_FOREIGN || root != NO_ROOT) && job.root() == NO_ROOT;
+            let own_root = Link::new(job.root());
+            let is_foreign = match job.root() {
+                NO_ROOT => jobs > MOST_FOREIGN || root != NO_ROOT,
+                other => root != NO_ROOT && other != root && !is_awaited(&job),
+            };
             self.enter_root(if is_foreign { own_root.address() } else { job.root() });
             self.execute(job);
             self.leave_root(root);
@@ -206,8 +214,7 @@ impl Worker {
         if self.waits_for_own_work() {
             return wait.root().is_some_and(|root| job.lineage().any(|above| above == root));
         }
-        let root = job.root();
-        self.root() == root || wait.root().is_some_and(|it| it == root || it == job.address())
+        self.root() == job.root() || is_awaited(job, wait)
     }
 
     /// Whether the seat is to be left to others: they claim it; or what waits must have nothing on top
@@ -281,7 +288,7 @@ impl Worker {
         };
         if let Some(job) = job {
             self.stop_searching_if(&mut woken);
-            self.run_on_top(job, || None);
+            self.run_on_top(job, |job| is_awaited(job, wait), || None);
         } else if leaves {
             self.stop_searching_if(&mut woken);
             *may_leave = self.wait_away(wait);
@@ -293,4 +300,9 @@ impl Worker {
     fn is_missed(&self) -> bool {
         self.sleep().all_stand_aside() && self.announce_and_look()
     }
+}
+
+/// Whether the job is what is waited for, or part of it.
+fn is_awaited(job: &JobRef, wait: &impl Wait) -> bool {
+    wait.root().is_some_and(|it| it == job.root() || it == job.address())
 }
