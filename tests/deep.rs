@@ -408,7 +408,7 @@ impl Chain {
         let stolen = Flag::new();
         let first_side = || {
             self.release_a_worker();
-            stolen.poll();
+            stolen.hold();
             if number + 1 == CHAIN {
                 return self.all_started.open();
             }

@@ -754,7 +754,7 @@ fn a_wait_for_a_lost_thief_ends_the_child() {
         || {
             let (pool, stolen, hold) = (pool(2), Flag::new(), Gate::new());
             let wait = || {
-                stolen.poll();
+                stolen.hold();
                 let pid = fork_on();
                 hold.open();
                 (pid != 0).then(|| end_of(pid))

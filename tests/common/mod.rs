@@ -172,7 +172,8 @@ impl Flag {
         }
     }
 
-    /// Waits for the flag on a worker that forks all the time, and so polls its pool.
+    /// Waits for the flag on a worker that forks all the time, and so polls its pool. When such a fork is
+    /// stolen, it may run on top of this what is to raise the flag: which must not wait for this to go on.
     pub fn poll(&self) {
         while !self.is_up() {
             filch::join(|| (), step_aside);
