@@ -1,8 +1,15 @@
-# What ci/asan, ci/memcheck and ci/tsan share: how to skip, and which tests to run.
+# What the scripts here share: how to skip, a copy of the tree, and which tests to run.
 
 skip() {
     echo "SKIPPED: ci/$(basename "$0"): $*"
     exit 0
+}
+
+# Copies what git knows or would add to the directory, which is emptied first.
+copy_tree() {
+    rm -rf "$1"
+    mkdir -p "$1"
+    git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t "$1"
 }
 
 # For checkers of leaks: tests of which a handle is forgotten, and payloads that are leaked since their drop

@@ -574,12 +574,7 @@ fn collections_are_made() {
 /// The drop of an element that panics within a hash table leaks what is behind it, and the table, by
 /// std's ways.
 fn hash_tables() {
-    macro_rules! hashed {
-        ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $op:expr;)*) => {$(
-            driven!(@ lens(), true, $name, $kinds, |$fault, $items| $op);
-        )*};
-    }
-    hashed! {
+    driven! {
         "HashSet" "map hash eq drop" |f, items| {
             items.into_par_iter().map(f.pass("map")).collect::<HashSet<_, Hashing>>()
         };

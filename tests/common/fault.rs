@@ -220,8 +220,7 @@ impl Fault {
         let alive = self.pools.clone();
         builder().num_threads(threads).panic_handler(move |payload| {
             let _ = &alive;
-            self.arrived(payload, Handler);
-            self.point("panic handler", IN_HANDLER);
+            self.handle(payload);
         })
     }
 
@@ -269,6 +268,12 @@ impl Fault {
                 std::mem::forget(other);
             }
         }
+    }
+
+    /// What a panic handler does: notes what it gets, and may panic itself.
+    fn handle(&'static self, payload: Payload) {
+        self.arrived(payload, Handler);
+        self.point("panic handler", IN_HANDLER);
     }
 
     /// Waits for the last workers of pools that nobody waits for, and the drops of their handlers, of
@@ -342,8 +347,7 @@ pub fn handle(payload: Payload) {
         say("a panic that was not injected reached the panic handler of the global pool");
         std::process::abort();
     };
-    fault.arrived(payload, Handler);
-    fault.point("panic handler", IN_HANDLER);
+    fault.handle(payload);
 }
 
 /// Whose the payload is.
