@@ -155,7 +155,8 @@ pub enum Yield {
 /// Runs one job of the current pool, if one is in sight, on top of the caller; `None` on a thread
 /// that is no worker.
 ///
-/// For a worker that waits for something this crate knows nothing of.
+/// For a worker that waits for something this crate knows nothing of. What it runs may be anybody's: if
+/// that waits for the caller (by its handle, a lock or a message), it waits for ever.
 pub fn yield_now() -> Option<Yield> {
     deterministic::point();
     Worker::current().map(yield_on)
