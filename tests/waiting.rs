@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{
-    CALLERS, Flag, Gate, alone, any_wait_builder, is_simulated, is_simulated_without, pool, rest,
-    say, sized, tells, watchdog,
+    CALLERS, Flag, Gate, THREADS, alone, any_wait_builder, is_simulated, is_simulated_without,
+    pool, rest, say, sized, tells, watchdog,
 };
 use cpu::MILLISECOND;
 use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
@@ -154,6 +154,19 @@ fn nothing_else_stands_on_a_wait_for_own_work() {
     for (name, wait) in WAITS {
         assert_eq!(depth_of_foreign_work(&own_pool(3), wait), 0, "{name}");
     }
+}
+
+#[test]
+fn other_work_stands_on_a_wait_with_any_work_to_a_limit() {
+    let _watchdog = watchdog();
+    let depths = WAITS.map(|(name, wait)| {
+        let pool = any_wait_builder().num_threads(3).build().unwrap();
+        let depth = depth_of_foreign_work(&pool, wait);
+        assert!(depth < 18, "{name}: {depth}");
+        depth
+    });
+    // A task that is joined by its handle is mostly run by its joiner.
+    assert!(depths.iter().any(|&depth| depth > 0) || is_simulated(), "{depths:?}");
 }
 
 // ---- A lock held across a wait ----
@@ -343,4 +356,40 @@ fn a_task_from_outside_that_is_part_of_what_is_waited_for_wakes_the_waiter() {
         task.join().unwrap()
     });
     assert_eq!(answer, 7);
+}
+
+/// A fork that its owner hides, and comes to no more, is part of what is waited for; other work is in
+/// sight, which the waiter may not run.
+#[test]
+fn a_hidden_fork_is_run_by_who_waits_for_it_beside_other_work() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants] {
+        let pool = any_wait_builder().num_threads(2).wait_policy(policy).build().unwrap();
+        let [stolen, spawned, in_leaf, hidden_ran] = [(); 4].map(|()| Arc::new(Flag::new()));
+        let flags = [&stolen, &spawned, &in_leaf, &hidden_ran].map(Arc::clone);
+        let task = pool.spawn(move || {
+            let [stolen, spawned, in_leaf, hidden_ran] = &flags;
+            let inner = || {
+                let leaf = || {
+                    in_leaf.raise();
+                    hidden_ran.hold();
+                };
+                filch::join(leaf, || hidden_ran.raise());
+            };
+            let theirs = || {
+                stolen.raise();
+                spawned.hold();
+                filch::join(inner, || ());
+            };
+            filch::join(|| in_leaf.hold(), theirs);
+        });
+        stolen.hold();
+        let foreign = pool.spawn(|| 7);
+        spawned.raise();
+        task.join().unwrap();
+        assert_eq!(foreign.join().unwrap(), 7);
+    }
 }

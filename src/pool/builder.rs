@@ -27,7 +27,8 @@ const INJECTOR_INTERVAL: u32 = 61;
 #[non_exhaustive]
 pub enum WaitPolicy {
     /// What serves the wait first, else anything that can run: no core is idle while there is
-    /// work. At most 16 jobs that have nothing to do with each other stand on one stack. Where a wait
+    /// work. At most 18 jobs that have nothing to do with each other stand on one stack (but
+    /// for broadcasts, and what [`yield_now`](crate::yield_now) runs). Where a wait
     /// for another pool must not have just anything on top of it, since it is part of a task that may be
     /// waited for, another thread takes over the worker meanwhile, and the pool keeps that thread; as
     /// many as wait so at a time. (Not in pools whose threads a
@@ -56,8 +57,8 @@ pub enum TaskOrder {
     #[default]
     NewestFirst,
     /// The oldest: tasks begin in about the order in which they were spawned. A task that is joined
-    /// by its handle waits for its turn, too, unless who joins it runs nothing else meanwhile
-    /// ([`WaitPolicy::OwnDescendants`]). The other sides of [`join`](crate::join)s are not
+    /// by its handle waits for its turn, too, unless who joins it may run nothing else meanwhile
+    /// ([`WaitPolicy::OwnDescendants`], or within a task that has a handle). The other sides of [`join`](crate::join)s are not
     /// tasks; they come newest first. To have some tasks in order and not all, see
     /// [`spawn_fifo`](crate::spawn_fifo).
     OldestFirst,

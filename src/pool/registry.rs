@@ -218,15 +218,19 @@ impl Registry {
 
     /// Queues a job that its finder, a worker, was not to run.
     pub(crate) fn hand_on(&self, job: JobRef) {
-        let root = job.root();
+        // Who looks for it in vain meanwhile may go to sleep.
+        deterministic::point();
+        let (address, root) = (job.address(), job.root());
         // As soon as it is queued it may run and be gone, with all its line.
-        let lineage: Vec<usize> = match self.settings.wait_policy {
+        let above: Vec<usize> = match self.settings.wait_policy {
             WaitPolicy::AnyWork => Vec::new(),
-            WaitPolicy::OwnDescendants => job.lineage().collect(),
+            WaitPolicy::OwnDescendants => job.lineage().skip(2).collect(),
         };
         self.injector.push(job);
         self.sleep.notify_from_outside(root);
-        lineage.into_iter().for_each(|root| self.sleep.notify_aside(root));
+        // Who joins it may be the only one who may run it.
+        self.sleep.notify_aside(address);
+        above.into_iter().for_each(|root| self.sleep.notify_aside(root));
     }
 
     /// The worker of this pool that the calling thread acts as; on any other thread, checks that

@@ -70,7 +70,8 @@
 //! really takes what it may run. (It takes one job at most from each of some others. What it passes by
 //! waits for its owner, who runs it, or hands it on before it sleeps.) Who makes a job visible, be it
 //! new or moved from one queue to another, goes through (b) and (c) likewise and wakes who stands aside
-//! for the job's root, or, where waits are for their own descendants only, for any in its line of roots.
+//! for the job's root, or, where waits are for their own descendants only, for any in its line of roots;
+//! and who moves it, who stands aside for the job itself, which before it was queued nobody could join.
 //! Where seats may be left and all stand aside, nobody might run a job of another root: so who is the
 //! last to do so looks for any work in step 2, and who publishes from outside wakes one in step (c); that
 //! one then leaves its seat to another thread (`away.rs`). (A worker that publishes looks itself before

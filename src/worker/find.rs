@@ -175,6 +175,7 @@ impl Worker {
         if self.may_run(&job, wait) {
             return Some(job);
         }
+        deterministic::point();
         let lineage: Vec<usize> = job.lineage().collect();
         self.forks.push_newest_public(job);
         self.sleep().notify_from_worker(NO_ROOT);
@@ -203,8 +204,12 @@ impl Worker {
     /// The same for the last one who looks: after this, no fork is pending anywhere that is not
     /// public, or will be published (see "Force" in `queue/fork.rs`).
     pub(super) fn announce_and_look_hard(&self) -> bool {
-        let seen = self.announce_and_look();
-        seen || self.others_work() && heavy_fence() && self.will_force()
+        self.announce_and_look() || self.look_behind()
+    }
+
+    /// The part of that look which is at what others hide, to be taken by force.
+    pub(super) fn look_behind(&self) -> bool {
+        self.others_work() && heavy_fence() && self.will_force()
     }
 
     /// The sentry's look: a glance, and at times one at what others hide.

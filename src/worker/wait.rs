@@ -275,7 +275,9 @@ impl Worker {
         // Who waits for its own work only must not be woken for what it would hand on at once.
         let own = (!self.waits_for_own_work()).then(|| self.root());
         sleep.announce_aside(self.index, [own, wait.root()]);
-        self.announce_and_look_hard();
+        // What is in sight may all be for others, and what it may run be hidden.
+        self.announce_and_look();
+        self.look_behind();
         let looks = || wait.done() || *may_leave && self.is_to_leave(wait);
         let job = if looks() { None } else { self.find_in_wait(wait, true) };
         let leaves = job.is_none() && *may_leave && self.is_missed();
