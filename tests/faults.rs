@@ -11,13 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    Flag, Gate, THREADS, boom, eventually, is_simulated, is_simulated_without, one_a_seed, pool,
-    rest, sized, step_aside, watchdog,
+    Flag, Gate, THREADS, boom, boom_id, builder, eventually, failed_with, is_simulated,
+    is_simulated_without, one_a_seed, pool, rest, sized, step_aside, watchdog,
 };
 use fault::{
     Fault, HANDLE, HANDLER, HANDLER_OR_OUT, HANDLER_OR_SWALLOWED, JOINED, JOINED_IN_SCOPE, LOST,
-    NEVER, OUT, OUT_EITHER, OUT_SECOND, OUT_SECOND_OR_SWALLOWED, OUT_THIRD, SWALLOWED, Token,
-    UNJOINED, UNJOINED_IN_SCOPE, UNWANTED, UNWANTED_OR_UNJOINED, drive,
+    NEVER, OUT, OUT_EITHER, OUT_OR_SWALLOWED, OUT_SECOND, OUT_SECOND_OR_SWALLOWED, OUT_THIRD,
+    SWALLOWED, Token, UNJOINED, UNJOINED_IN_SCOPE, UNWANTED, UNWANTED_OR_UNJOINED, drive,
 };
 use filch::prelude::*;
 use filch::{
@@ -651,7 +651,28 @@ fn handles_that_outlive_their_pool() {
             f.after(|| drop(pool));
             drop(handle);
         });
+        // What a task panicked with, which may be the panic handler's, is the last to keep the pool.
+        drive(("joined, a panic", threads), &["captured"], |f| {
+            let handle = failed_task_of_a_pool_that_is_gone(f, threads);
+            assert_eq!(failed_with(f.after(|| handle.join()).unwrap()), 7);
+        });
+        drive(("dropped, a panic", threads), &["captured"], |f| {
+            let handle = failed_task_of_a_pool_that_is_gone(f, threads);
+            f.after(|| drop(handle));
+        });
     }
+}
+
+fn failed_task_of_a_pool_that_is_gone(f: &'static Fault, threads: usize) -> JoinHandle<()> {
+    let captured = f.token("captured", SWALLOWED);
+    let builder = builder().num_threads(threads).panic_handler(move |payload| {
+        let _ = &captured;
+        assert_eq!(boom_id(payload), 7);
+    });
+    let pool = builder.build().unwrap();
+    let handle = pool.spawn(|| boom(7));
+    f.after(|| drop(pool));
+    handle
 }
 
 // ---- Loops that are cancelled ----
@@ -1004,10 +1025,15 @@ fn a_pool_whose_builders_thread_ends_first() {
         return;
     }
     for threads in [1, 2] {
-        drive(threads, &["task", "broadcast", "start handler", "exit handler", "end"], |f| {
+        let must_fire = ["task", "broadcast", "start handler", "exit handler", "captured", "end"];
+        drive(threads, &must_fire, |f| {
             let life = || {
                 let builder = f.builder(threads).use_current_thread();
-                let builder = builder.start_handler(|_| f.point("start handler", HANDLER));
+                let captured = f.token("captured", OUT_OR_SWALLOWED);
+                let builder = builder.start_handler(move |_| {
+                    let _ = &captured;
+                    f.point("start handler", HANDLER);
+                });
                 let builder = builder.exit_handler(|_| f.point("exit handler", HANDLER));
                 let (pool, gate) = (builder.build().unwrap(), Arc::new(Gate::new()));
                 for _ in 0..2 {
@@ -1020,10 +1046,8 @@ fn a_pool_whose_builders_thread_ends_first() {
                 pool
             };
             let pool = thread::scope(|s| s.spawn(|| f.catch(life)).join()).unwrap();
-            f.after(|| {
-                pool.iter().for_each(assert_works);
-                drop(pool);
-            });
+            f.after(|| pool.iter().for_each(assert_works));
+            f.catch(|| drop(pool));
             f.pools_end();
         });
     }

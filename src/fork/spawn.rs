@@ -5,7 +5,7 @@ use std::{fmt, thread};
 
 use crate::deterministic;
 use crate::job::NO_ROOT;
-use crate::job::outcome::Payload;
+use crate::job::outcome::{self, Payload};
 use crate::job::task::{Handle, Home, Kept, new_task};
 use crate::pool::{Registry, with_current};
 use crate::worker::Worker;
@@ -24,12 +24,16 @@ impl Home for PoolHome {
     }
 
     fn give_panic(self, kept: Kept) -> Payload {
-        by_task(kept).0
+        let (payload, registry) = by_task(kept);
+        // It may be the last that is left of the pool, whose handlers' captures may panic in their drops.
+        outcome::discard(registry);
+        payload
     }
 
     fn claim_panic(self, kept: Kept) {
         let (payload, registry) = by_task(kept);
         registry.handlers().take_panic(payload);
+        outcome::discard(registry);
     }
 
     fn task_ended(self, _: &Worker) {}
@@ -156,7 +160,8 @@ pub enum Yield {
 /// that is no worker.
 ///
 /// For a worker that waits for something this crate knows nothing of. What it runs may be anybody's: if
-/// that waits for the caller (by its handle, a lock or a message), it waits for ever.
+/// that waits for the caller (by its handle, a lock or a message), it waits for ever. If that yields, too,
+/// the next one stands on both, and so on: many jobs that yield may need as much stack together.
 pub fn yield_now() -> Option<Yield> {
     deterministic::point();
     Worker::current().map(yield_on)

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::Registry;
+use crate::job::outcome;
 use crate::platform::thread::Thread;
 use crate::worker::{Acting, Worker};
 
@@ -20,9 +21,9 @@ thread_local! {
     static MEMBER: Cell<Option<Member>> = const { Cell::new(None) };
 }
 
+/// Both are there until the end.
 struct Member {
-    registry: Arc<Registry>,
-    /// There until the end.
+    registry: Option<Arc<Registry>>,
     acting: Option<Acting>,
 }
 
@@ -31,7 +32,7 @@ pub(super) fn join(registry: &Arc<Registry>) -> io::Result<()> {
     let join = |member: &Cell<Option<Member>>| {
         registry.member_comes();
         let acting = Some(Acting::start(&registry.workers()[INDEX]));
-        member.set(Some(Member { registry: registry.clone(), acting }));
+        member.set(Some(Member { registry: Some(registry.clone()), acting }));
     };
     MEMBER.try_with(join).map_err(|_| io::Error::other("the calling thread is ending"))
 }
@@ -48,30 +49,40 @@ pub(super) fn run_what_is_left(registry: &Registry) {
 impl Drop for Member {
     fn drop(&mut self) {
         self.acting = None;
-        let worker = &self.registry.workers()[INDEX];
-        // A thread may end the process amid its work, whose frames are then still there.
-        let is_at_work = worker.jobs_on_stack() > 0 || worker.forks_pending() != (0, 0);
-        if is_at_work || self.registry.is_lost() {
-            return;
+        if let Some(registry) = self.registry.take() {
+            leave(&registry);
+            // The pool may be gone but for this.
+            outcome::discard(registry);
         }
-        if self.registry.sleep().is_lent(INDEX) {
-            // It was away from it once; a stand-in is the seat's own thread.
-            self.registry.member_goes();
-            worker.give_back();
-            self.registry.thread_done();
-            return self.registry.thread_returns();
-        }
-        let registry = self.registry.clone();
-        let (name, stack_size) = (registry.stand_ins.name(INDEX), registry.settings().stack_size);
-        let work = move || {
-            registry.member_goes();
-            registry.run_worker(INDEX);
-        };
-        // If there can be no more threads, the seat stays empty. Others steal from it; what only
-        // this worker could run waits for ever.
-        if let Ok(_detached) = Thread::start(name, stack_size, work) {
-            // Who knows that this thread has ended knows this, too.
-            self.registry.member_goes();
-        }
+    }
+}
+
+/// Sees to it that the seat is somebody's.
+fn leave(registry: &Arc<Registry>) {
+    let worker = &registry.workers()[INDEX];
+    // A thread may end the process amid its work, whose frames are then still there.
+    let is_at_work = worker.jobs_on_stack() > 0 || worker.forks_pending() != (0, 0);
+    if is_at_work || registry.is_lost() {
+        return;
+    }
+    if registry.sleep().is_lent(INDEX) {
+        // It was away from it once; a stand-in is the seat's own thread.
+        registry.member_goes();
+        worker.give_back();
+        registry.thread_done();
+        return registry.thread_returns();
+    }
+    let (name, stack_size) = (registry.stand_ins.name(INDEX), registry.settings().stack_size);
+    let shared = registry.clone();
+    let work = move || {
+        shared.member_goes();
+        shared.run_worker(INDEX);
+        outcome::discard(shared);
+    };
+    // If there can be no more threads, the seat stays empty. Others steal from it; what only
+    // this worker could run waits for ever.
+    if let Ok(_detached) = Thread::start(name, stack_size, work) {
+        // Who knows that this thread has ended knows this, too.
+        registry.member_goes();
     }
 }

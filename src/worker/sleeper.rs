@@ -7,6 +7,7 @@ use crossbeam_utils::sync::{Parker, Unparker};
 
 use super::Worker;
 use crate::dump::Awaited;
+use crate::job::outcome;
 use crate::latch::Wait;
 use crate::pool::Registry;
 use crate::sync::{Mutex, wait_outside, wake};
@@ -26,7 +27,11 @@ impl Sleeper {
 
     pub(crate) fn wake(self) {
         match self {
-            Sleeper::Worker(registry, index, wait) => registry.sleep().wake_blocked(index, wait),
+            Sleeper::Worker(registry, index, wait) => {
+                registry.sleep().wake_blocked(index, wait);
+                // It may have gone on already, and its pool may be gone but for this.
+                outcome::discard(registry);
+            }
             Sleeper::Outside(unparker) => wake(&unparker),
         }
     }

@@ -78,6 +78,8 @@ pub const UNWANTED: Route = Route { alone: &[], amid: &[Swallowed] };
 pub const UNWANTED_OR_UNJOINED: Route = Route { alone: &[], amid: &[Swallowed, Out(0)] };
 /// What the last worker drops of a pool that nobody waits for.
 pub const SWALLOWED: Route = to(&[Swallowed]);
+/// What the last one drops who has anything of a pool: who drops the pool, or the runtime itself.
+pub const OUT_OR_SWALLOWED: Route = to(&[Out(0), Swallowed]);
 /// What never comes to an end that the runtime sees.
 pub const NEVER: Route = to(&[]);
 /// A panic in the panic handler, which is there because of another.
