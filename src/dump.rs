@@ -22,8 +22,8 @@ use crate::worker::Worker;
 ///   [`WaitPolicy`](crate::WaitPolicy));
 /// - how many jobs stand on its stack, and what the innermost wait is for, if it waits: a
 ///   `fork` (and the worker that has it), a `scope`, a `task`, or something `elsewhere`;
-/// - how much is queued at it: forks `hidden` from thieves and `public`, whether spawned `tasks`
-///   are, and `mail` for it alone;
+/// - how much is queued at it: forks `hidden` from thieves and `public`; spawned `tasks`, and
+///   `bundles` of up to 30 more; and `mail` for it alone;
 /// - its [counters](WorkerCounters).
 #[derive(Clone, Debug)]
 pub struct Dump {
@@ -49,7 +49,8 @@ struct Seat {
     away: u32,
     hidden: usize,
     public: usize,
-    has_tasks: bool,
+    tasks: usize,
+    bundles: usize,
     mail: usize,
     counters: WorkerCounters,
 }
@@ -136,9 +137,9 @@ impl Dump {
     /// Whether something is queued or has not ended.
     pub(crate) fn is_pending(&self) -> bool {
         let is_pending = |seat: &Seat| {
-            let queued = seat.hidden + seat.public + seat.mail > 0 || seat.has_tasks;
+            let queued = seat.hidden + seat.public + seat.tasks + seat.bundles + seat.mail;
             let begun = seat.jobs > 0 || seat.state == "lent";
-            queued || begun || seat.waits_for.is_some() || seat.away > 0
+            queued > 0 || begun || seat.waits_for.is_some() || seat.away > 0
         };
         self.pools.iter().any(|pool| pool.injected > 0 || pool.threads.iter().any(is_pending))
     }
@@ -177,6 +178,7 @@ impl Pool {
 impl Seat {
     fn of(worker: &Worker) -> Self {
         let (hidden, public) = worker.forks_pending();
+        let (tasks, bundles) = worker.tasks_pending();
         Seat {
             state: worker.sleep().state_name(worker.index()),
             jobs: worker.jobs_on_stack(),
@@ -184,7 +186,8 @@ impl Seat {
             away: worker.threads_away(),
             hidden,
             public,
-            has_tasks: worker.has_tasks(),
+            tasks,
+            bundles,
             mail: worker.mail_pending(),
             counters: worker.snapshot(),
         }
@@ -230,11 +233,10 @@ impl fmt::Display for Seat {
         if self.away > 0 {
             write!(f, "; {} threads away", self.away)?;
         }
-        let tasks = if self.has_tasks { "tasks" } else { "no tasks" };
         write!(
             f,
-            "; queued: {} forks hidden, {} public, {tasks}, {} mail; ",
-            self.hidden, self.public, self.mail
+            "; queued: {} forks hidden, {} public, {} tasks and {} bundles, {} mail; ",
+            self.hidden, self.public, self.tasks, self.bundles, self.mail
         )?;
         let WorkerCounters { tasks_run, forks_published, steals_tried, steals_won, parks, wakes } =
             self.counters;

@@ -63,6 +63,19 @@ fn a_dump_tells_what_is_queued() {
         assert!(text.contains("5 injected") && text.contains("busy, 1 jobs"), "{text}");
         gate.open();
     });
+    // What a worker spawns stands at the worker.
+    let own = |tasks: u32| {
+        filch::scope(|s| {
+            (0..tasks).for_each(|_| drop(s.spawn(|| ())));
+            filch::dump().to_string()
+        })
+    };
+    for (tasks, told) in
+        [(0, "0 tasks and 0 bundles"), (7, "7 tasks and 0 bundles"), (64, "4 tasks and 2 bundles")]
+    {
+        let text = pool.install(|| own(tasks));
+        assert!(text.contains(told), "{tasks} tasks: {text}");
+    }
 }
 
 #[test]

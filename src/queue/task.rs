@@ -328,6 +328,17 @@ impl<J> TaskQueue<J> {
         (len == 0 || len == TAKEN) && self.stealer.is_empty() && self.inbox_stealer.is_empty()
     }
 
+    /// How many tasks are queued one by one, and how many bundles of up to [`ROOM`]. (For dumps: a
+    /// glance.)
+    #[cfg(not(loom))]
+    pub(crate) fn pending(&self) -> (usize, usize) {
+        let in_tray = match self.tray.len.load(Ordering::Relaxed) {
+            TAKEN => 0,
+            len => len,
+        };
+        (in_tray + self.inbox_stealer.len(), self.stealer.len())
+    }
+
     /// Steals tasks from `victim`, keeps all but one of them and returns that one (owner only).
     ///
     /// An owner that spawns one tiny task after the other must not find its tray taken each time: if

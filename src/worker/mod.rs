@@ -163,8 +163,9 @@ impl Worker {
         (self.forks.hidden(), self.forks.public())
     }
 
-    pub(crate) fn has_tasks(&self) -> bool {
-        !self.tasks.is_empty()
+    /// How many tasks there are, and how many bundles of more.
+    pub(crate) fn tasks_pending(&self) -> (usize, usize) {
+        self.tasks.pending()
     }
 
     /// Whether nothing is pending here but mail. (Others could take nothing.)
