@@ -24,7 +24,7 @@ struct Args {
     /// Workers of the pool
     #[arg(long, default_value_t = 3)]
     threads: usize,
-    /// Shows the schedule of this seed, and tries no others
+    /// Shows the schedule of this seed, and tries no others; fails if nothing is lost in it
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -78,19 +78,19 @@ fn transfers(seed: u64, threads: usize) -> Result<Outcome, filch::ThreadPoolBuil
     Ok(Outcome { total, steps: steps.into_inner().expect("nothing panics") })
 }
 
-/// Tries all seeds, and gives the first that shows the bug.
-fn hunt(args: &Args) -> Result<Option<u64>, filch::ThreadPoolBuildError> {
-    let mut shows = Vec::new();
+/// Tries all seeds, and gives the first that shows the bug, with what it came to.
+fn hunt(args: &Args) -> Result<Option<(u64, Outcome)>, filch::ThreadPoolBuildError> {
+    let (mut shows, mut first) = (0, None);
     for seed in 0..args.seeds {
-        if !transfers(seed, args.threads)?.is_right() {
-            shows.push(seed);
+        let outcome = transfers(seed, args.threads)?;
+        if !outcome.is_right() {
+            shows += 1;
+            first = first.or(Some((seed, outcome)));
         }
     }
-    let first = shows.first().copied();
-    match first {
-        Some(first) => println!(
-            "in {} of {} schedules money is lost or made; in seed {first}:",
-            shows.len(),
+    match &first {
+        Some((seed, _)) => println!(
+            "in {shows} of {} schedules money is lost or made; in seed {seed}:",
             args.seeds
         ),
         None => println!("none of {} schedules shows it", args.seeds),
@@ -100,9 +100,11 @@ fn hunt(args: &Args) -> Result<Option<u64>, filch::ThreadPoolBuildError> {
 
 fn main() -> Result<ExitCode, filch::ThreadPoolBuildError> {
     let args = Args::parse();
-    let found = if args.seed.is_some() { args.seed } else { hunt(&args)? };
-    let Some(seed) = found else { return Ok(ExitCode::FAILURE) };
-    let first = transfers(seed, args.threads)?;
+    let found = match args.seed {
+        Some(seed) => Some((seed, transfers(seed, args.threads)?)),
+        None => hunt(&args)?,
+    };
+    let Some((seed, first)) = found else { return Ok(ExitCode::FAILURE) };
     first.steps.iter().for_each(|step| println!("  {step}"));
     println!("  in all: {} instead of {}", first.total, ACCOUNTS as i64 * BALANCE);
     for _ in 0..10 {
@@ -112,5 +114,5 @@ fn main() -> Result<ExitCode, filch::ThreadPoolBuildError> {
         }
     }
     println!("ten replays of seed {seed}: the same steps each time");
-    Ok(ExitCode::SUCCESS)
+    Ok(if first.is_right() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -43,10 +43,10 @@ impl Live {
 const MANY: usize = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
 /// Of those that take microseconds each: a million in the pools of three sizes together.
 const FEW: usize = if cfg!(debug_assertions) { MANY / 10 } else { MANY / 3 };
-/// Of sorts and the like, in one pool: a million would take minutes, and unoptimized an hour.
-const SORTS: usize = MANY / if cfg!(debug_assertions) { 40 } else { 10 };
-/// Of those that start threads: a million would take ten minutes.
-const RARE: usize = MANY / 20;
+/// Of sorts and the like, in one pool: a million take minutes, and unoptimized would take an hour.
+const SORTS: usize = if cfg!(debug_assertions) { MANY / 40 } else { MANY };
+/// Of those that start two threads: a million in all pools together take minutes.
+const RARE: usize = if cfg!(debug_assertions) { MANY / 20 } else { MANY / 3 };
 
 /// What may be kept for later, of operations that leave few tasks pending at a time: freed blocks
 /// in the magazines of `src/block.rs` (two of 128 in each of four sizes, for each thread, and those

@@ -1,5 +1,5 @@
 //! Models of counting a scope's tasks, for the model checker, to which a lost wake-up is a
-//! deadlock. Each says what it was seen to fail for.
+//! deadlock. Most say what they were seen to fail for.
 #![allow(unsafe_code)]
 
 use loom::sync::Arc;

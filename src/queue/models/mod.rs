@@ -1,4 +1,4 @@
-//! Models of the queues, for the model checker. Each says what it was seen to fail for.
+//! Models of the queues, for the model checker. Most say what they were seen to fail for.
 
 mod forks;
 mod tasks;

@@ -1,5 +1,5 @@
 //! Models of sleeping and waking, for the model checker, to which a lost wake-up is a deadlock.
-//! Each says what it was seen to fail for. At its end nobody must be counted who is not there.
+//! Most say what they were seen to fail for. At the end of each nobody must be counted who is not there.
 #![allow(unsafe_code)]
 
 mod pool;
