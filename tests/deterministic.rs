@@ -393,7 +393,7 @@ fn a_task_that_is_handed_on_wakes_who_joins_it() {
     let mut asleep = 0;
     for others in 680..720 {
         let builder = ThreadPoolBuilder::new().num_threads(3).task_order(TaskOrder::OldestFirst);
-        let pool = builder.deterministic(others).build().unwrap();
+        let pool = Arc::new(builder.deterministic(others).build().unwrap());
         let (slot, over) = (Arc::new(Mutex::new(None)), Arc::new(AtomicBool::new(false)));
         let is_over = over.clone();
         let busy = pool.spawn(move || {
@@ -413,10 +413,11 @@ fn a_task_that_is_handed_on_wakes_who_joins_it() {
             inner.join().unwrap();
             over.store(true, Ordering::SeqCst);
         });
+        let this = pool.clone();
         let spawner = pool.spawn(move || {
             (0..others).for_each(|_| drop(filch::spawn(|| ())));
             *slot.lock().unwrap() = Some(filch::spawn(|| ()));
-            let sleeps = || filch::dump().to_string().contains("aside");
+            let sleeps = || this.dump().to_string().contains("aside");
             while !joiner.is_finished() && !sleeps() {
                 schedule_point();
             }

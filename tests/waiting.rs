@@ -358,38 +358,68 @@ fn a_task_from_outside_that_is_part_of_what_is_waited_for_wakes_the_waiter() {
     assert_eq!(answer, 7);
 }
 
-/// A fork that its owner hides, and comes to no more, is part of what is waited for; other work is in
-/// sight, which the waiter may not run.
+/// Goes into `leaf` while it hides the fork `hidden`, since another is public.
+fn hide(leaf: impl FnOnce() + Send, hidden: impl FnOnce() + Send) {
+    filch::join(|| filch::join(leaf, hidden), || ());
+}
+
+/// A fork that its owner hides, and comes to no more, is part of what is waited for. Other work is in
+/// sight, and, of three workers, one hides other work, neither of which the waiter may run.
 #[test]
+#[cfg(target_os = "linux")]
 fn a_hidden_fork_is_run_by_who_waits_for_it_beside_other_work() {
     let _watchdog = watchdog();
     if is_simulated_without(THREADS) {
         return;
     }
-    for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants] {
-        let pool = any_wait_builder().num_threads(2).wait_policy(policy).build().unwrap();
-        let [stolen, spawned, in_leaf, hidden_ran] = [(); 4].map(|()| Arc::new(Flag::new()));
-        let flags = [&stolen, &spawned, &in_leaf, &hidden_ran].map(Arc::clone);
+    let policies = [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants];
+    for (threads, policy) in [2, 3].into_iter().flat_map(|n| policies.map(|policy| (n, policy))) {
+        let pool = any_wait_builder().num_threads(threads).wait_policy(policy).build().unwrap();
+        let [held, free] = [(); 2].map(|()| Arc::new(Flag::new()));
+        if threads == 3 {
+            // The first that is looked at, hence the one with the other work.
+            let (holds, until) = (held.clone(), free.clone());
+            pool.spawn_broadcast(move |context| {
+                if context.index() == 0 {
+                    holds.raise();
+                    until.hold();
+                }
+            });
+            held.hold();
+        }
+        let [stolen, go_on, in_leaf, hidden_ran] = [(); 4].map(|()| Arc::new(Flag::new()));
+        let flags = [&stolen, &go_on, &in_leaf, &hidden_ran].map(Arc::clone);
         let task = pool.spawn(move || {
-            let [stolen, spawned, in_leaf, hidden_ran] = &flags;
-            let inner = || {
-                let leaf = || {
-                    in_leaf.raise();
-                    hidden_ran.hold();
-                };
-                filch::join(leaf, || hidden_ran.raise());
+            let [stolen, go_on, in_leaf, hidden_ran] = &flags;
+            let leaf = || {
+                in_leaf.raise();
+                hidden_ran.hold();
             };
             let theirs = || {
                 stolen.raise();
-                spawned.hold();
-                filch::join(inner, || ());
+                go_on.hold();
+                hide(leaf, || hidden_ran.raise());
             };
             filch::join(|| in_leaf.hold(), theirs);
         });
         stolen.hold();
-        let foreign = pool.spawn(|| 7);
-        spawned.raise();
+        free.raise();
+        let [other_in_leaf, over] = [(); 2].map(|()| Arc::new(Flag::new()));
+        let flags = [&other_in_leaf, &over].map(Arc::clone);
+        let other = pool.spawn(move || {
+            let [in_leaf, over] = &flags;
+            let leaf = || {
+                in_leaf.raise();
+                over.hold();
+            };
+            hide(leaf, || ());
+        });
+        if threads == 3 {
+            other_in_leaf.hold();
+        }
+        go_on.raise();
         task.join().unwrap();
-        assert_eq!(foreign.join().unwrap(), 7);
+        over.raise();
+        other.join().unwrap();
     }
 }

@@ -77,6 +77,7 @@ impl Drop for ThreadBuilder {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.take() {
             registry.thread_refused(self.index, self.comes);
+            outcome::discard(registry);
         }
     }
 }

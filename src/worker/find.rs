@@ -38,7 +38,7 @@ impl Worker {
             .or_else(|| self.mailed())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen(|| false))
-            .or_else(|| self.forced())
+            .or_else(|| self.forced(|_| true, Some))
     }
 
     /// Counts a look, and says whether it is one of every so many that look elsewhere first.
@@ -239,17 +239,23 @@ impl Worker {
         });
     }
 
-    /// Takes a fork by force from somebody who does not answer, if a look has decided so.
-    pub(super) fn forced(&self) -> Option<JobRef> {
+    /// Takes a fork by force from somebody who does not answer, if a look has decided so: the first
+    /// that is accepted, from those who may have such.
+    pub(super) fn forced(
+        &self,
+        may_have: impl Fn(&Worker) -> bool,
+        accept: impl Fn(JobRef) -> Option<JobRef>,
+    ) -> Option<JobRef> {
         if self.forces.load(Ordering::Relaxed) == 0 {
             return None;
         }
         self.forces.store(0, Ordering::Relaxed);
-        let mut hiders = self.others().filter(|other| other.forks.hides_work());
-        let forced =
-            hiders.find_map(|other| other.forks.force(heavy_fence, |job| other.publish(job)));
-        self.counters.forks_published.add(forced.is_some() as usize);
-        forced.and_then(|job| self.count_steal(Some(job)))
+        let mut hiders = self.others().filter(|other| other.forks.hides_work() && may_have(other));
+        hiders.find_map(|other| {
+            let forced = other.forks.force(heavy_fence, |job| other.publish(job))?;
+            self.counters.forks_published.add(1);
+            accept(self.count_steal(Some(forced))?)
+        })
     }
 
     fn sees_own_work(&self) -> bool {

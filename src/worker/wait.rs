@@ -192,7 +192,13 @@ impl Worker {
         if let Some(job) = stolen.and_then(|job| self.accept(job, wait)) {
             return Some(job);
         }
-        if let Some(job) = self.forced().and_then(|job| self.accept(job, wait)) {
+        // What one hides is of the root within which it runs.
+        let may_have = |other: &Worker| {
+            let root = other.root();
+            let any = self.waits_for_own_work() || self.may_run_any(wait);
+            any || root == self.root() || wait.root() == Some(root)
+        };
+        if let Some(job) = self.forced(may_have, |job| self.accept(job, wait)) {
             return Some(job);
         }
         let injector = self.registry().injector();
