@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{
-    CALLERS, Flag, Gate, THREADS, alone, any_wait_builder, is_simulated, is_simulated_without,
-    pool, rest, say, sized, tells, watchdog,
+    CALLERS, Flag, Gate, THREADS, alone, any_wait_builder, eventually, is_simulated,
+    is_simulated_without, pool, rest, say, sized, tells, watchdog,
 };
 use cpu::MILLISECOND;
 use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
@@ -417,6 +417,58 @@ fn a_hidden_fork_is_run_by_who_waits_for_it_beside_other_work() {
         if threads == 3 {
             other_in_leaf.hold();
         }
+        go_on.raise();
+        task.join().unwrap();
+        over.raise();
+        other.join().unwrap();
+    }
+}
+
+/// What is waited for has a fork, and somebody else has several, which the waiter may not run.
+#[test]
+fn a_fork_is_found_by_who_waits_for_it_beside_other_forks() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    // Who is looked at first is left to chance.
+    for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants].repeat(20) {
+        let pool = any_wait_builder().num_threads(3).wait_policy(policy).build().unwrap();
+        let [begun, go_on, ran] = [(); 3].map(|()| Arc::new(Flag::new()));
+        let flags = [&begun, &go_on, &ran].map(Arc::clone);
+        let task = pool.spawn(move || {
+            let [begun, go_on, ran] = &flags;
+            filch::scope(|s| {
+                s.spawn(|| {
+                    begun.raise();
+                    go_on.hold();
+                    filch::join(|| ran.hold(), || ran.raise());
+                });
+                begun.hold();
+            });
+        });
+        begun.hold();
+        let [other_begun, fork, forked, over] = [(); 4].map(|()| Arc::new(Flag::new()));
+        let flags = [&other_begun, &fork, &forked, &over].map(Arc::clone);
+        let other = pool.spawn(move || {
+            let [begun, fork, forked, over] = &flags;
+            begun.raise();
+            fork.hold();
+            // Who waits publishes what it has forked.
+            let wait = || {
+                filch::scope(|s| {
+                    s.spawn(|| {
+                        forked.raise();
+                        over.hold();
+                    });
+                });
+            };
+            filch::join(|| filch::join(|| filch::join(wait, || ()), || ()), || ());
+        });
+        other_begun.hold();
+        eventually("it stands aside", || pool.dump().to_string().contains(": aside"));
+        fork.raise();
+        forked.hold();
         go_on.raise();
         task.join().unwrap();
         over.raise();

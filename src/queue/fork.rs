@@ -53,7 +53,7 @@
 //! The owner pays nothing for it but the order of two instructions, which the compiler must keep.
 //! The same fence, after closing the gates, is part of the sentry's going to sleep for good: a fork
 //! that looked at the gate before the fence is then seen by `hides_work`, and one that looks later
-//! is published. So nobody sleeps unwatched while a fork is pending that nobody could steal.
+//! is published, or something older is public. So nobody sleeps unwatched while a fork is pending that nobody could steal.
 //!
 //! # The handshake with sleepers
 //! Who is about to sleep (1) counts itself as idle, (2) closes every gate, (3) looks at every

@@ -37,7 +37,7 @@ impl Worker {
         self.newest_task()
             .or_else(|| self.mailed())
             .or_else(|| self.injected_batch())
-            .or_else(|| self.stolen(|| false))
+            .or_else(|| self.stolen(|| false, Some))
             .or_else(|| self.forced(|_| true, Some))
     }
 
@@ -83,11 +83,17 @@ impl Worker {
     }
 
     /// Steals from randomly chosen others, forks before tasks: they are what somebody waits for.
-    /// Nothing more, when `changes_mind` says so.
-    pub(super) fn stolen(&self, changes_mind: impl Fn() -> bool) -> Option<JobRef> {
+    /// The first that is accepted, one from each; nothing more, when `changes_mind` says so.
+    #[inline]
+    pub(super) fn stolen(
+        &self,
+        changes_mind: impl Fn() -> bool,
+        accept: impl Fn(JobRef) -> Option<JobRef>,
+    ) -> Option<JobRef> {
         let steal_task = |victim| if changes_mind() { None } else { self.steal_task(victim) };
         self.victims().find_map(|victim| {
-            self.steal_fork(victim, &changes_mind).or_else(|| steal_task(victim))
+            let job = self.steal_fork(victim, &changes_mind).or_else(|| steal_task(victim))?;
+            accept(job)
         })
     }
 
@@ -201,8 +207,8 @@ impl Worker {
         self.sees_own_work() || self.others().any(Worker::shows_work)
     }
 
-    /// The same for the last one who looks: after this, no fork is pending anywhere that is not
-    /// public, or will be published (see "Force" in `queue/fork.rs`).
+    /// The same for the last one who looks: after this, where a fork is pending, one is public, or
+    /// will be published (see "Force" in `queue/fork.rs`).
     pub(super) fn announce_and_look_hard(&self) -> bool {
         self.announce_and_look() || self.look_behind()
     }
@@ -239,6 +245,11 @@ impl Worker {
         });
     }
 
+    /// Whether a look has seen that somebody hides forks, which were not to be had since.
+    pub(super) fn is_to_force(&self) -> bool {
+        self.forces.load(Ordering::Relaxed) != 0
+    }
+
     /// Takes a fork by force from somebody who does not answer, if a look has decided so: the first
     /// that is accepted, from those who may have such.
     pub(super) fn forced(
@@ -246,13 +257,19 @@ impl Worker {
         may_have: impl Fn(&Worker) -> bool,
         accept: impl Fn(JobRef) -> Option<JobRef>,
     ) -> Option<JobRef> {
-        if self.forces.load(Ordering::Relaxed) == 0 {
+        if !self.is_to_force() {
             return None;
         }
         self.forces.store(0, Ordering::Relaxed);
         let mut hiders = self.others().filter(|other| other.forks.hides_work() && may_have(other));
         hiders.find_map(|other| {
-            let forced = other.forks.force(heavy_fence, |job| other.publish(job))?;
+            let Some(forced) = other.forks.force(heavy_fence, |job| other.publish(job)) else {
+                // Its owner or another thief is at it, which takes a moment: the next look sees more.
+                if other.forks.hides_work() {
+                    self.forces.store(1, Ordering::Relaxed);
+                }
+                return None;
+            };
             self.counters.forks_published.add(1);
             accept(self.count_steal(Some(forced))?)
         })

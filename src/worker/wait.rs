@@ -104,7 +104,7 @@ impl Worker {
         // What runs on top has a root of its own, and must not publish the caller's forks under it.
         self.flush_forks();
         let job = self.mailed().or_else(|| self.newest_task());
-        let job = job.or_else(|| self.stolen(|| false)).or_else(|| self.injected());
+        let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.injected());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
@@ -188,15 +188,14 @@ impl Worker {
     }
 
     fn foreign(&self, wait: &impl Wait) -> Option<JobRef> {
-        let stolen = self.stolen(|| wait.done());
-        if let Some(job) = stolen.and_then(|job| self.accept(job, wait)) {
+        if let Some(job) = self.stolen(|| wait.done(), |job| self.accept(job, wait)) {
             return Some(job);
         }
-        // What one hides is of the root within which it runs.
+        // What one hides is of the root within which it runs (whose own line of roots others cannot see).
         let may_have = |other: &Worker| {
             let root = other.root();
             let any = self.waits_for_own_work() || self.may_run_any(wait);
-            any || root == self.root() || wait.root() == Some(root)
+            !wait.done() && (any || root == self.root() || wait.root() == Some(root))
         };
         if let Some(job) = self.forced(may_have, |job| self.accept(job, wait)) {
             return Some(job);
@@ -287,7 +286,8 @@ impl Worker {
         let looks = || wait.done() || *may_leave && self.is_to_leave(wait);
         let job = if looks() { None } else { self.find_in_wait(wait, true) };
         let leaves = job.is_none() && *may_leave && self.is_missed();
-        let mut woken = if job.is_some() || leaves || looks() {
+        let again = self.is_to_force();
+        let mut woken = if job.is_some() || leaves || again || looks() {
             !sleep.leave_aside(self.index)
         } else {
             sleep.sleep_aside(self.index);
