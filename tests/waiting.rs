@@ -375,22 +375,23 @@ fn a_hidden_fork_is_run_by_who_waits_for_it_beside_other_work() {
     let policies = [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants];
     for (threads, policy) in [2, 3].into_iter().flat_map(|n| policies.map(|policy| (n, policy))) {
         let pool = any_wait_builder().num_threads(threads).wait_policy(policy).build().unwrap();
-        let [held, free] = [(); 2].map(|()| Arc::new(Flag::new()));
+        let hold = Arc::new(<[Flag; 2]>::default());
+        let ([held, free], theirs) = (&*hold, hold.clone());
         if threads == 3 {
             // The first that is looked at, hence the one with the other work.
-            let (holds, until) = (held.clone(), free.clone());
             pool.spawn_broadcast(move |context| {
                 if context.index() == 0 {
-                    holds.raise();
-                    until.hold();
+                    let [held, free] = &*theirs;
+                    held.raise();
+                    free.hold();
                 }
             });
             held.hold();
         }
-        let [stolen, go_on, in_leaf, hidden_ran] = [(); 4].map(|()| Arc::new(Flag::new()));
-        let flags = [&stolen, &go_on, &in_leaf, &hidden_ran].map(Arc::clone);
+        let flags = Arc::new(<[Flag; 4]>::default());
+        let ([stolen, go_on, ..], theirs) = (&*flags, flags.clone());
         let task = pool.spawn(move || {
-            let [stolen, go_on, in_leaf, hidden_ran] = &flags;
+            let [stolen, go_on, in_leaf, hidden_ran] = &*theirs;
             let leaf = || {
                 in_leaf.raise();
                 hidden_ran.hold();
@@ -404,10 +405,10 @@ fn a_hidden_fork_is_run_by_who_waits_for_it_beside_other_work() {
         });
         stolen.hold();
         free.raise();
-        let [other_in_leaf, over] = [(); 2].map(|()| Arc::new(Flag::new()));
-        let flags = [&other_in_leaf, &over].map(Arc::clone);
+        let others = Arc::new(<[Flag; 2]>::default());
+        let ([other_in_leaf, over], theirs) = (&*others, others.clone());
         let other = pool.spawn(move || {
-            let [in_leaf, over] = &flags;
+            let [in_leaf, over] = &*theirs;
             let leaf = || {
                 in_leaf.raise();
                 over.hold();
@@ -434,10 +435,10 @@ fn a_fork_is_found_by_who_waits_for_it_beside_other_forks() {
     // Who is looked at first is left to chance.
     for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants].repeat(20) {
         let pool = any_wait_builder().num_threads(3).wait_policy(policy).build().unwrap();
-        let [begun, go_on, ran] = [(); 3].map(|()| Arc::new(Flag::new()));
-        let flags = [&begun, &go_on, &ran].map(Arc::clone);
+        let flags = Arc::new(<[Flag; 3]>::default());
+        let ([begun, go_on, _], theirs) = (&*flags, flags.clone());
         let task = pool.spawn(move || {
-            let [begun, go_on, ran] = &flags;
+            let [begun, go_on, ran] = &*theirs;
             filch::scope(|s| {
                 s.spawn(|| {
                     begun.raise();
@@ -448,10 +449,10 @@ fn a_fork_is_found_by_who_waits_for_it_beside_other_forks() {
             });
         });
         begun.hold();
-        let [other_begun, fork, forked, over] = [(); 4].map(|()| Arc::new(Flag::new()));
-        let flags = [&other_begun, &fork, &forked, &over].map(Arc::clone);
+        let others = Arc::new(<[Flag; 4]>::default());
+        let ([other_begun, fork, forked, over], theirs) = (&*others, others.clone());
         let other = pool.spawn(move || {
-            let [begun, fork, forked, over] = &flags;
+            let [begun, fork, forked, over] = &*theirs;
             begun.raise();
             fork.hold();
             // Who waits publishes what it has forked.

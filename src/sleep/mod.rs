@@ -67,12 +67,12 @@
 //! somebody looks, or is about to look after a handshake that comes after the push.
 //!
 //! **Aside.** A worker `ASIDE` goes through the same steps, with a count of its own, and in step 2
-//! really takes what it may run. (It takes one job at most from each of some others, and one that is hidden.
-//! What it passes by, behind that, waits for its owner, who runs it, or hands it on before it sleeps.) Who makes a job visible, be it
-//! new or moved from one queue to another, goes through (b) and (c) likewise and wakes who stands aside
-//! for the job's root, or, where waits are for their own descendants only, for any in its line of roots;
-//! and who moves it, who stands aside for the job itself, which before it was queued nobody could join.
-//! Where seats may be left and all stand aside, nobody might run a job of another root: so who is the
+//! really takes what it may run. (It takes one job at most from each of some others, and one that is
+//! hidden. What it passes by, behind those, waits for its owner, who runs it, or hands it on before it
+//! sleeps.) Who makes a job visible, be it new or moved from one queue to another, goes through (b) and
+//! (c) likewise and wakes who stands aside for the job's root, or, where waits are for their own
+//! descendants only, for any in its line of roots. Who moves it wakes who stands aside for the job itself,
+//! too; before it was queued nobody could join it. Where seats may be left and all stand aside, nobody might run a job of another root: so who is the
 //! last to do so looks for any work in step 2, and who publishes from outside wakes one in step (c); that
 //! one then leaves its seat to another thread (`away.rs`). (A worker that publishes looks itself before
 //! it sleeps.)
