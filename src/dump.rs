@@ -136,12 +136,27 @@ impl Dump {
 
     /// Whether something is queued or has not ended.
     pub(crate) fn is_pending(&self) -> bool {
-        let is_pending = |seat: &Seat| {
-            let queued = seat.hidden + seat.public + seat.tasks + seat.bundles + seat.mail;
-            let begun = seat.jobs > 0 || seat.state == "lent";
-            queued > 0 || begun || seat.waits_for.is_some() || seat.away > 0
-        };
-        self.pools.iter().any(|pool| pool.injected > 0 || pool.threads.iter().any(is_pending))
+        let begun = |seat: &Seat| seat.is_begun() || seat.waits_for.is_some() || seat.away > 0;
+        self.is_queued() || self.seats().any(begun)
+    }
+
+    /// Whether something is queued.
+    pub(crate) fn is_queued(&self) -> bool {
+        let is_queued =
+            |seat: &Seat| seat.hidden + seat.public + seat.tasks + seat.bundles + seat.mail > 0;
+        self.pools.iter().any(|pool| pool.injected > 0) || self.seats().any(is_queued)
+    }
+
+    /// In how many seats something has begun that does not sleep in a wait, and how many of all are lent.
+    #[cfg(feature = "deterministic")]
+    pub(crate) fn running(&self) -> (usize, usize) {
+        let sleeps = |seat: &Seat| matches!(seat.state, "parked" | "blocked" | "aside");
+        let busy = self.seats().filter(|seat| seat.is_begun() && !sleeps(seat)).count();
+        (busy, self.seats().filter(|seat| seat.state == "lent").count())
+    }
+
+    fn seats(&self) -> impl Iterator<Item = &Seat> {
+        self.pools.iter().flat_map(|pool| &pool.threads)
     }
 
     /// Whether nothing has been done between `before` and this. (Looking for work is nothing.)
@@ -176,6 +191,10 @@ impl Pool {
 }
 
 impl Seat {
+    fn is_begun(&self) -> bool {
+        self.jobs > 0 || self.state == "lent"
+    }
+
     fn of(worker: &Worker) -> Self {
         let (hidden, public) = worker.forks_pending();
         let (tasks, bundles) = worker.tasks_pending();

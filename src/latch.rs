@@ -27,9 +27,14 @@ pub(crate) trait Wait {
         None
     }
 
-    /// Whether what is waited for is another pool's, which may need any job of this one.
+    /// The address of the other pool that brings about what is waited for, if it is not the waiting
+    /// worker's. That pool may need any job of this one.
+    fn elsewhere(&self) -> Option<usize> {
+        None
+    }
+
     fn is_elsewhere(&self) -> bool {
-        false
+        self.elsewhere().is_some()
     }
 
     /// What tells this wait from others: `Sleep::wake_blocked`.

@@ -6,7 +6,6 @@ mod imp {
     use std::time::{Duration, Instant};
 
     use crate::deterministic;
-    pub(crate) use crate::deterministic::keeps_gates_closed;
     pub(crate) use crate::platform::fork::count as forks;
     use crate::platform::fork::end_lost;
     pub(crate) use atomic::{AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
@@ -37,6 +36,19 @@ mod imp {
             self.mutex.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
+        /// `lock` where user code runs under the lock: in a simulation, who holds it may wait for the
+        /// turn.
+        pub(crate) fn lock_over_points(&self) -> MutexGuard<'_, T> {
+            while self.forks == forks() {
+                match self.mutex.try_lock() {
+                    Ok(guard) => return guard,
+                    Err(TryLockError::WouldBlock) if deterministic::pause() => {}
+                    Err(_) => break,
+                }
+            }
+            self.lock()
+        }
+
         /// `lock` where the lock is from before a `fork()`. A lost thread may hold it: then the
         /// child ends.
         #[cold]
@@ -63,19 +75,22 @@ mod imp {
     pub(crate) struct Parker {
         /// Locked by the thread that parks, and by nobody else.
         parker: Mutex<crossbeam_utils::sync::Parker>,
-        unparker: crossbeam_utils::sync::Unparker,
+        unparker: Unparker,
     }
 
     impl Parker {
         pub(crate) fn new() -> Self {
             let parker = crossbeam_utils::sync::Parker::new();
-            let unparker = parker.unparker().clone();
+            let unparker = Unparker {
+                real: parker.unparker().clone(),
+                simulated: deterministic::Token::new(),
+            };
             Parker { parker: Mutex::new(parker), unparker }
         }
 
         /// Waits for a token and takes it; may return early.
         pub(crate) fn park(&self) {
-            if !deterministic::block() {
+            if !self.unparker.simulated.take() {
                 self.parker.lock().park();
             }
         }
@@ -89,23 +104,35 @@ mod imp {
 
         /// Gives the token.
         pub(crate) fn unpark(&self) {
-            wake(&self.unparker);
+            self.unparker.unpark();
+        }
+
+        pub(crate) fn unparker(&self) -> &Unparker {
+            &self.unparker
         }
     }
 
-    /// Waits as a thread that is no worker, until `done`.
-    pub(crate) fn wait_outside(parker: &crossbeam_utils::sync::Parker, done: impl Fn() -> bool) {
+    /// Gives the token of a [`Parker`].
+    #[derive(Clone)]
+    pub(crate) struct Unparker {
+        real: crossbeam_utils::sync::Unparker,
+        simulated: deterministic::Token,
+    }
+
+    impl Unparker {
+        pub(crate) fn unpark(&self) {
+            self.simulated.give();
+            self.real.unpark();
+        }
+    }
+
+    /// Waits as a thread that is no worker, until `done`, which is what the pool at the address `pool`
+    /// brings about (or `deterministic::IDLE`).
+    pub(crate) fn wait_outside(parker: &Parker, pool: usize, done: impl Fn() -> bool) {
+        let _awaits = deterministic::awaits(pool);
         while !done() {
-            if !deterministic::block() {
-                parker.park();
-            }
+            parker.park();
         }
-    }
-
-    /// Wakes such a thread.
-    pub(crate) fn wake(unparker: &crossbeam_utils::sync::Unparker) {
-        deterministic::notify();
-        unparker.unpark();
     }
 
     /// Tells the processor that this is a spin loop.
@@ -199,10 +226,6 @@ mod imp {
 
     pub(crate) fn spin_or_yield() {
         loom::thread::yield_now();
-    }
-
-    pub(crate) fn keeps_gates_closed() -> bool {
-        false
     }
 
     pub(crate) fn forks() -> u32 {

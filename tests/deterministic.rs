@@ -1,7 +1,8 @@
-//! A deterministic pool runs on the thread that built it, in the order that its seed says.
+//! A deterministic pool's threads take turns, in the order that its seed says.
 
 mod common;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -100,21 +101,67 @@ fn every_worker_gets_its_turn_and_forks_are_stolen() {
     assert!(all > 50 && stolen > 50, "all workers in {all}, steals in {stolen} of 100 schedules");
 }
 
+thread_local! {
+    /// The worker that the thread is, where it notes that.
+    static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
 #[test]
-fn everything_runs_on_the_calling_thread() {
+fn each_worker_is_a_thread_of_its_own() {
     let _watchdog = watchdog();
-    let me = thread::current().id();
-    let here = || assert_eq!(thread::current().id(), me);
-    let builder = ThreadPoolBuilder::new().num_threads(3).deterministic(7);
-    let pool = builder
-        .start_handler(move |_| assert_eq!(thread::current().id(), me))
-        .exit_handler(move |_| assert_eq!(thread::current().id(), me))
-        .build()
-        .unwrap();
-    pool.join(here, here);
-    pool.scope(|s| (0..10).for_each(|_| drop(s.spawn(here))));
-    pool.broadcast(|_| here());
-    pool.install(here);
+    let caller = thread::current().id();
+    for seed in 0..50 {
+        let builder = ThreadPoolBuilder::new().num_threads(3).deterministic(seed).lend_seats(false);
+        let pool = builder
+            .thread_name(|index| format!("turn-{index}"))
+            .start_handler(|index| WORKER.set(Some(index)))
+            .build()
+            .unwrap();
+        let here = || {
+            let index = filch::current_thread_index();
+            assert_eq!(WORKER.get(), index);
+            assert_ne!(thread::current().id(), caller);
+            let name = format!("turn-{}", index.unwrap());
+            assert_eq!(thread::current().name(), Some(name.as_str()));
+        };
+        pool.join(here, here);
+        pool.scope(|s| (0..10).for_each(|_| drop(s.spawn(here))));
+        pool.broadcast(|_| here());
+        assert_eq!(WORKER.get(), None);
+    }
+}
+
+/// A thread-local's initializer and destructor, which are schedule points, run within turns.
+#[test]
+fn thread_locals_are_initialized_once_a_worker_and_dropped() {
+    struct Local(&'static Ledger, common::Token);
+    impl Drop for Local {
+        fn drop(&mut self) {
+            (0..20).for_each(|_| schedule_point());
+            assert!(!self.0.is_balanced());
+            let _ = &self.1;
+        }
+    }
+    thread_local! {
+        static LEDGER: Cell<Option<&'static Ledger>> = const { Cell::new(None) };
+        static LOCAL: Local = {
+            (0..20).for_each(|_| schedule_point());
+            let ledger = LEDGER.get().unwrap();
+            Local(ledger, ledger.token())
+        };
+    }
+
+    let _watchdog = watchdog();
+    for seed in 0..200 {
+        let ledger = Ledger::new();
+        let builder = ThreadPoolBuilder::new().num_threads(3).deterministic(seed).lend_seats(false);
+        let pool = builder.start_handler(|_| LEDGER.set(Some(ledger))).build().unwrap();
+        pool.scope(|s| (0..20).for_each(|_| drop(s.spawn(|| LOCAL.with(|_| schedule_point())))));
+        pool.broadcast(|_| LOCAL.with(|_| schedule_point()));
+        drop(pool);
+        assert_eq!(ledger.made(), 3);
+        ledger.assert_balanced(seed);
+    }
 }
 
 /// Two tasks that add to a number by reading and writing it: the sum is wrong in some schedules.
@@ -250,7 +297,7 @@ fn another_thread_is_refused() {
 }
 
 #[test]
-fn a_pool_dropped_elsewhere_ends_with_its_own_thread() {
+fn a_pool_dropped_elsewhere_ends_all_the_same() {
     let _watchdog = watchdog();
     let ledger = Ledger::new();
     thread::spawn(move || {
@@ -261,7 +308,7 @@ fn a_pool_dropped_elsewhere_ends_with_its_own_thread() {
     })
     .join()
     .unwrap();
-    ledger.assert_balanced("dropped elsewhere");
+    common::eventually("its task has run", || ledger.is_balanced());
 }
 
 /// A pool's last worker drops its handlers, where the pool itself went before.
@@ -312,6 +359,10 @@ fn a_leaked_pool_stops_nobody() {
 fn what_it_cannot_have_is_refused() {
     let refused = ThreadPoolBuilder::new().deterministic(1).build_global().unwrap_err();
     assert!(matches!(refused.kind(), BuildErrorKind::Deterministic { setting: "build_global" }));
+    let refused = ThreadPoolBuilder::new().deterministic(1).turn_limit(Duration::ZERO).build();
+    assert!(matches!(refused.unwrap_err().kind(), BuildErrorKind::InvalidTurnLimit));
+    let huge = ThreadPoolBuilder::new().num_threads(1).deterministic(1).stack_size(usize::MAX);
+    assert!(matches!(huge.build().unwrap_err().kind(), BuildErrorKind::Spawn { index: 0, .. }));
     let builder = ThreadPoolBuilder::new().deterministic(1).spawn_handler(|_| Ok(()));
     let refused = builder.build().unwrap_err();
     assert!(matches!(refused.kind(), BuildErrorKind::Deterministic { setting: "spawn_handler" }));
@@ -329,31 +380,171 @@ fn recursion_goes_as_deep_as_the_stack_that_was_asked_for() {
     assert_eq!(pool.install(|| deep(20_000)), 20_000);
 }
 
+/// Runs `body` in a process that is to be aborted, with these words on its error stream.
+fn is_aborted(name: &str, body: impl FnOnce(), words: &[&str]) {
+    let aborted = |output: std::process::Output| {
+        let told = stderr(&output);
+        assert!(!output.status.success() && output.status.code() != Some(101), "{output:?}");
+        words.iter().for_each(|word| assert!(told.contains(word), "{word:?} in {told}"));
+    };
+    own_process(name, |_| (), body, aborted);
+}
+
+fn impatient(threads: usize, seed: u64) -> ThreadPool {
+    let builder = ThreadPoolBuilder::new().num_threads(threads).deterministic(seed);
+    builder.turn_limit(Duration::from_millis(300)).build().unwrap()
+}
+
 #[test]
 fn a_deadlock_is_told() {
     let body = || {
-        let pool = pool(2, 1);
-        let (sender, handle) = std::sync::mpsc::channel::<filch::JoinHandle<()>>();
+        let pool = impatient(2, 1);
+        let (sender, handle) = std::sync::mpsc::channel::<JoinHandle<()>>();
         // A task that waits for itself.
         let waits = pool.spawn(move || drop(handle.recv().unwrap().join()));
-        thread::spawn(|| {
-            thread::sleep(Duration::from_secs(3));
-            std::process::exit(7);
-        });
         sender.send(waits).unwrap();
         pool.install(|| ());
         drop(pool);
     };
-    own_process(
-        "a_deadlock_is_told",
-        |_| (),
-        body,
-        |output| {
-            assert_eq!(output.status.code(), Some(7));
-            let told = stderr(&output);
-            assert!(told.contains("a deadlock?") && told.contains("waits for a task"), "{told}");
-        },
-    );
+    is_aborted("a_deadlock_is_told", body, &["a deadlock", "waits for a task", "filch-"]);
+}
+
+#[test]
+fn a_turn_that_is_kept_for_long_is_told() {
+    let body = || {
+        let pool = impatient(2, 1);
+        let lock = Mutex::new(());
+        let hold = || {
+            let guard = lock.lock().unwrap();
+            (0..100).for_each(|_| schedule_point());
+            drop(guard);
+        };
+        // In some schedule one waits for the lock while the other waits for its turn.
+        (0..1_000).for_each(|_| _ = pool.join(hold, hold));
+    };
+    let words = ["the turn has been with", "Waiting for the turn: ", "a pool of 2"];
+    is_aborted("a_turn_that_is_kept_for_long_is_told", body, &words);
+}
+
+#[test]
+fn a_caller_that_waits_for_a_message_of_a_task_is_told_of() {
+    let body = || {
+        let pool = impatient(2, 1);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        drop(pool.spawn(move || sender.send(1).unwrap()));
+        receiver.recv().unwrap();
+    };
+    let name = "a_caller_that_waits_for_a_message_of_a_task_is_told_of";
+    is_aborted(name, body, &["the turn has been with a_caller_that_waits", "filch-0"]);
+}
+
+#[test]
+fn tasks_that_poll_for_what_does_not_come_are_told_of() {
+    thread_local! { static GO: Cell<bool> = const { Cell::new(false) } }
+    let body = || {
+        // On a thread of its own the task sees another `GO`.
+        let task = impatient(1, 1).spawn(|| {
+            while !GO.get() {
+                schedule_point();
+            }
+        });
+        GO.set(true);
+        while !task.is_finished() {
+            schedule_point();
+        }
+    };
+    let words = ["nothing but call `schedule_point`", "filch-0"];
+    is_aborted("tasks_that_poll_for_what_does_not_come_are_told_of", body, &words);
+}
+
+/// Nobody waits for what cannot come, however long that takes.
+#[test]
+fn what_is_slow_or_idle_is_no_deadlock() {
+    let _watchdog = watchdog();
+    let pause = || thread::sleep(Duration::from_millis(700));
+    let pool = impatient(2, 1);
+    pause();
+    let real = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    // Waits of a thread that has deterministic pools, and of their workers, for others.
+    real.install(pause);
+    real.spawn(pause).join().unwrap();
+    pool.install(|| real.install(pause));
+    let slow = real.spawn(pause);
+    pool.install(|| slow.join().unwrap());
+    // Nothing has to run beside this.
+    pool.install(pause);
+    let other = thread::spawn(|| {
+        let other = impatient(2, 2);
+        other.spawn(|| thread::sleep(Duration::from_millis(700)))
+    });
+    let elsewhere = other.join().unwrap();
+    elsewhere.join().unwrap();
+    drop(pool);
+}
+
+/// Normal pools are what they are, whatever else their thread had.
+#[test]
+fn a_thread_that_had_a_deterministic_pool_is_not_simulated() {
+    let _watchdog = watchdog();
+    let real = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    for seed in 0..20 {
+        let simulated = pool(2, seed);
+        assert_eq!(real.join(|| simulated.counters(), || 2).1, 2);
+        drop(simulated);
+        assert_eq!(real.scope(|s| s.spawn(|| 3).join().unwrap()), 3);
+        real.install(|| thread::sleep(Duration::from_millis(1)));
+    }
+}
+
+/// A lock that a schedule point may leave with another, who waits for it: the thread's building of a
+/// global pool.
+#[test]
+fn two_tasks_that_build_the_global_pool_go_on() {
+    let body = || {
+        for seed in 0..20 {
+            let pool = pool(2, seed);
+            let build = || {
+                let builder = ThreadPoolBuilder::new().num_threads(1).thread_name(|_| {
+                    (0..50).for_each(|_| schedule_point());
+                    "global".into()
+                });
+                _ = builder.build_global();
+                schedule_point();
+            };
+            pool.join(build, build);
+        }
+    };
+    tells("two_tasks_that_build_the_global_pool_go_on", body, |_| ());
+}
+
+#[test]
+fn the_watchdog_looks_at_deterministic_pools() {
+    let body = || {
+        let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(1);
+        let pool = builder.watchdog(Duration::from_millis(50)).build().unwrap();
+        drop(pool.spawn(|| ()));
+        // It cannot begin: this thread keeps the turn.
+        thread::sleep(Duration::from_millis(400));
+    };
+    let told = |told: &str| assert!(told.contains("nothing has moved for"), "{told}");
+    tells("the_watchdog_looks_at_deterministic_pools", body, told);
+}
+
+#[test]
+fn a_point_that_changes_nothing_is_cheap() {
+    // The last seed bit decides nothing: of many, some let a worker run far ahead.
+    let _watchdog = watchdog();
+    let points = 200_000u32;
+    let cheapest = (0..8).map(|seed| {
+        let pool = pool(1, seed);
+        pool.install(|| {
+            let start = std::time::Instant::now();
+            (0..points).for_each(|_| schedule_point());
+            start.elapsed() / points
+        })
+    });
+    // 50 ns in a release build; here it is not optimized, and other tests run.
+    assert!(cheapest.min().unwrap() < Duration::from_micros(2));
 }
 
 /// A task that waits in a fork, a broadcast of its scope, which every worker has to run whatever it waits

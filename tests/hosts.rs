@@ -78,6 +78,73 @@ fn a_thread_is_a_worker_of_one_pool_only() {
     assert_eq!(filch::current_thread_index(), None);
 }
 
+/// Closures of the builder's run before the thread becomes a worker, and may make it one of another pool.
+#[test]
+fn a_closure_of_the_builder_may_build_a_pool_of_the_same_thread() {
+    let _watchdog = watchdog();
+    for threads in 1..=3 {
+        on_a_thread(move || {
+            let mut inner = None;
+            let builder = ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
+            let handler = |worker: ThreadBuilder| {
+                inner.get_or_insert_with(|| with_this_thread(2));
+                thread::Builder::new().spawn(|| worker.run()).map(drop)
+            };
+            let outer = builder.build_with(handler);
+            match inner {
+                None => assert_eq!(outer.unwrap().install(filch::current_num_threads), threads),
+                Some(inner) => {
+                    let refused = outer.unwrap_err();
+                    let kind = refused.kind();
+                    assert!(matches!(kind, BuildErrorKind::CurrentThreadAlreadyInPool), "{kind:?}");
+                    assert_eq!(inner.install(|| fib(15)), 610);
+                }
+            }
+            assert_eq!(fib(15), 610);
+        });
+    }
+    on_a_thread(|| {
+        let named =
+            ThreadPoolBuilder::new().num_threads(1).use_current_thread().thread_name(|_| {
+                drop(with_this_thread(1));
+                String::new()
+            });
+        let refused = named.build().unwrap_err();
+        assert!(matches!(refused.kind(), BuildErrorKind::CurrentThreadAlreadyInPool));
+        assert_eq!((filch::current_thread_index(), fib(15)), (Some(0), 610));
+    });
+}
+
+/// What is asked at the thread's end, when its membership has ended or is about to.
+#[test]
+fn thread_locals_of_the_builders_thread_may_ask_and_build_as_it_ends() {
+    struct AtEnd(mpsc::Sender<(Option<usize>, bool, u64)>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            let index = filch::current_thread_index();
+            let built = ThreadPoolBuilder::new().num_threads(2).use_current_thread().build();
+            _ = self.0.send((index, built.is_ok(), fib(10)));
+        }
+    }
+    thread_local! {
+        static EARLY: Cell<Option<AtEnd>> = const { Cell::new(None) };
+        static LATE: Cell<Option<AtEnd>> = const { Cell::new(None) };
+    }
+    let _watchdog = watchdog();
+    for _ in 0..20 {
+        let (sender, receiver) = mpsc::channel();
+        on_a_thread(move || {
+            EARLY.set(Some(AtEnd(sender.clone())));
+            let pool = with_this_thread(2);
+            LATE.set(Some(AtEnd(sender)));
+            assert_eq!(pool.install(|| fib(10)), 55);
+        });
+        let told: Vec<_> = receiver.into_iter().collect();
+        assert_eq!(told.len(), 2);
+        assert!(told.iter().all(|told| told.2 == 55), "{told:?}");
+    }
+}
+
 #[test]
 fn others_work_for_the_builders_thread_and_it_for_them() {
     let _watchdog = watchdog();
@@ -336,6 +403,49 @@ fn a_pool_of_scoped_threads_lends_them_what_lives_outside() {
     );
     assert_eq!(built.unwrap(), numbers);
     assert_eq!(ended.into_inner(), 3);
+}
+
+/// The calling thread is one of the pool's, and no longer when the pool has ended.
+#[test]
+fn a_pool_of_scoped_threads_and_the_calling_one_ends() {
+    let _watchdog = watchdog();
+    for threads in 1..=4 {
+        on_a_thread(move || {
+            let ran = AtomicUsize::new(0);
+            let scoped = || {
+                ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build_scoped(
+                    |worker| worker.run(),
+                    |pool| {
+                        assert_eq!(filch::current_thread_index(), Some(0));
+                        assert_eq!(pool.join(|| fib(12), || fib(13)), (144, 233));
+                        // Left for the end of the pool, what it spawns included.
+                        for _ in 0..10 {
+                            filch::spawn(|| drop(filch::spawn(|| fib(10))));
+                        }
+                        pool.scope(|s| {
+                            (0..10).for_each(|_| {
+                                s.spawn(|| ran.fetch_add(1, Ordering::Relaxed));
+                            })
+                        });
+                        let ran = Arc::new(AtomicUsize::new(0));
+                        let theirs = ran.clone();
+                        pool.spawn_broadcast(move |_| _ = theirs.fetch_add(1, Ordering::Relaxed));
+                        ran
+                    },
+                )
+            };
+            let broadcasts = scoped().unwrap();
+            assert_eq!(broadcasts.load(Ordering::Relaxed), threads);
+            assert_eq!(filch::current_thread_index(), None);
+            // It can be done again, and a panic comes out of it.
+            assert_eq!(scoped().unwrap().load(Ordering::Relaxed), threads);
+            assert_eq!(ran.load(Ordering::Relaxed), 20);
+            let builder = ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
+            let panics = || _ = builder.build_scoped(ThreadBuilder::run, |_| boom(1));
+            assert_eq!(caught(panics), 1);
+            assert_eq!(filch::current_thread_index(), None);
+        });
+    }
 }
 
 #[test]

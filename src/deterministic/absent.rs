@@ -1,47 +1,74 @@
-//! The mode that is not compiled in: no thread is ever simulated.
+//! The mode that is not compiled in: no pool is simulated.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::Weak;
+use std::time::Duration;
 
+use crate::platform::thread::Thread;
 use crate::pool::Registry;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Seed {}
 
+#[derive(Clone)]
+pub(crate) enum Simulation {}
+
+impl Simulation {
+    pub(crate) fn enter(seed: Seed, _: Duration) -> io::Result<Self> {
+        match seed {}
+    }
+
+    pub(crate) fn is_here(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn start(
+        &self,
+        _: Weak<Registry>,
+        _: String,
+        _: Option<usize>,
+        _: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Thread> {
+        match *self {}
+    }
+
+    pub(crate) fn wait_until_gone(&self, _: usize) {
+        match *self {}
+    }
+}
+
 #[inline(always)]
 pub(crate) fn point() {}
+
+#[inline(always)]
+pub(crate) fn poll() {}
 
 #[inline(always)]
 pub(crate) fn pause() -> bool {
     false
 }
 
-#[inline(always)]
-pub(crate) fn block() -> bool {
-    false
-}
+pub(crate) struct Awaits;
 
 #[inline(always)]
-pub(crate) fn notify() {}
-
-#[inline(always)]
-pub(crate) fn keeps_gates_closed() -> bool {
-    false
+pub(crate) fn awaits(_: usize) -> Awaits {
+    Awaits
 }
 
-#[inline(always)]
-pub(crate) fn is_simulated() -> bool {
-    false
-}
+#[derive(Clone)]
+pub(crate) struct Token;
 
-pub(crate) fn add(_: Option<usize>, _: impl FnOnce() + 'static) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
+impl Token {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Token
+    }
 
-pub(crate) fn start(
-    seed: Seed,
-    _: &Arc<Registry>,
-    _: Option<usize>,
-) -> Result<(), (usize, io::Error)> {
-    match seed {}
+    #[inline(always)]
+    pub(crate) fn take(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    pub(crate) fn give(&self) {}
 }

@@ -89,7 +89,7 @@ impl Tasks {
             link: Link::new(Worker::current().map_or(NO_ROOT, Worker::root)),
             count: TaskCount::new(),
             fifos: Fifos::default(),
-            over: Event::default(),
+            over: Event::new(registry),
             panics: Panics::default(),
         }
     }
@@ -371,7 +371,7 @@ impl<T> ScopedJoinHandle<'_, T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        deterministic::point();
+        deterministic::poll();
         self.handle.is_finished()
     }
 }

@@ -136,7 +136,7 @@ impl<T> JoinHandle<T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        deterministic::point();
+        deterministic::poll();
         self.handle.is_finished()
     }
 }
@@ -163,7 +163,7 @@ pub enum Yield {
 /// that waits for the caller (by its handle, a lock or a message), it waits for ever. If that yields, too,
 /// the next one stands on both, and so on: many jobs that yield may need as much stack together.
 pub fn yield_now() -> Option<Yield> {
-    deterministic::point();
+    deterministic::poll();
     Worker::current().map(yield_on)
 }
 
@@ -174,7 +174,7 @@ pub(crate) fn yield_on(worker: &Worker) -> Yield {
 /// Like [`yield_now`], but looks only at what is queued at this worker: what it has forked and
 /// spawned, or was given by a broadcast.
 pub fn yield_local() -> Option<Yield> {
-    deterministic::point();
+    deterministic::poll();
     Worker::current().map(yield_local_on)
 }
 

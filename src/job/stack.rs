@@ -12,6 +12,7 @@ use super::outcome::{self, Payload};
 use super::{Execute, Header, JobRef, NO_ROOT};
 use crate::dump::Awaited;
 use crate::latch::{Latch, Wait, Waiter};
+use crate::pool::Registry;
 use crate::queue::Published;
 use crate::sync::{AtomicU32, Ordering};
 use crate::worker::sleeper::Event;
@@ -208,12 +209,12 @@ where
     }
 }
 
-/// Runs `closure` on whatever worker takes the job that `queue` queues, waits, and returns what it
-/// came to. `caller`: the worker of another pool that the calling thread is.
+/// Runs `closure` on whatever worker of `registry` takes the job, waits, and returns what it came to.
+/// `caller`: the worker of another pool that the calling thread is.
 pub(crate) fn run_elsewhere<F, R>(
     closure: F,
     caller: Option<&Worker>,
-    queue: impl FnOnce(JobRef),
+    registry: &Registry,
 ) -> Result<R, Payload>
 where
     F: FnOnce(&Worker) -> R + Send,
@@ -224,14 +225,14 @@ where
         header: unsafe { Header::new(const { &(InstallJob::<F, R>::execute as Execute) }) },
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
-        done: Event::default(),
+        done: Event::new(registry),
     };
     job.header.set_root(caller.map_or(NO_ROOT, Worker::root));
     // SAFETY: the header is the first field; the frame does not end before the job is done, since
     // a panic aborts; closure and result may be sent; the root is set; there is one reference.
     let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
     outcome::run_or_abort(|| {
-        queue(reference);
+        registry.inject(reference);
         wait(&job.done);
     });
     match job.result.into_inner() {

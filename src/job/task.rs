@@ -24,8 +24,6 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::thread;
 
-use crossbeam_utils::sync::Parker;
-
 use super::outcome::{self, Payload};
 use super::{Execute, Header, JobRef};
 use crate::block;
@@ -33,7 +31,7 @@ use crate::dump::Awaited;
 use crate::latch::Wait;
 use crate::platform::fork;
 use crate::pool::Registry;
-use crate::sync::wait_outside;
+use crate::sync::{Parker, wait_outside};
 use crate::task_state::{self, Done, TaskState};
 use crate::worker::Worker;
 use crate::worker::sleeper::Sleeper;
@@ -108,7 +106,9 @@ struct Task<F, T, H> {
     content: UnsafeCell<Content<F, T>>,
 }
 
-/// The closure until the task runs, then what it came to.
+/// The closure until the task runs, then what it came to. Both begin where this does, which
+/// `Table::ended_at` relies on.
+#[repr(C)]
 union Content<F, T> {
     closure: ManuallyDrop<F>,
     ended: ManuallyDrop<Ended<T>>,
@@ -438,7 +438,7 @@ impl<T> Handle<T> {
             _ => {
                 let parker = Parker::new();
                 if self.ask_wake(Sleeper::Outside(parker.unparker().clone())) {
-                    wait_outside(&parker, || self.is_finished());
+                    wait_outside(&parker, self.pool.addr(), || self.is_finished());
                 }
                 self.take()
             }
@@ -516,8 +516,9 @@ impl<T> Wait for HandleWait<'_, T> {
         Awaited::Task
     }
 
-    fn is_elsewhere(&self) -> bool {
-        !std::ptr::eq(self.handle.pool, self.worker.registry())
+    fn elsewhere(&self) -> Option<usize> {
+        let pool = self.handle.pool;
+        (!std::ptr::eq(pool, self.worker.registry())).then(|| pool.addr())
     }
 
     fn root(&self) -> Option<usize> {

@@ -8,7 +8,6 @@ pub(crate) mod thread;
 
 use std::sync::atomic::AtomicBool;
 
-use crate::deterministic;
 use crate::sync::Ordering;
 
 /// Sets up the calling thread as a worker's. Where the system lets threads ask for it, its timed
@@ -79,11 +78,6 @@ mod pin {
 /// On Linux `membarrier(2)`: some microseconds, and an interrupt of every processor that runs a
 /// thread of this process.
 pub(crate) fn heavy_fence() -> bool {
-    if deterministic::is_simulated() {
-        // One thread sees all that it does.
-        deterministic::point();
-        return true;
-    }
     #[cfg(target_os = "linux")]
     return membarrier::fence();
     #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,7 @@
 //! Building a pool: its settings, and its threads.
 
 use std::any::Any;
+use std::panic::resume_unwind;
 use std::time::Duration;
 use std::{fmt, io, thread};
 
@@ -8,15 +9,18 @@ use super::handlers::Handlers;
 use super::registry::Settings;
 use super::spawner::{NameOf, SpawnHandler, Spawner, ThreadBuilder};
 use super::watchdog::Watchdog;
-use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, global};
-use crate::deterministic::{self, Seed};
+use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, global, member};
+use crate::deterministic::{Seed, Simulation};
+use crate::job::outcome;
 use crate::platform;
 use crate::sleep::MAX_WORKERS;
-use crate::worker::Worker;
 
 /// Every so many jobs a worker looks at the injector first. (Tokio's number; any two-digit
 /// prime would do.)
 const INJECTOR_INTERVAL: u32 = 61;
+
+/// How long a deterministic pool may stand still: long for a step of a test, short for a person.
+const TURN_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a worker runs while it waits in a [`join`](crate::join), at the end of a
 /// [`scope`](crate::scope), for a handle, or for another pool.
@@ -82,6 +86,7 @@ pub struct ThreadPoolBuilder {
     settings: Settings,
     uses_current_thread: bool,
     seed: Option<Seed>,
+    turn_limit: Duration,
     watchdog: Option<Duration>,
     handlers: Handlers,
 }
@@ -99,10 +104,11 @@ impl Default for ThreadPoolBuilder {
                 lends_seats: true,
                 stack_size: None,
                 has_stand_ins: true,
-                home: None,
+                simulation: None,
             },
             uses_current_thread: false,
             seed: None,
+            turn_limit: TURN_LIMIT,
             watchdog: None,
             handlers: Handlers::default(),
         }
@@ -299,22 +305,31 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Makes the pool *deterministic*: its workers take turns on the thread that builds it, as
-    /// fibers, each with a stack of its own, and `seed` decides whose turn it is. The same program
-    /// with the same seed has the same schedule each time, down to who steals what; other seeds
-    /// have others. So a bug that depends on the order of things is found by trying seeds, and then
-    /// shown again by its seed as often as needed, in a debugger, too.
+    /// Makes the pool *deterministic*: its threads and the thread that builds it take turns, and `seed`
+    /// decides whose turn it is. The same program with the same seed has the same schedule each time,
+    /// down to which worker steals what; other seeds have others. So a bug that depends on the order
+    /// of things is found by trying seeds, and then shown again by its seed as often as needed, in a
+    /// debugger as well.
     ///
-    /// Turns change at [scheduling points](crate::schedule_point), not between two instructions,
+    /// Turns change at [schedule points](crate::schedule_point), not between two instructions,
     /// and all memory accesses are seen in one order: a missing fence is not found in this way.
-    /// Nothing runs while the thread is not in a call to this crate: to wait for a task in a loop,
-    /// call [`schedule_point`](crate::schedule_point) there. A task must not block for another by
-    /// means that the runtime does not know, such as a channel: the thread would sleep for good. Where everybody
-    /// waits for everybody, that is told on the standard error stream.
+    /// Workers run only while the thread that built the pool is in a call to this crate: to wait for a
+    /// task in a loop, call [`schedule_point`](crate::schedule_point) there.
     ///
-    /// The pool can be used on its thread only, but handles may go elsewhere. Dropped on another
-    /// thread, it ends when its own thread does, or calls in again. Say how many
-    /// [threads](Self::num_threads) it is to have, or the schedule will depend on the machine.
+    /// A closure must not wait for another by means that the runtime does not know: a channel, or a
+    /// lock that another holds over a schedule point. While it waits it keeps its turn, and the
+    /// other never runs. If nothing moves for a [limit](Self::turn_limit), what each thread waits for
+    /// is written to the standard error stream and the process is aborted.
+    ///
+    /// The pool can be used on the thread that builds it and by workers of deterministic pools that
+    /// were built there, on no other thread; handles may go anywhere. Deterministic pools that one
+    /// thread builds take turns together. A pool that is dropped on another thread ends without
+    /// being waited for, and when the thread that built it ends, its workers go on without that
+    /// thread. Say how many [threads](Self::num_threads) it is to have, or the schedule will
+    /// depend on the machine.
+    ///
+    /// A schedule point at which the turn stays where it is costs some nanoseconds, one at which it
+    /// changes what the system needs to switch between threads, some microseconds.
     ///
     /// Needs the feature `deterministic`.
     ///
@@ -338,6 +353,22 @@ impl ThreadPoolBuilder {
     #[cfg(feature = "deterministic")]
     pub fn deterministic(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// How long a [deterministic](Self::deterministic) pool may stand still: 10 seconds by default.
+    /// After that the process is aborted, with a message that names the thread whose turn it is and
+    /// those that wait for it, or that all wait for each other, and with a [`dump`](crate::dump()).
+    ///
+    /// A thread that computes for longer between two [schedule points](crate::schedule_point) needs
+    /// a longer limit, if others wait for their turn. Of deterministic pools that one thread builds
+    /// the longest limit holds for all. Time while the process is stopped, as in a debugger, does not
+    /// count.
+    ///
+    /// Needs the feature `deterministic`.
+    #[cfg(feature = "deterministic")]
+    pub fn turn_limit(mut self, limit: Duration) -> Self {
+        self.turn_limit = limit;
         self
     }
 
@@ -407,11 +438,17 @@ impl ThreadPoolBuilder {
     {
         let wrapper = &wrapper;
         thread::scope(|scope| {
+            let has_member = self.uses_current_thread;
             let pool = self.build_with(|worker| {
                 let thread = worker.std_thread();
                 thread.spawn_scoped(scope, || wrapper(worker)).map(drop)
             })?;
-            Ok(with_pool(&pool))
+            let result = outcome::run(|| with_pool(&pool));
+            if has_member {
+                member::end_with_pool(&pool.registry);
+            }
+            drop(pool);
+            Ok(result.unwrap_or_else(|payload| resume_unwind(payload)))
         })
     }
 
@@ -435,29 +472,19 @@ impl ThreadPoolBuilder {
         if self.seed.is_some() && spawn_handler.is_some() {
             return Err(BuildErrorKind::Deterministic { setting: "spawn_handler" }.into());
         }
-        if self.uses_current_thread {
-            if self.seed.is_some() {
-                let setting = "use_current_thread";
-                return Err(BuildErrorKind::Deterministic { setting }.into());
-            }
-            if Worker::current().is_some() {
-                return Err(BuildErrorKind::CurrentThreadAlreadyInPool.into());
-            }
+        if self.seed.is_some() && self.uses_current_thread {
+            return Err(BuildErrorKind::Deterministic { setting: "use_current_thread" }.into());
         }
-        let home = self.seed.map(|_| thread::current().id());
+        if self.turn_limit.is_zero() {
+            return Err(BuildErrorKind::InvalidTurnLimit.into());
+        }
+        let simulation = self.seed.map(|seed| Simulation::enter(seed, self.turn_limit));
+        let simulation = simulation.transpose();
+        let simulation = simulation.map_err(|error| BuildErrorKind::Spawn { index: 0, error })?;
         let has_stand_ins = spawn_handler.is_none();
-        let settings = Settings { home, has_stand_ins, ..self.settings };
-        let stack_size = settings.stack_size;
+        let settings = Settings { simulation, has_stand_ins, ..self.settings };
         // Dropped early, by an error or a panic in a closure of the user's, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
-        if let Some(seed) = self.seed {
-            return match deterministic::start(seed, &pool.registry, stack_size) {
-                Ok(()) => Ok(pool.finished()),
-                Err((index, error)) => {
-                    Err(Failed::new(BuildErrorKind::Spawn { index, error }, pool))
-                }
-            };
-        }
         if let Some(period) = self.watchdog {
             match Watchdog::start(&pool.registry, period) {
                 Ok(watchdog) => pool.watchdog = Some(watchdog),

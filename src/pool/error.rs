@@ -50,6 +50,8 @@ pub enum BuildErrorKind {
         /// What that is.
         setting: &'static str,
     },
+    /// A turn limit of zero.
+    InvalidTurnLimit,
     /// The watchdog's thread could not be started.
     Watchdog {
         /// What the operating system said.
@@ -113,10 +115,12 @@ impl fmt::Display for ThreadPoolBuildError {
             ),
             BuildErrorKind::Deterministic { setting } => write!(
                 f,
-                "deterministic: a pool whose workers take turns on one thread cannot have a \
-                 {setting}; accepted: a pool of one's own, without spawn_handler and \
-                 use_current_thread"
+                "deterministic: a pool whose threads take turns cannot have a {setting}; accepted: \
+                 a pool of one's own, without spawn_handler and use_current_thread"
             ),
+            BuildErrorKind::InvalidTurnLimit => {
+                write!(f, "turn_limit: zero is not a limit; accepted: any longer time")
+            }
             BuildErrorKind::Watchdog { error } => {
                 write!(f, "watchdog: its thread could not be started: {error}")
             }

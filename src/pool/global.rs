@@ -34,7 +34,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
     // What failed ends when the lock is free: its handlers may ask for the global pool.
     let failed = {
         let global = GLOBAL.get();
-        let _building = global.building.lock();
+        let _building = global.building.lock_over_points();
         if global.pool.get().is_some() {
             return Err(ThreadPoolBuildError::new(BuildErrorKind::GlobalPoolAlreadyInitialized));
         }

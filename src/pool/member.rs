@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 
-use super::Registry;
+use super::{BuildErrorKind, Registry};
 use crate::job::outcome;
 use crate::platform::thread::Thread;
 use crate::worker::{Acting, Worker};
@@ -27,14 +27,35 @@ struct Member {
     acting: Option<Acting>,
 }
 
-/// Makes the calling thread, which is no worker, one of the pool's.
-pub(super) fn join(registry: &Arc<Registry>) -> io::Result<()> {
+/// Makes the calling thread one of the pool's, unless it is a worker already.
+pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
+    if Worker::current().is_some() {
+        return Err(BuildErrorKind::CurrentThreadAlreadyInPool);
+    }
     let join = |member: &Cell<Option<Member>>| {
         registry.member_comes();
         let acting = Some(Acting::start(&registry.workers()[INDEX]));
         member.set(Some(Member { registry: Some(registry.clone()), acting }));
     };
-    MEMBER.try_with(join).map_err(|_| io::Error::other("the calling thread is ending"))
+    MEMBER.try_with(join).map_err(|_| {
+        let error = io::Error::other("the calling thread is ending");
+        BuildErrorKind::Spawn { index: INDEX, error }
+    })
+}
+
+/// Ends a pool of which the calling thread is a member, as its worker up to the end of the pool.
+/// (Where another thread has taken over the seat, that one goes on.)
+pub(super) fn end_with_pool(registry: &Registry) {
+    registry.begin_end(false);
+    let Ok(Some(mut member)) = MEMBER.try_with(Cell::take) else { return };
+    let worker = &registry.workers()[INDEX];
+    if !registry.sleep().is_lent(INDEX) {
+        registry.member_goes();
+        worker.work();
+        registry.thread_done();
+        drop(member.acting.take());
+        drop(member.registry.take());
+    }
 }
 
 /// Runs what is pending in a pool that is dropped by its member, unless that is within a job. (Other

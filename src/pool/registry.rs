@@ -7,23 +7,25 @@
 //! all for good. (Where a thread of the user's is worker 0, that may be left out, as it never comes
 //! to the main loop: see `begin_end`.)
 
+use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use std::thread::{self, ThreadId};
 
 use super::handlers::Handlers;
 use super::stand_ins::StandIns;
 use super::{TaskOrder, WaitPolicy};
 use crate::counters::Counters;
+use crate::deterministic::{self, Simulation};
+use crate::dump;
 use crate::job::JobRef;
 use crate::job::fifo::Fifos;
 use crate::platform::fork::{self, Replaced};
+use crate::platform::thread::Thread;
 use crate::queue::{self, Injector};
 use crate::sleep::Sleep;
 use crate::sync::{Mutex, Ordering};
 use crate::worker::Worker;
 use crate::worker::sleeper::Event;
-use crate::{deterministic, dump};
 use crossbeam_utils::CachePadded;
 
 /// What a builder has set that matters as long as the pool lives.
@@ -37,8 +39,8 @@ pub(crate) struct Settings {
     pub(crate) stack_size: Option<usize>,
     /// Whether the pool may start threads beyond one a worker.
     pub(crate) has_stand_ins: bool,
-    /// For a deterministic pool, the thread that it was built on.
-    pub(crate) home: Option<ThreadId>,
+    /// For a deterministic pool, whose turns its threads take.
+    pub(crate) simulation: Option<Simulation>,
 }
 
 /// A pool without the right to end it.
@@ -96,10 +98,11 @@ impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
         fork::watch();
         queue::prepare();
-        let order = settings.task_order;
+        let (order, simulated) = (settings.task_order, settings.simulation.is_some());
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
-                .map(|index| CachePadded::new(Worker::new(index, workers, order, this.as_ptr())))
+                .map(|index| Worker::new(index, workers, order, simulated, this.as_ptr()))
+                .map(CachePadded::new)
                 .collect(),
             injector: Replaced::new(),
             fifos: Fifos::default(),
@@ -113,7 +116,7 @@ impl Registry {
             leaves_member: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
             stand_ins: StandIns::default(),
-            all_left: Event::default(),
+            all_left: Event::new(this.as_ptr()),
             this: this.clone(),
         });
         dump::register(&registry.this);
@@ -165,13 +168,42 @@ impl Registry {
         }
         assert!(
             !self.is_away_from_home(),
-            "a deterministic pool can be used on the thread that it was built on, and on no other"
+            "a deterministic pool can be used on the thread that it was built on, and by the workers of \
+             deterministic pools that were built there, and on no other thread"
         );
     }
 
-    /// Whether this is a deterministic pool, and the calling thread another than its own.
+    /// Whether this is a deterministic pool, and the calling thread takes no turns with its own.
     pub(crate) fn is_away_from_home(&self) -> bool {
-        self.settings.home.is_some_and(|home| home != thread::current().id())
+        self.simulation().is_some_and(|simulation| !simulation.is_here())
+    }
+
+    /// For a deterministic pool, whose turns its threads take.
+    pub(crate) fn simulation(&self) -> Option<&Simulation> {
+        self.settings.simulation.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.settings.simulation.is_some()
+    }
+
+    /// Starts a thread of this pool, which calls `body`.
+    pub(super) fn start_thread(
+        &self,
+        name: String,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Thread> {
+        let stack_size = self.settings.stack_size;
+        match self.simulation() {
+            Some(simulation) => simulation.start(self.this.clone(), name, stack_size, body),
+            None => Thread::start(name, stack_size, body),
+        }
+    }
+
+    /// What tells this pool from others as long as it lives.
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Works, as the thread of worker `index`.
@@ -408,5 +440,8 @@ impl Registry {
             threads.awaited = true;
             threads.done < threads.all()
         });
+        if let Some(simulation) = self.simulation() {
+            simulation.wait_until_gone(self.address());
+        }
     }
 }

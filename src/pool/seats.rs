@@ -42,7 +42,7 @@ impl Registry {
     /// is a worker of, if any, else sleeps.
     fn hand_over<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
         self.expect_threads();
-        let result = run_elsewhere(op, Worker::current(), |job| self.inject(job));
+        let result = run_elsewhere(op, Worker::current(), self);
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }

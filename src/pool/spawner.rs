@@ -32,8 +32,8 @@ impl Spawner<'_> {
         }
         let Some(index) = member else { return Ok(()) };
         pool.registry.stand_ins.set_name(index, self.name(index)?);
-        let joined = member::join(&pool.registry);
-        joined.map_err(|error| BuildErrorKind::Spawn { index, error })
+        // Last: what runs above is the user's, and may have made the thread a worker of another pool.
+        member::join(&pool.registry)
     }
 
     fn name(&mut self, index: usize) -> Result<String, BuildErrorKind> {
@@ -57,11 +57,11 @@ impl Spawner<'_> {
         registry.stand_ins.set_name(index, name.clone());
         registry.thread_starts();
         let stack_size = registry.settings().stack_size;
-        let registry = Some(registry.clone());
-        let worker = ThreadBuilder { index, name, stack_size, registry, comes: false };
+        let theirs = Some(registry.clone());
+        let worker = ThreadBuilder { index, name, stack_size, registry: theirs, comes: false };
         let started = match &mut self.handler {
             Some(handler) => handler(worker).map(|()| None),
-            None => worker.spawn().map(Some),
+            None => worker.spawn(registry).map(Some),
         };
         started.map_err(|error| BuildErrorKind::Spawn { index, error })
     }
@@ -135,9 +135,9 @@ impl ThreadBuilder {
         }
     }
 
-    fn spawn(mut self) -> io::Result<Thread> {
-        self.comes = self.registry.as_ref().is_some_and(|registry| registry.thread_runs());
-        Thread::start(self.name.clone(), self.stack_size, move || self.run())
+    fn spawn(mut self, registry: &Registry) -> io::Result<Thread> {
+        self.comes = registry.thread_runs();
+        registry.start_thread(self.name.clone(), move || self.run())
     }
 }
 

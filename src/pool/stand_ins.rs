@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use crossbeam_utils::sync::{Parker, Unparker};
-
 use super::Registry;
+use crate::deterministic::IDLE;
 use crate::job::outcome;
 use crate::platform;
 use crate::platform::thread::Thread;
-use crate::sync::{AtomicU32, Mutex, Ordering, wait_outside, wake};
+use crate::sync::{AtomicU32, Mutex, Ordering, Parker, Unparker, wait_outside};
 
 #[derive(Default)]
 pub(super) struct StandIns {
@@ -57,7 +56,7 @@ impl StandIns {
 
     /// Has those that rest see that the pool has ended.
     pub(super) fn wake_all(&self) {
-        self.resting.lock().iter().for_each(|resting| wake(&resting.unparker));
+        self.resting.lock().iter().for_each(|resting| resting.unparker.unpark());
     }
 
     fn call(&self, index: usize) -> bool {
@@ -67,7 +66,7 @@ impl StandIns {
         };
         let called = resting.swap_remove(at);
         called.called.store(1, Ordering::Relaxed);
-        wake(&called.unparker);
+        called.unparker.unpark();
         true
     }
 }
@@ -98,27 +97,19 @@ impl Registry {
             outcome::discard(registry);
         };
         self.stand_in_starts();
-        let started = self.start_thread(index, body);
-        if started.is_err() {
-            self.stand_in_refused();
+        let started = self.start_thread(self.stand_ins.name(index), body);
+        match started {
+            Ok(thread) => self.stand_ins.threads.lock().push(thread),
+            Err(error) => {
+                self.stand_in_refused();
+                return Err(error);
+            }
         }
-        started
-    }
-
-    fn start_thread(&self, index: usize, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let stack_size = self.settings().stack_size;
-        if self.settings().home.is_some() {
-            return crate::deterministic::add(stack_size, body);
-        }
-        let thread = Thread::start(self.stand_ins.name(index), stack_size, body)?;
-        self.stand_ins.threads.lock().push(thread);
         Ok(())
     }
 
     fn run_stand_in(&self, index: usize) {
-        if self.settings().home.is_none() {
-            platform::prepare_worker_thread();
-        }
+        platform::prepare_worker_thread();
         if self.workers()[index].take_over() {
             self.handlers().exits(index);
         }
@@ -135,7 +126,7 @@ impl Registry {
         self.stand_ins.resting.lock().push(resting.clone());
         give_back();
         self.thread_returns();
-        wait_outside(&parker, || resting.is_called() || self.has_ended());
+        wait_outside(&parker, IDLE, || resting.is_called() || self.has_ended());
         resting.is_called()
     }
 }

@@ -69,9 +69,7 @@ use std::ptr::{self, NonNull};
 use crossbeam_utils::CachePadded;
 
 use super::deque::{Steal, Stealer, Worker};
-use crate::sync::{
-    AtomicPtr, AtomicUsize, Ordering, forks, keeps_gates_closed, light_fence, spin_or_yield,
-};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, forks, light_fence, spin_or_yield};
 
 /// Forks that can be private at a time. Small enough to stay in the first-level cache, large
 /// enough that only recursions deeper than this ever publish for lack of room. (A guess.)
@@ -146,6 +144,8 @@ struct Own<P> {
     /// How many jobs to keep public; from 1 to `handful_limit`, or none where that is 0.
     handful: Cell<usize>,
     handful_limit: usize,
+    /// Whether the owner comes to a slow path at every fork and its end.
+    keeps_gate_closed: bool,
     public: Worker<P>,
 }
 
@@ -308,7 +308,8 @@ impl<J> ForkFront<J> {
 
 impl<J, P: Published<J>> ForkQueue<J, P> {
     /// A queue whose owner keeps up to `handful_limit` jobs public; 0: there are no thieves.
-    pub(crate) fn new(handful_limit: usize) -> Self {
+    /// `keeps_gate_closed`: the owner is to come to a slow path at every fork and its end.
+    pub(crate) fn new(handful_limit: usize, keeps_gate_closed: bool) -> Self {
         let public = Worker::new_lifo();
         let stealer = public.stealer();
         ForkQueue {
@@ -321,6 +322,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
                 forks: forks(),
                 handful: Cell::new(handful_limit.min(1)),
                 handful_limit,
+                keeps_gate_closed,
                 public,
             },
             stealer,
@@ -509,7 +511,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         let wanted = own.handful.get().saturating_sub(own.public());
         let published = self.publish(wanted, &publish_job);
         self.front.gate.open(self.head());
-        if own.handful_limit > 0 && (own.public() == 0 || keeps_gates_closed()) {
+        if own.handful_limit > 0 && (own.public() == 0 || own.keeps_gate_closed) {
             // Nothing was there, or all of it is stolen already.
             self.front.gate.close();
         }

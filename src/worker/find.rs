@@ -7,7 +7,6 @@ use crate::deterministic;
 use crate::job::{ANY_ROOT, JobRef, NO_ROOT};
 use crate::latch::Wait;
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
-use crate::platform::heavy_fence;
 use crate::queue::until_sure;
 use crate::sync::{Ordering, fence, spin_loop};
 
@@ -143,7 +142,7 @@ impl Worker {
         if stolen != 0 {
             self.patient.set(ticks().wrapping_sub(stolen) < WORTH);
         }
-        self.patient.get() && !deterministic::is_simulated()
+        self.patient.get() && !self.registry().is_simulated()
     }
 
     /// Steals a bundle of tasks.
@@ -215,7 +214,7 @@ impl Worker {
 
     /// The part of that look which is at what others hide, to be taken by force.
     pub(super) fn look_behind(&self) -> bool {
-        self.others_work() && heavy_fence() && self.will_force()
+        self.others_work() && self.heavy_fence() && self.will_force()
     }
 
     /// The sentry's look: a glance, and at times one at what others hide.
@@ -263,7 +262,8 @@ impl Worker {
         self.forces.store(0, Ordering::Relaxed);
         let mut hiders = self.others().filter(|other| other.forks.hides_work() && may_have(other));
         hiders.find_map(|other| {
-            let Some(forced) = other.forks.force(heavy_fence, |job| other.publish(job)) else {
+            let Some(forced) = other.forks.force(|| self.heavy_fence(), |job| other.publish(job))
+            else {
                 // Its owner or another thief is at it, which takes a moment: the next look sees more.
                 if other.forks.hides_work() {
                     self.forces.store(1, Ordering::Relaxed);

@@ -16,7 +16,7 @@ use crate::dump::Awaited;
 use crate::job::outcome;
 use crate::job::stack::JoinHeader;
 use crate::job::{JobRef, NO_ROOT, lineage};
-use crate::platform::fork::Replaced;
+use crate::platform::{self, fork::Replaced};
 use crate::pool::{Registry, TaskOrder, WaitPolicy};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue};
 use crate::sleep::{Sleep, Stopped};
@@ -86,10 +86,13 @@ impl Worker {
         index: usize,
         workers: usize,
         order: TaskOrder,
+        simulated: bool,
         registry: *const Registry,
     ) -> Self {
+        let stock = if workers == 1 { 0 } else { workers.min(MOST_IN_STOCK) };
         Worker {
-            forks: ForkQueue::new(if workers == 1 { 0 } else { workers.min(MOST_IN_STOCK) }),
+            // In a simulation each fork and its end comes to the slow path, which has a schedule point.
+            forks: ForkQueue::new(stock, simulated),
             tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
             mail: Replaced::new(),
             registry,
@@ -350,7 +353,7 @@ impl Worker {
     }
 
     /// Works until the pool ends.
-    fn work(&self) {
+    pub(crate) fn work(&self) {
         let mut searching = false;
         loop {
             while let Some(job) = self.find() {
@@ -414,6 +417,16 @@ impl Worker {
         self.sleep().unparked();
     }
 
+    /// `platform::heavy_fence`. In a simulation, where whoever has the turn sees all that was done
+    /// before, a schedule point.
+    fn heavy_fence(&self) -> bool {
+        if self.registry().is_simulated() {
+            deterministic::point();
+            return true;
+        }
+        platform::heavy_fence()
+    }
+
     /// No longer a searcher. If there was none else and others sleep, one is woken for work that
     /// was published meanwhile, and to watch for what those who work may hide.
     pub(crate) fn stop_searching(&self) {
@@ -427,16 +440,10 @@ impl Worker {
     }
 }
 
-/// Makes another worker, or none, that whose seat this thread holds; returns the last one.
-#[cfg(feature = "deterministic")]
-pub(crate) fn swap_current(current: Current) -> Current {
-    CURRENT.replace(current)
-}
-
-/// No worker.
-#[cfg(feature = "deterministic")]
-pub(crate) fn outside() -> Current {
-    &raw const OUTSIDE
+/// Whether this thread acts as a worker of a deterministic pool.
+#[inline]
+pub(crate) fn is_simulated() -> bool {
+    Worker::current().is_some_and(|worker| worker.registry().is_simulated())
 }
 
 /// The front that a fork on this thread goes to.

@@ -3,14 +3,12 @@
 
 use std::sync::Arc;
 
-use crossbeam_utils::sync::{Parker, Unparker};
-
 use super::Worker;
 use crate::dump::Awaited;
 use crate::job::outcome;
 use crate::latch::Wait;
 use crate::pool::Registry;
-use crate::sync::{Mutex, wait_outside, wake};
+use crate::sync::{Mutex, Parker, Unparker, wait_outside};
 
 /// Whom to wake when a wait is over.
 pub(crate) enum Sleeper {
@@ -32,14 +30,15 @@ impl Sleeper {
                 // It may have gone on already, and its pool may be gone but for this.
                 outcome::discard(registry);
             }
-            Sleeper::Outside(unparker) => wake(&unparker),
+            Sleeper::Outside(unparker) => unparker.unpark(),
         }
     }
 }
 
-/// Something that happens once, for which one thread of any kind waits.
-#[derive(Default)]
+/// Something that a pool does once, for which one thread of any kind waits.
 pub(crate) struct Event {
+    /// The pool's address.
+    pool: usize,
     state: Mutex<State>,
 }
 
@@ -50,6 +49,11 @@ struct State {
 }
 
 impl Event {
+    /// Of what `pool` does.
+    pub(crate) fn new(pool: *const Registry) -> Self {
+        Event { pool: pool.addr(), state: Mutex::default() }
+    }
+
     /// Says that it has happened. The event may be gone as soon as the lock is given back.
     pub(crate) fn happen(&self) {
         let mut state = self.state.lock();
@@ -79,7 +83,7 @@ impl Event {
         }
         match worker {
             Some(worker) => worker.wait_until(self),
-            None => wait_outside(&parker, || self.has_happened()),
+            None => wait_outside(&parker, self.pool, || self.has_happened()),
         }
     }
 }
@@ -98,7 +102,7 @@ impl Wait for Event {
         Awaited::Elsewhere
     }
 
-    fn is_elsewhere(&self) -> bool {
-        true
+    fn elsewhere(&self) -> Option<usize> {
+        Some(self.pool)
     }
 }

@@ -59,6 +59,7 @@ impl Worker {
             return;
         }
         self.flush_forks();
+        let _awaits = deterministic::awaits(wait.elsewhere().unwrap_or(self.registry().address()));
         let outer = self.waits_for.load(Ordering::Relaxed);
         self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
         let mut searching = false;

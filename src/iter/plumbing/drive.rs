@@ -19,13 +19,12 @@
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
 };
-use crate::deterministic;
 use crate::fork::join_on_worker;
 use crate::iter::IndexedParallelIterator;
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::pool::with_current;
 use crate::sync::{AtomicUsize, Ordering};
-use crate::worker::Worker;
+use crate::worker::{Worker, is_simulated};
 
 /// What a block should last: twice to half of it will do.
 const BLOCK: u64 = 4 * TICKS_PER_MICROSECOND;
@@ -225,9 +224,9 @@ impl Pace {
     /// The last block took so long, and should last as long as is `wanted`.
     fn set_block(&mut self, took: u64, wanted: u64) {
         if let Some(most) = self.most {
-            self.warm |= deterministic::is_simulated();
+            self.warm |= is_simulated();
             self.block = self.block.saturating_mul(2).min(most);
-        } else if deterministic::is_simulated() {
+        } else if is_simulated() {
             // As long as it is, and warm: nothing may depend on the clock.
             self.warm = true;
         } else if took < wanted / GROWTH as u64 {
@@ -243,7 +242,7 @@ impl Pace {
 /// Whether to fork: others could take nothing from this worker, and somebody has nothing to do, or
 /// would have to wait for long, since the last block took so long.
 pub(crate) fn is_wanted(took: u64) -> bool {
-    let is_slow = took > BLOCK * 2 || deterministic::is_simulated();
+    let is_slow = took > BLOCK * 2 || is_simulated();
     Worker::current().is_some_and(|worker| worker.is_bare() && (is_slow || worker.sees_idlers()))
 }
 

@@ -17,11 +17,11 @@ use std::sync::{Mutex, MutexGuard};
 use std::{hint, mem};
 
 use super::super::ends::tries::Stop;
-use crate::deterministic;
 use crate::fork::{Scope, scope};
 use crate::iter::ParallelIterator;
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
+use crate::worker::is_simulated;
 
 /// How long a block of items should last: twice to half of it will do.
 const BLOCK: u64 = 16 * TICKS_PER_MICROSECOND;
@@ -155,7 +155,7 @@ where
             let took = ticks().wrapping_sub(before);
             if took > BLOCK * 2 {
                 most = (most / 2).max(1);
-            } else if took < BLOCK / 2 && wanted == most && !deterministic::is_simulated() {
+            } else if took < BLOCK / 2 && wanted == most && !is_simulated() {
                 most = (most * 2).min(MOST);
             }
         }
@@ -183,7 +183,7 @@ where
             if let Some(token) = slot.token.take() {
                 return Some(token);
             }
-            let over = slot.root.is_some() || deterministic::is_simulated();
+            let over = slot.root.is_some() || is_simulated();
             if over || ticks().wrapping_sub(start) > PATIENCE {
                 slot.working -= 1;
                 return None;

@@ -1,10 +1,10 @@
 //! Sources that can be cut at some places only: they go on step by step, and give away a part
 //! whenever others have nothing to do, as indexed ones do in `plumbing/drive.rs`.
 
-use crate::deterministic;
 use crate::fork::join_on_worker;
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer, in_pool, is_wanted};
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
+use crate::worker::is_simulated;
 
 /// What a step should last: twice to half of it will do.
 const STEP: u64 = 4 * TICKS_PER_MICROSECOND;
@@ -111,7 +111,7 @@ impl Going {
             let now = ticks();
             let took = now.wrapping_sub(before);
             before = now;
-            let simulated = deterministic::is_simulated();
+            let simulated = is_simulated();
             most = if simulated { (most * 2).min(MOST_SIMULATED) } else { adjusted(most, took) };
             let warm = if simulated { self.depth < SOON } else { now.wrapping_sub(start) > wait };
             if !self.serial && warm && is_wanted(took) {

@@ -81,7 +81,7 @@ unsafe impl Send for Forks {}
 impl Forks {
     fn new(jobs: usize) -> Arc<Self> {
         let jobs = (0..jobs).map(|_| Job::new()).collect();
-        Arc::new(Forks { queue: ForkQueue::new(2), jobs, idle: AtomicUsize::new(0) })
+        Arc::new(Forks { queue: ForkQueue::new(2, false), jobs, idle: AtomicUsize::new(0) })
     }
 
     fn assert_all_ran(&self) {

@@ -61,7 +61,7 @@ unsafe impl Send for Pool {}
 impl Pool {
     pub(super) fn new(workers: usize) -> Arc<Self> {
         let seat = || Seat {
-            forks: ForkQueue::new(workers),
+            forks: ForkQueue::new(workers, false),
             tasks: TaskQueue::new(false, false),
             mail: Injector::new(),
             forces: Cell::new(false),

@@ -1,0 +1,629 @@
+//! Turns: of the threads of one simulation, one at a time runs, and the seed decides which is next.
+//!
+//! A *simulation* has a thread that builds deterministic pools, its *home*, and all threads of these
+//! pools. Each is a *party*. The party whose turn it is runs as any thread does; all others wait in
+//! [`Party::wait_for_turn`]. The turn changes in [`Party::pass_on`] and [`Party::leave`], and nowhere
+//! else, so that the order of all that parties do follows from the seed.
+//!
+//! Invariants, all of what stands under the lock of [`Shared::state`]:
+//! 1. At most one party has the turn. If none has, all are blocked, or there is no party.
+//! 2. A blocked party is woken by [`Simulation::wake`] only. It can be called by any thread: what
+//!    threads outside do to a simulation is the one thing that no seed decides.
+//! 3. While a party waits for the turn, one that waits is the *watcher*, unless there is nothing to
+//!    watch for: it looks by a clock whether the turn still moves.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::sync::{Parker, Unparker};
+use fastrand::Rng;
+
+use super::IDLE;
+use crate::dump::Dump;
+use crate::platform::fork;
+use crate::platform::thread::Thread;
+use crate::pool::Registry;
+
+/// What decides the schedule.
+pub(crate) type Seed = u64;
+
+/// A party's number. They are given in the order in which threads are started.
+type Id = u64;
+
+/// The watcher looks so many times before it gives up. (Its own looks are counted, and not the time,
+/// which also goes by in a debugger.)
+const LOOKS: u32 = 10;
+
+thread_local! {
+    /// The calling thread as a party. A pool's thread sets it before anything else, so that its
+    /// destructor is the last: those of the user's run within the thread's turns.
+    static HERE: RefCell<Option<Rc<Party>>> = const { RefCell::new(None) };
+}
+
+/// The turns of some threads. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Simulation(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// `fork::count` when this was made.
+    forks: u32,
+}
+
+struct State {
+    rng: Rng,
+    /// At a point the turn changes one time in so many.
+    patience: u32,
+    parties: BTreeMap<Id, Entry>,
+    last_id: Id,
+    turn: Option<Id>,
+    watcher: Option<Id>,
+    /// How often a party did something but look for what others did.
+    moves: u64,
+    /// Turns without a move.
+    idle_turns: IdleTurns,
+    /// How long nothing may move while something is to be done.
+    limit: Duration,
+}
+
+/// For how long parties have only looked for what others did.
+#[derive(Default)]
+struct IdleTurns {
+    count: u32,
+    /// `State::moves` when that began.
+    moves: u64,
+    /// When the clock was looked at last.
+    seen: Option<Instant>,
+    time: Duration,
+}
+
+/// What all know of a party.
+struct Entry {
+    chair: Arc<Chair>,
+    name: String,
+    /// The pool that the thread works for; none for the home.
+    pool: Weak<Registry>,
+    blocked: Option<Blocked>,
+}
+
+/// Where a party waits for its turn.
+struct Chair {
+    granted: AtomicBool,
+    unparker: Unparker,
+}
+
+/// What a party waits for that cannot run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Blocked {
+    /// To be woken: for what the pool at this address does, or, if it is [`IDLE`], for work.
+    Parked(usize),
+    /// That the pool at this address has no thread any more.
+    UntilGone(usize),
+}
+
+/// A thread of a simulation, as it sees itself.
+struct Party {
+    id: Id,
+    simulation: Simulation,
+    is_home: bool,
+    chair: Arc<Chair>,
+    parker: Parker,
+    /// How many points are left until one at which the turn changes.
+    points: Cell<u32>,
+    /// Whether the thread did something in this turn.
+    moved: Cell<bool>,
+    /// For which pool's doings the innermost wait is.
+    awaited: Cell<usize>,
+}
+
+fn here() -> Option<Rc<Party>> {
+    let party = HERE.try_with(|here| here.borrow().clone()).ok()??;
+    if party.is_alone() {
+        // No deterministic pool is left: this is a thread like any other again.
+        let _ = HERE.try_with(|here| here.borrow_mut().take());
+        return None;
+    }
+    (party.simulation.0.forks == fork::count()).then_some(party)
+}
+
+/// Something has happened: perhaps another thread goes on.
+#[inline]
+pub(crate) fn point() {
+    count_point(true);
+}
+
+/// The caller has looked for something: perhaps another thread goes on.
+#[inline]
+pub(crate) fn poll() {
+    count_point(false);
+}
+
+fn count_point(moved: bool) {
+    let changes = HERE.try_with(|here| {
+        let here = here.borrow();
+        let Some(party) = &*here else { return false };
+        let points = party.points.get();
+        party.points.set(points.saturating_sub(1));
+        party.moved.set(party.moved.get() | moved);
+        points == 0
+    });
+    if changes == Ok(true) {
+        pause();
+    }
+}
+
+/// The caller waits for a while. `false`: this thread is not simulated.
+pub(crate) fn pause() -> bool {
+    here().map(|party| party.pass_on(None)).is_some()
+}
+
+/// While this lives, the calling thread waits for what a pool does.
+pub(crate) struct Awaits(Option<(Rc<Party>, usize)>);
+
+/// Notes that the calling thread waits for what the pool at the address `pool` does.
+pub(crate) fn awaits(pool: usize) -> Awaits {
+    Awaits(here().map(|party| {
+        let outer = party.awaited.replace(pool);
+        (party, outer)
+    }))
+}
+
+impl Drop for Awaits {
+    fn drop(&mut self) {
+        if let Some((party, outer)) = self.0.take() {
+            party.awaited.set(outer);
+        }
+    }
+}
+
+/// What is given to wake a thread that parks in a simulation; given early, it is kept.
+#[derive(Clone)]
+pub(crate) struct Token(Arc<Mutex<Given>>);
+
+#[derive(Default)]
+struct Given {
+    is_given: bool,
+    parked: Option<(Simulation, Id)>,
+}
+
+impl Token {
+    pub(crate) fn new() -> Self {
+        Token(Arc::default())
+    }
+
+    /// Waits for the token and takes it. `false`: this thread is not simulated.
+    pub(crate) fn take(&self) -> bool {
+        let Some(party) = here() else { return false };
+        let mut given = self.lock();
+        if !given.is_given {
+            given.parked = Some((party.simulation.clone(), party.id));
+            // Before the token can be given, whoever does that sees a blocked party.
+            let next = party.hand_over(Some(Blocked::Parked(party.awaited.get())));
+            drop(given);
+            party.give_and_wait(next);
+            given = self.lock();
+        }
+        *given = Given::default();
+        true
+    }
+
+    /// Gives the token.
+    pub(crate) fn give(&self) {
+        let mut given = self.lock();
+        given.is_given = true;
+        if let Some((simulation, id)) = given.parked.take() {
+            simulation.wake(id);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Given> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Simulation {
+    /// The simulation that the calling thread is part of, or else a new one. `seed` decides it, or is
+    /// mixed in, if there are pools already. `limit`: see `ThreadPoolBuilder::turn_limit`.
+    pub(crate) fn enter(seed: Seed, limit: Duration) -> io::Result<Simulation> {
+        if let Some(party) = here() {
+            let mut state = party.simulation.lock();
+            let mixed = state.rng.u64(..) ^ seed;
+            state.seed(mixed);
+            state.limit = state.limit.max(limit);
+            drop(state);
+            return Ok(party.simulation.clone());
+        }
+        let simulation = Simulation(Arc::new(Shared {
+            state: Mutex::new(State::new(seed, limit)),
+            forks: fork::count(),
+        }));
+        let name =
+            std::thread::current().name().unwrap_or("the thread that builds the pool").into();
+        let party = simulation.add(name, Weak::new());
+        simulation.lock().turn = Some(party.id);
+        HERE.try_with(|here| *here.borrow_mut() = Some(Rc::new(party)))
+            .map_err(|_| io::Error::other("the calling thread is ending"))?;
+        Ok(simulation)
+    }
+
+    /// Whether the calling thread is part of it.
+    pub(crate) fn is_here(&self) -> bool {
+        here().is_some_and(|party| Arc::ptr_eq(&party.simulation.0, &self.0))
+    }
+
+    /// Starts a thread of `pool`.
+    pub(crate) fn start(
+        &self,
+        pool: Weak<Registry>,
+        name: String,
+        stack_size: Option<usize>,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Thread> {
+        let party = self.add(name.clone(), pool);
+        Thread::start(name, stack_size, move || {
+            let party = Rc::new(party);
+            // (A thread that starts has all its thread-locals.)
+            let _ = HERE.try_with(|here| *here.borrow_mut() = Some(party.clone()));
+            party.wait_for_turn();
+            drop(party);
+            body();
+        })
+    }
+
+    /// Waits until the last thread of the pool at the address `pool` is about to end.
+    pub(crate) fn wait_until_gone(&self, pool: usize) {
+        while let Some(party) = here().filter(|_| self.lock().has_threads(pool)) {
+            party.pass_on(Some(Blocked::UntilGone(pool)));
+        }
+    }
+
+    fn add(&self, name: String, pool: Weak<Registry>) -> Party {
+        let parker = Parker::new();
+        let unparker = parker.unparker().clone();
+        let chair = Arc::new(Chair { granted: AtomicBool::new(false), unparker });
+        let mut state = self.lock();
+        state.last_id += 1;
+        let (id, points) = (state.last_id, state.points());
+        let entry = Entry { chair: chair.clone(), name, pool, blocked: None };
+        let is_home = entry.is_home();
+        state.parties.insert(id, entry);
+        state.moves += 1;
+        if state.turn.is_some() {
+            state.watcher.get_or_insert(id);
+        }
+        drop(state);
+        Party {
+            id,
+            simulation: self.clone(),
+            is_home,
+            chair,
+            parker,
+            points: Cell::new(points),
+            moved: Cell::new(true),
+            awaited: Cell::new(IDLE),
+        }
+    }
+
+    /// Makes a blocked party one that can run. Any thread may call this.
+    fn wake(&self, id: Id) {
+        let mut state = self.lock();
+        state.moves += 1;
+        let Some(entry) = state.parties.get_mut(&id) else { return };
+        entry.blocked = None;
+        let chair = entry.chair.clone();
+        if state.turn.is_none() {
+            state.turn = Some(id);
+            drop(state);
+            chair.grant();
+        } else if state.watcher.is_none() {
+            state.watcher = Some(id);
+            drop(state);
+            // For it to see that it watches.
+            chair.unparker.unpark();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new(seed: Seed, limit: Duration) -> Self {
+        let mut state = State {
+            rng: Rng::new(),
+            patience: 1,
+            parties: BTreeMap::new(),
+            last_id: 0,
+            turn: None,
+            watcher: None,
+            moves: 0,
+            idle_turns: IdleTurns::default(),
+            limit,
+        };
+        state.seed(seed);
+        state
+    }
+
+    fn seed(&mut self, seed: Seed) {
+        self.rng = Rng::with_seed(seed);
+        // Some schedules change at every point, some let workers run far ahead of each other.
+        self.patience = 1 << self.rng.u32(..6);
+    }
+
+    /// How many points are left out until the turn changes at one.
+    fn points(&mut self) -> u32 {
+        let mut points = 0;
+        while self.rng.u32(..self.patience) != 0 {
+            points += 1;
+        }
+        points
+    }
+
+    /// Gives the turn to one of those that can run, if there is one.
+    fn choose(&mut self) -> Option<Id> {
+        let ready = || {
+            let ready = self.parties.iter().filter(|(_, entry)| entry.blocked.is_none());
+            ready.map(|(&id, _)| id)
+        };
+        let count = ready().count();
+        self.turn = if count == 0 { None } else { ready().nth(self.rng.usize(..count)) };
+        self.turn
+    }
+
+    fn chair(&self, id: Option<Id>) -> Option<Arc<Chair>> {
+        Some(self.parties.get(&id?)?.chair.clone())
+    }
+
+    fn has_threads(&self, pool: usize) -> bool {
+        self.parties.values().any(|entry| entry.pool_address() == pool)
+    }
+
+    /// Counts a turn in which nothing was done. `true`: that has been so for the limit.
+    fn only_looks(&mut self) -> bool {
+        /// So often the clock is looked at.
+        const EVERY: u32 = 256;
+        let idle = &mut self.idle_turns;
+        if idle.moves != self.moves {
+            *idle = IdleTurns { moves: self.moves, ..IdleTurns::default() };
+        }
+        idle.count += 1;
+        if idle.count % EVERY != 0 {
+            return false;
+        }
+        let now = Instant::now();
+        let step = idle.seen.replace(now).map_or(Duration::ZERO, |seen| now - seen);
+        // A longer step is one in which the process did not run.
+        idle.time += step.min(self.limit / LOOKS);
+        idle.time >= self.limit
+    }
+
+    /// Those that wait for the turn and could run.
+    fn waiting(&self) -> impl Iterator<Item = &Entry> {
+        let waits =
+            |&(&id, entry): &(&Id, &Entry)| Some(id) != self.turn && entry.blocked.is_none();
+        self.parties.iter().filter(waits).map(|(_, entry)| entry)
+    }
+
+    /// Why nothing moves, if something should.
+    fn complaint(&self) -> Option<String> {
+        match self.turn.and_then(|turn| self.parties.get(&turn)) {
+            Some(_) if self.idle_turns.time >= self.limit => Some(self.complaint_of_looks()),
+            Some(holder) => self.complaint_of_turn(holder),
+            None => self.complaint_of_all(),
+        }
+    }
+
+    fn complaint_of_looks(&self) -> String {
+        let limit = self.limit;
+        let able = names(self.parties.values().filter(|entry| entry.blocked.is_none()));
+        format!(
+            "for {limit:?} these have done nothing but call `schedule_point`, or the like, to wait \
+             for something that does not come: {able}"
+        )
+    }
+
+    /// The turn stays where it is; unless those that wait for it have nothing to do.
+    fn complaint_of_turn(&self, holder: &Entry) -> Option<String> {
+        if !self.waiting().any(Entry::is_home) && !self.has_work_beside(holder) {
+            return None;
+        }
+        let (limit, name, waiting) = (self.limit, &holder.name, names(self.waiting()));
+        (!waiting.is_empty()).then(|| {
+            format!(
+                "for {limit:?} the turn has been with {name}, which came to no schedule point: it \
+                 waits for something that another thread has to do first (a lock that is held over \
+                 a schedule point, a channel), or it computes, for which `turn_limit` may be set. \
+                 Waiting for the turn: {waiting}"
+            )
+        })
+    }
+
+    /// Nobody can run.
+    fn complaint_of_all(&self) -> Option<String> {
+        // What a pool does that is none of these may still wake one of them.
+        let is_served = |pool| pool == IDLE || self.has_threads(pool);
+        let hopes = |entry: &Entry| match entry.blocked {
+            Some(Blocked::Parked(pool)) => !is_served(pool),
+            _ => false,
+        };
+        let waits = |entry: &&Entry| entry.blocked != Some(Blocked::Parked(IDLE));
+        let waiting = names(self.parties.values().filter(waits));
+        if waiting.is_empty() || self.parties.values().any(hopes) {
+            return None;
+        }
+        let limit = self.limit;
+        Some(format!("a deadlock: for {limit:?} these have waited for each other: {waiting}"))
+    }
+
+    /// Whether work is queued, or was begun by others than `holder`, that could go on.
+    fn has_work_beside(&self, holder: &Entry) -> bool {
+        let pools: BTreeMap<usize, &Weak<Registry>> =
+            self.parties.values().map(|entry| (entry.pool_address(), &entry.pool)).collect();
+        let dumps: Vec<Dump> = pools.into_values().filter_map(Dump::of_weak).collect();
+        let (busy, lent) = dumps
+            .iter()
+            .map(Dump::running)
+            .fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1));
+        // A home that works has borrowed a seat.
+        let own = if holder.is_home() { lent.min(1) } else { 1 };
+        busy > own || dumps.iter().any(Dump::is_queued)
+    }
+}
+
+fn names<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
+    entries.map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+impl Entry {
+    fn is_home(&self) -> bool {
+        self.pool.ptr_eq(&Weak::new())
+    }
+
+    fn pool_address(&self) -> usize {
+        self.pool.as_ptr().addr()
+    }
+}
+
+impl Chair {
+    /// Gives the turn to the party that waits here.
+    fn grant(&self) {
+        // Release: what was done before is visible to whoever has the turn. Matches the Acquire in
+        // `wait_for_turn`.
+        self.granted.store(true, Ordering::Release);
+        self.unparker.unpark();
+    }
+}
+
+impl Party {
+    /// Whether it is a home without pools.
+    fn is_alone(&self) -> bool {
+        self.is_home && self.simulation.lock().parties.len() == 1
+    }
+
+    /// Lets another run, and returns when it is this one's turn again; if it is `blocked`, not before
+    /// it was woken.
+    fn pass_on(&self, blocked: Option<Blocked>) {
+        let next = self.hand_over(blocked);
+        self.give_and_wait(next);
+    }
+
+    /// The part of that under the lock. Returns who is to be given the turn.
+    fn hand_over(&self, blocked: Option<Blocked>) -> Option<Arc<Chair>> {
+        let mut state = self.simulation.lock();
+        if state.turn != Some(self.id) {
+            // It is at what the watcher does beside the turns.
+            return Some(self.chair.clone());
+        }
+        // To block is a move, since nobody is woken without one.
+        if self.moved.take() || blocked.is_some() {
+            state.moves += 1;
+        } else if state.only_looks() {
+            drop(state);
+            self.complain();
+            state = self.simulation.lock();
+        }
+        if let Some(entry) = state.parties.get_mut(&self.id) {
+            entry.blocked = blocked;
+        }
+        self.points.set(state.points());
+        let next = state.choose();
+        if next != Some(self.id) {
+            state.watcher = Some(self.id);
+        }
+        state.chair(next)
+    }
+
+    fn give_and_wait(&self, next: Option<Arc<Chair>>) {
+        match next {
+            Some(chair) if Arc::ptr_eq(&chair, &self.chair) => return,
+            Some(chair) => chair.grant(),
+            None => {}
+        }
+        self.wait_for_turn();
+    }
+
+    fn wait_for_turn(&self) {
+        let (mut looks, mut moves) = (0, 0);
+        // Acquire: matches the Release in `grant`.
+        while !self.chair.granted.swap(false, Ordering::Acquire) {
+            let Some(limit) = self.watches() else {
+                self.parker.park();
+                continue;
+            };
+            self.parker.park_timeout(limit / LOOKS);
+            looks += 1;
+            if self.look(&mut moves) {
+                looks = 0;
+            } else if looks >= LOOKS {
+                self.complain();
+            }
+        }
+    }
+
+    /// The limit, if this is the watcher.
+    fn watches(&self) -> Option<Duration> {
+        let state = self.simulation.lock();
+        (state.watcher == Some(self.id)).then_some(state.limit)
+    }
+
+    /// Whether all is well. If there is nothing to watch for, this is the watcher no longer.
+    fn look(&self, moves: &mut u64) -> bool {
+        let mut state = self.simulation.lock();
+        let moved = std::mem::replace(moves, state.moves) != state.moves;
+        if state.turn.is_some() && state.waiting().next().is_none() {
+            state.watcher = None;
+        }
+        moved || state.complaint().is_none()
+    }
+
+    #[cold]
+    fn complain(&self) {
+        let Some(complaint) = self.simulation.lock().complaint() else { return };
+        let text = "filch: deterministic pools do not move";
+        fork::write_error(&format!("{text}: {complaint}. Aborting.\n{}", crate::dump()));
+        std::process::abort();
+    }
+
+    fn leave(&self) {
+        let mut state = self.simulation.lock();
+        state.moves += 1;
+        state.parties.remove(&self.id);
+        let state = &mut *state;
+        let pools: Vec<_> = state.parties.values().map(Entry::pool_address).collect();
+        for entry in state.parties.values_mut() {
+            if let Some(Blocked::UntilGone(pool)) = entry.blocked {
+                if !pools.contains(&pool) {
+                    entry.blocked = None;
+                }
+            }
+        }
+        if state.turn != Some(self.id) {
+            return;
+        }
+        let next = state.choose();
+        let watcher = state.parties.keys().copied().find(|&id| Some(id) != next);
+        state.watcher = watcher;
+        let (next, watcher) = (state.chair(next), state.chair(watcher));
+        if let Some(chair) = watcher {
+            chair.unparker.unpark();
+        }
+        if let Some(chair) = next {
+            chair.grant();
+        }
+    }
+}
+
+/// The thread ends, or is simulated no longer.
+impl Drop for Party {
+    fn drop(&mut self) {
+        if self.simulation.0.forks == fork::count() {
+            self.leave();
+        }
+    }
+}
