@@ -141,6 +141,8 @@ pub struct Program {
     pub entry: Entry,
     root: Arc<Node>,
     leaves: usize,
+    /// What the drops of captures, results and payloads call: see [`Books::reenter`].
+    drops: u8,
 }
 
 // ---- Programs from bytes ----
@@ -153,9 +155,11 @@ impl<'a> Arbitrary<'a> for Program {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
         use Entry::{InPlaceScope, Install, Join, Scope, Spawn};
         let entry = *bytes.choose(&[Install, Join, Scope, InPlaceScope, Spawn])?;
+        // Nothing, in half of all.
+        let drops = bytes.int_in_range(0..=2 * Books::REENTRIES - 1)?;
         let mut maker = Maker { nodes: 0, leaves: 0, bytes };
         let root = maker.node(Spot { depth: 0, handed: false })?;
-        Ok(Program { entry, root: Arc::new(root), leaves: maker.leaves })
+        Ok(Program { entry, root: Arc::new(root), leaves: maker.leaves, drops })
     }
 }
 
@@ -272,6 +276,8 @@ pub struct Books {
     /// Leaves that ran to the end, and leaves that panicked.
     pub finished: AtomicUsize,
     pub panicked: AtomicUsize,
+    /// What drops call.
+    drops: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -291,6 +297,21 @@ impl Books {
         Token(self)
     }
 
+    const REENTRIES: u8 = 6;
+
+    /// What a drop does beside being counted: it calls the library again.
+    fn reenter(&self) {
+        match self.drops.load(Ordering::Relaxed) {
+            0 => assert_eq!(filch::join(|| 1, || filch::join(|| 2, || 3)), (1, (2, 3))),
+            1 => assert_eq!(filch::scope(|s| s.spawn(|| 4).join().unwrap()), 4),
+            2 => assert_eq!(filch::spawn(|| 5).join().unwrap(), 5),
+            3 => drop(filch::spawn(|| filch::join(|| 6, || 7))),
+            4 => assert_eq!((0..40_u32).into_par_iter().with_max_len(5).sum::<u32>(), 780),
+            5 => filch::spawn_broadcast(|_| ()),
+            _ => (),
+        }
+    }
+
     /// How many tokens there are more than were dropped.
     pub fn live(&self) -> isize {
         // In this order a token that comes and goes meanwhile cannot hide another.
@@ -301,6 +322,8 @@ impl Books {
 
 impl Drop for Token {
     fn drop(&mut self) {
+        // First, so that a program has not ended before this has.
+        self.0.reenter();
         self.0.dropped.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -352,6 +375,7 @@ impl Machine {
     pub fn check(&self, program: &Program) -> Result<(), String> {
         let log: Arc<[Note]> = (0..program.leaves).map(|_| Note::default()).collect();
         self.noted.lock().unwrap().clear();
+        self.books.drops.store(program.drops.into(), Ordering::Relaxed);
         let run = Run {
             pools: self.pools.clone(),
             log: log.clone(),
