@@ -9,10 +9,16 @@
 #[cfg(not(feature = "deterministic"))]
 mod absent;
 #[cfg(feature = "deterministic")]
+mod schedule;
+#[cfg(feature = "deterministic")]
+mod suspicion;
+#[cfg(feature = "deterministic")]
 mod turns;
 
 #[cfg(not(feature = "deterministic"))]
 pub(crate) use absent::*;
+#[cfg(feature = "deterministic")]
+pub(crate) use schedule::Seed;
 #[cfg(feature = "deterministic")]
 pub(crate) use turns::*;
 

@@ -5,7 +5,7 @@
 //! [`Party::wait_for_turn`]. The turn changes in [`Party::pass_on`] and [`Party::leave`], and nowhere
 //! else, so that the order of all that parties do follows from the seed.
 //!
-//! Invariants, all of what stands under the lock of [`Shared::state`]:
+//! Invariants, all of them under the lock of `Shared::state`:
 //! 1. At most one party has the turn. If none has, all are blocked, or there is no party.
 //! 2. A blocked party is woken by [`Simulation::wake`] only. It can be called by any thread: what
 //!    threads outside do to a simulation is the one thing that no seed decides.
@@ -13,31 +13,19 @@
 //!    watch for: it looks by a clock whether the turn still moves.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_utils::sync::{Parker, Unparker};
-use fastrand::Rng;
 
 use super::IDLE;
-use crate::dump::Dump;
+use super::schedule::{Blocked, Entry, Id, LOOKS, Seed, State};
 use crate::platform::fork;
 use crate::platform::thread::Thread;
 use crate::pool::Registry;
-
-/// What decides the schedule.
-pub(crate) type Seed = u64;
-
-/// A party's number. They are given in the order in which threads are started.
-type Id = u64;
-
-/// The watcher looks so many times before it gives up. (Its own looks are counted, and not the time,
-/// which also goes by in a debugger.)
-const LOOKS: u32 = 10;
 
 thread_local! {
     /// The calling thread as a party. A pool's thread sets it before anything else, so that its
@@ -55,55 +43,10 @@ struct Shared {
     forks: u32,
 }
 
-struct State {
-    rng: Rng,
-    /// At a point the turn changes one time in so many.
-    patience: u32,
-    parties: BTreeMap<Id, Entry>,
-    last_id: Id,
-    turn: Option<Id>,
-    watcher: Option<Id>,
-    /// How often a party did something but look for what others did.
-    moves: u64,
-    /// Turns without a move.
-    idle_turns: IdleTurns,
-    /// How long nothing may move while something is to be done.
-    limit: Duration,
-}
-
-/// For how long parties have only looked for what others did.
-#[derive(Default)]
-struct IdleTurns {
-    count: u32,
-    /// `State::moves` when that began.
-    moves: u64,
-    /// When the clock was looked at last.
-    seen: Option<Instant>,
-    time: Duration,
-}
-
-/// What all know of a party.
-struct Entry {
-    chair: Arc<Chair>,
-    name: String,
-    /// The pool that the thread works for; none for the home.
-    pool: Weak<Registry>,
-    blocked: Option<Blocked>,
-}
-
 /// Where a party waits for its turn.
-struct Chair {
+pub(super) struct Chair {
     granted: AtomicBool,
     unparker: Unparker,
-}
-
-/// What a party waits for that cannot run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Blocked {
-    /// To be woken: for what the pool at this address does, or, if it is [`IDLE`], for work.
-    Parked(usize),
-    /// That the pool at this address has no thread any more.
-    UntilGone(usize),
 }
 
 /// A thread of a simulation, as it sees itself.
@@ -121,14 +64,18 @@ struct Party {
     awaited: Cell<usize>,
 }
 
+/// The calling thread as a party, if it is one.
 fn here() -> Option<Rc<Party>> {
     let party = HERE.try_with(|here| here.borrow().clone()).ok()??;
+    if party.is_lost() {
+        return None;
+    }
     if party.is_alone() {
         // No deterministic pool is left: this is a thread like any other again.
         let _ = HERE.try_with(|here| here.borrow_mut().take());
         return None;
     }
-    (party.simulation.0.forks == fork::count()).then_some(party)
+    Some(party)
 }
 
 /// Something has happened: perhaps another thread goes on.
@@ -333,163 +280,6 @@ impl Simulation {
     }
 }
 
-impl State {
-    fn new(seed: Seed, limit: Duration) -> Self {
-        let mut state = State {
-            rng: Rng::new(),
-            patience: 1,
-            parties: BTreeMap::new(),
-            last_id: 0,
-            turn: None,
-            watcher: None,
-            moves: 0,
-            idle_turns: IdleTurns::default(),
-            limit,
-        };
-        state.seed(seed);
-        state
-    }
-
-    fn seed(&mut self, seed: Seed) {
-        self.rng = Rng::with_seed(seed);
-        // Some schedules change at every point, some let workers run far ahead of each other.
-        self.patience = 1 << self.rng.u32(..6);
-    }
-
-    /// How many points are left out until the turn changes at one.
-    fn points(&mut self) -> u32 {
-        let mut points = 0;
-        while self.rng.u32(..self.patience) != 0 {
-            points += 1;
-        }
-        points
-    }
-
-    /// Gives the turn to one of those that can run, if there is one.
-    fn choose(&mut self) -> Option<Id> {
-        let ready = || {
-            let ready = self.parties.iter().filter(|(_, entry)| entry.blocked.is_none());
-            ready.map(|(&id, _)| id)
-        };
-        let count = ready().count();
-        self.turn = if count == 0 { None } else { ready().nth(self.rng.usize(..count)) };
-        self.turn
-    }
-
-    fn chair(&self, id: Option<Id>) -> Option<Arc<Chair>> {
-        Some(self.parties.get(&id?)?.chair.clone())
-    }
-
-    fn has_threads(&self, pool: usize) -> bool {
-        self.parties.values().any(|entry| entry.pool_address() == pool)
-    }
-
-    /// Counts a turn in which nothing was done. `true`: that has been so for the limit.
-    fn only_looks(&mut self) -> bool {
-        /// So often the clock is looked at.
-        const EVERY: u32 = 256;
-        let idle = &mut self.idle_turns;
-        if idle.moves != self.moves {
-            *idle = IdleTurns { moves: self.moves, ..IdleTurns::default() };
-        }
-        idle.count += 1;
-        if idle.count % EVERY != 0 {
-            return false;
-        }
-        let now = Instant::now();
-        let step = idle.seen.replace(now).map_or(Duration::ZERO, |seen| now - seen);
-        // A longer step is one in which the process did not run.
-        idle.time += step.min(self.limit / LOOKS);
-        idle.time >= self.limit
-    }
-
-    /// Those that wait for the turn and could run.
-    fn waiting(&self) -> impl Iterator<Item = &Entry> {
-        let waits =
-            |&(&id, entry): &(&Id, &Entry)| Some(id) != self.turn && entry.blocked.is_none();
-        self.parties.iter().filter(waits).map(|(_, entry)| entry)
-    }
-
-    /// Why nothing moves, if something should.
-    fn complaint(&self) -> Option<String> {
-        match self.turn.and_then(|turn| self.parties.get(&turn)) {
-            Some(_) if self.idle_turns.time >= self.limit => Some(self.complaint_of_looks()),
-            Some(holder) => self.complaint_of_turn(holder),
-            None => self.complaint_of_all(),
-        }
-    }
-
-    fn complaint_of_looks(&self) -> String {
-        let limit = self.limit;
-        let able = names(self.parties.values().filter(|entry| entry.blocked.is_none()));
-        format!(
-            "for {limit:?} these have done nothing but call `schedule_point`, or the like, to wait \
-             for something that does not come: {able}"
-        )
-    }
-
-    /// The turn stays where it is; unless those that wait for it have nothing to do.
-    fn complaint_of_turn(&self, holder: &Entry) -> Option<String> {
-        if !self.waiting().any(Entry::is_home) && !self.has_work_beside(holder) {
-            return None;
-        }
-        let (limit, name, waiting) = (self.limit, &holder.name, names(self.waiting()));
-        (!waiting.is_empty()).then(|| {
-            format!(
-                "for {limit:?} the turn has been with {name}, which came to no schedule point: it \
-                 waits for something that another thread has to do first (a lock that is held over \
-                 a schedule point, a channel), or it computes, for which `turn_limit` may be set. \
-                 Waiting for the turn: {waiting}"
-            )
-        })
-    }
-
-    /// Nobody can run.
-    fn complaint_of_all(&self) -> Option<String> {
-        // What a pool does that is none of these may still wake one of them.
-        let is_served = |pool| pool == IDLE || self.has_threads(pool);
-        let hopes = |entry: &Entry| match entry.blocked {
-            Some(Blocked::Parked(pool)) => !is_served(pool),
-            _ => false,
-        };
-        let waits = |entry: &&Entry| entry.blocked != Some(Blocked::Parked(IDLE));
-        let waiting = names(self.parties.values().filter(waits));
-        if waiting.is_empty() || self.parties.values().any(hopes) {
-            return None;
-        }
-        let limit = self.limit;
-        Some(format!("a deadlock: for {limit:?} these have waited for each other: {waiting}"))
-    }
-
-    /// Whether work is queued, or was begun by others than `holder`, that could go on.
-    fn has_work_beside(&self, holder: &Entry) -> bool {
-        let pools: BTreeMap<usize, &Weak<Registry>> =
-            self.parties.values().map(|entry| (entry.pool_address(), &entry.pool)).collect();
-        let dumps: Vec<Dump> = pools.into_values().filter_map(Dump::of_weak).collect();
-        let (busy, lent) = dumps
-            .iter()
-            .map(Dump::running)
-            .fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1));
-        // A home that works has borrowed a seat.
-        let own = if holder.is_home() { lent.min(1) } else { 1 };
-        busy > own || dumps.iter().any(Dump::is_queued)
-    }
-}
-
-fn names<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
-    entries.map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-impl Entry {
-    fn is_home(&self) -> bool {
-        self.pool.ptr_eq(&Weak::new())
-    }
-
-    fn pool_address(&self) -> usize {
-        self.pool.as_ptr().addr()
-    }
-}
-
 impl Chair {
     /// Gives the turn to the party that waits here.
     fn grant(&self) {
@@ -501,6 +291,11 @@ impl Chair {
 }
 
 impl Party {
+    /// Whether a `fork()` has left the others behind.
+    fn is_lost(&self) -> bool {
+        self.simulation.0.forks != fork::count()
+    }
+
     /// Whether it is a home without pools.
     fn is_alone(&self) -> bool {
         self.is_home && self.simulation.lock().parties.len() == 1
@@ -525,7 +320,7 @@ impl Party {
             state.moves += 1;
         } else if state.only_looks() {
             drop(state);
-            self.complain();
+            self.complain_if_right();
             state = self.simulation.lock();
         }
         if let Some(entry) = state.parties.get_mut(&self.id) {
@@ -561,7 +356,8 @@ impl Party {
             if self.look(&mut moves) {
                 looks = 0;
             } else if looks >= LOOKS {
-                self.complain();
+                self.complain_if_right();
+                looks = 0;
             }
         }
     }
@@ -576,18 +372,22 @@ impl Party {
     fn look(&self, moves: &mut u64) -> bool {
         let mut state = self.simulation.lock();
         let moved = std::mem::replace(moves, state.moves) != state.moves;
-        if state.turn.is_some() && state.waiting().next().is_none() {
+        let is_suspicious = state.suspicion().is_some();
+        // (Those that wait for the turn may get work without being woken.)
+        if !is_suspicious && state.waiting().next().is_none() {
             state.watcher = None;
         }
-        moved || state.complaint().is_none()
+        moved || !is_suspicious
     }
 
     #[cold]
-    fn complain(&self) {
-        let Some(complaint) = self.simulation.lock().complaint() else { return };
-        let text = "filch: deterministic pools do not move";
-        fork::write_error(&format!("{text}: {complaint}. Aborting.\n{}", crate::dump()));
-        std::process::abort();
+    fn complain_if_right(&self) {
+        let Some(suspicion) = self.simulation.lock().suspicion() else { return };
+        if suspicion.is_confirmed() {
+            let (text, complaint) = ("filch: deterministic pools do not move", suspicion.complaint);
+            fork::write_error(&format!("{text}: {complaint}. Aborting.\n{}", crate::dump()));
+            std::process::abort();
+        }
     }
 
     fn leave(&self) {
@@ -622,7 +422,7 @@ impl Party {
 /// The thread ends, or is simulated no longer.
 impl Drop for Party {
     fn drop(&mut self) {
-        if self.simulation.0.forks == fork::count() {
+        if !self.is_lost() {
             self.leave();
         }
     }

@@ -318,8 +318,8 @@ impl ThreadPoolBuilder {
     ///
     /// A closure must not wait for another by means that the runtime does not know: a channel, or a
     /// lock that another holds over a schedule point. While it waits it keeps its turn, and the
-    /// other never runs. If nothing moves for a [limit](Self::turn_limit), what each thread waits for
-    /// is written to the standard error stream and the process is aborted.
+    /// other never runs. If nothing moves for a [limit](Self::turn_limit), the process is aborted with a
+    /// message that says which threads wait.
     ///
     /// The pool can be used on the thread that builds it and by workers of deterministic pools that
     /// were built there, on no other thread; handles may go anywhere. Deterministic pools that one
@@ -357,8 +357,12 @@ impl ThreadPoolBuilder {
     }
 
     /// How long a [deterministic](Self::deterministic) pool may stand still: 10 seconds by default.
-    /// After that the process is aborted, with a message that names the thread whose turn it is and
-    /// those that wait for it, or that all wait for each other, and with a [`dump`](crate::dump()).
+    /// After that the process is aborted, with a [`dump`](crate::dump()) and a message that names the
+    /// threads and says which of these it is:
+    /// - one keeps its turn, and others that have work wait for theirs;
+    /// - all wait for each other;
+    /// - those that have turns only call [`schedule_point`](crate::schedule_point), or ask whether a
+    ///   task has ended, and what they wait for does not come.
     ///
     /// A thread that computes for longer between two [schedule points](crate::schedule_point) needs
     /// a longer limit, if others wait for their turn. Of deterministic pools that one thread builds
