@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::panic::resume_unwind;
+use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::{fmt, ptr, thread};
 
@@ -343,6 +343,11 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         outcome::discard(op);
     }
 }
+
+// A panic of a task is caught before the scope counts the task down, and spawning runs none of the
+// user's code: a scope that a panic went through can be used, and ends, like any other.
+impl UnwindSafe for Scope<'_, '_> {}
+impl RefUnwindSafe for Scope<'_, '_> {}
 
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,6 +20,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::thread;
@@ -409,6 +410,12 @@ pub(crate) struct Handle<T> {
 unsafe impl<T: Send> Send for Handle<T> {}
 // SAFETY: by reference a handle only reads an atomic.
 unsafe impl<T: Send> Sync for Handle<T> {}
+// The `T` is not in the handle.
+impl<T> Unpin for Handle<T> {}
+// A join takes the handle along; a panic in it leaves nothing to look at.
+impl<T> UnwindSafe for Handle<T> {}
+// By reference a handle only reads an atomic.
+impl<T> RefUnwindSafe for Handle<T> {}
 
 impl<T> Handle<T> {
     fn head(&self) -> &TaskHead {

@@ -1,6 +1,7 @@
 //! Why a pool could not be built.
 
 use std::error::Error;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::{fmt, io};
 
 use crate::sleep::MAX_WORKERS;
@@ -65,6 +66,13 @@ pub enum BuildErrorKind {
         error: io::Error,
     },
 }
+
+// Nothing changes an error in place: a panic finds it whole. (An `io::Error`, which may hold
+// anything, does not say so of itself.)
+impl UnwindSafe for ThreadPoolBuildError {}
+impl RefUnwindSafe for ThreadPoolBuildError {}
+impl UnwindSafe for BuildErrorKind {}
+impl RefUnwindSafe for BuildErrorKind {}
 
 impl ThreadPoolBuildError {
     pub(super) fn new(kind: BuildErrorKind) -> Self {

@@ -12,6 +12,7 @@ mod stand_ins;
 mod watchdog;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 pub use builder::{TaskOrder, ThreadPoolBuilder, WaitPolicy};
@@ -45,6 +46,12 @@ pub struct ThreadPool {
     waits: bool,
     watchdog: Option<watchdog::Watchdog>,
 }
+
+// Panics of closures and handlers are caught where they are called, before the pool's own state is
+// touched again, and go on only where that is whole; its locks guard none of the user's code. So a
+// panic that goes through a call on a pool leaves nothing of it broken.
+impl UnwindSafe for ThreadPool {}
+impl RefUnwindSafe for ThreadPool {}
 
 impl ThreadPool {
     fn new(registry: Arc<Registry>) -> Self {

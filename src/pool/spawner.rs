@@ -1,5 +1,6 @@
 //! Starting a pool's threads: by itself, or by a spawn handler.
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::{fmt, io, thread};
 
@@ -96,6 +97,10 @@ pub struct ThreadBuilder {
     /// Whether its thread is counted as one that has come, as that of a pool's own does for certain.
     comes: bool,
 }
+
+// Like the pool itself; what unwinds drops it, which tells the pool.
+impl UnwindSafe for ThreadBuilder {}
+impl RefUnwindSafe for ThreadBuilder {}
 
 impl ThreadBuilder {
     /// The worker's index.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Range, RangeBounds};
+use std::panic::UnwindSafe;
 
 use super::cuts::{Mode, Run, drive_cuts};
 use super::range::within;
@@ -468,6 +469,9 @@ pub struct Drain<'text> {
     string: &'text mut String,
     range: Range<usize>,
 }
+
+// Like std's: a panic that ends a drain leaves a string without the range, nothing half done.
+impl UnwindSafe for Drain<'_> {}
 
 impl<'text> ParallelDrainRange<usize> for &'text mut String {
     type Iter = Drain<'text>;

@@ -6,6 +6,7 @@
 use std::iter::FusedIterator;
 use std::mem;
 use std::ops::RangeBounds;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::{ptr, slice};
 
 use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
@@ -81,6 +82,9 @@ pub struct Drain<'data, T: Send> {
     /// The vector's length before.
     len: usize,
 }
+
+// Like std's: a panic that ends a drain leaves a vector without the range, nothing half done.
+impl<T: Send + RefUnwindSafe> UnwindSafe for Drain<'_, T> {}
 
 impl<'data, T: Send> ParallelDrainRange<usize> for &'data mut Vec<T> {
     type Iter = Drain<'data, T>;
