@@ -6,6 +6,8 @@
 // The model checker gets only what it can check: the protocols, without those who use them.
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
+#[cfg(all(test, not(loom)))]
+mod auto_traits;
 mod block;
 #[cfg(not(loom))]
 mod cancel;

@@ -1,0 +1,471 @@
+//! Asserts the auto traits of every public type: `Send`, `Sync`, `Unpin`, `UnwindSafe` and
+//! `RefUnwindSafe`.
+//!
+//! Each assertion is exact: a type that loses one of them, or gains one, does not compile here. A
+//! generic type is compared with a model, for type arguments that each lack other traits. Where std
+//! has the same type, that is the model. The test at the end finds types without an assertion.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::{PhantomData, PhantomPinned};
+use std::ops::{Range, RangeInclusive};
+use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::{fs, io};
+
+// By the names of their definitions: the crate exports them by others.
+use crate::collections::vec_deque::Iter as DequeIter;
+use crate::collections::{binary_heap, btree_map, btree_set, hash_map, hash_set, linked_list};
+use crate::iter::plumbing::{NoopReducer, Producer};
+use crate::range_inclusive::Iter as IterInclusive;
+use crate::*;
+
+const SEND: u8 = 1;
+const SYNC: u8 = 2;
+const UNPIN: u8 = 4;
+const UNWIND_SAFE: u8 = 8;
+const REF_UNWIND_SAFE: u8 = 16;
+const ALL: u8 = SEND | SYNC | UNPIN | UNWIND_SAFE | REF_UNWIND_SAFE;
+
+/// Has a constant of its own for each auto trait of `T`, which goes before that of [`Lacks`].
+struct Probe<T>(PhantomData<T>);
+
+trait Lacks {
+    const SEND: u8 = 0;
+    const SYNC: u8 = 0;
+    const UNPIN: u8 = 0;
+    const UNWIND_SAFE: u8 = 0;
+    const REF_UNWIND_SAFE: u8 = 0;
+}
+
+impl<T> Lacks for Probe<T> {}
+
+impl<T: Send> Probe<T> {
+    const SEND: u8 = SEND;
+}
+
+impl<T: Sync> Probe<T> {
+    const SYNC: u8 = SYNC;
+}
+
+impl<T: Unpin> Probe<T> {
+    const UNPIN: u8 = UNPIN;
+}
+
+impl<T: UnwindSafe> Probe<T> {
+    const UNWIND_SAFE: u8 = UNWIND_SAFE;
+}
+
+impl<T: RefUnwindSafe> Probe<T> {
+    const REF_UNWIND_SAFE: u8 = REF_UNWIND_SAFE;
+}
+
+/// The auto traits of a type without parameters.
+macro_rules! auto_traits {
+    ($type:ty) => {
+        Probe::<$type>::SEND
+            | Probe::<$type>::SYNC
+            | Probe::<$type>::UNPIN
+            | Probe::<$type>::UNWIND_SAFE
+            | Probe::<$type>::REF_UNWIND_SAFE
+    };
+}
+
+/// Asserts that types have certain auto traits, and no other.
+macro_rules! exactly {
+    ($traits:expr; $($type:ty),+ $(,)?) => {$(
+        const _: () = assert!(
+            auto_traits!($type) == $traits,
+            concat!(stringify!($type), ": not exactly ", stringify!($traits)),
+        );
+    )+};
+}
+
+/// Asserts that types of `T` have the auto traits of their models, for each of some `T`.
+macro_rules! same_of {
+    ($parts:tt $($type:ty = $model:ty;)+) => {
+        $(same_of!(@one $parts $type = $model);)+
+    };
+    (@one [$($part:ty),+] $type:ty = $model:ty) => {
+        const _: () = {
+            type Ours<T> = $type;
+            type Model<T> = $model;
+            $(assert!(
+                auto_traits!(Ours<$part>) == auto_traits!(Model<$part>),
+                concat!(
+                    stringify!($type), " is not as ", stringify!($model),
+                    " where T = ", stringify!($part),
+                ),
+            );)+
+        };
+    };
+}
+
+/// `same_of` for types that take any `T`.
+macro_rules! same {
+    ($($pairs:tt)+) => {
+        same_of! {
+            [u8, Rc<()>, MutexGuard<'static, u8>, Cell<u8>, PhantomPinned, &'static mut u8,
+                Box<dyn Any + Send>]
+            $($pairs)+
+        }
+    };
+}
+
+/// `same_of` for types that take only a `T` that is `Send`.
+macro_rules! same_if_sent {
+    ($($pairs:tt)+) => {
+        same_of! { [u8, Cell<u8>, PhantomPinned, &'static mut u8, Box<dyn Any + Send>] $($pairs)+ }
+    };
+}
+
+// The probe sees what it should: the arguments of `same` lack each trait somewhere.
+exactly! { ALL; u8 }
+exactly! { UNPIN | UNWIND_SAFE | REF_UNWIND_SAFE; Rc<()> }
+exactly! { SYNC | UNPIN | UNWIND_SAFE | REF_UNWIND_SAFE; MutexGuard<'static, u8> }
+exactly! { SEND | UNPIN | UNWIND_SAFE; Cell<u8> }
+exactly! { ALL - UNPIN; PhantomPinned }
+exactly! { ALL - UNWIND_SAFE; &'static mut u8 }
+exactly! { SEND | UNPIN; Box<dyn Any + Send> }
+
+// Pools and tasks.
+exactly! { ALL;
+    BroadcastContext, BuildErrorKind, CancelToken, Counters, Dump, FnContext,
+    Scope<'static, 'static>, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
+    WorkerCounters, Yield,
+}
+
+// It holds the user's closures for names and threads, which run on the thread that builds, may
+// have a state, and need not be `Send`; in rayon's, too.
+exactly! { UNPIN; ThreadPoolBuilder }
+
+// The handle is the only one that gets the value, and does so by value: it shares nothing of it.
+same! {
+    JoinHandle<T> = Arc<Mutex<T>>;
+    ScopedJoinHandle<'static, T> = Arc<Mutex<T>>;
+}
+
+// Sources. Those by exclusive reference are never `UnwindSafe`, like the reference.
+same! {
+    array::IntoIter<T, 2> = [T; 2];
+    vec::IntoIter<T> = Vec<T>;
+    range::Iter<T> = Range<T>;
+    IterInclusive<T> = RangeInclusive<T>;
+    option::IntoIter<T> = std::option::IntoIter<T>;
+    option::Iter<'static, T> = std::option::Iter<'static, T>;
+    option::IterMut<'static, T> = std::option::IterMut<'static, T>;
+    iter::Once<T> = std::iter::Once<T>;
+    iter::Empty<T> = std::iter::Empty<T>;
+    iter::Repeat<T> = std::iter::Repeat<T>;
+    iter::RepeatN<T> = std::iter::RepeatN<T>;
+    iter::IterBridge<T> = T;
+    iter::MultiZip<(T, T)> = T;
+    iter::Split<T, T> = T;
+    iter::WalkTree<T, T> = T;
+    iter::WalkTreePostfix<T, T> = T;
+    iter::WalkTreePrefix<T, T> = T;
+}
+
+same_if_sent! {
+    vec::Drain<'static, T> = std::vec::Drain<'static, T>;
+}
+
+// Collections.
+same! {
+    DequeIter<'static, T> = std::collections::vec_deque::Iter<'static, T>;
+    binary_heap::IntoIter<T> = Vec<T>;
+    binary_heap::Iter<'static, T> = &'static T;
+    btree_map::IntoIter<T, T> = Vec<T>;
+    btree_map::Iter<'static, T, T> = &'static T;
+    btree_map::IterMut<'static, T, u8> = (&'static T, &'static mut u8);
+    btree_map::IterMut<'static, u8, T> = &'static mut T;
+    btree_set::IntoIter<T> = Vec<T>;
+    btree_set::Iter<'static, T> = &'static T;
+    hash_map::IntoIter<T, T> = Vec<T>;
+    hash_map::Iter<'static, T, T> = &'static T;
+    hash_map::IterMut<'static, T, u8> = (&'static T, &'static mut u8);
+    hash_map::IterMut<'static, u8, T> = &'static mut T;
+    hash_set::IntoIter<T> = Vec<T>;
+    hash_set::Iter<'static, T> = &'static T;
+    linked_list::IntoIter<T> = Vec<T>;
+    linked_list::Iter<'static, T> = &'static T;
+    linked_list::IterMut<'static, T> = &'static mut T;
+}
+
+// Slices.
+same! {
+    slice::Iter<'static, T> = std::slice::Iter<'static, T>;
+    slice::IterMut<'static, T> = std::slice::IterMut<'static, T>;
+    slice::Chunks<'static, T> = std::slice::Chunks<'static, T>;
+    slice::ChunksMut<'static, T> = std::slice::ChunksMut<'static, T>;
+    slice::ChunksExact<'static, T> = std::slice::ChunksExact<'static, T>;
+    slice::ChunksExactMut<'static, T> = std::slice::ChunksExactMut<'static, T>;
+    slice::RChunks<'static, T> = std::slice::RChunks<'static, T>;
+    slice::RChunksMut<'static, T> = std::slice::RChunksMut<'static, T>;
+    slice::RChunksExact<'static, T> = std::slice::RChunksExact<'static, T>;
+    slice::RChunksExactMut<'static, T> = std::slice::RChunksExactMut<'static, T>;
+    slice::Windows<'static, T> = std::slice::Windows<'static, T>;
+    slice::ArrayWindows<'static, T, 2> = std::slice::Windows<'static, T>;
+    slice::Split<'static, T, u8> = &'static [T];
+    slice::Split<'static, u8, T> = T;
+    slice::SplitMut<'static, T, u8> = &'static mut [T];
+    slice::SplitMut<'static, u8, T> = (&'static mut u8, T);
+    slice::SplitInclusive<'static, T, u8> = &'static [T];
+    slice::SplitInclusive<'static, u8, T> = T;
+    slice::SplitInclusiveMut<'static, T, u8> = &'static mut [T];
+    slice::SplitInclusiveMut<'static, u8, T> = (&'static mut u8, T);
+    slice::ChunkBy<'static, T, u8> = &'static [T];
+    slice::ChunkBy<'static, u8, T> = T;
+    slice::ChunkByMut<'static, T, u8> = &'static mut [T];
+    slice::ChunkByMut<'static, u8, T> = (&'static mut u8, T);
+}
+
+// Strings.
+exactly! { ALL;
+    str::Bytes<'static>, str::CharIndices<'static>, str::Chars<'static>, str::EncodeUtf16<'static>,
+    str::Lines<'static>, str::SplitAsciiWhitespace<'static>, str::SplitWhitespace<'static>,
+    string::Drain<'static>,
+}
+
+same! {
+    str::MatchIndices<'static, T> = T;
+    str::Matches<'static, T> = T;
+    str::Split<'static, T> = T;
+    str::SplitInclusive<'static, T> = T;
+    str::SplitTerminator<'static, T> = T;
+}
+
+// Adaptors: as what they hold.
+same! {
+    iter::Adapted<T, T> = T;
+    iter::CancelWith<T> = T;
+    iter::Chain<T, T> = T;
+    iter::Chunks<T> = T;
+    iter::Cloned<T> = T;
+    iter::Copied<T> = T;
+    iter::Enumerate<T> = T;
+    iter::ExponentialBlocks<T> = T;
+    iter::Filter<T, T> = T;
+    iter::FilterMap<T, T> = T;
+    iter::FlatMap<T, T> = T;
+    iter::FlatMapIter<T, T> = T;
+    iter::Flatten<T> = T;
+    iter::FlattenIter<T> = T;
+    iter::Flattened<T, T> = T;
+    iter::Fold<T, T, T> = T;
+    iter::FoldChunks<T, T, T> = T;
+    iter::FoldChunksWith<T, T, T> = T;
+    iter::FoldWith<T, T, T> = T;
+    iter::Folded<T, T, T, u8> = T;
+    iter::Gated<T, T> = T;
+    iter::Inspect<T, T> = T;
+    iter::Interleave<T, T> = T;
+    iter::InterleaveShortest<T, T> = T;
+    iter::Map<T, T> = T;
+    iter::MapInit<T, T, T> = T;
+    iter::MapWith<T, T, T> = T;
+    iter::MaxLen<T> = T;
+    iter::MinLen<T> = T;
+    iter::Paired<T, T, T> = T;
+    iter::PanicFuse<T> = T;
+    iter::Positions<T, T> = T;
+    iter::Reshaped<T, T> = T;
+    iter::Rev<T> = T;
+    iter::Skip<T> = T;
+    iter::SkipAny<T> = T;
+    iter::SkipAnyWhile<T, T> = T;
+    iter::StepBy<T> = T;
+    iter::Take<T> = T;
+    iter::TakeAny<T> = T;
+    iter::TakeAnyWhile<T, T> = T;
+    iter::TryFold<T, u8, T, T> = T;
+    iter::TryFoldWith<T, Option<T>, T> = T;
+    iter::UniformBlocks<T> = T;
+    iter::Update<T, T> = T;
+    iter::WhileSome<T> = T;
+    iter::Zip<T, T> = T;
+    iter::ZipEq<T, T> = T;
+}
+
+same_if_sent! {
+    iter::Intersperse<iter::Once<T>> = T;
+}
+
+// What adaptors are made by, and their serial iterators.
+exactly! { ALL;
+    NoopReducer, iter::AfterSome, iter::AtLeast, iter::AtMost, iter::Cloning, iter::Copying,
+    iter::Enumerating, iter::Flattening, iter::Fuse, iter::Interleaving, iter::InterleavingShortest,
+    iter::Itself, iter::Plain, iter::Reversing, iter::Skipping, iter::Stepping, iter::Taking,
+    iter::ToVec, iter::UntilEnough, iter::UntilNone, iter::Zipping,
+}
+
+same! {
+    iter::AfterNot<T> = T;
+    iter::ByCall<T> = T;
+    iter::ByClone<T> = T;
+    iter::Chunking<T> = T;
+    iter::FilterBy<T> = T;
+    iter::FilterMapBy<T> = T;
+    iter::FlatMapIterBy<T> = T;
+    iter::FoldBy<T, T> = T;
+    iter::FoldFrom<T, T> = T;
+    iter::InnerBy<T> = T;
+    iter::InspectBy<T> = T;
+    iter::MapBy<T> = T;
+    iter::PositionsBy<T> = T;
+    iter::PositionsIter<'static, T, u8> = T;
+    iter::PositionsIter<'static, u8, T> = &'static T;
+    iter::UntilNot<T> = T;
+    iter::UpdateBy<T> = T;
+    iter::Updated<'static, T, u8> = T;
+    iter::Updated<'static, u8, T> = &'static T;
+}
+
+// Results that they make, and do not hold.
+same! {
+    iter::Folded<u8, u8, u8, T> = fn() -> T;
+    iter::Tries<T> = fn() -> T;
+    iter::TryFold<u8, T, u8, u8> = fn() -> T;
+}
+
+// A type that only a trait names.
+exactly! { ALL; <iter::RepeatN<u8> as Producer>::IntoIter }
+
+/// Public types that programs cannot name, since their modules are private.
+const UNNAMED: [&str; 10] = [
+    // Of the trait `Gate`, which cannot be named, either.
+    "Alarm",
+    "Pass",
+    // Serial iterators of producers. `Clones` is asserted above, by the trait.
+    "Clones",
+    "Exact",
+    // By aliases only, which are asserted: `Once`, `option::Iter`, ...
+    "Few",
+    // `WalkTree`, ...
+    "Walk",
+    // `str::Chars`, ...
+    "Pieces",
+    "Char",
+    "CharIndex",
+    "Utf16",
+];
+
+#[test]
+fn every_public_type_has_an_assertion() {
+    let mut defined = BTreeMap::<String, usize>::new();
+    for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap() {
+        for name in types_of(&fs::read_to_string(file).unwrap()) {
+            *defined.entry(name).or_default() += 1;
+        }
+    }
+    for name in UNNAMED {
+        assert_eq!(defined.remove(name), Some(1), "`UNNAMED`: {name}");
+    }
+    let asserted = asserted();
+    // Types of one name are asserted by different paths.
+    let paths_of = |name: &str| asserted.iter().filter(|path| last(path) == name).count();
+    defined.retain(|name, count| paths_of(name) < *count);
+    assert!(defined.is_empty(), "too few assertions; types of each name: {defined:?}");
+}
+
+/// All source files but this one.
+fn sources(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(sources(&path)?);
+        } else if !path.ends_with("auto_traits.rs") {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// The names of the public types that a file defines.
+fn types_of(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut begin = 0;
+    for line in text.split_inclusive('\n') {
+        let before = &text[..begin];
+        begin += line.len();
+        for kind in ["pub struct ", "pub enum ", "pub union ", "pub type "] {
+            match line.split_once(kind) {
+                Some((indent, _)) if indent.trim_start().starts_with("//") => {}
+                Some((_, name)) if name.starts_with('$') => {
+                    names.extend(types_of_macro(text, before, words(&name[1..])[0]));
+                }
+                Some((_, name)) => names.push(words(name)[0].to_owned()),
+                None => {}
+            }
+        }
+    }
+    names
+}
+
+/// The names that the calls of a macro give to `$variable`. `before` ends within the macro. In its
+/// pattern, as in its calls, each type begins with its documentation; the name is among the words
+/// after that.
+fn types_of_macro(text: &str, before: &str, variable: &str) -> Vec<String> {
+    let (_, body) = before.rsplit_once("macro_rules! ").unwrap();
+    let (pattern, _) = body.split_once(&format!("${variable}:ident")).unwrap();
+    let place = pattern.rsplit("$(#[").next().unwrap().matches(":ident").count();
+    let call = format!("{}! {{", words(body)[0]);
+    let calls = text.split(&call).skip(1).map(|call| call.split("\n}").next().unwrap());
+    let names: Vec<_> = calls.flat_map(documented).filter_map(|line| word(line, place)).collect();
+    assert!(!names.is_empty(), "{call} defines nothing");
+    names
+}
+
+/// The lines that follow documentation.
+fn documented(call: &str) -> impl Iterator<Item = &str> {
+    let lines = || call.lines().map(str::trim_start);
+    let is_doc = |line: &str| line.starts_with("///");
+    lines().zip(lines().skip(1)).filter(move |(a, b)| is_doc(a) && !is_doc(b)).map(|(_, line)| line)
+}
+
+/// The word at `place`, if it can be the name of a type.
+fn word(line: &str, place: usize) -> Option<String> {
+    let word = words(line).get(place)?.to_string();
+    word.starts_with(char::is_uppercase).then_some(word)
+}
+
+fn words(text: &str) -> Vec<&str> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    text.split(|c| !is_part(c)).filter(|word| !word.is_empty()).collect()
+}
+
+/// The last segment of a path.
+fn last(path: &str) -> &str {
+    path.rsplit(':').next().unwrap()
+}
+
+/// The paths of the types in this file's assertions, models left out.
+fn asserted() -> BTreeSet<&'static str> {
+    let mut asserted = BTreeSet::new();
+    let text = include_str!("auto_traits.rs");
+    // Those within the macros are indented.
+    for call in ["\nexactly! {", "\nsame! {", "\nsame_if_sent! {"] {
+        let calls = text.split(call).skip(1);
+        let blocks = calls.map(|block| block.split('}').next().unwrap());
+        let types = blocks.flat_map(|block| block.split([',', ';', '\n']));
+        asserted.extend(types.map(|line| line.trim_start().split([' ', '<']).next().unwrap()));
+    }
+    asserted
+}
+
+#[test]
+fn pools_and_handles_cross_catch_unwind_as_they_are() {
+    let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    assert!(catch_unwind(|| pool.install(|| panic!("boom"))).is_err());
+    let handle = pool.spawn(|| 1);
+    assert_eq!(catch_unwind(|| handle.join().unwrap()).unwrap(), 1);
+    pool.scope(|s| {
+        let handle = s.spawn(|| panic!("boom"));
+        assert!(catch_unwind(|| handle.join().unwrap()).is_err());
+        assert_eq!(catch_unwind(|| s.spawn(|| 2).join().unwrap()).unwrap(), 2);
+    });
+}
