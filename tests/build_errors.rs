@@ -42,6 +42,15 @@ fn too_many_threads_are_refused() {
 }
 
 #[test]
+fn a_watchdog_that_never_rests_is_refused() {
+    let _watchdog = watchdog();
+    let builder = ThreadPoolBuilder::new().num_threads(1).watchdog(std::time::Duration::ZERO);
+    let error = builder.build().unwrap_err();
+    assert!(matches!(error.kind(), BuildErrorKind::InvalidWatchdogPeriod), "{error:?}");
+    assert_says(&error, &["watchdog", "accepted"]);
+}
+
+#[test]
 fn a_name_with_a_nul_is_refused() {
     let _watchdog = watchdog();
     let started = Arc::new(AtomicUsize::new(0));

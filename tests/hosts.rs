@@ -499,6 +499,25 @@ fn without_lent_seats_all_work_is_done_by_the_pools_threads() {
     }
 }
 
+/// What is set for a pool's threads holds for all that work, unless callers are asked to.
+#[test]
+fn callers_do_not_work_where_threads_have_a_stack_size_or_a_start_handler() {
+    thread_local!(static STARTED: Cell<bool> = const { Cell::new(false) });
+    let _watchdog = watchdog();
+    let builder = || ThreadPoolBuilder::new().num_threads(3);
+    let works = |pool: &ThreadPool| {
+        let me = thread::current().id();
+        let here = || (thread::current().id() == me, STARTED.get());
+        (0..20).flat_map(|_| <[_; 2]>::from(pool.join(here, here))).collect::<Vec<_>>()
+    };
+    let started = builder().start_handler(|_| STARTED.set(true)).build().unwrap();
+    assert!(works(&started).into_iter().all(|work| work == (false, true)));
+    let sized = builder().stack_size(1 << 20).build().unwrap();
+    assert!(works(&sized).into_iter().all(|work| work == (false, false)));
+    let asked = builder().stack_size(1 << 20).start_handler(|_| ()).lend_seats(true);
+    assert!(works(&asked.build().unwrap()).contains(&(true, false)));
+}
+
 // ---- Ends that are not waited for ----
 
 #[test]

@@ -98,6 +98,13 @@ fn zero_in_the_environment_means_the_default() {
 }
 
 #[test]
+fn nothing_in_the_environment_means_the_default() {
+    let _watchdog = watchdog();
+    let name = "nothing_in_the_environment_means_the_default";
+    env_gives(name, "", num_cpus::get());
+}
+
+#[test]
 fn the_builder_has_the_last_word() {
     let _watchdog = watchdog();
     own_process(

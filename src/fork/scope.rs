@@ -239,7 +239,8 @@ impl Home for ScopeHome {
         }
         if opener.is_null() {
             // Such an opener waits for `over`, so that the scope is there until that is said.
-            tasks.over.happen();
+            // SAFETY: it happens once, here, and the opener waits for that.
+            unsafe { Event::happen(&raw const tasks.over) };
         } else {
             // The scope may be gone; its opener is a worker of the same pool, and is not.
             // SAFETY: the registry, and with it all its workers, outlives this worker's run.
@@ -383,7 +384,8 @@ impl<T> ScopedJoinHandle<'_, T> {
 
 impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScopedJoinHandle").field("is_finished", &self.is_finished()).finish()
+        let is_finished = self.handle.is_finished();
+        f.debug_struct("ScopedJoinHandle").field("is_finished", &is_finished).finish()
     }
 }
 

@@ -143,7 +143,8 @@ impl<T> JoinHandle<T> {
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle").field("is_finished", &self.is_finished()).finish()
+        let is_finished = self.handle.is_finished();
+        f.debug_struct("JoinHandle").field("is_finished", &is_finished).finish()
     }
 }
 

@@ -271,7 +271,7 @@ where
             let closure = (*(*this).closure.get()).take();
             let result = closure.map(|closure| outcome::run(|| closure(worker)));
             *(*this).result.get() = result;
-            (*this).done.happen();
+            Event::happen(&raw const (*this).done);
         }
     }
 }

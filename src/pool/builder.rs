@@ -85,6 +85,8 @@ pub struct ThreadPoolBuilder {
     spawn_handler: Option<SpawnHandler<'static>>,
     settings: Settings,
     uses_current_thread: bool,
+    /// Whether seats are lent, if that was said.
+    lends_seats: Option<bool>,
     seed: Option<Seed>,
     turn_limit: Duration,
     watchdog: Option<Duration>,
@@ -101,12 +103,13 @@ impl Default for ThreadPoolBuilder {
                 injector_interval: INJECTOR_INTERVAL,
                 wait_policy: WaitPolicy::AnyWork,
                 task_order: TaskOrder::NewestFirst,
-                lends_seats: true,
+                lends_seats: false,
                 stack_size: None,
                 has_stand_ins: true,
                 simulation: None,
             },
             uses_current_thread: false,
+            lends_seats: None,
             seed: None,
             turn_limit: TURN_LIMIT,
             watchdog: None,
@@ -124,7 +127,8 @@ impl ThreadPoolBuilder {
 
     /// The number of workers. 0, the default, means as many as this process may use: the
     /// smaller of its CPU affinity mask and its cgroup quota, where the system has these; for
-    /// the global pool, what the environment variable `FILCH_NUM_THREADS` says, if it is set.
+    /// the global pool, what the environment variable `FILCH_NUM_THREADS` says, if it is set and
+    /// not empty.
     pub fn num_threads(mut self, num_threads: usize) -> Self {
         self.num_threads = num_threads;
         self
@@ -140,14 +144,16 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// The size of each thread's stack, in bytes. The system may round it up, or refuse it.
+    /// The size of each thread's stack, in bytes. The system may round it up, or refuse it. Threads
+    /// from outside then do not [work themselves](Self::lend_seats), unless that is set.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
         self
     }
 
     /// Called with the worker's index on each worker's thread when it starts. A worker may come to have
-    /// more than one, of which one acts at a time: see [`WaitPolicy`].
+    /// more than one, of which one acts at a time: see [`WaitPolicy`]. Threads from outside then do not
+    /// [work themselves](Self::lend_seats), unless that is set.
     ///
     /// A panic in this or another handler goes to the panic handler; the worker goes on.
     pub fn start_handler<F>(mut self, handler: F) -> Self
@@ -280,11 +286,14 @@ impl ThreadPoolBuilder {
     }
 
     /// Whether a thread from outside that calls [`join`](crate::join), [`scope`](crate::scope) or
-    /// the like may borrow the seat of a worker that has nothing to do, and work itself; so by
-    /// default. If not, all work is done by the pool's own threads, which then may rely on their
-    /// thread-locals, names and stack sizes; the caller sleeps, and waits for a wake-up more.
+    /// the like may borrow the seat of a worker that has nothing to do, and work itself. If not, all
+    /// work is done by the pool's own threads, and closures may rely on their thread-locals, names
+    /// and stack sizes; the caller sleeps, and waits for a wake-up more.
+    ///
+    /// By default seats are lent, unless a [`stack_size`](Self::stack_size) or a
+    /// [`start_handler`](Self::start_handler) is set, which says what threads are to be like.
     pub fn lend_seats(mut self, lends: bool) -> Self {
-        self.settings.lends_seats = lends;
+        self.lends_seats = Some(lends);
         self
     }
 
@@ -479,6 +488,9 @@ impl ThreadPoolBuilder {
         if self.seed.is_some() && self.uses_current_thread {
             return Err(BuildErrorKind::Deterministic { setting: "use_current_thread" }.into());
         }
+        if self.watchdog.is_some_and(|period| period.is_zero()) {
+            return Err(BuildErrorKind::InvalidWatchdogPeriod.into());
+        }
         if self.turn_limit.is_zero() {
             return Err(BuildErrorKind::InvalidTurnLimit.into());
         }
@@ -486,7 +498,8 @@ impl ThreadPoolBuilder {
         let simulation = simulation.transpose();
         let simulation = simulation.map_err(|error| BuildErrorKind::Spawn { index: 0, error })?;
         let has_stand_ins = spawn_handler.is_none();
-        let settings = Settings { simulation, has_stand_ins, ..self.settings };
+        let lends_seats = self.lends_seats();
+        let settings = Settings { simulation, has_stand_ins, lends_seats, ..self.settings };
         // Dropped early, by an error or a panic in a closure of the user's, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(period) = self.watchdog {
@@ -524,6 +537,12 @@ impl ThreadPoolBuilder {
         global::build(self)
     }
 
+    /// Callers work themselves where nothing was said of what the threads that work are to be like.
+    fn lends_seats(&self) -> bool {
+        let is_any = self.settings.stack_size.is_none() && self.handlers.start.is_none();
+        self.lends_seats.unwrap_or(is_any)
+    }
+
     pub(super) fn is_deterministic(&self) -> bool {
         self.seed.is_some()
     }
@@ -536,7 +555,7 @@ impl ThreadPoolBuilder {
         }
         // (Its lock is lost in a child whose parent was just changing the environment, which it
         // must not where it has other threads.)
-        let Some(value) = std::env::var_os(VARIABLE) else {
+        let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
             return Ok(self);
         };
         let number = value.to_str().and_then(|text| text.trim().parse().ok());
@@ -562,7 +581,7 @@ impl fmt::Debug for ThreadPoolBuilder {
             .field("watchdog", &self.watchdog)
             .field("wait_policy", &self.settings.wait_policy)
             .field("task_order", &self.settings.task_order)
-            .field("lend_seats", &self.settings.lends_seats)
+            .field("lend_seats", &self.lends_seats())
             .finish_non_exhaustive()
     }
 }

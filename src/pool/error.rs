@@ -53,6 +53,8 @@ pub enum BuildErrorKind {
     },
     /// A turn limit of zero.
     InvalidTurnLimit,
+    /// A watchdog's period of zero.
+    InvalidWatchdogPeriod,
     /// The watchdog's thread could not be started.
     Watchdog {
         /// What the operating system said.
@@ -126,6 +128,9 @@ impl fmt::Display for ThreadPoolBuildError {
                 "deterministic: a pool whose threads take turns cannot have a {setting}; accepted: \
                  a pool of one's own, without spawn_handler and use_current_thread"
             ),
+            BuildErrorKind::InvalidWatchdogPeriod => {
+                write!(f, "watchdog: zero is not a period; accepted: any longer time")
+            }
             BuildErrorKind::InvalidTurnLimit => {
                 write!(f, "turn_limit: zero is not a limit; accepted: any longer time")
             }

@@ -51,7 +51,7 @@ pub(super) fn end_with_pool(registry: &Registry) {
     let worker = &registry.workers()[INDEX];
     if !registry.sleep().is_lent(INDEX) {
         registry.member_goes();
-        worker.work();
+        outcome::run_or_abort(|| worker.work());
         registry.thread_done();
         drop(member.acting.take());
         drop(member.registry.take());

@@ -17,8 +17,8 @@ use super::{TaskOrder, WaitPolicy};
 use crate::counters::Counters;
 use crate::deterministic::{self, Simulation};
 use crate::dump;
-use crate::job::JobRef;
 use crate::job::fifo::Fifos;
+use crate::job::{JobRef, outcome};
 use crate::platform::fork::{self, Replaced};
 use crate::platform::thread::Thread;
 use crate::queue::{self, Injector};
@@ -208,7 +208,8 @@ impl Registry {
 
     /// Works, as the thread of worker `index`.
     pub(crate) fn run_worker(&self, index: usize) {
-        self.workers[index].main_loop();
+        // Without its thread the worker's queues would be nobody's.
+        outcome::run_or_abort(|| self.workers[index].main_loop());
         self.handlers.exits(index);
         self.thread_done();
     }
@@ -429,8 +430,14 @@ impl Registry {
         let all_left = threads.awaited && threads.done == threads.all();
         drop(threads);
         if all_left {
-            self.all_left.happen();
+            self.all_left_happens();
         }
+    }
+
+    #[allow(unsafe_code)]
+    fn all_left_happens(&self) {
+        // SAFETY: the registry, whose thread or owner calls this, outlives the call.
+        unsafe { Event::happen(&raw const self.all_left) };
     }
 
     /// Waits until all threads are through, but for what they do after `ThreadBuilder::run`.

@@ -1,5 +1,5 @@
 //! Waits of threads of any kind, and whom to wake when they are over.
-#![deny(unsafe_code)]
+#![allow(unsafe_code)]
 
 use std::sync::Arc;
 
@@ -54,9 +54,14 @@ impl Event {
         Event { pool: pool.addr(), state: Mutex::default() }
     }
 
-    /// Says that it has happened. The event may be gone as soon as the lock is given back.
-    pub(crate) fn happen(&self) {
-        let mut state = self.state.lock();
+    /// Says that it has happened. The event may be gone as soon as the lock is given back, before this
+    /// returns: hence the pointer.
+    ///
+    /// # Safety
+    /// `this` points to an event that has not happened yet, or that outlives the call.
+    pub(crate) unsafe fn happen(this: *const Event) {
+        // SAFETY: whoever waits for the event keeps it until it has happened.
+        let mut state = unsafe { &(*this).state }.lock();
         state.happened = true;
         let sleeper = state.sleeper.take();
         drop(state);
