@@ -700,6 +700,7 @@ fn elements_of_collections() {
         let copies: Vec<Item> = all.par_iter().cloned().collect();
         assert!(copies.par_iter().zip(all.par_iter()).all(|(a, b)| a == b));
         assert_eq!(all.par_iter().max().unwrap().0, 310);
+        #[allow(clippy::mutable_key_type, reason = "what changes is no part of the key")]
         let map: HashMap<Item, u64> = copies.into_par_iter().map(|item| (item, 1)).collect();
         assert_eq!(map.len(), 300);
         drop(all.into_par_iter().take(100).collect::<Vec<_>>());

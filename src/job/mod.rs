@@ -23,8 +23,9 @@ type Execute = unsafe fn(JobRef, &Worker);
 /// What every job begins with.
 #[repr(C)]
 pub(crate) struct Header {
-    /// How to run the job: the first entry of its type's table, which for tasks has more.
-    table: &'static Execute,
+    /// How to run the job: the first entry of its type's table, which for tasks has more. (A pointer to
+    /// all of the table, and not a reference to the entry.)
+    table: NonNull<Execute>,
     /// The *root* this job belongs to: the innermost enclosing task that somebody may be waiting
     /// for by a handle, or `NO_ROOT`. A worker that waits inside such a task runs only jobs of the
     /// same root on top of it, so that the task never ends up beneath the frame that waits for it:
@@ -37,9 +38,10 @@ pub(crate) struct Header {
 
 impl Header {
     /// # Safety
-    /// `table` is made for the type of the job that this header is the first field of.
+    /// `table` is, or begins with, a static entry made for the type of the job that this header is the
+    /// first field of.
     #[inline(always)]
-    unsafe fn new(table: &'static Execute) -> Self {
+    unsafe fn new(table: NonNull<Execute>) -> Self {
         Header { table, root: MaybeUninit::uninit() }
     }
 
@@ -55,7 +57,8 @@ impl Link {
     /// One within `root`.
     pub(crate) fn new(root: usize) -> Self {
         const NEVER: Execute = |_, _| unreachable!("a link is not a job");
-        let mut header = Header { table: const { &NEVER }, root: MaybeUninit::uninit() };
+        // SAFETY: it is called for no type.
+        let mut header = unsafe { Header::new(NonNull::from(const { &NEVER })) };
         header.set_root(root);
         Link(header)
     }
@@ -137,8 +140,8 @@ impl JobRef {
 
     /// Runs the job.
     pub(crate) fn execute(self, worker: &Worker) {
-        // SAFETY: alive by `new`, premise 1.
-        let execute = *unsafe { self.0.as_ref() }.table;
+        // SAFETY: alive by `new`, premise 1; tables are static.
+        let execute = unsafe { *self.0.as_ref().table.as_ptr() };
         // SAFETY: the header's table fits the job that it was made for (`Header::new`), and
         // this, which takes the only reference, is the one run.
         unsafe { execute(self, worker) }

@@ -117,7 +117,7 @@ where
     pub(crate) fn new(owner: Current, closure: B) -> Self {
         let head = JoinHeader {
             // SAFETY: `execute` is made for this type, whose first field is the header.
-            header: unsafe { Header::new(const { &(Self::execute as Execute) }) },
+            header: unsafe { Header::new(NonNull::from(const { &(Self::execute as Execute) })) },
             latch: MaybeUninit::uninit(),
             runner: MaybeUninit::uninit(),
             owner,
@@ -222,7 +222,9 @@ where
 {
     let mut job = InstallJob {
         // SAFETY: `execute` is made for this type, whose first field is the header.
-        header: unsafe { Header::new(const { &(InstallJob::<F, R>::execute as Execute) }) },
+        header: unsafe {
+            Header::new(NonNull::from(const { &(InstallJob::<F, R>::execute as Execute) }))
+        },
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
         done: Event::new(registry),

@@ -136,7 +136,7 @@ where
         head: TaskHead {
             // SAFETY: the table is made for this type, whose first field is the header, and
             // begins with `execute`.
-            header: unsafe { Header::new(&Task::<F, T, H>::TABLE.execute) },
+            header: unsafe { Header::new(NonNull::from(Task::<F, T, H>::TABLE).cast()) },
             state: TaskState::new(),
         },
         home,
@@ -331,7 +331,7 @@ impl TaskHead {
     /// `table` is made for the type that begins with this.
     pub(super) unsafe fn new(table: &'static Execute, root: usize) -> Self {
         // SAFETY: by the premise.
-        let mut header = unsafe { Header::new(table) };
+        let mut header = unsafe { Header::new(NonNull::from(table)) };
         header.set_root(root);
         TaskHead { header, state: TaskState::new() }
     }
@@ -339,7 +339,7 @@ impl TaskHead {
     /// Of a task.
     fn table(&self) -> &'static Table {
         // SAFETY: a task's header has a whole `Table`, whose first entry it points to.
-        unsafe { &*ptr::from_ref(self.header.table).cast() }
+        unsafe { self.header.table.cast().as_ref() }
     }
 
     /// # Safety
