@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use common::{Flag, THREADS, any_wait_builder, is_simulated_without, watchdog};
 use everywhere::everywhere;
 use filch::CancelToken;
 use filch::prelude::*;
@@ -549,6 +550,148 @@ fn a_fuse_stops_all() {
         }));
         assert!(result.is_err());
         assert!(calls.load(Relaxed) < 10_000_000);
+    });
+}
+
+const LONG: usize = 20_000;
+
+/// A loop, of 200 items that take some time, and how many it counts.
+type Loop = fn(&(dyn Fn(usize) -> usize + Sync)) -> usize;
+
+const LOOPS: [Loop; 8] = [
+    |item| (0..200).into_par_iter().with_max_len(4).panic_fuse().map(item).count(),
+    |item| (0..200).into_par_iter().with_max_len(4).panic_fuse().map(item).rev().count(),
+    |item| {
+        (0..200)
+            .into_par_iter()
+            .panic_fuse()
+            .with_max_len(4)
+            .zip(0..200)
+            .map(|(n, _)| item(n))
+            .count()
+    },
+    |item| (0..200).into_par_iter().map(item).filter(|_| true).panic_fuse().count(),
+    |item| (0..200).into_par_iter().flat_map_iter(|n| [item(n)]).panic_fuse().count(),
+    |item| (0..200).into_par_iter().flat_map(|n| [item(n)]).panic_fuse().count(),
+    |item| {
+        (0..200)
+            .into_par_iter()
+            .panic_fuse()
+            .chunks(2)
+            .map(|two| two.into_iter().map(item).count())
+            .sum()
+    },
+    |item| (0..200).par_bridge().panic_fuse().map(item).count(),
+];
+
+/// Runs its closure when it is dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// A worker that waits in a drop, while a panic unwinds that has nothing to do with the loop, does
+/// items of it.
+#[test]
+fn a_fuse_is_not_blown_by_a_panic_elsewhere() {
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    let _watchdog = watchdog();
+    let pool = any_wait_builder().num_threads(3).build().unwrap();
+    let mut on_top = [0; LOOPS.len()];
+    for round in 0..50 {
+        for (which, run) in LOOPS.iter().enumerate() {
+            let (stolen, done) = (Flag::new(), Flag::new());
+            let items_on_top = AtomicUsize::new(0);
+            // Waits for a thief, who waits for the end of the loop.
+            let wait = || {
+                let steal = || {
+                    stolen.raise();
+                    done.hold();
+                };
+                filch::join(|| stolen.hold(), steal);
+            };
+            let item = |n: usize| {
+                items_on_top.fetch_add(std::thread::panicking().into(), Relaxed);
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_micros(10) {}
+                n
+            };
+            let count = pool.install(|| {
+                filch::scope(|s| {
+                    s.spawn(|| {
+                        let _ = catch_unwind(AssertUnwindSafe(|| {
+                            let _wait = OnDrop(wait);
+                            std::panic::resume_unwind(Box::new("unrelated"));
+                        }));
+                    });
+                    stolen.hold();
+                    let _done = OnDrop(|| done.raise());
+                    run(&item)
+                })
+            });
+            assert_eq!(
+                count, 200,
+                "round {round} of loop {which}, where {items_on_top:?} items were on top"
+            );
+            on_top[which] += items_on_top.into_inner();
+        }
+    }
+    assert!(on_top.iter().all(|&items| items > 0), "items on top of a panic: {on_top:?}");
+}
+
+/// A panic stops the others, wherever it comes from, and even in a loop that runs on top of another
+/// panic.
+#[test]
+fn a_fuse_is_blown_by_a_panic_in_its_loop() {
+    let _watchdog = watchdog();
+    let loops: [Loop; 9] = [
+        |item| (0..LONG).into_par_iter().panic_fuse().map(item).count(),
+        |item| (0..LONG).into_par_iter().panic_fuse().map(item).rev().count(),
+        |item| (0..LONG).into_par_iter().panic_fuse().zip(0..LONG).map(|(n, _)| item(n)).count(),
+        |item| (0..LONG).into_par_iter().map(item).panic_fuse().count(),
+        |item| (0..LONG).into_par_iter().map(item).filter(|_| true).panic_fuse().count(),
+        |item| (0..LONG).into_par_iter().fold(|| 0, |_, n| item(n)).panic_fuse().count(),
+        |item| (0..LONG).into_par_iter().flat_map(|n| [item(n)]).panic_fuse().count(),
+        |item| (0..LONG).into_par_iter().panic_fuse().chunks(2).map(|two| item(two[0])).count(),
+        |item| (0..LONG).par_bridge().panic_fuse().map(item).count(),
+    ];
+    everywhere(|| {
+        for (which, run) in loops.iter().enumerate() {
+            for unwinding in [false, true] {
+                // Those that only their alarm tells of a panic do not see it where the thread unwinds.
+                if unwinding && [2, 4, 5, 6, 7].contains(&which) {
+                    continue;
+                }
+                let calls = AtomicUsize::new(0);
+                let work = || {
+                    let result = catch_unwind(AssertUnwindSafe(|| {
+                        run(&|n| {
+                            calls.fetch_add(1, Relaxed);
+                            if n == 10 || n == LONG - 10 {
+                                std::panic::resume_unwind(Box::new("within"));
+                            }
+                            slow(n)
+                        })
+                    }));
+                    assert!(result.is_err(), "loop {which}");
+                };
+                if unwinding {
+                    let _ = catch_unwind(AssertUnwindSafe(|| {
+                        let _work = OnDrop(work);
+                        std::panic::resume_unwind(Box::new("before"));
+                    }));
+                } else {
+                    work();
+                }
+                let calls = calls.into_inner();
+                assert!(calls < LONG / 4, "{calls} items of loop {which}, unwinding: {unwinding}");
+            }
+        }
     });
 }
 

@@ -1,8 +1,10 @@
 //! Adaptors in which all pieces share a gate: each item asks whether it may pass, and who shuts
 //! the gate shuts it for all.
 
+use std::cell::Cell;
 use std::fmt;
 use std::iter;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -46,31 +48,81 @@ pub trait Gate<In>: Send + Sync {
     /// What becomes of `item`.
     fn pass(&self, item: In) -> Pass<Self::Out>;
 
-    /// What panics set, if any.
-    fn alarm(&self) -> Alarm<'_> {
-        Alarm(None)
+    /// What a panic sets, if anything.
+    fn flag(&self) -> Option<&AtomicBool> {
+        None
     }
 }
 
-/// Sets a flag if it is dropped by a panic.
-pub struct Alarm<'a>(Option<&'a AtomicBool>);
+/// Sets a flag if the piece of a loop that holds the alarm unwinds.
+///
+/// [`thread::panicking`] alone cannot tell. A piece may run on top of an unwinding frame, in a
+/// destructor that waits; it then drops its alarm on an unwinding thread although it ends normally. So
+/// a piece calls [`touch`](Self::touch) when it begins, and the alarm notes the thread unless that
+/// unwinds already. If the same thread unwinds when the alarm is dropped, the panic began after the
+/// piece did.
+///
+/// The alarm of a piece that begins on top of an unwinding frame never goes off. Of the panics in such
+/// a piece, [`guarded`] sees those within the calls that it wraps.
+pub(super) struct Alarm<'a> {
+    flag: Option<&'a AtomicBool>,
+    /// The thread of the piece, or 0 if that unwound already when the piece began.
+    thread: Cell<usize>,
+}
 
 impl<'a> Alarm<'a> {
-    /// Sets `flag`; not at all in a loop that is run by a drop while a panic unwinds already.
-    pub(super) fn new(flag: &'a AtomicBool) -> Self {
-        Alarm((!thread::panicking()).then_some(flag))
+    /// Of the piece that calls.
+    pub(super) fn new(flag: Option<&'a AtomicBool>) -> Self {
+        let alarm = Alarm { flag, thread: Cell::new(0) };
+        alarm.touch();
+        alarm
+    }
+
+    /// Notes that the alarm now belongs to a piece on the calling thread.
+    #[inline]
+    pub(super) fn touch(&self) {
+        if self.flag.is_some() {
+            self.thread.set(if thread::panicking() { 0 } else { this_thread() });
+        }
     }
 }
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
-        if let Some(flag) = self.0 {
-            if thread::panicking() {
-                // Relaxed: it carries nothing but itself.
-                flag.store(true, Ordering::Relaxed);
+        if let Some(flag) = self.flag {
+            if thread::panicking() && self.thread.get() == this_thread() {
+                set(flag);
             }
         }
     }
+}
+
+/// A number, not 0, that no other thread has at the same time.
+fn this_thread() -> usize {
+    thread_local!(static PLACE: u8 = const { 0 });
+    PLACE.with(|place| std::ptr::from_ref(place).addr())
+}
+
+/// Relaxed: it carries nothing but itself.
+fn set(flag: &AtomicBool) {
+    flag.store(true, Ordering::Relaxed);
+}
+
+/// Calls `op`, and sets the flag, if there is one, if it panics.
+#[inline]
+pub(super) fn guarded<R>(flag: Option<&AtomicBool>, op: impl FnOnce() -> R) -> R {
+    struct SetUnlessForgotten<'a>(Option<&'a AtomicBool>);
+
+    impl Drop for SetUnlessForgotten<'_> {
+        fn drop(&mut self) {
+            self.0.map(set);
+        }
+    }
+
+    let guard = SetUnlessForgotten(flag);
+    let result = op();
+    mem::forget(guard);
+    result
 }
 
 /// A parallel iterator whose items go through a gate.
@@ -117,7 +169,7 @@ impl<'a, B, G> AtGate<'a, B, G> {
     where
         G: Gate<In>,
     {
-        AtGate { base, gate, alarm: gate.alarm() }
+        AtGate { base, gate, alarm: Alarm::new(gate.flag()) }
     }
 }
 
@@ -140,10 +192,12 @@ where
     }
 
     fn into_folder(self) -> Self::Folder {
+        self.alarm.touch();
         AtGate { base: self.base.into_folder(), gate: self.gate, alarm: self.alarm }
     }
 
     fn full(&self) -> bool {
+        self.alarm.touch();
         self.gate.is_shut() || self.base.full()
     }
 
@@ -160,19 +214,20 @@ where
     C: UnindexedConsumer<G::Out>,
 {
     fn split_off_left(&self) -> Self {
+        self.alarm.touch();
         AtGate::new::<In>(self.base.split_off_left(), self.gate)
     }
 
     fn to_reducer(&self) -> Self::Reducer {
+        self.alarm.touch();
         AtGate::new::<In>(self.base.to_reducer(), self.gate)
     }
 }
 
 impl<R, B: Reducer<R>, G> Reducer<R> for AtGate<'_, B, G> {
     fn reduce(self, left: R, right: R) -> R {
-        // Until then `alarm` is there.
-        let AtGate { base, alarm: _alarm, .. } = self;
-        base.reduce(left, right)
+        let AtGate { base, alarm, .. } = self;
+        guarded(alarm.flag, || base.reduce(left, right))
     }
 }
 
@@ -190,18 +245,21 @@ where
     }
 
     fn consume_iter<I: IntoIterator<Item = In>>(mut self, iter: I) -> Self {
-        let iter = iter.into_iter();
-        self.base = if self.gate.is_open() {
-            self.base.consume_iter(iter.map(|item| self.gate.unasked(item)))
-        } else {
-            self.base.consume_iter(Passing { gate: self.gate, iter })
-        };
+        let (gate, base) = (self.gate, self.base);
+        self.base = guarded(gate.flag(), || {
+            let iter = iter.into_iter();
+            if gate.is_open() {
+                base.consume_iter(iter.map(|item| gate.unasked(item)))
+            } else {
+                base.consume_iter(Passing { gate, iter })
+            }
+        });
         self
     }
 
     fn complete(self) -> F::Result {
-        let AtGate { base, alarm: _alarm, .. } = self;
-        base.complete()
+        let AtGate { base, gate, .. } = self;
+        guarded(gate.flag(), || base.complete())
     }
 
     fn full(&self) -> bool {

@@ -66,7 +66,8 @@ impl<P: Producer> Producer for Bounded<P> {
     }
 
     fn min_len(&self) -> usize {
-        self.min
+        // The base is asked each time: `panic_fuse` has to know when a piece begins.
+        self.base.min_len().max(self.min)
     }
 
     fn max_len(&self) -> usize {

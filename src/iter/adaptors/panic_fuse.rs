@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::gate::{Alarm, AtGate, Gate, Gated, Pass};
+use super::gate::{Alarm, AtGate, Gate, Gated, Pass, guarded};
 use crate::iter::IndexedParallelIterator;
 use crate::iter::plumbing::{Consumer, Folder, Producer, ProducerCallback};
 
@@ -43,8 +43,8 @@ impl<T: Send> Gate<T> for Fuse {
         Pass::Through(item)
     }
 
-    fn alarm(&self) -> Alarm<'_> {
-        Alarm::new(&self.0)
+    fn flag(&self) -> Option<&AtomicBool> {
+        Some(&self.0)
     }
 }
 
@@ -79,12 +79,12 @@ impl<I: IndexedParallelIterator> IndexedParallelIterator for PanicFuse<I> {
 struct Fused<'a, B> {
     base: B,
     fuse: &'a Fuse,
-    _alarm: Alarm<'a>,
+    alarm: Alarm<'a>,
 }
 
 impl<'a, B> Fused<'a, B> {
     fn new(base: B, fuse: &'a Fuse) -> Self {
-        Fused { base, fuse, _alarm: Alarm::new(&fuse.0) }
+        Fused { base, fuse, alarm: Alarm::new(Some(&fuse.0)) }
     }
 }
 
@@ -99,6 +99,8 @@ impl<'a, P: Producer<Item: Send>> Producer for Fused<'a, P> {
     }
 
     fn min_len(&self) -> usize {
+        // Each piece asks when it begins.
+        self.alarm.touch();
         self.base.min_len()
     }
 
@@ -126,11 +128,35 @@ impl<It: Iterator> Iterator for Fused<'_, It> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.base.size_hint()
     }
+
+    fn fold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
+        guarded(Some(&self.fuse.0), move || {
+            let mut so_far = init;
+            while let Some(item) = self.next() {
+                so_far = f(so_far, item);
+            }
+            // Not at the end: a panic there would leak what is returned.
+            drop(self);
+            so_far
+        })
+    }
 }
 
 impl<It: DoubleEndedIterator> DoubleEndedIterator for Fused<'_, It> {
     fn next_back(&mut self) -> Option<It::Item> {
         if self.fuse.is_blown() { None } else { self.base.next_back() }
+    }
+
+    fn rfold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
+        guarded(Some(&self.fuse.0), move || {
+            let mut so_far = init;
+            while let Some(item) = self.next_back() {
+                so_far = f(so_far, item);
+            }
+            // As in `fold`.
+            drop(self);
+            so_far
+        })
     }
 }
 

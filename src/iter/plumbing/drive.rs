@@ -190,6 +190,8 @@ impl Pace {
         P: Producer,
         C: Consumer<P::Item>,
     {
+        // Only asked because `panic_fuse` has to know when a piece begins, and on which thread.
+        producer.min_len();
         if consumer.full() {
             return (consumer.into_folder().complete(), self.block);
         }
