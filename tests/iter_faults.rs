@@ -46,8 +46,8 @@ macro_rules! tests {
         }
 
         /// A value that is to be returned is leaked where a drop in the same frame panics: so says
-        /// the language (rust-lang/rust#47949). So what a piece of a loop has come to may be leaked,
-        /// vectors included, for which checkers of leaks are not to look here.
+        /// the language (rust-lang/rust#47949). Iterators drop what is left over before that; what
+        /// is `LEAKY`, and the caller of a sort, do not, so checkers of leaks are not to look here.
         mod drops_and_what_is_leaked_on_purpose {
             $(
                 #[test]
@@ -90,11 +90,17 @@ fn test(points: Points, operations: fn()) {
     say(&format!("{} panics by now", INJECTED.load(Relaxed)));
 }
 
+/// Operations that may leak an element where the drop of another panics, as std's do: the winner
+/// of two of which the loser is dropped, and a value of a hash table whose key is there already.
+/// `Result` leaks in the expression of the test itself.
+const LEAKY: [&str; 8] =
+    ["min", "max", "min_by", "max_by", "min_by_key", "max_by_key", "HashMap", "Result"];
+
 /// Drives operations on elements `$items`, of which the kinds of points are named that each has
 /// at least. What an operation gives is none of its business any more when it is dropped.
 macro_rules! driven {
     ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $op:expr;)*) => {$(
-        driven!(@ lens(), true, $name, $kinds, |$fault, $items| $op);
+        driven!(@ lens(), LEAKY.contains(&$name), $name, $kinds, |$fault, $items| $op);
     )*};
     (@ $lens:expr, $leaks:expr, $name:expr, $kinds:expr, |$fault:ident, $items:pat_param| $op:expr) => {
         let driven = Driven { name: $name, kinds: $kinds, lens: $lens, points: points(), leaks: $leaks, threads: None };

@@ -38,9 +38,9 @@
 //!
 //! # Panics
 //! A panic in a closure is resumed where the loop was called, when everything that was under way
-//! has ended. Items that were not come to are dropped. Where the drop of an item panics, what its piece
-//! has come to may be leaked, as what a serial iterator has come to may be
-//! ([rust-lang/rust#47949](https://github.com/rust-lang/rust/issues/47949)).
+//! has ended. Items that were not come to are dropped. If the drop of an item panics, the others
+//! are dropped all the same; but of what `min`, `max` and their like compare, and of what goes into
+//! a hash table, an item may be leaked then, as by serial iterators.
 //!
 //! # A source of one's own
 //! See [`plumbing`], and `examples/own_source.rs`.

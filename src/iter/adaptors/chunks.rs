@@ -195,6 +195,16 @@ impl<P: Producer, M: OfChunk<P::Item>> Iterator for Chunked<P, M> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.chunks(), Some(self.chunks()))
     }
+
+    fn fold<B, F: FnMut(B, M::Out) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut so_far = init;
+        while let Some(chunk) = self.next() {
+            so_far = f(so_far, chunk);
+        }
+        // Not at the end: a panic there would leak what is returned.
+        drop(self);
+        so_far
+    }
 }
 
 impl<P: Producer, M: OfChunk<P::Item>> DoubleEndedIterator for Chunked<P, M> {

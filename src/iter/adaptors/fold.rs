@@ -167,7 +167,10 @@ where
     const FAILS: bool = true;
 
     fn add(self, so_far: T, mut iter: impl Iterator<Item = In>) -> ControlFlow<R::Residual, T> {
-        iter.try_fold(so_far, |so_far, item| (self.0)(so_far, item).branch())
+        let sum = iter.try_fold(so_far, |so_far, item| (self.0)(so_far, item).branch());
+        // Not at the end: a panic there would leak what is returned.
+        drop(iter);
+        sum
     }
 
     fn out(end: ControlFlow<R::Residual, T>) -> R {
@@ -276,16 +279,27 @@ where
     fn consume_iter<I: IntoIterator<Item = In>>(mut self, iter: I) -> Self {
         self.so_far = match self.so_far {
             Continue(state) if B::ASK_EACH => {
-                self.how.add(state, iter.into_iter().take_while(|_| !self.base.full()))
+                // By reference, so that what is left is dropped before anything is returned.
+                let mut iter = iter.into_iter();
+                let wanted = iter.by_ref().take_while(|_| !self.base.full());
+                let sum = self.how.add(state, wanted);
+                drop(iter);
+                sum
             }
             Continue(state) => self.how.add(state, iter.into_iter()),
-            failed => failed,
+            failed => {
+                drop(iter);
+                failed
+            }
         };
         self
     }
 
     fn complete(self) -> B::Result {
-        self.base.consume(H::out(self.so_far)).complete()
+        let FoldingFolder { base, seed, so_far, .. } = self;
+        // Not at the end: a panic there would leak what is returned.
+        drop(seed);
+        base.consume(H::out(so_far)).complete()
     }
 
     fn full(&self) -> bool {

@@ -57,13 +57,13 @@ pub trait Gate<In>: Send + Sync {
 /// Sets a flag if the piece of a loop that holds the alarm unwinds.
 ///
 /// [`thread::panicking`] alone cannot tell. A piece may run on top of an unwinding frame, in a
-/// destructor that waits; it then drops its alarm on an unwinding thread although it ends normally. So
-/// a piece calls [`touch`](Self::touch) when it begins, and the alarm notes the thread unless that
-/// unwinds already. If the same thread unwinds when the alarm is dropped, the panic began after the
-/// piece did.
+/// destructor that waits; it then drops its alarm on an unwinding thread although it ends normally.
+/// So a piece calls [`touch`](Self::touch) when it begins, and the alarm notes the thread unless
+/// that unwinds already. If the same thread unwinds when the alarm is dropped, the panic began
+/// after the piece did.
 ///
-/// The alarm of a piece that begins on top of an unwinding frame never goes off. Of the panics in such
-/// a piece, [`guarded`] sees those within the calls that it wraps.
+/// The alarm of a piece that begins on top of an unwinding frame never goes off. Of the panics in
+/// such a piece, [`guarded`] sees those within the calls that it wraps.
 pub(super) struct Alarm<'a> {
     flag: Option<&'a AtomicBool>,
     /// The thread of the piece, or 0 if that unwound already when the piece began.
@@ -290,5 +290,15 @@ impl<It: Iterator, G: Gate<It::Item>> Iterator for Passing<'_, It, G> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (0, self.iter.size_hint().1)
+    }
+
+    fn fold<B, F: FnMut(B, G::Out) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut so_far = init;
+        while let Some(item) = self.next() {
+            so_far = f(so_far, item);
+        }
+        // Not at the end: a panic there would leak what is returned.
+        drop(self);
+        so_far
     }
 }

@@ -147,6 +147,16 @@ impl<It: Iterator<Item: Clone>> Iterator for Interspersed<It, It::Item> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.len, Some(self.len))
     }
+
+    fn fold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut so_far = init;
+        while let Some(item) = self.next() {
+            so_far = f(so_far, item);
+        }
+        // Not at the end: a panic there would leak what is returned.
+        drop(self);
+        so_far
+    }
 }
 
 impl<It: DoubleEndedIterator<Item: Clone>> DoubleEndedIterator for Interspersed<It, It::Item> {
@@ -288,7 +298,10 @@ impl<T: Clone, F: Folder<T>> Folder<T> for ByPosition<F, T> {
     }
 
     fn complete(self) -> F::Result {
-        self.base.complete()
+        let ByPosition { base, element, .. } = self;
+        // As in `Interspersed::fold`.
+        drop(element);
+        base.complete()
     }
 
     fn full(&self) -> bool {
@@ -337,16 +350,21 @@ struct Between<R, T> {
 
 impl<T: Send, C: Consumer<T>> Reducer<Piece<C, C::Result>> for Between<C::Reducer, T> {
     fn reduce(self, left: Piece<C, C::Result>, right: Piece<C, C::Result>) -> Piece<C, C::Result> {
+        let Between { reducers, element } = self;
         let Piece { before, mut result, started } = left;
         if let Some(between) = right.before {
             let between = if started && right.started && !between.full() {
-                between.into_folder().consume(self.element)
+                between.into_folder().consume(element)
             } else {
+                // As in `Interspersed::fold`.
+                drop(element);
                 between.into_folder()
             };
-            result = self.reducers.0.reduce(result, between.complete());
+            result = reducers.0.reduce(result, between.complete());
+        } else {
+            drop(element);
         }
-        let result = self.reducers.1.reduce(result, right.result);
+        let result = reducers.1.reduce(result, right.result);
         Piece { before, result, started: started || right.started }
     }
 }
@@ -411,7 +429,10 @@ impl<C, F: Folder<T>, T: Clone> Folder<T> for PieceFolder<C, F, T> {
     }
 
     fn complete(self) -> Self::Result {
-        Piece { before: self.before, result: self.base.complete(), started: self.started }
+        let PieceFolder { before, base, element, started } = self;
+        // As in `Interspersed::fold`.
+        drop(element);
+        Piece { before, result: base.complete(), started }
     }
 
     fn full(&self) -> bool {

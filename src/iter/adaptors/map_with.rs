@@ -127,8 +127,11 @@ where
     const FEW_BLOCKS: bool = true;
 
     fn into_iter(self) -> Self::IntoIter {
-        let state = self.seed.begin(S::Kept::default());
-        MappedIter { base: self.base.into_iter(), state, f: self.f }
+        let Mapped { base, seed, f } = self;
+        let state = seed.begin(S::Kept::default());
+        // As in `MappedIter::fold`.
+        drop(seed);
+        MappedIter { base: base.into_iter(), state, f }
     }
 
     fn min_len(&self) -> usize {
@@ -166,7 +169,10 @@ impl<It: Iterator, T, F: Fn(&mut T, It::Item) -> R, R> Iterator for MappedIter<'
 
     fn fold<B, G: FnMut(B, R) -> B>(self, init: B, fold: G) -> B {
         let MappedIter { base, mut state, f } = self;
-        base.map(|item| f(&mut state, item)).fold(init, fold)
+        let so_far = base.map(|item| f(&mut state, item)).fold(init, fold);
+        // Not at the end: a panic there would leak what is returned.
+        drop(state);
+        so_far
     }
 }
 
@@ -280,7 +286,10 @@ where
     }
 
     fn complete(self) -> B::Result {
-        self.base.complete()
+        let MappingFolder { base, seed, state, .. } = self;
+        // As in `MappedIter::fold`; both, if one panics.
+        drop((state, seed));
+        base.complete()
     }
 
     fn full(&self) -> bool {

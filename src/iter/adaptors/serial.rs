@@ -221,6 +221,8 @@ where
                     break;
                 }
             }
+            // Not at the end: a panic there would leak what is returned.
+            drop(items);
             return self;
         }
         if A::ONE_TO_ONE || !F::ASK_EACH {

@@ -17,7 +17,13 @@ pub struct Zipping;
 
 /// The first `wanted` of the `len` items of `producer`.
 pub(super) fn first<P: Producer>(wanted: usize, len: usize, producer: P) -> P {
-    if wanted < len { producer.split_at(wanted).0 } else { producer }
+    if wanted >= len {
+        return producer;
+    }
+    let (first, rest) = producer.split_at(wanted);
+    // Not at the end: a panic there would leak what is returned.
+    drop(rest);
+    first
 }
 
 impl<T: Send, U: Send> PairShape<T, U> for Zipping {

@@ -39,7 +39,7 @@ impl<F: Sync, R: Send> Join for FindAny<F, R> {
     }
 
     fn join(&self, left: Option<R>, right: Option<R>) -> Option<R> {
-        left.or(right)
+        better(left, right)
     }
 }
 
@@ -48,6 +48,7 @@ impl<T, R: Send, F: Fn(T) -> Option<R> + Sync> End<T> for FindAny<F, R> {
 
     fn take(&self, so_far: Option<R>, iter: impl Iterator<Item = T>) -> Option<R> {
         if so_far.is_some() {
+            drop(iter);
             return so_far;
         }
         let found = first_apart(iter, &self.f);
@@ -78,7 +79,19 @@ where
 #[inline]
 fn first_apart<T, R>(mut iter: impl Iterator<Item = T>, f: impl Fn(T) -> Option<R>) -> Option<R> {
     let first = iter.next()?;
-    f(first).or_else(|| iter.find_map(f))
+    let found = f(first).or_else(|| iter.find_map(f));
+    // Not at the end: a panic there would leak what is returned.
+    drop(iter);
+    found
+}
+
+/// `better.or(worse)`, which would leak the better one if the drop of the worse one panics.
+fn better<R>(better: Option<R>, worse: Option<R>) -> Option<R> {
+    if better.is_some() {
+        drop(worse);
+        return better;
+    }
+    worse
 }
 
 /// `any`: apart from `find_map_any`, because compilers make more of a loop that only asks.
@@ -225,7 +238,7 @@ struct Choose<const WHICH: bool>;
 
 impl<const WHICH: bool, R> Reducer<Option<R>> for Choose<WHICH> {
     fn reduce(self, left: Option<R>, right: Option<R>) -> Option<R> {
-        if WHICH == FIRST { left.or(right) } else { right.or(left) }
+        if WHICH == FIRST { better(left, right) } else { better(right, left) }
     }
 }
 
@@ -300,9 +313,17 @@ where
         let Seeker { f, best, ref span } = self.seeker;
         let iter = iter.into_iter();
         let found = match (WHICH, &self.found) {
-            (FIRST, Some(_)) => None,
+            (FIRST, Some(_)) => {
+                drop(iter);
+                None
+            }
             (FIRST, None) => first_apart(iter, f),
-            (LAST, _) => iter.filter_map(f).last(),
+            (LAST, _) => {
+                // Not by `last`, which leaks the later one if the drop of the earlier one panics.
+                let mut last = None;
+                iter.filter_map(f).for_each(|found| last = Some(found));
+                last
+            }
         };
         if found.is_some() {
             best.fetch_min(span.get().high, Ordering::Relaxed);

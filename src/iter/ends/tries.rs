@@ -29,15 +29,17 @@ impl Stop {
 fn try_fold<A, R: Try<Output = A>, T>(
     stop: &Stop,
     first: A,
-    iter: impl Iterator<Item = T>,
+    mut iter: impl Iterator<Item = T>,
     op: impl Fn(A, T) -> R,
 ) -> R {
     let mut so_far = first;
-    for item in iter {
+    while let Some(item) = iter.next() {
         match op(so_far, item).branch() {
             Continue(next) => so_far = next,
             Break(why) => {
                 stop.set();
+                // Not at the end: a panic there would leak what is returned.
+                drop(iter);
                 return R::from_residual(why);
             }
         }
@@ -68,7 +70,10 @@ impl<F: Sync, R: Try<Output = ()> + Send> Join for TryForEach<F, R> {
     fn join(&self, left: R, right: R) -> R {
         match left.branch() {
             Continue(()) => right,
-            Break(why) => R::from_residual(why),
+            Break(why) => {
+                drop(right);
+                R::from_residual(why)
+            }
         }
     }
 }
@@ -79,7 +84,10 @@ impl<T, F: Fn(T) -> R + Sync, R: Try<Output = ()> + Send> End<T> for TryForEach<
     fn take(&self, so_far: R, iter: impl Iterator<Item = T>) -> R {
         match so_far.branch() {
             Continue(()) => try_fold(&self.stop, (), iter, |(), item| (self.f)(item)),
-            Break(why) => R::from_residual(why),
+            Break(why) => {
+                drop(iter);
+                R::from_residual(why)
+            }
         }
     }
 
@@ -112,7 +120,14 @@ fn try_join<R: Try>(stop: &Stop, left: R, right: R, op: impl Fn(R::Output, R::Ou
                 R::from_residual(why)
             }
         },
-        (Break(why), _) | (_, Break(why)) => R::from_residual(why),
+        (Break(why), other) => {
+            drop(other);
+            R::from_residual(why)
+        }
+        (other, Break(why)) => {
+            drop(other);
+            R::from_residual(why)
+        }
     }
 }
 
@@ -128,7 +143,10 @@ fn try_take<R: Try>(
             Continue(value) => op(so_far, value),
             Break(why) => R::from_residual(why),
         }),
-        Break(why) => R::from_residual(why),
+        Break(why) => {
+            drop(iter);
+            R::from_residual(why)
+        }
     }
 }
 
@@ -212,6 +230,7 @@ where
             Break(why) => {
                 // It may have been the first item.
                 self.stop.set();
+                drop(iter);
                 R::from_residual(why)
             }
         };

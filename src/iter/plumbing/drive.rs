@@ -15,6 +15,11 @@
 //! single item, since nobody knows what it costs (or a few, on the same thread after the left half of
 //! the same loop, since that is likely to be known). A loop that is over by then never forks more than
 //! at its start.
+//!
+//! # Panics in drops
+//! What a function is about to return is leaked if the drop of a local panics after that
+//! ([rust-lang/rust#47949](https://github.com/rust-lang/rust/issues/47949)). So the code of
+//! iterators drops what may hold items of the user's before it makes its result.
 
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
@@ -124,6 +129,7 @@ where
     C: Consumer<P::Item>,
 {
     if consumer.full() {
+        drop(producer);
         return consumer.into_folder().complete();
     }
     producer.fold_with(consumer.into_folder()).complete()
@@ -193,6 +199,7 @@ impl Pace {
         // Only asked because `panic_fuse` has to know when a piece begins, and on which thread.
         producer.min_len();
         if consumer.full() {
+            drop(producer);
             return (consumer.into_folder().complete(), self.block);
         }
         let mut folder = consumer.into_folder();
@@ -203,6 +210,7 @@ impl Pace {
             let (block, rest) = producer.split_at(self.block);
             folder = block.fold_with(folder);
             if folder.full() {
+                drop(rest);
                 return (folder.complete(), self.block);
             }
             producer = rest;
@@ -292,6 +300,7 @@ where
     C: UnindexedConsumer<P::Item>,
 {
     if consumer.full() {
+        drop(producer);
         return consumer.into_folder().complete();
     }
     if pieces <= 1 {

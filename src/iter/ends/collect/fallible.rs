@@ -41,7 +41,11 @@ where
     let failure = Failure { stop: Stop::default(), why: Mutex::new(None) };
     let collection = C::from_par_iter(Successes { base, failure: &failure });
     match failure.why.into_inner().expect("nobody panics with the lock") {
-        Some(why) => R::from_residual(why),
+        Some(why) => {
+            // Not at the end: a panic there would leak what is returned.
+            drop(collection);
+            R::from_residual(why)
+        }
         None => R::from_output(collection),
     }
 }
