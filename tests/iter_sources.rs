@@ -10,9 +10,14 @@ use std::fmt::Debug;
 use std::iter::FusedIterator;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
+use common::{pool, sized, watchdog};
 use everywhere::{everywhere, in_pool};
-use filch::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
+use filch::iter::plumbing::{
+    Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer, UnindexedProducer, bridge,
+    bridge_unindexed,
+};
 use filch::iter::{self, Either};
 use filch::prelude::*;
 use proptest::prelude::{any, prop};
@@ -311,6 +316,58 @@ fn cut(
     }
     let middle = range.start + range.len() / 2;
     (range.start..middle, Some(middle..range.end))
+}
+
+/// Can be cut without end; each part has three items.
+#[derive(Clone)]
+struct Endless<'c>(&'c AtomicUsize);
+
+impl UnindexedProducer for Endless<'_> {
+    type Item = usize;
+
+    fn split(self) -> (Self, Option<Self>) {
+        self.0.fetch_add(1, Relaxed);
+        (self.clone(), Some(self))
+    }
+
+    fn fold_with<F: Folder<usize>>(self, folder: F) -> F {
+        folder.consume_iter(0..3)
+    }
+}
+
+impl ParallelIterator for Endless<'_> {
+    type Item = usize;
+
+    fn drive_unindexed<C: UnindexedConsumer<usize>>(self, consumer: C) -> C::Result {
+        bridge_unindexed(self, consumer)
+    }
+}
+
+/// However much is stolen: the items rest, so that all others become thieves.
+#[test]
+fn what_can_be_cut_without_end_is_not() {
+    let _watchdog = watchdog();
+    let rest = |n| {
+        common::rest(Duration::from_micros(50));
+        n
+    };
+    for threads in [1, 2, 4] {
+        let pool = pool(threads);
+        for _ in 0..sized(5, 1) {
+            let cuts = AtomicUsize::new(0);
+            let count = pool.install(|| Endless(&cuts).map(rest).count());
+            assert_eq!(count, 3 * (cuts.load(Relaxed) + 1));
+            assert!(cuts.load(Relaxed) < 20_000, "{cuts:?} cuts in {threads} threads");
+            let cuts = AtomicUsize::new(0);
+            let cut = |n| {
+                cuts.fetch_add(1, Relaxed);
+                (n, Some(n))
+            };
+            let count = pool.install(|| filch::iter::split(1, cut).map(rest).count());
+            assert_eq!(count, cuts.load(Relaxed) + 1);
+            assert!(cuts.load(Relaxed) < 20_000, "{cuts:?} cuts in {threads} threads");
+        }
+    }
 }
 
 #[test]

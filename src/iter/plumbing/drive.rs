@@ -287,14 +287,35 @@ where
     in_pool(|worker| {
         let threads = worker.registry().workers().len();
         let pieces = if threads == 1 { 1 } else { threads * UNINDEXED_PIECES };
-        cut_unindexed(pieces, producer, consumer)
+        cut_unindexed(pieces, &Refills::new(threads), producer, consumer)
     })
 }
 
 /// Pieces a worker, where a piece cannot be cut any more once it is begun.
 const UNINDEXED_PIECES: usize = 8;
 
-fn cut_unindexed<P, C>(pieces: usize, producer: P, consumer: C) -> C::Result
+/// How often the thieves of a loop may cut what they have stolen into more pieces than planned.
+///
+/// Without a limit, a source that can be cut without end would be. If each thief makes more pieces
+/// and some of these are stolen again, they need never become fewer.
+pub(crate) struct Refills(AtomicUsize);
+
+impl Refills {
+    /// For each worker. A guess: far more thefts than balance a loop whose pieces can still be cut.
+    const EACH: usize = 64;
+
+    pub(crate) fn new(threads: usize) -> Refills {
+        Refills(AtomicUsize::new(threads * Refills::EACH))
+    }
+
+    /// Takes one, if there is any left. (Relaxed: it carries nothing but itself.)
+    pub(crate) fn take(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
+fn cut_unindexed<P, C>(pieces: usize, refills: &Refills, producer: P, consumer: C) -> C::Result
 where
     P: UnindexedProducer,
     C: UnindexedConsumer<P::Item>,
@@ -313,10 +334,11 @@ where
     let reducer = consumer.to_reducer();
     let left_consumer = consumer.split_off_left();
     let (left, right) = join_on_worker(
-        |_| cut_unindexed(pieces / 2, left, left_consumer),
+        |_| cut_unindexed(pieces / 2, refills, left, left_consumer),
         |context| {
-            let more = if context.migrated() { num_threads() * UNINDEXED_PIECES } else { 0 };
-            cut_unindexed((pieces - pieces / 2).max(more), right, consumer)
+            let is_refilled = context.migrated() && refills.take();
+            let more = if is_refilled { num_threads() * UNINDEXED_PIECES } else { 0 };
+            cut_unindexed((pieces - pieces / 2).max(more), refills, right, consumer)
         },
     );
     reducer.reduce(left, right)

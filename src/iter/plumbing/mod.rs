@@ -22,8 +22,8 @@
 
 mod drive;
 
+pub(crate) use drive::{Refills, in_pool, is_wanted};
 pub use drive::{bridge, bridge_producer_consumer, bridge_unindexed};
-pub(crate) use drive::{in_pool, is_wanted};
 
 /// A run of items that can be cut in two at any place.
 pub trait Producer: Send + Sized {

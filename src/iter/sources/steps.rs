@@ -2,7 +2,7 @@
 //! whenever others have nothing to do, as indexed ones do in `plumbing/drive.rs`.
 
 use crate::fork::join_on_worker;
-use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer, in_pool, is_wanted};
+use crate::iter::plumbing::{Folder, Reducer, Refills, UnindexedConsumer, in_pool, is_wanted};
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::worker::is_simulated;
 
@@ -38,20 +38,22 @@ where
         let threads = worker.registry().workers().len();
         let parts = if worker.is_bare() { threads * PARTS } else { 1 };
         let serial = threads == 1;
-        Going { serial, depth: 0 }.cut(if serial { 1 } else { parts }, steps, consumer)
+        let refills = &Refills::new(threads);
+        Going { serial, depth: 0, refills }.cut(if serial { 1 } else { parts }, steps, consumer)
     })
 }
 
 /// How a part goes on.
 #[derive(Clone, Copy)]
-struct Going {
+struct Going<'r> {
     /// Whether there is nobody to share with.
     serial: bool,
     /// How often the loops below on this stack have given away a part.
     depth: u32,
+    refills: &'r Refills,
 }
 
-impl Going {
+impl Going<'_> {
     /// Cuts until there are `parts`, as far as it can.
     fn cut<S, C>(self, parts: usize, mut steps: S, consumer: C) -> C::Result
     where
@@ -81,8 +83,9 @@ impl Going {
             |_| Going { depth, ..self }.cut(left_parts, steps, left_consumer),
             |context| {
                 // Who takes a part comes with hungry others, and with its own stack.
-                let (depth, more) =
-                    if context.migrated() { (0, crate::current_num_threads()) } else { (depth, 0) };
+                let depth = if context.migrated() { 0 } else { depth };
+                let is_refilled = context.migrated() && self.refills.take();
+                let more = if is_refilled { crate::current_num_threads() } else { 0 };
                 Going { depth, ..self }.cut((parts - left_parts).max(more), rest, consumer)
             },
         );
