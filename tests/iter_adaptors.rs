@@ -758,6 +758,21 @@ fn lengths_that_overflow() {
     assert_eq!(most().take(3).chain(most().take(4)).collect::<Vec<_>>().len(), 7);
 }
 
+/// From the back, too, items that are stepped over are not walked over.
+#[test]
+fn steps_from_the_back_are_long() {
+    let _watchdog = watchdog();
+    let half = usize::MAX / 2;
+    let range = || (0..usize::MAX).into_par_iter();
+    assert_eq!(range().step_by(half).rev().collect::<Vec<_>>(), [half * 2, half, 0]);
+    let most = [(); usize::MAX];
+    let numbered = most.par_iter().enumerate().step_by(half).rev().map(|(n, ())| n);
+    assert_eq!(numbered.collect::<Vec<_>>(), [half * 2, half, 0]);
+    let units = [(); usize::MAX / 2];
+    let chained = units.par_iter().chain(units.par_iter()).step_by(half).rev();
+    assert_eq!(chained.collect::<Vec<_>>(), [&(), &()]);
+}
+
 #[test]
 fn bad_arguments() {
     let panics = |f: &dyn Fn()| assert!(catch_unwind(AssertUnwindSafe(f)).is_err());

@@ -473,6 +473,72 @@ fn what_is_removed_is_dropped_once() {
     }
 }
 
+/// A vector of as many elements as there can be.
+fn units() -> Vec<()> {
+    (Box::new([(); usize::MAX]) as Box<[()]>).into_vec()
+}
+
+/// What `work` panics with.
+fn panic_of<R>(work: impl FnOnce() -> R) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(|| drop(work()))).unwrap_err();
+    match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => payload.downcast::<&str>().unwrap().to_string(),
+    }
+}
+
+/// Of as many elements as there can be, there is neither room for a flag or a block of each nor time
+/// to look at all of them: each closure panics when it is called.
+#[test]
+fn as_many_elements_as_can_be() {
+    let _watchdog = watchdog();
+    fn called<R>() -> R {
+        std::panic::resume_unwind(Box::new("called"))
+    }
+    for pool in pools() {
+        pool.install(|| {
+            assert_eq!(panic_of(|| units().par_retain(|()| called())), "called");
+            assert_eq!(panic_of(|| units().par_dedup_by(|(), ()| called())), "called");
+            assert_eq!(panic_of(|| units().par_stable_partition(|()| called())), "called");
+            assert_eq!(panic_of(|| units().par_inclusive_scan(|(), ()| called())), "called");
+            assert_eq!(panic_of(|| units().par_exclusive_scan((), |(), ()| called())), "called");
+            let mut all = units();
+            assert_eq!(panic_of(|| all.par_inclusive_scan_in_place(|(), ()| called())), "called");
+            let scan = || all.par_exclusive_scan_in_place((), |(), ()| called());
+            assert_eq!(panic_of(scan), "called");
+            assert_eq!(panic_of(|| all.par_histogram(1, |()| called())), "called");
+            assert!(panic_of(|| all.par_merge(&[()])).starts_with("capacity overflow"));
+            all.par_merge_in_place(1 << 60);
+            assert_eq!(all.len(), usize::MAX);
+        });
+    }
+}
+
+/// What has no size is asked and counted as anything else, in several parts.
+#[test]
+fn calls_for_elements_without_a_size_are_counted() {
+    let _watchdog = watchdog();
+    for pool in pools() {
+        pool.install(|| {
+            for len in [0, 1, 2, 5000, 100_000] {
+                let calls = AtomicUsize::new(0);
+                let every_third = |()| calls.fetch_add(1, Relaxed) % 3 == 0;
+                let mut units = vec![(); len];
+                units.par_retain(|()| every_third(()));
+                assert_eq!((units.len(), calls.swap(0, Relaxed)), (len.div_ceil(3), len));
+                let mut units = vec![(); len];
+                units.par_dedup_by(|(), ()| !every_third(()));
+                let pairs = len.saturating_sub(1);
+                let kept = pairs.div_ceil(3) + usize::from(len > 0);
+                assert_eq!((units.len(), calls.swap(0, Relaxed)), (kept, pairs));
+                assert_eq!(vec![(); len].par_merge(&vec![(); 3]).len(), len + 3);
+                let (sums, ()) = vec![(); len].par_exclusive_scan((), |(), ()| ());
+                assert_eq!(sums.len(), len);
+            }
+        });
+    }
+}
+
 #[test]
 fn windows_of_as_many_elements_as_can_be() {
     use filch::iter::{IndexedParallelIterator, ParallelIterator};

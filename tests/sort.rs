@@ -138,6 +138,15 @@ fn elements_without_a_size_are_left_alone() {
             units.par_sort_by_cached_key(|_| 1);
         });
         assert_eq!(units.len(), 100_000);
+        // As many as there can be.
+        let mut units = [(); usize::MAX];
+        pool.install(|| {
+            units.par_sort_by(|_, _| Ordering::Greater);
+            units.par_sort_unstable();
+            units.par_sort_unstable_by(|_, _| Ordering::Greater);
+            units.par_sort_unstable_by_key(|_| 1);
+            units.par_sort_by_cached_key(|_| 1);
+        });
     }
 }
 

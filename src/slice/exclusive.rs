@@ -26,6 +26,9 @@ use crate::iter::sources::parts::*;
 /// comparison panics, so does the sort, and the slice has all its elements, in any order: each is
 /// there once, whatever a comparison has changed in it.
 ///
+/// Elements without a size have no order that could be seen: they are left as they are, and not
+/// compared.
+///
 /// The parallel merge is that of Odeh, Green, Mwassi, Shmueli and Birk ("Merge Path", 2012).
 pub trait ParallelSliceMut<T: Send> {
     /// The slice itself, which the other methods work on.

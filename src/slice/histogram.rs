@@ -1,5 +1,6 @@
 //! Histograms: each leaf counts on its own, and the counts are added up.
 
+use crate::current_num_threads;
 use crate::fork::join;
 
 /// No leaf is shorter: some 10 us.
@@ -16,6 +17,9 @@ where
     F: Fn(&T) -> usize + Sync,
 {
     let leaf = SHORTEST.max(buckets.saturating_mul(ELEMENTS_PER_BUCKET));
+    // Of elements without a size there may be too many for short leaves.
+    let few = if size_of::<T>() == 0 { v.len() / (current_num_threads() * 4) } else { 0 };
+    let leaf = leaf.max(few);
     let mut counts = vec![0; buckets];
     count(v, &mut counts, bucket, leaf);
     counts

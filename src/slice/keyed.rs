@@ -20,6 +20,10 @@ where
     K: Ord + Send,
     F: Fn(&T) -> K + Sync,
 {
+    if size_of::<T>() == 0 {
+        // There may be more of them than keys have room.
+        return;
+    }
     if v.len() <= GRAIN || current_num_threads() == 1 {
         v.sort_by_cached_key(key);
     } else if u32::try_from(v.len()).is_ok() {

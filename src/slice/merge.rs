@@ -214,7 +214,15 @@ where
     T: Clone + Send + Sync,
     F: Fn(&T, &T) -> Ordering + Sync,
 {
-    collect(left.len() + right.len(), |room| merge_clones_into(left, right, room, compare))
+    let len = left.len().checked_add(right.len());
+    let len = len.unwrap_or_else(|| panic!("capacity overflow: {} + {}", left.len(), right.len()));
+    collect(len, |room| {
+        if size_of::<T>() == 0 {
+            // There may be any number of them, and they have no order that could be seen.
+            return Filled::new(room).extend(left.iter().cloned()).extend(right.iter().cloned());
+        }
+        merge_clones_into(left, right, room, compare)
+    })
 }
 
 fn merge_clones_into<'a, T, F>(

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 use super::bits::{Room, as_room, par_copy};
+use crate::current_num_threads;
 use crate::fork::join;
 
 /// The elements of a block, which one thread tests or moves: some 10 us.
@@ -20,6 +21,13 @@ where
     T: Send,
     F: Fn(&T) -> bool + Sync,
 {
+    if size_of::<T>() == 0 {
+        return count_in_parts(
+            v,
+            &|part| part.iter().filter(|element| test(element)).count(),
+            &|_, _| 0,
+        );
+    }
     let mut flags = vec![false; v.len()];
     test_each(v, &mut flags, &|block, flags| {
         for (element, flag) in block.iter().zip(flags) {
@@ -36,6 +44,13 @@ where
     T: Send,
     F: Fn(&T, &T) -> bool + Sync,
 {
+    if size_of::<T>() == 0 {
+        let differs = |element: &T, before: &T| usize::from(!same(element, before));
+        let in_part =
+            |part: &mut [T]| part.windows(2).map(|pair| differs(&pair[1], &pair[0])).sum();
+        let first = usize::from(!v.is_empty());
+        return first + count_in_parts(v, &in_part, &differs);
+    }
     let mut flags = vec![true; v.len()];
     test_each(v, &mut flags, &|block, flags| {
         for (pair, flag) in block.windows(2).zip(&mut flags[1..]) {
@@ -47,6 +62,39 @@ where
         flags[start] = !same(&v[start], &v[start - 1]);
     }
     partition(v, &mut flags)
+}
+
+/// The sum of what `of_part` gives for a few parts for each thread, and `between` for the first
+/// element of each but the first and the one before it. For elements without a size, of which there
+/// may be any number: there is no room for flags of them, nor time for many blocks.
+fn count_in_parts<T, F, B>(v: &mut [T], of_part: &F, between: &B) -> usize
+where
+    T: Send,
+    F: Fn(&mut [T]) -> usize + Sync,
+    B: Fn(&T, &T) -> usize + Sync,
+{
+    const PARTS_PER_THREAD: usize = 4;
+
+    fn count<T, F, B>(v: &mut [T], longest: usize, of_part: &F, between: &B) -> usize
+    where
+        T: Send,
+        F: Fn(&mut [T]) -> usize + Sync,
+        B: Fn(&T, &T) -> usize + Sync,
+    {
+        if v.len() <= longest {
+            return of_part(v);
+        }
+        let middle = v.len() / 2;
+        let (left, right) = v.split_at_mut(middle);
+        let (left, right) = join(
+            || count(left, longest, of_part, between),
+            || count(right, longest, of_part, between),
+        );
+        left + right + between(&v[middle], &v[middle - 1])
+    }
+
+    let longest = BLOCK.max(v.len() / (current_num_threads() * PARTS_PER_THREAD));
+    count(v, longest, of_part, between)
 }
 
 /// Runs `test` on each block, which is not empty, and its flags.

@@ -28,6 +28,10 @@ where
     T: Send,
     F: Fn(&T, &T) -> Ordering + Sync,
 {
+    if size_of::<T>() == 0 {
+        // What has no size has no order that could be seen, and there may be any number of it.
+        return;
+    }
     let threads = current_num_threads();
     if threads > FEW_THREADS {
         return Sort { leaf: |v: &mut [T]| sort_serially(v, compare), compare }.sort(v);

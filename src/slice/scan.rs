@@ -46,6 +46,12 @@ impl<T> Carries<T> {
     }
 }
 
+/// Whether all elements are one block: those without a size, of which there may be any number, and
+/// whose sums do not show how they were made.
+const fn is_one_block<T>() -> bool {
+    size_of::<T>() == 0
+}
+
 /// Where the last block starts, whose fold nobody needs.
 fn last_block(len: usize) -> usize {
     len.saturating_sub(1) / BLOCK * BLOCK
@@ -68,6 +74,9 @@ where
     T: Clone + Send + Sync,
     O: Fn(&T, &T) -> T + Sync,
 {
+    if is_one_block::<T>() {
+        return collect(v.len(), |room| inclusive_into(v, &[None], room, op));
+    }
     let carries = Carries::new(None, folds(&v[..last_block(v.len())], op), op);
     let before = carries.before_last_too();
     let sums = collect(v.len(), |room| inclusive_into(v, &before, room, op));
@@ -83,6 +92,16 @@ where
     T: Clone + Send + Sync,
     O: Fn(&T, &T) -> T + Sync,
 {
+    if is_one_block::<T>() {
+        let before = [Some(init)];
+        let sums = collect(v.len(), |room| exclusive_into(v, &before, room, op));
+        let [init] = before;
+        let total = match (sums.last(), v.last()) {
+            (Some(sum), Some(last)) => Some(op(sum, last)),
+            _ => init,
+        };
+        return (sums, total.expect("there is an initial value"));
+    }
     let Carries { before, total } = Carries::new(Some(init), folds(v, op), op);
     let sums = collect(v.len(), |room| exclusive_into(v, &before, room, op));
     // As in `Carries::new`.
@@ -193,7 +212,7 @@ where
     T: Clone + Send,
     O: Fn(&T, &T) -> T + Sync,
 {
-    let start = last_block(v.len());
+    let start = if is_one_block::<T>() { 0 } else { last_block(v.len()) };
     let carries = Carries::new(None, folds_mut(&mut v[..start], op), op);
     on_blocks(v, &mut carries.before_last_too(), &|block, before| {
         if let (Some(before), Some(first)) = (before, block.first_mut()) {
@@ -215,15 +234,23 @@ where
     T: Clone + Send,
     O: Fn(&T, &T) -> T + Sync,
 {
+    if is_one_block::<T>() {
+        return exclusive_serially(v, init, op);
+    }
     let mut carries = Carries::new(Some(init), folds_mut(v, op), op);
     on_blocks(v, &mut carries.before, &|block, before| {
-        let mut next = before.expect("there is an initial value");
-        for element in block {
-            let sum = op(&next, element);
-            *element = std::mem::replace(&mut next, sum);
-        }
+        exclusive_serially(block, before.expect("there is an initial value"), op);
     });
     carries.total.expect("there is an initial value")
+}
+
+fn exclusive_serially<T, O: Fn(&T, &T) -> T>(block: &mut [T], init: T, op: &O) -> T {
+    let mut next = init;
+    for element in block {
+        let sum = op(&next, element);
+        *element = std::mem::replace(&mut next, sum);
+    }
+    next
 }
 
 /// [`folds`], of elements that only one thread may look at.

@@ -100,6 +100,11 @@ where
     }
 
     #[inline]
+    fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
+        self.base.nth_back(n).map(from(self.start))
+    }
+
+    #[inline]
     fn rfold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, f: F) -> B {
         self.base.map(from(self.start)).rfold(init, f)
     }

@@ -30,6 +30,10 @@ impl<It: DoubleEndedIterator> DoubleEndedIterator for Exact<It> {
         self.0.next_back()
     }
 
+    fn nth_back(&mut self, n: usize) -> Option<It::Item> {
+        self.0.nth_back(n)
+    }
+
     fn rfold<B, F: FnMut(B, It::Item) -> B>(self, init: B, f: F) -> B {
         self.0.rfold(init, f)
     }

@@ -196,6 +196,11 @@ impl<T: Countable> DoubleEndedIterator for Counted<T> {
     fn next_back(&mut self) -> Option<T> {
         self.steps.next_back().map(|step| self.first.plus(step as u128))
     }
+
+    #[inline]
+    fn nth_back(&mut self, n: usize) -> Option<T> {
+        self.steps.nth_back(n).map(|step| self.first.plus(step as u128))
+    }
 }
 
 impl<T: Countable> ExactSizeIterator for Counted<T> {}

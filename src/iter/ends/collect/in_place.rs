@@ -152,6 +152,12 @@ impl<'c, T: Send> Folder<T> for Filling<'c, T> {
 
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
         let iter = iter.into_iter();
+        if size_of::<T>() == 0 && !mem::needs_drop::<T>() {
+            // Nothing is to be written or dropped, and compilers see through a count of any length.
+            // Whether it is the right one is seen by `append_by`.
+            self.filled.len += iter.count();
+            return self;
+        }
         let rest = self.len - self.filled.len;
         if iter.size_hint().1.is_none_or(|most| most > rest) {
             // More than it said, perhaps: one by one, each with a look at whether there is a place.
