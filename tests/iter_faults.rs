@@ -138,6 +138,10 @@ macro_rules! driven_indexed {
         driven_iters! { $($name $kinds |$fault, $items| $iter;)* }
         driven! {
             $(
+                $name $kinds |$fault, $items| {
+                    let push = |mut all: Vec<_>, item| { all.push(item); all };
+                    $iter.rev().fold(Vec::new, push).flatten_iter().collect::<Vec<_>>()
+                };
                 $name "end drop" |$fault, $items| $iter.rev().for_each(|item| {
                     $fault.at("end");
                     drop(item);
@@ -268,6 +272,10 @@ fn other_adaptors() {
         };
         "while_some" "map" |f, items| {
             items.into_par_iter().map(|item| { f.at("map"); (item.key() != 50).then_some(item) }).while_some()
+        };
+        "take_any of a chain" "map drop" |f, items| {
+            let others = f.calmly(|| f.items(40));
+            items.into_par_iter().map(f.pass("map")).chain(others).with_max_len(9).take_any(3)
         };
         "take_any" "map drop" |f, items| items.into_par_iter().map(f.pass("map")).take_any(4);
         "skip_any" "map drop" |f, items| items.into_par_iter().map(f.pass("map")).skip_any(4);

@@ -8,7 +8,8 @@ mod everywhere;
 
 use std::fmt::Debug;
 use std::iter::FusedIterator;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -316,6 +317,28 @@ fn cut(
     }
     let middle = range.start + range.len() / 2;
     (range.start..middle, Some(middle..range.end))
+}
+
+/// Who asks a producer of owned items for more than it has loses none of them.
+#[test]
+fn items_that_are_cut_behind_their_end_are_dropped() {
+    struct CutBehind(usize);
+
+    impl<T> ProducerCallback<T> for CutBehind {
+        type Output = ();
+
+        fn callback<P: Producer<Item = T>>(self, producer: P) {
+            drop(producer.split_at(self.0));
+        }
+    }
+
+    let item = Arc::new(());
+    let cut = |items: Vec<Arc<()>>, at| {
+        catch_unwind(AssertUnwindSafe(|| items.into_par_iter().with_producer(CutBehind(at))))
+    };
+    assert!(cut(vec![item.clone(); 20], 20).is_ok());
+    assert!(cut(vec![item.clone(); 20], 21).is_err());
+    assert_eq!(Arc::strong_count(&item), 1);
 }
 
 /// Can be cut without end; each part has three items.

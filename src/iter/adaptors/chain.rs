@@ -133,7 +133,13 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Chained<A, B> {
     }
 
     fn fold_with<F: Folder<A::Item>>(self, folder: F) -> F {
-        let folder = self.a.fold_with(folder);
-        if folder.full() { folder } else { self.b.fold_with(folder) }
+        let Chained { a, b, .. } = self;
+        let folder = a.fold_with(folder);
+        if folder.full() {
+            // Not at the end: a panic there would leak what is returned.
+            drop(b);
+            return folder;
+        }
+        b.fold_with(folder)
     }
 }

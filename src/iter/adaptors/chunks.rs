@@ -198,7 +198,7 @@ impl<P: Producer, M: OfChunk<P::Item>> Iterator for Chunked<P, M> {
 
     fn fold<B, F: FnMut(B, M::Out) -> B>(mut self, init: B, mut f: F) -> B {
         let mut so_far = init;
-        while let Some(chunk) = self.next() {
+        for chunk in self.by_ref() {
             so_far = f(so_far, chunk);
         }
         // Not at the end: a panic there would leak what is returned.
@@ -214,6 +214,15 @@ impl<P: Producer, M: OfChunk<P::Item>> DoubleEndedIterator for Chunked<P, M> {
             chunks => self.truncate((chunks - 1) * self.size),
         };
         Some(self.make.of_chunk(chunk?.into_iter()))
+    }
+    fn rfold<B, G: FnMut(B, M::Out) -> B>(mut self, init: B, mut fold: G) -> B {
+        let mut so_far = init;
+        while let Some(item) = self.next_back() {
+            so_far = fold(so_far, item);
+        }
+        // As in `fold`.
+        drop(self);
+        so_far
     }
 }
 

@@ -294,7 +294,7 @@ impl<It: Iterator, G: Gate<It::Item>> Iterator for Passing<'_, It, G> {
 
     fn fold<B, F: FnMut(B, G::Out) -> B>(mut self, init: B, mut f: F) -> B {
         let mut so_far = init;
-        while let Some(item) = self.next() {
+        for item in self.by_ref() {
             so_far = f(so_far, item);
         }
         // Not at the end: a panic there would leak what is returned.

@@ -195,6 +195,17 @@ where
             self.b.next_back()
         }
     }
+
+    fn rfold<C, G: FnMut(C, A::Item) -> C>(mut self, init: C, mut fold: G) -> C {
+        let mut so_far = init;
+        while let Some(item) = self.next_back() {
+            so_far = fold(so_far, item);
+        }
+        // A base of fewer items than it said leaves some of the other. Not at the end: a panic
+        // there would leak what is returned.
+        drop(self);
+        so_far
+    }
 }
 
 impl<A, B> ExactSizeIterator for Interleaved<A, B>

@@ -150,7 +150,7 @@ impl<It: Iterator<Item: Clone>> Iterator for Interspersed<It, It::Item> {
 
     fn fold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
         let mut so_far = init;
-        while let Some(item) = self.next() {
+        for item in self.by_ref() {
             so_far = f(so_far, item);
         }
         // Not at the end: a panic there would leak what is returned.
@@ -168,6 +168,16 @@ impl<It: DoubleEndedIterator<Item: Clone>> DoubleEndedIterator for Interspersed<
         } else {
             self.base.next_back()
         }
+    }
+
+    fn rfold<B, G: FnMut(B, It::Item) -> B>(mut self, init: B, mut fold: G) -> B {
+        let mut so_far = init;
+        while let Some(item) = self.next_back() {
+            so_far = fold(so_far, item);
+        }
+        // As in `fold`.
+        drop(self);
+        so_far
     }
 }
 

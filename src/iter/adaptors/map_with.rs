@@ -184,6 +184,16 @@ where
     fn next_back(&mut self) -> Option<R> {
         self.base.next_back().map(|item| (self.f)(&mut self.state, item))
     }
+
+    fn rfold<B, G: FnMut(B, R) -> B>(mut self, init: B, mut fold: G) -> B {
+        let mut so_far = init;
+        while let Some(item) = self.next_back() {
+            so_far = fold(so_far, item);
+        }
+        // As in `fold`.
+        drop(self);
+        so_far
+    }
 }
 
 impl<It, T, F, R> ExactSizeIterator for MappedIter<'_, It, T, F>

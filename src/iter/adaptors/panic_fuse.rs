@@ -132,7 +132,7 @@ impl<It: Iterator> Iterator for Fused<'_, It> {
     fn fold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
         guarded(Some(&self.fuse.0), move || {
             let mut so_far = init;
-            while let Some(item) = self.next() {
+            for item in self.by_ref() {
                 so_far = f(so_far, item);
             }
             // Not at the end: a panic there would leak what is returned.

@@ -180,6 +180,8 @@ impl<'data, T: Send> Producer for Items<'data, T> {
     }
 
     fn split_at(mut self, index: usize) -> (Self, Self) {
+        // Asked here, as long as a panic drops the items.
+        assert!(index <= self.items.len(), "cut at {index}, of {} items", self.items.len());
         let (left, right) = mem::take(&mut self.items).split_at_mut(index);
         (Items { items: left }, Items { items: right })
     }
