@@ -663,7 +663,7 @@ fn a_fuse_is_blown_by_a_panic_in_its_loop() {
     everywhere(|| {
         for (which, run) in loops.iter().enumerate() {
             for unwinding in [false, true] {
-                // Those that only their alarm tells of a panic do not see it where the thread unwinds.
+                // On top of an unwinding frame, a piece of these has no guard around its panic.
                 if unwinding && [2, 4, 5, 6, 7].contains(&which) {
                     continue;
                 }

@@ -487,8 +487,8 @@ fn panic_of<R>(work: impl FnOnce() -> R) -> String {
     }
 }
 
-/// Of as many elements as there can be, there is neither room for a flag or a block of each nor time
-/// to look at all of them: each closure panics when it is called.
+/// Of as many elements as there can be, there is no room for a flag of each, and no time to look at
+/// all of them: each closure panics when it is called.
 #[test]
 fn as_many_elements_as_can_be() {
     let _watchdog = watchdog();
@@ -531,7 +531,7 @@ fn calls_for_elements_without_a_size_are_counted() {
                 let pairs = len.saturating_sub(1);
                 let kept = pairs.div_ceil(3) + usize::from(len > 0);
                 assert_eq!((units.len(), calls.swap(0, Relaxed)), (kept, pairs));
-                assert_eq!(vec![(); len].par_merge(&vec![(); 3]).len(), len + 3);
+                assert_eq!(vec![(); len].par_merge(&[(); 3]).len(), len + 3);
                 let (sums, ()) = vec![(); len].par_exclusive_scan((), |(), ()| ());
                 assert_eq!(sums.len(), len);
             }
