@@ -1,214 +1,163 @@
 //! Dividing a slice by a pivot: what quicksorts do.
 
+// Elements are in no place or in two while they are moved.
+#![allow(unsafe_code)]
+
 use std::cmp::Ordering;
+use std::mem::{self, MaybeUninit};
 
-/// How many elements the pivot is the median of. No slice that is divided has fewer.
-pub(super) const SAMPLE: usize = 127;
+/// No shorter slice is divided: shorter ones are left to sorts with less ado.
+pub(super) const SHORTEST: usize = 64;
 
-/// Larger elements are compared by the block and moved only if they have to be.
-const LARGE: usize = 64;
-/// Those that are larger still come apart by a branch for each: moving them takes the time.
-const TOO_LARGE: usize = 192;
-/// Smaller elements are divided twice where many equal the pivot, larger ones in three at once.
-/// Measured: `u64` of 16 values take 1.3 times as long in three, strings 0.9.
-const SMALL: usize = 16;
-
-/// Whether elements are so large that moving few of them is worth it, but not so large that nothing
-/// else counts. Measured, for random elements: below, numbers in their stead gain nothing, and
-/// above, std's sort is the faster one.
-pub(super) const fn is_large<T>() -> bool {
-    LARGE < size_of::<T>() && size_of::<T>() <= TOO_LARGE
+/// A slice that was divided: nothing on the left is greater than the pivot, nothing on the right
+/// is less.
+pub(super) struct Parts<'v, T> {
+    pub left: &'v mut [T],
+    pub pivot: &'v mut T,
+    pub right: &'v mut [T],
 }
 
-/// Whether elements are so large that moving them less is worth it, but not large.
-pub(super) const fn is_middling<T>() -> bool {
-    SMALL < size_of::<T>() && size_of::<T>() <= LARGE
-}
-
-/// Divides `v` by a pivot, and leaves out elements that are where they belong. `v` has more than
-/// [`SAMPLE`] elements.
-pub(super) fn divide<'v, T, F>(v: &'v mut [T], compare: &F) -> (&'v mut [T], &'v mut [T])
+/// Divides `v` by one of its elements; those that equal it come to the right. `before`: an element
+/// that nothing in `v` is less than. If the pivot equals it, elements that do so, too, are left
+/// out. `v` has at least [`SHORTEST`] elements.
+pub(super) fn divide<'v, T, F>(v: &'v mut [T], before: Option<&T>, compare: &F) -> Parts<'v, T>
 where
     F: Fn(&T, &T) -> Ordering,
 {
     let is_less = |a: &T, b: &T| compare(a, b) == Ordering::Less;
-    let sample = sample(v, compare);
-    let middle = SAMPLE / 2;
-    let many_equal = !is_less(&sample[middle - SAMPLE / 16], &sample[middle])
-        || !is_less(&sample[middle], &sample[middle + SAMPLE / 16]);
-    sample.swap(0, middle);
-    if many_equal && is_middling::<T>() {
-        return divide_in_three(v, compare);
-    }
-    let (pivot, rest) = v.split_first_mut().expect("longer than a sample");
-    let at = partition(rest, |element| is_less(element, pivot));
-    v.swap(0, at);
-    let (less, rest) = v.split_at_mut(at);
-    let (pivot, rest) = rest.split_first_mut().expect("the pivot is there");
-    if !many_equal {
-        return (less, rest);
-    }
-    let equal = partition(rest, |element| !is_less(pivot, element));
-    (less, &mut rest[equal..])
-}
-
-/// Whether the elements of `v` seem to have few values: then the first is one by which to divide them.
-/// `v` has more than [`SAMPLE`] elements.
-pub(super) fn find_few_values<T, F>(v: &mut [T], compare: &F) -> bool
-where
-    F: Fn(&T, &T) -> Ordering,
-{
-    let sample = sample(v, compare);
-    let steps = sample.windows(2).filter(|two| compare(&two[0], &two[1]) == Ordering::Less).count();
-    sample.swap(0, SAMPLE / 2);
-    steps <= SAMPLE / 4
-}
-
-/// Moves some elements to the front, and sorts these.
-fn sample<'v, T, F>(v: &'v mut [T], compare: &F) -> &'v mut [T]
-where
-    F: Fn(&T, &T) -> Ordering,
-{
-    let len = v.len();
-    for at in 0..SAMPLE {
-        v.swap(at, at * (len / SAMPLE));
-    }
-    let sample = &mut v[..SAMPLE];
-    sample.sort_unstable_by(compare);
-    sample
-}
-
-/// Divides `v`, which is not empty, by its first element, and leaves out those that equal it.
-pub(super) fn divide_in_three<'v, T, F>(v: &'v mut [T], compare: &F) -> (&'v mut [T], &'v mut [T])
-where
-    F: Fn(&T, &T) -> Ordering,
-{
+    v.swap(0, find_pivot(v, 0, v.len(), &is_less));
+    let equals = before.is_some_and(|before| !is_less(before, &v[0]));
     let (pivot, rest) = v.split_first_mut().expect("not empty");
-    let (less, not_greater) = partition_in_three(rest, |element| compare(element, pivot));
+    if equals {
+        let equal = partition(rest, |element| !is_less(pivot, element));
+        let (pivot, right) = v[..].split_first_mut().expect("not empty");
+        return Parts { left: &mut [], pivot, right: &mut right[equal..] };
+    }
+    let less = partition(rest, |element| is_less(element, pivot));
     v.swap(0, less);
-    let (not_greater, greater) = v.split_at_mut(not_greater + 1);
-    (&mut not_greater[..less], greater)
+    let (left, rest) = v.split_at_mut(less);
+    let (pivot, right) = rest.split_first_mut().expect("the pivot is there");
+    Parts { left, pivot, right }
 }
 
-/// Moves the elements that are less before those that are equal, and these before the others: how
-/// many are less, and how many are not greater.
-fn partition_in_three<T>(v: &mut [T], mut order: impl FnMut(&T) -> Ordering) -> (usize, usize) {
-    let (mut less, mut not_greater) = (0, 0);
-    for at in 0..v.len() {
-        let order = order(&v[at]);
-        let is_less = order == Ordering::Less;
-        // Without a branch on what cannot be foreseen.
-        v.swap(at, not_greater);
-        v.swap(less, if is_less { not_greater } else { less });
-        less += usize::from(is_less);
-        not_greater += usize::from(order != Ordering::Greater);
-    }
-    (less, not_greater)
-}
-
-/// Moves the elements for which `goes_left` is true before the others; how many they are.
-fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
-    if is_large::<T>() {
-        return partition_by_blocks(v, goes_left);
-    }
-    if size_of::<T>() > TOO_LARGE {
-        return partition_from_both_ends(v, goes_left);
-    }
-    let mut left = 0;
-    // Without a branch on what cannot be foreseen.
-    for at in 0..v.len() {
-        let goes = goes_left(&v[at]);
-        v.swap(left, at);
-        left += usize::from(goes);
-    }
-    left
-}
-
-fn partition_from_both_ends<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
-    let (mut left, mut right) = (0, v.len());
-    loop {
-        while left < right && goes_left(&v[left]) {
-            left += 1;
-        }
-        while left < right && !goes_left(&v[right - 1]) {
-            right -= 1;
-        }
-        if left == right {
-            return left;
-        }
-        v.swap(left, right - 1);
-        left += 1;
-        right -= 1;
+/// Finds an element about in the middle of the order among `len` ones from `start` on: the median
+/// of three, each of which is found like that if there are many. So std's sorts do it.
+fn find_pivot<T>(v: &[T], start: usize, len: usize, is_less: &impl Fn(&T, &T) -> bool) -> usize {
+    let eighth = len / 8;
+    let [a, b, c] = [0, 4, 7].map(|eighths| {
+        let start = start + eighths * eighth;
+        if len < SHORTEST { start } else { find_pivot(v, start, eighth, is_less) }
+    });
+    let a_is_first = is_less(&v[a], &v[b]);
+    if a_is_first != is_less(&v[a], &v[c]) {
+        a
+    } else if a_is_first == is_less(&v[b], &v[c]) {
+        b
+    } else {
+        c
     }
 }
-
-// ---- By blocks ----
 
 /// How many elements of either side are compared before some are exchanged.
 const BLOCK: usize = 64;
 
+/// Moves the elements that go left before the others, and returns how many they are.
+///
 /// Asks about a block of elements on either side, without a branch on what cannot be foreseen, and
 /// then exchanges those that are on the wrong side (Edelkamp and Weiss, "BlockQuicksort", 2016).
-fn partition_by_blocks<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
+fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
     // Before `left` all go left, from `right` on none does.
     let (mut left, mut right) = (0, v.len());
-    let (mut on_left, mut on_right) = (Wrong::new(), Wrong::new());
-    while right - left > 2 * BLOCK {
-        if on_left.is_empty() {
-            on_left.find(|at| !goes_left(&v[left + at]));
+    let (mut on_left, mut on_right) = (Block::new(), Block::new());
+    while on_left.len + on_right.len < right - left {
+        if on_left.len == 0 {
+            let unseen = right - left - on_right.len;
+            let len = if on_right.len == 0 { unseen.div_ceil(2) } else { unseen };
+            on_left.find(&v[left..left + len.min(BLOCK)], |element| !goes_left(element));
         }
-        if on_right.is_empty() {
-            on_right.find(|at| goes_left(&v[right - 1 - at]));
+        if on_right.len == 0 {
+            let unseen = right - left - on_left.len;
+            on_right.find(&v[right - unseen.min(BLOCK)..right], &mut goes_left);
         }
-        while let Some((a, b)) = on_left.take_two(&mut on_right) {
-            v.swap(left + a, right - 1 - b);
-        }
-        if on_left.is_empty() {
-            left += BLOCK;
-        }
-        if on_right.is_empty() {
-            right -= BLOCK;
-        }
+        exchange(&mut v[left..right], &mut on_left, &mut on_right);
+        left += on_left.end_if_right();
+        right -= on_right.end_if_right();
     }
-    // What was found in a block that is not finished is asked again.
-    left + partition_from_both_ends(&mut v[left..right], goes_left)
+    // At most one block is left. What is wrong in it is exchanged with what is right at its end.
+    let start = left;
+    for at in on_right.wrong() {
+        v.swap(start + usize::from(*at), left);
+        left += 1;
+    }
+    for at in on_left.wrong().iter().rev() {
+        right -= 1;
+        v.swap(start + usize::from(*at), right);
+    }
+    if on_left.len > 0 { right } else { left }
 }
 
-/// Which elements of a block are on the wrong side.
-struct Wrong {
-    /// Those from `next` to before `end`, by their distance from the end of the slice.
+/// Exchanges as many elements that are wrong on the left as are wrong on the right: moves each to
+/// the place of the next one, which is on the other side, and the last to that of the first.
+fn exchange<T>(v: &mut [T], on_left: &mut Block, on_right: &mut Block) {
+    assert!(on_left.len + on_right.len <= v.len());
+    let count = on_left.wrong().len().min(on_right.wrong().len());
+    let right = &on_right.wrong()[..count];
+    if let ([first, left @ ..], [.., last]) = (&on_left.wrong()[..count], right) {
+        let end = v.len() - on_right.len;
+        let v = v.as_mut_ptr().cast::<MaybeUninit<T>>();
+        // SAFETY: places of two blocks of the slice, which do not overlap, each once. Each is
+        // written to after it was read.
+        unsafe {
+            let mut free = v.add(usize::from(*first));
+            let kept = free.read();
+            for (a, b) in left.iter().zip(right) {
+                let (a, b) = (v.add(usize::from(*a)), v.add(end + usize::from(*b)));
+                free.copy_from_nonoverlapping(b, 1);
+                b.copy_from_nonoverlapping(a, 1);
+                free = a;
+            }
+            let last = v.add(end + usize::from(*last));
+            free.copy_from_nonoverlapping(last, 1);
+            last.write(kept);
+        }
+    }
+    on_left.next += count;
+    on_right.next += count;
+}
+
+/// A block at an end of the slice, and which of its elements are on the wrong side.
+struct Block {
+    /// How many elements it has, 0 if all are right.
+    len: usize,
+    /// Where the wrong ones are, from `next` to before `end`, in the order of their places.
     at: [u8; BLOCK],
     next: usize,
     end: usize,
 }
 
-impl Wrong {
-    fn new() -> Wrong {
-        Wrong { at: [0; BLOCK], next: 0, end: 0 }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.next == self.end
+impl Block {
+    fn new() -> Block {
+        Block { len: 0, at: [0; BLOCK], next: 0, end: 0 }
     }
 
     /// Looks through a block.
-    fn find(&mut self, mut is_wrong: impl FnMut(usize) -> bool) {
+    fn find<T>(&mut self, block: &[T], mut is_wrong: impl FnMut(&T) -> bool) {
+        assert!(block.len() <= BLOCK);
         let mut end = 0;
-        for at in 0..BLOCK {
-            self.at[end % BLOCK] = at as u8;
-            end += usize::from(is_wrong(at));
+        for (at, element) in block.iter().enumerate() {
+            // SAFETY: no more are wrong than were looked at, so `end` is at most `at`.
+            unsafe { *self.at.get_unchecked_mut(end) = at as u8 };
+            end += usize::from(is_wrong(element));
         }
-        (self.next, self.end) = (0, end);
+        (self.len, self.next, self.end) = (block.len(), 0, end);
     }
 
-    /// Takes one from here and one from `other`, if both have any.
-    fn take_two(&mut self, other: &mut Wrong) -> Option<(usize, usize)> {
-        if self.is_empty() || other.is_empty() {
-            return None;
-        }
-        let two = (self.at[self.next % BLOCK].into(), other.at[other.next % BLOCK].into());
-        self.next += 1;
-        other.next += 1;
-        Some(two)
+    fn wrong(&self) -> &[u8] {
+        &self.at[self.next..self.end]
+    }
+
+    /// Ends the block if all of its elements are right, and returns how many these are.
+    fn end_if_right(&mut self) -> usize {
+        if self.next == self.end { mem::take(&mut self.len) } else { 0 }
     }
 }

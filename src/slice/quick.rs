@@ -1,26 +1,31 @@
-//! The unstable sorts. Quicksort on few threads: each part is divided by one of them, in place, and
-//! the leaves are sorted by std; or by their numbers, if their elements are large; or in three parts, if
-//! they are middling and have few values. Dividing the whole slice is serial, so more threads merge
-//! instead.
+//! The unstable sorts. Quicksort on few threads: each part is divided by one of them, in place,
+//! and the leaves are sorted by std, or by their numbers if their elements are wide. Dividing the
+//! whole slice is serial, so more threads merge instead.
 
 use std::cmp::Ordering;
 
-use super::divide::{divide, divide_in_three, find_few_values, is_large, is_middling};
-use super::large::sort_large;
+use super::divide::{Parts, divide};
+use super::numbers::sort_by_numbers;
 use super::runs::sort_run;
 use super::sort::{SHORTEST, Sort};
 use crate::current_num_threads;
 use crate::fork::join;
 
-/// Up to so many elements std sorts by insertion, without allocating.
-const SHORT: usize = 20;
-/// So many elements are asked whether they have few values, at least: then that costs 1 percent.
-const LONG: usize = 8 * 1024;
 /// Up to how many threads divide rather than merge. A guess: by then dividing takes as long as
 /// sorting what is divided.
 const FEW_THREADS: usize = 8;
-/// How many leaves there are for each thread, if the parts are of one size.
+/// How many leaves of narrow elements there are for each thread, if the parts are of one size.
 const LEAVES_PER_THREAD: usize = 4;
+
+/// Elements up to this many bytes are narrow: std sorts them as fast as we do. Wider ones it moves
+/// twice as often as they need.
+const NARROW: usize = 16;
+/// Longer parts of elements that are not narrow are divided.
+const LEAF: usize = 128;
+/// Wider elements are sorted by their numbers.
+const WIDE: usize = 64;
+/// About how many bytes of wide elements make a leaf: they stay in a core's cache.
+const CACHE: usize = 512 * 1024;
 
 /// Sorts `v`; not stable. After a panic, `v` has its elements in any order.
 pub(super) fn sort_unstable<T, F>(v: &mut [T], compare: &F)
@@ -34,59 +39,57 @@ where
     }
     let threads = current_num_threads();
     if threads > FEW_THREADS {
-        return Sort { leaf: |v: &mut [T]| sort_serially(v, compare), compare }.sort(v);
+        return Sort { leaf: |v: &mut [T]| v.sort_unstable_by(compare), compare }.sort(v);
     }
-    if threads == 1 || v.len() < 2 * SHORTEST {
-        return sort_serially(v, compare);
-    }
-    if !sort_run(v, compare) {
-        let grain = (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST);
-        sort(v, compare, grain, usize::BITS - v.len().leading_zeros());
+    let leaf = match size_of::<T>() {
+        0..=NARROW if threads == 1 => v.len(),
+        0..=NARROW => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
+        ..=WIDE => LEAF,
+        size => (CACHE / size).max(LEAF),
+    };
+    let quick = Quick { compare, leaf };
+    if v.len() <= leaf || !sort_run(v, compare) {
+        quick.sort(v, None, 2 * v.len().checked_ilog2().unwrap_or(0));
     }
 }
 
-/// By this thread.
-fn sort_serially<T, F>(v: &mut [T], compare: &F)
-where
-    T: Send,
-    F: Fn(&T, &T) -> Ordering + Sync,
-{
-    if is_large::<T>() && v.len() > SHORT {
-        sort_large(v, compare);
-    } else if is_middling::<T>() && v.len() >= LONG {
-        if !sort_run(v, compare) {
-            sort_few_values(v, compare, usize::BITS - v.len().leading_zeros());
+/// How to sort.
+struct Quick<'c, F> {
+    compare: &'c F,
+    /// Longer parts are divided.
+    leaf: usize,
+}
+
+impl<F> Quick<'_, F> {
+    /// `before`: an element that nothing in `v` is less than. `depth`: after how many divisions to
+    /// leave it to std, which knows how to avoid the worst.
+    fn sort<T>(&self, v: &mut [T], before: Option<&mut T>, depth: u32)
+    where
+        T: Send,
+        F: Fn(&T, &T) -> Ordering + Sync,
+    {
+        let len = v.len();
+        if len <= self.leaf || depth == 0 {
+            return self.sort_leaf(v);
         }
-    } else {
-        v.sort_unstable_by(compare);
+        let Parts { left, pivot, right } = divide(v, before.as_deref(), self.compare);
+        let depth = depth - 1;
+        if len > SHORTEST {
+            join(|| self.sort(left, before, depth), || self.sort(right, Some(pivot), depth));
+        } else {
+            self.sort(left, before, depth);
+            self.sort(right, Some(pivot), depth);
+        }
     }
-}
 
-/// In three parts, those that are equal in the middle, as long as there are few values; else by std.
-fn sort_few_values<T, F>(mut v: &mut [T], compare: &F, mut depth: u32)
-where
-    F: Fn(&T, &T) -> Ordering,
-{
-    while v.len() >= LONG && depth > 0 && find_few_values(v, compare) {
-        depth -= 1;
-        let (less, greater) = divide_in_three(v, compare);
-        let (short, long) =
-            if less.len() < greater.len() { (less, greater) } else { (greater, less) };
-        sort_few_values(short, compare, depth);
-        v = long;
+    fn sort_leaf<T>(&self, v: &mut [T])
+    where
+        F: Fn(&T, &T) -> Ordering,
+    {
+        if size_of::<T>() > WIDE {
+            sort_by_numbers(v, self.compare);
+        } else {
+            v.sort_unstable_by(self.compare);
+        }
     }
-    v.sort_unstable_by(compare);
-}
-
-/// `depth`: after how many divisions to leave it to std, which knows how to avoid the worst.
-fn sort<T, F>(v: &mut [T], compare: &F, grain: usize, depth: u32)
-where
-    T: Send,
-    F: Fn(&T, &T) -> Ordering + Sync,
-{
-    if v.len() <= grain || depth == 0 {
-        return sort_serially(v, compare);
-    }
-    let (less, greater) = divide(v, compare);
-    join(|| sort(less, compare, grain, depth - 1), || sort(greater, compare, grain, depth - 1));
 }

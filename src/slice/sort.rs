@@ -11,6 +11,7 @@ use std::mem;
 
 use super::bits::{Room, as_room, copy, par_copy};
 use super::merge::merge;
+use super::numbers::sort_by_numbers;
 use super::runs::sort_run;
 use crate::current_num_threads;
 use crate::fork::join;
@@ -22,6 +23,13 @@ pub(super) const SHORTEST: usize = 1024;
 /// up for leaves that take different times, for it is cut more finely; more leaves mean more of it.
 /// Measured: with 4, two threads take up to twice as long for a few distinct values.
 const LEAVES_PER_THREAD: usize = 2;
+
+/// Wider elements are sorted by their numbers in the leaves: std moves them too often.
+const WIDE: usize = 32;
+
+/// No leaf of wide elements is longer, since its elements are looked at in no order: then caches do
+/// not help.
+const LONGEST_WIDE: usize = 128 * 1024;
 
 /// How to sort.
 pub(super) struct Sort<L, F> {
@@ -40,9 +48,9 @@ impl<L, F> Sort<L, F> {
         F: Fn(&T, &T) -> Ordering + Sync,
     {
         // What has no size has no order that could be seen.
-        let depth = if size_of::<T>() == 0 { 0 } else { depth(v.len()) };
+        let depth = if size_of::<T>() == 0 { 0 } else { depth::<T>(v.len()) };
         if depth == 0 {
-            return (self.leaf)(v);
+            return self.sort_leaf(v);
         }
         if sort_run(v, &self.compare) {
             return;
@@ -60,7 +68,7 @@ impl<L, F> Sort<L, F> {
         F: Fn(&T, &T) -> Ordering + Sync,
     {
         if depth == 0 {
-            return (self.leaf)(v);
+            return self.sort_leaf(v);
         }
         let middle = v.len() / 2;
         let (left, right) = v.split_at_mut(middle);
@@ -90,16 +98,33 @@ impl<L, F> Sort<L, F> {
         );
         Away::merge(v, scratch, middle, &self.compare)
     }
+
+    fn sort_leaf<T>(&self, v: &mut [T])
+    where
+        L: Fn(&mut [T]),
+        F: Fn(&T, &T) -> Ordering,
+    {
+        if size_of::<T>() > WIDE {
+            sort_by_numbers(v, &self.compare);
+        } else {
+            (self.leaf)(v);
+        }
+    }
 }
 
 /// How many levels of merging a slice has, an even number: 4^(levels / 2) leaves.
-fn depth(len: usize) -> u32 {
-    let threads = current_num_threads();
-    if threads == 1 || len < 2 * SHORTEST {
+fn depth<T>(len: usize) -> u32 {
+    if len < 2 * SHORTEST {
         return 0;
     }
-    let mut depth = 2;
-    while len >> (depth + 2) >= SHORTEST && 1 << depth < LEAVES_PER_THREAD * threads {
+    let threads = current_num_threads();
+    let leaves = if threads == 1 { 1 } else { LEAVES_PER_THREAD * threads };
+    let longest = if size_of::<T>() > WIDE { LONGEST_WIDE } else { usize::MAX };
+    let mut depth = 0;
+    while 1 << depth < leaves || len >> depth > longest {
+        if depth > 0 && len >> (depth + 2) < SHORTEST {
+            break;
+        }
         depth += 2;
     }
     depth
