@@ -10,6 +10,7 @@ mod contest;
 mod goal;
 mod idle;
 mod loops;
+mod records;
 mod rows;
 mod statistics;
 mod table;
@@ -70,6 +71,7 @@ fn main() {
     let data = loops::Data::new();
     let outcomes: Vec<Outcome> = rows::all(&arenas)
         .into_iter()
+        .chain(arenas.iter().flat_map(records::rows))
         .chain(arenas.iter().flat_map(|arena| loops::rows(arena, &data)))
         .filter(|contest| contest.label().contains(&arguments.filter))
         .map(|contest| {

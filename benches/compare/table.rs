@@ -99,7 +99,7 @@ impl Table {
 fn print_line(cells: [&str; 9]) {
     let [name, threads, time, rayon, cpu, chili, ideal, goal, verdict] = cells;
     println!(
-        "| {name:<34} | {threads:>7} | {time:>8} | {rayon:>7} | {cpu:>11} | {chili:>7} \
+        "| {name:<36} | {threads:>7} | {time:>8} | {rayon:>7} | {cpu:>11} | {chili:>7} \
          | {ideal:>7} | {goal:<25} | {verdict:<7} |"
     );
     // A reader waits for each line: what cannot be shown is not worth failing for.

@@ -6,8 +6,8 @@
 use std::cmp::Ordering;
 use std::mem::{self, MaybeUninit};
 
-/// No shorter slice is divided: shorter ones are left to sorts with less ado.
-pub(super) const SHORTEST: usize = 64;
+/// Of so many elements, the pivot is the median of medians.
+const MANY: usize = 64;
 
 /// A slice that was divided: nothing on the left is greater than the pivot, nothing on the right
 /// is less.
@@ -17,9 +17,9 @@ pub(super) struct Parts<'v, T> {
     pub right: &'v mut [T],
 }
 
-/// Divides `v` by one of its elements; those that equal it come to the right. `before`: an element
-/// that nothing in `v` is less than. If the pivot equals it, elements that do so, too, are left
-/// out. `v` has at least [`SHORTEST`] elements.
+/// Divides `v`, which is not empty, by one of its elements; those that equal it come to the right.
+/// `before`: an element that nothing in `v` is less than. If the pivot equals it, all that do so
+/// are left out.
 pub(super) fn divide<'v, T, F>(v: &'v mut [T], before: Option<&T>, compare: &F) -> Parts<'v, T>
 where
     F: Fn(&T, &T) -> Ordering,
@@ -46,7 +46,7 @@ fn find_pivot<T>(v: &[T], start: usize, len: usize, is_less: &impl Fn(&T, &T) ->
     let eighth = len / 8;
     let [a, b, c] = [0, 4, 7].map(|eighths| {
         let start = start + eighths * eighth;
-        if len < SHORTEST { start } else { find_pivot(v, start, eighth, is_less) }
+        if len < MANY { start } else { find_pivot(v, start, eighth, is_less) }
     });
     let a_is_first = is_less(&v[a], &v[b]);
     if a_is_first != is_less(&v[a], &v[c]) {
@@ -85,13 +85,13 @@ fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
     }
     // At most one block is left. What is wrong in it is exchanged with what is right at its end.
     let start = left;
-    for at in on_right.wrong() {
-        v.swap(start + usize::from(*at), left);
-        left += 1;
-    }
     for at in on_left.wrong().iter().rev() {
         right -= 1;
         v.swap(start + usize::from(*at), right);
+    }
+    for at in on_right.wrong() {
+        v.swap(start + usize::from(*at), left);
+        left += 1;
     }
     if on_left.len > 0 { right } else { left }
 }
@@ -145,18 +145,20 @@ impl Block {
         assert!(block.len() <= BLOCK);
         let mut end = 0;
         for (at, element) in block.iter().enumerate() {
-            // SAFETY: no more are wrong than were looked at, so `end` is at most `at`.
+            // SAFETY: at most `at` are wrong so far, which is less than `BLOCK`.
             unsafe { *self.at.get_unchecked_mut(end) = at as u8 };
             end += usize::from(is_wrong(element));
         }
         (self.len, self.next, self.end) = (block.len(), 0, end);
     }
 
+    #[inline]
     fn wrong(&self) -> &[u8] {
         &self.at[self.next..self.end]
     }
 
     /// Ends the block if all of its elements are right, and returns how many these are.
+    #[inline]
     fn end_if_right(&mut self) -> usize {
         if self.next == self.end { mem::take(&mut self.len) } else { 0 }
     }

@@ -13,14 +13,19 @@ use crate::iter::sources::parts::*;
 ///
 /// # Sorting
 /// *O*(*n* log *n*) comparisons, and *O*(*n*) for a slice that is sorted already, or is sorted
-/// strictly backwards. On a pool of one thread, and for up to two thousand elements, the sorts are
-/// std's (but for what is said of large elements, and that the unstable ones divide elements of 17 to
-/// 64 bytes in three where they seem to have few values). Else the stable ones are merge sorts, which
-/// allocate space for as many elements as the slice has. The unstable ones are quicksorts, in place,
-/// on pools of up to eight threads; on larger ones, for which the first division by one thread would
-/// take too long, they are merge sorts, too. Large elements, of 65 to 192 bytes, are moved less
-/// often: parts of half a megabyte are sorted by numbers, for which the unstable sorts allocate 4
-/// bytes an element of such a part.
+/// strictly backwards.
+///
+/// The stable sorts are merge sorts, whose leaves std sorts; they allocate space for as many
+/// elements as the slice has. On a pool of one thread, and for up to two thousand elements, they
+/// are std's. Leaves of elements of more than 32 bytes are sorted by number instead, which moves
+/// each element once, and allocates 4 to 8 bytes an element; on one thread, too, those of more
+/// than 128 thousand are merged.
+///
+/// The unstable sorts are quicksorts, in place, on pools of up to eight threads; on larger ones,
+/// for which the first division by one thread would take too long, they are merge sorts, as
+/// above. A quicksort leaves to std parts of up to 128 elements; or, where elements have up to 16
+/// bytes, or up to 24 and own something, as a string does, a fourth of each thread's share. Parts of
+/// half a megabyte of elements of more than 64 bytes are sorted by number.
 ///
 /// If the order is not a total one, the elements end up in any order, or the sort panics. If a
 /// comparison panics, so does the sort, and the slice has all its elements, in any order: each is
@@ -70,7 +75,7 @@ pub trait ParallelSliceMut<T: Send> {
     where
         F: Fn(&T, &T) -> Ordering + Sync,
     {
-        let sort = Sort { leaf: |v: &mut [T]| v.sort_by(&compare), compare: &compare };
+        let sort = Sort { leaf: |v: &mut [T]| v.sort_by(|a, b| compare(a, b)), compare: &compare };
         sort.sort(self.as_parallel_slice_mut());
     }
 

@@ -32,6 +32,9 @@ fn arrange<T>(v: &mut [T], numbers: &mut [u32]) {
     assert_eq!(v.len(), numbers.len());
     let elements = v.as_mut_ptr().cast::<MaybeUninit<T>>();
     for start in 0..numbers.len() {
+        if numbers[start] as usize == start {
+            continue;
+        }
         let mut place = start;
         // SAFETY: a place of the slice. The copy counts until it is written to the last place of
         // the circle, and nothing panics by then: each number is an index.

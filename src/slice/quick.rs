@@ -3,6 +3,7 @@
 //! whole slice is serial, so more threads merge instead.
 
 use std::cmp::Ordering;
+use std::mem::needs_drop;
 
 use super::divide::{Parts, divide};
 use super::numbers::sort_by_numbers;
@@ -20,6 +21,8 @@ const LEAVES_PER_THREAD: usize = 4;
 /// Elements up to this many bytes are narrow: std sorts them as fast as we do. Wider ones it moves
 /// twice as often as they need.
 const NARROW: usize = 16;
+/// So are those that own something, such as a string: their comparisons take the time.
+const NARROW_OWNER: usize = 24;
 /// Longer parts of elements that are not narrow are divided.
 const LEAF: usize = 128;
 /// Wider elements are sorted by their numbers.
@@ -39,12 +42,14 @@ where
     }
     let threads = current_num_threads();
     if threads > FEW_THREADS {
-        return Sort { leaf: |v: &mut [T]| v.sort_unstable_by(compare), compare }.sort(v);
+        return Sort { leaf: |v: &mut [T]| v.sort_unstable_by(|a, b| compare(a, b)), compare }
+            .sort(v);
     }
+    let narrow = if needs_drop::<T>() { NARROW_OWNER } else { NARROW };
     let leaf = match size_of::<T>() {
-        0..=NARROW if threads == 1 => v.len(),
-        0..=NARROW => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
-        ..=WIDE => LEAF,
+        size if size <= narrow && threads == 1 => v.len(),
+        size if size <= narrow => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
+        size if size <= WIDE => LEAF,
         size => (CACHE / size).max(LEAF),
     };
     let quick = Quick { compare, leaf };
@@ -89,7 +94,7 @@ impl<F> Quick<'_, F> {
         if size_of::<T>() > WIDE {
             sort_by_numbers(v, self.compare);
         } else {
-            v.sort_unstable_by(self.compare);
+            v.sort_unstable_by(|a, b| (self.compare)(a, b));
         }
     }
 }

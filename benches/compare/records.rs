@@ -1,0 +1,127 @@
+//! Sorts of records: of many sizes, by a key that has many values or few, or that is behind a
+//! pointer.
+
+use crate::clock::{Sample, measure};
+use crate::contest::Contest;
+use crate::goal::Who;
+use crate::rows::Arena;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::cell::LazyCell;
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+/// How many records are sorted.
+const LEN: u64 = 100_000;
+
+/// The rows: on one thread, *ideal* is std's sort, on a thread of the same pool.
+pub fn rows(arena: &Arena) -> Vec<Contest<'_>> {
+    let mut rows = words::<1>(arena);
+    rows.extend(words::<2>(arena));
+    rows.extend(words::<3>(arena));
+    rows.extend(words::<5>(arena));
+    rows.extend(words::<8>(arena));
+    rows.extend(words::<16>(arena));
+    rows.extend(words::<32>(arena));
+    rows.extend(kinds(arena, "Box<u64>", |key, n| (Box::new(key), n), |a, b| a.0.cmp(&b.0)));
+    rows.extend(kinds(arena, "String", |key, _| format!("{key:020}"), String::cmp));
+    rows
+}
+
+/// Records of `N` words, by the first one.
+fn words<const N: usize>(arena: &Arena) -> Vec<Contest<'_>> {
+    let record = |key, n| {
+        let mut words = [n; N];
+        words[0] = key;
+        words
+    };
+    kinds(arena, &format!("[u64; {N}]"), record, |a, b| a[0].cmp(&b[0]))
+}
+
+/// Inputs of three kinds, each sorted unstable and stable. `record` makes one of a key and its
+/// number.
+fn kinds<'a, T: Clone + Send + 'a>(
+    arena: &'a Arena,
+    name: &str,
+    record: impl Fn(u64, u64) -> T + Copy + 'a,
+    compare: impl Fn(&T, &T) -> Ordering + Sync + Copy + 'a,
+) -> Vec<Contest<'a>> {
+    let inputs = [("16 keys", 16), ("1,000 keys", 1000), ("random", u64::MAX)];
+    let contests = inputs.map(|(kind, keys)| {
+        let input = move || {
+            let mut random = SmallRng::seed_from_u64(1);
+            (0..LEN).map(|n| record(random.next_u64() % keys, n)).collect()
+        };
+        let unstable = format!("sort {name}, {kind}, unstable");
+        let stable = format!("sort {name}, {kind}, stable");
+        [
+            contest(arena, unstable, input, compare, unstable_sorts(arena, compare)),
+            contest(arena, stable, input, compare, stable_sorts(arena, compare)),
+        ]
+    });
+    contests.into_iter().flatten().collect()
+}
+
+/// Those who sort, and how.
+type Sorts<'a, T> = [(Who, Box<dyn Fn(&mut [T]) + 'a>); 3];
+
+fn unstable_sorts<'a, T: Send + 'a>(
+    arena: &'a Arena,
+    compare: impl Fn(&T, &T) -> Ordering + Sync + Copy + 'a,
+) -> Sorts<'a, T> {
+    use filch::slice::ParallelSliceMut as Ours;
+    use rayon::slice::ParallelSliceMut as Rayons;
+
+    let (filch, rayon) = (&arena.filch, &arena.rayon);
+    [
+        (Who::Filch, Box::new(move |v| filch.install(|| Ours::par_sort_unstable_by(v, compare)))),
+        (Who::Rayon, Box::new(move |v| rayon.install(|| Rayons::par_sort_unstable_by(v, compare)))),
+        (Who::Ideal, Box::new(move |v| filch.install(|| v.sort_unstable_by(compare)))),
+    ]
+}
+
+fn stable_sorts<'a, T: Send + 'a>(
+    arena: &'a Arena,
+    compare: impl Fn(&T, &T) -> Ordering + Sync + Copy + 'a,
+) -> Sorts<'a, T> {
+    use filch::slice::ParallelSliceMut as Ours;
+    use rayon::slice::ParallelSliceMut as Rayons;
+
+    let (filch, rayon) = (&arena.filch, &arena.rayon);
+    [
+        (Who::Filch, Box::new(move |v| filch.install(|| Ours::par_sort_by(v, compare)))),
+        (Who::Rayon, Box::new(move |v| rayon.install(|| Rayons::par_sort_by(v, compare)))),
+        (Who::Ideal, Box::new(move |v| filch.install(|| v.sort_by(compare)))),
+    ]
+}
+
+/// Has each of those who sort do it with copies of `input`; std only on one thread.
+fn contest<'a, T: Clone + 'a>(
+    arena: &'a Arena,
+    name: String,
+    input: impl FnOnce() -> Vec<T> + 'a,
+    compare: impl Fn(&T, &T) -> Ordering + Copy + 'a,
+    sorts: Sorts<'a, T>,
+) -> Contest<'a> {
+    let input = Rc::new(LazyCell::new(input));
+    let sorts = sorts.into_iter().filter(|(who, _)| *who != Who::Ideal || arena.threads == 1);
+    sorts
+        .fold(Contest::new(name.leak(), arena.threads), |contest, (who, sort)| {
+            contest.with(who, sorting(input.clone(), compare, sort))
+        })
+        .at_most(1.0, Who::Rayon)
+}
+
+/// Sorts a copy of `input` each time.
+fn sorting<T: Clone, I: FnOnce() -> Vec<T>>(
+    input: Rc<LazyCell<Vec<T>, I>>,
+    compare: impl Fn(&T, &T) -> Ordering,
+    sort: impl Fn(&mut [T]),
+) -> impl FnMut() -> Sample {
+    move || {
+        let mut v = (**input).clone();
+        let ((), sample) = measure(|| sort(&mut v));
+        assert!(v.is_sorted_by(|a, b| compare(a, b).is_le()), "a wrong result");
+        sample
+    }
+}
