@@ -24,8 +24,8 @@ use crate::iter::sources::parts::*;
 /// The unstable sorts are quicksorts, in place, on pools of up to eight threads; on larger ones,
 /// for which the first division by one thread would take too long, they are merge sorts, as
 /// above. A quicksort leaves to std parts of up to 128 elements; or, where elements have up to 16
-/// bytes, or up to 24 and own something, as a string does, a fourth of each thread's share. Parts of
-/// half a megabyte of elements of more than 64 bytes are sorted by number.
+/// bytes, or up to 24 and own something, as a string does, a fourth of each thread's share. Parts
+/// of half a megabyte of elements of more than 64 bytes are sorted by number.
 ///
 /// If the order is not a total one, the elements end up in any order, or the sort panics. If a
 /// comparison panics, so does the sort, and the slice has all its elements, in any order: each is
