@@ -49,11 +49,15 @@ impl<L, F> Sort<L, F> {
     {
         // What has no size has no order that could be seen.
         let depth = if size_of::<T>() == 0 { 0 } else { depth::<T>(v.len()) };
-        if depth == 0 {
-            return self.sort_leaf(v);
+        // std looks for runs itself, but what is wide need not even have numbers then.
+        if depth == 0 && size_of::<T>() <= WIDE {
+            return (self.leaf)(v);
         }
         if sort_run(v, &self.compare) {
             return;
+        }
+        if depth == 0 {
+            return self.sort_leaf(v);
         }
         let mut scratch = Vec::with_capacity(v.len());
         let scratch = &mut scratch.spare_capacity_mut()[..v.len()];
