@@ -517,6 +517,31 @@ fn two_tasks_that_build_the_global_pool_go_on() {
     tells("two_tasks_that_build_the_global_pool_go_on", body, |_| ());
 }
 
+/// Before a pool has a thread, its builder's closures may call the library, deterministic pools included.
+#[test]
+fn closures_of_the_builder_may_work() {
+    let _watchdog = watchdog();
+    let real = Arc::new(ThreadPoolBuilder::new().num_threads(2).build().unwrap());
+    let schedule = |seed: u64, uses_real: bool| {
+        let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(seed);
+        let real = real.clone();
+        let named = builder.thread_name(move |index| {
+            if uses_real {
+                assert_eq!(real.install(|| filch::join(|| 1, || 2)), (1, 2));
+            }
+            assert_eq!(pool(2, seed).install(|| filch::join(|| 1, || 2)), (1, 2));
+            schedule_point();
+            format!("worker {index}")
+        });
+        program(&named.build().unwrap())
+    };
+    for seed in 0..20 {
+        assert_eq!(schedule(seed, false), schedule(seed, false), "seed {seed}");
+        // When the real pool is through, no seed decides.
+        schedule(seed, true);
+    }
+}
+
 #[test]
 fn the_watchdog_looks_at_deterministic_pools() {
     let body = || {

@@ -13,8 +13,10 @@ pub(crate) enum Seed {}
 #[derive(Clone)]
 pub(crate) enum Simulation {}
 
+pub(crate) enum Building {}
+
 impl Simulation {
-    pub(crate) fn enter(seed: Seed, _: Duration) -> io::Result<Self> {
+    pub(crate) fn enter(seed: Seed, _: Duration) -> io::Result<(Self, Building)> {
         match seed {}
     }
 

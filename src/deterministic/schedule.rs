@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) patience: u32,
     pub(super) parties: BTreeMap<Id, Entry>,
     pub(super) last_id: Id,
+    /// How many pools are being built.
+    pub(super) building: usize,
     pub(super) turn: Option<Id>,
     pub(super) watcher: Option<Id>,
     /// How often a party did something but look for what others did.
@@ -71,6 +73,7 @@ impl State {
             patience: 1,
             parties: BTreeMap::new(),
             last_id: 0,
+            building: 0,
             turn: None,
             watcher: None,
             moves: 0,

@@ -173,17 +173,26 @@ impl Token {
     }
 }
 
+/// While this lives, a pool is being built, which may have no thread yet.
+pub(crate) struct Building(Simulation);
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        self.0.lock().building -= 1;
+    }
+}
+
 impl Simulation {
     /// The simulation that the calling thread is part of, or else a new one. `seed` decides it, or is
     /// mixed in, if there are pools already. `limit`: see `ThreadPoolBuilder::turn_limit`.
-    pub(crate) fn enter(seed: Seed, limit: Duration) -> io::Result<Simulation> {
+    pub(crate) fn enter(seed: Seed, limit: Duration) -> io::Result<(Simulation, Building)> {
         if let Some(party) = here() {
             let mut state = party.simulation.lock();
             let mixed = state.rng.u64(..) ^ seed;
             state.seed(mixed);
             state.limit = state.limit.max(limit);
             drop(state);
-            return Ok(party.simulation.clone());
+            return Ok(party.simulation.building());
         }
         let simulation = Simulation(Arc::new(Shared {
             state: Mutex::new(State::new(seed, limit)),
@@ -195,7 +204,12 @@ impl Simulation {
         simulation.lock().turn = Some(party.id);
         HERE.try_with(|here| *here.borrow_mut() = Some(Rc::new(party)))
             .map_err(|_| io::Error::other("the calling thread is ending"))?;
-        Ok(simulation)
+        Ok(simulation.building())
+    }
+
+    fn building(&self) -> (Simulation, Building) {
+        self.lock().building += 1;
+        (self.clone(), Building(self.clone()))
     }
 
     /// Whether the calling thread is part of it.
@@ -298,7 +312,8 @@ impl Party {
 
     /// Whether it is a home without pools.
     fn is_alone(&self) -> bool {
-        self.is_home && self.simulation.lock().parties.len() == 1
+        let is_alone = |state: &State| state.parties.len() == 1 && state.building == 0;
+        self.is_home && is_alone(&self.simulation.lock())
     }
 
     /// Lets another run, and returns when it is this one's turn again; if it is `blocked`, not before

@@ -497,6 +497,7 @@ impl ThreadPoolBuilder {
         let simulation = self.seed.map(|seed| Simulation::enter(seed, self.turn_limit));
         let simulation = simulation.transpose();
         let simulation = simulation.map_err(|error| BuildErrorKind::Spawn { index: 0, error })?;
+        let (simulation, _building) = simulation.unzip();
         let has_stand_ins = spawn_handler.is_none();
         let lends_seats = self.lends_seats();
         let settings = Settings { simulation, has_stand_ins, lends_seats, ..self.settings };
