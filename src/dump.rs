@@ -147,14 +147,6 @@ impl Dump {
         self.pools.iter().any(|pool| pool.injected > 0) || self.seats().any(is_queued)
     }
 
-    /// In how many seats something has begun that does not sleep in a wait, and how many of all are lent.
-    #[cfg(feature = "deterministic")]
-    pub(crate) fn running(&self) -> (usize, usize) {
-        let sleeps = |seat: &Seat| matches!(seat.state, "parked" | "blocked" | "aside");
-        let busy = self.seats().filter(|seat| seat.is_begun() && !sleeps(seat)).count();
-        (busy, self.seats().filter(|seat| seat.state == "lent").count())
-    }
-
     fn seats(&self) -> impl Iterator<Item = &Seat> {
         self.pools.iter().flat_map(|pool| &pool.threads)
     }

@@ -438,6 +438,52 @@ fn a_caller_that_waits_for_a_message_of_a_task_is_told_of() {
     is_aborted(name, body, &["the turn has been with a_caller_that_waits", "filch-0"]);
 }
 
+/// What is not queued, either: threads that are to start or to end.
+#[test]
+fn a_caller_that_waits_for_a_message_of_a_handler_is_told_of() {
+    let body = || {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(9);
+        let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(1);
+        let builder = builder.turn_limit(Duration::from_millis(300));
+        let pool = builder.start_handler(move |_| sender.send(1).unwrap()).build().unwrap();
+        receiver.recv().unwrap();
+        drop(pool);
+    };
+    let name = "a_caller_that_waits_for_a_message_of_a_handler_is_told_of";
+    is_aborted(name, body, &["the turn has been with a_caller_that_waits", "filch-0"]);
+}
+
+#[test]
+fn a_caller_that_waits_for_a_message_of_an_exit_handler_is_told_of() {
+    let body = || {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(9);
+        let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(1);
+        let builder = builder.turn_limit(Duration::from_millis(300));
+        let pool = builder.exit_handler(move |_| sender.send(1).unwrap()).build().unwrap();
+        pool.install(|| ());
+        pool.shutdown_background();
+        receiver.recv().unwrap();
+    };
+    let name = "a_caller_that_waits_for_a_message_of_an_exit_handler_is_told_of";
+    is_aborted(name, body, &["the turn has been with a_caller_that_waits", "filch-"]);
+}
+
+/// A thread that was refused watches nothing.
+#[test]
+fn a_refused_pool_leaves_nobody_unwatched() {
+    let body = || {
+        let pool = impatient(2, 1);
+        pool.install(|| ());
+        let refused = ThreadPoolBuilder::new().num_threads(1).deterministic(2);
+        assert!(refused.stack_size(1 << 50).build().is_err());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        drop(pool.spawn(move || sender.send(1).unwrap()));
+        receiver.recv().unwrap();
+    };
+    let name = "a_refused_pool_leaves_nobody_unwatched";
+    is_aborted(name, body, &["the turn has been with a_refused_pool", "filch-"]);
+}
+
 #[test]
 fn tasks_that_poll_for_what_does_not_come_are_told_of() {
     thread_local! { static GO: Cell<bool> = const { Cell::new(false) } }
@@ -473,6 +519,10 @@ fn what_is_slow_or_idle_is_no_deadlock() {
     pool.install(|| slow.join().unwrap());
     // Nothing has to run beside this.
     pool.install(pause);
+    let polled = real.spawn(pause);
+    while !polled.is_finished() {
+        thread::yield_now();
+    }
     let other = thread::spawn(|| {
         let other = impatient(2, 2);
         other.spawn(|| thread::sleep(Duration::from_millis(700)))

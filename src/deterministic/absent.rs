@@ -27,6 +27,7 @@ impl Simulation {
     pub(crate) fn start(
         &self,
         _: Weak<Registry>,
+        _: bool,
         _: String,
         _: Option<usize>,
         _: impl FnOnce() + Send + 'static,
@@ -44,6 +45,12 @@ pub(crate) fn point() {}
 
 #[inline(always)]
 pub(crate) fn poll() {}
+
+#[inline(always)]
+pub(crate) fn poll_for(_: usize) {}
+
+#[inline(always)]
+pub(crate) fn looks(_: bool) {}
 
 #[inline(always)]
 pub(crate) fn pause() -> bool {

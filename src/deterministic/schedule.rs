@@ -35,6 +35,9 @@ pub(super) struct State {
     pub(super) idle_turns: IdleTurns,
     /// How long nothing may move while something is to be done.
     pub(super) limit: Duration,
+    /// Pools that the watcher was the last to know. They are for a party that has the turn to drop,
+    /// since closures of the user's may run then.
+    pub(super) left: Vec<Arc<Registry>>,
 }
 
 /// For how long parties have only looked for what others did.
@@ -55,6 +58,8 @@ pub(super) struct Entry {
     /// The pool that the thread works for; none for the home.
     pub(super) pool: Weak<Registry>,
     pub(super) blocked: Option<Blocked>,
+    /// Whether the thread has nothing to do but to look for work.
+    pub(super) looks: bool,
 }
 
 /// What a party waits for that cannot run.
@@ -79,6 +84,7 @@ impl State {
             moves: 0,
             idle_turns: IdleTurns::default(),
             limit,
+            left: Vec::new(),
         };
         state.seed(seed);
         state
@@ -110,6 +116,19 @@ impl State {
         self.turn
     }
 
+    /// Sees to it that one that waits for its turn is the watcher, if any does. Returns where a new one
+    /// waits, for it to be told.
+    #[must_use]
+    pub(super) fn see_to_watcher(&mut self) -> Option<Arc<Chair>> {
+        let watches = |id| Some(id) != self.turn && self.parties.contains_key(&id);
+        if self.watcher.is_some_and(watches) {
+            return None;
+        }
+        let mut others = self.parties.keys().copied().filter(|&id| Some(id) != self.turn);
+        self.watcher = others.next();
+        self.chair(self.watcher)
+    }
+
     pub(super) fn chair(&self, id: Option<Id>) -> Option<Arc<Chair>> {
         Some(self.parties.get(&id?)?.chair.clone())
     }
@@ -133,7 +152,7 @@ impl State {
         let now = Instant::now();
         let step = idle.seen.replace(now).map_or(Duration::ZERO, |seen| now - seen);
         // A longer step is one in which the process did not run.
-        idle.time += step.min(self.limit / LOOKS);
+        idle.time += step.min((self.limit / LOOKS).max(Duration::from_nanos(1)));
         idle.time >= self.limit
     }
 

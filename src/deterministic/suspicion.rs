@@ -1,6 +1,5 @@
 //! What a simulation that stands still is told to its user: whose turn it is, and who waits for what.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use super::IDLE;
@@ -11,9 +10,10 @@ use crate::pool::Registry;
 /// What seems to be wrong.
 pub(super) struct Suspicion {
     pub(super) complaint: String,
-    /// Nothing is wrong if these pools have nothing to do but for the thread that has the turn, which
-    /// may be the home.
-    unless_idle: Option<(Vec<Weak<Registry>>, bool)>,
+    /// Nothing is wrong if none of these pools has work. Empty: something is.
+    unless_idle: Vec<Weak<Registry>>,
+    /// Whether it is the home that keeps the turn: then a pool that is to end has work.
+    by_home: bool,
 }
 
 impl State {
@@ -47,13 +47,11 @@ impl State {
              point, a channel), or it computes, for which `turn_limit` may be set. Waiting for the \
              turn: {waiting}"
         );
-        if self.waiting().any(Entry::is_home) {
+        if self.waiting().any(|entry| !entry.looks) {
             return Some(Suspicion::certain(complaint));
         }
-        let pools: BTreeMap<usize, &Weak<Registry>> =
-            self.parties.values().map(|entry| (entry.pool_address(), &entry.pool)).collect();
-        let pools = pools.into_values().cloned().collect();
-        Some(Suspicion { complaint, unless_idle: Some((pools, holder.is_home())) })
+        let unless_idle = self.waiting().map(|entry| entry.pool.clone()).collect();
+        Some(Suspicion { complaint, unless_idle, by_home: holder.is_home() })
     }
 
     /// Nobody can run.
@@ -78,30 +76,16 @@ impl State {
 
 impl Suspicion {
     fn certain(complaint: String) -> Self {
-        Suspicion { complaint, unless_idle: None }
+        Suspicion { complaint, unless_idle: Vec::new(), by_home: false }
     }
 
-    /// Not to be called under the lock.
-    pub(super) fn is_confirmed(&self) -> bool {
-        let Some((pools, home_has_turn)) = &self.unless_idle else { return true };
-        let dumps: Vec<Dump> = pools.iter().filter_map(Weak::upgrade).map(dump_of).collect();
-        let (busy, lent) = dumps
-            .iter()
-            .map(Dump::running)
-            .fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1));
-        // A home that works has borrowed a seat.
-        let own = if *home_has_turn { lent.min(1) } else { 1 };
-        busy > own || dumps.iter().any(Dump::is_queued)
+    /// Not to be called under the lock. Returns also what the caller may be the last to know.
+    pub(super) fn is_confirmed(&self) -> (bool, Vec<Arc<Registry>>) {
+        let pools: Vec<_> = self.unless_idle.iter().filter_map(Weak::upgrade).collect();
+        let ends = |pool: &Registry| self.by_home && pool.is_ending();
+        let has_work = pools.iter().any(|pool| Dump::of(pool).is_queued() || ends(pool));
+        (self.unless_idle.is_empty() || has_work, pools)
     }
-}
-
-fn dump_of(registry: Arc<Registry>) -> Dump {
-    let dump = Dump::of(&registry);
-    if let Some(last) = Arc::into_inner(registry) {
-        // What its handlers captured must not be dropped by a thread that does not have the turn.
-        std::mem::forget(last);
-    }
-    dump
 }
 
 fn names<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {

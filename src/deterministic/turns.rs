@@ -13,16 +13,17 @@
 //!    watch for: it looks by a clock whether the turn still moves.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use std::{io, mem};
 
 use crossbeam_utils::sync::{Parker, Unparker};
 
 use super::IDLE;
 use super::schedule::{Blocked, Entry, Id, LOOKS, Seed, State};
+use crate::job::outcome;
 use crate::platform::fork;
 use crate::platform::thread::Thread;
 use crate::pool::Registry;
@@ -60,6 +61,8 @@ struct Party {
     points: Cell<u32>,
     /// Whether the thread did something in this turn.
     moved: Cell<bool>,
+    /// `Entry::looks`, as of now.
+    looks: Cell<bool>,
     /// For which pool's doings the innermost wait is.
     awaited: Cell<usize>,
 }
@@ -67,7 +70,7 @@ struct Party {
 /// The calling thread as a party, if it is one.
 fn here() -> Option<Rc<Party>> {
     let party = HERE.try_with(|here| here.borrow().clone()).ok()??;
-    if party.is_lost() {
+    if party.simulation.is_lost() {
         return None;
     }
     if party.is_alone() {
@@ -178,8 +181,33 @@ pub(crate) struct Building(Simulation);
 
 impl Drop for Building {
     fn drop(&mut self) {
-        self.0.lock().building -= 1;
+        if !self.0.is_lost() {
+            self.0.lock().building -= 1;
+        }
     }
+}
+
+/// Lets the new watcher see that it is that.
+fn tell(watcher: Option<Arc<Chair>>) {
+    if let Some(chair) = watcher {
+        chair.unparker.unpark();
+    }
+}
+
+/// Whether the calling thread, one of a pool's, has nothing to do from now on but to look for work.
+pub(crate) fn looks(looks: bool) {
+    let _ = HERE.try_with(|here| {
+        if let Some(party) = &*here.borrow() {
+            party.looks.set(looks);
+        }
+    });
+}
+
+/// The caller has looked for what the pool at the address `pool` does.
+pub(crate) fn poll_for(pool: usize) {
+    // What other pools do is no matter of turns.
+    let is_own = || here().is_some_and(|party| party.simulation.lock().has_threads(pool));
+    count_point(!is_own());
 }
 
 impl Simulation {
@@ -200,7 +228,7 @@ impl Simulation {
         }));
         let name =
             std::thread::current().name().unwrap_or("the thread that builds the pool").into();
-        let party = simulation.add(name, Weak::new());
+        let party = simulation.add(name, Weak::new(), false);
         simulation.lock().turn = Some(party.id);
         HERE.try_with(|here| *here.borrow_mut() = Some(Rc::new(party)))
             .map_err(|_| io::Error::other("the calling thread is ending"))?;
@@ -217,15 +245,16 @@ impl Simulation {
         here().is_some_and(|party| Arc::ptr_eq(&party.simulation.0, &self.0))
     }
 
-    /// Starts a thread of `pool`.
+    /// Starts a thread of `pool`. `looks`: whether it has nothing to do at first but to look for work.
     pub(crate) fn start(
         &self,
         pool: Weak<Registry>,
+        looks: bool,
         name: String,
         stack_size: Option<usize>,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<Thread> {
-        let party = self.add(name.clone(), pool);
+        let party = self.add(name.clone(), pool, looks);
         Thread::start(name, stack_size, move || {
             let party = Rc::new(party);
             // (A thread that starts has all its thread-locals.)
@@ -243,19 +272,19 @@ impl Simulation {
         }
     }
 
-    fn add(&self, name: String, pool: Weak<Registry>) -> Party {
+    fn add(&self, name: String, pool: Weak<Registry>, looks: bool) -> Party {
         let parker = Parker::new();
         let unparker = parker.unparker().clone();
         let chair = Arc::new(Chair { granted: AtomicBool::new(false), unparker });
         let mut state = self.lock();
         state.last_id += 1;
         let (id, points) = (state.last_id, state.points());
-        let entry = Entry { chair: chair.clone(), name, pool, blocked: None };
+        let entry = Entry { chair: chair.clone(), name, pool, blocked: None, looks };
         let is_home = entry.is_home();
         state.parties.insert(id, entry);
         state.moves += 1;
         if state.turn.is_some() {
-            state.watcher.get_or_insert(id);
+            tell(state.see_to_watcher());
         }
         drop(state);
         Party {
@@ -266,6 +295,7 @@ impl Simulation {
             parker,
             points: Cell::new(points),
             moved: Cell::new(true),
+            looks: Cell::new(looks),
             awaited: Cell::new(IDLE),
         }
     }
@@ -277,16 +307,20 @@ impl Simulation {
         let Some(entry) = state.parties.get_mut(&id) else { return };
         entry.blocked = None;
         let chair = entry.chair.clone();
-        if state.turn.is_none() {
+        let is_next = state.turn.is_none();
+        if is_next {
             state.turn = Some(id);
-            drop(state);
-            chair.grant();
-        } else if state.watcher.is_none() {
-            state.watcher = Some(id);
-            drop(state);
-            // For it to see that it watches.
-            chair.unparker.unpark();
         }
+        tell(state.see_to_watcher());
+        drop(state);
+        if is_next {
+            chair.grant();
+        }
+    }
+
+    /// Whether a `fork()` has left the others behind.
+    fn is_lost(&self) -> bool {
+        self.0.forks != fork::count()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -305,11 +339,6 @@ impl Chair {
 }
 
 impl Party {
-    /// Whether a `fork()` has left the others behind.
-    fn is_lost(&self) -> bool {
-        self.simulation.0.forks != fork::count()
-    }
-
     /// Whether it is a home without pools.
     fn is_alone(&self) -> bool {
         let is_alone = |state: &State| state.parties.len() == 1 && state.building == 0;
@@ -338,12 +367,19 @@ impl Party {
             self.complain_if_right();
             state = self.simulation.lock();
         }
+        if !state.left.is_empty() {
+            let left = mem::take(&mut state.left);
+            drop(state);
+            left.into_iter().for_each(outcome::discard);
+            state = self.simulation.lock();
+        }
         if let Some(entry) = state.parties.get_mut(&self.id) {
-            entry.blocked = blocked;
+            (entry.blocked, entry.looks) = (blocked, self.looks.get());
         }
         self.points.set(state.points());
         let next = state.choose();
         if next != Some(self.id) {
+            // The last that had the turn: it is awake.
             state.watcher = Some(self.id);
         }
         state.chair(next)
@@ -398,7 +434,9 @@ impl Party {
     #[cold]
     fn complain_if_right(&self) {
         let Some(suspicion) = self.simulation.lock().suspicion() else { return };
-        if suspicion.is_confirmed() {
+        let (is_confirmed, mut pools) = suspicion.is_confirmed();
+        self.simulation.lock().left.append(&mut pools);
+        if is_confirmed {
             let (text, complaint) = ("filch: deterministic pools do not move", suspicion.complaint);
             fork::write_error(&format!("{text}: {complaint}. Aborting.\n{}", crate::dump()));
             std::process::abort();
@@ -418,17 +456,9 @@ impl Party {
                 }
             }
         }
-        if state.turn != Some(self.id) {
-            return;
-        }
-        let next = state.choose();
-        let watcher = state.parties.keys().copied().find(|&id| Some(id) != next);
-        state.watcher = watcher;
-        let (next, watcher) = (state.chair(next), state.chair(watcher));
-        if let Some(chair) = watcher {
-            chair.unparker.unpark();
-        }
-        if let Some(chair) = next {
+        let next = if state.turn == Some(self.id) { state.choose() } else { None };
+        tell(state.see_to_watcher());
+        if let Some(chair) = state.chair(next) {
             chair.grant();
         }
     }
@@ -437,7 +467,7 @@ impl Party {
 /// The thread ends, or is simulated no longer.
 impl Drop for Party {
     fn drop(&mut self) {
-        if !self.is_lost() {
+        if !self.simulation.is_lost() {
             self.leave();
         }
     }

@@ -8,7 +8,6 @@ use std::{fmt, ptr, thread};
 
 use super::broadcast::BroadcastContext;
 use crate::count::TaskCount;
-use crate::deterministic;
 use crate::dump::Awaited;
 use crate::job::fifo::Fifos;
 use crate::job::outcome::{self, Payload};
@@ -377,8 +376,7 @@ impl<T> ScopedJoinHandle<'_, T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        deterministic::poll();
-        self.handle.is_finished()
+        self.handle.poll_finished()
     }
 }
 

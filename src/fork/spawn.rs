@@ -136,8 +136,7 @@ impl<T> JoinHandle<T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        deterministic::poll();
-        self.handle.is_finished()
+        self.handle.poll_finished()
     }
 }
 

@@ -28,6 +28,7 @@ use std::thread;
 use super::outcome::{self, Payload};
 use super::{Execute, Header, JobRef};
 use crate::block;
+use crate::deterministic;
 use crate::dump::Awaited;
 use crate::latch::Wait;
 use crate::platform::fork;
@@ -425,6 +426,12 @@ impl<T> Handle<T> {
 
     pub(crate) fn is_finished(&self) -> bool {
         self.head().state.is_done()
+    }
+
+    /// `is_finished`, for a user who may wait for that.
+    pub(crate) fn poll_finished(&self) -> bool {
+        deterministic::poll_for(self.pool.addr());
+        self.is_finished()
     }
 
     /// Waits for the task: by running it, if nobody does yet and this is a worker of its pool;

@@ -374,8 +374,10 @@ impl ThreadPoolBuilder {
     ///   task has ended, and what they wait for does not come.
     ///
     /// A thread that computes for longer between two [schedule points](crate::schedule_point) needs
-    /// a longer limit, if others wait for their turn. Of deterministic pools that one thread builds
-    /// the longest limit holds for all. Time while the process is stopped, as in a debugger, does not
+    /// a longer limit, if others wait for their turn; so do tasks that call nothing but
+    /// `schedule_point` for so long. Where a thread waits for a pool that is not deterministic, or
+    /// that was built by another thread, nothing is taken for a deadlock. Of deterministic pools that
+    /// one thread builds the longest limit holds for all. Time while the process is stopped, as in a debugger, does not
     /// count.
     ///
     /// Needs the feature `deterministic`.

@@ -27,6 +27,11 @@ impl Handlers {
         self.call(&self.start, index);
     }
 
+    /// Whether anybody wants to know of starts.
+    pub(crate) fn tell_of_starts(&self) -> bool {
+        self.start.is_some()
+    }
+
     pub(crate) fn exits(&self, index: usize) {
         self.call(&self.exit, index);
     }

@@ -196,7 +196,10 @@ impl Registry {
     ) -> io::Result<Thread> {
         let stack_size = self.settings.stack_size;
         match self.simulation() {
-            Some(simulation) => simulation.start(self.this.clone(), name, stack_size, body),
+            Some(simulation) => {
+                let looks = !self.handlers.tell_of_starts();
+                simulation.start(self.this.clone(), looks, name, stack_size, body)
+            }
             None => Thread::start(name, stack_size, body),
         }
     }

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 use super::Worker;
+use crate::deterministic;
 use crate::sleep::{Entered, Kind};
 
 /// Rounds of looking around, or of waiting for leave to do so, before a worker parks. (Of workers that
@@ -35,11 +36,15 @@ impl Worker {
             if searching && !self.hold_seat() {
                 return true;
             }
+            deterministic::looks(false);
             handlers.parks(self.index);
+            deterministic::looks(true);
         }
         let goes_on = self.park(searching && !tells);
         if goes_on {
+            deterministic::looks(false);
             handlers.unparks(self.index);
+            deterministic::looks(true);
         }
         goes_on
     }

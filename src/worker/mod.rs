@@ -356,21 +356,24 @@ impl Worker {
     pub(crate) fn work(&self) {
         let mut searching = false;
         loop {
+            deterministic::looks(true);
             while let Some(job) = self.find() {
                 if std::mem::take(&mut searching) {
                     self.stop_searching();
                 }
+                deterministic::looks(false);
                 self.run(job);
+                deterministic::looks(true);
                 deterministic::point();
                 if self.is_lent() || self.is_claimed() {
                     if !self.leave_between_jobs() {
-                        return;
+                        return deterministic::looks(false);
                     }
                     searching = true;
                 }
             }
             if !self.idle(&mut searching) {
-                return;
+                return deterministic::looks(false);
             }
         }
     }
