@@ -69,7 +69,8 @@ impl Counters {
     }
 }
 
-/// A counter that one thread at a time writes and any thread reads.
+/// A counter that any thread reads, and that one thread at a time [adds](Counter::add) to, or else any
+/// [counts](Counter::count) by.
 pub(crate) struct Counter(AtomicUsize);
 
 impl Counter {
@@ -81,6 +82,11 @@ impl Counter {
     #[inline]
     pub(crate) fn add(&self, n: usize) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Adds one, on any thread: where a writer may have given up its seat already.
+    pub(crate) fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 
     fn get(&self) -> usize {

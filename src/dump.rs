@@ -8,7 +8,7 @@ use std::sync::{Mutex, TryLockError, Weak};
 
 use crate::counters::WorkerCounters;
 use crate::job::outcome;
-use crate::platform::fork::{PerProcess, write_error};
+use crate::platform::fork::PerProcess;
 use crate::pool::Registry;
 use crate::sleep::Counts;
 use crate::worker::Worker;
@@ -99,9 +99,9 @@ pub(crate) fn register(registry: &Weak<Registry>) {
 
 /// What all pools of this process are at.
 ///
-/// It may be called from any thread at any time, a stuck one's debugger included: the symbol
-/// `filch_dump_0_1` (a C function without arguments, named by the crate's version) writes it to the
-/// standard error stream, as in gdb's `call (void)filch_dump_0_1()`.
+/// It may be called from any thread at any time, a stuck one's debugger included: with the feature
+/// `debugger`, the symbol `filch_dump_0_1` (a C function without arguments, named by the crate's
+/// version) writes it to the standard error stream, as in gdb's `call (void)filch_dump_0_1()`.
 ///
 /// ```
 /// let pool = filch::ThreadPoolBuilder::new().num_threads(3).build()?;
@@ -257,9 +257,4 @@ impl fmt::Display for Seat {
              {steals_won} of {steals_tried} steals won, {parks} parks, {wakes} wakes"
         )
     }
-}
-
-/// For a debugger: writes [`dump`] to the standard error stream.
-pub(crate) extern "C" fn print_for_debugger() {
-    write_error(&dump().to_string());
 }

@@ -193,7 +193,7 @@ fn a_dump_that_outlives_its_pool_drops_it_without_a_panic() {
     });
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, feature = "debugger"))]
 #[test]
 fn a_debugger_can_have_it_written() {
     #[allow(unsafe_code)]

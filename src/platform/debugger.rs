@@ -1,10 +1,11 @@
 //! What a debugger can call in a process that is stuck.
 
 /// Writes [`dump`](crate::dump()) to the standard error stream. The name has the version in it, as a
-/// program may have several of this crate.
+/// program may have several of this crate. (Of one version, two copies with this do not link: hence
+/// the feature.)
 #[unsafe(export_name = concat!("filch_dump_", env!("CARGO_PKG_VERSION_MAJOR"), "_", env!("CARGO_PKG_VERSION_MINOR")))]
 extern "C" fn filch_dump() {
-    crate::dump::print_for_debugger();
+    super::fork::write_error(&crate::dump().to_string());
 }
 
 /// Keeps the linker from leaving it out.

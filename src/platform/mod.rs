@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod clock;
+#[cfg(feature = "debugger")]
 mod debugger;
 pub(crate) mod fork;
 pub(crate) mod thread;

@@ -28,7 +28,7 @@ impl Worker {
                 return self.take_seat();
             }
         }
-        self.counters.parks.add(1);
+        self.counters.parks.count();
         let handlers = self.registry().handlers();
         let tells = handlers.tell_of_parking();
         if tells {

@@ -251,7 +251,7 @@ impl Worker {
         if !wait.ask_wake() {
             return searching;
         }
-        self.counters.parks.add(1);
+        self.counters.parks.count();
         let sleep = self.sleep();
         // The holder of a busy seat is never turned away.
         let _ = sleep.announce(self.index, Kind::Blocked, searching);
@@ -276,7 +276,7 @@ impl Worker {
         if !wait.ask_wake() {
             return false;
         }
-        self.counters.parks.add(1);
+        self.counters.parks.count();
         let sleep = self.sleep();
         // Who waits for its own work only must not be woken for what it would hand on at once.
         let own = (!self.waits_for_own_work()).then(|| self.root());
