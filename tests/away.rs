@@ -7,13 +7,14 @@ mod uses;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{
     CALLERS, Flag, any_wait_builder, builder, is_simulated, is_simulated_without, lock, one_a_seed,
     pool, rest, sized, watchdog,
 };
-use filch::{JoinHandle, ThreadPool, WaitPolicy};
+use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use uses::fib;
@@ -567,4 +568,174 @@ fn a_lock_may_be_held_across_a_join_though_somebody_is_away() {
     for task in [busy, holder, absentee] {
         task.join().unwrap();
     }
+}
+
+// ---- Seats that are left in handlers, by members, and in pools that have ended ----
+
+fn plain(threads: usize) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+/// Waits for tasks that wait for `other`, of which somebody may hold the handles. Within a job, or in a
+/// handler, their waits leave the seat.
+fn wait_elsewhere(other: &ThreadPool, tasks: usize, pause: Duration) {
+    filch::scope(|s| {
+        (0..tasks)
+            .for_each(|_| std::mem::forget(s.spawn(|| other.install(|| thread::sleep(pause)))));
+    });
+}
+
+/// What runs on top of a handler may leave the seat: then the handler's thread is a borrower.
+#[test]
+fn one_thread_acts_in_a_seat_that_was_left_in_a_handler() {
+    let _watchdog = watchdog();
+    let other = Arc::new(plain(1));
+    for round in 0..60_u64 {
+        let (other, running) = (other.clone(), Arc::new(AtomicUsize::new(0)));
+        let unparks = move |_| wait_elsewhere(&other, 1, Duration::from_millis(1));
+        let builder = ThreadPoolBuilder::new().num_threads(1).unpark_handler(unparks);
+        let pool = builder.build().unwrap();
+        let start = Instant::now();
+        for pause in (0..).map(|n: u64| (n * 7 + round) % 80) {
+            if start.elapsed() > Duration::from_millis(40) {
+                break;
+            }
+            let spawn = || {
+                let running = running.clone();
+                drop(filch::spawn(move || {
+                    assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two in a pool of one");
+                    (0..20).for_each(|_| thread::yield_now());
+                    running.fetch_sub(1, Ordering::SeqCst);
+                }));
+            };
+            pool.join(|| (0..3).for_each(|_| spawn()), || ());
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_micros(pause) {
+                thread::yield_now();
+            }
+        }
+        drop(pool);
+        assert_eq!(running.load(Ordering::SeqCst), 0, "a task panicked");
+    }
+}
+
+#[test]
+fn start_and_park_handlers_may_wait_for_what_leaves_their_seat() {
+    let _watchdog = watchdog();
+    let pause = Duration::from_millis(10);
+    for threads in [1, 2] {
+        let (first, second) = (Arc::new(plain(1)), Arc::new(plain(1)));
+        let calls = AtomicUsize::new(0);
+        let parks = move |_| {
+            if calls.fetch_add(1, Ordering::SeqCst) < 3 {
+                wait_elsewhere(&second, 4, pause);
+            }
+        };
+        let builder = ThreadPoolBuilder::new().num_threads(threads).park_handler(parks);
+        let starts = AtomicUsize::new(0);
+        let builder = builder.start_handler(move |_| {
+            if starts.fetch_add(1, Ordering::SeqCst) == 0 {
+                wait_elsewhere(&first, 4, pause);
+            }
+        });
+        let pool = builder.build().unwrap();
+        (0..3).for_each(|n| assert_eq!(pool.install(|| n), n));
+    }
+}
+
+/// A spare thread's start handler joins the task whose thread is away from that seat.
+#[test]
+fn a_start_handler_may_join_what_is_away_from_its_seat() {
+    static HANDLE: Mutex<Option<filch::JoinHandle<i32>>> = Mutex::new(None);
+    let _watchdog = watchdog();
+    let other = plain(1);
+    let joins = |_| {
+        let handle = HANDLE.lock().unwrap().take();
+        if let Some(handle) = handle {
+            assert_eq!(handle.join().unwrap(), 1);
+        }
+    };
+    let pool = ThreadPoolBuilder::new().num_threads(1).start_handler(joins).build().unwrap();
+    pool.install(|| ());
+    let gate = Arc::new(common::Gate::new());
+    let (theirs, begun) = (gate.clone(), Arc::new(Flag::new()));
+    let begins = begun.clone();
+    let away = pool.spawn(move || {
+        begins.raise();
+        theirs.wait();
+        other.install(|| thread::sleep(Duration::from_millis(50)));
+        1
+    });
+    begun.hold();
+    *HANDLE.lock().unwrap() = Some(away);
+    gate.open();
+    assert_eq!(pool.spawn(|| 4).join().unwrap(), 4);
+}
+
+/// What runs on top of a member's wait leaves the seat, and the member has it back as a borrower.
+#[test]
+fn a_member_that_became_a_borrower_in_its_wait_makes_way() {
+    let _watchdog = watchdog();
+    for threads in [1, 3] {
+        let life = move || {
+            let other = plain(1);
+            let builder = ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
+            let _pool = builder.build().unwrap();
+            (0..5).for_each(|_| wait_elsewhere(&other, 4, Duration::from_millis(10)));
+        };
+        thread::spawn(life).join().unwrap();
+    }
+}
+
+#[test]
+fn a_member_of_a_pool_that_has_ended_goes_on() {
+    let _watchdog = watchdog();
+    let life = || {
+        let other = plain(1);
+        let slow = || thread::sleep(Duration::from_millis(50));
+        let builder = ThreadPoolBuilder::new().num_threads(3).use_current_thread();
+        builder.build().unwrap().shutdown_background();
+        thread::sleep(Duration::from_millis(100));
+        // No other thread takes over from it any more.
+        let queued = filch::spawn(|| 5);
+        let away = {
+            let other = Arc::new(plain(1));
+            filch::spawn(move || other.install(slow))
+        };
+        filch::yield_now();
+        away.join().unwrap();
+        assert_eq!(queued.join().unwrap(), 5);
+        // It is woken for what comes from outside.
+        let given = filch::in_place_scope(|s| {
+            other.install(|| {
+                slow();
+                s.spawn(|| 3).join().unwrap()
+            })
+        });
+        assert_eq!(given, 3);
+    };
+    thread::spawn(life).join().unwrap();
+}
+
+#[test]
+fn the_others_end_in_the_background_when_a_member_has_been_away() {
+    let _watchdog = watchdog();
+    let life = || {
+        let exits = Arc::new(AtomicUsize::new(0));
+        let (other, counts) = (plain(1), exits.clone());
+        let builder = ThreadPoolBuilder::new().num_threads(3).use_current_thread();
+        let builder = builder.exit_handler(move |_| _ = counts.fetch_add(1, Ordering::SeqCst));
+        let pool = builder.build().unwrap();
+        for _ in 0..20 {
+            filch::in_place_scope(|s| {
+                let away = s.spawn(|| other.install(|| thread::sleep(Duration::from_millis(2))));
+                while !away.is_finished() {
+                    filch::yield_now();
+                }
+            });
+        }
+        pool.shutdown_background();
+        common::eventually("the others end", || exits.load(Ordering::SeqCst) >= 2);
+    };
+    thread::spawn(life).join().unwrap();
 }

@@ -10,6 +10,7 @@ use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::thread;
+use std::time::Duration;
 
 use common::{Gate, alone, assert_success, boom, own_process, pool, say, tells, watchdog};
 use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder};
@@ -492,4 +493,74 @@ mod plugin {
         assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
         assert_eq!(status, 0);
     }
+}
+
+// ---- Threads that never come, and threads that end late ----
+
+/// What is for a worker that gets no thread is run by the others.
+#[test]
+fn a_failed_build_ends_though_there_is_work_for_a_worker_without_a_thread() {
+    let _watchdog = watchdog();
+    for waits in [false, true] {
+        for member in [false, true] {
+            let builder = ThreadPoolBuilder::new().num_threads(3).start_handler(move |_| {
+                filch::spawn_broadcast(|_| ());
+                if waits {
+                    filch::broadcast(|_| ());
+                }
+            });
+            let builder = if member { builder.use_current_thread() } else { builder };
+            let refused = builder.thread_name(|index| {
+                thread::sleep(Duration::from_millis(20));
+                if index == 2 { "\0".into() } else { "fine".into() }
+            });
+            let life = || refused.build().map(drop).unwrap_err().to_string();
+            assert!(life().contains("NUL"));
+        }
+    }
+}
+
+#[test]
+fn a_broadcast_reaches_no_thread_that_was_given_up_and_ends() {
+    let _watchdog = watchdog();
+    let mut kept = Vec::new();
+    let pool = ThreadPoolBuilder::new().num_threads(3).build_with(|worker| {
+        if worker.index() == 1 {
+            kept.push(worker);
+            return Ok(());
+        }
+        thread::Builder::new().spawn(|| worker.run()).map(drop)
+    });
+    let pool = pool.unwrap();
+    drop(kept);
+    assert_eq!(pool.broadcast(|worker| worker.index()), [0, 1, 2]);
+    pool.spawn_broadcast(|_| ());
+    drop(pool);
+}
+
+/// A thread-local of a pool's thread needs, as it ends, the pool whose worker waits for that end.
+#[test]
+fn a_worker_that_drops_another_pool_works_until_its_threads_have_ended() {
+    static OUTER: OnceLock<ThreadPool> = OnceLock::new();
+    struct AtEnd(std::sync::mpsc::Sender<u32>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            thread::sleep(Duration::from_millis(20));
+            self.0.send(OUTER.get().unwrap().install(|| 7)).unwrap();
+        }
+    }
+    thread_local! {
+        static LOCAL: std::cell::Cell<Option<AtEnd>> = const { std::cell::Cell::new(None) };
+    }
+
+    let _watchdog = watchdog();
+    let outer = OUTER.get_or_init(|| ThreadPoolBuilder::new().num_threads(1).build().unwrap());
+    let told = outer.install(|| {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let inner = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        inner.install(|| LOCAL.set(Some(AtEnd(sender))));
+        drop(inner);
+        receiver.try_recv()
+    });
+    assert_eq!(told, Ok(7), "the destructor has run when the pool has ended");
 }

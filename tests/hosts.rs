@@ -115,6 +115,26 @@ fn a_closure_of_the_builder_may_build_a_pool_of_the_same_thread() {
     });
 }
 
+/// The thread becomes a member last, when nothing of the builder's can panic any more.
+#[test]
+fn a_build_that_panics_makes_no_member() {
+    let _watchdog = watchdog();
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            boom(1);
+        }
+    }
+    let bomb = Bomb;
+    let named =
+        ThreadPoolBuilder::new().num_threads(2).use_current_thread().thread_name(move |_| {
+            let _ = &bomb;
+            String::new()
+        });
+    assert_eq!(caught(|| named.build()), 1);
+    assert_eq!(filch::current_thread_index(), None);
+}
+
 /// What is asked at the thread's end, when its membership has ended or is about to.
 #[test]
 fn thread_locals_of_the_builders_thread_may_ask_and_build_as_it_ends() {

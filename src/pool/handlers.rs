@@ -27,6 +27,11 @@ impl Handlers {
         self.call(&self.start, index);
     }
 
+    /// Whether anybody wants to know of the end of parking.
+    pub(crate) fn tell_of_unparking(&self) -> bool {
+        self.unpark.is_some()
+    }
+
     /// Whether anybody wants to know of starts.
     pub(crate) fn tell_of_starts(&self) -> bool {
         self.start.is_some()

@@ -34,6 +34,7 @@ pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
     }
     let join = |member: &Cell<Option<Member>>| {
         registry.member_comes();
+        registry.workers()[INDEX].set_thread(true);
         let acting = Some(Acting::start(&registry.workers()[INDEX]));
         member.set(Some(Member { registry: Some(registry.clone()), acting }));
     };
@@ -51,7 +52,7 @@ pub(super) fn end_with_pool(registry: &Registry) {
     let worker = &registry.workers()[INDEX];
     if !registry.sleep().is_lent(INDEX) {
         registry.member_goes();
-        outcome::run_or_abort(|| worker.work());
+        outcome::run_or_abort(|| worker.work(false));
         registry.thread_done();
         drop(member.acting.take());
         drop(member.registry.take());
@@ -100,10 +101,13 @@ fn leave(registry: &Arc<Registry>) {
         shared.run_worker(INDEX);
         outcome::discard(shared);
     };
-    // If there can be no more threads, the seat stays empty. Others steal from it; what only
-    // this worker could run waits for ever.
-    if let Ok(_detached) = Thread::start(name, stack_size, work) {
+    match Thread::start(name, stack_size, work) {
         // Who knows that this thread has ended knows this, too.
-        registry.member_goes();
+        Ok(_detached) => registry.member_goes(),
+        // There can be no more threads: others steal from the seat, and run its mail.
+        Err(_) => {
+            worker.set_thread(false);
+            registry.seat_stays_empty();
+        }
     }
 }

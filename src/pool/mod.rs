@@ -11,9 +11,9 @@ mod spawner;
 mod stand_ins;
 mod watchdog;
 
-use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+use std::{fmt, mem};
 
 pub use builder::{TaskOrder, ThreadPoolBuilder, WaitPolicy};
 pub use error::{BuildErrorKind, ThreadPoolBuildError};
@@ -28,15 +28,21 @@ use crate::fork;
 use crate::fork::{BroadcastContext, FnContext, JoinHandle, Scope, Yield};
 use crate::platform::thread::Thread;
 use crate::sleep::MAX_WORKERS;
+use crate::sync::Mutex;
+use crate::worker::Worker;
+use crate::worker::sleeper::Event;
 
 /// A pool of worker threads.
 ///
 /// Most programs need none of their own: the free functions of this crate use the global pool.
 ///
 /// Dropping a pool runs what was submitted to it, then ends its threads and waits for them, the
-/// destructors of their thread-locals included. Dropped by one of its own workers it does not
-/// wait: the threads end by themselves when nothing is left to do. Nor does it where a thread of the
-/// user's [is a worker](ThreadPoolBuilder::use_current_thread): the threads end after that one has.
+/// destructors of their thread-locals included. (Not for those of a thread that took over from a
+/// member whose thread has ended.) A worker of another pool works for that one meanwhile. Dropped by
+/// one of its own workers it does not wait: the threads end by themselves when nothing is left to
+/// do. Nor does it where a thread of the user's
+/// [is a worker](ThreadPoolBuilder::use_current_thread): the threads end after that one has. Two
+/// pools must not be dropped by tasks of each other, which would wait for each other.
 pub struct ThreadPool {
     registry: Arc<Registry>,
     threads: Vec<Thread>,
@@ -260,9 +266,37 @@ impl Drop for ThreadPool {
             return;
         }
         self.registry.wait_for_threads();
-        self.threads.drain(..).for_each(Thread::join);
-        self.registry.stand_ins.join_all();
+        let mut threads = mem::take(&mut self.threads);
+        threads.append(&mut self.registry.stand_ins.take_all());
+        join_threads(&self.registry, threads);
         block::empty_depot();
+    }
+}
+
+/// Waits for the ends of a pool's threads, destructors of thread-locals included. These may need the
+/// pool of which the calling thread is a worker: then that goes on meanwhile.
+#[allow(unsafe_code)]
+fn join_threads(registry: &Registry, threads: Vec<Thread>) {
+    let join_all = |threads: Vec<Thread>| threads.into_iter().for_each(Thread::join);
+    // (In a simulation they have ended but for their last instructions.)
+    if threads.is_empty() || Worker::current().is_none() || registry.is_simulated() {
+        return join_all(threads);
+    }
+    let joined = Arc::new((Event::new(registry), Mutex::new(Some(threads))));
+    let theirs = joined.clone();
+    let join = move || {
+        let threads = theirs.1.lock().take();
+        threads.into_iter().for_each(join_all);
+        // SAFETY: the `Arc` keeps the event.
+        unsafe { Event::happen(&raw const theirs.0) };
+    };
+    match Thread::start("filch-join".into(), None, join) {
+        Ok(joiner) => {
+            joined.0.wait(|| true);
+            joiner.join();
+        }
+        // Where no thread can be had, this one joins.
+        Err(_) => joined.1.lock().take().into_iter().for_each(join_all),
     }
 }
 

@@ -12,18 +12,19 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use super::handlers::Handlers;
+use super::member;
 use super::stand_ins::StandIns;
 use super::{TaskOrder, WaitPolicy};
 use crate::counters::Counters;
 use crate::deterministic::{self, Simulation};
 use crate::dump;
 use crate::job::fifo::Fifos;
-use crate::job::{JobRef, outcome};
+use crate::job::{ANY_ROOT, JobRef, outcome};
 use crate::platform::fork::{self, Replaced};
 use crate::platform::thread::Thread;
 use crate::queue::{self, Injector};
 use crate::sleep::Sleep;
-use crate::sync::{Mutex, Ordering};
+use crate::sync::{Mutex, Ordering, fence};
 use crate::worker::Worker;
 use crate::worker::sleeper::Event;
 use crossbeam_utils::CachePadded;
@@ -61,6 +62,8 @@ pub(crate) struct Registry {
     has_member: AtomicBool,
     /// Whether the others end without it.
     leaves_member: AtomicBool,
+    /// Whether there is a worker that has no thread and will have none.
+    has_empty_seats: AtomicBool,
     threads: Mutex<Threads>,
     pub(super) stand_ins: StandIns,
     /// That the pool is being dropped and no thread is left.
@@ -114,6 +117,7 @@ impl Registry {
             ended: AtomicBool::new(false),
             has_member: AtomicBool::new(false),
             leaves_member: AtomicBool::new(false),
+            has_empty_seats: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
             stand_ins: StandIns::default(),
             all_left: Event::new(this.as_ptr()),
@@ -336,9 +340,11 @@ impl Registry {
         // A worker that has announced itself may not have seen its mail yet, and nobody else can.
         // Who has taken over from a member meanwhile is one of those that are to be parked. And who
         // is away from a seat that is parked has said so before.
+        // (A member that has come back from a wait elsewhere has its seat as a borrower.)
         let nothing_left = || {
+            let borrows = left_out && self.sleep.is_lent(member::INDEX);
             left_out == is_alone()
-                && self.threads.lock().away == 0
+                && self.threads.lock().away == usize::from(borrows)
                 && !self.workers.iter().any(|worker| worker.has_own_work())
         };
         self.sleep.all_parked(expected, nothing_left)
@@ -383,6 +389,29 @@ impl Registry {
         let mut threads = self.threads.lock();
         threads.is_closed = true;
         threads.started = threads.running;
+        drop(threads);
+        self.seat_stays_empty();
+    }
+
+    /// A worker will never have a thread: its mail is for the others.
+    pub(super) fn seat_stays_empty(&self) {
+        self.has_empty_seats.store(true, Ordering::Relaxed);
+        self.notify_of_stray_mail();
+    }
+
+    #[inline]
+    pub(crate) fn has_empty_seats(&self) -> bool {
+        // Relaxed: the fences of `notify_of_stray_mail` and `Worker::announce` order it.
+        self.has_empty_seats.load(Ordering::Relaxed)
+    }
+
+    /// Wakes all, of whom each may run mail of a worker that has no thread.
+    #[cold]
+    pub(crate) fn notify_of_stray_mail(&self) {
+        // Pairs with the fence in `announce`.
+        fence(Ordering::SeqCst);
+        self.sleep.wake_all();
+        self.sleep.notify_aside(ANY_ROOT);
     }
 
     /// A worker will not get its thread. `came`: that was counted as one that has come.
@@ -392,6 +421,7 @@ impl Registry {
             threads.started -= !threads.is_closed as usize;
             threads.refused.get_or_insert(index);
         });
+        self.seat_stays_empty();
         // Those that are parked may be all there are now.
         if self.ending.load(Ordering::Acquire) {
             self.sleep.wake_all();

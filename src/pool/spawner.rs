@@ -33,6 +33,7 @@ impl Spawner<'_> {
         }
         let Some(index) = member else { return Ok(()) };
         pool.registry.stand_ins.set_name(index, self.name(index)?);
+        drop(self.name_of.take());
         // Last: what runs above is the user's, and may have made the thread a worker of another pool.
         member::join(&pool.registry)
     }
@@ -86,8 +87,8 @@ impl Drop for ThreadBuilder {
 /// What the thread of a worker is to be: see [`spawn_handler`](crate::ThreadPoolBuilder::spawn_handler).
 ///
 /// Dropped without being run, it leaves its worker without a thread, for good: within the spawn
-/// handler that is an error of the build; later on, whatever waits for that worker (a broadcast)
-/// waits in vain.
+/// handler that is an error of the build; later on, other workers run what is for that worker, such
+/// as its part of a broadcast.
 pub struct ThreadBuilder {
     index: usize,
     name: String,

@@ -48,10 +48,9 @@ impl StandIns {
         self.names.lock().get(&index).cloned().unwrap_or_default()
     }
 
-    /// Waits for the threads to end.
-    pub(super) fn join_all(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock());
-        threads.into_iter().for_each(Thread::join);
+    /// The threads, to be joined.
+    pub(super) fn take_all(&self) -> Vec<Thread> {
+        std::mem::take(&mut *self.threads.lock())
     }
 
     /// Has those that rest see that the pool has ended.
@@ -75,7 +74,8 @@ impl Registry {
     /// Has another thread become the own one of seat `index`, which the caller holds and is to give up.
     /// `false`: there is none, and none could be started.
     pub(crate) fn call_stand_in(&self, index: usize) -> bool {
-        if !self.settings().has_stand_ins {
+        // Who takes over in a pool that has ended would end at once.
+        if !self.settings().has_stand_ins || self.has_ended() {
             return false;
         }
         // Before the other looks whether the seat is its own.

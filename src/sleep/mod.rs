@@ -422,6 +422,11 @@ impl Sleep {
         if last && before.parked() > 0 { Stopped::LookAgain } else { Stopped::Fine }
     }
 
+    /// The caller, a searcher, ends with its pool. (Nobody is left to look.)
+    pub(crate) fn retire(&self) {
+        self.count(0, SEARCHER);
+    }
+
     /// `BUSY` to `FREE`: the caller only looks from now on.
     pub(crate) fn free_seat(&self, seat: usize) {
         self.set_state(seat, FREE);

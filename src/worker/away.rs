@@ -39,7 +39,7 @@ impl Worker {
     }
 
     /// Whether this thread may leave its seat: not where waits are served by their own descendants
-    /// only, nor in a handler, which the main loop calls.
+    /// only, nor on a thread of the user's outside of any job, whose seat it is.
     pub(super) fn may_leave(&self) -> bool {
         !self.waits_for_own_work() && (self.is_lent() || self.jobs_on_stack() > 0)
     }

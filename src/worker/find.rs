@@ -63,7 +63,8 @@ impl Worker {
     }
 
     pub(super) fn mailed(&self) -> Option<JobRef> {
-        if self.mail.is_empty() { None } else { until_sure(|| self.mail.steal()) }
+        let own = if self.mail.is_empty() { None } else { until_sure(|| self.mail.steal()) };
+        own.or_else(|| self.stray_mail())
     }
 
     pub(super) fn injected(&self) -> Option<JobRef> {
@@ -276,7 +277,7 @@ impl Worker {
     }
 
     fn sees_own_work(&self) -> bool {
-        !self.registry().injector().is_empty() || self.has_own_work()
+        !self.registry().injector().is_empty() || self.has_own_work() || self.sees_stray_mail()
     }
 
     /// Whether something can be stolen from this worker. If no fork can, it is told that somebody

@@ -4,6 +4,7 @@
 use super::Worker;
 use crate::deterministic;
 use crate::sleep::{Entered, Kind};
+use crate::sync::Ordering;
 
 /// Rounds of looking around, or of waiting for leave to do so, before a worker parks. (Of workers that
 /// are broadcast to, all are to be awake for the next.)
@@ -21,8 +22,8 @@ impl Worker {
         if !*searching && self.has_own_work() {
             return true;
         }
-        let searching = std::mem::replace(searching, true);
-        if searching {
+        let is_searching = std::mem::replace(searching, true);
+        if is_searching {
             sleep.free_seat(self.index);
             if self.look_around() {
                 return self.take_seat();
@@ -33,30 +34,42 @@ impl Worker {
         let tells = handlers.tell_of_parking();
         if tells {
             // Code of the user's must not run on a seat that may be lent meanwhile.
-            if searching && !self.hold_seat() {
-                return true;
+            if is_searching && !self.hold_seat() {
+                return self.go_home();
             }
-            deterministic::looks(false);
-            handlers.parks(self.index);
-            deterministic::looks(true);
+            if !self.handle(|| handlers.parks(self.index)) {
+                return self.leave_between_jobs();
+            }
         }
-        let goes_on = self.park(searching && !tells);
-        if goes_on {
-            deterministic::looks(false);
-            handlers.unparks(self.index);
-            deterministic::looks(true);
+        if !self.park(is_searching && !tells) {
+            return false;
         }
-        goes_on
+        if handlers.tell_of_unparking() {
+            *searching = false;
+            self.stop_searching();
+            if !self.handle(|| handlers.unparks(self.index)) {
+                *searching = true;
+                return self.leave_between_jobs();
+            }
+        }
+        true
     }
 
-    /// Takes the seat back and stops searching. `false`: it was lent, and this worker has waited
-    /// until it could take it and is counted as a searcher.
+    /// Calls a handler, which may do what a job may. `false`: the seat was given up meanwhile, or others
+    /// claim it; then the caller has to `leave_between_jobs`.
+    pub(super) fn handle(&self, handler: impl FnOnce()) -> bool {
+        self.jobs.store(1, Ordering::Relaxed);
+        deterministic::looks(false);
+        handler();
+        deterministic::looks(true);
+        self.jobs.store(0, Ordering::Relaxed);
+        !self.is_lent() && !self.is_claimed()
+    }
+
+    /// Takes the seat back and stops searching. `false`: it was lent.
     fn hold_seat(&self) -> bool {
         let held = self.sleep().take_seat(self.index);
         self.stop_searching();
-        if !held {
-            self.go_home();
-        }
         held
     }
 
@@ -90,7 +103,7 @@ impl Worker {
             self.stop_searching();
             return self.go_home();
         }
-        !self.registry().has_ended()
+        self.goes_on()
     }
 
     fn park(&self, searching: bool) -> bool {
@@ -108,7 +121,17 @@ impl Worker {
             self.counters.wakes.add(1);
         }
         self.unparked();
-        !self.registry().has_ended()
+        self.goes_on()
+    }
+
+    /// Whether the pool has not ended. If it has, this worker, which was counted as a searcher, is no
+    /// longer.
+    pub(super) fn goes_on(&self) -> bool {
+        let has_ended = self.registry().has_ended();
+        if has_ended {
+            self.sleep().retire();
+        }
+        !has_ended
     }
 }
 

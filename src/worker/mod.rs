@@ -18,7 +18,7 @@ use crate::job::stack::JoinHeader;
 use crate::job::{JobRef, NO_ROOT, lineage};
 use crate::platform::{self, fork::Replaced};
 use crate::pool::{Registry, TaskOrder, WaitPolicy};
-use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue};
+use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue, until_sure};
 use crate::sleep::{Sleep, Stopped};
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 
@@ -57,6 +57,8 @@ pub(crate) struct Worker {
     waits_for: AtomicU32,
     /// How many threads are away from this seat.
     away: AtomicU32,
+    /// Whether the worker has a thread, or had one. (If it never will, others run its mail.)
+    has_thread: AtomicU32,
     /// Picks victims. Also used by the thread of a worker whose seat is lent: each value is as good
     /// as another.
     rng: AtomicU32,
@@ -101,6 +103,7 @@ impl Worker {
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
             away: AtomicU32::new(0),
+            has_thread: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),
             stolen: Cell::new(0),
@@ -326,6 +329,32 @@ impl Worker {
     pub(crate) fn send(&self, job: JobRef) {
         self.mail.push(job);
         self.sleep().wake_for_mail(self.index);
+        if self.registry().has_empty_seats() {
+            self.registry().notify_of_stray_mail();
+        }
+    }
+
+    /// Mail of a worker that has no thread and will have none, for any other to run.
+    fn stray_mail(&self) -> Option<JobRef> {
+        if !self.registry().has_empty_seats() {
+            return None;
+        }
+        self.without_thread().find_map(|other| until_sure(|| other.mail.steal()))
+    }
+
+    fn sees_stray_mail(&self) -> bool {
+        self.registry().has_empty_seats()
+            && self.without_thread().any(|other| !other.mail.is_empty())
+    }
+
+    fn without_thread(&self) -> impl Iterator<Item = &Worker> {
+        let workers = self.registry().workers().iter().map(|worker| &**worker);
+        workers.filter(|worker| worker.has_thread.load(Ordering::Relaxed) == 0)
+    }
+
+    /// A thread comes to be this worker's own, or has gone, and no other will come.
+    pub(crate) fn set_thread(&self, is_there: bool) {
+        self.has_thread.store(is_there.into(), Ordering::Relaxed);
     }
 
     /// Whether a borrower of this seat leaves work behind.
@@ -338,8 +367,11 @@ impl Worker {
     /// The life of a worker's thread, which holds the seat at first.
     pub(crate) fn main_loop(&self) {
         let _acting = Acting::start(self);
-        self.registry().handlers().starts(self.index);
-        self.work();
+        self.set_thread(true);
+        let stays = self.handle(|| self.registry().handlers().starts(self.index));
+        if stays || self.leave_between_jobs() {
+            self.work(!stays);
+        }
     }
 
     /// The life of a thread that is to take over the seat. `false`: it never had it.
@@ -352,9 +384,8 @@ impl Worker {
         has_seat
     }
 
-    /// Works until the pool ends.
-    pub(crate) fn work(&self) {
-        let mut searching = false;
+    /// Works until the pool ends. `searching`: whether this worker is counted as a searcher.
+    pub(crate) fn work(&self, mut searching: bool) {
         loop {
             deterministic::looks(true);
             while let Some(job) = self.find() {
@@ -381,7 +412,7 @@ impl Worker {
     /// Gives up the seat, which others claim, or of which another is the own thread by now. `true`: this
     /// is its own thread again, and counted as a searcher. `false`: the pool has ended.
     #[cold]
-    fn leave_between_jobs(&self) -> bool {
+    pub(super) fn leave_between_jobs(&self) -> bool {
         self.registry().end_if_lost();
         if self.is_lent() {
             return self.registry().rest(self.index, || self.give_back()) && self.go_home();
@@ -395,7 +426,7 @@ impl Worker {
     fn go_home(&self) -> bool {
         self.sleep().wait_for_seat(self.index);
         self.unparked();
-        !self.registry().has_ended()
+        self.goes_on()
     }
 
     /// Runs a job at the bottom of the stack.

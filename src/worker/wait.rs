@@ -65,12 +65,14 @@ impl Worker {
         let mut searching = false;
         let mut round = 0;
         // Where no other thread can be had, it stays and runs what it may.
-        let mut may_leave = self.may_leave();
+        let mut stays = false;
         while !wait.done() {
             deterministic::point();
+            // In each round: what ran on top may have left the seat, and have it back as a borrower.
+            let may_leave = !stays && self.may_leave();
             if may_leave && self.is_to_leave(wait) {
                 self.stop_searching_if(&mut searching);
-                may_leave = self.wait_away(wait);
+                stays = !self.wait_away(wait);
                 continue;
             }
             if let Some(job) = self.find_in_wait(wait, searching) {
@@ -86,7 +88,7 @@ impl Worker {
                 round = 0;
             } else {
                 self.stop_searching_if(&mut searching);
-                searching = self.sleep_aside(wait, &mut may_leave);
+                searching = self.sleep_aside(wait, may_leave, &mut stays);
             }
         }
         self.stop_searching_if(&mut searching);
@@ -271,7 +273,7 @@ impl Worker {
 
     /// Like `sleep_in_wait`, for a worker that may run only some of the work. Looking is not
     /// enough for it: it has to take a job to know.
-    fn sleep_aside(&self, wait: &impl Wait, may_leave: &mut bool) -> bool {
+    fn sleep_aside(&self, wait: &impl Wait, may_leave: bool, stays: &mut bool) -> bool {
         self.registry().end_if_lost();
         if !wait.ask_wake() {
             return false;
@@ -284,9 +286,9 @@ impl Worker {
         // What is in sight may all be for others, and what it may run be hidden.
         self.announce_and_look();
         self.look_behind();
-        let looks = || wait.done() || *may_leave && self.is_to_leave(wait);
+        let looks = || wait.done() || may_leave && self.is_to_leave(wait);
         let job = if looks() { None } else { self.find_in_wait(wait, true) };
-        let leaves = job.is_none() && *may_leave && self.is_missed();
+        let leaves = job.is_none() && may_leave && self.is_missed();
         let again = self.is_to_force();
         let mut woken = if job.is_some() || leaves || again || looks() {
             !sleep.leave_aside(self.index)
@@ -300,7 +302,7 @@ impl Worker {
             self.run_on_top(job, |job| is_awaited(job, wait), || None);
         } else if leaves {
             self.stop_searching_if(&mut woken);
-            *may_leave = self.wait_away(wait);
+            *stays = !self.wait_away(wait);
         }
         woken
     }
