@@ -468,6 +468,24 @@ fn a_caller_that_waits_for_a_message_of_an_exit_handler_is_told_of() {
     is_aborted(name, body, &["the turn has been with a_caller_that_waits", "filch-"]);
 }
 
+/// By a worker of another pool, too.
+#[test]
+fn a_task_that_waits_for_a_message_of_an_exit_handler_is_told_of() {
+    let body = || {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(9);
+        let ends = ThreadPoolBuilder::new().num_threads(1).deterministic(1);
+        let ends = ends.turn_limit(Duration::from_millis(300));
+        let ends = ends.exit_handler(move |_| sender.send(1).unwrap()).build().unwrap();
+        ends.install(|| ());
+        impatient(1, 1).install(move || {
+            ends.shutdown_background();
+            receiver.recv().unwrap();
+        });
+    };
+    let name = "a_task_that_waits_for_a_message_of_an_exit_handler_is_told_of";
+    is_aborted(name, body, &["the turn has been with filch-0"]);
+}
+
 /// A thread that was refused watches nothing.
 #[test]
 fn a_refused_pool_leaves_nobody_unwatched() {
@@ -501,6 +519,50 @@ fn tasks_that_poll_for_what_does_not_come_are_told_of() {
     };
     let words = ["nothing but call `schedule_point`", "filch-0"];
     is_aborted("tasks_that_poll_for_what_does_not_come_are_told_of", body, &words);
+}
+
+/// Steps that are shorter than the limit, though the turn changes only once in many; and polls for what
+/// another pool does.
+#[test]
+fn slow_steps_are_no_standstill() {
+    let _watchdog = watchdog();
+    for seed in [0, 3] {
+        let pool = impatient(2, seed);
+        let steps = || {
+            for _ in 0..6 {
+                thread::sleep(Duration::from_millis(100));
+                schedule_point();
+            }
+        };
+        pool.join(steps, steps);
+    }
+    let real = Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap());
+    let pool = impatient(1, 1);
+    let task = pool.spawn(move || real.install(|| thread::sleep(Duration::from_millis(900))));
+    while !task.is_finished() {
+        thread::yield_now();
+    }
+}
+
+/// What a handler's captures do when they are dropped is done by a thread that has the turn, and where
+/// the runtime expects it; and nothing keeps them.
+#[test]
+fn the_watcher_keeps_no_pool() {
+    let _watchdog = watchdog();
+    for seed in 0..5 {
+        let kept = Arc::new(());
+        let captured = kept.clone();
+        let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(seed);
+        let builder = builder.turn_limit(Duration::from_millis(60)).exit_handler(move |_| {
+            let _ = &captured;
+            // Longer than the looks of the watcher, shorter than the limit.
+            thread::sleep(Duration::from_millis(40));
+        });
+        let pool = builder.build().unwrap();
+        pool.install(|| ());
+        drop(pool);
+        assert_eq!(Arc::strong_count(&kept), 1, "seed {seed}");
+    }
 }
 
 /// Nobody waits for what cannot come, however long that takes.

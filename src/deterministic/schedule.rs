@@ -1,6 +1,7 @@
 //! What a simulation knows of its parties, under one lock, and whose turn is next.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -35,9 +36,6 @@ pub(super) struct State {
     pub(super) idle_turns: IdleTurns,
     /// How long nothing may move while something is to be done.
     pub(super) limit: Duration,
-    /// Pools that the watcher was the last to know. They are for a party that has the turn to drop,
-    /// since closures of the user's may run then.
-    pub(super) left: Vec<Arc<Registry>>,
 }
 
 /// For how long parties have only looked for what others did.
@@ -84,7 +82,6 @@ impl State {
             moves: 0,
             idle_turns: IdleTurns::default(),
             limit,
-            left: Vec::new(),
         };
         state.seed(seed);
         state
@@ -133,6 +130,11 @@ impl State {
         Some(self.parties.get(&id?)?.chair.clone())
     }
 
+    /// How many points the party that has the turn came to.
+    pub(super) fn points_of_holder(&self) -> u32 {
+        self.chair(self.turn).map_or(0, |chair| chair.points.load(Ordering::Relaxed))
+    }
+
     pub(super) fn has_threads(&self, pool: usize) -> bool {
         self.parties.values().any(|entry| entry.pool_address() == pool)
     }
@@ -140,7 +142,7 @@ impl State {
     /// Counts a turn in which nothing was done. `true`: that has been so for the limit.
     pub(super) fn only_looks(&mut self) -> bool {
         /// So often the clock is looked at.
-        const EVERY: u32 = 256;
+        const EVERY: u32 = 16;
         let idle = &mut self.idle_turns;
         if idle.moves != self.moves {
             *idle = IdleTurns { moves: self.moves, ..IdleTurns::default() };

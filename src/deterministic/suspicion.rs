@@ -7,85 +7,84 @@ use super::schedule::{Blocked, Entry, State};
 use crate::dump::Dump;
 use crate::pool::Registry;
 
-/// What seems to be wrong.
-pub(super) struct Suspicion {
-    pub(super) complaint: String,
-    /// Nothing is wrong if none of these pools has work. Empty: something is.
-    unless_idle: Vec<Weak<Registry>>,
-    /// Whether it is the home that keeps the turn: then a pool that is to end has work.
-    by_home: bool,
-}
-
 impl State {
-    /// Why nothing may be moving, if something should.
-    pub(super) fn suspicion(&self) -> Option<Suspicion> {
-        match self.turn.and_then(|turn| self.parties.get(&turn)) {
-            Some(_) if self.idle_turns.time >= self.limit => Some(self.suspicion_of_looks()),
-            Some(holder) => self.suspicion_of_turn(holder),
-            None => self.suspicion_of_all(),
+    /// Whether something seems to be wrong.
+    pub(super) fn is_suspicious(&self) -> bool {
+        match self.turn {
+            Some(_) => self.idle_turns.time >= self.limit || self.waiting().next().is_some(),
+            None => self.complaint_of_all().is_some(),
         }
     }
 
-    fn suspicion_of_looks(&self) -> Suspicion {
+    /// Why nothing moves, if something should.
+    pub(super) fn complaint(&self) -> Option<String> {
+        match self.turn.and_then(|turn| self.parties.get(&turn)) {
+            Some(_) if self.idle_turns.time >= self.limit => self.complaint_of_looks(),
+            Some(holder) => self.complaint_of_turn(holder),
+            None => self.complaint_of_all(),
+        }
+    }
+
+    fn complaint_of_looks(&self) -> Option<String> {
+        if self.hopes() {
+            return None;
+        }
         let limit = self.limit;
         let able = names(self.parties.values().filter(|entry| entry.blocked.is_none()));
-        Suspicion::certain(format!(
+        Some(format!(
             "for {limit:?} these have done nothing but call `schedule_point`, or the like, to wait \
              for something that does not come: {able}"
         ))
     }
 
     /// The turn stays where it is while others wait for it.
-    fn suspicion_of_turn(&self, holder: &Entry) -> Option<Suspicion> {
-        let (limit, name, waiting) = (self.limit, &holder.name, names(self.waiting()));
-        if waiting.is_empty() {
+    fn complaint_of_turn(&self, holder: &Entry) -> Option<String> {
+        let has_work = |entry: &Entry| !entry.looks || has_work(&entry.pool, holder);
+        if !self.waiting().any(has_work) {
             return None;
         }
-        let complaint = format!(
+        let (limit, name, waiting) = (self.limit, &holder.name, names(self.waiting()));
+        Some(format!(
             "for {limit:?} the turn has been with {name}, which came to no schedule point: it waits \
              for something that another thread has to do first (a lock that is held over a schedule \
              point, a channel), or it computes, for which `turn_limit` may be set. Waiting for the \
              turn: {waiting}"
-        );
-        if self.waiting().any(|entry| !entry.looks) {
-            return Some(Suspicion::certain(complaint));
-        }
-        let unless_idle = self.waiting().map(|entry| entry.pool.clone()).collect();
-        Some(Suspicion { complaint, unless_idle, by_home: holder.is_home() })
+        ))
     }
 
     /// Nobody can run.
-    fn suspicion_of_all(&self) -> Option<Suspicion> {
-        // What a pool does that is none of these may still wake one of them.
+    fn complaint_of_all(&self) -> Option<String> {
+        let waits = |entry: &&Entry| entry.blocked != Some(Blocked::Parked(IDLE));
+        let waiting = names(self.parties.values().filter(waits));
+        let limit = self.limit;
+        (!waiting.is_empty() && !self.hopes()).then(|| {
+            format!("a deadlock: for {limit:?} these have waited for each other: {waiting}")
+        })
+    }
+
+    /// Whether one waits for what a pool does that is none of these. That may still wake it.
+    fn hopes(&self) -> bool {
         let is_served = |pool| pool == IDLE || self.has_threads(pool);
         let hopes = |entry: &Entry| match entry.blocked {
             Some(Blocked::Parked(pool)) => !is_served(pool),
             _ => false,
         };
-        let waits = |entry: &&Entry| entry.blocked != Some(Blocked::Parked(IDLE));
-        let waiting = names(self.parties.values().filter(waits));
-        if waiting.is_empty() || self.parties.values().any(hopes) {
-            return None;
-        }
-        let limit = self.limit;
-        let complaint =
-            format!("a deadlock: for {limit:?} these have waited for each other: {waiting}");
-        Some(Suspicion::certain(complaint))
+        self.parties.values().any(hopes)
     }
 }
 
-impl Suspicion {
-    fn certain(complaint: String) -> Self {
-        Suspicion { complaint, unless_idle: Vec::new(), by_home: false }
+/// Whether a thread of `pool`, which waits for its turn in the main loop, has something to do there.
+fn has_work(pool: &Weak<Registry>, holder: &Entry) -> bool {
+    let Some(registry) = pool.upgrade() else { return false };
+    // What a task of its own computes keeps a pool from ending.
+    let ends = registry.is_ending() && !pool.ptr_eq(&holder.pool);
+    let has_work = ends || registry.has_ended() || Dump::of(&registry).is_queued();
+    // Not the last: the thread that waits has one, and does not run while this has the lock. (Closures
+    // of the user's must not run here.)
+    if let Some(last) = Arc::into_inner(registry) {
+        std::mem::forget(last);
     }
-
-    /// Not to be called under the lock. Returns also what the caller may be the last to know.
-    pub(super) fn is_confirmed(&self) -> (bool, Vec<Arc<Registry>>) {
-        let pools: Vec<_> = self.unless_idle.iter().filter_map(Weak::upgrade).collect();
-        let ends = |pool: &Registry| self.by_home && pool.is_ending();
-        let has_work = pools.iter().any(|pool| Dump::of(pool).is_queued() || ends(pool));
-        (self.unless_idle.is_empty() || has_work, pools)
-    }
+    has_work
 }
 
 fn names<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {

@@ -14,7 +14,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use std::{io, mem};
@@ -23,7 +23,6 @@ use crossbeam_utils::sync::{Parker, Unparker};
 
 use super::IDLE;
 use super::schedule::{Blocked, Entry, Id, LOOKS, Seed, State};
-use crate::job::outcome;
 use crate::platform::fork;
 use crate::platform::thread::Thread;
 use crate::pool::Registry;
@@ -48,6 +47,8 @@ struct Shared {
 pub(super) struct Chair {
     granted: AtomicBool,
     unparker: Unparker,
+    /// How many points the party came to. Its own, but for the watcher's glances.
+    pub(super) points: AtomicU32,
 }
 
 /// A thread of a simulation, as it sees itself.
@@ -97,6 +98,8 @@ fn count_point(moved: bool) {
     let changes = HERE.try_with(|here| {
         let here = here.borrow();
         let Some(party) = &*here else { return false };
+        let passed = &party.chair.points;
+        passed.store(passed.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         let points = party.points.get();
         party.points.set(points.saturating_sub(1));
         party.moved.set(party.moved.get() | moved);
@@ -275,7 +278,8 @@ impl Simulation {
     fn add(&self, name: String, pool: Weak<Registry>, looks: bool) -> Party {
         let parker = Parker::new();
         let unparker = parker.unparker().clone();
-        let chair = Arc::new(Chair { granted: AtomicBool::new(false), unparker });
+        let (granted, points) = (AtomicBool::new(false), AtomicU32::new(0));
+        let chair = Arc::new(Chair { granted, unparker, points });
         let mut state = self.lock();
         state.last_id += 1;
         let (id, points) = (state.last_id, state.points());
@@ -367,12 +371,6 @@ impl Party {
             self.complain_if_right();
             state = self.simulation.lock();
         }
-        if !state.left.is_empty() {
-            let left = mem::take(&mut state.left);
-            drop(state);
-            left.into_iter().for_each(outcome::discard);
-            state = self.simulation.lock();
-        }
         if let Some(entry) = state.parties.get_mut(&self.id) {
             (entry.blocked, entry.looks) = (blocked, self.looks.get());
         }
@@ -395,7 +393,7 @@ impl Party {
     }
 
     fn wait_for_turn(&self) {
-        let (mut looks, mut moves) = (0, 0);
+        let (mut looks, mut seen) = (0, (0, 0));
         // Acquire: matches the Release in `grant`.
         while !self.chair.granted.swap(false, Ordering::Acquire) {
             let Some(limit) = self.watches() else {
@@ -404,7 +402,7 @@ impl Party {
             };
             self.parker.park_timeout(limit / LOOKS);
             looks += 1;
-            if self.look(&mut moves) {
+            if self.look(&mut seen) {
                 looks = 0;
             } else if looks >= LOOKS {
                 self.complain_if_right();
@@ -420,10 +418,11 @@ impl Party {
     }
 
     /// Whether all is well. If there is nothing to watch for, this is the watcher no longer.
-    fn look(&self, moves: &mut u64) -> bool {
+    fn look(&self, seen: &mut (u64, u32)) -> bool {
         let mut state = self.simulation.lock();
-        let moved = std::mem::replace(moves, state.moves) != state.moves;
-        let is_suspicious = state.suspicion().is_some();
+        let now = (state.moves, state.points_of_holder());
+        let moved = mem::replace(seen, now) != now;
+        let is_suspicious = state.is_suspicious();
         // (Those that wait for the turn may get work without being woken.)
         if !is_suspicious && state.waiting().next().is_none() {
             state.watcher = None;
@@ -433,11 +432,9 @@ impl Party {
 
     #[cold]
     fn complain_if_right(&self) {
-        let Some(suspicion) = self.simulation.lock().suspicion() else { return };
-        let (is_confirmed, mut pools) = suspicion.is_confirmed();
-        self.simulation.lock().left.append(&mut pools);
-        if is_confirmed {
-            let (text, complaint) = ("filch: deterministic pools do not move", suspicion.complaint);
+        let complaint = self.simulation.lock().complaint();
+        if let Some(complaint) = complaint {
+            let text = "filch: deterministic pools do not move";
             fork::write_error(&format!("{text}: {complaint}. Aborting.\n{}", crate::dump()));
             std::process::abort();
         }

@@ -334,7 +334,8 @@ impl ThreadPoolBuilder {
     /// were built there, on no other thread; handles may go anywhere. Deterministic pools that one
     /// thread builds take turns together. A pool that is dropped on another thread ends without
     /// being waited for, and when the thread that built it ends, its workers go on without that
-    /// thread. Say how many [threads](Self::num_threads) it is to have, or the schedule will
+    /// thread. The seed alone decides where all earlier deterministic pools of the thread have ended:
+    /// those that still end in the background take turns as well. Say how many [threads](Self::num_threads) it is to have, or the schedule will
     /// depend on the machine.
     ///
     /// A schedule point at which the turn stays where it is costs some nanoseconds, one at which it
@@ -370,8 +371,8 @@ impl ThreadPoolBuilder {
     /// threads and says which of these it is:
     /// - one keeps its turn, and others that have work wait for theirs;
     /// - all wait for each other;
-    /// - those that have turns only call [`schedule_point`](crate::schedule_point), or ask whether a
-    ///   task has ended, and what they wait for does not come.
+    /// - those that have turns only call [`schedule_point`](crate::schedule_point), yield in vain, or ask
+    ///   whether a task has ended, and what they wait for does not come.
     ///
     /// A thread that computes for longer between two [schedule points](crate::schedule_point) needs
     /// a longer limit, if others wait for their turn; so do tasks that call nothing but

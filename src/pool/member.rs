@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::{BuildErrorKind, Registry};
+use crate::deterministic;
 use crate::job::outcome;
 use crate::platform::thread::Thread;
 use crate::worker::{Acting, Worker};
@@ -53,6 +54,7 @@ pub(super) fn end_with_pool(registry: &Registry) {
     if !registry.sleep().is_lent(INDEX) {
         registry.member_goes();
         outcome::run_or_abort(|| worker.work(false));
+        deterministic::looks(false);
         registry.thread_done();
         drop(member.acting.take());
         drop(member.registry.take());

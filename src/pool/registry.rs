@@ -201,7 +201,7 @@ impl Registry {
         let stack_size = self.settings.stack_size;
         match self.simulation() {
             Some(simulation) => {
-                let looks = !self.handlers.tell_of_starts();
+                let looks = !self.handlers.tell_of_starts() && !self.handlers.tell_of_parking();
                 simulation.start(self.this.clone(), looks, name, stack_size, body)
             }
             None => Thread::start(name, stack_size, body),
@@ -217,6 +217,7 @@ impl Registry {
     pub(crate) fn run_worker(&self, index: usize) {
         // Without its thread the worker's queues would be nobody's.
         outcome::run_or_abort(|| self.workers[index].main_loop());
+        deterministic::looks(false);
         self.handlers.exits(index);
         self.thread_done();
     }

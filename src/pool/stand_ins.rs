@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::Registry;
-use crate::deterministic::IDLE;
+use crate::deterministic::{self, IDLE};
 use crate::job::outcome;
 use crate::platform;
 use crate::platform::thread::Thread;
@@ -110,7 +110,9 @@ impl Registry {
 
     fn run_stand_in(&self, index: usize) {
         platform::prepare_worker_thread();
-        if self.workers()[index].take_over() {
+        let had_seat = self.workers()[index].take_over();
+        deterministic::looks(false);
+        if had_seat {
             self.handlers().exits(index);
         }
         self.thread_done();

@@ -398,13 +398,13 @@ impl Worker {
                 deterministic::point();
                 if self.is_lent() || self.is_claimed() {
                     if !self.leave_between_jobs() {
-                        return deterministic::looks(false);
+                        return;
                     }
                     searching = true;
                 }
             }
             if !self.idle(&mut searching) {
-                return deterministic::looks(false);
+                return;
             }
         }
     }
