@@ -573,3 +573,59 @@ fn ends_within_ends_come_to_the_same() {
         }
     });
 }
+
+/// An iterator that lies about how many it has given: there are no elements that it has not made.
+#[test]
+fn a_count_that_lies_makes_no_elements() {
+    use filch::iter::plumbing::{Folder, UnindexedConsumer};
+
+    enum Never {}
+    struct Liar;
+    impl Iterator for Liar {
+        type Item = Never;
+
+        fn next(&mut self) -> Option<Never> {
+            None
+        }
+
+        fn count(self) -> usize {
+            3
+        }
+    }
+    impl ParallelIterator for Liar {
+        type Item = Never;
+
+        fn drive_unindexed<C: UnindexedConsumer<Never>>(self, consumer: C) -> C::Result {
+            consumer.into_folder().consume_iter(self).complete()
+        }
+
+        fn opt_len(&self) -> Option<usize> {
+            Some(3)
+        }
+    }
+
+    let _watchdog = common::watchdog();
+    let collect = || ParallelIterator::collect::<Vec<Never>>(Liar).len();
+    assert!(std::panic::catch_unwind(collect).is_err());
+}
+
+/// What was come to is dropped before a failure is given: its drop may panic.
+#[test]
+fn a_reduction_that_fails_leaks_nothing() {
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    struct Value(bool);
+    impl Drop for Value {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Relaxed);
+            if self.0 {
+                common::boom(1);
+            }
+        }
+    }
+
+    let _watchdog = common::watchdog();
+    let items = vec![Err(Value(false))];
+    let reduce = || _ = items.into_par_iter().try_reduce(|| Value(true), |so_far, _| Ok(so_far));
+    assert_eq!(common::caught(reduce), 1);
+    assert_eq!(DROPPED.load(Relaxed), 2);
+}

@@ -63,7 +63,7 @@ pub(super) struct Entry {
 /// What a party waits for that cannot run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blocked {
-    /// To be woken: for what the pool at this address does, or, if it is [`IDLE`], for work.
+    /// To be woken: for what the pool at this address does, or, if it is `IDLE`, for work.
     Parked(usize),
     /// That the pool at this address has no thread any more.
     UntilGone(usize),

@@ -141,7 +141,11 @@ fn try_take<R: Try>(
     match so_far.branch() {
         Continue(first) => try_fold(stop, first, iter, |so_far, item: R| match item.branch() {
             Continue(value) => op(so_far, value),
-            Break(why) => R::from_residual(why),
+            Break(why) => {
+                // Before there is a result, which a panic of the drop would leak.
+                drop(so_far);
+                R::from_residual(why)
+            }
         }),
         Break(why) => {
             drop(iter);

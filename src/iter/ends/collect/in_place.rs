@@ -153,9 +153,13 @@ impl<'c, T: Send> Folder<T> for Filling<'c, T> {
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
         let iter = iter.into_iter();
         if size_of::<T>() == 0 && !mem::needs_drop::<T>() {
-            // Nothing is to be written or dropped, and compilers see through a count of any length.
-            // Whether it is the right one is seen by `append_by`.
-            self.filled.len += iter.count();
+            // Nothing is to be written or dropped, and compilers see through a loop of any length.
+            // Whether there are as many as there should be is seen by `append_by`. (Not by `count`,
+            // which an iterator may override: there would be elements that nobody has made.)
+            self.filled.len = iter.fold(self.filled.len, |len, item| {
+                mem::forget(item);
+                len + 1
+            });
             return self;
         }
         let rest = self.len - self.filled.len;
