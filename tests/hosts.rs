@@ -535,7 +535,8 @@ fn callers_do_not_work_where_threads_have_a_stack_size_or_a_start_handler() {
     let sized = builder().stack_size(1 << 20).build().unwrap();
     assert!(works(&sized).into_iter().all(|work| work == (false, false)));
     let asked = builder().stack_size(1 << 20).start_handler(|_| ()).lend_seats(true);
-    assert!(works(&asked.build().unwrap()).contains(&(true, false)));
+    let asked = asked.build().unwrap();
+    eventually("a seat is free to be lent", || works(&asked).contains(&(true, false)));
 }
 
 // ---- Ends that are not waited for ----
