@@ -1,9 +1,10 @@
 //! `join`: two closures, perhaps in parallel.
 
 use std::panic::resume_unwind;
+use std::ptr::NonNull;
 
 use crate::job::outcome::{self, Payload};
-use crate::job::stack::JoinJob;
+use crate::job::stack::{JoinHeader, JoinJob};
 use crate::pool::{Registry, with_current};
 use crate::worker::{self, Current, Worker};
 
@@ -178,13 +179,13 @@ where
 {
     let job = JoinJob::new(current, b);
     // SAFETY: the thread is `current`'s; `OUTSIDE` lives for ever, a worker longer than its run.
-    let pushed = unsafe { &*current }.push(job.head());
-    let slot = match (pushed, Worker::of(current)) {
-        (Some(slot), _) => slot,
-        // Somebody else may have the job then, which is in this frame.
-        (None, Some(worker)) => outcome::run_or_abort(|| worker.fork_slow(job.head())),
-        // SAFETY: nobody has the job.
-        (None, None) => return outside(a, unsafe { job.take() }),
+    let slot = match unsafe { &*current }.push(job.head()) {
+        Some(slot) => slot,
+        None => match fork_slow(current, job.head()) {
+            Some(slot) => slot,
+            // SAFETY: nobody has the job.
+            None => return outside(a, unsafe { job.take() }),
+        },
     };
     job.set_slot(slot);
     let ra = match outcome::run(a) {
@@ -197,6 +198,15 @@ where
         return both(ra, outcome::run(move || b(false)));
     }
     both(ra, stolen_result(&job))
+}
+
+/// Makes a fork pending where the front of the queue could not, and returns its slot. `None`: the
+/// thread is no worker.
+#[cold]
+#[inline(never)]
+fn fork_slow(current: Current, job: NonNull<JoinHeader>) -> Option<usize> {
+    // A thief may have the job from here on, which is in the frame of the caller.
+    Worker::of(current).map(|worker| outcome::run_or_abort(|| worker.fork_slow(job)))
 }
 
 /// Both results, or the panic of the second side.

@@ -244,8 +244,7 @@ impl Worker {
     // ---- forks ------------------------------------------------------------------------------
 
     /// Makes `job` pending where its front could not, and returns its slot.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
         let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
         self.published_forks(published);
