@@ -153,6 +153,10 @@ mod imp {
     pub(crate) fn light_fence() {
         atomic::compiler_fence(Ordering::SeqCst);
     }
+
+    /// Stands between a SeqCst read-modify-write and a SeqCst load, which need no fence.
+    #[inline(always)]
+    pub(crate) fn seq_cst_is_enough() {}
 }
 
 #[cfg(loom)]
@@ -234,6 +238,11 @@ mod imp {
 
     /// In a model both sides of the pair are the same.
     pub(crate) fn light_fence() {
+        fence(Ordering::SeqCst);
+    }
+
+    /// loom takes SeqCst operations, but not SeqCst fences, for AcqRel ones.
+    pub(crate) fn seq_cst_is_enough() {
         fence(Ordering::SeqCst);
     }
 }

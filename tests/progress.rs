@@ -11,6 +11,7 @@ use common::{
     CALLERS, Caller, Flag, Gate, Seats, builder, is_simulated_without, pool, rest, sized,
     step_aside, watchdog,
 };
+use filch::prelude::*;
 use filch::{ThreadPool, join, scope};
 
 fn fib(n: u64) -> u64 {
@@ -427,6 +428,44 @@ fn outside_calls_get_through_to_saturated_workers() {
     for threads in [1, 2, 4] {
         let busy = Saturated::new(pool(threads));
         (0..25).for_each(|kind| call(&busy.pool, kind));
+    }
+}
+
+/// `work` occupies the pool until a caller from outside has been served.
+fn check_late_caller(threads: usize, work: impl Fn(&Flag) + Sync) {
+    let (pool, flag) = (pool(threads), Flag::new());
+    thread::scope(|s| {
+        s.spawn(|| pool.install(|| work(&flag)));
+        rest(Duration::from_millis(5));
+        pool.install(|| flag.raise());
+    });
+}
+
+#[test]
+fn outside_calls_get_through_to_a_loop_of_another_caller() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    for threads in [2, 4] {
+        check_late_caller(threads, |flag| {
+            assert!((0..u64::MAX).into_par_iter().any(|_| flag.is_up()));
+        });
+    }
+}
+
+#[test]
+fn outside_calls_get_through_to_a_recursion_of_another_caller() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    for threads in [1, 2, 4] {
+        check_late_caller(threads, |flag| {
+            while !flag.is_up() {
+                fib(15);
+            }
+        });
     }
 }
 

@@ -15,7 +15,7 @@ use crate::latch::{Latch, Wait, Waiter};
 use crate::pool::Registry;
 use crate::queue::Published;
 use crate::sync::{AtomicU32, Ordering};
-use crate::worker::sleeper::Event;
+use crate::worker::sleeper::{self, Event};
 use crate::worker::{Current, Worker};
 
 /// No worker runs the job yet.
@@ -227,6 +227,7 @@ where
         },
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
+        begun: AtomicU32::new(0),
         done: Event::new(registry),
     };
     job.header.set_root(caller.map_or(NO_ROOT, Worker::root));
@@ -235,7 +236,7 @@ where
     let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
     outcome::run_or_abort(|| {
         registry.inject(reference);
-        wait(&job.done);
+        wait(&job.done, &job.begun, registry);
     });
     match job.result.into_inner() {
         Some(result) => result,
@@ -244,8 +245,18 @@ where
 }
 
 /// Not generic, hence compiled once, and not in the user's crate.
-fn wait(done: &Event) {
-    done.wait(|| true);
+fn wait(done: &Event, begun: &AtomicU32, registry: &Registry) {
+    if Worker::current().is_some() || registry.is_simulated() {
+        return done.wait(|| true);
+    }
+    let calls = || {
+        let is_late = begun.load(Ordering::Relaxed) == 0;
+        if is_late {
+            registry.call_for_injected();
+        }
+        is_late
+    };
+    done.wait_with_calls(sleeper::LATE, calls);
 }
 
 /// Work that a thread which is no worker of the pool hands over and waits for.
@@ -254,6 +265,8 @@ struct InstallJob<F, R> {
     header: Header,
     closure: UnsafeCell<Option<F>>,
     result: UnsafeCell<Option<Result<R, Payload>>>,
+    /// Whether a worker runs the job.
+    begun: AtomicU32,
     done: Event,
 }
 
@@ -270,6 +283,7 @@ where
         // SAFETY: the frame is alive until `done` has happened; the runner alone touches the
         // cells until then.
         unsafe {
+            (*this).begun.store(1, Ordering::Relaxed);
             let closure = (*(*this).closure.get()).take();
             let result = closure.map(|closure| outcome::run(|| closure(worker)));
             *(*this).result.get() = result;

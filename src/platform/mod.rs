@@ -77,11 +77,19 @@ mod pin {
 /// it. `false`: the system has no such thing.
 ///
 /// On Linux `membarrier(2)`: some microseconds, and an interrupt of every processor that runs a
-/// thread of this process.
+/// thread of this process. On Windows `FlushProcessWriteBuffers`.
 pub(crate) fn heavy_fence() -> bool {
     #[cfg(target_os = "linux")]
     return membarrier::fence();
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(windows)]
+    {
+        unsafe extern "system" {
+            safe fn FlushProcessWriteBuffers();
+        }
+        FlushProcessWriteBuffers();
+        return true;
+    }
+    #[cfg(not(any(target_os = "linux", windows)))]
     false
 }
 

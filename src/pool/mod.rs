@@ -26,6 +26,7 @@ use crate::counters::Counters;
 use crate::dump::Dump;
 use crate::fork;
 use crate::fork::{BroadcastContext, FnContext, JoinHandle, Scope, Yield};
+use crate::job::outcome;
 use crate::platform::thread::Thread;
 use crate::sleep::MAX_WORKERS;
 use crate::sync::Mutex;
@@ -232,6 +233,9 @@ impl ThreadPool {
     /// ```
     pub fn shutdown_background(mut self) {
         self.waits = false;
+        // Whether this or a worker is the last to know the pool, and drops what its handlers have captured,
+        // is chance: so a panic of that is not the caller's.
+        outcome::discard(self);
     }
 
     /// What the workers did so far.

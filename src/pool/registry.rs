@@ -66,6 +66,8 @@ pub(crate) struct Registry {
     has_empty_seats: AtomicBool,
     threads: Mutex<Threads>,
     pub(super) stand_ins: StandIns,
+    /// Whether a caller from outside has waited for long for a job in the injector.
+    is_late: CachePadded<AtomicBool>,
     /// That the pool is being dropped and no thread is left.
     all_left: Event,
     this: Weak<Registry>,
@@ -120,6 +122,7 @@ impl Registry {
             has_empty_seats: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
             stand_ins: StandIns::default(),
+            is_late: CachePadded::new(AtomicBool::new(false)),
             all_left: Event::new(this.as_ptr()),
             this: this.clone(),
         });
@@ -257,6 +260,26 @@ impl Registry {
         deterministic::point();
     }
 
+    /// Has the workers take jobs from the injector before they go on with what they are at: between two
+    /// jobs, two blocks of a loop, or at the next fork or end of one.
+    #[cold]
+    pub(crate) fn call_for_injected(&self) {
+        self.is_late.store(true, Ordering::Relaxed);
+        // A fork or its end then comes to its slow path.
+        self.workers.iter().for_each(|worker| worker.ask_for_forks());
+    }
+
+    /// Whether that was asked for.
+    #[inline]
+    pub(crate) fn is_late(&self) -> bool {
+        self.is_late.load(Ordering::Relaxed)
+    }
+
+    /// The injector was looked at. (Who still waits calls again.)
+    pub(crate) fn is_served(&self) {
+        self.is_late.store(false, Ordering::Relaxed);
+    }
+
     /// Queues a job that its finder, a worker, was not to run.
     pub(crate) fn hand_on(&self, job: JobRef) {
         // Who looks for it in vain meanwhile may go to sleep.
@@ -312,9 +335,17 @@ impl Registry {
     /// of a thread of the user's that is one of them.
     pub(super) fn begin_end(&self, leaves_member: bool) {
         self.leaves_member.store(leaves_member, Ordering::Relaxed);
-        // Release: a worker that parks after `wake_all` sees it, by the lock of the list.
+        // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it, by the lock of
+        // the list.
         self.ending.store(true, Ordering::Release);
-        self.sleep.wake_all();
+        // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen here.
+        fence(Ordering::SeqCst);
+        if self.injector.is_empty() {
+            self.end_if_idle();
+        }
+        if !self.has_ended() {
+            self.sleep.wake_all();
+        }
     }
 
     /// Ends the pool if it is to end and every worker is parked. Called by a worker that parks,

@@ -50,18 +50,22 @@
 //! - The lone fork needs no `busy`: to put it there and to take it back moves neither `head` nor the
 //!   ring and opens no gate, and when it is taken back, no private job is left.
 //!
+//! The thief takes every private fork of an owner that is silent, since the next thief would have to
+//! wait and to impose the fence again.
+//!
 //! The owner pays nothing for it but the order of two instructions, which the compiler must keep.
-//! The same fence, after closing the gates, is part of the sentry's going to sleep for good: a fork
-//! that looked at the gate before the fence is then seen by `hides_work`, and one that looks later
-//! is published, or something older is public. So nobody sleeps unwatched while a fork is pending that nobody could steal.
+//! The same fence is part of the last searcher's going to sleep: where nothing is public the gate is
+//! closed, so a fork that looked at the gate before the fence is seen by `hides_work`, and one that
+//! looks later is published.
 //!
 //! # The handshake with sleepers
-//! Who is about to sleep (1) counts itself as idle, (2) closes every gate, (3) looks at every
-//! deque. Who publishes (a) pushes to the deque, (b) swaps `limit`, (c) reads the count of idle
-//! workers. All writes of `limit` are read-modify-writes, so its Release sequence never breaks:
-//! either (2) comes after (b) in its order and (3) sees the push, or (b) comes after (2) and (c)
-//! sees the idle worker. No fence is needed on either side. For the lone fork its word stands in
-//! for `limit`: to put it there is (a) and (b) at once, and (2) goes through that word, too.
+//! A worker that is about to sleep (1) counts itself as parked, (2) issues a SeqCst fence, (3) reads
+//! `limit` and the word of the lone fork of every queue, then looks at the deques. It writes to none of
+//! them, so what it costs others does not grow with the number of workers. An owner that publishes (a)
+//! pushes to the deque, (b) swaps `limit`, SeqCst, or fills the word of the lone fork, likewise, (c)
+//! reads the counts, SeqCst. If (3) reads what `limit` was before (b), the fence comes before (b) in
+//! the single order of SeqCst operations, hence before (c), which then sees the count. Else (3) sees
+//! the push: all writes of `limit` are read-modify-writes, so its Release sequence never breaks.
 
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
@@ -141,9 +145,10 @@ struct Own<P> {
     lones: AtomicUsize,
     /// `forks()` when this was made.
     forks: u32,
-    /// How many jobs to keep public; from 1 to `handful_limit`, or none where that is 0.
+    /// How many jobs to keep public, from `fewest` to `most`.
     handful: Cell<usize>,
-    handful_limit: usize,
+    fewest: usize,
+    most: usize,
     /// Whether the owner comes to a slow path at every fork and its end.
     keeps_gate_closed: bool,
     public: Worker<P>,
@@ -172,8 +177,8 @@ impl Lone {
     /// Fills the empty word (owner only).
     fn put<J>(&self, job: NonNull<J>) {
         let address = job.as_ptr().expose_provenance();
-        // AcqRel: publishes the job to the Acquire in `take`; and see "the handshake with sleepers".
-        let before = self.0.swap(address, Ordering::AcqRel);
+        // Release: publishes the job to the Acquire in `take`. SeqCst: "the handshake with sleepers".
+        let before = self.0.swap(address, Ordering::SeqCst);
         debug_assert_eq!(before, 0, "another lone fork was lost");
     }
 
@@ -191,12 +196,6 @@ impl Lone {
     fn is_taken(&self) -> bool {
         // Release: matches the Acquire in `take`.
         self.len() == 0 || self.0.fetch_add(0, Ordering::Release) == 0
-    }
-
-    /// The sleepers' side of the handshake: to add nothing is to order, as much as any change.
-    fn announce_idle(&self) {
-        // AcqRel: matches that in `put`.
-        self.0.fetch_add(0, Ordering::AcqRel);
     }
 }
 
@@ -223,13 +222,13 @@ impl Gate {
     /// Opens it (owner only).
     fn open(&self, head: usize) {
         self.floor.store(head, Ordering::Relaxed);
-        // AcqRel: see "the handshake with sleepers"; also orders the stores of `floor`.
-        self.limit.swap(head + CAPACITY, Ordering::AcqRel);
+        // SeqCst: see "the handshake with sleepers". AcqRel: orders the stores of `floor`.
+        self.limit.swap(head + CAPACITY, Ordering::SeqCst);
     }
 
     fn close(&self) {
-        // AcqRel: as in `open`.
-        self.limit.swap(0, Ordering::AcqRel);
+        // SeqCst: as in `open`.
+        self.limit.swap(0, Ordering::SeqCst);
         self.floor.store(CLOSED, Ordering::Relaxed);
     }
 
@@ -307,21 +306,22 @@ impl<J> ForkFront<J> {
 }
 
 impl<J, P: Published<J>> ForkQueue<J, P> {
-    /// A queue whose owner keeps up to `handful_limit` jobs public; 0: there are no thieves.
+    /// A queue whose owner keeps from `fewest` to `most` jobs public; 0: there are no thieves.
     /// `keeps_gate_closed`: the owner is to come to a slow path at every fork and its end.
-    pub(crate) fn new(handful_limit: usize, keeps_gate_closed: bool) -> Self {
+    pub(crate) fn new(fewest: usize, most: usize, keeps_gate_closed: bool) -> Self {
         let public = Worker::new_lifo();
         let stealer = public.stealer();
         ForkQueue {
-            front: ForkFront::new(Gate::new(handful_limit == 0)),
+            front: ForkFront::new(Gate::new(most == 0)),
             own: Own {
                 head: AtomicUsize::new(FIRST),
                 busy: AtomicUsize::new(0),
                 lone: Lone(AtomicUsize::new(0)),
                 lones: AtomicUsize::new(0),
                 forks: forks(),
-                handful: Cell::new(handful_limit.min(1)),
-                handful_limit,
+                handful: Cell::new(fewest),
+                fewest,
+                most,
                 keeps_gate_closed,
                 public,
             },
@@ -351,7 +351,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     #[inline(always)]
     fn push_lone(&self, job: NonNull<J>, publish_job: impl Fn(NonNull<J>) -> P) -> Option<usize> {
         let (own, head) = (&self.own, self.head());
-        if self.top() != head || own.public() > 0 || own.handful_limit == 0 {
+        if self.top() != head || own.public() > 0 || own.most == 0 {
             return None;
         }
         // Perhaps a fork without any within. What is the next one's to find out is left to it: the gate
@@ -420,14 +420,14 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         if popped == Popped::Mine {
             self.took_public_back();
         } else {
-            own.handful.set((own.handful.get() * 2).min(own.handful_limit));
+            own.handful.set((own.handful.get().saturating_mul(2)).min(own.most));
         }
         (popped, 0)
     }
 
     #[inline(always)]
     fn took_public_back(&self) {
-        self.own.handful.set(self.own.handful_limit.min(1));
+        self.own.handful.set(self.own.fewest);
         // What is next shall be public again. (Nobody else opens a gate.)
         self.front.gate.keep_closed();
     }
@@ -511,7 +511,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         let wanted = own.handful.get().saturating_sub(own.public());
         let published = self.publish(wanted, &publish_job);
         self.front.gate.open(self.head());
-        if own.handful_limit > 0 && (own.public() == 0 || own.keeps_gate_closed) {
+        if own.most > 0 && (own.public() == 0 || own.keeps_gate_closed) {
             // Nothing was there, or all of it is stolen already.
             self.front.gate.close();
         }
@@ -552,8 +552,10 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     // ---- the thieves' side ------------------------------------------------------------------
 
-    /// Whether nothing is public.
+    /// Whether nothing is public. After a SeqCst fence it is step (3) of the handshake.
     pub(crate) fn is_empty(&self) -> bool {
+        // Acquire: matches the Release of `open` and `close`, before which the deque was filled.
+        self.front.gate.limit.load(Ordering::Acquire);
         self.own.lone.len() == 0 && self.stealer.is_empty()
     }
 
@@ -591,12 +593,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.front.gate.keep_closed();
     }
 
-    /// Asks the owner to publish, as part of going to sleep: see "the handshake with sleepers".
-    pub(crate) fn announce_idle(&self) {
-        self.front.gate.close();
-        self.own.lone.announce_idle();
-    }
-
     /// Whether the owner seems to have private jobs.
     pub(crate) fn hides_work(&self) -> bool {
         self.hidden() > 0
@@ -607,37 +603,51 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.top().saturating_sub(self.head())
     }
 
-    /// How many jobs are public.
+    /// How many jobs are public. After a SeqCst fence it is step (3) of the handshake, as `is_empty`.
     #[cfg(not(loom))]
     pub(crate) fn public(&self) -> usize {
+        // Acquire: as in `is_empty`.
+        self.front.gate.limit.load(Ordering::Acquire);
         self.own.lone.len() + self.stealer.len()
     }
 
-    /// Steals the oldest private job of an owner that does not answer; see "Force". `heavy_fence`
-    /// says whether it could do what it should.
+    /// What changes with each fork and each end of one. (A glance: nothing is ordered by it.)
+    #[cfg(not(loom))]
+    pub(crate) fn progress(&self) -> (usize, usize) {
+        (self.head(), self.top())
+    }
+
+    /// Hands every private job of an owner that does not answer to `take`, the oldest first; see
+    /// "Force". `heavy_fence` says whether it could do what it should. Returns how many there were.
     pub(crate) fn force(
         &self,
         heavy_fence: impl Fn() -> bool,
         publish_job: impl Fn(NonNull<J>) -> P,
-    ) -> Option<P> {
+        mut take: impl FnMut(P),
+    ) -> usize {
         let forced = &self.front.gate.forced;
         // Acquire: matches the last thief's Release.
-        forced.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        if forced.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return 0;
+        }
         self.front.gate.close();
         // Acquire: matches the Release when the owner leaves its slow path. That may have begun
         // before `forced` was set and have opened the gate again.
         let may = heavy_fence()
             && self.own.busy.load(Ordering::Acquire) == 0
             && self.front.gate.is_closed();
-        let head = self.head();
-        // Acquire: matches the owner's Release of `top`.
-        let job = (may && head < self.front.own.top.load(Ordering::Acquire)).then(|| {
-            self.own.head.store(head + 1, Ordering::Relaxed);
-            publish_job(self.private(head))
-        });
+        let mut count = 0;
+        if may {
+            let head = self.head();
+            // Acquire: matches the owner's Release of `top`.
+            let top = self.front.own.top.load(Ordering::Acquire).max(head);
+            self.own.head.store(top, Ordering::Relaxed);
+            (head..top).for_each(|slot| take(publish_job(self.private(slot))));
+            count = top - head;
+        }
         // Release: matches the Acquire in `be_busy`.
         forced.store(0, Ordering::Release);
-        job
+        count
     }
 }
 

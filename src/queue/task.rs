@@ -6,7 +6,7 @@
 //! adds and takes with a compare-exchange of the length each, which nobody contends for as long
 //! as nobody steals from the tray. A full tray is packed into a *bundle*, and bundles stand in a
 //! crossbeam deque. Thieves steal the oldest bundle, with one compare-exchange for all its tasks;
-//! only where there is none they empty the tray.
+//! only where there is none they take the older half of the tray.
 //!
 //! The owner takes the newest task first: a recursion of spawns then needs memory for its depth
 //! only. A thief gets the oldest bundle.
@@ -17,17 +17,15 @@
 //!
 //! # The tray's length
 //! `0..=ROOM`: that many tasks, which the owner may change by one and pack at `ROOM`. [`TAKEN`]:
-//! a thief reads the tasks out, then sets 0. Whoever sets `TAKEN` from `n` has the tasks below
-//! `n`. The owner writes a slot only at or above the length it read, so that it never writes
-//! what a thief reads; and it never waits for a thief: while the tray is taken, it makes bundles
-//! of one.
+//! a thief moves the older half out, then sets what is left. Whoever sets `TAKEN` from `n` has the
+//! slots below `n`. The owner writes a slot only at or above the length it read, so that it never writes
+//! what a thief reads; while the tray is taken, it makes bundles of one. A taken tray counts as not
+//! empty, since the newer half stays: so no owner sleeps on it. [`UNUSED`] stays for good.
 //!
 //! # The handshake with sleepers
-//! That of `queue/fork.rs`. To add to the tray is a read-modify-write of its length, which serves as
-//! the owner's; for all else there is a word of its own, the *bell*: the owner pushes, rings, then
-//! reads the count of idle workers. Who is about to sleep counts itself, goes through a
-//! read-modify-write of both words, then looks. Where there are thieves, all writes of either word are
-//! read-modify-writes.
+//! That of `queue/fork.rs`. To add to the tray is a SeqCst read-modify-write of its length, which takes
+//! the place of `limit`; where there are thieves, all writes of it are read-modify-writes. For bundles
+//! and the inbox the owner issues a SeqCst fence between the push and reading the counts.
 
 use std::array;
 use std::cell::Cell;
@@ -39,7 +37,7 @@ use crossbeam_utils::CachePadded;
 
 use super::deque::{Injector, Stealer, Worker, until_sure};
 use crate::block;
-use crate::sync::{AtomicUsize, Ordering, UnsafeCell, spin_loop};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell, fence, spin_loop};
 
 /// Tasks in the tray, and in a bundle at most: what fits a block of 248 bytes with its length.
 const ROOM: usize = if cfg!(loom) { 2 } else { 30 };
@@ -48,13 +46,14 @@ const ROOM: usize = if cfg!(loom) { 2 } else { 30 };
 const PATIENCE: u32 = if cfg!(loom) { 0 } else { 32 };
 /// A batch from the injector that is smaller than this is a small one.
 const TRICKLE: usize = 8;
-/// Length of a tray that a thief empties.
+/// Length of a tray from which a thief moves tasks out.
 const TAKEN: usize = usize::MAX;
+/// Length of a tray that is not used.
+const UNUSED: usize = usize::MAX - 1;
 
 /// A worker's spawned tasks. `bundles`, `inbox`, and adding to the tray are the owner's alone.
 pub(crate) struct TaskQueue<J> {
     tray: CachePadded<Tray<J>>,
-    bell: CachePadded<AtomicUsize>,
     bundles: Worker<Packed<J>>,
     stealer: Stealer<Packed<J>>,
     /// Tasks from the injector, the oldest first.
@@ -63,7 +62,7 @@ pub(crate) struct TaskQueue<J> {
     /// Whether the last batch from the injector was a small one (owner only).
     trickle: Cell<bool>,
     /// Whether the owner's tasks go to the inbox, too, so that all are run oldest first. Then the
-    /// tray is `TAKEN` for good.
+    /// tray is `UNUSED`.
     in_order: bool,
 }
 
@@ -155,22 +154,24 @@ impl<J> Tray<J> {
             self.len.store(to, Ordering::Relaxed);
             return true;
         }
-        // AcqRel: publishes the slots to the thief's Acquire; a failure leaves them unused.
-        self.len.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        // Release: publishes the slots to the thief's Acquire; a failure leaves them unused. SeqCst: "the
+        // handshake with sleepers".
+        self.len.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Takes the newest task (owner only).
     #[inline]
     fn pop(&self) -> Option<J> {
-        let len = self.len.load(Ordering::Relaxed);
-        if len == 0 || len == TAKEN {
-            return None;
+        loop {
+            let len = self.len.load(Ordering::Relaxed);
+            if len == 0 || len > ROOM {
+                return None;
+            }
+            if self.change(len, len - 1) {
+                // SAFETY: the owner filled this slot, and has taken it out of the count.
+                return Some(unsafe { (*self.slots[len - 1].get()).assume_init_read() });
+            }
         }
-        if !self.change(len, len - 1) {
-            return None;
-        }
-        // SAFETY: the owner filled this slot, and has taken it out of the count.
-        Some(unsafe { (*self.slots[len - 1].get()).assume_init_read() })
     }
 
     /// Moves a bundle's tasks into an empty tray (owner only).
@@ -194,30 +195,35 @@ impl<J> Tray<J> {
     fn pack(&self) -> Option<Packed<J>> {
         // AcqRel: as in `take`.
         let full = self.len.compare_exchange(ROOM, TAKEN, Ordering::AcqRel, Ordering::Relaxed);
-        full.is_ok().then(|| self.empty_into_bundle(ROOM))
+        full.is_ok().then(|| self.move_into_bundle(ROOM, 0))
     }
 
-    /// Takes all tasks (any thief).
+    /// Takes the older half of the tasks, or the only one (any thief).
     fn take(&self) -> Option<Packed<J>> {
         let len = self.len.load(Ordering::Relaxed);
-        if len == 0 || len == TAKEN {
+        if len == 0 || len > ROOM {
             return None;
         }
         // Acquire: matches the owner's Release of the slots.
         self.len.compare_exchange(len, TAKEN, Ordering::AcqRel, Ordering::Relaxed).ok()?;
-        Some(self.empty_into_bundle(len))
+        Some(self.move_into_bundle(len, len / 2))
     }
 
-    /// Moves the `len` tasks of a tray that the caller has set to `TAKEN`, and opens it.
-    fn empty_into_bundle(&self, len: usize) -> Packed<J> {
+    /// Moves the `len` tasks of a tray that the caller has set to `TAKEN` into a bundle, but for the
+    /// newest `left`, and opens the tray.
+    fn move_into_bundle(&self, len: usize, left: usize) -> Packed<J> {
         let mut bundle = Packed::empty();
-        for slot in &self.slots[..len] {
-            // SAFETY: filled, by the length that the caller replaced, which is the caller's claim.
-            bundle.push(unsafe { (*slot.get()).assume_init_read() });
+        let (moved, kept) = self.slots[..len].split_at(len - left);
+        // SAFETY: filled, by the length that the caller replaced, which is the caller's claim.
+        let read = |slot: &UnsafeCell<MaybeUninit<J>>| unsafe { (*slot.get()).assume_init_read() };
+        moved.iter().for_each(|slot| bundle.push(read(slot)));
+        for (to, from) in self.slots.iter().zip(kept) {
+            // SAFETY: nobody else reads or writes slots below the length until the tray is open.
+            unsafe { (*to.get()).write(read(from)) };
         }
         // Release: matches the owner's Acquire. A swap, for the handshake with sleepers: a store would
         // hide those that came while the tray was taken.
-        self.len.swap(0, Ordering::Release);
+        self.len.swap(left, Ordering::Release);
         bundle
     }
 }
@@ -231,11 +237,10 @@ impl<J> TaskQueue<J> {
         let inbox_stealer = inbox.stealer();
         TaskQueue {
             tray: CachePadded::new(Tray {
-                len: AtomicUsize::new(if in_order { TAKEN } else { 0 }),
+                len: AtomicUsize::new(if in_order { UNUSED } else { 0 }),
                 alone,
                 slots: array::from_fn(|_| UnsafeCell::new(MaybeUninit::uninit())),
             }),
-            bell: CachePadded::new(AtomicUsize::new(0)),
             bundles,
             stealer,
             inbox,
@@ -257,7 +262,7 @@ impl<J> TaskQueue<J> {
     fn push_slow(&self, task: J) {
         if self.in_order {
             self.inbox.push(task);
-            return self.ring();
+            return self.publish_moved();
         }
         if let Some(bundle) = self.tray.pack() {
             self.bundles.push(bundle);
@@ -267,7 +272,7 @@ impl<J> TaskQueue<J> {
             bundle.push(task);
             self.bundles.push(bundle);
         }
-        self.ring();
+        self.publish_moved();
     }
 
     /// Whether the owner's tasks are run oldest first.
@@ -308,24 +313,24 @@ impl<J> TaskQueue<J> {
     }
 
     /// The owner's side of the handshake with sleepers, for tasks that have moved here.
-    pub(crate) fn ring(&self) {
-        // AcqRel: matches that in `announce_idle`.
-        self.bell.fetch_add(1, Ordering::AcqRel);
+    pub(crate) fn publish_moved(&self) {
+        // Pairs with the fence of a worker that is about to sleep.
+        fence(Ordering::SeqCst);
     }
 
-    /// The sleepers' side.
-    pub(crate) fn announce_idle(&self) {
-        // AcqRel: matches those of the owner, in `Tray::change` and in `ring`. (To add nothing is to
-        // order, as much as any other change.)
-        self.tray.len.fetch_add(0, Ordering::AcqRel);
-        self.bell.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Whether no task is queued.
+    /// Whether no task is queued. (After a SeqCst fence: the sleepers' side of the handshake.)
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         let len = self.tray.len.load(Ordering::Relaxed);
-        (len == 0 || len == TAKEN) && self.stealer.is_empty() && self.inbox_stealer.is_empty()
+        (len == 0 || len == UNUSED) && self.stealer.is_empty() && self.inbox_stealer.is_empty()
+    }
+
+    /// How many jobs a thief could take from it, one after the other. (After a SeqCst fence: as
+    /// `is_empty`.)
+    #[cfg(not(loom))]
+    pub(crate) fn public(&self) -> usize {
+        let (tasks, bundles) = self.pending();
+        tasks + bundles * ROOM
     }
 
     /// How many tasks are queued one by one, and how many bundles of up to [`ROOM`]. (For dumps: a
@@ -333,7 +338,7 @@ impl<J> TaskQueue<J> {
     #[cfg(not(loom))]
     pub(crate) fn pending(&self) -> (usize, usize) {
         let in_tray = match self.tray.len.load(Ordering::Relaxed) {
-            TAKEN => 0,
+            TAKEN | UNUSED => 0,
             len => len,
         };
         (in_tray + self.inbox_stealer.len(), self.stealer.len())
@@ -373,6 +378,12 @@ impl<J> TaskQueue<J> {
         let first = until_sure(|| injector.steal_batch_and_pop(&self.inbox));
         self.trickle.set(self.inbox.len() < TRICKLE);
         first
+    }
+
+    /// Adds a job that comes from another worker's queue (owner only). The caller then publishes what has
+    /// moved.
+    pub(crate) fn push_moved(&self, job: J) {
+        self.inbox.push(job);
     }
 
     /// Adds a bundle's tasks but one, which is returned.

@@ -128,7 +128,7 @@ impl Sleep {
         list.away.claims.push_back(absentee.clone());
         self.seats[seat].claims.fetch_add(1, Ordering::Relaxed);
         if matches!(self.state(seat), BLOCKED | ASIDE) {
-            self.wake(&mut list, seat);
+            self.unlist(&mut list, seat).unpark();
         }
         drop(list);
         // Acquire: matches the Release in `grant`.

@@ -34,37 +34,37 @@
 //! together with the change of the counts that goes with it.
 //!
 //! # The event count
-//! Who looks for work is counted as a *searcher*; who has given up as *parked*; and one of the
-//! parked, the *sentry*, sleeps by a clock and looks around every [`NAP`] as long as there has
-//! been work lately. Who publishes work wakes nobody while somebody looks; so a tiny parallel
-//! section costs no wake-up, and a long one gets its helpers within a nap. Who looks and finds
-//! something, being the last who looks, looks once more, and wakes the next if there is more, or
-//! if others work whose hidden forks somebody has to watch for (`queue/fork.rs`, "Force").
+//! A worker that looks for work is counted as a *searcher*, one that has given up as *parked*. One of
+//! the parked, the *sentry*, sleeps by a clock and looks around every [`NAP`] while others fork. A
+//! publisher wakes nobody while there is a searcher or a sentry: so a tiny parallel section that
+//! follows another costs no wake-up, and a long one gets its helpers within a nap. A searcher that has
+//! found a job wakes up to two more if more jobs are public than searchers are left: so a pool of n
+//! workers is awake after log n steps. The last searcher looks at all queues for that, and wakes one
+//! also for forks that a worker hides (`queue/fork.rs`, "Force").
 //!
 //! A worker parks in three steps:
-//! 1. *announce*: it counts itself as parked (and no longer as searcher), then goes through the
-//!    handshake of every queue (a read-modify-write of the gate, of the lone fork's word, of the tray's
-//!    length and of the bell, and one `fence(SeqCst)` for injector and mail);
+//! 1. *announce*: it counts itself as parked (and no longer as searcher), then issues a
+//!    `fence(SeqCst)`; what this writes does not depend on the number of workers;
 //! 2. *re-check*: it looks at every queue, and at what it waits for; if there is anything, it
 //!    leaves again;
 //! 3. *commit*: it parks on its parker, which keeps a token given early.
 //!
-//! Who publishes: (a) pushes; (b) goes through the same handshake; (c) reads the counts and
-//! wakes one if somebody is parked and nobody looks.
+//! A publisher: (a) pushes; (b) goes through its queue's side of the handshake, a SeqCst
+//! read-modify-write (`queue/fork.rs`, `queue/task.rs`) or a `fence(SeqCst)`; (c) reads the counts,
+//! SeqCst, and wakes one if somebody is parked and nobody looks.
 //!
-//! The handshake with a seat that is `PARKED` is left out in step 1, since its queues are empty and its gate is closed:
-//! who holds it next goes through a fence of its own before it publishes ([`Sleep::unparked`]).
-//! If step 1 saw the seat parked, its fence comes before that one, and (c) sees W parked.
+//! Step 2 leaves out seats that are `PARKED`, since their queues are empty: their next holder issues a
+//! fence of its own before it publishes ([`Sleep::unparked`]). If step 2 saw the seat parked, the
+//! fence of step 1 comes before that one, and (c) sees W parked.
 //!
-//! **No wake-up is lost.** Let J be published and W parked. The handshake orders (b) and step 1
-//! (by the modification order of one of these words, or by the two fences). If (b) is first, W's
-//! re-check sees J. Otherwise (c) sees W parked, and either wakes somebody, who becomes a
-//! searcher; or sees a searcher or sentry S, who stops looking only by (i) parking, or the
-//! sentry by resigning, which is steps 1 and 2 again: S's handshake comes after (b), since (c)
-//! still saw S looking, and S sees J; or (ii) by finding work as the last who looks, and then it
-//! goes through the handshakes and looks again, likewise, and wakes somebody if it sees J
+//! **No wake-up is lost.** Let J be published and W parked. (b) and the fence of step 1 are ordered. If
+//! (b) is first, W's re-check sees J. Otherwise (c) sees W parked, and either wakes a worker, which
+//! becomes a searcher; or sees a searcher or sentry S, which stops looking only by (i) parking, or the
+//! sentry by resigning, which is steps 1 and 2 again: S's fence comes after (b), since (c)
+//! still saw S looking, and S sees J; or (ii) by finding work as the last one that looks, and then it
+//! issues a fence and looks again, likewise, and wakes a worker if it sees J
 //! ([`Sleep::stop_searching`]). So at all times: if work is public and somebody is parked, then
-//! somebody looks, or is about to look after a handshake that comes after the push.
+//! somebody looks, or is about to look after a fence that comes after the push.
 //!
 //! **Aside.** A worker `ASIDE` goes through the same steps, with a count of its own, and in step 2
 //! really takes what it may run. (It takes one job at most from each of some others, and one that is
@@ -95,7 +95,9 @@ use away::Away;
 pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 
-use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Parker, fence, forks};
+use crate::sync::{
+    AtomicU32, AtomicUsize, Mutex, Ordering, Parker, fence, forks, seq_cst_is_enough,
+};
 
 /// The root of work that nobody waits for by a handle: see `job::Header::root`.
 pub(crate) const NO_ROOT: usize = 0;
@@ -105,10 +107,15 @@ pub(crate) const ANY_ROOT: usize = 1;
 /// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
 /// delays help for a section that began meanwhile.
 pub(crate) const NAP: Duration = Duration::from_micros(10);
+/// Whether a nap is about as short as it is to be. Elsewhere it may last 15 milliseconds, and a publisher
+/// that sees a sentry wakes nobody.
+const HAS_SHORT_NAPS: bool = cfg!(any(target_os = "linux", loom));
 /// How many looks in vain make the sentry resign: with what the clock adds, some quarter of a
 /// millisecond. More would slow a serial phase down that a section left behind; fewer would have
 /// sections in quick succession each pay for a wake-up.
 const NAPS: u32 = if cfg!(loom) { 1 } else { 16 };
+/// How many of these a nap counts for in which nobody has forked.
+const QUIET_NAP: u32 = NAPS;
 
 const BUSY: u32 = 0;
 const FREE: u32 = 1;
@@ -186,10 +193,22 @@ pub(crate) enum GivenBack {
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stopped {
-    /// Others look, or nobody is parked.
+    /// Nobody is parked, or the sentry looks.
     Fine,
-    /// It was the last: go through the handshakes, look, and `wake_one` if there is work.
+    /// Others search, so many, and some are parked: wake some if there is work for more.
+    OthersSearch(usize),
+    /// It was the last: issue a fence, look, and `wake` if there is work.
     LookAgain,
+}
+
+/// What the sentry has seen.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    Work,
+    /// None, but others have forked since the last look.
+    OthersFork,
+    Quiet,
 }
 
 /// A pool's sleepers.
@@ -259,7 +278,9 @@ impl Sleep {
     /// Step (c) of a worker that published jobs of `root`, after its handshake.
     #[inline]
     pub(crate) fn notify_from_worker(&self, root: usize) {
-        let counts = self.counts();
+        seq_cst_is_enough();
+        // SeqCst: comes after the read-modify-write or fence of step (b).
+        let counts = Counts(self.counts.load(Ordering::SeqCst));
         if counts.parked() > 0 && !counts.somebody_looks() {
             self.wake_one();
         }
@@ -298,7 +319,9 @@ impl Sleep {
         }
         let mut list = self.list.lock();
         if let Some(&(seat, _)) = list.aside.last() {
-            self.wake(&mut list, seat);
+            let parker = self.unlist(&mut list, seat);
+            drop(list);
+            parker.unpark();
         }
     }
 
@@ -319,7 +342,7 @@ impl Sleep {
         let mut list = self.list.lock();
         let waits = |roots: &[Option<usize>; 2]| root == ANY_ROOT || roots.contains(&Some(root));
         while let Some(&(seat, _)) = list.aside.iter().find(|(_, roots)| waits(roots)) {
-            self.wake(&mut list, seat);
+            self.unlist(&mut list, seat).unpark();
         }
     }
 
@@ -332,7 +355,10 @@ impl Sleep {
         }
         let mut list = self.list.lock();
         if let Some(seat) = list.sentry.or_else(|| list.parked.last().copied()) {
-            self.wake(&mut list, seat);
+            let parker = self.unlist(&mut list, seat);
+            // Others want the lock, and this may take some microseconds.
+            drop(list);
+            parker.unpark();
         }
     }
 
@@ -346,7 +372,9 @@ impl Sleep {
         let mut list = self.list.lock();
         list.away.wake(seat, wait);
         if matches!(self.state(seat), BLOCKED | ASIDE) {
-            self.wake(&mut list, seat);
+            let parker = self.unlist(&mut list, seat);
+            drop(list);
+            parker.unpark();
         }
     }
 
@@ -361,7 +389,9 @@ impl Sleep {
         }
         let mut list = self.list.lock();
         if sleeps() {
-            self.wake(&mut list, seat);
+            let parker = self.unlist(&mut list, seat);
+            drop(list);
+            parker.unpark();
         }
     }
 
@@ -372,22 +402,18 @@ impl Sleep {
         }
         let mut list = self.list.lock();
         while let Some(&seat) = list.parked.last() {
-            self.wake(&mut list, seat);
+            self.unlist(&mut list, seat).unpark();
         }
     }
 
-    fn wake(&self, list: &mut List, seat: usize) {
-        let state = self.state(seat);
-        self.unlist(list, seat);
-        match state {
-            PARKED => self.seats[seat].home.unpark(),
-            _ => self.seats[seat].wait.unpark(),
-        }
-    }
-
-    /// Makes a sleeping seat `BUSY`, or `LENT` as before, and its holder a searcher.
-    fn unlist(&self, list: &mut List, seat: usize) {
+    /// Makes a sleeping seat `BUSY`, or `LENT` as before, and its holder a searcher. Returns where the
+    /// holder sleeps.
+    fn unlist(&self, list: &mut List, seat: usize) -> &Parker {
         let mut sub = 0;
+        let parker = match self.state(seat) {
+            PARKED => &self.seats[seat].home,
+            _ => &self.seats[seat].wait,
+        };
         if let Some(at) = list.aside.iter().position(|&(s, _)| s == seat) {
             list.aside.swap_remove(at);
             self.aside.fetch_sub(1, Ordering::Relaxed);
@@ -403,6 +429,7 @@ impl Sleep {
         // In this order: its holder may see the state at once, and stop searching.
         self.count(SEARCHER, sub);
         self.set_state(seat, self.seats[seat].awake.load(Ordering::Relaxed));
+        parker
     }
 
     // ---- searching ----------------------------------------------------------------------------
@@ -418,8 +445,11 @@ impl Sleep {
     /// The caller searches no longer.
     pub(crate) fn stop_searching(&self) -> Stopped {
         let before = self.count(0, SEARCHER);
-        let last = before.searchers() == 1 && !before.sentry();
-        if last && before.parked() > 0 { Stopped::LookAgain } else { Stopped::Fine }
+        match before.searchers() - 1 {
+            _ if before.parked() == 0 || before.sentry() => Stopped::Fine,
+            0 => Stopped::LookAgain,
+            others => Stopped::OthersSearch(others),
+        }
     }
 
     /// The caller, a searcher, ends with its pool. (Nobody is left to look.)
@@ -444,6 +474,11 @@ impl Sleep {
         self.state(seat) == PARKED
     }
 
+    /// Whether the seat's holder neither sleeps in the main loop nor only looks.
+    pub(crate) fn is_at_work(&self, seat: usize) -> bool {
+        !matches!(self.state(seat), PARKED | FREE)
+    }
+
     /// Has to be called by whoever holds a seat that was parked, before it publishes anything
     /// from it.
     pub(crate) fn unparked(&self) {
@@ -463,9 +498,15 @@ impl Sleep {
 
     // ---- parking ------------------------------------------------------------------------------
 
-    /// Step 1, but for the handshakes with the queues. The seat is `FREE` if the caller
-    /// searches in the main loop, else `BUSY`.
-    pub(crate) fn announce(&self, seat: usize, kind: Kind, searching: bool) -> Entered {
+    /// Step 1. The seat is `FREE` if the caller searches in the main loop, else `BUSY`. `watches`: it may
+    /// become the sentry.
+    pub(crate) fn announce(
+        &self,
+        seat: usize,
+        kind: Kind,
+        searching: bool,
+        watches: bool,
+    ) -> Entered {
         let mut list = self.list.lock();
         // Others take a free seat under the lock only. If it was lent and is given back already, the
         // caller has still to see that.
@@ -479,7 +520,7 @@ impl Sleep {
         }
         list.parked.push(seat);
         let mut add = ONE_PARKED;
-        if list.sentry.is_none() && self.seats.len() > 1 {
+        if watches && HAS_SHORT_NAPS && list.sentry.is_none() && self.seats.len() > 1 {
             list.sentry = Some(seat);
             add += SENTRY;
         }
@@ -498,7 +539,7 @@ impl Sleep {
         // A seat that its thread has parked may have been lent, and its borrower be blocked.
         let listed = self.state(seat) == kind.asleep();
         if listed {
-            self.unlist(&mut list, seat);
+            let _ = self.unlist(&mut list, seat);
         }
         listed
     }
@@ -510,7 +551,7 @@ impl Sleep {
         &self,
         seat: usize,
         kind: Kind,
-        look: impl Fn() -> bool,
+        look: impl Fn() -> Look,
         announce_and_look: impl Fn() -> bool,
     ) {
         let parker = match kind {
@@ -523,10 +564,11 @@ impl Sleep {
             if self.state(seat) != kind.asleep() {
                 break;
             }
-            if look() && self.leave(seat, kind) {
-                return;
-            }
-            naps += 1;
+            naps += match look() {
+                Look::Work if self.leave(seat, kind) => return,
+                Look::Quiet => QUIET_NAP,
+                _ => 1,
+            };
         }
         if self.resign(seat, kind) && announce_and_look() && self.leave(seat, kind) {
             return;
@@ -578,7 +620,7 @@ impl Sleep {
         let mut list = self.list.lock();
         let listed = self.state(seat) == ASIDE;
         if listed {
-            self.unlist(&mut list, seat);
+            let _ = self.unlist(&mut list, seat);
             self.count(0, SEARCHER);
         }
         listed
@@ -694,9 +736,9 @@ mod tests {
     #[test]
     fn a_seat_stays_lent_when_its_borrower_is_woken() {
         let sleep = Sleep::new(2);
-        assert!(sleep.announce(1, Kind::Idle, false) == Entered::Announced);
+        assert!(sleep.announce(1, Kind::Idle, false, true) == Entered::Announced);
         assert!(matches!(sleep.lend(), Some((1, Stopped::LookAgain))));
-        assert!(sleep.announce(1, Kind::Blocked, false) == Entered::Announced);
+        assert!(sleep.announce(1, Kind::Blocked, false, true) == Entered::Announced);
         assert!(!sleep.leave(1, Kind::Idle), "the worker's own thread leaves what it parked only");
         sleep.wake_one();
         assert!(sleep.is_lent(1), "the worker's own thread would take it");
@@ -721,7 +763,7 @@ mod tests {
             while !sleep.is_claimed(0) {
                 std::thread::yield_now();
             }
-            assert!(sleep.announce(0, Kind::Idle, true) == Entered::Lent);
+            assert!(sleep.announce(0, Kind::Idle, true, true) == Entered::Lent);
             assert!(sleep.is_claimed(0), "who was woken for the work has not seen it yet");
             assert!(sleep.stop_searching() == Stopped::Fine);
             sleep.wait_for_seat(0);

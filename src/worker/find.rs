@@ -8,7 +8,8 @@ use crate::job::{ANY_ROOT, JobRef, NO_ROOT};
 use crate::latch::Wait;
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::until_sure;
-use crate::sync::{Ordering, fence, spin_loop};
+use crate::sleep::Look;
+use crate::sync::{AtomicUsize, Ordering, fence, spin_loop};
 
 /// How many others one look goes through at most.
 const MOST_VICTIMS: usize = 16;
@@ -20,9 +21,9 @@ const MOST_REFUSALS: u32 = 32;
 /// How long what was stolen has to last to be worth a theft.
 const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 
-/// Every so many naps in vain the sentry looks for forks to take by force. That costs some
-/// microseconds and interrupts every busy worker; owners that fork at all answer sooner.
-const FORCE_INTERVAL: u32 = 10;
+/// How many others a worker that has found a job wakes at most: two, so that all are awake after
+/// log n steps.
+pub(super) const MOST_WOKEN: usize = 2;
 
 impl Worker {
     /// A job for the main loop, if there is one in sight: own tasks, mail, the injector, others'
@@ -46,7 +47,7 @@ impl Worker {
         let left = self.looks_left.get().checked_sub(1);
         self.looks_left
             .set(left.unwrap_or_else(|| self.registry().settings().injector_interval - 1));
-        left.is_none()
+        left.is_none() || self.registry().is_late()
     }
 
     /// The newest of this worker's tasks, else the oldest that it has from outside.
@@ -111,7 +112,12 @@ impl Worker {
             return None;
         }
         self.refusals.set(0);
-        self.count_steal(until_sure(|| victim.forks.steal()))
+        let stolen = self.count_steal(until_sure(|| victim.forks.steal()))?;
+        // What the victim hides has nothing public before it any more: somebody has to watch it.
+        if self.sleep().counts().parked() > 0 && victim.forks.hides_work() {
+            self.sleep().notify_from_worker(NO_ROOT);
+        }
+        Some(stolen)
     }
 
     /// Whether a fork of `victim`'s stays public for a while. One that its owner takes back sooner is
@@ -160,7 +166,7 @@ impl Worker {
     /// about to sleep: they are published anew.
     pub(super) fn share_rest(&self) {
         if !self.tasks.is_empty() && self.tasks.has_thieves() {
-            self.tasks.ring();
+            self.tasks.publish_moved();
             self.notify(ANY_ROOT);
         }
     }
@@ -200,11 +206,40 @@ impl Worker {
         self.sees_own_work() || self.victims().any(Worker::shows_work)
     }
 
-    /// The handshakes with the queues, then a look at all of them: steps 1 and 2 of parking
-    /// (`sleep/mod.rs`). Workers that are parked themselves have nothing, and are left out.
+    /// The fence and the look at all queues that parking takes: steps 1 and 2 (`sleep/mod.rs`). Workers
+    /// that are parked themselves have nothing, and are left out.
     pub(crate) fn announce_and_look(&self) -> bool {
-        self.announce();
+        // Pairs with the fence or the SeqCst write of a publisher.
+        fence(Ordering::SeqCst);
         self.sees_own_work() || self.others().any(Worker::shows_work)
+    }
+
+    /// How many others to wake, for a worker that was the last to search and has found a job: for other
+    /// jobs, or to watch a worker that hides some.
+    pub(super) fn jobs_for_others(&self) -> usize {
+        // As in `announce_and_look`.
+        fence(Ordering::SeqCst);
+        match self.public_jobs(self.others(), MOST_WOKEN) {
+            0 => self.sees_hidden().into(),
+            jobs => jobs,
+        }
+    }
+
+    /// How many jobs are public, up to `most`: here, in the injector and at `others`.
+    pub(super) fn public_jobs<'w>(
+        &self,
+        others: impl Iterator<Item = &'w Worker>,
+        most: usize,
+    ) -> usize {
+        let stray = usize::from(self.sees_stray_mail());
+        let mut jobs = self.registry().injector().len() + self.tasks.public() + stray;
+        for other in others {
+            if jobs >= most {
+                return most;
+            }
+            jobs += other.public();
+        }
+        jobs.min(most)
     }
 
     /// The same for the last one who looks: after this, where a fork is pending, one is public, or
@@ -215,20 +250,61 @@ impl Worker {
 
     /// The part of that look which is at what others hide, to be taken by force.
     pub(super) fn look_behind(&self) -> bool {
-        self.others_work() && self.heavy_fence() && self.will_force()
+        let forces = self.others_work() && self.heavy_fence() && self.sees_hidden();
+        self.forces.store(forces.into(), Ordering::Relaxed);
+        forces
     }
 
-    /// The sentry's look: a glance, and at times one at what others hide.
-    pub(super) fn watch(&self) -> bool {
-        let watches = self.watches.load(Ordering::Relaxed).wrapping_add(1);
-        self.watches.store(watches, Ordering::Relaxed);
-        self.sees_work() || watches % FORCE_INTERVAL == 0 && self.will_force()
+    /// The sentry's look.
+    pub(super) fn watch(&self) -> Look {
+        if self.sees_work() || self.sees_silent() {
+            Look::Work
+        } else if self.see_others_fork() {
+            Look::OthersFork
+        } else {
+            Look::Quiet
+        }
     }
 
-    fn will_force(&self) -> bool {
-        let hidden = self.others().any(|other| other.forks.hides_work());
-        self.forces.store(hidden as u32, Ordering::Relaxed);
-        hidden
+    /// Whether others have published forks since the last call.
+    pub(super) fn see_others_fork(&self) -> bool {
+        let count = |sum: usize, other: &Worker| sum.wrapping_add(other.forks.published());
+        let forks = self.all_from_random().fold(0, count);
+        let before = self.forks_seen.load(Ordering::Relaxed);
+        self.forks_seen.store(forks, Ordering::Relaxed);
+        forks != before
+    }
+
+    /// Whether a worker hides forks and has neither forked nor ended a fork since the last call: then
+    /// they are to be taken by force. (That costs some microseconds and interrupts every busy
+    /// worker; an owner that forks at all answers sooner.)
+    pub(super) fn sees_silent(&self) -> bool {
+        let [index, head, top] = &self.suspect;
+        let load = |word: &AtomicUsize| word.load(Ordering::Relaxed);
+        let workers = self.registry().workers();
+        let is_as_before = |suspect: &Worker| {
+            suspect.forks.hides_work() && suspect.forks.progress() == (load(head), load(top))
+        };
+        let is_silent = workers.get(load(index)).is_some_and(|suspect| is_as_before(suspect));
+        if !is_silent {
+            let hider = self.others().find(|other| other.forks.hides_work());
+            let (at, forked) =
+                hider.map_or((usize::MAX, (0, 0)), |it| (it.index, it.forks.progress()));
+            let words = [(index, at), (head, forked.0), (top, forked.1)];
+            words.into_iter().for_each(|(word, value)| word.store(value, Ordering::Relaxed));
+        }
+        self.forces.store(is_silent.into(), Ordering::Relaxed);
+        is_silent
+    }
+
+    /// Whether another worker seems to hide forks.
+    pub(super) fn sees_hidden(&self) -> bool {
+        self.others().any(|other| other.forks.hides_work())
+    }
+
+    /// Whether anybody else is at work, and so may publish something.
+    pub(super) fn sees_others_work(&self) -> bool {
+        self.all_from_random().any(|other| self.sleep().is_at_work(other.index))
     }
 
     /// Whether anybody else is not parked.
@@ -236,22 +312,13 @@ impl Worker {
         self.others().next().is_some()
     }
 
-    pub(super) fn announce(&self) {
-        // Pairs with the fence of who pushed to the injector or to mail.
-        fence(Ordering::SeqCst);
-        self.others().for_each(|other| {
-            other.forks.announce_idle();
-            other.tasks.announce_idle();
-        });
-    }
-
     /// Whether a look has seen that somebody hides forks, which were not to be had since.
     pub(super) fn is_to_force(&self) -> bool {
         self.forces.load(Ordering::Relaxed) != 0
     }
 
-    /// Takes a fork by force from somebody who does not answer, if a look has decided so: the first
-    /// that is accepted, from those who may have such.
+    /// Takes by force the forks of a worker that does not answer, if a look has decided so, of those that
+    /// may have such as this one wants. Returns the oldest, if it is accepted; the others are public.
     pub(super) fn forced(
         &self,
         may_have: impl Fn(&Worker) -> bool,
@@ -262,18 +329,28 @@ impl Worker {
         }
         self.forces.store(0, Ordering::Relaxed);
         let mut hiders = self.others().filter(|other| other.forks.hides_work() && may_have(other));
-        hiders.find_map(|other| {
-            let Some(forced) = other.forks.force(|| self.heavy_fence(), |job| other.publish(job))
-            else {
-                // Its owner or another thief is at it, which takes a moment: the next look sees more.
-                if other.forks.hides_work() {
-                    self.forces.store(1, Ordering::Relaxed);
-                }
-                return None;
-            };
-            self.counters.forks_published.add(1);
-            accept(self.count_steal(Some(forced))?)
-        })
+        let oldest = hiders.find_map(|other| {
+            let oldest = self.force(other);
+            // Else its owner or another thief is at it, which takes a moment: the next look sees more.
+            if oldest.is_none() && other.forks.hides_work() {
+                self.forces.store(1, Ordering::Relaxed);
+            }
+            oldest
+        });
+        accept(self.count_steal(oldest)?)
+    }
+
+    /// Takes all forks that `other` hides, keeps all but the oldest here, and returns that one.
+    fn force(&self, other: &Worker) -> Option<JobRef> {
+        let mut oldest = None;
+        let take = |job| match oldest {
+            None => oldest = Some(job),
+            Some(_) => self.tasks.push_moved(job),
+        };
+        let forced = other.forks.force(|| self.heavy_fence(), |job| other.publish(job), take);
+        self.counters.forks_published.add(forced);
+        self.share_rest();
+        oldest
     }
 
     fn sees_own_work(&self) -> bool {
@@ -291,18 +368,31 @@ impl Worker {
     }
 
     /// Some other workers, from a random one on.
-    fn victims(&self) -> impl Iterator<Item = &Worker> {
-        let workers = self.registry().workers();
-        let (before, from) = workers.split_at(self.random() as usize % workers.len());
-        let all = from.iter().chain(before).map(|worker| &**worker);
-        all.filter(|victim| victim.index != self.index).take(MOST_VICTIMS)
+    pub(super) fn victims(&self) -> impl Iterator<Item = &Worker> {
+        self.all_from_random().take(MOST_VICTIMS)
     }
 
     /// All other workers that are not parked.
     fn others(&self) -> impl Iterator<Item = &Worker> {
-        let workers = self.registry().workers().iter().map(|worker| &**worker);
         let sleep = self.sleep();
-        workers.filter(|other| other.index != self.index && !sleep.is_parked(other.index))
+        self.all_from_random().filter(move |other| !sleep.is_parked(other.index))
+    }
+
+    /// All other workers, from a random one on.
+    fn all_from_random(&self) -> impl Iterator<Item = &Worker> {
+        let workers = self.registry().workers();
+        let (before, from) = workers.split_at(self.random() as usize % workers.len());
+        let all = from.iter().chain(before).map(|worker| &**worker);
+        all.filter(|other| other.index != self.index)
+    }
+
+    /// How many jobs can be stolen from this worker. If no fork can, it is told that somebody is hungry.
+    fn public(&self) -> usize {
+        let forks = self.forks.public();
+        if forks == 0 {
+            self.forks.raise_demand();
+        }
+        forks + self.tasks.public()
     }
 
     /// Marsaglia's xorshift, 32 bits.

@@ -9,6 +9,12 @@ use crate::sync::Ordering;
 /// Rounds of looking around, or of waiting for leave to do so, before a worker parks. (Of workers that
 /// are broadcast to, all are to be awake for the next.)
 pub(super) const ROUNDS: u32 = 24;
+/// The fewest.
+const FEWEST_ROUNDS: u32 = 6;
+/// A worker that has neither forked nor ended a fork between these rounds is silent.
+const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
+/// So many looks in a row, the pauses between them doubling, at which nobody works are enough.
+const QUIET_LOOKS: u32 = 6;
 /// Up to this round the pauses double; after it the thread yields its processor.
 const SPINS: u32 = 8;
 
@@ -23,11 +29,14 @@ impl Worker {
             return true;
         }
         let is_searching = std::mem::replace(searching, true);
+        let mut watches = true;
         if is_searching {
             sleep.free_seat(self.index);
-            if self.look_around() {
-                return self.take_seat();
-            }
+            watches = match self.look_around() {
+                Seen::Work => return self.take_seat(),
+                Seen::OthersFork => true,
+                Seen::Nothing => false,
+            };
         }
         self.counters.parks.count();
         let handlers = self.registry().handlers();
@@ -41,7 +50,7 @@ impl Worker {
                 return self.leave_between_jobs();
             }
         }
-        if !self.park(is_searching && !tells) {
+        if !self.park(is_searching && !tells, watches) {
             return false;
         }
         if handlers.tell_of_unparking() {
@@ -79,7 +88,7 @@ impl Worker {
         for _ in 0..ROUNDS {
             // Who sends the mail may want this processor.
             crate::sync::spin_or_yield();
-            if self.has_own_work() {
+            if self.has_own_work() || !self.sees_others_work() {
                 return false;
             }
             if self.sleep().start_searching() {
@@ -89,12 +98,35 @@ impl Worker {
         false
     }
 
-    /// Looks for a while. `true`: there is work, or the seat is lent.
-    fn look_around(&self) -> bool {
-        (0..ROUNDS).any(|round| {
+    /// Looks for a while, which is short if nobody works who could publish something, and where this
+    /// worker has looked in vain lately.
+    fn look_around(&self) -> Seen {
+        let rounds = self.rounds.load(Ordering::Relaxed);
+        let seen = self.look_for(rounds);
+        let next = if matches!(seen, Seen::Work) { rounds * 2 } else { rounds / 2 };
+        self.rounds.store(next.clamp(FEWEST_ROUNDS, ROUNDS), Ordering::Relaxed);
+        seen
+    }
+
+    fn look_for(&self, rounds: u32) -> Seen {
+        let mut quiet = 0;
+        self.see_others_fork();
+        for round in 0..ROUNDS {
+            // What somebody hides is worth the time.
+            if round >= rounds && !self.sees_hidden() {
+                break;
+            }
             pause(round, || false);
-            self.sees_work() || self.sleep().is_lent(self.index)
-        })
+            let is_over = self.sees_work() || self.sleep().is_lent(self.index);
+            if is_over || SILENCE.contains(&round) && self.sees_silent() {
+                return Seen::Work;
+            }
+            quiet = if self.sees_others_work() { 0 } else { quiet + 1 };
+            if quiet == QUIET_LOOKS || self.registry().is_ending() {
+                return Seen::Nothing;
+            }
+        }
+        if self.see_others_fork() || self.sees_hidden() { Seen::OthersFork } else { Seen::Nothing }
     }
 
     /// Takes the seat back for work that was seen.
@@ -106,9 +138,9 @@ impl Worker {
         self.goes_on()
     }
 
-    fn park(&self, searching: bool) -> bool {
+    fn park(&self, searching: bool, watches: bool) -> bool {
         let sleep = self.sleep();
-        if sleep.announce(self.index, Kind::Idle, searching) == Entered::Lent {
+        if sleep.announce(self.index, Kind::Idle, searching, watches) == Entered::Lent {
             if searching {
                 self.stop_searching();
             }
@@ -133,6 +165,15 @@ impl Worker {
         }
         !has_ended
     }
+}
+
+/// What a worker has seen that looked around.
+enum Seen {
+    /// Work, or that the seat is lent.
+    Work,
+    /// None, but others have forked meanwhile, or hide forks.
+    OthersFork,
+    Nothing,
 }
 
 /// Waits a little longer each round, unless `is_over` says so.

@@ -21,6 +21,7 @@ use crate::pool::{Registry, TaskOrder, WaitPolicy};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue, until_sure};
 use crate::sleep::{Sleep, Stopped};
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use find::MOST_WOKEN;
 
 /// How many published forks a worker keeps in stock for others, at most.
 const MOST_IN_STOCK: usize = 8;
@@ -69,10 +70,14 @@ pub(crate) struct Worker {
     /// Whether it was not, and how many forks were left alone since for that.
     patient: Cell<bool>,
     refusals: Cell<u32>,
-    /// The sentry's looks, and whether the last one decided to use force. (Atomics, because the
-    /// seat may be lent while its thread looks.)
-    watches: AtomicU32,
+    /// A worker that hides forks, its index and how far it was, and whether it is to be forced. (Atomics,
+    /// because the seat may be lent while its thread looks.)
+    suspect: [AtomicUsize; 3],
     forces: AtomicU32,
+    /// How many forks others had published at the last look.
+    forks_seen: AtomicUsize,
+    /// For how many rounds to look around.
+    rounds: AtomicU32,
     counters: LiveCounters,
 }
 
@@ -91,10 +96,17 @@ impl Worker {
         simulated: bool,
         registry: *const Registry,
     ) -> Self {
-        let stock = if workers == 1 { 0 } else { workers.min(MOST_IN_STOCK) };
+        // In a simulation each fork and its end comes to the slow path, which has a schedule point. Where
+        // no thief could take a private fork of an owner that is silent, none is private.
+        let (fewest, most, keeps_gate_closed) = if workers == 1 {
+            (0, 0, simulated)
+        } else if simulated || platform::heavy_fence() {
+            (1, workers.min(MOST_IN_STOCK), simulated)
+        } else {
+            (usize::MAX, usize::MAX, true)
+        };
         Worker {
-            // In a simulation each fork and its end comes to the slow path, which has a schedule point.
-            forks: ForkQueue::new(stock, simulated),
+            forks: ForkQueue::new(fewest, most, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
             mail: Replaced::new(),
             registry,
@@ -109,8 +121,10 @@ impl Worker {
             stolen: Cell::new(0),
             patient: Cell::new(true),
             refusals: Cell::new(0),
-            watches: AtomicU32::new(0),
+            suspect: [usize::MAX, 0, 0].map(AtomicUsize::new),
             forces: AtomicU32::new(0),
+            forks_seen: AtomicUsize::new(0),
+            rounds: AtomicU32::new(idle::ROUNDS),
             counters: LiveCounters::new(),
         }
     }
@@ -249,6 +263,7 @@ impl Worker {
         let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
         self.published_forks(published);
         deterministic::point();
+        self.serve_late_callers();
         slot
     }
 
@@ -263,14 +278,29 @@ impl Worker {
         if popped == Popped::Stolen {
             // An older one may have been taken out and put back.
             self.notify_of_forks();
+            return false;
         }
-        popped == Popped::Mine
+        self.serve_late_callers();
+        true
+    }
+
+    /// Has the owner come to its slow path at its next fork or end of one.
+    pub(crate) fn ask_for_forks(&self) {
+        self.forks.raise_demand();
     }
 
     /// Makes all pending forks public: the worker is about to do something else.
     fn flush_forks(&self) {
         let published = self.forks.flush(|job| self.publish(job));
         self.published_forks(published);
+    }
+
+    /// Makes all pending forks public if another worker has nothing to do: what follows may take long.
+    #[inline]
+    pub(crate) fn share_forks(&self) {
+        if self.forks.hides_work() && self.sees_idlers() {
+            self.flush_forks();
+        }
     }
 
     /// Step (c) of publishing (`sleep/mod.rs`).
@@ -460,16 +490,20 @@ impl Worker {
         platform::heavy_fence()
     }
 
-    /// No longer a searcher. If there was none else and others sleep, one is woken for work that
-    /// was published meanwhile, and to watch for what those who work may hide.
+    /// No longer a searcher. If others sleep, some are woken for jobs that nobody looks for.
     pub(crate) fn stop_searching(&self) {
         self.look_again(self.sleep().stop_searching());
     }
 
     pub(crate) fn look_again(&self, stopped: Stopped) {
-        if stopped == Stopped::LookAgain && (self.announce_and_look() || self.others_work()) {
-            self.sleep().wake_one();
-        }
+        let wanted = match stopped {
+            Stopped::Fine => 0,
+            Stopped::OthersSearch(others) => {
+                self.public_jobs(self.victims(), others + MOST_WOKEN).saturating_sub(others)
+            }
+            Stopped::LookAgain => self.jobs_for_others(),
+        };
+        (0..wanted).for_each(|_| self.sleep().wake_one());
     }
 }
 

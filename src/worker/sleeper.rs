@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Worker;
 use crate::dump::Awaited;
@@ -9,6 +10,9 @@ use crate::job::outcome;
 use crate::latch::Wait;
 use crate::pool::Registry;
 use crate::sync::{Mutex, Parker, Unparker, wait_outside};
+
+/// After this long, and then every so often, a caller from outside calls for its job to be begun.
+pub(crate) const LATE: Duration = Duration::from_millis(4);
 
 /// Whom to wake when a wait is over.
 pub(crate) enum Sleeper {
@@ -90,6 +94,22 @@ impl Event {
             Some(worker) => worker.wait_until(self),
             None => wait_outside(&parker, self.pool, || self.has_happened()),
         }
+    }
+}
+
+impl Event {
+    /// Waits as a thread that is no worker. Calls `call` every `interval` until it says that it need not
+    /// be called again.
+    pub(crate) fn wait_with_calls(&self, interval: Duration, call: impl Fn() -> bool) {
+        let parker = Parker::new();
+        self.state.lock().sleeper = Some(Sleeper::Outside(parker.unparker().clone()));
+        while !self.has_happened() {
+            parker.park_timeout(interval);
+            if !self.has_happened() && !call() {
+                break;
+            }
+        }
+        wait_outside(&parker, self.pool, || self.has_happened());
     }
 }
 

@@ -46,7 +46,7 @@ use super::idle::{ROUNDS, pause};
 use crate::deterministic;
 use crate::job::{JobRef, Link, NO_ROOT};
 use crate::latch::Wait;
-use crate::sleep::Kind;
+use crate::sleep::{Kind, Look};
 use crate::sync::Ordering;
 
 /// How many foreign jobs may run on top of each other in waits. (A guess.)
@@ -109,6 +109,28 @@ impl Worker {
         let job = self.mailed().or_else(|| self.newest_task());
         let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.injected());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
+    }
+
+    /// Runs a job from the injector, if a caller from outside has waited for long: amid work that goes on
+    /// for as long as it likes.
+    #[inline]
+    pub(crate) fn serve_late_callers(&self) {
+        if self.registry().is_late() {
+            self.serve_late_caller();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn serve_late_caller(&self) {
+        if self.waits_for_own_work() || self.jobs_on_stack() > MOST_FOREIGN {
+            return;
+        }
+        self.flush_forks();
+        match self.injected() {
+            Some(job) => self.run_on_top(job, |_| false, || None),
+            None => self.registry().is_served(),
+        }
     }
 
     /// Runs one job that is queued at this worker. Returns whether there was one.
@@ -256,14 +278,14 @@ impl Worker {
         self.counters.parks.count();
         let sleep = self.sleep();
         // The holder of a busy seat is never turned away.
-        let _ = sleep.announce(self.index, Kind::Blocked, searching);
+        let _ = sleep.announce(self.index, Kind::Blocked, searching, true);
         let looks = || wait.done() || may_leave && self.is_to_leave(wait);
         let over = looks() || self.announce_and_look() || looks();
         if !(over && sleep.leave(self.index, Kind::Blocked)) {
             sleep.sleep(
                 self.index,
                 Kind::Blocked,
-                || wait.done() || self.watch(),
+                || if wait.done() { Look::Work } else { self.watch() },
                 || wait.done() || self.announce_and_look_hard(),
             );
             self.counters.wakes.add(1);

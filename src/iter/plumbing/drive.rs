@@ -6,8 +6,14 @@
 //! has nothing pending that others could take (lazy binary splitting: Tzannes, Caragea, Barua and
 //! Vishkin, PPoPP 2010) and somebody has nothing to do. So forks are about as many as steals, and
 //! inner loops make hardly any while outer ones have some pending. Where a single item takes longer
-//! than a block should, somebody who runs out of work would have to wait for its end; there half is
-//! handed over ahead of any demand.
+//! than a block should, a worker that runs out of work would have to wait for its end; there half is
+//! handed over ahead of any demand, and where items take so long that a fork costs nothing beside
+//! them, each of what is left becomes a piece.
+//!
+//! In a pool of more than two, a piece makes all pending forks public before its first item, if a
+//! worker has nothing to do: that item may take long. And no block is longer than a worker's share of
+//! what is left (guided self-scheduling: Polychronopoulos and Kuck, 1987), since its items may cost
+//! more than those before.
 //!
 //! A block is as long as makes it last some microseconds by the clock: short enough that who is
 //! hungry is soon answered, long enough to be one tight loop over plain iterators. Where a loop may end
@@ -33,6 +39,8 @@ use crate::worker::{Worker, is_simulated};
 
 /// What a block should last: twice to half of it will do.
 const BLOCK: u64 = 4 * TICKS_PER_MICROSECOND;
+/// A block that takes this long is worth a fork for each of its items.
+const SLOW: u64 = 64 * TICKS_PER_MICROSECOND;
 /// How long a piece goes on without thinking of forks.
 const WARM_UP: u64 = TICKS_PER_MICROSECOND / 2;
 /// What is left is not worth a fork when it is less than a block divided by this.
@@ -112,11 +120,12 @@ where
         };
         if threads == 1 {
             // Without forks, but in the pieces that somebody may have asked for.
-            let pace = Pace { min: usize::MAX, max, block: max, most: None, warm: false };
+            let pace =
+                Pace { min: usize::MAX, max, block: max, most: None, warm: false, threads: 1 };
             return pace.cut(1, len, producer, consumer).0;
         }
         let most = P::FEW_BLOCKS.then(|| (len / (threads * BLOCKS_EACH)).max(least));
-        let pace = Pace { min: least, max, block: least, most, warm: false };
+        let pace = Pace { min: least, max, block: least, most, warm: false, threads };
         pace.cut(pieces.min(len / least), len, producer, consumer).0
     })
 }
@@ -147,6 +156,8 @@ struct Pace {
     most: Option<usize>,
     /// Whether the piece has gone on for long enough to fork.
     warm: bool,
+    /// How many workers the pool has.
+    threads: usize,
 }
 
 impl Pace {
@@ -202,50 +213,80 @@ impl Pace {
             drop(producer);
             return (consumer.into_folder().complete(), self.block);
         }
+        if self.threads > 2 {
+            share_forks();
+        }
         let mut folder = consumer.into_folder();
         // One block needs no clock, which costs as much as many an item.
-        let start = if len > self.block { ticks() } else { 0 };
+        let start = if len > self.length(len) { ticks() } else { 0 };
         let mut before = start;
-        while len > self.block {
-            let (block, rest) = producer.split_at(self.block);
+        while len > self.length(len) {
+            let length = self.length(len);
+            let (block, rest) = producer.split_at(length);
             folder = block.fold_with(folder);
             if folder.full() {
                 drop(rest);
                 return (folder.complete(), self.block);
             }
             producer = rest;
-            len -= self.block;
+            len -= length;
+            serve_late_callers();
             let now = ticks();
             let took = now.wrapping_sub(before);
-            self.set_block(took, if C::Folder::FILLS { BLOCK / 2 } else { BLOCK });
+            self.set_block(length, took, if C::Folder::FILLS { BLOCK / 2 } else { BLOCK });
             self.warm |= now.wrapping_sub(start) > WARM_UP;
             before = now;
             let tail = if P::FEW_BLOCKS { self.block } else { self.block / TAIL };
             let worth_it = self.warm && len > tail && len / 2 >= self.min;
-            if worth_it && is_wanted(took) {
+            let is_slow = took > SLOW && self.threads > 1 && !is_simulated();
+            if worth_it && (is_slow || is_wanted(took)) {
                 let (first, consumer, reducer) = C::pause(folder);
-                let (rest, block) = self.cut(2, len, producer, consumer);
+                let pieces = if is_slow { len / self.min } else { 2 };
+                let (rest, block) = self.cut(pieces, len, producer, consumer);
                 return (reducer.reduce(first, rest), block);
             }
         }
         (producer.fold_with(folder).complete(), self.block)
     }
 
-    /// The last block took so long, and should last as long as is `wanted`.
-    fn set_block(&mut self, took: u64, wanted: u64) {
+    /// How many of `len` items the next block has.
+    #[inline]
+    fn length(&self, len: usize) -> usize {
+        if self.threads > 2 { self.block.min(len / self.threads).max(self.min) } else { self.block }
+    }
+
+    /// The last block, of `length` items, took so long, and should last as long as is `wanted`.
+    fn set_block(&mut self, length: usize, took: u64, wanted: u64) {
         if let Some(most) = self.most {
             self.warm |= is_simulated();
             self.block = self.block.saturating_mul(2).min(most);
         } else if is_simulated() {
             // As long as it is, and warm: nothing may depend on the clock.
             self.warm = true;
+        } else if took > wanted * 2 {
+            self.block = (length / 2).max(self.min).min(self.max);
+        } else if length < self.block {
+            // Short for another reason.
         } else if took < wanted / GROWTH as u64 {
             self.block = self.block.saturating_mul(GROWTH).min(self.max);
         } else if took < wanted / 2 {
             self.block = self.block.saturating_mul(2).min(self.max);
-        } else if took > wanted * 2 {
-            self.block = (self.block / 2).max(self.min).min(self.max);
         }
+    }
+}
+
+/// Lets callers from outside have their turn: this loop may go on for long.
+#[inline]
+fn serve_late_callers() {
+    if let Some(worker) = Worker::current() {
+        worker.serve_late_callers();
+    }
+}
+
+/// Makes this worker's forks public if another worker has nothing to do.
+fn share_forks() {
+    if let Some(worker) = Worker::current() {
+        worker.share_forks();
     }
 }
 

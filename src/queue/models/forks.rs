@@ -8,7 +8,7 @@ use loom::thread;
 
 use super::start;
 use crate::queue::{ForkFront, ForkQueue, Popped, Published, until_sure};
-use crate::sync::{AtomicUsize, Ordering, UnsafeCell, fence};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell, fence, seq_cst_is_enough};
 
 /// A job that is to be run once.
 struct Job {
@@ -81,7 +81,7 @@ unsafe impl Send for Forks {}
 impl Forks {
     fn new(jobs: usize) -> Arc<Self> {
         let jobs = (0..jobs).map(|_| Job::new()).collect();
-        Arc::new(Forks { queue: ForkQueue::new(2, false), jobs, idle: AtomicUsize::new(0) })
+        Arc::new(Forks { queue: ForkQueue::new(1, 2, false), jobs, idle: AtomicUsize::new(0) })
     }
 
     fn assert_all_ran(&self) {
@@ -97,7 +97,8 @@ impl Forks {
     }
 
     fn somebody_idles(&self) -> bool {
-        self.idle.load(Ordering::Relaxed) > 0
+        seq_cst_is_enough();
+        self.idle.load(Ordering::SeqCst) > 0
     }
 
     fn fork(&self, job: usize) -> Pending {
@@ -143,17 +144,19 @@ impl Forks {
         }
     }
 
-    fn force_one(&self) {
-        if let Some(job) = self.queue.force(heavy_fence, Public) {
-            job.run();
-        }
+    fn force_all(&self) {
+        self.queue.force(heavy_fence, Public, Public::run);
     }
 
     /// Goes to sleep, unless there is something to do. Returns whether it sleeps.
     fn sleep(&self) -> bool {
         self.idle.fetch_add(1, Ordering::Relaxed);
-        self.queue.announce_idle();
-        self.queue.is_empty()
+        fence(Ordering::SeqCst);
+        let sleeps = self.queue.is_empty();
+        if sleeps {
+            self.queue.raise_demand();
+        }
+        sleeps
     }
 
     /// The same for the last one who looks.
@@ -243,7 +246,7 @@ fn a_fork_that_is_taken_by_force_is_run_once() {
     loom::model(|| {
         let forks = Forks::new(3);
         let [a, b, c] = [0, 1, 2].map(|job| forks.fork(job));
-        let thief = start(&forks, Forks::force_one);
+        let thief = start(&forks, Forks::force_all);
         [c, b, a].into_iter().for_each(|fork| forks.end(fork));
         thief.join().unwrap();
         forks.assert_all_ran();
@@ -255,7 +258,7 @@ fn a_fork_that_is_taken_by_force_and_flushed_is_run_once() {
     loom::model(|| {
         let forks = Forks::new(3);
         let [a, b] = [0, 1].map(|job| forks.fork(job));
-        let thief = start(&forks, Forks::force_one);
+        let thief = start(&forks, Forks::force_all);
         let c = forks.fork(2);
         let _ = forks.flush();
         [c, b, a].into_iter().for_each(|fork| forks.end(fork));
@@ -273,7 +276,7 @@ fn a_fork_that_force_finds_at_once_is_run_once() {
         let forks = Forks::new(4);
         let [a, b] = [0, 1].map(|job| forks.fork(job));
         forks.end(b);
-        let thief = start(&forks, Forks::force_one);
+        let thief = start(&forks, Forks::force_all);
         let [c, d] = [2, 3].map(|job| forks.fork(job));
         [d, c, a].into_iter().for_each(|fork| forks.end(fork));
         thief.join().unwrap();
@@ -286,7 +289,7 @@ fn two_thieves_that_use_force_get_a_fork_each() {
     loom::model(|| {
         let forks = Forks::new(3);
         let [a, b, c] = [0, 1, 2].map(|job| forks.fork(job));
-        let thieves = [(); 2].map(|()| start(&forks, Forks::force_one));
+        let thieves = [(); 2].map(|()| start(&forks, Forks::force_all));
         forks.end(c);
         thieves.into_iter().for_each(|thief| thief.join().unwrap());
         [b, a].into_iter().for_each(|fork| forks.end(fork));
@@ -300,7 +303,7 @@ fn lone_forks_after_one_that_is_taken_by_force_are_run_once() {
         let forks = Forks::new(4);
         let [a, b] = [0, 1].map(|job| forks.fork(job));
         forks.steal_one();
-        let thief = start(&forks, Forks::force_one);
+        let thief = start(&forks, Forks::force_all);
         let [c, d] = [2, 3].map(|job| forks.fork(job));
         [d, c, b, a].into_iter().for_each(|fork| forks.end(fork));
         thief.join().unwrap();
@@ -321,13 +324,25 @@ fn a_gate_that_is_opened_again_keeps_force_out() {
                 thread::yield_now();
                 heavy_fence()
             };
-            if let Some(job) = forks.queue.force(slow_fence, Public) {
-                job.run();
-            }
+            forks.queue.force(slow_fence, Public, Public::run);
         });
         let [a, b] = [0, 1].map(|job| forks.fork(job));
         thread::yield_now();
         [b, a].into_iter().for_each(|fork| forks.end(fork));
+        thief.join().unwrap();
+        forks.assert_all_ran();
+    });
+}
+
+/// Fails when `force` writes `head` though it may take nothing.
+#[test]
+fn a_thief_that_is_kept_out_leaves_the_forks_as_they_are() {
+    loom::model(|| {
+        let forks = Forks::new(3);
+        let [a, b, c] = [0, 1, 2].map(|job| forks.fork(job));
+        let thief = start(&forks, Forks::force_all);
+        let _ = forks.flush();
+        [c, b, a].into_iter().for_each(|fork| forks.end(fork));
         thief.join().unwrap();
         forks.assert_all_ran();
     });

@@ -8,7 +8,7 @@ use loom::sync::Arc;
 
 use super::start;
 use crate::queue::{Injector, TaskQueue};
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, fence, seq_cst_is_enough};
 
 /// An owner's queue and a thief's, as they and others use them, tasks from outside, and the count
 /// of those who idle.
@@ -66,12 +66,13 @@ impl Tasks {
     }
 
     fn publish(&self, me: usize) -> bool {
-        self.queues[me].ring();
+        self.queues[me].publish_moved();
         self.somebody_idles()
     }
 
     fn somebody_idles(&self) -> bool {
-        self.idle.load(Ordering::Relaxed) > 0
+        seq_cst_is_enough();
+        self.idle.load(Ordering::SeqCst) > 0
     }
 
     fn pop(&self) -> bool {
@@ -90,11 +91,10 @@ impl Tasks {
         self.publish(THIEF)
     }
 
-    /// Goes to sleep, unless there is something to do. Returns whether it sleeps. (Without the fence for
-    /// injector and mail, which would hide what the handshakes lack.)
+    /// Goes to sleep, unless there is something to do. Returns whether it sleeps.
     fn sleep(&self) -> bool {
         self.idle.fetch_add(1, Ordering::Relaxed);
-        self.queues.iter().for_each(TaskQueue::announce_idle);
+        fence(Ordering::SeqCst);
         self.nothing_is_there()
     }
 
@@ -123,7 +123,7 @@ fn a_task_that_is_stolen_is_run_once() {
     });
 }
 
-/// The owner steals, too, after a thief has emptied its tray.
+/// The owner steals, too, after a thief has taken from its tray.
 ///
 /// Fails when `fill` loads the length with Relaxed.
 #[test]
@@ -165,20 +165,19 @@ fn check_sleeper_of(in_order: bool, before: fn(&Tasks), act: fn(&Tasks) -> bool)
     });
 }
 
-/// Fails when the compare-exchange of the tray's length or the sleeper's side of it is Relaxed, or is
-/// missing.
+/// Fails when the sleeper's fence is left out.
 #[test]
 fn a_task_that_is_pushed_and_a_sleeper_see_each_other() {
     check_sleeper(|_| (), |tasks| tasks.push(0));
 }
 
-/// Fails when the bell is not rung, or when that is not Release, or not Acquire, on either side.
+/// Fails when the owner's fence is left out.
 #[test]
 fn a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other() {
     check_sleeper_of(true, |_| (), |tasks| tasks.push(0));
 }
 
-/// Fails when the bell is not rung after the last task.
+/// Fails when the owner's fence after the last task is left out.
 #[test]
 fn a_tray_that_is_packed_and_a_sleeper_see_each_other() {
     check_sleeper(|tasks| tasks.push_all(0..2), |tasks| tasks.push(2));
@@ -194,7 +193,7 @@ fn a_bundle_that_is_unpacked_and_a_sleeper_see_each_other() {
     check_sleeper(push_bundle, Tasks::pop);
 }
 
-/// Fails when the thief's bell is not rung.
+/// Fails when the thief does not publish what it has moved.
 #[test]
 fn a_tray_that_is_stolen_and_a_sleeper_see_each_other() {
     check_sleeper(|tasks| tasks.push_all(0..2), Tasks::steal);
@@ -202,7 +201,7 @@ fn a_tray_that_is_stolen_and_a_sleeper_see_each_other() {
 
 /// Somebody else takes what the batch has left.
 ///
-/// Fails when the bell is not rung.
+/// Fails when the thief does not publish what it has moved.
 #[test]
 fn a_batch_from_outside_and_a_sleeper_see_each_other() {
     let inject = |tasks: &Tasks| (0..3).for_each(|task| tasks.injector.push(task));

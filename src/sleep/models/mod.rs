@@ -25,7 +25,7 @@ fn run_one(me: usize) -> impl FnOnce(&Pool) {
 
 /// Lets worker `me` sleep, and not as the sentry. Its thread then starts with `sleep_on`.
 fn fall_asleep(pool: &Pool, me: usize, kind: Kind) {
-    let _ = pool.sleep.announce(me, kind, false);
+    let _ = pool.sleep.announce(me, kind, false, true);
     assert!(pool.sleep.resign(me, Kind::Idle));
 }
 
@@ -33,14 +33,14 @@ fn fall_asleep(pool: &Pool, me: usize, kind: Kind) {
 fn sleep_on(me: usize, kind: Kind) -> impl FnOnce(&Pool) {
     move |pool| {
         let look_hard = || pool.announce_and_look_hard(me);
-        pool.sleep.sleep(me, kind, || pool.sees_work(me), look_hard);
+        pool.sleep.sleep(me, kind, || pool.watch(me), look_hard);
         pool.unparked(me);
         pool.main_loop(me, true, |_| Goes::Away);
     }
 }
 
 fn wake(pool: &Pool, seat: usize) {
-    pool.sleep.wake(&mut pool.sleep.list.lock(), seat);
+    pool.sleep.unlist(&mut pool.sleep.list.lock(), seat).unpark();
 }
 
 fn nobody_is_counted(pool: &Pool) {
@@ -293,7 +293,7 @@ fn check_mail(go: fn(&Pool)) {
         let pool = Pool::new(3);
         fall_asleep(&pool, 1, Kind::Idle);
         assert!(matches!(pool.sleep.lend(), Some((1, Stopped::Fine))));
-        let _ = pool.sleep.announce(2, Kind::Idle, false);
+        let _ = pool.sleep.announce(2, Kind::Idle, false, true);
         let worker = start(&pool, sleep_on(1, Kind::Idle));
         let borrower = start(&pool, go);
         pool.send(1, 'a');
@@ -319,8 +319,8 @@ fn mail_is_read_though_the_holder_goes_away() {
 fn check_lent_sentry(publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(3);
-        let _ = pool.sleep.announce(1, Kind::Idle, false);
-        let _ = pool.sleep.announce(2, Kind::Blocked, false);
+        let _ = pool.sleep.announce(1, Kind::Idle, false, true);
+        let _ = pool.sleep.announce(2, Kind::Blocked, false, true);
         let blocked = start(&pool, sleep_on(2, Kind::Blocked));
         let borrower = start(&pool, |pool| {
             let (me, stopped) = pool.sleep.lend().unwrap();

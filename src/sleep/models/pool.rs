@@ -15,7 +15,7 @@ use loom::thread;
 use crate::latch::Wait;
 use crate::queue::{ForkFront, ForkQueue, Injector, Published, TaskQueue, until_sure};
 use crate::sleep::away::Absentee;
-use crate::sleep::{ANY_ROOT, Entered, GivenBack, Kind, NO_ROOT, Sleep, Stopped};
+use crate::sleep::{ANY_ROOT, Entered, GivenBack, Kind, Look, NO_ROOT, Sleep, Stopped};
 use crate::sync::{Ordering, fence};
 
 /// A job, by its name in the model. Those with capital letters are of root `ROOT`.
@@ -61,7 +61,7 @@ unsafe impl Send for Pool {}
 impl Pool {
     pub(super) fn new(workers: usize) -> Arc<Self> {
         let seat = || Seat {
-            forks: ForkQueue::new(workers, false),
+            forks: ForkQueue::new(1, workers, false),
             tasks: TaskQueue::new(false, false),
             mail: Injector::new(),
             forces: Cell::new(false),
@@ -157,8 +157,8 @@ impl Pool {
     }
 
     pub(super) fn look_again(&self, me: usize, stopped: Stopped) {
-        let looks = || self.announce_and_look(me) || self.others_work(me);
-        if stopped == Stopped::LookAgain && looks() {
+        let hides = || self.others(me).any(|other| other.forks.hides_work());
+        if stopped == Stopped::LookAgain && (self.announce_and_look(me) || hides()) {
             self.sleep.wake_one();
         }
     }
@@ -220,7 +220,7 @@ impl Pool {
 
     fn share_rest(&self, me: usize) {
         if !self.seats[me].tasks.is_empty() {
-            self.seats[me].tasks.ring();
+            self.seats[me].tasks.publish_moved();
             self.sleep.notify_from_worker(ANY_ROOT);
         }
     }
@@ -230,7 +230,13 @@ impl Pool {
             return None;
         }
         let mut hiders = self.others(me).filter(|other| other.forks.hides_work());
-        let forced = hiders.find_map(|other| other.forks.force(heavy_fence, Fork));
+        let mut forced = None;
+        let mut take = |fork: Fork| match forced {
+            None => forced = Some(fork),
+            Some(_) => self.seats[me].tasks.push_moved(fork.job()),
+        };
+        let _ = hiders.any(|other| other.forks.force(heavy_fence, Fork, &mut take) > 0);
+        self.share_rest(me);
         if forced.is_none() {
             // To the model checker: others have to go on before this makes sense again.
             thread::yield_now();
@@ -242,13 +248,13 @@ impl Pool {
         self.sees_own_work(me) || self.victims(me).any(Seat::shows_work)
     }
 
+    pub(super) fn watch(&self, me: usize) -> Look {
+        if self.sees_work(me) { Look::Work } else { Look::Quiet }
+    }
+
     pub(super) fn announce_and_look(&self, me: usize) -> bool {
         // Pairs with the fence of who pushed to the injector or to mail.
         fence(Ordering::SeqCst);
-        for other in self.others(me) {
-            other.forks.announce_idle();
-            other.tasks.announce_idle();
-        }
         self.sees_own_work(me) || self.others(me).any(Seat::shows_work)
     }
 
@@ -302,7 +308,7 @@ impl Pool {
     }
 
     pub(super) fn park(&self, me: usize, searching: bool) -> bool {
-        if self.sleep.announce(me, Kind::Idle, searching) == Entered::Lent {
+        if self.sleep.announce(me, Kind::Idle, searching, true) == Entered::Lent {
             if searching {
                 self.stop_searching(me);
             }
@@ -312,7 +318,7 @@ impl Pool {
         if !left {
             self.end_if_idle();
             let look_hard = || self.announce_and_look_hard(me);
-            self.sleep.sleep(me, Kind::Idle, || self.sees_work(me), look_hard);
+            self.sleep.sleep(me, Kind::Idle, || self.watch(me), look_hard);
         }
         self.unparked(me);
         !self.has_ended()
@@ -342,11 +348,11 @@ impl Pool {
         if !wait.ask_wake() {
             return searching;
         }
-        let _ = self.sleep.announce(me, Kind::Blocked, searching);
+        let _ = self.sleep.announce(me, Kind::Blocked, searching, true);
         let looks = || wait.done() || self.sleep.is_claimed(me);
         let over = looks() || self.announce_and_look(me) || looks();
         if !(over && self.sleep.leave(me, Kind::Blocked)) {
-            let look = || wait.done() || self.sees_work(me);
+            let look = || if wait.done() { Look::Work } else { self.watch(me) };
             let look_hard = || wait.done() || self.announce_and_look_hard(me);
             self.sleep.sleep(me, Kind::Blocked, look, look_hard);
         }
