@@ -5,7 +5,10 @@ mod common;
 mod everywhere;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use everywhere::everywhere;
 use filch::prelude::*;
@@ -120,6 +123,164 @@ fn a_bridge_does_not_keep_items_while_a_channel_is_empty() {
             })
             .count();
         assert!(count >= 500);
+    });
+}
+
+/// Calls `op` with a pool of each of the sizes, in a simulation of one of them. Fails if it hangs.
+fn in_time(
+    sizes: impl IntoIterator<Item = usize>,
+    op: impl Fn(usize) + Copy + Send + Sync + 'static,
+) {
+    for threads in common::one_a_seed(sizes) {
+        let run = move || common::pool(threads).install(|| op(threads));
+        if common::is_simulated() {
+            run();
+            continue;
+        }
+        let (sender, ended) = mpsc::channel();
+        let runner = thread::spawn(move || {
+            run();
+            sender.send(()).unwrap();
+        });
+        let hangs =
+            ended.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout);
+        assert!(!hangs, "{threads} threads hang");
+        runner.join().unwrap();
+    }
+}
+
+/// How many items may be between an iterator and their ends.
+struct Permits(AtomicUsize);
+
+impl Permits {
+    fn new(permits: usize) -> Self {
+        Permits(AtomicUsize::new(permits))
+    }
+
+    fn take(&self) {
+        while self.0.load(Ordering::Acquire) == 0 {
+            common::step_aside();
+        }
+        // Only one worker at a time asks the iterator.
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn give(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Sums up `items` and such that do not know their length.
+fn sum_both<I>(items: I, consume: impl Fn(usize) -> usize + Sync) -> [usize; 2]
+where
+    I: Iterator<Item = usize> + Clone + Send,
+{
+    let unknown = items.clone().filter(|_| true);
+    [items.par_bridge().map(&consume).sum(), unknown.par_bridge().map(&consume).sum()]
+}
+
+#[test]
+fn an_iterator_may_wait_for_its_earlier_items() {
+    let items = common::sized(2000, 100);
+    in_time([1, 2, 4], move |threads| {
+        for permits in [1, 2, threads, 64] {
+            let free = Permits::new(permits);
+            let source = (0..items).inspect(|_| free.take());
+            let sums = sum_both(source, |n| {
+                free.give();
+                n
+            });
+            assert_eq!(sums, [items * (items - 1) / 2; 2]);
+        }
+    });
+}
+
+#[test]
+fn an_iterator_that_waits_may_run_loops_and_so_may_its_items() {
+    let items = common::sized(500, 30);
+    in_time([1, 2, 4], move |threads| {
+        for permits in [1, threads] {
+            let free = Permits::new(permits);
+            let source = (0..items).inspect(|_| {
+                free.take();
+                let all: usize = (0..100_usize).into_par_iter().map(slow).sum();
+                assert_eq!(all, 4950);
+            });
+            let sums = sum_both(source, |n| {
+                let (n, _) = filch::join(|| slow(n), || slow(1));
+                free.give();
+                n
+            });
+            assert_eq!(sums, [items * (items - 1) / 2; 2]);
+        }
+    });
+}
+
+#[test]
+fn an_item_that_lets_other_work_run_does_not_ask_for_the_next() {
+    in_time([2], |_| {
+        let (begun, over) = (common::Flag::new(), common::Flag::new());
+        filch::scope(|s| {
+            // Nobody else can be the helper that the first item calls.
+            s.spawn(|| {
+                begun.raise();
+                over.hold();
+            });
+            begun.hold();
+            let free = Permits::new(1);
+            (0..100).inspect(|_| free.take()).par_bridge().for_each(|_| {
+                filch::yield_local();
+                free.give();
+            });
+            over.raise();
+        });
+    });
+}
+
+#[test]
+fn an_item_may_wait_for_a_later_one() {
+    let pairs = common::sized(2000, 50);
+    in_time([2, 4], move |_| {
+        for is_known in [true, false] {
+            let ended: Vec<_> = (0..pairs * 2).map(|_| common::Flag::new()).collect();
+            let wait = |n: usize| {
+                if n % 2 == 0 {
+                    ended[n + 1].hold();
+                }
+                ended[n].raise();
+            };
+            let items = 0..pairs * 2;
+            if is_known {
+                items.par_bridge().for_each(wait);
+            } else {
+                items.filter(|_| true).par_bridge().for_each(wait);
+            }
+        }
+    });
+}
+
+#[test]
+fn all_threads_may_have_an_item() {
+    in_time([2, 4, 8], move |threads| {
+        // None ends before all have begun.
+        let meeting = common::Meeting::new(threads);
+        (0..threads).par_bridge().for_each(|_| meeting.wait());
+    });
+}
+
+#[test]
+fn an_iterator_is_dropped_once_and_its_panic_passed_on() {
+    struct Fails;
+    impl Drop for Fails {
+        fn drop(&mut self) {
+            panic_any("drop")
+        }
+    }
+    everywhere(|| {
+        let fails = Fails;
+        let items = (0..100).inspect(move |_| _ = &fails);
+        let caught = catch_unwind(AssertUnwindSafe(|| items.par_bridge().count()));
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"drop"));
     });
 }
 

@@ -674,7 +674,7 @@ fn sources() {
         "range of u64" "map" |f, items| {
             (0..items.len() as u64).into_par_iter().map(|n| { f.at("map"); f.item::<0>(n as u32) })
         };
-        "par_bridge" "next size_hint" |f, items| f.serial(items).par_bridge();
+        "par_bridge" "next" |f, items| f.serial(items).par_bridge();
         "repeat" "clone" |f, items| {
             iter::repeat(f.calmly(|| f.item::<0>(1))).take_any(items.len())
         };

@@ -62,7 +62,7 @@
 //! | [`by_uniform_blocks`], [`by_exponential_blocks`] | The same. |
 //! | [`with_min_len`], [`with_max_len`] | The same. |
 //! | [`panic_fuse`] | The same. Without it, a panic still ends the piece that it happens in, and pieces are longer than rayon's: fewer of the other items are done. |
-//! | [`par_bridge`] | The same. No lock is held while the iterator is asked for more: it may block, or run parallel loops. |
+//! | [`par_bridge`] | The same. No lock is held while the iterator is asked for more: it may block, run parallel loops, or wait for its earlier items. |
 //! | [`par_chunks`], [`par_chunks_exact`], [`par_rchunks`], [`par_rchunks_exact`], their `_mut` forms, [`par_windows`], [`par_array_windows`] | The same. |
 //! | [`par_split`], [`par_split_inclusive`], [`par_chunk_by`], their `_mut` forms, and those of [`ParallelString`] | The same, but the predicate may be asked about an item more than once. |
 //! | [`par_sort`], [`par_sort_by`], [`par_sort_by_key`], [`par_sort_by_cached_key`], [`par_sort_unstable`], [`par_sort_unstable_by`], [`par_sort_unstable_by_key`] | The same, but if the order is not a total one they may panic, as std's do, and the unstable ones allocate on many threads, and for large elements: see [sorting](crate::slice::ParallelSliceMut#sorting). |

@@ -1,44 +1,55 @@
 //! Serial iterators whose items are shared: `par_bridge`.
 //!
-//! # Who has the iterator
-//! The iterator is a token in a slot. Who finds it there takes it out, asks it for a block of
-//! items, puts it back, and feeds the items to its folder; so nobody else waits while it is asked,
-//! and no lock is held around the user's code, be it the iterator's or the consumer's. Who finds
-//! the slot empty looks a few more times and then ends with what it has: waiting for the token
-//! could be waiting for oneself, since the one who has it may be further down on the same stack,
-//! in a parallel loop that the iterator runs, or may wait for what is there. Who puts the token
-//! back sees that some have gone, and sends another in. At least one goes on, then: as long as
-//! there are items, either the token is out, and who has it will put it back and come again, or
-//! it is in the slot, and who put it there will come again.
+//! # Who asks the iterator
+//! The iterator is a token. A worker takes it, asks it for one item, puts it back, and feeds the
+//! item to its folder. No item is held back, then, and nobody has the token while it consumes: the
+//! iterator may wait for items that it gave, and an item may wait for later ones.
 //!
-//! All that is spawned is in one scope.
+//! A worker that finds the token taken looks for it a while longer, and then leaves. It must not
+//! block: the holder may be in a parallel loop that the iterator runs, and need this worker. For
+//! the same reason a worker that consumes an item of this bridge, and waits for something of its
+//! own, does not take another item on top of that.
+//!
+//! # Who is called
+//! A worker that puts the token back with an item in hand spawns a helper, unless one is called
+//! that has not begun yet. So somebody can ask for the next item however long this one takes, and
+//! an iterator that is slow costs one helper an item. A helper that gets its first item at once
+//! calls two: long items get all threads going in a tree, not in a chain.
+//!
+//! A helper that leaves is counted down first, and then looks for the token once more. Who puts the
+//! token back looks at the count after that. So the one sees the token, or the other that no helper
+//! is called.
+#![allow(unsafe_code)]
 
-use std::sync::{Mutex, MutexGuard};
-use std::{hint, mem};
+use std::cell::{Cell, UnsafeCell};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{hint, iter, mem, ptr};
 
-use super::super::ends::tries::Stop;
+use crossbeam_utils::CachePadded;
+
 use crate::fork::{Scope, scope};
 use crate::iter::ParallelIterator;
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::worker::is_simulated;
 
-/// How long a block of items should last: twice to half of it will do.
-const BLOCK: u64 = 16 * TICKS_PER_MICROSECOND;
-/// The most items in a block.
-const MOST: usize = 1024;
-/// How long to look for the iterator before giving up.
+/// How long to look for the token before leaving.
 const PATIENCE: u64 = 2 * TICKS_PER_MICROSECOND;
+/// How long the iterator may take for a helper's first item if that is to call two.
+const AT_ONCE: u64 = 2 * TICKS_PER_MICROSECOND;
 
 /// What can be shared by [`par_bridge`](ParallelBridge::par_bridge): serial iterators.
 pub trait ParallelBridge: Sized {
     /// A parallel iterator over the items of a serial one, in no particular order.
     ///
-    /// The iterator itself is asked by one worker at a time, and may itself run parallel loops.
-    /// Where its [`size_hint`](Iterator::size_hint) promises more items, up to a thousand may be
-    /// taken at once, or else one by one: so items that are there do not wait for an iterator that
-    /// blocks (a channel's, for instance). Whatever can be a parallel iterator of its own gets
-    /// along with less: taking a block costs some tens of nanoseconds and more where many do.
+    /// One worker at a time asks the iterator, for one item at a time, and consumes that item
+    /// before it asks again. No lock is held meanwhile: the iterator may block, run parallel loops,
+    /// or wait until its earlier items are consumed. With two or more threads, an item may also
+    /// wait until another thread has consumed a later one.
+    ///
+    /// An item costs some tens of nanoseconds, more where many threads want short ones. Whatever
+    /// can be a parallel iterator of its own gets along with less.
     ///
     /// # Panics
     /// When the iterator does: then no more items are taken.
@@ -69,55 +80,92 @@ impl<I: Iterator<Item: Send> + Send> ParallelIterator for IterBridge<I> {
     type Item = I::Item;
 
     fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
-        let first = consumer.split_off_left();
-        let token = Token { iter: self.0, root: consumer };
-        let slot = Slot { token: Some(token), working: 1, root: None };
-        let bridge = Bridge {
-            slot: Mutex::new(slot),
+        let threads = crate::current_num_threads();
+        let bridge = CachePadded::new(Bridge {
+            taken: AtomicBool::new(false),
+            // With one thread, one that is called and never comes: so nobody calls another.
+            counts: AtomicUsize::new(if threads == 1 { 2 * CALLED } else { CALLED }),
+            token: UnsafeCell::new(Token { iter: Some(self.0), root: consumer }),
             results: Mutex::new(Vec::new()),
-            stop: Stop::default(),
-        };
-        scope(|s| bridge.work(s, first));
-        let slot = bridge.slot.into_inner().expect(UNPOISONED);
-        let root = slot.root.or(slot.token.map(|token| token.root)).expect("somebody put it back");
-        let results = bridge.results.into_inner().expect(UNPOISONED).into_iter();
-        let join = |left, right| root.to_reducer().reduce(left, right);
-        results.reduce(join).expect("the first who works has a result")
+            threads,
+        });
+        scope(|s| bridge.work(s));
+        let Bridge { token, results, .. } = bridge.into_inner();
+        let Token { iter, root } = token.into_inner();
+        drop(iter);
+        let results = results.into_inner().expect(UNPOISONED).into_iter();
+        let all = results.reduce(|left, right| root.to_reducer().reduce(left, right));
+        all.unwrap_or_else(|| root.into_folder().complete())
     }
 }
 
 const UNPOISONED: &str = "nobody panics with the lock";
 
-/// The iterator, and what all consumers are cut off from.
+/// In `Bridge::counts`: no more items are to be taken. Never cleared.
+const OVER: usize = 1;
+/// One helper that is called, but has not had the token.
+const CALLED: usize = 2;
+/// One worker that has had the token, and will look for it again.
+const WORKING: usize = 1 << (usize::BITS / 2);
+
+/// The iterator, until it is over, and what all consumers are cut off from.
 struct Token<I, C> {
-    iter: I,
+    iter: Option<I>,
     root: C,
 }
 
-/// Where the token is, if nobody has it.
-struct Slot<I, C> {
-    token: Option<Token<I, C>>,
-    /// How many work for it.
-    working: usize,
-    /// What is left of the token when there are no more items.
-    root: Option<C>,
-}
-
 struct Bridge<I, C, R> {
-    /// Locked for a few instructions, never around the user's code.
-    slot: Mutex<Slot<I, C>>,
-    /// What those who have gone came to, no more than there are threads; locked to add or take one.
+    /// Somebody has the token.
+    taken: AtomicBool,
+    /// How many are `CALLED` and `WORKING`; `OVER`.
+    counts: AtomicUsize,
+    /// For who has set `taken`.
+    token: UnsafeCell<Token<I, C>>,
+    /// What those who left came to, no more than there are threads; locked to add or take one.
     results: Mutex<Vec<R>>,
-    /// Somebody has panicked.
-    stop: Stop,
+    /// How many threads the pool has.
+    threads: usize,
 }
 
-/// Tells the others to stop, unless forgotten.
-struct StopOnPanic<'b>(&'b Stop);
+// SAFETY: the token goes from one thread to another, one at a time, by `taken`, and so do results
+// by their lock; the rest is for all.
+unsafe impl<I: Send, C: Send, R: Send> Sync for Bridge<I, C, R> {}
 
-impl Drop for StopOnPanic<'_> {
+thread_local! {
+    /// The innermost visit on this thread's stack.
+    static INNERMOST: Cell<*const Visit> = const { Cell::new(ptr::null()) };
+}
+
+/// A worker's visit to a bridge.
+struct Visit {
+    bridge: *const AtomicUsize,
+    /// The next visit below on the same stack, to another bridge.
+    outer: *const Visit,
+}
+
+impl Visit {
+    /// Whether this thread visits the bridge already, further down on its stack.
+    fn is_below(bridge: *const AtomicUsize) -> bool {
+        // SAFETY: visits of a thread end innermost first, and each takes its pointer back.
+        let next = |visit: *const Visit| unsafe { visit.as_ref() };
+        iter::successors(next(INNERMOST.get()), |visit| next(visit.outer))
+            .any(|visit| ptr::eq(visit.bridge, bridge))
+    }
+}
+
+impl Drop for Visit {
     fn drop(&mut self) {
-        self.0.set();
+        INNERMOST.set(self.outer);
+    }
+}
+
+/// Tells all workers to leave, unless forgotten.
+struct OverOnPanic<'b>(&'b AtomicUsize);
+
+impl Drop for OverOnPanic<'_> {
+    fn drop(&mut self) {
+        // Relaxed: it carries nothing but itself.
+        self.0.fetch_or(OVER, Ordering::Relaxed);
     }
 }
 
@@ -126,41 +174,35 @@ where
     I: Iterator<Item: Send> + Send,
     C: UnindexedConsumer<I::Item>,
 {
-    fn slot(&self) -> MutexGuard<'_, Slot<I, C>> {
-        self.slot.lock().expect(UNPOISONED)
-    }
-
-    /// Takes block after block.
-    fn work<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>, consumer: C) {
-        let stop = StopOnPanic(&self.stop);
-        let reducer = consumer.to_reducer();
-        let mut folder = consumer.into_folder();
-        let mut block = Vec::new();
-        let mut most = 1;
-        loop {
-            if folder.full() || self.stop.is_set() {
-                self.slot().working -= 1;
-                break;
-            }
-            let Some(mut token) = self.take() else { break };
-            let wanted = most.min(token.iter.size_hint().0).max(1);
-            block.extend(token.iter.by_ref().take(wanted));
-            if block.len() < wanted {
-                self.finish(token);
-            } else {
-                self.put_back(s, token);
-            }
-            let before = ticks();
-            folder = folder.consume_iter(block.drain(..));
-            let took = ticks().wrapping_sub(before);
-            if took > BLOCK * 2 {
-                most = (most / 2).max(1);
-            } else if took < BLOCK / 2 && wanted == most && !is_simulated() {
-                most = (most * 2).min(MOST);
-            }
+    /// What a helper does, and the one who opens the bridge: takes item after item.
+    fn work<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>) {
+        if Visit::is_below(&self.counts) {
+            self.counts.fetch_sub(CALLED, Ordering::Relaxed);
+            return;
         }
-        self.keep(folder.complete(), reducer);
-        mem::forget(stop);
+        let visit = Visit { bridge: &self.counts, outer: INNERMOST.get() };
+        INNERMOST.set(&visit);
+        let over = OverOnPanic(&self.counts);
+        let first = self.ask(s, CALLED, |root, iter| {
+            if root.full() { None } else { Some((root.split_off_left(), iter.next()?)) }
+        });
+        if let Some((consumer, mut item)) = first {
+            let reducer = consumer.to_reducer();
+            let mut folder = consumer.into_folder();
+            loop {
+                folder = folder.consume(item);
+                if folder.full() {
+                    self.counts.fetch_sub(WORKING, Ordering::Relaxed);
+                    break;
+                }
+                match self.ask(s, WORKING, |_, iter| iter.next()) {
+                    Some(next) => item = next,
+                    None => break,
+                }
+            }
+            self.keep(folder.complete(), reducer);
+        }
+        mem::forget(over);
     }
 
     /// Keeps a result, joined with another one if there is any: else they would pile up where an
@@ -175,48 +217,102 @@ where
         self.results.lock().expect(UNPOISONED).push(both);
     }
 
-    /// The token, if it is there soon; else the caller does not count as working any more.
-    fn take(&self) -> Option<Token<I, C>> {
+    /// Has the token for the time of `next`, and then calls helpers, if it gave something. `None`:
+    /// the caller, who was counted as `counted`, is not counted any more.
+    #[inline]
+    fn ask<'scope, 'env, T>(
+        &'env self,
+        s: &'scope Scope<'scope, 'env>,
+        counted: usize,
+        next: impl FnOnce(&C, &mut I) -> Option<T>,
+    ) -> Option<T> {
+        if !self.take(counted) {
+            return None;
+        }
+        let is_new = counted == CALLED;
+        let start = if is_new { ticks() } else { 0 };
+        // SAFETY: `take` has set `taken`, and nobody else clears it.
+        let token = unsafe { &mut *self.token.get() };
+        let got = token.iter.as_mut().and_then(|iter| next(&token.root, iter));
+        let at_once = is_new && (is_simulated() || ticks().wrapping_sub(start) < AT_ONCE);
+        if got.is_none() {
+            token.iter = None;
+            self.counts.fetch_or(OVER, Ordering::Relaxed);
+        }
+        // SeqCst, here and below: pairs with `leave`. It is also the Release for the Acquire in
+        // `take_now`.
+        self.taken.store(false, Ordering::SeqCst);
+        let counts = self.counts.load(Ordering::SeqCst);
+        if got.is_none() {
+            self.counts.fetch_sub(WORKING, Ordering::Relaxed);
+        } else if at_once || counts % WORKING < CALLED {
+            self.call(s, counts, at_once);
+        }
+        got
+    }
+
+    /// Takes the token, if it is there soon. Else the caller is not counted any more.
+    #[inline]
+    fn take(&self, counted: usize) -> bool {
+        let is_fast = counted == WORKING && !self.is_over() && self.take_now();
+        is_fast || self.take_slow(counted)
+    }
+
+    #[inline]
+    fn take_now(&self) -> bool {
+        // Acquire: matches the Release of who put the token back.
+        !self.taken.swap(true, Ordering::Acquire)
+    }
+
+    #[inline]
+    fn is_over(&self) -> bool {
+        // Relaxed: it carries nothing but itself.
+        self.counts.load(Ordering::Relaxed) & OVER != 0
+    }
+
+    #[cold]
+    fn take_slow(&self, counted: usize) -> bool {
         let start = ticks();
         loop {
-            let mut slot = self.slot();
-            if let Some(token) = slot.token.take() {
-                return Some(token);
+            let is_over = self.is_over();
+            if !is_over && !self.taken.load(Ordering::Relaxed) && self.take_now() {
+                self.counts.fetch_add(WORKING - counted, Ordering::Relaxed);
+                return true;
             }
-            let over = slot.root.is_some() || is_simulated();
-            if over || ticks().wrapping_sub(start) > PATIENCE {
-                slot.working -= 1;
-                return None;
+            let waits = !is_over && !is_simulated() && ticks().wrapping_sub(start) < PATIENCE;
+            if !waits && self.leave(counted) {
+                return false;
             }
-            drop(slot);
             (0..16).for_each(|_| hint::spin_loop());
         }
     }
 
-    /// There are no more items.
-    fn finish(&self, token: Token<I, C>) {
-        drop(token.iter);
-        self.slot().root = Some(token.root);
+    /// The caller is not counted any more; unless the token is there, and whoever put it back may
+    /// not have seen that.
+    fn leave(&self, counted: usize) -> bool {
+        // SeqCst: pairs with `ask`. Either that sees this, or this sees the token.
+        let over = self.counts.fetch_sub(counted, Ordering::SeqCst) & OVER != 0;
+        let leaves = over || self.taken.load(Ordering::SeqCst);
+        if !leaves {
+            self.counts.fetch_add(counted, Ordering::Relaxed);
+        }
+        leaves
     }
 
-    /// Puts the token back; if there could be more who work, spawns one.
-    fn put_back<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>, token: Token<I, C>) {
-        let threads = crate::current_num_threads();
-        let mut consumer = None;
-        let mut slot = self.slot();
-        if slot.working < threads {
-            // The token is still this one's, so nobody else works with the root.
-            drop(slot);
-            if !token.root.full() {
-                consumer = Some(token.root.split_off_left());
-            }
-            slot = self.slot();
-        }
-        slot.token = Some(token);
-        slot.working += usize::from(consumer.is_some());
-        drop(slot);
-        if let Some(consumer) = consumer {
-            s.spawn(move || self.work(s, consumer));
-        }
+    /// Spawns one helper if `counts` shows none that is called, two if the iterator gives
+    /// `at_once`, but no more than there are threads.
+    #[cold]
+    fn call<'scope, 'env>(
+        &'env self,
+        s: &'scope Scope<'scope, 'env>,
+        counts: usize,
+        at_once: bool,
+    ) {
+        let (working, called) = (counts / WORKING, counts % WORKING / CALLED);
+        let free = self.threads.saturating_sub(working + called);
+        let calls = if at_once { free.min(2) } else { 0 };
+        let calls = calls.max(usize::from(called == 0));
+        self.counts.fetch_add(calls * CALLED, Ordering::Relaxed);
+        (0..calls).for_each(|_| drop(s.spawn(move || self.work(s))));
     }
 }
