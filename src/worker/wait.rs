@@ -37,8 +37,11 @@
 //! comes back may want a lock that the holder has, who waits for what is his own, and keeps the seat.
 //!
 //! A worker that takes a job which it may not run hands it to the injector, where every other
-//! looks. A worker under such a limit is not woken for just any work, which it might not be able
-//! to run, but for what has it in its line of roots (`sleep/mod.rs`).
+//! looks. Most waits are over soon, and to hand on all that is queued in each of them would make a
+//! chain of tasks cost the square of its length: so a look hands on a few jobs only, and the last
+//! one before the worker sleeps all others, unless the wait is over meanwhile. A worker under such
+//! a limit is not woken for just any work, which it might not be able to run, but for what has it
+//! in its line of roots (`sleep/mod.rs`).
 #![deny(unsafe_code)]
 
 use super::Worker;
@@ -51,6 +54,9 @@ use crate::sync::Ordering;
 
 /// How many foreign jobs may run on top of each other in waits. (A guess.)
 const MOST_FOREIGN: u32 = 16;
+/// How many jobs that it may not run a wait passes on at a look, but for the last before it sleeps.
+/// (A guess: few, as most waits are over soon, and what is passed on comes behind all the rest.)
+const MOST_PASSED_ON: usize = 8;
 
 impl Worker {
     /// Runs other work until `wait` is over; sleeps where there is none.
@@ -75,7 +81,7 @@ impl Worker {
                 stays = !self.wait_away(wait);
                 continue;
             }
-            if let Some(job) = self.find_in_wait(wait, searching) {
+            if let Some(job) = self.find_in_wait(wait, searching, MOST_PASSED_ON) {
                 self.stop_searching_if(&mut searching);
                 self.run_on_top(job, |job| is_awaited(job, wait), || self.next_own_task(wait));
                 round = 0;
@@ -177,12 +183,18 @@ impl Worker {
     #[inline]
     fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         deterministic::point();
-        if wait.done() || self.threads_away() > 0 { None } else { self.own_task(wait) }
+        if wait.done() || self.threads_away() > 0 {
+            None
+        } else {
+            self.own_task(wait, MOST_PASSED_ON)
+        }
     }
 
-    fn find_in_wait(&self, wait: &impl Wait, searching: bool) -> Option<JobRef> {
-        self.own_task(wait).or_else(|| self.leapfrog(wait)).or_else(|| {
-            if searching || !self.may_run_any(wait) { self.foreign(wait) } else { None }
+    /// A job to run, if one is in sight. Of its own tasks, and of those in the injector, this
+    /// worker passes on no more than `most` that it may not run.
+    fn find_in_wait(&self, wait: &impl Wait, searching: bool, most: usize) -> Option<JobRef> {
+        self.own_task(wait, most).or_else(|| self.leapfrog(wait)).or_else(|| {
+            if searching || !self.may_run_any(wait) { self.foreign(wait, most) } else { None }
         })
     }
 
@@ -190,19 +202,14 @@ impl Worker {
     /// mail; now and then the mail and what is from outside first, so that neither can starve. What it
     /// may not run is left to others.
     #[inline]
-    fn own_task(&self, wait: &impl Wait) -> Option<JobRef> {
+    fn own_task(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         if self.looks_elsewhere() {
             let job = self.mailed();
             if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
             }
         }
-        while let Some(job) = self.newest_task() {
-            if let Some(job) = self.accept(job, wait) {
-                return Some(job);
-            }
-        }
-        self.mailed()
+        self.accept_one(wait, most, || self.newest_task()).or_else(|| self.mailed())
     }
 
     /// A fork of the worker that runs what is waited for.
@@ -212,7 +219,7 @@ impl Worker {
         self.accept(job, wait)
     }
 
-    fn foreign(&self, wait: &impl Wait) -> Option<JobRef> {
+    fn foreign(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         if let Some(job) = self.stolen(|| wait.done(), |job| self.accept(job, wait)) {
             return Some(job);
         }
@@ -225,16 +232,28 @@ impl Worker {
         if let Some(job) = self.forced(may_have, |job| self.accept(job, wait)) {
             return Some(job);
         }
-        let injector = self.registry().injector();
-        let injected = (0..injector.len()).find_map(|_| {
-            let job = self.injected()?;
-            if self.may_run(&job, wait) {
+        let most = self.registry().injector().len().min(most);
+        self.accept_one(wait, most, || self.injected()).or_else(|| self.own_fork(wait))
+    }
+
+    /// The first of the jobs that `next` gives which this worker may run. Those before it, `most`
+    /// at most, and none once the wait is over, are passed on.
+    #[inline]
+    fn accept_one(
+        &self,
+        wait: &impl Wait,
+        most: usize,
+        next: impl Fn() -> Option<JobRef>,
+    ) -> Option<JobRef> {
+        for _ in 0..most {
+            if let Some(job) = self.accept(next()?, wait) {
                 return Some(job);
             }
-            self.registry().hand_on(job);
-            None
-        });
-        injected.or_else(|| self.own_fork(wait))
+            if wait.done() {
+                break;
+            }
+        }
+        None
     }
 
     pub(super) fn may_run(&self, job: &JobRef, wait: &impl Wait) -> bool {
@@ -309,7 +328,7 @@ impl Worker {
         self.announce_and_look();
         self.look_behind();
         let looks = || wait.done() || may_leave && self.is_to_leave(wait);
-        let job = if looks() { None } else { self.find_in_wait(wait, true) };
+        let job = if looks() { None } else { self.find_in_wait(wait, true, usize::MAX) };
         let leaves = job.is_none() && may_leave && self.is_missed();
         let again = self.is_to_force();
         let mut woken = if job.is_some() || leaves || again || looks() {
