@@ -58,7 +58,8 @@ pub(crate) trait Home: Copy {
     /// Takes a panic that the handle went without.
     fn claim_panic(self, kept: Kept);
 
-    /// The task has ended. The home may be gone when this returns.
+    /// The task has ended; or its entry is gone, its joiner runs it, and does so while it is in the
+    /// home itself, which therefore does not end before. The home may be gone when this returns.
     fn task_ended(self, worker: &Worker);
 }
 
@@ -215,8 +216,8 @@ where
         // SAFETY: the block is alive until the entry is gone, below.
         let head = unsafe { &(*this.as_ptr()).head };
         if !head.state.claim() {
-            // SAFETY: this call is the entry.
-            return unsafe { TaskHead::leave_as_entry(block) };
+            // SAFETY: this call is the shell.
+            return unsafe { Self::execute_shell(this, worker) };
         }
         // Somebody may wait for this task: see `Header::root`.
         let outer = worker.enter_root(block.as_ptr().expose_provenance());
@@ -239,6 +240,20 @@ where
             unsafe { TaskHead::leave_as_entry(block) };
         }
         home.task_ended(worker);
+    }
+
+    /// For the entry of a task that its joiner runs, or has run.
+    ///
+    /// # Safety
+    /// The caller holds the entry.
+    unsafe fn execute_shell(this: NonNull<Self>, worker: &Worker) {
+        // SAFETY: the block is alive until the entry is gone.
+        let home = unsafe { (*this.as_ptr()).home };
+        // SAFETY: this call is the entry.
+        unsafe { TaskHead::leave_as_entry(this.cast()) };
+        if shells_count(worker) {
+            home.task_ended(worker);
+        }
     }
 
     /// Disposes of the result of a task whose handle went meanwhile, and of the block.
@@ -379,6 +394,12 @@ impl TaskHead {
     }
 }
 
+/// Whether the home of a task that its joiner runs is told of its end by the entry, the shell, and
+/// not by the joiner: where waits look at whole lines of roots, so that the shell's is alive.
+fn shells_count(worker: &Worker) -> bool {
+    worker.waits_for_own_work()
+}
+
 /// Whether the task was run by its joiner, who is through with it.
 ///
 /// # Safety
@@ -459,14 +480,13 @@ impl<T> Handle<T> {
         }
     }
 
-    /// Makes this call the one that runs the task. (Not where waits look at whole lines of roots:
-    /// the shell outlives the scope that is in its line. And not where tasks run in order.)
+    /// Makes this call the one that runs the task. (Not where tasks run in order, and the wait may
+    /// run those that come before it.)
     fn claim(&self, worker: &Worker) -> bool {
         let state = &self.head().state;
         // The glance saves the write.
         std::ptr::eq(self.pool, worker.registry())
-            && !worker.waits_for_own_work()
-            && !worker.runs_in_order()
+            && !(worker.runs_in_order() && worker.may_run_any_task())
             && !state.is_claimed()
             && state.claim()
     }
@@ -475,10 +495,13 @@ impl<T> Handle<T> {
     /// the worker's queue go at once, so that they do not pile up.
     fn run_here(self, worker: &Worker) -> thread::Result<T> {
         let block = self.task;
+        let run = self.head().table().run;
         // SAFETY: claimed, and not run yet.
-        unsafe { (self.head().table().run)(block, worker) };
-        // SAFETY: has run. The home stays alive while its user, who called this, is in it.
-        unsafe { (self.head().table().task_ended)(block, worker) };
+        unsafe { run(block, worker) };
+        if !shells_count(worker) {
+            // SAFETY: has run. The home stays alive while its user, who called this, is in it.
+            unsafe { (self.head().table().task_ended)(block, worker) };
+        }
         let result = self.take();
         worker.drop_shells();
         result

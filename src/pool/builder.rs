@@ -48,7 +48,8 @@ pub enum WaitPolicy {
     /// joins it, for ever.
     ///
     /// A worker may then sleep while there is other work. It has to take a job to see what that is
-    /// part of, and hands on what it may not run: waits cost more than by default.
+    /// part of, and hands on what it may not run: waits cost more than by default. To join a task
+    /// that has not begun costs what it costs by default: the worker runs that one in place.
     OwnDescendants,
 }
 

@@ -231,6 +231,11 @@ impl Worker {
         self.tasks.is_in_order()
     }
 
+    /// Whether a wait for a task of this pool may run any other.
+    pub(crate) fn may_run_any_task(&self) -> bool {
+        self.root() == NO_ROOT && !self.waits_for_own_work()
+    }
+
     /// Whether this worker runs nothing but its wait's descendants while it waits.
     pub(crate) fn waits_for_own_work(&self) -> bool {
         self.registry().settings().wait_policy == WaitPolicy::OwnDescendants

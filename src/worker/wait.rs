@@ -275,7 +275,7 @@ impl Worker {
     }
 
     fn may_run_any(&self, wait: &impl Wait) -> bool {
-        wait.is_elsewhere() || self.root() == NO_ROOT && !self.waits_for_own_work()
+        wait.is_elsewhere() || self.may_run_any_task()
     }
 
     /// The job, or `None` if this worker may not run it now: then it is the injector's.
