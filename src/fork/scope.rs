@@ -369,7 +369,8 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// the scope's any more.
     ///
     /// A worker that waits runs the task itself, if nobody does yet, and other work, if somebody
-    /// does. Any other thread sleeps.
+    /// does. Any other thread sleeps. Chains may be long, as with
+    /// [`JoinHandle::join`](crate::JoinHandle::join).
     pub fn join(self) -> thread::Result<T> {
         self.handle.join()
     }

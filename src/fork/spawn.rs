@@ -130,6 +130,12 @@ impl<T> JoinHandle<T> {
     ///
     /// A worker that waits runs the task itself, if nobody does yet, and other work, if somebody
     /// does. Any other thread sleeps.
+    ///
+    /// Tasks that join each other may so nest as deep as they form a chain. A worker's stack need
+    /// not be large for that: what goes beyond a part of it runs on a larger stack, on a thread
+    /// that acts as the same worker and ends with the chain. (Not in pools whose threads a [spawn
+    /// handler](crate::ThreadPoolBuilder::spawn_handler) makes, in deterministic ones, or where the
+    /// system gives no thread.)
     pub fn join(self) -> thread::Result<T> {
         self.handle.join()
     }

@@ -497,7 +497,7 @@ impl<T> Handle<T> {
         let block = self.task;
         let run = self.head().table().run;
         // SAFETY: claimed, and not run yet.
-        unsafe { run(block, worker) };
+        worker.run_in_place(|| unsafe { run(block, worker) });
         if !shells_count(worker) {
             // SAFETY: has run. The home stays alive while its user, who called this, is in it.
             unsafe { (self.head().table().task_ended)(block, worker) };

@@ -26,7 +26,7 @@ impl Thread {
     ) -> io::Result<Self> {
         #[cfg(unix)]
         if super::fork::count() > 0 {
-            let size = stack_size.unwrap_or(STACK_SIZE.load(Ordering::Relaxed));
+            let size = stack_size.unwrap_or_else(default_stack_size);
             return plain::start(name, size, Box::new(body))
                 .map(|handle| Thread(Kind::Plain(handle)));
         }
@@ -51,6 +51,11 @@ impl Thread {
 
 /// The size of std's stacks, by default and by its documentation; see `note_stack_size`.
 static STACK_SIZE: AtomicUsize = AtomicUsize::new(2 << 20);
+
+/// How large a thread's stack is where no size is asked for.
+pub(crate) fn default_stack_size() -> usize {
+    STACK_SIZE.load(Ordering::Relaxed)
+}
 
 /// Has threads of children that will be forked get stacks of the size that std's threads have.
 /// Called in the parent, since a child cannot ask for it: the lock of the environment may be lost.

@@ -153,7 +153,8 @@ impl ThreadPoolBuilder {
     }
 
     /// Called with the worker's index on each worker's thread when it starts. A worker may come to have
-    /// more than one, of which one acts at a time: see [`WaitPolicy`]. Threads from outside then do not
+    /// more than one, of which one acts at a time: see [`WaitPolicy`] and
+    /// [`JoinHandle::join`](crate::JoinHandle::join). Threads from outside then do not
     /// [work themselves](Self::lend_seats), unless that is set.
     ///
     /// A panic in this or another handler goes to the panic handler; the worker goes on.

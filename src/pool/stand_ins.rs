@@ -108,6 +108,16 @@ impl Registry {
         Ok(())
     }
 
+    /// Starts a thread that carries on the stack of worker `index`; it is the caller's to end.
+    pub(crate) fn start_thread_of(
+        &self,
+        index: usize,
+        stack_size: usize,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Thread> {
+        Thread::start(self.stand_ins.name(index), Some(stack_size), body)
+    }
+
     fn run_stand_in(&self, index: usize) {
         platform::prepare_worker_thread();
         let had_seat = self.workers()[index].take_over();

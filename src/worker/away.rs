@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 use super::Worker;
+use super::nest::Nest;
 use crate::dump::Awaited;
 use crate::job::NO_ROOT;
 use crate::latch::Wait;
@@ -101,8 +102,9 @@ impl Worker {
             jobs: self.jobs.load(Ordering::Relaxed),
             waits_for: self.waits_for.load(Ordering::Relaxed),
             root: self.root(),
+            nest: self.nest.take(),
         };
-        self.enter_stack(Stack { jobs: 0, waits_for: 0, root: NO_ROOT });
+        self.enter_stack(Stack { jobs: 0, waits_for: 0, root: NO_ROOT, nest: Nest::default() });
         stack
     }
 
@@ -110,6 +112,7 @@ impl Worker {
         self.jobs.store(stack.jobs, Ordering::Relaxed);
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
         self.leave_root(stack.root);
+        self.nest.put(stack.nest);
     }
 }
 
@@ -117,6 +120,7 @@ struct Stack {
     jobs: u32,
     waits_for: u32,
     root: usize,
+    nest: Nest,
 }
 
 /// A wait that is over.

@@ -4,12 +4,14 @@
 mod away;
 mod find;
 mod idle;
+mod nest;
 pub(crate) mod sleeper;
 mod wait;
 
 use std::cell::Cell;
 use std::ptr;
 
+use self::nest::Nest;
 use crate::counters::{LiveCounters, WorkerCounters};
 use crate::deterministic;
 use crate::dump::Awaited;
@@ -58,6 +60,7 @@ pub(crate) struct Worker {
     waits_for: AtomicU32,
     /// How many threads are away from this seat.
     away: AtomicU32,
+    nest: Nest,
     /// Whether the worker has a thread, or had one. (If it never will, others run its mail.)
     has_thread: AtomicU32,
     /// Picks victims. Also used by the thread of a worker whose seat is lent: each value is as good
@@ -115,6 +118,7 @@ impl Worker {
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
             away: AtomicU32::new(0),
+            nest: Nest::default(),
             has_thread: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),

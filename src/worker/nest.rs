@@ -1,0 +1,240 @@
+//! Stacks for tasks that are run in place.
+//!
+//! A worker that joins a task which has not begun runs it in place, on top of the join. That task
+//! may join another one, and so on: a chain of tasks nests as deep as it is long. So what runs in
+//! place may use a part of a stack only, its *room*. The next task then runs on a larger stack,
+//! that of a thread which acts as the same worker, while the thread that joins does nothing until
+//! the task has ended. Each stack has room for several times as much as the one below it, so that
+//! few threads carry any depth.
+//!
+//! **No deadlock comes of it.** The two threads are one stack: of all its frames only those of the
+//! topmost thread run, in the order in which they would run on one thread, and the worker's state
+//! passes from one thread to the other with them. What waits for what is as if the stack had been
+//! large enough.
+//!
+//! To run other tasks first, such as the oldest, would need less memory for a chain that was
+//! spawned in order. But one of them may wait for a task beneath, or, run by a thread that takes
+//! over the worker, want a lock that a task beneath holds under `WaitPolicy::OwnDescendants`.
+//!
+//! **In which thread.** A further stack's thread ends with the first task in place on the stack
+//! below it. So a worker that joins many tasks at the end of a stack starts one thread for them,
+//! not one for each.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use super::{Acting, Worker};
+use crate::job::outcome;
+use crate::platform::thread::{Thread, default_stack_size};
+use crate::platform::{fork, prepare_worker_thread};
+
+/// The room on a worker's own stack, in bytes: this, but no more than a quarter of the stack, of
+/// which the frames below may use some, and the task that comes last has to have enough. (A guess:
+/// a link of a chain takes 240 bytes, in a debug build a few times as many.)
+const ROOM: usize = 512 << 10;
+/// How many times as much there is on the next stack, and the most that there is on one. (Guesses:
+/// a million links take four threads.)
+const GROWTH: usize = 8;
+const MOST_ROOM: usize = if cfg!(target_pointer_width = "64") { 256 << 20 } else { 16 << 20 };
+
+/// What tasks that run in place on this stack share.
+#[derive(Default)]
+pub(super) struct Nest {
+    /// An address in the frame of the first of them, else 0: it tells how much of the stack they
+    /// use.
+    from: Cell<usize>,
+    /// How much they may; 0 until it matters.
+    room: Cell<usize>,
+    /// The next stack, once there is one.
+    above: Cell<Option<Above>>,
+}
+
+impl Nest {
+    /// Takes the state out, for a thread that leaves the worker to another one.
+    pub(super) fn take(&self) -> Nest {
+        let (from, room, above) = (self.from.take(), self.room.take(), self.above.take());
+        Nest { from: Cell::new(from), room: Cell::new(room), above: Cell::new(above) }
+    }
+
+    pub(super) fn put(&self, nest: Nest) {
+        self.from.set(nest.from.take());
+        self.room.set(nest.room.take());
+        self.above.set(nest.above.take());
+    }
+
+    #[cold]
+    fn end(&self) {
+        drop(self.take());
+    }
+}
+
+impl Worker {
+    /// Runs a task that the caller joins: on this stack, or on the next if the room here is used
+    /// up.
+    #[inline]
+    pub(crate) fn run_in_place(&self, run: impl FnOnce()) {
+        let here = 0_u8;
+        let here = (&raw const here).addr();
+        if self.nest.from.get() != 0 {
+            return self.run_nested(here, run);
+        }
+        self.nest.from.set(here);
+        run();
+        self.nest.from.set(0);
+        if self.nest.room.get() != 0 {
+            self.nest.end();
+        }
+    }
+
+    #[inline(never)]
+    fn run_nested(&self, here: usize, run: impl FnOnce()) {
+        if self.nest.room.get() == 0 {
+            self.nest.room.set(ROOM.min(self.stack_size() / 4));
+        }
+        if self.nest.from.get().abs_diff(here) < self.nest.room.get() {
+            run();
+        } else {
+            self.run_above(run);
+        }
+    }
+
+    /// Runs a task on the next stack; here, if there is none.
+    #[cold]
+    #[inline(never)]
+    fn run_above(&self, run: impl FnOnce()) {
+        if self.registry().is_lost() {
+            return run();
+        }
+        let nest = self.nest.take();
+        let room = nest.room.get().saturating_mul(GROWTH).min(MOST_ROOM);
+        let above = nest.above.take().or_else(|| Above::start(self, room));
+        let above = above.or_else(|| Above::start(self, ROOM));
+        let mut run = Some(run);
+        let mut run = || run.take().into_iter().for_each(|run| run());
+        if let Some(above) = &above {
+            above.call(&mut run);
+        }
+        nest.above.set(above);
+        self.nest.put(nest);
+        run();
+    }
+
+    fn stack_size(&self) -> usize {
+        self.registry().settings().stack_size.unwrap_or_else(default_stack_size)
+    }
+}
+
+/// A thread whose stack carries on that of the thread which owns this. Dropped, it ends.
+struct Above {
+    calls: Arc<Calls>,
+    thread: Option<Thread>,
+    /// `fork::count` when it was started.
+    forks: u32,
+}
+
+/// What the thread is to do next. (Not by parkers: a caller that takes turns with deterministic
+/// pools keeps its turn meanwhile.)
+struct Calls {
+    next: Mutex<Next>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy)]
+enum Next {
+    Nothing,
+    Run(Call),
+    End,
+}
+
+/// What a caller, which waits for it, has the thread run.
+#[derive(Clone, Copy)]
+struct Call(*mut dyn FnMut());
+
+// SAFETY: what is run are tasks, which may be sent, and what acts as the worker.
+unsafe impl Send for Call {}
+
+/// The worker as which the thread acts.
+struct Whose(*const Worker);
+
+// SAFETY: a worker may be shared (`Worker`).
+unsafe impl Send for Whose {}
+
+impl Above {
+    /// Starts a thread that has `room`, and beyond it a stack like the worker's own. None in pools
+    /// that have no threads but one a worker, and where the turns of a simulation decide which of
+    /// them goes on.
+    fn start(worker: &Worker, room: usize) -> Option<Self> {
+        let registry = worker.registry();
+        if !registry.settings().has_stand_ins || registry.is_simulated() {
+            return None;
+        }
+        let calls = Arc::new(Calls { next: Mutex::new(Next::Nothing), changed: Condvar::new() });
+        let (theirs, whose) = (calls.clone(), Whose(worker));
+        let body = move || {
+            let whose = whose;
+            // SAFETY: the frame that owns the thread is on the worker's stack, and waits for its
+            // end.
+            outcome::run_or_abort(|| theirs.serve(unsafe { &*whose.0 }, room));
+        };
+        let stack_size = worker.stack_size().checked_add(room)?;
+        let thread = registry.start_thread_of(worker.index(), stack_size, body).ok()?;
+        Some(Above { calls, thread: Some(thread), forks: fork::count() })
+    }
+
+    /// Has the thread call `run`, and waits until it has.
+    fn call(&self, run: &mut (dyn FnMut() + '_)) {
+        let run: *mut (dyn FnMut() + '_) = run;
+        // SAFETY: only the lifetime differs; the thread does not use it after it has said that it
+        // is done, for which this call waits.
+        let run = unsafe { std::mem::transmute::<*mut (dyn FnMut() + '_), *mut dyn FnMut()>(run) };
+        self.calls.tell(Next::Run(Call(run)));
+        self.calls.wait_while(|next| !matches!(next, Next::Nothing));
+    }
+}
+
+impl Drop for Above {
+    fn drop(&mut self) {
+        let thread = self.thread.take();
+        if self.forks != fork::count() {
+            // The thread was left behind in the parent.
+            return std::mem::forget(thread);
+        }
+        self.calls.tell(Next::End);
+        thread.into_iter().for_each(Thread::join);
+    }
+}
+
+impl Calls {
+    fn tell(&self, next: Next) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        self.changed.notify_all();
+    }
+
+    fn wait_while(&self, is_so: impl Fn(&Next) -> bool) -> Next {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.changed.wait_while(next, |next| is_so(next));
+        *next.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The life of the thread. Whenever it acts as the worker, the thread that owns it waits.
+    fn serve(&self, worker: &Worker, room: usize) {
+        prepare_worker_thread();
+        let next = || self.wait_while(|next| matches!(next, Next::Nothing));
+        let as_worker = |run: &dyn Fn()| {
+            let _acting = Acting::start(worker);
+            run();
+        };
+        next();
+        as_worker(&|| worker.registry().handlers().starts(worker.index()));
+        while let Next::Run(call) = next() {
+            worker.nest.room.set(room);
+            // SAFETY: the caller waits until it is told that this is done.
+            as_worker(&|| worker.run_in_place(|| unsafe { (*call.0)() }));
+            // In the child of a `fork()` there is no caller.
+            worker.registry().end_if_lost();
+            self.tell(Next::Nothing);
+        }
+        as_worker(&|| worker.registry().handlers().exits(worker.index()));
+    }
+}

@@ -1,0 +1,299 @@
+//! Long chains of tasks, each of which joins the one before it by its handle: they end on stacks of
+//! the usual size and in linear time, in whichever order the tasks come to run.
+
+mod common;
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use common::{
+    CALLERS, Gate, THREADS, alone, any_wait_builder, boom, failed_with, is_simulated_without,
+    one_a_seed, sized, thread_count, threads_return_to, watchdog,
+};
+use filch::{JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, WaitPolicy};
+
+/// Links of a chain: a quadratic time would be minutes, and a hundred bytes a link would not fit a
+/// stack.
+fn links() -> u64 {
+    sized(100_000, 100) as u64
+}
+
+fn settings() -> Vec<(usize, TaskOrder, WaitPolicy)> {
+    let mut all = Vec::new();
+    for order in [TaskOrder::NewestFirst, TaskOrder::OldestFirst] {
+        for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants] {
+            all.extend([1, 2, 4].map(|threads| (threads, order, policy)));
+        }
+    }
+    one_a_seed(all)
+}
+
+fn builder(threads: usize, order: TaskOrder, policy: WaitPolicy) -> ThreadPoolBuilder {
+    any_wait_builder().num_threads(threads).task_order(order).wait_policy(policy)
+}
+
+/// Checks, in a process of its own, that chains end in pools of every kind.
+#[track_caller]
+fn ends(name: &str, chain: impl Fn(&ThreadPool, u64) -> u64) {
+    let _watchdog = watchdog();
+    alone(name, || {
+        for (threads, order, policy) in settings() {
+            let pool = builder(threads, order, policy).build().unwrap();
+            let settings = format!("{threads} threads, {order:?}, {policy:?}");
+            assert_eq!(chain(&pool, links()), links(), "{settings}");
+        }
+    });
+}
+
+fn link(before: JoinHandle<u64>) -> u64 {
+    before.join().unwrap() + 1
+}
+
+fn chain(
+    first: JoinHandle<u64>,
+    links: u64,
+    spawn: &dyn Fn(JoinHandle<u64>) -> JoinHandle<u64>,
+) -> u64 {
+    (0..links).fold(first, |before, _| spawn(before)).join().unwrap()
+}
+
+#[test]
+fn a_chain_spawned_from_outside_ends() {
+    ends("a_chain_spawned_from_outside_ends", |pool, links| {
+        chain(pool.spawn(|| 0), links, &|before| pool.spawn(|| link(before)))
+    });
+}
+
+#[test]
+fn a_chain_spawned_by_a_worker_ends() {
+    ends("a_chain_spawned_by_a_worker_ends", |pool, links| {
+        pool.install(|| chain(filch::spawn(|| 0), links, &|before| filch::spawn(|| link(before))))
+    });
+}
+
+/// Whoever joins a task of a task that has a handle may not run just anything.
+#[test]
+fn a_chain_spawned_by_a_task_with_a_handle_ends() {
+    ends("a_chain_spawned_by_a_task_with_a_handle_ends", |pool, links| {
+        let spawns =
+            move || chain(filch::spawn(|| 0), links, &|before| filch::spawn(|| link(before)));
+        pool.spawn(spawns).join().unwrap()
+    });
+}
+
+/// All links are there before the first one ends.
+#[test]
+fn a_chain_that_waits_for_a_message_ends() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    ends("a_chain_that_waits_for_a_message_ends", |pool, links| {
+        let (sender, receiver) = mpsc::channel();
+        let first = pool.spawn(move || receiver.recv().unwrap());
+        let spawn = |before| pool.spawn(|| link(before));
+        let last = (0..links).fold(first, |before, _| spawn(before));
+        sender.send(0).unwrap();
+        last.join().unwrap()
+    });
+}
+
+#[test]
+fn a_chain_in_a_scope_ends() {
+    ends("a_chain_in_a_scope_ends", |pool, links| {
+        pool.scope(|s| {
+            let mut last = s.spawn(|| 0);
+            for _ in 0..links {
+                let before = last;
+                last = s.spawn(|| before.join().unwrap() + 1);
+            }
+            last.join().unwrap()
+        })
+    });
+}
+
+/// The scope has to wait for what the joiners leave of the tasks that they ran.
+#[test]
+fn a_chain_in_a_scope_that_ends_at_once_ends() {
+    ends("a_chain_in_a_scope_that_ends_at_once_ends", |pool, links| {
+        let ended = AtomicUsize::new(0);
+        pool.scope(|s| {
+            let ended = &ended;
+            let mut last = s.spawn(|| 0);
+            for _ in 0..links {
+                let before = last;
+                last = s.spawn(move || {
+                    ended.fetch_add(1, Ordering::Relaxed);
+                    before.join().unwrap()
+                });
+            }
+        });
+        ended.into_inner() as u64
+    });
+}
+
+#[test]
+fn a_chain_of_handles_that_are_dropped_ends() {
+    ends("a_chain_of_handles_that_are_dropped_ends", |pool, links| {
+        pool.install(|| {
+            let mut last = filch::spawn(|| 0);
+            for _ in 0..links {
+                let before = last;
+                last = filch::spawn(|| {
+                    drop(before);
+                    1
+                });
+            }
+            last.join().unwrap() * links
+        })
+    });
+}
+
+/// A chain of which link `number` is the `place(number)`-th to be spawned.
+fn scattered(pool: &ThreadPool, links: u64, numbers: impl Iterator<Item = u64>) -> u64 {
+    type Slot = Mutex<Option<JoinHandle<u64>>>;
+    let slots: Arc<Vec<Slot>> = Arc::new((0..=links).map(|_| Slot::default()).collect());
+    let all_there = Arc::new(Gate::new());
+    let take = |slots: &[Slot], number: u64| slots[number as usize].lock().unwrap().take().unwrap();
+    for number in numbers {
+        let (theirs, all_there) = (slots.clone(), all_there.clone());
+        let task = pool.spawn(move || {
+            all_there.wait();
+            if number == 0 { 0 } else { link(take(&theirs, number - 1)) }
+        });
+        *slots[number as usize].lock().unwrap() = Some(task);
+    }
+    all_there.open();
+    take(&slots, links).join().unwrap()
+}
+
+/// The oldest task is the end of the chain.
+#[test]
+fn a_chain_spawned_from_its_end_ends() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    ends("a_chain_spawned_from_its_end_ends", |pool, links| {
+        scattered(pool, links, (0..=links).rev())
+    });
+}
+
+/// Neither end of a queue has the beginning of the chain.
+#[test]
+fn a_chain_spawned_in_a_mess_ends() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    ends("a_chain_spawned_in_a_mess_ends", |pool, links| {
+        // 7919 is a prime, and no factor of the modulus.
+        pool.install(|| scattered(pool, links, (0..=links).map(|i| i * 7919 % (links + 1))))
+    });
+}
+
+// ---- Beyond one stack ----
+
+/// A chain in a pool of one thread, so that all of it nests.
+fn nested<T: Send + 'static>(
+    pool: &ThreadPool,
+    links: u64,
+    first: impl FnOnce() -> T + Send + 'static,
+) -> thread::Result<T> {
+    pool.install(|| {
+        let spawn = |before: JoinHandle<T>| {
+            filch::spawn(|| before.join().unwrap_or_else(|payload| resume_unwind(payload)))
+        };
+        (0..links).fold(filch::spawn(first), |before, _| spawn(before)).join()
+    })
+}
+
+fn one_worker() -> ThreadPoolBuilder {
+    any_wait_builder().num_threads(1)
+}
+
+#[test]
+fn tasks_on_further_stacks_are_the_workers() {
+    let _watchdog = watchdog();
+    let pool = one_worker().build().unwrap();
+    let theirs = nested(&pool, links(), || {
+        assert_eq!(filch::current_thread_index(), Some(0));
+        assert_eq!(filch::current_num_threads(), 1);
+        let (a, b) = filch::join(|| filch::spawn(|| 1).join().unwrap(), || 2);
+        a + b + filch::scope(|s| s.spawn(|| 3).join().unwrap())
+    });
+    assert_eq!(theirs.unwrap(), 6);
+}
+
+#[test]
+fn a_panic_leaves_a_chain_that_goes_through_several_stacks() {
+    let _watchdog = watchdog();
+    let pool = one_worker().build().unwrap();
+    // (Unwinding takes long in a debug build.)
+    assert_eq!(failed_with(nested(&pool, links() / 4, || boom(3))), 3);
+}
+
+#[test]
+fn the_threads_of_further_stacks_end_with_what_needed_them() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    alone("the_threads_of_further_stacks_end_with_what_needed_them", || {
+        let (started, exited) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (starts, exits) = (started.clone(), exited.clone());
+        let count = |counter: &AtomicUsize| counter.fetch_add(1, Ordering::SeqCst) + 1;
+        let pool = one_worker()
+            .start_handler(move |index| assert!(index == 0 && count(&starts) > 0))
+            .exit_handler(move |index| assert!(index == 0 && count(&exits) > 0))
+            .build()
+            .unwrap();
+        let before = pool.install(thread_count);
+        let theirs = started.clone();
+        let most = nested(&pool, links(), move || (thread_count(), theirs.load(Ordering::SeqCst)));
+        let (most, handled) = most.unwrap();
+        assert!(most > before && handled > 1, "{before:?} threads became {most:?}");
+        assert!(most < before.map(|threads| threads + 8), "{before:?} threads became {most:?}");
+        threads_return_to(before);
+        drop(pool);
+        assert_eq!(started.load(Ordering::SeqCst), exited.load(Ordering::SeqCst));
+    });
+}
+
+/// The worker is left to another thread, by one whose stack goes on below on others.
+#[test]
+fn a_chain_waits_for_another_pool_on_a_further_stack() {
+    let _watchdog = watchdog();
+    let (pool, other) = (one_worker().build().unwrap(), Arc::new(one_worker().build().unwrap()));
+    let pool = Arc::new(pool);
+    let (here, there) = (Arc::downgrade(&pool), other.clone());
+    let first = move || {
+        let back = move || here.upgrade().map(|pool| pool.install(|| 7));
+        there.install(back).expect("the pool is there")
+    };
+    let last = pool.spawn({
+        let pool = pool.clone();
+        move || nested(&pool, links(), first).unwrap()
+    });
+    assert_eq!(last.join().unwrap(), 7);
+}
+
+/// Each level joins several tasks, of which those at the end of a stack go to the next one.
+#[test]
+fn tasks_at_the_end_of_a_stack_join_others() {
+    fn nest(depth: u64) -> u64 {
+        let leaves: u64 = (0..4).map(|_| filch::spawn(|| 1).join().unwrap()).sum();
+        if depth == 0 {
+            leaves
+        } else {
+            leaves + filch::spawn(move || nest(depth - 1)).join().unwrap()
+        }
+    }
+
+    let _watchdog = watchdog();
+    let pool = one_worker().build().unwrap();
+    let depth = links() / 4;
+    assert_eq!(pool.install(|| nest(depth)), 4 * (depth + 1));
+}
