@@ -198,7 +198,7 @@ mod models {
                 self.settle();
                 return self.free();
             }
-            if self.state().claim() {
+            if !self.state().is_claimed() && self.state().claim() {
                 self.run();
                 match self.state().finish() {
                     Done::Nobody => {

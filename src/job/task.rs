@@ -215,7 +215,8 @@ where
         let block: NonNull<TaskHead> = this.cast();
         // SAFETY: the block is alive until the entry is gone, below.
         let head = unsafe { &(*this.as_ptr()).head };
-        if !head.state.claim() {
+        // The glance saves the write.
+        if head.state.is_claimed() || !head.state.claim() {
             // SAFETY: this call is the shell.
             return unsafe { Self::execute_shell(this, worker) };
         }
