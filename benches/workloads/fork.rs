@@ -68,6 +68,8 @@ impl Fork for Filch {
         filch::ThreadPoolBuilder::new()
             .num_threads(threads)
             .start_handler(take_place)
+            // Else callers from outside would not work themselves, where a start handler is set.
+            .lend_seats(true)
             .build()
             .expect("a filch pool")
     }

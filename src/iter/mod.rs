@@ -68,7 +68,7 @@
 //! | [`par_sort`], [`par_sort_by`], [`par_sort_by_key`], [`par_sort_by_cached_key`], [`par_sort_unstable`], [`par_sort_unstable_by`], [`par_sort_unstable_by_key`] | The same, but if the order is not a total one they may panic, as std's do, and the unstable ones allocate on many threads, and for large elements: see [sorting](crate::slice::ParallelSliceMut#sorting). |
 //! | [`ParallelDrainRange`], [`ParallelDrainFull`] | The same. Hash tables, heaps and deques are emptied into a vector first; the iterators have the types of the vector's (`vec::IntoIter`), and borrow nothing: there is no `Drain` in `collections::hash_map`, `hash_set`, `binary_heap` and `vec_deque`. |
 //! | [`once`], [`empty`], [`repeat`], [`repeat_n`], [`split`], [`walk_tree`], [`walk_tree_prefix`], [`walk_tree_postfix`], [`MultiZip`] | The same. |
-//! | [`plumbing`] | [`Consumer::pause`](plumbing::Consumer::pause) is one method more to write. [`Folder::ASK_EACH`](plumbing::Folder::ASK_EACH) and [`Folder::FILLS`](plumbing::Folder::FILLS) may be set. Sources written for rayon compile as they are. |
+//! | [`plumbing`] | [`Consumer::pause`](plumbing::Consumer::pause) is one method more to write. [`Folder::ASK_EACH`](plumbing::Folder::ASK_EACH), [`Folder::FILLS`](plumbing::Folder::FILLS) and [`Folder::KEEPS_STATE`](plumbing::Folder::KEEPS_STATE) may be set. Sources written for rayon compile as they are. |
 //! | `scope`, `spawn` | Closures take no argument, and give a handle: see [`scope`](crate::scope) and [`spawn`](crate::spawn). |
 //! | `scope_fifo`, `in_place_scope_fifo`, `ScopeFifo` | Not there: every [`Scope`](crate::Scope) has a [`spawn_fifo`](crate::Scope::spawn_fifo). |
 //! | `find`, `position`, `repeatn`, `initialize`, `Configuration` | Not there: rayon deprecates them. |

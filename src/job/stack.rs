@@ -249,6 +249,8 @@ fn wait(done: &Event, begun: &AtomicU32, registry: &Registry) {
     if Worker::current().is_some() || registry.is_simulated() {
         return done.wait(|| true);
     }
+    // What it runs may fork, and this thread has the time to wake a helper for that.
+    registry.sleep().wake_helper();
     let calls = || {
         let is_late = begun.load(Ordering::Relaxed) == 0;
         if is_late {

@@ -119,6 +119,14 @@ impl Default for ThreadPoolBuilder {
     }
 }
 
+#[cfg(all(test, not(loom)))]
+impl ThreadPoolBuilder {
+    /// What the workers of a pool share, for tests that act as the workers themselves.
+    pub(crate) fn registry_without_threads(self, workers: usize) -> std::sync::Arc<Registry> {
+        Registry::new(workers, self.handlers, self.settings)
+    }
+}
+
 impl ThreadPoolBuilder {
     /// The default settings: as many threads as this process may use, names `filch-0`,
     /// `filch-1`, …, std's stack size, no handlers.

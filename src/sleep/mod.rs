@@ -299,6 +299,14 @@ impl Sleep {
         self.notify_aside(root);
     }
 
+    /// Wakes a second worker beside the one that was woken for a job from outside.
+    pub(crate) fn wake_helper(&self) {
+        let counts = self.counts();
+        if counts.parked() > 0 && counts.searchers() <= 1 {
+            self.wake_one();
+        }
+    }
+
     /// Sees to it, after a handshake, that new work finds a worker where all stand aside.
     pub(crate) fn notify_all_aside(&self) {
         if self.all_stand_aside() {

@@ -7,6 +7,8 @@ mod idle;
 mod nest;
 pub(crate) mod sleeper;
 mod wait;
+#[cfg(all(test, not(loom)))]
+mod width;
 
 use std::cell::Cell;
 use std::ptr;

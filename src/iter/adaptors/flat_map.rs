@@ -140,6 +140,7 @@ where
 
     const ASK_EACH: bool = true;
     const FILLS: bool = C::Folder::FILLS;
+    const KEEPS_STATE: bool = C::Folder::KEEPS_STATE;
 
     fn consume(mut self, item: In) -> Self {
         let inner = self.inner.inner(item).into_par_iter();

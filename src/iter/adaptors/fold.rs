@@ -271,6 +271,7 @@ where
 
     const ASK_EACH: bool = B::ASK_EACH;
     const FILLS: bool = B::FILLS || H::FAILS;
+    const KEEPS_STATE: bool = true;
 
     fn consume(self, item: In) -> Self {
         self.consume_iter(iter::once(item))

@@ -238,6 +238,8 @@ where
 {
     type Result = F::Result;
 
+    const KEEPS_STATE: bool = F::KEEPS_STATE;
+
     const ASK_EACH: bool = G::ASK_EACH || F::ASK_EACH;
 
     fn consume(self, item: In) -> Self {

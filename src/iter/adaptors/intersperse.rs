@@ -296,6 +296,7 @@ impl<T: Clone, F: Folder<T>> Folder<T> for ByPosition<F, T> {
 
     const ASK_EACH: bool = F::ASK_EACH;
     const FILLS: bool = F::FILLS;
+    const KEEPS_STATE: bool = F::KEEPS_STATE;
 
     fn consume(self, item: T) -> Self {
         self.consume_iter(iter::once(item))
@@ -427,6 +428,7 @@ impl<C, F: Folder<T>, T: Clone> Folder<T> for PieceFolder<C, F, T> {
 
     const ASK_EACH: bool = F::ASK_EACH;
     const FILLS: bool = F::FILLS;
+    const KEEPS_STATE: bool = F::KEEPS_STATE;
 
     fn consume(self, item: T) -> Self {
         self.consume_iter(iter::once(item))

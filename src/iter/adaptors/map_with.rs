@@ -284,6 +284,7 @@ where
 
     const ASK_EACH: bool = B::ASK_EACH;
     const FILLS: bool = B::FILLS;
+    const KEEPS_STATE: bool = true;
 
     fn consume(self, item: In) -> Self {
         self.consume_iter(iter::once(item))

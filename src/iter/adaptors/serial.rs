@@ -205,6 +205,7 @@ where
 
     const ASK_EACH: bool = F::ASK_EACH;
     const FILLS: bool = F::FILLS;
+    const KEEPS_STATE: bool = F::KEEPS_STATE;
 
     fn consume(mut self, item: T) -> Self {
         self.base = self.base.consume_iter(self.adapter.adapt(iter::once(item)));

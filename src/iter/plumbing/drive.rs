@@ -39,7 +39,7 @@ use crate::worker::{Worker, is_simulated};
 
 /// What a block should last: twice to half of it will do.
 const BLOCK: u64 = 4 * TICKS_PER_MICROSECOND;
-/// A block that takes this long is worth a fork for each of its items.
+/// An item that takes this long makes those after it worth a fork each.
 const SLOW: u64 = 64 * TICKS_PER_MICROSECOND;
 /// How long a piece goes on without thinking of forks.
 const WARM_UP: u64 = TICKS_PER_MICROSECOND / 2;
@@ -238,10 +238,15 @@ impl Pace {
             before = now;
             let tail = if P::FEW_BLOCKS { self.block } else { self.block / TAIL };
             let worth_it = self.warm && len > tail && len / 2 >= self.min;
-            let is_slow = took > SLOW && self.threads > 1 && !is_simulated();
+            let is_slow = took / length as u64 > SLOW
+                && !P::FEW_BLOCKS
+                && !C::Folder::KEEPS_STATE
+                && self.threads > 1
+                && !is_simulated();
             if worth_it && (is_slow || is_wanted(took)) {
                 let (first, consumer, reducer) = C::pause(folder);
-                let pieces = if is_slow { len / self.min } else { 2 };
+                let most = if is_slow { self.threads * FEW_EACH } else { 2 };
+                let pieces = (len / self.min).min(most);
                 let (rest, block) = self.cut(pieces, len, producer, consumer);
                 return (reducer.reduce(first, rest), block);
             }
@@ -252,7 +257,8 @@ impl Pace {
     /// How many of `len` items the next block has.
     #[inline]
     fn length(&self, len: usize) -> usize {
-        if self.threads > 2 { self.block.min(len / self.threads).max(self.min) } else { self.block }
+        let is_guided = self.threads > 2 && self.most.is_none();
+        if is_guided { self.block.min(len / self.threads).max(self.min) } else { self.block }
     }
 
     /// The last block, of `length` items, took so long, and should last as long as is `wanted`.

@@ -14,7 +14,7 @@
 //!
 //! The names and the shapes are rayon's. What differs: [`Consumer::pause`] is new, which lets a
 //! loop that is under way hand over its rest, and [`Folder::ASK_EACH`] and [`Folder::FILLS`], which
-//! let inner loops be free of questions.
+//! let inner loops be free of questions, and [`Folder::KEEPS_STATE`], which keeps pieces few.
 //!
 //! # A source of your own
 //! A type whose items stand in a row needs a producer, and hands it to whoever asks; see
@@ -106,6 +106,10 @@ pub trait Folder<Item>: Sized {
     /// Whether [`full`](Folder::full) may ever say `true`. If not, it is not asked within the items
     /// that one item gives, either, and a loop looks up less often.
     const FILLS: bool = true;
+
+    /// Whether each piece begins with a state of its own, which may cost something: then a loop makes
+    /// no more pieces than it has to, however long its items take.
+    const KEEPS_STATE: bool = false;
 
     /// Takes an item.
     fn consume(self, item: Item) -> Self;

@@ -140,6 +140,8 @@ where
 {
     type Result = F::Result;
 
+    const KEEPS_STATE: bool = F::KEEPS_STATE;
+
     const ASK_EACH: bool = F::ASK_EACH;
 
     fn consume(self, item: T) -> Self {

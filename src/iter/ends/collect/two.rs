@@ -237,6 +237,7 @@ where
 
     const ASK_EACH: bool = L::ASK_EACH && R::ASK_EACH;
     const FILLS: bool = L::FILLS && R::FILLS;
+    const KEEPS_STATE: bool = L::KEEPS_STATE || R::KEEPS_STATE;
 
     fn consume(self, item: T) -> Self {
         self.consume_iter(iter::once(item))

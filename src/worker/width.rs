@@ -1,0 +1,92 @@
+//! What parking, a last look, waking, a steal and forcing write to words that threads share must not
+//! grow with the number of workers. (Owners' words are counted as well, and each lock of a mutex as
+//! one. `cargo test --lib width -- --nocapture` prints the table.)
+#![allow(unsafe_code)]
+
+use std::ptr;
+use std::sync::Arc;
+
+use super::{Acting, Worker};
+use crate::job::NO_ROOT;
+use crate::job::stack::JoinJob;
+use crate::pool::{Registry, ThreadPoolBuilder};
+use crate::sleep::{Entered, Kind};
+use crate::sync::counted::writes;
+
+const WIDTHS: [usize; 4] = [8, 32, 128, 256];
+
+/// A pool without threads: the test acts as its workers, one after the other.
+fn pool_of(workers: usize) -> Arc<Registry> {
+    ThreadPoolBuilder::new().registry_without_threads(workers)
+}
+
+/// How many writes `act` makes.
+fn writes_of<R>(act: impl FnOnce() -> R) -> (R, usize) {
+    let before = writes();
+    let result = act();
+    (result, writes() - before)
+}
+
+/// Worker 0 goes to sleep, while all others are at work.
+fn park(worker: &Worker) {
+    let sleep = worker.sleep();
+    assert!(sleep.start_searching());
+    sleep.free_seat(worker.index);
+    let entered = sleep.announce(worker.index, Kind::Idle, true, false);
+    assert!(entered == Entered::Announced && !worker.announce_and_look());
+}
+
+/// What worker 1 pays to fork for a sleeper, which is woken, and what worker 0 to steal the fork, with
+/// the look that follows.
+fn wake_and_steal(registry: &Registry) -> [usize; 3] {
+    let [thief, owner] = [0, 1].map(|index| &*registry.workers()[index]);
+    park(thief);
+    let _acting = Acting::start(owner);
+    let job = JoinJob::new(owner.as_current(), |_| ());
+    let ((), forked) = writes_of(|| drop(owner.fork_slow(job.head())));
+    assert!(!thief.sleep().is_parked(0), "the fork wakes it");
+    let (stolen, stole) = writes_of(|| thief.steal_fork(owner, || false));
+    assert!(
+        stolen.is_some_and(|stolen| ptr::eq(
+            stolen.address() as *const u8,
+            job.head().as_ptr().cast()
+        ))
+    );
+    // SAFETY: the thief has it, and does not run it.
+    (unsafe { job.take() })(false);
+    let ((), looked) = writes_of(|| thief.stop_searching());
+    [forked, stole, looked]
+}
+
+/// What worker 0 pays to take what worker 1 hides.
+fn force(registry: &Registry) -> usize {
+    let [thief, owner] = [0, 1].map(|index| &*registry.workers()[index]);
+    let _acting = Acting::start(owner);
+    let jobs = [(); 2].map(|()| JoinJob::new(owner.as_current(), |_| ()));
+    jobs.iter().for_each(|job| drop(owner.fork_slow(job.head())));
+    let public = thief.steal_fork(owner, || false);
+    thief.forces.store(1, crate::sync::Ordering::Relaxed);
+    let (hidden, wrote) = writes_of(|| thief.forced(|_| true, Some));
+    assert!(public.is_some() && hidden.is_some());
+    // SAFETY: the thief has them, and does not run them.
+    jobs.iter().for_each(|job| (unsafe { job.take() })(false));
+    wrote
+}
+
+#[test]
+fn what_workers_write_does_not_grow_with_their_number() {
+    let rows = WIDTHS.map(|workers| {
+        let registry = pool_of(workers);
+        let ((), parked) = writes_of(|| park(&registry.workers()[0]));
+        let (_, woke) = writes_of(|| registry.sleep().notify_from_outside(NO_ROOT));
+        let [forked, stole, looked] = wake_and_steal(&pool_of(workers));
+        let forced = force(&pool_of(workers));
+        [parked, woke, forked, stole, looked, forced]
+    });
+    println!("| workers | park | wake | fork and wake | steal | last look | force |");
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for (workers, row) in WIDTHS.iter().zip(&rows) {
+        println!("| {workers} | {} |", row.map(|writes| writes.to_string()).join(" | "));
+    }
+    assert!(rows.iter().all(|row| *row == rows[0]), "{rows:?}");
+}
