@@ -4,7 +4,7 @@
 //! be a little out of step with each other.
 
 use std::fmt;
-use std::sync::{Mutex, TryLockError, Weak};
+use std::sync::{Arc, Mutex, TryLockError, Weak};
 
 use crate::counters::WorkerCounters;
 use crate::job::outcome;
@@ -97,6 +97,12 @@ pub(crate) fn register(registry: &Weak<Registry>) {
     pools.push(registry.clone());
 }
 
+/// The pool at this address, if there is one.
+pub(crate) fn registry_at(address: usize) -> Option<Arc<Registry>> {
+    let pools = POOLS.get().lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    pools.iter().find(|pool| pool.as_ptr().addr() == address)?.upgrade()
+}
+
 /// What all pools of this process are at.
 ///
 /// It may be called from any thread at any time, a stuck one's debugger included: with the feature
@@ -174,7 +180,7 @@ impl Pool {
     fn of(registry: &Registry) -> Self {
         Pool {
             threads: registry.workers().iter().map(|worker| Seat::of(worker)).collect(),
-            injected: registry.injector().len(),
+            injected: registry.injector().len() + registry.guests().len(),
             counts: registry.sleep().counts(),
             ending: registry.is_ending(),
             lost: registry.is_lost(),

@@ -159,6 +159,25 @@ mod models {
     const SLEEPER: usize = ALIGN;
 
     impl Task {
+        fn new() -> Self {
+            Task {
+                state: TaskState::new().into(),
+                runs: UnsafeCell::new(0),
+                settled: UnsafeCell::new(false),
+                frees: AtomicUsize::new(0),
+                sleeper: UnsafeCell::new(0),
+                parker: Parker::new(),
+            }
+        }
+
+        fn is_through(&self) {
+            // SAFETY: both parties are through.
+            assert!(unsafe { *self.settled.get() }, "nobody settled the result");
+            assert_eq!(self.frees.load(Ordering::Relaxed), 1);
+            // SAFETY: as above.
+            assert_eq!(unsafe { *self.sleeper.get() }, 0, "nobody took the sleeper");
+        }
+
         fn state(&self) -> &TaskState {
             // SAFETY: it is freed when nobody uses it any more, which is what is checked.
             unsafe { &*self.state.get() }
@@ -212,6 +231,15 @@ mod models {
             self.free_if(self.state().leave_as_entry());
         }
 
+        fn run_for_ticket(&self) {
+            if self.state().claim() {
+                self.run();
+                if let Done::Sleeper(sleeper) = self.state().finish() {
+                    self.wake(sleeper);
+                }
+            }
+        }
+
         fn wake(&self, sleeper: usize) {
             assert_eq!(sleeper, SLEEPER);
             self.take_sleeper();
@@ -245,6 +273,21 @@ mod models {
             self.take();
         }
 
+        /// Revokes the ticket, which waits for who has it, before it takes the result.
+        fn join_by_sleeping_beside(&self, ticket: thread::JoinHandle<()>) {
+            // SAFETY: nobody else has the sleeper yet.
+            unsafe { *self.sleeper.get() = 1 };
+            if self.state().ask_wake(SLEEPER) {
+                while !self.state().is_done() {
+                    self.parker.park();
+                }
+            } else {
+                self.take_sleeper();
+            }
+            ticket.join().unwrap();
+            self.take();
+        }
+
         fn join_by_looking(&self) {
             while !self.state().is_done() {
                 thread::yield_now();
@@ -268,23 +311,12 @@ mod models {
     /// Runs the entry on a worker, beside what becomes of the handle.
     fn check(handle: fn(&Task)) {
         loom::model(move || {
-            let task = Arc::new(Task {
-                state: TaskState::new().into(),
-                runs: UnsafeCell::new(0),
-                settled: UnsafeCell::new(false),
-                frees: AtomicUsize::new(0),
-                sleeper: UnsafeCell::new(0),
-                parker: Parker::new(),
-            });
+            let task = Arc::new(Task::new());
             let workers = task.clone();
             let worker = thread::spawn(move || workers.execute());
             handle(&task);
             worker.join().unwrap();
-            // SAFETY: both parties are through.
-            assert!(unsafe { *task.settled.get() }, "nobody settled the result");
-            assert_eq!(task.frees.load(Ordering::Relaxed), 1);
-            // SAFETY: as above.
-            assert_eq!(unsafe { *task.sleeper.get() }, 0, "nobody took the sleeper");
+            task.is_through();
         });
     }
 
@@ -301,6 +333,20 @@ mod models {
     #[test]
     fn a_joiner_that_sleeps_is_woken() {
         check(Task::join_by_sleeping);
+    }
+
+    /// The ticket is there as long as the joiner waits.
+    #[test]
+    fn a_task_that_a_ticket_or_its_entry_runs_is_settled_once() {
+        loom::model(|| {
+            let task = Arc::new(Task::new());
+            let (entry, ticket) = (task.clone(), task.clone());
+            let entry = thread::spawn(move || entry.execute());
+            let ticket = thread::spawn(move || ticket.run_for_ticket());
+            task.join_by_sleeping_beside(ticket);
+            entry.join().unwrap();
+            task.is_through();
+        });
     }
 
     #[test]

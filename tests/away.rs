@@ -1,5 +1,6 @@
-//! A worker that waits for another pool: its own pool goes on, what it waits for is never buried
-//! under what waits for it, and no more threads act than the pool has workers.
+//! A worker that waits for another pool: it begins what that pool asks for and no other job of its
+//! own, what it waits for is never buried under what waits for it, and no more threads act than the
+//! pool has workers.
 
 mod common;
 #[path = "common/uses.rs"]
@@ -21,29 +22,41 @@ use uses::fib;
 
 // ---- A task under its joiner ----
 
-/// A task of a pool of `workers` waits for another pool by `wait`, which runs what it is given there;
-/// meanwhile the pool gets one that joins it, by `join`.
+/// A task of a pool of `workers` waits for another pool by `wait`, which runs what it is given
+/// there: that has the pool run one that joins the first, by `join`.
 fn check_joiner(
     workers: usize,
     wait: fn(&ThreadPool, &(dyn Fn() + Sync)),
     join: fn(JoinHandle<i32>) -> i32,
 ) {
-    let (here, there) = (pool(workers), Arc::new(pool(1)));
-    let (waits, joins) = (Arc::new(Flag::new()), Arc::new(Flag::new()));
-    let (now_waits, until_joined) = (waits.clone(), joins.clone());
+    let (here, there) = (Arc::new(pool(workers)), Arc::new(pool(1)));
+    let is_there = Arc::new(Flag::new());
+    let task_and_joiner = Arc::new((Mutex::new(None), Mutex::new(None)));
+    let (pool, until_there, both) = (here.clone(), is_there.clone(), task_and_joiner.clone());
     let task = here.spawn(move || {
         wait(&there, &|| {
-            now_waits.raise();
+            until_there.hold();
+            let task = lock(&both.0).take().unwrap();
+            let joins = Arc::new(Flag::new());
+            let until_joined = joins.clone();
+            let joiner = pool.spawn(move || {
+                joins.raise();
+                join(task)
+            });
+            *lock(&both.1) = Some(joiner);
             until_joined.hold();
             rest(Duration::from_millis(5));
         });
         7
     });
-    waits.hold();
-    let joiner = here.spawn(move || {
-        joins.raise();
-        join(task)
-    });
+    *lock(&task_and_joiner.0) = Some(task);
+    is_there.raise();
+    let joiner = loop {
+        if let Some(joiner) = lock(&task_and_joiner.1).take() {
+            break joiner;
+        }
+        common::step_aside();
+    };
     assert_eq!(joiner.join().unwrap(), 7);
 }
 
@@ -197,14 +210,22 @@ impl AtWork {
     }
 }
 
-/// Tasks that wait elsewhere between two parts of work.
-fn tasks_with_waits(here: &ThreadPool, there: &Arc<ThreadPool>, count: usize) -> Arc<AtWork> {
+/// Tasks that wait elsewhere between two parts of work, for what needs a task of their pool.
+fn tasks_with_waits(here: &Arc<ThreadPool>, there: &Arc<ThreadPool>, count: usize) -> Arc<AtWork> {
     let at_work = Arc::new(AtWork::default());
     let task = || {
-        let (there, at_work) = (there.clone(), at_work.clone());
-        here.spawn(move || {
+        let (here, there, at_work) = (here.clone(), there.clone(), at_work.clone());
+        here.clone().spawn(move || {
             let before = at_work.work(filch::current_thread_index);
-            there.install(|| rest(Duration::from_micros(100)));
+            let theirs = at_work.clone();
+            // Joined, it would be part of this task, and run on top of it.
+            let ran = Arc::new(Flag::new());
+            let runs = ran.clone();
+            there.install(|| {
+                drop(here.spawn(move || theirs.work(|| runs.raise())));
+                ran.hold();
+            });
+            drop(here);
             assert_eq!(at_work.work(filch::current_thread_index), before);
         })
     };
@@ -217,7 +238,7 @@ fn tasks_with_waits(here: &ThreadPool, there: &Arc<ThreadPool>, count: usize) ->
 fn no_more_threads_act_than_there_are_workers() {
     let _watchdog = watchdog();
     for workers in one_a_seed([1, 2, 3]) {
-        let (here, there) = (pool(workers), Arc::new(pool(2)));
+        let (here, there) = (Arc::new(pool(workers)), Arc::new(pool(2)));
         let at_work = tasks_with_waits(&here, &there, 60);
         let most = at_work.most.load(Ordering::SeqCst);
         assert!(most <= workers, "{most} at a time on {workers} workers");
@@ -240,7 +261,7 @@ fn threads_that_were_away_are_used_again_and_end_with_the_pool() {
         })
         .build()
         .unwrap();
-    let there = Arc::new(pool(1));
+    let (here, there) = (Arc::new(here), Arc::new(pool(1)));
     for _ in 0..sized(200, 5) {
         tasks_with_waits(&here, &there, 1);
     }
@@ -256,22 +277,240 @@ fn threads_that_were_away_are_used_again_and_end_with_the_pool() {
 }
 
 #[test]
-fn a_fork_that_a_stand_in_runs_has_migrated() {
+fn a_fork_of_a_worker_that_left_its_seat_knows_whether_it_has_migrated() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
     }
-    let (here, there) = (pool(1), pool(1));
+    let (here, there) = (Arc::new(pool(1)), pool(1));
+    let pool = here.clone();
     let task = here.spawn(move || {
         let me = std::thread::current().id();
-        let first = |_| there.install(|| rest(Duration::from_millis(20)));
+        let first = |_| there.install(|| pool.spawn(|| fib(5)).join().unwrap());
         let second = |context: filch::FnContext| {
             assert_eq!(context.migrated(), std::thread::current().id() != me);
-            context.migrated()
         };
-        filch::join_context(first, second).1
+        filch::join_context(first, second).0
     });
-    assert!(task.join().unwrap(), "the seat was free for that long");
+    assert_eq!(task.join().unwrap(), 5);
+}
+
+// ---- How many jobs are begun ----
+
+const POLICIES: [WaitPolicy; 2] = [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants];
+
+fn with_policy(workers: usize, policy: WaitPolicy) -> ThreadPool {
+    any_wait_builder().num_threads(workers).wait_policy(policy).build().unwrap()
+}
+
+/// Jobs of a pool that each wait for another one.
+fn check_live_jobs(
+    workers: usize,
+    policy: WaitPolicy,
+    count: usize,
+    run: fn(usize, &(dyn Fn() + Sync)),
+) {
+    let (here, there) = (with_policy(workers, policy), with_policy(2, policy));
+    let at_work = AtWork::default();
+    let job = || {
+        at_work.work(|| there.install(|| filch::join(|| rest(Duration::from_micros(20)), || ())));
+    };
+    here.install(|| run(count, &job));
+    let most = at_work.most.into_inner();
+    assert!(most <= workers, "{policy:?}: {most} jobs at a time on {workers} workers");
+}
+
+fn in_halves(count: usize, job: &(dyn Fn() + Sync)) {
+    match count {
+        1 => job(),
+        _ => drop(filch::join(|| in_halves(count / 2, job), || in_halves(count.div_ceil(2), job))),
+    }
+}
+
+fn in_a_scope(count: usize, job: &(dyn Fn() + Sync)) {
+    filch::scope(|s| (0..count).for_each(|_| drop(s.spawn(job))));
+}
+
+fn in_a_scope_with_handles(count: usize, job: &(dyn Fn() + Sync)) {
+    filch::scope(|s| {
+        let tasks: Vec<_> = (0..count).map(|_| s.spawn(job)).collect();
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+    });
+}
+
+#[test]
+fn as_many_jobs_are_live_as_there_are_workers() {
+    let _watchdog = watchdog();
+    for (workers, policy) in [1, 2, 4].into_iter().flat_map(|n| POLICIES.map(|policy| (n, policy)))
+    {
+        for run in [in_halves, in_a_scope, in_a_scope_with_handles] {
+            check_live_jobs(workers, policy, sized(60, 8), run);
+        }
+    }
+}
+
+#[test]
+fn thousands_of_jobs_that_wait_elsewhere_stand_on_no_stack() {
+    let _watchdog = watchdog();
+    for policy in POLICIES {
+        for run in [in_halves, in_a_scope, in_a_scope_with_handles] {
+            check_live_jobs(1, policy, sized(4000, 10), run);
+        }
+    }
+}
+
+// ---- What the other pool asks for ----
+
+/// Installs in each of two pools in turn.
+fn to_and_fro(depth: u32, pools: [&ThreadPool; 2]) -> u32 {
+    match depth {
+        0 => 0,
+        _ => pools[0].install(|| 1 + to_and_fro(depth - 1, [pools[1], pools[0]])),
+    }
+}
+
+#[test]
+fn two_pools_call_into_each_other() {
+    let _watchdog = watchdog();
+    for (workers, policy) in [1, 2].into_iter().flat_map(|n| POLICIES.map(|policy| (n, policy))) {
+        let (a, b) = (with_policy(workers, policy), with_policy(workers, policy));
+        for depth in [4, 50] {
+            assert_eq!(to_and_fro(depth, [&a, &b]), depth);
+            let in_task = a.scope(|s| s.spawn(|| to_and_fro(depth, [&b, &a])).join().unwrap());
+            assert_eq!(in_task, depth);
+        }
+    }
+}
+
+/// Tasks of `a`, which its only worker has queued, or one from outside, are joined in `b`.
+#[test]
+fn tasks_are_joined_in_another_pool() {
+    let _watchdog = watchdog();
+    for policy in POLICIES {
+        let (a, b) = (with_policy(1, policy), with_policy(1, policy));
+        let (begun, go_on) = (Arc::new(Flag::new()), Arc::new(Flag::new()));
+        let flags = (begun.clone(), go_on.clone());
+        let (sender, receiver) = std::sync::mpsc::channel::<JoinHandle<u64>>();
+        a.in_place_scope(|s| {
+            let joins = s.spawn(|| {
+                flags.0.raise();
+                flags.1.hold();
+                let from_outside = receiver.into_iter().collect::<Vec<_>>();
+                let own = (0..5).map(|n| filch::spawn(move || fib(n))).collect::<Vec<_>>();
+                let scoped = filch::scope(|s| {
+                    let tasks = (0..5).map(|n| s.spawn(move || fib(n))).collect::<Vec<_>>();
+                    b.install(|| tasks.into_iter().map(|task| task.join().unwrap()).sum::<u64>())
+                });
+                let tasks = from_outside.into_iter().chain(own);
+                scoped + b.install(|| tasks.map(|task| task.join().unwrap()).sum::<u64>())
+            });
+            begun.hold();
+            (0..5).for_each(|n| sender.send(a.spawn(move || fib(n))).unwrap());
+            drop(sender);
+            go_on.raise();
+            assert_eq!(joins.join().unwrap(), 3 * (0..5).map(fib).sum::<u64>());
+        });
+    }
+}
+
+/// In one pool, a worker of the other opens a scope: what its tasks spawn is waited for there.
+#[test]
+fn tasks_of_a_scope_of_another_pool_spawn_more_of_them() {
+    let _watchdog = watchdog();
+    for policy in POLICIES {
+        let (a, b) = (with_policy(1, policy), with_policy(1, policy));
+        let ran = AtomicUsize::new(0);
+        let run = || _ = ran.fetch_add(1, Ordering::Relaxed);
+        a.install(|| {
+            b.install(|| {
+                a.in_place_scope(|s| {
+                    s.spawn(|| {
+                        (0..3).for_each(|_| drop(s.spawn(run)));
+                        (0..3).for_each(|_| s.spawn_fifo(run));
+                    });
+                });
+            });
+        });
+        assert_eq!(ran.into_inner(), 6);
+    }
+}
+
+/// A task of `a` that a worker of `b` spawns there comes to the only worker, which waits for `b`.
+#[test]
+fn a_task_that_was_spawned_by_who_is_waited_for_is_run() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    for policy in POLICIES {
+        let (a, b) = (Arc::new(with_policy(1, policy)), with_policy(1, policy));
+        let pool = a.clone();
+        let answer = a.install(|| {
+            b.install(|| {
+                let (sender, receiver) = std::sync::mpsc::channel();
+                pool.spawn(move || sender.send(7).unwrap());
+                receiver.recv().unwrap()
+            })
+        });
+        assert_eq!(answer, 7);
+    }
+}
+
+/// Tasks with handles, each of which waits for another pool, which asks for the next: more of them
+/// than threads may be away.
+#[test]
+fn more_tasks_than_there_are_spare_threads_wait_elsewhere() {
+    fn nest(left: usize, here: &Arc<ThreadPool>, there: &Arc<ThreadPool>) {
+        there.install(|| {
+            let ran = Arc::new(Flag::new());
+            let (runs, theirs) = (ran.clone(), (here.clone(), there.clone()));
+            let next = move || {
+                if left > 0 {
+                    nest(left - 1, &theirs.0, &theirs.1);
+                }
+                runs.raise();
+            };
+            // Its handle is kept, so that somebody might wait for it.
+            let task = here.spawn(next);
+            ran.hold();
+            drop(task);
+        });
+    }
+    let _watchdog = watchdog();
+    if is_simulated() {
+        return;
+    }
+    // Each holds a worker of the one pool while it waits for the other.
+    let count = 200;
+    let here = Arc::new(pool(1));
+    let there = Arc::new(pool(count + 10));
+    let task = here.spawn({
+        let (here, there) = (here.clone(), there.clone());
+        move || nest(count, &here, &there)
+    });
+    task.join().unwrap();
+}
+
+/// In pools that start no spare threads, what is asked for runs on top of the wait.
+#[test]
+fn guests_run_where_there_is_no_other_thread() {
+    let _watchdog = watchdog();
+    if is_simulated() {
+        return;
+    }
+    let spawned = |_| {
+        let builder = ThreadPoolBuilder::new().num_threads(1);
+        let spawn = |thread: filch::ThreadBuilder| {
+            std::thread::Builder::new().spawn(move || thread.run()).map(drop)
+        };
+        builder.spawn_handler(spawn).build().unwrap()
+    };
+    let [here, there] = [0, 1].map(spawned).map(Arc::new);
+    for _ in 0..20 {
+        let (theirs, other) = (here.clone(), there.clone());
+        let task = here.spawn(move || other.install(|| theirs.spawn(|| fib(5)).join().unwrap()));
+        assert_eq!(task.join().unwrap(), 5);
+    }
 }
 
 // ---- Anything in anything ----
@@ -285,6 +524,8 @@ enum Step {
     Scope(Vec<Step>),
     /// In that pool.
     Elsewhere(usize, Box<Step>),
+    /// The sum of some, as tasks of a scope of that pool, where the calling thread stays.
+    Spread(usize, Vec<Step>),
     /// That of an older task, which is joined.
     Join(usize),
 }
@@ -338,7 +579,8 @@ impl Step {
         match rng.random_range(0..5) {
             0 => Step::Fork(Box::new([first, second])),
             1 => Step::Scope(vec![first, second, third]),
-            2 | 3 => Step::Elsewhere(rng.random_range(0..pools), Box::new(first)),
+            2 => Step::Elsewhere(rng.random_range(0..pools), Box::new(first)),
+            3 => Step::Spread(rng.random_range(0..pools), vec![first, second, third]),
             _ => first,
         }
     }
@@ -347,7 +589,9 @@ impl Step {
         match self {
             Step::Number(number) => *number,
             Step::Fork(sides) => sides.iter().map(|step| step.serial(tasks)).sum(),
-            Step::Scope(steps) => steps.iter().map(|step| step.serial(tasks)).sum(),
+            Step::Scope(steps) | Step::Spread(_, steps) => {
+                steps.iter().map(|step| step.serial(tasks)).sum()
+            }
             Step::Elsewhere(_, step) => step.serial(tasks),
             Step::Join(task) => tasks[*task],
         }
@@ -362,6 +606,11 @@ impl Step {
                 let (a, b) = filch::join(|| a.run(run), || b.run(run));
                 a + b
             }
+            Step::Spread(pool, steps) => run.pools[*pool].in_place_scope(|s| {
+                let spawn = |step| s.spawn(move || Step::run(step, run));
+                let tasks: Vec<_> = steps.iter().map(spawn).collect();
+                tasks.into_iter().map(|task| task.join().unwrap()).sum()
+            }),
             Step::Scope(steps) => {
                 let sum = AtomicUsize::new(0);
                 let first = filch::scope(|s| {
@@ -530,7 +779,7 @@ fn a_lock_may_be_held_across_a_join_though_somebody_is_away() {
     if is_simulated_without(CALLERS) {
         return;
     }
-    let own = any_wait_builder().num_threads(2).wait_policy(WaitPolicy::OwnDescendants);
+    let own = any_wait_builder().num_threads(3).wait_policy(WaitPolicy::OwnDescendants);
     let (here, there) = (own.build().unwrap(), pool(1));
     let shared = Arc::new((Mutex::new(()), [(); 5].map(|()| Flag::new())));
     let [is_busy, is_away, ..] = &shared.1;

@@ -1077,20 +1077,31 @@ fn start_and_exit_handlers_of_stand_ins() {
             // Where waits are for their own work, nobody stands in.
             let builder = f.builder(threads).wait_policy(WaitPolicy::AnyWork);
             let here = builder.start_handler(start).exit_handler(exit).build().unwrap();
+            let here = Arc::new(here);
             // One after the other, so that who was away is called again.
             for _ in 0..2 {
-                let away = [(); 2].map(|()| Arc::new(Flag::new()));
-                let tasks = away.each_ref().map(|go_on| {
-                    let (there, go_on) = (there.clone(), go_on.clone());
+                let begun = Arc::new(AtomicUsize::new(0));
+                let tasks = [(); 2].map(|()| {
+                    let (here, there, begun) = (here.clone(), there.clone(), begun.clone());
+                    let asked = here.clone();
                     here.spawn(move || {
-                        there.install(|| go_on.hold());
+                        begun.fetch_add(1, Ordering::SeqCst);
+                        // With tasks that wait on every worker, a stand-in runs it.
+                        let ask = || {
+                            while begun.load(Ordering::SeqCst) < threads {
+                                common::step_aside();
+                            }
+                            let task = asked.spawn(f.work("task", JOINED, UNJOINED));
+                            while !task.is_finished() {
+                                common::step_aside();
+                            }
+                            task
+                        };
+                        f.joined(there.install(ask).join());
                         f.point("task away", HANDLE);
                         f.token("value", UNJOINED)
                     })
                 });
-                // Behind tasks that are away on every worker, so a stand-in runs it.
-                f.joined(here.spawn(f.work("task", JOINED, UNJOINED)).join());
-                away.iter().for_each(|go_on| go_on.raise());
                 tasks.into_iter().for_each(|task| f.joined(task.join()));
             }
             f.after(|| {

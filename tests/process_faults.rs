@@ -7,7 +7,6 @@ mod uses;
 use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use common::{Flag, alone, boom, pool, say, tells, watchdog};
 use filch::{ThreadPool, ThreadPoolBuilder};
@@ -69,37 +68,32 @@ mod limited {
         });
     }
 
-    /// The worker of a pool of one waits for another pool, in a task that somebody waits for: the pool
-    /// wants another thread to go on, gets none, and goes on when the wait has ended.
+    /// The worker of a pool of one waits for another pool, in a task that somebody waits for. The
+    /// other pool asks for a task, for which there is no further thread: so it runs on top of the
+    /// wait.
     #[test]
     fn a_worker_that_waits_elsewhere_needs_no_further_thread() {
         let _watchdog = watchdog();
-        let (here, there) = (pool(1), Arc::new(pool(1)));
+        let (here, there) = (Arc::new(pool(1)), Arc::new(pool(1)));
         let threads = common::thread_count();
         without_threads("limited::a_worker_that_waits_elsewhere_needs_no_further_thread", || {
-            for _ in 0..50 {
-                let (waits, elsewhere) = (Arc::new(Flag::new()), there.clone());
-                let now_waits = waits.clone();
-                let away = here.spawn(move || {
-                    elsewhere.install(|| {
-                        now_waits.raise();
-                        thread::sleep(Duration::from_millis(1));
-                        5
-                    })
-                });
-                waits.hold();
-                let task = here.spawn(|| fib(5));
-                assert_eq!((away.join().unwrap(), task.join().unwrap()), (5, 5));
-            }
+            let wait_elsewhere = || {
+                let (asked, elsewhere, ran) = (here.clone(), there.clone(), Arc::new(Flag::new()));
+                // Joined, it would be part of what waits.
+                let ask = move || {
+                    let runs = ran.clone();
+                    drop(asked.spawn(move || runs.raise()));
+                    ran.hold();
+                };
+                here.spawn(move || elsewhere.install(ask)).join().unwrap();
+            };
+            (0..50).for_each(|_| wait_elsewhere());
             assert_eq!(common::thread_count(), threads, "no thread came");
             use_pool(&here);
             // With threads to be had, the next wait gets one.
             allow_threads(None).unwrap();
-            let go_on = Arc::new(Flag::new());
-            let until_then = go_on.clone();
-            let away = here.spawn(move || there.install(|| until_then.hold()));
-            here.spawn(move || go_on.raise()).join().unwrap();
-            away.join().unwrap();
+            wait_elsewhere();
+            assert_eq!(common::thread_count(), threads.map(|threads| threads + 1));
         });
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Tasks {
     fifos: Fifos,
     /// That no task is left, for an opener that is no worker of the pool.
     over: Event,
+    /// Whether a worker of another pool waits for them.
+    are_guests: bool,
     panics: Panics,
 }
 
@@ -89,6 +91,7 @@ impl Tasks {
             count: TaskCount::new(),
             fifos: Fifos::default(),
             over: Event::new(registry),
+            are_guests: opener.is_none() && Worker::current().is_some(),
             panics: Panics::default(),
         }
     }
@@ -120,6 +123,15 @@ impl Tasks {
         }
         outcome::run_or_abort(|| queue(registry, spawner, job));
         handle
+    }
+
+    /// Queues one of the tasks, which `spawner` has made.
+    #[inline]
+    fn submit(&self, spawner: Option<&Worker>, job: JobRef) {
+        match self.are_guests {
+            true => self.registry().invite(job),
+            false => self.registry().submit(spawner, job),
+        }
     }
 
     fn registry(&self) -> &Registry {
@@ -283,9 +295,10 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        let queue = |_: &Registry, spawner: Option<&Worker>, job| self.tasks.submit(spawner, job);
         // SAFETY: `'scope` outlives the wait at the end of the scope, and the handle cannot
         // outlive `'scope`.
-        let handle = unsafe { self.tasks.spawn(f, Registry::submit) };
+        let handle = unsafe { self.tasks.spawn(f, queue) };
         ScopedJoinHandle { handle, scope: PhantomData }
     }
 
@@ -310,7 +323,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() + Send + 'scope,
     {
         let queue = |registry: &Registry, spawner: Option<&Worker>, job| {
-            registry.submit_in_order(spawner, job, &self.tasks.fifos)
+            let next = registry.in_order(spawner, job, &self.tasks.fifos);
+            self.tasks.submit(spawner, next);
         };
         // SAFETY: as in `spawn`; the handle is dropped here.
         drop(unsafe { self.tasks.spawn(f, queue) });

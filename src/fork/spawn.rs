@@ -117,7 +117,7 @@ where
     // SAFETY: as in `spawn_in`.
     let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_ROOT) };
     drop(handle);
-    registry.submit_in_order(spawner, job, registry.fifos());
+    registry.submit(spawner, registry.in_order(spawner, job, registry.fifos()));
 }
 
 /// The right to the result of a task: see [`spawn`]. Dropping it detaches the task.

@@ -1,14 +1,15 @@
 //! One unit of work: a pointer to a header that knows how to run it.
 //!
-//! Jobs of `join` live in the frame of the call ([`stack`]), spawned tasks on the heap
-//! ([`task`]), those of them that keep an order behind tickets ([`fifo`]). Whoever holds a
-//! [`JobRef`] must run it.
+//! Jobs of `join` live in the frame of the call ([`stack`]), spawned tasks on the heap ([`task`]),
+//! those of them that keep an order behind tickets ([`fifo`]). Workers of other pools ask for one
+//! by a [`ticket`]. Whoever holds a [`JobRef`] must run it.
 #![allow(unsafe_code)]
 
 pub(crate) mod fifo;
 pub(crate) mod outcome;
 pub(crate) mod stack;
 pub(crate) mod task;
+mod ticket;
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;

@@ -8,9 +8,10 @@
 //! block.
 //!
 //! # Who runs the task
-//! Whoever sets `CLAIMED`: the worker that took the entry out, or a worker that joins the handle
-//! before that, which then runs the task where it stands (the entry becomes an empty shell).
-//! An entry whose handle was dropped has no rival and needs no claim.
+//! Whoever sets `CLAIMED`: the worker that took the entry out; or a worker that joins the handle
+//! before that, which then runs the task where it stands (the entry becomes an empty shell); or,
+//! where a worker of another pool joins it, one that takes its ticket (`ticket.rs`). An entry whose
+//! handle was dropped has no rival and needs no claim.
 //!
 //! # Who settles the result
 //! The handle, unless it went before the result came: then the worker that ran the task. A value
@@ -26,10 +27,11 @@ use std::sync::Arc;
 use std::thread;
 
 use super::outcome::{self, Payload};
+use super::ticket::Asked;
 use super::{Execute, Header, JobRef};
 use crate::block;
 use crate::deterministic;
-use crate::dump::Awaited;
+use crate::dump::{self, Awaited};
 use crate::latch::Wait;
 use crate::platform::fork;
 use crate::pool::Registry;
@@ -395,6 +397,38 @@ impl TaskHead {
     }
 }
 
+/// Claims a task for a ticket. `false`: somebody runs it, or has run it.
+///
+/// # Safety
+/// `task` is alive.
+pub(super) unsafe fn claim(task: NonNull<TaskHead>) -> bool {
+    // SAFETY: by the premise.
+    unsafe { task.as_ref() }.state.claim()
+}
+
+/// Runs a task for a ticket.
+///
+/// # Safety
+/// The caller has claimed `task`, whose handle is being joined.
+pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
+    // SAFETY: the handle, which waits for `DONE`, keeps the block alive.
+    let head = unsafe { task.as_ref() };
+    // As in `execute_joinable`.
+    let outer = worker.enter_root(task.as_ptr().expose_provenance());
+    // SAFETY: claimed, and not run yet.
+    unsafe { (head.table().run)(task, worker) };
+    worker.leave_root(outer);
+    if !shells_count(worker) {
+        // SAFETY: as in `Handle::run_here`: who joins the handle is in the home, and waits.
+        unsafe { (head.table().task_ended)(task, worker) };
+    }
+    // The block may be gone after this: the handle was not dropped.
+    if let Done::Sleeper(address) = head.state.finish() {
+        // SAFETY: given to this call.
+        unsafe { take_waiting(address) }.wake();
+    }
+}
+
 /// Whether the home of a task that its joiner runs is told of its end by the entry, the shell, and
 /// not by the joiner: where waits look at whole lines of roots, so that the shell's is alive.
 fn shells_count(worker: &Worker) -> bool {
@@ -467,8 +501,10 @@ impl<T> Handle<T> {
             Some(worker) if self.claim(worker) => self.run_here(worker),
             _ if lost => fork::refuse(),
             Some(worker) if !worker.registry().is_lost() => {
+                let ticket = self.ask_for(worker);
                 let wait = HandleWait { handle: &self, worker, asked: Cell::new(false) };
                 worker.wait_until(&wait);
+                drop(ticket);
                 self.take()
             }
             _ => {
@@ -490,6 +526,20 @@ impl<T> Handle<T> {
             && !(worker.runs_in_order() && worker.may_run_any_task())
             && !state.is_claimed()
             && state.claim()
+    }
+
+    /// Asks the task's pool, if that is another than the joining worker's, to begin the task now.
+    fn ask_for(&self, joiner: &Worker) -> Option<Asked> {
+        let is_others = !std::ptr::eq(self.pool, joiner.registry());
+        if !is_others || self.head().state.is_claimed() {
+            return None;
+        }
+        // As long as the task has not run, its pool is in the list.
+        let registry = dump::registry_at(self.pool.addr())?;
+        // SAFETY: the ticket is revoked before the handle takes the result.
+        let asked = unsafe { Asked::ask(self.task, &registry, joiner.root()) };
+        outcome::discard(registry);
+        Some(asked)
     }
 
     /// Runs the task that this call claimed. Its entry stays behind as a shell; those on top of

@@ -32,20 +32,28 @@ const TURN_LIMIT: Duration = Duration::from_secs(10);
 pub enum WaitPolicy {
     /// What serves the wait first, else anything that can run: no core is idle while there is
     /// work. At most 18 jobs that have nothing to do with each other stand on one stack (but
-    /// for broadcasts, and what [`yield_now`](crate::yield_now) runs). Where a wait
-    /// for another pool must not have just anything on top of it, since it is part of a task that may be
-    /// waited for, another thread takes over the worker meanwhile, and the pool keeps that thread; as
-    /// many as wait so at a time. (Not in pools whose threads a
-    /// [spawn handler](ThreadPoolBuilder::spawn_handler) makes: there such a wait runs anything, and a
-    /// task that waits for another pool can come to stand under one that joins it, for ever. Nor where
-    /// the system gives no thread.)
+    /// for broadcasts, and what [`yield_now`](crate::yield_now) runs).
+    ///
+    /// A wait for another pool, under either policy, begins no other job of this pool but those
+    /// that workers of other pools ask for: what they hand over by
+    /// [`install`](crate::ThreadPool::install) and its like, what they spawn here, and the tasks
+    /// whose handles they join. So a pool of `n` workers whose jobs wait for another pool has `n`
+    /// of them at a time. The worker sleeps meanwhile if nothing is asked for.
+    ///
+    /// Where the wait must not have such a job on top of it, since it is part of a task that may be
+    /// waited for, a spare thread takes over the worker to run the job, and the pool keeps that
+    /// thread: 64 at most, and one a worker. Beyond that, where the system gives no thread, and in
+    /// pools whose threads a [spawn handler](ThreadPoolBuilder::spawn_handler) makes, the job runs
+    /// on top of the wait all the same: there a task that waits for another pool can come to stand
+    /// under one that joins it, for ever. So can pools that wait for each other by locks, channels
+    /// or polling, for which they ask for nothing.
     #[default]
     AnyWork,
     /// Only what the wait is for, directly or as part of it. So a frame may hold a lock across a
     /// `join` whose closures do not want it, and stacks grow by the work's own recursion only.
-    /// Excepted are broadcasts, which nobody else could run, and waits for another pool, which may need
-    /// any work of this one: there a task that waits for another pool can come to stand under one that
-    /// joins it, for ever.
+    /// Excepted are broadcasts, which nobody else could run, and waits for another pool, which run
+    /// what other pools ask for: there a task that waits for another pool can come to stand under
+    /// one that joins it, for ever. No spare threads are started.
     ///
     /// A worker may then sleep while there is other work. It has to take a job to see what that is
     /// part of, and hands on what it may not run: waits cost more than by default. To join a task

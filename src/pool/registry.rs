@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 
 use super::handlers::Handlers;
 use super::member;
-use super::stand_ins::StandIns;
+use super::stand_ins::{MOST_AWAY, StandIns};
 use super::{TaskOrder, WaitPolicy};
 use crate::counters::Counters;
 use crate::deterministic::{self, Simulation};
@@ -49,6 +49,8 @@ pub(crate) struct Registry {
     workers: Box<[CachePadded<Worker>]>,
     /// Jobs from outside, and jobs that their finder was not to run.
     injector: Replaced<Injector<JobRef>>,
+    /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
+    guests: Replaced<Injector<JobRef>>,
     /// The detached tasks that keep an order.
     fifos: Fifos,
     sleep: Sleep,
@@ -110,6 +112,7 @@ impl Registry {
                 .map(CachePadded::new)
                 .collect(),
             injector: Replaced::new(),
+            guests: Replaced::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
             handlers,
@@ -137,6 +140,10 @@ impl Registry {
 
     pub(crate) fn injector(&self) -> &Injector<JobRef> {
         &self.injector
+    }
+
+    pub(crate) fn guests(&self) -> &Injector<JobRef> {
+        &self.guests
     }
 
     pub(crate) fn fifos(&self) -> &Fifos {
@@ -250,14 +257,26 @@ impl Registry {
         Worker::current().filter(|worker| std::ptr::eq(worker.registry(), self))
     }
 
-    /// Queues a job from any thread.
+    /// Queues a job from a thread that is no worker of this pool.
     pub(crate) fn inject(&self, job: JobRef) {
-        self.hand_on(job);
-        // Else no seat is ever left to others, and who may run the job is awake by now.
-        if self.settings.wait_policy == WaitPolicy::AnyWork {
-            self.sleep.notify_all_aside();
+        if Worker::is_on_pools_thread() {
+            return self.invite(job);
         }
+        self.hand_on(job);
+        self.sleep.notify_all_aside();
         deterministic::point();
+    }
+
+    /// Queues a job that a worker of another pool asks for.
+    pub(crate) fn invite(&self, job: JobRef) {
+        self.hand_on_guest(job);
+        deterministic::point();
+    }
+
+    /// Queues such a job, which its finder was not to run.
+    pub(crate) fn hand_on_guest(&self, job: JobRef) {
+        self.queue(job, &self.guests);
+        self.sleep.notify_of_guest();
     }
 
     /// Has the workers take jobs from the injector before they go on with what they are at: between two
@@ -282,6 +301,10 @@ impl Registry {
 
     /// Queues a job that its finder, a worker, was not to run.
     pub(crate) fn hand_on(&self, job: JobRef) {
+        self.queue(job, &self.injector);
+    }
+
+    fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
         // Who looks for it in vain meanwhile may go to sleep.
         deterministic::point();
         let (address, root) = (job.address(), job.root());
@@ -290,7 +313,7 @@ impl Registry {
             WaitPolicy::AnyWork => Vec::new(),
             WaitPolicy::OwnDescendants => job.lineage().skip(2).collect(),
         };
-        self.injector.push(job);
+        queue.push(job);
         self.sleep.notify_from_outside(root);
         // Who joins it may be the only one who may run it.
         self.sleep.notify_aside(address);
@@ -320,12 +343,12 @@ impl Registry {
         }
     }
 
-    /// Queues a task behind those that the caller has queued in `fifos` before. (The injector keeps an
-    /// order anyway.)
-    pub(crate) fn submit_in_order(&self, caller: Option<&Worker>, job: JobRef, fifos: &Fifos) {
+    /// Puts a task behind those that the caller has put into `fifos` before, and returns what is to
+    /// be queued in its place. (The injector keeps an order anyway.)
+    pub(crate) fn in_order(&self, caller: Option<&Worker>, job: JobRef, fifos: &Fifos) -> JobRef {
         match caller {
-            Some(worker) => worker.push_task(fifos.push(worker, job)),
-            None => self.inject(job),
+            Some(worker) => fifos.push(worker, job),
+            None => job,
         }
     }
 
@@ -471,6 +494,11 @@ impl Registry {
 
     pub(super) fn stand_in_refused(&self) {
         self.threads.lock().stand_ins -= 1;
+    }
+
+    /// Whether another thread may leave its seat for what is to be run there.
+    pub(crate) fn may_leave_seats(&self) -> bool {
+        self.threads.lock().away < MOST_AWAY
     }
 
     /// A seat's own thread is not that any more.

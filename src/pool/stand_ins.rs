@@ -1,9 +1,9 @@
 //! Threads beyond one a worker: they take over the seats that others leave (`worker/away.rs`).
 //!
 //! A worker's thread that goes away becomes a borrower of its seat, and a stand-in the seat's own
-//! thread. When the former comes to the bottom of its stack, it *rests* until the next one who goes away
-//! from that seat calls it. So there are no more of them than have been away at a time; they end with the
-//! pool.
+//! thread. When the former comes to the bottom of its stack, it *rests* until the next one who goes
+//! away from that seat calls it. So there are no more of them than have been away at a time, of
+//! which there is a limit ([`MOST_AWAY`]); they end with the pool.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,6 +15,10 @@ use crate::job::outcome;
 use crate::platform;
 use crate::platform::thread::Thread;
 use crate::sync::{AtomicU32, Mutex, Ordering, Parker, Unparker, wait_outside};
+
+/// How many threads of a pool may be away from their seats, but for one a worker, which makes way
+/// for another. So a pool starts at most so many threads and one a worker beyond its own.
+pub(super) const MOST_AWAY: usize = 64;
 
 #[derive(Default)]
 pub(super) struct StandIns {

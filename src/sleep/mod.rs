@@ -27,8 +27,8 @@
 //! - `PARKED`: its thread sleeps in the main loop. The seat stands in the list.
 //! - `LENT`: a thread from outside holds it (`pool/seats.rs`); the worker's thread sleeps.
 //! - `BLOCKED`: its holder sleeps inside a wait, and stands in the list.
-//! - `ASIDE`: the same, but it may run only jobs of some roots (see `worker/wait.rs`), and stands
-//!   in a list of its own with these: work of other roots does not wake it.
+//! - `ASIDE`: the same, but it may run only jobs of some roots, or none but guests (see
+//!   `worker/wait.rs`), and stands in a list of its own with these: other work does not wake it.
 //!
 //! Every transition to or from `PARKED`, `BLOCKED` and `ASIDE` happens under the list's lock,
 //! together with the change of the counts that goes with it.
@@ -72,10 +72,20 @@
 //! sleeps.) Who makes a job visible, be it new or moved from one queue to another, goes through (b) and
 //! (c) likewise and wakes who stands aside for the job's root, or, where waits are for their own
 //! descendants only, for any in its line of roots. Who moves it wakes who stands aside for the job itself,
-//! too; before it was queued nobody could join it. Where seats may be left and all stand aside, nobody might run a job of another root: so who is the
-//! last to do so looks for any work in step 2, and who publishes from outside wakes one in step (c); that
-//! one then leaves its seat to another thread (`away.rs`). (A worker that publishes looks itself before
-//! it sleeps.)
+//! too; before it was queued nobody could join it.
+//!
+//! **Guests.** Who queues a guest goes through (b) and wakes one in (c): a parked worker, unless
+//! one searches; where none is parked, one that stands aside and sees to guests, of which each may
+//! run any guest, or leaves its seat to a thread that does (`away.rs`). In step 2 these look at the
+//! guests. A woken worker may find another job first; then it wakes the next, since guests are
+//! left.
+//!
+//! **All aside.** While a thread is away that waits for its own pool, it may need a job that no
+//! other may run. So who is the last to stand aside looks for any work in step 2, and who publishes
+//! from outside wakes one in step (c); that one then leaves its seat to another thread. (A worker
+//! that publishes looks itself before it sleeps. Who goes away is counted before its fence, and
+//! leaves a seat that is not aside: so who is the last to stand aside later sees what was published
+//! before.)
 //!
 //! **No waiter sleeps on.** A worker that waits for a latch notes so in the latch before step 1
 //! and probes it in step 2. Its setter, which sees the note, takes the list's lock and wakes the
@@ -143,10 +153,19 @@ struct List {
     parked: Vec<usize>,
     /// Which of them naps.
     sentry: Option<usize>,
-    /// The seats in `ASIDE`, and the roots of what they may run.
-    aside: Vec<(usize, [Option<usize>; 2])>,
+    /// The seats in `ASIDE`.
+    aside: Vec<Aside>,
     /// The threads that are away from their seats.
     away: Away,
+}
+
+/// A worker that stands aside.
+struct Aside {
+    seat: usize,
+    /// The roots of what it may run.
+    roots: [Option<usize>; 2],
+    /// Whether it sees to guests.
+    takes_guests: bool,
 }
 
 /// How a worker parks.
@@ -216,6 +235,9 @@ pub(crate) struct Sleep {
     counts: CachePadded<AtomicUsize>,
     /// How many stand aside.
     aside: CachePadded<AtomicUsize>,
+    /// How many threads are away that wait for something of this pool. Changed under the list's
+    /// lock.
+    local_away: AtomicUsize,
     list: Mutex<List>,
     /// `forks()` when this was made. Where that has changed, nobody sleeps here any more, and the
     /// list's lock may be lost.
@@ -236,6 +258,7 @@ impl Sleep {
         Sleep {
             counts: CachePadded::new(AtomicUsize::new(0)),
             aside: CachePadded::new(AtomicUsize::new(0)),
+            local_away: AtomicUsize::new(0),
             list: Mutex::new(List::default()),
             forks: forks(),
             seats: (0..workers).map(|_| CachePadded::new(seat())).collect(),
@@ -307,9 +330,18 @@ impl Sleep {
         }
     }
 
-    /// Sees to it, after a handshake, that new work finds a worker where all stand aside.
+    /// Step (c) for a guest, after a handshake: where no worker is parked, one that stands aside is
+    /// woken.
+    pub(crate) fn notify_of_guest(&self) {
+        if self.counts().parked() == 0 {
+            self.wake_one_aside();
+        }
+    }
+
+    /// Sees to it, after a handshake, that new work finds a worker where all stand aside, if it may
+    /// serve a thread that is away.
     pub(crate) fn notify_all_aside(&self) {
-        if self.all_stand_aside() {
+        if self.some_wait_away() && self.all_stand_aside() {
             self.wake_one_aside();
         }
     }
@@ -319,14 +351,21 @@ impl Sleep {
         self.aside.load(Ordering::Relaxed) == self.seats.len()
     }
 
-    /// Wakes one of the workers that stand aside, to have the seat.
+    /// Whether a thread is away that waits for something of this pool, which may be any work: from
+    /// its place nobody can run that.
+    pub(crate) fn some_wait_away(&self) -> bool {
+        self.local_away.load(Ordering::Relaxed) > 0
+    }
+
+    /// Wakes one of the workers that stand aside and see to guests.
     #[cold]
-    fn wake_one_aside(&self) {
-        if self.forks != forks() {
+    pub(crate) fn wake_one_aside(&self) {
+        if self.aside.load(Ordering::Relaxed) == 0 || self.forks != forks() {
             return;
         }
         let mut list = self.list.lock();
-        if let Some(&(seat, _)) = list.aside.last() {
+        let taker = list.aside.iter().rfind(|aside| aside.takes_guests);
+        if let Some(seat) = taker.map(|aside| aside.seat) {
             let parker = self.unlist(&mut list, seat);
             drop(list);
             parker.unpark();
@@ -348,8 +387,8 @@ impl Sleep {
             return;
         }
         let mut list = self.list.lock();
-        let waits = |roots: &[Option<usize>; 2]| root == ANY_ROOT || roots.contains(&Some(root));
-        while let Some(&(seat, _)) = list.aside.iter().find(|(_, roots)| waits(roots)) {
+        let waits = |aside: &Aside| root == ANY_ROOT || aside.roots.contains(&Some(root));
+        while let Some(seat) = list.aside.iter().find(|&it| waits(it)).map(|aside| aside.seat) {
             self.unlist(&mut list, seat).unpark();
         }
     }
@@ -422,7 +461,7 @@ impl Sleep {
             PARKED => &self.seats[seat].home,
             _ => &self.seats[seat].wait,
         };
-        if let Some(at) = list.aside.iter().position(|&(s, _)| s == seat) {
+        if let Some(at) = list.aside.iter().position(|aside| aside.seat == seat) {
             list.aside.swap_remove(at);
             self.aside.fetch_sub(1, Ordering::Relaxed);
         }
@@ -611,11 +650,17 @@ impl Sleep {
         was
     }
 
-    /// Step 1 of a worker that may run only jobs of `roots`, but for the handshakes.
-    pub(crate) fn announce_aside(&self, seat: usize, roots: [Option<usize>; 2]) {
+    /// Step 1 of a worker that may run only jobs of `roots`, but for the handshakes, and sees to
+    /// guests, or does not.
+    pub(crate) fn announce_aside(
+        &self,
+        seat: usize,
+        roots: [Option<usize>; 2],
+        takes_guests: bool,
+    ) {
         let mut list = self.list.lock();
         self.set_state(seat, ASIDE);
-        list.aside.push((seat, roots));
+        list.aside.push(Aside { seat, roots, takes_guests });
         self.aside.fetch_add(1, Ordering::Relaxed);
         drop(list);
         // As in `announce`.
@@ -708,19 +753,22 @@ impl Sleep {
         self.set_state(seat, LENT);
     }
 
-    /// Gives a lent seat to whoever claims it, else back to its thread, which is woken if there
-    /// is work left for it.
+    /// Gives a lent seat to a thread that is away from it (`hand_over`), else back to its own
+    /// thread, which is woken if there is work left for it.
     pub(crate) fn give_back(&self, seat: usize, work_left: bool) -> GivenBack {
-        let given = self.give_back_in(&mut self.list.lock(), seat, work_left);
+        let mut list = self.list.lock();
+        if self.grant_any(&mut list, seat) {
+            return GivenBack::Taken;
+        }
+        let given = self.give_back_in(&mut list, seat, work_left);
+        drop(list);
         // As in `announce`.
         fence(Ordering::SeqCst);
         given
     }
 
+    /// Gives a lent seat back to its own thread, under the list's lock.
     fn give_back_in(&self, list: &mut List, seat: usize, work_left: bool) -> GivenBack {
-        if self.grant(list, seat) {
-            return GivenBack::Taken;
-        }
         self.seats[seat].awake.store(BUSY, Ordering::Relaxed);
         if work_left {
             // In this order: as in `unlist`.
@@ -750,7 +798,7 @@ mod tests {
         assert!(!sleep.leave(1, Kind::Idle), "the worker's own thread leaves what it parked only");
         sleep.wake_one();
         assert!(sleep.is_lent(1), "the worker's own thread would take it");
-        sleep.announce_aside(1, [None, None]);
+        sleep.announce_aside(1, [None, None], true);
         assert!(sleep.leave_aside(1) && sleep.is_lent(1));
         assert!(sleep.give_back(1, true) == GivenBack::Taken);
         assert_eq!(sleep.state(1), BUSY);
@@ -764,7 +812,7 @@ mod tests {
         assert!(sleep.start_searching());
         sleep.free_seat(0);
         assert!(matches!(sleep.lend(), Some((0, Stopped::Fine))));
-        let (absentee, given) = sleep.go_away(0, 0, true);
+        let (absentee, given) = sleep.go_away(0, 0, true, true);
         assert!(given == GivenBack::Taken);
         std::thread::scope(|scope| {
             scope.spawn(|| sleep.come_back(&absentee));

@@ -1,5 +1,5 @@
-//! Waits away from the seat (`sleep/away.rs`): where a wait must not have anything run on top of it that
-//! is none of its own, and yet the pool may need the worker, another thread takes the seat over.
+//! Waits away from the seat (`sleep/away.rs`): where a wait must not have a guest run on top of it,
+//! another thread takes the seat over for that.
 #![deny(unsafe_code)]
 
 use super::Worker;
@@ -12,10 +12,14 @@ use crate::sleep::GivenBack;
 use crate::sync::Ordering;
 
 impl Worker {
-    /// Waits while another thread acts in this seat. `false`: there is no such thread, nor could one
-    /// be started. The caller is no searcher.
-    pub(super) fn wait_away(&self, wait: &impl Wait) -> bool {
+    /// Waits while another thread acts in this seat: one that is away from it and claims it, where
+    /// the caller `makes_way`; else a spare one, for work that is in sight. `false`: there is no
+    /// such thread, nor may or could one be started. The caller is no searcher.
+    pub(super) fn wait_away(&self, wait: &impl Wait, makes_way: bool) -> bool {
         self.registry().end_if_lost();
+        if !makes_way && !self.registry().may_leave_seats() {
+            return false;
+        }
         wait.leave_seat();
         if !wait.ask_wake() {
             return true;
@@ -27,8 +31,10 @@ impl Worker {
         self.hand_on_forks();
         let stack = self.leave_stack();
         self.count_away(1);
+        let is_local = !wait.is_elsewhere() && !wait.done();
+        let work_left = !makes_way || self.has_own_work();
         let (absentee, given) =
-            self.sleep().go_away(self.index, wait.address(), self.has_own_work());
+            self.sleep().go_away(self.index, wait.address(), is_local, work_left);
         self.look_after(given);
         self.sleep().wait_away(&absentee, || wait.done());
         let stopped = self.sleep().come_back(&absentee);
@@ -49,8 +55,28 @@ impl Worker {
     pub(super) fn make_way(&self) {
         if self.is_claimed() && self.may_leave() {
             self.flush_forks();
-            self.wait_away(&Nothing);
+            self.wait_away(&Nothing, true);
         }
+    }
+
+    /// Whether threads are away from this seat that wait for other pools only: then who comes to
+    /// the bottom of its stack begins what they are asked for, and nothing else of this pool.
+    pub(super) fn serves_absentees(&self) -> bool {
+        self.threads_away() > 0 && !self.sleep().some_wait_away()
+    }
+
+    /// Gives up the seat to one of them. `false`: the pool has ended.
+    #[cold]
+    pub(super) fn hand_over(&self, searching: &mut bool) -> bool {
+        self.registry().end_if_lost();
+        if std::mem::take(searching) {
+            self.stop_searching();
+        }
+        if !self.sleep().hand_over(self.index) {
+            return true;
+        }
+        *searching = true;
+        self.go_home()
     }
 
     /// Whether somebody who is away claims this seat. (The count of the worker's own is at hand.)

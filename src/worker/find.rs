@@ -30,12 +30,14 @@ impl Worker {
     /// queues; every so often mail and what is from outside first, so that neither can starve.
     pub(super) fn find(&self) -> Option<JobRef> {
         if self.looks_elsewhere() {
-            if let Some(job) = self.mailed().or_else(|| self.submitted()) {
-                return Some(job);
+            let job = self.mailed().or_else(|| self.guest()).or_else(|| self.submitted());
+            if job.is_some() {
+                return job;
             }
         }
         self.newest_task()
             .or_else(|| self.mailed())
+            .or_else(|| self.guest())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen(|| false, Some))
             .or_else(|| self.forced(|_| true, Some))
@@ -66,6 +68,12 @@ impl Worker {
     pub(super) fn mailed(&self) -> Option<JobRef> {
         let own = if self.mail.is_empty() { None } else { until_sure(|| self.mail.steal()) };
         own.or_else(|| self.stray_mail())
+    }
+
+    /// What a worker of another pool asks for.
+    pub(super) fn guest(&self) -> Option<JobRef> {
+        let guests = self.registry().guests();
+        if guests.is_empty() { None } else { until_sure(|| guests.steal()) }
     }
 
     pub(super) fn injected(&self) -> Option<JobRef> {
@@ -206,6 +214,15 @@ impl Worker {
         self.sees_own_work() || self.victims().any(Worker::shows_work)
     }
 
+    /// Leaves this worker's tasks to others: it is about to wait, and runs none of them meanwhile.
+    pub(super) fn hand_on_tasks(&self) {
+        // (Where there are no others, who takes over the seat finds them.)
+        while self.registry().workers().len() > 1 {
+            let Some(job) = self.newest_task() else { break };
+            self.registry().hand_on(job);
+        }
+    }
+
     /// The fence and the look at all queues that parking takes: steps 1 and 2 (`sleep/mod.rs`). Workers
     /// that are parked themselves have nothing, and are left out.
     pub(crate) fn announce_and_look(&self) -> bool {
@@ -232,7 +249,9 @@ impl Worker {
         most: usize,
     ) -> usize {
         let stray = usize::from(self.sees_stray_mail());
-        let mut jobs = self.registry().injector().len() + self.tasks.public() + stray;
+        let registry = self.registry();
+        let outside = registry.injector().len() + registry.guests().len();
+        let mut jobs = outside + self.tasks.public() + stray;
         for other in others {
             if jobs >= most {
                 return most;
@@ -329,15 +348,14 @@ impl Worker {
         }
         self.forces.store(0, Ordering::Relaxed);
         let mut hiders = self.others().filter(|other| other.forks.hides_work() && may_have(other));
-        let oldest = hiders.find_map(|other| {
+        hiders.find_map(|other| {
             let oldest = self.force(other);
             // Else its owner or another thief is at it, which takes a moment: the next look sees more.
             if oldest.is_none() && other.forks.hides_work() {
                 self.forces.store(1, Ordering::Relaxed);
             }
-            oldest
-        });
-        accept(self.count_steal(oldest)?)
+            accept(self.count_steal(oldest)?)
+        })
     }
 
     /// Takes all forks that `other` hides, keeps all but the oldest here, and returns that one.
@@ -354,7 +372,9 @@ impl Worker {
     }
 
     fn sees_own_work(&self) -> bool {
-        !self.registry().injector().is_empty() || self.has_own_work() || self.sees_stray_mail()
+        let registry = self.registry();
+        let outside = !registry.injector().is_empty() || !registry.guests().is_empty();
+        outside || self.has_own_work() || self.sees_stray_mail()
     }
 
     /// Whether something can be stolen from this worker. If no fork can, it is told that somebody

@@ -33,6 +33,8 @@ const MOST_IN_STOCK: usize = 8;
 thread_local! {
     /// The worker whose seat this thread holds, else `OUTSIDE`.
     static CURRENT: Cell<Current> = const { Cell::new(&raw const OUTSIDE) };
+    /// Whether this is a thread of a pool's.
+    static IS_POOLS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A worker by its first part, the front of its fork queue.
@@ -139,6 +141,12 @@ impl Worker {
     #[inline(always)]
     pub(crate) fn current<'a>() -> Option<&'a Worker> {
         Self::of(CURRENT.get())
+    }
+
+    /// Whether this thread acts as a worker, or is a pool's thread that ends, for which a worker of
+    /// another pool may wait.
+    pub(crate) fn is_on_pools_thread() -> bool {
+        IS_POOLS.get() || Self::current().is_some()
     }
 
     /// The worker whose seat this thread holds, unless a `fork()` has left its pool behind: such a
@@ -407,6 +415,7 @@ impl Worker {
     /// The life of a worker's thread, which holds the seat at first.
     pub(crate) fn main_loop(&self) {
         let _acting = Acting::start(self);
+        IS_POOLS.set(true);
         self.set_thread(true);
         let stays = self.handle(|| self.registry().handlers().starts(self.index));
         if stays || self.leave_between_jobs() {
@@ -428,7 +437,7 @@ impl Worker {
     pub(crate) fn work(&self, mut searching: bool) {
         loop {
             deterministic::looks(true);
-            while let Some(job) = self.find() {
+            while let Some(job) = self.next_job() {
                 if std::mem::take(&mut searching) {
                     self.stop_searching();
                 }
@@ -443,9 +452,20 @@ impl Worker {
                     searching = true;
                 }
             }
-            if !self.idle(&mut searching) {
+            let goes_on = match self.serves_absentees() {
+                true => self.hand_over(&mut searching),
+                false => self.idle(&mut searching),
+            };
+            if !goes_on {
                 return;
             }
+        }
+    }
+
+    fn next_job(&self) -> Option<JobRef> {
+        match self.serves_absentees() {
+            true => self.mailed().or_else(|| self.guest()),
+            false => self.find(),
         }
     }
 
@@ -463,7 +483,7 @@ impl Worker {
 
     /// Sleeps as the seat's own thread until it is its own again. `true`: this thread is counted as a
     /// searcher. `false`: the pool has ended.
-    fn go_home(&self) -> bool {
+    pub(super) fn go_home(&self) -> bool {
         self.sleep().wait_for_seat(self.index);
         self.unparked();
         self.goes_on()
@@ -504,6 +524,11 @@ impl Worker {
     /// No longer a searcher. If others sleep, some are woken for jobs that nobody looks for.
     pub(crate) fn stop_searching(&self) {
         self.look_again(self.sleep().stop_searching());
+        // A glance: if it is too early, whoever comes to the end of a job, or to a wait, sees the
+        // guest.
+        if !self.registry().guests().is_empty() {
+            self.sleep().notify_of_guest();
+        }
     }
 
     pub(crate) fn look_again(&self, stopped: Stopped) {

@@ -23,16 +23,48 @@
 //! What a worker gets by mail (broadcasts) is for it alone, and is run in any wait.
 //!
 //! # Other pools
-//! What a wait for another pool is for may need any job of this one. So such a wait runs anything, or,
-//! where that must not be, leaves the seat to another thread (`away.rs`). A wait for a task of this pool
-//! may need any job likewise, if the task waits for another pool; so the worker leaves its seat when
-//! there is work, and every worker waits so that it may not run it.
+//! A wait for another pool runs none of this pool's jobs but mail and *guests*: what workers of
+//! other pools ask this one for. So it begins none of the pool's other jobs. Guests are
+//! 1. what a worker of another pool hands over and waits for (`install` and its like);
+//! 2. the tasks that it spawns here, and all tasks of a scope for which it waits;
+//! 3. tasks that it joins by their handles and that have not begun, by their tickets
+//!    (`job/ticket.rs`).
+//!
+//! They have a queue of their own, and every wait sees to it, but for those of
+//! `WaitPolicy::OwnDescendants` for their own pool. Where the limits above allow a guest on top of
+//! the wait, the worker runs it there. Else it leaves its seat to a spare thread (`away.rs`), which
+//! runs guests and mail, and nothing else; when there are none left, it hands the seat over to one
+//! that is away from it. Where that must not be (see below), or a pool has no thread to spare, the
+//! guest runs on top of the wait all the same.
+//!
+//! **No deadlock.** Consider waits that are never over. (Each is for a job, of this pool or
+//! another.)
+//! - *A job that is a guest has begun*: some worker of its pool waits, else one comes to the bottom
+//!   of its stack, and either takes guests.
+//! - *A job of one's own pool, for which a wait is that still has its seat, has begun*: that wait
+//!   could run it. A worker that waits for another pool keeps no tasks from it: it hands them on
+//!   before it sleeps. What stands in the way on the same stack, stands there by the limits above.
+//! - *A thread that waits for its own pool may be away from its seat*: because it made way for one
+//!   that claims the seat, or left it for a guest. What it waits for may then be any job which
+//!   nobody else may run. So as long as there is such a thread, spare threads of its pool run any
+//!   job, and where every worker stands aside and there is work, one leaves its seat for that.
+//!
+//! So each such wait is for a job that has begun and waits in turn, and that is no cycle: by the
+//! limits above, as in a single pool.
+//!
+//! What can still stop for ever:
+//! - pools that wait for each other by locks, by channels, or by `is_finished` in a loop: such
+//!   waits ask for nothing;
+//! - where a guest stands on a wait that it should not be on, what it waits for may stand below it:
+//!   with `OwnDescendants`, in pools with threads of the user's making, and where no thread could
+//!   be had, or too many are away;
+//! - `OwnDescendants`, where all workers of a pool wait for that pool and a guest comes.
 //!
 //! # Own descendants only
 //! That is the default. A pool may be built for `WaitPolicy::OwnDescendants`: then a wait is served
 //! by descendants of what it is for, and nothing else but mail. There everything that can be waited
 //! for is a root: the stolen side of a join, a scope, a task with a handle. A job is a descendant
-//! of those that are in its line of roots (`job::lineage`). A wait for another pool runs anything
+//! of those that are in its line of roots (`job::lineage`). A wait for another pool runs guests
 //! there, too, or two pools of one worker that wait for each other would stop. No seat is ever left: who
 //! comes back may want a lock that the holder has, who waits for what is his own, and keeps the seat.
 //!
@@ -70,34 +102,41 @@ impl Worker {
         self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
         let mut searching = false;
         let mut round = 0;
-        // Where no other thread can be had, it stays and runs what it may.
-        let mut stays = false;
+        let mut seat = Seat::default();
         while !wait.done() {
             deterministic::point();
             // In each round: what ran on top may have left the seat, and have it back as a borrower.
-            let may_leave = !stays && self.may_leave();
-            if may_leave && self.is_to_leave(wait) {
+            seat.may_leave = self.may_leave();
+            if seat.makes_way() && self.is_claimed() {
                 self.stop_searching_if(&mut searching);
-                stays = !self.wait_away(wait);
+                seat.is_kept = !self.wait_away(wait, true);
                 continue;
             }
-            if let Some(job) = self.find_in_wait(wait, searching, MOST_PASSED_ON) {
+            let found = self.find_in_wait(wait, searching, MOST_PASSED_ON);
+            if let Some(job) = found.or_else(|| self.guest_in_wait(wait, &mut seat)) {
                 self.stop_searching_if(&mut searching);
                 self.run_on_top(job, |job| is_awaited(job, wait), || self.next_own_task(wait));
                 round = 0;
             } else if round < ROUNDS {
-                searching = searching || self.sleep().start_searching();
+                if wait.is_elsewhere() {
+                    self.stop_searching_if(&mut searching);
+                } else {
+                    searching = searching || self.sleep().start_searching();
+                }
                 pause(round, || wait.done());
                 round += 1;
             } else if self.may_run_any(wait) {
-                searching = self.sleep_in_wait(wait, searching, may_leave);
+                searching = self.sleep_in_wait(wait, searching, &seat);
                 round = 0;
             } else {
                 self.stop_searching_if(&mut searching);
-                searching = self.sleep_aside(wait, may_leave, &mut stays);
+                searching = self.sleep_aside(wait, &mut seat);
             }
         }
         self.stop_searching_if(&mut searching);
+        if seat.passed_by && !self.registry().guests().is_empty() {
+            self.registry().sleep().notify_of_guest();
+        }
         self.waits_for.store(outer, Ordering::Relaxed);
     }
 
@@ -113,7 +152,8 @@ impl Worker {
         // What runs on top has a root of its own, and must not publish the caller's forks under it.
         self.flush_forks();
         let job = self.mailed().or_else(|| self.newest_task());
-        let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.injected());
+        let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.guest());
+        let job = job.or_else(|| self.injected());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
@@ -183,19 +223,55 @@ impl Worker {
     #[inline]
     fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         deterministic::point();
-        if wait.done() || self.threads_away() > 0 {
-            None
-        } else {
-            self.own_task(wait, MOST_PASSED_ON)
-        }
+        let stops = wait.done() || wait.is_elsewhere() || self.threads_away() > 0;
+        if stops { None } else { self.own_task(wait, MOST_PASSED_ON) }
     }
 
-    /// A job to run, if one is in sight. Of its own tasks, and of those in the injector, this
-    /// worker passes on no more than `most` that it may not run.
+    /// A job to run, if one is in sight: of this pool, or mail; in a wait for another pool, nothing
+    /// but mail. Of its own tasks, and of those in the injector, this worker passes on no more than
+    /// `most` that it may not run.
     fn find_in_wait(&self, wait: &impl Wait, searching: bool, most: usize) -> Option<JobRef> {
-        self.own_task(wait, most).or_else(|| self.leapfrog(wait)).or_else(|| {
+        if wait.is_elsewhere() {
+            return self.mailed();
+        }
+        let guest = || if self.may_run_any(wait) { self.guest() } else { None };
+        self.own_task(wait, most).or_else(|| self.leapfrog(wait)).or_else(guest).or_else(|| {
             if searching || !self.may_run_any(wait) { self.foreign(wait, most) } else { None }
         })
+    }
+
+    /// A guest that may stand on top of this wait.
+    fn guest_in_wait(&self, wait: &impl Wait, seat: &mut Seat) -> Option<JobRef> {
+        if self.waits_for_own_work() && !wait.is_elsewhere() {
+            return self.own_guest(wait);
+        }
+        let job = self.guest()?;
+        if self.may_host(&job, wait) || !seat.leaves() {
+            return Some(job);
+        }
+        // Before it sleeps, it leaves its seat for this one.
+        self.registry().guests().push(job);
+        seat.passed_by = true;
+        None
+    }
+
+    /// A guest that is a descendant of what is waited for.
+    fn own_guest(&self, wait: &impl Wait) -> Option<JobRef> {
+        let guests = self.registry().guests();
+        (0..guests.len()).find_map(|_| {
+            let job = self.guest()?;
+            if self.may_run(&job, wait) {
+                return Some(job);
+            }
+            self.registry().hand_on_guest(job);
+            None
+        })
+    }
+
+    /// Whether a guest may stand on top of this wait: as any job in a wait for this pool.
+    fn may_host(&self, job: &JobRef, wait: &impl Wait) -> bool {
+        let is_free = self.root() == NO_ROOT && self.jobs_on_stack() <= MOST_FOREIGN;
+        is_free || self.may_run_any(wait) || self.root() == job.root() || is_awaited(job, wait)
     }
 
     /// The newest of this worker's tasks that it may run, or, if there is none, what is in its
@@ -204,7 +280,8 @@ impl Worker {
     #[inline]
     fn own_task(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         if self.looks_elsewhere() {
-            let job = self.mailed();
+            let guest = || if self.may_run_any(wait) { self.guest() } else { None };
+            let job = self.mailed().or_else(guest);
             if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
             }
@@ -266,16 +343,8 @@ impl Worker {
         self.root() == job.root() || is_awaited(job, wait)
     }
 
-    /// Whether the seat is to be left to others: they claim it; or what waits must have nothing on top
-    /// of it that is none of its own, though the pool may need this worker.
-    #[inline]
-    fn is_to_leave(&self, wait: &impl Wait) -> bool {
-        let may_run_any = || self.root() == NO_ROOT && self.jobs_on_stack() <= MOST_FOREIGN;
-        self.is_claimed() || wait.is_elsewhere() && !may_run_any()
-    }
-
     fn may_run_any(&self, wait: &impl Wait) -> bool {
-        wait.is_elsewhere() || self.may_run_any_task()
+        !wait.is_elsewhere() && self.may_run_any_task()
     }
 
     /// The job, or `None` if this worker may not run it now: then it is the injector's.
@@ -289,7 +358,7 @@ impl Worker {
 
     /// Parks until work or the wait's end is in sight. Returns whether this worker is counted
     /// as a searcher.
-    fn sleep_in_wait(&self, wait: &impl Wait, searching: bool, may_leave: bool) -> bool {
+    fn sleep_in_wait(&self, wait: &impl Wait, searching: bool, seat: &Seat) -> bool {
         self.registry().end_if_lost();
         if !wait.ask_wake() {
             return searching;
@@ -298,7 +367,7 @@ impl Worker {
         let sleep = self.sleep();
         // The holder of a busy seat is never turned away.
         let _ = sleep.announce(self.index, Kind::Blocked, searching, true);
-        let looks = || wait.done() || may_leave && self.is_to_leave(wait);
+        let looks = || wait.done() || seat.makes_way() && self.is_claimed();
         let over = looks() || self.announce_and_look() || looks();
         if !(over && sleep.leave(self.index, Kind::Blocked)) {
             sleep.sleep(
@@ -314,23 +383,37 @@ impl Worker {
 
     /// Like `sleep_in_wait`, for a worker that may run only some of the work. Looking is not
     /// enough for it: it has to take a job to know.
-    fn sleep_aside(&self, wait: &impl Wait, may_leave: bool, stays: &mut bool) -> bool {
+    fn sleep_aside(&self, wait: &impl Wait, seat: &mut Seat) -> bool {
         self.registry().end_if_lost();
+        if wait.is_elsewhere() {
+            self.hand_on_tasks();
+        }
         if !wait.ask_wake() {
             return false;
         }
         self.counters.parks.count();
         let sleep = self.sleep();
-        // Who waits for its own work only must not be woken for what it would hand on at once.
-        let own = (!self.waits_for_own_work()).then(|| self.root());
-        sleep.announce_aside(self.index, [own, wait.root()]);
-        // What is in sight may all be for others, and what it may run be hidden.
-        self.announce_and_look();
-        self.look_behind();
-        let looks = || wait.done() || may_leave && self.is_to_leave(wait);
-        let job = if looks() { None } else { self.find_in_wait(wait, true, usize::MAX) };
-        let leaves = job.is_none() && may_leave && self.is_missed();
-        let again = self.is_to_force();
+        if wait.is_elsewhere() {
+            sleep.announce_aside(self.index, [None, None], true);
+        } else {
+            // Who waits for its own work only must not be woken for what it would hand on at once.
+            let own = (!self.waits_for_own_work()).then(|| self.root());
+            sleep.announce_aside(self.index, [own, wait.root()], own.is_some());
+            // What is in sight may all be for others, and what it may run be hidden.
+            self.announce_and_look();
+            self.look_behind();
+        }
+        let looks = || wait.done() || seat.makes_way() && self.is_claimed();
+        let is_over = looks();
+        let mut job = if is_over { None } else { self.find_in_wait(wait, true, usize::MAX) };
+        let mut leaves = false;
+        if !is_over && job.is_none() {
+            job = self.guest_in_wait(wait, seat);
+            let is_called = seat.passed_by && !self.registry().guests().is_empty();
+            leaves = job.is_none() && seat.leaves() && (is_called || self.is_missed());
+        }
+        let looks = || wait.done() || seat.makes_way() && self.is_claimed();
+        let again = !wait.is_elsewhere() && self.is_to_force();
         let mut woken = if job.is_some() || leaves || again || looks() {
             !sleep.leave_aside(self.index)
         } else {
@@ -343,14 +426,39 @@ impl Worker {
             self.run_on_top(job, |job| is_awaited(job, wait), || None);
         } else if leaves {
             self.stop_searching_if(&mut woken);
-            *stays = !self.wait_away(wait);
+            seat.stays = !self.wait_away(wait, false);
         }
         woken
     }
 
-    /// Whether there is work, and no worker that could run it, if this one stands aside.
+    /// Whether there is work that a thread which is away may need, and no worker that could run it,
+    /// if this one stands aside.
     fn is_missed(&self) -> bool {
-        self.sleep().all_stand_aside() && self.announce_and_look()
+        let sleep = self.sleep();
+        sleep.some_wait_away() && sleep.all_stand_aside() && self.announce_and_look()
+    }
+}
+
+/// What a worker does with its seat in a wait.
+#[derive(Default)]
+struct Seat {
+    /// Whether it may leave the seat at all.
+    may_leave: bool,
+    /// That it cannot leave the seat for a guest.
+    stays: bool,
+    /// That it cannot make way for those who claim the seat.
+    is_kept: bool,
+    /// That it has seen a guest which others are to run.
+    passed_by: bool,
+}
+
+impl Seat {
+    fn leaves(&self) -> bool {
+        self.may_leave && !self.stays
+    }
+
+    fn makes_way(&self) -> bool {
+        self.may_leave && !self.is_kept
     }
 }
 

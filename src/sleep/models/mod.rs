@@ -244,6 +244,24 @@ fn a_job_from_outside_finds_who_stands_aside() {
     check_aside(|pool| pool.inject('A'));
 }
 
+/// Fails when `notify_of_guest` relies on searchers, or is left out.
+#[test]
+fn a_guest_finds_who_waits_elsewhere() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        let worker = start(&pool, |pool| {
+            let latch = Latch::new();
+            pool.wait_elsewhere(1, &latch, |_| {
+                // SAFETY: set once, and alive.
+                let _ = unsafe { Latch::set(&latch) };
+            });
+        });
+        pool.invite('a');
+        worker.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
 // ---- lending --------------------------------------------------------------------------------
 
 /// A thread borrows worker 1's seat, if it can, beside one that publishes a job.
@@ -312,7 +330,7 @@ fn mail_is_read_though_the_seat_was_lent() {
 /// Fails when the fence in `go_away` is left out.
 #[test]
 fn mail_is_read_though_the_holder_goes_away() {
-    check_mail(|pool| drop(pool.go_away(1, 0)));
+    check_mail(|pool| drop(pool.go_away(1, 0, true, pool.has_own_work(1))));
 }
 
 /// Worker 1 is the sentry; worker 2 sleeps inside a wait.
@@ -373,7 +391,7 @@ fn check_stand_in(publish: fn(&Pool)) {
         let sets = latch.clone();
         let stand_in = start(&pool, stand_in(sets));
         publish(&pool);
-        pool.wait_away(0, &*latch);
+        pool.wait_away(0, &*latch, true);
         pool.give_back(0);
         pool.begin_end();
         stand_in.join().unwrap();
@@ -418,10 +436,32 @@ fn who_claims_a_seat_gets_it() {
                 pool.give_back(0);
             }
         });
-        pool.wait_away(0, &latches.0);
+        pool.wait_away(0, &latches.0, true);
         set(&pool, &latches.1);
         pool.give_back(0);
         other.join().unwrap();
+    });
+}
+
+/// The thread of seat 0 waits for another pool, and leaves its seat for a guest, by which that wait
+/// is over; the guest's thread hands the seat over.
+///
+/// Fails when `hand_over` gives the seat to who claims it only, and when `come_back` does not look
+/// whether the caller has it already.
+#[test]
+fn a_seat_that_was_left_for_a_guest_is_handed_over() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        pool.sleep.leave_home(0);
+        let latch = Arc::new(Latch::new());
+        let sets = latch.clone();
+        let spare = start(&pool, move |pool| pool.serve_guests(0, |_| set(pool, &sets)));
+        let asks = start(&pool, |pool| pool.invite('a'));
+        pool.leave_for_guests(0, &*latch);
+        pool.give_back(0);
+        pool.begin_end();
+        asks.join().unwrap();
+        spare.join().unwrap();
     });
 }
 
@@ -434,6 +474,8 @@ fn a_job_from_outside_finds_a_worker_where_all_stand_aside() {
     loom::model(|| {
         let pool = Pool::new(1);
         pool.sleep.leave_home(0);
+        // As if a thread of another seat were away.
+        pool.sleep.local_away.store(1, Ordering::Relaxed);
         let latch = Arc::new(Latch::new());
         let (waits_for, sets) = (latch.clone(), latch);
         let waiter = start(&pool, move |pool| {

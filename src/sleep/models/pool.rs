@@ -49,6 +49,7 @@ pub(super) struct Pool {
     pub(super) sleep: Sleep,
     pub(super) seats: Vec<Seat>,
     pub(super) injector: Injector<Job>,
+    guests: Injector<Job>,
     ending: AtomicBool,
     ended: AtomicBool,
 }
@@ -71,6 +72,7 @@ impl Pool {
             sleep: Sleep::new(workers),
             seats: (0..workers).map(|_| seat()).collect(),
             injector: Injector::new(),
+            guests: Injector::new(),
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
@@ -110,7 +112,7 @@ impl Pool {
         }
     }
 
-    fn has_own_work(&self, me: usize) -> bool {
+    pub(super) fn has_own_work(&self, me: usize) -> bool {
         !self.seats[me].tasks.is_empty() || !self.seats[me].mail.is_empty()
     }
 
@@ -168,9 +170,14 @@ impl Pool {
     fn find(&self, me: usize) -> Option<Job> {
         self.mailed(me)
             .or_else(|| self.newest_task(me))
+            .or_else(|| self.guest())
             .or_else(|| self.injected_batch(me))
             .or_else(|| self.stolen(me))
             .or_else(|| self.forced(me))
+    }
+
+    fn guest(&self) -> Option<Job> {
+        if self.guests.is_empty() { None } else { until_sure(|| self.guests.steal()) }
     }
 
     fn mailed(&self, me: usize) -> Option<Job> {
@@ -274,7 +281,8 @@ impl Pool {
     }
 
     fn sees_own_work(&self, me: usize) -> bool {
-        !self.injector.is_empty() || self.has_own_work(me)
+        let is_empty = self.injector.is_empty() && self.guests.is_empty();
+        !is_empty || self.has_own_work(me)
     }
 
     fn victims(&self, me: usize) -> impl Iterator<Item = &Seat> {
@@ -334,7 +342,7 @@ impl Pool {
                 if std::mem::take(&mut searching) {
                     self.stop_searching(me);
                 }
-                self.wait_away(me, wait);
+                self.wait_away(me, wait, true);
                 continue;
             }
             searching = self.sleep_in_wait(me, wait, searching);
@@ -357,6 +365,58 @@ impl Pool {
             self.sleep.sleep(me, Kind::Blocked, look, look_hard);
         }
         true
+    }
+
+    /// Waits for another pool, and runs guests on top of that.
+    pub(super) fn wait_elsewhere(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) {
+        while !wait.done() {
+            self.hold(me);
+            if let Some(job) = self.guest() {
+                run(job);
+            } else if self.sleep_elsewhere(me, wait) {
+                self.stop_searching(me);
+            }
+        }
+    }
+
+    /// The same, but leaves the seat for guests, to a thread that does as `serve_guests`.
+    pub(super) fn leave_for_guests(&self, me: usize, wait: &impl Wait) {
+        while !wait.done() {
+            self.hold(me);
+            if self.sleep.is_claimed(me) || !self.guests.is_empty() {
+                self.wait_away(me, wait, false);
+            } else if self.sleep_elsewhere(me, wait) {
+                self.stop_searching(me);
+            }
+        }
+    }
+
+    fn sleep_elsewhere(&self, me: usize, wait: &impl Wait) -> bool {
+        if !wait.ask_wake() {
+            return false;
+        }
+        self.sleep.announce_aside(me, [None, None], true);
+        let over = wait.done() || self.sleep.is_claimed(me) || !self.guests.is_empty();
+        if over && self.sleep.leave_aside(me) {
+            return false;
+        }
+        self.sleep.sleep_aside(me);
+        true
+    }
+
+    /// The thread that takes over a seat from which another is away, until that has it for good.
+    pub(super) fn serve_guests(&self, me: usize, run: impl Fn(Job)) {
+        while self.go_home(me) {
+            self.stop_searching(me);
+            while let Some(job) = self.guest() {
+                self.hold(me);
+                run(job);
+            }
+            if !self.sleep.hand_over(me) {
+                assert!(!self.sleep.is_left(me), "who is away does not have the seat back");
+                return self.main_loop(me, false, |_| Goes::On);
+            }
+        }
     }
 
     /// Waits inside a task of root `ROOT`.
@@ -391,10 +451,13 @@ impl Pool {
         if !wait.ask_wake() {
             return false;
         }
-        self.sleep.announce_aside(me, [Some(ROOT), None]);
+        self.sleep.announce_aside(me, [Some(ROOT), None], true);
         self.announce_and_look_hard(me);
         let job = if wait.done() { None } else { self.find_in_wait(me) };
-        let is_missed = || self.sleep.all_stand_aside() && self.announce_and_look(me);
+        let is_missed = || {
+            let sleep = &self.sleep;
+            sleep.some_wait_away() && sleep.all_stand_aside() && self.announce_and_look(me)
+        };
         let leaves = job.is_none() && is_missed();
         let mut woken = if job.is_some() || leaves || wait.done() {
             !self.sleep.leave_aside(me)
@@ -408,7 +471,7 @@ impl Pool {
             if std::mem::take(&mut woken) {
                 self.stop_searching(me);
             }
-            self.wait_away(me, wait);
+            self.wait_away(me, wait, true);
         }
         woken
     }
@@ -416,20 +479,27 @@ impl Pool {
     // ---- worker/away.rs -----------------------------------------------------------------------
 
     /// Waits away from a seat that is lent to the caller.
-    pub(super) fn wait_away(&self, me: usize, wait: &impl Wait) {
+    pub(super) fn wait_away(&self, me: usize, wait: &impl Wait, is_local: bool) {
         if !wait.ask_wake() {
             return;
         }
-        let absentee = self.go_away(me, wait.address());
+        let work_left = !is_local || self.has_own_work(me);
+        let absentee = self.go_away(me, wait.address(), is_local, work_left);
         self.sleep.wait_away(&absentee, || wait.done());
         let stopped = self.sleep.come_back(&absentee);
         self.unparked(me);
         self.look_again(me, stopped);
     }
 
-    pub(super) fn go_away(&self, me: usize, wait: usize) -> std::sync::Arc<Absentee> {
+    pub(super) fn go_away(
+        &self,
+        me: usize,
+        wait: usize,
+        is_local: bool,
+        work_left: bool,
+    ) -> std::sync::Arc<Absentee> {
         self.hold(me);
-        let (absentee, given) = self.sleep.go_away(me, wait, self.has_own_work(me));
+        let (absentee, given) = self.sleep.go_away(me, wait, is_local, work_left);
         self.look_after(me, given);
         absentee
     }
@@ -458,6 +528,13 @@ impl Pool {
     pub(super) fn inject(&self, job: Job) {
         self.queue(job);
         self.sleep.notify_all_aside();
+    }
+
+    /// A job that a worker of another pool asks for.
+    pub(super) fn invite(&self, job: Job) {
+        self.guests.push(job);
+        self.sleep.notify_from_outside(root(job));
+        self.sleep.notify_of_guest();
     }
 
     fn queue(&self, job: Job) {
