@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Ledger, boom, caught, failed_with, own_process, say, stderr, tells, watchdog};
-use filch::{BuildErrorKind, JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, schedule_point};
+use filch::{BuildErrorKind, JoinHandle, ThreadPool, ThreadPoolBuilder, schedule_point};
 
 fn pool(threads: usize, seed: u64) -> ThreadPool {
     ThreadPoolBuilder::new().num_threads(threads).deterministic(seed).build().unwrap()
@@ -692,52 +692,6 @@ fn a_broadcast_on_top_of_a_task_buries_it_under_no_other_that_waits_for_it() {
         });
         assert_eq!(task.join().unwrap(), 8);
     }
-}
-
-/// Whoever else takes the task hands it on; who joins it may be asleep, having found so much else that
-/// it missed the task, and may be the only one who is free and may run it.
-#[test]
-fn a_task_that_is_handed_on_wakes_who_joins_it() {
-    let _watchdog = watchdog();
-    let mut asleep = 0;
-    for others in 680..720 {
-        let builder = ThreadPoolBuilder::new().num_threads(3).task_order(TaskOrder::OldestFirst);
-        let pool = Arc::new(builder.deterministic(others).build().unwrap());
-        let (slot, over) = (Arc::new(Mutex::new(None)), Arc::new(AtomicBool::new(false)));
-        let is_over = over.clone();
-        let busy = pool.spawn(move || {
-            while !is_over.load(Ordering::SeqCst) {
-                schedule_point();
-            }
-        });
-        let given = slot.clone();
-        let joiner = pool.spawn(move || {
-            let inner: JoinHandle<()> = loop {
-                let inner = given.lock().unwrap().take();
-                match inner {
-                    Some(inner) => break inner,
-                    None => schedule_point(),
-                }
-            };
-            inner.join().unwrap();
-            over.store(true, Ordering::SeqCst);
-        });
-        let this = pool.clone();
-        let spawner = pool.spawn(move || {
-            (0..others).for_each(|_| drop(filch::spawn(|| ())));
-            *slot.lock().unwrap() = Some(filch::spawn(|| ()));
-            let sleeps = || this.dump().to_string().contains("aside");
-            while !joiner.is_finished() && !sleeps() {
-                schedule_point();
-            }
-            let sleeps = !joiner.is_finished();
-            joiner.join().unwrap();
-            sleeps
-        });
-        asleep += usize::from(spawner.join().unwrap());
-        busy.join().unwrap();
-    }
-    assert!(asleep > 0);
 }
 
 /// A replay is another run of the program.

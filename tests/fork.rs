@@ -586,23 +586,23 @@ fn a_task_that_forks_goes_on_alone_in_the_child() {
 fn a_task_whose_seat_is_claimed_forks_and_goes_on_alone_in_the_child() {
     let _watchdog = watchdog();
     alone("a_task_whose_seat_is_claimed_forks_and_goes_on_alone_in_the_child", || {
-        let (here, there) = (pool(1), pool(1));
-        let [is_away, go_on] = [(); 2].map(|()| Arc::new(Flag::new()));
-        let (now_is_away, until_then) = (is_away.clone(), go_on.clone());
+        let (here, there) = (Arc::new(pool(1)), pool(1));
+        let (pool, begun) = (here.clone(), Arc::new(Flag::new()));
+        // What the other pool asks for is still at it when the wait for that pool is over.
         let absentee = here.spawn(move || {
-            there.install(|| {
-                now_is_away.raise();
-                until_then.hold();
-            });
+            there.install(move || {
+                let begins = begun.clone();
+                let task = pool.spawn(move || {
+                    begins.raise();
+                    thread::sleep(Duration::from_millis(50));
+                    child(work_alone)
+                });
+                begun.hold();
+                task
+            })
         });
-        is_away.hold();
-        let task = here.spawn(move || {
-            go_on.raise();
-            thread::sleep(Duration::from_millis(50));
-            child(work_alone)
-        });
+        let task = absentee.join().unwrap();
         assert_eq!(task.join().unwrap(), Ended::Well);
-        absentee.join().unwrap();
     });
 }
 

@@ -103,21 +103,21 @@ fn timed(work: impl FnOnce()) -> Measured {
 
 macro_rules! shapes {
     ($module:ident, $lib:ident, ($($scope:pat)?)) => {
-        pub mod $module {
+        mod $module {
             use super::*;
             use $lib::prelude::*;
 
-            pub fn pool(threads: usize) -> $lib::ThreadPool {
+            pub(super) fn pool(threads: usize) -> $lib::ThreadPool {
                 $lib::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
             }
 
-            pub fn ramp_up(pool: &$lib::ThreadPool, threads: usize, how: &str) -> Measured {
+            pub(super) fn ramp_up(pool: &$lib::ThreadPool, threads: usize, how: &str) -> Measured {
                 last_begins(threads, |item| match how {
                     "loop" => pool.install(|| (0..threads).into_par_iter().for_each(|_| item())),
                     "join tree" => pool.install(|| tree(threads, item)),
                     "left comb" => pool.install(|| comb(threads, item)),
                     "scope" => pool.install(|| $lib::scope(|s| {
-                        (0..threads).for_each(|_| drop(s.spawn(move |$($scope)?| item())));
+                        (0..threads).for_each(|_| _ = s.spawn(move |$($scope)?| item()));
                     })),
                     "bridge" => pool.install(|| (0..threads).par_bridge().for_each(|_| item())),
                     other => unreachable!("no shape is called {other}"),
@@ -139,7 +139,7 @@ macro_rules! shapes {
             }
 
             /// Short items, and a few long ones among them.
-            pub fn skewed(pool: &$lib::ThreadPool, items: usize, is_long: fn(usize) -> bool) -> Measured {
+            pub(super) fn skewed(pool: &$lib::ThreadPool, items: usize, is_long: fn(usize) -> bool) -> Measured {
                 timed(|| pool.install(|| (0..items).into_par_iter().for_each(|i| {
                     if is_long(i) {
                         thread::sleep(ITEM);
@@ -147,14 +147,14 @@ macro_rules! shapes {
                 })))
             }
 
-            pub fn ticks(pool: &$lib::ThreadPool, ticks: Ticks) -> Measured {
+            pub(super) fn ticks(pool: &$lib::ThreadPool, ticks: Ticks) -> Measured {
                 tick(ticks, || pool.install(|| {
                     (0..ticks.items).into_par_iter().with_max_len(1).for_each(|_| spin(ticks.item));
                 }))
             }
 
             /// An item now and then, over a channel.
-            pub fn slow_channel(pool: &$lib::ThreadPool, every: Duration) -> Measured {
+            pub(super) fn slow_channel(pool: &$lib::ThreadPool, every: Duration) -> Measured {
                 let (sender, receiver) = std::sync::mpsc::channel();
                 thread::scope(|s| {
                     s.spawn(move || (0..100).for_each(|i| {
@@ -170,7 +170,7 @@ macro_rules! shapes {
                 })
             }
 
-            pub fn beside_a_loop(pool: &$lib::ThreadPool) -> Measured {
+            pub(super) fn beside_a_loop(pool: &$lib::ThreadPool) -> Measured {
                 let occupy = |over: &AtomicBool| pool.install(|| {
                     (0..2_000u32).into_par_iter().for_each(|_| {
                         if !over.load(Ordering::Relaxed) {
@@ -181,7 +181,7 @@ macro_rules! shapes {
                 beside(occupy, || pool.install(|| ()))
             }
 
-            pub fn beside_a_recursion(pool: &$lib::ThreadPool) -> Measured {
+            pub(super) fn beside_a_recursion(pool: &$lib::ThreadPool) -> Measured {
                 let occupy = |over: &AtomicBool| pool.install(|| tree(2_000, &|| {
                     if !over.load(Ordering::Relaxed) {
                         spin(us(50));
@@ -191,7 +191,7 @@ macro_rules! shapes {
             }
 
             /// A pool that is made, used and dropped.
-            pub fn life(threads: usize) -> Measured {
+            pub(super) fn life(threads: usize) -> Measured {
                 timed(|| (0..20).for_each(|_| pool(threads).install(|| ())))
             }
         }
@@ -228,7 +228,9 @@ fn ramp_ups() -> impl Iterator<Item = Row> {
 }
 
 fn spreads() -> impl Iterator<Item = Row> {
-    let shapes: [(&str, usize, fn(usize) -> bool); 3] = [
+    /// A name, how many items, and which of them are long.
+    type Skew = (&'static str, usize, fn(usize) -> bool);
+    let shapes: [Skew; 3] = [
         ("8 long of 400, spread", 400, |i| i % 50 == 25),
         ("8 long of 400, together", 400, |i| (200..208).contains(&i)),
         ("20,000 short, then 16 long", 20_016, |i| i >= 20_000),

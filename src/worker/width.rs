@@ -43,7 +43,7 @@ fn wake_and_steal(registry: &Registry) -> [usize; 3] {
     park(thief);
     let _acting = Acting::start(owner);
     let job = JoinJob::new(owner.as_current(), |_| ());
-    let ((), forked) = writes_of(|| drop(owner.fork_slow(job.head())));
+    let ((), forked) = writes_of(|| _ = owner.fork_slow(job.head()));
     assert!(!thief.sleep().is_parked(0), "the fork wakes it");
     let (stolen, stole) = writes_of(|| thief.steal_fork(owner, || false));
     assert!(
@@ -63,7 +63,7 @@ fn force(registry: &Registry) -> usize {
     let [thief, owner] = [0, 1].map(|index| &*registry.workers()[index]);
     let _acting = Acting::start(owner);
     let jobs = [(); 2].map(|()| JoinJob::new(owner.as_current(), |_| ()));
-    jobs.iter().for_each(|job| drop(owner.fork_slow(job.head())));
+    jobs.iter().for_each(|job| _ = owner.fork_slow(job.head()));
     let public = thief.steal_fork(owner, || false);
     thief.forces.store(1, crate::sync::Ordering::Relaxed);
     let (hidden, wrote) = writes_of(|| thief.forced(|_| true, Some));
