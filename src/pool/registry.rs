@@ -363,7 +363,7 @@ impl Registry {
         self.ending.store(true, Ordering::Release);
         // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen here.
         fence(Ordering::SeqCst);
-        if self.injector.is_empty() {
+        if self.injector.is_empty() && self.guests.is_empty() {
             self.end_if_idle();
         }
         if !self.has_ended() {

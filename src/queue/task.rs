@@ -37,7 +37,7 @@ use crossbeam_utils::CachePadded;
 
 use super::deque::{Injector, Stealer, Worker, until_sure};
 use crate::block;
-use crate::sync::{AtomicUsize, Ordering, UnsafeCell, fence, spin_loop};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell, fence, spin_loop, spin_or_yield};
 
 /// Tasks in the tray, and in a bundle at most: what fits a block of 248 bytes with its length.
 const ROOM: usize = if cfg!(loom) { 2 } else { 30 };
@@ -201,6 +201,10 @@ impl<J> Tray<J> {
     /// Takes the older half of the tasks, or the only one (any thief).
     fn take(&self) -> Option<Packed<J>> {
         let len = self.len.load(Ordering::Relaxed);
+        if len == TAKEN {
+            // The thief that moves tasks out may have lost its processor.
+            spin_or_yield();
+        }
         if len == 0 || len > ROOM {
             return None;
         }
@@ -329,8 +333,13 @@ impl<J> TaskQueue<J> {
     /// `is_empty`.)
     #[cfg(not(loom))]
     pub(crate) fn public(&self) -> usize {
-        let (tasks, bundles) = self.pending();
-        tasks + bundles * ROOM
+        let in_tray = match self.tray.len.load(Ordering::Relaxed) {
+            // The thief may leave some, and tells nobody of them.
+            TAKEN => 1,
+            UNUSED => 0,
+            len => len,
+        };
+        in_tray + self.inbox_stealer.len() + self.stealer.len() * ROOM
     }
 
     /// How many tasks are queued one by one, and how many bundles of up to [`ROOM`]. (For dumps: a
