@@ -5,7 +5,7 @@ mod common;
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 
 use common::{
@@ -167,6 +167,59 @@ fn scattered(pool: &ThreadPool, links: u64, numbers: impl Iterator<Item = u64>) 
     }
     all_there.open();
     take(&slots, links).join().unwrap()
+}
+
+/// Each link joins one of the other pool.
+#[test]
+fn a_chain_that_alternates_between_two_pools_ends() {
+    fn link(pools: &'static [ThreadPool; 2], links: usize) -> usize {
+        if links == 0 {
+            return 0;
+        }
+        pools[links % 2].spawn(move || link(pools, links - 1)).join().unwrap() + 1
+    }
+
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    alone("a_chain_that_alternates_between_two_pools_ends", || {
+        for threads in [1, 2] {
+            let pools = [(); 2].map(|()| common::pool(threads));
+            let pools: &'static [ThreadPool; 2] = Box::leak(Box::new(pools));
+            assert_eq!(pools[0].install(|| link(pools, 10_000)), 10_000);
+        }
+    });
+}
+
+/// A destructor of a thread-local, on a thread that ends with a chain, calls the pool.
+#[test]
+fn thread_locals_of_further_stacks_may_call_the_pool() {
+    static POOL: OnceLock<ThreadPool> = OnceLock::new();
+
+    struct Calls;
+
+    impl Drop for Calls {
+        fn drop(&mut self) {
+            POOL.get().unwrap().install(|| ());
+        }
+    }
+
+    thread_local!(static CALLS: Calls = const { Calls });
+
+    fn link(links: u64) -> u64 {
+        CALLS.with(|_| ());
+        if links == 0 { 0 } else { filch::spawn(move || link(links - 1)).join().unwrap() + 1 }
+    }
+
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    alone("thread_locals_of_further_stacks_may_call_the_pool", || {
+        let pool = POOL.get_or_init(|| common::pool(1));
+        assert_eq!(pool.install(|| link(links())), links());
+    });
 }
 
 /// The oldest task is the end of the chain.

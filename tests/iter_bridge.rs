@@ -237,6 +237,24 @@ fn an_item_that_lets_other_work_run_does_not_ask_for_the_next() {
     });
 }
 
+/// The worker with the first item finds the helper that it has called itself.
+#[test]
+fn a_helper_that_its_caller_finds_is_left_to_others() {
+    in_time([2], |_| {
+        for _ in 0..common::sized(300, 20) {
+            let later = common::Flag::new();
+            (0..2).par_bridge().for_each(|n| {
+                if n == 0 {
+                    (0..2).for_each(|_| _ = filch::yield_now());
+                    later.hold();
+                } else {
+                    later.raise();
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn an_item_may_wait_for_a_later_one() {
     let pairs = common::sized(2000, 50);

@@ -469,6 +469,56 @@ fn outside_calls_get_through_to_a_recursion_of_another_caller() {
     }
 }
 
+/// The late job waits for the task that would serve it.
+#[test]
+fn a_late_call_is_not_run_on_top_of_what_it_joins() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    for threads in [1, 2] {
+        let pool = pool(threads);
+        let over = Arc::new(Flag::new());
+        let tasks: Vec<_> = (0..threads)
+            .map(|_| {
+                let over = over.clone();
+                pool.spawn(move || {
+                    while !over.is_up() {
+                        fib(10);
+                    }
+                })
+            })
+            .collect();
+        thread::scope(|s| {
+            s.spawn(|| {
+                rest(Duration::from_millis(30));
+                over.raise();
+            });
+            tasks.into_iter().for_each(|task| pool.install(|| task.join().unwrap()));
+        });
+    }
+}
+
+/// An end of a fork that comes amid a late call must not keep the other side from a worker that is free.
+#[test]
+fn a_fork_whose_end_is_near_can_be_stolen_though_a_caller_is_late() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    for _ in 0..5 {
+        let (pool, taken) = (pool(2), Flag::new());
+        drop(pool.spawn(|| rest(Duration::from_millis(60))));
+        thread::scope(|s| {
+            s.spawn(|| {
+                pool.install(|| join(|| rest(Duration::from_millis(20)), || taken.raise()));
+            });
+            rest(Duration::from_millis(3));
+            s.spawn(|| pool.install(|| taken.hold()));
+        });
+    }
+}
+
 #[test]
 fn tasks_get_through_that_were_fetched_together_with_one_that_goes_on_for_ever() {
     let _watchdog = watchdog();

@@ -302,6 +302,16 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         ScopedJoinHandle { handle, scope: PhantomData }
     }
 
+    /// Spawns a task that another worker is to run: it is queued where each looks.
+    pub(crate) fn spawn_for_others<F>(&'scope self, f: F)
+    where
+        F: FnOnce() + Send + 'scope,
+    {
+        let queue = |registry: &Registry, _: Option<&Worker>, job| registry.hand_on(job);
+        // SAFETY: as in `spawn`; the handle is dropped here.
+        drop(unsafe { self.tasks.spawn(f, queue) });
+    }
+
     /// Like [`spawn`](Self::spawn), but the tasks that a worker spawns by this in a scope begin in
     /// the order in which it spawned them, whoever runs them. There are no handles.
     ///

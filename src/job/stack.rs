@@ -286,6 +286,8 @@ where
         // cells until then.
         unsafe {
             (*this).begun.store(1, Ordering::Relaxed);
+            // Who still waits calls again.
+            worker.registry().is_served();
             let closure = (*(*this).closure.get()).take();
             let result = closure.map(|closure| outcome::run(|| closure(worker)));
             *(*this).result.get() = result;

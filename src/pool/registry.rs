@@ -296,7 +296,9 @@ impl Registry {
 
     /// The injector was looked at. (Who still waits calls again.)
     pub(crate) fn is_served(&self) {
-        self.is_late.store(false, Ordering::Relaxed);
+        if self.is_late() {
+            self.is_late.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Queues a job that its finder, a worker, was not to run.

@@ -2,6 +2,8 @@
 //! another thread takes the seat over for that.
 #![deny(unsafe_code)]
 
+use std::ptr;
+
 use super::Worker;
 use super::nest::Nest;
 use crate::dump::Awaited;
@@ -129,8 +131,10 @@ impl Worker {
             waits_for: self.waits_for.load(Ordering::Relaxed),
             root: self.root(),
             nest: self.nest.take(),
+            visit: self.visit.get(),
         };
-        self.enter_stack(Stack { jobs: 0, waits_for: 0, root: NO_ROOT, nest: Nest::default() });
+        let (nest, visit) = (Nest::default(), ptr::null());
+        self.enter_stack(Stack { jobs: 0, waits_for: 0, root: NO_ROOT, nest, visit });
         stack
     }
 
@@ -139,6 +143,7 @@ impl Worker {
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
         self.leave_root(stack.root);
         self.nest.put(stack.nest);
+        self.visit.set(stack.visit);
     }
 }
 
@@ -147,6 +152,7 @@ struct Stack {
     waits_for: u32,
     root: usize,
     nest: Nest,
+    visit: *const (),
 }
 
 /// A wait that is over.

@@ -78,7 +78,11 @@ impl Worker {
 
     pub(super) fn injected(&self) -> Option<JobRef> {
         let injector = self.registry().injector();
-        if injector.is_empty() { None } else { until_sure(|| injector.steal()) }
+        if injector.is_empty() {
+            self.registry().is_served();
+            return None;
+        }
+        until_sure(|| injector.steal())
     }
 
     fn injected_batch(&self) -> Option<JobRef> {

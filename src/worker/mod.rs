@@ -65,6 +65,8 @@ pub(crate) struct Worker {
     /// How many threads are away from this seat.
     away: AtomicU32,
     nest: Nest,
+    /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
+    visit: Cell<*const ()>,
     /// Whether the worker has a thread, or had one. (If it never will, others run its mail.)
     has_thread: AtomicU32,
     /// Picks victims. Also used by the thread of a worker whose seat is lent: each value is as good
@@ -123,6 +125,7 @@ impl Worker {
             waits_for: AtomicU32::new(0),
             away: AtomicU32::new(0),
             nest: Nest::default(),
+            visit: Cell::new(ptr::null()),
             has_thread: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),
@@ -214,6 +217,10 @@ impl Worker {
         self.sleep().counts().somebody_idles()
     }
 
+    pub(crate) fn visit(&self) -> &Cell<*const ()> {
+        &self.visit
+    }
+
     pub(crate) fn mail_pending(&self) -> usize {
         self.mail.len()
     }
@@ -299,7 +306,10 @@ impl Worker {
             self.notify_of_forks();
             return false;
         }
-        self.serve_late_callers();
+        // Not here, where nobody else could take the job meanwhile: at the next fork.
+        if self.registry().is_late() {
+            self.forks.recheck();
+        }
         true
     }
 

@@ -24,7 +24,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::{Acting, Worker};
+use super::{Acting, IS_POOLS, Worker};
 use crate::job::outcome;
 use crate::platform::thread::{Thread, default_stack_size};
 use crate::platform::{fork, prepare_worker_thread};
@@ -125,7 +125,8 @@ impl Worker {
     }
 }
 
-/// A thread whose stack carries on that of the thread which owns this. Dropped, it ends.
+/// A thread whose stack carries on that of the thread which owns this. Dropped, it acts as the worker
+/// no more, and ends by itself.
 struct Above {
     calls: Arc<Calls>,
     thread: Option<Thread>,
@@ -173,8 +174,8 @@ impl Above {
         let (theirs, whose) = (calls.clone(), Whose(worker));
         let body = move || {
             let whose = whose;
-            // SAFETY: the frame that owns the thread is on the worker's stack, and waits for its
-            // end.
+            // SAFETY: the frame that owns the thread is on the worker's stack, and waits until the
+            // thread has done with the worker.
             outcome::run_or_abort(|| theirs.serve(unsafe { &*whose.0 }, room));
         };
         let stack_size = worker.stack_size().checked_add(room)?;
@@ -201,7 +202,9 @@ impl Drop for Above {
             return std::mem::forget(thread);
         }
         self.calls.tell(Next::End);
-        thread.into_iter().for_each(Thread::join);
+        self.calls.wait_while(|next| !matches!(next, Next::Nothing));
+        // Detached: destructors of its thread-locals may call the pool, and so need this worker.
+        drop(thread);
     }
 }
 
@@ -220,6 +223,7 @@ impl Calls {
     /// The life of the thread. Whenever it acts as the worker, the thread that owns it waits.
     fn serve(&self, worker: &Worker, room: usize) {
         prepare_worker_thread();
+        IS_POOLS.set(true);
         let next = || self.wait_while(|next| matches!(next, Next::Nothing));
         let as_worker = |run: &dyn Fn()| {
             let _acting = Acting::start(worker);
@@ -236,5 +240,7 @@ impl Calls {
             self.tell(Next::Nothing);
         }
         as_worker(&|| worker.registry().handlers().exits(worker.index()));
+        // The worker may be gone from here on.
+        self.tell(Next::Nothing);
     }
 }

@@ -169,13 +169,13 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn serve_late_caller(&self) {
-        if self.waits_for_own_work() || self.jobs_on_stack() > MOST_FOREIGN {
+        // Not on top of a task that the job may wait for.
+        if !self.may_run_any_task() || self.jobs_on_stack() > MOST_FOREIGN {
             return;
         }
         self.flush_forks();
-        match self.injected() {
-            Some(job) => self.run_on_top(job, |_| false, || None),
-            None => self.registry().is_served(),
+        if let Some(job) = self.injected() {
+            self.run_on_top(job, |_| false, || None);
         }
     }
 

@@ -32,7 +32,7 @@ use crate::fork::{Scope, scope};
 use crate::iter::ParallelIterator;
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
-use crate::worker::is_simulated;
+use crate::worker::{Worker, is_simulated};
 
 /// How long to look for the token before leaving.
 const PATIENCE: u64 = 2 * TICKS_PER_MICROSECOND;
@@ -131,11 +131,6 @@ struct Bridge<I, C, R> {
 // by their lock; the rest is for all.
 unsafe impl<I: Send, C: Send, R: Send> Sync for Bridge<I, C, R> {}
 
-thread_local! {
-    /// The innermost visit on this thread's stack.
-    static INNERMOST: Cell<*const Visit> = const { Cell::new(ptr::null()) };
-}
-
 /// A worker's visit to a bridge.
 struct Visit {
     bridge: *const AtomicUsize,
@@ -144,18 +139,23 @@ struct Visit {
 }
 
 impl Visit {
-    /// Whether this thread visits the bridge already, further down on its stack.
+    /// The innermost visit on the stack of this worker (which may go on in another thread).
+    fn innermost() -> &'static Cell<*const ()> {
+        Worker::current().expect("a scope's tasks run on workers").visit()
+    }
+
+    /// Whether this worker visits the bridge already, further down on its stack.
     fn is_below(bridge: *const AtomicUsize) -> bool {
-        // SAFETY: visits of a thread end innermost first, and each takes its pointer back.
+        // SAFETY: visits of a stack end innermost first, and each takes its pointer back.
         let next = |visit: *const Visit| unsafe { visit.as_ref() };
-        iter::successors(next(INNERMOST.get()), |visit| next(visit.outer))
+        iter::successors(next(Self::innermost().get().cast()), |visit| next(visit.outer))
             .any(|visit| ptr::eq(visit.bridge, bridge))
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        INNERMOST.set(self.outer);
+        Self::innermost().set(self.outer.cast());
     }
 }
 
@@ -177,11 +177,16 @@ where
     /// What a helper does, and the one who opens the bridge: takes item after item.
     fn work<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>) {
         if Visit::is_below(&self.counts) {
+            let counts = self.counts.load(Ordering::Relaxed);
+            if counts & OVER == 0 && counts / WORKING < self.threads {
+                return s.spawn_for_others(move || self.work(s));
+            }
             self.counts.fetch_sub(CALLED, Ordering::Relaxed);
             return;
         }
-        let visit = Visit { bridge: &self.counts, outer: INNERMOST.get() };
-        INNERMOST.set(&visit);
+        let innermost = Visit::innermost();
+        let visit = Visit { bridge: &self.counts, outer: innermost.get().cast() };
+        innermost.set(ptr::from_ref(&visit).cast());
         let over = OverOnPanic(&self.counts);
         let first = self.ask(s, CALLED, |root, iter| {
             if root.full() { None } else { Some((root.split_off_left(), iter.next()?)) }
