@@ -72,9 +72,8 @@ impl Ticket {
         drop(task);
         drop(ticket);
         if let Some(task) = claimed {
-            // A chain of tasks may alternate between pools.
             // SAFETY: claimed just now, and its joiner waits until it has run.
-            worker.run_in_place(|| unsafe { task::run_claimed(task, worker) });
+            unsafe { task::run_claimed(task, worker) };
         }
     }
 }

@@ -115,7 +115,7 @@ impl Worker {
             let found = self.find_in_wait(wait, searching, MOST_PASSED_ON);
             if let Some(job) = found.or_else(|| self.guest_in_wait(wait, &mut seat)) {
                 self.stop_searching_if(&mut searching);
-                self.run_on_top(job, |job| is_awaited(job, wait), || self.next_own_task(wait));
+                self.run_in_wait(job, wait, || self.next_own_task(wait));
                 round = 0;
             } else if round < ROUNDS {
                 if wait.is_elsewhere() {
@@ -186,6 +186,14 @@ impl Worker {
         let job = self.mailed().or_else(|| self.newest_task());
         let job = job.or_else(|| self.newest_public_fork());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
+    }
+
+    /// Runs a job on top of a frame that waits for `wait`, and then those that `next` gives. What other
+    /// pools ask for may be a chain that alternates between pools: it goes on on a further stack.
+    #[inline]
+    fn run_in_wait(&self, job: JobRef, wait: &impl Wait, next: impl Fn() -> Option<JobRef>) {
+        let run = || self.run_on_top(job, |job| is_awaited(job, wait), next);
+        if wait.is_elsewhere() { self.run_in_place(run) } else { run() }
     }
 
     /// Runs a job on top of a frame that waits, and then those that `next` gives, one by one.
@@ -423,7 +431,7 @@ impl Worker {
         };
         if let Some(job) = job {
             self.stop_searching_if(&mut woken);
-            self.run_on_top(job, |job| is_awaited(job, wait), || None);
+            self.run_in_wait(job, wait, || None);
         } else if leaves {
             self.stop_searching_if(&mut woken);
             seat.stays = !self.wait_away(wait, false);
