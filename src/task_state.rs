@@ -261,6 +261,12 @@ mod models {
         }
 
         fn join_by_sleeping(&self) {
+            self.sleep();
+            self.take();
+        }
+
+        /// Sleeps until the task is done.
+        fn sleep(&self) {
             // SAFETY: nobody else has the sleeper yet.
             unsafe { *self.sleeper.get() = 1 };
             if self.state().ask_wake(SLEEPER) {
@@ -270,20 +276,11 @@ mod models {
             } else {
                 self.take_sleeper();
             }
-            self.take();
         }
 
         /// Revokes the ticket, which waits for who has it, before it takes the result.
         fn join_by_sleeping_beside(&self, ticket: thread::JoinHandle<()>) {
-            // SAFETY: nobody else has the sleeper yet.
-            unsafe { *self.sleeper.get() = 1 };
-            if self.state().ask_wake(SLEEPER) {
-                while !self.state().is_done() {
-                    self.parker.park();
-                }
-            } else {
-                self.take_sleeper();
-            }
+            self.sleep();
             ticket.join().unwrap();
             self.take();
         }

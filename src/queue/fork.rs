@@ -420,7 +420,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         if popped == Popped::Mine {
             self.took_public_back();
         } else {
-            own.handful.set((own.handful.get().saturating_mul(2)).min(own.most));
+            own.handful.set(own.handful.get().saturating_mul(2).min(own.most));
         }
         (popped, 0)
     }

@@ -344,6 +344,8 @@ fn a_thief_that_is_kept_out_leaves_the_forks_as_they_are() {
         let _ = forks.flush();
         [c, b, a].into_iter().for_each(|fork| forks.end(fork));
         thief.join().unwrap();
+        // What was published and then taken for private would still be here.
+        (0..3).for_each(|_| forks.steal_one());
         forks.assert_all_ran();
     });
 }
