@@ -280,7 +280,7 @@ impl Registry {
     }
 
     /// Has the workers take jobs from the injector before they go on with what they are at: between two
-    /// jobs, two blocks of a loop, or at the next fork or end of one.
+    /// jobs, two blocks of a loop, or at the next fork.
     #[cold]
     pub(crate) fn call_for_injected(&self) {
         self.is_late.store(true, Ordering::Relaxed);
