@@ -386,6 +386,8 @@ struct Chain {
     all_started: Gate,
     all_ended: Gate,
     still_running: AtomicUsize,
+    /// How many bytes of stack each task uses before it waits.
+    frame: usize,
     /// In bytes: from the first task of the chain on a stack to the second, and to the last.
     one: AtomicUsize,
     most: AtomicUsize,
@@ -396,7 +398,51 @@ thread_local! {
     static FIRST: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
+/// Calls `body` this many bytes further up the stack.
+fn on_top_of(bytes: usize, body: &mut dyn FnMut()) {
+    const STEP: usize = 16 << 10;
+    if bytes < STEP {
+        return body();
+    }
+    let ballast = [1_u8; STEP];
+    std::hint::black_box(&ballast);
+    on_top_of(bytes - STEP, body);
+    std::hint::black_box(&ballast);
+}
+
 impl Chain {
+    /// Runs a whole chain, whose tasks use `frame` bytes of stack each, in a pool that has a worker for
+    /// each task and for each fork.
+    fn run(frame: usize) -> Arc<Self> {
+        let workers = 2 * CHAIN;
+        let pool = pool(workers);
+        let chain = Arc::new(Chain {
+            gates: (0..workers).map(|_| Gate::new()).collect(),
+            wanted: AtomicUsize::new(0),
+            at_gates: AtomicUsize::new(0),
+            all_started: Gate::new(),
+            all_ended: Gate::new(),
+            still_running: AtomicUsize::new(CHAIN),
+            frame,
+            one: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+        });
+        let keeper = chain.clone();
+        pool.spawn_broadcast(move |worker| {
+            keeper.at_gates.fetch_add(1, Ordering::SeqCst);
+            keeper.gates[worker.index()].wait();
+        });
+        common::eventually("all are at their gates", || {
+            chain.at_gates.load(Ordering::SeqCst) == workers
+        });
+        let first = chain.clone();
+        drop(pool.spawn(move || first.link(0)));
+        chain.release_a_worker();
+        chain.all_ended.wait();
+        chain.gates.iter().for_each(Gate::open);
+        chain
+    }
+
     fn release_a_worker(&self) {
         self.gates[self.wanted.fetch_add(1, Ordering::SeqCst)].open();
     }
@@ -423,7 +469,11 @@ impl Chain {
             stolen.raise();
             self.all_started.wait();
         };
-        filch::join(first_side, second_side);
+        let mut sides = Some((first_side, second_side));
+        on_top_of(self.frame, &mut || {
+            let (first_side, second_side) = sides.take().unwrap();
+            filch::join(first_side, second_side);
+        });
         if self.still_running.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.all_ended.open();
         }
@@ -446,33 +496,19 @@ fn foreign_work_piles_up_to_a_limit_on_a_worker_that_waits() {
     if is_simulated_without(THREADS) {
         return;
     }
-    let workers = 2 * CHAIN;
-    let pool = pool(workers);
-    let chain = Arc::new(Chain {
-        gates: (0..workers).map(|_| Gate::new()).collect(),
-        wanted: AtomicUsize::new(0),
-        at_gates: AtomicUsize::new(0),
-        all_started: Gate::new(),
-        all_ended: Gate::new(),
-        still_running: AtomicUsize::new(CHAIN),
-        one: AtomicUsize::new(0),
-        most: AtomicUsize::new(0),
-    });
-    let keeper = chain.clone();
-    pool.spawn_broadcast(move |worker| {
-        keeper.at_gates.fetch_add(1, Ordering::SeqCst);
-        keeper.gates[worker.index()].wait();
-    });
-    common::eventually("all are at their gates", || {
-        chain.at_gates.load(Ordering::SeqCst) == workers
-    });
-    let first = chain.clone();
-    drop(pool.spawn(move || first.link(0)));
-    chain.release_a_worker();
-    chain.all_ended.wait();
-    chain.gates.iter().for_each(Gate::open);
+    let chain = Chain::run(0);
     let (one, most) = (chain.one.load(Ordering::SeqCst), chain.most.load(Ordering::SeqCst));
     assert!(one > 0, "the second task runs on top of the first");
     assert!(most > (MOST_FOREIGN - 1) * one / 2, "{most} bytes of stack, {one} for one task");
     assert!(most < (MOST_FOREIGN + 4) * one, "{most} bytes of stack, {one} for one task");
+}
+
+#[test]
+fn foreign_work_in_waits_has_as_much_stack_as_it_needs() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    // Five times what a worker's own stack has.
+    Chain::run(10 * (2 << 20) / MOST_FOREIGN / 2);
 }

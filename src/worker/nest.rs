@@ -1,8 +1,9 @@
-//! Stacks for tasks that are run in place.
+//! Further stacks, for what a worker runs on top of a wait.
 //!
 //! A worker that joins a task which has not begun runs it in place, on top of the join. That task
-//! may join another one, and so on: a chain of tasks nests as deep as it is long. So what runs in
-//! place may use a part of a stack only, its *room*. The next task then runs on a larger stack,
+//! may join another one, and so on: a chain of tasks nests as deep as it is long. Likewise what a
+//! worker runs while it waits may wait, and so on. So what runs in place may use a part of a stack
+//! only, its *room*. The next task then runs on a larger stack,
 //! that of a thread which acts as the same worker, while the thread that joins does nothing until
 //! the task has ended. Each stack has room for several times as much as the one below it, so that
 //! few threads carry any depth.
@@ -70,8 +71,7 @@ impl Nest {
 }
 
 impl Worker {
-    /// Runs a task that the caller joins: on this stack, or on the next if the room here is used
-    /// up.
+    /// Runs what stands on top of a wait: on this stack, or on the next if the room here is used up.
     #[inline]
     pub(crate) fn run_in_place(&self, run: impl FnOnce()) {
         let here = 0_u8;

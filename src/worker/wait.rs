@@ -188,12 +188,12 @@ impl Worker {
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
-    /// Runs a job on top of a frame that waits for `wait`, and then those that `next` gives. What other
-    /// pools ask for may be a chain that alternates between pools: it goes on on a further stack.
+    /// Runs a job on top of a frame that waits for `wait`, and then those that `next` gives. They may
+    /// wait in turn, and so on: where this has used up its part of the stack, it goes on on a further
+    /// one.
     #[inline]
     fn run_in_wait(&self, job: JobRef, wait: &impl Wait, next: impl Fn() -> Option<JobRef>) {
-        let run = || self.run_on_top(job, |job| is_awaited(job, wait), next);
-        if wait.is_elsewhere() { self.run_in_place(run) } else { run() }
+        self.run_in_place(|| self.run_on_top(job, |job| is_awaited(job, wait), next));
     }
 
     /// Runs a job on top of a frame that waits, and then those that `next` gives, one by one.
