@@ -23,8 +23,8 @@ choose_suites() {
     local name names=("$@")
     if [ $# = 0 ]; then
         names=(lib)
-        for name in tests/*.rs; do
-            name=$(basename "$name" .rs)
+        for name in tests/*.rs tests/*/main.rs; do
+            name=${name#tests/} name=${name%/main.rs} name=${name%.rs}
             [[ $name =~ ^(compile_fail|costs|deterministic)$ ]] || names+=("$name")
         done
     fi

@@ -1,15 +1,11 @@
 //! What strings are taken apart into is as serially.
 
-mod common;
-#[path = "common/everywhere.rs"]
-mod everywhere;
-
 use std::fmt::Debug;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use everywhere::{everywhere, in_pool};
+use crate::everywhere::{everywhere, in_pool};
 use filch::prelude::*;
 use proptest::prelude::prop;
 use proptest::proptest;

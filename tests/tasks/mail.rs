@@ -1,12 +1,10 @@
 //! A broadcast that a waiting task runs does not bury it under what waits for it.
 
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{Flag, Gate, eventually, pool, rest, watchdog};
+use crate::common::{Flag, Gate, eventually, pool, rest, watchdog};
 
 #[test]
 fn a_broadcast_on_top_of_a_task_does_not_run_what_joins_that_task() {

@@ -2,10 +2,6 @@
 //!
 //! Few ends are tried, since each is compiled for each source.
 
-mod common;
-#[path = "common/everywhere.rs"]
-mod everywhere;
-
 use std::fmt::Debug;
 use std::iter::FusedIterator;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use common::{pool, sized, watchdog};
-use everywhere::{everywhere, in_pool};
+use crate::common::{pool, sized, watchdog};
+use crate::everywhere::{everywhere, in_pool};
 use filch::iter::plumbing::{
     Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer, UnindexedProducer, bridge,
     bridge_unindexed,
@@ -111,7 +107,7 @@ fn long_integers_are_as_serially() {
 
 #[test]
 fn ranges_of_any_length_can_be_searched() {
-    if common::is_simulated_without(common::TIME) {
+    if crate::common::is_simulated_without(crate::common::TIME) {
         return;
     }
     everywhere(|| {
@@ -371,7 +367,7 @@ impl ParallelIterator for Endless<'_> {
 fn what_can_be_cut_without_end_is_not() {
     let _watchdog = watchdog();
     let rest = |n| {
-        common::rest(Duration::from_micros(50));
+        crate::common::rest(Duration::from_micros(50));
         n
     };
     for threads in [1, 2, 4] {

@@ -1,18 +1,14 @@
 //! Every adaptor of parallel iterators gives what its serial counterpart gives: forwards,
 //! backwards, zipped and cut, on pools of several sizes.
 
-mod common;
-#[path = "common/everywhere.rs"]
-mod everywhere;
-
 use std::fmt::Debug;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use common::{Flag, THREADS, any_wait_builder, is_simulated_without, watchdog};
-use everywhere::everywhere;
+use crate::common::{Flag, THREADS, any_wait_builder, is_simulated_without, watchdog};
+use crate::everywhere::everywhere;
 use filch::CancelToken;
 use filch::prelude::*;
 use proptest::prelude::*;
@@ -273,7 +269,7 @@ fn of_few_items() {
 /// With blocks of items, and pauses between.
 #[test]
 fn of_many_items() {
-    let len = common::sized(100_000, 5_000);
+    let len = crate::common::sized(100_000, 5_000);
     everywhere(|| all_adaptors(len, len - 10, 1234, |n| n));
 }
 
@@ -788,7 +784,7 @@ fn bad_arguments() {
 /// Who is at items without an end stops when another has found what all look for.
 #[test]
 fn inner_iterators_without_an_end_stop() {
-    if common::is_simulated_without(common::TIME) {
+    if crate::common::is_simulated_without(crate::common::TIME) {
         return;
     }
     everywhere(|| {

@@ -1,13 +1,11 @@
 //! `join` runs both closures, returns both results, and passes panics on only when both have ended.
 
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{
+use crate::common::{
     Caller, Flag, Ledger, THREADS, any_wait_builder, boom, builder, caught, is_simulated_without,
     pool, rest, settings, watchdog,
 };

@@ -1,14 +1,12 @@
 //! `spawn` runs its closure once; its handle gives the value or the panic; a detached panic reaches the handler.
 
-mod common;
-
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use common::{
+use crate::common::{
     CALLERS, Gate, Ledger, boom, boom_id, builder, eventually, failed_with, is_simulated_without,
     pool, step_aside, watchdog,
 };

@@ -1,16 +1,12 @@
 //! `par_bridge` gives all items, and neither stops nor holds what it should not.
 
-mod common;
-#[path = "common/everywhere.rs"]
-mod everywhere;
-
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use everywhere::everywhere;
+use crate::everywhere::everywhere;
 use filch::prelude::*;
 
 const LONG: usize = 100_000;
@@ -99,7 +95,7 @@ fn bridges_in_many_parts_of_a_loop_end() {
 
 #[test]
 fn a_bridge_does_not_keep_items_while_a_channel_is_empty() {
-    if common::is_simulated_without(common::THREADS) {
+    if crate::common::is_simulated_without(crate::common::THREADS) {
         return;
     }
     everywhere(|| {
@@ -131,9 +127,9 @@ fn in_time(
     sizes: impl IntoIterator<Item = usize>,
     op: impl Fn(usize) + Copy + Send + Sync + 'static,
 ) {
-    for threads in common::one_a_seed(sizes) {
-        let run = move || common::pool(threads).install(|| op(threads));
-        if common::is_simulated() {
+    for threads in crate::common::one_a_seed(sizes) {
+        let run = move || crate::common::pool(threads).install(|| op(threads));
+        if crate::common::is_simulated() {
             run();
             continue;
         }
@@ -159,7 +155,7 @@ impl Permits {
 
     fn take(&self) {
         while self.0.load(Ordering::Acquire) == 0 {
-            common::step_aside();
+            crate::common::step_aside();
         }
         // Only one worker at a time asks the iterator.
         self.0.fetch_sub(1, Ordering::Relaxed);
@@ -181,7 +177,7 @@ where
 
 #[test]
 fn an_iterator_may_wait_for_its_earlier_items() {
-    let items = common::sized(2000, 100);
+    let items = crate::common::sized(2000, 100);
     in_time([1, 2, 4], move |threads| {
         for permits in [1, 2, threads, 64] {
             let free = Permits::new(permits);
@@ -197,7 +193,7 @@ fn an_iterator_may_wait_for_its_earlier_items() {
 
 #[test]
 fn an_iterator_that_waits_may_run_loops_and_so_may_its_items() {
-    let items = common::sized(500, 30);
+    let items = crate::common::sized(500, 30);
     in_time([1, 2, 4], move |threads| {
         for permits in [1, threads] {
             let free = Permits::new(permits);
@@ -219,7 +215,7 @@ fn an_iterator_that_waits_may_run_loops_and_so_may_its_items() {
 #[test]
 fn an_item_that_lets_other_work_run_does_not_ask_for_the_next() {
     in_time([2], |_| {
-        let (begun, over) = (common::Flag::new(), common::Flag::new());
+        let (begun, over) = (crate::common::Flag::new(), crate::common::Flag::new());
         filch::scope(|s| {
             // Nobody else can be the helper that the first item calls.
             s.spawn(|| {
@@ -241,8 +237,8 @@ fn an_item_that_lets_other_work_run_does_not_ask_for_the_next() {
 #[test]
 fn a_helper_that_its_caller_finds_is_left_to_others() {
     in_time([2], |_| {
-        for _ in 0..common::sized(300, 20) {
-            let later = common::Flag::new();
+        for _ in 0..crate::common::sized(300, 20) {
+            let later = crate::common::Flag::new();
             (0..2).par_bridge().for_each(|n| {
                 if n == 0 {
                     (0..2).for_each(|_| _ = filch::yield_now());
@@ -257,10 +253,10 @@ fn a_helper_that_its_caller_finds_is_left_to_others() {
 
 #[test]
 fn an_item_may_wait_for_a_later_one() {
-    let pairs = common::sized(2000, 50);
+    let pairs = crate::common::sized(2000, 50);
     in_time([2, 4], move |_| {
         for is_known in [true, false] {
-            let ended: Vec<_> = (0..pairs * 2).map(|_| common::Flag::new()).collect();
+            let ended: Vec<_> = (0..pairs * 2).map(|_| crate::common::Flag::new()).collect();
             let wait = |n: usize| {
                 if n % 2 == 0 {
                     ended[n + 1].hold();
@@ -281,7 +277,7 @@ fn an_item_may_wait_for_a_later_one() {
 fn all_threads_may_have_an_item() {
     in_time([2, 4, 8], move |threads| {
         // None ends before all have begun.
-        let meeting = common::Meeting::new(threads);
+        let meeting = crate::common::Meeting::new(threads);
         (0..threads).par_bridge().for_each(|_| meeting.wait());
     });
 }

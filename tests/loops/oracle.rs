@@ -5,16 +5,12 @@
 //! A chain is a list of [`Step`]s. Each is applied to a parallel iterator whose type is forgotten
 //! but whose producer is that of the adaptors before, so that they work on each other.
 
-mod common;
-#[path = "common/everywhere.rs"]
-mod everywhere;
-
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use everywhere::everywhere;
+use crate::everywhere::everywhere;
 use proptest::prelude::*;
 
 /// What the chains work on.

@@ -1,12 +1,8 @@
 //! Chunks, windows and parts of slices are as serially.
 
-mod common;
-#[path = "common/everywhere.rs"]
-mod everywhere;
-
 use std::fmt::Debug;
 
-use everywhere::everywhere;
+use crate::everywhere::everywhere;
 use filch::prelude::*;
 
 const LONG: usize = 100_000;

@@ -1,10 +1,6 @@
 //! Collections give what they give serially, by value, by reference and drained, and every item is
 //! dropped once, whatever becomes of the loop.
 
-mod common;
-#[path = "common/everywhere.rs"]
-mod everywhere;
-
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
@@ -12,7 +8,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use everywhere::{everywhere, in_pool};
+use crate::everywhere::{everywhere, in_pool};
 use filch::prelude::*;
 use proptest::prelude::prop;
 use proptest::proptest;

@@ -1,17 +1,13 @@
 //! Programs made from random bytes end as a serial oracle says, on pools of 1, 2 and 4 workers.
 
-mod common;
-#[path = "common/program.rs"]
-mod program;
-
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::common::{any_wait_builder, is_simulated, seed, sized};
+use crate::program::{Books, Machine, Program};
 use arbitrary::{Arbitrary, Unstructured};
-use common::{any_wait_builder, is_simulated, seed, sized};
 use filch::WaitPolicy;
-use program::{Books, Machine, Program};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
@@ -40,7 +36,7 @@ impl Watch {
                     Err(RecvTimeoutError::Timeout) => break,
                 }
             }
-            common::say(&format!("this program hangs:\n{}", shown.lock().unwrap()));
+            crate::common::say(&format!("this program hangs:\n{}", shown.lock().unwrap()));
             std::process::abort();
         });
         Watch { current, beat }

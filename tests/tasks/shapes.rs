@@ -1,13 +1,11 @@
 //! Random trees of forks, scopes, tasks and panics end as a serial oracle says.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use common::{Caller, Ledger, Token, boom, boom_id, builder, sized, watchdog};
+use crate::common::{Caller, Ledger, Token, boom, boom_id, builder, sized, watchdog};
 use filch::ThreadPool;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -248,7 +246,7 @@ fn caller() -> impl Strategy<Value = Caller> {
 
 fn config() -> ProptestConfig {
     let cases = sized(150, 20) as u32;
-    let rng_seed = common::seed().map_or(RngSeed::Random, RngSeed::Fixed);
+    let rng_seed = crate::common::seed().map_or(RngSeed::Random, RngSeed::Fixed);
     ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
 }
 
@@ -294,7 +292,7 @@ fn sums_of_any_length_agree_with_serial() {
     let numbers = prop::collection::vec(0..1_000_000_u64, 0..5000);
     let inputs = (numbers, 1..=64_usize, 1..=16_usize, caller());
     proptest!(config(), |((numbers, grain, threads, caller) in inputs)| {
-        let pool = common::pool(threads);
+        let pool = crate::common::pool(threads);
         let parallel = caller.run(&pool, || sum(&numbers, grain));
         prop_assert_eq!(parallel, numbers.iter().sum::<u64>());
     });

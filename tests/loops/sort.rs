@@ -1,13 +1,11 @@
 //! The parallel sorts do what std's do, and lose or double no element whatever a comparison does.
 
-mod common;
-
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use common::{boom, failed_with, pool, watchdog};
+use crate::common::{boom, failed_with, pool, watchdog};
 use filch::ThreadPool;
 use filch::slice::ParallelSliceMut;
 use proptest::prelude::*;

@@ -8,12 +8,6 @@
 )]
 #![allow(dropping_copy_types, reason = "what is given is dropped, whatever it is")]
 
-mod common;
-#[path = "common/driven.rs"]
-mod driven;
-#[path = "common/everywhere.rs"]
-mod everywhere;
-
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
@@ -22,8 +16,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use common::{is_simulated, say, watchdog};
-use driven::{Driven, F, Hashing, INJECTED, Item, Keeps, Points, Total};
+use crate::common::{is_simulated, say, watchdog};
+use crate::driven::{Driven, F, Hashing, INJECTED, Item, Keeps, Points, Total};
 use filch::CancelToken;
 use filch::iter::{self, Either};
 use filch::prelude::*;
@@ -40,7 +34,7 @@ macro_rules! tests {
             $(
                 #[test]
                 fn $name() {
-                    crate::test(crate::Points::Calls, crate::$name);
+                    super::test(super::Points::Calls, super::$name);
                 }
             )*
         }
@@ -52,7 +46,7 @@ macro_rules! tests {
             $(
                 #[test]
                 fn $name() {
-                    crate::test(crate::Points::Drops, crate::$name);
+                    super::test(super::Points::Drops, super::$name);
                 }
             )*
         }

@@ -1,9 +1,5 @@
 //! Every end of a parallel iterator comes to what its serial counterpart comes to.
 
-mod common;
-#[path = "common/everywhere.rs"]
-mod everywhere;
-
 use std::borrow::Cow;
 use std::cmp::Ordering::{self, Equal};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
@@ -15,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 
-use everywhere::{everywhere, in_pool};
+use crate::everywhere::{everywhere, in_pool};
 use filch::iter::Either;
 use filch::prelude::*;
 use proptest::prelude::{any, prop};
@@ -363,7 +359,7 @@ fn the_first_and_the_last_are_found_among_slow_items() {
 /// However many inner loops there were before: each takes a part of what tells earlier from later.
 #[test]
 fn the_first_one_in_an_inner_loop_ends_the_outer_one() {
-    let pool = common::pool(1);
+    let pool = crate::common::pool(1);
     for wanted in [0, 63, 64, 65, 200, 998] {
         let begun = AtomicUsize::new(0);
         let inner = |n: u32| {
@@ -404,7 +400,7 @@ fn seen(end: impl FnOnce(&(dyn Fn(u32) -> bool + Sync))) -> usize {
 
 #[test]
 fn who_has_what_was_looked_for_stops_the_others() {
-    if common::is_simulated_without(common::TIME) {
+    if crate::common::is_simulated_without(crate::common::TIME) {
         return;
     }
     const ALL: u32 = 10_000_000;
@@ -604,7 +600,7 @@ fn a_count_that_lies_makes_no_elements() {
         }
     }
 
-    let _watchdog = common::watchdog();
+    let _watchdog = crate::common::watchdog();
     let collect = || ParallelIterator::collect::<Vec<Never>>(Liar).len();
     assert!(std::panic::catch_unwind(collect).is_err());
 }
@@ -618,14 +614,14 @@ fn a_reduction_that_fails_leaks_nothing() {
         fn drop(&mut self) {
             DROPPED.fetch_add(1, Relaxed);
             if self.0 {
-                common::boom(1);
+                crate::common::boom(1);
             }
         }
     }
 
-    let _watchdog = common::watchdog();
+    let _watchdog = crate::common::watchdog();
     let items = vec![Err(Value(false))];
     let reduce = || _ = items.into_par_iter().try_reduce(|| Value(true), |so_far, _| Ok(so_far));
-    assert_eq!(common::caught(reduce), 1);
+    assert_eq!(crate::common::caught(reduce), 1);
     assert_eq!(DROPPED.load(Relaxed), 2);
 }

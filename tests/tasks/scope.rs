@@ -1,7 +1,5 @@
 //! `scope` returns only when every task spawned in it has ended, and hands on values and panics.
 
-mod common;
-
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -10,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{
+use crate::common::{
     CALLERS, Caller, Gate, Ledger, boom, boom_id, caught, failed_with, is_simulated_without, pool,
     rest, settings, step_aside, watchdog,
 };
@@ -282,7 +280,7 @@ fn is_finished_tells_when_the_task_has_ended() {
         let handle = s.spawn(|| gate.wait());
         assert!(!handle.is_finished(), "the gate is shut");
         gate.open();
-        common::eventually("the task ends", || handle.is_finished());
+        crate::common::eventually("the task ends", || handle.is_finished());
         handle.join().unwrap();
     });
 }

@@ -1,12 +1,8 @@
 //! Trees are walked in order, whoever walks which part.
 
-mod common;
-#[path = "common/everywhere.rs"]
-mod everywhere;
-
 use std::fmt::Debug;
 
-use everywhere::everywhere;
+use crate::everywhere::everywhere;
 use filch::iter;
 use filch::prelude::*;
 

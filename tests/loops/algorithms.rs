@@ -1,12 +1,10 @@
 //! The parallel algorithms on slices do what their serial counterparts do, give the same bits on
 //! any pool, and lose or double no element if a closure panics. (Sorts: see `sort.rs`.)
 
-mod common;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use common::{Ledger, Token, boom, caught, pool, watchdog};
+use crate::common::{Ledger, Token, boom, caught, pool, watchdog};
 use filch::ThreadPool;
 use filch::slice::{ParallelSlice, ParallelSliceMut, ParallelVec};
 use proptest::prelude::*;

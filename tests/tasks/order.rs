@@ -1,12 +1,10 @@
 //! Tasks begin in the order that was asked for.
 
-mod common;
-
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use common::{
+use crate::common::{
     CALLERS, Gate, Ledger, any_wait_builder, boom, builder, caught, eventually,
     is_simulated_without, pool, sized, watchdog,
 };

@@ -1,14 +1,12 @@
 //! `broadcast` and `spawn_broadcast` run once on every worker; `yield_now` runs what is waiting.
 
-mod common;
-
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use common::{
+use crate::common::{
     CALLERS, THREADS, boom, boom_id, builder, caught, eventually, is_simulated_without, pool, rest,
     watchdog,
 };
@@ -196,7 +194,7 @@ fn a_panic_in_a_broadcast_arrives_when_all_have_ended() {
 #[test]
 fn answers_are_dropped_when_one_panics() {
     let _watchdog = watchdog();
-    let (pool, ledger) = (pool(4), common::Ledger::new());
+    let (pool, ledger) = (pool(4), crate::common::Ledger::new());
     for failing in 0..4 {
         let answer = AssertUnwindSafe(|| {
             pool.broadcast(|worker| {
@@ -269,7 +267,7 @@ fn panics_of_a_spawned_broadcast_reach_the_handler() {
 #[test]
 fn the_closure_of_a_spawned_broadcast_is_dropped_once() {
     let _watchdog = watchdog();
-    let (pool, ledger) = (pool(3), common::Ledger::new());
+    let (pool, ledger) = (pool(3), crate::common::Ledger::new());
     let captured = ledger.token();
     pool.spawn_broadcast(move |_| {
         let _captured = &captured;
@@ -331,7 +329,7 @@ fn a_panic_in_the_task_yielded_to_stays_there() {
         while !task.is_finished() {
             filch::yield_now();
         }
-        common::failed_with(task.join())
+        crate::common::failed_with(task.join())
     });
     assert_eq!(failed, 1);
 }

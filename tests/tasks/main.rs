@@ -1,0 +1,15 @@
+//! Forks, scopes, spawned tasks and broadcasts: what they promise, one file each.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/program.rs"]
+mod program;
+
+mod broadcast;
+mod join;
+mod mail;
+mod order;
+mod programs;
+mod scope;
+mod shapes;
+mod spawn;
