@@ -6,15 +6,15 @@
 //! *magazines* a size, and exchanges whole magazines with a *depot* for all threads (Bonwick and
 //! Adams, 2001): one lock for every [`MAGAZINE`] blocks. The depot keeps at most
 //! [`MOST_KEPT`] bytes a size, and is emptied when a pool is dropped. Nobody waits for its locks:
-//! whoever finds one taken goes to the allocator. (In the child of a `fork()` it may be taken for
-//! ever.)
+//! whoever finds one taken goes to the allocator.
 
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard};
+
+use parking_lot::Mutex;
 
 /// The sizes, in bytes: a little less than a multiple of 16, since common allocators put a word
 /// before each block. The smallest fits a task with a closure of one word. Larger blocks come
@@ -63,7 +63,8 @@ pub(crate) unsafe fn give<T>(block: NonNull<T>) {
 /// Gives what the depot keeps back to the allocator.
 pub(crate) fn empty_depot() {
     for (class, depot) in DEPOT.iter().enumerate() {
-        let kept = open(depot).map(|mut depot| std::mem::take(&mut *depot)).unwrap_or_default();
+        let kept =
+            depot.try_lock().map(|mut depot| std::mem::take(&mut *depot)).unwrap_or_default();
         kept.into_iter().for_each(|mut magazine| release_all(class, &mut magazine));
     }
 }
@@ -137,7 +138,7 @@ impl Pair {
     fn refill(&mut self, class: usize) -> Free {
         std::mem::swap(&mut self.used, &mut self.spare);
         if self.used.is_empty() {
-            if let Some(full) = open(&DEPOT[class]).and_then(|mut depot| depot.pop()) {
+            if let Some(full) = DEPOT[class].try_lock().and_then(|mut depot| depot.pop()) {
                 self.used = full;
             }
         }
@@ -170,7 +171,7 @@ impl Pair {
 /// Puts a full magazine into the depot, if there is room.
 fn keep(class: usize, mut magazine: Magazine) {
     let room = |depot: &Depot| depot.len() * MAGAZINE * SIZES[class] < MOST_KEPT;
-    match open(&DEPOT[class]).filter(|depot| room(depot)) {
+    match DEPOT[class].try_lock().filter(|depot| room(depot)) {
         Some(mut depot) => depot.push(magazine),
         None => release_all(class, &mut magazine),
     }
@@ -180,11 +181,6 @@ fn keep(class: usize, mut magazine: Magazine) {
 type Depot = Vec<Magazine>;
 
 static DEPOT: [Mutex<Depot>; SIZES.len()] = [const { Mutex::new(Vec::new()) }; SIZES.len()];
-
-/// The depot, unless somebody else is at it just now. (Nothing panics under the lock.)
-fn open(depot: &Mutex<Depot>) -> Option<MutexGuard<'_, Depot>> {
-    depot.try_lock().ok()
-}
 
 /// A thread's magazines of all sizes; given back to the allocator when it ends.
 struct Local([Pair; SIZES.len()]);

@@ -4,13 +4,14 @@
 //! be a little out of step with each other.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, TryLockError, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::counters::WorkerCounters;
 use crate::job::outcome;
-use crate::platform::fork::PerProcess;
+use crate::platform::generation::PerProcess;
 use crate::pool::Registry;
 use crate::sleep::Counts;
+use crate::sync::Mutex;
 use crate::worker::Worker;
 
 /// What all pools of the process, or one, are at: see [`dump`] and
@@ -38,7 +39,6 @@ struct Pool {
     injected: usize,
     counts: Counts,
     ending: bool,
-    lost: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -92,14 +92,19 @@ static POOLS: PerProcess<Mutex<Vec<Weak<Registry>>>> = PerProcess::new();
 
 /// Has dumps tell of a pool from now on, as long as it lives.
 pub(crate) fn register(registry: &Weak<Registry>) {
-    let mut pools = POOLS.get().lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut pools = POOLS.get().lock();
     pools.retain(|pool| pool.strong_count() > 0);
     pools.push(registry.clone());
 }
 
+/// Whether there is a pool of this process at this address.
+pub(crate) fn has_registry_at(address: usize) -> bool {
+    POOLS.get().lock().iter().any(|pool| pool.as_ptr().addr() == address)
+}
+
 /// The pool at this address, if there is one.
 pub(crate) fn registry_at(address: usize) -> Option<Arc<Registry>> {
-    let pools = POOLS.get().lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let pools = POOLS.get().lock();
     pools.iter().find(|pool| pool.as_ptr().addr() == address)?.upgrade()
 }
 
@@ -116,13 +121,12 @@ pub(crate) fn registry_at(address: usize) -> Option<Arc<Registry>> {
 /// ```
 pub fn dump() -> Dump {
     // A list that is taken has been taken for a moment, or by a thread that a debugger holds.
-    let list = (0..100).find_map(|_| match POOLS.get().try_lock() {
-        Ok(list) => Some(list),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => {
+    let list = (0..100).find_map(|_| {
+        let list = POOLS.get().try_lock();
+        if list.is_none() {
             std::thread::yield_now();
-            None
         }
+        list
     });
     // Looked at without the lock: what the last one drops of a pool may ask for it.
     let list = list.map(|list| list.clone());
@@ -183,7 +187,6 @@ impl Pool {
             injected: registry.injector().len() + registry.guests().len(),
             counts: registry.sleep().counts(),
             ending: registry.is_ending(),
-            lost: registry.is_lost(),
         }
     }
 }
@@ -223,10 +226,9 @@ impl fmt::Display for Dump {
 impl fmt::Display for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ending = if self.ending { ", ending" } else { "" };
-        let lost = if self.lost { ", lost by a fork()" } else { "" };
         let (counts, injected) = (self.counts, self.injected);
         let threads = self.threads.len();
-        writeln!(f, "a pool of {threads}: {counts:?}; {injected} injected{ending}{lost}")?;
+        writeln!(f, "a pool of {threads}: {counts:?}; {injected} injected{ending}")?;
         for (index, seat) in self.threads.iter().enumerate() {
             writeln!(f, "  worker {index}: {seat}")?;
         }

@@ -2,78 +2,56 @@
 
 #[cfg(not(loom))]
 mod imp {
-    use std::sync::{PoisonError, TryLockError, atomic};
-    use std::time::{Duration, Instant};
+    use std::panic::{RefUnwindSafe, UnwindSafe};
+    use std::sync::atomic;
+    use std::time::Duration;
 
     #[cfg(test)]
     pub(crate) use super::counted::{AtomicU32, AtomicUsize};
     use crate::deterministic;
-    pub(crate) use crate::platform::fork::count as forks;
-    use crate::platform::fork::end_lost;
+    pub(crate) use crate::platform::generation::Generation;
     pub(crate) use atomic::{AtomicIsize, AtomicPtr, Ordering, fence};
     #[cfg(not(test))]
     pub(crate) use atomic::{AtomicU32, AtomicUsize};
+    pub(crate) use parking_lot::MutexGuard;
     pub(crate) use std::cell::UnsafeCell;
-    pub(crate) use std::sync::MutexGuard;
 
-    /// How long who holds a lock may be off the processor.
-    const LONG: Duration = Duration::from_secs(1);
+    /// A lock. A panic does not poison it: none of the user's code changes what it holds.
+    #[derive(Default)]
+    pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
 
-    /// std's mutex, but that a panic does not poison it: none of the user's code runs under a
-    /// lock. (std's, because it is but a word: a lock with a table for all would be caught by a
-    /// `fork()` in the middle of somebody's waiting.)
-    pub(crate) struct Mutex<T> {
-        mutex: std::sync::Mutex<T>,
-        /// `forks()` when this was made.
-        forks: u32,
-    }
+    impl<T> UnwindSafe for Mutex<T> {}
+    impl<T> RefUnwindSafe for Mutex<T> {}
 
     impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Mutex { mutex: std::sync::Mutex::new(value), forks: forks() }
+        pub(crate) const fn new(value: T) -> Self {
+            Mutex(parking_lot::Mutex::new(value))
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            if self.forks != forks() {
-                return self.lock_of_parent();
-            }
             #[cfg(test)]
             super::counted::count();
-            self.mutex.lock().unwrap_or_else(PoisonError::into_inner)
+            self.0.lock()
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock()
         }
 
         /// `lock` where user code runs under the lock: in a simulation, who holds it may wait for the
         /// turn.
         pub(crate) fn lock_over_points(&self) -> MutexGuard<'_, T> {
-            while self.forks == forks() {
-                match self.mutex.try_lock() {
-                    Ok(guard) => return guard,
-                    Err(TryLockError::WouldBlock) if deterministic::pause() => {}
-                    Err(_) => break,
+            loop {
+                match self.try_lock() {
+                    Some(guard) => return guard,
+                    None if deterministic::pause() => {}
+                    None => return self.lock(),
                 }
             }
-            self.lock()
         }
 
-        /// `lock` where the lock is from before a `fork()`. A lost thread may hold it: then the
-        /// child ends.
-        #[cold]
-        fn lock_of_parent(&self) -> MutexGuard<'_, T> {
-            let begin = Instant::now();
-            while begin.elapsed() < LONG {
-                match self.mutex.try_lock() {
-                    Ok(guard) => return guard,
-                    Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                    Err(TryLockError::WouldBlock) => std::thread::yield_now(),
-                }
-            }
-            end_lost()
-        }
-    }
-
-    impl<T: Default> Default for Mutex<T> {
-        fn default() -> Self {
-            Mutex::new(T::default())
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner()
         }
     }
 
@@ -313,8 +291,16 @@ mod imp {
         loom::thread::yield_now();
     }
 
-    pub(crate) fn forks() -> u32 {
-        0
+    /// A model has one process.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Generation;
+
+    impl Generation {
+        pub(crate) fn current() -> Self {
+            Generation
+        }
+
+        pub(crate) fn abort_if_past(self) {}
     }
 
     /// In a model both sides of the pair are the same.

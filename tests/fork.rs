@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Flag, Gate, alone, assert_success, boom, own_process, pool, tells, watchdog};
+use common::{Flag, Gate, alone, assert_success, boom, own_process, pool, watchdog};
 use filch::ThreadPool;
 use uses::{fib, use_free_functions, use_many_tasks, use_pool};
 
@@ -223,58 +223,6 @@ fn a_child_builds_and_drops_pools_of_its_own() {
     });
 }
 
-/// Recurses until `bytes` of the stack are used, or a few times that.
-fn use_stack(bytes: usize) {
-    let frame = std::hint::black_box([1_u8; 4096]);
-    if bytes > frame.len() {
-        use_stack(bytes - frame.len());
-    }
-    std::hint::black_box(&frame);
-}
-
-#[test]
-fn a_childs_workers_have_the_names_and_stacks_that_they_should() {
-    let _watchdog = watchdog();
-    own_process(
-        "a_childs_workers_have_the_names_and_stacks_that_they_should",
-        |command| {
-            command.env("RUST_MIN_STACK", (32 << 20).to_string());
-        },
-        || {
-            use_pool(&pool(1));
-            let ended = child(|| {
-                let names = |index| format!("child-{index}");
-                let named = common::builder().num_threads(2).thread_name(names).build().unwrap();
-                let name = |_| std::fs::read_to_string("/proc/thread-self/comm").unwrap();
-                assert_eq!(named.broadcast(name), ["child-0\n", "child-1\n"]);
-                named.install(|| use_stack(6 << 20));
-                drop(named);
-                let uneven = common::builder().num_threads(2).stack_size((256 << 10) + 1).build();
-                use_pool(&uneven.unwrap());
-                for too_much in [usize::MAX, usize::MAX / 2] {
-                    let builder = common::builder().num_threads(2).stack_size(too_much);
-                    let error = builder.build().unwrap_err().to_string();
-                    assert!(error.contains("worker 0"), "{error}");
-                }
-                common::threads_return_to(Some(1));
-            });
-            assert_eq!(ended, Ended::Well);
-        },
-        |output| assert_success(&output),
-    );
-}
-
-#[test]
-fn a_childs_worker_that_overflows_its_stack_ends_the_child() {
-    let _watchdog = watchdog();
-    alone("a_childs_worker_that_overflows_its_stack_ends_the_child", || {
-        use_pool(&pool(1));
-        let ended = child(|| pool(1).install(|| use_stack(usize::MAX)));
-        // A sanitizer reports it, and exits.
-        assert!(matches!(ended, Ended::Killed(libc::SIGSEGV) | Ended::Panicked), "{ended:?}");
-    });
-}
-
 // ---- Tasks from before the fork ----
 
 #[test]
@@ -319,7 +267,7 @@ fn a_task_that_had_not_ended_before_the_fork_is_not_waited_for() {
             assert!(!running.is_finished());
             assert!(!waiting.is_finished());
             blames_the_fork("a running task", || running.join());
-            blames_the_fork("a task that waits", || waiting.join());
+            blames_the_fork("a task that waits", || common::pool(1).install(|| waiting.join()));
             drop(dropped);
         });
         hold.open();
@@ -401,10 +349,7 @@ impl Busy {
     fn start() -> Self {
         let orders = Arc::new(Orders::default());
         let pools = [2, 4].map(|threads| Arc::new(pool(threads)));
-        let mut callers = vec![call(&orders, || {
-            assert_eq!(fib(10), 55);
-            drop(pool(1));
-        })];
+        let mut callers = vec![call(&orders, || assert_eq!(fib(10), 55))];
         for pool in &pools {
             (0..4).for_each(|_| pool.install(|| perpetuate(&orders)));
             let pool = Arc::clone(pool);
@@ -448,6 +393,8 @@ fn perpetuate(orders: &Arc<Orders>) {
 
 fn forks_while_the_parent_works(body: fn()) {
     let busy = Busy::start();
+    // In the child of a process that just starts a thread, std might start none.
+    thread::sleep(Duration::from_millis(20));
     for round in 0..60 {
         // At another point of the work each time.
         thread::sleep(Duration::from_micros(100 * (round % 23)));
@@ -473,24 +420,6 @@ fn children_of_a_busy_process_use_the_global_pool() {
             use_many_tasks();
             use_pool(&pool(2));
         });
-    });
-}
-
-/// std has a lock at which each of its threads is for a moment as it starts and ends.
-#[test]
-fn children_of_a_process_that_starts_threads_build_pools() {
-    let _watchdog = watchdog();
-    alone("children_of_a_process_that_starts_threads_build_pools", || {
-        use_pool(&pool(1));
-        let orders = Arc::new(Orders::default());
-        let starters: Vec<_> =
-            (0..4).map(|_| call(&orders, || thread::spawn(|| ()).join().unwrap())).collect();
-        for round in 0..100 {
-            let ended = child_of_busy(&orders, || use_pool(&pool(2)));
-            assert_eq!(ended, Ended::Well, "child {round}");
-        }
-        orders.stop.store(true, Ordering::Relaxed);
-        starters.into_iter().for_each(|starter| starter.join().unwrap());
     });
 }
 
@@ -521,60 +450,30 @@ fn a_pool_from_before_the_fork_refuses_while_the_parent_panics() {
     );
 }
 
-#[test]
-fn a_pool_that_stands_still_is_told_of_while_the_parent_writes() {
-    let _watchdog = watchdog();
-    tells(
-        "a_pool_that_stands_still_is_told_of_while_the_parent_writes",
-        || {
-            use_pool(&pool(1));
-            let (locked, hold) = (Gate::new(), Gate::new());
-            let watched = || {
-                let period = Duration::from_millis(20);
-                let watched = common::builder().num_threads(1).watchdog(period).build();
-                let watched = watched.unwrap();
-                drop(watched.spawn(|| thread::sleep(Duration::from_millis(200))));
-                watched.spawn(|| ()).join().unwrap();
-            };
-            let ended = thread::scope(|plain| {
-                plain.spawn(|| {
-                    let _stderr = io::stderr().lock();
-                    locked.open();
-                    hold.wait();
-                });
-                locked.wait();
-                let ended = child(watched);
-                hold.open();
-                ended
-            });
-            assert_eq!(ended, Ended::Well);
-        },
-        |told| assert!(told.contains("nothing has moved")),
-    );
-}
-
 // ---- In a task ----
 
-/// On a worker whose pool lost all the others: what it can do by itself.
-fn work_alone() {
-    assert_eq!(fib(12), 144);
-    assert_eq!(filch::scope(|s| s.spawn(|| fib(9)).join().unwrap()), 34);
-    assert_eq!(filch::in_place_scope(|s| s.spawn(|| fib(9)).join().unwrap()), 34);
-    assert_eq!(filch::spawn(|| fib(10)).join().unwrap(), 55);
+/// In the child of a task's: what it asks for is not its parent's pool's.
+fn work_elsewhere(pool: &ThreadPool) {
+    assert_eq!(filch::current_thread_index(), None);
+    blames_the_fork("install", || pool.install(|| ()));
+    blames_the_fork("spawn", || pool.spawn(|| ()));
+    use_free_functions();
     assert!(catch_unwind(|| filch::join(|| boom(1), || boom(2))).is_err());
     use_many_tasks();
 }
 
 #[test]
-fn a_task_that_forks_goes_on_alone_in_the_child() {
+fn a_task_that_forks_has_a_global_pool_in_the_child() {
     let _watchdog = watchdog();
-    alone("a_task_that_forks_goes_on_alone_in_the_child", || {
+    alone("a_task_that_forks_has_a_global_pool_in_the_child", || {
         for threads in [1, 2, 4] {
-            let pool = pool(threads);
+            let pool = Arc::new(pool(threads));
             for _ in 0..10 {
-                assert_eq!(pool.install(|| child(work_alone)), Ended::Well);
-                assert_eq!(pool.join(|| child(work_alone), || ()).0, Ended::Well);
-                let task = pool.spawn(|| child(work_alone));
+                let in_child = || child(|| work_elsewhere(&pool));
+                assert_eq!(pool.install(in_child), Ended::Well);
+                assert_eq!(pool.join(in_child, || ()).0, Ended::Well);
+                let here = pool.clone();
+                let task = pool.spawn(move || child(|| work_elsewhere(&here)));
                 assert_eq!(task.join().unwrap(), Ended::Well);
             }
             use_pool(&pool);
@@ -582,10 +481,47 @@ fn a_task_that_forks_goes_on_alone_in_the_child() {
     });
 }
 
+#[cfg(feature = "deterministic")]
 #[test]
-fn a_task_whose_seat_is_claimed_forks_and_goes_on_alone_in_the_child() {
+fn a_task_of_a_deterministic_pool_that_forks_has_a_global_pool_in_the_child() {
     let _watchdog = watchdog();
-    alone("a_task_whose_seat_is_claimed_forks_and_goes_on_alone_in_the_child", || {
+    let name = "a_task_of_a_deterministic_pool_that_forks_has_a_global_pool_in_the_child";
+    alone(name, || {
+        let pool = common::builder().num_threads(2).deterministic(7).build().unwrap();
+        assert_eq!(pool.install(|| child(|| work_elsewhere(&pool))), Ended::Well);
+        let ended = child(|| {
+            let own = common::builder().num_threads(2).deterministic(7).build().unwrap();
+            assert_eq!(own.join(|| fib(5), || fib(6)), (5, 8));
+        });
+        assert_eq!(ended, Ended::Well);
+        assert_eq!(pool.join(|| fib(5), || fib(6)), (5, 8));
+    });
+}
+
+#[test]
+fn a_child_that_returns_from_its_task_ends() {
+    let _watchdog = watchdog();
+    own_process(
+        "a_child_that_returns_from_its_task_ends",
+        |_| (),
+        || {
+            for threads in [1, 2, 4] {
+                let pool = pool(threads);
+                for _ in 0..10 {
+                    let pid = pool.spawn(fork_on).join().unwrap();
+                    assert_eq!(end_of(pid), Ended::Killed(libc::SIGABRT));
+                }
+                use_pool(&pool);
+            }
+        },
+        says_fork,
+    );
+}
+
+#[test]
+fn a_task_whose_seat_is_claimed_forks() {
+    let _watchdog = watchdog();
+    alone("a_task_whose_seat_is_claimed_forks", || {
         let (here, there) = (Arc::new(pool(1)), pool(1));
         let (pool, begun) = (here.clone(), Arc::new(Flag::new()));
         // What the other pool asks for is still at it when the wait for that pool is over.
@@ -595,7 +531,7 @@ fn a_task_whose_seat_is_claimed_forks_and_goes_on_alone_in_the_child() {
                 let task = pool.spawn(move || {
                     begins.raise();
                     thread::sleep(Duration::from_millis(50));
-                    child(work_alone)
+                    child(use_free_functions)
                 });
                 begun.hold();
                 task
@@ -621,7 +557,6 @@ fn a_task_that_was_away_forks_and_its_child_ends() {
     });
 }
 
-/// What others of the parent had begun for the lost pool is nobody's: no wait is for ever.
 #[test]
 fn a_task_of_a_busy_pool_forks() {
     let _watchdog = watchdog();
@@ -642,9 +577,8 @@ fn a_task_of_a_busy_pool_forks() {
             .collect();
         for round in 0..60 {
             thread::sleep(Duration::from_micros(100 * (round % 23)));
-            let ended = pool.install(|| child_of_busy(&orders, work_alone));
-            let may_be = matches!(ended, Ended::Well | Ended::Killed(libc::SIGABRT));
-            assert!(may_be, "child {round}: {ended:?}");
+            let ended = pool.install(|| child_of_busy(&orders, || work_elsewhere(&pool)));
+            assert_eq!(ended, Ended::Well, "child {round}");
         }
         orders.stop.store(true, Ordering::Relaxed);
         callers.into_iter().for_each(|caller| caller.join().unwrap());
@@ -722,26 +656,6 @@ fn says_fork(output: Output) {
     assert_success(&output);
     let told = common::stderr(&output);
     assert!(told.contains("fork()"), "{told}");
-}
-
-/// A worker's child that asks the lost workers for something.
-#[track_caller]
-fn is_told_in_a_task(name: &str, body: fn(&ThreadPool)) {
-    let in_a_task = || {
-        let pool = pool(3);
-        let ended = pool.install(|| child(|| body(&pool)));
-        assert!(matches!(ended, Ended::Killed(libc::SIGABRT) | Ended::Panicked), "{ended:?}");
-        use_pool(&pool);
-    };
-    own_process(name, |_| (), in_a_task, says_fork);
-}
-
-#[test]
-fn a_broadcast_to_lost_workers_ends_the_child() {
-    let _watchdog = watchdog();
-    is_told_in_a_task("a_broadcast_to_lost_workers_ends_the_child", |pool| {
-        pool.broadcast(|_| ());
-    });
 }
 
 #[test]

@@ -15,16 +15,17 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use std::{io, mem};
 
 use crossbeam_utils::sync::{Parker, Unparker};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::IDLE;
 use super::schedule::{Blocked, Entry, Id, LOOKS, Seed, State};
-use crate::platform::fork;
 use crate::platform::thread::Thread;
+use crate::platform::write_error;
 use crate::pool::Registry;
 
 thread_local! {
@@ -39,8 +40,6 @@ pub(crate) struct Simulation(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// `fork::count` when this was made.
-    forks: u32,
 }
 
 /// Where a party waits for its turn.
@@ -71,15 +70,17 @@ struct Party {
 /// The calling thread as a party, if it is one.
 fn here() -> Option<Rc<Party>> {
     let party = HERE.try_with(|here| here.borrow().clone()).ok()??;
-    if party.simulation.is_lost() {
-        return None;
-    }
     if party.is_alone() {
         // No deterministic pool is left: this is a thread like any other again.
         let _ = HERE.try_with(|here| here.borrow_mut().take());
         return None;
     }
     Some(party)
+}
+
+/// In the child of a `fork()`: none of the parties is there, and the calling thread is none.
+pub(crate) fn leave() {
+    let _ = HERE.try_with(|here| mem::forget(here.take()));
 }
 
 /// Something has happened: perhaps another thread goes on.
@@ -175,7 +176,7 @@ impl Token {
     }
 
     fn lock(&self) -> MutexGuard<'_, Given> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -184,9 +185,7 @@ pub(crate) struct Building(Simulation);
 
 impl Drop for Building {
     fn drop(&mut self) {
-        if !self.0.is_lost() {
-            self.0.lock().building -= 1;
-        }
+        self.0.lock().building -= 1;
     }
 }
 
@@ -225,10 +224,8 @@ impl Simulation {
             drop(state);
             return Ok(party.simulation.building());
         }
-        let simulation = Simulation(Arc::new(Shared {
-            state: Mutex::new(State::new(seed, limit)),
-            forks: fork::count(),
-        }));
+        let state = Mutex::new(State::new(seed, limit));
+        let simulation = Simulation(Arc::new(Shared { state }));
         let name =
             std::thread::current().name().unwrap_or("the thread that builds the pool").into();
         let party = simulation.add(name, Weak::new(), false);
@@ -322,13 +319,8 @@ impl Simulation {
         }
     }
 
-    /// Whether a `fork()` has left the others behind.
-    fn is_lost(&self) -> bool {
-        self.0.forks != fork::count()
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 }
 
@@ -435,7 +427,7 @@ impl Party {
         let complaint = self.simulation.lock().complaint();
         if let Some(complaint) = complaint {
             let text = "filch: deterministic pools do not move";
-            fork::write_error(&format!("{text}: {complaint}. Aborting.\n{}", crate::dump()));
+            write_error(&format!("{text}: {complaint}. Aborting.\n{}", crate::dump()));
             std::process::abort();
         }
     }
@@ -464,8 +456,6 @@ impl Party {
 /// The thread ends, or is simulated no longer.
 impl Drop for Party {
     fn drop(&mut self) {
-        if !self.simulation.is_lost() {
-            self.leave();
-        }
+        self.leave();
     }
 }

@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use crate::job::outcome::{self, Payload};
 use crate::job::stack::{JoinHeader, JoinJob};
+use crate::platform::generation;
 use crate::pool::{Registry, with_current};
 use crate::worker::{self, Current, Worker};
 
@@ -109,7 +110,8 @@ where
 {
     match Worker::current() {
         Some(worker) => join_context_on(worker, a, b, false),
-        None => unreachable!("the caller is a worker"),
+        // Only the child of a `fork()` within a loop gets here.
+        None => generation::refuse(),
     }
 }
 

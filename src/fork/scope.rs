@@ -162,7 +162,7 @@ impl Tasks {
             None => self.over.wait(|| {
                 let waits = self.count.ask_wake();
                 if waits {
-                    self.registry().end_if_lost();
+                    self.registry().abort_if_lost();
                 }
                 waits
             }),

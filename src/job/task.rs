@@ -33,7 +33,7 @@ use crate::block;
 use crate::deterministic;
 use crate::dump::{self, Awaited};
 use crate::latch::Wait;
-use crate::platform::fork;
+use crate::platform::generation;
 use crate::pool::Registry;
 use crate::sync::{Parker, wait_outside};
 use crate::task_state::{self, Done, TaskState};
@@ -153,7 +153,7 @@ where
     // SAFETY: the block lives until the entry is gone; the root is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(block.cast()) };
-    (job, Handle { task: block.cast(), pool, forks: fork::count(), result: PhantomData })
+    (job, Handle { task: block.cast(), pool, result: PhantomData })
 }
 
 impl<F, T, H> Task<F, T, H>
@@ -457,8 +457,6 @@ pub(crate) struct Handle<T> {
     task: NonNull<TaskHead>,
     /// The pool that the task was given to: an identity, never dereferenced.
     pool: *const Registry,
-    /// `fork::count` when the task was made.
-    forks: u32,
     result: PhantomData<T>,
 }
 
@@ -496,18 +494,17 @@ impl<T> Handle<T> {
     /// # Panics
     /// When a `fork()` has left the task's pool behind before the task has ended.
     pub(crate) fn join(self) -> thread::Result<T> {
-        let lost = self.forks != fork::count() && !self.is_finished();
         match Worker::current() {
             Some(worker) if self.claim(worker) => self.run_here(worker),
-            _ if lost => fork::refuse(),
-            Some(worker) if !worker.registry().is_lost() => {
+            caller if self.is_lost(caller) => generation::refuse(),
+            Some(worker) => {
                 let ticket = self.ask_for(worker);
                 let wait = HandleWait { handle: &self, worker, asked: Cell::new(false) };
                 worker.wait_until(&wait);
                 drop(ticket);
                 self.take()
             }
-            _ => {
+            None => {
                 let parker = Parker::new();
                 if self.ask_wake(Sleeper::Outside(parker.unparker().clone())) {
                     wait_outside(&parker, self.pool.addr(), || self.is_finished());
@@ -515,6 +512,14 @@ impl<T> Handle<T> {
                 self.take()
             }
         }
+    }
+
+    /// Whether the task has not ended and never will: it was given to a pool of another process.
+    fn is_lost(&self, caller: Option<&Worker>) -> bool {
+        let is_own = caller.is_some_and(|worker| std::ptr::eq(self.pool, worker.registry()));
+        // In this order: as long as the task has not ended, its pool is in the list.
+        let is_unknown = || !dump::has_registry_at(self.pool.addr());
+        !is_own && !self.is_finished() && is_unknown() && !self.is_finished()
     }
 
     /// Makes this call the one that runs the task. (Not where tasks run in order, and the wait may

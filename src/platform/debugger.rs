@@ -5,7 +5,7 @@
 /// the feature.)
 #[unsafe(export_name = concat!("filch_dump_", env!("CARGO_PKG_VERSION_MAJOR"), "_", env!("CARGO_PKG_VERSION_MINOR")))]
 extern "C" fn filch_dump() {
-    super::fork::write_error(&crate::dump().to_string());
+    super::write_error(&crate::dump().to_string());
 }
 
 /// Keeps the linker from leaving it out.

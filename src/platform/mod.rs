@@ -4,12 +4,11 @@
 pub(crate) mod clock;
 #[cfg(feature = "debugger")]
 mod debugger;
-pub(crate) mod fork;
+pub(crate) mod generation;
 pub(crate) mod thread;
 
-use std::sync::atomic::AtomicBool;
-
-use crate::sync::Ordering;
+#[cfg(unix)]
+use std::{fs::File, io::Write, mem::ManuallyDrop, os::fd::FromRawFd};
 
 /// Sets up the calling thread as a worker's. Where the system lets threads ask for it, its timed
 /// sleeps become as exact as they can be: by default Linux may add 50 microseconds to each, more
@@ -27,27 +26,24 @@ fn set_timer_slack() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, ONE_NANOSECOND) };
 }
 
-/// How many processors this process may use.
-pub(crate) fn processors() -> usize {
-    /// Whether `num_cpus` has read the quota, which it does once: in the child of a `fork()` amid
-    /// that, it would wait for ever.
-    static READ: AtomicBool = AtomicBool::new(false);
-    if fork::count() > 0 && !READ.load(Ordering::Relaxed) {
-        return std::thread::available_parallelism().map_or(1, usize::from);
+/// Writes to the standard error stream, whatever state std's is in.
+pub(crate) fn write_error(text: &str) {
+    #[cfg(unix)]
+    {
+        // SAFETY: the number is the stream's as long as the process lives, and is not closed here.
+        let stream = unsafe { File::from_raw_fd(libc::STDERR_FILENO) };
+        // What cannot be written is lost.
+        let _ = ManuallyDrop::new(stream).write_all(text.as_bytes());
     }
-    let processors = num_cpus::get();
-    READ.store(true, Ordering::Relaxed);
-    processors
+    #[cfg(not(unix))]
+    eprint!("{text}");
 }
 
 /// Keeps the library that this code is in, if it is in one, from being unloaded: for threads that
 /// live as long as the process. Where that cannot be had, the user has to see to it.
 pub(crate) fn keep_code_loaded() {
-    // Not in the child of a `fork()`, where the loader's lock may be lost.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    if fork::count() == 0 {
-        pin::pin();
-    }
+    pin::pin();
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -95,26 +91,13 @@ pub(crate) fn heavy_fence() -> bool {
 
 #[cfg(target_os = "linux")]
 mod membarrier {
-    use super::fork;
-    use crate::sync::{AtomicU32, Ordering};
-
     // From <linux/membarrier.h>.
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
-    /// Says `true` only in a process that has registered. To register twice does no harm, and to
-    /// wait for who does might not end, after a `fork()` in the middle.
+    /// The system refuses the fence to a process that has not registered for it.
     pub(super) fn fence() -> bool {
-        /// The process that has registered, as `fork::count`, plus one.
-        static REGISTERED: AtomicU32 = AtomicU32::new(0);
-        let process = fork::count().wrapping_add(1);
-        if REGISTERED.load(Ordering::Relaxed) != process {
-            if !call(REGISTER_PRIVATE_EXPEDITED) {
-                return false;
-            }
-            REGISTERED.store(process, Ordering::Relaxed);
-        }
-        call(PRIVATE_EXPEDITED)
+        call(PRIVATE_EXPEDITED) || call(REGISTER_PRIVATE_EXPEDITED) && call(PRIVATE_EXPEDITED)
     }
 
     fn call(command: libc::c_int) -> bool {

@@ -12,7 +12,6 @@ use super::watchdog::Watchdog;
 use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, global, member};
 use crate::deterministic::{Seed, Simulation};
 use crate::job::outcome;
-use crate::platform;
 use crate::sleep::MAX_WORKERS;
 
 /// Every so many jobs a worker looks at the injector first. (Tokio's number; any two-digit
@@ -151,8 +150,7 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Names the thread of each worker by its index. (In the child of a `fork()` these are no
-    /// threads of std's: there at most the system knows the names.)
+    /// Names the thread of each worker by its index.
     pub fn thread_name<F>(mut self, name_of: F) -> Self
     where
         F: FnMut(usize) -> String + 'static,
@@ -239,9 +237,6 @@ impl ThreadPoolBuilder {
     /// Dropping the pool waits until `run` has returned on each of them, not until the threads
     /// have ended. A handler that borrows can be given to [`build_with`](Self::build_with). The pool
     /// starts no threads but these: see [`WaitPolicy::AnyWork`] on waits for other pools.
-    ///
-    /// (In the child of a `fork()` a thread of std's can hang as it starts, when one of the parent's
-    /// was just starting or ending. Threads that pools start themselves do not.)
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new()
@@ -494,7 +489,7 @@ impl ThreadPoolBuilder {
 
     fn try_build_with(self, spawn_handler: Option<SpawnHandler<'_>>) -> Result<ThreadPool, Failed> {
         let workers = match self.num_threads {
-            0 => platform::processors().clamp(1, MAX_WORKERS),
+            0 => num_cpus::get().clamp(1, MAX_WORKERS),
             asked if asked <= MAX_WORKERS => asked,
             asked => {
                 return Err(BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS }.into());
@@ -575,8 +570,6 @@ impl ThreadPoolBuilder {
         if self.num_threads > 0 {
             return Ok(self);
         }
-        // (Its lock is lost in a child whose parent was just changing the environment, which it
-        // must not where it has other threads.)
         let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
             return Ok(self);
         };

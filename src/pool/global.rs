@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 
 use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
-use crate::platform::{self, fork::PerProcess};
+use crate::platform::{self, generation::PerProcess};
 use crate::sync::Mutex;
 use crate::worker::Worker;
 
@@ -31,6 +31,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
         let kind = BuildErrorKind::Deterministic { setting: "build_global" };
         return Err(ThreadPoolBuildError::new(kind));
     }
+    Worker::watch_forks();
     // What failed ends when the lock is free: its handlers may ask for the global pool.
     let failed = {
         let global = GLOBAL.get();

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::process::abort;
 
 use crate::job::outcome::{self, Payload};
-use crate::platform::fork::write_error;
+use crate::platform::write_error;
 
 pub(super) type IndexHandler = Box<dyn Fn(usize) + Send + Sync>;
 pub(super) type PanicHandler = Box<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;

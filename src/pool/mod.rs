@@ -253,9 +253,8 @@ impl ThreadPool {
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         if self.registry.is_lost() {
-            // They cannot be waited for, nor what they hold be freed.
-            std::mem::forget(std::mem::take(&mut self.threads));
-            return self.watchdog.take().into_iter().for_each(watchdog::Watchdog::abandon);
+            // They can be neither waited for nor detached, nor what they hold be freed.
+            return mem::forget((mem::take(&mut self.threads), self.watchdog.take()));
         }
         if !self.is_built {
             self.registry.close();

@@ -20,7 +20,7 @@ use crate::deterministic::{self, Simulation};
 use crate::dump;
 use crate::job::fifo::Fifos;
 use crate::job::{ANY_ROOT, JobRef, outcome};
-use crate::platform::fork::{self, Replaced};
+use crate::platform::generation::{self, Generation};
 use crate::platform::thread::Thread;
 use crate::queue::{self, Injector};
 use crate::sleep::Sleep;
@@ -48,16 +48,16 @@ pub(crate) struct Settings {
 pub(crate) struct Registry {
     workers: Box<[CachePadded<Worker>]>,
     /// Jobs from outside, and jobs that their finder was not to run.
-    injector: Replaced<Injector<JobRef>>,
+    injector: Injector<JobRef>,
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
-    guests: Replaced<Injector<JobRef>>,
+    guests: Injector<JobRef>,
     /// The detached tasks that keep an order.
     fifos: Fifos,
     sleep: Sleep,
     handlers: Handlers,
     settings: Settings,
-    /// `fork::count` when the pool was built.
-    forks: u32,
+    /// That in which the pool was built.
+    generation: Generation,
     ending: AtomicBool,
     ended: AtomicBool,
     /// Whether a thread of the user's is worker 0.
@@ -103,7 +103,7 @@ impl Threads {
 
 impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
-        fork::watch();
+        Worker::watch_forks();
         queue::prepare();
         let (order, simulated) = (settings.task_order, settings.simulation.is_some());
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
@@ -111,13 +111,13 @@ impl Registry {
                 .map(|index| Worker::new(index, workers, order, simulated, this.as_ptr()))
                 .map(CachePadded::new)
                 .collect(),
-            injector: Replaced::new(),
-            guests: Replaced::new(),
+            injector: Injector::new(),
+            guests: Injector::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
             handlers,
             settings,
-            forks: fork::count(),
+            generation: Generation::current(),
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             has_member: AtomicBool::new(false),
@@ -169,7 +169,7 @@ impl Registry {
 
     /// Whether the pool's threads were left behind by a `fork()`.
     pub(crate) fn is_lost(&self) -> bool {
-        self.forks != fork::count()
+        self.generation.is_past()
     }
 
     /// To be called before a thread that is no worker asks something of the pool.
@@ -178,7 +178,7 @@ impl Registry {
     /// When the pool is lost, or is a deterministic one of another thread.
     pub(crate) fn expect_threads(&self) {
         if self.is_lost() {
-            fork::refuse();
+            generation::refuse();
         }
         assert!(
             !self.is_away_from_home(),
@@ -236,11 +236,10 @@ impl Registry {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// To be called before a thread sleeps until a worker wakes it.
-    pub(crate) fn end_if_lost(&self) {
-        if self.is_lost() {
-            fork::end_lost();
-        }
+    /// To be called before a thread waits for what the pool's workers do.
+    #[inline]
+    pub(crate) fn abort_if_lost(&self) {
+        self.generation.abort_if_past();
     }
 
     /// A reference of one's own.

@@ -1,13 +1,15 @@
 //! A thread that tells when a pool does not move although its work has not ended.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
 
 use super::Registry;
 use crate::dump::Dump;
-use crate::platform::fork::write_error;
 use crate::platform::thread::Thread;
+use crate::platform::write_error;
 
 /// The thread; dropping this ends it and waits for that.
 pub(super) struct Watchdog {
@@ -23,17 +25,11 @@ impl Watchdog {
         let thread = Thread::start("filch-watchdog".into(), None, watch)?;
         Ok(Watchdog { over, thread: Some(thread) })
     }
-
-    /// Gives the thread up, which a `fork()` has left behind.
-    pub(super) fn abandon(mut self) {
-        std::mem::forget(self.thread.take());
-        std::mem::forget(self);
-    }
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        *self.over.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.over.0.lock() = true;
         self.over.1.notify_all();
         if let Some(thread) = self.thread.take() {
             thread.join();
@@ -44,10 +40,9 @@ impl Drop for Watchdog {
 fn watch(registry: &Weak<Registry>, period: Duration, over: &(Mutex<bool>, Condvar)) {
     let mut before: Option<Dump> = None;
     let mut told = false;
-    let mut is_over = over.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut is_over = over.0.lock();
     loop {
-        let waited = over.1.wait_timeout_while(is_over, period, |over| !*over);
-        is_over = waited.unwrap_or_else(PoisonError::into_inner).0;
+        over.1.wait_while_for(&mut is_over, |over| !*over, period);
         if *is_over {
             return;
         }

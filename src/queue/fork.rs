@@ -73,7 +73,7 @@ use std::ptr::{self, NonNull};
 use crossbeam_utils::CachePadded;
 
 use super::deque::{Steal, Stealer, Worker};
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering, forks, light_fence, spin_or_yield};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence, spin_or_yield};
 
 /// Forks that can be private at a time. Small enough to stay in the first-level cache, large
 /// enough that only recursions deeper than this ever publish for lack of room. (A guess.)
@@ -143,8 +143,6 @@ struct Own<P> {
     lone: Lone,
     /// How many lone forks there were.
     lones: AtomicUsize,
-    /// `forks()` when this was made.
-    forks: u32,
     /// How many jobs to keep public, from `fewest` to `most`.
     handful: Cell<usize>,
     fewest: usize,
@@ -318,7 +316,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
                 busy: AtomicUsize::new(0),
                 lone: Lone(AtomicUsize::new(0)),
                 lones: AtomicUsize::new(0),
-                forks: forks(),
                 handful: Cell::new(fewest),
                 fewest,
                 most,
@@ -448,14 +445,15 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         light_fence();
         // Acquire: matches the thief's Release.
         while self.front.gate.forced.load(Ordering::Acquire) != 0 {
-            if self.own.forks != forks() {
-                // The thief was left behind by a `fork()`. Either the job is still here, or it
-                // will be missed.
-                self.front.gate.forced.store(0, Ordering::Relaxed);
-            }
             spin_or_yield();
         }
         Busy(&self.own.busy)
+    }
+
+    /// Sees to it that the owner waits for no thief that forces, which a `fork()` has left in the
+    /// parent. Either its job is still here, or the owner misses it.
+    pub(crate) fn forget_thief(&self) {
+        self.front.gate.forced.store(0, Ordering::Relaxed);
     }
 
     /// Starts over with the first slot, long before there is none left; for an owner without any fork

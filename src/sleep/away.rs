@@ -32,7 +32,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{ASIDE, BLOCKED, FREE, GivenBack, LENT, List, PARKED, Sleep, Stopped};
-use crate::sync::{AtomicU32, Ordering, Parker, fence, forks};
+use crate::sync::{AtomicU32, Ordering, Parker, fence};
 
 /// A thread that is away from its seat.
 pub(crate) struct Absentee {
@@ -91,20 +91,19 @@ impl Sleep {
     /// Whether somebody claims the seat. (A glance: claims are made under the list's lock.)
     #[inline]
     pub(crate) fn is_claimed(&self, seat: usize) -> bool {
-        // In the child of a `fork()` those who claim are lost.
-        self.seats[seat].claims.load(Ordering::Relaxed) > 0 && self.forks == forks()
+        self.seats[seat].claims.load(Ordering::Relaxed) > 0
     }
 
     /// Makes the holder of a `BUSY` seat, its own thread, its borrower: another thread is to be the
     /// seat's own.
     pub(crate) fn leave_home(&self, seat: usize) {
-        let _list = self.list.lock();
+        let _list = self.list();
         self.lend_seat(seat);
     }
 
     /// Undoes `leave_home`: there is no other thread.
     pub(crate) fn stay_home(&self, seat: usize) {
-        let _list = self.list.lock();
+        let _list = self.list();
         self.seats[seat].awake.store(super::BUSY, Ordering::Relaxed);
         self.set_state(seat, super::BUSY);
     }
@@ -121,7 +120,7 @@ impl Sleep {
     ) -> (Arc<Absentee>, GivenBack) {
         let (is_back, parker) = (AtomicU32::new(0), Parker::new());
         let absentee = Arc::new(Absentee { seat, wait, is_local, is_back, parker });
-        let mut list = self.list.lock();
+        let mut list = self.list();
         list.away.waiting.push(absentee.clone());
         self.local_away.fetch_add(is_local.into(), Ordering::Relaxed);
         let given = match self.grant(&mut list, seat) {
@@ -145,7 +144,7 @@ impl Sleep {
     /// it was parked, the caller has to go through the fence of `unparked`.
     pub(crate) fn come_back(&self, absentee: &Arc<Absentee>) -> Stopped {
         let seat = absentee.seat;
-        let mut list = self.list.lock();
+        let mut list = self.list();
         if absentee.has_seat() {
             return Stopped::Fine;
         }
@@ -178,7 +177,7 @@ impl Sleep {
     /// Gives a `BUSY` seat, which was seen to be claimed, to the first who does so. Its thread then
     /// sleeps (`wait_for_seat`).
     pub(crate) fn pass_on(&self, seat: usize) {
-        let granted = self.grant(&mut self.list.lock(), seat);
+        let granted = self.grant(&mut self.list(), seat);
         debug_assert!(granted, "claims stand until the seat's holder grants them");
     }
 
@@ -196,7 +195,7 @@ impl Sleep {
     /// this pool, which then goes on. `false`: there is none.
     #[must_use]
     pub(crate) fn hand_over(&self, seat: usize) -> bool {
-        self.grant_any(&mut self.list.lock(), seat)
+        self.grant_any(&mut self.list(), seat)
     }
 
     pub(super) fn grant_any(&self, list: &mut List, seat: usize) -> bool {
@@ -209,7 +208,7 @@ impl Sleep {
 
     #[cfg(all(test, loom))]
     pub(super) fn is_left(&self, seat: usize) -> bool {
-        self.list.lock().away.is_left(seat)
+        self.list().away.is_left(seat)
     }
 
     fn seat_absentee(&self, absentee: &Absentee) {

@@ -106,7 +106,8 @@ pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 
 use crate::sync::{
-    AtomicU32, AtomicUsize, Mutex, Ordering, Parker, fence, forks, seq_cst_is_enough,
+    AtomicU32, AtomicUsize, Generation, Mutex, MutexGuard, Ordering, Parker, fence,
+    seq_cst_is_enough,
 };
 
 /// The root of work that nobody waits for by a handle: see `job::Header::root`.
@@ -239,9 +240,8 @@ pub(crate) struct Sleep {
     /// lock.
     local_away: AtomicUsize,
     list: Mutex<List>,
-    /// `forks()` when this was made. Where that has changed, nobody sleeps here any more, and the
-    /// list's lock may be lost.
-    forks: u32,
+    /// That of the pool: in another one nobody sleeps here.
+    generation: Generation,
     seats: Box<[CachePadded<Seat>]>,
 }
 
@@ -260,7 +260,7 @@ impl Sleep {
             aside: CachePadded::new(AtomicUsize::new(0)),
             local_away: AtomicUsize::new(0),
             list: Mutex::new(List::default()),
-            forks: forks(),
+            generation: Generation::current(),
             seats: (0..workers).map(|_| CachePadded::new(seat())).collect(),
         }
     }
@@ -270,6 +270,12 @@ impl Sleep {
     pub(crate) fn counts(&self) -> Counts {
         // Relaxed: the handshakes order this where it matters.
         Counts(self.counts.load(Ordering::Relaxed))
+    }
+
+    /// The list, for whoever sleeps or wakes.
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.generation.abort_if_past();
+        self.list.lock()
     }
 
     fn state(&self, seat: usize) -> u32 {
@@ -360,10 +366,10 @@ impl Sleep {
     /// Wakes one of the workers that stand aside and see to guests.
     #[cold]
     pub(crate) fn wake_one_aside(&self) {
-        if self.aside.load(Ordering::Relaxed) == 0 || self.forks != forks() {
+        if self.aside.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut list = self.list.lock();
+        let mut list = self.list();
         let taker = list.aside.iter().rfind(|aside| aside.takes_guests);
         if let Some(seat) = taker.map(|aside| aside.seat) {
             let parker = self.unlist(&mut list, seat);
@@ -383,10 +389,7 @@ impl Sleep {
     /// Wakes the workers that stand aside for jobs of `root`.
     #[cold]
     fn wake_aside(&self, root: usize) {
-        if self.forks != forks() {
-            return;
-        }
-        let mut list = self.list.lock();
+        let mut list = self.list();
         let waits = |aside: &Aside| root == ANY_ROOT || aside.roots.contains(&Some(root));
         while let Some(seat) = list.aside.iter().find(|&it| waits(it)).map(|aside| aside.seat) {
             self.unlist(&mut list, seat).unpark();
@@ -397,10 +400,7 @@ impl Sleep {
     /// as a searcher from now on.
     #[cold]
     pub(crate) fn wake_one(&self) {
-        if self.forks != forks() {
-            return;
-        }
-        let mut list = self.list.lock();
+        let mut list = self.list();
         if let Some(seat) = list.sentry.or_else(|| list.parked.last().copied()) {
             let parker = self.unlist(&mut list, seat);
             // Others want the lock, and this may take some microseconds.
@@ -413,10 +413,7 @@ impl Sleep {
     /// inside a wait, or a thread that is away from the seat.
     #[cold]
     pub(crate) fn wake_blocked(&self, seat: usize, wait: usize) {
-        if self.forks != forks() {
-            return;
-        }
-        let mut list = self.list.lock();
+        let mut list = self.list();
         list.away.wake(seat, wait);
         if matches!(self.state(seat), BLOCKED | ASIDE) {
             let parker = self.unlist(&mut list, seat);
@@ -431,10 +428,10 @@ impl Sleep {
         fence(Ordering::SeqCst);
         let sleeps = || matches!(self.state(seat), PARKED | BLOCKED | ASIDE);
         // Who is not seen asleep here looks at the mail after its own fence.
-        if !sleeps() || self.forks != forks() {
+        if !sleeps() {
             return;
         }
-        let mut list = self.list.lock();
+        let mut list = self.list();
         if sleeps() {
             let parker = self.unlist(&mut list, seat);
             drop(list);
@@ -444,10 +441,7 @@ impl Sleep {
 
     /// Wakes everybody, for a pool that ends.
     pub(crate) fn wake_all(&self) {
-        if self.forks != forks() {
-            return;
-        }
-        let mut list = self.list.lock();
+        let mut list = self.list();
         while let Some(&seat) = list.parked.last() {
             self.unlist(&mut list, seat).unpark();
         }
@@ -554,7 +548,7 @@ impl Sleep {
         searching: bool,
         watches: bool,
     ) -> Entered {
-        let mut list = self.list.lock();
+        let mut list = self.list();
         // Others take a free seat under the lock only. If it was lent and is given back already, the
         // caller has still to see that.
         let held = self.state(seat) == if searching { FREE } else { BUSY };
@@ -582,7 +576,7 @@ impl Sleep {
     /// somebody woke the worker already, or borrowed its seat.
     #[must_use]
     pub(crate) fn leave(&self, seat: usize, kind: Kind) -> bool {
-        let mut list = self.list.lock();
+        let mut list = self.list();
         // A seat that its thread has parked may have been lent, and its borrower be blocked.
         let listed = self.state(seat) == kind.asleep();
         if listed {
@@ -628,7 +622,7 @@ impl Sleep {
     }
 
     fn is_sentry(&self, seat: usize, kind: Kind) -> bool {
-        self.counts().sentry() && self.is_own_sentry(&self.list.lock(), seat, kind)
+        self.counts().sentry() && self.is_own_sentry(&self.list(), seat, kind)
     }
 
     /// Whether the sentry is the seat as the caller has parked it, and not a borrower of it.
@@ -638,7 +632,7 @@ impl Sleep {
 
     /// Returns whether the caller was the sentry.
     fn resign(&self, seat: usize, kind: Kind) -> bool {
-        let mut list = self.list.lock();
+        let mut list = self.list();
         let was = self.is_own_sentry(&list, seat, kind);
         if was {
             list.sentry = None;
@@ -658,7 +652,7 @@ impl Sleep {
         roots: [Option<usize>; 2],
         takes_guests: bool,
     ) {
-        let mut list = self.list.lock();
+        let mut list = self.list();
         self.set_state(seat, ASIDE);
         list.aside.push(Aside { seat, roots, takes_guests });
         self.aside.fetch_add(1, Ordering::Relaxed);
@@ -670,7 +664,7 @@ impl Sleep {
     /// Takes that back. `false`: it was woken already, and is counted as a searcher.
     #[must_use]
     pub(crate) fn leave_aside(&self, seat: usize) -> bool {
-        let mut list = self.list.lock();
+        let mut list = self.list();
         let listed = self.state(seat) == ASIDE;
         if listed {
             let _ = self.unlist(&mut list, seat);
@@ -696,7 +690,7 @@ impl Sleep {
     /// Whether `workers` seats, all there are, are parked in the main loop, and `nothing_left`
     /// for any of them at the same time.
     pub(crate) fn all_parked(&self, workers: usize, nothing_left: impl FnOnce() -> bool) -> bool {
-        let list = self.list.lock();
+        let list = self.list();
         let all = list.parked.len() == workers;
         all && list.parked.iter().all(|&s| self.state(s) == PARKED) && nothing_left()
     }
@@ -709,7 +703,7 @@ impl Sleep {
         if !self.counts().somebody_idles() {
             return None;
         }
-        let mut list = self.list.lock();
+        let mut list = self.list();
         let list = &mut *list;
         let is_left = |seat| list.away.is_left(seat);
         let parked = |&at: &usize| {
@@ -756,7 +750,7 @@ impl Sleep {
     /// Gives a lent seat to a thread that is away from it (`hand_over`), else back to its own
     /// thread, which is woken if there is work left for it.
     pub(crate) fn give_back(&self, seat: usize, work_left: bool) -> GivenBack {
-        let mut list = self.list.lock();
+        let mut list = self.list();
         if self.grant_any(&mut list, seat) {
             return GivenBack::Taken;
         }

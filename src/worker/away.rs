@@ -18,7 +18,6 @@ impl Worker {
     /// the caller `makes_way`; else a spare one, for work that is in sight. `false`: there is no
     /// such thread, nor may or could one be started. The caller is no searcher.
     pub(super) fn wait_away(&self, wait: &impl Wait, makes_way: bool) -> bool {
-        self.registry().end_if_lost();
         if !makes_way && !self.registry().may_leave_seats() {
             return false;
         }
@@ -70,7 +69,6 @@ impl Worker {
     /// Gives up the seat to one of them. `false`: the pool has ended.
     #[cold]
     pub(super) fn hand_over(&self, searching: &mut bool) -> bool {
-        self.registry().end_if_lost();
         if std::mem::take(searching) {
             self.stop_searching();
         }

@@ -35,8 +35,12 @@ impl Worker {
                 return job;
             }
         }
-        self.newest_task()
-            .or_else(|| self.mailed())
+        self.newest_task().or_else(|| self.find_elsewhere())
+    }
+
+    fn find_elsewhere(&self) -> Option<JobRef> {
+        self.registry().abort_if_lost();
+        self.mailed()
             .or_else(|| self.guest())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen(|| false, Some))

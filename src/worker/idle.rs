@@ -22,7 +22,6 @@ impl Worker {
     /// Waits for work. `true`: there may be some, and this worker holds its seat; `searching` says
     /// whether it is counted as a searcher. `false`: the pool has ended.
     pub(super) fn idle(&self, searching: &mut bool) -> bool {
-        self.registry().end_if_lost();
         let sleep = self.sleep();
         *searching = *searching || sleep.start_searching() || self.may_search_soon();
         if !*searching && self.has_own_work() {

@@ -20,7 +20,7 @@ use crate::dump::Awaited;
 use crate::job::outcome;
 use crate::job::stack::JoinHeader;
 use crate::job::{JobRef, NO_ROOT, lineage};
-use crate::platform::{self, fork::Replaced};
+use crate::platform::{self, generation};
 use crate::pool::{Registry, TaskOrder, WaitPolicy};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue, until_sure};
 use crate::sleep::{Sleep, Stopped};
@@ -53,7 +53,7 @@ pub(crate) struct Worker {
     forks: ForkQueue<JoinHeader, JobRef>,
     tasks: TaskQueue<JobRef>,
     /// Tasks for this worker and no other.
-    mail: Replaced<Injector<JobRef>>,
+    mail: Injector<JobRef>,
     registry: *const Registry,
     index: usize,
     /// The root of the job that runs: see `job::Header`. Written by the seat's holder, read also by
@@ -117,7 +117,7 @@ impl Worker {
         Worker {
             forks: ForkQueue::new(fewest, most, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
-            mail: Replaced::new(),
+            mail: Injector::new(),
             registry,
             index,
             root: AtomicUsize::new(NO_ROOT),
@@ -152,10 +152,20 @@ impl Worker {
         IS_POOLS.get() || Self::current().is_some()
     }
 
-    /// The worker whose seat this thread holds, unless a `fork()` has left its pool behind: such a
-    /// one can be woken by nobody.
-    pub(crate) fn current_with_threads<'a>() -> Option<&'a Worker> {
-        Self::current().filter(|worker| !worker.registry().is_lost())
+    /// Has each child of a `fork()` from now on be of another generation.
+    pub(crate) fn watch_forks() {
+        generation::watch(Self::leave_lost_pool);
+    }
+
+    /// Makes the thread of a `fork()`'s child one that is no worker, whatever it is in the parent.
+    /// Only frames from before the `fork()` still know the worker.
+    extern "C" fn leave_lost_pool() {
+        if let Some(worker) = Self::current() {
+            worker.forks.forget_thief();
+        }
+        CURRENT.set(&raw const OUTSIDE);
+        IS_POOLS.set(false);
+        deterministic::leave();
     }
 
     #[inline(always)]
@@ -483,7 +493,6 @@ impl Worker {
     /// is its own thread again, and counted as a searcher. `false`: the pool has ended.
     #[cold]
     pub(super) fn leave_between_jobs(&self) -> bool {
-        self.registry().end_if_lost();
         if self.is_lent() {
             return self.registry().rest(self.index, || self.give_back()) && self.go_home();
         }

@@ -23,12 +23,15 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
 
 use super::{Acting, IS_POOLS, Worker};
 use crate::job::outcome;
+use crate::platform::generation::Generation;
+use crate::platform::prepare_worker_thread;
 use crate::platform::thread::{Thread, default_stack_size};
-use crate::platform::{fork, prepare_worker_thread};
 
 /// The room on a worker's own stack, in bytes: this, but no more than a quarter of the stack, of
 /// which the frames below may use some, and the task that comes last has to have enough. (A guess:
@@ -103,9 +106,6 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn run_above(&self, run: impl FnOnce()) {
-        if self.registry().is_lost() {
-            return run();
-        }
         let nest = self.nest.take();
         let room = nest.room.get().saturating_mul(GROWTH).min(MOST_ROOM);
         let above = nest.above.take().or_else(|| Above::start(self, room));
@@ -130,8 +130,6 @@ impl Worker {
 struct Above {
     calls: Arc<Calls>,
     thread: Option<Thread>,
-    /// `fork::count` when it was started.
-    forks: u32,
 }
 
 /// What the thread is to do next. (Not by parkers: a caller that takes turns with deterministic
@@ -139,6 +137,7 @@ struct Above {
 struct Calls {
     next: Mutex<Next>,
     changed: Condvar,
+    generation: Generation,
 }
 
 #[derive(Clone, Copy)]
@@ -170,7 +169,8 @@ impl Above {
         if !registry.settings().has_stand_ins || registry.is_simulated() {
             return None;
         }
-        let calls = Arc::new(Calls { next: Mutex::new(Next::Nothing), changed: Condvar::new() });
+        let (next, changed) = (Mutex::new(Next::Nothing), Condvar::new());
+        let calls = Arc::new(Calls { next, changed, generation: Generation::current() });
         let (theirs, whose) = (calls.clone(), Whose(worker));
         let body = move || {
             let whose = whose;
@@ -180,7 +180,7 @@ impl Above {
         };
         let stack_size = worker.stack_size().checked_add(room)?;
         let thread = registry.start_thread_of(worker.index(), stack_size, body).ok()?;
-        Some(Above { calls, thread: Some(thread), forks: fork::count() })
+        Some(Above { calls, thread: Some(thread) })
     }
 
     /// Has the thread call `run`, and waits until it has.
@@ -196,28 +196,24 @@ impl Above {
 
 impl Drop for Above {
     fn drop(&mut self) {
-        let thread = self.thread.take();
-        if self.forks != fork::count() {
-            // The thread was left behind in the parent.
-            return std::mem::forget(thread);
-        }
         self.calls.tell(Next::End);
         self.calls.wait_while(|next| !matches!(next, Next::Nothing));
         // Detached: destructors of its thread-locals may call the pool, and so need this worker.
-        drop(thread);
+        drop(self.thread.take());
     }
 }
 
 impl Calls {
     fn tell(&self, next: Next) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        *self.next.lock() = next;
         self.changed.notify_all();
     }
 
     fn wait_while(&self, is_so: impl Fn(&Next) -> bool) -> Next {
-        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = self.changed.wait_while(next, |next| is_so(next));
-        *next.unwrap_or_else(PoisonError::into_inner)
+        self.generation.abort_if_past();
+        let mut next = self.next.lock();
+        self.changed.wait_while(&mut next, |next| is_so(next));
+        *next
     }
 
     /// The life of the thread. Whenever it acts as the worker, the thread that owns it waits.
@@ -235,8 +231,6 @@ impl Calls {
             worker.nest.room.set(room);
             // SAFETY: the caller waits until it is told that this is done.
             as_worker(&|| worker.run_in_place(|| unsafe { (*call.0)() }));
-            // In the child of a `fork()` there is no caller.
-            worker.registry().end_if_lost();
             self.tell(Next::Nothing);
         }
         as_worker(&|| worker.registry().handlers().exits(worker.index()));

@@ -81,7 +81,7 @@ impl Event {
     /// Waits: by working, on a worker of whatever pool, else by sleeping. `ask` is called when
     /// `happen` would wake this thread; unless it says so, there is nothing to wait for.
     pub(crate) fn wait(&self, ask: impl FnOnce() -> bool) {
-        let worker = Worker::current_with_threads();
+        let worker = Worker::current();
         let parker = Parker::new();
         self.state.lock().sleeper = Some(match worker {
             Some(worker) => Sleeper::worker(worker, self),

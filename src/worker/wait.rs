@@ -104,6 +104,7 @@ impl Worker {
         let mut round = 0;
         let mut seat = Seat::default();
         while !wait.done() {
+            self.registry().abort_if_lost();
             deterministic::point();
             // In each round: what ran on top may have left the seat, and have it back as a borrower.
             seat.may_leave = self.may_leave();
@@ -367,7 +368,6 @@ impl Worker {
     /// Parks until work or the wait's end is in sight. Returns whether this worker is counted
     /// as a searcher.
     fn sleep_in_wait(&self, wait: &impl Wait, searching: bool, seat: &Seat) -> bool {
-        self.registry().end_if_lost();
         if !wait.ask_wake() {
             return searching;
         }
@@ -392,7 +392,6 @@ impl Worker {
     /// Like `sleep_in_wait`, for a worker that may run only some of the work. Looking is not
     /// enough for it: it has to take a job to know.
     fn sleep_aside(&self, wait: &impl Wait, seat: &mut Seat) -> bool {
-        self.registry().end_if_lost();
         if wait.is_elsewhere() {
             self.hand_on_tasks();
         }

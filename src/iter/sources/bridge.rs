@@ -22,7 +22,6 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{hint, iter, mem, ptr};
 
@@ -32,6 +31,7 @@ use crate::fork::{Scope, scope};
 use crate::iter::ParallelIterator;
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
 use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
+use crate::sync::Mutex;
 use crate::worker::{Worker, is_simulated};
 
 /// How long to look for the token before leaving.
@@ -93,13 +93,11 @@ impl<I: Iterator<Item: Send> + Send> ParallelIterator for IterBridge<I> {
         let Bridge { token, results, .. } = bridge.into_inner();
         let Token { iter, root } = token.into_inner();
         drop(iter);
-        let results = results.into_inner().expect(UNPOISONED).into_iter();
+        let results = results.into_inner().into_iter();
         let all = results.reduce(|left, right| root.to_reducer().reduce(left, right));
         all.unwrap_or_else(|| root.into_folder().complete())
     }
 }
-
-const UNPOISONED: &str = "nobody panics with the lock";
 
 /// In `Bridge::counts`: no more items are to be taken. Never cleared.
 const OVER: usize = 1;
@@ -213,13 +211,13 @@ where
     /// Keeps a result, joined with another one if there is any: else they would pile up where an
     /// iterator is slow, and many come and go.
     fn keep(&self, result: C::Result, reducer: C::Reducer) {
-        let mut results = self.results.lock().expect(UNPOISONED);
+        let mut results = self.results.lock();
         let Some(other) = results.pop() else {
             return results.push(result);
         };
         drop(results);
         let both = reducer.reduce(other, result);
-        self.results.lock().expect(UNPOISONED).push(both);
+        self.results.lock().push(both);
     }
 
     /// Has the token for the time of `next`, and then calls helpers, if it gave something. `None`:

@@ -1,12 +1,12 @@
 //! Collecting what can fail: into a `Result` or an `Option` of a collection.
 
 use std::ops::ControlFlow::{Break, Continue};
-use std::sync::Mutex;
 
 use super::super::super::plumbing::{Consumer, Folder, UnindexedConsumer};
 use super::super::super::tries::Try;
 use super::super::super::{FromParallelIterator, IntoParallelIterator, ParallelIterator};
 use super::super::tries::Stop;
+use crate::sync::Mutex;
 
 impl<C, T> FromParallelIterator<Option<T>> for Option<C>
 where
@@ -40,7 +40,7 @@ where
 {
     let failure = Failure { stop: Stop::default(), why: Mutex::new(None) };
     let collection = C::from_par_iter(Successes { base, failure: &failure });
-    match failure.why.into_inner().expect("nobody panics with the lock") {
+    match failure.why.into_inner() {
         Some(why) => {
             // Not at the end: a panic there would leak what is returned.
             drop(collection);
@@ -58,7 +58,7 @@ struct Failure<W> {
 
 impl<W> Failure<W> {
     fn note(&self, why: W) {
-        let mut first = self.why.lock().expect("nobody panics with the lock");
+        let mut first = self.why.lock();
         let late = if first.is_some() { Some(why) } else { first.replace(why) };
         drop(first);
         // Dropped here, where a panic is of no harm.
