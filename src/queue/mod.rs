@@ -5,6 +5,8 @@ mod deque;
 mod fork;
 #[cfg(all(test, loom))]
 mod models;
+#[cfg(all(test, not(loom)))]
+mod slots;
 mod task;
 
 pub(crate) use deque::{Injector, until_sure};
