@@ -10,6 +10,7 @@ mod imp {
     use crate::deterministic;
     pub(crate) use crate::platform::fork::count as forks;
     use crate::platform::fork::end_lost;
+    pub(crate) use crate::platform::slack::ExactSleeps;
     pub(crate) use atomic::{AtomicIsize, AtomicPtr, Ordering, fence};
     #[cfg(not(test))]
     pub(crate) use atomic::{AtomicU32, AtomicUsize};
@@ -315,6 +316,15 @@ mod imp {
 
     pub(crate) fn forks() -> u32 {
         0
+    }
+
+    /// A model has no clock.
+    pub(crate) struct ExactSleeps;
+
+    impl ExactSleeps {
+        pub(crate) fn begin() -> Self {
+            ExactSleeps
+        }
     }
 
     /// In a model both sides of the pair are the same.

@@ -78,7 +78,8 @@ use std::ptr::{self, NonNull};
 use crossbeam_utils::CachePadded;
 
 use super::deque::{Steal, Stealer, Worker};
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering, forks, light_fence, spin_or_yield};
+use super::give_way;
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, forks, light_fence};
 
 /// Forks that can be private at a time. Small enough to stay in the first-level cache, large
 /// enough that only recursions deeper than this ever publish for lack of room. (A guess.)
@@ -469,6 +470,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         // Pairs with the heavy fence in `force`: either the thief sees `busy` and goes, or this
         // sees `forced`.
         light_fence();
+        let mut round = 0;
         // Acquire: matches the thief's Release.
         while self.front.gate.forced.load(Ordering::Acquire) != 0 {
             if self.own.forks != forks() {
@@ -476,13 +478,13 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
                 // will be missed.
                 self.front.gate.forced.store(0, Ordering::Relaxed);
             }
-            spin_or_yield();
+            give_way(&mut round);
         }
         Busy(&self.own.busy)
     }
 
-    /// Whether the slots that are in use are to be left alone from now on: they may be those of another
-    /// stack, which goes on later.
+    /// Whether the slots that are in use are to be left alone from now on: they may be those of
+    /// another stack, which goes on later.
     pub(crate) fn keep_slots(&self, keeps: bool) {
         self.own.kept.set(if keeps { self.head() } else { FIRST });
     }
@@ -602,7 +604,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         Some(unsafe { P::from_pointer(job) })
     }
 
-    /// What goes up by one with each job that the owner publishes. (A glance: nothing is ordered by it.)
+    /// What goes up by one with each job that the owner publishes. (A glance: nothing is ordered by
+    /// it.)
     pub(crate) fn published(&self) -> usize {
         self.own.published.load(Ordering::Relaxed)
     }

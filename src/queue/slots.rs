@@ -1,4 +1,5 @@
-//! That the slots of forks do not climb with the number of forks, and are not confused.
+//! That the slots of forks do not climb with the number of forks, and are not confused; and how an
+//! owner waits for a thief.
 
 use std::ptr::NonNull;
 
@@ -85,7 +86,8 @@ fn slots_do_not_climb_while_one_job_publishes_forks() {
     assert_eq!(forks.end(0, outer), Popped::Stolen);
 }
 
-/// One stack leaves the worker to another, comes back while that is away in turn, and ends its forks.
+/// One stack leaves the worker to another, comes back while that is away in turn, and ends its
+/// forks.
 ///
 /// Fails when `keep_slots` keeps none.
 #[test]
@@ -111,4 +113,49 @@ fn a_stack_leaves_the_slots_of_another_alone() {
         assert_eq!(forks.end(2 + at, second[at]), Popped::Stolen, "it is the thief's");
     }
     assert!(forks.publish_some(6, true) < 10);
+}
+
+/// How much processor time the calling thread has used.
+#[cfg(unix)]
+fn thread_time() -> std::time::Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the place is for what the call writes.
+    let code = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    assert_eq!(code, 0);
+    std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+// SAFETY: in the test one thread is the owner, and the other a thief.
+unsafe impl Sync for Forks {}
+
+/// A thief that does not come to go on may need the processor on which a real-time owner waits for
+/// it.
+///
+/// Fails when `give_way` only yields.
+#[cfg(unix)]
+#[test]
+fn an_owner_that_waits_long_for_a_thief_sleeps() {
+    use std::time::Duration;
+    const LONG: Duration = Duration::from_millis(400);
+    let forks = Forks::new();
+    let slots = [0, 1].map(|job| forks.fork(job));
+    let (forced, is_forced) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let theirs = &forks;
+        scope.spawn(move || {
+            let stands_still = || {
+                forced.send(()).unwrap();
+                std::thread::sleep(LONG);
+                true
+            };
+            theirs.queue.force(stands_still, Public, |_| ());
+        });
+        is_forced.recv().unwrap();
+        let before = thread_time();
+        let _ = forks.queue.flush(Public);
+        let used = thread_time() - before;
+        assert!(used < LONG / 4, "used {used:?} in {LONG:?}");
+    });
+    // The thief saw that the owner was in a slow path, and left the fork alone.
+    assert_eq!(forks.end(1, slots[1]), Popped::Mine);
 }

@@ -26,8 +26,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::{Acting, IS_POOLS, Worker};
 use crate::job::outcome;
+use crate::platform::fork;
 use crate::platform::thread::{Thread, default_stack_size};
-use crate::platform::{fork, prepare_worker_thread};
 
 /// The room on a worker's own stack, in bytes: this, but no more than a quarter of the stack, of
 /// which the frames below may use some, and the task that comes last has to have enough. (A guess:
@@ -113,7 +113,8 @@ impl Worker {
         let mut run = Some(run);
         let mut run = || run.take().into_iter().for_each(|run| run());
         if let Some(above) = &above {
-            above.call(&mut run);
+            // The other thread writes to this frame, and acts as this worker meanwhile.
+            outcome::run_or_abort(|| above.call(&mut run));
         }
         nest.above.set(above);
         self.nest.put(nest);
@@ -222,7 +223,6 @@ impl Calls {
 
     /// The life of the thread. Whenever it acts as the worker, the thread that owns it waits.
     fn serve(&self, worker: &Worker, room: usize) {
-        prepare_worker_thread();
         IS_POOLS.set(true);
         let next = || self.wait_while(|next| matches!(next, Next::Nothing));
         let as_worker = |run: &dyn Fn()| {

@@ -239,8 +239,8 @@ fn a_ring_that_is_full_loses_nothing() {
     });
 }
 
-/// A thief has the newest published fork, and has not closed the gate yet, when the owner starts over
-/// with that fork's slot.
+/// A thief has the newest published fork, and has not closed the gate yet, when the owner starts
+/// over with that fork's slot.
 ///
 /// Fails when `pop_other` leaves the gate open.
 #[test]
