@@ -10,6 +10,7 @@ mod imp {
     pub(crate) use super::counted::{AtomicU32, AtomicUsize};
     use crate::deterministic;
     pub(crate) use crate::platform::generation::Generation;
+    pub(crate) use crate::platform::slack::ExactSleeps;
     pub(crate) use atomic::{AtomicIsize, AtomicPtr, Ordering, fence};
     #[cfg(not(test))]
     pub(crate) use atomic::{AtomicU32, AtomicUsize};
@@ -301,6 +302,15 @@ mod imp {
         }
 
         pub(crate) fn abort_if_past(self) {}
+    }
+
+    /// A model has no clock.
+    pub(crate) struct ExactSleeps;
+
+    impl ExactSleeps {
+        pub(crate) fn begin() -> Self {
+            ExactSleeps
+        }
     }
 
     /// In a model both sides of the pair are the same.

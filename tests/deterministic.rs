@@ -70,6 +70,37 @@ fn program(pool: &ThreadPool) -> Vec<(usize, u32)> {
     trace.into_steps()
 }
 
+/// Spawns tasks and looks at their handles, while these run, by `look`. Returns the schedule.
+fn looked_at(seed: u64, look: impl Fn(&JoinHandle<()>) + Sync) -> Vec<(usize, u32)> {
+    let (pool, trace) = (pool(3, seed), Arc::new(Trace::default()));
+    pool.install(|| {
+        let task = |i| {
+            let trace = trace.clone();
+            move || trace.note(i)
+        };
+        let handles: Vec<_> = (0..6).map(|i| pool.spawn(task(i))).collect();
+        handles.iter().for_each(|handle| {
+            look(handle);
+            trace.note(10);
+        });
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+    drop(pool);
+    Arc::into_inner(trace).unwrap().into_steps()
+}
+
+/// Fails when `Debug` of a handle asks as `is_finished` does.
+#[test]
+fn to_print_a_handle_is_no_schedule_point() {
+    let _watchdog = watchdog();
+    let print = |handle: &JoinHandle<()>| assert!(format!("{handle:?}").contains("is_finished"));
+    let ask = |handle: &JoinHandle<()>| _ = handle.is_finished();
+    for seed in 0..20 {
+        assert_eq!(looked_at(seed, print), looked_at(seed, |_| ()), "seed {seed}");
+    }
+    assert!((0..20).any(|seed| looked_at(seed, ask) != looked_at(seed, |_| ())));
+}
+
 #[test]
 fn the_same_seed_gives_the_same_schedule() {
     let _watchdog = watchdog();

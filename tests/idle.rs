@@ -129,6 +129,35 @@ fn an_idle_pool_counts_nothing() {
     assert_eq!(pool.counters().total(), before.total());
 }
 
+/// A nap is exact to a nanosecond where the system can; user code, and the threads that it starts,
+/// have timers as they were.
+#[cfg(target_os = "linux")]
+#[test]
+fn naps_leave_the_timers_of_user_code_alone() {
+    /// By how many nanoseconds timed sleeps of this thread may be late.
+    fn slack() -> i32 {
+        // SAFETY: this request touches no memory.
+        unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) }
+    }
+    let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
+    let own = slack();
+    let pool = pool(3);
+    for _ in 0..20 {
+        // Workers nap while others fork, and a moment longer.
+        pool.join(|| fib(16), || fib(16));
+        assert_eq!(slack(), own, "of the caller, who may have worked");
+        let seen = pool.broadcast(|_| {
+            thread::sleep(Duration::from_micros(100));
+            join(|| fib(10), || fib(10));
+            [slack(), thread::spawn(slack).join().unwrap()]
+        });
+        assert_eq!(seen, [[own; 2]; 3]);
+    }
+}
+
 // ---- Awake again ----
 
 /// Pauses of different lengths, so that calls meet workers that search, that

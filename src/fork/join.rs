@@ -278,8 +278,9 @@ where
     // SAFETY: a stolen job was published, hence prepared; its owner may share its head, whose
     // parts that a thief uses are atomics or are not written any more.
     let head = unsafe { job.head().as_ref() };
-    // The thief writes to this frame.
-    outcome::run_or_abort(|| owner(job).wait_until(head));
+    // The thief writes to this frame, which therefore must not be left by unwinding: see
+    // `wait_until`.
+    owner(job).wait_until(head);
     // SAFETY: the latch is set.
     unsafe { job.take_result() }
 }

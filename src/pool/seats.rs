@@ -8,6 +8,7 @@
 use std::panic::resume_unwind;
 
 use super::Registry;
+use crate::job::outcome;
 use crate::job::stack::run_elsewhere;
 use crate::worker::{Acting, Worker};
 
@@ -69,6 +70,7 @@ impl<'r> Borrowed<'r> {
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
-        self.worker.give_back();
+        // A seat that is not given back is lost.
+        outcome::run_or_abort(|| self.worker.give_back());
     }
 }

@@ -6,7 +6,7 @@ use std::{fmt, io, thread};
 
 use super::{BuildErrorKind, Registry, ThreadPool, member};
 use crate::job::outcome;
-use crate::platform::{self, thread::Thread};
+use crate::platform::thread::Thread;
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
 pub(super) type SpawnHandler<'a> = Box<dyn FnMut(ThreadBuilder) -> io::Result<()> + 'a>;
@@ -124,7 +124,6 @@ impl ThreadBuilder {
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
             if self.comes || registry.thread_runs() {
-                platform::prepare_worker_thread();
                 registry.run_worker(self.index);
             }
             // It may be the last to know the pool, whose handlers' captures are dropped then.

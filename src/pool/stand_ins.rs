@@ -12,7 +12,6 @@ use std::sync::Arc;
 use super::Registry;
 use crate::deterministic::{self, IDLE};
 use crate::job::outcome;
-use crate::platform;
 use crate::platform::thread::Thread;
 use crate::sync::{AtomicU32, Mutex, Ordering, Parker, Unparker, wait_outside};
 
@@ -123,7 +122,6 @@ impl Registry {
     }
 
     fn run_stand_in(&self, index: usize) {
-        platform::prepare_worker_thread();
         let had_seat = self.workers()[index].take_over();
         deterministic::looks(false);
         if had_seat {

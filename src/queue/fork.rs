@@ -7,6 +7,11 @@
 //! of the fork that ends is the newest one, unless it has been published: then all older ones
 //! have been, too, and the ring is empty.
 //!
+//! When a published fork ends, the owner starts over with that fork's slot: those that are still
+//! pending stand in slots below it. So slots do not climb, however many forks a long job publishes,
+//! and no index wraps around. Where several stacks have forks in one queue, since threads are away
+//! from the worker, the owner leaves the slots of all of them alone until these are back.
+//!
 //! # The gate
 //! Two shared words per queue decide "may this fork stay private?" and "is the newest job still
 //! private?" with one comparison each:
@@ -73,15 +78,20 @@ use std::ptr::{self, NonNull};
 use crossbeam_utils::CachePadded;
 
 use super::deque::{Steal, Stealer, Worker};
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence, spin_or_yield};
+use super::give_way;
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence};
 
 /// Forks that can be private at a time. Small enough to stay in the first-level cache, large
 /// enough that only recursions deeper than this ever publish for lack of room. (A guess.)
 pub(crate) const CAPACITY: usize = if cfg!(loom) { 4 } else { 256 };
 const MASK: usize = CAPACITY - 1;
 
-/// The first slot. The one before a ring's oldest, which is no private job's, is the lone fork's.
-const FIRST: usize = 1;
+/// What stands for the slot of a lone fork, which has none in the ring.
+const LONE: usize = 0;
+/// The first slot.
+const FIRST: usize = LONE + 1;
+/// No slot is as high as this.
+const MOST: usize = usize::MAX / 2;
 /// `floor` of a closed gate, of which `limit` is 0.
 const CLOSED: usize = usize::MAX;
 
@@ -141,8 +151,10 @@ struct Own<P> {
     /// Whether the owner is in a slow path.
     busy: AtomicUsize,
     lone: Lone,
-    /// How many lone forks there were.
-    lones: AtomicUsize,
+    /// How many forks the owner has published; wraps around.
+    published: AtomicUsize,
+    /// The slots below this may be those of forks on other stacks (owner only).
+    kept: Cell<usize>,
     /// How many jobs to keep public, from `fewest` to `most`.
     handful: Cell<usize>,
     fewest: usize,
@@ -156,6 +168,12 @@ impl<P> Own<P> {
     /// How many jobs are public (owner only: it knows without a fence).
     fn public(&self) -> usize {
         self.lone.len() + self.public.len()
+    }
+
+    /// Counts jobs that become public (owner only).
+    fn count_published(&self, jobs: usize) {
+        let before = self.published.load(Ordering::Relaxed);
+        self.published.store(before.wrapping_add(jobs), Ordering::Relaxed);
     }
 }
 
@@ -315,7 +333,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
                 head: AtomicUsize::new(FIRST),
                 busy: AtomicUsize::new(0),
                 lone: Lone(AtomicUsize::new(0)),
-                lones: AtomicUsize::new(0),
+                published: AtomicUsize::new(0),
+                kept: Cell::new(FIRST),
                 handful: Cell::new(fewest),
                 fewest,
                 most,
@@ -347,15 +366,15 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// Publishes `job` as the lone fork, if nothing else is pending, and returns its slot.
     #[inline(always)]
     fn push_lone(&self, job: NonNull<J>, publish_job: impl Fn(NonNull<J>) -> P) -> Option<usize> {
-        let (own, head) = (&self.own, self.head());
-        if self.top() != head || own.public() > 0 || own.most == 0 {
+        let own = &self.own;
+        if self.top() != self.head() || own.public() > 0 || own.most == 0 {
             return None;
         }
         // Perhaps a fork without any within. What is the next one's to find out is left to it: the gate
         // stays closed.
-        own.lones.store(own.lones.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        own.count_published(1);
         own.lone.put(publish_job(job).into_pointer());
-        Some(head - 1)
+        Some(LONE)
     }
 
     #[cold]
@@ -368,6 +387,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         let _busy = self.be_busy();
         let private = &self.front.own;
         let (slot, head) = (self.top(), self.head());
+        assert!(slot < MOST, "there are no slots for forks left");
         let mut published = 0;
         if slot - head == CAPACITY {
             published += self.publish(CAPACITY / 2, &publish_job);
@@ -411,13 +431,17 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             let published = if slot > head { self.answer(publish_job) } else { 0 };
             return (Popped::Mine, published);
         }
-        // The ring is empty, as everything older was published before.
+        // The ring is empty, as everything older was published before, and stands in lower slots.
+        let head = if slot >= own.kept.get() { slot } else { head };
+        own.head.store(head, Ordering::Relaxed);
         self.front.own.top.store(head, Ordering::Release);
         let popped = self.pop_public(job);
         if popped == Popped::Mine {
             self.took_public_back();
         } else {
             own.handful.set(own.handful.get().saturating_mul(2).min(own.most));
+            // An open gate's limit is too high now.
+            self.front.gate.keep_closed();
         }
         (popped, 0)
     }
@@ -443,9 +467,10 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         // Pairs with the heavy fence in `force`: either the thief sees `busy` and goes, or this
         // sees `forced`.
         light_fence();
+        let mut round = 0;
         // Acquire: matches the thief's Release.
         while self.front.gate.forced.load(Ordering::Acquire) != 0 {
-            spin_or_yield();
+            give_way(&mut round);
         }
         Busy(&self.own.busy)
     }
@@ -456,10 +481,16 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.front.gate.forced.store(0, Ordering::Relaxed);
     }
 
+    /// Whether the slots that are in use are to be left alone from now on: they may be those of
+    /// another stack, which goes on later.
+    pub(crate) fn keep_slots(&self, keeps: bool) {
+        self.own.kept.set(if keeps { self.head() } else { FIRST });
+    }
+
     /// Starts over with the first slot, long before there is none left; for an owner without any fork
-    /// that has not come to its end.
+    /// that has not come to its end. (Some slots are lost where stacks have taken turns.)
     pub(crate) fn rewind(&self) {
-        if self.head() > usize::MAX / 4 {
+        if self.head() > MOST / 2 {
             let _busy = self.be_busy();
             self.own.head.store(FIRST, Ordering::Relaxed);
             self.front.own.top.store(FIRST, Ordering::Release);
@@ -524,6 +555,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             self.own.public.push(publish_job(self.private(slot)));
         }
         self.own.head.store(head + count, Ordering::Relaxed);
+        self.own.count_published(count);
         count
     }
 
@@ -570,10 +602,10 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         Some(unsafe { P::from_pointer(job) })
     }
 
-    /// What goes up by one with each job that is published, but for `rewind`. (A glance: nothing is
-    /// ordered by it.)
+    /// What goes up by one with each job that the owner publishes. (A glance: nothing is ordered by
+    /// it.)
     pub(crate) fn published(&self) -> usize {
-        self.head().wrapping_add(self.own.lones.load(Ordering::Relaxed))
+        self.own.published.load(Ordering::Relaxed)
     }
 
     /// Steals the oldest public job. Raises demand if that was the last one, or none was there.

@@ -5,6 +5,8 @@ mod deque;
 mod fork;
 #[cfg(all(test, loom))]
 mod models;
+#[cfg(all(test, not(loom)))]
+mod slots;
 mod task;
 
 pub(crate) use deque::{Injector, until_sure};
@@ -12,3 +14,24 @@ pub(crate) use deque::{Injector, until_sure};
 pub(crate) use deque::{Stealer, Worker as Deque, prepare};
 pub(crate) use fork::{ForkFront, ForkQueue, Popped, Published};
 pub(crate) use task::TaskQueue;
+
+use std::time::Duration;
+
+use crate::sync::spin_or_yield;
+
+/// How often a thread yields its processor to another that has to do a few instructions. (A guess:
+/// as many yields take some 30 microseconds.)
+const YIELDS: u32 = 64;
+/// How long it sleeps after that, each time.
+const STEP_BACK: Duration = Duration::from_micros(50);
+
+/// One round of waiting until another thread has done a few instructions. If it does not come to do
+/// them, the caller sleeps: a real-time thread that yields leaves its processor to none of lower
+/// priority.
+fn give_way(round: &mut u32) {
+    spin_or_yield();
+    *round = (*round + 1).min(YIELDS);
+    if *round == YIELDS && cfg!(not(loom)) {
+        std::thread::sleep(STEP_BACK);
+    }
+}

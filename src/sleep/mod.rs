@@ -106,7 +106,7 @@ pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 
 use crate::sync::{
-    AtomicU32, AtomicUsize, Generation, Mutex, MutexGuard, Ordering, Parker, fence,
+    AtomicU32, AtomicUsize, ExactSleeps, Generation, Mutex, MutexGuard, Ordering, Parker, fence,
     seq_cst_is_enough,
 };
 
@@ -599,8 +599,9 @@ impl Sleep {
             Kind::Idle => &self.seats[seat].home,
             Kind::Blocked => &self.seats[seat].wait,
         };
-        let mut naps = 0;
+        let (mut naps, mut exact) = (0, None);
         while naps < NAPS && self.is_sentry(seat, kind) {
+            exact.get_or_insert_with(ExactSleeps::begin);
             parker.park_timeout(NAP);
             if self.state(seat) != kind.asleep() {
                 break;
@@ -611,6 +612,7 @@ impl Sleep {
                 _ => 1,
             };
         }
+        drop(exact);
         if self.resign(seat, kind) && announce_and_look() && self.leave(seat, kind) {
             return;
         }

@@ -118,8 +118,9 @@ impl Worker {
     }
 
     fn count_away(&self, change: u32) {
-        let away = self.away.load(Ordering::Relaxed);
-        self.away.store(away.wrapping_add(change), Ordering::Relaxed);
+        let away = self.away.load(Ordering::Relaxed).wrapping_add(change);
+        self.away.store(away, Ordering::Relaxed);
+        self.forks.keep_slots(away > 0);
     }
 
     /// Takes from the seat what tells of the stack that acts there.

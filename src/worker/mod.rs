@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 mod away;
+#[cfg(all(test, not(loom)))]
+mod faults;
 mod find;
 mod idle;
 mod nest;
@@ -445,12 +447,15 @@ impl Worker {
 
     /// The life of a thread that is to take over the seat. `false`: it never had it.
     pub(crate) fn take_over(&self) -> bool {
-        let has_seat = self.go_home();
-        if has_seat {
-            self.stop_searching();
-            self.main_loop();
-        }
-        has_seat
+        // As in `Registry::run_worker`.
+        outcome::run_or_abort(|| {
+            let has_seat = self.go_home();
+            if has_seat {
+                self.stop_searching();
+                self.main_loop();
+            }
+            has_seat
+        })
     }
 
     /// Works until the pool ends. `searching`: whether this worker is counted as a searcher.

@@ -30,7 +30,6 @@ use parking_lot::{Condvar, Mutex};
 use super::{Acting, IS_POOLS, Worker};
 use crate::job::outcome;
 use crate::platform::generation::Generation;
-use crate::platform::prepare_worker_thread;
 use crate::platform::thread::{Thread, default_stack_size};
 
 /// The room on a worker's own stack, in bytes: this, but no more than a quarter of the stack, of
@@ -113,7 +112,8 @@ impl Worker {
         let mut run = Some(run);
         let mut run = || run.take().into_iter().for_each(|run| run());
         if let Some(above) = &above {
-            above.call(&mut run);
+            // The other thread writes to this frame, and acts as this worker meanwhile.
+            outcome::run_or_abort(|| above.call(&mut run));
         }
         nest.above.set(above);
         self.nest.put(nest);
@@ -218,7 +218,6 @@ impl Calls {
 
     /// The life of the thread. Whenever it acts as the worker, the thread that owns it waits.
     fn serve(&self, worker: &Worker, room: usize) {
-        prepare_worker_thread();
         IS_POOLS.set(true);
         let next = || self.wait_while(|next| matches!(next, Next::Nothing));
         let as_worker = |run: &dyn Fn()| {

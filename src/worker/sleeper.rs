@@ -81,35 +81,36 @@ impl Event {
     /// Waits: by working, on a worker of whatever pool, else by sleeping. `ask` is called when
     /// `happen` would wake this thread; unless it says so, there is nothing to wait for.
     pub(crate) fn wait(&self, ask: impl FnOnce() -> bool) {
-        let worker = Worker::current();
-        let parker = Parker::new();
-        self.state.lock().sleeper = Some(match worker {
-            Some(worker) => Sleeper::worker(worker, self),
-            None => Sleeper::Outside(parker.unparker().clone()),
-        });
-        if !ask() {
-            return;
-        }
-        match worker {
-            Some(worker) => worker.wait_until(self),
-            None => wait_outside(&parker, self.pool, || self.has_happened()),
+        let Some(worker) = Worker::current() else {
+            return self.wait_outside(|_| ask());
+        };
+        self.state.lock().sleeper = Some(Sleeper::worker(worker, self));
+        if ask() {
+            worker.wait_until(self);
         }
     }
-}
 
-impl Event {
     /// Waits as a thread that is no worker. Calls `call` every `interval` until it says that it need not
     /// be called again.
     pub(crate) fn wait_with_calls(&self, interval: Duration, call: impl Fn() -> bool) {
+        self.wait_outside(|parker| {
+            while !self.has_happened() {
+                parker.park_timeout(interval);
+                if !self.has_happened() && !call() {
+                    break;
+                }
+            }
+            true
+        });
+    }
+
+    /// Waits as a thread that is no worker, by a parker that is given to `ask` first.
+    fn wait_outside(&self, ask: impl FnOnce(&Parker) -> bool) {
         let parker = Parker::new();
         self.state.lock().sleeper = Some(Sleeper::Outside(parker.unparker().clone()));
-        while !self.has_happened() {
-            parker.park_timeout(interval);
-            if !self.has_happened() && !call() {
-                break;
-            }
+        if ask(&parker) {
+            wait_outside(&parker, self.pool, || self.has_happened());
         }
-        wait_outside(&parker, self.pool, || self.has_happened());
     }
 }
 

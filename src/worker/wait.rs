@@ -79,7 +79,7 @@
 use super::Worker;
 use super::idle::{ROUNDS, pause};
 use crate::deterministic;
-use crate::job::{JobRef, Link, NO_ROOT};
+use crate::job::{JobRef, Link, NO_ROOT, outcome};
 use crate::latch::Wait;
 use crate::sleep::{Kind, Look};
 use crate::sync::Ordering;
@@ -93,9 +93,14 @@ const MOST_PASSED_ON: usize = 8;
 impl Worker {
     /// Runs other work until `wait` is over; sleeps where there is none.
     pub(crate) fn wait_until(&self, wait: &impl Wait) {
-        if wait.done() {
-            return;
+        if !wait.done() {
+            // What is waited for is written to frames below, and this thread may be away from its
+            // seat.
+            outcome::run_or_abort(|| self.work_until(wait));
         }
+    }
+
+    fn work_until(&self, wait: &impl Wait) {
         self.flush_forks();
         let _awaits = deterministic::awaits(wait.elsewhere().unwrap_or(self.registry().address()));
         let outer = self.waits_for.load(Ordering::Relaxed);
@@ -149,7 +154,7 @@ impl Worker {
 
     /// Runs one job that is in sight, whichever it is. Returns whether there was one.
     pub(crate) fn run_one(&self) -> bool {
-        self.make_way();
+        outcome::run_or_abort(|| self.make_way());
         // What runs on top has a root of its own, and must not publish the caller's forks under it.
         self.flush_forks();
         let job = self.mailed().or_else(|| self.newest_task());
@@ -182,7 +187,7 @@ impl Worker {
 
     /// Runs one job that is queued at this worker. Returns whether there was one.
     pub(crate) fn run_own(&self) -> bool {
-        self.make_way();
+        outcome::run_or_abort(|| self.make_way());
         self.flush_forks();
         let job = self.mailed().or_else(|| self.newest_task());
         let job = job.or_else(|| self.newest_public_fork());

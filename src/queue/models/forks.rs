@@ -239,6 +239,30 @@ fn a_ring_that_is_full_loses_nothing() {
     });
 }
 
+/// A thief has the newest published fork, and has not closed the gate yet, when the owner starts
+/// over with that fork's slot.
+///
+/// Fails when `pop_other` leaves the gate open.
+#[test]
+fn a_ring_that_starts_over_under_an_open_gate_loses_nothing() {
+    loom::model(|| {
+        let forks = Forks::new(8);
+        let [lone, a] = [0, 1].map(|job| forks.fork(job));
+        let _ = forks.flush();
+        forks.steal_one();
+        let within = forks.fork(2);
+        forks.end(within);
+        let thief = start(&forks, Forks::steal_one);
+        forks.end(a);
+        let pending: Vec<_> = (3..8).map(|job| forks.fork(job)).collect();
+        let _ = forks.flush();
+        pending.into_iter().rev().for_each(|fork| forks.end(fork));
+        forks.end(lone);
+        thief.join().unwrap();
+        forks.assert_all_ran();
+    });
+}
+
 // ---- force ----------------------------------------------------------------------------------
 
 #[test]
