@@ -61,6 +61,7 @@ impl<'r> Borrowed<'r> {
         let (index, stopped) = registry.sleep().lend()?;
         let worker = &*registry.workers()[index];
         let borrowed = Borrowed { worker, _acting: Acting::start(worker) };
+        worker.set_lent(true);
         worker.unparked();
         worker.look_again(stopped);
         Some(borrowed)
@@ -69,6 +70,7 @@ impl<'r> Borrowed<'r> {
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
+        self.worker.set_lent(false);
         self.worker.give_back();
     }
 }
