@@ -54,6 +54,12 @@ impl Sum for WorkerCounters {
 pub struct Counters {
     /// One entry a worker, in the order of their indices.
     pub workers: Vec<WorkerCounters>,
+    /// How many spare threads the pool has started, which end with it: see
+    /// [`WaitPolicy`](crate::WaitPolicy).
+    pub spare_threads: usize,
+    /// How many of the pool's threads are without a core now: they have handed it off in a wait, and
+    /// wait still, or have not got it back yet.
+    pub threads_off_core: usize,
 }
 
 impl Counters {

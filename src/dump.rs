@@ -17,15 +17,19 @@ use crate::worker::Worker;
 /// What all pools of the process, or one, are at: see [`dump`] and
 /// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading; for each worker:
 ///
-/// - what its seat is: `busy`, `looking` for work, `parked`, `lent` to a thread that is not its own,
+/// - what its core is: `busy`, `looking` for work, `parked`, `lent` to a thread from outside,
 ///   `blocked` in a wait, or `aside`, the same where only some work may be run meanwhile;
-/// - how many threads are `away` from it, which wait for something or to have it back (see
+/// - how many threads are `off its core`, which wait for something or to have it back (see
 ///   [`WaitPolicy`](crate::WaitPolicy));
 /// - how many jobs stand on its stack, and what the innermost wait is for, if it waits: a
 ///   `fork` (and the worker that has it), a `scope`, a `task`, or something `elsewhere`;
 /// - how much is queued at it: forks `hidden` from thieves and `public`; spawned `tasks`, and
 ///   `bundles` of up to 30 more; and `mail` for it alone;
 /// - its [counters](WorkerCounters).
+///
+/// A pool that has spare threads says how many, and how many threads are off their cores. If a wait
+/// should have handed off its core, and no spare thread could be had, it says so: of two pools that
+/// wait for each other, that may be why they stand still.
 #[derive(Clone, Debug)]
 pub struct Dump {
     pools: Vec<Pool>,
@@ -38,6 +42,9 @@ struct Pool {
     threads: Vec<Seat>,
     injected: usize,
     counts: Counts,
+    spare_threads: usize,
+    max_spare_threads: usize,
+    refused_hand_offs: usize,
     ending: bool,
 }
 
@@ -46,7 +53,7 @@ struct Seat {
     state: &'static str,
     jobs: u32,
     waits_for: Option<Awaited>,
-    away: u32,
+    off: u32,
     hidden: usize,
     public: usize,
     tasks: usize,
@@ -146,7 +153,7 @@ impl Dump {
 
     /// Whether something is queued or has not ended.
     pub(crate) fn is_pending(&self) -> bool {
-        let begun = |seat: &Seat| seat.is_begun() || seat.waits_for.is_some() || seat.away > 0;
+        let begun = |seat: &Seat| seat.is_begun() || seat.waits_for.is_some() || seat.off > 0;
         self.is_queued() || self.seats().any(begun)
     }
 
@@ -186,6 +193,9 @@ impl Pool {
             threads: registry.workers().iter().map(|worker| Seat::of(worker)).collect(),
             injected: registry.injector().len() + registry.guests().len(),
             counts: registry.sleep().counts(),
+            spare_threads: registry.spare_threads(),
+            max_spare_threads: registry.settings().max_spare_threads,
+            refused_hand_offs: registry.refused_hand_offs(),
             ending: registry.is_ending(),
         }
     }
@@ -199,11 +209,12 @@ impl Seat {
     fn of(worker: &Worker) -> Self {
         let (hidden, public) = worker.forks_pending();
         let (tasks, bundles) = worker.tasks_pending();
+        let state = worker.sleep().state_name(worker.index());
         Seat {
-            state: worker.sleep().state_name(worker.index()),
+            state: if state == "busy" && worker.is_lent() { "lent" } else { state },
             jobs: worker.jobs_on_stack(),
             waits_for: worker.waits_for(),
-            away: worker.threads_away(),
+            off: worker.threads_off(),
             hidden,
             public,
             tasks,
@@ -228,7 +239,18 @@ impl fmt::Display for Pool {
         let ending = if self.ending { ", ending" } else { "" };
         let (counts, injected) = (self.counts, self.injected);
         let threads = self.threads.len();
-        writeln!(f, "a pool of {threads}: {counts:?}; {injected} injected{ending}")?;
+        write!(f, "a pool of {threads}: {counts:?}; {injected} injected")?;
+        let (spare, most) = (self.spare_threads, self.max_spare_threads);
+        if spare > 0 {
+            let off: u32 = self.threads.iter().map(|seat| seat.off).sum();
+            write!(f, "; {spare} spare threads of at most {most}, {off} threads off their cores")?;
+        }
+        if self.refused_hand_offs > 0 {
+            let refused = self.refused_hand_offs;
+            write!(f, "; {refused} waits keep their cores for want of a spare thread")?;
+            write!(f, ", of which there may be {most}: what runs on top may wait for them")?;
+        }
+        writeln!(f, "{ending}")?;
         for (index, seat) in self.threads.iter().enumerate() {
             writeln!(f, "  worker {index}: {seat}")?;
         }
@@ -249,8 +271,8 @@ impl fmt::Display for Seat {
             Some(Awaited::Task) => write!(f, ", waits for a task")?,
             Some(Awaited::Elsewhere) => write!(f, ", waits for something elsewhere")?,
         }
-        if self.away > 0 {
-            write!(f, "; {} threads away", self.away)?;
+        if self.off > 0 {
+            write!(f, "; {} threads off its core", self.off)?;
         }
         write!(
             f,

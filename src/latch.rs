@@ -42,8 +42,8 @@ pub(crate) trait Wait {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Called by a worker that is to wait away from its seat, while it still holds that: whoever acts
-    /// there next may touch nothing that this wait's probes touch, but by what others may.
+    /// Called by a worker that is to wait without its core, while it still has that: the next holder
+    /// may touch nothing that this wait's probes touch, but by what others may.
     fn leave_seat(&self) {}
 
     /// What is waited for, for those who look at a pool that stands still.

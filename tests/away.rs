@@ -30,6 +30,16 @@ fn check_joiner(
     join: fn(JoinHandle<i32>) -> i32,
 ) {
     let (here, there) = (Arc::new(pool(workers)), Arc::new(pool(1)));
+    assert_eq!(joiner_of(&here, there, wait, join).join().unwrap(), 7);
+}
+
+/// The task that joins the first one.
+fn joiner_of(
+    here: &Arc<ThreadPool>,
+    there: Arc<ThreadPool>,
+    wait: fn(&ThreadPool, &(dyn Fn() + Sync)),
+    join: fn(JoinHandle<i32>) -> i32,
+) -> JoinHandle<i32> {
     let is_there = Arc::new(Flag::new());
     let task_and_joiner = Arc::new((Mutex::new(None), Mutex::new(None)));
     let (pool, until_there, both) = (here.clone(), is_there.clone(), task_and_joiner.clone());
@@ -51,13 +61,12 @@ fn check_joiner(
     });
     *lock(&task_and_joiner.0) = Some(task);
     is_there.raise();
-    let joiner = loop {
+    loop {
         if let Some(joiner) = lock(&task_and_joiner.1).take() {
-            break joiner;
+            return joiner;
         }
         common::step_aside();
-    };
-    assert_eq!(joiner.join().unwrap(), 7);
+    }
 }
 
 fn joined(task: JoinHandle<i32>) -> i32 {
@@ -489,6 +498,53 @@ fn more_tasks_than_there_are_spare_threads_wait_elsewhere() {
         move || nest(count, &here, &there)
     });
     task.join().unwrap();
+}
+
+/// The shape that deadlocks where no spare thread can be had: what the other pool asks for stands on top
+/// of the task that it joins. With one spare thread it does not.
+#[test]
+fn a_dump_tells_of_a_wait_for_which_there_is_no_spare_thread() {
+    let with_most = |most: usize| {
+        let builder = ThreadPoolBuilder::new().num_threads(1).max_spare_threads(most);
+        Arc::new(builder.build().unwrap())
+    };
+    let install = |there: &ThreadPool, op: &(dyn Fn() + Sync)| there.install(op);
+    let tells = "1 waits keep their cores for want of a spare thread, of which there may be 0";
+    if is_simulated() {
+        return;
+    }
+    common::alone("a_dump_tells_of_a_wait_for_which_there_is_no_spare_thread", || {
+        let here = with_most(1);
+        assert_eq!(joiner_of(&here, Arc::new(plain(1)), install, joined).join().unwrap(), 7);
+        assert!(!here.dump().to_string().contains("keep their cores"));
+        assert!(here.dump().to_string().contains("1 spare threads of at most 1"));
+        assert_eq!(here.counters().spare_threads, 1);
+        common::eventually("all have their cores", || here.counters().threads_off_core == 0);
+
+        let here = with_most(0);
+        let joiner = joiner_of(&here, Arc::new(plain(1)), install, joined);
+        common::eventually("it tells", || here.dump().to_string().contains(tells));
+        rest(Duration::from_millis(50));
+        let text = here.dump().to_string();
+        assert!(!joiner.is_finished() && text.contains(tells), "{text}");
+        assert!(text.contains("2 jobs on its stack, waits for a task"), "{text}");
+        assert_eq!(here.counters().spare_threads, 0);
+        // They wait for ever.
+        std::mem::forget((joiner, here));
+    });
+}
+
+/// However many tasks wait elsewhere, no more threads are started than there may be.
+#[test]
+fn a_pool_starts_no_more_spare_threads_than_it_may() {
+    let _watchdog = watchdog();
+    for most in [0, 1, 3] {
+        let here = builder().num_threads(2).max_spare_threads(most).build().unwrap();
+        let (here, there) = (Arc::new(here), Arc::new(pool(2)));
+        let at_work = tasks_with_waits(&here, &there, 30);
+        assert!(at_work.most.load(Ordering::SeqCst) <= 2 + most);
+        assert!(here.counters().spare_threads <= most);
+    }
 }
 
 /// In pools that start no spare threads, what is asked for runs on top of the wait.

@@ -23,7 +23,8 @@ pub(crate) use schedule::Seed;
 pub(crate) use turns::*;
 
 /// What a thread that has no work waits for, in the place of a pool's address.
-pub(crate) const IDLE: usize = 0;
+#[cfg(feature = "deterministic")]
+const IDLE: usize = 0;
 
 /// Where a deterministic pool may let another of its threads go on; nothing otherwise.
 ///

@@ -17,7 +17,7 @@ pub struct FnContext {
 
 impl FnContext {
     /// Whether this side runs on another thread than the one that called
-    /// [`join_context`]. (On a worker of which a thread is away, see
+    /// [`join_context`]. (On a worker that a thread has handed off, see
     /// [`WaitPolicy`](crate::WaitPolicy), it may say so on the same thread.)
     pub fn migrated(&self) -> bool {
         self.migrated

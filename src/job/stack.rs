@@ -194,8 +194,8 @@ where
             (*head).runner.assume_init_ref().store(worker.index() as u32, Ordering::Relaxed);
             let closure = (*(*this).closure.get()).assume_init_read();
             worker.count_task();
-            // A fork that its owner's stand-in runs has migrated, too.
-            let migrated = owner != worker.as_current() || worker.threads_away() > 0;
+            // A fork that another thread runs in its owner's place has migrated, too.
+            let migrated = owner != worker.as_current() || worker.threads_off() > 0;
             let run = || outcome::run(|| closure(migrated));
             let result =
                 if worker.waits_for_own_work() { worker.within(address, run) } else { run() };

@@ -18,6 +18,9 @@ use crate::sleep::MAX_WORKERS;
 /// prime would do.)
 const INJECTOR_INTERVAL: u32 = 61;
 
+/// How many spare threads a pool has at most, unless told. (A guess.)
+const MAX_SPARE_THREADS: usize = 64;
+
 /// How long a deterministic pool may stand still: long for a step of a test, short for a person.
 const TURN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -40,12 +43,18 @@ pub enum WaitPolicy {
     /// of them at a time. The worker sleeps meanwhile if nothing is asked for.
     ///
     /// Where the wait must not have such a job on top of it, since it is part of a task that may be
-    /// waited for, a spare thread takes over the worker to run the job, and the pool keeps that
-    /// thread: 64 at most, and one a worker. Beyond that, where the system gives no thread, and in
-    /// pools whose threads a [spawn handler](ThreadPoolBuilder::spawn_handler) makes, the job runs
-    /// on top of the wait all the same: there a task that waits for another pool can come to stand
-    /// under one that joins it, for ever. So can pools that wait for each other by locks, channels
-    /// or polling, for which they ask for nothing.
+    /// waited for, the worker's thread hands its core to a *spare thread*, which runs the job, and
+    /// takes the core back when its wait is over and the other thread comes to the end of a job or to a
+    /// wait. One thread has a core at a time. The pool keeps its spare threads to its end, and starts no
+    /// more than [`max_spare_threads`](ThreadPoolBuilder::max_spare_threads).
+    ///
+    /// Beyond that, where the system gives no thread, and in pools whose threads a
+    /// [spawn handler](ThreadPoolBuilder::spawn_handler) makes, the job runs on top of the wait all the
+    /// same. There two pools that wait for each other's handles can deadlock: a task `t` of pool `a`
+    /// waits for pool `b`, which has `a` run a task that joins `t`. That one then stands on top of `t`,
+    /// on the same stack, and each waits for the other. A [dump](crate::dump()) of `a` says that a wait
+    /// keeps its core for want of a spare thread. Pools that wait for each other by locks, channels
+    /// or polling can deadlock in any case: such waits ask for nothing.
     #[default]
     AnyWork,
     /// Only what the wait is for, directly or as part of it. So a frame may hold a lock across a
@@ -113,7 +122,7 @@ impl Default for ThreadPoolBuilder {
                 task_order: TaskOrder::NewestFirst,
                 lends_seats: false,
                 stack_size: None,
-                has_stand_ins: true,
+                max_spare_threads: MAX_SPARE_THREADS,
                 simulation: None,
             },
             uses_current_thread: false,
@@ -307,6 +316,20 @@ impl ThreadPoolBuilder {
     /// [`start_handler`](Self::start_handler) is set, which says what threads are to be like.
     pub fn lend_seats(mut self, lends: bool) -> Self {
         self.lends_seats = Some(lends);
+        self
+    }
+
+    /// The most *spare threads* that the pool starts, beyond one a worker: see [`WaitPolicy`]. A worker
+    /// that waits for another pool hands its core to one of them where it has to. So at most this many
+    /// jobs, and one a worker, are begun and not ended at a time. The default is 64.
+    ///
+    /// With 0 no worker can hand off its core; nor does a task that is joined go on on a further stack
+    /// (see [`JoinHandle::join`](crate::JoinHandle::join)). That is so where a
+    /// [spawn handler](Self::spawn_handler) makes the threads.
+    ///
+    /// [`Counters::spare_threads`](crate::Counters::spare_threads) says how many there are.
+    pub fn max_spare_threads(mut self, threads: usize) -> Self {
+        self.settings.max_spare_threads = threads;
         self
     }
 
@@ -514,9 +537,10 @@ impl ThreadPoolBuilder {
         let simulation = simulation.transpose();
         let simulation = simulation.map_err(|error| BuildErrorKind::Spawn { index: 0, error })?;
         let (simulation, _building) = simulation.unzip();
-        let has_stand_ins = spawn_handler.is_none();
+        let max_spare_threads =
+            if spawn_handler.is_none() { self.settings.max_spare_threads } else { 0 };
         let lends_seats = self.lends_seats();
-        let settings = Settings { simulation, has_stand_ins, lends_seats, ..self.settings };
+        let settings = Settings { simulation, max_spare_threads, lends_seats, ..self.settings };
         // Dropped early, by an error or a panic in a closure of the user's, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(period) = self.watchdog {
@@ -597,6 +621,7 @@ impl fmt::Debug for ThreadPoolBuilder {
             .field("wait_policy", &self.settings.wait_policy)
             .field("task_order", &self.settings.task_order)
             .field("lend_seats", &self.lends_seats())
+            .field("max_spare_threads", &self.settings.max_spare_threads)
             .finish_non_exhaustive()
     }
 }

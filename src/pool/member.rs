@@ -12,6 +12,7 @@ use super::{BuildErrorKind, Registry};
 use crate::deterministic;
 use crate::job::outcome;
 use crate::platform::thread::Thread;
+use crate::sleep::OffCore;
 use crate::worker::{Acting, Worker};
 
 /// The worker that such a thread is.
@@ -46,19 +47,16 @@ pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
 }
 
 /// Ends a pool of which the calling thread is a member, as its worker up to the end of the pool.
-/// (Where another thread has taken over the seat, that one goes on.)
 pub(super) fn end_with_pool(registry: &Registry) {
     registry.begin_end(false);
     let Ok(Some(mut member)) = MEMBER.try_with(Cell::take) else { return };
-    let worker = &registry.workers()[INDEX];
-    if !registry.sleep().is_lent(INDEX) {
-        registry.member_goes();
-        outcome::run_or_abort(|| worker.work(false));
-        deterministic::looks(false);
-        registry.thread_done();
-        drop(member.acting.take());
-        drop(member.registry.take());
-    }
+    registry.member_goes();
+    let me = OffCore::at_bottom(INDEX, true);
+    outcome::run_or_abort(|| registry.workers()[INDEX].work(&me));
+    deterministic::looks(false);
+    registry.thread_done();
+    drop(member.acting.take());
+    drop(member.registry.take());
 }
 
 /// Runs what is pending in a pool that is dropped by its member, unless that is within a job. (Other
@@ -89,18 +87,18 @@ fn leave(registry: &Arc<Registry>) {
     if is_at_work || registry.is_lost() {
         return;
     }
-    if registry.sleep().is_lent(INDEX) {
-        // It was away from it once; a stand-in is the seat's own thread.
+    if registry.sleep().has_spare(INDEX) && !registry.has_ended() {
+        // It has handed off its core once.
         registry.member_goes();
         worker.give_back();
         registry.thread_done();
-        return registry.thread_returns();
+        return registry.end_if_idle();
     }
-    let (name, stack_size) = (registry.stand_ins.name(INDEX), registry.settings().stack_size);
+    let (name, stack_size) = (registry.name(INDEX), registry.settings().stack_size);
     let shared = registry.clone();
     let work = move || {
         shared.member_goes();
-        shared.run_worker(INDEX);
+        shared.run_worker(&OffCore::at_bottom(INDEX, true));
         outcome::discard(shared);
     };
     match Thread::start(name, stack_size, work) {

@@ -8,7 +8,6 @@ mod member;
 mod registry;
 mod seats;
 mod spawner;
-mod stand_ins;
 mod watchdog;
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -36,6 +35,9 @@ use crate::worker::sleeper::Event;
 /// A pool of worker threads.
 ///
 /// Most programs need none of their own: the free functions of this crate use the global pool.
+///
+/// Pools may wait for each other: see [`WaitPolicy`] for what a worker does meanwhile, and for the one
+/// shape in which two pools that wait for each other's handles can deadlock.
 ///
 /// Dropping a pool runs what was submitted to it, then ends its threads and waits for them, the
 /// destructors of their thread-locals included. (Not for those of a thread that took over from a
@@ -78,7 +80,8 @@ impl ThreadPool {
     /// free functions of this crate act on this pool.
     ///
     /// The calling thread sleeps meanwhile; if it is a worker of another pool, it works for that
-    /// one, or another thread does in its place (see [`WaitPolicy`]). Called on a thread that is a worker of this pool already (see also
+    /// one, or hands its core to a spare thread that does (see [`WaitPolicy`], also for what can
+    /// deadlock). Called on a thread that is a worker of this pool already (see also
     /// [`join`](crate::join) about outside callers), it just calls `op`. To run a `join` or a `scope` on
     /// this pool from outside, [`ThreadPool::join`] and [`ThreadPool::scope`] are faster: they
     /// let the caller work.
@@ -270,7 +273,7 @@ impl Drop for ThreadPool {
         }
         self.registry.wait_for_threads();
         let mut threads = mem::take(&mut self.threads);
-        threads.append(&mut self.registry.stand_ins.take_all());
+        threads.append(&mut self.registry.take_spare_threads());
         join_threads(&self.registry, threads);
         block::empty_depot();
     }

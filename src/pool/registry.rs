@@ -7,19 +7,18 @@
 //! all for good. (Where a thread of the user's is worker 0, that may be left out, as it never comes
 //! to the main loop: see `begin_end`.)
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Weak};
 
 use super::handlers::Handlers;
-use super::member;
-use super::stand_ins::{MOST_AWAY, StandIns};
 use super::{TaskOrder, WaitPolicy};
 use crate::counters::Counters;
 use crate::deterministic::{self, Simulation};
 use crate::dump;
 use crate::job::fifo::Fifos;
-use crate::job::{ANY_ROOT, JobRef, outcome};
+use crate::job::{ANY_ROOT, JobRef};
 use crate::platform::generation::{self, Generation};
 use crate::platform::thread::Thread;
 use crate::queue::{self, Injector};
@@ -38,8 +37,8 @@ pub(crate) struct Settings {
     pub(crate) lends_seats: bool,
     /// That of the threads, if it was set.
     pub(crate) stack_size: Option<usize>,
-    /// Whether the pool may start threads beyond one a worker.
-    pub(crate) has_stand_ins: bool,
+    /// How many threads the pool may start beyond one a worker.
+    pub(crate) max_spare_threads: usize,
     /// For a deterministic pool, whose turns its threads take.
     pub(crate) simulation: Option<Simulation>,
 }
@@ -67,7 +66,10 @@ pub(crate) struct Registry {
     /// Whether there is a worker that has no thread and will have none.
     has_empty_seats: AtomicBool,
     threads: Mutex<Threads>,
-    pub(super) stand_ins: StandIns,
+    /// How many waits keep their cores for want of a spare thread.
+    refused_hand_offs: AtomicUsize,
+    /// How many spare threads were started.
+    spare_threads: AtomicUsize,
     /// Whether a caller from outside has waited for long for a job in the injector.
     is_late: CachePadded<AtomicBool>,
     /// That the pool is being dropped and no thread is left.
@@ -81,24 +83,18 @@ struct Threads {
     started: usize,
     /// How many of those have been run.
     running: usize,
-    /// How many stand-ins were started.
-    stand_ins: usize,
+    /// The spare threads, to be joined.
+    spare: Vec<Thread>,
+    /// What the threads of each worker are called.
+    names: BTreeMap<usize, String>,
     /// How many of all these have run to the end.
     done: usize,
-    /// How many are neither a seat's own thread nor at rest.
-    away: usize,
     /// Whether those that were not run yet never will be.
     is_closed: bool,
     /// The worker of the first that was dropped without being run.
     refused: Option<usize>,
     /// Whether somebody waits for them to be through.
     awaited: bool,
-}
-
-impl Threads {
-    fn all(&self) -> usize {
-        self.started + self.stand_ins
-    }
 }
 
 impl Registry {
@@ -124,7 +120,8 @@ impl Registry {
             leaves_member: AtomicBool::new(false),
             has_empty_seats: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
-            stand_ins: StandIns::default(),
+            refused_hand_offs: AtomicUsize::new(0),
+            spare_threads: AtomicUsize::new(0),
             is_late: CachePadded::new(AtomicBool::new(false)),
             all_left: Event::new(this.as_ptr()),
             this: this.clone(),
@@ -164,7 +161,11 @@ impl Registry {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        Counters { workers: self.workers.iter().map(|worker| worker.snapshot()).collect() }
+        Counters {
+            workers: self.workers.iter().map(|worker| worker.snapshot()).collect(),
+            spare_threads: self.spare_threads(),
+            threads_off_core: self.workers.iter().map(|worker| worker.threads_off() as usize).sum(),
+        }
     }
 
     /// Whether the pool's threads were left behind by a `fork()`.
@@ -221,15 +222,6 @@ impl Registry {
     /// What tells this pool from others as long as it lives.
     pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
-    }
-
-    /// Works, as the thread of worker `index`.
-    pub(crate) fn run_worker(&self, index: usize) {
-        // Without its thread the worker's queues would be nobody's.
-        outcome::run_or_abort(|| self.workers[index].main_loop());
-        deterministic::looks(false);
-        self.handlers.exits(index);
-        self.thread_done();
     }
 
     pub(crate) fn is_ending(&self) -> bool {
@@ -383,7 +375,6 @@ impl Registry {
             // Release: matches the Acquire in `has_ended`.
             self.ended.store(true, Ordering::Release);
             self.sleep.wake_all();
-            self.stand_ins.wake_all();
         }
     }
 
@@ -394,15 +385,9 @@ impl Registry {
         let left_out = is_alone();
         let expected = self.threads.lock().started - left_out as usize;
         // A worker that has announced itself may not have seen its mail yet, and nobody else can.
-        // Who has taken over from a member meanwhile is one of those that are to be parked. And who
-        // is away from a seat that is parked has said so before.
-        // (A member that has come back from a wait elsewhere has its seat as a borrower.)
-        let nothing_left = || {
-            let borrows = left_out && self.sleep.is_lent(member::INDEX);
-            left_out == is_alone()
-                && self.threads.lock().away == usize::from(borrows)
-                && !self.workers.iter().any(|worker| worker.has_own_work())
-        };
+        // Who has taken over from a member meanwhile is one of those that are to be parked.
+        let nothing_left =
+            || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
         self.sleep.all_parked(expected, nothing_left)
     }
 
@@ -489,39 +474,60 @@ impl Registry {
         self.threads.lock().refused
     }
 
-    pub(super) fn stand_in_starts(&self) {
-        self.threads.lock().stand_ins += 1;
+    /// Notes what the threads of worker `index` are called.
+    pub(super) fn set_name(&self, index: usize, name: String) {
+        self.threads.lock().names.insert(index, name);
     }
 
-    pub(super) fn stand_in_refused(&self) {
-        self.threads.lock().stand_ins -= 1;
+    pub(crate) fn name(&self, index: usize) -> String {
+        self.threads.lock().names.get(&index).cloned().unwrap_or_default()
     }
 
-    /// Whether another thread may leave its seat for what is to be run there.
-    pub(crate) fn may_leave_seats(&self) -> bool {
-        self.threads.lock().away < MOST_AWAY
+    /// Starts a spare thread of worker `index`, unless there are as many as there may be.
+    pub(crate) fn start_within_cap(
+        &self,
+        index: usize,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let most = self.settings.max_spare_threads;
+        let one_more = |count| (count < most).then_some(count + 1);
+        // Relaxed: nothing but the number is read by it.
+        let (relaxed, count) = (Ordering::Relaxed, &self.spare_threads);
+        count.fetch_update(relaxed, relaxed, one_more).map_err(|_| io::ErrorKind::QuotaExceeded)?;
+        let started = self.start_thread(self.name(index), body);
+        let started = started.inspect_err(|_| _ = count.fetch_sub(1, relaxed))?;
+        self.threads.lock().spare.push(started);
+        Ok(())
     }
 
-    /// A seat's own thread is not that any more.
-    pub(super) fn thread_leaves(&self) {
-        self.threads.lock().away += 1;
+    /// How many there are.
+    pub(crate) fn spare_threads(&self) -> usize {
+        self.spare_threads.load(Ordering::Relaxed)
     }
 
-    /// Such a thread is through with what it was at.
-    pub(super) fn thread_returns(&self) {
-        self.threads.lock().away -= 1;
-        self.end_if_idle();
+    pub(super) fn take_spare_threads(&self) -> Vec<Thread> {
+        std::mem::take(&mut self.threads.lock().spare)
+    }
+
+    /// A wait keeps its core for want of a spare thread, or such a wait is over.
+    pub(crate) fn count_refused_hand_off(&self, is_refused: bool) {
+        let one = if is_refused { 1 } else { usize::MAX };
+        self.refused_hand_offs.fetch_add(one, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused_hand_offs(&self) -> usize {
+        self.refused_hand_offs.load(Ordering::Relaxed)
     }
 
     /// A worker's thread is through.
-    pub(super) fn thread_done(&self) {
+    pub(crate) fn thread_done(&self) {
         self.change_threads(|threads| threads.done += 1);
     }
 
     fn change_threads(&self, change: impl FnOnce(&mut Threads)) {
         let mut threads = self.threads.lock();
         change(&mut threads);
-        let all_left = threads.awaited && threads.done == threads.all();
+        let all_left = threads.awaited && threads.done == threads.started + self.spare_threads();
         drop(threads);
         if all_left {
             self.all_left_happens();
@@ -539,7 +545,7 @@ impl Registry {
         self.all_left.wait(|| {
             let mut threads = self.threads.lock();
             threads.awaited = true;
-            threads.done < threads.all()
+            threads.done < threads.started + self.spare_threads()
         });
         if let Some(simulation) = self.simulation() {
             simulation.wait_until_gone(self.address());

@@ -62,6 +62,7 @@ impl<'r> Borrowed<'r> {
         let (index, stopped) = registry.sleep().lend()?;
         let worker = &*registry.workers()[index];
         let borrowed = Borrowed { worker, _acting: Acting::start(worker) };
+        worker.set_lent(true);
         worker.unparked();
         worker.look_again(stopped);
         Some(borrowed)
@@ -70,7 +71,8 @@ impl<'r> Borrowed<'r> {
 
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
-        // A seat that is not given back is lost.
+        self.worker.set_lent(false);
+        // A core that is not given back is lost.
         outcome::run_or_abort(|| self.worker.give_back());
     }
 }

@@ -7,6 +7,7 @@ use std::{fmt, io, thread};
 use super::{BuildErrorKind, Registry, ThreadPool, member};
 use crate::job::outcome;
 use crate::platform::thread::Thread;
+use crate::sleep::OffCore;
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
 pub(super) type SpawnHandler<'a> = Box<dyn FnMut(ThreadBuilder) -> io::Result<()> + 'a>;
@@ -32,7 +33,7 @@ impl Spawner<'_> {
             return Err(refused(index));
         }
         let Some(index) = member else { return Ok(()) };
-        pool.registry.stand_ins.set_name(index, self.name(index)?);
+        pool.registry.set_name(index, self.name(index)?);
         drop(self.name_of.take());
         // Last: what runs above is the user's, and may have made the thread a worker of another pool.
         member::join(&pool.registry)
@@ -56,7 +57,7 @@ impl Spawner<'_> {
         registry: &Arc<Registry>,
     ) -> Result<Option<Thread>, BuildErrorKind> {
         let name = self.name(index)?;
-        registry.stand_ins.set_name(index, name.clone());
+        registry.set_name(index, name.clone());
         registry.thread_starts();
         let stack_size = registry.settings().stack_size;
         let theirs = Some(registry.clone());
@@ -124,7 +125,7 @@ impl ThreadBuilder {
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
             if self.comes || registry.thread_runs() {
-                registry.run_worker(self.index);
+                registry.run_worker(&OffCore::at_bottom(self.index, true));
             }
             // It may be the last to know the pool, whose handlers' captures are dropped then.
             outcome::discard(registry);

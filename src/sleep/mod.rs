@@ -1,37 +1,33 @@
-//! Who sleeps and who wakes whom: an event count, the workers' seats, and the proof that no
+//! Who sleeps and who wakes whom: an event count, the workers' cores, and the proof that no
 //! wake-up is lost.
 //!
-//! # Seats
-//! A *seat* is the right to act as a worker: to touch the owner's side of its queues. Its states
+//! # Cores
+//! A *core* is the right to act as a worker: to touch the owner's side of its queues. Its states
 //! and who makes each transition:
 //!
 //! ```text
-//!            search                park                    lend
-//!   BUSY ------------> FREE ---------------> PARKED ----------------> LENT
-//!     ^   take            |      (lock)        |        (lock)          |
-//!     |<------------------+                    |   wake, leave (lock)   |
-//!     |<---------------------------------------+                        |
-//!     |          FREE -> LENT: lend, by compare-exchange                |
-//!     |<------------ give back, with work left (lock) ------------------+
-//!     |                        PARKED <--- give back, without (lock) ---+
+//!            search                park
+//!   BUSY ------------> FREE -----------------> PARKED
+//!     ^   take, lend      |      (lock)          |
+//!     |<------------------+                      |
+//!     |         wake, leave, lend, take back (lock)
+//!     |<-----------------------------------------+
+//!     |  hand off, give back (lock)
+//!     +-----------> PARKED, or FREE if its looker has not seen that the core was lent
 //!     |  block (lock)
 //!     +-----------> BLOCKED, ASIDE ---> BUSY: wake, leave (lock)
-//!   LENT likewise: its borrower blocks, and the seat is LENT again when that wakes
-//!   any to LENT: a thread that was away from the seat has claimed it (`away.rs`)
 //! ```
 //!
-//! - `BUSY`: its holder works. The holder is the worker's own thread, or a waker has just made
-//!   it so and the thread is about to run.
-//! - `FREE`: its thread is in the main loop and only looks; whoever swaps `BUSY` or `LENT` in
-//!   has the seat.
-//! - `PARKED`: its thread sleeps in the main loop. The seat stands in the list.
-//! - `LENT`: a thread from outside holds it (`pool/seats.rs`); the worker's thread sleeps.
-//! - `BLOCKED`: its holder sleeps inside a wait, and stands in the list.
+//! - `BUSY`: a thread has it and works, or has just been given it and is about to run.
+//! - `FREE`: its thread is in the main loop and only looks; whoever swaps `BUSY` in has the core.
+//! - `PARKED`: its threads sleep at the bottom of their stacks. The core stands in the list.
+//! - `BLOCKED`: its holder sleeps inside a wait, and the core stands in the list.
 //! - `ASIDE`: the same, but it may run only jobs of some roots, or none but guests (see
 //!   `worker/wait.rs`), and stands in a list of its own with these: other work does not wake it.
 //!
 //! Every transition to or from `PARKED`, `BLOCKED` and `ASIDE` happens under the list's lock,
-//! together with the change of the counts that goes with it.
+//! together with the change of the counts that goes with it, and with that of which threads are
+//! without the core (`hand_off.rs`).
 //!
 //! # The event count
 //! A worker that looks for work is counted as a *searcher*, one that has given up as *parked*. One of
@@ -53,8 +49,8 @@
 //! read-modify-write (`queue/fork.rs`, `queue/task.rs`) or a `fence(SeqCst)`; (c) reads the counts,
 //! SeqCst, and wakes one if somebody is parked and nobody looks.
 //!
-//! Step 2 leaves out seats that are `PARKED`, since their queues are empty: their next holder issues a
-//! fence of its own before it publishes ([`Sleep::unparked`]). If step 2 saw the seat parked, the
+//! Step 2 leaves out cores that are `PARKED`, since their queues are empty: their next holder issues a
+//! fence of its own before it publishes ([`Sleep::unparked`]). If step 2 saw the core parked, the
 //! fence of step 1 comes before that one, and (c) sees W parked.
 //!
 //! **No wake-up is lost.** Let J be published and W parked. (b) and the fence of step 1 are ordered. If
@@ -76,34 +72,34 @@
 //!
 //! **Guests.** Who queues a guest goes through (b) and wakes one in (c): a parked worker, unless
 //! one searches; where none is parked, one that stands aside and sees to guests, of which each may
-//! run any guest, or leaves its seat to a thread that does (`away.rs`). In step 2 these look at the
-//! guests. A woken worker may find another job first; then it wakes the next, since guests are
-//! left.
+//! run any guest, or hands off its core to a thread that does. In step 2 these look at the guests.
+//! A woken worker may find another job first; then it wakes the next, since guests are left.
 //!
-//! **All aside.** While a thread is away that waits for its own pool, it may need a job that no
-//! other may run. So who is the last to stand aside looks for any work in step 2, and who publishes
-//! from outside wakes one in step (c); that one then leaves its seat to another thread. (A worker
-//! that publishes looks itself before it sleeps. Who goes away is counted before its fence, and
-//! leaves a seat that is not aside: so who is the last to stand aside later sees what was published
-//! before.)
+//! **All aside.** While a thread without a core waits for its own pool, it may need a job that no
+//! other may run. So the last worker to stand aside looks for any work in step 2, and a publisher
+//! from outside wakes one in step (c); that one then hands off its core. (A worker that publishes
+//! looks itself before it sleeps. A thread that hands off is counted before its fence, and leaves a
+//! core that is not aside: so the last worker to stand aside later sees what was published before.)
 //!
 //! **No waiter sleeps on.** A worker that waits for a latch notes so in the latch before step 1
 //! and probes it in step 2. Its setter, which sees the note, takes the list's lock and wakes the
 //! worker if it is `BLOCKED` or `ASIDE`; if it is not yet, it enters the lock later, and its
 //! probe sees the latch set.
 
-mod away;
 mod counts;
+mod hand_off;
 #[cfg(all(test, loom))]
 mod models;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use away::Away;
 pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
+pub(crate) use hand_off::OffCore;
+use hand_off::OffCores;
 
 use crate::sync::{
     AtomicU32, AtomicUsize, ExactSleeps, Generation, Mutex, MutexGuard, Ordering, Parker, fence,
@@ -131,38 +127,33 @@ const QUIET_NAP: u32 = NAPS;
 const BUSY: u32 = 0;
 const FREE: u32 = 1;
 const PARKED: u32 = 2;
-const LENT: u32 = 3;
-const BLOCKED: u32 = 4;
-const ASIDE: u32 = 5;
+const BLOCKED: u32 = 3;
+const ASIDE: u32 = 4;
 
-struct Seat {
+struct Core {
     state: AtomicU32,
-    /// `LENT` while the seat is lent, also while its borrower sleeps; else `BUSY`: what the seat is
-    /// when its holder is woken. Under the list's lock.
-    awake: AtomicU32,
-    /// How many threads claim the seat. Written under the list's lock.
-    claims: AtomicU32,
-    /// Where the worker's own thread sleeps while it does not hold the seat.
-    home: Parker,
-    /// Where the seat's holder sleeps inside a wait.
+    /// How many threads have handed off the core, and how many of these want it back. Written under
+    /// the list's lock.
+    off: AtomicU32,
+    returning: AtomicU32,
+    /// Where the core's holder sleeps inside a wait.
     wait: Parker,
 }
 
-#[derive(Default)]
 struct List {
-    /// The seats in `PARKED` and `BLOCKED`, the latest last.
+    /// The cores in `PARKED` and `BLOCKED`, the latest last.
     parked: Vec<usize>,
     /// Which of them naps.
     sentry: Option<usize>,
-    /// The seats in `ASIDE`.
+    /// The cores in `ASIDE`.
     aside: Vec<Aside>,
-    /// The threads that are away from their seats.
-    away: Away,
+    /// For each core, the threads that are without it.
+    off: Box<[OffCores]>,
 }
 
 /// A worker that stands aside.
 struct Aside {
-    seat: usize,
+    core: usize,
     /// The roots of what it may run.
     roots: [Option<usize>; 2],
     /// Whether it sees to guests.
@@ -170,20 +161,37 @@ struct Aside {
 }
 
 /// How a worker parks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// In the main loop: its seat may be lent.
-    Idle,
+#[derive(Clone, Copy)]
+pub(crate) enum Kind<'t> {
+    /// In the main loop, as this thread: its core may be lent.
+    Idle(&'t Arc<OffCore>),
     /// In a wait that any work may shorten.
     Blocked,
 }
 
-impl Kind {
-    /// The state of a seat that is parked so.
+impl Kind<'_> {
+    /// The state of a core that is parked so.
     fn asleep(self) -> u32 {
         match self {
-            Kind::Idle => PARKED,
+            Kind::Idle(_) => PARKED,
             Kind::Blocked => BLOCKED,
+        }
+    }
+}
+
+/// Where a thread sleeps that was woken. (To unpark it takes some microseconds: best without the
+/// lock.)
+#[must_use]
+enum Woken<'s> {
+    AtBottom(Arc<OffCore>),
+    InWait(&'s Parker),
+}
+
+impl Woken<'_> {
+    fn unpark(self) {
+        match self {
+            Woken::AtBottom(thread) => thread.parker.unpark(),
+            Woken::InWait(parker) => parker.unpark(),
         }
     }
 }
@@ -194,15 +202,15 @@ impl Kind {
 pub(crate) enum Entered {
     /// Announced; now re-check, then `sleep` or `leave`.
     Announced,
-    /// The seat was lent meanwhile: go `home`.
+    /// The core is another thread's: wait for it.
     Lent,
 }
 
-/// What became of a seat that was given back.
+/// What became of a core that was given up.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GivenBack {
-    /// Somebody acts in it.
+    /// A thread acts on it.
     Taken,
     /// Nobody does: the caller goes through the handshakes, looks, and calls `wake_one` if it sees
     /// work that nobody looks for.
@@ -236,32 +244,36 @@ pub(crate) struct Sleep {
     counts: CachePadded<AtomicUsize>,
     /// How many stand aside.
     aside: CachePadded<AtomicUsize>,
-    /// How many threads are away that wait for something of this pool. Changed under the list's
+    /// How many threads without a core wait for something of this pool. Changed under the list's
     /// lock.
-    local_away: AtomicUsize,
+    local_off: AtomicUsize,
     list: Mutex<List>,
     /// That of the pool: in another one nobody sleeps here.
     generation: Generation,
-    seats: Box<[CachePadded<Seat>]>,
+    cores: Box<[CachePadded<Core>]>,
 }
 
 impl Sleep {
-    /// For `workers` seats, all of them `BUSY`.
+    /// For `workers` cores, all of them `BUSY`.
     pub(crate) fn new(workers: usize) -> Self {
-        let seat = || Seat {
+        let core = || Core {
             state: AtomicU32::new(BUSY),
-            awake: AtomicU32::new(BUSY),
-            claims: AtomicU32::new(0),
-            home: Parker::new(),
+            off: AtomicU32::new(0),
+            returning: AtomicU32::new(0),
             wait: Parker::new(),
         };
         Sleep {
             counts: CachePadded::new(AtomicUsize::new(0)),
             aside: CachePadded::new(AtomicUsize::new(0)),
-            local_away: AtomicUsize::new(0),
-            list: Mutex::new(List::default()),
+            local_off: AtomicUsize::new(0),
+            list: Mutex::new(List {
+                parked: Vec::new(),
+                sentry: None,
+                aside: Vec::new(),
+                off: (0..workers).map(|_| OffCores::default()).collect(),
+            }),
             generation: Generation::current(),
-            seats: (0..workers).map(|_| CachePadded::new(seat())).collect(),
+            cores: (0..workers).map(|_| CachePadded::new(core())).collect(),
         }
     }
 
@@ -278,19 +290,19 @@ impl Sleep {
         self.list.lock()
     }
 
-    fn state(&self, seat: usize) -> u32 {
-        // Acquire: matches the Release of whoever gave the seat away.
-        self.seats[seat].state.load(Ordering::Acquire)
+    fn state(&self, core: usize) -> u32 {
+        // Acquire: matches the Release of whoever gave the core away.
+        self.cores[core].state.load(Ordering::Acquire)
     }
 
-    fn set_state(&self, seat: usize, state: u32) {
+    fn set_state(&self, core: usize, state: u32) {
         // Release: matches the Acquire in `state` and `swap_state`.
-        self.seats[seat].state.store(state, Ordering::Release);
+        self.cores[core].state.store(state, Ordering::Release);
     }
 
-    fn swap_state(&self, seat: usize, from: u32, to: u32) -> bool {
-        // AcqRel: what the seat's last holder did is visible to its next.
-        let state = &self.seats[seat].state;
+    fn swap_state(&self, core: usize, from: u32, to: u32) -> bool {
+        // AcqRel: what the core's last holder did is visible to its next.
+        let state = &self.cores[core].state;
         state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
@@ -345,22 +357,21 @@ impl Sleep {
     }
 
     /// Sees to it, after a handshake, that new work finds a worker where all stand aside, if it may
-    /// serve a thread that is away.
+    /// serve a thread without a core.
     pub(crate) fn notify_all_aside(&self) {
-        if self.some_wait_away() && self.all_stand_aside() {
+        if self.some_wait_off() && self.all_stand_aside() {
             self.wake_one_aside();
         }
     }
 
     /// Whether every worker stands aside.
     pub(crate) fn all_stand_aside(&self) -> bool {
-        self.aside.load(Ordering::Relaxed) == self.seats.len()
+        self.aside.load(Ordering::Relaxed) == self.cores.len()
     }
 
-    /// Whether a thread is away that waits for something of this pool, which may be any work: from
-    /// its place nobody can run that.
-    pub(crate) fn some_wait_away(&self) -> bool {
-        self.local_away.load(Ordering::Relaxed) > 0
+    /// Whether a thread without a core waits for something of this pool, which may be any work.
+    pub(crate) fn some_wait_off(&self) -> bool {
+        self.local_off.load(Ordering::Relaxed) > 0
     }
 
     /// Wakes one of the workers that stand aside and see to guests.
@@ -371,10 +382,10 @@ impl Sleep {
         }
         let mut list = self.list();
         let taker = list.aside.iter().rfind(|aside| aside.takes_guests);
-        if let Some(seat) = taker.map(|aside| aside.seat) {
-            let parker = self.unlist(&mut list, seat);
+        if let Some(core) = taker.map(|aside| aside.core) {
+            let woken = self.unlist(&mut list, core);
             drop(list);
-            parker.unpark();
+            woken.unpark();
         }
     }
 
@@ -391,8 +402,8 @@ impl Sleep {
     fn wake_aside(&self, root: usize) {
         let mut list = self.list();
         let waits = |aside: &Aside| root == ANY_ROOT || aside.roots.contains(&Some(root));
-        while let Some(seat) = list.aside.iter().find(|&it| waits(it)).map(|aside| aside.seat) {
-            self.unlist(&mut list, seat).unpark();
+        while let Some(core) = list.aside.iter().find(|&it| waits(it)).map(|aside| aside.core) {
+            self.unlist(&mut list, core).unpark();
         }
     }
 
@@ -401,76 +412,75 @@ impl Sleep {
     #[cold]
     pub(crate) fn wake_one(&self) {
         let mut list = self.list();
-        if let Some(seat) = list.sentry.or_else(|| list.parked.last().copied()) {
-            let parker = self.unlist(&mut list, seat);
-            // Others want the lock, and this may take some microseconds.
+        if let Some(core) = list.sentry.or_else(|| list.parked.last().copied()) {
+            let woken = self.unlist(&mut list, core);
             drop(list);
-            parker.unpark();
+            woken.unpark();
         }
     }
 
-    /// Wakes who waits as worker `seat` for what was at the address `wait`: the worker, if it sleeps
-    /// inside a wait, or a thread that is away from the seat.
+    /// Wakes the thread that waits as worker `core` for what was at the address `wait`: the core's
+    /// holder, if it sleeps inside a wait, or a thread without the core.
     #[cold]
-    pub(crate) fn wake_blocked(&self, seat: usize, wait: usize) {
+    pub(crate) fn wake_blocked(&self, core: usize, wait: usize) {
         let mut list = self.list();
-        list.away.wake(seat, wait);
-        if matches!(self.state(seat), BLOCKED | ASIDE) {
-            let parker = self.unlist(&mut list, seat);
+        list.off[core].wake(wait);
+        if matches!(self.state(core), BLOCKED | ASIDE) {
+            let woken = self.unlist(&mut list, core);
             drop(list);
-            parker.unpark();
+            woken.unpark();
         }
     }
 
     /// Wakes a worker for what was put into its mail.
-    pub(crate) fn wake_for_mail(&self, seat: usize) {
+    pub(crate) fn wake_for_mail(&self, core: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
-        let sleeps = || matches!(self.state(seat), PARKED | BLOCKED | ASIDE);
+        let sleeps = || matches!(self.state(core), PARKED | BLOCKED | ASIDE);
         // Who is not seen asleep here looks at the mail after its own fence.
         if !sleeps() {
             return;
         }
         let mut list = self.list();
         if sleeps() {
-            let parker = self.unlist(&mut list, seat);
+            let woken = self.unlist(&mut list, core);
             drop(list);
-            parker.unpark();
+            woken.unpark();
         }
     }
 
     /// Wakes everybody, for a pool that ends.
     pub(crate) fn wake_all(&self) {
         let mut list = self.list();
-        while let Some(&seat) = list.parked.last() {
-            self.unlist(&mut list, seat).unpark();
+        while let Some(&core) = list.parked.last() {
+            self.unlist(&mut list, core).unpark();
         }
+        list.off.iter().for_each(OffCores::wake_spare);
     }
 
-    /// Makes a sleeping seat `BUSY`, or `LENT` as before, and its holder a searcher. Returns where the
-    /// holder sleeps.
-    fn unlist(&self, list: &mut List, seat: usize) -> &Parker {
+    /// Makes a sleeping core `BUSY`, and its thread a searcher, which has to be unparked.
+    fn unlist(&self, list: &mut List, core: usize) -> Woken<'_> {
         let mut sub = 0;
-        let parker = match self.state(seat) {
-            PARKED => &self.seats[seat].home,
-            _ => &self.seats[seat].wait,
-        };
-        if let Some(at) = list.aside.iter().position(|aside| aside.seat == seat) {
+        let is_parked = self.state(core) == PARKED;
+        if let Some(at) = list.aside.iter().position(|aside| aside.core == core) {
             list.aside.swap_remove(at);
             self.aside.fetch_sub(1, Ordering::Relaxed);
         }
-        if let Some(at) = list.parked.iter().rposition(|&s| s == seat) {
+        if let Some(at) = list.parked.iter().rposition(|&s| s == core) {
             list.parked.remove(at);
             sub += ONE_PARKED;
         }
-        if list.sentry == Some(seat) {
+        if list.sentry == Some(core) {
             list.sentry = None;
             sub += SENTRY;
         }
         // In this order: its holder may see the state at once, and stop searching.
         self.count(SEARCHER, sub);
-        self.set_state(seat, self.seats[seat].awake.load(Ordering::Relaxed));
-        parker
+        self.set_state(core, BUSY);
+        match is_parked {
+            true => Woken::AtBottom(list.off[core].pop_spare()),
+            false => Woken::InWait(&self.cores[core].wait),
+        }
     }
 
     // ---- searching ----------------------------------------------------------------------------
@@ -478,7 +488,7 @@ impl Sleep {
     /// Counts the caller as a searcher, unless enough search already.
     #[must_use]
     pub(crate) fn start_searching(&self) -> bool {
-        let workers = self.seats.len();
+        let workers = self.cores.len();
         let may = |counts| Counts(counts).may_search(workers).then(|| counts + SEARCHER);
         self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok()
     }
@@ -499,70 +509,80 @@ impl Sleep {
     }
 
     /// `BUSY` to `FREE`: the caller only looks from now on.
-    pub(crate) fn free_seat(&self, seat: usize) {
-        self.set_state(seat, FREE);
+    pub(crate) fn free_core(&self, core: usize) {
+        self.set_state(core, FREE);
     }
 
-    /// `FREE` to `BUSY`. `false`: it was lent.
+    /// `FREE` to `BUSY`. `false`: it was lent; wait for it.
     #[must_use]
-    pub(crate) fn take_seat(&self, seat: usize) -> bool {
-        self.swap_state(seat, FREE, BUSY)
+    pub(crate) fn take_core(&self, me: &Arc<OffCore>) -> bool {
+        let taken = self.swap_state(me.core(), FREE, BUSY);
+        if !taken {
+            self.looker_sees_loan(&mut self.list(), me);
+        }
+        taken
     }
 
-    /// Whether the seat's queues are empty, and will be until `unparked` was called for it; and its
+    /// Whether the core's queues are empty, and will be until `unparked` was called for it; and its
     /// gate is closed.
-    pub(crate) fn is_parked(&self, seat: usize) -> bool {
-        self.state(seat) == PARKED
+    pub(crate) fn is_parked(&self, core: usize) -> bool {
+        self.state(core) == PARKED
     }
 
-    /// Whether the seat's holder neither sleeps in the main loop nor only looks.
-    pub(crate) fn is_at_work(&self, seat: usize) -> bool {
-        !matches!(self.state(seat), PARKED | FREE)
+    /// Whether the core's holder neither sleeps in the main loop nor only looks.
+    pub(crate) fn is_at_work(&self, core: usize) -> bool {
+        !matches!(self.state(core), PARKED | FREE)
     }
 
-    /// Has to be called by whoever holds a seat that was parked, before it publishes anything
+    /// Has to be called by whoever holds a core that was parked, before it publishes anything
     /// from it.
     pub(crate) fn unparked(&self) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
     }
 
-    /// What the seat's state is called where people read it.
+    /// What the core's state is called where people read it.
     #[cfg(not(loom))]
-    pub(crate) fn state_name(&self, seat: usize) -> &'static str {
-        ["busy", "looking", "parked", "lent", "blocked", "aside"][self.state(seat) as usize]
+    pub(crate) fn state_name(&self, core: usize) -> &'static str {
+        ["busy", "looking", "parked", "blocked", "aside"][self.state(core) as usize]
     }
 
-    pub(crate) fn is_lent(&self, seat: usize) -> bool {
-        self.state(seat) == LENT
+    /// Whether the core, on which the caller only looked, has become another thread's.
+    pub(crate) fn is_lent(&self, core: usize) -> bool {
+        self.state(core) != FREE
     }
 
     // ---- parking ------------------------------------------------------------------------------
 
-    /// Step 1. The seat is `FREE` if the caller searches in the main loop, else `BUSY`. `watches`: it may
+    /// Step 1. The core is `FREE` if the caller searches in the main loop, else `BUSY`. `watches`: it may
     /// become the sentry.
     pub(crate) fn announce(
         &self,
-        seat: usize,
+        core: usize,
         kind: Kind,
         searching: bool,
         watches: bool,
     ) -> Entered {
         let mut list = self.list();
-        // Others take a free seat under the lock only. If it was lent and is given back already, the
-        // caller has still to see that.
-        let held = self.state(seat) == if searching { FREE } else { BUSY };
         match kind {
-            Kind::Blocked => self.set_state(seat, BLOCKED),
-            Kind::Idle if held && self.grant(&mut list, seat) => return Entered::Lent,
-            Kind::Idle if !searching => self.set_state(seat, PARKED),
-            Kind::Idle if self.swap_state(seat, FREE, PARKED) => {}
-            Kind::Idle => return Entered::Lent,
+            Kind::Blocked => self.set_state(core, BLOCKED),
+            // Others take a free core under the lock only.
+            Kind::Idle(me) if searching && self.state(core) != FREE => {
+                self.looker_sees_loan(&mut list, me);
+                return Entered::Lent;
+            }
+            Kind::Idle(me) => {
+                list.off[core].push_spare(me);
+                if self.give_to_returning(&mut list, core) {
+                    return Entered::Lent;
+                }
+                self.set_state(core, PARKED);
+            }
         }
-        list.parked.push(seat);
+        list.parked.push(core);
         let mut add = ONE_PARKED;
-        if watches && HAS_SHORT_NAPS && list.sentry.is_none() && self.seats.len() > 1 {
-            list.sentry = Some(seat);
+        if watches && HAS_SHORT_NAPS && list.sentry.is_none() && self.cores.len() > 1 {
+            list.sentry = Some(core);
             add += SENTRY;
         }
         self.count(add, if searching { SEARCHER } else { 0 });
@@ -572,70 +592,77 @@ impl Sleep {
         Entered::Announced
     }
 
-    /// Takes the announcement back: the caller is a searcher again and holds its seat. `false`:
-    /// somebody woke the worker already, or borrowed its seat.
+    /// Takes the announcement back: the caller is a searcher again and has its core. `false`: it was
+    /// woken already, or its core lent.
     #[must_use]
-    pub(crate) fn leave(&self, seat: usize, kind: Kind) -> bool {
+    pub(crate) fn leave(&self, core: usize, kind: Kind) -> bool {
         let mut list = self.list();
-        // A seat that its thread has parked may have been lent, and its borrower be blocked.
-        let listed = self.state(seat) == kind.asleep();
+        let listed = self.is_asleep(&list, core, kind);
         if listed {
-            let _ = self.unlist(&mut list, seat);
+            let _ = self.unlist(&mut list, core);
         }
         listed
     }
 
-    /// Step 3. Sleeps until the seat is the caller's and `BUSY`. While the caller is the sentry,
-    /// it calls `look` after every nap, and leaves if that says so; before it resigns, it calls
-    /// `announce_and_look`.
+    /// Whether the core is parked as the caller has parked it, and not by a later holder.
+    fn is_asleep(&self, list: &List, core: usize, kind: Kind) -> bool {
+        let is_callers = match kind {
+            Kind::Idle(me) => list.off[core].is_next(me),
+            Kind::Blocked => true,
+        };
+        is_callers && self.state(core) == kind.asleep()
+    }
+
+    /// Step 3 of a worker that is blocked: sleeps until it is woken. Before that, and alone for one
+    /// that is idle, which then waits for its core: while the caller is the sentry, it calls `look`
+    /// after every nap, and leaves if that says so; before it resigns, it calls `announce_and_look`.
     pub(crate) fn sleep(
         &self,
-        seat: usize,
+        core: usize,
         kind: Kind,
         look: impl Fn() -> Look,
         announce_and_look: impl Fn() -> bool,
     ) {
         let parker = match kind {
-            Kind::Idle => &self.seats[seat].home,
-            Kind::Blocked => &self.seats[seat].wait,
+            Kind::Idle(me) => &me.parker,
+            Kind::Blocked => &self.cores[core].wait,
         };
         let (mut naps, mut exact) = (0, None);
-        while naps < NAPS && self.is_sentry(seat, kind) {
+        while naps < NAPS && self.is_sentry(core, kind) {
             exact.get_or_insert_with(ExactSleeps::begin);
             parker.park_timeout(NAP);
-            if self.state(seat) != kind.asleep() {
+            if self.state(core) != kind.asleep() {
                 break;
             }
             naps += match look() {
-                Look::Work if self.leave(seat, kind) => return,
+                Look::Work if self.leave(core, kind) => return,
                 Look::Quiet => QUIET_NAP,
                 _ => 1,
             };
         }
         drop(exact);
-        if self.resign(seat, kind) && announce_and_look() && self.leave(seat, kind) {
+        if self.resign(core, kind) && announce_and_look() && self.leave(core, kind) {
             return;
         }
-        // A blocked borrower gets the seat back as it had it, a parked thread when it is `BUSY`.
-        let sleeps = |state| if kind == Kind::Blocked { state == BLOCKED } else { state != BUSY };
-        while sleeps(self.state(seat)) {
-            parker.park();
+        if matches!(kind, Kind::Blocked) {
+            while self.state(core) == BLOCKED {
+                parker.park();
+            }
         }
     }
 
-    fn is_sentry(&self, seat: usize, kind: Kind) -> bool {
-        self.counts().sentry() && self.is_own_sentry(&self.list(), seat, kind)
+    fn is_sentry(&self, core: usize, kind: Kind) -> bool {
+        self.counts().sentry() && self.is_own_sentry(&self.list(), core, kind)
     }
 
-    /// Whether the sentry is the seat as the caller has parked it, and not a borrower of it.
-    fn is_own_sentry(&self, list: &List, seat: usize, kind: Kind) -> bool {
-        list.sentry == Some(seat) && self.state(seat) == kind.asleep()
+    fn is_own_sentry(&self, list: &List, core: usize, kind: Kind) -> bool {
+        list.sentry == Some(core) && self.is_asleep(list, core, kind)
     }
 
     /// Returns whether the caller was the sentry.
-    fn resign(&self, seat: usize, kind: Kind) -> bool {
+    fn resign(&self, core: usize, kind: Kind) -> bool {
         let mut list = self.list();
-        let was = self.is_own_sentry(&list, seat, kind);
+        let was = self.is_own_sentry(&list, core, kind);
         if was {
             list.sentry = None;
             self.count(0, SENTRY);
@@ -650,13 +677,13 @@ impl Sleep {
     /// guests, or does not.
     pub(crate) fn announce_aside(
         &self,
-        seat: usize,
+        core: usize,
         roots: [Option<usize>; 2],
         takes_guests: bool,
     ) {
         let mut list = self.list();
-        self.set_state(seat, ASIDE);
-        list.aside.push(Aside { seat, roots, takes_guests });
+        self.set_state(core, ASIDE);
+        list.aside.push(Aside { core, roots, takes_guests });
         self.aside.fetch_add(1, Ordering::Relaxed);
         drop(list);
         // As in `announce`.
@@ -665,119 +692,57 @@ impl Sleep {
 
     /// Takes that back. `false`: it was woken already, and is counted as a searcher.
     #[must_use]
-    pub(crate) fn leave_aside(&self, seat: usize) -> bool {
+    pub(crate) fn leave_aside(&self, core: usize) -> bool {
         let mut list = self.list();
-        let listed = self.state(seat) == ASIDE;
+        let listed = self.state(core) == ASIDE;
         if listed {
-            let _ = self.unlist(&mut list, seat);
+            let _ = self.unlist(&mut list, core);
             self.count(0, SEARCHER);
         }
         listed
     }
 
     /// Step 3 of such a worker. It is woken as a searcher.
-    pub(crate) fn sleep_aside(&self, seat: usize) {
-        while self.state(seat) == ASIDE {
-            self.seats[seat].wait.park();
+    pub(crate) fn sleep_aside(&self, core: usize) {
+        while self.state(core) == ASIDE {
+            self.cores[core].wait.park();
         }
     }
 
-    /// Sleeps as the thread of a lent seat until the seat is its own again.
-    pub(crate) fn wait_for_seat(&self, seat: usize) {
-        while self.state(seat) != BUSY {
-            self.seats[seat].home.park();
-        }
-    }
-
-    /// Whether `workers` seats, all there are, are parked in the main loop, and `nothing_left`
-    /// for any of them at the same time.
+    /// Whether `workers` cores, all there are, are parked in the main loop, no thread is without its
+    /// core, and there is `nothing_left` for any of them at the same time.
     pub(crate) fn all_parked(&self, workers: usize, nothing_left: impl FnOnce() -> bool) -> bool {
         let list = self.list();
-        let all = list.parked.len() == workers;
-        all && list.parked.iter().all(|&s| self.state(s) == PARKED) && nothing_left()
+        list.parked.len() == workers
+            && list.parked.iter().all(|&core| self.state(core) == PARKED)
+            && !list.off.iter().any(OffCores::is_left)
+            && nothing_left()
     }
 
     // ---- lending ------------------------------------------------------------------------------
 
-    /// Lends the seat of a worker that has nothing to do, one that is parked first, the sentry's
-    /// last of these: then the borrower has to do what a last searcher does.
+    /// Lends the core of a worker that has nothing to do, one that is parked first, the sentry's
+    /// last of these: then the borrower has to do what a last searcher does. (Not one that a thread
+    /// has handed off: its borrower would keep it between two waits.)
     pub(crate) fn lend(&self) -> Option<(usize, Stopped)> {
         if !self.counts().somebody_idles() {
             return None;
         }
         let mut list = self.list();
         let list = &mut *list;
-        let is_left = |seat| list.away.is_left(seat);
-        let parked = |&at: &usize| {
-            let seat = list.parked[at];
-            self.state(seat) == PARKED && !is_left(seat)
-        };
-        let others = |&at: &usize| list.sentry != Some(list.parked[at]);
-        let candidates = || (0..list.parked.len()).rev().filter(parked);
-        let Some(at) = candidates().find(others).or_else(|| candidates().next()) else {
-            // The seat's thread sees that it is lent, and stops searching.
-            let mut seats = 0..self.seats.len();
-            let free = seats.find(|&seat| !is_left(seat) && self.swap_state(seat, FREE, LENT));
-            return free.map(|seat| {
-                self.seats[seat].awake.store(LENT, Ordering::Relaxed);
-                (seat, Stopped::Fine)
-            });
-        };
-        let seat = list.parked[at];
-        Some((seat, self.lend_parked(list, at)))
-    }
-
-    /// Lends the parked seat that stands at `at` in the list.
-    fn lend_parked(&self, list: &mut List, at: usize) -> Stopped {
-        let seat = list.parked.remove(at);
-        let mut sub = ONE_PARKED;
-        let mut stopped = Stopped::Fine;
-        if list.sentry == Some(seat) {
-            list.sentry = None;
-            sub += SENTRY;
-            stopped = Stopped::LookAgain;
+        let may_lend = |&core: &usize| self.state(core) == PARKED && !list.off[core].is_left();
+        let others = |core: &usize| list.sentry != Some(*core);
+        let candidates = || list.parked.iter().copied().rev().filter(may_lend);
+        if let Some(core) = candidates().find(others).or_else(|| candidates().next()) {
+            return Some((core, self.take_parked(list, core)));
         }
-        self.lend_seat(seat);
-        self.count(0, sub);
-        stopped
-    }
-
-    /// Makes a seat that nobody holds but the caller `LENT`, under the list's lock.
-    fn lend_seat(&self, seat: usize) {
-        // The lock orders this after the last holder's Release, and before the next's Acquire.
-        self.seats[seat].awake.store(LENT, Ordering::Relaxed);
-        self.set_state(seat, LENT);
-    }
-
-    /// Gives a lent seat to a thread that is away from it (`hand_over`), else back to its own
-    /// thread, which is woken if there is work left for it.
-    pub(crate) fn give_back(&self, seat: usize, work_left: bool) -> GivenBack {
-        let mut list = self.list();
-        if self.grant_any(&mut list, seat) {
-            return GivenBack::Taken;
-        }
-        let given = self.give_back_in(&mut list, seat, work_left);
-        drop(list);
-        // As in `announce`.
-        fence(Ordering::SeqCst);
-        given
-    }
-
-    /// Gives a lent seat back to its own thread, under the list's lock.
-    fn give_back_in(&self, list: &mut List, seat: usize, work_left: bool) -> GivenBack {
-        self.seats[seat].awake.store(BUSY, Ordering::Relaxed);
-        if work_left {
-            // In this order: as in `unlist`.
-            self.count(SEARCHER, 0);
-            self.set_state(seat, BUSY);
-            self.seats[seat].home.unpark();
-            GivenBack::Taken
-        } else {
-            self.set_state(seat, PARKED);
-            list.parked.push(seat);
-            self.count(ONE_PARKED, 0);
-            GivenBack::Parked
-        }
+        let mut cores = 0..self.cores.len();
+        let is_free =
+            |&core: &usize| !list.off[core].is_left() && self.swap_state(core, FREE, BUSY);
+        let core = cores.find(is_free)?;
+        // It sees that, and stops searching.
+        list.off[core].looker = true;
+        Some((core, Stopped::Fine))
     }
 }
 
@@ -786,42 +751,61 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seat_stays_lent_when_its_borrower_is_woken() {
-        let sleep = Sleep::new(2);
-        assert!(sleep.announce(1, Kind::Idle, false, true) == Entered::Announced);
+    fn a_core_stays_lent_when_its_borrower_is_woken() {
+        let (sleep, own) = (Sleep::new(2), OffCore::at_bottom(1, true));
+        let idle = Kind::Idle(&own);
+        assert!(sleep.announce(1, idle, false, true) == Entered::Announced);
         assert!(matches!(sleep.lend(), Some((1, Stopped::LookAgain))));
         assert!(sleep.announce(1, Kind::Blocked, false, true) == Entered::Announced);
-        assert!(!sleep.leave(1, Kind::Idle), "the worker's own thread leaves what it parked only");
+        assert!(!sleep.leave(1, idle), "the worker's own thread leaves what it parked only");
         sleep.wake_one();
-        assert!(sleep.is_lent(1), "the worker's own thread would take it");
+        assert!(!own.has_core(), "the worker's own thread would take it");
         sleep.announce_aside(1, [None, None], true);
-        assert!(sleep.leave_aside(1) && sleep.is_lent(1));
+        assert!(sleep.leave_aside(1) && !own.has_core());
         assert!(sleep.give_back(1, true) == GivenBack::Taken);
-        assert_eq!(sleep.state(1), BUSY);
+        assert!(sleep.state(1) == BUSY && own.has_core());
     }
 
-    /// Somebody borrows the seat of a worker that looks around, leaves it and some work there, and
-    /// claims it, all before the worker looks.
+    /// A thread borrows the core of a worker that looks around, hands it off, and wants it back, all
+    /// before the worker looks: that worker is the one to pass it on.
     #[test]
-    fn a_seat_that_was_given_back_is_seen_before_it_is_given_away() {
-        let sleep = Sleep::new(1);
+    fn a_core_that_was_lent_and_given_back_is_its_lookers_still() {
+        let (sleep, own) = (Sleep::new(1), OffCore::at_bottom(0, true));
         assert!(sleep.start_searching());
-        sleep.free_seat(0);
+        sleep.free_core(0);
         assert!(matches!(sleep.lend(), Some((0, Stopped::Fine))));
-        let (absentee, given) = sleep.go_away(0, 0, true, true);
-        assert!(given == GivenBack::Taken);
+        assert!(sleep.has_spare(0));
+        let (borrower, given) = sleep.hand_off(0, 0, true, true);
+        assert!(given == GivenBack::Parked && !sleep.is_lent(0));
         std::thread::scope(|scope| {
-            scope.spawn(|| sleep.come_back(&absentee));
-            while !sleep.is_claimed(0) {
+            scope.spawn(|| sleep.take_back(&borrower));
+            while !sleep.is_wanted(0) {
                 std::thread::yield_now();
             }
-            assert!(sleep.announce(0, Kind::Idle, true, true) == Entered::Lent);
-            assert!(sleep.is_claimed(0), "who was woken for the work has not seen it yet");
-            assert!(sleep.stop_searching() == Stopped::Fine);
-            sleep.wait_for_seat(0);
-            assert_eq!(sleep.counts(), Counts(SEARCHER));
-            sleep.pass_on(0);
+            assert!(!borrower.has_core(), "the looker has it still");
+            assert!(sleep.take_core(&own) && sleep.stop_searching() == Stopped::Fine);
+            assert!(sleep.pass_on(&own));
         });
-        assert!(sleep.is_lent(0) && !sleep.is_claimed(0));
+        assert!(borrower.has_core() && !own.has_core() && !sleep.is_wanted(0));
+        assert_eq!(sleep.counts(), Counts(0));
+    }
+
+    /// The same, but the worker looks while its core is lent, or only when that was given back.
+    #[test]
+    fn a_looker_whose_core_was_lent_has_it_back() {
+        for sees_loan in [true, false] {
+            let (sleep, own) = (Sleep::new(1), OffCore::at_bottom(0, true));
+            assert!(sleep.start_searching());
+            sleep.free_core(0);
+            assert!(sleep.lend().is_some());
+            if sees_loan {
+                assert!(!sleep.take_core(&own) && !own.has_core());
+                assert!(sleep.stop_searching() == Stopped::Fine);
+            }
+            let given = sleep.give_back(0, true);
+            assert!((given == GivenBack::Taken) == sees_loan && own.has_core());
+            assert!(sees_loan || sleep.take_core(&own));
+            assert_eq!((sleep.counts(), sleep.state(0)), (Counts(SEARCHER), BUSY));
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! A worker that found no work: it gives up its seat, looks around for a while, then parks.
 #![deny(unsafe_code)]
 
+use std::sync::Arc;
+
 use super::Worker;
 use crate::deterministic;
-use crate::sleep::{Entered, Kind};
+use crate::sleep::{Entered, Kind, OffCore};
 use crate::sync::Ordering;
 
 /// Rounds of looking around, or of waiting for leave to do so, before a worker parks. (Of workers that
@@ -21,7 +23,7 @@ const SPINS: u32 = 8;
 impl Worker {
     /// Waits for work. `true`: there may be some, and this worker holds its seat; `searching` says
     /// whether it is counted as a searcher. `false`: the pool has ended.
-    pub(super) fn idle(&self, searching: &mut bool) -> bool {
+    pub(super) fn idle(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
         let sleep = self.sleep();
         *searching = *searching || sleep.start_searching() || self.may_search_soon();
         if !*searching && self.has_own_work() {
@@ -30,9 +32,9 @@ impl Worker {
         let is_searching = std::mem::replace(searching, true);
         let mut watches = true;
         if is_searching {
-            sleep.free_seat(self.index);
+            sleep.free_core(self.index);
             watches = match self.look_around() {
-                Seen::Work => return self.take_seat(),
+                Seen::Work => return self.take_core(me),
                 Seen::OthersFork => true,
                 Seen::Nothing => false,
             };
@@ -42,41 +44,34 @@ impl Worker {
         let tells = handlers.tell_of_parking();
         if tells {
             // Code of the user's must not run on a seat that may be lent meanwhile.
-            if is_searching && !self.hold_seat() {
-                return self.go_home();
+            if is_searching && !self.hold_core(me) {
+                return self.wait_for_core(me);
             }
-            if !self.handle(|| handlers.parks(self.index)) {
-                return self.leave_between_jobs();
-            }
+            self.handle(|| handlers.parks(self.index));
         }
-        if !self.park(is_searching && !tells, watches) {
+        if !self.park(me, is_searching && !tells, watches) {
             return false;
         }
         if handlers.tell_of_unparking() {
             *searching = false;
             self.stop_searching();
-            if !self.handle(|| handlers.unparks(self.index)) {
-                *searching = true;
-                return self.leave_between_jobs();
-            }
+            self.handle(|| handlers.unparks(self.index));
         }
         true
     }
 
-    /// Calls a handler, which may do what a job may. `false`: the seat was given up meanwhile, or others
-    /// claim it; then the caller has to `leave_between_jobs`.
-    pub(super) fn handle(&self, handler: impl FnOnce()) -> bool {
+    /// Calls a handler, which may do what a job may.
+    pub(super) fn handle(&self, handler: impl FnOnce()) {
         self.jobs.store(1, Ordering::Relaxed);
         deterministic::looks(false);
         handler();
         deterministic::looks(true);
         self.jobs.store(0, Ordering::Relaxed);
-        !self.is_lent() && !self.is_claimed()
     }
 
-    /// Takes the seat back and stops searching. `false`: it was lent.
-    fn hold_seat(&self) -> bool {
-        let held = self.sleep().take_seat(self.index);
+    /// Takes the core back and stops searching. `false`: it was lent; the caller has to wait for it.
+    fn hold_core(&self, me: &Arc<OffCore>) -> bool {
+        let held = self.sleep().take_core(me);
         self.stop_searching();
         held
     }
@@ -116,7 +111,7 @@ impl Worker {
                 break;
             }
             pause(round, || false);
-            let is_over = self.sees_work() || self.sleep().is_lent(self.index);
+            let is_over = self.sees_work() || self.sleep().is_lent(self.index) || self.is_wanted();
             if is_over || SILENCE.contains(&round) && self.sees_silent() {
                 return Seen::Work;
             }
@@ -128,31 +123,31 @@ impl Worker {
         if self.see_others_fork() || self.sees_hidden() { Seen::OthersFork } else { Seen::Nothing }
     }
 
-    /// Takes the seat back for work that was seen.
-    fn take_seat(&self) -> bool {
-        if !self.sleep().take_seat(self.index) {
+    /// Takes the core back for work that was seen.
+    fn take_core(&self, me: &Arc<OffCore>) -> bool {
+        if !self.sleep().take_core(me) {
             self.stop_searching();
-            return self.go_home();
+            return self.wait_for_core(me);
         }
         self.goes_on()
     }
 
-    fn park(&self, searching: bool, watches: bool) -> bool {
-        let sleep = self.sleep();
-        if sleep.announce(self.index, Kind::Idle, searching, watches) == Entered::Lent {
+    fn park(&self, me: &Arc<OffCore>, searching: bool, watches: bool) -> bool {
+        let (sleep, idle) = (self.sleep(), Kind::Idle(me));
+        if sleep.announce(self.index, idle, searching, watches) == Entered::Lent {
             if searching {
                 self.stop_searching();
             }
-            return self.go_home();
+            return self.wait_for_core(me);
         }
-        let left = self.announce_and_look() && sleep.leave(self.index, Kind::Idle);
-        if !left {
-            self.registry().end_if_idle();
-            sleep.sleep(self.index, Kind::Idle, || self.watch(), || self.announce_and_look_hard());
-            self.counters.wakes.add(1);
+        if self.announce_and_look() && sleep.leave(self.index, idle) {
+            return self.wait_for_core(me);
         }
-        self.unparked();
-        self.goes_on()
+        self.registry().end_if_idle();
+        sleep.sleep(self.index, idle, || self.watch(), || self.announce_and_look_hard());
+        let goes_on = self.wait_for_core(me);
+        self.counters.wakes.count();
+        goes_on
     }
 
     /// Whether the pool has not ended. If it has, this worker, which was counted as a searcher, is no
@@ -168,7 +163,7 @@ impl Worker {
 
 /// What a worker has seen that looked around.
 enum Seen {
-    /// Work, or that the seat is lent.
+    /// Work, or that another thread has the core, or wants it.
     Work,
     /// None, but others have forked meanwhile, or hide forks.
     OthersFork,

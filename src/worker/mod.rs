@@ -1,10 +1,10 @@
 //! One worker: what its seat consists of, and the loop of its thread.
 #![allow(unsafe_code)]
 
-mod away;
 #[cfg(all(test, not(loom)))]
 mod faults;
 mod find;
+mod hand_off;
 mod idle;
 mod nest;
 pub(crate) mod sleeper;
@@ -14,6 +14,7 @@ mod width;
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::Arc;
 
 use self::nest::Nest;
 use crate::counters::{LiveCounters, WorkerCounters};
@@ -25,7 +26,7 @@ use crate::job::{JobRef, NO_ROOT, lineage};
 use crate::platform::{self, generation};
 use crate::pool::{Registry, TaskOrder, WaitPolicy};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue, until_sure};
-use crate::sleep::{Sleep, Stopped};
+use crate::sleep::{OffCore, Sleep, Stopped};
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 use find::MOST_WOKEN;
 
@@ -64,8 +65,8 @@ pub(crate) struct Worker {
     /// How many jobs stand on the stack, and what the innermost wait is for (`Awaited::to_code`).
     jobs: AtomicU32,
     waits_for: AtomicU32,
-    /// How many threads are away from this seat.
-    away: AtomicU32,
+    /// Whether a thread from outside has borrowed the seat.
+    is_lent: AtomicU32,
     nest: Nest,
     /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
     visit: Cell<*const ()>,
@@ -125,7 +126,7 @@ impl Worker {
             root: AtomicUsize::new(NO_ROOT),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
-            away: AtomicU32::new(0),
+            is_lent: AtomicU32::new(0),
             nest: Nest::default(),
             visit: Cell::new(ptr::null()),
             has_thread: AtomicU32::new(0),
@@ -241,9 +242,13 @@ impl Worker {
         self.jobs.load(Ordering::Relaxed)
     }
 
-    /// How many threads are away from this seat.
-    pub(crate) fn threads_away(&self) -> u32 {
-        self.away.load(Ordering::Relaxed)
+    pub(crate) fn is_lent(&self) -> bool {
+        self.is_lent.load(Ordering::Relaxed) != 0
+    }
+
+    /// Marks the seat as one that its holder, from outside, has borrowed.
+    pub(crate) fn set_lent(&self, is_lent: bool) {
+        self.is_lent.store(is_lent.into(), Ordering::Relaxed);
     }
 
     pub(crate) fn waits_for(&self) -> Option<Awaited> {
@@ -434,35 +439,31 @@ impl Worker {
 
     // ---- running ----------------------------------------------------------------------------
 
-    /// The life of a worker's thread, which holds the seat at first.
-    pub(crate) fn main_loop(&self) {
+    /// The life of the worker's thread `me`. `false`: it never had the core.
+    pub(crate) fn main_loop(&self, me: &Arc<OffCore>) -> bool {
+        if !me.has_core() {
+            if !self.wait_for_core(me) {
+                return false;
+            }
+            self.stop_searching();
+        }
         let _acting = Acting::start(self);
         IS_POOLS.set(true);
         self.set_thread(true);
-        let stays = self.handle(|| self.registry().handlers().starts(self.index));
-        if stays || self.leave_between_jobs() {
-            self.work(!stays);
-        }
+        self.handle(|| self.registry().handlers().starts(self.index));
+        self.work(me);
+        true
     }
 
-    /// The life of a thread that is to take over the seat. `false`: it never had it.
-    pub(crate) fn take_over(&self) -> bool {
-        // As in `Registry::run_worker`.
-        outcome::run_or_abort(|| {
-            let has_seat = self.go_home();
-            if has_seat {
-                self.stop_searching();
-                self.main_loop();
-            }
-            has_seat
-        })
-    }
-
-    /// Works until the pool ends. `searching`: whether this worker is counted as a searcher.
-    pub(crate) fn work(&self, mut searching: bool) {
-        loop {
+    /// Works until the pool ends.
+    pub(crate) fn work(&self, me: &Arc<OffCore>) {
+        let mut searching = false;
+        let mut goes_on = true;
+        while goes_on {
             deterministic::looks(true);
-            while let Some(job) = self.next_job() {
+            goes_on = if self.is_wanted() {
+                self.pass_on(me, &mut searching)
+            } else if let Some(job) = self.next_job() {
                 if std::mem::take(&mut searching) {
                     self.stop_searching();
                 }
@@ -470,53 +471,26 @@ impl Worker {
                 self.run(job);
                 deterministic::looks(true);
                 deterministic::point();
-                if self.is_lent() || self.is_claimed() {
-                    if !self.leave_between_jobs() {
-                        return;
-                    }
-                    searching = true;
-                }
-            }
-            let goes_on = match self.serves_absentees() {
-                true => self.hand_over(&mut searching),
-                false => self.idle(&mut searching),
+                true
+            } else if self.stands_in() {
+                self.pass_on(me, &mut searching)
+            } else {
+                self.idle(me, &mut searching)
             };
-            if !goes_on {
-                return;
-            }
         }
     }
 
     fn next_job(&self) -> Option<JobRef> {
-        match self.serves_absentees() {
+        match self.stands_in() {
             true => self.mailed().or_else(|| self.guest()),
             false => self.find(),
         }
     }
 
-    /// Gives up the seat, which others claim, or of which another is the own thread by now. `true`: this
-    /// is its own thread again, and counted as a searcher. `false`: the pool has ended.
-    #[cold]
-    pub(super) fn leave_between_jobs(&self) -> bool {
-        if self.is_lent() {
-            return self.registry().rest(self.index, || self.give_back()) && self.go_home();
-        }
-        self.sleep().pass_on(self.index);
-        self.go_home()
-    }
-
-    /// Sleeps as the seat's own thread until it is its own again. `true`: this thread is counted as a
-    /// searcher. `false`: the pool has ended.
-    pub(super) fn go_home(&self) -> bool {
-        self.sleep().wait_for_seat(self.index);
-        self.unparked();
-        self.goes_on()
-    }
-
     /// Runs a job at the bottom of the stack.
     fn run(&self, job: JobRef) {
-        // Forks of those who are away keep their slots.
-        if self.threads_away() == 0 {
+        // Forks of threads that have handed off the core keep their slots.
+        if self.threads_off() == 0 {
             self.forks.rewind();
         }
         self.jobs.store(1, Ordering::Relaxed);

@@ -166,7 +166,7 @@ impl Above {
     /// them goes on.
     fn start(worker: &Worker, room: usize) -> Option<Self> {
         let registry = worker.registry();
-        if !registry.settings().has_stand_ins || registry.is_simulated() {
+        if registry.settings().max_spare_threads == 0 || registry.is_simulated() {
             return None;
         }
         let (next, changed) = (Mutex::new(Next::Nothing), Condvar::new());
@@ -179,7 +179,8 @@ impl Above {
             outcome::run_or_abort(|| theirs.serve(unsafe { &*whose.0 }, room));
         };
         let stack_size = worker.stack_size().checked_add(room)?;
-        let thread = registry.start_thread_of(worker.index(), stack_size, body).ok()?;
+        let name = registry.name(worker.index());
+        let thread = Thread::start(name, Some(stack_size), body).ok()?;
         Some(Above { calls, thread: Some(thread) })
     }
 

@@ -32,22 +32,22 @@
 //!
 //! They have a queue of their own, and every wait sees to it, but for those of
 //! `WaitPolicy::OwnDescendants` for their own pool. Where the limits above allow a guest on top of
-//! the wait, the worker runs it there. Else it leaves its seat to a spare thread (`away.rs`), which
-//! runs guests and mail, and nothing else; when there are none left, it hands the seat over to one
-//! that is away from it. Where that must not be (see below), or a pool has no thread to spare, the
-//! guest runs on top of the wait all the same.
+//! the wait, the worker runs it there. Else it hands off its core (`hand_off.rs`) to a spare thread,
+//! which runs guests and mail, and nothing else; when there are none left, that one passes the core
+//! on to a thread that waits without it. Where that must not be (see below), or no spare thread can be
+//! had, the guest runs on top of the wait all the same.
 //!
 //! **No deadlock.** Consider waits that are never over. (Each is for a job, of this pool or
 //! another.)
 //! - *A job that is a guest has begun*: some worker of its pool waits, else one comes to the bottom
 //!   of its stack, and either takes guests.
-//! - *A job of one's own pool, for which a wait is that still has its seat, has begun*: that wait
+//! - *A job of one's own pool, for which a wait is that still has its core, has begun*: that wait
 //!   could run it. A worker that waits for another pool keeps no tasks from it: it hands them on
 //!   before it sleeps. What stands in the way on the same stack, stands there by the limits above.
-//! - *A thread that waits for its own pool may be away from its seat*: because it made way for one
-//!   that claims the seat, or left it for a guest. What it waits for may then be any job which
-//!   nobody else may run. So as long as there is such a thread, spare threads of its pool run any
-//!   job, and where every worker stands aside and there is work, one leaves its seat for that.
+//! - *A thread that waits for its own pool may be without its core*: because another wanted the core
+//!   back, or for a guest. What it waits for may then be any job which nobody else may run. So as long
+//!   as there is such a thread, spare threads of its pool run any job, and where every worker stands
+//!   aside and there is work, one hands off its core for that.
 //!
 //! So each such wait is for a job that has begun and waits in turn, and that is no cycle: by the
 //! limits above, as in a single pool.
@@ -56,8 +56,8 @@
 //! - pools that wait for each other by locks, by channels, or by `is_finished` in a loop: such
 //!   waits ask for nothing;
 //! - where a guest stands on a wait that it should not be on, what it waits for may stand below it:
-//!   with `OwnDescendants`, in pools with threads of the user's making, and where no thread could
-//!   be had, or too many are away;
+//!   with `OwnDescendants`, in pools with threads of the user's making, where no thread can be had,
+//!   and where the pool has as many spare threads as it may. A dump tells of such a wait;
 //! - `OwnDescendants`, where all workers of a pool wait for that pool and a guest comes.
 //!
 //! # Own descendants only
@@ -65,8 +65,9 @@
 //! by descendants of what it is for, and nothing else but mail. There everything that can be waited
 //! for is a root: the stolen side of a join, a scope, a task with a handle. A job is a descendant
 //! of those that are in its line of roots (`job::lineage`). A wait for another pool runs guests
-//! there, too, or two pools of one worker that wait for each other would stop. No seat is ever left: who
-//! comes back may want a lock that the holder has, who waits for what is his own, and keeps the seat.
+//! there, too, or two pools of one worker that wait for each other would stop. No core is ever
+//! handed off: the thread that wants it back may want a lock that the holder has, which keeps the core
+//! as long as it waits for work of its own.
 //!
 //! A worker that takes a job which it may not run hands it to the injector, where every other
 //! looks. Most waits are over soon, and to hand on all that is queued in each of them would make a
@@ -107,19 +108,17 @@ impl Worker {
         self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
         let mut searching = false;
         let mut round = 0;
-        let mut seat = Seat::default();
+        let mut hosting = Hosting::default();
         while !wait.done() {
             self.registry().abort_if_lost();
             deterministic::point();
-            // In each round: what ran on top may have left the seat, and have it back as a borrower.
-            seat.may_leave = self.may_leave();
-            if seat.makes_way() && self.is_claimed() {
+            if self.is_wanted() {
                 self.stop_searching_if(&mut searching);
-                seat.is_kept = !self.wait_away(wait, true);
+                self.wait_off_core(wait, false);
                 continue;
             }
             let found = self.find_in_wait(wait, searching, MOST_PASSED_ON);
-            if let Some(job) = found.or_else(|| self.guest_in_wait(wait, &mut seat)) {
+            if let Some(job) = found.or_else(|| self.guest_in_wait(wait, &mut hosting)) {
                 self.stop_searching_if(&mut searching);
                 self.run_in_wait(job, wait, || self.next_own_task(wait));
                 round = 0;
@@ -132,15 +131,18 @@ impl Worker {
                 pause(round, || wait.done());
                 round += 1;
             } else if self.may_run_any(wait) {
-                searching = self.sleep_in_wait(wait, searching, &seat);
+                searching = self.sleep_in_wait(wait, searching);
                 round = 0;
             } else {
                 self.stop_searching_if(&mut searching);
-                searching = self.sleep_aside(wait, &mut seat);
+                searching = self.sleep_aside(wait, &mut hosting);
             }
         }
         self.stop_searching_if(&mut searching);
-        if seat.passed_by && !self.registry().guests().is_empty() {
+        if hosting.is_refused {
+            self.registry().count_refused_hand_off(false);
+        }
+        if hosting.passed_by && !self.registry().guests().is_empty() {
             self.registry().sleep().notify_of_guest();
         }
         self.waits_for.store(outer, Ordering::Relaxed);
@@ -232,12 +234,12 @@ impl Worker {
         self.waits_for.store(waits_for, Ordering::Relaxed);
     }
 
-    /// What a wait that goes on runs after one of this worker's tasks, unless somebody may want the
-    /// seat.
+    /// What a wait that goes on runs after one of this worker's tasks, unless a thread may want the
+    /// core.
     #[inline]
     fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         deterministic::point();
-        let stops = wait.done() || wait.is_elsewhere() || self.threads_away() > 0;
+        let stops = wait.done() || wait.is_elsewhere() || self.threads_off() > 0;
         if stops { None } else { self.own_task(wait, MOST_PASSED_ON) }
     }
 
@@ -255,18 +257,24 @@ impl Worker {
     }
 
     /// A guest that may stand on top of this wait.
-    fn guest_in_wait(&self, wait: &impl Wait, seat: &mut Seat) -> Option<JobRef> {
+    fn guest_in_wait(&self, wait: &impl Wait, hosting: &mut Hosting) -> Option<JobRef> {
         if self.waits_for_own_work() && !wait.is_elsewhere() {
             return self.own_guest(wait);
         }
         let job = self.guest()?;
-        if self.may_host(&job, wait) || !seat.leaves() {
+        if self.may_host(&job, wait) || !self.may_hand_off(hosting) {
             return Some(job);
         }
-        // Before it sleeps, it leaves its seat for this one.
+        // Before it sleeps, it hands off its core for this one.
         self.registry().guests().push(job);
-        seat.passed_by = true;
+        hosting.passed_by = true;
         None
+    }
+
+    /// Whether a wait may hand off its core for work in sight: not where waits are served by their own
+    /// descendants only.
+    fn may_hand_off(&self, hosting: &Hosting) -> bool {
+        !hosting.is_refused && !self.waits_for_own_work()
     }
 
     /// A guest that is a descendant of what is waited for.
@@ -372,15 +380,15 @@ impl Worker {
 
     /// Parks until work or the wait's end is in sight. Returns whether this worker is counted
     /// as a searcher.
-    fn sleep_in_wait(&self, wait: &impl Wait, searching: bool, seat: &Seat) -> bool {
+    fn sleep_in_wait(&self, wait: &impl Wait, searching: bool) -> bool {
         if !wait.ask_wake() {
             return searching;
         }
         self.counters.parks.count();
         let sleep = self.sleep();
-        // The holder of a busy seat is never turned away.
+        // The holder of a busy core is never turned away.
         let _ = sleep.announce(self.index, Kind::Blocked, searching, true);
-        let looks = || wait.done() || seat.makes_way() && self.is_claimed();
+        let looks = || wait.done() || self.is_wanted();
         let over = looks() || self.announce_and_look() || looks();
         if !(over && sleep.leave(self.index, Kind::Blocked)) {
             sleep.sleep(
@@ -396,7 +404,7 @@ impl Worker {
 
     /// Like `sleep_in_wait`, for a worker that may run only some of the work. Looking is not
     /// enough for it: it has to take a job to know.
-    fn sleep_aside(&self, wait: &impl Wait, seat: &mut Seat) -> bool {
+    fn sleep_aside(&self, wait: &impl Wait, hosting: &mut Hosting) -> bool {
         if wait.is_elsewhere() {
             self.hand_on_tasks();
         }
@@ -415,16 +423,15 @@ impl Worker {
             self.announce_and_look();
             self.look_behind();
         }
-        let looks = || wait.done() || seat.makes_way() && self.is_claimed();
+        let looks = || wait.done() || self.is_wanted();
         let is_over = looks();
         let mut job = if is_over { None } else { self.find_in_wait(wait, true, usize::MAX) };
         let mut leaves = false;
         if !is_over && job.is_none() {
-            job = self.guest_in_wait(wait, seat);
-            let is_called = seat.passed_by && !self.registry().guests().is_empty();
-            leaves = job.is_none() && seat.leaves() && (is_called || self.is_missed());
+            job = self.guest_in_wait(wait, hosting);
+            let is_called = hosting.passed_by && !self.registry().guests().is_empty();
+            leaves = job.is_none() && self.may_hand_off(hosting) && (is_called || self.is_missed());
         }
-        let looks = || wait.done() || seat.makes_way() && self.is_claimed();
         let again = !wait.is_elsewhere() && self.is_to_force();
         let mut woken = if job.is_some() || leaves || again || looks() {
             !sleep.leave_aside(self.index)
@@ -438,40 +445,29 @@ impl Worker {
             self.run_in_wait(job, wait, || None);
         } else if leaves {
             self.stop_searching_if(&mut woken);
-            seat.stays = !self.wait_away(wait, false);
+            if !self.wait_off_core(wait, true) {
+                hosting.is_refused = true;
+                self.registry().count_refused_hand_off(true);
+            }
         }
         woken
     }
 
-    /// Whether there is work that a thread which is away may need, and no worker that could run it,
+    /// Whether there is work that a thread without a core may need, and no worker that could run it,
     /// if this one stands aside.
     fn is_missed(&self) -> bool {
         let sleep = self.sleep();
-        sleep.some_wait_away() && sleep.all_stand_aside() && self.announce_and_look()
+        sleep.some_wait_off() && sleep.all_stand_aside() && self.announce_and_look()
     }
 }
 
-/// What a worker does with its seat in a wait.
+/// How a wait deals with guests that must not run on top of it.
 #[derive(Default)]
-struct Seat {
-    /// Whether it may leave the seat at all.
-    may_leave: bool,
-    /// That it cannot leave the seat for a guest.
-    stays: bool,
-    /// That it cannot make way for those who claim the seat.
-    is_kept: bool,
-    /// That it has seen a guest which others are to run.
+struct Hosting {
+    /// That the core could not be handed off: then they run there all the same.
+    is_refused: bool,
+    /// That it has seen one which others are to run.
     passed_by: bool,
-}
-
-impl Seat {
-    fn leaves(&self) -> bool {
-        self.may_leave && !self.stays
-    }
-
-    fn makes_way(&self) -> bool {
-        self.may_leave && !self.is_kept
-    }
 }
 
 /// Whether the job is what is waited for, or part of it.

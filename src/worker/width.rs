@@ -10,7 +10,7 @@ use super::{Acting, Worker};
 use crate::job::NO_ROOT;
 use crate::job::stack::JoinJob;
 use crate::pool::{Registry, ThreadPoolBuilder};
-use crate::sleep::{Entered, Kind};
+use crate::sleep::{Entered, Kind, OffCore};
 use crate::sync::counted::writes;
 
 const WIDTHS: [usize; 4] = [8, 32, 128, 256];
@@ -31,8 +31,9 @@ fn writes_of<R>(act: impl FnOnce() -> R) -> (R, usize) {
 fn park(worker: &Worker) {
     let sleep = worker.sleep();
     assert!(sleep.start_searching());
-    sleep.free_seat(worker.index);
-    let entered = sleep.announce(worker.index, Kind::Idle, true, false);
+    sleep.free_core(worker.index);
+    let me = OffCore::at_bottom(worker.index, true);
+    let entered = sleep.announce(worker.index, Kind::Idle(&me), true, false);
     assert!(entered == Entered::Announced && !worker.announce_and_look());
 }
 

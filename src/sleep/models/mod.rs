@@ -8,7 +8,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::AtomicBool;
 use loom::thread;
 
-use self::pool::{Goes, Job, Pool};
+use self::pool::{Goes, Job, Pool, Thread};
 use super::*;
 use crate::latch::{Latch, Wait, Waiter};
 
@@ -20,27 +20,27 @@ fn start(pool: &Arc<Pool>, act: impl FnOnce(&Pool) + 'static) -> thread::JoinHan
 
 /// The thread of worker `me`, until it has run a job.
 fn run_one(me: usize) -> impl FnOnce(&Pool) {
-    move |pool| pool.main_loop(me, false, |_| Goes::Away)
+    move |pool| pool.main_loop(&OffCore::at_bottom(me, true), false, |_| Goes::Away)
 }
 
 /// Lets worker `me` sleep, and not as the sentry. Its thread then starts with `sleep_on`.
-fn fall_asleep(pool: &Pool, me: usize, kind: Kind) {
-    let _ = pool.sleep.announce(me, kind, false, true);
-    assert!(pool.sleep.resign(me, Kind::Idle));
+fn fall_asleep(pool: &Pool, me: usize) -> Thread {
+    let thread = OffCore::at_bottom(me, true);
+    let _ = pool.sleep.announce(me, Kind::Idle(&thread), false, true);
+    assert!(pool.sleep.resign(me, Kind::Idle(&thread)));
+    thread
 }
 
-/// The thread of worker `me`, which sleeps, until it has run a job.
-fn sleep_on(me: usize, kind: Kind) -> impl FnOnce(&Pool) {
+/// The thread of a worker, which sleeps, until it has run a job.
+fn sleep_on(me: Thread) -> impl FnOnce(&Pool) {
     move |pool| {
-        let look_hard = || pool.announce_and_look_hard(me);
-        pool.sleep.sleep(me, kind, || pool.watch(me), look_hard);
-        pool.unparked(me);
-        pool.main_loop(me, true, |_| Goes::Away);
+        pool.sleep_idle(&me);
+        pool.main_loop(&me, true, |_| Goes::Away);
     }
 }
 
-fn wake(pool: &Pool, seat: usize) {
-    pool.sleep.unlist(&mut pool.sleep.list.lock(), seat).unpark();
+fn wake(pool: &Pool, core: usize) {
+    pool.sleep.unlist(&mut pool.sleep.list.lock(), core).unpark();
 }
 
 fn nobody_is_counted(pool: &Pool) {
@@ -107,9 +107,9 @@ fn a_job_that_is_handed_on_finds_a_worker() {
 fn check_last_searcher(workers: usize, publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(workers);
-        fall_asleep(&pool, 0, Kind::Idle);
+        let sleeper = fall_asleep(&pool, 0);
         assert!(pool.sleep.start_searching());
-        let sleeper = start(&pool, sleep_on(0, Kind::Idle));
+        let sleeper = start(&pool, sleep_on(sleeper));
         let searcher = start(&pool, |pool| pool.stop_searching(1));
         publish(&pool);
         searcher.join().unwrap();
@@ -146,8 +146,8 @@ fn the_last_searcher_wakes_another_for_a_job_from_outside() {
 fn check_unparked(rise: fn(&Pool), publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(3);
-        fall_asleep(&pool, 0, Kind::Idle);
-        fall_asleep(&pool, 2, Kind::Idle);
+        fall_asleep(&pool, 0);
+        fall_asleep(&pool, 2);
         assert!(pool.sleep.start_searching());
         let searcher = start(&pool, |pool| pool.stop_searching(1));
         rise(&pool);
@@ -289,8 +289,8 @@ fn a_job_from_outside_is_run_though_the_seat_was_lent() {
     check_lending(|pool| pool.inject('a'));
 }
 
-/// Fails when `announce` does not compare when it takes the seat to `PARKED`, `lend` when it
-/// takes it to `LENT`, or `take_seat` when it takes it to `BUSY`.
+/// Fails when `announce` does not look whether the core is `FREE` still, or when `lend` or
+/// `take_core` do not compare when they take it to `BUSY`.
 #[test]
 fn no_two_threads_hold_a_seat() {
     loom::model(|| {
@@ -309,10 +309,11 @@ fn no_two_threads_hold_a_seat() {
 fn check_mail(go: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(3);
-        fall_asleep(&pool, 1, Kind::Idle);
+        let worker = fall_asleep(&pool, 1);
         assert!(matches!(pool.sleep.lend(), Some((1, Stopped::Fine))));
-        let _ = pool.sleep.announce(2, Kind::Idle, false, true);
-        let worker = start(&pool, sleep_on(1, Kind::Idle));
+        let sentry = OffCore::at_bottom(2, true);
+        let _ = pool.sleep.announce(2, Kind::Idle(&sentry), false, true);
+        let worker = start(&pool, sleep_on(worker));
         let borrower = start(&pool, go);
         pool.send(1, 'a');
         worker.join().unwrap();
@@ -327,19 +328,25 @@ fn mail_is_read_though_the_seat_was_lent() {
     check_mail(|pool| pool.give_back(1));
 }
 
-/// Fails when the fence in `go_away` is left out.
+/// Fails when the fence in `hand_off` is left out.
 #[test]
-fn mail_is_read_though_the_holder_goes_away() {
-    check_mail(|pool| drop(pool.go_away(1, 0, true, pool.has_own_work(1))));
+fn mail_is_read_though_the_holder_hands_off_the_core() {
+    check_mail(|pool| drop(pool.hand_off(1, 0, true, pool.has_own_work(1))));
 }
 
 /// Worker 1 is the sentry; worker 2 sleeps inside a wait.
 fn check_lent_sentry(publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(3);
-        let _ = pool.sleep.announce(1, Kind::Idle, false, true);
+        let sentry = OffCore::at_bottom(1, true);
+        let _ = pool.sleep.announce(1, Kind::Idle(&sentry), false, true);
         let _ = pool.sleep.announce(2, Kind::Blocked, false, true);
-        let blocked = start(&pool, sleep_on(2, Kind::Blocked));
+        let blocked = start(&pool, |pool| {
+            let look_hard = || pool.announce_and_look_hard(2);
+            pool.sleep.sleep(2, Kind::Blocked, || pool.watch(2), look_hard);
+            pool.unparked(2);
+            pool.main_loop(&OffCore::at_bottom(2, true), true, |_| Goes::Away);
+        });
         let borrower = start(&pool, |pool| {
             let (me, stopped) = pool.sleep.lend().unwrap();
             pool.unparked(me);
@@ -358,9 +365,9 @@ fn the_borrower_of_the_sentrys_seat_wakes_another_for_a_task() {
     check_lent_sentry(|pool| pool.push_task(0, 'a'));
 }
 
-// ---- threads that are away ------------------------------------------------------------------
+// ---- hand-off -------------------------------------------------------------------------------
 
-/// Sets a latch that the holder of seat 0 waits for, or a thread that is away from it.
+/// Sets a latch that the holder of core 0 waits for, or a thread without it.
 fn set(pool: &Pool, latch: &Latch) {
     // SAFETY: each latch of these models is set once, and lives as long as its model.
     if unsafe { Latch::set(latch) } == Waiter::Asleep {
@@ -368,100 +375,140 @@ fn set(pool: &Pool, latch: &Latch) {
     }
 }
 
-/// The thread that takes over seat 0; it sets a latch when it has run a job.
-fn stand_in(latch: Arc<Latch>) -> impl FnOnce(&Pool) {
-    move |pool| {
-        if pool.go_home(0) {
+/// A spare thread for core 0, which does as `act` says.
+fn start_spare(
+    pool: &Arc<Pool>,
+    act: impl FnOnce(&Pool, &Thread) + 'static,
+) -> thread::JoinHandle<()> {
+    let me = OffCore::at_bottom(0, false);
+    pool.sleep.add_spare(&me);
+    start(pool, move |pool| act(pool, &me))
+}
+
+/// It sets a latch when it has run a job.
+fn sets_when_run(latch: Arc<Latch>) -> impl FnOnce(&Pool, &Thread) {
+    move |pool, me| {
+        if pool.wait_for_core(me) {
             pool.stop_searching(0);
             let run = |_| {
                 set(pool, &latch);
                 Goes::On
             };
-            pool.main_loop(0, false, run);
+            pool.main_loop(me, false, run);
         }
     }
 }
 
-/// Worker 0's thread is away until a job has been run, which its stand-in does.
-fn check_stand_in(publish: fn(&Pool)) {
+/// Worker 0's thread waits without its core until a job has been run, which a spare one does; then
+/// it has nothing more to do.
+fn check_spare(publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(1);
-        pool.sleep.leave_home(0);
         let latch = Arc::new(Latch::new());
-        let sets = latch.clone();
-        let stand_in = start(&pool, stand_in(sets));
+        let spare = start_spare(&pool, sets_when_run(latch.clone()));
         publish(&pool);
-        pool.wait_away(0, &*latch, true);
+        pool.wait_off_core(0, &*latch, true);
         pool.give_back(0);
         pool.begin_end();
-        stand_in.join().unwrap();
+        spare.join().unwrap();
     });
 }
 
-/// Fails when `give_back` makes the seat `BUSY` before it counts the searcher, and when `grant` stores
-/// with Relaxed.
+/// Fails when `give_to_spare` counts the searcher after it has given the core, and when `give`
+/// stores with Relaxed.
 #[test]
-fn a_stand_in_runs_a_task_that_is_left() {
-    check_stand_in(|pool| pool.push_task(0, 'a'));
+fn a_spare_thread_runs_a_task_that_is_left() {
+    check_spare(|pool| pool.push_task(0, 'a'));
 }
 
-/// Fails when `announce` parks a seat that is claimed.
+/// Fails when `announce` parks a core that a thread wants back.
 #[test]
-fn a_stand_in_runs_a_job_from_outside() {
-    check_stand_in(|pool| pool.inject('a'));
+fn a_spare_thread_runs_a_job_from_outside() {
+    check_spare(|pool| pool.inject('a'));
 }
 
-/// Two threads take turns in seat 0: the one is away until the other, in the seat, says so, and
-/// waits there for the first in turn.
+/// Two threads take turns on core 0: the first waits without it until the second, which has it,
+/// says so, and waits there for the first in turn.
 ///
-/// Fails when `come_back` does not wake a holder who is blocked, when such a holder does not look for
-/// claims after its announcement, when an absentee is noted after it has probed its wait first, and
-/// when `wake_blocked` wakes the holder only.
+/// Fails when `take_back` does not wake a holder that is blocked, when such a holder does not look
+/// for threads that want the core after its announcement, when `hand_off` does not note the thread
+/// as one that waits, when `wake_blocked` wakes the holder only, and when `give_to_spare` parks a
+/// core that has no spare thread.
 #[test]
-fn who_claims_a_seat_gets_it() {
+fn a_thread_that_wants_its_core_back_gets_it() {
     loom::model(|| {
         let pool = Pool::new(1);
-        pool.sleep.leave_home(0);
         let latches = Arc::new((Latch::new(), Latch::new()));
         let theirs = latches.clone();
-        let other = start(&pool, move |pool| {
-            let lent = pool.sleep.lend();
-            if let Some((me, stopped)) = lent {
-                pool.unparked(me);
-                pool.look_again(me, stopped);
+        let spare = start_spare(&pool, move |pool, me| {
+            let has_core = pool.wait_for_core(me);
+            if has_core {
+                pool.stop_searching(0);
             }
             set(pool, &theirs.0);
-            if lent.is_some() {
+            if has_core {
                 pool.wait_until(0, &theirs.1);
-                pool.give_back(0);
+                pool.main_loop(me, false, |_| Goes::On);
             }
         });
-        pool.wait_away(0, &latches.0, true);
+        pool.wait_off_core(0, &latches.0, false);
         set(&pool, &latches.1);
         pool.give_back(0);
-        other.join().unwrap();
+        pool.begin_end();
+        spare.join().unwrap();
     });
 }
 
-/// The thread of seat 0 waits for another pool, and leaves its seat for a guest, by which that wait
-/// is over; the guest's thread hands the seat over.
+/// The thread of core 0 waits for another pool, and hands off its core for a guest, by which that
+/// wait is over; the guest's thread passes the core on.
 ///
-/// Fails when `hand_over` gives the seat to who claims it only, and when `come_back` does not look
-/// whether the caller has it already.
+/// Fails when `pass_on` gives the core only to threads that want it back, and when `take_back` does
+/// not look whether the caller has it already.
 #[test]
-fn a_seat_that_was_left_for_a_guest_is_handed_over() {
+fn a_core_that_was_handed_off_for_a_guest_is_passed_on() {
     loom::model(|| {
         let pool = Pool::new(1);
-        pool.sleep.leave_home(0);
         let latch = Arc::new(Latch::new());
         let sets = latch.clone();
-        let spare = start(&pool, move |pool| pool.serve_guests(0, |_| set(pool, &sets)));
+        let serve = move |pool: &Pool, me: &Thread| pool.serve_guests(me, |_| set(pool, &sets));
+        let spare = start_spare(&pool, serve);
         let asks = start(&pool, |pool| pool.invite('a'));
-        pool.leave_for_guests(0, &*latch);
+        pool.hand_off_for_guests(0, &*latch);
         pool.give_back(0);
         pool.begin_end();
         asks.join().unwrap();
         spare.join().unwrap();
+    });
+}
+
+/// A thread borrows core 0 while its worker looks around, hands it off, and has it back.
+///
+/// Fails when `give_to_spare` parks such a core, when `looker_sees_loan` does not look whether it
+/// was given back, and when a looker does not look for threads that want the core.
+#[test]
+fn a_core_that_was_lent_by_a_looker_is_handed_off() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        let latch = Arc::new(Latch::new());
+        let sets = latch.clone();
+        let me = OffCore::at_bottom(0, true);
+        let theirs = me.clone();
+        assert!(pool.sleep.start_searching());
+        pool.sleep.free_core(0);
+        let (core, stopped) = pool.sleep.lend().unwrap();
+        pool.unparked(core);
+        pool.look_again(core, stopped);
+        let looker = start(&pool, move |pool| {
+            if pool.look_on(&theirs) {
+                pool.main_loop(&theirs, true, |_| Goes::On);
+            }
+        });
+        let setter = start(&pool, move |pool| set(pool, &sets));
+        pool.wait_off_core(core, &*latch, true);
+        pool.give_back(core);
+        pool.begin_end();
+        setter.join().unwrap();
+        looker.join().unwrap();
     });
 }
 
@@ -473,20 +520,18 @@ fn a_seat_that_was_left_for_a_guest_is_handed_over() {
 fn a_job_from_outside_finds_a_worker_where_all_stand_aside() {
     loom::model(|| {
         let pool = Pool::new(1);
-        pool.sleep.leave_home(0);
-        // As if a thread of another seat were away.
-        pool.sleep.local_away.store(1, Ordering::Relaxed);
+        // As if a thread of another core were without it.
+        pool.sleep.local_off.store(1, Ordering::Relaxed);
         let latch = Arc::new(Latch::new());
-        let (waits_for, sets) = (latch.clone(), latch);
+        let spare = start_spare(&pool, sets_when_run(latch.clone()));
         let waiter = start(&pool, move |pool| {
-            pool.wait_aside(0, &*waits_for, drop);
+            pool.wait_aside(0, &*latch, drop);
             pool.give_back(0);
             pool.begin_end();
         });
-        let stand_in = start(&pool, stand_in(sets));
         pool.inject('a');
         waiter.join().unwrap();
-        stand_in.join().unwrap();
+        spare.join().unwrap();
     });
 }
 
@@ -497,7 +542,8 @@ fn a_job_from_outside_finds_a_worker_where_all_stand_aside() {
 fn a_sleeping_worker_ends_with_its_pool() {
     loom::model(|| {
         let pool = Pool::new(1);
-        let worker = start(&pool, |pool| pool.main_loop(0, false, |_| Goes::On));
+        let me = OffCore::at_bottom(0, true);
+        let worker = start(&pool, move |pool| pool.main_loop(&me, false, |_| Goes::On));
         pool.begin_end();
         worker.join().unwrap();
     });
@@ -505,8 +551,9 @@ fn a_sleeping_worker_ends_with_its_pool() {
 
 /// The thread of worker `me`, which has just found no work, until the pool ends.
 fn park_until_end(pool: &Pool, me: usize, run: impl Fn(Job)) {
-    if pool.park(me, false) {
-        pool.main_loop(me, true, |job| {
+    let me = OffCore::at_bottom(me, true);
+    if pool.park(&me, false) {
+        pool.main_loop(&me, true, |job| {
             run(job);
             Goes::On
         });

@@ -14,8 +14,7 @@ use loom::thread;
 
 use crate::latch::Wait;
 use crate::queue::{ForkFront, ForkQueue, Injector, Published, TaskQueue, until_sure};
-use crate::sleep::away::Absentee;
-use crate::sleep::{ANY_ROOT, Entered, GivenBack, Kind, Look, NO_ROOT, Sleep, Stopped};
+use crate::sleep::{ANY_ROOT, Entered, GivenBack, Kind, Look, NO_ROOT, OffCore, Sleep, Stopped};
 use crate::sync::{Ordering, fence};
 
 /// A job, by its name in the model. Those with capital letters are of root `ROOT`.
@@ -34,14 +33,17 @@ pub(super) enum Goes {
     Away,
 }
 
-/// What a seat gives the right to.
+/// A thread of a pool at the bottom of its stack.
+pub(super) type Thread = std::sync::Arc<OffCore>;
+
+/// What a core gives the right to.
 pub(super) struct Seat {
     pub(super) forks: ForkQueue<Job, Fork>,
     tasks: TaskQueue<Job>,
     mail: Injector<Job>,
     /// Whether a look has decided to use force.
     forces: Cell<bool>,
-    /// Stands for what only the seat's holder may touch.
+    /// Stands for what only the core's holder may touch.
     holders: UnsafeCell<()>,
 }
 
@@ -80,7 +82,7 @@ impl Pool {
 
     // ---- worker/mod.rs ------------------------------------------------------------------------
 
-    /// What only the seat's holder may do.
+    /// What only the core's holder may do.
     fn hold(&self, me: usize) {
         self.seats[me].holders.with_mut(|_| ());
     }
@@ -118,35 +120,27 @@ impl Pool {
 
     /// The life of a worker's thread, until `run` has run the last job it wants, or the pool
     /// ends.
-    pub(super) fn main_loop(&self, me: usize, mut searching: bool, run: impl Fn(Job) -> Goes) {
+    pub(super) fn main_loop(&self, me: &Thread, mut searching: bool, run: impl Fn(Job) -> Goes) {
         loop {
-            while let Some(job) = self.find(me) {
+            let goes_on = if self.sleep.is_wanted(me.core()) {
+                self.pass_on(me, &mut searching)
+            } else if let Some(job) = self.find(me.core()) {
                 if std::mem::take(&mut searching) {
-                    self.stop_searching(me);
+                    self.stop_searching(me.core());
                 }
                 if run(job) == Goes::Away {
                     return;
                 }
-                if self.sleep.is_claimed(me) {
-                    self.sleep.pass_on(me);
-                    if !self.go_home(me) {
-                        return;
-                    }
-                    searching = true;
-                }
-            }
-            if !self.idle(me, searching) {
+                true
+            } else {
+                let goes_on = self.idle(me, searching);
+                searching = true;
+                goes_on
+            };
+            if !goes_on {
                 return;
             }
-            searching = true;
         }
-    }
-
-    /// Sleeps as the seat's own thread until it is its own.
-    pub(super) fn go_home(&self, me: usize) -> bool {
-        self.sleep.wait_for_seat(me);
-        self.unparked(me);
-        !self.has_ended()
     }
 
     pub(super) fn unparked(&self, me: usize) {
@@ -296,40 +290,50 @@ impl Pool {
 
     // ---- worker/idle.rs -----------------------------------------------------------------------
 
-    fn idle(&self, me: usize, mut searching: bool) -> bool {
+    fn idle(&self, me: &Thread, mut searching: bool) -> bool {
         searching = searching || self.sleep.start_searching();
         if searching {
-            self.sleep.free_seat(me);
-            if self.sees_work(me) || self.sleep.is_lent(me) {
-                return self.take_seat(me);
-            }
+            self.sleep.free_core(me.core());
+            return self.look_on(me);
         }
-        self.park(me, searching)
+        self.park(me, false)
     }
 
-    fn take_seat(&self, me: usize) -> bool {
-        if !self.sleep.take_seat(me) {
-            self.stop_searching(me);
-            return self.go_home(me);
+    /// Goes on to look around, with what a lender may have done meanwhile.
+    pub(super) fn look_on(&self, me: &Thread) -> bool {
+        let core = me.core();
+        let sees = self.sees_work(core) || self.sleep.is_lent(core) || self.sleep.is_wanted(core);
+        if sees { self.take_core(me) } else { self.park(me, true) }
+    }
+
+    fn take_core(&self, me: &Thread) -> bool {
+        if !self.sleep.take_core(me) {
+            self.stop_searching(me.core());
+            return self.wait_for_core(me);
         }
         !self.has_ended()
     }
 
-    pub(super) fn park(&self, me: usize, searching: bool) -> bool {
-        if self.sleep.announce(me, Kind::Idle, searching, true) == Entered::Lent {
+    pub(super) fn park(&self, me: &Thread, searching: bool) -> bool {
+        let (core, idle) = (me.core(), Kind::Idle(me));
+        if self.sleep.announce(core, idle, searching, true) == Entered::Lent {
             if searching {
-                self.stop_searching(me);
+                self.stop_searching(core);
             }
-            return self.go_home(me);
+            return self.wait_for_core(me);
         }
-        let left = self.announce_and_look(me) && self.sleep.leave(me, Kind::Idle);
-        if !left {
-            self.end_if_idle();
-            let look_hard = || self.announce_and_look_hard(me);
-            self.sleep.sleep(me, Kind::Idle, || self.watch(me), look_hard);
+        if self.announce_and_look(core) && self.sleep.leave(core, idle) {
+            return self.wait_for_core(me);
         }
-        self.unparked(me);
-        !self.has_ended()
+        self.end_if_idle();
+        self.sleep_idle(me)
+    }
+
+    pub(super) fn sleep_idle(&self, me: &Thread) -> bool {
+        let core = me.core();
+        let look_hard = || self.announce_and_look_hard(core);
+        self.sleep.sleep(core, Kind::Idle(me), || self.watch(core), look_hard);
+        self.wait_for_core(me)
     }
 
     // ---- worker/wait.rs -----------------------------------------------------------------------
@@ -338,11 +342,11 @@ impl Pool {
         let mut searching = false;
         while !wait.done() {
             self.hold(me);
-            if self.sleep.is_claimed(me) {
+            if self.sleep.is_wanted(me) {
                 if std::mem::take(&mut searching) {
                     self.stop_searching(me);
                 }
-                self.wait_away(me, wait, true);
+                self.wait_off_core(me, wait, true);
                 continue;
             }
             searching = self.sleep_in_wait(me, wait, searching);
@@ -357,7 +361,7 @@ impl Pool {
             return searching;
         }
         let _ = self.sleep.announce(me, Kind::Blocked, searching, true);
-        let looks = || wait.done() || self.sleep.is_claimed(me);
+        let looks = || wait.done() || self.sleep.is_wanted(me);
         let over = looks() || self.announce_and_look(me) || looks();
         if !(over && self.sleep.leave(me, Kind::Blocked)) {
             let look = || if wait.done() { Look::Work } else { self.watch(me) };
@@ -379,12 +383,12 @@ impl Pool {
         }
     }
 
-    /// The same, but leaves the seat for guests, to a thread that does as `serve_guests`.
-    pub(super) fn leave_for_guests(&self, me: usize, wait: &impl Wait) {
+    /// The same, but hands off the core for guests, to a thread that does as `serve_guests`.
+    pub(super) fn hand_off_for_guests(&self, me: usize, wait: &impl Wait) {
         while !wait.done() {
             self.hold(me);
-            if self.sleep.is_claimed(me) || !self.guests.is_empty() {
-                self.wait_away(me, wait, false);
+            if self.sleep.is_wanted(me) || !self.guests.is_empty() && self.sleep.has_spare(me) {
+                self.wait_off_core(me, wait, false);
             } else if self.sleep_elsewhere(me, wait) {
                 self.stop_searching(me);
             }
@@ -396,7 +400,7 @@ impl Pool {
             return false;
         }
         self.sleep.announce_aside(me, [None, None], true);
-        let over = wait.done() || self.sleep.is_claimed(me) || !self.guests.is_empty();
+        let over = wait.done() || self.sleep.is_wanted(me) || !self.guests.is_empty();
         if over && self.sleep.leave_aside(me) {
             return false;
         }
@@ -404,16 +408,16 @@ impl Pool {
         true
     }
 
-    /// The thread that takes over a seat from which another is away, until that has it for good.
-    pub(super) fn serve_guests(&self, me: usize, run: impl Fn(Job)) {
-        while self.go_home(me) {
-            self.stop_searching(me);
+    /// The spare thread that stands in for one that waits for another pool.
+    pub(super) fn serve_guests(&self, me: &Thread, run: impl Fn(Job)) {
+        while self.wait_for_core(me) {
+            self.stop_searching(me.core());
             while let Some(job) = self.guest() {
-                self.hold(me);
+                self.hold(me.core());
                 run(job);
             }
-            if !self.sleep.hand_over(me) {
-                assert!(!self.sleep.is_left(me), "who is away does not have the seat back");
+            if !self.sleep.pass_on(me) {
+                assert_eq!(self.sleep.threads_off(me.core()), 0, "one does not have the core back");
                 return self.main_loop(me, false, |_| Goes::On);
             }
         }
@@ -456,7 +460,7 @@ impl Pool {
         let job = if wait.done() { None } else { self.find_in_wait(me) };
         let is_missed = || {
             let sleep = &self.sleep;
-            sleep.some_wait_away() && sleep.all_stand_aside() && self.announce_and_look(me)
+            sleep.some_wait_off() && sleep.all_stand_aside() && self.announce_and_look(me)
         };
         let leaves = job.is_none() && is_missed();
         let mut woken = if job.is_some() || leaves || wait.done() {
@@ -471,37 +475,58 @@ impl Pool {
             if std::mem::take(&mut woken) {
                 self.stop_searching(me);
             }
-            self.wait_away(me, wait, true);
+            self.wait_off_core(me, wait, true);
         }
         woken
     }
 
-    // ---- worker/away.rs -----------------------------------------------------------------------
+    // ---- worker/hand_off.rs -------------------------------------------------------------------
 
-    /// Waits away from a seat that is lent to the caller.
-    pub(super) fn wait_away(&self, me: usize, wait: &impl Wait, is_local: bool) {
+    /// Waits without the core. There has to be a spare thread, or one that wants the core.
+    pub(super) fn wait_off_core(&self, me: usize, wait: &impl Wait, is_local: bool) {
         if !wait.ask_wake() {
             return;
         }
         let work_left = !is_local || self.has_own_work(me);
-        let absentee = self.go_away(me, wait.address(), is_local, work_left);
-        self.sleep.wait_away(&absentee, || wait.done());
-        let stopped = self.sleep.come_back(&absentee);
+        let thread = self.hand_off(me, wait.address(), is_local, work_left);
+        self.sleep.wait_off_core(&thread, || wait.done());
+        let stopped = self.sleep.take_back(&thread);
         self.unparked(me);
         self.look_again(me, stopped);
     }
 
-    pub(super) fn go_away(
+    pub(super) fn hand_off(
         &self,
         me: usize,
         wait: usize,
         is_local: bool,
         work_left: bool,
-    ) -> std::sync::Arc<Absentee> {
+    ) -> Thread {
         self.hold(me);
-        let (absentee, given) = self.sleep.go_away(me, wait, is_local, work_left);
+        let (thread, given) = self.sleep.hand_off(me, wait, is_local, work_left);
         self.look_after(me, given);
-        absentee
+        thread
+    }
+
+    /// Passes the core on at the bottom of the stack.
+    fn pass_on(&self, me: &Thread, searching: &mut bool) -> bool {
+        if std::mem::take(searching) {
+            self.stop_searching(me.core());
+        }
+        if !self.sleep.pass_on(me) {
+            return true;
+        }
+        *searching = true;
+        self.wait_for_core(me)
+    }
+
+    /// Sleeps at the bottom of the stack until the thread has the core.
+    pub(super) fn wait_for_core(&self, me: &Thread) -> bool {
+        self.sleep.wait_off_core(me, || self.has_ended());
+        if me.has_core() {
+            self.unparked(me.core());
+        }
+        !self.has_ended()
     }
 
     pub(super) fn give_back(&self, me: usize) {
@@ -515,7 +540,7 @@ impl Pool {
             return;
         }
         if self.has_own_work(me) {
-            // Mail came in between, and whoever sent it found the seat lent.
+            // Mail came in between, and whoever sent it found the core busy.
             self.sleep.wake_for_mail(me);
         }
         if self.announce_and_look(me) && !self.sleep.counts().somebody_looks() {
@@ -542,7 +567,7 @@ impl Pool {
         self.sleep.notify_from_outside(root(job));
     }
 
-    /// Acts as a worker for a moment, if a seat can be had.
+    /// Acts as a worker for a moment, if a core can be had.
     pub(super) fn borrow(&self) {
         if let Some((me, stopped)) = self.sleep.lend() {
             self.unparked(me);
