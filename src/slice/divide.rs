@@ -73,11 +73,14 @@ fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
         if on_left.len == 0 {
             let unseen = right - left - on_right.len;
             let len = if on_right.len == 0 { unseen.div_ceil(2) } else { unseen };
-            on_left.find(&v[left..left + len.min(BLOCK)], |element| !goes_left(element));
+            let block = v[left..left + len.min(BLOCK)].iter().enumerate();
+            on_left.find(block, |element| !goes_left(element));
         }
         if on_right.len == 0 {
             let unseen = right - left - on_left.len;
-            on_right.find(&v[right - unseen.min(BLOCK)..right], &mut goes_left);
+            // Backwards, as the blocks follow each other: so the memory is fetched ahead.
+            let block = v[right - unseen.min(BLOCK)..right].iter().enumerate().rev();
+            on_right.find(block, &mut goes_left);
         }
         exchange(&mut v[left..right], &mut on_left, &mut on_right);
         left += on_left.end_if_right();
@@ -89,7 +92,7 @@ fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
         right -= 1;
         v.swap(start + usize::from(*at), right);
     }
-    for at in on_right.wrong() {
+    for at in on_right.wrong().iter().rev() {
         v.swap(start + usize::from(*at), left);
         left += 1;
     }
@@ -129,7 +132,7 @@ fn exchange<T>(v: &mut [T], on_left: &mut Block, on_right: &mut Block) {
 struct Block {
     /// How many elements it has, 0 if all are right.
     len: usize,
-    /// Where the wrong ones are, from `next` to before `end`, in the order of their places.
+    /// Where the wrong ones are, from `next` to before `end`, in the order they were found in.
     at: [u8; BLOCK],
     next: usize,
     end: usize,
@@ -140,16 +143,21 @@ impl Block {
         Block { len: 0, at: [0; BLOCK], next: 0, end: 0 }
     }
 
-    /// Looks through a block.
-    fn find<T>(&mut self, block: &[T], mut is_wrong: impl FnMut(&T) -> bool) {
-        assert!(block.len() <= BLOCK);
+    /// Looks through a block: each element and its place in it.
+    fn find<'v, T: 'v>(
+        &mut self,
+        block: impl ExactSizeIterator<Item = (usize, &'v T)>,
+        mut is_wrong: impl FnMut(&T) -> bool,
+    ) {
+        let len = block.len();
+        assert!(len <= BLOCK);
         let mut end = 0;
-        for (at, element) in block.iter().enumerate() {
-            // SAFETY: at most `at` are wrong so far, which is less than `BLOCK`.
+        for (at, element) in block {
+            // SAFETY: a slice gives `len` at most, so fewer are wrong so far than `BLOCK`.
             unsafe { *self.at.get_unchecked_mut(end) = at as u8 };
             end += usize::from(is_wrong(element));
         }
-        (self.len, self.next, self.end) = (block.len(), 0, end);
+        (self.len, self.next, self.end) = (len, 0, end);
     }
 
     #[inline]

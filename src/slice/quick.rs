@@ -79,7 +79,8 @@ impl<F> Quick<'_, F> {
         }
         let Parts { left, pivot, right } = divide(v, before.as_deref(), self.compare);
         let depth = depth - 1;
-        if len > SHORTEST {
+        // A part that is short is not worth a thief, who would take the long one for it.
+        if left.len().min(right.len()) > SHORTEST {
             join(|| self.sort(left, before, depth), || self.sort(right, Some(pivot), depth));
         } else {
             self.sort(left, before, depth);
