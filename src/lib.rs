@@ -8,16 +8,8 @@
 
 #[cfg(all(test, not(loom)))]
 mod auto_traits;
-mod block;
 #[cfg(not(loom))]
 mod cancel;
-mod count;
-#[cfg(not(loom))]
-mod counters;
-#[cfg(not(loom))]
-mod deterministic;
-#[cfg(not(loom))]
-mod dump;
 #[cfg(not(loom))]
 mod fork;
 #[cfg(not(loom))]
@@ -28,26 +20,25 @@ mod latch;
 #[cfg(not(loom))]
 mod names;
 #[cfg(not(loom))]
-mod platform;
+mod observe;
+#[cfg(not(loom))]
+mod os;
 #[cfg(not(loom))]
 mod pool;
 mod queue;
+#[cfg(not(loom))]
+mod sim;
 mod sleep;
 #[cfg(not(loom))]
 pub mod slice;
 mod sync;
-mod task_state;
+#[cfg(not(loom))]
+mod task;
 #[cfg(not(loom))]
 mod worker;
 
 #[cfg(not(loom))]
 pub use cancel::CancelToken;
-#[cfg(not(loom))]
-pub use counters::{Counters, WorkerCounters};
-#[cfg(not(loom))]
-pub use deterministic::schedule_point;
-#[cfg(not(loom))]
-pub use dump::{Dump, dump};
 #[cfg(not(loom))]
 pub use fork::{
     BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, Yield, broadcast,
@@ -57,10 +48,19 @@ pub use fork::{
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
 #[cfg(not(loom))]
+pub use observe::{Dump, dump};
+#[cfg(not(loom))]
 pub use pool::{
-    BuildErrorKind, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder,
-    WaitPolicy, counters, current_num_threads, current_thread_index, max_num_threads,
+    BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, counters,
+    current_num_threads, current_thread_index, max_num_threads,
 };
+#[cfg(not(loom))]
+pub use sim::schedule_point;
+#[cfg(not(loom))]
+pub use worker::counters::{Counters, WorkerCounters};
+
+#[cfg(not(loom))]
+pub use worker::settings::{TaskOrder, WaitPolicy};
 
 /// What programs with parallel iterators bring into scope: `use filch::prelude::*;`.
 #[cfg(not(loom))]

@@ -6,8 +6,9 @@ use super::scope::Tasks;
 use super::spawn::PoolHome;
 use crate::job::NO_ROOT;
 use crate::job::outcome;
-use crate::job::task::new_task;
-use crate::pool::{Registry, with_current};
+use crate::pool::with_current;
+use crate::task::new_task;
+use crate::worker::shared::Registry;
 
 /// What the closure of a [`broadcast`] is told.
 #[derive(Clone, Copy, Debug)]

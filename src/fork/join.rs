@@ -4,9 +4,10 @@ use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
 use crate::job::outcome::{self, Payload};
-use crate::job::stack::{JoinHeader, JoinJob};
-use crate::platform::generation;
-use crate::pool::{Registry, with_current};
+use crate::os::generation;
+use crate::pool::with_current;
+use crate::worker::join_job::{JoinHeader, JoinJob};
+use crate::worker::shared::Registry;
 use crate::worker::{self, Current, Worker};
 
 /// What a side of [`join_context`] is told about where it runs.

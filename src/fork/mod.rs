@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 mod broadcast;
+mod in_pool;
+mod install;
 mod join;
 mod scope;
 mod spawn;

@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::{fmt, ptr, thread};
 
 use super::broadcast::BroadcastContext;
-use crate::count::TaskCount;
-use crate::dump::Awaited;
-use crate::job::fifo::Fifos;
+use crate::job::NO_ROOT;
 use crate::job::outcome::{self, Payload};
-use crate::job::task::{Handle, Home, Kept, new_task};
-use crate::job::{JobRef, Link, NO_ROOT};
+use crate::latch::Awaited;
+use crate::latch::count::TaskCount;
 use crate::latch::{Wait, Waiter};
-use crate::pool::{Registry, WaitPolicy, with_current};
+use crate::pool::with_current;
 use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
+use crate::task::fifo::Fifos;
+use crate::task::{Handle, Home, Kept, new_task};
 use crate::worker::Worker;
-use crate::worker::sleeper::Event;
+use crate::worker::event::Event;
+use crate::worker::settings::WaitPolicy;
+use crate::worker::shared::Registry;
+use crate::worker::{JobRef, Link};
 
 /// A scope's tasks, without the lifetimes.
 pub(super) struct Tasks {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::{fmt, thread};
 
-use crate::deterministic;
 use crate::job::NO_ROOT;
 use crate::job::outcome::{self, Payload};
-use crate::job::task::{Handle, Home, Kept, new_task};
-use crate::pool::{Registry, with_current};
+use crate::pool::with_current;
+use crate::sim;
+use crate::task::{Handle, Home, Kept, new_task};
 use crate::worker::Worker;
+use crate::worker::shared::Registry;
 
 /// Where detached tasks belong: the pool itself.
 #[derive(Clone, Copy)]
@@ -169,7 +170,7 @@ pub enum Yield {
 /// that waits for the caller (by its handle, a lock or a message), it waits for ever. If that yields, too,
 /// the next one stands on both, and so on: many jobs that yield may need as much stack together.
 pub fn yield_now() -> Option<Yield> {
-    deterministic::poll();
+    sim::poll();
     Worker::current().map(yield_on)
 }
 
@@ -180,7 +181,7 @@ pub(crate) fn yield_on(worker: &Worker) -> Yield {
 /// Like [`yield_now`], but looks only at what is queued at this worker: what it has forked and
 /// spawned, or was given by a broadcast.
 pub fn yield_local() -> Option<Yield> {
-    deterministic::poll();
+    sim::poll();
     Worker::current().map(yield_local_on)
 }
 

@@ -1,32 +1,27 @@
 //! One unit of work: a pointer to a header that knows how to run it.
 //!
-//! Jobs of `join` live in the frame of the call ([`stack`]), spawned tasks on the heap ([`task`]),
-//! those of them that keep an order behind tickets ([`fifo`]). Workers of other pools ask for one
-//! by a [`ticket`]. Whoever holds a [`JobRef`] must run it.
+//! Jobs of `join` live in the frame of the call (`worker/join_job.rs`), spawned tasks on the heap
+//! (`task/`), where they may keep an order behind tickets (`task/fifo.rs`). Workers of other pools ask
+//! for one by a ticket (`task/ticket.rs`). Whoever holds a [`JobRef`] must run it.
 #![allow(unsafe_code)]
 
-pub(crate) mod fifo;
 pub(crate) mod outcome;
-pub(crate) mod stack;
-pub(crate) mod task;
-mod ticket;
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-pub(crate) use crate::sleep::{ANY_ROOT, NO_ROOT};
-use crate::worker::Worker;
+pub(crate) use crate::latch::{ANY_ROOT, NO_ROOT};
 
-/// Runs the job on a worker. It never unwinds, and the job may be gone when it returns.
-type Execute = unsafe fn(JobRef, &Worker);
+/// Runs the job on a worker, `W`. It never unwinds, and the job may be gone when it returns.
+pub(crate) type Execute<W> = unsafe fn(JobRef<W>, &W);
 
-/// What every job begins with.
+/// What every job begins with. Its layout is the same for every `W`.
 #[repr(C)]
-pub(crate) struct Header {
+pub(crate) struct Header<W> {
     /// How to run the job: the first entry of its type's table, which for tasks has more. (A pointer to
     /// all of the table, and not a reference to the entry.)
-    table: NonNull<Execute>,
+    table: NonNull<Execute<W>>,
     /// The *root* this job belongs to: the innermost enclosing task that somebody may be waiting
     /// for by a handle, or `NO_ROOT`. A worker that waits inside such a task runs only jobs of the
     /// same root on top of it, so that the task never ends up beneath the frame that waits for it:
@@ -37,13 +32,18 @@ pub(crate) struct Header {
     root: MaybeUninit<Cell<usize>>,
 }
 
-impl Header {
+impl<W> Header<W> {
     /// # Safety
     /// `table` is, or begins with, a static entry made for the type of the job that this header is the
     /// first field of.
     #[inline(always)]
-    unsafe fn new(table: NonNull<Execute>) -> Self {
+    pub(crate) unsafe fn new(table: NonNull<Execute<W>>) -> Self {
         Header { table, root: MaybeUninit::uninit() }
+    }
+
+    /// What the job was made with (`Header::new`).
+    pub(crate) fn table(&self) -> NonNull<Execute<W>> {
+        self.table
     }
 
     pub(crate) fn set_root(&mut self, root: usize) {
@@ -52,14 +52,17 @@ impl Header {
 }
 
 /// A root that is no job.
-pub(crate) struct Link(Header);
+pub(crate) struct Link<W>(Header<W>);
 
-impl Link {
+impl<W> Link<W> {
     /// One within `root`.
     pub(crate) fn new(root: usize) -> Self {
-        const NEVER: Execute = |_, _| unreachable!("a link is not a job");
+        unsafe fn never<W>(_: JobRef<W>, _: &W) {
+            unreachable!("a link is not a job");
+        }
         // SAFETY: it is called for no type.
-        let mut header = unsafe { Header::new(NonNull::from(const { &NEVER })) };
+        let mut header =
+            unsafe { Header::new(NonNull::from(const { &(never::<W> as Execute<W>) })) };
         header.set_root(root);
         Link(header)
     }
@@ -82,7 +85,7 @@ impl Link {
 pub(crate) unsafe fn lineage(root: usize) -> impl Iterator<Item = usize> {
     let is_root = |&root: &usize| root != NO_ROOT && root != ANY_ROOT;
     std::iter::successors(Some(root).filter(is_root), move |&root| {
-        let header = ptr::with_exposed_provenance::<Header>(root);
+        let header = ptr::with_exposed_provenance::<Header<()>>(root);
         // SAFETY: by the premise the header is alive, and so it is up the line: each belongs to
         // something that what is inside it keeps from ending. Its root was written before.
         Some(unsafe { (*header).root.assume_init_ref() }.get()).filter(is_root)
@@ -90,14 +93,13 @@ pub(crate) unsafe fn lineage(root: usize) -> impl Iterator<Item = usize> {
 }
 
 /// The right, and the duty, to run a job: one word.
-#[derive(Debug)]
-pub(crate) struct JobRef(NonNull<Header>);
+pub(crate) struct JobRef<W>(NonNull<Header<W>>);
 
 // SAFETY: whoever makes a `JobRef` promises (in `JobRef::new`) that the job may be run on
 // another thread.
-unsafe impl Send for JobRef {}
+unsafe impl<W> Send for JobRef<W> {}
 
-impl JobRef {
+impl<W> JobRef<W> {
     /// # Safety
     /// 1. `header` is the first field of a job that stays alive until it has been run.
     /// 2. The job may be run on another thread.
@@ -105,7 +107,7 @@ impl JobRef {
     /// 4. Nobody else has such a reference to it, or will before this one has been given back;
     ///    unless it is made to be run once for each.
     #[inline(always)]
-    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
+    pub(crate) unsafe fn new(header: NonNull<Header<W>>) -> Self {
         JobRef(header)
     }
 
@@ -120,8 +122,13 @@ impl JobRef {
         std::iter::once(self.address()).chain(unsafe { lineage(self.root()) })
     }
 
-    fn cast<T>(self) -> NonNull<T> {
+    pub(crate) fn cast<T>(self) -> NonNull<T> {
         self.0.cast()
+    }
+
+    /// The job's header, which is alive as long as this is.
+    pub(crate) fn header(&self) -> NonNull<Header<W>> {
+        self.0
     }
 
     pub(crate) fn root(&self) -> usize {
@@ -130,17 +137,8 @@ impl JobRef {
         unsafe { self.0.as_ref().root.assume_init_ref() }.get()
     }
 
-    /// Whether this is the entry of a task that was run by its joiner: see `task.rs`.
-    ///
-    /// # Safety
-    /// The job is a task.
-    pub(crate) unsafe fn is_shell(&self) -> bool {
-        // SAFETY: by the premise, and alive as long as there is this entry.
-        unsafe { task::is_shell(self.0.cast()) }
-    }
-
     /// Runs the job.
-    pub(crate) fn execute(self, worker: &Worker) {
+    pub(crate) fn execute(self, worker: &W) {
         // SAFETY: alive by `new`, premise 1; tables are static.
         let execute = unsafe { *self.0.as_ref().table.as_ptr() };
         // SAFETY: the header's table fits the job that it was made for (`Header::new`), and

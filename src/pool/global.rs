@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use super::{BuildErrorKind, Registry, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
-use crate::platform::{self, generation::PerProcess};
+use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use crate::os::{self, generation::PerProcess};
 use crate::sync::Mutex;
 use crate::worker::Worker;
+use crate::worker::shared::Registry;
 
 static GLOBAL: PerProcess<Global> = PerProcess::new();
 
@@ -41,7 +42,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
         }
         let builder = builder.num_threads_from_env()?;
         let _builds = Builds::start();
-        platform::keep_code_loaded();
+        os::keep_code_loaded();
         match builder.try_build() {
             Ok(pool) => {
                 // Under the lock nobody else sets it.

@@ -8,11 +8,12 @@ use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 
-use super::{BuildErrorKind, Registry};
-use crate::deterministic;
+use super::BuildErrorKind;
 use crate::job::outcome;
-use crate::platform::thread::Thread;
+use crate::os::thread::Thread;
+use crate::sim;
 use crate::sleep::OffCore;
+use crate::worker::shared::Registry;
 use crate::worker::{Acting, Worker};
 
 /// The worker that such a thread is.
@@ -53,7 +54,7 @@ pub(super) fn end_with_pool(registry: &Registry) {
     registry.member_goes();
     let me = OffCore::at_bottom(INDEX, true);
     outcome::run_or_abort(|| registry.workers()[INDEX].work(&me));
-    deterministic::looks(false);
+    sim::looks(false);
     registry.thread_done();
     drop(member.acting.take());
     drop(member.registry.take());

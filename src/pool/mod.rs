@@ -3,34 +3,28 @@
 mod builder;
 mod error;
 mod global;
-mod handlers;
 mod member;
-mod registry;
-mod seats;
 mod spawner;
-mod watchdog;
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::{fmt, mem};
 
-pub use builder::{TaskOrder, ThreadPoolBuilder, WaitPolicy};
+pub use builder::ThreadPoolBuilder;
 pub use error::{BuildErrorKind, ThreadPoolBuildError};
 pub(crate) use global::with_current;
-pub(crate) use registry::Registry;
 pub use spawner::ThreadBuilder;
 
-use crate::block;
-use crate::counters::Counters;
-use crate::dump::Dump;
-use crate::fork;
-use crate::fork::{BroadcastContext, FnContext, JoinHandle, Scope, Yield};
 use crate::job::outcome;
-use crate::platform::thread::Thread;
+use crate::observe::watchdog;
+use crate::os::thread::Thread;
 use crate::sleep::MAX_WORKERS;
 use crate::sync::Mutex;
+use crate::sync::slab;
 use crate::worker::Worker;
-use crate::worker::sleeper::Event;
+use crate::worker::counters::Counters;
+use crate::worker::event::Event;
+use crate::worker::shared::Registry;
 
 /// A pool of worker threads.
 ///
@@ -76,137 +70,6 @@ impl ThreadPool {
         &self.registry
     }
 
-    /// Runs `op` on a worker of the pool, one of its own threads, and returns what it returns. Within `op`, the
-    /// free functions of this crate act on this pool.
-    ///
-    /// The calling thread sleeps meanwhile; if it is a worker of another pool, it works for that
-    /// one, or hands its core to a spare thread that does (see [`WaitPolicy`], also for what can
-    /// deadlock). Called on a thread that is a worker of this pool already (see also
-    /// [`join`](crate::join) about outside callers), it just calls `op`. To run a `join` or a `scope` on
-    /// this pool from outside, [`ThreadPool::join`] and [`ThreadPool::scope`] are faster: they
-    /// let the caller work.
-    ///
-    /// # Panics
-    /// When `op` does, with its payload.
-    ///
-    /// ```
-    /// let pool = filch::ThreadPoolBuilder::new().num_threads(3).build()?;
-    /// let index = pool.install(|| filch::current_thread_index());
-    /// assert!(index.is_some_and(|index| index < 3));
-    /// # Ok::<(), filch::ThreadPoolBuildError>(())
-    /// ```
-    pub fn install<OP, R>(&self, op: OP) -> R
-    where
-        OP: FnOnce() -> R + Send,
-        R: Send,
-    {
-        self.registry.on_thread(|_| op())
-    }
-
-    /// [`join`](crate::join) in this pool.
-    ///
-    /// # Panics
-    /// As [`join`](crate::join).
-    pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
-    where
-        A: FnOnce() -> RA + Send,
-        B: FnOnce() -> RB + Send,
-        RA: Send,
-        RB: Send,
-    {
-        fork::join_in(&self.registry, a, b)
-    }
-
-    /// [`join_context`](crate::join_context) in this pool.
-    ///
-    /// # Panics
-    /// As [`join`](crate::join).
-    pub fn join_context<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
-    where
-        A: FnOnce(FnContext) -> RA + Send,
-        B: FnOnce(FnContext) -> RB + Send,
-        RA: Send,
-        RB: Send,
-    {
-        fork::join_context_in(&self.registry, a, b)
-    }
-
-    /// [`scope`](crate::scope) in this pool.
-    ///
-    /// # Panics
-    /// As [`scope`](crate::scope).
-    pub fn scope<'env, F, R>(&self, f: F) -> R
-    where
-        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
-        R: Send,
-    {
-        fork::scope_in(&self.registry, f)
-    }
-
-    /// [`in_place_scope`](crate::in_place_scope) in this pool.
-    ///
-    /// # Panics
-    /// As [`scope`](crate::scope).
-    pub fn in_place_scope<'env, F, R>(&self, f: F) -> R
-    where
-        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
-    {
-        fork::in_place_scope_in(&self.registry, f)
-    }
-
-    /// [`spawn`](crate::spawn) in this pool.
-    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        fork::spawn_in(&self.registry, f)
-    }
-
-    /// [`spawn_fifo`](crate::spawn_fifo) in this pool.
-    pub fn spawn_fifo<F>(&self, f: F)
-    where
-        F: FnOnce() + Send + 'static,
-    {
-        fork::spawn_fifo_in(&self.registry, f);
-    }
-
-    /// [`broadcast`](crate::broadcast) in this pool.
-    ///
-    /// # Panics
-    /// As [`broadcast`](crate::broadcast).
-    pub fn broadcast<OP, R>(&self, op: OP) -> Vec<R>
-    where
-        OP: Fn(BroadcastContext) -> R + Sync,
-        R: Send,
-    {
-        fork::broadcast_in(&self.registry, op)
-    }
-
-    /// [`spawn_broadcast`](crate::spawn_broadcast) in this pool.
-    pub fn spawn_broadcast<OP>(&self, op: OP)
-    where
-        OP: Fn(BroadcastContext) + Send + Sync + 'static,
-    {
-        fork::spawn_broadcast_in(&self.registry, op);
-    }
-
-    /// [`yield_now`](crate::yield_now), if the calling thread is a worker of this pool.
-    pub fn yield_now(&self) -> Option<Yield> {
-        self.registry.current_worker().map(fork::yield_on)
-    }
-
-    /// [`yield_local`](crate::yield_local), if the calling thread is a worker of this pool.
-    pub fn yield_local(&self) -> Option<Yield> {
-        self.registry.current_worker().map(fork::yield_local_on)
-    }
-
-    /// [`current_thread_has_pending_tasks`](crate::current_thread_has_pending_tasks), if the calling
-    /// thread is a worker of this pool.
-    pub fn current_thread_has_pending_tasks(&self) -> Option<bool> {
-        self.registry.current_worker().map(|worker| !worker.is_bare())
-    }
-
     /// The number of the pool's workers.
     pub fn current_num_threads(&self) -> usize {
         self.registry.workers().len()
@@ -240,17 +103,6 @@ impl ThreadPool {
         // is chance: so a panic of that is not the caller's.
         outcome::discard(self);
     }
-
-    /// What the workers did so far.
-    pub fn counters(&self) -> Counters {
-        self.registry.counters()
-    }
-
-    /// What the workers are at, for a process that does not move; see also
-    /// [`watchdog`](ThreadPoolBuilder::watchdog) and [`dump`](crate::dump()).
-    pub fn dump(&self) -> Dump {
-        Dump::of(&self.registry)
-    }
 }
 
 impl Drop for ThreadPool {
@@ -275,7 +127,7 @@ impl Drop for ThreadPool {
         let mut threads = mem::take(&mut self.threads);
         threads.append(&mut self.registry.take_spare_threads());
         join_threads(&self.registry, threads);
-        block::empty_depot();
+        slab::empty_depot();
     }
 }
 

@@ -4,10 +4,11 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::{fmt, io, thread};
 
-use super::{BuildErrorKind, Registry, ThreadPool, member};
+use super::{BuildErrorKind, ThreadPool, member};
 use crate::job::outcome;
-use crate::platform::thread::Thread;
+use crate::os::thread::Thread;
 use crate::sleep::OffCore;
+use crate::worker::shared::Registry;
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
 pub(super) type SpawnHandler<'a> = Box<dyn FnMut(ThreadBuilder) -> io::Result<()> + 'a>;

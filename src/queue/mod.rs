@@ -2,18 +2,18 @@
 #![allow(unsafe_code)]
 
 mod deque;
-mod fork;
+mod join_queue;
 #[cfg(all(test, loom))]
 mod models;
 #[cfg(all(test, not(loom)))]
 mod slots;
-mod task;
+mod spawn_queue;
 
 pub(crate) use deque::{Injector, until_sure};
 #[cfg(not(loom))]
 pub(crate) use deque::{Stealer, Worker as Deque, prepare};
-pub(crate) use fork::{ForkFront, ForkQueue, Popped, Published};
-pub(crate) use task::TaskQueue;
+pub(crate) use join_queue::{ForkFront, ForkQueue, Popped, Published};
+pub(crate) use spawn_queue::TaskQueue;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 
 use std::ptr::NonNull;
 
-use super::fork::{ForkFront, ForkQueue, Popped, Published};
+use super::join_queue::{ForkFront, ForkQueue, Popped, Published};
 use super::until_sure;
 
 struct Public(NonNull<u8>);

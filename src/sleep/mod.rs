@@ -36,7 +36,7 @@
 //! follows another costs no wake-up, and a long one gets its helpers within a nap. A searcher that has
 //! found a job wakes up to two more if more jobs are public than searchers are left: so a pool of n
 //! workers is awake after log n steps. The last searcher looks at all queues for that, and wakes one
-//! also for forks that a worker hides (`queue/fork.rs`, "Force").
+//! also for forks that a worker hides (`queue/join_queue.rs`, "Force").
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked (and no longer as searcher), then issues a
@@ -46,7 +46,7 @@
 //! 3. *commit*: it parks on its parker, which keeps a token given early.
 //!
 //! A publisher: (a) pushes; (b) goes through its queue's side of the handshake, a SeqCst
-//! read-modify-write (`queue/fork.rs`, `queue/task.rs`) or a `fence(SeqCst)`; (c) reads the counts,
+//! read-modify-write (`queue/join_queue.rs`, `queue/spawn_queue.rs`) or a `fence(SeqCst)`; (c) reads the counts,
 //! SeqCst, and wakes one if somebody is parked and nobody looks.
 //!
 //! Step 2 leaves out cores that are `PARKED`, since their queues are empty: their next holder issues a
@@ -106,10 +106,7 @@ use crate::sync::{
     seq_cst_is_enough,
 };
 
-/// The root of work that nobody waits for by a handle: see `job::Header::root`.
-pub(crate) const NO_ROOT: usize = 0;
-/// For jobs of which the roots are not known: any.
-pub(crate) const ANY_ROOT: usize = 1;
+pub(crate) use crate::latch::{ANY_ROOT, NO_ROOT};
 
 /// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
 /// delays help for a section that began meanwhile.

@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 
 use super::Worker;
-use crate::dump::Awaited;
+use crate::latch::Awaited;
 use crate::latch::Wait;
 use crate::pool::ThreadPoolBuilder;
 

@@ -3,13 +3,14 @@
 #![deny(unsafe_code)]
 
 use super::Worker;
-use crate::deterministic;
-use crate::job::{ANY_ROOT, JobRef, NO_ROOT};
+use crate::job::{ANY_ROOT, NO_ROOT};
 use crate::latch::Wait;
-use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
+use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::until_sure;
+use crate::sim;
 use crate::sleep::Look;
 use crate::sync::{AtomicUsize, Ordering, fence, spin_loop};
+use crate::worker::JobRef;
 
 /// How many others one look goes through at most.
 const MOST_VICTIMS: usize = 16;
@@ -203,7 +204,7 @@ impl Worker {
         if self.may_run(&job, wait) {
             return Some(job);
         }
-        deterministic::point();
+        sim::point();
         let lineage: Vec<usize> = job.lineage().collect();
         self.forks.push_newest_public(job);
         self.sleep().notify_from_worker(NO_ROOT);
@@ -270,7 +271,7 @@ impl Worker {
     }
 
     /// The same for the last one who looks: after this, where a fork is pending, one is public, or
-    /// will be published (see "Force" in `queue/fork.rs`).
+    /// will be published (see "Force" in `queue/join_queue.rs`).
     pub(super) fn announce_and_look_hard(&self) -> bool {
         self.announce_and_look() || self.look_behind()
     }

@@ -50,14 +50,14 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::nest::Nest;
-use crate::deterministic;
-use crate::dump::Awaited;
 use crate::job::{NO_ROOT, outcome};
+use crate::latch::Awaited;
 use crate::latch::Wait;
-use crate::pool::Registry;
 use crate::queue::until_sure;
+use crate::sim;
 use crate::sleep::{GivenBack, OffCore};
 use crate::sync::Ordering;
+use crate::worker::shared::Registry;
 
 /// A core that was handed off, to be taken back.
 pub(super) struct HandedOff {
@@ -240,7 +240,7 @@ impl Registry {
         let worker = &self.workers()[me.core()];
         // Without its thread the worker's queues would be nobody's.
         let had_core = outcome::run_or_abort(|| worker.main_loop(me));
-        deterministic::looks(false);
+        sim::looks(false);
         if had_core {
             self.handlers().exits(me.core());
         }

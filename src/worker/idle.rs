@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Worker;
-use crate::deterministic;
+use crate::sim;
 use crate::sleep::{Entered, Kind, OffCore};
 use crate::sync::Ordering;
 
@@ -63,9 +63,9 @@ impl Worker {
     /// Calls a handler, which may do what a job may.
     pub(super) fn handle(&self, handler: impl FnOnce()) {
         self.jobs.store(1, Ordering::Relaxed);
-        deterministic::looks(false);
+        sim::looks(false);
         handler();
-        deterministic::looks(true);
+        sim::looks(true);
         self.jobs.store(0, Ordering::Relaxed);
     }
 

@@ -1,13 +1,18 @@
 //! One worker: what its seat consists of, and the loop of its thread.
 #![allow(unsafe_code)]
 
+pub(crate) mod counters;
+pub(crate) mod event;
 #[cfg(all(test, not(loom)))]
 mod faults;
 mod find;
 mod hand_off;
+pub(crate) mod handlers;
 mod idle;
+pub(crate) mod join_job;
 mod nest;
-pub(crate) mod sleeper;
+pub(crate) mod settings;
+pub(crate) mod shared;
 mod wait;
 #[cfg(all(test, not(loom)))]
 mod width;
@@ -17,17 +22,18 @@ use std::ptr;
 use std::sync::Arc;
 
 use self::nest::Nest;
-use crate::counters::{LiveCounters, WorkerCounters};
-use crate::deterministic;
-use crate::dump::Awaited;
-use crate::job::outcome;
-use crate::job::stack::JoinHeader;
-use crate::job::{JobRef, NO_ROOT, lineage};
-use crate::platform::{self, generation};
-use crate::pool::{Registry, TaskOrder, WaitPolicy};
+use crate::job::{self, outcome};
+use crate::job::{NO_ROOT, lineage};
+use crate::latch::Awaited;
+use crate::os::{self, generation};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue, until_sure};
+use crate::sim;
 use crate::sleep::{OffCore, Sleep, Stopped};
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::worker::counters::{LiveCounters, WorkerCounters};
+use crate::worker::join_job::JoinHeader;
+use crate::worker::settings::{TaskOrder, WaitPolicy};
+use crate::worker::shared::Registry;
 use find::MOST_WOKEN;
 
 /// How many published forks a worker keeps in stock for others, at most.
@@ -40,6 +46,15 @@ thread_local! {
     static IS_POOLS: Cell<bool> = const { Cell::new(false) };
 }
 
+/// A job, by whoever is to run it.
+pub(crate) type JobRef = job::JobRef<Worker>;
+/// What every job begins with.
+pub(crate) type Header = job::Header<Worker>;
+/// Runs a job on a worker.
+pub(crate) type Execute = job::Execute<Worker>;
+/// A root that is no job.
+pub(crate) type Link = job::Link<Worker>;
+
 /// A worker by its first part, the front of its fork queue.
 pub(crate) type Current = *const ForkFront<JoinHeader>;
 
@@ -49,7 +64,7 @@ static OUTSIDE: ForkFront<JoinHeader> = ForkFront::closed();
 /// A worker's seat: its queues and its state.
 ///
 /// The owner's sides of `forks` and `tasks`, the `Cell`s, and writing the counters are for the
-/// seat's holder only: the worker's thread or a borrower (`pool/seats.rs`). The rest is for all.
+/// seat's holder only: the worker's thread or a borrower (`fork/install.rs`). The rest is for all.
 #[repr(C)]
 pub(crate) struct Worker {
     /// First, because `Current` points to it.
@@ -112,7 +127,7 @@ impl Worker {
         // no thief could take a private fork of an owner that is silent, none is private.
         let (fewest, most, keeps_gate_closed) = if workers == 1 {
             (0, 0, simulated)
-        } else if simulated || platform::heavy_fence() {
+        } else if simulated || os::heavy_fence() {
             (1, workers.min(MOST_IN_STOCK), simulated)
         } else {
             (usize::MAX, usize::MAX, true)
@@ -168,7 +183,7 @@ impl Worker {
         }
         CURRENT.set(&raw const OUTSIDE);
         IS_POOLS.set(false);
-        deterministic::leave();
+        sim::leave();
     }
 
     #[inline(always)]
@@ -305,7 +320,7 @@ impl Worker {
     pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
         let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
         self.published_forks(published);
-        deterministic::point();
+        sim::point();
         self.serve_late_callers();
         slot
     }
@@ -315,7 +330,7 @@ impl Worker {
     #[cold]
     #[inline(never)]
     pub(crate) fn unfork_slow(&self, slot: usize, job: ptr::NonNull<JoinHeader>) -> bool {
-        deterministic::point();
+        sim::point();
         let (popped, published) = self.forks.pop_slow(slot, job, |job| self.publish(job));
         self.published_forks(published);
         if popped == Popped::Stolen {
@@ -386,14 +401,13 @@ impl Worker {
         if self.tasks.has_thieves() {
             self.notify(root);
         }
-        deterministic::point();
+        sim::point();
     }
 
-    /// Takes the entries of tasks that were run by their joiners off the top of the task queue.
-    pub(crate) fn drop_shells(&self) {
+    /// Takes the entries of tasks that were run by their joiners, shells, off the top of the task queue.
+    pub(crate) fn drop_shells(&self, is_shell: impl Fn(&JobRef) -> bool) {
         while let Some(job) = self.tasks.pop_newest(|| self.share_rest()) {
-            // SAFETY: tray and bundles hold tasks and tickets, which begin like tasks.
-            if !unsafe { job.is_shell() } {
+            if !is_shell(&job) {
                 return self.push_task(job);
             }
             self.execute(job);
@@ -460,17 +474,17 @@ impl Worker {
         let mut searching = false;
         let mut goes_on = true;
         while goes_on {
-            deterministic::looks(true);
+            sim::looks(true);
             goes_on = if self.is_wanted() {
                 self.pass_on(me, &mut searching)
             } else if let Some(job) = self.next_job() {
                 if std::mem::take(&mut searching) {
                     self.stop_searching();
                 }
-                deterministic::looks(false);
+                sim::looks(false);
                 self.run(job);
-                deterministic::looks(true);
-                deterministic::point();
+                sim::looks(true);
+                sim::point();
                 true
             } else if self.stands_in() {
                 self.pass_on(me, &mut searching)
@@ -509,14 +523,14 @@ impl Worker {
         self.sleep().unparked();
     }
 
-    /// `platform::heavy_fence`. In a simulation, where whoever has the turn sees all that was done
+    /// `os::heavy_fence`. In a simulation, where whoever has the turn sees all that was done
     /// before, a schedule point.
     fn heavy_fence(&self) -> bool {
         if self.registry().is_simulated() {
-            deterministic::point();
+            sim::point();
             return true;
         }
-        platform::heavy_fence()
+        os::heavy_fence()
     }
 
     /// No longer a searcher. If others sleep, some are woken for jobs that nobody looks for.

@@ -29,8 +29,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::{Acting, IS_POOLS, Worker};
 use crate::job::outcome;
-use crate::platform::generation::Generation;
-use crate::platform::thread::{Thread, default_stack_size};
+use crate::os::generation::Generation;
+use crate::os::thread::{Thread, default_stack_size};
 
 /// The room on a worker's own stack, in bytes: this, but no more than a quarter of the stack, of
 /// which the frames below may use some, and the task that comes last has to have enough. (A guess:

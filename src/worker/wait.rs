@@ -28,7 +28,7 @@
 //! 1. what a worker of another pool hands over and waits for (`install` and its like);
 //! 2. the tasks that it spawns here, and all tasks of a scope for which it waits;
 //! 3. tasks that it joins by their handles and that have not begun, by their tickets
-//!    (`job/ticket.rs`).
+//!    (`task/ticket.rs`).
 //!
 //! They have a queue of their own, and every wait sees to it, but for those of
 //! `WaitPolicy::OwnDescendants` for their own pool. Where the limits above allow a guest on top of
@@ -79,11 +79,12 @@
 
 use super::Worker;
 use super::idle::{ROUNDS, pause};
-use crate::deterministic;
-use crate::job::{JobRef, Link, NO_ROOT, outcome};
+use crate::job::{NO_ROOT, outcome};
 use crate::latch::Wait;
+use crate::sim;
 use crate::sleep::{Kind, Look};
 use crate::sync::Ordering;
+use crate::worker::{JobRef, Link};
 
 /// How many foreign jobs may run on top of each other in waits. (A guess.)
 const MOST_FOREIGN: u32 = 16;
@@ -103,7 +104,7 @@ impl Worker {
 
     fn work_until(&self, wait: &impl Wait) {
         self.flush_forks();
-        let _awaits = deterministic::awaits(wait.elsewhere().unwrap_or(self.registry().address()));
+        let _awaits = sim::awaits(wait.elsewhere().unwrap_or(self.registry().address()));
         let outer = self.waits_for.load(Ordering::Relaxed);
         self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
         let mut searching = false;
@@ -111,7 +112,7 @@ impl Worker {
         let mut hosting = Hosting::default();
         while !wait.done() {
             self.registry().abort_if_lost();
-            deterministic::point();
+            sim::point();
             if self.is_wanted() {
                 self.stop_searching_if(&mut searching);
                 self.wait_off_core(wait, false);
@@ -238,7 +239,7 @@ impl Worker {
     /// core.
     #[inline]
     fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
-        deterministic::point();
+        sim::point();
         let stops = wait.done() || wait.is_elsewhere() || self.threads_off() > 0;
         if stops { None } else { self.own_task(wait, MOST_PASSED_ON) }
     }

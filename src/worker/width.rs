@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::{Acting, Worker};
 use crate::job::NO_ROOT;
-use crate::job::stack::JoinJob;
-use crate::pool::{Registry, ThreadPoolBuilder};
+use crate::pool::ThreadPoolBuilder;
 use crate::sleep::{Entered, Kind, OffCore};
 use crate::sync::counted::writes;
+use crate::worker::join_job::JoinJob;
+use crate::worker::shared::Registry;
 
 const WIDTHS: [usize; 4] = [8, 32, 128, 256];
 

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::fork::join_on_worker;
 use crate::iter::IndexedParallelIterator;
-use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
+use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::pool::with_current;
 use crate::sync::{AtomicUsize, Ordering};
 use crate::worker::{Worker, is_simulated};

@@ -30,7 +30,7 @@ use crossbeam_utils::CachePadded;
 use crate::fork::{Scope, scope};
 use crate::iter::ParallelIterator;
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
-use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
+use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sync::Mutex;
 use crate::worker::{Worker, is_simulated};
 

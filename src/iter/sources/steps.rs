@@ -3,7 +3,7 @@
 
 use crate::fork::join_on_worker;
 use crate::iter::plumbing::{Folder, Reducer, Refills, UnindexedConsumer, in_pool, is_wanted};
-use crate::platform::clock::{TICKS_PER_MICROSECOND, ticks};
+use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::worker::is_simulated;
 
 /// What a step should last: twice to half of it will do.

@@ -23,7 +23,7 @@
 //! empty, since the newer half stays: so no owner sleeps on it. [`UNUSED`] stays for good.
 //!
 //! # The handshake with sleepers
-//! That of `queue/fork.rs`. To add to the tray is a SeqCst read-modify-write of its length, which takes
+//! That of `queue/join_queue.rs`. To add to the tray is a SeqCst read-modify-write of its length, which takes
 //! the place of `limit`; where there are thieves, all writes of it are read-modify-writes. For bundles
 //! and the inbox the owner issues a SeqCst fence between the push and reading the counts.
 
@@ -36,7 +36,7 @@ use std::ptr::NonNull;
 use crossbeam_utils::CachePadded;
 
 use super::deque::{Injector, Stealer, Worker, until_sure};
-use crate::block;
+use crate::sync::slab;
 use crate::sync::{AtomicUsize, Ordering, UnsafeCell, fence, spin_loop, spin_or_yield};
 
 /// Tasks in the tray, and in a bundle at most: what fits a block of 248 bytes with its length.
@@ -87,7 +87,7 @@ unsafe impl<J: Send> Send for Packed<J> {}
 
 impl<J> Packed<J> {
     fn empty() -> Self {
-        let block = block::take::<Bundle<J>>();
+        let block = slab::take::<Bundle<J>>();
         // SAFETY: the memory is for this type, whose slots need not be written.
         unsafe { (&raw mut (*block.as_ptr()).len).write(0) };
         Packed(block)
@@ -124,8 +124,8 @@ impl<J> DerefMut for Packed<J> {
 
 impl<J> Drop for Packed<J> {
     fn drop(&mut self) {
-        // SAFETY: it came from `block::take` in `empty`.
-        unsafe { block::give(self.0) };
+        // SAFETY: it came from `slab::take` in `empty`.
+        unsafe { slab::give(self.0) };
     }
 }
 

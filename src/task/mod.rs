@@ -1,4 +1,4 @@
-//! Spawned tasks: one block of memory each (`block.rs`), which holds the closure, then the result, and the state
+//! Spawned tasks: one block of memory each (`sync/slab.rs`), which holds the closure, then the result, and the state
 //! that a handle needs.
 //!
 //! # Who owns the block
@@ -18,6 +18,12 @@
 //! nobody wants is dropped. A panic is kept by the task's [`Home`], or by the task for it, until
 //! the handle asks for it.
 
+#![allow(unsafe_code)]
+
+pub(crate) mod fifo;
+mod state;
+mod ticket;
+
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
@@ -26,25 +32,27 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::thread;
 
-use super::outcome::{self, Payload};
-use super::ticket::Asked;
-use super::{Execute, Header, JobRef};
-use crate::block;
-use crate::deterministic;
-use crate::dump::{self, Awaited};
+use crate::job::outcome::{self, Payload};
+
+use crate::latch::Awaited;
 use crate::latch::Wait;
-use crate::platform::generation;
-use crate::pool::Registry;
+use crate::os::generation;
+use crate::sim;
+use crate::sync::slab;
 use crate::sync::{Parker, wait_outside};
-use crate::task_state::{self, Done, TaskState};
 use crate::worker::Worker;
-use crate::worker::sleeper::Sleeper;
+use crate::worker::event::Sleeper;
+use crate::worker::shared;
+use crate::worker::shared::Registry;
+use crate::worker::{Execute, Header, JobRef};
+use state::{Done, TaskState};
+use ticket::Asked;
 
 /// Whom to wake, at an address that fits into the state.
 #[repr(align(64))]
 struct Waiting(Sleeper);
 
-const _: () = assert!(align_of::<Waiting>() >= task_state::ALIGN);
+const _: () = assert!(align_of::<Waiting>() >= state::ALIGN);
 
 /// Where a task belongs: a scope, or the pool.
 pub(crate) trait Home: Copy {
@@ -147,7 +155,7 @@ where
         content: UnsafeCell::new(Content { closure: ManuallyDrop::new(closure) }),
     };
     task.head.header.set_root(root);
-    let block = block::take::<Task<F, T, H>>();
+    let block = slab::take::<Task<F, T, H>>();
     // SAFETY: the memory is for this type.
     unsafe { block.write(task) };
     // SAFETY: the block lives until the entry is gone; the root is set; there is one reference;
@@ -331,8 +339,8 @@ where
     /// # Safety
     /// `block` is a `Task<F, T, H>` that nobody refers to any more; closure and result are gone.
     unsafe fn free(block: NonNull<TaskHead>) {
-        // SAFETY: the block came from `block::take` in `new_task`; nothing in it needs a drop.
-        unsafe { block::give(block.cast::<Self>()) };
+        // SAFETY: the block came from `slab::take` in `new_task`; nothing in it needs a drop.
+        unsafe { slab::give(block.cast::<Self>()) };
     }
 
     /// # Safety
@@ -358,7 +366,7 @@ impl TaskHead {
     /// Of a task.
     fn table(&self) -> &'static Table {
         // SAFETY: a task's header has a whole `Table`, whose first entry it points to.
-        unsafe { self.header.table.cast().as_ref() }
+        unsafe { self.header.table().cast().as_ref() }
     }
 
     /// # Safety
@@ -435,13 +443,14 @@ fn shells_count(worker: &Worker) -> bool {
     worker.waits_for_own_work()
 }
 
-/// Whether the task was run by its joiner, who is through with it.
+/// Whether the job, a task's entry, is that of a task which was run by its joiner, who is through with
+/// it.
 ///
 /// # Safety
-/// `task` is alive.
-pub(super) unsafe fn is_shell(task: NonNull<TaskHead>) -> bool {
-    // SAFETY: by the premise.
-    unsafe { task.as_ref() }.state.is_shell()
+/// The job is a task or a ticket for one of a worker's (`fifo.rs`), which begins like a task.
+unsafe fn is_shell(job: &JobRef) -> bool {
+    // SAFETY: by the premise; alive as long as there is this entry.
+    unsafe { job.header().cast::<TaskHead>().as_ref() }.state.is_shell()
 }
 
 /// # Safety
@@ -484,7 +493,7 @@ impl<T> Handle<T> {
 
     /// `is_finished`, for a user who may wait for that.
     pub(crate) fn poll_finished(&self) -> bool {
-        deterministic::poll_for(self.pool.addr());
+        sim::poll_for(self.pool.addr());
         self.is_finished()
     }
 
@@ -518,7 +527,7 @@ impl<T> Handle<T> {
     fn is_lost(&self, caller: Option<&Worker>) -> bool {
         let is_own = caller.is_some_and(|worker| std::ptr::eq(self.pool, worker.registry()));
         // In this order: as long as the task has not ended, its pool is in the list.
-        let is_unknown = || !dump::has_registry_at(self.pool.addr());
+        let is_unknown = || !shared::has_registry_at(self.pool.addr());
         !is_own && !self.is_finished() && is_unknown() && !self.is_finished()
     }
 
@@ -540,7 +549,7 @@ impl<T> Handle<T> {
             return None;
         }
         // As long as the task has not run, its pool is in the list.
-        let registry = dump::registry_at(self.pool.addr())?;
+        let registry = shared::registry_at(self.pool.addr())?;
         // SAFETY: the ticket is revoked before the handle takes the result.
         let asked = unsafe { Asked::ask(self.task, &registry, joiner.root()) };
         outcome::discard(registry);
@@ -559,7 +568,10 @@ impl<T> Handle<T> {
             unsafe { (self.head().table().task_ended)(block, worker) };
         }
         let result = self.take();
-        worker.drop_shells();
+        worker.drop_shells(|job| {
+            // SAFETY: trays and bundles hold tasks and tickets.
+            unsafe { is_shell(job) }
+        });
         result
     }
 

@@ -6,13 +6,14 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use crate::counters::WorkerCounters;
 use crate::job::outcome;
-use crate::platform::generation::PerProcess;
-use crate::pool::Registry;
+use crate::latch::Awaited;
+use crate::sim::Simulated;
 use crate::sleep::Counts;
-use crate::sync::Mutex;
 use crate::worker::Worker;
+use crate::worker::counters::WorkerCounters;
+use crate::worker::shared;
+use crate::worker::shared::Registry;
 
 /// What all pools of the process, or one, are at: see [`dump`] and
 /// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading; for each worker:
@@ -62,59 +63,6 @@ struct Seat {
     counters: WorkerCounters,
 }
 
-/// What a wait is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    /// The stolen side of a join, and who has it, if that is known.
-    Fork(Option<usize>),
-    Scope,
-    Task,
-    Elsewhere,
-}
-
-impl Awaited {
-    /// As a number that is not 0.
-    pub(crate) fn to_code(self) -> u32 {
-        match self {
-            Awaited::Scope => 1,
-            Awaited::Task => 2,
-            Awaited::Elsewhere => 3,
-            Awaited::Fork(runner) => 4 + runner.map_or(0, |runner| runner as u32 + 1),
-        }
-    }
-
-    pub(crate) fn from_code(code: u32) -> Option<Self> {
-        match code {
-            0 => None,
-            1 => Some(Awaited::Scope),
-            2 => Some(Awaited::Task),
-            3 => Some(Awaited::Elsewhere),
-            fork => Some(Awaited::Fork((fork as usize - 4).checked_sub(1))),
-        }
-    }
-}
-
-/// The process's pools.
-static POOLS: PerProcess<Mutex<Vec<Weak<Registry>>>> = PerProcess::new();
-
-/// Has dumps tell of a pool from now on, as long as it lives.
-pub(crate) fn register(registry: &Weak<Registry>) {
-    let mut pools = POOLS.get().lock();
-    pools.retain(|pool| pool.strong_count() > 0);
-    pools.push(registry.clone());
-}
-
-/// Whether there is a pool of this process at this address.
-pub(crate) fn has_registry_at(address: usize) -> bool {
-    POOLS.get().lock().iter().any(|pool| pool.as_ptr().addr() == address)
-}
-
-/// The pool at this address, if there is one.
-pub(crate) fn registry_at(address: usize) -> Option<Arc<Registry>> {
-    let pools = POOLS.get().lock();
-    pools.iter().find(|pool| pool.as_ptr().addr() == address)?.upgrade()
-}
-
 /// What all pools of this process are at.
 ///
 /// It may be called from any thread at any time, a stuck one's debugger included: with the feature
@@ -129,7 +77,7 @@ pub(crate) fn registry_at(address: usize) -> Option<Arc<Registry>> {
 pub fn dump() -> Dump {
     // A list that is taken has been taken for a moment, or by a thread that a debugger holds.
     let list = (0..100).find_map(|_| {
-        let list = POOLS.get().try_lock();
+        let list = shared::POOLS.get().try_lock();
         if list.is_none() {
             std::thread::yield_now();
         }
@@ -222,6 +170,20 @@ impl Seat {
             mail: worker.mail_pending(),
             counters: worker.snapshot(),
         }
+    }
+}
+
+impl Simulated for Registry {
+    fn has_work(self: Arc<Self>, has_turn: bool) -> bool {
+        // What a task of its own computes keeps a pool from ending.
+        let ends = self.is_ending() && !has_turn;
+        let has_work = ends || self.has_ended() || Dump::of(&self).is_queued();
+        // Not the last: the thread that waits has one, and does not run meanwhile. (Closures of the
+        // user's must not run here.)
+        if let Some(last) = Arc::into_inner(self) {
+            std::mem::forget(last);
+        }
+        has_work
     }
 }
 

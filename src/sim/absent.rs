@@ -4,8 +4,7 @@ use std::io;
 use std::sync::Weak;
 use std::time::Duration;
 
-use crate::platform::thread::Thread;
-use crate::pool::Registry;
+use crate::os::thread::Thread;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Seed {}
@@ -16,7 +15,11 @@ pub(crate) enum Simulation {}
 pub(crate) enum Building {}
 
 impl Simulation {
-    pub(crate) fn enter(seed: Seed, _: Duration) -> io::Result<(Self, Building)> {
+    pub(crate) fn enter(
+        seed: Seed,
+        _: Duration,
+        _: fn() -> String,
+    ) -> io::Result<(Self, Building)> {
         match seed {}
     }
 
@@ -26,7 +29,7 @@ impl Simulation {
 
     pub(crate) fn start(
         &self,
-        _: Weak<Registry>,
+        _: Weak<dyn super::Simulated>,
         _: bool,
         _: String,
         _: Option<usize>,

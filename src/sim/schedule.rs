@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use super::turns::Chair;
-use crate::pool::Registry;
+use super::Simulated;
+use super::chair::Chair;
 
 /// What decides the schedule.
 pub(crate) type Seed = u64;
@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) idle_turns: IdleTurns,
     /// How long nothing may move while something is to be done.
     pub(super) limit: Duration,
+    /// Tells what all pools are at.
+    pub(super) report: fn() -> String,
 }
 
 /// For how long parties have only looked for what others did.
@@ -54,7 +56,7 @@ pub(super) struct Entry {
     pub(super) chair: Arc<Chair>,
     pub(super) name: String,
     /// The pool that the thread works for; none for the home.
-    pub(super) pool: Weak<Registry>,
+    pub(super) pool: Option<Weak<dyn Simulated>>,
     pub(super) blocked: Option<Blocked>,
     /// Whether the thread has nothing to do but to look for work.
     pub(super) looks: bool,
@@ -70,7 +72,7 @@ pub(super) enum Blocked {
 }
 
 impl State {
-    pub(super) fn new(seed: Seed, limit: Duration) -> Self {
+    pub(super) fn new(seed: Seed, limit: Duration, report: fn() -> String) -> Self {
         let mut state = State {
             rng: Rng::new(),
             patience: 1,
@@ -82,6 +84,7 @@ impl State {
             moves: 0,
             idle_turns: IdleTurns::default(),
             limit,
+            report,
         };
         state.seed(seed);
         state
@@ -168,10 +171,10 @@ impl State {
 
 impl Entry {
     pub(super) fn is_home(&self) -> bool {
-        self.pool.ptr_eq(&Weak::new())
+        self.pool.is_none()
     }
 
     pub(super) fn pool_address(&self) -> usize {
-        self.pool.as_ptr().addr()
+        self.pool.as_ref().map_or(0, |pool| pool.as_ptr().addr())
     }
 }

@@ -4,22 +4,22 @@ use std::any::Any;
 use std::process::abort;
 
 use crate::job::outcome::{self, Payload};
-use crate::platform::write_error;
+use crate::os::write_error;
 
-pub(super) type IndexHandler = Box<dyn Fn(usize) + Send + Sync>;
-pub(super) type PanicHandler = Box<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
+pub(crate) type IndexHandler = Box<dyn Fn(usize) + Send + Sync>;
+pub(crate) type PanicHandler = Box<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
 
 /// The builder's handlers. A panic in one of them is treated like that of a detached task; one
 /// in the panic handler ends there, after the panic hook has reported it; unless the process is to
 /// abort.
 #[derive(Default)]
 pub(crate) struct Handlers {
-    pub(super) start: Option<IndexHandler>,
-    pub(super) exit: Option<IndexHandler>,
-    pub(super) park: Option<IndexHandler>,
-    pub(super) unpark: Option<IndexHandler>,
-    pub(super) panic: Option<PanicHandler>,
-    pub(super) abort_on_panic: bool,
+    pub(crate) start: Option<IndexHandler>,
+    pub(crate) exit: Option<IndexHandler>,
+    pub(crate) park: Option<IndexHandler>,
+    pub(crate) unpark: Option<IndexHandler>,
+    pub(crate) panic: Option<PanicHandler>,
+    pub(crate) abort_on_panic: bool,
 }
 
 impl Handlers {

@@ -8,11 +8,13 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::task::{self, TaskHead};
-use super::{Execute, Header, JobRef, NO_ROOT};
-use crate::pool::{Registry, WaitPolicy};
+use super::TaskHead;
+use crate::job::NO_ROOT;
 use crate::sync::Mutex;
 use crate::worker::Worker;
+use crate::worker::settings::WaitPolicy;
+use crate::worker::shared::Registry;
+use crate::worker::{Execute, Header, JobRef};
 
 /// A ticket is one of the references that its `Arc` counts, the joiner has the other.
 #[repr(C)]
@@ -68,12 +70,12 @@ impl Ticket {
         let ticket = unsafe { Arc::from_raw(job.cast::<Ticket>().as_ptr()) };
         let mut task = ticket.task.lock();
         // SAFETY: not revoked, hence alive.
-        let claimed = task.take().filter(|&task| unsafe { task::claim(task) });
+        let claimed = task.take().filter(|&task| unsafe { super::claim(task) });
         drop(task);
         drop(ticket);
         if let Some(task) = claimed {
             // SAFETY: claimed just now, and its joiner waits until it has run.
-            unsafe { task::run_claimed(task, worker) };
+            unsafe { super::run_claimed(task, worker) };
         }
     }
 }

@@ -6,10 +6,11 @@
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
-use super::task::TaskHead;
-use super::{Execute, JobRef};
+use super::TaskHead;
+
 use crate::queue::{Deque, Stealer, until_sure};
 use crate::worker::Worker;
+use crate::worker::{Execute, JobRef};
 
 /// For each worker that has spawned such tasks in one place, a scope or the pool, their queue.
 #[derive(Default)]

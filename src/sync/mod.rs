@@ -1,5 +1,9 @@
 //! The primitives of synchronization, from std or from the model checker, chosen once.
 
+#[cfg(all(test, not(loom)))]
+pub(crate) mod counted;
+pub(crate) mod slab;
+
 #[cfg(not(loom))]
 mod imp {
     use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -8,9 +12,9 @@ mod imp {
 
     #[cfg(test)]
     pub(crate) use super::counted::{AtomicU32, AtomicUsize};
-    use crate::deterministic;
-    pub(crate) use crate::platform::generation::Generation;
-    pub(crate) use crate::platform::slack::ExactSleeps;
+    pub(crate) use crate::os::generation::Generation;
+    pub(crate) use crate::os::slack::ExactSleeps;
+    use crate::sim;
     pub(crate) use atomic::{AtomicIsize, AtomicPtr, Ordering, fence};
     #[cfg(not(test))]
     pub(crate) use atomic::{AtomicU32, AtomicUsize};
@@ -45,7 +49,7 @@ mod imp {
             loop {
                 match self.try_lock() {
                     Some(guard) => return guard,
-                    None if deterministic::pause() => {}
+                    None if sim::pause() => {}
                     None => return self.lock(),
                 }
             }
@@ -66,10 +70,8 @@ mod imp {
     impl Parker {
         pub(crate) fn new() -> Self {
             let parker = crossbeam_utils::sync::Parker::new();
-            let unparker = Unparker {
-                real: parker.unparker().clone(),
-                simulated: deterministic::Token::new(),
-            };
+            let unparker =
+                Unparker { real: parker.unparker().clone(), simulated: sim::Token::new() };
             Parker { parker: Mutex::new(parker), unparker }
         }
 
@@ -82,7 +84,7 @@ mod imp {
 
         /// Like `park`, but for at most `limit`.
         pub(crate) fn park_timeout(&self, limit: Duration) {
-            if !deterministic::pause() {
+            if !sim::pause() {
                 self.parker.lock().park_timeout(limit);
             }
         }
@@ -101,7 +103,7 @@ mod imp {
     #[derive(Clone)]
     pub(crate) struct Unparker {
         real: crossbeam_utils::sync::Unparker,
-        simulated: deterministic::Token,
+        simulated: sim::Token,
     }
 
     impl Unparker {
@@ -112,9 +114,9 @@ mod imp {
     }
 
     /// Waits as a thread that is no worker, until `done`, which is what the pool at the address `pool`
-    /// brings about (or `deterministic::IDLE`).
+    /// brings about (or `sim::IDLE`).
     pub(crate) fn wait_outside(parker: &Parker, pool: usize, done: impl Fn() -> bool) {
-        let _awaits = deterministic::awaits(pool);
+        let _awaits = sim::awaits(pool);
         while !done() {
             parker.park();
         }
@@ -127,12 +129,12 @@ mod imp {
 
     /// For waiting until another thread has done a few instructions.
     pub(crate) fn spin_or_yield() {
-        if !deterministic::pause() {
+        if !sim::pause() {
             std::thread::yield_now();
         }
     }
 
-    /// The cheap side of a pair of fences of which the other is `platform::heavy_fence`: it only
+    /// The cheap side of a pair of fences of which the other is `os::heavy_fence`: it only
     /// keeps the compiler from reordering.
     #[inline(always)]
     pub(crate) fn light_fence() {
@@ -142,81 +144,6 @@ mod imp {
     /// Stands between a SeqCst read-modify-write and a SeqCst load, which need no fence.
     #[inline(always)]
     pub(crate) fn seq_cst_is_enough() {}
-}
-
-/// In unit tests: std's atomics, but that a thread's writes are counted.
-#[cfg(all(test, not(loom)))]
-pub(crate) mod counted {
-    use std::cell::Cell;
-    use std::ops::Deref;
-    use std::sync::atomic::{self, Ordering};
-
-    thread_local! {
-        static WRITES: Cell<usize> = const { Cell::new(0) };
-    }
-
-    pub(crate) fn count() {
-        WRITES.set(WRITES.get() + 1);
-    }
-
-    /// How many writes to atomics, and locks of mutexes, this thread has made.
-    pub(crate) fn writes() -> usize {
-        WRITES.get()
-    }
-
-    macro_rules! counted {
-        ($name:ident, $int:ty, $($method:ident ( $($argument:ident: $type:ty),* ) -> $result:ty;)*) => {
-            #[derive(Debug, Default)]
-            pub(crate) struct $name(atomic::$name);
-
-            impl $name {
-                pub(crate) const fn new(value: $int) -> Self {
-                    $name(atomic::$name::new(value))
-                }
-
-                $(
-                    #[allow(dead_code)]
-                    pub(crate) fn $method(&self, $($argument: $type),*) -> $result {
-                        count();
-                        self.0.$method($($argument),*)
-                    }
-                )*
-
-                #[allow(dead_code)]
-                pub(crate) fn fetch_update(
-                    &self,
-                    success: Ordering,
-                    failure: Ordering,
-                    change: impl FnMut($int) -> Option<$int>,
-                ) -> Result<$int, $int> {
-                    count();
-                    self.0.fetch_update(success, failure, change)
-                }
-            }
-
-            impl Deref for $name {
-                type Target = atomic::$name;
-
-                fn deref(&self) -> &atomic::$name {
-                    &self.0
-                }
-            }
-        };
-        ($name:ident, $int:ty) => {
-            counted!($name, $int,
-                store(value: $int, order: Ordering) -> ();
-                swap(value: $int, order: Ordering) -> $int;
-                fetch_add(value: $int, order: Ordering) -> $int;
-                fetch_sub(value: $int, order: Ordering) -> $int;
-                fetch_or(value: $int, order: Ordering) -> $int;
-                fetch_max(value: $int, order: Ordering) -> $int;
-                compare_exchange(from: $int, to: $int, success: Ordering, failure: Ordering)
-                    -> Result<$int, $int>;
-            );
-        };
-    }
-    counted!(AtomicU32, u32);
-    counted!(AtomicUsize, usize);
 }
 
 #[cfg(loom)]

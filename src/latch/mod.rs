@@ -5,7 +5,19 @@
 //! are read-modify-writes of one word, then has to wake it.
 #![allow(unsafe_code)]
 
+#[cfg(not(loom))]
+mod awaited;
+pub(crate) mod count;
+
+#[cfg(not(loom))]
+pub(crate) use awaited::Awaited;
+
 use crate::sync::{AtomicU32, Ordering};
+
+/// The root of work that nobody waits for by a handle: see `job::Header::root`.
+pub(crate) const NO_ROOT: usize = 0;
+/// For jobs of which the roots are not known: any.
+pub(crate) const ANY_ROOT: usize = 1;
 
 /// Nobody has set the latch, nobody sleeps on it.
 const UNSET: u32 = 0;
@@ -48,7 +60,7 @@ pub(crate) trait Wait {
 
     /// What is waited for, for those who look at a pool that stands still.
     #[cfg(not(loom))]
-    fn what(&self) -> crate::dump::Awaited;
+    fn what(&self) -> Awaited;
 
     /// The worker that runs what is waited for, where that is known.
     fn runner(&self) -> Option<usize> {
@@ -94,8 +106,8 @@ impl Latch {
 
 impl Wait for Latch {
     #[cfg(not(loom))]
-    fn what(&self) -> crate::dump::Awaited {
-        crate::dump::Awaited::Fork(None)
+    fn what(&self) -> Awaited {
+        Awaited::Fork(None)
     }
 
     #[inline]

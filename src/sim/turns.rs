@@ -19,14 +19,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use std::{io, mem};
 
-use crossbeam_utils::sync::{Parker, Unparker};
+use crossbeam_utils::sync::Parker;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::IDLE;
+use super::chair::Chair;
 use super::schedule::{Blocked, Entry, Id, LOOKS, Seed, State};
-use crate::platform::thread::Thread;
-use crate::platform::write_error;
-use crate::pool::Registry;
+use super::{IDLE, Simulated};
+use crate::os::thread::Thread;
+use crate::os::write_error;
 
 thread_local! {
     /// The calling thread as a party. A pool's thread sets it before anything else, so that its
@@ -40,14 +40,6 @@ pub(crate) struct Simulation(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-}
-
-/// Where a party waits for its turn.
-pub(super) struct Chair {
-    granted: AtomicBool,
-    unparker: Unparker,
-    /// How many points the party came to. Its own, but for the watcher's glances.
-    pub(super) points: AtomicU32,
 }
 
 /// A thread of a simulation, as it sees itself.
@@ -215,7 +207,11 @@ pub(crate) fn poll_for(pool: usize) {
 impl Simulation {
     /// The simulation that the calling thread is part of, or else a new one. `seed` decides it, or is
     /// mixed in, if there are pools already. `limit`: see `ThreadPoolBuilder::turn_limit`.
-    pub(crate) fn enter(seed: Seed, limit: Duration) -> io::Result<(Simulation, Building)> {
+    pub(crate) fn enter(
+        seed: Seed,
+        limit: Duration,
+        report: fn() -> String,
+    ) -> io::Result<(Simulation, Building)> {
         if let Some(party) = here() {
             let mut state = party.simulation.lock();
             let mixed = state.rng.u64(..) ^ seed;
@@ -224,11 +220,11 @@ impl Simulation {
             drop(state);
             return Ok(party.simulation.building());
         }
-        let state = Mutex::new(State::new(seed, limit));
+        let state = Mutex::new(State::new(seed, limit, report));
         let simulation = Simulation(Arc::new(Shared { state }));
         let name =
             std::thread::current().name().unwrap_or("the thread that builds the pool").into();
-        let party = simulation.add(name, Weak::new(), false);
+        let party = simulation.add(name, None, false);
         simulation.lock().turn = Some(party.id);
         HERE.try_with(|here| *here.borrow_mut() = Some(Rc::new(party)))
             .map_err(|_| io::Error::other("the calling thread is ending"))?;
@@ -248,13 +244,13 @@ impl Simulation {
     /// Starts a thread of `pool`. `looks`: whether it has nothing to do at first but to look for work.
     pub(crate) fn start(
         &self,
-        pool: Weak<Registry>,
+        pool: Weak<dyn Simulated>,
         looks: bool,
         name: String,
         stack_size: Option<usize>,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<Thread> {
-        let party = self.add(name.clone(), pool, looks);
+        let party = self.add(name.clone(), Some(pool), looks);
         Thread::start(name, stack_size, move || {
             let party = Rc::new(party);
             // (A thread that starts has all its thread-locals.)
@@ -272,7 +268,7 @@ impl Simulation {
         }
     }
 
-    fn add(&self, name: String, pool: Weak<Registry>, looks: bool) -> Party {
+    fn add(&self, name: String, pool: Option<Weak<dyn Simulated>>, looks: bool) -> Party {
         let parker = Parker::new();
         let unparker = parker.unparker().clone();
         let (granted, points) = (AtomicBool::new(false), AtomicU32::new(0));
@@ -321,16 +317,6 @@ impl Simulation {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock()
-    }
-}
-
-impl Chair {
-    /// Gives the turn to the party that waits here.
-    fn grant(&self) {
-        // Release: what was done before is visible to whoever has the turn. Matches the Acquire in
-        // `wait_for_turn`.
-        self.granted.store(true, Ordering::Release);
-        self.unparker.unpark();
     }
 }
 
@@ -424,10 +410,12 @@ impl Party {
 
     #[cold]
     fn complain_if_right(&self) {
-        let complaint = self.simulation.lock().complaint();
+        let state = self.simulation.lock();
+        let (complaint, report) = (state.complaint(), state.report);
+        drop(state);
         if let Some(complaint) = complaint {
             let text = "filch: deterministic pools do not move";
-            write_error(&format!("{text}: {complaint}. Aborting.\n{}", crate::dump()));
+            write_error(&format!("{text}: {complaint}. Aborting.\n{}", report()));
             std::process::abort();
         }
     }

@@ -1,22 +1,20 @@
-//! Jobs that live in the frame of the call that made them: the second side of a `join`, and
-//! what a thread from outside hands to a pool.
+//! The second side of a `join`, a job in the frame of the call that made it.
 //!
-//! Both are sound for the same reason: the frame does not end, by return or by unwinding, before
-//! its job has been taken back or has been run.
+//! The frame does not end, by return or by unwinding, before the job has been taken back or has been
+//! run.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use super::outcome::{self, Payload};
-use super::{Execute, Header, JobRef, NO_ROOT};
-use crate::dump::Awaited;
+use crate::job::outcome::{self, Payload};
+
+use crate::latch::Awaited;
 use crate::latch::{Latch, Wait, Waiter};
-use crate::pool::Registry;
 use crate::queue::Published;
 use crate::sync::{AtomicU32, Ordering};
-use crate::worker::sleeper::{self, Event};
 use crate::worker::{Current, Worker};
+use crate::worker::{Execute, Header, JobRef};
 
 /// No worker runs the job yet.
 const NOBODY: u32 = u32::MAX;
@@ -205,93 +203,6 @@ where
             if let (Waiter::Asleep, Some(owner)) = (waiter, Worker::of(owner)) {
                 worker.sleep().wake_blocked(owner.index(), address);
             }
-        }
-    }
-}
-
-/// Runs `closure` on whatever worker of `registry` takes the job, waits, and returns what it came to.
-/// `caller`: the worker of another pool that the calling thread is.
-pub(crate) fn run_elsewhere<F, R>(
-    closure: F,
-    caller: Option<&Worker>,
-    registry: &Registry,
-) -> Result<R, Payload>
-where
-    F: FnOnce(&Worker) -> R + Send,
-    R: Send,
-{
-    let mut job = InstallJob {
-        // SAFETY: `execute` is made for this type, whose first field is the header.
-        header: unsafe {
-            Header::new(NonNull::from(const { &(InstallJob::<F, R>::execute as Execute) }))
-        },
-        closure: UnsafeCell::new(Some(closure)),
-        result: UnsafeCell::new(None),
-        begun: AtomicU32::new(0),
-        done: Event::new(registry),
-    };
-    job.header.set_root(caller.map_or(NO_ROOT, Worker::root));
-    // SAFETY: the header is the first field; the frame does not end before the job is done, since
-    // a panic aborts; closure and result may be sent; the root is set; there is one reference.
-    let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
-    outcome::run_or_abort(|| {
-        registry.inject(reference);
-        wait(&job.done, &job.begun, registry);
-    });
-    match job.result.into_inner() {
-        Some(result) => result,
-        None => unreachable!("the job is done, so the result is there"),
-    }
-}
-
-/// Not generic, hence compiled once, and not in the user's crate.
-fn wait(done: &Event, begun: &AtomicU32, registry: &Registry) {
-    if Worker::current().is_some() || registry.is_simulated() {
-        return done.wait(|| true);
-    }
-    // What it runs may fork, and this thread has the time to wake a helper for that.
-    registry.sleep().wake_helper();
-    let calls = || {
-        let is_late = begun.load(Ordering::Relaxed) == 0;
-        if is_late {
-            registry.call_for_injected();
-        }
-        is_late
-    };
-    done.wait_with_calls(sleeper::LATE, calls);
-}
-
-/// Work that a thread which is no worker of the pool hands over and waits for.
-#[repr(C)]
-struct InstallJob<F, R> {
-    header: Header,
-    closure: UnsafeCell<Option<F>>,
-    result: UnsafeCell<Option<Result<R, Payload>>>,
-    /// Whether a worker runs the job.
-    begun: AtomicU32,
-    done: Event,
-}
-
-impl<F, R> InstallJob<F, R>
-where
-    F: FnOnce(&Worker) -> R + Send,
-    R: Send,
-{
-    /// # Safety
-    /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.
-    unsafe fn execute(job: JobRef, worker: &Worker) {
-        let this = job.cast::<Self>().as_ptr();
-        worker.count_task();
-        // SAFETY: the frame is alive until `done` has happened; the runner alone touches the
-        // cells until then.
-        unsafe {
-            (*this).begun.store(1, Ordering::Relaxed);
-            // Who still waits calls again.
-            worker.registry().is_served();
-            let closure = (*(*this).closure.get()).take();
-            let result = closure.map(|closure| outcome::run(|| closure(worker)));
-            *(*this).result.get() = result;
-            Event::happen(&raw const (*this).done);
         }
     }
 }

@@ -1,11 +1,9 @@
 //! What a simulation that stands still is told to its user: whose turn it is, and who waits for what.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use super::IDLE;
 use super::schedule::{Blocked, Entry, State};
-use crate::dump::Dump;
-use crate::pool::Registry;
 
 impl State {
     /// Whether something seems to be wrong.
@@ -39,7 +37,7 @@ impl State {
 
     /// The turn stays where it is while others wait for it.
     fn complaint_of_turn(&self, holder: &Entry) -> Option<String> {
-        let has_work = |entry: &Entry| !entry.looks || has_work(&entry.pool, holder);
+        let has_work = |entry: &Entry| !entry.looks || has_work(entry, holder);
         if !self.waiting().any(has_work) {
             return None;
         }
@@ -73,18 +71,10 @@ impl State {
     }
 }
 
-/// Whether a thread of `pool`, which waits for its turn in the main loop, has something to do there.
-fn has_work(pool: &Weak<Registry>, holder: &Entry) -> bool {
-    let Some(registry) = pool.upgrade() else { return false };
-    // What a task of its own computes keeps a pool from ending.
-    let ends = registry.is_ending() && !pool.ptr_eq(&holder.pool);
-    let has_work = ends || registry.has_ended() || Dump::of(&registry).is_queued();
-    // Not the last: the thread that waits has one, and does not run while this has the lock. (Closures
-    // of the user's must not run here.)
-    if let Some(last) = Arc::into_inner(registry) {
-        std::mem::forget(last);
-    }
-    has_work
+/// `Simulated::has_work` of the pool that the entry's thread is of.
+fn has_work(entry: &Entry, holder: &Entry) -> bool {
+    let Some(pool) = entry.pool.as_ref().and_then(Weak::upgrade) else { return false };
+    pool.has_work(entry.pool_address() == holder.pool_address())
 }
 
 fn names<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {

@@ -42,7 +42,7 @@
 //! # Force
 //! An owner that runs a long closure without a fork answers nobody. So a thief that has found
 //! nothing for a while may take a private job by *force*, where the system has a fence that one
-//! thread can impose on all others (`platform::heavy_fence`): it sets `forced`, closes the gate,
+//! thread can impose on all others (`os::heavy_fence`): it sets `forced`, closes the gate,
 //! imposes the fence, and then may read `head`, `top` and the ring, unless the owner is `busy` in
 //! a slow path.
 //! - An end of a fork stores `top`, then looks at the gate. If it looked before the fence, its

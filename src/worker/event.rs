@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Worker;
-use crate::dump::Awaited;
 use crate::job::outcome;
+use crate::latch::Awaited;
 use crate::latch::Wait;
-use crate::pool::Registry;
 use crate::sync::{Mutex, Parker, Unparker, wait_outside};
+use crate::worker::shared::Registry;
 
 /// After this long, and then every so often, a caller from outside calls for its job to be begun.
 pub(crate) const LATE: Duration = Duration::from_millis(4);

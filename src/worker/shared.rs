@@ -12,36 +12,21 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Weak};
 
+use super::Worker;
+use super::event::Event;
 use super::handlers::Handlers;
-use super::{TaskOrder, WaitPolicy};
-use crate::counters::Counters;
-use crate::deterministic::{self, Simulation};
-use crate::dump;
-use crate::job::fifo::Fifos;
-use crate::job::{ANY_ROOT, JobRef};
-use crate::platform::generation::{self, Generation};
-use crate::platform::thread::Thread;
+use super::settings::{Settings, WaitPolicy};
+use crate::job::ANY_ROOT;
+use crate::os::generation::{self, Generation, PerProcess};
+use crate::os::thread::Thread;
 use crate::queue::{self, Injector};
+use crate::sim::{self, Simulation};
 use crate::sleep::Sleep;
 use crate::sync::{Mutex, Ordering, fence};
-use crate::worker::Worker;
-use crate::worker::sleeper::Event;
+use crate::task::fifo::Fifos;
+use crate::worker::JobRef;
+use crate::worker::counters::Counters;
 use crossbeam_utils::CachePadded;
-
-/// What a builder has set that matters as long as the pool lives.
-pub(crate) struct Settings {
-    pub(crate) injector_interval: u32,
-    pub(crate) wait_policy: WaitPolicy,
-    pub(crate) task_order: TaskOrder,
-    /// Whether threads from outside may borrow seats.
-    pub(crate) lends_seats: bool,
-    /// That of the threads, if it was set.
-    pub(crate) stack_size: Option<usize>,
-    /// How many threads the pool may start beyond one a worker.
-    pub(crate) max_spare_threads: usize,
-    /// For a deterministic pool, whose turns its threads take.
-    pub(crate) simulation: Option<Simulation>,
-}
 
 /// A pool without the right to end it.
 pub(crate) struct Registry {
@@ -126,7 +111,7 @@ impl Registry {
             all_left: Event::new(this.as_ptr()),
             this: this.clone(),
         });
-        dump::register(&registry.this);
+        register(&registry.this);
         registry
     }
 
@@ -204,7 +189,7 @@ impl Registry {
     }
 
     /// Starts a thread of this pool, which calls `body`.
-    pub(super) fn start_thread(
+    pub(crate) fn start_thread(
         &self,
         name: String,
         body: impl FnOnce() + Send + 'static,
@@ -255,13 +240,13 @@ impl Registry {
         }
         self.hand_on(job);
         self.sleep.notify_all_aside();
-        deterministic::point();
+        sim::point();
     }
 
     /// Queues a job that a worker of another pool asks for.
     pub(crate) fn invite(&self, job: JobRef) {
         self.hand_on_guest(job);
-        deterministic::point();
+        sim::point();
     }
 
     /// Queues such a job, which its finder was not to run.
@@ -299,7 +284,7 @@ impl Registry {
 
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
         // Who looks for it in vain meanwhile may go to sleep.
-        deterministic::point();
+        sim::point();
         let (address, root) = (job.address(), job.root());
         // As soon as it is queued it may run and be gone, with all its line.
         let above: Vec<usize> = match self.settings.wait_policy {
@@ -349,7 +334,7 @@ impl Registry {
 
     /// Lets the workers end when nothing is left to do. `leaves_member`: without waiting for the end
     /// of a thread of the user's that is one of them.
-    pub(super) fn begin_end(&self, leaves_member: bool) {
+    pub(crate) fn begin_end(&self, leaves_member: bool) {
         self.leaves_member.store(leaves_member, Ordering::Relaxed);
         // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it, by the lock of
         // the list.
@@ -396,20 +381,20 @@ impl Registry {
     }
 
     /// A thread of the user's is a worker from now on: one that comes and does not leave.
-    pub(super) fn member_comes(&self) {
+    pub(crate) fn member_comes(&self) {
         self.thread_starts();
         self.thread_runs();
         self.has_member.store(true, Ordering::Relaxed);
     }
 
     /// A thread of the pool's has taken over from it.
-    pub(super) fn member_goes(&self) {
+    pub(crate) fn member_goes(&self) {
         self.has_member.store(false, Ordering::Relaxed);
     }
 
     /// (Relaxed: the member itself knows; any other asks for how to drop the pool, or under the lock
     /// of the sleepers, among which who takes over is after it has said so.)
-    pub(super) fn has_member(&self) -> bool {
+    pub(crate) fn has_member(&self) -> bool {
         self.has_member.load(Ordering::Relaxed)
     }
 
@@ -419,14 +404,14 @@ impl Registry {
     }
 
     /// A worker's thread has come. `false`: it is not wanted any more.
-    pub(super) fn thread_runs(&self) -> bool {
+    pub(crate) fn thread_runs(&self) -> bool {
         let mut threads = self.threads.lock();
         threads.running += !threads.is_closed as usize;
         !threads.is_closed
     }
 
     /// The pool could not be built: threads that have not come yet are not wanted.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut threads = self.threads.lock();
         threads.is_closed = true;
         threads.started = threads.running;
@@ -435,7 +420,7 @@ impl Registry {
     }
 
     /// A worker will never have a thread: its mail is for the others.
-    pub(super) fn seat_stays_empty(&self) {
+    pub(crate) fn seat_stays_empty(&self) {
         self.has_empty_seats.store(true, Ordering::Relaxed);
         self.notify_of_stray_mail();
     }
@@ -456,7 +441,7 @@ impl Registry {
     }
 
     /// A worker will not get its thread. `came`: that was counted as one that has come.
-    pub(super) fn thread_refused(&self, index: usize, came: bool) {
+    pub(crate) fn thread_refused(&self, index: usize, came: bool) {
         self.change_threads(|threads| {
             threads.running -= came as usize;
             threads.started -= !threads.is_closed as usize;
@@ -470,12 +455,12 @@ impl Registry {
     }
 
     /// The first worker whose thread builder was dropped.
-    pub(super) fn was_refused(&self) -> Option<usize> {
+    pub(crate) fn was_refused(&self) -> Option<usize> {
         self.threads.lock().refused
     }
 
     /// Notes what the threads of worker `index` are called.
-    pub(super) fn set_name(&self, index: usize, name: String) {
+    pub(crate) fn set_name(&self, index: usize, name: String) {
         self.threads.lock().names.insert(index, name);
     }
 
@@ -505,7 +490,7 @@ impl Registry {
         self.spare_threads.load(Ordering::Relaxed)
     }
 
-    pub(super) fn take_spare_threads(&self) -> Vec<Thread> {
+    pub(crate) fn take_spare_threads(&self) -> Vec<Thread> {
         std::mem::take(&mut self.threads.lock().spare)
     }
 
@@ -541,7 +526,7 @@ impl Registry {
     }
 
     /// Waits until all threads are through, but for what they do after `ThreadBuilder::run`.
-    pub(super) fn wait_for_threads(&self) {
+    pub(crate) fn wait_for_threads(&self) {
         self.all_left.wait(|| {
             let mut threads = self.threads.lock();
             threads.awaited = true;
@@ -551,4 +536,25 @@ impl Registry {
             simulation.wait_until_gone(self.address());
         }
     }
+}
+
+/// The process's pools.
+pub(crate) static POOLS: PerProcess<Mutex<Vec<Weak<Registry>>>> = PerProcess::new();
+
+/// Has dumps tell of a pool from now on, as long as it lives.
+pub(crate) fn register(registry: &Weak<Registry>) {
+    let mut pools = POOLS.get().lock();
+    pools.retain(|pool| pool.strong_count() > 0);
+    pools.push(registry.clone());
+}
+
+/// Whether there is a pool of this process at this address.
+pub(crate) fn has_registry_at(address: usize) -> bool {
+    POOLS.get().lock().iter().any(|pool| pool.as_ptr().addr() == address)
+}
+
+/// The pool at this address, if there is one.
+pub(crate) fn registry_at(address: usize) -> Option<Arc<Registry>> {
+    let pools = POOLS.get().lock();
+    pools.iter().find(|pool| pool.as_ptr().addr() == address)?.upgrade()
 }

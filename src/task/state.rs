@@ -1,6 +1,6 @@
 //! The state of a spawned task: who runs it, who takes its result, who frees its block.
 //!
-//! Its two parties, the entry and the handle, are those of `job/task.rs`, where the rules stand
+//! Its two parties, the entry and the handle, are those of `task/mod.rs`, where the rules stand
 //! that this keeps. All of it is in one word: flags, and above them, with `WAITING`, the address of
 //! whom to wake. A party that says that it is through does not touch the state again.
 

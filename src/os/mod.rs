@@ -2,8 +2,6 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod clock;
-#[cfg(feature = "debugger")]
-mod debugger;
 pub(crate) mod generation;
 pub(crate) mod slack;
 pub(crate) mod thread;

@@ -15,7 +15,7 @@ use std::panic::resume_unwind;
 use std::ptr;
 
 use super::write_error;
-use crate::sync::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 

@@ -2,12 +2,14 @@
 //! which of them goes on.
 //!
 //! The runtime is the real one: threads, queues, sleepers and all. It comes here where threads would
-//! wait for each other (`sync.rs`), and where something has happened that another could act on.
+//! wait for each other (`sync/mod.rs`), and where something has happened that another could act on.
 //! Whether a pool is simulated is a property of the pool (`Registry::simulation`). One twin is
 //! compiled: `turns` with the feature `deterministic`, else `absent`, which does nothing.
 
 #[cfg(not(feature = "deterministic"))]
 mod absent;
+#[cfg(feature = "deterministic")]
+mod chair;
 #[cfg(feature = "deterministic")]
 mod schedule;
 #[cfg(feature = "deterministic")]
@@ -21,6 +23,16 @@ pub(crate) use absent::*;
 pub(crate) use schedule::Seed;
 #[cfg(feature = "deterministic")]
 pub(crate) use turns::*;
+
+use std::sync::Arc;
+
+/// A pool, as the simulation that its threads are part of sees it.
+pub(crate) trait Simulated: Send + Sync {
+    /// Whether a thread of the pool that waits for its turn in the main loop has something to do there.
+    /// `has_turn`: whether the thread that has the turn is the pool's, too.
+    /// (The caller has the simulation's lock: closures of the user's must not run in this.)
+    fn has_work(self: Arc<Self>, has_turn: bool) -> bool;
+}
 
 /// What a thread that has no work waits for, in the place of a pool's address.
 #[cfg(feature = "deterministic")]

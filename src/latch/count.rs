@@ -87,8 +87,8 @@ impl TaskCount {
 /// The opener's wait.
 impl Wait for TaskCount {
     #[cfg(not(loom))]
-    fn what(&self) -> crate::dump::Awaited {
-        crate::dump::Awaited::Scope
+    fn what(&self) -> crate::latch::Awaited {
+        crate::latch::Awaited::Scope
     }
 
     fn done(&self) -> bool {

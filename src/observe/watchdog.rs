@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Registry;
 use crate::dump::Dump;
-use crate::platform::thread::Thread;
-use crate::platform::write_error;
+use crate::os::thread::Thread;
+use crate::os::write_error;
+use crate::worker::shared::Registry;
 
 /// The thread; dropping this ends it and waits for that.
-pub(super) struct Watchdog {
+pub(crate) struct Watchdog {
     over: Arc<(Mutex<bool>, Condvar)>,
     thread: Option<Thread>,
 }
 
 impl Watchdog {
-    pub(super) fn start(registry: &Arc<Registry>, period: Duration) -> io::Result<Self> {
+    pub(crate) fn start(registry: &Arc<Registry>, period: Duration) -> io::Result<Self> {
         let over = Arc::new((Mutex::new(false), Condvar::new()));
         let (theirs, registry) = (over.clone(), Arc::downgrade(registry));
         let watch = move || watch(&registry, period, &theirs);

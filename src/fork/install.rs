@@ -1,0 +1,171 @@
+//! Callers that are no workers: they borrow the seat of a worker that has nothing to do, and
+//! work themselves, so that no context switch is paid and at most as many threads are active as
+//! the pool has. Where no seat is free, they hand the work over and sleep.
+//!
+//! A thread that is a worker of another pool never borrows, but hands over and goes on working
+//! for its own pool: what it asks for may need that pool in turn.
+
+use std::panic::resume_unwind;
+
+use crate::job::NO_ROOT;
+use crate::job::outcome;
+use crate::job::outcome::Payload;
+use crate::sync::{AtomicU32, Ordering};
+use crate::worker::event::{self, Event};
+use crate::worker::shared::Registry;
+use crate::worker::{Acting, Worker};
+use crate::worker::{Execute, Header, JobRef};
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+
+impl Registry {
+    /// Runs `op` as a worker of this pool: on the calling thread if it is one, or can borrow a
+    /// seat, else by handing it over.
+    #[inline]
+    pub(crate) fn as_worker<R: Send>(&self, op: impl FnOnce(&Worker, bool) -> R + Send) -> R {
+        let seat = match Worker::current() {
+            Some(worker) if std::ptr::eq(worker.registry(), self) => return op(worker, false),
+            Some(_) => None,
+            None => {
+                self.expect_threads();
+                Borrowed::seat(self)
+            }
+        };
+        match seat {
+            Some(seat) => op(seat.worker, false),
+            None => self.hand_over(|worker| op(worker, true)),
+        }
+    }
+
+    /// Runs `op` on a thread of this pool.
+    pub(crate) fn on_thread<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
+        match Worker::current() {
+            Some(worker) if std::ptr::eq(worker.registry(), self) => op(worker),
+            _ => self.hand_over(op),
+        }
+    }
+
+    /// Lets a worker of this pool run `op`; meanwhile works for the pool that the calling thread
+    /// is a worker of, if any, else sleeps.
+    fn hand_over<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
+        self.expect_threads();
+        let result = run_elsewhere(op, Worker::current(), self);
+        result.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+}
+
+/// A seat on loan to this thread.
+struct Borrowed<'r> {
+    worker: &'r Worker,
+    _acting: Acting,
+}
+
+impl<'r> Borrowed<'r> {
+    fn seat(registry: &'r Registry) -> Option<Self> {
+        if !registry.settings().lends_seats {
+            return None;
+        }
+        let (index, stopped) = registry.sleep().lend()?;
+        let worker = &*registry.workers()[index];
+        let borrowed = Borrowed { worker, _acting: Acting::start(worker) };
+        worker.set_lent(true);
+        worker.unparked();
+        worker.look_again(stopped);
+        Some(borrowed)
+    }
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        self.worker.set_lent(false);
+        // A core that is not given back is lost.
+        outcome::run_or_abort(|| self.worker.give_back());
+    }
+}
+
+/// Runs `closure` on whatever worker of `registry` takes the job, waits, and returns what it came to.
+/// `caller`: the worker of another pool that the calling thread is.
+pub(crate) fn run_elsewhere<F, R>(
+    closure: F,
+    caller: Option<&Worker>,
+    registry: &Registry,
+) -> Result<R, Payload>
+where
+    F: FnOnce(&Worker) -> R + Send,
+    R: Send,
+{
+    let mut job = InstallJob {
+        // SAFETY: `execute` is made for this type, whose first field is the header.
+        header: unsafe {
+            Header::new(NonNull::from(const { &(InstallJob::<F, R>::execute as Execute) }))
+        },
+        closure: UnsafeCell::new(Some(closure)),
+        result: UnsafeCell::new(None),
+        begun: AtomicU32::new(0),
+        done: Event::new(registry),
+    };
+    job.header.set_root(caller.map_or(NO_ROOT, Worker::root));
+    // SAFETY: the header is the first field; the frame does not end before the job is done, since
+    // a panic aborts; closure and result may be sent; the root is set; there is one reference.
+    let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
+    outcome::run_or_abort(|| {
+        registry.inject(reference);
+        wait(&job.done, &job.begun, registry);
+    });
+    match job.result.into_inner() {
+        Some(result) => result,
+        None => unreachable!("the job is done, so the result is there"),
+    }
+}
+
+/// Not generic, hence compiled once, and not in the user's crate.
+fn wait(done: &Event, begun: &AtomicU32, registry: &Registry) {
+    if Worker::current().is_some() || registry.is_simulated() {
+        return done.wait(|| true);
+    }
+    // What it runs may fork, and this thread has the time to wake a helper for that.
+    registry.sleep().wake_helper();
+    let calls = || {
+        let is_late = begun.load(Ordering::Relaxed) == 0;
+        if is_late {
+            registry.call_for_injected();
+        }
+        is_late
+    };
+    done.wait_with_calls(event::LATE, calls);
+}
+
+/// Work that a thread which is no worker of the pool hands over and waits for.
+#[repr(C)]
+struct InstallJob<F, R> {
+    header: Header,
+    closure: UnsafeCell<Option<F>>,
+    result: UnsafeCell<Option<Result<R, Payload>>>,
+    /// Whether a worker runs the job.
+    begun: AtomicU32,
+    done: Event,
+}
+
+impl<F, R> InstallJob<F, R>
+where
+    F: FnOnce(&Worker) -> R + Send,
+    R: Send,
+{
+    /// # Safety
+    /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.
+    unsafe fn execute(job: JobRef, worker: &Worker) {
+        let this = job.cast::<Self>().as_ptr();
+        worker.count_task();
+        // SAFETY: the frame is alive until `done` has happened; the runner alone touches the
+        // cells until then.
+        unsafe {
+            (*this).begun.store(1, Ordering::Relaxed);
+            // Who still waits calls again.
+            worker.registry().is_served();
+            let closure = (*(*this).closure.get()).take();
+            let result = closure.map(|closure| outcome::run(|| closure(worker)));
+            *(*this).result.get() = result;
+            Event::happen(&raw const (*this).done);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What a wait is for, as dumps tell it.
+
+/// What a wait is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The stolen side of a join, and who has it, if that is known.
+    Fork(Option<usize>),
+    Scope,
+    Task,
+    Elsewhere,
+}
+
+impl Awaited {
+    /// As a number that is not 0.
+    pub(crate) fn to_code(self) -> u32 {
+        match self {
+            Awaited::Scope => 1,
+            Awaited::Task => 2,
+            Awaited::Elsewhere => 3,
+            Awaited::Fork(runner) => 4 + runner.map_or(0, |runner| runner as u32 + 1),
+        }
+    }
+
+    pub(crate) fn from_code(code: u32) -> Option<Self> {
+        match code {
+            0 => None,
+            1 => Some(Awaited::Scope),
+            2 => Some(Awaited::Task),
+            3 => Some(Awaited::Elsewhere),
+            fork => Some(Awaited::Fork((fork as usize - 4).checked_sub(1))),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What a pool shows of itself: dumps and the watchdog. Nothing below knows of it.
+
+#[cfg(feature = "debugger")]
+mod debugger;
+pub(crate) mod dump;
+mod pool;
+pub(crate) mod watchdog;
+
+pub use dump::{Dump, dump};
