@@ -99,7 +99,7 @@ fn leave(registry: &Arc<Registry>) {
     let shared = registry.clone();
     let work = move || {
         shared.member_goes();
-        shared.run_worker(&OffCore::at_bottom(INDEX, true));
+        shared.run_worker(INDEX);
         outcome::discard(shared);
     };
     match Thread::start(name, stack_size, work) {

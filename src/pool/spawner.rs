@@ -7,7 +7,6 @@ use std::{fmt, io, thread};
 use super::{BuildErrorKind, ThreadPool, member};
 use crate::job::outcome;
 use crate::os::thread::Thread;
-use crate::sleep::OffCore;
 use crate::worker::shared::Registry;
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
@@ -126,7 +125,7 @@ impl ThreadBuilder {
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
             if self.comes || registry.thread_runs() {
-                registry.run_worker(&OffCore::at_bottom(self.index, true));
+                registry.run_worker(self.index);
             }
             // It may be the last to know the pool, whose handlers' captures are dropped then.
             outcome::discard(registry);

@@ -226,7 +226,7 @@ impl Registry {
         let me = OffCore::at_bottom(index, false);
         let (registry, thread) = (self.share(), me.clone());
         let body = move || {
-            registry.run_worker(&thread);
+            registry.run_thread(&thread, true);
             // It may be the last to know the pool, whose handlers' captures are dropped then.
             outcome::discard(registry);
         };
@@ -235,11 +235,15 @@ impl Registry {
         Ok(())
     }
 
-    /// Works, as a thread of a worker.
-    pub(crate) fn run_worker(&self, me: &Arc<OffCore>) {
+    /// Works, as the thread that worker `index` has from the beginning.
+    pub(crate) fn run_worker(&self, index: usize) {
+        self.run_thread(&OffCore::at_bottom(index, true), false);
+    }
+
+    fn run_thread(&self, me: &Arc<OffCore>, is_spare: bool) {
         let worker = &self.workers()[me.core()];
         // Without its thread the worker's queues would be nobody's.
-        let had_core = outcome::run_or_abort(|| worker.main_loop(me));
+        let had_core = outcome::run_or_abort(|| worker.main_loop(me, is_spare));
         sim::looks(false);
         if had_core {
             self.handlers().exits(me.core());

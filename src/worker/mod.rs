@@ -453,9 +453,10 @@ impl Worker {
 
     // ---- running ----------------------------------------------------------------------------
 
-    /// The life of the worker's thread `me`. `false`: it never had the core.
-    pub(crate) fn main_loop(&self, me: &Arc<OffCore>) -> bool {
-        if !me.has_core() {
+    /// The life of the worker's thread `me`, which has the core at first, unless it `is_spare`.
+    /// `false`: it never had it.
+    pub(crate) fn main_loop(&self, me: &Arc<OffCore>, is_spare: bool) -> bool {
+        if is_spare {
             if !self.wait_for_core(me) {
                 return false;
             }
