@@ -14,6 +14,7 @@ mod records;
 mod rows;
 mod statistics;
 mod table;
+mod tasks;
 #[path = "../workloads/mod.rs"]
 mod workloads;
 
@@ -71,6 +72,7 @@ fn main() {
     let data = loops::Data::new();
     let outcomes: Vec<Outcome> = rows::all(&arenas)
         .into_iter()
+        .chain(arenas.iter().flat_map(tasks::rows))
         .chain(arenas.iter().flat_map(records::rows))
         .chain(arenas.iter().flat_map(|arena| loops::rows(arena, &data)))
         .filter(|contest| contest.label().contains(&arguments.filter))

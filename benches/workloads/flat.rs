@@ -122,23 +122,26 @@ where
 }
 
 /// Goes down as tasks end, and wakes who waits for the end.
-struct Countdown {
+pub struct Countdown {
     left: AtomicUsize,
     ended: Mutex<bool>,
     end: Condvar,
 }
 
 impl Countdown {
-    const fn new() -> Countdown {
+    /// One at its end.
+    pub const fn new() -> Countdown {
         Countdown { left: AtomicUsize::new(0), ended: Mutex::new(true), end: Condvar::new() }
     }
 
-    fn start(&self, left: usize) {
+    /// Sets what is left. The last one has come to its end.
+    pub fn start(&self, left: usize) {
         *self.ended.lock().expect("no panics") = left == 0;
         self.left.store(left, Ordering::Relaxed);
     }
 
-    fn take(&self, count: usize) {
+    /// Takes `count` off.
+    pub fn take(&self, count: usize) {
         if self.left.fetch_sub(count, Ordering::Relaxed) == count {
             *self.ended.lock().expect("no panics") = true;
             self.end.notify_all();
@@ -146,7 +149,7 @@ impl Countdown {
     }
 
     /// Waits for the end, and returns what is left.
-    fn wait(&self) -> usize {
+    pub fn wait(&self) -> usize {
         let ended = self.ended.lock().expect("no panics");
         let _ended = self.end.wait_while(ended, |ended| !*ended).expect("no panics");
         self.left.load(Ordering::Relaxed)

@@ -18,7 +18,7 @@ mod skewed;
 mod sort;
 mod tree;
 
-pub use flat::{TINY_TASKS, TaskPool, is_filled, submit_from_outside};
+pub use flat::{Countdown, TINY_TASKS, TaskPool, is_filled, submit_from_outside};
 pub use fork::{Chili, Filch, Fork, Ideal, Rayon, Serial};
 pub use matmul::Matmul;
 pub use pin::pin_threads;

@@ -281,8 +281,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     ///
     /// It can be stolen at once. A worker runs its own tasks newest first, others steal the
     /// oldest. Dropping the handle detaches the task from its value, not from the scope, which
-    /// still waits for it. A queued task takes less than 100 bytes and what it captures: a loop that
-    /// spawns more than there is memory for has to wait for some, or to spawn what spawns them.
+    /// still waits for it. A queued task takes less than 100 bytes and twice what it captures: a
+    /// loop that spawns more than there is memory for has to wait for some, or to spawn what spawns
+    /// them.
     ///
     /// ```
     /// let words = ["work", "is", "for", "sharing"];

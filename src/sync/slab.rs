@@ -4,7 +4,7 @@
 //! A general allocator takes more time for a small task than all the rest of its life, above all
 //! where one thread allocates and another frees. So each thread keeps freed blocks in two
 //! *magazines* a size, and exchanges whole magazines with a *depot* for all threads (Bonwick and
-//! Adams, 2001): one lock for every [`MAGAZINE`] blocks. The depot keeps at most
+//! Adams, 2001): one lock for a [`MAGAZINE`] of blocks. The depot keeps at most
 //! [`MOST_KEPT`] bytes a size, and is emptied when a pool is dropped. Nobody waits for its locks:
 //! whoever finds one taken goes to the allocator.
 
@@ -19,11 +19,11 @@ use parking_lot::Mutex;
 /// The sizes, in bytes: a little less than a multiple of 16, since common allocators put a word
 /// before each block. The smallest fits a task with a closure of one word. Larger blocks come
 /// from the allocator each time.
-const SIZES: [usize; 4] = [40, 56, 120, 248];
+const SIZES: [usize; 7] = [40, 56, 120, 248, 504, 1016, 2040];
 /// The alignment of each block. Blocks that need more come from the allocator.
 const ALIGN: usize = 8;
-/// Blocks in a full magazine. (A guess.)
-const MAGAZINE: usize = 128;
+/// Blocks in a full magazine of each size: 32 KiB of the larger ones. (A guess.)
+const MAGAZINE: [usize; SIZES.len()] = [128, 128, 128, 128, 64, 32, 16];
 /// What the depot keeps of each size, in bytes: a hundred thousand tasks of the smallest.
 const MOST_KEPT: usize = 8 << 20;
 
@@ -159,18 +159,18 @@ impl Pair {
     #[cold]
     fn make_room(&mut self, class: usize) {
         std::mem::swap(&mut self.used, &mut self.spare);
-        if self.used.len() == MAGAZINE {
+        if self.used.len() == MAGAZINE[class] {
             keep(class, std::mem::take(&mut self.used));
         }
         if self.used.capacity() == 0 {
-            self.used.reserve_exact(MAGAZINE);
+            self.used.reserve_exact(MAGAZINE[class]);
         }
     }
 }
 
 /// Puts a full magazine into the depot, if there is room.
 fn keep(class: usize, mut magazine: Magazine) {
-    let room = |depot: &Depot| depot.len() * MAGAZINE * SIZES[class] < MOST_KEPT;
+    let room = |depot: &Depot| depot.len() * MAGAZINE[class] * SIZES[class] < MOST_KEPT;
     match DEPOT[class].try_lock().filter(|depot| room(depot)) {
         Some(mut depot) => depot.push(magazine),
         None => release_all(class, &mut magazine),

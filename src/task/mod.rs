@@ -121,7 +121,10 @@ struct Task<F, T, H> {
 
 /// The closure until the task runs, then what it came to. Both begin where this does, which
 /// `Table::ended_at` relies on.
-#[repr(C)]
+///
+/// Packed, so that no block needs more alignment than common ones have: either is moved in and out,
+/// and not used where it is.
+#[repr(C, packed(8))]
 union Content<F, T> {
     closure: ManuallyDrop<F>,
     ended: ManuallyDrop<Ended<T>>,
@@ -144,20 +147,19 @@ where
     F: FnOnce() -> T,
     H: Home,
 {
-    let mut task = Task {
-        head: TaskHead {
-            // SAFETY: the table is made for this type, whose first field is the header, and
-            // begins with `execute`.
-            header: unsafe { Header::new(NonNull::from(Task::<F, T, H>::TABLE).cast()) },
-            state: TaskState::new(),
-        },
-        home,
-        content: UnsafeCell::new(Content { closure: ManuallyDrop::new(closure) }),
-    };
-    task.head.header.set_root(root);
+    // SAFETY: the table is made for this type, whose first field is the header, and begins with
+    // `execute`.
+    let mut header = unsafe { Header::new(NonNull::from(Task::<F, T, H>::TABLE).cast()) };
+    header.set_root(root);
     let block = slab::take::<Task<F, T, H>>();
-    // SAFETY: the memory is for this type.
-    unsafe { block.write(task) };
+    let task = block.as_ptr();
+    // Field by field, so that a large closure is not put together elsewhere first.
+    // SAFETY: the memory is for this type, and nobody else's.
+    unsafe {
+        (&raw mut (*task).head).write(TaskHead { header, state: TaskState::new() });
+        (&raw mut (*task).home).write(home);
+        (&raw mut (*task).content).cast::<F>().write_unaligned(closure);
+    }
     // SAFETY: the block lives until the entry is gone; the root is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(block.cast()) };
@@ -304,7 +306,7 @@ where
             }
         };
         // SAFETY: nobody reads the result before `DONE`, or before this call returns.
-        unsafe { *(*this.as_ptr()).content.get() = Content { ended: ManuallyDrop::new(ended) } };
+        unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
     }
 
     /// `Table::task_ended`.
@@ -347,7 +349,7 @@ where
     /// `this` is alive, and its closure was not taken yet.
     unsafe fn take_closure(this: NonNull<Self>) -> F {
         // SAFETY: by the premise.
-        unsafe { ManuallyDrop::take(&mut (*(*this.as_ptr()).content.get()).closure) }
+        unsafe { (*this.as_ptr()).content.get().cast::<F>().read_unaligned() }
     }
 }
 
@@ -373,7 +375,7 @@ impl TaskHead {
     /// `task` has the result type `T`; the result is there, and is taken once.
     unsafe fn take_ended<T>(task: NonNull<TaskHead>) -> Ended<T> {
         // SAFETY: by the premise; the table knows the place.
-        unsafe { task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>().read() }
+        unsafe { task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>().read_unaligned() }
     }
 
     /// The entry is through with the block, which is freed if the handle is, too.

@@ -1,6 +1,7 @@
 //! `spawn` runs its closure once; its handle gives the value or the panic; a detached panic reaches the handler.
 
 use std::any::Any;
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -63,6 +64,67 @@ fn a_join_on_a_worker_gives_the_value() {
             handles.into_iter().map(|h| h.join().unwrap()).sum()
         });
         assert_eq!(sum, 999_000);
+    }
+}
+
+/// What needs more alignment than memory has as a rule.
+#[derive(Clone, Copy)]
+#[repr(align(128))]
+struct Aligned<const N: usize>([usize; N]);
+
+impl<const N: usize> Aligned<N> {
+    fn new() -> Self {
+        Aligned(std::array::from_fn(|i| i ^ N))
+    }
+
+    #[track_caller]
+    fn check(&self) {
+        assert_eq!(black_box(&raw const *self).addr() % 128, 0, "{N} words");
+        assert_eq!(self.0, Self::new().0);
+    }
+}
+
+/// Has tasks take `N` words along and bring them back: joined from outside and on a worker,
+/// detached, in a scope, and with a panic.
+fn take_along<const N: usize>(pool: &ThreadPool, ledger: &'static Ledger) {
+    let words = Aligned::<N>::new();
+    let task = || {
+        let token = ledger.token();
+        move || {
+            words.check();
+            (words, token)
+        }
+    };
+    pool.spawn(task()).join().unwrap().0.check();
+    pool.install(|| filch::spawn(task()).join().unwrap().0.check());
+    drop(pool.spawn(task()));
+    pool.scope(|s| {
+        drop(s.spawn(task()));
+        s.spawn(task()).join().unwrap().0.check();
+    });
+    let inner = task();
+    let failed = pool.spawn(move || -> Aligned<N> {
+        let _ended = inner();
+        boom(7)
+    });
+    assert_eq!(failed_with(failed.join()), 7);
+}
+
+#[test]
+fn captures_and_results_of_any_size_and_alignment_come_whole() {
+    let _watchdog = watchdog();
+    for pool in SIZES.map(pool) {
+        let ledger = Ledger::new();
+        take_along::<0>(&pool, ledger);
+        take_along::<1>(&pool, ledger);
+        take_along::<16>(&pool, ledger);
+        take_along::<48>(&pool, ledger);
+        take_along::<112>(&pool, ledger);
+        take_along::<240>(&pool, ledger);
+        take_along::<512>(&pool, ledger);
+        take_along::<8192>(&pool, ledger);
+        drop(pool);
+        ledger.assert_balanced("all sizes");
     }
 }
 
