@@ -9,11 +9,10 @@ use std::fmt;
 use std::iter;
 use std::mem;
 
-use crate::iter::plumbing::{
-    Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
-};
-use crate::iter::{IndexedParallelIterator, ParallelIterator};
+use crate::iter::plumbing::{Consumer, Folder, ProducerCallback, Reducer, UnindexedConsumer};
+use crate::iter::{IndexedParallelIterator, ParallelIterator, repeat_n};
 
+/// An iterator with an element between each two items. Returned by
 /// [`ParallelIterator::intersperse`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone)]
@@ -72,116 +71,11 @@ impl<I: IndexedParallelIterator<Item: Clone>> IndexedParallelIterator for Inters
     }
 
     fn with_producer<CB: ProducerCallback<I::Item>>(self, callback: CB) -> CB::Output {
-        struct Call<T, CB> {
-            len: usize,
-            element: T,
-            callback: CB,
-        }
-
-        impl<T: Clone + Send, CB: ProducerCallback<T>> ProducerCallback<T> for Call<T, CB> {
-            type Output = CB::Output;
-
-            fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
-                let Call { len, element, callback } = self;
-                callback.callback(Interspersed { base, element, len, between: false })
-            }
-        }
-
-        let len = self.len();
-        self.base.with_producer(Call { len, element: self.element, callback })
+        let Intersperse { base, element } = self;
+        let between = repeat_n(element, base.len().saturating_sub(1));
+        base.interleave(between).with_producer(callback)
     }
 }
-
-/// `len` items, in turn of `base` and `element`; the latter first if `between`.
-struct Interspersed<B, T> {
-    base: B,
-    element: T,
-    len: usize,
-    between: bool,
-}
-
-impl<P, T> Producer for Interspersed<P, T>
-where
-    P: Producer<Item = T>,
-    T: Clone + Send,
-{
-    type Item = T;
-    type IntoIter = Interspersed<P::IntoIter, T>;
-
-    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
-
-    fn into_iter(self) -> Self::IntoIter {
-        let Interspersed { base, element, len, between } = self;
-        Interspersed { base: base.into_iter(), element, len, between }
-    }
-
-    fn min_len(&self) -> usize {
-        self.base.min_len()
-    }
-
-    fn max_len(&self) -> usize {
-        self.base.max_len()
-    }
-
-    fn split_at(self, index: usize) -> (Self, Self) {
-        let Interspersed { base, element, len, between } = self;
-        let of_base = index / 2 + usize::from(!between && index % 2 == 1);
-        let (left, right) = base.split_at(of_base);
-        let right_between = between ^ (index % 2 == 1);
-        (
-            Interspersed { base: left, element: element.clone(), len: index, between },
-            Interspersed { base: right, element, len: len - index, between: right_between },
-        )
-    }
-}
-
-impl<It: Iterator<Item: Clone>> Iterator for Interspersed<It, It::Item> {
-    type Item = It::Item;
-
-    fn next(&mut self) -> Option<It::Item> {
-        self.len = self.len.checked_sub(1)?;
-        self.between = !self.between;
-        if self.between { self.base.next() } else { Some(self.element.clone()) }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.len, Some(self.len))
-    }
-
-    fn fold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
-        let mut so_far = init;
-        for item in self.by_ref() {
-            so_far = f(so_far, item);
-        }
-        // Not at the end: a panic there would leak what is returned.
-        drop(self);
-        so_far
-    }
-}
-
-impl<It: DoubleEndedIterator<Item: Clone>> DoubleEndedIterator for Interspersed<It, It::Item> {
-    fn next_back(&mut self) -> Option<It::Item> {
-        self.len = self.len.checked_sub(1)?;
-        // What is left over an even number of items is as the first.
-        if self.between ^ (self.len % 2 == 1) {
-            Some(self.element.clone())
-        } else {
-            self.base.next_back()
-        }
-    }
-
-    fn rfold<B, G: FnMut(B, It::Item) -> B>(mut self, init: B, mut fold: G) -> B {
-        let mut so_far = init;
-        while let Some(item) = self.next_back() {
-            so_far = fold(so_far, item);
-        }
-        // As in `fold`.
-        drop(self);
-        so_far
-    }
-}
-
-impl<It: ExactSizeIterator<Item: Clone>> ExactSizeIterator for Interspersed<It, It::Item> {}
 
 /// The items of `iter`, with the element between any two, and before the first if something stands
 /// there.
@@ -252,6 +146,8 @@ impl<T: Clone + Send, C: Consumer<T>> Consumer<T> for ByPosition<C, T> {
     type Reducer = C::Reducer;
     type Result = C::Result;
 
+    const PAUSES: bool = C::PAUSES;
+
     fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
         let ByPosition { base, element, started } = self;
         // The first of all items has nothing before it.
@@ -310,7 +206,7 @@ impl<T: Clone, F: Folder<T>> Folder<T> for ByPosition<F, T> {
 
     fn complete(self) -> F::Result {
         let ByPosition { base, element, .. } = self;
-        // As in `Interspersed::fold`.
+        // Not at the end: a panic there would leak what is returned.
         drop(element);
         base.complete()
     }
@@ -367,7 +263,7 @@ impl<T: Send, C: Consumer<T>> Reducer<Piece<C, C::Result>> for Between<C::Reduce
             let between = if started && right.started && !between.full() {
                 between.into_folder().consume(element)
             } else {
-                // As in `Interspersed::fold`.
+                // As in `ByPosition::complete`.
                 drop(element);
                 between.into_folder()
             };
@@ -384,6 +280,8 @@ impl<T: Clone + Send, C: UnindexedConsumer<T>> Consumer<T> for ByPiece<C, T> {
     type Folder = PieceFolder<C, C::Folder, T>;
     type Reducer = Between<C::Reducer, T>;
     type Result = Piece<C, C::Result>;
+
+    const PAUSES: bool = C::PAUSES;
 
     fn split_at(self, _index: usize) -> (Self, Self, Self::Reducer) {
         let (left, reducer) = (self.split_off_left(), self.to_reducer());
@@ -442,7 +340,7 @@ impl<C, F: Folder<T>, T: Clone> Folder<T> for PieceFolder<C, F, T> {
 
     fn complete(self) -> Self::Result {
         let PieceFolder { before, base, element, started } = self;
-        // As in `Interspersed::fold`.
+        // As in `ByPosition::complete`.
         drop(element);
         Piece { before, result: base.complete(), started }
     }

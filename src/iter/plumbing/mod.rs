@@ -22,7 +22,7 @@
 
 mod drive;
 
-pub(crate) use drive::{Refills, in_pool, is_wanted};
+pub(crate) use drive::{Refills, UNPAUSED_PIECES, in_pool, is_wanted};
 pub use drive::{bridge, bridge_producer_consumer, bridge_unindexed};
 
 /// A run of items that can be cut in two at any place.
@@ -80,6 +80,10 @@ pub trait Consumer<Item>: Send + Sized {
     /// What a piece ends with.
     type Result: Send;
 
+    /// Whether [`pause`](Self::pause) can be called. If not, a loop that has begun a piece does
+    /// all of it, so it is cut into more pieces at the start.
+    const PAUSES: bool = false;
+
     /// A consumer for the next `index` items, and one for those that follow.
     fn split_at(self, index: usize) -> (Self, Self, Self::Reducer);
 
@@ -90,8 +94,12 @@ pub trait Consumer<Item>: Send + Sized {
     fn full(&self) -> bool;
 
     /// Ends a folder of such a consumer before its last item: the result so far, a consumer
-    /// for the items that follow, and what joins the results of both.
-    fn pause(folder: Self::Folder) -> (Self::Result, Self, Self::Reducer);
+    /// for the items that follow, and what joins the results of both. Called only if
+    /// [`PAUSES`](Self::PAUSES) is `true`.
+    fn pause(folder: Self::Folder) -> (Self::Result, Self, Self::Reducer) {
+        drop(folder);
+        unreachable!("`Consumer::PAUSES` is true, but `Consumer::pause` is missing")
+    }
 }
 
 /// Takes the items of one piece, in order.

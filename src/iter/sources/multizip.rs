@@ -3,7 +3,7 @@
 use crate::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-/// The items of a tuple of up to twelve parallel iterators, as tuples.
+/// An iterator over tuples of the items of up to twelve others. It is as long as the shortest.
 ///
 /// ```
 /// use filch::prelude::*;

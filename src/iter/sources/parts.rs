@@ -102,17 +102,23 @@ macro_rules! parts {
 }
 
 parts! {
-    /// Of [`par_split`](crate::slice::ParallelSlice::par_split).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_split`](crate::slice::ParallelSlice::par_split).
     Split: [] Sync, At(&T), Between;
-    /// Of [`par_split_mut`](crate::slice::ParallelSliceMut::par_split_mut).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_split_mut`](crate::slice::ParallelSliceMut::par_split_mut).
     SplitMut: [mut] Send, At(&T), Between;
-    /// Of [`par_split_inclusive`](crate::slice::ParallelSlice::par_split_inclusive).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_split_inclusive`](crate::slice::ParallelSlice::par_split_inclusive).
     SplitInclusive: [] Sync, At(&T), Inclusive;
-    /// Of [`par_split_inclusive_mut`](crate::slice::ParallelSliceMut::par_split_inclusive_mut).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_split_inclusive_mut`](crate::slice::ParallelSliceMut::par_split_inclusive_mut).
     SplitInclusiveMut: [mut] Send, At(&T), Inclusive;
-    /// Of [`par_chunk_by`](crate::slice::ParallelSlice::par_chunk_by).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_chunk_by`](crate::slice::ParallelSlice::par_chunk_by).
     ChunkBy: [] Sync, Apart(&T, &T), Inclusive;
-    /// Of [`par_chunk_by_mut`](crate::slice::ParallelSliceMut::par_chunk_by_mut).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_chunk_by_mut`](crate::slice::ParallelSliceMut::par_chunk_by_mut).
     ChunkByMut: [mut] Send, Apart(&T, &T), Inclusive;
 }
 
