@@ -357,7 +357,8 @@ fn documented(call: &str) -> impl Iterator<Item = &str> {
 /// The first word that can be the name of a type. Macros have a word or two before it.
 fn type_name(line: &str) -> Option<String> {
     let words = words(line);
-    let is_name = |word: &&&str| word.starts_with(char::is_uppercase) && word.len() > 1;
+    let is_name =
+        |word: &&&str| word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase);
     words.iter().find(is_name).map(|word| word.to_string())
 }
 

@@ -153,7 +153,7 @@ pub trait ParallelDrainRange<Idx = usize> {
     /// The type of its items.
     type Item: Send;
 
-    /// Removes a range, and returns a parallel iterator over its items. Items that the iterator does
+    /// Removes a range, and returns a parallel iterator over its items. Those that the iterator does
     /// not yield are dropped.
     ///
     /// # Panics

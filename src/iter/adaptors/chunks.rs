@@ -5,14 +5,14 @@ use crate::iter::plumbing::Producer;
 
 reshaped! {
     /// An iterator over chunks of items, as vectors. Returned by
-    /// [`IndexedParallelIterator::chunks`](crate::iter::IndexedParallelIterator::chunks).
+    /// [`chunks`](crate::iter::IndexedParallelIterator::chunks).
     Chunks<I> { size: usize } [T: Send] (T) -> Vec<T>
     where {}
     len |self, len| len.div_ceil(self.size),
     |len, base, callback| callback.callback(Chunked::new(size, len, base, |chunk| chunk.collect()));
 
     /// An iterator over what chunks of items are folded into. Returned by
-    /// [`IndexedParallelIterator::fold_chunks`](crate::iter::IndexedParallelIterator::fold_chunks).
+    /// [`fold_chunks`](crate::iter::IndexedParallelIterator::fold_chunks).
     FoldChunks<I; ID, F> { size: usize, identity: ID, fold_op: F }
     [In: Send, T: Send, ID, F] (In) -> T
     where { ID: Fn() -> T + Send + Sync, F: Fn(T, In) -> T + Send + Sync }
@@ -23,7 +23,7 @@ reshaped! {
     };
 
     /// An iterator over what chunks of items are folded into. Returned by
-    /// [`IndexedParallelIterator::fold_chunks_with`](crate::iter::IndexedParallelIterator::fold_chunks_with).
+    /// [`fold_chunks_with`](crate::iter::IndexedParallelIterator::fold_chunks_with).
     FoldChunksWith<I; T, F> { size: usize, init: T, fold_op: F }
     [In: Send, T: Clone + Send, F] (In) -> T
     where { F: Fn(T, In) -> T + Send + Sync }

@@ -7,7 +7,7 @@ use crate::iter::plumbing::Producer;
 
 reshaped! {
     /// An iterator over items with their positions. Returned by
-    /// [`IndexedParallelIterator::enumerate`](crate::iter::IndexedParallelIterator::enumerate).
+    /// [`enumerate`](crate::iter::IndexedParallelIterator::enumerate).
     Enumerate<I> {} [T: Send] (T) -> (usize, T)
     where {}
     len |self, len| len,

@@ -124,7 +124,8 @@ impl<In, R: Try, F: Fn(R::Output, In) -> R + Sync> How<In, R::Output> for Tries<
         so_far: R::Output,
         mut iter: impl Iterator<Item = In>,
     ) -> ControlFlow<R::Residual, R::Output> {
-        let sum = iter.try_fold(so_far, |so_far, item| (self.0)(so_far, item).branch());
+        let f = &self.0;
+        let sum = iter.try_fold(so_far, |so_far, item| f(so_far, item).branch());
         // Not at the end: a panic there would leak what is returned.
         drop(iter);
         sum

@@ -143,7 +143,8 @@ fn count(left: &AtomicUsize) -> bool {
 macro_rules! gated {
     ($(
         $(#[$doc:meta])*
-        $name:ident($($field:ident: $type:ty)?) <$($P:ident)?> [$($generics:tt)*] ($in:ty) -> $out:ty
+        $name:ident($($field:ident: $type:ty)?) <$($P:ident)?>
+        [$($generics:tt)*] ($in:ty) -> $out:ty
         where { $($bounds:tt)* }
         $(let $shared:ident = $state:expr;)? $gate:expr;
     )*) => {$(

@@ -9,7 +9,9 @@ use std::fmt;
 use std::iter;
 use std::mem;
 
-use crate::iter::plumbing::{Consumer, Folder, ProducerCallback, Reducer, UnindexedConsumer};
+use crate::iter::plumbing::{
+    Consumer, Folder, ProducerCallback, Reducer, UnindexedConsumer, bridge,
+};
 use crate::iter::{IndexedParallelIterator, ParallelIterator, repeat_n};
 
 /// An iterator with an element between each two items. Returned by
@@ -43,16 +45,12 @@ impl<I: ParallelIterator<Item: Clone>> ParallelIterator for Intersperse<I> {
 
     fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
         let Intersperse { base, element } = self;
-        match base.opt_len() {
-            Some(_) => base.drive_unindexed(ByPosition::new(consumer, element)),
-            None => {
-                let reducer = consumer.to_reducer();
-                let all = base.drive_unindexed(ByPiece::new(consumer, element));
-                match all.before {
-                    Some(before) => reducer.reduce(before.into_folder().complete(), all.result),
-                    None => all.result,
-                }
-            }
+        let by_position = base.opt_len().is_some();
+        let reducer = (!by_position).then(|| consumer.to_reducer());
+        let all = base.drive_unindexed(Spreading::new(consumer, element, by_position, false));
+        match all.before.zip(reducer) {
+            Some((before, reducer)) => reducer.reduce(before.into_folder().complete(), all.result),
+            None => all.result,
         }
     }
 
@@ -63,7 +61,7 @@ impl<I: ParallelIterator<Item: Clone>> ParallelIterator for Intersperse<I> {
 
 impl<I: IndexedParallelIterator<Item: Clone>> IndexedParallelIterator for Intersperse<I> {
     fn drive<C: Consumer<I::Item>>(self, consumer: C) -> C::Result {
-        self.base.drive(ByPosition::new(consumer, self.element))
+        bridge(self, consumer)
     }
 
     fn len(&self) -> usize {
@@ -128,109 +126,37 @@ impl<It: Iterator<Item: Clone>> Iterator for Spread<'_, It> {
     }
 }
 
-/// The consumer or folder `base`; whether something stands before its next item.
-struct ByPosition<C, T> {
-    base: C,
-    element: T,
-    started: Cell<bool>,
-}
-
-impl<C, T> ByPosition<C, T> {
-    fn new(base: C, element: T) -> Self {
-        ByPosition { base, element, started: Cell::new(false) }
-    }
-}
-
-impl<T: Clone + Send, C: Consumer<T>> Consumer<T> for ByPosition<C, T> {
-    type Folder = ByPosition<C::Folder, T>;
-    type Reducer = C::Reducer;
-    type Result = C::Result;
-
-    const PAUSES: bool = C::PAUSES;
-
-    fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
-        let ByPosition { base, element, started } = self;
-        // The first of all items has nothing before it.
-        let places = (2 * index).saturating_sub(usize::from(!started.get()));
-        let (left, right, reducer) = base.split_at(places);
-        let right_started = Cell::new(started.get() || index > 0);
-        (
-            ByPosition { base: left, element: element.clone(), started },
-            ByPosition { base: right, element, started: right_started },
-            reducer,
-        )
-    }
-
-    fn into_folder(self) -> Self::Folder {
-        let ByPosition { base, element, started } = self;
-        ByPosition { base: base.into_folder(), element, started }
-    }
-
-    fn full(&self) -> bool {
-        self.base.full()
-    }
-
-    fn pause(folder: Self::Folder) -> (C::Result, Self, C::Reducer) {
-        let ByPosition { base, element, started } = folder;
-        let (result, base, reducer) = C::pause(base);
-        (result, ByPosition { base, element, started }, reducer)
-    }
-}
-
-impl<T: Clone + Send, C: UnindexedConsumer<T>> UnindexedConsumer<T> for ByPosition<C, T> {
-    fn split_off_left(&self) -> Self {
-        unreachable!("a parallel iterator that knows its length is driven by position")
-    }
-
-    fn to_reducer(&self) -> C::Reducer {
-        self.base.to_reducer()
-    }
-}
-
-impl<T: Clone, F: Folder<T>> Folder<T> for ByPosition<F, T> {
-    type Result = F::Result;
-
-    const ASK_EACH: bool = F::ASK_EACH;
-    const FILLS: bool = F::FILLS;
-    const KEEPS_STATE: bool = F::KEEPS_STATE;
-
-    fn consume(self, item: T) -> Self {
-        self.consume_iter(iter::once(item))
-    }
-
-    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
-        let iter = spread(iter, &self.element, self.started.get_mut());
-        self.base = self.base.consume_iter(iter);
-        self
-    }
-
-    fn complete(self) -> F::Result {
-        let ByPosition { base, element, .. } = self;
-        // Not at the end: a panic there would leak what is returned.
-        drop(element);
-        base.complete()
-    }
-
-    fn full(&self) -> bool {
-        self.base.full()
-    }
-}
-
-/// `before` is for what may come before the items of the piece; it is always there. Without use for
-/// it, too, it is completed: a fold that is paused leaves it what came before.
-struct ByPiece<C, T> {
+/// Puts the element between the items of pieces.
+struct Spreading<C, T> {
+    /// By piece, for what may come before its items: always there until the piece begins. Without
+    /// use for it, it is completed: a fold that is paused leaves it what came before.
     before: Cell<Option<C>>,
     base: C,
     element: T,
+    by_position: bool,
+    /// Whether an item came before: by position among all items, by piece within the piece.
+    started: Cell<bool>,
 }
 
-impl<C, T> ByPiece<C, T> {
-    fn new(base: C, element: T) -> Self
+impl<C, T> Spreading<C, T> {
+    fn new(base: C, element: T, by_position: bool, started: bool) -> Self
     where
         T: Send,
         C: UnindexedConsumer<T>,
     {
-        ByPiece { before: Cell::new(Some(base.split_off_left())), base, element }
+        let before = (!by_position).then(|| base.split_off_left());
+        let (before, started) = (Cell::new(before), Cell::new(by_position && started));
+        Spreading { before, base, element, by_position, started }
+    }
+
+    /// What joins the results of two pieces, of which `reducer` joins the items.
+    fn between<R>(&self, reducer: R) -> Between<R, T>
+    where
+        T: Clone + Send,
+        C: UnindexedConsumer<T, Reducer = R>,
+    {
+        let between = || (self.base.to_reducer(), self.element.clone());
+        Between { between: (!self.by_position).then(between), reducer }
     }
 }
 
@@ -238,59 +164,57 @@ impl<C, T> ByPiece<C, T> {
 struct Piece<C, R> {
     before: Option<C>,
     result: R,
-    /// Whether it has an item.
     started: bool,
 }
 
-struct PieceFolder<C, F, T> {
-    before: Option<C>,
-    base: F,
-    element: T,
-    started: bool,
-}
-
-/// Joins two pieces by what joins their results, and puts the element between.
+/// Joins two pieces.
 struct Between<R, T> {
-    reducers: (R, R),
-    element: T,
+    /// By piece, the element, and what joins it to the left.
+    between: Option<(R, T)>,
+    reducer: R,
 }
 
 impl<T: Send, C: Consumer<T>> Reducer<Piece<C, C::Result>> for Between<C::Reducer, T> {
     fn reduce(self, left: Piece<C, C::Result>, right: Piece<C, C::Result>) -> Piece<C, C::Result> {
-        let Between { reducers, element } = self;
         let Piece { before, mut result, started } = left;
-        if let Some(between) = right.before {
-            let between = if started && right.started && !between.full() {
-                between.into_folder().consume(element)
-            } else {
-                // As in `ByPosition::complete`.
-                drop(element);
-                between.into_folder()
-            };
-            result = reducers.0.reduce(result, between.complete());
-        } else {
-            drop(element);
+        if let Some((place, (reducer, element))) = right.before.zip(self.between) {
+            let wanted = started && right.started && !place.full();
+            // Not at the end: a panic of its drop there would leak what is returned.
+            let element = Some(element).filter(|_| wanted);
+            result = reducer.reduce(result, place.into_folder().consume_iter(element).complete());
         }
-        let result = reducers.1.reduce(result, right.result);
+        let result = self.reducer.reduce(result, right.result);
         Piece { before, result, started: started || right.started }
     }
 }
 
-impl<T: Clone + Send, C: UnindexedConsumer<T>> Consumer<T> for ByPiece<C, T> {
-    type Folder = PieceFolder<C, C::Folder, T>;
+impl<T: Clone + Send, C: UnindexedConsumer<T>> Consumer<T> for Spreading<C, T> {
+    type Folder = SpreadingFolder<C, C::Folder, T>;
     type Reducer = Between<C::Reducer, T>;
     type Result = Piece<C, C::Result>;
 
     const PAUSES: bool = C::PAUSES;
 
-    fn split_at(self, _index: usize) -> (Self, Self, Self::Reducer) {
-        let (left, reducer) = (self.split_off_left(), self.to_reducer());
-        (left, self, reducer)
+    fn split_at(self, index: usize) -> (Self, Self, Self::Reducer) {
+        if !self.by_position {
+            let (left, reducer) = (self.split_off_left(), self.to_reducer());
+            return (left, self, reducer);
+        }
+        let Spreading { base, element, started, .. } = self;
+        let started = started.get();
+        // The first of all items has nothing before it.
+        let places = (2 * index).saturating_sub(usize::from(!started));
+        let (left, right, reducer) = base.split_at(places);
+        let left = Spreading::new(left, element.clone(), true, started);
+        let right = Spreading::new(right, element, true, started || index > 0);
+        let reducer = right.between(reducer);
+        (left, right, reducer)
     }
 
     fn into_folder(self) -> Self::Folder {
-        let ByPiece { before, base, element } = self;
-        PieceFolder { before: before.take(), base: base.into_folder(), element, started: false }
+        let Spreading { before, base, element, by_position, started } = self;
+        let (before, started) = (before.into_inner(), started.into_inner());
+        SpreadingFolder { before, base: base.into_folder(), element, by_position, started }
     }
 
     fn full(&self) -> bool {
@@ -298,30 +222,39 @@ impl<T: Clone + Send, C: UnindexedConsumer<T>> Consumer<T> for ByPiece<C, T> {
     }
 
     fn pause(folder: Self::Folder) -> (Self::Result, Self, Self::Reducer) {
-        let PieceFolder { before, base, element, started } = folder;
+        let SpreadingFolder { before, base, element, by_position, started } = folder;
         let (result, base, reducer) = C::pause(base);
-        let rest = ByPiece::new(base, element.clone());
-        let reducers = (rest.base.to_reducer(), reducer);
-        (Piece { before, result, started }, rest, Between { reducers, element })
+        let rest = Spreading::new(base, element, by_position, started);
+        let reducer = rest.between(reducer);
+        (Piece { before, result, started }, rest, reducer)
     }
 }
 
-impl<T: Clone + Send, C: UnindexedConsumer<T>> UnindexedConsumer<T> for ByPiece<C, T> {
+impl<T: Clone + Send, C: UnindexedConsumer<T>> UnindexedConsumer<T> for Spreading<C, T> {
     fn split_off_left(&self) -> Self {
+        assert!(!self.by_position, "an iterator that knows its length is driven by position");
         // In this order: what comes before the left piece, its items, what comes before this.
         let before = self.before.take();
-        let base = self.base.split_off_left();
+        let left = self.base.split_off_left();
         self.before.set(Some(self.base.split_off_left()));
-        ByPiece { before: Cell::new(before), base, element: self.element.clone() }
+        let (element, started) = (self.element.clone(), Cell::new(false));
+        Spreading { before: Cell::new(before), base: left, element, by_position: false, started }
     }
 
     fn to_reducer(&self) -> Self::Reducer {
-        let reducers = (self.base.to_reducer(), self.base.to_reducer());
-        Between { reducers, element: self.element.clone() }
+        self.between(self.base.to_reducer())
     }
 }
 
-impl<C, F: Folder<T>, T: Clone> Folder<T> for PieceFolder<C, F, T> {
+struct SpreadingFolder<C, F, T> {
+    before: Option<C>,
+    base: F,
+    element: T,
+    by_position: bool,
+    started: bool,
+}
+
+impl<C, F: Folder<T>, T: Clone> Folder<T> for SpreadingFolder<C, F, T> {
     type Result = Piece<C, F::Result>;
 
     const ASK_EACH: bool = F::ASK_EACH;
@@ -339,8 +272,8 @@ impl<C, F: Folder<T>, T: Clone> Folder<T> for PieceFolder<C, F, T> {
     }
 
     fn complete(self) -> Self::Result {
-        let PieceFolder { before, base, element, started } = self;
-        // As in `ByPosition::complete`.
+        let SpreadingFolder { before, base, element, started, .. } = self;
+        // As in `Between::reduce`.
         drop(element);
         Piece { before, result: base.complete(), started }
     }

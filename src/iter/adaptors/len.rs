@@ -5,7 +5,7 @@ use crate::iter::plumbing::{Folder, Producer};
 
 reshaped! {
     /// An iterator whose pieces have at least `min` items. Returned by
-    /// [`IndexedParallelIterator::with_min_len`](crate::iter::IndexedParallelIterator::with_min_len).
+    /// [`with_min_len`](crate::iter::IndexedParallelIterator::with_min_len).
     MinLen<I> { min: usize } [T: Send] (T) -> T
     where {}
     len |self, len| len,
@@ -15,7 +15,7 @@ reshaped! {
     };
 
     /// An iterator whose pieces have at most `max` items. Returned by
-    /// [`IndexedParallelIterator::with_max_len`](crate::iter::IndexedParallelIterator::with_max_len).
+    /// [`with_max_len`](crate::iter::IndexedParallelIterator::with_max_len).
     MaxLen<I> { max: usize } [T: Send] (T) -> T
     where {}
     len |self, len| len,

@@ -7,7 +7,7 @@ use crate::iter::plumbing::Producer;
 
 reshaped! {
     /// An iterator over the items of another, from the last to the first. Returned by
-    /// [`IndexedParallelIterator::rev`](crate::iter::IndexedParallelIterator::rev).
+    /// [`rev`](crate::iter::IndexedParallelIterator::rev).
     Rev<I> {} [T: Send] (T) -> T
     where {}
     len |self, len| len,

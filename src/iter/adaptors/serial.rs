@@ -37,9 +37,9 @@ pub(super) trait Adapter<In>: Sync {
 /// One that gives one item for each, so that positions and both ends stay.
 pub(super) trait OneToOne<In>: Adapter<In> {
     /// The serial adaptor, with both ends.
-    type Exact<'a, It: DoubleEndedIterator<Item = In> + ExactSizeIterator>: DoubleEndedIterator<Item = Self::Out>
-        + ExactSizeIterator
+    type Exact<'a, It>: DoubleEndedIterator<Item = Self::Out> + ExactSizeIterator
     where
+        It: DoubleEndedIterator<Item = In> + ExactSizeIterator,
         Self: 'a;
 
     /// Wraps the iterator over a piece.
@@ -250,8 +250,9 @@ macro_rules! serial {
         $serial:ty, |$iter:ident| $make:expr
     ) => {
         impl<$($generics)*> OneToOne<$in> for By<$($F)?> where $($bounds)* {
-            type Exact<'a, It: DoubleEndedIterator<Item = $in> + ExactSizeIterator> = $serial
+            type Exact<'a, It> = $serial
             where
+                It: DoubleEndedIterator<Item = $in> + ExactSizeIterator,
                 Self: 'a;
 
             #[inline]

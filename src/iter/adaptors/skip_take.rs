@@ -7,7 +7,7 @@ use crate::iter::plumbing::{Consumer, Folder, NoopReducer, bridge_producer_consu
 
 reshaped! {
     /// An iterator over all items but the first `n`. Returned by
-    /// [`IndexedParallelIterator::skip`](crate::iter::IndexedParallelIterator::skip).
+    /// [`skip`](crate::iter::IndexedParallelIterator::skip).
     Skip<I> { n: usize } [T: Send] (T) -> T
     where {}
     len |self, len| len.saturating_sub(self.n),
@@ -25,7 +25,7 @@ reshaped! {
     };
 
     /// An iterator over the first `n` items. Returned by
-    /// [`IndexedParallelIterator::take`](crate::iter::IndexedParallelIterator::take).
+    /// [`take`](crate::iter::IndexedParallelIterator::take).
     Take<I> { n: usize } [T: Send] (T) -> T
     where {}
     len |self, len| len.min(self.n),

@@ -7,7 +7,7 @@ use crate::iter::plumbing::Producer;
 
 reshaped! {
     /// An iterator over the first item and every `step`-th after it. Returned by
-    /// [`IndexedParallelIterator::step_by`](crate::iter::IndexedParallelIterator::step_by).
+    /// [`step_by`](crate::iter::IndexedParallelIterator::step_by).
     StepBy<I> { step: usize } [T: Send] (T) -> T
     where {}
     len |self, len| len.div_ceil(self.step),

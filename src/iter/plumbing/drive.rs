@@ -61,7 +61,8 @@ const BLOCKS_EACH: usize = 8;
 /// So few items are cut even where others find enough to do.
 const FEW: usize = 16;
 
-/// Lets `par_iter` feed `consumer`: what [`IndexedParallelIterator::drive`] does.
+/// Feeds the items of `par_iter` to `consumer`. An implementation of
+/// [`IndexedParallelIterator::drive`] can call this.
 #[inline(always)]
 pub fn bridge<I, C>(par_iter: I, consumer: C) -> C::Result
 where
@@ -86,7 +87,7 @@ where
     par_iter.with_producer(Bridge { len, consumer })
 }
 
-/// Lets the `len` items of `producer` feed `consumer`, in parallel where somebody has time for it.
+/// Feeds the `len` items of `producer` to `consumer`, in parallel if workers have nothing to do.
 #[inline(always)]
 pub fn bridge_producer_consumer<P, C>(len: usize, producer: P, consumer: C) -> C::Result
 where
@@ -328,7 +329,7 @@ fn from_outside(op: &mut (dyn FnMut(&Worker) + Send)) {
     with_current(|registry| registry.as_worker(|worker, _| op(worker)));
 }
 
-/// Lets `producer` feed `consumer`, in parallel as far as it can be cut.
+/// Feeds the items of `producer` to `consumer`, in parallel as far as the producer can be split.
 pub fn bridge_unindexed<P, C>(producer: P, consumer: C) -> C::Result
 where
     P: UnindexedProducer,

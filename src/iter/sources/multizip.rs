@@ -76,7 +76,10 @@ macro_rules! multizip {
         impl<$($T: IndexedParallelIterator),+> ParallelIterator for MultiZip<($($T,)+)> {
             type Item = ($($T::Item,)+);
 
-            fn drive_unindexed<Co: UnindexedConsumer<Self::Item>>(self, consumer: Co) -> Co::Result {
+            fn drive_unindexed<Co>(self, consumer: Co) -> Co::Result
+            where
+                Co: UnindexedConsumer<Self::Item>,
+            {
                 self.drive(consumer)
             }
 

@@ -48,7 +48,10 @@ named! {
 
 /// Makes an option, or a result, or a reference to it, a parallel iterator.
 macro_rules! few {
-    ($([$($generics:tt)*] $option:ty => $item:ty, $iter:ident<$($param:tt),+>, |$self:ident| $items:expr;)*) => {$(
+    ($(
+        [$($generics:tt)*] $option:ty => $item:ty, $iter:ident<$($param:tt),+>,
+        |$self:ident| $items:expr;
+    )*) => {$(
         impl<$($generics)*> IntoParallelIterator for $option {
             type Iter = $iter<$($param),+>;
             type Item = $item;

@@ -31,6 +31,10 @@ pub(crate) fn within(range: impl RangeBounds<usize>, len: usize) -> (usize, usiz
 }
 
 /// What stands in a row: integers and characters.
+#[diagnostic::on_unimplemented(
+    message = "ranges of `{Self}` are not parallel iterators",
+    note = "ranges of integers and of `char` are"
+)]
 pub trait Countable: Copy + PartialOrd + Send + Sync {
     /// How many steps it is to `last`, which is not before.
     fn distance(self, last: Self) -> u128;

@@ -305,7 +305,10 @@ delegate!(
 
 /// What is cut by a pattern.
 macro_rules! splits {
-    ($($(#[$doc:meta])* $name:ident, $item:ty, |$text:ident, $pattern:ident, $consumer:ident| $drive:expr;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident, $item:ty, |$text:ident, $pattern:ident, $consumer:ident| $drive:expr;
+    )*) => {$(
         $(#[$doc])*
         #[must_use = "parallel iterators do nothing until they are driven"]
         #[derive(Clone)]

@@ -27,7 +27,8 @@ macro_rules! walks {
 
             fn drive_unindexed<C: UnindexedConsumer<S>>(self, consumer: C) -> C::Result {
                 let ahead = vec![Ahead::Enter(self.root)];
-                drive_steps(Stack::<$order, S, B> { ahead, children_of: &self.children_of }, consumer)
+                let children_of = &self.children_of;
+                drive_steps(Stack::<$order, S, B> { ahead, children_of }, consumer)
             }
         }
     )*};
@@ -114,8 +115,8 @@ where
 /// assert_eq!(reached, seen.into_inner().unwrap().len());
 /// ```
 ///
-/// One lock is enough if finding the neighbours takes longer than holding it. Otherwise use at least
-/// as many sets, each with its lock, as there are threads, and choose one by the node's hash.
+/// One lock is enough if finding the neighbours takes longer than it is held. Else use at least as
+/// many sets, each with its lock, as there are threads, and choose one by the node's hash.
 pub fn walk_tree<S, B, I>(root: S, children_of: B) -> WalkTree<S, B>
 where
     S: Send,
