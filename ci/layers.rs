@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// How many files the largest circle has. (To become 1.)
-const MOST_IN_CIRCLE: usize = 14;
+const MOST_IN_CIRCLE: usize = 12;
 
 /// A module path, such as `["worker", "find"]`.
 type Module = Vec<String>;

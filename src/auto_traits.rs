@@ -16,11 +16,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::{fs, io};
 
-// By the names of their definitions: the crate exports them by others.
-use crate::collections::vec_deque::Iter as DequeIter;
-use crate::collections::{binary_heap, btree_map, btree_set, hash_map, hash_set, linked_list};
+use crate::collections::{
+    binary_heap, btree_map, btree_set, hash_map, hash_set, linked_list, vec_deque,
+};
 use crate::iter::plumbing::{NoopReducer, Producer};
-use crate::range_inclusive::Iter as IterInclusive;
 use crate::*;
 
 const SEND: u8 = 1;
@@ -153,10 +152,13 @@ same! {
     array::IntoIter<T, 2> = [T; 2];
     vec::IntoIter<T> = Vec<T>;
     range::Iter<T> = Range<T>;
-    IterInclusive<T> = RangeInclusive<T>;
+    range_inclusive::Iter<T> = RangeInclusive<T>;
     option::IntoIter<T> = std::option::IntoIter<T>;
     option::Iter<'static, T> = std::option::Iter<'static, T>;
     option::IterMut<'static, T> = std::option::IterMut<'static, T>;
+    result::IntoIter<T> = std::result::IntoIter<T>;
+    result::Iter<'static, T> = std::result::Iter<'static, T>;
+    result::IterMut<'static, T> = std::result::IterMut<'static, T>;
     iter::Once<T> = std::iter::Once<T>;
     iter::Empty<T> = std::iter::Empty<T>;
     iter::Repeat<T> = std::iter::Repeat<T>;
@@ -175,7 +177,9 @@ same_if_sent! {
 
 // Collections.
 same! {
-    DequeIter<'static, T> = std::collections::vec_deque::Iter<'static, T>;
+    vec_deque::IntoIter<T> = std::collections::vec_deque::IntoIter<T>;
+    vec_deque::Iter<'static, T> = std::collections::vec_deque::Iter<'static, T>;
+    vec_deque::IterMut<'static, T> = std::collections::vec_deque::IterMut<'static, T>;
     binary_heap::IntoIter<T> = Vec<T>;
     binary_heap::Iter<'static, T> = &'static T;
     btree_map::IntoIter<T, T> = Vec<T>;
@@ -240,7 +244,6 @@ same! {
 
 // Adaptors: as what they hold.
 same! {
-    iter::Adapted<T, T> = T;
     iter::CancelWith<T> = T;
     iter::Chain<T, T> = T;
     iter::Chunks<T> = T;
@@ -254,13 +257,10 @@ same! {
     iter::FlatMapIter<T, T> = T;
     iter::Flatten<T> = T;
     iter::FlattenIter<T> = T;
-    iter::Flattened<T, T> = T;
     iter::Fold<T, T, T> = T;
     iter::FoldChunks<T, T, T> = T;
     iter::FoldChunksWith<T, T, T> = T;
     iter::FoldWith<T, T, T> = T;
-    iter::Folded<T, T, T, u8> = T;
-    iter::Gated<T, T> = T;
     iter::Inspect<T, T> = T;
     iter::Interleave<T, T> = T;
     iter::InterleaveShortest<T, T> = T;
@@ -269,10 +269,8 @@ same! {
     iter::MapWith<T, T, T> = T;
     iter::MaxLen<T> = T;
     iter::MinLen<T> = T;
-    iter::Paired<T, T, T> = T;
     iter::PanicFuse<T> = T;
     iter::Positions<T, T> = T;
-    iter::Reshaped<T, T> = T;
     iter::Rev<T> = T;
     iter::Skip<T> = T;
     iter::SkipAny<T> = T;
@@ -294,63 +292,17 @@ same_if_sent! {
     iter::Intersperse<iter::Once<T>> = T;
 }
 
-// What adaptors are made by, and their serial iterators.
-exactly! { ALL;
-    NoopReducer, iter::AfterSome, iter::AtLeast, iter::AtMost, iter::Cloning, iter::Copying,
-    iter::Enumerating, iter::Flattening, iter::Fuse, iter::Interleaving, iter::InterleavingShortest,
-    iter::Itself, iter::Plain, iter::Reversing, iter::Skipping, iter::Stepping, iter::Taking,
-    iter::ToVec, iter::UntilEnough, iter::UntilNone, iter::Zipping,
-}
-
-same! {
-    iter::AfterNot<T> = T;
-    iter::ByCall<T> = T;
-    iter::ByClone<T> = T;
-    iter::Chunking<T> = T;
-    iter::FilterBy<T> = T;
-    iter::FilterMapBy<T> = T;
-    iter::FlatMapIterBy<T> = T;
-    iter::FoldBy<T, T> = T;
-    iter::FoldFrom<T, T> = T;
-    iter::InnerBy<T> = T;
-    iter::InspectBy<T> = T;
-    iter::MapBy<T> = T;
-    iter::PositionsBy<T> = T;
-    iter::PositionsIter<'static, T, u8> = T;
-    iter::PositionsIter<'static, u8, T> = &'static T;
-    iter::UntilNot<T> = T;
-    iter::UpdateBy<T> = T;
-    iter::Updated<'static, T, u8> = T;
-    iter::Updated<'static, u8, T> = &'static T;
-}
-
 // Results that they make, and do not hold.
 same! {
-    iter::Folded<u8, u8, u8, T> = fn() -> T;
-    iter::Tries<T> = fn() -> T;
     iter::TryFold<u8, T, u8, u8> = fn() -> T;
 }
 
-// A type that only a trait names.
-exactly! { ALL; <iter::RepeatN<u8> as Producer>::IntoIter }
+// Types that only a trait names, or that are no iterators.
+exactly! { ALL; NoopReducer, <iter::RepeatN<u8> as Producer>::IntoIter }
 
-/// Public types that programs cannot name, since their modules are private.
-const UNNAMED: &[&str] = &[
-    // Of the trait `Gate`, which cannot be named, either.
-    "Pass",
-    // Serial iterators of producers. `Clones` is asserted above, by the trait.
-    "Clones",
-    "Exact",
-    // By aliases only, which are asserted: `Once`, `option::Iter`, ...
-    "Few",
-    // `WalkTree`, ...
-    "Walk",
-    // `str::Chars`, ...
-    "Pieces",
-    "Char",
-    "CharIndex",
-    "Utf16",
-];
+/// Public types that programs cannot name, since their modules are private: serial iterators of
+/// producers. `Clones` is asserted above, by the trait.
+const UNNAMED: &[&str] = &["Clones", "Exact"];
 
 #[test]
 fn every_public_type_has_an_assertion() {
@@ -384,39 +336,15 @@ fn sources(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The names of the public types that a file defines.
+/// The names of the public types that a file defines, or that its calls of macros do. In such a
+/// call, the first name after each documentation is that of a type.
 fn types_of(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut begin = 0;
-    for line in text.split_inclusive('\n') {
-        let before = &text[..begin];
-        begin += line.len();
-        for kind in ["pub struct ", "pub enum ", "pub union ", "pub type "] {
-            match line.split_once(kind) {
-                Some((indent, _)) if indent.trim_start().starts_with("//") => {}
-                Some((_, name)) if name.starts_with('$') => {
-                    names.extend(types_of_macro(text, before, words(&name[1..])[0]));
-                }
-                Some((_, name)) => names.push(words(name)[0].to_owned()),
-                None => {}
-            }
-        }
-    }
-    names
-}
-
-/// The names that the calls of a macro give to `$variable`. `before` ends within the macro. In its
-/// pattern, as in its calls, each type begins with its documentation; the name is among the words
-/// after that.
-fn types_of_macro(text: &str, before: &str, variable: &str) -> Vec<String> {
-    let (_, body) = before.rsplit_once("macro_rules! ").unwrap();
-    let (pattern, _) = body.split_once(&format!("${variable}:ident")).unwrap();
-    let place = pattern.rsplit("$(#[").next().unwrap().matches(":ident").count();
-    let call = format!("{}! {{", words(body)[0]);
-    let calls = text.split(&call).skip(1).map(|call| call.split("\n}").next().unwrap());
-    let names: Vec<_> = calls.flat_map(documented).filter_map(|line| word(line, place)).collect();
-    assert!(!names.is_empty(), "{call} defines nothing");
-    names
+    let kinds = ["pub struct ", "pub enum ", "pub union ", "pub type "];
+    let written = text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    let written = written.filter_map(|line| kinds.iter().find_map(|kind| line.strip_prefix(kind)));
+    let calls = text.split("! {\n").skip(1).map(|call| call.split("\n}").next().unwrap());
+    let declared = calls.flat_map(documented);
+    written.chain(declared).filter_map(type_name).collect()
 }
 
 /// The lines that follow documentation.
@@ -426,10 +354,12 @@ fn documented(call: &str) -> impl Iterator<Item = &str> {
     lines().zip(lines().skip(1)).filter(move |(a, b)| is_doc(a) && !is_doc(b)).map(|(_, line)| line)
 }
 
-/// The word at `place`, if it can be the name of a type.
-fn word(line: &str, place: usize) -> Option<String> {
-    let word = words(line).get(place)?.to_string();
-    word.starts_with(char::is_uppercase).then_some(word)
+/// The first word that can be the name of a type. Macros have a word or two before it.
+fn type_name(line: &str) -> Option<String> {
+    let words = words(line);
+    let is_name =
+        |word: &&&str| word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase);
+    words.iter().find(is_name).map(|word| word.to_string())
 }
 
 fn words(text: &str) -> Vec<&str> {

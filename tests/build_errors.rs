@@ -33,7 +33,7 @@ fn too_many_threads_are_refused() {
     let limit = filch::max_num_threads();
     for asked in [limit + 1, limit * 2, usize::MAX] {
         let error = ThreadPoolBuilder::new().num_threads(asked).build().unwrap_err();
-        let BuildErrorKind::TooManyThreads { asked: told, max } = *error.kind() else {
+        let BuildErrorKind::TooManyThreads { asked: told, max, .. } = *error.kind() else {
             panic!("{error:?}");
         };
         assert_eq!((told, max), (asked, limit));
@@ -63,7 +63,7 @@ fn a_name_with_a_nul_is_refused() {
         })
         .build()
         .unwrap_err();
-    let BuildErrorKind::InvalidThreadName { index, name } = error.kind() else {
+    let BuildErrorKind::InvalidThreadName { index, name, .. } = error.kind() else {
         panic!("{error:?}");
     };
     assert_eq!((*index, name.as_str()), (2, "a\0b"));
@@ -121,7 +121,7 @@ fn refuses_env(name: &str, value: &str) {
         let accepted = filch::max_num_threads().to_string();
         assert_says(&error, &["FILCH_NUM_THREADS", value, &accepted]);
         let kind = error.kind();
-        let BuildErrorKind::InvalidEnv { variable, value: told } = kind else {
+        let BuildErrorKind::InvalidEnv { variable, value: told, .. } = kind else {
             panic!("{kind:?}");
         };
         assert_eq!((*variable, told.as_str()), ("FILCH_NUM_THREADS", value));
@@ -298,7 +298,7 @@ fn a_spawn_handler_that_fails_at_any_thread_leaves_none_behind() {
 
 #[track_caller]
 fn assert_refused(error: &ThreadPoolBuildError, failing: usize) {
-    let BuildErrorKind::Spawn { index, error: cause } = error.kind() else {
+    let BuildErrorKind::Spawn { index, error: cause, .. } = error.kind() else {
         panic!("{error:?}");
     };
     assert_eq!((*index, cause.kind()), (failing, io::ErrorKind::OutOfMemory));
@@ -330,7 +330,7 @@ fn each_thread_of_the_pools_own_starts_and_exits_though_the_build_fails() {
 fn the_handlers_own_error_can_be_had_back() {
     let refuses = |_| Err(io::Error::other(Refusal(7)));
     let failed = ThreadPoolBuilder::new().num_threads(2).build_with(refuses).unwrap_err();
-    let BuildErrorKind::Spawn { index: 0, error } = failed.into_kind() else {
+    let BuildErrorKind::Spawn { index: 0, error, .. } = failed.into_kind() else {
         panic!("it was the first thread's");
     };
     assert_eq!(error.downcast::<Refusal>().unwrap().0, 7);
@@ -468,7 +468,7 @@ mod limited_process {
             return common::say(&format!("SKIPPED: this process cannot be limited: {error}"));
         }
         let error = ThreadPoolBuilder::new().num_threads(8).build().unwrap_err();
-        let BuildErrorKind::Spawn { index, error: cause } = error.kind() else {
+        let BuildErrorKind::Spawn { index, error: cause, .. } = error.kind() else {
             panic!("{error:?}");
         };
         // A user who runs other things gets fewer threads.

@@ -389,14 +389,20 @@ fn a_leaked_pool_stops_nobody() {
 #[test]
 fn what_it_cannot_have_is_refused() {
     let refused = ThreadPoolBuilder::new().deterministic(1).build_global().unwrap_err();
-    assert!(matches!(refused.kind(), BuildErrorKind::Deterministic { setting: "build_global" }));
+    assert!(matches!(
+        refused.kind(),
+        BuildErrorKind::Deterministic { setting: "build_global", .. }
+    ));
     let refused = ThreadPoolBuilder::new().deterministic(1).turn_limit(Duration::ZERO).build();
     assert!(matches!(refused.unwrap_err().kind(), BuildErrorKind::InvalidTurnLimit));
     let huge = ThreadPoolBuilder::new().num_threads(1).deterministic(1).stack_size(usize::MAX);
     assert!(matches!(huge.build().unwrap_err().kind(), BuildErrorKind::Spawn { index: 0, .. }));
     let builder = ThreadPoolBuilder::new().deterministic(1).spawn_handler(|_| Ok(()));
     let refused = builder.build().unwrap_err();
-    assert!(matches!(refused.kind(), BuildErrorKind::Deterministic { setting: "spawn_handler" }));
+    assert!(matches!(
+        refused.kind(),
+        BuildErrorKind::Deterministic { setting: "spawn_handler", .. }
+    ));
     assert!(refused.to_string().contains("deterministic"), "{refused}");
 }
 

@@ -10,20 +10,29 @@ use super::plumbing::{Consumer, ProducerCallback};
 use super::{IntoParallelIterator, ParallelIterator};
 
 /// A parallel iterator that knows how many items it has, and the position of each.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an indexed parallel iterator",
+    label = "the positions of the items are not known",
+    note = "`filter`, `flat_map`, `par_bridge` and their like lose the positions of the items",
+    note = "call `zip`, `enumerate`, `rev`, `chunks` and their like before these, or collect the \
+        items into a `Vec` first"
+)]
 #[allow(clippy::len_without_is_empty)] // As rayon's.
 pub trait IndexedParallelIterator: ParallelIterator {
-    /// How many items there are.
+    /// Returns the number of items.
     fn len(&self) -> usize;
 
-    /// Feeds the items to `consumer`, which is cut by position.
+    /// Feeds all items to `consumer`, which is split by position. Programs call this only to
+    /// implement an iterator of their own.
     fn drive<C: Consumer<Self::Item>>(self, consumer: C) -> C::Result;
 
-    /// Calls `callback` with a producer of the items.
+    /// Calls `callback` with a producer of the items. Programs call this only to implement an
+    /// iterator of their own.
     fn with_producer<CB: ProducerCallback<Self::Item>>(self, callback: CB) -> CB::Output;
 
     // ---- adaptors ---------------------------------------------------------------------------
 
-    /// Each item with its position, beginning with 0.
+    /// Returns an iterator over pairs of a position, from 0 on, and the item there.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -32,11 +41,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// assert_eq!(words, [(0, &"a"), (1, &"b")]);
     /// ```
     fn enumerate(self) -> Enumerate<Self> {
-        Reshaped::new(self, Enumerating)
+        Enumerate::new(self)
     }
 
-    /// Each item with that of `zip_op` at the same position, as far as both have one. What the
-    /// longer one has behind that is dropped.
+    /// Returns an iterator over pairs of an item of this iterator and the item of `zip_op` at the
+    /// same position. It is as long as the shorter one. The rest of the longer one is dropped.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -48,10 +57,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         Z: IntoParallelIterator<Iter: IndexedParallelIterator>,
     {
-        Paired::new(self, zip_op.into_par_iter(), Zipping)
+        Zip::new(self, zip_op.into_par_iter())
     }
 
-    /// Each item with that of `zip_op` at the same position.
+    /// Returns an iterator over pairs of an item of this iterator and the item of `zip_op` at the
+    /// same position.
     ///
     /// # Panics
     /// If the lengths differ, at once.
@@ -70,10 +80,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
     {
         let zip_op = zip_op.into_par_iter();
         assert_eq!(self.len(), zip_op.len(), "iterators must have the same length");
-        Paired::new(self, zip_op, Zipping)
+        ZipEq::new(self, zip_op)
     }
 
-    /// By turns an item of this one and one of `other`; when one has no more, what the other has.
+    /// Returns an iterator over items of this iterator and of `other` by turns, then the rest of
+    /// the longer one.
     ///
     /// # Panics
     /// When it is driven or its length is asked for, if that is too large to count ("overflow").
@@ -88,11 +99,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         I: IntoParallelIterator<Item = Self::Item, Iter: IndexedParallelIterator>,
     {
-        Paired::new(self, other.into_par_iter(), Interleaving)
+        Interleave::new(self, other.into_par_iter())
     }
 
-    /// By turns an item of this one and one of `other`, until it is the turn of one that has no
-    /// more. What is left of the other is dropped.
+    /// Returns an iterator over items of this iterator and of `other` by turns, until one has none
+    /// for its turn. The rest of the other is dropped.
     ///
     /// # Panics
     /// When it is driven or its length is asked for, if that is too large to count ("overflow").
@@ -108,10 +119,10 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         I: IntoParallelIterator<Item = Self::Item, Iter: IndexedParallelIterator>,
     {
-        Paired::new(self, other.into_par_iter(), InterleavingShortest)
+        InterleaveShortest::new(self, other.into_par_iter())
     }
 
-    /// Vectors of `chunk_size` items each; the last one may have fewer.
+    /// Returns an iterator over vectors of `chunk_size` items. The last may have fewer.
     ///
     /// # Panics
     /// If `chunk_size` is zero.
@@ -124,12 +135,14 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// ```
     #[track_caller]
     fn chunks(self, chunk_size: usize) -> Chunks<Self> {
-        Reshaped::new(self, Chunking::new(chunk_size, ToVec))
+        assert!(chunk_size != 0, "chunk_size must not be zero");
+        Chunks::new(self, chunk_size)
     }
 
-    /// What each chunk of `chunk_size` items is folded into, from what `identity` gives; the last
-    /// one may have fewer items. Unlike those of [`fold`](ParallelIterator::fold), the chunks are
-    /// always the same.
+    /// Folds each chunk of `chunk_size` items into one, from what `identity` returns. The last
+    /// chunk may have fewer items. Returns an iterator over the results.
+    ///
+    /// Unlike the pieces of [`fold`](ParallelIterator::fold), chunks are the same in each run.
     ///
     /// # Panics
     /// If `chunk_size` is zero.
@@ -152,10 +165,12 @@ pub trait IndexedParallelIterator: ParallelIterator {
         F: Fn(T, Self::Item) -> T + Send + Sync,
         T: Send,
     {
-        Reshaped::new(self, Chunking::new(chunk_size, FoldBy(identity, fold_op)))
+        assert!(chunk_size != 0, "chunk_size must not be zero");
+        FoldChunks::new(self, chunk_size, identity, fold_op)
     }
 
-    /// Like [`fold_chunks`](Self::fold_chunks), from a clone of `init`.
+    /// Folds each chunk of `chunk_size` items into one, from a clone of `init`. The last chunk may
+    /// have fewer items. Returns an iterator over the results.
     ///
     /// # Panics
     /// If `chunk_size` is zero.
@@ -178,10 +193,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
         T: Send + Clone,
         F: Fn(T, Self::Item) -> T + Send + Sync,
     {
-        Reshaped::new(self, Chunking::new(chunk_size, FoldFrom(init, fold_op)))
+        assert!(chunk_size != 0, "chunk_size must not be zero");
+        FoldChunksWith::new(self, chunk_size, init, fold_op)
     }
 
-    /// The first item, and every `step`-th behind it.
+    /// Returns an iterator over the first item and every `step`-th after it.
     ///
     /// # Panics
     /// If `step` is zero.
@@ -195,11 +211,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
     #[track_caller]
     fn step_by(self, step: usize) -> StepBy<Self> {
         assert!(step != 0, "step must not be zero");
-        Reshaped::new(self, Stepping(step))
+        StepBy::new(self, step)
     }
 
-    /// All items but the first `n`. Those are made nevertheless, in parallel with the others, and
-    /// dropped: a serial iterator, too, runs a `map` before a `skip` for every item.
+    /// Returns an iterator over all items but the first `n`. As in a serial iterator, a `map`
+    /// before this runs for the items that are skipped. It does so in parallel with the others.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -208,10 +224,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// assert_eq!(numbers, [3, 4]);
     /// ```
     fn skip(self, n: usize) -> Skip<Self> {
-        Reshaped::new(self, Skipping(n))
+        Skip::new(self, n)
     }
 
-    /// The first `n` items, or all if there are not so many. The others are dropped.
+    /// Returns an iterator over the first `n` items, or all if there are fewer. The others are
+    /// dropped.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -220,10 +237,10 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// assert_eq!(numbers, [0, 1, 2]);
     /// ```
     fn take(self, n: usize) -> Take<Self> {
-        Reshaped::new(self, Taking(n))
+        Take::new(self, n)
     }
 
-    /// The positions of the items for which `predicate` is true, in order.
+    /// Returns an iterator over the positions of the items for which `predicate` returns true.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -235,10 +252,10 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        Adapted::new(self.enumerate(), PositionsBy(predicate))
+        Positions::new(self, predicate)
     }
 
-    /// The items from the last to the first.
+    /// Returns an iterator over the items from the last to the first.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -247,11 +264,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// assert_eq!(numbers, [2, 1, 0]);
     /// ```
     fn rev(self) -> Rev<Self> {
-        Reshaped::new(self, Reversing)
+        Rev::new(self)
     }
 
-    /// Lets no piece be cut off that has fewer than `min` items. That is hardly ever needed: loops
-    /// cut where somebody is hungry, and measure what an item costs.
+    /// Makes each piece have at least `min` items. This is rarely needed: loops measure what an
+    /// item costs, and split only if a worker has nothing to do.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -260,13 +277,13 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// assert_eq!(sum, 499_500);
     /// ```
     fn with_min_len(self, min: usize) -> MinLen<Self> {
-        Reshaped::new(self, AtLeast(min))
+        MinLen::new(self, min)
     }
 
-    /// Lets no piece have more than `max` items, unless halves of it had fewer than
+    /// Makes each piece have at most `max` items, unless its halves would have fewer than
     /// [`with_min_len`](Self::with_min_len) says. A piece is what [`fold`](ParallelIterator::fold)
-    /// makes one item of, and [`map_init`](ParallelIterator::map_init) a state for; each costs a fork.
-    /// For the sake of balance it is hardly ever needed: loops measure what an item costs.
+    /// makes one item of, and what [`map_init`](ParallelIterator::map_init) makes a value for. Each
+    /// costs a fork. Balance rarely needs this: loops measure what an item costs.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -275,12 +292,12 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// assert!(pieces.max().unwrap() <= 10);
     /// ```
     fn with_max_len(self, max: usize) -> MaxLen<Self> {
-        Reshaped::new(self, AtMost(max))
+        MaxLen::new(self, max)
     }
 
-    /// Does `block_size` items in parallel, then the next so many: no item of a block begins
-    /// before all of the last block are done. So a search that stops at the first that is found
-    /// has not gone much further.
+    /// Does `block_size` items in parallel, then the next `block_size`, and so on. No item of a
+    /// block begins before all items of the block before have ended. So a search that stops at the
+    /// first match has not gone much further.
     ///
     /// # Panics
     /// If `block_size` is zero.
@@ -293,11 +310,13 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// ```
     #[track_caller]
     fn by_uniform_blocks(self, block_size: usize) -> UniformBlocks<Self> {
+        assert!(block_size != 0, "block_size must not be zero");
         UniformBlocks::new(self, block_size)
     }
 
-    /// Like [`by_uniform_blocks`](Self::by_uniform_blocks), with a first block of an item for each
-    /// thread, and each of twice as many as the last.
+    /// Does blocks of items one after the other, like
+    /// [`by_uniform_blocks`](Self::by_uniform_blocks). The first has an item for each thread, and
+    /// each has twice as many as the one before.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -311,15 +330,14 @@ pub trait IndexedParallelIterator: ParallelIterator {
 
     // ---- ends -------------------------------------------------------------------------------
 
-    /// Collects the items into `target`, whose former content is dropped, and whose memory is used
-    /// again.
+    /// Collects the items into `target`. Its former items are dropped, and its memory is reused.
     fn collect_into_vec(self, target: &mut Vec<Self::Item>) {
         target.clear();
         append_by(target, self.len(), |places| self.drive(places));
     }
 
-    /// Takes pairs apart, into two vectors, whose former content is dropped, and whose memory is
-    /// used again.
+    /// Collects the left and the right sides of pairs into two vectors. Their former items are
+    /// dropped, and their memory is reused.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -340,7 +358,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         append_pairs(left, right, self);
     }
 
-    /// How the items compare with those of `other`: the first that differ decide, else the lengths.
+    /// Compares the items with those of `other` in order. The first pair that differs decides, then
+    /// the lengths.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -355,8 +374,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::cmp(self, other)
     }
 
-    /// How the items compare with those of `other`, if they do: the first that are not equal decide,
-    /// else the lengths.
+    /// Compares the items with those of `other` in order, if they can be compared. The first pair
+    /// that is not equal decides, then the lengths.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -371,7 +390,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other)
     }
 
-    /// Whether the items equal those of `other`, and are as many.
+    /// Returns whether the items equal those of `other`, and are as many.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -386,7 +405,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::eq(self, other)
     }
 
-    /// Whether not all items equal those of `other`, or they are not as many.
+    /// Returns whether any item differs from that of `other`, or they are not as many.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -401,7 +420,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         !compare::eq(self, other)
     }
 
-    /// Whether the items are less than those of `other`, by [`partial_cmp`](Self::partial_cmp).
+    /// Returns whether the items are less than those of `other`, by
+    /// [`partial_cmp`](Self::partial_cmp).
     ///
     /// ```
     /// use filch::prelude::*;
@@ -416,7 +436,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other) == Some(Ordering::Less)
     }
 
-    /// Whether the items are less than those of `other`, or equal, by
+    /// Returns whether the items are less than or equal to those of `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
     ///
     /// ```
@@ -432,7 +452,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other).is_some_and(Ordering::is_le)
     }
 
-    /// Whether the items are greater than those of `other`, by
+    /// Returns whether the items are greater than those of `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
     ///
     /// ```
@@ -448,7 +468,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other) == Some(Ordering::Greater)
     }
 
-    /// Whether the items are greater than those of `other`, or equal, by
+    /// Returns whether the items are greater than or equal to those of `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
     ///
     /// ```
@@ -464,8 +484,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other).is_some_and(Ordering::is_ge)
     }
 
-    /// The position of an item for which `predicate` is true, whichever is found first; the others stop
-    /// soon.
+    /// Returns the position of an item for which `predicate` returns true, if any. It is the first
+    /// that a thread finds; all threads then stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -480,7 +500,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         position(self, Which::Any, predicate)
     }
 
-    /// The position of the first item for which `predicate` is true.
+    /// Returns the position of the first item for which `predicate` returns true, if any.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -494,7 +514,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         position(self, Which::First, predicate)
     }
 
-    /// The position of the last item for which `predicate` is true.
+    /// Returns the position of the last item for which `predicate` returns true, if any.
     ///
     /// ```
     /// use filch::prelude::*;

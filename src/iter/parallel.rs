@@ -13,22 +13,33 @@ use super::tries::Try;
 use super::{Either, FromParallelIterator, IntoParallelIterator, ParallelExtend};
 use crate::cancel::CancelToken;
 
-/// A parallel iterator.
+/// A parallel iterator: all threads of the current pool work on its items.
+///
+/// Adaptors are lazy. The loop runs when a method is called that returns no iterator.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a parallel iterator",
+    label = "not a parallel iterator",
+    note = "call `.par_iter()`, `.par_iter_mut()` or `.into_par_iter()` on a collection or a range",
+    note = "to share the items of a serial iterator between threads, call `.par_bridge()`",
+    note = "the closures and the items of a parallel iterator must be `Send`, its closures `Sync`"
+)]
 pub trait ParallelIterator: Sized + Send {
-    /// What it gives.
+    /// The type of the items.
     type Item: Send;
 
-    /// Feeds the items to `consumer`.
+    /// Feeds all items to `consumer`. Programs call this only to implement an iterator of their
+    /// own: see [`plumbing`](super::plumbing).
     fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result;
 
-    /// How many items there are, if the iterator drives its consumer by position.
+    /// Returns the number of items if it is known. The iterator must then drive its consumer by
+    /// position.
     fn opt_len(&self) -> Option<usize> {
         None
     }
 
     // ---- adaptors ---------------------------------------------------------------------------
 
-    /// Replaces each item by what `f` makes of it.
+    /// Calls `f` with each item. Returns an iterator over the results.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -41,10 +52,10 @@ pub trait ParallelIterator: Sized + Send {
         F: Fn(Self::Item) -> R + Sync + Send,
         R: Send,
     {
-        Adapted::new(self, MapBy(f))
+        Map::new(self, f)
     }
 
-    /// Keeps the items for which `predicate` is true.
+    /// Returns an iterator over the items for which `predicate` returns true.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -56,10 +67,10 @@ pub trait ParallelIterator: Sized + Send {
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
     {
-        Adapted::new(self, FilterBy(predicate))
+        Filter::new(self, predicate)
     }
 
-    /// Calls `f` with each item on its way, by reference.
+    /// Calls `inspect_op` with a reference to each item, and passes the item on.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,10 +90,10 @@ pub trait ParallelIterator: Sized + Send {
     where
         OP: Fn(&Self::Item) + Sync + Send,
     {
-        Adapted::new(self, InspectBy(inspect_op))
+        Inspect::new(self, inspect_op)
     }
 
-    /// Lets `update_op` change each item in place.
+    /// Calls `update_op` with an exclusive reference to each item, and passes the item on.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -95,10 +106,10 @@ pub trait ParallelIterator: Sized + Send {
     where
         F: Fn(&mut Self::Item) + Sync + Send,
     {
-        Adapted::new(self, UpdateBy(update_op))
+        Update::new(self, update_op)
     }
 
-    /// Copies what the items refer to.
+    /// Returns an iterator over copies of the items, which are references.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -111,10 +122,10 @@ pub trait ParallelIterator: Sized + Send {
         T: 'a + Copy + Send,
         Self: ParallelIterator<Item = &'a T>,
     {
-        Adapted::new(self, Copying())
+        Copied::new(self)
     }
 
-    /// Clones what the items refer to.
+    /// Returns an iterator over clones of the items, which are references.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -128,11 +139,10 @@ pub trait ParallelIterator: Sized + Send {
         T: 'a + Clone + Send,
         Self: ParallelIterator<Item = &'a T>,
     {
-        Adapted::new(self, Cloning())
+        Cloned::new(self)
     }
 
-    /// Replaces each item by what `filter_op` makes of it, and drops those of which it makes
-    /// nothing.
+    /// Calls `filter_op` with each item. Returns an iterator over what is in the `Some`s.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -146,18 +156,20 @@ pub trait ParallelIterator: Sized + Send {
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
         R: Send,
     {
-        Adapted::new(self, FilterMapBy(filter_op))
+        FilterMap::new(self, filter_op)
     }
 
-    /// Replaces each item by those of the parallel iterator that `map_op` makes of it. Both levels
-    /// run in parallel: for inner loops that are short, [`flat_map_iter`](Self::flat_map_iter)
-    /// costs less. The order is the serial one.
+    /// Calls `map_op` with each item, and flattens the parallel iterators that it returns. The
+    /// items keep their order.
+    ///
+    /// Both levels run in parallel. If the inner loops are short,
+    /// [`flat_map_iter`](Self::flat_map_iter) costs less.
     ///
     /// ```
     /// use filch::prelude::*;
     ///
-    /// let pairs: Vec<_> =
-    ///     (0..3).into_par_iter().flat_map(|a| (0..a).into_par_iter().map(move |b| (a, b))).collect();
+    /// let pairs = |a| (0..a).into_par_iter().map(move |b| (a, b));
+    /// let pairs: Vec<_> = (0..3).into_par_iter().flat_map(pairs).collect();
     /// assert_eq!(pairs, [(1, 0), (2, 0), (2, 1)]);
     /// ```
     fn flat_map<F, PI>(self, map_op: F) -> FlatMap<Self, F>
@@ -165,11 +177,13 @@ pub trait ParallelIterator: Sized + Send {
         F: Fn(Self::Item) -> PI + Sync + Send,
         PI: IntoParallelIterator,
     {
-        Flattened::new(self, InnerBy(map_op))
+        FlatMap::new(self, map_op)
     }
 
-    /// Replaces each item by those of the serial iterator that `map_op` makes of it, on whatever
-    /// thread has the item. The order is the serial one.
+    /// Calls `map_op` with each item, and flattens the serial iterators that it returns. The items
+    /// keep their order.
+    ///
+    /// The thread that has an item runs the whole of its iterator.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -183,11 +197,13 @@ pub trait ParallelIterator: Sized + Send {
         F: Fn(Self::Item) -> SI + Sync + Send,
         SI: IntoIterator<Item: Send>,
     {
-        Adapted::new(self, FlatMapIterBy(map_op))
+        FlatMapIter::new(self, map_op)
     }
 
-    /// Replaces each item, which can be made a parallel iterator, by those of that one. Both levels
-    /// run in parallel; the order is the serial one.
+    /// Flattens items that are parallel iterators, or can be made such. The items keep their order.
+    ///
+    /// Both levels run in parallel. If the inner loops are short,
+    /// [`flatten_iter`](Self::flatten_iter) costs less.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -199,11 +215,12 @@ pub trait ParallelIterator: Sized + Send {
     where
         Self::Item: IntoParallelIterator,
     {
-        Flattened::new(self, Itself)
+        Flatten::new(self)
     }
 
-    /// Replaces each item, which can be made a serial iterator, by those of that one, on whatever
-    /// thread has the item. The order is the serial one.
+    /// Flattens items that are serial iterators, or can be made such. The items keep their order.
+    ///
+    /// The thread that has an item runs the whole of its iterator.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -216,15 +233,15 @@ pub trait ParallelIterator: Sized + Send {
     where
         Self::Item: IntoIterator<Item: Send>,
     {
-        Adapted::new(self, Flattening())
+        FlattenIter::new(self)
     }
 
-    /// Replaces each item by what `map_op` makes of it and of a value that only one thread at a
-    /// time uses.
+    /// Calls `map_op` with each item, and with a value of the piece that the item is in. Returns an
+    /// iterator over the results.
     ///
-    /// `init` is cloned for each piece in which the items are done; how many there are depends on
-    /// who helps. A piece that is cut while it is under way goes on with its value. Before what needs
-    /// positions (`rev`, `zip`, ...) there is one for each block of items: some tens for each
+    /// Each piece begins with a clone of `init`. How many pieces there are depends on how many
+    /// threads help. A piece that is cut while it runs keeps its value. Before an adaptor that
+    /// needs positions (`rev`, `zip`, ...), each block of items is a piece: some tens for each
     /// thread.
     ///
     /// ```
@@ -249,8 +266,12 @@ pub trait ParallelIterator: Sized + Send {
         MapWith::new(self, init, map_op)
     }
 
-    /// Like [`map_with`](Self::map_with), with values that `init` makes and that stay on their
-    /// thread: a piece that is cut while it is under way goes on with a new one.
+    /// Calls `map_op` with each item, and with a value of the piece that the item is in. Returns an
+    /// iterator over the results.
+    ///
+    /// Each piece begins with a value that `init` returns. Unlike those of
+    /// [`map_with`](Self::map_with), the values stay on their threads. A piece that is cut while it
+    /// runs goes on with a new one.
     ///
     /// ```
     /// use std::rc::Rc;
@@ -270,11 +291,12 @@ pub trait ParallelIterator: Sized + Send {
         MapInit::new(self, init, map_op)
     }
 
-    /// Folds the items of each piece into one item, from what `identity` gives.
+    /// Folds the items of each piece into one. Returns an iterator over the results.
     ///
-    /// How many pieces there are depends on who helps, also from one run to the next: what is made
-    /// of them (by a `reduce`, say) should not. Pieces are of items that stand next to each other,
-    /// and in order. A piece that is cut while it is under way goes on with what it has.
+    /// Each piece begins with what `identity` returns. Pieces are in order, and each has
+    /// neighbouring items. How many there are depends on how many threads help, and may differ from
+    /// run to run, so the final result should not depend on it. A piece that is cut while it runs
+    /// keeps its state.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -289,10 +311,11 @@ pub trait ParallelIterator: Sized + Send {
         ID: Fn() -> T + Sync + Send,
         T: Send,
     {
-        Folded::new(self, ByCall(identity), fold_op)
+        Fold::new(self, identity, fold_op)
     }
 
-    /// Like [`fold`](Self::fold), from a clone of `init`.
+    /// Folds the items of each piece into one, like [`fold`](Self::fold). Each piece begins with a
+    /// clone of `init`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -306,12 +329,14 @@ pub trait ParallelIterator: Sized + Send {
         F: Fn(T, Self::Item) -> T + Sync + Send,
         T: Send + Clone,
     {
-        Folded::new(self, ByClone(init), fold_op)
+        FoldWith::new(self, init, fold_op)
     }
 
-    /// Like [`fold`](Self::fold), by a function that may fail, with an `Option`, a `Result` or the
-    /// like. A piece of which an item fails stops there, and its item is the failure; other pieces
-    /// go on, unless what follows tells them not to.
+    /// Folds the items of each piece into one, like [`fold`](Self::fold), by a function that
+    /// returns an `Option`, a `Result` or the like.
+    ///
+    /// A piece stops when `fold_op` fails, and its item is the failure. Other pieces go on, unless
+    /// what follows stops them.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -328,10 +353,11 @@ pub trait ParallelIterator: Sized + Send {
         ID: Fn() -> T + Sync + Send,
         R: Try<Output = T> + Send,
     {
-        Folded::new(self, ByCall(identity), fold_op)
+        TryFold::new(self, identity, fold_op, PhantomData)
     }
 
-    /// Like [`try_fold`](Self::try_fold), from a clone of `init`.
+    /// Folds the items of each piece into one, like [`try_fold`](Self::try_fold). Each piece begins
+    /// with a clone of `init`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -348,10 +374,10 @@ pub trait ParallelIterator: Sized + Send {
         R: Try<Output = T> + Send,
         T: Clone + Send,
     {
-        Folded::new(self, ByClone(init), fold_op)
+        TryFoldWith::new(self, init, fold_op)
     }
 
-    /// The items of this one, then those of `chain`.
+    /// Returns an iterator over the items of this one, then those of `chain`.
     ///
     /// # Panics
     /// Where the number of all is asked for, and is too large to count ("overflow").
@@ -369,8 +395,11 @@ pub trait ParallelIterator: Sized + Send {
         Chain::new(self, chain.into_par_iter())
     }
 
-    /// What is in the `Some`s, until anyone comes to a `None`: then all stop. Items behind the
-    /// `None` may have been given by then, and items before it may be missing.
+    /// Returns an iterator over what is in the `Some`s, until a thread finds a `None`. All threads
+    /// then stop.
+    ///
+    /// The items need not be those before the first `None`: threads may pass items after it, and
+    /// stop before all before it are passed.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -384,11 +413,11 @@ pub trait ParallelIterator: Sized + Send {
         Self: ParallelIterator<Item = Option<T>>,
         T: Send,
     {
-        Gated::new(self, UntilNone::default())
+        WhileSome::new(self)
     }
 
-    /// Lets a panic that happens in the loop, before this or behind it, stop all others within an
-    /// item each. Else they finish what they have begun, before the panic goes on.
+    /// Makes a panic anywhere in the loop stop all threads within an item each. Without this, they
+    /// finish the pieces that they have begun.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -397,10 +426,10 @@ pub trait ParallelIterator: Sized + Send {
     /// assert_eq!(sum, 4950);
     /// ```
     fn panic_fuse(self) -> PanicFuse<Self> {
-        Gated::new(self, Fuse::default())
+        PanicFuse::new(self)
     }
 
-    /// Puts a clone of `element` between any two items.
+    /// Returns an iterator with a clone of `element` between each two items.
     ///
     /// # Panics
     /// Where the number of all is asked for, and is too large to count ("overflow").
@@ -418,8 +447,8 @@ pub trait ParallelIterator: Sized + Send {
         Intersperse::new(self, element)
     }
 
-    /// Some `n` items, whichever are done first, or all if there are not so many; in order. Then
-    /// all stop.
+    /// Returns an iterator over `n` items, or all if there are fewer. They are those that threads
+    /// get to first, and keep their order. All threads then stop.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -428,10 +457,11 @@ pub trait ParallelIterator: Sized + Send {
     /// assert_eq!(even.count(), 5);
     /// ```
     fn take_any(self, n: usize) -> TakeAny<Self> {
-        Gated::new(self, UntilEnough::new(n))
+        TakeAny::new(self, n)
     }
 
-    /// All items but some `n`, whichever are done first; in order.
+    /// Returns an iterator over all but `n` items. Those that are skipped are those that threads
+    /// get to first. The others keep their order.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -439,12 +469,14 @@ pub trait ParallelIterator: Sized + Send {
     /// assert_eq!((0..1000).into_par_iter().skip_any(5).count(), 995);
     /// ```
     fn skip_any(self, n: usize) -> SkipAny<Self> {
-        Gated::new(self, AfterSome::new(n))
+        SkipAny::new(self, n)
     }
 
-    /// The items for which `predicate` is true, until anyone comes to one for which it is not: then
-    /// all stop. Items behind that one may have been given by then, and items before it may be
-    /// missing.
+    /// Returns an iterator over items for which `predicate` returns true, until it returns false.
+    /// All threads then stop.
+    ///
+    /// The items need not be those before the first mismatch: threads may pass items after it, and
+    /// stop before all before it are passed.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -456,11 +488,11 @@ pub trait ParallelIterator: Sized + Send {
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
     {
-        Gated::new(self, UntilNot::new(predicate))
+        TakeAnyWhile::new(self, predicate)
     }
 
-    /// Drops items for which `predicate` is true, until anyone comes to one for which it is not:
-    /// from then on all items are given, without asking.
+    /// Skips items for which `predicate` returns true, until it returns false. All threads then
+    /// pass their items without a call to `predicate`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -472,20 +504,18 @@ pub trait ParallelIterator: Sized + Send {
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
     {
-        Gated::new(self, AfterNot::new(predicate))
+        SkipAnyWhile::new(self, predicate)
     }
 
-    /// Stops when `token` is cancelled: each worker finishes the item that it is at, and begins no
-    /// other. Items that nobody has come to are dropped. Asking costs a load for each item.
+    /// Stops the loop when `token` is cancelled. Each worker finishes its item and begins no other.
+    /// Items that no worker has begun are dropped. The check costs a load for each item.
     ///
-    /// What is done counts, as if there were no other items: `for_each` returns early, `sum`,
-    /// `count`, `reduce`, `min` and the like are of the items that were done, and `collect` gives
-    /// those, in order, with gaps wherever a worker has stopped. Searches that have not found
-    /// anything say so, and `any` and `all` speak of the items that were done. Who needs to know
-    /// whether a result is whole asks [`CancelToken::is_cancelled`] afterwards: if it is false, it
-    /// is.
+    /// The result is that of the items that were done. `for_each` returns early; `sum`, `count`,
+    /// `reduce`, `min` and the like cover those items; `collect` returns them in order, with gaps
+    /// where workers stopped; a search may miss. The result is complete if
+    /// [`CancelToken::is_cancelled`] returns false afterwards.
     ///
-    /// Only this loop stops. What an item's closure runs stops by itself, if it asks the token.
+    /// Only this loop stops. A loop inside of it needs a `cancel_with` of its own.
     ///
     /// ```
     /// use filch::{CancelToken, prelude::*};
@@ -503,13 +533,13 @@ pub trait ParallelIterator: Sized + Send {
     /// assert!(token.is_cancelled() && 0 < done && done < 1_000_000);
     /// ```
     fn cancel_with(self, token: &CancelToken) -> CancelWith<Self> {
-        Gated::new(self, token.clone())
+        CancelWith::new(self, token.clone())
     }
 
     // ---- ends of adaptors -------------------------------------------------------------------
 
-    /// Calls `op` with each item, in no order, and with a value that only one thread at a time
-    /// uses: see [`map_with`](Self::map_with).
+    /// Calls `op` with each item, in any order, and with a value of the piece that the item is in.
+    /// See [`map_with`](Self::map_with).
     ///
     /// ```
     /// use std::sync::mpsc::channel;
@@ -530,8 +560,8 @@ pub trait ParallelIterator: Sized + Send {
         self.map_with(init, op).for_each(drop);
     }
 
-    /// Calls `op` with each item, in no order, and with a value that `init` makes and that stays on
-    /// its thread: see [`map_init`](Self::map_init).
+    /// Calls `op` with each item, in any order, and with a value of the piece that the item is in.
+    /// See [`map_init`](Self::map_init).
     ///
     /// ```
     /// use filch::prelude::*;
@@ -548,8 +578,8 @@ pub trait ParallelIterator: Sized + Send {
         self.map_init(init, op).for_each(drop);
     }
 
-    /// Like [`for_each_with`](Self::for_each_with), until `op` fails, with an `Option`, a `Result`
-    /// or the like: then all stop, and a failure is the result.
+    /// Calls `op` like [`for_each_with`](Self::for_each_with), until it returns a failure. All
+    /// threads then stop soon. Returns a failure, if there is one.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -568,8 +598,8 @@ pub trait ParallelIterator: Sized + Send {
         run(self.map_with(init, op), &tries::TryForEach::new(|result| result))
     }
 
-    /// Like [`for_each_init`](Self::for_each_init), until `op` fails, with an `Option`, a `Result`
-    /// or the like: then all stop, and a failure is the result.
+    /// Calls `op` like [`for_each_init`](Self::for_each_init), until it returns a failure. All
+    /// threads then stop soon. Returns a failure, if there is one.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -590,7 +620,7 @@ pub trait ParallelIterator: Sized + Send {
 
     // ---- ends -------------------------------------------------------------------------------
 
-    /// Calls `f` with each item, in no order.
+    /// Calls `f` with each item, in any order.
     ///
     /// # Panics
     /// When `f` does, when what has begun has ended.
@@ -609,7 +639,7 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &reduce::ForEach(f));
     }
 
-    /// The number of items.
+    /// Returns the number of items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -620,8 +650,8 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &reduce::Count)
     }
 
-    /// The sum of the items, which are added in no particular order: floating-point sums may
-    /// differ from run to run.
+    /// Returns the sum of the items. They are added in any grouping, so sums of floating-point
+    /// numbers may differ from run to run.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -635,7 +665,7 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &reduce::Sum(PhantomData))
     }
 
-    /// Makes a collection of the items, in order.
+    /// Collects the items into a collection, in order.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -647,10 +677,10 @@ pub trait ParallelIterator: Sized + Send {
         C::from_par_iter(self)
     }
 
-    /// Calls `op` with each item, in no order, until it fails: then the others stop soon.
+    /// Calls `op` with each item, in any order, until it returns a failure. All threads then stop
+    /// soon.
     ///
-    /// If it fails more than once, the failure of one of those calls is returned, not always the
-    /// first one's.
+    /// Returns a failure, if there is one: not always that of the first item that failed.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -667,8 +697,8 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &tries::TryForEach::new(op))
     }
 
-    /// Joins all items to one by `op`, which must be associative. It begins each piece with an
-    /// `identity`, and there may be any number of pieces.
+    /// Reduces the items to one by `op`, which must be associative. Each piece begins with an
+    /// `identity()`, and there may be any number of pieces.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -686,7 +716,8 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &reduce::Reduce::new(identity, op))
     }
 
-    /// Joins all items to one by `op`, which must be associative; `None` if there are none.
+    /// Reduces the items to one by `op`, which must be associative. Returns `None` if there are no
+    /// items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -701,8 +732,8 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &reduce::ReduceWith::new(op))
     }
 
-    /// Like [`reduce`](Self::reduce), of what the items hold; but an item or an `op` that fails
-    /// ends it, and the others stop soon.
+    /// Reduces what the items hold to one by `op`, like [`reduce`](Self::reduce). An item or an
+    /// `op` that fails is the result, and all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -722,8 +753,8 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &tries::TryReduce::new(identity, op))
     }
 
-    /// Like [`reduce_with`](Self::reduce_with), of what the items hold; but an item or an `op`
-    /// that fails ends it, and the others stop soon.
+    /// Reduces what the items hold to one by `op`, like [`reduce_with`](Self::reduce_with). An item
+    /// or an `op` that fails is the result, and all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -739,7 +770,7 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &tries::TryReduceWith::new(op))
     }
 
-    /// The product of the items, which are multiplied in no particular order: those of
+    /// Returns the product of the items. They are multiplied in any grouping, so products of
     /// floating-point numbers may differ from run to run.
     ///
     /// ```
@@ -754,7 +785,7 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &reduce::Product(PhantomData))
     }
 
-    /// The least item, the first of several; `None` if there are none.
+    /// Returns the least item: of several, the first. Returns `None` if there are no items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -768,7 +799,7 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(Ord::min)
     }
 
-    /// The greatest item, the last of several; `None` if there are none.
+    /// Returns the greatest item: of several, the last. Returns `None` if there are no items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -782,7 +813,8 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(Ord::max)
     }
 
-    /// The item that `f` says is the least, the first of several; `None` if there are none.
+    /// Returns the least item by the order `f`: of several, the first. Returns `None` if there are
+    /// no items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -797,7 +829,8 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(|a, b| if f(&a, &b).is_le() { a } else { b })
     }
 
-    /// The item that `f` says is the greatest, the last of several; `None` if there are none.
+    /// Returns the greatest item by the order `f`: of several, the last. Returns `None` if there
+    /// are no items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -812,7 +845,8 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(|a, b| if f(&a, &b).is_gt() { a } else { b })
     }
 
-    /// The item of which `f` makes the least key, the first of several; `None` if there are none.
+    /// Returns the item for which `f` returns the least key: of several, the first. Returns `None`
+    /// if there are no items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -828,8 +862,8 @@ pub trait ParallelIterator: Sized + Send {
         keyed.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, item)| item)
     }
 
-    /// The item of which `f` makes the greatest key, the last of several; `None` if there are
-    /// none.
+    /// Returns the item for which `f` returns the greatest key: of several, the last. Returns
+    /// `None` if there are no items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -845,7 +879,8 @@ pub trait ParallelIterator: Sized + Send {
         keyed.max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, item)| item)
     }
 
-    /// An item for which `predicate` is true, whichever is found first; the others stop soon.
+    /// Returns an item for which `predicate` returns true, if any. It is the first that a thread
+    /// finds; all threads then stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -860,8 +895,8 @@ pub trait ParallelIterator: Sized + Send {
         find::any(self, |item| Some(item).filter(&predicate))
     }
 
-    /// The first item for which `predicate` is true. What is behind one that was found is left
-    /// out, as far as nobody has begun with it.
+    /// Returns the first item for which `predicate` returns true, if any. Once one is found,
+    /// threads begin no items after it.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -875,8 +910,8 @@ pub trait ParallelIterator: Sized + Send {
         find::first(self, |item| Some(item).filter(&predicate))
     }
 
-    /// The last item for which `predicate` is true. What is before one that was found is left out,
-    /// as far as nobody has begun with it.
+    /// Returns the last item for which `predicate` returns true, if any. Once one is found, threads
+    /// begin no items before it.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -890,8 +925,8 @@ pub trait ParallelIterator: Sized + Send {
         find::last(self, |item| Some(item).filter(&predicate))
     }
 
-    /// What `predicate` makes of an item of which it makes something, whichever is found first;
-    /// the others stop soon.
+    /// Calls `predicate` with items, and returns what is in a `Some`, if any. It is the first that
+    /// a thread finds; all threads then stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -907,7 +942,7 @@ pub trait ParallelIterator: Sized + Send {
         find::any(self, predicate)
     }
 
-    /// What `predicate` makes of the first item of which it makes something.
+    /// Calls `predicate` with items, and returns what is in the first `Some`, if any.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -923,7 +958,7 @@ pub trait ParallelIterator: Sized + Send {
         find::first(self, predicate)
     }
 
-    /// What `predicate` makes of the last item of which it makes something.
+    /// Calls `predicate` with items, and returns what is in the last `Some`, if any.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -939,7 +974,7 @@ pub trait ParallelIterator: Sized + Send {
         find::last(self, predicate)
     }
 
-    /// Whether `predicate` is true for any item; once that is known, all stop soon.
+    /// Returns whether `predicate` returns true for any item. Once it does, all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -954,7 +989,8 @@ pub trait ParallelIterator: Sized + Send {
         find::is_any(self, predicate)
     }
 
-    /// Whether `predicate` is true for all items; once it is false for one, all stop soon.
+    /// Returns whether `predicate` returns true for all items. Once it does not, all threads stop
+    /// soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -969,7 +1005,7 @@ pub trait ParallelIterator: Sized + Send {
         !self.any(|item| !predicate(item))
     }
 
-    /// Takes pairs apart, into two collections.
+    /// Collects the left and the right sides of pairs into two collections.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -992,7 +1028,8 @@ pub trait ParallelIterator: Sized + Send {
         both
     }
 
-    /// Makes two collections: of the items for which `predicate` is true, and of the others.
+    /// Collects the items for which `predicate` returns true into one collection, and the others
+    /// into another.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -1012,7 +1049,8 @@ pub trait ParallelIterator: Sized + Send {
         (left, right)
     }
 
-    /// Makes two collections: of what `predicate` calls left, and of what it calls right.
+    /// Calls `predicate` with each item. Collects what is in the `Left`s into one collection, and
+    /// what is in the `Right`s into another.
     ///
     /// ```
     /// use filch::iter::Either;
@@ -1039,8 +1077,8 @@ pub trait ParallelIterator: Sized + Send {
         (left, right)
     }
 
-    /// The items in a list of vectors, in order: the cheapest of all collections. How many there
-    /// are is chance.
+    /// Collects the items into a list of vectors, in order. This is the cheapest way to collect.
+    /// The number of vectors depends on how many threads help.
     ///
     /// ```
     /// use filch::prelude::*;

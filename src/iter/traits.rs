@@ -1,18 +1,25 @@
-//! How collections become parallel iterators, and those collections again.
+//! How collections are made parallel iterators, and these are made collections again.
 
 use std::ops::RangeBounds;
 
 use super::ParallelIterator;
 
-/// What can be made a parallel iterator, by value.
+/// A type that can be made a parallel iterator by value.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be made a parallel iterator",
+    label = "not a parallel iterator, nor a type that can be made one",
+    note = "ranges and collections can be made parallel iterators, by value or by reference",
+    note = "to share the items of a serial iterator between threads, call `.par_bridge()`",
+    note = "the items must be `Send`; if they are references, what these refer to must be `Sync`"
+)]
 pub trait IntoParallelIterator {
-    /// The parallel iterator.
+    /// The type of the parallel iterator.
     type Iter: ParallelIterator<Item = Self::Item>;
 
-    /// Its items.
+    /// The type of its items.
     type Item: Send;
 
-    /// Makes it one.
+    /// Makes `self` a parallel iterator.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -32,16 +39,22 @@ impl<I: ParallelIterator> IntoParallelIterator for I {
     }
 }
 
-/// What can be made a parallel iterator by reference: whatever has [`IntoParallelIterator`] for
-/// `&Self`.
+/// A type that can be made a parallel iterator by reference.
+///
+/// Each type has this of which a reference, `&Self`, has [`IntoParallelIterator`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no parallel iterator over references",
+    label = "`par_iter` cannot be called on this",
+    note = "implement `IntoParallelIterator` for `&{Self}`; the items must be `Sync`"
+)]
 pub trait IntoParallelRefIterator<'data> {
-    /// The parallel iterator.
+    /// The type of the parallel iterator.
     type Iter: ParallelIterator<Item = Self::Item>;
 
-    /// Its items, usually references.
+    /// The type of its items, usually references.
     type Item: Send + 'data;
 
-    /// Iterates over references.
+    /// Returns a parallel iterator over references.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -64,16 +77,22 @@ where
     }
 }
 
-/// What can be made a parallel iterator by exclusive reference: whatever has
-/// [`IntoParallelIterator`] for `&mut Self`.
+/// A type that can be made a parallel iterator by exclusive reference.
+///
+/// Each type has this of which an exclusive reference, `&mut Self`, has [`IntoParallelIterator`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no parallel iterator over exclusive references",
+    label = "`par_iter_mut` cannot be called on this",
+    note = "implement `IntoParallelIterator` for `&mut {Self}`; the items must be `Send`"
+)]
 pub trait IntoParallelRefMutIterator<'data> {
-    /// The parallel iterator.
+    /// The type of the parallel iterator.
     type Iter: ParallelIterator<Item = Self::Item>;
 
-    /// Its items, usually exclusive references.
+    /// The type of its items, usually exclusive references.
     type Item: Send + 'data;
 
-    /// Iterates over exclusive references.
+    /// Returns a parallel iterator over exclusive references.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -97,43 +116,66 @@ where
     }
 }
 
-/// A collection that a parallel iterator's items can be made into; of
-/// [`collect`](ParallelIterator::collect).
+/// A type that [`collect`](ParallelIterator::collect) can make of the items of a parallel iterator.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be collected from a parallel iterator over `{T}`",
+    label = "`collect` cannot make this of items of type `{T}`",
+    note = "collect into a `Vec<{T}>` or another collection whose items have this type",
+    note = "or implement `FromParallelIterator<{T}>` for `{Self}`"
+)]
 pub trait FromParallelIterator<T: Send>: Sized {
-    /// Makes the collection.
+    /// Collects the items.
     fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self;
 }
 
-/// A collection that a parallel iterator's items can be added to.
+/// A collection to which the items of a parallel iterator can be added.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be extended with a parallel iterator over `{T}`",
+    label = "items of type `{T}` cannot be added to this",
+    note = "extend a `Vec<{T}>` or another collection whose items have this type",
+    note = "or implement `ParallelExtend<{T}>` for `{Self}`"
+)]
 pub trait ParallelExtend<T: Send> {
     /// Adds the items.
     fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I);
 }
 
-/// A collection whose items can be moved out in part.
+/// A collection of which a range can be moved out.
+#[diagnostic::on_unimplemented(
+    message = "no range of `{Self}` can be drained by a parallel iterator",
+    label = "`par_drain` with a range cannot be called on this",
+    note = "`par_drain` takes `&mut` of a `Vec`, a `VecDeque` or a `String`"
+)]
 pub trait ParallelDrainRange<Idx = usize> {
-    /// The parallel iterator.
+    /// The type of the parallel iterator.
     type Iter: ParallelIterator<Item = Self::Item>;
 
-    /// Its items.
+    /// The type of its items.
     type Item: Send;
 
-    /// Moves the items of `range` out, by a parallel iterator. What that does not come to is
-    /// dropped.
+    /// Removes a range, and returns a parallel iterator over its items. Those that the iterator does
+    /// not yield are dropped.
     ///
     /// # Panics
     /// If `range` does not lie within the collection.
+    #[track_caller]
     fn par_drain<R: RangeBounds<Idx>>(self, range: R) -> Self::Iter;
 }
 
-/// A collection whose items can be moved out, all of them.
+/// A collection of which all items can be moved out.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be drained by a parallel iterator",
+    label = "`par_drain` cannot be called on this",
+    note = "`par_drain` takes `&mut` of a `HashMap`, a `HashSet` or a `BinaryHeap`"
+)]
 pub trait ParallelDrainFull {
-    /// The parallel iterator.
+    /// The type of the parallel iterator.
     type Iter: ParallelIterator<Item = Self::Item>;
 
-    /// Its items.
+    /// The type of its items.
     type Item: Send;
 
-    /// Moves all items out, by a parallel iterator. What that does not come to is dropped.
+    /// Removes all items, and returns a parallel iterator over them. Items that the iterator does
+    /// not yield are dropped.
     fn par_drain(self) -> Self::Iter;
 }

@@ -8,6 +8,11 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::task::Poll;
 
 /// A value with which to go on, or a reason to stop.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot say that a loop is to stop",
+    label = "not an `Option`, a `Result` or the like",
+    note = "return an `Option`, a `Result`, a `ControlFlow` or a `Poll` of a `Result`"
+)]
 pub trait Try: Sized {
     /// With what to go on.
     type Output;

@@ -20,6 +20,7 @@ pub struct ThreadPoolBuildError {
 #[non_exhaustive]
 pub enum BuildErrorKind {
     /// More threads than a pool can have.
+    #[non_exhaustive]
     TooManyThreads {
         /// The number asked for.
         asked: usize,
@@ -27,6 +28,7 @@ pub enum BuildErrorKind {
         max: usize,
     },
     /// A thread name with a NUL byte in it, which no operating system accepts.
+    #[non_exhaustive]
     InvalidThreadName {
         /// The worker it was for.
         index: usize,
@@ -34,6 +36,7 @@ pub enum BuildErrorKind {
         name: String,
     },
     /// An environment variable that does not hold what it should.
+    #[non_exhaustive]
     InvalidEnv {
         /// The variable's name.
         variable: &'static str,
@@ -47,6 +50,7 @@ pub enum BuildErrorKind {
     /// A pool that was to have the calling thread as a worker, when that is one of another pool.
     CurrentThreadAlreadyInPool,
     /// A deterministic pool with something that it cannot have.
+    #[non_exhaustive]
     Deterministic {
         /// What that is.
         setting: &'static str,
@@ -56,11 +60,13 @@ pub enum BuildErrorKind {
     /// A watchdog's period of zero.
     InvalidWatchdogPeriod,
     /// The watchdog's thread could not be started.
+    #[non_exhaustive]
     Watchdog {
         /// What the operating system said.
         error: io::Error,
     },
     /// A worker's thread could not be started.
+    #[non_exhaustive]
     Spawn {
         /// The worker it was for.
         index: usize,

@@ -36,7 +36,7 @@ use crate::iter::sources::parts::*;
 ///
 /// The parallel merge is that of Odeh, Green, Mwassi, Shmueli and Birk ("Merge Path", 2012).
 pub trait ParallelSliceMut<T: Send> {
-    /// The slice itself, which the other methods work on.
+    /// Returns the slice, on which the other methods work.
     fn as_parallel_slice_mut(&mut self) -> &mut [T];
 
     /// Sorts the slice; equal elements keep their order.
@@ -205,6 +205,7 @@ pub trait ParallelSliceMut<T: Send> {
     /// numbers.par_merge_in_place(3);
     /// assert_eq!(numbers, [1, 2, 3, 4, 9]);
     /// ```
+    #[track_caller]
     fn par_merge_in_place(&mut self, middle: usize)
     where
         T: Ord,
@@ -226,6 +227,7 @@ pub trait ParallelSliceMut<T: Send> {
     /// numbers.par_merge_in_place_by(3, |a, b| b.cmp(a));
     /// assert_eq!(numbers, [9, 4, 3, 2, 1]);
     /// ```
+    #[track_caller]
     fn par_merge_in_place_by<F>(&mut self, middle: usize, compare: F)
     where
         F: Fn(&T, &T) -> Ordering + Sync,
@@ -305,7 +307,8 @@ pub trait ParallelSliceMut<T: Send> {
 
     // ---- parallel iterators over parts of it ----------------------------------------------------
 
-    /// As [`ParallelSlice::par_split`](super::ParallelSlice::par_split).
+    /// Returns an iterator over the parts between items for which `separator` returns true, like
+    /// [`par_split`](super::ParallelSlice::par_split).
     ///
     /// ```
     /// use filch::prelude::*;
@@ -321,7 +324,8 @@ pub trait ParallelSliceMut<T: Send> {
         SplitMut::new(self.as_parallel_slice_mut(), separator)
     }
 
-    /// As [`ParallelSlice::par_split_inclusive`](super::ParallelSlice::par_split_inclusive).
+    /// Returns an iterator over the parts that end with an item for which `separator` returns true,
+    /// like [`par_split_inclusive`](super::ParallelSlice::par_split_inclusive).
     ///
     /// ```
     /// use filch::prelude::*;
@@ -337,7 +341,8 @@ pub trait ParallelSliceMut<T: Send> {
         SplitInclusiveMut::new(self.as_parallel_slice_mut(), separator)
     }
 
-    /// As [`ParallelSlice::par_chunks`](super::ParallelSlice::par_chunks).
+    /// Returns an iterator over chunks of `chunk_size` items, like
+    /// [`par_chunks`](super::ParallelSlice::par_chunks).
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -349,11 +354,13 @@ pub trait ParallelSliceMut<T: Send> {
     /// numbers.par_chunks_mut(2).for_each(|chunk| chunk.reverse());
     /// assert_eq!(numbers, [2, 1, 3]);
     /// ```
+    #[track_caller]
     fn par_chunks_mut(&mut self, chunk_size: usize) -> ChunksMut<'_, T> {
         ChunksMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
     }
 
-    /// As [`ParallelSlice::par_chunks_exact`](super::ParallelSlice::par_chunks_exact).
+    /// Returns an iterator over chunks of `chunk_size` items, like
+    /// [`par_chunks_exact`](super::ParallelSlice::par_chunks_exact).
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -367,11 +374,13 @@ pub trait ParallelSliceMut<T: Send> {
     /// chunks.for_each(|chunk| chunk.reverse());
     /// assert_eq!(numbers, [2, 1, 9]);
     /// ```
+    #[track_caller]
     fn par_chunks_exact_mut(&mut self, chunk_size: usize) -> ChunksExactMut<'_, T> {
         ChunksExactMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
     }
 
-    /// As [`ParallelSlice::par_rchunks`](super::ParallelSlice::par_rchunks).
+    /// Returns an iterator over chunks of `chunk_size` items from the end on, like
+    /// [`par_rchunks`](super::ParallelSlice::par_rchunks).
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -383,11 +392,13 @@ pub trait ParallelSliceMut<T: Send> {
     /// numbers.par_rchunks_mut(2).for_each(|chunk| chunk.reverse());
     /// assert_eq!(numbers, [1, 3, 2]);
     /// ```
+    #[track_caller]
     fn par_rchunks_mut(&mut self, chunk_size: usize) -> RChunksMut<'_, T> {
         RChunksMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
     }
 
-    /// As [`ParallelSlice::par_rchunks_exact`](super::ParallelSlice::par_rchunks_exact).
+    /// Returns an iterator over chunks of `chunk_size` items from the end on, like
+    /// [`par_rchunks_exact`](super::ParallelSlice::par_rchunks_exact).
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -399,11 +410,13 @@ pub trait ParallelSliceMut<T: Send> {
     /// numbers.par_rchunks_exact_mut(2).for_each(|chunk| chunk.reverse());
     /// assert_eq!(numbers, [1, 3, 2]);
     /// ```
+    #[track_caller]
     fn par_rchunks_exact_mut(&mut self, chunk_size: usize) -> RChunksExactMut<'_, T> {
         RChunksExactMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
     }
 
-    /// As [`ParallelSlice::par_chunk_by`](super::ParallelSlice::par_chunk_by).
+    /// Returns an iterator over the longest runs in which `together` returns true for all
+    /// neighbours, like [`par_chunk_by`](super::ParallelSlice::par_chunk_by).
     ///
     /// ```
     /// use filch::prelude::*;

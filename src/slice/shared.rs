@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 
 use super::{fold, histogram, merge, scan};
-use crate::iter::ParallelIterator;
 use crate::iter::sources::chunks::*;
 use crate::iter::sources::parts::*;
 
@@ -15,7 +14,7 @@ use crate::iter::sources::parts::*;
 /// on it, give the same bits each time, on any pool. The shapes are described at the methods;
 /// another version of this crate may have others.
 pub trait ParallelSlice<T: Sync> {
-    /// The slice itself, which the other methods work on.
+    /// Returns the slice, on which the other methods work.
     fn as_parallel_slice(&self) -> &[T];
 
     /// Folds the slice in a [fixed shape](Self#fixed-shapes), order kept: `combine` has to be
@@ -203,8 +202,8 @@ pub trait ParallelSlice<T: Sync> {
 
     // ---- parallel iterators over parts of it ----------------------------------------------------
 
-    /// The parts between the items for which `separator` is true. There is one more than those
-    /// items.
+    /// Returns an iterator over the parts between items for which `separator` returns true. There
+    /// is one part more than such items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -216,7 +215,8 @@ pub trait ParallelSlice<T: Sync> {
         Split::new(self.as_parallel_slice(), separator)
     }
 
-    /// The parts that end with the items for which `separator` is true, or with the slice.
+    /// Returns an iterator over the parts that end with an item for which `separator` returns true,
+    /// or with the slice.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -231,7 +231,7 @@ pub trait ParallelSlice<T: Sync> {
         SplitInclusive::new(self.as_parallel_slice(), separator)
     }
 
-    /// All runs of `window_size` neighbours.
+    /// Returns an iterator over all runs of `window_size` neighbouring items. They overlap.
     ///
     /// # Panics
     /// If `window_size` is 0.
@@ -242,12 +242,13 @@ pub trait ParallelSlice<T: Sync> {
     /// let rising = [1, 3, 2, 4].par_windows(2).filter(|pair| pair[0] < pair[1]).count();
     /// assert_eq!(rising, 2);
     /// ```
+    #[track_caller]
     fn par_windows(&self, window_size: usize) -> Windows<'_, T> {
         assert!(window_size > 0, "the size of a window is 0, but must be at least 1");
         Windows::new(self.as_parallel_slice(), window_size)
     }
 
-    /// All runs of `N` neighbours, as arrays.
+    /// Returns an iterator over all runs of `N` neighbouring items, as arrays. They overlap.
     ///
     /// # Panics
     /// If `N` is 0.
@@ -258,11 +259,12 @@ pub trait ParallelSlice<T: Sync> {
     /// let sums: Vec<i32> = [1, 3, 2].par_array_windows().map(|[a, b]| a + b).collect();
     /// assert_eq!(sums, [4, 5]);
     /// ```
+    #[track_caller]
     fn par_array_windows<const N: usize>(&self) -> ArrayWindows<'_, T, N> {
-        self.par_windows(N).map(|window| window.try_into().expect("it is as long as a window"))
+        ArrayWindows(self.par_windows(N))
     }
 
-    /// Chunks of `chunk_size` items; the last may have fewer.
+    /// Returns an iterator over chunks of `chunk_size` items. The last may have fewer.
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -273,11 +275,13 @@ pub trait ParallelSlice<T: Sync> {
     /// let chunks: Vec<_> = [1, 2, 3].par_chunks(2).collect();
     /// assert_eq!(chunks, [&[1, 2][..], &[3]]);
     /// ```
+    #[track_caller]
     fn par_chunks(&self, chunk_size: usize) -> Chunks<'_, T> {
         Chunks::new(self.as_parallel_slice(), positive(chunk_size))
     }
 
-    /// Chunks of exactly `chunk_size` items; those that are left over are the `remainder`.
+    /// Returns an iterator over chunks of `chunk_size` items. Items that are left over are its
+    /// `remainder`.
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -289,11 +293,13 @@ pub trait ParallelSlice<T: Sync> {
     /// assert_eq!(chunks.remainder(), [3]);
     /// assert_eq!(chunks.collect::<Vec<_>>(), [&[1, 2]]);
     /// ```
+    #[track_caller]
     fn par_chunks_exact(&self, chunk_size: usize) -> ChunksExact<'_, T> {
         ChunksExact::new(self.as_parallel_slice(), positive(chunk_size))
     }
 
-    /// Chunks of `chunk_size` items from the end on; the last, at the start, may have fewer.
+    /// Returns an iterator over chunks of `chunk_size` items, from the end of the slice on. The
+    /// last may have fewer.
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -304,12 +310,13 @@ pub trait ParallelSlice<T: Sync> {
     /// let chunks: Vec<_> = [1, 2, 3].par_rchunks(2).collect();
     /// assert_eq!(chunks, [&[2, 3][..], &[1]]);
     /// ```
+    #[track_caller]
     fn par_rchunks(&self, chunk_size: usize) -> RChunks<'_, T> {
         RChunks::new(self.as_parallel_slice(), positive(chunk_size))
     }
 
-    /// Chunks of exactly `chunk_size` items from the end on; those that are left over, at the
-    /// start, are the `remainder`.
+    /// Returns an iterator over chunks of `chunk_size` items, from the end of the slice on. Items
+    /// that are left over are its `remainder`.
     ///
     /// # Panics
     /// If `chunk_size` is 0.
@@ -321,11 +328,13 @@ pub trait ParallelSlice<T: Sync> {
     /// assert_eq!(chunks.remainder(), [1]);
     /// assert_eq!(chunks.collect::<Vec<_>>(), [&[2, 3]]);
     /// ```
+    #[track_caller]
     fn par_rchunks_exact(&self, chunk_size: usize) -> RChunksExact<'_, T> {
         RChunksExact::new(self.as_parallel_slice(), positive(chunk_size))
     }
 
-    /// The longest runs in which `together` is true for all neighbours.
+    /// Returns an iterator over the longest runs in which `together` returns true for all
+    /// neighbours.
     ///
     /// ```
     /// use filch::prelude::*;

@@ -11,7 +11,7 @@ use super::partition;
 /// If a closure panics, the vector is as it was. If the drop of an element panics, the others are
 /// dropped all the same.
 pub trait ParallelVec<T: Send> {
-    /// The vector itself, which the other methods work on.
+    /// Returns the vector, on which the other methods work.
     fn as_parallel_vec(&mut self) -> &mut Vec<T>;
 
     /// Removes the elements that `test` does not hold for; the others keep their order.

@@ -1,6 +1,7 @@
 //! Every adaptor of parallel iterators gives what its serial counterpart gives: forwards,
 //! backwards, zipped and cut, on pools of several sizes.
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -769,9 +770,19 @@ fn steps_from_the_back_are_long() {
     assert_eq!(chained.collect::<Vec<_>>(), [&(), &()]);
 }
 
+/// A panic by an argument names the place of the call.
 #[test]
 fn bad_arguments() {
-    let panics = |f: &dyn Fn()| assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
+    thread_local!(static FILE: Cell<Option<String>> = const { Cell::new(None) });
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        FILE.set(info.location().map(|location| location.file().to_owned()));
+        before(info);
+    }));
+    let panics = |f: &dyn Fn()| {
+        assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
+        assert_eq!(FILE.take().as_deref(), Some(file!()));
+    };
     let iter = || (0..3_i32).into_par_iter();
     panics(&|| drop(iter().chunks(0)));
     panics(&|| drop(iter().step_by(0)));
@@ -779,6 +790,14 @@ fn bad_arguments() {
     panics(&|| drop(iter().fold_chunks(0, || 0, |a, b| a + b)));
     panics(&|| drop(iter().fold_chunks_with(0, 0, |a, b| a + b)));
     panics(&|| drop(iter().zip_eq(0..4)));
+    panics(&|| drop([1].par_chunks(0)));
+    panics(&|| drop([1].par_chunks_exact(0)));
+    panics(&|| drop([1].par_rchunks_mut(0)));
+    panics(&|| drop([1].par_rchunks_exact_mut(0)));
+    panics(&|| drop([1].par_windows(0)));
+    panics(&|| drop([1].par_array_windows::<0>()));
+    panics(&|| drop(vec![1].par_drain(2..)));
+    panics(&|| drop(String::from("ä").par_drain(1..)));
 }
 
 /// Who is at items without an end stops when another has found what all look for.

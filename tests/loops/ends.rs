@@ -625,3 +625,110 @@ fn a_reduction_that_fails_leaks_nothing() {
     assert_eq!(crate::common::caught(reduce), 1);
     assert_eq!(DROPPED.load(Relaxed), 2);
 }
+
+/// A consumer as it is written for rayon, without `pause`: its loops are cut before they begin.
+mod without_pause {
+    use filch::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
+
+    pub struct Lists;
+    pub struct List<T>(Vec<T>);
+
+    impl<T: Send> Consumer<T> for Lists {
+        type Folder = List<T>;
+        type Reducer = Lists;
+        type Result = Vec<T>;
+
+        fn split_at(self, _index: usize) -> (Self, Self, Lists) {
+            (Lists, Lists, Lists)
+        }
+
+        fn into_folder(self) -> List<T> {
+            List(Vec::new())
+        }
+
+        fn full(&self) -> bool {
+            false
+        }
+    }
+
+    impl<T: Send> UnindexedConsumer<T> for Lists {
+        fn split_off_left(&self) -> Self {
+            Lists
+        }
+
+        fn to_reducer(&self) -> Lists {
+            Lists
+        }
+    }
+
+    impl<T> Folder<T> for List<T> {
+        type Result = Vec<T>;
+
+        fn consume(mut self, item: T) -> Self {
+            self.0.push(item);
+            self
+        }
+
+        fn complete(self) -> Vec<T> {
+            self.0
+        }
+
+        fn full(&self) -> bool {
+            false
+        }
+    }
+
+    impl<T> Reducer<Vec<T>> for Lists {
+        fn reduce(self, mut left: Vec<T>, right: Vec<T>) -> Vec<T> {
+            left.extend(right);
+            left
+        }
+    }
+}
+
+#[test]
+fn consumers_without_pause_are_served() {
+    use without_pause::Lists;
+
+    let _watchdog = common::watchdog();
+    everywhere(|| {
+        let slowly = |n: u32| slow(n % 64);
+        let items = || (0..3000_u32).into_par_iter().map(|n| (n, slowly(n)).0);
+        assert!(items().drive(Lists).into_iter().eq(0..3000));
+        assert!(items().filter(|n| n % 2 == 0).drive_unindexed(Lists).len() == 1500);
+        assert!(items().panic_fuse().rev().drive(Lists).into_iter().rev().eq(0..3000));
+        assert!(items().map_with(1, |one, n| n / *one).drive(Lists).into_iter().eq(0..3000));
+        assert!(items().flat_map_iter(|n| [n; 2]).drive_unindexed(Lists).len() == 6000);
+        let sums = items().fold(|| 0, |a, b| a + b).drive_unindexed(Lists);
+        assert_eq!(sums.into_iter().sum::<u32>(), 2999 * 1500);
+        let some = items().filter(|n| *n < 20).intersperse(7).drive_unindexed(Lists);
+        assert_eq!(some.len(), 39);
+        let text = "some text ".repeat(500);
+        let chars = text.par_chars().map(|c| (c, slowly(c.into())).0);
+        assert!(chars.drive_unindexed(Lists).into_iter().eq(text.chars()));
+    });
+}
+
+/// The first and the last item wait for each other: somebody else has to do the one meanwhile.
+#[test]
+fn loops_of_consumers_without_pause_are_shared() {
+    use std::sync::Barrier;
+
+    use without_pause::Lists;
+
+    if common::is_simulated_without(common::THREADS) {
+        return;
+    }
+    let _watchdog = common::watchdog();
+    let (len, both) = (10_000_usize, Barrier::new(2));
+    let numbers = in_pool(2, || {
+        let wait = |n: usize| {
+            if n == 0 || n == len - 1 {
+                both.wait();
+            }
+            n
+        };
+        (0..len).into_par_iter().map(wait).drive(Lists)
+    });
+    assert!(numbers.into_iter().eq(0..len));
+}

@@ -7,35 +7,16 @@ use crate::iter::plumbing::{
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// [`IndexedParallelIterator::by_uniform_blocks`].
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone, Debug)]
-pub struct UniformBlocks<I> {
-    base: I,
-    size: usize,
+adaptor! {
+    /// An iterator that does blocks of the same size one after the other. Returned by
+    /// [`IndexedParallelIterator::by_uniform_blocks`].
+    UniformBlocks<I> { base; size: usize }
 }
 
-impl<I> UniformBlocks<I> {
-    /// # Panics
-    /// If `size` is zero.
-    #[track_caller]
-    pub(crate) fn new(base: I, size: usize) -> Self {
-        assert!(size != 0, "block_size must not be zero");
-        UniformBlocks { base, size }
-    }
-}
-
-/// [`IndexedParallelIterator::by_exponential_blocks`].
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone, Debug)]
-pub struct ExponentialBlocks<I> {
-    base: I,
-}
-
-impl<I> ExponentialBlocks<I> {
-    pub(crate) fn new(base: I) -> Self {
-        ExponentialBlocks { base }
-    }
+adaptor! {
+    /// An iterator that does larger and larger blocks one after the other. Returned by
+    /// [`IndexedParallelIterator::by_exponential_blocks`].
+    ExponentialBlocks<I> { base }
 }
 
 macro_rules! by_blocks {

@@ -10,18 +10,10 @@ use crate::iter::plumbing::{
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// [`ParallelIterator::chain`].
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone, Debug)]
-pub struct Chain<A, B> {
-    a: A,
-    b: B,
-}
-
-impl<A, B> Chain<A, B> {
-    pub(crate) fn new(a: A, b: B) -> Self {
-        Chain { a, b }
-    }
+adaptor! {
+    /// An iterator over the items of one, then of another. Returned by
+    /// [`ParallelIterator::chain`].
+    Chain<A, B> { a, b }
 }
 
 impl<A, B> ParallelIterator for Chain<A, B>

@@ -2,30 +2,16 @@
 
 use std::iter;
 
-use super::reshape::{Reshaped, Shape};
-use crate::iter::plumbing::{Producer, ProducerCallback};
+use super::reshape::reshaped;
+use crate::iter::plumbing::Producer;
 
-/// [`IndexedParallelIterator::enumerate`](crate::iter::IndexedParallelIterator::enumerate).
-pub type Enumerate<I> = Reshaped<I, Enumerating>;
-
-/// What makes an [`Enumerate`].
-#[derive(Clone, Copy, Debug)]
-pub struct Enumerating;
-
-impl<T: Send> Shape<T> for Enumerating {
-    type Out = (usize, T);
-
-    fn len(&self, base: usize) -> usize {
-        base
-    }
-
-    fn shape<P, CB>(self, _len: usize, base: P, callback: CB) -> CB::Output
-    where
-        P: Producer<Item = T>,
-        CB: ProducerCallback<(usize, T)>,
-    {
-        callback.callback(Enumerated { start: 0, base })
-    }
+reshaped! {
+    /// An iterator over items with their positions. Returned by
+    /// [`enumerate`](crate::iter::IndexedParallelIterator::enumerate).
+    Enumerate<I> {} [T: Send] (T) -> (usize, T)
+    where {}
+    len |self, len| len,
+    |_, base, callback| callback.callback(Enumerated { start: 0, base });
 }
 
 /// Items and their positions, from `start` on.

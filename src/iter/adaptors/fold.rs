@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::fmt;
 use std::iter;
 use std::marker::PhantomData;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -12,93 +11,68 @@ use crate::iter::ParallelIterator;
 use crate::iter::plumbing::{Consumer, Folder, UnindexedConsumer};
 use crate::iter::tries::Try;
 
-/// [`ParallelIterator::fold`].
-pub type Fold<I, ID, F> = Folded<I, ByCall<ID>, F, Plain>;
-
-/// [`ParallelIterator::fold_with`].
-pub type FoldWith<I, T, F> = Folded<I, ByClone<T>, F, Plain>;
-
-/// [`ParallelIterator::try_fold`].
-pub type TryFold<I, R, ID, F> = Folded<I, ByCall<ID>, F, Tries<R>>;
-
-/// [`ParallelIterator::try_fold_with`].
-pub type TryFoldWith<I, R, F> = Folded<I, ByClone<<R as Try>::Output>, F, Tries<R>>;
-
-/// Pieces of a fold begin with what a function gives.
-#[derive(Clone, Copy)]
-pub struct ByCall<ID>(pub(crate) ID);
-
-/// Pieces of a fold begin with a clone.
-#[derive(Clone, Copy)]
-pub struct ByClone<T>(pub(crate) T);
-
-/// Folding by a function that gives the next state.
-#[derive(Clone, Copy, Debug)]
-pub struct Plain;
-
-/// Folding by a function that gives the next state, or fails.
-#[derive(Clone, Copy, Debug)]
-pub struct Tries<R>(PhantomData<fn() -> R>);
-
-/// A parallel iterator of what the pieces of another are folded into.
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone)]
-pub struct Folded<I, B, F, K> {
-    base: I,
-    from: B,
-    f: F,
-    kind: PhantomData<fn() -> K>,
-}
-
-impl<I, B, F, K> Folded<I, B, F, K> {
-    pub(crate) fn new(base: I, from: B, f: F) -> Self {
-        Folded { base, from, f, kind: PhantomData }
-    }
-}
-
-impl<I: fmt::Debug, B, F, K> fmt::Debug for Folded<I, B, F, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Folded").field("base", &self.base).finish_non_exhaustive()
-    }
-}
-
+/// Declares adaptors by the seed of their pieces, and by how these are folded.
 macro_rules! folded {
-    ($([$($generics:tt)*] $from_type:ty, $kind:ty => $out:ty,
-        where { $($bounds:tt)* } |$from:ident| $seed:expr;)*) => {$(
-        impl<I: ParallelIterator, F, $($generics)*> ParallelIterator
-            for Folded<I, $from_type, F, $kind>
-        where $($bounds)*
+    ($(
+        $(#[$doc:meta])*
+        $name:ident<I; $($P:ident $(: $bound:path)?),+>
+        { $from:ident: $from_type:ty, fold_op: F $(, $mark:ident: $mark_type:ty)? }
+        [$($generics:tt)*] -> $out:ty
+        where { $($bounds:tt)* }
+        $seed:expr, $how:ident;
+    )*) => {$(
+        adaptor! {
+            $(#[$doc])*
+            $name<I; $($P $(: $bound)?),+>
+            { base; $from: $from_type, fold_op: F $(, $mark: $mark_type)? }
+        }
+
+        impl<I: ParallelIterator, $($generics)*> ParallelIterator for $name<I, $($P),+>
+        where
+            $($bounds)*
         {
             type Item = $out;
 
             #[inline]
             fn drive_unindexed<C: UnindexedConsumer<$out>>(self, consumer: C) -> C::Result {
-                let $from = self.from.0;
-                let how = <$kind>::by(&self.f);
-                self.base.drive_unindexed(Folding::new(consumer, $seed, how))
+                let $name { base, $from, fold_op, .. } = self;
+                base.drive_unindexed(Folding::new(consumer, $seed, &$how(fold_op, PhantomData)))
             }
         }
     )*};
 }
 
 folded! {
-    [T, ID] ByCall<ID>, Plain => T, where {
-        T: Send, ID: Fn() -> T + Send + Sync, F: Fn(T, I::Item) -> T + Send + Sync
-    } |identity| FromCall(&identity);
-    [T] ByClone<T>, Plain => T, where {
-        T: Clone + Send, F: Fn(T, I::Item) -> T + Send + Sync
-    } |item| FromClone(item);
-    [T, R, ID] ByCall<ID>, Tries<R> => R, where {
-        T: Send, R: Try<Output = T> + Send, ID: Fn() -> T + Send + Sync,
-        F: Fn(T, I::Item) -> R + Send + Sync
-    } |identity| FromCall(&identity);
-    [T, R] ByClone<T>, Tries<R> => R, where {
-        T: Clone + Send, R: Try<Output = T> + Send, F: Fn(T, I::Item) -> R + Send + Sync
-    } |item| FromClone(item);
+    /// An iterator over what pieces are folded into. Returned by [`ParallelIterator::fold`].
+    Fold<I; ID, F> { identity: ID, fold_op: F } [T: Send, ID, F] -> T
+    where { ID: Fn() -> T + Sync + Send, F: Fn(T, I::Item) -> T + Sync + Send }
+    FromCall(&identity), Plain;
+
+    /// An iterator over what pieces are folded into. Returned by [`ParallelIterator::fold_with`].
+    FoldWith<I; T, F> { init: T, fold_op: F } [T: Clone + Send, F] -> T
+    where { F: Fn(T, I::Item) -> T + Sync + Send }
+    FromClone(init), Plain;
+
+    /// An iterator over what pieces are folded into, or over why folds stopped. Returned by
+    /// [`ParallelIterator::try_fold`].
+    TryFold<I; R, ID, F> { identity: ID, fold_op: F, results: PhantomData<fn() -> R> }
+    [R: Try<Output: Send> + Send, ID, F] -> R
+    where {
+        ID: Fn() -> R::Output + Sync + Send,
+        F: Fn(R::Output, I::Item) -> R + Sync + Send
+    }
+    FromCall(&identity), Tries;
+
+    /// An iterator over what pieces are folded into, or over why folds stopped. Returned by
+    /// [`ParallelIterator::try_fold_with`].
+    TryFoldWith<I; R: Try, F> { init: R::Output, fold_op: F }
+    [R: Try<Output: Clone + Send> + Send, F] -> R
+    where { F: Fn(R::Output, I::Item) -> R + Sync + Send }
+    FromClone(init), Tries;
 }
 
 /// How a piece is folded.
-trait How<In, T>: Copy + Send {
+trait How<In, T>: Sync {
     /// What it comes to.
     type Out;
 
@@ -109,43 +83,23 @@ trait How<In, T>: Copy + Send {
     const FAILS: bool;
 
     /// Adds the items of `iter`.
-    fn add(self, so_far: T, iter: impl Iterator<Item = In>) -> ControlFlow<Self::Why, T>;
+    fn add(&self, so_far: T, iter: impl Iterator<Item = In>) -> ControlFlow<Self::Why, T>;
 
     /// What it comes to.
     fn out(end: ControlFlow<Self::Why, T>) -> Self::Out;
 }
 
-/// By `f`, as `K` says.
-struct By<'f, F, K>(&'f F, PhantomData<fn() -> K>);
+/// By a function that gives the next state.
+struct Plain<F>(F, PhantomData<()>);
 
-impl<F, K> Clone for By<'_, F, K> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F, K> Copy for By<'_, F, K> {}
-
-impl Plain {
-    fn by<F>(f: &F) -> By<'_, F, Plain> {
-        By(f, PhantomData)
-    }
-}
-
-impl<R> Tries<R> {
-    fn by<F>(f: &F) -> By<'_, F, Tries<R>> {
-        By(f, PhantomData)
-    }
-}
-
-impl<In, T, F: Fn(T, In) -> T + Sync> How<In, T> for By<'_, F, Plain> {
+impl<In, T, F: Fn(T, In) -> T + Sync> How<In, T> for Plain<F> {
     type Out = T;
     type Why = Infallible;
 
     const FAILS: bool = false;
 
-    fn add(self, so_far: T, iter: impl Iterator<Item = In>) -> ControlFlow<Infallible, T> {
-        Continue(iter.fold(so_far, self.0))
+    fn add(&self, so_far: T, iter: impl Iterator<Item = In>) -> ControlFlow<Infallible, T> {
+        Continue(iter.fold(so_far, &self.0))
     }
 
     fn out(end: ControlFlow<Infallible, T>) -> T {
@@ -156,24 +110,28 @@ impl<In, T, F: Fn(T, In) -> T + Sync> How<In, T> for By<'_, F, Plain> {
     }
 }
 
-impl<In, T, R, F> How<In, T> for By<'_, F, Tries<R>>
-where
-    R: Try<Output = T>,
-    F: Fn(T, In) -> R + Sync,
-{
+/// By a function that gives the next state, or fails.
+struct Tries<F, R>(F, PhantomData<fn() -> R>);
+
+impl<In, R: Try, F: Fn(R::Output, In) -> R + Sync> How<In, R::Output> for Tries<F, R> {
     type Out = R;
     type Why = R::Residual;
 
     const FAILS: bool = true;
 
-    fn add(self, so_far: T, mut iter: impl Iterator<Item = In>) -> ControlFlow<R::Residual, T> {
-        let sum = iter.try_fold(so_far, |so_far, item| (self.0)(so_far, item).branch());
+    fn add(
+        &self,
+        so_far: R::Output,
+        mut iter: impl Iterator<Item = In>,
+    ) -> ControlFlow<R::Residual, R::Output> {
+        let f = &self.0;
+        let sum = iter.try_fold(so_far, |so_far, item| f(so_far, item).branch());
         // Not at the end: a panic there would leak what is returned.
         drop(iter);
         sum
     }
 
-    fn out(end: ControlFlow<R::Residual, T>) -> R {
+    fn out(end: ControlFlow<R::Residual, R::Output>) -> R {
         match end {
             Continue(state) => R::from_output(state),
             Break(why) => R::from_residual(why),
@@ -182,28 +140,30 @@ where
 }
 
 /// A consumer of what is folded; a piece that is paused leaves its state to the rest.
-struct Folding<C, S: Seed, H> {
+struct Folding<'h, C, S: Seed, H> {
     base: C,
     seed: S,
     kept: Cell<S::Kept>,
-    how: H,
+    how: &'h H,
 }
 
-impl<C, S: Seed, H> Folding<C, S, H> {
-    fn new(base: C, seed: S, how: H) -> Self {
+impl<'h, C, S: Seed, H> Folding<'h, C, S, H> {
+    fn new(base: C, seed: S, how: &'h H) -> Self {
         Folding { base, seed, kept: Cell::default(), how }
     }
 }
 
-impl<In, C, S, H> Consumer<In> for Folding<C, S, H>
+impl<'h, In, C, S, H> Consumer<In> for Folding<'h, C, S, H>
 where
     C: Consumer<H::Out>,
     S: Seed,
     H: How<In, S::State>,
 {
-    type Folder = FoldingFolder<C::Folder, S, H, H::Why>;
+    type Folder = FoldingFolder<'h, C::Folder, S, H, H::Why>;
     type Reducer = C::Reducer;
     type Result = C::Result;
+
+    const PAUSES: bool = C::PAUSES;
 
     fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
         let Folding { base, seed, kept, how } = self;
@@ -237,7 +197,7 @@ where
     }
 }
 
-impl<In, C, S, H> UnindexedConsumer<In> for Folding<C, S, H>
+impl<In, C, S, H> UnindexedConsumer<In> for Folding<'_, C, S, H>
 where
     C: UnindexedConsumer<H::Out>,
     S: Seed,
@@ -254,14 +214,14 @@ where
     }
 }
 
-struct FoldingFolder<B, S: Seed, H, W> {
+struct FoldingFolder<'h, B, S: Seed, H, W> {
     base: B,
     seed: S,
     so_far: ControlFlow<W, S::State>,
-    how: H,
+    how: &'h H,
 }
 
-impl<In, B, S, H> Folder<In> for FoldingFolder<B, S, H, H::Why>
+impl<In, B, S, H> Folder<In> for FoldingFolder<'_, B, S, H, H::Why>
 where
     B: Folder<H::Out>,
     S: Seed,

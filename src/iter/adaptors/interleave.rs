@@ -1,22 +1,24 @@
 //! By turns from the one and the other.
 
-use super::pair::{PairShape, Paired};
+use super::pair::{PairShape, paired};
 use super::zip::first;
+use crate::iter::IndexedParallelIterator;
 use crate::iter::plumbing::{Producer, ProducerCallback};
 
-/// [`IndexedParallelIterator::interleave`](crate::iter::IndexedParallelIterator::interleave).
-pub type Interleave<A, B> = Paired<A, B, Interleaving>;
+paired! {
+    /// An iterator over items of two others by turns. Returned by
+    /// [`IndexedParallelIterator::interleave`].
+    Interleave<A, B: IndexedParallelIterator<Item = A::Item>>: A::Item, Interleaving;
 
-/// What makes an [`Interleave`].
-#[derive(Clone, Copy, Debug)]
-pub struct Interleaving;
+    /// An iterator over items of two others by turns, until one has none for its turn. Returned by
+    /// [`IndexedParallelIterator::interleave_shortest`].
+    InterleaveShortest<A, B: IndexedParallelIterator<Item = A::Item>>:
+        A::Item, InterleavingShortest;
+}
 
-/// [`IndexedParallelIterator::interleave_shortest`](crate::iter::IndexedParallelIterator::interleave_shortest).
-pub type InterleaveShortest<A, B> = Paired<A, B, InterleavingShortest>;
+struct Interleaving;
 
-/// What makes an [`InterleaveShortest`].
-#[derive(Clone, Copy, Debug)]
-pub struct InterleavingShortest;
+struct InterleavingShortest;
 
 /// # Panics
 /// If they are too many to count.

@@ -10,10 +10,11 @@ use std::iter;
 use std::mem;
 
 use crate::iter::plumbing::{
-    Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
+    Consumer, Folder, ProducerCallback, Reducer, UnindexedConsumer, bridge,
 };
-use crate::iter::{IndexedParallelIterator, ParallelIterator};
+use crate::iter::{IndexedParallelIterator, ParallelIterator, repeat_n};
 
+/// An iterator with an element between each two items. Returned by
 /// [`ParallelIterator::intersperse`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone)]
@@ -44,16 +45,12 @@ impl<I: ParallelIterator<Item: Clone>> ParallelIterator for Intersperse<I> {
 
     fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
         let Intersperse { base, element } = self;
-        match base.opt_len() {
-            Some(_) => base.drive_unindexed(ByPosition::new(consumer, element)),
-            None => {
-                let reducer = consumer.to_reducer();
-                let all = base.drive_unindexed(ByPiece::new(consumer, element));
-                match all.before {
-                    Some(before) => reducer.reduce(before.into_folder().complete(), all.result),
-                    None => all.result,
-                }
-            }
+        let by_position = base.opt_len().is_some();
+        let reducer = (!by_position).then(|| consumer.to_reducer());
+        let all = base.drive_unindexed(Spreading::new(consumer, element, by_position, false));
+        match all.before.zip(reducer) {
+            Some((before, reducer)) => reducer.reduce(before.into_folder().complete(), all.result),
+            None => all.result,
         }
     }
 
@@ -64,7 +61,7 @@ impl<I: ParallelIterator<Item: Clone>> ParallelIterator for Intersperse<I> {
 
 impl<I: IndexedParallelIterator<Item: Clone>> IndexedParallelIterator for Intersperse<I> {
     fn drive<C: Consumer<I::Item>>(self, consumer: C) -> C::Result {
-        self.base.drive(ByPosition::new(consumer, self.element))
+        bridge(self, consumer)
     }
 
     fn len(&self) -> usize {
@@ -72,116 +69,11 @@ impl<I: IndexedParallelIterator<Item: Clone>> IndexedParallelIterator for Inters
     }
 
     fn with_producer<CB: ProducerCallback<I::Item>>(self, callback: CB) -> CB::Output {
-        struct Call<T, CB> {
-            len: usize,
-            element: T,
-            callback: CB,
-        }
-
-        impl<T: Clone + Send, CB: ProducerCallback<T>> ProducerCallback<T> for Call<T, CB> {
-            type Output = CB::Output;
-
-            fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
-                let Call { len, element, callback } = self;
-                callback.callback(Interspersed { base, element, len, between: false })
-            }
-        }
-
-        let len = self.len();
-        self.base.with_producer(Call { len, element: self.element, callback })
+        let Intersperse { base, element } = self;
+        let between = repeat_n(element, base.len().saturating_sub(1));
+        base.interleave(between).with_producer(callback)
     }
 }
-
-/// `len` items, in turn of `base` and `element`; the latter first if `between`.
-struct Interspersed<B, T> {
-    base: B,
-    element: T,
-    len: usize,
-    between: bool,
-}
-
-impl<P, T> Producer for Interspersed<P, T>
-where
-    P: Producer<Item = T>,
-    T: Clone + Send,
-{
-    type Item = T;
-    type IntoIter = Interspersed<P::IntoIter, T>;
-
-    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
-
-    fn into_iter(self) -> Self::IntoIter {
-        let Interspersed { base, element, len, between } = self;
-        Interspersed { base: base.into_iter(), element, len, between }
-    }
-
-    fn min_len(&self) -> usize {
-        self.base.min_len()
-    }
-
-    fn max_len(&self) -> usize {
-        self.base.max_len()
-    }
-
-    fn split_at(self, index: usize) -> (Self, Self) {
-        let Interspersed { base, element, len, between } = self;
-        let of_base = index / 2 + usize::from(!between && index % 2 == 1);
-        let (left, right) = base.split_at(of_base);
-        let right_between = between ^ (index % 2 == 1);
-        (
-            Interspersed { base: left, element: element.clone(), len: index, between },
-            Interspersed { base: right, element, len: len - index, between: right_between },
-        )
-    }
-}
-
-impl<It: Iterator<Item: Clone>> Iterator for Interspersed<It, It::Item> {
-    type Item = It::Item;
-
-    fn next(&mut self) -> Option<It::Item> {
-        self.len = self.len.checked_sub(1)?;
-        self.between = !self.between;
-        if self.between { self.base.next() } else { Some(self.element.clone()) }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.len, Some(self.len))
-    }
-
-    fn fold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
-        let mut so_far = init;
-        for item in self.by_ref() {
-            so_far = f(so_far, item);
-        }
-        // Not at the end: a panic there would leak what is returned.
-        drop(self);
-        so_far
-    }
-}
-
-impl<It: DoubleEndedIterator<Item: Clone>> DoubleEndedIterator for Interspersed<It, It::Item> {
-    fn next_back(&mut self) -> Option<It::Item> {
-        self.len = self.len.checked_sub(1)?;
-        // What is left over an even number of items is as the first.
-        if self.between ^ (self.len % 2 == 1) {
-            Some(self.element.clone())
-        } else {
-            self.base.next_back()
-        }
-    }
-
-    fn rfold<B, G: FnMut(B, It::Item) -> B>(mut self, init: B, mut fold: G) -> B {
-        let mut so_far = init;
-        while let Some(item) = self.next_back() {
-            so_far = fold(so_far, item);
-        }
-        // As in `fold`.
-        drop(self);
-        so_far
-    }
-}
-
-impl<It: ExactSizeIterator<Item: Clone>> ExactSizeIterator for Interspersed<It, It::Item> {}
 
 /// The items of `iter`, with the element between any two, and before the first if something stands
 /// there.
@@ -234,107 +126,37 @@ impl<It: Iterator<Item: Clone>> Iterator for Spread<'_, It> {
     }
 }
 
-/// The consumer or folder `base`; whether something stands before its next item.
-struct ByPosition<C, T> {
-    base: C,
-    element: T,
-    started: Cell<bool>,
-}
-
-impl<C, T> ByPosition<C, T> {
-    fn new(base: C, element: T) -> Self {
-        ByPosition { base, element, started: Cell::new(false) }
-    }
-}
-
-impl<T: Clone + Send, C: Consumer<T>> Consumer<T> for ByPosition<C, T> {
-    type Folder = ByPosition<C::Folder, T>;
-    type Reducer = C::Reducer;
-    type Result = C::Result;
-
-    fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
-        let ByPosition { base, element, started } = self;
-        // The first of all items has nothing before it.
-        let places = (2 * index).saturating_sub(usize::from(!started.get()));
-        let (left, right, reducer) = base.split_at(places);
-        let right_started = Cell::new(started.get() || index > 0);
-        (
-            ByPosition { base: left, element: element.clone(), started },
-            ByPosition { base: right, element, started: right_started },
-            reducer,
-        )
-    }
-
-    fn into_folder(self) -> Self::Folder {
-        let ByPosition { base, element, started } = self;
-        ByPosition { base: base.into_folder(), element, started }
-    }
-
-    fn full(&self) -> bool {
-        self.base.full()
-    }
-
-    fn pause(folder: Self::Folder) -> (C::Result, Self, C::Reducer) {
-        let ByPosition { base, element, started } = folder;
-        let (result, base, reducer) = C::pause(base);
-        (result, ByPosition { base, element, started }, reducer)
-    }
-}
-
-impl<T: Clone + Send, C: UnindexedConsumer<T>> UnindexedConsumer<T> for ByPosition<C, T> {
-    fn split_off_left(&self) -> Self {
-        unreachable!("a parallel iterator that knows its length is driven by position")
-    }
-
-    fn to_reducer(&self) -> C::Reducer {
-        self.base.to_reducer()
-    }
-}
-
-impl<T: Clone, F: Folder<T>> Folder<T> for ByPosition<F, T> {
-    type Result = F::Result;
-
-    const ASK_EACH: bool = F::ASK_EACH;
-    const FILLS: bool = F::FILLS;
-    const KEEPS_STATE: bool = F::KEEPS_STATE;
-
-    fn consume(self, item: T) -> Self {
-        self.consume_iter(iter::once(item))
-    }
-
-    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
-        let iter = spread(iter, &self.element, self.started.get_mut());
-        self.base = self.base.consume_iter(iter);
-        self
-    }
-
-    fn complete(self) -> F::Result {
-        let ByPosition { base, element, .. } = self;
-        // As in `Interspersed::fold`.
-        drop(element);
-        base.complete()
-    }
-
-    fn full(&self) -> bool {
-        self.base.full()
-    }
-}
-
-/// `before` is for what may come before the items of the piece; it is always there. Without use for
-/// it, too, it is completed: a fold that is paused leaves it what came before.
-struct ByPiece<C, T> {
+/// Puts the element between the items of pieces.
+struct Spreading<C, T> {
+    /// By piece, for what may come before its items: always there until the piece begins. Without
+    /// use for it, it is completed: a fold that is paused leaves it what came before.
     before: Cell<Option<C>>,
     base: C,
     element: T,
+    by_position: bool,
+    /// Whether an item came before: by position among all items, by piece within the piece.
+    started: Cell<bool>,
 }
 
-impl<C, T> ByPiece<C, T> {
-    fn new(base: C, element: T) -> Self
+impl<C, T> Spreading<C, T> {
+    fn new(base: C, element: T, by_position: bool, started: bool) -> Self
     where
         T: Send,
         C: UnindexedConsumer<T>,
     {
-        ByPiece { before: Cell::new(Some(base.split_off_left())), base, element }
+        let before = (!by_position).then(|| base.split_off_left());
+        let (before, started) = (Cell::new(before), Cell::new(by_position && started));
+        Spreading { before, base, element, by_position, started }
+    }
+
+    /// What joins the results of two pieces, of which `reducer` joins the items.
+    fn between<R>(&self, reducer: R) -> Between<R, T>
+    where
+        T: Clone + Send,
+        C: UnindexedConsumer<T, Reducer = R>,
+    {
+        let between = || (self.base.to_reducer(), self.element.clone());
+        Between { between: (!self.by_position).then(between), reducer }
     }
 }
 
@@ -342,57 +164,57 @@ impl<C, T> ByPiece<C, T> {
 struct Piece<C, R> {
     before: Option<C>,
     result: R,
-    /// Whether it has an item.
     started: bool,
 }
 
-struct PieceFolder<C, F, T> {
-    before: Option<C>,
-    base: F,
-    element: T,
-    started: bool,
-}
-
-/// Joins two pieces by what joins their results, and puts the element between.
+/// Joins two pieces.
 struct Between<R, T> {
-    reducers: (R, R),
-    element: T,
+    /// By piece, the element, and what joins it to the left.
+    between: Option<(R, T)>,
+    reducer: R,
 }
 
 impl<T: Send, C: Consumer<T>> Reducer<Piece<C, C::Result>> for Between<C::Reducer, T> {
     fn reduce(self, left: Piece<C, C::Result>, right: Piece<C, C::Result>) -> Piece<C, C::Result> {
-        let Between { reducers, element } = self;
         let Piece { before, mut result, started } = left;
-        if let Some(between) = right.before {
-            let between = if started && right.started && !between.full() {
-                between.into_folder().consume(element)
-            } else {
-                // As in `Interspersed::fold`.
-                drop(element);
-                between.into_folder()
-            };
-            result = reducers.0.reduce(result, between.complete());
-        } else {
-            drop(element);
+        if let Some((place, (reducer, element))) = right.before.zip(self.between) {
+            let wanted = started && right.started && !place.full();
+            // Not at the end: a panic of its drop there would leak what is returned.
+            let element = Some(element).filter(|_| wanted);
+            result = reducer.reduce(result, place.into_folder().consume_iter(element).complete());
         }
-        let result = reducers.1.reduce(result, right.result);
+        let result = self.reducer.reduce(result, right.result);
         Piece { before, result, started: started || right.started }
     }
 }
 
-impl<T: Clone + Send, C: UnindexedConsumer<T>> Consumer<T> for ByPiece<C, T> {
-    type Folder = PieceFolder<C, C::Folder, T>;
+impl<T: Clone + Send, C: UnindexedConsumer<T>> Consumer<T> for Spreading<C, T> {
+    type Folder = SpreadingFolder<C, C::Folder, T>;
     type Reducer = Between<C::Reducer, T>;
     type Result = Piece<C, C::Result>;
 
-    fn split_at(self, _index: usize) -> (Self, Self, Self::Reducer) {
-        let (left, reducer) = (self.split_off_left(), self.to_reducer());
-        (left, self, reducer)
+    const PAUSES: bool = C::PAUSES;
+
+    fn split_at(self, index: usize) -> (Self, Self, Self::Reducer) {
+        if !self.by_position {
+            let (left, reducer) = (self.split_off_left(), self.to_reducer());
+            return (left, self, reducer);
+        }
+        let Spreading { base, element, started, .. } = self;
+        let started = started.get();
+        // The first of all items has nothing before it.
+        let places = (2 * index).saturating_sub(usize::from(!started));
+        let (left, right, reducer) = base.split_at(places);
+        let left = Spreading::new(left, element.clone(), true, started);
+        let right = Spreading::new(right, element, true, started || index > 0);
+        let reducer = right.between(reducer);
+        (left, right, reducer)
     }
 
     fn into_folder(self) -> Self::Folder {
-        let ByPiece { before, base, element } = self;
-        PieceFolder { before: before.take(), base: base.into_folder(), element, started: false }
+        let Spreading { before, base, element, by_position, started } = self;
+        let (before, started) = (before.into_inner(), started.into_inner());
+        SpreadingFolder { before, base: base.into_folder(), element, by_position, started }
     }
 
     fn full(&self) -> bool {
@@ -400,30 +222,39 @@ impl<T: Clone + Send, C: UnindexedConsumer<T>> Consumer<T> for ByPiece<C, T> {
     }
 
     fn pause(folder: Self::Folder) -> (Self::Result, Self, Self::Reducer) {
-        let PieceFolder { before, base, element, started } = folder;
+        let SpreadingFolder { before, base, element, by_position, started } = folder;
         let (result, base, reducer) = C::pause(base);
-        let rest = ByPiece::new(base, element.clone());
-        let reducers = (rest.base.to_reducer(), reducer);
-        (Piece { before, result, started }, rest, Between { reducers, element })
+        let rest = Spreading::new(base, element, by_position, started);
+        let reducer = rest.between(reducer);
+        (Piece { before, result, started }, rest, reducer)
     }
 }
 
-impl<T: Clone + Send, C: UnindexedConsumer<T>> UnindexedConsumer<T> for ByPiece<C, T> {
+impl<T: Clone + Send, C: UnindexedConsumer<T>> UnindexedConsumer<T> for Spreading<C, T> {
     fn split_off_left(&self) -> Self {
+        assert!(!self.by_position, "an iterator that knows its length is driven by position");
         // In this order: what comes before the left piece, its items, what comes before this.
         let before = self.before.take();
-        let base = self.base.split_off_left();
+        let left = self.base.split_off_left();
         self.before.set(Some(self.base.split_off_left()));
-        ByPiece { before: Cell::new(before), base, element: self.element.clone() }
+        let (element, started) = (self.element.clone(), Cell::new(false));
+        Spreading { before: Cell::new(before), base: left, element, by_position: false, started }
     }
 
     fn to_reducer(&self) -> Self::Reducer {
-        let reducers = (self.base.to_reducer(), self.base.to_reducer());
-        Between { reducers, element: self.element.clone() }
+        self.between(self.base.to_reducer())
     }
 }
 
-impl<C, F: Folder<T>, T: Clone> Folder<T> for PieceFolder<C, F, T> {
+struct SpreadingFolder<C, F, T> {
+    before: Option<C>,
+    base: F,
+    element: T,
+    by_position: bool,
+    started: bool,
+}
+
+impl<C, F: Folder<T>, T: Clone> Folder<T> for SpreadingFolder<C, F, T> {
     type Result = Piece<C, F::Result>;
 
     const ASK_EACH: bool = F::ASK_EACH;
@@ -441,8 +272,8 @@ impl<C, F: Folder<T>, T: Clone> Folder<T> for PieceFolder<C, F, T> {
     }
 
     fn complete(self) -> Self::Result {
-        let PieceFolder { before, base, element, started } = self;
-        // As in `Interspersed::fold`.
+        let SpreadingFolder { before, base, element, started, .. } = self;
+        // As in `Between::reduce`.
         drop(element);
         Piece { before, result: base.complete(), started }
     }

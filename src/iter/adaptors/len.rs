@@ -1,51 +1,28 @@
 //! Bounds to the lengths of pieces.
 
-use super::reshape::{Reshaped, Shape};
-use crate::iter::plumbing::{Folder, Producer, ProducerCallback};
+use super::reshape::reshaped;
+use crate::iter::plumbing::{Folder, Producer};
 
-/// [`IndexedParallelIterator::with_min_len`](crate::iter::IndexedParallelIterator::with_min_len).
-pub type MinLen<I> = Reshaped<I, AtLeast>;
+reshaped! {
+    /// An iterator whose pieces have at least `min` items. Returned by
+    /// [`with_min_len`](crate::iter::IndexedParallelIterator::with_min_len).
+    MinLen<I> { min: usize } [T: Send] (T) -> T
+    where {}
+    len |self, len| len,
+    |_, base, callback| {
+        let (min, max) = (base.min_len().max(min), base.max_len());
+        callback.callback(Bounded { min, max, base })
+    };
 
-/// What makes a [`MinLen`].
-#[derive(Clone, Copy, Debug)]
-pub struct AtLeast(pub(crate) usize);
-
-/// [`IndexedParallelIterator::with_max_len`](crate::iter::IndexedParallelIterator::with_max_len).
-pub type MaxLen<I> = Reshaped<I, AtMost>;
-
-/// What makes a [`MaxLen`].
-#[derive(Clone, Copy, Debug)]
-pub struct AtMost(pub(crate) usize);
-
-macro_rules! bounded {
-    ($($shape:ident: $min:expr, $max:expr;)*) => {$(
-        impl<T: Send> Shape<T> for $shape {
-            type Out = T;
-
-            fn len(&self, base: usize) -> usize {
-                base
-            }
-
-            fn shape<P, CB>(self, _len: usize, base: P, callback: CB) -> CB::Output
-            where
-                P: Producer<Item = T>,
-                CB: ProducerCallback<T>,
-            {
-                let bound = self.0;
-                let (min, max) = ($min(base.min_len(), bound), $max(base.max_len(), bound));
-                callback.callback(Bounded { min, max, base })
-            }
-        }
-    )*};
-}
-
-fn as_is(base: usize, _bound: usize) -> usize {
-    base
-}
-
-bounded! {
-    AtLeast: usize::max, as_is;
-    AtMost: as_is, usize::min;
+    /// An iterator whose pieces have at most `max` items. Returned by
+    /// [`with_max_len`](crate::iter::IndexedParallelIterator::with_max_len).
+    MaxLen<I> { max: usize } [T: Send] (T) -> T
+    where {}
+    len |self, len| len,
+    |_, base, callback| {
+        let (min, max) = (base.min_len(), base.max_len().min(max));
+        callback.callback(Bounded { min, max, base })
+    };
 }
 
 /// The items of `base`, by other lengths.

@@ -1,7 +1,6 @@
 //! `map` with a state for each piece.
 
 use std::cell::Cell;
-use std::fmt;
 use std::iter;
 
 use super::seed::{FromCallHere, FromClone, Seed};
@@ -14,26 +13,7 @@ macro_rules! map_with {
         $(#[$doc:meta])* $name:ident<$state:ident> [$($generics:tt)*]
         where { $($bounds:tt)* } |$from:ident| $seed:expr
     ) => {
-        $(#[$doc])*
-        #[must_use = "parallel iterators do nothing until they are driven"]
-        #[derive(Clone)]
-        pub struct $name<I, $state, F> {
-            base: I,
-            from: $state,
-            f: F,
-        }
-
-        impl<I, $state, F> $name<I, $state, F> {
-            pub(crate) fn new(base: I, from: $state, f: F) -> Self {
-                $name { base, from, f }
-            }
-        }
-
-        impl<I: fmt::Debug, $state, F> fmt::Debug for $name<I, $state, F> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field("base", &self.base).finish_non_exhaustive()
-            }
-        }
+        adaptor! { $(#[$doc])* $name<I; $state, F> { base; from: $state, f: F } }
 
         impl<I, F, R, $($generics)*> ParallelIterator for $name<I, $state, F>
         where
@@ -79,11 +59,13 @@ macro_rules! map_with {
 }
 
 map_with! {
+    /// An iterator that maps items, with a value for each piece. Returned by
     /// [`ParallelIterator::map_with`].
     MapWith<T> [T] where { T: Clone + Send } |item| FromClone(item)
 }
 
 map_with! {
+    /// An iterator that maps items, with a value for each piece. Returned by
     /// [`ParallelIterator::map_init`].
     MapInit<INIT> [T, INIT] where { INIT: Fn() -> T + Send + Sync } |init| FromCallHere(&init)
 }
@@ -226,6 +208,8 @@ where
     type Folder = MappingFolder<'f, C::Folder, S, F>;
     type Reducer = C::Reducer;
     type Result = C::Result;
+
+    const PAUSES: bool = C::PAUSES;
 
     fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
         let Mapping { base, seed, kept, f } = self;

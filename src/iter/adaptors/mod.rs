@@ -1,9 +1,41 @@
-//! What parallel iterators are wrapped in.
+//! Parallel iterators that wrap others.
 //!
-//! Most are of a few kinds, each with a trait of what differs: what a serial adaptor does to each
-//! piece (`serial`), what is made of a producer (`reshape`) or of two (`pair`), and what all pieces
-//! ask before an item passes (`gate`). Those with a state of their own for each piece begin by a
-//! `seed`.
+//! Most are of a few kinds: those that put a serial adaptor around each piece (`serial`), those
+//! that put a producer around another (`reshape`) or around two (`pair`), and those whose pieces
+//! share a gate (`gate`). Those with a state for each piece begin with a `seed`.
+
+/// Declares the type of an adaptor: its bases, and behind the semicolon what else it holds.
+macro_rules! adaptor {
+    (
+        $(#[$doc:meta])*
+        $name:ident<$($B:ident),+ $(; $($P:ident $(: $bound:path)?),+)?>
+        { $($base:ident),+ $(; $($field:ident: $type:ty),*)? }
+    ) => {
+        $(#[$doc])*
+        #[must_use = "parallel iterators do nothing until they are driven"]
+        #[derive(Clone)]
+        pub struct $name<$($B,)+ $($($P $(: $bound)?),+)?> {
+            $($base: $B,)+
+            $($($field: $type),*)?
+        }
+
+        impl<$($B,)+ $($($P $(: $bound)?),+)?> $name<$($B,)+ $($($P),+)?> {
+            pub(crate) fn new($($base: $B,)+ $($($field: $type),*)?) -> Self {
+                $name { $($base,)+ $($($field),*)? }
+            }
+        }
+
+        impl<$($B: std::fmt::Debug,)+ $($($P $(: $bound)?),+)?> std::fmt::Debug
+            for $name<$($B,)+ $($($P),+)?>
+        {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let mut f = f.debug_struct(stringify!($name));
+                $(f.field(stringify!($base), &self.$base);)+
+                f.finish_non_exhaustive()
+            }
+        }
+    };
+}
 
 mod blocks;
 mod chain;
@@ -13,14 +45,12 @@ mod exact;
 mod flat_map;
 mod fold;
 mod gate;
-mod gates;
 mod interleave;
 mod intersperse;
 mod len;
 mod map_with;
 mod pair;
 mod panic_fuse;
-mod positions;
 mod reshape;
 mod rev;
 mod seed;
@@ -29,24 +59,23 @@ mod skip_take;
 mod step_by;
 mod zip;
 
-pub use blocks::*;
-pub use chain::*;
-pub use chunks::*;
-pub use enumerate::*;
-pub use flat_map::*;
-pub use fold::*;
-pub use gate::Gated;
-pub use gates::*;
-pub use interleave::*;
-pub use intersperse::*;
-pub use len::*;
-pub use map_with::*;
-pub use pair::Paired;
-pub use panic_fuse::*;
-pub use positions::*;
-pub use reshape::Reshaped;
-pub use rev::*;
-pub use serial::*;
-pub use skip_take::*;
-pub use step_by::*;
-pub use zip::*;
+pub(super) use adaptor;
+pub use blocks::{ExponentialBlocks, UniformBlocks};
+pub use chain::Chain;
+pub use chunks::{Chunks, FoldChunks, FoldChunksWith};
+pub use enumerate::Enumerate;
+pub use flat_map::{FlatMap, Flatten};
+pub use fold::{Fold, FoldWith, TryFold, TryFoldWith};
+pub use gate::{CancelWith, SkipAny, SkipAnyWhile, TakeAny, TakeAnyWhile, WhileSome};
+pub use interleave::{Interleave, InterleaveShortest};
+pub use intersperse::Intersperse;
+pub use len::{MaxLen, MinLen};
+pub use map_with::{MapInit, MapWith};
+pub use panic_fuse::PanicFuse;
+pub use rev::Rev;
+pub use serial::{
+    Cloned, Copied, Filter, FilterMap, FlatMapIter, FlattenIter, Inspect, Map, Positions, Update,
+};
+pub use skip_take::{Skip, Take};
+pub use step_by::StepBy;
+pub use zip::{Zip, ZipEq};

@@ -1,10 +1,10 @@
 //! Adaptors that make one producer of two.
 
-use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
-use crate::iter::{IndexedParallelIterator, ParallelIterator};
+use crate::iter::IndexedParallelIterator;
+use crate::iter::plumbing::{Producer, ProducerCallback};
 
 /// What is made of producers of `T` and of `U`.
-pub trait PairShape<T, U>: Send {
+pub(super) trait PairShape<T, U>: Send {
     /// Its items.
     type Out: Send;
 
@@ -77,53 +77,53 @@ where
     a.with_producer(First { lens, b, shape, callback })
 }
 
-/// A parallel iterator whose producer is made of two.
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone, Debug)]
-pub struct Paired<A, B, S> {
-    a: A,
-    b: B,
-    shape: S,
+/// Declares adaptors of two bases, by their shapes.
+macro_rules! paired {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident<A, B: $b_bound:path>: $out:ty, $shape:ident;
+    )*) => {$(
+        adaptor! { $(#[$doc])* $name<A, B> { a, b } }
+
+        impl<A: $crate::iter::IndexedParallelIterator, B: $b_bound> $crate::iter::ParallelIterator
+            for $name<A, B>
+        {
+            type Item = $out;
+
+            fn drive_unindexed<C>(self, consumer: C) -> C::Result
+            where
+                C: $crate::iter::plumbing::UnindexedConsumer<$out>,
+            {
+                $crate::iter::plumbing::bridge(self, consumer)
+            }
+
+            fn opt_len(&self) -> Option<usize> {
+                Some($crate::iter::IndexedParallelIterator::len(self))
+            }
+        }
+
+        impl<A: $crate::iter::IndexedParallelIterator, B: $b_bound>
+            $crate::iter::IndexedParallelIterator for $name<A, B>
+        {
+            fn drive<C>(self, consumer: C) -> C::Result
+            where
+                C: $crate::iter::plumbing::Consumer<$out>,
+            {
+                $crate::iter::plumbing::bridge(self, consumer)
+            }
+
+            fn len(&self) -> usize {
+                PairShape::<A::Item, B::Item>::len(&$shape, self.a.len(), self.b.len())
+            }
+
+            fn with_producer<CB>(self, callback: CB) -> CB::Output
+            where
+                CB: $crate::iter::plumbing::ProducerCallback<$out>,
+            {
+                $crate::iter::adaptors::pair::with_both(self.a, self.b, $shape, callback)
+            }
+        }
+    )*};
 }
 
-impl<A, B, S> Paired<A, B, S> {
-    pub(crate) fn new(a: A, b: B, shape: S) -> Self {
-        Paired { a, b, shape }
-    }
-}
-
-impl<A, B, S> ParallelIterator for Paired<A, B, S>
-where
-    A: IndexedParallelIterator,
-    B: IndexedParallelIterator,
-    S: PairShape<A::Item, B::Item>,
-{
-    type Item = S::Out;
-
-    fn drive_unindexed<C: UnindexedConsumer<S::Out>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        Some(self.len())
-    }
-}
-
-impl<A, B, S> IndexedParallelIterator for Paired<A, B, S>
-where
-    A: IndexedParallelIterator,
-    B: IndexedParallelIterator,
-    S: PairShape<A::Item, B::Item>,
-{
-    fn drive<C: Consumer<S::Out>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn len(&self) -> usize {
-        self.shape.len(self.a.len(), self.b.len())
-    }
-
-    fn with_producer<CB: ProducerCallback<S::Out>>(self, callback: CB) -> CB::Output {
-        with_both(self.a, self.b, self.shape, callback)
-    }
-}
+pub(super) use paired;

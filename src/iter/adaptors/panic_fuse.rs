@@ -1,56 +1,40 @@
 //! A panic anywhere stops all.
 
+use std::cell::Cell;
+use std::iter;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use super::gate::{Alarm, AtGate, Gate, Gated, Pass, guarded};
-use crate::iter::IndexedParallelIterator;
-use crate::iter::plumbing::{Consumer, Folder, Producer, ProducerCallback};
+use super::gate::Passing;
+use crate::iter::plumbing::{
+    Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
+};
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// [`ParallelIterator::panic_fuse`](crate::iter::ParallelIterator::panic_fuse).
-pub type PanicFuse<I> = Gated<I, Fuse>;
-
-/// What makes a [`PanicFuse`]: whether somebody has panicked. Relaxed: it carries nothing but
-/// itself.
-#[derive(Debug, Default)]
-pub struct Fuse(AtomicBool);
-
-impl Fuse {
-    #[inline]
-    fn is_blown(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
+adaptor! {
+    /// An iterator that ends when any of its pieces panics. Returned by
+    /// [`ParallelIterator::panic_fuse`].
+    PanicFuse<I> { base }
 }
 
-impl Clone for Fuse {
-    fn clone(&self) -> Self {
-        Fuse(AtomicBool::new(self.is_blown()))
-    }
-}
+impl<I: ParallelIterator> ParallelIterator for PanicFuse<I> {
+    type Item = I::Item;
 
-impl<T: Send> Gate<T> for Fuse {
-    type Out = T;
-
-    const ALL: bool = true;
-    const ASK_EACH: bool = true;
-
-    #[inline]
-    fn is_shut(&self) -> bool {
-        self.is_blown()
+    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
+        let fuse = AtomicBool::new(false);
+        self.base.drive_unindexed(Fused::new(consumer, &fuse))
     }
 
-    #[inline]
-    fn pass(&self, item: T) -> Pass<T> {
-        Pass::Through(item)
-    }
-
-    fn flag(&self) -> Option<&AtomicBool> {
-        Some(&self.0)
+    fn opt_len(&self) -> Option<usize> {
+        self.base.opt_len()
     }
 }
 
 impl<I: IndexedParallelIterator> IndexedParallelIterator for PanicFuse<I> {
     fn drive<C: Consumer<I::Item>>(self, consumer: C) -> C::Result {
-        self.base.drive(AtGate::new::<I::Item>(consumer, &self.gate))
+        let fuse = AtomicBool::new(false);
+        self.base.drive(Fused::new(consumer, &fuse))
     }
 
     fn len(&self) -> usize {
@@ -58,44 +42,109 @@ impl<I: IndexedParallelIterator> IndexedParallelIterator for PanicFuse<I> {
     }
 
     fn with_producer<CB: ProducerCallback<I::Item>>(self, callback: CB) -> CB::Output {
-        struct Call<'a, CB> {
-            fuse: &'a Fuse,
-            callback: CB,
-        }
+        struct Call<CB>(CB);
 
-        impl<T: Send, CB: ProducerCallback<T>> ProducerCallback<T> for Call<'_, CB> {
+        impl<T, CB: ProducerCallback<T>> ProducerCallback<T> for Call<CB> {
             type Output = CB::Output;
 
             fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
-                self.callback.callback(Fused::new(base, self.fuse))
+                let fuse = AtomicBool::new(false);
+                self.0.callback(Fused::new(base, &fuse))
             }
         }
 
-        self.base.with_producer(Call { fuse: &self.gate, callback })
+        self.base.with_producer(Call(callback))
     }
 }
 
-/// The producer or iterator `base`, which ends early if somebody panics.
+/// Sets the fuse if the piece of a loop that holds the alarm unwinds.
+///
+/// [`thread::panicking`] alone cannot tell. A piece may run on top of an unwinding frame, in a
+/// destructor that waits; it then drops its alarm on an unwinding thread although it ends normally.
+/// So a piece calls [`touch`](Self::touch) when it begins, and the alarm notes the thread unless
+/// that unwinds already. If the same thread unwinds when the alarm is dropped, the panic began
+/// after the piece did.
+///
+/// The alarm of a piece that begins on top of an unwinding frame never goes off. Of the panics in
+/// such a piece, [`guarded`] sees those within the calls that it wraps.
+struct Alarm<'a> {
+    fuse: &'a AtomicBool,
+    /// The thread of the piece, or 0 if that unwound already when the piece began.
+    thread: Cell<usize>,
+}
+
+impl Alarm<'_> {
+    /// Notes that the alarm now belongs to a piece on the calling thread.
+    #[inline]
+    fn touch(&self) {
+        self.thread.set(if thread::panicking() { 0 } else { this_thread() });
+    }
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() && self.thread.get() == this_thread() {
+            blow(self.fuse);
+        }
+    }
+}
+
+/// A number, not 0, that no other thread has at the same time.
+fn this_thread() -> usize {
+    thread_local!(static PLACE: u8 = const { 0 });
+    PLACE.with(|place| std::ptr::from_ref(place).addr())
+}
+
+/// Relaxed: it carries nothing but itself.
+fn blow(fuse: &AtomicBool) {
+    fuse.store(true, Ordering::Relaxed);
+}
+
+#[inline]
+fn is_blown(fuse: &AtomicBool) -> bool {
+    fuse.load(Ordering::Relaxed)
+}
+
+/// Calls `op`, and blows the fuse if it panics.
+#[inline]
+fn guarded<R>(fuse: &AtomicBool, op: impl FnOnce() -> R) -> R {
+    struct BlowUnlessForgotten<'a>(&'a AtomicBool);
+
+    impl Drop for BlowUnlessForgotten<'_> {
+        fn drop(&mut self) {
+            blow(self.0);
+        }
+    }
+
+    let guard = BlowUnlessForgotten(fuse);
+    let result = op();
+    mem::forget(guard);
+    result
+}
+
+/// The producer, consumer, folder, reducer or iterator `base`, which ends early if a piece panics.
 struct Fused<'a, B> {
     base: B,
-    fuse: &'a Fuse,
     alarm: Alarm<'a>,
 }
 
 impl<'a, B> Fused<'a, B> {
-    fn new(base: B, fuse: &'a Fuse) -> Self {
-        Fused { base, fuse, alarm: Alarm::new(Some(&fuse.0)) }
+    /// Of the piece that calls.
+    fn new(base: B, fuse: &'a AtomicBool) -> Self {
+        let alarm = Alarm { fuse, thread: Cell::new(0) };
+        alarm.touch();
+        Fused { base, alarm }
     }
 }
 
-impl<'a, P: Producer<Item: Send>> Producer for Fused<'a, P> {
+impl<'a, P: Producer> Producer for Fused<'a, P> {
     type Item = P::Item;
     type IntoIter = Fused<'a, P::IntoIter>;
 
     const FEW_BLOCKS: bool = P::FEW_BLOCKS;
 
     fn into_iter(self) -> Self::IntoIter {
-        Fused::new(self.base.into_iter(), self.fuse)
+        Fused::new(self.base.into_iter(), self.alarm.fuse)
     }
 
     fn min_len(&self) -> usize {
@@ -110,11 +159,12 @@ impl<'a, P: Producer<Item: Send>> Producer for Fused<'a, P> {
 
     fn split_at(self, index: usize) -> (Self, Self) {
         let (left, right) = self.base.split_at(index);
-        (Fused::new(left, self.fuse), Fused::new(right, self.fuse))
+        let fuse = self.alarm.fuse;
+        (Fused::new(left, fuse), Fused::new(right, fuse))
     }
 
     fn fold_with<F: Folder<P::Item>>(self, folder: F) -> F {
-        self.base.fold_with(AtGate::new::<P::Item>(folder, self.fuse)).base
+        self.base.fold_with(Fused::new(folder, self.alarm.fuse)).base
     }
 }
 
@@ -122,7 +172,7 @@ impl<It: Iterator> Iterator for Fused<'_, It> {
     type Item = It::Item;
 
     fn next(&mut self) -> Option<It::Item> {
-        if self.fuse.is_blown() { None } else { self.base.next() }
+        if is_blown(self.alarm.fuse) { None } else { self.base.next() }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -130,7 +180,7 @@ impl<It: Iterator> Iterator for Fused<'_, It> {
     }
 
     fn fold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
-        guarded(Some(&self.fuse.0), move || {
+        guarded(self.alarm.fuse, move || {
             let mut so_far = init;
             for item in self.by_ref() {
                 so_far = f(so_far, item);
@@ -144,11 +194,11 @@ impl<It: Iterator> Iterator for Fused<'_, It> {
 
 impl<It: DoubleEndedIterator> DoubleEndedIterator for Fused<'_, It> {
     fn next_back(&mut self) -> Option<It::Item> {
-        if self.fuse.is_blown() { None } else { self.base.next_back() }
+        if is_blown(self.alarm.fuse) { None } else { self.base.next_back() }
     }
 
     fn rfold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
-        guarded(Some(&self.fuse.0), move || {
+        guarded(self.alarm.fuse, move || {
             let mut so_far = init;
             while let Some(item) = self.next_back() {
                 so_far = f(so_far, item);
@@ -161,3 +211,81 @@ impl<It: DoubleEndedIterator> DoubleEndedIterator for Fused<'_, It> {
 }
 
 impl<It: ExactSizeIterator> ExactSizeIterator for Fused<'_, It> {}
+
+impl<'a, T, C: Consumer<T>> Consumer<T> for Fused<'a, C> {
+    type Folder = Fused<'a, C::Folder>;
+    type Reducer = Fused<'a, C::Reducer>;
+    type Result = C::Result;
+
+    const PAUSES: bool = C::PAUSES;
+
+    fn split_at(self, index: usize) -> (Self, Self, Self::Reducer) {
+        let (left, right, reducer) = self.base.split_at(index);
+        let fuse = self.alarm.fuse;
+        (Fused::new(left, fuse), Fused::new(right, fuse), Fused::new(reducer, fuse))
+    }
+
+    fn into_folder(self) -> Self::Folder {
+        self.alarm.touch();
+        Fused { base: self.base.into_folder(), alarm: self.alarm }
+    }
+
+    fn full(&self) -> bool {
+        self.alarm.touch();
+        is_blown(self.alarm.fuse) || self.base.full()
+    }
+
+    fn pause(folder: Self::Folder) -> (C::Result, Self, Self::Reducer) {
+        let Fused { base, alarm } = folder;
+        let (result, base, reducer) = C::pause(base);
+        let reducer = Fused::new(reducer, alarm.fuse);
+        (result, Fused { base, alarm }, reducer)
+    }
+}
+
+impl<T, C: UnindexedConsumer<T>> UnindexedConsumer<T> for Fused<'_, C> {
+    fn split_off_left(&self) -> Self {
+        self.alarm.touch();
+        Fused::new(self.base.split_off_left(), self.alarm.fuse)
+    }
+
+    fn to_reducer(&self) -> Self::Reducer {
+        self.alarm.touch();
+        Fused::new(self.base.to_reducer(), self.alarm.fuse)
+    }
+}
+
+impl<R, B: Reducer<R>> Reducer<R> for Fused<'_, B> {
+    fn reduce(self, left: R, right: R) -> R {
+        let Fused { base, alarm } = self;
+        guarded(alarm.fuse, || base.reduce(left, right))
+    }
+}
+
+impl<T, F: Folder<T>> Folder<T> for Fused<'_, F> {
+    type Result = F::Result;
+
+    const KEEPS_STATE: bool = F::KEEPS_STATE;
+
+    fn consume(self, item: T) -> Self {
+        self.consume_iter(iter::once(item))
+    }
+
+    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
+        let (fuse, base) = (self.alarm.fuse, self.base);
+        self.base = guarded(fuse, || {
+            let iter = iter.into_iter();
+            base.consume_iter(Passing { iter, is_shut: || is_blown(fuse), pass: Some })
+        });
+        self
+    }
+
+    fn complete(self) -> F::Result {
+        let Fused { base, alarm } = self;
+        guarded(alarm.fuse, || base.complete())
+    }
+
+    fn full(&self) -> bool {
+        is_blown(self.alarm.fuse) || self.base.full()
+    }
+}

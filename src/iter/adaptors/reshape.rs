@@ -1,91 +1,88 @@
-//! Adaptors that keep the positions, and make a producer of their base's producer.
+//! Adaptors that keep the positions, and put a producer around their base's producer.
 
-use std::fmt;
+/// Declares such adaptors: their lengths, and what is called back with the base's producer, which
+/// has `len` items.
+macro_rules! reshaped {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident<I $(; $($P:ident),+)?> { $($field:ident: $type:ty),* }
+        [$($generics:tt)*] ($in:ty) -> $out:ty
+        where { $($bounds:tt)* }
+        len |$self:ident, $base_len:ident| $own_len:expr,
+        |$len:pat_param, $base:ident, $callback:ident| $call:expr;
+    )*) => {$(
+        adaptor! { $(#[$doc])* $name<I $(; $($P),+)?> { base; $($field: $type),* } }
 
-use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
-use crate::iter::{IndexedParallelIterator, ParallelIterator};
+        impl<$($generics)*, I> $crate::iter::ParallelIterator for $name<I $(, $($P),+)?>
+        where
+            I: $crate::iter::IndexedParallelIterator<Item = $in>,
+            $($bounds)*
+        {
+            type Item = $out;
 
-/// What an adaptor makes of a producer of `In`.
-pub trait Shape<In>: Send {
-    /// Its items.
-    type Out: Send;
+            fn drive_unindexed<C>(self, consumer: C) -> C::Result
+            where
+                C: $crate::iter::plumbing::UnindexedConsumer<$out>,
+            {
+                $crate::iter::plumbing::bridge(self, consumer)
+            }
 
-    /// How many items it makes of `base` items.
-    fn len(&self, base: usize) -> usize;
-
-    /// Calls back with a producer that is made of `base`, which has `len` items.
-    fn shape<P, CB>(self, len: usize, base: P, callback: CB) -> CB::Output
-    where
-        P: Producer<Item = In>,
-        CB: ProducerCallback<Self::Out>;
-}
-
-/// A parallel iterator whose producer is made of another's.
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone)]
-pub struct Reshaped<I, S> {
-    base: I,
-    shape: S,
-}
-
-impl<I, S> Reshaped<I, S> {
-    pub(crate) fn new(base: I, shape: S) -> Self {
-        Reshaped { base, shape }
-    }
-}
-
-impl<I: fmt::Debug, S> fmt::Debug for Reshaped<I, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reshaped").field("base", &self.base).finish_non_exhaustive()
-    }
-}
-
-impl<I, S> ParallelIterator for Reshaped<I, S>
-where
-    I: IndexedParallelIterator,
-    S: Shape<I::Item>,
-{
-    type Item = S::Out;
-
-    fn drive_unindexed<C: UnindexedConsumer<S::Out>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        Some(self.len())
-    }
-}
-
-impl<I, S> IndexedParallelIterator for Reshaped<I, S>
-where
-    I: IndexedParallelIterator,
-    S: Shape<I::Item>,
-{
-    fn drive<C: Consumer<S::Out>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn len(&self) -> usize {
-        self.shape.len(self.base.len())
-    }
-
-    fn with_producer<CB: ProducerCallback<S::Out>>(self, callback: CB) -> CB::Output {
-        struct Call<S, CB> {
-            len: usize,
-            shape: S,
-            callback: CB,
-        }
-
-        impl<T, S: Shape<T>, CB: ProducerCallback<S::Out>> ProducerCallback<T> for Call<S, CB> {
-            type Output = CB::Output;
-
-            fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
-                self.shape.shape(self.len, base, self.callback)
+            fn opt_len(&self) -> Option<usize> {
+                Some($crate::iter::IndexedParallelIterator::len(self))
             }
         }
 
-        let Reshaped { base, shape } = self;
-        let len = base.len();
-        base.with_producer(Call { len, shape, callback })
-    }
+        impl<$($generics)*, I> $crate::iter::IndexedParallelIterator for $name<I $(, $($P),+)?>
+        where
+            I: $crate::iter::IndexedParallelIterator<Item = $in>,
+            $($bounds)*
+        {
+            fn drive<C>(self, consumer: C) -> C::Result
+            where
+                C: $crate::iter::plumbing::Consumer<$out>,
+            {
+                $crate::iter::plumbing::bridge(self, consumer)
+            }
+
+            fn len(&$self) -> usize {
+                let $base_len = $self.base.len();
+                $own_len
+            }
+
+            fn with_producer<CB>(self, callback: CB) -> CB::Output
+            where
+                CB: $crate::iter::plumbing::ProducerCallback<$out>,
+            {
+                struct Call<CB, $($($P),+)?> {
+                    len: usize,
+                    callback: CB,
+                    $($field: $type,)*
+                }
+
+                impl<$($generics)*, CB> $crate::iter::plumbing::ProducerCallback<$in>
+                    for Call<CB, $($($P),+)?>
+                where
+                    CB: $crate::iter::plumbing::ProducerCallback<$out>,
+                    $($bounds)*
+                {
+                    type Output = CB::Output;
+
+                    fn callback<P>(self, $base: P) -> CB::Output
+                    where
+                        P: $crate::iter::plumbing::Producer<Item = $in>,
+                    {
+                        let Call { len, callback: $callback, $($field),* } = self;
+                        let $len = len;
+                        $call
+                    }
+                }
+
+                let $name { base, $($field),* } = self;
+                let len = base.len();
+                base.with_producer(Call { len, callback, $($field),* })
+            }
+        }
+    )*};
 }
+
+pub(super) use reshaped;

@@ -2,30 +2,16 @@
 
 use std::iter;
 
-use super::reshape::{Reshaped, Shape};
-use crate::iter::plumbing::{Producer, ProducerCallback};
+use super::reshape::reshaped;
+use crate::iter::plumbing::Producer;
 
-/// [`IndexedParallelIterator::rev`](crate::iter::IndexedParallelIterator::rev).
-pub type Rev<I> = Reshaped<I, Reversing>;
-
-/// What makes a [`Rev`].
-#[derive(Clone, Copy, Debug)]
-pub struct Reversing;
-
-impl<T: Send> Shape<T> for Reversing {
-    type Out = T;
-
-    fn len(&self, base: usize) -> usize {
-        base
-    }
-
-    fn shape<P, CB>(self, len: usize, base: P, callback: CB) -> CB::Output
-    where
-        P: Producer<Item = T>,
-        CB: ProducerCallback<T>,
-    {
-        callback.callback(Reversed { len, base })
-    }
+reshaped! {
+    /// An iterator over the items of another, from the last to the first. Returned by
+    /// [`rev`](crate::iter::IndexedParallelIterator::rev).
+    Rev<I> {} [T: Send] (T) -> T
+    where {}
+    len |self, len| len,
+    |len, base, callback| callback.callback(Reversed { len, base });
 }
 
 /// The `len` items of `base`, from the last to the first.

@@ -1,14 +1,13 @@
 //! Adaptors that do to each piece what the serial adaptor of the same name does to an iterator.
 
-use std::fmt;
 use std::iter;
 
-use super::super::plumbing::{Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer};
-use super::super::{IndexedParallelIterator, ParallelIterator};
+use crate::iter::plumbing::{Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer};
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// What an adaptor makes of the serial iterator over a piece with items `In`.
-pub trait Adapter<In>: Send + Sync {
-    /// Its items.
+/// What is done to the serial iterator over a piece with items `In`.
+pub(super) trait Adapter<In>: Sync {
+    /// The items that come of it.
     type Out;
 
     /// The serial adaptor.
@@ -16,22 +15,31 @@ pub trait Adapter<In>: Send + Sync {
     where
         Self: 'a;
 
-    /// Whether each item gives exactly one.
-    const ONE_TO_ONE: bool;
+    /// Whether it drops items as a predicate says, maybe many in a row.
+    const FILTERS: bool = false;
 
     /// Whether an item may give very many, or have no end.
     const MANY: bool = false;
 
+    /// Whether [`is_shut`](Self::is_shut) may ever say `true`.
+    const SHUTS: bool = false;
+
     /// Wraps the iterator over a piece.
     fn adapt<It: Iterator<Item = In>>(&self, iter: It) -> Self::Iter<'_, It>;
+
+    /// Whether it takes no more items, in any piece.
+    #[inline]
+    fn is_shut(&self) -> bool {
+        false
+    }
 }
 
 /// One that gives one item for each, so that positions and both ends stay.
-pub trait OneToOne<In>: Adapter<In> {
+pub(super) trait OneToOne<In>: Adapter<In> {
     /// The serial adaptor, with both ends.
-    type Exact<'a, It: DoubleEndedIterator<Item = In> + ExactSizeIterator>: DoubleEndedIterator<Item = Self::Out>
-        + ExactSizeIterator
+    type Exact<'a, It>: DoubleEndedIterator<Item = Self::Out> + ExactSizeIterator
     where
+        It: DoubleEndedIterator<Item = In> + ExactSizeIterator,
         Self: 'a;
 
     /// Wraps the iterator over a piece.
@@ -40,84 +48,13 @@ pub trait OneToOne<In>: Adapter<In> {
         It: DoubleEndedIterator<Item = In> + ExactSizeIterator;
 }
 
-/// A parallel iterator whose pieces go through a serial adaptor.
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone)]
-pub struct Adapted<I, A> {
-    base: I,
-    adapter: A,
-}
-
-impl<I, A> Adapted<I, A> {
-    pub(crate) fn new(base: I, adapter: A) -> Self {
-        Adapted { base, adapter }
-    }
-}
-
-impl<I: fmt::Debug, A> fmt::Debug for Adapted<I, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Adapted").field("base", &self.base).finish_non_exhaustive()
-    }
-}
-
-impl<I, A> ParallelIterator for Adapted<I, A>
-where
-    I: ParallelIterator,
-    A: Adapter<I::Item, Out: Send>,
-{
-    type Item = A::Out;
-
-    fn drive_unindexed<C: UnindexedConsumer<A::Out>>(self, consumer: C) -> C::Result {
-        self.base.drive_unindexed(Through { base: consumer, adapter: &self.adapter })
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        if A::ONE_TO_ONE { self.base.opt_len() } else { None }
-    }
-}
-
-impl<I, A> IndexedParallelIterator for Adapted<I, A>
-where
-    I: IndexedParallelIterator,
-    A: OneToOne<I::Item, Out: Send>,
-{
-    fn drive<C: Consumer<A::Out>>(self, consumer: C) -> C::Result {
-        self.base.drive(Through { base: consumer, adapter: &self.adapter })
-    }
-
-    fn len(&self) -> usize {
-        self.base.len()
-    }
-
-    fn with_producer<CB: ProducerCallback<A::Out>>(self, callback: CB) -> CB::Output {
-        struct Wrap<'a, CB, A> {
-            callback: CB,
-            adapter: &'a A,
-        }
-
-        impl<T, CB, A> ProducerCallback<T> for Wrap<'_, CB, A>
-        where
-            A: OneToOne<T>,
-            CB: ProducerCallback<A::Out>,
-        {
-            type Output = CB::Output;
-
-            fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
-                self.callback.callback(Through { base, adapter: self.adapter })
-            }
-        }
-
-        self.base.with_producer(Wrap { callback, adapter: &self.adapter })
-    }
-}
-
 /// How many of many items are done before others are asked whether that is enough.
 const ROW: usize = 1024;
 
 /// The producer, consumer or folder `base`, through the adapter.
-struct Through<'a, B, A> {
-    base: B,
-    adapter: &'a A,
+pub(super) struct Through<'a, B, A> {
+    pub(super) base: B,
+    pub(super) adapter: &'a A,
 }
 
 impl<'a, P, A> Producer for Through<'a, P, A>
@@ -162,6 +99,8 @@ where
     type Reducer = C::Reducer;
     type Result = C::Result;
 
+    const PAUSES: bool = C::PAUSES;
+
     fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
         let (left, right, reducer) = self.base.split_at(index);
         let adapter = self.adapter;
@@ -173,7 +112,7 @@ where
     }
 
     fn full(&self) -> bool {
-        self.base.full()
+        self.adapter.is_shut() || self.base.full()
     }
 
     fn pause(folder: Self::Folder) -> (C::Result, Self, C::Reducer) {
@@ -203,8 +142,8 @@ where
 {
     type Result = F::Result;
 
-    const ASK_EACH: bool = F::ASK_EACH;
-    const FILLS: bool = F::FILLS;
+    const ASK_EACH: bool = A::SHUTS || F::ASK_EACH;
+    const FILLS: bool = A::SHUTS || F::FILLS;
     const KEEPS_STATE: bool = F::KEEPS_STATE;
 
     fn consume(mut self, item: T) -> Self {
@@ -226,7 +165,7 @@ where
             drop(items);
             return self;
         }
-        if A::ONE_TO_ONE || !F::ASK_EACH {
+        if !F::ASK_EACH || !A::FILTERS && !A::MANY {
             self.base = self.base.consume_iter(self.adapter.adapt(iter.into_iter()));
             return self;
         }
@@ -244,180 +183,184 @@ where
     }
 
     fn full(&self) -> bool {
-        self.base.full()
+        self.adapter.is_shut() || self.base.full()
     }
 }
 
-/// Declares adapters: `name [generics] (state) : In -> Out, one to one or not, by the serial
-/// adaptor `iter`, made by `make`.
-macro_rules! adapter {
-    (
+/// Declares adaptors by the serial iterators that they put around those over pieces. Each item
+/// gives one (`each`), or maybe none (`some`), or maybe very many (`many`).
+macro_rules! serial {
+    ($(
         $(#[$doc:meta])*
-        $alias:ident = $name:ident<$($f:ident)?> [$($generics:tt)*] ($in:ty) -> $out:ty
+        $name:ident($($field:ident: $F:ident)?) [$($generics:tt)*] ($in:ty) -> $out:ty
         where { $($bounds:tt)* }
-        $kind:ident $($serial:ident)::+ < It $(, & $a:lifetime $fn:ident)? >
-        |$self:ident, $iter:ident| $make:expr
-    ) => {
-        $(#[$doc])*
-        pub type $alias<I $(, $f)?> = Adapted<I, $name<$($f)?>>;
+        $kind:ident $serial:ty, |$iter:ident| $make:expr;
+    )*) => {$(
+        adaptor! { $(#[$doc])* $name<I $(; $F)?> { base $(; $field: $F)? } }
 
-        #[doc = concat!("What makes a [`", stringify!($alias), "`].")]
-        #[derive(Clone, Copy)]
-        pub struct $name<$($f)?>($(pub(crate) $f)?);
-
-        impl<$($generics)*> Adapter<$in> for $name<$($f)?> where $($bounds)* {
-            type Out = $out;
-            type Iter<'a, It: Iterator<Item = $in>> = $($serial)::+<It $(, &$a $fn)?> where Self: 'a;
-            const ONE_TO_ONE: bool = adapter!(@one $kind);
-            const MANY: bool = adapter!(@many $kind);
-
-            #[inline]
-            fn adapt<It: Iterator<Item = $in>>(&$self, $iter: It) -> Self::Iter<'_, It> {
-                $make
+        const _: () = {
+            struct By<$($F)?> {
+                $($field: $F)?
             }
-        }
 
-        adapter!(@exact $kind $name<$($f)?> [$($generics)*] ($in)
-            where { $($bounds)* } $($serial)::+ < It $(, &$a $fn)? > |$self, $iter| $make);
+            impl<$($generics)*> Adapter<$in> for By<$($F)?> where $($bounds)* {
+                type Out = $out;
+                type Iter<'a, It: Iterator<Item = $in>> = $serial where Self: 'a;
+
+                serial!(@consts $kind);
+
+                #[inline]
+                fn adapt<It: Iterator<Item = $in>>(&self, $iter: It) -> Self::Iter<'_, It> {
+                    let By { $($field)? } = self;
+                    $make
+                }
+            }
+
+            impl<$($generics)*, I> ParallelIterator for $name<I $(, $F)?>
+            where
+                I: ParallelIterator<Item = $in>,
+                $($bounds)*
+            {
+                type Item = $out;
+
+                #[inline]
+                fn drive_unindexed<C: UnindexedConsumer<$out>>(self, consumer: C) -> C::Result {
+                    let $name { base $(, $field)? } = self;
+                    base.drive_unindexed(Through { base: consumer, adapter: &By { $($field)? } })
+                }
+
+                serial!(@opt_len $kind);
+            }
+
+            serial!(@exact $kind, $name($($field: $F)?) [$($generics)*] ($in) -> $out
+                where { $($bounds)* } $serial, |$iter| $make);
+        };
+    )*};
+    (@consts each) => {};
+    (@consts some) => { const FILTERS: bool = true; };
+    (@consts many) => { const MANY: bool = true; };
+    (@opt_len each) => {
+        fn opt_len(&self) -> Option<usize> {
+            self.base.opt_len()
+        }
     };
-    (@one each) => { true };
-    (@one $other:ident) => { false };
-    (@many many) => { true };
-    (@many $other:ident) => { false };
-    (@exact many $($rest:tt)*) => {};
-    (@exact some $($rest:tt)*) => {};
-    (@exact each $name:ident<$($f:ident)?> [$($generics:tt)*] ($in:ty)
+    (@opt_len $other:ident) => {};
+    (@exact each, $name:ident($($field:ident: $F:ident)?) [$($generics:tt)*] ($in:ty) -> $out:ty
         where { $($bounds:tt)* }
-        $($serial:ident)::+ < It $(, & $a:lifetime $fn:ident)? >
-        |$self:ident, $iter:ident| $make:expr
+        $serial:ty, |$iter:ident| $make:expr
     ) => {
-        impl<$($generics)*> OneToOne<$in> for $name<$($f)?> where $($bounds)* {
-            type Exact<'a, It: DoubleEndedIterator<Item = $in> + ExactSizeIterator> =
-                $($serial)::+<It $(, &$a $fn)?> where Self: 'a;
+        impl<$($generics)*> OneToOne<$in> for By<$($F)?> where $($bounds)* {
+            type Exact<'a, It> = $serial
+            where
+                It: DoubleEndedIterator<Item = $in> + ExactSizeIterator,
+                Self: 'a;
 
             #[inline]
-            fn adapt_exact<It>(&$self, $iter: It) -> Self::Exact<'_, It>
+            fn adapt_exact<It>(&self, $iter: It) -> Self::Exact<'_, It>
             where
                 It: DoubleEndedIterator<Item = $in> + ExactSizeIterator,
             {
+                let By { $($field)? } = self;
                 $make
             }
         }
+
+        impl<$($generics)*, I> IndexedParallelIterator for $name<I $(, $F)?>
+        where
+            I: IndexedParallelIterator<Item = $in>,
+            $($bounds)*
+        {
+            #[inline]
+            fn drive<C: Consumer<$out>>(self, consumer: C) -> C::Result {
+                let $name { base $(, $field)? } = self;
+                base.drive(Through { base: consumer, adapter: &By { $($field)? } })
+            }
+
+            fn len(&self) -> usize {
+                self.base.len()
+            }
+
+            #[inline]
+            fn with_producer<CB: ProducerCallback<$out>>(self, callback: CB) -> CB::Output {
+                let $name { base $(, $field)? } = self;
+                base.with_producer(Wrap { callback, adapter: &By { $($field)? } })
+            }
+        }
     };
+    (@exact $other:ident, $($rest:tt)*) => {};
 }
 
-adapter! {
-    /// [`ParallelIterator::map`].
-    Map = MapBy<F> [T, R, F] (T) -> R
-    where { F: Fn(T) -> R + Send + Sync }
-    each iter::Map<It, &'a F> |self, iter| iter.map(&self.0)
+/// Wraps the producer.
+struct Wrap<'a, CB, A> {
+    callback: CB,
+    adapter: &'a A,
 }
 
-adapter! {
-    /// [`ParallelIterator::inspect`].
-    Inspect = InspectBy<F> [T, F] (T) -> T
-    where { F: Fn(&T) + Send + Sync }
-    each iter::Inspect<It, &'a F> |self, iter| iter.inspect(&self.0)
-}
-
-adapter! {
-    /// [`ParallelIterator::copied`].
-    Copied = Copying<> ['t, T] (&'t T) -> T
-    where { T: Copy + 't }
-    each iter::Copied<It> |self, iter| iter.copied()
-}
-
-adapter! {
-    /// [`ParallelIterator::cloned`].
-    Cloned = Cloning<> ['t, T] (&'t T) -> T
-    where { T: Clone + 't }
-    each iter::Cloned<It> |self, iter| iter.cloned()
-}
-
-adapter! {
-    /// [`ParallelIterator::filter`].
-    Filter = FilterBy<F> [T, F] (T) -> T
-    where { F: Fn(&T) -> bool + Send + Sync }
-    some iter::Filter<It, &'a F> |self, iter| iter.filter(&self.0)
-}
-
-adapter! {
-    /// [`ParallelIterator::filter_map`].
-    FilterMap = FilterMapBy<F> [T, R, F] (T) -> R
-    where { F: Fn(T) -> Option<R> + Send + Sync }
-    some iter::FilterMap<It, &'a F> |self, iter| iter.filter_map(&self.0)
-}
-
-adapter! {
-    /// [`ParallelIterator::flatten_iter`].
-    FlattenIter = Flattening<> [T] (T) -> T::Item
-    where { T: IntoIterator }
-    many iter::Flatten<It> |self, iter| iter.flatten()
-}
-
-/// [`ParallelIterator::flat_map_iter`].
-pub type FlatMapIter<I, F> = Adapted<I, FlatMapIterBy<F>>;
-
-/// What makes a [`FlatMapIter`].
-#[derive(Clone, Copy)]
-pub struct FlatMapIterBy<F>(pub(crate) F);
-
-impl<T, S, F> Adapter<T> for FlatMapIterBy<F>
+impl<T, CB, A> ProducerCallback<T> for Wrap<'_, CB, A>
 where
-    S: IntoIterator,
-    F: Fn(T) -> S + Send + Sync,
+    A: OneToOne<T>,
+    CB: ProducerCallback<A::Out>,
 {
-    type Out = S::Item;
-    type Iter<'a, It: Iterator<Item = T>>
-        = iter::FlatMap<It, S, &'a F>
-    where
-        Self: 'a;
+    type Output = CB::Output;
 
-    const ONE_TO_ONE: bool = false;
-    const MANY: bool = true;
-
-    fn adapt<It: Iterator<Item = T>>(&self, iter: It) -> Self::Iter<'_, It> {
-        iter.flat_map(&self.0)
+    fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
+        self.callback.callback(Through { base, adapter: self.adapter })
     }
 }
 
-/// [`ParallelIterator::update`].
-pub type Update<I, F> = Adapted<I, UpdateBy<F>>;
+serial! {
+    /// An iterator that maps the items of another. Returned by [`ParallelIterator::map`].
+    Map(f: F) [T: Send, R: Send, F] (T) -> R
+    where { F: Fn(T) -> R + Sync + Send }
+    each iter::Map<It, &'a F>, |iter| iter.map(f);
 
-/// What makes an [`Update`].
-#[derive(Clone, Copy)]
-pub struct UpdateBy<F>(pub(crate) F);
+    /// An iterator that shows each item to a function. Returned by [`ParallelIterator::inspect`].
+    Inspect(f: F) [T: Send, F] (T) -> T
+    where { F: Fn(&T) + Sync + Send }
+    each iter::Inspect<It, &'a F>, |iter| iter.inspect(f);
 
-impl<T, F: Fn(&mut T) + Send + Sync> Adapter<T> for UpdateBy<F> {
-    type Out = T;
-    type Iter<'a, It: Iterator<Item = T>>
-        = Updated<'a, It, F>
-    where
-        Self: 'a;
+    /// An iterator that changes each item in place. Returned by [`ParallelIterator::update`].
+    Update(f: F) [T: Send, F] (T) -> T
+    where { F: Fn(&mut T) + Sync + Send }
+    each Updated<'a, It, F>, |iter| Updated { iter, f };
 
-    const ONE_TO_ONE: bool = true;
+    /// An iterator that copies what the items refer to. Returned by [`ParallelIterator::copied`].
+    Copied() ['t, T: Copy + Send + 't] (&'t T) -> T
+    where {}
+    each iter::Copied<It>, |iter| iter.copied();
 
-    fn adapt<It: Iterator<Item = T>>(&self, iter: It) -> Updated<'_, It, F> {
-        Updated { iter, f: &self.0 }
-    }
-}
+    /// An iterator that clones what the items refer to. Returned by [`ParallelIterator::cloned`].
+    Cloned() ['t, T: Clone + Send + 't] (&'t T) -> T
+    where {}
+    each iter::Cloned<It>, |iter| iter.cloned();
 
-impl<T, F: Fn(&mut T) + Send + Sync> OneToOne<T> for UpdateBy<F> {
-    type Exact<'a, It: DoubleEndedIterator<Item = T> + ExactSizeIterator>
-        = Updated<'a, It, F>
-    where
-        Self: 'a;
+    /// An iterator that keeps the items that match a predicate. Returned by
+    /// [`ParallelIterator::filter`].
+    Filter(predicate: P) [T: Send, P] (T) -> T
+    where { P: Fn(&T) -> bool + Sync + Send }
+    some iter::Filter<It, &'a P>, |iter| iter.filter(predicate);
 
-    fn adapt_exact<It>(&self, iter: It) -> Updated<'_, It, F>
-    where
-        It: DoubleEndedIterator<Item = T> + ExactSizeIterator,
-    {
-        Updated { iter, f: &self.0 }
-    }
+    /// An iterator that maps items, and drops those that are mapped to `None`. Returned by
+    /// [`ParallelIterator::filter_map`].
+    FilterMap(f: P) [T: Send, R: Send, P] (T) -> R
+    where { P: Fn(T) -> Option<R> + Sync + Send }
+    some iter::FilterMap<It, &'a P>, |iter| iter.filter_map(f);
+
+    /// An iterator that maps items to serial iterators, and flattens these. Returned by
+    /// [`ParallelIterator::flat_map_iter`].
+    FlatMapIter(f: F) [T: Send, S: IntoIterator<Item: Send>, F] (T) -> S::Item
+    where { F: Fn(T) -> S + Sync + Send }
+    many iter::FlatMap<It, S, &'a F>, |iter| iter.flat_map(f);
+
+    /// An iterator that flattens items that are serial iterators. Returned by
+    /// [`ParallelIterator::flatten_iter`].
+    FlattenIter() [T: IntoIterator<Item: Send> + Send] (T) -> T::Item
+    where {}
+    many iter::Flatten<It>, |iter| iter.flatten();
 }
 
 /// The items of a piece, each changed by `f`.
-pub struct Updated<'a, It, F> {
+struct Updated<'a, It, F> {
     iter: It,
     f: &'a F,
 }
@@ -453,3 +396,23 @@ impl<It: DoubleEndedIterator, F: Fn(&mut It::Item)> DoubleEndedIterator for Upda
 }
 
 impl<It: ExactSizeIterator, F: Fn(&mut It::Item)> ExactSizeIterator for Updated<'_, It, F> {}
+
+adaptor! {
+    /// An iterator over the positions of items that match a predicate. Returned by
+    /// [`IndexedParallelIterator::positions`].
+    Positions<I; P> { base; predicate: P }
+}
+
+impl<I, P> ParallelIterator for Positions<I, P>
+where
+    I: IndexedParallelIterator,
+    P: Fn(I::Item) -> bool + Sync + Send,
+{
+    type Item = usize;
+
+    fn drive_unindexed<C: UnindexedConsumer<usize>>(self, consumer: C) -> C::Result {
+        let Positions { base, predicate } = self;
+        let found = |(position, item)| predicate(item).then_some(position);
+        base.enumerate().filter_map(found).drive_unindexed(consumer)
+    }
+}

@@ -1,69 +1,35 @@
 //! Without the first items, and nothing but the first.
 
-use super::reshape::{Reshaped, Shape};
+use super::reshape::reshaped;
+use super::zip::first;
 use crate::fork::in_place_scope;
-use crate::iter::plumbing::{
-    Consumer, Folder, NoopReducer, Producer, ProducerCallback, bridge_producer_consumer,
-};
+use crate::iter::plumbing::{Consumer, Folder, NoopReducer, bridge_producer_consumer};
 
-/// [`IndexedParallelIterator::skip`](crate::iter::IndexedParallelIterator::skip).
-pub type Skip<I> = Reshaped<I, Skipping>;
-
-/// What makes a [`Skip`].
-#[derive(Clone, Copy, Debug)]
-pub struct Skipping(pub(crate) usize);
-
-impl<T: Send> Shape<T> for Skipping {
-    type Out = T;
-
-    fn len(&self, base: usize) -> usize {
-        base.saturating_sub(self.0)
-    }
-
-    fn shape<P, CB>(self, len: usize, base: P, callback: CB) -> CB::Output
-    where
-        P: Producer<Item = T>,
-        CB: ProducerCallback<T>,
-    {
-        let skipped = self.0.min(len);
+reshaped! {
+    /// An iterator over all items but the first `n`. Returned by
+    /// [`skip`](crate::iter::IndexedParallelIterator::skip).
+    Skip<I> { n: usize } [T: Send] (T) -> T
+    where {}
+    len |self, len| len.saturating_sub(self.n),
+    |len, base, callback| {
+        let skipped = n.min(len);
         if skipped == 0 {
             return callback.callback(base);
         }
         let (before, wanted) = base.split_at(skipped);
         in_place_scope(|scope| {
-            // As an iterator that is no parallel one: what comes before runs, too.
+            // As in a serial iterator, what comes before runs.
             scope.spawn(move || bridge_producer_consumer(skipped, before, Ignore));
             callback.callback(wanted)
         })
-    }
-}
+    };
 
-/// [`IndexedParallelIterator::take`](crate::iter::IndexedParallelIterator::take).
-pub type Take<I> = Reshaped<I, Taking>;
-
-/// What makes a [`Take`].
-#[derive(Clone, Copy, Debug)]
-pub struct Taking(pub(crate) usize);
-
-impl<T: Send> Shape<T> for Taking {
-    type Out = T;
-
-    fn len(&self, base: usize) -> usize {
-        base.min(self.0)
-    }
-
-    fn shape<P, CB>(self, len: usize, base: P, callback: CB) -> CB::Output
-    where
-        P: Producer<Item = T>,
-        CB: ProducerCallback<T>,
-    {
-        if self.0 >= len {
-            return callback.callback(base);
-        }
-        let (wanted, rest) = base.split_at(self.0);
-        drop(rest);
-        callback.callback(wanted)
-    }
+    /// An iterator over the first `n` items. Returned by
+    /// [`take`](crate::iter::IndexedParallelIterator::take).
+    Take<I> { n: usize } [T: Send] (T) -> T
+    where {}
+    len |self, len| len.min(self.n),
+    |len, base, callback| callback.callback(first(n, len, base));
 }
 
 /// Drops the items.
@@ -73,6 +39,8 @@ impl<T> Consumer<T> for Ignore {
     type Folder = Ignore;
     type Reducer = NoopReducer;
     type Result = ();
+
+    const PAUSES: bool = true;
 
     fn split_at(self, _index: usize) -> (Self, Self, NoopReducer) {
         (Ignore, Ignore, NoopReducer)

@@ -1,31 +1,17 @@
-//! Every so-manieth item.
+//! Every `step`-th item.
 
 use std::iter;
 
-use super::reshape::{Reshaped, Shape};
-use crate::iter::plumbing::{Producer, ProducerCallback};
+use super::reshape::reshaped;
+use crate::iter::plumbing::Producer;
 
-/// [`IndexedParallelIterator::step_by`](crate::iter::IndexedParallelIterator::step_by).
-pub type StepBy<I> = Reshaped<I, Stepping>;
-
-/// What makes a [`StepBy`].
-#[derive(Clone, Copy, Debug)]
-pub struct Stepping(pub(crate) usize);
-
-impl<T: Send> Shape<T> for Stepping {
-    type Out = T;
-
-    fn len(&self, base: usize) -> usize {
-        base.div_ceil(self.0)
-    }
-
-    fn shape<P, CB>(self, len: usize, base: P, callback: CB) -> CB::Output
-    where
-        P: Producer<Item = T>,
-        CB: ProducerCallback<T>,
-    {
-        callback.callback(Stepped { step: self.0, len, base })
-    }
+reshaped! {
+    /// An iterator over the first item and every `step`-th after it. Returned by
+    /// [`step_by`](crate::iter::IndexedParallelIterator::step_by).
+    StepBy<I> { step: usize } [T: Send] (T) -> T
+    where {}
+    len |self, len| len.div_ceil(self.step),
+    |len, base, callback| callback.callback(Stepped { step, len, base });
 }
 
 /// The first of every `step` of the `len` items of `base`.

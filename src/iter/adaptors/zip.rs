@@ -2,18 +2,21 @@
 
 use std::iter;
 
-use super::pair::{PairShape, Paired};
+use super::pair::{PairShape, paired};
+use crate::iter::IndexedParallelIterator;
 use crate::iter::plumbing::{Producer, ProducerCallback};
 
-/// [`IndexedParallelIterator::zip`](crate::iter::IndexedParallelIterator::zip).
-pub type Zip<A, B> = Paired<A, B, Zipping>;
+paired! {
+    /// An iterator over pairs of the items of two others. Returned by
+    /// [`IndexedParallelIterator::zip`].
+    Zip<A, B: IndexedParallelIterator>: (A::Item, B::Item), Zipping;
 
-/// [`IndexedParallelIterator::zip_eq`](crate::iter::IndexedParallelIterator::zip_eq).
-pub type ZipEq<A, B> = Paired<A, B, Zipping>;
+    /// An iterator over pairs of the items of two others of the same length. Returned by
+    /// [`IndexedParallelIterator::zip_eq`].
+    ZipEq<A, B: IndexedParallelIterator>: (A::Item, B::Item), Zipping;
+}
 
-/// What makes a [`Zip`].
-#[derive(Clone, Copy, Debug)]
-pub struct Zipping;
+struct Zipping;
 
 /// The first `wanted` of the `len` items of `producer`.
 pub(super) fn first<P: Producer>(wanted: usize, len: usize, producer: P) -> P {

@@ -59,6 +59,8 @@ impl<'e, T, E: End<T>> Consumer<T> for EndConsumer<'e, E> {
     type Reducer = Self;
     type Result = E::Result;
 
+    const PAUSES: bool = true;
+
     fn split_at(self, _index: usize) -> (Self, Self, Self) {
         (EndConsumer(self.0), EndConsumer(self.0), self)
     }

@@ -251,6 +251,8 @@ where
     type Reducer = Choose<WHICH>;
     type Result = Option<R>;
 
+    const PAUSES: bool = true;
+
     fn split_at(self, _index: usize) -> (Self, Self, Choose<WHICH>) {
         let (left, right) = self.span.get().cut::<WHICH>();
         (self.with(left), self.with(right), Choose)

@@ -83,6 +83,8 @@ impl<'s, T, P: Fn(T) -> bool + Sync> Consumer<T> for Seeker<'s, P> {
     type Reducer = Chosen<'s, P>;
     type Result = Option<usize>;
 
+    const PAUSES: bool = true;
+
     fn split_at(self, index: usize) -> (Self, Self, Self::Reducer) {
         let Seeker { search, start, end } = self;
         let middle = start + index;

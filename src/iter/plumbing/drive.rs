@@ -51,6 +51,8 @@ const GROWTH: usize = 8;
 const HANDED_ON: usize = 64;
 /// Pieces a worker, at the start.
 const PIECES: usize = 2;
+/// Pieces a worker, at the start, where a piece cannot be cut any more once it is begun.
+pub(crate) const UNPAUSED_PIECES: usize = 8;
 /// So few items for each worker are all cut at the start. Where there are more, a short loop makes
 /// one fork.
 const FEW_EACH: usize = 32;
@@ -59,7 +61,8 @@ const BLOCKS_EACH: usize = 8;
 /// So few items are cut even where others find enough to do.
 const FEW: usize = 16;
 
-/// Lets `par_iter` feed `consumer`: what [`IndexedParallelIterator::drive`] does.
+/// Feeds the items of `par_iter` to `consumer`. An implementation of
+/// [`IndexedParallelIterator::drive`] can call this.
 #[inline(always)]
 pub fn bridge<I, C>(par_iter: I, consumer: C) -> C::Result
 where
@@ -84,7 +87,7 @@ where
     par_iter.with_producer(Bridge { len, consumer })
 }
 
-/// Lets the `len` items of `producer` feed `consumer`, in parallel where somebody has time for it.
+/// Feeds the `len` items of `producer` to `consumer`, in parallel if workers have nothing to do.
 #[inline(always)]
 pub fn bridge_producer_consumer<P, C>(len: usize, producer: P, consumer: C) -> C::Result
 where
@@ -113,6 +116,7 @@ where
         let threads = worker.registry().workers().len();
         let pieces = match worker.is_bare() {
             _ if len <= FEW => threads * PIECES,
+            _ if !C::PAUSES => threads * UNPAUSED_PIECES,
             true if len <= threads * FEW_EACH => threads * PIECES,
             // Half may be had while the first item is done, which may be a search without an end.
             true => 2,
@@ -243,7 +247,7 @@ impl Pace {
                 && !C::Folder::KEEPS_STATE
                 && self.threads > 1
                 && !is_simulated();
-            if worth_it && (is_slow || is_wanted(took)) {
+            if C::PAUSES && worth_it && (is_slow || is_wanted(took)) {
                 let (first, consumer, reducer) = C::pause(folder);
                 let most = if is_slow { self.threads * FEW_EACH } else { 2 };
                 let pieces = (len / self.min).min(most);
@@ -325,7 +329,7 @@ fn from_outside(op: &mut (dyn FnMut(&Worker) + Send)) {
     with_current(|registry| registry.as_worker(|worker, _| op(worker)));
 }
 
-/// Lets `producer` feed `consumer`, in parallel as far as it can be cut.
+/// Feeds the items of `producer` to `consumer`, in parallel as far as the producer can be split.
 pub fn bridge_unindexed<P, C>(producer: P, consumer: C) -> C::Result
 where
     P: UnindexedProducer,
@@ -333,13 +337,10 @@ where
 {
     in_pool(|worker| {
         let threads = worker.registry().workers().len();
-        let pieces = if threads == 1 { 1 } else { threads * UNINDEXED_PIECES };
+        let pieces = if threads == 1 { 1 } else { threads * UNPAUSED_PIECES };
         cut_unindexed(pieces, &Refills::new(threads), producer, consumer)
     })
 }
-
-/// Pieces a worker, where a piece cannot be cut any more once it is begun.
-const UNINDEXED_PIECES: usize = 8;
 
 /// How often the thieves of a loop may cut what they have stolen into more pieces than planned.
 ///
@@ -384,7 +385,7 @@ where
         |_| cut_unindexed(pieces / 2, refills, left, left_consumer),
         |context| {
             let is_refilled = context.migrated() && refills.take();
-            let more = if is_refilled { num_threads() * UNINDEXED_PIECES } else { 0 };
+            let more = if is_refilled { num_threads() * UNPAUSED_PIECES } else { 0 };
             cut_unindexed((pieces - pieces / 2).max(more), refills, right, consumer)
         },
     );

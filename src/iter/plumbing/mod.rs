@@ -1,120 +1,127 @@
-//! What parallel iterators are made of, for those who write their own.
+//! The traits of which parallel iterators are made, for those who write their own.
 //!
-//! A parallel iterator either *pulls* or *pushes*:
-//! - A [`Producer`] is a run of items that can be cut at any place, and turned into a serial
-//!   iterator. Sources whose length is known are producers, and adaptors that keep the positions
-//!   (`map`, `zip`, `rev`, ...) wrap them.
-//! - A [`Consumer`] is what becomes of the items: it, too, can be cut in step with the producer.
-//!   A piece of it becomes a [`Folder`], which takes items one by one or iterator by iterator, and
-//!   ends with a result; a [`Reducer`] joins the results of neighbours. Each end of a chain
-//!   (`sum`, `collect`, ...) is a consumer, and adaptors that lose the positions (`filter`,
-//!   `flat_map`, ...) wrap those.
+//! There are two sides:
+//! - A [`Producer`] has items that can be split at any position, and becomes a serial iterator over
+//!   them. A source that knows its length is one. Adaptors that keep the positions (`map`, `zip`,
+//!   `rev`, ...) wrap it.
+//! - A [`Consumer`] takes items. It is split along with the producer. For each piece it becomes a
+//!   [`Folder`], which takes the items of the piece and ends with a result. A [`Reducer`] joins the
+//!   results of neighbours. The end of a chain (`sum`, `collect`, ...) is a consumer. Adaptors
+//!   that lose the positions (`filter`, `flat_map`, ...) wrap it.
 //!
-//! [`bridge`] lets a producer meet a consumer, and decides what is done in parallel.
+//! [`bridge`] lets a producer feed a consumer, and decides what runs in parallel.
 //!
-//! The names and the shapes are rayon's. What differs: [`Consumer::pause`] is new, which lets a
-//! loop that is under way hand over its rest, and [`Folder::ASK_EACH`] and [`Folder::FILLS`], which
-//! let inner loops be free of questions, and [`Folder::KEEPS_STATE`], which keeps pieces few.
+//! The traits are those of rayon, and implementations for rayon compile. Some items are new, and
+//! have defaults. With [`Consumer::pause`], a loop can hand over its rest while it runs. With
+//! [`Folder::ASK_EACH`] and [`Folder::FILLS`], inner loops need not check whether to stop.
+//! [`Folder::KEEPS_STATE`] and [`Producer::FEW_BLOCKS`] keep the number of pieces and of blocks
+//! small.
 //!
 //! # A source of your own
-//! A type whose items stand in a row needs a producer, and hands it to whoever asks; see
-//! `examples/own_source.rs` for one.
+//! See `examples/own_source.rs`: a producer, and the parallel iterator that makes it.
 
 mod drive;
 
-pub(crate) use drive::{Refills, in_pool, is_wanted};
+pub(crate) use drive::{Refills, UNPAUSED_PIECES, in_pool, is_wanted};
 pub use drive::{bridge, bridge_producer_consumer, bridge_unindexed};
 
-/// A run of items that can be cut in two at any place.
+/// Items that can be split at any position.
 pub trait Producer: Send + Sized {
-    /// What is produced.
+    /// The type of the items.
     type Item;
 
-    /// The serial iterator over a piece.
+    /// The serial iterator over the items.
     type IntoIter: Iterator<Item = Self::Item> + DoubleEndedIterator + ExactSizeIterator;
 
-    /// Whether to begin with a block of items may be dear, as where each has a state of its own. Then
-    /// blocks become longer and longer, whatever an item takes, so that there are few.
+    /// Whether it may be expensive to begin a block of items, for instance because each has a state
+    /// of its own. Blocks then grow whatever an item costs, so there are few.
     const FEW_BLOCKS: bool = false;
 
-    /// The items, one by one, in order.
+    /// Returns a serial iterator over the items, in order.
     fn into_iter(self) -> Self::IntoIter;
 
-    /// The fewest items that are worth a piece of their own.
+    /// Returns the least number of items that a piece should have.
     fn min_len(&self) -> usize {
         1
     }
 
-    /// The most items that may be one piece.
+    /// Returns the greatest number of items that a piece should have.
     fn max_len(&self) -> usize {
         usize::MAX
     }
 
-    /// The items before position `index`, and those from there on. `index` is at most the
-    /// length.
+    /// Splits into the items before position `index` and the rest. `index` is at most the length.
     fn split_at(self, index: usize) -> (Self, Self);
 
-    /// Feeds all items to `folder`, as far as it wants them.
+    /// Feeds the items to `folder` until it is full.
     fn fold_with<F: Folder<Self::Item>>(self, folder: F) -> F {
         folder.consume_iter(self.into_iter())
     }
 }
 
-/// What [`with_producer`](super::IndexedParallelIterator::with_producer) calls with the producer: a generic closure.
+/// A callback that takes any producer: see
+/// [`with_producer`](super::IndexedParallelIterator::with_producer).
 pub trait ProducerCallback<T> {
-    /// What the call returns.
+    /// The type that the call returns.
     type Output;
 
-    /// Called once, with the producer.
+    /// Called with the producer.
     fn callback<P: Producer<Item = T>>(self, producer: P) -> Self::Output;
 }
 
-/// What becomes of the items: cut along with their producer, then turned into a [`Folder`].
+/// Takes items. It is split along with their producer, and each part becomes a [`Folder`].
 pub trait Consumer<Item>: Send + Sized {
-    /// What takes the items of one piece.
+    /// Takes the items of a piece.
     type Folder: Folder<Item, Result = Self::Result>;
 
-    /// What joins the results of two neighbours.
+    /// Joins the results of two neighbours.
     type Reducer: Reducer<Self::Result>;
 
-    /// What a piece ends with.
+    /// The type of the results.
     type Result: Send;
 
-    /// A consumer for the next `index` items, and one for those that follow.
+    /// Whether [`pause`](Self::pause) is implemented. Without it a piece that has begun cannot be
+    /// split, so there are more pieces at the start.
+    const PAUSES: bool = false;
+
+    /// Splits into a consumer for the first `index` items and one for the rest.
     fn split_at(self, index: usize) -> (Self, Self, Self::Reducer);
 
-    /// Begins to take items.
+    /// Begins a piece.
     fn into_folder(self) -> Self::Folder;
 
-    /// Whether no more items are wanted: those who have not begun need not.
+    /// Returns whether no more items are wanted. Pieces that have not begun are then left out.
     fn full(&self) -> bool;
 
-    /// Ends a folder of such a consumer before its last item: the result so far, a consumer
-    /// for the items that follow, and what joins the results of both.
-    fn pause(folder: Self::Folder) -> (Self::Result, Self, Self::Reducer);
+    /// Ends a piece before its last item. Returns the result so far, a consumer for the rest, and
+    /// what joins the results of both. Called only if [`PAUSES`](Self::PAUSES) is true.
+    fn pause(folder: Self::Folder) -> (Self::Result, Self, Self::Reducer) {
+        drop(folder);
+        unreachable!("`Consumer::PAUSES` is true, but `Consumer::pause` is missing")
+    }
 }
 
-/// Takes the items of one piece, in order.
+/// Takes the items of a piece, in order.
 pub trait Folder<Item>: Sized {
-    /// What the piece ends with.
+    /// The type of the result.
     type Result;
 
-    /// Whether [`full`](Folder::full) is to be asked after every single item, also of those that a
-    /// filter drops. Else it is asked from time to time, and inner loops are free of questions.
+    /// Whether [`full`](Folder::full) must be called after each item, even one that a filter drops.
+    /// If not, it is called from time to time, and inner loops are without such calls.
     const ASK_EACH: bool = true;
 
-    /// Whether [`full`](Folder::full) may ever say `true`. If not, it is not asked within the items
-    /// that one item gives, either, and a loop looks up less often.
+    /// Whether [`full`](Folder::full) may ever return true. If not, blocks are longer, and it is not
+    /// called between the items that a `flat_map_iter` makes of one.
     const FILLS: bool = true;
 
-    /// Whether each piece begins with a state of its own, which may cost something: then a loop makes
-    /// no more pieces than it has to, however long its items take.
+    /// Whether each piece begins with a state that may be expensive. There are then no more pieces
+    /// than workers take, however long an item runs.
     const KEEPS_STATE: bool = false;
 
     /// Takes an item.
     fn consume(self, item: Item) -> Self;
 
-    /// Takes the items of `iter`, until it is full.
+    /// Takes the items of `iter` until it is full.
     fn consume_iter<I>(mut self, iter: I) -> Self
     where
         I: IntoIterator<Item = Item>,
@@ -128,41 +135,42 @@ pub trait Folder<Item>: Sized {
         self
     }
 
-    /// Ends the piece.
+    /// Ends the piece, and returns its result.
     fn complete(self) -> Self::Result;
 
-    /// Whether no more items are wanted.
+    /// Returns whether no more items are wanted.
     fn full(&self) -> bool;
 }
 
 /// Joins the results of two neighbours.
 pub trait Reducer<Result> {
-    /// `left` is of the items that come first.
+    /// Joins two results. The items of `left` come first.
     fn reduce(self, left: Result, right: Result) -> Result;
 }
 
-/// A consumer that need not know the position of its items.
+/// A consumer that need not know the positions of its items.
 pub trait UnindexedConsumer<Item>: Consumer<Item> {
-    /// A consumer for items that come before those of this one, which takes the rest.
+    /// Splits off a consumer for items that come before those of `self`.
     fn split_off_left(&self) -> Self;
 
-    /// What joins the results of the two.
+    /// Returns what joins the results of the two.
     fn to_reducer(&self) -> Self::Reducer;
 }
 
-/// Items that can be cut in two somewhere, though not at any place.
+/// Items that can be split, but not at any position.
 pub trait UnindexedProducer: Send + Sized {
-    /// What is produced.
+    /// The type of the items.
     type Item;
 
-    /// Two parts, about equal and in order; `None` if it cannot, or need not, be cut further.
+    /// Splits into two parts of about the same size. The second is `None` if there is no place to
+    /// split.
     fn split(self) -> (Self, Option<Self>);
 
-    /// Feeds all items to `folder`, as far as it wants them.
+    /// Feeds the items to `folder` until it is full.
     fn fold_with<F: Folder<Self::Item>>(self, folder: F) -> F;
 }
 
-/// Results that are joined by doing nothing.
+/// Joins results that are `()`.
 #[derive(Clone, Copy, Debug)]
 pub struct NoopReducer;
 

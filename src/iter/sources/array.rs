@@ -9,7 +9,7 @@ use super::{slice, vec::Items};
 use crate::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer, bridge};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-/// The items of an array, by value.
+/// An iterator over the items of an array, by value.
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct IntoIter<T, const N: usize>([T; N]);

@@ -39,9 +39,14 @@ const PATIENCE: u64 = 2 * TICKS_PER_MICROSECOND;
 /// How long the iterator may take for a helper's first item if that is to call two.
 const AT_ONCE: u64 = 2 * TICKS_PER_MICROSECOND;
 
-/// What can be shared by [`par_bridge`](ParallelBridge::par_bridge): serial iterators.
+/// A serial iterator whose items [`par_bridge`](ParallelBridge::par_bridge) shares between threads.
+#[diagnostic::on_unimplemented(
+    message = "the items of `{Self}` cannot be shared between threads",
+    label = "`par_bridge` cannot be called on this",
+    note = "`par_bridge` takes any `Iterator` that is `Send`, and whose items are `Send`"
+)]
 pub trait ParallelBridge: Sized {
-    /// A parallel iterator over the items of a serial one, in no particular order.
+    /// Returns a parallel iterator over the items of this serial one, in any order.
     ///
     /// One worker at a time asks the iterator, for one item at a time, and consumes that item
     /// before it asks again. No lock is held meanwhile: the iterator may block, run parallel loops,
@@ -71,7 +76,8 @@ impl<I: Iterator<Item: Send> + Send> ParallelBridge for I {
     }
 }
 
-/// The items of a serial iterator; of [`par_bridge`](ParallelBridge::par_bridge).
+/// An iterator over the items of a serial iterator. Returned by
+/// [`par_bridge`](ParallelBridge::par_bridge).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct IterBridge<I>(I);

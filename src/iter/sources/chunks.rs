@@ -2,8 +2,8 @@
 
 use std::slice;
 
-use super::own_producer::own_producer;
-use crate::iter::Map;
+use super::delegate::{delegate, own_producer};
+use crate::iter::ParallelIterator;
 use crate::iter::plumbing::Producer;
 
 /// How far chunks of `size` from the start reach, if there are that many.
@@ -62,16 +62,20 @@ macro_rules! chunks {
 }
 
 chunks! {
-    /// Of [`par_chunks`](crate::slice::ParallelSlice::par_chunks).
+    /// An iterator over chunks of a slice. Returned by
+    /// [`par_chunks`](crate::slice::ParallelSlice::par_chunks).
     Chunks: [] Sync, Chunks by chunks,
         items |len, size| len.div_ceil(size), cut |chunks| front(len, size, chunks), 0 1;
-    /// Of [`par_chunks_mut`](crate::slice::ParallelSliceMut::par_chunks_mut).
+    /// An iterator over chunks of a slice. Returned by
+    /// [`par_chunks_mut`](crate::slice::ParallelSliceMut::par_chunks_mut).
     ChunksMut: [mut] Send, ChunksMut by chunks_mut,
         items |len, size| len.div_ceil(size), cut |chunks| front(len, size, chunks), 0 1;
-    /// Of [`par_rchunks`](crate::slice::ParallelSlice::par_rchunks).
+    /// An iterator over chunks of a slice from its end on. Returned by
+    /// [`par_rchunks`](crate::slice::ParallelSlice::par_rchunks).
     RChunks: [] Sync, RChunks by rchunks,
         items |len, size| len.div_ceil(size), cut |chunks| len - front(len, size, chunks), 1 0;
-    /// Of [`par_rchunks_mut`](crate::slice::ParallelSliceMut::par_rchunks_mut).
+    /// An iterator over chunks of a slice from its end on. Returned by
+    /// [`par_rchunks_mut`](crate::slice::ParallelSliceMut::par_rchunks_mut).
     RChunksMut: [mut] Send, RChunksMut by rchunks_mut,
         items |len, size| len.div_ceil(size), cut |chunks| len - front(len, size, chunks), 1 0;
 }
@@ -115,51 +119,25 @@ macro_rules! exact {
             }
         }
 
-        impl<'data, T: $bound> crate::iter::ParallelIterator for $name<'data, T> {
-            type Item = &'data $($mut)? [T];
-
-            fn drive_unindexed<C>(self, consumer: C) -> C::Result
-            where
-                C: crate::iter::plumbing::UnindexedConsumer<Self::Item>,
-            {
-                $base { slice: self.slice, size: self.size }.drive_unindexed(consumer)
-            }
-
-            fn opt_len(&self) -> Option<usize> {
-                Some(self.slice.len() / self.size)
-            }
-        }
-
-        impl<'data, T: $bound> crate::iter::IndexedParallelIterator for $name<'data, T> {
-            fn drive<C>(self, consumer: C) -> C::Result
-            where
-                C: crate::iter::plumbing::Consumer<Self::Item>,
-            {
-                $base { slice: self.slice, size: self.size }.drive(consumer)
-            }
-
-            fn len(&self) -> usize {
-                self.slice.len() / self.size
-            }
-
-            fn with_producer<CB>(self, callback: CB) -> CB::Output
-            where
-                CB: crate::iter::plumbing::ProducerCallback<Self::Item>,
-            {
-                $base { slice: self.slice, size: self.size }.with_producer(callback)
-            }
-        }
+        delegate!(
+            ['data, T: $bound] $name<'data, T>, &'data $($mut)? [T],
+            |self| $base { slice: self.slice, size: self.size }, len self.slice.len() / self.size
+        );
     )*};
 }
 
 exact! {
-    /// Of [`par_chunks_exact`](crate::slice::ParallelSlice::par_chunks_exact).
+    /// An iterator over chunks of exactly the same size of a slice. Returned by
+    /// [`par_chunks_exact`](crate::slice::ParallelSlice::par_chunks_exact).
     ChunksExact: [] Sync, by Chunks, |len, over| len - over, 0 1;
-    /// Of [`par_chunks_exact_mut`](crate::slice::ParallelSliceMut::par_chunks_exact_mut).
+    /// An iterator over chunks of exactly the same size of a slice. Returned by
+    /// [`par_chunks_exact_mut`](crate::slice::ParallelSliceMut::par_chunks_exact_mut).
     ChunksExactMut: [mut] Send, by ChunksMut, |len, over| len - over, 0 1;
-    /// Of [`par_rchunks_exact`](crate::slice::ParallelSlice::par_rchunks_exact).
+    /// An iterator over chunks of exactly the same size of a slice from its end on. Returned by
+    /// [`par_rchunks_exact`](crate::slice::ParallelSlice::par_rchunks_exact).
     RChunksExact: [] Sync, by RChunks, |_len, over| over, 1 0;
-    /// Of [`par_rchunks_exact_mut`](crate::slice::ParallelSliceMut::par_rchunks_exact_mut).
+    /// An iterator over chunks of exactly the same size of a slice from its end on. Returned by
+    /// [`par_rchunks_exact_mut`](crate::slice::ParallelSliceMut::par_rchunks_exact_mut).
     RChunksExactMut: [mut] Send, by RChunksMut, |_len, over| over, 1 0;
 }
 
@@ -168,7 +146,7 @@ macro_rules! remainders {
     ([$($shared:ident),*] [$($mut:ident),*]) => {
         $(
             impl<'data, T> $shared<'data, T> {
-                /// The items that no chunk has: fewer than a chunk.
+                /// Returns the items that are in no chunk.
                 pub fn remainder(&self) -> &'data [T] {
                     self.remainder
                 }
@@ -176,17 +154,17 @@ macro_rules! remainders {
         )*
         $(
             impl<'data, T> $mut<'data, T> {
-                /// The items that no chunk has: fewer than a chunk.
+                /// Returns the items that are in no chunk.
                 pub fn remainder(&mut self) -> &mut [T] {
                     self.remainder
                 }
 
-                /// The items that no chunk has; the iterator has none of them any more.
+                /// Takes the items that are in no chunk out of the iterator.
                 pub fn take_remainder(&mut self) -> &'data mut [T] {
                     std::mem::take(&mut self.remainder)
                 }
 
-                /// The items that no chunk has.
+                /// Returns the items that are in no chunk.
                 pub fn into_remainder(self) -> &'data mut [T] {
                     self.remainder
                 }
@@ -197,7 +175,8 @@ macro_rules! remainders {
 
 remainders!([ChunksExact, RChunksExact] [ChunksExactMut, RChunksExactMut]);
 
-/// Of [`par_windows`](crate::slice::ParallelSlice::par_windows).
+/// An iterator over windows of a slice. Returned by
+/// [`par_windows`](crate::slice::ParallelSlice::par_windows).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Debug)]
 pub struct Windows<'data, T> {
@@ -233,11 +212,32 @@ impl<'data, T: Sync> Producer for Windows<'data, T> {
 
 own_producer!(['data, T: Sync] Windows<'data, T>, &'data [T]);
 
-/// Of [`par_array_windows`](crate::slice::ParallelSlice::par_array_windows).
-pub type ArrayWindows<'data, T, const N: usize> =
-    Map<Windows<'data, T>, fn(&'data [T]) -> &'data [T; N]>;
+/// An iterator over windows of a slice, as arrays. Returned by
+/// [`par_array_windows`](crate::slice::ParallelSlice::par_array_windows).
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Debug)]
+pub struct ArrayWindows<'data, T, const N: usize>(pub(crate) Windows<'data, T>);
 
-/// The size of a chunk, if it is one.
+impl<T, const N: usize> Clone for ArrayWindows<'_, T, N> {
+    fn clone(&self) -> Self {
+        ArrayWindows(self.0.clone())
+    }
+}
+
+fn as_array<T, const N: usize>(window: &[T]) -> &[T; N] {
+    window.try_into().expect("it is as long as a window")
+}
+
+delegate!(
+    ['data, T: Sync, const N: usize] ArrayWindows<'data, T, N>, &'data [T; N],
+    |self| self.0.map(as_array::<T, N>), len self.0.items()
+);
+
+/// Returns the size of a chunk, if it is one.
+///
+/// # Panics
+/// If it is 0.
+#[track_caller]
 pub(crate) fn positive(chunk_size: usize) -> usize {
     assert!(chunk_size > 0, "the size of a chunk is 0, but must be at least 1");
     chunk_size

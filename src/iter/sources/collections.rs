@@ -2,75 +2,182 @@
 //! to them, put into a vector first: that costs an allocation of that size, and a walk.
 
 use std::collections::{
-    BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque, vec_deque,
+    BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque, vec_deque as deque,
 };
 use std::fmt;
 use std::ops::{Range, RangeBounds};
 
-use super::own_producer::own_producer;
+use super::delegate::{named, own_producer};
 use super::{slice, vec};
 use crate::iter::plumbing::Producer;
 use crate::iter::{IntoParallelIterator, ParallelDrainFull, ParallelDrainRange};
 
-/// Collections whose items are given by another parallel iterator.
-macro_rules! by_other {
-    ($($(#[$doc:meta])* [$($generics:tt)*] $collection:ty, $item:ty, $iter:ty, |$self:ident| $other:expr;)*) => {$(
-        impl<$($generics)*> IntoParallelIterator for $collection {
-            type Iter = $iter;
-            type Item = $item;
+impl<T: Send> IntoParallelIterator for Box<[T]> {
+    type Iter = vec::IntoIter<T>;
+    type Item = T;
 
-            $(#[$doc])*
-            fn into_par_iter($self) -> $iter {
-                $other.into_par_iter()
-            }
+    fn into_par_iter(self) -> Self::Iter {
+        self.into_vec().into_par_iter()
+    }
+}
+
+impl<'a, T: Sync> IntoParallelIterator for &'a Box<[T]> {
+    type Iter = slice::Iter<'a, T>;
+    type Item = &'a T;
+
+    fn into_par_iter(self) -> Self::Iter {
+        (**self).into_par_iter()
+    }
+}
+
+impl<'a, T: Send> IntoParallelIterator for &'a mut Box<[T]> {
+    type Iter = slice::IterMut<'a, T>;
+    type Item = &'a mut T;
+
+    fn into_par_iter(self) -> Self::Iter {
+        (**self).into_par_iter()
+    }
+}
+
+/// Declares a module with the parallel iterators of a collection: those over what it is made into.
+macro_rules! collections {
+    ($(
+        $(#[$module_doc:meta])*
+        mod $module:ident {$(
+            $(#[$doc:meta])*
+            $kind:ident $name:ident<$($a:lifetime,)? $($T:ident),+> [$($bounds:tt)*] $(<$S:ident>)?
+                of $collection:ty => $item:ty, $base:ty, |$self:ident| $other:expr;
+        )*}
+    )*) => {$(
+        $(#[$module_doc])*
+        pub mod $module {
+            use super::*;
+
+            named! {$(
+                $(#[$doc])*
+                $kind $name<$($a,)? $($T),+> [$($bounds)*] $base => $item;
+            )*}
+
+            $(
+                impl<$($a,)? $($bounds)* $(, $S)?> IntoParallelIterator for $collection {
+                    type Iter = $name<$($a,)? $($T),+>;
+                    type Item = $item;
+
+                    fn into_par_iter($self) -> Self::Iter {
+                        $name($other.into_par_iter())
+                    }
+                }
+            )*
         }
     )*};
 }
 
-by_other! {
-    [T: Send] Box<[T]>, T, vec::IntoIter<T>, |self| self.into_vec();
-    ['a, T: Sync] &'a Box<[T]>, &'a T, slice::Iter<'a, T>, |self| **self;
-    ['a, T: Send] &'a mut Box<[T]>, &'a mut T, slice::IterMut<'a, T>, |self| **self;
-    /// At no cost but, if its items go around its end, a move.
-    [T: Send] VecDeque<T>, T, vec::IntoIter<T>, |self| Vec::from(self);
-    /// If its items go around its end, they are moved into one row first.
-    ['a, T: Send] &'a mut VecDeque<T>, &'a mut T, slice::IterMut<'a, T>,
-        |self| self.make_contiguous();
-    /// In no particular order.
-    [T: Send] BinaryHeap<T>, T, vec::IntoIter<T>, |self| self.into_vec();
-    /// In no particular order.
-    ['a, T: Sync] &'a BinaryHeap<T>, &'a T, slice::Iter<'a, T>, |self| self.as_slice();
+/// The items that are walked over.
+fn walked<T>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    items.into_iter().collect()
 }
 
-/// Collections that are walked into a vector.
-macro_rules! by_vector {
-    ($([$($generics:tt)*] $collection:ty, $item:ty;)*) => {$(
-        impl<$($generics)*> IntoParallelIterator for $collection {
-            type Iter = vec::IntoIter<$item>;
-            type Item = $item;
+collections! {
+    /// Parallel iterators over heaps, in no particular order.
+    mod binary_heap {
+        /// An iterator over the items of a heap, by value.
+        value IntoIter<T> [T: Send]
+            of BinaryHeap<T> => T, vec::IntoIter<T>, |self| self.into_vec();
 
-            /// Puts what it gives into a vector first.
-            fn into_par_iter(self) -> vec::IntoIter<$item> {
-                self.into_iter().collect::<Vec<_>>().into_par_iter()
-            }
-        }
-    )*};
-}
+        /// An iterator over the items of a heap, by reference.
+        shared Iter<'a, T> [T: Sync]
+            of &'a BinaryHeap<T> => &'a T, slice::Iter<'a, T>, |self| self.as_slice();
+    }
 
-by_vector! {
-    [T: Send] LinkedList<T>, T;
-    ['a, T: Sync] &'a LinkedList<T>, &'a T;
-    ['a, T: Send] &'a mut LinkedList<T>, &'a mut T;
-    [T: Send, S] HashSet<T, S>, T;
-    ['a, T: Sync, S] &'a HashSet<T, S>, &'a T;
-    [T: Send] BTreeSet<T>, T;
-    ['a, T: Sync] &'a BTreeSet<T>, &'a T;
-    [K: Send, V: Send, S] HashMap<K, V, S>, (K, V);
-    ['a, K: Sync, V: Sync, S] &'a HashMap<K, V, S>, (&'a K, &'a V);
-    ['a, K: Sync, V: Send, S] &'a mut HashMap<K, V, S>, (&'a K, &'a mut V);
-    [K: Send, V: Send] BTreeMap<K, V>, (K, V);
-    ['a, K: Sync, V: Sync] &'a BTreeMap<K, V>, (&'a K, &'a V);
-    ['a, K: Sync, V: Send] &'a mut BTreeMap<K, V>, (&'a K, &'a mut V);
+    /// Parallel iterators over ordered maps, which are walked into a vector first.
+    mod btree_map {
+        /// An iterator over the entries of a map, by value.
+        value IntoIter<K, V> [K: Send, V: Send]
+            of BTreeMap<K, V> => (K, V), vec::IntoIter<(K, V)>, |self| walked(self);
+
+        /// An iterator over the entries of a map, by reference.
+        shared Iter<'a, K, V> [K: Sync, V: Sync]
+            of &'a BTreeMap<K, V> => (&'a K, &'a V), vec::IntoIter<(&'a K, &'a V)>,
+            |self| walked(self);
+
+        /// An iterator over the entries of a map, the values by exclusive reference.
+        exclusive IterMut<'a, K, V> [K: Sync, V: Send]
+            of &'a mut BTreeMap<K, V> => (&'a K, &'a mut V), vec::IntoIter<(&'a K, &'a mut V)>,
+            |self| walked(self);
+    }
+
+    /// Parallel iterators over ordered sets, which are walked into a vector first.
+    mod btree_set {
+        /// An iterator over the items of a set, by value.
+        value IntoIter<T> [T: Send]
+            of BTreeSet<T> => T, vec::IntoIter<T>, |self| walked(self);
+
+        /// An iterator over the items of a set, by reference.
+        shared Iter<'a, T> [T: Sync]
+            of &'a BTreeSet<T> => &'a T, vec::IntoIter<&'a T>, |self| walked(self);
+    }
+
+    /// Parallel iterators over hash maps, which are walked into a vector first.
+    mod hash_map {
+        /// An iterator over the entries of a map, by value.
+        value IntoIter<K, V> [K: Send, V: Send] <S>
+            of HashMap<K, V, S> => (K, V), vec::IntoIter<(K, V)>, |self| walked(self);
+
+        /// An iterator over the entries of a map, by reference.
+        shared Iter<'a, K, V> [K: Sync, V: Sync] <S>
+            of &'a HashMap<K, V, S> => (&'a K, &'a V), vec::IntoIter<(&'a K, &'a V)>,
+            |self| walked(self);
+
+        /// An iterator over the entries of a map, the values by exclusive reference.
+        exclusive IterMut<'a, K, V> [K: Sync, V: Send] <S>
+            of &'a mut HashMap<K, V, S> => (&'a K, &'a mut V), vec::IntoIter<(&'a K, &'a mut V)>,
+            |self| walked(self);
+    }
+
+    /// Parallel iterators over hash sets, which are walked into a vector first.
+    mod hash_set {
+        /// An iterator over the items of a set, by value.
+        value IntoIter<T> [T: Send] <S>
+            of HashSet<T, S> => T, vec::IntoIter<T>, |self| walked(self);
+
+        /// An iterator over the items of a set, by reference.
+        shared Iter<'a, T> [T: Sync] <S>
+            of &'a HashSet<T, S> => &'a T, vec::IntoIter<&'a T>, |self| walked(self);
+    }
+
+    /// Parallel iterators over linked lists, which are walked into a vector first.
+    mod linked_list {
+        /// An iterator over the items of a list, by value.
+        value IntoIter<T> [T: Send]
+            of LinkedList<T> => T, vec::IntoIter<T>, |self| walked(self);
+
+        /// An iterator over the items of a list, by reference.
+        shared Iter<'a, T> [T: Sync]
+            of &'a LinkedList<T> => &'a T, vec::IntoIter<&'a T>, |self| walked(self);
+
+        /// An iterator over the items of a list, by exclusive reference.
+        exclusive IterMut<'a, T> [T: Send]
+            of &'a mut LinkedList<T> => &'a mut T, vec::IntoIter<&'a mut T>, |self| walked(self);
+    }
+
+    /// Parallel iterators over deques.
+    mod vec_deque {
+        /// An iterator over the items of a deque, by value. Items that go around the deque's end
+        /// are moved into one row first.
+        value IntoIter<T> [T: Send]
+            of VecDeque<T> => T, vec::IntoIter<T>, |self| Vec::from(self);
+
+        /// An iterator over the items of a deque, by reference.
+        shared Iter<'a, T> [T: Sync]
+            of &'a VecDeque<T> => &'a T, Deque<'a, T>,
+            |self| Deque { deque: self, range: 0..self.len() };
+
+        /// An iterator over the items of a deque, by exclusive reference. Items that go around the
+        /// deque's end are moved into one row first.
+        exclusive IterMut<'a, T> [T: Send]
+            of &'a mut VecDeque<T> => &'a mut T, slice::IterMut<'a, T>,
+            |self| self.make_contiguous();
+    }
 }
 
 /// Collections that can be emptied.
@@ -107,52 +214,42 @@ impl<T: Send> ParallelDrainRange<usize> for &mut VecDeque<T> {
 }
 
 /// The items of a deque, by reference.
-#[must_use = "parallel iterators do nothing until they are driven"]
-pub struct DequeIter<'data, T> {
+struct Deque<'data, T> {
     deque: &'data VecDeque<T>,
     range: Range<usize>,
 }
 
-impl<'data, T: Sync> IntoParallelIterator for &'data VecDeque<T> {
-    type Iter = DequeIter<'data, T>;
-    type Item = &'data T;
-
-    fn into_par_iter(self) -> DequeIter<'data, T> {
-        DequeIter { deque: self, range: 0..self.len() }
-    }
-}
-
-impl<T> Clone for DequeIter<'_, T> {
+impl<T> Clone for Deque<'_, T> {
     fn clone(&self) -> Self {
-        DequeIter { deque: self.deque, range: self.range.clone() }
+        Deque { deque: self.deque, range: self.range.clone() }
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for DequeIter<'_, T> {
+impl<T: fmt::Debug> fmt::Debug for Deque<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.deque.range(self.range.clone())).finish()
     }
 }
 
-impl<T> DequeIter<'_, T> {
+impl<T> Deque<'_, T> {
     fn items(&self) -> usize {
         self.range.len()
     }
 }
 
-impl<'data, T: Sync> Producer for DequeIter<'data, T> {
+impl<'data, T: Sync> Producer for Deque<'data, T> {
     type Item = &'data T;
-    type IntoIter = vec_deque::Iter<'data, T>;
+    type IntoIter = deque::Iter<'data, T>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.deque.range(self.range)
     }
 
     fn split_at(self, index: usize) -> (Self, Self) {
-        let DequeIter { deque, range: Range { start, end } } = self;
+        let Deque { deque, range: Range { start, end } } = self;
         let middle = start + index;
-        (DequeIter { deque, range: start..middle }, DequeIter { deque, range: middle..end })
+        (Deque { deque, range: start..middle }, Deque { deque, range: middle..end })
     }
 }
 
-own_producer!(['data, T: Sync] DequeIter<'data, T>, &'data T);
+own_producer!(['data, T: Sync] Deque<'data, T>, &'data T);

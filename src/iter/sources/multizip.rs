@@ -3,7 +3,7 @@
 use crate::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-/// The items of a tuple of up to twelve parallel iterators, as tuples.
+/// An iterator over tuples of the items of up to twelve others. It is as long as the shortest.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -76,7 +76,10 @@ macro_rules! multizip {
         impl<$($T: IndexedParallelIterator),+> ParallelIterator for MultiZip<($($T,)+)> {
             type Item = ($($T::Item,)+);
 
-            fn drive_unindexed<Co: UnindexedConsumer<Self::Item>>(self, consumer: Co) -> Co::Result {
+            fn drive_unindexed<Co>(self, consumer: Co) -> Co::Result
+            where
+                Co: UnindexedConsumer<Self::Item>,
+            {
                 self.drive(consumer)
             }
 

@@ -1,15 +1,15 @@
-//! One item or none: options, results, `once`, `empty`.
+//! One item or none: options, `once`, `empty`.
 
-use std::{fmt, option};
+use std::marker::PhantomData;
+use std::{fmt, iter, option};
 
-use super::own_producer::own_producer;
+use super::delegate::{named, own_producer};
 use crate::iter::IntoParallelIterator;
 use crate::iter::plumbing::Producer;
 
 /// One item, or none.
-#[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
-pub struct Few<T>(Option<T>);
+pub(super) struct Few<T>(pub(super) Option<T>);
 
 impl<T> Few<T> {
     fn items(&self) -> usize {
@@ -32,33 +32,46 @@ impl<T: Send> Producer for Few<T> {
 
 own_producer!([T: Send] Few<T>, T);
 
-/// Options and results, by value and by reference.
-macro_rules! options {
-    ($([$($generics:tt)*] $option:ty, $item:ty, |$self:ident| $items:expr;)*) => {$(
+named! {
+    /// An iterator over what is in an option, by value.
+    value IntoIter<T> [T: Send] Few<T> => T;
+
+    /// An iterator over what is in an option, by reference.
+    shared Iter<'a, T> [T: Sync] Few<&'a T> => &'a T;
+
+    /// An iterator over what is in an option, by exclusive reference.
+    exclusive IterMut<'a, T> [T: Send] Few<&'a mut T> => &'a mut T;
+
+    /// An iterator over one item. Returned by [`once`].
+    value Once<T> [T: Send] Few<T> => T;
+}
+
+/// Makes an option, or a result, or a reference to it, a parallel iterator.
+macro_rules! few {
+    ($(
+        [$($generics:tt)*] $option:ty => $item:ty, $iter:ident<$($param:tt),+>,
+        |$self:ident| $items:expr;
+    )*) => {$(
         impl<$($generics)*> IntoParallelIterator for $option {
-            type Iter = Few<$item>;
+            type Iter = $iter<$($param),+>;
             type Item = $item;
 
-            fn into_par_iter($self) -> Few<$item> {
-                Few($items)
+            fn into_par_iter($self) -> Self::Iter {
+                $iter(Few($items))
             }
         }
     )*};
 }
 
-options! {
-    [T: Send] Option<T>, T, |self| self;
-    ['a, T: Sync] &'a Option<T>, &'a T, |self| self.as_ref();
-    ['a, T: Send] &'a mut Option<T>, &'a mut T, |self| self.as_mut();
-    [T: Send, E] Result<T, E>, T, |self| self.ok();
-    ['a, T: Sync, E] &'a Result<T, E>, &'a T, |self| self.as_ref().ok();
-    ['a, T: Send, E] &'a mut Result<T, E>, &'a mut T, |self| self.as_mut().ok();
+pub(super) use few;
+
+few! {
+    [T: Send] Option<T> => T, IntoIter<T>, |self| self;
+    ['a, T: Sync] &'a Option<T> => &'a T, Iter<'a, T>, |self| self.as_ref();
+    ['a, T: Send] &'a mut Option<T> => &'a mut T, IterMut<'a, T>, |self| self.as_mut();
 }
 
-/// Gives `item`; of [`once`].
-pub type Once<T> = Few<T>;
-
-/// A parallel iterator over one item.
+/// Returns a parallel iterator over one item.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -66,16 +79,16 @@ pub type Once<T> = Few<T>;
 /// assert_eq!(filch::iter::once(5).map(|n| n + 1).collect::<Vec<_>>(), [6]);
 /// ```
 pub fn once<T: Send>(item: T) -> Once<T> {
-    Few(Some(item))
+    Once(Few(Some(item)))
 }
 
-/// Gives nothing; of [`empty`].
+/// An iterator over nothing. Returned by [`empty`].
 #[must_use = "parallel iterators do nothing until they are driven"]
-pub struct Empty<T>(std::marker::PhantomData<fn() -> T>);
+pub struct Empty<T>(PhantomData<fn() -> T>);
 
 impl<T> Clone for Empty<T> {
     fn clone(&self) -> Self {
-        empty_of()
+        Empty(PhantomData)
     }
 }
 
@@ -85,11 +98,7 @@ impl<T> fmt::Debug for Empty<T> {
     }
 }
 
-fn empty_of<T>() -> Empty<T> {
-    Empty(std::marker::PhantomData)
-}
-
-/// A parallel iterator over nothing.
+/// Returns a parallel iterator over nothing.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -97,7 +106,7 @@ fn empty_of<T>() -> Empty<T> {
 /// assert_eq!(filch::iter::empty::<i32>().count(), 0);
 /// ```
 pub fn empty<T: Send>() -> Empty<T> {
-    empty_of()
+    Empty(PhantomData)
 }
 
 impl<T> Empty<T> {
@@ -108,14 +117,14 @@ impl<T> Empty<T> {
 
 impl<T: Send> Producer for Empty<T> {
     type Item = T;
-    type IntoIter = std::iter::Empty<T>;
+    type IntoIter = iter::Empty<T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        std::iter::empty()
+        iter::empty()
     }
 
     fn split_at(self, _index: usize) -> (Self, Self) {
-        (empty_of(), self)
+        (self.clone(), self)
     }
 }
 

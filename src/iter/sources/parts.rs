@@ -84,7 +84,8 @@ macro_rules! parts {
 
         impl<T: fmt::Debug, P> fmt::Debug for $name<'_, T, P> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field("slice", &self.slice).finish_non_exhaustive()
+                let mut f = f.debug_struct(stringify!($name));
+                f.field("slice", &self.slice).finish_non_exhaustive()
             }
         }
 
@@ -102,17 +103,23 @@ macro_rules! parts {
 }
 
 parts! {
-    /// Of [`par_split`](crate::slice::ParallelSlice::par_split).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_split`](crate::slice::ParallelSlice::par_split).
     Split: [] Sync, At(&T), Between;
-    /// Of [`par_split_mut`](crate::slice::ParallelSliceMut::par_split_mut).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_split_mut`](crate::slice::ParallelSliceMut::par_split_mut).
     SplitMut: [mut] Send, At(&T), Between;
-    /// Of [`par_split_inclusive`](crate::slice::ParallelSlice::par_split_inclusive).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_split_inclusive`](crate::slice::ParallelSlice::par_split_inclusive).
     SplitInclusive: [] Sync, At(&T), Inclusive;
-    /// Of [`par_split_inclusive_mut`](crate::slice::ParallelSliceMut::par_split_inclusive_mut).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_split_inclusive_mut`](crate::slice::ParallelSliceMut::par_split_inclusive_mut).
     SplitInclusiveMut: [mut] Send, At(&T), Inclusive;
-    /// Of [`par_chunk_by`](crate::slice::ParallelSlice::par_chunk_by).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_chunk_by`](crate::slice::ParallelSlice::par_chunk_by).
     ChunkBy: [] Sync, Apart(&T, &T), Inclusive;
-    /// Of [`par_chunk_by_mut`](crate::slice::ParallelSliceMut::par_chunk_by_mut).
+    /// An iterator over parts of a slice. Returned by
+    /// [`par_chunk_by_mut`](crate::slice::ParallelSliceMut::par_chunk_by_mut).
     ChunkByMut: [mut] Send, Apart(&T, &T), Inclusive;
 }
 

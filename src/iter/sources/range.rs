@@ -13,6 +13,7 @@ use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 ///
 /// # Panics
 /// If it does not lie within.
+#[track_caller]
 pub(crate) fn within(range: impl RangeBounds<usize>, len: usize) -> (usize, usize) {
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
@@ -30,6 +31,10 @@ pub(crate) fn within(range: impl RangeBounds<usize>, len: usize) -> (usize, usiz
 }
 
 /// What stands in a row: integers and characters.
+#[diagnostic::on_unimplemented(
+    message = "ranges of `{Self}` are not parallel iterators",
+    note = "ranges of integers and of `char` are"
+)]
 pub trait Countable: Copy + PartialOrd + Send + Sync {
     /// How many steps it is to `last`, which is not before.
     fn distance(self, last: Self) -> u128;
@@ -292,9 +297,9 @@ macro_rules! ranges {
 }
 
 ranges! {
-    /// A range of integers or characters, without its end.
+    /// An iterator over a range without its end.
     ///
-    /// It knows positions if its length always fits in a `usize`, as serial ones do.
+    /// It is an [`IndexedParallelIterator`] if the length of such a range always fits in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -311,10 +316,13 @@ ranges! {
     [u8, u16, u32, usize, i8, i16, i32, isize, char]
 }
 
-ranges! {
-    /// A range of integers or characters, with its end.
+pub(crate) mod inclusive {
+    use super::*;
+
+    ranges! {
+    /// An iterator over a range with its end.
     ///
-    /// It knows positions if its length always fits in a `usize`, as serial ones do.
+    /// It is an [`IndexedParallelIterator`] if the length of such a range always fits in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -322,10 +330,11 @@ ranges! {
     /// assert_eq!((1..=20_u64).into_par_iter().product::<u64>(), 2_432_902_008_176_640_000);
     /// assert_eq!((u8::MIN..=u8::MAX).into_par_iter().count(), 256);
     /// ```
-    IterInclusive, RangeInclusive,
+    Iter, RangeInclusive,
     |range| Span {
         first: *range.start(),
         last: (!range.is_empty()).then(|| *range.end()),
     },
     [u8, u16, i8, i16, char]
+    }
 }

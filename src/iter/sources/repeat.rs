@@ -3,17 +3,17 @@
 use std::iter::FusedIterator;
 use std::ops::Range;
 
-use super::own_producer::own_producer;
+use super::delegate::own_producer;
 use super::steps::{Steps, drive_steps};
 use crate::iter::plumbing::{Folder, Producer, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator, Zip};
 
-/// Clones of an item, without end; of [`repeat`].
+/// An iterator over clones of an item, without end. Returned by [`repeat`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct Repeat<T>(T);
 
-/// A parallel iterator over clones of `item`, without end: something else must end it.
+/// Returns a parallel iterator over clones of `item`, without end: another adaptor must end it.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -26,12 +26,12 @@ pub fn repeat<T: Clone + Send>(item: T) -> Repeat<T> {
 }
 
 impl<T: Clone + Send> Repeat<T> {
-    /// The first `n`.
+    /// Returns an iterator over `n` clones.
     pub fn take(self, n: usize) -> RepeatN<T> {
         repeat_n(self.0, n)
     }
 
-    /// As many as `other` has, each with an item of it.
+    /// Returns an iterator over pairs of a clone and an item of `other`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -68,7 +68,7 @@ impl<T: Clone + Send> Steps for Repeat<T> {
     }
 }
 
-/// `n` clones of an item; of [`repeat_n`].
+/// An iterator over `n` clones of an item. Returned by [`repeat_n`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct RepeatN<T> {
@@ -77,7 +77,7 @@ pub struct RepeatN<T> {
     n: usize,
 }
 
-/// A parallel iterator over `n` items equal to `item`: clones of it, and itself.
+/// Returns a parallel iterator over `n - 1` clones of `item`, and `item` itself.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -116,6 +116,7 @@ impl<T: Clone + Send> Producer for RepeatN<T> {
 own_producer!([T: Clone + Send] RepeatN<T>, T);
 
 /// Clones of an item, and then itself.
+#[derive(Debug)]
 pub struct Clones<T> {
     item: Option<T>,
     left: Range<usize>,

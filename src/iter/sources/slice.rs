@@ -2,11 +2,12 @@
 
 use std::slice;
 
-use super::own_producer::own_producer;
+use super::delegate::own_producer;
 use crate::iter::IntoParallelIterator;
 use crate::iter::plumbing::Producer;
 
-/// The items of a slice, by reference; of [`par_iter`](crate::iter::IntoParallelRefIterator).
+/// An iterator over the items of a slice, by reference. Returned by
+/// [`par_iter`](crate::iter::IntoParallelRefIterator).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Debug)]
 pub struct Iter<'data, T>(pub(crate) &'data [T]);
@@ -39,7 +40,7 @@ impl<'data, T: Sync> Producer for Iter<'data, T> {
 
 own_producer!(['data, T: Sync] Iter<'data, T>, &'data T);
 
-/// The items of a slice, by exclusive reference; of
+/// An iterator over the items of a slice, by exclusive reference. Returned by
 /// [`par_iter_mut`](crate::iter::IntoParallelRefMutIterator).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Debug)]

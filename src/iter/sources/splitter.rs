@@ -1,30 +1,20 @@
 //! Data that a function of the user cuts.
 
-use std::fmt;
-
 use super::steps::{Steps, drive_steps};
 use crate::iter::ParallelIterator;
+use crate::iter::adaptors::adaptor;
 use crate::iter::plumbing::{Folder, UnindexedConsumer};
 
-/// Parts of something; of [`split`].
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone)]
-pub struct Split<D, S> {
-    data: D,
-    splitter: S,
+adaptor! {
+    /// An iterator over parts of something. Returned by [`split`].
+    Split<D; S> { data; splitter: S }
 }
 
-impl<D: fmt::Debug, S> fmt::Debug for Split<D, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Split").field("data", &self.data).finish_non_exhaustive()
-    }
-}
-
-/// A parallel iterator over parts of `data`, which `splitter` cuts in two, or returns as it is
-/// where it is not to be cut.
+/// Returns a parallel iterator over parts of `data`. `splitter` cuts a part in two, or returns it
+/// and `None` if it is not to be cut.
 ///
-/// How far it is cut depends on who has time: some parts may be as large as `data`. The parts keep
-/// their order.
+/// How many parts there are depends on how many threads help: there may be a single one. The parts
+/// keep their order.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -45,7 +35,7 @@ where
     D: Send,
     S: Fn(D) -> (D, Option<D>) + Sync,
 {
-    Split { data, splitter }
+    Split::new(data, splitter)
 }
 
 impl<D, S> ParallelIterator for Split<D, S>

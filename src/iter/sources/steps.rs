@@ -2,7 +2,9 @@
 //! whenever others have nothing to do, as indexed ones do in `plumbing/drive.rs`.
 
 use crate::fork::join_on_worker;
-use crate::iter::plumbing::{Folder, Reducer, Refills, UnindexedConsumer, in_pool, is_wanted};
+use crate::iter::plumbing::{
+    Folder, Reducer, Refills, UNPAUSED_PIECES, UnindexedConsumer, in_pool, is_wanted,
+};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::worker::is_simulated;
 
@@ -36,7 +38,11 @@ where
 {
     in_pool(|worker| {
         let threads = worker.registry().workers().len();
-        let parts = if worker.is_bare() { threads * PARTS } else { 1 };
+        let parts = match worker.is_bare() {
+            _ if !C::PAUSES => threads * UNPAUSED_PIECES,
+            true => threads * PARTS,
+            false => 1,
+        };
         let serial = threads == 1;
         let refills = &Refills::new(threads);
         Going { serial, depth: 0, refills }.cut(if serial { 1 } else { parts }, steps, consumer)
@@ -117,7 +123,7 @@ impl Going<'_> {
             let simulated = is_simulated();
             most = if simulated { (most * 2).min(MOST_SIMULATED) } else { adjusted(most, took) };
             let warm = if simulated { self.depth < SOON } else { now.wrapping_sub(start) > wait };
-            if !self.serial && warm && is_wanted(took) {
+            if C::PAUSES && !self.serial && warm && is_wanted(took) {
                 if let Some(rest) = steps.cut_off() {
                     let (first, consumer, reducer) = C::pause(folder);
                     return reducer.reduce(first, self.fork(2, steps, rest, consumer));

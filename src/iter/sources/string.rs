@@ -5,19 +5,18 @@ use std::ops::{Range, RangeBounds};
 use std::panic::UnwindSafe;
 
 use super::cuts::{Mode, Run, drive_cuts};
+use super::delegate::delegate;
 use super::range::within;
-use super::slice;
 use super::steps::{Steps, drive_steps};
-use crate::iter::adaptors::Copied;
 use crate::iter::plumbing::{Folder, UnindexedConsumer};
 use crate::iter::{IntoParallelIterator, ParallelDrainRange, ParallelIterator};
 
-/// Strings as parallel iterators.
+/// Parallel iterators over strings.
 pub trait ParallelString {
-    /// The string.
+    /// Returns the string.
     fn as_parallel_string(&self) -> &str;
 
-    /// The characters.
+    /// Returns an iterator over the characters.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -25,10 +24,10 @@ pub trait ParallelString {
     /// assert_eq!("hello".par_chars().max(), Some('o'));
     /// ```
     fn par_chars(&self) -> Chars<'_> {
-        Pieces::new(self.as_parallel_string())
+        Chars(self.as_parallel_string())
     }
 
-    /// The characters with the positions of their first bytes.
+    /// Returns an iterator over the characters with their byte positions.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -37,10 +36,10 @@ pub trait ParallelString {
     /// assert_eq!(e, Some((4, 'n')));
     /// ```
     fn par_char_indices(&self) -> CharIndices<'_> {
-        Pieces::new(self.as_parallel_string())
+        CharIndices(self.as_parallel_string())
     }
 
-    /// The bytes.
+    /// Returns an iterator over the bytes.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -48,10 +47,10 @@ pub trait ParallelString {
     /// assert_eq!("hello".par_bytes().filter(|&b| b == b'l').count(), 2);
     /// ```
     fn par_bytes(&self) -> Bytes<'_> {
-        self.as_parallel_string().as_bytes().into_par_iter().copied()
+        Bytes(self.as_parallel_string())
     }
 
-    /// What encodes the string in UTF-16.
+    /// Returns an iterator over the string's UTF-16 code units.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -60,11 +59,11 @@ pub trait ParallelString {
     /// assert_eq!(units, [0x61, 0xd834, 0xdd1e]);
     /// ```
     fn par_encode_utf16(&self) -> EncodeUtf16<'_> {
-        Pieces::new(self.as_parallel_string())
+        EncodeUtf16(self.as_parallel_string())
     }
 
-    /// The parts between the characters that match `separator`: a character, a slice or an array
-    /// of such, or a closure. There is one more than those characters.
+    /// Returns an iterator over the parts between characters that match `separator`: a character, a
+    /// slice or an array of characters, or a closure. There is one part more than matches.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -76,7 +75,8 @@ pub trait ParallelString {
         Split { text: self.as_parallel_string(), pattern: separator }
     }
 
-    /// The parts that end with the characters that match `separator`, or with the string.
+    /// Returns an iterator over the parts of the string, each with the character that matches
+    /// `separator` at its end.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -88,7 +88,8 @@ pub trait ParallelString {
         SplitInclusive { text: self.as_parallel_string(), pattern: separator }
     }
 
-    /// Like [`par_split`](Self::par_split), but without the last part if that is empty.
+    /// Returns an iterator over the parts between matches, like [`par_split`](Self::par_split), but
+    /// without an empty last part.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -99,7 +100,8 @@ pub trait ParallelString {
         SplitTerminator { text: self.as_parallel_string(), pattern: terminator }
     }
 
-    /// The lines, which end with a line feed, maybe after a carriage return, or with the string.
+    /// Returns an iterator over the lines, without the line feeds, and the carriage returns before
+    /// those, that end them.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -110,7 +112,7 @@ pub trait ParallelString {
         Lines(self.as_parallel_string())
     }
 
-    /// The words between runs of white space.
+    /// Returns an iterator over the words between white space.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -121,7 +123,7 @@ pub trait ParallelString {
         SplitWhitespace(self.as_parallel_string())
     }
 
-    /// The words between runs of ASCII white space.
+    /// Returns an iterator over the words between ASCII white space.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -132,7 +134,7 @@ pub trait ParallelString {
         SplitAsciiWhitespace(self.as_parallel_string())
     }
 
-    /// The characters that match `pattern`, each as a string.
+    /// Returns an iterator over the characters that match `pattern`, each as a string.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -144,7 +146,8 @@ pub trait ParallelString {
         Matches { text: self.as_parallel_string(), pattern }
     }
 
-    /// The characters that match `pattern`, each as a string, with their positions.
+    /// Returns an iterator over the characters that match `pattern`, each as a string, with their
+    /// byte positions.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -165,6 +168,11 @@ impl ParallelString for str {
 
 mod pattern {
     /// Which characters are meant.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is not a pattern for characters",
+        label = "not a `char`, a slice or an array of `char`s, or a `Fn(char) -> bool`",
+        note = "strings are not patterns for parallel iterators"
+    )]
     pub trait Pattern: Sized + Sync + Send {
         /// Where the first is.
         fn find_in(&self, text: &str) -> Option<usize>;
@@ -229,101 +237,78 @@ impl<P: Pattern> Run<P> for &str {
     }
 }
 
-/// What the pieces of a string are taken for.
-pub trait Kind: Clone + Send + Sync + 'static {
-    /// What it is made of.
-    type Item: Send;
-
-    /// What the piece, which begins at `start`, is made of.
-    fn items(piece: &str, start: usize) -> impl Iterator<Item = Self::Item>;
-}
-
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $alias:ident, $kind:ident, $item:ty, |$piece:ident, $start:pat_param| $items:expr;)*) => {$(
-        #[doc = concat!("What [`", stringify!($alias), "`] is about.")]
-        #[derive(Clone, Debug)]
-        pub enum $kind {}
-
-        impl Kind for $kind {
-            type Item = $item;
-
-            fn items($piece: &str, $start: usize) -> impl Iterator<Item = $item> {
-                $items
-            }
-        }
-
-        $(#[$doc])*
-        pub type $alias<'text> = Pieces<'text, $kind>;
-    )*};
-}
-
-kinds! {
-    /// Of [`ParallelString::par_chars`].
-    Chars, Char, char, |piece, _| piece.chars();
-    /// Of [`ParallelString::par_char_indices`].
-    CharIndices, CharIndex, (usize, char),
-        |piece, start| piece.char_indices().map(move |(at, c)| (start + at, c));
-    /// Of [`ParallelString::par_encode_utf16`].
-    EncodeUtf16, Utf16, u16, |piece, _| piece.encode_utf16();
-}
-
-/// A string, piece by piece.
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone, Debug)]
-pub struct Pieces<'text, K> {
+/// A string, piece by piece: `items` makes items of a piece and of where that begins.
+#[derive(Clone, Copy)]
+struct Pieces<'text, F> {
     text: &'text str,
     /// Where it begins.
     start: usize,
-    kind: std::marker::PhantomData<fn() -> K>,
+    items: F,
 }
 
-impl<'text, K> Pieces<'text, K> {
-    fn new(text: &'text str) -> Self {
-        Pieces { text, start: 0, kind: std::marker::PhantomData }
+impl<'text, F: Copy> Pieces<'text, F> {
+    fn new(text: &'text str, items: F) -> Self {
+        Pieces { text, start: 0, items }
+    }
+
+    /// Takes off about `most` bytes, at least a character.
+    fn split_off(&mut self, most: usize) -> Self {
+        let (piece, rest) = self.split_at(boundary(self.text, most));
+        *self = rest;
+        piece
     }
 
     /// Cuts before `at`.
     fn split_at(self, at: usize) -> (Self, Self) {
-        let Pieces { text, start, kind } = self;
+        let Pieces { text, start, items } = self;
         let (left, right) = text.split_at(at);
-        (Pieces { text: left, start, kind }, Pieces { text: right, start: start + at, kind })
-    }
-}
-
-impl<K: Kind> ParallelIterator for Pieces<'_, K> {
-    type Item = K::Item;
-
-    fn drive_unindexed<C: UnindexedConsumer<K::Item>>(self, consumer: C) -> C::Result {
-        drive_steps(self, consumer)
-    }
-}
-
-impl<K: Kind> Steps for Pieces<'_, K> {
-    type Item = K::Item;
-
-    fn step<F: Folder<K::Item>>(&mut self, most: usize, folder: F) -> (F, bool) {
-        let (piece, rest) = self.clone().split_at(boundary(self.text, most));
-        *self = rest;
-        (folder.consume_iter(K::items(piece.text, piece.start)), !self.text.is_empty())
+        (Pieces { text: left, start, items }, Pieces { text: right, start: start + at, items })
     }
 
-    fn cut_off(&mut self) -> Option<Self> {
+    /// Cuts off the latter half.
+    fn halve(&mut self) -> Option<Self> {
         let middle = boundary(self.text, self.text.len() / 2);
         if middle == 0 || middle == self.text.len() {
             return None;
         }
-        let (left, right) = self.clone().split_at(middle);
+        let (left, right) = self.split_at(middle);
         *self = left;
         Some(right)
     }
 }
 
-/// Of [`ParallelString::par_bytes`].
-pub type Bytes<'text> = Copied<slice::Iter<'text, u8>>;
+impl<'text, F, I> Steps for Pieces<'text, F>
+where
+    F: Fn(&'text str, usize) -> I + Copy + Send,
+    I: Iterator,
+{
+    type Item = I::Item;
+
+    fn step<Fo: Folder<I::Item>>(&mut self, most: usize, folder: Fo) -> (Fo, bool) {
+        let piece = self.split_off(most);
+        (folder.consume_iter((self.items)(piece.text, piece.start)), !self.text.is_empty())
+    }
+
+    fn cut_off(&mut self) -> Option<Self> {
+        self.halve()
+    }
+}
+
+/// An iterator over the bytes of a string. Returned by [`ParallelString::par_bytes`].
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Clone, Debug)]
+pub struct Bytes<'text>(&'text str);
+
+delegate!(
+    ['text] Bytes<'text>, u8, |self| self.0.as_bytes().into_par_iter().copied(), len self.0.len()
+);
 
 /// What is cut by a pattern.
 macro_rules! splits {
-    ($($(#[$doc:meta])* $name:ident, $item:ty, |$text:ident, $pattern:ident, $consumer:ident| $drive:expr;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident, $item:ty, |$text:ident, $pattern:ident, $consumer:ident| $drive:expr;
+    )*) => {$(
         $(#[$doc])*
         #[must_use = "parallel iterators do nothing until they are driven"]
         #[derive(Clone)]
@@ -350,36 +335,39 @@ macro_rules! splits {
 }
 
 splits! {
-    /// Of [`ParallelString::par_split`].
+    /// An iterator over the parts of a string between separators. Returned by
+    /// [`ParallelString::par_split`].
     Split, &'text str, |text, pattern, consumer|
         drive_cuts(text, pattern, Mode::Between, consumer);
-    /// Of [`ParallelString::par_split_inclusive`].
+    /// An iterator over the parts of a string with their separators. Returned by
+    /// [`ParallelString::par_split_inclusive`].
     SplitInclusive, &'text str, |text, pattern, consumer|
         drive_cuts(text, pattern, Mode::Inclusive, consumer);
-    /// Of [`ParallelString::par_split_terminator`].
+    /// An iterator over the parts of a string before terminators. Returned by
+    /// [`ParallelString::par_split_terminator`].
     SplitTerminator, &'text str, |text, pattern, consumer|
         drive_cuts(text, pattern, Mode::Terminated, consumer);
-    /// Of [`ParallelString::par_matches`].
+    /// An iterator over the characters that match a pattern. Returned by
+    /// [`ParallelString::par_matches`].
     Matches, &'text str, |text, pattern, consumer|
-        matches(text, pattern).map(|(_, found)| found).drive_unindexed(consumer);
-    /// Of [`ParallelString::par_match_indices`].
+        ParallelIterator::map(Found::new(text, pattern), |(_, found)| found)
+            .drive_unindexed(consumer);
+    /// An iterator over the characters that match a pattern, with their positions. Returned by
+    /// [`ParallelString::par_match_indices`].
     MatchIndices, (usize, &'text str), |text, pattern, consumer|
-        matches(text, pattern).drive_unindexed(consumer);
+        Found::new(text, pattern).drive_unindexed(consumer);
 }
 
-/// The characters that match, with their positions: parts that end with a match are looked at from
-/// their ends.
-fn matches<'text, P: Pattern>(
-    text: &'text str,
-    pattern: &P,
-) -> impl ParallelIterator<Item = (usize, &'text str)> {
-    Found { rest: Pieces::<Char>::new(text), pattern }
-}
-
-/// Characters that match.
+/// The characters that match, with their positions.
 struct Found<'text, 'p, P> {
-    rest: Pieces<'text, Char>,
+    rest: Pieces<'text, ()>,
     pattern: &'p P,
+}
+
+impl<'text, 'p, P> Found<'text, 'p, P> {
+    fn new(text: &'text str, pattern: &'p P) -> Self {
+        Found { rest: Pieces::new(text, ()), pattern }
+    }
 }
 
 impl<'text, P: Pattern> ParallelIterator for Found<'text, '_, P> {
@@ -394,18 +382,14 @@ impl<'text, P: Pattern> Iterator for Found<'text, '_, P> {
     type Item = (usize, &'text str);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Pieces { text, start, kind } = self.rest;
-        match self.pattern.find_in(text) {
-            Some(at) => {
-                let (at, end) = character(text, at);
-                self.rest = Pieces { text: &text[end..], start: start + end, kind };
-                Some((start + at, &text[at..end]))
-            }
-            None => {
-                self.rest = Pieces { text: "", start, kind };
-                None
-            }
-        }
+        let Pieces { text, start, .. } = self.rest;
+        let Some(at) = self.pattern.find_in(text) else {
+            self.rest.text = "";
+            return None;
+        };
+        let (at, end) = character(text, at);
+        self.rest = self.rest.split_at(end).1;
+        Some((start + at, &text[at..end]))
     }
 }
 
@@ -414,34 +398,13 @@ impl<'text, P: Pattern> Steps for Found<'text, '_, P> {
 
     fn step<F: Folder<Self::Item>>(&mut self, most: usize, folder: F) -> (F, bool) {
         // By the length of the text: where nothing is found, that takes time, too.
-        let (piece, rest) = self.rest.clone().split_at(boundary(self.rest.text, most));
-        self.rest = rest;
-        let found = Found { rest: piece, pattern: self.pattern };
+        let found = Found { rest: self.rest.split_off(most), pattern: self.pattern };
         (folder.consume_iter(found), !self.rest.text.is_empty())
     }
 
     fn cut_off(&mut self) -> Option<Self> {
-        Some(Found { rest: self.rest.cut_off()?, pattern: self.pattern })
+        Some(Found { rest: self.rest.halve()?, pattern: self.pattern })
     }
-}
-
-/// What is made of the parts of a string.
-macro_rules! parts {
-    ($($(#[$doc:meta])* $name:ident, |$text:ident| $parts:expr;)*) => {$(
-        $(#[$doc])*
-        #[must_use = "parallel iterators do nothing until they are driven"]
-        #[derive(Clone, Debug)]
-        pub struct $name<'text>(&'text str);
-
-        impl<'text> ParallelIterator for $name<'text> {
-            type Item = &'text str;
-
-            fn drive_unindexed<C: UnindexedConsumer<&'text str>>(self, consumer: C) -> C::Result {
-                let $text = self.0;
-                $parts.drive_unindexed(consumer)
-            }
-        }
-    )*};
 }
 
 /// Without what ends it.
@@ -452,17 +415,63 @@ fn line(line: &str) -> &str {
     }
 }
 
-parts! {
-    /// Of [`ParallelString::par_lines`].
-    Lines, |text| text.par_split_inclusive('\n').map(line);
-    /// Of [`ParallelString::par_split_whitespace`].
-    SplitWhitespace, |text| text.par_split(char::is_whitespace).filter(|word| !word.is_empty());
-    /// Of [`ParallelString::par_split_ascii_whitespace`].
-    SplitAsciiWhitespace,
-        |text| text.par_split(|c: char| c.is_ascii_whitespace()).filter(|word| !word.is_empty());
+/// Declares iterators over a string.
+macro_rules! parts {
+    ($($(#[$doc:meta])* $name:ident, $item:ty, |$text:ident, $consumer:ident| $drive:expr;)*) => {$(
+        $(#[$doc])*
+        #[must_use = "parallel iterators do nothing until they are driven"]
+        #[derive(Clone, Debug)]
+        pub struct $name<'text>(&'text str);
+
+        impl<'text> ParallelIterator for $name<'text> {
+            type Item = $item;
+
+            fn drive_unindexed<C: UnindexedConsumer<$item>>(self, $consumer: C) -> C::Result {
+                let $text = self.0;
+                $drive
+            }
+        }
+    )*};
 }
 
-/// The characters of a part of a string, which is cut out of it.
+parts! {
+    /// An iterator over the characters of a string. Returned by [`ParallelString::par_chars`].
+    Chars, char, |text, consumer|
+        drive_steps(Pieces::new(text, |piece: &'text str, _| piece.chars()), consumer);
+
+    /// An iterator over the characters of a string, with their positions. Returned by
+    /// [`ParallelString::par_char_indices`].
+    CharIndices, (usize, char), |text, consumer| {
+        let items = |piece: &'text str, start| {
+            piece.char_indices().map(move |(at, c)| (start + at, c))
+        };
+        drive_steps(Pieces::new(text, items), consumer)
+    };
+
+    /// An iterator over what encodes a string in UTF-16. Returned by
+    /// [`ParallelString::par_encode_utf16`].
+    EncodeUtf16, u16, |text, consumer|
+        drive_steps(Pieces::new(text, |piece: &'text str, _| piece.encode_utf16()), consumer);
+
+    /// An iterator over the lines of a string. Returned by [`ParallelString::par_lines`].
+    Lines, &'text str, |text, consumer|
+        text.par_split_inclusive('\n').map(line).drive_unindexed(consumer);
+
+    /// An iterator over the words of a string. Returned by
+    /// [`ParallelString::par_split_whitespace`].
+    SplitWhitespace, &'text str, |text, consumer|
+        text.par_split(char::is_whitespace).filter(|word| !word.is_empty())
+            .drive_unindexed(consumer);
+
+    /// An iterator over the words of a string between ASCII white space. Returned by
+    /// [`ParallelString::par_split_ascii_whitespace`].
+    SplitAsciiWhitespace, &'text str, |text, consumer|
+        text.par_split(|c: char| c.is_ascii_whitespace()).filter(|word| !word.is_empty())
+            .drive_unindexed(consumer);
+}
+
+/// An iterator that moves characters out of a string. Returned by
+/// [`par_drain`](ParallelDrainRange::par_drain).
 #[derive(Debug)]
 #[must_use = "parallel iterators do nothing until they are driven"]
 pub struct Drain<'text> {
@@ -487,6 +496,7 @@ impl<'text> ParallelDrainRange<usize> for &'text mut String {
     /// let taken: String = text.par_drain(2..9).collect();
     /// assert_eq!((taken.as_str(), text.as_str()), ("secret ", "a word"));
     /// ```
+    #[track_caller]
     fn par_drain<R: RangeBounds<usize>>(self, range: R) -> Drain<'text> {
         let (start, end) = within(range, self.len());
         assert!(self.is_char_boundary(start) && self.is_char_boundary(end), "it cuts a character");

@@ -14,7 +14,7 @@ use crate::iter::{
     IndexedParallelIterator, IntoParallelIterator, ParallelDrainRange, ParallelIterator,
 };
 
-/// The items of a vector, by value.
+/// An iterator over the items of a vector, by value.
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct IntoIter<T>(Vec<T>);
@@ -72,7 +72,8 @@ impl<T: Send> IndexedParallelIterator for IntoIter<T> {
     }
 }
 
-/// The items of a part of a vector, by value; the rest stays in it.
+/// An iterator that moves a range out of a vector. Returned by
+/// [`par_drain`](ParallelDrainRange::par_drain).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Debug)]
 pub struct Drain<'data, T: Send> {

@@ -3,39 +3,48 @@
 //! What is still to be visited stands on a stack, in order from its top; so about the lower half,
 //! which has the larger subtrees, can be given away at any time.
 
-use std::fmt;
-
 use super::steps::{Steps, drive_steps};
 use crate::iter::ParallelIterator;
+use crate::iter::adaptors::adaptor;
 use crate::iter::plumbing::{Folder, UnindexedConsumer};
 
 /// When a node is given: before its children or after them.
 const PREFIX: bool = true;
 const POSTFIX: bool = false;
 
-/// A walk through a tree.
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone)]
-pub struct Walk<const ORDER: bool, S, B> {
-    root: S,
-    children_of: B,
+/// Declares walks by their order.
+macro_rules! walks {
+    ($($(#[$doc:meta])* $name:ident, $order:ident;)*) => {$(
+        adaptor! { $(#[$doc])* $name<S; B> { root; children_of: B } }
+
+        impl<S, B, I> ParallelIterator for $name<S, B>
+        where
+            S: Send,
+            B: Fn(&S) -> I + Send + Sync,
+            I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
+        {
+            type Item = S;
+
+            fn drive_unindexed<C: UnindexedConsumer<S>>(self, consumer: C) -> C::Result {
+                let ahead = vec![Ahead::Enter(self.root)];
+                let children_of = &self.children_of;
+                drive_steps(Stack::<$order, S, B> { ahead, children_of }, consumer)
+            }
+        }
+    )*};
 }
 
-impl<const ORDER: bool, S: fmt::Debug, B> fmt::Debug for Walk<ORDER, S, B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Walk").field("root", &self.root).finish_non_exhaustive()
-    }
+walks! {
+    /// An iterator over the nodes of a tree, parents first. Returned by [`walk_tree_prefix`].
+    WalkTreePrefix, PREFIX;
+    /// An iterator over the nodes of a tree, children first. Returned by [`walk_tree_postfix`].
+    WalkTreePostfix, POSTFIX;
+    /// An iterator over the nodes of a tree, in any order. Returned by [`walk_tree`].
+    WalkTree, PREFIX;
 }
 
-/// Nodes before their children; of [`walk_tree_prefix`].
-pub type WalkTreePrefix<S, B> = Walk<PREFIX, S, B>;
-/// Nodes after their children; of [`walk_tree_postfix`].
-pub type WalkTreePostfix<S, B> = Walk<POSTFIX, S, B>;
-/// Nodes in whatever order; of [`walk_tree`].
-pub type WalkTree<S, B> = Walk<PREFIX, S, B>;
-
-/// A parallel iterator over the nodes of the tree below `root`, each before its children, these
-/// from left to right.
+/// Returns a parallel iterator over the nodes of the tree below `root`. Each comes before its
+/// children, and these keep their order.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -54,11 +63,11 @@ where
     B: Fn(&S) -> I + Send + Sync,
     I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
 {
-    Walk { root, children_of }
+    WalkTreePrefix::new(root, children_of)
 }
 
-/// A parallel iterator over the nodes of the tree below `root`, each after its children, these
-/// from left to right.
+/// Returns a parallel iterator over the nodes of the tree below `root`. Each comes after its
+/// children, and these keep their order.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -73,10 +82,10 @@ where
     B: Fn(&S) -> I + Send + Sync,
     I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
 {
-    Walk { root, children_of }
+    WalkTreePostfix::new(root, children_of)
 }
 
-/// A parallel iterator over the nodes of the tree below `root`, in whatever order is the cheapest.
+/// Returns a parallel iterator over the nodes of the tree below `root`, in any order.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -86,8 +95,8 @@ where
 /// ```
 ///
 /// # Graphs
-/// Where several ways lead to a node, `children_of` has to leave out those that somebody has been
-/// to, by a set that all share. It decides who is first:
+/// If several ways lead to a node, `children_of` must leave out nodes that have been seen. A set
+/// that all threads share decides that:
 ///
 /// ```
 /// use filch::prelude::*;
@@ -106,29 +115,15 @@ where
 /// assert_eq!(reached, seen.into_inner().unwrap().len());
 /// ```
 ///
-/// One lock will do as long as finding the neighbours takes longer than asking it; else take as
-/// many sets, each with its lock, as there are threads or more, and choose by the node's hash.
+/// One lock is enough if finding the neighbours takes longer than it is held. Else use at least as
+/// many sets, each with its lock, as there are threads, and choose one by the node's hash.
 pub fn walk_tree<S, B, I>(root: S, children_of: B) -> WalkTree<S, B>
 where
     S: Send,
     B: Fn(&S) -> I + Send + Sync,
     I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
 {
-    Walk { root, children_of }
-}
-
-impl<const ORDER: bool, S, B, I> ParallelIterator for Walk<ORDER, S, B>
-where
-    S: Send,
-    B: Fn(&S) -> I + Send + Sync,
-    I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
-{
-    type Item = S;
-
-    fn drive_unindexed<C: UnindexedConsumer<S>>(self, consumer: C) -> C::Result {
-        let Walk { root, ref children_of } = self;
-        drive_steps(Stack::<ORDER, S, B> { ahead: vec![Ahead::Enter(root)], children_of }, consumer)
-    }
+    WalkTree::new(root, children_of)
 }
 
 /// What comes next.

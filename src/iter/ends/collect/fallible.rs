@@ -99,6 +99,8 @@ where
     type Reducer = C::Reducer;
     type Result = C::Result;
 
+    const PAUSES: bool = C::PAUSES;
+
     fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
         let failure = self.failure;
         let (left, right, reducer) = self.base.split_at(index);

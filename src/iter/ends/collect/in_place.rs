@@ -94,6 +94,8 @@ impl<'c, T: Send> Consumer<T> for Places<'c, T> {
     type Reducer = Adjoin;
     type Result = Filled<'c, T>;
 
+    const PAUSES: bool = true;
+
     fn split_at(self, index: usize) -> (Self, Self, Adjoin) {
         assert!(index <= self.len, "a parallel iterator is longer than it said");
         let Places { start, len, slots } = self;

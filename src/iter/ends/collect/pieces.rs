@@ -57,6 +57,8 @@ impl<T: Send> Consumer<T> for ToPieces {
     type Reducer = ToPieces;
     type Result = Pieces<T>;
 
+    const PAUSES: bool = true;
+
     fn split_at(self, _index: usize) -> (Self, Self, ToPieces) {
         (ToPieces, ToPieces, ToPieces)
     }

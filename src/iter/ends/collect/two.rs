@@ -185,6 +185,8 @@ where
     type Reducer = JoinTwo<L::Reducer, R::Reducer>;
     type Result = (L::Result, R::Result);
 
+    const PAUSES: bool = L::PAUSES && R::PAUSES;
+
     fn split_at(self, index: usize) -> (Self, Self, Self::Reducer) {
         let deal = self.deal;
         let (left, left_rest, left_reducer) = self.left.split_at(index);

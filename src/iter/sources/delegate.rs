@@ -1,0 +1,127 @@
+//! Sources that are their own producers, or other parallel iterators by their own names.
+
+/// Makes `$name`, which implements `Producer` and has a method `items`, its number of items, a
+/// parallel iterator.
+macro_rules! own_producer {
+    ([$($generics:tt)*] $name:ty, $item:ty) => {
+        impl<$($generics)*> $crate::iter::ParallelIterator for $name {
+            type Item = $item;
+
+            #[inline]
+            fn drive_unindexed<C>(self, consumer: C) -> C::Result
+            where
+                C: $crate::iter::plumbing::UnindexedConsumer<$item>,
+            {
+                $crate::iter::plumbing::bridge(self, consumer)
+            }
+
+            fn opt_len(&self) -> Option<usize> {
+                Some(self.items())
+            }
+        }
+
+        impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name {
+            #[inline]
+            fn drive<C>(self, consumer: C) -> C::Result
+            where
+                C: $crate::iter::plumbing::Consumer<$item>,
+            {
+                $crate::iter::plumbing::bridge(self, consumer)
+            }
+
+            fn len(&self) -> usize {
+                self.items()
+            }
+
+            #[inline]
+            fn with_producer<CB>(self, callback: CB) -> CB::Output
+            where
+                CB: $crate::iter::plumbing::ProducerCallback<$item>,
+            {
+                callback.callback(self)
+            }
+        }
+    };
+}
+
+/// Makes `$name` a parallel iterator of `len` items, which `other` gives.
+macro_rules! delegate {
+    ([$($generics:tt)*] $name:ty, $item:ty, |$self:ident| $other:expr, len $len:expr) => {
+        impl<$($generics)*> $crate::iter::ParallelIterator for $name {
+            type Item = $item;
+
+            #[inline]
+            fn drive_unindexed<Co>($self, consumer: Co) -> Co::Result
+            where
+                Co: $crate::iter::plumbing::UnindexedConsumer<$item>,
+            {
+                $crate::iter::ParallelIterator::drive_unindexed($other, consumer)
+            }
+
+            fn opt_len(&$self) -> Option<usize> {
+                Some($len)
+            }
+        }
+
+        impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name {
+            #[inline]
+            fn drive<Co>($self, consumer: Co) -> Co::Result
+            where
+                Co: $crate::iter::plumbing::Consumer<$item>,
+            {
+                $crate::iter::IndexedParallelIterator::drive($other, consumer)
+            }
+
+            fn len(&$self) -> usize {
+                $len
+            }
+
+            #[inline]
+            fn with_producer<CB>($self, callback: CB) -> CB::Output
+            where
+                CB: $crate::iter::plumbing::ProducerCallback<$item>,
+            {
+                $crate::iter::IndexedParallelIterator::with_producer($other, callback)
+            }
+        }
+    };
+}
+
+/// Declares parallel iterators that are others of their own names, by `value`, by `shared`
+/// reference, or by `exclusive` reference.
+macro_rules! named {
+    ($(
+        $(#[$doc:meta])*
+        $kind:ident $name:ident<$($a:lifetime,)? $($T:ident),+> [$($bounds:tt)*]
+            $base:ty => $item:ty;
+    )*) => {$(
+        $(#[$doc])*
+        #[must_use = "parallel iterators do nothing until they are driven"]
+        #[derive(Debug)]
+        pub struct $name<$($a,)? $($T),+>(pub(super) $base);
+
+        $crate::iter::sources::delegate::named!(@clone $kind $name<$($a,)? $($T),+>);
+
+        $crate::iter::sources::delegate::delegate!(
+            [$($a,)? $($bounds)*] $name<$($a,)? $($T),+>, $item,
+            |self| self.0, len $crate::iter::IndexedParallelIterator::len(&self.0)
+        );
+    )*};
+    (@clone value $name:ident<$($T:ident),+>) => {
+        impl<$($T: Clone),+> Clone for $name<$($T),+> {
+            fn clone(&self) -> Self {
+                $name(self.0.clone())
+            }
+        }
+    };
+    (@clone shared $name:ident<$a:lifetime, $($T:ident),+>) => {
+        impl<$a, $($T),+> Clone for $name<$a, $($T),+> {
+            fn clone(&self) -> Self {
+                $name(self.0.clone())
+            }
+        }
+    };
+    (@clone exclusive $($name:tt)+) => {};
+}
+
+pub(crate) use {delegate, named, own_producer};

@@ -1,0 +1,22 @@
+//! Results: one item or none.
+
+use super::delegate::named;
+use super::option::{Few, few};
+use crate::iter::IntoParallelIterator;
+
+named! {
+    /// An iterator over the value of a result, by value.
+    value IntoIter<T> [T: Send] Few<T> => T;
+
+    /// An iterator over the value of a result, by reference.
+    shared Iter<'a, T> [T: Sync] Few<&'a T> => &'a T;
+
+    /// An iterator over the value of a result, by exclusive reference.
+    exclusive IterMut<'a, T> [T: Send] Few<&'a mut T> => &'a mut T;
+}
+
+few! {
+    [T: Send, E] Result<T, E> => T, IntoIter<T>, |self| self.ok();
+    ['a, T: Sync, E] &'a Result<T, E> => &'a T, Iter<'a, T>, |self| self.as_ref().ok();
+    ['a, T: Send, E] &'a mut Result<T, E> => &'a mut T, IterMut<'a, T>, |self| self.as_mut().ok();
+}
