@@ -690,7 +690,7 @@ mod without_pause {
 fn consumers_without_pause_are_served() {
     use without_pause::Lists;
 
-    let _watchdog = common::watchdog();
+    let _watchdog = crate::common::watchdog();
     everywhere(|| {
         let slowly = |n: u32| slow(n % 64);
         let items = || (0..3000_u32).into_par_iter().map(|n| (n, slowly(n)).0);
@@ -716,10 +716,10 @@ fn loops_of_consumers_without_pause_are_shared() {
 
     use without_pause::Lists;
 
-    if common::is_simulated_without(common::THREADS) {
+    if crate::common::is_simulated_without(crate::common::THREADS) {
         return;
     }
-    let _watchdog = common::watchdog();
+    let _watchdog = crate::common::watchdog();
     let (len, both) = (10_000_usize, Barrier::new(2));
     let numbers = in_pool(2, || {
         let wait = |n: usize| {
