@@ -128,16 +128,21 @@ impl Sleep {
 
     /// Gives the core up, to have it back later: to the first thread that wants it back, else to a
     /// spare one, of which the caller has seen to it that there is one. `wait`: see `wake_blocked`;
-    /// `is_local`: whether that is something of this pool, which is not there yet.
+    /// `is_local`: whether that is something of this pool, which is not there yet. `None`: the pool has
+    /// ended.
     pub(crate) fn hand_off(
         &self,
         core: usize,
         wait: usize,
         is_local: bool,
         work_left: bool,
-    ) -> (Arc<OffCore>, GivenBack) {
+        has_ended: impl FnOnce() -> bool,
+    ) -> Option<(Arc<OffCore>, GivenBack)> {
         let thread = OffCore::new(core, wait, is_local, false);
         let mut list = self.list();
+        if has_ended() {
+            return None;
+        }
         list.off[core].waiting.push(thread.clone());
         self.cores[core].off.fetch_add(1, Ordering::Relaxed);
         self.local_off.fetch_add(is_local.into(), Ordering::Relaxed);
@@ -148,7 +153,7 @@ impl Sleep {
         drop(list);
         // As in `announce`.
         fence(Ordering::SeqCst);
-        (thread, given)
+        Some((thread, given))
     }
 
     /// Sleeps until `done`, or until the thread was given its core.

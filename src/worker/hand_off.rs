@@ -92,25 +92,32 @@ impl Worker {
         }
         wait.leave_seat();
         if wait.ask_wake() {
-            let handed_off = self.hand_off(wait, for_work);
+            let Some(handed_off) = self.hand_off(wait, for_work) else { return false };
             self.sleep().wait_off_core(&handed_off.thread, || wait.done());
             self.take_back(handed_off);
         }
         true
     }
 
-    /// Step 1. The wait's setter has been asked to wake this worker.
-    fn hand_off(&self, wait: &impl Wait, for_work: bool) -> HandedOff {
+    /// Step 1. The wait's setter has been asked to wake this worker. `None`: the pool has ended, as
+    /// one may while a thread of the user's is still its worker.
+    fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
         self.hand_on_forks();
         // Those that are still pending, stolen ones, are the caller's when it is back.
         self.forks.keep_slots(true);
         let stack = self.replace_stack(Stack::bottom());
         let is_local = !wait.is_elsewhere() && !wait.done();
         let work_left = for_work || self.has_own_work();
-        let (thread, given) =
-            self.sleep().hand_off(self.index, wait.address(), is_local, work_left);
+        let has_ended = || self.registry().has_ended();
+        let handed_off =
+            self.sleep().hand_off(self.index, wait.address(), is_local, work_left, has_ended);
+        let Some((thread, given)) = handed_off else {
+            self.forks.keep_slots(self.threads_off() > 0);
+            self.replace_stack(stack);
+            return None;
+        };
         self.look_after(given);
-        HandedOff { thread, stack }
+        Some(HandedOff { thread, stack })
     }
 
     /// Step 3.

@@ -356,15 +356,13 @@ impl Registry {
         if !self.ending.load(Ordering::Acquire) {
             return;
         }
-        if self.has_ended() || self.is_idle() {
-            // Release: matches the Acquire in `has_ended`.
-            self.ended.store(true, Ordering::Release);
+        if self.has_ended() || self.ends() {
             self.sleep.wake_all();
         }
     }
 
-    /// Whether all workers that have to be are parked in the main loop, and nothing is queued.
-    fn is_idle(&self) -> bool {
+    /// Ends the pool if all workers that have to be are parked in the main loop, and nothing is queued.
+    fn ends(&self) -> bool {
         let leaves_member = self.leaves_member.load(Ordering::Relaxed);
         let is_alone = || leaves_member && self.has_member();
         let left_out = is_alone();
@@ -373,7 +371,13 @@ impl Registry {
         // Who has taken over from a member meanwhile is one of those that are to be parked.
         let nothing_left =
             || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
-        self.sleep.all_parked(expected, nothing_left)
+        // Under the sleepers' lock, so that no core is handed off to a thread that ends.
+        let end = || {
+            // Release: matches the Acquire in `has_ended`.
+            self.ended.store(true, Ordering::Release);
+            true
+        };
+        self.sleep.all_parked(expected, || nothing_left() && end())
     }
 
     pub(crate) fn has_ended(&self) -> bool {

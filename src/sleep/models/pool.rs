@@ -503,7 +503,8 @@ impl Pool {
         work_left: bool,
     ) -> Thread {
         self.hold(me);
-        let (thread, given) = self.sleep.hand_off(me, wait, is_local, work_left);
+        let handed_off = self.sleep.hand_off(me, wait, is_local, work_left, || self.has_ended());
+        let (thread, given) = handed_off.expect("a pool does not end while its worker works");
         self.look_after(me, given);
         thread
     }
@@ -583,9 +584,12 @@ impl Pool {
 
     fn end_if_idle(&self) {
         let nothing_left = || !(0..self.seats.len()).any(|seat| self.has_own_work(seat));
-        let all_parked = || self.sleep.all_parked(self.seats.len(), nothing_left);
-        if self.ending.load(Ordering::Acquire) && all_parked() {
+        let end = || {
             self.ended.store(true, Ordering::Release);
+            true
+        };
+        let ends = || self.sleep.all_parked(self.seats.len(), || nothing_left() && end());
+        if self.ending.load(Ordering::Acquire) && ends() {
             self.sleep.wake_all();
         }
     }
