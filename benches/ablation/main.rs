@@ -13,7 +13,7 @@ mod rows;
 mod workloads;
 
 use clap::Parser;
-use clock::Sample;
+use clock::cpu_time;
 use rows::Run;
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ struct Arguments {
 }
 
 /// For how long a row is run, at least, and how often.
-const TIME: Duration = Duration::from_millis(15);
+const TIME: Duration = Duration::from_millis(25);
 const TIMES: usize = 5;
 
 fn main() {
@@ -55,24 +55,25 @@ fn main() {
         run();
         return;
     }
-    let samples = samples(&mut run);
-    let wall = median(samples.iter().map(|sample| sample.wall));
-    let cpu = median(samples.iter().map(|sample| sample.cpu.unwrap_or_default()));
-    println!("{wall:.1} {cpu:.1}");
+    let (walls, cpu) = samples(&mut run);
+    println!("{:.1} {cpu:.1}", median(walls));
 }
 
-fn samples(run: &mut Run) -> Vec<Sample> {
+/// The wall time of each run, and the CPU time of a run in the mean. (What threads use that do not
+/// sleep is accounted for some milliseconds later, hence not in the run in which they use it.)
+fn samples(run: &mut Run) -> (Vec<f64>, f64) {
     run();
-    let (mut samples, start) = (Vec::new(), Instant::now());
-    while samples.len() < TIMES || start.elapsed() < TIME {
-        samples.push(run());
+    let (mut walls, start, before) = (Vec::new(), Instant::now(), cpu_time());
+    while walls.len() < TIMES || start.elapsed() < TIME {
+        walls.push(run().wall);
     }
-    samples
+    let used = cpu_time().zip(before).map(|(after, before)| after - before);
+    let cpu = used.unwrap_or_default().as_secs_f64() * 1e9 / walls.len() as f64;
+    (walls, cpu)
 }
 
 /// The median of an odd number, else the greater of the two in the middle.
-fn median(times: impl Iterator<Item = f64>) -> f64 {
-    let mut times: Vec<f64> = times.collect();
+fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
 }
