@@ -25,8 +25,6 @@ pub(super) const ROUNDS: u32 = 24;
 const FEWEST_ROUNDS: u32 = 6;
 /// A worker that has neither forked nor ended a fork between these rounds is silent.
 const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
-/// So many looks in a row, the pauses between them doubling, at which nobody works are enough.
-const QUIET_LOOKS: u32 = 6;
 /// Up to this round the pauses double; after it the thread yields its processor.
 const SPINS: u32 = 8;
 
@@ -110,8 +108,7 @@ impl Worker {
         false
     }
 
-    /// Looks for a while, which is short if nobody works who could publish something, and where this
-    /// worker has looked in vain lately.
+    /// Looks for a while, which is short where this worker has looked in vain lately.
     fn look_around(&self) -> Seen {
         let rounds = self.rounds.load(Ordering::Relaxed);
         let seen = self.look_for(rounds);
@@ -121,7 +118,6 @@ impl Worker {
     }
 
     fn look_for(&self, rounds: u32) -> Seen {
-        let mut quiet = 0;
         self.see_others_fork();
         for round in 0..ROUNDS {
             // What somebody hides is worth the time.
@@ -133,8 +129,7 @@ impl Worker {
             if is_over || SILENCE.contains(&round) && self.sees_silent() {
                 return Seen::Work;
             }
-            quiet = if self.sees_others_work() { 0 } else { quiet + 1 };
-            if quiet == QUIET_LOOKS || self.registry().is_ending() {
+            if self.registry().is_ending() {
                 return Seen::Nothing;
             }
         }
