@@ -4,6 +4,16 @@
 //!
 //! A thread that is a worker of another pool never borrows, but hands over and goes on working
 //! for its own pool: what it asks for may need that pool in turn.
+//!
+//! # What it is worth
+//! What a row takes without lending, as a multiple of what it takes with it: medians by
+//! `benches/ablation/run`, on two shared virtual cores.
+//!
+//! | without | row | threads | time |
+//! | --- | --- | ---: | ---: |
+//! | `core-lending` | empty joins from outside | 2 | 28.7 |
+//! |  | tree sum, 1,023 nodes, outside | 2 | 3.48 |
+//! |  | empty join from outside, rested | 2 | 1.38 |
 
 use std::panic::resume_unwind;
 

@@ -4,7 +4,9 @@
 //! be a little out of step with each other.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+#[cfg(feature = "deterministic")]
+use std::sync::Arc;
+use std::sync::Weak;
 
 use crate::job::outcome;
 use crate::latch::Awaited;
@@ -174,6 +176,7 @@ impl Seat {
 }
 
 impl Simulated for Registry {
+    #[cfg(feature = "deterministic")]
     fn has_work(self: Arc<Self>, has_turn: bool) -> bool {
         // What a task of its own computes keeps a pool from ending.
         let ends = self.is_ending() && !has_turn;

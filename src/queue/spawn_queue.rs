@@ -26,6 +26,21 @@
 //! That of `queue/join_queue.rs`. To add to the tray is a SeqCst read-modify-write of its length, which takes
 //! the place of `limit`; where there are thieves, all writes of it are read-modify-writes. For bundles
 //! and the inbox the owner issues a SeqCst fence between the push and reading the counts.
+//!
+//! # What it is worth
+//! What a row takes without it, as a multiple of what it takes with it: medians by
+//! `benches/ablation/run`, on two shared virtual cores.
+//!
+//! | without | row | threads | time |
+//! | --- | --- | ---: | ---: |
+//! | `batches`: bundles of more than one | flat scope | 2 | 3.32 |
+//! |  | spawn, then join each | 2 | 2.28 |
+//! |  | skynet of scopes | 2 | 1.74 |
+//! | `half-steals`: the newer half left | skynet of scopes | 2 | 2.49 |
+//! | `tray-patience`: time for a tray to fill | scopes of three tasks | 2 | 2.14 |
+//! | `trickle`: time for a batch to grow | detached by one thread | 2 | 1.23 |
+//!
+//! Where nobody steals, `alone` saves 3 to 7 % of the instructions of tasks.
 
 use std::array;
 use std::cell::Cell;

@@ -24,6 +24,7 @@ pub(crate) use schedule::Seed;
 #[cfg(feature = "deterministic")]
 pub(crate) use turns::*;
 
+#[cfg(feature = "deterministic")]
 use std::sync::Arc;
 
 /// A pool, as the simulation that its threads are part of sees it.
@@ -31,6 +32,7 @@ pub(crate) trait Simulated: Send + Sync {
     /// Whether a thread of the pool that waits for its turn in the main loop has something to do there.
     /// `has_turn`: whether the thread that has the turn is the pool's, too.
     /// (The caller has the simulation's lock: closures of the user's must not run in this.)
+    #[cfg(feature = "deterministic")]
     fn has_work(self: Arc<Self>, has_turn: bool) -> bool;
 }
 
