@@ -1,9 +1,7 @@
-//! Parallel iterators, slices and sorts: what they give, and what becomes of panics.
+//! Parallel iterators, slices and sorts: each gives what its serial counterpart gives.
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../common/driven.rs"]
-mod driven;
 #[path = "../common/everywhere.rs"]
 mod everywhere;
 
@@ -12,8 +10,6 @@ mod algorithms;
 mod bridge;
 mod collections;
 mod ends;
-mod faults;
-mod oracle;
 mod slices;
 mod sort;
 mod sources;
