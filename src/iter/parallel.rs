@@ -168,7 +168,7 @@ pub trait ParallelIterator: Sized + Send {
     /// ```
     /// use filch::prelude::*;
     ///
-    /// let pairs = |a| (0..a).into_par_iter().map(move |b| (a, b));
+    /// let pairs = |a: u32| (0..a).into_par_iter().map(move |b| (a, b));
     /// let pairs: Vec<_> = (0..3).into_par_iter().flat_map(pairs).collect();
     /// assert_eq!(pairs, [(1, 0), (2, 0), (2, 1)]);
     /// ```

@@ -18,12 +18,12 @@ struct Until<S, P> {
 
 impl<In, Out, S, P> Adapter<In> for Until<S, P>
 where
-    S: Fn() -> bool + Sync,
-    P: Fn(In) -> Option<Out> + Sync,
+    S: Fn() -> bool + Copy + Sync,
+    P: Fn(In) -> Option<Out> + Copy + Sync,
 {
     type Out = Out;
     type Iter<'a, It: Iterator<Item = In>>
-        = Passing<It, &'a S, &'a P>
+        = Passing<It, S, P>
     where
         Self: 'a;
 
@@ -31,7 +31,7 @@ where
 
     #[inline]
     fn adapt<It: Iterator<Item = In>>(&self, iter: It) -> Self::Iter<'_, It> {
-        Passing { iter, is_shut: &self.is_shut, pass: &self.pass }
+        Passing { iter, is_shut: self.is_shut, pass: self.pass }
     }
 
     #[inline]
@@ -84,18 +84,18 @@ struct After<O, D> {
 
 impl<T, O, D> Adapter<T> for After<O, D>
 where
-    O: Fn() -> bool + Sync,
-    D: Fn(&T) -> bool + Sync,
+    O: Fn() -> bool + Copy + Sync,
+    D: Fn(&T) -> bool + Copy + Sync,
 {
     type Out = T;
     type Iter<'a, It: Iterator<Item = T>>
-        = Opening<It, &'a O, &'a D>
+        = Opening<It, O, D>
     where
         Self: 'a;
 
     #[inline]
     fn adapt<It: Iterator<Item = T>>(&self, iter: It) -> Self::Iter<'_, It> {
-        Opening { iter, is_open: &self.is_open, drops: &self.drops }
+        Opening { iter, is_open: self.is_open, drops: self.drops }
     }
 }
 

@@ -198,14 +198,26 @@ where
         }
     }
 
-    fn rfold<C, G: FnMut(C, A::Item) -> C>(mut self, init: C, mut fold: G) -> C {
-        let mut so_far = init;
-        while let Some(item) = self.next_back() {
+    /// As `fold`, from the end.
+    fn rfold<C, G: FnMut(C, A::Item) -> C>(self, init: C, mut fold: G) -> C {
+        let Interleaved { turns, mut a, mut b } = self;
+        let pairs = turns.a.min(turns.b);
+        // What only one of them has comes last.
+        let mut so_far = a.by_ref().rev().take(turns.a - pairs).fold(init, &mut fold);
+        so_far = b.by_ref().rev().take(turns.b - pairs).fold(so_far, &mut fold);
+        for _ in 0..pairs {
+            let Some(item) = (if turns.a_next { b.next_back() } else { a.next_back() }) else {
+                break;
+            };
+            so_far = fold(so_far, item);
+            let Some(item) = (if turns.a_next { a.next_back() } else { b.next_back() }) else {
+                break;
+            };
             so_far = fold(so_far, item);
         }
         // A base of fewer items than it said leaves some of the other. Not at the end: a panic
         // there would leak what is returned.
-        drop(self);
+        drop((a, b));
         so_far
     }
 }
