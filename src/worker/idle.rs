@@ -35,6 +35,9 @@ impl Worker {
     /// whether it is counted as a searcher. `false`: the pool has ended.
     pub(super) fn idle(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
         let sleep = self.sleep();
+        if !*searching && self.registry().has_ended() {
+            return false;
+        }
         *searching = *searching || sleep.start_searching() || self.may_search_soon();
         if !*searching && self.has_own_work() {
             return true;

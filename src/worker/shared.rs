@@ -1,10 +1,10 @@
 //! What a pool's workers share, and how a pool ends.
 //!
 //! # The end
-//! Dropping the pool sets `ending` and wakes everybody. The workers go on as usual; whoever
-//! parks as the last, when every seat is parked in the main loop and a look after its
-//! announcement found no work, knows that nobody is left to make any: it sets `ended` and wakes
-//! all for good. (Where a thread of the user's is worker 0, that may be left out, as it never comes
+//! Dropping the pool sets `ending`, and ends the pool at once if every core is parked in the main loop
+//! and nothing is queued. Otherwise the workers go on as usual. The last one to park, when every core is
+//! parked and a look after its announcement found no work, knows that nobody is left to make any:
+//! it sets `ended`, under the sleepers' lock, and wakes all for good. (Where a thread of the user's is worker 0, that may be left out, as it never comes
 //! to the main loop: see `begin_end`.)
 
 use std::collections::BTreeMap;
@@ -337,15 +337,12 @@ impl Registry {
     pub(crate) fn begin_end(&self, leaves_member: bool) {
         self.leaves_member.store(leaves_member, Ordering::Relaxed);
         // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it, by the lock of
-        // the list.
+        // the list; the last one to park then ends the pool. So nobody has to be woken for it here.
         self.ending.store(true, Ordering::Release);
         // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen here.
         fence(Ordering::SeqCst);
         if self.injector.is_empty() && self.guests.is_empty() {
             self.end_if_idle();
-        }
-        if !self.has_ended() {
-            self.sleep.wake_all();
         }
     }
 
@@ -366,7 +363,11 @@ impl Registry {
         let leaves_member = self.leaves_member.load(Ordering::Relaxed);
         let is_alone = || leaves_member && self.has_member();
         let left_out = is_alone();
-        let expected = self.threads.lock().started - left_out as usize;
+        let threads = self.threads.lock();
+        // A thread that has not come yet finds nothing to do, unless it makes something itself.
+        let come = if self.handlers.tell_of_starts() { threads.started } else { threads.running };
+        drop(threads);
+        let expected = come - left_out as usize;
         // A worker that has announced itself may not have seen its mail yet, and nobody else can.
         // Who has taken over from a member meanwhile is one of those that are to be parked.
         let nothing_left =
