@@ -40,7 +40,7 @@ impl BroadcastContext {
 ///
 /// A worker does it when it has run the tasks that are queued there (a long queue does not keep it
 /// from doing it in between), before it steals any; or while it waits. Where a thread from outside
-/// has borrowed a worker's seat (see [`join`](crate::join)), that thread does it.
+/// has borrowed a worker's core (see [`join`](crate::join)), that thread does it.
 ///
 /// A worker that waits does it on top of what waits: so `op` must not itself wait for a task that may
 /// be waiting (by its handle, a lock or a message), or it may wait for ever, for what stands below it.

@@ -27,7 +27,7 @@ pub(super) struct Tasks {
     registry: *const Registry,
     /// The worker that opened the scope, or null.
     opener: *const Worker,
-    /// The opener, as long as the thread that opened the scope has not left the seat to wait for the
+    /// The opener, as long as the thread that opened the scope has not left the core to wait for the
     /// scope's end; then null. Whoever acts as this worker uses the local part of `count`.
     local: AtomicPtr<Worker>,
     /// Where the tasks belong: to what the opener, who waits for them, belongs to. In a pool
@@ -144,7 +144,7 @@ impl Tasks {
 
     #[inline]
     fn counts_locally(&self, worker: &Worker) -> bool {
-        // Relaxed: it is changed by who acts as the opener, and a seat changes hands by operations
+        // Relaxed: it is changed by who acts as the opener, and a core changes hands by operations
         // that order that; to any other worker it makes no difference.
         ptr::eq(worker, self.local.load(Ordering::Relaxed))
     }
@@ -191,7 +191,7 @@ impl Wait for Tasks {
         self.count.ask_wake()
     }
 
-    fn leave_seat(&self) {
+    fn leave_core(&self) {
         self.local.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
@@ -422,7 +422,7 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 /// anything that outlives the scope, the scope included.
 ///
 /// `f` runs as a worker of the current pool, else of the global one. A thread that is no worker
-/// borrows the seat of one that has nothing to do; if there is none, a worker runs `f`. To stay
+/// borrows the core of one that has nothing to do; if there is none, a worker runs `f`. To stay
 /// on the calling thread in any case, use [`in_place_scope`].
 ///
 /// # Panics

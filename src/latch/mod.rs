@@ -56,7 +56,7 @@ pub(crate) trait Wait {
 
     /// Called by a worker that is to wait without its core, while it still has that: the next holder
     /// may touch nothing that this wait's probes touch, but by what others may.
-    fn leave_seat(&self) {}
+    fn leave_core(&self) {}
 
     /// What is waited for, for those who look at a pool that stands still.
     #[cfg(not(loom))]

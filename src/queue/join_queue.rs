@@ -133,7 +133,7 @@ pub(crate) trait Published<J> {
 
 /// A worker's pending forks: private jobs `J`, public ones `P`.
 ///
-/// `front.own` and `own` are for the owner alone (the holder of the worker's seat, see
+/// `front.own` and `own` are for the owner alone (the holder of the worker's core, see
 /// `sleep/mod.rs`), but for a thief that forces, and for glances at how much is there; `front.gate`,
 /// `own.lone` and `stealer` are everybody's.
 #[repr(C)]

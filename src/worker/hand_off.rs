@@ -90,7 +90,7 @@ impl Worker {
         if for_work && !self.registry().find_spare(self.index) {
             return false;
         }
-        wait.leave_seat();
+        wait.leave_core();
         if wait.ask_wake() {
             let Some(handed_off) = self.hand_off(wait, for_work) else { return false };
             self.sleep().wait_off_core(&handed_off.thread, || wait.done());

@@ -1,4 +1,4 @@
-//! A worker that found no work: it gives up its seat, looks around for a while, then parks.
+//! A worker that found no work: it gives up its core, looks around for a while, then parks.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -31,7 +31,7 @@ const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
 const SPINS: u32 = 8;
 
 impl Worker {
-    /// Waits for work. `true`: there may be some, and this worker holds its seat; `searching` says
+    /// Waits for work. `true`: there may be some, and this worker holds its core; `searching` says
     /// whether it is counted as a searcher. `false`: the pool has ended.
     pub(super) fn idle(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
         let sleep = self.sleep();
@@ -53,7 +53,7 @@ impl Worker {
         let handlers = self.registry().handlers();
         let tells = handlers.tell_of_parking();
         if tells {
-            // Code of the user's must not run on a seat that may be lent meanwhile.
+            // Code of the user's must not run on a core that may be lent meanwhile.
             if is_searching && !self.hold_core(me) {
                 return self.wait_for_core(me);
             }

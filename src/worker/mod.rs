@@ -1,4 +1,4 @@
-//! One worker: what its seat consists of, and the loop of its thread.
+//! One worker: what its core consists of, and the loop of its thread.
 #![allow(unsafe_code)]
 
 pub(crate) mod counters;
@@ -40,7 +40,7 @@ use find::MOST_WOKEN;
 const MOST_IN_STOCK: usize = 8;
 
 thread_local! {
-    /// The worker whose seat this thread holds, else `OUTSIDE`.
+    /// The worker whose core this thread holds, else `OUTSIDE`.
     static CURRENT: Cell<Current> = const { Cell::new(&raw const OUTSIDE) };
     /// Whether this is a thread of a pool's.
     static IS_POOLS: Cell<bool> = const { Cell::new(false) };
@@ -61,10 +61,10 @@ pub(crate) type Current = *const ForkFront<JoinHeader>;
 /// What stands for a worker on a thread that is none.
 static OUTSIDE: ForkFront<JoinHeader> = ForkFront::closed();
 
-/// A worker's seat: its queues and its state.
+/// A worker's core: its queues and its state.
 ///
 /// The owner's sides of `forks` and `tasks`, the `Cell`s, and writing the counters are for the
-/// seat's holder only: the worker's thread or a borrower (`fork/install.rs`). The rest is for all.
+/// core's holder only: the worker's thread or a borrower (`fork/install.rs`). The rest is for all.
 #[repr(C)]
 pub(crate) struct Worker {
     /// First, because `Current` points to it.
@@ -74,20 +74,20 @@ pub(crate) struct Worker {
     mail: Injector<JobRef>,
     registry: *const Registry,
     index: usize,
-    /// The root of the job that runs: see `job::Header`. Written by the seat's holder, read also by
+    /// The root of the job that runs: see `job::Header`. Written by the core's holder, read also by
     /// who takes a fork from it by force.
     root: AtomicUsize,
     /// How many jobs stand on the stack, and what the innermost wait is for (`Awaited::to_code`).
     jobs: AtomicU32,
     waits_for: AtomicU32,
-    /// Whether a thread from outside has borrowed the seat.
+    /// Whether a thread from outside has borrowed the core.
     is_lent: AtomicU32,
     nest: Nest,
     /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
     visit: Cell<*const ()>,
     /// Whether the worker has a thread, or had one. (If it never will, others run its mail.)
     has_thread: AtomicU32,
-    /// Picks victims. Also used by the thread of a worker whose seat is lent: each value is as good
+    /// Picks victims. Also used by the thread of a worker whose core is lent: each value is as good
     /// as another.
     rng: AtomicU32,
     /// How many looks for work are left until one that looks elsewhere first.
@@ -98,7 +98,7 @@ pub(crate) struct Worker {
     patient: Cell<bool>,
     refusals: Cell<u32>,
     /// A worker that hides forks, its index and how far it was, and whether it is to be forced. (Atomics,
-    /// because the seat may be lent while its thread looks.)
+    /// because the core may be lent while its thread looks.)
     suspect: [AtomicUsize; 3],
     forces: AtomicU32,
     /// How many forks others had published at the last look.
@@ -108,7 +108,7 @@ pub(crate) struct Worker {
     counters: LiveCounters,
 }
 
-// SAFETY: whatever is not made for sharing is touched by the seat's holder only, and a seat
+// SAFETY: whatever is not made for sharing is touched by the core's holder only, and a core
 // changes hands by operations that order what its holders do (`sleep/mod.rs`).
 unsafe impl Sync for Worker {}
 // SAFETY: nothing in a worker depends on the thread that made it.
@@ -158,7 +158,7 @@ impl Worker {
         }
     }
 
-    /// The worker whose seat this thread holds.
+    /// The worker whose core this thread holds.
     #[inline(always)]
     pub(crate) fn current<'a>() -> Option<&'a Worker> {
         Self::of(CURRENT.get())
@@ -261,7 +261,7 @@ impl Worker {
         self.is_lent.load(Ordering::Relaxed) != 0
     }
 
-    /// Marks the seat as one that its holder, from outside, has borrowed.
+    /// Marks the core as one that its holder, from outside, has borrowed.
     pub(crate) fn set_lent(&self, is_lent: bool) {
         self.is_lent.store(is_lent.into(), Ordering::Relaxed);
     }
@@ -418,21 +418,21 @@ impl Worker {
     pub(crate) fn send(&self, job: JobRef) {
         self.mail.push(job);
         self.sleep().wake_for_mail(self.index);
-        if self.registry().has_empty_seats() {
+        if self.registry().has_empty_cores() {
             self.registry().notify_of_stray_mail();
         }
     }
 
     /// Mail of a worker that has no thread and will have none, for any other to run.
     fn stray_mail(&self) -> Option<JobRef> {
-        if !self.registry().has_empty_seats() {
+        if !self.registry().has_empty_cores() {
             return None;
         }
         self.without_thread().find_map(|other| until_sure(|| other.mail.steal()))
     }
 
     fn sees_stray_mail(&self) -> bool {
-        self.registry().has_empty_seats()
+        self.registry().has_empty_cores()
             && self.without_thread().any(|other| !other.mail.is_empty())
     }
 
@@ -446,7 +446,7 @@ impl Worker {
         self.has_thread.store(is_there.into(), Ordering::Relaxed);
     }
 
-    /// Whether a borrower of this seat leaves work behind.
+    /// Whether a borrower of this core leaves work behind.
     pub(crate) fn has_own_work(&self) -> bool {
         !self.tasks.is_empty() || !self.mail.is_empty()
     }
@@ -519,7 +519,7 @@ impl Worker {
         outcome::run_or_abort(|| job.execute(self));
     }
 
-    /// Takes up a seat that was parked.
+    /// Takes up a core that was parked.
     pub(crate) fn unparked(&self) {
         self.sleep().unparked();
     }

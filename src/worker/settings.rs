@@ -68,8 +68,8 @@ pub(crate) struct Settings {
     pub(crate) injector_interval: u32,
     pub(crate) wait_policy: WaitPolicy,
     pub(crate) task_order: TaskOrder,
-    /// Whether threads from outside may borrow seats.
-    pub(crate) lends_seats: bool,
+    /// Whether threads from outside may borrow cores.
+    pub(crate) lends_cores: bool,
     /// That of the threads, if it was set.
     pub(crate) stack_size: Option<usize>,
     /// How many threads the pool may start beyond one a worker.

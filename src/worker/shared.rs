@@ -2,7 +2,7 @@
 //!
 //! # The end
 //! Dropping the pool sets `ending` and wakes everybody. The workers go on as usual; whoever
-//! parks as the last, when every seat is parked in the main loop and a look after its
+//! parks as the last, when every core is parked in the main loop and a look after its
 //! announcement found no work, knows that nobody is left to make any: it sets `ended` and wakes
 //! all for good. (Where a thread of the user's is worker 0, that may be left out, as it never comes
 //! to the main loop: see `begin_end`.)
@@ -49,7 +49,7 @@ pub(crate) struct Registry {
     /// Whether the others end without it.
     leaves_member: AtomicBool,
     /// Whether there is a worker that has no thread and will have none.
-    has_empty_seats: AtomicBool,
+    has_empty_cores: AtomicBool,
     threads: Mutex<Threads>,
     /// How many waits keep their cores for want of a spare thread.
     refused_hand_offs: AtomicUsize,
@@ -103,7 +103,7 @@ impl Registry {
             ended: AtomicBool::new(false),
             has_member: AtomicBool::new(false),
             leaves_member: AtomicBool::new(false),
-            has_empty_seats: AtomicBool::new(false),
+            has_empty_cores: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
             refused_hand_offs: AtomicUsize::new(0),
             spare_threads: AtomicUsize::new(0),
@@ -420,19 +420,19 @@ impl Registry {
         threads.is_closed = true;
         threads.started = threads.running;
         drop(threads);
-        self.seat_stays_empty();
+        self.core_stays_empty();
     }
 
     /// A worker will never have a thread: its mail is for the others.
-    pub(crate) fn seat_stays_empty(&self) {
-        self.has_empty_seats.store(true, Ordering::Relaxed);
+    pub(crate) fn core_stays_empty(&self) {
+        self.has_empty_cores.store(true, Ordering::Relaxed);
         self.notify_of_stray_mail();
     }
 
     #[inline]
-    pub(crate) fn has_empty_seats(&self) -> bool {
+    pub(crate) fn has_empty_cores(&self) -> bool {
         // Relaxed: the fences of `notify_of_stray_mail` and `Worker::announce` order it.
-        self.has_empty_seats.load(Ordering::Relaxed)
+        self.has_empty_cores.load(Ordering::Relaxed)
     }
 
     /// Wakes all, of whom each may run mail of a worker that has no thread.
@@ -451,7 +451,7 @@ impl Registry {
             threads.started -= !threads.is_closed as usize;
             threads.refused.get_or_insert(index);
         });
-        self.seat_stays_empty();
+        self.core_stays_empty();
         // Those that are parked may be all there are now.
         if self.ending.load(Ordering::Acquire) {
             self.sleep.wake_all();

@@ -106,7 +106,7 @@ impl Worker {
     pub(crate) fn wait_until(&self, wait: &impl Wait) {
         if !wait.done() {
             // What is waited for is written to frames below, and this thread may be away from its
-            // seat.
+            // core.
             outcome::run_or_abort(|| self.work_until(wait));
         }
     }

@@ -80,7 +80,7 @@ fn a_job_from_outside_finds_a_worker() {
     check_publish(|pool| pool.inject('a'));
 }
 
-/// Fails when the seat's state is looked at before the list is locked.
+/// Fails when the core's state is looked at before the list is locked.
 #[test]
 fn mail_finds_its_worker() {
     check_publish(|pool| pool.send(1, 'a'));
@@ -139,10 +139,10 @@ fn the_last_searcher_wakes_another_for_a_job_from_outside() {
     check_last_searcher(2, |pool| pool.inject('a'));
 }
 
-// ---- seats that are parked, and passed by ---------------------------------------------------
+// ---- cores that are parked, and passed by ---------------------------------------------------
 
-/// Worker 0 is parked. In worker 2's seat, which was, too, somebody publishes, while worker 1, who searched
-/// last, has found something, looks once more, and may still take that seat for parked.
+/// Worker 0 is parked, and so was worker 2, which now publishes. Worker 1, which searched last, has
+/// found something, looks once more, and may still take worker 2's core for parked.
 fn check_unparked(rise: fn(&Pool), publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(3);
@@ -264,7 +264,7 @@ fn a_guest_finds_who_waits_elsewhere() {
 
 // ---- lending --------------------------------------------------------------------------------
 
-/// A thread borrows worker 1's seat, if it can, beside one that publishes a job.
+/// A thread borrows worker 1's core, if it can, beside one that publishes a job.
 fn check_lending(publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(2);
@@ -279,20 +279,20 @@ fn check_lending(publish: fn(&Pool)) {
 
 /// Fails when the borrower does not look before it goes.
 #[test]
-fn a_task_is_run_though_the_seat_was_lent() {
+fn a_task_is_run_though_the_core_was_lent() {
     check_lending(|pool| pool.push_task(0, 'a'));
 }
 
 /// Fails when the fence in `give_back` is left out.
 #[test]
-fn a_job_from_outside_is_run_though_the_seat_was_lent() {
+fn a_job_from_outside_is_run_though_the_core_was_lent() {
     check_lending(|pool| pool.inject('a'));
 }
 
 /// Fails when `announce` does not look whether the core is `FREE` still, or when `lend` or
 /// `take_core` do not compare when they take it to `BUSY`.
 #[test]
-fn no_two_threads_hold_a_seat() {
+fn no_two_threads_hold_a_core() {
     loom::model(|| {
         let pool = Pool::new(2);
         let worker = start(&pool, run_one(1));
@@ -305,7 +305,7 @@ fn no_two_threads_hold_a_seat() {
     });
 }
 
-/// Worker 1's seat is lent, and its borrower goes; worker 2 is the sentry.
+/// Worker 1's core is lent, and its borrower goes; worker 2 is the sentry.
 fn check_mail(go: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(3);
@@ -324,7 +324,7 @@ fn check_mail(go: fn(&Pool)) {
 /// Fails when `give_back` is told of work left instead of looking for it under the lock, and when its
 /// fence is left out.
 #[test]
-fn mail_is_read_though_the_seat_was_lent() {
+fn mail_is_read_though_the_core_was_lent() {
     check_mail(|pool| pool.give_back(1));
 }
 
@@ -361,7 +361,7 @@ fn check_lent_sentry(publish: fn(&Pool)) {
 
 /// Fails when `lend` does not say `LookAgain`.
 #[test]
-fn the_borrower_of_the_sentrys_seat_wakes_another_for_a_task() {
+fn the_borrower_of_the_sentrys_core_wakes_another_for_a_task() {
     check_lent_sentry(|pool| pool.push_task(0, 'a'));
 }
 

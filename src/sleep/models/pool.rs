@@ -37,7 +37,7 @@ pub(super) enum Goes {
 pub(super) type Thread = std::sync::Arc<OffCore>;
 
 /// What a core gives the right to.
-pub(super) struct Seat {
+pub(super) struct Core {
     pub(super) forks: ForkQueue<Job, Fork>,
     tasks: TaskQueue<Job>,
     mail: Injector<Job>,
@@ -49,7 +49,7 @@ pub(super) struct Seat {
 
 pub(super) struct Pool {
     pub(super) sleep: Sleep,
-    pub(super) seats: Vec<Seat>,
+    pub(super) cores: Vec<Core>,
     pub(super) injector: Injector<Job>,
     guests: Injector<Job>,
     ending: AtomicBool,
@@ -63,7 +63,7 @@ unsafe impl Send for Pool {}
 
 impl Pool {
     pub(super) fn new(workers: usize) -> Arc<Self> {
-        let seat = || Seat {
+        let core = || Core {
             forks: ForkQueue::new(1, workers, false),
             tasks: TaskQueue::new(false, false),
             mail: Injector::new(),
@@ -72,7 +72,7 @@ impl Pool {
         };
         Arc::new(Pool {
             sleep: Sleep::new(workers),
-            seats: (0..workers).map(|_| seat()).collect(),
+            cores: (0..workers).map(|_| core()).collect(),
             injector: Injector::new(),
             guests: Injector::new(),
             ending: AtomicBool::new(false),
@@ -84,26 +84,26 @@ impl Pool {
 
     /// What only the core's holder may do.
     fn hold(&self, me: usize) {
-        self.seats[me].holders.with_mut(|_| ());
+        self.cores[me].holders.with_mut(|_| ());
     }
 
     pub(super) fn push_task(&self, me: usize, job: Job) {
         self.hold(me);
-        self.seats[me].tasks.push(job);
+        self.cores[me].tasks.push(job);
         self.sleep.notify_from_worker(root(job));
     }
 
     pub(super) fn send(&self, to: usize, job: Job) {
-        self.seats[to].mail.push(job);
+        self.cores[to].mail.push(job);
         self.sleep.wake_for_mail(to);
     }
 
     pub(super) fn fork(&self, me: usize, job: &'static Job) {
         self.hold(me);
         // SAFETY: the front is the queue's first field, and the layout is C's.
-        let front: &ForkFront<Job> = unsafe { &*(&raw const self.seats[me].forks).cast() };
+        let front: &ForkFront<Job> = unsafe { &*(&raw const self.cores[me].forks).cast() };
         if front.push(job.into()).is_none() {
-            let (_, published) = self.seats[me].forks.push_slow(job.into(), Fork);
+            let (_, published) = self.cores[me].forks.push_slow(job.into(), Fork);
             self.published_forks(published);
         }
     }
@@ -115,7 +115,7 @@ impl Pool {
     }
 
     pub(super) fn has_own_work(&self, me: usize) -> bool {
-        !self.seats[me].tasks.is_empty() || !self.seats[me].mail.is_empty()
+        !self.cores[me].tasks.is_empty() || !self.cores[me].mail.is_empty()
     }
 
     /// The life of a worker's thread, until `run` has run the last job it wants, or the pool
@@ -176,12 +176,12 @@ impl Pool {
 
     fn mailed(&self, me: usize) -> Option<Job> {
         self.hold(me);
-        let mail = &self.seats[me].mail;
+        let mail = &self.cores[me].mail;
         if mail.is_empty() { None } else { until_sure(|| mail.steal()) }
     }
 
     fn newest_task(&self, me: usize) -> Option<Job> {
-        self.seats[me].tasks.pop(|| self.share_rest(me))
+        self.cores[me].tasks.pop(|| self.share_rest(me))
     }
 
     pub(super) fn injected(&self) -> Option<Job> {
@@ -192,7 +192,7 @@ impl Pool {
         if self.injector.is_empty() {
             return None;
         }
-        let first = self.seats[me].tasks.steal_injected(&self.injector);
+        let first = self.cores[me].tasks.steal_injected(&self.injector);
         self.share_rest(me);
         first
     }
@@ -202,7 +202,7 @@ impl Pool {
             .find_map(|victim| self.steal_fork(victim).or_else(|| self.steal_task(me, victim)))
     }
 
-    fn steal_fork(&self, victim: &Seat) -> Option<Job> {
+    fn steal_fork(&self, victim: &Core) -> Option<Job> {
         if victim.forks.is_empty() {
             victim.forks.raise_demand();
             return None;
@@ -210,31 +210,31 @@ impl Pool {
         until_sure(|| victim.forks.steal()).map(Fork::job)
     }
 
-    fn steal_task(&self, me: usize, victim: &Seat) -> Option<Job> {
+    fn steal_task(&self, me: usize, victim: &Core) -> Option<Job> {
         if victim.tasks.is_empty() {
             return None;
         }
-        let first = self.seats[me].tasks.steal_from(&victim.tasks, true);
+        let first = self.cores[me].tasks.steal_from(&victim.tasks, true);
         self.share_rest(me);
         first
     }
 
     fn share_rest(&self, me: usize) {
-        if !self.seats[me].tasks.is_empty() {
-            self.seats[me].tasks.publish_moved();
+        if !self.cores[me].tasks.is_empty() {
+            self.cores[me].tasks.publish_moved();
             self.sleep.notify_from_worker(ANY_ROOT);
         }
     }
 
     fn forced(&self, me: usize) -> Option<Job> {
-        if !self.seats[me].forces.take() {
+        if !self.cores[me].forces.take() {
             return None;
         }
         let mut hiders = self.others(me).filter(|other| other.forks.hides_work());
         let mut forced = None;
         let mut take = |fork: Fork| match forced {
             None => forced = Some(fork),
-            Some(_) => self.seats[me].tasks.push_moved(fork.job()),
+            Some(_) => self.cores[me].tasks.push_moved(fork.job()),
         };
         let _ = hiders.any(|other| other.forks.force(heavy_fence, Fork, &mut take) > 0);
         self.share_rest(me);
@@ -246,7 +246,7 @@ impl Pool {
     }
 
     pub(super) fn sees_work(&self, me: usize) -> bool {
-        self.sees_own_work(me) || self.victims(me).any(Seat::shows_work)
+        self.sees_own_work(me) || self.victims(me).any(Core::shows_work)
     }
 
     pub(super) fn watch(&self, me: usize) -> Look {
@@ -256,7 +256,7 @@ impl Pool {
     pub(super) fn announce_and_look(&self, me: usize) -> bool {
         // Pairs with the fence of who pushed to the injector or to mail.
         fence(Ordering::SeqCst);
-        self.sees_own_work(me) || self.others(me).any(Seat::shows_work)
+        self.sees_own_work(me) || self.others(me).any(Core::shows_work)
     }
 
     pub(super) fn announce_and_look_hard(&self, me: usize) -> bool {
@@ -266,7 +266,7 @@ impl Pool {
 
     fn will_force(&self, me: usize) -> bool {
         let hidden = self.others(me).any(|other| other.forks.hides_work());
-        self.seats[me].forces.set(hidden);
+        self.cores[me].forces.set(hidden);
         hidden
     }
 
@@ -279,13 +279,13 @@ impl Pool {
         !is_empty || self.has_own_work(me)
     }
 
-    fn victims(&self, me: usize) -> impl Iterator<Item = &Seat> {
-        (0..self.seats.len()).filter(move |&seat| seat != me).map(|seat| &self.seats[seat])
+    fn victims(&self, me: usize) -> impl Iterator<Item = &Core> {
+        (0..self.cores.len()).filter(move |&core| core != me).map(|core| &self.cores[core])
     }
 
-    fn others(&self, me: usize) -> impl Iterator<Item = &Seat> {
-        let others = (0..self.seats.len()).filter(move |&seat| seat != me);
-        others.filter(|&seat| !self.sleep.is_parked(seat)).map(|seat| &self.seats[seat])
+    fn others(&self, me: usize) -> impl Iterator<Item = &Core> {
+        let others = (0..self.cores.len()).filter(move |&core| core != me);
+        others.filter(|&core| !self.sleep.is_parked(core)).map(|core| &self.cores[core])
     }
 
     // ---- worker/idle.rs -----------------------------------------------------------------------
@@ -583,12 +583,12 @@ impl Pool {
     }
 
     fn end_if_idle(&self) {
-        let nothing_left = || !(0..self.seats.len()).any(|seat| self.has_own_work(seat));
+        let nothing_left = || !(0..self.cores.len()).any(|core| self.has_own_work(core));
         let end = || {
             self.ended.store(true, Ordering::Release);
             true
         };
-        let ends = || self.sleep.all_parked(self.seats.len(), || nothing_left() && end());
+        let ends = || self.sleep.all_parked(self.cores.len(), || nothing_left() && end());
         if self.ending.load(Ordering::Acquire) && ends() {
             self.sleep.wake_all();
         }
@@ -599,7 +599,7 @@ impl Pool {
     }
 }
 
-impl Seat {
+impl Core {
     fn shows_work(&self) -> bool {
         if self.forks.is_empty() {
             self.forks.raise_demand();
