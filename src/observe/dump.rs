@@ -27,7 +27,7 @@ use crate::worker::shared::Registry;
 /// - how many jobs stand on its stack, and what the innermost wait is for, if it waits: a
 ///   `fork` (and the worker that has it), a `scope`, a `task`, or something `elsewhere`;
 /// - how much is queued at it: forks `hidden` from thieves and `public`; spawned `tasks`, and
-///   `bundles` of up to 30 more; and `mail` for it alone;
+///   `batches` of up to 30 more; and `mail` for it alone;
 /// - its [counters](WorkerCounters).
 ///
 /// A pool that has spare threads says how many, and how many threads are off their cores. If a wait
@@ -60,7 +60,7 @@ struct Core {
     hidden: usize,
     public: usize,
     tasks: usize,
-    bundles: usize,
+    batches: usize,
     mail: usize,
     counters: WorkerCounters,
 }
@@ -110,7 +110,7 @@ impl Dump {
     /// Whether something is queued.
     pub(crate) fn is_queued(&self) -> bool {
         let is_queued =
-            |core: &Core| core.hidden + core.public + core.tasks + core.bundles + core.mail > 0;
+            |core: &Core| core.hidden + core.public + core.tasks + core.batches + core.mail > 0;
         self.pools.iter().any(|pool| pool.injected > 0) || self.cores().any(is_queued)
     }
 
@@ -158,7 +158,7 @@ impl Core {
 
     fn of(worker: &Worker) -> Self {
         let (hidden, public) = worker.forks_pending();
-        let (tasks, bundles) = worker.tasks_pending();
+        let (tasks, batches) = worker.tasks_pending();
         let state = worker.sleep().state_name(worker.index());
         Core {
             state: if state == "busy" && worker.is_lent() { "lent" } else { state },
@@ -168,7 +168,7 @@ impl Core {
             hidden,
             public,
             tasks,
-            bundles,
+            batches,
             mail: worker.mail_pending(),
             counters: worker.snapshot(),
         }
@@ -241,8 +241,8 @@ impl fmt::Display for Core {
         }
         write!(
             f,
-            "; queued: {} forks hidden, {} public, {} tasks and {} bundles, {} mail; ",
-            self.hidden, self.public, self.tasks, self.bundles, self.mail
+            "; queued: {} forks hidden, {} public, {} tasks and {} batches, {} mail; ",
+            self.hidden, self.public, self.tasks, self.batches, self.mail
         )?;
         let WorkerCounters { tasks_run, forks_published, steals_tried, steals_won, parks, wakes } =
             self.counters;

@@ -571,7 +571,7 @@ impl<T> Handle<T> {
         }
         let result = self.take();
         worker.drop_shells(|job| {
-            // SAFETY: trays and bundles hold tasks and tickets.
+            // SAFETY: buffers and batches hold tasks and tickets.
             unsafe { is_shell(job) }
         });
         result

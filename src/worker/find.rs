@@ -182,7 +182,7 @@ impl Worker {
         self.patient.get() && !self.registry().is_simulated()
     }
 
-    /// Steals a bundle of tasks.
+    /// Steals a batch of tasks.
     fn steal_task(&self, victim: &Worker) -> Option<JobRef> {
         if victim.tasks.is_empty() {
             return None;

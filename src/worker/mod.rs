@@ -228,7 +228,7 @@ impl Worker {
         (self.forks.hidden(), self.forks.public())
     }
 
-    /// How many tasks there are, and how many bundles of more.
+    /// How many tasks there are, and how many batches of more.
     pub(crate) fn tasks_pending(&self) -> (usize, usize) {
         self.tasks.pending()
     }
