@@ -27,7 +27,7 @@ use crate::worker::shared::Registry;
 /// - how many jobs stand on its stack, and what the innermost wait is for, if it waits: a
 ///   `fork` (and the worker that has it), a `scope`, a `task`, or something `elsewhere`;
 /// - how much is queued at it: forks `hidden` from thieves and `public`; spawned `tasks`, and
-///   `batches` of up to 30 more; and `mail` for it alone;
+///   `batches` of up to 30 more; and jobs `pinned` to it;
 /// - its [counters](WorkerCounters).
 ///
 /// A pool that has spare threads says how many, and how many threads are off their cores. If a wait
@@ -61,7 +61,7 @@ struct Core {
     public: usize,
     tasks: usize,
     batches: usize,
-    mail: usize,
+    pinned: usize,
     counters: WorkerCounters,
 }
 
@@ -110,7 +110,7 @@ impl Dump {
     /// Whether something is queued.
     pub(crate) fn is_queued(&self) -> bool {
         let is_queued =
-            |core: &Core| core.hidden + core.public + core.tasks + core.batches + core.mail > 0;
+            |core: &Core| core.hidden + core.public + core.tasks + core.batches + core.pinned > 0;
         self.pools.iter().any(|pool| pool.injected > 0) || self.cores().any(is_queued)
     }
 
@@ -169,7 +169,7 @@ impl Core {
             public,
             tasks,
             batches,
-            mail: worker.mail_pending(),
+            pinned: worker.pinned_pending(),
             counters: worker.snapshot(),
         }
     }
@@ -241,8 +241,8 @@ impl fmt::Display for Core {
         }
         write!(
             f,
-            "; queued: {} forks hidden, {} public, {} tasks and {} batches, {} mail; ",
-            self.hidden, self.public, self.tasks, self.batches, self.mail
+            "; queued: {} forks hidden, {} public, {} tasks and {} batches, {} pinned; ",
+            self.hidden, self.public, self.tasks, self.batches, self.pinned
         )?;
         let WorkerCounters { tasks_run, forks_published, steals_tried, steals_won, parks, wakes } =
             self.counters;

@@ -105,7 +105,8 @@ fn leave(registry: &Arc<Registry>) {
     match Thread::start(name, stack_size, work) {
         // Who knows that this thread has ended knows this, too.
         Ok(_detached) => registry.member_goes(),
-        // There can be no more threads: others steal from the core, and run its mail.
+        // There can be no more threads: the other workers steal from the core, and run what is
+        // pinned to it.
         Err(_) => {
             worker.set_thread(false);
             registry.core_stays_empty();

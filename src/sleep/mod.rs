@@ -448,12 +448,12 @@ impl Sleep {
         }
     }
 
-    /// Wakes a worker for what was put into its mail.
-    pub(crate) fn wake_for_mail(&self, core: usize) {
+    /// Wakes a worker for a job in its pinned queue.
+    pub(crate) fn wake_for_pinned(&self, core: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         let sleeps = || matches!(self.state(core), PARKED | BLOCKED | ASIDE);
-        // Who is not seen asleep here looks at the mail after its own fence.
+        // A worker that is not seen asleep here looks at that queue after its own fence.
         if !sleeps() {
             return;
         }
@@ -603,7 +603,7 @@ impl Sleep {
         }
         self.count(add, if searching { SEARCHER } else { 0 });
         drop(list);
-        // Pairs with the fence of who pushed to the injector or to mail.
+        // Pairs with the fence of a thread that has pushed to the injector or a pinned queue.
         fence(Ordering::SeqCst);
         Entered::Announced
     }

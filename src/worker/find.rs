@@ -40,11 +40,11 @@ const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 pub(super) const MOST_WOKEN: usize = 2;
 
 impl Worker {
-    /// A job for the main loop, if there is one in sight: own tasks, mail, the injector, others'
-    /// queues; every so often mail and what is from outside first, so that neither can starve.
+    /// A job for the main loop, if one is in sight: own tasks, pinned jobs, the injector, others'
+    /// queues; every so often pinned jobs and those from outside first, so that neither can starve.
     pub(super) fn find(&self) -> Option<JobRef> {
         if self.looks_elsewhere() {
-            let job = self.mailed().or_else(|| self.guest()).or_else(|| self.submitted());
+            let job = self.pop_pinned().or_else(|| self.guest()).or_else(|| self.submitted());
             if job.is_some() {
                 return job;
             }
@@ -54,7 +54,7 @@ impl Worker {
 
     fn find_elsewhere(&self) -> Option<JobRef> {
         self.registry().abort_if_lost();
-        self.mailed()
+        self.pop_pinned()
             .or_else(|| self.guest())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen(|| false, Some))
@@ -83,9 +83,9 @@ impl Worker {
         fetched.or_else(|| self.injected())
     }
 
-    pub(super) fn mailed(&self) -> Option<JobRef> {
-        let own = if self.mail.is_empty() { None } else { until_sure(|| self.mail.steal()) };
-        own.or_else(|| self.stray_mail())
+    pub(super) fn pop_pinned(&self) -> Option<JobRef> {
+        let own = if self.pinned.is_empty() { None } else { until_sure(|| self.pinned.steal()) };
+        own.or_else(|| self.pop_stray_pinned())
     }
 
     /// What a worker of another pool asks for.
@@ -270,7 +270,7 @@ impl Worker {
         others: impl Iterator<Item = &'w Worker>,
         most: usize,
     ) -> usize {
-        let stray = usize::from(self.sees_stray_mail());
+        let stray = usize::from(self.sees_stray_pinned());
         let registry = self.registry();
         let outside = registry.injector().len() + registry.guests().len();
         let mut jobs = outside + self.tasks.public() + stray;
@@ -396,7 +396,7 @@ impl Worker {
     fn sees_own_work(&self) -> bool {
         let registry = self.registry();
         let outside = !registry.injector().is_empty() || !registry.guests().is_empty();
-        outside || self.has_own_work() || self.sees_stray_mail()
+        outside || self.has_own_work() || self.sees_stray_pinned()
     }
 
     /// Whether something can be stolen from this worker. If no fork can, it is told that somebody

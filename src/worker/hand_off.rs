@@ -29,8 +29,8 @@
 //!   which is also between two jobs; and in a wait, by handing it off itself. It looks for such
 //!   threads after it has announced that it sleeps. So no core is parked that a thread wants back.
 //! - Where all threads off the cores of the pool wait for other pools, the thread at the bottom
-//!   of a stack runs guests and mail only, and then passes the core on to a thread that waits: the
-//!   pool begins no job of its own in the place of one that waits. Where a thread without its core
+//!   of a stack runs guests and pinned jobs only, and then passes the core on to a thread that
+//!   waits: the pool begins no job of its own in the place of one that waits. Where a thread without its core
 //!   waits for its own pool, any job may be what it waits for: then spare threads run any.
 //! - A thread notes itself as off its core before it probes its wait; who ends that takes the lock.
 //!
@@ -188,8 +188,8 @@ impl Worker {
             return;
         }
         if self.has_own_work() {
-            // Mail came in between, and whoever sent it found the core busy.
-            self.sleep().wake_for_mail(self.index);
+            // A pinned job came in between, and its sender found the core busy.
+            self.sleep().wake_for_pinned(self.index);
         }
         if self.announce_and_look() && !self.sleep().counts().somebody_looks() {
             self.sleep().wake_one();

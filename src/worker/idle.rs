@@ -86,11 +86,11 @@ impl Worker {
         held
     }
 
-    /// Waits a moment for mail, and to be counted as a searcher: who waits for a job counts as one until
-    /// it sees that the job has ended, just when the worker that ran the job has nothing to do.
+    /// Waits a moment for a pinned job, and to be counted as a searcher: a waiter counts as one
+    /// until it sees that its job has ended, just when the worker that ran the job has nothing to do.
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
-            // Who sends the mail may want this processor.
+            // The sender of such a job may want this processor.
             crate::sync::spin_or_yield();
             if self.has_own_work() || !self.sees_others_work() {
                 return false;

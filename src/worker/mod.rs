@@ -70,8 +70,8 @@ pub(crate) struct Worker {
     /// First, because `Current` points to it.
     forks: ForkQueue<JoinHeader, JobRef>,
     tasks: TaskQueue<JobRef>,
-    /// Tasks for this worker and no other.
-    mail: Injector<JobRef>,
+    /// The pinned queue: jobs for this worker and no other.
+    pinned: Injector<JobRef>,
     registry: *const Registry,
     index: usize,
     /// The root of the job that runs: see `job::Header`. Written by the core's holder, read also by
@@ -85,7 +85,8 @@ pub(crate) struct Worker {
     nest: Nest,
     /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
     visit: Cell<*const ()>,
-    /// Whether the worker has a thread, or had one. (If it never will, others run its mail.)
+    /// Whether the worker has a thread, or had one. (If it never will, others run its
+    /// pinned jobs.)
     has_thread: AtomicU32,
     /// Picks victims. Also used by the thread of a worker whose core is lent: each value is as good
     /// as another.
@@ -135,7 +136,7 @@ impl Worker {
         Worker {
             forks: ForkQueue::new(fewest, most, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
-            mail: Injector::new(),
+            pinned: Injector::new(),
             registry,
             index,
             root: AtomicUsize::new(NO_ROOT),
@@ -233,7 +234,7 @@ impl Worker {
         self.tasks.pending()
     }
 
-    /// Whether nothing is pending here but mail. (Others could take nothing.)
+    /// Whether nothing is pending here but pinned jobs. (A thief could take nothing.)
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
         self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
@@ -249,8 +250,8 @@ impl Worker {
         &self.visit
     }
 
-    pub(crate) fn mail_pending(&self) -> usize {
-        self.mail.len()
+    pub(crate) fn pinned_pending(&self) -> usize {
+        self.pinned.len()
     }
 
     pub(crate) fn jobs_on_stack(&self) -> u32 {
@@ -416,24 +417,24 @@ impl Worker {
 
     /// Queues a task for this worker and no other; any thread may call this.
     pub(crate) fn send(&self, job: JobRef) {
-        self.mail.push(job);
-        self.sleep().wake_for_mail(self.index);
+        self.pinned.push(job);
+        self.sleep().wake_for_pinned(self.index);
         if self.registry().has_empty_cores() {
-            self.registry().notify_of_stray_mail();
+            self.registry().notify_of_stray_pinned();
         }
     }
 
-    /// Mail of a worker that has no thread and will have none, for any other to run.
-    fn stray_mail(&self) -> Option<JobRef> {
+    /// A job pinned to a worker that has no thread and will have none, for any other to run.
+    fn pop_stray_pinned(&self) -> Option<JobRef> {
         if !self.registry().has_empty_cores() {
             return None;
         }
-        self.without_thread().find_map(|other| until_sure(|| other.mail.steal()))
+        self.without_thread().find_map(|other| until_sure(|| other.pinned.steal()))
     }
 
-    fn sees_stray_mail(&self) -> bool {
+    fn sees_stray_pinned(&self) -> bool {
         self.registry().has_empty_cores()
-            && self.without_thread().any(|other| !other.mail.is_empty())
+            && self.without_thread().any(|other| !other.pinned.is_empty())
     }
 
     fn without_thread(&self) -> impl Iterator<Item = &Worker> {
@@ -448,7 +449,7 @@ impl Worker {
 
     /// Whether a borrower of this core leaves work behind.
     pub(crate) fn has_own_work(&self) -> bool {
-        !self.tasks.is_empty() || !self.mail.is_empty()
+        !self.tasks.is_empty() || !self.pinned.is_empty()
     }
 
     // ---- running ----------------------------------------------------------------------------
@@ -497,7 +498,7 @@ impl Worker {
 
     fn next_job(&self) -> Option<JobRef> {
         match self.stands_in() {
-            true => self.mailed().or_else(|| self.guest()),
+            true => self.pop_pinned().or_else(|| self.guest()),
             false => self.find(),
         }
     }

@@ -367,7 +367,8 @@ impl Registry {
         let is_alone = || leaves_member && self.has_member();
         let left_out = is_alone();
         let expected = self.threads.lock().started - left_out as usize;
-        // A worker that has announced itself may not have seen its mail yet, and nobody else can.
+        // A worker that has announced itself may not have seen its pinned jobs yet, and no
+        // other can.
         // Who has taken over from a member meanwhile is one of those that are to be parked.
         let nothing_left =
             || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
@@ -423,21 +424,21 @@ impl Registry {
         self.core_stays_empty();
     }
 
-    /// A worker will never have a thread: its mail is for the others.
+    /// A worker will never have a thread: its pinned jobs are for the others.
     pub(crate) fn core_stays_empty(&self) {
         self.has_empty_cores.store(true, Ordering::Relaxed);
-        self.notify_of_stray_mail();
+        self.notify_of_stray_pinned();
     }
 
     #[inline]
     pub(crate) fn has_empty_cores(&self) -> bool {
-        // Relaxed: the fences of `notify_of_stray_mail` and `Worker::announce` order it.
+        // Relaxed: the fences of `notify_of_stray_pinned` and `Worker::announce` order it.
         self.has_empty_cores.load(Ordering::Relaxed)
     }
 
-    /// Wakes all, of whom each may run mail of a worker that has no thread.
+    /// Wakes all workers: each may run jobs pinned to a worker that has no thread.
     #[cold]
-    pub(crate) fn notify_of_stray_mail(&self) {
+    pub(crate) fn notify_of_stray_pinned(&self) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         self.sleep.wake_all();

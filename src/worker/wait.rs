@@ -14,17 +14,18 @@
 //! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a root is
 //!   given one of its own, with the same effect: from there on the stack grows by the work's own
 //!   recursion only. So is any job inside a task with a root that is no part of that, nor of what is
-//!   waited for (mail, yields): what it belongs to may have another job that waits for this task.
+//!   waited for (pinned jobs, yields): what it belongs to may have another job that waits for this
+//!   task.
 //!
 //! Waits of `join` and `scope` need no such limit to be free of deadlock: a frame waits only for
 //! jobs that began after it, and what runs on top of a frame began after it, too; so along a
 //! chain of waits the jobs get younger, and it cannot close to a cycle.
 //!
-//! What a worker gets by mail (broadcasts) is for it alone, and is run in any wait.
+//! A *pinned* job (of a broadcast) is for one worker alone, which runs it in any wait.
 //!
 //! # Other pools
-//! A wait for another pool runs none of this pool's jobs but mail and *guests*: what workers of
-//! other pools ask this one for. So it begins none of the pool's other jobs. Guests are
+//! A wait for another pool runs none of this pool's jobs but pinned ones and *guests*: what
+//! workers of other pools ask this one for. So it begins none of the pool's other jobs. Guests are
 //! 1. what a worker of another pool hands over and waits for (`install` and its like);
 //! 2. the tasks that it spawns here, and all tasks of a scope for which it waits;
 //! 3. tasks that it joins by their handles and that have not begun, by their tickets
@@ -33,7 +34,7 @@
 //! They have a queue of their own, and every wait sees to it, but for those of
 //! `WaitPolicy::OwnDescendants` for their own pool. Where the limits above allow a guest on top of
 //! the wait, the worker runs it there. Else it hands off its core (`hand_off.rs`) to a spare thread,
-//! which runs guests and mail, and nothing else; when there are none left, that one passes the core
+//! which runs guests and pinned jobs only; when there are none left, that one passes the core
 //! on to a thread that waits without it. Where that must not be (see below), or no spare thread can be
 //! had, the guest runs on top of the wait all the same.
 //!
@@ -62,7 +63,7 @@
 //!
 //! # Own descendants only
 //! That is the default. A pool may be built for `WaitPolicy::OwnDescendants`: then a wait is served
-//! by descendants of what it is for, and nothing else but mail. There everything that can be waited
+//! by descendants of what it is for and by pinned jobs only. There everything that can be waited
 //! for is a root: the stolen side of a join, a scope, a task with a handle. A job is a descendant
 //! of those that are in its line of roots (`job::lineage`). A wait for another pool runs guests
 //! there, too, or two pools of one worker that wait for each other would stop. No core is ever
@@ -169,7 +170,7 @@ impl Worker {
         outcome::run_or_abort(|| self.make_way());
         // What runs on top has a root of its own, and must not publish the caller's forks under it.
         self.flush_forks();
-        let job = self.mailed().or_else(|| self.newest_task());
+        let job = self.pop_pinned().or_else(|| self.newest_task());
         let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.guest());
         let job = job.or_else(|| self.injected());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
@@ -201,7 +202,7 @@ impl Worker {
     pub(crate) fn run_own(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
         self.flush_forks();
-        let job = self.mailed().or_else(|| self.newest_task());
+        let job = self.pop_pinned().or_else(|| self.newest_task());
         let job = job.or_else(|| self.newest_public_fork());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
@@ -253,12 +254,12 @@ impl Worker {
         if stops { None } else { self.own_task(wait, MOST_PASSED_ON) }
     }
 
-    /// A job to run, if one is in sight: of this pool, or mail; in a wait for another pool, nothing
-    /// but mail. Of its own tasks, and of those in the injector, this worker passes on no more than
-    /// `most` that it may not run.
+    /// A job to run, if one is in sight: of this pool, or pinned; in a wait for another pool, only
+    /// pinned ones. Of its own tasks, and of those in the injector, this worker passes on no more
+    /// than `most` that it may not run.
     fn find_in_wait(&self, wait: &impl Wait, searching: bool, most: usize) -> Option<JobRef> {
         if wait.is_elsewhere() {
-            return self.mailed();
+            return self.pop_pinned();
         }
         let guest = || if self.may_run_any(wait) { self.guest() } else { None };
         self.own_task(wait, most).or_else(|| self.leapfrog(wait)).or_else(guest).or_else(|| {
@@ -306,19 +307,19 @@ impl Worker {
         is_free || self.may_run_any(wait) || self.root() == job.root() || is_awaited(job, wait)
     }
 
-    /// The newest of this worker's tasks that it may run, or, if there is none, what is in its
-    /// mail; now and then the mail and what is from outside first, so that neither can starve. What it
-    /// may not run is left to others.
+    /// The newest of this worker's tasks that it may run, or, if there is none, a job pinned to it;
+    /// now and then pinned jobs and those from outside first, so that neither can starve. What it
+    /// may not run is left to other workers.
     #[inline]
     fn own_task(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         if self.looks_elsewhere() {
             let guest = || if self.may_run_any(wait) { self.guest() } else { None };
-            let job = self.mailed().or_else(guest);
+            let job = self.pop_pinned().or_else(guest);
             if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
             }
         }
-        self.accept_one(wait, most, || self.newest_task()).or_else(|| self.mailed())
+        self.accept_one(wait, most, || self.newest_task()).or_else(|| self.pop_pinned())
     }
 
     /// A fork of the worker that runs what is waited for.

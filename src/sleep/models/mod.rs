@@ -82,7 +82,7 @@ fn a_job_from_outside_finds_a_worker() {
 
 /// Fails when the core's state is looked at before the list is locked.
 #[test]
-fn mail_finds_its_worker() {
+fn a_pinned_job_finds_its_worker() {
     check_publish(|pool| pool.send(1, 'a'));
 }
 
@@ -306,7 +306,7 @@ fn no_two_threads_hold_a_core() {
 }
 
 /// Worker 1's core is lent, and its borrower goes; worker 2 is the sentry.
-fn check_mail(go: fn(&Pool)) {
+fn check_pinned(go: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(3);
         let worker = fall_asleep(&pool, 1);
@@ -324,14 +324,14 @@ fn check_mail(go: fn(&Pool)) {
 /// Fails when `give_back` is told of work left instead of looking for it under the lock, and when its
 /// fence is left out.
 #[test]
-fn mail_is_read_though_the_core_was_lent() {
-    check_mail(|pool| pool.give_back(1));
+fn a_pinned_job_is_run_though_the_core_was_lent() {
+    check_pinned(|pool| pool.give_back(1));
 }
 
 /// Fails when the fence in `hand_off` is left out.
 #[test]
-fn mail_is_read_though_the_holder_hands_off_the_core() {
-    check_mail(|pool| drop(pool.hand_off(1, 0, true, pool.has_own_work(1))));
+fn a_pinned_job_is_run_though_the_holder_hands_off_the_core() {
+    check_pinned(|pool| drop(pool.hand_off(1, 0, true, pool.has_own_work(1))));
 }
 
 /// Worker 1 is the sentry; worker 2 sleeps inside a wait.
@@ -574,14 +574,14 @@ fn the_last_worker_to_park_ends_the_pool() {
 
 /// Fails when `all_parked` does not ask whether there is anything left, or not under the lock.
 #[test]
-fn mail_is_read_though_the_pool_ends() {
+fn a_pinned_job_is_run_though_the_pool_ends() {
     loom::model(|| {
         let pool = Pool::new(2);
         pool.begin_end();
         let read = Arc::new(AtomicBool::new(false));
         let reads = read.clone();
-        let read_mail = move |_| reads.store(true, Ordering::Relaxed);
-        let worker = start(&pool, |pool| park_until_end(pool, 1, read_mail));
+        let read_pinned = move |_| reads.store(true, Ordering::Relaxed);
+        let worker = start(&pool, |pool| park_until_end(pool, 1, read_pinned));
         pool.send(1, 'a');
         park_until_end(&pool, 0, drop);
         worker.join().unwrap();

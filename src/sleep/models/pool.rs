@@ -40,7 +40,7 @@ pub(super) type Thread = std::sync::Arc<OffCore>;
 pub(super) struct Core {
     pub(super) forks: ForkQueue<Job, Fork>,
     tasks: TaskQueue<Job>,
-    mail: Injector<Job>,
+    pinned: Injector<Job>,
     /// Whether a look has decided to use force.
     forces: Cell<bool>,
     /// Stands for what only the core's holder may touch.
@@ -66,7 +66,7 @@ impl Pool {
         let core = || Core {
             forks: ForkQueue::new(1, workers, false),
             tasks: TaskQueue::new(false, false),
-            mail: Injector::new(),
+            pinned: Injector::new(),
             forces: Cell::new(false),
             holders: UnsafeCell::new(()),
         };
@@ -94,8 +94,8 @@ impl Pool {
     }
 
     pub(super) fn send(&self, to: usize, job: Job) {
-        self.cores[to].mail.push(job);
-        self.sleep.wake_for_mail(to);
+        self.cores[to].pinned.push(job);
+        self.sleep.wake_for_pinned(to);
     }
 
     pub(super) fn fork(&self, me: usize, job: &'static Job) {
@@ -115,7 +115,7 @@ impl Pool {
     }
 
     pub(super) fn has_own_work(&self, me: usize) -> bool {
-        !self.cores[me].tasks.is_empty() || !self.cores[me].mail.is_empty()
+        !self.cores[me].tasks.is_empty() || !self.cores[me].pinned.is_empty()
     }
 
     /// The life of a worker's thread, until `run` has run the last job it wants, or the pool
@@ -162,7 +162,7 @@ impl Pool {
     // ---- worker/find.rs -----------------------------------------------------------------------
 
     fn find(&self, me: usize) -> Option<Job> {
-        self.mailed(me)
+        self.pop_pinned(me)
             .or_else(|| self.newest_task(me))
             .or_else(|| self.guest())
             .or_else(|| self.injected_batch(me))
@@ -174,10 +174,10 @@ impl Pool {
         if self.guests.is_empty() { None } else { until_sure(|| self.guests.steal()) }
     }
 
-    fn mailed(&self, me: usize) -> Option<Job> {
+    fn pop_pinned(&self, me: usize) -> Option<Job> {
         self.hold(me);
-        let mail = &self.cores[me].mail;
-        if mail.is_empty() { None } else { until_sure(|| mail.steal()) }
+        let pinned = &self.cores[me].pinned;
+        if pinned.is_empty() { None } else { until_sure(|| pinned.steal()) }
     }
 
     fn newest_task(&self, me: usize) -> Option<Job> {
@@ -254,7 +254,7 @@ impl Pool {
     }
 
     pub(super) fn announce_and_look(&self, me: usize) -> bool {
-        // Pairs with the fence of who pushed to the injector or to mail.
+        // Pairs with the fence of a thread that has pushed to the injector or a pinned queue.
         fence(Ordering::SeqCst);
         self.sees_own_work(me) || self.others(me).any(Core::shows_work)
     }
@@ -437,7 +437,7 @@ impl Pool {
 
     fn find_in_wait(&self, me: usize) -> Option<Job> {
         let own = self.newest_task(me).and_then(|job| self.accept(job));
-        own.or_else(|| self.mailed(me))
+        own.or_else(|| self.pop_pinned(me))
             .or_else(|| self.stolen(me).and_then(|job| self.accept(job)))
             .or_else(|| self.forced(me).and_then(|job| self.accept(job)))
             .or_else(|| self.injected().and_then(|job| self.accept(job)))
@@ -541,8 +541,8 @@ impl Pool {
             return;
         }
         if self.has_own_work(me) {
-            // Mail came in between, and whoever sent it found the core busy.
-            self.sleep.wake_for_mail(me);
+            // A pinned job came in between, and its sender found the core busy.
+            self.sleep.wake_for_pinned(me);
         }
         if self.announce_and_look(me) && !self.sleep.counts().somebody_looks() {
             self.sleep.wake_one();
