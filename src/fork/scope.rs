@@ -27,8 +27,8 @@ pub(super) struct Tasks {
     registry: *const Registry,
     /// The worker that opened the scope, or null.
     opener: *const Worker,
-    /// The opener, as long as the thread that opened the scope has not left the core to wait for the
-    /// scope's end; then null. Whoever acts as this worker uses the local part of `count`.
+    /// The opener, as long as the thread that opened the scope has not left the core to wait for
+    /// the scope's end; then null. Whoever acts as this worker uses the local part of `count`.
     local: AtomicPtr<Worker>,
     /// Where the tasks belong: to what the opener, who waits for them, belongs to. In a pool
     /// where a wait is served by its own descendants only, this is their root, which tells them

@@ -21,7 +21,7 @@ use crate::worker::shared::Registry;
 /// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading; for each worker:
 ///
 /// - what its core is: `busy`, `looking` for work, `parked`, `lent` to a thread from outside,
-///   `blocked` in a wait, or `aside`, the same where only some work may be run meanwhile;
+///   `blocked` in a wait, or in a `restricted` one, where only some work may be run meanwhile;
 /// - how many threads are `off its core`, which wait for something or to have it back (see
 ///   [`WaitPolicy`](crate::WaitPolicy));
 /// - how many jobs stand on its stack, and what the innermost wait is for, if it waits: a

@@ -249,9 +249,9 @@ impl ThreadPoolBuilder {
     }
 
     /// Whether a thread from outside that calls [`join`](crate::join), [`scope`](crate::scope) or
-    /// the like may borrow the core of a worker that has nothing to do, and work itself. If not, all
-    /// work is done by the pool's own threads, and closures may rely on their thread-locals, names
-    /// and stack sizes; the caller sleeps, and waits for a wake-up more.
+    /// the like may borrow the core of a worker that has nothing to do, and work itself. If not,
+    /// all work is done by the pool's own threads, and closures may rely on their thread-locals,
+    /// names and stack sizes; the caller sleeps, and waits for a wake-up more.
     ///
     /// By default cores are lent, unless a [`stack_size`](Self::stack_size) or a
     /// [`start_handler`](Self::start_handler) is set, which says what threads are to be like.

@@ -52,8 +52,8 @@
 //!   sees `busy` and goes, or the slow path has ended and may have opened the gate again, which
 //!   the thief sees likewise; if it looks later, it waits until the thief is through.
 //! - A fork that the thief does not see yet is one it does not take.
-//! - A fork in the fast slot needs no `busy`: to put it there and to take it back moves neither `head`
-//!   nor the ring and opens no gate, and when it is taken back, no private job is left.
+//! - A fork in the fast slot needs no `busy`: to put it there and to take it back moves neither
+//!   `head` nor the ring and opens no gate, and when it is taken back, no private job is left.
 //!
 //! The thief takes every private fork of an owner that is silent, since the next thief would have to
 //! wait and to impose the fence again.
@@ -65,10 +65,10 @@
 //!
 //! # The handshake with sleepers
 //! A worker that is about to sleep (1) counts itself as parked, (2) issues a SeqCst fence, (3) reads
-//! `limit` and the fast slot of every queue, then looks at the deques. It writes to none of them, so
-//! what it costs others does not grow with the number of workers. An owner that publishes (a) pushes
-//! to the deque, (b) swaps `limit`, SeqCst, or fills the fast slot, likewise, (c) reads the counts,
-//! SeqCst. If (3) reads what `limit` was before (b), the fence comes before (b) in
+//! `limit` and the fast slot of every queue, then looks at the deques. It writes to none of them,
+//! so what it costs others does not grow with the number of workers. An owner that publishes (a)
+//! pushes to the deque, (b) swaps `limit`, SeqCst, or fills the fast slot, likewise, (c) reads the
+//! counts, SeqCst. If (3) reads what `limit` was before (b), the fence comes before (b) in
 //! the single order of SeqCst operations, hence before (c), which then sees the count. Else (3) sees
 //! the push: all writes of `limit` are read-modify-writes, so its Release sequence never breaks.
 //!

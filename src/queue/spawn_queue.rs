@@ -4,9 +4,9 @@
 //! # The parts
 //! The newest tasks stand in the *local buffer*, an array with one shared word, its length. The
 //! owner adds and takes with a compare-exchange of the length each, which no thread contends for as
-//! long as none steals from the buffer. A full buffer is packed into a *batch*, and batches stand in
-//! a crossbeam deque. Thieves steal the oldest batch, with one compare-exchange for all its tasks;
-//! only where there is none they take the older half of the buffer.
+//! long as none steals from the buffer. A full buffer is packed into a *batch*, and batches stand
+//! in a crossbeam deque. Thieves steal the oldest batch, with one compare-exchange for all its
+//! tasks; only where there is none they take the older half of the buffer.
 //!
 //! The owner takes the newest task first: a recursion of spawns then needs memory for its depth
 //! only. A thief gets the oldest batch.

@@ -221,7 +221,7 @@ impl Worker {
         let lineage: Vec<usize> = job.lineage().collect();
         self.forks.push_newest_public(job);
         self.sleep().notify_from_worker(NO_ROOT);
-        lineage.into_iter().for_each(|root| self.sleep().notify_aside(root));
+        lineage.into_iter().for_each(|root| self.sleep().notify_restricted(root));
         None
     }
 

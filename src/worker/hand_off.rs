@@ -30,8 +30,9 @@
 //!   threads after it has announced that it sleeps. So no core is parked that a thread wants back.
 //! - Where all threads off the cores of the pool wait for other pools, the thread at the bottom
 //!   of a stack runs guests and pinned jobs only, and then passes the core on to a thread that
-//!   waits: the pool begins no job of its own in the place of one that waits. Where a thread without its core
-//!   waits for its own pool, any job may be what it waits for: then spare threads run any.
+//!   waits: the pool begins no job of its own in the place of one that waits. Where a thread
+//!   without its core waits for its own pool, any job may be what it waits for: then spare threads
+//!   run any.
 //! - A thread notes itself as off its core before it probes its wait; who ends that takes the lock.
 //!
 //! # The cap

@@ -87,7 +87,8 @@ impl Worker {
     }
 
     /// Waits a moment for a pinned job, and to be counted as a searcher: a waiter counts as one
-    /// until it sees that its job has ended, just when the worker that ran the job has nothing to do.
+    /// until it sees that its job has ended, just when the worker that ran the job has nothing to
+    /// do.
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
             // The sender of such a job may want this processor.

@@ -383,7 +383,7 @@ impl Worker {
         self.sleep().notify_from_worker(root);
         if self.waits_for_own_work() {
             // SAFETY: who runs within a root keeps it from ending.
-            unsafe { lineage(root) }.skip(1).for_each(|root| self.sleep().notify_aside(root));
+            unsafe { lineage(root) }.skip(1).for_each(|root| self.sleep().notify_restricted(root));
         }
     }
 

@@ -239,7 +239,7 @@ impl Registry {
             return self.invite(job);
         }
         self.hand_on(job);
-        self.sleep.notify_all_aside();
+        self.sleep.notify_all_restricted();
         sim::point();
     }
 
@@ -294,8 +294,8 @@ impl Registry {
         queue.push(job);
         self.sleep.notify_from_outside(root);
         // Who joins it may be the only one who may run it.
-        self.sleep.notify_aside(address);
-        above.into_iter().for_each(|root| self.sleep.notify_aside(root));
+        self.sleep.notify_restricted(address);
+        above.into_iter().for_each(|root| self.sleep.notify_restricted(root));
     }
 
     /// The worker of this pool that the calling thread acts as; on any other thread, checks that
@@ -442,7 +442,7 @@ impl Registry {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         self.sleep.wake_all();
-        self.sleep.notify_aside(ANY_ROOT);
+        self.sleep.notify_restricted(ANY_ROOT);
     }
 
     /// A worker will not get its thread. `came`: that was counted as one that has come.

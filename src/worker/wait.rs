@@ -47,8 +47,8 @@
 //!   before it sleeps. What stands in the way on the same stack, stands there by the limits above.
 //! - *A thread that waits for its own pool may be without its core*: because another wanted the core
 //!   back, or for a guest. What it waits for may then be any job which nobody else may run. So as long
-//!   as there is such a thread, spare threads of its pool run any job, and where every worker stands
-//!   aside and there is work, one hands off its core for that.
+//!   as there is such a thread, spare threads of its pool run any job, and where every worker is in
+//!   a restricted wait and there is work, one hands off its core for that.
 //!
 //! So each such wait is for a job that has begun and waits in turn, and that is no cycle: by the
 //! limits above, as in a single pool.
@@ -146,7 +146,7 @@ impl Worker {
                 round = 0;
             } else {
                 self.stop_searching_if(&mut searching);
-                searching = self.sleep_aside(wait, &mut hosting);
+                searching = self.sleep_restricted(wait, &mut hosting);
             }
         }
         self.stop_searching_if(&mut searching);
@@ -415,7 +415,7 @@ impl Worker {
 
     /// Like `sleep_in_wait`, for a worker that may run only some of the work. Looking is not
     /// enough for it: it has to take a job to know.
-    fn sleep_aside(&self, wait: &impl Wait, hosting: &mut Hosting) -> bool {
+    fn sleep_restricted(&self, wait: &impl Wait, hosting: &mut Hosting) -> bool {
         if wait.is_elsewhere() {
             self.hand_on_tasks();
         }
@@ -425,11 +425,11 @@ impl Worker {
         self.counters.parks.count();
         let sleep = self.sleep();
         if wait.is_elsewhere() {
-            sleep.announce_aside(self.index, [None, None], true);
+            sleep.announce_restricted(self.index, [None, None], true);
         } else {
             // Who waits for its own work only must not be woken for what it would hand on at once.
             let own = (!self.waits_for_own_work()).then(|| self.root());
-            sleep.announce_aside(self.index, [own, wait.root()], own.is_some());
+            sleep.announce_restricted(self.index, [own, wait.root()], own.is_some());
             // What is in sight may all be for others, and what it may run be hidden.
             self.announce_and_look();
             self.look_behind();
@@ -445,9 +445,9 @@ impl Worker {
         }
         let again = !wait.is_elsewhere() && self.is_to_force();
         let mut woken = if job.is_some() || leaves || again || looks() {
-            !sleep.leave_aside(self.index)
+            !sleep.leave_restricted(self.index)
         } else {
-            sleep.sleep_aside(self.index);
+            sleep.sleep_restricted(self.index);
             self.counters.wakes.add(1);
             true
         };
@@ -464,11 +464,11 @@ impl Worker {
         woken
     }
 
-    /// Whether there is work that a thread without a core may need, and no worker that could run it,
-    /// if this one stands aside.
+    /// Whether there is work that a thread without a core may need, and no worker that could run it
+    /// once this wait is restricted.
     fn is_missed(&self) -> bool {
         let sleep = self.sleep();
-        sleep.some_wait_off() && sleep.all_stand_aside() && self.announce_and_look()
+        sleep.some_wait_off() && sleep.all_are_restricted() && self.announce_and_look()
     }
 }
 

@@ -536,8 +536,8 @@ fn the_fork_after_one_that_its_waiting_owner_ran_is_published() {
     });
 }
 
-/// An owner that waits takes the fork out of the fast slot, may not run it, and puts it back, in the
-/// deque.
+/// An owner that waits takes the fork out of the fast slot, may not run it, and puts it back, in
+/// the deque.
 ///
 /// Fails when `push_newest_public` does not close the gate.
 #[test]

@@ -213,17 +213,17 @@ fn a_worker_that_is_blocked_is_woken() {
 }
 
 #[test]
-fn a_worker_that_stands_aside_is_woken() {
-    check_latch(|pool, latch| pool.wait_aside(1, latch, drop));
+fn a_worker_in_a_restricted_wait_is_woken() {
+    check_latch(|pool, latch| pool.wait_restricted(1, latch, drop));
 }
 
-/// Worker 1 stands aside for jobs of one root. Somebody publishes such a job, and waits for it.
-fn check_aside(publish: fn(&Pool)) {
+/// Worker 1 is in a wait that is restricted to one root. The publisher of such a job waits for it.
+fn check_restricted(publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(2);
         let worker = start(&pool, |pool| {
             let latch = Latch::new();
-            pool.wait_aside(1, &latch, |_| {
+            pool.wait_restricted(1, &latch, |_| {
                 // SAFETY: set once, and alive.
                 let _ = unsafe { Latch::set(&latch) };
             });
@@ -235,13 +235,13 @@ fn check_aside(publish: fn(&Pool)) {
 }
 
 #[test]
-fn a_task_finds_who_stands_aside() {
-    check_aside(|pool| pool.push_task(0, 'A'));
+fn a_task_finds_a_restricted_wait() {
+    check_restricted(|pool| pool.push_task(0, 'A'));
 }
 
 #[test]
-fn a_job_from_outside_finds_who_stands_aside() {
-    check_aside(|pool| pool.inject('A'));
+fn a_job_from_outside_finds_a_restricted_wait() {
+    check_restricted(|pool| pool.inject('A'));
 }
 
 /// Fails when `notify_of_guest` relies on searchers, or is left out.
@@ -512,12 +512,12 @@ fn a_core_that_was_lent_by_a_looker_is_handed_off() {
     });
 }
 
-/// The only worker stands aside when somebody publishes a job that it must not run.
+/// The only worker is in a restricted wait when a job is published that it must not run.
 ///
-/// Fails when `inject` does not look for those who stand aside, or who does so does not look for
-/// others' work.
+/// Fails when `inject` does not look for restricted waits, or a worker in one does not look for
+/// work that it may not run.
 #[test]
-fn a_job_from_outside_finds_a_worker_where_all_stand_aside() {
+fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
     loom::model(|| {
         let pool = Pool::new(1);
         // As if a thread of another core were without it.
@@ -525,7 +525,7 @@ fn a_job_from_outside_finds_a_worker_where_all_stand_aside() {
         let latch = Arc::new(Latch::new());
         let spare = start_spare(&pool, sets_when_run(latch.clone()));
         let waiter = start(&pool, move |pool| {
-            pool.wait_aside(0, &*latch, drop);
+            pool.wait_restricted(0, &*latch, drop);
             pool.give_back(0);
             pool.begin_end();
         });

@@ -399,12 +399,12 @@ impl Pool {
         if !wait.ask_wake() {
             return false;
         }
-        self.sleep.announce_aside(me, [None, None], true);
+        self.sleep.announce_restricted(me, [None, None], true);
         let over = wait.done() || self.sleep.is_wanted(me) || !self.guests.is_empty();
-        if over && self.sleep.leave_aside(me) {
+        if over && self.sleep.leave_restricted(me) {
             return false;
         }
-        self.sleep.sleep_aside(me);
+        self.sleep.sleep_restricted(me);
         true
     }
 
@@ -424,12 +424,12 @@ impl Pool {
     }
 
     /// Waits inside a task of root `ROOT`.
-    pub(super) fn wait_aside(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) {
+    pub(super) fn wait_restricted(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) {
         while !wait.done() {
             self.hold(me);
             if let Some(job) = self.find_in_wait(me) {
                 run(job);
-            } else if self.sleep_aside(me, wait, &run) {
+            } else if self.sleep_restricted(me, wait, &run) {
                 self.stop_searching(me);
             }
         }
@@ -451,22 +451,22 @@ impl Pool {
         None
     }
 
-    fn sleep_aside(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) -> bool {
+    fn sleep_restricted(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) -> bool {
         if !wait.ask_wake() {
             return false;
         }
-        self.sleep.announce_aside(me, [Some(ROOT), None], true);
+        self.sleep.announce_restricted(me, [Some(ROOT), None], true);
         self.announce_and_look_hard(me);
         let job = if wait.done() { None } else { self.find_in_wait(me) };
         let is_missed = || {
             let sleep = &self.sleep;
-            sleep.some_wait_off() && sleep.all_stand_aside() && self.announce_and_look(me)
+            sleep.some_wait_off() && sleep.all_are_restricted() && self.announce_and_look(me)
         };
         let leaves = job.is_none() && is_missed();
         let mut woken = if job.is_some() || leaves || wait.done() {
-            !self.sleep.leave_aside(me)
+            !self.sleep.leave_restricted(me)
         } else {
-            self.sleep.sleep_aside(me);
+            self.sleep.sleep_restricted(me);
             true
         };
         if let Some(job) = job {
@@ -553,7 +553,7 @@ impl Pool {
 
     pub(super) fn inject(&self, job: Job) {
         self.queue(job);
-        self.sleep.notify_all_aside();
+        self.sleep.notify_all_restricted();
     }
 
     /// A job that a worker of another pool asks for.
