@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::scope::Tasks;
 use super::spawn::PoolHome;
-use crate::job::NO_ROOT;
+use crate::job::NO_TAG;
 use crate::job::outcome;
 use crate::pool::with_current;
 use crate::task::new_task;
@@ -108,7 +108,7 @@ where
         let op = op.clone();
         let run = move || op(context);
         // SAFETY: given to a worker of this registry; `op` is `'static` and may be shared.
-        let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_ROOT) };
+        let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_TAG) };
         worker.send(job);
         drop(handle);
     }

@@ -17,7 +17,7 @@
 
 use std::panic::resume_unwind;
 
-use crate::job::NO_ROOT;
+use crate::job::NO_TAG;
 use crate::job::outcome;
 use crate::job::outcome::Payload;
 use crate::sync::{AtomicU32, Ordering};
@@ -114,9 +114,9 @@ where
         begun: AtomicU32::new(0),
         done: Event::new(registry),
     };
-    job.header.set_root(caller.map_or(NO_ROOT, Worker::root));
+    job.header.set_tag(caller.map_or(NO_TAG, Worker::tag));
     // SAFETY: the header is the first field; the frame does not end before the job is done, since
-    // a panic aborts; closure and result may be sent; the root is set; there is one reference.
+    // a panic aborts; closure and result may be sent; the tag is set; there is one reference.
     let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
     outcome::run_or_abort(|| {
         registry.inject(reference);

@@ -22,8 +22,9 @@
 //! - `FREE`: its thread is in the main loop and only looks; whoever swaps `BUSY` in has the core.
 //! - `PARKED`: its threads sleep at the bottom of their stacks. The core stands in the list.
 //! - `BLOCKED`: its holder sleeps inside a wait, and the core stands in the list.
-//! - `RESTRICTED`: the same, but it may run only jobs of some roots, or none but guests (see
-//!   `worker/wait.rs`), and stands in a list of its own with these: other work does not wake it.
+//! - `RESTRICTED`: the same, but it may run only jobs of some isolation tags, or none but guests
+//!   (see `worker/wait.rs`), and stands in a list of its own with these: other work does not wake
+//!   it.
 //!
 //! Every transition to or from `PARKED`, `BLOCKED` and `RESTRICTED` happens under the list's lock,
 //! together with the change of the counts that goes with it, and with that of which threads are
@@ -67,8 +68,8 @@
 //! other workers, and one that is hidden. What it passes by, behind those, waits for its owner,
 //! which runs it, or hands it on before it sleeps.) A thread that makes a job visible, be it new or
 //! moved from one queue to another, goes through (b) and (c) likewise. It wakes the workers in
-//! restricted waits for the job's root, or, where waits are for their own descendants only, for any
-//! in its line of roots. A thread that moves the job also wakes those in restricted waits for the
+//! restricted waits for the job's tag, or, where waits are for their own descendants only, for any
+//! among its ancestors. A thread that moves the job also wakes those in restricted waits for the
 //! job itself; before it was queued no thread could join it.
 //!
 //! **Guests.** Who queues a guest goes through (b) and wakes one in (c): a parked worker, unless
@@ -127,7 +128,7 @@ use crate::sync::{
     seq_cst_is_enough,
 };
 
-pub(crate) use crate::latch::{ANY_ROOT, NO_ROOT};
+pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 
 /// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
 /// delays help for a section that began meanwhile.
@@ -172,8 +173,8 @@ struct List {
 /// A worker in a restricted wait.
 struct Restricted {
     core: usize,
-    /// The roots of what it may run.
-    roots: [Option<usize>; 2],
+    /// The isolation tags of what it may run.
+    tags: [Option<usize>; 2],
     /// Whether it sees to guests.
     takes_guests: bool,
 }
@@ -334,28 +335,28 @@ impl Sleep {
 
     // ---- publishing ---------------------------------------------------------------------------
 
-    /// Step (c) of a worker that published jobs of `root`, after its handshake.
+    /// Step (c) of a worker that published jobs of `tag`, after its handshake.
     #[inline]
-    pub(crate) fn notify_from_worker(&self, root: usize) {
+    pub(crate) fn notify_from_worker(&self, tag: usize) {
         seq_cst_is_enough();
         // SeqCst: comes after the read-modify-write or fence of step (b).
         let counts = Counts(self.counts.load(Ordering::SeqCst));
         if counts.parked() > 0 && !counts.somebody_looks() {
             self.wake_one();
         }
-        self.notify_restricted(root);
+        self.notify_restricted(tag);
     }
 
-    /// Steps (b) and (c) of a thread that pushed a job of `root` to the injector. The sentry is
+    /// Steps (b) and (c) of a thread that pushed a job of `tag` to the injector. The sentry is
     /// woken rather than relied on: from outside, latency is all there is to win.
-    pub(crate) fn notify_from_outside(&self, root: usize) {
+    pub(crate) fn notify_from_outside(&self, tag: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         let counts = self.counts();
         if counts.parked() > 0 && counts.searchers() == 0 {
             self.wake_one();
         }
-        self.notify_restricted(root);
+        self.notify_restricted(tag);
     }
 
     /// Wakes a second worker beside the one that was woken for a job from outside.
@@ -407,19 +408,19 @@ impl Sleep {
         }
     }
 
-    /// Wakes the workers in restricted waits for `root`, after a handshake.
+    /// Wakes the workers in restricted waits for `tag`, after a handshake.
     #[inline]
-    pub(crate) fn notify_restricted(&self, root: usize) {
-        if root != NO_ROOT && self.restricted.load(Ordering::Relaxed) > 0 {
-            self.wake_restricted(root);
+    pub(crate) fn notify_restricted(&self, tag: usize) {
+        if tag != NO_TAG && self.restricted.load(Ordering::Relaxed) > 0 {
+            self.wake_restricted(tag);
         }
     }
 
-    /// Wakes the workers in restricted waits for jobs of `root`.
+    /// Wakes the workers in restricted waits for jobs of `tag`.
     #[cold]
-    fn wake_restricted(&self, root: usize) {
+    fn wake_restricted(&self, tag: usize) {
         let mut list = self.list();
-        let serves = |it: &Restricted| root == ANY_ROOT || it.roots.contains(&Some(root));
+        let serves = |it: &Restricted| tag == ANY_TAG || it.tags.contains(&Some(tag));
         while let Some(core) = list.restricted.iter().find(|&it| serves(it)).map(|it| it.core) {
             self.unlist(&mut list, core).unpark();
         }
@@ -691,17 +692,17 @@ impl Sleep {
         was
     }
 
-    /// Step 1 of a worker that may run only jobs of `roots`, but for the handshakes, and sees to
+    /// Step 1 of a worker that may run only jobs of `tags`, but for the handshakes, and sees to
     /// guests, or does not.
     pub(crate) fn announce_restricted(
         &self,
         core: usize,
-        roots: [Option<usize>; 2],
+        tags: [Option<usize>; 2],
         takes_guests: bool,
     ) {
         let mut list = self.list();
         self.set_state(core, RESTRICTED);
-        list.restricted.push(Restricted { core, roots, takes_guests });
+        list.restricted.push(Restricted { core, tags, takes_guests });
         self.restricted.fetch_add(1, Ordering::Relaxed);
         drop(list);
         // As in `announce`.

@@ -16,7 +16,7 @@
 #![deny(unsafe_code)]
 
 use super::Worker;
-use crate::job::{ANY_ROOT, NO_ROOT};
+use crate::job::{ANY_TAG, NO_TAG};
 use crate::latch::Wait;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::until_sure;
@@ -145,7 +145,7 @@ impl Worker {
         let stolen = self.count_steal(until_sure(|| victim.forks.steal()))?;
         // What the victim hides has nothing public before it any more: somebody has to watch it.
         if self.sleep().counts().parked() > 0 && victim.forks.hides_work() {
-            self.sleep().notify_from_worker(NO_ROOT);
+            self.sleep().notify_from_worker(NO_TAG);
         }
         Some(stolen)
     }
@@ -197,7 +197,7 @@ impl Worker {
     pub(super) fn share_rest(&self) {
         if !self.tasks.is_empty() && self.tasks.has_thieves() {
             self.tasks.publish_moved();
-            self.notify(ANY_ROOT);
+            self.notify(ANY_TAG);
         }
     }
 
@@ -218,10 +218,10 @@ impl Worker {
             return Some(job);
         }
         sim::point();
-        let lineage: Vec<usize> = job.lineage().collect();
+        let ancestors: Vec<usize> = job.ancestors().collect();
         self.forks.push_newest_public(job);
-        self.sleep().notify_from_worker(NO_ROOT);
-        lineage.into_iter().for_each(|root| self.sleep().notify_restricted(root));
+        self.sleep().notify_from_worker(NO_TAG);
+        ancestors.into_iter().for_each(|tag| self.sleep().notify_restricted(tag));
         None
     }
 

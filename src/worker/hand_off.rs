@@ -51,7 +51,7 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::nest::Nest;
-use crate::job::{NO_ROOT, outcome};
+use crate::job::{NO_TAG, outcome};
 use crate::latch::Awaited;
 use crate::latch::Wait;
 use crate::queue::until_sure;
@@ -71,7 +71,7 @@ struct Stack {
     jobs: u32,
     waits_for: u32,
     is_lent: u32,
-    root: usize,
+    tag: usize,
     nest: Nest,
     visit: *const (),
 }
@@ -79,7 +79,7 @@ struct Stack {
 impl Stack {
     fn bottom() -> Self {
         let (nest, visit) = (Nest::default(), ptr::null());
-        Stack { jobs: 0, waits_for: 0, is_lent: 0, root: NO_ROOT, nest, visit }
+        Stack { jobs: 0, waits_for: 0, is_lent: 0, tag: NO_TAG, nest, visit }
     }
 }
 
@@ -210,14 +210,14 @@ impl Worker {
             jobs: self.jobs.load(Ordering::Relaxed),
             waits_for: self.waits_for.load(Ordering::Relaxed),
             is_lent: self.is_lent.load(Ordering::Relaxed),
-            root: self.root(),
+            tag: self.tag(),
             nest: self.nest.take(),
             visit: self.visit.replace(stack.visit),
         };
         self.jobs.store(stack.jobs, Ordering::Relaxed);
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
         self.is_lent.store(stack.is_lent, Ordering::Relaxed);
-        self.leave_root(stack.root);
+        self.leave_tag(stack.tag);
         self.nest.put(stack.nest);
         old
     }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use self::nest::Nest;
 use crate::job::{self, outcome};
-use crate::job::{NO_ROOT, lineage};
+use crate::job::{NO_TAG, ancestors};
 use crate::latch::Awaited;
 use crate::os::{self, generation};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue, until_sure};
@@ -52,8 +52,8 @@ pub(crate) type JobRef = job::JobRef<Worker>;
 pub(crate) type Header = job::Header<Worker>;
 /// Runs a job on a worker.
 pub(crate) type Execute = job::Execute<Worker>;
-/// A root that is no job.
-pub(crate) type Link = job::Link<Worker>;
+/// An isolation tag that is no job.
+pub(crate) type Tag = job::Tag<Worker>;
 
 /// A worker by its first part, the front of its fork queue.
 pub(crate) type Current = *const ForkFront<JoinHeader>;
@@ -74,9 +74,9 @@ pub(crate) struct Worker {
     pinned: Injector<JobRef>,
     registry: *const Registry,
     index: usize,
-    /// The root of the job that runs: see `job::Header`. Written by the core's holder, read also by
-    /// who takes a fork from it by force.
-    root: AtomicUsize,
+    /// The isolation tag of the job that runs: see `job::Header`. Written by the core's holder,
+    /// read also by who takes a fork from it by force.
+    tag: AtomicUsize,
     /// How many jobs stand on the stack, and what the innermost wait is for (`Awaited::to_code`).
     jobs: AtomicU32,
     waits_for: AtomicU32,
@@ -139,7 +139,7 @@ impl Worker {
             pinned: Injector::new(),
             registry,
             index,
-            root: AtomicUsize::new(NO_ROOT),
+            tag: AtomicUsize::new(NO_TAG),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
             is_lent: AtomicU32::new(0),
@@ -276,8 +276,8 @@ impl Worker {
         self.counters.tasks_run.add(1);
     }
 
-    pub(crate) fn root(&self) -> usize {
-        self.root.load(Ordering::Relaxed)
+    pub(crate) fn tag(&self) -> usize {
+        self.tag.load(Ordering::Relaxed)
     }
 
     /// Whether it runs its tasks oldest first.
@@ -287,7 +287,7 @@ impl Worker {
 
     /// Whether a wait for a task of this pool may run any other.
     pub(crate) fn may_run_any_task(&self) -> bool {
-        self.root() == NO_ROOT && !self.waits_for_own_work()
+        self.tag() == NO_TAG && !self.waits_for_own_work()
     }
 
     /// Whether this worker runs nothing but its wait's descendants while it waits.
@@ -295,23 +295,23 @@ impl Worker {
         self.registry().settings().wait_policy == WaitPolicy::OwnDescendants
     }
 
-    /// Calls `f`, which belongs to `root`. It must not unwind.
-    pub(crate) fn within<R>(&self, root: usize, f: impl FnOnce() -> R) -> R {
-        let outer = self.enter_root(root);
+    /// Calls `f`, which belongs to `tag`. It must not unwind.
+    pub(crate) fn within<R>(&self, tag: usize, f: impl FnOnce() -> R) -> R {
+        let outer = self.enter_tag(tag);
         let result = f();
-        self.leave_root(outer);
+        self.leave_tag(outer);
         result
     }
 
-    /// From here to `leave_root` this worker runs the task `root` and what belongs to it.
-    pub(crate) fn enter_root(&self, root: usize) -> usize {
-        let outer = self.root();
-        self.leave_root(root);
+    /// From here to `leave_tag` this worker runs the task that is `tag` and what belongs to it.
+    pub(crate) fn enter_tag(&self, tag: usize) -> usize {
+        let outer = self.tag();
+        self.leave_tag(tag);
         outer
     }
 
-    pub(crate) fn leave_root(&self, outer: usize) {
-        self.root.store(outer, Ordering::Relaxed);
+    pub(crate) fn leave_tag(&self, outer: usize) {
+        self.tag.store(outer, Ordering::Relaxed);
     }
 
     // ---- forks ------------------------------------------------------------------------------
@@ -374,22 +374,22 @@ impl Worker {
     }
 
     fn notify_of_forks(&self) {
-        self.notify(self.root());
+        self.notify(self.tag());
     }
 
-    /// Step (c) of publishing jobs of `root`, within which this worker runs.
+    /// Step (c) of publishing jobs of `tag`, within which this worker runs.
     #[inline]
-    fn notify(&self, root: usize) {
-        self.sleep().notify_from_worker(root);
+    fn notify(&self, tag: usize) {
+        self.sleep().notify_from_worker(tag);
         if self.waits_for_own_work() {
-            // SAFETY: who runs within a root keeps it from ending.
-            unsafe { lineage(root) }.skip(1).for_each(|root| self.sleep().notify_restricted(root));
+            // SAFETY: a worker that runs within a tag keeps it from ending.
+            unsafe { ancestors(tag) }.skip(1).for_each(|tag| self.sleep().notify_restricted(tag));
         }
     }
 
     fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
         // SAFETY: called by the queue for forks of this worker that nobody else has seen.
-        unsafe { JoinHeader::publish(job, self.root()) }
+        unsafe { JoinHeader::publish(job, self.tag()) }
     }
 
     // ---- tasks ------------------------------------------------------------------------------
@@ -397,10 +397,10 @@ impl Worker {
     /// Queues a task of this worker's, and wakes somebody for it if nobody looks.
     #[inline]
     pub(crate) fn push_task(&self, job: JobRef) {
-        let root = job.root();
+        let tag = job.tag();
         self.tasks.push(job);
         if self.tasks.has_thieves() {
-            self.notify(root);
+            self.notify(tag);
         }
         sim::point();
     }
@@ -510,9 +510,9 @@ impl Worker {
             self.forks.rewind();
         }
         self.jobs.store(1, Ordering::Relaxed);
-        self.enter_root(job.root());
+        self.enter_tag(job.tag());
         self.execute(job);
-        self.leave_root(NO_ROOT);
+        self.leave_tag(NO_TAG);
         self.jobs.store(0, Ordering::Relaxed);
     }
 

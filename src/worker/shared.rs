@@ -16,7 +16,7 @@ use super::Worker;
 use super::event::Event;
 use super::handlers::Handlers;
 use super::settings::{Settings, WaitPolicy};
-use crate::job::ANY_ROOT;
+use crate::job::ANY_TAG;
 use crate::os::generation::{self, Generation, PerProcess};
 use crate::os::thread::Thread;
 use crate::queue::{self, Injector};
@@ -285,17 +285,17 @@ impl Registry {
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
         // Who looks for it in vain meanwhile may go to sleep.
         sim::point();
-        let (address, root) = (job.address(), job.root());
+        let (address, tag) = (job.address(), job.tag());
         // As soon as it is queued it may run and be gone, with all its line.
         let above: Vec<usize> = match self.settings.wait_policy {
             WaitPolicy::AnyWork => Vec::new(),
-            WaitPolicy::OwnDescendants => job.lineage().skip(2).collect(),
+            WaitPolicy::OwnDescendants => job.ancestors().skip(2).collect(),
         };
         queue.push(job);
-        self.sleep.notify_from_outside(root);
+        self.sleep.notify_from_outside(tag);
         // Who joins it may be the only one who may run it.
         self.sleep.notify_restricted(address);
-        above.into_iter().for_each(|root| self.sleep.notify_restricted(root));
+        above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
     }
 
     /// The worker of this pool that the calling thread acts as; on any other thread, checks that
@@ -442,7 +442,7 @@ impl Registry {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         self.sleep.wake_all();
-        self.sleep.notify_restricted(ANY_ROOT);
+        self.sleep.notify_restricted(ANY_TAG);
     }
 
     /// A worker will not get its thread. `came`: that was counted as one that has come.

@@ -4,16 +4,16 @@
 //! First what serves the wait: its own tasks, and what it can steal back from the worker that
 //! runs what it waits for (*leapfrogging*: that is part of it). Then anybody's work. That foreign
 //! work runs on top of the waiting frame, which cannot go on before it has ended; hence two
-//! limits, both by *roots* (`job::Header`):
+//! limits, both by *isolation tags* (`job::Header`):
 //!
-//! - **Inside a task that somebody may wait for by a handle**, a wait runs jobs of the same root
+//! - **Inside a task that somebody may wait for by a handle**, a wait runs jobs of the same tag
 //!   only, and, where it waits for a task by its handle, that and jobs of it. Otherwise it could
 //!   run, on top of task A, a task that waits for A by its handle: a deadlock. With the limit,
 //!   whatever stands on top of A is part of A or of what A waits for, and what waits for A is
 //!   neither.
-//! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a root is
+//! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a tag is
 //!   given one of its own, with the same effect: from there on the stack grows by the work's own
-//!   recursion only. So is any job inside a task with a root that is no part of that, nor of what is
+//!   recursion only. So is any job inside a task with a tag that is no part of that, nor of what is
 //!   waited for (pinned jobs, yields): what it belongs to may have another job that waits for this
 //!   task.
 //!
@@ -64,18 +64,18 @@
 //! # Own descendants only
 //! That is the default. A pool may be built for `WaitPolicy::OwnDescendants`: then a wait is served
 //! by descendants of what it is for and by pinned jobs only. There everything that can be waited
-//! for is a root: the stolen side of a join, a scope, a task with a handle. A job is a descendant
-//! of those that are in its line of roots (`job::lineage`). A wait for another pool runs guests
-//! there, too, or two pools of one worker that wait for each other would stop. No core is ever
-//! handed off: the thread that wants it back may want a lock that the holder has, which keeps the core
-//! as long as it waits for work of its own.
+//! for is the tag of what is inside it: the stolen side of a join, a scope, a task with a handle. A
+//! job's tag, the tag of that, and so on, are its *ancestors* (`job::ancestors`). A wait for
+//! another pool runs guests there, too, or two pools of one worker that wait for each other would
+//! stop. No core is ever handed off: the thread that wants it back may want a lock that the holder
+//! has, which keeps the core as long as it waits for work of its own.
 //!
 //! A worker that takes a job which it may not run hands it to the injector, where every other
 //! looks. Most waits are over soon, and to hand on all that is queued in each of them would make a
 //! chain of tasks cost the square of its length: so a look hands on a few jobs only, and the last
 //! one before the worker sleeps all others, unless the wait is over meanwhile. A worker under such
 //! a limit is not woken for just any work, which it might not be able to run, but for what has it
-//! in its line of roots (`sleep/mod.rs`).
+//! among its ancestors (`sleep/mod.rs`).
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -89,12 +89,12 @@
 
 use super::Worker;
 use super::idle::{ROUNDS, pause};
-use crate::job::{NO_ROOT, outcome};
+use crate::job::{NO_TAG, outcome};
 use crate::latch::Wait;
 use crate::sim;
 use crate::sleep::{Kind, Look};
 use crate::sync::Ordering;
-use crate::worker::{JobRef, Link};
+use crate::worker::{JobRef, Tag};
 
 /// How many foreign jobs may run on top of each other in waits. (A guess.)
 const MOST_FOREIGN: u32 = 16;
@@ -168,7 +168,7 @@ impl Worker {
     /// Runs one job that is in sight, whichever it is. Returns whether there was one.
     pub(crate) fn run_one(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
-        // What runs on top has a root of its own, and must not publish the caller's forks under it.
+        // What runs on top has a tag of its own, and must not publish the caller's forks under it.
         self.flush_forks();
         let job = self.pop_pinned().or_else(|| self.newest_task());
         let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.guest());
@@ -223,19 +223,19 @@ impl Worker {
         is_awaited: impl Fn(&JobRef) -> bool,
         next: impl Fn() -> Option<JobRef>,
     ) {
-        let (jobs, root) = (self.jobs.load(Ordering::Relaxed), self.root());
+        let (jobs, tag) = (self.jobs.load(Ordering::Relaxed), self.tag());
         let waits_for = self.waits_for.load(Ordering::Relaxed);
         self.jobs.store(jobs + 1, Ordering::Relaxed);
         self.waits_for.store(0, Ordering::Relaxed);
         loop {
-            let own_root = Link::new(job.root());
-            let is_foreign = match job.root() {
-                NO_ROOT => jobs > MOST_FOREIGN || root != NO_ROOT,
-                other => root != NO_ROOT && other != root && !is_awaited(&job),
+            let own_tag = Tag::new(job.tag());
+            let is_foreign = match job.tag() {
+                NO_TAG => jobs > MOST_FOREIGN || tag != NO_TAG,
+                other => tag != NO_TAG && other != tag && !is_awaited(&job),
             };
-            self.enter_root(if is_foreign { own_root.address() } else { job.root() });
+            self.enter_tag(if is_foreign { own_tag.address() } else { job.tag() });
             self.execute(job);
-            self.leave_root(root);
+            self.leave_tag(tag);
             match next() {
                 Some(another) => job = another,
                 None => break,
@@ -303,8 +303,8 @@ impl Worker {
 
     /// Whether a guest may stand on top of this wait: as any job in a wait for this pool.
     fn may_host(&self, job: &JobRef, wait: &impl Wait) -> bool {
-        let is_free = self.root() == NO_ROOT && self.jobs_on_stack() <= MOST_FOREIGN;
-        is_free || self.may_run_any(wait) || self.root() == job.root() || is_awaited(job, wait)
+        let is_free = self.tag() == NO_TAG && self.jobs_on_stack() <= MOST_FOREIGN;
+        is_free || self.may_run_any(wait) || self.tag() == job.tag() || is_awaited(job, wait)
     }
 
     /// The newest of this worker's tasks that it may run, or, if there is none, a job pinned to it;
@@ -333,11 +333,12 @@ impl Worker {
         if let Some(job) = self.stolen(|| wait.done(), |job| self.accept(job, wait)) {
             return Some(job);
         }
-        // What one hides is of the root within which it runs (whose own line of roots others cannot see).
+        // What a worker hides has the tag within which it runs (whose own ancestors others cannot
+        // see).
         let may_have = |other: &Worker| {
-            let root = other.root();
+            let tag = other.tag();
             let any = self.waits_for_own_work() || self.may_run_any(wait);
-            !wait.done() && (any || root == self.root() || wait.root() == Some(root))
+            !wait.done() && (any || tag == self.tag() || wait.tag() == Some(tag))
         };
         if let Some(job) = self.forced(may_have, |job| self.accept(job, wait)) {
             return Some(job);
@@ -371,9 +372,9 @@ impl Worker {
             return true;
         }
         if self.waits_for_own_work() {
-            return wait.root().is_some_and(|root| job.lineage().any(|above| above == root));
+            return wait.tag().is_some_and(|tag| job.ancestors().any(|above| above == tag));
         }
-        self.root() == job.root() || is_awaited(job, wait)
+        self.tag() == job.tag() || is_awaited(job, wait)
     }
 
     fn may_run_any(&self, wait: &impl Wait) -> bool {
@@ -428,8 +429,8 @@ impl Worker {
             sleep.announce_restricted(self.index, [None, None], true);
         } else {
             // Who waits for its own work only must not be woken for what it would hand on at once.
-            let own = (!self.waits_for_own_work()).then(|| self.root());
-            sleep.announce_restricted(self.index, [own, wait.root()], own.is_some());
+            let own = (!self.waits_for_own_work()).then(|| self.tag());
+            sleep.announce_restricted(self.index, [own, wait.tag()], own.is_some());
             // What is in sight may all be for others, and what it may run be hidden.
             self.announce_and_look();
             self.look_behind();
@@ -483,5 +484,5 @@ struct Hosting {
 
 /// Whether the job is what is waited for, or part of it.
 fn is_awaited(job: &JobRef, wait: &impl Wait) -> bool {
-    wait.root().is_some_and(|it| it == job.root() || it == job.address())
+    wait.tag().is_some_and(|it| it == job.tag() || it == job.address())
 }

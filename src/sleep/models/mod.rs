@@ -217,7 +217,7 @@ fn a_worker_in_a_restricted_wait_is_woken() {
     check_latch(|pool, latch| pool.wait_restricted(1, latch, drop));
 }
 
-/// Worker 1 is in a wait that is restricted to one root. The publisher of such a job waits for it.
+/// Worker 1 is in a wait that is restricted to one tag. The publisher of such a job waits for it.
 fn check_restricted(publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(2);

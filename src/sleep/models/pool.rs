@@ -1,7 +1,7 @@
 //! The pool that the models of sleeping and waking are about: sleepers and queues are the real
 //! ones; what `worker/` and `pool/` do with them, which the model checker does not get, is here
 //! once more, without what only makes it faster (rounds of looking around, random victims) and
-//! without roots.
+//! without tags.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -14,16 +14,16 @@ use loom::thread;
 
 use crate::latch::Wait;
 use crate::queue::{ForkFront, ForkQueue, Injector, Published, TaskQueue, until_sure};
-use crate::sleep::{ANY_ROOT, Entered, GivenBack, Kind, Look, NO_ROOT, OffCore, Sleep, Stopped};
+use crate::sleep::{ANY_TAG, Entered, GivenBack, Kind, Look, NO_TAG, OffCore, Sleep, Stopped};
 use crate::sync::{Ordering, fence};
 
-/// A job, by its name in the model. Those with capital letters are of root `ROOT`.
+/// A job, by its name in the model. Those with capital letters have the isolation tag `TAG`.
 pub(super) type Job = char;
 
-pub(super) const ROOT: usize = 7;
+pub(super) const TAG: usize = 7;
 
-fn root(job: Job) -> usize {
-    if job.is_uppercase() { ROOT } else { NO_ROOT }
+fn tag(job: Job) -> usize {
+    if job.is_uppercase() { TAG } else { NO_TAG }
 }
 
 /// What a worker's thread does after a job.
@@ -90,7 +90,7 @@ impl Pool {
     pub(super) fn push_task(&self, me: usize, job: Job) {
         self.hold(me);
         self.cores[me].tasks.push(job);
-        self.sleep.notify_from_worker(root(job));
+        self.sleep.notify_from_worker(tag(job));
     }
 
     pub(super) fn send(&self, to: usize, job: Job) {
@@ -110,7 +110,7 @@ impl Pool {
 
     fn published_forks(&self, published: usize) {
         if published > 0 {
-            self.sleep.notify_from_worker(NO_ROOT);
+            self.sleep.notify_from_worker(NO_TAG);
         }
     }
 
@@ -222,7 +222,7 @@ impl Pool {
     fn share_rest(&self, me: usize) {
         if !self.cores[me].tasks.is_empty() {
             self.cores[me].tasks.publish_moved();
-            self.sleep.notify_from_worker(ANY_ROOT);
+            self.sleep.notify_from_worker(ANY_TAG);
         }
     }
 
@@ -423,7 +423,7 @@ impl Pool {
         }
     }
 
-    /// Waits inside a task of root `ROOT`.
+    /// Waits inside a task that is `TAG`.
     pub(super) fn wait_restricted(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) {
         while !wait.done() {
             self.hold(me);
@@ -444,7 +444,7 @@ impl Pool {
     }
 
     pub(super) fn accept(&self, job: Job) -> Option<Job> {
-        if root(job) == ROOT {
+        if tag(job) == TAG {
             return Some(job);
         }
         self.queue(job);
@@ -455,7 +455,7 @@ impl Pool {
         if !wait.ask_wake() {
             return false;
         }
-        self.sleep.announce_restricted(me, [Some(ROOT), None], true);
+        self.sleep.announce_restricted(me, [Some(TAG), None], true);
         self.announce_and_look_hard(me);
         let job = if wait.done() { None } else { self.find_in_wait(me) };
         let is_missed = || {
@@ -559,13 +559,13 @@ impl Pool {
     /// A job that a worker of another pool asks for.
     pub(super) fn invite(&self, job: Job) {
         self.guests.push(job);
-        self.sleep.notify_from_outside(root(job));
+        self.sleep.notify_from_outside(tag(job));
         self.sleep.notify_of_guest();
     }
 
     fn queue(&self, job: Job) {
         self.injector.push(job);
-        self.sleep.notify_from_outside(root(job));
+        self.sleep.notify_from_outside(tag(job));
     }
 
     /// Acts as a worker for a moment, if a core can be had.
