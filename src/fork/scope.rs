@@ -311,7 +311,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     where
         F: FnOnce() + Send + 'scope,
     {
-        let queue = |registry: &Registry, _: Option<&Worker>, job| registry.hand_on(job);
+        let queue = |registry: &Registry, _: Option<&Worker>, job| registry.reinject(job);
         // SAFETY: as in `spawn`; the handle is dropped here.
         drop(unsafe { self.tasks.spawn(f, queue) });
     }

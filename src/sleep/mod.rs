@@ -66,8 +66,8 @@
 //! **Restricted waits.** A worker that is `RESTRICTED` goes through the same steps, with a count of
 //! its own, and in step 2 really takes what it may run. (It takes one job at most from each of some
 //! other workers, and one that is hidden. What it passes by, behind those, waits for its owner,
-//! which runs it, or hands it on before it sleeps.) A thread that makes a job visible, be it new or
-//! moved from one queue to another, goes through (b) and (c) likewise. It wakes the workers in
+//! which runs it, or reinjects it before it sleeps.) A thread that makes a job visible, be it new
+//! or moved from one queue to another, goes through (b) and (c) likewise. It wakes the workers in
 //! restricted waits for the job's tag, or, where waits are for their own descendants only, for any
 //! among its ancestors. A thread that moves the job also wakes those in restricted waits for the
 //! job itself; before it was queued no thread could join it.

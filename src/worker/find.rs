@@ -237,11 +237,11 @@ impl Worker {
     }
 
     /// Leaves this worker's tasks to others: it is about to wait, and runs none of them meanwhile.
-    pub(super) fn hand_on_tasks(&self) {
+    pub(super) fn reinject_tasks(&self) {
         // (Where there are no others, who takes over the core finds them.)
         while self.registry().workers().len() > 1 {
             let Some(job) = self.newest_task() else { break };
-            self.registry().hand_on(job);
+            self.registry().reinject(job);
         }
     }
 

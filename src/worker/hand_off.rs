@@ -103,7 +103,7 @@ impl Worker {
     /// Step 1. The wait's setter has been asked to wake this worker. `None`: the pool has ended, as
     /// one may while a thread of the user's is still its worker.
     fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
-        self.hand_on_forks();
+        self.reinject_forks();
         // Those that are still pending, stolen ones, are the caller's when it is back.
         self.forks.keep_slots(true);
         let stack = self.replace_stack(Stack::bottom());
@@ -199,9 +199,9 @@ impl Worker {
 
     /// Leaves the forks of this stack, all of them public, to others: the deque is the core's, and
     /// its next holder finds none but its own there.
-    fn hand_on_forks(&self) {
+    fn reinject_forks(&self) {
         while let Some(job) = until_sure(|| self.forks.steal()) {
-            self.registry().hand_on(job);
+            self.registry().reinject(job);
         }
     }
 

@@ -238,19 +238,19 @@ impl Registry {
         if Worker::is_on_pools_thread() {
             return self.invite(job);
         }
-        self.hand_on(job);
+        self.reinject(job);
         self.sleep.notify_all_restricted();
         sim::point();
     }
 
     /// Queues a job that a worker of another pool asks for.
     pub(crate) fn invite(&self, job: JobRef) {
-        self.hand_on_guest(job);
+        self.reinject_guest(job);
         sim::point();
     }
 
-    /// Queues such a job, which its finder was not to run.
-    pub(crate) fn hand_on_guest(&self, job: JobRef) {
+    /// Queues such a job, new or one that its finder may not run.
+    pub(crate) fn reinject_guest(&self, job: JobRef) {
         self.queue(job, &self.guests);
         self.sleep.notify_of_guest();
     }
@@ -277,23 +277,23 @@ impl Registry {
         }
     }
 
-    /// Queues a job that its finder, a worker, was not to run.
-    pub(crate) fn hand_on(&self, job: JobRef) {
+    /// Gives a job to the injector: one that its finder, a worker, may not run, or a new one.
+    pub(crate) fn reinject(&self, job: JobRef) {
         self.queue(job, &self.injector);
     }
 
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
-        // Who looks for it in vain meanwhile may go to sleep.
+        // A worker that looks for it in vain meanwhile may go to sleep.
         sim::point();
         let (address, tag) = (job.address(), job.tag());
-        // As soon as it is queued it may run and be gone, with all its line.
+        // As soon as it is queued it may run and be gone, with all its ancestors.
         let above: Vec<usize> = match self.settings.wait_policy {
             WaitPolicy::AnyWork => Vec::new(),
             WaitPolicy::OwnDescendants => job.ancestors().skip(2).collect(),
         };
         queue.push(job);
         self.sleep.notify_from_outside(tag);
-        // Who joins it may be the only one who may run it.
+        // Its joiner may be the only worker that may run it.
         self.sleep.notify_restricted(address);
         above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
     }

@@ -43,7 +43,7 @@
 //! - *A job that is a guest has begun*: some worker of its pool waits, else one comes to the bottom
 //!   of its stack, and either takes guests.
 //! - *A job of one's own pool, for which a wait is that still has its core, has begun*: that wait
-//!   could run it. A worker that waits for another pool keeps no tasks from it: it hands them on
+//!   could run it. A worker that waits for another pool keeps no tasks from it: it reinjects them
 //!   before it sleeps. What stands in the way on the same stack, stands there by the limits above.
 //! - *A thread that waits for its own pool may be without its core*: because another wanted the core
 //!   back, or for a guest. What it waits for may then be any job which nobody else may run. So as long
@@ -70,12 +70,12 @@
 //! stop. No core is ever handed off: the thread that wants it back may want a lock that the holder
 //! has, which keeps the core as long as it waits for work of its own.
 //!
-//! A worker that takes a job which it may not run hands it to the injector, where every other
-//! looks. Most waits are over soon, and to hand on all that is queued in each of them would make a
-//! chain of tasks cost the square of its length: so a look hands on a few jobs only, and the last
-//! one before the worker sleeps all others, unless the wait is over meanwhile. A worker under such
-//! a limit is not woken for just any work, which it might not be able to run, but for what has it
-//! among its ancestors (`sleep/mod.rs`).
+//! A worker that takes a job which it may not run *reinjects* it: gives it to the injector, where
+//! every other looks. Most waits are over soon, and to reinject all that is queued in each of them
+//! would make a chain of tasks cost the square of its length: so a look reinjects a few jobs only,
+//! and the last one before the worker sleeps all others, unless the wait is over meanwhile. A
+//! worker under such a limit is not woken for just any work, which it might not be able to run, but
+//! for what has it among its ancestors (`sleep/mod.rs`).
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -98,9 +98,9 @@ use crate::worker::{JobRef, Tag};
 
 /// How many foreign jobs may run on top of each other in waits. (A guess.)
 const MOST_FOREIGN: u32 = 16;
-/// How many jobs that it may not run a wait passes on at a look, but for the last before it sleeps.
-/// (A guess: few, as most waits are over soon, and what is passed on comes behind all the rest.)
-const MOST_PASSED_ON: usize = 8;
+/// How many jobs that it may not run a wait reinjects at a look, but for the last before it sleeps.
+/// (A guess: few, as most waits are over soon, and what is reinjected comes behind all the rest.)
+const MOST_REINJECTED: usize = 8;
 
 impl Worker {
     /// Runs other work until `wait` is over; sleeps where there is none.
@@ -128,7 +128,7 @@ impl Worker {
                 self.wait_off_core(wait, false);
                 continue;
             }
-            let found = self.find_in_wait(wait, searching, MOST_PASSED_ON);
+            let found = self.find_in_wait(wait, searching, MOST_REINJECTED);
             if let Some(job) = found.or_else(|| self.guest_in_wait(wait, &mut hosting)) {
                 self.stop_searching_if(&mut searching);
                 self.run_in_wait(job, wait, || self.next_own_task(wait));
@@ -251,11 +251,11 @@ impl Worker {
     fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         sim::point();
         let stops = wait.done() || wait.is_elsewhere() || self.threads_off() > 0;
-        if stops { None } else { self.own_task(wait, MOST_PASSED_ON) }
+        if stops { None } else { self.own_task(wait, MOST_REINJECTED) }
     }
 
     /// A job to run, if one is in sight: of this pool, or pinned; in a wait for another pool, only
-    /// pinned ones. Of its own tasks, and of those in the injector, this worker passes on no more
+    /// pinned ones. Of its own tasks, and of those in the injector, this worker reinjects no more
     /// than `most` that it may not run.
     fn find_in_wait(&self, wait: &impl Wait, searching: bool, most: usize) -> Option<JobRef> {
         if wait.is_elsewhere() {
@@ -296,7 +296,7 @@ impl Worker {
             if self.may_run(&job, wait) {
                 return Some(job);
             }
-            self.registry().hand_on_guest(job);
+            self.registry().reinject_guest(job);
             None
         })
     }
@@ -348,7 +348,7 @@ impl Worker {
     }
 
     /// The first of the jobs that `next` gives which this worker may run. Those before it, `most`
-    /// at most, and none once the wait is over, are passed on.
+    /// at most, and none once the wait is over, are reinjected.
     #[inline]
     fn accept_one(
         &self,
@@ -386,7 +386,7 @@ impl Worker {
         if self.may_run(&job, wait) {
             return Some(job);
         }
-        self.registry().hand_on(job);
+        self.registry().reinject(job);
         None
     }
 
@@ -418,7 +418,7 @@ impl Worker {
     /// enough for it: it has to take a job to know.
     fn sleep_restricted(&self, wait: &impl Wait, hosting: &mut Hosting) -> bool {
         if wait.is_elsewhere() {
-            self.hand_on_tasks();
+            self.reinject_tasks();
         }
         if !wait.ask_wake() {
             return false;
@@ -428,7 +428,7 @@ impl Worker {
         if wait.is_elsewhere() {
             sleep.announce_restricted(self.index, [None, None], true);
         } else {
-            // Who waits for its own work only must not be woken for what it would hand on at once.
+            // A waiter for its own work only must not be woken for what it would reinject at once.
             let own = (!self.waits_for_own_work()).then(|| self.tag());
             sleep.announce_restricted(self.index, [own, wait.tag()], own.is_some());
             // What is in sight may all be for others, and what it may run be hidden.

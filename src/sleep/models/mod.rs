@@ -88,13 +88,13 @@ fn a_pinned_job_finds_its_worker() {
 
 /// Fails when the one who must not run the job puts it back without a word.
 #[test]
-fn a_job_that_is_handed_on_finds_a_worker() {
+fn a_reinjected_job_finds_a_worker() {
     loom::model(|| {
         let pool = Pool::new(2);
         pool.injector.push('a');
         let worker = start(&pool, run_one(1));
-        let handed_on = pool.injected().map(|job| pool.accept(job));
-        assert!(handed_on.is_none() || handed_on == Some(None));
+        let reinjected = pool.injected().map(|job| pool.accept(job));
+        assert!(reinjected.is_none() || reinjected == Some(None));
         worker.join().unwrap();
         nobody_is_counted(&pool);
     });
