@@ -71,7 +71,7 @@ fn a_dump_tells_what_is_queued() {
         })
     };
     for (tasks, told) in
-        [(0, "0 tasks and 0 bundles"), (7, "7 tasks and 0 bundles"), (64, "4 tasks and 2 bundles")]
+        [(0, "0 tasks and 0 batches"), (7, "7 tasks and 0 batches"), (64, "4 tasks and 2 batches")]
     {
         let text = pool.install(|| own(tasks));
         assert!(text.contains(told), "{tasks} tasks: {text}");

@@ -467,7 +467,7 @@ fn a_fork_is_found_by_who_waits_for_it_beside_other_forks() {
             filch::join(|| filch::join(|| filch::join(wait, || ()), || ()), || ());
         });
         other_begun.hold();
-        eventually("it stands aside", || pool.dump().to_string().contains(": aside"));
+        eventually("its wait is restricted", || pool.dump().to_string().contains(": restricted"));
         fork.raise();
         forked.hold();
         go_on.raise();

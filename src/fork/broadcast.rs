@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::scope::Tasks;
 use super::spawn::PoolHome;
-use crate::job::NO_ROOT;
+use crate::job::NO_TAG;
 use crate::job::outcome;
 use crate::pool::with_current;
 use crate::task::new_task;
@@ -40,7 +40,7 @@ impl BroadcastContext {
 ///
 /// A worker does it when it has run the tasks that are queued there (a long queue does not keep it
 /// from doing it in between), before it steals any; or while it waits. Where a thread from outside
-/// has borrowed a worker's seat (see [`join`](crate::join)), that thread does it.
+/// has borrowed a worker's core (see [`join`](crate::join)), that thread does it.
 ///
 /// A worker that waits does it on top of what waits: so `op` must not itself wait for a task that may
 /// be waiting (by its handle, a lock or a message), or it may wait for ever, for what stands below it.
@@ -108,7 +108,7 @@ where
         let op = op.clone();
         let run = move || op(context);
         // SAFETY: given to a worker of this registry; `op` is `'static` and may be shared.
-        let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_ROOT) };
+        let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_TAG) };
         worker.send(job);
         drop(handle);
     }

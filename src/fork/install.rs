@@ -1,6 +1,6 @@
-//! Callers that are no workers: they borrow the seat of a worker that has nothing to do, and
+//! Callers that are no workers: they borrow the core of a worker that has nothing to do, and
 //! work themselves, so that no context switch is paid and at most as many threads are active as
-//! the pool has. Where no seat is free, they hand the work over and sleep.
+//! the pool has. Where no core is free, they hand the work over and sleep.
 //!
 //! A thread that is a worker of another pool never borrows, but hands over and goes on working
 //! for its own pool: what it asks for may need that pool in turn.
@@ -17,7 +17,7 @@
 
 use std::panic::resume_unwind;
 
-use crate::job::NO_ROOT;
+use crate::job::NO_TAG;
 use crate::job::outcome;
 use crate::job::outcome::Payload;
 use crate::sync::{AtomicU32, Ordering};
@@ -30,19 +30,19 @@ use std::ptr::NonNull;
 
 impl Registry {
     /// Runs `op` as a worker of this pool: on the calling thread if it is one, or can borrow a
-    /// seat, else by handing it over.
+    /// core, else by handing it over.
     #[inline]
     pub(crate) fn as_worker<R: Send>(&self, op: impl FnOnce(&Worker, bool) -> R + Send) -> R {
-        let seat = match Worker::current() {
+        let core = match Worker::current() {
             Some(worker) if std::ptr::eq(worker.registry(), self) => return op(worker, false),
             Some(_) => None,
             None => {
                 self.expect_threads();
-                Borrowed::seat(self)
+                Borrowed::core(self)
             }
         };
-        match seat {
-            Some(seat) => op(seat.worker, false),
+        match core {
+            Some(core) => op(core.worker, false),
             None => self.hand_over(|worker| op(worker, true)),
         }
     }
@@ -64,15 +64,15 @@ impl Registry {
     }
 }
 
-/// A seat on loan to this thread.
+/// A core on loan to this thread.
 struct Borrowed<'r> {
     worker: &'r Worker,
     _acting: Acting,
 }
 
 impl<'r> Borrowed<'r> {
-    fn seat(registry: &'r Registry) -> Option<Self> {
-        if !registry.settings().lends_seats {
+    fn core(registry: &'r Registry) -> Option<Self> {
+        if !registry.settings().lends_cores {
             return None;
         }
         let (index, stopped) = registry.sleep().lend()?;
@@ -114,9 +114,9 @@ where
         begun: AtomicU32::new(0),
         done: Event::new(registry),
     };
-    job.header.set_root(caller.map_or(NO_ROOT, Worker::root));
+    job.header.set_tag(caller.map_or(NO_TAG, Worker::tag));
     // SAFETY: the header is the first field; the frame does not end before the job is done, since
-    // a panic aborts; closure and result may be sent; the root is set; there is one reference.
+    // a panic aborts; closure and result may be sent; the tag is set; there is one reference.
     let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
     outcome::run_or_abort(|| {
         registry.inject(reference);

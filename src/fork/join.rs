@@ -33,7 +33,7 @@ impl FnContext {
 /// instructions: no fence, no atomic read-modify-write, no allocation. (Where nothing else is pending,
 /// as in the outermost of nested joins, it is about a hundred, two read-modify-writes among them.)
 ///
-/// Called on a thread that is no worker, it borrows the seat of a worker that has nothing to do,
+/// Called on a thread that is no worker, it borrows the core of a worker that has nothing to do,
 /// so that the calling thread works itself; if there is none, a worker runs both closures, and
 /// the calling thread sleeps.
 ///

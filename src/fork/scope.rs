@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::{fmt, ptr, thread};
 
 use super::broadcast::BroadcastContext;
-use crate::job::NO_ROOT;
+use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::latch::Awaited;
 use crate::latch::count::TaskCount;
@@ -20,20 +20,20 @@ use crate::worker::Worker;
 use crate::worker::event::Event;
 use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
-use crate::worker::{JobRef, Link};
+use crate::worker::{JobRef, Tag};
 
 /// A scope's tasks, without the lifetimes.
 pub(super) struct Tasks {
     registry: *const Registry,
     /// The worker that opened the scope, or null.
     opener: *const Worker,
-    /// The opener, as long as the thread that opened the scope has not left the seat to wait for the
-    /// scope's end; then null. Whoever acts as this worker uses the local part of `count`.
+    /// The opener, as long as the thread that opened the scope has not left the core to wait for
+    /// the scope's end; then null. Whoever acts as this worker uses the local part of `count`.
     local: AtomicPtr<Worker>,
     /// Where the tasks belong: to what the opener, who waits for them, belongs to. In a pool
-    /// where a wait is served by its own descendants only, this is their root, which tells them
-    /// from the opener's other work.
-    link: Link,
+    /// where a wait is served by its own descendants only, this is their isolation tag, which tells
+    /// them from the opener's other work.
+    tag: Tag,
     count: TaskCount,
     /// Those of the tasks that keep an order.
     fifos: Fifos,
@@ -90,7 +90,7 @@ impl Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
             local: AtomicPtr::new(opener.map_or(ptr::null(), ptr::from_ref).cast_mut()),
-            link: Link::new(Worker::current().map_or(NO_ROOT, Worker::root)),
+            tag: Tag::new(Worker::current().map_or(NO_TAG, Worker::tag)),
             count: TaskCount::new(),
             fifos: Fifos::default(),
             over: Event::new(registry),
@@ -119,7 +119,7 @@ impl Tasks {
         let spawner = registry.expect_worker();
         // SAFETY: queued below, in this registry; the borrows hold by this function's premise
         // until the last task has been counted down.
-        let (job, handle) = unsafe { new_task(closure, home, registry, self.root()) };
+        let (job, handle) = unsafe { new_task(closure, home, registry, self.tag()) };
         match spawner {
             Some(worker) if self.counts_locally(worker) => self.count.add_local(),
             _ => self.count.add_remote(),
@@ -144,16 +144,16 @@ impl Tasks {
 
     #[inline]
     fn counts_locally(&self, worker: &Worker) -> bool {
-        // Relaxed: it is changed by who acts as the opener, and a seat changes hands by operations
+        // Relaxed: it is changed by who acts as the opener, and a core changes hands by operations
         // that order that; to any other worker it makes no difference.
         ptr::eq(worker, self.local.load(Ordering::Relaxed))
     }
 
-    /// The root of the tasks.
-    fn root(&self) -> usize {
+    /// The tag of the tasks.
+    fn tag(&self) -> usize {
         match self.registry().settings().wait_policy {
-            WaitPolicy::AnyWork => self.link.root(),
-            WaitPolicy::OwnDescendants => self.link.address(),
+            WaitPolicy::AnyWork => self.tag.parent(),
+            WaitPolicy::OwnDescendants => self.tag.address(),
         }
     }
 
@@ -191,7 +191,7 @@ impl Wait for Tasks {
         self.count.ask_wake()
     }
 
-    fn leave_seat(&self) {
+    fn leave_core(&self) {
         self.local.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
@@ -199,8 +199,8 @@ impl Wait for Tasks {
         Awaited::Scope
     }
 
-    fn root(&self) -> Option<usize> {
-        Some(self.root())
+    fn tag(&self) -> Option<usize> {
+        Some(self.tag())
     }
 }
 
@@ -311,7 +311,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     where
         F: FnOnce() + Send + 'scope,
     {
-        let queue = |registry: &Registry, _: Option<&Worker>, job| registry.hand_on(job);
+        let queue = |registry: &Registry, _: Option<&Worker>, job| registry.reinject(job);
         // SAFETY: as in `spawn`; the handle is dropped here.
         drop(unsafe { self.tasks.spawn(f, queue) });
     }
@@ -422,7 +422,7 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 /// anything that outlives the scope, the scope included.
 ///
 /// `f` runs as a worker of the current pool, else of the global one. A thread that is no worker
-/// borrows the seat of one that has nothing to do; if there is none, a worker runs `f`. To stay
+/// borrows the core of one that has nothing to do; if there is none, a worker runs `f`. To stay
 /// on the calling thread in any case, use [`in_place_scope`].
 ///
 /// # Panics

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::{fmt, thread};
 
-use crate::job::NO_ROOT;
+use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::pool::with_current;
 use crate::sim;
@@ -78,7 +78,7 @@ where
     let spawner = registry.expect_worker();
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_ROOT) };
+    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
     registry.submit(spawner, job);
     JoinHandle { handle }
 }
@@ -116,7 +116,7 @@ where
 {
     let spawner = registry.expect_worker();
     // SAFETY: as in `spawn_in`.
-    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_ROOT) };
+    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
     drop(handle);
     registry.submit(spawner, registry.in_order(spawner, job, registry.fifos()));
 }

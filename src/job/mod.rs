@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-pub(crate) use crate::latch::{ANY_ROOT, NO_ROOT};
+pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 
 /// Runs the job on a worker, `W`. It never unwinds, and the job may be gone when it returns.
 pub(crate) type Execute<W> = unsafe fn(JobRef<W>, &W);
@@ -22,14 +22,14 @@ pub(crate) struct Header<W> {
     /// How to run the job: the first entry of its type's table, which for tasks has more. (A pointer to
     /// all of the table, and not a reference to the entry.)
     table: NonNull<Execute<W>>,
-    /// The *root* this job belongs to: the innermost enclosing task that somebody may be waiting
-    /// for by a handle, or `NO_ROOT`. A worker that waits inside such a task runs only jobs of the
-    /// same root on top of it, so that the task never ends up beneath the frame that waits for it:
-    /// see `worker/wait.rs`. Written when the job is queued where others may see it.
+    /// The *isolation tag*: the innermost enclosing task for which another job may wait by a
+    /// handle, or `NO_TAG`. A worker that waits inside such a task runs only jobs of the same tag
+    /// on top of it, so that the task never ends up beneath the frame that waits for it: see
+    /// `worker/wait.rs`. Written when the job is queued where others may see it.
     ///
     /// It is the address of that task's header, which is alive as long as this job has not ended,
-    /// and has a root in turn.
-    root: MaybeUninit<Cell<usize>>,
+    /// and has a tag in turn.
+    tag: MaybeUninit<Cell<usize>>,
 }
 
 impl<W> Header<W> {
@@ -38,7 +38,7 @@ impl<W> Header<W> {
     /// first field of.
     #[inline(always)]
     pub(crate) unsafe fn new(table: NonNull<Execute<W>>) -> Self {
-        Header { table, root: MaybeUninit::uninit() }
+        Header { table, tag: MaybeUninit::uninit() }
     }
 
     /// What the job was made with (`Header::new`).
@@ -46,49 +46,50 @@ impl<W> Header<W> {
         self.table
     }
 
-    pub(crate) fn set_root(&mut self, root: usize) {
-        self.root.write(Cell::new(root));
+    pub(crate) fn set_tag(&mut self, tag: usize) {
+        self.tag.write(Cell::new(tag));
     }
 }
 
-/// A root that is no job.
-pub(crate) struct Link<W>(Header<W>);
+/// An isolation tag that is no job.
+pub(crate) struct Tag<W>(Header<W>);
 
-impl<W> Link<W> {
-    /// One within `root`.
-    pub(crate) fn new(root: usize) -> Self {
+impl<W> Tag<W> {
+    /// One within `parent`.
+    pub(crate) fn new(parent: usize) -> Self {
         unsafe fn never<W>(_: JobRef<W>, _: &W) {
-            unreachable!("a link is not a job");
+            unreachable!("a tag is not a job");
         }
         // SAFETY: it is called for no type.
         let mut header =
             unsafe { Header::new(NonNull::from(const { &(never::<W> as Execute<W>) })) };
-        header.set_root(root);
-        Link(header)
+        header.set_tag(parent);
+        Tag(header)
     }
 
     pub(crate) fn address(&self) -> usize {
         (&raw const self.0).expose_provenance()
     }
 
-    /// What it is within.
-    pub(crate) fn root(&self) -> usize {
+    /// The tag of what it is within.
+    pub(crate) fn parent(&self) -> usize {
         // SAFETY: written by `new`.
-        unsafe { self.0.root.assume_init_ref() }.get()
+        unsafe { self.0.tag.assume_init_ref() }.get()
     }
 }
 
-/// `root`, the root of that, and so on.
+/// The ancestors of a job of `tag`: that, its own tag, and so on.
 ///
 /// # Safety
-/// `root` is that of a job that has not ended for as long as the iterator is used.
-pub(crate) unsafe fn lineage(root: usize) -> impl Iterator<Item = usize> {
-    let is_root = |&root: &usize| root != NO_ROOT && root != ANY_ROOT;
-    std::iter::successors(Some(root).filter(is_root), move |&root| {
-        let header = ptr::with_exposed_provenance::<Header<()>>(root);
-        // SAFETY: by the premise the header is alive, and so it is up the line: each belongs to
-        // something that what is inside it keeps from ending. Its root was written before.
-        Some(unsafe { (*header).root.assume_init_ref() }.get()).filter(is_root)
+/// `tag` is that of a job that has not ended for as long as the iterator is used.
+pub(crate) unsafe fn ancestors(tag: usize) -> impl Iterator<Item = usize> {
+    let is_tag = |&tag: &usize| tag != NO_TAG && tag != ANY_TAG;
+    std::iter::successors(Some(tag).filter(is_tag), move |&tag| {
+        let header = ptr::with_exposed_provenance::<Header<()>>(tag);
+        // SAFETY: by the premise the header is alive, and so are those of all ancestors: each
+        // belongs to something that what is inside it keeps from ending. Its tag was written
+        // before.
+        Some(unsafe { (*header).tag.assume_init_ref() }.get()).filter(is_tag)
     })
 }
 
@@ -103,7 +104,7 @@ impl<W> JobRef<W> {
     /// # Safety
     /// 1. `header` is the first field of a job that stays alive until it has been run.
     /// 2. The job may be run on another thread.
-    /// 3. Its root has been set.
+    /// 3. Its tag has been set.
     /// 4. Nobody else has such a reference to it, or will before this one has been given back;
     ///    unless it is made to be run once for each.
     #[inline(always)]
@@ -116,10 +117,10 @@ impl<W> JobRef<W> {
         self.0.as_ptr().expose_provenance()
     }
 
-    /// This job, its root, the root of that, and so on.
-    pub(crate) fn lineage(&self) -> impl Iterator<Item = usize> {
+    /// This job and its ancestors.
+    pub(crate) fn ancestors(&self) -> impl Iterator<Item = usize> {
         // SAFETY: the job has not run.
-        std::iter::once(self.address()).chain(unsafe { lineage(self.root()) })
+        std::iter::once(self.address()).chain(unsafe { ancestors(self.tag()) })
     }
 
     pub(crate) fn cast<T>(self) -> NonNull<T> {
@@ -131,10 +132,10 @@ impl<W> JobRef<W> {
         self.0
     }
 
-    pub(crate) fn root(&self) -> usize {
-        // SAFETY: a job that has not run is alive (`new`, premise 1), and its root was written
+    pub(crate) fn tag(&self) -> usize {
+        // SAFETY: a job that has not run is alive (`new`, premise 1), and its tag was written
         // before it was queued (premise 3).
-        unsafe { self.0.as_ref().root.assume_init_ref() }.get()
+        unsafe { self.0.as_ref().tag.assume_init_ref() }.get()
     }
 
     /// Runs the job.

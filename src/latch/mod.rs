@@ -14,10 +14,10 @@ pub(crate) use awaited::Awaited;
 
 use crate::sync::{AtomicU32, Ordering};
 
-/// The root of work that nobody waits for by a handle: see `job::Header::root`.
-pub(crate) const NO_ROOT: usize = 0;
-/// For jobs of which the roots are not known: any.
-pub(crate) const ANY_ROOT: usize = 1;
+/// The tag of work that nobody waits for by a handle: see `job::Header::tag`.
+pub(crate) const NO_TAG: usize = 0;
+/// Stands for any tag, where those of some jobs are not known.
+pub(crate) const ANY_TAG: usize = 1;
 
 /// Nobody has set the latch, nobody sleeps on it.
 const UNSET: u32 = 0;
@@ -34,8 +34,8 @@ pub(crate) trait Wait {
     /// Asks the setter to wake this worker. `false`: the wait is over already.
     fn ask_wake(&self) -> bool;
 
-    /// The root of the task that is waited for, where it is one.
-    fn root(&self) -> Option<usize> {
+    /// The tag of the task that is waited for, where it is one.
+    fn tag(&self) -> Option<usize> {
         None
     }
 
@@ -56,7 +56,7 @@ pub(crate) trait Wait {
 
     /// Called by a worker that is to wait without its core, while it still has that: the next holder
     /// may touch nothing that this wait's probes touch, but by what others may.
-    fn leave_seat(&self) {}
+    fn leave_core(&self) {}
 
     /// What is waited for, for those who look at a pool that stands still.
     #[cfg(not(loom))]

@@ -21,13 +21,13 @@ use crate::worker::shared::Registry;
 /// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading; for each worker:
 ///
 /// - what its core is: `busy`, `looking` for work, `parked`, `lent` to a thread from outside,
-///   `blocked` in a wait, or `aside`, the same where only some work may be run meanwhile;
+///   `blocked` in a wait, or in a `restricted` one, where only some work may be run meanwhile;
 /// - how many threads are `off its core`, which wait for something or to have it back (see
 ///   [`WaitPolicy`](crate::WaitPolicy));
 /// - how many jobs stand on its stack, and what the innermost wait is for, if it waits: a
 ///   `fork` (and the worker that has it), a `scope`, a `task`, or something `elsewhere`;
 /// - how much is queued at it: forks `hidden` from thieves and `public`; spawned `tasks`, and
-///   `bundles` of up to 30 more; and `mail` for it alone;
+///   `batches` of up to 30 more; and jobs `pinned` to it;
 /// - its [counters](WorkerCounters).
 ///
 /// A pool that has spare threads says how many, and how many threads are off their cores. If a wait
@@ -42,7 +42,7 @@ pub struct Dump {
 
 #[derive(Clone, Debug)]
 struct Pool {
-    threads: Vec<Seat>,
+    threads: Vec<Core>,
     injected: usize,
     counts: Counts,
     spare_threads: usize,
@@ -52,7 +52,7 @@ struct Pool {
 }
 
 #[derive(Clone, Debug)]
-struct Seat {
+struct Core {
     state: &'static str,
     jobs: u32,
     waits_for: Option<Awaited>,
@@ -60,8 +60,8 @@ struct Seat {
     hidden: usize,
     public: usize,
     tasks: usize,
-    bundles: usize,
-    mail: usize,
+    batches: usize,
+    pinned: usize,
     counters: WorkerCounters,
 }
 
@@ -103,27 +103,27 @@ impl Dump {
 
     /// Whether something is queued or has not ended.
     pub(crate) fn is_pending(&self) -> bool {
-        let begun = |seat: &Seat| seat.is_begun() || seat.waits_for.is_some() || seat.off > 0;
-        self.is_queued() || self.seats().any(begun)
+        let begun = |core: &Core| core.is_begun() || core.waits_for.is_some() || core.off > 0;
+        self.is_queued() || self.cores().any(begun)
     }
 
     /// Whether something is queued.
     pub(crate) fn is_queued(&self) -> bool {
         let is_queued =
-            |seat: &Seat| seat.hidden + seat.public + seat.tasks + seat.bundles + seat.mail > 0;
-        self.pools.iter().any(|pool| pool.injected > 0) || self.seats().any(is_queued)
+            |core: &Core| core.hidden + core.public + core.tasks + core.batches + core.pinned > 0;
+        self.pools.iter().any(|pool| pool.injected > 0) || self.cores().any(is_queued)
     }
 
-    fn seats(&self) -> impl Iterator<Item = &Seat> {
+    fn cores(&self) -> impl Iterator<Item = &Core> {
         self.pools.iter().flat_map(|pool| &pool.threads)
     }
 
     /// Whether nothing has been done between `before` and this. (Looking for work is nothing.)
     pub(crate) fn is_still(&self, before: &Dump) -> bool {
         let done = |dump: &Dump| -> Vec<_> {
-            let seats = dump.pools.iter().flat_map(|pool| &pool.threads);
-            let done = |seat: &Seat| (seat.counters.tasks_run, seat.counters.forks_published);
-            seats.map(|seat| (done(seat), seat.jobs, seat.hidden, seat.public)).collect()
+            let cores = dump.pools.iter().flat_map(|pool| &pool.threads);
+            let done = |core: &Core| (core.counters.tasks_run, core.counters.forks_published);
+            cores.map(|core| (done(core), core.jobs, core.hidden, core.public)).collect()
         };
         done(self) == done(before)
     }
@@ -140,7 +140,7 @@ impl Pool {
 
     fn of(registry: &Registry) -> Self {
         Pool {
-            threads: registry.workers().iter().map(|worker| Seat::of(worker)).collect(),
+            threads: registry.workers().iter().map(|worker| Core::of(worker)).collect(),
             injected: registry.injector().len() + registry.guests().len(),
             counts: registry.sleep().counts(),
             spare_threads: registry.spare_threads(),
@@ -151,16 +151,16 @@ impl Pool {
     }
 }
 
-impl Seat {
+impl Core {
     fn is_begun(&self) -> bool {
         self.jobs > 0 || self.state == "lent"
     }
 
     fn of(worker: &Worker) -> Self {
         let (hidden, public) = worker.forks_pending();
-        let (tasks, bundles) = worker.tasks_pending();
+        let (tasks, batches) = worker.tasks_pending();
         let state = worker.sleep().state_name(worker.index());
-        Seat {
+        Core {
             state: if state == "busy" && worker.is_lent() { "lent" } else { state },
             jobs: worker.jobs_on_stack(),
             waits_for: worker.waits_for(),
@@ -168,8 +168,8 @@ impl Seat {
             hidden,
             public,
             tasks,
-            bundles,
-            mail: worker.mail_pending(),
+            batches,
+            pinned: worker.pinned_pending(),
             counters: worker.snapshot(),
         }
     }
@@ -207,7 +207,7 @@ impl fmt::Display for Pool {
         write!(f, "a pool of {threads}: {counts:?}; {injected} injected")?;
         let (spare, most) = (self.spare_threads, self.max_spare_threads);
         if spare > 0 {
-            let off: u32 = self.threads.iter().map(|seat| seat.off).sum();
+            let off: u32 = self.threads.iter().map(|core| core.off).sum();
             write!(f, "; {spare} spare threads of at most {most}, {off} threads off their cores")?;
         }
         if self.refused_hand_offs > 0 {
@@ -216,14 +216,14 @@ impl fmt::Display for Pool {
             write!(f, ", of which there may be {most}: what runs on top may wait for them")?;
         }
         writeln!(f, "{ending}")?;
-        for (index, seat) in self.threads.iter().enumerate() {
-            writeln!(f, "  worker {index}: {seat}")?;
+        for (index, core) in self.threads.iter().enumerate() {
+            writeln!(f, "  worker {index}: {core}")?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Seat {
+impl fmt::Display for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {} jobs on its stack", self.state, self.jobs)?;
         match self.waits_for {
@@ -241,8 +241,8 @@ impl fmt::Display for Seat {
         }
         write!(
             f,
-            "; queued: {} forks hidden, {} public, {} tasks and {} bundles, {} mail; ",
-            self.hidden, self.public, self.tasks, self.bundles, self.mail
+            "; queued: {} forks hidden, {} public, {} tasks and {} batches, {} pinned; ",
+            self.hidden, self.public, self.tasks, self.batches, self.pinned
         )?;
         let WorkerCounters { tasks_run, forks_published, steals_tried, steals_won, parks, wakes } =
             self.counters;

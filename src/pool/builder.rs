@@ -43,8 +43,8 @@ pub struct ThreadPoolBuilder {
     spawn_handler: Option<SpawnHandler<'static>>,
     settings: Settings,
     uses_current_thread: bool,
-    /// Whether seats are lent, if that was said.
-    lends_seats: Option<bool>,
+    /// Whether cores are lent, if that was said.
+    lends_cores: Option<bool>,
     seed: Option<Seed>,
     turn_limit: Duration,
     watchdog: Option<Duration>,
@@ -61,13 +61,13 @@ impl Default for ThreadPoolBuilder {
                 injector_interval: INJECTOR_INTERVAL,
                 wait_policy: WaitPolicy::AnyWork,
                 task_order: TaskOrder::NewestFirst,
-                lends_seats: false,
+                lends_cores: false,
                 stack_size: None,
                 max_spare_threads: MAX_SPARE_THREADS,
                 simulation: None,
             },
             uses_current_thread: false,
-            lends_seats: None,
+            lends_cores: None,
             seed: None,
             turn_limit: TURN_LIMIT,
             watchdog: None,
@@ -249,14 +249,14 @@ impl ThreadPoolBuilder {
     }
 
     /// Whether a thread from outside that calls [`join`](crate::join), [`scope`](crate::scope) or
-    /// the like may borrow the seat of a worker that has nothing to do, and work itself. If not, all
-    /// work is done by the pool's own threads, and closures may rely on their thread-locals, names
-    /// and stack sizes; the caller sleeps, and waits for a wake-up more.
+    /// the like may borrow the core of a worker that has nothing to do, and work itself. If not,
+    /// all work is done by the pool's own threads, and closures may rely on their thread-locals,
+    /// names and stack sizes; the caller sleeps, and waits for a wake-up more.
     ///
-    /// By default seats are lent, unless a [`stack_size`](Self::stack_size) or a
+    /// By default cores are lent, unless a [`stack_size`](Self::stack_size) or a
     /// [`start_handler`](Self::start_handler) is set, which says what threads are to be like.
     pub fn lend_seats(mut self, lends: bool) -> Self {
-        self.lends_seats = Some(lends);
+        self.lends_cores = Some(lends);
         self
     }
 
@@ -481,8 +481,8 @@ impl ThreadPoolBuilder {
         let (simulation, _building) = simulation.unzip();
         let max_spare_threads =
             if spawn_handler.is_none() { self.settings.max_spare_threads } else { 0 };
-        let lends_seats = self.lends_seats();
-        let settings = Settings { simulation, max_spare_threads, lends_seats, ..self.settings };
+        let lends_cores = self.lends_cores();
+        let settings = Settings { simulation, max_spare_threads, lends_cores, ..self.settings };
         // Dropped early, by an error or a panic in a closure of the user's, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(period) = self.watchdog {
@@ -521,9 +521,9 @@ impl ThreadPoolBuilder {
     }
 
     /// Callers work themselves where nothing was said of what the threads that work are to be like.
-    fn lends_seats(&self) -> bool {
+    fn lends_cores(&self) -> bool {
         let is_any = self.settings.stack_size.is_none() && self.handlers.start.is_none();
-        self.lends_seats.unwrap_or(is_any)
+        self.lends_cores.unwrap_or(is_any)
     }
 
     pub(super) fn is_deterministic(&self) -> bool {
@@ -562,7 +562,7 @@ impl fmt::Debug for ThreadPoolBuilder {
             .field("watchdog", &self.watchdog)
             .field("wait_policy", &self.settings.wait_policy)
             .field("task_order", &self.settings.task_order)
-            .field("lend_seats", &self.lends_seats())
+            .field("lend_seats", &self.lends_cores())
             .field("max_spare_threads", &self.settings.max_spare_threads)
             .finish_non_exhaustive()
     }

@@ -1,7 +1,7 @@
 //! A thread of the user's as a worker of a pool: see `ThreadPoolBuilder::use_current_thread`.
 //!
-//! It holds the seat of worker 0 from the building of the pool to its own end, and never searches:
-//! it works while it waits. When it ends, a thread of the pool's own takes over the seat, with
+//! It holds the core of worker 0 from the building of the pool to its own end, and never searches:
+//! it works while it waits. When it ends, a thread of the pool's own takes over the core, with
 //! whatever is queued there.
 
 use std::cell::Cell;
@@ -80,7 +80,7 @@ impl Drop for Member {
     }
 }
 
-/// Sees to it that the seat is somebody's.
+/// Sees to it that the core is somebody's.
 fn leave(registry: &Arc<Registry>) {
     let worker = &registry.workers()[INDEX];
     // A thread may end the process amid its work, whose frames are then still there.
@@ -105,10 +105,11 @@ fn leave(registry: &Arc<Registry>) {
     match Thread::start(name, stack_size, work) {
         // Who knows that this thread has ended knows this, too.
         Ok(_detached) => registry.member_goes(),
-        // There can be no more threads: others steal from the seat, and run its mail.
+        // There can be no more threads: the other workers steal from the core, and run what is
+        // pinned to it.
         Err(_) => {
             worker.set_thread(false);
-            registry.seat_stays_empty();
+            registry.core_stays_empty();
         }
     }
 }

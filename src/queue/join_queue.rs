@@ -26,11 +26,11 @@
 //! then swaps `limit`; so the last swap's `floor` stands, or `floor` is closed in vain, which
 //! costs one slow path.
 //!
-//! # The lone fork
+//! # The fast slot
 //! A fork while nothing is pending, and the gate is closed, as it then mostly is, is published at
-//! once, past ring and deque, in a word of its own: to put it there and to take it back is one
-//! read-modify-write each. It is older than whatever is in the deque, since the word is filled only
-//! while that is empty.
+//! once, past ring and deque, in a word of its own, the *fast slot*: to put it there and to take it
+//! back is one read-modify-write each. It is older than whatever is in the deque, since the slot is
+//! filled only while that is empty.
 //!
 //! # Publishing
 //! The owner gives away its **oldest** jobs: they are the biggest. While it has any private job,
@@ -52,8 +52,8 @@
 //!   sees `busy` and goes, or the slow path has ended and may have opened the gate again, which
 //!   the thief sees likewise; if it looks later, it waits until the thief is through.
 //! - A fork that the thief does not see yet is one it does not take.
-//! - The lone fork needs no `busy`: to put it there and to take it back moves neither `head` nor the
-//!   ring and opens no gate, and when it is taken back, no private job is left.
+//! - A fork in the fast slot needs no `busy`: to put it there and to take it back moves neither
+//!   `head` nor the ring and opens no gate, and when it is taken back, no private job is left.
 //!
 //! The thief takes every private fork of an owner that is silent, since the next thief would have to
 //! wait and to impose the fence again.
@@ -65,10 +65,10 @@
 //!
 //! # The handshake with sleepers
 //! A worker that is about to sleep (1) counts itself as parked, (2) issues a SeqCst fence, (3) reads
-//! `limit` and the word of the lone fork of every queue, then looks at the deques. It writes to none of
-//! them, so what it costs others does not grow with the number of workers. An owner that publishes (a)
-//! pushes to the deque, (b) swaps `limit`, SeqCst, or fills the word of the lone fork, likewise, (c)
-//! reads the counts, SeqCst. If (3) reads what `limit` was before (b), the fence comes before (b) in
+//! `limit` and the fast slot of every queue, then looks at the deques. It writes to none of them,
+//! so what it costs others does not grow with the number of workers. An owner that publishes (a)
+//! pushes to the deque, (b) swaps `limit`, SeqCst, or fills the fast slot, likewise, (c) reads the
+//! counts, SeqCst. If (3) reads what `limit` was before (b), the fence comes before (b) in
 //! the single order of SeqCst operations, hence before (c), which then sees the count. Else (3) sees
 //! the push: all writes of `limit` are read-modify-writes, so its Release sequence never breaks.
 //!
@@ -79,7 +79,7 @@
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
-//! | `fast-slot`: the word of the lone fork | join of empty closures | 2 | 2.61 | – |
+//! | `fast-slot`: the fast slot | join of empty closures | 2 | 2.61 | – |
 //! |  | loop of 100 | 2 | 1.47 | – |
 //! |  | tree sum, 15 nodes | 2 | 1.37 | – |
 //! |  | empty joins from outside | 2 | 1.21 | – |
@@ -99,10 +99,10 @@ use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence};
 pub(crate) const CAPACITY: usize = if cfg!(loom) { 4 } else { 256 };
 const MASK: usize = CAPACITY - 1;
 
-/// What stands for the slot of a lone fork, which has none in the ring.
-const LONE: usize = 0;
-/// The first slot.
-const FIRST: usize = LONE + 1;
+/// Stands for the fast slot, which is not in the ring.
+const FAST: usize = 0;
+/// The first slot of the ring.
+const FIRST: usize = FAST + 1;
 /// No slot is as high as this.
 const MOST: usize = usize::MAX / 2;
 /// `floor` of a closed gate, of which `limit` is 0.
@@ -133,9 +133,9 @@ pub(crate) trait Published<J> {
 
 /// A worker's pending forks: private jobs `J`, public ones `P`.
 ///
-/// `front.own` and `own` are for the owner alone (the holder of the worker's seat, see
+/// `front.own` and `own` are for the owner alone (the holder of the worker's core, see
 /// `sleep/mod.rs`), but for a thief that forces, and for glances at how much is there; `front.gate`,
-/// `own.lone` and `stealer` are everybody's.
+/// `own.fast` and `stealer` are everybody's.
 #[repr(C)]
 pub(crate) struct ForkQueue<J, P> {
     front: ForkFront<J>,
@@ -163,7 +163,7 @@ struct Own<P> {
     head: AtomicUsize,
     /// Whether the owner is in a slow path.
     busy: AtomicUsize,
-    lone: Lone,
+    fast: FastSlot,
     /// How many forks the owner has published; wraps around.
     published: AtomicUsize,
     /// The slots below this may be those of forks on other stacks (owner only).
@@ -180,7 +180,7 @@ struct Own<P> {
 impl<P> Own<P> {
     /// How many jobs are public (owner only: it knows without a fence).
     fn public(&self) -> usize {
-        self.lone.len() + self.public.len()
+        self.fast.len() + self.public.len()
     }
 
     /// Counts jobs that become public (owner only).
@@ -190,11 +190,11 @@ impl<P> Own<P> {
     }
 }
 
-/// The word of the lone fork: the address of a published job, or 0. (An address: who writes it back
+/// The fast slot: the address of a published job, or 0. (An address: a thread that writes it back
 /// must not make it a pointer to a job that was there before, in the same place.)
-struct Lone(AtomicUsize);
+struct FastSlot(AtomicUsize);
 
-impl Lone {
+impl FastSlot {
     fn holds<J>(&self, job: NonNull<J>) -> bool {
         self.0.load(Ordering::Relaxed) == job.addr().get()
     }
@@ -203,12 +203,12 @@ impl Lone {
         usize::from(self.0.load(Ordering::Relaxed) != 0)
     }
 
-    /// Fills the empty word (owner only).
+    /// Fills the empty slot (owner only).
     fn put<J>(&self, job: NonNull<J>) {
         let address = job.as_ptr().expose_provenance();
         // Release: publishes the job to the Acquire in `take`. SeqCst: "the handshake with sleepers".
         let before = self.0.swap(address, Ordering::SeqCst);
-        debug_assert_eq!(before, 0, "another lone fork was lost");
+        debug_assert_eq!(before, 0, "another fork in the fast slot was lost");
     }
 
     fn take<J>(&self) -> Option<NonNull<J>> {
@@ -220,8 +220,8 @@ impl Lone {
         NonNull::new(ptr::with_exposed_provenance_mut(address))
     }
 
-    /// Whether nothing is there, for who has taken something elsewhere: whoever takes the lone fork
-    /// later sees that.
+    /// Whether nothing is there, for a thief that has taken something elsewhere: another that takes
+    /// the fork here later sees that.
     fn is_taken(&self) -> bool {
         // Release: matches the Acquire in `take`.
         self.len() == 0 || self.0.fetch_add(0, Ordering::Release) == 0
@@ -345,7 +345,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             own: Own {
                 head: AtomicUsize::new(FIRST),
                 busy: AtomicUsize::new(0),
-                lone: Lone(AtomicUsize::new(0)),
+                fast: FastSlot(AtomicUsize::new(0)),
                 published: AtomicUsize::new(0),
                 kept: Cell::new(FIRST),
                 handful: Cell::new(fewest),
@@ -360,7 +360,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     // ---- the owner's side -------------------------------------------------------------------
 
-    /// `push` where it could not: publishes the lone fork, else makes room, and publishes older ones.
+    /// `push` where it could not: fills the fast slot, else makes room, and publishes older ones.
     /// `publish_job` makes a job fit for others. Returns the slot, and how many were published, of
     /// which the caller then has to notify sleepers.
     #[must_use]
@@ -370,15 +370,15 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         job: NonNull<J>,
         publish_job: impl Fn(NonNull<J>) -> P,
     ) -> (usize, usize) {
-        match self.push_lone(job, &publish_job) {
+        match self.push_fast(job, &publish_job) {
             Some(slot) => (slot, 1),
             None => self.push_private(job, publish_job),
         }
     }
 
-    /// Publishes `job` as the lone fork, if nothing else is pending, and returns its slot.
+    /// Publishes `job` in the fast slot, if nothing else is pending, and returns that slot.
     #[inline(always)]
-    fn push_lone(&self, job: NonNull<J>, publish_job: impl Fn(NonNull<J>) -> P) -> Option<usize> {
+    fn push_fast(&self, job: NonNull<J>, publish_job: impl Fn(NonNull<J>) -> P) -> Option<usize> {
         let own = &self.own;
         if self.top() != self.head() || own.public() > 0 || own.most == 0 {
             return None;
@@ -386,8 +386,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         // Perhaps a fork without any within. What is the next one's to find out is left to it: the gate
         // stays closed.
         own.count_published(1);
-        own.lone.put(publish_job(job).into_pointer());
-        Some(LONE)
+        own.fast.put(publish_job(job).into_pointer());
+        Some(FAST)
     }
 
     #[cold]
@@ -420,8 +420,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         job: NonNull<J>,
         publish_job: impl Fn(NonNull<J>) -> P,
     ) -> (Popped, usize) {
-        let lone = &self.own.lone;
-        if lone.holds(job) && lone.take::<J>().is_some() {
+        let fast = &self.own.fast;
+        if fast.holds(job) && fast.take::<J>().is_some() {
             self.front.own.top.store(self.head(), Ordering::Release);
             self.took_public_back();
             return (Popped::Mine, 0);
@@ -429,7 +429,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.pop_other(slot, job, publish_job)
     }
 
-    /// `pop_slow` of what is not the lone fork, or no longer.
+    /// `pop_slow` of a fork that is not in the fast slot, or no longer.
     #[cold]
     #[inline(never)]
     fn pop_other(
@@ -525,7 +525,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// Takes the newest public job, for an owner that has nothing better to do. What that forks shall
     /// be public again, if this was the last.
     pub(crate) fn pop_newest_public(&self) -> Option<P> {
-        let job = self.own.public.pop().or_else(|| self.take_lone())?;
+        let job = self.own.public.pop().or_else(|| self.take_fast())?;
         if self.took_last() {
             self.front.gate.keep_closed();
         }
@@ -599,19 +599,19 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     pub(crate) fn is_empty(&self) -> bool {
         // Acquire: matches the Release of `open` and `close`, before which the deque was filled.
         self.front.gate.limit.load(Ordering::Acquire);
-        self.own.lone.len() == 0 && self.stealer.is_empty()
+        self.own.fast.len() == 0 && self.stealer.is_empty()
     }
 
-    /// Whether nothing is public, for who has just taken something. When one takes the lone fork, and
-    /// another the last that is in the deque, one of them sees it.
+    /// Whether nothing is public, for a thief that has just taken something. If one thief takes the
+    /// fork in the fast slot, and another the last one in the deque, one of them sees it.
     fn took_last(&self) -> bool {
-        self.stealer.is_empty() && self.own.lone.is_taken()
+        self.stealer.is_empty() && self.own.fast.is_taken()
     }
 
-    fn take_lone(&self) -> Option<P> {
-        let job = self.own.lone.take()?;
-        // SAFETY: the word is filled by `push_lone` only, with what `into_pointer` gave, and who takes
-        // it out is the only one.
+    fn take_fast(&self) -> Option<P> {
+        let job = self.own.fast.take()?;
+        // SAFETY: the slot is filled by `push_fast` only, with what `into_pointer` gave, and one
+        // thread takes it out.
         Some(unsafe { P::from_pointer(job) })
     }
 
@@ -623,7 +623,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Steals the oldest public job. Raises demand if that was the last one, or none was there.
     pub(crate) fn steal(&self) -> Steal<P> {
-        let stolen = self.take_lone().map_or_else(|| self.stealer.steal(), Steal::Success);
+        let stolen = self.take_fast().map_or_else(|| self.stealer.steal(), Steal::Success);
         if self.took_last() {
             // Not `raise_demand`: what it sees may be older than what the owner last answered.
             self.front.gate.close();
@@ -651,7 +651,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     pub(crate) fn public(&self) -> usize {
         // Acquire: as in `is_empty`.
         self.front.gate.limit.load(Ordering::Acquire);
-        self.own.lone.len() + self.stealer.len()
+        self.own.fast.len() + self.stealer.len()
     }
 
     /// What changes with each fork and each end of one. (A glance: nothing is ordered by it.)

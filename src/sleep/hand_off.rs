@@ -5,7 +5,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{ASIDE, BLOCKED, BUSY, FREE, GivenBack, List, ONE_PARKED, PARKED, SEARCHER, SENTRY};
+use super::{
+    BLOCKED, BUSY, FREE, GivenBack, List, ONE_PARKED, PARKED, RESTRICTED, SEARCHER, SENTRY,
+};
 use super::{Sleep, Stopped};
 use crate::sync::{AtomicU32, Ordering, Parker, fence};
 
@@ -179,7 +181,7 @@ impl Sleep {
         }
         list.off[core].returning.push_back(thread.clone());
         self.cores[core].returning.fetch_add(1, Ordering::Relaxed);
-        if matches!(self.state(core), BLOCKED | ASIDE) {
+        if matches!(self.state(core), BLOCKED | RESTRICTED) {
             self.unlist(&mut list, core).unpark();
         }
         drop(list);

@@ -15,17 +15,18 @@
 //!     |  hand off, give back (lock)
 //!     +-----------> PARKED, or FREE if its looker has not seen that the core was lent
 //!     |  block (lock)
-//!     +-----------> BLOCKED, ASIDE ---> BUSY: wake, leave (lock)
+//!     +-----------> BLOCKED, RESTRICTED ---> BUSY: wake, leave (lock)
 //! ```
 //!
 //! - `BUSY`: a thread has it and works, or has just been given it and is about to run.
 //! - `FREE`: its thread is in the main loop and only looks; whoever swaps `BUSY` in has the core.
 //! - `PARKED`: its threads sleep at the bottom of their stacks. The core stands in the list.
 //! - `BLOCKED`: its holder sleeps inside a wait, and the core stands in the list.
-//! - `ASIDE`: the same, but it may run only jobs of some roots, or none but guests (see
-//!   `worker/wait.rs`), and stands in a list of its own with these: other work does not wake it.
+//! - `RESTRICTED`: the same, but it may run only jobs of some isolation tags, or none but guests
+//!   (see `worker/wait.rs`), and stands in a list of its own with these: other work does not wake
+//!   it.
 //!
-//! Every transition to or from `PARKED`, `BLOCKED` and `ASIDE` happens under the list's lock,
+//! Every transition to or from `PARKED`, `BLOCKED` and `RESTRICTED` happens under the list's lock,
 //! together with the change of the counts that goes with it, and with that of which threads are
 //! without the core (`hand_off.rs`).
 //!
@@ -62,28 +63,30 @@
 //! ([`Sleep::stop_searching`]). So at all times: if work is public and somebody is parked, then
 //! somebody looks, or is about to look after a fence that comes after the push.
 //!
-//! **Aside.** A worker `ASIDE` goes through the same steps, with a count of its own, and in step 2
-//! really takes what it may run. (It takes one job at most from each of some others, and one that is
-//! hidden. What it passes by, behind those, waits for its owner, who runs it, or hands it on before it
-//! sleeps.) Who makes a job visible, be it new or moved from one queue to another, goes through (b) and
-//! (c) likewise and wakes who stands aside for the job's root, or, where waits are for their own
-//! descendants only, for any in its line of roots. Who moves it wakes who stands aside for the job itself,
-//! too; before it was queued nobody could join it.
+//! **Restricted waits.** A worker that is `RESTRICTED` goes through the same steps, with a count of
+//! its own, and in step 2 really takes what it may run. (It takes one job at most from each of some
+//! other workers, and one that is hidden. What it passes by, behind those, waits for its owner,
+//! which runs it, or reinjects it before it sleeps.) A thread that makes a job visible, be it new
+//! or moved from one queue to another, goes through (b) and (c) likewise. It wakes the workers in
+//! restricted waits for the job's tag, or, where waits are for their own descendants only, for any
+//! among its ancestors. A thread that moves the job also wakes those in restricted waits for the
+//! job itself; before it was queued no thread could join it.
 //!
 //! **Guests.** Who queues a guest goes through (b) and wakes one in (c): a parked worker, unless
-//! one searches; where none is parked, one that stands aside and sees to guests, of which each may
-//! run any guest, or hands off its core to a thread that does. In step 2 these look at the guests.
-//! A woken worker may find another job first; then it wakes the next, since guests are left.
+//! one searches; where none is parked, one in a restricted wait that runs guests. Each such worker
+//! may run any guest, or hands off its core to a thread that does, and looks at the guests in step
+//! 2. A woken worker may find another job first; then it wakes the next, since guests are left.
 //!
-//! **All aside.** While a thread without a core waits for its own pool, it may need a job that no
-//! other may run. So the last worker to stand aside looks for any work in step 2, and a publisher
-//! from outside wakes one in step (c); that one then hands off its core. (A worker that publishes
-//! looks itself before it sleeps. A thread that hands off is counted before its fence, and leaves a
-//! core that is not aside: so the last worker to stand aside later sees what was published before.)
+//! **All restricted.** While a thread without a core waits for its own pool, it may need a job that
+//! no other may run. So the last worker to enter a restricted wait looks for any work in step 2,
+//! and a publisher from outside wakes one in step (c); that one then hands off its core. (A worker
+//! that publishes looks itself before it sleeps. A thread that hands off is counted before its
+//! fence, and leaves a core that is not restricted: so the last worker to enter a restricted wait
+//! later sees what was published before.)
 //!
 //! **No waiter sleeps on.** A worker that waits for a latch notes so in the latch before step 1
 //! and probes it in step 2. Its setter, which sees the note, takes the list's lock and wakes the
-//! worker if it is `BLOCKED` or `ASIDE`; if it is not yet, it enters the lock later, and its
+//! worker if it is `BLOCKED` or `RESTRICTED`; if it is not yet, it enters the lock later, and its
 //! probe sees the latch set.
 //!
 //! # What it is worth
@@ -125,7 +128,7 @@ use crate::sync::{
     seq_cst_is_enough,
 };
 
-pub(crate) use crate::latch::{ANY_ROOT, NO_ROOT};
+pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 
 /// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
 /// delays help for a section that began meanwhile.
@@ -144,7 +147,7 @@ const BUSY: u32 = 0;
 const FREE: u32 = 1;
 const PARKED: u32 = 2;
 const BLOCKED: u32 = 3;
-const ASIDE: u32 = 4;
+const RESTRICTED: u32 = 4;
 
 struct Core {
     state: AtomicU32,
@@ -161,17 +164,17 @@ struct List {
     parked: Vec<usize>,
     /// Which of them naps.
     sentry: Option<usize>,
-    /// The cores in `ASIDE`.
-    aside: Vec<Aside>,
+    /// The cores in `RESTRICTED`.
+    restricted: Vec<Restricted>,
     /// For each core, the threads that are without it.
     off: Box<[OffCores]>,
 }
 
-/// A worker that stands aside.
-struct Aside {
+/// A worker in a restricted wait.
+struct Restricted {
     core: usize,
-    /// The roots of what it may run.
-    roots: [Option<usize>; 2],
+    /// The isolation tags of what it may run.
+    tags: [Option<usize>; 2],
     /// Whether it sees to guests.
     takes_guests: bool,
 }
@@ -258,8 +261,8 @@ pub(crate) enum Look {
 /// A pool's sleepers.
 pub(crate) struct Sleep {
     counts: CachePadded<AtomicUsize>,
-    /// How many stand aside.
-    aside: CachePadded<AtomicUsize>,
+    /// How many workers are in restricted waits.
+    restricted: CachePadded<AtomicUsize>,
     /// How many threads without a core wait for something of this pool. Changed under the list's
     /// lock.
     local_off: AtomicUsize,
@@ -280,12 +283,12 @@ impl Sleep {
         };
         Sleep {
             counts: CachePadded::new(AtomicUsize::new(0)),
-            aside: CachePadded::new(AtomicUsize::new(0)),
+            restricted: CachePadded::new(AtomicUsize::new(0)),
             local_off: AtomicUsize::new(0),
             list: Mutex::new(List {
                 parked: Vec::new(),
                 sentry: None,
-                aside: Vec::new(),
+                restricted: Vec::new(),
                 off: (0..workers).map(|_| OffCores::default()).collect(),
             }),
             generation: Generation::current(),
@@ -332,28 +335,28 @@ impl Sleep {
 
     // ---- publishing ---------------------------------------------------------------------------
 
-    /// Step (c) of a worker that published jobs of `root`, after its handshake.
+    /// Step (c) of a worker that published jobs of `tag`, after its handshake.
     #[inline]
-    pub(crate) fn notify_from_worker(&self, root: usize) {
+    pub(crate) fn notify_from_worker(&self, tag: usize) {
         seq_cst_is_enough();
         // SeqCst: comes after the read-modify-write or fence of step (b).
         let counts = Counts(self.counts.load(Ordering::SeqCst));
         if counts.parked() > 0 && !counts.somebody_looks() {
             self.wake_one();
         }
-        self.notify_aside(root);
+        self.notify_restricted(tag);
     }
 
-    /// Steps (b) and (c) of a thread that pushed a job of `root` to the injector. The sentry is
+    /// Steps (b) and (c) of a thread that pushed a job of `tag` to the injector. The sentry is
     /// woken rather than relied on: from outside, latency is all there is to win.
-    pub(crate) fn notify_from_outside(&self, root: usize) {
+    pub(crate) fn notify_from_outside(&self, tag: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         let counts = self.counts();
         if counts.parked() > 0 && counts.searchers() == 0 {
             self.wake_one();
         }
-        self.notify_aside(root);
+        self.notify_restricted(tag);
     }
 
     /// Wakes a second worker beside the one that was woken for a job from outside.
@@ -364,25 +367,25 @@ impl Sleep {
         }
     }
 
-    /// Step (c) for a guest, after a handshake: where no worker is parked, one that stands aside is
-    /// woken.
+    /// Step (c) for a guest, after a handshake: where no worker is parked, one in a restricted wait
+    /// is woken.
     pub(crate) fn notify_of_guest(&self) {
         if self.counts().parked() == 0 {
-            self.wake_one_aside();
+            self.wake_one_restricted();
         }
     }
 
-    /// Sees to it, after a handshake, that new work finds a worker where all stand aside, if it may
-    /// serve a thread without a core.
-    pub(crate) fn notify_all_aside(&self) {
-        if self.some_wait_off() && self.all_stand_aside() {
-            self.wake_one_aside();
+    /// Sees to it, after a handshake, that new work finds a worker where all waits are restricted,
+    /// if the work may serve a thread without a core.
+    pub(crate) fn notify_all_restricted(&self) {
+        if self.some_wait_off() && self.all_are_restricted() {
+            self.wake_one_restricted();
         }
     }
 
-    /// Whether every worker stands aside.
-    pub(crate) fn all_stand_aside(&self) -> bool {
-        self.aside.load(Ordering::Relaxed) == self.cores.len()
+    /// Whether every worker is in a restricted wait.
+    pub(crate) fn all_are_restricted(&self) -> bool {
+        self.restricted.load(Ordering::Relaxed) == self.cores.len()
     }
 
     /// Whether a thread without a core waits for something of this pool, which may be any work.
@@ -390,35 +393,35 @@ impl Sleep {
         self.local_off.load(Ordering::Relaxed) > 0
     }
 
-    /// Wakes one of the workers that stand aside and see to guests.
+    /// Wakes one of the workers whose restricted waits run guests.
     #[cold]
-    pub(crate) fn wake_one_aside(&self) {
-        if self.aside.load(Ordering::Relaxed) == 0 {
+    pub(crate) fn wake_one_restricted(&self) {
+        if self.restricted.load(Ordering::Relaxed) == 0 {
             return;
         }
         let mut list = self.list();
-        let taker = list.aside.iter().rfind(|aside| aside.takes_guests);
-        if let Some(core) = taker.map(|aside| aside.core) {
+        let taker = list.restricted.iter().rfind(|it| it.takes_guests);
+        if let Some(core) = taker.map(|it| it.core) {
             let woken = self.unlist(&mut list, core);
             drop(list);
             woken.unpark();
         }
     }
 
-    /// Wakes who stands aside for `root`, after a handshake.
+    /// Wakes the workers in restricted waits for `tag`, after a handshake.
     #[inline]
-    pub(crate) fn notify_aside(&self, root: usize) {
-        if root != NO_ROOT && self.aside.load(Ordering::Relaxed) > 0 {
-            self.wake_aside(root);
+    pub(crate) fn notify_restricted(&self, tag: usize) {
+        if tag != NO_TAG && self.restricted.load(Ordering::Relaxed) > 0 {
+            self.wake_restricted(tag);
         }
     }
 
-    /// Wakes the workers that stand aside for jobs of `root`.
+    /// Wakes the workers in restricted waits for jobs of `tag`.
     #[cold]
-    fn wake_aside(&self, root: usize) {
+    fn wake_restricted(&self, tag: usize) {
         let mut list = self.list();
-        let waits = |aside: &Aside| root == ANY_ROOT || aside.roots.contains(&Some(root));
-        while let Some(core) = list.aside.iter().find(|&it| waits(it)).map(|aside| aside.core) {
+        let serves = |it: &Restricted| tag == ANY_TAG || it.tags.contains(&Some(tag));
+        while let Some(core) = list.restricted.iter().find(|&it| serves(it)).map(|it| it.core) {
             self.unlist(&mut list, core).unpark();
         }
     }
@@ -441,19 +444,19 @@ impl Sleep {
     pub(crate) fn wake_blocked(&self, core: usize, wait: usize) {
         let mut list = self.list();
         list.off[core].wake(wait);
-        if matches!(self.state(core), BLOCKED | ASIDE) {
+        if matches!(self.state(core), BLOCKED | RESTRICTED) {
             let woken = self.unlist(&mut list, core);
             drop(list);
             woken.unpark();
         }
     }
 
-    /// Wakes a worker for what was put into its mail.
-    pub(crate) fn wake_for_mail(&self, core: usize) {
+    /// Wakes a worker for a job in its pinned queue.
+    pub(crate) fn wake_for_pinned(&self, core: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
-        let sleeps = || matches!(self.state(core), PARKED | BLOCKED | ASIDE);
-        // Who is not seen asleep here looks at the mail after its own fence.
+        let sleeps = || matches!(self.state(core), PARKED | BLOCKED | RESTRICTED);
+        // A worker that is not seen asleep here looks at that queue after its own fence.
         if !sleeps() {
             return;
         }
@@ -478,9 +481,9 @@ impl Sleep {
     fn unlist(&self, list: &mut List, core: usize) -> Woken<'_> {
         let mut sub = 0;
         let is_parked = self.state(core) == PARKED;
-        if let Some(at) = list.aside.iter().position(|aside| aside.core == core) {
-            list.aside.swap_remove(at);
-            self.aside.fetch_sub(1, Ordering::Relaxed);
+        if let Some(at) = list.restricted.iter().position(|it| it.core == core) {
+            list.restricted.swap_remove(at);
+            self.restricted.fetch_sub(1, Ordering::Relaxed);
         }
         if let Some(at) = list.parked.iter().rposition(|&s| s == core) {
             list.parked.remove(at);
@@ -560,7 +563,7 @@ impl Sleep {
     /// What the core's state is called where people read it.
     #[cfg(not(loom))]
     pub(crate) fn state_name(&self, core: usize) -> &'static str {
-        ["busy", "looking", "parked", "blocked", "aside"][self.state(core) as usize]
+        ["busy", "looking", "parked", "blocked", "restricted"][self.state(core) as usize]
     }
 
     /// Whether the core, on which the caller only looked, has become another thread's.
@@ -603,7 +606,7 @@ impl Sleep {
         }
         self.count(add, if searching { SEARCHER } else { 0 });
         drop(list);
-        // Pairs with the fence of who pushed to the injector or to mail.
+        // Pairs with the fence of a thread that has pushed to the injector or a pinned queue.
         fence(Ordering::SeqCst);
         Entered::Announced
     }
@@ -689,18 +692,18 @@ impl Sleep {
         was
     }
 
-    /// Step 1 of a worker that may run only jobs of `roots`, but for the handshakes, and sees to
+    /// Step 1 of a worker that may run only jobs of `tags`, but for the handshakes, and sees to
     /// guests, or does not.
-    pub(crate) fn announce_aside(
+    pub(crate) fn announce_restricted(
         &self,
         core: usize,
-        roots: [Option<usize>; 2],
+        tags: [Option<usize>; 2],
         takes_guests: bool,
     ) {
         let mut list = self.list();
-        self.set_state(core, ASIDE);
-        list.aside.push(Aside { core, roots, takes_guests });
-        self.aside.fetch_add(1, Ordering::Relaxed);
+        self.set_state(core, RESTRICTED);
+        list.restricted.push(Restricted { core, tags, takes_guests });
+        self.restricted.fetch_add(1, Ordering::Relaxed);
         drop(list);
         // As in `announce`.
         fence(Ordering::SeqCst);
@@ -708,9 +711,9 @@ impl Sleep {
 
     /// Takes that back. `false`: it was woken already, and is counted as a searcher.
     #[must_use]
-    pub(crate) fn leave_aside(&self, core: usize) -> bool {
+    pub(crate) fn leave_restricted(&self, core: usize) -> bool {
         let mut list = self.list();
-        let listed = self.state(core) == ASIDE;
+        let listed = self.state(core) == RESTRICTED;
         if listed {
             let _ = self.unlist(&mut list, core);
             self.count(0, SEARCHER);
@@ -719,8 +722,8 @@ impl Sleep {
     }
 
     /// Step 3 of such a worker. It is woken as a searcher.
-    pub(crate) fn sleep_aside(&self, core: usize) {
-        while self.state(core) == ASIDE {
+    pub(crate) fn sleep_restricted(&self, core: usize) {
+        while self.state(core) == RESTRICTED {
             self.cores[core].wait.park();
         }
     }
@@ -776,8 +779,8 @@ mod tests {
         assert!(!sleep.leave(1, idle), "the worker's own thread leaves what it parked only");
         sleep.wake_one();
         assert!(!own.has_core(), "the worker's own thread would take it");
-        sleep.announce_aside(1, [None, None], true);
-        assert!(sleep.leave_aside(1) && !own.has_core());
+        sleep.announce_restricted(1, [None, None], true);
+        assert!(sleep.leave_restricted(1) && !own.has_core());
         assert!(sleep.give_back(1, true) == GivenBack::Taken);
         assert!(sleep.state(1) == BUSY && own.has_core());
     }

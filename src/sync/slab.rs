@@ -1,4 +1,4 @@
-//! The memory of spawned tasks, and of the bundles they move in: blocks of a few sizes, kept for
+//! The memory of spawned tasks, and of the batches they move in: blocks of a few sizes, kept for
 //! the next.
 //!
 //! A general allocator takes more time for a small task than all the rest of its life, above all
@@ -103,7 +103,7 @@ fn layout_of(class: usize) -> Layout {
 
 #[cold]
 fn allocate(layout: Layout) -> Free {
-    // SAFETY: neither tasks nor bundles are of size 0.
+    // SAFETY: neither tasks nor batches are of size 0.
     let block = unsafe { alloc(layout) };
     NonNull::new(block).unwrap_or_else(|| handle_alloc_error(layout))
 }

@@ -36,20 +36,20 @@ impl Fifos {
     pub(crate) fn push(&self, worker: &Worker, task: JobRef) -> JobRef {
         let workers = worker.registry().workers().len();
         let fifos = self.0.get_or_init(|| (0..workers).map(|_| OnceLock::new()).collect());
-        let root = task.root();
-        let fifo = fifos[worker.index()].get_or_init(|| Arc::new(Fifo::new(root)));
+        let tag = task.tag();
+        let fifo = fifos[worker.index()].get_or_init(|| Arc::new(Fifo::new(tag)));
         fifo.tasks.push(task);
         Fifo::ticket(fifo.clone())
     }
 }
 
 impl Fifo {
-    /// For tasks of `root`.
-    fn new(root: usize) -> Self {
+    /// For tasks of `tag`.
+    fn new(tag: usize) -> Self {
         let tasks = Deque::new_fifo();
         let stealer = tasks.stealer();
         // SAFETY: tickets point to a `Fifo`, whose first field this is.
-        let head = unsafe { TaskHead::new(const { &(Fifo::execute as Execute) }, root) };
+        let head = unsafe { TaskHead::new(const { &(Fifo::execute as Execute) }, tag) };
         Fifo { head, tasks, stealer }
     }
 
@@ -57,7 +57,7 @@ impl Fifo {
         // SAFETY: an `Arc`'s content has an address.
         let fifo = unsafe { NonNull::new_unchecked(Arc::into_raw(fifo).cast_mut()) };
         // SAFETY: the header comes first; the ticket keeps the queue alive; what stands in it may
-        // be run on other threads; the root is set; there are as many tickets as tasks.
+        // be run on other threads; the tag is set; there are as many tickets as tasks.
         unsafe { JobRef::new(fifo.cast()) }
     }
 

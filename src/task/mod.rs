@@ -130,7 +130,7 @@ union Content<F, T> {
     ended: ManuallyDrop<Ended<T>>,
 }
 
-/// Makes a task: the job to queue, and the handle. `root`: that of the task whose scope it is in.
+/// Makes a task: the job to queue, and the handle. `tag`: that of the task whose scope it is in.
 ///
 /// # Safety
 /// 1. The job is queued at a registry of which `pool` is the address, and is run.
@@ -141,7 +141,7 @@ pub(crate) unsafe fn new_task<F, T, H>(
     closure: F,
     home: H,
     pool: *const Registry,
-    root: usize,
+    tag: usize,
 ) -> (JobRef, Handle<T>)
 where
     F: FnOnce() -> T,
@@ -150,7 +150,7 @@ where
     // SAFETY: the table is made for this type, whose first field is the header, and begins with
     // `execute`.
     let mut header = unsafe { Header::new(NonNull::from(Task::<F, T, H>::TABLE).cast()) };
-    header.set_root(root);
+    header.set_tag(tag);
     let block = slab::take::<Task<F, T, H>>();
     let task = block.as_ptr();
     // Field by field, so that a large closure is not put together elsewhere first.
@@ -160,7 +160,7 @@ where
         (&raw mut (*task).home).write(home);
         (&raw mut (*task).content).cast::<F>().write_unaligned(closure);
     }
-    // SAFETY: the block lives until the entry is gone; the root is set; there is one reference;
+    // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(block.cast()) };
     (job, Handle { task: block.cast(), pool, result: PhantomData })
@@ -232,11 +232,11 @@ where
             // SAFETY: this call is the shell.
             return unsafe { Self::execute_shell(this, worker) };
         }
-        // Somebody may wait for this task: see `Header::root`.
-        let outer = worker.enter_root(block.as_ptr().expose_provenance());
+        // Somebody may wait for this task: see `Header::tag`.
+        let outer = worker.enter_tag(block.as_ptr().expose_provenance());
         // SAFETY: claimed.
         unsafe { Self::run(block, worker) };
-        worker.leave_root(outer);
+        worker.leave_tag(outer);
         let done = head.state.finish();
         // SAFETY: the block is alive, as is the home until it is told that the task has ended.
         let home = unsafe { (*this.as_ptr()).home };
@@ -358,10 +358,10 @@ impl TaskHead {
     ///
     /// # Safety
     /// `table` is made for the type that begins with this.
-    pub(super) unsafe fn new(table: &'static Execute, root: usize) -> Self {
+    pub(super) unsafe fn new(table: &'static Execute, tag: usize) -> Self {
         // SAFETY: by the premise.
         let mut header = unsafe { Header::new(NonNull::from(table)) };
-        header.set_root(root);
+        header.set_tag(tag);
         TaskHead { header, state: TaskState::new() }
     }
 
@@ -424,10 +424,10 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
     // SAFETY: the handle, which waits for `DONE`, keeps the block alive.
     let head = unsafe { task.as_ref() };
     // As in `execute_joinable`.
-    let outer = worker.enter_root(task.as_ptr().expose_provenance());
+    let outer = worker.enter_tag(task.as_ptr().expose_provenance());
     // SAFETY: claimed, and not run yet.
     unsafe { (head.table().run)(task, worker) };
-    worker.leave_root(outer);
+    worker.leave_tag(outer);
     if !shells_count(worker) {
         // SAFETY: as in `Handle::run_here`: who joins the handle is in the home, and waits.
         unsafe { (head.table().task_ended)(task, worker) };
@@ -440,7 +440,7 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
 }
 
 /// Whether the home of a task that its joiner runs is told of its end by the entry, the shell, and
-/// not by the joiner: where waits look at whole lines of roots, so that the shell's is alive.
+/// not by the joiner: where waits look at all ancestors, so that the shell's are alive.
 fn shells_count(worker: &Worker) -> bool {
     worker.waits_for_own_work()
 }
@@ -553,7 +553,7 @@ impl<T> Handle<T> {
         // As long as the task has not run, its pool is in the list.
         let registry = shared::registry_at(self.pool.addr())?;
         // SAFETY: the ticket is revoked before the handle takes the result.
-        let asked = unsafe { Asked::ask(self.task, &registry, joiner.root()) };
+        let asked = unsafe { Asked::ask(self.task, &registry, joiner.tag()) };
         outcome::discard(registry);
         Some(asked)
     }
@@ -571,7 +571,7 @@ impl<T> Handle<T> {
         }
         let result = self.take();
         worker.drop_shells(|job| {
-            // SAFETY: trays and bundles hold tasks and tickets.
+            // SAFETY: buffers and batches hold tasks and tickets.
             unsafe { is_shell(job) }
         });
         result
@@ -628,7 +628,7 @@ impl<T> Wait for HandleWait<'_, T> {
         (!std::ptr::eq(pool, self.worker.registry())).then(|| pool.addr())
     }
 
-    fn root(&self) -> Option<usize> {
+    fn tag(&self) -> Option<usize> {
         Some(self.handle.task.as_ptr().addr())
     }
 

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::TaskHead;
-use crate::job::NO_ROOT;
+use crate::job::NO_TAG;
 use crate::sync::Mutex;
 use crate::worker::Worker;
 use crate::worker::settings::WaitPolicy;
@@ -24,7 +24,7 @@ struct Ticket {
     task: Mutex<Option<NonNull<TaskHead>>>,
 }
 
-// SAFETY: the header's root was written before the ticket was shared.
+// SAFETY: the header's tag was written before the ticket was shared.
 unsafe impl Sync for Ticket {}
 // SAFETY: a task may be used on any thread.
 unsafe impl Send for Ticket {}
@@ -33,24 +33,24 @@ unsafe impl Send for Ticket {}
 pub(super) struct Asked(Arc<Ticket>);
 
 impl Asked {
-    /// Asks `registry` to begin `task`, for a joiner that is within `root`.
+    /// Asks `registry` to begin `task`, for a joiner that is within `tag`.
     ///
     /// # Safety
     /// `task` is alive, and its handle waits, until this is dropped.
-    pub(super) unsafe fn ask(task: NonNull<TaskHead>, registry: &Registry, root: usize) -> Self {
+    pub(super) unsafe fn ask(task: NonNull<TaskHead>, registry: &Registry, tag: usize) -> Self {
         // SAFETY: `execute` is made for this type, whose first field is the header.
         let mut header =
             unsafe { Header::new(NonNull::from(const { &(Ticket::execute as Execute) })) };
-        // A ticket may outlast the wait, so that its line of roots must not be looked at.
-        header.set_root(match registry.settings().wait_policy {
-            WaitPolicy::AnyWork => root,
-            WaitPolicy::OwnDescendants => NO_ROOT,
+        // A ticket may outlast the wait, so that its ancestors must not be looked at.
+        header.set_tag(match registry.settings().wait_policy {
+            WaitPolicy::AnyWork => tag,
+            WaitPolicy::OwnDescendants => NO_TAG,
         });
         let ticket = Arc::new(Ticket { header, task: Mutex::new(Some(task)) });
         // SAFETY: an `Arc`'s content has an address.
         let job = unsafe { NonNull::new_unchecked(Arc::into_raw(ticket.clone()).cast_mut()) };
         // SAFETY: the header comes first; this reference keeps the ticket alive; tasks may be run
-        // on other threads; the root is set; it is the one such reference.
+        // on other threads; the tag is set; it is the one such reference.
         registry.invite(unsafe { JobRef::new(job.cast()) });
         Asked(ticket)
     }

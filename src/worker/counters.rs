@@ -90,7 +90,7 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
-    /// Adds one, on any thread: where a writer may have given up its seat already.
+    /// Adds one, on any thread: where a writer may have given up its core already.
     pub(crate) fn count(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }

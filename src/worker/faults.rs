@@ -32,7 +32,7 @@ impl Wait for Faulty {
     }
 }
 
-/// Else a frame could be gone to which a thief writes, or two threads act in one seat.
+/// Else a frame could be gone to which a thief writes, or two threads act on one core.
 #[test]
 fn a_panic_of_our_own_in_a_wait_aborts() {
     if env::var_os(CHILD).is_some() {

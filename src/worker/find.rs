@@ -16,7 +16,7 @@
 #![deny(unsafe_code)]
 
 use super::Worker;
-use crate::job::{ANY_ROOT, NO_ROOT};
+use crate::job::{ANY_TAG, NO_TAG};
 use crate::latch::Wait;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::until_sure;
@@ -40,11 +40,11 @@ const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 pub(super) const MOST_WOKEN: usize = 2;
 
 impl Worker {
-    /// A job for the main loop, if there is one in sight: own tasks, mail, the injector, others'
-    /// queues; every so often mail and what is from outside first, so that neither can starve.
+    /// A job for the main loop, if one is in sight: own tasks, pinned jobs, the injector, others'
+    /// queues; every so often pinned jobs and those from outside first, so that neither can starve.
     pub(super) fn find(&self) -> Option<JobRef> {
         if self.looks_elsewhere() {
-            let job = self.mailed().or_else(|| self.guest()).or_else(|| self.submitted());
+            let job = self.pop_pinned().or_else(|| self.guest()).or_else(|| self.submitted());
             if job.is_some() {
                 return job;
             }
@@ -54,7 +54,7 @@ impl Worker {
 
     fn find_elsewhere(&self) -> Option<JobRef> {
         self.registry().abort_if_lost();
-        self.mailed()
+        self.pop_pinned()
             .or_else(|| self.guest())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen(|| false, Some))
@@ -83,9 +83,9 @@ impl Worker {
         fetched.or_else(|| self.injected())
     }
 
-    pub(super) fn mailed(&self) -> Option<JobRef> {
-        let own = if self.mail.is_empty() { None } else { until_sure(|| self.mail.steal()) };
-        own.or_else(|| self.stray_mail())
+    pub(super) fn pop_pinned(&self) -> Option<JobRef> {
+        let own = if self.pinned.is_empty() { None } else { until_sure(|| self.pinned.steal()) };
+        own.or_else(|| self.pop_stray_pinned())
     }
 
     /// What a worker of another pool asks for.
@@ -145,7 +145,7 @@ impl Worker {
         let stolen = self.count_steal(until_sure(|| victim.forks.steal()))?;
         // What the victim hides has nothing public before it any more: somebody has to watch it.
         if self.sleep().counts().parked() > 0 && victim.forks.hides_work() {
-            self.sleep().notify_from_worker(NO_ROOT);
+            self.sleep().notify_from_worker(NO_TAG);
         }
         Some(stolen)
     }
@@ -182,7 +182,7 @@ impl Worker {
         self.patient.get() && !self.registry().is_simulated()
     }
 
-    /// Steals a bundle of tasks.
+    /// Steals a batch of tasks.
     fn steal_task(&self, victim: &Worker) -> Option<JobRef> {
         if victim.tasks.is_empty() {
             return None;
@@ -197,7 +197,7 @@ impl Worker {
     pub(super) fn share_rest(&self) {
         if !self.tasks.is_empty() && self.tasks.has_thieves() {
             self.tasks.publish_moved();
-            self.notify(ANY_ROOT);
+            self.notify(ANY_TAG);
         }
     }
 
@@ -218,10 +218,10 @@ impl Worker {
             return Some(job);
         }
         sim::point();
-        let lineage: Vec<usize> = job.lineage().collect();
+        let ancestors: Vec<usize> = job.ancestors().collect();
         self.forks.push_newest_public(job);
-        self.sleep().notify_from_worker(NO_ROOT);
-        lineage.into_iter().for_each(|root| self.sleep().notify_aside(root));
+        self.sleep().notify_from_worker(NO_TAG);
+        ancestors.into_iter().for_each(|tag| self.sleep().notify_restricted(tag));
         None
     }
 
@@ -237,11 +237,11 @@ impl Worker {
     }
 
     /// Leaves this worker's tasks to others: it is about to wait, and runs none of them meanwhile.
-    pub(super) fn hand_on_tasks(&self) {
-        // (Where there are no others, who takes over the seat finds them.)
+    pub(super) fn reinject_tasks(&self) {
+        // (Where there are no others, who takes over the core finds them.)
         while self.registry().workers().len() > 1 {
             let Some(job) = self.newest_task() else { break };
-            self.registry().hand_on(job);
+            self.registry().reinject(job);
         }
     }
 
@@ -270,7 +270,7 @@ impl Worker {
         others: impl Iterator<Item = &'w Worker>,
         most: usize,
     ) -> usize {
-        let stray = usize::from(self.sees_stray_mail());
+        let stray = usize::from(self.sees_stray_pinned());
         let registry = self.registry();
         let outside = registry.injector().len() + registry.guests().len();
         let mut jobs = outside + self.tasks.public() + stray;
@@ -396,7 +396,7 @@ impl Worker {
     fn sees_own_work(&self) -> bool {
         let registry = self.registry();
         let outside = !registry.injector().is_empty() || !registry.guests().is_empty();
-        outside || self.has_own_work() || self.sees_stray_mail()
+        outside || self.has_own_work() || self.sees_stray_pinned()
     }
 
     /// Whether something can be stolen from this worker. If no fork can, it is told that somebody

@@ -29,9 +29,10 @@
 //!   which is also between two jobs; and in a wait, by handing it off itself. It looks for such
 //!   threads after it has announced that it sleeps. So no core is parked that a thread wants back.
 //! - Where all threads off the cores of the pool wait for other pools, the thread at the bottom
-//!   of a stack runs guests and mail only, and then passes the core on to a thread that waits: the
-//!   pool begins no job of its own in the place of one that waits. Where a thread without its core
-//!   waits for its own pool, any job may be what it waits for: then spare threads run any.
+//!   of a stack runs guests and pinned jobs only, and then passes the core on to a thread that
+//!   waits: the pool begins no job of its own in the place of one that waits. Where a thread
+//!   without its core waits for its own pool, any job may be what it waits for: then spare threads
+//!   run any.
 //! - A thread notes itself as off its core before it probes its wait; who ends that takes the lock.
 //!
 //! # The cap
@@ -50,7 +51,7 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::nest::Nest;
-use crate::job::{NO_ROOT, outcome};
+use crate::job::{NO_TAG, outcome};
 use crate::latch::Awaited;
 use crate::latch::Wait;
 use crate::queue::until_sure;
@@ -70,7 +71,7 @@ struct Stack {
     jobs: u32,
     waits_for: u32,
     is_lent: u32,
-    root: usize,
+    tag: usize,
     nest: Nest,
     visit: *const (),
 }
@@ -78,7 +79,7 @@ struct Stack {
 impl Stack {
     fn bottom() -> Self {
         let (nest, visit) = (Nest::default(), ptr::null());
-        Stack { jobs: 0, waits_for: 0, is_lent: 0, root: NO_ROOT, nest, visit }
+        Stack { jobs: 0, waits_for: 0, is_lent: 0, tag: NO_TAG, nest, visit }
     }
 }
 
@@ -90,7 +91,7 @@ impl Worker {
         if for_work && !self.registry().find_spare(self.index) {
             return false;
         }
-        wait.leave_seat();
+        wait.leave_core();
         if wait.ask_wake() {
             let Some(handed_off) = self.hand_off(wait, for_work) else { return false };
             self.sleep().wait_off_core(&handed_off.thread, || wait.done());
@@ -102,7 +103,7 @@ impl Worker {
     /// Step 1. The wait's setter has been asked to wake this worker. `None`: the pool has ended, as
     /// one may while a thread of the user's is still its worker.
     fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
-        self.hand_on_forks();
+        self.reinject_forks();
         // Those that are still pending, stolen ones, are the caller's when it is back.
         self.forks.keep_slots(true);
         let stack = self.replace_stack(Stack::bottom());
@@ -188,8 +189,8 @@ impl Worker {
             return;
         }
         if self.has_own_work() {
-            // Mail came in between, and whoever sent it found the core busy.
-            self.sleep().wake_for_mail(self.index);
+            // A pinned job came in between, and its sender found the core busy.
+            self.sleep().wake_for_pinned(self.index);
         }
         if self.announce_and_look() && !self.sleep().counts().somebody_looks() {
             self.sleep().wake_one();
@@ -198,9 +199,9 @@ impl Worker {
 
     /// Leaves the forks of this stack, all of them public, to others: the deque is the core's, and
     /// its next holder finds none but its own there.
-    fn hand_on_forks(&self) {
+    fn reinject_forks(&self) {
         while let Some(job) = until_sure(|| self.forks.steal()) {
-            self.registry().hand_on(job);
+            self.registry().reinject(job);
         }
     }
 
@@ -209,14 +210,14 @@ impl Worker {
             jobs: self.jobs.load(Ordering::Relaxed),
             waits_for: self.waits_for.load(Ordering::Relaxed),
             is_lent: self.is_lent.load(Ordering::Relaxed),
-            root: self.root(),
+            tag: self.tag(),
             nest: self.nest.take(),
             visit: self.visit.replace(stack.visit),
         };
         self.jobs.store(stack.jobs, Ordering::Relaxed);
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
         self.is_lent.store(stack.is_lent, Ordering::Relaxed);
-        self.leave_root(stack.root);
+        self.leave_tag(stack.tag);
         self.nest.put(stack.nest);
         old
     }

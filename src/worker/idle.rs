@@ -1,4 +1,4 @@
-//! A worker that found no work: it gives up its seat, looks around for a while, then parks.
+//! A worker that found no work: it gives up its core, looks around for a while, then parks.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -31,13 +31,10 @@ const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
 const SPINS: u32 = 8;
 
 impl Worker {
-    /// Waits for work. `true`: there may be some, and this worker holds its seat; `searching` says
+    /// Waits for work. `true`: there may be some, and this worker holds its core; `searching` says
     /// whether it is counted as a searcher. `false`: the pool has ended.
     pub(super) fn idle(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
         let sleep = self.sleep();
-        if !*searching && self.registry().has_ended() {
-            return false;
-        }
         *searching = *searching || sleep.start_searching() || self.may_search_soon();
         if !*searching && self.has_own_work() {
             return true;
@@ -56,7 +53,7 @@ impl Worker {
         let handlers = self.registry().handlers();
         let tells = handlers.tell_of_parking();
         if tells {
-            // Code of the user's must not run on a seat that may be lent meanwhile.
+            // Code of the user's must not run on a core that may be lent meanwhile.
             if is_searching && !self.hold_core(me) {
                 return self.wait_for_core(me);
             }
@@ -89,11 +86,12 @@ impl Worker {
         held
     }
 
-    /// Waits a moment for mail, and to be counted as a searcher: who waits for a job counts as one until
-    /// it sees that the job has ended, just when the worker that ran the job has nothing to do.
+    /// Waits a moment for a pinned job, and to be counted as a searcher: a waiter counts as one
+    /// until it sees that its job has ended, just when the worker that ran the job has nothing to
+    /// do.
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
-            // Who sends the mail may want this processor.
+            // The sender of such a job may want this processor.
             crate::sync::spin_or_yield();
             if self.has_own_work() || !self.sees_others_work() {
                 return false;

@@ -40,16 +40,16 @@ impl JoinHeader {
     ///
     /// # Safety
     /// `this` is a job that its owner alone has seen.
-    pub(crate) unsafe fn publish(this: NonNull<JoinHeader>, root: usize) -> JobRef {
+    pub(crate) unsafe fn publish(this: NonNull<JoinHeader>, tag: usize) -> JobRef {
         let job = this.as_ptr();
         // SAFETY: the job is alive and only its owner sees it.
         unsafe {
-            (*job).header.set_root(root);
+            (*job).header.set_tag(tag);
             (*job).latch.write(Latch::new());
             (*job).runner.write(AtomicU32::new(NOBODY));
         }
         // SAFETY: the header is the first field; the join that owns the frame waits for the job;
-        // `JoinJob::new` takes only closures that may be sent; the root is set; a job is in its
+        // `JoinJob::new` takes only closures that may be sent; the tag is set; a job is in its
         // owner's queue once.
         unsafe { JobRef::new(this.cast()) }
     }
@@ -86,7 +86,7 @@ impl Wait for JoinHeader {
         Awaited::Fork(self.runner())
     }
 
-    fn root(&self) -> Option<usize> {
+    fn tag(&self) -> Option<usize> {
         Some(ptr::from_ref(self).addr())
     }
 

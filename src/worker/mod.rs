@@ -1,4 +1,4 @@
-//! One worker: what its seat consists of, and the loop of its thread.
+//! One worker: what its core consists of, and the loop of its thread.
 #![allow(unsafe_code)]
 
 pub(crate) mod counters;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use self::nest::Nest;
 use crate::job::{self, outcome};
-use crate::job::{NO_ROOT, lineage};
+use crate::job::{NO_TAG, ancestors};
 use crate::latch::Awaited;
 use crate::os::{self, generation};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue, until_sure};
@@ -40,7 +40,7 @@ use find::MOST_WOKEN;
 const MOST_IN_STOCK: usize = 8;
 
 thread_local! {
-    /// The worker whose seat this thread holds, else `OUTSIDE`.
+    /// The worker whose core this thread holds, else `OUTSIDE`.
     static CURRENT: Cell<Current> = const { Cell::new(&raw const OUTSIDE) };
     /// Whether this is a thread of a pool's.
     static IS_POOLS: Cell<bool> = const { Cell::new(false) };
@@ -52,8 +52,8 @@ pub(crate) type JobRef = job::JobRef<Worker>;
 pub(crate) type Header = job::Header<Worker>;
 /// Runs a job on a worker.
 pub(crate) type Execute = job::Execute<Worker>;
-/// A root that is no job.
-pub(crate) type Link = job::Link<Worker>;
+/// An isolation tag that is no job.
+pub(crate) type Tag = job::Tag<Worker>;
 
 /// A worker by its first part, the front of its fork queue.
 pub(crate) type Current = *const ForkFront<JoinHeader>;
@@ -61,33 +61,34 @@ pub(crate) type Current = *const ForkFront<JoinHeader>;
 /// What stands for a worker on a thread that is none.
 static OUTSIDE: ForkFront<JoinHeader> = ForkFront::closed();
 
-/// A worker's seat: its queues and its state.
+/// A worker's core: its queues and its state.
 ///
 /// The owner's sides of `forks` and `tasks`, the `Cell`s, and writing the counters are for the
-/// seat's holder only: the worker's thread or a borrower (`fork/install.rs`). The rest is for all.
+/// core's holder only: the worker's thread or a borrower (`fork/install.rs`). The rest is for all.
 #[repr(C)]
 pub(crate) struct Worker {
     /// First, because `Current` points to it.
     forks: ForkQueue<JoinHeader, JobRef>,
     tasks: TaskQueue<JobRef>,
-    /// Tasks for this worker and no other.
-    mail: Injector<JobRef>,
+    /// The pinned queue: jobs for this worker and no other.
+    pinned: Injector<JobRef>,
     registry: *const Registry,
     index: usize,
-    /// The root of the job that runs: see `job::Header`. Written by the seat's holder, read also by
-    /// who takes a fork from it by force.
-    root: AtomicUsize,
+    /// The isolation tag of the job that runs: see `job::Header`. Written by the core's holder,
+    /// read also by who takes a fork from it by force.
+    tag: AtomicUsize,
     /// How many jobs stand on the stack, and what the innermost wait is for (`Awaited::to_code`).
     jobs: AtomicU32,
     waits_for: AtomicU32,
-    /// Whether a thread from outside has borrowed the seat.
+    /// Whether a thread from outside has borrowed the core.
     is_lent: AtomicU32,
     nest: Nest,
     /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
     visit: Cell<*const ()>,
-    /// Whether the worker has a thread, or had one. (If it never will, others run its mail.)
+    /// Whether the worker has a thread, or had one. (If it never will, others run its
+    /// pinned jobs.)
     has_thread: AtomicU32,
-    /// Picks victims. Also used by the thread of a worker whose seat is lent: each value is as good
+    /// Picks victims. Also used by the thread of a worker whose core is lent: each value is as good
     /// as another.
     rng: AtomicU32,
     /// How many looks for work are left until one that looks elsewhere first.
@@ -98,7 +99,7 @@ pub(crate) struct Worker {
     patient: Cell<bool>,
     refusals: Cell<u32>,
     /// A worker that hides forks, its index and how far it was, and whether it is to be forced. (Atomics,
-    /// because the seat may be lent while its thread looks.)
+    /// because the core may be lent while its thread looks.)
     suspect: [AtomicUsize; 3],
     forces: AtomicU32,
     /// How many forks others had published at the last look.
@@ -108,7 +109,7 @@ pub(crate) struct Worker {
     counters: LiveCounters,
 }
 
-// SAFETY: whatever is not made for sharing is touched by the seat's holder only, and a seat
+// SAFETY: whatever is not made for sharing is touched by the core's holder only, and a core
 // changes hands by operations that order what its holders do (`sleep/mod.rs`).
 unsafe impl Sync for Worker {}
 // SAFETY: nothing in a worker depends on the thread that made it.
@@ -135,10 +136,10 @@ impl Worker {
         Worker {
             forks: ForkQueue::new(fewest, most, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
-            mail: Injector::new(),
+            pinned: Injector::new(),
             registry,
             index,
-            root: AtomicUsize::new(NO_ROOT),
+            tag: AtomicUsize::new(NO_TAG),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
             is_lent: AtomicU32::new(0),
@@ -158,7 +159,7 @@ impl Worker {
         }
     }
 
-    /// The worker whose seat this thread holds.
+    /// The worker whose core this thread holds.
     #[inline(always)]
     pub(crate) fn current<'a>() -> Option<&'a Worker> {
         Self::of(CURRENT.get())
@@ -228,12 +229,12 @@ impl Worker {
         (self.forks.hidden(), self.forks.public())
     }
 
-    /// How many tasks there are, and how many bundles of more.
+    /// How many tasks there are, and how many batches of more.
     pub(crate) fn tasks_pending(&self) -> (usize, usize) {
         self.tasks.pending()
     }
 
-    /// Whether nothing is pending here but mail. (Others could take nothing.)
+    /// Whether nothing is pending here but pinned jobs. (A thief could take nothing.)
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
         self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
@@ -249,8 +250,8 @@ impl Worker {
         &self.visit
     }
 
-    pub(crate) fn mail_pending(&self) -> usize {
-        self.mail.len()
+    pub(crate) fn pinned_pending(&self) -> usize {
+        self.pinned.len()
     }
 
     pub(crate) fn jobs_on_stack(&self) -> u32 {
@@ -261,7 +262,7 @@ impl Worker {
         self.is_lent.load(Ordering::Relaxed) != 0
     }
 
-    /// Marks the seat as one that its holder, from outside, has borrowed.
+    /// Marks the core as one that its holder, from outside, has borrowed.
     pub(crate) fn set_lent(&self, is_lent: bool) {
         self.is_lent.store(is_lent.into(), Ordering::Relaxed);
     }
@@ -275,8 +276,8 @@ impl Worker {
         self.counters.tasks_run.add(1);
     }
 
-    pub(crate) fn root(&self) -> usize {
-        self.root.load(Ordering::Relaxed)
+    pub(crate) fn tag(&self) -> usize {
+        self.tag.load(Ordering::Relaxed)
     }
 
     /// Whether it runs its tasks oldest first.
@@ -286,7 +287,7 @@ impl Worker {
 
     /// Whether a wait for a task of this pool may run any other.
     pub(crate) fn may_run_any_task(&self) -> bool {
-        self.root() == NO_ROOT && !self.waits_for_own_work()
+        self.tag() == NO_TAG && !self.waits_for_own_work()
     }
 
     /// Whether this worker runs nothing but its wait's descendants while it waits.
@@ -294,23 +295,23 @@ impl Worker {
         self.registry().settings().wait_policy == WaitPolicy::OwnDescendants
     }
 
-    /// Calls `f`, which belongs to `root`. It must not unwind.
-    pub(crate) fn within<R>(&self, root: usize, f: impl FnOnce() -> R) -> R {
-        let outer = self.enter_root(root);
+    /// Calls `f`, which belongs to `tag`. It must not unwind.
+    pub(crate) fn within<R>(&self, tag: usize, f: impl FnOnce() -> R) -> R {
+        let outer = self.enter_tag(tag);
         let result = f();
-        self.leave_root(outer);
+        self.leave_tag(outer);
         result
     }
 
-    /// From here to `leave_root` this worker runs the task `root` and what belongs to it.
-    pub(crate) fn enter_root(&self, root: usize) -> usize {
-        let outer = self.root();
-        self.leave_root(root);
+    /// From here to `leave_tag` this worker runs the task that is `tag` and what belongs to it.
+    pub(crate) fn enter_tag(&self, tag: usize) -> usize {
+        let outer = self.tag();
+        self.leave_tag(tag);
         outer
     }
 
-    pub(crate) fn leave_root(&self, outer: usize) {
-        self.root.store(outer, Ordering::Relaxed);
+    pub(crate) fn leave_tag(&self, outer: usize) {
+        self.tag.store(outer, Ordering::Relaxed);
     }
 
     // ---- forks ------------------------------------------------------------------------------
@@ -373,22 +374,22 @@ impl Worker {
     }
 
     fn notify_of_forks(&self) {
-        self.notify(self.root());
+        self.notify(self.tag());
     }
 
-    /// Step (c) of publishing jobs of `root`, within which this worker runs.
+    /// Step (c) of publishing jobs of `tag`, within which this worker runs.
     #[inline]
-    fn notify(&self, root: usize) {
-        self.sleep().notify_from_worker(root);
+    fn notify(&self, tag: usize) {
+        self.sleep().notify_from_worker(tag);
         if self.waits_for_own_work() {
-            // SAFETY: who runs within a root keeps it from ending.
-            unsafe { lineage(root) }.skip(1).for_each(|root| self.sleep().notify_aside(root));
+            // SAFETY: a worker that runs within a tag keeps it from ending.
+            unsafe { ancestors(tag) }.skip(1).for_each(|tag| self.sleep().notify_restricted(tag));
         }
     }
 
     fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
         // SAFETY: called by the queue for forks of this worker that nobody else has seen.
-        unsafe { JoinHeader::publish(job, self.root()) }
+        unsafe { JoinHeader::publish(job, self.tag()) }
     }
 
     // ---- tasks ------------------------------------------------------------------------------
@@ -396,10 +397,10 @@ impl Worker {
     /// Queues a task of this worker's, and wakes somebody for it if nobody looks.
     #[inline]
     pub(crate) fn push_task(&self, job: JobRef) {
-        let root = job.root();
+        let tag = job.tag();
         self.tasks.push(job);
         if self.tasks.has_thieves() {
-            self.notify(root);
+            self.notify(tag);
         }
         sim::point();
     }
@@ -416,24 +417,24 @@ impl Worker {
 
     /// Queues a task for this worker and no other; any thread may call this.
     pub(crate) fn send(&self, job: JobRef) {
-        self.mail.push(job);
-        self.sleep().wake_for_mail(self.index);
-        if self.registry().has_empty_seats() {
-            self.registry().notify_of_stray_mail();
+        self.pinned.push(job);
+        self.sleep().wake_for_pinned(self.index);
+        if self.registry().has_empty_cores() {
+            self.registry().notify_of_stray_pinned();
         }
     }
 
-    /// Mail of a worker that has no thread and will have none, for any other to run.
-    fn stray_mail(&self) -> Option<JobRef> {
-        if !self.registry().has_empty_seats() {
+    /// A job pinned to a worker that has no thread and will have none, for any other to run.
+    fn pop_stray_pinned(&self) -> Option<JobRef> {
+        if !self.registry().has_empty_cores() {
             return None;
         }
-        self.without_thread().find_map(|other| until_sure(|| other.mail.steal()))
+        self.without_thread().find_map(|other| until_sure(|| other.pinned.steal()))
     }
 
-    fn sees_stray_mail(&self) -> bool {
-        self.registry().has_empty_seats()
-            && self.without_thread().any(|other| !other.mail.is_empty())
+    fn sees_stray_pinned(&self) -> bool {
+        self.registry().has_empty_cores()
+            && self.without_thread().any(|other| !other.pinned.is_empty())
     }
 
     fn without_thread(&self) -> impl Iterator<Item = &Worker> {
@@ -446,9 +447,9 @@ impl Worker {
         self.has_thread.store(is_there.into(), Ordering::Relaxed);
     }
 
-    /// Whether a borrower of this seat leaves work behind.
+    /// Whether a borrower of this core leaves work behind.
     pub(crate) fn has_own_work(&self) -> bool {
-        !self.tasks.is_empty() || !self.mail.is_empty()
+        !self.tasks.is_empty() || !self.pinned.is_empty()
     }
 
     // ---- running ----------------------------------------------------------------------------
@@ -497,7 +498,7 @@ impl Worker {
 
     fn next_job(&self) -> Option<JobRef> {
         match self.stands_in() {
-            true => self.mailed().or_else(|| self.guest()),
+            true => self.pop_pinned().or_else(|| self.guest()),
             false => self.find(),
         }
     }
@@ -509,9 +510,9 @@ impl Worker {
             self.forks.rewind();
         }
         self.jobs.store(1, Ordering::Relaxed);
-        self.enter_root(job.root());
+        self.enter_tag(job.tag());
         self.execute(job);
-        self.leave_root(NO_ROOT);
+        self.leave_tag(NO_TAG);
         self.jobs.store(0, Ordering::Relaxed);
     }
 
@@ -519,7 +520,7 @@ impl Worker {
         outcome::run_or_abort(|| job.execute(self));
     }
 
-    /// Takes up a seat that was parked.
+    /// Takes up a core that was parked.
     pub(crate) fn unparked(&self) {
         self.sleep().unparked();
     }

@@ -42,7 +42,7 @@ pub enum WaitPolicy {
     /// one that joins it, for ever. No spare threads are started.
     ///
     /// A worker may then sleep while there is other work. It has to take a job to see what that is
-    /// part of, and hands on what it may not run: waits cost more than by default. To join a task
+    /// part of, and gives back what it may not run: waits cost more than by default. To join a task
     /// that has not begun costs what it costs by default: the worker runs that one in place.
     OwnDescendants,
 }
@@ -68,8 +68,8 @@ pub(crate) struct Settings {
     pub(crate) injector_interval: u32,
     pub(crate) wait_policy: WaitPolicy,
     pub(crate) task_order: TaskOrder,
-    /// Whether threads from outside may borrow seats.
-    pub(crate) lends_seats: bool,
+    /// Whether threads from outside may borrow cores.
+    pub(crate) lends_cores: bool,
     /// That of the threads, if it was set.
     pub(crate) stack_size: Option<usize>,
     /// How many threads the pool may start beyond one a worker.

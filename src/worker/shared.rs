@@ -4,8 +4,8 @@
 //! Dropping the pool sets `ending`, and ends the pool at once if every core is parked in the main loop
 //! and nothing is queued. Otherwise the workers go on as usual. The last one to park, when every core is
 //! parked and a look after its announcement found no work, knows that nobody is left to make any:
-//! it sets `ended`, under the sleepers' lock, and wakes all for good. (Where a thread of the user's is worker 0, that may be left out, as it never comes
-//! to the main loop: see `begin_end`.)
+//! it sets `ended`, under the sleepers' lock, and wakes all for good. (Where a thread of the user's is worker 0, that may be left out, as it never
+//! comes to the main loop: see `begin_end`.)
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,7 +16,7 @@ use super::Worker;
 use super::event::Event;
 use super::handlers::Handlers;
 use super::settings::{Settings, WaitPolicy};
-use crate::job::ANY_ROOT;
+use crate::job::ANY_TAG;
 use crate::os::generation::{self, Generation, PerProcess};
 use crate::os::thread::Thread;
 use crate::queue::{self, Injector};
@@ -49,7 +49,7 @@ pub(crate) struct Registry {
     /// Whether the others end without it.
     leaves_member: AtomicBool,
     /// Whether there is a worker that has no thread and will have none.
-    has_empty_seats: AtomicBool,
+    has_empty_cores: AtomicBool,
     threads: Mutex<Threads>,
     /// How many waits keep their cores for want of a spare thread.
     refused_hand_offs: AtomicUsize,
@@ -103,7 +103,7 @@ impl Registry {
             ended: AtomicBool::new(false),
             has_member: AtomicBool::new(false),
             leaves_member: AtomicBool::new(false),
-            has_empty_seats: AtomicBool::new(false),
+            has_empty_cores: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
             refused_hand_offs: AtomicUsize::new(0),
             spare_threads: AtomicUsize::new(0),
@@ -238,19 +238,19 @@ impl Registry {
         if Worker::is_on_pools_thread() {
             return self.invite(job);
         }
-        self.hand_on(job);
-        self.sleep.notify_all_aside();
+        self.reinject(job);
+        self.sleep.notify_all_restricted();
         sim::point();
     }
 
     /// Queues a job that a worker of another pool asks for.
     pub(crate) fn invite(&self, job: JobRef) {
-        self.hand_on_guest(job);
+        self.reinject_guest(job);
         sim::point();
     }
 
-    /// Queues such a job, which its finder was not to run.
-    pub(crate) fn hand_on_guest(&self, job: JobRef) {
+    /// Queues such a job, new or one that its finder may not run.
+    pub(crate) fn reinject_guest(&self, job: JobRef) {
         self.queue(job, &self.guests);
         self.sleep.notify_of_guest();
     }
@@ -277,25 +277,25 @@ impl Registry {
         }
     }
 
-    /// Queues a job that its finder, a worker, was not to run.
-    pub(crate) fn hand_on(&self, job: JobRef) {
+    /// Gives a job to the injector: one that its finder, a worker, may not run, or a new one.
+    pub(crate) fn reinject(&self, job: JobRef) {
         self.queue(job, &self.injector);
     }
 
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
-        // Who looks for it in vain meanwhile may go to sleep.
+        // A worker that looks for it in vain meanwhile may go to sleep.
         sim::point();
-        let (address, root) = (job.address(), job.root());
-        // As soon as it is queued it may run and be gone, with all its line.
+        let (address, tag) = (job.address(), job.tag());
+        // As soon as it is queued it may run and be gone, with all its ancestors.
         let above: Vec<usize> = match self.settings.wait_policy {
             WaitPolicy::AnyWork => Vec::new(),
-            WaitPolicy::OwnDescendants => job.lineage().skip(2).collect(),
+            WaitPolicy::OwnDescendants => job.ancestors().skip(2).collect(),
         };
         queue.push(job);
-        self.sleep.notify_from_outside(root);
-        // Who joins it may be the only one who may run it.
-        self.sleep.notify_aside(address);
-        above.into_iter().for_each(|root| self.sleep.notify_aside(root));
+        self.sleep.notify_from_outside(tag);
+        // Its joiner may be the only worker that may run it.
+        self.sleep.notify_restricted(address);
+        above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
     }
 
     /// The worker of this pool that the calling thread acts as; on any other thread, checks that
@@ -363,12 +363,9 @@ impl Registry {
         let leaves_member = self.leaves_member.load(Ordering::Relaxed);
         let is_alone = || leaves_member && self.has_member();
         let left_out = is_alone();
-        let threads = self.threads.lock();
-        // A thread that has not come yet finds nothing to do, unless it makes something itself.
-        let come = if self.handlers.tell_of_starts() { threads.started } else { threads.running };
-        drop(threads);
-        let expected = come - left_out as usize;
-        // A worker that has announced itself may not have seen its mail yet, and nobody else can.
+        let expected = self.threads.lock().started - left_out as usize;
+        // A worker that has announced itself may not have seen its pinned jobs yet, and no
+        // other can.
         // Who has taken over from a member meanwhile is one of those that are to be parked.
         let nothing_left =
             || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
@@ -421,28 +418,28 @@ impl Registry {
         threads.is_closed = true;
         threads.started = threads.running;
         drop(threads);
-        self.seat_stays_empty();
+        self.core_stays_empty();
     }
 
-    /// A worker will never have a thread: its mail is for the others.
-    pub(crate) fn seat_stays_empty(&self) {
-        self.has_empty_seats.store(true, Ordering::Relaxed);
-        self.notify_of_stray_mail();
+    /// A worker will never have a thread: its pinned jobs are for the others.
+    pub(crate) fn core_stays_empty(&self) {
+        self.has_empty_cores.store(true, Ordering::Relaxed);
+        self.notify_of_stray_pinned();
     }
 
     #[inline]
-    pub(crate) fn has_empty_seats(&self) -> bool {
-        // Relaxed: the fences of `notify_of_stray_mail` and `Worker::announce` order it.
-        self.has_empty_seats.load(Ordering::Relaxed)
+    pub(crate) fn has_empty_cores(&self) -> bool {
+        // Relaxed: the fences of `notify_of_stray_pinned` and `Worker::announce` order it.
+        self.has_empty_cores.load(Ordering::Relaxed)
     }
 
-    /// Wakes all, of whom each may run mail of a worker that has no thread.
+    /// Wakes all workers: each may run jobs pinned to a worker that has no thread.
     #[cold]
-    pub(crate) fn notify_of_stray_mail(&self) {
+    pub(crate) fn notify_of_stray_pinned(&self) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         self.sleep.wake_all();
-        self.sleep.notify_aside(ANY_ROOT);
+        self.sleep.notify_restricted(ANY_TAG);
     }
 
     /// A worker will not get its thread. `came`: that was counted as one that has come.
@@ -452,7 +449,7 @@ impl Registry {
             threads.started -= !threads.is_closed as usize;
             threads.refused.get_or_insert(index);
         });
-        self.seat_stays_empty();
+        self.core_stays_empty();
         // Those that are parked may be all there are now.
         if self.ending.load(Ordering::Acquire) {
             self.sleep.wake_all();

@@ -4,27 +4,28 @@
 //! First what serves the wait: its own tasks, and what it can steal back from the worker that
 //! runs what it waits for (*leapfrogging*: that is part of it). Then anybody's work. That foreign
 //! work runs on top of the waiting frame, which cannot go on before it has ended; hence two
-//! limits, both by *roots* (`job::Header`):
+//! limits, both by *isolation tags* (`job::Header`):
 //!
-//! - **Inside a task that somebody may wait for by a handle**, a wait runs jobs of the same root
+//! - **Inside a task that somebody may wait for by a handle**, a wait runs jobs of the same tag
 //!   only, and, where it waits for a task by its handle, that and jobs of it. Otherwise it could
 //!   run, on top of task A, a task that waits for A by its handle: a deadlock. With the limit,
 //!   whatever stands on top of A is part of A or of what A waits for, and what waits for A is
 //!   neither.
-//! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a root is
+//! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a tag is
 //!   given one of its own, with the same effect: from there on the stack grows by the work's own
-//!   recursion only. So is any job inside a task with a root that is no part of that, nor of what is
-//!   waited for (mail, yields): what it belongs to may have another job that waits for this task.
+//!   recursion only. So is any job inside a task with a tag that is no part of that, nor of what is
+//!   waited for (pinned jobs, yields): what it belongs to may have another job that waits for this
+//!   task.
 //!
 //! Waits of `join` and `scope` need no such limit to be free of deadlock: a frame waits only for
 //! jobs that began after it, and what runs on top of a frame began after it, too; so along a
 //! chain of waits the jobs get younger, and it cannot close to a cycle.
 //!
-//! What a worker gets by mail (broadcasts) is for it alone, and is run in any wait.
+//! A *pinned* job (of a broadcast) is for one worker alone, which runs it in any wait.
 //!
 //! # Other pools
-//! A wait for another pool runs none of this pool's jobs but mail and *guests*: what workers of
-//! other pools ask this one for. So it begins none of the pool's other jobs. Guests are
+//! A wait for another pool runs none of this pool's jobs but pinned ones and *guests*: what
+//! workers of other pools ask this one for. So it begins none of the pool's other jobs. Guests are
 //! 1. what a worker of another pool hands over and waits for (`install` and its like);
 //! 2. the tasks that it spawns here, and all tasks of a scope for which it waits;
 //! 3. tasks that it joins by their handles and that have not begun, by their tickets
@@ -33,7 +34,7 @@
 //! They have a queue of their own, and every wait sees to it, but for those of
 //! `WaitPolicy::OwnDescendants` for their own pool. Where the limits above allow a guest on top of
 //! the wait, the worker runs it there. Else it hands off its core (`hand_off.rs`) to a spare thread,
-//! which runs guests and mail, and nothing else; when there are none left, that one passes the core
+//! which runs guests and pinned jobs only; when there are none left, that one passes the core
 //! on to a thread that waits without it. Where that must not be (see below), or no spare thread can be
 //! had, the guest runs on top of the wait all the same.
 //!
@@ -42,12 +43,12 @@
 //! - *A job that is a guest has begun*: some worker of its pool waits, else one comes to the bottom
 //!   of its stack, and either takes guests.
 //! - *A job of one's own pool, for which a wait is that still has its core, has begun*: that wait
-//!   could run it. A worker that waits for another pool keeps no tasks from it: it hands them on
+//!   could run it. A worker that waits for another pool keeps no tasks from it: it reinjects them
 //!   before it sleeps. What stands in the way on the same stack, stands there by the limits above.
 //! - *A thread that waits for its own pool may be without its core*: because another wanted the core
 //!   back, or for a guest. What it waits for may then be any job which nobody else may run. So as long
-//!   as there is such a thread, spare threads of its pool run any job, and where every worker stands
-//!   aside and there is work, one hands off its core for that.
+//!   as there is such a thread, spare threads of its pool run any job, and where every worker is in
+//!   a restricted wait and there is work, one hands off its core for that.
 //!
 //! So each such wait is for a job that has begun and waits in turn, and that is no cycle: by the
 //! limits above, as in a single pool.
@@ -62,19 +63,19 @@
 //!
 //! # Own descendants only
 //! That is the default. A pool may be built for `WaitPolicy::OwnDescendants`: then a wait is served
-//! by descendants of what it is for, and nothing else but mail. There everything that can be waited
-//! for is a root: the stolen side of a join, a scope, a task with a handle. A job is a descendant
-//! of those that are in its line of roots (`job::lineage`). A wait for another pool runs guests
-//! there, too, or two pools of one worker that wait for each other would stop. No core is ever
-//! handed off: the thread that wants it back may want a lock that the holder has, which keeps the core
-//! as long as it waits for work of its own.
+//! by descendants of what it is for and by pinned jobs only. There everything that can be waited
+//! for is the tag of what is inside it: the stolen side of a join, a scope, a task with a handle. A
+//! job's tag, the tag of that, and so on, are its *ancestors* (`job::ancestors`). A wait for
+//! another pool runs guests there, too, or two pools of one worker that wait for each other would
+//! stop. No core is ever handed off: the thread that wants it back may want a lock that the holder
+//! has, which keeps the core as long as it waits for work of its own.
 //!
-//! A worker that takes a job which it may not run hands it to the injector, where every other
-//! looks. Most waits are over soon, and to hand on all that is queued in each of them would make a
-//! chain of tasks cost the square of its length: so a look hands on a few jobs only, and the last
-//! one before the worker sleeps all others, unless the wait is over meanwhile. A worker under such
-//! a limit is not woken for just any work, which it might not be able to run, but for what has it
-//! in its line of roots (`sleep/mod.rs`).
+//! A worker that takes a job which it may not run *reinjects* it: gives it to the injector, where
+//! every other looks. Most waits are over soon, and to reinject all that is queued in each of them
+//! would make a chain of tasks cost the square of its length: so a look reinjects a few jobs only,
+//! and the last one before the worker sleeps all others, unless the wait is over meanwhile. A
+//! worker under such a limit is not woken for just any work, which it might not be able to run, but
+//! for what has it among its ancestors (`sleep/mod.rs`).
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -88,25 +89,25 @@
 
 use super::Worker;
 use super::idle::{ROUNDS, pause};
-use crate::job::{NO_ROOT, outcome};
+use crate::job::{NO_TAG, outcome};
 use crate::latch::Wait;
 use crate::sim;
 use crate::sleep::{Kind, Look};
 use crate::sync::Ordering;
-use crate::worker::{JobRef, Link};
+use crate::worker::{JobRef, Tag};
 
 /// How many foreign jobs may run on top of each other in waits. (A guess.)
 const MOST_FOREIGN: u32 = 16;
-/// How many jobs that it may not run a wait passes on at a look, but for the last before it sleeps.
-/// (A guess: few, as most waits are over soon, and what is passed on comes behind all the rest.)
-const MOST_PASSED_ON: usize = 8;
+/// How many jobs that it may not run a wait reinjects at a look, but for the last before it sleeps.
+/// (A guess: few, as most waits are over soon, and what is reinjected comes behind all the rest.)
+const MOST_REINJECTED: usize = 8;
 
 impl Worker {
     /// Runs other work until `wait` is over; sleeps where there is none.
     pub(crate) fn wait_until(&self, wait: &impl Wait) {
         if !wait.done() {
             // What is waited for is written to frames below, and this thread may be away from its
-            // seat.
+            // core.
             outcome::run_or_abort(|| self.work_until(wait));
         }
     }
@@ -127,7 +128,7 @@ impl Worker {
                 self.wait_off_core(wait, false);
                 continue;
             }
-            let found = self.find_in_wait(wait, searching, MOST_PASSED_ON);
+            let found = self.find_in_wait(wait, searching, MOST_REINJECTED);
             if let Some(job) = found.or_else(|| self.guest_in_wait(wait, &mut hosting)) {
                 self.stop_searching_if(&mut searching);
                 self.run_in_wait(job, wait, || self.next_own_task(wait));
@@ -145,7 +146,7 @@ impl Worker {
                 round = 0;
             } else {
                 self.stop_searching_if(&mut searching);
-                searching = self.sleep_aside(wait, &mut hosting);
+                searching = self.sleep_restricted(wait, &mut hosting);
             }
         }
         self.stop_searching_if(&mut searching);
@@ -167,9 +168,9 @@ impl Worker {
     /// Runs one job that is in sight, whichever it is. Returns whether there was one.
     pub(crate) fn run_one(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
-        // What runs on top has a root of its own, and must not publish the caller's forks under it.
+        // What runs on top has a tag of its own, and must not publish the caller's forks under it.
         self.flush_forks();
-        let job = self.mailed().or_else(|| self.newest_task());
+        let job = self.pop_pinned().or_else(|| self.newest_task());
         let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.guest());
         let job = job.or_else(|| self.injected());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
@@ -201,7 +202,7 @@ impl Worker {
     pub(crate) fn run_own(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
         self.flush_forks();
-        let job = self.mailed().or_else(|| self.newest_task());
+        let job = self.pop_pinned().or_else(|| self.newest_task());
         let job = job.or_else(|| self.newest_public_fork());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
@@ -222,19 +223,19 @@ impl Worker {
         is_awaited: impl Fn(&JobRef) -> bool,
         next: impl Fn() -> Option<JobRef>,
     ) {
-        let (jobs, root) = (self.jobs.load(Ordering::Relaxed), self.root());
+        let (jobs, tag) = (self.jobs.load(Ordering::Relaxed), self.tag());
         let waits_for = self.waits_for.load(Ordering::Relaxed);
         self.jobs.store(jobs + 1, Ordering::Relaxed);
         self.waits_for.store(0, Ordering::Relaxed);
         loop {
-            let own_root = Link::new(job.root());
-            let is_foreign = match job.root() {
-                NO_ROOT => jobs > MOST_FOREIGN || root != NO_ROOT,
-                other => root != NO_ROOT && other != root && !is_awaited(&job),
+            let own_tag = Tag::new(job.tag());
+            let is_foreign = match job.tag() {
+                NO_TAG => jobs > MOST_FOREIGN || tag != NO_TAG,
+                other => tag != NO_TAG && other != tag && !is_awaited(&job),
             };
-            self.enter_root(if is_foreign { own_root.address() } else { job.root() });
+            self.enter_tag(if is_foreign { own_tag.address() } else { job.tag() });
             self.execute(job);
-            self.leave_root(root);
+            self.leave_tag(tag);
             match next() {
                 Some(another) => job = another,
                 None => break,
@@ -250,15 +251,15 @@ impl Worker {
     fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         sim::point();
         let stops = wait.done() || wait.is_elsewhere() || self.threads_off() > 0;
-        if stops { None } else { self.own_task(wait, MOST_PASSED_ON) }
+        if stops { None } else { self.own_task(wait, MOST_REINJECTED) }
     }
 
-    /// A job to run, if one is in sight: of this pool, or mail; in a wait for another pool, nothing
-    /// but mail. Of its own tasks, and of those in the injector, this worker passes on no more than
-    /// `most` that it may not run.
+    /// A job to run, if one is in sight: of this pool, or pinned; in a wait for another pool, only
+    /// pinned ones. Of its own tasks, and of those in the injector, this worker reinjects no more
+    /// than `most` that it may not run.
     fn find_in_wait(&self, wait: &impl Wait, searching: bool, most: usize) -> Option<JobRef> {
         if wait.is_elsewhere() {
-            return self.mailed();
+            return self.pop_pinned();
         }
         let guest = || if self.may_run_any(wait) { self.guest() } else { None };
         self.own_task(wait, most).or_else(|| self.leapfrog(wait)).or_else(guest).or_else(|| {
@@ -295,30 +296,30 @@ impl Worker {
             if self.may_run(&job, wait) {
                 return Some(job);
             }
-            self.registry().hand_on_guest(job);
+            self.registry().reinject_guest(job);
             None
         })
     }
 
     /// Whether a guest may stand on top of this wait: as any job in a wait for this pool.
     fn may_host(&self, job: &JobRef, wait: &impl Wait) -> bool {
-        let is_free = self.root() == NO_ROOT && self.jobs_on_stack() <= MOST_FOREIGN;
-        is_free || self.may_run_any(wait) || self.root() == job.root() || is_awaited(job, wait)
+        let is_free = self.tag() == NO_TAG && self.jobs_on_stack() <= MOST_FOREIGN;
+        is_free || self.may_run_any(wait) || self.tag() == job.tag() || is_awaited(job, wait)
     }
 
-    /// The newest of this worker's tasks that it may run, or, if there is none, what is in its
-    /// mail; now and then the mail and what is from outside first, so that neither can starve. What it
-    /// may not run is left to others.
+    /// The newest of this worker's tasks that it may run, or, if there is none, a job pinned to it;
+    /// now and then pinned jobs and those from outside first, so that neither can starve. What it
+    /// may not run is left to other workers.
     #[inline]
     fn own_task(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         if self.looks_elsewhere() {
             let guest = || if self.may_run_any(wait) { self.guest() } else { None };
-            let job = self.mailed().or_else(guest);
+            let job = self.pop_pinned().or_else(guest);
             if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
             }
         }
-        self.accept_one(wait, most, || self.newest_task()).or_else(|| self.mailed())
+        self.accept_one(wait, most, || self.newest_task()).or_else(|| self.pop_pinned())
     }
 
     /// A fork of the worker that runs what is waited for.
@@ -332,11 +333,12 @@ impl Worker {
         if let Some(job) = self.stolen(|| wait.done(), |job| self.accept(job, wait)) {
             return Some(job);
         }
-        // What one hides is of the root within which it runs (whose own line of roots others cannot see).
+        // What a worker hides has the tag within which it runs (whose own ancestors others cannot
+        // see).
         let may_have = |other: &Worker| {
-            let root = other.root();
+            let tag = other.tag();
             let any = self.waits_for_own_work() || self.may_run_any(wait);
-            !wait.done() && (any || root == self.root() || wait.root() == Some(root))
+            !wait.done() && (any || tag == self.tag() || wait.tag() == Some(tag))
         };
         if let Some(job) = self.forced(may_have, |job| self.accept(job, wait)) {
             return Some(job);
@@ -346,7 +348,7 @@ impl Worker {
     }
 
     /// The first of the jobs that `next` gives which this worker may run. Those before it, `most`
-    /// at most, and none once the wait is over, are passed on.
+    /// at most, and none once the wait is over, are reinjected.
     #[inline]
     fn accept_one(
         &self,
@@ -370,9 +372,9 @@ impl Worker {
             return true;
         }
         if self.waits_for_own_work() {
-            return wait.root().is_some_and(|root| job.lineage().any(|above| above == root));
+            return wait.tag().is_some_and(|tag| job.ancestors().any(|above| above == tag));
         }
-        self.root() == job.root() || is_awaited(job, wait)
+        self.tag() == job.tag() || is_awaited(job, wait)
     }
 
     fn may_run_any(&self, wait: &impl Wait) -> bool {
@@ -384,7 +386,7 @@ impl Worker {
         if self.may_run(&job, wait) {
             return Some(job);
         }
-        self.registry().hand_on(job);
+        self.registry().reinject(job);
         None
     }
 
@@ -414,9 +416,9 @@ impl Worker {
 
     /// Like `sleep_in_wait`, for a worker that may run only some of the work. Looking is not
     /// enough for it: it has to take a job to know.
-    fn sleep_aside(&self, wait: &impl Wait, hosting: &mut Hosting) -> bool {
+    fn sleep_restricted(&self, wait: &impl Wait, hosting: &mut Hosting) -> bool {
         if wait.is_elsewhere() {
-            self.hand_on_tasks();
+            self.reinject_tasks();
         }
         if !wait.ask_wake() {
             return false;
@@ -424,11 +426,11 @@ impl Worker {
         self.counters.parks.count();
         let sleep = self.sleep();
         if wait.is_elsewhere() {
-            sleep.announce_aside(self.index, [None, None], true);
+            sleep.announce_restricted(self.index, [None, None], true);
         } else {
-            // Who waits for its own work only must not be woken for what it would hand on at once.
-            let own = (!self.waits_for_own_work()).then(|| self.root());
-            sleep.announce_aside(self.index, [own, wait.root()], own.is_some());
+            // A waiter for its own work only must not be woken for what it would reinject at once.
+            let own = (!self.waits_for_own_work()).then(|| self.tag());
+            sleep.announce_restricted(self.index, [own, wait.tag()], own.is_some());
             // What is in sight may all be for others, and what it may run be hidden.
             self.announce_and_look();
             self.look_behind();
@@ -444,9 +446,9 @@ impl Worker {
         }
         let again = !wait.is_elsewhere() && self.is_to_force();
         let mut woken = if job.is_some() || leaves || again || looks() {
-            !sleep.leave_aside(self.index)
+            !sleep.leave_restricted(self.index)
         } else {
-            sleep.sleep_aside(self.index);
+            sleep.sleep_restricted(self.index);
             self.counters.wakes.add(1);
             true
         };
@@ -463,11 +465,11 @@ impl Worker {
         woken
     }
 
-    /// Whether there is work that a thread without a core may need, and no worker that could run it,
-    /// if this one stands aside.
+    /// Whether there is work that a thread without a core may need, and no worker that could run it
+    /// once this wait is restricted.
     fn is_missed(&self) -> bool {
         let sleep = self.sleep();
-        sleep.some_wait_off() && sleep.all_stand_aside() && self.announce_and_look()
+        sleep.some_wait_off() && sleep.all_are_restricted() && self.announce_and_look()
     }
 }
 
@@ -482,5 +484,5 @@ struct Hosting {
 
 /// Whether the job is what is waited for, or part of it.
 fn is_awaited(job: &JobRef, wait: &impl Wait) -> bool {
-    wait.root().is_some_and(|it| it == job.root() || it == job.address())
+    wait.tag().is_some_and(|it| it == job.tag() || it == job.address())
 }

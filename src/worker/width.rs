@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::{Acting, Worker};
-use crate::job::NO_ROOT;
+use crate::job::NO_TAG;
 use crate::pool::ThreadPoolBuilder;
 use crate::sleep::{Entered, Kind, OffCore};
 use crate::sync::counted::writes;
@@ -80,7 +80,7 @@ fn what_workers_write_does_not_grow_with_their_number() {
     let rows = WIDTHS.map(|workers| {
         let registry = pool_of(workers);
         let ((), parked) = writes_of(|| park(&registry.workers()[0]));
-        let (_, woke) = writes_of(|| registry.sleep().notify_from_outside(NO_ROOT));
+        let (_, woke) = writes_of(|| registry.sleep().notify_from_outside(NO_TAG));
         let [forked, stole, looked] = wake_and_steal(&pool_of(workers));
         let forced = force(&pool_of(workers));
         [parked, woke, forked, stole, looked, forced]

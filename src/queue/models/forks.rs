@@ -199,7 +199,7 @@ fn one_of_two_thieves_gets_a_job_or_its_owner() {
 
 /// Fails when `pop_slow` does not look what it took.
 #[test]
-fn one_lone_fork_after_the_other_is_run_once_each() {
+fn forks_in_the_fast_slot_one_after_the_other_are_run_once() {
     loom::model(|| {
         let forks = Forks::new(3);
         let thief = start(&forks, |forks| (0..2).for_each(|_| forks.steal_one()));
@@ -247,7 +247,7 @@ fn a_ring_that_is_full_loses_nothing() {
 fn a_ring_that_starts_over_under_an_open_gate_loses_nothing() {
     loom::model(|| {
         let forks = Forks::new(8);
-        let [lone, a] = [0, 1].map(|job| forks.fork(job));
+        let [first, a] = [0, 1].map(|job| forks.fork(job));
         let _ = forks.flush();
         forks.steal_one();
         let within = forks.fork(2);
@@ -257,7 +257,7 @@ fn a_ring_that_starts_over_under_an_open_gate_loses_nothing() {
         let pending: Vec<_> = (3..8).map(|job| forks.fork(job)).collect();
         let _ = forks.flush();
         pending.into_iter().rev().for_each(|fork| forks.end(fork));
-        forks.end(lone);
+        forks.end(first);
         thief.join().unwrap();
         forks.assert_all_ran();
     });
@@ -322,7 +322,7 @@ fn two_thieves_that_use_force_get_a_fork_each() {
 }
 
 #[test]
-fn lone_forks_after_one_that_is_taken_by_force_are_run_once() {
+fn forks_in_the_fast_slot_after_one_that_is_taken_by_force_are_run_once() {
     loom::model(|| {
         let forks = Forks::new(4);
         let [a, b] = [0, 1].map(|job| forks.fork(job));
@@ -442,7 +442,7 @@ fn an_older_fork_and_a_sleeper_see_each_other() {
 /// Fails when the swap in `put` is Relaxed, or is a store, and when a sleeper does not go through that
 /// word.
 #[test]
-fn a_lone_fork_and_a_sleeper_see_each_other() {
+fn a_fork_in_the_fast_slot_and_a_sleeper_see_each_other() {
     loom::model(|| {
         let forks = Forks::new(1);
         let sleeper = start(&forks, Forks::sleep);
@@ -536,11 +536,12 @@ fn the_fork_after_one_that_its_waiting_owner_ran_is_published() {
     });
 }
 
-/// An owner that waits takes the lone fork out, may not run it, and puts it back, in the deque.
+/// An owner that waits takes the fork out of the fast slot, may not run it, and puts it back, in
+/// the deque.
 ///
 /// Fails when `push_newest_public` does not close the gate.
 #[test]
-fn a_lone_fork_that_is_put_back_and_a_sleeper_see_each_other() {
+fn a_fork_in_the_fast_slot_that_is_put_back_and_a_sleeper_see_each_other() {
     loom::model(|| {
         let forks = Forks::new(1);
         let a = forks.fork(0);
@@ -571,7 +572,7 @@ fn a_job_that_is_put_back_and_a_sleeper_see_each_other() {
     });
 }
 
-/// Two thieves take the last public jobs, one of them the lone fork, the other what is in the deque.
+/// Two thieves take the last public jobs, one from the fast slot, one from the deque.
 ///
 /// Fails when `took_last` is no more than `is_empty`.
 #[test]

@@ -103,7 +103,7 @@ impl Tasks {
     }
 }
 
-/// Fails when `change` stores without comparing, and when any of the tray's orderings is Relaxed:
+/// Fails when `change` stores without comparing, and when any of the buffer's orderings is Relaxed:
 /// the load in `push`, the store and the compare-exchange in `take`, that in `change`.
 #[test]
 fn a_task_that_is_stolen_is_run_once() {
@@ -123,11 +123,11 @@ fn a_task_that_is_stolen_is_run_once() {
     });
 }
 
-/// The owner steals, too, after a thief has taken from its tray.
+/// The owner steals, too, after a thief has taken from its buffer.
 ///
 /// Fails when `fill` loads the length with Relaxed.
 #[test]
-fn a_tray_that_was_emptied_is_filled_again() {
+fn a_buffer_that_was_emptied_is_filled_again() {
     loom::model(|| {
         let tasks = Tasks::new(false);
         tasks.push_all(0..1);
@@ -179,23 +179,23 @@ fn a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other() {
 
 /// Fails when the owner's fence after the last task is left out.
 #[test]
-fn a_tray_that_is_packed_and_a_sleeper_see_each_other() {
+fn a_buffer_that_is_packed_and_a_sleeper_see_each_other() {
     check_sleeper(|tasks| tasks.push_all(0..2), |tasks| tasks.push(2));
 }
 
 /// Fails when `pop` does not call `moved`.
 #[test]
-fn a_bundle_that_is_unpacked_and_a_sleeper_see_each_other() {
-    let push_bundle = |tasks: &Tasks| {
+fn a_batch_that_is_unpacked_and_a_sleeper_see_each_other() {
+    let push_batch = |tasks: &Tasks| {
         tasks.push_all(0..3);
         let _ = tasks.pop();
     };
-    check_sleeper(push_bundle, Tasks::pop);
+    check_sleeper(push_batch, Tasks::pop);
 }
 
 /// Fails when the thief does not publish what it has moved.
 #[test]
-fn a_tray_that_is_stolen_and_a_sleeper_see_each_other() {
+fn a_buffer_that_is_stolen_and_a_sleeper_see_each_other() {
     check_sleeper(|tasks| tasks.push_all(0..2), Tasks::steal);
 }
 

@@ -80,21 +80,21 @@ fn a_job_from_outside_finds_a_worker() {
     check_publish(|pool| pool.inject('a'));
 }
 
-/// Fails when the seat's state is looked at before the list is locked.
+/// Fails when the core's state is looked at before the list is locked.
 #[test]
-fn mail_finds_its_worker() {
+fn a_pinned_job_finds_its_worker() {
     check_publish(|pool| pool.send(1, 'a'));
 }
 
 /// Fails when the one who must not run the job puts it back without a word.
 #[test]
-fn a_job_that_is_handed_on_finds_a_worker() {
+fn a_reinjected_job_finds_a_worker() {
     loom::model(|| {
         let pool = Pool::new(2);
         pool.injector.push('a');
         let worker = start(&pool, run_one(1));
-        let handed_on = pool.injected().map(|job| pool.accept(job));
-        assert!(handed_on.is_none() || handed_on == Some(None));
+        let reinjected = pool.injected().map(|job| pool.accept(job));
+        assert!(reinjected.is_none() || reinjected == Some(None));
         worker.join().unwrap();
         nobody_is_counted(&pool);
     });
@@ -139,10 +139,10 @@ fn the_last_searcher_wakes_another_for_a_job_from_outside() {
     check_last_searcher(2, |pool| pool.inject('a'));
 }
 
-// ---- seats that are parked, and passed by ---------------------------------------------------
+// ---- cores that are parked, and passed by ---------------------------------------------------
 
-/// Worker 0 is parked. In worker 2's seat, which was, too, somebody publishes, while worker 1, who searched
-/// last, has found something, looks once more, and may still take that seat for parked.
+/// Worker 0 is parked, and so was worker 2, which now publishes. Worker 1, which searched last, has
+/// found something, looks once more, and may still take worker 2's core for parked.
 fn check_unparked(rise: fn(&Pool), publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(3);
@@ -213,17 +213,17 @@ fn a_worker_that_is_blocked_is_woken() {
 }
 
 #[test]
-fn a_worker_that_stands_aside_is_woken() {
-    check_latch(|pool, latch| pool.wait_aside(1, latch, drop));
+fn a_worker_in_a_restricted_wait_is_woken() {
+    check_latch(|pool, latch| pool.wait_restricted(1, latch, drop));
 }
 
-/// Worker 1 stands aside for jobs of one root. Somebody publishes such a job, and waits for it.
-fn check_aside(publish: fn(&Pool)) {
+/// Worker 1 is in a wait that is restricted to one tag. The publisher of such a job waits for it.
+fn check_restricted(publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(2);
         let worker = start(&pool, |pool| {
             let latch = Latch::new();
-            pool.wait_aside(1, &latch, |_| {
+            pool.wait_restricted(1, &latch, |_| {
                 // SAFETY: set once, and alive.
                 let _ = unsafe { Latch::set(&latch) };
             });
@@ -235,13 +235,13 @@ fn check_aside(publish: fn(&Pool)) {
 }
 
 #[test]
-fn a_task_finds_who_stands_aside() {
-    check_aside(|pool| pool.push_task(0, 'A'));
+fn a_task_finds_a_restricted_wait() {
+    check_restricted(|pool| pool.push_task(0, 'A'));
 }
 
 #[test]
-fn a_job_from_outside_finds_who_stands_aside() {
-    check_aside(|pool| pool.inject('A'));
+fn a_job_from_outside_finds_a_restricted_wait() {
+    check_restricted(|pool| pool.inject('A'));
 }
 
 /// Fails when `notify_of_guest` relies on searchers, or is left out.
@@ -264,7 +264,7 @@ fn a_guest_finds_who_waits_elsewhere() {
 
 // ---- lending --------------------------------------------------------------------------------
 
-/// A thread borrows worker 1's seat, if it can, beside one that publishes a job.
+/// A thread borrows worker 1's core, if it can, beside one that publishes a job.
 fn check_lending(publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(2);
@@ -279,20 +279,20 @@ fn check_lending(publish: fn(&Pool)) {
 
 /// Fails when the borrower does not look before it goes.
 #[test]
-fn a_task_is_run_though_the_seat_was_lent() {
+fn a_task_is_run_though_the_core_was_lent() {
     check_lending(|pool| pool.push_task(0, 'a'));
 }
 
 /// Fails when the fence in `give_back` is left out.
 #[test]
-fn a_job_from_outside_is_run_though_the_seat_was_lent() {
+fn a_job_from_outside_is_run_though_the_core_was_lent() {
     check_lending(|pool| pool.inject('a'));
 }
 
 /// Fails when `announce` does not look whether the core is `FREE` still, or when `lend` or
 /// `take_core` do not compare when they take it to `BUSY`.
 #[test]
-fn no_two_threads_hold_a_seat() {
+fn no_two_threads_hold_a_core() {
     loom::model(|| {
         let pool = Pool::new(2);
         let worker = start(&pool, run_one(1));
@@ -305,8 +305,8 @@ fn no_two_threads_hold_a_seat() {
     });
 }
 
-/// Worker 1's seat is lent, and its borrower goes; worker 2 is the sentry.
-fn check_mail(go: fn(&Pool)) {
+/// Worker 1's core is lent, and its borrower goes; worker 2 is the sentry.
+fn check_pinned(go: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(3);
         let worker = fall_asleep(&pool, 1);
@@ -324,14 +324,14 @@ fn check_mail(go: fn(&Pool)) {
 /// Fails when `give_back` is told of work left instead of looking for it under the lock, and when its
 /// fence is left out.
 #[test]
-fn mail_is_read_though_the_seat_was_lent() {
-    check_mail(|pool| pool.give_back(1));
+fn a_pinned_job_is_run_though_the_core_was_lent() {
+    check_pinned(|pool| pool.give_back(1));
 }
 
 /// Fails when the fence in `hand_off` is left out.
 #[test]
-fn mail_is_read_though_the_holder_hands_off_the_core() {
-    check_mail(|pool| drop(pool.hand_off(1, 0, true, pool.has_own_work(1))));
+fn a_pinned_job_is_run_though_the_holder_hands_off_the_core() {
+    check_pinned(|pool| drop(pool.hand_off(1, 0, true, pool.has_own_work(1))));
 }
 
 /// Worker 1 is the sentry; worker 2 sleeps inside a wait.
@@ -361,7 +361,7 @@ fn check_lent_sentry(publish: fn(&Pool)) {
 
 /// Fails when `lend` does not say `LookAgain`.
 #[test]
-fn the_borrower_of_the_sentrys_seat_wakes_another_for_a_task() {
+fn the_borrower_of_the_sentrys_core_wakes_another_for_a_task() {
     check_lent_sentry(|pool| pool.push_task(0, 'a'));
 }
 
@@ -512,12 +512,12 @@ fn a_core_that_was_lent_by_a_looker_is_handed_off() {
     });
 }
 
-/// The only worker stands aside when somebody publishes a job that it must not run.
+/// The only worker is in a restricted wait when a job is published that it must not run.
 ///
-/// Fails when `inject` does not look for those who stand aside, or who does so does not look for
-/// others' work.
+/// Fails when `inject` does not look for restricted waits, or a worker in one does not look for
+/// work that it may not run.
 #[test]
-fn a_job_from_outside_finds_a_worker_where_all_stand_aside() {
+fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
     loom::model(|| {
         let pool = Pool::new(1);
         // As if a thread of another core were without it.
@@ -525,7 +525,7 @@ fn a_job_from_outside_finds_a_worker_where_all_stand_aside() {
         let latch = Arc::new(Latch::new());
         let spare = start_spare(&pool, sets_when_run(latch.clone()));
         let waiter = start(&pool, move |pool| {
-            pool.wait_aside(0, &*latch, drop);
+            pool.wait_restricted(0, &*latch, drop);
             pool.give_back(0);
             pool.begin_end();
         });
@@ -574,14 +574,14 @@ fn the_last_worker_to_park_ends_the_pool() {
 
 /// Fails when `all_parked` does not ask whether there is anything left, or not under the lock.
 #[test]
-fn mail_is_read_though_the_pool_ends() {
+fn a_pinned_job_is_run_though_the_pool_ends() {
     loom::model(|| {
         let pool = Pool::new(2);
         pool.begin_end();
         let read = Arc::new(AtomicBool::new(false));
         let reads = read.clone();
-        let read_mail = move |_| reads.store(true, Ordering::Relaxed);
-        let worker = start(&pool, |pool| park_until_end(pool, 1, read_mail));
+        let read_pinned = move |_| reads.store(true, Ordering::Relaxed);
+        let worker = start(&pool, |pool| park_until_end(pool, 1, read_pinned));
         pool.send(1, 'a');
         park_until_end(&pool, 0, drop);
         worker.join().unwrap();

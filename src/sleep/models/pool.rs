@@ -1,7 +1,7 @@
 //! The pool that the models of sleeping and waking are about: sleepers and queues are the real
 //! ones; what `worker/` and `pool/` do with them, which the model checker does not get, is here
 //! once more, without what only makes it faster (rounds of looking around, random victims) and
-//! without roots.
+//! without tags.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -14,16 +14,16 @@ use loom::thread;
 
 use crate::latch::Wait;
 use crate::queue::{ForkFront, ForkQueue, Injector, Published, TaskQueue, until_sure};
-use crate::sleep::{ANY_ROOT, Entered, GivenBack, Kind, Look, NO_ROOT, OffCore, Sleep, Stopped};
+use crate::sleep::{ANY_TAG, Entered, GivenBack, Kind, Look, NO_TAG, OffCore, Sleep, Stopped};
 use crate::sync::{Ordering, fence};
 
-/// A job, by its name in the model. Those with capital letters are of root `ROOT`.
+/// A job, by its name in the model. Those with capital letters have the isolation tag `TAG`.
 pub(super) type Job = char;
 
-pub(super) const ROOT: usize = 7;
+pub(super) const TAG: usize = 7;
 
-fn root(job: Job) -> usize {
-    if job.is_uppercase() { ROOT } else { NO_ROOT }
+fn tag(job: Job) -> usize {
+    if job.is_uppercase() { TAG } else { NO_TAG }
 }
 
 /// What a worker's thread does after a job.
@@ -37,10 +37,10 @@ pub(super) enum Goes {
 pub(super) type Thread = std::sync::Arc<OffCore>;
 
 /// What a core gives the right to.
-pub(super) struct Seat {
+pub(super) struct Core {
     pub(super) forks: ForkQueue<Job, Fork>,
     tasks: TaskQueue<Job>,
-    mail: Injector<Job>,
+    pinned: Injector<Job>,
     /// Whether a look has decided to use force.
     forces: Cell<bool>,
     /// Stands for what only the core's holder may touch.
@@ -49,7 +49,7 @@ pub(super) struct Seat {
 
 pub(super) struct Pool {
     pub(super) sleep: Sleep,
-    pub(super) seats: Vec<Seat>,
+    pub(super) cores: Vec<Core>,
     pub(super) injector: Injector<Job>,
     guests: Injector<Job>,
     ending: AtomicBool,
@@ -63,16 +63,16 @@ unsafe impl Send for Pool {}
 
 impl Pool {
     pub(super) fn new(workers: usize) -> Arc<Self> {
-        let seat = || Seat {
+        let core = || Core {
             forks: ForkQueue::new(1, workers, false),
             tasks: TaskQueue::new(false, false),
-            mail: Injector::new(),
+            pinned: Injector::new(),
             forces: Cell::new(false),
             holders: UnsafeCell::new(()),
         };
         Arc::new(Pool {
             sleep: Sleep::new(workers),
-            seats: (0..workers).map(|_| seat()).collect(),
+            cores: (0..workers).map(|_| core()).collect(),
             injector: Injector::new(),
             guests: Injector::new(),
             ending: AtomicBool::new(false),
@@ -84,38 +84,38 @@ impl Pool {
 
     /// What only the core's holder may do.
     fn hold(&self, me: usize) {
-        self.seats[me].holders.with_mut(|_| ());
+        self.cores[me].holders.with_mut(|_| ());
     }
 
     pub(super) fn push_task(&self, me: usize, job: Job) {
         self.hold(me);
-        self.seats[me].tasks.push(job);
-        self.sleep.notify_from_worker(root(job));
+        self.cores[me].tasks.push(job);
+        self.sleep.notify_from_worker(tag(job));
     }
 
     pub(super) fn send(&self, to: usize, job: Job) {
-        self.seats[to].mail.push(job);
-        self.sleep.wake_for_mail(to);
+        self.cores[to].pinned.push(job);
+        self.sleep.wake_for_pinned(to);
     }
 
     pub(super) fn fork(&self, me: usize, job: &'static Job) {
         self.hold(me);
         // SAFETY: the front is the queue's first field, and the layout is C's.
-        let front: &ForkFront<Job> = unsafe { &*(&raw const self.seats[me].forks).cast() };
+        let front: &ForkFront<Job> = unsafe { &*(&raw const self.cores[me].forks).cast() };
         if front.push(job.into()).is_none() {
-            let (_, published) = self.seats[me].forks.push_slow(job.into(), Fork);
+            let (_, published) = self.cores[me].forks.push_slow(job.into(), Fork);
             self.published_forks(published);
         }
     }
 
     fn published_forks(&self, published: usize) {
         if published > 0 {
-            self.sleep.notify_from_worker(NO_ROOT);
+            self.sleep.notify_from_worker(NO_TAG);
         }
     }
 
     pub(super) fn has_own_work(&self, me: usize) -> bool {
-        !self.seats[me].tasks.is_empty() || !self.seats[me].mail.is_empty()
+        !self.cores[me].tasks.is_empty() || !self.cores[me].pinned.is_empty()
     }
 
     /// The life of a worker's thread, until `run` has run the last job it wants, or the pool
@@ -162,7 +162,7 @@ impl Pool {
     // ---- worker/find.rs -----------------------------------------------------------------------
 
     fn find(&self, me: usize) -> Option<Job> {
-        self.mailed(me)
+        self.pop_pinned(me)
             .or_else(|| self.newest_task(me))
             .or_else(|| self.guest())
             .or_else(|| self.injected_batch(me))
@@ -174,14 +174,14 @@ impl Pool {
         if self.guests.is_empty() { None } else { until_sure(|| self.guests.steal()) }
     }
 
-    fn mailed(&self, me: usize) -> Option<Job> {
+    fn pop_pinned(&self, me: usize) -> Option<Job> {
         self.hold(me);
-        let mail = &self.seats[me].mail;
-        if mail.is_empty() { None } else { until_sure(|| mail.steal()) }
+        let pinned = &self.cores[me].pinned;
+        if pinned.is_empty() { None } else { until_sure(|| pinned.steal()) }
     }
 
     fn newest_task(&self, me: usize) -> Option<Job> {
-        self.seats[me].tasks.pop(|| self.share_rest(me))
+        self.cores[me].tasks.pop(|| self.share_rest(me))
     }
 
     pub(super) fn injected(&self) -> Option<Job> {
@@ -192,7 +192,7 @@ impl Pool {
         if self.injector.is_empty() {
             return None;
         }
-        let first = self.seats[me].tasks.steal_injected(&self.injector);
+        let first = self.cores[me].tasks.steal_injected(&self.injector);
         self.share_rest(me);
         first
     }
@@ -202,7 +202,7 @@ impl Pool {
             .find_map(|victim| self.steal_fork(victim).or_else(|| self.steal_task(me, victim)))
     }
 
-    fn steal_fork(&self, victim: &Seat) -> Option<Job> {
+    fn steal_fork(&self, victim: &Core) -> Option<Job> {
         if victim.forks.is_empty() {
             victim.forks.raise_demand();
             return None;
@@ -210,31 +210,31 @@ impl Pool {
         until_sure(|| victim.forks.steal()).map(Fork::job)
     }
 
-    fn steal_task(&self, me: usize, victim: &Seat) -> Option<Job> {
+    fn steal_task(&self, me: usize, victim: &Core) -> Option<Job> {
         if victim.tasks.is_empty() {
             return None;
         }
-        let first = self.seats[me].tasks.steal_from(&victim.tasks, true);
+        let first = self.cores[me].tasks.steal_from(&victim.tasks, true);
         self.share_rest(me);
         first
     }
 
     fn share_rest(&self, me: usize) {
-        if !self.seats[me].tasks.is_empty() {
-            self.seats[me].tasks.publish_moved();
-            self.sleep.notify_from_worker(ANY_ROOT);
+        if !self.cores[me].tasks.is_empty() {
+            self.cores[me].tasks.publish_moved();
+            self.sleep.notify_from_worker(ANY_TAG);
         }
     }
 
     fn forced(&self, me: usize) -> Option<Job> {
-        if !self.seats[me].forces.take() {
+        if !self.cores[me].forces.take() {
             return None;
         }
         let mut hiders = self.others(me).filter(|other| other.forks.hides_work());
         let mut forced = None;
         let mut take = |fork: Fork| match forced {
             None => forced = Some(fork),
-            Some(_) => self.seats[me].tasks.push_moved(fork.job()),
+            Some(_) => self.cores[me].tasks.push_moved(fork.job()),
         };
         let _ = hiders.any(|other| other.forks.force(heavy_fence, Fork, &mut take) > 0);
         self.share_rest(me);
@@ -246,7 +246,7 @@ impl Pool {
     }
 
     pub(super) fn sees_work(&self, me: usize) -> bool {
-        self.sees_own_work(me) || self.victims(me).any(Seat::shows_work)
+        self.sees_own_work(me) || self.victims(me).any(Core::shows_work)
     }
 
     pub(super) fn watch(&self, me: usize) -> Look {
@@ -254,9 +254,9 @@ impl Pool {
     }
 
     pub(super) fn announce_and_look(&self, me: usize) -> bool {
-        // Pairs with the fence of who pushed to the injector or to mail.
+        // Pairs with the fence of a thread that has pushed to the injector or a pinned queue.
         fence(Ordering::SeqCst);
-        self.sees_own_work(me) || self.others(me).any(Seat::shows_work)
+        self.sees_own_work(me) || self.others(me).any(Core::shows_work)
     }
 
     pub(super) fn announce_and_look_hard(&self, me: usize) -> bool {
@@ -266,7 +266,7 @@ impl Pool {
 
     fn will_force(&self, me: usize) -> bool {
         let hidden = self.others(me).any(|other| other.forks.hides_work());
-        self.seats[me].forces.set(hidden);
+        self.cores[me].forces.set(hidden);
         hidden
     }
 
@@ -279,13 +279,13 @@ impl Pool {
         !is_empty || self.has_own_work(me)
     }
 
-    fn victims(&self, me: usize) -> impl Iterator<Item = &Seat> {
-        (0..self.seats.len()).filter(move |&seat| seat != me).map(|seat| &self.seats[seat])
+    fn victims(&self, me: usize) -> impl Iterator<Item = &Core> {
+        (0..self.cores.len()).filter(move |&core| core != me).map(|core| &self.cores[core])
     }
 
-    fn others(&self, me: usize) -> impl Iterator<Item = &Seat> {
-        let others = (0..self.seats.len()).filter(move |&seat| seat != me);
-        others.filter(|&seat| !self.sleep.is_parked(seat)).map(|seat| &self.seats[seat])
+    fn others(&self, me: usize) -> impl Iterator<Item = &Core> {
+        let others = (0..self.cores.len()).filter(move |&core| core != me);
+        others.filter(|&core| !self.sleep.is_parked(core)).map(|core| &self.cores[core])
     }
 
     // ---- worker/idle.rs -----------------------------------------------------------------------
@@ -399,12 +399,12 @@ impl Pool {
         if !wait.ask_wake() {
             return false;
         }
-        self.sleep.announce_aside(me, [None, None], true);
+        self.sleep.announce_restricted(me, [None, None], true);
         let over = wait.done() || self.sleep.is_wanted(me) || !self.guests.is_empty();
-        if over && self.sleep.leave_aside(me) {
+        if over && self.sleep.leave_restricted(me) {
             return false;
         }
-        self.sleep.sleep_aside(me);
+        self.sleep.sleep_restricted(me);
         true
     }
 
@@ -423,13 +423,13 @@ impl Pool {
         }
     }
 
-    /// Waits inside a task of root `ROOT`.
-    pub(super) fn wait_aside(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) {
+    /// Waits inside a task that is `TAG`.
+    pub(super) fn wait_restricted(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) {
         while !wait.done() {
             self.hold(me);
             if let Some(job) = self.find_in_wait(me) {
                 run(job);
-            } else if self.sleep_aside(me, wait, &run) {
+            } else if self.sleep_restricted(me, wait, &run) {
                 self.stop_searching(me);
             }
         }
@@ -437,36 +437,36 @@ impl Pool {
 
     fn find_in_wait(&self, me: usize) -> Option<Job> {
         let own = self.newest_task(me).and_then(|job| self.accept(job));
-        own.or_else(|| self.mailed(me))
+        own.or_else(|| self.pop_pinned(me))
             .or_else(|| self.stolen(me).and_then(|job| self.accept(job)))
             .or_else(|| self.forced(me).and_then(|job| self.accept(job)))
             .or_else(|| self.injected().and_then(|job| self.accept(job)))
     }
 
     pub(super) fn accept(&self, job: Job) -> Option<Job> {
-        if root(job) == ROOT {
+        if tag(job) == TAG {
             return Some(job);
         }
         self.queue(job);
         None
     }
 
-    fn sleep_aside(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) -> bool {
+    fn sleep_restricted(&self, me: usize, wait: &impl Wait, run: impl Fn(Job)) -> bool {
         if !wait.ask_wake() {
             return false;
         }
-        self.sleep.announce_aside(me, [Some(ROOT), None], true);
+        self.sleep.announce_restricted(me, [Some(TAG), None], true);
         self.announce_and_look_hard(me);
         let job = if wait.done() { None } else { self.find_in_wait(me) };
         let is_missed = || {
             let sleep = &self.sleep;
-            sleep.some_wait_off() && sleep.all_stand_aside() && self.announce_and_look(me)
+            sleep.some_wait_off() && sleep.all_are_restricted() && self.announce_and_look(me)
         };
         let leaves = job.is_none() && is_missed();
         let mut woken = if job.is_some() || leaves || wait.done() {
-            !self.sleep.leave_aside(me)
+            !self.sleep.leave_restricted(me)
         } else {
-            self.sleep.sleep_aside(me);
+            self.sleep.sleep_restricted(me);
             true
         };
         if let Some(job) = job {
@@ -541,8 +541,8 @@ impl Pool {
             return;
         }
         if self.has_own_work(me) {
-            // Mail came in between, and whoever sent it found the core busy.
-            self.sleep.wake_for_mail(me);
+            // A pinned job came in between, and its sender found the core busy.
+            self.sleep.wake_for_pinned(me);
         }
         if self.announce_and_look(me) && !self.sleep.counts().somebody_looks() {
             self.sleep.wake_one();
@@ -553,19 +553,19 @@ impl Pool {
 
     pub(super) fn inject(&self, job: Job) {
         self.queue(job);
-        self.sleep.notify_all_aside();
+        self.sleep.notify_all_restricted();
     }
 
     /// A job that a worker of another pool asks for.
     pub(super) fn invite(&self, job: Job) {
         self.guests.push(job);
-        self.sleep.notify_from_outside(root(job));
+        self.sleep.notify_from_outside(tag(job));
         self.sleep.notify_of_guest();
     }
 
     fn queue(&self, job: Job) {
         self.injector.push(job);
-        self.sleep.notify_from_outside(root(job));
+        self.sleep.notify_from_outside(tag(job));
     }
 
     /// Acts as a worker for a moment, if a core can be had.
@@ -586,12 +586,12 @@ impl Pool {
     }
 
     fn end_if_idle(&self) {
-        let nothing_left = || !(0..self.seats.len()).any(|seat| self.has_own_work(seat));
+        let nothing_left = || !(0..self.cores.len()).any(|core| self.has_own_work(core));
         let end = || {
             self.ended.store(true, Ordering::Release);
             true
         };
-        let ends = || self.sleep.all_parked(self.seats.len(), || nothing_left() && end());
+        let ends = || self.sleep.all_parked(self.cores.len(), || nothing_left() && end());
         if self.ending.load(Ordering::Acquire) && ends() {
             self.sleep.wake_all();
         }
@@ -602,7 +602,7 @@ impl Pool {
     }
 }
 
-impl Seat {
+impl Core {
     fn shows_work(&self) -> bool {
         if self.forks.is_empty() {
             self.forks.raise_demand();
