@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
-/// The floors, from the ground up. A file belongs to the longest prefix of its path.
+/// The floors, from the ground up. The first folder of a file's path decides.
 const FLOORS: &[&[&str]] = &[
     &["sync", "os", "sim"],
     &["latch"],
@@ -24,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["lib"],
 ];
 
-/// How many files the largest circle has. (To become 1.)
+/// How many files the largest circle has. No circle may have more.
 const MOST_IN_CIRCLE: usize = 12;
 
 /// A module path, such as `["worker", "find"]`.

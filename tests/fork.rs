@@ -457,6 +457,7 @@ fn work_elsewhere(pool: &ThreadPool) {
     assert_eq!(filch::current_thread_index(), None);
     blames_the_fork("install", || pool.install(|| ()));
     blames_the_fork("spawn", || pool.spawn(|| ()));
+    blames_the_fork("broadcast", || pool.broadcast(|_| ()));
     use_free_functions();
     assert!(catch_unwind(|| filch::join(|| boom(1), || boom(2))).is_err());
     use_many_tasks();
@@ -495,6 +496,23 @@ fn a_task_of_a_deterministic_pool_that_forks_has_a_global_pool_in_the_child() {
         });
         assert_eq!(ended, Ended::Well);
         assert_eq!(pool.join(|| fib(5), || fib(6)), (5, 8));
+    });
+}
+
+#[test]
+fn a_thread_that_was_a_member_is_one_of_the_childs_pool() {
+    let _watchdog = watchdog();
+    alone("a_thread_that_was_a_member_is_one_of_the_childs_pool", || {
+        let pool = common::builder().num_threads(2).use_current_thread().build().unwrap();
+        assert_eq!(filch::current_thread_index(), Some(0));
+        let ended = child(|| {
+            assert_eq!(filch::current_thread_index(), None);
+            let own = common::builder().num_threads(1).use_current_thread().build().unwrap();
+            assert_eq!(filch::current_thread_index(), Some(0));
+            assert_eq!(own.install(|| 1), 1);
+        });
+        assert_eq!(ended, Ended::Well);
+        assert_eq!(pool.install(|| 2), 2);
     });
 }
 

@@ -49,7 +49,7 @@ const SORTS: usize = if cfg!(debug_assertions) { MANY / 40 } else { MANY };
 const RARE: usize = if cfg!(debug_assertions) { MANY / 20 } else { MANY / 3 };
 
 /// What may be kept for later, of operations that leave few tasks pending at a time: freed blocks
-/// in the magazines of `src/block.rs` (one of 128 in each of four sizes, for each thread, and those
+/// in the magazines of `src/sync/slab.rs` (one in each of seven sizes, for each thread, and those
 /// that went from thread to thread through the depot), the batches in which tasks wait, and the
 /// garbage of crossbeam's queues, whose age decides when it is freed, not its amount. Seen: 604
 /// blocks, 75 kB. Each operation comes to more than this in every test that is about it, so that one

@@ -1,6 +1,10 @@
 //! The ways to hand work over, in a pool of one's own.
 
-use super::*;
+use super::{
+    BroadcastContext, FnContext, JoinHandle, Scope, Yield, broadcast_in, in_place_scope_in,
+    join_context_in, join_in, scope_in, spawn_broadcast_in, spawn_fifo_in, spawn_in,
+    yield_local_on, yield_on,
+};
 use crate::pool::ThreadPool;
 
 impl ThreadPool {
@@ -8,7 +12,7 @@ impl ThreadPool {
     /// free functions of this crate act on this pool.
     ///
     /// The calling thread sleeps meanwhile; if it is a worker of another pool, it works for that
-    /// one, or hands its core to a spare thread that does (see [`WaitPolicy`], also for what can
+    /// one, or hands its core to a spare thread that does (see [`WaitPolicy`](crate::WaitPolicy), also for what can
     /// deadlock). Called on a thread that is a worker of this pool already (see also
     /// [`join`](crate::join) about outside callers), it just calls `op`. To run a `join` or a `scope` on
     /// this pool from outside, [`ThreadPool::join`] and [`ThreadPool::scope`] are faster: they

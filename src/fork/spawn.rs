@@ -134,8 +134,9 @@ impl<T> JoinHandle<T> {
     ///
     /// Tasks that join each other may so nest as deep as they form a chain. A worker's stack need
     /// not be large for that: what goes beyond a part of it runs on a larger stack, on a thread
-    /// that acts as the same worker and ends with the chain. (Not in pools whose threads a [spawn
-    /// handler](crate::ThreadPoolBuilder::spawn_handler) makes, in deterministic ones, or where the
+    /// that acts as the same worker and ends with the chain. (Not in pools whose
+    /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads) are 0, in those whose threads
+    /// a [spawn handler](crate::ThreadPoolBuilder::spawn_handler) makes, in deterministic ones, or where the
     /// system gives no thread.)
     pub fn join(self) -> thread::Result<T> {
         self.handle.join()

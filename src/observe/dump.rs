@@ -49,6 +49,7 @@ struct Pool {
     max_spare_threads: usize,
     refused_hand_offs: usize,
     ending: bool,
+    is_lost: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +78,8 @@ struct Core {
 /// # Ok::<(), filch::ThreadPoolBuildError>(())
 /// ```
 pub fn dump() -> Dump {
+    // The list of pools is made now, if there was none: a child is to have one of its own.
+    Worker::watch_forks();
     // A list that is taken has been taken for a moment, or by a thread that a debugger holds.
     let list = (0..100).find_map(|_| {
         let list = shared::POOLS.get().try_lock();
@@ -147,6 +150,7 @@ impl Pool {
             max_spare_threads: registry.settings().max_spare_threads,
             refused_hand_offs: registry.refused_hand_offs(),
             ending: registry.is_ending(),
+            is_lost: registry.is_lost(),
         }
     }
 }
@@ -215,7 +219,8 @@ impl fmt::Display for Pool {
             write!(f, "; {refused} waits keep their cores for want of a spare thread")?;
             write!(f, ", of which there may be {most}: what runs on top may wait for them")?;
         }
-        writeln!(f, "{ending}")?;
+        let lost = if self.is_lost { ", lost by a fork()" } else { "" };
+        writeln!(f, "{ending}{lost}")?;
         for (index, core) in self.threads.iter().enumerate() {
             writeln!(f, "  worker {index}: {core}")?;
         }

@@ -1,4 +1,5 @@
-//! What a pool shows of itself: dumps and the watchdog. Nothing below knows of it.
+//! What a pool shows of itself: dumps and the watchdog. Of the floors below `fork/`, only `pool/`, which
+//! starts the watchdog, knows of it.
 
 #[cfg(feature = "debugger")]
 mod debugger;

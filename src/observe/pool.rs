@@ -11,7 +11,7 @@ impl ThreadPool {
     }
 
     /// What the workers are at, for a process that does not move; see also
-    /// [`watchdog`](ThreadPoolBuilder::watchdog) and [`dump`](crate::dump()).
+    /// [`watchdog`](crate::ThreadPoolBuilder::watchdog) and [`dump`](crate::dump()).
     pub fn dump(&self) -> Dump {
         Dump::of(self.registry())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::dump::Dump;
+use super::Dump;
 use crate::os::thread::Thread;
 use crate::os::write_error;
 use crate::worker::shared::Registry;

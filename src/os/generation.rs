@@ -70,15 +70,19 @@ pub(crate) fn refuse() -> ! {
 pub(crate) fn watch(in_child: extern "C" fn()) {
     #[cfg(unix)]
     {
-        // To be registered twice does no harm, and a lock may be lost in a child.
+        // Stored last: a thread that sees it may fork at once. To be registered twice does no harm, and
+        // a lock may be lost in a child.
         static WATCHED: AtomicU32 = AtomicU32::new(0);
-        if WATCHED.swap(1, Ordering::Relaxed) == 0 {
+        // Acquire: matches the Release below, over the registration.
+        if WATCHED.load(Ordering::Acquire) == 0 {
             // SAFETY: the handlers are functions that live as long as the process, and only change
             // atomics and thread-locals. If the system has no room for them, forks go unnoticed.
             unsafe {
                 libc::pthread_atfork(None, None, Some(begin));
                 libc::pthread_atfork(None, None, Some(in_child));
             }
+            // Release: matches the Acquire above.
+            WATCHED.store(1, Ordering::Release);
         }
     }
 }

@@ -264,8 +264,9 @@ impl ThreadPoolBuilder {
     /// that waits for another pool hands its core to one of them where it has to. So at most this many
     /// jobs, and one a worker, are begun and not ended at a time. The default is 64.
     ///
-    /// With 0 no worker can hand off its core; nor does a task that is joined go on on a further stack
-    /// (see [`JoinHandle::join`](crate::JoinHandle::join)). That is so where a
+    /// Threads that carry a worker's stack on (see [`JoinHandle::join`](crate::JoinHandle::join)) are not
+    /// among these. With 0 no worker can hand off its core, nor does what runs on top of a wait go on on a
+    /// further stack. That is so where a
     /// [spawn handler](Self::spawn_handler) makes the threads.
     ///
     /// [`Counters::spare_threads`](crate::Counters::spare_threads) says how many there are.

@@ -36,6 +36,8 @@ pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
         return Err(BuildErrorKind::CurrentThreadAlreadyInPool);
     }
     let join = |member: &Cell<Option<Member>>| {
+        // That of a pool which a `fork()` has left in the parent: its end makes this thread no worker.
+        drop(member.take());
         registry.member_comes();
         registry.workers()[INDEX].set_thread(true);
         let acting = Some(Acting::start(&registry.workers()[INDEX]));

@@ -30,7 +30,7 @@ use crate::worker::shared::Registry;
 ///
 /// Most programs need none of their own: the free functions of this crate use the global pool.
 ///
-/// Pools may wait for each other: see [`WaitPolicy`] for what a worker does meanwhile, and for the one
+/// Pools may wait for each other: see [`WaitPolicy`](crate::WaitPolicy) for what a worker does meanwhile, and for the one
 /// shape in which two pools that wait for each other's handles can deadlock.
 ///
 /// Dropping a pool runs what was submitted to it, then ends its threads and waits for them, the

@@ -9,8 +9,8 @@
 //!
 //! When a published fork ends, the owner starts over with that fork's slot: those that are still
 //! pending stand in slots below it. So slots do not climb, however many forks a long job publishes,
-//! and no index wraps around. Where several stacks have forks in one queue, since threads are away
-//! from the worker, the owner leaves the slots of all of them alone until these are back.
+//! and no index wraps around. Where several stacks have forks in one queue, since threads have
+//! handed off the core, its holder leaves their slots alone until they have it back.
 //!
 //! # The gate
 //! Two shared words per queue decide "may this fork stay private?" and "is the newest job still

@@ -209,7 +209,7 @@ mod models {
             }
         }
 
-        // ---- what job/task.rs does ------------------------------------------------------------
+        // ---- what `task/mod.rs` does ------------------------------------------------------------
 
         fn execute(&self) {
             if self.state().is_detached() {

@@ -36,7 +36,8 @@
 //! - A thread notes itself as off its core before it probes its wait; who ends that takes the lock.
 //!
 //! # The cap
-//! At most [`ThreadPoolBuilder::max_spare_threads`] threads are started beyond one a worker. So a pool has so
+//! At most [`ThreadPoolBuilder::max_spare_threads`] spare threads are started. (The threads of further
+//! stacks, `nest.rs`, are not counted: each acts as a worker whose thread waits for it.) So a pool has so
 //! many live jobs at most, and one a worker; and as long as they wait for other pools, one a worker
 //! alone. To pass a core on to a thread that wants it back never needs a further thread. Where none
 //! can be had, [`Worker::wait_off_core`] refuses, and the wait goes on with its core: then a guest

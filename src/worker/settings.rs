@@ -72,7 +72,7 @@ pub(crate) struct Settings {
     pub(crate) lends_cores: bool,
     /// That of the threads, if it was set.
     pub(crate) stack_size: Option<usize>,
-    /// How many threads the pool may start beyond one a worker.
+    /// How many spare threads the pool may start; with 0, no further stacks either.
     pub(crate) max_spare_threads: usize,
     /// For a deterministic pool, whose turns its threads take.
     pub(crate) simulation: Option<Simulation>,

@@ -7,11 +7,9 @@ mod everywhere;
 
 mod adaptors;
 mod algorithms;
-mod bridge;
 mod collections;
 mod ends;
 mod slices;
 mod sort;
 mod sources;
 mod strings;
-mod walks;

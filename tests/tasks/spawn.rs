@@ -122,7 +122,7 @@ fn captures_and_results_of_any_size_and_alignment_come_whole() {
         take_along::<112>(&pool, ledger);
         take_along::<240>(&pool, ledger);
         take_along::<512>(&pool, ledger);
-        take_along::<8192>(&pool, ledger);
+        take_along::<2048>(&pool, ledger);
         drop(pool);
         ledger.assert_balanced("all sizes");
     }

@@ -1,0 +1,9 @@
+//! Parallel iterators that do not know their length from the start: bridges and walks.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/everywhere.rs"]
+mod everywhere;
+
+mod bridge;
+mod walks;
