@@ -8,6 +8,8 @@
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 #[cfg(all(test, not(loom)))]
+mod architecture;
+#[cfg(all(test, not(loom)))]
 mod auto_traits;
 #[cfg(not(loom))]
 mod cancel;

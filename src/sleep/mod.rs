@@ -794,7 +794,7 @@ mod tests {
         sleep.free_core(0);
         assert!(matches!(sleep.lend(), Some((0, Stopped::Fine))));
         assert!(sleep.has_spare(0));
-        let (borrower, given) = sleep.hand_off(0, 0, true, true);
+        let (borrower, given) = sleep.hand_off(0, 0, true, true, || false).unwrap();
         assert!(given == GivenBack::Parked && !sleep.is_lent(0));
         std::thread::scope(|scope| {
             scope.spawn(|| sleep.take_back(&borrower));

@@ -135,6 +135,7 @@ fn depth<T>(len: usize) -> u32 {
 }
 
 /// Merges the sorted runs `v[..middle]` and `v[middle..]` where they are.
+#[track_caller]
 pub(super) fn merge_in_place<T, F>(v: &mut [T], middle: usize, compare: &F)
 where
     T: Send,

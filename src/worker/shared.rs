@@ -1,11 +1,11 @@
 //! What a pool's workers share, and how a pool ends.
 //!
 //! # The end
-//! Dropping the pool sets `ending` and wakes everybody. The workers go on as usual; whoever
-//! parks as the last, when every core is parked in the main loop and a look after its
-//! announcement found no work, knows that nobody is left to make any: it sets `ended` and wakes
-//! all for good. (Where a thread of the user's is worker 0, that may be left out, as it never comes
-//! to the main loop: see `begin_end`.)
+//! Dropping the pool sets `ending`, and ends the pool at once if every core is parked in the main loop
+//! and nothing is queued. Otherwise the workers go on as usual. The last one to park, when every core is
+//! parked and a look after its announcement found no work, knows that nobody is left to make any:
+//! it sets `ended`, under the sleepers' lock, and wakes all for good. (Where a thread of the user's is worker 0, that may be left out, as it never
+//! comes to the main loop: see `begin_end`.)
 
 use std::collections::BTreeMap;
 use std::io;
@@ -337,15 +337,12 @@ impl Registry {
     pub(crate) fn begin_end(&self, leaves_member: bool) {
         self.leaves_member.store(leaves_member, Ordering::Relaxed);
         // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it, by the lock of
-        // the list.
+        // the list; the last one to park then ends the pool. So nobody has to be woken for it here.
         self.ending.store(true, Ordering::Release);
         // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen here.
         fence(Ordering::SeqCst);
         if self.injector.is_empty() && self.guests.is_empty() {
             self.end_if_idle();
-        }
-        if !self.has_ended() {
-            self.sleep.wake_all();
         }
     }
 

@@ -537,7 +537,7 @@ fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
 
 // ---- the end --------------------------------------------------------------------------------
 
-/// Fails when `begin_end` wakes nobody.
+/// Fails when `begin_end` does not look whether the pool is idle already.
 #[test]
 fn a_sleeping_worker_ends_with_its_pool() {
     loom::model(|| {

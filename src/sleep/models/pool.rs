@@ -579,7 +579,10 @@ impl Pool {
 
     pub(super) fn begin_end(&self) {
         self.ending.store(true, Ordering::Release);
-        self.sleep.wake_all();
+        fence(Ordering::SeqCst);
+        if self.injector.is_empty() && self.guests.is_empty() {
+            self.end_if_idle();
+        }
     }
 
     fn end_if_idle(&self) {
