@@ -49,11 +49,11 @@ const SORTS: usize = if cfg!(debug_assertions) { MANY / 40 } else { MANY };
 const RARE: usize = if cfg!(debug_assertions) { MANY / 20 } else { MANY / 3 };
 
 /// What may be kept for later, of operations that leave few tasks pending at a time: freed blocks
-/// in the magazines of `src/sync/slab.rs` (one in each of seven sizes, for each thread, and those
-/// that went from thread to thread through the depot), the batches in which tasks wait, and the
-/// garbage of crossbeam's queues, whose age decides when it is freed, not its amount. Seen: 604
-/// blocks, 75 kB. Each operation comes to more than this in every test that is about it, so that one
-/// block a time would be seen, but in simulations.
+/// in the free lists of `src/sync/slab.rs` (one in each of seven sizes, for each thread, and
+/// those that went from thread to thread through the shared lists), the batches in which tasks
+/// wait, and the garbage of crossbeam's queues, whose age decides when it is freed, not its amount.
+/// Seen: 604 blocks, 75 kB. Each operation comes to more than this in every test that is about it,
+/// so that one block a time would be seen, but in simulations.
 const SPARE: Live = Live { blocks: 2_000, bytes: 1 << 20 };
 
 /// Tasks that may be pending at a time.

@@ -127,7 +127,7 @@ impl Drop for ThreadPool {
         let mut threads = mem::take(&mut self.threads);
         threads.append(&mut self.registry.take_spare_threads());
         join_threads(&self.registry, threads);
-        slab::empty_depot();
+        slab::empty_shared();
     }
 }
 

@@ -2,11 +2,11 @@
 //! the next.
 //!
 //! A general allocator takes more time for a small task than all the rest of its life, above all
-//! where one thread allocates and another frees. So each thread keeps freed blocks in a
-//! *magazine* a size, and exchanges whole magazines with a *depot* for all threads (Bonwick and
-//! Adams, 2001): one lock for a [`MAGAZINE`] of blocks. The depot keeps at most
-//! [`MOST_KEPT`] bytes a size, and is emptied when a pool is dropped. Nobody waits for its locks:
-//! whoever finds one taken goes to the allocator.
+//! where one thread allocates and another frees. So each thread keeps freed blocks in a *free list*
+//! for each size, and exchanges whole lists with the other threads: the magazines and the depot of
+//! Bonwick and Adams (2001). An exchange takes one lock for [`LIST_LEN`] blocks. The shared lists
+//! keep at most [`MOST_KEPT`] bytes a size, and are emptied when a pool is dropped. No thread waits
+//! for their locks: one that finds a lock taken goes to the allocator.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -14,11 +14,11 @@
 //!
 //! | without | row | threads | time |
 //! | --- | --- | ---: | ---: |
-//! | `magazines`: all of it | flat scope | 2 | 4.40 |
+//! | `slab`: all of it | flat scope | 2 | 4.40 |
 //! |  | scopes of 40 tasks | 2 | 2.78 |
 //! |  | spawn, then join each | 2 | 2.31 |
 //! |  | detached by one thread | 2 | 2.19 |
-//! | `depot`: exchange between threads | flat scope | 2 | 3.16 |
+//! | `shared-lists`: exchange between threads | flat scope | 2 | 3.16 |
 //! |  | spawn, then join each | 2 | 2.21 |
 //! |  | detached by two threads | 2 | 1.83 |
 
@@ -36,9 +36,9 @@ use parking_lot::Mutex;
 const SIZES: [usize; 7] = [40, 56, 120, 248, 504, 1016, 2040];
 /// The alignment of each block. Blocks that need more come from the allocator.
 const ALIGN: usize = 8;
-/// Blocks in a full magazine of each size: 32 KiB of the larger ones. (A guess.)
-const MAGAZINE: [usize; SIZES.len()] = [128, 128, 128, 128, 64, 32, 16];
-/// What the depot keeps of each size, in bytes: a hundred thousand tasks of the smallest.
+/// Blocks in a full free list of each size: 32 KiB of the larger ones. (A guess.)
+const LIST_LEN: [usize; SIZES.len()] = [128, 128, 128, 128, 64, 32, 16];
+/// What the shared lists keep of each size, in bytes: a hundred thousand tasks of the smallest.
 const MOST_KEPT: usize = 8 << 20;
 
 /// Memory for a `T`.
@@ -74,12 +74,12 @@ pub(crate) unsafe fn give<T>(block: NonNull<T>) {
     }
 }
 
-/// Gives what the depot keeps back to the allocator.
-pub(crate) fn empty_depot() {
-    for (class, depot) in DEPOT.iter().enumerate() {
+/// Gives the blocks in the shared free lists back to the allocator.
+pub(crate) fn empty_shared() {
+    for (class, shared) in SHARED.iter().enumerate() {
         let kept =
-            depot.try_lock().map(|mut depot| std::mem::take(&mut *depot)).unwrap_or_default();
-        kept.into_iter().for_each(|mut magazine| release_all(class, &mut magazine));
+            shared.try_lock().map(|mut shared| std::mem::take(&mut *shared)).unwrap_or_default();
+        kept.into_iter().for_each(|mut list| release_all(class, &mut list));
     }
 }
 
@@ -118,7 +118,7 @@ type Free = NonNull<u8>;
 
 /// Free blocks of one size. An array, not a list through the blocks: these are cold as a rule,
 /// and each would have to be fetched before the next is known.
-type Magazine = Vec<Block>;
+type FreeList = Vec<Block>;
 
 /// A free block.
 struct Block(Free);
@@ -126,12 +126,12 @@ struct Block(Free);
 // SAFETY: whoever has a `Block` has the memory to itself.
 unsafe impl Send for Block {}
 
-fn release_all(class: usize, magazine: &mut Magazine) {
-    magazine.drain(..).for_each(|Block(block)| release(class, block));
+fn release_all(class: usize, list: &mut FreeList) {
+    list.drain(..).for_each(|Block(block)| release(class, block));
 }
 
-/// A thread's magazine of one size.
-struct Kept(Magazine);
+/// A thread's free list of one size.
+struct Kept(FreeList);
 
 impl Kept {
     #[inline]
@@ -144,7 +144,7 @@ impl Kept {
 
     #[cold]
     fn refill(&mut self, class: usize) -> Free {
-        if let Some(full) = DEPOT[class].try_lock().and_then(|mut depot| depot.pop()) {
+        if let Some(full) = SHARED[class].try_lock().and_then(|mut shared| shared.pop()) {
             self.0 = full;
         }
         match self.0.pop() {
@@ -166,25 +166,25 @@ impl Kept {
         if !self.0.is_empty() {
             keep(class, std::mem::take(&mut self.0));
         }
-        self.0.reserve_exact(MAGAZINE[class]);
+        self.0.reserve_exact(LIST_LEN[class]);
     }
 }
 
-/// Puts a full magazine into the depot, if there is room.
-fn keep(class: usize, mut magazine: Magazine) {
-    let room = |depot: &Depot| depot.len() * MAGAZINE[class] * SIZES[class] < MOST_KEPT;
-    match DEPOT[class].try_lock().filter(|depot| room(depot)) {
-        Some(mut depot) => depot.push(magazine),
-        None => release_all(class, &mut magazine),
+/// Shares a full free list, if there is room.
+fn keep(class: usize, mut list: FreeList) {
+    let room = |shared: &SharedLists| shared.len() * LIST_LEN[class] * SIZES[class] < MOST_KEPT;
+    match SHARED[class].try_lock().filter(|shared| room(shared)) {
+        Some(mut shared) => shared.push(list),
+        None => release_all(class, &mut list),
     }
 }
 
-/// Full magazines of one size.
-type Depot = Vec<Magazine>;
+/// Full free lists of one size, for all threads.
+type SharedLists = Vec<FreeList>;
 
-static DEPOT: [Mutex<Depot>; SIZES.len()] = [const { Mutex::new(Vec::new()) }; SIZES.len()];
+static SHARED: [Mutex<SharedLists>; SIZES.len()] = [const { Mutex::new(Vec::new()) }; SIZES.len()];
 
-/// A thread's magazines of all sizes; given back to the allocator when it ends.
+/// A thread's free lists of all sizes; given back to the allocator when it ends.
 struct Local([Kept; SIZES.len()]);
 
 impl Drop for Local {
