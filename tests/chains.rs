@@ -350,3 +350,20 @@ fn tasks_at_the_end_of_a_stack_join_others() {
     let depth = links() / 4;
     assert_eq!(pool.install(|| nest(depth)), 4 * (depth + 1));
 }
+
+#[test]
+fn a_chain_on_a_small_thread_of_the_users_ends() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    let small = thread::Builder::new().stack_size(256 << 10).spawn(|| {
+        let pool = common::builder().num_threads(2).use_current_thread().build().unwrap();
+        let mut last = pool.spawn(|| 0);
+        for _ in 0..5_000 {
+            last = pool.spawn(move || last.join().unwrap() + 1);
+        }
+        assert_eq!(last.join().unwrap(), 5_000);
+    });
+    small.unwrap().join().unwrap();
+}

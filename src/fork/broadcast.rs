@@ -71,7 +71,12 @@ where
     outcome::run_or_abort(|| {
         for (context, result) in BroadcastContext::all(registry).zip(&mut results) {
             let op = &op;
-            let run = move || *result = Some(op(context));
+            let run = move || {
+                let value = op(context);
+                // As in `Home::task_ended` of a scope.
+                registry.abort_if_lost();
+                *result = Some(value);
+            };
             // SAFETY: `op` and `results` are used and dropped after the wait below only, which a
             // panic cannot skip; the handle is dropped here.
             drop(unsafe {

@@ -174,6 +174,8 @@ where
             worker.registry().is_served();
             let closure = (*(*this).closure.get()).take();
             let result = closure.map(|closure| outcome::run(|| closure(worker)));
+            // In the child of a `fork()` the frame is that of a lost thread.
+            worker.registry().abort_if_lost();
             *(*this).result.get() = result;
             Event::happen(&raw const (*this).done);
         }

@@ -219,11 +219,13 @@ impl ScopeHome {
 }
 
 impl Home for ScopeHome {
-    fn take_panic(self, payload: Payload, _: &Registry) {
+    fn take_panic(self, payload: Payload, registry: &Registry) {
+        registry.abort_if_lost();
         self.panics().keep(payload);
     }
 
-    fn keep_panic(self, payload: Payload, _: &Registry) -> Kept {
+    fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept {
+        registry.abort_if_lost();
         Kept::ByScope(self.panics().keep(payload))
     }
 
@@ -241,6 +243,8 @@ impl Home for ScopeHome {
 
     #[inline]
     fn task_ended(self, worker: &Worker) {
+        // In the child of a `fork()` the scope's frame may be that of a lost thread.
+        worker.registry().abort_if_lost();
         // SAFETY: the scope waits for this task, up to the count below.
         let tasks = unsafe { &*self.tasks };
         if tasks.counts_locally(worker) {

@@ -438,6 +438,8 @@ impl ThreadPoolBuilder {
                 thread.spawn_scoped(scope, || wrapper(worker)).map(drop)
             })?;
             let result = outcome::run(|| with_pool(&pool));
+            // In the child of a `fork()` the scope would wait for threads that are not there.
+            pool.registry.abort_if_lost();
             if has_member {
                 member::end_with_pool(&pool.registry);
             }

@@ -241,6 +241,10 @@ impl Registry {
         };
         self.start_within_cap(index, body)?;
         self.sleep().add_spare(&me);
+        if self.has_ended() {
+            // Meanwhile: it may not have been in the list of those that were woken for that.
+            self.sleep().wake_all();
+        }
         Ok(())
     }
 

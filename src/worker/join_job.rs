@@ -197,6 +197,8 @@ where
             let run = || outcome::run(|| closure(migrated));
             let result =
                 if worker.waits_for_own_work() { worker.within(address, run) } else { run() };
+            // In the child of a `fork()` the frame is that of a lost thread.
+            worker.registry().abort_if_lost();
             (*(*this).result.get()).write(result);
             let waiter = Latch::set((*head).latch.as_ptr());
             // The frame may be gone from here on; the owner is a worker of this pool.

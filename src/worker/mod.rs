@@ -485,6 +485,8 @@ impl Worker {
                 }
                 sim::looks(false);
                 self.run(job);
+                // The child of a `fork()` in it must not run the parent's jobs once more.
+                self.registry().abort_if_lost();
                 sim::looks(true);
                 sim::point();
                 true

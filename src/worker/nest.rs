@@ -36,6 +36,8 @@ use crate::os::thread::{Thread, default_stack_size};
 /// which the frames below may use some, and the task that comes last has to have enough. (A guess:
 /// a link of a chain takes 240 bytes, in a debug build a few times as many.)
 const ROOM: usize = 512 << 10;
+/// The room on the stack of a thread of the user's, which may be of any size. (A guess.)
+const ROOM_OF_USERS: usize = 64 << 10;
 /// How many times as much there is on the next stack, and the most that there is on one. (Guesses:
 /// a million links take four threads.)
 const GROWTH: usize = 8;
@@ -92,7 +94,8 @@ impl Worker {
     #[inline(never)]
     fn run_nested(&self, here: usize, run: impl FnOnce()) {
         if self.nest.room.get() == 0 {
-            self.nest.room.set(ROOM.min(self.stack_size() / 4));
+            let room = if IS_POOLS.get() { ROOM.min(self.stack_size() / 4) } else { ROOM_OF_USERS };
+            self.nest.room.set(room);
         }
         if self.nest.from.get().abs_diff(here) < self.nest.room.get() {
             run();
