@@ -151,8 +151,8 @@ fn a_borrower_that_waits_elsewhere_is_not_buried() {
     }
 }
 
-/// As `use_current_thread` has it: the thread of the user's that is a worker comes back to its code, and
-/// its pool ends when it does.
+/// As `use_current_thread` has it: the thread of the user's that is a worker comes back to its
+/// code, and its pool ends when it does.
 #[test]
 fn a_member_that_waits_elsewhere_is_not_buried() {
     let _watchdog = watchdog();
@@ -500,8 +500,8 @@ fn more_tasks_than_there_are_spare_threads_wait_elsewhere() {
     task.join().unwrap();
 }
 
-/// The shape that deadlocks where no spare thread can be had: what the other pool asks for stands on top
-/// of the task that it joins. With one spare thread it does not.
+/// The shape that deadlocks where no spare thread can be had: what the other pool asks for stands
+/// on top of the task that it joins. With one spare thread it does not.
 #[test]
 fn a_dump_tells_of_a_wait_for_which_there_is_no_spare_thread() {
     let with_most = |most: usize| {
@@ -723,8 +723,8 @@ fn tasks_that_join_older_ones_across_pools_end() {
 
 // ---- Who is not to be kept out, or let in ----
 
-/// Waits elsewhere on the calling worker, in a task that somebody might wait for, so that the worker's
-/// thread leaves its seat.
+/// Waits elsewhere on the calling worker, in a task that somebody might wait for, so that the
+/// worker's thread leaves its seat.
 fn leave_the_seat(there: &ThreadPool) {
     filch::scope(|s| {
         let task = s.spawn(|| there.install(|| rest(Duration::from_millis(2))));
@@ -788,7 +788,8 @@ fn handlers_may_wait_elsewhere() {
     }
 }
 
-/// A thread from outside waits, as a worker, for something that who is away from a seat comes to say.
+/// A thread from outside waits, as a worker, for something that who is away from a seat comes to
+/// say.
 #[test]
 fn a_seat_that_somebody_is_away_from_is_not_lent() {
     let _watchdog = watchdog();
@@ -881,8 +882,8 @@ fn plain(threads: usize) -> ThreadPool {
     ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
 }
 
-/// Waits for tasks that wait for `other`, of which somebody may hold the handles. Within a job, or in a
-/// handler, their waits leave the seat.
+/// Waits for tasks that wait for `other`, of which somebody may hold the handles. Within a job, or
+/// in a handler, their waits leave the seat.
 fn wait_elsewhere(other: &ThreadPool, tasks: usize, pause: Duration) {
     filch::scope(|s| {
         (0..tasks)

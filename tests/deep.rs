@@ -411,8 +411,8 @@ fn on_top_of(bytes: usize, body: &mut dyn FnMut()) {
 }
 
 impl Chain {
-    /// Runs a whole chain, whose tasks use `frame` bytes of stack each, in a pool that has a worker for
-    /// each task and for each fork.
+    /// Runs a whole chain, whose tasks use `frame` bytes of stack each, in a pool that has a worker
+    /// for each task and for each fork.
     fn run(frame: usize) -> Arc<Self> {
         let workers = 2 * CHAIN;
         let pool = pool(workers);

@@ -558,8 +558,8 @@ fn tasks_that_poll_for_what_does_not_come_are_told_of() {
     is_aborted("tasks_that_poll_for_what_does_not_come_are_told_of", body, &words);
 }
 
-/// Steps that are shorter than the limit, though the turn changes only once in many; and polls for what
-/// another pool does.
+/// Steps that are shorter than the limit, though the turn changes only once in many; and polls for
+/// what another pool does.
 #[test]
 fn slow_steps_are_no_standstill() {
     let _watchdog = watchdog();
@@ -643,8 +643,8 @@ fn a_thread_that_had_a_deterministic_pool_is_not_simulated() {
     }
 }
 
-/// A lock that a schedule point may leave with another, who waits for it: the thread's building of a
-/// global pool.
+/// A lock that a schedule point may leave with another, who waits for it: the thread's building of
+/// a global pool.
 #[test]
 fn two_tasks_that_build_the_global_pool_go_on() {
     let body = || {
@@ -664,7 +664,8 @@ fn two_tasks_that_build_the_global_pool_go_on() {
     tells("two_tasks_that_build_the_global_pool_go_on", body, |_| ());
 }
 
-/// Before a pool has a thread, its builder's closures may call the library, deterministic pools included.
+/// Before a pool has a thread, its builder's closures may call the library, deterministic pools
+/// included.
 #[test]
 fn closures_of_the_builder_may_work() {
     let _watchdog = watchdog();
@@ -702,8 +703,8 @@ fn the_watchdog_looks_at_deterministic_pools() {
     tells("the_watchdog_looks_at_deterministic_pools", body, told);
 }
 
-/// A task that waits in a fork, a broadcast of its scope, which every worker has to run whatever it waits
-/// for, and which waits itself, and a task of that scope that joins the first one.
+/// A task that waits in a fork, a broadcast of its scope, which every worker has to run whatever it
+/// waits for, and which waits itself, and a task of that scope that joins the first one.
 #[test]
 fn a_broadcast_on_top_of_a_task_buries_it_under_no_other_that_waits_for_it() {
     let _watchdog = watchdog();

@@ -87,7 +87,8 @@ fn settings(smallest: usize) -> impl Iterator<Item = (From, Kind, usize)> {
 
 const GLOBAL_THREADS: usize = 3;
 
-/// Makes the global pool one that tells of panics. To one test at a time, which may hold its workers.
+/// Makes the global pool one that tells of panics. To one test at a time, which may hold its
+/// workers.
 fn global_pool() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     static BUILT: LazyLock<()> = LazyLock::new(|| {
@@ -651,7 +652,8 @@ fn handles_that_outlive_their_pool() {
             f.after(|| drop(pool));
             drop(handle);
         });
-        // What a task panicked with, which may be the panic handler's, is the last to keep the pool.
+        // What a task panicked with, which may be the panic handler's, is the last to keep the
+        // pool.
         drive(("joined, a panic", threads), &["captured"], |f| {
             let handle = failed_task_of_a_pool_that_is_gone(f, threads);
             assert_eq!(failed_with(f.after(|| handle.join()).unwrap()), 7);

@@ -78,7 +78,8 @@ fn a_thread_is_a_worker_of_one_pool_only() {
     assert_eq!(filch::current_thread_index(), None);
 }
 
-/// Closures of the builder's run before the thread becomes a worker, and may make it one of another pool.
+/// Closures of the builder's run before the thread becomes a worker, and may make it one of another
+/// pool.
 #[test]
 fn a_closure_of_the_builder_may_build_a_pool_of_the_same_thread() {
     let _watchdog = watchdog();
@@ -320,8 +321,8 @@ fn who_takes_over_in_a_pool_that_has_ended_ends() {
 
 // ---- The end of a process whose first thread was a worker ----
 
-/// Runs `exit` on the thread that has built a pool with itself, in a process of its own, which is to
-/// end there with success.
+/// Runs `exit` on the thread that has built a pool with itself, in a process of its own, which is
+/// to end there with success.
 #[track_caller]
 fn ends_in(name: &str, exit: fn() -> !) {
     let _watchdog = watchdog();

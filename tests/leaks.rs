@@ -370,7 +370,8 @@ kept_nothing! {
     });
 }
 
-/// So long that sorts divide it, and so long that everything does; unoptimized, that takes too long.
+/// So long that sorts divide it, and so long that everything does; unoptimized, that takes too
+/// long.
 const LONG: usize = 2_100;
 const LONGER: usize = if cfg!(debug_assertions) { LONG } else { 16_400 };
 

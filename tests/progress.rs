@@ -499,7 +499,8 @@ fn a_late_call_is_not_run_on_top_of_what_it_joins() {
     }
 }
 
-/// An end of a fork that comes amid a late call must not keep the other side from a worker that is free.
+/// An end of a fork that comes amid a late call must not keep the other side from a worker that is
+/// free.
 #[test]
 fn a_fork_whose_end_is_near_can_be_stolen_though_a_caller_is_late() {
     let _watchdog = watchdog();

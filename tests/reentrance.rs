@@ -1,5 +1,5 @@
-//! Every closure of the user's that the library calls may call every entry of the library: all places
-//! where one is called, by all entries, in pools of several kinds.
+//! Every closure of the user's that the library calls may call every entry of the library: all
+//! places where one is called, by all entries, in pools of several kinds.
 
 mod common;
 
@@ -176,8 +176,8 @@ impl Setting {
     }
 }
 
-/// How often an entry is called from a place within one run: a pool in which each task, or each park,
-/// brings about another never ends.
+/// How often an entry is called from a place within one run: a pool in which each task, or each
+/// park, brings about another never ends.
 const MOST_CALLS: usize = 6;
 
 /// The entry that is tried, to be called where the library calls a closure of the user's.
@@ -212,8 +212,8 @@ impl Drop for Token {
     }
 }
 
-/// Runs `place` with each entry in each kind of pool, on a thread that ends after it. Each entry has to
-/// have been called.
+/// Runs `place` with each entry in each kind of pool, on a thread that ends after it. Each entry
+/// has to have been called.
 fn drive(place: impl Fn(Setting, E) + Sync) {
     let _watchdog = watchdog();
     for setting in Setting::all() {

@@ -330,7 +330,8 @@ fn a_wait_for_its_own_work_sleeps_beside_a_fork_of_the_same_task() {
     });
 }
 
-/// A wait for a task, beside a scope of that task, into which somebody else spawns who is no worker.
+/// A wait for a task, beside a scope of that task, into which somebody else spawns who is no
+/// worker.
 #[test]
 fn a_task_from_outside_that_is_part_of_what_is_waited_for_wakes_the_waiter() {
     let _watchdog = watchdog();
@@ -363,8 +364,8 @@ fn hide(leaf: impl FnOnce() + Send, hidden: impl FnOnce() + Send) {
     filch::join(|| filch::join(leaf, hidden), || ());
 }
 
-/// A fork that its owner hides, and comes to no more, is part of what is waited for. Other work is in
-/// sight, and, of three workers, one hides other work, neither of which the waiter may run.
+/// A fork that its owner hides, and comes to no more, is part of what is waited for. Other work is
+/// in sight, and, of three workers, one hides other work, neither of which the waiter may run.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_hidden_fork_is_run_by_who_waits_for_it_beside_other_work() {

@@ -1,5 +1,5 @@
-//! What holds on two cores has to hold on a hundred: pools of many threads, pools that are mostly idle,
-//! and callers beside long work, each beside rayon in the same process and in turns.
+//! What holds on two cores has to hold on a hundred: pools of many threads, pools that are mostly
+//! idle, and callers beside long work, each beside rayon in the same process and in turns.
 //!
 //! Items that sleep need no processor, so a wide pool shows on two cores how fast its threads get
 //! going, and how evenly long items are spread. It does not show what cache lines cost that move

@@ -42,8 +42,9 @@ impl BroadcastContext {
 /// from doing it in between), before it steals any; or while it waits. Where a thread from outside
 /// has borrowed a worker's core (see [`join`](crate::join)), that thread does it.
 ///
-/// A worker that waits does it on top of what waits: so `op` must not itself wait for a task that may
-/// be waiting (by its handle, a lock or a message), or it may wait for ever, for what stands below it.
+/// A worker that waits does it on top of what waits: so `op` must not itself wait for a task that
+/// may be waiting (by its handle, a lock or a message), or it may wait for ever, for what stands
+/// below it.
 ///
 /// # Panics
 /// When `op` does on some worker, with the first such payload, when all have ended. When the

@@ -8,15 +8,15 @@ use super::{
 use crate::pool::ThreadPool;
 
 impl ThreadPool {
-    /// Runs `op` on a worker of the pool, one of its own threads, and returns what it returns. Within `op`, the
-    /// free functions of this crate act on this pool.
+    /// Runs `op` on a worker of the pool, one of its own threads, and returns what it returns.
+    /// Within `op`, the free functions of this crate act on this pool.
     ///
     /// The calling thread sleeps meanwhile; if it is a worker of another pool, it works for that
-    /// one, or hands its core to a spare thread that does (see [`WaitPolicy`](crate::WaitPolicy), also for what can
-    /// deadlock). Called on a thread that is a worker of this pool already (see also
-    /// [`join`](crate::join) about outside callers), it just calls `op`. To run a `join` or a `scope` on
-    /// this pool from outside, [`ThreadPool::join`] and [`ThreadPool::scope`] are faster: they
-    /// let the caller work.
+    /// one, or hands its core to a spare thread that does (see [`WaitPolicy`](crate::WaitPolicy),
+    /// also for what can deadlock). Called on a thread that is a worker of this pool already (see
+    /// also [`join`](crate::join) about outside callers), it just calls `op`. To run a `join` or a
+    /// `scope` on this pool from outside, [`ThreadPool::join`] and [`ThreadPool::scope`] are
+    /// faster: they let the caller work.
     ///
     /// # Panics
     /// When `op` does, with its payload.
@@ -133,8 +133,8 @@ impl ThreadPool {
         self.registry().current_worker().map(yield_local_on)
     }
 
-    /// [`current_thread_has_pending_tasks`](crate::current_thread_has_pending_tasks), if the calling
-    /// thread is a worker of this pool.
+    /// [`current_thread_has_pending_tasks`](crate::current_thread_has_pending_tasks), if the
+    /// calling thread is a worker of this pool.
     pub fn current_thread_has_pending_tasks(&self) -> Option<bool> {
         self.registry().current_worker().map(|worker| !worker.is_bare())
     }

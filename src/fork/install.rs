@@ -93,8 +93,8 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-/// Runs `closure` on whatever worker of `registry` takes the job, waits, and returns what it came to.
-/// `caller`: the worker of another pool that the calling thread is.
+/// Runs `closure` on whatever worker of `registry` takes the job, waits, and returns what it came
+/// to. `caller`: the worker of another pool that the calling thread is.
 pub(crate) fn run_elsewhere<F, R>(
     closure: F,
     caller: Option<&Worker>,

@@ -30,8 +30,9 @@ impl FnContext {
 /// `a` runs on the calling thread; `b` may meanwhile be stolen by another worker, and runs on
 /// the calling thread after `a` if it was not. Every join can be stolen from, as long as `a`
 /// runs. Where nothing is stolen, the cost over calling the two closures is some twenty
-/// instructions: no fence, no atomic read-modify-write, no allocation. (Where nothing else is pending,
-/// as in the outermost of nested joins, it is about a hundred, two read-modify-writes among them.)
+/// instructions: no fence, no atomic read-modify-write, no allocation. (Where nothing else is
+/// pending, as in the outermost of nested joins, it is about a hundred, two read-modify-writes
+/// among them.)
 ///
 /// Called on a thread that is no worker, it borrows the core of a worker that has nothing to do,
 /// so that the calling thread works itself; if there is none, a worker runs both closures, and

@@ -77,8 +77,8 @@ impl Panics {
     }
 }
 
-// SAFETY: the local part of `count` is touched only by the thread that acts as `opener`, or by the one
-// that opened the scope, when it has set `local` to null;
+// SAFETY: the local part of `count` is touched only by the thread that acts as `opener`, or by the
+// one that opened the scope, when it has set `local` to null;
 // `registry` and `opener` outlive the scope, which is used within a call on the one or the other.
 unsafe impl Sync for Tasks {}
 // SAFETY: as above.

@@ -26,7 +26,8 @@ impl Home for PoolHome {
 
     fn give_panic(self, kept: Kept) -> Payload {
         let (payload, registry) = by_task(kept);
-        // It may be the last that is left of the pool, whose handlers' captures may panic in their drops.
+        // It may be the last that is left of the pool, whose handlers' captures may panic in their
+        // drops.
         outcome::discard(registry);
         payload
     }
@@ -83,8 +84,8 @@ where
     JoinHandle { handle }
 }
 
-/// Like [`spawn`], but the tasks that a worker spawns by this begin in the order in which it spawned
-/// them, whoever runs them. There are no handles.
+/// Like [`spawn`], but the tasks that a worker spawns by this begin in the order in which it
+/// spawned them, whoever runs them. There are no handles.
 ///
 /// # Panics
 /// When the global pool is needed and cannot be built. A panic of the task goes to the pool's panic
@@ -135,9 +136,9 @@ impl<T> JoinHandle<T> {
     /// Tasks that join each other may so nest as deep as they form a chain. A worker's stack need
     /// not be large for that: what goes beyond a part of it runs on a larger stack, on a thread
     /// that acts as the same worker and ends with the chain. (Not in pools whose
-    /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads) are 0, in those whose threads
-    /// a [spawn handler](crate::ThreadPoolBuilder::spawn_handler) makes, in deterministic ones, or where the
-    /// system gives no thread.)
+    /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads) are 0, in those whose
+    /// threads a [spawn handler](crate::ThreadPoolBuilder::spawn_handler) makes, in deterministic
+    /// ones, or where the system gives no thread.)
     pub fn join(self) -> thread::Result<T> {
         self.handle.join()
     }
@@ -167,9 +168,10 @@ pub enum Yield {
 /// Runs one job of the current pool, if one is in sight, on top of the caller; `None` on a thread
 /// that is no worker.
 ///
-/// For a worker that waits for something this crate knows nothing of. What it runs may be anybody's: if
-/// that waits for the caller (by its handle, a lock or a message), it waits for ever. If that yields, too,
-/// the next one stands on both, and so on: many jobs that yield may need as much stack together.
+/// For a worker that waits for something this crate knows nothing of. What it runs may be
+/// anybody's: if that waits for the caller (by its handle, a lock or a message), it waits for ever.
+/// If that yields, too, the next one stands on both, and so on: many jobs that yield may need as
+/// much stack together.
 pub fn yield_now() -> Option<Yield> {
     sim::poll();
     Worker::current().map(yield_on)

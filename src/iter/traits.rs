@@ -153,8 +153,8 @@ pub trait ParallelDrainRange<Idx = usize> {
     /// The type of its items.
     type Item: Send;
 
-    /// Removes a range, and returns a parallel iterator over its items. Those that the iterator does
-    /// not yield are dropped.
+    /// Removes a range, and returns a parallel iterator over its items. Those that the iterator
+    /// does not yield are dropped.
     ///
     /// # Panics
     /// If `range` does not lie within the collection.

@@ -1,8 +1,8 @@
 //! One unit of work: a pointer to a header that knows how to run it.
 //!
 //! Jobs of `join` live in the frame of the call (`worker/join_job.rs`), spawned tasks on the heap
-//! (`task/`), where they may keep an order behind tickets (`task/fifo.rs`). Workers of other pools ask
-//! for one by a ticket (`task/ticket.rs`). Whoever holds a [`JobRef`] must run it.
+//! (`task/`), where they may keep an order behind tickets (`task/fifo.rs`). Workers of other pools
+//! ask for one by a ticket (`task/ticket.rs`). Whoever holds a [`JobRef`] must run it.
 #![allow(unsafe_code)]
 
 pub(crate) mod outcome;
@@ -19,8 +19,8 @@ pub(crate) type Execute<W> = unsafe fn(JobRef<W>, &W);
 /// What every job begins with. Its layout is the same for every `W`.
 #[repr(C)]
 pub(crate) struct Header<W> {
-    /// How to run the job: the first entry of its type's table, which for tasks has more. (A pointer to
-    /// all of the table, and not a reference to the entry.)
+    /// How to run the job: the first entry of its type's table, which for tasks has more. (A
+    /// pointer to all of the table, and not a reference to the entry.)
     table: NonNull<Execute<W>>,
     /// The *isolation tag*: the innermost enclosing task for which another job may wait by a
     /// handle, or `NO_TAG`. A worker that waits inside such a task runs only jobs of the same tag
@@ -34,8 +34,8 @@ pub(crate) struct Header<W> {
 
 impl<W> Header<W> {
     /// # Safety
-    /// `table` is, or begins with, a static entry made for the type of the job that this header is the
-    /// first field of.
+    /// `table` is, or begins with, a static entry made for the type of the job that this header is
+    /// the first field of.
     #[inline(always)]
     pub(crate) unsafe fn new(table: NonNull<Execute<W>>) -> Self {
         Header { table, tag: MaybeUninit::uninit() }

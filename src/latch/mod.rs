@@ -54,8 +54,8 @@ pub(crate) trait Wait {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Called by a worker that is to wait without its core, while it still has that: the next holder
-    /// may touch nothing that this wait's probes touch, but by what others may.
+    /// Called by a worker that is to wait without its core, while it still has that: the next
+    /// holder may touch nothing that this wait's probes touch, but by what others may.
     fn leave_core(&self) {}
 
     /// What is waited for, for those who look at a pool that stands still.

@@ -70,8 +70,8 @@ pub(crate) fn refuse() -> ! {
 pub(crate) fn watch(in_child: extern "C" fn()) {
     #[cfg(unix)]
     {
-        // Stored last: a thread that sees it may fork at once. To be registered twice does no harm, and
-        // a lock may be lost in a child.
+        // Stored last: a thread that sees it may fork at once. To be registered twice does no harm,
+        // and a lock may be lost in a child.
         static WATCHED: AtomicU32 = AtomicU32::new(0);
         // Acquire: matches the Release below, over the registration.
         if WATCHED.load(Ordering::Acquire) == 0 {

@@ -116,8 +116,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Called with the worker's index on each worker's thread when it starts. A worker may come to have
-    /// more than one, of which one acts at a time: see [`WaitPolicy`] and
+    /// Called with the worker's index on each worker's thread when it starts. A worker may come to
+    /// have more than one, of which one acts at a time: see [`WaitPolicy`] and
     /// [`JoinHandle::join`](crate::JoinHandle::join). Threads from outside then do not
     /// [work themselves](Self::lend_seats), unless that is set.
     ///
@@ -185,8 +185,8 @@ impl ThreadPoolBuilder {
     /// thread made for it.
     ///
     /// Dropping the pool waits until `run` has returned on each of them, not until the threads
-    /// have ended. A handler that borrows can be given to [`build_with`](Self::build_with). The pool
-    /// starts no threads but these: see [`WaitPolicy::AnyWork`] on waits for other pools.
+    /// have ended. A handler that borrows can be given to [`build_with`](Self::build_with). The
+    /// pool starts no threads but these: see [`WaitPolicy::AnyWork`] on waits for other pools.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new()
@@ -212,12 +212,13 @@ impl ThreadPoolBuilder {
     /// It works while it waits for something ([`join`](crate::join), [`scope`](crate::scope), a
     /// handle, another pool), and in [`yield_now`](crate::yield_now); otherwise others have to
     /// steal what is queued there, and what is for this worker alone, as in a
-    /// [`broadcast`](crate::broadcast), waits. So in a pool of this one thread nothing runs while it
-    /// is elsewhere. Handlers that start and end threads, and the spawn handler, are not called for
-    /// it.
+    /// [`broadcast`](crate::broadcast), waits. So in a pool of this one thread nothing runs while
+    /// it is elsewhere. Handlers that start and end threads, and the spawn handler, are not called
+    /// for it.
     ///
-    /// Where it has waited for another pool and another thread took over meanwhile (see [`WaitPolicy`]),
-    /// a task of that one which is begun may have to wait until this one waits again.
+    /// Where it has waited for another pool and another thread took over meanwhile (see
+    /// [`WaitPolicy`]), a task of that one which is begun may have to wait until this one waits
+    /// again.
     ///
     /// It is a worker of the pool to its end, also when the pool has been dropped; then a thread of
     /// the pool's own takes over. Dropping the pool does not wait for that; on this thread, it runs
@@ -260,13 +261,13 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// The most *spare threads* that the pool starts, beyond one a worker: see [`WaitPolicy`]. A worker
-    /// that waits for another pool hands its core to one of them where it has to. So at most this many
-    /// jobs, and one a worker, are begun and not ended at a time. The default is 64.
+    /// The most *spare threads* that the pool starts, beyond one a worker: see [`WaitPolicy`]. A
+    /// worker that waits for another pool hands its core to one of them where it has to. So at most
+    /// this many jobs, and one a worker, are begun and not ended at a time. The default is 64.
     ///
-    /// Threads that carry a worker's stack on (see [`JoinHandle::join`](crate::JoinHandle::join)) are not
-    /// among these. With 0 no worker can hand off its core, nor does what runs on top of a wait go on on a
-    /// further stack. That is so where a
+    /// Threads that carry a worker's stack on (see [`JoinHandle::join`](crate::JoinHandle::join))
+    /// are not among these. With 0 no worker can hand off its core, nor does what runs on top of a
+    /// wait go on on a further stack. That is so where a
     /// [spawn handler](Self::spawn_handler) makes the threads.
     ///
     /// [`Counters::spare_threads`](crate::Counters::spare_threads) says how many there are.
@@ -285,36 +286,36 @@ impl ThreadPoolBuilder {
     /// standard error stream when the pool has not moved for that long although work is pending, be
     /// it queued, awaited or begun: once for each time that it stands still.
     ///
-    /// So a closure that runs for longer than `period` while nothing else begins or ends is told of,
-    /// too: whether it computes or is stuck cannot be seen from outside.
+    /// So a closure that runs for longer than `period` while nothing else begins or ends is told
+    /// of, too: whether it computes or is stuck cannot be seen from outside.
     pub fn watchdog(mut self, period: Duration) -> Self {
         self.watchdog = Some(period);
         self
     }
 
-    /// Makes the pool *deterministic*: its threads and the thread that builds it take turns, and `seed`
-    /// decides whose turn it is. The same program with the same seed has the same schedule each time,
-    /// down to which worker steals what; other seeds have others. So a bug that depends on the order
-    /// of things is found by trying seeds, and then shown again by its seed as often as needed, in a
-    /// debugger as well.
+    /// Makes the pool *deterministic*: its threads and the thread that builds it take turns, and
+    /// `seed` decides whose turn it is. The same program with the same seed has the same schedule
+    /// each time, down to which worker steals what; other seeds have others. So a bug that depends
+    /// on the order of things is found by trying seeds, and then shown again by its seed as often
+    /// as needed, in a debugger as well.
     ///
     /// Turns change at [schedule points](crate::schedule_point), not between two instructions,
     /// and all memory accesses are seen in one order: a missing fence is not found in this way.
-    /// Workers run only while the thread that built the pool is in a call to this crate: to wait for a
-    /// task in a loop, call [`schedule_point`](crate::schedule_point) there.
+    /// Workers run only while the thread that built the pool is in a call to this crate: to wait
+    /// for a task in a loop, call [`schedule_point`](crate::schedule_point) there.
     ///
     /// A closure must not wait for another by means that the runtime does not know: a channel, or a
     /// lock that another holds over a schedule point. While it waits it keeps its turn, and the
-    /// other never runs. If nothing moves for a [limit](Self::turn_limit), the process is aborted with a
-    /// message that says which threads wait.
+    /// other never runs. If nothing moves for a [limit](Self::turn_limit), the process is aborted
+    /// with a message that says which threads wait.
     ///
     /// The pool can be used on the thread that builds it and by workers of deterministic pools that
     /// were built there, on no other thread; handles may go anywhere. Deterministic pools that one
     /// thread builds take turns together. A pool that is dropped on another thread ends without
     /// being waited for, and when the thread that built it ends, its workers go on without that
-    /// thread. The seed alone decides where all earlier deterministic pools of the thread have ended:
-    /// those that still end in the background take turns as well. Say how many [threads](Self::num_threads) it is to have, or the schedule will
-    /// depend on the machine.
+    /// thread. The seed alone decides where all earlier deterministic pools of the thread have
+    /// ended: those that still end in the background take turns as well. Say how many
+    /// [threads](Self::num_threads) it is to have, or the schedule will depend on the machine.
     ///
     /// A schedule point at which the turn stays where it is costs some nanoseconds, one at which it
     /// changes what the system needs to switch between threads, some microseconds.
@@ -345,19 +346,19 @@ impl ThreadPoolBuilder {
     }
 
     /// How long a [deterministic](Self::deterministic) pool may stand still: 10 seconds by default.
-    /// After that the process is aborted, with a [`dump`](crate::dump()) and a message that names the
-    /// threads and says which of these it is:
+    /// After that the process is aborted, with a [`dump`](crate::dump()) and a message that names
+    /// the threads and says which of these it is:
     /// - one keeps its turn, and others that have work wait for theirs;
     /// - all wait for each other;
-    /// - those that have turns only call [`schedule_point`](crate::schedule_point), yield in vain, or ask
-    ///   whether a task has ended, and what they wait for does not come.
+    /// - those that have turns only call [`schedule_point`](crate::schedule_point), yield in vain,
+    ///   or ask whether a task has ended, and what they wait for does not come.
     ///
     /// A thread that computes for longer between two [schedule points](crate::schedule_point) needs
     /// a longer limit, if others wait for their turn; so do tasks that call nothing but
     /// `schedule_point` for so long. Where a thread waits for a pool that is not deterministic, or
-    /// that was built by another thread, nothing is taken for a deadlock. Of deterministic pools that
-    /// one thread builds the longest limit holds for all. Time while the process is stopped, as in a debugger, does not
-    /// count.
+    /// that was built by another thread, nothing is taken for a deadlock. Of deterministic pools
+    /// that one thread builds the longest limit holds for all. Time while the process is stopped,
+    /// as in a debugger, does not count.
     ///
     /// Needs the feature `deterministic`.
     #[cfg(feature = "deterministic")]
@@ -375,8 +376,8 @@ impl ThreadPoolBuilder {
         self.try_build().map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
     }
 
-    /// Like [`build`](Self::build), with a [spawn handler](Self::spawn_handler) that may borrow; one
-    /// that was set before is not called.
+    /// Like [`build`](Self::build), with a [spawn handler](Self::spawn_handler) that may borrow;
+    /// one that was set before is not called.
     ///
     /// # Errors
     /// As [`build`](Self::build).
@@ -402,8 +403,8 @@ impl ThreadPoolBuilder {
     }
 
     /// Builds a pool of scoped threads, calls `with_pool`, and ends the pool. Each thread calls
-    /// `wrapper`, which has to call [`ThreadBuilder::run`] and may borrow: say, to keep something on
-    /// the thread's stack for the tasks. A spawn handler that was set before is not called.
+    /// `wrapper`, which has to call [`ThreadBuilder::run`] and may borrow: say, to keep something
+    /// on the thread's stack for the tasks. A spawn handler that was set before is not called.
     ///
     /// # Errors
     /// As [`build`](Self::build); then `with_pool` was not called.

@@ -36,7 +36,8 @@ pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
         return Err(BuildErrorKind::CurrentThreadAlreadyInPool);
     }
     let join = |member: &Cell<Option<Member>>| {
-        // That of a pool which a `fork()` has left in the parent: its end makes this thread no worker.
+        // That of a pool which a `fork()` has left in the parent: its end makes this thread no
+        // worker.
         drop(member.take());
         registry.member_comes();
         registry.workers()[INDEX].set_thread(true);
@@ -62,8 +63,8 @@ pub(super) fn end_with_pool(registry: &Registry) {
     drop(member.registry.take());
 }
 
-/// Runs what is pending in a pool that is dropped by its member, unless that is within a job. (Other
-/// workers do that in their main loops.)
+/// Runs what is pending in a pool that is dropped by its member, unless that is within a job.
+/// (Other workers do that in their main loops.)
 pub(super) fn run_what_is_left(registry: &Registry) {
     let is_member = |worker: &&Worker| registry.has_member() && worker.index() == INDEX;
     if let Some(member) = registry.current_worker().filter(is_member) {

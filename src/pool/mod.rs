@@ -30,20 +30,22 @@ use crate::worker::shared::Registry;
 ///
 /// Most programs need none of their own: the free functions of this crate use the global pool.
 ///
-/// Pools may wait for each other: see [`WaitPolicy`](crate::WaitPolicy) for what a worker does meanwhile, and for the one
-/// shape in which two pools that wait for each other's handles can deadlock.
+/// Pools may wait for each other: see [`WaitPolicy`](crate::WaitPolicy) for what a worker does
+/// meanwhile, and for the one shape in which two pools that wait for each other's handles can
+/// deadlock.
 ///
 /// Dropping a pool runs what was submitted to it, then ends its threads and waits for them, the
 /// destructors of their thread-locals included. (Not for those of a thread that took over from a
-/// member whose thread has ended.) A worker of another pool works for that one meanwhile. Dropped by
-/// one of its own workers it does not wait: the threads end by themselves when nothing is left to
-/// do. Nor does it where a thread of the user's
+/// member whose thread has ended.) A worker of another pool works for that one meanwhile. Dropped
+/// by one of its own workers it does not wait: the threads end by themselves when nothing is left
+/// to do. Nor does it where a thread of the user's
 /// [is a worker](ThreadPoolBuilder::use_current_thread): the threads end after that one has. Two
 /// pools must not be dropped by tasks of each other, which would wait for each other.
 pub struct ThreadPool {
     registry: Arc<Registry>,
     threads: Vec<Thread>,
-    /// Whether it was built to the end. If not, dropping it does not wait for threads that have not come.
+    /// Whether it was built to the end. If not, dropping it does not wait for threads that have not
+    /// come.
     is_built: bool,
     /// Whether dropping it waits for its threads.
     waits: bool,
@@ -99,8 +101,8 @@ impl ThreadPool {
     /// ```
     pub fn shutdown_background(mut self) {
         self.waits = false;
-        // Whether this or a worker is the last to know the pool, and drops what its handlers have captured,
-        // is chance: so a panic of that is not the caller's.
+        // Whether this or a worker is the last to know the pool, and drops what its handlers have
+        // captured, is chance: so a panic of that is not the caller's.
         outcome::discard(self);
     }
 }
@@ -131,8 +133,8 @@ impl Drop for ThreadPool {
     }
 }
 
-/// Waits for the ends of a pool's threads, destructors of thread-locals included. These may need the
-/// pool of which the calling thread is a worker: then that goes on meanwhile.
+/// Waits for the ends of a pool's threads, destructors of thread-locals included. These may need
+/// the pool of which the calling thread is a worker: then that goes on meanwhile.
 #[allow(unsafe_code)]
 fn join_threads(registry: &Registry, threads: Vec<Thread>) {
     let join_all = |threads: Vec<Thread>| threads.into_iter().for_each(Thread::join);

@@ -35,7 +35,8 @@ impl Spawner<'_> {
         let Some(index) = member else { return Ok(()) };
         pool.registry.set_name(index, self.name(index)?);
         drop(self.name_of.take());
-        // Last: what runs above is the user's, and may have made the thread a worker of another pool.
+        // Last: what runs above is the user's, and may have made the thread a worker of another
+        // pool.
         member::join(&pool.registry)
     }
 
@@ -85,7 +86,8 @@ impl Drop for ThreadBuilder {
     }
 }
 
-/// What the thread of a worker is to be: see [`spawn_handler`](crate::ThreadPoolBuilder::spawn_handler).
+/// What the thread of a worker is to be: see
+/// [`spawn_handler`](crate::ThreadPoolBuilder::spawn_handler).
 ///
 /// Dropped without being run, it leaves its worker without a thread, for good: within the spawn
 /// handler that is an error of the build; later on, other workers run what is for that worker, such
@@ -96,7 +98,8 @@ pub struct ThreadBuilder {
     stack_size: Option<usize>,
     /// There until `run`.
     registry: Option<Arc<Registry>>,
-    /// Whether its thread is counted as one that has come, as that of a pool's own does for certain.
+    /// Whether its thread is counted as one that has come, as that of a pool's own does for
+    /// certain.
     comes: bool,
 }
 
@@ -120,8 +123,8 @@ impl ThreadBuilder {
         self.stack_size
     }
 
-    /// Works. Returns when the pool has been dropped and nothing is left to do; at once, if it could
-    /// not be built.
+    /// Works. Returns when the pool has been dropped and nothing is left to do; at once, if it
+    /// could not be built.
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
             if self.comes || registry.thread_runs() {

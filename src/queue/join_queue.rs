@@ -19,8 +19,8 @@
 //!   `top < limit`; a fork that ends finds its job, in `slot`, private while `slot >= floor`.
 //! - closed, by who found nothing to steal here, or by the owner, which has nothing public, or one
 //!   job by which it does not know yet whether there are forks within: `limit` is 0, `floor` is
-//!   [`CLOSED`]. No slot passes either comparison, so that the owner's next fork, or the next end of
-//!   a fork, comes to the slow path and publishes.
+//!   [`CLOSED`]. No slot passes either comparison, so that the owner's next fork, or the next end
+//!   of a fork, comes to the slow path and publishes.
 //!
 //! `limit` is the truth. Who closes swaps `limit`, then stores `floor`; who opens stores `floor`,
 //! then swaps `limit`; so the last swap's `floor` stands, or `floor` is closed in vain, which
@@ -55,22 +55,23 @@
 //! - A fork in the fast slot needs no `busy`: to put it there and to take it back moves neither
 //!   `head` nor the ring and opens no gate, and when it is taken back, no private job is left.
 //!
-//! The thief takes every private fork of an owner that is silent, since the next thief would have to
-//! wait and to impose the fence again.
+//! The thief takes every private fork of an owner that is silent, since the next thief would have
+//! to wait and to impose the fence again.
 //!
 //! The owner pays nothing for it but the order of two instructions, which the compiler must keep.
-//! The same fence is part of the last searcher's going to sleep: where nothing is public the gate is
-//! closed, so a fork that looked at the gate before the fence is seen by `hides_work`, and one that
-//! looks later is published.
+//! The same fence is part of the last searcher's going to sleep: where nothing is public the gate
+//! is closed, so a fork that looked at the gate before the fence is seen by `hides_work`, and one
+//! that looks later is published.
 //!
 //! # The handshake with sleepers
-//! A worker that is about to sleep (1) counts itself as parked, (2) issues a SeqCst fence, (3) reads
-//! `limit` and the fast slot of every queue, then looks at the deques. It writes to none of them,
-//! so what it costs others does not grow with the number of workers. An owner that publishes (a)
-//! pushes to the deque, (b) swaps `limit`, SeqCst, or fills the fast slot, likewise, (c) reads the
-//! counts, SeqCst. If (3) reads what `limit` was before (b), the fence comes before (b) in
-//! the single order of SeqCst operations, hence before (c), which then sees the count. Else (3) sees
-//! the push: all writes of `limit` are read-modify-writes, so its Release sequence never breaks.
+//! A worker that is about to sleep (1) counts itself as parked, (2) issues a SeqCst fence, (3)
+//! reads `limit` and the fast slot of every queue, then looks at the deques. It writes to none of
+//! them, so what it costs others does not grow with the number of workers. An owner that publishes
+//! (a) pushes to the deque, (b) swaps `limit`, SeqCst, or fills the fast slot, likewise, (c) reads
+//! the counts, SeqCst. If (3) reads what `limit` was before (b), the fence comes before (b) in
+//! the single order of SeqCst operations, hence before (c), which then sees the count. Else (3)
+//! sees the push: all writes of `limit` are read-modify-writes, so its Release sequence never
+//! breaks.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -134,8 +135,8 @@ pub(crate) trait Published<J> {
 /// A worker's pending forks: private jobs `J`, public ones `P`.
 ///
 /// `front.own` and `own` are for the owner alone (the holder of the worker's core, see
-/// `sleep/mod.rs`), but for a thief that forces, and for glances at how much is there; `front.gate`,
-/// `own.fast` and `stealer` are everybody's.
+/// `sleep/mod.rs`), but for a thief that forces, and for glances at how much is there;
+/// `front.gate`, `own.fast` and `stealer` are everybody's.
 #[repr(C)]
 pub(crate) struct ForkQueue<J, P> {
     front: ForkFront<J>,
@@ -206,7 +207,8 @@ impl FastSlot {
     /// Fills the empty slot (owner only).
     fn put<J>(&self, job: NonNull<J>) {
         let address = job.as_ptr().expose_provenance();
-        // Release: publishes the job to the Acquire in `take`. SeqCst: "the handshake with sleepers".
+        // Release: publishes the job to the Acquire in `take`. SeqCst: "the handshake with
+        // sleepers".
         let before = self.0.swap(address, Ordering::SeqCst);
         debug_assert_eq!(before, 0, "another fork in the fast slot was lost");
     }
@@ -383,8 +385,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         if self.top() != self.head() || own.public() > 0 || own.most == 0 {
             return None;
         }
-        // Perhaps a fork without any within. What is the next one's to find out is left to it: the gate
-        // stays closed.
+        // Perhaps a fork without any within. What is the next one's to find out is left to it: the
+        // gate stays closed.
         own.count_published(1);
         own.fast.put(publish_job(job).into_pointer());
         Some(FAST)
@@ -411,8 +413,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         (slot, published)
     }
 
-    /// `pop` where it could not tell, of `job` in `slot`. The second value: how many older ones were
-    /// published.
+    /// `pop` where it could not tell, of `job` in `slot`. The second value: how many older ones
+    /// were published.
     #[inline(always)]
     pub(crate) fn pop_slow(
         &self,
@@ -500,8 +502,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.own.kept.set(if keeps { self.head() } else { FIRST });
     }
 
-    /// Starts over with the first slot, long before there is none left; for an owner without any fork
-    /// that has not come to its end. (Some slots are lost where stacks have taken turns.)
+    /// Starts over with the first slot, long before there is none left; for an owner without any
+    /// fork that has not come to its end. (Some slots are lost where stacks have taken turns.)
     pub(crate) fn rewind(&self) {
         if self.head() > MOST / 2 {
             let _busy = self.be_busy();
@@ -522,8 +524,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.recheck();
     }
 
-    /// Takes the newest public job, for an owner that has nothing better to do. What that forks shall
-    /// be public again, if this was the last.
+    /// Takes the newest public job, for an owner that has nothing better to do. What that forks
+    /// shall be public again, if this was the last.
     pub(crate) fn pop_newest_public(&self) -> Option<P> {
         let job = self.own.public.pop().or_else(|| self.take_fast())?;
         if self.took_last() {
@@ -546,8 +548,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Sees to it that enough is public, and opens the gate unless nothing is.
     fn answer(&self, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
-        // Pairs with the heavy fence of who sleeps for good: either that sees the job which is private
-        // by now, or this sees what became of the public ones.
+        // Pairs with the heavy fence of who sleeps for good: either that sees the job which is
+        // private by now, or this sees what became of the public ones.
         light_fence();
         let own = &self.own;
         let wanted = own.handful.get().saturating_sub(own.public());
@@ -646,7 +648,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.top().saturating_sub(self.head())
     }
 
-    /// How many jobs are public. After a SeqCst fence it is step (3) of the handshake, as `is_empty`.
+    /// How many jobs are public. After a SeqCst fence it is step (3) of the handshake, as
+    /// `is_empty`.
     #[cfg(not(loom))]
     pub(crate) fn public(&self) -> usize {
         // Acquire: as in `is_empty`.

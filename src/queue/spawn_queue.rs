@@ -18,9 +18,10 @@
 //! # The buffer's length
 //! `0..=ROOM`: that many tasks, which the owner may change by one and pack at `ROOM`. [`TAKEN`]:
 //! a thief moves the older half out, then sets what is left. Whoever sets `TAKEN` from `n` has the
-//! slots below `n`. The owner writes a slot only at or above the length it read, so that it never writes
-//! what a thief reads; while the buffer is taken, it makes batches of one. A taken buffer counts as
-//! not empty, since the newer half stays: so no owner sleeps on it. [`UNUSED`] stays for good.
+//! slots below `n`. The owner writes a slot only at or above the length it read, so that it never
+//! writes what a thief reads; while the buffer is taken, it makes batches of one. A taken buffer
+//! counts as not empty, since the newer half stays: so no owner sleeps on it. [`UNUSED`] stays for
+//! good.
 //!
 //! # The handshake with sleepers
 //! That of `queue/join_queue.rs`. To add to the buffer is a SeqCst read-modify-write of its length,
@@ -170,8 +171,8 @@ impl<J> Buffer<J> {
             self.len.store(to, Ordering::Relaxed);
             return true;
         }
-        // Release: publishes the slots to the thief's Acquire; a failure leaves them unused. SeqCst: "the
-        // handshake with sleepers".
+        // Release: publishes the slots to the thief's Acquire; a failure leaves them unused.
+        // SeqCst: "the handshake with sleepers".
         self.len.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
@@ -241,8 +242,8 @@ impl<J> Buffer<J> {
             // SAFETY: nobody else reads or writes slots below the length until the buffer is open.
             unsafe { (*to.get()).write(read(from)) };
         }
-        // Release: matches the owner's Acquire. A swap, for the handshake with sleepers: a store would
-        // hide those that came while the buffer was taken.
+        // Release: matches the owner's Acquire. A swap, for the handshake with sleepers: a store
+        // would hide those that came while the buffer was taken.
         self.len.swap(left, Ordering::Release);
         batch
     }
@@ -405,8 +406,8 @@ impl<J> TaskQueue<J> {
         first
     }
 
-    /// Adds a job that comes from another worker's queue (owner only). The caller then publishes what has
-    /// moved.
+    /// Adds a job that comes from another worker's queue (owner only). The caller then publishes
+    /// what has moved.
     pub(crate) fn push_moved(&self, job: J) {
         self.injected.push(job);
     }

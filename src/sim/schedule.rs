@@ -16,8 +16,8 @@ pub(crate) type Seed = u64;
 /// A party's number. They are given in the order in which threads are started.
 pub(super) type Id = u64;
 
-/// The watcher looks so many times before it gives up. (Its own looks are counted, and not the time,
-/// which also goes by in a debugger.)
+/// The watcher looks so many times before it gives up. (Its own looks are counted, and not the
+/// time, which also goes by in a debugger.)
 pub(super) const LOOKS: u32 = 10;
 
 pub(super) struct State {
@@ -116,8 +116,8 @@ impl State {
         self.turn
     }
 
-    /// Sees to it that one that waits for its turn is the watcher, if any does. Returns where a new one
-    /// waits, for it to be told.
+    /// Sees to it that one that waits for its turn is the watcher, if any does. Returns where a new
+    /// one waits, for it to be told.
     #[must_use]
     pub(super) fn see_to_watcher(&mut self) -> Option<Arc<Chair>> {
         let watches = |id| Some(id) != self.turn && self.parties.contains_key(&id);

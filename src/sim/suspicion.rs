@@ -1,4 +1,5 @@
-//! What a simulation that stands still is told to its user: whose turn it is, and who waits for what.
+//! What a simulation that stands still is told to its user: whose turn it is, and who waits for
+//! what.
 
 use std::sync::Weak;
 

@@ -1,9 +1,9 @@
 //! Turns: of the threads of one simulation, one at a time runs, and the seed decides which is next.
 //!
-//! A *simulation* has a thread that builds deterministic pools, its *home*, and all threads of these
-//! pools. Each is a *party*. The party whose turn it is runs as any thread does; all others wait in
-//! [`Party::wait_for_turn`]. The turn changes in [`Party::pass_on`] and [`Party::leave`], and nowhere
-//! else, so that the order of all that parties do follows from the seed.
+//! A *simulation* has a thread that builds deterministic pools, its *home*, and all threads of
+//! these pools. Each is a *party*. The party whose turn it is runs as any thread does; all others
+//! wait in [`Party::wait_for_turn`]. The turn changes in [`Party::pass_on`] and [`Party::leave`],
+//! and nowhere else, so that the order of all that parties do follows from the seed.
 //!
 //! Invariants, all of them under the lock of `Shared::state`:
 //! 1. At most one party has the turn. If none has, all are blocked, or there is no party.
@@ -205,8 +205,8 @@ pub(crate) fn poll_for(pool: usize) {
 }
 
 impl Simulation {
-    /// The simulation that the calling thread is part of, or else a new one. `seed` decides it, or is
-    /// mixed in, if there are pools already. `limit`: see `ThreadPoolBuilder::turn_limit`.
+    /// The simulation that the calling thread is part of, or else a new one. `seed` decides it, or
+    /// is mixed in, if there are pools already. `limit`: see `ThreadPoolBuilder::turn_limit`.
     pub(crate) fn enter(
         seed: Seed,
         limit: Duration,
@@ -241,7 +241,8 @@ impl Simulation {
         here().is_some_and(|party| Arc::ptr_eq(&party.simulation.0, &self.0))
     }
 
-    /// Starts a thread of `pool`. `looks`: whether it has nothing to do at first but to look for work.
+    /// Starts a thread of `pool`. `looks`: whether it has nothing to do at first but to look for
+    /// work.
     pub(crate) fn start(
         &self,
         pool: Weak<dyn Simulated>,
@@ -327,8 +328,8 @@ impl Party {
         self.is_home && is_alone(&self.simulation.lock())
     }
 
-    /// Lets another run, and returns when it is this one's turn again; if it is `blocked`, not before
-    /// it was woken.
+    /// Lets another run, and returns when it is this one's turn again; if it is `blocked`, not
+    /// before it was woken.
     fn pass_on(&self, blocked: Option<Blocked>) {
         let next = self.hand_over(blocked);
         self.give_and_wait(next);

@@ -1,6 +1,6 @@
 //! Which thread has a core: the part of a hand-off (`worker/hand_off.rs`) that is under the
-//! sleepers' lock. It is here because a core changes hands together with the counts and with the list
-//! of sleepers, and because the model checker runs it, which does not get the workers.
+//! sleepers' lock. It is here because a core changes hands together with the counts and with the
+//! list of sleepers, and because the model checker runs it, which does not get the workers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -130,8 +130,8 @@ impl Sleep {
 
     /// Gives the core up, to have it back later: to the first thread that wants it back, else to a
     /// spare one, of which the caller has seen to it that there is one. `wait`: see `wake_blocked`;
-    /// `is_local`: whether that is something of this pool, which is not there yet. `None`: the pool has
-    /// ended.
+    /// `is_local`: whether that is something of this pool, which is not there yet. `None`: the pool
+    /// has ended.
     pub(crate) fn hand_off(
         &self,
         core: usize,
@@ -249,8 +249,9 @@ impl Sleep {
         thread.parker.unpark();
     }
 
-    /// Leaves the core to its spare threads, of which one is woken if there is work for it. A borrower
-    /// may find none, if all have made way for it: then one that waits goes on with its core.
+    /// Leaves the core to its spare threads, of which one is woken if there is work for it. A
+    /// borrower may find none, if all have made way for it: then one that waits goes on with its
+    /// core.
     fn give_to_spare(&self, list: &mut List, core: usize, work_left: bool) -> GivenBack {
         if !list.off[core].has_spare() && self.give_to_waiting(list, core) {
             return GivenBack::Taken;

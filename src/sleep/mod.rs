@@ -31,13 +31,13 @@
 //! without the core (`hand_off.rs`).
 //!
 //! # The event count
-//! A worker that looks for work is counted as a *searcher*, one that has given up as *parked*. One of
-//! the parked, the *sentry*, sleeps by a clock and looks around every [`NAP`] while others fork. A
-//! publisher wakes nobody while there is a searcher or a sentry: so a tiny parallel section that
-//! follows another costs no wake-up, and a long one gets its helpers within a nap. A searcher that has
-//! found a job wakes up to two more if more jobs are public than searchers are left: so a pool of n
-//! workers is awake after log n steps. The last searcher looks at all queues for that, and wakes one
-//! also for forks that a worker hides (`queue/join_queue.rs`, "Force").
+//! A worker that looks for work is counted as a *searcher*, one that has given up as *parked*. One
+//! of the parked, the *sentry*, sleeps by a clock and looks around every [`NAP`] while others fork.
+//! A publisher wakes nobody while there is a searcher or a sentry: so a tiny parallel section that
+//! follows another costs no wake-up, and a long one gets its helpers within a nap. A searcher that
+//! has found a job wakes up to two more if more jobs are public than searchers are left: so a pool
+//! of n workers is awake after log n steps. The last searcher looks at all queues for that, and
+//! wakes one also for forks that a worker hides (`queue/join_queue.rs`, "Force").
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked (and no longer as searcher), then issues a
@@ -47,19 +47,19 @@
 //! 3. *commit*: it parks on its parker, which keeps a token given early.
 //!
 //! A publisher: (a) pushes; (b) goes through its queue's side of the handshake, a SeqCst
-//! read-modify-write (`queue/join_queue.rs`, `queue/spawn_queue.rs`) or a `fence(SeqCst)`; (c) reads the counts,
-//! SeqCst, and wakes one if somebody is parked and nobody looks.
+//! read-modify-write (`queue/join_queue.rs`, `queue/spawn_queue.rs`) or a `fence(SeqCst)`; (c)
+//! reads the counts, SeqCst, and wakes one if somebody is parked and nobody looks.
 //!
-//! Step 2 leaves out cores that are `PARKED`, since their queues are empty: their next holder issues a
-//! fence of its own before it publishes ([`Sleep::unparked`]). If step 2 saw the core parked, the
-//! fence of step 1 comes before that one, and (c) sees W parked.
+//! Step 2 leaves out cores that are `PARKED`, since their queues are empty: their next holder
+//! issues a fence of its own before it publishes ([`Sleep::unparked`]). If step 2 saw the core
+//! parked, the fence of step 1 comes before that one, and (c) sees W parked.
 //!
-//! **No wake-up is lost.** Let J be published and W parked. (b) and the fence of step 1 are ordered. If
-//! (b) is first, W's re-check sees J. Otherwise (c) sees W parked, and either wakes a worker, which
-//! becomes a searcher; or sees a searcher or sentry S, which stops looking only by (i) parking, or the
-//! sentry by resigning, which is steps 1 and 2 again: S's fence comes after (b), since (c)
-//! still saw S looking, and S sees J; or (ii) by finding work as the last one that looks, and then it
-//! issues a fence and looks again, likewise, and wakes a worker if it sees J
+//! **No wake-up is lost.** Let J be published and W parked. (b) and the fence of step 1 are
+//! ordered. If (b) is first, W's re-check sees J. Otherwise (c) sees W parked, and either wakes a
+//! worker, which becomes a searcher; or sees a searcher or sentry S, which stops looking only by
+//! (i) parking, or the sentry by resigning, which is steps 1 and 2 again: S's fence comes after
+//! (b), since (c) still saw S looking, and S sees J; or (ii) by finding work as the last one that
+//! looks, and then it issues a fence and looks again, likewise, and wakes a worker if it sees J
 //! ([`Sleep::stop_searching`]). So at all times: if work is public and somebody is parked, then
 //! somebody looks, or is about to look after a fence that comes after the push.
 //!
@@ -105,8 +105,8 @@
 //! | `helper`: one more woken from outside | 4 items of 200 ns every 100 µs | 8 | 1.20 | 1.18 |
 //! |  | 64 items of 5 µs every 5 ms | 8 | 1.02 | 1.37 |
 //!
-//! The sentry costs CPU time where sections are tiny and rare: without it, those of 4 items of 200 ns
-//! every 100 µs take half as much.
+//! The sentry costs CPU time where sections are tiny and rare: without it, those of 4 items of 200
+//! ns every 100 µs take half as much.
 
 mod counts;
 mod hand_off;
@@ -133,8 +133,8 @@ pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 /// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
 /// delays help for a section that began meanwhile.
 pub(crate) const NAP: Duration = Duration::from_micros(10);
-/// Whether a nap is about as short as it is to be. Elsewhere it may last 15 milliseconds, and a publisher
-/// that sees a sentry wakes nobody.
+/// Whether a nap is about as short as it is to be. Elsewhere it may last 15 milliseconds, and a
+/// publisher that sees a sentry wakes nobody.
 const HAS_SHORT_NAPS: bool = cfg!(any(target_os = "linux", loom));
 /// How many looks in vain make the sentry resign: with what the clock adds, some quarter of a
 /// millisecond. More would slow a serial phase down that a section left behind; fewer would have
@@ -573,8 +573,8 @@ impl Sleep {
 
     // ---- parking ------------------------------------------------------------------------------
 
-    /// Step 1. The core is `FREE` if the caller searches in the main loop, else `BUSY`. `watches`: it may
-    /// become the sentry.
+    /// Step 1. The core is `FREE` if the caller searches in the main loop, else `BUSY`. `watches`:
+    /// it may become the sentry.
     pub(crate) fn announce(
         &self,
         core: usize,
@@ -611,8 +611,8 @@ impl Sleep {
         Entered::Announced
     }
 
-    /// Takes the announcement back: the caller is a searcher again and has its core. `false`: it was
-    /// woken already, or its core lent.
+    /// Takes the announcement back: the caller is a searcher again and has its core. `false`: it
+    /// was woken already, or its core lent.
     #[must_use]
     pub(crate) fn leave(&self, core: usize, kind: Kind) -> bool {
         let mut list = self.list();
@@ -634,7 +634,8 @@ impl Sleep {
 
     /// Step 3 of a worker that is blocked: sleeps until it is woken. Before that, and alone for one
     /// that is idle, which then waits for its core: while the caller is the sentry, it calls `look`
-    /// after every nap, and leaves if that says so; before it resigns, it calls `announce_and_look`.
+    /// after every nap, and leaves if that says so; before it resigns, it calls
+    /// `announce_and_look`.
     pub(crate) fn sleep(
         &self,
         core: usize,
@@ -728,8 +729,8 @@ impl Sleep {
         }
     }
 
-    /// Whether `workers` cores, all there are, are parked in the main loop, no thread is without its
-    /// core, and there is `nothing_left` for any of them at the same time.
+    /// Whether `workers` cores, all there are, are parked in the main loop, no thread is without
+    /// its core, and there is `nothing_left` for any of them at the same time.
     pub(crate) fn all_parked(&self, workers: usize, nothing_left: impl FnOnce() -> bool) -> bool {
         let list = self.list();
         list.parked.len() == workers
@@ -785,8 +786,8 @@ mod tests {
         assert!(sleep.state(1) == BUSY && own.has_core());
     }
 
-    /// A thread borrows the core of a worker that looks around, hands it off, and wants it back, all
-    /// before the worker looks: that worker is the one to pass it on.
+    /// A thread borrows the core of a worker that looks around, hands it off, and wants it back,
+    /// all before the worker looks: that worker is the one to pass it on.
     #[test]
     fn a_core_that_was_lent_and_given_back_is_its_lookers_still() {
         let (sleep, own) = (Sleep::new(1), OffCore::at_bottom(0, true));

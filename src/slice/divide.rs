@@ -153,8 +153,9 @@ impl Block {
         assert!(len <= BLOCK);
         let mut end = 0;
         for (at, element) in block {
-            // SAFETY: both callers pass the iterator of a slice of at most `BLOCK` elements, forwards
-            // or backwards, which gives exactly `len`: so fewer are wrong so far than `BLOCK`.
+            // SAFETY: both callers pass the iterator of a slice of at most `BLOCK` elements,
+            // forwards or backwards, which gives exactly `len`: so fewer are wrong so far than
+            // `BLOCK`.
             unsafe { *self.at.get_unchecked_mut(end) = at as u8 };
             end += usize::from(is_wrong(element));
         }

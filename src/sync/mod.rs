@@ -43,8 +43,8 @@ mod imp {
             self.0.try_lock()
         }
 
-        /// `lock` where user code runs under the lock: in a simulation, who holds it may wait for the
-        /// turn.
+        /// `lock` where user code runs under the lock: in a simulation, who holds it may wait for
+        /// the turn.
         pub(crate) fn lock_over_points(&self) -> MutexGuard<'_, T> {
             loop {
                 match self.try_lock() {
@@ -113,8 +113,8 @@ mod imp {
         }
     }
 
-    /// Waits as a thread that is no worker, until `done`, which is what the pool at the address `pool`
-    /// brings about (or `sim::IDLE`).
+    /// Waits as a thread that is no worker, until `done`, which is what the pool at the address
+    /// `pool` brings about (or `sim::IDLE`).
     pub(crate) fn wait_outside(parker: &Parker, pool: usize, done: impl Fn() -> bool) {
         let _awaits = sim::awaits(pool);
         while !done() {

@@ -1,5 +1,5 @@
-//! Spawned tasks: one block of memory each (`sync/slab.rs`), which holds the closure, then the result, and the state
-//! that a handle needs.
+//! Spawned tasks: one block of memory each (`sync/slab.rs`), which holds the closure, then the
+//! result, and the state that a handle needs.
 //!
 //! # Who owns the block
 //! Two parties refer to it: the *entry*, the [`JobRef`] that stands in some queue until a worker
@@ -300,7 +300,8 @@ where
         let ended = match outcome::run(closure) {
             Ok(value) => Ended::Value(value),
             Err(payload) => {
-                // SAFETY: the block is alive, and its home until it is told that the task has ended.
+                // SAFETY: the block is alive, and its home until it is told that the task has
+                // ended.
                 let home = unsafe { (*this.as_ptr()).home };
                 Ended::Panic(home.keep_panic(payload, worker.registry()))
             }
@@ -445,8 +446,8 @@ fn shells_count(worker: &Worker) -> bool {
     worker.waits_for_own_work()
 }
 
-/// Whether the job, a task's entry, is that of a task which was run by its joiner, who is through with
-/// it.
+/// Whether the job, a task's entry, is that of a task which was run by its joiner, who is through
+/// with it.
 ///
 /// # Safety
 /// The job is a task or a ticket for one of a worker's (`fifo.rs`), which begins like a task.

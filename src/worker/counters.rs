@@ -57,8 +57,8 @@ pub struct Counters {
     /// How many spare threads the pool has started, which end with it: see
     /// [`WaitPolicy`](crate::WaitPolicy).
     pub spare_threads: usize,
-    /// How many of the pool's threads are without a core now: they have handed it off in a wait, and
-    /// wait still, or have not got it back yet.
+    /// How many of the pool's threads are without a core now: they have handed it off in a wait,
+    /// and wait still, or have not got it back yet.
     pub threads_off_core: usize,
 }
 
@@ -75,8 +75,8 @@ impl Counters {
     }
 }
 
-/// A counter that any thread reads, and that one thread at a time [adds](Counter::add) to, or else any
-/// [counts](Counter::count) by.
+/// A counter that any thread reads, and that one thread at a time [adds](Counter::add) to, or else
+/// any [counts](Counter::count) by.
 pub(crate) struct Counter(AtomicUsize);
 
 impl Counter {

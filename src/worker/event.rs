@@ -58,8 +58,8 @@ impl Event {
         Event { pool: pool.addr(), state: Mutex::default() }
     }
 
-    /// Says that it has happened. The event may be gone as soon as the lock is given back, before this
-    /// returns: hence the pointer.
+    /// Says that it has happened. The event may be gone as soon as the lock is given back, before
+    /// this returns: hence the pointer.
     ///
     /// # Safety
     /// `this` points to an event that has not happened yet, or that outlives the call.
@@ -90,8 +90,8 @@ impl Event {
         }
     }
 
-    /// Waits as a thread that is no worker. Calls `call` every `interval` until it says that it need not
-    /// be called again.
+    /// Waits as a thread that is no worker. Calls `call` every `interval` until it says that it
+    /// need not be called again.
     pub(crate) fn wait_with_calls(&self, interval: Duration, call: impl Fn() -> bool) {
         self.wait_outside(|parker| {
             while !self.has_happened() {

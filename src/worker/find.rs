@@ -28,7 +28,8 @@ use crate::worker::JobRef;
 /// How many others one look goes through at most.
 const MOST_VICTIMS: usize = 16;
 
-/// For how long a fork has to be public before a patient thief takes it: about what taking it costs both.
+/// For how long a fork has to be public before a patient thief takes it: about what taking it costs
+/// both.
 const PATIENCE: u64 = TICKS_PER_MICROSECOND;
 /// How many forks in a row such a thief leaves alone, at most.
 const MOST_REFUSALS: u32 = 32;
@@ -76,8 +77,9 @@ impl Worker {
         self.tasks.pop(|| self.share_rest())
     }
 
-    /// What has come from outside and waits longest: in a batch that this worker has fetched, else in
-    /// the injector. (Where all tasks are run in order, a batch has to wait for none but older ones.)
+    /// What has come from outside and waits longest: in a batch that this worker has fetched, else
+    /// in the injector. (Where all tasks are run in order, a batch has to wait for none but older
+    /// ones.)
     pub(super) fn submitted(&self) -> Option<JobRef> {
         let fetched = if self.runs_in_order() { None } else { self.tasks.pop_from_outside() };
         fetched.or_else(|| self.injected())
@@ -150,9 +152,9 @@ impl Worker {
         Some(stolen)
     }
 
-    /// Whether a fork of `victim`'s stays public for a while. One that its owner takes back sooner is
-    /// too short to be worth a theft, and so may be those to come. (Or it is taken back soon though it
-    /// is long, or an old one is overlooked; so now and then the answer is yes.)
+    /// Whether a fork of `victim`'s stays public for a while. One that its owner takes back sooner
+    /// is too short to be worth a theft, and so may be those to come. (Or it is taken back soon
+    /// though it is long, or an old one is overlooked; so now and then the answer is yes.)
     fn lasts(&self, victim: &Worker, changes_mind: impl Fn() -> bool) -> bool {
         let refusals = self.refusals.get();
         if refusals == MOST_REFUSALS {
@@ -172,8 +174,8 @@ impl Worker {
         lasts
     }
 
-    /// Whether to give owners time to do themselves what could be stolen: where the last theft was not
-    /// worth its price.
+    /// Whether to give owners time to do themselves what could be stolen: where the last theft was
+    /// not worth its price.
     fn is_patient(&self) -> bool {
         let stolen = self.stolen.take();
         if stolen != 0 {
@@ -245,16 +247,16 @@ impl Worker {
         }
     }
 
-    /// The fence and the look at all queues that parking takes: steps 1 and 2 (`sleep/mod.rs`). Workers
-    /// that are parked themselves have nothing, and are left out.
+    /// The fence and the look at all queues that parking takes: steps 1 and 2 (`sleep/mod.rs`).
+    /// Workers that are parked themselves have nothing, and are left out.
     pub(crate) fn announce_and_look(&self) -> bool {
         // Pairs with the fence or the SeqCst write of a publisher.
         fence(Ordering::SeqCst);
         self.sees_own_work() || self.others().any(Worker::shows_work)
     }
 
-    /// How many others to wake, for a worker that was the last to search and has found a job: for other
-    /// jobs, or to watch a worker that hides some.
+    /// How many others to wake, for a worker that was the last to search and has found a job: for
+    /// other jobs, or to watch a worker that hides some.
     pub(super) fn jobs_for_others(&self) -> usize {
         // As in `announce_and_look`.
         fence(Ordering::SeqCst);
@@ -316,8 +318,8 @@ impl Worker {
         forks != before
     }
 
-    /// Whether a worker hides forks and has neither forked nor ended a fork since the last call: then
-    /// they are to be taken by force. (That costs some microseconds and interrupts every busy
+    /// Whether a worker hides forks and has neither forked nor ended a fork since the last call:
+    /// then they are to be taken by force. (That costs some microseconds and interrupts every busy
     /// worker; an owner that forks at all answers sooner.)
     pub(super) fn sees_silent(&self) -> bool {
         let [index, head, top] = &self.suspect;
@@ -358,8 +360,9 @@ impl Worker {
         self.forces.load(Ordering::Relaxed) != 0
     }
 
-    /// Takes by force the forks of a worker that does not answer, if a look has decided so, of those that
-    /// may have such as this one wants. Returns the oldest, if it is accepted; the others are public.
+    /// Takes by force the forks of a worker that does not answer, if a look has decided so, of
+    /// those that may have such as this one wants. Returns the oldest, if it is accepted; the
+    /// others are public.
     pub(super) fn forced(
         &self,
         may_have: impl Fn(&Worker) -> bool,
@@ -372,7 +375,8 @@ impl Worker {
         let mut hiders = self.others().filter(|other| other.forks.hides_work() && may_have(other));
         hiders.find_map(|other| {
             let oldest = self.force(other);
-            // Else its owner or another thief is at it, which takes a moment: the next look sees more.
+            // Else its owner or another thief is at it, which takes a moment: the next look sees
+            // more.
             if oldest.is_none() && other.forks.hides_work() {
                 self.forces.store(1, Ordering::Relaxed);
             }
@@ -428,7 +432,8 @@ impl Worker {
         all.filter(|other| other.index != self.index)
     }
 
-    /// How many jobs can be stolen from this worker. If no fork can, it is told that somebody is hungry.
+    /// How many jobs can be stolen from this worker. If no fork can, it is told that somebody is
+    /// hungry.
     fn public(&self) -> usize {
         let forks = self.forks.public();
         if forks == 0 {

@@ -1,26 +1,27 @@
-//! Hand-off: a thread that must block hands its core to a *spare thread*, waits without the core, and
-//! takes it back.
+//! Hand-off: a thread that must block hands its core to a *spare thread*, waits without the core,
+//! and takes it back.
 //!
 //! # Why
-//! A worker's thread that waits for another pool may have to run what that pool asks for (a *guest*,
-//! `wait.rs`), which must not always stand on top of the wait. And a thread in such a wait holds a
-//! core on which others could work. So there are three steps:
+//! A worker's thread that waits for another pool may have to run what that pool asks for (a
+//! *guest*, `wait.rs`), which must not always stand on top of the wait. And a thread in such a wait
+//! holds a core on which others could work. So there are three steps:
 //! 1. [`Worker::hand_off`] gives the core to another thread. From then on the caller may touch
-//!    nothing that belongs to the core. There has to be a thread to take it: one that wants the core
-//!    back, else a spare one, which [`Registry::find_spare`] starts if none sleeps;
+//!    nothing that belongs to the core. There has to be a thread to take it: one that wants the
+//!    core back, else a spare one, which [`Registry::find_spare`] starts if none sleeps;
 //! 2. the caller waits, or does whatever blocks;
 //! 3. [`Worker::take_back`] waits until the core is the caller's again.
 //!
 //! # Threads
-//! A pool's threads are all alike. Each belongs to one core, and either *has* it, or is *off* it, in
-//! the middle of its stack, or sleeps at the bottom of its stack, *spare*. A thread that comes to the
-//! bottom with its core goes on there as any other would, and sleeps as a spare one when there is
-//! nothing left to do, or when it passes the core on. Only a borrower from outside, and a thread of
-//! the user's that is a worker, give the core up to a spare thread instead. Spare threads end with the
-//! pool.
+//! A pool's threads are all alike. Each belongs to one core, and either *has* it, or is *off* it,
+//! in the middle of its stack, or sleeps at the bottom of its stack, *spare*. A thread that comes
+//! to the bottom with its core goes on there as any other would, and sleeps as a spare one when
+//! there is nothing left to do, or when it passes the core on. Only a borrower from outside, and a
+//! thread of the user's that is a worker, give the core up to a spare thread instead. Spare threads
+//! end with the pool.
 //!
 //! A thread takes back the very core that it handed off: the frames on its stack hold on to it, by
-//! references to the worker, by slots in its ring of forks, and by the index which user code was told.
+//! references to the worker, by slots in its ring of forks, and by the index which user code was
+//! told.
 //!
 //! # Who has the core
 //! Under the sleepers' lock (`sleep/hand_off.rs`), so that no wake-up is lost:
@@ -36,12 +37,13 @@
 //! - A thread notes itself as off its core before it probes its wait; who ends that takes the lock.
 //!
 //! # The cap
-//! At most [`ThreadPoolBuilder::max_spare_threads`] spare threads are started. (The threads of further
-//! stacks, `nest.rs`, are not counted: each acts as a worker whose thread waits for it.) So a pool has so
-//! many live jobs at most, and one a worker; and as long as they wait for other pools, one a worker
-//! alone. To pass a core on to a thread that wants it back never needs a further thread. Where none
-//! can be had, [`Worker::wait_off_core`] refuses, and the wait goes on with its core: then a guest
-//! runs on top of it (see "What can still stop for ever" in `wait.rs`), and the dump says so.
+//! At most [`ThreadPoolBuilder::max_spare_threads`] spare threads are started. (The threads of
+//! further stacks, `nest.rs`, are not counted: each acts as a worker whose thread waits for it.) So
+//! a pool has so many live jobs at most, and one a worker; and as long as they wait for other
+//! pools, one a worker alone. To pass a core on to a thread that wants it back never needs a
+//! further thread. Where none can be had, [`Worker::wait_off_core`] refuses, and the wait goes on
+//! with its core: then a guest runs on top of it (see "What can still stop for ever" in `wait.rs`),
+//! and the dump says so.
 //!
 //! [`ThreadPoolBuilder::max_spare_threads`]: crate::ThreadPoolBuilder::max_spare_threads
 #![deny(unsafe_code)]

@@ -20,8 +20,8 @@ use crate::sim;
 use crate::sleep::{Entered, Kind, OffCore};
 use crate::sync::Ordering;
 
-/// Rounds of looking around, or of waiting for leave to do so, before a worker parks. (Of workers that
-/// are broadcast to, all are to be awake for the next.)
+/// Rounds of looking around, or of waiting for leave to do so, before a worker parks. (Of workers
+/// that are broadcast to, all are to be awake for the next.)
 pub(super) const ROUNDS: u32 = 24;
 /// The fewest.
 const FEWEST_ROUNDS: u32 = 6;
@@ -79,7 +79,8 @@ impl Worker {
         self.jobs.store(0, Ordering::Relaxed);
     }
 
-    /// Takes the core back and stops searching. `false`: it was lent; the caller has to wait for it.
+    /// Takes the core back and stops searching. `false`: it was lent; the caller has to wait for
+    /// it.
     fn hold_core(&self, me: &Arc<OffCore>) -> bool {
         let held = self.sleep().take_core(me);
         self.stop_searching();
@@ -158,8 +159,8 @@ impl Worker {
         goes_on
     }
 
-    /// Whether the pool has not ended. If it has, this worker, which was counted as a searcher, is no
-    /// longer.
+    /// Whether the pool has not ended. If it has, this worker, which was counted as a searcher, is
+    /// no longer.
     pub(super) fn goes_on(&self) -> bool {
         let has_ended = self.registry().has_ended();
         if has_ended {

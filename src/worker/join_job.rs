@@ -1,7 +1,7 @@
 //! The second side of a `join`, a job in the frame of the call that made it.
 //!
-//! The frame does not end, by return or by unwinding, before the job has been taken back or has been
-//! run.
+//! The frame does not end, by return or by unwinding, before the job has been taken back or has
+//! been run.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
@@ -21,8 +21,8 @@ const NOBODY: u32 = u32::MAX;
 
 /// The part of a join's job that does not depend on its types.
 ///
-/// Only `header.table`, `owner` and `slot` are written at a fork; `publish` writes the rest when the job
-/// is published, because only then can anybody else see it.
+/// Only `header.table`, `owner` and `slot` are written at a fork; `publish` writes the rest when
+/// the job is published, because only then can anybody else see it.
 #[repr(C)]
 pub(crate) struct JoinHeader {
     header: Header,

@@ -98,8 +98,8 @@ pub(crate) struct Worker {
     /// Whether it was not, and how many forks were left alone since for that.
     patient: Cell<bool>,
     refusals: Cell<u32>,
-    /// A worker that hides forks, its index and how far it was, and whether it is to be forced. (Atomics,
-    /// because the core may be lent while its thread looks.)
+    /// A worker that hides forks, its index and how far it was, and whether it is to be forced.
+    /// (Atomics, because the core may be lent while its thread looks.)
     suspect: [AtomicUsize; 3],
     forces: AtomicU32,
     /// How many forks others had published at the last look.
@@ -124,8 +124,8 @@ impl Worker {
         simulated: bool,
         registry: *const Registry,
     ) -> Self {
-        // In a simulation each fork and its end comes to the slow path, which has a schedule point. Where
-        // no thief could take a private fork of an owner that is silent, none is private.
+        // In a simulation each fork and its end comes to the slow path, which has a schedule point.
+        // Where no thief could take a private fork of an owner that is silent, none is private.
         let (fewest, most, keeps_gate_closed) = if workers == 1 {
             (0, 0, simulated)
         } else if simulated || os::heavy_fence() {
@@ -357,7 +357,8 @@ impl Worker {
         self.published_forks(published);
     }
 
-    /// Makes all pending forks public if another worker has nothing to do: what follows may take long.
+    /// Makes all pending forks public if another worker has nothing to do: what follows may take
+    /// long.
     #[inline]
     pub(crate) fn share_forks(&self) {
         if self.forks.hides_work() && self.sees_idlers() {
@@ -405,7 +406,8 @@ impl Worker {
         sim::point();
     }
 
-    /// Takes the entries of tasks that were run by their joiners, shells, off the top of the task queue.
+    /// Takes the entries of tasks that were run by their joiners, shells, off the top of the task
+    /// queue.
     pub(crate) fn drop_shells(&self, is_shell: impl Fn(&JobRef) -> bool) {
         while let Some(job) = self.tasks.pop_newest(|| self.share_rest()) {
             if !is_shell(&job) {

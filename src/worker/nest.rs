@@ -75,7 +75,8 @@ impl Nest {
 }
 
 impl Worker {
-    /// Runs what stands on top of a wait: on this stack, or on the next if the room here is used up.
+    /// Runs what stands on top of a wait: on this stack, or on the next if the room here is used
+    /// up.
     #[inline]
     pub(crate) fn run_in_place(&self, run: impl FnOnce()) {
         let here = 0_u8;
@@ -128,8 +129,8 @@ impl Worker {
     }
 }
 
-/// A thread whose stack carries on that of the thread which owns this. Dropped, it acts as the worker
-/// no more, and ends by itself.
+/// A thread whose stack carries on that of the thread which owns this. Dropped, it acts as the
+/// worker no more, and ends by itself.
 struct Above {
     calls: Arc<Calls>,
     thread: Option<Thread>,

@@ -22,17 +22,18 @@ pub enum WaitPolicy {
     ///
     /// Where the wait must not have such a job on top of it, since it is part of a task that may be
     /// waited for, the worker's thread hands its core to a *spare thread*, which runs the job, and
-    /// takes the core back when its wait is over and the other thread comes to the end of a job or to a
-    /// wait. One thread has a core at a time. The pool keeps its spare threads to its end, and starts no
-    /// more than [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads).
+    /// takes the core back when its wait is over and the other thread comes to the end of a job or
+    /// to a wait. One thread has a core at a time. The pool keeps its spare threads to its end, and
+    /// starts no more than [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads).
     ///
     /// Beyond that, where the system gives no thread, and in pools whose threads a
-    /// [spawn handler](crate::ThreadPoolBuilder::spawn_handler) makes, the job runs on top of the wait all the
-    /// same. There two pools that wait for each other's handles can deadlock: a task `t` of pool `a`
-    /// waits for pool `b`, which has `a` run a task that joins `t`. That one then stands on top of `t`,
-    /// on the same stack, and each waits for the other. A [dump](crate::dump()) of `a` says that a wait
-    /// keeps its core for want of a spare thread. Pools that wait for each other by locks, channels
-    /// or polling can deadlock in any case: such waits ask for nothing.
+    /// [spawn handler](crate::ThreadPoolBuilder::spawn_handler) makes, the job runs on top of the
+    /// wait all the same. There two pools that wait for each other's handles can deadlock: a task
+    /// `t` of pool `a` waits for pool `b`, which has `a` run a task that joins `t`. That one then
+    /// stands on top of `t`, on the same stack, and each waits for the other. A
+    /// [dump](crate::dump()) of `a` says that a wait keeps its core for want of a spare thread.
+    /// Pools that wait for each other by locks, channels or polling can deadlock in any case: such
+    /// waits ask for nothing.
     #[default]
     AnyWork,
     /// Only what the wait is for, directly or as part of it. So a frame may hold a lock across a
@@ -57,9 +58,9 @@ pub enum TaskOrder {
     NewestFirst,
     /// The oldest: tasks begin in about the order in which they were spawned. A task that is joined
     /// by its handle waits for its turn, too, unless who joins it may run nothing else meanwhile
-    /// ([`WaitPolicy::OwnDescendants`], or within a task that has a handle). The other sides of [`join`](crate::join)s are not
-    /// tasks; they come newest first. To have some tasks in order and not all, see
-    /// [`spawn_fifo`](crate::spawn_fifo).
+    /// ([`WaitPolicy::OwnDescendants`], or within a task that has a handle). The other sides of
+    /// [`join`](crate::join)s are not tasks; they come newest first. To have some tasks in order
+    /// and not all, see [`spawn_fifo`](crate::spawn_fifo).
     OldestFirst,
 }
 

@@ -1,11 +1,12 @@
 //! What a pool's workers share, and how a pool ends.
 //!
 //! # The end
-//! Dropping the pool sets `ending`, and ends the pool at once if every core is parked in the main loop
-//! and nothing is queued. Otherwise the workers go on as usual. The last one to park, when every core is
-//! parked and a look after its announcement found no work, knows that nobody is left to make any:
-//! it sets `ended`, under the sleepers' lock, and wakes all for good. (Where a thread of the user's is worker 0, that may be left out, as it never
-//! comes to the main loop: see `begin_end`.)
+//! Dropping the pool sets `ending`, and ends the pool at once if every core is parked in the main
+//! loop and nothing is queued. Otherwise the workers go on as usual. The last one to park, when
+//! every core is parked and a look after its announcement found no work, knows that nobody is left
+//! to make any: it sets `ended`, under the sleepers' lock, and wakes all for good. (Where a thread
+//! of the user's is worker 0, that may be left out, as it never comes to the main loop: see
+//! `begin_end`.)
 
 use std::collections::BTreeMap;
 use std::io;
@@ -255,8 +256,8 @@ impl Registry {
         self.sleep.notify_of_guest();
     }
 
-    /// Has the workers take jobs from the injector before they go on with what they are at: between two
-    /// jobs, two blocks of a loop, or at the next fork.
+    /// Has the workers take jobs from the injector before they go on with what they are at: between
+    /// two jobs, two blocks of a loop, or at the next fork.
     #[cold]
     pub(crate) fn call_for_injected(&self) {
         self.is_late.store(true, Ordering::Relaxed);
@@ -332,14 +333,16 @@ impl Registry {
 
     // ---- the end ----------------------------------------------------------------------------
 
-    /// Lets the workers end when nothing is left to do. `leaves_member`: without waiting for the end
-    /// of a thread of the user's that is one of them.
+    /// Lets the workers end when nothing is left to do. `leaves_member`: without waiting for the
+    /// end of a thread of the user's that is one of them.
     pub(crate) fn begin_end(&self, leaves_member: bool) {
         self.leaves_member.store(leaves_member, Ordering::Relaxed);
-        // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it, by the lock of
-        // the list; the last one to park then ends the pool. So nobody has to be woken for it here.
+        // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it, by the
+        // lock of the list; the last one to park then ends the pool. So nobody has to be woken for
+        // it here.
         self.ending.store(true, Ordering::Release);
-        // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen here.
+        // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen
+        // here.
         fence(Ordering::SeqCst);
         if self.injector.is_empty() && self.guests.is_empty() {
             self.end_if_idle();
@@ -358,7 +361,8 @@ impl Registry {
         }
     }
 
-    /// Ends the pool if all workers that have to be are parked in the main loop, and nothing is queued.
+    /// Ends the pool if all workers that have to be are parked in the main loop, and nothing is
+    /// queued.
     fn ends(&self) -> bool {
         let leaves_member = self.leaves_member.load(Ordering::Relaxed);
         let is_alone = || leaves_member && self.has_member();
@@ -394,8 +398,8 @@ impl Registry {
         self.has_member.store(false, Ordering::Relaxed);
     }
 
-    /// (Relaxed: the member itself knows; any other asks for how to drop the pool, or under the lock
-    /// of the sleepers, among which who takes over is after it has said so.)
+    /// (Relaxed: the member itself knows; any other asks for how to drop the pool, or under the
+    /// lock of the sleepers, among which who takes over is after it has said so.)
     pub(crate) fn has_member(&self) -> bool {
         self.has_member.load(Ordering::Relaxed)
     }

@@ -33,10 +33,10 @@
 //!
 //! They have a queue of their own, and every wait sees to it, but for those of
 //! `WaitPolicy::OwnDescendants` for their own pool. Where the limits above allow a guest on top of
-//! the wait, the worker runs it there. Else it hands off its core (`hand_off.rs`) to a spare thread,
-//! which runs guests and pinned jobs only; when there are none left, that one passes the core
-//! on to a thread that waits without it. Where that must not be (see below), or no spare thread can be
-//! had, the guest runs on top of the wait all the same.
+//! the wait, the worker runs it there. Else it hands off its core (`hand_off.rs`) to a spare
+//! thread, which runs guests and pinned jobs only; when there are none left, that one passes the
+//! core on to a thread that waits without it. Where that must not be (see below), or no spare
+//! thread can be had, the guest runs on top of the wait all the same.
 //!
 //! **No deadlock.** Consider waits that are never over. (Each is for a job, of this pool or
 //! another.)
@@ -45,10 +45,10 @@
 //! - *A job of one's own pool, for which a wait is that still has its core, has begun*: that wait
 //!   could run it. A worker that waits for another pool keeps no tasks from it: it reinjects them
 //!   before it sleeps. What stands in the way on the same stack, stands there by the limits above.
-//! - *A thread that waits for its own pool may be without its core*: because another wanted the core
-//!   back, or for a guest. What it waits for may then be any job which nobody else may run. So as long
-//!   as there is such a thread, spare threads of its pool run any job, and where every worker is in
-//!   a restricted wait and there is work, one hands off its core for that.
+//! - *A thread that waits for its own pool may be without its core*: because another wanted the
+//!   core back, or for a guest. What it waits for may then be any job which nobody else may run. So
+//!   as long as there is such a thread, spare threads of its pool run any job, and where every
+//!   worker is in a restricted wait and there is work, one hands off its core for that.
 //!
 //! So each such wait is for a job that has begun and waits in turn, and that is no cycle: by the
 //! limits above, as in a single pool.
@@ -176,8 +176,8 @@ impl Worker {
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
-    /// Runs a job from the injector, if a caller from outside has waited for long: amid work that goes on
-    /// for as long as it likes.
+    /// Runs a job from the injector, if a caller from outside has waited for long: amid work that
+    /// goes on for as long as it likes.
     #[inline]
     pub(crate) fn serve_late_callers(&self) {
         if self.registry().is_late() {
@@ -207,9 +207,9 @@ impl Worker {
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
-    /// Runs a job on top of a frame that waits for `wait`, and then those that `next` gives. They may
-    /// wait in turn, and so on: where this has used up its part of the stack, it goes on on a further
-    /// one.
+    /// Runs a job on top of a frame that waits for `wait`, and then those that `next` gives. They
+    /// may wait in turn, and so on: where this has used up its part of the stack, it goes on on a
+    /// further one.
     #[inline]
     fn run_in_wait(&self, job: JobRef, wait: &impl Wait, next: impl Fn() -> Option<JobRef>) {
         self.run_in_place(|| self.run_on_top(job, |job| is_awaited(job, wait), next));
@@ -282,8 +282,8 @@ impl Worker {
         None
     }
 
-    /// Whether a wait may hand off its core for work in sight: not where waits are served by their own
-    /// descendants only.
+    /// Whether a wait may hand off its core for work in sight: not where waits are served by their
+    /// own descendants only.
     fn may_hand_off(&self, hosting: &Hosting) -> bool {
         !hosting.is_refused && !self.waits_for_own_work()
     }

@@ -1,6 +1,6 @@
-//! What parking, a last look, waking, a steal and forcing write to words that threads share must not
-//! grow with the number of workers. (Owners' words are counted as well, and each lock of a mutex as
-//! one. `cargo test --lib width -- --nocapture` prints the table.)
+//! What parking, a last look, waking, a steal and forcing write to words that threads share must
+//! not grow with the number of workers. (Owners' words are counted as well, and each lock of a
+//! mutex as one. `cargo test --lib width -- --nocapture` prints the table.)
 #![allow(unsafe_code)]
 
 use std::ptr;
@@ -38,8 +38,8 @@ fn park(worker: &Worker) {
     assert!(entered == Entered::Announced && !worker.announce_and_look());
 }
 
-/// What worker 1 pays to fork for a sleeper, which is woken, and what worker 0 to steal the fork, with
-/// the look that follows.
+/// What worker 1 pays to fork for a sleeper, which is woken, and what worker 0 to steal the fork,
+/// with the look that follows.
 fn wake_and_steal(registry: &Registry) -> [usize; 3] {
     let [thief, owner] = [0, 1].map(|index| &*registry.workers()[index]);
     park(thief);

@@ -238,7 +238,8 @@ impl Driven<'_> {
         self.drive_and_check(&|len, round| round(&|fault| op(fault, len), &|_, _| ()));
     }
 
-    /// The same, of a vector that is to be changed in place. `panicked` says what has to be so then.
+    /// The same, of a vector that is to be changed in place. `panicked` says what has to be so
+    /// then.
     pub fn drive_in_place<const WORDS: usize>(
         &self,
         input: &(dyn Fn(F, usize) -> Vec<Item<WORDS>> + Sync),

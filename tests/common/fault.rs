@@ -278,8 +278,8 @@ impl Fault {
         self.point("panic handler", IN_HANDLER);
     }
 
-    /// Waits for the last workers of pools that nobody waits for, and the drops of their handlers, of
-    /// which that of panics is the last.
+    /// Waits for the last workers of pools that nobody waits for, and the drops of their handlers,
+    /// of which that of panics is the last.
     pub fn pools_end(&self) {
         eventually("its pools end", || Arc::strong_count(&self.pools) == 1);
     }
@@ -388,8 +388,9 @@ pub fn drive(context: impl Debug, must_fire: &[&str], life: impl Fn(&'static Fau
     };
     all_rounds();
     let all_fired = || must_fire.iter().all(|&what| fired.borrow().contains(what));
-    // A simulated pool that goes on has another schedule in each round: the place that is number `n` in
-    // one has other numbers in others, and may be missed by all of them, but not time and again.
+    // A simulated pool that goes on has another schedule in each round: the place that is number
+    // `n` in one has other numbers in others, and may be missed by all of them, but not time and
+    // again.
     for _ in 0..if is_simulated() { 50 } else { 0 } {
         if all_fired() {
             break;

@@ -172,8 +172,9 @@ impl Flag {
         }
     }
 
-    /// Waits for the flag on a worker that forks all the time, and so polls its pool. When such a fork is
-    /// stolen, it may run on top of this what is to raise the flag: which must not wait for this to go on.
+    /// Waits for the flag on a worker that forks all the time, and so polls its pool. When such a
+    /// fork is stolen, it may run on top of this what is to raise the flag: which must not wait for
+    /// this to go on.
     pub fn poll(&self) {
         while !self.is_up() {
             filch::join(|| (), step_aside);
@@ -445,8 +446,8 @@ pub fn alone(name: &str, body: impl FnOnce()) {
     tells(name, body, |_| ());
 }
 
-/// Runs `body`, which must end well, in a process of its own, and then `check` on what that wrote to its
-/// standard error stream.
+/// Runs `body`, which must end well, in a process of its own, and then `check` on what that wrote
+/// to its standard error stream.
 #[track_caller]
 pub fn tells(name: &str, body: impl FnOnce(), check: impl FnOnce(&str)) {
     own_process(

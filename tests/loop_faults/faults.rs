@@ -579,8 +579,8 @@ fn collections_are_made() {
     }
 }
 
-/// The drop of an element that panics within a hash table leaks what is behind it, and the table, by
-/// std's ways.
+/// The drop of an element that panics within a hash table leaks what is behind it, and the table,
+/// by std's ways.
 fn hash_tables() {
     driven! {
         "HashSet" "map hash eq drop" |f, items| {

@@ -96,8 +96,8 @@ enum Loose {
 }
 
 impl Step {
-    /// Whether rayon 1.12 is an oracle for it: its `intersperse` may put an element before the first
-    /// item, where pieces before that have none.
+    /// Whether rayon 1.12 is an oracle for it: its `intersperse` may put an element before the
+    /// first item, where pieces before that have none.
     fn is_right_by_rayon(self) -> bool {
         !matches!(self, Step::Loose(_, Loose::Intersperse))
     }

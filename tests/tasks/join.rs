@@ -209,8 +209,8 @@ fn a_stolen_closure_knows_that_it_migrated() {
 }
 
 /// Waits, in the first side of a join, for a task that waits for the second side: which then only
-/// the waiting worker can run, in a pool where it may run any work. Returns what that side was told,
-/// and whether its thread changed.
+/// the waiting worker can run, in a pool where it may run any work. Returns what that side was
+/// told, and whether its thread changed.
 fn wait_for_a_task_that_waits_for_the_second_side() -> (bool, bool) {
     let (task_runs, second_ran) = (Arc::new(Flag::new()), Arc::new(Flag::new()));
     let (runs, ran) = (Arc::clone(&task_runs), Arc::clone(&second_ran));

@@ -106,7 +106,8 @@ impl Outcome {
     }
 }
 
-/// Predicts how `shape` ends. Each panic that reaches the pool's handler is one of a set in `loose`.
+/// Predicts how `shape` ends. Each panic that reaches the pool's handler is one of a set in
+/// `loose`.
 fn predict(shape: &Shape, loose: &mut Vec<BTreeSet<u32>>) -> Outcome {
     match shape {
         Shape::Value(value) => Outcome::Value(u64::from(*value)),

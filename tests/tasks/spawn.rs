@@ -1,4 +1,5 @@
-//! `spawn` runs its closure once; its handle gives the value or the panic; a detached panic reaches the handler.
+//! `spawn` runs its closure once; its handle gives the value or the panic; a detached panic reaches
+//! the handler.
 
 use std::any::Any;
 use std::hint::black_box;

@@ -9,8 +9,8 @@
 //! comes to that, since with each cut its items, too, become half as many. A `flat_map` does, which
 //! cuts off a span for each inner loop; so the last one of those who share a rank, which is the
 //! `flat_map` itself, gives up for any of the others. Only the pieces of one such inner loop do not
-//! know of each other; to have them, too, know would take a list of places for each piece instead of
-//! two numbers.
+//! know of each other; to have them, too, know would take a list of places for each piece instead
+//! of two numbers.
 //!
 //! Where a loop only pauses, the rest inherits the span, since what came before it has found
 //! nothing; or has, and then the rest of a search for the first needs not begin.
@@ -73,9 +73,10 @@ where
     run(iter, &FindAny { f, found: Stop::default(), result: PhantomData })
 }
 
-/// `find_map`, the first item apart: behind it, compilers know that all that `f` refers to is there,
-/// and load it once. (LLVM moves no load out of a loop that might end before it; by callgrind, a
-/// search that looks up what it compares with takes a third of the instructions that way.)
+/// `find_map`, the first item apart: behind it, compilers know that all that `f` refers to is
+/// there, and load it once. (LLVM moves no load out of a loop that might end before it; by
+/// callgrind, a search that looks up what it compares with takes a third of the instructions that
+/// way.)
 #[inline]
 fn first_apart<T, R>(mut iter: impl Iterator<Item = T>, f: impl Fn(T) -> Option<R>) -> Option<R> {
     let first = iter.next()?;

@@ -6,21 +6,21 @@
 //! has nothing pending that others could take (lazy binary splitting: Tzannes, Caragea, Barua and
 //! Vishkin, PPoPP 2010) and somebody has nothing to do. So forks are about as many as steals, and
 //! inner loops make hardly any while outer ones have some pending. Where a single item takes longer
-//! than a block should, a worker that runs out of work would have to wait for its end; there half is
-//! handed over ahead of any demand, and where items take so long that a fork costs nothing beside
-//! them, each of what is left becomes a piece.
+//! than a block should, a worker that runs out of work would have to wait for its end; there half
+//! is handed over ahead of any demand, and where items take so long that a fork costs nothing
+//! beside them, each of what is left becomes a piece.
 //!
 //! In a pool of more than two, a piece makes all pending forks public before its first item, if a
-//! worker has nothing to do: that item may take long. And no block is longer than a worker's share of
-//! what is left (guided self-scheduling: Polychronopoulos and Kuck, 1987), since its items may cost
-//! more than those before.
+//! worker has nothing to do: that item may take long. And no block is longer than a worker's share
+//! of what is left (guided self-scheduling: Polychronopoulos and Kuck, 1987), since its items may
+//! cost more than those before.
 //!
 //! A block is as long as makes it last some microseconds by the clock: short enough that who is
-//! hungry is soon answered, long enough to be one tight loop over plain iterators. Where a loop may end
-//! early, blocks are half as long, since all have to wait for each one's last. Blocks begin with a
-//! single item, since nobody knows what it costs (or a few, on the same thread after the left half of
-//! the same loop, since that is likely to be known). A loop that is over by then never forks more than
-//! at its start.
+//! hungry is soon answered, long enough to be one tight loop over plain iterators. Where a loop may
+//! end early, blocks are half as long, since all have to wait for each one's last. Blocks begin
+//! with a single item, since nobody knows what it costs (or a few, on the same thread after the
+//! left half of the same loop, since that is likely to be known). A loop that is over by then never
+//! forks more than at its start.
 //!
 //! # Panics in drops
 //! What a function is about to return is leaked if the drop of a local panics after that
@@ -116,8 +116,8 @@ where
     let max = producer.max_len().max(least.saturating_mul(2) - 1);
     if len <= max && Worker::current().is_some_and(|worker| worker.registry().workers().len() == 1)
     {
-        // Nobody to share with. Inlined up to the caller, and without blocks: what a loop begins with
-        // is to be seen by the compiler.
+        // Nobody to share with. Inlined up to the caller, and without blocks: what a loop begins
+        // with is to be seen by the compiler.
         return serially(producer, consumer);
     }
     shared(least, max, len, producer, consumer)
@@ -182,8 +182,8 @@ struct Pace {
 }
 
 impl Pace {
-    /// Forks until there are `pieces`, and none is too long. Returns also how long blocks were at the
-    /// end.
+    /// Forks until there are `pieces`, and none is too long. Returns also how long blocks were at
+    /// the end.
     fn cut<P, C>(self, pieces: usize, len: usize, producer: P, consumer: C) -> (C::Result, usize)
     where
         P: Producer,

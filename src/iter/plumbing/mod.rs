@@ -110,8 +110,8 @@ pub trait Folder<Item>: Sized {
     /// If not, it is called from time to time, and inner loops are without such calls.
     const ASK_EACH: bool = true;
 
-    /// Whether [`full`](Folder::full) may ever return true. If not, blocks are longer, and it is not
-    /// called between the items that a `flat_map_iter` makes of one.
+    /// Whether [`full`](Folder::full) may ever return true. If not, blocks are longer, and it is
+    /// not called between the items that a `flat_map_iter` makes of one.
     const FILLS: bool = true;
 
     /// Whether each piece begins with a state that may be expensive. There are then no more pieces

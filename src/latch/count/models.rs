@@ -104,7 +104,8 @@ impl Scope {
         self.leave();
     }
 
-    /// The wait of an opener that is no worker: told that the scope is over, it does not look again.
+    /// The wait of an opener that is no worker: told that the scope is over, it does not look
+    /// again.
     fn wait_outside(&self) {
         if self.count().ask_wake() {
             self.parker.park();

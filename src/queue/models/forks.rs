@@ -439,8 +439,8 @@ fn an_older_fork_and_a_sleeper_see_each_other() {
     });
 }
 
-/// Fails when the swap in `put` is Relaxed, or is a store, and when a sleeper does not go through that
-/// word.
+/// Fails when the swap in `put` is Relaxed, or is a store, and when a sleeper does not go through
+/// that word.
 #[test]
 fn a_fork_in_the_fast_slot_and_a_sleeper_see_each_other() {
     loom::model(|| {

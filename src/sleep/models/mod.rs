@@ -1,5 +1,6 @@
 //! Models of sleeping and waking, for the model checker, to which a lost wake-up is a deadlock.
-//! Most say what they were seen to fail for. At the end of each nobody must be counted who is not there.
+//! Most say what they were seen to fail for. At the end of each nobody must be counted who is not
+//! there.
 #![allow(unsafe_code)]
 
 mod pool;
@@ -102,8 +103,8 @@ fn a_reinjected_job_finds_a_worker() {
 
 // ---- the last searcher ----------------------------------------------------------------------
 
-/// Worker 0 sleeps. Worker 1 searches, and has just found a job, which takes long. Somebody, worker 2
-/// if there is one, publishes another one.
+/// Worker 0 sleeps. Worker 1 searches, and has just found a job, which takes long. Somebody, worker
+/// 2 if there is one, publishes another one.
 fn check_last_searcher(workers: usize, publish: fn(&Pool)) {
     loom::model(move || {
         let pool = Pool::new(workers);
@@ -132,8 +133,8 @@ fn the_last_searcher_wakes_another_for_a_task() {
     check_last_searcher(3, |pool| pool.push_task(2, 'a'));
 }
 
-/// Fails when the fence in `announce_and_look` is left out. (A worker that is awake would hide that: it
-/// is reason enough to wake another.)
+/// Fails when the fence in `announce_and_look` is left out. (A worker that is awake would hide
+/// that: it is reason enough to wake another.)
 #[test]
 fn the_last_searcher_wakes_another_for_a_job_from_outside() {
     check_last_searcher(2, |pool| pool.inject('a'));
@@ -321,8 +322,8 @@ fn check_pinned(go: fn(&Pool)) {
     });
 }
 
-/// Fails when `give_back` is told of work left instead of looking for it under the lock, and when its
-/// fence is left out.
+/// Fails when `give_back` is told of work left instead of looking for it under the lock, and when
+/// its fence is left out.
 #[test]
 fn a_pinned_job_is_run_though_the_core_was_lent() {
     check_pinned(|pool| pool.give_back(1));
