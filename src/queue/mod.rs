@@ -22,16 +22,18 @@ use crate::sync::spin_or_yield;
 /// How often a thread yields its processor to another that has to do a few instructions. (A guess:
 /// as many yields take some 30 microseconds.)
 const YIELDS: u32 = 64;
-/// How long it sleeps after that, each time.
+/// How long it sleeps after that, at first; and how often that doubles, since each sleep has a price
+/// (some 25 microseconds of processor time on a virtual machine).
 const STEP_BACK: Duration = Duration::from_micros(50);
+const DOUBLINGS: u32 = 4;
 
 /// One round of waiting until another thread has done a few instructions. If it does not come to do
-/// them, the caller sleeps: a real-time thread that yields leaves its processor to none of lower
-/// priority.
+/// them, the caller sleeps, longer each time: a real-time thread that yields leaves its processor to
+/// none of lower priority.
 fn give_way(round: &mut u32) {
     spin_or_yield();
-    *round = (*round + 1).min(YIELDS);
-    if *round == YIELDS && cfg!(not(loom)) {
-        std::thread::sleep(STEP_BACK);
+    *round = (*round + 1).min(YIELDS + DOUBLINGS);
+    if *round >= YIELDS && cfg!(not(loom)) {
+        std::thread::sleep(STEP_BACK * (1 << (*round - YIELDS)));
     }
 }
