@@ -74,7 +74,7 @@ where
             let op = &op;
             let run = move || {
                 let value = op(context);
-                // As in `Home::task_ended` of a scope.
+                // As in `Worker::run_users`, which comes too late for this write.
                 registry.abort_if_lost();
                 *result = Some(value);
             };

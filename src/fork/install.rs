@@ -15,18 +15,16 @@
 //! |  | tree sum, 1,023 nodes, outside | 2 | 3.48 |
 //! |  | empty join from outside, rested | 2 | 1.38 |
 
+use std::cell::UnsafeCell;
 use std::panic::resume_unwind;
+use std::ptr::NonNull;
 
 use crate::job::NO_TAG;
-use crate::job::outcome;
-use crate::job::outcome::Payload;
+use crate::job::outcome::{self, Payload};
 use crate::sync::{AtomicU32, Ordering};
 use crate::worker::event::{self, Event};
 use crate::worker::shared::Registry;
-use crate::worker::{Acting, Worker};
-use crate::worker::{Execute, Header, JobRef};
-use std::cell::UnsafeCell;
-use std::ptr::NonNull;
+use crate::worker::{Acting, Execute, Header, JobRef, Worker};
 
 impl Registry {
     /// Runs `op` as a worker of this pool: on the calling thread if it is one, or can borrow a
@@ -173,9 +171,7 @@ where
             // Who still waits calls again.
             worker.registry().is_served();
             let closure = (*(*this).closure.get()).take();
-            let result = closure.map(|closure| outcome::run(|| closure(worker)));
-            // In the child of a `fork()` the frame is that of a lost thread.
-            worker.registry().abort_if_lost();
+            let result = closure.map(|closure| worker.run_users(|| closure(worker)));
             *(*this).result.get() = result;
             Event::happen(&raw const (*this).done);
         }

@@ -9,18 +9,16 @@ use std::{fmt, ptr, thread};
 use super::broadcast::BroadcastContext;
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
-use crate::latch::Awaited;
 use crate::latch::count::TaskCount;
-use crate::latch::{Wait, Waiter};
+use crate::latch::{Awaited, Wait, Waiter};
 use crate::pool::with_current;
 use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 use crate::task::{Handle, Home, Kept, new_task};
-use crate::worker::Worker;
 use crate::worker::event::Event;
 use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
-use crate::worker::{JobRef, Tag};
+use crate::worker::{JobRef, Tag, Worker};
 
 /// A scope's tasks, without the lifetimes.
 pub(super) struct Tasks {
@@ -219,13 +217,11 @@ impl ScopeHome {
 }
 
 impl Home for ScopeHome {
-    fn take_panic(self, payload: Payload, registry: &Registry) {
-        registry.abort_if_lost();
+    fn take_panic(self, payload: Payload, _: &Registry) {
         self.panics().keep(payload);
     }
 
-    fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept {
-        registry.abort_if_lost();
+    fn keep_panic(self, payload: Payload, _: &Registry) -> Kept {
         Kept::ByScope(self.panics().keep(payload))
     }
 
@@ -243,8 +239,6 @@ impl Home for ScopeHome {
 
     #[inline]
     fn task_ended(self, worker: &Worker) {
-        // In the child of a `fork()` the scope's frame may be that of a lost thread.
-        worker.registry().abort_if_lost();
         // SAFETY: the scope waits for this task, up to the count below.
         let tasks = unsafe { &*self.tasks };
         if tasks.counts_locally(worker) {

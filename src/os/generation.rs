@@ -13,9 +13,9 @@
 
 use std::panic::resume_unwind;
 use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::write_error;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 

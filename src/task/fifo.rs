@@ -9,8 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::TaskHead;
 
 use crate::queue::{Deque, Stealer, until_sure};
-use crate::worker::Worker;
-use crate::worker::{Execute, JobRef};
+use crate::worker::{Execute, JobRef, Worker};
 
 /// For each worker that has spawned such tasks in one place, a scope or the pool, their queue.
 #[derive(Default)]

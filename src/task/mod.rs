@@ -40,11 +40,9 @@ use crate::os::generation;
 use crate::sim;
 use crate::sync::slab;
 use crate::sync::{Parker, wait_outside};
-use crate::worker::Worker;
 use crate::worker::event::Sleeper;
-use crate::worker::shared;
 use crate::worker::shared::Registry;
-use crate::worker::{Execute, Header, JobRef};
+use crate::worker::{Execute, Header, JobRef, Worker, shared};
 use state::{Done, TaskState};
 use ticket::Asked;
 
@@ -212,7 +210,7 @@ where
         unsafe { Self::free(this.cast()) };
         worker.count_task();
         // The value is dropped inside: a panic of its drop is the task's.
-        if let Err(payload) = outcome::run(|| drop(closure())) {
+        if let Err(payload) = worker.run_users(|| drop(closure())) {
             home.take_panic(payload, worker.registry());
         }
         home.task_ended(worker);
@@ -280,7 +278,7 @@ where
         unsafe { Self::free(this.cast()) };
         match ended {
             Ended::Value(value) => {
-                if let Err(payload) = outcome::run(|| drop(value)) {
+                if let Err(payload) = worker.run_users(|| drop(value)) {
                     home.take_panic(payload, worker.registry());
                 }
             }
@@ -297,7 +295,7 @@ where
         // SAFETY: the claim makes this the only read of the closure.
         let closure = unsafe { Self::take_closure(this) };
         worker.count_task();
-        let ended = match outcome::run(closure) {
+        let ended = match worker.run_users(closure) {
             Ok(value) => Ended::Value(value),
             Err(payload) => {
                 // SAFETY: the block is alive, and its home until it is told that the task has

@@ -11,10 +11,9 @@ use std::sync::Arc;
 use super::TaskHead;
 use crate::job::NO_TAG;
 use crate::sync::Mutex;
-use crate::worker::Worker;
 use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
-use crate::worker::{Execute, Header, JobRef};
+use crate::worker::{Execute, Header, JobRef, Worker};
 
 /// A ticket is one of the references that its `Arc` counts, the joiner has the other.
 #[repr(C)]

@@ -116,8 +116,7 @@ impl Worker {
         let handed_off =
             self.sleep().hand_off(self.index, wait.address(), is_local, work_left, has_ended);
         let Some((thread, given)) = handed_off else {
-            self.forks.keep_slots(self.threads_off() > 0);
-            self.replace_stack(stack);
+            self.put_stack_back(stack);
             return None;
         };
         self.look_after(given);
@@ -128,8 +127,7 @@ impl Worker {
     fn take_back(&self, handed_off: HandedOff) {
         let stopped = self.sleep().take_back(&handed_off.thread);
         self.unparked();
-        self.forks.keep_slots(self.threads_off() > 0);
-        self.replace_stack(handed_off.stack);
+        self.put_stack_back(handed_off.stack);
         self.look_again(stopped);
     }
 
@@ -206,6 +204,11 @@ impl Worker {
         while let Some(job) = until_sure(|| self.forks.steal()) {
             self.registry().reinject(job);
         }
+    }
+
+    fn put_stack_back(&self, stack: Stack) {
+        self.forks.keep_slots(self.threads_off() > 0);
+        self.replace_stack(stack);
     }
 
     fn replace_stack(&self, stack: Stack) -> Stack {

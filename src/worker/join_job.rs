@@ -7,14 +7,12 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use crate::job::outcome::{self, Payload};
+use crate::job::outcome::Payload;
 
-use crate::latch::Awaited;
-use crate::latch::{Latch, Wait, Waiter};
+use crate::latch::{Awaited, Latch, Wait, Waiter};
 use crate::queue::Published;
 use crate::sync::{AtomicU32, Ordering};
-use crate::worker::{Current, Worker};
-use crate::worker::{Execute, Header, JobRef};
+use crate::worker::{Current, Execute, Header, JobRef, Worker};
 
 /// No worker runs the job yet.
 const NOBODY: u32 = u32::MAX;
@@ -194,11 +192,9 @@ where
             worker.count_task();
             // A fork that another thread runs in its owner's place has migrated, too.
             let migrated = owner != worker.as_current() || worker.threads_off() > 0;
-            let run = || outcome::run(|| closure(migrated));
+            let run = || worker.run_users(|| closure(migrated));
             let result =
                 if worker.waits_for_own_work() { worker.within(address, run) } else { run() };
-            // In the child of a `fork()` the frame is that of a lost thread.
-            worker.registry().abort_if_lost();
             (*(*this).result.get()).write(result);
             let waiter = Latch::set((*head).latch.as_ptr());
             // The frame may be gone from here on; the owner is a worker of this pool.

@@ -22,7 +22,8 @@ use std::ptr;
 use std::sync::Arc;
 
 use self::nest::Nest;
-use crate::job::{self, outcome};
+use crate::job;
+use crate::job::outcome::{self, Payload};
 use crate::job::{NO_TAG, ancestors};
 use crate::latch::Awaited;
 use crate::os::{self, generation};
@@ -271,6 +272,16 @@ impl Worker {
         Awaited::from_code(self.waits_for.load(Ordering::Relaxed))
     }
 
+    /// Runs code of the user's that is part of a job. The child of a `fork()` in it ends here: what
+    /// the job touches next may be in the frame of a thread that is lost, and the worker's other
+    /// jobs are the parent's.
+    #[inline]
+    pub(crate) fn run_users<R>(&self, f: impl FnOnce() -> R) -> Result<R, Payload> {
+        let result = outcome::run(f);
+        self.registry().abort_if_lost();
+        result
+    }
+
     #[inline]
     pub(crate) fn count_task(&self) {
         self.counters.tasks_run.add(1);
@@ -487,8 +498,6 @@ impl Worker {
                 }
                 sim::looks(false);
                 self.run(job);
-                // The child of a `fork()` in it must not run the parent's jobs once more.
-                self.registry().abort_if_lost();
                 sim::looks(true);
                 sim::point();
                 true
