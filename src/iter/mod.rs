@@ -75,6 +75,7 @@
 //! [`par_reduce_fixed`]: crate::slice::ParallelSlice::par_reduce_fixed
 
 mod adaptors;
+mod bridged;
 mod ends;
 mod indexed;
 mod parallel;

@@ -1,9 +1,11 @@
 //! Pools of one, two and four workers, made once, for what has to hold in all of them.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use std::fmt::Debug;
 use std::sync::LazyLock;
 
 use filch::ThreadPool;
+use filch::prelude::*;
 
 use crate::common::{is_simulated, one_a_seed, pool};
 
@@ -25,4 +27,17 @@ pub fn everywhere(op: impl Fn() + Sync) {
 pub fn in_pool<R: Send>(number: usize, op: impl FnOnce() -> R + Send) -> R {
     let number = number % SIZES.len();
     if is_simulated() { pool(SIZES[number]).install(op) } else { POOLS[number].install(op) }
+}
+
+/// That a parallel iterator gives what the serial one gives, in order.
+pub fn assert_same<I>(par: I, ser: impl Iterator<Item = I::Item>)
+where
+    I: ParallelIterator<Item: PartialEq + Debug> + Clone,
+{
+    let expected: Vec<_> = ser.collect();
+    assert!(par.opt_len().is_none_or(|len| len == expected.len()));
+    assert_eq!(par.clone().collect::<Vec<_>>(), expected);
+    assert_eq!(par.clone().find_last(|_| true).as_ref(), expected.last());
+    // Without positions.
+    assert_eq!(par.filter(|_| true).collect::<Vec<_>>(), expected);
 }

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Barrier, Condvar, LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, Barrier, Condvar, LazyLock, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -483,4 +483,16 @@ pub fn threads_return_to(base: Option<usize>) {
         say("SKIPPED: threads cannot be counted on this system");
     }
     eventually("the threads are gone", || thread_count() == base);
+}
+
+/// A pool that notes the ids of the panics that reach its handler.
+pub fn noting_pool(threads: usize) -> (ThreadPool, Arc<Mutex<Vec<u32>>>) {
+    let noted = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&noted);
+    let pool = builder()
+        .num_threads(threads)
+        .panic_handler(move |payload| note.lock().unwrap().push(boom_id(payload)))
+        .build()
+        .unwrap();
+    (pool, noted)
 }

@@ -2,23 +2,10 @@
 
 use std::fmt::Debug;
 
-use crate::everywhere::everywhere;
+use crate::everywhere::{assert_same, everywhere};
 use filch::prelude::*;
 
 const LONG: usize = 100_000;
-
-/// That a parallel iterator gives what the serial one gives, in order.
-fn assert_same<I>(par: I, ser: impl Iterator<Item = I::Item>)
-where
-    I: ParallelIterator<Item: PartialEq + Debug> + Clone,
-{
-    let expected: Vec<_> = ser.collect();
-    assert!(par.opt_len().is_none_or(|len| len == expected.len()));
-    assert_eq!(par.clone().collect::<Vec<_>>(), expected);
-    assert_eq!(par.clone().find_last(|_| true).as_ref(), expected.last());
-    // Without positions.
-    assert_eq!(par.filter(|_| true).collect::<Vec<_>>(), expected);
-}
 
 /// The same, of one with positions.
 fn assert_same_indexed<I>(par: I, ser: impl Iterator<Item = I::Item> + Clone)

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::common::{Caller, Ledger, Token, boom, boom_id, builder, sized, watchdog};
-use filch::ThreadPool;
+use crate::common::{Caller, Ledger, Token, boom, boom_id, noting_pool, sized, watchdog};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -202,18 +200,6 @@ fn meet(fate: Fate, join: impl FnOnce() -> thread::Result<Answer>) -> u64 {
         Fate::Rethrown => join().unwrap_or_else(|payload| resume_unwind(payload)).0,
         Fate::Detached => 0,
     }
-}
-
-/// A pool that notes the ids of the panics that reach its handler.
-fn noting_pool(threads: usize) -> (ThreadPool, Arc<Mutex<Vec<u32>>>) {
-    let noted = Arc::new(Mutex::new(Vec::new()));
-    let note = Arc::clone(&noted);
-    let pool = builder()
-        .num_threads(threads)
-        .panic_handler(move |payload| note.lock().unwrap().push(boom_id(payload)))
-        .build()
-        .unwrap();
-    (pool, noted)
 }
 
 fn check(shape: &Shape, threads: usize, caller: Caller) -> Result<(), TestCaseError> {

@@ -4,29 +4,17 @@
 use std::any::Any;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::common::{
     CALLERS, Gate, Ledger, boom, boom_id, builder, eventually, failed_with, is_simulated_without,
-    pool, step_aside, watchdog,
+    noting_pool, pool, step_aside, watchdog,
 };
 use filch::{JoinHandle, ThreadPool};
 
 const SIZES: [usize; 3] = [1, 2, 4];
-
-/// A pool whose panic handler notes what reaches it.
-fn noting_pool(threads: usize) -> (ThreadPool, Arc<Mutex<Vec<u32>>>) {
-    let noted = Arc::new(Mutex::new(Vec::new()));
-    let note = Arc::clone(&noted);
-    let pool = builder()
-        .num_threads(threads)
-        .panic_handler(move |payload| note.lock().unwrap().push(boom_id(payload)))
-        .build()
-        .unwrap();
-    (pool, noted)
-}
 
 /// The pool still runs tasks on every one of its threads.
 #[track_caller]

@@ -1,25 +1,10 @@
 //! Trees are walked in order, whoever walks which part.
 
-use std::fmt::Debug;
-
-use crate::everywhere::everywhere;
+use crate::everywhere::{assert_same, everywhere};
 use filch::iter;
 use filch::prelude::*;
 
 const LONG: usize = 100_000;
-
-/// That a parallel iterator gives what the serial one gives, in order.
-fn assert_same<I>(par: I, ser: impl Iterator<Item = I::Item>)
-where
-    I: ParallelIterator<Item: PartialEq + Debug> + Clone,
-{
-    let expected: Vec<_> = ser.collect();
-    assert!(par.opt_len().is_none_or(|len| len == expected.len()));
-    assert_eq!(par.clone().collect::<Vec<_>>(), expected);
-    assert_eq!(par.clone().find_last(|_| true).as_ref(), expected.last());
-    // Without positions.
-    assert_eq!(par.filter(|_| true).collect::<Vec<_>>(), expected);
-}
 
 /// The children of a node of a tree with `n` nodes, numbered by rows.
 fn children(n: usize) -> impl Fn(&usize) -> Vec<usize> + Copy {

@@ -90,27 +90,13 @@ macro_rules! paired {
         {
             type Item = $out;
 
-            fn drive_unindexed<C>(self, consumer: C) -> C::Result
-            where
-                C: $crate::iter::plumbing::UnindexedConsumer<$out>,
-            {
-                $crate::iter::plumbing::bridge(self, consumer)
-            }
-
-            fn opt_len(&self) -> Option<usize> {
-                Some($crate::iter::IndexedParallelIterator::len(self))
-            }
+            $crate::iter::bridged::driven_by_bridge!(unindexed $out);
         }
 
         impl<A: $crate::iter::IndexedParallelIterator, B: $b_bound>
             $crate::iter::IndexedParallelIterator for $name<A, B>
         {
-            fn drive<C>(self, consumer: C) -> C::Result
-            where
-                C: $crate::iter::plumbing::Consumer<$out>,
-            {
-                $crate::iter::plumbing::bridge(self, consumer)
-            }
+            $crate::iter::bridged::driven_by_bridge!(indexed $out);
 
             fn len(&self) -> usize {
                 PairShape::<A::Item, B::Item>::len(&$shape, self.a.len(), self.b.len())

@@ -20,16 +20,7 @@ macro_rules! reshaped {
         {
             type Item = $out;
 
-            fn drive_unindexed<C>(self, consumer: C) -> C::Result
-            where
-                C: $crate::iter::plumbing::UnindexedConsumer<$out>,
-            {
-                $crate::iter::plumbing::bridge(self, consumer)
-            }
-
-            fn opt_len(&self) -> Option<usize> {
-                Some($crate::iter::IndexedParallelIterator::len(self))
-            }
+            $crate::iter::bridged::driven_by_bridge!(unindexed $out);
         }
 
         impl<$($generics)*, I> $crate::iter::IndexedParallelIterator for $name<I $(, $($P),+)?>
@@ -37,12 +28,7 @@ macro_rules! reshaped {
             I: $crate::iter::IndexedParallelIterator<Item = $in>,
             $($bounds)*
         {
-            fn drive<C>(self, consumer: C) -> C::Result
-            where
-                C: $crate::iter::plumbing::Consumer<$out>,
-            {
-                $crate::iter::plumbing::bridge(self, consumer)
-            }
+            $crate::iter::bridged::driven_by_bridge!(indexed $out);
 
             fn len(&$self) -> usize {
                 let $base_len = $self.base.len();

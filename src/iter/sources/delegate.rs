@@ -7,27 +7,11 @@ macro_rules! own_producer {
         impl<$($generics)*> $crate::iter::ParallelIterator for $name {
             type Item = $item;
 
-            #[inline]
-            fn drive_unindexed<C>(self, consumer: C) -> C::Result
-            where
-                C: $crate::iter::plumbing::UnindexedConsumer<$item>,
-            {
-                $crate::iter::plumbing::bridge(self, consumer)
-            }
-
-            fn opt_len(&self) -> Option<usize> {
-                Some(self.items())
-            }
+            $crate::iter::bridged::driven_by_bridge!(unindexed $item);
         }
 
         impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name {
-            #[inline]
-            fn drive<C>(self, consumer: C) -> C::Result
-            where
-                C: $crate::iter::plumbing::Consumer<$item>,
-            {
-                $crate::iter::plumbing::bridge(self, consumer)
-            }
+            $crate::iter::bridged::driven_by_bridge!(indexed $item);
 
             fn len(&self) -> usize {
                 self.items()
