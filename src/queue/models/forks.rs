@@ -378,7 +378,7 @@ fn a_thief_that_is_kept_out_leaves_the_forks_as_they_are() {
 ///
 /// Fails when `steal` does not raise demand and `sleep_for_good` does not look at what is hidden.
 #[test]
-fn a_fork_behind_a_stolen_one_is_not_hidden_from_who_sleeps_for_good() {
+fn a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper() {
     loom::model(|| {
         let forks = Forks::new(2);
         let [_, b] = [0, 1].map(|job| forks.fork(job));
@@ -394,7 +394,7 @@ fn a_fork_behind_a_stolen_one_is_not_hidden_from_who_sleeps_for_good() {
 ///
 /// Fails when `answer` begins without a fence.
 #[test]
-fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_who_sleeps_for_good() {
+fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper() {
     loom::model(|| {
         let forks = Forks::new(2);
         let a = forks.fork(0);
