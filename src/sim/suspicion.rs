@@ -31,8 +31,8 @@ impl State {
         let limit = self.limit;
         let able = names(self.threads.values().filter(|entry| entry.blocked.is_none()));
         Some(format!(
-            "for {limit:?} these threads have only called `schedule_point` or the like, and what \
-             they wait for does not happen: {able}"
+            "for {limit:?} these threads have done nothing but call `schedule_point` or the like, \
+             and what they wait for does not happen: {able}"
         ))
     }
 
