@@ -1,11 +1,11 @@
-# What the scripts here share: how to skip, a copy of the tree, and which tests to run.
+# Shared by the scripts here: how to skip, how to copy the tree, and which tests to run.
 
 skip() {
     echo "SKIPPED: ci/$(basename "$0"): $*"
     exit 0
 }
 
-# Copies what git knows or would add to the directory, which is emptied first.
+# Empties the directory, and copies into it all files that git tracks or would add.
 copy_tree() {
     rm -rf "$1"
     mkdir -p "$1"
@@ -42,13 +42,13 @@ use_rustc() {
     export LD_LIBRARY_PATH=$1/usr/lib/x86_64-linux-gnu:$1/usr/lib
 }
 
-# For checkers of leaks: tests of which a handle is forgotten, and payloads that are leaked since their drop
-# panics again without end.
+# Tests that leak on purpose: they forget a handle, or have payloads whose drop panics again and
+# again.
 forgetful=(leave_the_seat whose_handle_was_forgotten Aftershock)
 
-# Sets `suites` to cargo's options for the named test files, `lib` being the unit tests; for all
-# if none is named, but for compile_fail, which runs cargo itself, costs, which counts what a checker
-# adds to, and deterministic, whose tests need a feature of that name.
+# Sets `suites` to cargo's options for the named test files; `lib` stands for the unit tests.
+# Without names: all files, except compile_fail (which runs cargo itself), costs (which counts what
+# a checker adds to), and deterministic (which needs a feature).
 choose_suites() {
     local name names=("$@")
     if [ $# = 0 ]; then

@@ -1,4 +1,4 @@
-//! The ways to hand work over, in a pool of one's own.
+//! The functions of this crate as methods of `ThreadPool`.
 
 use super::{
     BroadcastContext, FnContext, JoinHandle, Scope, Yield, broadcast_in, in_place_scope_in,
@@ -8,18 +8,17 @@ use super::{
 use crate::pool::ThreadPool;
 
 impl ThreadPool {
-    /// Runs `op` on a worker of the pool, one of its own threads, and returns what it returns.
-    /// Within `op`, the free functions of this crate act on this pool.
+    /// Runs `op` on one of the pool's own threads and returns its result. Inside `op`, the free
+    /// functions of this crate act on this pool.
     ///
-    /// The calling thread sleeps meanwhile; if it is a worker of another pool, it works for that
-    /// one, or hands its core to a spare thread that does (see [`WaitPolicy`](crate::WaitPolicy),
-    /// also for what can deadlock). Called on a thread that is a worker of this pool already (see
-    /// also [`join`](crate::join) about outside callers), it just calls `op`. To run a `join` or a
-    /// `scope` on this pool from outside, [`ThreadPool::join`] and [`ThreadPool::scope`] are
-    /// faster: they let the caller work.
+    /// The calling thread sleeps meanwhile. If it is a worker of another pool, it works for that
+    /// pool, or hands its core to a spare thread that does: see [`WaitPolicy`](crate::WaitPolicy),
+    /// also for what can deadlock. If it acts as a worker of this pool, it calls `op` itself. To
+    /// run a `join` or a `scope` on this pool from outside, use [`ThreadPool::join`] and
+    /// [`ThreadPool::scope`], which are faster, since they let the caller work.
     ///
     /// # Panics
-    /// When `op` does, with its payload.
+    /// Resumes a panic of `op`.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(3).build()?;

@@ -1,4 +1,4 @@
-//! The global pool, which the free functions use outside of any other.
+//! The global pool, which the free functions use outside of any pool.
 
 use std::cell::Cell;
 use std::io;
@@ -12,7 +12,7 @@ use crate::worker::shared::Registry;
 
 static GLOBAL: PerProcess<Global> = PerProcess::new();
 
-/// The place of a process's global pool.
+/// The global pool of a process.
 #[derive(Default)]
 struct Global {
     pool: OnceLock<ThreadPool>,
@@ -26,7 +26,7 @@ thread_local! {
 }
 
 /// # Panics
-/// When called by a closure of the builder's, within the call that builds the global pool.
+/// Panics if a closure of the builder calls this while the global pool is built.
 pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
     assert!(!BUILDS.get(), "the global pool is used by a closure that is part of building it");
     if builder.is_deterministic() {
@@ -34,7 +34,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
         return Err(ThreadPoolBuildError::new(kind));
     }
     Worker::watch_forks();
-    // What failed ends when the lock is free: its handlers may ask for the global pool.
+    // A failed pool ends after the lock is released, since its handlers may use the global pool.
     let failed = {
         let global = GLOBAL.get();
         let _building = global.building.lock_over_points();
@@ -46,7 +46,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
         os::keep_code_loaded();
         match builder.try_build() {
             Ok(pool) => {
-                // Under the lock nobody else sets it.
+                // The lock is held, so no other thread has set it.
                 let _ = global.pool.set(pool);
                 return Ok(());
             }
@@ -56,7 +56,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
     Err(ThreadPoolBuildError::new(failed.into_kind()))
 }
 
-/// While this lives, this thread builds the global pool.
+/// This thread builds the global pool until this is dropped.
 struct Builds;
 
 impl Builds {
@@ -72,10 +72,10 @@ impl Drop for Builds {
     }
 }
 
-/// The global pool, built by the default settings if it does not exist yet.
+/// Returns the global pool. Builds it with the default settings if it does not exist.
 ///
 /// # Panics
-/// When it cannot be built.
+/// Panics if it cannot be built.
 fn global() -> &'static ThreadPool {
     let global = GLOBAL.get();
     if let Some(pool) = global.pool.get() {
@@ -102,7 +102,7 @@ fn is_without_threads(error: &ThreadPoolBuildError) -> bool {
     }
 }
 
-/// The registry of the pool that the calling thread works for, else the global one.
+/// Calls `op` with the registry of the calling worker's pool, else with that of the global pool.
 #[inline]
 pub(crate) fn with_current<R>(op: impl FnOnce(&Registry) -> R) -> R {
     match Worker::current() {

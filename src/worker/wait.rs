@@ -29,7 +29,7 @@
 //! 1. what a worker of another pool hands over and waits for (`install` and its like);
 //! 2. the tasks that it spawns here, and all tasks of a scope for which it waits;
 //! 3. tasks that it joins by their handles and that have not begun, by their tickets
-//!    (`task/ticket.rs`).
+//!    (`task/request.rs`).
 //!
 //! They have a queue of their own, and every wait sees to it, but for those of
 //! `WaitPolicy::OwnDescendants` for their own pool. Where the limits above allow a guest on top of
