@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["worker", "task"],
     &["pool", "observe"],
     &["fork"],
-    &["iter", "slice", "cancel", "names"],
+    &["iter", "slice", "cancel", "names", "guide"],
     &["lib"],
 ];
 
