@@ -12,6 +12,36 @@ copy_tree() {
     git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t "$1"
 }
 
+nightly() { rustup which --toolchain nightly "$1" 2>/dev/null; }
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+# Unpacks a rustc with the sources of its std into a directory, from Debian's packages, unless it is
+# there. Nothing is installed. By these, nightly's cargo builds std for any target, and for sanitizers.
+unpack_rustc() {
+    local tools=$1 packages=$1/packages std llvm
+    [ ! -e "$tools/complete" ] || return 0
+    first_dependency() { apt-cache depends "$1" | sed -n "s/^ *Depends: \($2.*\)/\1/p" | head -1; }
+    command -v apt-get >/dev/null || return
+    as_root apt-get -qq update || echo 'the lists of packages stay as they are'
+    std=$(first_dependency libstd-rust-web-dev libstd-rust-web)
+    llvm=$(first_dependency "$std" libllvm)
+    rm -rf "$tools"
+    mkdir -p "$packages"
+    (cd "$packages" && apt-get -qq download rustc-web libstd-rust-web-dev rust-web-src "$std" "$llvm") || return
+    for package in "$packages"/*.deb; do
+        dpkg -x "$package" "$tools" || return
+    done
+    rm -rf "$packages"
+    touch "$tools/complete"
+}
+
+# Has cargo use what was unpacked there.
+use_rustc() {
+    export RUSTC=$1/usr/bin/rustc RUSTC_BOOTSTRAP=1
+    export LD_LIBRARY_PATH=$1/usr/lib/x86_64-linux-gnu:$1/usr/lib
+}
+
 # Tests that leak on purpose: they forget a handle, or have payloads whose drop panics again and
 # again.
 forgetful=(leave_the_seat whose_handle_was_forgotten Aftershock)

@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["worker", "task"],
     &["pool", "observe"],
     &["fork"],
-    &["iter", "slice", "cancel", "names"],
+    &["iter", "slice", "cancel", "names", "guide"],
     &["lib"],
 ];
 

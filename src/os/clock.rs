@@ -13,13 +13,19 @@ pub(crate) fn ticks() -> u64 {
 pub(crate) const TICKS_PER_MICROSECOND: u64 = 3_000;
 
 /// The time since some moment, with [`TICKS_PER_MICROSECOND`].
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", all(target_family = "wasm", target_os = "unknown"))))]
 pub(crate) fn ticks() -> u64 {
     use std::sync::OnceLock;
     use std::time::Instant;
 
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// Always 0: there is no clock, and no second thread to share work with.
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub(crate) fn ticks() -> u64 {
+    0
 }
 
 #[cfg(not(target_arch = "x86_64"))]

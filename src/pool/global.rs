@@ -1,6 +1,7 @@
 //! The global pool, which the free functions use outside of any pool.
 
 use std::cell::Cell;
+use std::io;
 use std::sync::OnceLock;
 
 use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
@@ -80,12 +81,25 @@ fn global() -> &'static ThreadPool {
     if let Some(pool) = global.pool.get() {
         return pool;
     }
-    match build(ThreadPoolBuilder::new()) {
+    let built = build(ThreadPoolBuilder::new()).or_else(|error| match is_without_threads(&error) {
+        true => build(ThreadPoolBuilder::new().num_threads(1).use_current_thread()),
+        false => Err(error),
+    });
+    match built {
         Ok(()) => {}
         Err(error) if matches!(error.kind(), BuildErrorKind::GlobalPoolAlreadyInitialized) => {}
         Err(error) => panic!("the global pool cannot be built: {error}"),
     }
     global.pool.get().expect("built just now")
+}
+
+/// Whether the system has no threads, as `wasm32-unknown-unknown`. There the calling thread is the
+/// global pool's one worker: it runs each task, at the latest where it waits for it.
+fn is_without_threads(error: &ThreadPoolBuildError) -> bool {
+    match error.kind() {
+        BuildErrorKind::Spawn { error, .. } => error.kind() == io::ErrorKind::Unsupported,
+        _ => false,
+    }
 }
 
 /// Calls `op` with the registry of the calling worker's pool, else with that of the global pool.

@@ -1,6 +1,6 @@
 //! What parking, a last look, waking, a steal and forcing write to words that threads share must
 //! not grow with the number of workers. (Owners' words are counted as well, and each lock of a
-//! mutex as one. `cargo test --lib width -- --nocapture` prints the table.)
+//! mutex as one. `cargo test --lib width -- --nocapture` prints the table of `BENCHMARKS.md`.)
 #![allow(unsafe_code)]
 
 use std::ptr;
