@@ -572,7 +572,7 @@ fn a_pool_may_end_in_the_background() {
 fn ends_the_process(name: &str, body: fn() -> !) {
     let aborted = |output: Output| {
         assert!(!output.status.success(), "{output:?}");
-        assert!(stderr(&output).contains("a panic that nobody waits for; aborting"), "{output:?}");
+        assert!(stderr(&output).contains("a panic that no caller waits for; aborting"), "{output:?}");
     };
     own_process(name, |_| (), || body(), aborted);
 }

@@ -130,17 +130,17 @@ use crate::sync::{
 
 pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 
-/// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
-/// delays help for a section that began meanwhile.
+/// How long the sentry sleeps between two looks. A shorter time costs more processor time, a longer
+/// one delays help for a section that has begun.
 pub(crate) const NAP: Duration = Duration::from_micros(10);
-/// Whether a nap is about as short as it is to be. Elsewhere it may last 15 milliseconds, and a
-/// publisher that sees a sentry wakes nobody.
+/// Whether the system ends so short a sleep on time. Other systems may take 15 milliseconds, during
+/// which a publisher would rely on the sentry.
 const HAS_SHORT_NAPS: bool = cfg!(any(target_os = "linux", loom));
-/// How many looks in vain make the sentry resign: with what the clock adds, some quarter of a
-/// millisecond. More would slow a serial phase down that a section left behind; fewer would have
-/// sections in quick succession each pay for a wake-up.
+/// After how many looks in vain the sentry resigns: about a quarter of a millisecond. With more, a
+/// serial phase would be slowed down for longer; with fewer, each of many sections in quick
+/// succession would pay for a wake-up.
 const NAPS: u32 = if cfg!(loom) { 1 } else { 16 };
-/// How many of these a nap counts for in which nobody has forked.
+/// For how many of these a look counts if no worker has forked since the last.
 const QUIET_NAP: u32 = NAPS;
 
 const BUSY: u32 = 0;
@@ -162,11 +162,11 @@ struct Core {
 struct List {
     /// The cores in `PARKED` and `BLOCKED`, the latest last.
     parked: Vec<usize>,
-    /// Which of them naps.
+    /// The core of them whose worker is the sentry.
     sentry: Option<usize>,
     /// The cores in `RESTRICTED`.
     restricted: Vec<Restricted>,
-    /// For each core, the threads that are without it.
+    /// For each core, the threads that do not have it.
     off: Box<[OffCores]>,
 }
 
@@ -175,21 +175,21 @@ struct Restricted {
     core: usize,
     /// The isolation tags of what it may run.
     tags: [Option<usize>; 2],
-    /// Whether it sees to guests.
+    /// Whether it runs guests, or hands off its core for them.
     takes_guests: bool,
 }
 
-/// How a worker parks.
+/// Where a worker parks.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind<'t> {
-    /// In the main loop, as this thread: its core may be lent.
+    /// In the main loop of this thread. Its core may be lent.
     Idle(&'t Arc<OffCore>),
-    /// In a wait that any work may shorten.
+    /// In a wait, in which it may run any job.
     Blocked,
 }
 
 impl Kind<'_> {
-    /// The state of a core that is parked so.
+    /// The state of its core.
     fn asleep(self) -> u32 {
         match self {
             Kind::Idle(_) => PARKED,
@@ -198,7 +198,7 @@ impl Kind<'_> {
     }
 }
 
-/// Where a thread sleeps that was woken. (To unpark it takes some microseconds: best without the
+/// The parker of a thread that was woken. (To unpark it takes some microseconds, best without the
 /// lock.)
 #[must_use]
 enum Woken<'s> {
@@ -215,45 +215,46 @@ impl Woken<'_> {
     }
 }
 
-/// What became of an attempt to park.
+/// The result of an announcement.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entered {
-    /// Announced; now re-check, then `sleep` or `leave`.
+    /// The caller re-checks, then calls `sleep` or `leave`.
     Announced,
-    /// The core is another thread's: wait for it.
+    /// Another thread has the core. The caller waits for it.
     Lent,
 }
 
-/// What became of a core that was given up.
+/// The result of giving up a core.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GivenBack {
-    /// A thread acts on it.
+    /// A thread has it.
     Taken,
-    /// Nobody does: the caller goes through the handshakes, looks, and calls `wake_one` if it sees
-    /// work that nobody looks for.
+    /// No thread has it. The caller issues a fence, looks at all queues, and calls `wake_one` if it
+    /// sees work and no worker searches.
     Parked,
 }
 
-/// A worker that has just stopped searching may have to look once more.
+/// What a worker that has stopped searching has to do.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stopped {
-    /// Nobody is parked, or the sentry looks.
+    /// Nothing: no worker is parked, or there is a sentry.
     Fine,
-    /// Others search, so many, and some are parked: wake some if there is work for more.
+    /// Wake some parked workers if there is work for more than the searchers, so many, that are
+    /// left.
     OthersSearch(usize),
-    /// It was the last: issue a fence, look, and `wake` if there is work.
+    /// It was the last: issue a fence, look at all queues, and wake workers if there is work.
     LookAgain,
 }
 
-/// What the sentry has seen.
+/// What the sentry sees in a look.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     Work,
-    /// None, but others have forked since the last look.
+    /// No work, but other workers have forked since the last look.
     OthersFork,
     Quiet,
 }
@@ -263,17 +264,16 @@ pub(crate) struct Sleep {
     counts: CachePadded<AtomicUsize>,
     /// How many workers are in restricted waits.
     restricted: CachePadded<AtomicUsize>,
-    /// How many threads without a core wait for something of this pool. Changed under the list's
-    /// lock.
+    /// How many threads without a core wait for their own pool. Changed under the list's lock.
     local_off: AtomicUsize,
     list: Mutex<List>,
-    /// That of the pool: in another one nobody sleeps here.
+    /// The generation of the pool. In another one, its workers do not exist.
     generation: Generation,
     cores: Box<[CachePadded<Core>]>,
 }
 
 impl Sleep {
-    /// For `workers` cores, all of them `BUSY`.
+    /// Makes `workers` cores, all of them `BUSY`.
     pub(crate) fn new(workers: usize) -> Self {
         let core = || Core {
             state: AtomicU32::new(BUSY),
@@ -296,21 +296,20 @@ impl Sleep {
         }
     }
 
-    /// The counts as they are about now.
+    /// A relaxed reading of the counts.
     #[inline]
     pub(crate) fn counts(&self) -> Counts {
         // Relaxed: the handshakes order this where it matters.
         Counts(self.counts.load(Ordering::Relaxed))
     }
 
-    /// The list, for whoever sleeps or wakes.
     fn list(&self) -> MutexGuard<'_, List> {
         self.generation.abort_if_past();
         self.list.lock()
     }
 
     fn state(&self, core: usize) -> u32 {
-        // Acquire: matches the Release of whoever gave the core away.
+        // Acquire: matches the Release in `set_state`, by which the last holder gave the core away.
         self.cores[core].state.load(Ordering::Acquire)
     }
 
@@ -325,9 +324,9 @@ impl Sleep {
         state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Adds to and takes from the counts at once.
+    /// Adds to the counts and subtracts from them at once.
     fn count(&self, add: usize, sub: usize) -> Counts {
-        // Relaxed: the handshake that follows orders it.
+        // Relaxed: ordered by the handshake that follows.
         let before = Counts(self.counts.fetch_add(add.wrapping_sub(sub), Ordering::Relaxed));
         debug_assert!(before.holds(sub), "{sub:#x} of {before:?}");
         before
@@ -347,8 +346,8 @@ impl Sleep {
         self.notify_restricted(tag);
     }
 
-    /// Steps (b) and (c) of a thread that pushed a job of `tag` to the injector. The sentry is
-    /// woken rather than relied on: from outside, latency is all there is to win.
+    /// Steps (b) and (c) of a thread that pushed a job of `tag` to the injector. It wakes the
+    /// sentry instead of relying on it, since a caller from outside waits for the job.
     pub(crate) fn notify_from_outside(&self, tag: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
@@ -359,7 +358,7 @@ impl Sleep {
         self.notify_restricted(tag);
     }
 
-    /// Wakes a second worker beside the one that was woken for a job from outside.
+    /// Wakes a second worker, after one was woken for a job from outside.
     pub(crate) fn wake_helper(&self) {
         let counts = self.counts();
         if counts.parked() > 0 && counts.searchers() <= 1 {
@@ -367,16 +366,15 @@ impl Sleep {
         }
     }
 
-    /// Step (c) for a guest, after a handshake: where no worker is parked, one in a restricted wait
-    /// is woken.
+    /// Step (c) for a guest (lemma 5): wakes a worker in a restricted wait if none is parked.
     pub(crate) fn notify_of_guest(&self) {
         if self.counts().parked() == 0 {
             self.wake_one_restricted();
         }
     }
 
-    /// Sees to it, after a handshake, that new work finds a worker where all waits are restricted,
-    /// if the work may serve a thread without a core.
+    /// Step (c) for a job that a thread without a core may need, while all waits are restricted:
+    /// lemma 6.
     pub(crate) fn notify_all_restricted(&self) {
         if self.some_wait_off() && self.all_are_restricted() {
             self.wake_one_restricted();
@@ -388,12 +386,12 @@ impl Sleep {
         self.restricted.load(Ordering::Relaxed) == self.cores.len()
     }
 
-    /// Whether a thread without a core waits for something of this pool, which may be any work.
+    /// Whether a thread without a core waits for its own pool, and so may need any job.
     pub(crate) fn some_wait_off(&self) -> bool {
         self.local_off.load(Ordering::Relaxed) > 0
     }
 
-    /// Wakes one of the workers whose restricted waits run guests.
+    /// Wakes one worker in a restricted wait that runs guests.
     #[cold]
     pub(crate) fn wake_one_restricted(&self) {
         if self.restricted.load(Ordering::Relaxed) == 0 {
@@ -408,7 +406,7 @@ impl Sleep {
         }
     }
 
-    /// Wakes the workers in restricted waits for `tag`, after a handshake.
+    /// Step (c) for the restricted waits for jobs of `tag`: lemma 4.
     #[inline]
     pub(crate) fn notify_restricted(&self, tag: usize) {
         if tag != NO_TAG && self.restricted.load(Ordering::Relaxed) > 0 {
@@ -416,7 +414,6 @@ impl Sleep {
         }
     }
 
-    /// Wakes the workers in restricted waits for jobs of `tag`.
     #[cold]
     fn wake_restricted(&self, tag: usize) {
         let mut list = self.list();
@@ -426,8 +423,8 @@ impl Sleep {
         }
     }
 
-    /// Wakes one parked worker, the sentry first, else the one that parked last. It is counted
-    /// as a searcher from now on.
+    /// Wakes one parked worker: the sentry, else the one that parked last. It now counts as a
+    /// searcher.
     #[cold]
     pub(crate) fn wake_one(&self) {
         let mut list = self.list();
@@ -438,8 +435,8 @@ impl Sleep {
         }
     }
 
-    /// Wakes the thread that waits as worker `core` for what was at the address `wait`: the core's
-    /// holder, if it sleeps inside a wait, or a thread without the core.
+    /// Wakes the thread of worker `core` whose wait has the address `wait`: the core's holder, if
+    /// it sleeps inside a wait, or a thread without the core.
     #[cold]
     pub(crate) fn wake_blocked(&self, core: usize, wait: usize) {
         let mut list = self.list();
@@ -456,7 +453,7 @@ impl Sleep {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         let sleeps = || matches!(self.state(core), PARKED | BLOCKED | RESTRICTED);
-        // A worker that is not seen asleep here looks at that queue after its own fence.
+        // A worker that is not seen asleep looks at its pinned queue after its own fence.
         if !sleeps() {
             return;
         }
@@ -468,7 +465,7 @@ impl Sleep {
         }
     }
 
-    /// Wakes everybody, for a pool that ends.
+    /// Wakes all parked workers and spare threads.
     pub(crate) fn wake_all(&self) {
         let mut list = self.list();
         while let Some(&core) = list.parked.last() {
@@ -477,7 +474,7 @@ impl Sleep {
         list.off.iter().for_each(OffCores::wake_spare);
     }
 
-    /// Makes a sleeping core `BUSY`, and its thread a searcher, which has to be unparked.
+    /// Makes a sleeping core `BUSY` and its thread a searcher, which the caller unparks.
     fn unlist(&self, list: &mut List, core: usize) -> Woken<'_> {
         let mut sub = 0;
         let is_parked = self.state(core) == PARKED;
@@ -493,7 +490,7 @@ impl Sleep {
             list.sentry = None;
             sub += SENTRY;
         }
-        // In this order: its holder may see the state at once, and stop searching.
+        // The count first: its holder may see the state at once, and stop searching.
         self.count(SEARCHER, sub);
         self.set_state(core, BUSY);
         match is_parked {
@@ -504,7 +501,7 @@ impl Sleep {
 
     // ---- searching ----------------------------------------------------------------------------
 
-    /// Counts the caller as a searcher, unless enough search already.
+    /// Counts the caller as a searcher, unless enough workers search.
     #[must_use]
     pub(crate) fn start_searching(&self) -> bool {
         let workers = self.cores.len();
@@ -512,7 +509,7 @@ impl Sleep {
         self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok()
     }
 
-    /// The caller searches no longer.
+    /// Counts the caller no longer as a searcher.
     pub(crate) fn stop_searching(&self) -> Stopped {
         let before = self.count(0, SEARCHER);
         match before.searchers() - 1 {
@@ -522,17 +519,17 @@ impl Sleep {
         }
     }
 
-    /// The caller, a searcher, ends with its pool. (Nobody is left to look.)
+    /// Like `stop_searching`, for a worker that ends with its pool.
     pub(crate) fn retire(&self) {
         self.count(0, SEARCHER);
     }
 
-    /// `BUSY` to `FREE`: the caller only looks from now on.
+    /// `BUSY` to `FREE`: from now on the caller only looks.
     pub(crate) fn free_core(&self, core: usize) {
         self.set_state(core, FREE);
     }
 
-    /// `FREE` to `BUSY`. `false`: it was lent; wait for it.
+    /// `FREE` to `BUSY`. Returns `false` if the core was lent. The caller then waits for it.
     #[must_use]
     pub(crate) fn take_core(&self, me: &Arc<OffCore>) -> bool {
         let taken = self.swap_state(me.core(), FREE, BUSY);
@@ -542,39 +539,38 @@ impl Sleep {
         taken
     }
 
-    /// Whether the core's queues are empty, and will be until `unparked` was called for it; and its
-    /// gate is closed.
+    /// Whether the core is parked. If so, its queues stay empty until `unparked` is called for it,
+    /// and its gate is closed.
     pub(crate) fn is_parked(&self, core: usize) -> bool {
         self.state(core) == PARKED
     }
 
-    /// Whether the core's holder neither sleeps in the main loop nor only looks.
+    /// Whether the core's holder is at work, or in a wait.
     pub(crate) fn is_at_work(&self, core: usize) -> bool {
         !matches!(self.state(core), PARKED | FREE)
     }
 
-    /// Has to be called by whoever holds a core that was parked, before it publishes anything
-    /// from it.
+    /// The holder of a core that was parked calls this before it publishes anything: lemma 3.
     pub(crate) fn unparked(&self) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
     }
 
-    /// What the core's state is called where people read it.
+    /// The name of the core's state, for dumps.
     #[cfg(not(loom))]
     pub(crate) fn state_name(&self, core: usize) -> &'static str {
         ["busy", "looking", "parked", "blocked", "restricted"][self.state(core) as usize]
     }
 
-    /// Whether the core, on which the caller only looked, has become another thread's.
+    /// Whether the core was lent, for a caller that made it `FREE`.
     pub(crate) fn is_lent(&self, core: usize) -> bool {
         self.state(core) != FREE
     }
 
     // ---- parking ------------------------------------------------------------------------------
 
-    /// Step 1. The core is `FREE` if the caller searches in the main loop, else `BUSY`. `watches`:
-    /// it may become the sentry.
+    /// Step 1. The core is `FREE` if the caller searches in the main loop, else `BUSY`. With
+    /// `watches` the caller may become the sentry.
     pub(crate) fn announce(
         &self,
         core: usize,
@@ -585,7 +581,7 @@ impl Sleep {
         let mut list = self.list();
         match kind {
             Kind::Blocked => self.set_state(core, BLOCKED),
-            // Others take a free core under the lock only.
+            // Other threads take a free core only under the lock.
             Kind::Idle(me) if searching && self.state(core) != FREE => {
                 self.looker_sees_loan(&mut list, me);
                 return Entered::Lent;
@@ -611,8 +607,8 @@ impl Sleep {
         Entered::Announced
     }
 
-    /// Takes the announcement back: the caller is a searcher again and has its core. `false`: it
-    /// was woken already, or its core lent.
+    /// Takes the announcement back, so that the caller is a searcher and has its core. Returns
+    /// `false` if it was woken or its core was lent.
     #[must_use]
     pub(crate) fn leave(&self, core: usize, kind: Kind) -> bool {
         let mut list = self.list();
@@ -623,7 +619,7 @@ impl Sleep {
         listed
     }
 
-    /// Whether the core is parked as the caller has parked it, and not by a later holder.
+    /// Whether the core is still parked as the caller has parked it, and not by a later holder.
     fn is_asleep(&self, list: &List, core: usize, kind: Kind) -> bool {
         let is_callers = match kind {
             Kind::Idle(me) => list.off[core].is_next(me),
@@ -632,10 +628,10 @@ impl Sleep {
         is_callers && self.state(core) == kind.asleep()
     }
 
-    /// Step 3 of a worker that is blocked: sleeps until it is woken. Before that, and alone for one
-    /// that is idle, which then waits for its core: while the caller is the sentry, it calls `look`
-    /// after every nap, and leaves if that says so; before it resigns, it calls
-    /// `announce_and_look`.
+    /// While the caller is the sentry, naps and calls `look` after each nap, and takes the
+    /// announcement back if that sees work. When it resigns, it calls `announce_and_look`. Then, a
+    /// blocked caller sleeps until it is woken (step 3). An idle one returns, and waits for its
+    /// core.
     pub(crate) fn sleep(
         &self,
         core: usize,
@@ -693,8 +689,7 @@ impl Sleep {
         was
     }
 
-    /// Step 1 of a worker that may run only jobs of `tags`, but for the handshakes, and sees to
-    /// guests, or does not.
+    /// Step 1 of a worker that may run only jobs of `tags`, and guests if it `takes_guests`.
     pub(crate) fn announce_restricted(
         &self,
         core: usize,
@@ -710,7 +705,7 @@ impl Sleep {
         fence(Ordering::SeqCst);
     }
 
-    /// Takes that back. `false`: it was woken already, and is counted as a searcher.
+    /// Takes that back. Returns `false` if it was woken, and so counts as a searcher.
     #[must_use]
     pub(crate) fn leave_restricted(&self, core: usize) -> bool {
         let mut list = self.list();
@@ -722,15 +717,15 @@ impl Sleep {
         listed
     }
 
-    /// Step 3 of such a worker. It is woken as a searcher.
+    /// Step 3 of such a worker, which is woken as a searcher.
     pub(crate) fn sleep_restricted(&self, core: usize) {
         while self.state(core) == RESTRICTED {
             self.cores[core].wait.park();
         }
     }
 
-    /// Whether `workers` cores, all there are, are parked in the main loop, no thread is without
-    /// its core, and there is `nothing_left` for any of them at the same time.
+    /// Whether at one moment all `workers` cores are parked in the main loop, no thread waits
+    /// without its core, and there is `nothing_left`.
     pub(crate) fn all_parked(&self, workers: usize, nothing_left: impl FnOnce() -> bool) -> bool {
         let list = self.list();
         list.parked.len() == workers
@@ -741,9 +736,10 @@ impl Sleep {
 
     // ---- lending ------------------------------------------------------------------------------
 
-    /// Lends the core of a worker that has nothing to do, one that is parked first, the sentry's
-    /// last of these: then the borrower has to do what a last searcher does. (Not one that a thread
-    /// has handed off: its borrower would keep it between two waits.)
+    /// Lends the core of an idle worker: a parked one, the sentry's only if there is no other, else
+    /// a free one. The borrower of the sentry's core has to look like a last searcher. (It lends no
+    /// core that a thread has handed off, since that would not get it back before the end of the
+    /// loan.)
     pub(crate) fn lend(&self) -> Option<(usize, Stopped)> {
         if !self.counts().somebody_idles() {
             return None;
@@ -760,7 +756,7 @@ impl Sleep {
         let is_free =
             |&core: &usize| !list.off[core].is_left() && self.swap_state(core, FREE, BUSY);
         let core = cores.find(is_free)?;
-        // It sees that, and stops searching.
+        // Its thread, which looks for work, has yet to see that.
         list.off[core].looker = true;
         Some((core, Stopped::Fine))
     }
@@ -788,7 +784,7 @@ mod tests {
     }
 
     /// A thread borrows the core of a worker that looks around, hands it off, and wants it back,
-    /// all before the worker looks: that worker is the one to pass it on.
+    /// all before the worker sees the loan. Then that worker passes it on.
     #[test]
     fn a_core_that_was_lent_and_given_back_is_its_lookers_still() {
         let (sleep, own) = (Sleep::new(1), OffCore::at_bottom(0, true));
@@ -811,7 +807,7 @@ mod tests {
         assert_eq!(sleep.counts(), Counts(0));
     }
 
-    /// The same, but the worker looks while its core is lent, or only when that was given back.
+    /// The same, but the worker sees the loan while its core is lent, or after it was given back.
     #[test]
     fn a_looker_whose_core_was_lent_has_it_back() {
         for sees_loan in [true, false] {
