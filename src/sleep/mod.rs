@@ -1,9 +1,9 @@
-//! Who sleeps and who wakes whom: an event count, the workers' cores, and the proof that no
-//! wake-up is lost.
+//! Which workers sleep and which are woken: the workers' cores, an event count, and the proof that
+//! no wake-up is lost.
 //!
-//! # Cores
-//! A *core* is the right to act as a worker: to touch the owner's side of its queues. Its states
-//! and who makes each transition:
+//! # States
+//! A *core* is the right to act as a worker: to use the owner's side of its queues. Each core is in
+//! one of five states:
 //!
 //! ```text
 //!            search                park
@@ -18,76 +18,95 @@
 //!     +-----------> BLOCKED, RESTRICTED ---> BUSY: wake, leave (lock)
 //! ```
 //!
-//! - `BUSY`: a thread has it and works, or has just been given it and is about to run.
-//! - `FREE`: its thread is in the main loop and only looks; whoever swaps `BUSY` in has the core.
-//! - `PARKED`: its threads sleep at the bottom of their stacks. The core stands in the list.
-//! - `BLOCKED`: its holder sleeps inside a wait, and the core stands in the list.
-//! - `RESTRICTED`: the same, but it may run only jobs of some isolation tags, or none but guests
-//!   (see `worker/wait.rs`), and stands in a list of its own with these: other work does not wake
-//!   it.
+//! - `BUSY`: a thread has the core and works, or has just been given it.
+//! - `FREE`: its thread is in the main loop and only looks for work. A thread that swaps in `BUSY`
+//!   has the core.
+//! - `PARKED`: its threads sleep at the bottom of their stacks. The core is in the list.
+//! - `BLOCKED`: its holder sleeps inside a wait. The core is in the list.
+//! - `RESTRICTED`: its holder sleeps inside a restricted wait (`worker/wait.rs`), which may run
+//!   only jobs of some isolation tags, or only guests. The core is in a list of its own, with these
+//!   tags. Other work does not wake it.
 //!
-//! Every transition to or from `PARKED`, `BLOCKED` and `RESTRICTED` happens under the list's lock,
-//! together with the change of the counts that goes with it, and with that of which threads are
-//! without the core (`hand_off.rs`).
+//! Transitions to and from `PARKED`, `BLOCKED` and `RESTRICTED` happen under the list's lock,
+//! together with the change of the counts, and of the threads that do not have the core
+//! (`hand_off.rs`).
 //!
 //! # The event count
-//! A worker that looks for work is counted as a *searcher*, one that has given up as *parked*. One
-//! of the parked, the *sentry*, sleeps by a clock and looks around every [`NAP`] while others fork.
-//! A publisher wakes nobody while there is a searcher or a sentry: so a tiny parallel section that
+//! A worker that looks for work counts as a *searcher*; one that has given up counts as *parked*.
+//! One parked worker, the *sentry*, looks around every [`NAP`] while other workers fork. A
+//! publisher wakes no worker while there is a searcher or a sentry. So a tiny parallel section that
 //! follows another costs no wake-up, and a long one gets its helpers within a nap. A searcher that
-//! has found a job wakes up to two more if more jobs are public than searchers are left: so a pool
-//! of n workers is awake after log n steps. The last searcher looks at all queues for that, and
-//! wakes one also for forks that a worker hides (`queue/join_queue.rs`, "Force").
+//! has found a job wakes up to two more workers if more jobs are public than searchers are left. So
+//! n workers are awake after log n steps.
 //!
 //! A worker parks in three steps:
-//! 1. *announce*: it counts itself as parked (and no longer as searcher), then issues a
-//!    `fence(SeqCst)`; what this writes does not depend on the number of workers;
-//! 2. *re-check*: it looks at every queue, and at what it waits for; if there is anything, it
-//!    leaves again;
-//! 3. *commit*: it parks on its parker, which keeps a token given early.
+//! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
+//!    `fence(SeqCst)`;
+//! 2. *re-check*: it looks at every queue, and at what it waits for. If it sees work, it takes the
+//!    announcement back;
+//! 3. *commit*: it parks on its parker, which keeps a token that was given early.
 //!
-//! A publisher: (a) pushes; (b) goes through its queue's side of the handshake, a SeqCst
-//! read-modify-write (`queue/join_queue.rs`, `queue/spawn_queue.rs`) or a `fence(SeqCst)`; (c)
-//! reads the counts, SeqCst, and wakes one if somebody is parked and nobody looks.
+//! A publisher (a) pushes; (b) does its queue's part of the handshake, a SeqCst read-modify-write
+//! (`queue/join_queue.rs`, `queue/spawn_queue.rs`) or a `fence(SeqCst)`; (c) reads the counts,
+//! SeqCst, and wakes a worker if one is parked and none searches or is the sentry.
 //!
-//! Step 2 leaves out cores that are `PARKED`, since their queues are empty: their next holder
-//! issues a fence of its own before it publishes ([`Sleep::unparked`]). If step 2 saw the core
-//! parked, the fence of step 1 comes before that one, and (c) sees W parked.
+//! # Invariant
+//! If a job is public and a worker is parked, then a worker searches or is the sentry, or some
+//! thread is about to look at all queues after a fence that follows the push.
 //!
-//! **No wake-up is lost.** Let J be published and W parked. (b) and the fence of step 1 are
-//! ordered. If (b) is first, W's re-check sees J. Otherwise (c) sees W parked, and either wakes a
-//! worker, which becomes a searcher; or sees a searcher or sentry S, which stops looking only by
-//! (i) parking, or the sentry by resigning, which is steps 1 and 2 again: S's fence comes after
-//! (b), since (c) still saw S looking, and S sees J; or (ii) by finding work as the last one that
-//! looks, and then it issues a fence and looks again, likewise, and wakes a worker if it sees J
-//! ([`Sleep::stop_searching`]). So at all times: if work is public and somebody is parked, then
-//! somebody looks, or is about to look after a fence that comes after the push.
+//! # Lemmas
+//! 1. *A publisher and a worker that parks do not miss each other.* (b) and the fence of step 1 are
+//!    ordered. If (b) is first, the re-check sees the job. If not, (c) sees the worker parked.
+//!    Models: `a_fork_finds_a_worker`, `a_task_finds_a_worker`,
+//!    `a_job_from_outside_finds_a_worker`, `a_pinned_job_finds_its_worker`,
+//!    `a_reinjected_job_finds_a_worker`.
+//! 2. *A publisher may rely on a searcher or the sentry.* Either stops looking in two ways. It
+//!    parks, or resigns, which is steps 1 and 2 again: its fence follows (b), since (c) still saw
+//!    it looking, and so it sees the job. Or it finds a job as the last one that looks: then it
+//!    issues a fence, looks at all queues, and wakes a worker if it sees a job
+//!    ([`Sleep::stop_searching`]), also for forks that are private (`queue/join_queue.rs`,
+//!    "Force"). Models: `the_last_searcher_wakes_another_for_a_fork`,
+//!    `the_last_searcher_wakes_another_for_a_task`,
+//!    `the_last_searcher_wakes_another_for_a_job_from_outside`.
+//! 3. *The re-check may leave out parked cores.* Their queues are empty. Their next holder issues a
+//!    fence before it publishes ([`Sleep::unparked`]). If the re-check saw the core parked, that
+//!    fence follows the one of step 1, and (c) sees the worker parked. Models:
+//!    `a_task_of_a_worker_just_woken_finds_another`, `a_fork_of_a_worker_just_woken_finds_another`,
+//!    `a_task_of_a_borrower_finds_another`,
+//!    `the_borrower_of_the_sentrys_core_wakes_another_for_a_task`.
+//! 4. *A job finds a restricted wait that may run it.* Such a waiter goes through the same steps,
+//!    with a count of its own, and in step 2 it takes what it may run. A thread that makes a job
+//!    visible, new or moved, wakes the restricted waits for the job's tag; under
+//!    `WaitPolicy::OwnDescendants`, those for any of its ancestors. If it moved the job, it also
+//!    wakes those for the job itself. (Step 2 takes at most one job from each of some other
+//!    workers. What is behind it waits for its owner, which runs it, or reinjects it before it
+//!    sleeps.) Models: `a_task_finds_a_restricted_wait`,
+//!    `a_job_from_outside_finds_a_restricted_wait`.
+//! 5. *A guest finds a worker.* Its publisher wakes a parked worker unless one searches; if none is
+//!    parked, one in a restricted wait that runs guests. Each of these may run any guest, or hands
+//!    off its core to a thread that does, and looks at the guests in step 2. If it finds another
+//!    job first, it wakes the next worker for the guests that are left. Models:
+//!    `a_guest_finds_who_waits_elsewhere`, `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
+//! 6. *A job finds a worker although all are in restricted waits*, if a thread without a core waits
+//!    for its own pool and so may need it. The last worker to enter a restricted wait looks for any
+//!    work in step 2. A publisher from outside wakes one in (c), and that one hands off its core.
+//!    (A worker that publishes looks itself before it sleeps. A thread that hands off is counted
+//!    before its fence, and the core that it leaves is not restricted.) Model:
+//!    `a_job_from_outside_finds_a_worker_where_all_waits_are_restricted`.
+//! 7. *A waiter is woken.* It registers in its latch before step 1 and probes it in step 2. The
+//!    setter sees that, takes the list's lock, and wakes the worker if it is `BLOCKED` or
+//!    `RESTRICTED`. If it is not yet, it takes the lock later, and its probe sees the latch set.
+//!    Models: `a_worker_that_is_blocked_is_woken`, `a_worker_in_a_restricted_wait_is_woken`.
+//! 8. *A core has one holder.* It changes hands under the lock, or by the swap from `FREE`. Models:
+//!    `no_two_threads_hold_a_core`, `a_core_that_was_lent_by_a_looker_is_handed_off`,
+//!    `a_thread_that_wants_its_core_back_gets_it`.
+//! 9. *What is left on a core that changes hands is run.*
+//!    Models: `a_task_is_run_though_the_core_was_lent`,
+//!    `a_pinned_job_is_run_though_the_core_was_lent`,
+//!    `a_pinned_job_is_run_though_the_holder_hands_off_the_core`,
+//!    `a_spare_thread_runs_a_task_that_is_left`, `a_spare_thread_runs_a_job_from_outside`.
 //!
-//! **Restricted waits.** A worker that is `RESTRICTED` goes through the same steps, with a count of
-//! its own, and in step 2 really takes what it may run. (It takes one job at most from each of some
-//! other workers, and one that is hidden. What it passes by, behind those, waits for its owner,
-//! which runs it, or reinjects it before it sleeps.) A thread that makes a job visible, be it new
-//! or moved from one queue to another, goes through (b) and (c) likewise. It wakes the workers in
-//! restricted waits for the job's tag, or, where waits are for their own descendants only, for any
-//! among its ancestors. A thread that moves the job also wakes those in restricted waits for the
-//! job itself; before it was queued no thread could join it.
-//!
-//! **Guests.** Who queues a guest goes through (b) and wakes one in (c): a parked worker, unless
-//! one searches; where none is parked, one in a restricted wait that runs guests. Each such worker
-//! may run any guest, or hands off its core to a thread that does, and looks at the guests in step
-//! 2. A woken worker may find another job first; then it wakes the next, since guests are left.
-//!
-//! **All restricted.** While a thread without a core waits for its own pool, it may need a job that
-//! no other may run. So the last worker to enter a restricted wait looks for any work in step 2,
-//! and a publisher from outside wakes one in step (c); that one then hands off its core. (A worker
-//! that publishes looks itself before it sleeps. A thread that hands off is counted before its
-//! fence, and leaves a core that is not restricted: so the last worker to enter a restricted wait
-//! later sees what was published before.)
-//!
-//! **No waiter sleeps on.** A worker that waits for a latch notes so in the latch before step 1
-//! and probes it in step 2. Its setter, which sees the note, takes the list's lock and wakes the
-//! worker if it is `BLOCKED` or `RESTRICTED`; if it is not yet, it enters the lock later, and its
-//! probe sees the latch set.
+//! The end of a pool is in `worker/shared.rs`.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -100,7 +119,7 @@
 //! |  | tree sum, 1,023 nodes, installed | 2 | 1.53 | – |
 //! | `quiet-nap`: its early end | 16 items of 1 µs every ms | 8 | 1.04 | 7.10 |
 //! |  | 64 items of 5 µs every 5 ms | 8 | 0.99 | 2.29 |
-//! | `search-limit`: at most half of those awake search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
+//! | `search-limit`: half of the awake search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
 //! |  | tree sum, 1,023 nodes, outside | 2 | 1.23 | – |
 //! | `helper`: one more woken from outside | 4 items of 200 ns every 100 µs | 8 | 1.20 | 1.18 |
 //! |  | 64 items of 5 µs every 5 ms | 8 | 1.02 | 1.37 |
