@@ -44,7 +44,7 @@ use_rustc() {
 
 # Tests that leak on purpose: they forget a handle, or have payloads whose drop panics again and
 # again.
-forgetful=(leave_the_seat whose_handle_was_forgotten Aftershock)
+forgetful=(hand_off_the_core whose_handle_was_forgotten Aftershock)
 
 # Sets `suites` to cargo's options for the named test files; `lib` stands for the unit tests.
 # Without names: all files, except compile_fail (which runs cargo itself), costs (which counts what

@@ -62,7 +62,7 @@ impl Kind {
             Kind::OwnDescendants => builder.wait_policy(WaitPolicy::OwnDescendants),
             Kind::Unusual => builder
                 .task_order(TaskOrder::OldestFirst)
-                .lend_seats(false)
+                .lend_cores(false)
                 .injector_interval(1)
                 .watchdog(Duration::from_secs(10)),
         }
@@ -1055,7 +1055,7 @@ fn a_pool_whose_builders_thread_ends_first() {
     }
 }
 
-/// A worker that waits for another pool, and threads that have its seat meanwhile.
+/// A worker that waits for another pool, and threads that have its core meanwhile.
 #[test]
 fn start_and_exit_handlers_of_stand_ins() {
     let _watchdog = watchdog();

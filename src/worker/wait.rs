@@ -46,7 +46,7 @@
 //!    begun and waits in turn. As in 1 and 2, such waits form no cycle.
 //!
 //! loom cannot run unbounded chains of waits. The tests of `tests/waiting.rs`, `tests/chains.rs`
-//! and `tests/away.rs` run them on deterministic pools, seed by seed.
+//! and `tests/hand_off.rs` run them on deterministic pools, seed by seed.
 //!
 //! These can still wait for ever:
 //! - pools that wait for each other by locks, by channels, or by `is_finished` in a loop, since
