@@ -39,7 +39,7 @@
 //!    `floor`. So the gate that was set last stands, or `floor` is closed in vain, which costs a
 //!    slow path. Model: `a_fork_that_is_flushed_is_run_once`.
 //! 3. *A fork overwrites no pending job.* An open gate's `limit` is at most `head + CAPACITY`:
-//!    whoever lowers `head` closes the gate. Models: `a_ring_that_is_full_loses_nothing`,
+//!    the owner closes the gate when it lowers `head`. Models: `a_ring_that_is_full_loses_nothing`,
 //!    `a_ring_that_starts_over_under_an_open_gate_loses_nothing`.
 //! 4. *A public job has one taker.* The fast slot is emptied by a swap, and crossbeam's deque gives
 //!    an element out once. Model: `one_of_two_thieves_gets_a_job_or_its_owner`.
@@ -91,7 +91,7 @@
 //!     one closes the gate. Models: `one_of_two_thieves_that_take_the_last_raises_demand`,
 //!     `the_next_fork_is_published_for_a_sleeper`,
 //!     `the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper`.
-//! 12. *The last searcher sleeps on no private job.* It imposes the heavy fence, too. If nothing is
+//! 12. *The last searcher sleeps on no private job.* It also imposes the heavy fence. If nothing is
 //!     public, the gate is closed. So a fork that read the gate before the fence is seen by
 //!     `hides_work`, and one that reads it later is published.
 //!     Models: `a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper`,
@@ -303,7 +303,7 @@ impl Gate {
 }
 
 impl<J> ForkFront<J> {
-    /// A front whose gate nobody opens.
+    /// A front whose gate is closed for good.
     #[cfg(not(loom))]
     pub(crate) const fn closed() -> Self {
         ForkFront {

@@ -56,7 +56,7 @@
 //! | `buffer-delay`: time for a buffer to fill | scopes of three tasks | 2 | 2.14 |
 //! | `injector-delay`: time for a batch to grow | detached by one thread | 2 | 1.23 |
 //!
-//! Where nobody steals, `alone` saves 3 to 7 % of the instructions of tasks.
+//! In a pool without thieves, `alone` saves 3 to 7 % of the instructions of tasks.
 
 use std::array;
 use std::cell::Cell;

@@ -110,8 +110,8 @@
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time only where threads sleep,
-//! since that of others is accounted for too late.)
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
+//! sleep, since the time of other threads is accounted for too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
@@ -124,8 +124,8 @@
 //! | `helper`: one more woken from outside | 4 items of 200 ns every 100 µs | 8 | 1.20 | 1.18 |
 //! |  | 64 items of 5 µs every 5 ms | 8 | 1.02 | 1.37 |
 //!
-//! The sentry costs CPU time where sections are tiny and rare: without it, those of 4 items of 200
-//! ns every 100 µs take half as much.
+//! The sentry costs CPU time if sections are tiny and rare: without it, those of 4 items of 200 ns
+//! every 100 µs take half as much.
 
 mod counts;
 mod hand_off;

@@ -2,8 +2,8 @@
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time only where threads sleep,
-//! since that of others is accounted for too late.)
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
+//! sleep, since the time of other threads is accounted for too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
@@ -11,7 +11,7 @@
 //! |  | two nested joins of empty closures | 2 | 1.93 | – |
 //! |  | nested loops, 100 of 1,000 | 2 | 1.42 | – |
 //! | `woken-two`: a second one woken | scope of 16 that sleep | 16 | 1.07 | 1.34 |
-//! | `silence`: a look at who is silent | join tree of 16 that sleep | 16 | 1.07 | 1.24 |
+//! | `silence`: a look for silent owners | join tree of 16 that sleep | 16 | 1.07 | 1.24 |
 
 #![deny(unsafe_code)]
 

@@ -2,14 +2,14 @@
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time only where threads sleep,
-//! since that of others is accounted for too late.)
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
+//! sleep, since the time of other threads is accounted for too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
 //! | `adaptive-rounds` | 64 items of 5 µs every 5 ms | 2 | 1.00 | 1.20 |
 //! |  | 4 items of 200 ns every 100 µs | 8 | 1.01 | 1.10 |
-//! | `watches`: no sentry where nobody forks | scope of 16 that sleep | 16 | 1.18 | 1.61 |
+//! | `watches`: no sentry if no worker forks | scope of 16 that sleep | 16 | 1.18 | 1.61 |
 //! |  | 8 of 400 sleep, spread | 8 | 1.04 | 1.66 |
 #![deny(unsafe_code)]
 

@@ -126,8 +126,8 @@ impl Worker {
         simulated: bool,
         registry: *const Registry,
     ) -> Self {
-        // In a simulation each fork and its end comes to the slow path, which has a schedule point.
-        // Where no thief could take a private fork of an owner that is silent, none is private.
+        // In a simulation, each fork and each end of one takes a slow path, which has a schedule
+        // point. If no thief could take the private forks of a silent owner, no fork is private.
         let (fewest, most, keeps_gate_closed) = if workers == 1 {
             (0, 0, simulated)
         } else if simulated || os::heavy_fence() {
@@ -401,7 +401,7 @@ impl Worker {
     }
 
     fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
-        // SAFETY: called by the queue for forks of this worker that nobody else has seen.
+        // SAFETY: the queue calls this for forks of this worker that no other thread has seen.
         unsafe { JoinHeader::publish(job, self.tag()) }
     }
 
