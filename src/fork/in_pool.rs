@@ -37,7 +37,7 @@ impl ThreadPool {
     /// [`join`](crate::join) in this pool.
     ///
     /// # Panics
-    /// As [`join`](crate::join).
+    /// Like [`join`](crate::join).
     pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
     where
         A: FnOnce() -> RA + Send,
@@ -51,7 +51,7 @@ impl ThreadPool {
     /// [`join_context`](crate::join_context) in this pool.
     ///
     /// # Panics
-    /// As [`join`](crate::join).
+    /// Like [`join`](crate::join).
     pub fn join_context<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
     where
         A: FnOnce(FnContext) -> RA + Send,
@@ -65,7 +65,7 @@ impl ThreadPool {
     /// [`scope`](crate::scope) in this pool.
     ///
     /// # Panics
-    /// As [`scope`](crate::scope).
+    /// Like [`scope`](crate::scope).
     pub fn scope<'env, F, R>(&self, f: F) -> R
     where
         F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
@@ -77,7 +77,7 @@ impl ThreadPool {
     /// [`in_place_scope`](crate::in_place_scope) in this pool.
     ///
     /// # Panics
-    /// As [`scope`](crate::scope).
+    /// Like [`scope`](crate::scope).
     pub fn in_place_scope<'env, F, R>(&self, f: F) -> R
     where
         F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
@@ -105,7 +105,7 @@ impl ThreadPool {
     /// [`broadcast`](crate::broadcast) in this pool.
     ///
     /// # Panics
-    /// As [`broadcast`](crate::broadcast).
+    /// Like [`broadcast`](crate::broadcast).
     pub fn broadcast<OP, R>(&self, op: OP) -> Vec<R>
     where
         OP: Fn(BroadcastContext) -> R + Sync,
