@@ -86,7 +86,7 @@
 //!    parked, one in a restricted wait that runs guests. Each of these may run any guest, or hands
 //!    off its core to a thread that does, and looks at the guests in step 2. If it finds another
 //!    job first, it wakes the next worker for the guests that are left. Models:
-//!    `a_guest_finds_who_waits_elsewhere`, `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
+//!    `a_guest_finds_a_worker_that_waits_elsewhere`, `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
 //! 6. *A job finds a worker although all are in restricted waits*, if a thread without a core waits
 //!    for its own pool and so may need it. The last worker to enter a restricted wait looks for any
 //!    work in step 2. A publisher from outside wakes one in (c), and that one hands off its core.
@@ -98,7 +98,7 @@
 //!    `RESTRICTED`. If it is not yet, it takes the lock later, and its probe sees the latch set.
 //!    Models: `a_worker_that_is_blocked_is_woken`, `a_worker_in_a_restricted_wait_is_woken`.
 //! 8. *A core has one holder.* It changes hands under the lock, or by the swap from `FREE`. Models:
-//!    `no_two_threads_hold_a_core`, `a_core_that_was_lent_by_a_looker_is_handed_off`,
+//!    `no_two_threads_hold_a_core`, `a_core_that_was_lent_is_handed_off`,
 //!    `a_thread_that_wants_its_core_back_gets_it`.
 //! 9. *What is left on a core that changes hands is run.*
 //!    Models: `a_task_is_run_though_the_core_was_lent`,

@@ -560,7 +560,7 @@ impl<T> Handle<T> {
             unsafe { (self.head().table().task_ended)(block, worker) };
         }
         let result = self.take();
-        worker.drop_shells(|job| {
+        worker.drop_empty_entries(|job| {
             // SAFETY: buffers and batches hold entries and placeholders.
             unsafe { is_empty_entry(job) }
         });

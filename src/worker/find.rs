@@ -7,7 +7,7 @@
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
-//! | `theft-patience` | scopes of three tasks | 2 | 2.25 | – |
+//! | `theft-delay` | scopes of three tasks | 2 | 2.25 | – |
 //! |  | two nested joins of empty closures | 2 | 1.93 | – |
 //! |  | nested loops, 100 of 1,000 | 2 | 1.42 | – |
 //! | `woken-two`: a second one woken | scope of 16 that sleep | 16 | 1.07 | 1.34 |
@@ -28,11 +28,11 @@ use crate::worker::JobRef;
 /// The most other workers that one look goes through.
 const MOST_VICTIMS: usize = 16;
 
-/// For how long a fork has to be public before a patient thief takes it: about the cost of a theft
-/// for owner and thief.
-const PATIENCE: u64 = TICKS_PER_MICROSECOND;
-/// The most forks in a row that a patient thief leaves alone.
-const MOST_REFUSALS: u32 = 32;
+/// For how long a fork has to stay public before a thief that delays takes it: about the cost of a
+/// theft for owner and thief.
+const THEFT_DELAY: u64 = TICKS_PER_MICROSECOND;
+/// The most forks in a row that a thief that delays leaves alone.
+const MOST_LEFT_ALONE: u32 = 32;
 /// For how long a stolen job has to run to be worth a theft.
 const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 
@@ -141,10 +141,10 @@ impl Worker {
             victim.forks.raise_demand();
             return None;
         }
-        if self.is_patient() && !self.lasts(victim, changes_mind) {
+        if self.delays_thefts() && !self.lasts(victim, changes_mind) {
             return None;
         }
-        self.refusals.set(0);
+        self.left_alone.set(0);
         let stolen = self.count_steal(until_sure(|| victim.forks.steal()))?;
         // If the victim does not fork again, its private forks need a worker that forces them.
         if self.sleep().counts().parked() > 0 && victim.forks.hides_work() {
@@ -157,12 +157,12 @@ impl Worker {
     /// is too short to be worth a theft, and so may be the next ones. (A long fork may be taken
     /// back soon as well, so now and then this returns true at once.)
     fn lasts(&self, victim: &Worker, changes_mind: impl Fn() -> bool) -> bool {
-        let refusals = self.refusals.get();
-        if refusals == MOST_REFUSALS {
+        let left_alone = self.left_alone.get();
+        if left_alone == MOST_LEFT_ALONE {
             return true;
         }
         let (published, start) = (victim.forks.published(), ticks());
-        while ticks().wrapping_sub(start) < PATIENCE {
+        while ticks().wrapping_sub(start) < THEFT_DELAY {
             if changes_mind() {
                 return false;
             }
@@ -172,18 +172,18 @@ impl Worker {
         // The owner takes back its newest fork first, so if more are public than it has published
         // since, an older one is left.
         let lasts = victim.forks.public() > victim.forks.published().wrapping_sub(published);
-        self.refusals.set(refusals + 1);
+        self.left_alone.set(left_alone + 1);
         lasts
     }
 
     /// Whether to give owners time to run their jobs themselves, since the last theft was not worth
     /// its cost.
-    fn is_patient(&self) -> bool {
+    fn delays_thefts(&self) -> bool {
         let stolen = self.stolen.take();
         if stolen != 0 {
-            self.patient.set(ticks().wrapping_sub(stolen) < WORTH);
+            self.theft_was_short.set(ticks().wrapping_sub(stolen) < WORTH);
         }
-        self.patient.get() && !self.registry().is_simulated()
+        self.theft_was_short.get() && !self.registry().is_simulated()
     }
 
     /// Steals a batch of tasks.
@@ -191,7 +191,7 @@ impl Worker {
         if victim.tasks.is_empty() {
             return None;
         }
-        let first = self.count_steal(self.tasks.steal_from(&victim.tasks, self.is_patient()));
+        let first = self.count_steal(self.tasks.steal_from(&victim.tasks, self.delays_thefts()));
         self.share_rest();
         first
     }

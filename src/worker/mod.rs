@@ -38,7 +38,7 @@ use crate::worker::shared::Registry;
 use find::MOST_WOKEN;
 
 /// The most forks that a worker keeps public for thieves.
-const MOST_IN_STOCK: usize = 8;
+const MOST_PUBLIC: usize = 8;
 
 thread_local! {
     /// The worker whose core this thread holds, else `OUTSIDE`.
@@ -93,12 +93,12 @@ pub(crate) struct Worker {
     rng: AtomicU32,
     /// How many looks for work are left until one that begins with the injector.
     looks_left: Cell<u32>,
-    /// The time of the last theft, by `ticks`; 0 after `patient` was set for it.
+    /// The time of the last theft, by `ticks`; 0 after `theft_was_short` was set for it.
     stolen: Cell<u64>,
     /// Whether the job of the last theft was too short, and how many forks this worker has left
     /// alone since for that reason.
-    patient: Cell<bool>,
-    refusals: Cell<u32>,
+    theft_was_short: Cell<bool>,
+    left_alone: Cell<u32>,
     /// A worker with private forks: its index, and its progress when it was seen. (Atomics, since
     /// the core may be lent while its thread looks.)
     suspect: [AtomicUsize; 3],
@@ -128,15 +128,15 @@ impl Worker {
     ) -> Self {
         // In a simulation, each fork and each end of one takes a slow path, which has a schedule
         // point. If no thief could take the private forks of a silent owner, no fork is private.
-        let (fewest, most, keeps_gate_closed) = if workers == 1 {
+        let (min_public, max_public, keeps_gate_closed) = if workers == 1 {
             (0, 0, simulated)
         } else if simulated || os::heavy_fence() {
-            (1, workers.min(MOST_IN_STOCK), simulated)
+            (1, workers.min(MOST_PUBLIC), simulated)
         } else {
             (usize::MAX, usize::MAX, true)
         };
         Worker {
-            forks: ForkQueue::new(fewest, most, keeps_gate_closed),
+            forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
             pinned: Injector::new(),
             registry,
@@ -151,8 +151,8 @@ impl Worker {
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),
             stolen: Cell::new(0),
-            patient: Cell::new(true),
-            refusals: Cell::new(0),
+            theft_was_short: Cell::new(true),
+            left_alone: Cell::new(0),
             suspect: [usize::MAX, 0, 0].map(AtomicUsize::new),
             forces: AtomicU32::new(0),
             forks_seen: AtomicUsize::new(0),
@@ -419,9 +419,9 @@ impl Worker {
     }
 
     /// Drops the empty entries at the newest end of the task queue.
-    pub(crate) fn drop_shells(&self, is_shell: impl Fn(&JobRef) -> bool) {
+    pub(crate) fn drop_empty_entries(&self, is_empty: impl Fn(&JobRef) -> bool) {
         while let Some(job) = self.tasks.pop_newest(|| self.share_rest()) {
-            if !is_shell(&job) {
+            if !is_empty(&job) {
                 return self.push_task(job);
             }
             self.execute(job);
