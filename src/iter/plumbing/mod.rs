@@ -21,9 +21,11 @@
 //! See `examples/own_source.rs`: a producer, and the parallel iterator that makes it.
 
 mod drive;
+mod pace;
 
-pub(crate) use drive::{Refills, UNPAUSED_PIECES, in_pool, is_wanted};
+pub(crate) use drive::{Source, UNKNOWN, drive, split_unindexed};
 pub use drive::{bridge, bridge_producer_consumer, bridge_unindexed};
+pub(crate) use pace::Pace;
 
 /// Items that can be split at any position.
 pub trait Producer: Send + Sized {

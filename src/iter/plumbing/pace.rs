@@ -1,0 +1,226 @@
+//! The pace of a loop: how long its blocks are, and when it forks. One controller for all loops.
+//!
+//! # By demand
+//! A loop begins with one fork, so that a thief finds half of it at once. Each piece then goes on
+//! serially, block after block. After a block it hands over half of what is left if the worker has
+//! no pending work that a thief could take (lazy binary splitting: Tzannes, Caragea, Barua and
+//! Vishkin, PPoPP 2010) and another worker is idle. So there are about as many forks as steals, and
+//! inner loops make hardly any while outer ones have some pending.
+//!
+//! A worker that runs out of work has to wait for the end of a block. So a block lasts some
+//! microseconds: short enough for that, and long enough to be one tight loop over plain iterators.
+//! Where single items take longer than that by far, each item of the rest becomes a piece ahead of
+//! any demand: a fork costs nothing beside them.
+//!
+//! # Invariants
+//! - A pace depends on nothing but what it is told. A simulated pool tells it that each block took
+//!   [`BLOCK`].
+//! - A block has at least one item, and no more than a piece may have.
+//! - A fork leaves at least `min` items on either side, if their number is known.
+//! - A loop over a number of items that is not known forks without end only if another worker is
+//!   idle each time, and waits longer before each fork beyond [`DEEP`].
+//!
+//! # What it is worth
+//! What a row takes without it, as a multiple of what it takes with it: medians by
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time only where threads sleep,
+//! since that of others is accounted for too late.)
+//!
+//! | without | row | threads | time | CPU time |
+//! | --- | --- | ---: | ---: | ---: |
+//! | `guided`: no block longer than a share | 20,000 short, then 16 that sleep | 8 | 7.02 | – |
+//! |  | 8 of 400 sleep, spread | 8 | 1.45 | – |
+//! | `growth-8`: eightfold growth, not twofold | loop of 100 | 2 | 1.50 | – |
+//! |  | nested loops, 100 of 1,000 | 2 | 1.41 | – |
+//! | `first-fork`: half to be had from the start | 8 of 400 sleep, spread | 8 | 1.49 | – |
+//! | `warm-up`: a while without a thought of forks | 20,000 short, then 16 that sleep | 8 | 1.45 | 1.44 |
+//! | `slow-items`: a piece for each that is slow | 20,000 short, then 16 that sleep | 8 | 1.44 | 1.38 |
+//! | `shared-before-items`: forks public before that | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.52 |
+//! | `handed-on`: the block that the left half found | loop of 100 | 2 | 1.33 | – |
+
+use crate::os::clock::TICKS_PER_MICROSECOND;
+
+/// How long a block should take: twice to half of it will do. (A guess between the time of a steal
+/// and that of a wake-up.)
+pub(super) const BLOCK: u64 = 4 * TICKS_PER_MICROSECOND;
+/// Items that take this long are worth a fork each: row `slow-items`. (About a wake-up.)
+const SLOW: u64 = 64 * TICKS_PER_MICROSECOND;
+/// How long a piece goes on before its first fork: row `warm-up`.
+const WARM_UP: u64 = TICKS_PER_MICROSECOND / 2;
+/// How many times longer a block is than the last one, at most: row `growth-8`.
+const GROWTH: usize = 8;
+/// The longest first block that a piece takes over from the piece before it: row `handed-on`.
+const HANDED_ON: usize = 64;
+/// How many pieces there are for each worker where forks cannot wait for demand. (A guess: what
+/// the slowest piece takes longer than others is then an eighth of the loop's time, if all are
+/// alike.)
+const EACH: usize = 8;
+/// How many forks of one loop may wait on a stack before each further one doubles the warm-up. (A
+/// guess: halving makes no more of any slice.)
+const DEEP: u32 = 48;
+
+/// What a piece of a loop knows, and hands to the pieces that are cut off from it.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// How many workers the pool has.
+    threads: usize,
+    /// The fewest items that a fork leaves on either side.
+    min: usize,
+    /// The most items of a piece.
+    max: usize,
+    /// Whether a piece can be cut after its first item.
+    pauses: bool,
+    /// Whether a piece costs no more than its fork, and the number of items is known.
+    is_cheap: bool,
+    /// How many items the next block has, at most.
+    block: usize,
+    /// How much longer the piece goes on before its next fork.
+    patience: u64,
+    /// How many forks of this loop wait on this stack.
+    depth: u32,
+}
+
+impl Pace {
+    /// The pace of a loop in a pool of `threads`, in pieces of `min` to `max` items. If `pauses`,
+    /// pieces can be cut after their first item.
+    #[inline]
+    pub(crate) fn new(threads: usize, min: usize, max: usize, pauses: bool) -> Pace {
+        // Nobody waits for the end of a block if there is only one worker.
+        let block = if threads > 1 { min } else { max };
+        let (pauses, patience) = (pauses && threads > 1, WARM_UP);
+        Pace { threads, min, max, pauses, is_cheap: false, block, patience, depth: 0 }
+    }
+
+    /// Each piece is one block.
+    #[inline]
+    pub(super) fn in_one_block(self) -> Pace {
+        Pace { pauses: false, block: self.max, ..self }
+    }
+
+    /// If `is_cheap`, there may be many more pieces than workers.
+    #[inline]
+    pub(super) fn cheap(self, is_cheap: bool) -> Pace {
+        Pace { is_cheap, ..self }
+    }
+
+    /// Returns in how many pieces to begin with `len` items. `is_bare`: the worker has no pending
+    /// work that others could take.
+    #[inline]
+    pub(super) fn pieces(&self, len: usize, is_bare: bool) -> usize {
+        let pieces = match (self.threads, self.pauses) {
+            (1, _) => 1,
+            (threads, false) => threads * EACH,
+            // The first item may take as long as all others.
+            (_, true) => 1 + usize::from(is_bare),
+        };
+        self.at_most(pieces, len)
+    }
+
+    /// Returns `pieces`, or as many as `len` items allow.
+    #[inline]
+    pub(super) fn at_most(&self, pieces: usize, len: usize) -> usize {
+        pieces.min(len / self.min)
+    }
+
+    /// Whether `len` items have to be cut before they begin.
+    #[inline]
+    pub(super) fn is_too_long(&self, len: usize) -> bool {
+        len > self.max
+    }
+
+    /// Whether the pool has workers whom a pending fork of this one could be hidden from.
+    #[inline]
+    pub(super) fn is_wide(&self) -> bool {
+        self.threads > 2
+    }
+
+    /// Returns how many of the `left` items are the next block; all of them, if more.
+    #[inline]
+    pub(super) fn next(&self, left: usize) -> usize {
+        if self.pauses && self.is_wide() {
+            // No more than a worker's share: they may cost more than those before (guided
+            // self-scheduling: Polychronopoulos and Kuck, 1987).
+            self.block.min(left / self.threads).max(self.min)
+        } else {
+            self.block
+        }
+    }
+
+    /// A block of `length` items took `took`, and `left` items are left. Returns into how many
+    /// pieces to cut them now; 1 is no fork. `is_wanted` says whether somebody would take a fork.
+    #[inline]
+    pub(super) fn after(
+        &mut self,
+        length: usize,
+        took: u64,
+        left: usize,
+        is_wanted: impl FnOnce() -> bool,
+    ) -> usize {
+        self.adapt(length, took);
+        self.patience = self.patience.saturating_sub(took);
+        if !self.pauses || self.patience > 0 || left / 2 < self.min {
+            1
+        } else if self.is_cheap && took / length as u64 > SLOW {
+            self.at_most(self.threads * EACH, left)
+        } else {
+            1 + usize::from(is_wanted())
+        }
+    }
+
+    /// Makes the next block shorter or longer.
+    #[inline]
+    fn adapt(&mut self, length: usize, took: u64) {
+        if took > BLOCK * 2 {
+            self.block = (length / 2).max(self.min);
+        } else if length < self.block {
+            // It was short for another reason.
+        } else if took < BLOCK / GROWTH as u64 {
+            self.block = self.block.saturating_mul(GROWTH).min(self.max);
+        } else if took < BLOCK / 2 {
+            self.block = self.block.saturating_mul(2).min(self.max);
+        }
+    }
+
+    /// There was no place to cut: the next look for one takes a block's time.
+    #[inline]
+    pub(super) fn found_no_place(&mut self) {
+        self.patience = BLOCK;
+    }
+
+    /// Returns the pace of both sides of a fork.
+    #[inline]
+    pub(super) fn forked(self) -> Pace {
+        let depth = self.depth + 1;
+        let patience = match depth.checked_sub(DEEP) {
+            Some(more) => WARM_UP << more.min(40),
+            None => self.patience,
+        };
+        Pace { depth, patience, ..self }
+    }
+
+    /// Returns the pace of the right side, on the same thread after the left side, which came to
+    /// blocks of `block` items.
+    #[inline]
+    pub(super) fn after_left(self, block: usize) -> Pace {
+        Pace { block: self.block.max(block.min(HANDED_ON)), ..self }
+    }
+
+    /// Returns the pace of a side that was stolen, whose items may cost more than those before.
+    #[inline]
+    pub(super) fn stolen(self) -> Pace {
+        let block = if self.pauses { self.min } else { self.block };
+        Pace { block, depth: 0, patience: self.patience.min(WARM_UP), ..self }
+    }
+
+    /// Returns into how many pieces a thief cuts what was to be `pieces`: other workers may be
+    /// hungry, too.
+    #[inline]
+    pub(super) fn refilled(&self, pieces: usize) -> usize {
+        pieces.max(self.threads)
+    }
+
+    /// Returns how many items the next block would have.
+    #[inline]
+    pub(super) fn block(&self) -> usize {
+        self.block
+    }
+}
