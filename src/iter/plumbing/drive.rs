@@ -9,7 +9,7 @@
 //! ([rust-lang/rust#47949](https://github.com/rust-lang/rust/issues/47949)). So the code of
 //! iterators drops what may hold items of the user's before it makes its result.
 
-use super::pace::{BLOCK, Pace};
+use super::pace::{BLOCK, Pace, Plan};
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
 };
@@ -19,12 +19,6 @@ use crate::os::clock::ticks;
 use crate::pool::with_current;
 use crate::sync::{AtomicUsize, Ordering};
 use crate::worker::{Worker, is_simulated};
-
-/// How many pieces that were stolen may be cut into more than planned, for each worker. Without a
-/// limit, a source that can be cut without end would be: if each thief makes more pieces, and some
-/// of these are stolen again, they need never become fewer. (A guess: far more than balance a loop
-/// whose pieces can still be cut.)
-const REFILLS: usize = 64;
 
 /// Feeds the items of `par_iter` to `consumer`. An implementation of
 /// [`IndexedParallelIterator::drive`] can call this.
@@ -78,8 +72,8 @@ where
     C: Consumer<P::Item>,
 {
     drive(Indexed { producer, len }, consumer, |threads| {
-        let pace = Pace::new(threads, least, max, C::PAUSES).cheap(!C::Folder::KEEPS_STATE);
-        if P::FEW_BLOCKS { pace.in_one_block() } else { pace }
+        let plan = Plan::new(threads, least, max, C::PAUSES).cheap(!C::Folder::KEEPS_STATE);
+        if P::FEW_BLOCKS { plan.in_one_block() } else { plan }
     })
 }
 
@@ -207,139 +201,119 @@ where
     P: UnindexedProducer,
     C: UnindexedConsumer<P::Item>,
 {
-    let pace = |threads| Pace::new(threads, 1, UNKNOWN, false).in_one_block();
-    drive(Unindexed(producer), consumer, pace)
+    let plan = |threads| Plan::new(threads, 1, UNKNOWN, false).in_one_block();
+    drive(Unindexed(producer), consumer, plan)
 }
 
-/// Feeds the items of `source` to `consumer`, at a pace that `pace` makes of the number of workers.
+/// Feeds the items of `source` to `consumer`, by a plan for the number of workers.
 pub(crate) fn drive<S, C>(
     source: S,
     consumer: C,
-    pace: impl FnOnce(usize) -> Pace + Send,
+    plan: impl FnOnce(usize) -> Plan + Send,
 ) -> C::Result
 where
     C: Consumer<S::Item>,
     S: Source<C>,
 {
     in_pool(|worker| {
-        let threads = worker.registry().workers().len();
-        let (pace, refills) = (pace(threads), &AtomicUsize::new(threads * REFILLS));
-        let pieces = pace.pieces(source.len(), worker.is_bare());
-        Piece { pace, refills }.cut(pieces, source, consumer).0
+        let plan = plan(worker.registry().workers().len());
+        let (pace, pieces) = plan.begin(source.len(), worker.is_bare());
+        cut(pace, pieces, source, consumer).0
     })
 }
 
-/// A piece of a loop.
-#[derive(Clone, Copy)]
-struct Piece<'r> {
-    pace: Pace,
-    /// How many pieces of this loop may still be refilled. (Relaxed: it carries nothing but itself.)
-    refills: &'r AtomicUsize,
+/// Forks until there are `pieces`, and none is too long. Returns also how long blocks were at the
+/// end.
+fn cut<S, C>(pace: Pace<'_>, pieces: usize, source: S, consumer: C) -> (C::Result, usize)
+where
+    C: Consumer<S::Item>,
+    S: Source<C>,
+{
+    if pieces <= 1 && !pace.is_too_long(source.len()) || consumer.full() {
+        return run(pace, source, consumer);
+    }
+    match source.halve() {
+        (left, Some(right)) => fork(pace, pieces, left, right, consumer),
+        (all, None) => run(pace, all, consumer),
+    }
 }
 
-impl Piece<'_> {
-    /// Forks until there are `pieces`, and none is too long. Returns also how long blocks were at
-    /// the end.
-    fn cut<S, C>(self, pieces: usize, source: S, consumer: C) -> (C::Result, usize)
-    where
-        C: Consumer<S::Item>,
-        S: Source<C>,
-    {
-        if pieces <= 1 && !self.pace.is_too_long(source.len()) || consumer.full() {
-            return self.run(source, consumer);
-        }
-        match source.halve() {
-            (left, Some(right)) => self.fork(pieces, left, right, consumer),
-            (all, None) => self.run(all, consumer),
-        }
-    }
-
-    /// Forks two neighbours, which are to be `pieces`. (Not inlined, so that the fork itself is.)
-    #[inline(never)]
-    fn fork<S, C>(self, pieces: usize, left: S, right: S, consumer: C) -> (C::Result, usize)
-    where
-        C: Consumer<S::Item>,
-        S: Source<C>,
-    {
-        let (left_consumer, right_consumer, reducer) = left.split(consumer);
-        let (pace, refills) = (self.pace.forked(), self.refills);
-        let (left_pieces, right_pieces) = (pieces / 2, pieces - pieces / 2);
-        // What the left side found out, for the right one, unless that runs elsewhere meanwhile.
-        let learned = AtomicUsize::new(pace.block());
-        let (left, (right, block)) = join_on_worker(
-            |_| {
-                let (result, block) = Piece { pace, refills }.cut(left_pieces, left, left_consumer);
-                learned.store(block, Ordering::Relaxed);
-                result
-            },
-            |context| {
-                let len = right.len();
-                let (pace, pieces) = if !context.migrated() {
-                    (pace.after_left(learned.load(Ordering::Relaxed)), right_pieces)
-                } else if take_one(refills) {
-                    (pace.stolen(), pace.refilled(right_pieces))
-                } else {
-                    (pace.stolen(), right_pieces)
-                };
-                Piece { pace, refills }.cut(pace.at_most(pieces, len), right, right_consumer)
-            },
-        );
-        (reducer.reduce(left, right), block)
-    }
-
-    /// Goes on block after block until a fork is wanted.
-    fn run<S, C>(mut self, mut source: S, consumer: C) -> (C::Result, usize)
-    where
-        C: Consumer<S::Item>,
-        S: Source<C>,
-    {
-        source.begin();
-        if consumer.full() {
-            drop(source);
-            return (consumer.into_folder().complete(), self.pace.block());
-        }
-        if self.pace.is_wide() {
-            share_forks();
-        }
-        let mut folder = consumer.into_folder();
-        // One block needs no clock, which costs as much as many an item.
-        let mut before = if source.len() > self.pace.next(source.len()) { ticks() } else { 0 };
-        loop {
-            let (len, length) = (source.len(), self.pace.next(source.len()));
-            if len <= length {
-                return (source.all(folder).complete(), self.pace.block());
-            }
-            let rest;
-            (folder, rest) = source.block(length, folder);
-            source = match rest {
-                Some(rest) if !folder.full() => rest,
-                rest => {
-                    drop(rest);
-                    return (folder.complete(), self.pace.block());
-                }
+/// Forks two neighbours, which are to be `pieces`. (Not inlined, so that the fork itself is.)
+#[inline(never)]
+fn fork<S, C>(pace: Pace<'_>, pieces: usize, left: S, right: S, consumer: C) -> (C::Result, usize)
+where
+    C: Consumer<S::Item>,
+    S: Source<C>,
+{
+    let (left_consumer, right_consumer, reducer) = left.split(consumer);
+    let (pace, len) = (pace.forked(), right.len());
+    let (left_pieces, right_pieces) = (pieces / 2, pieces - pieces / 2);
+    // What the left side found out, for the right one, unless that runs elsewhere meanwhile.
+    let learned = AtomicUsize::new(pace.block);
+    let (left, (right, block)) = join_on_worker(
+        |_| {
+            let (result, block) = cut(pace, left_pieces, left, left_consumer);
+            learned.store(block, Ordering::Relaxed);
+            result
+        },
+        |context| {
+            let (pace, pieces) = if context.migrated() {
+                pace.stolen(right_pieces, len)
+            } else {
+                (pace.after_left(learned.load(Ordering::Relaxed)), right_pieces)
             };
-            serve_late_callers();
-            let took = lap(&mut before);
-            let pieces = self.pace.after(length, took, source.len(), is_wanted);
-            if C::PAUSES && pieces > 1 {
-                source = match source.halve() {
-                    (left, Some(right)) => {
-                        let (first, consumer, reducer) = C::pause(folder);
-                        let (rest, block) = self.fork(pieces, left, right, consumer);
-                        return (reducer.reduce(first, rest), block);
-                    }
-                    (all, None) => all,
-                };
-                self.pace.found_no_place();
-            }
-        }
-    }
+            cut(pace, pieces, right, right_consumer)
+        },
+    );
+    (reducer.reduce(left, right), block)
 }
 
-/// Takes one, if there is any left.
-fn take_one(left: &AtomicUsize) -> bool {
-    let less = |left: usize| left.checked_sub(1);
-    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+/// Goes on block after block until a fork is wanted.
+fn run<S, C>(mut pace: Pace<'_>, mut source: S, consumer: C) -> (C::Result, usize)
+where
+    C: Consumer<S::Item>,
+    S: Source<C>,
+{
+    source.begin();
+    if consumer.full() {
+        drop(source);
+        return (consumer.into_folder().complete(), pace.block);
+    }
+    if pace.is_wide() {
+        share_forks();
+    }
+    let mut folder = consumer.into_folder();
+    // One block needs no clock, which costs as much as many an item.
+    let mut before = if source.len() > pace.next(source.len()) { ticks() } else { 0 };
+    loop {
+        let length = pace.next(source.len());
+        if source.len() <= length {
+            return (source.all(folder).complete(), pace.block);
+        }
+        let rest;
+        (folder, rest) = source.block(length, folder);
+        source = match rest {
+            Some(rest) if !folder.full() => rest,
+            rest => {
+                drop(rest);
+                return (folder.complete(), pace.block);
+            }
+        };
+        serve_late_callers();
+        let took = lap(&mut before);
+        let pieces = pace.after(length, took, source.len(), is_wanted);
+        if C::PAUSES && pieces > 1 {
+            source = match source.halve() {
+                (left, Some(right)) => {
+                    let (first, consumer, reducer) = C::pause(folder);
+                    let (rest, block) = fork(pace, pieces, left, right, consumer);
+                    return (reducer.reduce(first, rest), block);
+                }
+                (all, None) => all,
+            };
+            pace.found_no_place();
+        }
+    }
 }
 
 /// Returns the time since the last lap. In a simulated pool, nothing may depend on the clock.

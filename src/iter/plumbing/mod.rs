@@ -25,7 +25,7 @@ mod pace;
 
 pub(crate) use drive::{Source, UNKNOWN, drive, split_unindexed};
 pub use drive::{bridge, bridge_producer_consumer, bridge_unindexed};
-pub(crate) use pace::Pace;
+pub(crate) use pace::Plan;
 
 /// Items that can be split at any position.
 pub trait Producer: Send + Sized {

@@ -38,6 +38,7 @@
 //! | `handed-on`: the block that the left half found | loop of 100 | 2 | 1.33 | – |
 
 use crate::os::clock::TICKS_PER_MICROSECOND;
+use crate::sync::{AtomicUsize, Ordering};
 
 /// How long a block should take: twice to half of it will do. (A guess between the time of a steal
 /// and that of a wake-up.)
@@ -54,13 +55,17 @@ const HANDED_ON: usize = 64;
 /// the slowest piece takes longer than others is then an eighth of the loop's time, if all are
 /// alike.)
 const EACH: usize = 8;
+/// How many thefts, for each worker, may cut what they took into more pieces than planned. Without a
+/// limit, a source that can be cut without end would be: if each thief makes more pieces, and some
+/// of these are stolen again, they need never become fewer. (A guess: far more than balance a loop
+/// whose pieces can still be cut.)
+const REFILLS: usize = 64;
 /// How many forks of one loop may wait on a stack before each further one doubles the warm-up. (A
 /// guess: halving makes no more of any slice.)
 const DEEP: u32 = 48;
 
-/// What a piece of a loop knows, and hands to the pieces that are cut off from it.
-#[derive(Clone, Copy)]
-pub(crate) struct Pace {
+/// What all pieces of a loop know.
+pub(crate) struct Plan {
     /// How many workers the pool has.
     threads: usize,
     /// The fewest items that a fork leaves on either side.
@@ -69,84 +74,104 @@ pub(crate) struct Pace {
     max: usize,
     /// Whether a piece can be cut after its first item.
     pauses: bool,
+    /// Whether each piece is one block.
+    is_whole: bool,
     /// Whether a piece costs no more than its fork, and the number of items is known.
     is_cheap: bool,
-    /// How many items the next block has, at most.
-    block: usize,
-    /// How much longer the piece goes on before its next fork.
-    patience: u64,
-    /// How many forks of this loop wait on this stack.
-    depth: u32,
+    /// How many thefts may still make more pieces than planned. (Relaxed: it carries nothing but
+    /// itself.)
+    refills: AtomicUsize,
 }
 
-impl Pace {
-    /// The pace of a loop in a pool of `threads`, in pieces of `min` to `max` items. If `pauses`,
-    /// pieces can be cut after their first item.
-    #[inline]
-    pub(crate) fn new(threads: usize, min: usize, max: usize, pauses: bool) -> Pace {
+impl Plan {
+    /// A plan for a pool of `threads`: pieces of `min` to `max` items, which can be cut after their
+    /// first item if they are of a kind that `pauses`.
+    pub(crate) fn new(threads: usize, min: usize, max: usize, pauses: bool) -> Plan {
+        let refills = AtomicUsize::new(threads.saturating_mul(REFILLS));
         // Nobody waits for the end of a block if there is only one worker.
-        let block = if threads > 1 { min } else { max };
-        let (pauses, patience) = (pauses && threads > 1, WARM_UP);
-        Pace { threads, min, max, pauses, is_cheap: false, block, patience, depth: 0 }
+        let is_whole = threads == 1;
+        Plan { threads, min, max, pauses: pauses && !is_whole, is_whole, is_cheap: false, refills }
     }
 
     /// Each piece is one block.
-    #[inline]
-    pub(super) fn in_one_block(self) -> Pace {
-        Pace { pauses: false, block: self.max, ..self }
+    pub(super) fn in_one_block(self) -> Plan {
+        Plan { pauses: false, is_whole: true, ..self }
     }
 
     /// If `is_cheap`, there may be many more pieces than workers.
-    #[inline]
-    pub(super) fn cheap(self, is_cheap: bool) -> Pace {
-        Pace { is_cheap, ..self }
+    pub(super) fn cheap(self, is_cheap: bool) -> Plan {
+        Plan { is_cheap, ..self }
     }
 
-    /// Returns in how many pieces to begin with `len` items. `is_bare`: the worker has no pending
-    /// work that others could take.
+    /// Returns how a loop begins with `len` items: its pace, and in how many pieces. `is_bare`: the
+    /// worker has no pending work that others could take.
     #[inline]
-    pub(super) fn pieces(&self, len: usize, is_bare: bool) -> usize {
+    pub(super) fn begin(&self, len: usize, is_bare: bool) -> (Pace<'_>, usize) {
         let pieces = match (self.threads, self.pauses) {
             (1, _) => 1,
             (threads, false) => threads * EACH,
             // The first item may take as long as all others.
             (_, true) => 1 + usize::from(is_bare),
         };
-        self.at_most(pieces, len)
+        let pace = Pace { plan: self, block: self.first_block(), patience: WARM_UP, depth: 0 };
+        (pace, pace.at_most(pieces, len))
     }
 
+    fn first_block(&self) -> usize {
+        if self.is_whole { self.max } else { self.min }
+    }
+
+    fn refill(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.refills.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
+/// What a piece of a loop knows, and hands to the pieces that are cut off from it.
+#[derive(Clone, Copy)]
+pub(super) struct Pace<'p> {
+    plan: &'p Plan,
+    /// How many items the next block has, at most.
+    pub(super) block: usize,
+    /// How much longer the piece goes on before its next fork.
+    patience: u64,
+    /// How many forks of this loop wait on this stack.
+    depth: u32,
+}
+
+impl Pace<'_> {
     /// Returns `pieces`, or as many as `len` items allow.
     #[inline]
-    pub(super) fn at_most(&self, pieces: usize, len: usize) -> usize {
-        pieces.min(len / self.min)
+    fn at_most(&self, pieces: usize, len: usize) -> usize {
+        pieces.min(len / self.plan.min)
     }
 
     /// Whether `len` items have to be cut before they begin.
     #[inline]
     pub(super) fn is_too_long(&self, len: usize) -> bool {
-        len > self.max
+        len > self.plan.max
     }
 
-    /// Whether the pool has workers whom a pending fork of this one could be hidden from.
+    /// Whether there may be a third worker, from whom pending forks are hidden.
     #[inline]
     pub(super) fn is_wide(&self) -> bool {
-        self.threads > 2
+        self.plan.threads > 2
     }
 
     /// Returns how many of the `left` items are the next block; all of them, if more.
     #[inline]
     pub(super) fn next(&self, left: usize) -> usize {
-        if self.pauses && self.is_wide() {
+        if self.plan.pauses && self.is_wide() {
             // No more than a worker's share: they may cost more than those before (guided
             // self-scheduling: Polychronopoulos and Kuck, 1987).
-            self.block.min(left / self.threads).max(self.min)
+            self.block.min(left / self.plan.threads).max(self.plan.min)
         } else {
             self.block
         }
     }
 
     /// A block of `length` items took `took`, and `left` items are left. Returns into how many
-    /// pieces to cut them now; 1 is no fork. `is_wanted` says whether somebody would take a fork.
+    /// pieces to cut them now; 1 is no fork. `is_wanted` says whether a fork would be stolen.
     #[inline]
     pub(super) fn after(
         &mut self,
@@ -157,10 +182,10 @@ impl Pace {
     ) -> usize {
         self.adapt(length, took);
         self.patience = self.patience.saturating_sub(took);
-        if !self.pauses || self.patience > 0 || left / 2 < self.min {
+        if self.patience > 0 || !self.plan.pauses || left / 2 < self.plan.min {
             1
-        } else if self.is_cheap && took / length as u64 > SLOW {
-            self.at_most(self.threads * EACH, left)
+        } else if self.plan.is_cheap && took / length as u64 > SLOW {
+            self.at_most(self.plan.threads * EACH, left)
         } else {
             1 + usize::from(is_wanted())
         }
@@ -170,25 +195,24 @@ impl Pace {
     #[inline]
     fn adapt(&mut self, length: usize, took: u64) {
         if took > BLOCK * 2 {
-            self.block = (length / 2).max(self.min);
+            self.block = (length / 2).max(self.plan.min);
         } else if length < self.block {
             // It was short for another reason.
         } else if took < BLOCK / GROWTH as u64 {
-            self.block = self.block.saturating_mul(GROWTH).min(self.max);
+            self.block = self.block.saturating_mul(GROWTH).min(self.plan.max);
         } else if took < BLOCK / 2 {
-            self.block = self.block.saturating_mul(2).min(self.max);
+            self.block = self.block.saturating_mul(2).min(self.plan.max);
         }
     }
 
-    /// There was no place to cut: the next look for one takes a block's time.
-    #[inline]
+    /// There was no place to cut: the piece goes on for a block's time before it looks for another.
     pub(super) fn found_no_place(&mut self) {
         self.patience = BLOCK;
     }
 
     /// Returns the pace of both sides of a fork.
     #[inline]
-    pub(super) fn forked(self) -> Pace {
+    pub(super) fn forked(self) -> Self {
         let depth = self.depth + 1;
         let patience = match depth.checked_sub(DEEP) {
             Some(more) => WARM_UP << more.min(40),
@@ -200,27 +224,16 @@ impl Pace {
     /// Returns the pace of the right side, on the same thread after the left side, which came to
     /// blocks of `block` items.
     #[inline]
-    pub(super) fn after_left(self, block: usize) -> Pace {
+    pub(super) fn after_left(self, block: usize) -> Self {
         Pace { block: self.block.max(block.min(HANDED_ON)), ..self }
     }
 
-    /// Returns the pace of a side that was stolen, whose items may cost more than those before.
-    #[inline]
-    pub(super) fn stolen(self) -> Pace {
-        let block = if self.pauses { self.min } else { self.block };
-        Pace { block, depth: 0, patience: self.patience.min(WARM_UP), ..self }
-    }
-
-    /// Returns into how many pieces a thief cuts what was to be `pieces`: other workers may be
+    /// Returns the pace of `len` items that a thief took, and into how many pieces it cuts what was
+    /// to be `pieces`. These items may cost more than those before, and other workers may be
     /// hungry, too.
-    #[inline]
-    pub(super) fn refilled(&self, pieces: usize) -> usize {
-        pieces.max(self.threads)
-    }
-
-    /// Returns how many items the next block would have.
-    #[inline]
-    pub(super) fn block(&self) -> usize {
-        self.block
+    pub(super) fn stolen(self, pieces: usize, len: usize) -> (Self, usize) {
+        let more = if self.plan.refill() { self.plan.threads } else { 1 };
+        let (block, patience) = (self.plan.first_block(), self.patience.min(WARM_UP));
+        (Pace { block, patience, depth: 0, ..self }, self.at_most(pieces.max(more), len))
     }
 }

@@ -1,7 +1,7 @@
 //! Sources that can be cut at some places only, also after some of their items were fed.
 
 use crate::iter::plumbing::{
-    Folder, Pace, Source, UNKNOWN, UnindexedConsumer, drive, split_unindexed,
+    Folder, Plan, Source, UNKNOWN, UnindexedConsumer, drive, split_unindexed,
 };
 
 /// Items that are given step by step, and of which a part can be cut off in between.
@@ -22,7 +22,7 @@ where
     S: Steps,
     C: UnindexedConsumer<S::Item>,
 {
-    drive(Stepping(steps), consumer, |threads| Pace::new(threads, 1, UNKNOWN, C::PAUSES))
+    drive(Stepping(steps), consumer, |threads| Plan::new(threads, 1, UNKNOWN, C::PAUSES))
 }
 
 struct Stepping<S>(S);
