@@ -100,10 +100,14 @@ pub(crate) trait Source<C: Consumer<Self::Item>>: Send + Sized {
     fn begin(&self) {}
 
     /// Returns how many items are left: [`UNKNOWN`] if that is not known.
-    fn len(&self) -> usize;
+    fn len(&self) -> usize {
+        UNKNOWN
+    }
 
     /// Feeds about `most` items, and returns those that are left, if any are.
-    fn block(self, most: usize, folder: C::Folder) -> (C::Folder, Option<Self>);
+    fn block(self, _most: usize, folder: C::Folder) -> (C::Folder, Option<Self>) {
+        (self.all(folder), None)
+    }
 
     /// Feeds all items.
     fn all(self, folder: C::Folder) -> C::Folder;
@@ -172,14 +176,6 @@ struct Unindexed<P>(P);
 
 impl<P: UnindexedProducer, C: UnindexedConsumer<P::Item>> Source<C> for Unindexed<P> {
     type Item = P::Item;
-
-    fn len(&self) -> usize {
-        UNKNOWN
-    }
-
-    fn block(self, _most: usize, folder: C::Folder) -> (C::Folder, Option<Self>) {
-        (self.0.fold_with(folder), None)
-    }
 
     fn all(self, folder: C::Folder) -> C::Folder {
         self.0.fold_with(folder)

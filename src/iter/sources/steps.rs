@@ -30,10 +30,6 @@ struct Stepping<S>(S);
 impl<S: Steps, C: UnindexedConsumer<S::Item>> Source<C> for Stepping<S> {
     type Item = S::Item;
 
-    fn len(&self) -> usize {
-        UNKNOWN
-    }
-
     fn block(mut self, most: usize, folder: C::Folder) -> (C::Folder, Option<Self>) {
         let (folder, goes_on) = self.0.step(most, folder);
         (folder, goes_on.then_some(self))
