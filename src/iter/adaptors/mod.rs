@@ -66,6 +66,7 @@ pub use chunks::{Chunks, FoldChunks, FoldChunksWith};
 pub use enumerate::Enumerate;
 pub use flat_map::{FlatMap, Flatten};
 pub use fold::{Fold, FoldWith, TryFold, TryFoldWith};
+pub(super) use gate::drive_until;
 pub use gate::{CancelWith, SkipAny, SkipAnyWhile, TakeAny, TakeAnyWhile, WhileSome};
 pub use interleave::{Interleave, InterleaveShortest};
 pub use intersperse::Intersperse;
