@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::adaptors::*;
 use super::ends::collect::{append_by, append_pairs};
-use super::ends::compare;
-use super::ends::position::{Which, position};
+use super::ends::position::Numbered;
+use super::ends::{compare, find};
 use super::plumbing::{Consumer, ProducerCallback};
 use super::{IntoParallelIterator, ParallelIterator};
 
@@ -497,7 +497,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        position(self, Which::Any, predicate)
+        find::any(Numbered(self), find::position_if(predicate))
     }
 
     /// Returns the position of the first item for which `predicate` returns true, if any.
@@ -511,7 +511,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        position(self, Which::First, predicate)
+        find::first(Numbered(self), find::position_if(predicate))
     }
 
     /// Returns the position of the last item for which `predicate` returns true, if any.
@@ -525,6 +525,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        position(self, Which::Last, predicate)
+        find::last(Numbered(self), find::position_if(predicate))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 use std::collections::LinkedList;
+use std::convert::identity;
 use std::marker::PhantomData;
+use std::ops::ControlFlow::{Break, Continue};
 
 use super::adaptors::*;
 use super::ends::collect::{ByPredicate, BySide, extend_two, pieces_of};
@@ -595,7 +597,7 @@ pub trait ParallelIterator: Sized + Send {
         T: Send + Clone,
         R: Try<Output = ()> + Send,
     {
-        run(self.map_with(init, op), &tries::TryForEach::new(|result| result))
+        self.map_with(init, op).try_for_each(identity)
     }
 
     /// Calls `op` like [`for_each_init`](Self::for_each_init), until it returns a failure. All
@@ -615,7 +617,7 @@ pub trait ParallelIterator: Sized + Send {
         INIT: Fn() -> T + Sync + Send,
         R: Try<Output = ()> + Send,
     {
-        run(self.map_init(init, op), &tries::TryForEach::new(|result| result))
+        self.map_init(init, op).try_for_each(identity)
     }
 
     // ---- ends -------------------------------------------------------------------------------
@@ -694,7 +696,11 @@ pub trait ParallelIterator: Sized + Send {
         OP: Fn(Self::Item) -> R + Sync + Send,
         R: Try<Output = ()> + Send,
     {
-        run(self, &tries::TryForEach::new(op))
+        let failure = |item| match op(item).branch() {
+            Continue(()) => None,
+            Break(why) => Some(R::from_residual(why)),
+        };
+        find::any(self, failure).unwrap_or_else(|| R::from_output(()))
     }
 
     /// Reduces the items to one by `op`, which must be associative. Each piece begins with an
@@ -750,7 +756,8 @@ pub trait ParallelIterator: Sized + Send {
         ID: Fn() -> T + Sync + Send,
         Self::Item: Try<Output = T>,
     {
-        run(self, &tries::TryReduce::new(identity, op))
+        tries::try_reduce(self, || Some(Self::Item::from_output(identity())), op)
+            .expect("pieces begin with a value")
     }
 
     /// Reduces what the items hold to one by `op`, like [`reduce_with`](Self::reduce_with). An item
@@ -767,7 +774,7 @@ pub trait ParallelIterator: Sized + Send {
         OP: Fn(T, T) -> Self::Item + Sync + Send,
         Self::Item: Try<Output = T>,
     {
-        run(self, &tries::TryReduceWith::new(op))
+        tries::try_reduce(self, || None, op)
     }
 
     /// Returns the product of the items. They are multiplied in any grouping, so products of

@@ -56,6 +56,7 @@ mod rev;
 mod seed;
 mod serial;
 mod skip_take;
+pub(super) mod stage;
 mod step_by;
 mod zip;
 

@@ -85,30 +85,11 @@ macro_rules! paired {
     )*) => {$(
         adaptor! { $(#[$doc])* $name<A, B> { a, b } }
 
-        impl<A: $crate::iter::IndexedParallelIterator, B: $b_bound> $crate::iter::ParallelIterator
-            for $name<A, B>
-        {
-            type Item = $out;
-
-            $crate::iter::bridged::driven_by_bridge!(unindexed $out);
-        }
-
-        impl<A: $crate::iter::IndexedParallelIterator, B: $b_bound>
-            $crate::iter::IndexedParallelIterator for $name<A, B>
-        {
-            $crate::iter::bridged::driven_by_bridge!(indexed $out);
-
-            fn len(&self) -> usize {
-                PairShape::<A::Item, B::Item>::len(&$shape, self.a.len(), self.b.len())
-            }
-
-            fn with_producer<CB>(self, callback: CB) -> CB::Output
-            where
-                CB: $crate::iter::plumbing::ProducerCallback<$out>,
-            {
-                $crate::iter::adaptors::pair::with_both(self.a, self.b, $shape, callback)
-            }
-        }
+        $crate::iter::bridged::bridged!(
+            [A: $crate::iter::IndexedParallelIterator, B: $b_bound] $name<A, B>, $out,
+            |self| PairShape::<A::Item, B::Item>::len(&$shape, self.a.len(), self.b.len()),
+            |callback| $crate::iter::adaptors::pair::with_both(self.a, self.b, $shape, callback)
+        );
     )*};
 }
 

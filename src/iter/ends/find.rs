@@ -164,6 +164,13 @@ where
     search::<LAST, _, _, _>(iter, f)
 }
 
+/// Turns a predicate into a search for the position of an item.
+pub(crate) fn position_if<T>(
+    predicate: impl Fn(T) -> bool,
+) -> impl Fn((usize, T)) -> Option<usize> {
+    move |(position, item)| predicate(item).then_some(position)
+}
+
 fn search<const WHICH: bool, I, R, F>(iter: I, f: F) -> Option<R>
 where
     I: ParallelIterator,

@@ -1,43 +1,14 @@
 //! The standard collections. Those that can only be walked serially have their items, or references
 //! to them, put into a vector first: that costs an allocation of that size, and a walk.
 
-use std::collections::{
-    BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque, vec_deque as deque,
-};
-use std::fmt;
-use std::ops::{Range, RangeBounds};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
+use std::ops::RangeBounds;
 
-use super::delegate::{named, own_producer};
+use super::delegate::{into_par_iter, named};
 use super::{slice, vec};
-use crate::iter::plumbing::Producer;
-use crate::iter::{IntoParallelIterator, ParallelDrainFull, ParallelDrainRange};
-
-impl<T: Send> IntoParallelIterator for Box<[T]> {
-    type Iter = vec::IntoIter<T>;
-    type Item = T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        self.into_vec().into_par_iter()
-    }
-}
-
-impl<'a, T: Sync> IntoParallelIterator for &'a Box<[T]> {
-    type Iter = slice::Iter<'a, T>;
-    type Item = &'a T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        (**self).into_par_iter()
-    }
-}
-
-impl<'a, T: Send> IntoParallelIterator for &'a mut Box<[T]> {
-    type Iter = slice::IterMut<'a, T>;
-    type Item = &'a mut T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        (**self).into_par_iter()
-    }
-}
+use crate::iter::{
+    Chain, IntoParallelIterator, ParallelDrainFull, ParallelDrainRange, ParallelIterator,
+};
 
 /// Declares a module with the parallel iterators of a collection: those over what it is made into.
 macro_rules! collections {
@@ -58,16 +29,10 @@ macro_rules! collections {
                 $kind $name<$($a,)? $($T),+> [$($bounds)*] $base => $item;
             )*}
 
-            $(
-                impl<$($a,)? $($bounds)* $(, $S)?> IntoParallelIterator for $collection {
-                    type Iter = $name<$($a,)? $($T),+>;
-                    type Item = $item;
-
-                    fn into_par_iter($self) -> Self::Iter {
-                        $name($other.into_par_iter())
-                    }
-                }
-            )*
+            into_par_iter! {$(
+                [$($a,)? $($bounds)* $(, $S)?] $collection => $item, $name<$($a,)? $($T),+>,
+                |$self| $name($other.into_par_iter());
+            )*}
         }
     )*};
 }
@@ -169,14 +134,19 @@ collections! {
 
         /// An iterator over the items of a deque, by reference.
         shared Iter<'a, T> [T: Sync]
-            of &'a VecDeque<T> => &'a T, Deque<'a, T>,
-            |self| Deque { deque: self, range: 0..self.len() };
+            of &'a VecDeque<T> => &'a T, Chain<slice::Iter<'a, T>, slice::Iter<'a, T>>,
+            |self| {
+                let (front, back) = self.as_slices();
+                front.into_par_iter().chain(back)
+            };
 
-        /// An iterator over the items of a deque, by exclusive reference. Items that go around the
-        /// deque's end are moved into one row first.
+        /// An iterator over the items of a deque, by exclusive reference.
         exclusive IterMut<'a, T> [T: Send]
-            of &'a mut VecDeque<T> => &'a mut T, slice::IterMut<'a, T>,
-            |self| self.make_contiguous();
+            of &'a mut VecDeque<T> => &'a mut T, Chain<slice::IterMut<'a, T>, slice::IterMut<'a, T>>,
+            |self| {
+                let (front, back) = self.as_mut_slices();
+                front.into_par_iter().chain(back)
+            };
     }
 }
 
@@ -212,44 +182,3 @@ impl<T: Send> ParallelDrainRange<usize> for &mut VecDeque<T> {
         self.drain(range).collect::<Vec<_>>().into_par_iter()
     }
 }
-
-/// The items of a deque, by reference.
-struct Deque<'data, T> {
-    deque: &'data VecDeque<T>,
-    range: Range<usize>,
-}
-
-impl<T> Clone for Deque<'_, T> {
-    fn clone(&self) -> Self {
-        Deque { deque: self.deque, range: self.range.clone() }
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Deque<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.deque.range(self.range.clone())).finish()
-    }
-}
-
-impl<T> Deque<'_, T> {
-    fn items(&self) -> usize {
-        self.range.len()
-    }
-}
-
-impl<'data, T: Sync> Producer for Deque<'data, T> {
-    type Item = &'data T;
-    type IntoIter = deque::Iter<'data, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.deque.range(self.range)
-    }
-
-    fn split_at(self, index: usize) -> (Self, Self) {
-        let Deque { deque, range: Range { start, end } } = self;
-        let middle = start + index;
-        (Deque { deque, range: start..middle }, Deque { deque, range: middle..end })
-    }
-}
-
-own_producer!(['data, T: Sync] Deque<'data, T>, &'data T);

@@ -1,6 +1,6 @@
 //! Tuples of parallel iterators, which go in step.
 
-use crate::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
+use super::delegate::delegate;
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 /// An iterator over tuples of the items of up to twelve others. It is as long as the shortest.
@@ -73,39 +73,17 @@ macro_rules! multizip {
             }
         }
 
-        impl<$($T: IndexedParallelIterator),+> ParallelIterator for MultiZip<($($T,)+)> {
-            type Item = ($($T::Item,)+);
-
-            fn drive_unindexed<Co>(self, consumer: Co) -> Co::Result
-            where
-                Co: UnindexedConsumer<Self::Item>,
-            {
-                self.drive(consumer)
-            }
-
-            fn opt_len(&self) -> Option<usize> {
-                Some(self.len())
-            }
-        }
-
-        impl<$($T: IndexedParallelIterator),+> IndexedParallelIterator for MultiZip<($($T,)+)> {
-            fn drive<Co: Consumer<Self::Item>>(self, consumer: Co) -> Co::Result {
+        delegate!(
+            [$($T: IndexedParallelIterator),+] MultiZip<($($T,)+)>, ($($T::Item,)+),
+            |self| {
                 let ($($item,)+) = self.0;
-                pairs!(zip $($item),+).map(|pairs!($($item),+)| ($($item,)+)).drive(consumer)
-            }
-
-            fn len(&self) -> usize {
+                pairs!(zip $($item),+).map(|pairs!($($item),+)| ($($item,)+))
+            },
+            len {
                 let ($($item,)+) = &self.0;
                 [$($item.len()),+].into_iter().fold(usize::MAX, usize::min)
             }
-
-            fn with_producer<CB: ProducerCallback<Self::Item>>(self, callback: CB) -> CB::Output {
-                let ($($item,)+) = self.0;
-                pairs!(zip $($item),+)
-                    .map(|pairs!($($item),+)| ($($item,)+))
-                    .with_producer(callback)
-            }
-        }
+        );
     };
 }
 

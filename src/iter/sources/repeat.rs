@@ -88,12 +88,6 @@ pub fn repeat_n<T: Clone + Send>(item: T, n: usize) -> RepeatN<T> {
     RepeatN { item: (n > 0).then_some(item), n }
 }
 
-impl<T> RepeatN<T> {
-    fn items(&self) -> usize {
-        self.n
-    }
-}
-
 impl<T: Clone + Send> Producer for RepeatN<T> {
     type Item = T;
     type IntoIter = Clones<T>;
@@ -113,7 +107,7 @@ impl<T: Clone + Send> Producer for RepeatN<T> {
     }
 }
 
-own_producer!([T: Clone + Send] RepeatN<T>, T);
+own_producer!([T: Clone + Send] RepeatN<T>, T, |self| self.n);
 
 /// Clones of an item, and then itself.
 #[derive(Debug)]

@@ -9,68 +9,26 @@ use std::ops::RangeBounds;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::{ptr, slice};
 
-use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
-use crate::iter::{
-    IndexedParallelIterator, IntoParallelIterator, ParallelDrainRange, ParallelIterator,
-};
+use super::delegate::into_par_iter;
+use super::range::within;
+use crate::iter::ParallelDrainRange;
+use crate::iter::bridged::bridged;
+use crate::iter::plumbing::Producer;
 
 /// An iterator over the items of a vector, by value.
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct IntoIter<T>(Vec<T>);
 
-impl<T: Send> IntoParallelIterator for Vec<T> {
-    type Iter = IntoIter<T>;
-    type Item = T;
-
-    fn into_par_iter(self) -> IntoIter<T> {
-        IntoIter(self)
-    }
+into_par_iter! {
+    [T: Send] Vec<T> => T, IntoIter<T>, |self| IntoIter(self);
+    [T: Send] Box<[T]> => T, IntoIter<T>, |self| IntoIter(self.into_vec());
 }
 
-impl<'data, T: Sync> IntoParallelIterator for &'data Vec<T> {
-    type Iter = super::slice::Iter<'data, T>;
-    type Item = &'data T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        self.as_slice().into_par_iter()
-    }
-}
-
-impl<'data, T: Send> IntoParallelIterator for &'data mut Vec<T> {
-    type Iter = super::slice::IterMut<'data, T>;
-    type Item = &'data mut T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        self.as_mut_slice().into_par_iter()
-    }
-}
-
-impl<T: Send> ParallelIterator for IntoIter<T> {
-    type Item = T;
-
-    fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        Some(self.0.len())
-    }
-}
-
-impl<T: Send> IndexedParallelIterator for IntoIter<T> {
-    fn drive<C: Consumer<T>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn with_producer<CB: ProducerCallback<T>>(mut self, callback: CB) -> CB::Output {
-        self.0.par_drain(..).with_producer(callback)
-    }
-}
+bridged!([T: Send] IntoIter<T>, T, |self| self.0.len(), |callback| {
+    let mut vec = self.0;
+    vec.par_drain(..).with_producer(callback)
+});
 
 /// An iterator that moves a range out of a vector. Returned by
 /// [`par_drain`](ParallelDrainRange::par_drain).
@@ -93,43 +51,21 @@ impl<'data, T: Send> ParallelDrainRange<usize> for &'data mut Vec<T> {
 
     fn par_drain<R: RangeBounds<usize>>(self, range: R) -> Drain<'data, T> {
         let len = self.len();
-        let (start, end) = crate::iter::sources::range::within(range, len);
+        let (start, end) = within(range, len);
         Drain { vec: self, start, end, len }
     }
 }
 
-impl<T: Send> ParallelIterator for Drain<'_, T> {
-    type Item = T;
-
-    fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        Some(self.end - self.start)
-    }
-}
-
-impl<T: Send> IndexedParallelIterator for Drain<'_, T> {
-    fn drive<C: Consumer<T>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn len(&self) -> usize {
-        self.end - self.start
-    }
-
-    fn with_producer<CB: ProducerCallback<T>>(self, callback: CB) -> CB::Output {
-        // SAFETY: shorter than before. What is behind is no longer the vector's: the items of the
-        // range are the producer's now, those behind it come back when `self` is dropped.
-        unsafe { self.vec.set_len(self.start) };
-        let places = &mut self.vec.spare_capacity_mut()[..self.end - self.start];
-        let items = ptr::slice_from_raw_parts_mut(places.as_mut_ptr().cast::<T>(), places.len());
-        // SAFETY: the items of the range are initialized, and nobody else's until the producer,
-        // which ends before `self`, has moved or dropped them.
-        callback.callback(Items { items: unsafe { &mut *items } })
-    }
-}
+bridged!(['data, T: Send] Drain<'data, T>, T, |self| self.end - self.start, |callback| {
+    // SAFETY: shorter than before. What is behind is no longer the vector's: the items of the range
+    // are the producer's now, those behind it come back when `self` is dropped.
+    unsafe { self.vec.set_len(self.start) };
+    let places = &mut self.vec.spare_capacity_mut()[..self.end - self.start];
+    let items = ptr::slice_from_raw_parts_mut(places.as_mut_ptr().cast::<T>(), places.len());
+    // SAFETY: the items of the range are initialized, and nobody else's until the producer, which
+    // ends before `self`, has moved or dropped them.
+    callback.callback(Items { items: unsafe { &mut *items } })
+});
 
 impl<T: Send> Drop for Drain<'_, T> {
     fn drop(&mut self) {

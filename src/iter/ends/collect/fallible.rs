@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use super::super::super::plumbing::{Consumer, Folder, UnindexedConsumer};
+use super::super::super::adaptors::stage::{Stage, Staged};
+use super::super::super::plumbing::{Folder, UnindexedConsumer};
 use super::super::super::tries::Try;
 use super::super::super::{FromParallelIterator, IntoParallelIterator, ParallelIterator};
 use super::super::tries::Stop;
@@ -80,94 +81,55 @@ where
     type Item = <I::Item as Try>::Output;
 
     fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
-        self.base.drive_unindexed(While { base: consumer, failure: self.failure })
+        let stage = While(self.failure);
+        self.base.drive_unindexed(Staged { base: consumer, stage })
     }
 }
 
-/// A consumer or folder that goes on while nothing has failed.
-struct While<'f, B, W> {
-    base: B,
-    failure: &'f Failure<W>,
-}
+/// Goes on while nothing has failed.
+struct While<'f, W>(&'f Failure<W>);
 
-impl<'f, T, C> Consumer<T> for While<'f, C, T::Residual>
-where
-    T: Try<Residual: Send>,
-    C: Consumer<T::Output>,
-{
-    type Folder = While<'f, C::Folder, T::Residual>;
-    type Reducer = C::Reducer;
-    type Result = C::Result;
+impl<T: Try<Residual: Send>> Stage<T> for While<'_, T::Residual> {
+    type Out = T::Output;
+    type State = ();
 
-    const PAUSES: bool = C::PAUSES;
+    const FILLS: bool = true;
 
-    fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
-        let failure = self.failure;
-        let (left, right, reducer) = self.base.split_at(index);
-        (While { base: left, failure }, While { base: right, failure }, reducer)
+    fn split_at(self, _index: usize) -> (Self, Self) {
+        (While(self.0), self)
     }
 
-    fn into_folder(self) -> Self::Folder {
-        While { base: self.base.into_folder(), failure: self.failure }
-    }
-
-    fn full(&self) -> bool {
-        self.failure.stop.is_set() || self.base.full()
-    }
-
-    fn pause(folder: Self::Folder) -> (C::Result, Self, C::Reducer) {
-        let (result, base, reducer) = C::pause(folder.base);
-        (result, While { base, failure: folder.failure }, reducer)
-    }
-}
-
-impl<T, C> UnindexedConsumer<T> for While<'_, C, T::Residual>
-where
-    T: Try<Residual: Send>,
-    C: UnindexedConsumer<T::Output>,
-{
     fn split_off_left(&self) -> Self {
-        While { base: self.base.split_off_left(), failure: self.failure }
+        While(self.0)
     }
 
-    fn to_reducer(&self) -> C::Reducer {
-        self.base.to_reducer()
-    }
-}
+    fn begin(&self) {}
 
-impl<T, F> Folder<T> for While<'_, F, T::Residual>
-where
-    T: Try,
-    F: Folder<T::Output>,
-{
-    type Result = F::Result;
-
-    const KEEPS_STATE: bool = F::KEEPS_STATE;
-
-    const ASK_EACH: bool = F::ASK_EACH;
-
-    fn consume(self, item: T) -> Self {
-        self.consume_iter(std::iter::once(item))
+    fn feed<F: Folder<T::Output>>(
+        &self,
+        (): (),
+        base: F,
+        iter: impl Iterator<Item = T>,
+    ) -> ((), F) {
+        let successes = iter.map_while(|item| match item.branch() {
+            Continue(value) => Some(value),
+            Break(why) => {
+                self.0.note(why);
+                None
+            }
+        });
+        ((), base.consume_iter(successes))
     }
 
-    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
-        let failure = self.failure;
-        self.base =
-            self.base.consume_iter(iter.into_iter().map_while(|item| match item.branch() {
-                Continue(value) => Some(value),
-                Break(why) => {
-                    failure.note(why);
-                    None
-                }
-            }));
-        self
+    fn pause<F: Folder<T::Output>>(&mut self, (): (), base: F) -> F {
+        base
     }
 
-    fn complete(self) -> F::Result {
-        self.base.complete()
+    fn end<F: Folder<T::Output>>(self, (): (), base: F) -> F {
+        base
     }
 
-    fn full(&self) -> bool {
-        self.failure.stop.is_set() || self.base.full()
+    fn is_over(&self) -> bool {
+        self.0.stop.is_set()
     }
 }
