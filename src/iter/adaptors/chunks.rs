@@ -1,5 +1,6 @@
 //! One item of each chunk of so many.
 
+use super::fold_then_drop;
 use super::reshape::reshaped;
 use crate::iter::plumbing::Producer;
 
@@ -118,14 +119,8 @@ impl<P: Producer, M: Fn(P::IntoIter) -> R, R> Iterator for Chunked<P, M> {
         (self.chunks(), Some(self.chunks()))
     }
 
-    fn fold<B, F: FnMut(B, R) -> B>(mut self, init: B, mut f: F) -> B {
-        let mut so_far = init;
-        for chunk in self.by_ref() {
-            so_far = f(so_far, chunk);
-        }
-        // Not at the end: a panic there would leak what is returned.
-        drop(self);
-        so_far
+    fn fold<B, F: FnMut(B, R) -> B>(self, init: B, f: F) -> B {
+        fold_then_drop(self, init, f)
     }
 }
 
@@ -138,14 +133,8 @@ impl<P: Producer, M: Fn(P::IntoIter) -> R, R> DoubleEndedIterator for Chunked<P,
         Some((self.make)(chunk?.into_iter()))
     }
 
-    fn rfold<B, G: FnMut(B, R) -> B>(mut self, init: B, mut fold: G) -> B {
-        let mut so_far = init;
-        while let Some(item) = self.next_back() {
-            so_far = fold(so_far, item);
-        }
-        // As in `fold`.
-        drop(self);
-        so_far
+    fn rfold<B, F: FnMut(B, R) -> B>(self, init: B, f: F) -> B {
+        fold_then_drop(self.rev(), init, f)
     }
 }
 

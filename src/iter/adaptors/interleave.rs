@@ -1,24 +1,36 @@
 //! By turns from the one and the other.
 
 use super::pair::{PairShape, paired};
-use super::zip::first;
 use crate::iter::IndexedParallelIterator;
 use crate::iter::plumbing::{Producer, ProducerCallback};
+use crate::iter::sources::delegate::delegate;
 
 paired! {
     /// An iterator over items of two others by turns. Returned by
     /// [`IndexedParallelIterator::interleave`].
     Interleave<A, B: IndexedParallelIterator<Item = A::Item>>: A::Item, Interleaving;
-
-    /// An iterator over items of two others by turns, until one has none for its turn. Returned by
-    /// [`IndexedParallelIterator::interleave_shortest`].
-    InterleaveShortest<A, B: IndexedParallelIterator<Item = A::Item>>:
-        A::Item, InterleavingShortest;
 }
 
-struct Interleaving;
+adaptor! {
+    /// An iterator over items of two others by turns, until one has none for its turn. Returned by
+    /// [`IndexedParallelIterator::interleave_shortest`].
+    InterleaveShortest<A, B> { a, b }
+}
 
-struct InterleavingShortest;
+delegate!(
+    [A: IndexedParallelIterator, B: IndexedParallelIterator<Item = A::Item>]
+    InterleaveShortest<A, B>, A::Item,
+    |self| {
+        let (a, b) = shortest(self.a.len(), self.b.len());
+        self.a.take(a).interleave(self.b.take(b))
+    },
+    len {
+        let (a, b) = shortest(self.a.len(), self.b.len());
+        both(a, b)
+    }
+);
+
+struct Interleaving;
 
 /// # Panics
 /// If they are too many to count.
@@ -45,26 +57,6 @@ impl<T: Send> PairShape<T, T> for Interleaving {
         CB: ProducerCallback<T>,
     {
         callback.callback(Interleaved { turns: Turns { a: lens.0, b: lens.1, a_next: true }, a, b })
-    }
-}
-
-impl<T: Send> PairShape<T, T> for InterleavingShortest {
-    type Out = T;
-
-    fn len(&self, a: usize, b: usize) -> usize {
-        let (a, b) = shortest(a, b);
-        both(a, b)
-    }
-
-    fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
-    where
-        A: Producer<Item = T>,
-        B: Producer<Item = T>,
-        CB: ProducerCallback<T>,
-    {
-        let wanted = shortest(lens.0, lens.1);
-        let (a, b) = (first(wanted.0, lens.0, a), first(wanted.1, lens.1, b));
-        Interleaving.shape(wanted, a, b, callback)
     }
 }
 

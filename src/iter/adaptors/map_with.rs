@@ -1,5 +1,6 @@
 //! `map` with a state for each piece.
 
+use super::fold_then_drop;
 use super::seed::{FromCallHere, FromClone, Seed, Seeded};
 use super::stage::{Stage, Staged};
 use crate::iter::plumbing::{Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer};
@@ -165,14 +166,8 @@ where
         self.base.next_back().map(|item| (self.f)(&mut self.state, item))
     }
 
-    fn rfold<B, G: FnMut(B, R) -> B>(mut self, init: B, mut fold: G) -> B {
-        let mut so_far = init;
-        while let Some(item) = self.next_back() {
-            so_far = fold(so_far, item);
-        }
-        // As in `fold`.
-        drop(self);
-        so_far
+    fn rfold<B, G: FnMut(B, R) -> B>(self, init: B, fold: G) -> B {
+        fold_then_drop(self.rev(), init, fold)
     }
 }
 

@@ -80,3 +80,15 @@ pub use serial::{
 pub use skip_take::{Skip, Take};
 pub use step_by::StepBy;
 pub use zip::{Zip, ZipEq};
+
+/// Folds the items of `iter`, as the default of [`Iterator::fold`] does, but drops `iter` before
+/// it returns: if that panicked later, the result would be leaked.
+fn fold_then_drop<T, B>(mut iter: impl Iterator<Item = T>, init: B, f: impl FnMut(B, T) -> B) -> B {
+    let mut f = f;
+    let mut so_far = init;
+    for item in iter.by_ref() {
+        so_far = f(so_far, item);
+    }
+    drop(iter);
+    so_far
+}

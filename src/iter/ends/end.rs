@@ -41,6 +41,11 @@ pub(crate) fn run<I: ParallelIterator, E: End<I::Item>>(iter: I, end: &E) -> E::
     iter.drive_unindexed(EndConsumer(end))
 }
 
+/// The consumer that takes items by `end`.
+pub(crate) fn consumer_of<T, E: End<T>>(end: &E) -> impl Consumer<T, Result = E::Result> {
+    EndConsumer(end)
+}
+
 struct EndConsumer<'e, E>(&'e E);
 
 struct EndFolder<'e, E: Join> {

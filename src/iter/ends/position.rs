@@ -35,12 +35,10 @@ impl<T> Stage<T> for From {
         self.0
     }
 
-    fn feed<F: Folder<(usize, T)>>(
-        &self,
-        mut next: usize,
-        base: F,
-        iter: impl Iterator<Item = T>,
-    ) -> (usize, F) {
+    fn feed<F>(&self, mut next: usize, base: F, iter: impl Iterator<Item = T>) -> (usize, F)
+    where
+        F: Folder<Self::Out>,
+    {
         let base = base.consume_iter(iter.map(|item| {
             let here = next;
             next += 1;
@@ -49,12 +47,8 @@ impl<T> Stage<T> for From {
         (next, base)
     }
 
-    fn pause<F: Folder<(usize, T)>>(&mut self, next: usize, base: F) -> F {
+    fn pause<F: Folder<Self::Out>>(&mut self, next: usize, base: F) -> F {
         self.0 = next;
-        base
-    }
-
-    fn end<F: Folder<(usize, T)>>(self, _next: usize, base: F) -> F {
         base
     }
 }

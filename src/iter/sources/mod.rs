@@ -5,7 +5,7 @@ pub(crate) mod bridge;
 pub(crate) mod chunks;
 pub(crate) mod collections;
 mod cuts;
-mod delegate;
+pub(super) mod delegate;
 mod either;
 pub(crate) mod multizip;
 pub(crate) mod option;

@@ -105,12 +105,10 @@ impl<T: Try<Residual: Send>> Stage<T> for While<'_, T::Residual> {
 
     fn begin(&self) {}
 
-    fn feed<F: Folder<T::Output>>(
-        &self,
-        (): (),
-        base: F,
-        iter: impl Iterator<Item = T>,
-    ) -> ((), F) {
+    fn feed<F>(&self, (): (), base: F, iter: impl Iterator<Item = T>) -> ((), F)
+    where
+        F: Folder<T::Output>,
+    {
         let successes = iter.map_while(|item| match item.branch() {
             Continue(value) => Some(value),
             Break(why) => {
@@ -122,10 +120,6 @@ impl<T: Try<Residual: Send>> Stage<T> for While<'_, T::Residual> {
     }
 
     fn pause<F: Folder<T::Output>>(&mut self, (): (), base: F) -> F {
-        base
-    }
-
-    fn end<F: Folder<T::Output>>(self, (): (), base: F) -> F {
         base
     }
 

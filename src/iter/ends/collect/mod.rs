@@ -8,5 +8,6 @@ mod pieces;
 mod two;
 
 pub(crate) use in_place::{append_by, append_known};
-pub(crate) use pieces::{append_unknown, pieces_of};
+use pieces::append_unknown;
+pub(crate) use pieces::pieces_of;
 pub(crate) use two::{ByPredicate, BySide, append_pairs, extend_two};
