@@ -1,9 +1,11 @@
 //! Slices that are sorted already, forwards or backwards: seen in one pass, before any sorting.
 
 use std::cmp::Ordering;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::fork::join;
+use crate::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 /// How many elements at the start are looked at before any fork: what is not sorted shows soon.
 const PREFIX: usize = 256;
@@ -70,20 +72,6 @@ where
 fn reverse<T: Send>(v: &mut [T]) {
     let len = v.len();
     let (low, rest) = v.split_at_mut(len / 2);
-    let high = &mut rest[len % 2..];
-    swap_reversed(low, high);
-}
-
-/// Exchanges two slices, as long, and turns both round.
-fn swap_reversed<T: Send>(low: &mut [T], high: &mut [T]) {
-    if low.len() <= GRAIN / 2 {
-        for (a, b) in low.iter_mut().zip(high.iter_mut().rev()) {
-            std::mem::swap(a, b);
-        }
-        return;
-    }
-    let middle = low.len() / 2;
-    let (low_start, low_end) = low.split_at_mut(middle);
-    let (high_start, high_end) = high.split_at_mut(high.len() - middle);
-    join(|| swap_reversed(low_start, high_end), || swap_reversed(low_end, high_start));
+    let high = rest[len % 2..].par_iter_mut().rev();
+    low.par_iter_mut().zip(high).for_each(|(a, b)| mem::swap(a, b));
 }
