@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::adaptors::*;
-use super::ends::collect::{append_by, append_pairs};
+use super::ends::collect::{Apart, append_by, extend_two};
 use super::ends::position::Numbered;
 use super::ends::{compare, find};
 use super::plumbing::{Consumer, ProducerCallback};
@@ -355,7 +355,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     {
         left.clear();
         right.clear();
-        append_pairs(left, right, self);
+        extend_two(left, right, self, &Apart);
     }
 
     /// Compares the items with those of `other` in order. The first pair that differs decides, then

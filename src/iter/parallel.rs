@@ -719,7 +719,7 @@ pub trait ParallelIterator: Sized + Send {
         OP: Fn(Self::Item, Self::Item) -> Self::Item + Sync + Send,
         ID: Fn() -> Self::Item + Sync + Send,
     {
-        run(self, &reduce::Reduce::new(identity, op))
+        reduce::reduce(self, || Some(identity()), op).expect("pieces begin with a value")
     }
 
     /// Reduces the items to one by `op`, which must be associative. Returns `None` if there are no
@@ -735,7 +735,7 @@ pub trait ParallelIterator: Sized + Send {
     where
         OP: Fn(Self::Item, Self::Item) -> Self::Item + Sync + Send,
     {
-        run(self, &reduce::ReduceWith::new(op))
+        reduce::reduce(self, || None, op)
     }
 
     /// Reduces what the items hold to one by `op`, like [`reduce`](Self::reduce). An item or an

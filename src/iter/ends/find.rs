@@ -16,62 +16,12 @@
 //! nothing; or has, and then the rest of a search for the first needs not begin.
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::ParallelIterator;
 use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use super::end::{End, Join, run};
 use super::tries::Stop;
-
-/// `find_map_any`.
-struct FindAny<F, R> {
-    f: F,
-    found: Stop,
-    result: PhantomData<fn() -> R>,
-}
-
-impl<F: Sync, R: Send> Join for FindAny<F, R> {
-    type Result = Option<R>;
-
-    fn start(&self) -> Option<R> {
-        None
-    }
-
-    fn join(&self, left: Option<R>, right: Option<R>) -> Option<R> {
-        better(left, right)
-    }
-}
-
-impl<T, R: Send, F: Fn(T) -> Option<R> + Sync> End<T> for FindAny<F, R> {
-    const ENDS_EARLY: bool = true;
-
-    fn take(&self, so_far: Option<R>, iter: impl Iterator<Item = T>) -> Option<R> {
-        if so_far.is_some() {
-            drop(iter);
-            return so_far;
-        }
-        let found = first_apart(iter, &self.f);
-        if found.is_some() {
-            self.found.set();
-        }
-        found
-    }
-
-    fn is_over(&self) -> bool {
-        self.found.is_set()
-    }
-}
-
-/// What `f` makes of any item of which it makes something.
-pub(crate) fn any<I, R, F>(iter: I, f: F) -> Option<R>
-where
-    I: ParallelIterator,
-    R: Send,
-    F: Fn(I::Item) -> Option<R> + Sync,
-{
-    run(iter, &FindAny { f, found: Stop::default(), result: PhantomData })
-}
 
 /// `find_map`, the first item apart: behind it, compilers know that all that `f` refers to is
 /// there, and load it once. (LLVM moves no load out of a loop that might end before it; by
@@ -144,24 +94,28 @@ where
     run(iter, &Any { predicate, found: Stop::default() })
 }
 
-/// What `f` makes of the first item of which it makes something.
-pub(crate) fn first<I, R, F>(iter: I, f: F) -> Option<R>
-where
-    I: ParallelIterator,
-    R: Send,
-    F: Fn(I::Item) -> Option<R> + Sync,
-{
-    search::<FIRST, _, _, _>(iter, f)
+/// Declares searches for what `f` returns in a `Some`.
+macro_rules! searches {
+    ($($(#[$doc:meta])* $name:ident, $which:ident;)*) => {$(
+        $(#[$doc])*
+        pub(crate) fn $name<I, R, F>(iter: I, f: F) -> Option<R>
+        where
+            I: ParallelIterator,
+            R: Send,
+            F: Fn(I::Item) -> Option<R> + Sync,
+        {
+            search::<$which, _, _, _>(iter, f)
+        }
+    )*};
 }
 
-/// What `f` makes of the last item of which it makes something.
-pub(crate) fn last<I, R, F>(iter: I, f: F) -> Option<R>
-where
-    I: ParallelIterator,
-    R: Send,
-    F: Fn(I::Item) -> Option<R> + Sync,
-{
-    search::<LAST, _, _, _>(iter, f)
+searches! {
+    /// Returns the `Some` that is found first.
+    any, ANY;
+    /// Returns the `Some` of the first item that has one.
+    first, FIRST;
+    /// Returns the `Some` of the last item that has one.
+    last, LAST;
 }
 
 /// Turns a predicate into a search for the position of an item.
@@ -171,20 +125,22 @@ pub(crate) fn position_if<T>(
     move |(position, item)| predicate(item).then_some(position)
 }
 
-fn search<const WHICH: bool, I, R, F>(iter: I, f: F) -> Option<R>
+fn search<const WHICH: u8, I, R, F>(iter: I, f: F) -> Option<R>
 where
     I: ParallelIterator,
     R: Send,
     F: Fn(I::Item) -> Option<R> + Sync,
 {
     let best = AtomicUsize::new(usize::MAX);
-    let all = Span::new(0, usize::MAX - 1);
+    // Rank 0 is below those of all pieces.
+    let all = Span::new(1, usize::MAX - 1);
     iter.drive_unindexed(Seeker::<WHICH, F> { f: &f, best: &best, span: Cell::new(all) })
 }
 
 /// Which item is looked for.
-const FIRST: bool = true;
-const LAST: bool = false;
+const ANY: u8 = 0;
+const FIRST: u8 = 1;
+const LAST: u8 = 2;
 
 /// The ranks from `low` to `high`, both included.
 #[derive(Clone, Copy)]
@@ -212,21 +168,21 @@ impl Span {
     }
 
     /// The spans of the left part and the right one.
-    fn cut<const WHICH: bool>(self) -> (Span, Span) {
+    fn cut<const WHICH: u8>(self) -> (Span, Span) {
         let (lower, higher) = self.halves();
-        if WHICH == FIRST { (lower, higher) } else { (higher, lower) }
+        if WHICH == LAST { (higher, lower) } else { (lower, higher) }
     }
 }
 
 /// Looks through the items of a piece.
-struct Seeker<'s, const WHICH: bool, F> {
+struct Seeker<'s, const WHICH: u8, F> {
     f: &'s F,
     /// The lowest of the ranks that were published.
     best: &'s AtomicUsize,
     span: Cell<Span>,
 }
 
-impl<'s, const WHICH: bool, F> Seeker<'s, WHICH, F> {
+impl<'s, const WHICH: u8, F> Seeker<'s, WHICH, F> {
     fn with(&self, span: Span) -> Self {
         Seeker { f: self.f, best: self.best, span: Cell::new(span) }
     }
@@ -242,15 +198,15 @@ impl<'s, const WHICH: bool, F> Seeker<'s, WHICH, F> {
 }
 
 /// Chooses.
-struct Choose<const WHICH: bool>;
+struct Choose<const WHICH: u8>;
 
-impl<const WHICH: bool, R> Reducer<Option<R>> for Choose<WHICH> {
+impl<const WHICH: u8, R> Reducer<Option<R>> for Choose<WHICH> {
     fn reduce(self, left: Option<R>, right: Option<R>) -> Option<R> {
-        if WHICH == FIRST { better(left, right) } else { better(right, left) }
+        if WHICH == LAST { better(right, left) } else { better(left, right) }
     }
 }
 
-impl<'s, const WHICH: bool, T, R, F> Consumer<T> for Seeker<'s, WHICH, F>
+impl<'s, const WHICH: u8, T, R, F> Consumer<T> for Seeker<'s, WHICH, F>
 where
     R: Send,
     F: Fn(T) -> Option<R> + Sync,
@@ -285,7 +241,7 @@ where
     }
 }
 
-impl<const WHICH: bool, T, R, F> UnindexedConsumer<T> for Seeker<'_, WHICH, F>
+impl<const WHICH: u8, T, R, F> UnindexedConsumer<T> for Seeker<'_, WHICH, F>
 where
     R: Send,
     F: Fn(T) -> Option<R> + Sync,
@@ -302,12 +258,12 @@ where
 }
 
 /// What a [`Seeker`] has found so far.
-struct Seeking<'s, const WHICH: bool, F, R> {
+struct Seeking<'s, const WHICH: u8, F, R> {
     seeker: Seeker<'s, WHICH, F>,
     found: Option<R>,
 }
 
-impl<const WHICH: bool, T, R, F> Folder<T> for Seeking<'_, WHICH, F, R>
+impl<const WHICH: u8, T, R, F> Folder<T> for Seeking<'_, WHICH, F, R>
 where
     F: Fn(T) -> Option<R>,
 {
@@ -323,12 +279,12 @@ where
         let Seeker { f, best, ref span } = self.seeker;
         let iter = iter.into_iter();
         let found = match (WHICH, &self.found) {
-            (FIRST, Some(_)) => {
+            (ANY | FIRST, Some(_)) => {
                 drop(iter);
                 None
             }
-            (FIRST, None) => first_apart(iter, f),
-            (LAST, _) => {
+            (ANY | FIRST, None) => first_apart(iter, f),
+            _ => {
                 // Not by `last`, which leaks the later one if the drop of the earlier one panics.
                 let mut last = None;
                 iter.filter_map(f).for_each(|found| last = Some(found));
@@ -336,7 +292,8 @@ where
             }
         };
         if found.is_some() {
-            best.fetch_min(span.get().high, Ordering::Relaxed);
+            let rank = if WHICH == ANY { 0 } else { span.get().high };
+            best.fetch_min(rank, Ordering::Relaxed);
             self.found = found;
         }
         self
@@ -347,6 +304,6 @@ where
     }
 
     fn full(&self) -> bool {
-        WHICH == FIRST && self.found.is_some() || self.seeker.has_lost()
+        WHICH != LAST && self.found.is_some() || self.seeker.has_lost()
     }
 }

@@ -251,29 +251,11 @@ impl<'text, F: Copy> Pieces<'text, F> {
         Pieces { text, start: 0, items }
     }
 
-    /// Takes off about `most` bytes, at least a character.
-    fn split_off(&mut self, most: usize) -> Self {
-        let (piece, rest) = self.split_at(boundary(self.text, most));
-        *self = rest;
-        piece
-    }
-
-    /// Cuts before `at`.
-    fn split_at(self, at: usize) -> (Self, Self) {
-        let Pieces { text, start, items } = self;
+    /// Cuts before `at`, and returns both parts.
+    fn split_at(&self, at: usize) -> (Self, Self) {
+        let Pieces { text, start, items } = *self;
         let (left, right) = text.split_at(at);
         (Pieces { text: left, start, items }, Pieces { text: right, start: start + at, items })
-    }
-
-    /// Cuts off the latter half.
-    fn halve(&mut self) -> Option<Self> {
-        let middle = boundary(self.text, self.text.len() / 2);
-        if middle == 0 || middle == self.text.len() {
-            return None;
-        }
-        let (left, right) = self.split_at(middle);
-        *self = left;
-        Some(right)
     }
 }
 
@@ -284,13 +266,21 @@ where
 {
     type Item = I::Item;
 
+    /// Takes about `most` bytes, at least a character: time goes by even where nothing is found.
     fn step<Fo: Folder<I::Item>>(&mut self, most: usize, folder: Fo) -> (Fo, bool) {
-        let piece = self.split_off(most);
+        let (piece, rest) = self.split_at(boundary(self.text, most));
+        *self = rest;
         (folder.consume_iter((self.items)(piece.text, piece.start)), !self.text.is_empty())
     }
 
     fn cut_off(&mut self) -> Option<Self> {
-        self.halve()
+        let middle = Run::<char>::middle(&self.text);
+        if middle == 0 || middle == self.text.len() {
+            return None;
+        }
+        let (left, right) = self.split_at(middle);
+        *self = left;
+        Some(right)
     }
 }
 
@@ -350,61 +340,28 @@ splits! {
     /// An iterator over the characters that match a pattern. Returned by
     /// [`ParallelString::par_matches`].
     Matches, &'text str, |text, pattern, consumer|
-        ParallelIterator::map(Found::new(text, pattern), |(_, found)| found)
-            .drive_unindexed(consumer);
+        drive_steps(
+            Pieces::new(text, |piece, _| matches(pattern, piece, 0).map(|(_, found)| found)),
+            consumer,
+        );
     /// An iterator over the characters that match a pattern, with their positions. Returned by
     /// [`ParallelString::par_match_indices`].
     MatchIndices, (usize, &'text str), |text, pattern, consumer|
-        Found::new(text, pattern).drive_unindexed(consumer);
+        drive_steps(Pieces::new(text, |piece, start| matches(pattern, piece, start)), consumer);
 }
 
-/// The characters that match, with their positions.
-struct Found<'text, 'p, P> {
-    rest: Pieces<'text, ()>,
-    pattern: &'p P,
-}
-
-impl<'text, 'p, P> Found<'text, 'p, P> {
-    fn new(text: &'text str, pattern: &'p P) -> Self {
-        Found { rest: Pieces::new(text, ()), pattern }
-    }
-}
-
-impl<'text, P: Pattern> ParallelIterator for Found<'text, '_, P> {
-    type Item = (usize, &'text str);
-
-    fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
-        drive_steps(self, consumer)
-    }
-}
-
-impl<'text, P: Pattern> Iterator for Found<'text, '_, P> {
-    type Item = (usize, &'text str);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let Pieces { text, start, .. } = self.rest;
-        let Some(at) = self.pattern.find_in(text) else {
-            self.rest.text = "";
-            return None;
-        };
-        let (at, end) = character(text, at);
-        self.rest = self.rest.split_at(end).1;
-        Some((start + at, &text[at..end]))
-    }
-}
-
-impl<'text, P: Pattern> Steps for Found<'text, '_, P> {
-    type Item = (usize, &'text str);
-
-    fn step<F: Folder<Self::Item>>(&mut self, most: usize, folder: F) -> (F, bool) {
-        // By the length of the text: where nothing is found, that takes time, too.
-        let found = Found { rest: self.rest.split_off(most), pattern: self.pattern };
-        (folder.consume_iter(found), !self.rest.text.is_empty())
-    }
-
-    fn cut_off(&mut self) -> Option<Self> {
-        Some(Found { rest: self.rest.halve()?, pattern: self.pattern })
-    }
+/// Returns the characters that match, with their positions, in a piece that begins at `start`.
+fn matches<'text, P: Pattern>(
+    pattern: &P,
+    piece: &'text str,
+    start: usize,
+) -> impl Iterator<Item = (usize, &'text str)> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let (at, end) = piece.first(pattern, from)?;
+        from = end;
+        Some((start + at, &piece[at..end]))
+    })
 }
 
 /// Without what ends it.

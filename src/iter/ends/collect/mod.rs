@@ -10,4 +10,4 @@ mod two;
 pub(crate) use in_place::{append_by, append_known};
 use pieces::append_unknown;
 pub(crate) use pieces::pieces_of;
-pub(crate) use two::{ByPredicate, BySide, append_pairs, extend_two};
+pub(crate) use two::{Apart, ByPredicate, BySide, extend_two};

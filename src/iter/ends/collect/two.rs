@@ -7,8 +7,7 @@
 use std::iter;
 
 use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
-use super::super::super::{Either, IndexedParallelIterator, ParallelExtend, ParallelIterator};
-use super::in_place::append_by;
+use super::super::super::{Either, ParallelExtend, ParallelIterator};
 
 /// How items are handed to the two.
 pub(crate) trait Deal<T>: Sync {
@@ -77,25 +76,6 @@ where
     B: ParallelExtend<D::Right> + Send,
 {
     left.par_extend(Lefts { base, deal, right });
-}
-
-/// Appends pairs to two vectors.
-pub(crate) fn append_pairs<I, A, B>(left: &mut Vec<A>, right: &mut Vec<B>, iter: I)
-where
-    I: IndexedParallelIterator<Item = (A, B)>,
-    A: Send,
-    B: Send,
-{
-    let len = iter.len();
-    append_by(left, len, |left| {
-        let mut filled = None;
-        append_by(right, len, |right| {
-            let (left, right) = iter.drive(Two { left, right, deal: &Apart });
-            filled = Some(left);
-            right
-        });
-        filled.expect("the iterator was driven")
-    });
 }
 
 /// The items of the left collection.
