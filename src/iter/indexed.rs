@@ -22,17 +22,16 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// Returns the number of items.
     fn len(&self) -> usize;
 
-    /// Feeds all items to `consumer`, which is split by position. Programs call this only to
-    /// implement an iterator of their own.
+    /// Feeds all items to `consumer`, and splits it by position. Only implementations of iterators
+    /// call this.
     fn drive<C: Consumer<Self::Item>>(self, consumer: C) -> C::Result;
 
-    /// Calls `callback` with a producer of the items. Programs call this only to implement an
-    /// iterator of their own.
+    /// Calls `callback` with a producer of the items. Only implementations of iterators call this.
     fn with_producer<CB: ProducerCallback<Self::Item>>(self, callback: CB) -> CB::Output;
 
     // ---- adaptors ---------------------------------------------------------------------------
 
-    /// Returns an iterator over pairs of a position, from 0 on, and the item there.
+    /// Returns an iterator over pairs of a position and the item there. Positions begin at 0.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -45,7 +44,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns an iterator over pairs of an item of this iterator and the item of `zip_op` at the
-    /// same position. It is as long as the shorter one. The rest of the longer one is dropped.
+    /// same position. Its length is that of the shorter one. The rest of the other is dropped.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -64,7 +63,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// same position.
     ///
     /// # Panics
-    /// If the lengths differ, at once.
+    /// If the lengths differ. The call itself panics, not the loop.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -83,11 +82,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
         ZipEq::new(self, zip_op)
     }
 
-    /// Returns an iterator over items of this iterator and of `other` by turns, then the rest of
-    /// the longer one.
+    /// Returns an iterator that alternates between this iterator and `other`, and ends with the
+    /// rest of the longer one.
     ///
     /// # Panics
-    /// When it is driven or its length is asked for, if that is too large to count ("overflow").
+    /// If the total number of items is needed and does not fit in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -102,11 +101,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
         Interleave::new(self, other.into_par_iter())
     }
 
-    /// Returns an iterator over items of this iterator and of `other` by turns, until one has none
-    /// for its turn. The rest of the other is dropped.
+    /// Returns an iterator that alternates between this iterator and `other`, until it is the turn
+    /// of one that has no more items. The rest of the other is dropped.
     ///
     /// # Panics
-    /// When it is driven or its length is asked for, if that is too large to count ("overflow").
+    /// If the total number of items is needed and does not fit in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -122,7 +121,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         InterleaveShortest::new(self, other.into_par_iter())
     }
 
-    /// Returns an iterator over vectors of `chunk_size` items. The last may have fewer.
+    /// Returns an iterator over vectors of `chunk_size` items. The last vector may have fewer.
     ///
     /// # Panics
     /// If `chunk_size` is zero.
@@ -139,8 +138,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         Chunks::new(self, chunk_size)
     }
 
-    /// Folds each chunk of `chunk_size` items into one, from what `identity` returns. The last
-    /// chunk may have fewer items. Returns an iterator over the results.
+    /// Folds each chunk of `chunk_size` items into one, from a value that `identity` returns. The
+    /// last chunk may have fewer items. Returns an iterator over the results.
     ///
     /// Unlike the pieces of [`fold`](ParallelIterator::fold), chunks are the same in each run.
     ///
@@ -169,8 +168,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         FoldChunks::new(self, chunk_size, identity, fold_op)
     }
 
-    /// Folds each chunk of `chunk_size` items into one, from a clone of `init`. The last chunk may
-    /// have fewer items. Returns an iterator over the results.
+    /// Folds each chunk of `chunk_size` items into one, like [`fold_chunks`](Self::fold_chunks),
+    /// from a clone of `init`.
     ///
     /// # Panics
     /// If `chunk_size` is zero.
@@ -214,8 +213,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         StepBy::new(self, step)
     }
 
-    /// Returns an iterator over all items but the first `n`. As in a serial iterator, a `map`
-    /// before this runs for the items that are skipped. It does so in parallel with the others.
+    /// Returns an iterator over all items but the first `n`. As in a serial iterator, adaptors
+    /// before this run for the skipped items as well, in parallel with the others.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -267,8 +266,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         Rev::new(self)
     }
 
-    /// Makes each piece have at least `min` items. This is rarely needed: loops measure what an
-    /// item costs, and split only if a worker has nothing to do.
+    /// Sets the least number of items of a piece. This is rarely needed: loops measure how long an
+    /// item takes, and split only if a worker is idle.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -280,10 +279,12 @@ pub trait IndexedParallelIterator: ParallelIterator {
         MinLen::new(self, min)
     }
 
-    /// Makes each piece have at most `max` items, unless its halves would have fewer than
-    /// [`with_min_len`](Self::with_min_len) says. A piece is what [`fold`](ParallelIterator::fold)
-    /// makes one item of, and what [`map_init`](ParallelIterator::map_init) makes a value for. Each
-    /// costs a fork. Balance rarely needs this: loops measure what an item costs.
+    /// Sets the greatest number of items of a piece. A piece stays longer if its halves would have
+    /// fewer items than [`with_min_len`](Self::with_min_len) says.
+    ///
+    /// [`fold`](ParallelIterator::fold) makes one item of each piece, and
+    /// [`map_init`](ParallelIterator::map_init) one value for each. Each piece costs a fork.
+    /// Balance rarely needs this: loops measure how long an item takes.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -295,9 +296,9 @@ pub trait IndexedParallelIterator: ParallelIterator {
         MaxLen::new(self, max)
     }
 
-    /// Does `block_size` items in parallel, then the next `block_size`, and so on. No item of a
-    /// block begins before all items of the block before have ended. So a search that stops at the
-    /// first match has not gone much further.
+    /// Runs the loop block by block: `block_size` items in parallel, then the next `block_size`,
+    /// and so on. No item begins before all items of the previous block have ended, so a search
+    /// that stops at the first match goes little further.
     ///
     /// # Panics
     /// If `block_size` is zero.
@@ -314,9 +315,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         UniformBlocks::new(self, block_size)
     }
 
-    /// Does blocks of items one after the other, like
-    /// [`by_uniform_blocks`](Self::by_uniform_blocks). The first has an item for each thread, and
-    /// each has twice as many as the one before.
+    /// Runs the loop block by block, like [`by_uniform_blocks`](Self::by_uniform_blocks). The first
+    /// block has one item for each thread, and each block has twice as many as the previous one.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -330,14 +330,22 @@ pub trait IndexedParallelIterator: ParallelIterator {
 
     // ---- ends -------------------------------------------------------------------------------
 
-    /// Collects the items into `target`. Its former items are dropped, and its memory is reused.
+    /// Collects the items into `target`. Drops its former items, and reuses its memory.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let mut squares = vec![9];
+    /// (0..3).into_par_iter().map(|n| n * n).collect_into_vec(&mut squares);
+    /// assert_eq!(squares, [0, 1, 4]);
+    /// ```
     fn collect_into_vec(self, target: &mut Vec<Self::Item>) {
         target.clear();
         append_by(target, self.len(), |places| self.drive(places));
     }
 
-    /// Collects the left and the right sides of pairs into two vectors. Their former items are
-    /// dropped, and their memory is reused.
+    /// Collects the first and the second values of pairs into two vectors. Drops their former
+    /// items, and reuses their memory.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -358,8 +366,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         extend_two(left, right, self, &Apart);
     }
 
-    /// Compares the items with those of `other` in order. The first pair that differs decides, then
-    /// the lengths.
+    /// Compares the items with those of `other` lexicographically: the first pair that differs
+    /// decides, then the lengths.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -374,8 +382,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::cmp(self, other)
     }
 
-    /// Compares the items with those of `other` in order, if they can be compared. The first pair
-    /// that is not equal decides, then the lengths.
+    /// Compares the items with those of `other` lexicographically, like [`cmp`](Self::cmp). Returns
+    /// `None` if the first pair that is not equal cannot be compared.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -390,7 +398,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other)
     }
 
-    /// Returns whether the items equal those of `other`, and are as many.
+    /// Returns whether both iterators have the same length and equal items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -405,7 +413,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::eq(self, other)
     }
 
-    /// Returns whether any item differs from that of `other`, or they are not as many.
+    /// Returns whether the iterators differ in length or in an item.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -420,8 +428,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         !compare::eq(self, other)
     }
 
-    /// Returns whether the items are less than those of `other`, by
-    /// [`partial_cmp`](Self::partial_cmp).
+    /// Returns whether this iterator is less than `other`, by [`partial_cmp`](Self::partial_cmp).
     ///
     /// ```
     /// use filch::prelude::*;
@@ -436,7 +443,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other) == Some(Ordering::Less)
     }
 
-    /// Returns whether the items are less than or equal to those of `other`, by
+    /// Returns whether this iterator is less than or equal to `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
     ///
     /// ```
@@ -452,7 +459,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other).is_some_and(Ordering::is_le)
     }
 
-    /// Returns whether the items are greater than those of `other`, by
+    /// Returns whether this iterator is greater than `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
     ///
     /// ```
@@ -468,7 +475,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other) == Some(Ordering::Greater)
     }
 
-    /// Returns whether the items are greater than or equal to those of `other`, by
+    /// Returns whether this iterator is greater than or equal to `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
     ///
     /// ```
@@ -484,8 +491,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other).is_some_and(Ordering::is_ge)
     }
 
-    /// Returns the position of an item for which `predicate` returns true, if any. It is the first
-    /// that a thread finds; all threads then stop soon.
+    /// Returns the position of an item for which `predicate` returns true, if any. Once a thread
+    /// has found one, all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;

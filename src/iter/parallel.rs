@@ -17,7 +17,7 @@ use crate::cancel::CancelToken;
 
 /// A parallel iterator: all threads of the current pool work on its items.
 ///
-/// Adaptors are lazy. The loop runs when a method is called that returns no iterator.
+/// Adaptors are lazy. The loop runs when a method that returns no iterator is called.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a parallel iterator",
     label = "not a parallel iterator",
@@ -29,19 +29,19 @@ pub trait ParallelIterator: Sized + Send {
     /// The type of the items.
     type Item: Send;
 
-    /// Feeds all items to `consumer`. Programs call this only to implement an iterator of their
-    /// own: see [`plumbing`](super::plumbing).
+    /// Feeds all items to `consumer`. Only implementations of iterators call this: see
+    /// [`plumbing`](super::plumbing).
     fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result;
 
-    /// Returns the number of items if it is known. The iterator must then drive its consumer by
-    /// position.
+    /// Returns the number of items, if it is known. An iterator that returns `Some` must split its
+    /// consumer by position.
     fn opt_len(&self) -> Option<usize> {
         None
     }
 
     // ---- adaptors ---------------------------------------------------------------------------
 
-    /// Calls `f` with each item. Returns an iterator over the results.
+    /// Returns an iterator over the results of calling `f` with each item.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -144,7 +144,7 @@ pub trait ParallelIterator: Sized + Send {
         Cloned::new(self)
     }
 
-    /// Calls `filter_op` with each item. Returns an iterator over what is in the `Some`s.
+    /// Calls `filter_op` with each item. Returns an iterator over the values of the `Some`s.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -161,8 +161,8 @@ pub trait ParallelIterator: Sized + Send {
         FilterMap::new(self, filter_op)
     }
 
-    /// Calls `map_op` with each item, and flattens the parallel iterators that it returns. The
-    /// items keep their order.
+    /// Calls `map_op` with each item. Returns an iterator over the items of the parallel iterators
+    /// that it returns, in order.
     ///
     /// Both levels run in parallel. If the inner loops are short,
     /// [`flat_map_iter`](Self::flat_map_iter) costs less.
@@ -182,10 +182,8 @@ pub trait ParallelIterator: Sized + Send {
         FlatMap::new(self, map_op)
     }
 
-    /// Calls `map_op` with each item, and flattens the serial iterators that it returns. The items
-    /// keep their order.
-    ///
-    /// The thread that has an item runs the whole of its iterator.
+    /// Calls `map_op` with each item. Returns an iterator over the items of the serial iterators
+    /// that it returns, in order. One thread runs the whole of each serial iterator.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -202,7 +200,7 @@ pub trait ParallelIterator: Sized + Send {
         FlatMapIter::new(self, map_op)
     }
 
-    /// Flattens items that are parallel iterators, or can be made such. The items keep their order.
+    /// Flattens items that can be made parallel iterators. Keeps the order.
     ///
     /// Both levels run in parallel. If the inner loops are short,
     /// [`flatten_iter`](Self::flatten_iter) costs less.
@@ -220,9 +218,8 @@ pub trait ParallelIterator: Sized + Send {
         Flatten::new(self)
     }
 
-    /// Flattens items that are serial iterators, or can be made such. The items keep their order.
-    ///
-    /// The thread that has an item runs the whole of its iterator.
+    /// Flattens items that can be made serial iterators. Keeps the order. One thread runs the whole
+    /// of each serial iterator.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -238,13 +235,13 @@ pub trait ParallelIterator: Sized + Send {
         FlattenIter::new(self)
     }
 
-    /// Calls `map_op` with each item, and with a value of the piece that the item is in. Returns an
-    /// iterator over the results.
+    /// Returns an iterator over the results of calling `map_op` with each item and a value that all
+    /// items of a piece share.
     ///
-    /// Each piece begins with a clone of `init`. How many pieces there are depends on how many
-    /// threads help. A piece that is cut while it runs keeps its value. Before an adaptor that
-    /// needs positions (`rev`, `zip`, ...), each block of items is a piece: some tens for each
-    /// thread.
+    /// Each piece begins with a clone of `init`. The number of pieces depends on how many threads
+    /// help. If a running piece is cut, its value goes on with the rest. Before an adaptor that
+    /// needs positions (`rev`, `zip`, ...), each block of items is a piece: there are some tens of
+    /// blocks for each thread.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -268,12 +265,11 @@ pub trait ParallelIterator: Sized + Send {
         MapWith::new(self, init, map_op)
     }
 
-    /// Calls `map_op` with each item, and with a value of the piece that the item is in. Returns an
-    /// iterator over the results.
+    /// Returns an iterator over the results of calling `map_op` with each item and a value that all
+    /// items of a piece share, like [`map_with`](Self::map_with).
     ///
-    /// Each piece begins with a value that `init` returns. Unlike those of
-    /// [`map_with`](Self::map_with), the values stay on their threads. A piece that is cut while it
-    /// runs goes on with a new one.
+    /// Each piece begins with a value that `init` returns, and the value stays on its thread. If a
+    /// running piece is cut, the rest begins with a new value.
     ///
     /// ```
     /// use std::rc::Rc;
@@ -293,12 +289,12 @@ pub trait ParallelIterator: Sized + Send {
         MapInit::new(self, init, map_op)
     }
 
-    /// Folds the items of each piece into one. Returns an iterator over the results.
+    /// Folds the items of each piece into one. Returns an iterator over the results, in order.
     ///
-    /// Each piece begins with what `identity` returns. Pieces are in order, and each has
-    /// neighbouring items. How many there are depends on how many threads help, and may differ from
-    /// run to run, so the final result should not depend on it. A piece that is cut while it runs
-    /// keeps its state.
+    /// Each piece has neighbouring items, and begins with a value that `identity` returns. The
+    /// number of pieces depends on how many threads help, and may differ from run to run, so the
+    /// final result should not depend on it. If a running piece is cut, its value goes on with the
+    /// rest.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -316,8 +312,7 @@ pub trait ParallelIterator: Sized + Send {
         Fold::new(self, identity, fold_op)
     }
 
-    /// Folds the items of each piece into one, like [`fold`](Self::fold). Each piece begins with a
-    /// clone of `init`.
+    /// Folds the items of each piece into one, like [`fold`](Self::fold), from a clone of `init`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -337,8 +332,8 @@ pub trait ParallelIterator: Sized + Send {
     /// Folds the items of each piece into one, like [`fold`](Self::fold), by a function that
     /// returns an `Option`, a `Result` or the like.
     ///
-    /// A piece stops when `fold_op` fails, and its item is the failure. Other pieces go on, unless
-    /// what follows stops them.
+    /// If `fold_op` fails, its piece stops, and the failure is the item of that piece. Other pieces
+    /// go on, unless the rest of the chain stops them.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -358,8 +353,8 @@ pub trait ParallelIterator: Sized + Send {
         TryFold::new(self, identity, fold_op, PhantomData)
     }
 
-    /// Folds the items of each piece into one, like [`try_fold`](Self::try_fold). Each piece begins
-    /// with a clone of `init`.
+    /// Folds the items of each piece into one, like [`try_fold`](Self::try_fold), from a clone of
+    /// `init`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -379,10 +374,10 @@ pub trait ParallelIterator: Sized + Send {
         TryFoldWith::new(self, init, fold_op)
     }
 
-    /// Returns an iterator over the items of this one, then those of `chain`.
+    /// Returns an iterator over the items of this iterator, then those of `chain`.
     ///
     /// # Panics
-    /// Where the number of all is asked for, and is too large to count ("overflow").
+    /// If the total number of items is needed and does not fit in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -397,11 +392,11 @@ pub trait ParallelIterator: Sized + Send {
         Chain::new(self, chain.into_par_iter())
     }
 
-    /// Returns an iterator over what is in the `Some`s, until a thread finds a `None`. All threads
-    /// then stop.
+    /// Returns an iterator over the values of the `Some`s, until a thread finds a `None`. All
+    /// threads then stop.
     ///
-    /// The items need not be those before the first `None`: threads may pass items after it, and
-    /// stop before all before it are passed.
+    /// The values need not be those before the first `None`: some of these may be missing, and some
+    /// from behind it may be there.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -418,8 +413,8 @@ pub trait ParallelIterator: Sized + Send {
         WhileSome::new(self)
     }
 
-    /// Makes a panic anywhere in the loop stop all threads within an item each. Without this, they
-    /// finish the pieces that they have begun.
+    /// Stops the loop soon after a panic: each thread finishes its item. Without this, each thread
+    /// finishes its piece.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -431,10 +426,10 @@ pub trait ParallelIterator: Sized + Send {
         PanicFuse::new(self)
     }
 
-    /// Returns an iterator with a clone of `element` between each two items.
+    /// Returns an iterator over the items, with a clone of `element` between each two.
     ///
     /// # Panics
-    /// Where the number of all is asked for, and is too large to count ("overflow").
+    /// If the total number of items is needed and does not fit in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -449,8 +444,8 @@ pub trait ParallelIterator: Sized + Send {
         Intersperse::new(self, element)
     }
 
-    /// Returns an iterator over `n` items, or all if there are fewer. They are those that threads
-    /// get to first, and keep their order. All threads then stop.
+    /// Returns an iterator over `n` items, or over all if there are fewer. These are the items that
+    /// threads reach first, in order. All threads then stop.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -462,8 +457,8 @@ pub trait ParallelIterator: Sized + Send {
         TakeAny::new(self, n)
     }
 
-    /// Returns an iterator over all but `n` items. Those that are skipped are those that threads
-    /// get to first. The others keep their order.
+    /// Returns an iterator over all but `n` items, in order. It skips the items that threads reach
+    /// first.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -477,8 +472,8 @@ pub trait ParallelIterator: Sized + Send {
     /// Returns an iterator over items for which `predicate` returns true, until it returns false.
     /// All threads then stop.
     ///
-    /// The items need not be those before the first mismatch: threads may pass items after it, and
-    /// stop before all before it are passed.
+    /// The items need not be those before the first mismatch: some of these may be missing, and
+    /// some from behind it may be there.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -494,7 +489,7 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Skips items for which `predicate` returns true, until it returns false. All threads then
-    /// pass their items without a call to `predicate`.
+    /// pass on their items without calling `predicate`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -509,13 +504,12 @@ pub trait ParallelIterator: Sized + Send {
         SkipAnyWhile::new(self, predicate)
     }
 
-    /// Stops the loop when `token` is cancelled. Each worker finishes its item and begins no other.
-    /// Items that no worker has begun are dropped. The check costs a load for each item.
+    /// Stops the loop when `token` is cancelled: each worker finishes its item, and the other items
+    /// are dropped. The check costs a load for each item.
     ///
-    /// The result is that of the items that were done. `for_each` returns early; `sum`, `count`,
-    /// `reduce`, `min` and the like cover those items; `collect` returns them in order, with gaps
-    /// where workers stopped; a search may miss. The result is complete if
-    /// [`CancelToken::is_cancelled`] returns false afterwards.
+    /// The result is that of the items that were finished: `collect` returns them in order, and a
+    /// search may miss its item. If [`CancelToken::is_cancelled`] returns false afterwards, the
+    /// result is complete.
     ///
     /// Only this loop stops. A loop inside of it needs a `cancel_with` of its own.
     ///
@@ -540,8 +534,8 @@ pub trait ParallelIterator: Sized + Send {
 
     // ---- ends of adaptors -------------------------------------------------------------------
 
-    /// Calls `op` with each item, in any order, and with a value of the piece that the item is in.
-    /// See [`map_with`](Self::map_with).
+    /// Calls `op` with each item, in any order, and a value that the items of a piece share, as
+    /// [`map_with`](Self::map_with) does.
     ///
     /// ```
     /// use std::sync::mpsc::channel;
@@ -562,8 +556,8 @@ pub trait ParallelIterator: Sized + Send {
         self.map_with(init, op).for_each(drop);
     }
 
-    /// Calls `op` with each item, in any order, and with a value of the piece that the item is in.
-    /// See [`map_init`](Self::map_init).
+    /// Calls `op` with each item, in any order, and a value that the items of a piece share, as
+    /// [`map_init`](Self::map_init) does.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -580,8 +574,8 @@ pub trait ParallelIterator: Sized + Send {
         self.map_init(init, op).for_each(drop);
     }
 
-    /// Calls `op` like [`for_each_with`](Self::for_each_with), until it returns a failure. All
-    /// threads then stop soon. Returns a failure, if there is one.
+    /// Like [`for_each_with`](Self::for_each_with), but stops soon after `op` fails, as
+    /// [`try_for_each`](Self::try_for_each) does.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -600,8 +594,8 @@ pub trait ParallelIterator: Sized + Send {
         self.map_with(init, op).try_for_each(identity)
     }
 
-    /// Calls `op` like [`for_each_init`](Self::for_each_init), until it returns a failure. All
-    /// threads then stop soon. Returns a failure, if there is one.
+    /// Like [`for_each_init`](Self::for_each_init), but stops soon after `op` fails, as
+    /// [`try_for_each`](Self::try_for_each) does.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -625,7 +619,7 @@ pub trait ParallelIterator: Sized + Send {
     /// Calls `f` with each item, in any order.
     ///
     /// # Panics
-    /// When `f` does, when what has begun has ended.
+    /// If `f` panics, once all pieces that have begun have ended.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -652,8 +646,8 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &reduce::Count)
     }
 
-    /// Returns the sum of the items. They are added in any grouping, so sums of floating-point
-    /// numbers may differ from run to run.
+    /// Returns the sum of the items. The grouping may differ from run to run, and so may the
+    /// rounding of floating-point numbers.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -679,10 +673,8 @@ pub trait ParallelIterator: Sized + Send {
         C::from_par_iter(self)
     }
 
-    /// Calls `op` with each item, in any order, until it returns a failure. All threads then stop
-    /// soon.
-    ///
-    /// Returns a failure, if there is one: not always that of the first item that failed.
+    /// Calls `op` with each item, in any order. If `op` fails, all threads stop soon, and this
+    /// returns a failure. It need not be that of the first item for which `op` fails.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -703,7 +695,7 @@ pub trait ParallelIterator: Sized + Send {
         find::any(self, failure).unwrap_or_else(|| R::from_output(()))
     }
 
-    /// Reduces the items to one by `op`, which must be associative. Each piece begins with an
+    /// Reduces the items to one by `op`, which should be associative. Each piece begins with
     /// `identity()`, and there may be any number of pieces.
     ///
     /// ```
@@ -722,8 +714,8 @@ pub trait ParallelIterator: Sized + Send {
         reduce::reduce(self, || Some(identity()), op).expect("pieces begin with a value")
     }
 
-    /// Reduces the items to one by `op`, which must be associative. Returns `None` if there are no
-    /// items.
+    /// Reduces the items to one by `op`, which should be associative. Returns `None` if there are
+    /// no items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -738,8 +730,8 @@ pub trait ParallelIterator: Sized + Send {
         reduce::reduce(self, || None, op)
     }
 
-    /// Reduces what the items hold to one by `op`, like [`reduce`](Self::reduce). An item or an
-    /// `op` that fails is the result, and all threads stop soon.
+    /// Reduces the values in the items to one by `op`, like [`reduce`](Self::reduce). If an item is
+    /// a failure, or `op` fails, all threads stop soon, and this returns a failure.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -760,8 +752,8 @@ pub trait ParallelIterator: Sized + Send {
             .expect("pieces begin with a value")
     }
 
-    /// Reduces what the items hold to one by `op`, like [`reduce_with`](Self::reduce_with). An item
-    /// or an `op` that fails is the result, and all threads stop soon.
+    /// Reduces the values in the items to one by `op`, like [`reduce_with`](Self::reduce_with). If
+    /// an item is a failure, or `op` fails, all threads stop soon, and this returns a failure.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -777,8 +769,8 @@ pub trait ParallelIterator: Sized + Send {
         tries::try_reduce(self, || None, op)
     }
 
-    /// Returns the product of the items. They are multiplied in any grouping, so products of
-    /// floating-point numbers may differ from run to run.
+    /// Returns the product of the items. The grouping may differ from run to run, and so may the
+    /// rounding of floating-point numbers.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -792,7 +784,7 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &reduce::Product(PhantomData))
     }
 
-    /// Returns the least item: of several, the first. Returns `None` if there are no items.
+    /// Returns the least item, and the first of several. Returns `None` if there are no items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -806,7 +798,7 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(Ord::min)
     }
 
-    /// Returns the greatest item: of several, the last. Returns `None` if there are no items.
+    /// Returns the greatest item, and the last of several. Returns `None` if there are no items.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -820,8 +812,7 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(Ord::max)
     }
 
-    /// Returns the least item by the order `f`: of several, the first. Returns `None` if there are
-    /// no items.
+    /// Returns the least item in the order `f`, like [`min`](Self::min).
     ///
     /// ```
     /// use filch::prelude::*;
@@ -836,8 +827,7 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(|a, b| if f(&a, &b).is_le() { a } else { b })
     }
 
-    /// Returns the greatest item by the order `f`: of several, the last. Returns `None` if there
-    /// are no items.
+    /// Returns the greatest item in the order `f`, like [`max`](Self::max).
     ///
     /// ```
     /// use filch::prelude::*;
@@ -852,8 +842,7 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(|a, b| if f(&a, &b).is_gt() { a } else { b })
     }
 
-    /// Returns the item for which `f` returns the least key: of several, the first. Returns `None`
-    /// if there are no items.
+    /// Returns the item with the least key, like [`min`](Self::min). Calls `f` once for each item.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -869,8 +858,8 @@ pub trait ParallelIterator: Sized + Send {
         keyed.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, item)| item)
     }
 
-    /// Returns the item for which `f` returns the greatest key: of several, the last. Returns
-    /// `None` if there are no items.
+    /// Returns the item with the greatest key, like [`max`](Self::max). Calls `f` once for each
+    /// item.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -886,8 +875,8 @@ pub trait ParallelIterator: Sized + Send {
         keyed.max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, item)| item)
     }
 
-    /// Returns an item for which `predicate` returns true, if any. It is the first that a thread
-    /// finds; all threads then stop soon.
+    /// Returns an item for which `predicate` returns true, if any. Once a thread has found one, all
+    /// threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -902,8 +891,8 @@ pub trait ParallelIterator: Sized + Send {
         find::any(self, |item| Some(item).filter(&predicate))
     }
 
-    /// Returns the first item for which `predicate` returns true, if any. Once one is found,
-    /// threads begin no items after it.
+    /// Returns the first item for which `predicate` returns true, if any. Once a thread has found
+    /// one, the search soon goes on only before it.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -917,8 +906,8 @@ pub trait ParallelIterator: Sized + Send {
         find::first(self, |item| Some(item).filter(&predicate))
     }
 
-    /// Returns the last item for which `predicate` returns true, if any. Once one is found, threads
-    /// begin no items before it.
+    /// Returns the last item for which `predicate` returns true, if any. Once a thread has found
+    /// one, the search soon goes on only behind it.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -932,8 +921,8 @@ pub trait ParallelIterator: Sized + Send {
         find::last(self, |item| Some(item).filter(&predicate))
     }
 
-    /// Calls `predicate` with items, and returns what is in a `Some`, if any. It is the first that
-    /// a thread finds; all threads then stop soon.
+    /// Calls `predicate` with items, and returns the value of a `Some`, if any. Once a thread has
+    /// found one, all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -949,7 +938,7 @@ pub trait ParallelIterator: Sized + Send {
         find::any(self, predicate)
     }
 
-    /// Calls `predicate` with items, and returns what is in the first `Some`, if any.
+    /// Calls `predicate` with items, and returns the value of the first `Some`, if any.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -965,7 +954,7 @@ pub trait ParallelIterator: Sized + Send {
         find::first(self, predicate)
     }
 
-    /// Calls `predicate` with items, and returns what is in the last `Some`, if any.
+    /// Calls `predicate` with items, and returns the value of the last `Some`, if any.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -981,7 +970,7 @@ pub trait ParallelIterator: Sized + Send {
         find::last(self, predicate)
     }
 
-    /// Returns whether `predicate` returns true for any item. Once it does, all threads stop soon.
+    /// Returns whether `predicate` returns true for any item. If so, all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -996,8 +985,7 @@ pub trait ParallelIterator: Sized + Send {
         find::is_any(self, predicate)
     }
 
-    /// Returns whether `predicate` returns true for all items. Once it does not, all threads stop
-    /// soon.
+    /// Returns whether `predicate` returns true for all items. If not, all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -1012,7 +1000,7 @@ pub trait ParallelIterator: Sized + Send {
         !self.any(|item| !predicate(item))
     }
 
-    /// Collects the left and the right sides of pairs into two collections.
+    /// Collects the first and the second values of pairs into two collections.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -1056,8 +1044,8 @@ pub trait ParallelIterator: Sized + Send {
         (left, right)
     }
 
-    /// Calls `predicate` with each item. Collects what is in the `Left`s into one collection, and
-    /// what is in the `Right`s into another.
+    /// Calls `predicate` with each item. Collects the values of the `Left`s into one collection,
+    /// and those of the `Right`s into another.
     ///
     /// ```
     /// use filch::iter::Either;
@@ -1084,8 +1072,8 @@ pub trait ParallelIterator: Sized + Send {
         (left, right)
     }
 
-    /// Collects the items into a list of vectors, in order. This is the cheapest way to collect.
-    /// The number of vectors depends on how many threads help.
+    /// Collects the items into a list of vectors, in order. This costs the least, since the vectors
+    /// are not joined. Their number depends on how many threads help.
     ///
     /// ```
     /// use filch::prelude::*;

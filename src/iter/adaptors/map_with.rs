@@ -6,7 +6,7 @@ use super::stage::{Stage, Staged};
 use crate::iter::plumbing::{Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// Declares an adaptor by the seed that is made of it.
+/// Declares an adaptor by the seed of its pieces.
 macro_rules! map_with {
     (
         $(#[$doc:meta])* $name:ident<$state:ident> [$($generics:tt)*]
@@ -25,7 +25,7 @@ macro_rules! map_with {
 
             fn drive_unindexed<C: UnindexedConsumer<R>>(self, consumer: C) -> C::Result {
                 let $from = self.from;
-                self.base.drive_unindexed(Staged { base: consumer, stage: Mapping { from: Seeded::new($seed), f: &self.f } })
+                self.base.drive_unindexed(Mapping::stage(consumer, $seed, &self.f))
             }
 
             fn opt_len(&self) -> Option<usize> {
@@ -42,7 +42,7 @@ macro_rules! map_with {
         {
             fn drive<C: Consumer<R>>(self, consumer: C) -> C::Result {
                 let $from = self.from;
-                self.base.drive(Staged { base: consumer, stage: Mapping { from: Seeded::new($seed), f: &self.f } })
+                self.base.drive(Mapping::stage(consumer, $seed, &self.f))
             }
 
             fn len(&self) -> usize {
@@ -89,7 +89,7 @@ where
     }
 }
 
-/// A producer; each of its pieces has a state of its own.
+/// A producer whose pieces each have a state of their own.
 struct Mapped<'f, P, S, F> {
     base: P,
     seed: S,
@@ -130,7 +130,7 @@ where
     }
 }
 
-/// The items of `base`, by `f`.
+/// The results of `f` for the items of `base`.
 struct MappedIter<'f, It, T, F> {
     base: It,
     state: T,
@@ -182,6 +182,12 @@ where
 struct Mapping<'f, S: Seed, F> {
     from: Seeded<S>,
     f: &'f F,
+}
+
+impl<'f, S: Seed, F> Mapping<'f, S, F> {
+    fn stage<C>(base: C, seed: S, f: &'f F) -> Staged<C, Self> {
+        Staged { base, stage: Mapping { from: Seeded::new(seed), f } }
+    }
 }
 
 impl<In, R, S, F> Stage<In> for Mapping<'_, S, F>

@@ -20,7 +20,7 @@ into_par_iter! {
 
 bridged!([T: Send, const N: usize] IntoIter<T, N>, T, |self| N, |callback| {
     let mut items = ManuallyDrop::new(self.0);
-    // SAFETY: the array itself never drops or uses them.
+    // SAFETY: the array neither drops nor uses its items.
     let items = unsafe { Items::of(items.as_mut_slice()) };
     callback.callback(items)
 });

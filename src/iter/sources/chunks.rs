@@ -6,13 +6,13 @@ use super::delegate::{delegate, own_producer};
 use crate::iter::plumbing::Producer;
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// How far chunks of `size` from the start reach, if there are that many.
+/// Returns how many items the first `chunks` chunks have.
 fn front(len: usize, size: usize, chunks: usize) -> usize {
     chunks.saturating_mul(size).min(len)
 }
 
-/// Declares iterators over chunks: the serial iterator, its method, how many there are of a slice,
-/// and where it is cut behind some of them; `|left, right|` is what becomes of the two parts.
+/// Declares iterators over chunks: the serial iterator, its method, the number of items, where the
+/// slice is cut for a number of chunks, and which part of it is then the left and the right one.
 macro_rules! chunks {
     ($(
         $(#[$doc:meta])*
@@ -91,8 +91,7 @@ macro_rules! clones {
 
 clones!(Chunks, RChunks, ChunksExact, RChunksExact, Windows);
 
-/// Declares iterators over chunks that are all of the same size: what the others are of the
-/// slice without the remainder.
+/// Declares iterators over chunks of the same size: those over the slice without the remainder.
 macro_rules! exact {
     ($(
         $(#[$doc:meta])*
@@ -139,7 +138,7 @@ exact! {
     RChunksExactMut: [mut] Send, by RChunksMut, |_len, over| over, 1 0;
 }
 
-/// What the chunks do not cover.
+/// Declares the methods for the remainder.
 macro_rules! remainders {
     ([$($shared:ident),*] [$($mut:ident),*]) => {
         $(
@@ -230,7 +229,7 @@ delegate!(
     |self| self.0.map(as_array::<T, N>), len self.0.len()
 );
 
-/// Returns the size of a chunk, if it is one.
+/// Returns `chunk_size`.
 ///
 /// # Panics
 /// If it is 0.

@@ -1,5 +1,5 @@
-//! The standard collections. Those that can only be walked serially have their items, or references
-//! to them, put into a vector first: that costs an allocation of that size, and a walk.
+//! The standard collections. If a collection can only be walked serially, its items, or references
+//! to them, are first collected into a vector.
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::ops::RangeBounds;
@@ -10,7 +10,7 @@ use crate::iter::{
     Chain, IntoParallelIterator, ParallelDrainFull, ParallelDrainRange, ParallelIterator,
 };
 
-/// Declares a module with the parallel iterators of a collection: those over what it is made into.
+/// Declares a module with the parallel iterators of a collection, which wrap others.
 macro_rules! collections {
     ($(
         $(#[$module_doc:meta])*
@@ -37,7 +37,7 @@ macro_rules! collections {
     )*};
 }
 
-/// The items that are walked over.
+/// Collects items that can only be walked over serially.
 fn walked<T>(items: impl IntoIterator<Item = T>) -> Vec<T> {
     items.into_iter().collect()
 }
@@ -54,7 +54,7 @@ collections! {
             of &'a BinaryHeap<T> => &'a T, slice::Iter<'a, T>, |self| self.as_slice();
     }
 
-    /// Parallel iterators over ordered maps, which are walked into a vector first.
+    /// Parallel iterators over ordered maps, whose items are first collected into a vector.
     mod btree_map {
         /// An iterator over the entries of a map, by value.
         value IntoIter<K, V> [K: Send, V: Send]
@@ -71,7 +71,7 @@ collections! {
             |self| walked(self);
     }
 
-    /// Parallel iterators over ordered sets, which are walked into a vector first.
+    /// Parallel iterators over ordered sets, whose items are first collected into a vector.
     mod btree_set {
         /// An iterator over the items of a set, by value.
         value IntoIter<T> [T: Send]
@@ -82,7 +82,7 @@ collections! {
             of &'a BTreeSet<T> => &'a T, vec::IntoIter<&'a T>, |self| walked(self);
     }
 
-    /// Parallel iterators over hash maps, which are walked into a vector first.
+    /// Parallel iterators over hash maps, whose items are first collected into a vector.
     mod hash_map {
         /// An iterator over the entries of a map, by value.
         value IntoIter<K, V> [K: Send, V: Send] <S>
@@ -99,7 +99,7 @@ collections! {
             |self| walked(self);
     }
 
-    /// Parallel iterators over hash sets, which are walked into a vector first.
+    /// Parallel iterators over hash sets, whose items are first collected into a vector.
     mod hash_set {
         /// An iterator over the items of a set, by value.
         value IntoIter<T> [T: Send] <S>
@@ -110,7 +110,7 @@ collections! {
             of &'a HashSet<T, S> => &'a T, vec::IntoIter<&'a T>, |self| walked(self);
     }
 
-    /// Parallel iterators over linked lists, which are walked into a vector first.
+    /// Parallel iterators over linked lists, whose items are first collected into a vector.
     mod linked_list {
         /// An iterator over the items of a list, by value.
         value IntoIter<T> [T: Send]
@@ -127,8 +127,8 @@ collections! {
 
     /// Parallel iterators over deques.
     mod vec_deque {
-        /// An iterator over the items of a deque, by value. Items that go around the deque's end
-        /// are moved into one row first.
+        /// An iterator over the items of a deque, by value. If the deque's memory wraps around, its
+        /// items are first moved into one row.
         value IntoIter<T> [T: Send]
             of VecDeque<T> => T, vec::IntoIter<T>, |self| Vec::from(self);
 
@@ -142,7 +142,8 @@ collections! {
 
         /// An iterator over the items of a deque, by exclusive reference.
         exclusive IterMut<'a, T> [T: Send]
-            of &'a mut VecDeque<T> => &'a mut T, Chain<slice::IterMut<'a, T>, slice::IterMut<'a, T>>,
+            of &'a mut VecDeque<T> => &'a mut T,
+            Chain<slice::IterMut<'a, T>, slice::IterMut<'a, T>>,
             |self| {
                 let (front, back) = self.as_mut_slices();
                 front.into_par_iter().chain(back)
@@ -157,7 +158,7 @@ macro_rules! drained {
             type Iter = vec::IntoIter<$item>;
             type Item = $item;
 
-            /// Moves the items into a vector first; the collection is empty at once, and keeps its
+            /// Moves the items into a vector. The collection is empty at once, and keeps its
             /// memory.
             fn par_drain(self) -> vec::IntoIter<$item> {
                 self.drain().collect::<Vec<_>>().into_par_iter()
@@ -176,8 +177,7 @@ impl<T: Send> ParallelDrainRange<usize> for &mut VecDeque<T> {
     type Iter = vec::IntoIter<T>;
     type Item = T;
 
-    /// Moves the items into a vector first; the deque is without them at once, and keeps its
-    /// memory.
+    /// Moves the items into a vector. They are removed at once, and the deque keeps its memory.
     fn par_drain<R: RangeBounds<usize>>(self, range: R) -> vec::IntoIter<T> {
         self.drain(range).collect::<Vec<_>>().into_par_iter()
     }

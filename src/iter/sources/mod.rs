@@ -1,4 +1,4 @@
-//! Where parallel iterators begin.
+//! The sources of parallel iterators.
 
 pub(crate) mod array;
 pub(crate) mod bridge;

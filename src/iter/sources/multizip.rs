@@ -1,9 +1,9 @@
-//! Tuples of parallel iterators, which go in step.
+//! Tuples of parallel iterators, as iterators over tuples.
 
 use super::delegate::delegate;
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-/// An iterator over tuples of the items of up to twelve others. It is as long as the shortest.
+/// An iterator over tuples of the items of up to twelve others. Its length is that of the shortest.
 ///
 /// ```
 /// use filch::prelude::*;

@@ -1,4 +1,4 @@
-//! One item or none: options, `once`, `empty`.
+//! Options, `once` and `empty`: iterators over at most one item.
 
 use std::marker::PhantomData;
 use std::{fmt, option};
@@ -26,13 +26,13 @@ impl<T: Send> Producer for Few<T> {
 own_producer!([T: Send] Few<T>, T, |self| usize::from(self.0.is_some()));
 
 named! {
-    /// An iterator over what is in an option, by value.
+    /// An iterator over the value of an option, by value.
     value IntoIter<T> [T: Send] Few<T> => T;
 
-    /// An iterator over what is in an option, by reference.
+    /// An iterator over the value of an option, by reference.
     shared Iter<'a, T> [T: Sync] Few<&'a T> => &'a T;
 
-    /// An iterator over what is in an option, by exclusive reference.
+    /// An iterator over the value of an option, by exclusive reference.
     exclusive IterMut<'a, T> [T: Send] Few<&'a mut T> => &'a mut T;
 
     /// An iterator over one item. Returned by [`once`].
@@ -57,7 +57,7 @@ pub fn once<T: Send>(item: T) -> Once<T> {
     Once(Few(Some(item)))
 }
 
-/// An iterator over nothing. Returned by [`empty`].
+/// An iterator without items. Returned by [`empty`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 pub struct Empty<T>(PhantomData<fn() -> T>);
 
@@ -73,7 +73,7 @@ impl<T> fmt::Debug for Empty<T> {
     }
 }
 
-/// Returns a parallel iterator over nothing.
+/// Returns a parallel iterator without items.
 ///
 /// ```
 /// use filch::prelude::*;

@@ -13,7 +13,8 @@ use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 #[derive(Clone, Debug)]
 pub struct Repeat<T>(T);
 
-/// Returns a parallel iterator over clones of `item`, without end: another adaptor must end it.
+/// Returns a parallel iterator over clones of `item`, without end. An adaptor or a search must end
+/// it.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -72,7 +73,7 @@ impl<T: Clone + Send> Steps for Repeat<T> {
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct RepeatN<T> {
-    /// `None` if there are to be none.
+    /// `None` if `n` is 0.
     item: Option<T>,
     n: usize,
 }
@@ -109,7 +110,7 @@ impl<T: Clone + Send> Producer for RepeatN<T> {
 
 own_producer!([T: Clone + Send] RepeatN<T>, T, |self| self.n);
 
-/// Clones of an item, and then itself.
+/// Clones of an item, and at last the item itself.
 #[derive(Debug)]
 pub struct Clones<T> {
     item: Option<T>,
@@ -130,7 +131,7 @@ impl<T: Clone> Iterator for Clones<T> {
     }
 
     fn nth(&mut self, n: usize) -> Option<T> {
-        // Without clones for those that are left out.
+        // Does not clone the item for those that are skipped.
         self.left.start = self.left.end.min(self.left.start.saturating_add(n));
         self.next()
     }

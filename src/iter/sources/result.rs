@@ -1,4 +1,4 @@
-//! Results: one item or none.
+//! Results: iterators over at most one item.
 
 use super::delegate::{into_par_iter, named};
 use super::option::Few;

@@ -1,5 +1,5 @@
-//! Sources that can be cut at some places only: they go on step by step, and give away a part
-//! whenever others have nothing to do, as indexed ones do in `plumbing/drive.rs`.
+//! Sources that can be cut at some places only. A worker goes through them step by step, and hands
+//! over a part when other workers are idle, as `plumbing/drive.rs` does for indexed sources.
 
 use crate::fork::join_on_worker;
 use crate::iter::plumbing::{
@@ -8,29 +8,29 @@ use crate::iter::plumbing::{
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::worker::is_simulated;
 
-/// What a step should last: twice to half of it will do.
+/// How long a step should take, up to a factor of two.
 const STEP: u64 = 4 * TICKS_PER_MICROSECOND;
-/// Parts a worker, at the start.
+/// The number of parts for each worker at the start.
 const PARTS: usize = 2;
-/// The most items in a step where nothing may depend on the clock.
+/// The most items of a step in a simulation, where nothing may depend on the clock.
 const MOST_SIMULATED: usize = 64;
-/// So often a loop gives away a part without waiting longer from time to time. Behind that, the
-/// wait doubles, so that the frames of those who gave (each waits for its part) are few.
+/// How often a loop hands over a part before the time between two such parts begins to double. This
+/// bounds the depth of the stack: each part that was handed over has a frame that waits for it.
 const SOON: u32 = 48;
 
-/// Items that are given step by step, and of which a part can be cut off in between.
+/// Items that are fed step by step. Between two steps, a part of the rest can be cut off.
 pub(crate) trait Steps: Send + Sized {
-    /// What is given.
+    /// The type of the items.
     type Item;
 
-    /// Feeds about `most` items, at least one if there are any, and whether there are more.
+    /// Feeds about `most` items, and at least one if there are any. Returns whether there are more.
     fn step<F: Folder<Self::Item>>(&mut self, most: usize, folder: F) -> (F, bool);
 
-    /// Cuts off about the latter half, if there is a place to cut.
+    /// Cuts off about the second half, if there is a place to cut.
     fn cut_off(&mut self) -> Option<Self>;
 }
 
-/// Feeds all items of `steps` to `consumer`, in parallel where somebody has time for it.
+/// Feeds all items of `steps` to `consumer`, in parallel if other workers are idle.
 pub(crate) fn drive_steps<S, C>(steps: S, consumer: C) -> C::Result
 where
     S: Steps,
@@ -49,18 +49,18 @@ where
     })
 }
 
-/// How a part goes on.
+/// How a worker goes through a part.
 #[derive(Clone, Copy)]
 struct Going<'r> {
-    /// Whether there is nobody to share with.
+    /// Whether the pool has one worker.
     serial: bool,
-    /// How often the loops below on this stack have given away a part.
+    /// How many parts the loops below on this stack have handed over.
     depth: u32,
     refills: &'r Refills,
 }
 
 impl Going<'_> {
-    /// Cuts until there are `parts`, as far as it can.
+    /// Cuts until there are `parts` parts or no place to cut.
     fn cut<S, C>(self, parts: usize, mut steps: S, consumer: C) -> C::Result
     where
         S: Steps,
@@ -75,7 +75,7 @@ impl Going<'_> {
         }
     }
 
-    /// Shares the two.
+    /// Goes through both parts, in parallel.
     fn fork<S, C>(self, parts: usize, steps: S, rest: S, consumer: C) -> C::Result
     where
         S: Steps,
@@ -88,7 +88,7 @@ impl Going<'_> {
         let (left, right) = join_on_worker(
             |_| Going { depth, ..self }.cut(left_parts, steps, left_consumer),
             |context| {
-                // Who takes a part comes with hungry others, and with its own stack.
+                // A thief has a stack of its own, and there may be more idle workers.
                 let depth = if context.migrated() { 0 } else { depth };
                 let is_refilled = context.migrated() && self.refills.take();
                 let more = if is_refilled { crate::current_num_threads() } else { 0 };
@@ -98,7 +98,7 @@ impl Going<'_> {
         reducer.reduce(left, right)
     }
 
-    /// Step by step, until somebody may be hungry.
+    /// Goes on step by step, until another worker may be idle.
     fn go<S, C>(self, mut steps: S, consumer: C) -> C::Result
     where
         S: Steps,
@@ -108,7 +108,7 @@ impl Going<'_> {
         let start = ticks();
         let mut before = start;
         let mut most = 1;
-        // Set anew where there was no place to cut.
+        // Becomes longer if there is no place to cut.
         let mut wait =
             if self.depth < SOON { STEP / 8 } else { STEP << (self.depth - SOON).min(40) };
         while !folder.full() {
@@ -137,7 +137,7 @@ impl Going<'_> {
     }
 }
 
-/// Of how many items a step should be, after one of `most` that took so long.
+/// Returns how many items the next step should have, after one of `most` items took so long.
 fn adjusted(most: usize, took: u64) -> usize {
     if took < STEP / 8 {
         most.saturating_mul(8)

@@ -62,8 +62,8 @@ pub trait ParallelString {
         EncodeUtf16(self.as_parallel_string())
     }
 
-    /// Returns an iterator over the parts between characters that match `separator`: a character, a
-    /// slice or an array of characters, or a closure. There is one part more than matches.
+    /// Returns an iterator over the parts between characters that match `separator`. A pattern is a
+    /// character, a slice or an array of characters, or a closure.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -75,8 +75,8 @@ pub trait ParallelString {
         Split { text: self.as_parallel_string(), pattern: separator }
     }
 
-    /// Returns an iterator over the parts of the string, each with the character that matches
-    /// `separator` at its end.
+    /// Returns an iterator over the parts of the string. Each part but the last ends with a
+    /// character that matches `separator`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -89,7 +89,7 @@ pub trait ParallelString {
     }
 
     /// Returns an iterator over the parts between matches, like [`par_split`](Self::par_split), but
-    /// without an empty last part.
+    /// leaves out an empty last part.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -100,8 +100,7 @@ pub trait ParallelString {
         SplitTerminator { text: self.as_parallel_string(), pattern: terminator }
     }
 
-    /// Returns an iterator over the lines, without the line feeds, and the carriage returns before
-    /// those, that end them.
+    /// Returns an iterator over the lines, without the `\n` or `\r\n` at their ends.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -167,16 +166,16 @@ impl ParallelString for str {
 }
 
 mod pattern {
-    /// Which characters are meant.
+    /// Selects characters.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` is not a pattern for characters",
         label = "not a `char`, a slice or an array of `char`s, or a `Fn(char) -> bool`",
         note = "strings are not patterns for parallel iterators"
     )]
     pub trait Pattern: Sized + Sync + Send {
-        /// Where the first is.
+        /// Returns the position of the first match.
         fn find_in(&self, text: &str) -> Option<usize>;
-        /// Where the last is.
+        /// Returns the position of the last match.
         fn rfind_in(&self, text: &str) -> Option<usize>;
     }
 
@@ -205,12 +204,12 @@ mod pattern {
 
 use pattern::Pattern;
 
-/// The first place at `index` or behind where a character begins, or the end.
+/// Returns the first place at `index` or behind it at which a character begins, or the end.
 fn boundary(text: &str, index: usize) -> usize {
     (index..text.len()).find(|&index| text.is_char_boundary(index)).unwrap_or(text.len())
 }
 
-/// From where to where the character at `start` reaches.
+/// Returns the start and the end of the character at `start`.
 fn character(text: &str, start: usize) -> (usize, usize) {
     (start, boundary(text, start + 1))
 }
@@ -237,11 +236,11 @@ impl<P: Pattern> Run<P> for &str {
     }
 }
 
-/// A string, piece by piece: `items` makes items of a piece and of where that begins.
+/// A string that is gone through piece by piece: `items` makes items of a piece and its start.
 #[derive(Clone, Copy)]
 struct Pieces<'text, F> {
     text: &'text str,
-    /// Where it begins.
+    /// Where `text` begins in the whole string.
     start: usize,
     items: F,
 }
@@ -293,7 +292,7 @@ delegate!(
     ['text] Bytes<'text>, u8, |self| self.0.as_bytes().into_par_iter().copied(), len self.0.len()
 );
 
-/// What is cut by a pattern.
+/// Declares iterators that have a pattern.
 macro_rules! splits {
     ($(
         $(#[$doc:meta])*
@@ -364,7 +363,7 @@ fn matches<'text, P: Pattern>(
     })
 }
 
-/// Without what ends it.
+/// Removes the end of a line.
 fn line(line: &str) -> &str {
     match line.strip_suffix('\n') {
         Some(line) => line.strip_suffix('\r').unwrap_or(line),
@@ -405,7 +404,7 @@ parts! {
         drive_steps(Pieces::new(text, items), consumer)
     };
 
-    /// An iterator over what encodes a string in UTF-16. Returned by
+    /// An iterator over the UTF-16 code units of a string. Returned by
     /// [`ParallelString::par_encode_utf16`].
     EncodeUtf16, u16, |text, consumer|
         drive_steps(Pieces::new(text, |piece: &'text str, _| piece.encode_utf16()), consumer);
@@ -436,7 +435,7 @@ pub struct Drain<'text> {
     range: Range<usize>,
 }
 
-// Like std's: a panic that ends a drain leaves a string without the range, nothing half done.
+// As std's: a drain that ends by a panic leaves a string without the range.
 impl UnwindSafe for Drain<'_> {}
 
 impl<'text> ParallelDrainRange<usize> for &'text mut String {
@@ -456,7 +455,10 @@ impl<'text> ParallelDrainRange<usize> for &'text mut String {
     #[track_caller]
     fn par_drain<R: RangeBounds<usize>>(self, range: R) -> Drain<'text> {
         let (start, end) = within(range, self.len());
-        assert!(self.is_char_boundary(start) && self.is_char_boundary(end), "it cuts a character");
+        assert!(
+            self.is_char_boundary(start) && self.is_char_boundary(end),
+            "the range {start}..{end} cuts a character"
+        );
         Drain { string: self, range: start..end }
     }
 }

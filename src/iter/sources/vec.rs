@@ -38,11 +38,11 @@ pub struct Drain<'data, T: Send> {
     vec: &'data mut Vec<T>,
     start: usize,
     end: usize,
-    /// The vector's length before.
+    /// The length of the vector with the range.
     len: usize,
 }
 
-// Like std's: a panic that ends a drain leaves a vector without the range, nothing half done.
+// As std's: a drain that ends by a panic leaves a vector without the range.
 impl<T: Send + RefUnwindSafe> UnwindSafe for Drain<'_, T> {}
 
 impl<'data, T: Send> ParallelDrainRange<usize> for &'data mut Vec<T> {
@@ -57,20 +57,20 @@ impl<'data, T: Send> ParallelDrainRange<usize> for &'data mut Vec<T> {
 }
 
 bridged!(['data, T: Send] Drain<'data, T>, T, |self| self.end - self.start, |callback| {
-    // SAFETY: shorter than before. What is behind is no longer the vector's: the items of the range
-    // are the producer's now, those behind it come back when `self` is dropped.
+    // SAFETY: this is shorter than before. The producer now owns the items of the range. Those
+    // behind it are the vector's again when `self` is dropped.
     unsafe { self.vec.set_len(self.start) };
     let places = &mut self.vec.spare_capacity_mut()[..self.end - self.start];
     let items = ptr::slice_from_raw_parts_mut(places.as_mut_ptr().cast::<T>(), places.len());
-    // SAFETY: the items of the range are initialized, and nobody else's until the producer, which
-    // ends before `self`, has moved or dropped them.
+    // SAFETY: the items of the range are initialized, and only the producer uses them. It ends
+    // before `self` does.
     callback.callback(Items { items: unsafe { &mut *items } })
 });
 
 impl<T: Send> Drop for Drain<'_, T> {
     fn drop(&mut self) {
         if self.vec.len() == self.len {
-            // Nobody came for the items.
+            // There was no producer.
             drop(self.vec.drain(self.start..self.end));
         } else if self.start == self.end {
             // SAFETY: nothing was taken out of the vector.
@@ -78,8 +78,8 @@ impl<T: Send> Drop for Drain<'_, T> {
         } else if self.end < self.len {
             let behind = self.len - self.end;
             let start = self.vec.as_mut_ptr();
-            // SAFETY: both are within the vector's memory; the items behind the range move
-            // into places that the producer has moved the items out of.
+            // SAFETY: both are within the vector's memory. The items behind the range move into
+            // places that the producer has emptied.
             unsafe { ptr::copy(start.add(self.end), start.add(self.start), behind) };
             // SAFETY: as many items are there now.
             unsafe { self.vec.set_len(self.start + behind) };
@@ -87,14 +87,14 @@ impl<T: Send> Drop for Drain<'_, T> {
     }
 }
 
-/// Items to be moved out of a slice, which does not own them any more.
+/// Items of a slice that are to be moved out of it. They are owned by this.
 pub(crate) struct Items<'data, T> {
     items: &'data mut [T],
 }
 
 impl<'data, T> Items<'data, T> {
     /// # Safety
-    /// Nobody else may use or drop the items, ever.
+    /// The caller must never use or drop the items.
     pub(crate) unsafe fn of(items: &'data mut [T]) -> Self {
         Items { items }
     }
@@ -103,7 +103,7 @@ impl<'data, T> Items<'data, T> {
 impl<T> Drop for Items<'_, T> {
     fn drop(&mut self) {
         let items = ptr::from_mut(mem::take(&mut self.items));
-        // SAFETY: the items are this producer's, and nobody has taken them.
+        // SAFETY: the producer owns the items, and none was taken.
         unsafe { ptr::drop_in_place(items) };
     }
 }
@@ -117,7 +117,7 @@ impl<'data, T: Send> Producer for Items<'data, T> {
     }
 
     fn split_at(mut self, index: usize) -> (Self, Self) {
-        // Asked here, as long as a panic drops the items.
+        // Checked before `take`, so that a panic drops the items.
         assert!(index <= self.items.len(), "cut at {index}, of {} items", self.items.len());
         let (left, right) = mem::take(&mut self.items).split_at_mut(index);
         (Items { items: left }, Items { items: right })
@@ -128,7 +128,7 @@ impl<'data, T: Send> Producer for Items<'data, T> {
 pub(crate) struct ItemsIter<'data, T>(slice::IterMut<'data, T>);
 
 /// # Safety
-/// The item must be the caller's, and not be used or dropped in its place any more.
+/// The caller must own the item, and must no longer use or drop it in its place.
 unsafe fn take<T>(item: &mut T) -> T {
     // SAFETY: the caller's promise.
     unsafe { ptr::read(item) }
@@ -139,7 +139,7 @@ impl<T> Iterator for ItemsIter<'_, T> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        // SAFETY: the iterator owns the items it has not given.
+        // SAFETY: the iterator owns the items that it has not returned.
         self.0.next().map(|item| unsafe { take(item) })
     }
 
@@ -162,7 +162,7 @@ impl<T> FusedIterator for ItemsIter<'_, T> {}
 impl<T> Drop for ItemsIter<'_, T> {
     fn drop(&mut self) {
         let items = ptr::from_mut(mem::take(&mut self.0).into_slice());
-        // SAFETY: the iterator owns the items it has not given.
+        // SAFETY: the iterator owns the items that it has not returned.
         unsafe { ptr::drop_in_place(items) };
     }
 }
