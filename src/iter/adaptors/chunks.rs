@@ -1,4 +1,4 @@
-//! One item of each chunk of so many.
+//! Chunks of items, collected or folded.
 
 use super::fold_then_drop;
 use super::reshape::reshaped;
@@ -12,7 +12,7 @@ reshaped! {
     len |self, len| len.div_ceil(self.size),
     |len, base, callback| callback.callback(Chunked::new(size, len, base, |chunk| chunk.collect()));
 
-    /// An iterator over what chunks of items are folded into. Returned by
+    /// An iterator over the results of folding chunks of items. Returned by
     /// [`fold_chunks`](crate::iter::IndexedParallelIterator::fold_chunks).
     FoldChunks<I; ID, F> { size: usize, identity: ID, fold_op: F }
     [In: Send, T: Send, ID, F] (In) -> T
@@ -23,7 +23,7 @@ reshaped! {
         callback.callback(Chunked::new(size, len, base, &make))
     };
 
-    /// An iterator over what chunks of items are folded into. Returned by
+    /// An iterator over the results of folding chunks of items. Returned by
     /// [`fold_chunks_with`](crate::iter::IndexedParallelIterator::fold_chunks_with).
     FoldChunksWith<I; T, F> { size: usize, init: T, fold_op: F }
     [In: Send, T: Clone + Send, F] (In) -> T
@@ -36,7 +36,8 @@ reshaped! {
     };
 }
 
-/// The `len` items of `base`, in chunks of `size`; there is a base until all are given.
+/// The `len` items of `base`, in chunks of `size`, of each of which `make` makes an item. `base` is
+/// `None` once all items were taken.
 struct Chunked<P, M> {
     size: usize,
     make: M,
@@ -78,7 +79,7 @@ where
 }
 
 impl<P: Producer, M> Chunked<P, M> {
-    /// Takes the first `at` items off.
+    /// Splits off the first `at` items.
     fn split_off(&mut self, at: usize) -> Option<P> {
         let (left, right) = self.base.take()?.split_at(at);
         self.len -= at;
@@ -86,7 +87,7 @@ impl<P: Producer, M> Chunked<P, M> {
         Some(left)
     }
 
-    /// Takes all but the first `at` items off.
+    /// Splits off all but the first `at` items.
     fn truncate(&mut self, at: usize) -> Option<P> {
         let (left, right) = self.base.take()?.split_at(at);
         self.len = at;

@@ -1,4 +1,4 @@
-//! One item of each piece: what its items are folded into.
+//! Folding the items of each piece into one.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use crate::iter::ParallelIterator;
 use crate::iter::plumbing::{Folder, UnindexedConsumer};
 use crate::iter::tries::Try;
 
-/// Declares adaptors by the seed of their pieces, and by how these are folded.
+/// Declares adaptors by the seed of their pieces and the way in which these are folded.
 macro_rules! folded {
     ($(
         $(#[$doc:meta])*
@@ -44,17 +44,17 @@ macro_rules! folded {
 }
 
 folded! {
-    /// An iterator over what pieces are folded into. Returned by [`ParallelIterator::fold`].
+    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold`].
     Fold<I; ID, F> { identity: ID, fold_op: F } [T: Send, ID, F] -> T
     where { ID: Fn() -> T + Sync + Send, F: Fn(T, I::Item) -> T + Sync + Send }
     FromCall(&identity), Plain;
 
-    /// An iterator over what pieces are folded into. Returned by [`ParallelIterator::fold_with`].
+    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold_with`].
     FoldWith<I; T, F> { init: T, fold_op: F } [T: Clone + Send, F] -> T
     where { F: Fn(T, I::Item) -> T + Sync + Send }
     FromClone(init), Plain;
 
-    /// An iterator over what pieces are folded into, or over why folds stopped. Returned by
+    /// An iterator over the results or failures of folding pieces. Returned by
     /// [`ParallelIterator::try_fold`].
     TryFold<I; R, ID, F> { identity: ID, fold_op: F, results: PhantomData<fn() -> R> }
     [R: Try<Output: Send> + Send, ID, F] -> R
@@ -64,7 +64,7 @@ folded! {
     }
     FromCall(&identity), Tries;
 
-    /// An iterator over what pieces are folded into, or over why folds stopped. Returned by
+    /// An iterator over the results or failures of folding pieces. Returned by
     /// [`ParallelIterator::try_fold_with`].
     TryFoldWith<I; R: Try, F> { init: R::Output, fold_op: F }
     [R: Try<Output: Clone + Send> + Send, F] -> R
@@ -72,25 +72,25 @@ folded! {
     FromClone(init), Tries;
 }
 
-/// How a piece is folded.
+/// A way to fold a piece.
 trait How<In, T>: Sync {
-    /// What it comes to.
+    /// The type of the results.
     type Out;
 
-    /// Why it ends early.
+    /// The type of the failures.
     type Why;
 
-    /// Whether it ever does.
+    /// Whether folding may fail.
     const FAILS: bool;
 
-    /// Adds the items of `iter`.
+    /// Folds the items of `iter` into `so_far`.
     fn add(&self, so_far: T, iter: impl Iterator<Item = In>) -> ControlFlow<Self::Why, T>;
 
-    /// What it comes to.
+    /// Returns the result of a piece.
     fn out(end: ControlFlow<Self::Why, T>) -> Self::Out;
 }
 
-/// By a function that gives the next state.
+/// Folds by a function that returns the next state.
 struct Plain<F>(F, PhantomData<()>);
 
 impl<In, T, F: Fn(T, In) -> T + Sync> How<In, T> for Plain<F> {
@@ -111,7 +111,7 @@ impl<In, T, F: Fn(T, In) -> T + Sync> How<In, T> for Plain<F> {
     }
 }
 
-/// By a function that gives the next state, or fails.
+/// Folds by a function that returns the next state or a failure.
 struct Tries<F, R>(F, PhantomData<fn() -> R>);
 
 impl<In, R: Try, F: Fn(R::Output, In) -> R + Sync> How<In, R::Output> for Tries<F, R> {
@@ -179,7 +179,7 @@ where
     ) -> (Self::State, B) {
         let so_far = match so_far {
             Continue(state) if B::ASK_EACH => {
-                // By reference, so that what is left is dropped before anything is returned.
+                // By reference, so that the other items are dropped before anything is returned.
                 let wanted = iter.by_ref().take_while(|_| !base.full());
                 let sum = self.how.add(state, wanted);
                 drop(iter);

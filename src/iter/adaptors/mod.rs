@@ -1,10 +1,10 @@
 //! Parallel iterators that wrap others.
 //!
-//! Most are of a few kinds: those that put a serial adaptor around each piece (`serial`), those
-//! that put a producer around another (`reshape`) or around two (`pair`), and those whose pieces
-//! share a gate (`gate`). Those with a state for each piece begin with a `seed`.
+//! Most are of a few kinds. They put a serial adaptor around each piece (`serial`), a producer
+//! around another (`reshape`) or around two (`pair`), or a stage before their consumer (`stage`),
+//! which may make a state for each piece from a `seed`. Or all pieces share a gate (`gate`).
 
-/// Declares the type of an adaptor: its bases, and behind the semicolon what else it holds.
+/// Declares the type of an adaptor: its bases, and behind the semicolon its other fields.
 macro_rules! adaptor {
     (
         $(#[$doc:meta])*

@@ -1,7 +1,7 @@
-//! Adaptors that keep the positions, and put a producer around their base's producer.
+//! Adaptors that put a producer around their base's producer.
 
-/// Declares such adaptors: their lengths, and what is called back with the base's producer, which
-/// has `len` items.
+/// Declares such adaptors by their length, and by a call of `callback` with a producer that is made
+/// of `base`, which has `len` items.
 macro_rules! reshaped {
     ($(
         $(#[$doc:meta])*

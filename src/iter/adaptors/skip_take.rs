@@ -1,4 +1,4 @@
-//! Without the first items, and nothing but the first.
+//! All but the first items, and the first only.
 
 use super::reshape::reshaped;
 use super::zip::first;
@@ -20,7 +20,7 @@ reshaped! {
         }
         let (before, wanted) = base.split_at(skipped);
         in_place_scope(|scope| {
-            // As in a serial iterator, what comes before runs.
+            // As in a serial iterator, adaptors before this run for the skipped items.
             scope.spawn(move || {
                 bridge_producer_consumer(skipped, before, consumer_of(&ForEach(drop)));
             });

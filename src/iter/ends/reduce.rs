@@ -1,4 +1,4 @@
-//! Ends that come to one value: `for_each`, `count`, `sum`, `product`, `reduce`, `min`, `max`.
+//! Ends that return one value: `for_each`, `count`, `sum`, `product`, `reduce`, `min`, `max`.
 
 use std::iter;
 use std::marker::PhantomData;
@@ -42,7 +42,7 @@ impl<T> End<T> for Count {
     }
 }
 
-/// Declares ends that are std's of the same name.
+/// Declares ends that use a method of serial iterators for each piece, and to join their results.
 macro_rules! sums {
     ($($name:ident, $method:ident;)*) => {$(
         pub(crate) struct $name<S>(pub(crate) PhantomData<fn() -> S>);
@@ -72,8 +72,7 @@ sums! {
     Product, product;
 }
 
-/// `reduce` and `reduce_with`: pieces begin with what `start` returns, if anything, else with their
-/// first item.
+/// `reduce` and `reduce_with`. If `start` returns `None`, pieces begin with their first item.
 struct Reduce<T, S, OP> {
     start: S,
     op: OP,

@@ -1,5 +1,5 @@
-//! Ends of what can fail: `try_for_each`, `try_reduce`, `try_reduce_with`. The first failure that
-//! somebody comes to stops everybody.
+//! Reducing items that may be failures: `try_reduce` and `try_reduce_with`. The first failure that
+//! a thread finds stops all threads.
 
 use std::marker::PhantomData;
 use std::ops::ControlFlow::{Break, Continue};
@@ -9,12 +9,12 @@ use super::super::ParallelIterator;
 use super::super::tries::Try;
 use super::end::{End, Join, run};
 
-/// Whether somebody has failed, or found what all look for.
+/// Whether all threads are to stop, because one has failed or found an item.
 #[derive(Default)]
 pub(crate) struct Stop(AtomicBool);
 
 impl Stop {
-    /// Relaxed: it carries nothing but itself; results come by the joins.
+    /// Relaxed: the flag guards no other data. Results are passed on by the joins.
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -26,7 +26,7 @@ impl Stop {
     }
 }
 
-/// Folds what the items hold, until one is a failure or `op` fails.
+/// Folds the values in the items, until one is a failure or `op` fails.
 fn try_fold<R: Try>(
     stop: &Stop,
     first: R::Output,
@@ -52,8 +52,8 @@ fn try_fold<R: Try>(
     }
 }
 
-/// `try_reduce` and `try_reduce_with`: pieces begin with what `start` returns, if anything, else
-/// with their first item.
+/// `try_reduce` and `try_reduce_with`. If `start` returns `None`, pieces begin with their first
+/// item.
 struct TryReduce<R, S, OP> {
     start: S,
     op: OP,
@@ -61,7 +61,7 @@ struct TryReduce<R, S, OP> {
     items: PhantomData<fn(R) -> R>,
 }
 
-/// Reduces items that may be failures, until one is or `op` fails.
+/// Reduces the values in the items by `op`, until one is a failure or `op` fails.
 pub(crate) fn try_reduce<I, S, OP>(iter: I, start: S, op: OP) -> Option<I::Item>
 where
     I: ParallelIterator<Item: Try>,
@@ -73,7 +73,7 @@ where
 
 type Output<I> = <<I as ParallelIterator>::Item as Try>::Output;
 
-/// What both sides come to, if neither has failed.
+/// Joins two results, unless one has failed.
 fn try_join<R: Try>(stop: &Stop, left: R, right: R, op: impl Fn(R::Output, R::Output) -> R) -> R {
     match (left.branch(), right.branch()) {
         (Continue(left), Continue(right)) => match op(left, right).branch() {
@@ -127,7 +127,7 @@ where
         let all = match first.branch() {
             Continue(first) => try_fold(&self.stop, first, iter, &self.op),
             Break(why) => {
-                // It may have been the first item.
+                // The first item may be a failure.
                 self.stop.set();
                 drop(iter);
                 R::from_residual(why)

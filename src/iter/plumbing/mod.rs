@@ -1,24 +1,24 @@
-//! The traits of which parallel iterators are made, for those who write their own.
+//! The traits that parallel iterators are made of, for programs that implement their own.
 //!
 //! There are two sides:
-//! - A [`Producer`] has items that can be split at any position, and becomes a serial iterator over
-//!   them. A source that knows its length is one. Adaptors that keep the positions (`map`, `zip`,
-//!   `rev`, ...) wrap it.
+//! - A [`Producer`] holds items that can be split at any position, and becomes a serial iterator
+//!   over them. A source that knows its length has a producer. Adaptors that keep the positions
+//!   (`map`, `zip`, `rev`, ...) wrap the producer.
 //! - A [`Consumer`] takes items. It is split along with the producer. For each piece it becomes a
 //!   [`Folder`], which takes the items of the piece and ends with a result. A [`Reducer`] joins the
 //!   results of neighbours. The end of a chain (`sum`, `collect`, ...) is a consumer. Adaptors
-//!   that lose the positions (`filter`, `flat_map`, ...) wrap it.
+//!   that lose the positions (`filter`, `flat_map`, ...) wrap the consumer.
 //!
 //! [`bridge`] lets a producer feed a consumer, and decides what runs in parallel.
 //!
 //! The traits are those of rayon, and implementations for rayon compile. Some items are new, and
-//! have defaults. With [`Consumer::pause`], a loop can hand over its rest while it runs. With
-//! [`Folder::ASK_EACH`] and [`Folder::FILLS`], inner loops need not check whether to stop.
+//! have defaults: [`Consumer::pause`] lets a loop hand over its rest while it runs,
+//! [`Folder::ASK_EACH`] and [`Folder::FILLS`] spare inner loops the check whether to stop, and
 //! [`Folder::KEEPS_STATE`] and [`Producer::FEW_BLOCKS`] keep the number of pieces and of blocks
 //! small.
 //!
 //! # A source of your own
-//! See `examples/own_source.rs`: a producer, and the parallel iterator that makes it.
+//! `examples/own_source.rs` has a producer, and the parallel iterator that makes it.
 
 mod drive;
 
@@ -33,8 +33,8 @@ pub trait Producer: Send + Sized {
     /// The serial iterator over the items.
     type IntoIter: Iterator<Item = Self::Item> + DoubleEndedIterator + ExactSizeIterator;
 
-    /// Whether it may be expensive to begin a block of items, for instance because each has a state
-    /// of its own. Blocks then grow whatever an item costs, so there are few.
+    /// Whether it may be expensive to begin a block of items, for instance because each block has a
+    /// state of its own. Blocks then grow however long an item takes, so that there are few.
     const FEW_BLOCKS: bool = false;
 
     /// Returns a serial iterator over the items, in order.
@@ -65,7 +65,7 @@ pub trait ProducerCallback<T> {
     /// The type that the call returns.
     type Output;
 
-    /// Called with the producer.
+    /// Takes the producer.
     fn callback<P: Producer<Item = T>>(self, producer: P) -> Self::Output;
 }
 
@@ -80,8 +80,8 @@ pub trait Consumer<Item>: Send + Sized {
     /// The type of the results.
     type Result: Send;
 
-    /// Whether [`pause`](Self::pause) is implemented. Without it a piece that has begun cannot be
-    /// split, so there are more pieces at the start.
+    /// Whether [`pause`](Self::pause) is implemented. If not, a piece that has begun cannot be
+    /// split, so loops begin with more pieces.
     const PAUSES: bool = false;
 
     /// Splits into a consumer for the first `index` items and one for the rest.
@@ -94,7 +94,7 @@ pub trait Consumer<Item>: Send + Sized {
     fn full(&self) -> bool;
 
     /// Ends a piece before its last item. Returns the result so far, a consumer for the rest, and
-    /// what joins the results of both. Called only if [`PAUSES`](Self::PAUSES) is true.
+    /// the reducer of the two results. Called only if [`PAUSES`](Self::PAUSES) is true.
     fn pause(folder: Self::Folder) -> (Self::Result, Self, Self::Reducer) {
         drop(folder);
         unreachable!("`Consumer::PAUSES` is true, but `Consumer::pause` is missing")
@@ -107,7 +107,7 @@ pub trait Folder<Item>: Sized {
     type Result;
 
     /// Whether [`full`](Folder::full) must be called after each item, even one that a filter drops.
-    /// If not, it is called from time to time, and inner loops are without such calls.
+    /// If not, it is called from time to time, and not in inner loops.
     const ASK_EACH: bool = true;
 
     /// Whether [`full`](Folder::full) may ever return true. If not, blocks are longer, and it is
@@ -115,7 +115,7 @@ pub trait Folder<Item>: Sized {
     const FILLS: bool = true;
 
     /// Whether each piece begins with a state that may be expensive. There are then no more pieces
-    /// than workers take, however long an item runs.
+    /// than workers take, however long an item takes.
     const KEEPS_STATE: bool = false;
 
     /// Takes an item.
@@ -153,7 +153,7 @@ pub trait UnindexedConsumer<Item>: Consumer<Item> {
     /// Splits off a consumer for items that come before those of `self`.
     fn split_off_left(&self) -> Self;
 
-    /// Returns what joins the results of the two.
+    /// Returns the reducer of the two results.
     fn to_reducer(&self) -> Self::Reducer;
 }
 

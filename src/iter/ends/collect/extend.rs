@@ -11,7 +11,7 @@ use super::two::{Apart, BySide, extend_two};
 use super::{append_known, append_unknown, pieces_of};
 
 impl<T: Send> ParallelExtend<T> for Vec<T> {
-    /// In place, where the number of items is known.
+    /// Fills the vector in place if the number of items is known.
     fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I) {
         let par_iter = par_iter.into_par_iter();
         match par_iter.opt_len() {
@@ -25,7 +25,7 @@ impl<T: Send> ParallelExtend<T> for Vec<T> {
 macro_rules! extend_serially {
     ($([$($generics:tt)*] $collection:ty, $item:ty $(, $reserve:ident)?;)*) => {$(
         impl<$($generics)*> ParallelExtend<$item> for $collection {
-            /// The items are collected in parallel, and put in serially.
+            /// Collects the items in parallel, then adds them serially.
             fn par_extend<I: IntoParallelIterator<Item = $item>>(&mut self, par_iter: I) {
                 let pieces = pieces_of(par_iter.into_par_iter());
                 $(self.$reserve(pieces.iter().map(Vec::len).sum());)?
@@ -96,7 +96,7 @@ extend_by_parts! {
 }
 
 impl ParallelExtend<()> for () {
-    /// Runs the iterator.
+    /// Runs the loop.
     fn par_extend<I: IntoParallelIterator<Item = ()>>(&mut self, par_iter: I) {
         par_iter.into_par_iter().for_each(|()| ());
     }
@@ -109,7 +109,7 @@ where
     FromA: ParallelExtend<A> + Send,
     FromB: ParallelExtend<B> + Send,
 {
-    /// Both at once.
+    /// Extends both collections in one loop.
     fn par_extend<I: IntoParallelIterator<Item = (A, B)>>(&mut self, par_iter: I) {
         extend_two(&mut self.0, &mut self.1, par_iter.into_par_iter(), &Apart);
     }
@@ -122,7 +122,8 @@ where
     A: ParallelExtend<L> + Send,
     B: ParallelExtend<R> + Send,
 {
-    /// Each item goes to the collection of its side.
+    /// Adds the values of the `Left`s to the first collection, and those of the `Right`s to the
+    /// second.
     fn par_extend<I: IntoParallelIterator<Item = Either<L, R>>>(&mut self, par_iter: I) {
         let by_side = BySide(|item: Either<L, R>| item);
         extend_two(&mut self.0, &mut self.1, par_iter.into_par_iter(), &by_side);
@@ -135,7 +136,7 @@ where
     L: ParallelExtend<T>,
     R: ParallelExtend<T>,
 {
-    /// Whichever it is.
+    /// Extends the collection that is there.
     fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I) {
         match self {
             Either::Left(left) => left.par_extend(par_iter),

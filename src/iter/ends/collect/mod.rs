@@ -1,4 +1,4 @@
-//! Collecting: in place where the number of items is known, else by the piece.
+//! Collecting: in place if the number of items is known, else each piece by itself.
 
 mod extend;
 mod fallible;

@@ -1,5 +1,4 @@
-//! Collecting items whose number is not known: each piece fills a collection of its own, and these
-//! are then joined.
+//! Collecting an unknown number of items: each piece fills a collection, and these are then joined.
 
 use std::collections::LinkedList;
 use std::ffi::OsString;
@@ -34,7 +33,7 @@ impl<T: Send> Part for LinkedList<T> {
     }
 }
 
-/// Implements it for collections with memory in one row.
+/// Implements `Part` for collections in one block of memory.
 macro_rules! parts {
     ($([$($generics:tt)*] $part:ty, |$to:ident, $from:pat_param| $append:expr;)*) => {$(
         impl<$($generics)*> Part for $part {
@@ -149,7 +148,7 @@ impl<T, S: Part + Extend<T>> UnindexedConsumer<T> for ToPieces<S> {
     }
 }
 
-/// The items of a piece. (Small enough to be kept in registers where it is fed one by one.)
+/// The items of a piece. (It is small, and stays in registers if it is fed one by one.)
 struct Piece<S>(S);
 
 impl<T, S: Part + Extend<T>> Folder<T> for Piece<S> {
