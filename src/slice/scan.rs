@@ -11,10 +11,12 @@ use super::collect::{Filled, collect};
 use crate::iter::sources::chunks::{Chunks, ChunksMut};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// The elements of a block: part of what the scans promise. Some 10 us of additions.
+/// The number of elements of a block, which is part of the contract of the scans. Some 10 us of
+/// additions.
 const BLOCK: usize = 4096;
 
-/// What comes before each block: `None` before the first, if there is no initial value.
+/// The sums before each block, and the sum of all. Without an initial value, the sum before the
+/// first block is `None`.
 struct Carries<T> {
     before: Vec<Option<T>>,
     total: Option<T>,
@@ -29,7 +31,7 @@ impl<T> Carries<T> {
                 let next = match &total {
                     Some(total) => {
                         let next = op(total, &fold);
-                        // Not at the closure's end: a panic there would leak what it returns.
+                        // Not at the end of the closure: a panic there would leak the result.
                         drop(fold);
                         next
                     }
@@ -41,15 +43,15 @@ impl<T> Carries<T> {
         Carries { before, total }
     }
 
-    /// Returns what comes before each of the blocks that were folded, and before one more.
+    /// Returns the sums before each of the blocks that were folded, and before one more.
     fn before_all(mut self) -> Vec<Option<T>> {
         self.before.push(self.total);
         self.before
     }
 }
 
-/// The elements of a block of `T`s. Elements without a size are all one block: there may be any
-/// number of them, and their sums do not show how they were made.
+/// Returns the number of elements of a block. Elements without a size are all one block: there may
+/// be any number of them, and the result does not show how they were added.
 const fn block<T>() -> usize {
     if size_of::<T>() == 0 { usize::MAX } else { BLOCK }
 }
@@ -110,8 +112,7 @@ where
     Chunks::new(v, block::<T>()).map(|block| fold(block, op)).collect()
 }
 
-/// Writes the sums of the blocks to `room`: `leaf` writes those of a block, from what comes before
-/// it.
+/// Scans the blocks: `leaf` fills the places of a block, beginning with the sum before it.
 fn sums_into<'a, T, L>(
     v: &[T],
     before: &[Option<T>],
@@ -208,7 +209,7 @@ where
     carries.total.expect("there is an initial value")
 }
 
-/// [`folds`], of elements that only one thread at a time may look at.
+/// [`folds`] of elements that only one thread at a time may read.
 fn folds_mut<T, O>(v: &mut [T], op: &O) -> Vec<T>
 where
     T: Clone + Send,
@@ -217,7 +218,7 @@ where
     ChunksMut::new(v, block::<T>()).map(|block| fold(block, op)).collect()
 }
 
-/// Runs `scan` on each block and what comes before it.
+/// Calls `scan` with each block and the sum before it.
 fn on_blocks<T, S>(v: &mut [T], before: Vec<Option<T>>, scan: S)
 where
     T: Send,

@@ -11,7 +11,7 @@ use crate::iter::plumbing::{
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 adaptor! {
-    /// An iterator over the items of one, then of another. Returned by [`ParallelIterator::chain`].
+    /// An iterator over the items of two others in turn. Returned by [`ParallelIterator::chain`].
     Chain<A, B> { a, b }
 }
 
