@@ -35,7 +35,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let words: Vec<_> = ["a", "b"].par_iter().enumerate().collect();
     /// assert_eq!(words, [(0, &"a"), (1, &"b")]);
     /// ```
@@ -48,7 +47,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let pairs: Vec<_> = (1..4).into_par_iter().zip(vec!["a", "b"]).collect();
     /// assert_eq!(pairs, [(1, "a"), (2, "b")]);
     /// ```
@@ -67,7 +65,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<_> =
     ///     [1, 2].par_iter().zip_eq(&[10, 20]).map(|(a, b)| a + b).collect();
     /// assert_eq!(sums, [11, 22]);
@@ -90,7 +87,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = vec![1, 2].into_par_iter().interleave(vec![10, 20, 30, 40]).collect();
     /// assert_eq!(numbers, [1, 10, 2, 20, 30, 40]);
     /// ```
@@ -109,7 +105,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> =
     ///     vec![1, 2, 3, 4].into_par_iter().interleave_shortest(vec![10, 20]).collect();
     /// assert_eq!(numbers, [1, 10, 2, 20, 3]);
@@ -128,7 +123,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let chunks: Vec<_> = (0..5).into_par_iter().chunks(2).collect();
     /// assert_eq!(chunks, [vec![0, 1], vec![2, 3], vec![4]]);
     /// ```
@@ -148,7 +142,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<i32> = (0..5).into_par_iter().fold_chunks(2, || 0, |a, b| a + b).collect();
     /// assert_eq!(sums, [1, 5, 4]);
     /// ```
@@ -176,7 +169,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<i32> =
     ///     (0..5).into_par_iter().fold_chunks_with(2, 100, |a, b| a + b).collect();
     /// assert_eq!(sums, [101, 105, 104]);
@@ -203,7 +195,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..10).into_par_iter().step_by(4).collect();
     /// assert_eq!(numbers, [0, 4, 8]);
     /// ```
@@ -218,7 +209,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..5).into_par_iter().skip(3).collect();
     /// assert_eq!(numbers, [3, 4]);
     /// ```
@@ -231,7 +221,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..5).into_par_iter().take(3).collect();
     /// assert_eq!(numbers, [0, 1, 2]);
     /// ```
@@ -243,7 +232,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let positions: Vec<_> = [5, 0, 7].par_iter().positions(|n| *n != 0).collect();
     /// assert_eq!(positions, [0, 2]);
     /// ```
@@ -258,7 +246,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..3).into_par_iter().rev().collect();
     /// assert_eq!(numbers, [2, 1, 0]);
     /// ```
@@ -271,7 +258,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sum: i32 = (0..1000).into_par_iter().with_min_len(100).sum();
     /// assert_eq!(sum, 499_500);
     /// ```
@@ -288,7 +274,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let pieces = (0..1000).into_par_iter().with_max_len(10).fold(|| 0, |count, _| count + 1);
     /// assert!(pieces.max().unwrap() <= 10);
     /// ```
@@ -305,7 +290,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..10).into_par_iter().by_uniform_blocks(3).map(|n| n * 2).collect();
     /// assert_eq!(numbers.len(), 10);
     /// ```
@@ -320,7 +304,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..10).into_par_iter().by_exponential_blocks().collect();
     /// assert_eq!(numbers.len(), 10);
     /// ```
@@ -334,7 +317,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut squares = vec![9];
     /// (0..3).into_par_iter().map(|n| n * n).collect_into_vec(&mut squares);
     /// assert_eq!(squares, [0, 1, 4]);
@@ -349,7 +331,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let (mut numbers, mut squares) = (vec![9], vec![]);
     /// (0..3).into_par_iter().map(|n| (n, n * n)).unzip_into_vecs(&mut numbers, &mut squares);
     /// assert_eq!(numbers, [0, 1, 2]);
@@ -371,7 +352,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert!([1, 2].par_iter().cmp([1, 3].par_iter()).is_lt());
     /// ```
     fn cmp<I>(self, other: I) -> Ordering
@@ -387,7 +367,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!([1.0, f64::NAN].par_iter().partial_cmp([1.0, 2.0].par_iter()), None);
     /// ```
     fn partial_cmp<I>(self, other: I) -> Option<Ordering>
@@ -402,7 +381,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert!((0..3).into_par_iter().eq([0, 1, 2]));
     /// ```
     fn eq<I>(self, other: I) -> bool
@@ -417,7 +395,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert!((0..3).into_par_iter().ne([0, 1]));
     /// ```
     fn ne<I>(self, other: I) -> bool
@@ -429,12 +406,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns whether this iterator is less than `other`, by [`partial_cmp`](Self::partial_cmp).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// assert!([1, 2].par_iter().lt([1, 3].par_iter()));
-    /// ```
     fn lt<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -445,12 +416,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
 
     /// Returns whether this iterator is less than or equal to `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// assert!([1, 2].par_iter().le([1, 2].par_iter()));
-    /// ```
     fn le<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -461,12 +426,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
 
     /// Returns whether this iterator is greater than `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// assert!([1, 2].par_iter().gt([1].par_iter()));
-    /// ```
     fn gt<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -477,12 +436,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
 
     /// Returns whether this iterator is greater than or equal to `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// assert!(![1, 2].par_iter().ge([2].par_iter()));
-    /// ```
     fn ge<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -496,7 +449,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let position = (0..100).into_par_iter().position_any(|n| n % 7 == 3).unwrap();
     /// assert_eq!(position % 7, 3);
     /// ```
@@ -511,7 +463,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((0..100).into_par_iter().position_first(|n| n % 29 == 7), Some(7));
     /// ```
     fn position_first<P>(self, predicate: P) -> Option<usize>
@@ -525,7 +476,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((0..100).into_par_iter().position_last(|n| n % 29 == 7), Some(94));
     /// ```
     fn position_last<P>(self, predicate: P) -> Option<usize>

@@ -4,7 +4,6 @@
 //!
 //! ```
 //! use filch::prelude::*;
-//!
 //! let words = ["many", "hands", "make", "light", "work"];
 //! let letters: usize = words.par_iter().map(|word| word.len()).sum();
 //! assert_eq!(letters, 22);

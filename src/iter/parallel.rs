@@ -45,7 +45,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let squares: Vec<_> = (0..5).into_par_iter().map(|n| n * n).collect();
     /// assert_eq!(squares, [0, 1, 4, 9, 16]);
     /// ```
@@ -61,14 +60,10 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let even: Vec<_> = (0..10).into_par_iter().filter(|n| n % 2 == 0).collect();
     /// assert_eq!(even, [0, 2, 4, 6, 8]);
     /// ```
-    fn filter<P>(self, predicate: P) -> Filter<Self, P>
-    where
-        P: Fn(&Self::Item) -> bool + Sync + Send,
-    {
+    fn filter<P: Fn(&Self::Item) -> bool + Sync + Send>(self, predicate: P) -> Filter<Self, P> {
         Filter::new(self, predicate)
     }
 
@@ -78,7 +73,6 @@ pub trait ParallelIterator: Sized + Send {
     /// use std::sync::atomic::{AtomicUsize, Ordering};
     ///
     /// use filch::prelude::*;
-    ///
     /// let seen = AtomicUsize::new(0);
     /// let sum: i32 = (0..100)
     ///     .into_par_iter()
@@ -88,10 +82,7 @@ pub trait ParallelIterator: Sized + Send {
     ///     .sum();
     /// assert_eq!((sum, seen.into_inner()), (4950, 100));
     /// ```
-    fn inspect<OP>(self, inspect_op: OP) -> Inspect<Self, OP>
-    where
-        OP: Fn(&Self::Item) + Sync + Send,
-    {
+    fn inspect<OP: Fn(&Self::Item) + Sync + Send>(self, inspect_op: OP) -> Inspect<Self, OP> {
         Inspect::new(self, inspect_op)
     }
 
@@ -99,15 +90,11 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let rows = vec![vec![3, 1, 2], vec![5, 4]];
     /// let sorted: Vec<_> = rows.into_par_iter().update(|row| row.sort()).collect();
     /// assert_eq!(sorted, [vec![1, 2, 3], vec![4, 5]]);
     /// ```
-    fn update<F>(self, update_op: F) -> Update<Self, F>
-    where
-        F: Fn(&mut Self::Item) + Sync + Send,
-    {
+    fn update<F: Fn(&mut Self::Item) + Sync + Send>(self, update_op: F) -> Update<Self, F> {
         Update::new(self, update_op)
     }
 
@@ -115,7 +102,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<i32> = [1, 2, 3].par_iter().copied().collect();
     /// assert_eq!(numbers, [1, 2, 3]);
     /// ```
@@ -131,7 +117,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let words = vec![String::from("one"), String::from("two")];
     /// let clones: Vec<String> = words.par_iter().cloned().collect();
     /// assert_eq!(clones, words);
@@ -148,7 +133,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<i32> =
     ///     ["1", "x", "3"].par_iter().filter_map(|text| text.parse().ok()).collect();
     /// assert_eq!(numbers, [1, 3]);
@@ -169,7 +153,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let pairs = |a: u32| (0..a).into_par_iter().map(move |b| (a, b));
     /// let pairs: Vec<_> = (0..3).into_par_iter().flat_map(pairs).collect();
     /// assert_eq!(pairs, [(1, 0), (2, 0), (2, 1)]);
@@ -187,7 +170,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let words: Vec<_> =
     ///     ["a b", "c"].par_iter().flat_map_iter(|line| line.split(' ')).collect();
     /// assert_eq!(words, ["a", "b", "c"]);
@@ -207,7 +189,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = vec![vec![1, 2], vec![], vec![3]].into_par_iter().flatten().collect();
     /// assert_eq!(numbers, [1, 2, 3]);
     /// ```
@@ -223,7 +204,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let found = vec![Some(1), None, Some(3)];
     /// let numbers: Vec<_> = found.into_par_iter().flatten_iter().collect();
     /// assert_eq!(numbers, [1, 3]);
@@ -245,7 +225,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let lengths: Vec<usize> = (0..5)
     ///     .into_par_iter()
     ///     .map_with(String::new(), |text, n| {
@@ -275,7 +254,6 @@ pub trait ParallelIterator: Sized + Send {
     /// use std::rc::Rc;
     ///
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<i32> =
     ///     (0..4).into_par_iter().map_init(|| Rc::new(10), |ten, n| **ten + n).collect();
     /// assert_eq!(sums, [10, 11, 12, 13]);
@@ -298,7 +276,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let words = ["to", "be", "or", "not", "to", "be"];
     /// let letters: usize = words.par_iter().fold(|| 0, |sum, word| sum + word.len()).sum();
     /// assert_eq!(letters, 13);
@@ -316,7 +293,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let bytes: usize =
     ///     (0..100_usize).into_par_iter().fold_with(0, |sum, n| sum + n).sum();
     /// assert_eq!(bytes, 4950);
@@ -337,7 +313,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<Option<u8>> = (0..5_u8)
     ///     .into_par_iter()
     ///     .try_fold(|| 0_u8, |sum, n| sum.checked_add(n))
@@ -358,7 +333,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<Option<u8>> = (0..100_u8)
     ///     .into_par_iter()
     ///     .try_fold_with(200_u8, |sum, n| sum.checked_add(n))
@@ -381,14 +355,10 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..3).into_par_iter().chain(7..9).collect();
     /// assert_eq!(numbers, [0, 1, 2, 7, 8]);
     /// ```
-    fn chain<C>(self, chain: C) -> Chain<Self, C::Iter>
-    where
-        C: IntoParallelIterator<Item = Self::Item>,
-    {
+    fn chain<C: IntoParallelIterator<Item = Self::Item>>(self, chain: C) -> Chain<Self, C::Iter> {
         Chain::new(self, chain.into_par_iter())
     }
 
@@ -400,7 +370,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let values = (0..100_u8).into_par_iter().map(|n| 50_u8.checked_sub(n));
     /// let some = values.while_some().count();
     /// assert!(some <= 51);
@@ -418,7 +387,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sum: i32 = (0..100).into_par_iter().panic_fuse().sum();
     /// assert_eq!(sum, 4950);
     /// ```
@@ -433,7 +401,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (1..4).into_par_iter().intersperse(0).collect();
     /// assert_eq!(numbers, [1, 0, 2, 0, 3]);
     /// ```
@@ -449,7 +416,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let even = (0..1000).into_par_iter().filter(|n| n % 2 == 0).take_any(5);
     /// assert_eq!(even.count(), 5);
     /// ```
@@ -462,7 +428,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((0..1000).into_par_iter().skip_any(5).count(), 995);
     /// ```
     fn skip_any(self, n: usize) -> SkipAny<Self> {
@@ -477,7 +442,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let small: Vec<_> = (0..1000).into_par_iter().take_any_while(|n| *n < 50).collect();
     /// assert!(small.iter().all(|n| *n < 50));
     /// ```
@@ -493,7 +457,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let rest: Vec<_> = (0..1000).into_par_iter().skip_any_while(|n| *n < 50).collect();
     /// assert!(rest.len() >= 950);
     /// ```
@@ -515,7 +478,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::{CancelToken, prelude::*};
-    ///
     /// let token = CancelToken::new();
     /// let done = (0..1_000_000)
     ///     .into_par_iter()
@@ -541,7 +503,6 @@ pub trait ParallelIterator: Sized + Send {
     /// use std::sync::mpsc::channel;
     ///
     /// use filch::prelude::*;
-    ///
     /// let (sender, receiver) = channel();
     /// (0..5).into_par_iter().for_each_with(sender, |sender, n| sender.send(n).unwrap());
     /// let mut numbers: Vec<_> = receiver.iter().collect();
@@ -561,7 +522,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = vec![1, 2, 3];
     /// numbers.par_iter_mut().for_each_init(|| 10, |ten, number| *number += *ten);
     /// assert_eq!(numbers, [11, 12, 13]);
@@ -579,7 +539,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let result = (0..100).into_par_iter().try_for_each_with(50, |limit, n| {
     ///     if n < *limit { Ok(()) } else { Err(n) }
     /// });
@@ -599,7 +558,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let result = (0..100)
     ///     .into_par_iter()
     ///     .try_for_each_init(|| 100, |limit, n| (n < *limit).then_some(()));
@@ -623,15 +581,11 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = vec![1, 2, 3];
     /// numbers.par_iter_mut().for_each(|number| *number += 1);
     /// assert_eq!(numbers, [2, 3, 4]);
     /// ```
-    fn for_each<F>(self, f: F)
-    where
-        F: Fn(Self::Item) + Sync + Send,
-    {
+    fn for_each<F: Fn(Self::Item) + Sync + Send>(self, f: F) {
         run(self, &reduce::ForEach(f));
     }
 
@@ -639,7 +593,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((0..100).into_par_iter().filter(|n| n % 3 == 0).count(), 34);
     /// ```
     fn count(self) -> usize {
@@ -651,13 +604,9 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..=100).into_par_iter().sum::<i32>(), 5050);
     /// ```
-    fn sum<S>(self) -> S
-    where
-        S: Send + std::iter::Sum<Self::Item> + std::iter::Sum<S>,
-    {
+    fn sum<S: Send + std::iter::Sum<Self::Item> + std::iter::Sum<S>>(self) -> S {
         run(self, &reduce::Sum(PhantomData))
     }
 
@@ -665,7 +614,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let words: Vec<String> = (0..3).into_par_iter().map(|n| n.to_string()).collect();
     /// assert_eq!(words, ["0", "1", "2"]);
     /// ```
@@ -678,7 +626,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let check = |n: i32| if n < 50 { Ok(()) } else { Err(n) };
     /// assert_eq!((0..50).into_par_iter().try_for_each(check), Ok(()));
     /// assert_eq!((0..51).into_par_iter().try_for_each(check), Err(50));
@@ -700,7 +647,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let longest = ["one", "three", "five"]
     ///     .into_par_iter()
     ///     .reduce(|| "", |a, b| if b.len() > a.len() { b } else { a });
@@ -719,7 +665,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..5).into_par_iter().reduce_with(|a, b| a * b), Some(24));
     /// assert_eq!((1..1).into_par_iter().reduce_with(|a, b| a * b), None);
     /// ```
@@ -735,7 +680,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sum = |numbers: &[i32]| {
     ///     numbers.par_iter().map(|&n| Some(n)).try_reduce(|| 0, |a, b| i32::checked_add(a, b))
     /// };
@@ -757,7 +701,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers = ["1", "2", "x"].par_iter().map(|n| n.parse::<i32>().map_err(|_| *n));
     /// assert_eq!(numbers.clone().try_reduce_with(|a, b| Ok(a + b)), Some(Err("x")));
     /// ```
@@ -774,13 +717,9 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..=5).into_par_iter().product::<i32>(), 120);
     /// ```
-    fn product<P>(self) -> P
-    where
-        P: Send + std::iter::Product<Self::Item> + std::iter::Product<P>,
-    {
+    fn product<P: Send + std::iter::Product<Self::Item> + std::iter::Product<P>>(self) -> P {
         run(self, &reduce::Product(PhantomData))
     }
 
@@ -788,7 +727,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!([3, 1, 2].par_iter().min(), Some(&1));
     /// ```
     fn min(self) -> Option<Self::Item>
@@ -802,7 +740,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!([3, 1, 2].par_iter().max(), Some(&3));
     /// ```
     fn max(self) -> Option<Self::Item>
@@ -816,7 +753,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let least = [2.5, -1.0, 0.0].par_iter().min_by(|a, b| f64::total_cmp(a, b));
     /// assert_eq!(least, Some(&-1.0));
     /// ```
@@ -831,7 +767,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let greatest = [2.5, -1.0, 0.0].par_iter().max_by(|a, b| f64::total_cmp(a, b));
     /// assert_eq!(greatest, Some(&2.5));
     /// ```
@@ -846,7 +781,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!([3_i32, -1, 2].par_iter().min_by_key(|n| n.abs()), Some(&-1));
     /// ```
     fn min_by_key<K, F>(self, f: F) -> Option<Self::Item>
@@ -863,7 +797,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!([1_i32, -3, 2].par_iter().max_by_key(|n| n.abs()), Some(&-3));
     /// ```
     fn max_by_key<K, F>(self, f: F) -> Option<Self::Item>
@@ -880,7 +813,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let multiple = (1..1000).into_par_iter().find_any(|n| n % 7 == 0).unwrap();
     /// assert_eq!(multiple % 7, 0);
     /// ```
@@ -896,7 +828,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..1000).into_par_iter().find_first(|n| n % 7 == 0), Some(7));
     /// ```
     fn find_first<P>(self, predicate: P) -> Option<Self::Item>
@@ -911,7 +842,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..1000).into_par_iter().find_last(|n| n % 7 == 0), Some(994));
     /// ```
     fn find_last<P>(self, predicate: P) -> Option<Self::Item>
@@ -926,7 +856,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let number = ["a", "2", "b"].par_iter().find_map_any(|word| word.parse::<i32>().ok());
     /// assert_eq!(number, Some(2));
     /// ```
@@ -942,7 +871,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let number = ["a", "2", "3"].par_iter().find_map_first(|word| word.parse::<i32>().ok());
     /// assert_eq!(number, Some(2));
     /// ```
@@ -958,7 +886,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let number = ["a", "2", "3"].par_iter().find_map_last(|word| word.parse::<i32>().ok());
     /// assert_eq!(number, Some(3));
     /// ```
@@ -974,14 +901,10 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert!((0..100).into_par_iter().any(|n| n == 40));
     /// assert!(!(0..0).into_par_iter().any(|_| true));
     /// ```
-    fn any<P>(self, predicate: P) -> bool
-    where
-        P: Fn(Self::Item) -> bool + Sync + Send,
-    {
+    fn any<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> bool {
         find::is_any(self, predicate)
     }
 
@@ -989,14 +912,10 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert!((0..100).into_par_iter().all(|n| n < 100));
     /// assert!((0..0).into_par_iter().all(|_| false));
     /// ```
-    fn all<P>(self, predicate: P) -> bool
-    where
-        P: Fn(Self::Item) -> bool + Sync + Send,
-    {
+    fn all<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> bool {
         !self.any(|item| !predicate(item))
     }
 
@@ -1004,7 +923,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let (numbers, squares): (Vec<_>, Vec<_>) =
     ///     (0..4).into_par_iter().map(|n| (n, n * n)).unzip();
     /// assert_eq!(numbers, [0, 1, 2, 3]);
@@ -1028,7 +946,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let (even, odd): (Vec<_>, Vec<_>) = (0..6).into_par_iter().partition(|n| n % 2 == 0);
     /// assert_eq!(even, [0, 2, 4]);
     /// assert_eq!(odd, [1, 3, 5]);
@@ -1050,7 +967,6 @@ pub trait ParallelIterator: Sized + Send {
     /// ```
     /// use filch::iter::Either;
     /// use filch::prelude::*;
-    ///
     /// let (numbers, words): (Vec<_>, Vec<_>) =
     ///     ["1", "a", "2"].into_par_iter().partition_map(|word| match word.parse::<i32>() {
     ///         Ok(number) => Either::Left(number),
@@ -1077,7 +993,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let list = (0..100).into_par_iter().filter(|n| n % 2 == 0).collect_vec_list();
     /// assert_eq!(list.iter().map(Vec::len).sum::<usize>(), 50);
     /// ```

@@ -23,7 +23,6 @@ pub trait IntoParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let squares: u64 = (1..=10_u64).into_par_iter().map(|n| n * n).sum();
     /// assert_eq!(squares, 385);
     /// ```
@@ -58,7 +57,6 @@ pub trait IntoParallelRefIterator<'data> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let longest = ["one", "three", "seven"].par_iter().max_by_key(|word| word.len());
     /// assert_eq!(longest, Some(&"seven"));
     /// ```
@@ -97,7 +95,6 @@ pub trait IntoParallelRefMutIterator<'data> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 3];
     /// numbers.par_iter_mut().for_each(|number| *number *= 2);
     /// assert_eq!(numbers, [2, 4, 6]);
@@ -129,7 +126,6 @@ pub trait FromParallelIterator<T: Send>: Sized {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!(String::from_par_iter(["a", "b"].par_iter().copied()), "ab");
     /// ```
     fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self;
@@ -147,7 +143,6 @@ pub trait ParallelExtend<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = vec![7];
     /// numbers.par_extend((0..3).into_par_iter().map(|n| n * n));
     /// assert_eq!(numbers, [7, 0, 1, 4]);
@@ -176,7 +171,6 @@ pub trait ParallelDrainRange<Idx = usize> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = vec![1, 2, 3, 4];
     /// assert_eq!(numbers.par_drain(1..3).sum::<i32>(), 5);
     /// assert_eq!(numbers, [1, 4]);
@@ -205,7 +199,6 @@ pub trait ParallelDrainFull {
     /// use std::collections::BinaryHeap;
     ///
     /// use filch::prelude::*;
-    ///
     /// let mut heap = BinaryHeap::from([1, 2, 3]);
     /// assert_eq!(heap.par_drain().sum::<i32>(), 6);
     /// assert!(heap.is_empty());

@@ -45,7 +45,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut words = ["steal", "fork", "join"];
     /// words.par_sort();
     /// assert_eq!(words, ["fork", "join", "steal"]);
@@ -65,15 +64,11 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut weights = [2.5, -1.0, 0.5];
     /// weights.par_sort_by(|a, b| f64::total_cmp(b, a));
     /// assert_eq!(weights, [2.5, 0.5, -1.0]);
     /// ```
-    fn par_sort_by<F>(&mut self, compare: F)
-    where
-        F: Fn(&T, &T) -> Ordering + Sync,
-    {
+    fn par_sort_by<F: Fn(&T, &T) -> Ordering + Sync>(&mut self, compare: F) {
         let sort = Sort { leaf: |v: &mut [T]| v.sort_by(|a, b| compare(a, b)), compare: &compare };
         sort.sort(self.as_parallel_slice_mut());
     }
@@ -86,7 +81,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut words = ["steal", "fork", "join"];
     /// words.par_sort_by_key(|word| word.len());
     /// assert_eq!(words, ["fork", "join", "steal"]);
@@ -113,7 +107,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [10, 9, 100];
     /// numbers.par_sort_by_cached_key(|number| number.to_string());
     /// assert_eq!(numbers, [10, 100, 9]);
@@ -135,7 +128,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [3, 1, 2];
     /// numbers.par_sort_unstable();
     /// assert_eq!(numbers, [1, 2, 3]);
@@ -154,15 +146,11 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut weights = [2.5, -1.0, 0.5];
     /// weights.par_sort_unstable_by(f64::total_cmp);
     /// assert_eq!(weights, [-1.0, 0.5, 2.5]);
     /// ```
-    fn par_sort_unstable_by<F>(&mut self, compare: F)
-    where
-        F: Fn(&T, &T) -> Ordering + Sync,
-    {
+    fn par_sort_unstable_by<F: Fn(&T, &T) -> Ordering + Sync>(&mut self, compare: F) {
         sort_unstable(self.as_parallel_slice_mut(), &compare);
     }
 
@@ -174,7 +162,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [-3_i32, 1, 2];
     /// numbers.par_sort_unstable_by_key(|number| number.abs());
     /// assert_eq!(numbers, [1, 2, -3]);
@@ -198,7 +185,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [1, 4, 9, 2, 3];
     /// numbers.par_merge_in_place(3);
     /// assert_eq!(numbers, [1, 2, 3, 4, 9]);
@@ -219,7 +205,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [9, 4, 1, 3, 2];
     /// numbers.par_merge_in_place_by(3, |a, b| b.cmp(a));
     /// assert_eq!(numbers, [9, 4, 3, 2, 1]);
@@ -243,15 +228,11 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [1, 2, 3, 4, 5];
     /// assert_eq!(numbers.par_stable_partition(|n| n % 2 == 0), 2);
     /// assert_eq!(numbers, [2, 4, 1, 3, 5]);
     /// ```
-    fn par_stable_partition<F>(&mut self, test: F) -> usize
-    where
-        F: Fn(&T) -> bool + Sync,
-    {
+    fn par_stable_partition<F: Fn(&T) -> bool + Sync>(&mut self, test: F) -> usize {
         partition::stable_partition(self.as_parallel_slice_mut(), &test)
     }
 
@@ -265,7 +246,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [1, 2, 3, 4];
     /// numbers.par_inclusive_scan_in_place(|a, b| a + b);
     /// assert_eq!(numbers, [1, 3, 6, 10]);
@@ -289,7 +269,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut lengths = [3, 1, 4];
     /// let total = lengths.par_exclusive_scan_in_place(0, |a, b| a + b);
     /// assert_eq!((lengths, total), ([0, 3, 4], 8));
@@ -309,7 +288,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [3, 2, 0, 5, 4];
     /// numbers.par_split_mut(|&n| n == 0).for_each(|part| part.reverse());
     /// assert_eq!(numbers, [2, 3, 0, 4, 5]);
@@ -326,7 +304,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [3, 2, 0, 5, 4];
     /// numbers.par_split_inclusive_mut(|&n| n == 0).for_each(|part| part.reverse());
     /// assert_eq!(numbers, [0, 2, 3, 4, 5]);
@@ -346,7 +323,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 3];
     /// numbers.par_chunks_mut(2).for_each(|chunk| chunk.reverse());
     /// assert_eq!(numbers, [2, 1, 3]);
@@ -364,7 +340,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 3];
     /// let mut chunks = numbers.par_chunks_exact_mut(2);
     /// chunks.take_remainder()[0] = 9;
@@ -384,7 +359,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 3];
     /// numbers.par_rchunks_mut(2).for_each(|chunk| chunk.reverse());
     /// assert_eq!(numbers, [1, 3, 2]);
@@ -402,7 +376,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 3];
     /// numbers.par_rchunks_exact_mut(2).for_each(|chunk| chunk.reverse());
     /// assert_eq!(numbers, [1, 3, 2]);
@@ -417,7 +390,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 5, 6];
     /// numbers.par_chunk_by_mut(|a, b| a + 1 == *b).for_each(|run| run.reverse());
     /// assert_eq!(numbers, [2, 1, 6, 5]);

@@ -6,7 +6,6 @@
 //!
 //! ```
 //! use filch::slice::ParallelSliceMut;
-//!
 //! let mut numbers: Vec<u64> = (0..100_000).map(|n| n * 7919 % 100_003).collect();
 //! numbers.par_sort();
 //! assert!(numbers.is_sorted());

@@ -12,10 +12,7 @@ const SHORT: usize = 20;
 
 /// Sorts `v`. Equal elements keep their order. Allocates 4 to 8 bytes for each element. If
 /// `compare` panics, `v` has its elements in any order.
-pub(super) fn sort_by_numbers<T, F>(v: &mut [T], compare: &F)
-where
-    F: Fn(&T, &T) -> Ordering,
-{
+pub(super) fn sort_by_numbers<T, F: Fn(&T, &T) -> Ordering>(v: &mut [T], compare: &F) {
     match u32::try_from(v.len()) {
         Ok(len) if v.len() > SHORT => {
             let mut numbers: Vec<u32> = (0..len).collect();

@@ -1,8 +1,8 @@
 //! Scans (prefix sums), in two passes over blocks.
 //!
-//! The first pass folds each block; the folds are summed up from the first to the last; the second
-//! pass scans each block, starting from what comes before it. Each block is folded from its first
-//! element to its last, whichever thread does it, so that the result depends on the elements alone.
+//! The first pass folds each block. The folds are then added up from the first to the last. The
+//! second pass scans each block, beginning with the sum of all blocks before it. Any thread folds a
+//! block from its first element to its last, so the result depends only on the elements.
 
 use std::mem;
 

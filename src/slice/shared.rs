@@ -31,7 +31,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// let words = ["steal", "fork", "join"];
     /// let (letters, longest) = words.par_fold_fixed(
     ///     || (0, 0),
@@ -70,7 +69,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// let numbers: Vec<f64> = (1..=100_000).map(|n| 1.0 / f64::from(n)).collect();
     /// let sum = numbers.par_reduce_fixed(0.0, |n| *n, |a, b| a + b);
     /// let one_thread = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
@@ -105,7 +103,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// assert_eq!([1, 2, 3, 4].par_inclusive_scan(|a, b| a + b), [1, 3, 6, 10]);
     /// ```
     fn par_inclusive_scan<F>(&self, op: F) -> Vec<T>
@@ -128,7 +125,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// let (starts, total) = [3, 1, 4].par_exclusive_scan(0, |a, b| a + b);
     /// assert_eq!((starts, total), (vec![0, 3, 4], 8));
     /// ```
@@ -152,7 +148,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// assert_eq!([1, 4, 9].par_merge(&[2, 3]), [1, 2, 3, 4, 9]);
     /// ```
     fn par_merge(&self, other: &[T]) -> Vec<T>
@@ -169,7 +164,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// assert_eq!([9, 4, 1].par_merge_by(&[3, 2], |a, b| b.cmp(a)), [9, 4, 3, 2, 1]);
     /// ```
     fn par_merge_by<F>(&self, other: &[T], compare: F) -> Vec<T>
@@ -191,14 +185,10 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// let counts = b"work stealing".par_histogram(256, |byte| usize::from(*byte));
     /// assert_eq!((counts[usize::from(b'e')], counts[usize::from(b'k')]), (1, 1));
     /// ```
-    fn par_histogram<F>(&self, buckets: usize, bucket: F) -> Vec<usize>
-    where
-        F: Fn(&T) -> usize + Sync,
-    {
+    fn par_histogram<F: Fn(&T) -> usize + Sync>(&self, buckets: usize, bucket: F) -> Vec<usize> {
         histogram::histogram(self.as_parallel_slice(), buckets, &bucket)
     }
 
@@ -208,7 +198,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let parts: Vec<_> = [1, 2, 0, 3, 0].par_split(|&n| n == 0).collect();
     /// assert_eq!(parts, [&[1, 2][..], &[3], &[]]);
     /// ```
@@ -221,7 +210,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let parts: Vec<_> = [1, 2, 0, 3, 0].par_split_inclusive(|&n| n == 0).collect();
     /// assert_eq!(parts, [&[1, 2, 0][..], &[3, 0]]);
     /// ```
@@ -239,7 +227,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let rising = [1, 3, 2, 4].par_windows(2).filter(|pair| pair[0] < pair[1]).count();
     /// assert_eq!(rising, 2);
     /// ```
@@ -256,7 +243,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<i32> = [1, 3, 2].par_array_windows().map(|[a, b]| a + b).collect();
     /// assert_eq!(sums, [4, 5]);
     /// ```
@@ -272,7 +258,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let chunks: Vec<_> = [1, 2, 3].par_chunks(2).collect();
     /// assert_eq!(chunks, [&[1, 2][..], &[3]]);
     /// ```
@@ -289,7 +274,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let chunks = [1, 2, 3].par_chunks_exact(2);
     /// assert_eq!(chunks.remainder(), [3]);
     /// assert_eq!(chunks.collect::<Vec<_>>(), [&[1, 2]]);
@@ -307,7 +291,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let chunks: Vec<_> = [1, 2, 3].par_rchunks(2).collect();
     /// assert_eq!(chunks, [&[2, 3][..], &[1]]);
     /// ```
@@ -324,7 +307,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let chunks = [1, 2, 3].par_rchunks_exact(2);
     /// assert_eq!(chunks.remainder(), [1]);
     /// assert_eq!(chunks.collect::<Vec<_>>(), [&[2, 3]]);
@@ -339,14 +321,10 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let runs: Vec<_> = [1, 1, 2, 3, 3].par_chunk_by(|a, b| a == b).collect();
     /// assert_eq!(runs, [&[1, 1][..], &[2], &[3, 3]]);
     /// ```
-    fn par_chunk_by<F>(&self, together: F) -> ChunkBy<'_, T, F>
-    where
-        F: Fn(&T, &T) -> bool + Send + Sync,
-    {
+    fn par_chunk_by<F: Fn(&T, &T) -> bool + Send + Sync>(&self, together: F) -> ChunkBy<'_, T, F> {
         ChunkBy::new(self.as_parallel_slice(), together)
     }
 }

@@ -21,15 +21,11 @@ pub trait ParallelVec<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelVec;
-    ///
     /// let mut numbers = vec![1, 2, 3, 4];
     /// numbers.par_retain(|n| n % 2 == 0);
     /// assert_eq!(numbers, [2, 4]);
     /// ```
-    fn par_retain<F>(&mut self, test: F)
-    where
-        F: Fn(&T) -> bool + Sync,
-    {
+    fn par_retain<F: Fn(&T) -> bool + Sync>(&mut self, test: F) {
         let vec = self.as_parallel_vec();
         let kept = partition::stable_partition(vec, &test);
         vec.truncate(kept);
@@ -42,7 +38,6 @@ pub trait ParallelVec<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelVec;
-    ///
     /// let mut numbers = vec![1, 1, 2, 1];
     /// numbers.par_dedup();
     /// assert_eq!(numbers, [1, 2, 1]);
@@ -61,7 +56,6 @@ pub trait ParallelVec<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelVec;
-    ///
     /// let mut numbers = vec![10, 11, 20, 21, 12];
     /// numbers.par_dedup_by_key(|n| *n / 10);
     /// assert_eq!(numbers, [10, 20, 12]);
@@ -85,15 +79,11 @@ pub trait ParallelVec<T: Send> {
     ///
     /// ```
     /// use filch::slice::ParallelVec;
-    ///
     /// let mut words = vec!["Steal", "steal", "fork", "FORK"];
     /// words.par_dedup_by(|a, b| a.eq_ignore_ascii_case(b));
     /// assert_eq!(words, ["Steal", "fork"]);
     /// ```
-    fn par_dedup_by<F>(&mut self, same: F)
-    where
-        F: Fn(&T, &T) -> bool + Sync,
-    {
+    fn par_dedup_by<F: Fn(&T, &T) -> bool + Sync>(&mut self, same: F) {
         let vec = self.as_parallel_vec();
         let kept = partition::dedup(vec, &same);
         vec.truncate(kept);

@@ -7,13 +7,13 @@ pub(super) trait Seed: Clone + Send {
     /// The type of the states.
     type State;
 
-    /// What a piece that is paused leaves to the rest.
+    /// The type of what a piece leaves to the rest when it is paused.
     type Kept: Default + Send;
 
-    /// Makes the state of a piece, to which the piece before may have left `kept`.
+    /// Makes the state of a piece. The piece before may have left `kept`.
     fn begin(&self, kept: Self::Kept) -> Self::State;
 
-    /// Returns what a piece in this state leaves.
+    /// Ends a piece with this state, and returns what it leaves.
     fn keep(state: Self::State) -> Self::Kept;
 }
 

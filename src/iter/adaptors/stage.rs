@@ -1,15 +1,15 @@
-//! Adaptors that put a stage before their consumer: what it does may depend on the piece.
+//! Adaptors that put a stage before their consumer, which may keep a state for each piece.
 
 use std::iter;
 
 use crate::iter::plumbing::{Consumer, Folder, UnindexedConsumer};
 
-/// What is done to the items of each piece before the base's folder takes them.
+/// Changes the items of each piece before the base's folder takes them.
 pub(in crate::iter) trait Stage<In>: Send + Sized {
     /// The type of the items that the base takes.
     type Out;
 
-    /// What a piece keeps while it runs.
+    /// The type of the state that a piece keeps while it runs.
     type State;
 
     /// Whether [`is_over`](Self::is_over) or [`is_full`](Self::is_full) may ever return true.
@@ -27,7 +27,7 @@ pub(in crate::iter) trait Stage<In>: Send + Sized {
     /// Begins a piece.
     fn begin(&self) -> Self::State;
 
-    /// Feeds what becomes of the items of `iter` to `base`.
+    /// Changes the items of `iter` and feeds them to `base`.
     fn feed<F: Folder<Self::Out>>(
         &self,
         state: Self::State,

@@ -21,8 +21,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::ParallelIterator;
 use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
-use super::end::{End, Join, run};
-use super::tries::Stop;
 
 /// `find_map`, but the first item is searched apart from the loop. Behind it, the compiler knows
 /// that the references in `f` can be loaded, and does so once. (LLVM moves no load out of a loop
@@ -46,53 +44,13 @@ fn better<R>(better: Option<R>, worse: Option<R>) -> Option<R> {
     worse
 }
 
-/// `any`. It is not a case of `find_map_any`, because its loops are compiled to better code.
-struct Any<F> {
-    predicate: F,
-    found: Stop,
-}
-
-impl<F: Sync> Join for Any<F> {
-    type Result = bool;
-
-    fn start(&self) -> bool {
-        false
-    }
-
-    fn join(&self, left: bool, right: bool) -> bool {
-        left || right
-    }
-}
-
-impl<T, F: Fn(T) -> bool + Sync> End<T> for Any<F> {
-    const ENDS_EARLY: bool = true;
-
-    fn take(&self, so_far: bool, mut iter: impl Iterator<Item = T>) -> bool {
-        if so_far {
-            return true;
-        }
-        let predicate = &self.predicate;
-        // As `first_apart`.
-        let Some(first) = iter.next() else { return false };
-        let found = predicate(first) || iter.any(predicate);
-        if found {
-            self.found.set();
-        }
-        found
-    }
-
-    fn is_over(&self) -> bool {
-        self.found.is_set()
-    }
-}
-
 /// Returns whether `predicate` is true for any item.
 pub(crate) fn is_any<I, F>(iter: I, predicate: F) -> bool
 where
     I: ParallelIterator,
     F: Fn(I::Item) -> bool + Sync,
 {
-    run(iter, &Any { predicate, found: Stop::default() })
+    any(iter, |item| predicate(item).then_some(())).is_some()
 }
 
 /// Declares searches for an item for which `f` returns `Some`.
@@ -198,7 +156,7 @@ impl<'s, const WHICH: u8, F> Seeker<'s, WHICH, F> {
     }
 }
 
-/// Chooses the result that wins.
+/// Chooses the winning result.
 struct Choose<const WHICH: u8>;
 
 impl<const WHICH: u8, R> Reducer<Option<R>> for Choose<WHICH> {
@@ -258,7 +216,7 @@ where
     }
 }
 
-/// What a [`Seeker`] has found so far.
+/// The folder of a [`Seeker`], with the result so far.
 struct Seeking<'s, const WHICH: u8, F, R> {
     seeker: Seeker<'s, WHICH, F>,
     found: Option<R>,

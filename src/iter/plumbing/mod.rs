@@ -122,10 +122,7 @@ pub trait Folder<Item>: Sized {
     fn consume(self, item: Item) -> Self;
 
     /// Takes the items of `iter` until it is full.
-    fn consume_iter<I>(mut self, iter: I) -> Self
-    where
-        I: IntoIterator<Item = Item>,
-    {
+    fn consume_iter<I: IntoIterator<Item = Item>>(mut self, iter: I) -> Self {
         for item in iter {
             self = self.consume(item);
             if self.full() {

@@ -7,7 +7,6 @@ use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 ///
 /// ```
 /// use filch::prelude::*;
-///
 /// let mut sums = vec![0; 3];
 /// (&mut sums, 1..4, vec![10, 20, 30]).into_par_iter().for_each(|(sum, a, b)| *sum = a + b);
 /// assert_eq!(sums, [11, 22, 33]);
@@ -32,46 +31,29 @@ macro_rules! pairs {
     ($first:ident, $($rest:ident),+) => { ($first, pairs!($($rest),+)) };
 }
 
+/// Makes a tuple, or a reference to one, a parallel iterator over tuples.
+macro_rules! from_tuple {
+    ([$($a:lifetime)?] $tuple:ty, $($T:ident: $by:ty => $item:ident),+) => {
+        impl<$($a,)? $($T),+> IntoParallelIterator for $tuple
+        where
+            $($by: IntoParallelIterator<Iter: IndexedParallelIterator>,)+
+        {
+            type Iter = MultiZip<($(<$by as IntoParallelIterator>::Iter,)+)>;
+            type Item = ($(<$by as IntoParallelIterator>::Item,)+);
+
+            fn into_par_iter(self) -> Self::Iter {
+                let ($($item,)+) = self;
+                MultiZip(($($item.into_par_iter(),)+))
+            }
+        }
+    };
+}
+
 macro_rules! multizip {
     ($($T:ident $item:ident),+) => {
-        impl<$($T),+> IntoParallelIterator for ($($T,)+)
-        where
-            $($T: IntoParallelIterator<Iter: IndexedParallelIterator>,)+
-        {
-            type Iter = MultiZip<($($T::Iter,)+)>;
-            type Item = ($($T::Item,)+);
-
-            fn into_par_iter(self) -> Self::Iter {
-                let ($($item,)+) = self;
-                MultiZip(($($item.into_par_iter(),)+))
-            }
-        }
-
-        impl<'a, $($T),+> IntoParallelIterator for &'a ($($T,)+)
-        where
-            $(&'a $T: IntoParallelIterator<Iter: IndexedParallelIterator>,)+
-        {
-            type Iter = MultiZip<($(<&'a $T as IntoParallelIterator>::Iter,)+)>;
-            type Item = ($(<&'a $T as IntoParallelIterator>::Item,)+);
-
-            fn into_par_iter(self) -> Self::Iter {
-                let ($($item,)+) = self;
-                MultiZip(($($item.into_par_iter(),)+))
-            }
-        }
-
-        impl<'a, $($T),+> IntoParallelIterator for &'a mut ($($T,)+)
-        where
-            $(&'a mut $T: IntoParallelIterator<Iter: IndexedParallelIterator>,)+
-        {
-            type Iter = MultiZip<($(<&'a mut $T as IntoParallelIterator>::Iter,)+)>;
-            type Item = ($(<&'a mut $T as IntoParallelIterator>::Item,)+);
-
-            fn into_par_iter(self) -> Self::Iter {
-                let ($($item,)+) = self;
-                MultiZip(($($item.into_par_iter(),)+))
-            }
-        }
+        from_tuple!([] ($($T,)+), $($T: $T => $item),+);
+        from_tuple!(['a] &'a ($($T,)+), $($T: &'a $T => $item),+);
+        from_tuple!(['a] &'a mut ($($T,)+), $($T: &'a mut $T => $item),+);
 
         delegate!(
             [$($T: IndexedParallelIterator),+] MultiZip<($($T,)+)>, ($($T::Item,)+),

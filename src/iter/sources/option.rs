@@ -50,7 +50,6 @@ into_par_iter! {
 ///
 /// ```
 /// use filch::prelude::*;
-///
 /// assert_eq!(filch::iter::once(5).map(|n| n + 1).collect::<Vec<_>>(), [6]);
 /// ```
 pub fn once<T: Send>(item: T) -> Once<T> {
@@ -77,7 +76,6 @@ impl<T> fmt::Debug for Empty<T> {
 ///
 /// ```
 /// use filch::prelude::*;
-///
 /// assert_eq!(filch::iter::empty::<i32>().count(), 0);
 /// ```
 pub fn empty<T: Send>() -> Empty<T> {

@@ -304,7 +304,6 @@ ranges! {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((0..1_000_u64).into_par_iter().sum::<u64>(), 499_500);
     /// let letters: String = ('a'..'e').into_par_iter().collect();
     /// assert_eq!(letters, "abcd");
@@ -327,7 +326,6 @@ pub(crate) mod inclusive {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..=20_u64).into_par_iter().product::<u64>(), 2_432_902_008_176_640_000);
     /// assert_eq!((u8::MIN..=u8::MAX).into_par_iter().count(), 256);
     /// ```

@@ -20,7 +20,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("hello".par_chars().max(), Some('o'));
     /// ```
     fn par_chars(&self) -> Chars<'_> {
@@ -31,7 +30,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let e = "grün".par_char_indices().find_any(|&(_, c)| c == 'n');
     /// assert_eq!(e, Some((4, 'n')));
     /// ```
@@ -43,7 +41,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("hello".par_bytes().filter(|&b| b == b'l').count(), 2);
     /// ```
     fn par_bytes(&self) -> Bytes<'_> {
@@ -54,7 +51,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let units: Vec<u16> = "a𝄞".par_encode_utf16().collect();
     /// assert_eq!(units, [0x61, 0xd834, 0xdd1e]);
     /// ```
@@ -67,7 +63,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sum: i32 = "1, 2,3".par_split(',').map(|n| n.trim().parse::<i32>().unwrap()).sum();
     /// assert_eq!(sum, 6);
     /// ```
@@ -80,7 +75,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let lines: Vec<_> = "a\nb\n".par_split_inclusive('\n').collect();
     /// assert_eq!(lines, ["a\n", "b\n"]);
     /// ```
@@ -93,7 +87,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("a;b;".par_split_terminator(';').collect::<Vec<_>>(), ["a", "b"]);
     /// ```
     fn par_split_terminator<P: Pattern>(&self, terminator: P) -> SplitTerminator<'_, P> {
@@ -104,7 +97,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("one\ntwo\r\nthree".par_lines().collect::<Vec<_>>(), ["one", "two", "three"]);
     /// ```
     fn par_lines(&self) -> Lines<'_> {
@@ -115,7 +107,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("  how many words ".par_split_whitespace().count(), 3);
     /// ```
     fn par_split_whitespace(&self) -> SplitWhitespace<'_> {
@@ -126,7 +117,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("\thow many\nwords".par_split_ascii_whitespace().count(), 3);
     /// ```
     fn par_split_ascii_whitespace(&self) -> SplitAsciiWhitespace<'_> {
@@ -137,7 +127,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let vowels: String = "parallel".par_matches(['a', 'e']).collect();
     /// assert_eq!(vowels, "aae");
     /// ```
@@ -150,7 +139,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let digits: Vec<_> = "a1b2".par_match_indices(char::is_numeric).collect();
     /// assert_eq!(digits, [(1, "1"), (3, "2")]);
     /// ```
@@ -447,7 +435,6 @@ impl<'text> ParallelDrainRange<usize> for &'text mut String {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut text = String::from("a secret word");
     /// let taken: String = text.par_drain(2..9).collect();
     /// assert_eq!((taken.as_str(), text.as_str()), ("secret ", "a word"));
