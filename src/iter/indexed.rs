@@ -3,11 +3,11 @@
 use std::cmp::Ordering;
 
 use super::adaptors::*;
-use super::ends::collect::{Apart, append_by, extend_two};
+use super::ends::collect::{Apart, extend_two};
 use super::ends::position::Numbered;
 use super::ends::{compare, find};
 use super::plumbing::{Consumer, ProducerCallback};
-use super::{IntoParallelIterator, ParallelIterator};
+use super::{IntoParallelIterator, ParallelExtend, ParallelIterator};
 
 /// A parallel iterator that knows how many items it has, and the position of each.
 #[diagnostic::on_unimplemented(
@@ -150,7 +150,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         self,
         chunk_size: usize,
         identity: ID,
-        fold_op: F,
+        op: F,
     ) -> FoldChunks<Self, ID, F>
     where
         ID: Fn() -> T + Send + Sync,
@@ -158,7 +158,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         T: Send,
     {
         assert!(chunk_size != 0, "chunk_size must not be zero");
-        FoldChunks::new(self, chunk_size, identity, fold_op)
+        FoldChunks::new(self, chunk_size, identity, op)
     }
 
     /// Folds each chunk of `chunk_size` items into one, like [`fold_chunks`](Self::fold_chunks),
@@ -174,18 +174,13 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// assert_eq!(sums, [101, 105, 104]);
     /// ```
     #[track_caller]
-    fn fold_chunks_with<T, F>(
-        self,
-        chunk_size: usize,
-        init: T,
-        fold_op: F,
-    ) -> FoldChunksWith<Self, T, F>
+    fn fold_chunks_with<T, F>(self, chunk_size: usize, init: T, op: F) -> FoldChunksWith<Self, T, F>
     where
         T: Send + Clone,
         F: Fn(T, Self::Item) -> T + Send + Sync,
     {
         assert!(chunk_size != 0, "chunk_size must not be zero");
-        FoldChunksWith::new(self, chunk_size, init, fold_op)
+        FoldChunksWith::new(self, chunk_size, init, op)
     }
 
     /// Returns an iterator over the first item and every `step`-th after it.
@@ -323,7 +318,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// ```
     fn collect_into_vec(self, target: &mut Vec<Self::Item>) {
         target.clear();
-        append_by(target, self.len(), |places| self.drive(places));
+        target.par_extend(self);
     }
 
     /// Collects the first and the second values of pairs into two vectors. Drops their former
@@ -392,11 +387,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns whether the iterators differ in length or in an item.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert!((0..3).into_par_iter().ne([0, 1]));
-    /// ```
     fn ne<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,

@@ -70,17 +70,9 @@ pub trait ParallelIterator: Sized + Send {
     /// Calls `inspect_op` with a reference to each item, and passes the item on.
     ///
     /// ```
-    /// use std::sync::atomic::{AtomicUsize, Ordering};
-    ///
     /// use filch::prelude::*;
-    /// let seen = AtomicUsize::new(0);
-    /// let sum: i32 = (0..100)
-    ///     .into_par_iter()
-    ///     .inspect(|_| {
-    ///         seen.fetch_add(1, Ordering::Relaxed);
-    ///     })
-    ///     .sum();
-    /// assert_eq!((sum, seen.into_inner()), (4950, 100));
+    /// let sum: i32 = (0..4).into_par_iter().inspect(|n| println!("adding {n}")).sum();
+    /// assert_eq!(sum, 6);
     /// ```
     fn inspect<OP: Fn(&Self::Item) + Sync + Send>(self, inspect_op: OP) -> Inspect<Self, OP> {
         Inspect::new(self, inspect_op)
@@ -225,15 +217,13 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    /// let lengths: Vec<usize> = (0..5)
-    ///     .into_par_iter()
-    ///     .map_with(String::new(), |text, n| {
-    ///         text.clear();
-    ///         text.extend(std::iter::repeat_n('x', n));
-    ///         text.len()
-    ///     })
-    ///     .collect();
-    /// assert_eq!(lengths, [0, 1, 2, 3, 4]);
+    /// // The buffer is allocated once for each piece.
+    /// let lengths = ["one", "three"].par_iter().map_with(String::new(), |buffer, word| {
+    ///     buffer.clear();
+    ///     buffer.extend(word.chars().rev());
+    ///     buffer.len()
+    /// });
+    /// assert_eq!(lengths.collect::<Vec<_>>(), [3, 5]);
     /// ```
     fn map_with<F, T, R>(self, init: T, map_op: F) -> MapWith<Self, T, F>
     where
@@ -479,15 +469,8 @@ pub trait ParallelIterator: Sized + Send {
     /// ```
     /// use filch::{CancelToken, prelude::*};
     /// let token = CancelToken::new();
-    /// let done = (0..1_000_000)
-    ///     .into_par_iter()
-    ///     .cancel_with(&token)
-    ///     .inspect(|&n| {
-    ///         if n == 10 {
-    ///             token.cancel();
-    ///         }
-    ///     })
-    ///     .count();
+    /// let numbers = (0..1_000_000).into_par_iter().cancel_with(&token);
+    /// let done = numbers.inspect(|&n| if n == 10 { token.cancel() }).count();
     /// assert!(token.is_cancelled() && 0 < done && done < 1_000_000);
     /// ```
     fn cancel_with(self, token: &CancelToken) -> CancelWith<Self> {

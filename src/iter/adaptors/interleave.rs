@@ -1,5 +1,6 @@
 //! Alternating between two iterators.
 
+use super::fold_then_drop;
 use super::pair::{PairShape, paired};
 use crate::iter::IndexedParallelIterator;
 use crate::iter::plumbing::{Producer, ProducerCallback};
@@ -192,27 +193,8 @@ where
         }
     }
 
-    /// Takes pairs from the end, as `fold` does from the start.
-    fn rfold<C, G: FnMut(C, A::Item) -> C>(self, init: C, mut fold: G) -> C {
-        let Interleaved { turns, mut a, mut b } = self;
-        let pairs = turns.a.min(turns.b);
-        // The items beyond those of the shorter one come last.
-        let mut so_far = a.by_ref().rev().take(turns.a - pairs).fold(init, &mut fold);
-        so_far = b.by_ref().rev().take(turns.b - pairs).fold(so_far, &mut fold);
-        for _ in 0..pairs {
-            let Some(item) = (if turns.a_next { b.next_back() } else { a.next_back() }) else {
-                break;
-            };
-            so_far = fold(so_far, item);
-            let Some(item) = (if turns.a_next { a.next_back() } else { b.next_back() }) else {
-                break;
-            };
-            so_far = fold(so_far, item);
-        }
-        // If a base has fewer items than it said, some of the other are left. Not later: a panic
-        // there would leak the result.
-        drop((a, b));
-        so_far
+    fn rfold<C, G: FnMut(C, A::Item) -> C>(self, init: C, fold: G) -> C {
+        fold_then_drop(self.rev(), init, fold)
     }
 }
 

@@ -4,7 +4,8 @@ use std::iter::FusedIterator;
 use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 
 use crate::iter::plumbing::{
-    Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer, bridge_producer_consumer,
+    Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer, bridge,
+    bridge_producer_consumer,
 };
 use crate::iter::sources::steps::{Steps, drive_steps};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -135,20 +136,10 @@ impl<T: Countable> Span<T> {
 
     fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
         match (self.len(), self.last) {
-            (Some(_), _) => self.drive(consumer),
+            (Some(len), _) => bridge_producer_consumer(len, self.counted(len), consumer),
             (None, Some(last)) => drive_steps(Many { first: self.first, last }, consumer),
             (None, None) => unreachable!("no items have a length"),
         }
-    }
-
-    fn drive<C: Consumer<T>>(self, consumer: C) -> C::Result {
-        let len = self.len().expect("the length fits");
-        bridge_producer_consumer(len, self.counted(len), consumer)
-    }
-
-    fn with_producer<CB: ProducerCallback<T>>(self, callback: CB) -> CB::Output {
-        let len = self.len().expect("the length fits");
-        callback.callback(self.counted(len))
     }
 }
 
@@ -282,7 +273,7 @@ macro_rules! ranges {
         $(
             impl IndexedParallelIterator for $iter<$short> {
                 fn drive<C: Consumer<$short>>(self, consumer: C) -> C::Result {
-                    self.span().drive(consumer)
+                    bridge(self, consumer)
                 }
 
                 fn len(&self) -> usize {
@@ -290,7 +281,7 @@ macro_rules! ranges {
                 }
 
                 fn with_producer<CB: ProducerCallback<$short>>(self, callback: CB) -> CB::Output {
-                    self.span().with_producer(callback)
+                    callback.callback(self.span().counted(self.len()))
                 }
             }
         )*

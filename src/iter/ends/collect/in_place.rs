@@ -19,22 +19,10 @@ pub(crate) fn append_known<T: Send>(
     len: usize,
     iter: impl ParallelIterator<Item = T>,
 ) {
-    append_by(vec, len, |consumer| iter.drive_unindexed(consumer));
-}
-
-/// Appends `len` items to `vec`. `drive` feeds them to the consumer that it gets.
-///
-/// # Panics
-/// If `drive` feeds more or fewer items.
-pub(crate) fn append_by<T: Send>(
-    vec: &mut Vec<T>,
-    len: usize,
-    drive: impl FnOnce(Places<'_, T>) -> Filled<'_, T>,
-) {
     vec.reserve(len);
     let old = vec.len();
     let start = vec.spare_capacity_mut().as_mut_ptr();
-    let filled = drive(Places { start, len, slots: PhantomData });
+    let filled = iter.drive_unindexed(Places { start, len, slots: PhantomData });
     let given = filled.len;
     assert!(given == len, "expected {len} items of a parallel iterator, but got {given}");
     assert!(ptr::eq(start, filled.start), "a parallel iterator gave its items in another order");
@@ -77,7 +65,7 @@ pub(crate) struct Adjoin;
 
 impl<'c, T> Reducer<Filled<'c, T>> for Adjoin {
     fn reduce(self, mut left: Filled<'c, T>, right: Filled<'c, T>) -> Filled<'c, T> {
-        // If not, `left` is not full. `append_by` then panics, and the items of `right` are
+        // If not, `left` is not full. `append_known` then panics, and the items of `right` are
         // dropped.
         if ptr::eq(left.start.wrapping_add(left.len), right.start) {
             left.len += right.len;
@@ -157,7 +145,7 @@ impl<'c, T: Send> Folder<T> for Filling<'c, T> {
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
         let iter = iter.into_iter();
         if size_of::<T>() == 0 && !mem::needs_drop::<T>() {
-            // Nothing is written or dropped, so the compiler can remove the loop. `append_by`
+            // Nothing is written or dropped, so the compiler can remove the loop. `append_known`
             // checks the number of items. (Not by `Iterator::count`, which an iterator may
             // override: the vector would then have elements that were never made.)
             self.filled.len = iter.fold(self.filled.len, |len, item| {

@@ -7,7 +7,7 @@ mod in_place;
 mod pieces;
 mod two;
 
-pub(crate) use in_place::{append_by, append_known};
+use in_place::append_known;
 use pieces::append_unknown;
 pub(crate) use pieces::pieces_of;
 pub(crate) use two::{Apart, ByPredicate, BySide, extend_two};
