@@ -150,7 +150,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         self,
         chunk_size: usize,
         identity: ID,
-        op: F,
+        fold_op: F,
     ) -> FoldChunks<Self, ID, F>
     where
         ID: Fn() -> T + Send + Sync,
@@ -158,7 +158,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         T: Send,
     {
         assert!(chunk_size != 0, "chunk_size must not be zero");
-        FoldChunks::new(self, chunk_size, identity, op)
+        FoldChunks::new(self, chunk_size, identity, fold_op)
     }
 
     /// Folds each chunk of `chunk_size` items into one, like [`fold_chunks`](Self::fold_chunks),
@@ -174,13 +174,18 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// assert_eq!(sums, [101, 105, 104]);
     /// ```
     #[track_caller]
-    fn fold_chunks_with<T, F>(self, chunk_size: usize, init: T, op: F) -> FoldChunksWith<Self, T, F>
+    fn fold_chunks_with<T, F>(
+        self,
+        chunk_size: usize,
+        init: T,
+        fold_op: F,
+    ) -> FoldChunksWith<Self, T, F>
     where
         T: Send + Clone,
         F: Fn(T, Self::Item) -> T + Send + Sync,
     {
         assert!(chunk_size != 0, "chunk_size must not be zero");
-        FoldChunksWith::new(self, chunk_size, init, op)
+        FoldChunksWith::new(self, chunk_size, init, fold_op)
     }
 
     /// Returns an iterator over the first item and every `step`-th after it.
