@@ -374,7 +374,7 @@ fn settings(rng: &mut SmallRng, books: &Arc<Books>) -> ThreadPoolBuilder {
 fn policies(rng: &mut SmallRng) -> ThreadPoolBuilder {
     let wait = if rng.random() { WaitPolicy::AnyWork } else { WaitPolicy::OwnDescendants };
     let order = if rng.random() { TaskOrder::NewestFirst } else { TaskOrder::OldestFirst };
-    ThreadPoolBuilder::new().wait_policy(wait).task_order(order).lend_cores(rng.random_ratio(3, 4))
+    ThreadPoolBuilder::new().wait_policy(wait).task_order(order).lend_seats(rng.random_ratio(3, 4))
 }
 
 /// The pools, which are replaced now and then while they are in use.

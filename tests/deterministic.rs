@@ -142,7 +142,7 @@ fn each_worker_is_a_thread_of_its_own() {
     let _watchdog = watchdog();
     let caller = thread::current().id();
     for seed in 0..50 {
-        let builder = ThreadPoolBuilder::new().num_threads(3).deterministic(seed).lend_cores(false);
+        let builder = ThreadPoolBuilder::new().num_threads(3).deterministic(seed).lend_seats(false);
         let pool = builder
             .thread_name(|index| format!("turn-{index}"))
             .start_handler(|index| WORKER.set(Some(index)))
@@ -185,7 +185,7 @@ fn thread_locals_are_initialized_once_a_worker_and_dropped() {
     let _watchdog = watchdog();
     for seed in 0..200 {
         let ledger = Ledger::new();
-        let builder = ThreadPoolBuilder::new().num_threads(3).deterministic(seed).lend_cores(false);
+        let builder = ThreadPoolBuilder::new().num_threads(3).deterministic(seed).lend_seats(false);
         let pool = builder.start_handler(|_| LEDGER.set(Some(ledger))).build().unwrap();
         pool.scope(|s| (0..20).for_each(|_| drop(s.spawn(|| LOCAL.with(|_| schedule_point())))));
         pool.broadcast(|_| LOCAL.with(|_| schedule_point()));

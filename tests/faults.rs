@@ -62,7 +62,7 @@ impl Kind {
             Kind::OwnDescendants => builder.wait_policy(WaitPolicy::OwnDescendants),
             Kind::Unusual => builder
                 .task_order(TaskOrder::OldestFirst)
-                .lend_cores(false)
+                .lend_seats(false)
                 .injector_interval(1)
                 .watchdog(Duration::from_secs(10)),
         }

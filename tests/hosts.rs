@@ -504,7 +504,7 @@ fn without_lent_cores_all_work_is_done_by_the_pools_threads() {
         return;
     }
     for threads in [1, 3] {
-        let pool = ThreadPoolBuilder::new().num_threads(threads).lend_cores(false).build().unwrap();
+        let pool = ThreadPoolBuilder::new().num_threads(threads).lend_seats(false).build().unwrap();
         let own = pool.broadcast(|_| thread::current().id());
         let is_own = || assert!(own.contains(&thread::current().id()));
         for _ in 0..100 {
@@ -535,7 +535,7 @@ fn callers_do_not_work_where_threads_have_a_stack_size_or_a_start_handler() {
     assert!(works(&started).into_iter().all(|work| work == (false, true)));
     let sized = builder().stack_size(1 << 20).build().unwrap();
     assert!(works(&sized).into_iter().all(|work| work == (false, false)));
-    let asked = builder().stack_size(1 << 20).start_handler(|_| ()).lend_cores(true);
+    let asked = builder().stack_size(1 << 20).start_handler(|_| ()).lend_seats(true);
     let asked = asked.build().unwrap();
     eventually("a core is free to be lent", || works(&asked).contains(&(true, false)));
 }

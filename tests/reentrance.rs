@@ -168,7 +168,7 @@ impl Setting {
 
     fn builder(self) -> ThreadPoolBuilder {
         let builder = builder().num_threads(self.threads).wait_policy(self.policy);
-        builder.task_order(self.order).lend_cores(self.lends)
+        builder.task_order(self.order).lend_seats(self.lends)
     }
 
     fn pool(self) -> ThreadPool {

@@ -69,7 +69,7 @@ impl Fork for Filch {
             .num_threads(threads)
             .start_handler(take_place)
             // Else callers from outside would not work themselves, where a start handler is set.
-            .lend_cores(true)
+            .lend_seats(true)
             .build()
             .expect("a filch pool")
     }

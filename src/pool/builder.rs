@@ -110,7 +110,7 @@ impl ThreadPoolBuilder {
     }
 
     /// Sets the size of each thread's stack, in bytes. The system may round it up, or refuse it.
-    /// Threads from outside then borrow no cores, unless [`lend_cores`](Self::lend_cores) is set.
+    /// Threads from outside then borrow no cores, unless [`lend_seats`](Self::lend_seats) is set.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
         self
@@ -119,7 +119,7 @@ impl ThreadPoolBuilder {
     /// Sets a handler that each worker's thread calls when it starts, with the worker's index. A
     /// worker may get more than one thread, of which one acts at a time: see [`WaitPolicy`] and
     /// [`JoinHandle::join`](crate::JoinHandle::join). Threads from outside then borrow no cores,
-    /// unless [`lend_cores`](Self::lend_cores) is set.
+    /// unless [`lend_seats`](Self::lend_seats) is set.
     ///
     /// A panic in this or another handler goes to the panic handler, and the worker goes on.
     pub fn start_handler<F>(mut self, handler: F) -> Self
@@ -254,7 +254,7 @@ impl ThreadPoolBuilder {
     ///
     /// The default is yes, unless a [`stack_size`](Self::stack_size) or a
     /// [`start_handler`](Self::start_handler) is set, which a borrower would not have.
-    pub fn lend_cores(mut self, lends: bool) -> Self {
+    pub fn lend_seats(mut self, lends: bool) -> Self {
         self.lends_cores = Some(lends);
         self
     }
@@ -562,7 +562,7 @@ impl fmt::Debug for ThreadPoolBuilder {
             .field("watchdog", &self.watchdog)
             .field("wait_policy", &self.settings.wait_policy)
             .field("task_order", &self.settings.task_order)
-            .field("lend_cores", &self.lends_cores())
+            .field("lend_seats", &self.lends_cores())
             .field("max_spare_threads", &self.settings.max_spare_threads)
             .finish_non_exhaustive()
     }

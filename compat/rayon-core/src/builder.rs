@@ -108,7 +108,7 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
         };
         let mut builder = filch::ThreadPoolBuilder::new()
             .num_threads(num_threads.min(max_num_threads()))
-            .lend_cores(false)
+            .lend_seats(false)
             .abort_on_panic(true);
         if self.use_current_thread {
             builder = builder.use_current_thread();

@@ -1,24 +1,24 @@
-//! The traits of which parallel iterators are made, for those who write their own.
+//! The traits that parallel iterators are made of, for programs that implement their own.
 //!
 //! There are two sides:
-//! - A [`Producer`] has items that can be split at any position, and becomes a serial iterator over
-//!   them. A source that knows its length is one. Adaptors that keep the positions (`map`, `zip`,
-//!   `rev`, ...) wrap it.
+//! - A [`Producer`] holds items that can be split at any position, and becomes a serial iterator
+//!   over them. A source that knows its length has a producer. Adaptors that keep the positions
+//!   (`map`, `zip`, `rev`, ...) wrap the producer.
 //! - A [`Consumer`] takes items. It is split along with the producer. For each piece it becomes a
 //!   [`Folder`], which takes the items of the piece and ends with a result. A [`Reducer`] joins the
 //!   results of neighbours. The end of a chain (`sum`, `collect`, ...) is a consumer. Adaptors
-//!   that lose the positions (`filter`, `flat_map`, ...) wrap it.
+//!   that lose the positions (`filter`, `flat_map`, ...) wrap the consumer.
 //!
 //! [`bridge`] lets a producer feed a consumer, and decides what runs in parallel.
 //!
 //! The traits are those of rayon, and implementations for rayon compile. Some items are new, and
-//! have defaults. With [`Consumer::pause`], a loop can hand over its rest while it runs. With
-//! [`Folder::ASK_EACH`] and [`Folder::FILLS`], inner loops need not check whether to stop.
+//! have defaults: [`Consumer::pause`] lets a loop hand over its rest while it runs,
+//! [`Folder::ASK_EACH`] and [`Folder::FILLS`] spare inner loops the check whether to stop, and
 //! [`Folder::KEEPS_STATE`] and [`Producer::FEW_BLOCKS`] keep the number of pieces and of blocks
 //! small.
 //!
 //! # A source of your own
-//! See `examples/own_source.rs`: a producer, and the parallel iterator that makes it.
+//! `examples/own_source.rs` has a producer, and the parallel iterator that makes it.
 
 mod drive;
 mod pace;
@@ -67,7 +67,7 @@ pub trait ProducerCallback<T> {
     /// The type that the call returns.
     type Output;
 
-    /// Called with the producer.
+    /// Takes the producer.
     fn callback<P: Producer<Item = T>>(self, producer: P) -> Self::Output;
 }
 
@@ -82,8 +82,8 @@ pub trait Consumer<Item>: Send + Sized {
     /// The type of the results.
     type Result: Send;
 
-    /// Whether [`pause`](Self::pause) is implemented. Without it a piece that has begun cannot be
-    /// split, so there are more pieces at the start.
+    /// Whether [`pause`](Self::pause) is implemented. If not, a piece that has begun cannot be
+    /// split, so loops begin with more pieces.
     const PAUSES: bool = false;
 
     /// Splits into a consumer for the first `index` items and one for the rest.
@@ -96,7 +96,7 @@ pub trait Consumer<Item>: Send + Sized {
     fn full(&self) -> bool;
 
     /// Ends a piece before its last item. Returns the result so far, a consumer for the rest, and
-    /// what joins the results of both. Called only if [`PAUSES`](Self::PAUSES) is true.
+    /// the reducer of the two results. Called only if [`PAUSES`](Self::PAUSES) is true.
     fn pause(folder: Self::Folder) -> (Self::Result, Self, Self::Reducer) {
         drop(folder);
         unreachable!("`Consumer::PAUSES` is true, but `Consumer::pause` is missing")
@@ -127,10 +127,7 @@ pub trait Folder<Item>: Sized {
     fn consume(self, item: Item) -> Self;
 
     /// Takes the items of `iter` until it is full.
-    fn consume_iter<I>(mut self, iter: I) -> Self
-    where
-        I: IntoIterator<Item = Item>,
-    {
+    fn consume_iter<I: IntoIterator<Item = Item>>(mut self, iter: I) -> Self {
         for item in iter {
             self = self.consume(item);
             if self.full() {
@@ -158,7 +155,7 @@ pub trait UnindexedConsumer<Item>: Consumer<Item> {
     /// Splits off a consumer for items that come before those of `self`.
     fn split_off_left(&self) -> Self;
 
-    /// Returns what joins the results of the two.
+    /// Returns the reducer of the two results.
     fn to_reducer(&self) -> Self::Reducer;
 }
 

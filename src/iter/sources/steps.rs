@@ -4,15 +4,15 @@ use crate::iter::plumbing::{
     Folder, Plan, Source, UNKNOWN, UnindexedConsumer, drive, split_unindexed,
 };
 
-/// Items that are given step by step, and of which a part can be cut off in between.
+/// Items that are fed step by step. Between two steps, a part of the rest can be cut off.
 pub(crate) trait Steps: Send + Sized {
-    /// What is given.
+    /// The type of the items.
     type Item;
 
-    /// Feeds about `most` items, at least one if there are any, and whether there are more.
+    /// Feeds about `most` items, and at least one if there are any. Returns whether there are more.
     fn step<F: Folder<Self::Item>>(&mut self, most: usize, folder: F) -> (F, bool);
 
-    /// Cuts off about the latter half, if there is a place to cut.
+    /// Cuts off about the second half, if there is a place to cut.
     fn cut_off(&mut self) -> Option<Self>;
 }
 

@@ -1,4 +1,4 @@
-//! Collecting what can fail: into a `Result` or an `Option` of a collection.
+//! Collecting into a `Result` or an `Option` of a collection.
 
 use std::ops::ControlFlow::{Break, Continue};
 
@@ -14,7 +14,7 @@ where
     T: Send,
     C: FromParallelIterator<T>,
 {
-    /// `None` if any item is: then the others stop soon.
+    /// Returns `None` if an item is `None`. All threads then stop soon.
     fn from_par_iter<I: IntoParallelIterator<Item = Option<T>>>(par_iter: I) -> Self {
         collect(par_iter.into_par_iter())
     }
@@ -26,13 +26,13 @@ where
     E: Send,
     C: FromParallelIterator<T>,
 {
-    /// One of the errors, if there are any: not always the first. The others stop soon.
+    /// Returns an error if there is one, not always the first. All threads then stop soon.
     fn from_par_iter<I: IntoParallelIterator<Item = Result<T, E>>>(par_iter: I) -> Self {
         collect(par_iter.into_par_iter())
     }
 }
 
-/// Collects what the items hold, until one fails.
+/// Collects the values in the items, until one is a failure.
 fn collect<I, C, R>(base: I) -> R
 where
     I: ParallelIterator<Item: Try<Output: Send, Residual: Send>>,
@@ -51,7 +51,7 @@ where
     }
 }
 
-/// Whether an item failed, and which it was: the one that was noted first.
+/// Whether an item was a failure, and the failure that was noted first.
 struct Failure<W> {
     stop: Stop,
     why: Mutex<Option<W>>,
@@ -62,13 +62,13 @@ impl<W> Failure<W> {
         let mut first = self.why.lock();
         let late = if first.is_some() { Some(why) } else { first.replace(why) };
         drop(first);
-        // Dropped here, where a panic is of no harm.
+        // Dropped without the lock, where a panic does no harm.
         drop(late);
         self.stop.set();
     }
 }
 
-/// What is in the items that have not failed.
+/// The values in the items that are no failures.
 struct Successes<'f, I, W> {
     base: I,
     failure: &'f Failure<W>,
