@@ -124,7 +124,6 @@ impl Tasks {
         handle
     }
 
-    /// Queues a task that `spawner` has made.
     #[inline]
     fn submit(&self, spawner: Option<&Worker>, job: JobRef) {
         match self.are_guests {
@@ -145,7 +144,6 @@ impl Tasks {
         ptr::eq(worker, self.local.load(Ordering::Relaxed))
     }
 
-    /// The isolation tag of the tasks.
     fn tag(&self) -> usize {
         match self.registry().settings().wait_policy {
             WaitPolicy::AnyWork => self.tag.parent(),
@@ -200,7 +198,6 @@ impl Wait for Tasks {
     }
 }
 
-/// The home of a scope's tasks.
 #[derive(Clone, Copy)]
 struct ScopeHome {
     tasks: *const Tasks,
