@@ -22,11 +22,11 @@
 //! runs only guests and pinned jobs, and then passes the core on to a thread that waits without it.
 //!
 //! # Invariant
-//! A job that runs on top of a frame that waits inside task A is part of A, or of what A waits for,
-//! or is pinned. If more than [`MOST_FOREIGN`] jobs are on top of each other, the next job without
-//! a tag gets one of its own, so that from there on the stack grows only by the work's own
-//! recursion. So does a job that runs inside a task with a tag and is not part of it (pinned jobs,
-//! yields): another job of what it belongs to may wait for that task.
+//! If a frame waits inside a task A that has a handle, a job on top of it is part of A, or of what
+//! A waits for, or is pinned. If more than [`MOST_FOREIGN`] jobs are on top of each other, the next
+//! job without a tag gets one of its own, so that from there on the stack grows only by the work's
+//! own recursion. So does a job that runs inside a task with a tag and is not part of it (pinned
+//! jobs, yields): another job of what it belongs to may wait for that task.
 //!
 //! # Lemmas
 //! 1. *Waits of `join` and `scope` do not deadlock.* A frame waits only for jobs that began after
