@@ -123,11 +123,6 @@ where
 )]
 pub trait FromParallelIterator<T: Send>: Sized {
     /// Collects the items of `par_iter`, in order.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!(String::from_par_iter(["a", "b"].par_iter().copied()), "ab");
-    /// ```
     fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self;
 }
 
