@@ -90,7 +90,7 @@ pub trait ParallelIterator: Sized + Send {
         Update::new(self, update_op)
     }
 
-    /// Returns an iterator over copies of the items, which are references.
+    /// Turns an iterator over `&T` into one over `T`, by copying each item.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -105,7 +105,7 @@ pub trait ParallelIterator: Sized + Send {
         Copied::new(self)
     }
 
-    /// Returns an iterator over clones of the items, which are references.
+    /// Turns an iterator over `&T` into one over `T`, by cloning each item.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -349,7 +349,7 @@ pub trait ParallelIterator: Sized + Send {
     /// threads then stop.
     ///
     /// The values need not be those before the first `None`: some of these may be missing, and some
-    /// from behind it may be there.
+    /// values behind it may be included.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -420,7 +420,7 @@ pub trait ParallelIterator: Sized + Send {
     /// All threads then stop.
     ///
     /// The items need not be those before the first mismatch: some of these may be missing, and
-    /// some from behind it may be there.
+    /// some items behind it may be included.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -471,7 +471,7 @@ pub trait ParallelIterator: Sized + Send {
 
     // ---- ends of adaptors -------------------------------------------------------------------
 
-    /// Calls `op` with each item, in any order, and a value that the items of a piece share, as
+    /// Calls `op`, in any order, with each item and a value that all items of a piece share, as
     /// [`map_with`](Self::map_with) does.
     ///
     /// ```
@@ -490,7 +490,7 @@ pub trait ParallelIterator: Sized + Send {
         self.map_with(init, op).for_each(drop);
     }
 
-    /// Calls `op` with each item, in any order, and a value that the items of a piece share, as
+    /// Calls `op`, in any order, with each item and a value that all items of a piece share, as
     /// [`map_init`](Self::map_init) does.
     ///
     /// ```
@@ -694,7 +694,7 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &reduce::Product(PhantomData))
     }
 
-    /// Returns the least item, and the first of several. Returns `None` if there are no items.
+    /// Returns the least item, or `None` if there are no items. Of equal items, the first wins.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -707,7 +707,7 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(Ord::min)
     }
 
-    /// Returns the greatest item, and the last of several. Returns `None` if there are no items.
+    /// Returns the greatest item, or `None` if there are no items. Of equal items, the last wins.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -795,7 +795,7 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns the first item for which `predicate` returns true, if any. Once a thread has found
-    /// one, the search soon goes on only before it.
+    /// one, threads soon search only before it.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -809,7 +809,7 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns the last item for which `predicate` returns true, if any. Once a thread has found
-    /// one, the search soon goes on only behind it.
+    /// one, threads soon search only behind it.
     ///
     /// ```
     /// use filch::prelude::*;
