@@ -121,7 +121,7 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Chained<A, B> {
         let Chained { a, b, .. } = self;
         let folder = a.fold_with(folder);
         if folder.full() {
-            // Not at the end: a panic there would leak what is returned.
+            // Not at the end of the function: a panic there would leak the result.
             drop(b);
             return folder;
         }

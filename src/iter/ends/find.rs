@@ -30,7 +30,7 @@ use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 fn first_apart<T, R>(mut iter: impl Iterator<Item = T>, f: impl Fn(T) -> Option<R>) -> Option<R> {
     let first = iter.next()?;
     let found = f(first).or_else(|| iter.find_map(f));
-    // Not at the end: a panic there would leak what is returned.
+    // Not at the end of the function: a panic there would leak the result.
     drop(iter);
     found
 }

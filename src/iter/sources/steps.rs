@@ -14,8 +14,8 @@ const STEP: u64 = 4 * TICKS_PER_MICROSECOND;
 const PARTS: usize = 2;
 /// The most items of a step in a simulation, where nothing may depend on the clock.
 const MOST_SIMULATED: usize = 64;
-/// How often a loop hands over a part before the time between two such parts begins to double. This
-/// bounds the depth of the stack: each part that was handed over has a frame that waits for it.
+/// How many parts a loop hands over before the time between two parts begins to double. This bounds
+/// the depth of the stack: each part that was handed over has a frame that waits for it.
 const SOON: u32 = 48;
 
 /// Items that are fed step by step. Between two steps, a part of the rest can be cut off.
@@ -131,7 +131,7 @@ impl Going<'_> {
                 wait = now.wrapping_sub(start).wrapping_add(STEP);
             }
         }
-        // Not at the end: a panic there would leak what is returned.
+        // Not at the end of the function: a panic there would leak the result.
         drop(steps);
         folder.complete()
     }
