@@ -191,10 +191,8 @@ pub trait ParallelDrainFull {
     /// not yield are dropped.
     ///
     /// ```
-    /// use std::collections::BinaryHeap;
-    ///
     /// use filch::prelude::*;
-    /// let mut heap = BinaryHeap::from([1, 2, 3]);
+    /// let mut heap = std::collections::BinaryHeap::from([1, 2, 3]);
     /// assert_eq!(heap.par_drain().sum::<i32>(), 6);
     /// assert!(heap.is_empty());
     /// ```

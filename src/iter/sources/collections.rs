@@ -117,7 +117,8 @@ collections! {
 
         /// An iterator over the items of a list, by exclusive reference.
         exclusive IterMut<'a, T> [T: Send]
-            of &'a mut LinkedList<T> => &'a mut T, vec::IntoIter<&'a mut T>, |self| Vec::from_iter(self);
+            of &'a mut LinkedList<T> => &'a mut T, vec::IntoIter<&'a mut T>,
+            |self| Vec::from_iter(self);
     }
 
     /// Parallel iterators over deques.
