@@ -247,7 +247,7 @@ fn a_job_from_outside_finds_a_restricted_wait() {
 
 /// Fails when `notify_of_guest` relies on searchers, or is left out.
 #[test]
-fn a_guest_finds_who_waits_elsewhere() {
+fn a_guest_finds_a_worker_that_waits_elsewhere() {
     loom::model(|| {
         let pool = Pool::new(2);
         let worker = start(&pool, |pool| {
@@ -487,7 +487,7 @@ fn a_core_that_was_handed_off_for_a_guest_is_passed_on() {
 /// Fails when `give_to_spare` parks such a core, when `looker_sees_loan` does not look whether it
 /// was given back, and when a looker does not look for threads that want the core.
 #[test]
-fn a_core_that_was_lent_by_a_looker_is_handed_off() {
+fn a_core_that_was_lent_is_handed_off() {
     loom::model(|| {
         let pool = Pool::new(1);
         let latch = Arc::new(Latch::new());
