@@ -72,6 +72,14 @@ pub(crate) fn heavy_fence() -> bool {
     false
 }
 
+/// Whether this process has `heavy_fence`. That costs no fence.
+pub(crate) fn has_heavy_fence() -> bool {
+    #[cfg(target_os = "linux")]
+    return membarrier::register();
+    #[cfg(not(target_os = "linux"))]
+    cfg!(windows)
+}
+
 #[cfg(target_os = "linux")]
 mod membarrier {
     // From <linux/membarrier.h>.
@@ -80,7 +88,11 @@ mod membarrier {
 
     /// The system refuses the fence to a process that has not registered for it.
     pub(super) fn fence() -> bool {
-        call(PRIVATE_EXPEDITED) || call(REGISTER_PRIVATE_EXPEDITED) && call(PRIVATE_EXPEDITED)
+        call(PRIVATE_EXPEDITED) || register() && call(PRIVATE_EXPEDITED)
+    }
+
+    pub(super) fn register() -> bool {
+        call(REGISTER_PRIVATE_EXPEDITED)
     }
 
     fn call(command: libc::c_int) -> bool {

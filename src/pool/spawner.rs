@@ -7,6 +7,7 @@ use std::{fmt, io, thread};
 use super::{BuildErrorKind, ThreadPool, member};
 use crate::job::outcome;
 use crate::os::thread::Thread;
+use crate::sleep::OffCore;
 use crate::worker::shared::Registry;
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
@@ -62,7 +63,7 @@ impl Spawner<'_> {
         registry.thread_starts();
         let stack_size = registry.settings().stack_size;
         let theirs = Some(registry.clone());
-        let worker = ThreadBuilder { index, name, stack_size, registry: theirs, comes: false };
+        let worker = ThreadBuilder { index, name, stack_size, registry: theirs, own: None };
         let started = match &mut self.handler {
             Some(handler) => handler(worker).map(|()| None),
             None => worker.spawn(registry).map(Some),
@@ -80,7 +81,7 @@ fn refused(index: usize) -> BuildErrorKind {
 impl Drop for ThreadBuilder {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.take() {
-            registry.thread_refused(self.index, self.comes);
+            registry.thread_refused(self.index, self.own.is_some());
             outcome::discard(registry);
         }
     }
@@ -98,9 +99,9 @@ pub struct ThreadBuilder {
     stack_size: Option<usize>,
     /// There until `run`.
     registry: Option<Arc<Registry>>,
-    /// Whether its thread is counted as one that has come, as that of a pool's own does for
-    /// certain.
-    comes: bool,
+    /// There where the thread is the pool's own, which comes for certain and is counted as one that
+    /// has come.
+    own: Option<Arc<OffCore>>,
 }
 
 // Like the pool itself; what unwinds drops it, which tells the pool.
@@ -127,8 +128,10 @@ impl ThreadBuilder {
     /// could not be built.
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
-            if self.comes || registry.thread_runs() {
-                registry.run_worker(self.index);
+            match self.own.take() {
+                Some(me) => registry.run_own_worker(&me),
+                None if registry.thread_runs() => registry.run_worker(self.index),
+                None => {}
             }
             // It may be the last to know the pool, whose handlers' captures are dropped then.
             outcome::discard(registry);
@@ -145,8 +148,14 @@ impl ThreadBuilder {
     }
 
     fn spawn(mut self, registry: &Registry) -> io::Result<Thread> {
-        self.comes = registry.thread_runs();
-        registry.start_thread(self.name.clone(), move || self.run())
+        let starts_parked = registry.starts_parked();
+        let me = OffCore::at_bottom(self.index, !starts_parked);
+        self.own = registry.thread_runs().then(|| me.clone());
+        let thread = registry.start_thread(self.name.clone(), move || self.run())?;
+        if starts_parked {
+            registry.sleep().park_new(&me);
+        }
+        Ok(thread)
     }
 }
 

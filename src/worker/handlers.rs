@@ -41,6 +41,12 @@ impl Handlers {
         self.call(&self.exit, index);
     }
 
+    /// Whether anybody wants to know of what the threads do.
+    pub(crate) fn tell_of_threads(&self) -> bool {
+        let all = [&self.start, &self.exit, &self.park, &self.unpark];
+        all.into_iter().any(Option::is_some)
+    }
+
     /// Whether anybody wants to know of parking.
     pub(crate) fn tell_of_parking(&self) -> bool {
         self.park.is_some()

@@ -129,7 +129,7 @@ impl Worker {
         // Where no thief could take a private fork of an owner that is silent, none is private.
         let (fewest, most, keeps_gate_closed) = if workers == 1 {
             (0, 0, simulated)
-        } else if simulated || os::heavy_fence() {
+        } else if simulated || os::has_heavy_fence() {
             (1, workers.min(MOST_IN_STOCK), simulated)
         } else {
             (usize::MAX, usize::MAX, true)
