@@ -34,7 +34,9 @@
 //! A worker that looks for work is counted as a *searcher*, one that has given up as *parked*. One
 //! of the parked, the *sentry*, sleeps by a clock and looks around every [`NAP`] while others fork.
 //! A publisher wakes nobody while there is a searcher or a sentry: so a tiny parallel section that
-//! follows another costs no wake-up, and a long one gets its helpers within a nap. A searcher that
+//! follows another costs no wake-up, and a long one gets its helpers within a nap. A thread from
+//! outside that waits for a job may be the sentry for a moment, if the last such job was short
+//! (`worker/callers.rs`): so a tiny section wakes the one worker that runs it. A searcher that
 //! has found a job wakes up to two more if more jobs are public than searchers are left: so a pool
 //! of n workers is awake after log n steps. The last searcher looks at all queues for that, and
 //! wakes one also for forks that a worker hides (`queue/join_queue.rs`, "Force").
@@ -60,8 +62,11 @@
 //! (i) parking, or the sentry by resigning, which is steps 1 and 2 again: S's fence comes after
 //! (b), since (c) still saw S looking, and S sees J; or (ii) by finding work as the last one that
 //! looks, and then it issues a fence and looks again, likewise, and wakes a worker if it sees J
-//! ([`Sleep::stop_searching`]). So at all times: if work is public and somebody is parked, then
-//! somebody looks, or is about to look after a fence that comes after the push.
+//! ([`Sleep::stop_searching`]). A sentry from outside resigns as in (ii): by a fence, a look and a
+//! wake-up, unless it leaves a searcher behind ([`Sleep::stop_watching`]). So at all times: if work
+//! is public and somebody is parked, then somebody looks, or is about to look after a fence that
+//! comes after the push. (A core that is parked when its pool is built needs no re-check: nothing
+//! is published before that.)
 //!
 //! **Restricted waits.** A worker that is `RESTRICTED` goes through the same steps, with a count of
 //! its own, and in step 2 really takes what it may run. (It takes one job at most from each of some
@@ -102,11 +107,7 @@
 //! |  | 64 items of 5 µs every 5 ms | 8 | 0.99 | 2.29 |
 //! | `search-limit`: at most half of those awake search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
 //! |  | tree sum, 1,023 nodes, outside | 2 | 1.23 | – |
-//! | `helper`: one more woken from outside | 4 items of 200 ns every 100 µs | 8 | 1.20 | 1.18 |
-//! |  | 64 items of 5 µs every 5 ms | 8 | 1.02 | 1.37 |
-//!
-//! The sentry costs CPU time where sections are tiny and rare: without it, those of 4 items of 200
-//! ns every 100 µs take half as much.
+//! | `helper`: one more woken from outside | 64 items of 5 µs every 5 ms | 8 | 1.02 | 1.37 |
 
 mod counts;
 mod hand_off;
@@ -143,6 +144,9 @@ const NAPS: u32 = if cfg!(loom) { 1 } else { 16 };
 /// How many of these a nap counts for in which nobody has forked.
 const QUIET_NAP: u32 = NAPS;
 
+/// In the place of the sentry's core: a thread from outside that waits for a job.
+const OUTSIDE: usize = usize::MAX;
+
 const BUSY: u32 = 0;
 const FREE: u32 = 1;
 const PARKED: u32 = 2;
@@ -162,7 +166,7 @@ struct Core {
 struct List {
     /// The cores in `PARKED` and `BLOCKED`, the latest last.
     parked: Vec<usize>,
-    /// Which of them naps.
+    /// Which of them naps, or [`OUTSIDE`].
     sentry: Option<usize>,
     /// The cores in `RESTRICTED`.
     restricted: Vec<Restricted>,
@@ -367,6 +371,31 @@ impl Sleep {
         }
     }
 
+    /// Makes the caller, a thread from outside that waits for a job, the sentry for a moment.
+    /// `false`: there is one, or it would sleep for long.
+    #[must_use]
+    pub(crate) fn watch_from_outside(&self) -> bool {
+        let mut list = self.list();
+        let watches = HAS_SHORT_NAPS && list.sentry.is_none() && !list.parked.is_empty();
+        if watches {
+            list.sentry = Some(OUTSIDE);
+            self.count(SENTRY, 0);
+        }
+        watches
+    }
+
+    /// That caller resigns. If it was the only one that looked, it has to look, and to `wake_one` if
+    /// there is work.
+    pub(crate) fn stop_watching(&self) -> Stopped {
+        let mut list = self.list();
+        debug_assert!(list.sentry == Some(OUTSIDE), "another has taken over");
+        list.sentry = None;
+        match self.count(0, SENTRY).searchers() {
+            0 => Stopped::LookAgain,
+            others => Stopped::OthersSearch(others),
+        }
+    }
+
     /// Step (c) for a guest, after a handshake: where no worker is parked, one in a restricted wait
     /// is woken.
     pub(crate) fn notify_of_guest(&self) {
@@ -431,7 +460,8 @@ impl Sleep {
     #[cold]
     pub(crate) fn wake_one(&self) {
         let mut list = self.list();
-        if let Some(core) = list.sentry.or_else(|| list.parked.last().copied()) {
+        let sentry = list.sentry.filter(|&sentry| sentry != OUTSIDE);
+        if let Some(core) = sentry.or_else(|| list.parked.last().copied()) {
             let woken = self.unlist(&mut list, core);
             drop(list);
             woken.unpark();

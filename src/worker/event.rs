@@ -74,7 +74,7 @@ impl Event {
         }
     }
 
-    fn has_happened(&self) -> bool {
+    pub(crate) fn has_happened(&self) -> bool {
         self.state.lock().happened
     }
 
@@ -90,14 +90,15 @@ impl Event {
         }
     }
 
-    /// Waits as a thread that is no worker. Calls `call` every `interval` until it says that it
-    /// need not be called again.
-    pub(crate) fn wait_with_calls(&self, interval: Duration, call: impl Fn() -> bool) {
+    /// Waits as a thread that is no worker. Calls `call` after `first`, and then after each time that
+    /// it returns.
+    pub(crate) fn wait_with_calls(&self, first: Duration, call: impl Fn() -> Option<Duration>) {
         self.wait_outside(|parker| {
-            while !self.has_happened() {
+            let mut next = Some(first);
+            while let Some(interval) = next.filter(|_| !self.has_happened()) {
                 parker.park_timeout(interval);
-                if !self.has_happened() && !call() {
-                    break;
+                if !self.has_happened() {
+                    next = call();
                 }
             }
             true

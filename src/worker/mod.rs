@@ -1,6 +1,7 @@
 //! One worker: what its core consists of, and the loop of its thread.
 #![allow(unsafe_code)]
 
+pub(crate) mod callers;
 pub(crate) mod counters;
 pub(crate) mod event;
 #[cfg(all(test, not(loom)))]

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Weak};
 
 use super::Worker;
+use super::callers::Callers;
 use super::event::Event;
 use super::handlers::Handlers;
 use super::settings::{Settings, WaitPolicy};
@@ -58,6 +59,7 @@ pub(crate) struct Registry {
     spare_threads: AtomicUsize,
     /// Whether a caller from outside has waited for long for a job in the injector.
     is_late: CachePadded<AtomicBool>,
+    callers: CachePadded<Callers>,
     /// That the pool is being dropped and no thread is left.
     all_left: Event,
     this: Weak<Registry>,
@@ -109,6 +111,7 @@ impl Registry {
             refused_hand_offs: AtomicUsize::new(0),
             spare_threads: AtomicUsize::new(0),
             is_late: CachePadded::new(AtomicBool::new(false)),
+            callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr()),
             this: this.clone(),
         });
@@ -135,6 +138,10 @@ impl Registry {
 
     pub(crate) fn sleep(&self) -> &Sleep {
         &self.sleep
+    }
+
+    pub(crate) fn callers(&self) -> &Callers {
+        &self.callers
     }
 
     pub(crate) fn handlers(&self) -> &Handlers {
