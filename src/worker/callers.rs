@@ -27,7 +27,7 @@ use crate::sync::{Ordering, spin_loop, spin_or_yield};
 /// come.
 const LONG: u64 = 50 * TICKS_PER_MICROSECOND;
 /// How long the caller of a job that should be short is the sentry.
-pub(crate) const WATCH: Duration = Duration::from_micros(250);
+pub(crate) const WATCH: Duration = Duration::from_micros(100);
 /// For how long a caller looks, at most. It looks half as long after each time in vain.
 const LOOK: u64 = 48 * TICKS_PER_MICROSECOND;
 /// After so many times in vain it looks as long as at first, lest it never finds that this pays.
@@ -45,7 +45,7 @@ pub(crate) struct Callers {
 
 impl Callers {
     pub(crate) const fn new() -> Self {
-        Callers { expects_long: AtomicBool::new(true), in_vain: AtomicU32::new(0) }
+        Callers { expects_long: AtomicBool::new(false), in_vain: AtomicU32::new(0) }
     }
 
     /// Whether the next job is worth a second worker at once.
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn a_job_is_expected_to_be_like_the_last() {
         let callers = Callers::new();
-        assert!(callers.expect_long());
-        for (took, is_long) in [(LONG, false), (0, false), (LONG + 1, true), (LONG, false)] {
+        assert!(!callers.expect_long());
+        for (took, is_long) in [(LONG + 1, true), (LONG, false), (0, false)] {
             callers.job_took(took);
             assert_eq!(callers.expect_long(), is_long, "{took}");
         }
