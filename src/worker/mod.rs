@@ -1,6 +1,7 @@
 //! One worker: its queues, its state, and the main loop of its thread.
 #![allow(unsafe_code)]
 
+pub(crate) mod callers;
 pub(crate) mod counters;
 pub(crate) mod event;
 #[cfg(all(test, not(loom)))]
@@ -130,7 +131,7 @@ impl Worker {
         // point. If no thief could take the private forks of a silent owner, no fork is private.
         let (min_public, max_public, keeps_gate_closed) = if workers == 1 {
             (0, 0, simulated)
-        } else if simulated || os::heavy_fence() {
+        } else if simulated || os::has_heavy_fence() {
             (1, workers.min(MOST_PUBLIC), simulated)
         } else {
             (usize::MAX, usize::MAX, true)

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Weak};
 
 use super::Worker;
+use super::callers::Callers;
 use super::event::Event;
 use super::handlers::Handlers;
 use super::settings::{Settings, WaitPolicy};
@@ -68,6 +69,7 @@ pub(crate) struct Registry {
     spare_threads: AtomicUsize,
     /// Whether a caller from outside has waited long for a job in the injector.
     is_late: CachePadded<AtomicBool>,
+    callers: CachePadded<Callers>,
     /// Happens when the pool is being dropped and no thread is left.
     all_left: Event,
     this: Weak<Registry>,
@@ -119,6 +121,7 @@ impl Registry {
             refused_hand_offs: AtomicUsize::new(0),
             spare_threads: AtomicUsize::new(0),
             is_late: CachePadded::new(AtomicBool::new(false)),
+            callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr()),
             this: this.clone(),
         });
@@ -145,6 +148,10 @@ impl Registry {
 
     pub(crate) fn sleep(&self) -> &Sleep {
         &self.sleep
+    }
+
+    pub(crate) fn callers(&self) -> &Callers {
+        &self.callers
     }
 
     pub(crate) fn handlers(&self) -> &Handlers {

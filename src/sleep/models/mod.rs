@@ -140,6 +140,61 @@ fn the_last_searcher_wakes_another_for_a_job_from_outside() {
     check_last_searcher(2, |pool| pool.inject('a'));
 }
 
+/// Worker 1 sleeps, and a thread from outside, the sentry, resigns beside worker 0, which publishes.
+fn check_watch_from_outside(publish: fn(&Pool)) {
+    loom::model(move || {
+        let pool = Pool::new(2);
+        let sleeper = fall_asleep(&pool, 1);
+        assert!(pool.sleep.watch_from_outside());
+        let sleeper = start(&pool, sleep_on(sleeper));
+        let watcher = start(&pool, Pool::stop_watching);
+        publish(&pool);
+        watcher.join().unwrap();
+        sleeper.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
+/// Fails when `stop_watching` does not say `LookAgain`, and when its caller does not look.
+#[test]
+fn a_sentry_from_outside_wakes_a_worker_for_a_fork() {
+    check_watch_from_outside(|pool| {
+        pool.fork(0, &'a');
+    });
+}
+
+/// Fails likewise, and when the caller of `stop_watching` issues no fence.
+#[test]
+fn a_sentry_from_outside_wakes_a_worker_for_a_task() {
+    check_watch_from_outside(|pool| pool.push_task(0, 'a'));
+}
+
+/// Fails when `wake_one` takes the sentry's place for a core.
+#[test]
+fn a_sentry_from_outside_is_not_woken() {
+    check_watch_from_outside(|pool| pool.inject('a'));
+}
+
+/// The thread of a pool that is being built comes, or does not come yet.
+///
+/// Fails when `park_new` does not count the core as parked.
+#[test]
+fn a_job_finds_a_thread_that_has_just_been_started() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        let me = OffCore::at_bottom(1, false);
+        let theirs = me.clone();
+        let worker = start(&pool, move |pool| {
+            assert!(pool.wait_for_core(&theirs));
+            pool.main_loop(&theirs, true, |_| Goes::Away);
+        });
+        pool.sleep.park_new(&me);
+        pool.push_task(0, 'a');
+        worker.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
 // ---- cores that are parked, and passed by ---------------------------------------------------
 
 /// Worker 0 is parked, and so was worker 2, which now publishes. Worker 1, which searched last, has

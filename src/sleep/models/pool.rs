@@ -577,6 +577,21 @@ impl Pool {
         }
     }
 
+    /// The end of a watch from outside.
+    pub(super) fn stop_watching(&self) {
+        if self.sleep.stop_watching() == Stopped::LookAgain {
+            fence(Ordering::SeqCst);
+            let mut awake = (0..self.cores.len()).filter(|&core| !self.sleep.is_parked(core));
+            let shows = |core: usize| {
+                let core = &self.cores[core];
+                core.shows_work() || core.forks.hides_work()
+            };
+            if !self.injector.is_empty() || !self.guests.is_empty() || awake.any(shows) {
+                self.sleep.wake_one();
+            }
+        }
+    }
+
     pub(super) fn begin_end(&self) {
         self.ending.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
