@@ -72,6 +72,10 @@
 //! among its ancestors. A thread that moves the job also wakes those in restricted waits for the
 //! job itself; before it was queued no thread could join it.
 //!
+//! **Pinned jobs.** A thread that wakes a worker for a job pinned to it goes through (b) after the
+//! push, which may be another thread's (`relay.rs`), and in (c) looks at the state of that worker,
+//! which sees the job in step 2, or is woken.
+//!
 //! **Guests.** Who queues a guest goes through (b) and wakes one in (c): a parked worker, unless
 //! one searches; where none is parked, one in a restricted wait that runs guests. Each such worker
 //! may run any guest, or hands off its core to a thread that does, and looks at the guests in step
@@ -112,6 +116,7 @@ mod counts;
 mod hand_off;
 #[cfg(all(test, loom))]
 mod models;
+mod relay;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,6 +127,7 @@ pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 pub(crate) use hand_off::OffCore;
 use hand_off::OffCores;
+pub(crate) use relay::Relay;
 
 use crate::sync::{
     AtomicU32, AtomicUsize, ExactSleeps, Generation, Mutex, MutexGuard, Ordering, Parker, fence,
@@ -451,7 +457,7 @@ impl Sleep {
         }
     }
 
-    /// Wakes a worker for a job in its pinned queue.
+    /// Wakes a worker for a job in its pinned queue, which was pushed before this call.
     pub(crate) fn wake_for_pinned(&self, core: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);

@@ -428,13 +428,10 @@ impl Worker {
         }
     }
 
-    /// Queues a task for this worker and no other; any thread may call this.
-    pub(crate) fn send(&self, job: JobRef) {
+    /// Queues a task for this worker and no other; any thread may call this. The caller then has
+    /// the worker woken (`Registry::wake_for_pinned`).
+    pub(crate) fn pin(&self, job: JobRef) {
         self.pinned.push(job);
-        self.sleep().wake_for_pinned(self.index);
-        if self.registry().has_empty_cores() {
-            self.registry().notify_of_stray_pinned();
-        }
     }
 
     /// A job pinned to a worker that has no thread and will have none, for any other to run.
