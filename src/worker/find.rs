@@ -413,9 +413,10 @@ impl Worker {
         true
     }
 
-    /// Some other workers, from a random one on.
+    /// Some other workers that are not parked, from a random one on. (Where most are parked, a look
+    /// at these would find nothing.)
     pub(super) fn victims(&self) -> impl Iterator<Item = &Worker> {
-        self.all_from_random().take(MOST_VICTIMS)
+        self.others().take(MOST_VICTIMS)
     }
 
     /// All other workers that are not parked.
