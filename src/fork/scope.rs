@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::{fmt, ptr, thread};
 
-use super::broadcast::BroadcastContext;
+use super::broadcast::{BroadcastContext, Parts};
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::latch::count::TaskCount;
@@ -352,16 +352,18 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     where
         OP: Fn(BroadcastContext) + Send + Sync + 'scope,
     {
-        let op = Arc::new(op);
-        BroadcastContext::all(self.tasks.registry()).for_each(|context| {
-            let op = op.clone();
+        let registry = self.tasks.registry();
+        let parts = Arc::new(Parts::new(registry, op));
+        BroadcastContext::all(registry).for_each(|context| {
+            let own = parts.clone();
             let queue = |registry: &Registry, _: Option<&Worker>, job| {
-                registry.workers()[context.index()].send(job)
+                registry.workers()[context.index()].pin(job)
             };
             // SAFETY: as in `spawn`; the handle is dropped here.
-            drop(unsafe { self.tasks.spawn(move || op(context), queue) });
+            drop(unsafe { self.tasks.spawn(move || own.run(context), queue) });
         });
-        outcome::discard(op);
+        parts.start(registry);
+        outcome::discard(parts);
     }
 }
 

@@ -113,6 +113,11 @@
 //!    `a_pinned_job_is_run_though_the_holder_hands_off_the_core`,
 //!    `a_spare_thread_runs_a_task_that_is_left`, `a_spare_thread_runs_a_job_from_outside`.
 //!
+//! 10. *A pinned job finds its worker.* A thread that wakes a worker for such a job does (b) after
+//!    the push, even if another thread pushed it (`relay.rs`). In (c) it reads the state of that
+//!    worker: the worker sees the job in step 2, or is woken.
+//!    Models: `a_pinned_job_finds_its_worker`, `a_pinned_job_finds_its_worker_by_another`.
+//!
 //! The end of a pool is in `worker/shared.rs`.
 //!
 //! # What it is worth
@@ -134,6 +139,7 @@ mod counts;
 mod hand_off;
 #[cfg(all(test, loom))]
 mod models;
+mod relay;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,6 +150,7 @@ pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 pub(crate) use hand_off::OffCore;
 use hand_off::OffCores;
+pub(crate) use relay::Relay;
 
 use crate::sync::{
     AtomicU32, AtomicUsize, ExactSleeps, Generation, Mutex, MutexGuard, Ordering, Parker, fence,
@@ -498,7 +505,7 @@ impl Sleep {
         }
     }
 
-    /// Wakes a worker for a job in its pinned queue.
+    /// Wakes a worker for a job in its pinned queue, which was pushed before this call.
     pub(crate) fn wake_for_pinned(&self, core: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);

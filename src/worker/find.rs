@@ -412,9 +412,9 @@ impl Worker {
         true
     }
 
-    /// At most `MOST_VICTIMS` other workers, from a random one on.
+    /// At most `MOST_VICTIMS` other workers that are not parked, from a random one on.
     pub(super) fn victims(&self) -> impl Iterator<Item = &Worker> {
-        self.all_from_random().take(MOST_VICTIMS)
+        self.others().take(MOST_VICTIMS)
     }
 
     /// All other workers that are not parked.

@@ -429,13 +429,10 @@ impl Worker {
         }
     }
 
-    /// Queues a task for this worker only. Any thread may call this.
-    pub(crate) fn send(&self, job: JobRef) {
+    /// Queues a task for this worker only. Any thread may call this, and then has the worker woken
+    /// (`Registry::wake_for_pinned`).
+    pub(crate) fn pin(&self, job: JobRef) {
         self.pinned.push(job);
-        self.sleep().wake_for_pinned(self.index);
-        if self.registry().has_empty_cores() {
-            self.registry().notify_of_stray_pinned();
-        }
     }
 
     /// Takes a job pinned to a worker that will never have a thread.

@@ -33,7 +33,7 @@ use crate::os::generation::{self, Generation, PerProcess};
 use crate::os::thread::Thread;
 use crate::queue::{self, Injector};
 use crate::sim::{self, Simulation};
-use crate::sleep::Sleep;
+use crate::sleep::{Relay, Sleep};
 use crate::sync::{Mutex, Ordering, fence};
 use crate::task::fifo::Fifos;
 use crate::worker::JobRef;
@@ -449,6 +449,17 @@ impl Registry {
     pub(crate) fn has_empty_cores(&self) -> bool {
         // Relaxed: the fences of `notify_of_stray_pinned` and `Worker::announce` order it.
         self.has_empty_cores.load(Ordering::Relaxed)
+    }
+
+    /// Wakes all workers, after a job was pinned to each.
+    pub(crate) fn wake_for_pinned(&self, relay: &Relay) {
+        relay.start(&self.sleep);
+        // Pairs with the fence in `notify_of_stray_pinned`: the workers that it wakes see the jobs,
+        // or this thread sees the mark. (Helpers may have issued the fences of all wake-ups.)
+        fence(Ordering::SeqCst);
+        if self.has_empty_cores() {
+            self.notify_of_stray_pinned();
+        }
     }
 
     /// Wakes all workers, each of which may run jobs pinned to a worker without a thread.

@@ -87,6 +87,23 @@ fn a_pinned_job_finds_its_worker() {
     check_publish(|pool| pool.send(1, 'a'));
 }
 
+/// Worker 0 runs its part of a broadcast, and may wake worker 1 for its own.
+#[test]
+fn a_pinned_job_finds_its_worker_by_another() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        let relay = Arc::new(Relay::new(2));
+        let passes = relay.clone();
+        let helper = start(&pool, move |pool| passes.pass_on(&pool.sleep));
+        let worker = start(&pool, run_one(1));
+        pool.pin(1, 'a');
+        relay.start(&pool.sleep);
+        helper.join().unwrap();
+        worker.join().unwrap();
+        nobody_is_counted(&pool);
+    });
+}
+
 /// Fails when the one who must not run the job puts it back without a word.
 #[test]
 fn a_reinjected_job_finds_a_worker() {

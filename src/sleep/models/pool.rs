@@ -93,8 +93,13 @@ impl Pool {
         self.sleep.notify_from_worker(tag(job));
     }
 
-    pub(super) fn send(&self, to: usize, job: Job) {
+    pub(super) fn pin(&self, to: usize, job: Job) {
         self.cores[to].pinned.push(job);
+    }
+
+    /// As a broadcast whose only job is for worker `to`.
+    pub(super) fn send(&self, to: usize, job: Job) {
+        self.pin(to, job);
         self.sleep.wake_for_pinned(to);
     }
 
@@ -198,7 +203,7 @@ impl Pool {
     }
 
     pub(super) fn stolen(&self, me: usize) -> Option<Job> {
-        self.victims(me)
+        self.others(me)
             .find_map(|victim| self.steal_fork(victim).or_else(|| self.steal_task(me, victim)))
     }
 
@@ -246,7 +251,7 @@ impl Pool {
     }
 
     pub(super) fn sees_work(&self, me: usize) -> bool {
-        self.sees_own_work(me) || self.victims(me).any(Core::shows_work)
+        self.sees_own_work(me) || self.others(me).any(Core::shows_work)
     }
 
     pub(super) fn watch(&self, me: usize) -> Look {
@@ -277,10 +282,6 @@ impl Pool {
     fn sees_own_work(&self, me: usize) -> bool {
         let is_empty = self.injector.is_empty() && self.guests.is_empty();
         !is_empty || self.has_own_work(me)
-    }
-
-    fn victims(&self, me: usize) -> impl Iterator<Item = &Core> {
-        (0..self.cores.len()).filter(move |&core| core != me).map(|core| &self.cores[core])
     }
 
     fn others(&self, me: usize) -> impl Iterator<Item = &Core> {
