@@ -114,9 +114,9 @@
 //!    `a_spare_thread_runs_a_task_that_is_left`, `a_spare_thread_runs_a_job_from_outside`.
 //!
 //! 10. *A pinned job finds its worker.* A thread that wakes a worker for such a job does (b) after
-//!    the push, even if another thread pushed it (`relay.rs`). In (c) it reads the state of that
-//!    worker: the worker sees the job in step 2, or is woken.
-//!    Models: `a_pinned_job_finds_its_worker`, `a_pinned_job_finds_its_worker_by_another`.
+//!     the push, even if another thread pushed it (`relay.rs`). In (c) it reads the state of that
+//!     worker: the worker sees the job in step 2, or is woken.
+//!     Models: `a_pinned_job_finds_its_worker`, `a_pinned_job_finds_its_worker_by_another`.
 //!
 //! The end of a pool is in `worker/shared.rs`.
 //!
