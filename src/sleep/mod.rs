@@ -93,7 +93,8 @@
 //!    parked, one in a restricted wait that runs guests. Each of these may run any guest, or hands
 //!    off its core to a thread that does, and looks at the guests in step 2. If it finds another
 //!    job first, it wakes the next worker for the guests that are left. Models:
-//!    `a_guest_finds_a_worker_that_waits_elsewhere`, `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
+//!    `a_guest_finds_a_worker_that_waits_elsewhere`,
+//!    `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
 //! 6. *A job finds a worker although all are in restricted waits*, if a thread without a core waits
 //!    for its own pool and so may need it. The last worker to enter a restricted wait looks for any
 //!    work in step 2. A publisher from outside wakes one in (c), and that one hands off its core.
@@ -411,7 +412,8 @@ impl Sleep {
         watches
     }
 
-    /// That caller resigns. With `LookAgain` it has to look, and to call `wake_one` if it sees work.
+    /// That caller resigns. If this returns `LookAgain`, it looks, and calls `wake_one` if it sees
+    /// work.
     pub(crate) fn stop_watching(&self) -> Stopped {
         let mut list = self.list();
         debug_assert!(list.sentry == Some(OUTSIDE), "another has taken over");
