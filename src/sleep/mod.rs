@@ -132,7 +132,7 @@
 //! |  | tree sum, 1,023 nodes, installed | 2 | 1.53 | – |
 //! | `quiet-nap`: its early end | 16 items of 1 µs every ms | 8 | 1.04 | 7.10 |
 //! |  | 64 items of 5 µs every 5 ms | 8 | 0.99 | 2.29 |
-//! | `search-limit`: half of the awake search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
+//! | `search-limit`: at most half search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
 //! |  | tree sum, 1,023 nodes, outside | 2 | 1.23 | – |
 //! | `helper`: one more woken from outside | 64 items of 5 µs every 5 ms | 8 | 1.02 | 1.37 |
 
