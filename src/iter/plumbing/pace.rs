@@ -117,7 +117,7 @@ impl Plan {
         let pieces = match (self.threads, self.pauses) {
             (1, _) => 1,
             (threads, false) => threads * EACH,
-            (threads, true) if is_bare && len / threads <= FEW => 2 * threads,
+            (threads, true) if is_bare && len <= threads * FEW => 2 * threads,
             // The first item may take as long as all others.
             (_, true) => 1 + usize::from(is_bare),
         };
@@ -151,7 +151,8 @@ impl Pace<'_> {
     /// Returns `pieces`, or as many as `len` items allow.
     #[inline]
     fn at_most(&self, pieces: usize, len: usize) -> usize {
-        pieces.min(len / self.plan.min)
+        // A division takes as long as many an item.
+        if pieces.saturating_mul(self.plan.min) <= len { pieces } else { len / self.plan.min }
     }
 
     /// Whether `len` items have to be cut before they begin.
