@@ -41,9 +41,10 @@ pub(crate) fn run<I: ParallelIterator, E: End<I::Item>>(iter: I, end: &E) -> E::
     iter.drive_unindexed(EndConsumer(end))
 }
 
-struct EndConsumer<'e, E>(&'e E);
+/// Feeds the items to an end.
+pub(crate) struct EndConsumer<'e, E>(pub(crate) &'e E);
 
-struct EndFolder<'e, E: Join> {
+pub(crate) struct EndFolder<'e, E: Join> {
     end: &'e E,
     so_far: E::Result,
 }
