@@ -461,6 +461,7 @@ fn wide() -> Vec<Row> {
         row("scope of 64 that sleep", 8, move |pool| nap(pool, tasks, 64)),
         row("scope of 16 that sleep", 16, move |pool| nap(pool, tasks, 16)),
         row("join tree of 16 that sleep", 16, move |pool| nap(pool, tree, 16)),
+        row("loop of 8 that sleep", 8, move |pool| skewed(pool, |_| true, 8)),
         row("loop of 64 that sleep", 8, move |pool| skewed(pool, |_| true, 64)),
         row("8 of 400 sleep, spread", 8, move |pool| skewed(pool, |i| i % 50 == 25, 400)),
         row("8 of 400 sleep, together", 8, move |pool| {

@@ -275,8 +275,8 @@ where
         drop(source);
         return (consumer.into_folder().complete(), pace.block);
     }
-    if pace.is_wide() {
-        share_forks();
+    if let Some(worker) = Worker::current().filter(|_| pace.is_wide()) {
+        worker.share_forks();
     }
     let mut folder = consumer.into_folder();
     // One block needs no clock, which costs as much as many an item.
@@ -295,7 +295,10 @@ where
                 return (folder.complete(), pace.block);
             }
         };
-        serve_late_callers();
+        if let Some(worker) = Worker::current() {
+            // Callers from outside have their turn: this loop may go on for long.
+            worker.serve_late_callers();
+        }
         let took = lap(&mut before);
         let pieces = pace.after(length, took, source.len(), is_wanted);
         if C::PAUSES && pieces > 1 {
@@ -320,21 +323,6 @@ fn lap(before: &mut u64) -> u64 {
     }
     let now = ticks();
     now.wrapping_sub(std::mem::replace(before, now))
-}
-
-/// Lets callers from outside have their turn: this loop may go on for long.
-#[inline]
-fn serve_late_callers() {
-    if let Some(worker) = Worker::current() {
-        worker.serve_late_callers();
-    }
-}
-
-/// Makes this worker's forks public if another worker has nothing to do.
-fn share_forks() {
-    if let Some(worker) = Worker::current() {
-        worker.share_forks();
-    }
 }
 
 /// Whether a fork would be stolen: thieves find nothing at this worker, and one looks for work. (In

@@ -1,11 +1,12 @@
 //! The pace of a loop: how long its blocks are, and when it forks. One controller for all loops.
 //!
 //! # By demand
-//! A loop begins with one fork, so that a thief finds half of it at once. Each piece then goes on
-//! serially, block after block. After a block it hands over half of what is left if the worker has
-//! no pending work that a thief could take (lazy binary splitting: Tzannes, Caragea, Barua and
-//! Vishkin, PPoPP 2010) and another worker is idle. So there are about as many forks as steals, and
-//! inner loops make hardly any while outer ones have some pending.
+//! A loop begins with one fork, so that a thief finds half of it at once, or with a few forks if it
+//! has few items, so that long ones are shared at once. Each piece then goes on serially, block
+//! after block. After a block it hands over half of what is left if the worker has no pending work
+//! that a thief could take (lazy binary splitting: Tzannes, Caragea, Barua and Vishkin, PPoPP 2010)
+//! and another worker is idle. So there are about as many forks as steals, and inner loops make
+//! hardly any while outer ones have some pending.
 //!
 //! A worker that runs out of work has to wait for the end of a block. So a block lasts some
 //! microseconds: short enough for that, and long enough to be one tight loop over plain iterators.
@@ -38,6 +39,7 @@
 //! | `warm-up`: a while without a thought of forks | 20,000 short, then 16 that sleep | 8 | 1.45 | 1.44 |
 //! | `slow-items`: a piece for each that is slow | 20,000 short, then 16 that sleep | 8 | 1.44 | 1.38 |
 //! | `shared-before-items`: forks public before that | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.52 |
+//! | `few-each-cut`: few items cut at once | loop of 8 that sleep | 8 | 2.00 | – |
 //! | `handed-on`: the block that the left half found | loop of 100 | 2 | 1.33 | – |
 //! | `few-states`: no such pieces where each has a state | fold of 200 of 100 µs into 128 KiB | 2 | 1.32 | – |
 
@@ -58,6 +60,9 @@ const HANDED_ON: usize = 64;
 /// How many pieces there are for each worker where forks cannot wait for demand. A guess: if all
 /// pieces take about as long, workers wait for the last one for an eighth of the loop, at most.
 const EACH: usize = 8;
+/// So few items for each worker are cut at once, since other workers may have to wait for the first
+/// item: see `few-each-cut`. The first item of more is a small part of the loop if all are alike.
+const FEW: usize = 32;
 /// How many thefts, for each worker, may cut what they took into more pieces than planned. If each
 /// thief made more pieces, and some of these were stolen again, a source that can be cut without
 /// end would be. A guess: far more than balance a loop whose pieces can still be cut.
@@ -112,6 +117,7 @@ impl Plan {
         let pieces = match (self.threads, self.pauses) {
             (1, _) => 1,
             (threads, false) => threads * EACH,
+            (threads, true) if is_bare && len <= threads * FEW => 2 * threads,
             // The first item may take as long as all others.
             (_, true) => 1 + usize::from(is_bare),
         };
@@ -145,7 +151,8 @@ impl Pace<'_> {
     /// Returns `pieces`, or as many as `len` items allow.
     #[inline]
     fn at_most(&self, pieces: usize, len: usize) -> usize {
-        pieces.min(len / self.plan.min)
+        // A division takes as long as many an item.
+        if pieces.saturating_mul(self.plan.min) <= len { pieces } else { len / self.plan.min }
     }
 
     /// Whether `len` items have to be cut before they begin.
@@ -272,7 +279,7 @@ mod tests {
         let plan = plan();
         assert_eq!(plan.begin(ITEMS, true).1, 2);
         assert_eq!(plan.begin(ITEMS, false).1, 1);
-        assert_eq!(plan.begin(1, true).1, 1);
+        assert_eq!([1, 3, 2 * FEW].map(|len| plan.begin(len, true).1), [1, 3, 4]);
         for plan in [Plan::new(2, 1, usize::MAX, false), self::plan().in_one_block()] {
             assert_eq!(plan.begin(ITEMS, false).1, 2 * EACH);
             assert_eq!(plan.begin(5, false).1, 5);
