@@ -17,27 +17,22 @@ mod cancel;
 mod fork;
 #[cfg(not(loom))]
 pub mod iter;
-#[cfg(not(loom))]
 mod job;
 mod latch;
 #[cfg(not(loom))]
 mod names;
 #[cfg(not(loom))]
 mod observe;
-#[cfg(not(loom))]
 mod os;
 #[cfg(not(loom))]
 mod pool;
 mod queue;
-#[cfg(not(loom))]
 mod sim;
 mod sleep;
 #[cfg(not(loom))]
 pub mod slice;
 mod sync;
-#[cfg(not(loom))]
 mod task;
-#[cfg(not(loom))]
 mod worker;
 
 #[cfg(not(loom))]

@@ -86,7 +86,6 @@ impl TaskCount {
 
 /// The opener's wait.
 impl Wait for TaskCount {
-    #[cfg(not(loom))]
     fn what(&self) -> crate::latch::Awaited {
         crate::latch::Awaited::Scope
     }

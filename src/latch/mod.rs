@@ -5,11 +5,9 @@
 //! are read-modify-writes of one word, then has to wake it.
 #![allow(unsafe_code)]
 
-#[cfg(not(loom))]
 mod awaited;
 pub(crate) mod count;
 
-#[cfg(not(loom))]
 pub(crate) use awaited::Awaited;
 
 use crate::sync::{AtomicU32, Ordering};
@@ -59,7 +57,6 @@ pub(crate) trait Wait {
     fn leave_core(&self) {}
 
     /// What is waited for, for those who look at a pool that stands still.
-    #[cfg(not(loom))]
     fn what(&self) -> Awaited;
 
     /// The worker that runs what is waited for, where that is known.
@@ -105,7 +102,6 @@ impl Latch {
 }
 
 impl Wait for Latch {
-    #[cfg(not(loom))]
     fn what(&self) -> Awaited {
         Awaited::Fork(None)
     }

@@ -58,7 +58,13 @@ mod pin {
 /// On Linux `membarrier(2)`: some microseconds, and an interrupt of every processor that runs a
 /// thread of this process. On Windows `FlushProcessWriteBuffers`.
 pub(crate) fn heavy_fence() -> bool {
-    #[cfg(target_os = "linux")]
+    // As in `sync::light_fence`, both sides of the pair are the same in a model.
+    #[cfg(loom)]
+    {
+        crate::sync::fence(crate::sync::Ordering::SeqCst);
+        return true;
+    }
+    #[cfg(all(target_os = "linux", not(loom)))]
     return membarrier::fence();
     #[cfg(windows)]
     {

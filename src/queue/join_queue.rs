@@ -650,7 +650,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// How many jobs are public. After a SeqCst fence it is step (3) of the handshake, as
     /// `is_empty`.
-    #[cfg(not(loom))]
     pub(crate) fn public(&self) -> usize {
         // Acquire: as in `is_empty`.
         self.front.gate.limit.load(Ordering::Acquire);
@@ -658,7 +657,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     }
 
     /// What changes with each fork and each end of one. (A glance: nothing is ordered by it.)
-    #[cfg(not(loom))]
     pub(crate) fn progress(&self) -> (usize, usize) {
         (self.head(), self.top())
     }

@@ -348,7 +348,6 @@ impl<J> TaskQueue<J> {
 
     /// How many jobs a thief could take from it, one after the other. (After a SeqCst fence: as
     /// `is_empty`.)
-    #[cfg(not(loom))]
     pub(crate) fn public(&self) -> usize {
         let in_buffer = match self.buffer.len.load(Ordering::Relaxed) {
             // The thief may leave some, and tells nobody of them.
@@ -361,7 +360,6 @@ impl<J> TaskQueue<J> {
 
     /// How many tasks are queued one by one, and how many batches of up to [`ROOM`]. (For dumps: a
     /// glance.)
-    #[cfg(not(loom))]
     pub(crate) fn pending(&self) -> (usize, usize) {
         let in_buffer = match self.buffer.len.load(Ordering::Relaxed) {
             TAKEN | UNUSED => 0,

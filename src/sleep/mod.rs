@@ -561,7 +561,6 @@ impl Sleep {
     }
 
     /// What the core's state is called where people read it.
-    #[cfg(not(loom))]
     pub(crate) fn state_name(&self, core: usize) -> &'static str {
         ["busy", "looking", "parked", "blocked", "restricted"][self.state(core) as usize]
     }

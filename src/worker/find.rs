@@ -22,7 +22,7 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::until_sure;
 use crate::sim;
 use crate::sleep::Look;
-use crate::sync::{AtomicUsize, Ordering, fence, spin_loop};
+use crate::sync::{AtomicUsize, Ordering, fence, others_first, spin_loop};
 use crate::worker::JobRef;
 
 /// How many others one look goes through at most.
@@ -379,6 +379,7 @@ impl Worker {
             // more.
             if oldest.is_none() && other.forks.hides_work() {
                 self.forces.store(1, Ordering::Relaxed);
+                others_first();
             }
             accept(self.count_steal(oldest)?)
         })

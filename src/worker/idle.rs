@@ -22,13 +22,13 @@ use crate::sync::Ordering;
 
 /// Rounds of looking around, or of waiting for leave to do so, before a worker parks. (Of workers
 /// that are broadcast to, all are to be awake for the next.)
-pub(super) const ROUNDS: u32 = 24;
+pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
 /// The fewest.
-const FEWEST_ROUNDS: u32 = 6;
+const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
 /// A worker that has neither forked nor ended a fork between these rounds is silent.
 const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
 /// Up to this round the pauses double; after it the thread yields its processor.
-const SPINS: u32 = 8;
+const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 impl Worker {
     /// Waits for work. `true`: there may be some, and this worker holds its core; `searching` says
@@ -93,7 +93,7 @@ impl Worker {
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
             // The sender of such a job may want this processor.
-            crate::sync::spin_or_yield();
+            pause(SPINS, || false);
             if self.has_own_work() || !self.sees_others_work() {
                 return false;
             }
@@ -181,7 +181,9 @@ enum Seen {
 
 /// Waits a little longer each round, unless `is_over` says so.
 pub(super) fn pause(round: u32, is_over: impl Fn() -> bool) {
-    if round < SPINS {
+    if cfg!(loom) {
+        // A model has no time, and to yield would be to wait until all other threads do.
+    } else if round < SPINS {
         for spin in 0..1 << round {
             if spin % 8 == 7 && is_over() {
                 return;

@@ -10,6 +10,8 @@ mod hand_off;
 pub(crate) mod handlers;
 mod idle;
 pub(crate) mod join_job;
+#[cfg(all(test, loom))]
+mod models;
 mod nest;
 pub(crate) mod settings;
 pub(crate) mod shared;
@@ -17,7 +19,7 @@ mod wait;
 #[cfg(all(test, not(loom)))]
 mod width;
 
-use std::cell::Cell;
+use std::cell;
 use std::ptr;
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ use crate::os::{self, generation};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue, until_sure};
 use crate::sim;
 use crate::sleep::{OffCore, Sleep, Stopped};
-use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{AtomicU32, AtomicUsize, Cell, Ordering, thread_local};
 use crate::worker::counters::{LiveCounters, WorkerCounters};
 use crate::worker::join_job::JoinHeader;
 use crate::worker::settings::{TaskOrder, WaitPolicy};
@@ -42,9 +44,9 @@ const MOST_IN_STOCK: usize = 8;
 
 thread_local! {
     /// The worker whose core this thread holds, else `OUTSIDE`.
-    static CURRENT: Cell<Current> = const { Cell::new(&raw const OUTSIDE) };
+    static CURRENT: cell::Cell<Current> = const { cell::Cell::new(OUTSIDE) };
     /// Whether this is a thread of a pool's.
-    static IS_POOLS: Cell<bool> = const { Cell::new(false) };
+    static IS_POOLS: cell::Cell<bool> = const { cell::Cell::new(false) };
 }
 
 /// A job, by whoever is to run it.
@@ -60,7 +62,13 @@ pub(crate) type Tag = job::Tag<Worker>;
 pub(crate) type Current = *const ForkFront<JoinHeader>;
 
 /// What stands for a worker on a thread that is none.
-static OUTSIDE: ForkFront<JoinHeader> = ForkFront::closed();
+#[cfg(not(loom))]
+const OUTSIDE: Current = &raw const FRONT_OUTSIDE;
+#[cfg(not(loom))]
+static FRONT_OUTSIDE: ForkFront<JoinHeader> = ForkFront::closed();
+/// In a model only workers fork.
+#[cfg(loom)]
+const OUTSIDE: Current = ptr::null();
 
 /// A worker's core: its queues and its state.
 ///
@@ -183,14 +191,14 @@ impl Worker {
         if let Some(worker) = Self::current() {
             worker.forks.forget_thief();
         }
-        CURRENT.set(&raw const OUTSIDE);
+        CURRENT.set(OUTSIDE);
         IS_POOLS.set(false);
         sim::leave();
     }
 
     #[inline(always)]
     pub(crate) fn of<'a>(current: Current) -> Option<&'a Worker> {
-        if ptr::eq(current, &raw const OUTSIDE) {
+        if ptr::eq(current, OUTSIDE) {
             return None;
         }
         // SAFETY: any other front is the first part of a worker (`Acting`), and the pointer is
@@ -487,26 +495,30 @@ impl Worker {
     /// Works until the pool ends.
     pub(crate) fn work(&self, me: &Arc<OffCore>) {
         let mut searching = false;
-        let mut goes_on = true;
-        while goes_on {
-            sim::looks(true);
-            goes_on = if self.is_wanted() {
-                self.pass_on(me, &mut searching)
-            } else if let Some(job) = self.next_job() {
-                if std::mem::take(&mut searching) {
-                    self.stop_searching();
-                }
-                sim::looks(false);
-                self.run(job);
-                sim::looks(true);
-                sim::point();
-                true
-            } else if self.stands_in() {
-                self.pass_on(me, &mut searching)
-            } else {
-                self.idle(me, &mut searching)
-            };
+        while self.turn(me, &mut searching) {}
+    }
+
+    /// One turn of that: runs a job, or waits for one. `false`: the pool has ended.
+    #[inline]
+    fn turn(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
+        sim::looks(true);
+        if self.is_wanted() {
+            return self.pass_on(me, searching);
         }
+        let Some(job) = self.next_job() else {
+            return match self.stands_in() {
+                true => self.pass_on(me, searching),
+                false => self.idle(me, searching),
+            };
+        };
+        if std::mem::take(searching) {
+            self.stop_searching();
+        }
+        sim::looks(false);
+        self.run(job);
+        sim::looks(true);
+        sim::point();
+        true
     }
 
     fn next_job(&self) -> Option<JobRef> {
