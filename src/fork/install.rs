@@ -63,13 +63,13 @@ impl Registry {
 }
 
 /// A core on loan to this thread.
-struct Borrowed<'r> {
-    worker: &'r Worker,
+pub(crate) struct Borrowed<'r> {
+    pub(crate) worker: &'r Worker,
     _acting: Acting,
 }
 
 impl<'r> Borrowed<'r> {
-    fn core(registry: &'r Registry) -> Option<Self> {
+    pub(crate) fn core(registry: &'r Registry) -> Option<Self> {
         if !registry.settings().lends_cores {
             return None;
         }
@@ -128,7 +128,8 @@ where
 
 /// Not generic, hence compiled once, and not in the user's crate.
 fn wait(done: &Event, begun: &AtomicU32, registry: &Registry) {
-    if Worker::current().is_some() || registry.is_simulated() {
+    // (A model has no clock.)
+    if Worker::current().is_some() || registry.is_simulated() || cfg!(loom) {
         return done.wait(|| true);
     }
     // What it runs may fork, and this thread has the time to wake a helper for that.

@@ -105,7 +105,7 @@ impl Worker {
 
     /// Step 1. The wait's setter has been asked to wake this worker. `None`: the pool has ended, as
     /// one may while a thread of the user's is still its worker.
-    fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
+    pub(super) fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
         self.reinject_forks();
         // Those that are still pending, stolen ones, are the caller's when it is back.
         self.forks.keep_slots(true);

@@ -93,7 +93,7 @@ pub(crate) struct Worker {
     is_lent: AtomicU32,
     nest: Nest,
     /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
-    visit: Cell<*const ()>,
+    visit: cell::Cell<*const ()>,
     /// Whether the worker has a thread, or had one. (If it never will, others run its
     /// pinned jobs.)
     has_thread: AtomicU32,
@@ -153,7 +153,7 @@ impl Worker {
             waits_for: AtomicU32::new(0),
             is_lent: AtomicU32::new(0),
             nest: Nest::default(),
-            visit: Cell::new(ptr::null()),
+            visit: cell::Cell::new(ptr::null()),
             has_thread: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),
@@ -255,7 +255,7 @@ impl Worker {
         self.sleep().counts().somebody_idles()
     }
 
-    pub(crate) fn visit(&self) -> &Cell<*const ()> {
+    pub(crate) fn visit(&self) -> &cell::Cell<*const ()> {
         &self.visit
     }
 

@@ -1,17 +1,25 @@
 //! Models of the search for work, of sleeping and waking, of waits, hand-offs and the end of a
 //! pool, for the model checker, to which a lost wake-up is a deadlock.
 //!
-//! They run what is shipped: a registry with its workers, as its builder makes it. Only the threads
-//! are the models' own, and act as the workers, and so are the jobs. At the end of most models no
+//! They run what is shipped: a registry with its workers, as the pool's builder makes it. Only the
+//! threads that act as the workers, and the jobs, are the models' own. At the end of most models no
 //! worker must be counted that is not there.
 
+mod end;
+mod hand_off;
+mod lend;
 mod pool;
+mod search;
+mod wait;
+
+use std::sync::Arc;
 
 use loom::thread;
 
-use self::pool::{Pool, Thread};
+use self::pool::{Pool, Thread, check};
 use super::*;
-use crate::sleep::Kind;
+use crate::latch::{Latch, Wait, Waiter};
+use crate::sleep::{Counts, Kind};
 
 /// The thread of worker `me`, until it has run a job.
 fn run_one(me: usize) -> impl FnOnce(&Pool) {
@@ -34,39 +42,16 @@ fn sleep_on(me: Thread) -> impl FnOnce(&Pool) {
     }
 }
 
-// ---- one worker, and one publisher ----------------------------------------------------------
-
-/// Publishes a job beside a worker that looks for one, or sleeps.
-fn check_publish(publish: fn(&Pool)) {
-    pool::check(move || {
-        let pool = Pool::new(2);
-        let worker = pool.start(run_one(1));
-        publish(&pool);
-        worker.join().unwrap();
-        pool.nobody_is_counted();
-    });
+/// Sets a latch that worker `waiter` waits for, or a thread without its core.
+fn set(pool: &Pool, waiter: usize, latch: &Latch) {
+    // SAFETY: each latch of these models is set once, and lives as long as its model.
+    if unsafe { Latch::set(latch) } == Waiter::Asleep {
+        pool.sleep().wake_blocked(waiter, latch.address());
+    }
 }
 
-/// Fails when `sleep` does not call `announce_and_look` for a sentry that resigns.
-#[test]
-fn a_fork_finds_a_worker() {
-    check_publish(|pool| pool.fork(0));
-}
-
-/// Fails when `notify_from_worker` takes any parked worker for one that looks.
-#[test]
-fn a_task_finds_a_worker() {
-    check_publish(|pool| pool.push_task(0));
-}
-
-/// Fails when the fence in `notify_from_outside` is left out.
-#[test]
-fn a_job_from_outside_finds_a_worker() {
-    check_publish(|pool| pool.registry().inject(pool.job()));
-}
-
-/// Fails when the core's state is looked at before the list is locked.
-#[test]
-fn a_pinned_job_finds_its_worker() {
-    check_publish(|pool| pool.worker(1).send(pool.job()));
+/// A job of `tag` that sets such a latch.
+fn setter(pool: &Pool, tag: usize, waiter: usize, latch: &Arc<Latch>) -> JobRef {
+    let (theirs, latch) = (pool.clone(), latch.clone());
+    pool.job_of(tag, move |_| set(&theirs, waiter, &latch))
 }

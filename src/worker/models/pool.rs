@@ -8,13 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{self, JoinHandle};
 
 use crate::job::NO_TAG;
-use crate::sim::Simulated;
 use crate::sleep::{Counts, OffCore, Sleep};
 use crate::worker::handlers::Handlers;
 use crate::worker::join_job::JoinJob;
 use crate::worker::settings::{Settings, TaskOrder, WaitPolicy};
 use crate::worker::shared::Registry;
-use crate::worker::{Acting, Execute, Header, JobRef, Worker};
+use crate::worker::{Acting, Execute, Header, JobRef, Tag, Worker};
 
 /// A thread of a pool at the bottom of its stack.
 pub(super) type Thread = Arc<OffCore>;
@@ -26,30 +25,37 @@ pub(super) fn check(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-// There is no simulation in a model.
-impl Simulated for Registry {}
-
 #[derive(Clone)]
 pub(super) struct Pool {
     registry: Arc<Registry>,
     /// How many of the model's jobs each worker has run. (Read by the thread that counts.)
     ran: Arc<[AtomicUsize]>,
+    tag: Arc<Tag>,
 }
+
+// SAFETY: a model has one thread to the system, and its tag is not written any more.
+unsafe impl Send for Pool {}
+
 
 impl Pool {
     pub(super) fn new(workers: usize) -> Self {
+        Self::with_spare_threads(workers, 1)
+    }
+
+    pub(super) fn with_spare_threads(workers: usize, most: usize) -> Self {
         let settings = Settings {
             injector_interval: 64,
             wait_policy: WaitPolicy::AnyWork,
             task_order: TaskOrder::NewestFirst,
             lends_cores: true,
             stack_size: None,
-            max_spare_threads: 1,
+            max_spare_threads: most,
             simulation: None,
         };
         let registry = Registry::new(workers, Handlers::default(), settings);
         (0..workers).for_each(|_| registry.thread_starts());
-        Pool { registry, ran: (0..workers).map(|_| AtomicUsize::new(0)).collect() }
+        let ran = (0..workers).map(|_| AtomicUsize::new(0)).collect();
+        Pool { registry, ran, tag: Arc::new(Tag::new(NO_TAG)) }
     }
 
     pub(super) fn registry(&self) -> &Registry {
@@ -72,6 +78,33 @@ impl Pool {
 
     pub(super) fn nobody_is_counted(&self) {
         assert_eq!(self.sleep().counts(), Counts(0));
+    }
+
+    /// An isolation tag.
+    pub(super) fn tag(&self) -> usize {
+        self.tag.address()
+    }
+
+    /// Calls `act` as worker `index`, within that.
+    pub(super) fn within_tag(&self, index: usize, act: impl FnOnce(&Worker)) {
+        let worker = self.worker(index);
+        let _acting = Acting::start(worker);
+        worker.within(self.tag(), || act(worker));
+    }
+
+    /// How many jobs a worker has run, which has ended.
+    pub(super) fn ran(&self, index: usize) -> usize {
+        self.ran[index].load(Ordering::Relaxed)
+    }
+
+    /// Ends the pool, of which there are only spare threads.
+    pub(super) fn end(&self) {
+        self.registry.begin_end(false);
+        self.registry.take_spare_threads().into_iter().for_each(|thread| thread.join());
+    }
+
+    pub(super) fn inject(&self) {
+        self.registry.inject(self.job());
     }
 
     /// A job that is counted.
@@ -110,8 +143,7 @@ impl Pool {
     pub(super) fn run_one(&self, me: &Thread, mut searching: bool) {
         let worker = self.worker(me.core());
         let _acting = Acting::start(worker);
-        let ran = &self.ran[me.core()];
-        while ran.load(Ordering::Relaxed) == 0 && worker.turn(me, &mut searching) {}
+        while self.ran(me.core()) == 0 && worker.turn(me, &mut searching) {}
     }
 }
 

@@ -1,0 +1,71 @@
+//! Models of whole pools, by what programs call: built, given work, and dropped, under every
+//! schedule. The threads are the pool's own. (A thread from outside only spawns and installs: to
+//! fork, it would need a queue that loom cannot keep from one schedule to the next.)
+
+use std::sync::Arc;
+
+use loom::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::fork::{join, scope};
+use crate::pool::{ThreadPool, ThreadPoolBuilder};
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.max_branches = builder.max_branches.max(10_000);
+    builder.check(model);
+}
+
+fn pool(threads: usize) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+/// Fails when `Registry::ends` does not see who is parked.
+#[test]
+fn a_pool_ends_that_had_nothing_to_do() {
+    check(|| drop(pool(1)));
+}
+
+#[test]
+fn what_was_spawned_is_run_before_the_pool_ends() {
+    check(|| {
+        let pool = pool(1);
+        let count = Arc::new(AtomicUsize::new(0));
+        let theirs = count.clone();
+        drop(pool.spawn(move || _ = theirs.fetch_add(1, Ordering::Relaxed)));
+        drop(pool);
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn a_handle_gives_the_result_to_a_thread_from_outside() {
+    check(|| {
+        let pool = pool(1);
+        assert_eq!(pool.spawn(|| 7).join().unwrap(), 7);
+    });
+}
+
+#[test]
+fn an_install_returns_what_it_came_to() {
+    check(|| assert_eq!(pool(1).install(|| 7), 7));
+}
+
+#[test]
+fn a_join_has_both_results_whoever_runs_them() {
+    check(|| {
+        let results = pool(2).install(|| join(|| 1, || 2));
+        assert_eq!(results, (1, 2));
+    });
+}
+
+#[test]
+fn a_scope_ends_after_its_tasks() {
+    check(|| {
+        let count = pool(2).install(|| {
+            let count = AtomicUsize::new(0);
+            scope(|scope| drop(scope.spawn(|| count.fetch_add(1, Ordering::Relaxed))));
+            count.load(Ordering::Relaxed)
+        });
+        assert_eq!(count, 1);
+    });
+}
