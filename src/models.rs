@@ -19,12 +19,18 @@ fn pool(threads: usize) -> ThreadPool {
     ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
 }
 
-/// Fails when `Registry::ends` does not see who is parked.
+/// Every thread of a pool that is dropped is told.
+///
+/// Weakened: `worker/shared.rs end_if_idle: self.sleep.wake_all(); =>`
 #[test]
 fn a_pool_ends_that_had_nothing_to_do() {
     check(|| drop(pool(1)));
 }
 
+/// A task that was spawned in time is run.
+///
+/// Weakened: `sleep/mod.rs notify_from_outside: counts.parked() > 0 && counts.searchers() == 0
+/// => false`
 #[test]
 fn what_was_spawned_is_run_before_the_pool_ends() {
     check(|| {
@@ -37,6 +43,9 @@ fn what_was_spawned_is_run_before_the_pool_ends() {
     });
 }
 
+/// Who joins a handle is woken at the end of the task.
+///
+/// Weakened: `task/mod.rs execute_joinable: unsafe { take_waiting(address) }.wake(); =>`
 #[test]
 fn a_handle_gives_the_result_to_a_thread_from_outside() {
     check(|| {
@@ -45,11 +54,17 @@ fn a_handle_gives_the_result_to_a_thread_from_outside() {
     });
 }
 
+/// Who installs borrows a core, or is woken.
+///
+/// Weakened: `worker/event.rs happen: sleeper.wake(); =>`
 #[test]
 fn an_install_returns_what_it_came_to() {
     check(|| assert_eq!(pool(1).install(|| 7), 7));
 }
 
+/// The owner runs the second side, or is woken by the thief.
+///
+/// Weakened: `worker/join_job.rs execute: worker.sleep().wake_blocked(owner.index(), address); =>`
 #[test]
 fn a_join_has_both_results_whoever_runs_them() {
     check(|| {
@@ -58,6 +73,9 @@ fn a_join_has_both_results_whoever_runs_them() {
     });
 }
 
+/// The opener of a scope runs its tasks, or is woken by the last of them.
+///
+/// Weakened: `fork/scope.rs task_ended: worker.sleep().wake_blocked(opener, self.tasks.addr()); =>`
 #[test]
 fn a_scope_ends_after_its_tasks() {
     check(|| {

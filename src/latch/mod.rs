@@ -181,6 +181,8 @@ mod models {
         });
     }
 
+    /// Weakened: `latch/mod.rs ask_wake: self.state.compare_exchange(UNSET, ASLEEP,
+    /// Ordering::AcqRel, Ordering::Acquire) => Ok::<u32, u32>(UNSET)`
     #[test]
     fn a_waiter_that_parks_is_woken() {
         check(|frame| {
@@ -192,6 +194,7 @@ mod models {
         });
     }
 
+    /// Weakened: `latch/mod.rs done: Ordering::Acquire => Ordering::Relaxed`
     #[test]
     fn a_waiter_that_polls_sees_what_the_setter_did() {
         check(|frame| {

@@ -61,7 +61,8 @@ pub(crate) fn heavy_fence() -> bool {
     // As in `sync::light_fence`, both sides of the pair are the same in a model.
     #[cfg(loom)]
     {
-        crate::sync::fence(crate::sync::Ordering::SeqCst);
+        use crate::sync::{Ordering, fence};
+        fence(Ordering::SeqCst);
         return true;
     }
     #[cfg(all(target_os = "linux", not(loom)))]

@@ -1,6 +1,6 @@
 //! Which thread has a core: the part of a hand-off (`worker/hand_off.rs`) that is under the
 //! sleepers' lock. It is here because a core changes hands together with the counts and with the
-//! list of sleepers, and because the model checker runs it, which does not get the workers.
+//! list of sleepers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -110,8 +110,6 @@
 
 mod counts;
 mod hand_off;
-#[cfg(all(test, loom))]
-mod models;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -317,22 +317,28 @@ mod models {
         });
     }
 
+    /// Weakened: `task/state.rs detach: Ordering::AcqRel => Ordering::Release`
     #[test]
     fn a_task_whose_handle_is_dropped_is_settled_and_freed_once() {
         check(Task::drop_handle);
     }
 
+    /// Weakened: `task/state.rs claim: self.0.fetch_or(CLAIMED, Ordering::AcqRel) =>
+    /// self.0.load(Ordering::Acquire)`
     #[test]
     fn a_task_that_its_joiner_may_run_is_run_and_freed_once() {
         check(Task::join_by_running);
     }
 
+    /// Weakened: `task/state.rs ask_wake: Ordering::AcqRel => Ordering::Acquire`
     #[test]
     fn a_joiner_that_sleeps_is_woken() {
         check(Task::join_by_sleeping);
     }
 
     /// The ticket is there as long as the joiner waits.
+    ///
+    /// Weakened: `task/state.rs leave_as_entry: Ordering::AcqRel => Ordering::Relaxed`
     #[test]
     fn a_task_that_a_ticket_or_its_entry_runs_is_settled_once() {
         loom::model(|| {
@@ -346,6 +352,7 @@ mod models {
         });
     }
 
+    /// Weakened: `task/state.rs finish: Ordering::AcqRel => Ordering::Acquire`
     #[test]
     fn a_joiner_that_looks_sees_the_result() {
         check(Task::join_by_looking);

@@ -105,6 +105,9 @@ impl Tasks {
 
 /// Fails when `change` stores without comparing, and when any of the buffer's orderings is Relaxed:
 /// the load in `push`, the store and the compare-exchange in `take`, that in `change`.
+///
+/// Weakened: `queue/spawn_queue.rs change: self.len.compare_exchange(from, to, Ordering::SeqCst,
+/// Ordering::Relaxed).is_ok() => self.len.swap(to, Ordering::SeqCst) == from`
 #[test]
 fn a_task_that_is_stolen_is_run_once() {
     loom::model(|| {
@@ -126,6 +129,8 @@ fn a_task_that_is_stolen_is_run_once() {
 /// The owner steals, too, after a thief has taken from its buffer.
 ///
 /// Fails when `fill` loads the length with Relaxed.
+///
+/// Weakened: `queue/spawn_queue.rs fill: Ordering::Acquire => Ordering::Relaxed`
 #[test]
 fn a_buffer_that_was_emptied_is_filled_again() {
     loom::model(|| {
@@ -166,24 +171,32 @@ fn check_sleeper_of(in_order: bool, before: fn(&Tasks), act: fn(&Tasks) -> bool)
 }
 
 /// Fails when the sleeper's fence is left out.
+///
+/// Weakened: `queue/spawn_queue.rs is_empty: len == 0 || len == UNUSED => true`
 #[test]
 fn a_task_that_is_pushed_and_a_sleeper_see_each_other() {
     check_sleeper(|_| (), |tasks| tasks.push(0));
 }
 
 /// Fails when the owner's fence is left out.
+///
+/// Weakened: `queue/spawn_queue.rs publish_moved: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other() {
     check_sleeper_of(true, |_| (), |tasks| tasks.push(0));
 }
 
 /// Fails when the owner's fence after the last task is left out.
+///
+/// Weakened: `queue/spawn_queue.rs publish_moved: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_buffer_that_is_packed_and_a_sleeper_see_each_other() {
     check_sleeper(|tasks| tasks.push_all(0..2), |tasks| tasks.push(2));
 }
 
 /// Fails when `pop` does not call `moved`.
+///
+/// Weakened: `queue/spawn_queue.rs pop_batch: moved(); =>`
 #[test]
 fn a_batch_that_is_unpacked_and_a_sleeper_see_each_other() {
     let push_batch = |tasks: &Tasks| {
@@ -194,6 +207,8 @@ fn a_batch_that_is_unpacked_and_a_sleeper_see_each_other() {
 }
 
 /// Fails when the thief does not publish what it has moved.
+///
+/// Weakened: `queue/models/tasks.rs steal: self.publish(THIEF) => false`
 #[test]
 fn a_buffer_that_is_stolen_and_a_sleeper_see_each_other() {
     check_sleeper(|tasks| tasks.push_all(0..2), Tasks::steal);
@@ -202,6 +217,8 @@ fn a_buffer_that_is_stolen_and_a_sleeper_see_each_other() {
 /// Somebody else takes what the batch has left.
 ///
 /// Fails when the thief does not publish what it has moved.
+///
+/// Weakened: `queue/models/tasks.rs steal_injected: self.publish(THIEF) => false`
 #[test]
 fn a_batch_from_outside_and_a_sleeper_see_each_other() {
     let inject = |tasks: &Tasks| (0..3).for_each(|task| tasks.injector.push(task));

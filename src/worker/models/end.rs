@@ -2,7 +2,9 @@
 
 use super::*;
 
-/// Fails when `begin_end` does not look whether the pool is idle already.
+/// Whether the worker parks before or after the end begins, the pool ends.
+///
+/// Weakened: `worker/shared.rs begin_end: self.end_if_idle(); =>`
 #[test]
 fn a_sleeping_worker_ends_with_its_pool() {
     check(|| {
@@ -13,7 +15,9 @@ fn a_sleeping_worker_ends_with_its_pool() {
     });
 }
 
-/// Fails when `end_if_idle` comes before `announce`.
+/// Of two workers that park, one sees that both have.
+///
+/// Weakened: `worker/idle.rs park: self.registry().end_if_idle(); =>`
 #[test]
 fn the_last_worker_to_park_ends_the_pool() {
     check(|| {
@@ -25,7 +29,10 @@ fn the_last_worker_to_park_ends_the_pool() {
     });
 }
 
-/// Fails when `ends` does not ask whether there is anything left, or not under the lock.
+/// A pool does not end before a job that only a worker which parks just now may run.
+///
+/// Weakened: `worker/shared.rs ends: self.workers.iter().any(|worker| worker.has_own_work())
+/// => false`
 #[test]
 fn a_pinned_job_is_run_though_the_pool_ends() {
     check(|| {

@@ -15,14 +15,17 @@ fn check_spare(publish: fn(&Pool, JobRef)) {
     });
 }
 
-/// Fails when `give_to_spare` counts the searcher after it has given the core, and when `give`
-/// stores with Relaxed.
+/// The spare thread is counted as a searcher before it can stop searching.
+///
+/// Weakened: `sleep/hand_off.rs give_to_spare: self.count(SEARCHER, 0); =>`
 #[test]
 fn a_spare_thread_runs_a_task_that_is_left() {
     check_spare(|pool, job| pool.worker(0).push_task(job));
 }
 
-/// Fails when `announce` parks a core that a thread wants back.
+/// A core that a thread wants back is not parked.
+///
+/// Weakened: `sleep/mod.rs announce: self.give_to_returning(&mut list, core) => false`
 #[test]
 fn a_spare_thread_runs_a_job_from_outside() {
     check_spare(|pool, job| pool.registry().inject(job));
@@ -31,10 +34,8 @@ fn a_spare_thread_runs_a_job_from_outside() {
 /// Two threads take turns on core 0: the first waits without it until the second, which has it,
 /// says so, and waits there for the first in turn.
 ///
-/// Fails when `take_back` does not wake a holder that is blocked, when such a holder does not look
-/// for threads that want the core after its announcement, when `hand_off` does not note the thread
-/// as one that waits, when `wake_blocked` wakes the holder only, and when `give_to_spare` parks a
-/// core that has no spare thread.
+/// Weakened: `sleep/hand_off.rs take_back: matches!(self.state(core), BLOCKED | RESTRICTED)
+/// => false`
 #[test]
 fn a_thread_that_wants_its_core_back_gets_it() {
     check(|| {
@@ -55,8 +56,7 @@ fn a_thread_that_wants_its_core_back_gets_it() {
 /// A thread waits without the only core for a job, the spare thread that has the core for the end
 /// of another one, in a wait in which it must not run that: it hands the core on for it.
 ///
-/// Fails when `inject` does not look for restricted waits, or a worker in one does not look for
-/// work that it may not run.
+/// Weakened: `worker/shared.rs inject: self.sleep.notify_all_restricted(); =>`
 #[test]
 fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
     check(|| {

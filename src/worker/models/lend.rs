@@ -24,20 +24,26 @@ fn check_lending(publish: fn(&Pool)) {
     });
 }
 
-/// Fails when the borrower does not look before it goes.
+/// A borrower looks before it goes, for its publisher may have relied on the core's worker.
+///
+/// Weakened: `worker/hand_off.rs look_after: self.sleep().wake_one(); =>`
 #[test]
 fn a_task_is_run_though_the_core_was_lent() {
     check_lending(|pool| pool.push_task(0));
 }
 
-/// Fails when the fence in `give_back` is left out.
+/// Likewise for a job from outside.
+///
+/// Weakened: `worker/find.rs announce_and_look: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_job_from_outside_is_run_though_the_core_was_lent() {
     check_lending(|pool| pool.inject());
 }
 
-/// Fails when `announce` does not look whether the core is `FREE` still, or when `lend` or
-/// `take_core` do not compare when they take it to `BUSY`.
+/// Of a worker and two borrowers, one has the core at a time.
+///
+/// Weakened: `sleep/mod.rs lend: self.swap_state(core, FREE, BUSY) => self.state(core) ==
+/// FREE && { self.set_state(core, BUSY); true }`
 #[test]
 fn no_two_threads_hold_a_core() {
     check(|| {
@@ -68,14 +74,17 @@ fn check_pinned(go: fn(&Pool)) {
     });
 }
 
-/// Fails when `give_back` is told of work left instead of looking for it under the lock, and when
-/// its fence is left out.
+/// A pinned job that comes while the core is given back is seen.
+///
+/// Weakened: `sleep/hand_off.rs give_back: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_pinned_job_is_run_though_the_core_was_lent() {
     check_pinned(|pool| pool.worker(1).give_back());
 }
 
-/// Fails when the fence in `hand_off` is left out.
+/// Likewise while it is handed off.
+///
+/// Weakened: `sleep/hand_off.rs hand_off: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_pinned_job_is_run_though_the_holder_hands_off_the_core() {
     check_pinned(|pool| drop(pool.worker(1).hand_off(&Latch::new(), false)));
@@ -107,7 +116,9 @@ fn check_lent_sentry(publish: fn(&Pool)) {
     });
 }
 
-/// Fails when `lend` does not say `LookAgain`.
+/// Who borrows the sentry's core looks in its place.
+///
+/// Weakened: `sleep/hand_off.rs take_parked: stopped = Stopped::LookAgain; =>`
 #[test]
 fn the_borrower_of_the_sentrys_core_wakes_another_for_a_task() {
     check_lent_sentry(|pool| pool.push_task(0));
@@ -116,8 +127,7 @@ fn the_borrower_of_the_sentrys_core_wakes_another_for_a_task() {
 /// A thread borrows core 0, of a worker that looks around or is parked, hands it off, and has it
 /// back.
 ///
-/// Fails when `give_to_spare` parks such a core, when `looker_sees_loan` does not look whether it
-/// was given back, and when a looker does not look for threads that want the core.
+/// Weakened: `sleep/hand_off.rs looker_sees_loan: self.state(me.core) == FREE => false`
 #[test]
 fn a_core_that_was_lent_is_handed_off() {
     check(|| {

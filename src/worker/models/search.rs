@@ -15,31 +15,42 @@ fn check_publish(publish: fn(&Pool)) {
     });
 }
 
-/// Fails when `sleep` does not call `announce_and_look` for a sentry that resigns.
+/// A worker that parks sees the fork, or its owner wakes it.
+///
+/// Weakened: `sleep/mod.rs sleep: announce_and_look() => false`
 #[test]
 fn a_fork_finds_a_worker() {
     check_publish(|pool| pool.fork(0));
 }
 
-/// Fails when `notify_from_worker` takes any parked worker for one that looks.
+/// Likewise a task.
+///
+/// Weakened: `sleep/mod.rs notify_from_worker: counts.parked() > 0 &&
+/// !counts.somebody_looks() => false`
 #[test]
 fn a_task_finds_a_worker() {
     check_publish(|pool| pool.push_task(0));
 }
 
-/// Fails when the fence in `notify_from_outside` is left out.
+/// Likewise a job from a thread that is no worker.
+///
+/// Weakened: `sleep/mod.rs notify_from_outside: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_job_from_outside_finds_a_worker() {
     check_publish(|pool| pool.inject());
 }
 
-/// Fails when the core's state is looked at before the list is locked.
+/// Likewise a job for this worker and no other.
+///
+/// Weakened: `sleep/mod.rs wake_for_pinned: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_pinned_job_finds_its_worker() {
     check_publish(|pool| pool.worker(1).send(pool.job()));
 }
 
-/// Fails when the one who must not run the job puts it back without a word.
+/// Likewise a job that was taken out and given back meanwhile.
+///
+/// Weakened: `worker/shared.rs queue: self.sleep.notify_from_outside(tag); =>`
 #[test]
 fn a_reinjected_job_finds_a_worker() {
     check(|| {
@@ -72,20 +83,26 @@ fn check_last_searcher(workers: usize, publish: fn(&Pool)) {
     });
 }
 
-/// Fails when `stop_searching` does not say `LookAgain`.
+/// The owner of the fork may have relied on the searcher, which then wakes another.
+///
+/// Weakened: `sleep/mod.rs stop_searching: Stopped::LookAgain => Stopped::Fine`
 #[test]
 fn the_last_searcher_wakes_another_for_a_fork() {
     check_last_searcher(3, |pool| pool.fork(2));
 }
 
-/// Fails when the last searcher looks without having rung.
+/// Likewise for a task.
+///
+/// Weakened: `worker/mod.rs look_again: self.jobs_for_others() => 0`
 #[test]
 fn the_last_searcher_wakes_another_for_a_task() {
     check_last_searcher(3, |pool| pool.push_task(2));
 }
 
-/// Fails when the fence in `jobs_for_others` is left out. (A worker that is awake would hide
-/// that: it is reason enough to wake another.)
+/// Likewise for a job from outside. (A worker that is awake would hide that: it is reason enough
+/// to wake another.)
+///
+/// Weakened: `worker/find.rs jobs_for_others: fence(Ordering::SeqCst); =>`
 #[test]
 fn the_last_searcher_wakes_another_for_a_job_from_outside() {
     check_last_searcher(2, |pool| pool.inject());
@@ -121,19 +138,25 @@ fn rise_lent(pool: &Pool) {
     pool.worker(2).unparked();
 }
 
-/// Fails when the fence in `unparked` is left out.
+/// A worker that was woken is not taken for parked by a searcher on which it relies.
+///
+/// Weakened: `sleep/mod.rs unparked: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_task_of_a_worker_just_woken_finds_another() {
     check_unparked(rise_woken, |pool| pool.push_task(2));
 }
 
-/// Fails when the fence in `unparked` is left out.
+/// Likewise for a fork.
+///
+/// Weakened: `sleep/mod.rs unparked: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_fork_of_a_worker_just_woken_finds_another() {
     check_unparked(rise_woken, |pool| pool.fork(2));
 }
 
-/// Fails when the fence in `unparked` is no more than AcqRel.
+/// Likewise a core that was lent.
+///
+/// Weakened: `sleep/mod.rs unparked: fence(Ordering::SeqCst); => fence(Ordering::AcqRel);`
 #[test]
 fn a_task_of_a_borrower_finds_another() {
     check_unparked(rise_lent, |pool| pool.push_task(2));

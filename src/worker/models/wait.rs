@@ -40,12 +40,17 @@ fn check_latch(wait: fn(&Pool, &Latch)) {
     });
 }
 
-/// Fails when the latch is not probed after `announce`.
+/// A waiter that sleeps is woken by the setter.
+///
+/// Weakened: `sleep/mod.rs wake_blocked: matches!(self.state(core), BLOCKED | RESTRICTED) =>
+/// false`
 #[test]
 fn a_worker_that_is_blocked_is_woken() {
     check_latch(|pool, latch| pool.worker(1).wait_until(latch));
 }
-
+/// Likewise in a restricted wait, which looks once more after it has announced itself.
+///
+/// Weakened: `worker/wait.rs sleep_restricted: again || looks() => again`
 #[test]
 fn a_worker_in_a_restricted_wait_is_woken() {
     check_latch(|pool, latch| pool.within_tag(1, |worker| worker.wait_until(latch)));
@@ -64,18 +69,24 @@ fn check_restricted(publish: fn(&Pool, JobRef)) {
         pool.nobody_is_counted();
     });
 }
-
+/// A task wakes the waiter that may run it.
+///
+/// Weakened: `sleep/mod.rs notify_from_worker: self.notify_restricted(tag); =>`
 #[test]
 fn a_task_finds_a_restricted_wait() {
     check_restricted(|pool, job| pool.worker(0).push_task(job));
 }
-
+/// Likewise a job from outside.
+///
+/// Weakened: `sleep/mod.rs notify_from_outside: self.notify_restricted(tag); =>`
 #[test]
 fn a_job_from_outside_finds_a_restricted_wait() {
     check_restricted(|pool, job| pool.registry().inject(job));
 }
 
-/// Fails when `notify_of_guest` relies on searchers, or is left out.
+/// A guest wakes a worker that waits for another pool.
+///
+/// Weakened: `sleep/mod.rs notify_of_guest: self.wake_one_restricted(); =>`
 #[test]
 fn a_guest_finds_a_worker_that_waits_elsewhere() {
     check(|| {
@@ -93,8 +104,7 @@ fn a_guest_finds_a_worker_that_waits_elsewhere() {
 /// it hands its core to a spare thread, which runs the guest, by which that wait is over, and
 /// passes the core on.
 ///
-/// Fails when `pass_on` gives the core only to threads that want it back, and when `take_back` does
-/// not look whether the caller has it already.
+/// Weakened: `sleep/hand_off.rs give_to_any: self.give_to_waiting(list, core) => false`
 #[test]
 fn a_core_that_was_handed_off_for_a_guest_is_passed_on() {
     check(|| {
