@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::fork::{join, scope};
+use crate::fork::{join, scope, spawn};
 use crate::pool::{ThreadPool, ThreadPoolBuilder};
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
@@ -85,5 +85,46 @@ fn a_scope_ends_after_its_tasks() {
             count.load(Ordering::Relaxed)
         });
         assert_eq!(count, 1);
+    });
+}
+
+/// A value that counts its drops.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A result that its handle does not take is dropped once, by the handle or by the worker.
+///
+/// Weakened: `task/mod.rs execute_joinable: done == Done::Nobody => false`
+#[test]
+fn a_result_that_is_not_taken_is_dropped_once() {
+    check(|| {
+        let pool = pool(1);
+        let drops = Arc::new(AtomicUsize::new(0));
+        let value = Counted(drops.clone());
+        drop(pool.spawn(move || value));
+        drop(pool);
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// A worker that joins a task runs it, or waits for the worker that does.
+///
+/// Weakened: `task/state.rs claim: self.0.fetch_or(CLAIMED, Ordering::AcqRel) =>
+/// self.0.load(Ordering::Acquire)`
+#[test]
+fn a_task_that_a_worker_joins_is_run_once() {
+    check(|| {
+        let runs = pool(2).install(|| {
+            let runs = Arc::new(AtomicUsize::new(0));
+            let theirs = runs.clone();
+            spawn(move || _ = theirs.fetch_add(1, Ordering::Relaxed)).join().unwrap();
+            runs.load(Ordering::Relaxed)
+        });
+        assert_eq!(runs, 1);
     });
 }

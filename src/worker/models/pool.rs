@@ -36,7 +36,6 @@ pub(super) struct Pool {
 // SAFETY: a model has one thread to the system, and its tag is not written any more.
 unsafe impl Send for Pool {}
 
-
 impl Pool {
     pub(super) fn new(workers: usize) -> Self {
         Self::with_spare_threads(workers, 1)
@@ -156,8 +155,7 @@ struct Job<F> {
 
 fn new_job<F: FnOnce(&Worker) + 'static>(tag: usize, run: F) -> JobRef {
     // SAFETY: the table is made for this type, whose first field is the header.
-    let mut header =
-        unsafe { Header::new(NonNull::from(const { &(execute::<F> as Execute) })) };
+    let mut header = unsafe { Header::new(NonNull::from(const { &(execute::<F> as Execute) })) };
     header.set_tag(tag);
     let job = Box::leak(Box::new(Job { header, run }));
     // SAFETY: it lives until it is run; a model has one thread to the system; the tag is set; there
