@@ -1,24 +1,54 @@
-# What the scripts here share: how to skip, a copy of the tree, and which tests to run.
+# Shared by the scripts here: how to skip, how to copy the tree, and which tests to run.
 
 skip() {
     echo "SKIPPED: ci/$(basename "$0"): $*"
     exit 0
 }
 
-# Copies what git knows or would add to the directory, which is emptied first.
+# Empties the directory, and copies into it all files that git tracks or would add.
 copy_tree() {
     rm -rf "$1"
     mkdir -p "$1"
     git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t "$1"
 }
 
-# For checkers of leaks: tests of which a handle is forgotten, and payloads that are leaked since their drop
-# panics again without end.
-forgetful=(leave_the_seat whose_handle_was_forgotten Aftershock)
+nightly() { rustup which --toolchain nightly "$1" 2>/dev/null; }
 
-# Sets `suites` to cargo's options for the named test files, `lib` being the unit tests; for all
-# if none is named, but for compile_fail, which runs cargo itself, costs, which counts what a checker
-# adds to, and deterministic, whose tests need a feature of that name.
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+# Unpacks a rustc with the sources of its std into a directory, from Debian's packages, unless it is
+# there. Nothing is installed. By these, nightly's cargo builds std for any target, and for sanitizers.
+unpack_rustc() {
+    local tools=$1 packages=$1/packages std llvm
+    [ ! -e "$tools/complete" ] || return 0
+    first_dependency() { apt-cache depends "$1" | sed -n "s/^ *Depends: \($2.*\)/\1/p" | head -1; }
+    command -v apt-get >/dev/null || return
+    as_root apt-get -qq update || echo 'the lists of packages stay as they are'
+    std=$(first_dependency libstd-rust-web-dev libstd-rust-web)
+    llvm=$(first_dependency "$std" libllvm)
+    rm -rf "$tools"
+    mkdir -p "$packages"
+    (cd "$packages" && apt-get -qq download rustc-web libstd-rust-web-dev rust-web-src "$std" "$llvm") || return
+    for package in "$packages"/*.deb; do
+        dpkg -x "$package" "$tools" || return
+    done
+    rm -rf "$packages"
+    touch "$tools/complete"
+}
+
+# Has cargo use what was unpacked there.
+use_rustc() {
+    export RUSTC=$1/usr/bin/rustc RUSTC_BOOTSTRAP=1
+    export LD_LIBRARY_PATH=$1/usr/lib/x86_64-linux-gnu:$1/usr/lib
+}
+
+# Tests that leak on purpose: they forget a handle, or have payloads whose drop panics again and
+# again.
+forgetful=(hand_off_the_core whose_handle_was_forgotten Aftershock)
+
+# Sets `suites` to cargo's options for the named test files; `lib` stands for the unit tests.
+# Without names: all files, except compile_fail (which runs cargo itself), costs (which counts what
+# a checker adds to), and deterministic (which needs a feature).
 choose_suites() {
     local name names=("$@")
     if [ $# = 0 ]; then

@@ -1,18 +1,16 @@
-//! Reads what each source file imports, prints the floors of the crate, and fails where a file
-//! imports from a floor above its own, or where files import each other in a circle.
+//! `layers SRC` prints the layers of the crate, and fails if a file imports from a layer above its
+//! own, or if too many files import each other in a circle.
 //!
-//! `layers SRC`. Counted are the paths in `use` declarations and in code that begin with `crate`, `super`
-//! or `self`, each followed through re-exports to the file that defines the item. What only tests have
-//! is left out, and so are comments and strings. A re-export is no import, nor is a method call.
-//!
-//! Files of one floor may still import each other in circles. No circle may grow beyond `MOST_IN_CIRCLE`.
+//! An import is a path, in a `use` declaration or in code, that begins with `crate`, `super` or
+//! `self`. It is followed through re-exports to the file that defines the item. A re-export is not
+//! an import, nor is a method call. Tests, comments and strings are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
-/// The floors, from the ground up. The first folder of a file's path decides.
-const FLOORS: &[&[&str]] = &[
+/// The layers, from the bottom up, by the first folder of a file's path.
+const LAYERS: &[&[&str]] = &[
     &["sync", "os", "sim"],
     &["latch"],
     &["queue", "job"],
@@ -20,11 +18,11 @@ const FLOORS: &[&[&str]] = &[
     &["worker", "task"],
     &["pool", "observe"],
     &["fork"],
-    &["iter", "slice", "cancel", "names"],
+    &["iter", "slice", "cancel", "names", "guide"],
     &["lib"],
 ];
 
-/// How many files the largest circle has. No circle may have more.
+/// The most files that may import each other in a circle.
 const MOST_IN_CIRCLE: usize = 12;
 
 /// A module path, such as `["worker", "find"]`.
@@ -36,7 +34,7 @@ struct File {
     module: Module,
     /// The names that it defines, at any depth.
     defines: BTreeSet<String>,
-    /// What it imports under which name (`*` for a glob), and whether it exports that again.
+    /// The name (`*` for a glob) and the path of each import, and whether it is a re-export.
     uses: Vec<(String, Vec<String>, bool)>,
     /// Paths in its code.
     mentions: Vec<Vec<String>>,
@@ -48,9 +46,9 @@ fn main() {
     let source = PathBuf::from(env::args().nth(1).expect("usage: layers SRC"));
     let files = read(&source);
     let imports = imports(&files);
-    let mut wrong = print_floors(&files);
+    let mut wrong = print_layers(&files);
     for (from, to) in imports.iter().flat_map(|(from, all)| all.iter().map(move |to| (from, to))) {
-        if floor(from) < floor(to) {
+        if layer(from) < layer(to) {
             println!("UPWARD: {from} imports from {to}");
             wrong += 1;
         }
@@ -66,21 +64,21 @@ fn main() {
     process::exit(i32::from(wrong > 0));
 }
 
-fn floor(path: &str) -> Option<usize> {
+fn layer(path: &str) -> Option<usize> {
     let first = path.split('/').next().unwrap();
     let is_here =
         |names: &&[&str]| names.iter().any(|name| first == *name || first == format!("{name}.rs"));
-    FLOORS.iter().position(|names| is_here(&names))
+    LAYERS.iter().position(|names| is_here(&names))
 }
 
-/// Prints the floors from the top down. Returns how many files are on none.
-fn print_floors(files: &[File]) -> usize {
-    for (number, names) in FLOORS.iter().enumerate().rev() {
-        let here: Vec<&File> = files.iter().filter(|it| floor(&it.path) == Some(number)).collect();
+/// Prints the layers from the top down. Returns how many files are in none.
+fn print_layers(files: &[File]) -> usize {
+    for (number, names) in LAYERS.iter().enumerate().rev() {
+        let here: Vec<&File> = files.iter().filter(|it| layer(&it.path) == Some(number)).collect();
         println!("{} {:<24} {:>3} files", number + 1, names.join(" "), here.len());
     }
-    let homeless = files.iter().filter(|it| floor(&it.path).is_none());
-    homeless.inspect(|it| println!("NO FLOOR: {}", it.path)).count()
+    let unplaced = files.iter().filter(|it| layer(&it.path).is_none());
+    unplaced.inspect(|it| println!("NO LAYER: {}", it.path)).count()
 }
 
 // ---- Reading ----
@@ -101,7 +99,7 @@ fn read(source: &Path) -> Vec<File> {
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    // Only what the crate's root leads to.
+    // Only files that the crate's root leads to.
     let (mut found, mut open) = (BTreeSet::new(), vec![Module::new()]);
     while let Some(module) = open.pop() {
         let file = files.iter().find(|it| it.module == module);
@@ -126,7 +124,7 @@ fn parse(path: &str, text: &str) -> File {
     };
     const ITEMS: [&str; 8] = ["fn", "struct", "enum", "union", "trait", "type", "const", "static"];
     let mut at = 0;
-    // Braces that are open, and at how many an inline module began.
+    // The number of open braces, and the numbers at which inline modules began.
     let (mut depth, mut inline) = (0_usize, Vec::new());
     while at < tokens.len() {
         let token = tokens[at].as_str();
@@ -172,7 +170,7 @@ fn parse(path: &str, text: &str) -> File {
     file
 }
 
-/// Words, `::`, and single other characters, without comments, strings and characters.
+/// Splits into words, `::`, and other characters, without comments and literals.
 fn tokens(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -221,7 +219,7 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-/// A character's length; of a lifetime only the mark's.
+/// The length of a character literal, or 1 for the mark of a lifetime.
 fn character_length(text: &str) -> usize {
     let inside = &text[1..];
     if inside.starts_with('\\') {
@@ -231,7 +229,7 @@ fn character_length(text: &str) -> usize {
     if inside[length..].starts_with('\'') { length + 2 } else { 1 }
 }
 
-/// Leaves out items that only a build for tests has.
+/// Leaves out items that only a build of the tests has.
 fn without_tests(tokens: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     let mut at = 0;
@@ -317,8 +315,8 @@ fn tree(tokens: &[String], prefix: &mut Vec<String>, found: &mut Vec<(String, Ve
     prefix.truncate(outer);
 }
 
-/// The path from the crate's root, of one that stands in `inline` modules within `module`'s file. (One
-/// into another crate comes out as one to a name that the file does not define, and so leads nowhere.)
+/// The path from the crate's root, for a path inside `inline` nested modules of `module`'s file. (A
+/// path into another crate leads to a name that the file does not define, and is dropped later.)
 fn absolute(path: &[String], module: &Module, inline: usize) -> Vec<String> {
     let (mut base, mut inline, mut rest) = (module.clone(), inline, path);
     match path.first().map(String::as_str) {
@@ -354,7 +352,7 @@ fn imports(files: &[File]) -> BTreeMap<String, BTreeSet<String>> {
     all
 }
 
-/// The file that defines what the path leads to.
+/// Returns the file that defines the item at the end of the path.
 fn resolve(path: &[String], modules: &BTreeMap<&Module, &File>, depth: usize) -> Option<String> {
     let length = (0..=path.len()).rev().find(|&it| modules.contains_key(&path[..it].to_vec()))?;
     let file = modules[&path[..length].to_vec()];
@@ -380,7 +378,7 @@ fn resolve(path: &[String], modules: &BTreeMap<&Module, &File>, depth: usize) ->
     (length > 0).then(|| file.path.clone())
 }
 
-/// The circles: sets of files each of which reaches all others.
+/// Returns the circles: sets of files each of which reaches all others.
 fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach: BTreeMap<&String, BTreeSet<&String>> = imports
         .keys()

@@ -1,4 +1,4 @@
-//! What `ci/orderings` plants in a copy of the tree, in place of each ordering.
+//! The functions that `ci/orderings` plants in a copy of the tree, in place of each ordering.
 
 use std::env;
 use std::fs::OpenOptions;
@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// `FILCH_WEAKER`: the number of the one that is weaker, and what it is, as in `17 Release`.
+/// `FILCH_WEAKER`: the number of the ordering to weaken, and its weaker value, as in `17 Release`.
 static WEAKER: LazyLock<Option<(usize, Ordering)>> = LazyLock::new(|| {
     let weaker = env::var("FILCH_WEAKER").ok()?;
     let (site, ordering) = weaker.split_once(' ').unwrap();
@@ -20,7 +20,7 @@ static WEAKER: LazyLock<Option<(usize, Ordering)>> = LazyLock::new(|| {
     Some((site.parse().unwrap(), ordering))
 });
 
-/// `FILCH_REACHED`: the file for the numbers of those that were used.
+/// `FILCH_REACHED`: the file for the numbers of the orderings that were executed.
 static REACHED: LazyLock<Option<String>> = LazyLock::new(|| env::var("FILCH_REACHED").ok());
 
 pub(crate) fn ordering(site: usize, strong: Ordering) -> Ordering {
@@ -31,7 +31,7 @@ pub(crate) fn ordering(site: usize, strong: Ordering) -> Ordering {
     }
 }
 
-/// A fence that is Relaxed is none.
+/// A Relaxed fence does nothing.
 pub(crate) fn fence(site: usize, strong: Ordering) {
     match ordering(site, strong) {
         Ordering::Relaxed => {}

@@ -1,16 +1,16 @@
-//! Telling work under way that it is not wanted any more.
+//! `CancelToken`, which tells running work that its result is no longer wanted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A request to stop, that can be made once and from anywhere.
+/// A request to stop, which any thread can make, once.
 ///
-/// Clones are one and the same token. A parallel loop
-/// [under a token](crate::iter::ParallelIterator::cancel_with) stops by itself; other work asks
+/// Clones refer to the same token. A parallel loop
+/// [under a token](crate::iter::ParallelIterator::cancel_with) stops by itself. Other work calls
 /// [`is_cancelled`](Self::is_cancelled) where it can stop.
 ///
-/// A token says that a result is not wanted; it does not carry data. What was written before
-/// [`cancel`](Self::cancel) is seen by who finds the token cancelled.
+/// A thread that finds the token cancelled sees all that was written before
+/// [`cancel`](Self::cancel).
 ///
 /// ```
 /// use filch::CancelToken;
@@ -34,21 +34,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct CancelToken(Arc<AtomicBool>);
 
 impl CancelToken {
-    /// A token that is not cancelled.
+    /// Returns a token that is not cancelled.
     pub fn new() -> Self {
         CancelToken::default()
     }
 
-    /// Asks all work under this token to stop. It does not wait for that; a token stays cancelled.
+    /// Asks all work under this token to stop. Does not wait for that. The token stays cancelled.
     pub fn cancel(&self) {
-        // Release: seen by `is_cancelled`'s Acquire.
+        // Release: matches the Acquire in `is_cancelled`.
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether somebody has called [`cancel`](Self::cancel). It costs a load.
+    /// Whether [`cancel`](Self::cancel) was called. It costs one load.
     #[inline]
     pub fn is_cancelled(&self) -> bool {
-        // Acquire: after `cancel`'s Release.
+        // Acquire: matches the Release in `cancel`.
         self.0.load(Ordering::Acquire)
     }
 }

@@ -1,4 +1,27 @@
+// The README's links, in the crate's own pages: of two definitions of a link the first one holds.
+#![doc = include_str!("../docs/ratios.md")]
+//! [iter]: crate::iter
+//! [slice]: crate::slice
+//! [join]: crate::join
+//! [scope]: crate::scope
+//! [spawn]: crate::spawn
+//! [broadcast]: crate::broadcast
+//! [pool]: crate::ThreadPoolBuilder
+//! [deterministic]: crate::guide::cookbook#tests-by-seeds
+//! [dump]: crate::dump()
+//! [benchmarks]: crate::guide::benchmarks
+//! [start]: crate::guide::getting_started
+//! [choosing]: crate::guide::choosing
+//! [rayon]: crate::guide::from_rayon
+//! [threads]: crate::guide::from_threads
+//! [openmp]: crate::guide::from_openmp
+//! [onetbb]: crate::guide::from_onetbb
+//! [cookbook]: crate::guide::cookbook
+//! [faq]: crate::guide::faq
+//! [how]: crate::guide::how_it_works
+//!
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(loom))))]
 #![deny(missing_debug_implementations)]
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
@@ -13,6 +36,8 @@ mod architecture;
 mod auto_traits;
 mod cancel;
 mod fork;
+#[cfg(not(loom))]
+pub mod guide;
 #[cfg(not(loom))]
 pub mod iter;
 mod job;

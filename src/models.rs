@@ -99,7 +99,7 @@ impl Drop for Counted {
 
 /// A result that its handle does not take is dropped once, by the handle or by the worker.
 ///
-/// Weakened: `task/mod.rs execute_joinable: done == Done::Nobody => false`
+/// Weakened: `task/mod.rs execute_joinable: done == Done::Settle => false`
 #[test]
 fn a_result_that_is_not_taken_is_dropped_once() {
     check(|| {

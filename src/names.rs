@@ -1,4 +1,4 @@
-//! The modules that rayon has, by the names of std's, for programs that name the types of its
+//! Modules with the names of rayon's, for programs that name the types of its
 //! iterators: `vec::IntoIter`, `range::Iter`, `collections::hash_map::Iter`, ...
 
 pub mod array {
@@ -22,19 +22,19 @@ pub mod option {
 }
 
 pub mod range {
-    //! The parallel iterator over a range without its end.
+    //! The parallel iterator over a half-open range.
 
     pub use crate::iter::sources::range::Iter;
 }
 
 pub mod range_inclusive {
-    //! The parallel iterator over a range with its end.
+    //! The parallel iterator over a closed range.
 
     pub use crate::iter::sources::range::inclusive::Iter;
 }
 
 pub mod result {
-    //! Parallel iterators over the value of a result.
+    //! Parallel iterators over the `Ok` value of a result.
 
     pub use crate::iter::sources::result::{IntoIter, Iter, IterMut};
 }
@@ -55,7 +55,7 @@ pub mod string {
 }
 
 pub mod vec {
-    //! The parallel iterator over a vector, and that which drains a part of one.
+    //! The parallel iterators over a vector, and over a part that is drained.
 
     pub use crate::iter::sources::vec::{Drain, IntoIter};
 }

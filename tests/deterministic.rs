@@ -328,7 +328,7 @@ fn another_thread_is_refused() {
 }
 
 #[test]
-fn a_pool_dropped_elsewhere_ends_all_the_same() {
+fn a_pool_dropped_on_another_thread_ends() {
     let _watchdog = watchdog();
     let ledger = Ledger::new();
     thread::spawn(move || {
@@ -344,7 +344,7 @@ fn a_pool_dropped_elsewhere_ends_all_the_same() {
 
 /// A pool's last worker drops its handlers, where the pool itself went before.
 #[test]
-fn a_handler_whose_drop_panics_stops_nobody() {
+fn a_handler_whose_drop_panics_stops_no_thread() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -381,7 +381,7 @@ fn a_handler_whose_drop_panics_stops_nobody() {
 }
 
 #[test]
-fn a_leaked_pool_stops_nobody() {
+fn a_leaked_pool_stops_no_thread() {
     let _watchdog = watchdog();
     thread::spawn(|| std::mem::forget(pool(2, 5))).join().unwrap();
 }
@@ -525,7 +525,7 @@ fn a_task_that_waits_for_a_message_of_an_exit_handler_is_told_of() {
 
 /// A thread that was refused watches nothing.
 #[test]
-fn a_refused_pool_leaves_nobody_unwatched() {
+fn a_refused_pool_leaves_a_watcher() {
     let body = || {
         let pool = impatient(2, 1);
         pool.install(|| ());
@@ -535,12 +535,12 @@ fn a_refused_pool_leaves_nobody_unwatched() {
         drop(pool.spawn(move || sender.send(1).unwrap()));
         receiver.recv().unwrap();
     };
-    let name = "a_refused_pool_leaves_nobody_unwatched";
+    let name = "a_refused_pool_leaves_a_watcher";
     is_aborted(name, body, &["the turn has been with a_refused_pool", "filch-"]);
 }
 
 #[test]
-fn tasks_that_poll_for_what_does_not_come_are_told_of() {
+fn tasks_that_poll_in_vain_are_reported() {
     thread_local! { static GO: Cell<bool> = const { Cell::new(false) } }
     let body = || {
         // On a thread of its own the task sees another `GO`.
@@ -555,13 +555,13 @@ fn tasks_that_poll_for_what_does_not_come_are_told_of() {
         }
     };
     let words = ["nothing but call `schedule_point`", "filch-0"];
-    is_aborted("tasks_that_poll_for_what_does_not_come_are_told_of", body, &words);
+    is_aborted("tasks_that_poll_in_vain_are_reported", body, &words);
 }
 
 /// Steps that are shorter than the limit, though the turn changes only once in many; and polls for
 /// what another pool does.
 #[test]
-fn slow_steps_are_no_standstill() {
+fn slow_steps_are_not_a_standstill() {
     let _watchdog = watchdog();
     for seed in [0, 3] {
         let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(seed);

@@ -22,7 +22,7 @@ fn a_dump_has_a_line_for_each_worker() {
 }
 
 #[test]
-fn a_dump_tells_who_waits_for_what() {
+fn a_dump_tells_what_each_worker_waits_for() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -90,7 +90,7 @@ fn the_dump_of_all_knows_pools_that_live() {
 }
 
 #[test]
-fn a_dump_of_a_busy_pool_stops_nobody() {
+fn a_dump_of_a_busy_pool_stops_no_worker() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -140,8 +140,8 @@ fn a_watchdog_tells_when_nothing_moves() {
         });
         common::say("[from here on in a call from outside]");
         pool.install(|| thread::sleep(Duration::from_millis(600)));
-        eventually("the seat is free", || pool.dump().to_string().contains("worker 0: parked"));
-        common::say("[from here on in one that has borrowed the seat]");
+        eventually("the core is free", || pool.dump().to_string().contains("worker 0: parked"));
+        common::say("[from here on in one that has borrowed the core]");
         pool.join(|| thread::sleep(Duration::from_millis(600)), || ());
     };
     tells(name, body, |told| {

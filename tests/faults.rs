@@ -1055,7 +1055,7 @@ fn a_pool_whose_builders_thread_ends_first() {
     }
 }
 
-/// A worker that waits for another pool, and threads that have its seat meanwhile.
+/// A worker that waits for another pool, and threads that have its core meanwhile.
 #[test]
 fn start_and_exit_handlers_of_stand_ins() {
     let _watchdog = watchdog();

@@ -537,9 +537,9 @@ fn a_child_that_returns_from_its_task_ends() {
 }
 
 #[test]
-fn a_task_whose_seat_is_claimed_forks() {
+fn a_task_whose_core_is_wanted_back_forks() {
     let _watchdog = watchdog();
-    alone("a_task_whose_seat_is_claimed_forks", || {
+    alone("a_task_whose_core_is_wanted_back_forks", || {
         let (here, there) = (Arc::new(pool(1)), pool(1));
         let (pool, begun) = (here.clone(), Arc::new(Flag::new()));
         // What the other pool asks for is still at it when the wait for that pool is over.
@@ -562,9 +562,9 @@ fn a_task_whose_seat_is_claimed_forks() {
 
 /// The child comes to the end of its job, where its thread would rest.
 #[test]
-fn a_task_that_was_away_forks_and_its_child_ends() {
+fn a_task_that_was_off_its_core_forks_and_its_child_ends() {
     let _watchdog = watchdog();
-    alone("a_task_that_was_away_forks_and_its_child_ends", || {
+    alone("a_task_that_was_off_its_core_forks_and_its_child_ends", || {
         let (here, there) = (pool(1), pool(1));
         let task = here.spawn(move || {
             there.install(|| thread::sleep(Duration::from_millis(5)));
@@ -652,9 +652,9 @@ fn a_task_that_forks_may_build_a_pool_in_the_child() {
 }
 
 #[test]
-fn a_join_that_nobody_took_part_in_ends_in_the_child() {
+fn a_join_without_a_thief_ends_in_the_child() {
     let _watchdog = watchdog();
-    alone("a_join_that_nobody_took_part_in_ends_in_the_child", || {
+    alone("a_join_without_a_thief_ends_in_the_child", || {
         let pool = pool(1);
         let mut ended = None;
         let fork_within = || {

@@ -251,9 +251,9 @@ fn a_thread_of_the_pools_takes_over_when_the_builders_thread_ends() {
 }
 
 #[test]
-fn dropping_the_pool_elsewhere_does_not_wait_for_the_builders_thread() {
+fn dropping_the_pool_on_another_thread_does_not_wait_for_the_member() {
     let _watchdog = watchdog();
-    alone("dropping_the_pool_elsewhere_does_not_wait_for_the_builders_thread", || {
+    alone("dropping_the_pool_on_another_thread_does_not_wait_for_the_member", || {
         let base = thread_count();
         on_a_thread(|| {
             let pool = with_this_thread(3);
@@ -302,9 +302,9 @@ fn threads_that_end_in_the_background_leave_the_builders_thread() {
 }
 
 #[test]
-fn who_takes_over_in_a_pool_that_has_ended_ends() {
+fn a_thread_that_takes_over_in_a_pool_that_has_ended_ends() {
     let _watchdog = watchdog();
-    alone("who_takes_over_in_a_pool_that_has_ended_ends", || {
+    alone("a_thread_that_takes_over_in_a_pool_that_has_ended_ends", || {
         let base = thread_count();
         let ran = Arc::new(AtomicUsize::new(0));
         let task = ran.clone();
@@ -498,7 +498,7 @@ fn panics_around_scoped_threads_come_out_when_all_have_ended() {
 // ---- The pool's own threads only ----
 
 #[test]
-fn without_lent_seats_all_work_is_done_by_the_pools_threads() {
+fn without_lent_cores_all_work_is_done_by_the_pools_threads() {
     let _watchdog = watchdog();
     if is_simulated_without(THREADS) {
         return;
@@ -537,7 +537,7 @@ fn callers_do_not_work_where_threads_have_a_stack_size_or_a_start_handler() {
     assert!(works(&sized).into_iter().all(|work| work == (false, false)));
     let asked = builder().stack_size(1 << 20).start_handler(|_| ()).lend_seats(true);
     let asked = asked.build().unwrap();
-    eventually("a seat is free to be lent", || works(&asked).contains(&(true, false)));
+    eventually("a core is free to be lent", || works(&asked).contains(&(true, false)));
 }
 
 // ---- Ends that are not waited for ----
@@ -572,7 +572,10 @@ fn a_pool_may_end_in_the_background() {
 fn ends_the_process(name: &str, body: fn() -> !) {
     let aborted = |output: Output| {
         assert!(!output.status.success(), "{output:?}");
-        assert!(stderr(&output).contains("a panic that nobody waits for; aborting"), "{output:?}");
+        assert!(
+            stderr(&output).contains("a panic that no caller waits for; aborting"),
+            "{output:?}"
+        );
     };
     own_process(name, |_| (), || body(), aborted);
 }
@@ -589,8 +592,8 @@ fn never() -> ! {
 }
 
 #[test]
-fn a_panic_that_nobody_waits_for_may_end_the_process() {
-    ends_the_process("a_panic_that_nobody_waits_for_may_end_the_process", || {
+fn a_panic_that_no_caller_waits_for_may_end_the_process() {
+    ends_the_process("a_panic_that_no_caller_waits_for_may_end_the_process", || {
         aborting().build().unwrap().spawn(|| boom(1));
         never()
     });
@@ -605,7 +608,7 @@ fn so_may_a_panic_in_the_panic_handler() {
 }
 
 #[test]
-fn a_panic_that_somebody_takes_does_not() {
+fn a_panic_that_a_handler_takes_does_not_end_the_process() {
     let _watchdog = watchdog();
     let (sender, receiver) = mpsc::channel();
     let sender = Mutex::new(sender);

@@ -133,7 +133,7 @@ fn an_idle_pool_counts_nothing() {
 /// have timers as they were.
 #[cfg(target_os = "linux")]
 #[test]
-fn naps_leave_the_timers_of_user_code_alone() {
+fn the_sentrys_sleeps_leave_the_timers_of_user_code_alone() {
     /// By how many nanoseconds timed sleeps of this thread may be late.
     fn slack() -> i32 {
         // SAFETY: this request touches no memory.
@@ -310,7 +310,7 @@ fn a_waiting_worker_wakes_when_its_task_ends() {
 }
 
 #[test]
-fn a_waiting_worker_wakes_for_work_from_elsewhere() {
+fn a_waiting_worker_wakes_for_work_from_another_worker() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;

@@ -498,31 +498,31 @@ fn serves_while_it_waits(call: impl FnOnce(&ThreadPool, &(dyn Fn() + Sync)) + Se
 }
 
 #[test]
-fn a_worker_serves_its_pool_during_an_install_elsewhere() {
+fn a_worker_serves_its_pool_during_an_install_in_another() {
     let _watchdog = watchdog();
     serves_while_it_waits(|there, back| there.install(back));
 }
 
 #[test]
-fn a_worker_serves_its_pool_during_a_join_elsewhere() {
+fn a_worker_serves_its_pool_during_a_join_in_another() {
     let _watchdog = watchdog();
     serves_while_it_waits(|there, back| assert_eq!(there.join(|| 1, back), (1, ())));
 }
 
 #[test]
-fn a_worker_serves_its_pool_during_a_scope_elsewhere() {
+fn a_worker_serves_its_pool_during_a_scope_in_another() {
     let _watchdog = watchdog();
     serves_while_it_waits(|there, back| there.scope(|s| drop(s.spawn(back))));
 }
 
 #[test]
-fn a_worker_serves_its_pool_during_a_scope_in_place_elsewhere() {
+fn a_worker_serves_its_pool_during_a_scope_in_place_in_another() {
     let _watchdog = watchdog();
     serves_while_it_waits(|there, back| there.in_place_scope(|s| drop(s.spawn(back))));
 }
 
 #[test]
-fn a_worker_serves_its_pool_while_it_joins_a_scoped_task_elsewhere() {
+fn a_worker_serves_its_pool_while_it_joins_a_scoped_task_of_another() {
     let _watchdog = watchdog();
     serves_while_it_waits(|there, back| {
         there.in_place_scope(|s| s.spawn(back).join().unwrap());
@@ -530,7 +530,7 @@ fn a_worker_serves_its_pool_while_it_joins_a_scoped_task_elsewhere() {
 }
 
 #[test]
-fn a_worker_serves_its_pool_during_a_broadcast_elsewhere() {
+fn a_worker_serves_its_pool_during_a_broadcast_in_another() {
     let _watchdog = watchdog();
     serves_while_it_waits(|there, back| drop(there.broadcast(|_| back())));
 }

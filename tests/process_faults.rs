@@ -72,11 +72,11 @@ mod limited {
     /// other pool asks for a task, for which there is no further thread: so it runs on top of the
     /// wait.
     #[test]
-    fn a_worker_that_waits_elsewhere_needs_no_further_thread() {
+    fn a_worker_that_waits_for_a_pool_needs_no_further_thread() {
         let _watchdog = watchdog();
         let (here, there) = (Arc::new(pool(1)), Arc::new(pool(1)));
         let threads = common::thread_count();
-        without_threads("limited::a_worker_that_waits_elsewhere_needs_no_further_thread", || {
+        without_threads("limited::a_worker_that_waits_for_a_pool_needs_no_further_thread", || {
             let wait_elsewhere = || {
                 let (asked, elsewhere, ran) = (here.clone(), there.clone(), Arc::new(Flag::new()));
                 // Joined, it would be part of what waits.
@@ -98,10 +98,10 @@ mod limited {
     }
 
     #[test]
-    fn a_pool_that_stands_needs_no_further_thread() {
+    fn a_pool_that_is_built_needs_no_further_thread() {
         let _watchdog = watchdog();
         let pools = (pool(1), pool(3));
-        without_threads("limited::a_pool_that_stands_needs_no_further_thread", || {
+        without_threads("limited::a_pool_that_is_built_needs_no_further_thread", || {
             for _ in 0..50 {
                 use_pool(&pools.0);
                 use_pool(&pools.1);

@@ -378,7 +378,7 @@ fn no_two_threads_act_as_the_same_worker_when_its_borrower_blocks() {
     let other = pool(2);
     let nap = || other.install(|| rest(Duration::from_micros(30)));
     let borrow_and_block = |pool: &ThreadPool, seats: &Seats| {
-        // The worker looks for more when its seat is borrowed.
+        // The worker looks for more when its core is borrowed.
         pool.spawn(|| ()).join().unwrap();
         pool.join(|| seats.sit(nap), || seats.sit(nap));
     };

@@ -149,7 +149,7 @@ fn depth_of_foreign_work(pool: &ThreadPool, wait: Wait) -> usize {
 }
 
 #[test]
-fn nothing_else_stands_on_a_wait_for_own_work() {
+fn no_other_job_runs_on_top_of_a_wait_for_own_work() {
     let _watchdog = watchdog();
     for (name, wait) in WAITS {
         assert_eq!(depth_of_foreign_work(&own_pool(3), wait), 0, "{name}");
@@ -157,7 +157,7 @@ fn nothing_else_stands_on_a_wait_for_own_work() {
 }
 
 #[test]
-fn other_work_stands_on_a_wait_with_any_work_to_a_limit() {
+fn other_jobs_run_on_top_of_a_wait_for_any_work_up_to_a_limit() {
     let _watchdog = watchdog();
     let depths = WAITS.map(|(name, wait)| {
         let pool = any_wait_builder().num_threads(3).build().unwrap();
@@ -368,7 +368,7 @@ fn hide(leaf: impl FnOnce() + Send, hidden: impl FnOnce() + Send) {
 /// in sight, and, of three workers, one hides other work, neither of which the waiter may run.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_hidden_fork_is_run_by_who_waits_for_it_beside_other_work() {
+fn a_private_fork_is_run_by_its_waiter_beside_other_work() {
     let _watchdog = watchdog();
     if is_simulated_without(THREADS) {
         return;
@@ -428,7 +428,7 @@ fn a_hidden_fork_is_run_by_who_waits_for_it_beside_other_work() {
 
 /// What is waited for has a fork, and somebody else has several, which the waiter may not run.
 #[test]
-fn a_fork_is_found_by_who_waits_for_it_beside_other_forks() {
+fn a_fork_is_found_by_its_waiter_beside_other_forks() {
     let _watchdog = watchdog();
     if is_simulated_without(THREADS) {
         return;

@@ -326,6 +326,22 @@ fn loops() -> Vec<Row> {
                 assert!(rows.sum::<u64>() > 0);
             })
         }),
+        row("fold of 200 of 100 µs into 128 KiB", 2, |pool| {
+            inside(pool, 1, || {
+                let counts = || vec![0_u32; 1 << 15];
+                let count = |mut counts: Vec<u32>, i: usize| {
+                    spin(us(100));
+                    counts[i] += 1;
+                    counts
+                };
+                let add = |mut a: Vec<u32>, b: Vec<u32>| {
+                    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+                    a
+                };
+                let all = (0..200).into_par_iter().fold(counts, count).reduce(counts, add);
+                assert_eq!(all.iter().sum::<u32>(), 200);
+            })
+        }),
         row("map and collect, 100,000", 2, |pool| {
             inside(pool, 10, || {
                 let squares: Vec<u64> = (0..100_000u64).into_par_iter().map(|i| i * i).collect();

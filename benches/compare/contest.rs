@@ -2,6 +2,7 @@
 
 use crate::clock::Sample;
 use crate::goal::{Goal, Who};
+use crate::picture::Bar;
 use crate::statistics::{geometric_mean, median};
 use crate::table::{Row, Verdict, duration};
 use rand::seq::SliceRandom;
@@ -120,6 +121,12 @@ impl Outcome {
             goal: self.goals.iter().map(Goal::to_string).collect(),
             verdict: self.verdict(),
         }
+    }
+
+    /// What the picture shows of it.
+    pub fn bar(&self) -> Option<Bar> {
+        let ratio = self.ratio(Who::Rayon)?;
+        Some(Bar { name: self.name.to_string(), threads: self.threads, ratio })
     }
 
     /// Everyone's time for an operation, if that is to be told.

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cargo bench --bench compare -- [--quick] [--rounds N] [--pin] [FILTER]
+//! cargo bench --bench compare -- --svg docs/ratios.svg --from BENCHMARKS.md
 //! ```
 
 mod clock;
@@ -10,6 +11,7 @@ mod contest;
 mod goal;
 mod idle;
 mod loops;
+mod picture;
 mod records;
 mod rows;
 mod statistics;
@@ -18,8 +20,13 @@ mod tasks;
 #[path = "../workloads/mod.rs"]
 mod workloads;
 
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
 use clap::Parser;
 use contest::Outcome;
+use picture::Bar;
 use rows::Arena;
 use table::Table;
 
@@ -39,6 +46,14 @@ struct Arguments {
     #[arg(long)]
     pin: bool,
 
+    /// Draws the main rows to this file
+    #[arg(long)]
+    svg: Option<PathBuf>,
+
+    /// Draws what the tables in this file say, and measures nothing
+    #[arg(long, requires = "svg")]
+    from: Option<PathBuf>,
+
     /// Only rows whose name and threads ("fib 2") contain this
     #[arg(default_value = "")]
     filter: String,
@@ -55,8 +70,20 @@ impl Arguments {
     }
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
+    let bars = match &arguments.from {
+        Some(tables) => picture::bars_of(&fs::read_to_string(tables)?),
+        None => measure(&arguments),
+    };
+    match &arguments.svg {
+        Some(file) => picture::write(file, &bars),
+        None => Ok(()),
+    }
+}
+
+/// Holds all contests, and prints the table.
+fn measure(arguments: &Arguments) -> Vec<Bar> {
     let rounds = arguments.rounds();
     if arguments.pin {
         workloads::pin_threads();
@@ -91,4 +118,5 @@ fn main() {
     for note in outcomes.iter().filter_map(Outcome::note) {
         println!("{note}");
     }
+    outcomes.iter().filter_map(Outcome::bar).collect()
 }

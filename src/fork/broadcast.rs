@@ -10,7 +10,7 @@ use crate::pool::with_current;
 use crate::task::new_task;
 use crate::worker::shared::Registry;
 
-/// What the closure of a [`broadcast`] is told.
+/// Tells the closure of a [`broadcast`] on which worker it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct BroadcastContext {
     index: usize,
@@ -18,7 +18,7 @@ pub struct BroadcastContext {
 }
 
 impl BroadcastContext {
-    /// Those of all calls.
+    /// One for each worker.
     pub(super) fn all(registry: &Registry) -> impl Iterator<Item = Self> {
         let num_threads = registry.workers().len();
         (0..num_threads).map(move |index| BroadcastContext { index, num_threads })
@@ -36,19 +36,19 @@ impl BroadcastContext {
 }
 
 /// Runs `op` once on every worker of the current pool, else of the global one, and returns the
-/// results by the workers' indices.
+/// results in the order of the workers' indices.
 ///
-/// A worker does it when it has run the tasks that are queued there (a long queue does not keep it
-/// from doing it in between), before it steals any; or while it waits. Where a thread from outside
-/// has borrowed a worker's core (see [`join`](crate::join)), that thread does it.
+/// A worker runs `op` before it steals, and now and then before its own tasks, or while it waits.
+/// If a thread from outside has borrowed the worker's core (see [`join`](crate::join)), that thread
+/// runs it.
 ///
-/// A worker that waits does it on top of what waits: so `op` must not itself wait for a task that
-/// may be waiting (by its handle, a lock or a message), or it may wait for ever, for what stands
-/// below it.
+/// A worker that waits runs `op` on top of the task that waits. So `op` must not wait for a task
+/// that may be waiting (by its handle, a lock or a message): it may be on top of that task, and
+/// then waits for ever.
 ///
 /// # Panics
-/// When `op` does on some worker, with the first such payload, when all have ended. When the
-/// global pool is needed and cannot be built.
+/// If `op` panics, the first panic is resumed when all calls have ended. Also panics if the global
+/// pool is needed and cannot be built.
 ///
 /// ```
 /// let indices = filch::broadcast(|context| context.index());
@@ -74,29 +74,29 @@ where
             let op = &op;
             let run = move || {
                 let value = op(context);
-                // As in `Worker::run_users`, which comes too late for this write.
+                // As in `Worker::run_users`, but before this write.
                 registry.abort_if_lost();
                 *result = Some(value);
             };
-            // SAFETY: `op` and `results` are used and dropped after the wait below only, which a
-            // panic cannot skip; the handle is dropped here.
+            // SAFETY: `op` and `results` outlive the wait below, which a panic cannot skip; the
+            // handle is dropped here.
             drop(unsafe {
                 tasks.spawn(run, |registry, _, job| registry.workers()[context.index].send(job))
             });
         }
         tasks.wait();
     });
-    // A panic of its drop leaves the results to be dropped.
+    // If this panics, the results are dropped.
     drop(op);
-    // Each is there: without a panic every task has written its own.
+    // Unless a task panicked, each has written its result.
     tasks.result(results).into_iter().flatten().collect()
 }
 
 /// Like [`broadcast`], but returns at once.
 ///
 /// # Panics
-/// When the global pool is needed and cannot be built. A panic of `op` goes to the pool's panic
-/// handler.
+/// Panics if the global pool is needed and cannot be built. A panic of `op` goes to the pool's
+/// panic handler.
 pub fn spawn_broadcast<OP>(op: OP)
 where
     OP: Fn(BroadcastContext) + Send + Sync + 'static,
@@ -113,7 +113,7 @@ where
     for (context, worker) in BroadcastContext::all(registry).zip(registry.workers()) {
         let op = op.clone();
         let run = move || op(context);
-        // SAFETY: given to a worker of this registry; `op` is `'static` and may be shared.
+        // SAFETY: sent to a worker of this registry; `op` is `'static` and may be shared.
         let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_TAG) };
         worker.send(job);
         drop(handle);

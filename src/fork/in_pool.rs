@@ -1,4 +1,4 @@
-//! The ways to hand work over, in a pool of one's own.
+//! The functions of this crate as methods of `ThreadPool`.
 
 use super::{
     BroadcastContext, FnContext, JoinHandle, Scope, Yield, broadcast_in, in_place_scope_in,
@@ -8,18 +8,17 @@ use super::{
 use crate::pool::ThreadPool;
 
 impl ThreadPool {
-    /// Runs `op` on a worker of the pool, one of its own threads, and returns what it returns.
-    /// Within `op`, the free functions of this crate act on this pool.
+    /// Runs `op` on one of the pool's own threads and returns its result. Inside `op`, the free
+    /// functions of this crate act on this pool.
     ///
-    /// The calling thread sleeps meanwhile; if it is a worker of another pool, it works for that
-    /// one, or hands its core to a spare thread that does (see [`WaitPolicy`](crate::WaitPolicy),
-    /// also for what can deadlock). Called on a thread that is a worker of this pool already (see
-    /// also [`join`](crate::join) about outside callers), it just calls `op`. To run a `join` or a
-    /// `scope` on this pool from outside, [`ThreadPool::join`] and [`ThreadPool::scope`] are
-    /// faster: they let the caller work.
+    /// The calling thread sleeps meanwhile. If it is a worker of another pool, it works for that
+    /// pool, or hands its core to a spare thread that does: see [`WaitPolicy`](crate::WaitPolicy),
+    /// also for what can deadlock. If it acts as a worker of this pool, it calls `op` itself. To
+    /// run a `join` or a `scope` on this pool from outside, use [`ThreadPool::join`] and
+    /// [`ThreadPool::scope`], which are faster, since they let the caller work.
     ///
     /// # Panics
-    /// When `op` does, with its payload.
+    /// Resumes a panic of `op`.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(3).build()?;
@@ -38,7 +37,7 @@ impl ThreadPool {
     /// [`join`](crate::join) in this pool.
     ///
     /// # Panics
-    /// As [`join`](crate::join).
+    /// Like [`join`](crate::join).
     pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
     where
         A: FnOnce() -> RA + Send,
@@ -52,7 +51,7 @@ impl ThreadPool {
     /// [`join_context`](crate::join_context) in this pool.
     ///
     /// # Panics
-    /// As [`join`](crate::join).
+    /// Like [`join`](crate::join).
     pub fn join_context<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
     where
         A: FnOnce(FnContext) -> RA + Send,
@@ -66,7 +65,7 @@ impl ThreadPool {
     /// [`scope`](crate::scope) in this pool.
     ///
     /// # Panics
-    /// As [`scope`](crate::scope).
+    /// Like [`scope`](crate::scope).
     pub fn scope<'env, F, R>(&self, f: F) -> R
     where
         F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
@@ -78,7 +77,7 @@ impl ThreadPool {
     /// [`in_place_scope`](crate::in_place_scope) in this pool.
     ///
     /// # Panics
-    /// As [`scope`](crate::scope).
+    /// Like [`scope`](crate::scope).
     pub fn in_place_scope<'env, F, R>(&self, f: F) -> R
     where
         F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
@@ -106,7 +105,7 @@ impl ThreadPool {
     /// [`broadcast`](crate::broadcast) in this pool.
     ///
     /// # Panics
-    /// As [`broadcast`](crate::broadcast).
+    /// Like [`broadcast`](crate::broadcast).
     pub fn broadcast<OP, R>(&self, op: OP) -> Vec<R>
     where
         OP: Fn(BroadcastContext) -> R + Sync,

@@ -1,9 +1,11 @@
-//! Callers that are no workers: they borrow the core of a worker that has nothing to do, and
-//! work themselves, so that no context switch is paid and at most as many threads are active as
-//! the pool has. Where no core is free, they hand the work over and sleep.
+//! Callers that are no workers of the pool.
 //!
-//! A thread that is a worker of another pool never borrows, but hands over and goes on working
-//! for its own pool: what it asks for may need that pool in turn.
+//! A thread that is no worker borrows the core of an idle worker, and works itself. That saves two
+//! context switches, and never makes more threads active than the pool has workers. If no core is
+//! free, the thread injects a job and sleeps.
+//!
+//! A worker of another pool never borrows a core. It injects a job, and goes on working for its own
+//! pool, which that job may need in turn.
 //!
 //! # What it is worth
 //! What a row takes without lending, as a multiple of what it takes with it: medians by
@@ -27,8 +29,9 @@ use crate::worker::shared::Registry;
 use crate::worker::{Acting, Execute, Header, JobRef, Worker};
 
 impl Registry {
-    /// Runs `op` as a worker of this pool: on the calling thread if it is one, or can borrow a
-    /// core, else by handing it over.
+    /// Runs `op` as a worker of this pool: on the calling thread if it is such a worker or can
+    /// borrow a core, else on a thread of the pool. Also tells `op` whether it is on another
+    /// thread.
     #[inline]
     pub(crate) fn as_worker<R: Send>(&self, op: impl FnOnce(&Worker, bool) -> R + Send) -> R {
         let core = match Worker::current() {
@@ -53,8 +56,8 @@ impl Registry {
         }
     }
 
-    /// Lets a worker of this pool run `op`; meanwhile works for the pool that the calling thread
-    /// is a worker of, if any, else sleeps.
+    /// Runs `op` on a thread of this pool. Meanwhile the caller works for its own pool if it is a
+    /// worker, else it sleeps.
     fn hand_over<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
         self.expect_threads();
         let result = run_elsewhere(op, Worker::current(), self);
@@ -62,7 +65,7 @@ impl Registry {
     }
 }
 
-/// A core on loan to this thread.
+/// A core that this thread has borrowed.
 pub(crate) struct Borrowed<'r> {
     pub(crate) worker: &'r Worker,
     _acting: Acting,
@@ -86,13 +89,13 @@ impl<'r> Borrowed<'r> {
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         self.worker.set_lent(false);
-        // A core that is not given back is lost.
+        // A panic here would lose the core.
         outcome::run_or_abort(|| self.worker.give_back());
     }
 }
 
-/// Runs `closure` on whatever worker of `registry` takes the job, waits, and returns what it came
-/// to. `caller`: the worker of another pool that the calling thread is.
+/// Runs `closure` on a worker of `registry`, waits, and returns its result. `caller` is the worker
+/// of another pool that the calling thread acts as, if it does.
 pub(crate) fn run_elsewhere<F, R>(
     closure: F,
     caller: Option<&Worker>,
@@ -113,8 +116,8 @@ where
         done: Event::new(registry),
     };
     job.header.set_tag(caller.map_or(NO_TAG, Worker::tag));
-    // SAFETY: the header is the first field; the frame does not end before the job is done, since
-    // a panic aborts; closure and result may be sent; the tag is set; there is one reference.
+    // SAFETY: the header is the first field; this frame lives until the job is done, since a panic
+    // aborts; closure and result may be sent; the tag is set; there is one reference.
     let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
     outcome::run_or_abort(|| {
         registry.inject(reference);
@@ -126,13 +129,13 @@ where
     }
 }
 
-/// Not generic, hence compiled once, and not in the user's crate.
+/// Waits for the job. Not generic, so it is compiled once.
 fn wait(done: &Event, begun: &AtomicU32, registry: &Registry) {
     // (A model has no clock.)
     if Worker::current().is_some() || registry.is_simulated() || cfg!(loom) {
         return done.wait(|| true);
     }
-    // What it runs may fork, and this thread has the time to wake a helper for that.
+    // The job may fork, and this thread has the time to wake a second worker for that.
     registry.sleep().wake_helper();
     let calls = || {
         let is_late = begun.load(Ordering::Relaxed) == 0;
@@ -144,7 +147,7 @@ fn wait(done: &Event, begun: &AtomicU32, registry: &Registry) {
     done.wait_with_calls(event::LATE, calls);
 }
 
-/// Work that a thread which is no worker of the pool hands over and waits for.
+/// The job of a thread that is no worker of the pool, in the frame in which that thread waits.
 #[repr(C)]
 struct InstallJob<F, R> {
     header: Header,
@@ -165,11 +168,11 @@ where
     unsafe fn execute(job: JobRef, worker: &Worker) {
         let this = job.cast::<Self>().as_ptr();
         worker.count_task();
-        // SAFETY: the frame is alive until `done` has happened; the runner alone touches the
-        // cells until then.
+        // SAFETY: until `done` has happened, the frame is alive and only this thread uses the
+        // cells.
         unsafe {
             (*this).begun.store(1, Ordering::Relaxed);
-            // Who still waits calls again.
+            // Another caller that still waits calls again.
             worker.registry().is_served();
             let closure = (*(*this).closure.get()).take();
             let result = closure.map(|closure| worker.run_users(|| closure(worker)));

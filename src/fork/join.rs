@@ -1,4 +1,4 @@
-//! `join`: two closures, perhaps in parallel.
+//! `join` and `join_context`.
 
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
@@ -10,16 +10,16 @@ use crate::worker::join_job::{JoinHeader, JoinJob};
 use crate::worker::shared::Registry;
 use crate::worker::{self, Current, Worker};
 
-/// What a side of [`join_context`] is told about where it runs.
+/// Tells a closure of [`join_context`] where it runs.
 #[derive(Debug)]
 pub struct FnContext {
     migrated: bool,
 }
 
 impl FnContext {
-    /// Whether this side runs on another thread than the one that called
-    /// [`join_context`]. (On a worker that a thread has handed off, see
-    /// [`WaitPolicy`](crate::WaitPolicy), it may say so on the same thread.)
+    /// Whether this closure runs on another thread than the one that called [`join_context`].
+    /// (After a hand-off, see [`WaitPolicy`](crate::WaitPolicy), it may be true on the same
+    /// thread.)
     pub fn migrated(&self) -> bool {
         self.migrated
     }
@@ -27,24 +27,21 @@ impl FnContext {
 
 /// Runs two closures, perhaps in parallel, and returns both results.
 ///
-/// `a` runs on the calling thread; `b` may meanwhile be stolen by another worker, and runs on
-/// the calling thread after `a` if it was not. Every join can be stolen from, as long as `a`
-/// runs. Where nothing is stolen, the cost over calling the two closures is some twenty
-/// instructions: no fence, no atomic read-modify-write, no allocation. (Where nothing else is
-/// pending, as in the outermost of nested joins, it is about a hundred, two read-modify-writes
-/// among them.)
+/// `a` runs on the calling thread. As long as it runs, another worker may steal `b`. If none does,
+/// the calling thread runs `b` after `a`. An unstolen join costs about twenty instructions more
+/// than calling the two closures: no fence, no atomic read-modify-write, no allocation. (While no
+/// other join is pending, as for the outermost of nested joins, it costs about a hundred, including
+/// two read-modify-writes.)
 ///
-/// Called on a thread that is no worker, it borrows the core of a worker that has nothing to do,
-/// so that the calling thread works itself; if there is none, a worker runs both closures, and
-/// the calling thread sleeps.
+/// A thread that is no worker borrows the core of an idle worker, and then works itself. If no
+/// worker is idle, a worker runs both closures, and the calling thread sleeps.
 ///
-/// A worker that has to wait for a stolen `b` runs other work meanwhile. Do not hold a lock
-/// across a `join` that such work may want, too.
+/// A worker that waits for a stolen `b` runs other tasks on the same stack meanwhile. Never hold a
+/// lock across a `join` if another task may need it.
 ///
 /// # Panics
-/// Both closures run in any case. If `a` panics, its panic is resumed when `b` has ended; else
-/// `b`'s is, if that panics. The global pool's failure to be built, where it is needed, is a
-/// panic, too.
+/// Both closures run in any case. If `a` panics, its panic is resumed when `b` has ended. If only
+/// `b` panics, its panic is resumed. Also panics if the global pool is needed and cannot be built.
 ///
 /// ```
 /// fn sum(numbers: &[u64]) -> u64 {
@@ -60,8 +57,8 @@ impl FnContext {
 /// assert_eq!(sum(&numbers), 5_000_050_000);
 /// ```
 ///
-/// The way of forking without a fence goes back to Lace (van Dijk and van de Pol, 2014), that of
-/// stealing back to leapfrogging (Wagner and Calder, 1993).
+/// Forking without a fence goes back to Lace (van Dijk and van de Pol, 2014), and stealing from the
+/// thief to leapfrogging (Wagner and Calder, 1993).
 #[inline]
 pub fn join<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
 where
@@ -78,14 +75,14 @@ where
     )
 }
 
-/// Like [`join`], and tells each closure whether it has migrated to another thread.
+/// Like [`join`], but tells each closure whether it has migrated to another thread.
 ///
 /// # Panics
-/// As [`join`].
+/// Like [`join`].
 ///
 /// ```
 /// let (_, moved) = filch::join_context(|_| (), |context| context.migrated());
-/// println!("the second side was {}stolen", if moved { "" } else { "not " });
+/// println!("the second closure was {}stolen", if moved { "" } else { "not " });
 /// ```
 #[inline]
 pub fn join_context<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
@@ -101,7 +98,7 @@ where
     }
 }
 
-/// [`join_context`] on a worker: what other threads need is not compiled.
+/// [`join_context`] for callers that are workers, without the code for other threads.
 #[inline]
 pub(crate) fn join_on_worker<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
 where
@@ -112,7 +109,7 @@ where
 {
     match Worker::current() {
         Some(worker) => join_context_on(worker, a, b, false),
-        // Only the child of a `fork()` within a loop gets here.
+        // The child of a `fork()` inside a loop.
         None => generation::refuse(),
     }
 }
@@ -149,7 +146,7 @@ where
     registry.as_worker(|worker, migrated| join_context_on(worker, a, b, migrated))
 }
 
-/// `migrated`: whether the calling thread is not that of the user's call.
+/// `migrated`: whether the user's call was on another thread than this one.
 #[inline(always)]
 fn join_context_on<A, B, RA, RB>(worker: &Worker, a: A, b: B, migrated: bool) -> (RA, RB)
 where
@@ -166,8 +163,8 @@ where
     )
 }
 
-/// `join` on the worker `current`. `b` is told whether it was stolen. On a thread that is no
-/// worker, `outside` gets both closures back.
+/// `join` on the worker `current`, which tells `b` whether it was stolen. On a thread that is no
+/// worker, calls `outside` with both closures.
 #[inline(always)]
 fn join_on<A, B, RA, RB>(
     current: Current,
@@ -182,12 +179,13 @@ where
     RB: Send,
 {
     let job = JoinJob::new(current, b);
-    // SAFETY: the thread is `current`'s; `OUTSIDE` lives for ever, a worker longer than its run.
+    // SAFETY: this thread acts as `current`, which is alive: `OUTSIDE` is static, and a worker
+    // outlives all that it runs.
     let slot = match unsafe { &*current }.push(job.head()) {
         Some(slot) => slot,
         None => match fork_slow(current, job.head()) {
             Some(slot) => slot,
-            // SAFETY: nobody has the job.
+            // SAFETY: the job is in no queue.
             None => return outside(a, unsafe { job.take() }),
         },
     };
@@ -204,16 +202,16 @@ where
     both(ra, stolen_result(&job))
 }
 
-/// Makes a fork pending where the front of the queue could not, and returns its slot. `None`: the
-/// thread is no worker.
+/// Called if the fast path refused the fork. Returns its slot, or `None` if the thread is no
+/// worker.
 #[cold]
 #[inline(never)]
 fn fork_slow(current: Current, job: NonNull<JoinHeader>) -> Option<usize> {
-    // A thief may have the job from here on, which is in the frame of the caller.
+    // A panic must not leave the caller's frame, where from now on a thief may use the job.
     Worker::of(current).map(|worker| outcome::run_or_abort(|| worker.fork_slow(job)))
 }
 
-/// Both results, or the panic of the second side.
+/// Returns both results, or resumes the panic of `b`.
 #[inline(always)]
 fn both<RA, RB>(ra: RA, rb: Result<RB, Payload>) -> (RA, RB) {
     match rb {
@@ -225,7 +223,7 @@ fn both<RA, RB>(ra: RA, rb: Result<RB, Payload>) -> (RA, RB) {
     }
 }
 
-/// Takes the job of a fork that ends back. `false`: a thief has it.
+/// Takes back the job of a fork that ends. Returns `false` if a thief has it.
 #[inline(always)]
 fn unfork<B, RB>(job: &JoinJob<B, RB>) -> bool
 where
@@ -234,7 +232,7 @@ where
 {
     // SAFETY: the slot was set when the job became pending.
     let slot = unsafe { job.slot() };
-    // SAFETY: the job's owner is a worker, whose run this is part of.
+    // SAFETY: the job's owner is a worker, which is running this.
     unsafe { &*job.owner() }.pop(slot)
         || outcome::run_or_abort(|| owner(job).unfork_slow(slot, job.head()))
 }
@@ -250,7 +248,7 @@ where
     }
 }
 
-/// `a` has panicked; `b`, which may borrow from the same frames, has to end first.
+/// Resumes the panic of `a` when `b` has ended, which may borrow from the same frames.
 #[cold]
 #[inline(never)]
 fn after_panic<B, RB>(job: &JoinJob<B, RB>, payload: Payload) -> !
@@ -269,7 +267,7 @@ where
     resume_unwind(payload)
 }
 
-/// Waits for the thief of a job.
+/// Waits for the thief of `b`, and returns what `b` returned.
 #[cold]
 #[inline(never)]
 fn stolen_result<B, RB>(job: &JoinJob<B, RB>) -> Result<RB, Payload>
@@ -277,11 +275,10 @@ where
     B: FnOnce(bool) -> RB + Send,
     RB: Send,
 {
-    // SAFETY: a stolen job was published, hence prepared; its owner may share its head, whose
-    // parts that a thief uses are atomics or are not written any more.
+    // SAFETY: a stolen job was published, so its head is initialized; what a thief uses of it is
+    // atomic, or is not written any more.
     let head = unsafe { job.head().as_ref() };
-    // The thief writes to this frame, which therefore must not be left by unwinding: see
-    // `wait_until`.
+    // The thief writes to this frame. `wait_until` aborts if it would unwind.
     owner(job).wait_until(head);
     // SAFETY: the latch is set.
     unsafe { job.take_result() }

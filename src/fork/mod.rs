@@ -1,4 +1,4 @@
-//! How work is handed over: join, scopes, detached tasks, broadcasts.
+//! The entries of the crate: `join`, `scope`, `spawn`, `broadcast`, `install`.
 #![allow(unsafe_code)]
 
 mod broadcast;

@@ -1,4 +1,4 @@
-//! `scope`: any number of tasks that may borrow from outside, all of which end before it does.
+//! `scope`: any number of tasks that may borrow, all of which end before the scope does.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -20,29 +20,28 @@ use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
 use crate::worker::{JobRef, Tag, Worker};
 
-/// A scope's tasks, without the lifetimes.
+/// The tasks of a scope, without its lifetimes.
 pub(super) struct Tasks {
     registry: *const Registry,
     /// The worker that opened the scope, or null.
     opener: *const Worker,
-    /// The opener, as long as the thread that opened the scope has not left the core to wait for
-    /// the scope's end; then null. Whoever acts as this worker uses the local part of `count`.
+    /// The opener; null once the thread that opened the scope has handed off its core in the wait
+    /// for the scope's end. The thread that acts as this worker uses the local part of `count`.
     local: AtomicPtr<Worker>,
-    /// Where the tasks belong: to what the opener, who waits for them, belongs to. In a pool
-    /// where a wait is served by its own descendants only, this is their isolation tag, which tells
-    /// them from the opener's other work.
+    /// The isolation tag of the tasks under `WaitPolicy::OwnDescendants`, where it tells them from
+    /// the opener's other work. Its parent is the opener's tag, which the tasks have otherwise.
     tag: Tag,
     count: TaskCount,
-    /// Those of the tasks that keep an order.
+    /// The tasks of `spawn_fifo`.
     fifos: Fifos,
-    /// That no task is left, for an opener that is no worker of the pool.
+    /// Happens when no task is left, for an opener that is no worker of the pool.
     over: Event,
-    /// Whether a worker of another pool waits for them.
+    /// Whether the opener is a worker of another pool.
     are_guests: bool,
     panics: Panics,
 }
 
-/// The panics of a scope's tasks that nobody has taken by a handle, by when they came.
+/// The panics of a scope's tasks that no handle has taken, in the order in which they came.
 #[derive(Default)]
 struct Panics {
     /// How many came. Changed under the lock.
@@ -62,9 +61,9 @@ impl Panics {
         self.kept.lock().as_mut()?.remove(&number)
     }
 
-    /// The first, when all tasks have ended. Those after it are discarded.
+    /// The first panic, for a caller that has seen all tasks end. Discards the others.
     fn first(&self) -> Option<Payload> {
-        // Relaxed: whoever has seen that a task has ended sees what came of it.
+        // Relaxed: the end of a task makes its panic visible.
         if self.came.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -75,9 +74,9 @@ impl Panics {
     }
 }
 
-// SAFETY: the local part of `count` is touched only by the thread that acts as `opener`, or by the
-// one that opened the scope, when it has set `local` to null;
-// `registry` and `opener` outlive the scope, which is used within a call on the one or the other.
+// SAFETY: only the thread that acts as `opener` uses the local part of `count`, or, once `local` is
+// null, the thread that opened the scope; `registry` and `opener` outlive the scope, which is used
+// inside a call on one of them.
 unsafe impl Sync for Tasks {}
 // SAFETY: as above.
 unsafe impl Send for Tasks {}
@@ -97,11 +96,10 @@ impl Tasks {
         }
     }
 
-    /// Counts a task, makes it, and lets `queue` queue it.
+    /// Makes a task, counts it, and queues it by `queue`.
     ///
     /// # Safety
-    /// What `closure` borrows, and its result, lives until `wait` has returned, and the handle
-    /// not longer.
+    /// What `closure` and its result borrow outlives the return of `wait` and the handle.
     #[inline]
     pub(super) unsafe fn spawn<F, T>(
         &self,
@@ -115,8 +113,8 @@ impl Tasks {
         let registry = self.registry();
         let home = ScopeHome { tasks: self };
         let spawner = registry.expect_worker();
-        // SAFETY: queued below, in this registry; the borrows hold by this function's premise
-        // until the last task has been counted down.
+        // SAFETY: queued below, in this registry; by the premise the borrows last until `wait` has
+        // seen the last task end.
         let (job, handle) = unsafe { new_task(closure, home, registry, self.tag()) };
         match spawner {
             Some(worker) if self.counts_locally(worker) => self.count.add_local(),
@@ -126,7 +124,7 @@ impl Tasks {
         handle
     }
 
-    /// Queues one of the tasks, which `spawner` has made.
+    /// Queues a task that `spawner` has made.
     #[inline]
     fn submit(&self, spawner: Option<&Worker>, job: JobRef) {
         match self.are_guests {
@@ -142,12 +140,12 @@ impl Tasks {
 
     #[inline]
     fn counts_locally(&self, worker: &Worker) -> bool {
-        // Relaxed: it is changed by who acts as the opener, and a core changes hands by operations
-        // that order that; to any other worker it makes no difference.
+        // Relaxed: only a thread that acts as the opener changes it, and a hand-off orders that for
+        // the next holder of the core. Any other worker gets `false` in either case.
         ptr::eq(worker, self.local.load(Ordering::Relaxed))
     }
 
-    /// The tag of the tasks.
+    /// The isolation tag of the tasks.
     fn tag(&self) -> usize {
         match self.registry().settings().wait_policy {
             WaitPolicy::AnyWork => self.tag.parent(),
@@ -170,7 +168,7 @@ impl Tasks {
         }
     }
 
-    /// Returns `value`, or else resumes the first panic that nobody took by a handle.
+    /// Returns `value`, or resumes the first panic that no handle has taken.
     pub(super) fn result<R>(&self, value: R) -> R {
         let Some(first) = self.panics.first() else {
             return value;
@@ -202,7 +200,7 @@ impl Wait for Tasks {
     }
 }
 
-/// Where a scope's tasks belong.
+/// The home of a scope's tasks.
 #[derive(Clone, Copy)]
 struct ScopeHome {
     tasks: *const Tasks,
@@ -210,8 +208,8 @@ struct ScopeHome {
 
 impl ScopeHome {
     fn panics(&self) -> &Panics {
-        // SAFETY: the scope waits for the task that calls this, or its handle does, which cannot
-        // be used after the scope.
+        // SAFETY: the caller is a task, for which the scope waits, or a handle, which cannot be
+        // used after the scope.
         unsafe { &(*self.tasks).panics }
     }
 }
@@ -227,7 +225,7 @@ impl Home for ScopeHome {
 
     fn give_panic(self, kept: Kept) -> Payload {
         let Kept::ByScope(number) = kept else {
-            unreachable!("what belongs to a scope is not the pool's")
+            unreachable!("a scope keeps the panics of its tasks")
         };
         match self.panics().take(number) {
             Some(payload) => payload,
@@ -250,19 +248,18 @@ impl Home for ScopeHome {
             return;
         }
         if opener.is_null() {
-            // Such an opener waits for `over`, so that the scope is there until that is said.
-            // SAFETY: it happens once, here, and the opener waits for that.
+            // SAFETY: it happens once, here, and the opener keeps the scope alive until it has.
             unsafe { Event::happen(&raw const tasks.over) };
         } else {
-            // The scope may be gone; its opener is a worker of the same pool, and is not.
-            // SAFETY: the registry, and with it all its workers, outlives this worker's run.
+            // SAFETY: the scope may be gone, but its opener is a worker of this pool, and the
+            // registry with all its workers outlives what a worker runs.
             let opener = unsafe { (*opener).index() };
             worker.sleep().wake_blocked(opener, self.tasks.addr());
         }
     }
 }
 
-/// A scope, in which tasks can be spawned that borrow from outside of it: see [`scope`].
+/// A scope for tasks that may borrow: see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
     tasks: Tasks,
     scope: PhantomData<&'scope mut &'scope ()>,
@@ -274,14 +271,15 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         Scope { tasks: Tasks::new(registry, opener), scope: PhantomData, env: PhantomData }
     }
 
-    /// Spawns a task: one allocation, which also holds its result. It may borrow whatever
-    /// outlives the scope, and may spawn more tasks in it.
+    /// Spawns a task. It may borrow anything that outlives the scope, and may spawn more tasks in
+    /// the scope. Task and result share one allocation.
     ///
-    /// It can be stolen at once. A worker runs its own tasks newest first, others steal the
-    /// oldest. Dropping the handle detaches the task from its value, not from the scope, which
-    /// still waits for it. A queued task takes less than 100 bytes and twice what it captures: a
-    /// loop that spawns more than there is memory for has to wait for some, or to spawn what spawns
-    /// them.
+    /// Other workers can steal the task at once. A worker runs its own newest task first, and
+    /// thieves take the oldest. If the handle is dropped, the result is dropped, but the scope
+    /// still waits for the task.
+    ///
+    /// A queued task takes at most 100 bytes plus twice the size of its captures. A loop that would
+    /// spawn more tasks than fit into memory has to join some of them, or spawn tasks that spawn.
     ///
     /// ```
     /// let words = ["work", "is", "for", "sharing"];
@@ -304,7 +302,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         ScopedJoinHandle { handle, scope: PhantomData }
     }
 
-    /// Spawns a task that another worker is to run: it is queued where each looks.
+    /// Spawns a task for other workers: queues it in the injector.
     pub(crate) fn spawn_for_others<F>(&'scope self, f: F)
     where
         F: FnOnce() + Send + 'scope,
@@ -314,8 +312,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         drop(unsafe { self.tasks.spawn(f, queue) });
     }
 
-    /// Like [`spawn`](Self::spawn), but the tasks that a worker spawns by this in a scope begin in
-    /// the order in which it spawned them, whoever runs them. There are no handles.
+    /// Like [`spawn`](Self::spawn), but tasks that one worker spawns in a scope by this method
+    /// begin in the order in which it spawned them. Returns no handle.
     ///
     /// ```
     /// use std::sync::Mutex;
@@ -342,7 +340,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         drop(unsafe { self.tasks.spawn(f, queue) });
     }
 
-    /// Spawns a task on every worker of the pool, which calls `op` there: see
+    /// Spawns one task on every worker of the pool, which calls `op`: see
     /// [`broadcast`](crate::broadcast).
     ///
     /// ```
@@ -370,8 +368,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 }
 
-// A panic of a task is caught before the scope counts the task down, and spawning runs none of the
-// user's code: a scope that a panic went through can be used, and ends, like any other.
+// A task's panic is caught before the scope counts its end, and spawning runs no code of the user.
+// So a scope works as before after a panic has gone through it.
 impl UnwindSafe for Scope<'_, '_> {}
 impl RefUnwindSafe for Scope<'_, '_> {}
 
@@ -383,19 +381,19 @@ impl fmt::Debug for Scope<'_, '_> {
 
 /// The right to the result of a task of a scope: see [`Scope::spawn`].
 ///
-/// Dropping it drops the result; a panic that was not taken by [`join`](Self::join) is the
-/// scope's, whatever becomes of the handle. Leaking the handle leaks the value.
+/// Dropping it drops the result. A panic that [`join`](Self::join) does not return is resumed at
+/// the end of the scope. Leaking the handle leaks the result.
 pub struct ScopedJoinHandle<'scope, T> {
     handle: Handle<T>,
     scope: PhantomData<&'scope ()>,
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
-    /// Waits for the task and returns its value, or the payload of its panic, which then is not
-    /// the scope's any more.
+    /// Waits for the task and returns its value, or the payload of its panic, which the scope then
+    /// does not resume.
     ///
-    /// A worker that waits runs the task itself, if nobody does yet, and other work, if somebody
-    /// does. Any other thread sleeps. Chains may be long, as with
+    /// A worker that waits runs the task itself if it has not begun, and other work if it has. Any
+    /// other thread sleeps. Chains of joins may be long, as with
     /// [`JoinHandle::join`](crate::JoinHandle::join).
     pub fn join(self) -> thread::Result<T> {
         self.handle.join()
@@ -416,17 +414,17 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 
 /// Calls `f` with a scope to spawn tasks in, and returns when all of them have ended.
 ///
-/// The shape is that of [`std::thread::scope`]: the tasks take no argument and may borrow
-/// anything that outlives the scope, the scope included.
+/// The shape is that of [`std::thread::scope`]: the tasks take no argument and may borrow the scope
+/// and anything that outlives it.
 ///
 /// `f` runs as a worker of the current pool, else of the global one. A thread that is no worker
-/// borrows the core of one that has nothing to do; if there is none, a worker runs `f`. To stay
-/// on the calling thread in any case, use [`in_place_scope`].
+/// borrows the core of an idle worker. If no worker is idle, a worker runs `f`. To stay on the
+/// calling thread in any case, use [`in_place_scope`].
 ///
 /// # Panics
-/// When `f` panics, or else a task whose handle was not joined: with the first such payload, when
-/// all tasks have ended. The global pool's failure to be built, where it is needed, is a panic,
-/// too.
+/// If `f` panics, its panic is resumed when all tasks have ended. If not, the first panic of a task
+/// whose handle was not joined is resumed. Also panics if the global pool is needed and cannot be
+/// built.
 ///
 /// ```
 /// let mut squares = vec![0; 100];
@@ -455,11 +453,11 @@ where
 
 /// Like [`scope`], but `f` runs on the calling thread, and need not be [`Send`].
 ///
-/// On a thread that is no worker, `f` may block for its tasks, which workers run. Such a thread
-/// sleeps at the end of the scope.
+/// On a thread that is no worker, `f` may block until its tasks do something, since workers run
+/// them. Such a thread sleeps at the end of the scope.
 ///
 /// # Panics
-/// As [`scope`].
+/// Like [`scope`].
 ///
 /// ```
 /// let (sender, receiver) = std::sync::mpsc::channel();

@@ -1,4 +1,4 @@
-//! `spawn`: tasks that belong to nobody but their pool.
+//! `spawn`, `spawn_fifo` and `yield_now`: tasks whose home is their pool.
 
 use std::sync::Arc;
 use std::{fmt, thread};
@@ -11,7 +11,7 @@ use crate::task::{Handle, Home, Kept, new_task};
 use crate::worker::Worker;
 use crate::worker::shared::Registry;
 
-/// Where detached tasks belong: the pool itself.
+/// The home of tasks that are in no scope: the pool.
 #[derive(Clone, Copy)]
 pub(super) struct PoolHome;
 
@@ -26,8 +26,7 @@ impl Home for PoolHome {
 
     fn give_panic(self, kept: Kept) -> Payload {
         let (payload, registry) = by_task(kept);
-        // It may be the last that is left of the pool, whose handlers' captures may panic in their
-        // drops.
+        // This may drop the pool's handlers, whose captures may panic in their drops.
         outcome::discard(registry);
         payload
     }
@@ -44,19 +43,19 @@ impl Home for PoolHome {
 fn by_task(kept: Kept) -> (Payload, Arc<Registry>) {
     match kept {
         Kept::ByTask(kept) => *kept,
-        Kept::ByScope(_) => unreachable!("what belongs to the pool is in no scope"),
+        Kept::ByScope(_) => unreachable!("the task is in no scope"),
     }
 }
 
-/// Gives a task to the current pool, else to the global one, and returns a handle to its result.
+/// Spawns a task in the current pool, else in the global one, and returns a handle to its result.
 ///
-/// One allocation, which also holds the result. Dropping the handle detaches the task; it runs
-/// all the same, at the latest while its pool is dropped. (The global pool is not dropped: what
-/// has not run when the process ends does not run.)
+/// Task and result share one allocation. If the handle is dropped, the task runs all the same, at
+/// the latest when its pool is dropped. (The global pool is never dropped: a task that has not
+/// begun when the process ends does not run.)
 ///
 /// # Panics
-/// When the global pool is needed and cannot be built. A panic of the task is the handle's; if
-/// that is gone, the pool's panic handler's.
+/// Panics if the global pool is needed and cannot be built. The handle returns a panic of the task.
+/// If the handle was dropped, the panic goes to the pool's panic handler.
 ///
 /// ```
 /// let answer = filch::spawn(|| 6 * 7);
@@ -84,12 +83,12 @@ where
     JoinHandle { handle }
 }
 
-/// Like [`spawn`], but the tasks that a worker spawns by this begin in the order in which it
-/// spawned them, whoever runs them. There are no handles.
+/// Like [`spawn`], but tasks that one worker spawns by this function begin in the order in which it
+/// spawned them. Returns no handle.
 ///
 /// # Panics
-/// When the global pool is needed and cannot be built. A panic of the task goes to the pool's panic
-/// handler.
+/// Panics if the global pool is needed and cannot be built. A panic of the task goes to the pool's
+/// panic handler.
 ///
 /// ```
 /// let (sender, receiver) = std::sync::mpsc::channel();
@@ -122,7 +121,7 @@ where
     registry.submit(spawner, registry.in_order(spawner, job, registry.fifos()));
 }
 
-/// The right to the result of a task: see [`spawn`]. Dropping it detaches the task.
+/// The right to the result of a task: see [`spawn`].
 pub struct JoinHandle<T> {
     handle: Handle<T>,
 }
@@ -130,15 +129,15 @@ pub struct JoinHandle<T> {
 impl<T> JoinHandle<T> {
     /// Waits for the task and returns its value, or the payload of its panic.
     ///
-    /// A worker that waits runs the task itself, if nobody does yet, and other work, if somebody
-    /// does. Any other thread sleeps.
+    /// A worker that waits runs the task itself if it has not begun, and other work if it has. Any
+    /// other thread sleeps.
     ///
-    /// Tasks that join each other may so nest as deep as they form a chain. A worker's stack need
-    /// not be large for that: what goes beyond a part of it runs on a larger stack, on a thread
-    /// that acts as the same worker and ends with the chain. (Not in pools whose
-    /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads) are 0, in those whose
-    /// threads a [spawn handler](crate::ThreadPoolBuilder::spawn_handler) makes, in deterministic
-    /// ones, or where the system gives no thread.)
+    /// So a chain of tasks that join each other nests on one stack. When it has used up a part of
+    /// the worker's stack, it goes on on a larger one, that of a thread which acts as the same
+    /// worker and ends with the chain. There are no such threads if
+    /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads) is 0, if a [spawn
+    /// handler](crate::ThreadPoolBuilder::spawn_handler) makes the pool's threads, if the pool is
+    /// deterministic, or if the system refuses a thread.
     pub fn join(self) -> thread::Result<T> {
         self.handle.join()
     }
@@ -161,17 +160,16 @@ impl<T> fmt::Debug for JoinHandle<T> {
 pub enum Yield {
     /// It ran a job.
     Executed,
-    /// There was none in sight.
+    /// It found none.
     Idle,
 }
 
-/// Runs one job of the current pool, if one is in sight, on top of the caller; `None` on a thread
-/// that is no worker.
+/// Runs one job of the current pool on top of the caller, if it finds one. Returns `None` on a
+/// thread that is no worker.
 ///
-/// For a worker that waits for something this crate knows nothing of. What it runs may be
-/// anybody's: if that waits for the caller (by its handle, a lock or a message), it waits for ever.
-/// If that yields, too, the next one stands on both, and so on: many jobs that yield may need as
-/// much stack together.
+/// Use it to wait for something that this crate does not know of. The job may be any job of the
+/// pool. If it waits for the caller (by a handle, a lock or a message), it waits for ever. If it
+/// yields in turn, the next job runs on top of both, so many jobs that yield may need much stack.
 pub fn yield_now() -> Option<Yield> {
     sim::poll();
     Worker::current().map(yield_on)
@@ -181,8 +179,8 @@ pub(crate) fn yield_on(worker: &Worker) -> Yield {
     if worker.run_one() { Yield::Executed } else { Yield::Idle }
 }
 
-/// Like [`yield_now`], but looks only at what is queued at this worker: what it has forked and
-/// spawned, or was given by a broadcast.
+/// Like [`yield_now`], but looks only at the queues of this worker: what it has forked and spawned,
+/// and broadcasts.
 pub fn yield_local() -> Option<Yield> {
     sim::poll();
     Worker::current().map(yield_local_on)
@@ -192,8 +190,8 @@ pub(crate) fn yield_local_on(worker: &Worker) -> Yield {
     if worker.run_own() { Yield::Executed } else { Yield::Idle }
 }
 
-/// Whether something that the calling worker has forked or spawned is pending, and it, or another
-/// that steals it, could run it; `None` on a thread that is no worker.
+/// Whether a fork or task of the calling worker is pending, which it or a thief could run. Returns
+/// `None` on a thread that is no worker.
 pub fn current_thread_has_pending_tasks() -> Option<bool> {
     Worker::current().map(|worker| !worker.is_bare())
 }

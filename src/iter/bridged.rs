@@ -1,28 +1,51 @@
-//! Indexed iterators that hand their items over through their producer.
+//! Indexed iterators that are driven by their producer.
 
-/// The methods by which such an iterator does that.
-macro_rules! driven_by_bridge {
-    (unindexed $item:ty) => {
-        #[inline]
-        fn drive_unindexed<C>(self, consumer: C) -> C::Result
-        where
-            C: $crate::iter::plumbing::UnindexedConsumer<$item>,
-        {
-            $crate::iter::plumbing::bridge(self, consumer)
+/// Implements both traits of such an iterator: `$len` is its number of items, and `$call` hands its
+/// producer to `$callback`.
+macro_rules! bridged {
+    (
+        [$($generics:tt)*] $name:ty $(where { $($bounds:tt)* })?, $item:ty,
+        |$self:ident| $len:expr, |$callback:ident| $call:expr
+    ) => {
+        impl<$($generics)*> $crate::iter::ParallelIterator for $name $(where $($bounds)*)? {
+            type Item = $item;
+
+            #[inline]
+            fn drive_unindexed<Co>(self, consumer: Co) -> Co::Result
+            where
+                Co: $crate::iter::plumbing::UnindexedConsumer<$item>,
+            {
+                $crate::iter::plumbing::bridge(self, consumer)
+            }
+
+            fn opt_len(&self) -> Option<usize> {
+                Some($crate::iter::IndexedParallelIterator::len(self))
+            }
         }
 
-        fn opt_len(&self) -> Option<usize> {
-            Some($crate::iter::IndexedParallelIterator::len(self))
-        }
-    };
-    (indexed $item:ty) => {
-        #[inline]
-        fn drive<C>(self, consumer: C) -> C::Result
-        where
-            C: $crate::iter::plumbing::Consumer<$item>,
+        impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name
+        $(where $($bounds)*)?
         {
-            $crate::iter::plumbing::bridge(self, consumer)
+            #[inline]
+            fn drive<Co>(self, consumer: Co) -> Co::Result
+            where
+                Co: $crate::iter::plumbing::Consumer<$item>,
+            {
+                $crate::iter::plumbing::bridge(self, consumer)
+            }
+
+            fn len(&$self) -> usize {
+                $len
+            }
+
+            #[inline]
+            fn with_producer<Ca>($self, $callback: Ca) -> Ca::Output
+            where
+                Ca: $crate::iter::plumbing::ProducerCallback<$item>,
+            {
+                $call
+            }
         }
     };
 }
-pub(super) use driven_by_bridge;
+pub(super) use bridged;

@@ -3,11 +3,11 @@
 use std::cmp::Ordering;
 
 use super::adaptors::*;
-use super::ends::collect::{append_by, append_pairs};
-use super::ends::compare;
-use super::ends::position::{Which, position};
+use super::ends::collect::{Apart, extend_two};
+use super::ends::position::Numbered;
+use super::ends::{compare, find};
 use super::plumbing::{Consumer, ProducerCallback};
-use super::{IntoParallelIterator, ParallelIterator};
+use super::{IntoParallelIterator, ParallelExtend, ParallelIterator};
 
 /// A parallel iterator that knows how many items it has, and the position of each.
 #[diagnostic::on_unimplemented(
@@ -22,21 +22,19 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// Returns the number of items.
     fn len(&self) -> usize;
 
-    /// Feeds all items to `consumer`, which is split by position. Programs call this only to
-    /// implement an iterator of their own.
+    /// Feeds all items to `consumer`, and splits it by position. Only implementations of iterators
+    /// call this.
     fn drive<C: Consumer<Self::Item>>(self, consumer: C) -> C::Result;
 
-    /// Calls `callback` with a producer of the items. Programs call this only to implement an
-    /// iterator of their own.
+    /// Calls `callback` with a producer of the items. Only implementations of iterators call this.
     fn with_producer<CB: ProducerCallback<Self::Item>>(self, callback: CB) -> CB::Output;
 
     // ---- adaptors ---------------------------------------------------------------------------
 
-    /// Returns an iterator over pairs of a position, from 0 on, and the item there.
+    /// Returns an iterator over pairs of a position and the item there. Positions begin at 0.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let words: Vec<_> = ["a", "b"].par_iter().enumerate().collect();
     /// assert_eq!(words, [(0, &"a"), (1, &"b")]);
     /// ```
@@ -45,11 +43,10 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns an iterator over pairs of an item of this iterator and the item of `zip_op` at the
-    /// same position. It is as long as the shorter one. The rest of the longer one is dropped.
+    /// same position. Its length is that of the shorter one. The rest of the other is dropped.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let pairs: Vec<_> = (1..4).into_par_iter().zip(vec!["a", "b"]).collect();
     /// assert_eq!(pairs, [(1, "a"), (2, "b")]);
     /// ```
@@ -64,11 +61,10 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// same position.
     ///
     /// # Panics
-    /// If the lengths differ, at once.
+    /// If the lengths differ. The call itself panics, not the loop.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<_> =
     ///     [1, 2].par_iter().zip_eq(&[10, 20]).map(|(a, b)| a + b).collect();
     /// assert_eq!(sums, [11, 22]);
@@ -83,15 +79,14 @@ pub trait IndexedParallelIterator: ParallelIterator {
         ZipEq::new(self, zip_op)
     }
 
-    /// Returns an iterator over items of this iterator and of `other` by turns, then the rest of
-    /// the longer one.
+    /// Returns an iterator that alternates between this iterator and `other`, and ends with the
+    /// rest of the longer one.
     ///
     /// # Panics
-    /// When it is driven or its length is asked for, if that is too large to count ("overflow").
+    /// If the total number of items is needed and does not fit in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = vec![1, 2].into_par_iter().interleave(vec![10, 20, 30, 40]).collect();
     /// assert_eq!(numbers, [1, 10, 2, 20, 30, 40]);
     /// ```
@@ -102,15 +97,14 @@ pub trait IndexedParallelIterator: ParallelIterator {
         Interleave::new(self, other.into_par_iter())
     }
 
-    /// Returns an iterator over items of this iterator and of `other` by turns, until one has none
-    /// for its turn. The rest of the other is dropped.
+    /// Returns an iterator that alternates between this iterator and `other`, until it is the turn
+    /// of one that has no more items. The rest of the other is dropped.
     ///
     /// # Panics
-    /// When it is driven or its length is asked for, if that is too large to count ("overflow").
+    /// If the total number of items is needed and does not fit in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> =
     ///     vec![1, 2, 3, 4].into_par_iter().interleave_shortest(vec![10, 20]).collect();
     /// assert_eq!(numbers, [1, 10, 2, 20, 3]);
@@ -122,14 +116,13 @@ pub trait IndexedParallelIterator: ParallelIterator {
         InterleaveShortest::new(self, other.into_par_iter())
     }
 
-    /// Returns an iterator over vectors of `chunk_size` items. The last may have fewer.
+    /// Returns an iterator over vectors of `chunk_size` items. The last vector may have fewer.
     ///
     /// # Panics
     /// If `chunk_size` is zero.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let chunks: Vec<_> = (0..5).into_par_iter().chunks(2).collect();
     /// assert_eq!(chunks, [vec![0, 1], vec![2, 3], vec![4]]);
     /// ```
@@ -139,8 +132,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         Chunks::new(self, chunk_size)
     }
 
-    /// Folds each chunk of `chunk_size` items into one, from what `identity` returns. The last
-    /// chunk may have fewer items. Returns an iterator over the results.
+    /// Folds each chunk of `chunk_size` items into one, from a value that `identity` returns. The
+    /// last chunk may have fewer items. Returns an iterator over the results.
     ///
     /// Unlike the pieces of [`fold`](ParallelIterator::fold), chunks are the same in each run.
     ///
@@ -149,7 +142,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<i32> = (0..5).into_par_iter().fold_chunks(2, || 0, |a, b| a + b).collect();
     /// assert_eq!(sums, [1, 5, 4]);
     /// ```
@@ -169,15 +161,14 @@ pub trait IndexedParallelIterator: ParallelIterator {
         FoldChunks::new(self, chunk_size, identity, fold_op)
     }
 
-    /// Folds each chunk of `chunk_size` items into one, from a clone of `init`. The last chunk may
-    /// have fewer items. Returns an iterator over the results.
+    /// Folds each chunk of `chunk_size` items into one, like [`fold_chunks`](Self::fold_chunks),
+    /// from a clone of `init`.
     ///
     /// # Panics
     /// If `chunk_size` is zero.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<i32> =
     ///     (0..5).into_par_iter().fold_chunks_with(2, 100, |a, b| a + b).collect();
     /// assert_eq!(sums, [101, 105, 104]);
@@ -204,7 +195,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..10).into_par_iter().step_by(4).collect();
     /// assert_eq!(numbers, [0, 4, 8]);
     /// ```
@@ -214,12 +204,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
         StepBy::new(self, step)
     }
 
-    /// Returns an iterator over all items but the first `n`. As in a serial iterator, a `map`
-    /// before this runs for the items that are skipped. It does so in parallel with the others.
+    /// Returns an iterator over all items but the first `n`. As in a serial iterator, adaptors
+    /// before this run for the skipped items as well, in parallel with the others.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..5).into_par_iter().skip(3).collect();
     /// assert_eq!(numbers, [3, 4]);
     /// ```
@@ -232,7 +221,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..5).into_par_iter().take(3).collect();
     /// assert_eq!(numbers, [0, 1, 2]);
     /// ```
@@ -244,7 +232,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let positions: Vec<_> = [5, 0, 7].par_iter().positions(|n| *n != 0).collect();
     /// assert_eq!(positions, [0, 2]);
     /// ```
@@ -259,7 +246,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..3).into_par_iter().rev().collect();
     /// assert_eq!(numbers, [2, 1, 0]);
     /// ```
@@ -267,12 +253,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
         Rev::new(self)
     }
 
-    /// Makes each piece have at least `min` items. This is rarely needed: loops measure what an
-    /// item costs, and split only if a worker has nothing to do.
+    /// Sets the least number of items of a piece. This is rarely needed: loops measure how long an
+    /// item takes, and split only if a worker is idle.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sum: i32 = (0..1000).into_par_iter().with_min_len(100).sum();
     /// assert_eq!(sum, 499_500);
     /// ```
@@ -280,14 +265,15 @@ pub trait IndexedParallelIterator: ParallelIterator {
         MinLen::new(self, min)
     }
 
-    /// Makes each piece have at most `max` items, unless its halves would have fewer than
-    /// [`with_min_len`](Self::with_min_len) says. A piece is what [`fold`](ParallelIterator::fold)
-    /// makes one item of, and what [`map_init`](ParallelIterator::map_init) makes a value for. Each
-    /// costs a fork. Balance rarely needs this: loops measure what an item costs.
+    /// Sets the greatest number of items of a piece. A piece stays longer if its halves would have
+    /// fewer items than [`with_min_len`](Self::with_min_len) says.
+    ///
+    /// [`fold`](ParallelIterator::fold) makes one item of each piece, and
+    /// [`map_init`](ParallelIterator::map_init) one value for each. Each piece costs a fork.
+    /// Balance rarely needs this: loops measure how long an item takes.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let pieces = (0..1000).into_par_iter().with_max_len(10).fold(|| 0, |count, _| count + 1);
     /// assert!(pieces.max().unwrap() <= 10);
     /// ```
@@ -295,16 +281,15 @@ pub trait IndexedParallelIterator: ParallelIterator {
         MaxLen::new(self, max)
     }
 
-    /// Does `block_size` items in parallel, then the next `block_size`, and so on. No item of a
-    /// block begins before all items of the block before have ended. So a search that stops at the
-    /// first match has not gone much further.
+    /// Runs the loop block by block: `block_size` items in parallel, then the next `block_size`,
+    /// and so on. No item begins before all items of the previous block have ended, so a search
+    /// that stops at the first match goes little further.
     ///
     /// # Panics
     /// If `block_size` is zero.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..10).into_par_iter().by_uniform_blocks(3).map(|n| n * 2).collect();
     /// assert_eq!(numbers.len(), 10);
     /// ```
@@ -314,13 +299,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
         UniformBlocks::new(self, block_size)
     }
 
-    /// Does blocks of items one after the other, like
-    /// [`by_uniform_blocks`](Self::by_uniform_blocks). The first has an item for each thread, and
-    /// each has twice as many as the one before.
+    /// Runs the loop block by block, like [`by_uniform_blocks`](Self::by_uniform_blocks). The first
+    /// block has one item for each thread, and each block has twice as many as the previous one.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..10).into_par_iter().by_exponential_blocks().collect();
     /// assert_eq!(numbers.len(), 10);
     /// ```
@@ -330,18 +313,24 @@ pub trait IndexedParallelIterator: ParallelIterator {
 
     // ---- ends -------------------------------------------------------------------------------
 
-    /// Collects the items into `target`. Its former items are dropped, and its memory is reused.
-    fn collect_into_vec(self, target: &mut Vec<Self::Item>) {
-        target.clear();
-        append_by(target, self.len(), |places| self.drive(places));
-    }
-
-    /// Collects the left and the right sides of pairs into two vectors. Their former items are
-    /// dropped, and their memory is reused.
+    /// Collects the items into `target`. Drops its former items, and reuses its memory.
     ///
     /// ```
     /// use filch::prelude::*;
+    /// let mut squares = vec![9];
+    /// (0..3).into_par_iter().map(|n| n * n).collect_into_vec(&mut squares);
+    /// assert_eq!(squares, [0, 1, 4]);
+    /// ```
+    fn collect_into_vec(self, target: &mut Vec<Self::Item>) {
+        target.clear();
+        target.par_extend(self);
+    }
+
+    /// Collects the first and the second values of pairs into two vectors. Drops their former
+    /// items, and reuses their memory.
     ///
+    /// ```
+    /// use filch::prelude::*;
     /// let (mut numbers, mut squares) = (vec![9], vec![]);
     /// (0..3).into_par_iter().map(|n| (n, n * n)).unzip_into_vecs(&mut numbers, &mut squares);
     /// assert_eq!(numbers, [0, 1, 2]);
@@ -355,15 +344,14 @@ pub trait IndexedParallelIterator: ParallelIterator {
     {
         left.clear();
         right.clear();
-        append_pairs(left, right, self);
+        extend_two(left, right, self, &Apart);
     }
 
-    /// Compares the items with those of `other` in order. The first pair that differs decides, then
-    /// the lengths.
+    /// Compares the items with those of `other` lexicographically: the first pair that differs
+    /// decides, then the lengths.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert!([1, 2].par_iter().cmp([1, 3].par_iter()).is_lt());
     /// ```
     fn cmp<I>(self, other: I) -> Ordering
@@ -374,12 +362,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::cmp(self, other)
     }
 
-    /// Compares the items with those of `other` in order, if they can be compared. The first pair
-    /// that is not equal decides, then the lengths.
+    /// Compares the items with those of `other` lexicographically, like [`cmp`](Self::cmp). Returns
+    /// `None` if the first pair that is not equal cannot be compared.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!([1.0, f64::NAN].par_iter().partial_cmp([1.0, 2.0].par_iter()), None);
     /// ```
     fn partial_cmp<I>(self, other: I) -> Option<Ordering>
@@ -390,11 +377,10 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other)
     }
 
-    /// Returns whether the items equal those of `other`, and are as many.
+    /// Returns whether both iterators have the same length and equal items.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert!((0..3).into_par_iter().eq([0, 1, 2]));
     /// ```
     fn eq<I>(self, other: I) -> bool
@@ -405,13 +391,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::eq(self, other)
     }
 
-    /// Returns whether any item differs from that of `other`, or they are not as many.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// assert!((0..3).into_par_iter().ne([0, 1]));
-    /// ```
+    /// Returns whether the iterators differ in length or in an item.
     fn ne<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -420,14 +400,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         !compare::eq(self, other)
     }
 
-    /// Returns whether the items are less than those of `other`, by
-    /// [`partial_cmp`](Self::partial_cmp).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// assert!([1, 2].par_iter().lt([1, 3].par_iter()));
-    /// ```
+    /// Returns whether this iterator is less than `other`, by [`partial_cmp`](Self::partial_cmp).
     fn lt<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -436,14 +409,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other) == Some(Ordering::Less)
     }
 
-    /// Returns whether the items are less than or equal to those of `other`, by
+    /// Returns whether this iterator is less than or equal to `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// assert!([1, 2].par_iter().le([1, 2].par_iter()));
-    /// ```
     fn le<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -452,14 +419,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other).is_some_and(Ordering::is_le)
     }
 
-    /// Returns whether the items are greater than those of `other`, by
+    /// Returns whether this iterator is greater than `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// assert!([1, 2].par_iter().gt([1].par_iter()));
-    /// ```
     fn gt<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -468,14 +429,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other) == Some(Ordering::Greater)
     }
 
-    /// Returns whether the items are greater than or equal to those of `other`, by
+    /// Returns whether this iterator is greater than or equal to `other`, by
     /// [`partial_cmp`](Self::partial_cmp).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// assert!(![1, 2].par_iter().ge([2].par_iter()));
-    /// ```
     fn ge<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -484,12 +439,11 @@ pub trait IndexedParallelIterator: ParallelIterator {
         compare::partial_cmp(self, other).is_some_and(Ordering::is_ge)
     }
 
-    /// Returns the position of an item for which `predicate` returns true, if any. It is the first
-    /// that a thread finds; all threads then stop soon.
+    /// Returns the position of an item for which `predicate` returns true, if any. Once a thread
+    /// has found one, all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let position = (0..100).into_par_iter().position_any(|n| n % 7 == 3).unwrap();
     /// assert_eq!(position % 7, 3);
     /// ```
@@ -497,34 +451,32 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        position(self, Which::Any, predicate)
+        find::any(Numbered(self), find::position_if(predicate))
     }
 
     /// Returns the position of the first item for which `predicate` returns true, if any.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((0..100).into_par_iter().position_first(|n| n % 29 == 7), Some(7));
     /// ```
     fn position_first<P>(self, predicate: P) -> Option<usize>
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        position(self, Which::First, predicate)
+        find::first(Numbered(self), find::position_if(predicate))
     }
 
     /// Returns the position of the last item for which `predicate` returns true, if any.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((0..100).into_par_iter().position_last(|n| n % 29 == 7), Some(94));
     /// ```
     fn position_last<P>(self, predicate: P) -> Option<usize>
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        position(self, Which::Last, predicate)
+        find::last(Numbered(self), find::position_if(predicate))
     }
 }

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 use std::collections::LinkedList;
+use std::convert::identity;
 use std::marker::PhantomData;
+use std::ops::ControlFlow::{Break, Continue};
 
 use super::adaptors::*;
 use super::ends::collect::{ByPredicate, BySide, extend_two, pieces_of};
@@ -15,7 +17,7 @@ use crate::cancel::CancelToken;
 
 /// A parallel iterator: all threads of the current pool work on its items.
 ///
-/// Adaptors are lazy. The loop runs when a method is called that returns no iterator.
+/// Adaptors are lazy. The loop runs when a method that returns no iterator is called.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a parallel iterator",
     label = "not a parallel iterator",
@@ -27,23 +29,22 @@ pub trait ParallelIterator: Sized + Send {
     /// The type of the items.
     type Item: Send;
 
-    /// Feeds all items to `consumer`. Programs call this only to implement an iterator of their
-    /// own: see [`plumbing`](super::plumbing).
+    /// Feeds all items to `consumer`. Only implementations of iterators call this: see
+    /// [`plumbing`](super::plumbing).
     fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result;
 
-    /// Returns the number of items if it is known. The iterator must then drive its consumer by
-    /// position.
+    /// Returns the number of items, if it is known. An iterator that returns `Some` must split its
+    /// consumer by position.
     fn opt_len(&self) -> Option<usize> {
         None
     }
 
     // ---- adaptors ---------------------------------------------------------------------------
 
-    /// Calls `f` with each item. Returns an iterator over the results.
+    /// Returns an iterator over the results of calling `f` with each item.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let squares: Vec<_> = (0..5).into_par_iter().map(|n| n * n).collect();
     /// assert_eq!(squares, [0, 1, 4, 9, 16]);
     /// ```
@@ -59,37 +60,21 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let even: Vec<_> = (0..10).into_par_iter().filter(|n| n % 2 == 0).collect();
     /// assert_eq!(even, [0, 2, 4, 6, 8]);
     /// ```
-    fn filter<P>(self, predicate: P) -> Filter<Self, P>
-    where
-        P: Fn(&Self::Item) -> bool + Sync + Send,
-    {
+    fn filter<P: Fn(&Self::Item) -> bool + Sync + Send>(self, predicate: P) -> Filter<Self, P> {
         Filter::new(self, predicate)
     }
 
     /// Calls `inspect_op` with a reference to each item, and passes the item on.
     ///
     /// ```
-    /// use std::sync::atomic::{AtomicUsize, Ordering};
-    ///
     /// use filch::prelude::*;
-    ///
-    /// let seen = AtomicUsize::new(0);
-    /// let sum: i32 = (0..100)
-    ///     .into_par_iter()
-    ///     .inspect(|_| {
-    ///         seen.fetch_add(1, Ordering::Relaxed);
-    ///     })
-    ///     .sum();
-    /// assert_eq!((sum, seen.into_inner()), (4950, 100));
+    /// let sum: i32 = (0..4).into_par_iter().inspect(|n| println!("adding {n}")).sum();
+    /// assert_eq!(sum, 6);
     /// ```
-    fn inspect<OP>(self, inspect_op: OP) -> Inspect<Self, OP>
-    where
-        OP: Fn(&Self::Item) + Sync + Send,
-    {
+    fn inspect<OP: Fn(&Self::Item) + Sync + Send>(self, inspect_op: OP) -> Inspect<Self, OP> {
         Inspect::new(self, inspect_op)
     }
 
@@ -97,15 +82,11 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let rows = vec![vec![3, 1, 2], vec![5, 4]];
     /// let sorted: Vec<_> = rows.into_par_iter().update(|row| row.sort()).collect();
     /// assert_eq!(sorted, [vec![1, 2, 3], vec![4, 5]]);
     /// ```
-    fn update<F>(self, update_op: F) -> Update<Self, F>
-    where
-        F: Fn(&mut Self::Item) + Sync + Send,
-    {
+    fn update<F: Fn(&mut Self::Item) + Sync + Send>(self, update_op: F) -> Update<Self, F> {
         Update::new(self, update_op)
     }
 
@@ -113,7 +94,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<i32> = [1, 2, 3].par_iter().copied().collect();
     /// assert_eq!(numbers, [1, 2, 3]);
     /// ```
@@ -129,7 +109,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let words = vec![String::from("one"), String::from("two")];
     /// let clones: Vec<String> = words.par_iter().cloned().collect();
     /// assert_eq!(clones, words);
@@ -142,11 +121,10 @@ pub trait ParallelIterator: Sized + Send {
         Cloned::new(self)
     }
 
-    /// Calls `filter_op` with each item. Returns an iterator over what is in the `Some`s.
+    /// Calls `filter_op` with each item. Returns an iterator over the values of the `Some`s.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<i32> =
     ///     ["1", "x", "3"].par_iter().filter_map(|text| text.parse().ok()).collect();
     /// assert_eq!(numbers, [1, 3]);
@@ -159,15 +137,14 @@ pub trait ParallelIterator: Sized + Send {
         FilterMap::new(self, filter_op)
     }
 
-    /// Calls `map_op` with each item, and flattens the parallel iterators that it returns. The
-    /// items keep their order.
+    /// Calls `map_op` with each item. Returns an iterator over the items of the parallel iterators
+    /// that it returns, in order.
     ///
     /// Both levels run in parallel. If the inner loops are short,
     /// [`flat_map_iter`](Self::flat_map_iter) costs less.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let pairs = |a: u32| (0..a).into_par_iter().map(move |b| (a, b));
     /// let pairs: Vec<_> = (0..3).into_par_iter().flat_map(pairs).collect();
     /// assert_eq!(pairs, [(1, 0), (2, 0), (2, 1)]);
@@ -180,14 +157,11 @@ pub trait ParallelIterator: Sized + Send {
         FlatMap::new(self, map_op)
     }
 
-    /// Calls `map_op` with each item, and flattens the serial iterators that it returns. The items
-    /// keep their order.
-    ///
-    /// The thread that has an item runs the whole of its iterator.
+    /// Calls `map_op` with each item. Returns an iterator over the items of the serial iterators
+    /// that it returns, in order. One thread runs the whole of each serial iterator.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let words: Vec<_> =
     ///     ["a b", "c"].par_iter().flat_map_iter(|line| line.split(' ')).collect();
     /// assert_eq!(words, ["a", "b", "c"]);
@@ -200,14 +174,13 @@ pub trait ParallelIterator: Sized + Send {
         FlatMapIter::new(self, map_op)
     }
 
-    /// Flattens items that are parallel iterators, or can be made such. The items keep their order.
+    /// Flattens items that can be made parallel iterators. Keeps the order.
     ///
     /// Both levels run in parallel. If the inner loops are short,
     /// [`flatten_iter`](Self::flatten_iter) costs less.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = vec![vec![1, 2], vec![], vec![3]].into_par_iter().flatten().collect();
     /// assert_eq!(numbers, [1, 2, 3]);
     /// ```
@@ -218,13 +191,11 @@ pub trait ParallelIterator: Sized + Send {
         Flatten::new(self)
     }
 
-    /// Flattens items that are serial iterators, or can be made such. The items keep their order.
-    ///
-    /// The thread that has an item runs the whole of its iterator.
+    /// Flattens items that can be made serial iterators. Keeps the order. One thread runs the whole
+    /// of each serial iterator.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let found = vec![Some(1), None, Some(3)];
     /// let numbers: Vec<_> = found.into_par_iter().flatten_iter().collect();
     /// assert_eq!(numbers, [1, 3]);
@@ -236,26 +207,23 @@ pub trait ParallelIterator: Sized + Send {
         FlattenIter::new(self)
     }
 
-    /// Calls `map_op` with each item, and with a value of the piece that the item is in. Returns an
-    /// iterator over the results.
+    /// Returns an iterator over the results of calling `map_op` with each item and a value that all
+    /// items of a piece share.
     ///
-    /// Each piece begins with a clone of `init`. How many pieces there are depends on how many
-    /// threads help. A piece that is cut while it runs keeps its value. Before an adaptor that
-    /// needs positions (`rev`, `zip`, ...), each block of items is a piece: some tens for each
-    /// thread.
+    /// Each piece begins with a clone of `init`. The number of pieces depends on how many threads
+    /// help. If a running piece is cut, its value goes on with the rest. Before an adaptor that
+    /// needs positions (`rev`, `zip`, ...), each block of items is a piece: there are some tens of
+    /// blocks for each thread.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
-    /// let lengths: Vec<usize> = (0..5)
-    ///     .into_par_iter()
-    ///     .map_with(String::new(), |text, n| {
-    ///         text.clear();
-    ///         text.extend(std::iter::repeat_n('x', n));
-    ///         text.len()
-    ///     })
-    ///     .collect();
-    /// assert_eq!(lengths, [0, 1, 2, 3, 4]);
+    /// // The buffer is allocated once for each piece.
+    /// let lengths = ["one", "three"].par_iter().map_with(String::new(), |buffer, word| {
+    ///     buffer.clear();
+    ///     buffer.extend(word.chars().rev());
+    ///     buffer.len()
+    /// });
+    /// assert_eq!(lengths.collect::<Vec<_>>(), [3, 5]);
     /// ```
     fn map_with<F, T, R>(self, init: T, map_op: F) -> MapWith<Self, T, F>
     where
@@ -266,18 +234,16 @@ pub trait ParallelIterator: Sized + Send {
         MapWith::new(self, init, map_op)
     }
 
-    /// Calls `map_op` with each item, and with a value of the piece that the item is in. Returns an
-    /// iterator over the results.
+    /// Returns an iterator over the results of calling `map_op` with each item and a value that all
+    /// items of a piece share, like [`map_with`](Self::map_with).
     ///
-    /// Each piece begins with a value that `init` returns. Unlike those of
-    /// [`map_with`](Self::map_with), the values stay on their threads. A piece that is cut while it
-    /// runs goes on with a new one.
+    /// Each piece begins with a value that `init` returns, and the value stays on its thread. If a
+    /// running piece is cut, the rest begins with a new value.
     ///
     /// ```
     /// use std::rc::Rc;
     ///
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<i32> =
     ///     (0..4).into_par_iter().map_init(|| Rc::new(10), |ten, n| **ten + n).collect();
     /// assert_eq!(sums, [10, 11, 12, 13]);
@@ -291,16 +257,15 @@ pub trait ParallelIterator: Sized + Send {
         MapInit::new(self, init, map_op)
     }
 
-    /// Folds the items of each piece into one. Returns an iterator over the results.
+    /// Folds the items of each piece into one. Returns an iterator over the results, in order.
     ///
-    /// Each piece begins with what `identity` returns. Pieces are in order, and each has
-    /// neighbouring items. How many there are depends on how many threads help, and may differ from
-    /// run to run, so the final result should not depend on it. A piece that is cut while it runs
-    /// keeps its state.
+    /// Each piece has neighbouring items, and begins with a value that `identity` returns. The
+    /// number of pieces depends on how many threads help, and may differ from run to run, so the
+    /// final result should not depend on it. If a running piece is cut, its value goes on with the
+    /// rest.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let words = ["to", "be", "or", "not", "to", "be"];
     /// let letters: usize = words.par_iter().fold(|| 0, |sum, word| sum + word.len()).sum();
     /// assert_eq!(letters, 13);
@@ -314,12 +279,10 @@ pub trait ParallelIterator: Sized + Send {
         Fold::new(self, identity, fold_op)
     }
 
-    /// Folds the items of each piece into one, like [`fold`](Self::fold). Each piece begins with a
-    /// clone of `init`.
+    /// Folds the items of each piece into one, like [`fold`](Self::fold), from a clone of `init`.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let bytes: usize =
     ///     (0..100_usize).into_par_iter().fold_with(0, |sum, n| sum + n).sum();
     /// assert_eq!(bytes, 4950);
@@ -335,12 +298,11 @@ pub trait ParallelIterator: Sized + Send {
     /// Folds the items of each piece into one, like [`fold`](Self::fold), by a function that
     /// returns an `Option`, a `Result` or the like.
     ///
-    /// A piece stops when `fold_op` fails, and its item is the failure. Other pieces go on, unless
-    /// what follows stops them.
+    /// If `fold_op` fails, its piece stops, and the failure is the item of that piece. Other pieces
+    /// go on, unless the rest of the chain stops them.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<Option<u8>> = (0..5_u8)
     ///     .into_par_iter()
     ///     .try_fold(|| 0_u8, |sum, n| sum.checked_add(n))
@@ -356,12 +318,11 @@ pub trait ParallelIterator: Sized + Send {
         TryFold::new(self, identity, fold_op, PhantomData)
     }
 
-    /// Folds the items of each piece into one, like [`try_fold`](Self::try_fold). Each piece begins
-    /// with a clone of `init`.
+    /// Folds the items of each piece into one, like [`try_fold`](Self::try_fold), from a clone of
+    /// `init`.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<Option<u8>> = (0..100_u8)
     ///     .into_par_iter()
     ///     .try_fold_with(200_u8, |sum, n| sum.checked_add(n))
@@ -377,33 +338,28 @@ pub trait ParallelIterator: Sized + Send {
         TryFoldWith::new(self, init, fold_op)
     }
 
-    /// Returns an iterator over the items of this one, then those of `chain`.
+    /// Returns an iterator over the items of this iterator, then those of `chain`.
     ///
     /// # Panics
-    /// Where the number of all is asked for, and is too large to count ("overflow").
+    /// If the total number of items is needed and does not fit in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (0..3).into_par_iter().chain(7..9).collect();
     /// assert_eq!(numbers, [0, 1, 2, 7, 8]);
     /// ```
-    fn chain<C>(self, chain: C) -> Chain<Self, C::Iter>
-    where
-        C: IntoParallelIterator<Item = Self::Item>,
-    {
+    fn chain<C: IntoParallelIterator<Item = Self::Item>>(self, chain: C) -> Chain<Self, C::Iter> {
         Chain::new(self, chain.into_par_iter())
     }
 
-    /// Returns an iterator over what is in the `Some`s, until a thread finds a `None`. All threads
-    /// then stop.
+    /// Returns an iterator over the values of the `Some`s, until a thread finds a `None`. All
+    /// threads then stop.
     ///
-    /// The items need not be those before the first `None`: threads may pass items after it, and
-    /// stop before all before it are passed.
+    /// The values need not be those before the first `None`: some of these may be missing, and some
+    /// from behind it may be there.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let values = (0..100_u8).into_par_iter().map(|n| 50_u8.checked_sub(n));
     /// let some = values.while_some().count();
     /// assert!(some <= 51);
@@ -416,12 +372,11 @@ pub trait ParallelIterator: Sized + Send {
         WhileSome::new(self)
     }
 
-    /// Makes a panic anywhere in the loop stop all threads within an item each. Without this, they
-    /// finish the pieces that they have begun.
+    /// Stops the loop soon after a panic: each thread finishes its item. Without this, each thread
+    /// finishes its piece.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sum: i32 = (0..100).into_par_iter().panic_fuse().sum();
     /// assert_eq!(sum, 4950);
     /// ```
@@ -429,14 +384,13 @@ pub trait ParallelIterator: Sized + Send {
         PanicFuse::new(self)
     }
 
-    /// Returns an iterator with a clone of `element` between each two items.
+    /// Returns an iterator over the items, with a clone of `element` between each two.
     ///
     /// # Panics
-    /// Where the number of all is asked for, and is too large to count ("overflow").
+    /// If the total number of items is needed and does not fit in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers: Vec<_> = (1..4).into_par_iter().intersperse(0).collect();
     /// assert_eq!(numbers, [1, 0, 2, 0, 3]);
     /// ```
@@ -447,12 +401,11 @@ pub trait ParallelIterator: Sized + Send {
         Intersperse::new(self, element)
     }
 
-    /// Returns an iterator over `n` items, or all if there are fewer. They are those that threads
-    /// get to first, and keep their order. All threads then stop.
+    /// Returns an iterator over `n` items, or over all if there are fewer. These are the items that
+    /// threads reach first, in order. All threads then stop.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let even = (0..1000).into_par_iter().filter(|n| n % 2 == 0).take_any(5);
     /// assert_eq!(even.count(), 5);
     /// ```
@@ -460,12 +413,11 @@ pub trait ParallelIterator: Sized + Send {
         TakeAny::new(self, n)
     }
 
-    /// Returns an iterator over all but `n` items. Those that are skipped are those that threads
-    /// get to first. The others keep their order.
+    /// Returns an iterator over all but `n` items, in order. It skips the items that threads reach
+    /// first.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((0..1000).into_par_iter().skip_any(5).count(), 995);
     /// ```
     fn skip_any(self, n: usize) -> SkipAny<Self> {
@@ -475,12 +427,11 @@ pub trait ParallelIterator: Sized + Send {
     /// Returns an iterator over items for which `predicate` returns true, until it returns false.
     /// All threads then stop.
     ///
-    /// The items need not be those before the first mismatch: threads may pass items after it, and
-    /// stop before all before it are passed.
+    /// The items need not be those before the first mismatch: some of these may be missing, and
+    /// some from behind it may be there.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let small: Vec<_> = (0..1000).into_par_iter().take_any_while(|n| *n < 50).collect();
     /// assert!(small.iter().all(|n| *n < 50));
     /// ```
@@ -492,11 +443,10 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Skips items for which `predicate` returns true, until it returns false. All threads then
-    /// pass their items without a call to `predicate`.
+    /// pass on their items without calling `predicate`.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let rest: Vec<_> = (0..1000).into_par_iter().skip_any_while(|n| *n < 50).collect();
     /// assert!(rest.len() >= 950);
     /// ```
@@ -507,29 +457,20 @@ pub trait ParallelIterator: Sized + Send {
         SkipAnyWhile::new(self, predicate)
     }
 
-    /// Stops the loop when `token` is cancelled. Each worker finishes its item and begins no other.
-    /// Items that no worker has begun are dropped. The check costs a load for each item.
+    /// Stops the loop when `token` is cancelled: each worker finishes its item, and the other items
+    /// are dropped. The check costs a load for each item.
     ///
-    /// The result is that of the items that were done. `for_each` returns early; `sum`, `count`,
-    /// `reduce`, `min` and the like cover those items; `collect` returns them in order, with gaps
-    /// where workers stopped; a search may miss. The result is complete if
-    /// [`CancelToken::is_cancelled`] returns false afterwards.
+    /// The result is that of the items that were finished: `collect` returns them in order, and a
+    /// search may miss its item. If [`CancelToken::is_cancelled`] returns false afterwards, the
+    /// result is complete.
     ///
     /// Only this loop stops. A loop inside of it needs a `cancel_with` of its own.
     ///
     /// ```
     /// use filch::{CancelToken, prelude::*};
-    ///
     /// let token = CancelToken::new();
-    /// let done = (0..1_000_000)
-    ///     .into_par_iter()
-    ///     .cancel_with(&token)
-    ///     .inspect(|&n| {
-    ///         if n == 10 {
-    ///             token.cancel();
-    ///         }
-    ///     })
-    ///     .count();
+    /// let numbers = (0..1_000_000).into_par_iter().cancel_with(&token);
+    /// let done = numbers.inspect(|&n| if n == 10 { token.cancel() }).count();
     /// assert!(token.is_cancelled() && 0 < done && done < 1_000_000);
     /// ```
     fn cancel_with(self, token: &CancelToken) -> CancelWith<Self> {
@@ -538,14 +479,13 @@ pub trait ParallelIterator: Sized + Send {
 
     // ---- ends of adaptors -------------------------------------------------------------------
 
-    /// Calls `op` with each item, in any order, and with a value of the piece that the item is in.
-    /// See [`map_with`](Self::map_with).
+    /// Calls `op` with each item, in any order, and a value that the items of a piece share, as
+    /// [`map_with`](Self::map_with) does.
     ///
     /// ```
     /// use std::sync::mpsc::channel;
     ///
     /// use filch::prelude::*;
-    ///
     /// let (sender, receiver) = channel();
     /// (0..5).into_par_iter().for_each_with(sender, |sender, n| sender.send(n).unwrap());
     /// let mut numbers: Vec<_> = receiver.iter().collect();
@@ -560,12 +500,11 @@ pub trait ParallelIterator: Sized + Send {
         self.map_with(init, op).for_each(drop);
     }
 
-    /// Calls `op` with each item, in any order, and with a value of the piece that the item is in.
-    /// See [`map_init`](Self::map_init).
+    /// Calls `op` with each item, in any order, and a value that the items of a piece share, as
+    /// [`map_init`](Self::map_init) does.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = vec![1, 2, 3];
     /// numbers.par_iter_mut().for_each_init(|| 10, |ten, number| *number += *ten);
     /// assert_eq!(numbers, [11, 12, 13]);
@@ -578,12 +517,11 @@ pub trait ParallelIterator: Sized + Send {
         self.map_init(init, op).for_each(drop);
     }
 
-    /// Calls `op` like [`for_each_with`](Self::for_each_with), until it returns a failure. All
-    /// threads then stop soon. Returns a failure, if there is one.
+    /// Like [`for_each_with`](Self::for_each_with), but stops soon after `op` fails, as
+    /// [`try_for_each`](Self::try_for_each) does.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let result = (0..100).into_par_iter().try_for_each_with(50, |limit, n| {
     ///     if n < *limit { Ok(()) } else { Err(n) }
     /// });
@@ -595,15 +533,14 @@ pub trait ParallelIterator: Sized + Send {
         T: Send + Clone,
         R: Try<Output = ()> + Send,
     {
-        run(self.map_with(init, op), &tries::TryForEach::new(|result| result))
+        self.map_with(init, op).try_for_each(identity)
     }
 
-    /// Calls `op` like [`for_each_init`](Self::for_each_init), until it returns a failure. All
-    /// threads then stop soon. Returns a failure, if there is one.
+    /// Like [`for_each_init`](Self::for_each_init), but stops soon after `op` fails, as
+    /// [`try_for_each`](Self::try_for_each) does.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let result = (0..100)
     ///     .into_par_iter()
     ///     .try_for_each_init(|| 100, |limit, n| (n < *limit).then_some(()));
@@ -615,7 +552,7 @@ pub trait ParallelIterator: Sized + Send {
         INIT: Fn() -> T + Sync + Send,
         R: Try<Output = ()> + Send,
     {
-        run(self.map_init(init, op), &tries::TryForEach::new(|result| result))
+        self.map_init(init, op).try_for_each(identity)
     }
 
     // ---- ends -------------------------------------------------------------------------------
@@ -623,19 +560,15 @@ pub trait ParallelIterator: Sized + Send {
     /// Calls `f` with each item, in any order.
     ///
     /// # Panics
-    /// When `f` does, when what has begun has ended.
+    /// If `f` panics, once all pieces that have begun have ended.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = vec![1, 2, 3];
     /// numbers.par_iter_mut().for_each(|number| *number += 1);
     /// assert_eq!(numbers, [2, 3, 4]);
     /// ```
-    fn for_each<F>(self, f: F)
-    where
-        F: Fn(Self::Item) + Sync + Send,
-    {
+    fn for_each<F: Fn(Self::Item) + Sync + Send>(self, f: F) {
         run(self, &reduce::ForEach(f));
     }
 
@@ -643,25 +576,20 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((0..100).into_par_iter().filter(|n| n % 3 == 0).count(), 34);
     /// ```
     fn count(self) -> usize {
         run(self, &reduce::Count)
     }
 
-    /// Returns the sum of the items. They are added in any grouping, so sums of floating-point
-    /// numbers may differ from run to run.
+    /// Returns the sum of the items. The grouping may differ from run to run, and so may the
+    /// rounding of floating-point numbers.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..=100).into_par_iter().sum::<i32>(), 5050);
     /// ```
-    fn sum<S>(self) -> S
-    where
-        S: Send + std::iter::Sum<Self::Item> + std::iter::Sum<S>,
-    {
+    fn sum<S: Send + std::iter::Sum<Self::Item> + std::iter::Sum<S>>(self) -> S {
         run(self, &reduce::Sum(PhantomData))
     }
 
@@ -669,7 +597,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let words: Vec<String> = (0..3).into_par_iter().map(|n| n.to_string()).collect();
     /// assert_eq!(words, ["0", "1", "2"]);
     /// ```
@@ -677,14 +604,11 @@ pub trait ParallelIterator: Sized + Send {
         C::from_par_iter(self)
     }
 
-    /// Calls `op` with each item, in any order, until it returns a failure. All threads then stop
-    /// soon.
-    ///
-    /// Returns a failure, if there is one: not always that of the first item that failed.
+    /// Calls `op` with each item, in any order. If `op` fails, all threads stop soon, and this
+    /// returns a failure. It need not be that of the first item for which `op` fails.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let check = |n: i32| if n < 50 { Ok(()) } else { Err(n) };
     /// assert_eq!((0..50).into_par_iter().try_for_each(check), Ok(()));
     /// assert_eq!((0..51).into_par_iter().try_for_each(check), Err(50));
@@ -694,15 +618,18 @@ pub trait ParallelIterator: Sized + Send {
         OP: Fn(Self::Item) -> R + Sync + Send,
         R: Try<Output = ()> + Send,
     {
-        run(self, &tries::TryForEach::new(op))
+        let failure = |item| match op(item).branch() {
+            Continue(()) => None,
+            Break(why) => Some(R::from_residual(why)),
+        };
+        find::any(self, failure).unwrap_or_else(|| R::from_output(()))
     }
 
-    /// Reduces the items to one by `op`, which must be associative. Each piece begins with an
+    /// Reduces the items to one by `op`, which should be associative. Each piece begins with
     /// `identity()`, and there may be any number of pieces.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let longest = ["one", "three", "five"]
     ///     .into_par_iter()
     ///     .reduce(|| "", |a, b| if b.len() > a.len() { b } else { a });
@@ -713,15 +640,14 @@ pub trait ParallelIterator: Sized + Send {
         OP: Fn(Self::Item, Self::Item) -> Self::Item + Sync + Send,
         ID: Fn() -> Self::Item + Sync + Send,
     {
-        run(self, &reduce::Reduce::new(identity, op))
+        reduce::reduce(self, || Some(identity()), op).expect("pieces begin with a value")
     }
 
-    /// Reduces the items to one by `op`, which must be associative. Returns `None` if there are no
-    /// items.
+    /// Reduces the items to one by `op`, which should be associative. Returns `None` if there are
+    /// no items.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..5).into_par_iter().reduce_with(|a, b| a * b), Some(24));
     /// assert_eq!((1..1).into_par_iter().reduce_with(|a, b| a * b), None);
     /// ```
@@ -729,15 +655,14 @@ pub trait ParallelIterator: Sized + Send {
     where
         OP: Fn(Self::Item, Self::Item) -> Self::Item + Sync + Send,
     {
-        run(self, &reduce::ReduceWith::new(op))
+        reduce::reduce(self, || None, op)
     }
 
-    /// Reduces what the items hold to one by `op`, like [`reduce`](Self::reduce). An item or an
-    /// `op` that fails is the result, and all threads stop soon.
+    /// Reduces the values in the items to one by `op`, like [`reduce`](Self::reduce). If an item is
+    /// a failure, or `op` fails, all threads stop soon, and this returns a failure.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sum = |numbers: &[i32]| {
     ///     numbers.par_iter().map(|&n| Some(n)).try_reduce(|| 0, |a, b| i32::checked_add(a, b))
     /// };
@@ -750,15 +675,15 @@ pub trait ParallelIterator: Sized + Send {
         ID: Fn() -> T + Sync + Send,
         Self::Item: Try<Output = T>,
     {
-        run(self, &tries::TryReduce::new(identity, op))
+        tries::try_reduce(self, || Some(Self::Item::from_output(identity())), op)
+            .expect("pieces begin with a value")
     }
 
-    /// Reduces what the items hold to one by `op`, like [`reduce_with`](Self::reduce_with). An item
-    /// or an `op` that fails is the result, and all threads stop soon.
+    /// Reduces the values in the items to one by `op`, like [`reduce_with`](Self::reduce_with). If
+    /// an item is a failure, or `op` fails, all threads stop soon, and this returns a failure.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let numbers = ["1", "2", "x"].par_iter().map(|n| n.parse::<i32>().map_err(|_| *n));
     /// assert_eq!(numbers.clone().try_reduce_with(|a, b| Ok(a + b)), Some(Err("x")));
     /// ```
@@ -767,29 +692,24 @@ pub trait ParallelIterator: Sized + Send {
         OP: Fn(T, T) -> Self::Item + Sync + Send,
         Self::Item: Try<Output = T>,
     {
-        run(self, &tries::TryReduceWith::new(op))
+        tries::try_reduce(self, || None, op)
     }
 
-    /// Returns the product of the items. They are multiplied in any grouping, so products of
-    /// floating-point numbers may differ from run to run.
+    /// Returns the product of the items. The grouping may differ from run to run, and so may the
+    /// rounding of floating-point numbers.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..=5).into_par_iter().product::<i32>(), 120);
     /// ```
-    fn product<P>(self) -> P
-    where
-        P: Send + std::iter::Product<Self::Item> + std::iter::Product<P>,
-    {
+    fn product<P: Send + std::iter::Product<Self::Item> + std::iter::Product<P>>(self) -> P {
         run(self, &reduce::Product(PhantomData))
     }
 
-    /// Returns the least item: of several, the first. Returns `None` if there are no items.
+    /// Returns the least item, and the first of several. Returns `None` if there are no items.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!([3, 1, 2].par_iter().min(), Some(&1));
     /// ```
     fn min(self) -> Option<Self::Item>
@@ -799,11 +719,10 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(Ord::min)
     }
 
-    /// Returns the greatest item: of several, the last. Returns `None` if there are no items.
+    /// Returns the greatest item, and the last of several. Returns `None` if there are no items.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!([3, 1, 2].par_iter().max(), Some(&3));
     /// ```
     fn max(self) -> Option<Self::Item>
@@ -813,12 +732,10 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(Ord::max)
     }
 
-    /// Returns the least item by the order `f`: of several, the first. Returns `None` if there are
-    /// no items.
+    /// Returns the least item in the order `f`, like [`min`](Self::min).
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let least = [2.5, -1.0, 0.0].par_iter().min_by(|a, b| f64::total_cmp(a, b));
     /// assert_eq!(least, Some(&-1.0));
     /// ```
@@ -829,12 +746,10 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(|a, b| if f(&a, &b).is_le() { a } else { b })
     }
 
-    /// Returns the greatest item by the order `f`: of several, the last. Returns `None` if there
-    /// are no items.
+    /// Returns the greatest item in the order `f`, like [`max`](Self::max).
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let greatest = [2.5, -1.0, 0.0].par_iter().max_by(|a, b| f64::total_cmp(a, b));
     /// assert_eq!(greatest, Some(&2.5));
     /// ```
@@ -845,12 +760,10 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(|a, b| if f(&a, &b).is_gt() { a } else { b })
     }
 
-    /// Returns the item for which `f` returns the least key: of several, the first. Returns `None`
-    /// if there are no items.
+    /// Returns the item with the least key, like [`min`](Self::min). Calls `f` once for each item.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!([3_i32, -1, 2].par_iter().min_by_key(|n| n.abs()), Some(&-1));
     /// ```
     fn min_by_key<K, F>(self, f: F) -> Option<Self::Item>
@@ -862,12 +775,11 @@ pub trait ParallelIterator: Sized + Send {
         keyed.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, item)| item)
     }
 
-    /// Returns the item for which `f` returns the greatest key: of several, the last. Returns
-    /// `None` if there are no items.
+    /// Returns the item with the greatest key, like [`max`](Self::max). Calls `f` once for each
+    /// item.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!([1_i32, -3, 2].par_iter().max_by_key(|n| n.abs()), Some(&-3));
     /// ```
     fn max_by_key<K, F>(self, f: F) -> Option<Self::Item>
@@ -879,12 +791,11 @@ pub trait ParallelIterator: Sized + Send {
         keyed.max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, item)| item)
     }
 
-    /// Returns an item for which `predicate` returns true, if any. It is the first that a thread
-    /// finds; all threads then stop soon.
+    /// Returns an item for which `predicate` returns true, if any. Once a thread has found one, all
+    /// threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let multiple = (1..1000).into_par_iter().find_any(|n| n % 7 == 0).unwrap();
     /// assert_eq!(multiple % 7, 0);
     /// ```
@@ -895,12 +806,11 @@ pub trait ParallelIterator: Sized + Send {
         find::any(self, |item| Some(item).filter(&predicate))
     }
 
-    /// Returns the first item for which `predicate` returns true, if any. Once one is found,
-    /// threads begin no items after it.
+    /// Returns the first item for which `predicate` returns true, if any. Once a thread has found
+    /// one, the search soon goes on only before it.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..1000).into_par_iter().find_first(|n| n % 7 == 0), Some(7));
     /// ```
     fn find_first<P>(self, predicate: P) -> Option<Self::Item>
@@ -910,12 +820,11 @@ pub trait ParallelIterator: Sized + Send {
         find::first(self, |item| Some(item).filter(&predicate))
     }
 
-    /// Returns the last item for which `predicate` returns true, if any. Once one is found, threads
-    /// begin no items before it.
+    /// Returns the last item for which `predicate` returns true, if any. Once a thread has found
+    /// one, the search soon goes on only behind it.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..1000).into_par_iter().find_last(|n| n % 7 == 0), Some(994));
     /// ```
     fn find_last<P>(self, predicate: P) -> Option<Self::Item>
@@ -925,12 +834,11 @@ pub trait ParallelIterator: Sized + Send {
         find::last(self, |item| Some(item).filter(&predicate))
     }
 
-    /// Calls `predicate` with items, and returns what is in a `Some`, if any. It is the first that
-    /// a thread finds; all threads then stop soon.
+    /// Calls `predicate` with items, and returns the value of a `Some`, if any. Once a thread has
+    /// found one, all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let number = ["a", "2", "b"].par_iter().find_map_any(|word| word.parse::<i32>().ok());
     /// assert_eq!(number, Some(2));
     /// ```
@@ -942,11 +850,10 @@ pub trait ParallelIterator: Sized + Send {
         find::any(self, predicate)
     }
 
-    /// Calls `predicate` with items, and returns what is in the first `Some`, if any.
+    /// Calls `predicate` with items, and returns the value of the first `Some`, if any.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let number = ["a", "2", "3"].par_iter().find_map_first(|word| word.parse::<i32>().ok());
     /// assert_eq!(number, Some(2));
     /// ```
@@ -958,11 +865,10 @@ pub trait ParallelIterator: Sized + Send {
         find::first(self, predicate)
     }
 
-    /// Calls `predicate` with items, and returns what is in the last `Some`, if any.
+    /// Calls `predicate` with items, and returns the value of the last `Some`, if any.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let number = ["a", "2", "3"].par_iter().find_map_last(|word| word.parse::<i32>().ok());
     /// assert_eq!(number, Some(3));
     /// ```
@@ -974,42 +880,32 @@ pub trait ParallelIterator: Sized + Send {
         find::last(self, predicate)
     }
 
-    /// Returns whether `predicate` returns true for any item. Once it does, all threads stop soon.
+    /// Returns whether `predicate` returns true for any item. If so, all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert!((0..100).into_par_iter().any(|n| n == 40));
     /// assert!(!(0..0).into_par_iter().any(|_| true));
     /// ```
-    fn any<P>(self, predicate: P) -> bool
-    where
-        P: Fn(Self::Item) -> bool + Sync + Send,
-    {
+    fn any<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> bool {
         find::is_any(self, predicate)
     }
 
-    /// Returns whether `predicate` returns true for all items. Once it does not, all threads stop
-    /// soon.
+    /// Returns whether `predicate` returns true for all items. If not, all threads stop soon.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert!((0..100).into_par_iter().all(|n| n < 100));
     /// assert!((0..0).into_par_iter().all(|_| false));
     /// ```
-    fn all<P>(self, predicate: P) -> bool
-    where
-        P: Fn(Self::Item) -> bool + Sync + Send,
-    {
+    fn all<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> bool {
         !self.any(|item| !predicate(item))
     }
 
-    /// Collects the left and the right sides of pairs into two collections.
+    /// Collects the first and the second values of pairs into two collections.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let (numbers, squares): (Vec<_>, Vec<_>) =
     ///     (0..4).into_par_iter().map(|n| (n, n * n)).unzip();
     /// assert_eq!(numbers, [0, 1, 2, 3]);
@@ -1033,7 +929,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let (even, odd): (Vec<_>, Vec<_>) = (0..6).into_par_iter().partition(|n| n % 2 == 0);
     /// assert_eq!(even, [0, 2, 4]);
     /// assert_eq!(odd, [1, 3, 5]);
@@ -1049,13 +944,12 @@ pub trait ParallelIterator: Sized + Send {
         (left, right)
     }
 
-    /// Calls `predicate` with each item. Collects what is in the `Left`s into one collection, and
-    /// what is in the `Right`s into another.
+    /// Calls `predicate` with each item. Collects the values of the `Left`s into one collection,
+    /// and those of the `Right`s into another.
     ///
     /// ```
     /// use filch::iter::Either;
     /// use filch::prelude::*;
-    ///
     /// let (numbers, words): (Vec<_>, Vec<_>) =
     ///     ["1", "a", "2"].into_par_iter().partition_map(|word| match word.parse::<i32>() {
     ///         Ok(number) => Either::Left(number),
@@ -1077,12 +971,11 @@ pub trait ParallelIterator: Sized + Send {
         (left, right)
     }
 
-    /// Collects the items into a list of vectors, in order. This is the cheapest way to collect.
-    /// The number of vectors depends on how many threads help.
+    /// Collects the items into a list of vectors, in order. This costs the least, since the vectors
+    /// are not joined. Their number depends on how many threads help.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let list = (0..100).into_par_iter().filter(|n| n % 2 == 0).collect_vec_list();
     /// assert_eq!(list.iter().map(Vec::len).sum::<usize>(), 50);
     /// ```

@@ -1,10 +1,10 @@
-//! How collections are made parallel iterators, and these are made collections again.
+//! Conversions from collections to parallel iterators, and back.
 
 use std::ops::RangeBounds;
 
 use super::ParallelIterator;
 
-/// A type that can be made a parallel iterator by value.
+/// A type whose values can be made parallel iterators.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be made a parallel iterator",
     label = "not a parallel iterator, nor a type that can be made one",
@@ -23,7 +23,6 @@ pub trait IntoParallelIterator {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let squares: u64 = (1..=10_u64).into_par_iter().map(|n| n * n).sum();
     /// assert_eq!(squares, 385);
     /// ```
@@ -39,9 +38,9 @@ impl<I: ParallelIterator> IntoParallelIterator for I {
     }
 }
 
-/// A type that can be made a parallel iterator by reference.
+/// A type with a parallel iterator over references.
 ///
-/// Each type has this of which a reference, `&Self`, has [`IntoParallelIterator`].
+/// It is implemented for each type whose reference, `&Self`, implements [`IntoParallelIterator`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no parallel iterator over references",
     label = "`par_iter` cannot be called on this",
@@ -58,7 +57,6 @@ pub trait IntoParallelRefIterator<'data> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let longest = ["one", "three", "seven"].par_iter().max_by_key(|word| word.len());
     /// assert_eq!(longest, Some(&"seven"));
     /// ```
@@ -77,9 +75,10 @@ where
     }
 }
 
-/// A type that can be made a parallel iterator by exclusive reference.
+/// A type with a parallel iterator over exclusive references.
 ///
-/// Each type has this of which an exclusive reference, `&mut Self`, has [`IntoParallelIterator`].
+/// It is implemented for each type whose exclusive reference, `&mut Self`, implements
+/// [`IntoParallelIterator`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no parallel iterator over exclusive references",
     label = "`par_iter_mut` cannot be called on this",
@@ -96,7 +95,6 @@ pub trait IntoParallelRefMutIterator<'data> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 3];
     /// numbers.par_iter_mut().for_each(|number| *number *= 2);
     /// assert_eq!(numbers, [2, 4, 6]);
@@ -116,7 +114,7 @@ where
     }
 }
 
-/// A type that [`collect`](ParallelIterator::collect) can make of the items of a parallel iterator.
+/// A type into which [`collect`](ParallelIterator::collect) can collect items.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be collected from a parallel iterator over `{T}`",
     label = "`collect` cannot make this of items of type `{T}`",
@@ -124,7 +122,12 @@ where
     note = "or implement `FromParallelIterator<{T}>` for `{Self}`"
 )]
 pub trait FromParallelIterator<T: Send>: Sized {
-    /// Collects the items.
+    /// Collects the items of `par_iter`, in order.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    /// assert_eq!(String::from_par_iter(["a", "b"].par_iter().copied()), "ab");
+    /// ```
     fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self;
 }
 
@@ -136,11 +139,18 @@ pub trait FromParallelIterator<T: Send>: Sized {
     note = "or implement `ParallelExtend<{T}>` for `{Self}`"
 )]
 pub trait ParallelExtend<T: Send> {
-    /// Adds the items.
+    /// Adds the items of `par_iter`, in order.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    /// let mut numbers = vec![7];
+    /// numbers.par_extend((0..3).into_par_iter().map(|n| n * n));
+    /// assert_eq!(numbers, [7, 0, 1, 4]);
+    /// ```
     fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I);
 }
 
-/// A collection of which a range can be moved out.
+/// A collection from which a range can be moved out.
 #[diagnostic::on_unimplemented(
     message = "no range of `{Self}` can be drained by a parallel iterator",
     label = "`par_drain` with a range cannot be called on this",
@@ -153,16 +163,23 @@ pub trait ParallelDrainRange<Idx = usize> {
     /// The type of its items.
     type Item: Send;
 
-    /// Removes a range, and returns a parallel iterator over its items. Those that the iterator
+    /// Removes a range, and returns a parallel iterator over its items. Items that the iterator
     /// does not yield are dropped.
     ///
     /// # Panics
     /// If `range` does not lie within the collection.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    /// let mut numbers = vec![1, 2, 3, 4];
+    /// assert_eq!(numbers.par_drain(1..3).sum::<i32>(), 5);
+    /// assert_eq!(numbers, [1, 4]);
+    /// ```
     #[track_caller]
     fn par_drain<R: RangeBounds<Idx>>(self, range: R) -> Self::Iter;
 }
 
-/// A collection of which all items can be moved out.
+/// A collection from which all items can be moved out.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be drained by a parallel iterator",
     label = "`par_drain` cannot be called on this",
@@ -177,5 +194,14 @@ pub trait ParallelDrainFull {
 
     /// Removes all items, and returns a parallel iterator over them. Items that the iterator does
     /// not yield are dropped.
+    ///
+    /// ```
+    /// use std::collections::BinaryHeap;
+    ///
+    /// use filch::prelude::*;
+    /// let mut heap = BinaryHeap::from([1, 2, 3]);
+    /// assert_eq!(heap.par_drain().sum::<i32>(), 6);
+    /// assert!(heap.is_empty());
+    /// ```
     fn par_drain(self) -> Self::Iter;
 }

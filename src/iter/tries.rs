@@ -1,31 +1,31 @@
-//! What can fail: `Option`, `Result` and their like.
+//! Values that may be failures: `Option`, `Result` and the like.
 //!
-//! The module is private, so that nobody can name the trait: the standard library's own takes its
-//! place once that is stable.
+//! The module is private, so that programs cannot name the trait. The standard library's `Try` will
+//! replace it once that is stable.
 
 use std::convert::Infallible;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::task::Poll;
 
-/// A value with which to go on, or a reason to stop.
+/// A value to go on with, or a failure.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot say that a loop is to stop",
     label = "not an `Option`, a `Result` or the like",
     note = "return an `Option`, a `Result`, a `ControlFlow` or a `Poll` of a `Result`"
 )]
 pub trait Try: Sized {
-    /// With what to go on.
+    /// The type of the value.
     type Output;
-    /// Why to stop.
+    /// The type of the failure.
     type Residual;
 
-    /// Goes on with `output`.
+    /// Makes a success.
     fn from_output(output: Self::Output) -> Self;
 
-    /// Stops.
+    /// Makes a failure.
     fn from_residual(residual: Self::Residual) -> Self;
 
-    /// Whether to go on.
+    /// Returns the value or the failure.
     fn branch(self) -> ControlFlow<Self::Residual, Self::Output>;
 }
 

@@ -1,4 +1,4 @@
-//! What a closure came to, a value or a panic, and what to do with panics nobody wants.
+//! The result of a closure, a value or a panic, and what to do with a panic that no caller takes.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,27 +6,27 @@ use std::process::abort;
 
 use crate::os::write_error;
 
-/// What a panic carries.
+/// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send + 'static>;
 
-/// Runs `f` and says what it came to. The caller hands a panic on, so that nothing can be seen
-/// in a broken state that could not be seen without the catch.
+/// Calls `f` and returns its value or the payload of its panic. The caller passes a panic on, so
+/// that no broken state becomes visible that would not be visible without the catch.
 #[inline(always)]
 pub(crate) fn run<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f))
 }
 
-/// Drops `value` and swallows a panic of its drop; the panic hook has reported it.
+/// Drops `value`, and ignores a panic of its drop, which the panic hook has reported.
 pub(crate) fn discard<T>(value: T) {
     if let Err(payload) = run(|| drop(value)) {
         if let Err(another) = run(|| drop(payload)) {
-            // This one's drop may panic again, and so on without end: leaked rather.
+            // Leaked: its drop may panic again, and so on without end.
             std::mem::forget(another);
         }
     }
 }
 
-/// Runs what must not be left by unwinding, which would free what others use.
+/// Calls `op`, and aborts if it unwinds, which would free memory that other threads use.
 #[inline(always)]
 pub(crate) fn run_or_abort<R>(op: impl FnOnce() -> R) -> R {
     let guard = AbortOnUnwind;

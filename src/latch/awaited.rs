@@ -1,9 +1,9 @@
-//! What a wait is for, as dumps tell it.
+//! What a wait is for, in a dump.
 
 /// What a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
-    /// The stolen side of a join, and who has it, if that is known.
+    /// The stolen side of a join, and the worker that has it, if that is known.
     Fork(Option<usize>),
     Scope,
     Task,
@@ -11,7 +11,7 @@ pub(crate) enum Awaited {
 }
 
 impl Awaited {
-    /// As a number that is not 0.
+    /// A number for it that is not 0.
     pub(crate) fn to_code(self) -> u32 {
         match self {
             Awaited::Scope => 1,

@@ -1,26 +1,30 @@
-//! How many of a scope's tasks have not ended, and whom to wake when none is left.
+//! How many of a scope's tasks have not ended, and the wait of the scope's *opener* for all of
+//! them.
 //!
-//! # Two parts
-//! `local` counts for the worker that opened the scope: tasks it spawned, less tasks it ran; only
-//! that worker touches it, so that a task which is spawned and run there costs no atomic
-//! operation. `remote` counts likewise for everybody else. Either may be negative; no task is left
-//! when their sum is 0.
+//! # States
+//! The count has two parts. `local` is for the opener alone: tasks that it spawned, less tasks that
+//! it ran. So a task that it both spawns and runs costs no atomic operation. `remote` counts
+//! likewise for all other threads, in steps of [`TASK`], and has one flag, [`WAITING`].
 //!
-//! # Seeing that none is left
-//! The opener adds the two. The `remote` that it reads may be old, but never shows an end without
-//! the spawns that came before it: that of the task, and those by the task. So while a spawn is
-//! missing, the end of the task that spawned is missing, too; follow it up to one that is counted
-//! already, and the sum is not 0.
+//! # Invariant
+//! The sum of both parts is the number of tasks that have not ended. Either may be negative.
 //!
-//! # Being woken
-//! Before the opener sleeps, it moves `local` into `remote`, and then sets [`WAITING`] there
-//! unless `remote` is 0. From then on `remote` is the whole count, until the opener is awake and
-//! spawns or runs a task. Ends and these two steps are read-modify-writes of one word: a task that
-//! brings it to 0 either comes before `WAITING`, which then finds 0, or finds `WAITING`, and wakes.
-//!
-//! # When the scope is gone
-//! As soon as the sum is 0. So who ends a task touches nothing of the scope after that, except
-//! where the opener waits for what this does next.
+//! # Lemmas
+//! 1. *The opener does not see 0 too early.* The `remote` that it reads may be old, but shows no
+//!    end of a task without the spawns that precede it. So if a spawn is missing, the end of the
+//!    task that spawned is missing as well, and so on up to a task that is counted. Models:
+//!    `a_task_counts_once_whoever_spawns_and_runs_it`,
+//!    `tasks_that_spawn_are_waited_for_by_an_opener_that_polls`.
+//! 2. *The last task wakes an opener that sleeps.* Before it sleeps, the opener moves `local` into
+//!    `remote`, and sets `WAITING` there unless `remote` is 0. All this and the ends of tasks are
+//!    read-modify-writes of one word. So a task that brings it to 0 comes first, and the opener
+//!    sees 0; or it finds `WAITING`, and wakes the opener. Models:
+//!    `the_last_task_wakes_an_opener_that_sleeps`,
+//!    `an_opener_that_spawns_after_it_has_asked_waits_for_that_task`.
+//! 3. *No task touches a scope that is gone.* The scope may be gone as soon as the sum is 0. So a
+//!    thread that ends a task does not touch the scope after that, unless the opener waits for it.
+//!    Models: `an_opener_that_polls_sees_all_that_the_tasks_did_and_is_not_woken`,
+//!    `an_opener_from_outside_sees_all_that_the_tasks_did`.
 
 use std::cell::Cell;
 
@@ -31,12 +35,12 @@ use crate::sync::{AtomicIsize, Ordering};
 
 /// One task in `remote`.
 const TASK: isize = 2;
-/// In `remote`: the opener wants to be woken when no task is left. Never cleared.
+/// The opener is to be woken when no task is left. Never cleared.
 const WAITING: isize = 1;
 
 /// A scope's count of tasks.
 pub(crate) struct TaskCount {
-    /// The opener's alone.
+    /// Used by the opener only.
     local: Cell<isize>,
     /// Counts in steps of `TASK`, plus `WAITING`.
     remote: CachePadded<AtomicIsize>,
@@ -53,28 +57,28 @@ impl TaskCount {
         self.local.set(self.local.get() + 1);
     }
 
-    /// Counts a task that anybody else spawns, from within a task or before the opener waits.
+    /// Counts a task that another thread spawns, inside a task or before the opener waits.
     #[inline]
     pub(crate) fn add_remote(&self) {
-        // Relaxed: whoever spawns keeps the opener waiting, and with its own end publishes this.
+        // Relaxed: the task that spawns keeps the opener waiting, and its end publishes this.
         self.remote.fetch_add(TASK, Ordering::Relaxed);
     }
 
-    /// A task that the opener ran has ended.
+    /// Counts the end of a task that the opener ran.
     #[inline]
     pub(crate) fn end_local(&self) {
         self.local.set(self.local.get() - 1);
     }
 
-    /// A task that anybody else ran has ended. The count may be gone when this returns: hence the
-    /// pointer.
+    /// Counts the end of a task that another thread ran. When this returns, the count may be gone,
+    /// hence the pointer.
     ///
     /// # Safety
     /// `this` points to a count that counts the task.
     #[inline]
     #[allow(unsafe_code)]
     pub(crate) unsafe fn end_remote(this: *const TaskCount) -> Waiter {
-        // SAFETY: the opener waits for the task, up to the count below.
+        // SAFETY: the opener waits until the task's end is counted, below.
         let remote = unsafe { &(*this).remote };
         // Release: publishes what the task did. Acquire: matches the opener's `WAITING`.
         match remote.fetch_sub(TASK, Ordering::AcqRel) - TASK {
@@ -84,7 +88,6 @@ impl TaskCount {
     }
 }
 
-/// The opener's wait.
 impl Wait for TaskCount {
     fn what(&self) -> crate::latch::Awaited {
         crate::latch::Awaited::Scope

@@ -1,8 +1,11 @@
-//! "It is done", said once by whoever did it, and whom to wake then.
+//! The one-shot latch, by which one thread tells one waiter that something is done.
 //!
-//! A latch goes from `UNSET` to `SET` exactly once. The one thread that waits for it may note in
-//! between that it is about to sleep (`ASLEEP`); the setter, which sees that note because both
-//! are read-modify-writes of one word, then has to wake it.
+//! *States.* A latch goes from [`UNSET`] to [`SET`] once. In between, the waiter may register that
+//! it is about to sleep ([`ASLEEP`]).
+//!
+//! *Lemma.* A waiter that sleeps is woken. Both transitions are read-modify-writes of one word: the
+//! setter finds `ASLEEP` and wakes the waiter, or the waiter finds `SET` and does not sleep.
+//! Models: `a_waiter_that_parks_is_woken`, `a_waiter_that_polls_sees_what_the_setter_did`.
 #![allow(unsafe_code)]
 
 mod awaited;
@@ -12,33 +15,33 @@ pub(crate) use awaited::Awaited;
 
 use crate::sync::{AtomicU32, Ordering};
 
-/// The tag of work that nobody waits for by a handle: see `job::Header::tag`.
+/// The tag of a job that is inside no task with a handle: see `job::Header::tag`.
 pub(crate) const NO_TAG: usize = 0;
-/// Stands for any tag, where those of some jobs are not known.
+/// Stands for any tag, if those of some jobs are not known.
 pub(crate) const ANY_TAG: usize = 1;
 
-/// Nobody has set the latch, nobody sleeps on it.
+/// Not set, and the waiter does not sleep.
 const UNSET: u32 = 0;
-/// Not set; its waiter wants to be woken when it is. Only the waiter sets this.
+/// Not set, and the setter has to wake the waiter. Stored by the waiter only.
 const ASLEEP: u32 = 1;
 /// Set; the last value.
 const SET: u32 = 2;
 
-/// A wait that a worker can serve by working: what it waits for, and how it is to be woken.
+/// A wait of a worker, which runs other jobs meanwhile.
 pub(crate) trait Wait {
-    /// Whether the wait is over. What the setter did before is then visible.
+    /// Whether the wait is over. If so, all that the setter did before is visible.
     fn done(&self) -> bool;
 
-    /// Asks the setter to wake this worker. `false`: the wait is over already.
+    /// Registers this worker, to be woken when the wait is over. Returns `false` if it is over.
     fn ask_wake(&self) -> bool;
 
-    /// The tag of the task that is waited for, where it is one.
+    /// The tag of the awaited task, if the wait is for a task.
     fn tag(&self) -> Option<usize> {
         None
     }
 
-    /// The address of the other pool that brings about what is waited for, if it is not the waiting
-    /// worker's. That pool may need any job of this one.
+    /// The address of the pool that will end the wait, if it is not the waiting worker's. That pool
+    /// may need any job of this one.
     fn elsewhere(&self) -> Option<usize> {
         None
     }
@@ -47,35 +50,35 @@ pub(crate) trait Wait {
         self.elsewhere().is_some()
     }
 
-    /// What tells this wait from others: `Sleep::wake_blocked`.
+    /// The identity of this wait: see `Sleep::wake_blocked`.
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Called by a worker that is to wait without its core, while it still has that: the next
-    /// holder may touch nothing that this wait's probes touch, but by what others may.
+    /// Called by a worker that is about to hand off its core and wait without it. From then on
+    /// `done` must not touch what belongs to the holder of the core.
     fn leave_core(&self) {}
 
-    /// What is waited for, for those who look at a pool that stands still.
+    /// What is waited for, for dumps.
     fn what(&self) -> Awaited;
 
-    /// The worker that runs what is waited for, where that is known.
+    /// The worker that runs what is waited for, if that is known.
     fn runner(&self) -> Option<usize> {
         None
     }
 }
 
-/// What the setter of a latch owes its waiter.
+/// What the setter of a latch has to do for its waiter.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Waiter {
-    /// It is awake, and will see the latch.
+    /// Nothing: the waiter is awake, and will see the latch.
     Awake,
-    /// It sleeps, or is about to, and must be woken.
+    /// Wake the waiter, which sleeps or is about to.
     Asleep,
 }
 
-/// One event that one worker waits for.
+/// An event that happens once and that one worker waits for.
 pub(crate) struct Latch {
     state: AtomicU32,
 }
@@ -85,13 +88,12 @@ impl Latch {
         Latch { state: AtomicU32::new(UNSET) }
     }
 
-    /// Sets the latch. The latch may be gone when this returns, since the waiter may have seen
-    /// it: hence the pointer.
+    /// Sets the latch. When this returns, the waiter may have freed the latch, hence the pointer.
     ///
     /// # Safety
     /// `this` points to a latch that is not set yet.
     pub(crate) unsafe fn set(this: *const Latch) -> Waiter {
-        // SAFETY: an unset latch is alive, since its waiter still waits for it.
+        // SAFETY: the waiter keeps an unset latch alive.
         let state = unsafe { &(*this).state };
         // Release: matches the Acquire in `done`. Acquire: matches the Release in `ask_wake`.
         match state.swap(SET, Ordering::AcqRel) {
@@ -127,7 +129,7 @@ mod models {
     use super::*;
     use crate::sync::{Parker, UnsafeCell};
 
-    /// What a waiter keeps in its frame, and what it parks on.
+    /// What is in the waiter's frame, and its parker.
     struct Frame {
         latch: std::cell::UnsafeCell<Latch>,
         data: UnsafeCell<u32>,
@@ -155,22 +157,21 @@ mod models {
         }
 
         fn wait(&self, wait: impl FnOnce(&Latch)) {
-            // SAFETY: nobody frees the latch meanwhile.
+            // SAFETY: only this thread frees the latch, below.
             wait(unsafe { &*self.latch.get() });
-            // SAFETY: the latch is set, so that nobody writes the data any more.
+            // SAFETY: the latch is set, so the setter has written the data.
             assert_eq!(unsafe { *self.data.get() }, 7);
             self.free();
         }
 
-        /// What the end of the waiter's frame is to the model checker: an access to the latch
-        /// that suffers no other beside it or after it.
+        /// The end of the waiter's frame. To the model checker, an access that conflicts with any
+        /// other beside it or after it.
         fn free(&self) {
-            // SAFETY: the latch is set, so that nobody uses it any more.
+            // SAFETY: the latch is set, and the setter does not use it after that.
             unsafe { &mut (*self.latch.get()).state }.with_mut(|_| ());
         }
     }
 
-    /// Checks that one waiter and one setter part well.
     fn check(wait: fn(&Frame)) {
         loom::model(move || {
             let frame = Arc::new(Frame::new());

@@ -1,7 +1,7 @@
-//! What a pool is at, for the engineer who looks at a process that does not move.
+//! Dumps: what the workers of a pool do, for the engineer who looks at a process that hangs.
 //!
-//! A dump takes no lock that a worker could hold, and stops nobody: of a busy pool its parts may
-//! be a little out of step with each other.
+//! A dump takes no lock that a worker could hold, and stops no thread. So if the pool is busy, the
+//! parts of its dump may be from slightly different moments.
 
 use std::fmt;
 #[cfg(feature = "deterministic")]
@@ -17,26 +17,27 @@ use crate::worker::counters::WorkerCounters;
 use crate::worker::shared;
 use crate::worker::shared::Registry;
 
-/// What all pools of the process, or one, are at: see [`dump`] and
-/// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading; for each worker:
+/// The state of one pool or of all pools of the process: see [`dump`] and
+/// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading. It says of each
+/// worker:
 ///
-/// - what its core is: `busy`, `looking` for work, `parked`, `lent` to a thread from outside,
-///   `blocked` in a wait, or in a `restricted` one, where only some work may be run meanwhile;
-/// - how many threads are `off its core`, which wait for something or to have it back (see
+/// - the state of its core: `busy`, `looking` for work, `parked`, `lent` to a thread from outside,
+///   `blocked` in a wait, or in a `restricted` wait, which may run only some jobs;
+/// - how many threads are `off its core`: they wait, for something or for the core (see
 ///   [`WaitPolicy`](crate::WaitPolicy));
-/// - how many jobs stand on its stack, and what the innermost wait is for, if it waits: a
-///   `fork` (and the worker that has it), a `scope`, a `task`, or something `elsewhere`;
-/// - how much is queued at it: forks `hidden` from thieves and `public`; spawned `tasks`, and
-///   `batches` of up to 30 more; and jobs `pinned` to it;
+/// - how many jobs are on its stack, and what the innermost wait is for: a `fork` (and the worker
+///   that has it), a `scope`, a `task`, or something `elsewhere`, in another pool;
+/// - what is queued there: forks `hidden` from thieves and `public` ones, spawned `tasks`,
+///   `batches` of up to 30 more, and jobs `pinned` to the worker;
 /// - its [counters](WorkerCounters).
 ///
-/// A pool that has spare threads says how many, and how many threads are off their cores. If a wait
-/// should have handed off its core, and no spare thread could be had, it says so: of two pools that
-/// wait for each other, that may be why they stand still.
+/// It also says how many spare threads a pool has, and how many threads are off their cores. If a
+/// wait should have handed off its core, but there was no spare thread, it says so: that may be why
+/// two pools that wait for each other do not move.
 #[derive(Clone, Debug)]
 pub struct Dump {
     pools: Vec<Pool>,
-    /// The list of pools could not be had.
+    /// Whether the list of pools was locked.
     is_without_list: bool,
 }
 
@@ -66,11 +67,12 @@ struct Core {
     counters: WorkerCounters,
 }
 
-/// What all pools of this process are at.
+/// Returns the state of all pools of this process.
 ///
-/// It may be called from any thread at any time, a stuck one's debugger included: with the feature
-/// `debugger`, the symbol `filch_dump_0_1` (a C function without arguments, named by the crate's
-/// version) writes it to the standard error stream, as in gdb's `call (void)filch_dump_0_1()`.
+/// Any thread may call it at any time. With the feature `debugger`, a debugger can do that in a
+/// process that hangs: the C function `filch_dump_0_1` (named by the crate's version, without
+/// arguments) writes the dump to standard error, for example by `call (void)filch_dump_0_1()` in
+/// gdb.
 ///
 /// ```
 /// let pool = filch::ThreadPoolBuilder::new().num_threads(3).build()?;
@@ -78,9 +80,9 @@ struct Core {
 /// # Ok::<(), filch::ThreadPoolBuildError>(())
 /// ```
 pub fn dump() -> Dump {
-    // The list of pools is made now, if there was none: a child is to have one of its own.
+    // This may make the list of pools, of which a child needs one of its own.
     Worker::watch_forks();
-    // A list that is taken has been taken for a moment, or by a thread that a debugger holds.
+    // Another thread holds the lock for a moment, unless a debugger has stopped it.
     let list = (0..100).find_map(|_| {
         let list = shared::POOLS.get().try_lock();
         if list.is_none() {
@@ -88,7 +90,7 @@ pub fn dump() -> Dump {
         }
         list
     });
-    // Looked at without the lock: what the last one drops of a pool may ask for it.
+    // Without the lock: this may drop the last reference to a pool, whose captures may take it.
     let list = list.map(|list| list.clone());
     let is_without_list = list.is_none();
     Dump { pools: list.iter().flatten().filter_map(Pool::of_weak).collect(), is_without_list }
@@ -99,18 +101,18 @@ impl Dump {
         Dump { pools: vec![Pool::of(registry)], is_without_list: false }
     }
 
-    /// `None`: the pool is gone.
+    /// Returns `None` if the pool is gone.
     pub(crate) fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
         Some(Dump { pools: vec![Pool::of_weak(registry)?], is_without_list: false })
     }
 
-    /// Whether something is queued or has not ended.
+    /// Whether a job is queued or has not ended.
     pub(crate) fn is_pending(&self) -> bool {
         let begun = |core: &Core| core.is_begun() || core.waits_for.is_some() || core.off > 0;
         self.is_queued() || self.cores().any(begun)
     }
 
-    /// Whether something is queued.
+    /// Whether a job is queued.
     pub(crate) fn is_queued(&self) -> bool {
         let is_queued =
             |core: &Core| core.hidden + core.public + core.tasks + core.batches + core.pinned > 0;
@@ -121,7 +123,7 @@ impl Dump {
         self.pools.iter().flat_map(|pool| &pool.threads)
     }
 
-    /// Whether nothing has been done between `before` and this. (Looking for work is nothing.)
+    /// Whether no job has begun, ended or moved between `before` and this.
     pub(crate) fn is_still(&self, before: &Dump) -> bool {
         let done = |dump: &Dump| -> Vec<_> {
             let cores = dump.pools.iter().flat_map(|pool| &pool.threads);
@@ -136,7 +138,7 @@ impl Pool {
     fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
         let registry = registry.upgrade()?;
         let pool = Pool::of(&registry);
-        // This may be the last that is left of it.
+        // This may be the last reference.
         outcome::discard(registry);
         Some(pool)
     }
@@ -182,11 +184,11 @@ impl Core {
 impl Simulated for Registry {
     #[cfg(feature = "deterministic")]
     fn has_work(self: Arc<Self>, has_turn: bool) -> bool {
-        // What a task of its own computes keeps a pool from ending.
+        // A pool does not end while its own task has the turn.
         let ends = self.is_ending() && !has_turn;
         let has_work = ends || self.has_ended() || Dump::of(&self).is_queued();
-        // Not the last: the thread that waits has one, and does not run meanwhile. (Closures of the
-        // user's must not run here.)
+        // This is not the last reference, since a waiting thread has one. If it were, dropping it
+        // here could run closures of the user.
         if let Some(last) = Arc::into_inner(self) {
             std::mem::forget(last);
         }
@@ -197,7 +199,7 @@ impl Simulated for Registry {
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_without_list {
-            writeln!(f, "the list of pools is in use: nothing is known of them; try again")?;
+            writeln!(f, "the list of pools is locked, so none is shown; try again")?;
         }
         self.pools.iter().try_for_each(|pool| write!(f, "{pool}"))
     }

@@ -1,5 +1,5 @@
-//! What a pool shows of itself: dumps and the watchdog. Of the floors below `fork/`, only `pool/`,
-//! which starts the watchdog, knows of it.
+//! Dumps and the watchdog. Of the layers below `fork/`, only `pool/`, which starts the watchdog,
+//! imports this one.
 
 #[cfg(feature = "debugger")]
 mod debugger;

@@ -1,16 +1,16 @@
-//! What a pool of one's own shows.
+//! The methods of `ThreadPool` that show its state.
 
 use super::Dump;
 use crate::pool::ThreadPool;
 use crate::worker::counters::Counters;
 
 impl ThreadPool {
-    /// What the workers did so far.
+    /// Returns the counters of the workers.
     pub fn counters(&self) -> Counters {
         self.registry().counters()
     }
 
-    /// What the workers are at, for a process that does not move; see also
+    /// Returns what the workers do at the moment, for a process that hangs. See also
     /// [`watchdog`](crate::ThreadPoolBuilder::watchdog) and [`dump`](crate::dump()).
     pub fn dump(&self) -> Dump {
         Dump::of(self.registry())

@@ -1,4 +1,4 @@
-//! A thread that tells when a pool does not move although its work has not ended.
+//! A thread that reports if a pool does not move although work is pending.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -11,7 +11,7 @@ use crate::os::thread::Thread;
 use crate::os::write_error;
 use crate::worker::shared::Registry;
 
-/// The thread; dropping this ends it and waits for that.
+/// The thread. Dropping this ends it, and waits until it has ended.
 pub(crate) struct Watchdog {
     over: Arc<(Mutex<bool>, Condvar)>,
     thread: Option<Thread>,

@@ -1,6 +1,6 @@
-//! A clock for spans of some microseconds, as cheap to read as the machine has one.
+//! The cheapest clock of the machine, for spans of some microseconds.
 
-/// The time since some moment, in [`TICKS_PER_MICROSECOND`], roughly. Two threads' may differ.
+/// The time since some moment, with about [`TICKS_PER_MICROSECOND`]. Threads may differ a little.
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 #[inline]
 pub(crate) fn ticks() -> u64 {
@@ -8,18 +8,24 @@ pub(crate) fn ticks() -> u64 {
     unsafe { std::arch::x86_64::_rdtsc() }
 }
 
-/// By the usual frequency of the counter, 2 to 4 GHz.
+/// The counter's frequency is usually 2 to 4 GHz.
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 pub(crate) const TICKS_PER_MICROSECOND: u64 = 3_000;
 
-/// The time since some moment, in [`TICKS_PER_MICROSECOND`].
-#[cfg(not(any(target_arch = "x86_64", loom)))]
+/// The time since some moment, with [`TICKS_PER_MICROSECOND`].
+#[cfg(not(any(target_arch = "x86_64", all(target_family = "wasm", target_os = "unknown"), loom)))]
 pub(crate) fn ticks() -> u64 {
     use std::sync::OnceLock;
     use std::time::Instant;
 
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// Always 0: there is no clock, and no second thread to share work with.
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub(crate) fn ticks() -> u64 {
+    0
 }
 
 #[cfg(not(any(target_arch = "x86_64", loom)))]

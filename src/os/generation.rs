@@ -1,15 +1,15 @@
-//! Generations of processes: `fork()` begins another one.
+//! Generations of processes: each `fork()` begins a new one.
 //!
-//! The child of a `fork()` has the memory of its parent, but of its threads only the one that
-//! called. So a pool of the parent's is *lost* in the child: its workers never come. A pool notes
-//! the generation in which it is built, and looks at it where it is entered from outside and where
-//! a thread would wait for its workers.
+//! The child of a `fork()` has the memory of its parent, but only the thread that called. So a pool
+//! of the parent is *lost* in the child: its workers do not exist. A pool stores the generation in
+//! which it was built. It checks that where a caller enters it from outside, and where a thread
+//! would wait for its workers.
 //!
-//! In the child, a lock of ours may be held by a thread that no longer exists. A pool of the
-//! child's has locks of its own, and so have the global pool and the list of pools
-//! ([`PerProcess`]). But threads that wait for a lock stand in a table of parking_lot's, one for
-//! the process: if another thread was changing that table during the `fork()`, a thread of the
-//! child that has to wait for a lock may wait for ever.
+//! In the child, a thread that does not exist may hold a lock. So the child's pools, its global
+//! pool and its list of pools have locks of their own ([`PerProcess`]). One table remains:
+//! parking_lot keeps the threads that wait for locks in a table of the process. If another thread
+//! was changing it during the `fork()`, a thread of the child that has to wait for a lock may wait
+//! for ever.
 
 use std::panic::resume_unwind;
 use std::ptr;
@@ -19,24 +19,24 @@ use super::write_error;
 
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 
-/// The generation of the process in which something was made.
+/// The generation of a process.
 #[derive(Clone, Copy)]
 pub(crate) struct Generation(u32);
 
 impl Generation {
     pub(crate) fn current() -> Self {
-        // Relaxed: it changes only where there is but one thread.
+        // Relaxed: it changes only while the process has one thread.
         Generation(CURRENT.load(Ordering::Relaxed))
     }
 
-    /// Whether this process is a child of that one.
+    /// Whether this process is a child of one of that generation.
     #[inline]
     pub(crate) fn is_past(self) -> bool {
         self.0 != Self::current().0
     }
 
-    /// Ends a process that is about to wait for threads of an earlier generation. (No panic: those
-    /// threads may share the frames that it would unwind.)
+    /// Aborts if the caller is about to wait for threads of an earlier generation. (It does not
+    /// panic: the frames that would unwind may be shared with those threads.)
     #[inline]
     pub(crate) fn abort_if_past(self) {
         if self.is_past() {
@@ -47,15 +47,15 @@ impl Generation {
 
 #[cold]
 fn abort() -> ! {
-    // Not by std's streams, as in `refuse`.
+    // Not by std's stream: see `refuse`.
     write_error("filch: after a fork() the child waits for threads of its parent; aborting\n");
     std::process::abort()
 }
 
-/// Tells the user of a lost pool, by a panic.
+/// Panics, since the pool is lost.
 ///
-/// Not by the panic hook, which writes by std's streams: a thread of the parent's may hold their
-/// locks.
+/// It does not run the panic hook, which writes to std's stream: a thread that exists only in the
+/// parent may hold the lock of that.
 #[cold]
 pub(crate) fn refuse() -> ! {
     const LOST: &str = "this thread pool was built before a fork(): its threads are in the parent \
@@ -64,19 +64,19 @@ pub(crate) fn refuse() -> ! {
     resume_unwind(Box::new(LOST))
 }
 
-/// From now on each child is of another generation, and begins by calling `in_child`, on its one
-/// thread.
+/// Makes each later child of this process a new generation, which begins by calling `in_child` on
+/// its one thread.
 #[cfg_attr(not(unix), allow(unused_variables))]
 pub(crate) fn watch(in_child: extern "C" fn()) {
     #[cfg(unix)]
     {
-        // Stored last: a thread that sees it may fork at once. To be registered twice does no harm,
-        // and a lock may be lost in a child.
+        // Stored after the registration, since a thread that sees it may fork at once. (No lock,
+        // which a child could find held. To register twice does no harm.)
         static WATCHED: AtomicU32 = AtomicU32::new(0);
         // Acquire: matches the Release below, over the registration.
         if WATCHED.load(Ordering::Acquire) == 0 {
-            // SAFETY: the handlers are functions that live as long as the process, and only change
-            // atomics and thread-locals. If the system has no room for them, forks go unnoticed.
+            // SAFETY: the handlers are static functions that only change atomics and thread-locals.
+            // If the system has no memory for them, forks go unnoticed.
             unsafe {
                 libc::pthread_atfork(None, None, Some(begin));
                 libc::pthread_atfork(None, None, Some(in_child));
@@ -92,7 +92,7 @@ extern "C" fn begin() {
     CURRENT.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Something of which each process has its own, made at its first use and never freed.
+/// A value of which each process has its own, made at the first use and never freed.
 pub(crate) struct PerProcess<T>(AtomicPtr<(Generation, T)>);
 
 impl<T: Default + Sync> PerProcess<T> {
@@ -103,7 +103,7 @@ impl<T: Default + Sync> PerProcess<T> {
     pub(crate) fn get(&'static self) -> &'static T {
         // Acquire: matches the Release in `renew`.
         let found = self.0.load(Ordering::Acquire);
-        // SAFETY: what was stored there is never freed.
+        // SAFETY: a stored value is never freed.
         match unsafe { found.as_ref() } {
             Some((generation, value)) if !generation.is_past() => value,
             _ => self.renew(found),
@@ -115,12 +115,12 @@ impl<T: Default + Sync> PerProcess<T> {
         let new = Box::into_raw(Box::new((Generation::current(), T::default())));
         // Release: publishes the new one. Acquire: matches that Release of another thread.
         match self.0.compare_exchange(past, new, Ordering::Release, Ordering::Acquire) {
-            // SAFETY: never freed from here on.
+            // SAFETY: it is stored, hence never freed.
             Ok(_) => unsafe { &(*new).1 },
             Err(other) => {
-                // SAFETY: nobody else has seen it.
+                // SAFETY: no other thread has seen it.
                 drop(unsafe { Box::from_raw(new) });
-                // SAFETY: another thread of this process has stored it.
+                // SAFETY: another thread of this process has stored it; never freed.
                 unsafe { &(*other).1 }
             }
         }

@@ -9,21 +9,21 @@ pub(crate) mod thread;
 #[cfg(unix)]
 use std::{fs::File, io::Write, mem::ManuallyDrop, os::fd::FromRawFd};
 
-/// Writes to the standard error stream, whatever state std's is in.
+/// Writes to the standard error stream without std's lock.
 pub(crate) fn write_error(text: &str) {
     #[cfg(unix)]
     {
-        // SAFETY: the number is the stream's as long as the process lives, and is not closed here.
+        // SAFETY: the descriptor is the stream's in every process, and is not closed here.
         let stream = unsafe { File::from_raw_fd(libc::STDERR_FILENO) };
-        // What cannot be written is lost.
+        // An error is ignored.
         let _ = ManuallyDrop::new(stream).write_all(text.as_bytes());
     }
     #[cfg(not(unix))]
     eprint!("{text}");
 }
 
-/// Keeps the library that this code is in, if it is in one, from being unloaded: for threads that
-/// live as long as the process. Where that cannot be had, the user has to see to it.
+/// Keeps the library with this code, if it is in one, from being unloaded, for threads that live as
+/// long as the process. Does nothing on systems that cannot.
 pub(crate) fn keep_code_loaded() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     pin::pin();
@@ -35,15 +35,15 @@ mod pin {
 
     pub(super) fn pin() {
         let mut found = MaybeUninit::<libc::Dl_info>::uninit();
-        // SAFETY: the address is only looked up; the place is for what is found.
+        // SAFETY: the address is only looked up; the call writes to `found` only.
         if unsafe { libc::dladdr(pin as *const libc::c_void, found.as_mut_ptr()) } == 0 {
             return;
         }
-        // SAFETY: filled, as something was found.
+        // SAFETY: the call above has filled it.
         let name = unsafe { found.assume_init() }.dli_fname;
         if !name.is_null() {
-            // SAFETY: a name that the loader gave; nothing is loaded that is not, and no
-            // initializer runs. Of the program itself there is nothing to keep.
+            // SAFETY: the name is from the loader; the call loads nothing and runs no initializer.
+            // (It fails for the program itself, which is never unloaded.)
             unsafe {
                 libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE)
             };
@@ -51,12 +51,13 @@ mod pin {
     }
 }
 
-/// A fence for all threads of this process at once: what each of them did before some point in
-/// time is then visible to this thread, and what this thread did before is visible to them after
-/// it. `false`: the system has no such thing.
+/// Issues a full fence on all threads of this process. There is a point in time such that what each
+/// thread did before it is visible to this thread after the call, and what this thread did before
+/// the call is visible to each thread after that point. Returns `false` if the system has no such
+/// fence.
 ///
-/// On Linux `membarrier(2)`: some microseconds, and an interrupt of every processor that runs a
-/// thread of this process. On Windows `FlushProcessWriteBuffers`.
+/// Linux: `membarrier(2)`, which takes some microseconds and interrupts every processor that runs a
+/// thread of this process. Windows: `FlushProcessWriteBuffers`.
 pub(crate) fn heavy_fence() -> bool {
     // As in `sync::light_fence`, both sides of the pair are the same in a model.
     #[cfg(loom)]
@@ -85,7 +86,7 @@ mod membarrier {
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
-    /// The system refuses the fence to a process that has not registered for it.
+    /// Registers the process first if the system refuses the fence.
     pub(super) fn fence() -> bool {
         call(PRIVATE_EXPEDITED) || call(REGISTER_PRIVATE_EXPEDITED) && call(PRIVATE_EXPEDITED)
     }

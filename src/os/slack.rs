@@ -1,12 +1,12 @@
-//! How late a timed sleep of a thread may end.
+//! The timer slack of a thread: by how much the system may prolong its timed sleeps.
 
-/// While this lives, timed sleeps of the calling thread are as exact as they can be, where the
-/// system lets threads ask for that: by default Linux may add 50 microseconds to each, more than
-/// the sentry's naps are long. Then the thread has what it had before.
+/// Makes timed sleeps of the calling thread as exact as the system can until this is dropped. By
+/// default Linux may add 50 microseconds to each, which is longer than the sentry sleeps.
 ///
-/// A thread inherits this from the one that starts it, so no code of the user's may run meanwhile.
+/// A new thread inherits the slack of the one that starts it, so no code of the user may run before
+/// this is dropped.
 pub(crate) struct ExactSleeps {
-    /// The thread's own slack in nanoseconds, if it was changed.
+    /// The thread's slack before, in nanoseconds, if it was changed.
     #[cfg(target_os = "linux")]
     own: Option<libc::c_long>,
 }
@@ -33,11 +33,11 @@ impl Drop for ExactSleeps {
 mod linux {
     use libc::c_long;
 
-    /// Returns the calling thread's slack before. `None`: it was not changed, as for a real-time
-    /// thread, which has none.
+    /// Sets the calling thread's slack, and returns what it was. Returns `None` if it was not
+    /// changed: a real-time thread has no slack.
     pub(super) fn set_slack(nanoseconds: c_long) -> Option<c_long> {
         let before = call(libc::PR_GET_TIMERSLACK, 0);
-        // (To set 0 would be to set the thread's default.)
+        // (Setting 0 would set the default.)
         let changes = before > 0 && call(libc::PR_SET_TIMERSLACK, nanoseconds) == 0;
         changes.then_some(before)
     }

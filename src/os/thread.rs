@@ -1,4 +1,4 @@
-//! The runtime's own threads.
+//! Threads that the runtime starts.
 
 use std::sync::OnceLock;
 use std::{io, thread};
@@ -8,11 +8,11 @@ use loom::thread::JoinHandle;
 #[cfg(not(loom))]
 use std::thread::JoinHandle;
 
-/// A thread; dropped, it goes on by itself.
+/// A thread, which is detached when this is dropped.
 pub(crate) struct Thread(JoinHandle<()>);
 
 impl Thread {
-    /// Starts a thread that calls `body`, which must not unwind. The name has no NUL.
+    /// Starts a thread that calls `body`, which must not unwind. `name` contains no NUL byte.
     #[cfg(not(loom))]
     pub(crate) fn start(
         name: String,
@@ -27,7 +27,7 @@ impl Thread {
         builder.spawn(body).map(Thread)
     }
 
-    /// A model's threads have neither names nor sizes.
+    /// A model's threads have neither names nor stack sizes.
     #[cfg(loom)]
     pub(crate) fn start(
         _: String,
@@ -37,14 +37,13 @@ impl Thread {
         Ok(Thread(loom::thread::spawn(body)))
     }
 
-    /// Waits for the end of the thread, destructors of its thread-locals included.
+    /// Waits for the end of the thread, including the destructors of its thread-locals.
     pub(crate) fn join(self) {
-        // It does not unwind.
         drop(self.0.join());
     }
 }
 
-/// How large the stacks of std's threads are where no size is asked for, by its documentation.
+/// The size of the stacks of std's threads if none is set, by std's documentation.
 pub(crate) fn default_stack_size() -> usize {
     static SIZE: OnceLock<usize> = OnceLock::new();
     *SIZE.get_or_init(|| {

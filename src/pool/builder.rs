@@ -1,4 +1,4 @@
-//! Building a pool: its settings, and its threads.
+//! `ThreadPoolBuilder`: the settings of a pool, their checks, and the building.
 
 use std::any::Any;
 use std::panic::resume_unwind;
@@ -16,14 +16,14 @@ use crate::worker::handlers::Handlers;
 use crate::worker::settings::{Settings, TaskOrder, WaitPolicy};
 use crate::worker::shared::Registry;
 
-/// Every so many jobs a worker looks at the injector first. (Tokio's number; any two-digit
-/// prime would do.)
+/// The default interval, in jobs, at which a worker looks at the injector first. (Tokio's number.
+/// Any two-digit prime would do.)
 const INJECTOR_INTERVAL: u32 = 61;
 
-/// How many spare threads a pool has at most, unless told. (A guess.)
+/// The default limit of spare threads. (A guess.)
 const MAX_SPARE_THREADS: usize = 64;
 
-/// How long a deterministic pool may stand still: long for a step of a test, short for a person.
+/// The default turn limit: long for a step of a test, short for a person.
 const TURN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The settings of a pool.
@@ -43,7 +43,7 @@ pub struct ThreadPoolBuilder {
     spawn_handler: Option<SpawnHandler<'static>>,
     settings: Settings,
     uses_current_thread: bool,
-    /// Whether cores are lent, if that was said.
+    /// Whether cores are lent, if that was set.
     lends_cores: Option<bool>,
     seed: Option<Seed>,
     turn_limit: Duration,
@@ -78,29 +78,29 @@ impl Default for ThreadPoolBuilder {
 
 #[cfg(all(test, not(loom)))]
 impl ThreadPoolBuilder {
-    /// What the workers of a pool share, for tests that act as the workers themselves.
+    /// The registry of a pool without threads, for tests that act as the workers themselves.
     pub(crate) fn registry_without_threads(self, workers: usize) -> std::sync::Arc<Registry> {
         Registry::new(workers, self.handlers, self.settings)
     }
 }
 
 impl ThreadPoolBuilder {
-    /// The default settings: as many threads as this process may use, names `filch-0`,
+    /// Returns the default settings: as many threads as this process may use, names `filch-0`,
     /// `filch-1`, …, std's stack size, no handlers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The number of workers. 0, the default, means as many as this process may use: the
-    /// smaller of its CPU affinity mask and its cgroup quota, where the system has these; for
-    /// the global pool, what the environment variable `FILCH_NUM_THREADS` says, if it is set and
-    /// not empty.
+    /// Sets the number of workers. 0, the default, means as many as this process may use: the
+    /// smaller of its CPU affinity mask and its cgroup quota, if the system has these. For the
+    /// global pool, the environment variable `FILCH_NUM_THREADS` comes first, if it is set and not
+    /// empty.
     pub fn num_threads(mut self, num_threads: usize) -> Self {
         self.num_threads = num_threads;
         self
     }
 
-    /// Names the thread of each worker by its index.
+    /// Sets the function that names the thread of each worker by its index.
     pub fn thread_name<F>(mut self, name_of: F) -> Self
     where
         F: FnMut(usize) -> String + 'static,
@@ -109,19 +109,19 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// The size of each thread's stack, in bytes. The system may round it up, or refuse it. Threads
-    /// from outside then do not [work themselves](Self::lend_seats), unless that is set.
+    /// Sets the size of each thread's stack, in bytes. The system may round it up, or refuse it.
+    /// Threads from outside then borrow no cores, unless [`lend_seats`](Self::lend_seats) is set.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
         self
     }
 
-    /// Called with the worker's index on each worker's thread when it starts. A worker may come to
-    /// have more than one, of which one acts at a time: see [`WaitPolicy`] and
-    /// [`JoinHandle::join`](crate::JoinHandle::join). Threads from outside then do not
-    /// [work themselves](Self::lend_seats), unless that is set.
+    /// Sets a handler that each worker's thread calls when it starts, with the worker's index. A
+    /// worker may get more than one thread, of which one acts at a time: see [`WaitPolicy`] and
+    /// [`JoinHandle::join`](crate::JoinHandle::join). Threads from outside then borrow no cores,
+    /// unless [`lend_seats`](Self::lend_seats) is set.
     ///
-    /// A panic in this or another handler goes to the panic handler; the worker goes on.
+    /// A panic in this or another handler goes to the panic handler, and the worker goes on.
     pub fn start_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(usize) + Send + Sync + 'static,
@@ -130,7 +130,7 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Called with the worker's index on each worker's thread when it ends.
+    /// Sets a handler that each worker's thread calls when it ends, with the worker's index.
     pub fn exit_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(usize) + Send + Sync + 'static,
@@ -139,8 +139,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Called with the worker's index on each worker's thread before it goes to sleep because
-    /// the pool has nothing for it.
+    /// Sets a handler that a worker's thread calls before it sleeps because the pool has no work
+    /// for it, with the worker's index.
     pub fn park_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(usize) + Send + Sync + 'static,
@@ -149,8 +149,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Called with the worker's index on each worker's thread after such a sleep, unless the pool
-    /// has ended meanwhile.
+    /// Sets a handler that a worker's thread calls after such a sleep, with the worker's index,
+    /// unless the pool has ended.
     pub fn unpark_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(usize) + Send + Sync + 'static,
@@ -159,12 +159,12 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Called with the payload of a panic that nobody waits for: one in a detached task of
-    /// [`spawn`](crate::spawn), in [`spawn_broadcast`](crate::spawn_broadcast), or in a handler.
+    /// Sets a handler for panics that no caller waits for: those of detached tasks of
+    /// [`spawn`](crate::spawn), of [`spawn_broadcast`](crate::spawn_broadcast), and of handlers. It
+    /// gets the payload.
     ///
-    /// Without one such a panic leaves nothing but the message of the standard panic hook. A
-    /// panic in the panic handler itself does the same. See also
-    /// [`abort_on_panic`](Self::abort_on_panic).
+    /// Without it, only the message of the standard panic hook tells of such a panic, as of a panic
+    /// in the panic handler itself. See also [`abort_on_panic`](Self::abort_on_panic).
     pub fn panic_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(Box<dyn Any + Send>) + Send + Sync + 'static,
@@ -173,20 +173,19 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Whether a panic that nobody waits for, and that no panic handler takes, aborts the process,
-    /// as does a panic in the panic handler itself. Not by default.
+    /// Sets whether a panic aborts the process if no caller waits for it and there is no panic
+    /// handler, or if it is in the panic handler itself. The default is no.
     pub fn abort_on_panic(mut self, aborts: bool) -> Self {
         self.handlers.abort_on_panic = aborts;
         self
     }
 
-    /// Starts the threads in a way of one's own. The handler is called once a worker, with what
-    /// the thread is to be, and has to see to it that [`ThreadBuilder::run`] is called on a
-    /// thread made for it.
+    /// Sets a function that starts the pool's threads. It is called once for each worker, and has
+    /// to call [`ThreadBuilder::run`] on a new thread.
     ///
-    /// Dropping the pool waits until `run` has returned on each of them, not until the threads
-    /// have ended. A handler that borrows can be given to [`build_with`](Self::build_with). The
-    /// pool starts no threads but these: see [`WaitPolicy::AnyWork`] on waits for other pools.
+    /// Dropping the pool waits until each `run` has returned, not until the threads have ended.
+    /// Pass a handler that borrows to [`build_with`](Self::build_with). The pool starts no other
+    /// threads: see [`WaitPolicy::AnyWork`] on waits for other pools.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new()
@@ -206,23 +205,22 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Makes the thread that builds the pool its worker 0, instead of a new one: for programs that
-    /// have a thread too many otherwise, or work that has to be done on this one.
+    /// Makes the thread that builds the pool its worker 0. Use it to have one thread less, or if
+    /// some work has to be done on this thread.
     ///
-    /// It works while it waits for something ([`join`](crate::join), [`scope`](crate::scope), a
-    /// handle, another pool), and in [`yield_now`](crate::yield_now); otherwise others have to
-    /// steal what is queued there, and what is for this worker alone, as in a
-    /// [`broadcast`](crate::broadcast), waits. So in a pool of this one thread nothing runs while
-    /// it is elsewhere. Handlers that start and end threads, and the spawn handler, are not called
-    /// for it.
+    /// This thread works only while it waits ([`join`](crate::join), [`scope`](crate::scope), a
+    /// handle, another pool), and in [`yield_now`](crate::yield_now). At other times other workers
+    /// steal what it has queued, and its part of a [`broadcast`](crate::broadcast) has to wait. If
+    /// it is the pool's only thread, nothing runs at other times. The start, exit and spawn
+    /// handlers are not called for it.
     ///
-    /// Where it has waited for another pool and another thread took over meanwhile (see
-    /// [`WaitPolicy`]), a task of that one which is begun may have to wait until this one waits
+    /// If it has waited for another pool, and a spare thread took its core meanwhile (see
+    /// [`WaitPolicy`]), a task that this thread has begun may have to wait until this one waits
     /// again.
     ///
-    /// It is a worker of the pool to its end, also when the pool has been dropped; then a thread of
-    /// the pool's own takes over. Dropping the pool does not wait for that; on this thread, it runs
-    /// what is pending.
+    /// The thread is a worker of the pool until the thread ends, even after the pool was dropped.
+    /// Then a thread of the pool takes its place. Dropping the pool does not wait for that.
+    /// Dropping it on this thread runs what is pending.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(2).use_current_thread().build()?;
@@ -235,90 +233,89 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// How often a busy worker looks at the injector, the queue of work from outside, before its
-    /// own: every so many jobs. Smaller is fairer to outside callers, larger is a little faster.
-    /// The default is 61.
+    /// Sets after how many jobs a busy worker looks at the injector, the queue of work from
+    /// outside, before its own queues. Fewer is fairer to callers from outside, more is a little
+    /// faster. The default is 61.
     pub fn injector_interval(mut self, jobs: u32) -> Self {
         self.settings.injector_interval = jobs;
         self
     }
 
-    /// Which of its tasks a worker runs first: see [`TaskOrder`].
+    /// Sets which of its tasks a worker runs first: see [`TaskOrder`].
     pub fn task_order(mut self, order: TaskOrder) -> Self {
         self.settings.task_order = order;
         self
     }
 
-    /// Whether a thread from outside that calls [`join`](crate::join), [`scope`](crate::scope) or
-    /// the like may borrow the core of a worker that has nothing to do, and work itself. If not,
-    /// all work is done by the pool's own threads, and closures may rely on their thread-locals,
-    /// names and stack sizes; the caller sleeps, and waits for a wake-up more.
+    /// Sets whether a thread from outside that calls [`join`](crate::join), [`scope`](crate::scope)
+    /// or the like may borrow the core of an idle worker, and work itself. If not, only the pool's
+    /// own threads run closures, which may then rely on their thread-locals, names and stack sizes.
+    /// The caller sleeps meanwhile, which costs one more wake-up.
     ///
-    /// By default cores are lent, unless a [`stack_size`](Self::stack_size) or a
-    /// [`start_handler`](Self::start_handler) is set, which says what threads are to be like.
+    /// The default is yes, unless a [`stack_size`](Self::stack_size) or a
+    /// [`start_handler`](Self::start_handler) is set, which a borrower would not have.
     pub fn lend_seats(mut self, lends: bool) -> Self {
         self.lends_cores = Some(lends);
         self
     }
 
-    /// The most *spare threads* that the pool starts, beyond one a worker: see [`WaitPolicy`]. A
-    /// worker that waits for another pool hands its core to one of them where it has to. So at most
-    /// this many jobs, and one a worker, are begun and not ended at a time. The default is 64.
+    /// Sets the most *spare threads* that the pool starts in addition to one thread for each
+    /// worker: see [`WaitPolicy`]. A worker that waits for another pool may hand its core to one of
+    /// them. The default is 64.
     ///
-    /// Threads that carry a worker's stack on (see [`JoinHandle::join`](crate::JoinHandle::join))
-    /// are not among these. With 0 no worker can hand off its core, nor does what runs on top of a
-    /// wait go on on a further stack. That is so where a
-    /// [spawn handler](Self::spawn_handler) makes the threads.
+    /// Threads that lend a worker a further stack (see
+    /// [`JoinHandle::join`](crate::JoinHandle::join)) do not count. With 0, workers neither hand
+    /// off their cores nor get further stacks. A [spawn handler](Self::spawn_handler) implies 0.
     ///
-    /// [`Counters::spare_threads`](crate::Counters::spare_threads) says how many there are.
+    /// [`Counters::spare_threads`](crate::Counters::spare_threads) is their present number.
     pub fn max_spare_threads(mut self, threads: usize) -> Self {
         self.settings.max_spare_threads = threads;
         self
     }
 
-    /// What a worker runs while it waits: see [`WaitPolicy`].
+    /// Sets what a worker runs while it waits: see [`WaitPolicy`].
     pub fn wait_policy(mut self, policy: WaitPolicy) -> Self {
         self.settings.wait_policy = policy;
         self
     }
 
-    /// Has a thread look at the pool every `period`, and write [`dump`](ThreadPool::dump) to the
-    /// standard error stream when the pool has not moved for that long although work is pending, be
-    /// it queued, awaited or begun: once for each time that it stands still.
+    /// Starts a thread that checks the pool every `period`. If work is pending (queued, awaited or
+    /// begun) and no job has begun or ended for that long, it writes a [`dump`](ThreadPool::dump)
+    /// to standard error, once for each such standstill.
     ///
-    /// So a closure that runs for longer than `period` while nothing else begins or ends is told
-    /// of, too: whether it computes or is stuck cannot be seen from outside.
+    /// This includes a closure that runs for longer than `period` while nothing else begins or
+    /// ends: the thread cannot tell whether it computes or is stuck.
     pub fn watchdog(mut self, period: Duration) -> Self {
         self.watchdog = Some(period);
         self
     }
 
     /// Makes the pool *deterministic*: its threads and the thread that builds it take turns, and
-    /// `seed` decides whose turn it is. The same program with the same seed has the same schedule
-    /// each time, down to which worker steals what; other seeds have others. So a bug that depends
-    /// on the order of things is found by trying seeds, and then shown again by its seed as often
-    /// as needed, in a debugger as well.
+    /// `seed` decides whose turn it is. With the same seed, a program has the same schedule each
+    /// time, down to which worker steals what. So try seeds to find a bug that depends on the order
+    /// of events, and use its seed to see it again, in a debugger for example.
     ///
-    /// Turns change at [schedule points](crate::schedule_point), not between two instructions,
-    /// and all memory accesses are seen in one order: a missing fence is not found in this way.
-    /// Workers run only while the thread that built the pool is in a call to this crate: to wait
-    /// for a task in a loop, call [`schedule_point`](crate::schedule_point) there.
+    /// Turns change at [schedule points](crate::schedule_point) only, and all threads see memory
+    /// accesses in one order. So a missing fence is not found in this way. Workers run only while
+    /// the thread that built the pool is in a call to this crate: to wait for a task in a loop,
+    /// call [`schedule_point`](crate::schedule_point) there.
     ///
     /// A closure must not wait for another by means that the runtime does not know: a channel, or a
-    /// lock that another holds over a schedule point. While it waits it keeps its turn, and the
-    /// other never runs. If nothing moves for a [limit](Self::turn_limit), the process is aborted
+    /// lock that is held over a schedule point. While it waits, it keeps its turn, and the other
+    /// closure never runs. If nothing moves for a [limit](Self::turn_limit), the process is aborted
     /// with a message that says which threads wait.
     ///
-    /// The pool can be used on the thread that builds it and by workers of deterministic pools that
-    /// were built there, on no other thread; handles may go anywhere. Deterministic pools that one
-    /// thread builds take turns together. A pool that is dropped on another thread ends without
-    /// being waited for, and when the thread that built it ends, its workers go on without that
-    /// thread. The seed alone decides where all earlier deterministic pools of the thread have
-    /// ended: those that still end in the background take turns as well. Say how many
-    /// [threads](Self::num_threads) it is to have, or the schedule will depend on the machine.
+    /// Only the thread that builds the pool, and workers of deterministic pools that this thread
+    /// has built, can use the pool. Handles may go to any thread. Deterministic pools that one
+    /// thread builds take turns together. A pool that is dropped on another thread ends in the
+    /// background. If the thread that built it ends, the workers go on without that thread.
     ///
-    /// A schedule point at which the turn stays where it is costs some nanoseconds, one at which it
-    /// changes what the system needs to switch between threads, some microseconds.
+    /// The schedule depends on the seed alone if all earlier deterministic pools of the thread have
+    /// ended (those that end in the background take turns as well), and if the number of
+    /// [threads](Self::num_threads) is set.
+    ///
+    /// A schedule point costs some nanoseconds if the turn stays, and a context switch, some
+    /// microseconds, if it changes.
     ///
     /// Needs the feature `deterministic`.
     ///
@@ -345,20 +342,20 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// How long a [deterministic](Self::deterministic) pool may stand still: 10 seconds by default.
-    /// After that the process is aborted, with a [`dump`](crate::dump()) and a message that names
-    /// the threads and says which of these it is:
-    /// - one keeps its turn, and others that have work wait for theirs;
-    /// - all wait for each other;
-    /// - those that have turns only call [`schedule_point`](crate::schedule_point), yield in vain,
-    ///   or ask whether a task has ended, and what they wait for does not come.
+    /// Sets how long a [deterministic](Self::deterministic) pool may stand still: 10 seconds by
+    /// default. After that the process is aborted, with a [`dump`](crate::dump()) and a message
+    /// that names the threads and says which of these is the case:
+    /// - one thread keeps its turn, and others that have work wait for theirs;
+    /// - all threads wait for each other;
+    /// - the threads that have turns only call [`schedule_point`](crate::schedule_point), yield in
+    ///   vain, or check whether a task has ended.
     ///
-    /// A thread that computes for longer between two [schedule points](crate::schedule_point) needs
-    /// a longer limit, if others wait for their turn; so do tasks that call nothing but
-    /// `schedule_point` for so long. Where a thread waits for a pool that is not deterministic, or
-    /// that was built by another thread, nothing is taken for a deadlock. Of deterministic pools
-    /// that one thread builds the longest limit holds for all. Time while the process is stopped,
-    /// as in a debugger, does not count.
+    /// Set a longer limit if a thread computes for longer between two [schedule
+    /// points](crate::schedule_point) while others wait, or if tasks only call `schedule_point` for
+    /// longer. While a thread waits for a pool that is not deterministic, or that another thread
+    /// has built, nothing counts as a deadlock. Of the deterministic pools that one thread builds,
+    /// the longest limit holds for all. Time in which the process is stopped, by a debugger for
+    /// example, does not count.
     ///
     /// Needs the feature `deterministic`.
     #[cfg(feature = "deterministic")]
@@ -370,17 +367,17 @@ impl ThreadPoolBuilder {
     /// Builds the pool and starts its threads.
     ///
     /// # Errors
-    /// When a setting is not acceptable, and when a thread cannot be started; the error says
-    /// which and why. Threads that had started have ended then.
+    /// Returns an error if a setting is not acceptable or a thread cannot be started. The error
+    /// says which and why. All threads that were started have then ended.
     pub fn build(self) -> Result<ThreadPool, ThreadPoolBuildError> {
         self.try_build().map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
     }
 
-    /// Like [`build`](Self::build), with a [spawn handler](Self::spawn_handler) that may borrow;
-    /// one that was set before is not called.
+    /// Like [`build`](Self::build), with a [spawn handler](Self::spawn_handler) that may borrow. It
+    /// replaces one that was set before.
     ///
     /// # Errors
-    /// As [`build`](Self::build).
+    /// Like [`build`](Self::build).
     ///
     /// ```
     /// use std::sync::Mutex;
@@ -403,15 +400,16 @@ impl ThreadPoolBuilder {
     }
 
     /// Builds a pool of scoped threads, calls `with_pool`, and ends the pool. Each thread calls
-    /// `wrapper`, which has to call [`ThreadBuilder::run`] and may borrow: say, to keep something
-    /// on the thread's stack for the tasks. A spawn handler that was set before is not called.
+    /// `wrapper`, which has to call [`ThreadBuilder::run`] and may borrow, for example to keep
+    /// something on the thread's stack for the tasks. It replaces a spawn handler that was set
+    /// before.
     ///
     /// # Errors
-    /// As [`build`](Self::build); then `with_pool` was not called.
+    /// Like [`build`](Self::build). Then `with_pool` was not called.
     ///
     /// # Panics
-    /// When `with_pool` does, with its payload, or else when `wrapper` does; when all threads have
-    /// ended.
+    /// If `with_pool` panics, its panic is resumed when all threads have ended. Also panics if
+    /// `wrapper` does.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -439,7 +437,7 @@ impl ThreadPoolBuilder {
                 thread.spawn_scoped(scope, || wrapper(worker)).map(drop)
             })?;
             let result = outcome::run(|| with_pool(&pool));
-            // In the child of a `fork()` the scope would wait for threads that are not there.
+            // In the child of a `fork()`, the scope would wait for threads that do not exist.
             pool.registry.abort_if_lost();
             if has_member {
                 member::end_with_pool(&pool.registry);
@@ -449,7 +447,7 @@ impl ThreadPoolBuilder {
         })
     }
 
-    /// `build` that leaves it to the caller when to wait for the threads of a pool that failed.
+    /// `build`, except that the caller decides when to wait for the threads of a pool that failed.
     pub(super) fn try_build(mut self) -> Result<ThreadPool, Failed> {
         let spawn_handler = self.spawn_handler.take();
         self.try_build_with(spawn_handler)
@@ -487,7 +485,7 @@ impl ThreadPoolBuilder {
             if spawn_handler.is_none() { self.settings.max_spare_threads } else { 0 };
         let lends_cores = self.lends_cores();
         let settings = Settings { simulation, max_spare_threads, lends_cores, ..self.settings };
-        // Dropped early, by an error or a panic in a closure of the user's, it ends its threads.
+        // If an error, or a panic in a closure of the user, drops it, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(period) = self.watchdog {
             match Watchdog::start(&pool.registry, period) {
@@ -508,23 +506,21 @@ impl ThreadPoolBuilder {
         Ok(pool.finished())
     }
 
-    /// Builds the pool that the free functions use outside of any pool. It lives as long as the
-    /// process.
-    ///
-    /// Without this call, the first use builds it by the default settings.
+    /// Builds the global pool, which the free functions use outside of any pool. It lives as long
+    /// as the process. Without this call, the first use builds it with the default settings.
     ///
     /// # Panics
-    /// When called, or when the global pool is used, by a closure of this builder's that runs as
-    /// part of the call.
+    /// Panics if a closure of this builder, called while the pool is built, calls this or uses the
+    /// global pool.
     ///
     /// # Errors
-    /// Those of [`build`](Self::build); when the global pool exists already; and when
-    /// `FILCH_NUM_THREADS` is set, `num_threads` is not, and it is not a number.
+    /// Like [`build`](Self::build). Also returns an error if the global pool exists already, or if
+    /// `num_threads` is not set and `FILCH_NUM_THREADS` is set but not a number.
     pub fn build_global(self) -> Result<(), ThreadPoolBuildError> {
         global::build(self)
     }
 
-    /// Callers work themselves where nothing was said of what the threads that work are to be like.
+    /// Whether cores are lent: by default, unless a setting says what the working threads are like.
     fn lends_cores(&self) -> bool {
         let is_any = self.settings.stack_size.is_none() && self.handlers.start.is_none();
         self.lends_cores.unwrap_or(is_any)
@@ -572,7 +568,7 @@ impl fmt::Debug for ThreadPoolBuilder {
     }
 }
 
-/// A build that failed, and the pool as far as it came, which ends when this is dropped.
+/// Why a build failed, and the unfinished pool, which ends when this is dropped.
 pub(super) struct Failed {
     kind: BuildErrorKind,
     pool: Option<ThreadPool>,
@@ -583,7 +579,7 @@ impl Failed {
         Failed { kind, pool: Some(pool) }
     }
 
-    /// Why; when the pool has ended.
+    /// Ends the pool, and returns why the build failed.
     pub(super) fn into_kind(self) -> BuildErrorKind {
         drop(self.pool);
         self.kind

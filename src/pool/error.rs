@@ -7,15 +7,14 @@ use std::{fmt, io};
 use crate::sleep::MAX_WORKERS;
 
 /// The error of [`ThreadPoolBuilder::build`](crate::ThreadPoolBuilder::build) and
-/// [`build_global`](crate::ThreadPoolBuilder::build_global): which setting it was, what was
-/// wrong with it and what is accepted. Nothing is left behind of the pool: threads that had
-/// started have ended.
+/// [`build_global`](crate::ThreadPoolBuilder::build_global). It names the setting, what was wrong
+/// and what is accepted. Nothing is left of the pool: all threads that were started have ended.
 #[derive(Debug)]
 pub struct ThreadPoolBuildError {
     kind: BuildErrorKind,
 }
 
-/// What was wrong.
+/// Why a pool could not be built.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildErrorKind {
@@ -30,53 +29,53 @@ pub enum BuildErrorKind {
     /// A thread name with a NUL byte in it, which no operating system accepts.
     #[non_exhaustive]
     InvalidThreadName {
-        /// The worker it was for.
+        /// The index of its worker.
         index: usize,
         /// The name.
         name: String,
     },
-    /// An environment variable that does not hold what it should.
+    /// An environment variable whose value is not accepted.
     #[non_exhaustive]
     InvalidEnv {
         /// The variable's name.
         variable: &'static str,
-        /// What it holds.
+        /// Its value.
         value: String,
     },
     /// An injector interval of 0.
     InvalidInjectorInterval,
-    /// The global pool exists already: it can be built once in a process.
+    /// The global pool exists already. It can be built once in a process.
     GlobalPoolAlreadyInitialized,
-    /// A pool that was to have the calling thread as a worker, when that is one of another pool.
+    /// `use_current_thread` was set, but the calling thread is a worker of another pool.
     CurrentThreadAlreadyInPool,
-    /// A deterministic pool with something that it cannot have.
+    /// A setting that a deterministic pool cannot have.
     #[non_exhaustive]
     Deterministic {
-        /// What that is.
+        /// The setting.
         setting: &'static str,
     },
     /// A turn limit of zero.
     InvalidTurnLimit,
-    /// A watchdog's period of zero.
+    /// A watchdog period of zero.
     InvalidWatchdogPeriod,
     /// The watchdog's thread could not be started.
     #[non_exhaustive]
     Watchdog {
-        /// What the operating system said.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// A worker's thread could not be started.
     #[non_exhaustive]
     Spawn {
-        /// The worker it was for.
+        /// The worker's index.
         index: usize,
-        /// What the operating system, or the spawn handler, said.
+        /// The error of the operating system or the spawn handler.
         error: io::Error,
     },
 }
 
-// Nothing changes an error in place: a panic finds it whole. (An `io::Error`, which may hold
-// anything, does not say so of itself.)
+// Errors are never changed in place, so a panic cannot leave one broken. (`io::Error` is not
+// `UnwindSafe`, since it may hold any type.)
 impl UnwindSafe for ThreadPoolBuildError {}
 impl RefUnwindSafe for ThreadPoolBuildError {}
 impl UnwindSafe for BuildErrorKind {}
@@ -87,12 +86,12 @@ impl ThreadPoolBuildError {
         ThreadPoolBuildError { kind }
     }
 
-    /// What was wrong.
+    /// Why the pool could not be built.
     pub fn kind(&self) -> &BuildErrorKind {
         &self.kind
     }
 
-    /// What was wrong, with the operating system's error, where there is one.
+    /// Why the pool could not be built, with the operating system's error if there is one.
     pub fn into_kind(self) -> BuildErrorKind {
         self.kind
     }
@@ -127,12 +126,12 @@ impl fmt::Display for ThreadPoolBuildError {
             BuildErrorKind::CurrentThreadAlreadyInPool => write!(
                 f,
                 "use_current_thread: the calling thread is a worker of another pool; accepted: a \
-                 thread that is none"
+                 thread that is no worker"
             ),
             BuildErrorKind::Deterministic { setting } => write!(
                 f,
                 "deterministic: a pool whose threads take turns cannot have a {setting}; accepted: \
-                 a pool of one's own, without spawn_handler and use_current_thread"
+                 a pool other than the global one, without spawn_handler and use_current_thread"
             ),
             BuildErrorKind::InvalidWatchdogPeriod => {
                 write!(f, "watchdog: zero is not a period; accepted: any longer time")

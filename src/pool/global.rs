@@ -1,6 +1,7 @@
-//! The global pool, which the free functions use outside of any other.
+//! The global pool, which the free functions use outside of any pool.
 
 use std::cell::Cell;
+use std::io;
 use std::sync::OnceLock;
 
 use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
@@ -11,7 +12,7 @@ use crate::worker::shared::Registry;
 
 static GLOBAL: PerProcess<Global> = PerProcess::new();
 
-/// The place of a process's global pool.
+/// The global pool of a process.
 #[derive(Default)]
 struct Global {
     pool: OnceLock<ThreadPool>,
@@ -25,7 +26,7 @@ thread_local! {
 }
 
 /// # Panics
-/// When called by a closure of the builder's, within the call that builds the global pool.
+/// Panics if a closure of the builder calls this while the global pool is built.
 pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
     assert!(!BUILDS.get(), "the global pool is used by a closure that is part of building it");
     if builder.is_deterministic() {
@@ -33,7 +34,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
         return Err(ThreadPoolBuildError::new(kind));
     }
     Worker::watch_forks();
-    // What failed ends when the lock is free: its handlers may ask for the global pool.
+    // A failed pool ends after the lock is released, since its handlers may use the global pool.
     let failed = {
         let global = GLOBAL.get();
         let _building = global.building.lock_over_points();
@@ -45,7 +46,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
         os::keep_code_loaded();
         match builder.try_build() {
             Ok(pool) => {
-                // Under the lock nobody else sets it.
+                // The lock is held, so no other thread has set it.
                 let _ = global.pool.set(pool);
                 return Ok(());
             }
@@ -55,7 +56,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
     Err(ThreadPoolBuildError::new(failed.into_kind()))
 }
 
-/// While this lives, this thread builds the global pool.
+/// This thread builds the global pool until this is dropped.
 struct Builds;
 
 impl Builds {
@@ -71,16 +72,20 @@ impl Drop for Builds {
     }
 }
 
-/// The global pool, built by the default settings if it does not exist yet.
+/// Returns the global pool. Builds it with the default settings if it does not exist.
 ///
 /// # Panics
-/// When it cannot be built.
+/// Panics if it cannot be built.
 fn global() -> &'static ThreadPool {
     let global = GLOBAL.get();
     if let Some(pool) = global.pool.get() {
         return pool;
     }
-    match build(ThreadPoolBuilder::new()) {
+    let built = build(ThreadPoolBuilder::new()).or_else(|error| match is_without_threads(&error) {
+        true => build(ThreadPoolBuilder::new().num_threads(1).use_current_thread()),
+        false => Err(error),
+    });
+    match built {
         Ok(()) => {}
         Err(error) if matches!(error.kind(), BuildErrorKind::GlobalPoolAlreadyInitialized) => {}
         Err(error) => panic!("the global pool cannot be built: {error}"),
@@ -88,7 +93,16 @@ fn global() -> &'static ThreadPool {
     global.pool.get().expect("built just now")
 }
 
-/// The registry of the pool that the calling thread works for, else the global one.
+/// Whether the system has no threads, as `wasm32-unknown-unknown`. There the calling thread is the
+/// global pool's one worker: it runs each task, at the latest where it waits for it.
+fn is_without_threads(error: &ThreadPoolBuildError) -> bool {
+    match error.kind() {
+        BuildErrorKind::Spawn { error, .. } => error.kind() == io::ErrorKind::Unsupported,
+        _ => false,
+    }
+}
+
+/// Calls `op` with the registry of the calling worker's pool, else with that of the global pool.
 #[inline]
 pub(crate) fn with_current<R>(op: impl FnOnce(&Registry) -> R) -> R {
     match Worker::current() {

@@ -1,8 +1,7 @@
-//! A thread of the user's as a worker of a pool: see `ThreadPoolBuilder::use_current_thread`.
+//! A *member*: a thread of the user that is a worker, by `ThreadPoolBuilder::use_current_thread`.
 //!
-//! It holds the core of worker 0 from the building of the pool to its own end, and never searches:
-//! it works while it waits. When it ends, a thread of the pool's own takes over the core, with
-//! whatever is queued there.
+//! It holds the core of worker 0 from the building of the pool until the thread ends. It works only
+//! while it waits. When it ends, a thread of the pool takes over the core with its queues.
 
 use std::cell::Cell;
 use std::io;
@@ -16,28 +15,28 @@ use crate::sleep::OffCore;
 use crate::worker::shared::Registry;
 use crate::worker::{Acting, Worker};
 
-/// The worker that such a thread is.
+/// The index of the member's worker.
 pub(super) const INDEX: usize = 0;
 
 thread_local! {
-    /// The calling thread's membership. Its destructor runs when the thread ends.
+    /// Set on a member. Dropped when the thread ends.
     static MEMBER: Cell<Option<Member>> = const { Cell::new(None) };
 }
 
-/// Both are there until the end.
+/// Both fields are set until it is dropped.
 struct Member {
     registry: Option<Arc<Registry>>,
     acting: Option<Acting>,
 }
 
-/// Makes the calling thread one of the pool's, unless it is a worker already.
+/// Makes the calling thread a member, unless it is a worker already.
 pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
     if Worker::current().is_some() {
         return Err(BuildErrorKind::CurrentThreadAlreadyInPool);
     }
     let join = |member: &Cell<Option<Member>>| {
-        // That of a pool which a `fork()` has left in the parent: its end makes this thread no
-        // worker.
+        // In the child of a `fork()`, the thread may be a member of a pool of the parent. Dropping
+        // that comes first, since it makes the thread no worker.
         drop(member.take());
         registry.member_comes();
         registry.workers()[INDEX].set_thread(true);
@@ -50,7 +49,7 @@ pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
     })
 }
 
-/// Ends a pool of which the calling thread is a member, as its worker up to the end of the pool.
+/// Ends a pool whose member is the calling thread, which works until the pool has ended.
 pub(super) fn end_with_pool(registry: &Registry) {
     registry.begin_end(false);
     let Ok(Some(mut member)) = MEMBER.try_with(Cell::take) else { return };
@@ -63,8 +62,8 @@ pub(super) fn end_with_pool(registry: &Registry) {
     drop(member.registry.take());
 }
 
-/// Runs what is pending in a pool that is dropped by its member, unless that is within a job.
-/// (Other workers do that in their main loops.)
+/// Runs what is pending in a pool that its member drops outside of a job. (Other workers do that in
+/// their main loops.)
 pub(super) fn run_what_is_left(registry: &Registry) {
     let is_member = |worker: &&Worker| registry.has_member() && worker.index() == INDEX;
     if let Some(member) = registry.current_worker().filter(is_member) {
@@ -77,22 +76,22 @@ impl Drop for Member {
         self.acting = None;
         if let Some(registry) = self.registry.take() {
             leave(&registry);
-            // The pool may be gone but for this.
+            // This may be the last reference to the registry.
             outcome::discard(registry);
         }
     }
 }
 
-/// Sees to it that the core is somebody's.
+/// Gives the core of a member that ends to another thread.
 fn leave(registry: &Arc<Registry>) {
     let worker = &registry.workers()[INDEX];
-    // A thread may end the process amid its work, whose frames are then still there.
+    // The thread may have called `exit` inside a job, whose frames then still exist.
     let is_at_work = worker.jobs_on_stack() > 0 || worker.forks_pending() != (0, 0);
     if is_at_work || registry.is_lost() {
         return;
     }
     if registry.sleep().has_spare(INDEX) && !registry.has_ended() {
-        // It has handed off its core once.
+        // It has handed off its core before, so there is a spare thread.
         registry.member_goes();
         worker.give_back();
         registry.thread_done();
@@ -106,9 +105,9 @@ fn leave(registry: &Arc<Registry>) {
         outcome::discard(shared);
     };
     match Thread::start(name, stack_size, work) {
-        // Who knows that this thread has ended knows this, too.
+        // Here as well, so that it is visible as soon as this thread has ended.
         Ok(_detached) => registry.member_goes(),
-        // There can be no more threads: the other workers steal from the core, and run what is
+        // The system refuses a thread. The other workers steal from the core, and run what is
         // pinned to it.
         Err(_) => {
             worker.set_thread(false);

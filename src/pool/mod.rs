@@ -1,4 +1,4 @@
-//! A pool of workers: the public type, and how it ends.
+//! `ThreadPool`, and how dropping it ends the pool.
 
 mod builder;
 mod error;
@@ -28,33 +28,30 @@ use crate::worker::shared::Registry;
 
 /// A pool of worker threads.
 ///
-/// Most programs need none of their own: the free functions of this crate use the global pool.
+/// Most programs do not need one: the free functions of this crate use the global pool.
 ///
-/// Pools may wait for each other: see [`WaitPolicy`](crate::WaitPolicy) for what a worker does
-/// meanwhile, and for the one shape in which two pools that wait for each other's handles can
-/// deadlock.
+/// Pools may wait for each other. See [`WaitPolicy`](crate::WaitPolicy) for what a worker runs
+/// meanwhile, and for the one case in which two pools that join each other's handles can deadlock.
 ///
-/// Dropping a pool runs what was submitted to it, then ends its threads and waits for them, the
-/// destructors of their thread-locals included. (Not for those of a thread that took over from a
-/// member whose thread has ended.) A worker of another pool works for that one meanwhile. Dropped
-/// by one of its own workers it does not wait: the threads end by themselves when nothing is left
-/// to do. Nor does it where a thread of the user's
-/// [is a worker](ThreadPoolBuilder::use_current_thread): the threads end after that one has. Two
-/// pools must not be dropped by tasks of each other, which would wait for each other.
+/// Dropping a pool runs what was submitted to it, then ends its threads and waits for them,
+/// including the destructors of their thread-locals. A worker of another pool works for its own
+/// pool meanwhile. In two cases dropping does not wait, and the threads end in the background: on
+/// one of the pool's own workers, and if a thread of the user [is a
+/// worker](ThreadPoolBuilder::use_current_thread), whose end comes first. Tasks of two pools must
+/// not drop each other's pool: they would wait for each other.
 pub struct ThreadPool {
     registry: Arc<Registry>,
     threads: Vec<Thread>,
     /// Whether it was built to the end. If not, dropping it does not wait for threads that have not
-    /// come.
+    /// started.
     is_built: bool,
     /// Whether dropping it waits for its threads.
     waits: bool,
     watchdog: Option<watchdog::Watchdog>,
 }
 
-// Panics of closures and handlers are caught where they are called, before the pool's own state is
-// touched again, and go on only where that is whole; its locks guard none of the user's code. So a
-// panic that goes through a call on a pool leaves nothing of it broken.
+// Panics of closures and handlers are caught where the pool calls them, and resumed only while its
+// state is consistent. No code of the user runs under its locks.
 impl UnwindSafe for ThreadPool {}
 impl RefUnwindSafe for ThreadPool {}
 
@@ -77,19 +74,17 @@ impl ThreadPool {
         self.registry.workers().len()
     }
 
-    /// The index of the worker that the calling thread is in this pool, from 0.
+    /// The index, from 0, of the calling thread's worker, if that is one of this pool.
     pub fn current_thread_index(&self) -> Option<usize> {
         self.registry.current_worker().map(|worker| worker.index())
     }
 
-    /// Drops the pool without waiting for it: its threads run what was submitted, then end by
-    /// themselves.
+    /// Drops the pool without waiting for it: its threads run what was submitted, then end in the
+    /// background. Do not unload a library whose code they run before that.
     ///
-    /// A library whose code they run must not be unloaded before that.
-    ///
-    /// A thread of the user's that [is a worker](ThreadPoolBuilder::use_current_thread) is then one
-    /// without others, which do not wait for its end: it still runs what it forks and spawns itself
-    /// while it waits, but a [`broadcast`](crate::broadcast) of its would wait for ever.
+    /// A thread of the user that [is a worker](ThreadPoolBuilder::use_current_thread) then works
+    /// alone. It still runs what it forks and spawns while it waits, but a
+    /// [`broadcast`](crate::broadcast) on it would wait for ever.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
@@ -101,8 +96,8 @@ impl ThreadPool {
     /// ```
     pub fn shutdown_background(mut self) {
         self.waits = false;
-        // Whether this or a worker is the last to know the pool, and drops what its handlers have
-        // captured, is chance: so a panic of that is not the caller's.
+        // This thread or a worker drops the captures of the handlers, by chance. So their panics
+        // are not the caller's.
         outcome::discard(self);
     }
 }
@@ -110,7 +105,8 @@ impl ThreadPool {
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         if self.registry.is_lost() {
-            // They can be neither waited for nor detached, nor what they hold be freed.
+            // In this child of a `fork()`, the threads do not exist, and nothing of theirs is
+            // freed.
             return mem::forget((mem::take(&mut self.threads), self.watchdog.take()));
         }
         if !self.is_built {
@@ -133,12 +129,12 @@ impl Drop for ThreadPool {
     }
 }
 
-/// Waits for the ends of a pool's threads, destructors of thread-locals included. These may need
-/// the pool of which the calling thread is a worker: then that goes on meanwhile.
+/// Waits for the end of a pool's threads, including the destructors of their thread-locals. These
+/// may need the pool of the calling worker, which therefore works meanwhile.
 #[allow(unsafe_code)]
 fn join_threads(registry: &Registry, threads: Vec<Thread>) {
     let join_all = |threads: Vec<Thread>| threads.into_iter().for_each(Thread::join);
-    // (In a simulation they have ended but for their last instructions.)
+    // (In a simulation, all that is left of them is their last instructions.)
     if threads.is_empty() || Worker::current().is_none() || registry.is_simulated() {
         return join_all(threads);
     }
@@ -147,7 +143,7 @@ fn join_threads(registry: &Registry, threads: Vec<Thread>) {
     let join = move || {
         let threads = theirs.1.lock().take();
         threads.into_iter().for_each(join_all);
-        // SAFETY: the `Arc` keeps the event.
+        // SAFETY: the `Arc` keeps the event alive.
         unsafe { Event::happen(&raw const theirs.0) };
     };
     match Thread::start("filch-join".into(), None, join) {
@@ -155,7 +151,7 @@ fn join_threads(registry: &Registry, threads: Vec<Thread>) {
             joined.0.wait(|| true);
             joiner.join();
         }
-        // Where no thread can be had, this one joins.
+        // The system refuses a thread, so this one joins.
         Err(_) => joined.1.lock().take().into_iter().for_each(join_all),
     }
 }
@@ -168,33 +164,31 @@ impl fmt::Debug for ThreadPool {
     }
 }
 
-/// The index of the worker that the calling thread is in its pool, from 0; `None` on a thread
-/// that is no worker.
-///
-/// A thread from outside that runs a [`join`](crate::join) or a [`scope`](crate::scope) is a
-/// worker meanwhile.
+/// Returns the index, from 0, of the calling thread's worker, or `None` on a thread that is no
+/// worker. A thread from outside is a worker while it has borrowed a core: see
+/// [`join`](crate::join).
 #[inline]
 pub fn current_thread_index() -> Option<usize> {
     crate::worker::Worker::current().map(|worker| worker.index())
 }
 
-/// The number of workers of the current pool, else of the global one.
+/// Returns the number of workers of the current pool, else of the global one.
 ///
 /// # Panics
-/// When the global pool is needed and cannot be built.
+/// Panics if the global pool is needed and cannot be built.
 pub fn current_num_threads() -> usize {
     with_current(|registry| registry.workers().len())
 }
 
-/// The largest number of workers a pool can have.
+/// Returns the largest number of workers that a pool can have.
 pub fn max_num_threads() -> usize {
     MAX_WORKERS
 }
 
-/// What the workers of the current pool, else of the global one, did so far.
+/// Returns the counters of the workers of the current pool, else of the global one.
 ///
 /// # Panics
-/// When the global pool is needed and cannot be built.
+/// Panics if the global pool is needed and cannot be built.
 pub fn counters() -> Counters {
     with_current(Registry::counters)
 }

@@ -1,4 +1,4 @@
-//! Starting a pool's threads: by itself, or by a spawn handler.
+//! Starts the threads of a pool, itself or by a spawn handler.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use crate::worker::shared::Registry;
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
 pub(super) type SpawnHandler<'a> = Box<dyn FnMut(ThreadBuilder) -> io::Result<()> + 'a>;
 
-/// Starts a pool's threads.
 pub(super) struct Spawner<'a> {
     pub(super) name_of: Option<NameOf>,
     pub(super) handler: Option<SpawnHandler<'a>>,
@@ -21,7 +20,7 @@ pub(super) struct Spawner<'a> {
 }
 
 impl Spawner<'_> {
-    /// Starts the threads of all of `pool`'s workers. When it returns, the spawn handler is gone.
+    /// Starts the threads of all workers of `pool`, and drops the spawn handler.
     pub(super) fn start_all(mut self, pool: &mut ThreadPool) -> Result<(), BuildErrorKind> {
         let member = self.uses_current_thread.then_some(member::INDEX);
         let workers = 0..pool.registry.workers().len();
@@ -35,8 +34,7 @@ impl Spawner<'_> {
         let Some(index) = member else { return Ok(()) };
         pool.registry.set_name(index, self.name(index)?);
         drop(self.name_of.take());
-        // Last: what runs above is the user's, and may have made the thread a worker of another
-        // pool.
+        // Last, since the user's code above may have made this thread a worker of another pool.
         member::join(&pool.registry)
     }
 
@@ -51,7 +49,7 @@ impl Spawner<'_> {
         Ok(name)
     }
 
-    /// Starts the thread of a worker, and returns it unless the spawn handler has it.
+    /// Starts the thread of a worker. Returns it, unless the spawn handler has started it.
     fn start(
         &mut self,
         index: usize,
@@ -76,7 +74,7 @@ fn refused(index: usize) -> BuildErrorKind {
     BuildErrorKind::Spawn { index, error: io::Error::other(text) }
 }
 
-/// A worker that gave up its thread.
+/// Dropped without `run`, it leaves its worker without a thread.
 impl Drop for ThreadBuilder {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.take() {
@@ -86,24 +84,23 @@ impl Drop for ThreadBuilder {
     }
 }
 
-/// What the thread of a worker is to be: see
+/// The description of a worker's thread, and the worker's main loop: see
 /// [`spawn_handler`](crate::ThreadPoolBuilder::spawn_handler).
 ///
-/// Dropped without being run, it leaves its worker without a thread, for good: within the spawn
-/// handler that is an error of the build; later on, other workers run what is for that worker, such
-/// as its part of a broadcast.
+/// If it is dropped without a call of [`run`](Self::run), its worker never gets a thread. Inside
+/// the spawn handler, that is an error of the build. Later, other workers run what is for that
+/// worker only, such as its part of a broadcast.
 pub struct ThreadBuilder {
     index: usize,
     name: String,
     stack_size: Option<usize>,
-    /// There until `run`.
+    /// Taken by `run`.
     registry: Option<Arc<Registry>>,
-    /// Whether its thread is counted as one that has come, as that of a pool's own does for
-    /// certain.
+    /// Whether its thread is already counted as running, since the pool itself starts it.
     comes: bool,
 }
 
-// Like the pool itself; what unwinds drops it, which tells the pool.
+// Like the pool itself. Unwinding drops it, which tells the registry.
 impl UnwindSafe for ThreadBuilder {}
 impl RefUnwindSafe for ThreadBuilder {}
 
@@ -118,24 +115,24 @@ impl ThreadBuilder {
         Some(&self.name)
     }
 
-    /// The size its stack should have, in bytes, if that was set.
+    /// The size that its stack should have, in bytes, if that was set.
     pub fn stack_size(&self) -> Option<usize> {
         self.stack_size
     }
 
-    /// Works. Returns when the pool has been dropped and nothing is left to do; at once, if it
-    /// could not be built.
+    /// Runs the worker's main loop. Returns when the pool has been dropped and no work is left, or
+    /// at once if the pool could not be built.
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
             if self.comes || registry.thread_runs() {
                 registry.run_worker(self.index);
             }
-            // It may be the last to know the pool, whose handlers' captures are dropped then.
+            // This may be the last reference to the registry, and drop the handlers' captures.
             outcome::discard(registry);
         }
     }
 
-    /// A thread of std's with this name and stack.
+    /// A builder for a thread of std with this name and stack.
     pub(super) fn std_thread(&self) -> thread::Builder {
         let builder = thread::Builder::new().name(self.name.clone());
         match self.stack_size {

@@ -1,11 +1,12 @@
-//! The work-stealing deque: crossbeam's, or a plain one where the model checker has to see it.
+//! The work-stealing deque and the injector: crossbeam's, or simple ones that the model checker
+//! sees.
 
 #[cfg(not(loom))]
 mod imp {
     pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
-    /// Has everything made that all deques share, which happens once. A child forked amid that
-    /// could steal nothing; so no pool is there before it.
+    /// Initializes what all deques of the process share, before the first pool is built. The child
+    /// of a `fork()` during that initialization could never steal.
     pub(crate) fn prepare() {
         let _ = Worker::<()>::new_lifo().stealer().steal();
     }
@@ -13,9 +14,9 @@ mod imp {
 
 #[cfg(loom)]
 mod imp {
-    //! The same interface over a locked queue, as far as the models need it. The lock stands for
-    //! crossbeam's own synchronization: an element that is seen is seen whole. A peek
-    //! (`is_empty`) takes no lock and orders nothing, as in crossbeam's deque.
+    //! The part of the interface that the models need, over a locked queue. The lock stands for
+    //! crossbeam's own synchronization. As in crossbeam's deque, `is_empty` and `len` take no lock
+    //! and order nothing.
 
     use std::collections::VecDeque;
 
@@ -43,7 +44,7 @@ mod imp {
             self.change(VecDeque::pop_front).map_or(Steal::Empty, Steal::Success)
         }
 
-        /// As in crossbeam's deque, there is a moment when a batch is in neither queue.
+        /// As in crossbeam's deque, the batch is for a moment in neither queue.
         fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
             let mut batch = self.change(|items| {
                 let half = items.len().div_ceil(2);
@@ -150,7 +151,7 @@ mod imp {
 
 pub(crate) use imp::*;
 
-/// Steals again as long as the queue cannot say.
+/// Calls `steal` until it does not ask for a retry.
 pub(crate) fn until_sure<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
     loop {
         match steal() {

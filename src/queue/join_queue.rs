@@ -1,82 +1,106 @@
-//! The two-level queue of forks: a private LIFO that costs nothing to share, and the public
-//! deque that its oldest jobs are published to.
+//! A worker's pending forks: a private ring that only its owner touches, and a public part from
+//! which thieves steal.
 //!
-//! # The private part
-//! The owner's pending forks stand in a ring, `ring[head..top)`, which is the owner's alone.
-//! A fork writes its job to `top`; its end takes it back from there. Since forks nest, the job
-//! of the fork that ends is the newest one, unless it has been published: then all older ones
-//! have been, too, and the ring is empty.
+//! # States
+//! The job of a pending fork is in one of three places:
 //!
-//! When a published fork ends, the owner starts over with that fork's slot: those that are still
-//! pending stand in slots below it. So slots do not climb, however many forks a long job publishes,
-//! and no index wraps around. Where several stacks have forks in one queue, since threads have
-//! handed off the core, its holder leaves their slots alone until they have it back.
+//! | place | put there by | taken out by |
+//! | --- | --- | --- |
+//! | *private ring*, `ring[head..top)` | `push`, `push_private` | the owner; a thief by force |
+//! | *fast slot*, one word | `push_fast` | the owner or a thief, by a swap |
+//! | public deque | `publish`, from the ring | the owner its newest, thieves the oldest |
 //!
-//! # The gate
-//! Two shared words per queue decide "may this fork stay private?" and "is the newest job still
-//! private?" with one comparison each:
-//! - open: `limit` is `head + CAPACITY` and `floor` is `head`. A fork stays private while
-//!   `top < limit`; a fork that ends finds its job, in `slot`, private while `slot >= floor`.
-//! - closed, by who found nothing to steal here, or by the owner, which has nothing public, or one
-//!   job by which it does not know yet whether there are forks within: `limit` is 0, `floor` is
-//!   [`CLOSED`]. No slot passes either comparison, so that the owner's next fork, or the next end
-//!   of a fork, comes to the slow path and publishes.
+//! The *gate* is two shared words, `limit` and `floor`. It is in one of two states:
+//! - Open: `limit` is `head + CAPACITY` and `floor` is `head`. A fork goes into the ring while
+//!   `top < limit`. A fork that ends takes its job from its slot if `slot >= floor`.
+//! - Closed: `limit` is 0 and `floor` is [`CLOSED`]. No slot passes either comparison, so the
+//!   owner's next fork, or the next end of a fork, takes a slow path, which publishes.
 //!
-//! `limit` is the truth. Who closes swaps `limit`, then stores `floor`; who opens stores `floor`,
-//! then swaps `limit`; so the last swap's `floor` stands, or `floor` is closed in vain, which
-//! costs one slow path.
+//! Publishing moves the **oldest** jobs of the ring to the deque, since they are the biggest. In a
+//! balanced recursion of depth d, about d of 2^d forks become public. The owner keeps one job
+//! public, more after thefts, and one again after it took a public job back itself.
 //!
-//! # The fast slot
-//! A fork while nothing is pending, and the gate is closed, as it then mostly is, is published at
-//! once, past ring and deque, in a word of its own, the *fast slot*: to put it there and to take it
-//! back is one read-modify-write each. It is older than whatever is in the deque, since the slot is
-//! filled only while that is empty.
+//! A fork while nothing is pending goes to the fast slot. To put it there and to take it back is
+//! one read-modify-write each. The gate stays closed, since this fork may have none within it.
 //!
-//! # Publishing
-//! The owner gives away its **oldest** jobs: they are the biggest. While it has any private job,
-//! something of its is public, or the gate is closed; so its first fork is public at once, and
-//! another is when that was stolen or taken back. In a balanced recursion of depth d these are
-//! some d of 2^d forks. How many to keep public depends on what became of the last ones: one,
-//! more when they were stolen, one again when the owner had to take one back.
+//! # Invariant
+//! Each pending job is in one place. Jobs in the fast slot are older than those in the deque, and
+//! these are older than those in the ring. While the ring is not empty, some job is public, or the
+//! gate is closed, or the thief that took the last public job is about to close it.
+//!
+//! # Lemmas
+//! 1. *A fork that ends is the newest.* Forks nest. So its job is the newest of the ring, or the
+//!    ring is empty and the job is the newest public one, or a thief has it.
+//!    Models: `a_fork_that_thieves_are_after_is_run_once`,
+//!    `forks_in_the_fast_slot_one_after_the_other_are_run_once`.
+//! 2. *A job at or above `floor` is private.* Only the owner, and a thief by force, raise `head`.
+//!    The owner then opens the gate at the new `head` or closes it, and the thief has closed it.
+//!    `open` stores `floor` before it swaps `limit`, and `close` swaps `limit` before it stores
+//!    `floor`. So the gate that was set last stands, or `floor` is closed in vain, which costs a
+//!    slow path. Model: `a_fork_that_is_flushed_is_run_once`.
+//! 3. *A fork overwrites no pending job.* An open gate's `limit` is at most `head + CAPACITY`:
+//!    the owner closes the gate when it lowers `head`. Models: `a_ring_that_is_full_loses_nothing`,
+//!    `a_ring_that_starts_over_under_an_open_gate_loses_nothing`.
+//! 4. *A public job has one taker.* The fast slot is emptied by a swap, and crossbeam's deque gives
+//!    an element out once. Model: `one_of_two_thieves_gets_a_job_or_its_owner`.
+//! 5. *Slots do not climb.* When a published fork ends, the ring is empty, and the jobs that are
+//!    still pending have lower slots (lemma 1). So the owner starts over with this fork's slot. If
+//!    threads have handed off the core, its holder leaves the slots of their stacks alone
+//!    (`reserved`). Unit tests: `queue/slots.rs`.
 //!
 //! # Force
-//! An owner that runs a long closure without a fork answers nobody. So a thief that has found
-//! nothing for a while may take a private job by *force*, where the system has a fence that one
-//! thread can impose on all others (`os::heavy_fence`): it sets `forced`, closes the gate,
-//! imposes the fence, and then may read `head`, `top` and the ring, unless the owner is `busy` in
-//! a slow path.
-//! - An end of a fork stores `top`, then looks at the gate. If it looked before the fence, its
-//!   `top` is visible after it, and the thief leaves its job alone; if it looks later, it finds the
-//!   gate closed and goes to its slow path.
-//! - A slow path stores `busy`, then looks at `forced`. If it looked before the fence, the thief
-//!   sees `busy` and goes, or the slow path has ended and may have opened the gate again, which
-//!   the thief sees likewise; if it looks later, it waits until the thief is through.
-//! - A fork that the thief does not see yet is one it does not take.
-//! - A fork in the fast slot needs no `busy`: to put it there and to take it back moves neither
-//!   `head` nor the ring and opens no gate, and when it is taken back, no private job is left.
+//! An owner in a long closure without forks does not come to a slow path. A thief that has found
+//! nothing for a while takes all private jobs of such an owner by *force*, if the system has a
+//! fence that one thread can impose on all others (`os::heavy_fence`). It takes the lock `forced`,
+//! closes the gate, imposes the fence, and reads `busy`, the gate, `head`, `top` and the ring. The
+//! owner pays for that with the order of two instructions, which the compiler must keep.
 //!
-//! The thief takes every private fork of an owner that is silent, since the next thief would have
-//! to wait and to impose the fence again.
-//!
-//! The owner pays nothing for it but the order of two instructions, which the compiler must keep.
-//! The same fence is part of the last searcher's going to sleep: where nothing is public the gate
-//! is closed, so a fork that looked at the gate before the fence is seen by `hides_work`, and one
-//! that looks later is published.
+//! 6. *An end of a fork and a thief do not take the same job.* `pop` stores `top`, then reads
+//!    `floor`. If it read `floor` before the fence, the thief sees its `top`, and leaves its job
+//!    alone. If it reads `floor` later, it finds the gate closed. A fork whose `top` the thief does
+//!    not see is not taken. Models: `a_fork_that_is_taken_by_force_is_run_once`,
+//!    `a_fork_that_force_finds_at_once_is_run_once`.
+//! 7. *A slow path and a thief exclude each other.* A slow path stores `busy`, then reads `forced`.
+//!    If it read `forced` before the fence, the thief sees `busy` and gives up; or the slow path
+//!    has ended, and if it opened the gate, the thief sees that and gives up. If it reads `forced`
+//!    later, it waits for the thief.
+//!    Models: `a_fork_that_is_taken_by_force_and_flushed_is_run_once`,
+//!    `a_gate_that_is_opened_again_keeps_force_out`,
+//!    `a_thief_that_is_kept_out_leaves_the_forks_as_they_are`.
+//! 8. *The fast slot needs no `busy`.* `push_fast` and `take` move neither `head` nor the ring and
+//!    do not open the gate. When a fork is taken back from the slot, no job is private. Model:
+//!    `forks_in_the_fast_slot_after_one_that_is_taken_by_force_are_run_once`.
+//! 9. *One thief forces at a time*, since `forced` is a lock. Model:
+//!    `two_thieves_that_use_force_get_a_fork_each`.
 //!
 //! # The handshake with sleepers
-//! A worker that is about to sleep (1) counts itself as parked, (2) issues a SeqCst fence, (3)
+//! A worker that is about to sleep (1) counts itself as parked, (2) issues a SeqCst fence, and (3)
 //! reads `limit` and the fast slot of every queue, then looks at the deques. It writes to none of
-//! them, so what it costs others does not grow with the number of workers. An owner that publishes
-//! (a) pushes to the deque, (b) swaps `limit`, SeqCst, or fills the fast slot, likewise, (c) reads
-//! the counts, SeqCst. If (3) reads what `limit` was before (b), the fence comes before (b) in
-//! the single order of SeqCst operations, hence before (c), which then sees the count. Else (3)
-//! sees the push: all writes of `limit` are read-modify-writes, so its Release sequence never
-//! breaks.
+//! them, so the cost to others does not grow with the number of workers. An owner that publishes
+//! (a) pushes to the deque, (b) swaps `limit`, or fills the fast slot, by a SeqCst operation, and
+//! (c) reads the counts, SeqCst.
+//!
+//! 10. *No published job and sleeper miss each other.* If (3) reads the value from before (b), the
+//!     fence precedes (b), hence (c), in the single order of SeqCst operations, and (c) sees the
+//!     count. If not, (3) sees the push: all writes of `limit` are read-modify-writes, so the
+//!     release sequence of the swap in (b) never breaks.
+//!     Models: `a_flush_and_a_sleeper_see_each_other`,
+//!     `an_older_fork_and_a_sleeper_see_each_other`,
+//!     `a_fork_in_the_fast_slot_and_a_sleeper_see_each_other`.
+//! 11. *The owner learns that nothing is public.* Of the thieves that take the last public jobs,
+//!     one closes the gate. Models: `one_of_two_thieves_that_take_the_last_raises_demand`,
+//!     `the_next_fork_is_published_for_a_sleeper`,
+//!     `the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper`.
+//! 12. *The last searcher sleeps on no private job.* It also imposes the heavy fence. If nothing is
+//!     public, the gate is closed. So a fork that read the gate before the fence is seen by
+//!     `hides_work`, and one that reads it later is published.
+//!     Models: `a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper`,
+//!     `a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper`.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time only where threads sleep,
-//! since that of others is accounted for too late.)
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
+//! sleep, since the time of other threads is accounted for too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
@@ -109,23 +133,23 @@ const MOST: usize = usize::MAX / 2;
 /// `floor` of a closed gate, of which `limit` is 0.
 const CLOSED: usize = usize::MAX;
 
-/// What became of the job of a fork that ends.
+/// Who has the job of a fork that ends.
 #[must_use]
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub(crate) enum Popped {
-    /// It is the owner's again.
+    /// The owner has it back.
     Mine,
     /// A thief has it.
     Stolen,
 }
 
-/// A private job `J` as others see it.
+/// The public form of a private job `J`.
 pub(crate) trait Published<J> {
     /// The job, for `from_pointer`.
     fn into_pointer(self) -> NonNull<J>;
 
     /// # Safety
-    /// `job` came from `into_pointer`, and is used for this once.
+    /// `job` came from `into_pointer`, and is passed to this function once.
     unsafe fn from_pointer(job: NonNull<J>) -> Self;
 
     /// Whether this is the published `private`.
@@ -134,9 +158,9 @@ pub(crate) trait Published<J> {
 
 /// A worker's pending forks: private jobs `J`, public ones `P`.
 ///
-/// `front.own` and `own` are for the owner alone (the holder of the worker's core, see
-/// `sleep/mod.rs`), but for a thief that forces, and for glances at how much is there;
-/// `front.gate`, `own.fast` and `stealer` are everybody's.
+/// The owner is the thread that holds the worker's core (`sleep/mod.rs`). It alone uses `front.own`
+/// and `own`, except for a thief that forces, and for relaxed reads of how much is pending. Any
+/// thread uses `front.gate`, `own.fast` and `stealer`.
 #[repr(C)]
 pub(crate) struct ForkQueue<J, P> {
     front: ForkFront<J>,
@@ -144,9 +168,9 @@ pub(crate) struct ForkQueue<J, P> {
     stealer: Stealer<P>,
 }
 
-/// The part of a queue that a fork touches where nothing is shared. It comes first in the queue
-/// and, unlike the rest, can stand alone: closed for good, it is the queue of threads that are no
-/// workers, so that a fork need not ask which it is on.
+/// The part of a queue that the fast path of a fork touches. It comes first in the queue. Alone and
+/// closed for good, it serves the threads that are no workers, so the fast path of a fork does not
+/// check on which kind of thread it is.
 #[repr(C)]
 pub(crate) struct ForkFront<J> {
     own: CachePadded<Private<J>>,
@@ -167,19 +191,19 @@ struct Own<P> {
     fast: FastSlot,
     /// How many forks the owner has published; wraps around.
     published: AtomicUsize,
-    /// The slots below this may be those of forks on other stacks (owner only).
-    kept: Cell<usize>,
-    /// How many jobs to keep public, from `fewest` to `most`.
-    handful: Cell<usize>,
-    fewest: usize,
-    most: usize,
-    /// Whether the owner comes to a slow path at every fork and its end.
+    /// Slots below this one may belong to forks on other stacks (owner only).
+    reserved: Cell<usize>,
+    /// How many jobs to keep public, from `min_public` to `max_public`.
+    public_target: Cell<usize>,
+    min_public: usize,
+    max_public: usize,
+    /// Whether every fork, and every end of one, takes a slow path.
     keeps_gate_closed: bool,
     public: Worker<P>,
 }
 
 impl<P> Own<P> {
-    /// How many jobs are public (owner only: it knows without a fence).
+    /// How many jobs are public (owner only, which needs no fence for that).
     fn public(&self) -> usize {
         self.fast.len() + self.public.len()
     }
@@ -191,8 +215,8 @@ impl<P> Own<P> {
     }
 }
 
-/// The fast slot: the address of a published job, or 0. (An address: a thread that writes it back
-/// must not make it a pointer to a job that was there before, in the same place.)
+/// The fast slot: the address of a published job, or 0. (It is not a pointer: `is_taken` writes
+/// back what it found, which by then may be another job at the same address.)
 struct FastSlot(AtomicUsize);
 
 impl FastSlot {
@@ -222,8 +246,8 @@ impl FastSlot {
         NonNull::new(ptr::with_exposed_provenance_mut(address))
     }
 
-    /// Whether nothing is there, for a thief that has taken something elsewhere: another that takes
-    /// the fork here later sees that.
+    /// Whether the slot is empty, for a thief that has taken a job from the deque. If it is not, a
+    /// thief that takes this fork later sees that the other job is gone.
     fn is_taken(&self) -> bool {
         // Release: matches the Acquire in `take`.
         self.len() == 0 || self.0.fetch_add(0, Ordering::Release) == 0
@@ -233,7 +257,7 @@ impl FastSlot {
 struct Gate {
     limit: AtomicUsize,
     floor: AtomicUsize,
-    /// Whether a thief is at the private jobs.
+    /// The lock of the thieves that force: 1 while one has access to the private jobs.
     forced: AtomicUsize,
 }
 
@@ -253,7 +277,7 @@ impl Gate {
     /// Opens it (owner only).
     fn open(&self, head: usize) {
         self.floor.store(head, Ordering::Relaxed);
-        // SeqCst: see "the handshake with sleepers". AcqRel: orders the stores of `floor`.
+        // SeqCst: "the handshake with sleepers". AcqRel: orders the stores of `floor` (lemma 2).
         self.limit.swap(head + CAPACITY, Ordering::SeqCst);
     }
 
@@ -263,7 +287,7 @@ impl Gate {
         self.floor.store(CLOSED, Ordering::Relaxed);
     }
 
-    /// Closes it, if it does not seem to be.
+    /// Closes it, unless it seems to be closed.
     #[inline]
     fn keep_closed(&self) {
         if !self.is_closed() {
@@ -279,7 +303,7 @@ impl Gate {
 }
 
 impl<J> ForkFront<J> {
-    /// A front that lets nothing pass, ever.
+    /// A front whose gate is closed for good.
     #[cfg(not(loom))]
     pub(crate) const fn closed() -> Self {
         ForkFront {
@@ -305,12 +329,12 @@ impl<J> ForkFront<J> {
         }
     }
 
-    /// Makes `job` the newest private job (owner only) and returns its slot. `None`: the gate is
-    /// closed or the ring full; then `push_slow` has to do it.
+    /// Makes `job` the newest private job and returns its slot (owner only). Returns `None` if the
+    /// gate is closed or the ring is full. The caller then calls `push_slow`.
     #[inline(always)]
     pub(crate) fn push(&self, job: NonNull<J>) -> Option<usize> {
         let slot = self.own.top.load(Ordering::Relaxed);
-        // Relaxed: a stale limit only delays the answer to a thief by a fork.
+        // Relaxed: a stale limit delays the answer to a thief by one fork.
         if slot >= self.gate.limit.load(Ordering::Relaxed) {
             return None;
         }
@@ -320,16 +344,15 @@ impl<J> ForkFront<J> {
         Some(slot)
     }
 
-    /// Takes the newest job, which is in `slot`, back if it is still private (owner only).
-    /// `false`: it may have been published, or somebody asks for work; then `pop_slow` knows.
+    /// Takes back the newest job, which is in `slot`, if it is private (owner only). Returns
+    /// `false` if it may be public, or a thief wants work. The caller then calls `pop_slow`.
     ///
-    /// That `top` is `slot + 1` is not asked of `top`: through memory, each fork would wait for
-    /// the last one's store.
+    /// The slot is passed in, not read from `top`: each fork would wait for the store of the last.
     #[inline(always)]
     pub(crate) fn pop(&self, slot: usize) -> bool {
         // Release: as in `push`.
         self.own.top.store(slot, Ordering::Release);
-        // Pairs with the heavy fence in `force`.
+        // Pairs with the heavy fence in `force` (lemma 6).
         light_fence();
         // Relaxed: the owner knows its own writes, and a thief's are ordered by the fences.
         slot >= self.gate.floor.load(Ordering::Relaxed)
@@ -337,22 +360,23 @@ impl<J> ForkFront<J> {
 }
 
 impl<J, P: Published<J>> ForkQueue<J, P> {
-    /// A queue whose owner keeps from `fewest` to `most` jobs public; 0: there are no thieves.
-    /// `keeps_gate_closed`: the owner is to come to a slow path at every fork and its end.
-    pub(crate) fn new(fewest: usize, most: usize, keeps_gate_closed: bool) -> Self {
+    /// A queue whose owner keeps from `min_public` to `max_public` jobs public. A `max_public` of 0
+    /// means that there are no thieves. With `keeps_gate_closed` every fork, and every end of one,
+    /// takes a slow path.
+    pub(crate) fn new(min_public: usize, max_public: usize, keeps_gate_closed: bool) -> Self {
         let public = Worker::new_lifo();
         let stealer = public.stealer();
         ForkQueue {
-            front: ForkFront::new(Gate::new(most == 0)),
+            front: ForkFront::new(Gate::new(max_public == 0)),
             own: Own {
                 head: AtomicUsize::new(FIRST),
                 busy: AtomicUsize::new(0),
                 fast: FastSlot(AtomicUsize::new(0)),
                 published: AtomicUsize::new(0),
-                kept: Cell::new(FIRST),
-                handful: Cell::new(fewest),
-                fewest,
-                most,
+                reserved: Cell::new(FIRST),
+                public_target: Cell::new(min_public),
+                min_public,
+                max_public,
                 keeps_gate_closed,
                 public,
             },
@@ -362,9 +386,9 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     // ---- the owner's side -------------------------------------------------------------------
 
-    /// `push` where it could not: fills the fast slot, else makes room, and publishes older ones.
-    /// `publish_job` makes a job fit for others. Returns the slot, and how many were published, of
-    /// which the caller then has to notify sleepers.
+    /// Called after `push` returned `None`: puts `job` into the fast slot, else into the ring, and
+    /// publishes older jobs, each by `publish_job`. Returns the slot, and how many jobs it
+    /// published. The caller then notifies the sleepers of these.
     #[must_use]
     #[inline(always)]
     pub(crate) fn push_slow(
@@ -378,15 +402,14 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         }
     }
 
-    /// Publishes `job` in the fast slot, if nothing else is pending, and returns that slot.
+    /// Publishes `job` in the fast slot if nothing else is pending, and returns that slot.
     #[inline(always)]
     fn push_fast(&self, job: NonNull<J>, publish_job: impl Fn(NonNull<J>) -> P) -> Option<usize> {
         let own = &self.own;
-        if self.top() != self.head() || own.public() > 0 || own.most == 0 {
+        if self.top() != self.head() || own.public() > 0 || own.max_public == 0 {
             return None;
         }
-        // Perhaps a fork without any within. What is the next one's to find out is left to it: the
-        // gate stays closed.
+        // The gate stays closed: a fork within this one, if there is one, will open it.
         own.count_published(1);
         own.fast.put(publish_job(job).into_pointer());
         Some(FAST)
@@ -413,8 +436,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         (slot, published)
     }
 
-    /// `pop` where it could not tell, of `job` in `slot`. The second value: how many older ones
-    /// were published.
+    /// Called after `pop` returned `false` for `job` in `slot`. Returns who has the job, and how
+    /// many older jobs this call published.
     #[inline(always)]
     pub(crate) fn pop_slow(
         &self,
@@ -431,7 +454,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.pop_other(slot, job, publish_job)
     }
 
-    /// `pop_slow` of a fork that is not in the fast slot, or no longer.
+    /// `pop_slow` of a job that is not in the fast slot.
     #[cold]
     #[inline(never)]
     fn pop_other(
@@ -446,16 +469,16 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             let published = if slot > head { self.answer(publish_job) } else { 0 };
             return (Popped::Mine, published);
         }
-        // The ring is empty, as everything older was published before, and stands in lower slots.
-        let head = if slot >= own.kept.get() { slot } else { head };
+        // The ring is empty, and all that is still pending has lower slots: lemmas 1 and 5.
+        let head = if slot >= own.reserved.get() { slot } else { head };
         own.head.store(head, Ordering::Relaxed);
         self.front.own.top.store(head, Ordering::Release);
         let popped = self.pop_public(job);
         if popped == Popped::Mine {
             self.took_public_back();
         } else {
-            own.handful.set(own.handful.get().saturating_mul(2).min(own.most));
-            // An open gate's limit is too high now.
+            own.public_target.set(own.public_target.get().saturating_mul(2).min(own.max_public));
+            // An open gate's limit may be too high now: lemma 3.
             self.front.gate.keep_closed();
         }
         (popped, 0)
@@ -463,8 +486,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     #[inline(always)]
     fn took_public_back(&self) {
-        self.own.handful.set(self.own.fewest);
-        // What is next shall be public again. (Nobody else opens a gate.)
+        self.own.public_target.set(self.own.min_public);
+        // The next fork is published again. (Only the owner opens the gate.)
         self.front.gate.keep_closed();
     }
 
@@ -476,11 +499,10 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.own.head.load(Ordering::Relaxed)
     }
 
-    /// Keeps thieves that force out of the private part while the owner is in a slow path.
+    /// Begins a slow path, which excludes thieves that force: lemma 7.
     fn be_busy(&self) -> Busy<'_> {
         self.own.busy.store(1, Ordering::Relaxed);
-        // Pairs with the heavy fence in `force`: either the thief sees `busy` and goes, or this
-        // sees `forced`.
+        // Pairs with the heavy fence in `force`: the thief sees `busy`, or this sees `forced`.
         light_fence();
         let mut round = 0;
         // Acquire: matches the thief's Release.
@@ -490,20 +512,20 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         Busy(&self.own.busy)
     }
 
-    /// Sees to it that the owner waits for no thief that forces, which a `fork()` has left in the
-    /// parent. Either its job is still here, or the owner misses it.
+    /// For the child of a `fork()`: releases the lock of a thief that exists in the parent only. A
+    /// job that it was taking is still in the ring, or is lost with it.
     pub(crate) fn forget_thief(&self) {
         self.front.gate.forced.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the slots that are in use are to be left alone from now on: they may be those of
-    /// another stack, which goes on later.
+    /// Reserves the slots that are in use for the forks of a stack which goes on later, or ends
+    /// that.
     pub(crate) fn keep_slots(&self, keeps: bool) {
-        self.own.kept.set(if keeps { self.head() } else { FIRST });
+        self.own.reserved.set(if keeps { self.head() } else { FIRST });
     }
 
-    /// Starts over with the first slot, long before there is none left; for an owner without any
-    /// fork that has not come to its end. (Some slots are lost where stacks have taken turns.)
+    /// Starts over with the first slot if half of the slots are used up. The owner has no fork that
+    /// has not ended. (Reserved slots are lost for good, hence the climb.)
     pub(crate) fn rewind(&self) {
         if self.head() > MOST / 2 {
             let _busy = self.be_busy();
@@ -513,19 +535,18 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         }
     }
 
-    /// Has the next fork publish.
+    /// Makes the owner's next fork, or next end of one, publish.
     pub(crate) fn recheck(&self) {
         self.front.gate.close();
     }
 
-    /// Undoes `pop_newest_public`. The caller has to announce the job again.
+    /// Undoes `pop_newest_public`. The caller notifies the sleepers of the job again.
     pub(crate) fn push_newest_public(&self, job: P) {
         self.own.public.push(job);
         self.recheck();
     }
 
-    /// Takes the newest public job, for an owner that has nothing better to do. What that forks
-    /// shall be public again, if this was the last.
+    /// Takes the newest public job (owner only). If that was the last, the next fork is published.
     pub(crate) fn pop_newest_public(&self) -> Option<P> {
         let job = self.own.public.pop().or_else(|| self.take_fast())?;
         if self.took_last() {
@@ -534,8 +555,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         Some(job)
     }
 
-    /// Publishes every private job. Returns how many there were. An owner does this before it
-    /// waits for something other than its newest job.
+    /// Publishes every private job, and returns how many there were. An owner does this before it
+    /// waits for anything but its newest job.
     #[must_use]
     pub(crate) fn flush(&self, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
         let _busy = self.be_busy();
@@ -546,17 +567,16 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         published
     }
 
-    /// Sees to it that enough is public, and opens the gate unless nothing is.
+    /// Publishes up to `public_target` jobs. Opens the gate, unless nothing is public.
     fn answer(&self, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
-        // Pairs with the heavy fence of who sleeps for good: either that sees the job which is
-        // private by now, or this sees what became of the public ones.
+        // Pairs with the heavy fence of the last searcher (lemma 12): that sees the private jobs,
+        // or this sees which public jobs are gone.
         light_fence();
         let own = &self.own;
-        let wanted = own.handful.get().saturating_sub(own.public());
+        let wanted = own.public_target.get().saturating_sub(own.public());
         let published = self.publish(wanted, &publish_job);
         self.front.gate.open(self.head());
-        if own.most > 0 && (own.public() == 0 || own.keeps_gate_closed) {
-            // Nothing was there, or all of it is stolen already.
+        if own.max_public > 0 && (own.public() == 0 || own.keeps_gate_closed) {
             self.front.gate.close();
         }
         published
@@ -574,7 +594,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         count
     }
 
-    /// The private job in `slot`.
     fn private(&self, slot: usize) -> NonNull<J> {
         let job = self.front.own.ring[slot & MASK].load(Ordering::Relaxed);
         match NonNull::new(job) {
@@ -583,7 +602,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         }
     }
 
-    /// Takes `job` back. Whatever else is public is older, and stays.
+    /// Takes `job` back from the deque. All other public jobs are older, and stay.
     fn pop_public(&self, job: NonNull<J>) -> Popped {
         match self.own.public.pop() {
             Some(popped) if popped.is(job) => Popped::Mine,
@@ -597,15 +616,15 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     // ---- the thieves' side ------------------------------------------------------------------
 
-    /// Whether nothing is public. After a SeqCst fence it is step (3) of the handshake.
+    /// Whether nothing is public. After a SeqCst fence, this is step (3) of the handshake.
     pub(crate) fn is_empty(&self) -> bool {
         // Acquire: matches the Release of `open` and `close`, before which the deque was filled.
         self.front.gate.limit.load(Ordering::Acquire);
         self.own.fast.len() == 0 && self.stealer.is_empty()
     }
 
-    /// Whether nothing is public, for a thief that has just taken something. If one thief takes the
-    /// fork in the fast slot, and another the last one in the deque, one of them sees it.
+    /// Whether nothing is public, for a thread that has just taken a job. If one thief empties the
+    /// fast slot and another the deque, at least one of them gets `true`.
     fn took_last(&self) -> bool {
         self.stealer.is_empty() && self.own.fast.is_taken()
     }
@@ -617,23 +636,22 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         Some(unsafe { P::from_pointer(job) })
     }
 
-    /// What goes up by one with each job that the owner publishes. (A glance: nothing is ordered by
-    /// it.)
+    /// How many jobs the owner has published so far; wraps around. (Relaxed: it orders nothing.)
     pub(crate) fn published(&self) -> usize {
         self.own.published.load(Ordering::Relaxed)
     }
 
-    /// Steals the oldest public job. Raises demand if that was the last one, or none was there.
+    /// Steals the oldest public job. Closes the gate if that was the last one, or there was none.
     pub(crate) fn steal(&self) -> Steal<P> {
         let stolen = self.take_fast().map_or_else(|| self.stealer.steal(), Steal::Success);
         if self.took_last() {
-            // Not `raise_demand`: what it sees may be older than what the owner last answered.
+            // Not `raise_demand`, which may read a gate that the owner has opened since.
             self.front.gate.close();
         }
         stolen
     }
 
-    /// Asks the owner to publish.
+    /// Asks the owner to publish at its next fork, or next end of one.
     pub(crate) fn raise_demand(&self) {
         self.front.gate.keep_closed();
     }
@@ -648,21 +666,20 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.top().saturating_sub(self.head())
     }
 
-    /// How many jobs are public. After a SeqCst fence it is step (3) of the handshake, as
-    /// `is_empty`.
+    /// How many jobs are public. After a SeqCst fence, this is step (3), like `is_empty`.
     pub(crate) fn public(&self) -> usize {
         // Acquire: as in `is_empty`.
         self.front.gate.limit.load(Ordering::Acquire);
         self.own.fast.len() + self.stealer.len()
     }
 
-    /// What changes with each fork and each end of one. (A glance: nothing is ordered by it.)
+    /// A pair that changes with each fork and each end of one. (Relaxed: it orders nothing.)
     pub(crate) fn progress(&self) -> (usize, usize) {
         (self.head(), self.top())
     }
 
-    /// Hands every private job of an owner that does not answer to `take`, the oldest first; see
-    /// "Force". `heavy_fence` says whether it could do what it should. Returns how many there were.
+    /// Takes all private jobs of an owner that does not answer, and gives them to `take`, the
+    /// oldest first: see "Force". Does nothing if `heavy_fence` fails. Returns how many it took.
     pub(crate) fn force(
         &self,
         heavy_fence: impl Fn() -> bool,
@@ -675,8 +692,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             return 0;
         }
         self.front.gate.close();
-        // Acquire: matches the Release when the owner leaves its slow path. That may have begun
-        // before `forced` was set and have opened the gate again.
+        // Acquire: matches the Release at the end of a slow path. One that began before `forced`
+        // was set may have opened the gate again.
         let may = heavy_fence()
             && self.own.busy.load(Ordering::Acquire) == 0
             && self.front.gate.is_closed();
@@ -695,7 +712,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     }
 }
 
-/// While this lives, the owner is in a slow path.
+/// The owner is in a slow path until this is dropped.
 struct Busy<'q>(&'q AtomicUsize);
 
 impl Drop for Busy<'_> {

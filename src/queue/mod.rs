@@ -17,21 +17,21 @@ use std::time::Duration;
 
 use crate::sync::spin_or_yield;
 
-/// How often a thread yields its processor to another that has to do a few instructions. (A guess:
-/// as many yields take some 30 microseconds.)
+/// How many rounds a waiting thread only yields its processor. (A guess: they take about 30
+/// microseconds.)
 const YIELDS: u32 = 64;
-/// How long it sleeps after that, at first; and how often that doubles, since each sleep has a price
-/// (some 25 microseconds of processor time on a virtual machine).
-const STEP_BACK: Duration = Duration::from_micros(50);
+/// How long it sleeps in the next round, and how often that doubles in further rounds, since a
+/// sleep costs about 25 microseconds of processor time on a virtual machine.
+const FIRST_SLEEP: Duration = Duration::from_micros(50);
 const DOUBLINGS: u32 = 4;
 
-/// One round of waiting until another thread has done a few instructions. If it does not come to do
-/// them, the caller sleeps, longer each time: a real-time thread that yields leaves its processor to
-/// none of lower priority.
+/// One round of waiting until another thread has executed a few instructions. After many rounds the
+/// caller sleeps, longer each time: a real-time thread that only yields never leaves its processor
+/// to a thread of lower priority.
 fn give_way(round: &mut u32) {
     spin_or_yield();
     *round = (*round + 1).min(YIELDS + DOUBLINGS);
     if *round >= YIELDS && cfg!(not(loom)) {
-        std::thread::sleep(STEP_BACK * (1 << (*round - YIELDS)));
+        std::thread::sleep(FIRST_SLEEP * (1 << (*round - YIELDS)));
     }
 }

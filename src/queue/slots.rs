@@ -1,5 +1,4 @@
-//! That the slots of forks do not climb with the number of forks, and are not confused; and how an
-//! owner waits for a thief.
+//! Unit tests of the ring's slots (lemma 5 of `join_queue.rs`), and of an owner's wait for a thief.
 
 use std::ptr::NonNull;
 
@@ -22,7 +21,7 @@ impl Published<u8> for Public {
     }
 }
 
-/// An owner's forks, none of which is ever run: a job is its address.
+/// An owner's forks, which are never run: a job is only an address.
 struct Forks {
     queue: ForkQueue<u8, Public>,
     jobs: Vec<u8>,
@@ -55,12 +54,13 @@ impl Forks {
         self.queue.pop_slow(slot, self.job(job), Public).0
     }
 
-    /// Steals the oldest.
+    /// Steals the oldest job.
     fn steal(&self) -> NonNull<u8> {
         until_sure(|| self.queue.steal()).unwrap().0
     }
 
-    /// Forks and publishes two jobs within a third, and ends them when a thief has them, or before.
+    /// Forks three nested jobs, publishes them, and ends them, after their theft if `stolen`.
+    /// Returns the highest slot.
     fn publish_some(&self, first: usize, stolen: bool) -> usize {
         let slots = [0, 1, 2].map(|job| self.fork(first + job));
         assert!(self.queue.flush(Public) > 0);
@@ -86,10 +86,10 @@ fn slots_do_not_climb_while_one_job_publishes_forks() {
     assert_eq!(forks.end(0, outer), Popped::Stolen);
 }
 
-/// One stack leaves the worker to another, comes back while that is away in turn, and ends its
-/// forks.
+/// The first stack hands off the core, and takes it back after the second one has handed it off in
+/// turn. Then it ends its forks.
 ///
-/// Fails when `keep_slots` keeps none.
+/// Fails when `keep_slots` does nothing.
 #[test]
 fn a_stack_leaves_the_slots_of_another_alone() {
     let forks = Forks::new();
@@ -119,7 +119,7 @@ fn a_stack_leaves_the_slots_of_another_alone() {
 #[cfg(unix)]
 fn thread_time() -> std::time::Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the place is for what the call writes.
+    // SAFETY: the call writes to `time` only.
     let code = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     assert_eq!(code, 0);
     std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -128,8 +128,8 @@ fn thread_time() -> std::time::Duration {
 // SAFETY: in the test one thread is the owner, and the other a thief.
 unsafe impl Sync for Forks {}
 
-/// A thief that does not come to go on may need the processor on which a real-time owner waits for
-/// it.
+/// A thief that is preempted while it forces may need the processor of a real-time owner that waits
+/// for it.
 ///
 /// Fails when `give_way` only yields.
 #[cfg(unix)]

@@ -1,33 +1,47 @@
-//! The queue of spawned tasks: public at once, since a task may be long and its spawner may not
-//! come back to publish it; and moved in batches, since a task may also be tiny.
+//! A worker's spawned tasks. They are public at once, since a task may be long and its spawner may
+//! not come back to publish it. They move in batches, since a task may also be tiny.
 //!
-//! # The parts
-//! The newest tasks stand in the *local buffer*, an array with one shared word, its length. The
-//! owner adds and takes with a compare-exchange of the length each, which no thread contends for as
-//! long as none steals from the buffer. A full buffer is packed into a *batch*, and batches stand
-//! in a crossbeam deque. Thieves steal the oldest batch, with one compare-exchange for all its
-//! tasks; only where there is none they take the older half of the buffer.
+//! # States
+//! A queued task is in one of three places:
+//! - The *local buffer* has the newest tasks: an array with one shared word, its length. The owner
+//!   adds and takes a task by a compare-exchange of the length, without contention as long as no
+//!   thief takes from the buffer.
+//! - The deque of *batches*: a full buffer is packed into a batch. A thief steals the oldest batch
+//!   by one compare-exchange for all its tasks. Only if there is none does it take the older half
+//!   of the buffer.
+//! - The *injected batch*, a deque in which tasks from the injector keep their order. A worker
+//!   fetches many at a time. In a pool that runs tasks oldest first, the owner's own tasks go there
+//!   instead of into the buffer.
 //!
-//! The owner takes the newest task first: a recursion of spawns then needs memory for its depth
-//! only. A thief gets the oldest batch.
+//! The owner takes its newest task first. So a recursion of spawns needs memory for its depth only.
 //!
-//! Tasks from outside come from the injector many at a time. This *injected batch* stands in a
-//! deque of its own, since it keeps its order. In a pool that runs all tasks oldest first, the
-//! owner's tasks go there, too.
+//! The buffer's length is `0..=ROOM`, the number of tasks; or [`TAKEN`] while a thief moves tasks
+//! out; or [`UNUSED`] for good, in a pool that runs tasks oldest first.
 //!
-//! # The buffer's length
-//! `0..=ROOM`: that many tasks, which the owner may change by one and pack at `ROOM`. [`TAKEN`]:
-//! a thief moves the older half out, then sets what is left. Whoever sets `TAKEN` from `n` has the
-//! slots below `n`. The owner writes a slot only at or above the length it read, so that it never
-//! writes what a thief reads; while the buffer is taken, it makes batches of one. A taken buffer
-//! counts as not empty, since the newer half stays: so no owner sleeps on it. [`UNUSED`] stays for
-//! good.
+//! # Invariant
+//! The slots below the length are filled. While the length is `TAKEN`, they belong to the thread
+//! that set it.
 //!
-//! # The handshake with sleepers
-//! That of `queue/join_queue.rs`. To add to the buffer is a SeqCst read-modify-write of its length,
-//! which takes the place of `limit`; where there are thieves, all writes of it are
-//! read-modify-writes. For batches and the injected batch the owner issues a SeqCst fence between
-//! the push and reading the counts.
+//! # Lemmas
+//! 1. *The owner and a thief do not use the same slot.* The owner writes only the slot at the
+//!    length that it read. A thief that replaces a length of n by `TAKEN` uses only the slots below
+//!    n. If the thief comes between, the owner's compare-exchange fails and the owner takes its
+//!    task out again. While the buffer is taken, the owner makes batches of one. Model:
+//!    `a_task_that_is_stolen_is_run_once`.
+//! 2. *The owner writes a slot after the thief has read it*: `push` and `fill` acquire the length
+//!    that the thief released. Model: `a_buffer_that_was_emptied_is_filled_again`.
+//! 3. *A new task and a sleeper do not miss each other.* The handshake is that of
+//!    `queue/join_queue.rs`. `push` changes the length by a SeqCst read-modify-write, which takes
+//!    the place of `limit`. If there are thieves, all writes of the length are read-modify-writes.
+//!    After a push to a deque, the owner issues a SeqCst fence before it reads the counts.
+//!    Models: `a_task_that_is_pushed_and_a_sleeper_see_each_other`,
+//!    `a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other`,
+//!    `a_buffer_that_is_packed_and_a_sleeper_see_each_other`.
+//! 4. *A task that moves and a sleeper do not miss each other.* A taken buffer counts as not empty.
+//!    Whoever moves tasks, the owner or a thief, publishes them again at their new place.
+//!    Models: `a_buffer_that_is_stolen_and_a_sleeper_see_each_other`,
+//!    `a_batch_that_is_unpacked_and_a_sleeper_see_each_other`,
+//!    `a_batch_from_outside_and_a_sleeper_see_each_other`.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -39,10 +53,10 @@
 //! |  | spawn, then join each | 2 | 2.28 |
 //! |  | skynet of scopes | 2 | 1.74 |
 //! | `half-steals`: the newer half left | skynet of scopes | 2 | 2.49 |
-//! | `buffer-patience`: time for a buffer to fill | scopes of three tasks | 2 | 2.14 |
-//! | `trickle`: time for a batch to grow | detached by one thread | 2 | 1.23 |
+//! | `buffer-delay`: time for a buffer to fill | scopes of three tasks | 2 | 2.14 |
+//! | `injector-delay`: time for a batch to grow | detached by one thread | 2 | 1.23 |
 //!
-//! Where nobody steals, `alone` saves 3 to 7 % of the instructions of tasks.
+//! In a pool without thieves, `alone` saves 3 to 7 % of the instructions of tasks.
 
 use std::array;
 use std::cell::Cell;
@@ -56,56 +70,55 @@ use super::deque::{Injector, Stealer, Worker, until_sure};
 use crate::sync::slab;
 use crate::sync::{AtomicUsize, Ordering, UnsafeCell, fence, spin_loop, spin_or_yield};
 
-/// Tasks in the buffer, and in a batch at most: what fits a block of 248 bytes with its length.
+/// The most tasks in the buffer, and in a batch: with the length they fit a block of 248 bytes.
 const ROOM: usize = if cfg!(loom) { 2 } else { 30 };
-/// How many spins a thief gives an owner to fill its buffer: about the time in which a buffer of
-/// tiny tasks is spawned.
-const PATIENCE: u32 = if cfg!(loom) { 0 } else { 32 };
-/// A batch from the injector that is smaller than this is a small one.
-const TRICKLE: usize = 8;
-/// Length of a buffer from which a thief moves tasks out.
+/// For how many spins a thief lets an owner fill its buffer: about as long as it takes to spawn a
+/// buffer of tiny tasks.
+const DELAY: u32 = if cfg!(loom) { 0 } else { 32 };
+/// A batch from the injector is small if it has fewer tasks than this.
+const SMALL_BATCH: usize = 8;
+/// The length of a buffer from which a thief moves tasks out.
 const TAKEN: usize = usize::MAX;
-/// Length of a buffer that is not used.
+/// The length of a buffer that is never used.
 const UNUSED: usize = usize::MAX - 1;
 
-/// A worker's spawned tasks. `batches`, `injected`, and adding to the buffer are the owner's alone.
+/// A worker's spawned tasks. Only the owner uses `batches` and `injected`, or adds to the buffer.
 pub(crate) struct TaskQueue<J> {
     buffer: CachePadded<Buffer<J>>,
     batches: Worker<Packed<J>>,
     stealer: Stealer<Packed<J>>,
-    /// Tasks from the injector, the oldest first.
+    /// Tasks from the injector, the oldest first; with `in_order` the owner's tasks as well.
     injected: Worker<J>,
     injected_stealer: Stealer<J>,
-    /// Whether the last batch from the injector was a small one (owner only).
-    trickle: Cell<bool>,
-    /// Whether the owner's tasks go to `injected`, too, so that all are run oldest first. Then the
-    /// buffer is `UNUSED`.
+    /// Whether the last batch from the injector was small (owner only).
+    last_was_small: Cell<bool>,
+    /// Whether all tasks are run oldest first. Then the buffer is `UNUSED`.
     in_order: bool,
 }
 
 struct Buffer<J> {
     len: AtomicUsize,
-    /// Whether there are no thieves at all: then plain loads and stores will do.
+    /// Whether the pool has no thieves. Then loads and stores are enough.
     alone: bool,
     slots: [UnsafeCell<MaybeUninit<J>>; ROOM],
 }
 
-/// Some tasks that move together.
+/// Tasks that move together.
 struct Batch<J> {
     len: usize,
     slots: [MaybeUninit<J>; ROOM],
 }
 
-/// A batch and its block.
+/// The owner of a batch and its block of memory.
 struct Packed<J>(NonNull<Batch<J>>);
 
-// SAFETY: a batch belongs to whoever has it, and moves with the tasks in it.
+// SAFETY: this owns the batch, which moves with the tasks in it.
 unsafe impl<J: Send> Send for Packed<J> {}
 
 impl<J> Packed<J> {
     fn empty() -> Self {
         let block = slab::take::<Batch<J>>();
-        // SAFETY: the memory is for this type, whose slots need not be written.
+        // SAFETY: the block is for this type, whose slots need not be initialized.
         unsafe { (&raw mut (*block.as_ptr()).len).write(0) };
         Packed(block)
     }
@@ -147,7 +160,7 @@ impl<J> Drop for Packed<J> {
 }
 
 impl<J> Buffer<J> {
-    /// Adds a task (owner only), or gives it back if the buffer is full or taken.
+    /// Adds a task, or returns it if the buffer is full or taken (owner only).
     #[inline]
     fn push(&self, task: J) -> Result<(), J> {
         // Acquire: matches the thief's Release of 0, after which the slots are the owner's again.
@@ -155,16 +168,16 @@ impl<J> Buffer<J> {
         if len >= ROOM {
             return Err(task);
         }
-        // SAFETY: only the owner writes slots, and thieves read those below `len` only.
+        // SAFETY: lemma 1: no thief uses the slot at `len`.
         unsafe { (*self.slots[len].get()).write(task) };
         if self.change(len, len + 1) {
             return Ok(());
         }
-        // SAFETY: written above, and not counted, so that nobody else reads it.
+        // SAFETY: written above; no other thread reads it, since the length does not count it.
         Err(unsafe { (*self.slots[len].get()).assume_init_read() })
     }
 
-    /// Replaces the length, unless a thief has taken the buffer (owner only).
+    /// Replaces the length, unless a thief changes it first (owner only).
     #[inline]
     fn change(&self, from: usize, to: usize) -> bool {
         if self.alone {
@@ -172,7 +185,7 @@ impl<J> Buffer<J> {
             return true;
         }
         // Release: publishes the slots to the thief's Acquire; a failure leaves them unused.
-        // SeqCst: "the handshake with sleepers".
+        // SeqCst: lemma 3.
         self.len.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
@@ -191,7 +204,7 @@ impl<J> Buffer<J> {
         }
     }
 
-    /// Moves a batch's tasks into an empty buffer (owner only).
+    /// Moves a batch's tasks into the buffer, if it is empty (owner only).
     #[must_use]
     fn fill(&self, batch: &mut Packed<J>) -> bool {
         // Acquire: as in `push`.
@@ -235,22 +248,21 @@ impl<J> Buffer<J> {
     fn move_into_batch(&self, len: usize, left: usize) -> Packed<J> {
         let mut batch = Packed::empty();
         let (moved, kept) = self.slots[..len].split_at(len - left);
-        // SAFETY: filled, by the length that the caller replaced, which is the caller's claim.
+        // SAFETY: the caller has replaced the length, so these slots are filled and its own.
         let read = |slot: &UnsafeCell<MaybeUninit<J>>| unsafe { (*slot.get()).assume_init_read() };
         moved.iter().for_each(|slot| batch.push(read(slot)));
         for (to, from) in self.slots.iter().zip(kept) {
-            // SAFETY: nobody else reads or writes slots below the length until the buffer is open.
+            // SAFETY: no other thread uses slots below the length until the buffer is opened below.
             unsafe { (*to.get()).write(read(from)) };
         }
-        // Release: matches the owner's Acquire. A swap, for the handshake with sleepers: a store
-        // would hide those that came while the buffer was taken.
+        // Release: matches the owner's Acquire. A swap, not a store: lemma 3.
         self.len.swap(left, Ordering::Release);
         batch
     }
 }
 
 impl<J> TaskQueue<J> {
-    /// `alone`: nobody will ever steal from it. `in_order`: the owner takes the oldest task first.
+    /// With `alone` there are no thieves; with `in_order` all tasks are run oldest first.
     pub(crate) fn new(alone: bool, in_order: bool) -> Self {
         let batches = Worker::new_lifo();
         let stealer = batches.stealer();
@@ -266,12 +278,12 @@ impl<J> TaskQueue<J> {
             stealer,
             injected,
             injected_stealer,
-            trickle: Cell::new(false),
+            last_was_small: Cell::new(false),
             in_order,
         }
     }
 
-    /// Adds a task, and goes through the owner's side of the handshake with sleepers (owner only).
+    /// Adds a task (owner only). This includes step (b) of the handshake with sleepers.
     #[inline]
     pub(crate) fn push(&self, task: J) {
         if let Err(task) = self.buffer.push(task) {
@@ -296,27 +308,26 @@ impl<J> TaskQueue<J> {
         self.publish_moved();
     }
 
-    /// Whether the owner's tasks are run oldest first.
+    /// Whether all tasks are run oldest first.
     #[inline]
     pub(crate) fn is_in_order(&self) -> bool {
         self.in_order
     }
 
-    /// Takes the newest task, else the oldest that came from outside (owner only). Calls `moved`
-    /// if others have moved on the way, perhaps past somebody who was about to sleep: they have
-    /// to be published anew.
+    /// Takes the newest task, else the oldest injected one (owner only). Calls `moved` if it moved
+    /// other tasks, which the caller then publishes again: lemma 4.
     #[inline]
     pub(crate) fn pop(&self, moved: impl FnOnce()) -> Option<J> {
         self.pop_newest(moved).or_else(|| self.pop_from_outside())
     }
 
-    /// Like `pop`, but of this worker's own tasks only.
+    /// Like `pop`, but does not take injected tasks.
     #[inline]
     pub(crate) fn pop_newest(&self, moved: impl FnOnce()) -> Option<J> {
         self.buffer.pop().or_else(|| self.pop_batch(moved))
     }
 
-    /// Takes the oldest task that came from outside (owner only).
+    /// Takes the oldest injected task (owner only).
     pub(crate) fn pop_from_outside(&self) -> Option<J> {
         self.injected.pop()
     }
@@ -327,30 +338,29 @@ impl<J> TaskQueue<J> {
         newest
     }
 
-    /// Whether somebody may ever steal from it.
+    /// Whether the pool has thieves.
     #[inline]
     pub(crate) fn has_thieves(&self) -> bool {
         !self.buffer.alone
     }
 
-    /// The owner's side of the handshake with sleepers, for tasks that have moved here.
+    /// Step (b) of the handshake with sleepers, for tasks that have moved here.
     pub(crate) fn publish_moved(&self) {
-        // Pairs with the fence of a worker that is about to sleep.
+        // Pairs with the fence of a worker that is about to sleep: lemmas 3 and 4.
         fence(Ordering::SeqCst);
     }
 
-    /// Whether no task is queued. (After a SeqCst fence: the sleepers' side of the handshake.)
+    /// Whether no task is queued. After a SeqCst fence, this is step (3) of the handshake.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         let len = self.buffer.len.load(Ordering::Relaxed);
         (len == 0 || len == UNUSED) && self.stealer.is_empty() && self.injected_stealer.is_empty()
     }
 
-    /// How many jobs a thief could take from it, one after the other. (After a SeqCst fence: as
-    /// `is_empty`.)
+    /// How many jobs thieves could take. After a SeqCst fence, this is step (3), like `is_empty`.
     pub(crate) fn public(&self) -> usize {
         let in_buffer = match self.buffer.len.load(Ordering::Relaxed) {
-            // The thief may leave some, and tells nobody of them.
+            // The thief may leave some, and does not publish these.
             TAKEN => 1,
             UNUSED => 0,
             len => len,
@@ -358,8 +368,8 @@ impl<J> TaskQueue<J> {
         in_buffer + self.injected_stealer.len() + self.stealer.len() * ROOM
     }
 
-    /// How many tasks are queued one by one, and how many batches of up to [`ROOM`]. (For dumps: a
-    /// glance.)
+    /// How many tasks are queued one by one, and how many batches of up to [`ROOM`]. (Relaxed, for
+    /// dumps.)
     pub(crate) fn pending(&self) -> (usize, usize) {
         let in_buffer = match self.buffer.len.load(Ordering::Relaxed) {
             TAKEN | UNUSED => 0,
@@ -368,18 +378,17 @@ impl<J> TaskQueue<J> {
         (in_buffer + self.injected_stealer.len(), self.stealer.len())
     }
 
-    /// Steals tasks from `victim`, keeps all but one of them and returns that one (owner only).
+    /// Steals tasks from `victim`, returns one and keeps the others here (owner only).
     ///
-    /// An owner that spawns one tiny task after the other must not find its buffer taken each time:
-    /// if the caller is `patient`, it takes what is in the buffer only if that is not a batch after
-    /// a while.
-    pub(crate) fn steal_from(&self, victim: &TaskQueue<J>, patient: bool) -> Option<J> {
+    /// With `delay` the thief lets the victim fill its buffer for a while before it takes from it.
+    /// If not, a victim that spawns tiny tasks one by one would find its buffer taken each time.
+    pub(crate) fn steal_from(&self, victim: &TaskQueue<J>, delay: bool) -> Option<J> {
         let packed = || {
-            (0..PATIENCE).for_each(|_| spin_loop());
+            (0..DELAY).for_each(|_| spin_loop());
             self.steal_packed(victim)
         };
         self.steal_packed(victim)
-            .or_else(|| if patient { packed() } else { None })
+            .or_else(|| if delay { packed() } else { None })
             .or_else(|| self.unpack(victim.buffer.take()?))
     }
 
@@ -392,25 +401,25 @@ impl<J> TaskQueue<J> {
 
     /// Moves a batch of tasks from the injector here, and returns the first (owner only).
     ///
-    /// Of a stream of tiny tasks, submitted more slowly than they are run, each would be fetched
-    /// alone, at a cost for both sides that is more than the task's. So after a small batch the
-    /// next one is given time to grow.
+    /// After a small batch, the next one is given time to grow. If tiny tasks are submitted more
+    /// slowly than they are run, each would otherwise be fetched alone, at more cost than it takes
+    /// to run it.
     pub(crate) fn steal_injected(&self, injector: &Injector<J>) -> Option<J> {
-        if self.trickle.get() && injector.len() < TRICKLE {
-            (0..PATIENCE).for_each(|_| spin_loop());
+        if self.last_was_small.get() && injector.len() < SMALL_BATCH {
+            (0..DELAY).for_each(|_| spin_loop());
         }
         let first = until_sure(|| injector.steal_batch_and_pop(&self.injected));
-        self.trickle.set(self.injected.len() < TRICKLE);
+        self.last_was_small.set(self.injected.len() < SMALL_BATCH);
         first
     }
 
-    /// Adds a job that comes from another worker's queue (owner only). The caller then publishes
-    /// what has moved.
+    /// Adds a job that comes from another worker's queue (owner only). The caller then calls
+    /// `publish_moved`.
     pub(crate) fn push_moved(&self, job: J) {
         self.injected.push(job);
     }
 
-    /// Adds a batch's tasks but one, which is returned.
+    /// Returns one of a batch's tasks and adds the others.
     fn unpack(&self, mut batch: Packed<J>) -> Option<J> {
         let newest = batch.pop();
         if batch.len > 0 && !self.buffer.fill(&mut batch) {

@@ -1,4 +1,4 @@
-//! The mode that is not compiled in: no pool is simulated.
+//! The twin of `turns` without the feature `deterministic`: no pool is simulated.
 
 use std::io;
 use std::sync::Weak;

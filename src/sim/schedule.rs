@@ -1,4 +1,4 @@
-//! What a simulation knows of its parties, under one lock, and whose turn is next.
+//! What a simulation knows of its threads, under one lock, and the choice of the next turn.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -8,66 +8,65 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use super::Simulated;
-use super::chair::Chair;
+use super::signal::TurnSignal;
 
-/// What decides the schedule.
+/// The seed, which decides the schedule.
 pub(crate) type Seed = u64;
 
-/// A party's number. They are given in the order in which threads are started.
+/// A thread's number, in the order in which threads are started.
 pub(super) type Id = u64;
 
-/// The watcher looks so many times before it gives up. (Its own looks are counted, and not the
-/// time, which also goes by in a debugger.)
+/// How many times the watcher looks before it complains. (It counts looks instead of time, since
+/// time also passes while a debugger has stopped the process.)
 pub(super) const LOOKS: u32 = 10;
 
 pub(super) struct State {
     pub(super) rng: Rng,
-    /// At a point the turn changes one time in so many.
-    pub(super) patience: u32,
-    pub(super) parties: BTreeMap<Id, Entry>,
+    /// The turn changes at one schedule point in so many, on average.
+    pub(super) interval: u32,
+    pub(super) threads: BTreeMap<Id, Entry>,
     pub(super) last_id: Id,
     /// How many pools are being built.
     pub(super) building: usize,
     pub(super) turn: Option<Id>,
     pub(super) watcher: Option<Id>,
-    /// How often a party did something but look for what others did.
+    /// How often threads did more than look for what others did.
     pub(super) moves: u64,
-    /// Turns without a move.
     pub(super) idle_turns: IdleTurns,
-    /// How long nothing may move while something is to be done.
+    /// For how long nothing may move while work is pending.
     pub(super) limit: Duration,
-    /// Tells what all pools are at.
+    /// Makes a dump of all pools.
     pub(super) report: fn() -> String,
 }
 
-/// For how long parties have only looked for what others did.
+/// The turns since the last move, in which threads have only looked for what others did.
 #[derive(Default)]
 pub(super) struct IdleTurns {
     pub(super) count: u32,
-    /// `State::moves` when that began.
+    /// `State::moves` in these turns.
     pub(super) moves: u64,
-    /// When the clock was looked at last.
+    /// When the clock was read last.
     pub(super) seen: Option<Instant>,
     pub(super) time: Duration,
 }
 
-/// What all know of a party.
+/// The part of a simulated thread that all of them see.
 pub(super) struct Entry {
-    pub(super) chair: Arc<Chair>,
+    pub(super) signal: Arc<TurnSignal>,
     pub(super) name: String,
-    /// The pool that the thread works for; none for the home.
+    /// The pool that the thread works for; none for the builder.
     pub(super) pool: Option<Weak<dyn Simulated>>,
     pub(super) blocked: Option<Blocked>,
-    /// Whether the thread has nothing to do but to look for work.
+    /// Whether the thread only looks for work.
     pub(super) looks: bool,
 }
 
-/// What a party waits for that cannot run.
+/// What a blocked thread waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blocked {
-    /// To be woken: for what the pool at this address does, or, if it is `IDLE`, for work.
+    /// A wake-up: for something that the pool at this address does, or for work if it is `IDLE`.
     Parked(usize),
-    /// That the pool at this address has no thread any more.
+    /// The end of the last thread of the pool at this address.
     UntilGone(usize),
 }
 
@@ -75,8 +74,8 @@ impl State {
     pub(super) fn new(seed: Seed, limit: Duration, report: fn() -> String) -> Self {
         let mut state = State {
             rng: Rng::new(),
-            patience: 1,
-            parties: BTreeMap::new(),
+            interval: 1,
+            threads: BTreeMap::new(),
             last_id: 0,
             building: 0,
             turn: None,
@@ -92,23 +91,23 @@ impl State {
 
     pub(super) fn seed(&mut self, seed: Seed) {
         self.rng = Rng::with_seed(seed);
-        // Some schedules change at every point, some let workers run far ahead of each other.
-        self.patience = 1 << self.rng.u32(..6);
+        // Some schedules change the turn at every point, some let threads run far ahead.
+        self.interval = 1 << self.rng.u32(..6);
     }
 
-    /// How many points are left out until the turn changes at one.
+    /// Draws the number of schedule points until one at which the turn changes.
     pub(super) fn points(&mut self) -> u32 {
         let mut points = 0;
-        while self.rng.u32(..self.patience) != 0 {
+        while self.rng.u32(..self.interval) != 0 {
             points += 1;
         }
         points
     }
 
-    /// Gives the turn to one of those that can run, if there is one.
+    /// Gives the turn to one of the threads that can run, if there is one.
     pub(super) fn choose(&mut self) -> Option<Id> {
         let ready = || {
-            let ready = self.parties.iter().filter(|(_, entry)| entry.blocked.is_none());
+            let ready = self.threads.iter().filter(|(_, entry)| entry.blocked.is_none());
             ready.map(|(&id, _)| id)
         };
         let count = ready().count();
@@ -116,35 +115,35 @@ impl State {
         self.turn
     }
 
-    /// Sees to it that one that waits for its turn is the watcher, if any does. Returns where a new
-    /// one waits, for it to be told.
+    /// Makes a thread that waits for its turn the watcher, unless one is. Returns the signal of a
+    /// new watcher, which the caller wakes.
     #[must_use]
-    pub(super) fn see_to_watcher(&mut self) -> Option<Arc<Chair>> {
-        let watches = |id| Some(id) != self.turn && self.parties.contains_key(&id);
+    pub(super) fn appoint_watcher(&mut self) -> Option<Arc<TurnSignal>> {
+        let watches = |id| Some(id) != self.turn && self.threads.contains_key(&id);
         if self.watcher.is_some_and(watches) {
             return None;
         }
-        let mut others = self.parties.keys().copied().filter(|&id| Some(id) != self.turn);
+        let mut others = self.threads.keys().copied().filter(|&id| Some(id) != self.turn);
         self.watcher = others.next();
-        self.chair(self.watcher)
+        self.signal(self.watcher)
     }
 
-    pub(super) fn chair(&self, id: Option<Id>) -> Option<Arc<Chair>> {
-        Some(self.parties.get(&id?)?.chair.clone())
+    pub(super) fn signal(&self, id: Option<Id>) -> Option<Arc<TurnSignal>> {
+        Some(self.threads.get(&id?)?.signal.clone())
     }
 
-    /// How many points the party that has the turn came to.
+    /// How many schedule points the thread that has the turn came to.
     pub(super) fn points_of_holder(&self) -> u32 {
-        self.chair(self.turn).map_or(0, |chair| chair.points.load(Ordering::Relaxed))
+        self.signal(self.turn).map_or(0, |signal| signal.points.load(Ordering::Relaxed))
     }
 
     pub(super) fn has_threads(&self, pool: usize) -> bool {
-        self.parties.values().any(|entry| entry.pool_address() == pool)
+        self.threads.values().any(|entry| entry.pool_address() == pool)
     }
 
-    /// Counts a turn in which nothing was done. `true`: that has been so for the limit.
+    /// Counts a turn without a move. Returns whether there has been no move for the limit.
     pub(super) fn only_looks(&mut self) -> bool {
-        /// So often the clock is looked at.
+        /// In how many turns the clock is read once.
         const EVERY: u32 = 16;
         let idle = &mut self.idle_turns;
         if idle.moves != self.moves {
@@ -156,21 +155,21 @@ impl State {
         }
         let now = Instant::now();
         let step = idle.seen.replace(now).map_or(Duration::ZERO, |seen| now - seen);
-        // A longer step is one in which the process did not run.
+        // In a longer step the process was stopped.
         idle.time += step.min((self.limit / LOOKS).max(Duration::from_nanos(1)));
         idle.time >= self.limit
     }
 
-    /// Those that wait for the turn and could run.
+    /// The threads that wait for the turn and could run.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Entry> {
         let waits =
             |&(&id, entry): &(&Id, &Entry)| Some(id) != self.turn && entry.blocked.is_none();
-        self.parties.iter().filter(waits).map(|(_, entry)| entry)
+        self.threads.iter().filter(waits).map(|(_, entry)| entry)
     }
 }
 
 impl Entry {
-    pub(super) fn is_home(&self) -> bool {
+    pub(super) fn is_builder(&self) -> bool {
         self.pool.is_none()
     }
 

@@ -1,16 +1,16 @@
 //! Turns: of the threads of one simulation, one at a time runs, and the seed decides which is next.
 //!
-//! A *simulation* has a thread that builds deterministic pools, its *home*, and all threads of
-//! these pools. Each is a *party*. The party whose turn it is runs as any thread does; all others
-//! wait in [`Party::wait_for_turn`]. The turn changes in [`Party::pass_on`] and [`Party::leave`],
-//! and nowhere else, so that the order of all that parties do follows from the seed.
+//! A *simulation* consists of the thread that builds deterministic pools, its *builder*, and all
+//! threads of these pools. The thread that has the turn runs normally. All others wait in
+//! [`SimThread::wait_for_turn`]. The turn changes only in [`SimThread::pass_on`] and
+//! [`SimThread::leave`], so the order of all that the threads do follows from the seed.
 //!
 //! Invariants, all of them under the lock of `Shared::state`:
-//! 1. At most one party has the turn. If none has, all are blocked, or there is no party.
-//! 2. A blocked party is woken by [`Simulation::wake`] only. It can be called by any thread: what
-//!    threads outside do to a simulation is the one thing that no seed decides.
-//! 3. While a party waits for the turn, one that waits is the *watcher*, unless there is nothing to
-//!    watch for: it looks by a clock whether the turn still moves.
+//! 1. At most one thread has the turn. If none has it, all are blocked, or there is no thread.
+//! 2. A blocked thread is woken by [`Simulation::wake`] only. Any thread may call that: what
+//!    threads outside do to a simulation is the one thing that the seed does not decide.
+//! 3. While threads wait for the turn, one of them is the *watcher*, unless there is nothing to
+//!    watch for. The watcher checks by a clock whether the turn still moves.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,19 +22,19 @@ use std::{io, mem};
 use crossbeam_utils::sync::Parker;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::chair::Chair;
 use super::schedule::{Blocked, Entry, Id, LOOKS, Seed, State};
+use super::signal::TurnSignal;
 use super::{IDLE, Simulated};
 use crate::os::thread::Thread;
 use crate::os::write_error;
 
 thread_local! {
-    /// The calling thread as a party. A pool's thread sets it before anything else, so that its
-    /// destructor is the last: those of the user's run within the thread's turns.
-    static HERE: RefCell<Option<Rc<Party>>> = const { RefCell::new(None) };
+    /// Set on a simulated thread. A pool's thread sets it before any other thread-local, so it is
+    /// dropped last: destructors of the user run within the thread's turns.
+    static HERE: RefCell<Option<Rc<SimThread>>> = const { RefCell::new(None) };
 }
 
-/// The turns of some threads. Clones are the same one.
+/// A simulation. Clones refer to the same one.
 #[derive(Clone)]
 pub(crate) struct Simulation(Arc<Shared>);
 
@@ -42,46 +42,46 @@ struct Shared {
     state: Mutex<State>,
 }
 
-/// A thread of a simulation, as it sees itself.
-struct Party {
+/// The part of a simulated thread that only itself uses.
+struct SimThread {
     id: Id,
     simulation: Simulation,
-    is_home: bool,
-    chair: Arc<Chair>,
+    is_builder: bool,
+    signal: Arc<TurnSignal>,
     parker: Parker,
-    /// How many points are left until one at which the turn changes.
+    /// The number of schedule points until one at which the turn changes.
     points: Cell<u32>,
-    /// Whether the thread did something in this turn.
+    /// Whether the thread did more in this turn than look for work.
     moved: Cell<bool>,
-    /// `Entry::looks`, as of now.
+    /// The present value of `Entry::looks`.
     looks: Cell<bool>,
-    /// For which pool's doings the innermost wait is.
+    /// The address of the pool that the innermost wait is for.
     awaited: Cell<usize>,
 }
 
-/// The calling thread as a party, if it is one.
-fn here() -> Option<Rc<Party>> {
-    let party = HERE.try_with(|here| here.borrow().clone()).ok()??;
-    if party.is_alone() {
-        // No deterministic pool is left: this is a thread like any other again.
+/// The calling thread, if it is simulated.
+fn here() -> Option<Rc<SimThread>> {
+    let thread = HERE.try_with(|here| here.borrow().clone()).ok()??;
+    if thread.is_alone() {
+        // No deterministic pool is left, so the thread is no longer simulated.
         let _ = HERE.try_with(|here| here.borrow_mut().take());
         return None;
     }
-    Some(party)
+    Some(thread)
 }
 
-/// In the child of a `fork()`: none of the parties is there, and the calling thread is none.
+/// For the child of a `fork()`, in which the threads of the simulation do not exist.
 pub(crate) fn leave() {
     let _ = HERE.try_with(|here| mem::forget(here.take()));
 }
 
-/// Something has happened: perhaps another thread goes on.
+/// A schedule point after the caller has done something.
 #[inline]
 pub(crate) fn point() {
     count_point(true);
 }
 
-/// The caller has looked for something: perhaps another thread goes on.
+/// A schedule point after the caller has only looked for something.
 #[inline]
 pub(crate) fn poll() {
     count_point(false);
@@ -90,12 +90,12 @@ pub(crate) fn poll() {
 fn count_point(moved: bool) {
     let changes = HERE.try_with(|here| {
         let here = here.borrow();
-        let Some(party) = &*here else { return false };
-        let passed = &party.chair.points;
+        let Some(thread) = &*here else { return false };
+        let passed = &thread.signal.points;
         passed.store(passed.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        let points = party.points.get();
-        party.points.set(points.saturating_sub(1));
-        party.moved.set(party.moved.get() | moved);
+        let points = thread.points.get();
+        thread.points.set(points.saturating_sub(1));
+        thread.moved.set(thread.moved.get() | moved);
         points == 0
     });
     if changes == Ok(true) {
@@ -103,31 +103,31 @@ fn count_point(moved: bool) {
     }
 }
 
-/// The caller waits for a while. `false`: this thread is not simulated.
+/// Gives the turn away. Returns `false` if this thread is not simulated.
 pub(crate) fn pause() -> bool {
-    here().map(|party| party.pass_on(None)).is_some()
+    here().map(|thread| thread.pass_on(None)).is_some()
 }
 
-/// While this lives, the calling thread waits for what a pool does.
-pub(crate) struct Awaits(Option<(Rc<Party>, usize)>);
+/// The calling thread waits for a pool until this is dropped.
+pub(crate) struct Awaits(Option<(Rc<SimThread>, usize)>);
 
-/// Notes that the calling thread waits for what the pool at the address `pool` does.
+/// Notes that the calling thread waits for the pool at the address `pool`.
 pub(crate) fn awaits(pool: usize) -> Awaits {
-    Awaits(here().map(|party| {
-        let outer = party.awaited.replace(pool);
-        (party, outer)
+    Awaits(here().map(|thread| {
+        let outer = thread.awaited.replace(pool);
+        (thread, outer)
     }))
 }
 
 impl Drop for Awaits {
     fn drop(&mut self) {
-        if let Some((party, outer)) = self.0.take() {
-            party.awaited.set(outer);
+        if let Some((thread, outer)) = self.0.take() {
+            thread.awaited.set(outer);
         }
     }
 }
 
-/// What is given to wake a thread that parks in a simulation; given early, it is kept.
+/// Wakes a thread that parks in a simulation. A token that is given early is kept.
 #[derive(Clone)]
 pub(crate) struct Token(Arc<Mutex<Given>>);
 
@@ -142,23 +142,22 @@ impl Token {
         Token(Arc::default())
     }
 
-    /// Waits for the token and takes it. `false`: this thread is not simulated.
+    /// Waits for the token and takes it. Returns `false` if this thread is not simulated.
     pub(crate) fn take(&self) -> bool {
-        let Some(party) = here() else { return false };
+        let Some(thread) = here() else { return false };
         let mut given = self.lock();
         if !given.is_given {
-            given.parked = Some((party.simulation.clone(), party.id));
-            // Before the token can be given, whoever does that sees a blocked party.
-            let next = party.hand_over(Some(Blocked::Parked(party.awaited.get())));
+            given.parked = Some((thread.simulation.clone(), thread.id));
+            // Under the lock, so that a thread which gives the token sees that this one is blocked.
+            let next = thread.hand_over(Some(Blocked::Parked(thread.awaited.get())));
             drop(given);
-            party.give_and_wait(next);
+            thread.give_and_wait(next);
             given = self.lock();
         }
         *given = Given::default();
         true
     }
 
-    /// Gives the token.
     pub(crate) fn give(&self) {
         let mut given = self.lock();
         given.is_given = true;
@@ -172,7 +171,7 @@ impl Token {
     }
 }
 
-/// While this lives, a pool is being built, which may have no thread yet.
+/// A pool, which may have no thread yet, is being built until this is dropped.
 pub(crate) struct Building(Simulation);
 
 impl Drop for Building {
@@ -181,52 +180,52 @@ impl Drop for Building {
     }
 }
 
-/// Lets the new watcher see that it is that.
-fn tell(watcher: Option<Arc<Chair>>) {
-    if let Some(chair) = watcher {
-        chair.unparker.unpark();
+/// Wakes a new watcher.
+fn tell(watcher: Option<Arc<TurnSignal>>) {
+    if let Some(signal) = watcher {
+        signal.unparker.unpark();
     }
 }
 
-/// Whether the calling thread, one of a pool's, has nothing to do from now on but to look for work.
+/// Notes whether the calling thread only looks for work from now on.
 pub(crate) fn looks(looks: bool) {
     let _ = HERE.try_with(|here| {
-        if let Some(party) = &*here.borrow() {
-            party.looks.set(looks);
+        if let Some(thread) = &*here.borrow() {
+            thread.looks.set(looks);
         }
     });
 }
 
-/// The caller has looked for what the pool at the address `pool` does.
+/// A schedule point after the caller has checked for what the pool at the address `pool` does.
 pub(crate) fn poll_for(pool: usize) {
-    // What other pools do is no matter of turns.
-    let is_own = || here().is_some_and(|party| party.simulation.lock().has_threads(pool));
+    // A check for a pool outside of the simulation counts as a move, since the turn cannot help it.
+    let is_own = || here().is_some_and(|thread| thread.simulation.lock().has_threads(pool));
     count_point(!is_own());
 }
 
 impl Simulation {
-    /// The simulation that the calling thread is part of, or else a new one. `seed` decides it, or
-    /// is mixed in, if there are pools already. `limit`: see `ThreadPoolBuilder::turn_limit`.
+    /// Enters the simulation of the calling thread, and mixes `seed` in, or makes a new one with
+    /// `seed`. `limit`: see `ThreadPoolBuilder::turn_limit`.
     pub(crate) fn enter(
         seed: Seed,
         limit: Duration,
         report: fn() -> String,
     ) -> io::Result<(Simulation, Building)> {
-        if let Some(party) = here() {
-            let mut state = party.simulation.lock();
+        if let Some(thread) = here() {
+            let mut state = thread.simulation.lock();
             let mixed = state.rng.u64(..) ^ seed;
             state.seed(mixed);
             state.limit = state.limit.max(limit);
             drop(state);
-            return Ok(party.simulation.building());
+            return Ok(thread.simulation.building());
         }
         let state = Mutex::new(State::new(seed, limit, report));
         let simulation = Simulation(Arc::new(Shared { state }));
         let name =
             std::thread::current().name().unwrap_or("the thread that builds the pool").into();
-        let party = simulation.add(name, None, false);
-        simulation.lock().turn = Some(party.id);
-        HERE.try_with(|here| *here.borrow_mut() = Some(Rc::new(party)))
+        let thread = simulation.add(name, None, false);
+        simulation.lock().turn = Some(thread.id);
+        HERE.try_with(|here| *here.borrow_mut() = Some(Rc::new(thread)))
             .map_err(|_| io::Error::other("the calling thread is ending"))?;
         Ok(simulation.building())
     }
@@ -238,11 +237,10 @@ impl Simulation {
 
     /// Whether the calling thread is part of it.
     pub(crate) fn is_here(&self) -> bool {
-        here().is_some_and(|party| Arc::ptr_eq(&party.simulation.0, &self.0))
+        here().is_some_and(|thread| Arc::ptr_eq(&thread.simulation.0, &self.0))
     }
 
-    /// Starts a thread of `pool`. `looks`: whether it has nothing to do at first but to look for
-    /// work.
+    /// Starts a thread of `pool`. `looks`: whether it begins by looking for work.
     pub(crate) fn start(
         &self,
         pool: Weak<dyn Simulated>,
@@ -251,45 +249,45 @@ impl Simulation {
         stack_size: Option<usize>,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<Thread> {
-        let party = self.add(name.clone(), Some(pool), looks);
+        let thread = self.add(name.clone(), Some(pool), looks);
         Thread::start(name, stack_size, move || {
-            let party = Rc::new(party);
-            // (A thread that starts has all its thread-locals.)
-            let _ = HERE.try_with(|here| *here.borrow_mut() = Some(party.clone()));
-            party.wait_for_turn();
-            drop(party);
+            let thread = Rc::new(thread);
+            // (The thread-locals of a thread that starts are always accessible.)
+            let _ = HERE.try_with(|here| *here.borrow_mut() = Some(thread.clone()));
+            thread.wait_for_turn();
+            drop(thread);
             body();
         })
     }
 
     /// Waits until the last thread of the pool at the address `pool` is about to end.
     pub(crate) fn wait_until_gone(&self, pool: usize) {
-        while let Some(party) = here().filter(|_| self.lock().has_threads(pool)) {
-            party.pass_on(Some(Blocked::UntilGone(pool)));
+        while let Some(thread) = here().filter(|_| self.lock().has_threads(pool)) {
+            thread.pass_on(Some(Blocked::UntilGone(pool)));
         }
     }
 
-    fn add(&self, name: String, pool: Option<Weak<dyn Simulated>>, looks: bool) -> Party {
+    fn add(&self, name: String, pool: Option<Weak<dyn Simulated>>, looks: bool) -> SimThread {
         let parker = Parker::new();
         let unparker = parker.unparker().clone();
         let (granted, points) = (AtomicBool::new(false), AtomicU32::new(0));
-        let chair = Arc::new(Chair { granted, unparker, points });
+        let signal = Arc::new(TurnSignal { granted, unparker, points });
         let mut state = self.lock();
         state.last_id += 1;
         let (id, points) = (state.last_id, state.points());
-        let entry = Entry { chair: chair.clone(), name, pool, blocked: None, looks };
-        let is_home = entry.is_home();
-        state.parties.insert(id, entry);
+        let entry = Entry { signal: signal.clone(), name, pool, blocked: None, looks };
+        let is_builder = entry.is_builder();
+        state.threads.insert(id, entry);
         state.moves += 1;
         if state.turn.is_some() {
-            tell(state.see_to_watcher());
+            tell(state.appoint_watcher());
         }
         drop(state);
-        Party {
+        SimThread {
             id,
             simulation: self.clone(),
-            is_home,
-            chair,
+            is_builder,
+            signal,
             parker,
             points: Cell::new(points),
             moved: Cell::new(true),
@@ -298,21 +296,21 @@ impl Simulation {
         }
     }
 
-    /// Makes a blocked party one that can run. Any thread may call this.
+    /// Lets a blocked thread run again. Any thread may call this.
     fn wake(&self, id: Id) {
         let mut state = self.lock();
         state.moves += 1;
-        let Some(entry) = state.parties.get_mut(&id) else { return };
+        let Some(entry) = state.threads.get_mut(&id) else { return };
         entry.blocked = None;
-        let chair = entry.chair.clone();
+        let signal = entry.signal.clone();
         let is_next = state.turn.is_none();
         if is_next {
             state.turn = Some(id);
         }
-        tell(state.see_to_watcher());
+        tell(state.appoint_watcher());
         drop(state);
         if is_next {
-            chair.grant();
+            signal.grant();
         }
     }
 
@@ -321,28 +319,28 @@ impl Simulation {
     }
 }
 
-impl Party {
-    /// Whether it is a home without pools.
+impl SimThread {
+    /// Whether it is a builder without pools.
     fn is_alone(&self) -> bool {
-        let is_alone = |state: &State| state.parties.len() == 1 && state.building == 0;
-        self.is_home && is_alone(&self.simulation.lock())
+        let is_alone = |state: &State| state.threads.len() == 1 && state.building == 0;
+        self.is_builder && is_alone(&self.simulation.lock())
     }
 
-    /// Lets another run, and returns when it is this one's turn again; if it is `blocked`, not
-    /// before it was woken.
+    /// Lets another thread run, and returns when this one has the turn again. A `blocked` thread
+    /// gets it after it was woken only.
     fn pass_on(&self, blocked: Option<Blocked>) {
         let next = self.hand_over(blocked);
         self.give_and_wait(next);
     }
 
-    /// The part of that under the lock. Returns who is to be given the turn.
-    fn hand_over(&self, blocked: Option<Blocked>) -> Option<Arc<Chair>> {
+    /// The part of `pass_on` under the lock. Returns where to grant the turn.
+    fn hand_over(&self, blocked: Option<Blocked>) -> Option<Arc<TurnSignal>> {
         let mut state = self.simulation.lock();
         if state.turn != Some(self.id) {
-            // It is at what the watcher does beside the turns.
-            return Some(self.chair.clone());
+            // The watcher comes to a schedule point while it makes a report.
+            return Some(self.signal.clone());
         }
-        // To block is a move, since nobody is woken without one.
+        // To block is a move, since each wake-up is one.
         if self.moved.take() || blocked.is_some() {
             state.moves += 1;
         } else if state.only_looks() {
@@ -350,22 +348,22 @@ impl Party {
             self.complain_if_right();
             state = self.simulation.lock();
         }
-        if let Some(entry) = state.parties.get_mut(&self.id) {
+        if let Some(entry) = state.threads.get_mut(&self.id) {
             (entry.blocked, entry.looks) = (blocked, self.looks.get());
         }
         self.points.set(state.points());
         let next = state.choose();
         if next != Some(self.id) {
-            // The last that had the turn: it is awake.
+            // This thread is awake, so it can be the watcher without a wake-up.
             state.watcher = Some(self.id);
         }
-        state.chair(next)
+        state.signal(next)
     }
 
-    fn give_and_wait(&self, next: Option<Arc<Chair>>) {
+    fn give_and_wait(&self, next: Option<Arc<TurnSignal>>) {
         match next {
-            Some(chair) if Arc::ptr_eq(&chair, &self.chair) => return,
-            Some(chair) => chair.grant(),
+            Some(signal) if Arc::ptr_eq(&signal, &self.signal) => return,
+            Some(signal) => signal.grant(),
             None => {}
         }
         self.wait_for_turn();
@@ -374,7 +372,7 @@ impl Party {
     fn wait_for_turn(&self) {
         let (mut looks, mut seen) = (0, (0, 0));
         // Acquire: matches the Release in `grant`.
-        while !self.chair.granted.swap(false, Ordering::Acquire) {
+        while !self.signal.granted.swap(false, Ordering::Acquire) {
             let Some(limit) = self.watches() else {
                 self.parker.park();
                 continue;
@@ -390,19 +388,20 @@ impl Party {
         }
     }
 
-    /// The limit, if this is the watcher.
+    /// Returns the limit, if this is the watcher.
     fn watches(&self) -> Option<Duration> {
         let state = self.simulation.lock();
         (state.watcher == Some(self.id)).then_some(state.limit)
     }
 
-    /// Whether all is well. If there is nothing to watch for, this is the watcher no longer.
+    /// Whether the simulation moves, or has nothing to do. If there is nothing to watch for, this
+    /// thread stops being the watcher.
     fn look(&self, seen: &mut (u64, u32)) -> bool {
         let mut state = self.simulation.lock();
         let now = (state.moves, state.points_of_holder());
         let moved = mem::replace(seen, now) != now;
         let is_suspicious = state.is_suspicious();
-        // (Those that wait for the turn may get work without being woken.)
+        // (A thread that waits for the turn may get work without a wake-up.)
         if !is_suspicious && state.waiting().next().is_none() {
             state.watcher = None;
         }
@@ -424,10 +423,10 @@ impl Party {
     fn leave(&self) {
         let mut state = self.simulation.lock();
         state.moves += 1;
-        state.parties.remove(&self.id);
+        state.threads.remove(&self.id);
         let state = &mut *state;
-        let pools: Vec<_> = state.parties.values().map(Entry::pool_address).collect();
-        for entry in state.parties.values_mut() {
+        let pools: Vec<_> = state.threads.values().map(Entry::pool_address).collect();
+        for entry in state.threads.values_mut() {
             if let Some(Blocked::UntilGone(pool)) = entry.blocked {
                 if !pools.contains(&pool) {
                     entry.blocked = None;
@@ -435,15 +434,15 @@ impl Party {
             }
         }
         let next = if state.turn == Some(self.id) { state.choose() } else { None };
-        tell(state.see_to_watcher());
-        if let Some(chair) = state.chair(next) {
-            chair.grant();
+        tell(state.appoint_watcher());
+        if let Some(signal) = state.signal(next) {
+            signal.grant();
         }
     }
 }
 
-/// The thread ends, or is simulated no longer.
-impl Drop for Party {
+/// The thread ends, or is no longer simulated.
+impl Drop for SimThread {
     fn drop(&mut self) {
         self.leave();
     }

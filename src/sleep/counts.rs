@@ -1,12 +1,12 @@
-//! The sleep module's counts, packed into one word.
+//! The counts of searchers and parked workers, packed into one word.
 
 use std::fmt;
 
-/// Bits for each of the two counts; what is left above them is the sentry's bit.
+/// Bits for each of the two counts. The bit above them is the sentry's.
 const BITS: u32 = 15;
 const MASK: usize = (1 << BITS) - 1;
 
-/// The most workers a pool can have: what the counts can hold, on 32-bit machines, too.
+/// The most workers that a pool can have: as many as fit into the counts on 32-bit machines.
 pub(crate) const MAX_WORKERS: usize = MASK;
 
 /// One worker that searches.
@@ -21,17 +21,17 @@ pub(crate) const SENTRY: usize = 1 << (2 * BITS);
 pub(crate) struct Counts(pub(crate) usize);
 
 impl Counts {
-    /// Workers that are awake, have no work, and look for some.
+    /// The workers that are awake and look for work.
     pub(crate) fn searchers(self) -> usize {
         self.0 & MASK
     }
 
-    /// Workers that are parked, or about to be, and can be woken for work.
+    /// The workers that are parked, or about to park, and can be woken for work.
     pub(crate) fn parked(self) -> usize {
         (self.0 / PARKED) & MASK
     }
 
-    /// Whether all of `parts` are counted, as they have to be to be taken away.
+    /// Whether `parts` can be subtracted.
     pub(crate) fn holds(self, parts: usize) -> bool {
         let parts = Counts(parts);
         self.searchers() >= parts.searchers()
@@ -39,22 +39,22 @@ impl Counts {
             && self.sentry() >= parts.sentry()
     }
 
-    /// Whether a parked worker looks around at short intervals.
+    /// Whether a parked worker is the sentry.
     pub(crate) fn sentry(self) -> bool {
         self.0 & SENTRY != 0
     }
 
-    /// Whether somebody will see new work without being woken.
+    /// Whether a worker will see new work without a wake-up.
     pub(crate) fn somebody_looks(self) -> bool {
         self.searchers() > 0 || self.sentry()
     }
 
-    /// Whether somebody has nothing to do.
+    /// Whether a worker has no work.
     pub(crate) fn somebody_idles(self) -> bool {
         self.0 != 0
     }
 
-    /// Whether one more of `workers` may search: at most half of those awake, rounded up.
+    /// Whether one more of `workers` may search. At most half of those awake do, rounded up.
     pub(crate) fn may_search(self, workers: usize) -> bool {
         2 * self.searchers() < workers.saturating_sub(self.parked())
     }

@@ -1,6 +1,5 @@
-//! Which thread has a core: the part of a hand-off (`worker/hand_off.rs`) that is under the
-//! sleepers' lock. It is here because a core changes hands together with the counts and with the
-//! list of sleepers.
+//! Which thread has a core: the part of a hand-off (`worker/hand_off.rs`) under the sleepers' lock.
+//! A core changes hands together with the counts and the list of sleepers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,12 +10,12 @@ use super::{
 use super::{Sleep, Stopped};
 use crate::sync::{AtomicU32, Ordering, Parker, fence};
 
-/// A thread that may come to be without its core: then it sleeps here until it is given the core.
+/// A thread of a core. While it does not have the core, it sleeps here until it is given it.
 pub(crate) struct OffCore {
     core: usize,
-    /// The address of what it waits for.
+    /// The address of its wait.
     wait: usize,
-    /// Whether that is something of this pool.
+    /// Whether that is for its own pool.
     is_local: bool,
     /// Whether it has the core.
     has_core: AtomicU32,
@@ -39,7 +38,7 @@ impl OffCore {
     }
 
     pub(crate) fn has_core(&self) -> bool {
-        // Acquire: matches the Release in `give`: what was done on the core is visible.
+        // Acquire: matches the Release in `give`, so what was done on the core is visible.
         self.has_core.load(Ordering::Acquire) != 0
     }
 
@@ -52,13 +51,14 @@ impl OffCore {
 /// The threads of one core that do not have it.
 #[derive(Default)]
 pub(super) struct OffCores {
-    /// Those at the bottom of their stacks; the last one to come is the first to go.
+    /// The threads at the bottom of their stacks. The last one is woken first.
     spare: Vec<Arc<OffCore>>,
-    /// Whether the core was lent while such a thread looked around, which has not seen that yet.
+    /// Whether the core was lent while such a thread looked around, which has not yet seen the
+    /// loan.
     pub(super) looker: bool,
-    /// Those that wait for something.
+    /// The threads that wait for something else than the core.
     waiting: Vec<Arc<OffCore>>,
-    /// Those that want the core back, the first one first.
+    /// The threads that want the core back, in this order.
     returning: VecDeque<Arc<OffCore>>,
 }
 
@@ -81,7 +81,7 @@ impl OffCores {
         self.spare.push(thread.clone());
     }
 
-    /// Takes out a spare thread, which has the core from now on.
+    /// Removes a spare thread and gives it the core.
     pub(super) fn pop_spare(&mut self) -> Arc<OffCore> {
         match self.spare.pop() {
             Some(spare) => {
@@ -92,12 +92,12 @@ impl OffCores {
         }
     }
 
-    /// Has those that sleep see that their pool has ended.
+    /// Wakes the spare threads, so that they see the end of the pool.
     pub(super) fn wake_spare(&self) {
         self.spare.iter().for_each(|spare| spare.parker.unpark());
     }
 
-    /// Wakes the thread that waits for what was at the address `wait`.
+    /// Wakes the thread whose wait has the address `wait`.
     pub(super) fn wake(&self, wait: usize) {
         let is_meant = |it: &&Arc<OffCore>| it.wait == wait;
         self.waiting.iter().filter(is_meant).for_each(|thread| thread.parker.unpark());
@@ -105,14 +105,14 @@ impl OffCores {
 }
 
 impl Sleep {
-    /// How many threads have handed off the core and not taken it back. (A glance: it changes under
+    /// How many threads have handed off the core and not taken it back. (Relaxed: it changes under
     /// the list's lock.)
     #[inline]
     pub(crate) fn threads_off(&self, core: usize) -> u32 {
         self.cores[core].off.load(Ordering::Relaxed)
     }
 
-    /// Whether a thread wants the core back. (A glance, likewise.)
+    /// Whether a thread wants the core back. (Relaxed, likewise.)
     #[inline]
     pub(crate) fn is_wanted(&self, core: usize) -> bool {
         self.cores[core].returning.load(Ordering::Relaxed) > 0
@@ -123,15 +123,14 @@ impl Sleep {
         self.list().off[core].has_spare()
     }
 
-    /// Adds a thread that is about to come.
+    /// Adds a spare thread that was just started.
     pub(crate) fn add_spare(&self, thread: &Arc<OffCore>) {
         self.list().off[thread.core].push_spare(thread);
     }
 
-    /// Gives the core up, to have it back later: to the first thread that wants it back, else to a
-    /// spare one, of which the caller has seen to it that there is one. `wait`: see `wake_blocked`;
-    /// `is_local`: whether that is something of this pool, which is not there yet. `None`: the pool
-    /// has ended.
+    /// Gives up the core for a while: to the first thread that wants it back, else to a spare
+    /// thread, which has to exist. `wait` is the address of the caller's wait, and `is_local` says
+    /// whether that is for this pool, and not over. Returns `None` if the pool has ended.
     pub(crate) fn hand_off(
         &self,
         core: usize,
@@ -158,15 +157,14 @@ impl Sleep {
         Some((thread, given))
     }
 
-    /// Sleeps until `done`, or until the thread was given its core.
+    /// Sleeps until `done`, or until the thread is given its core.
     pub(crate) fn wait_off_core(&self, thread: &OffCore, done: impl Fn() -> bool) {
         while !thread.has_core() && !done() {
             thread.parker.park();
         }
     }
 
-    /// Sleeps until the caller has its core. If that was parked, the caller has to go through the
-    /// fence of `unparked`.
+    /// Sleeps until the caller has its core. The caller then calls `unparked`.
     pub(crate) fn take_back(&self, thread: &Arc<OffCore>) -> Stopped {
         let core = thread.core;
         let mut list = self.list();
@@ -189,9 +187,9 @@ impl Sleep {
         Stopped::Fine
     }
 
-    /// Gives the core, which the caller has at the bottom of its stack, to the first thread that
-    /// wants it back, else to the last one that waits elsewhere, unless some wait for this pool,
-    /// which then goes on. The caller, `me`, becomes a spare thread. `false`: it keeps the core.
+    /// Passes the core on from the bottom of the caller's stack: to the first thread that wants it
+    /// back, else to the last one that waits, unless a thread waits for this pool. The caller,
+    /// `me`, becomes a spare thread. Returns `false` if it keeps the core.
     #[must_use]
     pub(crate) fn pass_on(&self, me: &Arc<OffCore>) -> bool {
         let mut list = self.list();
@@ -231,7 +229,7 @@ impl Sleep {
         true
     }
 
-    /// `false`: no thread wants the core back.
+    /// Returns `false` if no thread wants the core back.
     #[must_use]
     pub(super) fn give_to_returning(&self, list: &mut List, core: usize) -> bool {
         let Some(thread) = list.off[core].returning.pop_front() else { return false };
@@ -240,18 +238,17 @@ impl Sleep {
         true
     }
 
-    /// The core is `thread`'s again.
+    /// Gives the core back to `thread`.
     fn returned(&self, thread: &OffCore) {
         self.cores[thread.core].off.fetch_sub(1, Ordering::Relaxed);
-        // The lock orders this after the last holder's Release, and before the next's Acquire.
+        // The lock orders this after the last holder's Release, and before the next one's Acquire.
         self.set_state(thread.core, BUSY);
         thread.give();
         thread.parker.unpark();
     }
 
-    /// Leaves the core to its spare threads, of which one is woken if there is work for it. A
-    /// borrower may find none, if all have made way for it: then one that waits goes on with its
-    /// core.
+    /// Gives the core to a spare thread if there is work, else parks it. If there is no spare
+    /// thread (all have made way for a borrower), a thread that waits gets its core.
     fn give_to_spare(&self, list: &mut List, core: usize, work_left: bool) -> GivenBack {
         if !list.off[core].has_spare() && self.give_to_waiting(list, core) {
             return GivenBack::Taken;
@@ -261,7 +258,7 @@ impl Sleep {
             return GivenBack::Parked;
         }
         if work_left {
-            // In this order: as in `unlist`.
+            // The count first: as in `unlist`.
             self.count(SEARCHER, 0);
             self.set_state(core, BUSY);
             list.off[core].pop_spare().parker.unpark();
@@ -273,8 +270,8 @@ impl Sleep {
         GivenBack::Parked
     }
 
-    /// The caller, which looked around, found that its core was lent: it becomes a spare thread, or
-    /// has the core at once, as a searcher, if that was given back meanwhile.
+    /// Called by a thread that looked around when it finds its core lent. It becomes a spare
+    /// thread, or has the core at once, as a searcher, if that was given back meanwhile.
     pub(super) fn looker_sees_loan(&self, list: &mut List, me: &Arc<OffCore>) {
         if self.state(me.core) == FREE {
             self.count(SEARCHER, 0);

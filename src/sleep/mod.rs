@@ -1,9 +1,9 @@
-//! Who sleeps and who wakes whom: an event count, the workers' cores, and the proof that no
-//! wake-up is lost.
+//! Which workers sleep and which are woken: the workers' cores, an event count, and the proof that
+//! no wake-up is lost.
 //!
-//! # Cores
-//! A *core* is the right to act as a worker: to touch the owner's side of its queues. Its states
-//! and who makes each transition:
+//! # States
+//! A *core* is the right to act as a worker: to use the owner's side of its queues. Each core is in
+//! one of five states:
 //!
 //! ```text
 //!            search                park
@@ -18,81 +18,100 @@
 //!     +-----------> BLOCKED, RESTRICTED ---> BUSY: wake, leave (lock)
 //! ```
 //!
-//! - `BUSY`: a thread has it and works, or has just been given it and is about to run.
-//! - `FREE`: its thread is in the main loop and only looks; whoever swaps `BUSY` in has the core.
-//! - `PARKED`: its threads sleep at the bottom of their stacks. The core stands in the list.
-//! - `BLOCKED`: its holder sleeps inside a wait, and the core stands in the list.
-//! - `RESTRICTED`: the same, but it may run only jobs of some isolation tags, or none but guests
-//!   (see `worker/wait.rs`), and stands in a list of its own with these: other work does not wake
-//!   it.
+//! - `BUSY`: a thread has the core and works, or has just been given it.
+//! - `FREE`: its thread is in the main loop and only looks for work. A thread that swaps in `BUSY`
+//!   has the core.
+//! - `PARKED`: its threads sleep at the bottom of their stacks. The core is in the list.
+//! - `BLOCKED`: its holder sleeps inside a wait. The core is in the list.
+//! - `RESTRICTED`: its holder sleeps inside a restricted wait (`worker/wait.rs`), which may run
+//!   only jobs of some isolation tags, or only guests. The core is in a list of its own, with these
+//!   tags. Other work does not wake it.
 //!
-//! Every transition to or from `PARKED`, `BLOCKED` and `RESTRICTED` happens under the list's lock,
-//! together with the change of the counts that goes with it, and with that of which threads are
-//! without the core (`hand_off.rs`).
+//! Transitions to and from `PARKED`, `BLOCKED` and `RESTRICTED` happen under the list's lock,
+//! together with the change of the counts, and of the threads that do not have the core
+//! (`hand_off.rs`).
 //!
 //! # The event count
-//! A worker that looks for work is counted as a *searcher*, one that has given up as *parked*. One
-//! of the parked, the *sentry*, sleeps by a clock and looks around every [`NAP`] while others fork.
-//! A publisher wakes nobody while there is a searcher or a sentry: so a tiny parallel section that
+//! A worker that looks for work counts as a *searcher*; one that has given up counts as *parked*.
+//! One parked worker, the *sentry*, looks around every [`NAP`] while other workers fork. A
+//! publisher wakes no worker while there is a searcher or a sentry. So a tiny parallel section that
 //! follows another costs no wake-up, and a long one gets its helpers within a nap. A searcher that
-//! has found a job wakes up to two more if more jobs are public than searchers are left: so a pool
-//! of n workers is awake after log n steps. The last searcher looks at all queues for that, and
-//! wakes one also for forks that a worker hides (`queue/join_queue.rs`, "Force").
+//! has found a job wakes up to two more workers if more jobs are public than searchers are left. So
+//! n workers are awake after log n steps.
 //!
 //! A worker parks in three steps:
-//! 1. *announce*: it counts itself as parked (and no longer as searcher), then issues a
-//!    `fence(SeqCst)`; what this writes does not depend on the number of workers;
-//! 2. *re-check*: it looks at every queue, and at what it waits for; if there is anything, it
-//!    leaves again;
-//! 3. *commit*: it parks on its parker, which keeps a token given early.
+//! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
+//!    `fence(SeqCst)`;
+//! 2. *re-check*: it looks at every queue, and at what it waits for. If it sees work, it takes the
+//!    announcement back;
+//! 3. *commit*: it parks on its parker, which keeps a token that was given early.
 //!
-//! A publisher: (a) pushes; (b) goes through its queue's side of the handshake, a SeqCst
-//! read-modify-write (`queue/join_queue.rs`, `queue/spawn_queue.rs`) or a `fence(SeqCst)`; (c)
-//! reads the counts, SeqCst, and wakes one if somebody is parked and nobody looks.
+//! A publisher (a) pushes; (b) does its queue's part of the handshake, a SeqCst read-modify-write
+//! (`queue/join_queue.rs`, `queue/spawn_queue.rs`) or a `fence(SeqCst)`; (c) reads the counts,
+//! SeqCst, and wakes a worker if one is parked and none searches or is the sentry.
 //!
-//! Step 2 leaves out cores that are `PARKED`, since their queues are empty: their next holder
-//! issues a fence of its own before it publishes ([`Sleep::unparked`]). If step 2 saw the core
-//! parked, the fence of step 1 comes before that one, and (c) sees W parked.
+//! # Invariant
+//! If a job is public and a worker is parked, then a worker searches or is the sentry, or some
+//! thread is about to look at all queues after a fence that follows the push.
 //!
-//! **No wake-up is lost.** Let J be published and W parked. (b) and the fence of step 1 are
-//! ordered. If (b) is first, W's re-check sees J. Otherwise (c) sees W parked, and either wakes a
-//! worker, which becomes a searcher; or sees a searcher or sentry S, which stops looking only by
-//! (i) parking, or the sentry by resigning, which is steps 1 and 2 again: S's fence comes after
-//! (b), since (c) still saw S looking, and S sees J; or (ii) by finding work as the last one that
-//! looks, and then it issues a fence and looks again, likewise, and wakes a worker if it sees J
-//! ([`Sleep::stop_searching`]). So at all times: if work is public and somebody is parked, then
-//! somebody looks, or is about to look after a fence that comes after the push.
+//! # Lemmas
+//! 1. *A publisher and a worker that parks do not miss each other.* (b) and the fence of step 1 are
+//!    ordered. If (b) is first, the re-check sees the job. If not, (c) sees the worker parked.
+//!    Models: `a_fork_finds_a_worker`, `a_task_finds_a_worker`,
+//!    `a_job_from_outside_finds_a_worker`, `a_pinned_job_finds_its_worker`,
+//!    `a_reinjected_job_finds_a_worker`.
+//! 2. *A publisher may rely on a searcher or the sentry.* Either stops looking in two ways. It
+//!    parks, or resigns, which is steps 1 and 2 again: its fence follows (b), since (c) still saw
+//!    it looking, and so it sees the job. Or it finds a job as the last one that looks: then it
+//!    issues a fence, looks at all queues, and wakes a worker if it sees a job
+//!    ([`Sleep::stop_searching`]), also for forks that are private (`queue/join_queue.rs`,
+//!    "Force"). Models: `the_last_searcher_wakes_another_for_a_fork`,
+//!    `the_last_searcher_wakes_another_for_a_task`,
+//!    `the_last_searcher_wakes_another_for_a_job_from_outside`.
+//! 3. *The re-check may leave out parked cores.* Their queues are empty. Their next holder issues a
+//!    fence before it publishes ([`Sleep::unparked`]). If the re-check saw the core parked, that
+//!    fence follows the one of step 1, and (c) sees the worker parked. Models:
+//!    `a_task_of_a_worker_just_woken_finds_another`, `a_fork_of_a_worker_just_woken_finds_another`,
+//!    `a_task_of_a_borrower_finds_another`,
+//!    `the_borrower_of_the_sentrys_core_wakes_another_for_a_task`.
+//! 4. *A job finds a restricted wait that may run it.* Such a waiter goes through the same steps,
+//!    with a count of its own, and in step 2 it takes what it may run. A thread that makes a job
+//!    visible, new or moved, wakes the restricted waits for the job's tag; under
+//!    `WaitPolicy::OwnDescendants`, those for any of its ancestors. If it moved the job, it also
+//!    wakes those for the job itself. (Step 2 takes at most one job from each of some other
+//!    workers. What is behind it waits for its owner, which runs it, or reinjects it before it
+//!    sleeps.) Models: `a_task_finds_a_restricted_wait`,
+//!    `a_job_from_outside_finds_a_restricted_wait`.
+//! 5. *A guest finds a worker.* Its publisher wakes a parked worker unless one searches; if none is
+//!    parked, one in a restricted wait that runs guests. Each of these may run any guest, or hands
+//!    off its core to a thread that does, and looks at the guests in step 2. If it finds another
+//!    job first, it wakes the next worker for the guests that are left. Models:
+//!    `a_guest_finds_a_worker_that_waits_elsewhere`, `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
+//! 6. *A job finds a worker although all are in restricted waits*, if a thread without a core waits
+//!    for its own pool and so may need it. The last worker to enter a restricted wait looks for any
+//!    work in step 2. A publisher from outside wakes one in (c), and that one hands off its core.
+//!    (A worker that publishes looks itself before it sleeps. A thread that hands off is counted
+//!    before its fence, and the core that it leaves is not restricted.) Model:
+//!    `a_job_from_outside_finds_a_worker_where_all_waits_are_restricted`.
+//! 7. *A waiter is woken.* It registers in its latch before step 1 and probes it in step 2. The
+//!    setter sees that, takes the list's lock, and wakes the worker if it is `BLOCKED` or
+//!    `RESTRICTED`. If it is not yet, it takes the lock later, and its probe sees the latch set.
+//!    Models: `a_worker_that_is_blocked_is_woken`, `a_worker_in_a_restricted_wait_is_woken`.
+//! 8. *A core has one holder.* It changes hands under the lock, or by the swap from `FREE`. Models:
+//!    `no_two_threads_hold_a_core`, `a_core_that_was_lent_is_handed_off`,
+//!    `a_thread_that_wants_its_core_back_gets_it`.
+//! 9. *What is left on a core that changes hands is run.*
+//!    Models: `a_task_is_run_though_the_core_was_lent`,
+//!    `a_pinned_job_is_run_though_the_core_was_lent`,
+//!    `a_pinned_job_is_run_though_the_holder_hands_off_the_core`,
+//!    `a_spare_thread_runs_a_task_that_is_left`, `a_spare_thread_runs_a_job_from_outside`.
 //!
-//! **Restricted waits.** A worker that is `RESTRICTED` goes through the same steps, with a count of
-//! its own, and in step 2 really takes what it may run. (It takes one job at most from each of some
-//! other workers, and one that is hidden. What it passes by, behind those, waits for its owner,
-//! which runs it, or reinjects it before it sleeps.) A thread that makes a job visible, be it new
-//! or moved from one queue to another, goes through (b) and (c) likewise. It wakes the workers in
-//! restricted waits for the job's tag, or, where waits are for their own descendants only, for any
-//! among its ancestors. A thread that moves the job also wakes those in restricted waits for the
-//! job itself; before it was queued no thread could join it.
-//!
-//! **Guests.** Who queues a guest goes through (b) and wakes one in (c): a parked worker, unless
-//! one searches; where none is parked, one in a restricted wait that runs guests. Each such worker
-//! may run any guest, or hands off its core to a thread that does, and looks at the guests in step
-//! 2. A woken worker may find another job first; then it wakes the next, since guests are left.
-//!
-//! **All restricted.** While a thread without a core waits for its own pool, it may need a job that
-//! no other may run. So the last worker to enter a restricted wait looks for any work in step 2,
-//! and a publisher from outside wakes one in step (c); that one then hands off its core. (A worker
-//! that publishes looks itself before it sleeps. A thread that hands off is counted before its
-//! fence, and leaves a core that is not restricted: so the last worker to enter a restricted wait
-//! later sees what was published before.)
-//!
-//! **No waiter sleeps on.** A worker that waits for a latch notes so in the latch before step 1
-//! and probes it in step 2. Its setter, which sees the note, takes the list's lock and wakes the
-//! worker if it is `BLOCKED` or `RESTRICTED`; if it is not yet, it enters the lock later, and its
-//! probe sees the latch set.
+//! The end of a pool is in `worker/shared.rs`.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time only where threads sleep,
-//! since that of others is accounted for too late.)
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
+//! sleep, since the time of other threads is accounted for too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
@@ -100,13 +119,13 @@
 //! |  | tree sum, 1,023 nodes, installed | 2 | 1.53 | – |
 //! | `quiet-nap`: its early end | 16 items of 1 µs every ms | 8 | 1.04 | 7.10 |
 //! |  | 64 items of 5 µs every 5 ms | 8 | 0.99 | 2.29 |
-//! | `search-limit`: at most half of those awake search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
+//! | `search-limit`: half of the awake search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
 //! |  | tree sum, 1,023 nodes, outside | 2 | 1.23 | – |
 //! | `helper`: one more woken from outside | 4 items of 200 ns every 100 µs | 8 | 1.20 | 1.18 |
 //! |  | 64 items of 5 µs every 5 ms | 8 | 1.02 | 1.37 |
 //!
-//! The sentry costs CPU time where sections are tiny and rare: without it, those of 4 items of 200
-//! ns every 100 µs take half as much.
+//! The sentry costs CPU time if sections are tiny and rare: without it, those of 4 items of 200 ns
+//! every 100 µs take half as much.
 
 mod counts;
 mod hand_off;
@@ -128,17 +147,17 @@ use crate::sync::{
 
 pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 
-/// How long the sentry sleeps between two looks. Shorter costs its processor more, longer
-/// delays help for a section that began meanwhile.
+/// How long the sentry sleeps between two looks. A shorter time costs more processor time, a longer
+/// one delays help for a section that has begun.
 pub(crate) const NAP: Duration = Duration::from_micros(10);
-/// Whether a nap is about as short as it is to be. Elsewhere it may last 15 milliseconds, and a
-/// publisher that sees a sentry wakes nobody.
+/// Whether the system ends so short a sleep on time. Other systems may take 15 milliseconds, during
+/// which a publisher would rely on the sentry.
 const HAS_SHORT_NAPS: bool = cfg!(any(target_os = "linux", loom));
-/// How many looks in vain make the sentry resign: with what the clock adds, some quarter of a
-/// millisecond. More would slow a serial phase down that a section left behind; fewer would have
-/// sections in quick succession each pay for a wake-up.
+/// After how many looks in vain the sentry resigns: about a quarter of a millisecond. With more, a
+/// serial phase would be slowed down for longer; with fewer, each of many sections in quick
+/// succession would pay for a wake-up.
 const NAPS: u32 = if cfg!(loom) { 1 } else { 16 };
-/// How many of these a nap counts for in which nobody has forked.
+/// For how many of these a look counts if no worker has forked since the last.
 const QUIET_NAP: u32 = NAPS;
 
 const BUSY: u32 = 0;
@@ -160,11 +179,11 @@ struct Core {
 struct List {
     /// The cores in `PARKED` and `BLOCKED`, the latest last.
     parked: Vec<usize>,
-    /// Which of them naps.
+    /// The core of them whose worker is the sentry.
     sentry: Option<usize>,
     /// The cores in `RESTRICTED`.
     restricted: Vec<Restricted>,
-    /// For each core, the threads that are without it.
+    /// For each core, the threads that do not have it.
     off: Box<[OffCores]>,
 }
 
@@ -173,21 +192,21 @@ struct Restricted {
     core: usize,
     /// The isolation tags of what it may run.
     tags: [Option<usize>; 2],
-    /// Whether it sees to guests.
+    /// Whether it runs guests, or hands off its core for them.
     takes_guests: bool,
 }
 
-/// How a worker parks.
+/// Where a worker parks.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind<'t> {
-    /// In the main loop, as this thread: its core may be lent.
+    /// In the main loop of this thread. Its core may be lent.
     Idle(&'t Arc<OffCore>),
-    /// In a wait that any work may shorten.
+    /// In a wait, in which it may run any job.
     Blocked,
 }
 
 impl Kind<'_> {
-    /// The state of a core that is parked so.
+    /// The state of its core.
     fn asleep(self) -> u32 {
         match self {
             Kind::Idle(_) => PARKED,
@@ -196,7 +215,7 @@ impl Kind<'_> {
     }
 }
 
-/// Where a thread sleeps that was woken. (To unpark it takes some microseconds: best without the
+/// The parker of a thread that was woken. (To unpark it takes some microseconds, best without the
 /// lock.)
 #[must_use]
 enum Woken<'s> {
@@ -213,45 +232,46 @@ impl Woken<'_> {
     }
 }
 
-/// What became of an attempt to park.
+/// The result of an announcement.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entered {
-    /// Announced; now re-check, then `sleep` or `leave`.
+    /// The caller re-checks, then calls `sleep` or `leave`.
     Announced,
-    /// The core is another thread's: wait for it.
+    /// Another thread has the core. The caller waits for it.
     Lent,
 }
 
-/// What became of a core that was given up.
+/// The result of giving up a core.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GivenBack {
-    /// A thread acts on it.
+    /// A thread has it.
     Taken,
-    /// Nobody does: the caller goes through the handshakes, looks, and calls `wake_one` if it sees
-    /// work that nobody looks for.
+    /// No thread has it. The caller issues a fence, looks at all queues, and calls `wake_one` if it
+    /// sees work and no worker searches.
     Parked,
 }
 
-/// A worker that has just stopped searching may have to look once more.
+/// What a worker that has stopped searching has to do.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stopped {
-    /// Nobody is parked, or the sentry looks.
+    /// Nothing: no worker is parked, or there is a sentry.
     Fine,
-    /// Others search, so many, and some are parked: wake some if there is work for more.
+    /// Wake some parked workers if there is work for more than the searchers, so many, that are
+    /// left.
     OthersSearch(usize),
-    /// It was the last: issue a fence, look, and `wake` if there is work.
+    /// It was the last: issue a fence, look at all queues, and wake workers if there is work.
     LookAgain,
 }
 
-/// What the sentry has seen.
+/// What the sentry sees in a look.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     Work,
-    /// None, but others have forked since the last look.
+    /// No work, but other workers have forked since the last look.
     OthersFork,
     Quiet,
 }
@@ -261,17 +281,16 @@ pub(crate) struct Sleep {
     counts: CachePadded<AtomicUsize>,
     /// How many workers are in restricted waits.
     restricted: CachePadded<AtomicUsize>,
-    /// How many threads without a core wait for something of this pool. Changed under the list's
-    /// lock.
+    /// How many threads without a core wait for their own pool. Changed under the list's lock.
     local_off: AtomicUsize,
     list: Mutex<List>,
-    /// That of the pool: in another one nobody sleeps here.
+    /// The generation of the pool. In another one, its workers do not exist.
     generation: Generation,
     cores: Box<[CachePadded<Core>]>,
 }
 
 impl Sleep {
-    /// For `workers` cores, all of them `BUSY`.
+    /// Makes `workers` cores, all of them `BUSY`.
     pub(crate) fn new(workers: usize) -> Self {
         let core = || Core {
             state: AtomicU32::new(BUSY),
@@ -294,21 +313,20 @@ impl Sleep {
         }
     }
 
-    /// The counts as they are about now.
+    /// A relaxed reading of the counts.
     #[inline]
     pub(crate) fn counts(&self) -> Counts {
         // Relaxed: the handshakes order this where it matters.
         Counts(self.counts.load(Ordering::Relaxed))
     }
 
-    /// The list, for whoever sleeps or wakes.
     fn list(&self) -> MutexGuard<'_, List> {
         self.generation.abort_if_past();
         self.list.lock()
     }
 
     fn state(&self, core: usize) -> u32 {
-        // Acquire: matches the Release of whoever gave the core away.
+        // Acquire: matches the Release in `set_state`, by which the last holder gave the core away.
         self.cores[core].state.load(Ordering::Acquire)
     }
 
@@ -323,9 +341,9 @@ impl Sleep {
         state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Adds to and takes from the counts at once.
+    /// Adds to the counts and subtracts from them at once.
     fn count(&self, add: usize, sub: usize) -> Counts {
-        // Relaxed: the handshake that follows orders it.
+        // Relaxed: ordered by the handshake that follows.
         let before = Counts(self.counts.fetch_add(add.wrapping_sub(sub), Ordering::Relaxed));
         debug_assert!(before.holds(sub), "{sub:#x} of {before:?}");
         before
@@ -345,8 +363,8 @@ impl Sleep {
         self.notify_restricted(tag);
     }
 
-    /// Steps (b) and (c) of a thread that pushed a job of `tag` to the injector. The sentry is
-    /// woken rather than relied on: from outside, latency is all there is to win.
+    /// Steps (b) and (c) of a thread that pushed a job of `tag` to the injector. It wakes the
+    /// sentry instead of relying on it, since a caller from outside waits for the job.
     pub(crate) fn notify_from_outside(&self, tag: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
@@ -357,7 +375,7 @@ impl Sleep {
         self.notify_restricted(tag);
     }
 
-    /// Wakes a second worker beside the one that was woken for a job from outside.
+    /// Wakes a second worker, after one was woken for a job from outside.
     pub(crate) fn wake_helper(&self) {
         let counts = self.counts();
         if counts.parked() > 0 && counts.searchers() <= 1 {
@@ -365,16 +383,15 @@ impl Sleep {
         }
     }
 
-    /// Step (c) for a guest, after a handshake: where no worker is parked, one in a restricted wait
-    /// is woken.
+    /// Step (c) for a guest (lemma 5): wakes a worker in a restricted wait if none is parked.
     pub(crate) fn notify_of_guest(&self) {
         if self.counts().parked() == 0 {
             self.wake_one_restricted();
         }
     }
 
-    /// Sees to it, after a handshake, that new work finds a worker where all waits are restricted,
-    /// if the work may serve a thread without a core.
+    /// Step (c) for a job that a thread without a core may need, while all waits are restricted:
+    /// lemma 6.
     pub(crate) fn notify_all_restricted(&self) {
         if self.some_wait_off() && self.all_are_restricted() {
             self.wake_one_restricted();
@@ -386,12 +403,12 @@ impl Sleep {
         self.restricted.load(Ordering::Relaxed) == self.cores.len()
     }
 
-    /// Whether a thread without a core waits for something of this pool, which may be any work.
+    /// Whether a thread without a core waits for its own pool, and so may need any job.
     pub(crate) fn some_wait_off(&self) -> bool {
         self.local_off.load(Ordering::Relaxed) > 0
     }
 
-    /// Wakes one of the workers whose restricted waits run guests.
+    /// Wakes one worker in a restricted wait that runs guests.
     #[cold]
     pub(crate) fn wake_one_restricted(&self) {
         if self.restricted.load(Ordering::Relaxed) == 0 {
@@ -406,7 +423,7 @@ impl Sleep {
         }
     }
 
-    /// Wakes the workers in restricted waits for `tag`, after a handshake.
+    /// Step (c) for the restricted waits for jobs of `tag`: lemma 4.
     #[inline]
     pub(crate) fn notify_restricted(&self, tag: usize) {
         if tag != NO_TAG && self.restricted.load(Ordering::Relaxed) > 0 {
@@ -414,7 +431,6 @@ impl Sleep {
         }
     }
 
-    /// Wakes the workers in restricted waits for jobs of `tag`.
     #[cold]
     fn wake_restricted(&self, tag: usize) {
         let mut list = self.list();
@@ -424,8 +440,8 @@ impl Sleep {
         }
     }
 
-    /// Wakes one parked worker, the sentry first, else the one that parked last. It is counted
-    /// as a searcher from now on.
+    /// Wakes one parked worker: the sentry, else the one that parked last. It now counts as a
+    /// searcher.
     #[cold]
     pub(crate) fn wake_one(&self) {
         let mut list = self.list();
@@ -436,8 +452,8 @@ impl Sleep {
         }
     }
 
-    /// Wakes the thread that waits as worker `core` for what was at the address `wait`: the core's
-    /// holder, if it sleeps inside a wait, or a thread without the core.
+    /// Wakes the thread of worker `core` whose wait has the address `wait`: the core's holder, if
+    /// it sleeps inside a wait, or a thread without the core.
     #[cold]
     pub(crate) fn wake_blocked(&self, core: usize, wait: usize) {
         let mut list = self.list();
@@ -454,7 +470,7 @@ impl Sleep {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         let sleeps = || matches!(self.state(core), PARKED | BLOCKED | RESTRICTED);
-        // A worker that is not seen asleep here looks at that queue after its own fence.
+        // A worker that is not seen asleep looks at its pinned queue after its own fence.
         if !sleeps() {
             return;
         }
@@ -466,7 +482,7 @@ impl Sleep {
         }
     }
 
-    /// Wakes everybody, for a pool that ends.
+    /// Wakes all parked workers and spare threads.
     pub(crate) fn wake_all(&self) {
         let mut list = self.list();
         while let Some(&core) = list.parked.last() {
@@ -475,7 +491,7 @@ impl Sleep {
         list.off.iter().for_each(OffCores::wake_spare);
     }
 
-    /// Makes a sleeping core `BUSY`, and its thread a searcher, which has to be unparked.
+    /// Makes a sleeping core `BUSY` and its thread a searcher, which the caller unparks.
     fn unlist(&self, list: &mut List, core: usize) -> Woken<'_> {
         let mut sub = 0;
         let is_parked = self.state(core) == PARKED;
@@ -491,7 +507,7 @@ impl Sleep {
             list.sentry = None;
             sub += SENTRY;
         }
-        // In this order: its holder may see the state at once, and stop searching.
+        // The count first: its holder may see the state at once, and stop searching.
         self.count(SEARCHER, sub);
         self.set_state(core, BUSY);
         match is_parked {
@@ -502,7 +518,7 @@ impl Sleep {
 
     // ---- searching ----------------------------------------------------------------------------
 
-    /// Counts the caller as a searcher, unless enough search already.
+    /// Counts the caller as a searcher, unless enough workers search.
     #[must_use]
     pub(crate) fn start_searching(&self) -> bool {
         let workers = self.cores.len();
@@ -510,7 +526,7 @@ impl Sleep {
         self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok()
     }
 
-    /// The caller searches no longer.
+    /// Counts the caller no longer as a searcher.
     pub(crate) fn stop_searching(&self) -> Stopped {
         let before = self.count(0, SEARCHER);
         match before.searchers() - 1 {
@@ -520,17 +536,17 @@ impl Sleep {
         }
     }
 
-    /// The caller, a searcher, ends with its pool. (Nobody is left to look.)
+    /// Like `stop_searching`, for a worker that ends with its pool.
     pub(crate) fn retire(&self) {
         self.count(0, SEARCHER);
     }
 
-    /// `BUSY` to `FREE`: the caller only looks from now on.
+    /// `BUSY` to `FREE`: from now on the caller only looks.
     pub(crate) fn free_core(&self, core: usize) {
         self.set_state(core, FREE);
     }
 
-    /// `FREE` to `BUSY`. `false`: it was lent; wait for it.
+    /// `FREE` to `BUSY`. Returns `false` if the core was lent. The caller then waits for it.
     #[must_use]
     pub(crate) fn take_core(&self, me: &Arc<OffCore>) -> bool {
         let taken = self.swap_state(me.core(), FREE, BUSY);
@@ -540,38 +556,37 @@ impl Sleep {
         taken
     }
 
-    /// Whether the core's queues are empty, and will be until `unparked` was called for it; and its
-    /// gate is closed.
+    /// Whether the core is parked. If so, its queues stay empty until `unparked` is called for it,
+    /// and its gate is closed.
     pub(crate) fn is_parked(&self, core: usize) -> bool {
         self.state(core) == PARKED
     }
 
-    /// Whether the core's holder neither sleeps in the main loop nor only looks.
+    /// Whether the core's holder is at work, or in a wait.
     pub(crate) fn is_at_work(&self, core: usize) -> bool {
         !matches!(self.state(core), PARKED | FREE)
     }
 
-    /// Has to be called by whoever holds a core that was parked, before it publishes anything
-    /// from it.
+    /// The holder of a core that was parked calls this before it publishes anything: lemma 3.
     pub(crate) fn unparked(&self) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
     }
 
-    /// What the core's state is called where people read it.
+    /// The name of the core's state, for dumps.
     pub(crate) fn state_name(&self, core: usize) -> &'static str {
         ["busy", "looking", "parked", "blocked", "restricted"][self.state(core) as usize]
     }
 
-    /// Whether the core, on which the caller only looked, has become another thread's.
+    /// Whether the core was lent, for a caller that made it `FREE`.
     pub(crate) fn is_lent(&self, core: usize) -> bool {
         self.state(core) != FREE
     }
 
     // ---- parking ------------------------------------------------------------------------------
 
-    /// Step 1. The core is `FREE` if the caller searches in the main loop, else `BUSY`. `watches`:
-    /// it may become the sentry.
+    /// Step 1. The core is `FREE` if the caller searches in the main loop, else `BUSY`. With
+    /// `watches` the caller may become the sentry.
     pub(crate) fn announce(
         &self,
         core: usize,
@@ -582,7 +597,7 @@ impl Sleep {
         let mut list = self.list();
         match kind {
             Kind::Blocked => self.set_state(core, BLOCKED),
-            // Others take a free core under the lock only.
+            // Other threads take a free core only under the lock.
             Kind::Idle(me) if searching && self.state(core) != FREE => {
                 self.looker_sees_loan(&mut list, me);
                 return Entered::Lent;
@@ -608,8 +623,8 @@ impl Sleep {
         Entered::Announced
     }
 
-    /// Takes the announcement back: the caller is a searcher again and has its core. `false`: it
-    /// was woken already, or its core lent.
+    /// Takes the announcement back, so that the caller is a searcher and has its core. Returns
+    /// `false` if it was woken or its core was lent.
     #[must_use]
     pub(crate) fn leave(&self, core: usize, kind: Kind) -> bool {
         let mut list = self.list();
@@ -620,7 +635,7 @@ impl Sleep {
         listed
     }
 
-    /// Whether the core is parked as the caller has parked it, and not by a later holder.
+    /// Whether the core is still parked as the caller has parked it, and not by a later holder.
     fn is_asleep(&self, list: &List, core: usize, kind: Kind) -> bool {
         let is_callers = match kind {
             Kind::Idle(me) => list.off[core].is_next(me),
@@ -629,10 +644,10 @@ impl Sleep {
         is_callers && self.state(core) == kind.asleep()
     }
 
-    /// Step 3 of a worker that is blocked: sleeps until it is woken. Before that, and alone for one
-    /// that is idle, which then waits for its core: while the caller is the sentry, it calls `look`
-    /// after every nap, and leaves if that says so; before it resigns, it calls
-    /// `announce_and_look`.
+    /// While the caller is the sentry, naps and calls `look` after each nap, and takes the
+    /// announcement back if that sees work. When it resigns, it calls `announce_and_look`. Then, a
+    /// blocked caller sleeps until it is woken (step 3). An idle one returns, and waits for its
+    /// core.
     pub(crate) fn sleep(
         &self,
         core: usize,
@@ -690,8 +705,7 @@ impl Sleep {
         was
     }
 
-    /// Step 1 of a worker that may run only jobs of `tags`, but for the handshakes, and sees to
-    /// guests, or does not.
+    /// Step 1 of a worker that may run only jobs of `tags`, and guests if it `takes_guests`.
     pub(crate) fn announce_restricted(
         &self,
         core: usize,
@@ -707,7 +721,7 @@ impl Sleep {
         fence(Ordering::SeqCst);
     }
 
-    /// Takes that back. `false`: it was woken already, and is counted as a searcher.
+    /// Takes that back. Returns `false` if it was woken, and so counts as a searcher.
     #[must_use]
     pub(crate) fn leave_restricted(&self, core: usize) -> bool {
         let mut list = self.list();
@@ -719,15 +733,15 @@ impl Sleep {
         listed
     }
 
-    /// Step 3 of such a worker. It is woken as a searcher.
+    /// Step 3 of such a worker, which is woken as a searcher.
     pub(crate) fn sleep_restricted(&self, core: usize) {
         while self.state(core) == RESTRICTED {
             self.cores[core].wait.park();
         }
     }
 
-    /// Whether `workers` cores, all there are, are parked in the main loop, no thread is without
-    /// its core, and there is `nothing_left` for any of them at the same time.
+    /// Whether at one moment all `workers` cores are parked in the main loop, no thread waits
+    /// without its core, and there is `nothing_left`.
     pub(crate) fn all_parked(&self, workers: usize, nothing_left: impl FnOnce() -> bool) -> bool {
         let list = self.list();
         list.parked.len() == workers
@@ -738,9 +752,10 @@ impl Sleep {
 
     // ---- lending ------------------------------------------------------------------------------
 
-    /// Lends the core of a worker that has nothing to do, one that is parked first, the sentry's
-    /// last of these: then the borrower has to do what a last searcher does. (Not one that a thread
-    /// has handed off: its borrower would keep it between two waits.)
+    /// Lends the core of an idle worker: a parked one, the sentry's only if there is no other, else
+    /// a free one. The borrower of the sentry's core has to look like a last searcher. (It lends no
+    /// core that a thread has handed off, since that would not get it back before the end of the
+    /// loan.)
     pub(crate) fn lend(&self) -> Option<(usize, Stopped)> {
         if !self.counts().somebody_idles() {
             return None;
@@ -757,7 +772,7 @@ impl Sleep {
         let is_free =
             |&core: &usize| !list.off[core].is_left() && self.swap_state(core, FREE, BUSY);
         let core = cores.find(is_free)?;
-        // It sees that, and stops searching.
+        // Its thread, which looks for work, has yet to see that.
         list.off[core].looker = true;
         Some((core, Stopped::Fine))
     }
@@ -772,7 +787,8 @@ mod tests {
         let (sleep, own) = (Sleep::new(2), OffCore::at_bottom(1, true));
         let idle = Kind::Idle(&own);
         assert!(sleep.announce(1, idle, false, true) == Entered::Announced);
-        assert!(matches!(sleep.lend(), Some((1, Stopped::LookAgain))));
+        let was_sentry = if HAS_SHORT_NAPS { Stopped::LookAgain } else { Stopped::Fine };
+        assert!(sleep.lend().is_some_and(|lent| lent == (1, was_sentry)));
         assert!(sleep.announce(1, Kind::Blocked, false, true) == Entered::Announced);
         assert!(!sleep.leave(1, idle), "the worker's own thread leaves what it parked only");
         sleep.wake_one();
@@ -784,7 +800,7 @@ mod tests {
     }
 
     /// A thread borrows the core of a worker that looks around, hands it off, and wants it back,
-    /// all before the worker looks: that worker is the one to pass it on.
+    /// all before the worker sees the loan. Then that worker passes it on.
     #[test]
     fn a_core_that_was_lent_and_given_back_is_its_lookers_still() {
         let (sleep, own) = (Sleep::new(1), OffCore::at_bottom(0, true));
@@ -807,7 +823,7 @@ mod tests {
         assert_eq!(sleep.counts(), Counts(0));
     }
 
-    /// The same, but the worker looks while its core is lent, or only when that was given back.
+    /// The same, but the worker sees the loan while its core is lent, or after it was given back.
     #[test]
     fn a_looker_whose_core_was_lent_has_it_back() {
         for sees_loan in [true, false] {

@@ -1,22 +1,22 @@
-//! Moving the bits of elements, in parallel.
+//! Copying the bits of elements, in parallel.
 
-// Elements are moved without their types' leave.
+// Unsafe, because elements that are not `Copy` are copied.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
 
 use crate::fork::join;
 
-/// Places, some of which may hold values.
+/// Places, some of which may be initialized.
 pub(super) type Room<T> = [MaybeUninit<T>];
 
-/// Slices up to this many bytes are copied by one thread: some 10 us.
+/// One thread copies slices of up to this many bytes: some 10 us.
 const GRAIN: usize = 128 * 1024;
 
-/// Copies the bits of a slice to another one, as long.
+/// Copies the bits of a slice to another one of the same length.
 pub(super) fn copy<T>(from: &mut Room<T>, to: &mut Room<T>) {
     assert_eq!(from.len(), to.len());
-    // SAFETY: both are as long, and nobody else's. Bits are no values.
+    // SAFETY: both have the same length and are exclusive. Uninitialized values are allowed.
     unsafe { to.as_mut_ptr().copy_from_nonoverlapping(from.as_ptr(), from.len()) };
 }
 
@@ -31,12 +31,11 @@ pub(super) fn par_copy<T: Send>(from: &mut Room<T>, to: &mut Room<T>) {
     join(|| par_copy(from_left, to_left), || par_copy(from_right, to_right));
 }
 
-/// The places of a slice.
+/// Returns the places of a slice.
 ///
 /// # Safety
-/// Nothing uninitialized is written to them, and no element is left twice or dropped, when the
-/// borrow ends.
+/// When the borrow ends, all places are initialized, and each element is there once.
 pub(super) unsafe fn as_room<T>(v: &mut [T]) -> &mut Room<T> {
-    // SAFETY: the same slice, with more values allowed; the caller does not write them.
+    // SAFETY: it is the same slice, and the caller leaves it initialized.
     unsafe { std::slice::from_raw_parts_mut(v.as_mut_ptr().cast(), v.len()) }
 }

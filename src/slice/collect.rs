@@ -1,6 +1,6 @@
 //! Vectors whose parts are filled in parallel.
 
-// Values are written to where a vector will have them.
+// Unsafe, because places are filled before the length of the vector includes them.
 #![allow(unsafe_code)]
 
 use std::mem;
@@ -9,7 +9,7 @@ use std::ptr;
 use super::bits::Room;
 use crate::fork::join;
 
-/// Makes a vector of `len` values, which `fill` writes to its places.
+/// Returns a vector of `len` values, whose places `fill` fills.
 pub(super) fn collect<R>(
     len: usize,
     fill: impl for<'a> FnOnce(&'a mut Room<R>) -> Filled<'a, R>,
@@ -19,25 +19,25 @@ pub(super) fn collect<R>(
     let filled = fill(&mut values.spare_capacity_mut()[..len]);
     assert!(ptr::eq(start, filled.room.as_ptr().cast()));
     filled.keep(len);
-    // SAFETY: they are filled.
+    // SAFETY: all `len` places are filled.
     unsafe { values.set_len(len) };
     values
 }
 
-/// Places whose first ones are filled. Dropped, it drops the values.
+/// Places of which the first are filled. Its drop drops their values.
 pub(super) struct Filled<'a, R> {
     room: &'a mut Room<R>,
-    /// How many of them are filled.
+    /// The number of filled places.
     len: usize,
 }
 
 impl<'a, R> Filled<'a, R> {
-    /// Nothing is filled.
+    /// No place is filled.
     pub(super) fn new(room: &'a mut Room<R>) -> Filled<'a, R> {
         Filled { room, len: 0 }
     }
 
-    /// Fills places up to the last one, or to the last value.
+    /// Fills places until there are no more places or values.
     #[inline]
     pub(super) fn extend(mut self, values: impl IntoIterator<Item = R>) -> Filled<'a, R> {
         let mut count = self.len;
@@ -48,22 +48,22 @@ impl<'a, R> Filled<'a, R> {
                 self.len = count;
             }
         }
-        // What is never dropped is not counted one by one, which the compiler can vectorize.
+        // Values without a drop are counted at the end, so that the loop can be vectorized.
         self.len = count;
         self
     }
 
-    /// Fills the other places by what `next` makes of the value before each and of an input, one
-    /// for each place.
+    /// Fills the other places, one for each input: `next` makes a value of the one before and the
+    /// input.
     ///
     /// # Panics
-    /// When there is no value before.
+    /// If no place is filled, or there are more or fewer inputs than places.
     #[inline]
     pub(super) fn scan<T>(mut self, inputs: &[T], next: impl Fn(&R, &T) -> R) -> Filled<'a, R> {
         let start = self.len;
         assert!(start > 0 && self.room.len() - start == inputs.len());
         for (i, input) in inputs.iter().enumerate() {
-            // SAFETY: the first places are filled, and then one after the other.
+            // SAFETY: all places before this one are filled.
             let last = unsafe { self.room.get_unchecked(start + i - 1).assume_init_ref() };
             let value = next(last, input);
             // SAFETY: there are as many places as inputs.
@@ -76,7 +76,7 @@ impl<'a, R> Filled<'a, R> {
         self
     }
 
-    /// Has the places up to `middle` filled by `left`, and the others by `right`, in parallel.
+    /// Fills the places before `middle` by `left` and the others by `right`, in parallel.
     pub(super) fn in_two(
         room: &'a mut Room<R>,
         middle: usize,
@@ -97,7 +97,7 @@ impl<'a, R> Filled<'a, R> {
         Filled { room, len }
     }
 
-    /// Leaves its values where they are: all of its `len` places must be filled.
+    /// Leaves the values in their `len` places, all of which must be filled.
     fn keep(self, len: usize) {
         assert!(self.len == len && self.room.len() == len, "a part was not filled");
         mem::forget(self);
@@ -107,7 +107,7 @@ impl<'a, R> Filled<'a, R> {
 impl<R> Drop for Filled<'_, R> {
     fn drop(&mut self) {
         let filled = &mut self.room[..self.len];
-        // SAFETY: these are filled, and nobody else's.
+        // SAFETY: these places are filled, and this owns their values.
         unsafe { ptr::drop_in_place(ptr::from_mut(filled) as *mut [R]) };
     }
 }

@@ -1,4 +1,4 @@
-//! What can be done with a slice that may be changed.
+//! Methods of slices that may be changed.
 
 use std::cmp::Ordering;
 
@@ -12,41 +12,39 @@ use crate::iter::sources::parts::*;
 /// Parallel algorithms that change a slice.
 ///
 /// # Sorting
-/// *O*(*n* log *n*) comparisons, and *O*(*n*) for a slice that is sorted already, or is sorted
-/// strictly backwards.
+/// A sort makes *O*(*n* log *n*) comparisons, and *O*(*n*) if the slice is already sorted, or
+/// sorted strictly backwards.
 ///
-/// The stable sorts are merge sorts, whose leaves std sorts; they allocate space for as many
-/// elements as the slice has. On a pool of one thread, and for up to two thousand elements, they
-/// are std's. Leaves of elements of more than 32 bytes are sorted by number instead, which moves
-/// each element once, and allocates 4 to 8 bytes an element; on one thread, too, those of more
-/// than 128 thousand are merged.
+/// The stable sorts are merge sorts. They allocate memory for as many elements as the slice has.
+/// Their leaves are sorted by std. Leaves of elements of more than 32 bytes are sorted by number
+/// instead: this moves each element once, and allocates 4 to 8 bytes for each. On one thread, and
+/// for up to two thousand elements, std sorts the whole slice, unless more than 128 thousand
+/// elements are sorted by number.
 ///
-/// The unstable sorts are quicksorts, in place, on pools of up to eight threads; on larger ones,
-/// for which the first division by one thread would take too long, they are merge sorts, as
-/// above. A quicksort leaves to std parts of up to 128 elements; or, where elements have up to 16
-/// bytes, or up to 24 and own something, as a string does, a fourth of each thread's share. Parts
-/// of half a megabyte of elements of more than 64 bytes are sorted by number.
+/// On up to eight threads, the unstable sorts are quicksorts in place. On more threads, the first
+/// division by one thread would take too long, so they are merge sorts. A quicksort leaves parts
+/// of up to 128 elements to std. If an element has up to 16 bytes, or up to 24 and a destructor,
+/// it leaves parts of up to a fourth of each thread's share. Parts of half a megabyte of elements
+/// of more than 64 bytes are sorted by number.
 ///
-/// If the order is not a total one, the elements end up in any order, or the sort panics. If a
-/// comparison panics, so does the sort, and the slice has all its elements, in any order: each is
-/// there once, whatever a comparison has changed in it.
+/// If the order is not total, the elements end up in any order, or the sort panics. If a comparison
+/// panics, the sort panics, and the slice has all its elements in any order. Changes that
+/// comparisons have made to elements are kept.
 ///
-/// Elements without a size have no order that could be seen: they are left as they are, and not
-/// compared.
+/// Elements without a size are not compared, and are left as they are.
 ///
 /// The parallel merge is that of Odeh, Green, Mwassi, Shmueli and Birk ("Merge Path", 2012).
 pub trait ParallelSliceMut<T: Send> {
     /// Returns the slice, on which the other methods work.
     fn as_parallel_slice_mut(&mut self) -> &mut [T];
 
-    /// Sorts the slice; equal elements keep their order.
+    /// Sorts the slice. Equal elements keep their order.
     ///
     /// # Panics
-    /// When a comparison does: see [Sorting](Self#sorting).
+    /// If a comparison panics: see [Sorting](Self#sorting).
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut words = ["steal", "fork", "join"];
     /// words.par_sort();
     /// assert_eq!(words, ["fork", "join", "steal"]);
@@ -59,35 +57,30 @@ pub trait ParallelSliceMut<T: Send> {
         sort.sort(self.as_parallel_slice_mut());
     }
 
-    /// Sorts the slice as `compare` says; equal elements keep their order.
+    /// Sorts the slice by `compare`. Equal elements keep their order.
     ///
     /// # Panics
-    /// When `compare` does: see [Sorting](Self#sorting).
+    /// If `compare` panics: see [Sorting](Self#sorting).
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut weights = [2.5, -1.0, 0.5];
     /// weights.par_sort_by(|a, b| f64::total_cmp(b, a));
     /// assert_eq!(weights, [2.5, 0.5, -1.0]);
     /// ```
-    fn par_sort_by<F>(&mut self, compare: F)
-    where
-        F: Fn(&T, &T) -> Ordering + Sync,
-    {
+    fn par_sort_by<F: Fn(&T, &T) -> Ordering + Sync>(&mut self, compare: F) {
         let sort = Sort { leaf: |v: &mut [T]| v.sort_by(|a, b| compare(a, b)), compare: &compare };
         sort.sort(self.as_parallel_slice_mut());
     }
 
-    /// Sorts the slice by a key; elements with equal keys keep their order. `key` is called twice
-    /// for each comparison.
+    /// Sorts the slice by a key. Elements with equal keys keep their order. Calls `key` twice for
+    /// each comparison.
     ///
     /// # Panics
-    /// When `key` or a comparison does: see [Sorting](Self#sorting).
+    /// If `key` or a comparison panics: see [Sorting](Self#sorting).
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut words = ["steal", "fork", "join"];
     /// words.par_sort_by_key(|word| word.len());
     /// assert_eq!(words, ["fork", "join", "steal"]);
@@ -104,17 +97,16 @@ pub trait ParallelSliceMut<T: Send> {
         sort.sort(self.as_parallel_slice_mut());
     }
 
-    /// Sorts the slice by a key that is worked out once for each element, in parallel; elements
-    /// with equal keys keep their order.
+    /// Sorts the slice by a key. Elements with equal keys keep their order. Calls `key` once for
+    /// each element, in parallel.
     ///
-    /// Allocates space for each key and a number, twice, and for the elements.
+    /// Allocates memory for the elements, and twice for each key and a number.
     ///
     /// # Panics
-    /// When `key`, or a comparison of keys, does; the slice is then as it was.
+    /// If `key` or a comparison of keys panics. The slice is then unchanged.
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [10, 9, 100];
     /// numbers.par_sort_by_cached_key(|number| number.to_string());
     /// assert_eq!(numbers, [10, 100, 9]);
@@ -127,16 +119,15 @@ pub trait ParallelSliceMut<T: Send> {
         sort_by_cached_key(self.as_parallel_slice_mut(), &key);
     }
 
-    /// Sorts the slice; equal elements may change places.
+    /// Sorts the slice. Equal elements may change places.
     ///
-    /// Faster than [`par_sort`](Self::par_sort) where elements are small and random.
+    /// This is faster than [`par_sort`](Self::par_sort) if elements are small and in random order.
     ///
     /// # Panics
-    /// When a comparison does: see [Sorting](Self#sorting).
+    /// If a comparison panics: see [Sorting](Self#sorting).
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [3, 1, 2];
     /// numbers.par_sort_unstable();
     /// assert_eq!(numbers, [1, 2, 3]);
@@ -148,34 +139,29 @@ pub trait ParallelSliceMut<T: Send> {
         sort_unstable(self.as_parallel_slice_mut(), &T::cmp);
     }
 
-    /// Sorts the slice as `compare` says; equal elements may change places.
+    /// Sorts the slice by `compare`. Equal elements may change places.
     ///
     /// # Panics
-    /// When `compare` does: see [Sorting](Self#sorting).
+    /// If `compare` panics: see [Sorting](Self#sorting).
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut weights = [2.5, -1.0, 0.5];
     /// weights.par_sort_unstable_by(f64::total_cmp);
     /// assert_eq!(weights, [-1.0, 0.5, 2.5]);
     /// ```
-    fn par_sort_unstable_by<F>(&mut self, compare: F)
-    where
-        F: Fn(&T, &T) -> Ordering + Sync,
-    {
+    fn par_sort_unstable_by<F: Fn(&T, &T) -> Ordering + Sync>(&mut self, compare: F) {
         sort_unstable(self.as_parallel_slice_mut(), &compare);
     }
 
-    /// Sorts the slice by a key; elements with equal keys may change places. `key` is called
-    /// twice for each comparison.
+    /// Sorts the slice by a key. Elements with equal keys may change places. Calls `key` twice for
+    /// each comparison.
     ///
     /// # Panics
-    /// When `key` or a comparison does: see [Sorting](Self#sorting).
+    /// If `key` or a comparison panics: see [Sorting](Self#sorting).
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [-3_i32, 1, 2];
     /// numbers.par_sort_unstable_by_key(|number| number.abs());
     /// assert_eq!(numbers, [1, 2, -3]);
@@ -188,19 +174,17 @@ pub trait ParallelSliceMut<T: Send> {
         sort_unstable(self.as_parallel_slice_mut(), &|a: &T, b: &T| key(a).cmp(&key(b)));
     }
 
-    /// Merges the sorted parts before and from `middle` on; of equal elements, those of the first
-    /// part come first.
+    /// Merges two sorted parts of the slice, the second of which begins at `middle`. Of equal
+    /// elements, those of the first part come first.
     ///
-    /// *O*(*n*) comparisons. Allocates space for as many elements as the slice has. If a part is
-    /// not sorted, the elements end up in any order.
+    /// Makes *O*(*n*) comparisons, and allocates memory for as many elements as the slice has. If a
+    /// part is not sorted, the elements end up in any order.
     ///
     /// # Panics
-    /// When `middle` is greater than the length, and when a comparison does; the slice is then as
-    /// it was.
+    /// If `middle` is greater than the length, or a comparison panics. The slice is then unchanged.
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [1, 4, 9, 2, 3];
     /// numbers.par_merge_in_place(3);
     /// assert_eq!(numbers, [1, 2, 3, 4, 9]);
@@ -213,16 +197,14 @@ pub trait ParallelSliceMut<T: Send> {
         merge_in_place(self.as_parallel_slice_mut(), middle, &T::cmp);
     }
 
-    /// [`par_merge_in_place`](Self::par_merge_in_place), of parts that are sorted as `compare`
-    /// says.
+    /// Merges two parts that are sorted by `compare`, like
+    /// [`par_merge_in_place`](Self::par_merge_in_place).
     ///
     /// # Panics
-    /// When `middle` is greater than the length, and when `compare` does; the slice is then as it
-    /// was.
+    /// If `middle` is greater than the length, or `compare` panics. The slice is then unchanged.
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [9, 4, 1, 3, 2];
     /// numbers.par_merge_in_place_by(3, |a, b| b.cmp(a));
     /// assert_eq!(numbers, [9, 4, 3, 2, 1]);
@@ -235,40 +217,35 @@ pub trait ParallelSliceMut<T: Send> {
         merge_in_place(self.as_parallel_slice_mut(), middle, &compare);
     }
 
-    /// Moves the elements that `test` holds for to the front, and gives their number. Both they
-    /// and the others keep their order.
+    /// Moves the elements for which `test` returns true to the front, and returns their number.
+    /// Both groups keep their order.
     ///
-    /// Calls `test` once for each element, and moves each twice, in *O*(*n*). Allocates space for
-    /// as many elements as the slice has, and a byte for each.
+    /// Calls `test` once for each element, and moves each element twice. Allocates memory for as
+    /// many elements as the slice has, and a byte for each.
     ///
     /// # Panics
-    /// When `test` does; the slice is then as it was.
+    /// If `test` panics. The slice is then unchanged.
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [1, 2, 3, 4, 5];
     /// assert_eq!(numbers.par_stable_partition(|n| n % 2 == 0), 2);
     /// assert_eq!(numbers, [2, 4, 1, 3, 5]);
     /// ```
-    fn par_stable_partition<F>(&mut self, test: F) -> usize
-    where
-        F: Fn(&T) -> bool + Sync,
-    {
+    fn par_stable_partition<F: Fn(&T) -> bool + Sync>(&mut self, test: F) -> usize {
         partition::stable_partition(self.as_parallel_slice_mut(), &test)
     }
 
     /// Replaces each element by the sum, by `op`, of all elements up to it, itself included.
     ///
-    /// As [`ParallelSlice::par_inclusive_scan`](super::ParallelSlice::par_inclusive_scan), whose
-    /// result it has, bit by bit; but allocates for a value every 4096 elements only.
+    /// The result is that of [`par_inclusive_scan`](super::ParallelSlice::par_inclusive_scan), bit
+    /// by bit. Allocates memory for one value for every 4096 elements.
     ///
     /// # Panics
-    /// When `op` or a clone does; some elements are then replaced and others not.
+    /// If `op` or a clone panics. Some elements may then have been replaced.
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut numbers = [1, 2, 3, 4];
     /// numbers.par_inclusive_scan_in_place(|a, b| a + b);
     /// assert_eq!(numbers, [1, 3, 6, 10]);
@@ -281,18 +258,17 @@ pub trait ParallelSliceMut<T: Send> {
         scan::inclusive_in_place(self.as_parallel_slice_mut(), &op);
     }
 
-    /// Replaces each element by the sum, by `op`, of `init` and all elements before it; gives the
-    /// sum of `init` and all.
+    /// Replaces each element by the sum, by `op`, of `init` and all elements before it. Returns the
+    /// sum of `init` and all elements.
     ///
-    /// As [`ParallelSlice::par_exclusive_scan`](super::ParallelSlice::par_exclusive_scan), whose
-    /// result it has, bit by bit; but allocates for a value every 4096 elements only.
+    /// The result is that of [`par_exclusive_scan`](super::ParallelSlice::par_exclusive_scan), bit
+    /// by bit. Allocates memory for one value for every 4096 elements.
     ///
     /// # Panics
-    /// When `op` or a clone does; some elements are then replaced and others not.
+    /// If `op` or a clone panics. Some elements may then have been replaced.
     ///
     /// ```
     /// use filch::slice::ParallelSliceMut;
-    ///
     /// let mut lengths = [3, 1, 4];
     /// let total = lengths.par_exclusive_scan_in_place(0, |a, b| a + b);
     /// assert_eq!((lengths, total), ([0, 3, 4], 8));
@@ -305,14 +281,13 @@ pub trait ParallelSliceMut<T: Send> {
         scan::exclusive_in_place(self.as_parallel_slice_mut(), init, &op)
     }
 
-    // ---- parallel iterators over parts of it ----------------------------------------------------
+    // ---- parallel iterators over parts ----------------------------------------------------------
 
     /// Returns an iterator over the parts between items for which `separator` returns true, like
     /// [`par_split`](super::ParallelSlice::par_split).
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [3, 2, 0, 5, 4];
     /// numbers.par_split_mut(|&n| n == 0).for_each(|part| part.reverse());
     /// assert_eq!(numbers, [2, 3, 0, 4, 5]);
@@ -329,7 +304,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [3, 2, 0, 5, 4];
     /// numbers.par_split_inclusive_mut(|&n| n == 0).for_each(|part| part.reverse());
     /// assert_eq!(numbers, [0, 2, 3, 4, 5]);
@@ -349,7 +323,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 3];
     /// numbers.par_chunks_mut(2).for_each(|chunk| chunk.reverse());
     /// assert_eq!(numbers, [2, 1, 3]);
@@ -367,7 +340,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 3];
     /// let mut chunks = numbers.par_chunks_exact_mut(2);
     /// chunks.take_remainder()[0] = 9;
@@ -387,7 +359,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 3];
     /// numbers.par_rchunks_mut(2).for_each(|chunk| chunk.reverse());
     /// assert_eq!(numbers, [1, 3, 2]);
@@ -405,7 +376,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 3];
     /// numbers.par_rchunks_exact_mut(2).for_each(|chunk| chunk.reverse());
     /// assert_eq!(numbers, [1, 3, 2]);
@@ -420,7 +390,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut numbers = [1, 2, 5, 6];
     /// numbers.par_chunk_by_mut(|a, b| a + 1 == *b).for_each(|run| run.reverse());
     /// assert_eq!(numbers, [2, 1, 6, 5]);

@@ -1,18 +1,18 @@
-//! Folds whose shape depends on the length alone.
+//! Folds whose shape depends only on the length.
 
 use crate::fork::join;
 
-/// The elements of a block, folded by one thread from the first to the last. Part of what
-/// [`ParallelSlice::par_fold_fixed`](super::ParallelSlice::par_fold_fixed) promises: some
-/// microseconds of additions, and short enough for 100,000 elements to be shared.
+/// The number of elements of a block, which one thread folds from the first to the last. It is part
+/// of the contract of [`ParallelSlice::par_fold_fixed`](super::ParallelSlice::par_fold_fixed). A
+/// block is some microseconds of additions, so that several threads can share 100,000 elements.
 pub(super) const BLOCK: usize = 4096;
 
-/// How many values a block is reduced to before they are combined: enough for the widest vectors
-/// of bytes, and for the latency of an addition to be hidden.
+/// The number of lanes: enough for the widest vectors of bytes, and to hide the latency of an
+/// addition.
 pub(super) const LANES: usize = 32;
 
-/// Folds each block by `leaf`, and combines two halves of the blocks, the left one the shorter
-/// one if the number is odd, by `combine`.
+/// Folds each block by `leaf`, and combines the results of two halves by `combine`. If the number
+/// of blocks is odd, the left half is the shorter one.
 pub(super) fn fold_blocks<T, R, L, C>(v: &[T], leaf: &L, combine: &C) -> R
 where
     T: Sync,
@@ -29,7 +29,8 @@ where
     combine(left, right)
 }
 
-/// Reduces a block: element `i` goes to lane `i % LANES`, and the lanes are combined by halves.
+/// Reduces a block: lane `i % LANES` adds element `i`, and then the halves of the lanes are
+/// combined.
 pub(super) fn reduce_lanes<T, R, M, O>(block: &[T], identity: R, map: &M, op: &O) -> R
 where
     R: Copy,

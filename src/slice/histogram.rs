@@ -1,16 +1,16 @@
-//! Histograms: each leaf counts on its own, and the counts are added up.
+//! Histograms: each piece has counts of its own, and these are added up.
 
 use crate::current_num_threads;
-use crate::fork::join;
+use crate::iter::ParallelIterator;
+use crate::iter::sources::chunks::Chunks;
 
-/// No leaf is shorter: some 10 us.
+/// The fewest elements of a leaf, which one thread counts: some 10 us.
 const SHORTEST: usize = 8 * 1024;
 
-/// A leaf has this many times as many elements as there are buckets, at least, for the counts to
-/// cost less than the counting.
+/// The fewest elements of a leaf for each bucket, so that adding up costs less than counting.
 const ELEMENTS_PER_BUCKET: usize = 4;
 
-/// How many elements of `v` each of the `buckets` has.
+/// Returns how many elements of `v` are in each of the `buckets`.
 pub(super) fn histogram<T, F>(v: &[T], buckets: usize, bucket: &F) -> Vec<usize>
 where
     T: Sync,
@@ -19,40 +19,20 @@ where
     let leaf = SHORTEST.max(buckets.saturating_mul(ELEMENTS_PER_BUCKET));
     // Of elements without a size there may be too many for short leaves.
     let few = if size_of::<T>() == 0 { v.len() / (current_num_threads() * 4) } else { 0 };
-    let leaf = leaf.max(few);
-    let mut counts = vec![0; buckets];
-    count(v, &mut counts, bucket, leaf);
-    counts
-}
-
-/// Adds the elements of `v` to `counts`.
-fn count<T, F>(v: &[T], counts: &mut [usize], bucket: &F, leaf: usize)
-where
-    T: Sync,
-    F: Fn(&T) -> usize + Sync,
-{
-    if v.len() <= leaf {
-        for element in v {
+    let none = || vec![0; buckets];
+    let count = |mut counts: Vec<usize>, leaf: &[T]| {
+        for element in leaf {
             let index = bucket(element);
-            let buckets = counts.len();
             let Some(count) = counts.get_mut(index) else {
                 panic!("bucket {index} of {buckets} in a histogram");
             };
             *count += 1;
         }
-        return;
-    }
-    let (left, right) = v.split_at(v.len() / 2);
-    let buckets = counts.len();
-    let ((), others) = join(
-        || count(left, counts, bucket, leaf),
-        || {
-            let mut counts = vec![0; buckets];
-            count(right, &mut counts, bucket, leaf);
-            counts
-        },
-    );
-    for (count, other) in counts.iter_mut().zip(others) {
-        *count += other;
-    }
+        counts
+    };
+    let add = |mut counts: Vec<usize>, others: Vec<usize>| {
+        counts.iter_mut().zip(others).for_each(|(count, other)| *count += other);
+        counts
+    };
+    Chunks::new(v, leaf.max(few)).fold(none, count).reduce_with(add).unwrap_or_else(none)
 }

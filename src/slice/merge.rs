@@ -1,13 +1,14 @@
-//! Merging two sorted runs by moving their elements, both halves of a merge in parallel.
+//! Merging two sorted runs by moving their elements.
 //!
-//! A merge is cut where half of its output comes from (the "merge path" of Odeh et al., 2012), so
-//! that its parts are of one length whatever the input. A part is merged by one thread, again as
-//! two halves, in turns: two chains of comparisons that do not wait for each other.
+//! A merge is cut where the first half of its output ends (the "merge path" of Odeh et al., 2012),
+//! so both halves have the same length for any input, and run in parallel. One thread merges a
+//! short part, again as two halves, in turns: two chains of comparisons that do not wait for each
+//! other.
 //!
-//! An element is compared by one thread at a time, and never after its bits were copied: the
-//! elements need not be `Sync`, and may be changed through a `Cell` by a comparison.
+//! One thread at a time compares an element, and none does after its bits were copied. So elements
+//! need not be `Sync`, and a comparison may change them through a `Cell`.
 
-// Elements are in two places while they are merged.
+// Unsafe, because elements are in two places while they are merged.
 #![allow(unsafe_code)]
 
 use std::cmp::Ordering;
@@ -16,13 +17,13 @@ use super::bits::{Room, copy};
 use super::collect::{Filled, collect};
 use crate::fork::join;
 
-/// Outputs up to this long are merged by one thread: some 10 us. A guess.
+/// One thread merges outputs of up to this length: some 10 us. A guess.
 const GRAIN: usize = 8 * 1024;
 
-/// Merges `left` and `right`, equal elements of `left` first, into `out`.
+/// Merges `left` and `right` into `out`. Of equal elements, those of `left` come first.
 ///
-/// Copies bits: afterwards each element is twice there, and the caller says which one counts. If
-/// `compare` panics, `left` and `right` are what they were, and `out` holds nothing.
+/// Copies bits: each element is then there twice, and the caller decides which copy counts. If
+/// `compare` panics, `left` and `right` are unchanged, and `out` counts as uninitialized.
 ///
 /// # Safety
 /// 1. All of `left` and `right` is initialized.
@@ -37,26 +38,25 @@ pub(super) unsafe fn merge<T, F>(
     F: Fn(&T, &T) -> Ordering + Sync,
 {
     if out.len() <= GRAIN {
-        // SAFETY: the caller's promises, both.
+        // SAFETY: the caller's obligations 1 and 2.
         return unsafe { merge_serially(left, right, out, compare) };
     }
     let half = out.len() / 2;
-    // SAFETY: the caller's promise 1, for both.
+    // SAFETY: obligation 1, for both.
     let cut = unsafe { cut(elements(left), elements(right), half, compare) };
     let (left_low, left_high) = left.split_at_mut(cut);
     let (right_low, right_high) = right.split_at_mut(half - cut);
     let (out_low, out_high) = out.split_at_mut(half);
     join(
-        // SAFETY: parts of what is initialized; `cut + (half - cut)` is `half`.
+        // SAFETY: both inputs are initialized, and `cut + (half - cut)` is `half`.
         || unsafe { merge(left_low, right_low, out_low, compare) },
-        // SAFETY: the same, of what remains.
+        // SAFETY: the same, for the rest.
         || unsafe { merge(left_high, right_high, out_high, compare) },
     );
 }
 
-/// How many of the first `count` elements of the merged runs are `left`'s; `count` is at most the
-/// length of both. Whatever `compare` says, it is no more than `left` has, and the others are no
-/// more than `right` has.
+/// Returns how many of the first `count` elements of the merged runs are `left`'s. `count` is at
+/// most the length of both. Whatever `compare` returns, no run has fewer elements than its share.
 fn cut<T>(left: &[T], right: &[T], count: usize, compare: &impl Fn(&T, &T) -> Ordering) -> usize {
     let mut low = count.saturating_sub(right.len());
     let mut high = count.min(left.len());
@@ -71,16 +71,16 @@ fn cut<T>(left: &[T], right: &[T], count: usize, compare: &impl Fn(&T, &T) -> Or
     low
 }
 
-/// The elements of places.
+/// Returns the elements in the places.
 ///
 /// # Safety
-/// All of it is initialized.
+/// All places are initialized.
 unsafe fn elements<T>(room: &Room<T>) -> &[T] {
-    // SAFETY: initialized, says the caller.
+    // SAFETY: the caller's obligation.
     unsafe { std::slice::from_raw_parts(room.as_ptr().cast(), room.len()) }
 }
 
-/// Whether nothing of `right` comes before anything of `left`, if both are sorted.
+/// Returns whether no element of `right` comes before one of `left`, if both are sorted.
 fn are_in_order<T>(left: &[T], right: &[T], compare: &impl Fn(&T, &T) -> Ordering) -> bool {
     match (left.last(), right.first()) {
         (Some(last), Some(first)) => compare(first, last) != Ordering::Less,
@@ -99,14 +99,14 @@ unsafe fn merge_serially<T>(
     compare: &impl Fn(&T, &T) -> Ordering,
 ) {
     debug_assert_eq!(left.len() + right.len(), out.len());
-    // SAFETY: the caller's promise 1, for both.
+    // SAFETY: obligation 1 of `merge`, for both.
     if unsafe { are_in_order(elements(left), elements(right), compare) } {
         let (out_left, out_right) = out.split_at_mut(left.len());
         copy(left, out_left);
         return copy(right, out_right);
     }
     let half = out.len() / 2;
-    // SAFETY: the caller's promise 1, for both.
+    // SAFETY: the same.
     let cut = unsafe { cut(elements(left), elements(right), half, compare) };
     let (left_low, left_high) = left.split_at_mut(cut);
     let (right_low, right_high) = right.split_at_mut(half - cut);
@@ -129,7 +129,7 @@ unsafe fn merge_serially<T>(
     high.finish(compare);
 }
 
-/// A merge under way: what is left of both runs, and where the next element goes.
+/// A merge under way: the rest of both runs, and the place for the next element.
 struct Merge<T> {
     left: *const T,
     left_end: *const T,
@@ -139,8 +139,8 @@ struct Merge<T> {
 }
 
 impl<T> Merge<T> {
-    /// All elements of `left` and `right` are initialized, and `out` has room for both; they are
-    /// borrowed as long as this is used.
+    /// `left` and `right` are initialized, and `out` has room for both. All stay borrowed as long
+    /// as this is used.
     fn new(left: &mut Room<T>, right: &mut Room<T>, out: &mut Room<T>) -> Merge<T> {
         let left = left.as_ptr_range();
         let right = right.as_ptr_range();
@@ -162,19 +162,19 @@ impl<T> Merge<T> {
         (self.right_end.addr() - self.right.addr()) / size_of::<T>()
     }
 
-    /// How many steps there are before a run can be at its end.
+    /// Returns the number of steps before a run can be at its end.
     fn safe_steps(&self) -> usize {
         self.left_len().min(self.right_len())
     }
 
-    /// Moves the next element on, without a branch for which it is.
+    /// Copies the next element to its place, without a branch.
     ///
     /// # Safety
-    /// There are [`safe_steps`](Self::safe_steps).
+    /// [`safe_steps`](Self::safe_steps) is not 0.
     #[inline(always)]
     unsafe fn step(&mut self, compare: &impl Fn(&T, &T) -> Ordering) {
-        // SAFETY: no run is at its end, so both pointers are to elements, of which nobody else has
-        // a reference; `out` has room for all elements that are left.
+        // SAFETY: no run is at its end, so both pointers are to elements, which only this merge
+        // uses. `out` has room for all elements that are left.
         unsafe {
             let is_right = compare(&*self.right, &*self.left) == Ordering::Less;
             let next = if is_right { self.right } else { self.left };
@@ -185,7 +185,7 @@ impl<T> Merge<T> {
         }
     }
 
-    /// Does what is left to do.
+    /// Merges the rest.
     fn finish(mut self, compare: &impl Fn(&T, &T) -> Ordering) {
         loop {
             let steps = self.safe_steps();
@@ -193,12 +193,12 @@ impl<T> Merge<T> {
                 break;
             }
             for _ in 0..steps {
-                // SAFETY: no more steps than there are.
+                // SAFETY: these are no more than the safe steps.
                 unsafe { self.step(compare) };
             }
         }
         let (left_len, right_len) = (self.left_len(), self.right_len());
-        // SAFETY: `out` has room for all elements that are left, those of one run.
+        // SAFETY: the rest is of one run, and `out` has room for it.
         unsafe {
             self.out.copy_from_nonoverlapping(self.left, left_len);
             self.out.copy_from_nonoverlapping(self.right, right_len);
@@ -218,7 +218,7 @@ where
     let len = len.unwrap_or_else(|| panic!("capacity overflow: {} + {}", left.len(), right.len()));
     collect(len, |room| {
         if size_of::<T>() == 0 {
-            // There may be any number of them, and they have no order that could be seen.
+            // There may be any number of them, and their order cannot be seen.
             return Filled::new(room).extend(left.iter().cloned()).extend(right.iter().cloned());
         }
         merge_clones_into(left, right, room, compare)

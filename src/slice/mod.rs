@@ -1,12 +1,11 @@
-//! Parallel algorithms on slices: sorting, merging, scans, partitions, histograms, and folds that
-//! give the same bits on any number of threads.
+//! Parallel algorithms on slices: sorting, merging, scans, partitions, histograms, and folds whose
+//! results have the same bits on any number of threads.
 //!
-//! All of them are built on [`join`](crate::join) alone: they run in the pool they are called
-//! in, else in the global one, and call their closures from any of its workers.
+//! They run in the pool of the calling worker, else in the global pool, and may call their closures
+//! on any of its threads.
 //!
 //! ```
 //! use filch::slice::ParallelSliceMut;
-//!
 //! let mut numbers: Vec<u64> = (0..100_000).map(|n| n * 7919 % 100_003).collect();
 //! numbers.par_sort();
 //! assert!(numbers.is_sorted());

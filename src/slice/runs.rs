@@ -1,19 +1,21 @@
-//! Slices that are sorted already, forwards or backwards: seen in one pass, before any sorting.
+//! Slices that are already sorted, forwards or backwards. One pass before the sort detects them.
 
 use std::cmp::Ordering;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::fork::join;
+use crate::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
-/// How many elements at the start are looked at before any fork: what is not sorted shows soon.
+/// How many elements at the start are checked before any fork: most slices are no runs.
 const PREFIX: usize = 256;
 
-/// Slices up to this long are looked at, or turned round, by one thread: a few us.
+/// One thread checks slices of up to this length: a few us.
 const GRAIN: usize = 16 * 1024;
 
-/// Sorts a slice that needs no sorting: leaves an ascending one, and turns a strictly descending
-/// one round, which keeps the order of equal elements, for there are none. `false`: the slice is
-/// neither, and as it was.
+/// Sorts a slice that is a run, and returns whether it is one. An ascending slice is left as it is.
+/// A strictly descending one is reversed: it has no equal elements whose order could change. Any
+/// other slice is unchanged.
 pub(super) fn sort_run<T, F>(v: &mut [T], compare: &F) -> bool
 where
     T: Send,
@@ -33,7 +35,7 @@ where
     }
 }
 
-/// Whether all neighbours follow each other.
+/// Returns whether `follow` is true for all neighbours.
 fn is_run<T, F>(v: &mut [T], follow: &F) -> bool
 where
     T: Send,
@@ -43,8 +45,8 @@ where
     prefix.is_sorted_by(follow) && is_run_in_parallel(v, follow, &AtomicBool::new(false))
 }
 
-/// The slices are exclusive, since an element that is not `Sync` may be looked at by one thread
-/// only. `seen`: someone knows that it is no run.
+/// The slices are exclusive, since only one thread at a time may read an element that is not
+/// `Sync`. `seen` is set if a thread has seen that this is no run.
 fn is_run_in_parallel<T, F>(v: &mut [T], follow: &F, seen: &AtomicBool) -> bool
 where
     T: Send,
@@ -70,20 +72,6 @@ where
 fn reverse<T: Send>(v: &mut [T]) {
     let len = v.len();
     let (low, rest) = v.split_at_mut(len / 2);
-    let high = &mut rest[len % 2..];
-    swap_reversed(low, high);
-}
-
-/// Exchanges two slices, as long, and turns both round.
-fn swap_reversed<T: Send>(low: &mut [T], high: &mut [T]) {
-    if low.len() <= GRAIN / 2 {
-        for (a, b) in low.iter_mut().zip(high.iter_mut().rev()) {
-            std::mem::swap(a, b);
-        }
-        return;
-    }
-    let middle = low.len() / 2;
-    let (low_start, low_end) = low.split_at_mut(middle);
-    let (high_start, high_end) = high.split_at_mut(high.len() - middle);
-    join(|| swap_reversed(low_start, high_end), || swap_reversed(low_end, high_start));
+    let high = rest[len % 2..].par_iter_mut().rev();
+    low.par_iter_mut().zip(high).for_each(|(a, b)| mem::swap(a, b));
 }

@@ -1,18 +1,22 @@
 //! Scans (prefix sums), in two passes over blocks.
 //!
-//! The first pass folds each block; the folds are summed up from the first to the last; the
-//! second pass scans each block, starting from what comes before it. Each block is folded from
-//! its first element to its last, whichever thread does it, so that the result depends on the
-//! elements alone.
+//! The first pass folds each block. The folds are then added up from the first to the last. The
+//! second pass scans each block, beginning with the sum of all blocks before it. Any thread folds a
+//! block from its first element to its last, so the result depends only on the elements.
+
+use std::mem;
 
 use super::bits::Room;
 use super::collect::{Filled, collect};
-use crate::fork::join;
+use crate::iter::sources::chunks::{Chunks, ChunksMut};
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// The elements of a block: part of what the scans promise. Some 10 us of additions.
+/// The number of elements of a block, which is part of the contract of the scans. Some 10 us of
+/// additions.
 const BLOCK: usize = 4096;
 
-/// What comes before each block: `None` before the first, if there is no initial value.
+/// The sums before each block, and the sum of all. Without an initial value, the sum before the
+/// first block is `None`.
 struct Carries<T> {
     before: Vec<Option<T>>,
     total: Option<T>,
@@ -27,7 +31,7 @@ impl<T> Carries<T> {
                 let next = match &total {
                     Some(total) => {
                         let next = op(total, &fold);
-                        // Not at the closure's end: a panic there would leak what it returns.
+                        // Not at the end of the closure: a panic there would leak the result.
                         drop(fold);
                         next
                     }
@@ -39,22 +43,22 @@ impl<T> Carries<T> {
         Carries { before, total }
     }
 
-    /// What comes before each of the blocks that were folded, and before one more.
-    fn before_last_too(mut self) -> Vec<Option<T>> {
+    /// Returns the sums before each of the blocks that were folded, and before one more.
+    fn before_all(mut self) -> Vec<Option<T>> {
         self.before.push(self.total);
         self.before
     }
 }
 
-/// Whether all elements are one block: those without a size, of which there may be any number, and
-/// whose sums do not show how they were made.
-const fn is_one_block<T>() -> bool {
-    size_of::<T>() == 0
+/// Returns the number of elements of a block. Elements without a size are all one block: there may
+/// be any number of them, and the result does not show how they were added.
+const fn block<T>() -> usize {
+    if size_of::<T>() == 0 { usize::MAX } else { BLOCK }
 }
 
-/// Where the last block starts, whose fold nobody needs.
-fn last_block(len: usize) -> usize {
-    len.saturating_sub(1) / BLOCK * BLOCK
+/// Returns the start of the last block, whose fold is not needed.
+fn last_block<T>(v: &[T]) -> usize {
+    v.len().saturating_sub(1) / block::<T>() * block::<T>()
 }
 
 fn fold<T: Clone, O: Fn(&T, &T) -> T>(block: &[T], op: &O) -> T {
@@ -68,96 +72,60 @@ fn fold<T: Clone, O: Fn(&T, &T) -> T>(block: &[T], op: &O) -> T {
 
 // ---- By reference ----
 
-/// An element of the result is the sum of all elements up to and with the one of its place.
+/// Returns, for each element, the sum of all elements up to it.
 pub(super) fn inclusive<T, O>(v: &[T], op: &O) -> Vec<T>
 where
     T: Clone + Send + Sync,
     O: Fn(&T, &T) -> T + Sync,
 {
-    if is_one_block::<T>() {
-        return collect(v.len(), |room| inclusive_into(v, &[None], room, op));
-    }
-    let carries = Carries::new(None, folds(&v[..last_block(v.len())], op), op);
-    let before = carries.before_last_too();
-    let sums = collect(v.len(), |room| inclusive_into(v, &before, room, op));
+    let carries = Carries::new(None, folds(&v[..last_block(v)], op), op);
+    let before = carries.before_all();
+    let sums = collect(v.len(), |room| {
+        sums_into(v, &before, room, &|block, before, sums| inclusive_block(block, before, sums, op))
+    });
     // As in `Carries::new`.
     drop(before);
     sums
 }
 
-/// An element of the result is the sum of `init` and all elements before its place; the sum of
-/// all is given, too.
+/// Returns, for each element, the sum of `init` and all elements before it, and the sum of all.
 pub(super) fn exclusive<T, O>(v: &[T], init: T, op: &O) -> (Vec<T>, T)
 where
     T: Clone + Send + Sync,
     O: Fn(&T, &T) -> T + Sync,
 {
-    if is_one_block::<T>() {
-        let before = [Some(init)];
-        let sums = collect(v.len(), |room| exclusive_into(v, &before, room, op));
-        let [init] = before;
-        let total = match (sums.last(), v.last()) {
-            (Some(sum), Some(last)) => Some(op(sum, last)),
-            _ => init,
-        };
-        return (sums, total.expect("there is an initial value"));
-    }
     let Carries { before, total } = Carries::new(Some(init), folds(v, op), op);
-    let sums = collect(v.len(), |room| exclusive_into(v, &before, room, op));
+    let sums = collect(v.len(), |room| {
+        sums_into(v, &before, room, &|block, before, sums| exclusive_block(block, before, sums, op))
+    });
     // As in `Carries::new`.
     drop(before);
     (sums, total.expect("there is an initial value"))
 }
 
-/// The fold of each block.
+/// Returns the fold of each block.
 fn folds<T, O>(v: &[T], op: &O) -> Vec<T>
 where
     T: Clone + Send + Sync,
     O: Fn(&T, &T) -> T + Sync,
 {
-    collect(v.len().div_ceil(BLOCK), |room| folds_into(v, room, op))
+    Chunks::new(v, block::<T>()).map(|block| fold(block, op)).collect()
 }
 
-fn folds_into<'a, T, O>(v: &[T], room: &'a mut Room<T>, op: &O) -> Filled<'a, T>
-where
-    T: Clone + Send + Sync,
-    O: Fn(&T, &T) -> T + Sync,
-{
-    if v.len() <= BLOCK {
-        return Filled::new(room).extend(v.chunks(BLOCK).map(|block| fold(block, op)));
-    }
-    let middle = room.len() / 2;
-    let (left, right) = v.split_at(middle * BLOCK);
-    Filled::in_two(
-        room,
-        middle,
-        |room| folds_into(left, room, op),
-        |room| folds_into(right, room, op),
-    )
-}
-
-fn inclusive_into<'a, T, O>(
+/// Scans the blocks: `leaf` fills the places of a block, beginning with the sum before it.
+fn sums_into<'a, T, L>(
     v: &[T],
     before: &[Option<T>],
     room: &'a mut Room<T>,
-    op: &O,
+    leaf: &L,
 ) -> Filled<'a, T>
 where
-    T: Clone + Send + Sync,
-    O: Fn(&T, &T) -> T + Sync,
+    T: Send + Sync,
+    L: for<'b> Fn(&[T], &Option<T>, Filled<'b, T>) -> Filled<'b, T> + Sync,
 {
     match before {
         [] => Filled::new(room),
-        [before] => {
-            let Some((first, rest)) = v.split_first() else {
-                return Filled::new(room);
-            };
-            let first = match before {
-                Some(before) => op(before, first),
-                None => first.clone(),
-            };
-            Filled::new(room).extend([first]).scan(rest, op)
-        }
+        [before] => leaf(v, before, Filled::new(room)),
         _ => {
             let middle = before.len() / 2;
             let (before_left, before_right) = before.split_at(middle);
@@ -165,42 +133,38 @@ where
             Filled::in_two(
                 room,
                 middle * BLOCK,
-                |room| inclusive_into(left, before_left, room, op),
-                |room| inclusive_into(right, before_right, room, op),
+                |room| sums_into(left, before_left, room, leaf),
+                |room| sums_into(right, before_right, room, leaf),
             )
         }
     }
 }
 
-fn exclusive_into<'a, T, O>(
-    v: &[T],
-    before: &[Option<T>],
-    room: &'a mut Room<T>,
-    op: &O,
-) -> Filled<'a, T>
-where
-    T: Clone + Send + Sync,
-    O: Fn(&T, &T) -> T + Sync,
-{
-    match before {
-        [] => Filled::new(room),
-        [before] => {
-            let Some((_, all_but_last)) = v.split_last() else {
-                return Filled::new(room);
-            };
-            Filled::new(room).extend(before.clone()).scan(all_but_last, op)
-        }
-        _ => {
-            let middle = before.len() / 2;
-            let (before_left, before_right) = before.split_at(middle);
-            let (left, right) = v.split_at(middle * BLOCK);
-            Filled::in_two(
-                room,
-                middle * BLOCK,
-                |room| exclusive_into(left, before_left, room, op),
-                |room| exclusive_into(right, before_right, room, op),
-            )
-        }
+fn inclusive_block<'a, T: Clone>(
+    block: &[T],
+    before: &Option<T>,
+    sums: Filled<'a, T>,
+    op: &impl Fn(&T, &T) -> T,
+) -> Filled<'a, T> {
+    let Some((first, rest)) = block.split_first() else {
+        return sums;
+    };
+    let first = match before {
+        Some(before) => op(before, first),
+        None => first.clone(),
+    };
+    sums.extend([first]).scan(rest, op)
+}
+
+fn exclusive_block<'a, T: Clone>(
+    block: &[T],
+    before: &Option<T>,
+    sums: Filled<'a, T>,
+    op: &impl Fn(&T, &T) -> T,
+) -> Filled<'a, T> {
+    match block.split_last() {
+        Some((_, all_but_last)) => sums.extend(before.clone()).scan(all_but_last, op),
+        None => sums,
     }
 }
 
@@ -212,9 +176,9 @@ where
     T: Clone + Send,
     O: Fn(&T, &T) -> T + Sync,
 {
-    let start = if is_one_block::<T>() { 0 } else { last_block(v.len()) };
+    let start = last_block(v);
     let carries = Carries::new(None, folds_mut(&mut v[..start], op), op);
-    on_blocks(v, &mut carries.before_last_too(), &|block, before| {
+    on_blocks(v, carries.before_all(), |block, before| {
         if let (Some(before), Some(first)) = (before, block.first_mut()) {
             *first = op(&before, first);
         }
@@ -234,66 +198,32 @@ where
     T: Clone + Send,
     O: Fn(&T, &T) -> T + Sync,
 {
-    if is_one_block::<T>() {
-        return exclusive_serially(v, init, op);
-    }
-    let mut carries = Carries::new(Some(init), folds_mut(v, op), op);
-    on_blocks(v, &mut carries.before, &|block, before| {
-        exclusive_serially(block, before.expect("there is an initial value"), op);
+    let carries = Carries::new(Some(init), folds_mut(v, op), op);
+    on_blocks(v, carries.before, |block, before| {
+        let mut next = before.expect("there is an initial value");
+        for element in block {
+            let sum = op(&next, element);
+            *element = mem::replace(&mut next, sum);
+        }
     });
     carries.total.expect("there is an initial value")
 }
 
-fn exclusive_serially<T, O: Fn(&T, &T) -> T>(block: &mut [T], init: T, op: &O) -> T {
-    let mut next = init;
-    for element in block {
-        let sum = op(&next, element);
-        *element = std::mem::replace(&mut next, sum);
-    }
-    next
-}
-
-/// [`folds`], of elements that only one thread may look at.
+/// [`folds`] of elements that only one thread at a time may read.
 fn folds_mut<T, O>(v: &mut [T], op: &O) -> Vec<T>
 where
     T: Clone + Send,
     O: Fn(&T, &T) -> T + Sync,
 {
-    collect(v.len().div_ceil(BLOCK), |room| folds_mut_into(v, room, op))
+    ChunksMut::new(v, block::<T>()).map(|block| fold(block, op)).collect()
 }
 
-fn folds_mut_into<'a, T, O>(v: &mut [T], room: &'a mut Room<T>, op: &O) -> Filled<'a, T>
-where
-    T: Clone + Send,
-    O: Fn(&T, &T) -> T + Sync,
-{
-    if v.len() <= BLOCK {
-        return Filled::new(room).extend(v.chunks(BLOCK).map(|block| fold(block, op)));
-    }
-    let middle = room.len() / 2;
-    let (left, right) = v.split_at_mut(middle * BLOCK);
-    Filled::in_two(
-        room,
-        middle,
-        |room| folds_mut_into(left, room, op),
-        |room| folds_mut_into(right, room, op),
-    )
-}
-
-/// Runs `scan` on each block and what comes before it.
-fn on_blocks<T, S>(v: &mut [T], before: &mut [Option<T>], scan: &S)
+/// Calls `scan` with each block and the sum before it.
+fn on_blocks<T, S>(v: &mut [T], before: Vec<Option<T>>, scan: S)
 where
     T: Send,
-    S: Fn(&mut [T], Option<T>) + Sync,
+    S: Fn(&mut [T], Option<T>) + Sync + Send,
 {
-    match before {
-        [] => (),
-        [before] => scan(v, before.take()),
-        _ => {
-            let middle = before.len() / 2;
-            let (before_left, before_right) = before.split_at_mut(middle);
-            let (left, right) = v.split_at_mut(middle * BLOCK);
-            join(|| on_blocks(left, before_left, scan), || on_blocks(right, before_right, scan));
-        }
-    }
+    let blocks = ChunksMut::new(v, block::<T>()).zip(before);
+    blocks.for_each(|(block, before)| scan(block, before));
 }

@@ -1,4 +1,4 @@
-//! What can be done with a slice that several threads may look at.
+//! Methods of slices that several threads may read.
 
 use std::cmp::Ordering;
 
@@ -6,31 +6,31 @@ use super::{fold, histogram, merge, scan};
 use crate::iter::sources::chunks::*;
 use crate::iter::sources::parts::*;
 
-/// Parallel algorithms that look at a slice.
+/// Parallel algorithms that read a slice.
 ///
 /// # Fixed shapes
-/// The folds and scans associate in a way that depends on the length of the slice alone: not on
-/// the number of threads, nor on who runs what when. So floating-point numbers, whose sums depend
-/// on it, give the same bits each time, on any pool. The shapes are described at the methods;
-/// another version of this crate may have others.
+/// The folds and scans group the elements in a shape that depends only on the length of the slice,
+/// not on the number of threads or on timing. So sums of floating-point numbers have the same bits
+/// in each run, on any pool. Each method describes its shape. Another version of this crate may use
+/// other shapes.
 pub trait ParallelSlice<T: Sync> {
     /// Returns the slice, on which the other methods work.
     fn as_parallel_slice(&self) -> &[T];
 
-    /// Folds the slice in a [fixed shape](Self#fixed-shapes), order kept: `combine` has to be
-    /// associative but for rounding, and need not be commutative.
+    /// Folds the slice in a [fixed shape](Self#fixed-shapes) that keeps the order. `combine` should
+    /// be associative but for rounding, and need not be commutative.
     ///
-    /// Each block of 4096 elements, of which the last one may have fewer, is folded from its first
-    /// element to its last, starting with `identity()`. Several blocks are cut in two halves, the
-    /// first one a block shorter if their number is odd; the halves are folded in the same way,
-    /// and `combine` gets both. An empty slice gives `identity()`. Allocates nothing.
+    /// The slice is cut into blocks of 4096 elements. The last block may have fewer. Each block is
+    /// folded from `identity()` and its first element to its last. Several blocks are cut into two
+    /// halves, of which the first is a block shorter if their number is odd. The halves are folded
+    /// in the same way, and `combine` joins their results. The result of an empty slice is
+    /// `identity()`. Allocates nothing.
     ///
     /// # Panics
-    /// When a closure does.
+    /// If a closure panics.
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// let words = ["steal", "fork", "join"];
     /// let (letters, longest) = words.par_fold_fixed(
     ///     || (0, 0),
@@ -50,25 +50,25 @@ pub trait ParallelSlice<T: Sync> {
         fold::fold_blocks(self.as_parallel_slice(), &leaf, &combine)
     }
 
-    /// Reduces what `map` makes of the elements in a [fixed shape](Self#fixed-shapes), fit for
-    /// vector instructions: `op` has to be associative and commutative but for rounding. Sums and
-    /// dot products give the same bits each time, on any pool.
+    /// Reduces the results of `map` in a [fixed shape](Self#fixed-shapes) that suits vector
+    /// instructions. `op` should be associative and commutative but for rounding. Sums and dot
+    /// products have the same bits in each run, on any pool.
     ///
-    /// In each block of 4096 elements, of which the last one may have fewer, 32 lanes start with
-    /// `identity`, and lane *l* takes in the elements *l*, *l* + 32, *l* + 64 and so on. Then lane
-    /// *l* takes in lane *l* + 16, for each *l* < 16; then *l* + 8, for *l* < 8; and so on down to
-    /// one. The blocks are combined as those of [`par_fold_fixed`](Self::par_fold_fixed) are. An
-    /// empty slice gives `identity`, or `op` of it and itself. Allocates nothing.
+    /// The slice is cut into blocks of 4096 elements. The last block may have fewer. In each block,
+    /// 32 lanes begin with `identity`, and lane *l* adds the elements *l*, *l* + 32, *l* + 64 and
+    /// so on. Then each lane *l* < 16 adds lane *l* + 16, each lane *l* < 8 adds lane *l* + 8, and
+    /// so on down to one lane. The blocks are combined as those of
+    /// [`par_fold_fixed`](Self::par_fold_fixed) are. The result of an empty slice is a combination
+    /// of `identity`s. Allocates nothing.
     ///
-    /// The compiler vectorizes the lanes if it can vectorize `map` and `op`: additions of numbers,
-    /// minima, bit operations.
+    /// The compiler vectorizes the lanes if it can vectorize `map` and `op`, such as additions of
+    /// numbers, minima and bit operations.
     ///
     /// # Panics
-    /// When a closure does.
+    /// If a closure panics.
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// let numbers: Vec<f64> = (1..=100_000).map(|n| 1.0 / f64::from(n)).collect();
     /// let sum = numbers.par_reduce_fixed(0.0, |n| *n, |a, b| a + b);
     /// let one_thread = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
@@ -86,25 +86,23 @@ pub trait ParallelSlice<T: Sync> {
         fold::fold_blocks(self.as_parallel_slice(), &leaf, &op)
     }
 
-    /// The sums, by `op`, of all elements up to each one, itself included: prefix sums. `op` has to
-    /// be associative but for rounding.
+    /// Returns the prefix sums by `op`: for each element, the sum of all elements up to it, itself
+    /// included. `op` should be associative but for rounding.
     ///
-    /// Calls `op` about twice for each element, of a slice of up to 4096 once. Allocates the
-    /// result, and for a value every 4096 elements.
+    /// Calls `op` about twice for each element, or once if the slice has up to 4096. Allocates the
+    /// result, and memory for one value for every 4096 elements.
     ///
-    /// The shape is [fixed](Self#fixed-shapes): each block of 4096 elements is summed up from its
-    /// first element to its last, and so are then the sums of the blocks. A sum of the result is
-    /// that of the blocks before its block, to which the elements of its block up to it are added,
-    /// from the first to the last.
+    /// The shape is [fixed](Self#fixed-shapes). The first pass adds up each block of 4096 elements,
+    /// from its first element to its last, and then the sums of the blocks. The second pass begins
+    /// each block with the sum of all blocks before it, and adds the elements one by one.
     ///
     /// The two passes go back to Blelloch ("Prefix Sums and Their Applications", 1990).
     ///
     /// # Panics
-    /// When `op` or a clone does.
+    /// If `op` or a clone panics.
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// assert_eq!([1, 2, 3, 4].par_inclusive_scan(|a, b| a + b), [1, 3, 6, 10]);
     /// ```
     fn par_inclusive_scan<F>(&self, op: F) -> Vec<T>
@@ -115,19 +113,18 @@ pub trait ParallelSlice<T: Sync> {
         scan::inclusive(self.as_parallel_slice(), &op)
     }
 
-    /// The sums, by `op`, of `init` and all elements before each one; and the sum of `init` and
-    /// all. Where lengths are summed, these are the places where things start, and the length of
-    /// them all. `op` has to be associative but for rounding.
+    /// Returns, for each element, the sum by `op` of `init` and all elements before it, and the sum
+    /// of `init` and all elements. From lengths this makes starting positions and the total length.
+    /// `op` should be associative but for rounding.
     ///
     /// Costs and shape are those of [`par_inclusive_scan`](Self::par_inclusive_scan), with `init`
-    /// added on the left of the first block's sum.
+    /// before the first block.
     ///
     /// # Panics
-    /// When `op` or a clone does.
+    /// If `op` or a clone panics.
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// let (starts, total) = [3, 1, 4].par_exclusive_scan(0, |a, b| a + b);
     /// assert_eq!((starts, total), (vec![0, 3, 4], 8));
     /// ```
@@ -139,18 +136,18 @@ pub trait ParallelSlice<T: Sync> {
         scan::exclusive(self.as_parallel_slice(), init, &op)
     }
 
-    /// Merges two sorted slices; of equal elements, those of `self` come first.
+    /// Merges clones of the elements of two sorted slices. Of equal elements, those of `self` come
+    /// first. If the elements cannot be cloned, use
+    /// [`par_merge_in_place`](super::ParallelSliceMut::par_merge_in_place).
     ///
-    /// *O*(*n*) comparisons; allocates the result. If a slice is not sorted, the result is in any
-    /// order. [`ParallelSliceMut::par_merge_in_place`](super::ParallelSliceMut::par_merge_in_place)
-    /// moves elements and clones none.
+    /// Makes *O*(*n*) comparisons, and allocates the result. If a slice is not sorted, the result
+    /// is in any order.
     ///
     /// # Panics
-    /// When a comparison or a clone does.
+    /// If a comparison or a clone panics.
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// assert_eq!([1, 4, 9].par_merge(&[2, 3]), [1, 2, 3, 4, 9]);
     /// ```
     fn par_merge(&self, other: &[T]) -> Vec<T>
@@ -160,14 +157,13 @@ pub trait ParallelSlice<T: Sync> {
         merge::merge_clones(self.as_parallel_slice(), other, &T::cmp)
     }
 
-    /// [`par_merge`](Self::par_merge), of slices that are sorted as `compare` says.
+    /// Merges two slices that are sorted by `compare`, like [`par_merge`](Self::par_merge).
     ///
     /// # Panics
-    /// When `compare` or a clone does.
+    /// If `compare` or a clone panics.
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// assert_eq!([9, 4, 1].par_merge_by(&[3, 2], |a, b| b.cmp(a)), [9, 4, 3, 2, 1]);
     /// ```
     fn par_merge_by<F>(&self, other: &[T], compare: F) -> Vec<T>
@@ -178,36 +174,30 @@ pub trait ParallelSlice<T: Sync> {
         merge::merge_clones(self.as_parallel_slice(), other, &compare)
     }
 
-    /// Counts the elements by the bucket, of `buckets`, that `bucket` puts each into.
+    /// Counts the elements in each of the `buckets`. `bucket` returns the bucket of an element.
     ///
-    /// Each leaf of 8192 elements, or of four times as many as there are buckets if that is more,
-    /// has counts of its own: no thread waits for another. Allocates the result, and as much for
-    /// about every leaf.
+    /// Each piece that a thread counts has counts of its own, so no thread waits for another. A
+    /// piece has at least 8192 elements, and at least four for each bucket. Allocates the result,
+    /// and as much for each piece.
     ///
     /// # Panics
-    /// When `bucket` does, or gives a number that is not less than `buckets`.
+    /// If `bucket` panics, or returns a number that is not less than `buckets`.
     ///
     /// ```
     /// use filch::slice::ParallelSlice;
-    ///
     /// let counts = b"work stealing".par_histogram(256, |byte| usize::from(*byte));
     /// assert_eq!((counts[usize::from(b'e')], counts[usize::from(b'k')]), (1, 1));
     /// ```
-    fn par_histogram<F>(&self, buckets: usize, bucket: F) -> Vec<usize>
-    where
-        F: Fn(&T) -> usize + Sync,
-    {
+    fn par_histogram<F: Fn(&T) -> usize + Sync>(&self, buckets: usize, bucket: F) -> Vec<usize> {
         histogram::histogram(self.as_parallel_slice(), buckets, &bucket)
     }
 
-    // ---- parallel iterators over parts of it ----------------------------------------------------
+    // ---- parallel iterators over parts ----------------------------------------------------------
 
-    /// Returns an iterator over the parts between items for which `separator` returns true. There
-    /// is one part more than such items.
+    /// Returns an iterator over the parts between items for which `separator` returns true.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let parts: Vec<_> = [1, 2, 0, 3, 0].par_split(|&n| n == 0).collect();
     /// assert_eq!(parts, [&[1, 2][..], &[3], &[]]);
     /// ```
@@ -220,7 +210,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let parts: Vec<_> = [1, 2, 0, 3, 0].par_split_inclusive(|&n| n == 0).collect();
     /// assert_eq!(parts, [&[1, 2, 0][..], &[3, 0]]);
     /// ```
@@ -231,14 +220,13 @@ pub trait ParallelSlice<T: Sync> {
         SplitInclusive::new(self.as_parallel_slice(), separator)
     }
 
-    /// Returns an iterator over all runs of `window_size` neighbouring items. They overlap.
+    /// Returns an iterator over all windows of `window_size` neighbouring items. They overlap.
     ///
     /// # Panics
     /// If `window_size` is 0.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let rising = [1, 3, 2, 4].par_windows(2).filter(|pair| pair[0] < pair[1]).count();
     /// assert_eq!(rising, 2);
     /// ```
@@ -248,14 +236,13 @@ pub trait ParallelSlice<T: Sync> {
         Windows::new(self.as_parallel_slice(), window_size)
     }
 
-    /// Returns an iterator over all runs of `N` neighbouring items, as arrays. They overlap.
+    /// Returns an iterator over all windows of `N` neighbouring items, as arrays. They overlap.
     ///
     /// # Panics
     /// If `N` is 0.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sums: Vec<i32> = [1, 3, 2].par_array_windows().map(|[a, b]| a + b).collect();
     /// assert_eq!(sums, [4, 5]);
     /// ```
@@ -264,14 +251,13 @@ pub trait ParallelSlice<T: Sync> {
         ArrayWindows(self.par_windows(N))
     }
 
-    /// Returns an iterator over chunks of `chunk_size` items. The last may have fewer.
+    /// Returns an iterator over chunks of `chunk_size` items. The last chunk may have fewer.
     ///
     /// # Panics
     /// If `chunk_size` is 0.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let chunks: Vec<_> = [1, 2, 3].par_chunks(2).collect();
     /// assert_eq!(chunks, [&[1, 2][..], &[3]]);
     /// ```
@@ -280,15 +266,14 @@ pub trait ParallelSlice<T: Sync> {
         Chunks::new(self.as_parallel_slice(), positive(chunk_size))
     }
 
-    /// Returns an iterator over chunks of `chunk_size` items. Items that are left over are its
-    /// `remainder`.
+    /// Returns an iterator over chunks of exactly `chunk_size` items. Its `remainder` has the items
+    /// that are left over.
     ///
     /// # Panics
     /// If `chunk_size` is 0.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let chunks = [1, 2, 3].par_chunks_exact(2);
     /// assert_eq!(chunks.remainder(), [3]);
     /// assert_eq!(chunks.collect::<Vec<_>>(), [&[1, 2]]);
@@ -299,14 +284,13 @@ pub trait ParallelSlice<T: Sync> {
     }
 
     /// Returns an iterator over chunks of `chunk_size` items, from the end of the slice on. The
-    /// last may have fewer.
+    /// last chunk may have fewer.
     ///
     /// # Panics
     /// If `chunk_size` is 0.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let chunks: Vec<_> = [1, 2, 3].par_rchunks(2).collect();
     /// assert_eq!(chunks, [&[2, 3][..], &[1]]);
     /// ```
@@ -315,15 +299,14 @@ pub trait ParallelSlice<T: Sync> {
         RChunks::new(self.as_parallel_slice(), positive(chunk_size))
     }
 
-    /// Returns an iterator over chunks of `chunk_size` items, from the end of the slice on. Items
-    /// that are left over are its `remainder`.
+    /// Returns an iterator over chunks of exactly `chunk_size` items, from the end of the slice on.
+    /// Its `remainder` has the items that are left over.
     ///
     /// # Panics
     /// If `chunk_size` is 0.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let chunks = [1, 2, 3].par_rchunks_exact(2);
     /// assert_eq!(chunks.remainder(), [1]);
     /// assert_eq!(chunks.collect::<Vec<_>>(), [&[2, 3]]);
@@ -338,14 +321,10 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let runs: Vec<_> = [1, 1, 2, 3, 3].par_chunk_by(|a, b| a == b).collect();
     /// assert_eq!(runs, [&[1, 1][..], &[2], &[3, 3]]);
     /// ```
-    fn par_chunk_by<F>(&self, together: F) -> ChunkBy<'_, T, F>
-    where
-        F: Fn(&T, &T) -> bool + Send + Sync,
-    {
+    fn par_chunk_by<F: Fn(&T, &T) -> bool + Send + Sync>(&self, together: F) -> ChunkBy<'_, T, F> {
         ChunkBy::new(self.as_parallel_slice(), together)
     }
 }

@@ -1,48 +1,43 @@
-//! What can be done with a vector, whose length may change.
+//! Methods of vectors that change their length.
 
 use super::partition;
 
 /// Parallel algorithms that remove elements from a vector.
 ///
-/// They ask for each element once, in parallel; move the elements that stay to the front, in
-/// parallel, and then drop the others on the calling thread. *O*(*n*); allocate space for as many
-/// elements as the vector has, and a byte for each, unless all stay or none.
+/// They test each element once and move the elements that stay to the front, both in parallel, and
+/// then drop the others on the calling thread. Unless all elements stay, or none, they allocate
+/// memory for as many elements as the vector has, and a byte for each.
 ///
-/// If a closure panics, the vector is as it was. If the drop of an element panics, the others are
-/// dropped all the same.
+/// If a closure panics, the vector is unchanged. If the drop of an element panics, the others are
+/// dropped nevertheless.
 pub trait ParallelVec<T: Send> {
     /// Returns the vector, on which the other methods work.
     fn as_parallel_vec(&mut self) -> &mut Vec<T>;
 
-    /// Removes the elements that `test` does not hold for; the others keep their order.
+    /// Removes the elements for which `test` returns false. The others keep their order.
     ///
     /// # Panics
-    /// When `test`, or a drop, does.
+    /// If `test` or a drop panics.
     ///
     /// ```
     /// use filch::slice::ParallelVec;
-    ///
     /// let mut numbers = vec![1, 2, 3, 4];
     /// numbers.par_retain(|n| n % 2 == 0);
     /// assert_eq!(numbers, [2, 4]);
     /// ```
-    fn par_retain<F>(&mut self, test: F)
-    where
-        F: Fn(&T) -> bool + Sync,
-    {
+    fn par_retain<F: Fn(&T) -> bool + Sync>(&mut self, test: F) {
         let vec = self.as_parallel_vec();
         let kept = partition::stable_partition(vec, &test);
         vec.truncate(kept);
     }
 
-    /// Removes elements that are equal to the one before.
+    /// Removes each element that is equal to the one before it.
     ///
     /// # Panics
-    /// When a comparison, or a drop, does.
+    /// If a comparison or a drop panics.
     ///
     /// ```
     /// use filch::slice::ParallelVec;
-    ///
     /// let mut numbers = vec![1, 1, 2, 1];
     /// numbers.par_dedup();
     /// assert_eq!(numbers, [1, 2, 1]);
@@ -54,14 +49,13 @@ pub trait ParallelVec<T: Send> {
         self.par_dedup_by(T::eq);
     }
 
-    /// Removes elements whose key is equal to that of the one before.
+    /// Removes each element whose key is equal to that of the one before it.
     ///
     /// # Panics
-    /// When `key`, a comparison, or a drop does.
+    /// If `key`, a comparison or a drop panics.
     ///
     /// ```
     /// use filch::slice::ParallelVec;
-    ///
     /// let mut numbers = vec![10, 11, 20, 21, 12];
     /// numbers.par_dedup_by_key(|n| *n / 10);
     /// assert_eq!(numbers, [10, 20, 12]);
@@ -74,27 +68,22 @@ pub trait ParallelVec<T: Send> {
         self.par_dedup_by(|a, b| key(a) == key(b));
     }
 
-    /// Removes elements that are the `same` as the one before; `same(a, b)` is asked with the later
-    /// one first, as by [`Vec::dedup_by`].
+    /// Removes each element `a` for which `same(a, b)` returns true, where `b` is the one before
+    /// it.
     ///
-    /// The one before is the element at the place before, whether it stays or not. For relations
-    /// that are no equivalences this differs from [`Vec::dedup_by`], which compares with the last
-    /// one that stays.
+    /// `b` is the previous element even if it is removed. [`Vec::dedup_by`] compares with the last
+    /// element that stays, which differs if `same` is not an equivalence relation.
     ///
     /// # Panics
-    /// When `same`, or a drop, does.
+    /// If `same` or a drop panics.
     ///
     /// ```
     /// use filch::slice::ParallelVec;
-    ///
     /// let mut words = vec!["Steal", "steal", "fork", "FORK"];
     /// words.par_dedup_by(|a, b| a.eq_ignore_ascii_case(b));
     /// assert_eq!(words, ["Steal", "fork"]);
     /// ```
-    fn par_dedup_by<F>(&mut self, same: F)
-    where
-        F: Fn(&T, &T) -> bool + Sync,
-    {
+    fn par_dedup_by<F: Fn(&T, &T) -> bool + Sync>(&mut self, same: F) {
         let vec = self.as_parallel_vec();
         let kept = partition::dedup(vec, &same);
         vec.truncate(kept);

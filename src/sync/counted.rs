@@ -1,4 +1,4 @@
-//! std's atomics, but that a thread's writes are counted: in unit tests.
+//! std's atomics, with a count of each thread's writes, for unit tests.
 
 use std::cell::Cell;
 use std::ops::Deref;

@@ -1,4 +1,4 @@
-//! The primitives of synchronization, from std or from the model checker, chosen once.
+//! The synchronization primitives, from std or from loom, chosen here once.
 
 #[cfg(all(test, not(loom)))]
 pub(crate) mod counted;
@@ -22,7 +22,7 @@ mod imp {
     pub(crate) use std::cell::{Cell, UnsafeCell};
     pub(crate) use std::thread_local;
 
-    /// A lock. A panic does not poison it: none of the user's code changes what it holds.
+    /// A lock that is not poisoned by a panic, since no code of the user changes its content.
     #[derive(Default)]
     pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
 
@@ -44,8 +44,8 @@ mod imp {
             self.0.try_lock()
         }
 
-        /// `lock` where user code runs under the lock: in a simulation, who holds it may wait for
-        /// the turn.
+        /// `lock`, for a lock under which user code runs. In a simulation, its holder may wait for
+        /// the turn, so the caller gives the turn away.
         pub(crate) fn lock_over_points(&self) -> MutexGuard<'_, T> {
             loop {
                 match self.try_lock() {
@@ -61,9 +61,9 @@ mod imp {
         }
     }
 
-    /// Where one thread at a time waits for a token; a token given early is kept.
+    /// A thread parks here until it is given a token. A token that is given early is kept.
     pub(crate) struct Parker {
-        /// Locked by the thread that parks, and by nobody else.
+        /// Locked only by the thread that parks.
         parker: Mutex<crossbeam_utils::sync::Parker>,
         unparker: Unparker,
     }
@@ -76,21 +76,20 @@ mod imp {
             Parker { parker: Mutex::new(parker), unparker }
         }
 
-        /// Waits for a token and takes it; may return early.
+        /// Waits for a token and takes it. May return without a token.
         pub(crate) fn park(&self) {
             if !self.unparker.simulated.take() {
                 self.parker.lock().park();
             }
         }
 
-        /// Like `park`, but for at most `limit`.
+        /// Like `park`, but waits for at most `limit`.
         pub(crate) fn park_timeout(&self, limit: Duration) {
             if !sim::pause() {
                 self.parker.lock().park_timeout(limit);
             }
         }
 
-        /// Gives the token.
         pub(crate) fn unpark(&self) {
             self.unparker.unpark();
         }
@@ -114,8 +113,8 @@ mod imp {
         }
     }
 
-    /// Waits as a thread that is no worker, until `done`, which is what the pool at the address
-    /// `pool` brings about (or `sim::IDLE`).
+    /// Parks the calling thread, which is no worker, until `done`. The pool at the address `pool`
+    /// brings that about.
     pub(crate) fn wait_outside(parker: &Parker, pool: usize, done: impl Fn() -> bool) {
         let _awaits = sim::awaits(pool);
         while !done() {
@@ -128,15 +127,15 @@ mod imp {
         std::hint::spin_loop();
     }
 
-    /// For waiting until another thread has done a few instructions.
+    /// One round of waiting until another thread has executed a few instructions.
     pub(crate) fn spin_or_yield() {
         if !sim::pause() {
             std::thread::yield_now();
         }
     }
 
-    /// The cheap side of a pair of fences of which the other is `os::heavy_fence`: it only
-    /// keeps the compiler from reordering.
+    /// The cheap side of an asymmetric pair of fences, whose other side is `os::heavy_fence`. It
+    /// only keeps the compiler from reordering.
     #[inline(always)]
     pub(crate) fn light_fence() {
         atomic::compiler_fence(Ordering::SeqCst);
@@ -147,7 +146,8 @@ mod imp {
     #[inline(always)]
     pub(crate) fn others_first() {}
 
-    /// Stands between a SeqCst read-modify-write and a SeqCst load, which need no fence.
+    /// Marks a place between a SeqCst read-modify-write and a SeqCst load, where only loom needs a
+    /// fence.
     #[inline(always)]
     pub(crate) fn seq_cst_is_enough() {}
 }
@@ -166,7 +166,7 @@ mod imp {
         AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
     };
 
-    /// std's interface over loom's cell: to ask for the pointer is to use it, alone and at once.
+    /// std's interface over loom's cell. A call of `get` counts as an exclusive access.
     pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {
@@ -210,7 +210,7 @@ mod imp {
         }
     }
 
-    /// The other side's interface over loom's mutex.
+    /// The interface of the lock above over loom's mutex.
     #[derive(Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -265,8 +265,8 @@ mod imp {
             *token = false;
         }
 
-        /// A model has no clock: the limit is over at once. (To yield would be to wait until all
-        /// other threads do.)
+        /// A model has no clock: the limit is over at once. (A yield would wait for all other
+        /// threads.)
         pub(crate) fn park_timeout(&self, _limit: Duration) {}
 
         pub(crate) fn unpark(&self) {
@@ -313,12 +313,12 @@ mod imp {
         }
     }
 
-    /// In a model both sides of the pair are the same.
+    /// In a model, both sides of the pair are the same.
     pub(crate) fn light_fence() {
         fence(Ordering::SeqCst);
     }
 
-    /// loom takes SeqCst operations, but not SeqCst fences, for AcqRel ones.
+    /// loom treats SeqCst operations as AcqRel, but knows SeqCst fences.
     pub(crate) fn seq_cst_is_enough() {
         fence(Ordering::SeqCst);
     }

@@ -1,12 +1,11 @@
-//! The memory of spawned tasks, and of the batches they move in: blocks of a few sizes, kept for
-//! the next.
+//! Memory for spawned tasks and their batches: freed blocks of a few sizes, kept for reuse.
 //!
-//! A general allocator takes more time for a small task than all the rest of its life, above all
-//! where one thread allocates and another frees. So each thread keeps freed blocks in a *free list*
-//! for each size, and exchanges whole lists with the other threads: the magazines and the depot of
-//! Bonwick and Adams (2001). An exchange takes one lock for [`LIST_LEN`] blocks. The shared lists
-//! keep at most [`MOST_KEPT`] bytes a size, and are emptied when a pool is dropped. No thread waits
-//! for their locks: one that finds a lock taken goes to the allocator.
+//! A general allocator takes more time for a small task than all the rest of its life, above all if
+//! one thread allocates and another frees. So each thread keeps freed blocks in a *free list* for
+//! each size, and exchanges whole lists with a shared *slab*: the magazines and the depot of
+//! Bonwick and Adams (2001). An exchange takes one lock for [`LIST_LEN`] blocks. The slab keeps at
+//! most [`MOST_KEPT`] bytes of each size, and is emptied when a pool is dropped. A thread that
+//! finds its lock taken does not wait, but uses the allocator.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -41,23 +40,23 @@ const LIST_LEN: [usize; SIZES.len()] = [128, 128, 128, 128, 64, 32, 16];
 /// What the shared lists keep of each size, in bytes: a hundred thousand tasks of the smallest.
 const MOST_KEPT: usize = 8 << 20;
 
-/// Memory for a `T`.
+/// Returns memory for a `T`.
 #[inline]
 pub(crate) fn take<T>() -> NonNull<T> {
     let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
         return allocate(Layout::new::<T>()).cast();
     };
     let kept = LOCAL.try_with(|local| {
-        // SAFETY: the reference does not leave this call, in which nothing of the user's runs.
+        // SAFETY: the only reference: it does not leave this call, which runs no code of the user.
         unsafe { &mut (*local.get()).0[class] }.take(class)
     });
     kept.unwrap_or_else(|_| allocate(layout_of(class))).cast()
 }
 
-/// Gives memory back.
+/// Takes back memory.
 ///
 /// # Safety
-/// It came from `take::<T>`, and nobody uses it any more.
+/// It came from `take::<T>`, and is not used any more.
 #[inline]
 pub(crate) unsafe fn give<T>(block: NonNull<T>) {
     let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
@@ -74,7 +73,7 @@ pub(crate) unsafe fn give<T>(block: NonNull<T>) {
     }
 }
 
-/// Gives the blocks in the shared free lists back to the allocator.
+/// Returns the blocks in the shared free lists to the allocator.
 pub(crate) fn empty_shared() {
     for (class, shared) in SHARED.iter().enumerate() {
         let kept =
@@ -113,17 +112,17 @@ fn release(class: usize, block: Free) {
     unsafe { dealloc(block.as_ptr(), layout_of(class)) };
 }
 
-/// A block that nobody uses, or that is about to be used.
+/// A block that is not in use.
 type Free = NonNull<u8>;
 
-/// Free blocks of one size. An array, not a list through the blocks: these are cold as a rule,
-/// and each would have to be fetched before the next is known.
+/// Free blocks of one size. An array instead of a list through the blocks, which are mostly not in
+/// the cache, and each of which would have to be fetched to find the next.
 type FreeList = Vec<Block>;
 
 /// A free block.
 struct Block(Free);
 
-// SAFETY: whoever has a `Block` has the memory to itself.
+// SAFETY: a `Block` owns its memory.
 unsafe impl Send for Block {}
 
 fn release_all(class: usize, list: &mut FreeList) {
@@ -184,7 +183,7 @@ type SharedLists = Vec<FreeList>;
 
 static SHARED: [Mutex<SharedLists>; SIZES.len()] = [const { Mutex::new(Vec::new()) }; SIZES.len()];
 
-/// A thread's free lists of all sizes; given back to the allocator when it ends.
+/// A thread's free lists of all sizes. Their blocks return to the allocator when the thread ends.
 struct Local([Kept; SIZES.len()]);
 
 impl Drop for Local {

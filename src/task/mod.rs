@@ -1,28 +1,23 @@
-//! Spawned tasks: one block of memory each (`sync/slab.rs`), which holds the closure, then the
-//! result, and the state that a handle needs.
+//! Spawned tasks: one block of memory each (`sync/slab.rs`), which holds the task's state, its
+//! closure, and later its result.
 //!
-//! # Who owns the block
-//! Two parties refer to it: the *entry*, the [`JobRef`] that stands in some queue until a worker
-//! takes it out, and the *handle*. Each says when it is through (`ENTRY_GONE`; `HANDLE_GONE`, or
-//! `DETACHED` before the result came); whoever finds that the other is through already frees the
-//! block.
+//! Two parties refer to the block: the *entry*, a [`JobRef`] in some queue, and the *handle*.
+//! `state.rs` says which of them runs the task, takes the result and frees the block. The task is
+//! run by
+//! - the worker that takes the entry out of its queue;
+//! - or a worker of the same pool that joins the handle first. The entry is then *empty*: the
+//!   worker that takes it out only lets it go;
+//! - or, if a worker of another pool joins the handle, a worker that takes its request
+//!   (`request.rs`).
 //!
-//! # Who runs the task
-//! Whoever sets `CLAIMED`: the worker that took the entry out; or a worker that joins the handle
-//! before that, which then runs the task where it stands (the entry becomes an empty shell); or,
-//! where a worker of another pool joins it, one that takes its ticket (`ticket.rs`). An entry whose
-//! handle was dropped has no rival and needs no claim.
-//!
-//! # Who settles the result
-//! The handle, unless it went before the result came: then the worker that ran the task. A value
-//! nobody wants is dropped. A panic is kept by the task's [`Home`], or by the task for it, until
-//! the handle asks for it.
+//! The task's [`Home`] is a scope or the pool. It keeps the task's panic until the handle takes it,
+//! and is told when the task has ended.
 
 #![allow(unsafe_code)]
 
 pub(crate) mod fifo;
+mod request;
 mod state;
-mod ticket;
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
@@ -43,16 +38,16 @@ use crate::sync::{Parker, wait_outside};
 use crate::worker::event::Sleeper;
 use crate::worker::shared::Registry;
 use crate::worker::{Execute, Header, JobRef, Worker, shared};
+use request::Requested;
 use state::{Done, TaskState};
-use ticket::Asked;
 
-/// Whom to wake, at an address that fits into the state.
+/// A `Sleeper` at an address that fits into the state.
 #[repr(align(64))]
 struct Waiting(Sleeper);
 
 const _: () = assert!(align_of::<Waiting>() >= state::ALIGN);
 
-/// Where a task belongs: a scope, or the pool.
+/// The scope or pool that a task belongs to.
 pub(crate) trait Home: Copy {
     /// Takes a panic that no handle can ask for.
     fn take_panic(self, payload: Payload, registry: &Registry);
@@ -60,18 +55,18 @@ pub(crate) trait Home: Copy {
     /// Keeps a panic that a handle may still ask for.
     fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept;
 
-    /// Gives a panic back to the handle, which asks for it.
+    /// Returns a panic to the handle.
     fn give_panic(self, kept: Kept) -> Payload;
 
-    /// Takes a panic that the handle went without.
+    /// Takes a panic that the handle was dropped without.
     fn claim_panic(self, kept: Kept);
 
-    /// The task has ended; or its entry is gone, its joiner runs it, and does so while it is in the
-    /// home itself, which therefore does not end before. The home may be gone when this returns.
+    /// Called when the task has ended. It may be called before that if the joiner runs the task,
+    /// since the joiner keeps the home from ending. The home may be gone when this returns.
     fn task_ended(self, worker: &Worker);
 }
 
-/// What a task came to, as its handle finds it.
+/// The result of a task, in its block.
 enum Ended<T> {
     Value(T),
     Panic(Kept),
@@ -79,24 +74,24 @@ enum Ended<T> {
 
 /// A panic that waits for its handle.
 pub(crate) enum Kept {
-    /// It is the task's, with the pool whose handler gets it should the handle be dropped.
+    /// In the task's block, with the pool whose panic handler gets it if the handle is dropped.
     ByTask(Box<(Payload, Arc<Registry>)>),
-    /// It is the scope's, under this number.
+    /// In the scope, under this number.
     ByScope(usize),
 }
 
-/// What every task begins with.
+/// The first field of every task.
 #[repr(C)]
 pub(super) struct TaskHead {
     header: Header,
     state: TaskState,
 }
 
-/// What depends on the closure's and the home's types.
+/// The functions of a task that depend on the types of its closure and its home.
 #[repr(C)]
 struct Table {
     execute: Execute,
-    /// Runs the closure of a task that the caller claimed, and keeps what it came to.
+    /// Runs the closure of a task that the caller claimed, and writes the result into the block.
     run: unsafe fn(NonNull<TaskHead>, &Worker),
     /// Tells the home that the task has ended.
     task_ended: unsafe fn(NonNull<TaskHead>, &Worker),
@@ -104,9 +99,9 @@ struct Table {
     give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> Payload,
     /// `Home::claim_panic`.
     claim_panic: unsafe fn(NonNull<TaskHead>, Kept),
-    /// Frees the block; closure and result are gone already.
+    /// Frees the block, in which neither closure nor result is left.
     free: unsafe fn(NonNull<TaskHead>),
-    /// Where in the block the result is.
+    /// The offset of the result in the block.
     ended_at: usize,
 }
 
@@ -117,23 +112,22 @@ struct Task<F, T, H> {
     content: UnsafeCell<Content<F, T>>,
 }
 
-/// The closure until the task runs, then what it came to. Both begin where this does, which
-/// `Table::ended_at` relies on.
+/// The closure until the task runs, then the result. Both are at offset 0: see `Table::ended_at`.
 ///
-/// Packed, so that no block needs more alignment than common ones have: either is moved in and out,
-/// and not used where it is.
+/// Packed, so that no block needs a large alignment. Both are moved in and out, never used in
+/// place.
 #[repr(C, packed(8))]
 union Content<F, T> {
     closure: ManuallyDrop<F>,
     ended: ManuallyDrop<Ended<T>>,
 }
 
-/// Makes a task: the job to queue, and the handle. `tag`: that of the task whose scope it is in.
+/// Makes a task of isolation tag `tag`. Returns its entry, which the caller queues, and its handle.
 ///
 /// # Safety
-/// 1. The job is queued at a registry of which `pool` is the address, and is run.
-/// 2. `closure` and its result may be used on another thread, until `home` has been told that
-///    the task has ended; the handle does not outlive what they borrow.
+/// 1. The entry is queued at the registry whose address is `pool`, and is run.
+/// 2. `closure` and its result may be used on another thread until `home` is told that the task has
+///    ended. The handle does not outlive what they borrow.
 #[inline]
 pub(crate) unsafe fn new_task<F, T, H>(
     closure: F,
@@ -151,8 +145,8 @@ where
     header.set_tag(tag);
     let block = slab::take::<Task<F, T, H>>();
     let task = block.as_ptr();
-    // Field by field, so that a large closure is not put together elsewhere first.
-    // SAFETY: the memory is for this type, and nobody else's.
+    // Field by field, so that a large closure is copied once.
+    // SAFETY: the block is for this type, and this function's alone.
     unsafe {
         (&raw mut (*task).head).write(TaskHead { header, state: TaskState::new() });
         (&raw mut (*task).home).write(home);
@@ -188,7 +182,7 @@ where
         // SAFETY: the block is alive until the entry, which is this call, is gone.
         let head = unsafe { &(*this.as_ptr()).head };
         if head.state.is_detached() {
-            // SAFETY: the handle was dropped unused, so that only this call has the block.
+            // SAFETY: the handle has gone, so only this call refers to the block.
             unsafe { Self::execute_detached(this, worker) }
         } else {
             // SAFETY: as this function.
@@ -196,7 +190,7 @@ where
         }
     }
 
-    /// Runs a task whose handle is gone. The block is freed first, while it is warm.
+    /// Runs a task whose handle has gone. The block is freed first, while it is in the cache.
     ///
     /// # Safety
     /// Only the caller refers to the block; the task has not run.
@@ -206,17 +200,17 @@ where
         let closure = unsafe { Self::take_closure(this) };
         // SAFETY: the block is alive.
         let home = unsafe { (*this.as_ptr()).home };
-        // SAFETY: nobody refers to the block after this.
+        // SAFETY: nothing refers to the block after this.
         unsafe { Self::free(this.cast()) };
         worker.count_task();
-        // The value is dropped inside: a panic of its drop is the task's.
+        // The value is dropped inside, so that a panic of its drop counts as the task's.
         if let Err(payload) = worker.run_users(|| drop(closure())) {
             home.take_panic(payload, worker.registry());
         }
         home.task_ended(worker);
     }
 
-    /// Runs a task whose handle may still be used, unless its joiner does so already.
+    /// Runs a task whose handle may still be used, unless another thread has claimed it.
     ///
     /// # Safety
     /// The caller holds the task's entry.
@@ -225,26 +219,25 @@ where
         let block: NonNull<TaskHead> = this.cast();
         // SAFETY: the block is alive until the entry is gone, below.
         let head = unsafe { &(*this.as_ptr()).head };
-        // The glance saves the write.
+        // The load may save the write.
         if head.state.is_claimed() || !head.state.claim() {
-            // SAFETY: this call is the shell.
-            return unsafe { Self::execute_shell(this, worker) };
+            // SAFETY: this call is the entry.
+            return unsafe { Self::execute_empty(this, worker) };
         }
-        // Somebody may wait for this task: see `Header::tag`.
+        // A handle may be joined to wait for this task: see `Header::tag`.
         let outer = worker.enter_tag(block.as_ptr().expose_provenance());
         // SAFETY: claimed.
         unsafe { Self::run(block, worker) };
         worker.leave_tag(outer);
         let done = head.state.finish();
-        // SAFETY: the block is alive, as is the home until it is told that the task has ended.
+        // SAFETY: the block is alive, and so is the home until it is told that the task has ended.
         let home = unsafe { (*this.as_ptr()).home };
-        if done == Done::Nobody {
-            // SAFETY: the handle went before the result came, so that result and block are this
-            // call's.
+        if done == Done::Settle {
+            // SAFETY: the handle went before the result came, so this call owns result and block.
             unsafe { Self::settle(this, home, worker) };
         } else {
-            if let Done::Sleeper(address) = done {
-                // SAFETY: given to this call.
+            if let Done::Wake(address) = done {
+                // SAFETY: `finish` gave it to this call.
                 unsafe { take_waiting(address) }.wake();
             }
             // SAFETY: this call is the entry; nothing uses `head` after this.
@@ -253,21 +246,21 @@ where
         home.task_ended(worker);
     }
 
-    /// For the entry of a task that its joiner runs, or has run.
+    /// Lets go an empty entry: that of a task which another thread runs, or has run.
     ///
     /// # Safety
     /// The caller holds the entry.
-    unsafe fn execute_shell(this: NonNull<Self>, worker: &Worker) {
+    unsafe fn execute_empty(this: NonNull<Self>, worker: &Worker) {
         // SAFETY: the block is alive until the entry is gone.
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: this call is the entry.
         unsafe { TaskHead::leave_as_entry(this.cast()) };
-        if shells_count(worker) {
+        if entry_tells_home(worker) {
             home.task_ended(worker);
         }
     }
 
-    /// Disposes of the result of a task whose handle went meanwhile, and of the block.
+    /// Drops the result of a task whose handle went while it ran, and frees the block.
     ///
     /// # Safety
     /// The result is there; only the caller refers to the block.
@@ -292,19 +285,18 @@ where
     /// `block` is a `Task<F, T, H>` that the caller claimed and has not run yet.
     unsafe fn run(block: NonNull<TaskHead>, worker: &Worker) {
         let this = block.cast::<Self>();
-        // SAFETY: the claim makes this the only read of the closure.
+        // SAFETY: only the thread that has claimed the task reads the closure, once.
         let closure = unsafe { Self::take_closure(this) };
         worker.count_task();
         let ended = match worker.run_users(closure) {
             Ok(value) => Ended::Value(value),
             Err(payload) => {
-                // SAFETY: the block is alive, and its home until it is told that the task has
-                // ended.
+                // SAFETY: as in `execute_joinable`.
                 let home = unsafe { (*this.as_ptr()).home };
                 Ended::Panic(home.keep_panic(payload, worker.registry()))
             }
         };
-        // SAFETY: nobody reads the result before `DONE`, or before this call returns.
+        // SAFETY: no thread reads the result before `DONE` is set or this call returns.
         unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
     }
 
@@ -338,14 +330,14 @@ where
     /// `Table::free`.
     ///
     /// # Safety
-    /// `block` is a `Task<F, T, H>` that nobody refers to any more; closure and result are gone.
+    /// `block` is a `Task<F, T, H>` to which nothing else refers; closure and result are gone.
     unsafe fn free(block: NonNull<TaskHead>) {
         // SAFETY: the block came from `slab::take` in `new_task`; nothing in it needs a drop.
         unsafe { slab::give(block.cast::<Self>()) };
     }
 
     /// # Safety
-    /// `this` is alive, and its closure was not taken yet.
+    /// `this` is alive, and its closure has not been taken.
     unsafe fn take_closure(this: NonNull<Self>) -> F {
         // SAFETY: by the premise.
         unsafe { (*this.as_ptr()).content.get().cast::<F>().read_unaligned() }
@@ -353,7 +345,7 @@ where
 }
 
 impl TaskHead {
-    /// For something that is queued like a task, and is none: nobody has a handle to it.
+    /// The head of a job that is queued like a task but is none, and has no handle (`fifo.rs`).
     ///
     /// # Safety
     /// `table` is made for the type that begins with this.
@@ -364,7 +356,7 @@ impl TaskHead {
         TaskHead { header, state: TaskState::new() }
     }
 
-    /// Of a task.
+    /// The table of a task (not of a job that is none).
     fn table(&self) -> &'static Table {
         // SAFETY: a task's header has a whole `Table`, whose first entry it points to.
         unsafe { self.header.table().cast().as_ref() }
@@ -377,7 +369,7 @@ impl TaskHead {
         unsafe { task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>().read_unaligned() }
     }
 
-    /// The entry is through with the block, which is freed if the handle is, too.
+    /// The entry goes, and frees the block if the handle has gone.
     ///
     /// # Safety
     /// The caller is the entry, and does not touch the block again.
@@ -386,12 +378,12 @@ impl TaskHead {
         let free = unsafe { block.as_ref() }.table().free;
         // SAFETY: as above.
         if unsafe { block.as_ref() }.state.leave_as_entry() {
-            // SAFETY: both parties are through.
+            // SAFETY: both parties have gone.
             unsafe { free(block) };
         }
     }
 
-    /// The same for the handle.
+    /// The handle goes, and frees the block if the entry has gone.
     ///
     /// # Safety
     /// As `leave_as_entry`, of the handle.
@@ -400,13 +392,13 @@ impl TaskHead {
         let free = unsafe { block.as_ref() }.table().free;
         // SAFETY: as above.
         if unsafe { block.as_ref() }.state.leave_as_handle() {
-            // SAFETY: both parties are through.
+            // SAFETY: both parties have gone.
             unsafe { free(block) };
         }
     }
 }
 
-/// Claims a task for a ticket. `false`: somebody runs it, or has run it.
+/// Claims a task for a request. Returns `false` if a thread runs it already, or has run it.
 ///
 /// # Safety
 /// `task` is alive.
@@ -415,7 +407,7 @@ pub(super) unsafe fn claim(task: NonNull<TaskHead>) -> bool {
     unsafe { task.as_ref() }.state.claim()
 }
 
-/// Runs a task for a ticket.
+/// Runs a task for a request.
 ///
 /// # Safety
 /// The caller has claimed `task`, whose handle is being joined.
@@ -427,57 +419,56 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
     // SAFETY: claimed, and not run yet.
     unsafe { (head.table().run)(task, worker) };
     worker.leave_tag(outer);
-    if !shells_count(worker) {
-        // SAFETY: as in `Handle::run_here`: who joins the handle is in the home, and waits.
+    if !entry_tells_home(worker) {
+        // SAFETY: as in `Handle::run_here`: the joiner is in the home, and waits.
         unsafe { (head.table().task_ended)(task, worker) };
     }
-    // The block may be gone after this: the handle was not dropped.
-    if let Done::Sleeper(address) = head.state.finish() {
-        // SAFETY: given to this call.
+    // The handle waits, so this is never `Done::Settle`. The block may be gone after this.
+    if let Done::Wake(address) = head.state.finish() {
+        // SAFETY: `finish` gave it to this call.
         unsafe { take_waiting(address) }.wake();
     }
 }
 
-/// Whether the home of a task that its joiner runs is told of its end by the entry, the shell, and
-/// not by the joiner: where waits look at all ancestors, so that the shell's are alive.
-fn shells_count(worker: &Worker) -> bool {
+/// Whether the empty entry, and not the joiner, tells the home that a task has ended. That keeps
+/// the ancestors of the empty entry alive, in pools whose waits look at ancestors.
+fn entry_tells_home(worker: &Worker) -> bool {
     worker.waits_for_own_work()
 }
 
-/// Whether the job, a task's entry, is that of a task which was run by its joiner, who is through
-/// with it.
+/// Whether the job is the empty entry of a task whose handle has gone.
 ///
 /// # Safety
-/// The job is a task or a ticket for one of a worker's (`fifo.rs`), which begins like a task.
-unsafe fn is_shell(job: &JobRef) -> bool {
-    // SAFETY: by the premise; alive as long as there is this entry.
-    unsafe { job.header().cast::<TaskHead>().as_ref() }.state.is_shell()
+/// The job begins with a `TaskHead`: it is a task's entry or a placeholder (`fifo.rs`).
+unsafe fn is_empty_entry(job: &JobRef) -> bool {
+    // SAFETY: by the premise; the entry keeps it alive.
+    unsafe { job.header().cast::<TaskHead>().as_ref() }.state.is_entry_empty()
 }
 
 /// # Safety
-/// `address` was exposed by `Handle::ask_wake`, and is the caller's; called once.
+/// `address` was exposed by `Handle::ask_wake`, and the caller owns what is there.
 unsafe fn take_waiting(address: usize) -> Sleeper {
     let waiting = ptr::with_exposed_provenance_mut::<Waiting>(address);
     // SAFETY: the address came from `Box::into_raw`; it is taken once.
     unsafe { Box::from_raw(waiting) }.0
 }
 
-/// The right to a task's result.
+/// The party that has the right to a task's result.
 pub(crate) struct Handle<T> {
     task: NonNull<TaskHead>,
-    /// The pool that the task was given to: an identity, never dereferenced.
+    /// The task's pool: an identity, never dereferenced.
     pool: *const Registry,
     result: PhantomData<T>,
 }
 
-// SAFETY: a handle is moved with the right to take the `T`; the block's shared parts are atomics,
-// or are ordered by them.
+// SAFETY: the right to take the `T` moves with the handle; what else is shared in the block is
+// atomic, or ordered by atomics.
 unsafe impl<T: Send> Send for Handle<T> {}
 // SAFETY: by reference a handle only reads an atomic.
 unsafe impl<T: Send> Sync for Handle<T> {}
 // The `T` is not in the handle.
 impl<T> Unpin for Handle<T> {}
-// A join takes the handle along; a panic in it leaves nothing to look at.
+// `join` consumes the handle, so a panic in it leaves nothing to observe.
 impl<T> UnwindSafe for Handle<T> {}
 // By reference a handle only reads an atomic.
 impl<T> RefUnwindSafe for Handle<T> {}
@@ -492,26 +483,26 @@ impl<T> Handle<T> {
         self.head().state.is_done()
     }
 
-    /// `is_finished`, for a user who may wait for that.
+    /// `is_finished`, for users that may call it in a loop.
     pub(crate) fn poll_finished(&self) -> bool {
         sim::poll_for(self.pool.addr());
         self.is_finished()
     }
 
-    /// Waits for the task: by running it, if nobody does yet and this is a worker of its pool;
-    /// by running other work on any other worker; else by sleeping.
+    /// Waits for the task. A worker of its pool runs the task itself if it is not claimed. Any
+    /// other worker runs other work, and any other thread sleeps.
     ///
     /// # Panics
-    /// When a `fork()` has left the task's pool behind before the task has ended.
+    /// If this is the child of a `fork()` and the task is one of the parent's that has not ended.
     pub(crate) fn join(self) -> thread::Result<T> {
         match Worker::current() {
             Some(worker) if self.claim(worker) => self.run_here(worker),
             caller if self.is_lost(caller) => generation::refuse(),
             Some(worker) => {
-                let ticket = self.ask_for(worker);
+                let request = self.request(worker);
                 let wait = HandleWait { handle: &self, worker, asked: Cell::new(false) };
                 worker.wait_until(&wait);
-                drop(ticket);
+                drop(request);
                 self.take()
             }
             None => {
@@ -524,79 +515,79 @@ impl<T> Handle<T> {
         }
     }
 
-    /// Whether the task has not ended and never will: it was given to a pool of another process.
+    /// Whether the task will never end, since its pool is the parent's of this `fork()`'s child.
     fn is_lost(&self, caller: Option<&Worker>) -> bool {
         let is_own = caller.is_some_and(|worker| std::ptr::eq(self.pool, worker.registry()));
-        // In this order: as long as the task has not ended, its pool is in the list.
+        // In this order: the pool is in the list until the task has ended.
         let is_unknown = || !shared::has_registry_at(self.pool.addr());
         !is_own && !self.is_finished() && is_unknown() && !self.is_finished()
     }
 
-    /// Makes this call the one that runs the task. (Not where tasks run in order, and the wait may
-    /// run those that come before it.)
+    /// Claims the task, if `worker` may run it here: it is of the same pool, and either tasks need
+    /// not begin in order or the wait may not run those that come first.
     fn claim(&self, worker: &Worker) -> bool {
         let state = &self.head().state;
-        // The glance saves the write.
+        // The load of `is_claimed` may save the write.
         std::ptr::eq(self.pool, worker.registry())
             && !(worker.runs_in_order() && worker.may_run_any_task())
             && !state.is_claimed()
             && state.claim()
     }
 
-    /// Asks the task's pool, if that is another than the joining worker's, to begin the task now.
-    fn ask_for(&self, joiner: &Worker) -> Option<Asked> {
+    /// Asks the task's pool to begin the task, if the joiner is a worker of another pool.
+    fn request(&self, joiner: &Worker) -> Option<Requested> {
         let is_others = !std::ptr::eq(self.pool, joiner.registry());
         if !is_others || self.head().state.is_claimed() {
             return None;
         }
-        // As long as the task has not run, its pool is in the list.
+        // The pool is in the list until the task has ended.
         let registry = shared::registry_at(self.pool.addr())?;
-        // SAFETY: the ticket is revoked before the handle takes the result.
-        let asked = unsafe { Asked::ask(self.task, &registry, joiner.tag()) };
+        // SAFETY: the request is revoked before the handle takes the result.
+        let requested = unsafe { Requested::new(self.task, &registry, joiner.tag()) };
         outcome::discard(registry);
-        Some(asked)
+        Some(requested)
     }
 
-    /// Runs the task that this call claimed. Its entry stays behind as a shell; those on top of
-    /// the worker's queue go at once, so that they do not pile up.
+    /// Runs the task, which the caller has claimed. Then drops the empty entries at the newest end
+    /// of the worker's queue, so that they do not pile up.
     fn run_here(self, worker: &Worker) -> thread::Result<T> {
         let block = self.task;
         let run = self.head().table().run;
         // SAFETY: claimed, and not run yet.
         worker.run_in_place(|| unsafe { run(block, worker) });
-        if !shells_count(worker) {
-            // SAFETY: has run. The home stays alive while its user, who called this, is in it.
+        if !entry_tells_home(worker) {
+            // SAFETY: it has run. The caller is in the home, and keeps it alive.
             unsafe { (self.head().table().task_ended)(block, worker) };
         }
         let result = self.take();
-        worker.drop_shells(|job| {
-            // SAFETY: buffers and batches hold tasks and tickets.
-            unsafe { is_shell(job) }
+        worker.drop_empty_entries(|job| {
+            // SAFETY: buffers and batches hold entries and placeholders.
+            unsafe { is_empty_entry(job) }
         });
         result
     }
 
-    /// Asks the worker that ends the task to wake `sleeper`. `false`: it has ended already.
+    /// Registers `sleeper`, to be woken when the task is done. Returns `false` if it is done.
     fn ask_wake(&self, sleeper: Sleeper) -> bool {
         let waiting = Box::into_raw(Box::new(Waiting(sleeper)));
         let address = waiting.expose_provenance();
         if self.head().state.ask_wake(address) {
             return true;
         }
-        // SAFETY: it was given back.
+        // SAFETY: the address was refused, and is still this call's.
         drop(unsafe { take_waiting(address) });
         false
     }
 
-    /// Takes the result, which is there.
+    /// Takes the result, which has to be there.
     fn take(self) -> thread::Result<T> {
         let this = ManuallyDrop::new(self);
-        // SAFETY: the result is there, and the handle, which has not left, is to take it.
+        // SAFETY: the result is there, and the handle takes it here, once.
         let ended = unsafe { TaskHead::take_ended(this.task) };
         let result = match ended {
             Ended::Value(value) => Ok(value),
-            // SAFETY: the block is alive until the handle leaves, and so is its home: a scoped
-            // handle cannot be used after its scope.
+            // SAFETY: the block is alive until the handle leaves. So is its home: a scope's handle
+            // cannot be used after the scope.
             Ended::Panic(kept) => Err(unsafe { (this.head().table().give_panic)(this.task, kept) }),
         };
         // SAFETY: this is the handle, and it is not dropped.
@@ -609,7 +600,7 @@ impl<T> Handle<T> {
 struct HandleWait<'a, T> {
     handle: &'a Handle<T>,
     worker: &'a Worker,
-    /// Whether the task's end will wake the worker.
+    /// Whether the worker's `Sleeper` is registered.
     asked: Cell<bool>,
 }
 
@@ -639,7 +630,6 @@ impl<T> Wait for HandleWait<'_, T> {
     }
 }
 
-/// Detaches the task.
 impl<T> Drop for Handle<T> {
     #[inline]
     fn drop(&mut self) {
@@ -650,7 +640,7 @@ impl<T> Drop for Handle<T> {
 }
 
 impl<T> Handle<T> {
-    /// The result came before the handle went: it is the handle's to dispose of.
+    /// Drops the result, which came before the handle was dropped.
     #[cold]
     fn settle(&self) {
         // SAFETY: `DONE` is set, and the handle did not take the result.

@@ -1,43 +1,72 @@
-//! The state of a spawned task: who runs it, who takes its result, who frees its block.
+//! The state of a spawned task, in one word: which thread runs the task, takes its result, wakes
+//! its joiner and frees its block.
 //!
-//! Its two parties, the entry and the handle, are those of `task/mod.rs`, where the rules stand
-//! that this keeps. All of it is in one word: flags, and above them, with `WAITING`, the address of
-//! whom to wake. A party that says that it is through does not touch the state again.
+//! # States
+//! Two parties refer to a task's block: the *entry*, a `JobRef` in some queue, and the *handle*.
+//! The word holds flags, each of which is set at most once and never cleared:
+//!
+//! | flag | set by | meaning |
+//! | --- | --- | --- |
+//! | [`CLAIMED`] | the thread that will run the task | the closure is that thread's |
+//! | [`DONE`] | the thread that ran it, unless that is the joiner | the result is there |
+//! | [`WAITING`] | the handle | the bits above the flags are the address of a `Sleeper` |
+//! | [`DETACHED`] | the handle, when it is dropped | the handle does not want the result |
+//! | [`ENTRY_GONE`] | the entry, as the last it does | the entry does not touch the block again |
+//! | [`HANDLE_GONE`] | the handle, as the last it does | the same for the handle |
+//!
+//! # Invariant
+//! A thread touches the block only as a party that has not gone, or for a request (`request.rs`)
+//! whose handle waits. A handle that sets `DETACHED` before `DONE` has gone by that.
+//!
+//! # Lemmas
+//! All transitions are read-modify-writes of the one word, so of any two one is first and the other
+//! sees it.
+//! 1. *The closure runs once*: by the thread that set `CLAIMED`, or for an entry that found
+//!    `DETACHED`, which has no rival. Models:
+//!    `a_task_that_its_joiner_may_run_is_run_and_freed_once`,
+//!    `a_task_that_a_request_or_its_entry_runs_is_settled_once`.
+//! 2. *The result is settled once.* A joiner takes it. If the handle is dropped, the second of
+//!    `detach` and `finish` drops it. Models:
+//!    `a_task_whose_handle_is_dropped_is_settled_and_freed_once`,
+//!    `a_joiner_that_polls_sees_the_result`.
+//! 3. *A joiner that sleeps is woken, and its `Sleeper` has one owner.* Of `ask_wake` and `finish`,
+//!    the second has the `Sleeper`: `finish` wakes it, or the handle sees `DONE` and drops it.
+//!    Model: `a_joiner_that_sleeps_is_woken`.
+//! 4. *The block is freed once*: by the second of `leave_as_entry` and `leave_as_handle`, or by the
+//!    entry if `DETACHED` came before `DONE`. Models: those of 1 and 2.
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// Somebody runs the task, or has run it. Never cleared; set by the one who may run it.
+/// A thread runs the task, or has run it.
 const CLAIMED: usize = 1;
-/// The result is there. Set by the worker that ran the task for the entry.
+/// The result is there. Not set if the joiner itself ran the task.
 const DONE: usize = 2;
-/// The handle's owner sleeps until `DONE`; the rest of the word is the address of whom to wake,
-/// which is then the worker's that sets `DONE`. Set by the handle, at most once.
+/// The joiner sleeps until `DONE`. The bits above the flags are the address of its `Sleeper`, which
+/// belongs to the thread that sets `DONE`.
 const WAITING: usize = 4;
-/// The handle was dropped. Set by the handle; where that comes before `DONE`, the handle is
-/// through with the block by it, and the result is the entry's to settle.
+/// The handle was dropped. If that came before `DONE`, the entry owns the result and the block.
 const DETACHED: usize = 8;
-/// The entry is through with the block.
+/// The entry does not touch the block again.
 const ENTRY_GONE: usize = 16;
-/// The handle is through with the block, having taken or settled the result.
+/// The handle has taken or dropped the result, and does not touch the block again.
 const HANDLE_GONE: usize = 32;
 const FLAGS: usize = 63;
 
-/// What an address must be a multiple of, to stand above the flags.
+/// The alignment of an address that is to fit above the flags.
 pub(crate) const ALIGN: usize = FLAGS + 1;
 
-/// Who is there when a task is done.
+/// What the thread that sets `DONE` has to do.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Done {
-    /// The handle, which will see it.
-    Handle,
-    /// The handle, which sleeps: who is at this address, now the caller's, has to be woken.
-    Sleeper(usize),
-    /// Nobody: result and block are the caller's.
-    Nobody,
+    /// Nothing: the handle will see the result.
+    Nothing,
+    /// Wake the `Sleeper` at this address, which the caller now owns.
+    Wake(usize),
+    /// Drop the result and free the block: the handle is gone.
+    Settle,
 }
 
-/// The word.
 pub(crate) struct TaskState(AtomicUsize);
 
 impl TaskState {
@@ -46,20 +75,20 @@ impl TaskState {
         TaskState(AtomicUsize::new(0))
     }
 
-    /// For the entry: whether the handle was dropped. If so, task and block are the caller's.
+    /// Whether the handle was dropped. If so, the entry, which calls this, owns the block.
     #[inline]
     pub(crate) fn is_detached(&self) -> bool {
         // Acquire: matches the Release in `detach`.
         self.0.load(Ordering::Acquire) & DETACHED != 0
     }
 
-    /// Whether a claim would come too late; if not, it still may.
+    /// Whether the task is claimed. If this is false, a claim may still fail.
     #[inline]
     pub(crate) fn is_claimed(&self) -> bool {
         self.0.load(Ordering::Relaxed) & CLAIMED != 0
     }
 
-    /// Whether the caller is to run the task.
+    /// Claims the task. Returns whether the caller is to run it.
     #[must_use]
     #[inline]
     pub(crate) fn claim(&self) -> bool {
@@ -67,29 +96,29 @@ impl TaskState {
         self.0.fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED == 0
     }
 
-    /// For the handle: whether the result is there, when it did not run the task itself.
+    /// Whether the result is there, for a handle whose owner did not run the task itself.
     #[inline]
     pub(crate) fn is_done(&self) -> bool {
         // Acquire: matches the Release in `finish`.
         self.0.load(Ordering::Acquire) & DONE != 0
     }
 
-    /// For the entry: the result is there.
+    /// Called by the thread that ran the task when the result is in the block.
     #[inline]
     pub(crate) fn finish(&self) -> Done {
         // Release: publishes the result. Acquire: matches the handle's Releases.
         let state = self.0.fetch_or(DONE, Ordering::AcqRel);
         if state & DETACHED != 0 {
-            Done::Nobody
+            Done::Settle
         } else if state & WAITING != 0 {
-            Done::Sleeper(state & !FLAGS)
+            Done::Wake(state & !FLAGS)
         } else {
-            Done::Handle
+            Done::Nothing
         }
     }
 
-    /// For the handle: gives away whom to wake when the task is done. `false`: it is done, and the
-    /// address is the caller's again.
+    /// Registers the joiner's `Sleeper`. Returns `false` if the task is done; then the caller still
+    /// owns the `Sleeper`.
     #[must_use]
     pub(crate) fn ask_wake(&self, sleeper: usize) -> bool {
         debug_assert_eq!(sleeper & FLAGS, 0);
@@ -97,8 +126,8 @@ impl TaskState {
         self.0.fetch_or(sleeper | WAITING, Ordering::AcqRel) & DONE == 0
     }
 
-    /// The handle is dropped. `true`: the result came before that, and is the handle's to settle;
-    /// else the handle is through.
+    /// Called when the handle is dropped. Returns `true` if the result is there; then the handle
+    /// drops it. If not, the handle has gone.
     #[must_use]
     #[inline]
     pub(crate) fn detach(&self) -> bool {
@@ -106,7 +135,7 @@ impl TaskState {
         self.0.fetch_or(DETACHED, Ordering::AcqRel) & DONE != 0
     }
 
-    /// The entry is through. `true`: so is the handle, and the caller has to free the block.
+    /// The entry goes. Returns `true` if the handle has gone; then the caller frees the block.
     #[must_use]
     #[inline]
     pub(crate) fn leave_as_entry(&self) -> bool {
@@ -122,10 +151,10 @@ impl TaskState {
         self.0.fetch_or(HANDLE_GONE, Ordering::AcqRel) & ENTRY_GONE != 0
     }
 
-    /// Whether the task was run by its joiner, who is through with it. Whoever runs the shell
-    /// acquires.
+    /// Whether the handle has gone, so that the entry is empty. (Relaxed: `leave_as_entry`
+    /// acquires.)
     #[inline]
-    pub(crate) fn is_shell(&self) -> bool {
+    pub(crate) fn is_entry_empty(&self) -> bool {
         self.0.load(Ordering::Relaxed) & HANDLE_GONE != 0
     }
 }
@@ -139,14 +168,14 @@ mod models {
     use super::*;
     use crate::sync::{Parker, UnsafeCell};
 
-    /// A task: its block, and what happens to what is in it.
+    /// A task: its state, and counts of what happens to it.
     struct Task {
         state: std::cell::UnsafeCell<TaskState>,
         runs: UnsafeCell<u32>,
-        /// Whether whoever took or dropped the result found it.
+        /// Whether a thread has taken or dropped the result.
         settled: UnsafeCell<bool>,
         frees: AtomicUsize,
-        /// What the handle's owner gives away.
+        /// 1 while it is registered or owned.
         sleeper: UnsafeCell<u32>,
         parker: Parker,
     }
@@ -170,16 +199,16 @@ mod models {
             }
         }
 
-        fn is_through(&self) {
-            // SAFETY: both parties are through.
-            assert!(unsafe { *self.settled.get() }, "nobody settled the result");
+        fn assert_over(&self) {
+            // SAFETY: both parties have gone.
+            assert!(unsafe { *self.settled.get() }, "the result was not settled");
             assert_eq!(self.frees.load(Ordering::Relaxed), 1);
             // SAFETY: as above.
-            assert_eq!(unsafe { *self.sleeper.get() }, 0, "nobody took the sleeper");
+            assert_eq!(unsafe { *self.sleeper.get() }, 0, "the sleeper has leaked");
         }
 
         fn state(&self) -> &TaskState {
-            // SAFETY: it is freed when nobody uses it any more, which is what is checked.
+            // SAFETY: `free` comes after every use, which is what the models check.
             unsafe { &*self.state.get() }
         }
 
@@ -196,10 +225,10 @@ mod models {
             }
         }
 
-        /// To the model checker, an access that suffers no other beside it or after it.
+        /// To the model checker, an access that conflicts with any other beside it or after it.
         fn free(&self) {
             self.frees.fetch_add(1, Ordering::Relaxed);
-            // SAFETY: nobody uses the block any more.
+            // SAFETY: both parties have gone.
             unsafe { &mut (*self.state.get()).0 }.with_mut(|_| ());
         }
 
@@ -220,21 +249,21 @@ mod models {
             if !self.state().is_claimed() && self.state().claim() {
                 self.run();
                 match self.state().finish() {
-                    Done::Nobody => {
+                    Done::Settle => {
                         self.settle();
                         return self.free();
                     }
-                    Done::Sleeper(sleeper) => self.wake(sleeper),
-                    Done::Handle => {}
+                    Done::Wake(sleeper) => self.wake(sleeper),
+                    Done::Nothing => {}
                 }
             }
             self.free_if(self.state().leave_as_entry());
         }
 
-        fn run_for_ticket(&self) {
+        fn run_for_request(&self) {
             if self.state().claim() {
                 self.run();
-                if let Done::Sleeper(sleeper) = self.state().finish() {
+                if let Done::Wake(sleeper) = self.state().finish() {
                     self.wake(sleeper);
                 }
             }
@@ -247,7 +276,7 @@ mod models {
         }
 
         fn take_sleeper(&self) {
-            // SAFETY: the sleeper is the caller's.
+            // SAFETY: the caller owns the sleeper.
             assert_eq!(unsafe { std::mem::replace(&mut *self.sleeper.get(), 0) }, 1);
         }
 
@@ -267,7 +296,7 @@ mod models {
 
         /// Sleeps until the task is done.
         fn sleep(&self) {
-            // SAFETY: nobody else has the sleeper yet.
+            // SAFETY: the sleeper is not registered yet.
             unsafe { *self.sleeper.get() = 1 };
             if self.state().ask_wake(SLEEPER) {
                 while !self.state().is_done() {
@@ -278,14 +307,15 @@ mod models {
             }
         }
 
-        /// Revokes the ticket, which waits for who has it, before it takes the result.
-        fn join_by_sleeping_beside(&self, ticket: thread::JoinHandle<()>) {
+        /// Before it takes the result, it revokes the request, which waits for a thread that has
+        /// it.
+        fn join_by_sleeping_beside(&self, request: thread::JoinHandle<()>) {
             self.sleep();
-            ticket.join().unwrap();
+            request.join().unwrap();
             self.take();
         }
 
-        fn join_by_looking(&self) {
+        fn join_by_polling(&self) {
             while !self.state().is_done() {
                 thread::yield_now();
             }
@@ -305,7 +335,7 @@ mod models {
         }
     }
 
-    /// Runs the entry on a worker, beside what becomes of the handle.
+    /// Runs the entry on a worker, beside `handle` on the thread that has the handle.
     fn check(handle: fn(&Task)) {
         loom::model(move || {
             let task = Arc::new(Task::new());
@@ -313,7 +343,7 @@ mod models {
             let worker = thread::spawn(move || workers.execute());
             handle(&task);
             worker.join().unwrap();
-            task.is_through();
+            task.assert_over();
         });
     }
 
@@ -336,25 +366,23 @@ mod models {
         check(Task::join_by_sleeping);
     }
 
-    /// The ticket is there as long as the joiner waits.
-    ///
     /// Weakened: `task/state.rs leave_as_entry: Ordering::AcqRel => Ordering::Relaxed`
     #[test]
-    fn a_task_that_a_ticket_or_its_entry_runs_is_settled_once() {
+    fn a_task_that_a_request_or_its_entry_runs_is_settled_once() {
         loom::model(|| {
             let task = Arc::new(Task::new());
-            let (entry, ticket) = (task.clone(), task.clone());
+            let (entry, request) = (task.clone(), task.clone());
             let entry = thread::spawn(move || entry.execute());
-            let ticket = thread::spawn(move || ticket.run_for_ticket());
-            task.join_by_sleeping_beside(ticket);
+            let request = thread::spawn(move || request.run_for_request());
+            task.join_by_sleeping_beside(request);
             entry.join().unwrap();
-            task.is_through();
+            task.assert_over();
         });
     }
 
     /// Weakened: `task/state.rs finish: Ordering::AcqRel => Ordering::Acquire`
     #[test]
-    fn a_joiner_that_looks_sees_the_result() {
-        check(Task::join_by_looking);
+    fn a_joiner_that_polls_sees_the_result() {
+        check(Task::join_by_polling);
     }
 }

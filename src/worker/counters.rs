@@ -1,29 +1,29 @@
-//! What the workers did: counters that are always on, and their snapshot.
+//! The public counters of the workers, which are always on.
 
 use std::iter::Sum;
 use std::ops::Add;
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// What one worker did since its pool was built.
+/// The counters of one worker since its pool was built.
 ///
-/// Each number counts up and wraps around at `usize::MAX`. They are not read at one instant: of
-/// a busy pool they may be a little out of step with each other.
+/// Each number wraps around at `usize::MAX`. They are not read at one instant, so those of a busy
+/// pool may not fit together exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerCounters {
-    /// Tasks run: spawned tasks, broadcasts, installs, and stolen sides of joins. A side of a
-    /// join that was not stolen is not counted: nothing is, on that path.
+    /// Tasks run: spawned tasks, broadcasts, installs, and stolen closures of joins. A closure of a
+    /// join that was not stolen is not counted.
     pub tasks_run: usize,
-    /// Forks that left the private queue for the one that others steal from.
+    /// Forks that were made public, for thieves.
     pub forks_published: usize,
     /// Attempts to steal from a queue that did not look empty.
     pub steals_tried: usize,
-    /// Attempts that brought a task or more.
+    /// Attempts that took a job.
     pub steals_won: usize,
     /// Times the worker went to sleep.
     pub parks: usize,
-    /// Times another thread woke it from that.
+    /// Times another thread woke it.
     pub wakes: usize,
 }
 
@@ -48,17 +48,16 @@ impl Sum for WorkerCounters {
     }
 }
 
-/// What a pool's workers did since it was built: a snapshot.
+/// The counters of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// One entry a worker, in the order of their indices.
+    /// The counters of each worker, in the order of their indices.
     pub workers: Vec<WorkerCounters>,
     /// How many spare threads the pool has started, which end with it: see
     /// [`WaitPolicy`](crate::WaitPolicy).
     pub spare_threads: usize,
-    /// How many of the pool's threads are without a core now: they have handed it off in a wait,
-    /// and wait still, or have not got it back yet.
+    /// How many threads have handed off their core in a wait, and do not have it back.
     pub threads_off_core: usize,
 }
 
@@ -75,8 +74,8 @@ impl Counters {
     }
 }
 
-/// A counter that any thread reads, and that one thread at a time [adds](Counter::add) to, or else
-/// any [counts](Counter::count) by.
+/// A counter that any thread reads. Either one thread at a time [adds](Counter::add) to it, or any
+/// thread [counts](Counter::count).
 pub(crate) struct Counter(AtomicUsize);
 
 impl Counter {
@@ -90,7 +89,7 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
-    /// Adds one, on any thread: where a writer may have given up its core already.
+    /// Adds one, on any thread.
     pub(crate) fn count(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -100,7 +99,7 @@ impl Counter {
     }
 }
 
-/// A worker's own counters, as the fields of [`WorkerCounters`].
+/// A worker's counters, with the fields of [`WorkerCounters`].
 pub(crate) struct LiveCounters {
     pub(crate) tasks_run: Counter,
     pub(crate) forks_published: Counter,

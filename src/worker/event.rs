@@ -1,4 +1,4 @@
-//! Waits of threads of any kind, and whom to wake when they are over.
+//! Events, for which a thread of any kind can wait, and what wakes such a thread.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
@@ -11,12 +11,13 @@ use crate::latch::Wait;
 use crate::sync::{Mutex, Parker, Unparker, wait_outside};
 use crate::worker::shared::Registry;
 
-/// After this long, and then every so often, a caller from outside calls for its job to be begun.
+/// After this long, and then at this interval, a caller from outside asks again for its job to
+/// begin.
 pub(crate) const LATE: Duration = Duration::from_millis(4);
 
-/// Whom to wake when a wait is over.
+/// A thread that sleeps until its wait is over.
 pub(crate) enum Sleeper {
-    /// A worker, of whatever pool, and the address of its wait.
+    /// A worker of any pool, by its index, and the address of its wait.
     Worker(Arc<Registry>, usize, usize),
     /// A thread that is no worker.
     Outside(Unparker),
@@ -31,7 +32,7 @@ impl Sleeper {
         match self {
             Sleeper::Worker(registry, index, wait) => {
                 registry.sleep().wake_blocked(index, wait);
-                // It may have gone on already, and its pool may be gone but for this.
+                // The worker may have gone on. This may be the last reference to its registry.
                 outcome::discard(registry);
             }
             Sleeper::Outside(unparker) => unparker.unpark(),
@@ -39,7 +40,7 @@ impl Sleeper {
     }
 }
 
-/// Something that a pool does once, for which one thread of any kind waits.
+/// Something that a pool does once, and that one thread of any kind waits for.
 pub(crate) struct Event {
     /// The pool's address.
     pool: usize,
@@ -53,18 +54,18 @@ struct State {
 }
 
 impl Event {
-    /// Of what `pool` does.
+    /// An event that `pool` will bring about.
     pub(crate) fn new(pool: *const Registry) -> Self {
         Event { pool: pool.addr(), state: Mutex::default() }
     }
 
-    /// Says that it has happened. The event may be gone as soon as the lock is given back, before
-    /// this returns: hence the pointer.
+    /// Makes it happen. The waiter may free the event as soon as the lock is released, before this
+    /// returns, hence the pointer.
     ///
     /// # Safety
-    /// `this` points to an event that has not happened yet, or that outlives the call.
+    /// `this` points to an event that has not happened, or that outlives the call.
     pub(crate) unsafe fn happen(this: *const Event) {
-        // SAFETY: whoever waits for the event keeps it until it has happened.
+        // SAFETY: the waiter keeps the event alive until it has happened.
         let mut state = unsafe { &(*this).state }.lock();
         state.happened = true;
         let sleeper = state.sleeper.take();
@@ -78,8 +79,8 @@ impl Event {
         self.state.lock().happened
     }
 
-    /// Waits: by working, on a worker of whatever pool, else by sleeping. `ask` is called when
-    /// `happen` would wake this thread; unless it says so, there is nothing to wait for.
+    /// Waits. A worker of any pool works meanwhile, and any other thread sleeps. `ask` is called
+    /// after this thread is registered. If it returns `false`, there is nothing to wait for.
     pub(crate) fn wait(&self, ask: impl FnOnce() -> bool) {
         let Some(worker) = Worker::current() else {
             return self.wait_outside(|_| ask());
@@ -90,8 +91,8 @@ impl Event {
         }
     }
 
-    /// Waits as a thread that is no worker. Calls `call` every `interval` until it says that it
-    /// need not be called again.
+    /// Waits on a thread that is no worker. Calls `call` at each `interval` until that returns
+    /// `false`.
     pub(crate) fn wait_with_calls(&self, interval: Duration, call: impl Fn() -> bool) {
         self.wait_outside(|parker| {
             while !self.has_happened() {
@@ -104,7 +105,7 @@ impl Event {
         });
     }
 
-    /// Waits as a thread that is no worker, by a parker that is given to `ask` first.
+    /// Waits on a thread that is no worker, if `ask`, which gets its parker, returns `true`.
     fn wait_outside(&self, ask: impl FnOnce(&Parker) -> bool) {
         let parker = Parker::new();
         self.state.lock().sleeper = Some(Sleeper::Outside(parker.unparker().clone()));
@@ -114,7 +115,7 @@ impl Event {
     }
 }
 
-/// A worker's wait that `Event::wait` has asked for.
+/// A worker's wait, which `Event::wait` has registered.
 impl Wait for Event {
     fn done(&self) -> bool {
         self.has_happened()

@@ -1,4 +1,4 @@
-//! That a panic of the runtime's own in a wait ends the process.
+//! Unit test: a panic of the runtime itself in a wait ends the process.
 
 use std::env;
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::latch::Awaited;
 use crate::latch::Wait;
 use crate::pool::ThreadPoolBuilder;
 
-/// Set where the fault is to happen.
+/// Set in the process in which the fault is to happen.
 const CHILD: &str = "FILCH_TEST_FAULT";
 
 /// A wait that fails when the worker has begun to wait.
@@ -32,7 +32,7 @@ impl Wait for Faulty {
     }
 }
 
-/// Else a frame could be gone to which a thief writes, or two threads act on one core.
+/// Otherwise a thief could write to a frame that is gone, or two threads could act on one core.
 #[test]
 fn a_panic_of_our_own_in_a_wait_aborts() {
     if env::var_os(CHILD).is_some() {
@@ -45,7 +45,7 @@ fn a_panic_of_our_own_in_a_wait_aborts() {
     let mut child = Command::new(env::current_exe().unwrap());
     let output = child.args([name, "--exact", "--nocapture"]).env(CHILD, "1").output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success(), "the panic went on to who joined: {told}");
+    assert!(!output.status.success(), "the panic reached the joiner: {told}");
     assert!(
         told.contains("a fault in a wait") && told.contains("the runtime itself failed"),
         "{told}"

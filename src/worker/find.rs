@@ -1,17 +1,17 @@
-//! Finding work: one's own, others', and what comes from outside.
+//! Finding work: in the worker's own queues, in those of others, and in the injector.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time only where threads sleep,
-//! since that of others is accounted for too late.)
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
+//! sleep, since the time of other threads is accounted for too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
-//! | `theft-patience` | scopes of three tasks | 2 | 2.25 | – |
+//! | `theft-delay` | scopes of three tasks | 2 | 2.25 | – |
 //! |  | two nested joins of empty closures | 2 | 1.93 | – |
 //! |  | nested loops, 100 of 1,000 | 2 | 1.42 | – |
 //! | `woken-two`: a second one woken | scope of 16 that sleep | 16 | 1.07 | 1.34 |
-//! | `silence`: a look at who is silent | join tree of 16 that sleep | 16 | 1.07 | 1.24 |
+//! | `silence`: a look for silent owners | join tree of 16 that sleep | 16 | 1.07 | 1.24 |
 
 #![deny(unsafe_code)]
 
@@ -25,24 +25,25 @@ use crate::sleep::Look;
 use crate::sync::{AtomicUsize, Ordering, fence, others_first, spin_loop};
 use crate::worker::JobRef;
 
-/// How many others one look goes through at most.
+/// The most other workers that one look goes through.
 const MOST_VICTIMS: usize = 16;
 
-/// For how long a fork has to be public before a patient thief takes it: about what taking it costs
-/// both.
-const PATIENCE: u64 = TICKS_PER_MICROSECOND;
-/// How many forks in a row such a thief leaves alone, at most.
-const MOST_REFUSALS: u32 = 32;
-/// How long what was stolen has to last to be worth a theft.
+/// For how long a fork has to stay public before a thief that delays takes it: about the cost of a
+/// theft for owner and thief.
+const THEFT_DELAY: u64 = TICKS_PER_MICROSECOND;
+/// The most forks in a row that a thief that delays leaves alone.
+const MOST_LEFT_ALONE: u32 = 32;
+/// For how long a stolen job has to run to be worth a theft.
 const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 
-/// How many others a worker that has found a job wakes at most: two, so that all are awake after
-/// log n steps.
+/// The most workers that a worker which has found a job wakes: two, so that all are awake after log
+/// n steps.
 pub(super) const MOST_WOKEN: usize = 2;
 
 impl Worker {
-    /// A job for the main loop, if one is in sight: own tasks, pinned jobs, the injector, others'
-    /// queues; every so often pinned jobs and those from outside first, so that neither can starve.
+    /// Finds a job for the main loop: own tasks, pinned jobs, guests, the injector, the queues of
+    /// others. Every so often pinned jobs, guests and the injector come first, so that they do not
+    /// starve.
     pub(super) fn find(&self) -> Option<JobRef> {
         if self.looks_elsewhere() {
             let job = self.pop_pinned().or_else(|| self.guest()).or_else(|| self.submitted());
@@ -62,7 +63,7 @@ impl Worker {
             .or_else(|| self.forced(|_| true, Some))
     }
 
-    /// Counts a look, and says whether it is one of every so many that look elsewhere first.
+    /// Counts a look. Returns whether this one begins with pinned jobs, guests and the injector.
     #[inline]
     pub(super) fn looks_elsewhere(&self) -> bool {
         let left = self.looks_left.get().checked_sub(1);
@@ -71,15 +72,15 @@ impl Worker {
         left.is_none() || self.registry().is_late()
     }
 
-    /// The newest of this worker's tasks, else the oldest that it has from outside.
+    /// Takes the newest of this worker's tasks, else the oldest that it has fetched from the
+    /// injector.
     #[inline]
     pub(super) fn newest_task(&self) -> Option<JobRef> {
         self.tasks.pop(|| self.share_rest())
     }
 
-    /// What has come from outside and waits longest: in a batch that this worker has fetched, else
-    /// in the injector. (Where all tasks are run in order, a batch has to wait for none but older
-    /// ones.)
+    /// Takes the job from outside that has waited longest: from the injected batch, else from the
+    /// injector. (If tasks are run oldest first, the injected batch is in order with all others.)
     pub(super) fn submitted(&self) -> Option<JobRef> {
         let fetched = if self.runs_in_order() { None } else { self.tasks.pop_from_outside() };
         fetched.or_else(|| self.injected())
@@ -90,7 +91,7 @@ impl Worker {
         own.or_else(|| self.pop_stray_pinned())
     }
 
-    /// What a worker of another pool asks for.
+    /// Takes a guest.
     pub(super) fn guest(&self) -> Option<JobRef> {
         let guests = self.registry().guests();
         if guests.is_empty() { None } else { until_sure(|| guests.steal()) }
@@ -115,8 +116,8 @@ impl Worker {
         first
     }
 
-    /// Steals from randomly chosen others, forks before tasks: they are what somebody waits for.
-    /// The first that is accepted, one from each; nothing more, when `changes_mind` says so.
+    /// Steals from other workers, from a random one on: from each a fork, since its owner will wait
+    /// for it, else a task. Returns the first job that is accepted. Stops if `changes_mind`.
     #[inline]
     pub(super) fn stolen(
         &self,
@@ -130,7 +131,7 @@ impl Worker {
         })
     }
 
-    /// Steals a fork of `victim`'s, or tells it that somebody is hungry.
+    /// Steals a fork of `victim`, or asks it to publish.
     pub(super) fn steal_fork(
         &self,
         victim: &Worker,
@@ -140,48 +141,49 @@ impl Worker {
             victim.forks.raise_demand();
             return None;
         }
-        if self.is_patient() && !self.lasts(victim, changes_mind) {
+        if self.delays_thefts() && !self.lasts(victim, changes_mind) {
             return None;
         }
-        self.refusals.set(0);
+        self.left_alone.set(0);
         let stolen = self.count_steal(until_sure(|| victim.forks.steal()))?;
-        // What the victim hides has nothing public before it any more: somebody has to watch it.
+        // If the victim does not fork again, its private forks need a worker that forces them.
         if self.sleep().counts().parked() > 0 && victim.forks.hides_work() {
             self.sleep().notify_from_worker(NO_TAG);
         }
         Some(stolen)
     }
 
-    /// Whether a fork of `victim`'s stays public for a while. One that its owner takes back sooner
-    /// is too short to be worth a theft, and so may be those to come. (Or it is taken back soon
-    /// though it is long, or an old one is overlooked; so now and then the answer is yes.)
+    /// Whether a fork of `victim` stays public for a while. If its owner takes it back sooner, it
+    /// is too short to be worth a theft, and so may be the next ones. (A long fork may be taken
+    /// back soon as well, so now and then this returns true at once.)
     fn lasts(&self, victim: &Worker, changes_mind: impl Fn() -> bool) -> bool {
-        let refusals = self.refusals.get();
-        if refusals == MOST_REFUSALS {
+        let left_alone = self.left_alone.get();
+        if left_alone == MOST_LEFT_ALONE {
             return true;
         }
         let (published, start) = (victim.forks.published(), ticks());
-        while ticks().wrapping_sub(start) < PATIENCE {
+        while ticks().wrapping_sub(start) < THEFT_DELAY {
             if changes_mind() {
                 return false;
             }
-            // Nor does it look at the queue meanwhile, which would slow the owner down.
+            // Without a look at the queue, which would slow the owner down.
             spin_loop();
         }
-        // Owners take the newest back first: so one of those from before is left.
+        // The owner takes back its newest fork first, so if more are public than it has published
+        // since, an older one is left.
         let lasts = victim.forks.public() > victim.forks.published().wrapping_sub(published);
-        self.refusals.set(refusals + 1);
+        self.left_alone.set(left_alone + 1);
         lasts
     }
 
-    /// Whether to give owners time to do themselves what could be stolen: where the last theft was
-    /// not worth its price.
-    fn is_patient(&self) -> bool {
+    /// Whether to give owners time to run their jobs themselves, since the last theft was not worth
+    /// its cost.
+    fn delays_thefts(&self) -> bool {
         let stolen = self.stolen.take();
         if stolen != 0 {
-            self.patient.set(ticks().wrapping_sub(stolen) < WORTH);
+            self.theft_was_short.set(ticks().wrapping_sub(stolen) < WORTH);
         }
-        self.patient.get() && !self.registry().is_simulated()
+        self.theft_was_short.get() && !self.registry().is_simulated()
     }
 
     /// Steals a batch of tasks.
@@ -189,13 +191,13 @@ impl Worker {
         if victim.tasks.is_empty() {
             return None;
         }
-        let first = self.count_steal(self.tasks.steal_from(&victim.tasks, self.is_patient()));
+        let first = self.count_steal(self.tasks.steal_from(&victim.tasks, self.delays_thefts()));
         self.share_rest();
         first
     }
 
-    /// Tasks that came along with one that was taken have moved, perhaps past somebody who was
-    /// about to sleep: they are published anew.
+    /// Publishes the tasks that have moved here together with one that was taken: lemma 4 of
+    /// `queue/spawn_queue.rs`.
     pub(super) fn share_rest(&self) {
         if !self.tasks.is_empty() && self.tasks.has_thieves() {
             self.tasks.publish_moved();
@@ -212,8 +214,7 @@ impl Worker {
         stolen
     }
 
-    /// The newest of one's own published forks, if this worker may run it: work of the frames
-    /// below.
+    /// Takes the newest of this worker's public forks, if it may run that.
     pub(super) fn own_fork(&self, wait: &impl Wait) -> Option<JobRef> {
         let job = self.newest_public_fork()?;
         if self.may_run(&job, wait) {
@@ -227,36 +228,35 @@ impl Worker {
         None
     }
 
-    /// The newest of one's own published forks.
+    /// Takes the newest of this worker's public forks.
     pub(super) fn newest_public_fork(&self) -> Option<JobRef> {
         self.forks.pop_newest_public()
     }
 
-    /// Whether a glance shows anything that this worker could run. Takes nothing, and goes
-    /// through no more than `MOST_VICTIMS` others.
+    /// Whether there is work, here or at up to `MOST_VICTIMS` others. Takes nothing.
     pub(super) fn sees_work(&self) -> bool {
         self.sees_own_work() || self.victims().any(Worker::shows_work)
     }
 
-    /// Leaves this worker's tasks to others: it is about to wait, and runs none of them meanwhile.
+    /// Reinjects this worker's tasks, since it is about to wait and will not run them.
     pub(super) fn reinject_tasks(&self) {
-        // (Where there are no others, who takes over the core finds them.)
+        // (In a pool of one worker, the next holder of the core finds them.)
         while self.registry().workers().len() > 1 {
             let Some(job) = self.newest_task() else { break };
             self.registry().reinject(job);
         }
     }
 
-    /// The fence and the look at all queues that parking takes: steps 1 and 2 (`sleep/mod.rs`).
-    /// Workers that are parked themselves have nothing, and are left out.
+    /// The fence of step 1 and the re-check of step 2 of parking (`sleep/mod.rs`). Returns whether
+    /// there is work. Parked workers have none, and are left out.
     pub(crate) fn announce_and_look(&self) -> bool {
         // Pairs with the fence or the SeqCst write of a publisher.
         fence(Ordering::SeqCst);
         self.sees_own_work() || self.others().any(Worker::shows_work)
     }
 
-    /// How many others to wake, for a worker that was the last to search and has found a job: for
-    /// other jobs, or to watch a worker that hides some.
+    /// How many workers the last searcher, which has found a job, is to wake: for other public
+    /// jobs, or else one for private forks.
     pub(super) fn jobs_for_others(&self) -> usize {
         // As in `announce_and_look`.
         fence(Ordering::SeqCst);
@@ -285,13 +285,13 @@ impl Worker {
         jobs.min(most)
     }
 
-    /// The same for the last one who looks: after this, where a fork is pending, one is public, or
-    /// will be published (see "Force" in `queue/join_queue.rs`).
+    /// `announce_and_look` for the last searcher, which also sees private forks: lemma 12 of
+    /// `queue/join_queue.rs`.
     pub(super) fn announce_and_look_hard(&self) -> bool {
         self.announce_and_look() || self.look_behind()
     }
 
-    /// The part of that look which is at what others hide, to be taken by force.
+    /// The part of that which looks for private forks, to be taken by force.
     pub(super) fn look_behind(&self) -> bool {
         let forces = self.others_work() && self.heavy_fence() && self.sees_hidden();
         self.forces.store(forces.into(), Ordering::Relaxed);
@@ -318,9 +318,9 @@ impl Worker {
         forks != before
     }
 
-    /// Whether a worker hides forks and has neither forked nor ended a fork since the last call:
-    /// then they are to be taken by force. (That costs some microseconds and interrupts every busy
-    /// worker; an owner that forks at all answers sooner.)
+    /// Whether a worker has private forks, and has neither forked nor ended a fork since the last
+    /// call. Then they are to be taken by force. (That takes some microseconds and interrupts every
+    /// busy worker. An owner that forks at all answers sooner.)
     pub(super) fn sees_silent(&self) -> bool {
         let [index, head, top] = &self.suspect;
         let load = |word: &AtomicUsize| word.load(Ordering::Relaxed);
@@ -340,29 +340,29 @@ impl Worker {
         is_silent
     }
 
-    /// Whether another worker seems to hide forks.
+    /// Whether another worker seems to have private forks.
     pub(super) fn sees_hidden(&self) -> bool {
         self.others().any(|other| other.forks.hides_work())
     }
 
-    /// Whether anybody else is at work, and so may publish something.
+    /// Whether another worker is at work, and so may publish a job.
     pub(super) fn sees_others_work(&self) -> bool {
         self.all_from_random().any(|other| self.sleep().is_at_work(other.index))
     }
 
-    /// Whether anybody else is not parked.
+    /// Whether another worker is not parked.
     pub(super) fn others_work(&self) -> bool {
         self.others().next().is_some()
     }
 
-    /// Whether a look has seen that somebody hides forks, which were not to be had since.
+    /// Whether a look has decided to force, and no fork was taken since.
     pub(super) fn is_to_force(&self) -> bool {
         self.forces.load(Ordering::Relaxed) != 0
     }
 
-    /// Takes by force the forks of a worker that does not answer, if a look has decided so, of
-    /// those that may have such as this one wants. Returns the oldest, if it is accepted; the
-    /// others are public.
+    /// Takes by force the private forks of a worker that does not answer, if a look has decided so,
+    /// and it `may_have` forks for this one. Returns the oldest if it is accepted. The others are
+    /// public here.
     pub(super) fn forced(
         &self,
         may_have: impl Fn(&Worker) -> bool,
@@ -375,8 +375,7 @@ impl Worker {
         let mut hiders = self.others().filter(|other| other.forks.hides_work() && may_have(other));
         hiders.find_map(|other| {
             let oldest = self.force(other);
-            // Else its owner or another thief is at it, which takes a moment: the next look sees
-            // more.
+            // Its owner or another thief has the lock for a moment. The next look tries again.
             if oldest.is_none() && other.forks.hides_work() {
                 self.forces.store(1, Ordering::Relaxed);
                 others_first();
@@ -385,7 +384,7 @@ impl Worker {
         })
     }
 
-    /// Takes all forks that `other` hides, keeps all but the oldest here, and returns that one.
+    /// Takes all private forks of `other`, returns the oldest and keeps the others here.
     fn force(&self, other: &Worker) -> Option<JobRef> {
         let mut oldest = None;
         let take = |job| match oldest {
@@ -404,8 +403,7 @@ impl Worker {
         outside || self.has_own_work() || self.sees_stray_pinned()
     }
 
-    /// Whether something can be stolen from this worker. If no fork can, it is told that somebody
-    /// is hungry.
+    /// Whether a job can be stolen from this worker. If no fork can, asks it to publish.
     fn shows_work(&self) -> bool {
         if self.forks.is_empty() {
             self.forks.raise_demand();
@@ -414,7 +412,7 @@ impl Worker {
         true
     }
 
-    /// Some other workers, from a random one on.
+    /// At most `MOST_VICTIMS` other workers, from a random one on.
     pub(super) fn victims(&self) -> impl Iterator<Item = &Worker> {
         self.all_from_random().take(MOST_VICTIMS)
     }
@@ -433,8 +431,7 @@ impl Worker {
         all.filter(|other| other.index != self.index)
     }
 
-    /// How many jobs can be stolen from this worker. If no fork can, it is told that somebody is
-    /// hungry.
+    /// How many jobs can be stolen from this worker. If no fork can, asks it to publish.
     fn public(&self) -> usize {
         let forks = self.forks.public();
         if forks == 0 {

@@ -1,49 +1,45 @@
 //! Hand-off: a thread that must block hands its core to a *spare thread*, waits without the core,
 //! and takes it back.
 //!
-//! # Why
-//! A worker's thread that waits for another pool may have to run what that pool asks for (a
-//! *guest*, `wait.rs`), which must not always stand on top of the wait. And a thread in such a wait
-//! holds a core on which others could work. So there are three steps:
-//! 1. [`Worker::hand_off`] gives the core to another thread. From then on the caller may touch
-//!    nothing that belongs to the core. There has to be a thread to take it: one that wants the
-//!    core back, else a spare one, which [`Registry::find_spare`] starts if none sleeps;
-//! 2. the caller waits, or does whatever blocks;
-//! 3. [`Worker::take_back`] waits until the core is the caller's again.
+//! A worker that waits for another pool may have to run a *guest*, a job that the other pool asks
+//! for (`wait.rs`), which must not run on top of the wait. So it
+//! 1. gives its core to another thread ([`Worker::hand_off`]): to one that wants the core back,
+//!    else to a spare one, which [`Registry::find_spare`] starts if none sleeps. From then on it
+//!    may touch nothing that belongs to the core;
+//! 2. waits;
+//! 3. takes the core back ([`Worker::take_back`]).
 //!
-//! # Threads
-//! A pool's threads are all alike. Each belongs to one core, and either *has* it, or is *off* it,
-//! in the middle of its stack, or sleeps at the bottom of its stack, *spare*. A thread that comes
-//! to the bottom with its core goes on there as any other would, and sleeps as a spare one when
-//! there is nothing left to do, or when it passes the core on. Only a borrower from outside, and a
-//! thread of the user's that is a worker, give the core up to a spare thread instead. Spare threads
-//! end with the pool.
+//! # States
+//! Each thread of a pool belongs to one core. It *has* the core; or it is *off* it, in the middle
+//! of its stack; or it is *spare*, asleep at the bottom of its stack. A thread that comes to the
+//! bottom with its core works on as any other would. It becomes spare when there is nothing left to
+//! do, or when it passes the core on. Borrowers from outside and members give the core to a spare
+//! thread instead. Spare threads end with the pool.
 //!
-//! A thread takes back the very core that it handed off: the frames on its stack hold on to it, by
-//! references to the worker, by slots in its ring of forks, and by the index which user code was
-//! told.
+//! A thread takes back the very core that it handed off. The frames on its stack refer to that: by
+//! references to the worker, by slots in its ring of forks, and by the index that user code knows.
 //!
-//! # Who has the core
-//! Under the sleepers' lock (`sleep/hand_off.rs`), so that no wake-up is lost:
-//! - A thread that wants its core back takes it if that is parked. Otherwise it says so, and wakes
-//!   the holder if that sleeps in a wait. The holder passes the core on at the bottom of its stack,
-//!   which is also between two jobs; and in a wait, by handing it off itself. It looks for such
-//!   threads after it has announced that it sleeps. So no core is parked that a thread wants back.
-//! - Where all threads off the cores of the pool wait for other pools, the thread at the bottom
-//!   of a stack runs guests and pinned jobs only, and then passes the core on to a thread that
-//!   waits: the pool begins no job of its own in the place of one that waits. Where a thread
-//!   without its core waits for its own pool, any job may be what it waits for: then spare threads
-//!   run any.
-//! - A thread notes itself as off its core before it probes its wait; who ends that takes the lock.
+//! # Lemmas
+//! All transitions are under the sleepers' lock (`sleep/hand_off.rs`).
+//! 1. *No core that a thread wants back is parked.* The thread takes the core if it is parked. If
+//!    not, it registers that it wants it, and wakes the holder if that sleeps in a wait. The holder
+//!    passes the core on at the bottom of its stack, hence also between two jobs; in a wait, it
+//!    hands it off. Before it sleeps, it announces that, and then checks whether the core is
+//!    wanted. Models: `a_thread_that_wants_its_core_back_gets_it`,
+//!    `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
+//! 2. *A spare thread begins no job in the place of one that waits for another pool.* If all
+//!    threads off the cores wait for other pools, the thread at the bottom of a stack runs only
+//!    guests and pinned jobs, and then passes the core on to a thread that waits. If one of them
+//!    waits for its own pool, it may need any job, and spare threads run any.
+//! 3. *A thread off its core is woken.* It registers as off before it probes its wait, and the
+//!    thread that ends the wait takes the lock.
 //!
-//! # The cap
-//! At most [`ThreadPoolBuilder::max_spare_threads`] spare threads are started. (The threads of
-//! further stacks, `nest.rs`, are not counted: each acts as a worker whose thread waits for it.) So
-//! a pool has so many live jobs at most, and one a worker; and as long as they wait for other
-//! pools, one a worker alone. To pass a core on to a thread that wants it back never needs a
-//! further thread. Where none can be had, [`Worker::wait_off_core`] refuses, and the wait goes on
-//! with its core: then a guest runs on top of it (see "What can still stop for ever" in `wait.rs`),
-//! and the dump says so.
+//! # The limit
+//! A pool starts at most [`ThreadPoolBuilder::max_spare_threads`] spare threads. (The threads of
+//! further stacks, `nest.rs`, do not count: each acts as a worker whose own thread waits for it.)
+//! To pass a core on to a thread that wants it back needs no further thread. If a spare thread is
+//! needed and cannot be started, [`Worker::wait_off_core`] refuses. Then the guest runs on top of
+//! the wait, and a dump says so: see what can still wait for ever in `wait.rs`.
 //!
 //! [`ThreadPoolBuilder::max_spare_threads`]: crate::ThreadPoolBuilder::max_spare_threads
 #![deny(unsafe_code)]
@@ -69,7 +65,7 @@ pub(super) struct HandedOff {
     stack: Stack,
 }
 
-/// What a worker knows of the stack that acts on its core.
+/// The part of a worker's state that belongs to the stack which acts on its core.
 struct Stack {
     jobs: u32,
     waits_for: u32,
@@ -87,9 +83,9 @@ impl Stack {
 }
 
 impl Worker {
-    /// Waits without the core. `false`: there is no thread for it, nor may or could one be started.
-    /// The caller is no searcher. `for_work`: whether there is work in sight for a spare thread;
-    /// otherwise a thread wants the core back.
+    /// Waits without the core. With `for_work`, a spare thread takes the core for work; if not, a
+    /// thread that wants it back does. Returns `false` if there is no spare thread and none can be
+    /// started. The caller must not count as a searcher.
     pub(super) fn wait_off_core(&self, wait: &impl Wait, for_work: bool) -> bool {
         if for_work && !self.registry().find_spare(self.index) {
             return false;
@@ -103,11 +99,11 @@ impl Worker {
         true
     }
 
-    /// Step 1. The wait's setter has been asked to wake this worker. `None`: the pool has ended, as
-    /// one may while a thread of the user's is still its worker.
+    /// Step 1, after the wait's setter was asked to wake this worker. Returns `None` if the pool
+    /// has ended, which it may while its member is still a worker.
     pub(super) fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
         self.reinject_forks();
-        // Those that are still pending, stolen ones, are the caller's when it is back.
+        // Stolen forks are still pending when the caller is back.
         self.forks.keep_slots(true);
         let stack = self.replace_stack(Stack::bottom());
         let is_local = !wait.is_elsewhere() && !wait.done();
@@ -131,7 +127,7 @@ impl Worker {
         self.look_again(stopped);
     }
 
-    /// Lets a thread that wants the core back have it for a while.
+    /// Hands off the core if a thread wants it back.
     pub(super) fn make_way(&self) {
         if self.is_wanted() {
             self.flush_forks();
@@ -145,19 +141,18 @@ impl Worker {
         self.sleep().is_wanted(self.index)
     }
 
-    /// How many threads are without this core.
+    /// How many threads are off this core.
     #[inline]
     pub(crate) fn threads_off(&self) -> u32 {
         self.sleep().threads_off(self.index)
     }
 
-    /// Whether the thread at the bottom of its stack runs what is asked for only, in the place of
-    /// threads that wait for other pools.
+    /// Whether the thread at the bottom of its stack runs only guests and pinned jobs: lemma 2.
     pub(super) fn stands_in(&self) -> bool {
         self.threads_off() > 0 && !self.sleep().some_wait_off()
     }
 
-    /// Passes the core on, at the bottom of the stack. `false`: the pool has ended.
+    /// Passes the core on, at the bottom of the stack. Returns `false` if the pool has ended.
     #[cold]
     pub(super) fn pass_on(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
         if std::mem::take(searching) {
@@ -170,21 +165,21 @@ impl Worker {
         self.wait_for_core(me)
     }
 
-    /// Sleeps at the bottom of the stack until this thread has the core. `true`: it is counted as a
-    /// searcher. `false`: the pool has ended.
+    /// Sleeps at the bottom of the stack until this thread has the core, and then counts as a
+    /// searcher. Returns `false` if the pool has ended.
     pub(super) fn wait_for_core(&self, me: &OffCore) -> bool {
         self.sleep().wait_off_core(me, || self.registry().has_ended());
         self.unparked();
         me.has_core() && self.goes_on()
     }
 
-    /// Gives back a core on loan.
+    /// Gives back a borrowed core.
     pub(crate) fn give_back(&self) {
         let given = self.sleep().give_back(self.index, self.has_own_work());
         self.look_after(given);
     }
 
-    /// What is to be done by a thread that has given up the core.
+    /// Called after the core was given up: wakes a worker if work may be left without one.
     fn look_after(&self, given: GivenBack) {
         if given == GivenBack::Taken {
             return;
@@ -198,8 +193,8 @@ impl Worker {
         }
     }
 
-    /// Leaves the forks of this stack, all of them public, to others: the deque is the core's, and
-    /// its next holder finds none but its own there.
+    /// Reinjects the forks of this stack, all of which are public, so that the core's next holder
+    /// finds only its own in the deque.
     fn reinject_forks(&self) {
         while let Some(job) = until_sure(|| self.forks.steal()) {
             self.registry().reinject(job);
@@ -230,9 +225,9 @@ impl Worker {
 }
 
 impl Registry {
-    /// Sees to it that core `index`, which the caller has, can be given to a spare thread.
+    /// Makes sure that core `index`, which the caller has, has a spare thread.
     fn find_spare(&self, index: usize) -> bool {
-        // A thread that takes over in a pool that has ended would end at once.
+        // In a pool that has ended, a spare thread would end at once.
         !self.has_ended() && (self.sleep().has_spare(index) || self.start_spare(index).is_ok())
     }
 
@@ -241,26 +236,26 @@ impl Registry {
         let (registry, thread) = (self.share(), me.clone());
         let body = move || {
             registry.run_thread(&thread, true);
-            // It may be the last to know the pool, whose handlers' captures are dropped then.
+            // This may be the last reference to the registry, and drop the handlers' captures.
             outcome::discard(registry);
         };
         self.start_within_cap(index, body)?;
         self.sleep().add_spare(&me);
         if self.has_ended() {
-            // Meanwhile: it may not have been in the list of those that were woken for that.
+            // It ended meanwhile, and may not have woken this thread.
             self.sleep().wake_all();
         }
         Ok(())
     }
 
-    /// Works, as the thread that worker `index` has from the beginning.
+    /// Runs the main loop of worker `index` on its first thread.
     pub(crate) fn run_worker(&self, index: usize) {
         self.run_thread(&OffCore::at_bottom(index, true), false);
     }
 
     fn run_thread(&self, me: &Arc<OffCore>, is_spare: bool) {
         let worker = &self.workers()[me.core()];
-        // Without its thread the worker's queues would be nobody's.
+        // A panic would leave the worker's queues without a thread.
         let had_core = outcome::run_or_abort(|| worker.main_loop(me, is_spare));
         sim::looks(false);
         if had_core {
@@ -270,7 +265,7 @@ impl Registry {
     }
 }
 
-/// A wait that is over.
+/// A wait that is over at once.
 struct Nothing;
 
 impl Wait for Nothing {

@@ -1,4 +1,4 @@
-//! What a pool's user wants to be told of.
+//! The user's handlers for starts, ends, parking and panics.
 
 use std::any::Any;
 use std::process::abort;
@@ -9,9 +9,8 @@ use crate::os::write_error;
 pub(crate) type IndexHandler = Box<dyn Fn(usize) + Send + Sync>;
 pub(crate) type PanicHandler = Box<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
 
-/// The builder's handlers. A panic in one of them is treated like that of a detached task; one
-/// in the panic handler ends there, after the panic hook has reported it; unless the process is to
-/// abort.
+/// The builder's handlers. A panic in a handler counts as a panic of a detached task. After one in
+/// the panic handler itself, the process goes on, unless `abort_on_panic` is set.
 #[derive(Default)]
 pub(crate) struct Handlers {
     pub(crate) start: Option<IndexHandler>,
@@ -27,12 +26,10 @@ impl Handlers {
         self.call(&self.start, index);
     }
 
-    /// Whether anybody wants to know of the end of parking.
     pub(crate) fn tell_of_unparking(&self) -> bool {
         self.unpark.is_some()
     }
 
-    /// Whether anybody wants to know of starts.
     pub(crate) fn tell_of_starts(&self) -> bool {
         self.start.is_some()
     }
@@ -41,7 +38,6 @@ impl Handlers {
         self.call(&self.exit, index);
     }
 
-    /// Whether anybody wants to know of parking.
     pub(crate) fn tell_of_parking(&self) -> bool {
         self.park.is_some()
     }
@@ -54,7 +50,7 @@ impl Handlers {
         self.call(&self.unpark, index);
     }
 
-    /// Takes a panic that nobody waits for. The panic hook has reported it already.
+    /// Takes a panic that no caller waits for, and that the panic hook has reported.
     pub(crate) fn take_panic(&self, payload: Payload) {
         let unhandled = match &self.panic {
             Some(handler) => outcome::run(|| handler(payload)),
@@ -62,7 +58,7 @@ impl Handlers {
         };
         if let Err(payload) = unhandled {
             if self.abort_on_panic {
-                write_error("filch: a panic that nobody waits for; aborting\n");
+                write_error("filch: a panic that no caller waits for; aborting\n");
                 abort();
             }
             outcome::discard(payload);

@@ -1,15 +1,15 @@
-//! A worker that found no work: it gives up its core, looks around for a while, then parks.
+//! A worker without work: it frees its core, looks around for a while, then parks.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time only where threads sleep,
-//! since that of others is accounted for too late.)
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
+//! sleep, since the time of other threads is accounted for too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
 //! | `adaptive-rounds` | 64 items of 5 µs every 5 ms | 2 | 1.00 | 1.20 |
 //! |  | 4 items of 200 ns every 100 µs | 8 | 1.01 | 1.10 |
-//! | `watches`: no sentry where nobody forks | scope of 16 that sleep | 16 | 1.18 | 1.61 |
+//! | `watches`: no sentry if no worker forks | scope of 16 that sleep | 16 | 1.18 | 1.61 |
 //! |  | 8 of 400 sleep, spread | 8 | 1.04 | 1.66 |
 #![deny(unsafe_code)]
 
@@ -20,19 +20,19 @@ use crate::sim;
 use crate::sleep::{Entered, Kind, OffCore};
 use crate::sync::Ordering;
 
-/// Rounds of looking around, or of waiting for leave to do so, before a worker parks. (Of workers
-/// that are broadcast to, all are to be awake for the next.)
+/// The most rounds of looking around, or of waiting to become a searcher, before a worker parks.
+/// (Enough for all workers to be awake for the next of several broadcasts.)
 pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
-/// The fewest.
+/// The fewest rounds of looking around.
 const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
-/// A worker that has neither forked nor ended a fork between these rounds is silent.
+/// A worker is silent if it has neither forked nor ended a fork between these two rounds.
 const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
-/// Up to this round the pauses double; after it the thread yields its processor.
+/// Up to this round the pauses double. After it the thread yields its processor.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 impl Worker {
-    /// Waits for work. `true`: there may be some, and this worker holds its core; `searching` says
-    /// whether it is counted as a searcher. `false`: the pool has ended.
+    /// Waits for work. Returns `true` if there may be some; then this worker has its core, and
+    /// `searching` says whether it counts as a searcher. Returns `false` if the pool has ended.
     pub(super) fn idle(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
         let sleep = self.sleep();
         *searching = *searching || sleep.start_searching() || self.may_search_soon();
@@ -53,7 +53,7 @@ impl Worker {
         let handlers = self.registry().handlers();
         let tells = handlers.tell_of_parking();
         if tells {
-            // Code of the user's must not run on a core that may be lent meanwhile.
+            // Code of the user must not run on a core that may be lent meanwhile.
             if is_searching && !self.hold_core(me) {
                 return self.wait_for_core(me);
             }
@@ -79,20 +79,19 @@ impl Worker {
         self.jobs.store(0, Ordering::Relaxed);
     }
 
-    /// Takes the core back and stops searching. `false`: it was lent; the caller has to wait for
-    /// it.
+    /// Takes the core back and stops searching. Returns `false` if the core was lent. Then the
+    /// caller waits for it.
     fn hold_core(&self, me: &Arc<OffCore>) -> bool {
         let held = self.sleep().take_core(me);
         self.stop_searching();
         held
     }
 
-    /// Waits a moment for a pinned job, and to be counted as a searcher: a waiter counts as one
-    /// until it sees that its job has ended, just when the worker that ran the job has nothing to
-    /// do.
+    /// Waits a moment for a pinned job, or until there are few enough searchers. (A waiter counts
+    /// as a searcher until it sees the end of its job, which is when the thief has no more work.)
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
-            // The sender of such a job may want this processor.
+            // The sender of a pinned job may need this processor.
             pause(SPINS, || false);
             if self.has_own_work() || !self.sees_others_work() {
                 return false;
@@ -104,7 +103,7 @@ impl Worker {
         false
     }
 
-    /// Looks for a while, which is short where this worker has looked in vain lately.
+    /// Looks for work for a while, which is shorter after looks in vain.
     fn look_around(&self) -> Seen {
         let rounds = self.rounds.load(Ordering::Relaxed);
         let seen = self.look_for(rounds);
@@ -116,7 +115,7 @@ impl Worker {
     fn look_for(&self, rounds: u32) -> Seen {
         self.see_others_fork();
         for round in 0..ROUNDS {
-            // What somebody hides is worth the time.
+            // Private forks of others are worth the time.
             if round >= rounds && !self.sees_hidden() {
                 break;
             }
@@ -132,7 +131,7 @@ impl Worker {
         if self.see_others_fork() || self.sees_hidden() { Seen::OthersFork } else { Seen::Nothing }
     }
 
-    /// Takes the core back for work that was seen.
+    /// Takes the core back after it has seen work.
     fn take_core(&self, me: &Arc<OffCore>) -> bool {
         if !self.sleep().take_core(me) {
             self.stop_searching();
@@ -159,8 +158,7 @@ impl Worker {
         goes_on
     }
 
-    /// Whether the pool has not ended. If it has, this worker, which was counted as a searcher, is
-    /// no longer.
+    /// Whether the pool has not ended. If it has, this worker no longer counts as a searcher.
     pub(super) fn goes_on(&self) -> bool {
         let has_ended = self.registry().has_ended();
         if has_ended {
@@ -170,16 +168,16 @@ impl Worker {
     }
 }
 
-/// What a worker has seen that looked around.
+/// What a worker sees when it looks around.
 enum Seen {
-    /// Work, or that another thread has the core, or wants it.
+    /// Work; or another thread has the core, or wants it.
     Work,
-    /// None, but others have forked meanwhile, or hide forks.
+    /// No work, but other workers have forked meanwhile, or have private forks.
     OthersFork,
     Nothing,
 }
 
-/// Waits a little longer each round, unless `is_over` says so.
+/// Waits a little longer each round, or until `is_over`.
 pub(super) fn pause(round: u32, is_over: impl Fn() -> bool) {
     if cfg!(loom) {
         // A model has no time, and to yield would be to wait until all other threads do.

@@ -1,14 +1,11 @@
-//! The second side of a `join`, a job in the frame of the call that made it.
-//!
-//! The frame does not end, by return or by unwinding, before the job has been taken back or has
-//! been run.
+//! The second closure of a `join`: a job in the frame of the call, which does not end, by return or
+//! by unwinding, before the job has been taken back or has run.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use crate::job::outcome::Payload;
-
 use crate::latch::{Awaited, Latch, Wait, Waiter};
 use crate::queue::Published;
 use crate::sync::{AtomicU32, Ordering};
@@ -19,25 +16,25 @@ const NOBODY: u32 = u32::MAX;
 
 /// The part of a join's job that does not depend on its types.
 ///
-/// Only `header.table`, `owner` and `slot` are written at a fork; `publish` writes the rest when
-/// the job is published, because only then can anybody else see it.
+/// A fork writes only `header.table`, `owner` and `slot`. `publish` writes the rest, since no other
+/// thread sees the job before.
 #[repr(C)]
 pub(crate) struct JoinHeader {
     header: Header,
     latch: MaybeUninit<Latch>,
-    /// The worker that runs the job, once there is one: a hint for whom to steal back from.
+    /// The index of the worker that runs the job, or `NOBODY`: a hint for leapfrogging.
     runner: MaybeUninit<AtomicU32>,
-    /// The worker whose fork this is; once published, a worker in any case.
+    /// The worker whose fork this is. (`OUTSIDE` in a job that is never published.)
     owner: Current,
-    /// What its owner's queue calls the place where the job was put; for the owner only.
+    /// The job's slot in its owner's queue; for the owner only.
     slot: MaybeUninit<usize>,
 }
 
 impl JoinHeader {
-    /// Makes a private job fit to be seen by others, as which it is returned.
+    /// Completes a private job for other threads, and returns its public form.
     ///
     /// # Safety
-    /// `this` is a job that its owner alone has seen.
+    /// `this` is a job that only its owner has seen.
     pub(crate) unsafe fn publish(this: NonNull<JoinHeader>, tag: usize) -> JobRef {
         let job = this.as_ptr();
         // SAFETY: the job is alive and only its owner sees it.
@@ -59,7 +56,7 @@ impl Published<JoinHeader> for JobRef {
     }
 
     unsafe fn from_pointer(job: NonNull<JoinHeader>) -> Self {
-        // SAFETY: it was a `JobRef` before, of which by the premise there is one again.
+        // SAFETY: by the premise, `job` was the one `JobRef`, which this makes again.
         unsafe { JobRef::new(job.cast()) }
     }
 
@@ -68,10 +65,10 @@ impl Published<JoinHeader> for JobRef {
     }
 }
 
-/// A published job of a join, as its owner waits for it.
+/// The owner's wait for a published job.
 impl Wait for JoinHeader {
     fn done(&self) -> bool {
-        // SAFETY: waited for only after it was published, hence complete.
+        // SAFETY: an owner waits only for a published job, which is complete.
         unsafe { self.latch.assume_init_ref() }.done()
     }
 
@@ -96,7 +93,7 @@ impl Wait for JoinHeader {
     }
 }
 
-/// The second side of a join.
+/// The second closure of a join, and its result.
 #[repr(C)]
 pub(crate) struct JoinJob<B, R> {
     head: UnsafeCell<JoinHeader>,
@@ -128,21 +125,20 @@ where
 
     #[inline(always)]
     pub(crate) fn head(&self) -> NonNull<JoinHeader> {
-        // Of all of it, and not of its first field, since it is made a `JoinJob` again.
+        // From a reference to all of it, since it becomes a `JoinJob` again.
         NonNull::from(self).cast()
     }
 
-    // Owner and slot are kept in memory because that costs less than two registers that outlast
-    // the first side, which every call of a recursive function would have to save.
+    // Owner and slot are kept in memory: in two registers they would have to outlive the first
+    // closure, and each call of a recursive function would save these.
 
     /// The worker whose fork this is.
     #[inline(always)]
     pub(crate) fn owner(&self) -> Current {
-        // SAFETY: written when the job was made, and never again.
+        // SAFETY: it was written when the job was made, and is never changed.
         unsafe { (*self.head.get()).owner }
     }
 
-    /// Notes where the owner put the job.
     #[inline(always)]
     pub(crate) fn set_slot(&self, slot: usize) {
         // SAFETY: only the owner touches the slot.
@@ -150,24 +146,24 @@ where
     }
 
     /// # Safety
-    /// After `set_slot`.
+    /// `set_slot` was called.
     #[inline(always)]
     pub(crate) unsafe fn slot(&self) -> usize {
         // SAFETY: by the premise; only the owner touches the slot.
         unsafe { (*self.head.get()).slot.assume_init() }
     }
 
-    /// The closure, of a job that came back to its owner.
+    /// Takes the closure of a job that its owner has taken back.
     ///
     /// # Safety
-    /// Nobody else has or had the job; called once.
+    /// No other thread has or had the job; called once.
     #[inline(always)]
     pub(crate) unsafe fn take(&self) -> B {
         // SAFETY: by the premise, the closure is there and only the owner reads it.
         unsafe { (*self.closure.get()).assume_init_read() }
     }
 
-    /// What the thief came to.
+    /// Takes the result that the thief wrote.
     ///
     /// # Safety
     /// The job's latch is set; called once.
@@ -190,14 +186,14 @@ where
             (*head).runner.assume_init_ref().store(worker.index() as u32, Ordering::Relaxed);
             let closure = (*(*this).closure.get()).assume_init_read();
             worker.count_task();
-            // A fork that another thread runs in its owner's place has migrated, too.
+            // It has also migrated if another thread now holds the owner's core.
             let migrated = owner != worker.as_current() || worker.threads_off() > 0;
             let run = || worker.run_users(|| closure(migrated));
             let result =
                 if worker.waits_for_own_work() { worker.within(address, run) } else { run() };
             (*(*this).result.get()).write(result);
             let waiter = Latch::set((*head).latch.as_ptr());
-            // The frame may be gone from here on; the owner is a worker of this pool.
+            // From here on the frame may be gone. The owner is a worker of this pool.
             if let (Waiter::Asleep, Some(owner)) = (waiter, Worker::of(owner)) {
                 worker.sleep().wake_blocked(owner.index(), address);
             }

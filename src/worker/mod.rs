@@ -1,4 +1,4 @@
-//! One worker: what its core consists of, and the loop of its thread.
+//! One worker: its queues, its state, and the main loop of its thread.
 #![allow(unsafe_code)]
 
 pub(crate) mod counters;
@@ -39,29 +39,29 @@ use crate::worker::settings::{TaskOrder, WaitPolicy};
 use crate::worker::shared::Registry;
 use find::MOST_WOKEN;
 
-/// How many published forks a worker keeps in stock for others, at most.
-const MOST_IN_STOCK: usize = 8;
+/// The most forks that a worker keeps public for thieves.
+const MOST_PUBLIC: usize = 8;
 
 thread_local! {
     /// The worker whose core this thread holds, else `OUTSIDE`.
     static CURRENT: cell::Cell<Current> = const { cell::Cell::new(OUTSIDE) };
-    /// Whether this is a thread of a pool's.
+    /// Whether this is a thread that a pool has started.
     static IS_POOLS: cell::Cell<bool> = const { cell::Cell::new(false) };
 }
 
-/// A job, by whoever is to run it.
+/// A job, for the thread that is to run it.
 pub(crate) type JobRef = job::JobRef<Worker>;
-/// What every job begins with.
+/// The first field of every job.
 pub(crate) type Header = job::Header<Worker>;
 /// Runs a job on a worker.
 pub(crate) type Execute = job::Execute<Worker>;
-/// An isolation tag that is no job.
+/// An isolation tag that belongs to no job.
 pub(crate) type Tag = job::Tag<Worker>;
 
-/// A worker by its first part, the front of its fork queue.
+/// A worker, by a pointer to its first field, the front of its fork queue.
 pub(crate) type Current = *const ForkFront<JoinHeader>;
 
-/// What stands for a worker on a thread that is none.
+/// Stands for a worker on a thread that is none.
 #[cfg(not(loom))]
 const OUTSIDE: Current = &raw const FRONT_OUTSIDE;
 #[cfg(not(loom))]
@@ -70,23 +70,24 @@ static FRONT_OUTSIDE: ForkFront<JoinHeader> = ForkFront::closed();
 #[cfg(loom)]
 const OUTSIDE: Current = ptr::null();
 
-/// A worker's core: its queues and its state.
+/// A worker: its queues and its state.
 ///
-/// The owner's sides of `forks` and `tasks`, the `Cell`s, and writing the counters are for the
-/// core's holder only: the worker's thread or a borrower (`fork/install.rs`). The rest is for all.
+/// Only the holder of the core, the worker's thread or a borrower (`fork/install.rs`), uses the
+/// owner's sides of `forks` and `tasks` and the `Cell`s, and writes the counters. Any thread may
+/// use the rest.
 #[repr(C)]
 pub(crate) struct Worker {
     /// First, because `Current` points to it.
     forks: ForkQueue<JoinHeader, JobRef>,
     tasks: TaskQueue<JobRef>,
-    /// The pinned queue: jobs for this worker and no other.
+    /// The pinned queue: jobs for this worker only.
     pinned: Injector<JobRef>,
     registry: *const Registry,
     index: usize,
     /// The isolation tag of the job that runs: see `job::Header`. Written by the core's holder,
-    /// read also by who takes a fork from it by force.
+    /// read also by a thief that forces.
     tag: AtomicUsize,
-    /// How many jobs stand on the stack, and what the innermost wait is for (`Awaited::to_code`).
+    /// How many jobs are on the stack, and what the innermost wait is for (`Awaited::to_code`).
     jobs: AtomicU32,
     waits_for: AtomicU32,
     /// Whether a thread from outside has borrowed the core.
@@ -94,32 +95,32 @@ pub(crate) struct Worker {
     nest: Nest,
     /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
     visit: cell::Cell<*const ()>,
-    /// Whether the worker has a thread, or had one. (If it never will, others run its
-    /// pinned jobs.)
+    /// Whether the worker has a thread, or had one. (If it never will, others run its pinned jobs.)
     has_thread: AtomicU32,
-    /// Picks victims. Also used by the thread of a worker whose core is lent: each value is as good
-    /// as another.
+    /// Chooses victims. Also used by the thread of a worker whose core is lent.
     rng: AtomicU32,
-    /// How many looks for work are left until one that looks elsewhere first.
+    /// How many looks for work are left until one that begins with the injector.
     looks_left: Cell<u32>,
-    /// When the last theft was, by `ticks`, until it is known whether it was worth it; else 0.
+    /// The time of the last theft, by `ticks`; 0 after `theft_was_short` was set for it.
     stolen: Cell<u64>,
-    /// Whether it was not, and how many forks were left alone since for that.
-    patient: Cell<bool>,
-    refusals: Cell<u32>,
-    /// A worker that hides forks, its index and how far it was, and whether it is to be forced.
-    /// (Atomics, because the core may be lent while its thread looks.)
+    /// Whether the job of the last theft was too short, and how many forks this worker has left
+    /// alone since for that reason.
+    theft_was_short: Cell<bool>,
+    left_alone: Cell<u32>,
+    /// A worker with private forks: its index, and its progress when it was seen. (Atomics, since
+    /// the core may be lent while its thread looks.)
     suspect: [AtomicUsize; 3],
+    /// Whether to take private forks by force.
     forces: AtomicU32,
-    /// How many forks others had published at the last look.
+    /// How many forks other workers had published at the last look.
     forks_seen: AtomicUsize,
-    /// For how many rounds to look around.
+    /// For how many rounds the worker looks around.
     rounds: AtomicU32,
     counters: LiveCounters,
 }
 
-// SAFETY: whatever is not made for sharing is touched by the core's holder only, and a core
-// changes hands by operations that order what its holders do (`sleep/mod.rs`).
+// SAFETY: only the core's holder uses what is not made for sharing, and a core changes hands by
+// operations that order what its holders do (`sleep/mod.rs`).
 unsafe impl Sync for Worker {}
 // SAFETY: nothing in a worker depends on the thread that made it.
 unsafe impl Send for Worker {}
@@ -133,17 +134,17 @@ impl Worker {
         simulated: bool,
         registry: *const Registry,
     ) -> Self {
-        // In a simulation each fork and its end comes to the slow path, which has a schedule point.
-        // Where no thief could take a private fork of an owner that is silent, none is private.
-        let (fewest, most, keeps_gate_closed) = if workers == 1 {
+        // In a simulation, each fork and each end of one takes a slow path, which has a schedule
+        // point. If no thief could take the private forks of a silent owner, no fork is private.
+        let (min_public, max_public, keeps_gate_closed) = if workers == 1 {
             (0, 0, simulated)
         } else if simulated || os::heavy_fence() {
-            (1, workers.min(MOST_IN_STOCK), simulated)
+            (1, workers.min(MOST_PUBLIC), simulated)
         } else {
             (usize::MAX, usize::MAX, true)
         };
         Worker {
-            forks: ForkQueue::new(fewest, most, keeps_gate_closed),
+            forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
             pinned: Injector::new(),
             registry,
@@ -158,8 +159,8 @@ impl Worker {
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),
             stolen: Cell::new(0),
-            patient: Cell::new(true),
-            refusals: Cell::new(0),
+            theft_was_short: Cell::new(true),
+            left_alone: Cell::new(0),
             suspect: [usize::MAX, 0, 0].map(AtomicUsize::new),
             forces: AtomicU32::new(0),
             forks_seen: AtomicUsize::new(0),
@@ -174,19 +175,19 @@ impl Worker {
         Self::of(CURRENT.get())
     }
 
-    /// Whether this thread acts as a worker, or is a pool's thread that ends, for which a worker of
-    /// another pool may wait.
+    /// Whether this thread acts as a worker, or is a pool's thread that is about to end, for which
+    /// a worker of another pool may wait.
     pub(crate) fn is_on_pools_thread() -> bool {
         IS_POOLS.get() || Self::current().is_some()
     }
 
-    /// Has each child of a `fork()` from now on be of another generation.
+    /// Makes each later child of a `fork()` a new generation.
     pub(crate) fn watch_forks() {
         generation::watch(Self::leave_lost_pool);
     }
 
-    /// Makes the thread of a `fork()`'s child one that is no worker, whatever it is in the parent.
-    /// Only frames from before the `fork()` still know the worker.
+    /// In the child of a `fork()`, makes the only thread one that is no worker. Only frames from
+    /// before the `fork()` still refer to a worker.
     extern "C" fn leave_lost_pool() {
         if let Some(worker) = Self::current() {
             worker.forks.forget_thief();
@@ -201,9 +202,9 @@ impl Worker {
         if ptr::eq(current, OUTSIDE) {
             return None;
         }
-        // SAFETY: any other front is the first part of a worker (`Acting`), and the pointer is
-        // set only while a frame below, or the thread itself (`pool/member.rs`), keeps worker and
-        // registry alive; callers use the reference within the call that asked for it.
+        // SAFETY: any other front is the first field of a worker (`Acting`). The pointer is set
+        // only while a frame below, or the thread itself (`pool/member.rs`), keeps the worker
+        // alive, and callers use the reference inside the present call only.
         Some(unsafe { &*current.cast::<Worker>() })
     }
 
@@ -238,18 +239,18 @@ impl Worker {
         (self.forks.hidden(), self.forks.public())
     }
 
-    /// How many tasks there are, and how many batches of more.
+    /// How many tasks are queued one by one, and how many batches.
     pub(crate) fn tasks_pending(&self) -> (usize, usize) {
         self.tasks.pending()
     }
 
-    /// Whether nothing is pending here but pinned jobs. (A thief could take nothing.)
+    /// Whether only pinned jobs are pending here, so a thief could take nothing.
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
         self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
     }
 
-    /// Whether somebody has nothing to do. (A glance: nothing is ordered by it.)
+    /// Whether a worker has no work. (Relaxed: it orders nothing.)
     #[inline]
     pub(crate) fn sees_idlers(&self) -> bool {
         self.sleep().counts().somebody_idles()
@@ -271,7 +272,7 @@ impl Worker {
         self.is_lent.load(Ordering::Relaxed) != 0
     }
 
-    /// Marks the core as one that its holder, from outside, has borrowed.
+    /// Notes whether a thread from outside has borrowed the core.
     pub(crate) fn set_lent(&self, is_lent: bool) {
         self.is_lent.store(is_lent.into(), Ordering::Relaxed);
     }
@@ -280,9 +281,9 @@ impl Worker {
         Awaited::from_code(self.waits_for.load(Ordering::Relaxed))
     }
 
-    /// Runs code of the user's that is part of a job. The child of a `fork()` in it ends here: what
-    /// the job touches next may be in the frame of a thread that is lost, and the worker's other
-    /// jobs are the parent's.
+    /// Calls code of the user that is part of a job. The child of a `fork()` in it ends here: what
+    /// the job uses next may be in the frame of a thread that does not exist, and the worker's
+    /// other jobs belong to the parent.
     #[inline]
     pub(crate) fn run_users<R>(&self, f: impl FnOnce() -> R) -> Result<R, Payload> {
         let result = outcome::run(f);
@@ -299,7 +300,7 @@ impl Worker {
         self.tag.load(Ordering::Relaxed)
     }
 
-    /// Whether it runs its tasks oldest first.
+    /// Whether it runs tasks oldest first.
     pub(crate) fn runs_in_order(&self) -> bool {
         self.tasks.is_in_order()
     }
@@ -309,12 +310,12 @@ impl Worker {
         self.tag() == NO_TAG && !self.waits_for_own_work()
     }
 
-    /// Whether this worker runs nothing but its wait's descendants while it waits.
+    /// Whether the pool's policy is `WaitPolicy::OwnDescendants`.
     pub(crate) fn waits_for_own_work(&self) -> bool {
         self.registry().settings().wait_policy == WaitPolicy::OwnDescendants
     }
 
-    /// Calls `f`, which belongs to `tag`. It must not unwind.
+    /// Calls `f`, whose isolation tag is `tag`. It must not unwind.
     pub(crate) fn within<R>(&self, tag: usize, f: impl FnOnce() -> R) -> R {
         let outer = self.enter_tag(tag);
         let result = f();
@@ -322,7 +323,8 @@ impl Worker {
         result
     }
 
-    /// From here to `leave_tag` this worker runs the task that is `tag` and what belongs to it.
+    /// From here to `leave_tag`, what this worker runs has the isolation tag `tag`. Returns the tag
+    /// before.
     pub(crate) fn enter_tag(&self, tag: usize) -> usize {
         let outer = self.tag();
         self.leave_tag(tag);
@@ -335,7 +337,7 @@ impl Worker {
 
     // ---- forks ------------------------------------------------------------------------------
 
-    /// Makes `job` pending where its front could not, and returns its slot.
+    /// Makes `job` pending after the front of the queue refused it, and returns its slot.
     #[inline]
     pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
         let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
@@ -345,8 +347,8 @@ impl Worker {
         slot
     }
 
-    /// Ends a fork where its front could not: takes the newest pending job, which is `job`, back.
-    /// `false`: a thief has it.
+    /// Ends a fork after the front of the queue refused it: takes back the newest pending job,
+    /// which is `job`. Returns `false` if a thief has it.
     #[cold]
     #[inline(never)]
     pub(crate) fn unfork_slow(&self, slot: usize, job: ptr::NonNull<JoinHeader>) -> bool {
@@ -358,26 +360,25 @@ impl Worker {
             self.notify_of_forks();
             return false;
         }
-        // Not here, where nobody else could take the job meanwhile: at the next fork.
+        // The next fork serves the late caller. Here, no other thread could take the job meanwhile.
         if self.registry().is_late() {
             self.forks.recheck();
         }
         true
     }
 
-    /// Has the owner come to its slow path at its next fork or end of one.
+    /// Makes the owner's next fork, or next end of one, take a slow path.
     pub(crate) fn ask_for_forks(&self) {
         self.forks.raise_demand();
     }
 
-    /// Makes all pending forks public: the worker is about to do something else.
+    /// Publishes all private forks, before the worker does something else.
     fn flush_forks(&self) {
         let published = self.forks.flush(|job| self.publish(job));
         self.published_forks(published);
     }
 
-    /// Makes all pending forks public if another worker has nothing to do: what follows may take
-    /// long.
+    /// Publishes all private forks if another worker is idle, before work that may take long.
     #[inline]
     pub(crate) fn share_forks(&self) {
         if self.forks.hides_work() && self.sees_idlers() {
@@ -397,7 +398,7 @@ impl Worker {
         self.notify(self.tag());
     }
 
-    /// Step (c) of publishing jobs of `tag`, within which this worker runs.
+    /// Step (c) of publishing jobs of `tag`, which is also the tag of this worker's present job.
     #[inline]
     fn notify(&self, tag: usize) {
         self.sleep().notify_from_worker(tag);
@@ -408,13 +409,13 @@ impl Worker {
     }
 
     fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
-        // SAFETY: called by the queue for forks of this worker that nobody else has seen.
+        // SAFETY: the queue calls this for forks of this worker that no other thread has seen.
         unsafe { JoinHeader::publish(job, self.tag()) }
     }
 
     // ---- tasks ------------------------------------------------------------------------------
 
-    /// Queues a task of this worker's, and wakes somebody for it if nobody looks.
+    /// Queues a task of this worker, and wakes a worker for it if none searches.
     #[inline]
     pub(crate) fn push_task(&self, job: JobRef) {
         let tag = job.tag();
@@ -425,18 +426,17 @@ impl Worker {
         sim::point();
     }
 
-    /// Takes the entries of tasks that were run by their joiners, shells, off the top of the task
-    /// queue.
-    pub(crate) fn drop_shells(&self, is_shell: impl Fn(&JobRef) -> bool) {
+    /// Drops the empty entries at the newest end of the task queue.
+    pub(crate) fn drop_empty_entries(&self, is_empty: impl Fn(&JobRef) -> bool) {
         while let Some(job) = self.tasks.pop_newest(|| self.share_rest()) {
-            if !is_shell(&job) {
+            if !is_empty(&job) {
                 return self.push_task(job);
             }
             self.execute(job);
         }
     }
 
-    /// Queues a task for this worker and no other; any thread may call this.
+    /// Queues a task for this worker only. Any thread may call this.
     pub(crate) fn send(&self, job: JobRef) {
         self.pinned.push(job);
         self.sleep().wake_for_pinned(self.index);
@@ -445,7 +445,7 @@ impl Worker {
         }
     }
 
-    /// A job pinned to a worker that has no thread and will have none, for any other to run.
+    /// Takes a job pinned to a worker that will never have a thread.
     fn pop_stray_pinned(&self) -> Option<JobRef> {
         if !self.registry().has_empty_cores() {
             return None;
@@ -463,20 +463,20 @@ impl Worker {
         workers.filter(|worker| worker.has_thread.load(Ordering::Relaxed) == 0)
     }
 
-    /// A thread comes to be this worker's own, or has gone, and no other will come.
+    /// Notes that this worker has a thread, or that it never will.
     pub(crate) fn set_thread(&self, is_there: bool) {
         self.has_thread.store(is_there.into(), Ordering::Relaxed);
     }
 
-    /// Whether a borrower of this core leaves work behind.
+    /// Whether tasks or pinned jobs are queued here.
     pub(crate) fn has_own_work(&self) -> bool {
         !self.tasks.is_empty() || !self.pinned.is_empty()
     }
 
     // ---- running ----------------------------------------------------------------------------
 
-    /// The life of the worker's thread `me`, which has the core at first, unless it `is_spare`.
-    /// `false`: it never had it.
+    /// The body of the worker's thread `me`, which has the core at first unless it `is_spare`.
+    /// Returns `false` if it never had the core.
     pub(crate) fn main_loop(&self, me: &Arc<OffCore>, is_spare: bool) -> bool {
         if is_spare {
             if !self.wait_for_core(me) {
@@ -492,13 +492,13 @@ impl Worker {
         true
     }
 
-    /// Works until the pool ends.
+    /// The main loop. Returns when the pool has ended.
     pub(crate) fn work(&self, me: &Arc<OffCore>) {
         let mut searching = false;
         while self.turn(me, &mut searching) {}
     }
 
-    /// One turn of that: runs a job, or waits for one. `false`: the pool has ended.
+    /// One turn of that: runs a job, or waits for one. Returns `false` if the pool has ended.
     #[inline]
     fn turn(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
         sim::looks(true);
@@ -530,7 +530,7 @@ impl Worker {
 
     /// Runs a job at the bottom of the stack.
     fn run(&self, job: JobRef) {
-        // Forks of threads that have handed off the core keep their slots.
+        // Forks on the stacks of threads that have handed off the core keep their slots.
         if self.threads_off() == 0 {
             self.forks.rewind();
         }
@@ -545,13 +545,13 @@ impl Worker {
         outcome::run_or_abort(|| job.execute(self));
     }
 
-    /// Takes up a core that was parked.
+    /// Called by the new holder of a core that was parked.
     pub(crate) fn unparked(&self) {
         self.sleep().unparked();
     }
 
-    /// `os::heavy_fence`. In a simulation, where whoever has the turn sees all that was done
-    /// before, a schedule point.
+    /// `os::heavy_fence`. In a simulation a schedule point, since a thread that has the turn sees
+    /// all that was done before.
     fn heavy_fence(&self) -> bool {
         if self.registry().is_simulated() {
             sim::point();
@@ -560,11 +560,10 @@ impl Worker {
         os::heavy_fence()
     }
 
-    /// No longer a searcher. If others sleep, some are woken for jobs that nobody looks for.
+    /// Stops searching. Wakes parked workers if more jobs are public than searchers are left.
     pub(crate) fn stop_searching(&self) {
         self.look_again(self.sleep().stop_searching());
-        // A glance: if it is too early, whoever comes to the end of a job, or to a wait, sees the
-        // guest.
+        // Relaxed: if it comes too early, the next worker that ends a job or waits sees the guest.
         if !self.registry().guests().is_empty() {
             self.sleep().notify_of_guest();
         }
@@ -588,13 +587,13 @@ pub(crate) fn is_simulated() -> bool {
     Worker::current().is_some_and(|worker| worker.registry().is_simulated())
 }
 
-/// The front that a fork on this thread goes to.
+/// The front of the queue for forks of this thread.
 #[inline(always)]
 pub(crate) fn current() -> Current {
     CURRENT.get()
 }
 
-/// While this lives, the thread acts as the worker.
+/// The thread acts as the worker until this is dropped.
 pub(crate) struct Acting {
     before: Current,
 }

@@ -1,25 +1,23 @@
-//! Further stacks, for what a worker runs on top of a wait.
+//! Further stacks, for jobs that a worker runs on top of its waits.
 //!
 //! A worker that joins a task which has not begun runs it in place, on top of the join. That task
-//! may join another one, and so on: a chain of tasks nests as deep as it is long. Likewise what a
-//! worker runs while it waits may wait, and so on. So what runs in place may use a part of a stack
-//! only, its *room*. The next task then runs on a larger stack,
-//! that of a thread which acts as the same worker, while the thread that joins does nothing until
-//! the task has ended. Each stack has room for several times as much as the one below it, so that
-//! few threads carry any depth.
+//! may join another one, and so on, so a chain of tasks nests as deep as it is long. So do jobs
+//! that wait, on top of each other. Jobs in place may use only a part of a stack, its *room*. The
+//! next one then runs on a larger stack: that of a thread which acts as the same worker, while the
+//! thread below does nothing until the job has ended. Each stack has several times the room of the
+//! one below it, so a few threads are enough for any depth.
 //!
-//! **No deadlock comes of it.** The two threads are one stack: of all its frames only those of the
-//! topmost thread run, in the order in which they would run on one thread, and the worker's state
-//! passes from one thread to the other with them. What waits for what is as if the stack had been
-//! large enough.
+//! *Lemma.* This causes no deadlock. Of all frames on the stacks of a worker, only those of the
+//! topmost thread run, in the order in which they would run on one stack, and the worker's state
+//! passes from thread to thread with them. So all waits are the same as on one stack that is large
+//! enough.
 //!
 //! To run other tasks first, such as the oldest, would need less memory for a chain that was
-//! spawned in order. But one of them may wait for a task beneath, or, run by a thread that takes
-//! over the worker, want a lock that a task beneath holds under `WaitPolicy::OwnDescendants`.
+//! spawned in order. But such a task may wait for a task beneath it. Or it may need, under
+//! `WaitPolicy::OwnDescendants`, a lock that a task beneath it holds.
 //!
-//! **In which thread.** A further stack's thread ends with the first task in place on the stack
-//! below it. So a worker that joins many tasks at the end of a stack starts one thread for them,
-//! not one for each.
+//! The thread of a further stack ends together with the first job in place on the stack below. So a
+//! worker that joins many tasks at the end of a stack starts one thread for all of them.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -32,31 +30,31 @@ use crate::job::outcome;
 use crate::os::generation::Generation;
 use crate::os::thread::{Thread, default_stack_size};
 
-/// The room on a worker's own stack, in bytes: this, but no more than a quarter of the stack, of
-/// which the frames below may use some, and the task that comes last has to have enough. (A guess:
-/// a link of a chain takes 240 bytes, in a debug build a few times as many.)
+/// The room on a worker's own stack, in bytes, but at most a quarter of the stack: the frames below
+/// use some, and the last task needs enough. (A guess: a link of a chain takes 240 bytes, a few
+/// times as many in a debug build.)
 const ROOM: usize = 512 << 10;
-/// The room on the stack of a thread of the user's, which may be of any size. (A guess.)
+/// The room on the stack of a thread of the user, whose size is unknown. (A guess.)
 const ROOM_OF_USERS: usize = 64 << 10;
-/// How many times as much there is on the next stack, and the most that there is on one. (Guesses:
-/// a million links take four threads.)
+/// By how much the room grows from one stack to the next, and the most room on a stack. (Guesses: a
+/// million links take four threads.)
 const GROWTH: usize = 8;
 const MOST_ROOM: usize = if cfg!(target_pointer_width = "64") { 256 << 20 } else { 16 << 20 };
 
-/// What tasks that run in place on this stack share.
+/// The state of the jobs that run in place on the present stack.
 #[derive(Default)]
 pub(super) struct Nest {
-    /// An address in the frame of the first of them, else 0: it tells how much of the stack they
+    /// An address in the frame of the first of them, else 0. The distance from it is the room in
     /// use.
     from: Cell<usize>,
-    /// How much they may; 0 until it matters.
+    /// The room; 0 until a second job runs in place.
     room: Cell<usize>,
-    /// The next stack, once there is one.
+    /// The next stack, if there is one.
     above: Cell<Option<Above>>,
 }
 
 impl Nest {
-    /// Takes the state out, for a thread that leaves the worker to another one.
+    /// Takes the state, for a thread that leaves the worker to another one.
     pub(super) fn take(&self) -> Nest {
         let (from, room, above) = (self.from.take(), self.room.take(), self.above.take());
         Nest { from: Cell::new(from), room: Cell::new(room), above: Cell::new(above) }
@@ -75,8 +73,7 @@ impl Nest {
 }
 
 impl Worker {
-    /// Runs what stands on top of a wait: on this stack, or on the next if the room here is used
-    /// up.
+    /// Calls `run` on top of a wait: on this stack, or on the next one if the room here is used up.
     #[inline]
     pub(crate) fn run_in_place(&self, run: impl FnOnce()) {
         let here = 0_u8;
@@ -105,7 +102,7 @@ impl Worker {
         }
     }
 
-    /// Runs a task on the next stack; here, if there is none.
+    /// Calls `run` on the next stack, or here if no thread can be started for it.
     #[cold]
     #[inline(never)]
     fn run_above(&self, run: impl FnOnce()) {
@@ -116,7 +113,7 @@ impl Worker {
         let mut run = Some(run);
         let mut run = || run.take().into_iter().for_each(|run| run());
         if let Some(above) = &above {
-            // The other thread writes to this frame, and acts as this worker meanwhile.
+            // A panic must not end this frame, which the other thread uses.
             outcome::run_or_abort(|| above.call(&mut run));
         }
         nest.above.set(above);
@@ -129,15 +126,14 @@ impl Worker {
     }
 }
 
-/// A thread whose stack carries on that of the thread which owns this. Dropped, it acts as the
-/// worker no more, and ends by itself.
+/// A thread with a further stack. When this is dropped, it stops acting as the worker, and ends.
 struct Above {
     calls: Arc<Calls>,
     thread: Option<Thread>,
 }
 
-/// What the thread is to do next. (Not by parkers: a caller that takes turns with deterministic
-/// pools keeps its turn meanwhile.)
+/// What the thread is to do next. (Without `Parker`, so that a caller in a simulation keeps its
+/// turn.)
 struct Calls {
     next: Mutex<Next>,
     changed: Condvar,
@@ -151,23 +147,22 @@ enum Next {
     End,
 }
 
-/// What a caller, which waits for it, has the thread run.
+/// A closure in the frame of the caller, which waits until the thread has called it.
 #[derive(Clone, Copy)]
 struct Call(*mut dyn FnMut());
 
-// SAFETY: what is run are tasks, which may be sent, and what acts as the worker.
+// SAFETY: it runs jobs, which may be sent, as the same worker.
 unsafe impl Send for Call {}
 
-/// The worker as which the thread acts.
+/// The worker that the thread acts as.
 struct Whose(*const Worker);
 
 // SAFETY: a worker may be shared (`Worker`).
 unsafe impl Send for Whose {}
 
 impl Above {
-    /// Starts a thread that has `room`, and beyond it a stack like the worker's own. None in pools
-    /// that have no threads but one a worker, and where the turns of a simulation decide which of
-    /// them goes on.
+    /// Starts a thread with `room` in addition to a stack like the worker's own. Returns `None` in
+    /// pools without spare threads, in deterministic ones, and if the system refuses a thread.
     fn start(worker: &Worker, room: usize) -> Option<Self> {
         let registry = worker.registry();
         if registry.settings().max_spare_threads == 0 || registry.is_simulated() {
@@ -178,8 +173,8 @@ impl Above {
         let (theirs, whose) = (calls.clone(), Whose(worker));
         let body = move || {
             let whose = whose;
-            // SAFETY: the frame that owns the thread is on the worker's stack, and waits until the
-            // thread has done with the worker.
+            // SAFETY: the owner of the thread, a frame on the worker's stack, waits until the
+            // thread has stopped using the worker.
             outcome::run_or_abort(|| theirs.serve(unsafe { &*whose.0 }, room));
         };
         let stack_size = worker.stack_size().checked_add(room)?;
@@ -188,11 +183,10 @@ impl Above {
         Some(Above { calls, thread: Some(thread) })
     }
 
-    /// Has the thread call `run`, and waits until it has.
+    /// Lets the thread call `run`, and waits until it has.
     fn call(&self, run: &mut (dyn FnMut() + '_)) {
         let run: *mut (dyn FnMut() + '_) = run;
-        // SAFETY: only the lifetime differs; the thread does not use it after it has said that it
-        // is done, for which this call waits.
+        // SAFETY: only the lifetime differs; this call waits until the thread has stopped using it.
         let run = unsafe { std::mem::transmute::<*mut (dyn FnMut() + '_), *mut dyn FnMut()>(run) };
         self.calls.tell(Next::Run(Call(run)));
         self.calls.wait_while(|next| !matches!(next, Next::Nothing));
@@ -203,7 +197,7 @@ impl Drop for Above {
     fn drop(&mut self) {
         self.calls.tell(Next::End);
         self.calls.wait_while(|next| !matches!(next, Next::Nothing));
-        // Detached: destructors of its thread-locals may call the pool, and so need this worker.
+        // Detached, since destructors of its thread-locals may call the pool and need this worker.
         drop(self.thread.take());
     }
 }
@@ -221,7 +215,7 @@ impl Calls {
         *next
     }
 
-    /// The life of the thread. Whenever it acts as the worker, the thread that owns it waits.
+    /// The body of the thread. Whenever it acts as the worker, its owner waits.
     fn serve(&self, worker: &Worker, room: usize) {
         IS_POOLS.set(true);
         let next = || self.wait_while(|next| matches!(next, Next::Nothing));
@@ -233,7 +227,7 @@ impl Calls {
         as_worker(&|| worker.registry().handlers().starts(worker.index()));
         while let Next::Run(call) = next() {
             worker.nest.room.set(room);
-            // SAFETY: the caller waits until it is told that this is done.
+            // SAFETY: the caller waits for the `Next::Nothing` below.
             as_worker(&|| worker.run_in_place(|| unsafe { (*call.0)() }));
             self.tell(Next::Nothing);
         }

@@ -1,12 +1,22 @@
 //! What a pool's workers share, and how a pool ends.
 //!
-//! # The end
-//! Dropping the pool sets `ending`, and ends the pool at once if every core is parked in the main
-//! loop and nothing is queued. Otherwise the workers go on as usual. The last one to park, when
-//! every core is parked and a look after its announcement found no work, knows that nobody is left
-//! to make any: it sets `ended`, under the sleepers' lock, and wakes all for good. (Where a thread
-//! of the user's is worker 0, that may be left out, as it never comes to the main loop: see
-//! `begin_end`.)
+//! # The end: states
+//! A pool is running, `ending` (it was dropped), or `ended` (its threads end).
+//!
+//! *Invariant.* `ended` is set only while all cores are parked in the main loop, no thread is off
+//! its core, and no job is queued. (A member, which never comes to the main loop, may be left out:
+//! see `begin_end`.)
+//!
+//! # Lemmas
+//! 1. *The pool ends.* `begin_end` sets `ending` and ends the pool at once if the workers are
+//!    parked. If not, the last worker to park sees `ending`, by the list's lock, and ends the pool.
+//!    Model: `the_last_worker_to_park_ends_the_pool`.
+//! 2. *No job is left.* The worker that sets `ended` has looked at all queues after its
+//!    announcement. All other workers are parked, so no thread is left to make a job. A pinned job
+//!    is visible to its own worker only, so the check under the lock looks at each worker's queues
+//!    as well. Model: `a_pinned_job_is_run_though_the_pool_ends`.
+//! 3. *All threads end.* `ended` is set under the sleepers' lock, and `wake_all` follows. A thread
+//!    that takes the lock later sees `ended`. Model: `a_sleeping_worker_ends_with_its_pool`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -29,57 +39,57 @@ use crate::worker::JobRef;
 use crate::worker::counters::Counters;
 use crossbeam_utils::CachePadded;
 
-/// A pool without the right to end it.
+/// What the workers of a pool share. It lives as long as one of them.
 pub(crate) struct Registry {
     workers: Box<[CachePadded<Worker>]>,
-    /// Jobs from outside, and jobs that their finder was not to run.
+    /// Jobs from outside, and reinjected ones.
     injector: Injector<JobRef>,
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
     guests: Injector<JobRef>,
-    /// The detached tasks that keep an order.
+    /// The tasks of `spawn_fifo`.
     fifos: Fifos,
     sleep: Sleep,
     handlers: Handlers,
     settings: Settings,
-    /// That in which the pool was built.
+    /// The generation in which the pool was built.
     generation: Generation,
     ending: AtomicBool,
     ended: AtomicBool,
-    /// Whether a thread of the user's is worker 0.
+    /// Whether a member is worker 0.
     has_member: AtomicBool,
-    /// Whether the others end without it.
+    /// Whether the other workers end without it.
     leaves_member: AtomicBool,
-    /// Whether there is a worker that has no thread and will have none.
+    /// Whether there is a worker that will never have a thread.
     has_empty_cores: AtomicBool,
     threads: Mutex<Threads>,
-    /// How many waits keep their cores for want of a spare thread.
+    /// How many waits keep their cores since there is no spare thread.
     refused_hand_offs: AtomicUsize,
     /// How many spare threads were started.
     spare_threads: AtomicUsize,
-    /// Whether a caller from outside has waited for long for a job in the injector.
+    /// Whether a caller from outside has waited long for a job in the injector.
     is_late: CachePadded<AtomicBool>,
-    /// That the pool is being dropped and no thread is left.
+    /// Happens when the pool is being dropped and no thread is left.
     all_left: Event,
     this: Weak<Registry>,
 }
 
 #[derive(Default)]
 struct Threads {
-    /// How many `ThreadBuilder`s were made, less those that were dropped without being run.
+    /// How many `ThreadBuilder`s were made, less those that were dropped without a run.
     started: usize,
-    /// How many of those have been run.
+    /// How many of those were run.
     running: usize,
     /// The spare threads, to be joined.
     spare: Vec<Thread>,
-    /// What the threads of each worker are called.
+    /// The name of each worker's threads.
     names: BTreeMap<usize, String>,
-    /// How many of all these have run to the end.
+    /// How many threads, spare ones included, have ended.
     done: usize,
-    /// Whether those that were not run yet never will be.
+    /// Whether no further `ThreadBuilder` may run.
     is_closed: bool,
-    /// The worker of the first that was dropped without being run.
+    /// The worker of the first `ThreadBuilder` that was dropped without a run.
     refused: Option<usize>,
-    /// Whether somebody waits for them to be through.
+    /// Whether a thread waits until all have ended.
     awaited: bool,
 }
 
@@ -156,32 +166,32 @@ impl Registry {
         }
     }
 
-    /// Whether the pool's threads were left behind by a `fork()`.
+    /// Whether the pool's threads are in the parent of this `fork()`'s child.
     pub(crate) fn is_lost(&self) -> bool {
         self.generation.is_past()
     }
 
-    /// To be called before a thread that is no worker asks something of the pool.
+    /// Called before a thread that is no worker uses the pool.
     ///
     /// # Panics
-    /// When the pool is lost, or is a deterministic one of another thread.
+    /// Panics if the pool is lost, or is a deterministic one of another thread.
     pub(crate) fn expect_threads(&self) {
         if self.is_lost() {
             generation::refuse();
         }
         assert!(
             !self.is_away_from_home(),
-            "a deterministic pool can be used on the thread that it was built on, and by the workers of \
-             deterministic pools that were built there, and on no other thread"
+            "a deterministic pool can be used on the thread that it was built on, and by the \
+             workers of deterministic pools that were built there, and on no other thread"
         );
     }
 
-    /// Whether this is a deterministic pool, and the calling thread takes no turns with its own.
+    /// Whether this is a deterministic pool, and the calling thread is not in its simulation.
     pub(crate) fn is_away_from_home(&self) -> bool {
         self.simulation().is_some_and(|simulation| !simulation.is_here())
     }
 
-    /// For a deterministic pool, whose turns its threads take.
+    /// The simulation of a deterministic pool.
     pub(crate) fn simulation(&self) -> Option<&Simulation> {
         self.settings.simulation.as_ref()
     }
@@ -207,7 +217,7 @@ impl Registry {
         }
     }
 
-    /// What tells this pool from others as long as it lives.
+    /// The identity of this pool as long as it lives.
     pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -216,13 +226,13 @@ impl Registry {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// To be called before a thread waits for what the pool's workers do.
+    /// Called before a thread waits for the pool's workers.
     #[inline]
     pub(crate) fn abort_if_lost(&self) {
         self.generation.abort_if_past();
     }
 
-    /// A reference of one's own.
+    /// Returns a counted reference.
     pub(crate) fn share(&self) -> Arc<Registry> {
         match self.this.upgrade() {
             Some(registry) => registry,
@@ -252,18 +262,18 @@ impl Registry {
         sim::point();
     }
 
-    /// Queues such a job, new or one that its finder may not run.
+    /// Queues a guest, new or reinjected.
     pub(crate) fn reinject_guest(&self, job: JobRef) {
         self.queue(job, &self.guests);
         self.sleep.notify_of_guest();
     }
 
-    /// Has the workers take jobs from the injector before they go on with what they are at: between
-    /// two jobs, two blocks of a loop, or at the next fork.
+    /// Asks the workers to take jobs from the injector soon: between two jobs, between two blocks
+    /// of a loop, or at the next fork.
     #[cold]
     pub(crate) fn call_for_injected(&self) {
         self.is_late.store(true, Ordering::Relaxed);
-        // A fork or its end then comes to its slow path.
+        // The next fork, or end of one, takes a slow path.
         self.workers.iter().for_each(|worker| worker.ask_for_forks());
     }
 
@@ -273,39 +283,39 @@ impl Registry {
         self.is_late.load(Ordering::Relaxed)
     }
 
-    /// The injector was looked at. (Who still waits calls again.)
+    /// A worker has looked at the injector. (A caller that still waits calls again.)
     pub(crate) fn is_served(&self) {
         if self.is_late() {
             self.is_late.store(false, Ordering::Relaxed);
         }
     }
 
-    /// Gives a job to the injector: one that its finder, a worker, may not run, or a new one.
+    /// Queues a job in the injector: a new one, or one that the worker which found it may not run.
     pub(crate) fn reinject(&self, job: JobRef) {
         self.queue(job, &self.injector);
     }
 
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
-        // A worker that looks for it in vain meanwhile may go to sleep.
+        // A worker that looks for the job here, in vain, may go to sleep.
         sim::point();
         let (address, tag) = (job.address(), job.tag());
-        // As soon as it is queued it may run and be gone, with all its ancestors.
+        // As soon as the job is queued, it may run and be gone with all its ancestors.
         let above: Vec<usize> = match self.settings.wait_policy {
             WaitPolicy::AnyWork => Vec::new(),
             WaitPolicy::OwnDescendants => job.ancestors().skip(2).collect(),
         };
         queue.push(job);
         self.sleep.notify_from_outside(tag);
-        // Its joiner may be the only worker that may run it.
+        // Its joiner may be the only worker that may run it: lemma 4 of `sleep/mod.rs`.
         self.sleep.notify_restricted(address);
         above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
     }
 
-    /// The worker of this pool that the calling thread acts as; on any other thread, checks that
-    /// the pool has its threads.
+    /// Returns the worker of this pool that the calling thread acts as. On any other thread, checks
+    /// that it may use the pool.
     ///
     /// # Panics
-    /// When it has not.
+    /// Like `expect_threads`.
     #[inline]
     pub(crate) fn expect_worker(&self) -> Option<&Worker> {
         let worker = self.current_worker();
@@ -315,7 +325,7 @@ impl Registry {
         worker
     }
 
-    /// Queues a task where the caller stands: on its own worker of this pool, else in the injector.
+    /// Queues a task on the caller's worker, if that is of this pool, else in the injector.
     #[inline]
     pub(crate) fn submit(&self, caller: Option<&Worker>, job: JobRef) {
         match caller {
@@ -324,8 +334,8 @@ impl Registry {
         }
     }
 
-    /// Puts a task behind those that the caller has put into `fifos` before, and returns what is to
-    /// be queued in its place. (The injector keeps an order anyway.)
+    /// Puts a task behind those that the caller has put into `fifos` before, and returns its
+    /// placeholder. (Without a worker it returns the task, since the injector keeps an order.)
     pub(crate) fn in_order(&self, caller: Option<&Worker>, job: JobRef, fifos: &Fifos) -> JobRef {
         match caller {
             Some(worker) => fifos.push(worker, job),
@@ -335,13 +345,12 @@ impl Registry {
 
     // ---- the end ----------------------------------------------------------------------------
 
-    /// Lets the workers end when nothing is left to do. `leaves_member`: without waiting for the
-    /// end of a thread of the user's that is one of them.
+    /// Lets the workers end when no work is left. With `leaves_member` they do not wait for the end
+    /// of a member.
     pub(crate) fn begin_end(&self, leaves_member: bool) {
         self.leaves_member.store(leaves_member, Ordering::Relaxed);
-        // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it, by the
-        // lock of the list; the last one to park then ends the pool. So nobody has to be woken for
-        // it here.
+        // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it by the
+        // list's lock, so no worker has to be woken for it.
         self.ending.store(true, Ordering::Release);
         // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen
         // here.
@@ -351,8 +360,8 @@ impl Registry {
         }
     }
 
-    /// Ends the pool if it is to end and every worker is parked. Called by a worker that parks,
-    /// after its look.
+    /// Ends the pool if it is `ending` and all workers are parked. A worker that parks calls this
+    /// after its re-check.
     pub(crate) fn end_if_idle(&self) {
         // Acquire: matches the Release in `begin_end`.
         if !self.ending.load(Ordering::Acquire) {
@@ -363,19 +372,17 @@ impl Registry {
         }
     }
 
-    /// Ends the pool if all workers that have to be are parked in the main loop, and nothing is
-    /// queued.
+    /// Sets `ended` if the invariant allows it. Returns whether it did.
     fn ends(&self) -> bool {
         let leaves_member = self.leaves_member.load(Ordering::Relaxed);
         let is_alone = || leaves_member && self.has_member();
         let left_out = is_alone();
         let expected = self.threads.lock().started - left_out as usize;
-        // A worker that has announced itself may not have seen its pinned jobs yet, and no
-        // other can.
-        // Who has taken over from a member meanwhile is one of those that are to be parked.
+        // A worker that has announced itself may not have seen its pinned jobs yet. A thread that
+        // has taken over from the member has to be parked as well.
         let nothing_left =
             || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
-        // Under the sleepers' lock, so that no core is handed off to a thread that ends.
+        // Under the sleepers' lock, so that no core is given to a thread that ends.
         let end = || {
             // Release: matches the Acquire in `has_ended`.
             self.ended.store(true, Ordering::Release);
@@ -388,20 +395,20 @@ impl Registry {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// A thread of the user's is a worker from now on: one that comes and does not leave.
+    /// A thread of the user becomes a worker.
     pub(crate) fn member_comes(&self) {
         self.thread_starts();
         self.thread_runs();
         self.has_member.store(true, Ordering::Relaxed);
     }
 
-    /// A thread of the pool's has taken over from it.
+    /// A thread of the pool has taken over from the member.
     pub(crate) fn member_goes(&self) {
         self.has_member.store(false, Ordering::Relaxed);
     }
 
-    /// (Relaxed: the member itself knows; any other asks for how to drop the pool, or under the
-    /// lock of the sleepers, among which who takes over is after it has said so.)
+    /// Whether a member is worker 0. (Relaxed: the member itself has written it. Other threads read
+    /// it to decide how to drop the pool, or under the sleepers' lock, which orders it.)
     pub(crate) fn has_member(&self) -> bool {
         self.has_member.load(Ordering::Relaxed)
     }
@@ -411,14 +418,14 @@ impl Registry {
         self.threads.lock().started += 1;
     }
 
-    /// A worker's thread has come. `false`: it is not wanted any more.
+    /// A worker's thread runs. Returns `false` if it is no longer wanted.
     pub(crate) fn thread_runs(&self) -> bool {
         let mut threads = self.threads.lock();
         threads.running += !threads.is_closed as usize;
         !threads.is_closed
     }
 
-    /// The pool could not be built: threads that have not come yet are not wanted.
+    /// The pool could not be built, so threads that do not run yet are no longer wanted.
     pub(crate) fn close(&self) {
         let mut threads = self.threads.lock();
         threads.is_closed = true;
@@ -427,7 +434,7 @@ impl Registry {
         self.core_stays_empty();
     }
 
-    /// A worker will never have a thread: its pinned jobs are for the others.
+    /// A worker will never have a thread, so the other workers run its pinned jobs.
     pub(crate) fn core_stays_empty(&self) {
         self.has_empty_cores.store(true, Ordering::Relaxed);
         self.notify_of_stray_pinned();
@@ -439,7 +446,7 @@ impl Registry {
         self.has_empty_cores.load(Ordering::Relaxed)
     }
 
-    /// Wakes all workers: each may run jobs pinned to a worker that has no thread.
+    /// Wakes all workers, each of which may run jobs pinned to a worker without a thread.
     #[cold]
     pub(crate) fn notify_of_stray_pinned(&self) {
         // Pairs with the fence in `announce`.
@@ -448,7 +455,7 @@ impl Registry {
         self.sleep.notify_restricted(ANY_TAG);
     }
 
-    /// A worker will not get its thread. `came`: that was counted as one that has come.
+    /// A worker will not get its thread. `came`: whether that counted as running.
     pub(crate) fn thread_refused(&self, index: usize, came: bool) {
         self.change_threads(|threads| {
             threads.running -= came as usize;
@@ -456,7 +463,7 @@ impl Registry {
             threads.refused.get_or_insert(index);
         });
         self.core_stays_empty();
-        // Those that are parked may be all there are now.
+        // All workers that are left may be parked, so one of them has to end the pool.
         if self.ending.load(Ordering::Acquire) {
             self.sleep.wake_all();
         }
@@ -467,7 +474,7 @@ impl Registry {
         self.threads.lock().refused
     }
 
-    /// Notes what the threads of worker `index` are called.
+    /// Sets the name of the threads of worker `index`.
     pub(crate) fn set_name(&self, index: usize, name: String) {
         self.threads.lock().names.insert(index, name);
     }
@@ -476,7 +483,7 @@ impl Registry {
         self.threads.lock().names.get(&index).cloned().unwrap_or_default()
     }
 
-    /// Starts a spare thread of worker `index`, unless there are as many as there may be.
+    /// Starts a spare thread of worker `index`, unless the limit is reached.
     pub(crate) fn start_within_cap(
         &self,
         index: usize,
@@ -484,7 +491,7 @@ impl Registry {
     ) -> io::Result<()> {
         let most = self.settings.max_spare_threads;
         let one_more = |count| (count < most).then_some(count + 1);
-        // Relaxed: nothing but the number is read by it.
+        // Relaxed: it publishes nothing but the number.
         let (relaxed, count) = (Ordering::Relaxed, &self.spare_threads);
         count.fetch_update(relaxed, relaxed, one_more).map_err(|_| io::ErrorKind::QuotaExceeded)?;
         let started = self.start_thread(self.name(index), body);
@@ -493,7 +500,7 @@ impl Registry {
         Ok(())
     }
 
-    /// How many there are.
+    /// The number of spare threads.
     pub(crate) fn spare_threads(&self) -> usize {
         self.spare_threads.load(Ordering::Relaxed)
     }
@@ -502,7 +509,7 @@ impl Registry {
         std::mem::take(&mut self.threads.lock().spare)
     }
 
-    /// A wait keeps its core for want of a spare thread, or such a wait is over.
+    /// Counts a wait that keeps its core since there is no spare thread, or the end of such a wait.
     pub(crate) fn count_refused_hand_off(&self, is_refused: bool) {
         let one = if is_refused { 1 } else { usize::MAX };
         self.refused_hand_offs.fetch_add(one, Ordering::Relaxed);
@@ -512,7 +519,7 @@ impl Registry {
         self.refused_hand_offs.load(Ordering::Relaxed)
     }
 
-    /// A worker's thread is through.
+    /// A worker's thread ends.
     pub(crate) fn thread_done(&self) {
         self.change_threads(|threads| threads.done += 1);
     }
@@ -533,7 +540,7 @@ impl Registry {
         unsafe { Event::happen(&raw const self.all_left) };
     }
 
-    /// Waits until all threads are through, but for what they do after `ThreadBuilder::run`.
+    /// Waits until all threads have returned from `ThreadBuilder::run`.
     pub(crate) fn wait_for_threads(&self) {
         self.all_left.wait(|| {
             let mut threads = self.threads.lock();
@@ -546,10 +553,10 @@ impl Registry {
     }
 }
 
-/// The process's pools.
+/// All pools of the process.
 pub(crate) static POOLS: PerProcess<Mutex<Vec<Weak<Registry>>>> = PerProcess::new();
 
-/// Has dumps tell of a pool from now on, as long as it lives.
+/// Adds a pool to the list.
 pub(crate) fn register(registry: &Weak<Registry>) {
     let mut pools = POOLS.get().lock();
     pools.retain(|pool| pool.strong_count() > 0);

@@ -1,81 +1,74 @@
-//! A worker that waits for something runs other work meanwhile; which, is decided here.
+//! What a worker runs while it waits, and why that cannot deadlock.
 //!
-//! # What a waiting worker runs
-//! First what serves the wait: its own tasks, and what it can steal back from the worker that
-//! runs what it waits for (*leapfrogging*: that is part of it). Then anybody's work. That foreign
-//! work runs on top of the waiting frame, which cannot go on before it has ended; hence two
-//! limits, both by *isolation tags* (`job::Header`):
-//!
-//! - **Inside a task that somebody may wait for by a handle**, a wait runs jobs of the same tag
-//!   only, and, where it waits for a task by its handle, that and jobs of it. Otherwise it could
-//!   run, on top of task A, a task that waits for A by its handle: a deadlock. With the limit,
-//!   whatever stands on top of A is part of A or of what A waits for, and what waits for A is
-//!   neither.
-//! - **Deeper than [`MOST_FOREIGN`] jobs** on top of each other, the next job without a tag is
-//!   given one of its own, with the same effect: from there on the stack grows by the work's own
-//!   recursion only. So is any job inside a task with a tag that is no part of that, nor of what is
-//!   waited for (pinned jobs, yields): what it belongs to may have another job that waits for this
-//!   task.
-//!
-//! Waits of `join` and `scope` need no such limit to be free of deadlock: a frame waits only for
-//! jobs that began after it, and what runs on top of a frame began after it, too; so along a
-//! chain of waits the jobs get younger, and it cannot close to a cycle.
+//! # States
+//! A wait is one of three kinds:
+//! - *Free*: it may run any job. First its own tasks, then what it can steal from the worker that
+//!   runs what it waits for (*leapfrogging*), then any other.
+//! - *Restricted*: it may run only jobs of its own isolation tag (`job::Header`), and, if it is for
+//!   a task's handle, that task and jobs of its tag. A wait inside a task that has a handle is
+//!   restricted.
+//! - *For another pool*: it runs none of this pool's jobs but pinned ones and *guests*.
 //!
 //! A *pinned* job (of a broadcast) is for one worker alone, which runs it in any wait.
 //!
-//! # Other pools
-//! A wait for another pool runs none of this pool's jobs but pinned ones and *guests*: what
-//! workers of other pools ask this one for. So it begins none of the pool's other jobs. Guests are
-//! 1. what a worker of another pool hands over and waits for (`install` and its like);
-//! 2. the tasks that it spawns here, and all tasks of a scope for which it waits;
-//! 3. tasks that it joins by their handles and that have not begun, by their tickets
-//!    (`task/ticket.rs`).
+//! A *guest* is a job that a worker of another pool asks this pool for:
+//! 1. what that worker hands over and waits for (`install` and the like);
+//! 2. a task that it spawns here, and each task of a scope for which it waits;
+//! 3. a task that it joins by its handle and that has not begun, by a request (`task/request.rs`).
 //!
-//! They have a queue of their own, and every wait sees to it, but for those of
-//! `WaitPolicy::OwnDescendants` for their own pool. Where the limits above allow a guest on top of
-//! the wait, the worker runs it there. Else it hands off its core (`hand_off.rs`) to a spare
-//! thread, which runs guests and pinned jobs only; when there are none left, that one passes the
-//! core on to a thread that waits without it. Where that must not be (see below), or no spare
-//! thread can be had, the guest runs on top of the wait all the same.
+//! Guests have a queue of their own. Every wait takes from it, except waits for the own pool under
+//! `WaitPolicy::OwnDescendants`. If a guest may run on top of the wait by the rules for other jobs,
+//! the worker runs it there. If not, it hands off its core (`hand_off.rs`) to a spare thread, which
+//! runs only guests and pinned jobs, and then passes the core on to a thread that waits without it.
 //!
-//! **No deadlock.** Consider waits that are never over. (Each is for a job, of this pool or
-//! another.)
-//! - *A job that is a guest has begun*: some worker of its pool waits, else one comes to the bottom
-//!   of its stack, and either takes guests.
-//! - *A job of one's own pool, for which a wait is that still has its core, has begun*: that wait
-//!   could run it. A worker that waits for another pool keeps no tasks from it: it reinjects them
-//!   before it sleeps. What stands in the way on the same stack, stands there by the limits above.
-//! - *A thread that waits for its own pool may be without its core*: because another wanted the
-//!   core back, or for a guest. What it waits for may then be any job which nobody else may run. So
-//!   as long as there is such a thread, spare threads of its pool run any job, and where every
-//!   worker is in a restricted wait and there is work, one hands off its core for that.
+//! # Invariant
+//! A job that runs on top of a frame that waits inside task A is part of A, or of what A waits for,
+//! or is pinned. If more than [`MOST_FOREIGN`] jobs are on top of each other, the next job without
+//! a tag gets one of its own, so that from there on the stack grows only by the work's own
+//! recursion. So does a job that runs inside a task with a tag and is not part of it (pinned jobs,
+//! yields): another job of what it belongs to may wait for that task.
 //!
-//! So each such wait is for a job that has begun and waits in turn, and that is no cycle: by the
-//! limits above, as in a single pool.
+//! # Lemmas
+//! 1. *Waits of `join` and `scope` do not deadlock.* A frame waits only for jobs that began after
+//!    it, and what runs on top of a frame began after it. So along a chain of waits the jobs get
+//!    younger, and the chain cannot close to a cycle.
+//! 2. *Waits for handles do not deadlock.* A task on top of A that waits for A would be such a
+//!    cycle. By the invariant, what is on top of A is part of A or of what A waits for. What waits
+//!    for A is neither.
+//! 3. *What a wait is for begins*, if that is a guest: some worker of its pool waits, or comes to
+//!    the bottom of its stack, and both take guests. If it is a job of the own pool and the waiter
+//!    has its core, the waiter itself could run it. (A worker that waits for another pool reinjects
+//!    its own tasks before it sleeps.) If the waiter has no core, since another thread wanted it
+//!    back or took it for a guest, any job may be the one it needs. As long as there is such a
+//!    thread, the spare threads of its pool run any job; and if all workers are in restricted waits
+//!    and there is work, one of them hands off its core for it.
+//! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
+//!    begun and waits in turn. As in 1 and 2, such waits form no cycle.
 //!
-//! What can still stop for ever:
-//! - pools that wait for each other by locks, by channels, or by `is_finished` in a loop: such
-//!   waits ask for nothing;
-//! - where a guest stands on a wait that it should not be on, what it waits for may stand below it:
-//!   with `OwnDescendants`, in pools with threads of the user's making, where no thread can be had,
-//!   and where the pool has as many spare threads as it may. A dump tells of such a wait;
-//! - `OwnDescendants`, where all workers of a pool wait for that pool and a guest comes.
+//! loom cannot run unbounded chains of waits. The tests of `tests/waiting.rs`, `tests/chains.rs`
+//! and `tests/hand_off.rs` run them on deterministic pools, seed by seed.
 //!
-//! # Own descendants only
-//! That is the default. A pool may be built for `WaitPolicy::OwnDescendants`: then a wait is served
-//! by descendants of what it is for and by pinned jobs only. There everything that can be waited
-//! for is the tag of what is inside it: the stolen side of a join, a scope, a task with a handle. A
-//! job's tag, the tag of that, and so on, are its *ancestors* (`job::ancestors`). A wait for
-//! another pool runs guests there, too, or two pools of one worker that wait for each other would
-//! stop. No core is ever handed off: the thread that wants it back may want a lock that the holder
-//! has, which keeps the core as long as it waits for work of its own.
+//! These can still wait for ever:
+//! - pools that wait for each other by locks, by channels, or by `is_finished` in a loop, since
+//!   such waits ask for nothing;
+//! - a guest on top of a wait on which it must not be, because no spare thread can be started: with
+//!   `OwnDescendants`, in pools whose threads the user starts, if the system refuses a thread, and
+//!   at the limit of spare threads. A dump tells of such a wait;
+//! - with `OwnDescendants`, a guest of a pool whose workers all wait for that pool.
+//!
+//! # `WaitPolicy::OwnDescendants`
+//! In such a pool a wait runs only descendants of what it is for, and pinned jobs. All that can be
+//! awaited has a tag there: the stolen side of a join, a scope, a task with a handle. A job's tag,
+//! the tag of that, and so on, are its *ancestors* (`job::ancestors`). A wait for another pool runs
+//! guests as well, or two pools of one worker each that wait for each other would stop. No core is
+//! handed off for work: a thread that wants it back may need a lock that the holder has, which
+//! keeps the core as long as it waits for its own work.
 //!
 //! A worker that takes a job which it may not run *reinjects* it: gives it to the injector, where
-//! every other looks. Most waits are over soon, and to reinject all that is queued in each of them
-//! would make a chain of tasks cost the square of its length: so a look reinjects a few jobs only,
-//! and the last one before the worker sleeps all others, unless the wait is over meanwhile. A
-//! worker under such a limit is not woken for just any work, which it might not be able to run, but
-//! for what has it among its ancestors (`sleep/mod.rs`).
+//! every worker looks. Most waits are short, and to reinject all that is queued in each of them
+//! would make a chain of tasks cost the square of its length. So a look reinjects a few jobs only,
+//! and the last look before the worker sleeps all others, unless the wait is over. Such a worker is
+//! woken only for jobs that it may run (`sleep/mod.rs`).
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -98,16 +91,17 @@ use crate::worker::{JobRef, Tag};
 
 /// How many foreign jobs may run on top of each other in waits. (A guess.)
 const MOST_FOREIGN: u32 = 16;
-/// How many jobs that it may not run a wait reinjects at a look, but for the last before it sleeps.
-/// (A guess: few, as most waits are over soon, and what is reinjected comes behind all the rest.)
+/// How many jobs that it may not run a wait reinjects in one look, except the last before it
+/// sleeps. (A guess: few, since most waits are short, and a reinjected job comes behind all
+/// others.)
 const MOST_REINJECTED: usize = 8;
 
 impl Worker {
-    /// Runs other work until `wait` is over; sleeps where there is none.
+    /// Runs other work until `wait` is over, and sleeps if there is none.
     pub(crate) fn wait_until(&self, wait: &impl Wait) {
         if !wait.done() {
-            // What is waited for is written to frames below, and this thread may be away from its
-            // core.
+            // A panic must not leave frames that a thief writes to, or a core that this thread does
+            // not have.
             outcome::run_or_abort(|| self.work_until(wait));
         }
     }
@@ -165,10 +159,10 @@ impl Worker {
         }
     }
 
-    /// Runs one job that is in sight, whichever it is. Returns whether there was one.
+    /// Runs any one job. Returns whether it found one.
     pub(crate) fn run_one(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
-        // What runs on top has a tag of its own, and must not publish the caller's forks under it.
+        // The job on top has another tag, and must not publish the caller's forks with that.
         self.flush_forks();
         let job = self.pop_pinned().or_else(|| self.newest_task());
         let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.guest());
@@ -176,8 +170,8 @@ impl Worker {
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
-    /// Runs a job from the injector, if a caller from outside has waited for long: amid work that
-    /// goes on for as long as it likes.
+    /// Runs a job from the injector if a caller from outside has waited for long. Called amid work
+    /// of any length.
     #[inline]
     pub(crate) fn serve_late_callers(&self) {
         if self.registry().is_late() {
@@ -188,7 +182,7 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn serve_late_caller(&self) {
-        // Not on top of a task that the job may wait for.
+        // The job must not run on top of a task that it may wait for.
         if !self.may_run_any_task() || self.jobs_on_stack() > MOST_FOREIGN {
             return;
         }
@@ -198,7 +192,7 @@ impl Worker {
         }
     }
 
-    /// Runs one job that is queued at this worker. Returns whether there was one.
+    /// Runs one job that is queued at this worker. Returns whether it found one.
     pub(crate) fn run_own(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
         self.flush_forks();
@@ -207,15 +201,15 @@ impl Worker {
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
-    /// Runs a job on top of a frame that waits for `wait`, and then those that `next` gives. They
-    /// may wait in turn, and so on: where this has used up its part of the stack, it goes on on a
-    /// further one.
+    /// Runs a job, and then those that `next` returns, on top of a frame that waits for `wait`.
+    /// They may wait in turn. If they have used up their part of the stack, they run on a further
+    /// one.
     #[inline]
     fn run_in_wait(&self, job: JobRef, wait: &impl Wait, next: impl Fn() -> Option<JobRef>) {
         self.run_in_place(|| self.run_on_top(job, |job| is_awaited(job, wait), next));
     }
 
-    /// Runs a job on top of a frame that waits, and then those that `next` gives, one by one.
+    /// Runs a job, and then those that `next` returns one by one, on top of a frame that waits.
     #[inline]
     fn run_on_top(
         &self,
@@ -245,8 +239,7 @@ impl Worker {
         self.waits_for.store(waits_for, Ordering::Relaxed);
     }
 
-    /// What a wait that goes on runs after one of this worker's tasks, unless a thread may want the
-    /// core.
+    /// The next of this worker's tasks for a wait that goes on, unless a thread may want the core.
     #[inline]
     fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         sim::point();
@@ -254,9 +247,9 @@ impl Worker {
         if stops { None } else { self.own_task(wait, MOST_REINJECTED) }
     }
 
-    /// A job to run, if one is in sight: of this pool, or pinned; in a wait for another pool, only
-    /// pinned ones. Of its own tasks, and of those in the injector, this worker reinjects no more
-    /// than `most` that it may not run.
+    /// Finds a job of this pool that the wait may run; in a wait for another pool, a pinned one.
+    /// Reinjects at most `most` of the worker's own tasks that it may not run, and as many of those
+    /// in the injector.
     fn find_in_wait(&self, wait: &impl Wait, searching: bool, most: usize) -> Option<JobRef> {
         if wait.is_elsewhere() {
             return self.pop_pinned();
@@ -267,7 +260,7 @@ impl Worker {
         })
     }
 
-    /// A guest that may stand on top of this wait.
+    /// Finds a guest that may run on top of this wait.
     fn guest_in_wait(&self, wait: &impl Wait, hosting: &mut Hosting) -> Option<JobRef> {
         if self.waits_for_own_work() && !wait.is_elsewhere() {
             return self.own_guest(wait);
@@ -276,19 +269,18 @@ impl Worker {
         if self.may_host(&job, wait) || !self.may_hand_off(hosting) {
             return Some(job);
         }
-        // Before it sleeps, it hands off its core for this one.
+        // Before this worker sleeps, it hands off its core for this guest.
         self.registry().guests().push(job);
         hosting.passed_by = true;
         None
     }
 
-    /// Whether a wait may hand off its core for work in sight: not where waits are served by their
-    /// own descendants only.
+    /// Whether the wait may hand off its core for work.
     fn may_hand_off(&self, hosting: &Hosting) -> bool {
         !hosting.is_refused && !self.waits_for_own_work()
     }
 
-    /// A guest that is a descendant of what is waited for.
+    /// Finds a guest that is a descendant of what is awaited.
     fn own_guest(&self, wait: &impl Wait) -> Option<JobRef> {
         let guests = self.registry().guests();
         (0..guests.len()).find_map(|_| {
@@ -301,15 +293,15 @@ impl Worker {
         })
     }
 
-    /// Whether a guest may stand on top of this wait: as any job in a wait for this pool.
+    /// Whether a guest may run on top of this wait, by the rules for a wait for this pool.
     fn may_host(&self, job: &JobRef, wait: &impl Wait) -> bool {
         let is_free = self.tag() == NO_TAG && self.jobs_on_stack() <= MOST_FOREIGN;
         is_free || self.may_run_any(wait) || self.tag() == job.tag() || is_awaited(job, wait)
     }
 
-    /// The newest of this worker's tasks that it may run, or, if there is none, a job pinned to it;
-    /// now and then pinned jobs and those from outside first, so that neither can starve. What it
-    /// may not run is left to other workers.
+    /// Takes the newest of this worker's tasks that it may run, else a job pinned to it. Every so
+    /// often it takes pinned jobs, guests and injected jobs first, so that these do not starve.
+    /// Jobs that it may not run are reinjected.
     #[inline]
     fn own_task(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         if self.looks_elsewhere() {
@@ -322,7 +314,7 @@ impl Worker {
         self.accept_one(wait, most, || self.newest_task()).or_else(|| self.pop_pinned())
     }
 
-    /// A fork of the worker that runs what is waited for.
+    /// Steals a fork of the worker that runs what is awaited.
     fn leapfrog(&self, wait: &impl Wait) -> Option<JobRef> {
         let runner = wait.runner().filter(|&runner| runner != self.index)?;
         let job = self.steal_fork(&self.registry().workers()[runner], || wait.done())?;
@@ -333,8 +325,8 @@ impl Worker {
         if let Some(job) = self.stolen(|| wait.done(), |job| self.accept(job, wait)) {
             return Some(job);
         }
-        // What a worker hides has the tag within which it runs (whose own ancestors others cannot
-        // see).
+        // A worker's private forks have the tag of the job that it runs. (Other threads cannot see
+        // the ancestors of that.)
         let may_have = |other: &Worker| {
             let tag = other.tag();
             let any = self.waits_for_own_work() || self.may_run_any(wait);
@@ -347,8 +339,8 @@ impl Worker {
         self.accept_one(wait, most, || self.injected()).or_else(|| self.own_fork(wait))
     }
 
-    /// The first of the jobs that `next` gives which this worker may run. Those before it, `most`
-    /// at most, and none once the wait is over, are reinjected.
+    /// Returns the first job from `next` that this worker may run. Reinjects those before it, at
+    /// most `most`, and none once the wait is over.
     #[inline]
     fn accept_one(
         &self,
@@ -381,7 +373,7 @@ impl Worker {
         !wait.is_elsewhere() && self.may_run_any_task()
     }
 
-    /// The job, or `None` if this worker may not run it now: then it is the injector's.
+    /// Returns the job, or reinjects it if this worker may not run it now.
     fn accept(&self, job: JobRef, wait: &impl Wait) -> Option<JobRef> {
         if self.may_run(&job, wait) {
             return Some(job);
@@ -390,15 +382,15 @@ impl Worker {
         None
     }
 
-    /// Parks until work or the wait's end is in sight. Returns whether this worker is counted
-    /// as a searcher.
+    /// Parks until there is work or the wait is over. Returns whether this worker counts as a
+    /// searcher.
     fn sleep_in_wait(&self, wait: &impl Wait, searching: bool) -> bool {
         if !wait.ask_wake() {
             return searching;
         }
         self.counters.parks.count();
         let sleep = self.sleep();
-        // The holder of a busy core is never turned away.
+        // An announcement on a busy core never fails.
         let _ = sleep.announce(self.index, Kind::Blocked, searching, true);
         let looks = || wait.done() || self.is_wanted();
         let over = looks() || self.announce_and_look() || looks();
@@ -414,8 +406,8 @@ impl Worker {
         true
     }
 
-    /// Like `sleep_in_wait`, for a worker that may run only some of the work. Looking is not
-    /// enough for it: it has to take a job to know.
+    /// Like `sleep_in_wait`, for a worker that may run only some jobs. It has to take a job to see
+    /// whether it may run it.
     fn sleep_restricted(&self, wait: &impl Wait, hosting: &mut Hosting) -> bool {
         if wait.is_elsewhere() {
             self.reinject_tasks();
@@ -428,10 +420,10 @@ impl Worker {
         if wait.is_elsewhere() {
             sleep.announce_restricted(self.index, [None, None], true);
         } else {
-            // A waiter for its own work only must not be woken for what it would reinject at once.
+            // Under `OwnDescendants`, it must not be woken for jobs that it would reinject at once.
             let own = (!self.waits_for_own_work()).then(|| self.tag());
             sleep.announce_restricted(self.index, [own, wait.tag()], own.is_some());
-            // What is in sight may all be for others, and what it may run be hidden.
+            // All public jobs may be for other workers, and the jobs that it may run private.
             self.announce_and_look();
             self.look_behind();
         }
@@ -465,24 +457,24 @@ impl Worker {
         woken
     }
 
-    /// Whether there is work that a thread without a core may need, and no worker that could run it
-    /// once this wait is restricted.
+    /// Whether there is work that a thread without a core may need, and no worker to run it once
+    /// this one sleeps: lemma 6 of `sleep/mod.rs`.
     fn is_missed(&self) -> bool {
         let sleep = self.sleep();
         sleep.some_wait_off() && sleep.all_are_restricted() && self.announce_and_look()
     }
 }
 
-/// How a wait deals with guests that must not run on top of it.
+/// What a wait remembers of guests that must not run on top of it.
 #[derive(Default)]
 struct Hosting {
-    /// That the core could not be handed off: then they run there all the same.
+    /// Whether the core could not be handed off. Then they run on top of it all the same.
     is_refused: bool,
-    /// That it has seen one which others are to run.
+    /// Whether it has left one to other workers.
     passed_by: bool,
 }
 
-/// Whether the job is what is waited for, or part of it.
+/// Whether the job is what is awaited, or part of it.
 fn is_awaited(job: &JobRef, wait: &impl Wait) -> bool {
     wait.tag().is_some_and(|it| it == job.tag() || it == job.address())
 }

@@ -1,6 +1,6 @@
-//! What parking, a last look, waking, a steal and forcing write to words that threads share must
-//! not grow with the number of workers. (Owners' words are counted as well, and each lock of a
-//! mutex as one. `cargo test --lib width -- --nocapture` prints the table.)
+//! Unit test: the number of shared writes of parking, a last look, waking, a steal and forcing does
+//! not grow with the number of workers. (It counts all writes to atomics, and each lock of a mutex
+//! as one. `cargo test --lib width -- --nocapture` prints the table of `BENCHMARKS.md`.)
 #![allow(unsafe_code)]
 
 use std::ptr;
@@ -38,8 +38,8 @@ fn park(worker: &Worker) {
     assert!(entered == Entered::Announced && !worker.announce_and_look());
 }
 
-/// What worker 1 pays to fork for a sleeper, which is woken, and what worker 0 to steal the fork,
-/// with the look that follows.
+/// Counts the writes of worker 1 that forks and wakes a sleeper, and of worker 0 that steals the
+/// fork and then looks for more work.
 fn wake_and_steal(registry: &Registry) -> [usize; 3] {
     let [thief, owner] = [0, 1].map(|index| &*registry.workers()[index]);
     park(thief);
@@ -60,7 +60,7 @@ fn wake_and_steal(registry: &Registry) -> [usize; 3] {
     [forked, stole, looked]
 }
 
-/// What worker 0 pays to take what worker 1 hides.
+/// Counts the writes of worker 0 that takes the private forks of worker 1.
 fn force(registry: &Registry) -> usize {
     let [thief, owner] = [0, 1].map(|index| &*registry.workers()[index]);
     let _acting = Acting::start(owner);

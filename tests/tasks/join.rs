@@ -398,7 +398,7 @@ fn payloads_that_lose_are_dropped() {
 }
 
 #[test]
-fn what_a_result_nobody_gets_panics_with_is_dropped() {
+fn a_panic_in_the_drop_of_a_detached_result_is_dropped() {
     /// Panics in its drop, with a payload that is counted.
     struct Bomb(&'static Ledger);
     impl Drop for Bomb {

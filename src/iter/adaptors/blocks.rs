@@ -1,4 +1,4 @@
-//! Block after block: each in parallel, none before the last one is done.
+//! Loops that run block by block: each block in parallel, after the one before has ended.
 
 use std::iter;
 
@@ -8,13 +8,13 @@ use crate::iter::plumbing::{
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 adaptor! {
-    /// An iterator that does blocks of the same size one after the other. Returned by
+    /// An iterator that runs block by block, with blocks of the same size. Returned by
     /// [`IndexedParallelIterator::by_uniform_blocks`].
     UniformBlocks<I> { base; size: usize }
 }
 
 adaptor! {
-    /// An iterator that does larger and larger blocks one after the other. Returned by
+    /// An iterator that runs block by block, with blocks of growing sizes. Returned by
     /// [`IndexedParallelIterator::by_exponential_blocks`].
     ExponentialBlocks<I> { base }
 }
@@ -43,7 +43,7 @@ by_blocks! {
     };
 }
 
-/// What is done with the producer: blocks of such sizes.
+/// Takes the producer, and runs blocks of these sizes.
 struct Blocks<S, C> {
     len: usize,
     sizes: S,
@@ -59,7 +59,7 @@ where
 
     fn callback<P: Producer<Item = T>>(self, mut producer: P) -> C::Result {
         let Blocks { mut len, sizes, mut consumer } = self;
-        // The result so far, and what joins it with that of the next block.
+        // The result so far, and the reducer of this and that of the next block.
         let mut before = None;
         let join = |before: Option<(C::Result, C::Reducer)>, next| match before {
             Some((before, reducer)) => reducer.reduce(before, next),

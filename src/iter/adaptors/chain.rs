@@ -1,4 +1,4 @@
-//! One after the other.
+//! One iterator after another.
 
 use std::iter;
 
@@ -11,8 +11,7 @@ use crate::iter::plumbing::{
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 adaptor! {
-    /// An iterator over the items of one, then of another. Returned by
-    /// [`ParallelIterator::chain`].
+    /// An iterator over the items of two others in turn. Returned by [`ParallelIterator::chain`].
     Chain<A, B> { a, b }
 }
 
@@ -26,7 +25,7 @@ where
     fn drive_unindexed<C: UnindexedConsumer<A::Item>>(self, consumer: C) -> C::Result {
         let Chain { a, b } = self;
         let (left, right, reducer) = match a.opt_len() {
-            // `opt_len` may have promised to go by position.
+            // `opt_len` may have returned `Some`, so the consumer must be split by position.
             Some(len) => consumer.split_at(len),
             None => {
                 let (left, reducer) = (consumer.split_off_left(), consumer.to_reducer());

@@ -1,5 +1,6 @@
-//! One item of each chunk of so many.
+//! Chunks of items, collected or folded.
 
+use super::fold_then_drop;
 use super::reshape::reshaped;
 use crate::iter::plumbing::Producer;
 
@@ -11,7 +12,7 @@ reshaped! {
     len |self, len| len.div_ceil(self.size),
     |len, base, callback| callback.callback(Chunked::new(size, len, base, |chunk| chunk.collect()));
 
-    /// An iterator over what chunks of items are folded into. Returned by
+    /// An iterator over the results of folding chunks of items. Returned by
     /// [`fold_chunks`](crate::iter::IndexedParallelIterator::fold_chunks).
     FoldChunks<I; ID, F> { size: usize, identity: ID, fold_op: F }
     [In: Send, T: Send, ID, F] (In) -> T
@@ -22,7 +23,7 @@ reshaped! {
         callback.callback(Chunked::new(size, len, base, &make))
     };
 
-    /// An iterator over what chunks of items are folded into. Returned by
+    /// An iterator over the results of folding chunks of items. Returned by
     /// [`fold_chunks_with`](crate::iter::IndexedParallelIterator::fold_chunks_with).
     FoldChunksWith<I; T, F> { size: usize, init: T, fold_op: F }
     [In: Send, T: Clone + Send, F] (In) -> T
@@ -35,7 +36,8 @@ reshaped! {
     };
 }
 
-/// The `len` items of `base`, in chunks of `size`; there is a base until all are given.
+/// The `len` items of `base`, in chunks of `size`, of each of which `make` makes an item. `base` is
+/// `None` once all items were taken.
 struct Chunked<P, M> {
     size: usize,
     make: M,
@@ -77,7 +79,7 @@ where
 }
 
 impl<P: Producer, M> Chunked<P, M> {
-    /// Takes the first `at` items off.
+    /// Splits off the first `at` items.
     fn split_off(&mut self, at: usize) -> Option<P> {
         let (left, right) = self.base.take()?.split_at(at);
         self.len -= at;
@@ -85,7 +87,7 @@ impl<P: Producer, M> Chunked<P, M> {
         Some(left)
     }
 
-    /// Takes all but the first `at` items off.
+    /// Splits off all but the first `at` items.
     fn truncate(&mut self, at: usize) -> Option<P> {
         let (left, right) = self.base.take()?.split_at(at);
         self.len = at;
@@ -118,14 +120,8 @@ impl<P: Producer, M: Fn(P::IntoIter) -> R, R> Iterator for Chunked<P, M> {
         (self.chunks(), Some(self.chunks()))
     }
 
-    fn fold<B, F: FnMut(B, R) -> B>(mut self, init: B, mut f: F) -> B {
-        let mut so_far = init;
-        for chunk in self.by_ref() {
-            so_far = f(so_far, chunk);
-        }
-        // Not at the end: a panic there would leak what is returned.
-        drop(self);
-        so_far
+    fn fold<B, F: FnMut(B, R) -> B>(self, init: B, f: F) -> B {
+        fold_then_drop(self, init, f)
     }
 }
 
@@ -138,14 +134,8 @@ impl<P: Producer, M: Fn(P::IntoIter) -> R, R> DoubleEndedIterator for Chunked<P,
         Some((self.make)(chunk?.into_iter()))
     }
 
-    fn rfold<B, G: FnMut(B, R) -> B>(mut self, init: B, mut fold: G) -> B {
-        let mut so_far = init;
-        while let Some(item) = self.next_back() {
-            so_far = fold(so_far, item);
-        }
-        // As in `fold`.
-        drop(self);
-        so_far
+    fn rfold<B, F: FnMut(B, R) -> B>(self, init: B, f: F) -> B {
+        fold_then_drop(self.rev(), init, f)
     }
 }
 

@@ -47,8 +47,8 @@ impl<P: Producer> Producer for Enumerated<P> {
     }
 }
 
-/// Adds `start` to the position. (A loop over this is vectorized, of which one over the positions
-/// zipped with the items makes half again as many instructions.)
+/// Adds `start` to the position. (A loop over this is vectorized. By callgrind, one over the
+/// positions zipped with the items takes half again as many instructions.)
 fn from<T>(start: usize) -> impl Fn((usize, T)) -> (usize, T) {
     move |(position, item)| (start + position, item)
 }

@@ -1,4 +1,4 @@
-//! The items of parallel iterators within a parallel iterator.
+//! Parallel iterators within a parallel iterator.
 
 use crate::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use crate::iter::{IntoParallelIterator, ParallelIterator};
@@ -55,7 +55,7 @@ where
     const PAUSES: bool = true;
 
     fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
-        // By position as far as the base knows, which it need not care for.
+        // The positions are not those of the items, but the base need not know them.
         let (left, right, reducer) = self.base.split_at(index);
         let map_op = self.map_op;
         (Flattening { base: left, map_op }, Flattening { base: right, map_op }, reducer)
@@ -92,7 +92,7 @@ where
     }
 }
 
-/// `base` is for the items that are still to come.
+/// Joins the results of the inner iterators. `base` takes the items that are still to come.
 struct FlatteningFolder<'f, C, R, F> {
     base: C,
     so_far: Option<R>,

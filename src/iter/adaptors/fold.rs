@@ -1,17 +1,16 @@
-//! One item of each piece: what its items are folded into.
+//! Folding the items of each piece into one.
 
-use std::cell::Cell;
 use std::convert::Infallible;
-use std::iter;
 use std::marker::PhantomData;
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use super::seed::{FromCall, FromClone, Seed};
+use super::seed::{FromCall, FromClone, Seed, Seeded};
+use super::stage::{Stage, Staged};
 use crate::iter::ParallelIterator;
-use crate::iter::plumbing::{Consumer, Folder, UnindexedConsumer};
+use crate::iter::plumbing::{Folder, UnindexedConsumer};
 use crate::iter::tries::Try;
 
-/// Declares adaptors by the seed of their pieces, and by how these are folded.
+/// Declares adaptors by the seed of their pieces and the way in which these are folded.
 macro_rules! folded {
     ($(
         $(#[$doc:meta])*
@@ -36,24 +35,26 @@ macro_rules! folded {
             #[inline]
             fn drive_unindexed<C: UnindexedConsumer<$out>>(self, consumer: C) -> C::Result {
                 let $name { base, $from, fold_op, .. } = self;
-                base.drive_unindexed(Folding::new(consumer, $seed, &$how(fold_op, PhantomData)))
+                let how = &$how(fold_op, PhantomData);
+                let stage = Folding { from: Seeded::new($seed), how };
+                base.drive_unindexed(Staged { base: consumer, stage })
             }
         }
     )*};
 }
 
 folded! {
-    /// An iterator over what pieces are folded into. Returned by [`ParallelIterator::fold`].
+    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold`].
     Fold<I; ID, F> { identity: ID, fold_op: F } [T: Send, ID, F] -> T
     where { ID: Fn() -> T + Sync + Send, F: Fn(T, I::Item) -> T + Sync + Send }
     FromCall(&identity), Plain;
 
-    /// An iterator over what pieces are folded into. Returned by [`ParallelIterator::fold_with`].
+    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold_with`].
     FoldWith<I; T, F> { init: T, fold_op: F } [T: Clone + Send, F] -> T
     where { F: Fn(T, I::Item) -> T + Sync + Send }
     FromClone(init), Plain;
 
-    /// An iterator over what pieces are folded into, or over why folds stopped. Returned by
+    /// An iterator over the results or failures of folding pieces. Returned by
     /// [`ParallelIterator::try_fold`].
     TryFold<I; R, ID, F> { identity: ID, fold_op: F, results: PhantomData<fn() -> R> }
     [R: Try<Output: Send> + Send, ID, F] -> R
@@ -63,7 +64,7 @@ folded! {
     }
     FromCall(&identity), Tries;
 
-    /// An iterator over what pieces are folded into, or over why folds stopped. Returned by
+    /// An iterator over the results or failures of folding pieces. Returned by
     /// [`ParallelIterator::try_fold_with`].
     TryFoldWith<I; R: Try, F> { init: R::Output, fold_op: F }
     [R: Try<Output: Clone + Send> + Send, F] -> R
@@ -71,25 +72,25 @@ folded! {
     FromClone(init), Tries;
 }
 
-/// How a piece is folded.
+/// A way to fold a piece.
 trait How<In, T>: Sync {
-    /// What it comes to.
+    /// The type of the results.
     type Out;
 
-    /// Why it ends early.
+    /// The type of the failures.
     type Why;
 
-    /// Whether it ever does.
+    /// Whether folding may fail.
     const FAILS: bool;
 
-    /// Adds the items of `iter`.
+    /// Folds the items of `iter` into `so_far`.
     fn add(&self, so_far: T, iter: impl Iterator<Item = In>) -> ControlFlow<Self::Why, T>;
 
-    /// What it comes to.
+    /// Returns the result of a piece.
     fn out(end: ControlFlow<Self::Why, T>) -> Self::Out;
 }
 
-/// By a function that gives the next state.
+/// Folds by a function that returns the next state.
 struct Plain<F>(F, PhantomData<()>);
 
 impl<In, T, F: Fn(T, In) -> T + Sync> How<In, T> for Plain<F> {
@@ -110,7 +111,7 @@ impl<In, T, F: Fn(T, In) -> T + Sync> How<In, T> for Plain<F> {
     }
 }
 
-/// By a function that gives the next state, or fails.
+/// Folds by a function that returns the next state or a failure.
 struct Tries<F, R>(F, PhantomData<fn() -> R>);
 
 impl<In, R: Try, F: Fn(R::Output, In) -> R + Sync> How<In, R::Output> for Tries<F, R> {
@@ -139,131 +140,77 @@ impl<In, R: Try, F: Fn(R::Output, In) -> R + Sync> How<In, R::Output> for Tries<
     }
 }
 
-/// A consumer of what is folded; a piece that is paused leaves its state to the rest.
-struct Folding<'h, C, S: Seed, H> {
-    base: C,
-    seed: S,
-    kept: Cell<S::Kept>,
+/// Folds the items of a piece, and gives the base the result.
+struct Folding<'h, S: Seed, H> {
+    from: Seeded<S>,
     how: &'h H,
 }
 
-impl<'h, C, S: Seed, H> Folding<'h, C, S, H> {
-    fn new(base: C, seed: S, how: &'h H) -> Self {
-        Folding { base, seed, kept: Cell::default(), how }
-    }
-}
-
-impl<'h, In, C, S, H> Consumer<In> for Folding<'h, C, S, H>
+impl<In, S, H> Stage<In> for Folding<'_, S, H>
 where
-    C: Consumer<H::Out>,
     S: Seed,
     H: How<In, S::State>,
 {
-    type Folder = FoldingFolder<'h, C::Folder, S, H, H::Why>;
-    type Reducer = C::Reducer;
-    type Result = C::Result;
+    type Out = H::Out;
+    type State = ControlFlow<H::Why, S::State>;
 
-    const PAUSES: bool = C::PAUSES;
+    const FILLS: bool = H::FAILS;
+    const KEEPS_STATE: bool = true;
 
-    fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
-        let Folding { base, seed, kept, how } = self;
-        let (left, right, reducer) = base.split_at(index);
-        let right = Folding::new(right, seed.clone(), how);
-        (Folding { base: left, seed, kept, how }, right, reducer)
+    fn split_at(self, _index: usize) -> (Self, Self) {
+        let (left, right) = self.from.split();
+        (Folding { from: left, how: self.how }, Folding { from: right, how: self.how })
+    }
+
+    fn split_off_left(&self) -> Self {
+        Folding { from: self.from.split_off_left(), how: self.how }
     }
 
     #[inline]
-    fn into_folder(self) -> Self::Folder {
-        let Folding { base, seed, kept, how } = self;
-        let so_far = Continue(seed.begin(kept.into_inner()));
-        FoldingFolder { base: base.into_folder(), seed, so_far, how }
+    fn begin(&self) -> Self::State {
+        Continue(self.from.begin())
     }
 
-    fn full(&self) -> bool {
-        self.base.full()
-    }
-
-    fn pause(folder: Self::Folder) -> (C::Result, Self, C::Reducer) {
-        let FoldingFolder { mut base, seed, so_far, how } = folder;
-        let kept = match so_far {
-            Continue(state) => S::keep(state),
-            failed => {
-                base = base.consume(H::out(failed));
-                S::Kept::default()
-            }
-        };
-        let (result, base, reducer) = C::pause(base);
-        (result, Folding { base, seed, kept: Cell::new(kept), how }, reducer)
-    }
-}
-
-impl<In, C, S, H> UnindexedConsumer<In> for Folding<'_, C, S, H>
-where
-    C: UnindexedConsumer<H::Out>,
-    S: Seed,
-    H: How<In, S::State>,
-{
-    fn split_off_left(&self) -> Self {
-        let (base, seed) = (self.base.split_off_left(), self.seed.clone());
-        // It comes next.
-        Folding { base, seed, kept: Cell::new(self.kept.take()), how: self.how }
-    }
-
-    fn to_reducer(&self) -> C::Reducer {
-        self.base.to_reducer()
-    }
-}
-
-struct FoldingFolder<'h, B, S: Seed, H, W> {
-    base: B,
-    seed: S,
-    so_far: ControlFlow<W, S::State>,
-    how: &'h H,
-}
-
-impl<In, B, S, H> Folder<In> for FoldingFolder<'_, B, S, H, H::Why>
-where
-    B: Folder<H::Out>,
-    S: Seed,
-    H: How<In, S::State>,
-{
-    type Result = B::Result;
-
-    const ASK_EACH: bool = B::ASK_EACH;
-    const FILLS: bool = B::FILLS || H::FAILS;
-    const KEEPS_STATE: bool = true;
-
-    fn consume(self, item: In) -> Self {
-        self.consume_iter(iter::once(item))
-    }
-
-    fn consume_iter<I: IntoIterator<Item = In>>(mut self, iter: I) -> Self {
-        self.so_far = match self.so_far {
+    fn feed<B: Folder<H::Out>>(
+        &self,
+        so_far: Self::State,
+        base: B,
+        mut iter: impl Iterator<Item = In>,
+    ) -> (Self::State, B) {
+        let so_far = match so_far {
             Continue(state) if B::ASK_EACH => {
-                // By reference, so that what is left is dropped before anything is returned.
-                let mut iter = iter.into_iter();
-                let wanted = iter.by_ref().take_while(|_| !self.base.full());
+                // By reference, so that the other items are dropped before anything is returned.
+                let wanted = iter.by_ref().take_while(|_| !base.full());
                 let sum = self.how.add(state, wanted);
                 drop(iter);
                 sum
             }
-            Continue(state) => self.how.add(state, iter.into_iter()),
+            Continue(state) => self.how.add(state, iter),
             failed => {
                 drop(iter);
                 failed
             }
         };
-        self
+        (so_far, base)
     }
 
-    fn complete(self) -> B::Result {
-        let FoldingFolder { base, seed, so_far, .. } = self;
-        // Not at the end: a panic there would leak what is returned.
-        drop(seed);
-        base.consume(H::out(so_far)).complete()
+    fn pause<B: Folder<H::Out>>(&mut self, so_far: Self::State, base: B) -> B {
+        match so_far {
+            Continue(state) => {
+                self.from.keep(state);
+                base
+            }
+            failed => base.consume(H::out(failed)),
+        }
     }
 
-    fn full(&self) -> bool {
-        self.so_far.is_break() || self.base.full()
+    fn end<B: Folder<H::Out>>(self, so_far: Self::State, base: B) -> B {
+        // Not later: a panic there would leak the result.
+        drop(self);
+        base.consume(H::out(so_far))
+    }
+
+    fn is_full(&self, so_far: &Self::State) -> bool {
+        so_far.is_break()
     }
 }

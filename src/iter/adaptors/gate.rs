@@ -9,25 +9,27 @@ use crate::cancel::CancelToken;
 use crate::iter::ParallelIterator;
 use crate::iter::plumbing::UnindexedConsumer;
 
-/// A gate that lets items pass until it is shut.
-struct Until<S, P> {
+/// A gate that lets items pass until it is shut. If `EACH`, it is looked at before each item;
+/// else from time to time.
+struct Until<const EACH: bool, S, P> {
     is_shut: S,
     /// Gives what passes. It may shut the gate.
     pass: P,
 }
 
-impl<In, Out, S, P> Adapter<In> for Until<S, P>
+impl<const EACH: bool, In, Out, S, P> Adapter<In> for Until<EACH, S, P>
 where
     S: Fn() -> bool + Copy + Sync,
     P: Fn(In) -> Option<Out> + Copy + Sync,
 {
     type Out = Out;
     type Iter<'a, It: Iterator<Item = In>>
-        = Passing<It, S, P>
+        = Passing<EACH, It, S, P>
     where
         Self: 'a;
 
-    const SHUTS: bool = true;
+    const FILLS: bool = true;
+    const ASK_EACH: bool = EACH;
 
     #[inline]
     fn adapt<It: Iterator<Item = In>>(&self, iter: It) -> Self::Iter<'_, It> {
@@ -40,14 +42,29 @@ where
     }
 }
 
+/// Feeds what passes to `consumer`, until the gate is shut.
+pub(in crate::iter) fn drive_until<const EACH: bool, I, Out, C>(
+    base: I,
+    consumer: C,
+    is_shut: impl Fn() -> bool + Copy + Sync,
+    pass: impl Fn(I::Item) -> Option<Out> + Copy + Sync,
+) -> C::Result
+where
+    I: ParallelIterator,
+    C: UnindexedConsumer<Out>,
+{
+    let adapter = &Until::<EACH, _, _> { is_shut, pass };
+    base.drive_unindexed(Through { base: consumer, adapter })
+}
+
 /// The items of `iter`, until the gate is shut or one of them does not pass.
-pub(super) struct Passing<It, S, P> {
+pub(super) struct Passing<const EACH: bool, It, S, P> {
     pub(super) iter: It,
     pub(super) is_shut: S,
     pub(super) pass: P,
 }
 
-impl<Out, It, S, P> Iterator for Passing<It, S, P>
+impl<const EACH: bool, Out, It, S, P> Iterator for Passing<EACH, It, S, P>
 where
     It: Iterator,
     S: Fn() -> bool,
@@ -57,7 +74,7 @@ where
 
     #[inline]
     fn next(&mut self) -> Option<Out> {
-        if (self.is_shut)() { None } else { (self.pass)(self.iter.next()?) }
+        if EACH && (self.is_shut)() { None } else { (self.pass)(self.iter.next()?) }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -75,78 +92,20 @@ where
     }
 }
 
-/// A gate that drops items until it is open.
-struct After<O, D> {
-    is_open: O,
-    /// Whether an item is dropped. It may open the gate.
-    drops: D,
-}
-
-impl<T, O, D> Adapter<T> for After<O, D>
-where
-    O: Fn() -> bool + Copy + Sync,
-    D: Fn(&T) -> bool + Copy + Sync,
-{
-    type Out = T;
-    type Iter<'a, It: Iterator<Item = T>>
-        = Opening<It, O, D>
-    where
-        Self: 'a;
-
-    #[inline]
-    fn adapt<It: Iterator<Item = T>>(&self, iter: It) -> Self::Iter<'_, It> {
-        Opening { iter, is_open: self.is_open, drops: self.drops }
-    }
-}
-
-/// The items of `iter` that are not dropped.
-struct Opening<It, O, D> {
-    iter: It,
-    is_open: O,
-    drops: D,
-}
-
-impl<It, O, D> Iterator for Opening<It, O, D>
-where
-    It: Iterator,
-    O: Fn() -> bool,
-    D: Fn(&It::Item) -> bool,
-{
-    type Item = It::Item;
-
-    #[inline]
-    fn next(&mut self) -> Option<It::Item> {
-        self.iter.find(|item| (self.is_open)() || !(self.drops)(item))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let (least, most) = self.iter.size_hint();
-        (if (self.is_open)() { least } else { 0 }, most)
-    }
-
-    fn fold<B, F: FnMut(B, It::Item) -> B>(self, init: B, f: F) -> B {
-        let Opening { iter, is_open, drops } = self;
-        if is_open() {
-            return iter.fold(init, f);
-        }
-        iter.filter(|item| is_open() || !drops(item)).fold(init, f)
-    }
-}
-
 /// Counts one item, if there are any left.
 #[inline]
 fn count(left: &AtomicUsize) -> bool {
     left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
-/// Declares adaptors by their gates.
+/// Declares adaptors by how they drive their base.
 macro_rules! gated {
     ($(
         $(#[$doc:meta])*
         $name:ident($($field:ident: $type:ty)?) <$($P:ident)?>
         [$($generics:tt)*] ($in:ty) -> $out:ty
         where { $($bounds:tt)* }
-        $(let $shared:ident = $state:expr;)? $gate:expr;
+        |$base:ident, $consumer:ident| $drive:expr;
     )*) => {$(
         adaptor! { $(#[$doc])* $name<I $(; $P)?> { base $(; $field: $type)? } }
 
@@ -157,10 +116,9 @@ macro_rules! gated {
         {
             type Item = $out;
 
-            fn drive_unindexed<C: UnindexedConsumer<$out>>(self, consumer: C) -> C::Result {
-                let $name { base $(, $field)? } = self;
-                $(let $shared = $state;)?
-                base.drive_unindexed(Through { base: consumer, adapter: &$gate })
+            fn drive_unindexed<C: UnindexedConsumer<$out>>(self, $consumer: C) -> C::Result {
+                let $name { base: $base $(, $field)? } = self;
+                $drive
             }
         }
     )*};
@@ -171,67 +129,69 @@ gated! {
     /// [`ParallelIterator::while_some`].
     WhileSome() <> [T: Send] (Option<T>) -> T
     where {}
-    let found = AtomicBool::new(false);
-    Until {
-        is_shut: || found.load(Relaxed),
-        pass: |item: Option<T>| {
+    |base, consumer| {
+        let found = AtomicBool::new(false);
+        drive_until::<true, _, _, _>(base, consumer, || found.load(Relaxed), |item| {
             if item.is_none() {
                 found.store(true, Relaxed);
             }
             item
-        },
+        })
     };
 
     /// An iterator over some `n` items. Returned by [`ParallelIterator::take_any`].
     TakeAny(n: usize) <> [T: Send] (T) -> T
     where {}
-    let left = AtomicUsize::new(n);
-    Until {
-        is_shut: || left.load(Relaxed) == 0,
-        pass: |item| count(&left).then_some(item),
+    |base, consumer| {
+        let left = AtomicUsize::new(n);
+        let pass = |item| count(&left).then_some(item);
+        drive_until::<true, _, _, _>(base, consumer, || left.load(Relaxed) == 0, pass)
     };
 
     /// An iterator over all items but some `n`. Returned by [`ParallelIterator::skip_any`].
     SkipAny(n: usize) <> [T: Send] (T) -> T
     where {}
-    let left = AtomicUsize::new(n);
-    After { is_open: || left.load(Relaxed) == 0, drops: |_: &T| count(&left) };
+    |base, consumer| {
+        let left = AtomicUsize::new(n);
+        base.filter(|_| left.load(Relaxed) == 0 || !count(&left)).drive_unindexed(consumer)
+    };
 
     /// An iterator over items until one does not match a predicate. Returned by
     /// [`ParallelIterator::take_any_while`].
     TakeAnyWhile(predicate: P) <P> [T: Send, P] (T) -> T
     where { P: Fn(&T) -> bool + Sync + Send }
-    let found = AtomicBool::new(false);
-    Until {
-        is_shut: || found.load(Relaxed),
-        pass: |item| {
+    |base, consumer| {
+        let found = AtomicBool::new(false);
+        drive_until::<true, _, _, _>(base, consumer, || found.load(Relaxed), |item| {
             let passes = predicate(&item);
             if !passes {
                 found.store(true, Relaxed);
             }
             passes.then_some(item)
-        },
+        })
     };
 
     /// An iterator over items once one does not match a predicate. Returned by
     /// [`ParallelIterator::skip_any_while`].
     SkipAnyWhile(predicate: P) <P> [T: Send, P] (T) -> T
     where { P: Fn(&T) -> bool + Sync + Send }
-    let found = AtomicBool::new(false);
-    After {
-        is_open: || found.load(Relaxed),
-        drops: |item: &T| {
-            let drops = predicate(item);
-            if !drops {
+    |base, consumer| {
+        let found = AtomicBool::new(false);
+        let ends = |item: &T| {
+            let ends = !predicate(item);
+            if ends {
                 found.store(true, Relaxed);
             }
-            drops
-        },
+            ends
+        };
+        base.filter(|item| found.load(Relaxed) || ends(item)).drive_unindexed(consumer)
     };
 
     /// An iterator that ends when a token is cancelled. Returned by
     /// [`ParallelIterator::cancel_with`].
     CancelWith(token: CancelToken) <> [T: Send] (T) -> T
     where {}
-    Until { is_shut: || token.is_cancelled(), pass: Some };
+    |base, consumer| {
+        drive_until::<true, _, _, _>(base, consumer, || token.is_cancelled(), Some)
+    };
 }

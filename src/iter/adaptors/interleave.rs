@@ -1,32 +1,47 @@
-//! By turns from the one and the other.
+//! Alternating between two iterators.
 
+use super::fold_then_drop;
 use super::pair::{PairShape, paired};
-use super::zip::first;
 use crate::iter::IndexedParallelIterator;
 use crate::iter::plumbing::{Producer, ProducerCallback};
+use crate::iter::sources::delegate::delegate;
 
 paired! {
-    /// An iterator over items of two others by turns. Returned by
+    /// An iterator that alternates between two others. Returned by
     /// [`IndexedParallelIterator::interleave`].
     Interleave<A, B: IndexedParallelIterator<Item = A::Item>>: A::Item, Interleaving;
-
-    /// An iterator over items of two others by turns, until one has none for its turn. Returned by
-    /// [`IndexedParallelIterator::interleave_shortest`].
-    InterleaveShortest<A, B: IndexedParallelIterator<Item = A::Item>>:
-        A::Item, InterleavingShortest;
 }
+
+adaptor! {
+    /// An iterator that alternates between two others until one has no more items. Returned by
+    /// [`IndexedParallelIterator::interleave_shortest`].
+    InterleaveShortest<A, B> { a, b }
+}
+
+delegate!(
+    [A: IndexedParallelIterator, B: IndexedParallelIterator<Item = A::Item>]
+    InterleaveShortest<A, B>, A::Item,
+    |self| {
+        let (a, b) = shortest(self.a.len(), self.b.len());
+        self.a.take(a).interleave(self.b.take(b))
+    },
+    len {
+        let (a, b) = shortest(self.a.len(), self.b.len());
+        both(a, b)
+    }
+);
 
 struct Interleaving;
 
-struct InterleavingShortest;
-
+/// Returns the number of items of both.
+///
 /// # Panics
-/// If they are too many to count.
+/// If it does not fit in a `usize`.
 fn both(a: usize, b: usize) -> usize {
     a.checked_add(b).expect("overflow: interleaved iterators with too many items to count")
 }
 
-/// How many items come of `a` and of `b`, by turns, until it is the turn of one that has no more.
+/// Returns how many items of `a` and of `b` come before the turn of one that has no more.
 fn shortest(a: usize, b: usize) -> (usize, usize) {
     if a <= b { (a, a) } else { (b + 1, b) }
 }
@@ -48,26 +63,6 @@ impl<T: Send> PairShape<T, T> for Interleaving {
     }
 }
 
-impl<T: Send> PairShape<T, T> for InterleavingShortest {
-    type Out = T;
-
-    fn len(&self, a: usize, b: usize) -> usize {
-        let (a, b) = shortest(a, b);
-        both(a, b)
-    }
-
-    fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
-    where
-        A: Producer<Item = T>,
-        B: Producer<Item = T>,
-        CB: ProducerCallback<T>,
-    {
-        let wanted = shortest(lens.0, lens.1);
-        let (a, b) = (first(wanted.0, lens.0, a), first(wanted.1, lens.1, b));
-        Interleaving.shape(wanted, a, b, callback)
-    }
-}
-
 /// Whose turn it is, and how many items both have left.
 #[derive(Clone, Copy)]
 struct Turns {
@@ -77,11 +72,11 @@ struct Turns {
 }
 
 impl Turns {
-    /// Takes the first `index` turns off.
+    /// Splits off the first `index` turns.
     fn split_off(&mut self, index: usize) -> Turns {
         let (next, other) = if self.a_next { (self.a, self.b) } else { (self.b, self.a) };
         let half = index / 2;
-        // Who has no more leaves its turns to the other.
+        // If one has no more items, the other has all turns.
         let of_next = (index - half).min(next).max(index.saturating_sub(other));
         let of_other = index - of_next;
         let (a, b) = if self.a_next { (of_next, of_other) } else { (of_other, of_next) };
@@ -92,14 +87,14 @@ impl Turns {
         first
     }
 
-    /// Whether the next item is one of `a`.
+    /// Returns whether the next item is one of `a`, and passes the turn on.
     fn next_is_a(&mut self) -> bool {
         let is_a = if self.a_next { self.a > 0 } else { self.b == 0 };
         self.a_next = !self.a_next;
         is_a
     }
 
-    /// Whether the last item is one of `a`.
+    /// Returns whether the last item is one of `a`.
     fn last_is_a(&self) -> bool {
         if self.a_next { self.a > self.b } else { self.a >= self.b }
     }
@@ -163,7 +158,7 @@ where
         (len, Some(len))
     }
 
-    /// Two by two, without asking whose turn it is.
+    /// Takes pairs, so that the loop does not check whose turn it is.
     fn fold<C, F: FnMut(C, A::Item) -> C>(self, init: C, mut f: F) -> C {
         let Interleaved { mut turns, mut a, mut b } = self;
         let mut so_far = init;
@@ -177,7 +172,7 @@ where
             let Some(item) = b.next() else { break };
             so_far = f(so_far, item);
         }
-        // One of them has no more.
+        // One of them has no more items.
         let so_far = a.fold(so_far, &mut f);
         b.fold(so_far, f)
     }
@@ -198,27 +193,8 @@ where
         }
     }
 
-    /// As `fold`, from the end.
-    fn rfold<C, G: FnMut(C, A::Item) -> C>(self, init: C, mut fold: G) -> C {
-        let Interleaved { turns, mut a, mut b } = self;
-        let pairs = turns.a.min(turns.b);
-        // What only one of them has comes last.
-        let mut so_far = a.by_ref().rev().take(turns.a - pairs).fold(init, &mut fold);
-        so_far = b.by_ref().rev().take(turns.b - pairs).fold(so_far, &mut fold);
-        for _ in 0..pairs {
-            let Some(item) = (if turns.a_next { b.next_back() } else { a.next_back() }) else {
-                break;
-            };
-            so_far = fold(so_far, item);
-            let Some(item) = (if turns.a_next { a.next_back() } else { b.next_back() }) else {
-                break;
-            };
-            so_far = fold(so_far, item);
-        }
-        // A base of fewer items than it said leaves some of the other. Not at the end: a panic
-        // there would leak what is returned.
-        drop((a, b));
-        so_far
+    fn rfold<C, G: FnMut(C, A::Item) -> C>(self, init: C, fold: G) -> C {
+        fold_then_drop(self.rev(), init, fold)
     }
 }
 

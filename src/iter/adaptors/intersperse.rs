@@ -75,57 +75,6 @@ impl<I: IndexedParallelIterator<Item: Clone>> IndexedParallelIterator for Inters
     }
 }
 
-/// The items of `iter`, with the element between any two, and before the first if something stands
-/// there.
-struct Spread<'a, It: Iterator> {
-    iter: It,
-    element: &'a It::Item,
-    started: &'a mut bool,
-    /// What comes behind the element that was given.
-    next: Option<It::Item>,
-}
-
-fn spread<'a, I: IntoIterator>(
-    iter: I,
-    element: &'a I::Item,
-    started: &'a mut bool,
-) -> Spread<'a, I::IntoIter> {
-    Spread { iter: iter.into_iter(), element, started, next: None }
-}
-
-impl<It: Iterator<Item: Clone>> Iterator for Spread<'_, It> {
-    type Item = It::Item;
-
-    fn next(&mut self) -> Option<It::Item> {
-        if let Some(item) = self.next.take() {
-            return Some(item);
-        }
-        let item = self.iter.next()?;
-        if *self.started {
-            self.next = Some(item);
-            Some(self.element.clone())
-        } else {
-            *self.started = true;
-            Some(item)
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.iter.size_hint().0, None)
-    }
-
-    /// Without a question between an element and what comes behind it.
-    fn fold<B, F: FnMut(B, It::Item) -> B>(self, init: B, mut f: F) -> B {
-        let Spread { iter, element, started, next } = self;
-        let so_far = next.into_iter().fold(init, &mut f);
-        iter.fold(so_far, |so_far, item| {
-            let between = mem::replace(started, true);
-            let so_far = if between { f(so_far, element.clone()) } else { so_far };
-            f(so_far, item)
-        })
-    }
-}
-
 /// Puts the element between the items of pieces.
 struct Spreading<C, T> {
     /// By piece, for what may come before its items: always there until the piece begins. Without
@@ -266,8 +215,11 @@ impl<C, F: Folder<T>, T: Clone> Folder<T> for SpreadingFolder<C, F, T> {
     }
 
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
-        let iter = spread(iter, &self.element, &mut self.started);
-        self.base = self.base.consume_iter(iter);
+        let (element, started) = (&self.element, &mut self.started);
+        self.base = self.base.consume_iter(iter.into_iter().flat_map(|item| {
+            let between = mem::replace(started, true).then(|| element.clone());
+            between.into_iter().chain(iter::once(item))
+        }));
         self
     }
 

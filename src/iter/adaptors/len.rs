@@ -1,4 +1,4 @@
-//! Bounds to the lengths of pieces.
+//! Bounds of the lengths of pieces.
 
 use super::reshape::reshaped;
 use crate::iter::plumbing::{Folder, Producer};
@@ -25,7 +25,7 @@ reshaped! {
     };
 }
 
-/// The items of `base`, by other lengths.
+/// The items of `base`, with other bounds.
 struct Bounded<P> {
     min: usize,
     max: usize,
@@ -43,7 +43,7 @@ impl<P: Producer> Producer for Bounded<P> {
     }
 
     fn min_len(&self) -> usize {
-        // The base is asked each time: `panic_fuse` has to know when a piece begins.
+        // Calls the base each time, since `panic_fuse` has to know when a piece begins.
         self.base.min_len().max(self.min)
     }
 

@@ -1,13 +1,12 @@
 //! `map` with a state for each piece.
 
-use std::cell::Cell;
-use std::iter;
-
-use super::seed::{FromCallHere, FromClone, Seed};
+use super::fold_then_drop;
+use super::seed::{FromCallHere, FromClone, Seed, Seeded};
+use super::stage::{Stage, Staged};
 use crate::iter::plumbing::{Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// Declares an adaptor by the seed that is made of it.
+/// Declares an adaptor by the seed of its pieces.
 macro_rules! map_with {
     (
         $(#[$doc:meta])* $name:ident<$state:ident> [$($generics:tt)*]
@@ -26,7 +25,7 @@ macro_rules! map_with {
 
             fn drive_unindexed<C: UnindexedConsumer<R>>(self, consumer: C) -> C::Result {
                 let $from = self.from;
-                self.base.drive_unindexed(Mapping::new(consumer, $seed, &self.f))
+                self.base.drive_unindexed(Mapping::stage(consumer, $seed, &self.f))
             }
 
             fn opt_len(&self) -> Option<usize> {
@@ -43,7 +42,7 @@ macro_rules! map_with {
         {
             fn drive<C: Consumer<R>>(self, consumer: C) -> C::Result {
                 let $from = self.from;
-                self.base.drive(Mapping::new(consumer, $seed, &self.f))
+                self.base.drive(Mapping::stage(consumer, $seed, &self.f))
             }
 
             fn len(&self) -> usize {
@@ -90,7 +89,7 @@ where
     }
 }
 
-/// A producer; each of its pieces has a state of its own.
+/// A producer whose pieces each have a state of their own.
 struct Mapped<'f, P, S, F> {
     base: P,
     seed: S,
@@ -131,7 +130,7 @@ where
     }
 }
 
-/// The items of `base`, by `f`.
+/// The results of `f` for the items of `base`.
 struct MappedIter<'f, It, T, F> {
     base: It,
     state: T,
@@ -167,14 +166,8 @@ where
         self.base.next_back().map(|item| (self.f)(&mut self.state, item))
     }
 
-    fn rfold<B, G: FnMut(B, R) -> B>(mut self, init: B, mut fold: G) -> B {
-        let mut so_far = init;
-        while let Some(item) = self.next_back() {
-            so_far = fold(so_far, item);
-        }
-        // As in `fold`.
-        drop(self);
-        so_far
+    fn rfold<B, G: FnMut(B, R) -> B>(self, init: B, fold: G) -> B {
+        fold_then_drop(self.rev(), init, fold)
     }
 }
 
@@ -185,109 +178,59 @@ where
 {
 }
 
-/// A consumer; each of its pieces has a state of its own, or one that is left to it.
-struct Mapping<'f, C, S: Seed, F> {
-    base: C,
-    seed: S,
-    kept: Cell<S::Kept>,
+/// Maps items with the state of the piece.
+struct Mapping<'f, S: Seed, F> {
+    from: Seeded<S>,
     f: &'f F,
 }
 
-impl<'f, C, S: Seed, F> Mapping<'f, C, S, F> {
-    fn new(base: C, seed: S, f: &'f F) -> Self {
-        Mapping { base, seed, kept: Cell::default(), f }
+impl<'f, S: Seed, F> Mapping<'f, S, F> {
+    fn stage<C>(base: C, seed: S, f: &'f F) -> Staged<C, Self> {
+        Staged { base, stage: Mapping { from: Seeded::new(seed), f } }
     }
 }
 
-impl<'f, In, R, C, S, F> Consumer<In> for Mapping<'f, C, S, F>
+impl<In, R, S, F> Stage<In> for Mapping<'_, S, F>
 where
-    C: Consumer<R>,
     S: Seed,
     F: Fn(&mut S::State, In) -> R + Sync,
 {
-    type Folder = MappingFolder<'f, C::Folder, S, F>;
-    type Reducer = C::Reducer;
-    type Result = C::Result;
+    type Out = R;
+    type State = S::State;
 
-    const PAUSES: bool = C::PAUSES;
-
-    fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
-        let Mapping { base, seed, kept, f } = self;
-        let (left, right, reducer) = base.split_at(index);
-        let right = Mapping::new(right, seed.clone(), f);
-        (Mapping { base: left, seed, kept, f }, right, reducer)
-    }
-
-    fn into_folder(self) -> Self::Folder {
-        let state = self.seed.begin(self.kept.into_inner());
-        MappingFolder { base: self.base.into_folder(), seed: self.seed, state, f: self.f }
-    }
-
-    fn full(&self) -> bool {
-        self.base.full()
-    }
-
-    fn pause(folder: Self::Folder) -> (C::Result, Self, C::Reducer) {
-        let MappingFolder { base, seed, state, f } = folder;
-        let (result, base, reducer) = C::pause(base);
-        (result, Mapping { base, seed, kept: Cell::new(S::keep(state)), f }, reducer)
-    }
-}
-
-impl<In, R, C, S, F> UnindexedConsumer<In> for Mapping<'_, C, S, F>
-where
-    C: UnindexedConsumer<R>,
-    S: Seed,
-    F: Fn(&mut S::State, In) -> R + Sync,
-{
-    fn split_off_left(&self) -> Self {
-        let (base, seed) = (self.base.split_off_left(), self.seed.clone());
-        // It comes next.
-        Mapping { base, seed, kept: Cell::new(self.kept.take()), f: self.f }
-    }
-
-    fn to_reducer(&self) -> C::Reducer {
-        self.base.to_reducer()
-    }
-}
-
-struct MappingFolder<'f, B, S: Seed, F> {
-    base: B,
-    seed: S,
-    state: S::State,
-    f: &'f F,
-}
-
-impl<In, R, B, S, F> Folder<In> for MappingFolder<'_, B, S, F>
-where
-    B: Folder<R>,
-    S: Seed,
-    F: Fn(&mut S::State, In) -> R,
-{
-    type Result = B::Result;
-
-    const ASK_EACH: bool = B::ASK_EACH;
-    const FILLS: bool = B::FILLS;
     const KEEPS_STATE: bool = true;
 
-    fn consume(self, item: In) -> Self {
-        self.consume_iter(iter::once(item))
+    fn split_at(self, _index: usize) -> (Self, Self) {
+        let (left, right) = self.from.split();
+        (Mapping { from: left, f: self.f }, Mapping { from: right, f: self.f })
     }
 
-    fn consume_iter<I: IntoIterator<Item = In>>(mut self, iter: I) -> Self {
-        let (f, state) = (self.f, &mut self.state);
-        self.base = self.base.consume_iter(iter.into_iter().map(|item| f(state, item)));
-        self
+    fn split_off_left(&self) -> Self {
+        Mapping { from: self.from.split_off_left(), f: self.f }
     }
 
-    fn complete(self) -> B::Result {
-        let MappingFolder { base, seed, state, .. } = self;
-        // As in `MappedIter::fold`; both, if one panics.
-        drop((state, seed));
-        base.complete()
+    fn begin(&self) -> S::State {
+        self.from.begin()
     }
 
-    fn full(&self) -> bool {
-        self.base.full()
+    fn feed<B: Folder<R>>(
+        &self,
+        mut state: S::State,
+        base: B,
+        iter: impl Iterator<Item = In>,
+    ) -> (S::State, B) {
+        let base = base.consume_iter(iter.map(|item| (self.f)(&mut state, item)));
+        (state, base)
+    }
+
+    fn pause<B: Folder<R>>(&mut self, state: S::State, base: B) -> B {
+        self.from.keep(state);
+        base
+    }
+
+    fn end<B: Folder<R>>(self, state: S::State, base: B) -> B {
+        // Not later: a panic there would leak the result. Both, even if one panics.
+        drop((state, self));
+        base
     }
 }

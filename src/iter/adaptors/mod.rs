@@ -1,10 +1,10 @@
 //! Parallel iterators that wrap others.
 //!
-//! Most are of a few kinds: those that put a serial adaptor around each piece (`serial`), those
-//! that put a producer around another (`reshape`) or around two (`pair`), and those whose pieces
-//! share a gate (`gate`). Those with a state for each piece begin with a `seed`.
+//! Most are of a few kinds. They put a serial adaptor around each piece (`serial`), a producer
+//! around another (`reshape`) or around two (`pair`), or a stage before their consumer (`stage`),
+//! which may make a state for each piece from a `seed`. Or all pieces share a gate (`gate`).
 
-/// Declares the type of an adaptor: its bases, and behind the semicolon what else it holds.
+/// Declares the type of an adaptor: its bases, and behind the semicolon its other fields.
 macro_rules! adaptor {
     (
         $(#[$doc:meta])*
@@ -56,6 +56,7 @@ mod rev;
 mod seed;
 mod serial;
 mod skip_take;
+pub(super) mod stage;
 mod step_by;
 mod zip;
 
@@ -66,6 +67,7 @@ pub use chunks::{Chunks, FoldChunks, FoldChunksWith};
 pub use enumerate::Enumerate;
 pub use flat_map::{FlatMap, Flatten};
 pub use fold::{Fold, FoldWith, TryFold, TryFoldWith};
+pub(super) use gate::drive_until;
 pub use gate::{CancelWith, SkipAny, SkipAnyWhile, TakeAny, TakeAnyWhile, WhileSome};
 pub use interleave::{Interleave, InterleaveShortest};
 pub use intersperse::Intersperse;
@@ -79,3 +81,15 @@ pub use serial::{
 pub use skip_take::{Skip, Take};
 pub use step_by::StepBy;
 pub use zip::{Zip, ZipEq};
+
+/// Folds the items of `iter`, as the default of [`Iterator::fold`] does, but drops `iter` before
+/// it returns: if that panicked later, the result would be leaked.
+fn fold_then_drop<T, B>(mut iter: impl Iterator<Item = T>, init: B, f: impl FnMut(B, T) -> B) -> B {
+    let mut f = f;
+    let mut so_far = init;
+    for item in iter.by_ref() {
+        so_far = f(so_far, item);
+    }
+    drop(iter);
+    so_far
+}

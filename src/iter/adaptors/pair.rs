@@ -3,18 +3,18 @@
 use crate::iter::IndexedParallelIterator;
 use crate::iter::plumbing::{Producer, ProducerCallback};
 
-/// What is made of producers of `T` and of `U`.
+/// Makes one producer of two, with items `T` and `U`.
 pub(super) trait PairShape<T, U>: Send {
-    /// Its items.
+    /// The items of the new producer.
     type Out: Send;
 
-    /// How many items it makes of `a` and `b` items.
+    /// Returns how many items it makes of `a` and `b` items.
     ///
     /// # Panics
-    /// If they are too many to count.
+    /// If the number does not fit in a `usize`.
     fn len(&self, a: usize, b: usize) -> usize;
 
-    /// Calls back with a producer that is made of both, which have `lens` items.
+    /// Calls `callback` with the new producer. `a` and `b` have `lens` items.
     fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
     where
         A: Producer<Item = T>,
@@ -22,7 +22,7 @@ pub(super) trait PairShape<T, U>: Send {
         CB: ProducerCallback<Self::Out>;
 }
 
-/// Calls back with what `shape` makes of the producers of both.
+/// Calls `callback` with the producer that `shape` makes of those of `a` and `b`.
 pub(super) fn with_both<A, B, S, CB>(a: A, b: B, shape: S, callback: CB) -> CB::Output
 where
     A: IndexedParallelIterator,
@@ -30,7 +30,7 @@ where
     S: PairShape<A::Item, B::Item>,
     CB: ProducerCallback<S::Out>,
 {
-    /// Has neither producer yet.
+    /// Waits for the first producer.
     struct First<B, S, CB> {
         lens: (usize, usize),
         b: B,
@@ -52,7 +52,7 @@ where
         }
     }
 
-    /// Has the first.
+    /// Waits for the second producer.
     struct Second<P, S, CB> {
         lens: (usize, usize),
         a: P,
@@ -85,30 +85,11 @@ macro_rules! paired {
     )*) => {$(
         adaptor! { $(#[$doc])* $name<A, B> { a, b } }
 
-        impl<A: $crate::iter::IndexedParallelIterator, B: $b_bound> $crate::iter::ParallelIterator
-            for $name<A, B>
-        {
-            type Item = $out;
-
-            $crate::iter::bridged::driven_by_bridge!(unindexed $out);
-        }
-
-        impl<A: $crate::iter::IndexedParallelIterator, B: $b_bound>
-            $crate::iter::IndexedParallelIterator for $name<A, B>
-        {
-            $crate::iter::bridged::driven_by_bridge!(indexed $out);
-
-            fn len(&self) -> usize {
-                PairShape::<A::Item, B::Item>::len(&$shape, self.a.len(), self.b.len())
-            }
-
-            fn with_producer<CB>(self, callback: CB) -> CB::Output
-            where
-                CB: $crate::iter::plumbing::ProducerCallback<$out>,
-            {
-                $crate::iter::adaptors::pair::with_both(self.a, self.b, $shape, callback)
-            }
-        }
+        $crate::iter::bridged::bridged!(
+            [A: $crate::iter::IndexedParallelIterator, B: $b_bound] $name<A, B>, $out,
+            |self| PairShape::<A::Item, B::Item>::len(&$shape, self.a.len(), self.b.len()),
+            |callback| $crate::iter::adaptors::pair::with_both(self.a, self.b, $shape, callback)
+        );
     )*};
 }
 

@@ -275,7 +275,8 @@ impl<T, F: Folder<T>> Folder<T> for Fused<'_, F> {
         let (fuse, base) = (self.alarm.fuse, self.base);
         self.base = guarded(fuse, || {
             let iter = iter.into_iter();
-            base.consume_iter(Passing { iter, is_shut: || is_blown(fuse), pass: Some })
+            let is_shut = || is_blown(fuse);
+            base.consume_iter(Passing::<true, _, _, _> { iter, is_shut, pass: Some })
         });
         self
     }

@@ -1,7 +1,7 @@
-//! Adaptors that keep the positions, and put a producer around their base's producer.
+//! Adaptors that put a producer around their base's producer.
 
-/// Declares such adaptors: their lengths, and what is called back with the base's producer, which
-/// has `len` items.
+/// Declares such adaptors by their length, and by a call of `callback` with a producer that is made
+/// of `base`, which has `len` items.
 macro_rules! reshaped {
     ($(
         $(#[$doc:meta])*
@@ -13,32 +13,18 @@ macro_rules! reshaped {
     )*) => {$(
         adaptor! { $(#[$doc])* $name<I $(; $($P),+)?> { base; $($field: $type),* } }
 
-        impl<$($generics)*, I> $crate::iter::ParallelIterator for $name<I $(, $($P),+)?>
-        where
-            I: $crate::iter::IndexedParallelIterator<Item = $in>,
-            $($bounds)*
-        {
-            type Item = $out;
-
-            $crate::iter::bridged::driven_by_bridge!(unindexed $out);
-        }
-
-        impl<$($generics)*, I> $crate::iter::IndexedParallelIterator for $name<I $(, $($P),+)?>
-        where
-            I: $crate::iter::IndexedParallelIterator<Item = $in>,
-            $($bounds)*
-        {
-            $crate::iter::bridged::driven_by_bridge!(indexed $out);
-
-            fn len(&$self) -> usize {
+        $crate::iter::bridged::bridged!(
+            [$($generics)*, I] $name<I $(, $($P),+)?>
+            where {
+                I: $crate::iter::IndexedParallelIterator<Item = $in>,
+                $($bounds)*
+            },
+            $out,
+            |$self| {
                 let $base_len = $self.base.len();
                 $own_len
-            }
-
-            fn with_producer<CB>(self, callback: CB) -> CB::Output
-            where
-                CB: $crate::iter::plumbing::ProducerCallback<$out>,
-            {
+            },
+            |callback| {
                 struct Call<CB, $($($P),+)?> {
                     len: usize,
                     callback: CB,
@@ -63,11 +49,11 @@ macro_rules! reshaped {
                     }
                 }
 
-                let $name { base, $($field),* } = self;
+                let $name { base, $($field),* } = $self;
                 let len = base.len();
                 base.with_producer(Call { len, callback, $($field),* })
             }
-        }
+        );
     )*};
 }
 

@@ -1,4 +1,4 @@
-//! The other way round.
+//! Items in reverse order.
 
 use std::iter;
 

@@ -1,17 +1,19 @@
-//! Where the pieces of a loop with a state of their own get it from.
+//! Where the pieces of a loop get a state of their own from.
 
-/// How a piece begins. It is cloned for each piece.
+use std::cell::Cell;
+
+/// Makes the state of a piece.
 pub(super) trait Seed: Clone + Send {
-    /// What a piece has for its own.
+    /// The type of the states.
     type State;
 
-    /// What a piece that is paused leaves to the rest.
+    /// The type of what a piece leaves to the rest when it is paused.
     type Kept: Default + Send;
 
-    /// The state of a piece to which another has left `kept`.
+    /// Makes the state of a piece. The piece before may have left `kept`.
     fn begin(&self, kept: Self::Kept) -> Self::State;
 
-    /// What a piece leaves.
+    /// Ends a piece with this state, and returns what it leaves.
     fn keep(state: Self::State) -> Self::Kept;
 }
 
@@ -33,22 +35,17 @@ impl<T: Clone + Send> Seed for FromClone<T> {
     }
 }
 
-/// Each piece begins with what a function gives.
-pub(super) struct FromCall<'a, F>(pub(super) &'a F);
+/// Each piece begins with what a function returns.
+#[derive(Clone)]
+pub(super) struct FromCall<F>(pub(super) F);
 
-impl<F> Clone for FromCall<'_, F> {
-    fn clone(&self) -> Self {
-        FromCall(self.0)
-    }
-}
-
-impl<T: Send, F: Fn() -> T + Sync> Seed for FromCall<'_, F> {
+impl<T: Send, F: Fn() -> T + Clone + Send> Seed for FromCall<F> {
     type State = T;
     type Kept = Option<T>;
 
     #[inline]
     fn begin(&self, kept: Option<T>) -> T {
-        kept.unwrap_or_else(self.0)
+        kept.unwrap_or_else(&self.0)
     }
 
     fn keep(state: T) -> Option<T> {
@@ -56,16 +53,11 @@ impl<T: Send, F: Fn() -> T + Sync> Seed for FromCall<'_, F> {
     }
 }
 
-/// The same for states that stay on their thread.
-pub(super) struct FromCallHere<'a, F>(pub(super) &'a F);
+/// The same, but the state stays on its thread: a piece leaves nothing to the rest.
+#[derive(Clone)]
+pub(super) struct FromCallHere<F>(pub(super) F);
 
-impl<F> Clone for FromCallHere<'_, F> {
-    fn clone(&self) -> Self {
-        FromCallHere(self.0)
-    }
-}
-
-impl<T, F: Fn() -> T + Sync> Seed for FromCallHere<'_, F> {
+impl<T, F: Fn() -> T + Clone + Send> Seed for FromCallHere<F> {
     type State = T;
     type Kept = ();
 
@@ -75,4 +67,36 @@ impl<T, F: Fn() -> T + Sync> Seed for FromCallHere<'_, F> {
     }
 
     fn keep(_state: T) {}
+}
+
+/// A seed, and what the piece before has left.
+pub(super) struct Seeded<S: Seed> {
+    seed: S,
+    kept: Cell<S::Kept>,
+}
+
+impl<S: Seed> Seeded<S> {
+    pub(super) fn new(seed: S) -> Self {
+        Seeded { seed, kept: Cell::default() }
+    }
+
+    /// Splits into the seed of the next piece, which gets what was left, and one for the rest.
+    pub(super) fn split(self) -> (Self, Self) {
+        let rest = Seeded::new(self.seed.clone());
+        (self, rest)
+    }
+
+    /// Splits off the seed of the next piece, which gets what was left.
+    pub(super) fn split_off_left(&self) -> Self {
+        Seeded { seed: self.seed.clone(), kept: Cell::new(self.kept.take()) }
+    }
+
+    #[inline]
+    pub(super) fn begin(&self) -> S::State {
+        self.seed.begin(self.kept.take())
+    }
+
+    pub(super) fn keep(&mut self, state: S::State) {
+        self.kept = Cell::new(S::keep(state));
+    }
 }

@@ -15,14 +15,14 @@ pub(super) trait Adapter<In>: Sync {
     where
         Self: 'a;
 
-    /// Whether it drops items as a predicate says, maybe many in a row.
-    const FILTERS: bool = false;
+    /// How many items come of one.
+    const GIVES: Gives = Gives::One;
 
-    /// Whether an item may give very many, or have no end.
-    const MANY: bool = false;
+    /// As [`Folder::FILLS`]: whether [`is_shut`](Self::is_shut) may ever return true.
+    const FILLS: bool = false;
 
-    /// Whether [`is_shut`](Self::is_shut) may ever say `true`.
-    const SHUTS: bool = false;
+    /// As [`Folder::ASK_EACH`], for `is_shut`.
+    const ASK_EACH: bool = false;
 
     /// Wraps the iterator over a piece.
     fn adapt<It: Iterator<Item = In>>(&self, iter: It) -> Self::Iter<'_, It>;
@@ -32,6 +32,16 @@ pub(super) trait Adapter<In>: Sync {
     fn is_shut(&self) -> bool {
         false
     }
+}
+
+/// How many items an adapter makes of one.
+#[derive(PartialEq)]
+pub(super) enum Gives {
+    One,
+    /// One or none: many in a row may give none.
+    Some,
+    /// Any number, maybe without an end.
+    Many,
 }
 
 /// One that gives one item for each, so that positions and both ends stay.
@@ -142,8 +152,8 @@ where
 {
     type Result = F::Result;
 
-    const ASK_EACH: bool = A::SHUTS || F::ASK_EACH;
-    const FILLS: bool = A::SHUTS || F::FILLS;
+    const ASK_EACH: bool = A::ASK_EACH || F::ASK_EACH;
+    const FILLS: bool = A::FILLS || F::FILLS;
     const KEEPS_STATE: bool = F::KEEPS_STATE;
 
     fn consume(mut self, item: T) -> Self {
@@ -152,29 +162,29 @@ where
     }
 
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
-        if A::MANY && F::FILLS && !F::ASK_EACH {
-            let mut items = self.adapter.adapt(iter.into_iter());
-            while let Some(first) = items.next() {
-                let row = iter::once(first).chain(items.by_ref().take(ROW - 1));
-                self.base = self.base.consume_iter(row);
-                if self.base.full() {
+        if F::ASK_EACH && A::GIVES != Gives::One {
+            for item in iter {
+                self = self.consume(item);
+                if self.full() {
                     break;
                 }
             }
-            // Not at the end: a panic there would leak what is returned.
-            drop(items);
             return self;
         }
-        if !F::ASK_EACH || !A::FILTERS && !A::MANY {
-            self.base = self.base.consume_iter(self.adapter.adapt(iter.into_iter()));
+        let mut items = self.adapter.adapt(iter.into_iter());
+        if !F::FILLS || A::GIVES != Gives::Many {
+            self.base = self.base.consume_iter(items);
             return self;
         }
-        for item in iter {
-            self = self.consume(item);
-            if self.full() {
+        while let Some(first) = items.next() {
+            let row = iter::once(first).chain(items.by_ref().take(ROW - 1));
+            self.base = self.base.consume_iter(row);
+            if self.base.full() {
                 break;
             }
         }
+        // Not at the end: a panic there would leak what is returned.
+        drop(items);
         self
     }
 
@@ -188,7 +198,7 @@ where
 }
 
 /// Declares adaptors by the serial iterators that they put around those over pieces. Each item
-/// gives one (`each`), or maybe none (`some`), or maybe very many (`many`).
+/// gives one (`each`), maybe none (`some`), or maybe very many (`many`).
 macro_rules! serial {
     ($(
         $(#[$doc:meta])*
@@ -237,8 +247,8 @@ macro_rules! serial {
         };
     )*};
     (@consts each) => {};
-    (@consts some) => { const FILTERS: bool = true; };
-    (@consts many) => { const MANY: bool = true; };
+    (@consts some) => { const GIVES: Gives = Gives::Some; };
+    (@consts many) => { const GIVES: Gives = Gives::Many; };
     (@opt_len each) => {
         fn opt_len(&self) -> Option<usize> {
             self.base.opt_len()

@@ -1,9 +1,11 @@
-//! Without the first items, and nothing but the first.
+//! All but the first items, and the first only.
 
 use super::reshape::reshaped;
 use super::zip::first;
 use crate::fork::in_place_scope;
-use crate::iter::plumbing::{Consumer, Folder, NoopReducer, bridge_producer_consumer};
+use crate::iter::ends::end::consumer_of;
+use crate::iter::ends::reduce::ForEach;
+use crate::iter::plumbing::bridge_producer_consumer;
 
 reshaped! {
     /// An iterator over all items but the first `n`. Returned by
@@ -18,8 +20,10 @@ reshaped! {
         }
         let (before, wanted) = base.split_at(skipped);
         in_place_scope(|scope| {
-            // As in a serial iterator, what comes before runs.
-            scope.spawn(move || bridge_producer_consumer(skipped, before, Ignore));
+            // As in a serial iterator, adaptors before this run for the skipped items.
+            scope.spawn(move || {
+                bridge_producer_consumer(skipped, before, consumer_of(&ForEach(drop)));
+            });
             callback.callback(wanted)
         })
     };
@@ -30,53 +34,4 @@ reshaped! {
     where {}
     len |self, len| len.min(self.n),
     |len, base, callback| callback.callback(first(n, len, base));
-}
-
-/// Drops the items.
-struct Ignore;
-
-impl<T> Consumer<T> for Ignore {
-    type Folder = Ignore;
-    type Reducer = NoopReducer;
-    type Result = ();
-
-    const PAUSES: bool = true;
-
-    fn split_at(self, _index: usize) -> (Self, Self, NoopReducer) {
-        (Ignore, Ignore, NoopReducer)
-    }
-
-    fn into_folder(self) -> Ignore {
-        self
-    }
-
-    fn full(&self) -> bool {
-        false
-    }
-
-    fn pause(folder: Ignore) -> ((), Self, NoopReducer) {
-        ((), folder, NoopReducer)
-    }
-}
-
-impl<T> Folder<T> for Ignore {
-    type Result = ();
-
-    const ASK_EACH: bool = false;
-    const FILLS: bool = false;
-
-    fn consume(self, _item: T) -> Self {
-        self
-    }
-
-    fn consume_iter<I: IntoIterator<Item = T>>(self, iter: I) -> Self {
-        iter.into_iter().for_each(drop);
-        self
-    }
-
-    fn complete(self) {}
-
-    fn full(&self) -> bool {
-        false
-    }
 }

@@ -1,4 +1,4 @@
-//! Two by two.
+//! Pairs of the items of two iterators.
 
 use std::iter;
 
@@ -18,7 +18,7 @@ paired! {
 
 struct Zipping;
 
-/// The first `wanted` of the `len` items of `producer`.
+/// Returns the first `wanted` of the `len` items of `producer`.
 pub(super) fn first<P: Producer>(wanted: usize, len: usize, producer: P) -> P {
     if wanted >= len {
         return producer;
@@ -47,7 +47,7 @@ impl<T: Send, U: Send> PairShape<T, U> for Zipping {
     }
 }
 
-/// Two producers of as many items.
+/// Two producers with the same number of items.
 struct Zipped<A, B>(A, B);
 
 impl<A: Producer, B: Producer> Producer for Zipped<A, B> {

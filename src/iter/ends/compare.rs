@@ -5,8 +5,8 @@ use std::cmp::Ordering::{self, Equal};
 use super::super::{IndexedParallelIterator, IntoParallelIterator};
 use super::find;
 
-/// What `f` makes of the first pair of which it makes something; if there is none, `or` of how the
-/// lengths compare.
+/// Returns the value of the first `Some` that `f` returns for a pair. If there is none, returns the
+/// result of `or` for the comparison of the lengths.
 fn first_or<A, B, R>(
     a: A,
     b: B,

@@ -1,44 +1,49 @@
-//! The common form of ends whose result is an accumulation.
+//! The common form of ends that accumulate a result for each piece.
 
 use std::iter;
 
 use super::super::ParallelIterator;
 use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
-/// How the results of pieces come together.
+/// Joins the results of pieces.
 pub(crate) trait Join: Sync {
-    /// What a piece comes to.
+    /// The type of the results.
     type Result: Send;
 
-    /// What a piece without items comes to.
+    /// Returns the result of no items.
     fn start(&self) -> Self::Result;
 
-    /// Joins two neighbours.
+    /// Joins the results of two neighbours.
     fn join(&self, left: Self::Result, right: Self::Result) -> Self::Result;
 }
 
-/// What is done with the items, piece by piece.
+/// Takes the items of each piece.
 pub(crate) trait End<T>: Join {
-    /// Whether `is_over` or `is_full` may ever say `true`.
+    /// Whether `is_over` or `is_full` may ever return true.
     const ENDS_EARLY: bool = false;
 
-    /// Adds the items of `iter`, or those that are wanted.
+    /// Adds the items of `iter` to `so_far`, or as many as are wanted.
     fn take(&self, so_far: Self::Result, iter: impl Iterator<Item = T>) -> Self::Result;
 
-    /// Whether nobody needs to go on.
+    /// Returns whether no piece needs more items.
     fn is_over(&self) -> bool {
         false
     }
 
-    /// Whether a piece that has come to `so_far` needs not go on.
+    /// Returns whether a piece with this result needs no more items.
     fn is_full(&self, _so_far: &Self::Result) -> bool {
         self.is_over()
     }
 }
 
-/// What all items come to.
+/// Runs `iter`, and returns the result.
 pub(crate) fn run<I: ParallelIterator, E: End<I::Item>>(iter: I, end: &E) -> E::Result {
     iter.drive_unindexed(EndConsumer(end))
+}
+
+/// Returns a consumer for `end`.
+pub(crate) fn consumer_of<T, E: End<T>>(end: &E) -> impl Consumer<T, Result = E::Result> {
+    EndConsumer(end)
 }
 
 struct EndConsumer<'e, E>(&'e E);

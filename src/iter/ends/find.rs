@@ -1,82 +1,31 @@
-//! Looking for any item, the first, or the last.
+//! Searches for any item, the first, or the last.
 //!
-//! # The first and the last
-//! Each piece has a span of *ranks*, disjoint from its neighbours' and lower where an item found
-//! there would win: on the left for the first, on the right for the last. A piece that is cut
-//! gives half of its span to either side; one that finds something publishes its highest rank, and
-//! whoever has none that is as low gives up. When a span is down to one rank, the pieces cut off
-//! share it, and go on beside each other: the reducer chooses anyway. A loop over positions never
-//! comes to that, since with each cut its items, too, become half as many. A `flat_map` does, which
-//! cuts off a span for each inner loop; so the last one of those who share a rank, which is the
-//! `flat_map` itself, gives up for any of the others. Only the pieces of one such inner loop do not
-//! know of each other; to have them, too, know would take a list of places for each piece instead
-//! of two numbers.
+//! # Ranks
+//! Each piece has a span of *ranks*. Spans are disjoint, and lower ranks win: in a search for the
+//! first item, the spans of pieces on the left are lower; for the last, those on the right. A piece
+//! that is cut gives half of its span to either part. A piece that finds an item publishes its
+//! highest rank, and each piece whose ranks are all higher gives up. A search for any item
+//! publishes rank 0, for which all pieces give up.
 //!
-//! Where a loop only pauses, the rest inherits the span, since what came before it has found
-//! nothing; or has, and then the rest of a search for the first needs not begin.
+//! If a span has only one rank left, the parts share it. Both then go on, and the reducer chooses.
+//! An indexed loop never gets there, since each cut halves its items as well. A `flat_map` does: it
+//! cuts off a span for each inner loop. The last piece that shares a rank is the `flat_map` itself,
+//! so it gives up for any of the others. Only the pieces of one such inner loop do not know of each
+//! other. To change that would take a list of places for each piece, instead of two numbers.
+//!
+//! If a loop pauses, the rest has the same span: either the part before it has found nothing, or
+//! the rest of a search for the first item need not begin.
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::ParallelIterator;
 use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
-use super::end::{End, Join, run};
-use super::tries::Stop;
 
-/// `find_map_any`.
-struct FindAny<F, R> {
-    f: F,
-    found: Stop,
-    result: PhantomData<fn() -> R>,
-}
-
-impl<F: Sync, R: Send> Join for FindAny<F, R> {
-    type Result = Option<R>;
-
-    fn start(&self) -> Option<R> {
-        None
-    }
-
-    fn join(&self, left: Option<R>, right: Option<R>) -> Option<R> {
-        better(left, right)
-    }
-}
-
-impl<T, R: Send, F: Fn(T) -> Option<R> + Sync> End<T> for FindAny<F, R> {
-    const ENDS_EARLY: bool = true;
-
-    fn take(&self, so_far: Option<R>, iter: impl Iterator<Item = T>) -> Option<R> {
-        if so_far.is_some() {
-            drop(iter);
-            return so_far;
-        }
-        let found = first_apart(iter, &self.f);
-        if found.is_some() {
-            self.found.set();
-        }
-        found
-    }
-
-    fn is_over(&self) -> bool {
-        self.found.is_set()
-    }
-}
-
-/// What `f` makes of any item of which it makes something.
-pub(crate) fn any<I, R, F>(iter: I, f: F) -> Option<R>
-where
-    I: ParallelIterator,
-    R: Send,
-    F: Fn(I::Item) -> Option<R> + Sync,
-{
-    run(iter, &FindAny { f, found: Stop::default(), result: PhantomData })
-}
-
-/// `find_map`, the first item apart: behind it, compilers know that all that `f` refers to is
-/// there, and load it once. (LLVM moves no load out of a loop that might end before it; by
-/// callgrind, a search that looks up what it compares with takes a third of the instructions that
-/// way.)
+/// `find_map`, but the first item is searched apart from the loop. Behind it, the compiler knows
+/// that the references in `f` can be loaded, and does so once. (LLVM moves no load out of a loop
+/// that may end before it. By callgrind, a search that compares with a captured value takes a third
+/// of the instructions this way.)
 #[inline]
 fn first_apart<T, R>(mut iter: impl Iterator<Item = T>, f: impl Fn(T) -> Option<R>) -> Option<R> {
     let first = iter.next()?;
@@ -86,7 +35,7 @@ fn first_apart<T, R>(mut iter: impl Iterator<Item = T>, f: impl Fn(T) -> Option<
     found
 }
 
-/// `better.or(worse)`, which would leak the better one if the drop of the worse one panics.
+/// `better.or(worse)`, but does not leak `better` if the drop of `worse` panics.
 fn better<R>(better: Option<R>, worse: Option<R>) -> Option<R> {
     if better.is_some() {
         drop(worse);
@@ -95,106 +44,79 @@ fn better<R>(better: Option<R>, worse: Option<R>) -> Option<R> {
     worse
 }
 
-/// `any`: apart from `find_map_any`, because compilers make more of a loop that only asks.
-struct Any<F> {
-    predicate: F,
-    found: Stop,
-}
-
-impl<F: Sync> Join for Any<F> {
-    type Result = bool;
-
-    fn start(&self) -> bool {
-        false
-    }
-
-    fn join(&self, left: bool, right: bool) -> bool {
-        left || right
-    }
-}
-
-impl<T, F: Fn(T) -> bool + Sync> End<T> for Any<F> {
-    const ENDS_EARLY: bool = true;
-
-    fn take(&self, so_far: bool, mut iter: impl Iterator<Item = T>) -> bool {
-        if so_far {
-            return true;
-        }
-        let predicate = &self.predicate;
-        // As `first_apart`.
-        let Some(first) = iter.next() else { return false };
-        let found = predicate(first) || iter.any(predicate);
-        if found {
-            self.found.set();
-        }
-        found
-    }
-
-    fn is_over(&self) -> bool {
-        self.found.is_set()
-    }
-}
-
-/// Whether `predicate` is true for any item.
+/// Returns whether `predicate` is true for any item.
 pub(crate) fn is_any<I, F>(iter: I, predicate: F) -> bool
 where
     I: ParallelIterator,
     F: Fn(I::Item) -> bool + Sync,
 {
-    run(iter, &Any { predicate, found: Stop::default() })
+    any(iter, |item| predicate(item).then_some(())).is_some()
 }
 
-/// What `f` makes of the first item of which it makes something.
-pub(crate) fn first<I, R, F>(iter: I, f: F) -> Option<R>
-where
-    I: ParallelIterator,
-    R: Send,
-    F: Fn(I::Item) -> Option<R> + Sync,
-{
-    search::<FIRST, _, _, _>(iter, f)
+/// Declares searches for an item for which `f` returns `Some`.
+macro_rules! searches {
+    ($($(#[$doc:meta])* $name:ident, $which:ident;)*) => {$(
+        $(#[$doc])*
+        pub(crate) fn $name<I, R, F>(iter: I, f: F) -> Option<R>
+        where
+            I: ParallelIterator,
+            R: Send,
+            F: Fn(I::Item) -> Option<R> + Sync,
+        {
+            search::<$which, _, _, _>(iter, f)
+        }
+    )*};
 }
 
-/// What `f` makes of the last item of which it makes something.
-pub(crate) fn last<I, R, F>(iter: I, f: F) -> Option<R>
-where
-    I: ParallelIterator,
-    R: Send,
-    F: Fn(I::Item) -> Option<R> + Sync,
-{
-    search::<LAST, _, _, _>(iter, f)
+searches! {
+    /// Returns the value of any `Some`.
+    any, ANY;
+    /// Returns the value of the first `Some`.
+    first, FIRST;
+    /// Returns the value of the last `Some`.
+    last, LAST;
 }
 
-fn search<const WHICH: bool, I, R, F>(iter: I, f: F) -> Option<R>
+/// Turns a predicate into a search for the position of an item.
+pub(crate) fn position_if<T>(
+    predicate: impl Fn(T) -> bool,
+) -> impl Fn((usize, T)) -> Option<usize> {
+    move |(position, item)| predicate(item).then_some(position)
+}
+
+fn search<const WHICH: u8, I, R, F>(iter: I, f: F) -> Option<R>
 where
     I: ParallelIterator,
     R: Send,
     F: Fn(I::Item) -> Option<R> + Sync,
 {
     let best = AtomicUsize::new(usize::MAX);
-    let all = Span::new(0, usize::MAX - 1);
+    // Rank 0 is lower than that of any piece.
+    let all = Span::new(1, usize::MAX - 1);
     iter.drive_unindexed(Seeker::<WHICH, F> { f: &f, best: &best, span: Cell::new(all) })
 }
 
-/// Which item is looked for.
-const FIRST: bool = true;
-const LAST: bool = false;
+/// Which item is searched for.
+const ANY: u8 = 0;
+const FIRST: u8 = 1;
+const LAST: u8 = 2;
 
 /// The ranks from `low` to `high`, both included.
 #[derive(Clone, Copy)]
 struct Span {
     low: usize,
     high: usize,
-    /// Whether those with whom a single rank is shared, if any, all win over this.
+    /// Whether all pieces that share a single rank with this one, if any, win over it.
     is_last: bool,
 }
 
 impl Span {
-    /// Of one who shares with nobody.
+    /// The span of a piece that shares it with no other.
     fn new(low: usize, high: usize) -> Span {
         Span { low, high, is_last: true }
     }
 
-    /// The lower half and the higher one.
+    /// Returns the lower and the higher half.
     fn halves(self) -> (Span, Span) {
         let Span { low, high, .. } = self;
         if low == high {
@@ -204,46 +126,46 @@ impl Span {
         (Span::new(low, middle), Span::new(middle + 1, high))
     }
 
-    /// The spans of the left part and the right one.
-    fn cut<const WHICH: bool>(self) -> (Span, Span) {
+    /// Returns the spans of the left and the right part.
+    fn cut<const WHICH: u8>(self) -> (Span, Span) {
         let (lower, higher) = self.halves();
-        if WHICH == FIRST { (lower, higher) } else { (higher, lower) }
+        if WHICH == LAST { (higher, lower) } else { (lower, higher) }
     }
 }
 
-/// Looks through the items of a piece.
-struct Seeker<'s, const WHICH: bool, F> {
+/// Searches a piece.
+struct Seeker<'s, const WHICH: u8, F> {
     f: &'s F,
-    /// The lowest of the ranks that were published.
+    /// The lowest published rank.
     best: &'s AtomicUsize,
     span: Cell<Span>,
 }
 
-impl<'s, const WHICH: bool, F> Seeker<'s, WHICH, F> {
+impl<'s, const WHICH: u8, F> Seeker<'s, WHICH, F> {
     fn with(&self, span: Span) -> Self {
         Seeker { f: self.f, best: self.best, span: Cell::new(span) }
     }
 
-    /// Whether somebody has found what wins over whatever may be found here. (Relaxed: it carries
-    /// nothing but itself.)
+    /// Returns whether an item was found that wins over any in this piece. (Relaxed: the rank
+    /// guards no other data.)
     fn has_lost(&self) -> bool {
         let (best, Span { low, is_last, .. }) =
             (self.best.load(Ordering::Relaxed), self.span.get());
-        // Who looks for the last item goes on behind one of its own.
+        // A search for the last item goes on behind one that this piece has found.
         best < low || WHICH == FIRST && is_last && best == low
     }
 }
 
-/// Chooses.
-struct Choose<const WHICH: bool>;
+/// Chooses the winning result.
+struct Choose<const WHICH: u8>;
 
-impl<const WHICH: bool, R> Reducer<Option<R>> for Choose<WHICH> {
+impl<const WHICH: u8, R> Reducer<Option<R>> for Choose<WHICH> {
     fn reduce(self, left: Option<R>, right: Option<R>) -> Option<R> {
-        if WHICH == FIRST { better(left, right) } else { better(right, left) }
+        if WHICH == LAST { better(right, left) } else { better(left, right) }
     }
 }
 
-impl<'s, const WHICH: bool, T, R, F> Consumer<T> for Seeker<'s, WHICH, F>
+impl<'s, const WHICH: u8, T, R, F> Consumer<T> for Seeker<'s, WHICH, F>
 where
     R: Send,
     F: Fn(T) -> Option<R> + Sync,
@@ -270,7 +192,7 @@ where
     fn pause(folder: Self::Folder) -> (Option<R>, Self, Choose<WHICH>) {
         let Seeking { seeker, found } = folder;
         if WHICH == FIRST && found.is_some() {
-            // Behind what this piece has published.
+            // The rank behind the one that this piece has published.
             let behind = seeker.span.get().high + 1;
             seeker.span.set(Span::new(behind, behind));
         }
@@ -278,7 +200,7 @@ where
     }
 }
 
-impl<const WHICH: bool, T, R, F> UnindexedConsumer<T> for Seeker<'_, WHICH, F>
+impl<const WHICH: u8, T, R, F> UnindexedConsumer<T> for Seeker<'_, WHICH, F>
 where
     R: Send,
     F: Fn(T) -> Option<R> + Sync,
@@ -294,13 +216,13 @@ where
     }
 }
 
-/// What a [`Seeker`] has found so far.
-struct Seeking<'s, const WHICH: bool, F, R> {
+/// The folder of a [`Seeker`], with the result so far.
+struct Seeking<'s, const WHICH: u8, F, R> {
     seeker: Seeker<'s, WHICH, F>,
     found: Option<R>,
 }
 
-impl<const WHICH: bool, T, R, F> Folder<T> for Seeking<'_, WHICH, F, R>
+impl<const WHICH: u8, T, R, F> Folder<T> for Seeking<'_, WHICH, F, R>
 where
     F: Fn(T) -> Option<R>,
 {
@@ -316,20 +238,21 @@ where
         let Seeker { f, best, ref span } = self.seeker;
         let iter = iter.into_iter();
         let found = match (WHICH, &self.found) {
-            (FIRST, Some(_)) => {
+            (ANY | FIRST, Some(_)) => {
                 drop(iter);
                 None
             }
-            (FIRST, None) => first_apart(iter, f),
-            (LAST, _) => {
-                // Not by `last`, which leaks the later one if the drop of the earlier one panics.
+            (ANY | FIRST, None) => first_apart(iter, f),
+            _ => {
+                // Not by `Iterator::last`: it leaks an item if the drop of the one before panics.
                 let mut last = None;
                 iter.filter_map(f).for_each(|found| last = Some(found));
                 last
             }
         };
         if found.is_some() {
-            best.fetch_min(span.get().high, Ordering::Relaxed);
+            let rank = if WHICH == ANY { 0 } else { span.get().high };
+            best.fetch_min(rank, Ordering::Relaxed);
             self.found = found;
         }
         self
@@ -340,6 +263,6 @@ where
     }
 
     fn full(&self) -> bool {
-        WHICH == FIRST && self.found.is_some() || self.seeker.has_lost()
+        WHICH != LAST && self.found.is_some() || self.seeker.has_lost()
     }
 }

@@ -1,4 +1,4 @@
-//! What parallel iterators end with.
+//! Methods that run a parallel iterator and return a result.
 
 pub(crate) mod collect;
 pub(crate) mod compare;

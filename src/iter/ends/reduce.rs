@@ -1,9 +1,10 @@
-//! Ends that come to one value: `for_each`, `count`, `sum`, `product`, `reduce`, `min`, `max`.
+//! Ends that return one value: `for_each`, `count`, `sum`, `product`, `reduce`, `min`, `max`.
 
 use std::iter;
 use std::marker::PhantomData;
 
-use super::end::{End, Join};
+use super::super::ParallelIterator;
+use super::end::{End, Join, run};
 
 pub(crate) struct ForEach<F>(pub(crate) F);
 
@@ -41,107 +42,63 @@ impl<T> End<T> for Count {
     }
 }
 
-pub(crate) struct Sum<S>(pub(crate) PhantomData<fn() -> S>);
+/// Declares ends that use a method of serial iterators for each piece, and to join their results.
+macro_rules! sums {
+    ($($name:ident, $method:ident;)*) => {$(
+        pub(crate) struct $name<S>(pub(crate) PhantomData<fn() -> S>);
 
-impl<S: Send + iter::Sum<S>> Join for Sum<S> {
-    type Result = S;
+        impl<S: Send + iter::$name<S>> Join for $name<S> {
+            type Result = S;
 
-    fn start(&self) -> S {
-        iter::empty::<S>().sum()
-    }
+            fn start(&self) -> S {
+                iter::empty::<S>().$method()
+            }
 
-    fn join(&self, left: S, right: S) -> S {
-        [left, right].into_iter().sum()
-    }
+            fn join(&self, left: S, right: S) -> S {
+                [left, right].into_iter().$method()
+            }
+        }
+
+        impl<T, S: Send + iter::$name<S> + iter::$name<T>> End<T> for $name<S> {
+            fn take(&self, so_far: S, iter: impl Iterator<Item = T>) -> S {
+                self.join(so_far, iter.$method())
+            }
+        }
+    )*};
 }
 
-impl<T, S: Send + iter::Sum<S> + iter::Sum<T>> End<T> for Sum<S> {
-    fn take(&self, so_far: S, iter: impl Iterator<Item = T>) -> S {
-        self.join(so_far, iter.sum())
-    }
+sums! {
+    Sum, sum;
+    Product, product;
 }
 
-pub(crate) struct Product<P>(pub(crate) PhantomData<fn() -> P>);
-
-impl<P: Send + iter::Product<P>> Join for Product<P> {
-    type Result = P;
-
-    fn start(&self) -> P {
-        iter::empty::<P>().product()
-    }
-
-    fn join(&self, left: P, right: P) -> P {
-        [left, right].into_iter().product()
-    }
-}
-
-impl<T, P: Send + iter::Product<P> + iter::Product<T>> End<T> for Product<P> {
-    fn take(&self, so_far: P, iter: impl Iterator<Item = T>) -> P {
-        self.join(so_far, iter.product())
-    }
-}
-
-/// `reduce`: from an identity.
-pub(crate) struct Reduce<T, ID, OP> {
-    identity: ID,
+/// `reduce` and `reduce_with`. If `start` returns `None`, pieces begin with their first item.
+struct Reduce<T, S, OP> {
+    start: S,
     op: OP,
     items: PhantomData<fn(T) -> T>,
 }
 
-impl<T, ID, OP> Reduce<T, ID, OP> {
-    pub(crate) fn new(identity: ID, op: OP) -> Self {
-        Reduce { identity, op, items: PhantomData }
-    }
+/// Reduces the items by `op`.
+pub(crate) fn reduce<I, S, OP>(iter: I, start: S, op: OP) -> Option<I::Item>
+where
+    I: ParallelIterator,
+    S: Fn() -> Option<I::Item> + Sync,
+    OP: Fn(I::Item, I::Item) -> I::Item + Sync,
+{
+    run(iter, &Reduce { start, op, items: PhantomData })
 }
 
-impl<T, ID, OP> Join for Reduce<T, ID, OP>
+impl<T, S, OP> Join for Reduce<T, S, OP>
 where
     T: Send,
-    ID: Fn() -> T + Sync,
-    OP: Fn(T, T) -> T + Sync,
-{
-    type Result = T;
-
-    fn start(&self) -> T {
-        (self.identity)()
-    }
-
-    fn join(&self, left: T, right: T) -> T {
-        (self.op)(left, right)
-    }
-}
-
-impl<T, ID, OP> End<T> for Reduce<T, ID, OP>
-where
-    Self: Join<Result = T>,
-    OP: Fn(T, T) -> T,
-{
-    fn take(&self, so_far: T, iter: impl Iterator<Item = T>) -> T {
-        iter.fold(so_far, &self.op)
-    }
-}
-
-/// `reduce_with`: from the first item.
-pub(crate) struct ReduceWith<T, OP> {
-    op: OP,
-    items: PhantomData<fn(T) -> T>,
-}
-
-impl<T, OP> ReduceWith<T, OP> {
-    pub(crate) fn new(op: OP) -> Self {
-        ReduceWith { op, items: PhantomData }
-    }
-}
-
-impl<T, OP> Join for ReduceWith<T, OP>
-where
-    T: Send,
+    S: Fn() -> Option<T> + Sync,
     OP: Fn(T, T) -> T + Sync,
 {
     type Result = Option<T>;
 
     fn start(&self) -> Option<T> {
-        None
+        (self.start)()
     }
 
     fn join(&self, left: Option<T>, right: Option<T>) -> Option<T> {
@@ -152,7 +109,7 @@ where
     }
 }
 
-impl<T, OP> End<T> for ReduceWith<T, OP>
+impl<T, S, OP> End<T> for Reduce<T, S, OP>
 where
     Self: Join<Result = Option<T>>,
     OP: Fn(T, T) -> T,

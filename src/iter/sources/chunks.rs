@@ -3,16 +3,16 @@
 use std::slice;
 
 use super::delegate::{delegate, own_producer};
-use crate::iter::ParallelIterator;
 use crate::iter::plumbing::Producer;
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// How far chunks of `size` from the start reach, if there are that many.
+/// Returns how many items the first `chunks` chunks have.
 fn front(len: usize, size: usize, chunks: usize) -> usize {
     chunks.saturating_mul(size).min(len)
 }
 
-/// Declares iterators over chunks: the serial iterator, its method, how many there are of a slice,
-/// and where it is cut behind some of them; `|left, right|` is what becomes of the two parts.
+/// Declares iterators over chunks: the serial iterator, its method, the number of items, where the
+/// slice is cut for a number of chunks, and which part of it is then the left and the right one.
 macro_rules! chunks {
     ($(
         $(#[$doc:meta])*
@@ -32,11 +32,6 @@ macro_rules! chunks {
             pub(crate) fn new(slice: &'data $($mut)? [T], size: usize) -> Self {
                 $name { slice, size }
             }
-
-            fn items(&self) -> usize {
-                let ($len, $size) = (self.slice.len(), self.size);
-                $items
-            }
         }
 
         impl<'data, T: $bound> Producer for $name<'data, T> {
@@ -55,7 +50,10 @@ macro_rules! chunks {
             }
         }
 
-        own_producer!(['data, T: $bound] $name<'data, T>, &'data $($mut)? [T]);
+        own_producer!(['data, T: $bound] $name<'data, T>, &'data $($mut)? [T], |self| {
+            let ($len, $size) = (self.slice.len(), self.size);
+            $items
+        });
     )*};
     (@split [] $slice:expr, $at:expr) => { $slice.split_at($at) };
     (@split [mut] $slice:expr, $at:expr) => { $slice.split_at_mut($at) };
@@ -93,8 +91,7 @@ macro_rules! clones {
 
 clones!(Chunks, RChunks, ChunksExact, RChunksExact, Windows);
 
-/// Declares iterators over chunks that are all of the same size: what the others are of the
-/// slice without the remainder.
+/// Declares iterators over chunks of the same size: those over the slice without the remainder.
 macro_rules! exact {
     ($(
         $(#[$doc:meta])*
@@ -141,7 +138,7 @@ exact! {
     RChunksExactMut: [mut] Send, by RChunksMut, |_len, over| over, 1 0;
 }
 
-/// What the chunks do not cover.
+/// Declares the methods for the remainder.
 macro_rules! remainders {
     ([$($shared:ident),*] [$($mut:ident),*]) => {
         $(
@@ -188,10 +185,6 @@ impl<'data, T> Windows<'data, T> {
     pub(crate) fn new(slice: &'data [T], size: usize) -> Self {
         Windows { slice, size }
     }
-
-    fn items(&self) -> usize {
-        self.slice.len().saturating_sub(self.size - 1)
-    }
 }
 
 impl<'data, T: Sync> Producer for Windows<'data, T> {
@@ -210,7 +203,10 @@ impl<'data, T: Sync> Producer for Windows<'data, T> {
     }
 }
 
-own_producer!(['data, T: Sync] Windows<'data, T>, &'data [T]);
+own_producer!(
+    ['data, T: Sync] Windows<'data, T>, &'data [T],
+    |self| self.slice.len().saturating_sub(self.size - 1)
+);
 
 /// An iterator over windows of a slice, as arrays. Returned by
 /// [`par_array_windows`](crate::slice::ParallelSlice::par_array_windows).
@@ -230,10 +226,10 @@ fn as_array<T, const N: usize>(window: &[T]) -> &[T; N] {
 
 delegate!(
     ['data, T: Sync, const N: usize] ArrayWindows<'data, T, N>, &'data [T; N],
-    |self| self.0.map(as_array::<T, N>), len self.0.items()
+    |self| self.0.map(as_array::<T, N>), len self.0.len()
 );
 
-/// Returns the size of a chunk, if it is one.
+/// Returns `chunk_size`.
 ///
 /// # Panics
 /// If it is 0.

@@ -1,45 +1,16 @@
-//! The standard collections. Those that can only be walked serially have their items, or references
-//! to them, put into a vector first: that costs an allocation of that size, and a walk.
+//! The standard collections. If a collection can only be walked serially, its items, or references
+//! to them, are first collected into a vector.
 
-use std::collections::{
-    BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque, vec_deque as deque,
-};
-use std::fmt;
-use std::ops::{Range, RangeBounds};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
+use std::ops::RangeBounds;
 
-use super::delegate::{named, own_producer};
+use super::delegate::{into_par_iter, named};
 use super::{slice, vec};
-use crate::iter::plumbing::Producer;
-use crate::iter::{IntoParallelIterator, ParallelDrainFull, ParallelDrainRange};
+use crate::iter::{
+    Chain, IntoParallelIterator, ParallelDrainFull, ParallelDrainRange, ParallelIterator,
+};
 
-impl<T: Send> IntoParallelIterator for Box<[T]> {
-    type Iter = vec::IntoIter<T>;
-    type Item = T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        self.into_vec().into_par_iter()
-    }
-}
-
-impl<'a, T: Sync> IntoParallelIterator for &'a Box<[T]> {
-    type Iter = slice::Iter<'a, T>;
-    type Item = &'a T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        (**self).into_par_iter()
-    }
-}
-
-impl<'a, T: Send> IntoParallelIterator for &'a mut Box<[T]> {
-    type Iter = slice::IterMut<'a, T>;
-    type Item = &'a mut T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        (**self).into_par_iter()
-    }
-}
-
-/// Declares a module with the parallel iterators of a collection: those over what it is made into.
+/// Declares a module with the parallel iterators of a collection, which wrap others.
 macro_rules! collections {
     ($(
         $(#[$module_doc:meta])*
@@ -58,21 +29,15 @@ macro_rules! collections {
                 $kind $name<$($a,)? $($T),+> [$($bounds)*] $base => $item;
             )*}
 
-            $(
-                impl<$($a,)? $($bounds)* $(, $S)?> IntoParallelIterator for $collection {
-                    type Iter = $name<$($a,)? $($T),+>;
-                    type Item = $item;
-
-                    fn into_par_iter($self) -> Self::Iter {
-                        $name($other.into_par_iter())
-                    }
-                }
-            )*
+            into_par_iter! {$(
+                [$($a,)? $($bounds)* $(, $S)?] $collection => $item, $name<$($a,)? $($T),+>,
+                |$self| $name($other.into_par_iter());
+            )*}
         }
     )*};
 }
 
-/// The items that are walked over.
+/// Collects items that can only be walked over serially.
 fn walked<T>(items: impl IntoIterator<Item = T>) -> Vec<T> {
     items.into_iter().collect()
 }
@@ -89,7 +54,7 @@ collections! {
             of &'a BinaryHeap<T> => &'a T, slice::Iter<'a, T>, |self| self.as_slice();
     }
 
-    /// Parallel iterators over ordered maps, which are walked into a vector first.
+    /// Parallel iterators over ordered maps, whose items are first collected into a vector.
     mod btree_map {
         /// An iterator over the entries of a map, by value.
         value IntoIter<K, V> [K: Send, V: Send]
@@ -106,7 +71,7 @@ collections! {
             |self| walked(self);
     }
 
-    /// Parallel iterators over ordered sets, which are walked into a vector first.
+    /// Parallel iterators over ordered sets, whose items are first collected into a vector.
     mod btree_set {
         /// An iterator over the items of a set, by value.
         value IntoIter<T> [T: Send]
@@ -117,7 +82,7 @@ collections! {
             of &'a BTreeSet<T> => &'a T, vec::IntoIter<&'a T>, |self| walked(self);
     }
 
-    /// Parallel iterators over hash maps, which are walked into a vector first.
+    /// Parallel iterators over hash maps, whose items are first collected into a vector.
     mod hash_map {
         /// An iterator over the entries of a map, by value.
         value IntoIter<K, V> [K: Send, V: Send] <S>
@@ -134,7 +99,7 @@ collections! {
             |self| walked(self);
     }
 
-    /// Parallel iterators over hash sets, which are walked into a vector first.
+    /// Parallel iterators over hash sets, whose items are first collected into a vector.
     mod hash_set {
         /// An iterator over the items of a set, by value.
         value IntoIter<T> [T: Send] <S>
@@ -145,7 +110,7 @@ collections! {
             of &'a HashSet<T, S> => &'a T, vec::IntoIter<&'a T>, |self| walked(self);
     }
 
-    /// Parallel iterators over linked lists, which are walked into a vector first.
+    /// Parallel iterators over linked lists, whose items are first collected into a vector.
     mod linked_list {
         /// An iterator over the items of a list, by value.
         value IntoIter<T> [T: Send]
@@ -162,21 +127,27 @@ collections! {
 
     /// Parallel iterators over deques.
     mod vec_deque {
-        /// An iterator over the items of a deque, by value. Items that go around the deque's end
-        /// are moved into one row first.
+        /// An iterator over the items of a deque, by value. If the deque's memory wraps around, its
+        /// items are first moved into one row.
         value IntoIter<T> [T: Send]
             of VecDeque<T> => T, vec::IntoIter<T>, |self| Vec::from(self);
 
         /// An iterator over the items of a deque, by reference.
         shared Iter<'a, T> [T: Sync]
-            of &'a VecDeque<T> => &'a T, Deque<'a, T>,
-            |self| Deque { deque: self, range: 0..self.len() };
+            of &'a VecDeque<T> => &'a T, Chain<slice::Iter<'a, T>, slice::Iter<'a, T>>,
+            |self| {
+                let (front, back) = self.as_slices();
+                front.into_par_iter().chain(back)
+            };
 
-        /// An iterator over the items of a deque, by exclusive reference. Items that go around the
-        /// deque's end are moved into one row first.
+        /// An iterator over the items of a deque, by exclusive reference.
         exclusive IterMut<'a, T> [T: Send]
-            of &'a mut VecDeque<T> => &'a mut T, slice::IterMut<'a, T>,
-            |self| self.make_contiguous();
+            of &'a mut VecDeque<T> => &'a mut T,
+            Chain<slice::IterMut<'a, T>, slice::IterMut<'a, T>>,
+            |self| {
+                let (front, back) = self.as_mut_slices();
+                front.into_par_iter().chain(back)
+            };
     }
 }
 
@@ -187,7 +158,7 @@ macro_rules! drained {
             type Iter = vec::IntoIter<$item>;
             type Item = $item;
 
-            /// Moves the items into a vector first; the collection is empty at once, and keeps its
+            /// Moves the items into a vector. The collection is empty at once, and keeps its
             /// memory.
             fn par_drain(self) -> vec::IntoIter<$item> {
                 self.drain().collect::<Vec<_>>().into_par_iter()
@@ -206,50 +177,8 @@ impl<T: Send> ParallelDrainRange<usize> for &mut VecDeque<T> {
     type Iter = vec::IntoIter<T>;
     type Item = T;
 
-    /// Moves the items into a vector first; the deque is without them at once, and keeps its
-    /// memory.
+    /// Moves the items into a vector. They are removed at once, and the deque keeps its memory.
     fn par_drain<R: RangeBounds<usize>>(self, range: R) -> vec::IntoIter<T> {
         self.drain(range).collect::<Vec<_>>().into_par_iter()
     }
 }
-
-/// The items of a deque, by reference.
-struct Deque<'data, T> {
-    deque: &'data VecDeque<T>,
-    range: Range<usize>,
-}
-
-impl<T> Clone for Deque<'_, T> {
-    fn clone(&self) -> Self {
-        Deque { deque: self.deque, range: self.range.clone() }
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Deque<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.deque.range(self.range.clone())).finish()
-    }
-}
-
-impl<T> Deque<'_, T> {
-    fn items(&self) -> usize {
-        self.range.len()
-    }
-}
-
-impl<'data, T: Sync> Producer for Deque<'data, T> {
-    type Item = &'data T;
-    type IntoIter = deque::Iter<'data, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.deque.range(self.range)
-    }
-
-    fn split_at(self, index: usize) -> (Self, Self) {
-        let Deque { deque, range: Range { start, end } } = self;
-        let middle = start + index;
-        (Deque { deque, range: start..middle }, Deque { deque, range: middle..end })
-    }
-}
-
-own_producer!(['data, T: Sync] Deque<'data, T>, &'data T);

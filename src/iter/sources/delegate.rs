@@ -1,34 +1,29 @@
-//! Sources that are their own producers, or other parallel iterators by their own names.
+//! Declares sources that are their own producers, or other parallel iterators under a new name.
 
-/// Makes `$name`, which implements `Producer` and has a method `items`, its number of items, a
-/// parallel iterator.
+/// Makes a type that implements `Producer` a parallel iterator of `$len` items.
 macro_rules! own_producer {
-    ([$($generics:tt)*] $name:ty, $item:ty) => {
-        impl<$($generics)*> $crate::iter::ParallelIterator for $name {
-            type Item = $item;
-
-            $crate::iter::bridged::driven_by_bridge!(unindexed $item);
-        }
-
-        impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name {
-            $crate::iter::bridged::driven_by_bridge!(indexed $item);
-
-            fn len(&self) -> usize {
-                self.items()
-            }
-
-            #[inline]
-            fn with_producer<CB>(self, callback: CB) -> CB::Output
-            where
-                CB: $crate::iter::plumbing::ProducerCallback<$item>,
-            {
-                callback.callback(self)
-            }
-        }
+    ([$($generics:tt)*] $name:ty, $item:ty, |$self:ident| $len:expr) => {
+        $crate::iter::bridged::bridged!(
+            [$($generics)*] $name, $item, |$self| $len, |callback| callback.callback($self)
+        );
     };
 }
 
-/// Makes `$name` a parallel iterator of `len` items, which `other` gives.
+/// Implements `IntoParallelIterator`: `$iter` is made of a value of `$from`.
+macro_rules! into_par_iter {
+    ($([$($generics:tt)*] $from:ty => $item:ty, $iter:ty, |$self:ident| $make:expr;)*) => {$(
+        impl<$($generics)*> $crate::iter::IntoParallelIterator for $from {
+            type Iter = $iter;
+            type Item = $item;
+
+            fn into_par_iter($self) -> Self::Iter {
+                $make
+            }
+        }
+    )*};
+}
+
+/// Makes a type a parallel iterator of `$len` items that is driven as `$other`.
 macro_rules! delegate {
     ([$($generics:tt)*] $name:ty, $item:ty, |$self:ident| $other:expr, len $len:expr) => {
         impl<$($generics)*> $crate::iter::ParallelIterator for $name {
@@ -71,8 +66,8 @@ macro_rules! delegate {
     };
 }
 
-/// Declares parallel iterators that are others of their own names, by `value`, by `shared`
-/// reference, or by `exclusive` reference.
+/// Declares types that wrap other parallel iterators. Their items are values (`value`), shared
+/// references (`shared`) or exclusive ones (`exclusive`), which decides whether they are `Clone`.
 macro_rules! named {
     ($(
         $(#[$doc:meta])*
@@ -108,4 +103,4 @@ macro_rules! named {
     (@clone exclusive $($name:tt)+) => {};
 }
 
-pub(crate) use {delegate, named, own_producer};
+pub(crate) use {delegate, into_par_iter, named, own_producer};

@@ -11,10 +11,7 @@ where
     type Item = L::Item;
 
     fn drive_unindexed<C: UnindexedConsumer<L::Item>>(self, consumer: C) -> C::Result {
-        match self {
-            Either::Left(left) => left.drive_unindexed(consumer),
-            Either::Right(right) => right.drive_unindexed(consumer),
-        }
+        either::for_both!(self, iter => iter.drive_unindexed(consumer))
     }
 
     fn opt_len(&self) -> Option<usize> {
@@ -28,10 +25,7 @@ where
     R: IndexedParallelIterator<Item = L::Item>,
 {
     fn drive<C: Consumer<L::Item>>(self, consumer: C) -> C::Result {
-        match self {
-            Either::Left(left) => left.drive(consumer),
-            Either::Right(right) => right.drive(consumer),
-        }
+        either::for_both!(self, iter => iter.drive(consumer))
     }
 
     fn len(&self) -> usize {
@@ -39,9 +33,6 @@ where
     }
 
     fn with_producer<CB: ProducerCallback<L::Item>>(self, callback: CB) -> CB::Output {
-        match self {
-            Either::Left(left) => left.with_producer(callback),
-            Either::Right(right) => right.with_producer(callback),
-        }
+        either::for_both!(self, iter => iter.with_producer(callback))
     }
 }

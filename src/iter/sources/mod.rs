@@ -1,11 +1,11 @@
-//! Where parallel iterators begin.
+//! The sources of parallel iterators.
 
 pub(crate) mod array;
 pub(crate) mod bridge;
 pub(crate) mod chunks;
 pub(crate) mod collections;
 mod cuts;
-mod delegate;
+pub(super) mod delegate;
 mod either;
 pub(crate) mod multizip;
 pub(crate) mod option;

@@ -1,13 +1,12 @@
-//! Tuples of parallel iterators, which go in step.
+//! Tuples of parallel iterators, as iterators over tuples.
 
-use crate::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
+use super::delegate::delegate;
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-/// An iterator over tuples of the items of up to twelve others. It is as long as the shortest.
+/// An iterator over tuples of the items of up to twelve others. Its length is that of the shortest.
 ///
 /// ```
 /// use filch::prelude::*;
-///
 /// let mut sums = vec![0; 3];
 /// (&mut sums, 1..4, vec![10, 20, 30]).into_par_iter().for_each(|(sum, a, b)| *sum = a + b);
 /// assert_eq!(sums, [11, 22, 33]);
@@ -32,80 +31,41 @@ macro_rules! pairs {
     ($first:ident, $($rest:ident),+) => { ($first, pairs!($($rest),+)) };
 }
 
+/// Makes a tuple, or a reference to one, a parallel iterator over tuples.
+macro_rules! from_tuple {
+    ([$($a:lifetime)?] $tuple:ty, $($T:ident: $by:ty => $item:ident),+) => {
+        impl<$($a,)? $($T),+> IntoParallelIterator for $tuple
+        where
+            $($by: IntoParallelIterator<Iter: IndexedParallelIterator>,)+
+        {
+            type Iter = MultiZip<($(<$by as IntoParallelIterator>::Iter,)+)>;
+            type Item = ($(<$by as IntoParallelIterator>::Item,)+);
+
+            fn into_par_iter(self) -> Self::Iter {
+                let ($($item,)+) = self;
+                MultiZip(($($item.into_par_iter(),)+))
+            }
+        }
+    };
+}
+
 macro_rules! multizip {
     ($($T:ident $item:ident),+) => {
-        impl<$($T),+> IntoParallelIterator for ($($T,)+)
-        where
-            $($T: IntoParallelIterator<Iter: IndexedParallelIterator>,)+
-        {
-            type Iter = MultiZip<($($T::Iter,)+)>;
-            type Item = ($($T::Item,)+);
+        from_tuple!([] ($($T,)+), $($T: $T => $item),+);
+        from_tuple!(['a] &'a ($($T,)+), $($T: &'a $T => $item),+);
+        from_tuple!(['a] &'a mut ($($T,)+), $($T: &'a mut $T => $item),+);
 
-            fn into_par_iter(self) -> Self::Iter {
-                let ($($item,)+) = self;
-                MultiZip(($($item.into_par_iter(),)+))
-            }
-        }
-
-        impl<'a, $($T),+> IntoParallelIterator for &'a ($($T,)+)
-        where
-            $(&'a $T: IntoParallelIterator<Iter: IndexedParallelIterator>,)+
-        {
-            type Iter = MultiZip<($(<&'a $T as IntoParallelIterator>::Iter,)+)>;
-            type Item = ($(<&'a $T as IntoParallelIterator>::Item,)+);
-
-            fn into_par_iter(self) -> Self::Iter {
-                let ($($item,)+) = self;
-                MultiZip(($($item.into_par_iter(),)+))
-            }
-        }
-
-        impl<'a, $($T),+> IntoParallelIterator for &'a mut ($($T,)+)
-        where
-            $(&'a mut $T: IntoParallelIterator<Iter: IndexedParallelIterator>,)+
-        {
-            type Iter = MultiZip<($(<&'a mut $T as IntoParallelIterator>::Iter,)+)>;
-            type Item = ($(<&'a mut $T as IntoParallelIterator>::Item,)+);
-
-            fn into_par_iter(self) -> Self::Iter {
-                let ($($item,)+) = self;
-                MultiZip(($($item.into_par_iter(),)+))
-            }
-        }
-
-        impl<$($T: IndexedParallelIterator),+> ParallelIterator for MultiZip<($($T,)+)> {
-            type Item = ($($T::Item,)+);
-
-            fn drive_unindexed<Co>(self, consumer: Co) -> Co::Result
-            where
-                Co: UnindexedConsumer<Self::Item>,
-            {
-                self.drive(consumer)
-            }
-
-            fn opt_len(&self) -> Option<usize> {
-                Some(self.len())
-            }
-        }
-
-        impl<$($T: IndexedParallelIterator),+> IndexedParallelIterator for MultiZip<($($T,)+)> {
-            fn drive<Co: Consumer<Self::Item>>(self, consumer: Co) -> Co::Result {
+        delegate!(
+            [$($T: IndexedParallelIterator),+] MultiZip<($($T,)+)>, ($($T::Item,)+),
+            |self| {
                 let ($($item,)+) = self.0;
-                pairs!(zip $($item),+).map(|pairs!($($item),+)| ($($item,)+)).drive(consumer)
-            }
-
-            fn len(&self) -> usize {
+                pairs!(zip $($item),+).map(|pairs!($($item),+)| ($($item,)+))
+            },
+            len {
                 let ($($item,)+) = &self.0;
                 [$($item.len()),+].into_iter().fold(usize::MAX, usize::min)
             }
-
-            fn with_producer<CB: ProducerCallback<Self::Item>>(self, callback: CB) -> CB::Output {
-                let ($($item,)+) = self.0;
-                pairs!(zip $($item),+)
-                    .map(|pairs!($($item),+)| ($($item,)+))
-                    .with_producer(callback)
-            }
-        }
+        );
     };
 }
 

@@ -1,21 +1,14 @@
-//! One item or none: options, `once`, `empty`.
+//! Options, `once` and `empty`: iterators over at most one item.
 
 use std::marker::PhantomData;
-use std::{fmt, iter, option};
+use std::{fmt, option};
 
-use super::delegate::{named, own_producer};
-use crate::iter::IntoParallelIterator;
+use super::delegate::{delegate, into_par_iter, named, own_producer};
 use crate::iter::plumbing::Producer;
 
 /// One item, or none.
 #[derive(Clone, Debug)]
 pub(super) struct Few<T>(pub(super) Option<T>);
-
-impl<T> Few<T> {
-    fn items(&self) -> usize {
-        usize::from(self.0.is_some())
-    }
-}
 
 impl<T: Send> Producer for Few<T> {
     type Item = T;
@@ -30,59 +23,40 @@ impl<T: Send> Producer for Few<T> {
     }
 }
 
-own_producer!([T: Send] Few<T>, T);
+own_producer!([T: Send] Few<T>, T, |self| usize::from(self.0.is_some()));
 
 named! {
-    /// An iterator over what is in an option, by value.
+    /// An iterator over the value of an option, by value.
     value IntoIter<T> [T: Send] Few<T> => T;
 
-    /// An iterator over what is in an option, by reference.
+    /// An iterator over the value of an option, by reference.
     shared Iter<'a, T> [T: Sync] Few<&'a T> => &'a T;
 
-    /// An iterator over what is in an option, by exclusive reference.
+    /// An iterator over the value of an option, by exclusive reference.
     exclusive IterMut<'a, T> [T: Send] Few<&'a mut T> => &'a mut T;
 
     /// An iterator over one item. Returned by [`once`].
     value Once<T> [T: Send] Few<T> => T;
 }
 
-/// Makes an option, or a result, or a reference to it, a parallel iterator.
-macro_rules! few {
-    ($(
-        [$($generics:tt)*] $option:ty => $item:ty, $iter:ident<$($param:tt),+>,
-        |$self:ident| $items:expr;
-    )*) => {$(
-        impl<$($generics)*> IntoParallelIterator for $option {
-            type Iter = $iter<$($param),+>;
-            type Item = $item;
-
-            fn into_par_iter($self) -> Self::Iter {
-                $iter(Few($items))
-            }
-        }
-    )*};
-}
-
-pub(super) use few;
-
-few! {
-    [T: Send] Option<T> => T, IntoIter<T>, |self| self;
-    ['a, T: Sync] &'a Option<T> => &'a T, Iter<'a, T>, |self| self.as_ref();
-    ['a, T: Send] &'a mut Option<T> => &'a mut T, IterMut<'a, T>, |self| self.as_mut();
+into_par_iter! {
+    [T: Send] Option<T> => T, IntoIter<T>, |self| IntoIter(Few(self));
+    ['a, T: Sync] &'a Option<T> => &'a T, Iter<'a, T>, |self| Iter(Few(self.as_ref()));
+    ['a, T: Send] &'a mut Option<T> => &'a mut T, IterMut<'a, T>,
+        |self| IterMut(Few(self.as_mut()));
 }
 
 /// Returns a parallel iterator over one item.
 ///
 /// ```
 /// use filch::prelude::*;
-///
 /// assert_eq!(filch::iter::once(5).map(|n| n + 1).collect::<Vec<_>>(), [6]);
 /// ```
 pub fn once<T: Send>(item: T) -> Once<T> {
     Once(Few(Some(item)))
 }
 
-/// An iterator over nothing. Returned by [`empty`].
+/// An iterator without items. Returned by [`empty`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 pub struct Empty<T>(PhantomData<fn() -> T>);
 
@@ -98,34 +72,14 @@ impl<T> fmt::Debug for Empty<T> {
     }
 }
 
-/// Returns a parallel iterator over nothing.
+/// Returns a parallel iterator without items.
 ///
 /// ```
 /// use filch::prelude::*;
-///
 /// assert_eq!(filch::iter::empty::<i32>().count(), 0);
 /// ```
 pub fn empty<T: Send>() -> Empty<T> {
     Empty(PhantomData)
 }
 
-impl<T> Empty<T> {
-    fn items(&self) -> usize {
-        0
-    }
-}
-
-impl<T: Send> Producer for Empty<T> {
-    type Item = T;
-    type IntoIter = iter::Empty<T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        iter::empty()
-    }
-
-    fn split_at(self, _index: usize) -> (Self, Self) {
-        (self.clone(), self)
-    }
-}
-
-own_producer!([T: Send] Empty<T>, T);
+delegate!([T: Send] Empty<T>, T, |self| Few(None), len 0);

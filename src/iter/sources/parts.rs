@@ -1,4 +1,4 @@
-//! Parts of slices, cut where predicates say.
+//! Parts of slices, cut by predicates.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use super::cuts::{Mode, Run, drive_cuts};
 use crate::iter::ParallelIterator;
 use crate::iter::plumbing::UnindexedConsumer;
 
-/// Cuts at the items for which it is true.
+/// Cuts at the items for which the predicate is true.
 pub(crate) struct At<F>(F);
 
-/// Cuts between the neighbours for which it is false.
+/// Cuts between the neighbours for which the predicate is false.
 pub(crate) struct Apart<F>(F);
 
-/// Both kinds of cuts, for both kinds of slices.
+/// Implements both kinds of cuts for a kind of slices.
 macro_rules! runs {
     ([$($mut:tt)?] $bound:ident $split:ident) => {
         impl<T: $bound, F: Fn(&T) -> bool> Run<At<F>> for &$($mut)? [T] {

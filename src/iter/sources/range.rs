@@ -4,15 +4,16 @@ use std::iter::FusedIterator;
 use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 
 use crate::iter::plumbing::{
-    Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer, bridge_producer_consumer,
+    Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer, bridge,
+    bridge_producer_consumer,
 };
 use crate::iter::sources::steps::{Steps, drive_steps};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-/// The ends of `range` in something of `len` items.
+/// Returns the ends of `range` in a collection of `len` items.
 ///
 /// # Panics
-/// If it does not lie within.
+/// If the range does not lie within the collection.
 #[track_caller]
 pub(crate) fn within(range: impl RangeBounds<usize>, len: usize) -> (usize, usize) {
     let start = match range.start_bound() {
@@ -30,19 +31,19 @@ pub(crate) fn within(range: impl RangeBounds<usize>, len: usize) -> (usize, usiz
     (start, end)
 }
 
-/// What stands in a row: integers and characters.
+/// Integers and characters.
 #[diagnostic::on_unimplemented(
     message = "ranges of `{Self}` are not parallel iterators",
     note = "ranges of integers and of `char` are"
 )]
 pub trait Countable: Copy + PartialOrd + Send + Sync {
-    /// How many steps it is to `last`, which is not before.
+    /// Returns the number of steps to `last`, which is not less.
     fn distance(self, last: Self) -> u128;
 
-    /// What is `steps` on.
+    /// Returns the value `steps` further.
     fn plus(self, steps: u128) -> Self;
 
-    /// What is before.
+    /// Returns the value before.
     fn before(self) -> Self;
 }
 
@@ -82,15 +83,15 @@ integers!(
     isize as usize
 );
 
-/// The code points between `'\u{D7FF}'` and `'\u{E000}'`, which are no characters.
+/// The number of code points between `'\u{D7FF}'` and `'\u{E000}'`, which are no characters.
 const GAP: u32 = 0x800;
 
-/// The number of a character among all.
+/// Returns the number of a character among all characters.
 fn number(c: char) -> u32 {
     if c < '\u{E000}' { c.into() } else { u32::from(c) - GAP }
 }
 
-/// The character of a number.
+/// Returns the character with this number.
 fn numbered(number: u32) -> char {
     let code = if number < 0xD800 { number } else { number + GAP };
     char::from_u32(code).expect("there is such a character")
@@ -111,7 +112,7 @@ impl Countable for char {
     }
 }
 
-/// From the first to the last, if there are any: then `first` may be anything.
+/// The items from `first` to `last`, or none.
 #[derive(Clone, Copy)]
 struct Span<T> {
     first: T,
@@ -119,7 +120,7 @@ struct Span<T> {
 }
 
 impl<T: Countable> Span<T> {
-    /// The number of items, if it fits.
+    /// Returns the number of items, if it fits in a `usize`.
     fn len(self) -> Option<usize> {
         match self.last {
             None => Some(0),
@@ -127,31 +128,22 @@ impl<T: Countable> Span<T> {
         }
     }
 
-    /// As a producer: always of the same type, since all that follows is compiled for each.
+    /// Returns the producer. Its type is the same for all ranges of `T`, so that loops over them
+    /// are compiled once.
     fn counted(self, len: usize) -> Counted<T> {
         Counted { first: self.first, steps: 0..len }
     }
 
     fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
         match (self.len(), self.last) {
-            (Some(_), _) => self.drive(consumer),
+            (Some(len), _) => bridge_producer_consumer(len, self.counted(len), consumer),
             (None, Some(last)) => drive_steps(Many { first: self.first, last }, consumer),
             (None, None) => unreachable!("no items have a length"),
         }
     }
-
-    fn drive<C: Consumer<T>>(self, consumer: C) -> C::Result {
-        let len = self.len().expect("the length fits");
-        bridge_producer_consumer(len, self.counted(len), consumer)
-    }
-
-    fn with_producer<CB: ProducerCallback<T>>(self, callback: CB) -> CB::Output {
-        let len = self.len().expect("the length fits");
-        callback.callback(self.counted(len))
-    }
 }
 
-/// `first`, and what follows, from step `steps.start` to before `steps.end`.
+/// The values `steps` behind `first`.
 struct Counted<T> {
     first: T,
     steps: Range<usize>,
@@ -222,7 +214,7 @@ impl<T: Countable> Steps for Many<T> {
 
     fn step<F: Folder<T>>(&mut self, most: usize, folder: F) -> (F, bool) {
         let first = self.first;
-        // One less than there are.
+        // One less than the number of items.
         let behind = first.distance(self.last);
         let going_on = most as u128 <= behind;
         let steps = if going_on { 0..most } else { 0..behind as usize + 1 };
@@ -242,7 +234,7 @@ impl<T: Countable> Steps for Many<T> {
     }
 }
 
-/// Makes an iterator type of a range type.
+/// Declares the parallel iterator of a range type.
 macro_rules! ranges {
     ($(#[$doc:meta])* $iter:ident, $range:ident, |$bounds:ident| $span:expr, [$($short:ty),*]) => {
         $(#[$doc])*
@@ -281,7 +273,7 @@ macro_rules! ranges {
         $(
             impl IndexedParallelIterator for $iter<$short> {
                 fn drive<C: Consumer<$short>>(self, consumer: C) -> C::Result {
-                    self.span().drive(consumer)
+                    bridge(self, consumer)
                 }
 
                 fn len(&self) -> usize {
@@ -289,7 +281,7 @@ macro_rules! ranges {
                 }
 
                 fn with_producer<CB: ProducerCallback<$short>>(self, callback: CB) -> CB::Output {
-                    self.span().with_producer(callback)
+                    callback.callback(self.span().counted(self.len()))
                 }
             }
         )*
@@ -297,13 +289,12 @@ macro_rules! ranges {
 }
 
 ranges! {
-    /// An iterator over a range without its end.
+    /// An iterator over a range that does not include its end.
     ///
     /// It is an [`IndexedParallelIterator`] if the length of such a range always fits in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((0..1_000_u64).into_par_iter().sum::<u64>(), 499_500);
     /// let letters: String = ('a'..'e').into_par_iter().collect();
     /// assert_eq!(letters, "abcd");
@@ -320,13 +311,12 @@ pub(crate) mod inclusive {
     use super::*;
 
     ranges! {
-    /// An iterator over a range with its end.
+    /// An iterator over a range that includes its end.
     ///
     /// It is an [`IndexedParallelIterator`] if the length of such a range always fits in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!((1..=20_u64).into_par_iter().product::<u64>(), 2_432_902_008_176_640_000);
     /// assert_eq!((u8::MIN..=u8::MAX).into_par_iter().count(), 256);
     /// ```

@@ -1,8 +1,7 @@
-//! Results: one item or none.
+//! Results: iterators over at most one item.
 
-use super::delegate::named;
-use super::option::{Few, few};
-use crate::iter::IntoParallelIterator;
+use super::delegate::{into_par_iter, named};
+use super::option::Few;
 
 named! {
     /// An iterator over the value of a result, by value.
@@ -15,8 +14,9 @@ named! {
     exclusive IterMut<'a, T> [T: Send] Few<&'a mut T> => &'a mut T;
 }
 
-few! {
-    [T: Send, E] Result<T, E> => T, IntoIter<T>, |self| self.ok();
-    ['a, T: Sync, E] &'a Result<T, E> => &'a T, Iter<'a, T>, |self| self.as_ref().ok();
-    ['a, T: Send, E] &'a mut Result<T, E> => &'a mut T, IterMut<'a, T>, |self| self.as_mut().ok();
+into_par_iter! {
+    [T: Send, E] Result<T, E> => T, IntoIter<T>, |self| IntoIter(Few(self.ok()));
+    ['a, T: Sync, E] &'a Result<T, E> => &'a T, Iter<'a, T>, |self| Iter(Few(self.as_ref().ok()));
+    ['a, T: Send, E] &'a mut Result<T, E> => &'a mut T, IterMut<'a, T>,
+        |self| IterMut(Few(self.as_mut().ok()));
 }

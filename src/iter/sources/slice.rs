@@ -2,8 +2,7 @@
 
 use std::slice;
 
-use super::delegate::own_producer;
-use crate::iter::IntoParallelIterator;
+use super::delegate::{into_par_iter, own_producer};
 use crate::iter::plumbing::Producer;
 
 /// An iterator over the items of a slice, by reference. Returned by
@@ -15,12 +14,6 @@ pub struct Iter<'data, T>(pub(crate) &'data [T]);
 impl<T> Clone for Iter<'_, T> {
     fn clone(&self) -> Self {
         Iter(self.0)
-    }
-}
-
-impl<T> Iter<'_, T> {
-    fn items(&self) -> usize {
-        self.0.len()
     }
 }
 
@@ -38,19 +31,13 @@ impl<'data, T: Sync> Producer for Iter<'data, T> {
     }
 }
 
-own_producer!(['data, T: Sync] Iter<'data, T>, &'data T);
+own_producer!(['data, T: Sync] Iter<'data, T>, &'data T, |self| self.0.len());
 
 /// An iterator over the items of a slice, by exclusive reference. Returned by
 /// [`par_iter_mut`](crate::iter::IntoParallelRefMutIterator).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Debug)]
 pub struct IterMut<'data, T>(pub(crate) &'data mut [T]);
-
-impl<T> IterMut<'_, T> {
-    fn items(&self) -> usize {
-        self.0.len()
-    }
-}
 
 impl<'data, T: Send> Producer for IterMut<'data, T> {
     type Item = &'data mut T;
@@ -66,22 +53,15 @@ impl<'data, T: Send> Producer for IterMut<'data, T> {
     }
 }
 
-own_producer!(['data, T: Send] IterMut<'data, T>, &'data mut T);
+own_producer!(['data, T: Send] IterMut<'data, T>, &'data mut T, |self| self.0.len());
 
-impl<'data, T: Sync> IntoParallelIterator for &'data [T] {
-    type Iter = Iter<'data, T>;
-    type Item = &'data T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        Iter(self)
-    }
-}
-
-impl<'data, T: Send> IntoParallelIterator for &'data mut [T] {
-    type Iter = IterMut<'data, T>;
-    type Item = &'data mut T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        IterMut(self)
-    }
+into_par_iter! {
+    ['a, T: Sync] &'a [T] => &'a T, Iter<'a, T>, |self| Iter(self);
+    ['a, T: Send] &'a mut [T] => &'a mut T, IterMut<'a, T>, |self| IterMut(self);
+    ['a, T: Sync] &'a Vec<T> => &'a T, Iter<'a, T>, |self| Iter(self);
+    ['a, T: Send] &'a mut Vec<T> => &'a mut T, IterMut<'a, T>, |self| IterMut(self);
+    ['a, T: Sync] &'a Box<[T]> => &'a T, Iter<'a, T>, |self| Iter(self);
+    ['a, T: Send] &'a mut Box<[T]> => &'a mut T, IterMut<'a, T>, |self| IterMut(self);
+    ['a, T: Sync, const N: usize] &'a [T; N] => &'a T, Iter<'a, T>, |self| Iter(self);
+    ['a, T: Send, const N: usize] &'a mut [T; N] => &'a mut T, IterMut<'a, T>, |self| IterMut(self);
 }

@@ -1,9 +1,8 @@
 //! Data that a function of the user cuts.
 
-use super::steps::{Steps, drive_steps};
 use crate::iter::ParallelIterator;
 use crate::iter::adaptors::adaptor;
-use crate::iter::plumbing::{Folder, UnindexedConsumer};
+use crate::iter::plumbing::{Folder, UnindexedConsumer, UnindexedProducer, bridge_unindexed};
 
 adaptor! {
     /// An iterator over parts of something. Returned by [`split`].
@@ -46,37 +45,29 @@ where
     type Item = D;
 
     fn drive_unindexed<C: UnindexedConsumer<D>>(self, consumer: C) -> C::Result {
-        let part = Part { data: Some(self.data), splitter: &self.splitter, whole: false };
-        drive_steps(part, consumer)
+        bridge_unindexed(Part { data: self.data, splitter: &self.splitter }, consumer)
     }
 }
 
-/// A part, until it is given.
 struct Part<'s, D, S> {
-    data: Option<D>,
+    data: D,
     splitter: &'s S,
-    /// Whether it is not to be cut any more.
-    whole: bool,
 }
 
-impl<D, S> Steps for Part<'_, D, S>
+impl<D, S> UnindexedProducer for Part<'_, D, S>
 where
     D: Send,
     S: Fn(D) -> (D, Option<D>) + Sync,
 {
     type Item = D;
 
-    fn step<F: Folder<D>>(&mut self, _most: usize, folder: F) -> (F, bool) {
-        (folder.consume_iter(self.data.take()), false)
+    fn split(self) -> (Self, Option<Self>) {
+        let part = |data| Part { data, splitter: self.splitter };
+        let (first, rest) = (self.splitter)(self.data);
+        (part(first), rest.map(part))
     }
 
-    fn cut_off(&mut self) -> Option<Self> {
-        if self.whole {
-            return None;
-        }
-        let (first, rest) = (self.splitter)(self.data.take()?);
-        self.data = Some(first);
-        self.whole = rest.is_none();
-        rest.map(|rest| Part { data: Some(rest), splitter: self.splitter, whole: false })
+    fn fold_with<F: Folder<D>>(self, folder: F) -> F {
+        folder.consume(self.data)
     }
 }

@@ -20,7 +20,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("hello".par_chars().max(), Some('o'));
     /// ```
     fn par_chars(&self) -> Chars<'_> {
@@ -31,7 +30,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let e = "grün".par_char_indices().find_any(|&(_, c)| c == 'n');
     /// assert_eq!(e, Some((4, 'n')));
     /// ```
@@ -43,7 +41,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("hello".par_bytes().filter(|&b| b == b'l').count(), 2);
     /// ```
     fn par_bytes(&self) -> Bytes<'_> {
@@ -54,7 +51,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let units: Vec<u16> = "a𝄞".par_encode_utf16().collect();
     /// assert_eq!(units, [0x61, 0xd834, 0xdd1e]);
     /// ```
@@ -62,12 +58,11 @@ pub trait ParallelString {
         EncodeUtf16(self.as_parallel_string())
     }
 
-    /// Returns an iterator over the parts between characters that match `separator`: a character, a
-    /// slice or an array of characters, or a closure. There is one part more than matches.
+    /// Returns an iterator over the parts between characters that match `separator`. A pattern is a
+    /// character, a slice or an array of characters, or a closure.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let sum: i32 = "1, 2,3".par_split(',').map(|n| n.trim().parse::<i32>().unwrap()).sum();
     /// assert_eq!(sum, 6);
     /// ```
@@ -75,12 +70,11 @@ pub trait ParallelString {
         Split { text: self.as_parallel_string(), pattern: separator }
     }
 
-    /// Returns an iterator over the parts of the string, each with the character that matches
-    /// `separator` at its end.
+    /// Returns an iterator over the parts of the string. Each part but the last ends with a
+    /// character that matches `separator`.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let lines: Vec<_> = "a\nb\n".par_split_inclusive('\n').collect();
     /// assert_eq!(lines, ["a\n", "b\n"]);
     /// ```
@@ -89,23 +83,20 @@ pub trait ParallelString {
     }
 
     /// Returns an iterator over the parts between matches, like [`par_split`](Self::par_split), but
-    /// without an empty last part.
+    /// leaves out an empty last part.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("a;b;".par_split_terminator(';').collect::<Vec<_>>(), ["a", "b"]);
     /// ```
     fn par_split_terminator<P: Pattern>(&self, terminator: P) -> SplitTerminator<'_, P> {
         SplitTerminator { text: self.as_parallel_string(), pattern: terminator }
     }
 
-    /// Returns an iterator over the lines, without the line feeds, and the carriage returns before
-    /// those, that end them.
+    /// Returns an iterator over the lines, without the `\n` or `\r\n` at their ends.
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("one\ntwo\r\nthree".par_lines().collect::<Vec<_>>(), ["one", "two", "three"]);
     /// ```
     fn par_lines(&self) -> Lines<'_> {
@@ -116,7 +107,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("  how many words ".par_split_whitespace().count(), 3);
     /// ```
     fn par_split_whitespace(&self) -> SplitWhitespace<'_> {
@@ -127,7 +117,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// assert_eq!("\thow many\nwords".par_split_ascii_whitespace().count(), 3);
     /// ```
     fn par_split_ascii_whitespace(&self) -> SplitAsciiWhitespace<'_> {
@@ -138,7 +127,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let vowels: String = "parallel".par_matches(['a', 'e']).collect();
     /// assert_eq!(vowels, "aae");
     /// ```
@@ -151,7 +139,6 @@ pub trait ParallelString {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let digits: Vec<_> = "a1b2".par_match_indices(char::is_numeric).collect();
     /// assert_eq!(digits, [(1, "1"), (3, "2")]);
     /// ```
@@ -167,16 +154,16 @@ impl ParallelString for str {
 }
 
 mod pattern {
-    /// Which characters are meant.
+    /// Selects characters.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` is not a pattern for characters",
         label = "not a `char`, a slice or an array of `char`s, or a `Fn(char) -> bool`",
         note = "strings are not patterns for parallel iterators"
     )]
     pub trait Pattern: Sized + Sync + Send {
-        /// Where the first is.
+        /// Returns the position of the first match.
         fn find_in(&self, text: &str) -> Option<usize>;
-        /// Where the last is.
+        /// Returns the position of the last match.
         fn rfind_in(&self, text: &str) -> Option<usize>;
     }
 
@@ -205,12 +192,12 @@ mod pattern {
 
 use pattern::Pattern;
 
-/// The first place at `index` or behind where a character begins, or the end.
+/// Returns the first place at `index` or behind it at which a character begins, or the end.
 fn boundary(text: &str, index: usize) -> usize {
     (index..text.len()).find(|&index| text.is_char_boundary(index)).unwrap_or(text.len())
 }
 
-/// From where to where the character at `start` reaches.
+/// Returns the start and the end of the character at `start`.
 fn character(text: &str, start: usize) -> (usize, usize) {
     (start, boundary(text, start + 1))
 }
@@ -237,11 +224,11 @@ impl<P: Pattern> Run<P> for &str {
     }
 }
 
-/// A string, piece by piece: `items` makes items of a piece and of where that begins.
+/// A string that is gone through piece by piece: `items` makes items of a piece and its start.
 #[derive(Clone, Copy)]
 struct Pieces<'text, F> {
     text: &'text str,
-    /// Where it begins.
+    /// Where `text` begins in the whole string.
     start: usize,
     items: F,
 }
@@ -251,29 +238,11 @@ impl<'text, F: Copy> Pieces<'text, F> {
         Pieces { text, start: 0, items }
     }
 
-    /// Takes off about `most` bytes, at least a character.
-    fn split_off(&mut self, most: usize) -> Self {
-        let (piece, rest) = self.split_at(boundary(self.text, most));
-        *self = rest;
-        piece
-    }
-
-    /// Cuts before `at`.
-    fn split_at(self, at: usize) -> (Self, Self) {
-        let Pieces { text, start, items } = self;
+    /// Cuts before `at`, and returns both parts.
+    fn split_at(&self, at: usize) -> (Self, Self) {
+        let Pieces { text, start, items } = *self;
         let (left, right) = text.split_at(at);
         (Pieces { text: left, start, items }, Pieces { text: right, start: start + at, items })
-    }
-
-    /// Cuts off the latter half.
-    fn halve(&mut self) -> Option<Self> {
-        let middle = boundary(self.text, self.text.len() / 2);
-        if middle == 0 || middle == self.text.len() {
-            return None;
-        }
-        let (left, right) = self.split_at(middle);
-        *self = left;
-        Some(right)
     }
 }
 
@@ -284,13 +253,21 @@ where
 {
     type Item = I::Item;
 
+    /// Takes about `most` bytes, at least a character: time goes by even where nothing is found.
     fn step<Fo: Folder<I::Item>>(&mut self, most: usize, folder: Fo) -> (Fo, bool) {
-        let piece = self.split_off(most);
+        let (piece, rest) = self.split_at(boundary(self.text, most));
+        *self = rest;
         (folder.consume_iter((self.items)(piece.text, piece.start)), !self.text.is_empty())
     }
 
     fn cut_off(&mut self) -> Option<Self> {
-        self.halve()
+        let middle = Run::<char>::middle(&self.text);
+        if middle == 0 || middle == self.text.len() {
+            return None;
+        }
+        let (left, right) = self.split_at(middle);
+        *self = left;
+        Some(right)
     }
 }
 
@@ -303,7 +280,7 @@ delegate!(
     ['text] Bytes<'text>, u8, |self| self.0.as_bytes().into_par_iter().copied(), len self.0.len()
 );
 
-/// What is cut by a pattern.
+/// Declares iterators that have a pattern.
 macro_rules! splits {
     ($(
         $(#[$doc:meta])*
@@ -350,64 +327,31 @@ splits! {
     /// An iterator over the characters that match a pattern. Returned by
     /// [`ParallelString::par_matches`].
     Matches, &'text str, |text, pattern, consumer|
-        ParallelIterator::map(Found::new(text, pattern), |(_, found)| found)
-            .drive_unindexed(consumer);
+        drive_steps(
+            Pieces::new(text, |piece, _| matches(pattern, piece, 0).map(|(_, found)| found)),
+            consumer,
+        );
     /// An iterator over the characters that match a pattern, with their positions. Returned by
     /// [`ParallelString::par_match_indices`].
     MatchIndices, (usize, &'text str), |text, pattern, consumer|
-        Found::new(text, pattern).drive_unindexed(consumer);
+        drive_steps(Pieces::new(text, |piece, start| matches(pattern, piece, start)), consumer);
 }
 
-/// The characters that match, with their positions.
-struct Found<'text, 'p, P> {
-    rest: Pieces<'text, ()>,
-    pattern: &'p P,
+/// Returns the characters that match, with their positions, in a piece that begins at `start`.
+fn matches<'text, P: Pattern>(
+    pattern: &P,
+    piece: &'text str,
+    start: usize,
+) -> impl Iterator<Item = (usize, &'text str)> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let (at, end) = piece.first(pattern, from)?;
+        from = end;
+        Some((start + at, &piece[at..end]))
+    })
 }
 
-impl<'text, 'p, P> Found<'text, 'p, P> {
-    fn new(text: &'text str, pattern: &'p P) -> Self {
-        Found { rest: Pieces::new(text, ()), pattern }
-    }
-}
-
-impl<'text, P: Pattern> ParallelIterator for Found<'text, '_, P> {
-    type Item = (usize, &'text str);
-
-    fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
-        drive_steps(self, consumer)
-    }
-}
-
-impl<'text, P: Pattern> Iterator for Found<'text, '_, P> {
-    type Item = (usize, &'text str);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let Pieces { text, start, .. } = self.rest;
-        let Some(at) = self.pattern.find_in(text) else {
-            self.rest.text = "";
-            return None;
-        };
-        let (at, end) = character(text, at);
-        self.rest = self.rest.split_at(end).1;
-        Some((start + at, &text[at..end]))
-    }
-}
-
-impl<'text, P: Pattern> Steps for Found<'text, '_, P> {
-    type Item = (usize, &'text str);
-
-    fn step<F: Folder<Self::Item>>(&mut self, most: usize, folder: F) -> (F, bool) {
-        // By the length of the text: where nothing is found, that takes time, too.
-        let found = Found { rest: self.rest.split_off(most), pattern: self.pattern };
-        (folder.consume_iter(found), !self.rest.text.is_empty())
-    }
-
-    fn cut_off(&mut self) -> Option<Self> {
-        Some(Found { rest: self.rest.halve()?, pattern: self.pattern })
-    }
-}
-
-/// Without what ends it.
+/// Removes the end of a line.
 fn line(line: &str) -> &str {
     match line.strip_suffix('\n') {
         Some(line) => line.strip_suffix('\r').unwrap_or(line),
@@ -448,7 +392,7 @@ parts! {
         drive_steps(Pieces::new(text, items), consumer)
     };
 
-    /// An iterator over what encodes a string in UTF-16. Returned by
+    /// An iterator over the UTF-16 code units of a string. Returned by
     /// [`ParallelString::par_encode_utf16`].
     EncodeUtf16, u16, |text, consumer|
         drive_steps(Pieces::new(text, |piece: &'text str, _| piece.encode_utf16()), consumer);
@@ -479,7 +423,7 @@ pub struct Drain<'text> {
     range: Range<usize>,
 }
 
-// Like std's: a panic that ends a drain leaves a string without the range, nothing half done.
+// As std's: a drain that ends by a panic leaves a string without the range.
 impl UnwindSafe for Drain<'_> {}
 
 impl<'text> ParallelDrainRange<usize> for &'text mut String {
@@ -491,7 +435,6 @@ impl<'text> ParallelDrainRange<usize> for &'text mut String {
     ///
     /// ```
     /// use filch::prelude::*;
-    ///
     /// let mut text = String::from("a secret word");
     /// let taken: String = text.par_drain(2..9).collect();
     /// assert_eq!((taken.as_str(), text.as_str()), ("secret ", "a word"));
@@ -499,7 +442,10 @@ impl<'text> ParallelDrainRange<usize> for &'text mut String {
     #[track_caller]
     fn par_drain<R: RangeBounds<usize>>(self, range: R) -> Drain<'text> {
         let (start, end) = within(range, self.len());
-        assert!(self.is_char_boundary(start) && self.is_char_boundary(end), "it cuts a character");
+        assert!(
+            self.is_char_boundary(start) && self.is_char_boundary(end),
+            "the range {start}..{end} cuts a character"
+        );
         Drain { string: self, range: start..end }
     }
 }

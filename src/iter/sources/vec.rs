@@ -9,68 +9,26 @@ use std::ops::RangeBounds;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::{ptr, slice};
 
-use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
-use crate::iter::{
-    IndexedParallelIterator, IntoParallelIterator, ParallelDrainRange, ParallelIterator,
-};
+use super::delegate::into_par_iter;
+use super::range::within;
+use crate::iter::ParallelDrainRange;
+use crate::iter::bridged::bridged;
+use crate::iter::plumbing::Producer;
 
 /// An iterator over the items of a vector, by value.
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct IntoIter<T>(Vec<T>);
 
-impl<T: Send> IntoParallelIterator for Vec<T> {
-    type Iter = IntoIter<T>;
-    type Item = T;
-
-    fn into_par_iter(self) -> IntoIter<T> {
-        IntoIter(self)
-    }
+into_par_iter! {
+    [T: Send] Vec<T> => T, IntoIter<T>, |self| IntoIter(self);
+    [T: Send] Box<[T]> => T, IntoIter<T>, |self| IntoIter(self.into_vec());
 }
 
-impl<'data, T: Sync> IntoParallelIterator for &'data Vec<T> {
-    type Iter = super::slice::Iter<'data, T>;
-    type Item = &'data T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        self.as_slice().into_par_iter()
-    }
-}
-
-impl<'data, T: Send> IntoParallelIterator for &'data mut Vec<T> {
-    type Iter = super::slice::IterMut<'data, T>;
-    type Item = &'data mut T;
-
-    fn into_par_iter(self) -> Self::Iter {
-        self.as_mut_slice().into_par_iter()
-    }
-}
-
-impl<T: Send> ParallelIterator for IntoIter<T> {
-    type Item = T;
-
-    fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        Some(self.0.len())
-    }
-}
-
-impl<T: Send> IndexedParallelIterator for IntoIter<T> {
-    fn drive<C: Consumer<T>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn with_producer<CB: ProducerCallback<T>>(mut self, callback: CB) -> CB::Output {
-        self.0.par_drain(..).with_producer(callback)
-    }
-}
+bridged!([T: Send] IntoIter<T>, T, |self| self.0.len(), |callback| {
+    let mut vec = self.0;
+    vec.par_drain(..).with_producer(callback)
+});
 
 /// An iterator that moves a range out of a vector. Returned by
 /// [`par_drain`](ParallelDrainRange::par_drain).
@@ -80,11 +38,11 @@ pub struct Drain<'data, T: Send> {
     vec: &'data mut Vec<T>,
     start: usize,
     end: usize,
-    /// The vector's length before.
+    /// The length of the vector with the range.
     len: usize,
 }
 
-// Like std's: a panic that ends a drain leaves a vector without the range, nothing half done.
+// As std's: a drain that ends by a panic leaves a vector without the range.
 impl<T: Send + RefUnwindSafe> UnwindSafe for Drain<'_, T> {}
 
 impl<'data, T: Send> ParallelDrainRange<usize> for &'data mut Vec<T> {
@@ -93,48 +51,26 @@ impl<'data, T: Send> ParallelDrainRange<usize> for &'data mut Vec<T> {
 
     fn par_drain<R: RangeBounds<usize>>(self, range: R) -> Drain<'data, T> {
         let len = self.len();
-        let (start, end) = crate::iter::sources::range::within(range, len);
+        let (start, end) = within(range, len);
         Drain { vec: self, start, end, len }
     }
 }
 
-impl<T: Send> ParallelIterator for Drain<'_, T> {
-    type Item = T;
-
-    fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        Some(self.end - self.start)
-    }
-}
-
-impl<T: Send> IndexedParallelIterator for Drain<'_, T> {
-    fn drive<C: Consumer<T>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn len(&self) -> usize {
-        self.end - self.start
-    }
-
-    fn with_producer<CB: ProducerCallback<T>>(self, callback: CB) -> CB::Output {
-        // SAFETY: shorter than before. What is behind is no longer the vector's: the items of the
-        // range are the producer's now, those behind it come back when `self` is dropped.
-        unsafe { self.vec.set_len(self.start) };
-        let places = &mut self.vec.spare_capacity_mut()[..self.end - self.start];
-        let items = ptr::slice_from_raw_parts_mut(places.as_mut_ptr().cast::<T>(), places.len());
-        // SAFETY: the items of the range are initialized, and nobody else's until the producer,
-        // which ends before `self`, has moved or dropped them.
-        callback.callback(Items { items: unsafe { &mut *items } })
-    }
-}
+bridged!(['data, T: Send] Drain<'data, T>, T, |self| self.end - self.start, |callback| {
+    // SAFETY: this is shorter than before. The producer now owns the items of the range. Those
+    // behind it are the vector's again when `self` is dropped.
+    unsafe { self.vec.set_len(self.start) };
+    let places = &mut self.vec.spare_capacity_mut()[..self.end - self.start];
+    let items = ptr::slice_from_raw_parts_mut(places.as_mut_ptr().cast::<T>(), places.len());
+    // SAFETY: the items of the range are initialized, and only the producer uses them. It ends
+    // before `self` does.
+    callback.callback(Items { items: unsafe { &mut *items } })
+});
 
 impl<T: Send> Drop for Drain<'_, T> {
     fn drop(&mut self) {
         if self.vec.len() == self.len {
-            // Nobody came for the items.
+            // There was no producer.
             drop(self.vec.drain(self.start..self.end));
         } else if self.start == self.end {
             // SAFETY: nothing was taken out of the vector.
@@ -142,8 +78,8 @@ impl<T: Send> Drop for Drain<'_, T> {
         } else if self.end < self.len {
             let behind = self.len - self.end;
             let start = self.vec.as_mut_ptr();
-            // SAFETY: both are within the vector's memory; the items behind the range move
-            // into places that the producer has moved the items out of.
+            // SAFETY: both are within the vector's memory. The items behind the range move into
+            // places that the producer has emptied.
             unsafe { ptr::copy(start.add(self.end), start.add(self.start), behind) };
             // SAFETY: as many items are there now.
             unsafe { self.vec.set_len(self.start + behind) };
@@ -151,14 +87,14 @@ impl<T: Send> Drop for Drain<'_, T> {
     }
 }
 
-/// Items to be moved out of a slice, which does not own them any more.
+/// Items of a slice that are to be moved out of it. They are owned by this.
 pub(crate) struct Items<'data, T> {
     items: &'data mut [T],
 }
 
 impl<'data, T> Items<'data, T> {
     /// # Safety
-    /// Nobody else may use or drop the items, ever.
+    /// The caller must never use or drop the items.
     pub(crate) unsafe fn of(items: &'data mut [T]) -> Self {
         Items { items }
     }
@@ -167,7 +103,7 @@ impl<'data, T> Items<'data, T> {
 impl<T> Drop for Items<'_, T> {
     fn drop(&mut self) {
         let items = ptr::from_mut(mem::take(&mut self.items));
-        // SAFETY: the items are this producer's, and nobody has taken them.
+        // SAFETY: the producer owns the items, and none was taken.
         unsafe { ptr::drop_in_place(items) };
     }
 }
@@ -181,7 +117,7 @@ impl<'data, T: Send> Producer for Items<'data, T> {
     }
 
     fn split_at(mut self, index: usize) -> (Self, Self) {
-        // Asked here, as long as a panic drops the items.
+        // Checked before `take`, so that a panic drops the items.
         assert!(index <= self.items.len(), "cut at {index}, of {} items", self.items.len());
         let (left, right) = mem::take(&mut self.items).split_at_mut(index);
         (Items { items: left }, Items { items: right })
@@ -192,7 +128,7 @@ impl<'data, T: Send> Producer for Items<'data, T> {
 pub(crate) struct ItemsIter<'data, T>(slice::IterMut<'data, T>);
 
 /// # Safety
-/// The item must be the caller's, and not be used or dropped in its place any more.
+/// The caller must own the item, and must no longer use or drop it in its place.
 unsafe fn take<T>(item: &mut T) -> T {
     // SAFETY: the caller's promise.
     unsafe { ptr::read(item) }
@@ -203,7 +139,7 @@ impl<T> Iterator for ItemsIter<'_, T> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        // SAFETY: the iterator owns the items it has not given.
+        // SAFETY: the iterator owns the items that it has not returned.
         self.0.next().map(|item| unsafe { take(item) })
     }
 
@@ -226,7 +162,7 @@ impl<T> FusedIterator for ItemsIter<'_, T> {}
 impl<T> Drop for ItemsIter<'_, T> {
     fn drop(&mut self) {
         let items = ptr::from_mut(mem::take(&mut self.0).into_slice());
-        // SAFETY: the iterator owns the items it has not given.
+        // SAFETY: the iterator owns the items that it has not returned.
         unsafe { ptr::drop_in_place(items) };
     }
 }

@@ -1,5 +1,5 @@
-//! Models of counting a scope's tasks, for the model checker, to which a lost wake-up is a
-//! deadlock. Most say what they were seen to fail for.
+//! loom models of the count of a scope's tasks. A lost wake-up shows as a deadlock. "Fails when"
+//! names a change for which a model was seen to fail.
 #![allow(unsafe_code)]
 
 use loom::sync::Arc;
@@ -9,11 +9,11 @@ use super::TaskCount;
 use crate::latch::{Wait, Waiter};
 use crate::sync::{AtomicUsize, Ordering, Parker, UnsafeCell};
 
-/// A scope: its count, what its tasks write, and what its opener parks on, which outlives it.
+/// A scope: its count, what its tasks write, and its opener's parker, which outlives it.
 struct Scope {
     count: std::cell::UnsafeCell<TaskCount>,
     data: Vec<UnsafeCell<u32>>,
-    /// Whether a task is queued, by its number.
+    /// For each task, 1 while it is queued.
     queue: Vec<AtomicUsize>,
     parker: Parker,
     wakes: AtomicUsize,
@@ -37,7 +37,7 @@ impl Scope {
     }
 
     fn count(&self) -> &TaskCount {
-        // SAFETY: it is freed when nobody uses it any more, which is what is checked.
+        // SAFETY: `leave` comes after every use, which is what the models check.
         unsafe { &*self.count.get() }
     }
 
@@ -45,35 +45,35 @@ impl Scope {
 
     fn spawn_as_opener(&self, task: usize) {
         self.count().add_local();
-        // A swap, since the model checker does not order a store and a swap.
+        // A swap: loom would not order a store before another thread's swap.
         self.queue[task].swap(1, Ordering::AcqRel);
     }
 
     fn spawn(&self, task: usize) {
         self.count().add_remote();
-        // A swap, since the model checker does not order a store and a swap.
+        // A swap: as above.
         self.queue[task].swap(1, Ordering::AcqRel);
     }
 
-    /// Takes a task from the queue, if it is there, and does its work.
+    /// Takes a task if it is queued, and does its work. Returns whether it was.
     fn take(&self, task: usize) -> bool {
         let taken = self.queue[task].swap(0, Ordering::AcqRel) == 1;
         if taken {
-            // SAFETY: this is the task, and the opener looks at it when it has ended.
+            // SAFETY: only this thread has the task, and the opener reads this after its end.
             unsafe { *self.data[task].get() += 1 };
         }
         taken
     }
 
     fn end(&self) {
-        // SAFETY: the task that ends was counted.
+        // SAFETY: the count includes the task.
         if unsafe { TaskCount::end_remote(self.count.get()) } == Waiter::Asleep {
             self.wakes.fetch_add(1, Ordering::Relaxed);
             self.parker.unpark();
         }
     }
 
-    /// Runs a task on a worker that is not the opener, if it is there.
+    /// Runs a task if it is queued, on a worker that is not the opener.
     fn run(&self, task: usize) {
         if self.take(task) {
             self.end();
@@ -86,7 +86,7 @@ impl Scope {
         }
     }
 
-    /// The opener's wait, in which it sleeps.
+    /// The wait of an opener that sleeps.
     fn wait(&self) {
         while !self.count().done() {
             if self.count().ask_wake() {
@@ -96,7 +96,7 @@ impl Scope {
         self.leave();
     }
 
-    /// The opener's wait, in which it only looks.
+    /// The wait of an opener that polls.
     fn poll(&self) {
         while !self.count().done() {
             thread::yield_now();
@@ -104,8 +104,7 @@ impl Scope {
         self.leave();
     }
 
-    /// The wait of an opener that is no worker: told that the scope is over, it does not look
-    /// again.
+    /// The wait of an opener that is no worker. It does not check again when it is woken.
     fn wait_outside(&self) {
         if self.count().ask_wake() {
             self.parker.park();
@@ -113,20 +112,18 @@ impl Scope {
         self.leave();
     }
 
-    /// The scope is over: all tasks have run once, and nobody touches the count any more.
+    /// Checks that all tasks have run once, and ends the scope. To the model checker, that is an
+    /// access that conflicts with any other beside it or after it.
     fn leave(&self) {
         for data in &self.data {
             // SAFETY: the task has ended.
             assert_eq!(unsafe { *data.get() }, 1);
         }
-        // What the end of the scope is to the model checker: an access that suffers no other
-        // beside it or after it.
-        // SAFETY: as above.
+        // SAFETY: no task is left.
         unsafe { &mut (*self.count.get()).remote }.with_mut(|_| ());
     }
 }
 
-/// Starts a worker that is not the opener.
 fn start(scope: &Arc<Scope>, act: fn(&Scope)) -> thread::JoinHandle<()> {
     let scope = scope.clone();
     thread::spawn(move || act(&scope))
@@ -145,7 +142,7 @@ fn check_two_ends(wait: fn(&Scope), check_wakes: fn(usize)) {
     });
 }
 
-/// Fails when `ask_wake` does not look at what it found beside `WAITING`, or does not move
+/// Fails when `ask_wake` ignores the count that it found beside `WAITING`, or does not move
 /// `local`, and when `end_remote` touches the count again or is not Release.
 ///
 /// Weakened: `latch/count.rs ask_wake: waiting >> 1 != 0 => true`
@@ -158,7 +155,7 @@ fn the_last_task_wakes_an_opener_that_sleeps() {
 ///
 /// Weakened: `latch/count.rs done: Ordering::Acquire => Ordering::Relaxed`
 #[test]
-fn an_opener_that_looks_sees_all_that_the_tasks_did_and_is_not_woken() {
+fn an_opener_that_polls_sees_all_that_the_tasks_did_and_is_not_woken() {
     check_two_ends(Scope::poll, |wakes| assert_eq!(wakes, 0));
 }
 
@@ -177,7 +174,7 @@ fn an_opener_from_outside_sees_all_that_the_tasks_did() {
     });
 }
 
-/// Each of two tasks spawns one, which whoever comes first runs.
+/// Each of two tasks spawns one, which either worker may run.
 fn spawn_from_tasks(wait: fn(&Scope)) {
     loom::model(move || {
         let scope = Scope::new(4);
@@ -215,12 +212,12 @@ fn tasks_that_spawn_are_waited_for_by_an_opener_that_sleeps() {
 
 /// Weakened: `latch/count.rs add_remote: self.remote.fetch_add(TASK, Ordering::Relaxed); =>`
 #[test]
-fn tasks_that_spawn_are_waited_for_by_an_opener_that_looks() {
+fn tasks_that_spawn_are_waited_for_by_an_opener_that_polls() {
     spawn_from_tasks(Scope::poll);
 }
 
-/// The opener runs what others spawned, and others what it spawned: both parts are in use, and
-/// negative at times.
+/// The opener runs what another worker spawned and the other way round, so both parts of the count
+/// are at times negative.
 ///
 /// Fails when `done` leaves out `local`, and when `ask_wake` adds it without taking it.
 ///
@@ -243,7 +240,7 @@ fn a_task_counts_once_whoever_spawns_and_runs_it() {
             scope.spawn_as_opener(1);
             scope.count().end_local();
         }
-        // Whoever ran task 0 spawns this one, for the opener.
+        // Either thread has run task 0, which spawns task 1.
         while scope.queue[1].load(Ordering::Relaxed) == 0 {
             thread::yield_now();
         }
@@ -253,14 +250,14 @@ fn a_task_counts_once_whoever_spawns_and_runs_it() {
     });
 }
 
-/// An opener that has asked to be woken is woken for something else, and spawns once more.
+/// An opener registers, is woken for another reason, and spawns once more.
 ///
-/// Fails when `ask_wake` leaves `local` where it is, and when it is false as soon as `WAITING` is
+/// Fails when `ask_wake` leaves `local` where it is, and when it returns false because `WAITING` is
 /// set.
 ///
 /// Weakened: `latch/count.rs ask_wake: self.local.take() => self.local.get()`
 #[test]
-fn an_opener_that_spawns_after_it_has_asked_waits_for_that_too() {
+fn an_opener_that_spawns_after_it_has_asked_waits_for_that_task() {
     loom::model(|| {
         let scope = Scope::new(2);
         scope.spawn_as_opener(0);

@@ -1,5 +1,5 @@
-//! Models of the fork queue: each job is run once, and who publishes and who goes to sleep do not
-//! miss each other.
+//! Models of the fork queue: each job is run once, and a publisher and a sleeper do not miss each
+//! other.
 
 use std::ptr::NonNull;
 
@@ -10,10 +10,10 @@ use super::start;
 use crate::queue::{ForkFront, ForkQueue, Popped, Published, until_sure};
 use crate::sync::{AtomicUsize, Ordering, UnsafeCell, fence, seq_cst_is_enough};
 
-/// A job that is to be run once.
+/// A job, to be run once.
 struct Job {
     runs: AtomicUsize,
-    /// Stands for what the owner wrote before the fork: whether it did.
+    /// Whether the owner has written the job: stands for what it writes before a fork.
     closure: UnsafeCell<bool>,
 }
 
@@ -23,18 +23,18 @@ impl Job {
     }
 
     fn make(&self) {
-        // SAFETY: nobody has the job yet.
+        // SAFETY: no other thread has the job yet.
         unsafe { *self.closure.get() = true };
     }
 
     fn run(&self) {
         assert_eq!(self.runs.fetch_add(1, Ordering::Relaxed), 0, "a job ran twice");
-        // SAFETY: who runs the job is the only one that has it.
+        // SAFETY: only the thread that runs the job has it.
         assert!(unsafe { *self.closure.get() }, "a job was run before it was made");
     }
 }
 
-/// A job that anybody may take.
+/// A job that any thread may take.
 struct Public(NonNull<Job>);
 
 impl Public {
@@ -62,15 +62,15 @@ impl Published<Job> for Public {
 struct Pending {
     job: usize,
     slot: usize,
-    /// Whether anything was published for it, and then somebody idle was seen, who is woken.
+    /// Whether the fork published a job and then saw a sleeper, which it would wake.
     wakes: bool,
 }
 
-/// A worker's forks, as the worker and others use them, and the count of those who idle.
+/// A worker's forks, as the owner and thieves use them, and the count of sleepers.
 struct Forks {
     queue: ForkQueue<Job, Public>,
     jobs: Vec<Job>,
-    idle: AtomicUsize,
+    sleepers: AtomicUsize,
 }
 
 // SAFETY: in each model one thread is the queue's owner.
@@ -81,7 +81,7 @@ unsafe impl Send for Forks {}
 impl Forks {
     fn new(jobs: usize) -> Arc<Self> {
         let jobs = (0..jobs).map(|_| Job::new()).collect();
-        Arc::new(Forks { queue: ForkQueue::new(1, 2, false), jobs, idle: AtomicUsize::new(0) })
+        Arc::new(Forks { queue: ForkQueue::new(1, 2, false), jobs, sleepers: AtomicUsize::new(0) })
     }
 
     fn assert_all_ran(&self) {
@@ -96,9 +96,9 @@ impl Forks {
         unsafe { &*(&raw const self.queue).cast() }
     }
 
-    fn somebody_idles(&self) -> bool {
+    fn sees_sleepers(&self) -> bool {
         seq_cst_is_enough();
-        self.idle.load(Ordering::SeqCst) > 0
+        self.sleepers.load(Ordering::SeqCst) > 0
     }
 
     fn fork(&self, job: usize) -> Pending {
@@ -108,10 +108,10 @@ impl Forks {
             Some(slot) => (slot, 0),
             None => self.queue.push_slow(pointer, Public),
         };
-        Pending { job, slot, wakes: published > 0 && self.somebody_idles() }
+        Pending { job, slot, wakes: published > 0 && self.sees_sleepers() }
     }
 
-    /// The second value: whether it wakes somebody.
+    /// Takes the fork's job back, unless a thief has it. Also returns whether it wakes a sleeper.
     fn unfork(&self, fork: &Pending) -> (Popped, bool) {
         if self.front().pop(fork.slot) {
             return (Popped::Mine, false);
@@ -119,22 +119,22 @@ impl Forks {
         let pointer = NonNull::from(&self.jobs[fork.job]);
         let (popped, published) = self.queue.pop_slow(fork.slot, pointer, Public);
         let publishes = published > 0 || popped == Popped::Stolen;
-        (popped, publishes && self.somebody_idles())
+        (popped, publishes && self.sees_sleepers())
     }
 
-    /// Ends a fork, and runs its job if it is still there.
+    /// Ends a fork, and runs its job unless a thief has it.
     fn end(&self, fork: Pending) {
         if self.unfork(&fork).0 == Popped::Mine {
             self.jobs[fork.job].run();
         }
     }
 
-    /// Returns whether it wakes somebody.
+    /// Returns whether it wakes a sleeper.
     fn flush(&self) -> bool {
-        self.queue.flush(Public) > 0 && self.somebody_idles()
+        self.queue.flush(Public) > 0 && self.sees_sleepers()
     }
 
-    // ---- the others: worker/find.rs -----------------------------------------------------------
+    // ---- thieves and sleepers: worker/find.rs -------------------------------------------------
 
     fn steal_one(&self) {
         if self.queue.is_empty() {
@@ -148,9 +148,9 @@ impl Forks {
         self.queue.force(heavy_fence, Public, Public::run);
     }
 
-    /// Goes to sleep, unless there is something to do. Returns whether it sleeps.
+    /// Goes to sleep unless it sees work. Returns whether it sleeps.
     fn sleep(&self) -> bool {
-        self.idle.fetch_add(1, Ordering::Relaxed);
+        self.sleepers.fetch_add(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let sleeps = self.queue.is_empty();
         if sleeps {
@@ -159,13 +159,13 @@ impl Forks {
         sleeps
     }
 
-    /// The same for the last one who looks.
-    fn sleep_for_good(&self) -> bool {
+    /// The same for the last searcher.
+    fn sleep_as_last(&self) -> bool {
         self.sleep() && heavy_fence() && !self.queue.hides_work()
     }
 }
 
-/// As in `sync::light_fence`, both sides of the pair are the same in a model.
+/// In a model, the light and the heavy fence are the same: see `sync::light_fence`.
 fn heavy_fence() -> bool {
     fence(Ordering::SeqCst);
     true
@@ -201,7 +201,7 @@ fn one_of_two_thieves_gets_a_job_or_its_owner() {
     });
 }
 
-/// Fails when `pop_slow` does not look what it took.
+/// Fails when `pop_slow` does not check which job it took.
 ///
 /// Weakened: `queue/join_queue.rs put: Ordering::SeqCst => Ordering::Relaxed`
 #[test]
@@ -250,7 +250,7 @@ fn a_ring_that_is_full_loses_nothing() {
     });
 }
 
-/// A thief has the newest published fork, and has not closed the gate yet, when the owner starts
+/// A thief has taken the newest published fork but not yet closed the gate, when the owner starts
 /// over with that fork's slot.
 ///
 /// Fails when `pop_other` leaves the gate open.
@@ -306,9 +306,9 @@ fn a_fork_that_is_taken_by_force_and_flushed_is_run_once() {
     });
 }
 
-/// The fork is in the slot of one that has ended, and nothing older is private.
+/// The fork reuses the slot of one that has ended, and nothing older is private.
 ///
-/// Fails when `push` or `pop` stores `top` with Relaxed, or `force` loads it so.
+/// Fails when `push` or `pop` stores `top`, or `force` loads it, with Relaxed.
 ///
 /// Weakened: `queue/join_queue.rs push: Ordering::Release => Ordering::Relaxed`
 #[test]
@@ -355,10 +355,10 @@ fn forks_in_the_fast_slot_after_one_that_is_taken_by_force_are_run_once() {
     });
 }
 
-/// The owner's slow path begins before the thief closes the gate, and opens it again after that.
-/// The yields stand for time that passes, which the model checker then need not count.
+/// The owner's slow path begins before the thief closes the gate, and opens it again later. A yield
+/// lets time pass without using up a preemption.
 ///
-/// Fails when `force` does not look at the gate after the fence.
+/// Fails when `force` does not read the gate after the fence.
 ///
 /// Weakened: `queue/join_queue.rs force: self.front.gate.is_closed() => true`
 #[test]
@@ -380,7 +380,7 @@ fn a_gate_that_is_opened_again_keeps_force_out() {
     });
 }
 
-/// Fails when `force` writes `head` though it may take nothing.
+/// Fails when `force` writes `head` although it gives up.
 ///
 /// Weakened: `queue/join_queue.rs be_busy: self.front.gate.forced.load(Ordering::Acquire) != 0 =>
 /// false`
@@ -393,42 +393,42 @@ fn a_thief_that_is_kept_out_leaves_the_forks_as_they_are() {
         let _ = forks.flush();
         [c, b, a].into_iter().for_each(|fork| forks.end(fork));
         thief.join().unwrap();
-        // What was published and then taken for private would still be here.
+        // A job that was published, but that the owner found private, would still be in the deque.
         (0..3).for_each(|_| forks.steal_one());
         forks.assert_all_ran();
     });
 }
 
-/// An owner that runs a long closure has a fork pending behind one that is stolen just now.
+/// The owner does nothing more. Its private fork is newer than one that is being stolen.
 ///
-/// Fails when `steal` does not raise demand and `sleep_for_good` does not look at what is hidden.
+/// Fails when `steal` does not close the gate and `sleep_as_last` does not look at private forks.
 ///
 /// Weakened: `queue/join_queue.rs hides_work: self.hidden() > 0 => false`
 #[test]
-fn a_fork_behind_a_stolen_one_is_not_hidden_from_who_sleeps_for_good() {
+fn a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper() {
     loom::model(|| {
         let forks = Forks::new(2);
         let [_, b] = [0, 1].map(|job| forks.fork(job));
         let thief = start(&forks, Forks::steal_one);
-        let sleeper = start(&forks, Forks::sleep_for_good);
+        let sleeper = start(&forks, Forks::sleep_as_last);
         thief.join().unwrap();
         assert!(!sleeper.join().unwrap());
         forks.end(b);
     });
 }
 
-/// The same behind one that is stolen only now.
+/// The same, but the owner forks while the older fork is being stolen.
 ///
 /// Fails when `answer` begins without a fence.
 ///
 /// Weakened: `queue/join_queue.rs answer: light_fence(); =>`
 #[test]
-fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_who_sleeps_for_good() {
+fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper() {
     loom::model(|| {
         let forks = Forks::new(2);
         let a = forks.fork(0);
         let thief = start(&forks, Forks::steal_one);
-        let sleeper = start(&forks, Forks::sleep_for_good);
+        let sleeper = start(&forks, Forks::sleep_as_last);
         let b = forks.fork(1);
         let asleep = sleeper.join().unwrap() && !a.wakes && !b.wakes;
         assert!(!asleep || !forks.queue.hides_work());
@@ -438,7 +438,7 @@ fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_who_sleeps_for_good
     });
 }
 
-// ---- who publishes and who goes to sleep ----------------------------------------------------
+// ---- publishers and sleepers ----------------------------------------------------------------
 
 /// Fails when the swap in `close` is Relaxed, or is a store.
 ///
@@ -472,8 +472,8 @@ fn an_older_fork_and_a_sleeper_see_each_other() {
     });
 }
 
-/// Fails when the swap in `put` is Relaxed, or is a store, and when a sleeper does not go through
-/// that word.
+/// Fails when the swap in `put` is Relaxed, or is a store, and when a sleeper does not read that
+/// word.
 ///
 /// Weakened: `queue/join_queue.rs put: Ordering::SeqCst => Ordering::Relaxed`
 #[test]
@@ -486,8 +486,8 @@ fn a_fork_in_the_fast_slot_and_a_sleeper_see_each_other() {
     });
 }
 
-/// Somebody goes to sleep while the first of two forks is stolen. Returns the second one, and
-/// whether the sleeper has not been woken.
+/// A worker goes to sleep while the first of two forks is stolen. Returns the second fork, and
+/// whether the worker sleeps on.
 fn fork_twice_beside_a_sleeper_and_a_thief(forks: &Arc<Forks>) -> (Pending, bool) {
     let a = forks.fork(0);
     let thief = start(forks, Forks::steal_one);
@@ -498,7 +498,7 @@ fn fork_twice_beside_a_sleeper_and_a_thief(forks: &Arc<Forks>) -> (Pending, bool
     (b, asleep)
 }
 
-/// Fails when `steal` raises no demand.
+/// Fails when `steal` does not close the gate.
 ///
 /// Weakened: `queue/join_queue.rs steal: self.took_last() => false`
 #[test]
@@ -529,7 +529,7 @@ fn the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper() {
     });
 }
 
-/// Fails when `answer` opens the gate without looking whether anything is public.
+/// Fails when `answer` opens the gate without a look at whether a job is public.
 ///
 /// Weakened: `queue/join_queue.rs answer: own.public() == 0 => false`
 #[test]
@@ -560,7 +560,7 @@ fn the_fork_after_one_that_was_taken_back_is_published() {
     });
 }
 
-/// An owner that waits runs its only public fork itself, while the gate is open.
+/// A waiting owner runs its only public fork itself, while the gate is open.
 ///
 /// Fails when `pop_newest_public` does not close it.
 ///
@@ -581,8 +581,8 @@ fn the_fork_after_one_that_its_waiting_owner_ran_is_published() {
     });
 }
 
-/// An owner that waits takes the fork out of the fast slot, may not run it, and puts it back, in
-/// the deque.
+/// A waiting owner takes the fork out of the fast slot, may not run it, and puts it back into the
+/// deque.
 ///
 /// Fails when `push_newest_public` does not close the gate.
 ///
@@ -595,16 +595,16 @@ fn a_fork_in_the_fast_slot_that_is_put_back_and_a_sleeper_see_each_other() {
         let sleeper = start(&forks, Forks::sleep);
         let job = forks.queue.pop_newest_public().unwrap();
         forks.queue.push_newest_public(job);
-        let wakes = forks.somebody_idles();
+        let wakes = forks.sees_sleepers();
         assert!(!sleeper.join().unwrap() || wakes);
         forks.end(a);
         forks.assert_all_ran();
     });
 }
 
-/// An owner that waits has run its newest public job itself, and now ends that fork.
+/// A waiting owner has run its newest public job itself, and now ends that fork.
 ///
-/// Fails when the owner does not notify of a fork that was stolen.
+/// Fails when the owner does not wake a sleeper after it missed its job.
 ///
 /// Weakened: `queue/models/forks.rs unfork: popped == Popped::Stolen => false`
 #[test]
@@ -630,7 +630,7 @@ fn a_job_that_is_put_back_and_a_sleeper_see_each_other() {
 fn one_of_two_thieves_that_take_the_last_raises_demand() {
     loom::model(|| {
         let forks = Forks::new(5);
-        // Has the owner keep two public.
+        // From now on the owner keeps two jobs public.
         let first = forks.fork(0);
         forks.steal_one();
         forks.end(first);
@@ -639,7 +639,7 @@ fn one_of_two_thieves_that_take_the_last_raises_demand() {
         thieves.into_iter().for_each(|thief| thief.join().unwrap());
         let is_hidden = forks.queue.is_empty() && forks.queue.hides_work();
         let next = forks.fork(4);
-        assert!(!is_hidden || !forks.queue.is_empty(), "nobody raised demand");
+        assert!(!is_hidden || !forks.queue.is_empty(), "no thief closed the gate");
         forks.end(next);
         pending.into_iter().rev().for_each(|fork| forks.end(fork));
         forks.assert_all_ran();

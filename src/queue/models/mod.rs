@@ -1,4 +1,4 @@
-//! Models of the queues, for the model checker. Most say what they were seen to fail for.
+//! loom models of the queues. "Fails when" names a change for which a model was seen to fail.
 
 mod forks;
 mod tasks;

@@ -1,5 +1,5 @@
-//! Models of the task queue: each task is run once, and tasks that come or move and who goes to
-//! sleep do not miss each other.
+//! Models of the task queue: each task is run once, and a sleeper misses no task that is pushed or
+//! moved.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -10,13 +10,12 @@ use super::start;
 use crate::queue::{Injector, TaskQueue};
 use crate::sync::{AtomicUsize, Ordering, fence, seq_cst_is_enough};
 
-/// An owner's queue and a thief's, as they and others use them, tasks from outside, and the count
-/// of those who idle.
+/// The queues of an owner and of a thief, tasks from outside, and the count of sleepers.
 struct Tasks {
     queues: [TaskQueue<usize>; 2],
     injector: Injector<usize>,
     runs: [AtomicUsize; 3],
-    idle: AtomicUsize,
+    sleepers: AtomicUsize,
 }
 
 const OWNER: usize = 0;
@@ -33,7 +32,7 @@ impl Tasks {
             queues: [(); 2].map(|()| TaskQueue::new(false, in_order)),
             injector: Injector::new(),
             runs: [(); 3].map(|()| AtomicUsize::new(0)),
-            idle: AtomicUsize::new(0),
+            sleepers: AtomicUsize::new(0),
         })
     }
 
@@ -52,11 +51,11 @@ impl Tasks {
         assert_eq!(runs, [1; 3]);
     }
 
-    // ---- worker/mod.rs, worker/find.rs: what returns a `bool` says whether it wakes somebody ---
+    // ---- worker/mod.rs, worker/find.rs. A `bool` says whether a sleeper would be woken. --------
 
     fn push(&self, task: usize) -> bool {
         self.queues[OWNER].push(task);
-        self.somebody_idles()
+        self.sees_sleepers()
     }
 
     fn push_all(&self, tasks: Range<usize>) {
@@ -67,12 +66,12 @@ impl Tasks {
 
     fn publish(&self, me: usize) -> bool {
         self.queues[me].publish_moved();
-        self.somebody_idles()
+        self.sees_sleepers()
     }
 
-    fn somebody_idles(&self) -> bool {
+    fn sees_sleepers(&self) -> bool {
         seq_cst_is_enough();
-        self.idle.load(Ordering::SeqCst) > 0
+        self.sleepers.load(Ordering::SeqCst) > 0
     }
 
     fn pop(&self) -> bool {
@@ -91,14 +90,14 @@ impl Tasks {
         self.publish(THIEF)
     }
 
-    /// Goes to sleep, unless there is something to do. Returns whether it sleeps.
+    /// Goes to sleep unless it sees work. Returns whether it sleeps.
     fn sleep(&self) -> bool {
-        self.idle.fetch_add(1, Ordering::Relaxed);
+        self.sleepers.fetch_add(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        self.nothing_is_there()
+        self.sees_no_task()
     }
 
-    fn nothing_is_there(&self) -> bool {
+    fn sees_no_task(&self) -> bool {
         self.injector.is_empty() && self.queues.iter().all(TaskQueue::is_empty)
     }
 }
@@ -126,7 +125,7 @@ fn a_task_that_is_stolen_is_run_once() {
     });
 }
 
-/// The owner steals, too, after a thief has taken from its buffer.
+/// The owner itself steals, after a thief has taken from its buffer.
 ///
 /// Fails when `fill` loads the length with Relaxed.
 ///
@@ -153,8 +152,7 @@ fn a_buffer_that_was_emptied_is_filled_again() {
     });
 }
 
-/// Checks that if somebody goes to sleep beside `act`, it misses nothing that `act` does not wake
-/// it for.
+/// Checks that a worker which goes to sleep beside `act` is woken by `act` or sees its task.
 fn check_sleeper(before: fn(&Tasks), act: fn(&Tasks) -> bool) {
     check_sleeper_of(false, before, act);
 }
@@ -166,7 +164,7 @@ fn check_sleeper_of(in_order: bool, before: fn(&Tasks), act: fn(&Tasks) -> bool)
         let sleeper = start(&tasks, Tasks::sleep);
         let wakes = act(&tasks);
         let sleeps = sleeper.join().unwrap();
-        assert!(!sleeps || wakes || tasks.nothing_is_there());
+        assert!(!sleeps || wakes || tasks.sees_no_task());
     });
 }
 
@@ -214,7 +212,7 @@ fn a_buffer_that_is_stolen_and_a_sleeper_see_each_other() {
     check_sleeper(|tasks| tasks.push_all(0..2), Tasks::steal);
 }
 
-/// Somebody else takes what the batch has left.
+/// Another worker takes the task that the batch has left.
 ///
 /// Fails when the thief does not publish what it has moved.
 ///

@@ -1,20 +1,17 @@
-//! Adding to the standard collections. What cannot be filled by many at once gets its items from
-//! vectors, one a piece, or is put together from smaller ones.
+//! Adding to the standard collections. If threads cannot fill a collection together, each piece
+//! fills a vector, whose items are then added, or a small collection, and these are then joined.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hash};
-use std::marker::PhantomData;
 
 use super::super::super::{Either, IntoParallelIterator, ParallelExtend, ParallelIterator};
-use super::super::end::{End, Join, run};
-use super::pieces::pieces_of;
 use super::two::{Apart, BySide, extend_two};
-use super::{append_known, append_unknown};
+use super::{append_known, append_unknown, pieces_of};
 
 impl<T: Send> ParallelExtend<T> for Vec<T> {
-    /// In place, where the number of items is known.
+    /// Fills the vector in place if the number of items is known.
     fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I) {
         let par_iter = par_iter.into_par_iter();
         match par_iter.opt_len() {
@@ -28,7 +25,7 @@ impl<T: Send> ParallelExtend<T> for Vec<T> {
 macro_rules! extend_serially {
     ($([$($generics:tt)*] $collection:ty, $item:ty $(, $reserve:ident)?;)*) => {$(
         impl<$($generics)*> ParallelExtend<$item> for $collection {
-            /// The items are collected in parallel, and put in serially.
+            /// Collects the items in parallel, then adds them serially.
             fn par_extend<I: IntoParallelIterator<Item = $item>>(&mut self, par_iter: I) {
                 let pieces = pieces_of(par_iter.into_par_iter());
                 $(self.$reserve(pieces.iter().map(Vec::len).sum());)?
@@ -49,130 +46,44 @@ extend_serially! {
 
 /// Collections that are extended by references to items that can be copied.
 macro_rules! extend_by_reference {
-    ($([$($generics:tt)*] $collection:ty, $item:ty;)*) => {$(
-        impl<'a, $($generics)*> ParallelExtend<&'a $item> for $collection {
-            /// Copies them.
-            fn par_extend<I: IntoParallelIterator<Item = &'a $item>>(&mut self, par_iter: I) {
-                self.par_extend(par_iter.into_par_iter().copied());
+    ($([$($generics:tt)*] $collection:ty, $item:ty, |$reference:pat_param| $copy:expr;)*) => {$(
+        impl<'a, $($generics)*> ParallelExtend<$item> for $collection {
+            /// Adds copies.
+            fn par_extend<I: IntoParallelIterator<Item = $item>>(&mut self, par_iter: I) {
+                self.par_extend(par_iter.into_par_iter().map(|$reference| $copy));
             }
         }
     )*};
 }
 
 extend_by_reference! {
-    [T: Copy + Send + Sync + 'a] Vec<T>, T;
-    [T: Copy + Send + Sync + 'a] VecDeque<T>, T;
-    [T: Copy + Send + Sync + 'a] LinkedList<T>, T;
-    [T: Copy + Ord + Send + Sync + 'a] BinaryHeap<T>, T;
-    [T: Copy + Ord + Send + Sync + 'a] BTreeSet<T>, T;
-    [T: Copy + Eq + Hash + Send + Sync + 'a, S: BuildHasher + Send] HashSet<T, S>, T;
+    [T: Copy + Send + Sync + 'a] Vec<T>, &'a T, |item| *item;
+    [T: Copy + Send + Sync + 'a] VecDeque<T>, &'a T, |item| *item;
+    [T: Copy + Send + Sync + 'a] LinkedList<T>, &'a T, |item| *item;
+    [T: Copy + Ord + Send + Sync + 'a] BinaryHeap<T>, &'a T, |item| *item;
+    [T: Copy + Ord + Send + Sync + 'a] BTreeSet<T>, &'a T, |item| *item;
+    [T: Copy + Eq + Hash + Send + Sync + 'a, S: BuildHasher + Send]
+        HashSet<T, S>, &'a T, |item| *item;
+    [K: Copy + Ord + Send + Sync + 'a, V: Copy + Send + Sync + 'a]
+        BTreeMap<K, V>, (&'a K, &'a V), |(key, value)| (*key, *value);
+    [K: Copy + Eq + Hash + Send + Sync + 'a, V: Copy + Send + Sync + 'a, S: BuildHasher + Send]
+        HashMap<K, V, S>, (&'a K, &'a V), |(key, value)| (*key, *value);
 }
 
-impl<'a, K, V> ParallelExtend<(&'a K, &'a V)> for BTreeMap<K, V>
-where
-    K: Copy + Ord + Send + Sync + 'a,
-    V: Copy + Send + Sync + 'a,
-{
-    /// Copies keys and values.
-    fn par_extend<I: IntoParallelIterator<Item = (&'a K, &'a V)>>(&mut self, par_iter: I) {
-        self.par_extend(par_iter.into_par_iter().map(|(key, value)| (*key, *value)));
-    }
-}
-
-impl<'a, K, V, S> ParallelExtend<(&'a K, &'a V)> for HashMap<K, V, S>
-where
-    K: Copy + Eq + Hash + Send + Sync + 'a,
-    V: Copy + Send + Sync + 'a,
-    S: BuildHasher + Send,
-{
-    /// Copies keys and values.
-    fn par_extend<I: IntoParallelIterator<Item = (&'a K, &'a V)>>(&mut self, par_iter: I) {
-        self.par_extend(par_iter.into_par_iter().map(|(key, value)| (*key, *value)));
-    }
-}
-
-/// A small collection a piece, joined by `join`.
-struct Small<C, J> {
-    join: J,
-    collection: PhantomData<fn() -> C>,
-}
-
-impl<C: Default + Send, J: Fn(&mut C, C) + Sync> Join for Small<C, J> {
-    type Result = C;
-
-    fn start(&self) -> C {
-        C::default()
-    }
-
-    fn join(&self, mut left: C, right: C) -> C {
-        (self.join)(&mut left, right);
-        left
-    }
-}
-
-impl<T, C: Default + Send + Extend<T>, J: Fn(&mut C, C) + Sync> End<T> for Small<C, J> {
-    fn take(&self, mut so_far: C, iter: impl Iterator<Item = T>) -> C {
-        so_far.extend(iter);
-        so_far
-    }
-}
-
-impl<T: Send> ParallelExtend<T> for LinkedList<T> {
-    /// A list a piece; they are chained at no cost.
-    fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I) {
-        let join = |left: &mut LinkedList<T>, mut right| left.append(&mut right);
-        let mut list = run(par_iter.into_par_iter(), &Small { join, collection: PhantomData });
-        self.append(&mut list);
-    }
-}
-
-/// Texts in a row.
-struct Texts<S> {
-    last: S,
-    before: Vec<S>,
-}
-
-struct ToTexts<S>(PhantomData<fn() -> S>);
-
-impl<S: Default + Send> Join for ToTexts<S> {
-    type Result = Texts<S>;
-
-    fn start(&self) -> Texts<S> {
-        Texts { last: S::default(), before: Vec::new() }
-    }
-
-    fn join(&self, mut left: Texts<S>, mut right: Texts<S>) -> Texts<S> {
-        left.before.push(left.last);
-        left.before.append(&mut right.before);
-        Texts { last: right.last, before: left.before }
-    }
-}
-
-impl<T, S: Default + Send + Extend<T>> End<T> for ToTexts<S> {
-    fn take(&self, mut so_far: Texts<S>, iter: impl Iterator<Item = T>) -> Texts<S> {
-        so_far.last.extend(iter);
-        so_far
-    }
-}
-
-/// Strings are put together from strings, one a piece.
-macro_rules! extend_texts {
-    ($([$($a:lifetime)?] $text:ty, $item:ty;)*) => {$(
-        impl<$($a)?> ParallelExtend<$item> for $text {
-            /// A string a piece; then all behind each other.
+/// Collections that are joined from others of their kind, one for each piece.
+macro_rules! extend_by_parts {
+    ($([$($generics:tt)*] $collection:ty, $item:ty;)*) => {$(
+        impl<$($generics)*> ParallelExtend<$item> for $collection {
+            /// Each piece fills a collection of its own. These are then joined.
             fn par_extend<I: IntoParallelIterator<Item = $item>>(&mut self, par_iter: I) {
-                let texts = run(par_iter.into_par_iter(), &ToTexts::<$text>(PhantomData));
-                let all = || texts.before.iter().chain([&texts.last]);
-                self.reserve(all().map(|text| text.len()).sum());
-                all().for_each(|text| extend_texts!(@push $text, self, text));
+                append_unknown(self, par_iter.into_par_iter());
             }
         }
     )*};
-    (@push String, $to:ident, $text:ident) => { $to.push_str($text) };
-    (@push $other:ty, $to:ident, $text:ident) => { $to.extend([&**$text]) };
 }
 
-extend_texts! {
+extend_by_parts! {
+    [T: Send] LinkedList<T>, T;
     [] String, char;
     ['a] String, &'a char;
     ['a] String, &'a str;
@@ -185,7 +96,7 @@ extend_texts! {
 }
 
 impl ParallelExtend<()> for () {
-    /// Runs the iterator.
+    /// Runs the loop.
     fn par_extend<I: IntoParallelIterator<Item = ()>>(&mut self, par_iter: I) {
         par_iter.into_par_iter().for_each(|()| ());
     }
@@ -198,7 +109,7 @@ where
     FromA: ParallelExtend<A> + Send,
     FromB: ParallelExtend<B> + Send,
 {
-    /// Both at once.
+    /// Extends both collections in one loop.
     fn par_extend<I: IntoParallelIterator<Item = (A, B)>>(&mut self, par_iter: I) {
         extend_two(&mut self.0, &mut self.1, par_iter.into_par_iter(), &Apart);
     }
@@ -211,7 +122,8 @@ where
     A: ParallelExtend<L> + Send,
     B: ParallelExtend<R> + Send,
 {
-    /// Each item goes to the collection of its side.
+    /// Adds the values of the `Left`s to the first collection, and those of the `Right`s to the
+    /// second.
     fn par_extend<I: IntoParallelIterator<Item = Either<L, R>>>(&mut self, par_iter: I) {
         let by_side = BySide(|item: Either<L, R>| item);
         extend_two(&mut self.0, &mut self.1, par_iter.into_par_iter(), &by_side);
@@ -224,7 +136,7 @@ where
     L: ParallelExtend<T>,
     R: ParallelExtend<T>,
 {
-    /// Whichever it is.
+    /// Extends the collection that is there.
     fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I) {
         match self {
             Either::Left(left) => left.par_extend(par_iter),

@@ -1,8 +1,9 @@
-//! Collecting what can fail: into a `Result` or an `Option` of a collection.
+//! Collecting into a `Result` or an `Option` of a collection.
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use super::super::super::plumbing::{Consumer, Folder, UnindexedConsumer};
+use super::super::super::adaptors::drive_until;
+use super::super::super::plumbing::UnindexedConsumer;
 use super::super::super::tries::Try;
 use super::super::super::{FromParallelIterator, IntoParallelIterator, ParallelIterator};
 use super::super::tries::Stop;
@@ -13,7 +14,7 @@ where
     T: Send,
     C: FromParallelIterator<T>,
 {
-    /// `None` if any item is: then the others stop soon.
+    /// Returns `None` if an item is `None`. All threads then stop soon.
     fn from_par_iter<I: IntoParallelIterator<Item = Option<T>>>(par_iter: I) -> Self {
         collect(par_iter.into_par_iter())
     }
@@ -25,13 +26,13 @@ where
     E: Send,
     C: FromParallelIterator<T>,
 {
-    /// One of the errors, if there are any: not always the first. The others stop soon.
+    /// Returns an error if there is one, not always the first. All threads then stop soon.
     fn from_par_iter<I: IntoParallelIterator<Item = Result<T, E>>>(par_iter: I) -> Self {
         collect(par_iter.into_par_iter())
     }
 }
 
-/// Collects what the items hold, until one fails.
+/// Collects the values in the items, until one is a failure.
 fn collect<I, C, R>(base: I) -> R
 where
     I: ParallelIterator<Item: Try<Output: Send, Residual: Send>>,
@@ -50,7 +51,7 @@ where
     }
 }
 
-/// Whether an item failed, and which it was: the one that was noted first.
+/// Whether an item was a failure, and the failure that was noted first.
 struct Failure<W> {
     stop: Stop,
     why: Mutex<Option<W>>,
@@ -61,13 +62,13 @@ impl<W> Failure<W> {
         let mut first = self.why.lock();
         let late = if first.is_some() { Some(why) } else { first.replace(why) };
         drop(first);
-        // Dropped here, where a panic is of no harm.
+        // Dropped without the lock, where a panic does no harm.
         drop(late);
         self.stop.set();
     }
 }
 
-/// What is in the items that have not failed.
+/// The values in the items that are no failures.
 struct Successes<'f, I, W> {
     base: I,
     failure: &'f Failure<W>,
@@ -80,94 +81,14 @@ where
     type Item = <I::Item as Try>::Output;
 
     fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
-        self.base.drive_unindexed(While { base: consumer, failure: self.failure })
-    }
-}
-
-/// A consumer or folder that goes on while nothing has failed.
-struct While<'f, B, W> {
-    base: B,
-    failure: &'f Failure<W>,
-}
-
-impl<'f, T, C> Consumer<T> for While<'f, C, T::Residual>
-where
-    T: Try<Residual: Send>,
-    C: Consumer<T::Output>,
-{
-    type Folder = While<'f, C::Folder, T::Residual>;
-    type Reducer = C::Reducer;
-    type Result = C::Result;
-
-    const PAUSES: bool = C::PAUSES;
-
-    fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
-        let failure = self.failure;
-        let (left, right, reducer) = self.base.split_at(index);
-        (While { base: left, failure }, While { base: right, failure }, reducer)
-    }
-
-    fn into_folder(self) -> Self::Folder {
-        While { base: self.base.into_folder(), failure: self.failure }
-    }
-
-    fn full(&self) -> bool {
-        self.failure.stop.is_set() || self.base.full()
-    }
-
-    fn pause(folder: Self::Folder) -> (C::Result, Self, C::Reducer) {
-        let (result, base, reducer) = C::pause(folder.base);
-        (result, While { base, failure: folder.failure }, reducer)
-    }
-}
-
-impl<T, C> UnindexedConsumer<T> for While<'_, C, T::Residual>
-where
-    T: Try<Residual: Send>,
-    C: UnindexedConsumer<T::Output>,
-{
-    fn split_off_left(&self) -> Self {
-        While { base: self.base.split_off_left(), failure: self.failure }
-    }
-
-    fn to_reducer(&self) -> C::Reducer {
-        self.base.to_reducer()
-    }
-}
-
-impl<T, F> Folder<T> for While<'_, F, T::Residual>
-where
-    T: Try,
-    F: Folder<T::Output>,
-{
-    type Result = F::Result;
-
-    const KEEPS_STATE: bool = F::KEEPS_STATE;
-
-    const ASK_EACH: bool = F::ASK_EACH;
-
-    fn consume(self, item: T) -> Self {
-        self.consume_iter(std::iter::once(item))
-    }
-
-    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
-        let failure = self.failure;
-        self.base =
-            self.base.consume_iter(iter.into_iter().map_while(|item| match item.branch() {
-                Continue(value) => Some(value),
-                Break(why) => {
-                    failure.note(why);
-                    None
-                }
-            }));
-        self
-    }
-
-    fn complete(self) -> F::Result {
-        self.base.complete()
-    }
-
-    fn full(&self) -> bool {
-        self.failure.stop.is_set() || self.base.full()
+        let Successes { base, failure } = self;
+        let pass = move |item: I::Item| match item.branch() {
+            Continue(value) => Some(value),
+            Break(why) => {
+                failure.note(why);
+                None
+            }
+        };
+        drive_until::<false, _, _, _>(base, consumer, move || failure.stop.is_set(), pass)
     }
 }

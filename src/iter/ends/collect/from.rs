@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use super::super::super::{Either, FromParallelIterator, IntoParallelIterator, ParallelExtend};
 
-/// Collections that are extended when they are still empty.
+/// Collections that begin empty and are then extended.
 macro_rules! from_extended {
     ($([$($generics:tt)*] $collection:ty, $item:ty;)*) => {$(
         impl<$($generics)*> FromParallelIterator<$item> for $collection {
-            /// By its [`ParallelExtend`].
+            /// Extends an empty collection.
             fn from_par_iter<I: IntoParallelIterator<Item = $item>>(par_iter: I) -> Self {
                 let mut collection = Self::default();
                 collection.par_extend(par_iter);
@@ -42,11 +42,11 @@ from_extended! {
     [] (), ();
 }
 
-/// Collections that are made of another.
+/// Collections that are converted from others.
 macro_rules! from_other {
     ($([$($generics:tt)*] $collection:ty, $item:ty, $other:ty;)*) => {$(
         impl<$($generics)*> FromParallelIterator<$item> for $collection {
-            #[doc = concat!("From a `", stringify!($other), "`.")]
+            #[doc = concat!("Collects into a `", stringify!($other), "` and converts it.")]
             fn from_par_iter<I: IntoParallelIterator<Item = $item>>(par_iter: I) -> Self {
                 <$other>::from_par_iter(par_iter).into()
             }
@@ -73,7 +73,7 @@ where
     C: ToOwned<Owned: FromParallelIterator<T>> + ?Sized,
     T: Send,
 {
-    /// Always owned.
+    /// Returns a `Cow::Owned`.
     fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self {
         Cow::Owned(C::Owned::from_par_iter(par_iter))
     }
@@ -86,7 +86,7 @@ where
     FromA: FromParallelIterator<A> + Send,
     FromB: FromParallelIterator<B> + Send,
 {
-    /// Both at once.
+    /// Collects the first and the second values, in one loop.
     fn from_par_iter<I: IntoParallelIterator<Item = (A, B)>>(par_iter: I) -> Self {
         let mut two = (Made(None), Made(None));
         two.par_extend(par_iter);
@@ -101,7 +101,7 @@ where
     A: FromParallelIterator<L> + Send,
     B: FromParallelIterator<R> + Send,
 {
-    /// Each item goes to the collection of its side.
+    /// Collects the values of the `Left`s and those of the `Right`s, in one loop.
     fn from_par_iter<I: IntoParallelIterator<Item = Either<L, R>>>(par_iter: I) -> Self {
         let mut two = (Made(None), Made(None));
         two.par_extend(par_iter);
@@ -109,7 +109,7 @@ where
     }
 }
 
-/// What is made when it is "extended".
+/// A collection that is made when it is "extended".
 struct Made<C>(Option<C>);
 
 impl<C> Made<C> {

@@ -1,6 +1,6 @@
-//! Collecting a known number of items: each is written to its place at once.
+//! Collecting a known number of items: each is written directly to its place.
 //!
-//! Unsafe, because places are written before the vector counts them.
+//! Unsafe, because places are filled before the length of the vector includes them.
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
@@ -13,71 +13,60 @@ use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer
 /// Appends the `len` items of `iter`, which must drive its consumer by position, to `vec`.
 ///
 /// # Panics
-/// If `iter` gives more or fewer items.
+/// If `iter` yields more or fewer items.
 pub(crate) fn append_known<T: Send>(
     vec: &mut Vec<T>,
     len: usize,
     iter: impl ParallelIterator<Item = T>,
 ) {
-    append_by(vec, len, |consumer| iter.drive_unindexed(consumer));
-}
-
-/// Appends `len` items to `vec`, which `drive` feeds to the consumer it is given.
-///
-/// # Panics
-/// If it feeds more or fewer items.
-pub(crate) fn append_by<T: Send>(
-    vec: &mut Vec<T>,
-    len: usize,
-    drive: impl FnOnce(Places<'_, T>) -> Filled<'_, T>,
-) {
     vec.reserve(len);
     let old = vec.len();
     let start = vec.spare_capacity_mut().as_mut_ptr();
-    let filled = drive(Places { start, len, slots: PhantomData });
+    let filled = iter.drive_unindexed(Places { start, len, slots: PhantomData });
     let given = filled.len;
     assert!(given == len, "expected {len} items of a parallel iterator, but got {given}");
     assert!(ptr::eq(start, filled.start), "a parallel iterator gave its items in another order");
     mem::forget(filled);
-    // SAFETY: all of the `len` places behind the vector's items are filled, and `filled` no longer
-    // owns what is in them.
+    // SAFETY: all `len` places behind the vector's items are filled, and `filled` no longer owns
+    // their items.
     unsafe { vec.set_len(old + len) };
 }
 
-/// `len` places for the items of a piece, which nobody else has.
+/// `len` places for the items of a piece. No other piece has them.
 pub(crate) struct Places<'c, T> {
     start: *mut MaybeUninit<T>,
     len: usize,
     slots: PhantomData<&'c mut [T]>,
 }
 
-// SAFETY: nobody else has the places; items of type `T` are put there.
+// SAFETY: no other piece has the places. Items of type `T` are written there.
 unsafe impl<T: Send> Send for Places<'_, T> {}
 
-/// Places of which the first `len` are filled, with items that this owns.
+/// `len` filled places. This owns the items.
 pub(crate) struct Filled<'c, T> {
     start: *mut MaybeUninit<T>,
     len: usize,
     slots: PhantomData<&'c mut [T]>,
 }
 
-// SAFETY: it owns items of type `T`, and shares them with nobody.
+// SAFETY: it owns items of type `T`, and does not share them.
 unsafe impl<T: Send> Send for Filled<'_, T> {}
 
 impl<T> Drop for Filled<'_, T> {
     fn drop(&mut self) {
         let items = ptr::slice_from_raw_parts_mut(self.start.cast::<T>(), self.len);
-        // SAFETY: the places are filled, and nobody else owns the items.
+        // SAFETY: the places are filled, and this owns the items.
         unsafe { ptr::drop_in_place(items) };
     }
 }
 
-/// Joins what stands next to each other.
+/// Joins neighbours.
 pub(crate) struct Adjoin;
 
 impl<'c, T> Reducer<Filled<'c, T>> for Adjoin {
     fn reduce(self, mut left: Filled<'c, T>, right: Filled<'c, T>) -> Filled<'c, T> {
-        // Else left is not full; then `append_by` finds items missing, and right's are dropped.
+        // If not, `left` is not full. `append_known` then panics, and the items of `right` are
+        // dropped.
         if ptr::eq(left.start.wrapping_add(left.len), right.start) {
             left.len += right.len;
             mem::forget(right);
@@ -146,7 +135,8 @@ impl<'c, T: Send> Folder<T> for Filling<'c, T> {
     fn consume(mut self, item: T) -> Self {
         assert!(self.filled.len < self.len, "a parallel iterator has more items than it said");
         let slot = self.filled.start.wrapping_add(self.filled.len);
-        // SAFETY: the places behind those that are filled are this piece's alone, in one vector.
+        // SAFETY: only this piece has the places behind the filled ones, and the slot is one of
+        // them.
         unsafe { &mut *slot }.write(item);
         self.filled.len += 1;
         self
@@ -155,9 +145,9 @@ impl<'c, T: Send> Folder<T> for Filling<'c, T> {
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
         let iter = iter.into_iter();
         if size_of::<T>() == 0 && !mem::needs_drop::<T>() {
-            // Nothing is to be written or dropped, and compilers see through a loop of any length.
-            // Whether there are as many as there should be is seen by `append_by`. (Not by `count`,
-            // which an iterator may override: there would be elements that nobody has made.)
+            // Nothing is written or dropped, so the compiler can remove the loop. `append_known`
+            // checks the number of items. (Not by `Iterator::count`, which an iterator may
+            // override: the vector would then have elements that were never made.)
             self.filled.len = iter.fold(self.filled.len, |len, item| {
                 mem::forget(item);
                 len + 1
@@ -166,12 +156,12 @@ impl<'c, T: Send> Folder<T> for Filling<'c, T> {
         }
         let rest = self.len - self.filled.len;
         if iter.size_hint().1.is_none_or(|most| most > rest) {
-            // More than it said, perhaps: one by one, each with a look at whether there is a place.
+            // There may be too many items, so each one is checked.
             return iter.fold(self, Self::consume);
         }
         let rest =
             ptr::slice_from_raw_parts_mut(self.filled.start.wrapping_add(self.filled.len), rest);
-        // SAFETY: the places behind those that are filled are this piece's alone, in one vector.
+        // SAFETY: only this piece has the `rest` places behind the filled ones.
         let rest = unsafe { &mut *rest };
         for (slot, item) in rest.iter_mut().zip(iter) {
             slot.write(item);

@@ -1,4 +1,4 @@
-//! Collecting: in place where the number of items is known, else by the piece.
+//! Collecting: in place if the number of items is known, else each piece by itself.
 
 mod extend;
 mod fallible;
@@ -7,6 +7,7 @@ mod in_place;
 mod pieces;
 mod two;
 
-pub(crate) use in_place::{append_by, append_known};
-pub(crate) use pieces::{append_unknown, pieces_of};
-pub(crate) use two::{ByPredicate, BySide, append_pairs, extend_two};
+use in_place::append_known;
+use pieces::append_unknown;
+pub(crate) use pieces::pieces_of;
+pub(crate) use two::{Apart, ByPredicate, BySide, extend_two};

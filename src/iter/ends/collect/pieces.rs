@@ -1,50 +1,112 @@
-//! Collecting items whose number is not known: a vector a piece, then all behind each other.
+//! Collecting an unknown number of items: each piece fills a collection, and these are then joined.
 
 use std::collections::LinkedList;
+use std::ffi::OsString;
+use std::marker::PhantomData;
 
 use super::super::super::ParallelIterator;
 use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use super::append_known;
 
-/// Appends the items of `iter` to `vec`, in order.
-pub(crate) fn append_unknown<T: Send>(vec: &mut Vec<T>, iter: impl ParallelIterator<Item = T>) {
-    let Pieces { first, mut others } = iter.drive_unindexed(ToPieces);
-    let more: usize = others.iter().map(Vec::len).sum();
-    if vec.is_empty() && vec.capacity() < first.len() + more {
-        *vec = first;
-    } else {
-        others.insert(0, first);
+/// A collection that others can be appended to.
+pub(super) trait Part: Default + Send {
+    fn len(&self) -> usize;
+
+    fn append(&mut self, other: Self);
+
+    /// Returns the number of items for which it has memory.
+    fn capacity(&self) -> usize {
+        usize::MAX
     }
-    vec.reserve(others.iter().map(Vec::len).sum());
-    others.iter_mut().for_each(|piece| vec.append(piece));
+
+    /// Gets memory for more items.
+    fn reserve(&mut self, _additional: usize) {}
 }
 
-/// The items of `iter`, in vectors, in order.
+impl<T: Send> Part for LinkedList<T> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn append(&mut self, mut other: Self) {
+        self.append(&mut other);
+    }
+}
+
+/// Implements `Part` for collections in one block of memory.
+macro_rules! parts {
+    ($([$($generics:tt)*] $part:ty, |$to:ident, $from:pat_param| $append:expr;)*) => {$(
+        impl<$($generics)*> Part for $part {
+            fn len(&self) -> usize {
+                (**self).len()
+            }
+
+            fn append(&mut self, $from: Self) {
+                let $to = self;
+                $append;
+            }
+
+            fn capacity(&self) -> usize {
+                self.capacity()
+            }
+
+            fn reserve(&mut self, additional: usize) {
+                self.reserve(additional);
+            }
+        }
+    )*};
+}
+
+parts! {
+    [T: Send] Vec<T>, |to, mut from| to.append(&mut from);
+    [] String, |to, from| to.push_str(&from);
+    [] OsString, |to, from| to.push(from);
+}
+
+/// Appends the items of `iter` to `to`, in order.
+pub(super) fn append_unknown<T, S>(to: &mut S, iter: impl ParallelIterator<Item = T>)
+where
+    T: Send,
+    S: Part + Extend<T>,
+{
+    let Pieces { first, mut others } = iter.drive_unindexed(ToPieces(PhantomData));
+    let more: usize = others.iter().map(S::len).sum();
+    if to.len() == 0 && to.capacity() < first.len() + more {
+        *to = first;
+        to.reserve(more);
+    } else {
+        to.reserve(first.len() + more);
+        others.insert(0, first);
+    }
+    others.into_iter().for_each(|piece| to.append(piece));
+}
+
+/// Returns the items of `iter`, in vectors, in order.
 pub(crate) fn pieces_of<T: Send>(iter: impl ParallelIterator<Item = T>) -> LinkedList<Vec<T>> {
     if let Some(len) = iter.opt_len() {
         let mut all = Vec::new();
         append_known(&mut all, len, iter);
         return LinkedList::from([all]);
     }
-    let Pieces { first, others } = iter.drive_unindexed(ToPieces);
+    let Pieces::<Vec<T>> { first, others } = iter.drive_unindexed(ToPieces(PhantomData));
     std::iter::once(first).chain(others).filter(|piece| !piece.is_empty()).collect()
 }
 
-/// The items of neighbouring pieces, in order.
-pub(crate) struct Pieces<T> {
-    first: Vec<T>,
-    others: Vec<Vec<T>>,
+/// The items of neighbouring pieces, in order. Only `first` may be empty.
+struct Pieces<S> {
+    first: S,
+    others: Vec<S>,
 }
 
 /// Consumer and reducer.
-struct ToPieces;
+struct ToPieces<S>(PhantomData<fn() -> S>);
 
-impl<T> Reducer<Pieces<T>> for ToPieces {
-    fn reduce(self, mut left: Pieces<T>, mut right: Pieces<T>) -> Pieces<T> {
-        if left.first.is_empty() && left.others.is_empty() {
+impl<S: Part> Reducer<Pieces<S>> for ToPieces<S> {
+    fn reduce(self, mut left: Pieces<S>, mut right: Pieces<S>) -> Pieces<S> {
+        if left.first.len() == 0 && left.others.is_empty() {
             return right;
         }
-        if !right.first.is_empty() {
+        if right.first.len() > 0 {
             left.others.push(right.first);
         }
         left.others.append(&mut right.others);
@@ -52,52 +114,52 @@ impl<T> Reducer<Pieces<T>> for ToPieces {
     }
 }
 
-impl<T: Send> Consumer<T> for ToPieces {
-    type Folder = Piece<T>;
-    type Reducer = ToPieces;
-    type Result = Pieces<T>;
+impl<T, S: Part + Extend<T>> Consumer<T> for ToPieces<S> {
+    type Folder = Piece<S>;
+    type Reducer = Self;
+    type Result = Pieces<S>;
 
     const PAUSES: bool = true;
 
-    fn split_at(self, _index: usize) -> (Self, Self, ToPieces) {
-        (ToPieces, ToPieces, ToPieces)
+    fn split_at(self, _index: usize) -> (Self, Self, Self) {
+        (ToPieces(PhantomData), ToPieces(PhantomData), self)
     }
 
-    fn into_folder(self) -> Piece<T> {
-        Piece(Vec::new())
+    fn into_folder(self) -> Piece<S> {
+        Piece(S::default())
     }
 
     fn full(&self) -> bool {
         false
     }
 
-    fn pause(folder: Piece<T>) -> (Pieces<T>, Self, ToPieces) {
-        (folder.complete(), ToPieces, ToPieces)
+    fn pause(folder: Piece<S>) -> (Pieces<S>, Self, Self) {
+        (Folder::<T>::complete(folder), ToPieces(PhantomData), ToPieces(PhantomData))
     }
 }
 
-impl<T: Send> UnindexedConsumer<T> for ToPieces {
+impl<T, S: Part + Extend<T>> UnindexedConsumer<T> for ToPieces<S> {
     fn split_off_left(&self) -> Self {
-        ToPieces
+        ToPieces(PhantomData)
     }
 
     fn to_reducer(&self) -> Self {
-        ToPieces
+        ToPieces(PhantomData)
     }
 }
 
-/// The items of a piece. (Small enough to be kept in registers where it is fed one by one.)
-struct Piece<T>(Vec<T>);
+/// The items of a piece. (It is small, and stays in registers if it is fed one by one.)
+struct Piece<S>(S);
 
-impl<T> Folder<T> for Piece<T> {
-    type Result = Pieces<T>;
+impl<T, S: Part + Extend<T>> Folder<T> for Piece<S> {
+    type Result = Pieces<S>;
 
     const ASK_EACH: bool = false;
     const FILLS: bool = false;
 
     #[inline]
     fn consume(mut self, item: T) -> Self {
-        self.0.push(item);
+        self.0.extend(Some(item));
         self
     }
 
@@ -106,7 +168,7 @@ impl<T> Folder<T> for Piece<T> {
         self
     }
 
-    fn complete(self) -> Pieces<T> {
+    fn complete(self) -> Pieces<S> {
         Pieces { first: self.0, others: Vec::new() }
     }
 

@@ -1,30 +1,29 @@
-//! Two collections of one iterator: `unzip`, `partition`, `partition_map`.
+//! Extending two collections by one iterator: `unzip`, `partition`, `partition_map`.
 //!
-//! Each collection is extended by an iterator of its own, which, when it is to be driven, only
-//! keeps the consumer: the first then extends the second, and that drives the real iterator with
-//! both consumers.
+//! Each collection is extended by an iterator of its own. When the first is driven, it keeps the
+//! consumer and extends the second collection. When the second is driven, it drives the real
+//! iterator with both consumers.
 
 use std::iter;
 
 use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
-use super::super::super::{Either, IndexedParallelIterator, ParallelExtend, ParallelIterator};
-use super::in_place::append_by;
+use super::super::super::{Either, ParallelExtend, ParallelIterator};
 
-/// How items are handed to the two.
+/// Deals the items out to the two collections.
 pub(crate) trait Deal<T>: Sync {
-    /// What the first collection gets.
+    /// The items of the first collection.
     type Left: Send;
-    /// What the second gets.
+    /// The items of the second collection.
     type Right: Send;
 
-    /// Whether each item gives one to both.
+    /// Whether each item becomes one of both collections.
     const TO_BOTH: bool = false;
 
-    /// Hands out an item: what the one gets of it, and the other.
+    /// Returns the items for the first and the second collection.
     fn deal(&self, item: T) -> (Option<Self::Left>, Option<Self::Right>);
 }
 
-/// Pairs are taken apart.
+/// Takes pairs apart.
 pub(crate) struct Apart;
 
 impl<A: Send, B: Send> Deal<(A, B)> for Apart {
@@ -39,7 +38,7 @@ impl<A: Send, B: Send> Deal<(A, B)> for Apart {
     }
 }
 
-/// Those for which the predicate is true go to the left.
+/// Deals the items for which the predicate is true to the first collection.
 pub(crate) struct ByPredicate<P>(pub(crate) P);
 
 impl<T: Send, P: Fn(&T) -> bool + Sync> Deal<T> for ByPredicate<P> {
@@ -52,7 +51,7 @@ impl<T: Send, P: Fn(&T) -> bool + Sync> Deal<T> for ByPredicate<P> {
     }
 }
 
-/// What `f` calls left goes to the left.
+/// Deals the values of the `Left`s to the first collection.
 pub(crate) struct BySide<F>(pub(crate) F);
 
 impl<T, A: Send, B: Send, F: Fn(T) -> Either<A, B> + Sync> Deal<T> for BySide<F> {
@@ -79,25 +78,6 @@ where
     left.par_extend(Lefts { base, deal, right });
 }
 
-/// Appends pairs to two vectors.
-pub(crate) fn append_pairs<I, A, B>(left: &mut Vec<A>, right: &mut Vec<B>, iter: I)
-where
-    I: IndexedParallelIterator<Item = (A, B)>,
-    A: Send,
-    B: Send,
-{
-    let len = iter.len();
-    append_by(left, len, |left| {
-        let mut filled = None;
-        append_by(right, len, |right| {
-            let (left, right) = iter.drive(Two { left, right, deal: &Apart });
-            filled = Some(left);
-            right
-        });
-        filled.expect("the iterator was driven")
-    });
-}
-
 /// The items of the left collection.
 struct Lefts<'e, I, D, B> {
     base: I,
@@ -105,7 +85,7 @@ struct Lefts<'e, I, D, B> {
     right: &'e mut B,
 }
 
-/// The length that both know: only where both get all items.
+/// Returns the length, if it is known and both collections get an item of each.
 fn common_len<I: ParallelIterator, D: Deal<I::Item>>(base: &I) -> Option<usize> {
     if D::TO_BOTH { base.opt_len() } else { None }
 }
@@ -134,7 +114,7 @@ where
 struct Rights<'e, I, D, C, R> {
     base: I,
     deal: &'e D,
-    /// What becomes of the items of the left one, and with what result.
+    /// The consumer of the left collection, and the place for its result.
     left: C,
     result: &'e mut Option<R>,
 }
@@ -159,7 +139,7 @@ where
     }
 }
 
-/// A consumer, folder or reducer for both.
+/// A consumer or folder for both.
 struct Two<'e, L, R, D> {
     left: L,
     right: R,
@@ -246,7 +226,7 @@ where
     }
 
     fn consume_iter<I: IntoIterator<Item = T>>(self, iter: I) -> Self {
-        // Each in a local of its own, so that they stay in registers.
+        // In two local variables, so that they stay in registers.
         let Two { mut left, mut right, deal } = self;
         for item in iter {
             let (to_left, to_right) = deal.deal(item);

@@ -95,7 +95,7 @@ fn polled(task: JoinHandle<i32>) -> i32 {
 }
 
 #[test]
-fn a_task_that_installs_elsewhere_is_not_buried() {
+fn a_task_that_installs_in_another_pool_is_not_buried() {
     let _watchdog = watchdog();
     for workers in [1, 2, 4] {
         for join in [joined, joined_in_a_scope, joined_in_a_fork, polled] {
@@ -105,7 +105,7 @@ fn a_task_that_installs_elsewhere_is_not_buried() {
 }
 
 #[test]
-fn a_task_that_joins_a_handle_elsewhere_is_not_buried() {
+fn a_task_that_joins_a_handle_of_another_pool_is_not_buried() {
     let _watchdog = watchdog();
     for workers in [1, 2, 4] {
         let wait = |there: &ThreadPool, op: &(dyn Fn() + Sync)| {
@@ -116,7 +116,7 @@ fn a_task_that_joins_a_handle_elsewhere_is_not_buried() {
 }
 
 #[test]
-fn a_task_that_waits_for_a_scope_elsewhere_is_not_buried() {
+fn a_task_that_waits_for_a_scope_of_another_pool_is_not_buried() {
     let _watchdog = watchdog();
     for workers in [1, 2, 4] {
         let wait = |there: &ThreadPool, op: &(dyn Fn() + Sync)| {
@@ -127,7 +127,7 @@ fn a_task_that_waits_for_a_scope_elsewhere_is_not_buried() {
 }
 
 #[test]
-fn a_task_that_waits_for_a_broadcast_elsewhere_is_not_buried() {
+fn a_task_that_waits_for_a_broadcast_of_another_pool_is_not_buried() {
     let _watchdog = watchdog();
     for workers in [1, 2, 4] {
         check_joiner(workers, |there, op| drop(there.broadcast(|_| op())), joined);
@@ -135,7 +135,7 @@ fn a_task_that_waits_for_a_broadcast_elsewhere_is_not_buried() {
 }
 
 #[test]
-fn a_borrower_that_waits_elsewhere_is_not_buried() {
+fn a_borrower_that_waits_for_another_pool_is_not_buried() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -154,7 +154,7 @@ fn a_borrower_that_waits_elsewhere_is_not_buried() {
 /// As `use_current_thread` has it: the thread of the user's that is a worker comes back to its
 /// code, and its pool ends when it does.
 #[test]
-fn a_member_that_waits_elsewhere_is_not_buried() {
+fn a_member_that_waits_for_another_pool_is_not_buried() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -199,7 +199,7 @@ fn a_chain_of_waits_through_three_pools_comes_to_its_end() {
     }
 }
 
-// ---- Who acts in the seat ----
+// ---- Who acts in the core ----
 
 /// Counts those who are at work, and how many were at a time.
 #[derive(Default)]
@@ -255,7 +255,7 @@ fn no_more_threads_act_than_there_are_workers() {
 }
 
 #[test]
-fn threads_that_were_away_are_used_again_and_end_with_the_pool() {
+fn spare_threads_are_used_again_and_end_with_the_pool() {
     let _watchdog = watchdog();
     let (started, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (starts, ends) = (started.clone(), ended.clone());
@@ -286,7 +286,7 @@ fn threads_that_were_away_are_used_again_and_end_with_the_pool() {
 }
 
 #[test]
-fn a_fork_of_a_worker_that_left_its_seat_knows_whether_it_has_migrated() {
+fn a_fork_of_a_worker_that_handed_off_knows_whether_it_has_migrated() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -359,7 +359,7 @@ fn as_many_jobs_are_live_as_there_are_workers() {
 }
 
 #[test]
-fn thousands_of_jobs_that_wait_elsewhere_stand_on_no_stack() {
+fn thousands_of_jobs_that_wait_for_another_pool_are_on_no_stack() {
     let _watchdog = watchdog();
     for policy in POLICIES {
         for run in [in_halves, in_a_scope, in_a_scope_with_handles] {
@@ -446,7 +446,7 @@ fn tasks_of_a_scope_of_another_pool_spawn_more_of_them() {
 
 /// A task of `a` that a worker of `b` spawns there comes to the only worker, which waits for `b`.
 #[test]
-fn a_task_that_was_spawned_by_who_is_waited_for_is_run() {
+fn a_task_that_the_awaited_task_spawned_is_run() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -468,7 +468,7 @@ fn a_task_that_was_spawned_by_who_is_waited_for_is_run() {
 /// Tasks with handles, each of which waits for another pool, which asks for the next: more of them
 /// than threads may be away.
 #[test]
-fn more_tasks_than_there_are_spare_threads_wait_elsewhere() {
+fn more_tasks_than_there_are_spare_threads_wait_for_another_pool() {
     fn nest(left: usize, here: &Arc<ThreadPool>, there: &Arc<ThreadPool>) {
         there.install(|| {
             let ran = Arc::new(Flag::new());
@@ -724,8 +724,8 @@ fn tasks_that_join_older_ones_across_pools_end() {
 // ---- Who is not to be kept out, or let in ----
 
 /// Waits elsewhere on the calling worker, in a task that somebody might wait for, so that the
-/// worker's thread leaves its seat.
-fn leave_the_seat(there: &ThreadPool) {
+/// worker's thread leaves its core.
+fn hand_off_the_core(there: &ThreadPool) {
     filch::scope(|s| {
         let task = s.spawn(|| there.install(|| rest(Duration::from_millis(2))));
         // Joined, it would be run as part of this. (A leak, of which `ci/asan` is told.)
@@ -734,7 +734,7 @@ fn leave_the_seat(there: &ThreadPool) {
 }
 
 #[test]
-fn a_member_that_was_away_goes_on_and_its_pool_ends() {
+fn a_member_that_was_off_its_core_goes_on_and_its_pool_ends() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -751,7 +751,7 @@ fn a_member_that_was_away_goes_on_and_its_pool_ends() {
                 .build()
                 .unwrap();
             let there = pool(1);
-            (0..3).for_each(|_| leave_the_seat(&there));
+            (0..3).for_each(|_| hand_off_the_core(&there));
             assert_eq!((filch::current_thread_index(), fib(10)), (Some(0), 55));
             here
         });
@@ -763,7 +763,7 @@ fn a_member_that_was_away_goes_on_and_its_pool_ends() {
 }
 
 #[test]
-fn handlers_may_wait_elsewhere() {
+fn handlers_may_wait_for_another_pool() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -788,10 +788,10 @@ fn handlers_may_wait_elsewhere() {
     }
 }
 
-/// A thread from outside waits, as a worker, for something that who is away from a seat comes to
+/// A thread from outside waits, as a worker, for something that who is away from a core comes to
 /// say.
 #[test]
-fn a_seat_that_somebody_is_away_from_is_not_lent() {
+fn a_core_that_was_handed_off_is_not_lent() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -826,12 +826,12 @@ fn a_seat_that_somebody_is_away_from_is_not_lent() {
         task.join().unwrap();
         drop(says);
     }
-    assert!(borrowed > 0, "there was a seat to be lent");
+    assert!(borrowed > 0, "there was a core to be lent");
 }
 
 /// Own descendants only: who holds a lock across a join makes no way for one who wants it.
 #[test]
-fn a_lock_may_be_held_across_a_join_though_somebody_is_away() {
+fn a_lock_may_be_held_across_a_join_though_a_thread_is_off_its_core() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -883,7 +883,7 @@ fn plain(threads: usize) -> ThreadPool {
 }
 
 /// Waits for tasks that wait for `other`, of which somebody may hold the handles. Within a job, or
-/// in a handler, their waits leave the seat.
+/// in a handler, their waits leave the core.
 fn wait_elsewhere(other: &ThreadPool, tasks: usize, pause: Duration) {
     filch::scope(|s| {
         (0..tasks)
@@ -891,9 +891,9 @@ fn wait_elsewhere(other: &ThreadPool, tasks: usize, pause: Duration) {
     });
 }
 
-/// What runs on top of a handler may leave the seat: then the handler's thread is a borrower.
+/// What runs on top of a handler may leave the core: then the handler's thread is a borrower.
 #[test]
-fn one_thread_acts_in_a_seat_that_was_left_in_a_handler() {
+fn one_thread_has_a_core_that_was_handed_off_in_a_handler() {
     let _watchdog = watchdog();
     let other = Arc::new(plain(1));
     for round in 0..60_u64 {
@@ -926,7 +926,7 @@ fn one_thread_acts_in_a_seat_that_was_left_in_a_handler() {
 }
 
 #[test]
-fn start_and_park_handlers_may_wait_for_what_leaves_their_seat() {
+fn start_and_park_handlers_may_wait_for_a_task_that_hands_off_their_core() {
     let _watchdog = watchdog();
     let pause = Duration::from_millis(10);
     for threads in [1, 2] {
@@ -949,9 +949,9 @@ fn start_and_park_handlers_may_wait_for_what_leaves_their_seat() {
     }
 }
 
-/// A spare thread's start handler joins the task whose thread is away from that seat.
+/// A spare thread's start handler joins the task whose thread is away from that core.
 #[test]
-fn a_start_handler_may_join_what_is_away_from_its_seat() {
+fn a_start_handler_may_join_a_task_that_is_off_its_core() {
     static HANDLE: Mutex<Option<filch::JoinHandle<i32>>> = Mutex::new(None);
     let _watchdog = watchdog();
     let other = plain(1);
@@ -978,7 +978,7 @@ fn a_start_handler_may_join_what_is_away_from_its_seat() {
     assert_eq!(pool.spawn(|| 4).join().unwrap(), 4);
 }
 
-/// What runs on top of a member's wait leaves the seat, and the member has it back as a borrower.
+/// What runs on top of a member's wait leaves the core, and the member has it back as a borrower.
 #[test]
 fn a_member_that_became_a_borrower_in_its_wait_makes_way() {
     let _watchdog = watchdog();
@@ -1024,7 +1024,7 @@ fn a_member_of_a_pool_that_has_ended_goes_on() {
 }
 
 #[test]
-fn the_others_end_in_the_background_when_a_member_has_been_away() {
+fn the_others_end_in_the_background_when_a_member_was_off_its_core() {
     let _watchdog = watchdog();
     let life = || {
         let exits = Arc::new(AtomicUsize::new(0));

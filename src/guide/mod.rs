@@ -1,0 +1,54 @@
+//! The manual: pages without code of their own, all of whose examples run as tests.
+//!
+//! | page | for |
+//! | --- | --- |
+//! | [`getting_started`] | the first loop, the first join, the first pool |
+//! | [`choosing`] | which tool when: loop, join, scope, spawn, broadcast |
+//! | [`from_rayon`] | what differs from rayon, and two ways to come over |
+//! | [`from_threads`] | std's threads, scopes and channels, and what becomes of them |
+//! | [`from_openmp`] | a table of pragmas |
+//! | [`from_onetbb`] | a table of oneTBB's algorithms and classes |
+//! | [`cookbook`] | progress bars, cancelling, fewer threads, servers, tests by seeds |
+//! | [`faq`] | how many threads, why is mine slower, deadlocks, stacks, `Rc` |
+//! | [`how_it_works`] | queues, stealing, sleep and waits, with diagrams |
+//! | [`benchmarks`] | what was measured, on which machine, by which command |
+
+pub mod getting_started {
+    #![doc = include_str!("getting_started.md")]
+}
+
+pub mod choosing {
+    #![doc = include_str!("choosing.md")]
+}
+
+pub mod from_rayon {
+    #![doc = include_str!("from_rayon.md")]
+}
+
+pub mod from_threads {
+    #![doc = include_str!("from_threads.md")]
+}
+
+pub mod from_openmp {
+    #![doc = include_str!("from_openmp.md")]
+}
+
+pub mod from_onetbb {
+    #![doc = include_str!("from_onetbb.md")]
+}
+
+pub mod cookbook {
+    #![doc = include_str!("cookbook.md")]
+}
+
+pub mod faq {
+    #![doc = include_str!("faq.md")]
+}
+
+pub mod how_it_works {
+    #![doc = include_str!("how_it_works.md")]
+}
+
+pub mod benchmarks {
+    #![doc = include_str!("../../BENCHMARKS.md")]
+}

@@ -1,0 +1,386 @@
+//! The pace of a loop: how long its blocks are, and when it forks. One controller for all loops.
+//!
+//! # By demand
+//! A loop begins with one fork, so that a thief finds half of it at once. Each piece then goes on
+//! serially, block after block. After a block it hands over half of what is left if the worker has
+//! no pending work that a thief could take (lazy binary splitting: Tzannes, Caragea, Barua and
+//! Vishkin, PPoPP 2010) and another worker is idle. So there are about as many forks as steals, and
+//! inner loops make hardly any while outer ones have some pending.
+//!
+//! A worker that runs out of work has to wait for the end of a block. So a block lasts some
+//! microseconds: short enough for that, and long enough to be one tight loop over plain iterators.
+//! Where single items take longer than that by far, the rest becomes many pieces ahead of any
+//! demand: a fork costs nothing beside them. No block is longer than a worker's share of what is
+//! left, in a pool of more than two, since its items may cost more than those before it. Blocks
+//! begin with a single item, since nobody knows what it costs (or a few, on the same thread after
+//! the left half of the same loop).
+//!
+//! # Invariants
+//! - A pace depends on nothing but what it is told. A simulated pool tells it that each block took
+//!   [`BLOCK`].
+//! - A block has at least one item, and no more than a piece may have.
+//! - A fork leaves at least `min` items on either side, if their number is known.
+//! - If it is not, each fork needs an idle worker, and those beyond [`DEEP`] wait longer and longer.
+//!   So neither the stack nor the number of pieces grows without end.
+//!
+//! # What it is worth
+//! What a row takes without it, as a multiple of what it takes with it: medians by
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time only where threads sleep,
+//! since that of others is accounted for too late.)
+//!
+//! | without | row | threads | time | CPU time |
+//! | --- | --- | ---: | ---: | ---: |
+//! | `guided`: no block longer than a share | 20,000 short, then 16 that sleep | 8 | 7.02 | – |
+//! |  | 8 of 400 sleep, spread | 8 | 1.45 | – |
+//! | `growth-8`: eightfold growth, not twofold | loop of 100 | 2 | 1.50 | – |
+//! |  | nested loops, 100 of 1,000 | 2 | 1.41 | – |
+//! | `first-fork`: half to be had from the start | 8 of 400 sleep, spread | 8 | 1.49 | – |
+//! | `warm-up`: a while without a thought of forks | 20,000 short, then 16 that sleep | 8 | 1.45 | 1.44 |
+//! | `slow-items`: a piece for each that is slow | 20,000 short, then 16 that sleep | 8 | 1.44 | 1.38 |
+//! | `shared-before-items`: forks public before that | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.52 |
+//! | `handed-on`: the block that the left half found | loop of 100 | 2 | 1.33 | – |
+//! | `few-states`: no such pieces where each has a state | fold of 200 of 100 µs into 128 KiB | 2 | 1.32 | – |
+
+use crate::os::clock::TICKS_PER_MICROSECOND;
+use crate::sync::{AtomicUsize, Ordering};
+
+/// How long a block should take: twice to half of it will do. A guess between the time of a steal
+/// and that of a wake-up.
+pub(super) const BLOCK: u64 = 4 * TICKS_PER_MICROSECOND;
+/// Items that take this long are worth a fork each: see `slow-items`. About the time of a wake-up.
+const SLOW: u64 = 64 * TICKS_PER_MICROSECOND;
+/// How long a piece goes on before its first fork: see `warm-up`.
+const WARM_UP: u64 = TICKS_PER_MICROSECOND / 2;
+/// How many times longer a block is than the last one, at most: see `growth-8`.
+const GROWTH: usize = 8;
+/// The longest first block that a piece takes over from the piece before it: see `handed-on`.
+const HANDED_ON: usize = 64;
+/// How many pieces there are for each worker where forks cannot wait for demand. A guess: if all
+/// pieces take about as long, workers wait for the last one for an eighth of the loop, at most.
+const EACH: usize = 8;
+/// How many thefts, for each worker, may cut what they took into more pieces than planned. If each
+/// thief made more pieces, and some of these were stolen again, a source that can be cut without
+/// end would be. A guess: far more than balance a loop whose pieces can still be cut.
+const REFILLS: usize = 64;
+/// How many forks of one loop may wait on a stack before each further one doubles the warm-up. A
+/// guess: few slices can be halved as often.
+const DEEP: u32 = 48;
+
+/// What all pieces of a loop know.
+pub(crate) struct Plan {
+    /// How many workers the pool has.
+    threads: usize,
+    /// The fewest items that a fork leaves on either side.
+    min: usize,
+    /// The most items of a piece.
+    max: usize,
+    /// Whether a piece can be cut after its first item.
+    pauses: bool,
+    /// Whether each piece is one block.
+    is_whole: bool,
+    /// Whether a piece costs no more than its fork, and the number of items is known.
+    is_cheap: bool,
+    /// How many thefts may still make more pieces than planned. (Relaxed: it carries nothing but
+    /// itself.)
+    refills: AtomicUsize,
+}
+
+impl Plan {
+    /// A plan for a pool of `threads`: pieces of `min` to `max` items, which can be cut after their
+    /// first item if they are of a kind that `pauses`.
+    pub(crate) fn new(threads: usize, min: usize, max: usize, pauses: bool) -> Plan {
+        let refills = AtomicUsize::new(threads.saturating_mul(REFILLS));
+        // Nobody waits for the end of a block if there is only one worker.
+        let is_whole = threads == 1;
+        Plan { threads, min, max, pauses: pauses && !is_whole, is_whole, is_cheap: false, refills }
+    }
+
+    /// Each piece is one block.
+    pub(super) fn in_one_block(self) -> Plan {
+        Plan { pauses: false, is_whole: true, ..self }
+    }
+
+    /// If `is_cheap`, there may be many more pieces than workers.
+    pub(super) fn cheap(self, is_cheap: bool) -> Plan {
+        Plan { is_cheap, ..self }
+    }
+
+    /// Returns how a loop begins with `len` items: its pace, and in how many pieces. `is_bare`: the
+    /// worker has no pending work that others could take.
+    #[inline]
+    pub(super) fn begin(&self, len: usize, is_bare: bool) -> (Pace<'_>, usize) {
+        let pieces = match (self.threads, self.pauses) {
+            (1, _) => 1,
+            (threads, false) => threads * EACH,
+            // The first item may take as long as all others.
+            (_, true) => 1 + usize::from(is_bare),
+        };
+        let pace = Pace { plan: self, block: self.first_block(), patience: WARM_UP, depth: 0 };
+        (pace, pace.at_most(pieces, len))
+    }
+
+    fn first_block(&self) -> usize {
+        if self.is_whole { self.max } else { self.min }
+    }
+
+    fn refill(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.refills.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
+/// What a piece of a loop knows, and hands to the pieces that are cut off from it.
+#[derive(Clone, Copy)]
+pub(super) struct Pace<'p> {
+    plan: &'p Plan,
+    /// How many items the next block has, at most.
+    pub(super) block: usize,
+    /// How much longer the piece goes on before its next fork.
+    patience: u64,
+    /// How many forks of this loop wait on this stack.
+    depth: u32,
+}
+
+impl Pace<'_> {
+    /// Returns `pieces`, or as many as `len` items allow.
+    #[inline]
+    fn at_most(&self, pieces: usize, len: usize) -> usize {
+        pieces.min(len / self.plan.min)
+    }
+
+    /// Whether `len` items have to be cut before they begin.
+    #[inline]
+    pub(super) fn is_too_long(&self, len: usize) -> bool {
+        len > self.plan.max
+    }
+
+    /// Whether there may be a third worker, from whom pending forks are hidden.
+    #[inline]
+    pub(super) fn is_wide(&self) -> bool {
+        self.plan.threads > 2
+    }
+
+    /// Returns how many of the `left` items are the next block; all of them, if more.
+    #[inline]
+    pub(super) fn next(&self, left: usize) -> usize {
+        if self.plan.pauses && self.is_wide() {
+            // No more than a worker's share: they may cost more than those before (guided
+            // self-scheduling: Polychronopoulos and Kuck, 1987).
+            self.block.min(left / self.plan.threads).max(self.plan.min)
+        } else {
+            self.block
+        }
+    }
+
+    /// A block of `length` items took `took`, and `left` items are left. Returns into how many
+    /// pieces to cut them now; 1 is no fork. `is_wanted` says whether a fork would be stolen.
+    #[inline]
+    pub(super) fn after(
+        &mut self,
+        length: usize,
+        took: u64,
+        left: usize,
+        is_wanted: impl FnOnce() -> bool,
+    ) -> usize {
+        self.adapt(length, took);
+        self.patience = self.patience.saturating_sub(took);
+        if self.patience > 0 || !self.plan.pauses || left / 2 < self.plan.min {
+            1
+        } else if self.plan.is_cheap && took / length as u64 > SLOW {
+            self.at_most(self.plan.threads * EACH, left)
+        } else {
+            1 + usize::from(is_wanted())
+        }
+    }
+
+    /// Makes the next block shorter or longer.
+    #[inline]
+    fn adapt(&mut self, length: usize, took: u64) {
+        if took > BLOCK * 2 {
+            self.block = (length / 2).max(self.plan.min);
+        } else if length < self.block {
+            // It was short for another reason.
+        } else if took < BLOCK / GROWTH as u64 {
+            self.block = self.block.saturating_mul(GROWTH).min(self.plan.max);
+        } else if took < BLOCK / 2 {
+            self.block = self.block.saturating_mul(2).min(self.plan.max);
+        }
+    }
+
+    /// There was no place to cut: the piece goes on for a block's time before it looks for another.
+    pub(super) fn found_no_place(&mut self) {
+        self.patience = BLOCK;
+    }
+
+    /// Returns the pace of both sides of a fork.
+    #[inline]
+    pub(super) fn forked(self) -> Self {
+        let depth = self.depth + 1;
+        let patience = match depth.checked_sub(DEEP) {
+            Some(more) => WARM_UP << more.min(40),
+            None => self.patience,
+        };
+        Pace { depth, patience, ..self }
+    }
+
+    /// Returns the pace of the right side, on the same thread after the left side, which came to
+    /// blocks of `block` items.
+    #[inline]
+    pub(super) fn after_left(self, block: usize) -> Self {
+        Pace { block: self.block.max(block.min(HANDED_ON)), ..self }
+    }
+
+    /// Returns the pace of `len` items that a thief took, and into how many pieces it cuts what was
+    /// to be `pieces`. These items may cost more than those before, and other workers may be
+    /// hungry, too.
+    pub(super) fn stolen(self, pieces: usize, len: usize) -> (Self, usize) {
+        let more = if self.plan.refill() { self.plan.threads } else { 1 };
+        let (block, patience) = (self.plan.first_block(), self.patience.min(WARM_UP));
+        (Pace { block, patience, depth: 0, ..self }, self.at_most(pieces.max(more), len))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const ITEMS: usize = 1_000_000;
+
+    /// A plan of a loop that pauses, for two workers.
+    fn plan() -> Plan {
+        Plan::new(2, 1, usize::MAX, true)
+    }
+
+    /// The pace of a piece that may fork now.
+    fn warm(plan: &Plan) -> Pace<'_> {
+        let mut pace = plan.begin(ITEMS, true).0;
+        assert_eq!(pace.after(1, WARM_UP, ITEMS, || false), 1);
+        pace
+    }
+
+    #[test]
+    fn a_piece_forks_after_the_warm_up_if_somebody_is_idle() {
+        let plan = plan();
+        let mut pace = plan.begin(ITEMS, true).0;
+        assert_eq!(pace.after(1, WARM_UP - 1, ITEMS, || panic!("asked too early")), 1);
+        assert_eq!(pace.after(1, 1, ITEMS, || false), 1);
+        assert_eq!(pace.after(1, 1, ITEMS, || true), 2);
+    }
+
+    #[test]
+    fn a_loop_begins_with_what_a_thief_may_have() {
+        let plan = plan();
+        assert_eq!(plan.begin(ITEMS, true).1, 2);
+        assert_eq!(plan.begin(ITEMS, false).1, 1);
+        assert_eq!(plan.begin(1, true).1, 1);
+        for plan in [Plan::new(2, 1, usize::MAX, false), self::plan().in_one_block()] {
+            assert_eq!(plan.begin(ITEMS, false).1, 2 * EACH);
+            assert_eq!(plan.begin(5, false).1, 5);
+            let mut pace = plan.begin(ITEMS, false).0;
+            assert_eq!(pace.after(1, SLOW, ITEMS, || panic!("it cannot pause")), 1);
+        }
+    }
+
+    #[test]
+    fn one_worker_goes_through_in_one_block() {
+        let plan = Plan::new(1, 1, usize::MAX, true);
+        let (mut pace, pieces) = plan.begin(ITEMS, true);
+        assert!(pieces == 1 && pace.next(ITEMS) >= ITEMS);
+        assert_eq!(pace.after(1, SLOW, ITEMS, || panic!("nobody is there")), 1);
+    }
+
+    #[test]
+    fn blocks_come_to_last_as_long_as_they_should() {
+        for item in [1, 10, 100, BLOCK / 3, BLOCK, 10 * BLOCK] {
+            let plan = plan();
+            let mut pace = plan.begin(ITEMS, true).0;
+            for _ in 0..20 {
+                let length = pace.next(usize::MAX);
+                pace.after(length, length as u64 * item, usize::MAX, || false);
+            }
+            let took = pace.next(usize::MAX) as u64 * item;
+            assert!(took >= BLOCK / 2 && took <= (2 * BLOCK).max(item), "{item}: {took}");
+        }
+    }
+
+    #[test]
+    fn blocks_grow_no_faster_and_pieces_no_longer_than_they_may() {
+        let plan = Plan::new(2, 3, 100, true);
+        let mut pace = plan.begin(ITEMS, true).0;
+        let lengths = [3, 24, 100, 100].map(|length| {
+            assert_eq!(pace.next(ITEMS), length);
+            pace.after(length, 0, ITEMS, || false)
+        });
+        assert_eq!(lengths, [1; 4]);
+        pace.after(4, BLOCK * 3, ITEMS, || false);
+        assert_eq!(pace.next(ITEMS), 3);
+        assert!(pace.is_too_long(101) && !pace.is_too_long(100));
+    }
+
+    #[test]
+    fn no_block_is_longer_than_a_share_among_many() {
+        let plan = Plan::new(4, 2, usize::MAX, true);
+        let pace = Pace { block: 1000, ..plan.begin(ITEMS, true).0 };
+        assert_eq!([ITEMS, 400, 4].map(|left| pace.next(left)), [1000, 100, 2]);
+    }
+
+    #[test]
+    fn a_fork_leaves_the_minimum_on_either_side() {
+        let plan = Plan::new(2, 10, usize::MAX, true);
+        let mut pace = warm(&plan);
+        assert_eq!(pace.after(1, 1, 20, || true), 2);
+        assert_eq!(pace.after(1, 1, 19, || panic!("it is too short")), 1);
+    }
+
+    #[test]
+    fn slow_items_are_shared_before_somebody_is_idle() {
+        let plan = plan().cheap(true);
+        let mut pace = warm(&plan);
+        assert_eq!(pace.after(2, 2 * SLOW + 2, ITEMS, || false), 2 * EACH);
+        assert_eq!(pace.after(1, SLOW + 1, 5, || false), 5);
+        assert_eq!(pace.after(1, SLOW, ITEMS, || false), 1);
+        assert_eq!(warm(&self::plan()).after(1, 2 * SLOW, ITEMS, || false), 1);
+    }
+
+    #[test]
+    fn the_right_side_begins_as_the_left_one_ended_unless_stolen() {
+        let plan = plan();
+        let pace = warm(&plan).forked();
+        assert_eq!([5, 1000].map(|block| pace.after_left(block).block), [5, HANDED_ON]);
+        let (stolen, pieces) = Pace { block: 1000, depth: 7, ..pace }.stolen(1, ITEMS);
+        assert_eq!((stolen.block, stolen.depth, pieces), (1, 0, 2));
+    }
+
+    #[test]
+    fn thieves_make_more_pieces_only_so_often() {
+        let plan = plan();
+        let pace = plan.begin(ITEMS, true).0;
+        let refilled = (0..1000).filter(|_| pace.stolen(1, ITEMS).1 > 1).count();
+        assert_eq!(refilled, 2 * REFILLS);
+    }
+
+    #[test]
+    fn forks_that_stand_on_forks_wait_longer_and_longer() {
+        let plan = plan();
+        let mut pace = warm(&plan);
+        for _ in 1..DEEP {
+            pace = pace.forked();
+            assert_eq!(pace.after(1, 0, ITEMS, || true), 2);
+        }
+        let waits = [1, 2, 4, 8].map(|times| {
+            pace = pace.forked();
+            pace.patience == times * WARM_UP && pace.after(1, 0, ITEMS, || true) == 1
+        });
+        assert_eq!(waits, [true; 4]);
+        assert_eq!(pace.stolen(1, ITEMS).0.patience, WARM_UP);
+    }
+
+    #[test]
+    fn a_piece_without_a_place_to_cut_looks_again_after_a_block() {
+        let plan = plan();
+        let mut pace = warm(&plan);
+        pace.found_no_place();
+        assert_eq!(pace.after(1, BLOCK - 1, ITEMS, || true), 1);
+        assert_eq!(pace.after(1, 1, ITEMS, || true), 2);
+    }
+}

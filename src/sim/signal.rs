@@ -1,0 +1,22 @@
+//! What a simulated thread waits for: the signal that it has the turn.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crossbeam_utils::sync::Unparker;
+
+/// Tells one simulated thread that it has the turn.
+pub(super) struct TurnSignal {
+    pub(super) granted: AtomicBool,
+    pub(super) unparker: Unparker,
+    /// How many schedule points the thread came to. Written by that thread, read by the watcher.
+    pub(super) points: AtomicU32,
+}
+
+impl TurnSignal {
+    /// Gives the turn to this thread.
+    pub(super) fn grant(&self) {
+        // Release: matches the Acquire in `wait_for_turn`. The next turn sees all that was done.
+        self.granted.store(true, Ordering::Release);
+        self.unparker.unpark();
+    }
+}

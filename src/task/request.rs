@@ -1,0 +1,78 @@
+//! The request of a worker that joins a task of another pool: it asks that pool to begin the task.
+//!
+//! A request is queued as a guest. The worker that takes it runs the task, unless the task is
+//! claimed. The task's entry stays in its queue, empty.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::TaskHead;
+use crate::job::NO_TAG;
+use crate::sync::Mutex;
+use crate::worker::settings::WaitPolicy;
+use crate::worker::shared::Registry;
+use crate::worker::{Execute, Header, JobRef, Worker};
+
+/// A request. Its `Arc` counts two references, one in the queue and one of the joiner.
+#[repr(C)]
+struct Request {
+    header: Header,
+    /// The task, until it is taken or the request is revoked. While the lock is held it is alive.
+    task: Mutex<Option<NonNull<TaskHead>>>,
+}
+
+// SAFETY: the header's tag was written before the request was shared.
+unsafe impl Sync for Request {}
+// SAFETY: a task may be used on any thread.
+unsafe impl Send for Request {}
+
+/// The joiner's reference to its request, which is revoked when this is dropped.
+pub(super) struct Requested(Arc<Request>);
+
+impl Requested {
+    /// Asks `registry` to begin `task`, for a joiner of isolation tag `tag`.
+    ///
+    /// # Safety
+    /// `task` is alive, and its handle waits, until this is dropped.
+    pub(super) unsafe fn new(task: NonNull<TaskHead>, registry: &Registry, tag: usize) -> Self {
+        // SAFETY: `execute` is made for this type, whose first field is the header.
+        let mut header =
+            unsafe { Header::new(NonNull::from(const { &(Request::execute as Execute) })) };
+        // A request may outlive the joiner's ancestors, at which waits for own work would look.
+        header.set_tag(match registry.settings().wait_policy {
+            WaitPolicy::AnyWork => tag,
+            WaitPolicy::OwnDescendants => NO_TAG,
+        });
+        let request = Arc::new(Request { header, task: Mutex::new(Some(task)) });
+        // SAFETY: the pointer of an `Arc` is not null.
+        let job = unsafe { NonNull::new_unchecked(Arc::into_raw(request.clone()).cast_mut()) };
+        // SAFETY: the header comes first; this reference keeps the request alive; tasks may be run
+        // on other threads; the tag is set; it is the only such reference.
+        registry.invite(unsafe { JobRef::new(job.cast()) });
+        Requested(request)
+    }
+}
+
+impl Drop for Requested {
+    fn drop(&mut self) {
+        *self.0.task.lock() = None;
+    }
+}
+
+impl Request {
+    /// # Safety
+    /// As `JobRef::execute`; the job is a request.
+    unsafe fn execute(job: JobRef, worker: &Worker) {
+        // SAFETY: by the premise; this call owns the reference.
+        let request = unsafe { Arc::from_raw(job.cast::<Request>().as_ptr()) };
+        let mut task = request.task.lock();
+        // SAFETY: not revoked, hence alive.
+        let claimed = task.take().filter(|&task| unsafe { super::claim(task) });
+        drop(task);
+        drop(request);
+        if let Some(task) = claimed {
+            // SAFETY: claimed above, and its joiner waits until it has run.
+            unsafe { super::run_claimed(task, worker) };
+        }
+    }
+}
