@@ -1,5 +1,4 @@
 // The README's links, in the crate's own pages: of two definitions of a link the first one holds.
-#![doc = include_str!("../docs/ratios.md")]
 //! [iter]: crate::iter
 //! [slice]: crate::slice
 //! [join]: crate::join
@@ -19,6 +18,7 @@
 //! [cookbook]: crate::guide::cookbook
 //! [faq]: crate::guide::faq
 //! [how]: crate::guide::how_it_works
+#![doc = include_str!("../docs/ratios.md")]
 //!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(loom))))]

@@ -7,7 +7,9 @@ use super::spawn::PoolHome;
 use crate::job::NO_TAG;
 use crate::job::outcome;
 use crate::pool::with_current;
+use crate::sleep::Relay;
 use crate::task::new_task;
+use crate::worker::Worker;
 use crate::worker::shared::Registry;
 
 /// Tells the closure of a [`broadcast`] on which worker it runs.
@@ -32,6 +34,34 @@ impl BroadcastContext {
     /// The number of workers in the pool, each of which runs the closure once.
     pub fn num_threads(&self) -> usize {
         self.num_threads
+    }
+}
+
+/// The closure of a broadcast, and which workers are to be woken for it.
+pub(super) struct Parts<OP> {
+    op: OP,
+    relay: Relay,
+}
+
+impl<OP> Parts<OP> {
+    pub(super) fn new(registry: &Registry, op: OP) -> Self {
+        Parts { op, relay: Relay::new(registry.workers().len()) }
+    }
+
+    /// Wakes all workers, after a part was pinned to each.
+    pub(super) fn start(&self, registry: &Registry) {
+        registry.wake_for_pinned(&self.relay);
+    }
+
+    /// Runs one part, on a worker of the pool.
+    pub(super) fn run<R>(&self, context: BroadcastContext) -> R
+    where
+        OP: Fn(BroadcastContext) -> R,
+    {
+        if let Some(worker) = Worker::current() {
+            self.relay.pass_on(worker.sleep());
+        }
+        (self.op)(context)
     }
 }
 
@@ -69,25 +99,27 @@ where
 {
     let mut results: Vec<Option<R>> = registry.workers().iter().map(|_| None).collect();
     let tasks = Tasks::new(registry, registry.expect_worker());
+    let parts = Parts::new(registry, op);
     outcome::run_or_abort(|| {
         for (context, result) in BroadcastContext::all(registry).zip(&mut results) {
-            let op = &op;
+            let parts = &parts;
             let run = move || {
-                let value = op(context);
+                let value = parts.run(context);
                 // As in `Worker::run_users`, but before this write.
                 registry.abort_if_lost();
                 *result = Some(value);
             };
-            // SAFETY: `op` and `results` outlive the wait below, which a panic cannot skip; the
+            // SAFETY: `parts` and `results` outlive the wait below, which a panic cannot skip; the
             // handle is dropped here.
             drop(unsafe {
-                tasks.spawn(run, |registry, _, job| registry.workers()[context.index].send(job))
+                tasks.spawn(run, |registry, _, job| registry.workers()[context.index].pin(job))
             });
         }
+        parts.start(registry);
         tasks.wait();
     });
     // If this panics, the results are dropped.
-    drop(op);
+    drop(parts);
     // Unless a task panicked, each has written its result.
     tasks.result(results).into_iter().flatten().collect()
 }
@@ -109,14 +141,15 @@ where
     OP: Fn(BroadcastContext) + Send + Sync + 'static,
 {
     registry.expect_worker();
-    let op = Arc::new(op);
+    let parts = Arc::new(Parts::new(registry, op));
     for (context, worker) in BroadcastContext::all(registry).zip(registry.workers()) {
-        let op = op.clone();
-        let run = move || op(context);
-        // SAFETY: sent to a worker of this registry; `op` is `'static` and may be shared.
+        let own = parts.clone();
+        let run = move || own.run(context);
+        // SAFETY: pinned to a worker of this registry; `op` is `'static` and may be shared.
         let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_TAG) };
-        worker.send(job);
+        worker.pin(job);
         drop(handle);
     }
-    outcome::discard(op);
+    parts.start(registry);
+    outcome::discard(parts);
 }

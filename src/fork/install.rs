@@ -17,13 +17,15 @@
 //! |  | tree sum, 1,023 nodes, outside | 2 | 3.48 |
 //! |  | empty join from outside, rested | 2 | 1.38 |
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
+use crate::os::clock::ticks;
 use crate::sync::{AtomicU32, Ordering};
+use crate::worker::callers::WATCH;
 use crate::worker::event::{self, Event};
 use crate::worker::shared::Registry;
 use crate::worker::{Acting, Execute, Header, JobRef, Worker};
@@ -112,7 +114,7 @@ where
         },
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
-        begun: AtomicU32::new(0),
+        stage: AtomicU32::new(QUEUED),
         done: Event::new(registry),
     };
     job.header.set_tag(caller.map_or(NO_TAG, Worker::tag));
@@ -121,7 +123,7 @@ where
     let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
     outcome::run_or_abort(|| {
         registry.inject(reference);
-        wait(&job.done, &job.begun, registry);
+        wait(&job.done, &job.stage, registry);
     });
     match job.result.into_inner() {
         Some(result) => result,
@@ -130,22 +132,50 @@ where
 }
 
 /// Waits for the job. Not generic, so it is compiled once.
-fn wait(done: &Event, begun: &AtomicU32, registry: &Registry) {
+fn wait(done: &Event, stage: &AtomicU32, registry: &Registry) {
     // (A model has no clock.)
     if Worker::current().is_some() || registry.is_simulated() || cfg!(loom) {
         return done.wait(|| true);
     }
-    // The job may fork, and this thread has the time to wake a second worker for that.
-    registry.sleep().wake_helper();
-    let calls = || {
-        let is_late = begun.load(Ordering::Relaxed) == 0;
-        if is_late {
-            registry.call_for_injected();
-        }
-        is_late
-    };
-    done.wait_with_calls(event::LATE, calls);
+    let (sleep, callers) = (registry.sleep(), registry.callers());
+    if callers.expect_long() {
+        // The job may fork, and this thread has the time to wake a second worker for that.
+        sleep.wake_helper();
+        return sleep_until(done, stage, registry, false);
+    }
+    let watches = sleep.watch_from_outside();
+    callers.look(|| stage.load(Ordering::Relaxed) == OVER && done.has_happened());
+    sleep_until(done, stage, registry, watches);
 }
+
+/// Waits for a job. `watches`: whether the caller is the sentry, until the job turns out to be long.
+fn sleep_until(done: &Event, stage: &AtomicU32, registry: &Registry, watches: bool) {
+    let watches = Cell::new(watches);
+    let call = || {
+        if watches.take() {
+            registry.stop_watching();
+            registry.sleep().wake_helper();
+        } else if stage.load(Ordering::Relaxed) == QUEUED {
+            registry.call_for_injected();
+        } else {
+            return None;
+        }
+        Some(event::LATE)
+    };
+    if !done.has_happened() {
+        done.wait_with_calls(if watches.get() { WATCH } else { event::LATE }, call);
+    }
+    if watches.get() {
+        registry.stop_watching();
+    }
+}
+
+/// No worker runs the job yet.
+const QUEUED: u32 = 0;
+/// A worker runs it.
+const BEGUN: u32 = 1;
+/// A worker has run it, and is about to say so by the event.
+const OVER: u32 = 2;
 
 /// The job of a thread that is no worker of the pool, in the frame in which that thread waits.
 #[repr(C)]
@@ -153,8 +183,8 @@ struct InstallJob<F, R> {
     header: Header,
     closure: UnsafeCell<Option<F>>,
     result: UnsafeCell<Option<Result<R, Payload>>>,
-    /// Whether a worker runs the job.
-    begun: AtomicU32,
+    /// How far it is. (A glance: `done` is the truth.)
+    stage: AtomicU32,
     done: Event,
 }
 
@@ -171,12 +201,15 @@ where
         // SAFETY: until `done` has happened, the frame is alive and only this thread uses the
         // cells.
         unsafe {
-            (*this).begun.store(1, Ordering::Relaxed);
+            (*this).stage.store(BEGUN, Ordering::Relaxed);
             // Another caller that still waits calls again.
             worker.registry().is_served();
             let closure = (*(*this).closure.get()).take();
+            let start = ticks();
             let result = closure.map(|closure| worker.run_users(|| closure(worker)));
+            worker.registry().callers().job_took(ticks().wrapping_sub(start));
             *(*this).result.get() = result;
+            (*this).stage.store(OVER, Ordering::Relaxed);
             Event::happen(&raw const (*this).done);
         }
     }

@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::{fmt, ptr, thread};
 
-use super::broadcast::BroadcastContext;
+use super::broadcast::{BroadcastContext, Parts};
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::latch::count::TaskCount;
@@ -124,7 +124,6 @@ impl Tasks {
         handle
     }
 
-    /// Queues a task that `spawner` has made.
     #[inline]
     fn submit(&self, spawner: Option<&Worker>, job: JobRef) {
         match self.are_guests {
@@ -145,7 +144,6 @@ impl Tasks {
         ptr::eq(worker, self.local.load(Ordering::Relaxed))
     }
 
-    /// The isolation tag of the tasks.
     fn tag(&self) -> usize {
         match self.registry().settings().wait_policy {
             WaitPolicy::AnyWork => self.tag.parent(),
@@ -200,7 +198,6 @@ impl Wait for Tasks {
     }
 }
 
-/// The home of a scope's tasks.
 #[derive(Clone, Copy)]
 struct ScopeHome {
     tasks: *const Tasks,
@@ -355,16 +352,18 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     where
         OP: Fn(BroadcastContext) + Send + Sync + 'scope,
     {
-        let op = Arc::new(op);
-        BroadcastContext::all(self.tasks.registry()).for_each(|context| {
-            let op = op.clone();
+        let registry = self.tasks.registry();
+        let parts = Arc::new(Parts::new(registry, op));
+        BroadcastContext::all(registry).for_each(|context| {
+            let own = parts.clone();
             let queue = |registry: &Registry, _: Option<&Worker>, job| {
-                registry.workers()[context.index()].send(job)
+                registry.workers()[context.index()].pin(job)
             };
             // SAFETY: as in `spawn`; the handle is dropped here.
-            drop(unsafe { self.tasks.spawn(move || op(context), queue) });
+            drop(unsafe { self.tasks.spawn(move || own.run(context), queue) });
         });
-        outcome::discard(op);
+        parts.start(registry);
+        outcome::discard(parts);
     }
 }
 

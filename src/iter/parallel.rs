@@ -90,7 +90,7 @@ pub trait ParallelIterator: Sized + Send {
         Update::new(self, update_op)
     }
 
-    /// Returns an iterator over copies of the items, which are references.
+    /// Turns an iterator over `&T` into one over `T`, by copying each item.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -105,7 +105,7 @@ pub trait ParallelIterator: Sized + Send {
         Copied::new(self)
     }
 
-    /// Returns an iterator over clones of the items, which are references.
+    /// Turns an iterator over `&T` into one over `T`, by cloning each item.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -283,9 +283,8 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    /// let bytes: usize =
-    ///     (0..100_usize).into_par_iter().fold_with(0, |sum, n| sum + n).sum();
-    /// assert_eq!(bytes, 4950);
+    /// let sum: usize = (0..100).into_par_iter().fold_with(0, |sum, n| sum + n).sum();
+    /// assert_eq!(sum, 4950);
     /// ```
     fn fold_with<F, T>(self, init: T, fold_op: F) -> FoldWith<Self, T, F>
     where
@@ -303,11 +302,8 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    /// let sums: Vec<Option<u8>> = (0..5_u8)
-    ///     .into_par_iter()
-    ///     .try_fold(|| 0_u8, |sum, n| sum.checked_add(n))
-    ///     .collect();
-    /// assert_eq!(sums.into_iter().flatten().sum::<u8>(), 10);
+    /// let sums = (0..5_u8).into_par_iter().try_fold(|| 0_u8, |sum, n| sum.checked_add(n));
+    /// assert_eq!(sums.flatten_iter().sum::<u8>(), 10);
     /// ```
     fn try_fold<T, R, ID, F>(self, identity: ID, fold_op: F) -> TryFold<Self, R, ID, F>
     where
@@ -323,11 +319,8 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    /// let sums: Vec<Option<u8>> = (0..100_u8)
-    ///     .into_par_iter()
-    ///     .try_fold_with(200_u8, |sum, n| sum.checked_add(n))
-    ///     .collect();
-    /// assert!(sums.contains(&None));
+    /// let sums = (0..100_u8).into_par_iter().try_fold_with(200_u8, |sum, n| sum.checked_add(n));
+    /// assert!(sums.any(|sum| sum.is_none()));
     /// ```
     fn try_fold_with<F, T, R>(self, init: T, fold_op: F) -> TryFoldWith<Self, R, F>
     where
@@ -356,13 +349,12 @@ pub trait ParallelIterator: Sized + Send {
     /// threads then stop.
     ///
     /// The values need not be those before the first `None`: some of these may be missing, and some
-    /// from behind it may be there.
+    /// values behind it may be included.
     ///
     /// ```
     /// use filch::prelude::*;
     /// let values = (0..100_u8).into_par_iter().map(|n| 50_u8.checked_sub(n));
-    /// let some = values.while_some().count();
-    /// assert!(some <= 51);
+    /// assert!(values.while_some().count() <= 51);
     /// ```
     fn while_some<T>(self) -> WhileSome<Self>
     where
@@ -428,7 +420,7 @@ pub trait ParallelIterator: Sized + Send {
     /// All threads then stop.
     ///
     /// The items need not be those before the first mismatch: some of these may be missing, and
-    /// some from behind it may be there.
+    /// some items behind it may be included.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -479,7 +471,7 @@ pub trait ParallelIterator: Sized + Send {
 
     // ---- ends of adaptors -------------------------------------------------------------------
 
-    /// Calls `op` with each item, in any order, and a value that the items of a piece share, as
+    /// Calls `op`, in any order, with each item and a value that all items of a piece share, as
     /// [`map_with`](Self::map_with) does.
     ///
     /// ```
@@ -488,9 +480,7 @@ pub trait ParallelIterator: Sized + Send {
     /// use filch::prelude::*;
     /// let (sender, receiver) = channel();
     /// (0..5).into_par_iter().for_each_with(sender, |sender, n| sender.send(n).unwrap());
-    /// let mut numbers: Vec<_> = receiver.iter().collect();
-    /// numbers.sort();
-    /// assert_eq!(numbers, [0, 1, 2, 3, 4]);
+    /// assert_eq!(receiver.iter().sum::<i32>(), 10);
     /// ```
     fn for_each_with<OP, T>(self, init: T, op: OP)
     where
@@ -500,7 +490,7 @@ pub trait ParallelIterator: Sized + Send {
         self.map_with(init, op).for_each(drop);
     }
 
-    /// Calls `op` with each item, in any order, and a value that the items of a piece share, as
+    /// Calls `op`, in any order, with each item and a value that all items of a piece share, as
     /// [`map_init`](Self::map_init) does.
     ///
     /// ```
@@ -541,10 +531,8 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// ```
     /// use filch::prelude::*;
-    /// let result = (0..100)
-    ///     .into_par_iter()
-    ///     .try_for_each_init(|| 100, |limit, n| (n < *limit).then_some(()));
-    /// assert_eq!(result, Some(()));
+    /// let small = |limit: &mut i32, n| (n < *limit).then_some(());
+    /// assert_eq!((0..100).into_par_iter().try_for_each_init(|| 100, small), Some(()));
     /// ```
     fn try_for_each_init<OP, INIT, T, R>(self, init: INIT, op: OP) -> R
     where
@@ -706,7 +694,7 @@ pub trait ParallelIterator: Sized + Send {
         run(self, &reduce::Product(PhantomData))
     }
 
-    /// Returns the least item, and the first of several. Returns `None` if there are no items.
+    /// Returns the least item, or `None` if there are no items. Of equal items, the first wins.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -719,7 +707,7 @@ pub trait ParallelIterator: Sized + Send {
         self.reduce_with(Ord::min)
     }
 
-    /// Returns the greatest item, and the last of several. Returns `None` if there are no items.
+    /// Returns the greatest item, or `None` if there are no items. Of equal items, the last wins.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -807,7 +795,7 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns the first item for which `predicate` returns true, if any. Once a thread has found
-    /// one, the search soon goes on only before it.
+    /// one, threads soon search only before it.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -821,7 +809,7 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns the last item for which `predicate` returns true, if any. Once a thread has found
-    /// one, the search soon goes on only behind it.
+    /// one, threads soon search only behind it.
     ///
     /// ```
     /// use filch::prelude::*;

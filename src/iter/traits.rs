@@ -123,11 +123,6 @@ where
 )]
 pub trait FromParallelIterator<T: Send>: Sized {
     /// Collects the items of `par_iter`, in order.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!(String::from_par_iter(["a", "b"].par_iter().copied()), "ab");
-    /// ```
     fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self;
 }
 
@@ -196,10 +191,8 @@ pub trait ParallelDrainFull {
     /// not yield are dropped.
     ///
     /// ```
-    /// use std::collections::BinaryHeap;
-    ///
     /// use filch::prelude::*;
-    /// let mut heap = BinaryHeap::from([1, 2, 3]);
+    /// let mut heap = std::collections::BinaryHeap::from([1, 2, 3]);
     /// assert_eq!(heap.par_drain().sum::<i32>(), 6);
     /// assert!(heap.is_empty());
     /// ```

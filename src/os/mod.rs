@@ -80,6 +80,14 @@ pub(crate) fn heavy_fence() -> bool {
     false
 }
 
+/// Whether this process has `heavy_fence`. That costs no fence.
+pub(crate) fn has_heavy_fence() -> bool {
+    #[cfg(target_os = "linux")]
+    return membarrier::register();
+    #[cfg(not(target_os = "linux"))]
+    cfg!(windows)
+}
+
 #[cfg(target_os = "linux")]
 mod membarrier {
     // From <linux/membarrier.h>.
@@ -88,7 +96,11 @@ mod membarrier {
 
     /// Registers the process first if the system refuses the fence.
     pub(super) fn fence() -> bool {
-        call(PRIVATE_EXPEDITED) || call(REGISTER_PRIVATE_EXPEDITED) && call(PRIVATE_EXPEDITED)
+        call(PRIVATE_EXPEDITED) || register() && call(PRIVATE_EXPEDITED)
+    }
+
+    pub(super) fn register() -> bool {
+        call(REGISTER_PRIVATE_EXPEDITED)
     }
 
     fn call(command: libc::c_int) -> bool {

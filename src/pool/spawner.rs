@@ -7,6 +7,7 @@ use std::{fmt, io, thread};
 use super::{BuildErrorKind, ThreadPool, member};
 use crate::job::outcome;
 use crate::os::thread::Thread;
+use crate::sleep::OffCore;
 use crate::worker::shared::Registry;
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
@@ -60,7 +61,7 @@ impl Spawner<'_> {
         registry.thread_starts();
         let stack_size = registry.settings().stack_size;
         let theirs = Some(registry.clone());
-        let worker = ThreadBuilder { index, name, stack_size, registry: theirs, comes: false };
+        let worker = ThreadBuilder { index, name, stack_size, registry: theirs, own: None };
         let started = match &mut self.handler {
             Some(handler) => handler(worker).map(|()| None),
             None => worker.spawn(registry).map(Some),
@@ -78,7 +79,7 @@ fn refused(index: usize) -> BuildErrorKind {
 impl Drop for ThreadBuilder {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.take() {
-            registry.thread_refused(self.index, self.comes);
+            registry.thread_refused(self.index, self.own.is_some());
             outcome::discard(registry);
         }
     }
@@ -96,8 +97,9 @@ pub struct ThreadBuilder {
     stack_size: Option<usize>,
     /// Taken by `run`.
     registry: Option<Arc<Registry>>,
-    /// Whether its thread is already counted as running, since the pool itself starts it.
-    comes: bool,
+    /// The thread as the sleepers know it, if the pool itself starts it: it is then counted as
+    /// running already.
+    own: Option<Arc<OffCore>>,
 }
 
 // Like the pool itself. Unwinding drops it, which tells the registry.
@@ -124,8 +126,10 @@ impl ThreadBuilder {
     /// at once if the pool could not be built.
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
-            if self.comes || registry.thread_runs() {
-                registry.run_worker(self.index);
+            match self.own.take() {
+                Some(me) => registry.run_own_worker(&me),
+                None if registry.thread_runs() => registry.run_worker(self.index),
+                None => {}
             }
             // This may be the last reference to the registry, and drop the handlers' captures.
             outcome::discard(registry);
@@ -142,8 +146,14 @@ impl ThreadBuilder {
     }
 
     fn spawn(mut self, registry: &Registry) -> io::Result<Thread> {
-        self.comes = registry.thread_runs();
-        registry.start_thread(self.name.clone(), move || self.run())
+        let starts_parked = registry.starts_parked();
+        let me = OffCore::at_bottom(self.index, !starts_parked);
+        self.own = registry.thread_runs().then(|| me.clone());
+        let thread = registry.start_thread(self.name.clone(), move || self.run())?;
+        if starts_parked {
+            registry.sleep().park_new(&me);
+        }
+        Ok(thread)
     }
 }
 
@@ -154,5 +164,19 @@ impl fmt::Debug for ThreadBuilder {
             .field("name", &self.name)
             .field("stack_size", &self.stack_size)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::ThreadPoolBuilder;
+
+    #[test]
+    fn the_threads_of_a_new_pool_sleep_until_there_is_work() {
+        let pool = ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        assert_eq!(pool.registry().sleep().counts().parked(), 3);
+        let parks = || pool.counters().workers.iter().map(|worker| worker.parks).sum::<usize>();
+        assert_eq!(parks(), 0, "none has looked for work");
+        assert!(pool.broadcast(|context| context.index()) == [0, 1, 2]);
     }
 }

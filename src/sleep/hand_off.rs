@@ -264,10 +264,22 @@ impl Sleep {
             list.off[core].pop_spare().parker.unpark();
             return GivenBack::Taken;
         }
+        self.park_core(list, core);
+        GivenBack::Parked
+    }
+
+    fn park_core(&self, list: &mut List, core: usize) {
         self.set_state(core, PARKED);
         list.parked.push(core);
         self.count(ONE_PARKED, 0);
-        GivenBack::Parked
+    }
+
+    /// Parks the core of a pool that is being built, where `thread` was started for it and sleeps.
+    /// (Without a look: nothing was published yet.)
+    pub(crate) fn park_new(&self, thread: &Arc<OffCore>) {
+        let mut list = self.list();
+        list.off[thread.core].push_spare(thread);
+        self.park_core(&mut list, thread.core);
     }
 
     /// Called by a thread that looked around when it finds its core lent. It becomes a spare

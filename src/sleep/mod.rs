@@ -35,9 +35,11 @@
 //! A worker that looks for work counts as a *searcher*; one that has given up counts as *parked*.
 //! One parked worker, the *sentry*, looks around every [`NAP`] while other workers fork. A
 //! publisher wakes no worker while there is a searcher or a sentry. So a tiny parallel section that
-//! follows another costs no wake-up, and a long one gets its helpers within a nap. A searcher that
-//! has found a job wakes up to two more workers if more jobs are public than searchers are left. So
-//! n workers are awake after log n steps.
+//! follows another costs no wake-up, and a long one gets its helpers within a nap. A thread from
+//! outside that waits for a job may be the sentry for a moment, if the last such job was short
+//! (`worker/callers.rs`). So a tiny section wakes only the worker that runs it. A searcher that has
+//! found a job wakes up to two more workers if more jobs are public than searchers are left. So n
+//! workers are awake after log n steps.
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
@@ -59,15 +61,20 @@
 //!    ordered. If (b) is first, the re-check sees the job. If not, (c) sees the worker parked.
 //!    Models: `a_fork_finds_a_worker`, `a_task_finds_a_worker`,
 //!    `a_job_from_outside_finds_a_worker`, `a_pinned_job_finds_its_worker`,
-//!    `a_reinjected_job_finds_a_worker`.
+//!    `a_reinjected_job_finds_a_worker`. (A core that is parked when its pool is built needs no
+//!    re-check, since nothing is published before. Model:
+//!    `a_job_finds_a_thread_that_has_just_been_started`.)
 //! 2. *A publisher may rely on a searcher or the sentry.* Either stops looking in two ways. It
 //!    parks, or resigns, which is steps 1 and 2 again: its fence follows (b), since (c) still saw
 //!    it looking, and so it sees the job. Or it finds a job as the last one that looks: then it
 //!    issues a fence, looks at all queues, and wakes a worker if it sees a job
 //!    ([`Sleep::stop_searching`]), also for forks that are private (`queue/join_queue.rs`,
-//!    "Force"). Models: `the_last_searcher_wakes_another_for_a_fork`,
+//!    "Force"). A sentry from outside resigns in this second way ([`Sleep::stop_watching`]), unless
+//!    it leaves a searcher behind. Models: `the_last_searcher_wakes_another_for_a_fork`,
 //!    `the_last_searcher_wakes_another_for_a_task`,
-//!    `the_last_searcher_wakes_another_for_a_job_from_outside`.
+//!    `the_last_searcher_wakes_another_for_a_job_from_outside`,
+//!    `a_sentry_from_outside_wakes_a_worker_for_a_fork`,
+//!    `a_sentry_from_outside_wakes_a_worker_for_a_task`, `a_sentry_from_outside_is_not_woken`.
 //! 3. *The re-check may leave out parked cores.* Their queues are empty. Their next holder issues a
 //!    fence before it publishes ([`Sleep::unparked`]). If the re-check saw the core parked, that
 //!    fence follows the one of step 1, and (c) sees the worker parked. Models:
@@ -106,6 +113,11 @@
 //!    `a_pinned_job_is_run_though_the_holder_hands_off_the_core`,
 //!    `a_spare_thread_runs_a_task_that_is_left`, `a_spare_thread_runs_a_job_from_outside`.
 //!
+//! 10. *A pinned job finds its worker.* A thread that wakes a worker for such a job does (b) after
+//!    the push, even if another thread pushed it (`relay.rs`). In (c) it reads the state of that
+//!    worker: the worker sees the job in step 2, or is woken.
+//!    Models: `a_pinned_job_finds_its_worker`, `a_pinned_job_finds_its_worker_by_another`.
+//!
 //! The end of a pool is in `worker/shared.rs`.
 //!
 //! # What it is worth
@@ -121,14 +133,11 @@
 //! |  | 64 items of 5 µs every 5 ms | 8 | 0.99 | 2.29 |
 //! | `search-limit`: half of the awake search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
 //! |  | tree sum, 1,023 nodes, outside | 2 | 1.23 | – |
-//! | `helper`: one more woken from outside | 4 items of 200 ns every 100 µs | 8 | 1.20 | 1.18 |
-//! |  | 64 items of 5 µs every 5 ms | 8 | 1.02 | 1.37 |
-//!
-//! The sentry costs CPU time if sections are tiny and rare: without it, those of 4 items of 200 ns
-//! every 100 µs take half as much.
+//! | `helper`: one more woken from outside | 64 items of 5 µs every 5 ms | 8 | 1.02 | 1.37 |
 
 mod counts;
 mod hand_off;
+mod relay;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,6 +148,7 @@ pub(crate) use counts::{Counts, MAX_WORKERS};
 use counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 pub(crate) use hand_off::OffCore;
 use hand_off::OffCores;
+pub(crate) use relay::Relay;
 
 use crate::sync::{
     AtomicU32, AtomicUsize, ExactSleeps, Generation, Mutex, MutexGuard, Ordering, Parker, fence,
@@ -160,6 +170,9 @@ const NAPS: u32 = if cfg!(loom) { 1 } else { 16 };
 /// For how many of these a look counts if no worker has forked since the last.
 const QUIET_NAP: u32 = NAPS;
 
+/// In the place of the sentry's core: a thread from outside that waits for a job.
+const OUTSIDE: usize = usize::MAX;
+
 const BUSY: u32 = 0;
 const FREE: u32 = 1;
 const PARKED: u32 = 2;
@@ -179,7 +192,7 @@ struct Core {
 struct List {
     /// The cores in `PARKED` and `BLOCKED`, the latest last.
     parked: Vec<usize>,
-    /// The core of them whose worker is the sentry.
+    /// The core of them whose worker is the sentry, or [`OUTSIDE`].
     sentry: Option<usize>,
     /// The cores in `RESTRICTED`.
     restricted: Vec<Restricted>,
@@ -383,6 +396,30 @@ impl Sleep {
         }
     }
 
+    /// Makes the caller, a thread from outside that waits for a job, the sentry. Returns `false` if
+    /// there is one, if no worker is parked, or if the system's timers are too coarse.
+    #[must_use]
+    pub(crate) fn watch_from_outside(&self) -> bool {
+        let mut list = self.list();
+        let watches = HAS_SHORT_NAPS && list.sentry.is_none() && !list.parked.is_empty();
+        if watches {
+            list.sentry = Some(OUTSIDE);
+            self.count(SENTRY, 0);
+        }
+        watches
+    }
+
+    /// That caller resigns. With `LookAgain` it has to look, and to call `wake_one` if it sees work.
+    pub(crate) fn stop_watching(&self) -> Stopped {
+        let mut list = self.list();
+        debug_assert!(list.sentry == Some(OUTSIDE), "another has taken over");
+        list.sentry = None;
+        match self.count(0, SENTRY).searchers() {
+            0 => Stopped::LookAgain,
+            others => Stopped::OthersSearch(others),
+        }
+    }
+
     /// Step (c) for a guest (lemma 5): wakes a worker in a restricted wait if none is parked.
     pub(crate) fn notify_of_guest(&self) {
         if self.counts().parked() == 0 {
@@ -445,7 +482,8 @@ impl Sleep {
     #[cold]
     pub(crate) fn wake_one(&self) {
         let mut list = self.list();
-        if let Some(core) = list.sentry.or_else(|| list.parked.last().copied()) {
+        let sentry = list.sentry.filter(|&sentry| sentry != OUTSIDE);
+        if let Some(core) = sentry.or_else(|| list.parked.last().copied()) {
             let woken = self.unlist(&mut list, core);
             drop(list);
             woken.unpark();
@@ -465,7 +503,7 @@ impl Sleep {
         }
     }
 
-    /// Wakes a worker for a job in its pinned queue.
+    /// Wakes a worker for a job in its pinned queue, which was pushed before this call.
     pub(crate) fn wake_for_pinned(&self, core: usize) {
         // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);

@@ -16,10 +16,9 @@ use crate::iter::sources::parts::*;
 /// sorted strictly backwards.
 ///
 /// The stable sorts are merge sorts. They allocate memory for as many elements as the slice has.
-/// Their leaves are sorted by std. Leaves of elements of more than 32 bytes are sorted by number
-/// instead: this moves each element once, and allocates 4 to 8 bytes for each. On one thread, and
-/// for up to two thousand elements, std sorts the whole slice, unless more than 128 thousand
-/// elements are sorted by number.
+/// std sorts the leaves. On one thread, and for up to two thousand elements, the whole slice is a
+/// leaf. Elements of more than 32 bytes are sorted by number instead, in leaves of up to 128
+/// thousand: this moves each element of a leaf once, and allocates 4 to 8 bytes for each.
 ///
 /// On up to eight threads, the unstable sorts are quicksorts in place. On more threads, the first
 /// division by one thread would take too long, so they are merge sorts. A quicksort leaves parts

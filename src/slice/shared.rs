@@ -137,8 +137,8 @@ pub trait ParallelSlice<T: Sync> {
     }
 
     /// Merges clones of the elements of two sorted slices. Of equal elements, those of `self` come
-    /// first. If the elements cannot be cloned, use
-    /// [`par_merge_in_place`](super::ParallelSliceMut::par_merge_in_place).
+    /// first. [`par_merge_in_place`](super::ParallelSliceMut::par_merge_in_place) moves the
+    /// elements instead.
     ///
     /// Makes *O*(*n*) comparisons, and allocates the result. If a slice is not sorted, the result
     /// is in any order.
@@ -174,7 +174,8 @@ pub trait ParallelSlice<T: Sync> {
         merge::merge_clones(self.as_parallel_slice(), other, &compare)
     }
 
-    /// Counts the elements in each of the `buckets`. `bucket` returns the bucket of an element.
+    /// Counts the elements of each of `buckets` buckets. `bucket` returns an element's bucket, from
+    /// 0.
     ///
     /// Each piece that a thread counts has counts of its own, so no thread waits for another. A
     /// piece has at least 8192 elements, and at least four for each bucket. Allocates the result,

@@ -75,7 +75,7 @@ impl Event {
         }
     }
 
-    fn has_happened(&self) -> bool {
+    pub(crate) fn has_happened(&self) -> bool {
         self.state.lock().happened
     }
 
@@ -91,14 +91,15 @@ impl Event {
         }
     }
 
-    /// Waits on a thread that is no worker. Calls `call` at each `interval` until that returns
-    /// `false`.
-    pub(crate) fn wait_with_calls(&self, interval: Duration, call: impl Fn() -> bool) {
+    /// Waits on a thread that is no worker. Calls `call` after `first`, then each time after the
+    /// interval that `call` returned, until it returns `None`.
+    pub(crate) fn wait_with_calls(&self, first: Duration, call: impl Fn() -> Option<Duration>) {
         self.wait_outside(|parker| {
-            while !self.has_happened() {
+            let mut next = Some(first);
+            while let Some(interval) = next.filter(|_| !self.has_happened()) {
                 parker.park_timeout(interval);
-                if !self.has_happened() && !call() {
-                    break;
+                if !self.has_happened() {
+                    next = call();
                 }
             }
             true

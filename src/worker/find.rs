@@ -21,9 +21,10 @@ use crate::latch::Wait;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::until_sure;
 use crate::sim;
-use crate::sleep::Look;
+use crate::sleep::{Look, Stopped};
 use crate::sync::{AtomicUsize, Ordering, fence, others_first, spin_loop};
 use crate::worker::JobRef;
+use crate::worker::shared::Registry;
 
 /// The most other workers that one look goes through.
 const MOST_VICTIMS: usize = 16;
@@ -412,9 +413,9 @@ impl Worker {
         true
     }
 
-    /// At most `MOST_VICTIMS` other workers, from a random one on.
+    /// At most `MOST_VICTIMS` other workers that are not parked, from a random one on.
     pub(super) fn victims(&self) -> impl Iterator<Item = &Worker> {
-        self.all_from_random().take(MOST_VICTIMS)
+        self.others().take(MOST_VICTIMS)
     }
 
     /// All other workers that are not parked.
@@ -448,5 +449,27 @@ impl Worker {
         x ^= x << 5;
         self.rng.store(x, Ordering::Relaxed);
         x
+    }
+}
+
+impl Registry {
+    /// A thread from outside stops being the sentry. If no worker searches, it does what a last
+    /// searcher does: it looks once more, and wakes a worker if there is work.
+    pub(crate) fn stop_watching(&self) {
+        if self.sleep().stop_watching() == Stopped::LookAgain {
+            // As in `announce_and_look`.
+            fence(Ordering::SeqCst);
+            if self.shows_work() {
+                self.sleep().wake_one();
+            }
+        }
+    }
+
+    /// Whether work has come from outside, or a worker that is not parked shows or hides some.
+    fn shows_work(&self) -> bool {
+        let workers = self.workers().iter();
+        let mut awake = workers.filter(|worker| !self.sleep().is_parked(worker.index));
+        let outside = !self.injector().is_empty() || !self.guests().is_empty();
+        outside || awake.any(|worker| worker.shows_work() || worker.forks.hides_work())
     }
 }

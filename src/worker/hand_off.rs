@@ -253,6 +253,17 @@ impl Registry {
         self.run_thread(&OffCore::at_bottom(index, true), false);
     }
 
+    /// The same, as a thread of the pool's own.
+    pub(crate) fn run_own_worker(&self, me: &Arc<OffCore>) {
+        self.run_thread(me, self.starts_parked());
+    }
+
+    /// Whether the pool's own threads sleep from the beginning until there is work: one that begins
+    /// only after the pool has ended then never parks. (Not where the user is told what they do.)
+    pub(crate) fn starts_parked(&self) -> bool {
+        !self.handlers().tell_of_threads()
+    }
+
     fn run_thread(&self, me: &Arc<OffCore>, is_spare: bool) {
         let worker = &self.workers()[me.core()];
         // A panic would leave the worker's queues without a thread.

@@ -38,6 +38,12 @@ impl Handlers {
         self.call(&self.exit, index);
     }
 
+    /// Whether a handler of the user's is called as threads start, end, park or go on.
+    pub(crate) fn tell_of_threads(&self) -> bool {
+        let all = [&self.start, &self.exit, &self.park, &self.unpark];
+        all.into_iter().any(Option::is_some)
+    }
+
     pub(crate) fn tell_of_parking(&self) -> bool {
         self.park.is_some()
     }

@@ -1,6 +1,7 @@
 //! One worker: its queues, its state, and the main loop of its thread.
 #![allow(unsafe_code)]
 
+pub(crate) mod callers;
 pub(crate) mod counters;
 pub(crate) mod event;
 #[cfg(all(test, not(loom)))]
@@ -138,7 +139,7 @@ impl Worker {
         // point. If no thief could take the private forks of a silent owner, no fork is private.
         let (min_public, max_public, keeps_gate_closed) = if workers == 1 {
             (0, 0, simulated)
-        } else if simulated || os::heavy_fence() {
+        } else if simulated || os::has_heavy_fence() {
             (1, workers.min(MOST_PUBLIC), simulated)
         } else {
             (usize::MAX, usize::MAX, true)
@@ -436,13 +437,10 @@ impl Worker {
         }
     }
 
-    /// Queues a task for this worker only. Any thread may call this.
-    pub(crate) fn send(&self, job: JobRef) {
+    /// Queues a task for this worker only. Any thread may call this, and then has the worker woken
+    /// (`Registry::wake_for_pinned`).
+    pub(crate) fn pin(&self, job: JobRef) {
         self.pinned.push(job);
-        self.sleep().wake_for_pinned(self.index);
-        if self.registry().has_empty_cores() {
-            self.registry().notify_of_stray_pinned();
-        }
     }
 
     /// Takes a job pinned to a worker that will never have a thread.

@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
 use super::Worker;
+use super::callers::Callers;
 use super::event::Event;
 use super::handlers::Handlers;
 use super::settings::{Settings, WaitPolicy};
@@ -32,7 +33,7 @@ use crate::os::generation::{self, Generation, PerProcess};
 use crate::os::thread::Thread;
 use crate::queue::{self, Injector};
 use crate::sim::{self, Simulation};
-use crate::sleep::Sleep;
+use crate::sleep::{Relay, Sleep};
 use crate::sync::{AtomicBool, Mutex, Ordering, fence};
 use crate::task::fifo::Fifos;
 use crate::worker::JobRef;
@@ -68,6 +69,7 @@ pub(crate) struct Registry {
     spare_threads: AtomicUsize,
     /// Whether a caller from outside has waited long for a job in the injector.
     is_late: CachePadded<AtomicBool>,
+    callers: CachePadded<Callers>,
     /// Happens when the pool is being dropped and no thread is left.
     all_left: Event,
     this: Weak<Registry>,
@@ -119,6 +121,7 @@ impl Registry {
             refused_hand_offs: AtomicUsize::new(0),
             spare_threads: AtomicUsize::new(0),
             is_late: CachePadded::new(AtomicBool::new(false)),
+            callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr()),
             this: this.clone(),
         });
@@ -147,6 +150,10 @@ impl Registry {
 
     pub(crate) fn sleep(&self) -> &Sleep {
         &self.sleep
+    }
+
+    pub(crate) fn callers(&self) -> &Callers {
+        &self.callers
     }
 
     pub(crate) fn handlers(&self) -> &Handlers {
@@ -446,6 +453,17 @@ impl Registry {
         self.has_empty_cores.load(Ordering::Relaxed)
     }
 
+    /// Wakes all workers, after a job was pinned to each.
+    pub(crate) fn wake_for_pinned(&self, relay: &Relay) {
+        relay.start(&self.sleep);
+        // Pairs with the fence in `notify_of_stray_pinned`: the workers that it wakes see the jobs,
+        // or this thread sees the mark. (Helpers may have issued the fences of all wake-ups.)
+        fence(Ordering::SeqCst);
+        if self.has_empty_cores() {
+            self.notify_of_stray_pinned();
+        }
+    }
+
     /// Wakes all workers, each of which may run jobs pinned to a worker without a thread.
     #[cold]
     pub(crate) fn notify_of_stray_pinned(&self) {
@@ -565,7 +583,8 @@ pub(crate) fn register(registry: &Weak<Registry>) {
 
 /// Whether there is a pool of this process at this address.
 pub(crate) fn has_registry_at(address: usize) -> bool {
-    POOLS.get().lock().iter().any(|pool| pool.as_ptr().addr() == address)
+    // (A model has no such list: see `Registry::new`.)
+    cfg!(loom) || POOLS.get().lock().iter().any(|pool| pool.as_ptr().addr() == address)
 }
 
 /// The pool at this address, if there is one.

@@ -22,11 +22,11 @@
 //! runs only guests and pinned jobs, and then passes the core on to a thread that waits without it.
 //!
 //! # Invariant
-//! A job that runs on top of a frame that waits inside task A is part of A, or of what A waits for,
-//! or is pinned. If more than [`MOST_FOREIGN`] jobs are on top of each other, the next job without
-//! a tag gets one of its own, so that from there on the stack grows only by the work's own
-//! recursion. So does a job that runs inside a task with a tag and is not part of it (pinned jobs,
-//! yields): another job of what it belongs to may wait for that task.
+//! If a frame waits inside a task A that has a handle, a job on top of it is part of A, or of what
+//! A waits for, or is pinned. If more than [`MOST_FOREIGN`] jobs are on top of each other, the next
+//! job without a tag gets one of its own, so that from there on the stack grows only by the work's
+//! own recursion. So does a job that runs inside a task with a tag and is not part of it (pinned
+//! jobs, yields): another job of what it belongs to may wait for that task.
 //!
 //! # Lemmas
 //! 1. *Waits of `join` and `scope` do not deadlock.* A frame waits only for jobs that began after
@@ -392,9 +392,9 @@ impl Worker {
         let sleep = self.sleep();
         // An announcement on a busy core never fails.
         let _ = sleep.announce(self.index, Kind::Blocked, searching, true);
-        let looks = || wait.done() || self.is_wanted();
-        let over = looks() || self.announce_and_look() || looks();
-        if !(over && sleep.leave(self.index, Kind::Blocked)) {
+        let must_leave = || wait.done() || self.is_wanted();
+        let leaves = must_leave() || self.announce_and_look() || must_leave();
+        if !(leaves && sleep.leave(self.index, Kind::Blocked)) {
             sleep.sleep(
                 self.index,
                 Kind::Blocked,
@@ -427,17 +427,18 @@ impl Worker {
             self.announce_and_look();
             self.look_behind();
         }
-        let looks = || wait.done() || self.is_wanted();
-        let is_over = looks();
+        let must_leave = || wait.done() || self.is_wanted();
+        let is_over = must_leave();
         let mut job = if is_over { None } else { self.find_in_wait(wait, true, usize::MAX) };
-        let mut leaves = false;
+        let mut hands_off = false;
         if !is_over && job.is_none() {
             job = self.guest_in_wait(wait, hosting);
-            let is_called = hosting.passed_by && !self.registry().guests().is_empty();
-            leaves = job.is_none() && self.may_hand_off(hosting) && (is_called || self.is_missed());
+            let guest_waits = hosting.passed_by && !self.registry().guests().is_empty();
+            let work_waits = || guest_waits || self.is_missed();
+            hands_off = job.is_none() && self.may_hand_off(hosting) && work_waits();
         }
-        let again = !wait.is_elsewhere() && self.is_to_force();
-        let mut woken = if job.is_some() || leaves || again || looks() {
+        let forces_next = !wait.is_elsewhere() && self.is_to_force();
+        let mut woken = if job.is_some() || hands_off || forces_next || must_leave() {
             !sleep.leave_restricted(self.index)
         } else {
             sleep.sleep_restricted(self.index);
@@ -447,7 +448,7 @@ impl Worker {
         if let Some(job) = job {
             self.stop_searching_if(&mut woken);
             self.run_in_wait(job, wait, || None);
-        } else if leaves {
+        } else if hands_off {
             self.stop_searching_if(&mut woken);
             if !self.wait_off_core(wait, true) {
                 hosting.is_refused = true;

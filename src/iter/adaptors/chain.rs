@@ -3,7 +3,7 @@
 use std::iter;
 
 use super::exact::Exact;
-use super::pair::{PairShape, with_both};
+use super::pair::{PairShape, both, with_both};
 use crate::fork::join;
 use crate::iter::plumbing::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
@@ -54,7 +54,7 @@ where
     }
 
     fn len(&self) -> usize {
-        Chaining.len(self.a.len(), self.b.len())
+        both(self.a.len(), self.b.len())
     }
 
     fn with_producer<CB: ProducerCallback<A::Item>>(self, callback: CB) -> CB::Output {
@@ -64,17 +64,11 @@ where
 
 struct Chaining;
 
-impl Chaining {
-    fn len(&self, a: usize, b: usize) -> usize {
-        a.checked_add(b).expect("overflow: chained iterators with too many items to count")
-    }
-}
-
 impl<T: Send> PairShape<T, T> for Chaining {
     type Out = T;
 
     fn len(&self, a: usize, b: usize) -> usize {
-        Chaining::len(self, a, b)
+        both(a, b)
     }
 
     fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
@@ -127,7 +121,7 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Chained<A, B> {
         let Chained { a, b, .. } = self;
         let folder = a.fold_with(folder);
         if folder.full() {
-            // Not at the end: a panic there would leak what is returned.
+            // Not at the end of the function: a panic there would leak the result.
             drop(b);
             return folder;
         }

@@ -127,7 +127,7 @@ impl<In, R: Try, F: Fn(R::Output, In) -> R + Sync> How<In, R::Output> for Tries<
     ) -> ControlFlow<R::Residual, R::Output> {
         let f = &self.0;
         let sum = iter.try_fold(so_far, |so_far, item| f(so_far, item).branch());
-        // Not at the end: a panic there would leak what is returned.
+        // Not at the end of the function: a panic there would leak the result.
         drop(iter);
         sum
     }

@@ -1,7 +1,7 @@
 //! Alternating between two iterators.
 
 use super::fold_then_drop;
-use super::pair::{PairShape, paired};
+use super::pair::{PairShape, both, paired};
 use crate::iter::IndexedParallelIterator;
 use crate::iter::plumbing::{Producer, ProducerCallback};
 use crate::iter::sources::delegate::delegate;
@@ -32,14 +32,6 @@ delegate!(
 );
 
 struct Interleaving;
-
-/// Returns the number of items of both.
-///
-/// # Panics
-/// If it does not fit in a `usize`.
-fn both(a: usize, b: usize) -> usize {
-    a.checked_add(b).expect("overflow: interleaved iterators with too many items to count")
-}
 
 /// Returns how many items of `a` and of `b` come before the turn of one that has no more.
 fn shortest(a: usize, b: usize) -> (usize, usize) {

@@ -151,7 +151,7 @@ impl<It: Iterator, T, F: Fn(&mut T, It::Item) -> R, R> Iterator for MappedIter<'
     fn fold<B, G: FnMut(B, R) -> B>(self, init: B, fold: G) -> B {
         let MappedIter { base, mut state, f } = self;
         let so_far = base.map(|item| f(&mut state, item)).fold(init, fold);
-        // Not at the end: a panic there would leak what is returned.
+        // Not at the end of the function: a panic there would leak the result.
         drop(state);
         so_far
     }

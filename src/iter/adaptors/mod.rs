@@ -84,8 +84,7 @@ pub use zip::{Zip, ZipEq};
 
 /// Folds the items of `iter`, as the default of [`Iterator::fold`] does, but drops `iter` before
 /// it returns: if that panicked later, the result would be leaked.
-fn fold_then_drop<T, B>(mut iter: impl Iterator<Item = T>, init: B, f: impl FnMut(B, T) -> B) -> B {
-    let mut f = f;
+fn fold_then_drop<I: Iterator, B>(mut iter: I, init: B, mut f: impl FnMut(B, I::Item) -> B) -> B {
     let mut so_far = init;
     for item in iter.by_ref() {
         so_far = f(so_far, item);

@@ -22,6 +22,14 @@ pub(super) trait PairShape<T, U>: Send {
         CB: ProducerCallback<Self::Out>;
 }
 
+/// Returns the number of items of both.
+///
+/// # Panics
+/// If it does not fit in a `usize`.
+pub(super) fn both(a: usize, b: usize) -> usize {
+    a.checked_add(b).expect("overflow: two iterators have too many items to count")
+}
+
 /// Calls `callback` with the producer that `shape` makes of those of `a` and `b`.
 pub(super) fn with_both<A, B, S, CB>(a: A, b: B, shape: S, callback: CB) -> CB::Output
 where

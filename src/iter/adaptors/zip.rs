@@ -24,7 +24,7 @@ pub(super) fn first<P: Producer>(wanted: usize, len: usize, producer: P) -> P {
         return producer;
     }
     let (first, rest) = producer.split_at(wanted);
-    // Not at the end: a panic there would leak what is returned.
+    // Not at the end of the function: a panic there would leak the result.
     drop(rest);
     first
 }

@@ -30,7 +30,7 @@ use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 fn first_apart<T, R>(mut iter: impl Iterator<Item = T>, f: impl Fn(T) -> Option<R>) -> Option<R> {
     let first = iter.next()?;
     let found = f(first).or_else(|| iter.find_map(f));
-    // Not at the end: a panic there would leak what is returned.
+    // Not at the end of the function: a panic there would leak the result.
     drop(iter);
     found
 }
@@ -53,28 +53,28 @@ where
     any(iter, |item| predicate(item).then_some(())).is_some()
 }
 
-/// Declares searches for an item for which `f` returns `Some`.
-macro_rules! searches {
-    ($($(#[$doc:meta])* $name:ident, $which:ident;)*) => {$(
-        $(#[$doc])*
-        pub(crate) fn $name<I, R, F>(iter: I, f: F) -> Option<R>
-        where
-            I: ParallelIterator,
-            R: Send,
-            F: Fn(I::Item) -> Option<R> + Sync,
-        {
-            search::<$which, _, _, _>(iter, f)
-        }
-    )*};
+/// Returns the value of any `Some` that `f` returns.
+pub(crate) fn any<I: ParallelIterator, R: Send>(
+    iter: I,
+    f: impl Fn(I::Item) -> Option<R> + Sync,
+) -> Option<R> {
+    search::<ANY, _, _, _>(iter, f)
 }
 
-searches! {
-    /// Returns the value of any `Some`.
-    any, ANY;
-    /// Returns the value of the first `Some`.
-    first, FIRST;
-    /// Returns the value of the last `Some`.
-    last, LAST;
+/// Returns the value of the first `Some`.
+pub(crate) fn first<I: ParallelIterator, R: Send>(
+    iter: I,
+    f: impl Fn(I::Item) -> Option<R> + Sync,
+) -> Option<R> {
+    search::<FIRST, _, _, _>(iter, f)
+}
+
+/// Returns the value of the last `Some`.
+pub(crate) fn last<I: ParallelIterator, R: Send>(
+    iter: I,
+    f: impl Fn(I::Item) -> Option<R> + Sync,
+) -> Option<R> {
+    search::<LAST, _, _, _>(iter, f)
 }
 
 /// Turns a predicate into a search for the position of an item.

@@ -41,7 +41,7 @@ fn try_fold<R: Try>(
             Break(why)
         }
     });
-    // Not at the end: a panic there would leak what is returned.
+    // Not at the end of the function: a panic there would leak the result.
     drop(iter);
     match all {
         Continue(value) => R::from_output(value),

@@ -11,14 +11,18 @@ fn front(len: usize, size: usize, chunks: usize) -> usize {
     chunks.saturating_mul(size).min(len)
 }
 
-/// Declares iterators over chunks: the serial iterator, its method, the number of items, where the
-/// slice is cut for a number of chunks, and which part of it is then the left and the right one.
+fn swap<A, B>((a, b): (A, B)) -> (B, A) {
+    (b, a)
+}
+
+/// Declares iterators over chunks: the serial iterator, its method, the number of chunks, and how
+/// the slice is split at a number of chunks.
 macro_rules! chunks {
     ($(
         $(#[$doc:meta])*
         $name:ident: [$($mut:tt)?] $bound:ident, $serial:ident by $method:ident,
         items |$len:ident, $size:ident| $items:expr,
-        cut |$chunks:ident| $cut:expr, $left:tt $right:tt;
+        split |$slice:ident, $chunks:ident| $split:expr;
     )*) => {$(
         $(#[$doc])*
         #[must_use = "parallel iterators do nothing until they are driven"]
@@ -43,9 +47,9 @@ macro_rules! chunks {
             }
 
             fn split_at(self, $chunks: usize) -> (Self, Self) {
-                let ($len, $size) = (self.slice.len(), self.size);
-                let parts = chunks!(@split [$($mut)?] self.slice, $cut);
-                let (left, right) = (parts.$left, parts.$right);
+                let $name { slice: $slice, size: $size } = self;
+                let $len = $slice.len();
+                let (left, right) = $split;
                 ($name { slice: left, size: $size }, $name { slice: right, size: $size })
             }
         }
@@ -55,27 +59,30 @@ macro_rules! chunks {
             $items
         });
     )*};
-    (@split [] $slice:expr, $at:expr) => { $slice.split_at($at) };
-    (@split [mut] $slice:expr, $at:expr) => { $slice.split_at_mut($at) };
 }
 
 chunks! {
     /// An iterator over chunks of a slice. Returned by
     /// [`par_chunks`](crate::slice::ParallelSlice::par_chunks).
-    Chunks: [] Sync, Chunks by chunks,
-        items |len, size| len.div_ceil(size), cut |chunks| front(len, size, chunks), 0 1;
+    Chunks: [] Sync, Chunks by chunks, items |len, size| len.div_ceil(size),
+        split |slice, chunks| slice.split_at(front(len, size, chunks));
     /// An iterator over chunks of a slice. Returned by
     /// [`par_chunks_mut`](crate::slice::ParallelSliceMut::par_chunks_mut).
-    ChunksMut: [mut] Send, ChunksMut by chunks_mut,
-        items |len, size| len.div_ceil(size), cut |chunks| front(len, size, chunks), 0 1;
+    ChunksMut: [mut] Send, ChunksMut by chunks_mut, items |len, size| len.div_ceil(size),
+        split |slice, chunks| slice.split_at_mut(front(len, size, chunks));
     /// An iterator over chunks of a slice from its end on. Returned by
     /// [`par_rchunks`](crate::slice::ParallelSlice::par_rchunks).
-    RChunks: [] Sync, RChunks by rchunks,
-        items |len, size| len.div_ceil(size), cut |chunks| len - front(len, size, chunks), 1 0;
+    RChunks: [] Sync, RChunks by rchunks, items |len, size| len.div_ceil(size),
+        split |slice, chunks| swap(slice.split_at(len - front(len, size, chunks)));
     /// An iterator over chunks of a slice from its end on. Returned by
     /// [`par_rchunks_mut`](crate::slice::ParallelSliceMut::par_rchunks_mut).
-    RChunksMut: [mut] Send, RChunksMut by rchunks_mut,
-        items |len, size| len.div_ceil(size), cut |chunks| len - front(len, size, chunks), 1 0;
+    RChunksMut: [mut] Send, RChunksMut by rchunks_mut, items |len, size| len.div_ceil(size),
+        split |slice, chunks| swap(slice.split_at_mut(len - front(len, size, chunks)));
+    /// An iterator over windows of a slice. Returned by
+    /// [`par_windows`](crate::slice::ParallelSlice::par_windows).
+    Windows: [] Sync, Windows by windows, items |len, size| len.saturating_sub(size - 1),
+        // The last window on the left begins at `index - 1`.
+        split |slice, index| (&slice[..len.min(index + (size - 1))], &slice[index..]);
 }
 
 /// Clones iterators over shared slices.
@@ -96,7 +103,7 @@ macro_rules! exact {
     ($(
         $(#[$doc:meta])*
         $name:ident: [$($mut:tt)?] $bound:ident, by $base:ident,
-        |$len:ident, $over:ident| $at:expr, $all:tt $remainder:tt;
+        |$slice:ident, $over:ident| $split:expr;
     )*) => {$(
         $(#[$doc])*
         #[must_use = "parallel iterators do nothing until they are driven"]
@@ -110,9 +117,9 @@ macro_rules! exact {
 
         impl<'data, T> $name<'data, T> {
             pub(crate) fn new(slice: &'data $($mut)? [T], size: usize) -> Self {
-                let ($len, $over) = (slice.len(), slice.len() % size);
-                let parts = chunks!(@split [$($mut)?] slice, $at);
-                $name { slice: parts.$all, remainder: parts.$remainder, size }
+                let ($over, $slice) = (slice.len() % size, slice);
+                let (slice, remainder) = $split;
+                $name { slice, remainder, size }
             }
         }
 
@@ -126,16 +133,17 @@ macro_rules! exact {
 exact! {
     /// An iterator over chunks of exactly the same size of a slice. Returned by
     /// [`par_chunks_exact`](crate::slice::ParallelSlice::par_chunks_exact).
-    ChunksExact: [] Sync, by Chunks, |len, over| len - over, 0 1;
+    ChunksExact: [] Sync, by Chunks, |slice, over| slice.split_at(slice.len() - over);
     /// An iterator over chunks of exactly the same size of a slice. Returned by
     /// [`par_chunks_exact_mut`](crate::slice::ParallelSliceMut::par_chunks_exact_mut).
-    ChunksExactMut: [mut] Send, by ChunksMut, |len, over| len - over, 0 1;
+    ChunksExactMut: [mut] Send, by ChunksMut,
+        |slice, over| slice.split_at_mut(slice.len() - over);
     /// An iterator over chunks of exactly the same size of a slice from its end on. Returned by
     /// [`par_rchunks_exact`](crate::slice::ParallelSlice::par_rchunks_exact).
-    RChunksExact: [] Sync, by RChunks, |_len, over| over, 1 0;
+    RChunksExact: [] Sync, by RChunks, |slice, over| swap(slice.split_at(over));
     /// An iterator over chunks of exactly the same size of a slice from its end on. Returned by
     /// [`par_rchunks_exact_mut`](crate::slice::ParallelSliceMut::par_rchunks_exact_mut).
-    RChunksExactMut: [mut] Send, by RChunksMut, |_len, over| over, 1 0;
+    RChunksExactMut: [mut] Send, by RChunksMut, |slice, over| swap(slice.split_at_mut(over));
 }
 
 /// Declares the methods for the remainder.
@@ -171,42 +179,6 @@ macro_rules! remainders {
 }
 
 remainders!([ChunksExact, RChunksExact] [ChunksExactMut, RChunksExactMut]);
-
-/// An iterator over windows of a slice. Returned by
-/// [`par_windows`](crate::slice::ParallelSlice::par_windows).
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Debug)]
-pub struct Windows<'data, T> {
-    slice: &'data [T],
-    size: usize,
-}
-
-impl<'data, T> Windows<'data, T> {
-    pub(crate) fn new(slice: &'data [T], size: usize) -> Self {
-        Windows { slice, size }
-    }
-}
-
-impl<'data, T: Sync> Producer for Windows<'data, T> {
-    type Item = &'data [T];
-    type IntoIter = slice::Windows<'data, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.slice.windows(self.size)
-    }
-
-    fn split_at(self, index: usize) -> (Self, Self) {
-        let Windows { slice, size } = self;
-        // The last window on the left begins at `index - 1`.
-        let end = (index + (size - 1)).min(slice.len());
-        (Windows { slice: &slice[..end], size }, Windows { slice: &slice[index..], size })
-    }
-}
-
-own_producer!(
-    ['data, T: Sync] Windows<'data, T>, &'data [T],
-    |self| self.slice.len().saturating_sub(self.size - 1)
-);
 
 /// An iterator over windows of a slice, as arrays. Returned by
 /// [`par_array_windows`](crate::slice::ParallelSlice::par_array_windows).

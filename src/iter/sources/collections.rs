@@ -37,11 +37,6 @@ macro_rules! collections {
     )*};
 }
 
-/// Collects items that can only be walked over serially.
-fn walked<T>(items: impl IntoIterator<Item = T>) -> Vec<T> {
-    items.into_iter().collect()
-}
-
 collections! {
     /// Parallel iterators over heaps, in no particular order.
     mod binary_heap {
@@ -58,71 +53,72 @@ collections! {
     mod btree_map {
         /// An iterator over the entries of a map, by value.
         value IntoIter<K, V> [K: Send, V: Send]
-            of BTreeMap<K, V> => (K, V), vec::IntoIter<(K, V)>, |self| walked(self);
+            of BTreeMap<K, V> => (K, V), vec::IntoIter<(K, V)>, |self| Vec::from_iter(self);
 
         /// An iterator over the entries of a map, by reference.
         shared Iter<'a, K, V> [K: Sync, V: Sync]
             of &'a BTreeMap<K, V> => (&'a K, &'a V), vec::IntoIter<(&'a K, &'a V)>,
-            |self| walked(self);
+            |self| Vec::from_iter(self);
 
         /// An iterator over the entries of a map, the values by exclusive reference.
         exclusive IterMut<'a, K, V> [K: Sync, V: Send]
             of &'a mut BTreeMap<K, V> => (&'a K, &'a mut V), vec::IntoIter<(&'a K, &'a mut V)>,
-            |self| walked(self);
+            |self| Vec::from_iter(self);
     }
 
     /// Parallel iterators over ordered sets, whose items are first collected into a vector.
     mod btree_set {
         /// An iterator over the items of a set, by value.
         value IntoIter<T> [T: Send]
-            of BTreeSet<T> => T, vec::IntoIter<T>, |self| walked(self);
+            of BTreeSet<T> => T, vec::IntoIter<T>, |self| Vec::from_iter(self);
 
         /// An iterator over the items of a set, by reference.
         shared Iter<'a, T> [T: Sync]
-            of &'a BTreeSet<T> => &'a T, vec::IntoIter<&'a T>, |self| walked(self);
+            of &'a BTreeSet<T> => &'a T, vec::IntoIter<&'a T>, |self| Vec::from_iter(self);
     }
 
     /// Parallel iterators over hash maps, whose items are first collected into a vector.
     mod hash_map {
         /// An iterator over the entries of a map, by value.
         value IntoIter<K, V> [K: Send, V: Send] <S>
-            of HashMap<K, V, S> => (K, V), vec::IntoIter<(K, V)>, |self| walked(self);
+            of HashMap<K, V, S> => (K, V), vec::IntoIter<(K, V)>, |self| Vec::from_iter(self);
 
         /// An iterator over the entries of a map, by reference.
         shared Iter<'a, K, V> [K: Sync, V: Sync] <S>
             of &'a HashMap<K, V, S> => (&'a K, &'a V), vec::IntoIter<(&'a K, &'a V)>,
-            |self| walked(self);
+            |self| Vec::from_iter(self);
 
         /// An iterator over the entries of a map, the values by exclusive reference.
         exclusive IterMut<'a, K, V> [K: Sync, V: Send] <S>
             of &'a mut HashMap<K, V, S> => (&'a K, &'a mut V), vec::IntoIter<(&'a K, &'a mut V)>,
-            |self| walked(self);
+            |self| Vec::from_iter(self);
     }
 
     /// Parallel iterators over hash sets, whose items are first collected into a vector.
     mod hash_set {
         /// An iterator over the items of a set, by value.
         value IntoIter<T> [T: Send] <S>
-            of HashSet<T, S> => T, vec::IntoIter<T>, |self| walked(self);
+            of HashSet<T, S> => T, vec::IntoIter<T>, |self| Vec::from_iter(self);
 
         /// An iterator over the items of a set, by reference.
         shared Iter<'a, T> [T: Sync] <S>
-            of &'a HashSet<T, S> => &'a T, vec::IntoIter<&'a T>, |self| walked(self);
+            of &'a HashSet<T, S> => &'a T, vec::IntoIter<&'a T>, |self| Vec::from_iter(self);
     }
 
     /// Parallel iterators over linked lists, whose items are first collected into a vector.
     mod linked_list {
         /// An iterator over the items of a list, by value.
         value IntoIter<T> [T: Send]
-            of LinkedList<T> => T, vec::IntoIter<T>, |self| walked(self);
+            of LinkedList<T> => T, vec::IntoIter<T>, |self| Vec::from_iter(self);
 
         /// An iterator over the items of a list, by reference.
         shared Iter<'a, T> [T: Sync]
-            of &'a LinkedList<T> => &'a T, vec::IntoIter<&'a T>, |self| walked(self);
+            of &'a LinkedList<T> => &'a T, vec::IntoIter<&'a T>, |self| Vec::from_iter(self);
 
         /// An iterator over the items of a list, by exclusive reference.
         exclusive IterMut<'a, T> [T: Send]
-            of &'a mut LinkedList<T> => &'a mut T, vec::IntoIter<&'a mut T>, |self| walked(self);
+            of &'a mut LinkedList<T> => &'a mut T, vec::IntoIter<&'a mut T>,
+            |self| Vec::from_iter(self);
     }
 
     /// Parallel iterators over deques.

@@ -68,20 +68,10 @@ macro_rules! integers {
     )*};
 }
 
-integers!(
-    u8 as u8,
-    u16 as u16,
-    u32 as u32,
-    u64 as u64,
-    u128 as u128,
-    usize as usize,
-    i8 as u8,
-    i16 as u16,
-    i32 as u32,
-    i64 as u64,
-    i128 as u128,
-    isize as usize
-);
+integers! {
+    u8 as u8, u16 as u16, u32 as u32, u64 as u64, u128 as u128, usize as usize,
+    i8 as u8, i16 as u16, i32 as u32, i64 as u64, i128 as u128, isize as usize
+}
 
 /// The number of code points between `'\u{D7FF}'` and `'\u{E000}'`, which are no characters.
 const GAP: u32 = 0x800;

@@ -442,10 +442,8 @@ impl<'text> ParallelDrainRange<usize> for &'text mut String {
     #[track_caller]
     fn par_drain<R: RangeBounds<usize>>(self, range: R) -> Drain<'text> {
         let (start, end) = within(range, self.len());
-        assert!(
-            self.is_char_boundary(start) && self.is_char_boundary(end),
-            "the range {start}..{end} cuts a character"
-        );
+        let is_cut = !self.is_char_boundary(start) || !self.is_char_boundary(end);
+        assert!(!is_cut, "the range {start}..{end} cuts a character");
         Drain { string: self, range: start..end }
     }
 }

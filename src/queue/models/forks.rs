@@ -442,7 +442,7 @@ fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper() 
 
 /// Fails when the swap in `close` is Relaxed, or is a store.
 ///
-/// Weakened: `queue/join_queue.rs close: Ordering::SeqCst => Ordering::Relaxed`
+/// Weakened: `queue/models/forks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_flush_and_a_sleeper_see_each_other() {
     loom::model(|| {
@@ -458,7 +458,7 @@ fn a_flush_and_a_sleeper_see_each_other() {
 
 /// Fails when the swap in `open` is Relaxed, or is a store.
 ///
-/// Weakened: `queue/join_queue.rs open: Ordering::SeqCst => Ordering::Relaxed`
+/// Weakened: `queue/models/forks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn an_older_fork_and_a_sleeper_see_each_other() {
     loom::model(|| {
@@ -475,7 +475,7 @@ fn an_older_fork_and_a_sleeper_see_each_other() {
 /// Fails when the swap in `put` is Relaxed, or is a store, and when a sleeper does not read that
 /// word.
 ///
-/// Weakened: `queue/join_queue.rs put: Ordering::SeqCst => Ordering::Relaxed`
+/// Weakened: `queue/models/forks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_fork_in_the_fast_slot_and_a_sleeper_see_each_other() {
     loom::model(|| {
@@ -531,7 +531,7 @@ fn the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper() {
 
 /// Fails when `answer` opens the gate without a look at whether a job is public.
 ///
-/// Weakened: `queue/join_queue.rs answer: own.public() == 0 => false`
+/// Weakened: `queue/join_queue.rs push_fast: own.fast.put(publish_job(job).into_pointer()); =>`
 #[test]
 fn the_fork_after_one_that_was_stolen_at_once_is_published() {
     loom::model(|| {
@@ -586,7 +586,7 @@ fn the_fork_after_one_that_its_waiting_owner_ran_is_published() {
 ///
 /// Fails when `push_newest_public` does not close the gate.
 ///
-/// Weakened: `queue/join_queue.rs push_newest_public: self.recheck(); =>`
+/// Weakened: `queue/models/forks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_fork_in_the_fast_slot_that_is_put_back_and_a_sleeper_see_each_other() {
     loom::model(|| {
@@ -610,8 +610,10 @@ fn a_fork_in_the_fast_slot_that_is_put_back_and_a_sleeper_see_each_other() {
 #[test]
 fn a_job_that_is_put_back_and_a_sleeper_see_each_other() {
     loom::model(|| {
-        let forks = Forks::new(2);
-        let [_, b] = [0, 1].map(|job| forks.fork(job));
+        let forks = Forks::new(3);
+        let [_, _, b] = [0, 1, 2].map(|job| forks.fork(job));
+        // The one in the fast slot, which a sleeper would see.
+        forks.steal_one();
         let _ = forks.flush();
         forks.queue.pop_newest_public().unwrap().run();
         let sleeper = start(&forks, Forks::sleep);

@@ -80,11 +80,6 @@ impl Tasks {
         wakes.get()
     }
 
-    fn steal(&self) -> bool {
-        let _ = self.queues[THIEF].steal_from(&self.queues[OWNER], true);
-        self.publish(THIEF)
-    }
-
     fn steal_injected(&self) -> bool {
         let _ = self.queues[THIEF].steal_injected(&self.injector);
         self.publish(THIEF)
@@ -129,7 +124,8 @@ fn a_task_that_is_stolen_is_run_once() {
 ///
 /// Fails when `fill` loads the length with Relaxed.
 ///
-/// Weakened: `queue/spawn_queue.rs fill: Ordering::Acquire => Ordering::Relaxed`
+/// Weakened: `queue/spawn_queue.rs take: self.len.compare_exchange(len, TAKEN, Ordering::AcqRel,
+/// Ordering::Relaxed).ok()?; =>`
 #[test]
 fn a_buffer_that_was_emptied_is_filled_again() {
     loom::model(|| {
@@ -170,7 +166,7 @@ fn check_sleeper_of(in_order: bool, before: fn(&Tasks), act: fn(&Tasks) -> bool)
 
 /// Fails when the sleeper's fence is left out.
 ///
-/// Weakened: `queue/spawn_queue.rs is_empty: len == 0 || len == UNUSED => true`
+/// Weakened: `queue/models/tasks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_task_that_is_pushed_and_a_sleeper_see_each_other() {
     check_sleeper(|_| (), |tasks| tasks.push(0));
@@ -178,7 +174,7 @@ fn a_task_that_is_pushed_and_a_sleeper_see_each_other() {
 
 /// Fails when the owner's fence is left out.
 ///
-/// Weakened: `queue/spawn_queue.rs publish_moved: fence(Ordering::SeqCst); =>`
+/// Weakened: `queue/models/tasks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other() {
     check_sleeper_of(true, |_| (), |tasks| tasks.push(0));
@@ -186,7 +182,7 @@ fn a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other() {
 
 /// Fails when the owner's fence after the last task is left out.
 ///
-/// Weakened: `queue/spawn_queue.rs publish_moved: fence(Ordering::SeqCst); =>`
+/// Weakened: `queue/models/tasks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_buffer_that_is_packed_and_a_sleeper_see_each_other() {
     check_sleeper(|tasks| tasks.push_all(0..2), |tasks| tasks.push(2));
@@ -202,14 +198,6 @@ fn a_batch_that_is_unpacked_and_a_sleeper_see_each_other() {
         let _ = tasks.pop();
     };
     check_sleeper(push_batch, Tasks::pop);
-}
-
-/// Fails when the thief does not publish what it has moved.
-///
-/// Weakened: `queue/models/tasks.rs steal: self.publish(THIEF) => false`
-#[test]
-fn a_buffer_that_is_stolen_and_a_sleeper_see_each_other() {
-    check_sleeper(|tasks| tasks.push_all(0..2), Tasks::steal);
 }
 
 /// Another worker takes the task that the batch has left.

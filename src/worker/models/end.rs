@@ -39,7 +39,7 @@ fn a_pinned_job_is_run_though_the_pool_ends() {
         let pool = Pool::new(2);
         pool.registry().begin_end(false);
         let worker = pool.start(|pool| pool.registry().run_worker(1));
-        pool.worker(1).send(pool.job());
+        pool.send(1);
         pool.registry().run_worker(0);
         worker.join().unwrap();
         assert_eq!(pool.ran(1), 1);

@@ -34,7 +34,7 @@ fn a_task_is_run_though_the_core_was_lent() {
 
 /// Likewise for a job from outside.
 ///
-/// Weakened: `worker/find.rs announce_and_look: fence(Ordering::SeqCst); =>`
+/// Weakened: `sleep/mod.rs notify_from_outside: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_job_from_outside_is_run_though_the_core_was_lent() {
     check_lending(|pool| pool.inject());
@@ -68,7 +68,7 @@ fn check_pinned(go: fn(&Pool)) {
         let _ = pool.sleep().announce(2, Kind::Idle(&sentry), false, true);
         let worker = pool.start(sleep_on(worker));
         let borrower = pool.start(go);
-        pool.worker(1).send(pool.job());
+        pool.send(1);
         worker.join().unwrap();
         borrower.join().unwrap();
     });
@@ -127,7 +127,7 @@ fn the_borrower_of_the_sentrys_core_wakes_another_for_a_task() {
 /// A thread borrows core 0, of a worker that looks around or is parked, hands it off, and has it
 /// back.
 ///
-/// Weakened: `sleep/hand_off.rs looker_sees_loan: self.state(me.core) == FREE => false`
+/// Weakened: `worker/idle.rs park: self.registry().end_if_idle(); =>`
 #[test]
 fn a_core_that_was_lent_is_handed_off() {
     check(|| {

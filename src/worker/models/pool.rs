@@ -102,6 +102,12 @@ impl Pool {
         self.registry.take_spare_threads().into_iter().for_each(|thread| thread.join());
     }
 
+    /// A broadcast to one worker only.
+    pub(super) fn send(&self, to: usize) {
+        self.worker(to).pin(self.job());
+        self.sleep().wake_for_pinned(to);
+    }
+
     pub(super) fn inject(&self) {
         self.registry.inject(self.job());
     }

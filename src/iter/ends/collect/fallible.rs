@@ -43,7 +43,7 @@ where
     let collection = C::from_par_iter(Successes { base, failure: &failure });
     match failure.why.into_inner() {
         Some(why) => {
-            // Not at the end: a panic there would leak what is returned.
+            // Not at the end of the function: a panic there would leak the result.
             drop(collection);
             R::from_residual(why)
         }

@@ -71,7 +71,7 @@ impl<'c, T> Reducer<Filled<'c, T>> for Adjoin {
             left.len += right.len;
             mem::forget(right);
         } else {
-            // Not at the end: a panic there would leak what is returned.
+            // Not at the end of the function: a panic there would leak the result.
             drop(right);
         }
         left
