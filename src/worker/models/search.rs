@@ -128,7 +128,8 @@ fn the_last_searcher_wakes_another_for_a_job_from_outside() {
     check_last_searcher(2, |pool| pool.inject());
 }
 
-/// Worker 1 sleeps, and a thread from outside, the sentry, resigns beside worker 0, which publishes.
+/// Worker 1 sleeps, and the sentry, a thread from outside, resigns beside worker 0, which
+/// publishes.
 fn check_watch_from_outside(publish: fn(&Pool)) {
     check(move || {
         let pool = Pool::new(2);
