@@ -148,7 +148,8 @@ fn wait(done: &Event, stage: &AtomicU32, registry: &Registry) {
     sleep_until(done, stage, registry, watches);
 }
 
-/// Waits for a job. `watches`: whether the caller is the sentry, until the job turns out to be long.
+/// Waits for a job. `watches`: whether the caller is the sentry, until the job turns out to be
+/// long.
 fn sleep_until(done: &Event, stage: &AtomicU32, registry: &Registry, watches: bool) {
     let watches = Cell::new(watches);
     let call = || {
@@ -183,7 +184,7 @@ struct InstallJob<F, R> {
     header: Header,
     closure: UnsafeCell<Option<F>>,
     result: UnsafeCell<Option<Result<R, Payload>>>,
-    /// How far it is. (A glance: `done` is the truth.)
+    /// The job's stage. (Relaxed: `done` decides.)
     stage: AtomicU32,
     done: Event,
 }

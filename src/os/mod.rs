@@ -80,7 +80,7 @@ pub(crate) fn heavy_fence() -> bool {
     false
 }
 
-/// Whether this process has `heavy_fence`. That costs no fence.
+/// Whether this process has `heavy_fence`. Does not issue a fence.
 pub(crate) fn has_heavy_fence() -> bool {
     #[cfg(target_os = "linux")]
     return membarrier::register();

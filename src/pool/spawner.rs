@@ -97,8 +97,8 @@ pub struct ThreadBuilder {
     stack_size: Option<usize>,
     /// Taken by `run`.
     registry: Option<Arc<Registry>>,
-    /// The thread as the sleepers know it, if the pool itself starts it: it is then counted as
-    /// running already.
+    /// The thread's entry among the sleepers, if the pool itself starts it. Then it already counts
+    /// as running.
     own: Option<Arc<OffCore>>,
 }
 

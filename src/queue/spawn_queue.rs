@@ -243,8 +243,8 @@ impl<J> Buffer<J> {
         Some(self.move_into_batch(len, len / 2))
     }
 
-    /// Moves the `len` tasks of a buffer that the caller has set to `TAKEN` into a batch, except the
-    /// newest `left`, and opens the buffer.
+    /// Moves the `len` tasks of a buffer that the caller has set to `TAKEN` into a batch, except
+    /// the newest `left`, and opens the buffer.
     fn move_into_batch(&self, len: usize, left: usize) -> Packed<J> {
         let mut batch = Packed::empty();
         let (moved, kept) = self.slots[..len].split_at(len - left);

@@ -93,7 +93,8 @@
 //!    parked, one in a restricted wait that runs guests. Each of these may run any guest, or hands
 //!    off its core to a thread that does, and looks at the guests in step 2. If it finds another
 //!    job first, it wakes the next worker for the guests that are left. Models:
-//!    `a_guest_finds_a_worker_that_waits_elsewhere`, `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
+//!    `a_guest_finds_a_worker_that_waits_elsewhere`,
+//!    `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
 //! 6. *A job finds a worker although all are in restricted waits*, if a thread without a core waits
 //!    for its own pool and so may need it. The last worker to enter a restricted wait looks for any
 //!    work in step 2. A publisher from outside wakes one in (c), and that one hands off its core.
@@ -114,9 +115,9 @@
 //!    `a_spare_thread_runs_a_task_that_is_left`, `a_spare_thread_runs_a_job_from_outside`.
 //!
 //! 10. *A pinned job finds its worker.* A thread that wakes a worker for such a job does (b) after
-//!    the push, even if another thread pushed it (`relay.rs`). In (c) it reads the state of that
-//!    worker: the worker sees the job in step 2, or is woken.
-//!    Models: `a_pinned_job_finds_its_worker`, `a_pinned_job_finds_its_worker_by_another`.
+//!     the push, even if another thread pushed it (`relay.rs`). In (c) it reads the state of that
+//!     worker: the worker sees the job in step 2, or is woken.
+//!     Models: `a_pinned_job_finds_its_worker`, `a_pinned_job_finds_its_worker_by_another`.
 //!
 //! The end of a pool is in `worker/shared.rs`.
 //!
@@ -131,7 +132,7 @@
 //! |  | tree sum, 1,023 nodes, installed | 2 | 1.53 | – |
 //! | `quiet-nap`: its early end | 16 items of 1 µs every ms | 8 | 1.04 | 7.10 |
 //! |  | 64 items of 5 µs every 5 ms | 8 | 0.99 | 2.29 |
-//! | `search-limit`: half of the awake search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
+//! | `search-limit`: at most half search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
 //! |  | tree sum, 1,023 nodes, outside | 2 | 1.23 | – |
 //! | `helper`: one more woken from outside | 64 items of 5 µs every 5 ms | 8 | 1.02 | 1.37 |
 
@@ -409,7 +410,8 @@ impl Sleep {
         watches
     }
 
-    /// That caller resigns. With `LookAgain` it has to look, and to call `wake_one` if it sees work.
+    /// That caller resigns. If this returns `LookAgain`, it looks, and calls `wake_one` if it sees
+    /// work.
     pub(crate) fn stop_watching(&self) -> Stopped {
         let mut list = self.list();
         debug_assert!(list.sentry == Some(OUTSIDE), "another has taken over");

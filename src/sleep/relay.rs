@@ -11,13 +11,13 @@
 use super::Sleep;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 
-/// How many others a worker wakes before it runs its job.
+/// How many workers a worker wakes before it runs its job.
 const MOST_WOKEN: usize = 2;
 
-/// Which workers are still to be woken.
+/// The workers that are still to be woken.
 pub(crate) struct Relay {
     workers: usize,
-    /// Whether a job is queued for each.
+    /// Whether a job is pinned to each.
     is_ready: AtomicU32,
     /// The next one to be woken.
     next: AtomicUsize,
@@ -28,7 +28,7 @@ impl Relay {
         Relay { workers, is_ready: AtomicU32::new(0), next: AtomicUsize::new(0) }
     }
 
-    /// Wakes all workers. To be called once, when a job is queued for each.
+    /// Wakes all workers. Called once, after a job was pinned to each.
     pub(crate) fn start(&self, sleep: &Sleep) {
         // Release: matches the Acquire in `pass_on`. Whichever thread wakes a worker, the push of
         // that worker's job comes before the thread's fence.
@@ -36,7 +36,7 @@ impl Relay {
         self.wake(sleep, self.workers);
     }
 
-    /// Helps with that. To be called by a worker that is about to run its job.
+    /// Helps with that. Called by a worker that is about to run its job.
     pub(crate) fn pass_on(&self, sleep: &Sleep) {
         // Acquire: matches the Release in `start`.
         if self.is_ready.load(Ordering::Acquire) != 0 {

@@ -23,19 +23,18 @@ use std::time::Duration;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sync::{Ordering, spin_loop, spin_or_yield};
 
-/// How long a job has to be to be worth a second worker at once: about as long as that takes to
-/// come.
+/// A job that takes longer is worth a second worker at once. (It takes about as long to wake one.)
 const LONG: u64 = 50 * TICKS_PER_MICROSECOND;
-/// How long the caller of a job that should be short is the sentry.
+/// For how long the caller of a job that should be short is the sentry.
 pub(crate) const WATCH: Duration = Duration::from_micros(100);
-/// For how long a caller looks, at most. It looks half as long after each time in vain.
+/// For how long a caller looks at most. It looks half as long after each look in vain.
 const LOOK: u64 = 48 * TICKS_PER_MICROSECOND;
-/// After so many times in vain it looks as long as at first, lest it never finds that this pays.
+/// After so many looks in vain it looks as long as at first, to see whether that pays again.
 const MOST_IN_VAIN: u32 = 32;
 /// For how long it looks without yielding its processor.
 const SPIN: u64 = TICKS_PER_MICROSECOND;
 
-/// What callers know of the last jobs. (All of it is a guess for the next one.)
+/// What the callers of a pool know of the last jobs, as a guess for the next one.
 pub(crate) struct Callers {
     /// Whether the last job was long.
     expects_long: AtomicBool,
@@ -53,7 +52,7 @@ impl Callers {
         self.expects_long.load(Ordering::Relaxed)
     }
 
-    /// A job took so many `ticks`.
+    /// Notes that a job took so many `ticks`.
     pub(crate) fn job_took(&self, ticks: u64) {
         let is_long = ticks > LONG;
         if is_long != self.expect_long() {
@@ -61,7 +60,7 @@ impl Callers {
         }
     }
 
-    /// Looks for a while whether a job `is_over`.
+    /// Waits for a while until a job `is_over`.
     pub(crate) fn look(&self, is_over: impl Fn() -> bool) {
         let in_vain = self.in_vain.load(Ordering::Relaxed);
         let (start, limit) = (ticks(), LOOK >> in_vain.min(6));

@@ -253,13 +253,14 @@ impl Registry {
         self.run_thread(&OffCore::at_bottom(index, true), false);
     }
 
-    /// The same, as a thread of the pool's own.
+    /// The same, on a thread that the pool itself has started.
     pub(crate) fn run_own_worker(&self, me: &Arc<OffCore>) {
         self.run_thread(me, self.starts_parked());
     }
 
-    /// Whether the pool's own threads sleep from the beginning until there is work: one that begins
-    /// only after the pool has ended then never parks. (Not where the user is told what they do.)
+    /// Whether the threads that the pool starts begin asleep, until there is work. A thread that
+    /// begins after the pool has ended then never parks. (Not if a handler would tell the user of
+    /// it.)
     pub(crate) fn starts_parked(&self) -> bool {
         !self.handlers().tell_of_threads()
     }

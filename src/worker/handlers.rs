@@ -38,7 +38,7 @@ impl Handlers {
         self.call(&self.exit, index);
     }
 
-    /// Whether a handler of the user's is called as threads start, end, park or go on.
+    /// Whether there is a handler for starts, ends, parking or unparking.
     pub(crate) fn tell_of_threads(&self) -> bool {
         let all = [&self.start, &self.exit, &self.park, &self.unpark];
         all.into_iter().any(Option::is_some)
