@@ -39,8 +39,7 @@
 //!    `a_buffer_that_is_packed_and_a_sleeper_see_each_other`.
 //! 4. *A task that moves and a sleeper do not miss each other.* A taken buffer counts as not empty.
 //!    Whoever moves tasks, the owner or a thief, publishes them again at their new place.
-//!    Models: `a_buffer_that_is_stolen_and_a_sleeper_see_each_other`,
-//!    `a_batch_that_is_unpacked_and_a_sleeper_see_each_other`,
+//!    Models: `a_batch_that_is_unpacked_and_a_sleeper_see_each_other`,
 //!    `a_batch_from_outside_and_a_sleeper_see_each_other`.
 //!
 //! # What it is worth
