@@ -6,23 +6,10 @@ use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::fork::{join, scope, spawn};
 use crate::pool::{ThreadPool, ThreadPoolBuilder};
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
-    let builder = loom::model::Builder::new();
-    check_by(builder, model);
-}
-
-/// The same with at most so many preemptions, where more would take hours.
-fn check_within(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    let most = builder.preemption_bound.unwrap_or(preemptions);
-    builder.preemption_bound = Some(most.min(preemptions));
-    check_by(builder, model);
-}
-
-fn check_by(mut builder: loom::model::Builder, model: impl Fn() + Send + Sync + 'static) {
     builder.max_branches = builder.max_branches.max(10_000);
     builder.check(model);
 }
@@ -74,32 +61,6 @@ fn an_install_returns_what_it_came_to() {
     check(|| assert_eq!(pool(1).install(|| 7), 7));
 }
 
-/// The owner runs the second side, or is woken by the thief.
-///
-/// Weakened: `worker/join_job.rs execute: worker.sleep().wake_blocked(owner.index(), address); =>`
-#[test]
-fn a_join_has_both_results_whoever_runs_them() {
-    check_within(0, || {
-        let results = pool(2).install(|| join(|| 1, || 2));
-        assert_eq!(results, (1, 2));
-    });
-}
-
-/// The opener of a scope runs its tasks, or is woken by the last of them.
-///
-/// Weakened: `fork/scope.rs task_ended: worker.sleep().wake_blocked(opener, self.tasks.addr()); =>`
-#[test]
-fn a_scope_ends_after_its_tasks() {
-    check_within(0, || {
-        let count = pool(2).install(|| {
-            let count = AtomicUsize::new(0);
-            scope(|scope| drop(scope.spawn(|| count.fetch_add(1, Ordering::Relaxed))));
-            count.load(Ordering::Relaxed)
-        });
-        assert_eq!(count, 1);
-    });
-}
-
 /// A value that counts its drops.
 struct Counted(Arc<AtomicUsize>);
 
@@ -121,22 +82,5 @@ fn a_result_that_is_not_taken_is_dropped_once() {
         drop(pool.spawn(move || value));
         drop(pool);
         assert_eq!(drops.load(Ordering::Relaxed), 1);
-    });
-}
-
-/// A worker that joins a task runs it, or waits for the worker that does.
-///
-/// Weakened: `task/state.rs claim: self.0.fetch_or(CLAIMED, Ordering::AcqRel) =>
-/// self.0.load(Ordering::Acquire)`
-#[test]
-fn a_task_that_a_worker_joins_is_run_once() {
-    check_within(0, || {
-        let runs = pool(2).install(|| {
-            let runs = Arc::new(AtomicUsize::new(0));
-            let theirs = runs.clone();
-            spawn(move || _ = theirs.fetch_add(1, Ordering::Relaxed)).join().unwrap();
-            runs.load(Ordering::Relaxed)
-        });
-        assert_eq!(runs, 1);
     });
 }

@@ -140,7 +140,7 @@ impl Worker {
         self.goes_on()
     }
 
-    fn park(&self, me: &Arc<OffCore>, searching: bool, watches: bool) -> bool {
+    pub(super) fn park(&self, me: &Arc<OffCore>, searching: bool, watches: bool) -> bool {
         let (sleep, idle) = (self.sleep(), Kind::Idle(me));
         if sleep.announce(self.index, idle, searching, watches) == Entered::Lent {
             if searching {

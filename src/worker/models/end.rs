@@ -15,6 +15,18 @@ fn a_sleeping_worker_ends_with_its_pool() {
     });
 }
 
+/// The thread of worker `me`, which has just found no work, until the pool ends.
+fn park_until_end(pool: &Pool, me: usize) {
+    let me = OffCore::at_bottom(me, true);
+    pool.act_as(me.core(), |worker| {
+        let mut searching = true;
+        let mut goes_on = worker.park(&me, false, true);
+        while goes_on {
+            goes_on = worker.turn(&me, &mut searching);
+        }
+    });
+}
+
 /// Of two workers that park, one sees that both have.
 ///
 /// Weakened: `worker/idle.rs park: self.registry().end_if_idle(); =>`
@@ -23,8 +35,8 @@ fn the_last_worker_to_park_ends_the_pool() {
     check(|| {
         let pool = Pool::new(2);
         pool.registry().begin_end(false);
-        let worker = pool.start(|pool| pool.registry().run_worker(1));
-        pool.registry().run_worker(0);
+        let worker = pool.start(|pool| park_until_end(pool, 1));
+        park_until_end(&pool, 0);
         worker.join().unwrap();
     });
 }
@@ -38,9 +50,9 @@ fn a_pinned_job_is_run_though_the_pool_ends() {
     check(|| {
         let pool = Pool::new(2);
         pool.registry().begin_end(false);
-        let worker = pool.start(|pool| pool.registry().run_worker(1));
+        let worker = pool.start(|pool| park_until_end(pool, 1));
         pool.send(1);
-        pool.registry().run_worker(0);
+        park_until_end(&pool, 0);
         worker.join().unwrap();
         assert_eq!(pool.ran(1), 1);
     });

@@ -6,6 +6,7 @@
 //! worker must be counted that is not there.
 
 mod end;
+mod fork;
 mod hand_off;
 mod lend;
 mod pool;

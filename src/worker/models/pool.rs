@@ -84,11 +84,16 @@ impl Pool {
         self.tag.address()
     }
 
-    /// Calls `act` as worker `index`, within that.
-    pub(super) fn within_tag(&self, index: usize, act: impl FnOnce(&Worker)) {
+    /// Calls `act` as worker `index`.
+    pub(super) fn act_as(&self, index: usize, act: impl FnOnce(&Worker)) {
         let worker = self.worker(index);
         let _acting = Acting::start(worker);
-        worker.within(self.tag(), || act(worker));
+        act(worker);
+    }
+
+    /// The same within the isolation tag.
+    pub(super) fn within_tag(&self, index: usize, act: impl FnOnce(&Worker)) {
+        self.act_as(index, |worker| worker.within(self.tag(), || act(worker)));
     }
 
     /// How many jobs a worker has run, which has ended.
