@@ -27,47 +27,38 @@
 #![deny(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(clippy::undocumented_unsafe_blocks)]
-// The model checker gets only what it can check: the protocols, without those who use them.
+// The model checker gets the core only, without the loops and sorts that stand on it.
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 #[cfg(all(test, not(loom)))]
 mod architecture;
 #[cfg(all(test, not(loom)))]
 mod auto_traits;
-#[cfg(not(loom))]
 mod cancel;
-#[cfg(not(loom))]
 mod fork;
 #[cfg(not(loom))]
 pub mod guide;
 #[cfg(not(loom))]
 pub mod iter;
-#[cfg(not(loom))]
 mod job;
 mod latch;
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(not(loom))]
 mod names;
-#[cfg(not(loom))]
 mod observe;
-#[cfg(not(loom))]
 mod os;
-#[cfg(not(loom))]
 mod pool;
 mod queue;
-#[cfg(not(loom))]
 mod sim;
 mod sleep;
 #[cfg(not(loom))]
 pub mod slice;
 mod sync;
-#[cfg(not(loom))]
 mod task;
-#[cfg(not(loom))]
 mod worker;
 
-#[cfg(not(loom))]
 pub use cancel::CancelToken;
-#[cfg(not(loom))]
 pub use fork::{
     BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, Yield, broadcast,
     current_thread_has_pending_tasks, in_place_scope, join, join_context, scope, spawn,
@@ -75,19 +66,14 @@ pub use fork::{
 };
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
-#[cfg(not(loom))]
 pub use observe::{Dump, dump};
-#[cfg(not(loom))]
 pub use pool::{
     BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, counters,
     current_num_threads, current_thread_index, max_num_threads,
 };
-#[cfg(not(loom))]
 pub use sim::schedule_point;
-#[cfg(not(loom))]
 pub use worker::counters::{Counters, WorkerCounters};
 
-#[cfg(not(loom))]
 pub use worker::settings::{TaskOrder, WaitPolicy};
 
 /// What programs with parallel iterators bring into scope: `use filch::prelude::*;`.

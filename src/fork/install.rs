@@ -68,13 +68,13 @@ impl Registry {
 }
 
 /// A core that this thread has borrowed.
-struct Borrowed<'r> {
-    worker: &'r Worker,
+pub(crate) struct Borrowed<'r> {
+    pub(crate) worker: &'r Worker,
     _acting: Acting,
 }
 
 impl<'r> Borrowed<'r> {
-    fn core(registry: &'r Registry) -> Option<Self> {
+    pub(crate) fn core(registry: &'r Registry) -> Option<Self> {
         if !registry.settings().lends_cores {
             return None;
         }
@@ -133,7 +133,8 @@ where
 
 /// Waits for the job. Not generic, so it is compiled once.
 fn wait(done: &Event, stage: &AtomicU32, registry: &Registry) {
-    if Worker::current().is_some() || registry.is_simulated() {
+    // (A model has no clock.)
+    if Worker::current().is_some() || registry.is_simulated() || cfg!(loom) {
         return done.wait(|| true);
     }
     let (sleep, callers) = (registry.sleep(), registry.callers());

@@ -3,7 +3,7 @@
 
 mod broadcast;
 mod in_pool;
-mod install;
+pub(crate) mod install;
 mod join;
 mod scope;
 mod spawn;

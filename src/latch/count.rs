@@ -89,7 +89,6 @@ impl TaskCount {
 }
 
 impl Wait for TaskCount {
-    #[cfg(not(loom))]
     fn what(&self) -> crate::latch::Awaited {
         crate::latch::Awaited::Scope
     }

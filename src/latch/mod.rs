@@ -8,11 +8,9 @@
 //! Models: `a_waiter_that_parks_is_woken`, `a_waiter_that_polls_sees_what_the_setter_did`.
 #![allow(unsafe_code)]
 
-#[cfg(not(loom))]
 mod awaited;
 pub(crate) mod count;
 
-#[cfg(not(loom))]
 pub(crate) use awaited::Awaited;
 
 use crate::sync::{AtomicU32, Ordering};
@@ -62,7 +60,6 @@ pub(crate) trait Wait {
     fn leave_core(&self) {}
 
     /// What is waited for, for dumps.
-    #[cfg(not(loom))]
     fn what(&self) -> Awaited;
 
     /// The worker that runs what is waited for, if that is known.
@@ -107,7 +104,6 @@ impl Latch {
 }
 
 impl Wait for Latch {
-    #[cfg(not(loom))]
     fn what(&self) -> Awaited {
         Awaited::Fork(None)
     }
@@ -186,6 +182,8 @@ mod models {
         });
     }
 
+    /// Weakened: `latch/mod.rs ask_wake: self.state.compare_exchange(UNSET, ASLEEP,
+    /// Ordering::AcqRel, Ordering::Acquire) => Ok::<u32, u32>(UNSET)`
     #[test]
     fn a_waiter_that_parks_is_woken() {
         check(|frame| {
@@ -197,6 +195,7 @@ mod models {
         });
     }
 
+    /// Weakened: `latch/mod.rs done: Ordering::Acquire => Ordering::Relaxed`
     #[test]
     fn a_waiter_that_polls_sees_what_the_setter_did() {
         check(|frame| {

@@ -1,7 +1,7 @@
 //! The cheapest clock of the machine, for spans of some microseconds.
 
 /// The time since some moment, with about [`TICKS_PER_MICROSECOND`]. Threads may differ a little.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(loom)))]
 #[inline]
 pub(crate) fn ticks() -> u64 {
     // SAFETY: every x86_64 processor has this counter.
@@ -9,11 +9,11 @@ pub(crate) fn ticks() -> u64 {
 }
 
 /// The counter's frequency is usually 2 to 4 GHz.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(loom)))]
 pub(crate) const TICKS_PER_MICROSECOND: u64 = 3_000;
 
 /// The time since some moment, with [`TICKS_PER_MICROSECOND`].
-#[cfg(not(any(target_arch = "x86_64", all(target_family = "wasm", target_os = "unknown"))))]
+#[cfg(not(any(target_arch = "x86_64", all(target_family = "wasm", target_os = "unknown"), loom)))]
 pub(crate) fn ticks() -> u64 {
     use std::sync::OnceLock;
     use std::time::Instant;
@@ -28,5 +28,14 @@ pub(crate) fn ticks() -> u64 {
     0
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", loom)))]
 pub(crate) const TICKS_PER_MICROSECOND: u64 = 1_000;
+
+/// A model has no clock: each span is over at once.
+#[cfg(loom)]
+pub(crate) fn ticks() -> u64 {
+    1
+}
+
+#[cfg(loom)]
+pub(crate) const TICKS_PER_MICROSECOND: u64 = 0;

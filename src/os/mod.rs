@@ -59,7 +59,14 @@ mod pin {
 /// Linux: `membarrier(2)`, which takes some microseconds and interrupts every processor that runs a
 /// thread of this process. Windows: `FlushProcessWriteBuffers`.
 pub(crate) fn heavy_fence() -> bool {
-    #[cfg(target_os = "linux")]
+    // As in `sync::light_fence`, both sides of the pair are the same in a model.
+    #[cfg(loom)]
+    {
+        use crate::sync::{Ordering, fence};
+        fence(Ordering::SeqCst);
+        return true;
+    }
+    #[cfg(all(target_os = "linux", not(loom)))]
     return membarrier::fence();
     #[cfg(windows)]
     {

@@ -3,11 +3,17 @@
 use std::sync::OnceLock;
 use std::{io, thread};
 
+#[cfg(loom)]
+use loom::thread::JoinHandle;
+#[cfg(not(loom))]
+use std::thread::JoinHandle;
+
 /// A thread, which is detached when this is dropped.
-pub(crate) struct Thread(thread::JoinHandle<()>);
+pub(crate) struct Thread(JoinHandle<()>);
 
 impl Thread {
     /// Starts a thread that calls `body`, which must not unwind. `name` contains no NUL byte.
+    #[cfg(not(loom))]
     pub(crate) fn start(
         name: String,
         stack_size: Option<usize>,
@@ -19,6 +25,16 @@ impl Thread {
             None => builder,
         };
         builder.spawn(body).map(Thread)
+    }
+
+    /// A model's threads have neither names nor stack sizes.
+    #[cfg(loom)]
+    pub(crate) fn start(
+        _: String,
+        _: Option<usize>,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
+        Ok(Thread(loom::thread::spawn(body)))
     }
 
     /// Waits for the end of the thread, including the destructors of its thread-locals.

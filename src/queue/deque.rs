@@ -110,9 +110,15 @@ mod imp {
         }
 
         pub(crate) fn is_empty(&self) -> bool {
-            self.0.len() == 0
+            self.len() == 0
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.0.len()
         }
     }
+
+    pub(crate) fn prepare() {}
 
     pub(crate) struct Injector<T>(Inner<T>);
 

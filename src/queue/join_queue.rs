@@ -667,7 +667,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     }
 
     /// How many jobs are public. After a SeqCst fence, this is step (3), like `is_empty`.
-    #[cfg(not(loom))]
     pub(crate) fn public(&self) -> usize {
         // Acquire: as in `is_empty`.
         self.front.gate.limit.load(Ordering::Acquire);
@@ -675,7 +674,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     }
 
     /// A pair that changes with each fork and each end of one. (Relaxed: it orders nothing.)
-    #[cfg(not(loom))]
     pub(crate) fn progress(&self) -> (usize, usize) {
         (self.head(), self.top())
     }

@@ -9,9 +9,7 @@ mod models;
 mod slots;
 mod spawn_queue;
 
-pub(crate) use deque::{Injector, until_sure};
-#[cfg(not(loom))]
-pub(crate) use deque::{Stealer, Worker as Deque, prepare};
+pub(crate) use deque::{Injector, Stealer, Worker as Deque, prepare, until_sure};
 pub(crate) use join_queue::{ForkFront, ForkQueue, Popped, Published};
 pub(crate) use spawn_queue::TaskQueue;
 

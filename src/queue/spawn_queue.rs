@@ -39,8 +39,7 @@
 //!    `a_buffer_that_is_packed_and_a_sleeper_see_each_other`.
 //! 4. *A task that moves and a sleeper do not miss each other.* A taken buffer counts as not empty.
 //!    Whoever moves tasks, the owner or a thief, publishes them again at their new place.
-//!    Models: `a_buffer_that_is_stolen_and_a_sleeper_see_each_other`,
-//!    `a_batch_that_is_unpacked_and_a_sleeper_see_each_other`,
+//!    Models: `a_batch_that_is_unpacked_and_a_sleeper_see_each_other`,
 //!    `a_batch_from_outside_and_a_sleeper_see_each_other`.
 //!
 //! # What it is worth
@@ -358,7 +357,6 @@ impl<J> TaskQueue<J> {
     }
 
     /// How many jobs thieves could take. After a SeqCst fence, this is step (3), like `is_empty`.
-    #[cfg(not(loom))]
     pub(crate) fn public(&self) -> usize {
         let in_buffer = match self.buffer.len.load(Ordering::Relaxed) {
             // The thief may leave some, and does not publish these.
@@ -371,7 +369,6 @@ impl<J> TaskQueue<J> {
 
     /// How many tasks are queued one by one, and how many batches of up to [`ROOM`]. (Relaxed, for
     /// dumps.)
-    #[cfg(not(loom))]
     pub(crate) fn pending(&self) -> (usize, usize) {
         let in_buffer = match self.buffer.len.load(Ordering::Relaxed) {
             TAKEN | UNUSED => 0,

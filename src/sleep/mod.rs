@@ -138,8 +138,6 @@
 
 mod counts;
 mod hand_off;
-#[cfg(all(test, loom))]
-mod models;
 mod relay;
 
 use std::sync::Arc;
@@ -616,7 +614,6 @@ impl Sleep {
     }
 
     /// The name of the core's state, for dumps.
-    #[cfg(not(loom))]
     pub(crate) fn state_name(&self, core: usize) -> &'static str {
         ["busy", "looking", "parked", "blocked", "restricted"][self.state(core) as usize]
     }

@@ -15,11 +15,12 @@ mod imp {
     pub(crate) use crate::os::generation::Generation;
     pub(crate) use crate::os::slack::ExactSleeps;
     use crate::sim;
-    pub(crate) use atomic::{AtomicIsize, AtomicPtr, Ordering, fence};
+    pub(crate) use atomic::{AtomicBool, AtomicIsize, AtomicPtr, Ordering, fence};
     #[cfg(not(test))]
     pub(crate) use atomic::{AtomicU32, AtomicUsize};
     pub(crate) use parking_lot::MutexGuard;
-    pub(crate) use std::cell::UnsafeCell;
+    pub(crate) use std::cell::{Cell, UnsafeCell};
+    pub(crate) use std::thread_local;
 
     /// A lock that is not poisoned by a panic, since no code of the user changes its content.
     #[derive(Default)]
@@ -140,6 +141,11 @@ mod imp {
         atomic::compiler_fence(Ordering::SeqCst);
     }
 
+    /// Where a loop goes round again for another thread's few instructions, as seldom as they are in
+    /// its way.
+    #[inline(always)]
+    pub(crate) fn others_first() {}
+
     /// Marks a place between a SeqCst read-modify-write and a SeqCst load, where only loom needs a
     /// fence.
     #[inline(always)]
@@ -148,10 +154,16 @@ mod imp {
 
 #[cfg(loom)]
 mod imp {
+    use std::cell;
+    use std::panic::{RefUnwindSafe, UnwindSafe};
+    use std::sync::Arc;
     use std::time::Duration;
 
+    pub(crate) use crate::os::generation::Generation;
+    pub(crate) use loom::cell::Cell;
+    pub(crate) use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{
-        AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
     };
 
     /// std's interface over loom's cell. A call of `get` counts as an exclusive access.
@@ -167,10 +179,43 @@ mod imp {
         }
     }
 
-    pub(crate) use loom::sync::MutexGuard;
+    macro_rules! locals {
+        ($($(#[$doc:meta])* static $name:ident: $type:ty = const $init:block;)*) => {$(
+            $(#[$doc])*
+            static $name: crate::sync::Local<$type> = {
+                loom::thread_local! { static KEY: $type = $init; }
+                crate::sync::Local(&KEY)
+            };
+        )*};
+    }
+    pub(crate) use locals as thread_local;
+
+    /// std's interface over loom's key.
+    pub(crate) struct Local<T: 'static>(pub(crate) &'static loom::thread::LocalKey<T>);
+
+    impl<T> Local<cell::Cell<T>> {
+        pub(crate) fn get(&self) -> T
+        where
+            T: Copy,
+        {
+            self.0.with(cell::Cell::get)
+        }
+
+        pub(crate) fn set(&self, value: T) {
+            self.0.with(|cell| cell.set(value));
+        }
+
+        pub(crate) fn replace(&self, value: T) -> T {
+            self.0.with(|cell| cell.replace(value))
+        }
+    }
 
     /// The interface of the lock above over loom's mutex.
+    #[derive(Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> UnwindSafe for Mutex<T> {}
+    impl<T> RefUnwindSafe for Mutex<T> {}
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
@@ -180,23 +225,42 @@ mod imp {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap()
         }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+
+        pub(crate) fn lock_over_points(&self) -> MutexGuard<'_, T> {
+            self.lock()
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner().unwrap()
+        }
     }
 
     /// A token behind a mutex and a condition variable.
-    pub(crate) struct Parker {
-        token: loom::sync::Mutex<bool>,
+    pub(crate) struct Parker(Unparker);
+
+    #[derive(Clone)]
+    pub(crate) struct Unparker(Arc<Token>);
+
+    struct Token {
+        is_given: loom::sync::Mutex<bool>,
         given: loom::sync::Condvar,
     }
 
     impl Parker {
         pub(crate) fn new() -> Self {
-            Parker { token: loom::sync::Mutex::new(false), given: loom::sync::Condvar::new() }
+            let (is_given, given) = (loom::sync::Mutex::new(false), loom::sync::Condvar::new());
+            Parker(Unparker(Arc::new(Token { is_given, given })))
         }
 
         pub(crate) fn park(&self) {
-            let mut token = self.token.lock().unwrap();
+            let Token { is_given, given } = &*self.0.0;
+            let mut token = is_given.lock().unwrap();
             while !*token {
-                token = self.given.wait(token).unwrap();
+                token = given.wait(token).unwrap();
             }
             *token = false;
         }
@@ -206,8 +270,24 @@ mod imp {
         pub(crate) fn park_timeout(&self, _limit: Duration) {}
 
         pub(crate) fn unpark(&self) {
-            *self.token.lock().unwrap() = true;
-            self.given.notify_one();
+            self.0.unpark();
+        }
+
+        pub(crate) fn unparker(&self) -> &Unparker {
+            &self.0
+        }
+    }
+
+    impl Unparker {
+        pub(crate) fn unpark(&self) {
+            *self.0.is_given.lock().unwrap() = true;
+            self.0.given.notify_one();
+        }
+    }
+
+    pub(crate) fn wait_outside(parker: &Parker, _pool: usize, done: impl Fn() -> bool) {
+        while !done() {
+            parker.park();
         }
     }
 
@@ -219,16 +299,9 @@ mod imp {
         loom::thread::yield_now();
     }
 
-    /// A model has only one process.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Generation;
-
-    impl Generation {
-        pub(crate) fn current() -> Self {
-            Generation
-        }
-
-        pub(crate) fn abort_if_past(self) {}
+    /// A model that goes round has to hear that others must go on before that makes sense.
+    pub(crate) fn others_first() {
+        loom::thread::yield_now();
     }
 
     /// A model has no clock.

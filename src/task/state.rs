@@ -347,21 +347,26 @@ mod models {
         });
     }
 
+    /// Weakened: `task/state.rs detach: Ordering::AcqRel => Ordering::Release`
     #[test]
     fn a_task_whose_handle_is_dropped_is_settled_and_freed_once() {
         check(Task::drop_handle);
     }
 
+    /// Weakened: `task/state.rs claim: self.0.fetch_or(CLAIMED, Ordering::AcqRel) =>
+    /// self.0.load(Ordering::Acquire)`
     #[test]
     fn a_task_that_its_joiner_may_run_is_run_and_freed_once() {
         check(Task::join_by_running);
     }
 
+    /// Weakened: `task/state.rs ask_wake: Ordering::AcqRel => Ordering::Acquire`
     #[test]
     fn a_joiner_that_sleeps_is_woken() {
         check(Task::join_by_sleeping);
     }
 
+    /// Weakened: `task/state.rs leave_as_entry: Ordering::AcqRel => Ordering::Relaxed`
     #[test]
     fn a_task_that_a_request_or_its_entry_runs_is_settled_once() {
         loom::model(|| {
@@ -375,6 +380,7 @@ mod models {
         });
     }
 
+    /// Weakened: `task/state.rs finish: Ordering::AcqRel => Ordering::Acquire`
     #[test]
     fn a_joiner_that_polls_sees_the_result() {
         check(Task::join_by_polling);

@@ -22,7 +22,7 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::until_sure;
 use crate::sim;
 use crate::sleep::{Look, Stopped};
-use crate::sync::{AtomicUsize, Ordering, fence, spin_loop};
+use crate::sync::{AtomicUsize, Ordering, fence, others_first, spin_loop};
 use crate::worker::JobRef;
 use crate::worker::shared::Registry;
 
@@ -379,6 +379,7 @@ impl Worker {
             // Its owner or another thief has the lock for a moment. The next look tries again.
             if oldest.is_none() && other.forks.hides_work() {
                 self.forces.store(1, Ordering::Relaxed);
+                others_first();
             }
             accept(self.count_steal(oldest)?)
         })

@@ -101,7 +101,7 @@ impl Worker {
 
     /// Step 1, after the wait's setter was asked to wake this worker. Returns `None` if the pool
     /// has ended, which it may while its member is still a worker.
-    fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
+    pub(super) fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
         self.reinject_forks();
         // Stolen forks are still pending when the caller is back.
         self.forks.keep_slots(true);

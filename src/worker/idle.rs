@@ -22,13 +22,13 @@ use crate::sync::Ordering;
 
 /// The most rounds of looking around, or of waiting to become a searcher, before a worker parks.
 /// (Enough for all workers to be awake for the next of several broadcasts.)
-pub(super) const ROUNDS: u32 = 24;
+pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
 /// The fewest rounds of looking around.
-const FEWEST_ROUNDS: u32 = 6;
+const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
 /// A worker is silent if it has neither forked nor ended a fork between these two rounds.
 const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
 /// Up to this round the pauses double. After it the thread yields its processor.
-const SPINS: u32 = 8;
+const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 impl Worker {
     /// Waits for work. Returns `true` if there may be some; then this worker has its core, and
@@ -92,7 +92,7 @@ impl Worker {
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
             // The sender of a pinned job may need this processor.
-            crate::sync::spin_or_yield();
+            pause(SPINS, || false);
             if self.has_own_work() || !self.sees_others_work() {
                 return false;
             }
@@ -140,7 +140,7 @@ impl Worker {
         self.goes_on()
     }
 
-    fn park(&self, me: &Arc<OffCore>, searching: bool, watches: bool) -> bool {
+    pub(super) fn park(&self, me: &Arc<OffCore>, searching: bool, watches: bool) -> bool {
         let (sleep, idle) = (self.sleep(), Kind::Idle(me));
         if sleep.announce(self.index, idle, searching, watches) == Entered::Lent {
             if searching {
@@ -179,7 +179,9 @@ enum Seen {
 
 /// Waits a little longer each round, or until `is_over`.
 pub(super) fn pause(round: u32, is_over: impl Fn() -> bool) {
-    if round < SPINS {
+    if cfg!(loom) {
+        // A model has no time, and to yield would be to wait until all other threads do.
+    } else if round < SPINS {
         for spin in 0..1 << round {
             if spin % 8 == 7 && is_over() {
                 return;

@@ -11,6 +11,8 @@ mod hand_off;
 pub(crate) mod handlers;
 mod idle;
 pub(crate) mod join_job;
+#[cfg(all(test, loom))]
+mod models;
 mod nest;
 pub(crate) mod settings;
 pub(crate) mod shared;
@@ -18,7 +20,7 @@ mod wait;
 #[cfg(all(test, not(loom)))]
 mod width;
 
-use std::cell::Cell;
+use std::cell;
 use std::ptr;
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ use crate::os::{self, generation};
 use crate::queue::{ForkFront, ForkQueue, Injector, Popped, TaskQueue, until_sure};
 use crate::sim;
 use crate::sleep::{OffCore, Sleep, Stopped};
-use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{AtomicU32, AtomicUsize, Cell, Ordering, thread_local};
 use crate::worker::counters::{LiveCounters, WorkerCounters};
 use crate::worker::join_job::JoinHeader;
 use crate::worker::settings::{TaskOrder, WaitPolicy};
@@ -43,9 +45,9 @@ const MOST_PUBLIC: usize = 8;
 
 thread_local! {
     /// The worker whose core this thread holds, else `OUTSIDE`.
-    static CURRENT: Cell<Current> = const { Cell::new(&raw const OUTSIDE) };
+    static CURRENT: cell::Cell<Current> = const { cell::Cell::new(OUTSIDE) };
     /// Whether this is a thread that a pool has started.
-    static IS_POOLS: Cell<bool> = const { Cell::new(false) };
+    static IS_POOLS: cell::Cell<bool> = const { cell::Cell::new(false) };
 }
 
 /// A job, for the thread that is to run it.
@@ -61,7 +63,13 @@ pub(crate) type Tag = job::Tag<Worker>;
 pub(crate) type Current = *const ForkFront<JoinHeader>;
 
 /// Stands for a worker on a thread that is none.
-static OUTSIDE: ForkFront<JoinHeader> = ForkFront::closed();
+#[cfg(not(loom))]
+const OUTSIDE: Current = &raw const FRONT_OUTSIDE;
+#[cfg(not(loom))]
+static FRONT_OUTSIDE: ForkFront<JoinHeader> = ForkFront::closed();
+/// In a model only workers fork.
+#[cfg(loom)]
+const OUTSIDE: Current = ptr::null();
 
 /// A worker: its queues and its state.
 ///
@@ -87,7 +95,7 @@ pub(crate) struct Worker {
     is_lent: AtomicU32,
     nest: Nest,
     /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
-    visit: Cell<*const ()>,
+    visit: cell::Cell<*const ()>,
     /// Whether the worker has a thread, or had one. (If it never will, others run its pinned jobs.)
     has_thread: AtomicU32,
     /// Chooses victims. Also used by the thread of a worker whose core is lent.
@@ -147,7 +155,7 @@ impl Worker {
             waits_for: AtomicU32::new(0),
             is_lent: AtomicU32::new(0),
             nest: Nest::default(),
-            visit: Cell::new(ptr::null()),
+            visit: cell::Cell::new(ptr::null()),
             has_thread: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),
@@ -185,14 +193,14 @@ impl Worker {
         if let Some(worker) = Self::current() {
             worker.forks.forget_thief();
         }
-        CURRENT.set(&raw const OUTSIDE);
+        CURRENT.set(OUTSIDE);
         IS_POOLS.set(false);
         sim::leave();
     }
 
     #[inline(always)]
     pub(crate) fn of<'a>(current: Current) -> Option<&'a Worker> {
-        if ptr::eq(current, &raw const OUTSIDE) {
+        if ptr::eq(current, OUTSIDE) {
             return None;
         }
         // SAFETY: any other front is the first field of a worker (`Acting`). The pointer is set
@@ -249,7 +257,7 @@ impl Worker {
         self.sleep().counts().somebody_idles()
     }
 
-    pub(crate) fn visit(&self) -> &Cell<*const ()> {
+    pub(crate) fn visit(&self) -> &cell::Cell<*const ()> {
         &self.visit
     }
 
@@ -485,26 +493,30 @@ impl Worker {
     /// The main loop. Returns when the pool has ended.
     pub(crate) fn work(&self, me: &Arc<OffCore>) {
         let mut searching = false;
-        let mut goes_on = true;
-        while goes_on {
-            sim::looks(true);
-            goes_on = if self.is_wanted() {
-                self.pass_on(me, &mut searching)
-            } else if let Some(job) = self.next_job() {
-                if std::mem::take(&mut searching) {
-                    self.stop_searching();
-                }
-                sim::looks(false);
-                self.run(job);
-                sim::looks(true);
-                sim::point();
-                true
-            } else if self.stands_in() {
-                self.pass_on(me, &mut searching)
-            } else {
-                self.idle(me, &mut searching)
-            };
+        while self.turn(me, &mut searching) {}
+    }
+
+    /// One turn of that: runs a job, or waits for one. Returns `false` if the pool has ended.
+    #[inline]
+    fn turn(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
+        sim::looks(true);
+        if self.is_wanted() {
+            return self.pass_on(me, searching);
         }
+        let Some(job) = self.next_job() else {
+            return match self.stands_in() {
+                true => self.pass_on(me, searching),
+                false => self.idle(me, searching),
+            };
+        };
+        if std::mem::take(searching) {
+            self.stop_searching();
+        }
+        sim::looks(false);
+        self.run(job);
+        sim::looks(true);
+        sim::point();
+        true
     }
 
     fn next_job(&self) -> Option<JobRef> {

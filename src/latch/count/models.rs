@@ -144,18 +144,24 @@ fn check_two_ends(wait: fn(&Scope), check_wakes: fn(usize)) {
 
 /// Fails when `ask_wake` ignores the count that it found beside `WAITING`, or does not move
 /// `local`, and when `end_remote` touches the count again or is not Release.
+///
+/// Weakened: `latch/count.rs ask_wake: waiting >> 1 != 0 => true`
 #[test]
 fn the_last_task_wakes_an_opener_that_sleeps() {
     check_two_ends(Scope::wait, |wakes| assert!(wakes <= 1));
 }
 
 /// Fails when `done` is not Acquire, and when `end_remote` always wakes.
+///
+/// Weakened: `latch/count.rs done: Ordering::Acquire => Ordering::Relaxed`
 #[test]
 fn an_opener_that_polls_sees_all_that_the_tasks_did_and_is_not_woken() {
     check_two_ends(Scope::poll, |wakes| assert_eq!(wakes, 0));
 }
 
 /// Fails when `end_remote` is not Acquire, and when either step of `ask_wake` is not.
+///
+/// Weakened: `latch/count.rs end_remote: Ordering::AcqRel => Ordering::Release`
 #[test]
 fn an_opener_from_outside_sees_all_that_the_tasks_did() {
     loom::model(|| {
@@ -197,11 +203,14 @@ fn spawn_from_tasks(wait: fn(&Scope)) {
 }
 
 /// Fails when a task is counted after it is queued.
+///
+/// Weakened: `latch/count.rs end_remote: Waiter::Asleep => Waiter::Awake`
 #[test]
 fn tasks_that_spawn_are_waited_for_by_an_opener_that_sleeps() {
     spawn_from_tasks(Scope::wait);
 }
 
+/// Weakened: `latch/count.rs add_remote: self.remote.fetch_add(TASK, Ordering::Relaxed); =>`
 #[test]
 fn tasks_that_spawn_are_waited_for_by_an_opener_that_polls() {
     spawn_from_tasks(Scope::poll);
@@ -211,6 +220,8 @@ fn tasks_that_spawn_are_waited_for_by_an_opener_that_polls() {
 /// are at times negative.
 ///
 /// Fails when `done` leaves out `local`, and when `ask_wake` adds it without taking it.
+///
+/// Weakened: `latch/count.rs done: self.local.get() => 0`
 #[test]
 fn a_task_counts_once_whoever_spawns_and_runs_it() {
     loom::model(|| {
@@ -243,6 +254,8 @@ fn a_task_counts_once_whoever_spawns_and_runs_it() {
 ///
 /// Fails when `ask_wake` leaves `local` where it is, and when it returns false because `WAITING` is
 /// set.
+///
+/// Weakened: `latch/count.rs ask_wake: self.local.take() => self.local.get()`
 #[test]
 fn an_opener_that_spawns_after_it_has_asked_waits_for_that_task() {
     loom::model(|| {

@@ -173,6 +173,8 @@ fn heavy_fence() -> bool {
 
 // ---- each job is run once -------------------------------------------------------------------
 
+/// Weakened: `queue/join_queue.rs take: self.0.swap(0, Ordering::AcqRel) => self.0.swap(0,
+/// Ordering::Relaxed)`
 #[test]
 fn a_fork_that_thieves_are_after_is_run_once() {
     loom::model(|| {
@@ -185,6 +187,8 @@ fn a_fork_that_thieves_are_after_is_run_once() {
     });
 }
 
+/// Weakened: `queue/join_queue.rs take: self.0.swap(0, Ordering::AcqRel) => { let address =
+/// self.0.load(Ordering::Acquire); self.0.store(0, Ordering::Relaxed); address }`
 #[test]
 fn one_of_two_thieves_gets_a_job_or_its_owner() {
     loom::model(|| {
@@ -198,6 +202,8 @@ fn one_of_two_thieves_gets_a_job_or_its_owner() {
 }
 
 /// Fails when `pop_slow` does not check which job it took.
+///
+/// Weakened: `queue/join_queue.rs put: Ordering::SeqCst => Ordering::Relaxed`
 #[test]
 fn forks_in_the_fast_slot_one_after_the_other_are_run_once() {
     loom::model(|| {
@@ -213,6 +219,8 @@ fn forks_in_the_fast_slot_one_after_the_other_are_run_once() {
 }
 
 /// Fails when `flush` does not close the gate.
+///
+/// Weakened: `queue/join_queue.rs flush: self.front.gate.close(); =>`
 #[test]
 fn a_fork_that_is_flushed_is_run_once() {
     loom::model(|| {
@@ -227,6 +235,9 @@ fn a_fork_that_is_flushed_is_run_once() {
 }
 
 /// Fails when `push_slow` does not make room.
+///
+/// Weakened: `queue/join_queue.rs push_private: published += self.publish(CAPACITY / 2,
+/// &publish_job); =>`
 #[test]
 fn a_ring_that_is_full_loses_nothing() {
     loom::model(|| {
@@ -243,6 +254,8 @@ fn a_ring_that_is_full_loses_nothing() {
 /// over with that fork's slot.
 ///
 /// Fails when `pop_other` leaves the gate open.
+///
+/// Weakened: `queue/join_queue.rs pop_other: self.front.gate.keep_closed(); =>`
 #[test]
 fn a_ring_that_starts_over_under_an_open_gate_loses_nothing() {
     loom::model(|| {
@@ -265,6 +278,7 @@ fn a_ring_that_starts_over_under_an_open_gate_loses_nothing() {
 
 // ---- force ----------------------------------------------------------------------------------
 
+/// Weakened: `queue/join_queue.rs pop: light_fence(); =>`
 #[test]
 fn a_fork_that_is_taken_by_force_is_run_once() {
     loom::model(|| {
@@ -277,6 +291,7 @@ fn a_fork_that_is_taken_by_force_is_run_once() {
     });
 }
 
+/// Weakened: `queue/join_queue.rs be_busy: light_fence(); =>`
 #[test]
 fn a_fork_that_is_taken_by_force_and_flushed_is_run_once() {
     loom::model(|| {
@@ -294,6 +309,8 @@ fn a_fork_that_is_taken_by_force_and_flushed_is_run_once() {
 /// The fork reuses the slot of one that has ended, and nothing older is private.
 ///
 /// Fails when `push` or `pop` stores `top`, or `force` loads it, with Relaxed.
+///
+/// Weakened: `queue/join_queue.rs push: Ordering::Release => Ordering::Relaxed`
 #[test]
 fn a_fork_that_force_finds_at_once_is_run_once() {
     loom::model(|| {
@@ -308,6 +325,8 @@ fn a_fork_that_force_finds_at_once_is_run_once() {
     });
 }
 
+/// Weakened: `queue/join_queue.rs force: forced.compare_exchange(0, 1, Ordering::Acquire,
+/// Ordering::Relaxed).is_err() => forced.swap(1, Ordering::Acquire) == 2`
 #[test]
 fn two_thieves_that_use_force_get_a_fork_each() {
     loom::model(|| {
@@ -321,6 +340,7 @@ fn two_thieves_that_use_force_get_a_fork_each() {
     });
 }
 
+/// Weakened: `queue/join_queue.rs force: self.own.busy.load(Ordering::Acquire) == 0 => true`
 #[test]
 fn forks_in_the_fast_slot_after_one_that_is_taken_by_force_are_run_once() {
     loom::model(|| {
@@ -339,6 +359,8 @@ fn forks_in_the_fast_slot_after_one_that_is_taken_by_force_are_run_once() {
 /// lets time pass without using up a preemption.
 ///
 /// Fails when `force` does not read the gate after the fence.
+///
+/// Weakened: `queue/join_queue.rs force: self.front.gate.is_closed() => true`
 #[test]
 fn a_gate_that_is_opened_again_keeps_force_out() {
     loom::model(|| {
@@ -359,6 +381,9 @@ fn a_gate_that_is_opened_again_keeps_force_out() {
 }
 
 /// Fails when `force` writes `head` although it gives up.
+///
+/// Weakened: `queue/join_queue.rs be_busy: self.front.gate.forced.load(Ordering::Acquire) != 0 =>
+/// false`
 #[test]
 fn a_thief_that_is_kept_out_leaves_the_forks_as_they_are() {
     loom::model(|| {
@@ -377,6 +402,8 @@ fn a_thief_that_is_kept_out_leaves_the_forks_as_they_are() {
 /// The owner does nothing more. Its private fork is newer than one that is being stolen.
 ///
 /// Fails when `steal` does not close the gate and `sleep_as_last` does not look at private forks.
+///
+/// Weakened: `queue/join_queue.rs hides_work: self.hidden() > 0 => false`
 #[test]
 fn a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper() {
     loom::model(|| {
@@ -393,6 +420,8 @@ fn a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper() {
 /// The same, but the owner forks while the older fork is being stolen.
 ///
 /// Fails when `answer` begins without a fence.
+///
+/// Weakened: `queue/join_queue.rs answer: light_fence(); =>`
 #[test]
 fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper() {
     loom::model(|| {
@@ -412,6 +441,8 @@ fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper() 
 // ---- publishers and sleepers ----------------------------------------------------------------
 
 /// Fails when the swap in `close` is Relaxed, or is a store.
+///
+/// Weakened: `queue/models/forks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_flush_and_a_sleeper_see_each_other() {
     loom::model(|| {
@@ -426,6 +457,8 @@ fn a_flush_and_a_sleeper_see_each_other() {
 }
 
 /// Fails when the swap in `open` is Relaxed, or is a store.
+///
+/// Weakened: `queue/models/forks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn an_older_fork_and_a_sleeper_see_each_other() {
     loom::model(|| {
@@ -441,6 +474,8 @@ fn an_older_fork_and_a_sleeper_see_each_other() {
 
 /// Fails when the swap in `put` is Relaxed, or is a store, and when a sleeper does not read that
 /// word.
+///
+/// Weakened: `queue/models/forks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_fork_in_the_fast_slot_and_a_sleeper_see_each_other() {
     loom::model(|| {
@@ -464,6 +499,8 @@ fn fork_twice_beside_a_sleeper_and_a_thief(forks: &Arc<Forks>) -> (Pending, bool
 }
 
 /// Fails when `steal` does not close the gate.
+///
+/// Weakened: `queue/join_queue.rs steal: self.took_last() => false`
 #[test]
 fn the_next_fork_is_published_for_a_sleeper() {
     loom::model(|| {
@@ -474,6 +511,8 @@ fn the_next_fork_is_published_for_a_sleeper() {
 }
 
 /// Fails when `close` leaves `floor` as it is.
+///
+/// Weakened: `queue/join_queue.rs close: self.floor.store(CLOSED, Ordering::Relaxed); =>`
 #[test]
 fn the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper() {
     loom::model(|| {
@@ -491,6 +530,8 @@ fn the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper() {
 }
 
 /// Fails when `answer` opens the gate without a look at whether a job is public.
+///
+/// Weakened: `queue/join_queue.rs push_fast: own.fast.put(publish_job(job).into_pointer()); =>`
 #[test]
 fn the_fork_after_one_that_was_stolen_at_once_is_published() {
     loom::model(|| {
@@ -506,6 +547,8 @@ fn the_fork_after_one_that_was_stolen_at_once_is_published() {
 /// The second fork opens the gate.
 ///
 /// Fails when `pop_slow` does not close it.
+///
+/// Weakened: `queue/join_queue.rs took_public_back: self.front.gate.keep_closed(); =>`
 #[test]
 fn the_fork_after_one_that_was_taken_back_is_published() {
     loom::model(|| {
@@ -520,6 +563,8 @@ fn the_fork_after_one_that_was_taken_back_is_published() {
 /// A waiting owner runs its only public fork itself, while the gate is open.
 ///
 /// Fails when `pop_newest_public` does not close it.
+///
+/// Weakened: `queue/join_queue.rs pop_newest_public: self.took_last() => false`
 #[test]
 fn the_fork_after_one_that_its_waiting_owner_ran_is_published() {
     loom::model(|| {
@@ -540,6 +585,8 @@ fn the_fork_after_one_that_its_waiting_owner_ran_is_published() {
 /// deque.
 ///
 /// Fails when `push_newest_public` does not close the gate.
+///
+/// Weakened: `queue/models/forks.rs sleep: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_fork_in_the_fast_slot_that_is_put_back_and_a_sleeper_see_each_other() {
     loom::model(|| {
@@ -558,11 +605,15 @@ fn a_fork_in_the_fast_slot_that_is_put_back_and_a_sleeper_see_each_other() {
 /// A waiting owner has run its newest public job itself, and now ends that fork.
 ///
 /// Fails when the owner does not wake a sleeper after it missed its job.
+///
+/// Weakened: `queue/models/forks.rs unfork: popped == Popped::Stolen => false`
 #[test]
 fn a_job_that_is_put_back_and_a_sleeper_see_each_other() {
     loom::model(|| {
-        let forks = Forks::new(2);
-        let [_, b] = [0, 1].map(|job| forks.fork(job));
+        let forks = Forks::new(3);
+        let [_, _, b] = [0, 1, 2].map(|job| forks.fork(job));
+        // The one in the fast slot, which a sleeper would see.
+        forks.steal_one();
         let _ = forks.flush();
         forks.queue.pop_newest_public().unwrap().run();
         let sleeper = start(&forks, Forks::sleep);
@@ -575,6 +626,8 @@ fn a_job_that_is_put_back_and_a_sleeper_see_each_other() {
 /// Two thieves take the last public jobs, one from the fast slot, one from the deque.
 ///
 /// Fails when `took_last` is no more than `is_empty`.
+///
+/// Weakened: `queue/join_queue.rs took_last: self.own.fast.is_taken() => self.own.fast.len() == 0`
 #[test]
 fn one_of_two_thieves_that_take_the_last_raises_demand() {
     loom::model(|| {

@@ -1,0 +1,59 @@
+//! A pool ends when nothing is left to do.
+
+use super::*;
+
+/// Whether the worker parks before or after the end begins, the pool ends.
+///
+/// Weakened: `worker/shared.rs begin_end: self.end_if_idle(); =>`
+#[test]
+fn a_sleeping_worker_ends_with_its_pool() {
+    check(|| {
+        let pool = Pool::new(1);
+        let worker = pool.start(|pool| pool.registry().run_worker(0));
+        pool.registry().begin_end(false);
+        worker.join().unwrap();
+    });
+}
+
+/// The thread of worker `me`, which has just found no work, until the pool ends.
+fn park_until_end(pool: &Pool, me: usize) {
+    let me = OffCore::at_bottom(me, true);
+    pool.act_as(me.core(), |worker| {
+        let mut searching = true;
+        let mut goes_on = worker.park(&me, false, true);
+        while goes_on {
+            goes_on = worker.turn(&me, &mut searching);
+        }
+    });
+}
+
+/// Of two workers that park, one sees that both have.
+///
+/// Weakened: `worker/idle.rs park: self.registry().end_if_idle(); =>`
+#[test]
+fn the_last_worker_to_park_ends_the_pool() {
+    check(|| {
+        let pool = Pool::new(2);
+        pool.registry().begin_end(false);
+        let worker = pool.start(|pool| park_until_end(pool, 1));
+        park_until_end(&pool, 0);
+        worker.join().unwrap();
+    });
+}
+
+/// A pool does not end before a job that only a worker which parks just now may run.
+///
+/// Weakened: `worker/shared.rs ends: self.workers.iter().any(|worker| worker.has_own_work())
+/// => false`
+#[test]
+fn a_pinned_job_is_run_though_the_pool_ends() {
+    check(|| {
+        let pool = Pool::new(2);
+        pool.registry().begin_end(false);
+        let worker = pool.start(|pool| park_until_end(pool, 1));
+        pool.send(1);
+        park_until_end(&pool, 0);
+        worker.join().unwrap();
+        assert_eq!(pool.ran(1), 1);
+    });
+}

@@ -1,0 +1,78 @@
+//! A thread that blocks hands its core to another, and takes it back.
+
+use super::*;
+
+/// Worker 0's thread waits without its core until a job has been run, which a spare one does; then
+/// it has nothing more to do.
+fn check_spare(publish: fn(&Pool, JobRef)) {
+    check(move || {
+        let pool = Pool::new(1);
+        let latch = Arc::new(Latch::new());
+        publish(&pool, setter(&pool, NO_TAG, 0, &latch));
+        assert!(pool.worker(0).wait_off_core(&*latch, true));
+        pool.worker(0).give_back();
+        pool.end();
+    });
+}
+
+/// The spare thread is counted as a searcher before it can stop searching.
+///
+/// Weakened: `sleep/hand_off.rs give_to_spare: self.count(SEARCHER, 0); =>`
+#[test]
+fn a_spare_thread_runs_a_task_that_is_left() {
+    check_spare(|pool, job| pool.worker(0).push_task(job));
+}
+
+/// A core that a thread wants back is not parked.
+///
+/// Weakened: `sleep/mod.rs announce: self.give_to_returning(&mut list, core) => false`
+#[test]
+fn a_spare_thread_runs_a_job_from_outside() {
+    check_spare(|pool, job| pool.registry().inject(job));
+}
+
+/// Two threads take turns on core 0: the first waits without it until the second, which has it,
+/// says so, and waits there for the first in turn.
+///
+/// Weakened: `sleep/hand_off.rs take_back: matches!(self.state(core), BLOCKED | RESTRICTED)
+/// => false`
+#[test]
+fn a_thread_that_wants_its_core_back_gets_it() {
+    check(|| {
+        let pool = Pool::new(1);
+        let latches = Arc::new((Latch::new(), Latch::new()));
+        let (theirs, theirs_too) = (latches.clone(), pool.clone());
+        pool.worker(0).push_task(pool.job_of(NO_TAG, move |worker| {
+            set(&theirs_too, 0, &theirs.0);
+            worker.wait_until(&theirs.1);
+        }));
+        assert!(pool.worker(0).wait_off_core(&latches.0, true));
+        set(&pool, 0, &latches.1);
+        pool.worker(0).give_back();
+        pool.end();
+    });
+}
+
+/// A thread waits without the only core for a job, the spare thread that has the core for the end
+/// of another one, in a wait in which it must not run that: it hands the core on for it.
+///
+/// Weakened: `worker/shared.rs inject: self.sleep.notify_all_restricted(); =>`
+#[test]
+fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
+    check(|| {
+        let pool = Pool::with_spare_threads(1, 2);
+        let latches = [Latch::new(), Latch::new()].map(Arc::new);
+        let [first, second] = latches.clone();
+        let theirs = pool.clone();
+        pool.worker(0).push_task(pool.job_of(NO_TAG, move |worker| {
+            worker.within(theirs.tag(), || worker.wait_until(&*second));
+            set(&theirs, 0, &first);
+        }));
+        let job = setter(&pool, NO_TAG, 0, &latches[1]);
+        let publisher = pool.start(|pool| pool.registry().inject(job));
+        assert!(pool.worker(0).wait_off_core(&*latches[0], true));
+        pool.worker(0).give_back();
+        publisher.join().unwrap();
+        pool.end();
+    });
+}

@@ -1,0 +1,240 @@
+//! A job that is published finds a worker.
+
+use super::*;
+use crate::sleep::Relay;
+
+// ---- one worker, and one publisher ----------------------------------------------------------
+
+/// Publishes a job beside a worker that looks for one, or sleeps.
+fn check_publish(publish: fn(&Pool)) {
+    check(move || {
+        let pool = Pool::new(2);
+        let worker = pool.start(run_one(1));
+        publish(&pool);
+        worker.join().unwrap();
+        pool.nobody_is_counted();
+    });
+}
+
+/// A worker that parks sees the fork, or its owner wakes it.
+///
+/// Weakened: `sleep/mod.rs sleep: announce_and_look() => false`
+#[test]
+fn a_fork_finds_a_worker() {
+    check_publish(|pool| pool.fork(0));
+}
+
+/// Likewise a task.
+///
+/// Weakened: `sleep/mod.rs notify_from_worker: counts.parked() > 0 &&
+/// !counts.somebody_looks() => false`
+#[test]
+fn a_task_finds_a_worker() {
+    check_publish(|pool| pool.push_task(0));
+}
+
+/// Likewise a job from a thread that is no worker.
+///
+/// Weakened: `sleep/mod.rs notify_from_outside: fence(Ordering::SeqCst); =>`
+#[test]
+fn a_job_from_outside_finds_a_worker() {
+    check_publish(|pool| pool.inject());
+}
+
+/// Likewise a job for this worker and no other.
+///
+/// Weakened: `sleep/mod.rs wake_for_pinned: fence(Ordering::SeqCst); =>`
+#[test]
+fn a_pinned_job_finds_its_worker() {
+    check_publish(|pool| pool.send(1));
+}
+
+/// Likewise where worker 0, which runs its part of a broadcast, may wake worker 1 for its own.
+///
+/// Weakened: `sleep/relay.rs wake: sleep.wake_for_pinned(core); =>`
+#[test]
+fn a_pinned_job_finds_its_worker_by_another() {
+    check(|| {
+        let pool = Pool::new(2);
+        let relay = Arc::new(Relay::new(2));
+        let passes = relay.clone();
+        let helper = pool.start(move |pool| passes.pass_on(pool.sleep()));
+        let worker = pool.start(run_one(1));
+        pool.worker(1).pin(pool.job());
+        relay.start(pool.sleep());
+        helper.join().unwrap();
+        worker.join().unwrap();
+        pool.nobody_is_counted();
+    });
+}
+
+/// Likewise a job that was taken out and given back meanwhile.
+///
+/// Weakened: `worker/shared.rs queue: self.sleep.notify_from_outside(tag); =>`
+#[test]
+fn a_reinjected_job_finds_a_worker() {
+    check(|| {
+        let pool = Pool::new(2);
+        pool.registry().injector().push(pool.job());
+        let worker = pool.start(run_one(1));
+        if let Some(job) = pool.worker(0).injected() {
+            pool.registry().reinject(job);
+        }
+        worker.join().unwrap();
+        pool.nobody_is_counted();
+    });
+}
+
+// ---- the last searcher ----------------------------------------------------------------------
+
+/// Worker 0 sleeps. Worker 1 searches, and has just found a job, which takes long. A publisher,
+/// worker 2 if there is one, publishes another one.
+fn check_last_searcher(workers: usize, publish: fn(&Pool)) {
+    check(move || {
+        let pool = Pool::new(workers);
+        let sleeper = fall_asleep(&pool, 0);
+        assert!(pool.sleep().start_searching());
+        let sleeper = pool.start(sleep_on(sleeper));
+        let searcher = pool.start(|pool| pool.worker(1).stop_searching());
+        publish(&pool);
+        searcher.join().unwrap();
+        sleeper.join().unwrap();
+        pool.nobody_is_counted();
+    });
+}
+
+/// The owner of the fork may have relied on the searcher, which then wakes another.
+///
+/// Weakened: `sleep/mod.rs stop_searching: Stopped::LookAgain => Stopped::Fine`
+#[test]
+fn the_last_searcher_wakes_another_for_a_fork() {
+    check_last_searcher(3, |pool| pool.fork(2));
+}
+
+/// Likewise for a task.
+///
+/// Weakened: `worker/mod.rs look_again: self.jobs_for_others() => 0`
+#[test]
+fn the_last_searcher_wakes_another_for_a_task() {
+    check_last_searcher(3, |pool| pool.push_task(2));
+}
+
+/// Likewise for a job from outside. (A worker that is awake would hide that: it is reason enough
+/// to wake another.)
+///
+/// Weakened: `worker/find.rs jobs_for_others: fence(Ordering::SeqCst); =>`
+#[test]
+fn the_last_searcher_wakes_another_for_a_job_from_outside() {
+    check_last_searcher(2, |pool| pool.inject());
+}
+
+/// Worker 1 sleeps, and the sentry, a thread from outside, resigns beside worker 0, which
+/// publishes.
+fn check_watch_from_outside(publish: fn(&Pool)) {
+    check(move || {
+        let pool = Pool::new(2);
+        let sleeper = fall_asleep(&pool, 1);
+        assert!(pool.sleep().watch_from_outside());
+        let sleeper = pool.start(sleep_on(sleeper));
+        let watcher = pool.start(|pool| pool.registry().stop_watching());
+        publish(&pool);
+        watcher.join().unwrap();
+        sleeper.join().unwrap();
+        pool.nobody_is_counted();
+    });
+}
+
+/// The owner of the fork may have relied on the sentry, which then wakes a worker.
+///
+/// Weakened: `sleep/mod.rs stop_watching: Stopped::LookAgain => Stopped::Fine`
+#[test]
+fn a_sentry_from_outside_wakes_a_worker_for_a_fork() {
+    check_watch_from_outside(|pool| pool.fork(0));
+}
+
+/// Likewise for a task.
+///
+/// Weakened: `worker/find.rs stop_watching: fence(Ordering::SeqCst); =>`
+#[test]
+fn a_sentry_from_outside_wakes_a_worker_for_a_task() {
+    check_watch_from_outside(|pool| pool.push_task(0));
+}
+
+/// It has no core, and is not woken in a worker's place.
+///
+/// Weakened: `sleep/mod.rs notify_from_outside: counts.parked() > 0 && counts.searchers() == 0
+/// => false`
+#[test]
+fn a_sentry_from_outside_is_not_woken() {
+    check_watch_from_outside(|pool| pool.inject());
+}
+
+/// The thread of a pool that is being built counts as parked before it comes.
+///
+/// Weakened: `sleep/hand_off.rs park_new: self.park_core(&mut list, thread.core); =>`
+#[test]
+fn a_job_finds_a_thread_that_has_just_been_started() {
+    check(|| {
+        let pool = Pool::new(2);
+        let me = OffCore::at_bottom(1, false);
+        let worker = pool.start(sleep_on(me.clone()));
+        pool.sleep().park_new(&me);
+        pool.push_task(0);
+        worker.join().unwrap();
+        pool.nobody_is_counted();
+    });
+}
+
+// ---- cores that are parked, and passed by ---------------------------------------------------
+
+/// Worker 0 is parked, and so was worker 2, which now publishes. Worker 1, which searched last, has
+/// found something, looks once more, and may still take worker 2's core for parked.
+fn check_unparked(rise: fn(&Pool), publish: fn(&Pool)) {
+    check(move || {
+        let pool = Pool::new(3);
+        fall_asleep(&pool, 0);
+        fall_asleep(&pool, 2);
+        assert!(pool.sleep().start_searching());
+        let searcher = pool.start(|pool| pool.worker(1).stop_searching());
+        rise(&pool);
+        publish(&pool);
+        searcher.join().unwrap();
+        assert!(!pool.sleep().is_parked(0), "nobody was woken");
+    });
+}
+
+fn rise_woken(pool: &Pool) {
+    // The latest to park.
+    pool.sleep().wake_one();
+    pool.worker(2).unparked();
+    pool.worker(2).stop_searching();
+}
+
+fn rise_lent(pool: &Pool) {
+    assert!(matches!(pool.sleep().lend(), Some((2, Stopped::Fine))));
+    pool.worker(2).unparked();
+}
+
+/// A worker that was woken is not taken for parked by a searcher on which it relies.
+///
+/// Weakened: `sleep/mod.rs unlist: self.set_state(core, BUSY); =>`
+#[test]
+fn a_task_of_a_worker_just_woken_finds_another() {
+    check_unparked(rise_woken, |pool| pool.push_task(2));
+}
+
+/// Likewise for a fork.
+///
+/// Weakened: `sleep/mod.rs unlist: self.set_state(core, BUSY); =>`
+#[test]
+fn a_fork_of_a_worker_just_woken_finds_another() {
+    check_unparked(rise_woken, |pool| pool.fork(2));
+}
+
+/// Likewise a core that was lent.
+///
+/// Weakened: `sleep/hand_off.rs take_parked: self.set_state(core, BUSY); =>`
+#[test]
+fn a_task_of_a_borrower_finds_another() {
+    check_unparked(rise_lent, |pool| pool.push_task(2));
+}

@@ -1,0 +1,120 @@
+//! A worker that waits is woken by what it waits for, and by what it may run meanwhile.
+
+use super::*;
+
+/// A wait for another pool.
+struct Elsewhere(Arc<Latch>);
+
+impl Wait for Elsewhere {
+    fn done(&self) -> bool {
+        self.0.done()
+    }
+
+    fn ask_wake(&self) -> bool {
+        self.0.ask_wake()
+    }
+
+    fn elsewhere(&self) -> Option<usize> {
+        Some(1)
+    }
+
+    fn address(&self) -> usize {
+        self.0.address()
+    }
+
+    fn what(&self) -> Awaited {
+        Awaited::Elsewhere
+    }
+}
+
+/// Worker 1 waits for a latch, which worker 0 sets.
+fn check_latch(wait: fn(&Pool, &Latch)) {
+    check(move || {
+        let pool = Pool::new(2);
+        let latch = Arc::new(Latch::new());
+        let waiters = latch.clone();
+        let waiter = pool.start(move |pool| wait(pool, &waiters));
+        set(&pool, 1, &latch);
+        waiter.join().unwrap();
+        pool.nobody_is_counted();
+    });
+}
+
+/// A waiter that sleeps is woken by the setter.
+///
+/// Weakened: `sleep/mod.rs wake_blocked: matches!(self.state(core), BLOCKED | RESTRICTED) =>
+/// false`
+#[test]
+fn a_worker_that_is_blocked_is_woken() {
+    check_latch(|pool, latch| pool.worker(1).wait_until(latch));
+}
+/// Likewise in a restricted wait, which looks once more after it has announced itself.
+///
+/// Weakened: `worker/wait.rs sleep_restricted: forces_next || must_leave() => forces_next`
+#[test]
+fn a_worker_in_a_restricted_wait_is_woken() {
+    check_latch(|pool, latch| pool.within_tag(1, |worker| worker.wait_until(latch)));
+}
+
+/// Worker 1 is in a wait that is restricted to one tag. The publisher of such a job waits for it.
+fn check_restricted(publish: fn(&Pool, JobRef)) {
+    check(move || {
+        let pool = Pool::new(2);
+        let latch = Arc::new(Latch::new());
+        let job = setter(&pool, pool.tag(), 1, &latch);
+        let wait = move |pool: &Pool| pool.within_tag(1, |worker| worker.wait_until(&*latch));
+        let worker = pool.start(wait);
+        publish(&pool, job);
+        worker.join().unwrap();
+        pool.nobody_is_counted();
+    });
+}
+/// A task wakes the waiter that may run it.
+///
+/// Weakened: `sleep/mod.rs notify_from_worker: self.notify_restricted(tag); =>`
+#[test]
+fn a_task_finds_a_restricted_wait() {
+    check_restricted(|pool, job| pool.worker(0).push_task(job));
+}
+/// Likewise a job from outside.
+///
+/// Weakened: `sleep/mod.rs notify_from_outside: self.notify_restricted(tag); =>`
+#[test]
+fn a_job_from_outside_finds_a_restricted_wait() {
+    check_restricted(|pool, job| pool.registry().inject(job));
+}
+
+/// A guest wakes a worker that waits for another pool.
+///
+/// Weakened: `sleep/mod.rs notify_of_guest: self.wake_one_restricted(); =>`
+#[test]
+fn a_guest_finds_a_worker_that_waits_elsewhere() {
+    check(|| {
+        let pool = Pool::new(2);
+        let latch = Arc::new(Latch::new());
+        let guest = setter(&pool, NO_TAG, 1, &latch);
+        let worker = pool.start(move |pool| pool.worker(1).wait_until(&Elsewhere(latch)));
+        pool.registry().invite(guest);
+        worker.join().unwrap();
+        pool.nobody_is_counted();
+    });
+}
+
+/// The thread of core 0 waits for another pool, within a task that must not end up beneath a guest:
+/// it hands its core to a spare thread, which runs the guest, by which that wait is over, and
+/// passes the core on.
+///
+/// Weakened: `sleep/hand_off.rs give_to_any: self.give_to_waiting(list, core) => false`
+#[test]
+fn a_core_that_was_handed_off_for_a_guest_is_passed_on() {
+    check(|| {
+        let pool = Pool::new(1);
+        let latch = Arc::new(Latch::new());
+        let guest = setter(&pool, NO_TAG, 0, &latch);
+        let publisher = pool.start(|pool| pool.registry().invite(guest));
+        pool.within_tag(0, |worker| worker.wait_until(&Elsewhere(latch)));
+        pool.worker(0).give_back();
+        publisher.join().unwrap();
+        pool.end();
+    });
+}
