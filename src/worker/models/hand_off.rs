@@ -59,7 +59,7 @@ fn a_thread_that_wants_its_core_back_gets_it() {
 /// Weakened: `worker/shared.rs inject: self.sleep.notify_all_restricted(); =>`
 #[test]
 fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
-    check(|| {
+    check_within(1, || {
         let pool = Pool::with_spare_threads(1, 2);
         let latches = [Latch::new(), Latch::new()].map(Arc::new);
         let [first, second] = latches.clone();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use self::pool::{Pool, Thread, check};
+use self::pool::{Pool, Thread, check, check_within};
 use super::*;
 use crate::latch::{Latch, Wait, Waiter};
 use crate::sleep::{Counts, Kind};

@@ -20,7 +20,13 @@ pub(super) type Thread = Arc<OffCore>;
 
 /// Runs a model under every schedule.
 pub(super) fn check(model: impl Fn() + Send + Sync + 'static) {
+    check_within(usize::MAX, model);
+}
+
+/// The same with at most so many preemptions, where more would take too long.
+pub(super) fn check_within(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.map(|most| most.min(preemptions));
     builder.max_branches = builder.max_branches.max(5_000);
     builder.check(model);
 }
