@@ -144,7 +144,7 @@ pub(super) struct Pace<'p> {
 impl Pace<'_> {
     /// Returns `pieces`, or as many as `len` items allow.
     #[inline]
-    fn at_most(&self, pieces: usize, len: usize) -> usize {
+    pub(super) fn at_most(&self, pieces: usize, len: usize) -> usize {
         pieces.min(len / self.plan.min)
     }
 
