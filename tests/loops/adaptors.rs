@@ -243,6 +243,13 @@ fn no_piece_is_too_long_or_too_short() {
         let init = || states.fetch_add(1, Relaxed);
         (0..100).into_par_iter().with_max_len(1).for_each_init(init, |_, _| ());
         assert_eq!(states.into_inner(), 100);
+        // Positions that are known behind a state: no piece can be cut later.
+        let states = AtomicUsize::new(0);
+        let init = || states.fetch_add(1, Relaxed);
+        let pieces = (0..6).into_par_iter().with_min_len(2).map_init(init, |state, _| *state);
+        let pieces: Vec<(usize, usize)> = pieces.enumerate().collect();
+        let lengths = pieces.chunk_by(|a, b| a.1 == b.1).map(<[_]>::len);
+        assert!(lengths.clone().all(|length| length >= 2), "{:?}", lengths.collect::<Vec<_>>());
         // Who has found does not go on to cut.
         let all = (0..usize::MAX).into_par_iter().with_max_len(1);
         assert_eq!(all.find_first(|n| *n >= 10), Some(10));

@@ -243,7 +243,8 @@ where
 {
     let (left_consumer, right_consumer, reducer) = left.split(consumer);
     let (pace, len) = (pace.forked(), right.len());
-    let (left_pieces, right_pieces) = (pieces / 2, pieces - pieces / 2);
+    // The right side may be too short for the odd piece.
+    let (left_pieces, right_pieces) = (pieces / 2, pace.at_most(pieces - pieces / 2, len));
     // What the left side found out, for the right one, unless that runs elsewhere meanwhile.
     let learned = AtomicUsize::new(pace.block);
     let (left, (right, block)) = join_on_worker(

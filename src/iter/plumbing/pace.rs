@@ -150,8 +150,8 @@ pub(super) struct Pace<'p> {
 impl Pace<'_> {
     /// Returns `pieces`, or as many as `len` items allow.
     #[inline]
-    fn at_most(&self, pieces: usize, len: usize) -> usize {
-        // A division takes as long as many an item.
+    pub(super) fn at_most(&self, pieces: usize, len: usize) -> usize {
+        // A division takes longer than many an item.
         if pieces.saturating_mul(self.plan.min) <= len { pieces } else { len / self.plan.min }
     }
 
