@@ -250,7 +250,7 @@ impl ThreadPoolBuilder {
     /// Sets whether a thread from outside that calls [`join`](crate::join), [`scope`](crate::scope)
     /// or the like may borrow the core of an idle worker, and work itself. If not, only the pool's
     /// own threads run closures, which may then rely on their thread-locals, names and stack sizes.
-    /// The caller sleeps meanwhile, which costs one more wake-up.
+    /// The caller then waits for a worker, which costs one more wake-up.
     ///
     /// The default is yes, unless a [`stack_size`](Self::stack_size) or a
     /// [`start_handler`](Self::start_handler) is set, which a borrower would not have.

@@ -97,7 +97,9 @@ fn global() -> &'static ThreadPool {
 /// global pool's one worker: it runs each task, at the latest where it waits for it.
 fn is_without_threads(error: &ThreadPoolBuildError) -> bool {
     match error.kind() {
-        BuildErrorKind::Spawn { error, .. } => error.kind() == io::ErrorKind::Unsupported,
+        BuildErrorKind::Spawn { error, .. } => {
+            cfg!(target_family = "wasm") && error.kind() == io::ErrorKind::Unsupported
+        }
         _ => false,
     }
 }

@@ -66,6 +66,9 @@ impl Spawner<'_> {
             Some(handler) => handler(worker).map(|()| None),
             None => worker.spawn(registry).map(Some),
         };
+        if let Ok(Some(_)) = started {
+            registry.workers()[index].set_thread(true);
+        }
         started.map_err(|error| BuildErrorKind::Spawn { index, error })
     }
 }

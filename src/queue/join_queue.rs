@@ -34,26 +34,29 @@
 //!    Models: `a_fork_that_thieves_are_after_is_run_once`,
 //!    `forks_in_the_fast_slot_one_after_the_other_are_run_once`.
 //! 2. *A job at or above `floor` is private.* Only the owner, and a thief by force, raise `head`.
-//!    The owner then opens the gate at the new `head` or closes it, and the thief has closed it.
+//!    The owner then opens the gate at the new `head`, or closes it; a thief has closed it before.
 //!    `open` stores `floor` before it swaps `limit`, and `close` swaps `limit` before it stores
-//!    `floor`. So the gate that was set last stands, or `floor` is closed in vain, which costs a
-//!    slow path. Model: `a_fork_that_is_flushed_is_run_once`.
+//!    `floor`. So if an `open` and a `close` overlap, the one that swaps `limit` last takes effect,
+//!    except that `floor` may stay closed although `limit` is open. That costs one slow path that
+//!    was not needed. Model: `a_fork_that_is_flushed_is_run_once`.
 //! 3. *A fork overwrites no pending job.* An open gate's `limit` is at most `head + CAPACITY`:
 //!    the owner closes the gate when it lowers `head`. Models: `a_ring_that_is_full_loses_nothing`,
 //!    `a_ring_that_starts_over_under_an_open_gate_loses_nothing`.
 //! 4. *A public job has one taker.* The fast slot is emptied by a swap, and crossbeam's deque gives
 //!    an element out once. Model: `one_of_two_thieves_gets_a_job_or_its_owner`.
-//! 5. *Slots do not climb.* When a published fork ends, the ring is empty, and the jobs that are
-//!    still pending have lower slots (lemma 1). So the owner starts over with this fork's slot. If
-//!    threads have handed off the core, its holder leaves the slots of their stacks alone
-//!    (`reserved`). Unit tests: `queue/slots.rs`.
+//! 5. *Slot numbers do not grow without end.* When a published fork ends, the ring is empty, and
+//!    the jobs that are still pending have lower slots (lemma 1). So the owner uses the slots from
+//!    this fork's slot on again. If threads have handed off the core, the forks on their stacks
+//!    keep their slots, and the core's holder does not use these (`reserved`). Unit tests:
+//!    `queue/slots.rs`.
 //!
 //! # Force
-//! An owner in a long closure without forks does not come to a slow path. A thief that has found
-//! nothing for a while takes all private jobs of such an owner by *force*, if the system has a
-//! fence that one thread can impose on all others (`os::heavy_fence`). It takes the lock `forced`,
-//! closes the gate, imposes the fence, and reads `busy`, the gate, `head`, `top` and the ring. The
-//! owner pays for that with the order of two instructions, which the compiler must keep.
+//! An owner that runs a long closure without forks reaches no slow path, and so publishes nothing.
+//! A thief that has found nothing for a while takes all private jobs of such an owner by *force*,
+//! if the system has a fence that one thread can impose on all others (`os::heavy_fence`). The
+//! thief takes the lock `forced`, closes the gate, imposes the fence, and reads `busy`, the gate,
+//! `head`, `top` and the ring. The only cost to the owner is that the compiler must not reorder two
+//! of its instructions.
 //!
 //! 6. *An end of a fork and a thief do not take the same job.* `pop` stores `top`, then reads
 //!    `floor`. If it read `floor` before the fence, the thief sees its `top`, and leaves its job
@@ -91,9 +94,9 @@
 //!     one closes the gate. Models: `one_of_two_thieves_that_take_the_last_raises_demand`,
 //!     `the_next_fork_is_published_for_a_sleeper`,
 //!     `the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper`.
-//! 12. *The last searcher sleeps on no private job.* It also imposes the heavy fence. If nothing is
-//!     public, the gate is closed. So a fork that read the gate before the fence is seen by
-//!     `hides_work`, and one that reads it later is published.
+//! 12. *The last searcher overlooks no private job.* Before it sleeps, it also imposes the heavy
+//!     fence. If nothing is public, the gate is closed. So if a fork read the gate before the
+//!     fence, `hides_work` sees the fork; if a fork reads the gate later, it is published.
 //!     Models: `a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper`,
 //!     `a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper`.
 //!

@@ -13,7 +13,7 @@ pub(crate) const MAX_WORKERS: usize = MASK;
 pub(crate) const SEARCHER: usize = 1;
 /// One worker that is parked.
 pub(crate) const PARKED: usize = 1 << BITS;
-/// The sentry is on watch. At most one is, and it is parked.
+/// The sentry is on watch. At most one is: a parked worker, or a caller from outside.
 pub(crate) const SENTRY: usize = 1 << (2 * BITS);
 
 /// A reading of the counts.
@@ -39,7 +39,7 @@ impl Counts {
             && self.sentry() >= parts.sentry()
     }
 
-    /// Whether a parked worker is the sentry.
+    /// Whether there is a sentry.
     pub(crate) fn sentry(self) -> bool {
         self.0 & SENTRY != 0
     }
@@ -49,9 +49,9 @@ impl Counts {
         self.searchers() > 0 || self.sentry()
     }
 
-    /// Whether a worker has no work.
+    /// Whether a worker has no work. (The sentry may be a caller from outside.)
     pub(crate) fn somebody_idles(self) -> bool {
-        self.0 != 0
+        self.0 & !SENTRY != 0
     }
 
     /// Whether one more of `workers` may search. At most half of those awake do, rounded up.

@@ -19,8 +19,8 @@
 //! ```
 //!
 //! - `BUSY`: a thread has the core and works, or has just been given it.
-//! - `FREE`: its thread is in the main loop and only looks for work. A thread that swaps in `BUSY`
-//!   has the core.
+//! - `FREE`: its thread, the *looker*, is in the main loop and only looks for work. The looker or a
+//!   borrower takes the core by swapping `FREE` for `BUSY`.
 //! - `PARKED`: its threads sleep at the bottom of their stacks. The core is in the list.
 //! - `BLOCKED`: its holder sleeps inside a wait. The core is in the list.
 //! - `RESTRICTED`: its holder sleeps inside a restricted wait (`worker/wait.rs`), which may run
@@ -35,11 +35,13 @@
 //! A worker that looks for work counts as a *searcher*; one that has given up counts as *parked*.
 //! One parked worker, the *sentry*, looks around every [`NAP`] while other workers fork. A
 //! publisher wakes no worker while there is a searcher or a sentry. So a tiny parallel section that
-//! follows another costs no wake-up, and a long one gets its helpers within a nap. A thread from
-//! outside that waits for a job may be the sentry for a moment, if the last such job was short
-//! (`worker/callers.rs`). So a tiny section wakes only the worker that runs it. A searcher that has
-//! found a job wakes up to two more workers if more jobs are public than searchers are left. So n
-//! workers are awake after log n steps.
+//! follows another costs no wake-up, and a long one gets its helpers within a nap.
+//!
+//! A thread from outside that waits for a job may be the sentry for a moment, if the last such job
+//! was short (`worker/callers.rs`). Then a tiny section wakes only the worker that runs it.
+//!
+//! A searcher that has found a job wakes up to two more workers if more jobs are public than there
+//! are searchers left. So n workers are awake after log n steps.
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
@@ -64,13 +66,14 @@
 //!    `a_reinjected_job_finds_a_worker`. (A core that is parked when its pool is built needs no
 //!    re-check, since nothing is published before. Model:
 //!    `a_job_finds_a_thread_that_has_just_been_started`.)
-//! 2. *A publisher may rely on a searcher or the sentry.* Either stops looking in two ways. It
-//!    parks, or resigns, which is steps 1 and 2 again: its fence follows (b), since (c) still saw
-//!    it looking, and so it sees the job. Or it finds a job as the last one that looks: then it
-//!    issues a fence, looks at all queues, and wakes a worker if it sees a job
-//!    ([`Sleep::stop_searching`]), also for forks that are private (`queue/join_queue.rs`,
-//!    "Force"). A sentry from outside resigns in this second way ([`Sleep::stop_watching`]), unless
-//!    it leaves a searcher behind. Models: `the_last_searcher_wakes_another_for_a_fork`,
+//! 2. *A publisher may rely on a searcher or the sentry.* There are two ways in which such a worker
+//!    stops looking. First, a searcher may park, or the sentry may resign, by the first two steps
+//!    above. Its fence follows (b), since (c) still saw it looking, and so it sees the job. Second,
+//!    it may find a job. If no other worker looks then, it issues a fence, looks at all queues and
+//!    for private forks (`queue/join_queue.rs`, "Force"), and wakes a worker if it sees a job
+//!    ([`Sleep::stop_searching`]). A sentry from outside resigns in the second way
+//!    ([`Sleep::stop_watching`]), unless it leaves a searcher behind. Models:
+//!    `the_last_searcher_wakes_another_for_a_fork`,
 //!    `the_last_searcher_wakes_another_for_a_task`,
 //!    `the_last_searcher_wakes_another_for_a_job_from_outside`,
 //!    `a_sentry_from_outside_wakes_a_worker_for_a_fork`,
@@ -81,29 +84,33 @@
 //!    `a_task_of_a_worker_just_woken_finds_another`, `a_fork_of_a_worker_just_woken_finds_another`,
 //!    `a_task_of_a_borrower_finds_another`,
 //!    `the_borrower_of_the_sentrys_core_wakes_another_for_a_task`.
-//! 4. *A job finds a restricted wait that may run it.* Such a waiter goes through the same steps,
-//!    with a count of its own, and in step 2 it takes what it may run. A thread that makes a job
-//!    visible, new or moved, wakes the restricted waits for the job's tag; under
-//!    `WaitPolicy::OwnDescendants`, those for any of its ancestors. If it moved the job, it also
-//!    wakes those for the job itself. (Step 2 takes at most one job from each of some other
-//!    workers. What is behind it waits for its owner, which runs it, or reinjects it before it
-//!    sleeps.) Models: `a_task_finds_a_restricted_wait`,
+//! 4. *A job finds a restricted wait that may run it.* A worker in a restricted wait goes through
+//!    the same steps, with a count of its own. In step 2 it takes a job that it may run. A thread
+//!    that makes a job visible, whether the job is new or was moved, wakes the waiters that may run
+//!    jobs with this job's tag. Under `WaitPolicy::OwnDescendants`, it wakes those that wait for
+//!    any of the job's ancestors. If it moved the job, it also wakes those that wait for the job
+//!    itself. (Step 2 takes at most one job from each of some other workers. The jobs behind that
+//!    one are left to their owner, which runs them, or reinjects them before it sleeps.) Models:
+//!    `a_task_finds_a_restricted_wait`,
 //!    `a_job_from_outside_finds_a_restricted_wait`.
-//! 5. *A guest finds a worker.* Its publisher wakes a parked worker unless one searches; if none is
-//!    parked, one in a restricted wait that runs guests. Each of these may run any guest, or hands
-//!    off its core to a thread that does, and looks at the guests in step 2. If it finds another
-//!    job first, it wakes the next worker for the guests that are left. Models:
+//! 5. *A guest finds a worker.* Its publisher wakes a parked worker, unless some worker searches.
+//!    If no worker is parked, it wakes one in a restricted wait that takes guests. Each such worker
+//!    either may run any guest, or hands off its core to a thread that may, and it looks at the
+//!    guests in step 2. If it finds another job first, it wakes the next worker for the guests that
+//!    are left. Models:
 //!    `a_guest_finds_a_worker_that_waits_elsewhere`,
 //!    `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
-//! 6. *A job finds a worker although all are in restricted waits*, if a thread without a core waits
-//!    for its own pool and so may need it. The last worker to enter a restricted wait looks for any
-//!    work in step 2. A publisher from outside wakes one in (c), and that one hands off its core.
-//!    (A worker that publishes looks itself before it sleeps. A thread that hands off is counted
-//!    before its fence, and the core that it leaves is not restricted.) Model:
+//! 6. *A job finds a worker even if all workers are in restricted waits.* This is needed only if a
+//!    thread without a core waits for its own pool, since that thread may need the job. The last
+//!    worker to enter a restricted wait looks for any work in step 2. A publisher from outside
+//!    wakes one of the workers in (c), and that worker hands off its core. (A worker that publishes
+//!    looks for work itself before it sleeps. A thread that hands off its core is counted before
+//!    its fence, and the core that it leaves is not restricted.) Model:
 //!    `a_job_from_outside_finds_a_worker_where_all_waits_are_restricted`.
-//! 7. *A waiter is woken.* It registers in its latch before step 1 and probes it in step 2. The
-//!    setter sees that, takes the list's lock, and wakes the worker if it is `BLOCKED` or
-//!    `RESTRICTED`. If it is not yet, it takes the lock later, and its probe sees the latch set.
+//! 7. *A waiter is woken.* It registers in its latch before step 1, and probes the latch in step 2.
+//!    The setter of the latch sees the registration, takes the list's lock, and wakes the waiter if
+//!    its core is `BLOCKED` or `RESTRICTED`. If the core is not in one of these states yet, the
+//!    waiter takes the lock after the setter, and its probe sees that the latch is set.
 //!    Models: `a_worker_that_is_blocked_is_woken`, `a_worker_in_a_restricted_wait_is_woken`.
 //! 8. *A core has one holder.* It changes hands under the lock, or by the swap from `FREE`. Models:
 //!    `no_two_threads_hold_a_core`, `a_core_that_was_lent_is_handed_off`,

@@ -58,7 +58,7 @@ pub(crate) trait Home: Copy {
     /// Returns a panic to the handle.
     fn give_panic(self, kept: Kept) -> Payload;
 
-    /// Takes a panic that the handle was dropped without.
+    /// Takes a panic that was kept for a handle which was then dropped without asking for it.
     fn claim_panic(self, kept: Kept);
 
     /// Called when the task has ended. It may be called before that if the joiner runs the task,

@@ -1,10 +1,10 @@
-//! How a caller from outside waits for a job: by what the last such jobs were like.
+//! How a caller from outside waits for its job. That depends on what the last such jobs were like.
 //!
-//! To fall asleep and to be woken takes longer than a short job, and a second worker that is woken
-//! for its forks comes too late. So if the last job was short, the caller wakes one worker only. It
-//! is the sentry itself (`sleep/mod.rs`), so that the job's forks wake no other, and wakes a second
-//! worker if the job turns out to be long. It looks for the end of the job for some microseconds
-//! before it sleeps.
+//! It takes longer to fall asleep and be woken than to run a short job, and a second worker that is
+//! woken for the job's forks comes too late. So if the last job was short, the caller wakes only
+//! one worker. Meanwhile the caller itself is the sentry (`sleep/mod.rs`), so that the job's forks
+//! wake no other worker. If the job turns out to be long, the caller wakes a second worker. Before
+//! the caller sleeps, it polls for the end of the job for some microseconds.
 //!
 //! # What it is worth
 //! CPU time and median latency of a small loop by `install` on two threads, on two virtual cores.

@@ -10,11 +10,12 @@
 //! 3. takes the core back ([`Worker::take_back`]).
 //!
 //! # States
-//! Each thread of a pool belongs to one core. It *has* the core; or it is *off* it, in the middle
-//! of its stack; or it is *spare*, asleep at the bottom of its stack. A thread that comes to the
-//! bottom with its core works on as any other would. It becomes spare when there is nothing left to
-//! do, or when it passes the core on. Borrowers from outside and members give the core to a spare
-//! thread instead. Spare threads end with the pool.
+//! Each thread of a pool belongs to one core. It *has* the core, or it is *off* the core, or it is
+//! *spare*. A thread that is off the core waits in the middle of its stack. A spare thread sleeps
+//! in its main loop, at the bottom of its stack. A thread that returns to its main loop with the
+//! core works on as any other would. It becomes spare when there is nothing left to do, or when it
+//! passes the core on. Borrowers and members, which are threads of the user, give the core to a
+//! spare thread instead. Spare threads end with the pool.
 //!
 //! A thread takes back the very core that it handed off. The frames on its stack refer to that: by
 //! references to the worker, by slots in its ring of forks, and by the index that user code knows.
@@ -22,10 +23,10 @@
 //! # Lemmas
 //! All transitions are under the sleepers' lock (`sleep/hand_off.rs`).
 //! 1. *No core that a thread wants back is parked.* The thread takes the core if it is parked. If
-//!    not, it registers that it wants it, and wakes the holder if that sleeps in a wait. The holder
-//!    passes the core on at the bottom of its stack, hence also between two jobs; in a wait, it
-//!    hands it off. Before it sleeps, it announces that, and then checks whether the core is
-//!    wanted. Models: `a_thread_that_wants_its_core_back_gets_it`,
+//!    not, the thread registers that it wants the core, and wakes the holder if that sleeps in a
+//!    wait. The holder passes the core on in its main loop, so also between two jobs; in a wait, it
+//!    hands the core off. A holder that is about to sleep announces that, and then checks whether
+//!    the core is wanted. Models: `a_thread_that_wants_its_core_back_gets_it`,
 //!    `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
 //! 2. *A spare thread begins no job in the place of one that waits for another pool.* If all
 //!    threads off the cores wait for other pools, the thread at the bottom of a stack runs only
@@ -55,7 +56,7 @@ use crate::latch::Awaited;
 use crate::latch::Wait;
 use crate::queue::until_sure;
 use crate::sim;
-use crate::sleep::{GivenBack, OffCore};
+use crate::sleep::{GivenBack, Kind, OffCore};
 use crate::sync::Ordering;
 use crate::worker::shared::Registry;
 
@@ -167,8 +168,13 @@ impl Worker {
 
     /// Sleeps at the bottom of the stack until this thread has the core, and then counts as a
     /// searcher. Returns `false` if the pool has ended.
-    pub(super) fn wait_for_core(&self, me: &OffCore) -> bool {
+    pub(super) fn wait_for_core(&self, me: &Arc<OffCore>) -> bool {
         self.sleep().wait_off_core(me, || self.registry().has_ended());
+        if !me.has_core() {
+            // The pool has ended. If `wake_all` is still to come, it must not wake this thread,
+            // which would then count as a searcher for ever. With the core, it can retire.
+            let _ = self.sleep().leave(self.index, Kind::Idle(me));
+        }
         self.unparked();
         me.has_core() && self.goes_on()
     }

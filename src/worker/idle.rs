@@ -58,6 +58,11 @@ impl Worker {
                 return self.wait_for_core(me);
             }
             self.handle(|| handlers.parks(self.index));
+            if self.has_own_work() {
+                // What the handler has spawned: a parked core's queues are empty.
+                *searching = false;
+                return true;
+            }
         }
         if !self.park(me, is_searching && !tells, watches) {
             return false;

@@ -96,7 +96,7 @@ pub(crate) struct Worker {
     nest: Nest,
     /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
     visit: cell::Cell<*const ()>,
-    /// Whether the worker has a thread, or had one. (If it never will, others run its pinned jobs.)
+    /// Whether the worker has a thread, or had one. If it never will, others run its pinned jobs.
     has_thread: AtomicU32,
     /// Chooses victims. Also used by the thread of a worker whose core is lent.
     rng: AtomicU32,

@@ -4,29 +4,32 @@
 //! A wait is one of three kinds:
 //! - *Free*: it may run any job. First its own tasks, then what it can steal from the worker that
 //!   runs what it waits for (*leapfrogging*), then any other.
-//! - *Restricted*: it may run only jobs of its own isolation tag (`job::Header`), and, if it is for
-//!   a task's handle, that task and jobs of its tag. A wait inside a task that has a handle is
-//!   restricted.
-//! - *For another pool*: it runs none of this pool's jobs but pinned ones and *guests*.
+//! - *Restricted*: it may run only jobs with the isolation tag that the worker runs under at that
+//!   point (`job::Header`). If it waits for a task's handle, it may also run that task, and the
+//!   jobs whose tag is that task. A wait inside a task that has a handle is restricted.
+//! - *For another pool*: of this pool's jobs, it runs only pinned ones and *guests*.
 //!
 //! A *pinned* job (of a broadcast) is for one worker alone, which runs it in any wait.
 //!
-//! A *guest* is a job that a worker of another pool asks this pool for:
-//! 1. what that worker hands over and waits for (`install` and the like);
-//! 2. a task that it spawns here, and each task of a scope for which it waits;
-//! 3. a task that it joins by its handle and that has not begun, by a request (`task/request.rs`).
+//! A *guest* is a job that a worker W of another pool asks this pool to run:
+//! 1. a job that W hands over and waits for (`install` and similar calls);
+//! 2. a task that W spawns in this pool, and each task of a scope for which W waits;
+//! 3. a task that W joins by its handle before the task has begun. W sends a request for it
+//!    (`task/request.rs`).
 //!
-//! Guests have a queue of their own. Every wait takes from it, except waits for the own pool under
-//! `WaitPolicy::OwnDescendants`. If a guest may run on top of the wait by the rules for other jobs,
-//! the worker runs it there. If not, it hands off its core (`hand_off.rs`) to a spare thread, which
-//! runs only guests and pinned jobs, and then passes the core on to a thread that waits without it.
+//! Guests have a queue of their own. Every wait takes from it. (Under `WaitPolicy::OwnDescendants`,
+//! a wait for the worker's own pool takes only guests that are descendants of what it waits for.)
+//! If the rules for other jobs allow a guest to run on top of the wait, the worker runs it there.
+//! If not, the worker hands off its core to a spare thread (`hand_off.rs`). That thread runs only
+//! guests and pinned jobs, and then passes the core on to a thread that waits without a core.
 //!
 //! # Invariant
-//! If a frame waits inside a task A that has a handle, a job on top of it is part of A, or of what
-//! A waits for, or is pinned. If more than [`MOST_FOREIGN`] jobs are on top of each other, the next
-//! job without a tag gets one of its own, so that from there on the stack grows only by the work's
-//! own recursion. So does a job that runs inside a task with a tag and is not part of it (pinned
-//! jobs, yields): another job of what it belongs to may wait for that task.
+//! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
+//! or part of what A waits for, or pinned. A job gets a tag of its own in two cases:
+//! - It has no tag, and more than [`MOST_FOREIGN`] jobs are on top of each other. From there on the
+//!   stack grows only by the recursion of that job's own work.
+//! - It runs inside a task with a tag without being part of that task: a pinned job, or one that
+//!   `yield_now` runs. Another job of the work that it belongs to may be waiting for that task.
 //!
 //! # Lemmas
 //! 1. *Waits of `join` and `scope` do not deadlock.* A frame waits only for jobs that began after
@@ -35,13 +38,14 @@
 //! 2. *Waits for handles do not deadlock.* A task on top of A that waits for A would be such a
 //!    cycle. By the invariant, what is on top of A is part of A or of what A waits for. What waits
 //!    for A is neither.
-//! 3. *What a wait is for begins*, if that is a guest: some worker of its pool waits, or comes to
-//!    the bottom of its stack, and both take guests. If it is a job of the own pool and the waiter
-//!    has its core, the waiter itself could run it. (A worker that waits for another pool reinjects
-//!    its own tasks before it sleeps.) If the waiter has no core, since another thread wanted it
-//!    back or took it for a guest, any job may be the one it needs. As long as there is such a
-//!    thread, the spare threads of its pool run any job; and if all workers are in restricted waits
-//!    and there is work, one of them hands off its core for it.
+//! 3. *A job that a thread waits for begins.* If it is a guest, some worker of its pool waits, or
+//!    returns to the bottom of its stack, and takes guests in either case. If it is a job of the
+//!    waiter's own pool and the waiter has its core, the waiter itself could run it. (A worker that
+//!    waits for another pool reinjects its own tasks before it sleeps.) The waiter may be without
+//!    its core, because another thread wanted the core back or took it for a guest. Then any job
+//!    may be the one that the waiter needs. As long as there is such a waiter, the spare threads of
+//!    its pool run any job; and if all workers are in restricted waits and there is work, one of
+//!    them hands off its core to a thread that does the work.
 //! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
 //!    begun and waits in turn. As in 1 and 2, such waits form no cycle.
 //!
@@ -51,24 +55,26 @@
 //! These can still wait for ever:
 //! - pools that wait for each other by locks, by channels, or by `is_finished` in a loop, since
 //!   such waits ask for nothing;
-//! - a guest on top of a wait on which it must not be, because no spare thread can be started: with
-//!   `OwnDescendants`, in pools whose threads the user starts, if the system refuses a thread, and
-//!   at the limit of spare threads. A dump tells of such a wait;
+//! - a guest that runs on top of a wait where it should not, because no spare thread can be
+//!   started: under `OwnDescendants`, in a pool whose threads the user starts, if the system
+//!   refuses to start a thread, or if the limit of spare threads is reached. A dump reports such a
+//!   wait;
 //! - with `OwnDescendants`, a guest of a pool whose workers all wait for that pool.
 //!
 //! # `WaitPolicy::OwnDescendants`
-//! In such a pool a wait runs only descendants of what it is for, and pinned jobs. All that can be
-//! awaited has a tag there: the stolen side of a join, a scope, a task with a handle. A job's tag,
-//! the tag of that, and so on, are its *ancestors* (`job::ancestors`). A wait for another pool runs
-//! guests as well, or two pools of one worker each that wait for each other would stop. No core is
-//! handed off for work: a thread that wants it back may need a lock that the holder has, which
-//! keeps the core as long as it waits for its own work.
+//! In such a pool a wait runs only descendants of what it waits for, and pinned jobs. Everything
+//! that can be waited for has a tag there: the stolen side of a join, a scope, a task with a
+//! handle. A job's *ancestors* are its tag, the tag of that tag, and so on (`job::ancestors`). A
+//! wait for another pool also runs guests. Without that, two pools of one worker each would stop if
+//! they wait for each other. No core is handed off for work: the thread that wants its core back
+//! may need a lock that the core's holder has, and the holder keeps the core as long as it waits
+//! for its own work.
 //!
-//! A worker that takes a job which it may not run *reinjects* it: gives it to the injector, where
-//! every worker looks. Most waits are short, and to reinject all that is queued in each of them
-//! would make a chain of tasks cost the square of its length. So a look reinjects a few jobs only,
-//! and the last look before the worker sleeps all others, unless the wait is over. Such a worker is
-//! woken only for jobs that it may run (`sleep/mod.rs`).
+//! A worker that takes a job which it may not run *reinjects* it: it gives the job to the injector,
+//! where every worker looks. Most waits are short. If each of them reinjected everything that is
+//! queued, a chain of tasks would cost the square of its length. So a look reinjects only a few
+//! jobs. The last look before the worker sleeps reinjects all others, unless the wait is over. A
+//! worker that sleeps in such a wait is woken only for jobs that it may run (`sleep/mod.rs`).
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by

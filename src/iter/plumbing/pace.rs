@@ -9,20 +9,22 @@
 //! hardly any while outer ones have some pending.
 //!
 //! A worker that runs out of work has to wait for the end of a block. So a block lasts some
-//! microseconds: short enough for that, and long enough to be one tight loop over plain iterators.
-//! Where single items take longer than that by far, the rest becomes many pieces ahead of any
-//! demand: a fork costs nothing beside them. No block is longer than a worker's share of what is
-//! left, in a pool of more than two, since its items may cost more than those before it. Blocks
-//! begin with a single item, since nobody knows what it costs (or a few, on the same thread after
-//! the left half of the same loop).
+//! microseconds: short enough for that wait, and long enough to be one tight loop over plain
+//! iterators. Where single items take far longer than that, the rest of the piece is cut into many
+//! pieces without waiting for demand, since a fork costs nothing compared with such an item. In a
+//! pool of more than two workers, no block is longer than one worker's share of the items that are
+//! left, since these may cost more than the items before them. The first block of a piece has a
+//! single item, since the cost of an item is not known yet. (On the thread that has just run the
+//! left half of the same loop, the first block of the right half may have a few.)
 //!
 //! # Invariants
-//! - A pace depends on nothing but what it is told. A simulated pool tells it that each block took
-//!   [`BLOCK`].
+//! - A pace depends only on what its caller passes in: it reads no clock. A simulated pool passes
+//!   [`BLOCK`] as the time that each block took.
 //! - A block has at least one item, and no more than a piece may have.
-//! - A fork leaves at least `min` items on either side, if their number is known.
-//! - If it is not, each fork needs an idle worker, and those beyond [`DEEP`] wait longer and longer.
-//!   So neither the stack nor the number of pieces grows without end.
+//! - If the number of items is known, a fork leaves at least `min` items on either side.
+//! - If the number is not known, a piece forks only if a worker is idle, and each fork beyond
+//!   [`DEEP`] waits twice as long as the one before. So neither the stack nor the number of pieces
+//!   grows without end.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -35,13 +37,13 @@
 //! |  | 8 of 400 sleep, spread | 8 | 1.45 | – |
 //! | `growth-8`: eightfold growth, not twofold | loop of 100 | 2 | 1.50 | – |
 //! |  | nested loops, 100 of 1,000 | 2 | 1.41 | – |
-//! | `first-fork`: half to be had from the start | 8 of 400 sleep, spread | 8 | 1.49 | – |
-//! | `warm-up`: a while without a thought of forks | 20,000 short, then 16 that sleep | 8 | 1.45 | 1.44 |
-//! | `slow-items`: a piece for each that is slow | 20,000 short, then 16 that sleep | 8 | 1.44 | 1.38 |
-//! | `shared-before-items`: forks public before that | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.52 |
+//! | `first-fork`: one fork at the start | 8 of 400 sleep, spread | 8 | 1.49 | – |
+//! | `warm-up`: no fork in the first half µs | 20,000 short, then 16 that sleep | 8 | 1.45 | 1.44 |
+//! | `slow-items`: many pieces if items are slow | 20,000 short, then 16 that sleep | 8 | 1.44 | 1.38 |
+//! | `shared-before-items`: forks published first | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.52 |
 //! | `few-each-cut`: few items cut at once | loop of 8 that sleep | 8 | 2.00 | – |
-//! | `handed-on`: the block that the left half found | loop of 100 | 2 | 1.33 | – |
-//! | `few-states`: no such pieces where each has a state | fold of 200 of 100 µs into 128 KiB | 2 | 1.32 | – |
+//! | `handed-on`: the left half's block length | loop of 100 | 2 | 1.33 | – |
+//! | `few-states`: few pieces if each keeps a state | fold of 200 of 100 µs into 128 KiB | 2 | 1.32 | – |
 
 use crate::os::clock::TICKS_PER_MICROSECOND;
 use crate::sync::{AtomicUsize, Ordering};
@@ -60,12 +62,14 @@ const HANDED_ON: usize = 64;
 /// How many pieces there are for each worker where forks cannot wait for demand. A guess: if all
 /// pieces take about as long, workers wait for the last one for an eighth of the loop, at most.
 const EACH: usize = 8;
-/// So few items for each worker are cut at once, since other workers may have to wait for the first
-/// item: see `few-each-cut`. The first item of more is a small part of the loop if all are alike.
+/// A loop of at most this many items for each worker is cut at once, since otherwise other workers
+/// may have to wait for its first item: see `few-each-cut`. In a longer loop, the first item is
+/// only a small part of the work if all items are alike.
 const FEW: usize = 32;
-/// How many thefts, for each worker, may cut what they took into more pieces than planned. If each
-/// thief made more pieces, and some of these were stolen again, a source that can be cut without
-/// end would be. A guess: far more than balance a loop whose pieces can still be cut.
+/// How many thefts, for each worker, may cut the stolen items into more pieces than planned.
+/// Without this limit, a source that can be cut without end might be: each thief would make more
+/// pieces, and some of these would be stolen and cut again. A guess: far more than are needed to
+/// balance a loop whose pieces can still be cut.
 const REFILLS: usize = 64;
 /// How many forks of one loop may wait on a stack before each further one doubles the warm-up. A
 /// guess: few slices can be halved as often.
@@ -237,9 +241,9 @@ impl Pace<'_> {
         Pace { block: self.block.max(block.min(HANDED_ON)), ..self }
     }
 
-    /// Returns the pace of `len` items that a thief took, and into how many pieces it cuts what was
-    /// to be `pieces`. These items may cost more than those before, and other workers may be
-    /// hungry, too.
+    /// Returns the pace of `len` stolen items, and into how many pieces the thief cuts them. That
+    /// may be more than the planned `pieces`, since these items may cost more than those before,
+    /// and other workers may also be idle.
     pub(super) fn stolen(self, pieces: usize, len: usize) -> (Self, usize) {
         let more = if self.plan.refill() { self.plan.threads } else { 1 };
         let (block, patience) = (self.plan.first_block(), self.patience.min(WARM_UP));
