@@ -441,7 +441,8 @@ fn a_fork_is_found_by_its_waiter_beside_other_forks() {
         let task = pool.spawn(move || {
             let [begun, go_on, ran] = &*theirs;
             filch::scope(|s| {
-                s.spawn(|| {
+                // (Without a handle, or it could begin as a task of its own.)
+                s.spawn_fifo(|| {
                     begun.raise();
                     go_on.hold();
                     filch::join(|| ran.hold(), || ran.raise());

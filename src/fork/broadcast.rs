@@ -111,9 +111,12 @@ where
             };
             // SAFETY: `parts` and `results` outlive the wait below, which a panic cannot skip; the
             // handle is dropped here.
-            drop(unsafe {
-                tasks.spawn(run, |registry, _, job| registry.workers()[context.index].pin(job))
-            });
+            unsafe {
+                tasks.spawn(run, |registry, _, job, handle| {
+                    drop(handle);
+                    registry.workers()[context.index].pin(job);
+                });
+            }
         }
         parts.start(registry);
         tasks.wait();
@@ -147,8 +150,8 @@ where
         let run = move || own.run(context);
         // SAFETY: pinned to a worker of this registry; `op` is `'static` and may be shared.
         let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_TAG) };
-        worker.pin(job);
         drop(handle);
+        worker.pin(job);
     }
     parts.start(registry);
     outcome::discard(parts);

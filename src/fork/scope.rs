@@ -96,16 +96,17 @@ impl Tasks {
         }
     }
 
-    /// Makes a task, counts it, and queues it by `queue`.
+    /// Makes a task, counts it, and has `queue` queue it. A caller that needs no handle drops it in
+    /// `queue` first: a worker that takes the task at once then sees that it is detached.
     ///
     /// # Safety
     /// What `closure` and its result borrow outlives the return of `wait` and the handle.
     #[inline]
-    pub(super) unsafe fn spawn<F, T>(
+    pub(super) unsafe fn spawn<F, T, R>(
         &self,
         closure: F,
-        queue: impl FnOnce(&Registry, Option<&Worker>, JobRef),
-    ) -> Handle<T>
+        queue: impl FnOnce(&Registry, Option<&Worker>, JobRef, Handle<T>) -> R,
+    ) -> R
     where
         F: FnOnce() -> T + Send,
         T: Send,
@@ -120,8 +121,7 @@ impl Tasks {
             Some(worker) if self.counts_locally(worker) => self.count.add_local(),
             _ => self.count.add_remote(),
         }
-        outcome::run_or_abort(|| queue(registry, spawner, job));
-        handle
+        outcome::run_or_abort(|| queue(registry, spawner, job, handle))
     }
 
     #[inline]
@@ -292,7 +292,10 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        let queue = |_: &Registry, spawner: Option<&Worker>, job| self.tasks.submit(spawner, job);
+        let queue = |_: &Registry, spawner: Option<&Worker>, job, handle| {
+            self.tasks.submit(spawner, job);
+            handle
+        };
         // SAFETY: `'scope` outlives the wait at the end of the scope, and the handle cannot
         // outlive `'scope`.
         let handle = unsafe { self.tasks.spawn(f, queue) };
@@ -304,9 +307,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     where
         F: FnOnce() + Send + 'scope,
     {
-        let queue = |registry: &Registry, _: Option<&Worker>, job| registry.reinject(job);
-        // SAFETY: as in `spawn`; the handle is dropped here.
-        drop(unsafe { self.tasks.spawn(f, queue) });
+        let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
+            drop(handle);
+            registry.reinject(job);
+        };
+        // SAFETY: as in `spawn`.
+        unsafe { self.tasks.spawn(f, queue) };
     }
 
     /// Like [`spawn`](Self::spawn), but tasks that one worker spawns in a scope by this method
@@ -329,12 +335,13 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     where
         F: FnOnce() + Send + 'scope,
     {
-        let queue = |registry: &Registry, spawner: Option<&Worker>, job| {
+        let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
+            drop(handle);
             let next = registry.in_order(spawner, job, &self.tasks.fifos);
             self.tasks.submit(spawner, next);
         };
-        // SAFETY: as in `spawn`; the handle is dropped here.
-        drop(unsafe { self.tasks.spawn(f, queue) });
+        // SAFETY: as in `spawn`.
+        unsafe { self.tasks.spawn(f, queue) };
     }
 
     /// Spawns one task on every worker of the pool, which calls `op`: see
@@ -356,11 +363,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let parts = Arc::new(Parts::new(registry, op));
         BroadcastContext::all(registry).for_each(|context| {
             let own = parts.clone();
-            let queue = |registry: &Registry, _: Option<&Worker>, job| {
-                registry.workers()[context.index()].pin(job)
+            let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
+                drop(handle);
+                registry.workers()[context.index()].pin(job);
             };
-            // SAFETY: as in `spawn`; the handle is dropped here.
-            drop(unsafe { self.tasks.spawn(move || own.run(context), queue) });
+            // SAFETY: as in `spawn`.
+            unsafe { self.tasks.spawn(move || own.run(context), queue) };
         });
         parts.start(registry);
         outcome::discard(parts);
