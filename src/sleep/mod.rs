@@ -469,6 +469,12 @@ impl Sleep {
         }
     }
 
+    /// Whether all other workers are in restricted waits. (The caller is in one, and may have been
+    /// woken just now: by a job that it reinjected itself, for instance.)
+    pub(crate) fn others_are_restricted(&self, core: usize) -> bool {
+        (0..self.cores.len()).all(|other| other == core || self.state(other) == RESTRICTED)
+    }
+
     /// Step (c) for the restricted waits for jobs of `tag`: lemma 4.
     #[inline]
     pub(crate) fn notify_restricted(&self, tag: usize) {
