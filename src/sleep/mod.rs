@@ -439,14 +439,16 @@ impl Sleep {
     /// Step (c) for a job that a thread without a core may need, while all waits are restricted:
     /// lemma 6.
     pub(crate) fn notify_all_restricted(&self) {
-        if self.some_wait_off() && self.all_are_restricted() {
+        if self.some_wait_off() && self.all_are_restricted(None) {
             self.wake_one_restricted();
         }
     }
 
-    /// Whether every worker is in a restricted wait.
-    pub(crate) fn all_are_restricted(&self) -> bool {
-        self.restricted.load(Ordering::Relaxed) == self.cores.len()
+    /// Whether every worker, except for `caller`, is in a restricted wait. A caller that is in one
+    /// itself may have been woken just now, by a job that it reinjected.
+    pub(crate) fn all_are_restricted(&self, caller: Option<usize>) -> bool {
+        let mut others = (0..self.cores.len()).filter(|&core| Some(core) != caller);
+        others.all(|core| self.state(core) == RESTRICTED)
     }
 
     /// Whether a thread without a core waits for its own pool, and so may need any job.
@@ -467,12 +469,6 @@ impl Sleep {
             drop(list);
             woken.unpark();
         }
-    }
-
-    /// Whether all other workers are in restricted waits. (The caller is in one, and may have been
-    /// woken just now: by a job that it reinjected itself, for instance.)
-    pub(crate) fn others_are_restricted(&self, core: usize) -> bool {
-        (0..self.cores.len()).all(|other| other == core || self.state(other) == RESTRICTED)
     }
 
     /// Step (c) for the restricted waits for jobs of `tag`: lemma 4.

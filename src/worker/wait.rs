@@ -468,7 +468,9 @@ impl Worker {
     /// this one sleeps: lemma 6 of `sleep/mod.rs`.
     fn is_missed(&self) -> bool {
         let sleep = self.sleep();
-        sleep.some_wait_off() && sleep.others_are_restricted(self.index) && self.announce_and_look()
+        sleep.some_wait_off()
+            && sleep.all_are_restricted(Some(self.index))
+            && self.announce_and_look()
     }
 }
 
