@@ -358,7 +358,7 @@ mod plugin {
     const GLOBAL_POOL: &CStr = c"fib_in_global_pool";
     const GLOBAL_POOL_LATER: &CStr = c"spawn_in_global_pool";
 
-    /// The example `plugin`, loaded.
+    /// The library of `tests/plugin`, loaded.
     struct Library(*mut c_void);
 
     // SAFETY: a handle of the loader's, which all threads may use.

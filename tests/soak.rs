@@ -3,49 +3,25 @@
 //! right, something moves all the time, and no caller waits for long. Prints a line a second.
 //!
 //! ```text
-//! cargo run --release --example soak -- --threads 8 --seconds 60
+//! FILCH_SOAK_SECONDS=60 FILCH_SOAK_THREADS=8 cargo test --release --test soak -- --nocapture
 //! ```
+//!
+//! `FILCH_SOAK_SEED` decides what the mix begins with. The timing of threads is not decided by it.
+
+mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use filch::prelude::*;
 use filch::{
     CancelToken, TaskOrder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, WaitPolicy,
 };
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-
-#[derive(Parser)]
-#[command(about = "Runs a mix of everything for as long as told, and checks that nothing is lost")]
-struct Args {
-    /// Workers of each pool
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
-    /// How long, in seconds
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
-    /// What the mix begins with; the timing of threads is not decided by it
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Outside threads that call into the pools
-    #[arg(long, default_value_t = 3)]
-    callers: usize,
-    /// Seconds without any progress that count as a stall
-    #[arg(long, default_value_t = 20)]
-    stall: u64,
-    /// Seconds that a single round of a caller may take; more count as a stall
-    #[arg(long, default_value_t = 30)]
-    slow: u64,
-    /// Prints the last line only
-    #[arg(long)]
-    quiet: bool,
-}
 
 /// Since when a caller is at what.
 type Turn = (Instant, &'static str);
@@ -473,29 +449,37 @@ fn line(second: u64, before: u64, books: &Books) -> String {
     )
 }
 
-fn main() -> Result<ExitCode, ThreadPoolBuildError> {
-    let args = Args::parse();
-    let books = Arc::new(Books::new(args.callers));
-    let seed = args.seed.wrapping_mul(1000);
-    let pools = Pools::new(&mut SmallRng::seed_from_u64(seed.wrapping_sub(1)), args.threads)?;
+/// A number from the environment.
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |value| {
+        value.parse().unwrap_or_else(|_| panic!("{variable}: {value:?} is not a number"))
+    })
+}
+
+#[test]
+fn nothing_is_lost() {
+    let (seconds, threads) = (number("FILCH_SOAK_SECONDS", 2), number("FILCH_SOAK_THREADS", 8));
+    let (seed, callers) = (number("FILCH_SOAK_SEED", 1).wrapping_mul(1000), 3);
+    // No progress at all, and a single round of a caller, for so long count as a stall.
+    let (stall, slow) = (common::time_limit() / 3, common::time_limit() / 2);
+    let books = Arc::new(Books::new(callers));
+    let mut rng = SmallRng::seed_from_u64(seed.wrapping_sub(1));
+    let pools = Pools::new(&mut rng, threads as usize).expect("pools that can be built");
     let (over, watched) = (AtomicBool::new(false), AtomicBool::new(false));
     let mut warm = None;
-    let [stall, slow] = [args.stall, args.slow].map(Duration::from_secs);
     thread::scope(|s| {
         let watching = s.spawn(|| watch(&books, stall, slow, &watched));
         thread::scope(|s| {
-            for i in 0..args.callers {
+            for i in 0..callers {
                 let (pools, books, over) = (&pools, &books, &over);
                 s.spawn(move || caller(i, seed.wrapping_add(i as u64), pools, books, over));
             }
             let mut before = 0;
-            for second in 1..=args.seconds {
+            for second in 1..=seconds {
                 thread::sleep(Duration::from_secs(1));
-                if !args.quiet {
-                    println!("{}", line(second, before, &books));
-                }
+                println!("{}", line(second, before, &books));
                 before = books.tasks_ended();
-                if second == args.seconds.div_ceil(3) {
+                if second == seconds.div_ceil(3) {
                     warm = memory();
                 }
             }
@@ -511,11 +495,11 @@ fn main() -> Result<ExitCode, ThreadPoolBuildError> {
         watched.store(true, Ordering::Relaxed);
         books.check("the watcher panicked", watching.join().is_ok());
     });
-    println!("{}", line(args.seconds, books.tasks_ended(), &books));
+    println!("{}", line(seconds, books.tasks_ended(), &books));
     let grown = warm.zip(memory()).map_or(0, |(warm, now)| now.saturating_sub(warm));
-    books.check(&format!("{grown} MiB more than after a third of the time"), grown < 64);
+    // What allocators and checkers keep levels off after some seconds only.
+    let is_level = grown < 64 || seconds < 10;
+    books.check(&format!("{grown} MiB more than after a third of the time"), is_level);
     books.check("tasks or values are not accounted for", books.is_balanced());
-    let right = books.wrong.load(Ordering::Relaxed) == 0;
-    println!("{}", if right { "everything is accounted for" } else { "FAILED" });
-    Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    assert_eq!(books.wrong.load(Ordering::Relaxed), 0, "see above");
 }

@@ -1,6 +1,8 @@
 //! A library that a program loads at run time (`dlopen`), uses, and unloads: the functions that it
 //! exports compute in parallel, in a pool for the call or in the global pool.
 //!
+//! Cargo builds it as an example (`Cargo.toml`), and `tests/ends.rs` loads it.
+//!
 //! The first leaves no thread behind, so that the library may be unloaded. The global pool's
 //! threads stay to the end of the process, and so does the code that they run.
 
