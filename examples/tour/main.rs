@@ -11,6 +11,9 @@ mod halves;
 mod heat;
 mod knapsack;
 mod lu;
+#[path = "../common/output.rs"]
+mod output;
+mod picture;
 mod primes;
 mod quadrants;
 mod quicksort;
@@ -23,6 +26,8 @@ mod vectors;
 #[path = "../../benches/workloads/mod.rs"]
 mod workloads;
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use case::Tally;
@@ -31,6 +36,7 @@ use clap::Parser;
 use common::{Failure, PoolArgs, finish, print, progress, timed, whole};
 use filch::ThreadPool;
 use indicatif::ProgressBar;
+use output::Output;
 
 /// Run the standard workloads serially and on the pool, and check every answer
 ///
@@ -66,6 +72,14 @@ struct Args {
     )]
     rounds: usize,
 
+    /// Writes the table as comma-separated values
+    #[arg(long, value_name = "FILE.csv")]
+    csv: Option<PathBuf>,
+
+    /// Draws the speed-ups
+    #[arg(long, value_name = "FILE.svg")]
+    svg: Option<PathBuf>,
+
     #[command(flatten)]
     pool: PoolArgs,
 }
@@ -87,10 +101,19 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Failure> {
     let entries = pick(catalogue::all(args.size()), &args.names)?;
     let pool = args.pool.build()?;
+    let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose();
+    let (csv, svg) = (open(&args.csv)?, open(&args.svg)?);
     let (tallies, time) = timed(|| tour(&entries, &pool, args.rounds));
     let tallies = tallies?;
     print(table::workers(&tallies))?;
-    print(table::summary(&tallies, pool.current_num_threads(), time))?;
+    let threads = pool.current_num_threads();
+    print(table::summary(&tallies, threads, time))?;
+    if let Some(csv) = csv {
+        csv.write(|out| out.write_all(table::csv(&entries, &tallies, threads).as_bytes()))?;
+    }
+    if let Some(svg) = svg {
+        svg.write(|out| out.write_all(picture::draw(&entries, &tallies, threads).as_bytes()))?;
+    }
 
     let wrong = entries.iter().zip(&tallies).filter(|(_, tally)| !tally.is_right);
     let wrong: Vec<_> = wrong.map(|(entry, _)| entry.name).collect();

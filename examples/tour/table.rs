@@ -34,6 +34,23 @@ pub fn row(entry: &Entry, tally: &Tally) -> String {
     )
 }
 
+/// The rows, for other programs.
+pub fn csv(entries: &[Entry], tallies: &[Tally], threads: usize) -> String {
+    let row = |(entry, tally): (&Entry, &Tally)| {
+        let Counts { tasks, published, steals, parks, .. } = total(&tally.workers);
+        let (serial, parallel) = (millis(tally.serial), millis(tally.parallel));
+        let Tally { speed_up, is_right, .. } = tally;
+        format!(
+            "{},\"{}\",{threads},{serial:.3},{parallel:.3},{speed_up:.3},{tasks},{published},{steals},\
+             {parks},{is_right}\n",
+            entry.name, entry.size
+        )
+    };
+    let head =
+        "workload,size,threads,serial_ms,pool_ms,speed_up,tasks,published,steals,parks,right\n";
+    head.to_owned() + &entries.iter().zip(tallies).map(row).collect::<String>()
+}
+
 /// What each worker did in the whole tour.
 pub fn workers(tallies: &[Tally]) -> String {
     let workers = add_workers(tallies.iter().map(|tally| &tally.workers[..]));
