@@ -40,7 +40,7 @@ pub fn draw(entries: &[Entry], tallies: &[Tally], threads: usize) -> String {
                 let corners = [(LEFT, y + 4), (end, y + ROW - 4)];
                 area.draw(&Rectangle::new(corners, color.filled()))?;
                 draw_text(entry.name, (LEFT - 8, middle), HPos::Right)?;
-                draw_text(&format!("{:.2}", tally.speed_up), (end + 6, middle), HPos::Left)?;
+                draw_text(&format!("{:.2}", tally.speed_up), (WIDTH - 8, middle), HPos::Right)?;
             }
             area.present()
         };
