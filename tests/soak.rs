@@ -413,7 +413,7 @@ fn caller(index: usize, seed: u64, pools: &Pools, books: &Arc<Books>, over: &Ato
     }
 }
 
-/// Ends the process with a report if nothing moves for as long as a stall, or if a round is too slow.
+/// Ends the process with a report if nothing moves for as long as a stall, or a round is too slow.
 fn watch(books: &Books, stall: Duration, slow: Duration, over: &AtomicBool) {
     let progress = || books.rounds.load(Ordering::Relaxed) + books.tasks_ended();
     let (mut last, mut since) = (progress(), Instant::now());
@@ -438,7 +438,8 @@ fn line(second: u64, before: u64, books: &Books) -> String {
     let running = books.slowest().map_or(0, |(time, ..)| time.as_micros() as u64);
     let longest = books.longest.swap(0, Ordering::Relaxed).max(running) / 1000;
     format!(
-        "{second:5} s: {:8} tasks/s, {ended} ended, {} panicked, {} rounds, longest {longest} ms, {} pools, {} live values, {} MiB",
+        "{second:5} s: {:8} tasks/s, {ended} ended, {} panicked, {} rounds, longest {longest} ms, \
+         {} pools, {} live values, {} MiB",
         ended - before,
         books.panicked.load(Ordering::Relaxed),
         books.rounds.load(Ordering::Relaxed),

@@ -41,8 +41,8 @@ pub fn csv(entries: &[Entry], tallies: &[Tally], threads: usize) -> String {
         let (serial, parallel) = (millis(tally.serial), millis(tally.parallel));
         let Tally { speed_up, is_right, .. } = tally;
         format!(
-            "{},\"{}\",{threads},{serial:.3},{parallel:.3},{speed_up:.3},{tasks},{published},{steals},\
-             {parks},{is_right}\n",
+            "{},\"{}\",{threads},{serial:.3},{parallel:.3},{speed_up:.3},\
+             {tasks},{published},{steals},{parks},{is_right}\n",
             entry.name, entry.size
         )
     };
