@@ -42,7 +42,8 @@
 //! workers are *enough*: a publisher relies on it only if so many are awake.
 //!
 //! A searcher that has found a job wakes up to two more workers if more jobs are public than there
-//! are searchers left. So n workers are awake after log n steps.
+//! are searchers left. So n workers are awake after log n steps. If long jobs are expected, a worker
+//! that is about to run one wakes a searcher for each of its public jobs, up to six.
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
@@ -383,7 +384,7 @@ impl Sleep {
         seq_cst_is_enough();
         // SeqCst: comes after the read-modify-write or fence of step (b).
         let counts = Counts(self.counts.load(Ordering::SeqCst));
-        if counts.parked() > 0 && counts.searchers() == 0 && !self.has_sentry(counts) {
+        if counts.searchers() == 0 && self.may_lack_workers(counts) {
             self.wake_one();
         }
         self.notify_restricted(tag);
@@ -600,9 +601,22 @@ impl Sleep {
     pub(crate) fn stop_searching(&self) -> Stopped {
         let before = self.count(0, SEARCHER);
         match before.searchers() - 1 {
-            _ if before.parked() == 0 || self.has_sentry(before) => Stopped::Fine,
+            _ if !self.may_lack_workers(before) => Stopped::Fine,
             0 => Stopped::LookAgain,
             others => Stopped::OthersSearch(others),
+        }
+    }
+
+    /// Whether workers are parked, and no sentry sees to it that enough are woken.
+    fn may_lack_workers(&self, counts: Counts) -> bool {
+        counts.parked() > 0 && !self.has_sentry(counts)
+    }
+
+    /// Wakes a worker for each of `jobs` for which none searches, if no sentry does.
+    pub(crate) fn wake_for_each(&self, jobs: usize) {
+        let counts = self.counts();
+        if self.may_lack_workers(counts) {
+            (counts.searchers()..jobs).for_each(|_| self.wake_one());
         }
     }
 
@@ -682,7 +696,7 @@ impl Sleep {
         }
         list.parked.push(core);
         let mut add = ONE_PARKED;
-        // (If no other worker is at work, none will fork before it is woken.)
+        // (If no other worker is at work, there is nothing to watch.)
         let others = self.cores.len() - 1;
         let idlers = self.counts().searchers() + self.counts().parked() - usize::from(searching);
         if watches && HAS_SHORT_NAPS && list.sentry.is_none() && idlers < others {

@@ -26,8 +26,8 @@ fn a_fork_finds_a_worker() {
 
 /// Likewise a task.
 ///
-/// Weakened: `sleep/mod.rs notify_from_worker: counts.parked() > 0 && counts.searchers() == 0
-/// && !self.has_sentry(counts) => false`
+/// Weakened: `sleep/mod.rs notify_from_worker: counts.searchers() == 0 &&
+/// self.may_lack_workers(counts) => false`
 #[test]
 fn a_task_finds_a_worker() {
     check_publish(|pool| pool.push_task(0));
