@@ -20,12 +20,13 @@
 use std::cell::{Cell, UnsafeCell};
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::os::clock::ticks;
 use crate::sync::{AtomicU32, Ordering};
-use crate::worker::callers::WATCH;
+use crate::worker::callers::Length;
 use crate::worker::event::{self, Event};
 use crate::worker::shared::Registry;
 use crate::worker::{Acting, Execute, Header, JobRef, Worker};
@@ -138,20 +139,22 @@ fn wait(done: &Event, stage: &AtomicU32, registry: &Registry) {
         return done.wait(|| true);
     }
     let (sleep, callers) = (registry.sleep(), registry.callers());
-    if callers.expect_long() {
+    let expected = callers.expect();
+    let enough = expected.enough().filter(|&(enough, _)| enough < registry.workers().len());
+    let watch = enough.filter(|&(enough, _)| sleep.watch_from_outside(enough));
+    match expected {
+        Length::Short => {
+            callers.look(|| stage.load(Ordering::Relaxed) == OVER && done.has_happened());
+        }
         // The job may fork, and this thread has the time to wake a second worker for that.
-        sleep.wake_helper();
-        return sleep_until(done, stage, registry, false);
+        _ => sleep.wake_helper(),
     }
-    let watches = sleep.watch_from_outside();
-    callers.look(|| stage.load(Ordering::Relaxed) == OVER && done.has_happened());
-    sleep_until(done, stage, registry, watches);
+    sleep_until(done, stage, registry, watch.map(|(_, time)| time));
 }
 
-/// Waits for a job. `watches`: whether the caller is the sentry, until the job turns out to be
-/// long.
-fn sleep_until(done: &Event, stage: &AtomicU32, registry: &Registry, watches: bool) {
-    let watches = Cell::new(watches);
+/// Waits for a job. `watch`: how long the caller is the sentry at most, if it is.
+fn sleep_until(done: &Event, stage: &AtomicU32, registry: &Registry, watch: Option<Duration>) {
+    let watches = Cell::new(watch.is_some());
     let call = || {
         if watches.take() {
             registry.stop_watching();
@@ -164,7 +167,7 @@ fn sleep_until(done: &Event, stage: &AtomicU32, registry: &Registry, watches: bo
         Some(event::LATE)
     };
     if !done.has_happened() {
-        done.wait_with_calls(if watches.get() { WATCH } else { event::LATE }, call);
+        done.wait_with_calls(watch.unwrap_or(event::LATE), call);
     }
     if watches.get() {
         registry.stop_watching();

@@ -44,11 +44,6 @@ impl Counts {
         self.0 & SENTRY != 0
     }
 
-    /// Whether a worker will see new work without a wake-up.
-    pub(crate) fn somebody_looks(self) -> bool {
-        self.searchers() > 0 || self.sentry()
-    }
-
     /// Whether a worker has no work. (The sentry may be a caller from outside.)
     pub(crate) fn somebody_idles(self) -> bool {
         self.0 & !SENTRY != 0
@@ -78,8 +73,7 @@ mod tests {
         let parked = Counts(3 * PARKED);
         assert_eq!((parked.searchers(), parked.parked(), parked.sentry()), (0, 3, false));
         assert!(!Counts(0).somebody_idles());
-        assert!(parked.somebody_idles() && !parked.somebody_looks());
-        assert!(Counts(SEARCHER).somebody_looks() && Counts(SENTRY + PARKED).somebody_looks());
+        assert!(parked.somebody_idles() && Counts(SEARCHER).somebody_idles());
     }
 
     #[test]

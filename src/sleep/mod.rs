@@ -37,11 +37,13 @@
 //! publisher wakes no worker while there is a searcher or a sentry. So a tiny parallel section that
 //! follows another costs no wake-up, and a long one gets its helpers within a nap.
 //!
-//! A thread from outside that waits for a job may be the sentry for a moment, if the last such job
-//! was short (`worker/callers.rs`). Then a tiny section wakes only the worker that runs it.
+//! A thread from outside that waits for a job may be the sentry for a moment, if the last such jobs
+//! did not take long (`worker/callers.rs`). Such a sentry does not look. It says how many awake
+//! workers are *enough*: a publisher relies on it only if so many are awake.
 //!
 //! A searcher that has found a job wakes up to two more workers if more jobs are public than there
-//! are searchers left. So n workers are awake after log n steps.
+//! are searchers left. So n workers are awake after log n steps. If long jobs are expected, a worker
+//! that is about to run one wakes a searcher for each of its public jobs, up to six.
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
@@ -302,6 +304,9 @@ pub(crate) struct Sleep {
     counts: CachePadded<AtomicUsize>,
     /// How many workers are in restricted waits.
     restricted: CachePadded<AtomicUsize>,
+    /// How many awake workers are enough while there is a sentry: none for a worker. (A stale value
+    /// wakes one worker more, or relies on a sentry that resigns before long.)
+    enough: AtomicUsize,
     /// How many threads without a core wait for their own pool. Changed under the list's lock.
     local_off: AtomicUsize,
     list: Mutex<List>,
@@ -322,6 +327,7 @@ impl Sleep {
         Sleep {
             counts: CachePadded::new(AtomicUsize::new(0)),
             restricted: CachePadded::new(AtomicUsize::new(0)),
+            enough: AtomicUsize::new(0),
             local_off: AtomicUsize::new(0),
             list: Mutex::new(List {
                 parked: Vec::new(),
@@ -378,10 +384,23 @@ impl Sleep {
         seq_cst_is_enough();
         // SeqCst: comes after the read-modify-write or fence of step (b).
         let counts = Counts(self.counts.load(Ordering::SeqCst));
-        if counts.parked() > 0 && !counts.somebody_looks() {
+        if counts.searchers() == 0 && self.may_lack_workers(counts) {
             self.wake_one();
         }
         self.notify_restricted(tag);
+    }
+
+    /// Whether there is a sentry on which a publisher may rely.
+    fn has_sentry(&self, counts: Counts) -> bool {
+        // Relaxed: see `enough`.
+        let awake = || self.cores.len().saturating_sub(counts.parked());
+        counts.sentry() && awake() >= self.enough.load(Ordering::Relaxed)
+    }
+
+    /// Whether a worker searches, or a publisher may rely on the sentry.
+    pub(crate) fn somebody_looks(&self) -> bool {
+        let counts = self.counts();
+        counts.searchers() > 0 || self.has_sentry(counts)
     }
 
     /// Steps (b) and (c) of a thread that pushed a job of `tag` to the injector. It wakes the
@@ -404,14 +423,16 @@ impl Sleep {
         }
     }
 
-    /// Makes the caller, a thread from outside that waits for a job, the sentry. Returns `false` if
-    /// there is one, if no worker is parked, or if the system's timers are too coarse.
+    /// Makes the caller, a thread from outside that waits for a job, the sentry while at least
+    /// `enough` workers are awake. Returns `false` if there is one, if no worker is parked, or if
+    /// the system's timers are too coarse.
     #[must_use]
-    pub(crate) fn watch_from_outside(&self) -> bool {
+    pub(crate) fn watch_from_outside(&self, enough: usize) -> bool {
         let mut list = self.list();
         let watches = HAS_SHORT_NAPS && list.sentry.is_none() && !list.parked.is_empty();
         if watches {
             list.sentry = Some(OUTSIDE);
+            self.enough.store(enough, Ordering::Relaxed);
             self.count(SENTRY, 0);
         }
         watches
@@ -423,6 +444,7 @@ impl Sleep {
         let mut list = self.list();
         debug_assert!(list.sentry == Some(OUTSIDE), "another has taken over");
         list.sentry = None;
+        self.enough.store(0, Ordering::Relaxed);
         match self.count(0, SENTRY).searchers() {
             0 => Stopped::LookAgain,
             others => Stopped::OthersSearch(others),
@@ -579,9 +601,22 @@ impl Sleep {
     pub(crate) fn stop_searching(&self) -> Stopped {
         let before = self.count(0, SEARCHER);
         match before.searchers() - 1 {
-            _ if before.parked() == 0 || before.sentry() => Stopped::Fine,
+            _ if !self.may_lack_workers(before) => Stopped::Fine,
             0 => Stopped::LookAgain,
             others => Stopped::OthersSearch(others),
+        }
+    }
+
+    /// Whether workers are parked, and no sentry sees to it that enough are woken.
+    fn may_lack_workers(&self, counts: Counts) -> bool {
+        counts.parked() > 0 && !self.has_sentry(counts)
+    }
+
+    /// Wakes a worker for each of `jobs` for which none searches, if no sentry does.
+    pub(crate) fn wake_for_each(&self, jobs: usize) {
+        let counts = self.counts();
+        if self.may_lack_workers(counts) {
+            (counts.searchers()..jobs).for_each(|_| self.wake_one());
         }
     }
 
@@ -661,7 +696,10 @@ impl Sleep {
         }
         list.parked.push(core);
         let mut add = ONE_PARKED;
-        if watches && HAS_SHORT_NAPS && list.sentry.is_none() && self.cores.len() > 1 {
+        // (If no other worker is at work, there is nothing to watch.)
+        let others = self.cores.len() - 1;
+        let idlers = self.counts().searchers() + self.counts().parked() - usize::from(searching);
+        if watches && HAS_SHORT_NAPS && list.sentry.is_none() && idlers < others {
             list.sentry = Some(core);
             add += SENTRY;
         }

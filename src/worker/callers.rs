@@ -2,31 +2,42 @@
 //!
 //! It takes longer to fall asleep and be woken than to run a short job, and a second worker that is
 //! woken for the job's forks comes too late. So if the last job was short, the caller wakes only
-//! one worker. Meanwhile the caller itself is the sentry (`sleep/mod.rs`), so that the job's forks
-//! wake no other worker. If the job turns out to be long, the caller wakes a second worker. Before
-//! the caller sleeps, it polls for the end of the job for some microseconds.
+//! one worker, and polls for the end of the job for some microseconds before it sleeps. In a job of
+//! less than a millisecond, more workers than processors are of no use: a worker that is woken
+//! preempts one that works. So if such a job is expected, the caller wakes two workers, and these
+//! wake others only up to the number of processors. Meanwhile the caller itself is the sentry
+//! (`sleep/mod.rs`) on which other publishers rely. If the job turns out to take longer, the caller
+//! resigns, and wakes a worker if there is work.
 //!
 //! # What it is worth
-//! CPU time and median latency of a small loop by `install` on two threads, on two virtual cores.
-//! (`benches/ablation` has `caller-looks` and `short-jobs`.)
+//! CPU time and median latency of a small loop by `install`, on two virtual cores (`caller-looks`,
+//! `short-jobs` and `medium-jobs` in `benches/ablation`):
 //!
-//! | | 4 items of 200 ns every 100 µs | 16 items of 1 µs every ms |
+//! | 2 threads | 4 items of 200 ns every 100 µs | 16 items of 1 µs every ms |
 //! | --- | ---: | ---: |
 //! | as it is | 57 µs, 9 µs | 92 µs, 35 µs |
 //! | the caller sleeps at once | 106 µs, 33 µs | 149 µs, 61 µs |
 //! | and wakes a second worker for each | 135 µs, 27 µs | 182 µs, 53 µs |
+//!
+//! | 64 items of 5 µs every 5 ms | 4 threads | 8 threads | 64 threads |
+//! | --- | ---: | ---: | ---: |
+//! | as it is | 510 µs, 275 µs | 510 µs, 277 µs | 690 µs, 323 µs |
+//! | any number of workers is woken | 720 µs, 332 µs | 860 µs, 404 µs | 910 µs, 435 µs |
 #![deny(unsafe_code)]
 
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sync::{Ordering, spin_loop, spin_or_yield};
 
 /// A job that takes longer is worth a second worker at once. (It takes about as long to wake one.)
-const LONG: u64 = 50 * TICKS_PER_MICROSECOND;
-/// For how long the caller of a job that should be short is the sentry.
-pub(crate) const WATCH: Duration = Duration::from_micros(100);
+const SHORT: u64 = 50 * TICKS_PER_MICROSECOND;
+/// In a job that takes longer, workers may share a processor, or sleep.
+const MEDIUM: u64 = 1000 * TICKS_PER_MICROSECOND;
+/// How many jobs are taken for long ones after one that was not expected to take so long.
+const LONG_JOBS: u32 = 32;
 /// For how long a caller looks at most. It looks half as long after each look in vain.
 const LOOK: u64 = 48 * TICKS_PER_MICROSECOND;
 /// After so many looks in vain it looks as long as at first, to see whether that pays again.
@@ -34,29 +45,72 @@ const MOST_IN_VAIN: u32 = 32;
 /// For how long it looks without yielding its processor.
 const SPIN: u64 = TICKS_PER_MICROSECOND;
 
+/// The number of processors that this process may use.
+static PROCESSORS: LazyLock<usize> = LazyLock::new(num_cpus::get);
+
+/// How long a job takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    Short,
+    Medium,
+    Long,
+}
+
+impl Length {
+    fn of(ticks: u64) -> Length {
+        match ticks {
+            _ if ticks <= SHORT => Length::Short,
+            _ if ticks <= MEDIUM => Length::Medium,
+            _ => Length::Long,
+        }
+    }
+
+    /// How many awake workers are enough for such a job, and for how long the caller is the sentry
+    /// meanwhile. `None` if any number of workers may be of use.
+    pub(crate) fn enough(self) -> Option<(usize, Duration)> {
+        match self {
+            Length::Short => Some((1, Duration::from_micros(100))),
+            Length::Medium => Some((*PROCESSORS, Duration::from_millis(1))),
+            Length::Long => None,
+        }
+    }
+}
+
 /// What the callers of a pool know of the last jobs, as a guess for the next one.
 pub(crate) struct Callers {
-    /// Whether the last job was long.
-    expects_long: AtomicBool,
+    /// 0 if the next job should be short, 1 if it should be medium, else for how many jobs more no
+    /// job is expected to be shorter than long, plus 1.
+    guess: AtomicU32,
     /// How many callers have looked in vain lately.
     in_vain: AtomicU32,
 }
 
 impl Callers {
     pub(crate) const fn new() -> Self {
-        Callers { expects_long: AtomicBool::new(false), in_vain: AtomicU32::new(0) }
+        Callers { guess: AtomicU32::new(0), in_vain: AtomicU32::new(0) }
     }
 
-    /// Whether the next job is worth a second worker at once.
-    pub(crate) fn expect_long(&self) -> bool {
-        self.expects_long.load(Ordering::Relaxed)
+    /// How long the next job should take.
+    pub(crate) fn expect(&self) -> Length {
+        match self.guess.load(Ordering::Relaxed) {
+            0 => Length::Short,
+            1 => Length::Medium,
+            _ => Length::Long,
+        }
     }
 
     /// Notes that a job took so many `ticks`.
     pub(crate) fn job_took(&self, ticks: u64) {
-        let is_long = ticks > LONG;
-        if is_long != self.expect_long() {
-            self.expects_long.store(is_long, Ordering::Relaxed);
+        let guess = self.guess.load(Ordering::Relaxed);
+        let next = match (Length::of(ticks), guess) {
+            (Length::Long, _) => 1 + LONG_JOBS,
+            // It may have been medium because many workers took part.
+            (Length::Medium, 3..) => guess - 1,
+            (Length::Medium, _) => 1,
+            (Length::Short, _) => 0,
+        };
+        if next != guess {
+            self.guess.store(next, Ordering::Relaxed);
         }
     }
 
@@ -87,11 +141,26 @@ mod tests {
     #[test]
     fn a_job_is_expected_to_be_like_the_last() {
         let callers = Callers::new();
-        assert!(!callers.expect_long());
-        for (took, is_long) in [(LONG + 1, true), (LONG, false), (0, false)] {
-            callers.job_took(took);
-            assert_eq!(callers.expect_long(), is_long, "{took}");
+        assert_eq!(callers.expect(), Length::Short);
+        for took in [Length::Medium, Length::Short, Length::Long, Length::Short] {
+            callers.job_took(match took {
+                Length::Short => SHORT,
+                Length::Medium => MEDIUM,
+                Length::Long => MEDIUM + 1,
+            });
+            assert_eq!(callers.expect(), took);
         }
+    }
+
+    #[test]
+    fn many_jobs_are_expected_to_be_long_after_one() {
+        let callers = Callers::new();
+        callers.job_took(MEDIUM + 1);
+        for _ in 0..LONG_JOBS {
+            assert_eq!(callers.expect(), Length::Long);
+            callers.job_took(MEDIUM);
+        }
+        assert_eq!(callers.expect(), Length::Medium);
     }
 
     #[test]

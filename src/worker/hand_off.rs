@@ -194,7 +194,7 @@ impl Worker {
             // A pinned job came in between, and its sender found the core busy.
             self.sleep().wake_for_pinned(self.index);
         }
-        if self.announce_and_look() && !self.sleep().counts().somebody_looks() {
+        if self.announce_and_look() && !self.sleep().somebody_looks() {
             self.sleep().wake_one();
         }
     }

@@ -38,7 +38,8 @@ use crate::worker::counters::{LiveCounters, WorkerCounters};
 use crate::worker::join_job::JoinHeader;
 use crate::worker::settings::{TaskOrder, WaitPolicy};
 use crate::worker::shared::Registry;
-use find::MOST_WOKEN;
+use callers::Length;
+use find::{MOST_WOKEN, MOST_WOKEN_AHEAD};
 
 /// The most forks that a worker keeps public for thieves.
 const MOST_PUBLIC: usize = 8;
@@ -384,6 +385,16 @@ impl Worker {
     pub(crate) fn share_forks(&self) {
         if self.forks.hides_work() && self.sees_idlers() {
             self.flush_forks();
+            self.wake_ahead();
+        }
+    }
+
+    /// If long jobs are expected, wakes workers for its public jobs before it begins one itself: a
+    /// worker that was woken already may come late.
+    pub(super) fn wake_ahead(&self) {
+        if self.registry().callers().expect() == Length::Long {
+            let public = self.forks.public() + self.tasks.public();
+            self.sleep().wake_for_each(public.min(MOST_WOKEN_AHEAD));
         }
     }
 

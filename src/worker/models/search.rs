@@ -26,8 +26,8 @@ fn a_fork_finds_a_worker() {
 
 /// Likewise a task.
 ///
-/// Weakened: `sleep/mod.rs notify_from_worker: counts.parked() > 0 &&
-/// !counts.somebody_looks() => false`
+/// Weakened: `sleep/mod.rs notify_from_worker: counts.searchers() == 0 &&
+/// self.may_lack_workers(counts) => false`
 #[test]
 fn a_task_finds_a_worker() {
     check_publish(|pool| pool.push_task(0));
@@ -134,7 +134,7 @@ fn check_watch_from_outside(publish: fn(&Pool)) {
     check(move || {
         let pool = Pool::new(2);
         let sleeper = fall_asleep(&pool, 1);
-        assert!(pool.sleep().watch_from_outside());
+        assert!(pool.sleep().watch_from_outside(1));
         let sleeper = pool.start(sleep_on(sleeper));
         let watcher = pool.start(|pool| pool.registry().stop_watching());
         publish(&pool);
