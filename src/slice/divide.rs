@@ -9,23 +9,69 @@ use std::mem::{self, MaybeUninit};
 /// Of so many elements, the pivot is the median of medians.
 const MANY: usize = 64;
 
+/// Elements repeat if more than one in so many comparisons finds equal ones.
+const MANY_EQUAL: u32 = 32;
+
 /// A slice that was divided: nothing on the left is greater than the pivot, nothing on the right
-/// is less.
+/// is less. Elements that equal the pivot may be left out.
 pub(super) struct Parts<'v, T> {
     pub left: &'v mut [T],
     pub pivot: &'v mut T,
     pub right: &'v mut [T],
 }
 
-/// Divides `v`, which is not empty, by one of its elements; those that equal it come to the right.
-/// `before`: an element that nothing in `v` is less than. If the pivot equals it, all that do so
-/// are left out.
-pub(super) fn divide<'v, T, F>(v: &'v mut [T], before: Option<&T>, compare: &F) -> Parts<'v, T>
+/// An element to divide a slice by.
+pub(super) struct Pivot {
+    at: usize,
+    /// Many of the elements that were compared to find it are equal.
+    pub repeats: bool,
+}
+
+impl Pivot {
+    /// Finds an element about in the middle of the order of `v`, which is not empty.
+    pub(super) fn find<T>(v: &[T], compare: &impl Fn(&T, &T) -> Ordering) -> Pivot {
+        let (mut compared, mut equal) = (0, 0);
+        let at = median(v, 0, v.len(), &mut |a, b| {
+            let order = compare(a, b);
+            compared += 1;
+            equal += u32::from(order == Ordering::Equal);
+            order == Ordering::Less
+        });
+        Pivot { at, repeats: equal > compared / MANY_EQUAL }
+    }
+}
+
+/// Finds an element about in the middle of the order among `len` ones from `start` on: the median
+/// of three, each of which is found like that if there are many. So std's sorts do it.
+fn median<T>(v: &[T], start: usize, len: usize, is_less: &mut impl FnMut(&T, &T) -> bool) -> usize {
+    let eighth = len / 8;
+    let [a, b, c] = [0, 4, 7].map(|eighths| {
+        let start = start + eighths * eighth;
+        if len < MANY { start } else { median(v, start, eighth, is_less) }
+    });
+    let a_is_first = is_less(&v[a], &v[b]);
+    if a_is_first != is_less(&v[a], &v[c]) {
+        a
+    } else if a_is_first == is_less(&v[b], &v[c]) {
+        b
+    } else {
+        c
+    }
+}
+
+/// Divides `v` by `pivot`; elements that equal it come to the right. `before`: an element that
+/// nothing in `v` is less than. If the pivot equals it, all that do so are left out.
+pub(super) fn divide<'v, T, F>(
+    v: &'v mut [T],
+    pivot: &Pivot,
+    before: Option<&T>,
+    compare: &F,
+) -> Parts<'v, T>
 where
     F: Fn(&T, &T) -> Ordering,
 {
     let is_less = |a: &T, b: &T| compare(a, b) == Ordering::Less;
-    v.swap(0, find_pivot(v, 0, v.len(), &is_less));
+    v.swap(0, pivot.at);
     let equals = before.is_some_and(|before| !is_less(before, &v[0]));
     let (pivot, rest) = v.split_first_mut().expect("not empty");
     if equals {
@@ -40,32 +86,61 @@ where
     Parts { left, pivot, right }
 }
 
-/// Finds an element about in the middle of the order among `len` ones from `start` on: the median
-/// of three, each of which is found like that if there are many. So std's sorts do it.
-fn find_pivot<T>(v: &[T], start: usize, len: usize, is_less: &impl Fn(&T, &T) -> bool) -> usize {
-    let eighth = len / 8;
-    let [a, b, c] = [0, 4, 7].map(|eighths| {
-        let start = start + eighths * eighth;
-        if len < MANY { start } else { find_pivot(v, start, eighth, is_less) }
-    });
-    let a_is_first = is_less(&v[a], &v[b]);
-    if a_is_first != is_less(&v[a], &v[c]) {
-        a
-    } else if a_is_first == is_less(&v[b], &v[c]) {
-        b
-    } else {
-        c
+/// Divides `v` by `pivot`, and leaves out all elements that equal it. Compares less often than
+/// [`divide`] if elements repeat, but moves them twice as often.
+///
+/// Compares a block of elements, without a branch on what cannot be foreseen, and then moves those
+/// that are not greater.
+pub(super) fn divide_in_three<'v, T, F>(v: &'v mut [T], pivot: &Pivot, compare: &F) -> Parts<'v, T>
+where
+    F: Fn(&T, &T) -> Ordering,
+{
+    v.swap(0, pivot.at);
+    // Up to `equal` are elements that equal the pivot, then come those that are less. From
+    // `greater` on are those that are greater, up to the block.
+    let (mut equal, mut greater) = (1, 1);
+    // Which elements of the block are not greater, and which of these are equal.
+    let (mut not_greater, mut equals) = ([0; BLOCK], [0; BLOCK]);
+    for start in (1..v.len()).step_by(BLOCK) {
+        let (before, rest) = v.split_at(start);
+        let (mut count, mut equal_count) = (0, 0);
+        for (at, element) in rest.iter().take(BLOCK).enumerate() {
+            let order = compare(element, &before[0]);
+            not_greater[count % BLOCK] = at as u8;
+            equals[equal_count % BLOCK] = count as u8;
+            count += usize::from(order != Ordering::Greater);
+            equal_count += usize::from(order == Ordering::Equal);
+        }
+        for (to, at) in (greater..).zip(&not_greater[..count]) {
+            v.swap(start + usize::from(*at), to);
+        }
+        for (to, at) in (equal..).zip(&equals[..equal_count]) {
+            v.swap(greater + usize::from(*at), to);
+        }
+        greater += count;
+        equal += equal_count;
     }
+    let less = greater - equal;
+    let (rest, right) = v.split_at_mut(greater);
+    let (start, end) = rest.split_at_mut(equal.max(less));
+    start[..end.len()].swap_with_slice(end);
+    let (left, rest) = rest.split_at_mut(less);
+    Parts { left, pivot: &mut rest[0], right }
 }
 
-/// How many elements of either side are compared before some are exchanged.
-const BLOCK: usize = 64;
+/// A block has up to this many elements: as many as a byte can number. Each end of a block is a
+/// branch that is foreseen badly.
+const BLOCK: usize = 256;
+
+/// The elements of a block have up to this many bytes, so that the first cache has room for two.
+const BLOCK_BYTES: usize = 16 * 1024;
 
 /// Moves the elements that go left before the others, and returns how many they are.
 ///
 /// Asks about a block of elements on either side, without a branch on what cannot be foreseen, and
 /// then exchanges those that are on the wrong side (Edelkamp and Weiss, "BlockQuicksort", 2016).
 fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
+    let longest = (BLOCK_BYTES / size_of::<T>().max(1)).clamp(1, BLOCK);
     // Before `left` all go left, from `right` on none does.
     let (mut left, mut right) = (0, v.len());
     let (mut on_left, mut on_right) = (Block::new(), Block::new());
@@ -73,13 +148,13 @@ fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
         if on_left.len == 0 {
             let unseen = right - left - on_right.len;
             let len = if on_right.len == 0 { unseen.div_ceil(2) } else { unseen };
-            let block = v[left..left + len.min(BLOCK)].iter().enumerate();
+            let block = v[left..left + len.min(longest)].iter().enumerate();
             on_left.find(block, |element| !goes_left(element));
         }
         if on_right.len == 0 {
             let unseen = right - left - on_left.len;
             // Backwards, as the blocks follow each other: so the memory is fetched ahead.
-            let block = v[right - unseen.min(BLOCK)..right].iter().enumerate().rev();
+            let block = v[right - unseen.min(longest)..right].iter().enumerate().rev();
             on_right.find(block, &mut goes_left);
         }
         exchange(&mut v[left..right], &mut on_left, &mut on_right);

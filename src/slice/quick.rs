@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::mem::needs_drop;
 
-use super::divide::{Parts, divide};
+use super::divide::{Parts, Pivot, divide, divide_in_three};
 use super::numbers::sort_by_numbers;
 use super::runs::sort_run;
 use super::sort::{SHORTEST, Sort};
@@ -21,14 +21,20 @@ const LEAVES_PER_THREAD: usize = 4;
 /// Elements up to this many bytes are narrow: std sorts them as fast as we do. Wider ones it moves
 /// twice as often as they need.
 const NARROW: usize = 16;
-/// So are those that own something, such as a string: their comparisons take the time.
+/// So are elements up to this many bytes that own something, such as a string.
 const NARROW_OWNER: usize = 24;
-/// Longer parts of elements that are not narrow are divided.
+/// Longer parts are divided if their elements are not narrow, or repeat and compare slowly.
 const LEAF: usize = 128;
 /// Wider elements are sorted by their numbers.
 const WIDE: usize = 64;
 /// About how many bytes of wide elements make a leaf: they stay in a core's cache.
 const CACHE: usize = 512 * 1024;
+
+/// Returns whether comparisons of elements seem to take longer than their moves: what they own
+/// lies behind a pointer.
+const fn compare_slowly<T>() -> bool {
+    needs_drop::<T>() && size_of::<T>() <= NARROW_OWNER
+}
 
 /// Sorts `v`; not stable. After a panic, `v` has its elements in any order.
 pub(super) fn sort_unstable<T, F>(v: &mut [T], compare: &F)
@@ -45,15 +51,15 @@ where
         return Sort { leaf: |v: &mut [T]| v.sort_unstable_by(|a, b| compare(a, b)), compare }
             .sort(v);
     }
-    let narrow = if needs_drop::<T>() { NARROW_OWNER } else { NARROW };
+    let narrow = size_of::<T>() <= NARROW || compare_slowly::<T>();
     let leaf = match size_of::<T>() {
-        size if size <= narrow && threads == 1 => v.len(),
-        size if size <= narrow => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
+        _ if narrow && threads == 1 => v.len(),
+        _ if narrow => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
         size if size <= WIDE => LEAF,
         size => (CACHE / size).max(LEAF),
     };
     let quick = Quick { compare, leaf };
-    if v.len() <= leaf || !sort_run(v, compare) {
+    if v.len() <= leaf && !compare_slowly::<T>() || !sort_run(v, compare) {
         quick.sort(v, None, 2 * v.len().checked_ilog2().unwrap_or(0));
     }
 }
@@ -73,11 +79,18 @@ impl<F> Quick<'_, F> {
         T: Send,
         F: Fn(&T, &T) -> Ordering + Sync,
     {
-        let len = v.len();
-        if len <= self.leaf || depth == 0 {
+        let is_leaf = v.len() <= self.leaf;
+        if v.len() <= LEAF || is_leaf && !compare_slowly::<T>() || depth == 0 {
             return self.sort_leaf(v);
         }
-        let Parts { left, pivot, right } = divide(v, before.as_deref(), self.compare);
+        let pivot = Pivot::find(v, self.compare);
+        let Parts { left, pivot, right } = if compare_slowly::<T>() && pivot.repeats {
+            divide_in_three(v, &pivot, self.compare)
+        } else if is_leaf {
+            return self.sort_leaf(v);
+        } else {
+            divide(v, &pivot, before.as_deref(), self.compare)
+        };
         let depth = depth - 1;
         // A part that is short is not worth a thief, who would take the long one for it.
         if left.len().min(right.len()) > SHORTEST {

@@ -202,13 +202,13 @@ proptest! {
 
 // ---- Elements that are counted ----
 
-/// Counts the drops of each element, by its number. Longer than 40 bytes by `MORE` words.
+/// Counts the drops of each element. Longer than 24 bytes by `MORE` words.
 struct Counted<'a, const MORE: usize> {
-    key: u64,
-    number: usize,
+    key: u32,
+    number: u32,
     /// Changed by comparisons: what they change must not be lost.
-    compared: Cell<Option<Box<u64>>>,
-    drops: &'a [AtomicUsize],
+    compared: Cell<Option<Box<u32>>>,
+    drops: &'a AtomicUsize,
     more: [u64; MORE],
 }
 
@@ -219,13 +219,13 @@ impl<const MORE: usize> Counted<'_, MORE> {
             assert_eq!(*last, self.key);
         }
         self.compared.set(Some(Box::new(self.key)));
-        assert_eq!(self.more, [self.key; MORE]);
+        assert_eq!(self.more, [self.key.into(); MORE]);
     }
 }
 
 impl<const MORE: usize> Drop for Counted<'_, MORE> {
     fn drop(&mut self) {
-        self.drops[self.number].fetch_add(1, Relaxed);
+        self.drops.fetch_add(1, Relaxed);
     }
 }
 
@@ -238,8 +238,10 @@ const fn sorts<const MORE: usize>() -> [SortBy<MORE>; 2] {
     [|v, compare| v.par_sort_by(compare), |v, compare| v.par_sort_unstable_by(compare)]
 }
 
+/// Elements of 40 bytes.
+const MIDDLE: usize = 2;
 /// Elements of 104 bytes.
-const LARGE: usize = 8;
+const LARGE: usize = 10;
 
 /// Sorts `input` by `compare`, and sees that no element is lost or doubled. Gives the payload of
 /// the panic, if there is one.
@@ -250,20 +252,21 @@ fn sort_counted<const MORE: usize>(
     compare: Compare<'_, MORE>,
 ) -> std::thread::Result<()> {
     let drops: Vec<AtomicUsize> = input.iter().map(|_| AtomicUsize::new(0)).collect();
-    let mut v: Vec<Counted<'_, MORE>> = (0..input.len())
-        .map(|number| Counted {
-            key: input[number],
+    let mut v: Vec<Counted<'_, MORE>> = (0..)
+        .zip(input.iter().zip(&drops))
+        .map(|(number, (key, drops))| Counted {
+            key: *key as u32,
             number,
             compared: Cell::new(None),
-            drops: &drops,
-            more: [input[number]; MORE],
+            drops,
+            more: [*key; MORE],
         })
         .collect();
     let result = catch_unwind(AssertUnwindSafe(|| pool.install(|| sort(&mut v, compare))));
     assert!(drops.iter().all(|count| count.load(Relaxed) == 0), "dropped by the sort");
-    let mut numbers: Vec<usize> = v.iter().map(|counted| counted.number).collect();
+    let mut numbers: Vec<u32> = v.iter().map(|counted| counted.number).collect();
     numbers.sort_unstable();
-    assert!(numbers.into_iter().eq(0..input.len()), "not a permutation");
+    assert!(numbers.into_iter().eq(0..input.len() as u32), "not a permutation");
     drop(v);
     assert!(drops.iter().all(|count| count.load(Relaxed) == 1), "lost or doubled");
     result
@@ -274,6 +277,8 @@ fn a_comparison_that_panics_loses_nothing() {
     let _watchdog = watchdog();
     a_panic_at_each_place::<0>(&[1, 2, 8], 2_000);
     a_panic_at_each_place::<0>(&[1, 2], 16);
+    a_panic_at_each_place::<MIDDLE>(&[1, 2], 2_000);
+    a_panic_at_each_place::<MIDDLE>(&[2], 16);
 }
 
 #[test]
@@ -294,7 +299,7 @@ fn a_panic_at_each_place<const MORE: usize>(threads: &[usize], below: u64) {
             };
             sort_counted(&pool, &input, sort, &count).unwrap();
             let total = calls.into_inner();
-            assert!(total > 10_000, "{total}");
+            assert!(total > 5_000, "{total}");
             // Each of the first ones, some of all, and each of the last ones.
             let calls =
                 (0..10).chain((10..total - 10).step_by(total / 100)).chain(total - 10..total);
@@ -320,6 +325,8 @@ fn all_comparisons_that_panic_lose_nothing() {
     let _watchdog = watchdog();
     all_panic::<0>(4, 30_000, 200_000);
     all_panic::<0>(1, 16, 60_000);
+    all_panic::<MIDDLE>(4, 30_000, 200_000);
+    all_panic::<MIDDLE>(1, 16, 60_000);
     all_panic::<LARGE>(4, 30_000, 200_000);
     all_panic::<LARGE>(1, 30_000, 200_000);
 }
@@ -344,6 +351,7 @@ fn all_panic<const MORE: usize>(threads: usize, below: u64, late: usize) {
 fn an_order_that_is_none_loses_nothing() {
     let _watchdog = watchdog();
     no_order::<0>();
+    no_order::<MIDDLE>();
     no_order::<LARGE>();
 }
 
