@@ -743,3 +743,28 @@ fn another_process_has_the_same_schedule() {
         |told| assert!(told.contains(&schedules()), "{told}\nand here {}", schedules()),
     );
 }
+
+/// The thread of a pool that a worker drops may need that worker for the destructors of its
+/// thread-locals.
+#[test]
+fn a_worker_that_drops_a_pool_works_until_its_threads_end() {
+    struct OnEnd(Arc<ThreadPool>);
+    impl Drop for OnEnd {
+        fn drop(&mut self) {
+            assert_eq!(self.0.spawn(|| 7).join().unwrap(), 7);
+        }
+    }
+    thread_local! {
+        static LAST: Cell<Option<OnEnd>> = const { Cell::new(None) };
+    }
+    for seed in 0..20 {
+        let outer = Arc::new(pool(1, seed));
+        let theirs = outer.clone();
+        let ends = outer.spawn(move || {
+            let inner = pool(1, seed + 1);
+            inner.install(move || LAST.set(Some(OnEnd(theirs))));
+            drop(inner);
+        });
+        ends.join().unwrap();
+    }
+}

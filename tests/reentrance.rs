@@ -7,8 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use common::{boom, builder, is_simulated, one_a_seed, say, watchdog};
@@ -735,4 +735,40 @@ fn panic_hooks() {
     if !is_simulated() {
         common::tells("panic_hooks", body, |_| ());
     }
+}
+
+/// What the threads of a scoped pool do before and after they run the worker may need the very
+/// worker that builds it.
+#[test]
+fn the_threads_of_a_scoped_pool_may_need_the_worker_that_builds_it() {
+    let outer = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let calls = AtomicUsize::new(0);
+    let call = || {
+        outer.install(|| calls.fetch_add(1, Ordering::Relaxed));
+        outer.spawn(|| ()).join().unwrap();
+    };
+    let sum = outer.install(|| {
+        let wrapper = |worker: ThreadBuilder| {
+            call();
+            worker.run();
+            call();
+        };
+        let builder = ThreadPoolBuilder::new().num_threads(2);
+        builder.build_scoped(wrapper, |pool| pool.install(|| 1 + 2)).unwrap()
+    });
+    assert_eq!((sum, calls.into_inner()), (3, 4));
+}
+
+/// A thread with a small stack borrows a core of a pool with larger stacks.
+#[test]
+fn a_chain_of_tasks_fits_the_stack_of_an_exit_handler() {
+    fn chain(links: usize) -> usize {
+        if links == 0 { 0 } else { filch::spawn(move || chain(links - 1)).join().unwrap() + 1 }
+    }
+    let other = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let on_exit = move |_| sender.send(other.scope(|_| chain(3000))).unwrap();
+    let builder = ThreadPoolBuilder::new().num_threads(1).stack_size(256 << 10);
+    drop(builder.exit_handler(on_exit).build().unwrap());
+    assert_eq!(receiver.recv().unwrap(), 3000);
 }

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::time::Duration;
 use std::{fmt, io, thread};
 
-use super::spawner::{NameOf, SpawnHandler, Spawner, ThreadBuilder};
+use super::spawner::{NameOf, ScopedThreads, SpawnHandler, Spawner, ThreadBuilder};
 use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, global, member};
 use crate::job::outcome;
 use crate::observe::dump::dump;
@@ -432,18 +432,27 @@ impl ThreadPoolBuilder {
         let wrapper = &wrapper;
         thread::scope(|scope| {
             let has_member = self.uses_current_thread;
-            let pool = self.build_with(|worker| {
-                let thread = worker.std_thread();
-                thread.spawn_scoped(scope, || wrapper(worker)).map(drop)
-            })?;
-            let result = outcome::run(|| with_pool(&pool));
-            // In the child of a `fork()`, the scope would wait for threads that do not exist.
-            pool.registry.abort_if_lost();
-            if has_member {
-                member::end_with_pool(&pool.registry);
-            }
-            drop(pool);
-            Ok(result.unwrap_or_else(|payload| resume_unwind(payload)))
+            let (threads, over) = ScopedThreads::new();
+            let built = self.build_with(|worker| {
+                let (thread, threads) = (worker.std_thread(), threads.clone());
+                let body = move || threads.run(|| wrapper(worker));
+                thread.spawn_scoped(scope, body).map(drop)
+            });
+            let result = built.map(|pool| {
+                let result = outcome::run(|| with_pool(&pool));
+                // In the child of a `fork()`, the wait would be for threads that do not exist.
+                pool.registry.abort_if_lost();
+                if has_member {
+                    member::end_with_pool(&pool.registry);
+                }
+                drop(pool);
+                result
+            });
+            over.wait(|| {
+                drop(threads);
+                true
+            });
+            Ok(result?.unwrap_or_else(|payload| resume_unwind(payload)))
         })
     }
 

@@ -2,12 +2,14 @@
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::{fmt, io, thread};
+use std::{fmt, io, ptr, thread};
 
 use super::{BuildErrorKind, ThreadPool, member};
 use crate::job::outcome;
 use crate::os::thread::Thread;
 use crate::sleep::OffCore;
+use crate::worker::Worker;
+use crate::worker::event::Event;
 use crate::worker::shared::Registry;
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
@@ -167,6 +169,39 @@ impl fmt::Debug for ThreadBuilder {
             .field("name", &self.name)
             .field("stack_size", &self.stack_size)
             .finish_non_exhaustive()
+    }
+}
+
+/// The threads of a scoped pool, each of which has a clone of this. A worker of another pool, which
+/// they may need, works until they end.
+#[derive(Clone)]
+pub(super) struct ScopedThreads {
+    _over: Arc<Over>,
+}
+
+/// Makes the event happen when it is dropped.
+struct Over(Arc<Event>);
+
+impl ScopedThreads {
+    /// Also returns the event that happens when the last clone is dropped.
+    pub(super) fn new() -> (Self, Arc<Event>) {
+        // (At this address is no pool.)
+        let event = Arc::new(Event::new(ptr::dangling()));
+        (ScopedThreads { _over: Arc::new(Over(event.clone())) }, event)
+    }
+
+    /// Calls `wrapper` on a thread that was just started.
+    pub(super) fn run(self, wrapper: impl FnOnce()) {
+        Worker::mark_pools_thread();
+        wrapper();
+    }
+}
+
+impl Drop for Over {
+    #[allow(unsafe_code)]
+    fn drop(&mut self) {
+        // SAFETY: the `Arc` keeps the event alive.
+        unsafe { Event::happen(&raw const *self.0) };
     }
 }
 

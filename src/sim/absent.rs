@@ -38,7 +38,7 @@ impl Simulation {
         match *self {}
     }
 
-    pub(crate) fn wait_until_gone(&self, _: usize) {
+    pub(crate) fn when_gone(&self, _: usize, _: impl FnOnce() + Send + 'static) -> bool {
         match *self {}
     }
 }

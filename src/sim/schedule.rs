@@ -1,6 +1,7 @@
 //! What a simulation knows of its threads, under one lock, and the choice of the next turn.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -37,7 +38,11 @@ pub(super) struct State {
     pub(super) limit: Duration,
     /// Makes a dump of all pools.
     pub(super) report: fn() -> String,
+    /// What to call when the last thread of a pool ends.
+    pub(super) when_gone: Vec<(usize, GoneCall)>,
 }
+
+pub(super) type GoneCall = Box<dyn FnOnce() + Send>;
 
 /// The turns since the last move, in which threads have only looked for what others did.
 #[derive(Default)]
@@ -56,18 +61,11 @@ pub(super) struct Entry {
     pub(super) name: String,
     /// The pool that the thread works for; none for the builder.
     pub(super) pool: Option<Weak<dyn Simulated>>,
-    pub(super) blocked: Option<Blocked>,
+    /// A blocked thread waits for a wake-up: for something that the pool at this address does, or for
+    /// work if it is `IDLE`.
+    pub(super) blocked: Option<usize>,
     /// Whether the thread only looks for work.
     pub(super) looks: bool,
-}
-
-/// What a blocked thread waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blocked {
-    /// A wake-up: for something that the pool at this address does, or for work if it is `IDLE`.
-    Parked(usize),
-    /// The end of the last thread of the pool at this address.
-    UntilGone(usize),
 }
 
 impl State {
@@ -84,6 +82,7 @@ impl State {
             idle_turns: IdleTurns::default(),
             limit,
             report,
+            when_gone: Vec::new(),
         };
         state.seed(seed);
         state
@@ -139,6 +138,16 @@ impl State {
 
     pub(super) fn has_threads(&self, pool: usize) -> bool {
         self.threads.values().any(|entry| entry.pool_address() == pool)
+    }
+
+    /// Takes what is to be called if the pool at this address has no thread left.
+    pub(super) fn gone(&mut self, pool: usize) -> Vec<(usize, GoneCall)> {
+        if self.has_threads(pool) {
+            return Vec::new();
+        }
+        let (gone, left) = mem::take(&mut self.when_gone).into_iter().partition(|it| it.0 == pool);
+        self.when_gone = left;
+        gone
     }
 
     /// Counts a turn without a move. Returns whether there has been no move for the limit.

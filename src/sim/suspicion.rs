@@ -4,7 +4,7 @@
 use std::sync::Weak;
 
 use super::IDLE;
-use super::schedule::{Blocked, Entry, State};
+use super::schedule::{Entry, State};
 
 impl State {
     /// Whether the simulation may be standing still.
@@ -52,7 +52,7 @@ impl State {
 
     /// For threads that are all blocked.
     fn complaint_of_all(&self) -> Option<String> {
-        let waits = |entry: &&Entry| entry.blocked != Some(Blocked::Parked(IDLE));
+        let waits = |entry: &&Entry| entry.blocked != Some(IDLE);
         let waiting = names(self.threads.values().filter(waits));
         let limit = self.limit;
         (!waiting.is_empty() && !self.hopes()).then(|| {
@@ -63,10 +63,7 @@ impl State {
     /// Whether a thread waits for a pool outside of the simulation, which may still wake it.
     fn hopes(&self) -> bool {
         let is_served = |pool| pool == IDLE || self.has_threads(pool);
-        let hopes = |entry: &Entry| match entry.blocked {
-            Some(Blocked::Parked(pool)) => !is_served(pool),
-            _ => false,
-        };
+        let hopes = |entry: &Entry| entry.blocked.is_some_and(|pool| !is_served(pool));
         self.threads.values().any(hopes)
     }
 }

@@ -22,7 +22,7 @@ use std::{io, mem};
 use crossbeam_utils::sync::Parker;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::schedule::{Blocked, Entry, Id, LOOKS, Seed, State};
+use super::schedule::{Entry, Id, LOOKS, Seed, State};
 use super::signal::TurnSignal;
 use super::{IDLE, Simulated};
 use crate::os::thread::Thread;
@@ -105,7 +105,7 @@ fn count_point(moved: bool) {
 
 /// Gives the turn away. Returns `false` if this thread is not simulated.
 pub(crate) fn pause() -> bool {
-    here().map(|thread| thread.pass_on(None)).is_some()
+    here().map(|thread| thread.pass_on()).is_some()
 }
 
 /// The calling thread waits for a pool until this is dropped.
@@ -149,7 +149,7 @@ impl Token {
         if !given.is_given {
             given.parked = Some((thread.simulation.clone(), thread.id));
             // Under the lock, so that a thread which gives the token sees that this one is blocked.
-            let next = thread.hand_over(Some(Blocked::Parked(thread.awaited.get())));
+            let next = thread.hand_over(Some(thread.awaited.get()));
             drop(given);
             thread.give_and_wait(next);
             given = self.lock();
@@ -260,11 +260,15 @@ impl Simulation {
         })
     }
 
-    /// Waits until the last thread of the pool at the address `pool` is about to end.
-    pub(crate) fn wait_until_gone(&self, pool: usize) {
-        while let Some(thread) = here().filter(|_| self.lock().has_threads(pool)) {
-            thread.pass_on(Some(Blocked::UntilGone(pool)));
+    /// Has `call` called when the last thread of the pool at the address `pool` is about to end.
+    /// Returns `false` if the pool has no thread.
+    pub(crate) fn when_gone(&self, pool: usize, call: impl FnOnce() + Send + 'static) -> bool {
+        let mut state = self.lock();
+        let has_threads = state.has_threads(pool);
+        if has_threads {
+            state.when_gone.push((pool, Box::new(call)));
         }
+        has_threads
     }
 
     fn add(&self, name: String, pool: Option<Weak<dyn Simulated>>, looks: bool) -> SimThread {
@@ -326,15 +330,15 @@ impl SimThread {
         self.is_builder && is_alone(&self.simulation.lock())
     }
 
-    /// Lets another thread run, and returns when this one has the turn again. A `blocked` thread
-    /// gets it after it was woken only.
-    fn pass_on(&self, blocked: Option<Blocked>) {
-        let next = self.hand_over(blocked);
+    /// Lets another thread run, and returns when this one has the turn again.
+    fn pass_on(&self) {
+        let next = self.hand_over(None);
         self.give_and_wait(next);
     }
 
-    /// The part of `pass_on` under the lock. Returns where to grant the turn.
-    fn hand_over(&self, blocked: Option<Blocked>) -> Option<Arc<TurnSignal>> {
+    /// The part of `pass_on` under the lock. Returns where to grant the turn. `blocked`: see
+    /// `Entry`. A blocked thread gets the turn only after it was woken.
+    fn hand_over(&self, blocked: Option<usize>) -> Option<Arc<TurnSignal>> {
         let mut state = self.simulation.lock();
         if state.turn != Some(self.id) {
             // The watcher comes to a schedule point while it makes a report.
@@ -423,15 +427,13 @@ impl SimThread {
     fn leave(&self) {
         let mut state = self.simulation.lock();
         state.moves += 1;
-        state.threads.remove(&self.id);
-        let state = &mut *state;
-        let pools: Vec<_> = state.threads.values().map(Entry::pool_address).collect();
-        for entry in state.threads.values_mut() {
-            if let Some(Blocked::UntilGone(pool)) = entry.blocked {
-                if !pools.contains(&pool) {
-                    entry.blocked = None;
-                }
-            }
+        let pool = state.threads.remove(&self.id).map_or(IDLE, |entry| entry.pool_address());
+        let calls = state.gone(pool);
+        if !calls.is_empty() {
+            // (If this thread has the turn, it keeps it meanwhile.)
+            drop(state);
+            calls.into_iter().for_each(|(_, call)| call());
+            state = self.simulation.lock();
         }
         let next = if state.turn == Some(self.id) { state.choose() } else { None };
         tell(state.appoint_watcher());

@@ -177,10 +177,15 @@ impl Worker {
         Self::of(CURRENT.get())
     }
 
-    /// Whether this thread acts as a worker, or is a pool's thread that is about to end, for which
-    /// a worker of another pool may wait.
+    /// Whether this thread acts as a worker, or is a pool's thread that is about to begin or end,
+    /// for which a worker of another pool may wait.
     pub(crate) fn is_on_pools_thread() -> bool {
         IS_POOLS.get() || Self::current().is_some()
+    }
+
+    /// Notes that the calling thread is one that a pool has started.
+    pub(crate) fn mark_pools_thread() {
+        IS_POOLS.set(true);
     }
 
     /// Makes each later child of a `fork()` a new generation.
@@ -494,7 +499,7 @@ impl Worker {
             self.stop_searching();
         }
         let _acting = Acting::start(self);
-        IS_POOLS.set(true);
+        Self::mark_pools_thread();
         self.set_thread(true);
         self.handle(|| self.registry().handlers().starts(self.index));
         self.work(me);

@@ -92,7 +92,9 @@ impl Worker {
     #[inline(never)]
     fn run_nested(&self, here: usize, run: impl FnOnce()) {
         if self.nest.room.get() == 0 {
-            let room = if IS_POOLS.get() { ROOM.min(self.stack_size() / 4) } else { ROOM_OF_USERS };
+            // (A borrower may be a thread of another pool, with a smaller stack.)
+            let is_own = IS_POOLS.get() && !self.is_lent();
+            let room = if is_own { ROOM.min(self.stack_size() / 4) } else { ROOM_OF_USERS };
             self.nest.room.set(room);
         }
         if self.nest.from.get().abs_diff(here) < self.nest.room.get() {
@@ -217,7 +219,7 @@ impl Calls {
 
     /// The body of the thread. Whenever it acts as the worker, its owner waits.
     fn serve(&self, worker: &Worker, room: usize) {
-        IS_POOLS.set(true);
+        Worker::mark_pools_thread();
         let next = || self.wait_while(|next| matches!(next, Next::Nothing));
         let as_worker = |run: &dyn Fn()| {
             let _acting = Acting::start(worker);
