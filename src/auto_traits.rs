@@ -19,7 +19,7 @@ use std::{fs, io};
 use crate::collections::{
     binary_heap, btree_map, btree_set, hash_map, hash_set, linked_list, vec_deque,
 };
-use crate::iter::plumbing::NoopReducer;
+use crate::iter::plumbing::{LoopSettings, NoopReducer};
 use crate::*;
 
 const SEND: u8 = 1;
@@ -132,7 +132,7 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 
 // Pools and tasks.
 exactly! { ALL;
-    BroadcastContext, BuildErrorKind, CancelToken, Counters, Dump, FnContext,
+    BroadcastContext, BuildErrorKind, CancelToken, Cancelled, Counters, Dump, FnContext,
     Scope<'static, 'static>, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
     WorkerCounters, Yield,
 }
@@ -244,11 +244,12 @@ same! {
 
 // Adaptors: as what they hold.
 same! {
-    iter::CancelWith<T> = T;
+    iter::CancelWith<'static, T> = T;
     iter::Chain<T, T> = T;
     iter::Chunks<T> = T;
     iter::Cloned<T> = T;
     iter::Copied<T> = T;
+    iter::Deterministic<T> = T;
     iter::Enumerate<T> = T;
     iter::ExponentialBlocks<T> = T;
     iter::Filter<T, T> = T;
@@ -266,9 +267,11 @@ same! {
     iter::InterleaveShortest<T, T> = T;
     iter::Map<T, T> = T;
     iter::MapInit<T, T, T> = T;
+    iter::MapWhile<T, T> = T;
     iter::MapWith<T, T, T> = T;
     iter::MaxLen<T> = T;
     iter::MinLen<T> = T;
+    iter::NumThreads<T> = T;
     iter::PanicFuse<T> = T;
     iter::Positions<T, T> = T;
     iter::Rev<T> = T;
@@ -284,6 +287,7 @@ same! {
     iter::UniformBlocks<T> = T;
     iter::Update<T, T> = T;
     iter::WhileSome<T> = T;
+    iter::WithPool<'static, T> = T;
     iter::Zip<T, T> = T;
     iter::ZipEq<T, T> = T;
 }
@@ -298,7 +302,7 @@ same! {
 }
 
 // Types that only a trait names, or that are no iterators.
-exactly! { ALL; NoopReducer }
+exactly! { ALL; LoopSettings, NoopReducer }
 
 /// Public types that programs cannot name, since their modules are private: serial iterators of
 /// producers.

@@ -1,13 +1,15 @@
 //! `CancelToken`, which tells running work that its result is no longer wanted.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A request to stop, which any thread can make, once.
 ///
 /// Clones refer to the same token. A parallel loop
-/// [under a token](crate::iter::ParallelIterator::cancel_with) stops by itself. Other work calls
-/// [`is_cancelled`](Self::is_cancelled) where it can stop.
+/// [under a token](crate::iter::ParallelIterator::cancel_with) stops by itself, and returns
+/// [`Cancelled`]. Other work calls [`is_cancelled`](Self::is_cancelled) where it can stop.
 ///
 /// A thread that finds the token cancelled sees all that was written before
 /// [`cancel`](Self::cancel).
@@ -52,3 +54,15 @@ impl CancelToken {
         self.0.load(Ordering::Acquire)
     }
 }
+
+/// The error of work that was stopped because its [`CancelToken`] was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cancelled before the end")
+    }
+}
+
+impl Error for Cancelled {}

@@ -60,7 +60,7 @@ mod sync;
 mod task;
 mod worker;
 
-pub use cancel::CancelToken;
+pub use cancel::{CancelToken, Cancelled};
 pub use fork::{
     BroadcastContext, FnContext, JoinHandle, Scope, ScopedJoinHandle, Yield, broadcast,
     current_thread_has_pending_tasks, in_place_scope, join, join_context, scope, spawn,

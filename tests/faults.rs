@@ -692,12 +692,13 @@ fn a_loop_under_a_token() {
             }
             drop(item);
         };
-        let items = items.into_par_iter().enumerate().cancel_with(&token);
+        let items = items.into_par_iter().enumerate();
+        let run = || _ = items.cancel_with(&token, |items| items.for_each(cancelled_by_itself));
         let cancel = || {
             f.point("who cancels", OUT_SECOND);
             token.cancel();
         };
-        api.join(|| items.for_each(cancelled_by_itself), cancel);
+        api.join(run, cancel);
     });
 }
 

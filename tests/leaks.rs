@@ -338,13 +338,18 @@ kept_nothing! {
     }));
     cancelled_loops_keep_nothing: FEW, [1, 2, 3], |pool, many| pool.install(|| (0..many).for_each(|i| {
         let token = CancelToken::new();
-        let done = loop_over(40).cancel_with(&token).map(|n| {
+        let done = loop_over(40).map(|n| {
             if n == i % 40 {
                 token.cancel();
             }
             vec![n]
         });
-        assert!(!done.collect::<Vec<_>>().is_empty());
+        assert!(done.cancel_with(&token, |done| done.collect::<Vec<_>>()).is_err());
+    }));
+    ordered_loops_keep_nothing: FEW, [1, 2, 3], |pool, many| pool.install(|| (0..many).for_each(|i| {
+        let item = |n| if n == 30 + i % 40 { boom(1) } else { vec![n] };
+        let result = caught(|| loop_over(40).map(item).for_each_ordered(1 + i % 9, drop));
+        assert_eq!(result, i % 40 < 10);
     }));
     sorts_keep_nothing: SORTS, [2], |pool, many| sorted(pool, many, |v| v.par_sort());
     unstable_sorts_keep_nothing: SORTS, [2], |pool, many| {

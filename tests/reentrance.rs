@@ -15,7 +15,9 @@ use common::{boom, builder, is_simulated, one_a_seed, say, watchdog};
 use filch::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
 use filch::iter::plumbing::{Folder, Producer, UnindexedProducer, bridge, bridge_unindexed};
 use filch::prelude::*;
-use filch::{CancelToken, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuilder, WaitPolicy};
+use filch::{
+    CancelToken, Cancelled, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuilder, WaitPolicy,
+};
 
 // ---- The entries ----
 
@@ -122,7 +124,16 @@ const ENTRIES: &[(&str, fn())] = &[
     ("a loop that is cancelled", || {
         let token = CancelToken::new();
         token.cancel();
-        assert_eq!((0..100).into_par_iter().cancel_with(&token).count(), 0);
+        let count = (0..100).into_par_iter().cancel_with(&token, |items| items.count());
+        assert_eq!(count, Err(Cancelled));
+    }),
+    ("a loop in order", || {
+        let mut all = Vec::new();
+        (0..100).into_par_iter().for_each_ordered(5, |n| all.push(n));
+        assert!(all.into_iter().eq(0..100));
+    }),
+    ("a loop that is limited", || {
+        assert_eq!((0..100u64).into_par_iter().num_threads(2).sum::<u64>(), 4950);
     }),
     ("sorts", || {
         let (mut stable, mut unstable) = (numbers(), numbers());

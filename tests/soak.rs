@@ -227,15 +227,15 @@ const ROUNDS: [(&str, Round); 20] = [
     ("cancelled loop", |rng, pool, _, books| {
         let (many, token) = (many(rng), CancelToken::new());
         let last = rng.random_range(0..2 * many);
-        let items = (0..many).into_par_iter().with_max_len(4).cancel_with(&token);
+        let items = (0..many).into_par_iter().with_max_len(4);
         let work = |i| {
             if i == last {
                 token.cancel();
             }
             task(books, false)()
         };
-        let done = pool.install(|| items.map(work).count());
-        let right = if token.is_cancelled() { (1..=many).contains(&done) } else { done == many };
+        let done = items.map(work).with_pool(pool).cancel_with(&token, |items| items.count());
+        let right = if token.is_cancelled() { done.is_err() } else { done == Ok(many) };
         books.check("cancelled loop", right);
     }),
     ("tasks in order", |rng, pool, _, books| {

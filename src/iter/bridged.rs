@@ -1,10 +1,11 @@
 //! Indexed iterators that are driven by their producer.
 
 /// Implements both traits of such an iterator: `$len` is its number of items, and `$call` hands its
-/// producer to `$callback`.
+/// producer to `$callback`. An adaptor has the `$settings` of its bases.
 macro_rules! bridged {
     (
         [$($generics:tt)*] $name:ty $(where { $($bounds:tt)* })?, $item:ty,
+        $(settings |$this:ident| $settings:expr,)?
         |$self:ident| $len:expr, |$callback:ident| $call:expr
     ) => {
         impl<$($generics)*> $crate::iter::ParallelIterator for $name $(where $($bounds)*)? {
@@ -21,6 +22,12 @@ macro_rules! bridged {
             fn opt_len(&self) -> Option<usize> {
                 Some($crate::iter::IndexedParallelIterator::len(self))
             }
+
+            $(
+                fn loop_settings(&$this) -> $crate::iter::plumbing::LoopSettings {
+                    $settings
+                }
+            )?
         }
 
         impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name

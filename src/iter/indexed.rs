@@ -1,12 +1,14 @@
 //! Parallel iterators that know the position of every item.
 
 use std::cmp::Ordering;
+use std::ops::ControlFlow::{Break, Continue};
 
 use super::adaptors::*;
 use super::ends::collect::{Apart, extend_two};
 use super::ends::position::Numbered;
-use super::ends::{compare, find};
+use super::ends::{compare, find, ordered};
 use super::plumbing::{Consumer, ProducerCallback};
+use super::tries::Try;
 use super::{IntoParallelIterator, ParallelExtend, ParallelIterator};
 
 /// A parallel iterator that knows how many items it has, and the position of each.
@@ -311,7 +313,149 @@ pub trait IndexedParallelIterator: ParallelIterator {
         ExponentialBlocks::new(self)
     }
 
+    /// Cuts the loop in a shape that depends only on the number of items, not on threads or timing.
+    /// What the rest of the chain returns then has the same bits in each run, on any number of
+    /// threads: sums of floating-point numbers, [`fold`](ParallelIterator::fold)s, and reductions
+    /// by an operation that is not quite associative.
+    ///
+    /// The items are cut into blocks of *b*: the least power of two that is not less than a 256th
+    /// of the number of items, but at most 4096. The last block may have fewer. A *b* that is
+    /// greater than [`with_max_len`](Self::with_max_len) or less than
+    /// [`with_min_len`](Self::with_min_len) before this is replaced by that number. One worker runs
+    /// each block from its first item to its last. Several blocks are cut into two halves, of which
+    /// the first is a block shorter if their number is odd. The halves are cut in the same way, and
+    /// then their results are joined. Another version of this crate may use another shape.
+    ///
+    /// Each block costs a fork. The closures have to return the same for the same item each time.
+    /// The inner iterators of a later [`flat_map`](ParallelIterator::flat_map) need a
+    /// `deterministic` of their own. What "any" thread finds first remains so: `find_any`,
+    /// `take_any`, failures of `try_reduce` and their like. For slices of numbers,
+    /// [`par_deterministic_reduce`](crate::slice::ParallelSlice::par_deterministic_reduce) is
+    /// faster, as its shape suits vector instructions.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    /// let (v, w) = (vec![0.1; 10_000], vec![0.7; 10_000]);
+    /// let dot = || -> f64 { v.par_iter().zip(&w).map(|(v, w)| v * w).deterministic().sum() };
+    /// let one_thread = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
+    /// assert_eq!(dot().to_bits(), one_thread.install(dot).to_bits());
+    ///
+    /// // A fold: each block begins with the identity, and the results are reduced in order.
+    /// let sums = v.par_iter().deterministic().fold(|| 0.0, |sum, n| sum + n);
+    /// let sum: f64 = sums.reduce(|| 0.0, |a, b| a + b);
+    /// assert!((sum - 1000.0).abs() < 1e-9);
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    fn deterministic(self) -> Deterministic<Self> {
+        Deterministic::new(self)
+    }
+
+    /// Calls `predicate` with each item, and returns an iterator over the values of the `Some`s
+    /// before the first `None`, like [`Iterator::map_while`].
+    ///
+    /// What follows in the chain gets no value from behind the first `None`, whatever it does.
+    /// `predicate` itself may be called with some items from behind it, and these values are
+    /// dropped. The items behind are dropped as well.
+    ///
+    /// Runs block by block. The first block has one item for each thread, and each has twice as
+    /// many as the one before, up to 65,536. The values of a block are kept in a vector until the
+    /// first `None` in it is known. Of the items behind that `None`, `predicate` is called with at
+    /// most as many as there are before it and one for each thread, and at most 65,535. So a source
+    /// may have far more items than are wanted.
+    ///
+    /// An iterator without positions has [`while_some`](ParallelIterator::while_some) instead,
+    /// which stops at any `None`.
+    ///
+    /// # Panics
+    /// If a closure panics.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    /// let words = ["1", "2", "x", "4"];
+    /// let numbers = words.par_iter().map_while(|word| word.parse::<i32>().ok());
+    /// assert_eq!(numbers.collect::<Vec<_>>(), [1, 2]);
+    ///
+    /// let squares = (0..usize::MAX).into_par_iter().map(|n| n * n);
+    /// assert_eq!(squares.map_while(|n| (n < 1000).then_some(n)).count(), 32);
+    /// ```
+    fn map_while<P, R>(self, predicate: P) -> MapWhile<Self, P>
+    where
+        P: Fn(Self::Item) -> Option<R> + Sync + Send,
+        R: Send,
+    {
+        MapWhile::new(self, predicate)
+    }
+
     // ---- ends -------------------------------------------------------------------------------
+
+    /// Makes the items in parallel, and calls `f` with them one by one, from the first to the last:
+    /// to write them to a file, for instance. At most `limit` items are in flight: begun, or made
+    /// and not yet consumed.
+    ///
+    /// No thread waits for an item. Whichever worker has made the item that is due calls `f`, with
+    /// that item and with those behind it that are ready. `f` may so be called on several threads,
+    /// one after the other, and may borrow and keep a state. While it runs, the other workers make
+    /// further items until `limit` are in flight, and then do something else.
+    ///
+    /// A `limit` of several times the number of threads lets all of them work though items take
+    /// different times. With a `limit` of one, no item begins before `f` has returned from the last
+    /// one. Allocates memory for up to `limit` items. An item costs some hundred nanoseconds, and
+    /// less if a greater `limit` allows a worker to make several short ones at once. A
+    /// [`map_init`](ParallelIterator::map_init) before this makes a value for each time that a
+    /// worker takes items: for each item, if these take long.
+    ///
+    /// # Panics
+    /// If `limit` is zero. If a closure panics, no item behind reaches `f`, and these are dropped.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    /// let mut text = String::new();
+    /// (0..100).into_par_iter().map(|n| format!("{n} ")).for_each_ordered(16, |n| text += &n);
+    /// assert!(text.starts_with("0 1 2 3 ") && text.ends_with("98 99 "));
+    /// ```
+    #[track_caller]
+    fn for_each_ordered<F: FnMut(Self::Item) + Send>(self, limit: usize, mut f: F) {
+        let _always = self.try_for_each_ordered(limit, |item| {
+            f(item);
+            Some(())
+        });
+    }
+
+    /// Makes the items in parallel, and calls `f` with them one by one, like
+    /// [`for_each_ordered`](Self::for_each_ordered). If `f` fails, all threads stop soon, `f` is
+    /// called with no further item, and this returns the failure.
+    ///
+    /// # Panics
+    /// If `limit` is zero, or a closure panics.
+    ///
+    /// ```
+    /// use std::io::{self, Write};
+    ///
+    /// use filch::prelude::*;
+    /// fn write(mut to: impl Write + Send) -> io::Result<()> {
+    ///     let lines = (0..1000).into_par_iter().map(|n| format!("{n}\n"));
+    ///     lines.try_for_each_ordered(16, |line| to.write_all(line.as_bytes()))
+    /// }
+    /// assert!(write(io::sink()).is_ok());
+    /// assert!(write(&mut [0; 100][..]).is_err()); // too small
+    /// ```
+    #[track_caller]
+    fn try_for_each_ordered<F, R>(self, limit: usize, mut f: F) -> R
+    where
+        F: FnMut(Self::Item) -> R + Send,
+        R: Try<Output = ()> + Send,
+    {
+        assert!(limit != 0, "limit must not be zero: at least one item has to be in flight");
+        let mut result = R::from_output(());
+        ordered::while_true(self, limit, |item| match f(item).branch() {
+            Continue(()) => true,
+            Break(why) => {
+                result = R::from_residual(why);
+                false
+            }
+        });
+        result
+    }
 
     /// Collects the items into `target`. Drops its former items, and reuses its memory.
     ///

@@ -20,7 +20,8 @@
 //! A loop runs in the pool of the calling worker. Inside of
 //! [`ThreadPool::install`](crate::ThreadPool::install) that is the given pool. On a thread that is no
 //! worker it is the global pool. Such a thread runs items itself if a worker core is free: see
-//! [`join`](crate::join).
+//! [`join`](crate::join). [`with_pool`](ParallelIterator::with_pool) names another pool for
+//! one loop.
 //!
 //! # What is parallel
 //! A worker runs a loop serially, in blocks of some microseconds. If other workers are idle and it
@@ -33,7 +34,8 @@
 //!
 //! How the items are divided depends on timing. Results are in order. If an operation is
 //! associative, its result does not depend on timing. Addition of floating-point numbers is not
-//! associative: the last digits of sums may change from run to run.
+//! associative: the last digits of sums may change from run to run, unless the loop is
+//! [`deterministic`].
 //!
 //! # Panics
 //! If a closure panics, the loop panics with the same payload once all pieces that have begun have
@@ -53,7 +55,7 @@
 //! |---|---|
 //! | `intersperse` | Puts nothing before the first item, as rayon 1.12 may after a `filter`. |
 //! | `fold`, `map_with`, `map_init`, `for_each_with`, `for_each_init` and their like | There is one piece more than workers have handed over: often only one. Call `with_max_len` for more. |
-//! | `sum`, `product`, `reduce` | Pieces have other sizes, which changes the rounding of floating-point sums. Results of [`par_fold_fixed`] and [`par_reduce_fixed`] have the same bits on any number of threads. |
+//! | `sum`, `product`, `reduce` | Pieces have other sizes, which changes the rounding of floating-point sums. Behind [`deterministic`], results have the same bits on any number of threads. |
 //! | `min`, `max` and their like | They return the first of several least items and the last of several greatest, as serial iterators do. |
 //! | `find_any`, `find_first` and their like | A loop shares no items before its first one has ended. So if the first item of a `flat_map` has an inner search without end, the others are never searched. |
 //! | `panic_fuse` | Without it, a panic ends its piece. Pieces are longer than rayon's, so fewer of the other items are run. |
@@ -65,29 +67,35 @@
 //! | `scope`, `spawn` | Closures take no argument, and there are handles: see [`scope`](crate::scope) and [`spawn`](crate::spawn). |
 //! | `scope_fifo`, `in_place_scope_fifo`, `ScopeFifo` | [`Scope::spawn_fifo`](crate::Scope::spawn_fifo) of any scope. |
 //!
-//! New are [`cancel_with`](ParallelIterator::cancel_with), which stops a loop from outside, and for
-//! slices and vectors scans, merges, stable partitions, histograms, `par_retain` and `par_dedup`:
-//! see [`slice`](crate::slice).
+//! New are [`with_pool`](ParallelIterator::with_pool) and
+//! [`num_threads`](ParallelIterator::num_threads), which say where a loop runs,
+//! [`cancel_with`](ParallelIterator::cancel_with), which stops a loop from outside,
+//! [`deterministic`], [`map_while`](IndexedParallelIterator::map_while),
+//! [`for_each_ordered`](IndexedParallelIterator::for_each_ordered), and for slices and vectors
+//! scans, merges, stable partitions, histograms, `par_retain` and `par_dedup`: see
+//! [`slice`](crate::slice).
 //!
-//! [`par_fold_fixed`]: crate::slice::ParallelSlice::par_fold_fixed
-//! [`par_reduce_fixed`]: crate::slice::ParallelSlice::par_reduce_fixed
+//! [`deterministic`]: IndexedParallelIterator::deterministic
 
 mod adaptors;
 mod bridged;
 mod ends;
 mod indexed;
+mod limit;
 mod parallel;
 pub mod plumbing;
+mod settings;
 pub(crate) mod sources;
 mod traits;
 mod tries;
 
 pub use adaptors::{
-    CancelWith, Chain, Chunks, Cloned, Copied, Enumerate, ExponentialBlocks, Filter, FilterMap,
-    FlatMap, FlatMapIter, Flatten, FlattenIter, Fold, FoldChunks, FoldChunksWith, FoldWith,
-    Inspect, Interleave, InterleaveShortest, Intersperse, Map, MapInit, MapWith, MaxLen, MinLen,
-    PanicFuse, Positions, Rev, Skip, SkipAny, SkipAnyWhile, StepBy, Take, TakeAny, TakeAnyWhile,
-    TryFold, TryFoldWith, UniformBlocks, Update, WhileSome, Zip, ZipEq,
+    CancelWith, Chain, Chunks, Cloned, Copied, Deterministic, Enumerate, ExponentialBlocks, Filter,
+    FilterMap, FlatMap, FlatMapIter, Flatten, FlattenIter, Fold, FoldChunks, FoldChunksWith,
+    FoldWith, Inspect, Interleave, InterleaveShortest, Intersperse, Map, MapInit, MapWhile,
+    MapWith, MaxLen, MinLen, NumThreads, PanicFuse, Positions, Rev, Skip, SkipAny, SkipAnyWhile,
+    StepBy, Take, TakeAny, TakeAnyWhile, TryFold, TryFoldWith, UniformBlocks, Update, WhileSome,
+    WithPool, Zip, ZipEq,
 };
 /// One of two values, as for [`partition_map`](ParallelIterator::partition_map).
 pub use either::Either;

@@ -10,10 +10,11 @@ use super::adaptors::*;
 use super::ends::collect::{ByPredicate, BySide, extend_two, pieces_of};
 use super::ends::end::run;
 use super::ends::{find, reduce, tries};
-use super::plumbing::UnindexedConsumer;
+use super::plumbing::{LoopSettings, UnindexedConsumer};
 use super::tries::Try;
 use super::{Either, FromParallelIterator, IntoParallelIterator, ParallelExtend};
-use crate::cancel::CancelToken;
+use crate::ThreadPool;
+use crate::cancel::{CancelToken, Cancelled};
 
 /// A parallel iterator: all threads of the current pool work on its items.
 ///
@@ -37,6 +38,14 @@ pub trait ParallelIterator: Sized + Send {
     /// consumer by position.
     fn opt_len(&self) -> Option<usize> {
         None
+    }
+
+    /// Returns where the loop is to run. An adaptor returns the settings of the iterators that it
+    /// is made of. Whoever drives a loop in another way than by [`bridge`](super::plumbing::bridge)
+    /// of this iterator [runs](LoopSettings::run) it by them.
+    #[inline]
+    fn loop_settings(&self) -> LoopSettings {
+        LoopSettings::default()
     }
 
     // ---- adaptors ---------------------------------------------------------------------------
@@ -449,24 +458,57 @@ pub trait ParallelIterator: Sized + Send {
         SkipAnyWhile::new(self, predicate)
     }
 
-    /// Stops the loop when `token` is cancelled: each worker finishes its item, and the other items
-    /// are dropped. The check costs a load for each item.
+    /// Runs the loop in `pool`, as a loop inside of [`ThreadPool::join`] runs: a caller that is no
+    /// worker works itself if it may. The closures may borrow, since the caller waits.
     ///
-    /// The result is that of the items that were finished: `collect` returns them in order, and a
-    /// search may miss its item. If [`CancelToken::is_cancelled`] returns false afterwards, the
-    /// result is complete.
+    /// This may stand anywhere in a chain, and holds for all of it, what comes before and behind,
+    /// and for the other iterators of a `zip` or a `chain`. If there are several in a chain, the
+    /// first one decides. Loops that closures run are in `pool`, as they are in any pool.
     ///
-    /// Only this loop stops. A loop inside of it needs a `cancel_with` of its own.
+    /// # Panics
+    /// If a child of a `fork()` uses its parent's pool.
     ///
     /// ```
-    /// use filch::{CancelToken, prelude::*};
-    /// let token = CancelToken::new();
-    /// let numbers = (0..1_000_000).into_par_iter().cancel_with(&token);
-    /// let done = numbers.inspect(|&n| if n == 10 { token.cancel() }).count();
-    /// assert!(token.is_cancelled() && 0 < done && done < 1_000_000);
+    /// use filch::prelude::*;
+    /// let pool = filch::ThreadPoolBuilder::new().num_threads(2).build()?;
+    /// let words = ["steal", "fork", "join"];
+    /// let threads = words.par_iter().map(|_| filch::current_num_threads()).with_pool(&pool);
+    /// assert_eq!(threads.collect::<Vec<_>>(), [2, 2, 2]);
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
     /// ```
-    fn cancel_with(self, token: &CancelToken) -> CancelWith<Self> {
-        CancelWith::new(self, token.clone())
+    fn with_pool(self, pool: &ThreadPool) -> WithPool<'_, Self> {
+        WithPool::new(self, pool)
+    }
+
+    /// At most `threads` workers work on the loop at a time. The pool has as many workers as
+    /// before: the others have time for something else. A pool may have fewer.
+    ///
+    /// This may stand anywhere in a chain, and holds for all of it, as
+    /// [`with_pool`](Self::with_pool) does. If there are several, the smallest number counts. It
+    /// holds for the inner iterators of a [`flat_map`](Self::flat_map), and for the parallel iterators
+    /// that closures run, all together. It does not hold for what they fork or spawn otherwise.
+    ///
+    /// Workers never wait for each other because of it, and the items are balanced as they are
+    /// without it. A fork costs some atomic operations more.
+    ///
+    /// # Panics
+    /// If `threads` is zero.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// use filch::prelude::*;
+    /// let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    /// (0..1000).into_par_iter().num_threads(2).for_each(|_| {
+    ///     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+    ///     now.fetch_sub(1, Ordering::SeqCst);
+    /// });
+    /// assert!(most.into_inner() <= 2);
+    /// ```
+    #[track_caller]
+    fn num_threads(self, threads: usize) -> NumThreads<Self> {
+        assert!(threads != 0, "num_threads must not be zero: a loop needs at least one thread");
+        NumThreads::new(self, threads)
     }
 
     // ---- ends of adaptors -------------------------------------------------------------------
@@ -544,6 +586,43 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     // ---- ends -------------------------------------------------------------------------------
+
+    /// Runs a loop that stops when `token` is cancelled. `run` gets this iterator, and returns what
+    /// the loop returns.
+    ///
+    /// Once the token is cancelled, each worker finishes its item, and the other items are dropped.
+    /// That covers the adaptors that were called before `cancel_with`, the inner iterators of a
+    /// [`flat_map`](Self::flat_map) among them, so it is best called last. A loop that a closure
+    /// runs needs a `cancel_with` of its own. The check costs a load for each item.
+    ///
+    /// # Errors
+    /// [`Cancelled`] if the token is cancelled before `run` returns. What `run` returns is then
+    /// dropped, so no result covers only some of the items. Side effects of items that were
+    /// finished remain.
+    ///
+    /// ```
+    /// use filch::{CancelToken, Cancelled, prelude::*};
+    /// let token = CancelToken::new();
+    /// let squares = (0..1000_u64).into_par_iter().map(|n| n * n);
+    /// assert_eq!(squares.cancel_with(&token, |squares| squares.sum()), Ok(332_833_500_u64));
+    ///
+    /// let numbers = (0..1_000_000).into_par_iter().inspect(|&n| if n == 10 { token.cancel() });
+    /// let all: Result<Vec<_>, _> = numbers.cancel_with(&token, |numbers| numbers.collect());
+    /// assert_eq!(all, Err(Cancelled));
+    /// ```
+    fn cancel_with<R>(
+        self,
+        token: &CancelToken,
+        run: impl for<'t> FnOnce(CancelWith<'t, Self>) -> R,
+    ) -> Result<R, Cancelled> {
+        let result = run(CancelWith::new(self, token));
+        if token.is_cancelled() {
+            // Before there is a result, which a panic of the drop would leak.
+            drop(result);
+            return Err(Cancelled);
+        }
+        Ok(result)
+    }
 
     /// Calls `f` with each item, in any order.
     ///

@@ -69,6 +69,10 @@ impl ThreadPool {
         &self.registry
     }
 
+    pub(crate) fn shared(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+
     /// The number of the pool's workers.
     pub fn current_num_threads(&self) -> usize {
         self.registry.workers().len()

@@ -1,33 +1,13 @@
-//! Folds whose shape depends only on the length.
+//! Reducing blocks by vector instructions.
 
-use crate::fork::join;
-
-/// The number of elements of a block, which one thread folds from the first to the last. It is part
-/// of the contract of [`ParallelSlice::par_fold_fixed`](super::ParallelSlice::par_fold_fixed). A
-/// block is some microseconds of additions, so that several threads can share 100,000 elements.
+/// The number of elements of a block, which one thread reduces. It is part of the contract of
+/// [`par_deterministic_reduce`](super::ParallelSlice::par_deterministic_reduce). A block is some
+/// microseconds of additions, so that several threads can share 100,000 elements.
 pub(super) const BLOCK: usize = 4096;
 
 /// The number of lanes: enough for the widest vectors of bytes, and to hide the latency of an
 /// addition.
 pub(super) const LANES: usize = 32;
-
-/// Folds each block by `leaf`, and combines the results of two halves by `combine`. If the number
-/// of blocks is odd, the left half is the shorter one.
-pub(super) fn fold_blocks<T, R, L, C>(v: &[T], leaf: &L, combine: &C) -> R
-where
-    T: Sync,
-    R: Send,
-    L: Fn(&[T]) -> R + Sync,
-    C: Fn(R, R) -> R + Sync,
-{
-    if v.len() <= BLOCK {
-        return leaf(v);
-    }
-    let (left, right) = v.split_at(v.len().div_ceil(BLOCK) / 2 * BLOCK);
-    let (left, right) =
-        join(|| fold_blocks(left, leaf, combine), || fold_blocks(right, leaf, combine));
-    combine(left, right)
-}
 
 /// Reduces a block: lane `i % LANES` adds element `i`, and then the halves of the lanes are
 /// combined.

@@ -1,5 +1,5 @@
-//! Parallel algorithms on slices: sorting, merging, scans, partitions, histograms, and folds whose
-//! results have the same bits on any number of threads.
+//! Parallel algorithms on slices: sorting, merging, scans, partitions, histograms, and reductions
+//! whose results have the same bits on any number of threads.
 //!
 //! They run in the pool of the calling worker, else in the global pool, and may call their closures
 //! on any of its threads.

@@ -5,61 +5,34 @@ use std::cmp::Ordering;
 use super::{fold, histogram, merge, scan};
 use crate::iter::sources::chunks::*;
 use crate::iter::sources::parts::*;
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 /// Parallel algorithms that read a slice.
 ///
-/// # Fixed shapes
-/// The folds and scans group the elements in a shape that depends only on the length of the slice,
-/// not on the number of threads or on timing. So sums of floating-point numbers have the same bits
-/// in each run, on any pool. Each method describes its shape. Another version of this crate may use
-/// other shapes.
+/// # Deterministic shapes
+/// The reduction and the scans group the elements in a shape that depends only on the length of
+/// the slice, not on the number of threads or on timing. So sums of floating-point numbers have the
+/// same bits in each run, on any pool. Each method describes its shape. Another version of this
+/// crate may use other shapes.
 pub trait ParallelSlice<T: Sync> {
     /// Returns the slice, on which the other methods work.
     fn as_parallel_slice(&self) -> &[T];
 
-    /// Folds the slice in a [fixed shape](Self#fixed-shapes) that keeps the order. `combine` should
-    /// be associative but for rounding, and need not be commutative.
+    /// Reduces the results of `map` in a [shape that depends only on the
+    /// length](Self#deterministic-shapes), and that suits vector instructions. `op` should be
+    /// associative and commutative but for rounding. Sums have the same bits in each run, on any
+    /// pool.
     ///
-    /// The slice is cut into blocks of 4096 elements. The last block may have fewer. Each block is
-    /// folded from `identity()` and its first element to its last. Several blocks are cut into two
-    /// halves, of which the first is a block shorter if their number is odd. The halves are folded
-    /// in the same way, and `combine` joins their results. The result of an empty slice is
-    /// `identity()`. Allocates nothing.
-    ///
-    /// # Panics
-    /// If a closure panics.
-    ///
-    /// ```
-    /// use filch::slice::ParallelSlice;
-    /// let words = ["steal", "fork", "join"];
-    /// let (letters, longest) = words.par_fold_fixed(
-    ///     || (0, 0),
-    ///     |(letters, longest), word| (letters + word.len(), word.len().max(longest)),
-    ///     |a: (usize, usize), b| (a.0 + b.0, a.1.max(b.1)),
-    /// );
-    /// assert_eq!((letters, longest), (13, 5));
-    /// ```
-    fn par_fold_fixed<R, I, F, C>(&self, identity: I, fold: F, combine: C) -> R
-    where
-        R: Send,
-        I: Fn() -> R + Sync,
-        F: Fn(R, &T) -> R + Sync,
-        C: Fn(R, R) -> R + Sync,
-    {
-        let leaf = |block: &[T]| block.iter().fold(identity(), &fold);
-        fold::fold_blocks(self.as_parallel_slice(), &leaf, &combine)
-    }
-
-    /// Reduces the results of `map` in a [fixed shape](Self#fixed-shapes) that suits vector
-    /// instructions. `op` should be associative and commutative but for rounding. Sums and dot
-    /// products have the same bits in each run, on any pool.
+    /// For other operations, and for items that are not in a slice, there is
+    /// [`deterministic`](crate::iter::IndexedParallelIterator::deterministic).
     ///
     /// The slice is cut into blocks of 4096 elements. The last block may have fewer. In each block,
     /// 32 lanes begin with `identity`, and lane *l* adds the elements *l*, *l* + 32, *l* + 64 and
     /// so on. Then each lane *l* < 16 adds lane *l* + 16, each lane *l* < 8 adds lane *l* + 8, and
-    /// so on down to one lane. The blocks are combined as those of
-    /// [`par_fold_fixed`](Self::par_fold_fixed) are. The result of an empty slice is a combination
-    /// of `identity`s. Allocates nothing.
+    /// so on down to one lane. Several blocks are cut into two halves, of which the first is a
+    /// block shorter if their number is odd. The halves are reduced in the same way, and `op` joins
+    /// their results. The result of an empty slice is a combination of `identity`s. Allocates
+    /// nothing.
     ///
     /// The compiler vectorizes the lanes if it can vectorize `map` and `op`, such as additions of
     /// numbers, minima and bit operations.
@@ -70,20 +43,22 @@ pub trait ParallelSlice<T: Sync> {
     /// ```
     /// use filch::slice::ParallelSlice;
     /// let numbers: Vec<f64> = (1..=100_000).map(|n| 1.0 / f64::from(n)).collect();
-    /// let sum = numbers.par_reduce_fixed(0.0, |n| *n, |a, b| a + b);
+    /// let sum = numbers.par_deterministic_reduce(0.0, |n| *n, |a, b| a + b);
     /// let one_thread = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
-    /// let again = one_thread.install(|| numbers.par_reduce_fixed(0.0, |n| *n, |a, b| a + b));
+    /// let again =
+    ///     one_thread.install(|| numbers.par_deterministic_reduce(0.0, |n| *n, |a, b| a + b));
     /// assert_eq!(sum.to_bits(), again.to_bits());
     /// # Ok::<(), filch::ThreadPoolBuildError>(())
     /// ```
-    fn par_reduce_fixed<R, M, O>(&self, identity: R, map: M, op: O) -> R
+    fn par_deterministic_reduce<R, M, O>(&self, identity: R, map: M, op: O) -> R
     where
         R: Copy + Send + Sync,
         M: Fn(&T) -> R + Sync,
         O: Fn(R, R) -> R + Sync,
     {
-        let leaf = |block: &[T]| fold::reduce_lanes(block, identity, &map, &op);
-        fold::fold_blocks(self.as_parallel_slice(), &leaf, &op)
+        let lanes = |block: &[T]| fold::reduce_lanes(block, identity, &map, &op);
+        let blocks = self.par_chunks(fold::BLOCK).map(lanes).with_max_len(1);
+        blocks.deterministic().reduce_with(&op).unwrap_or_else(|| lanes(&[]))
     }
 
     /// Returns the prefix sums by `op`: for each element, the sum of all elements up to it, itself
@@ -92,9 +67,10 @@ pub trait ParallelSlice<T: Sync> {
     /// Calls `op` about twice for each element, or once if the slice has up to 4096. Allocates the
     /// result, and memory for one value for every 4096 elements.
     ///
-    /// The shape is [fixed](Self#fixed-shapes). The first pass adds up each block of 4096 elements,
-    /// from its first element to its last, and then the sums of the blocks. The second pass begins
-    /// each block with the sum of all blocks before it, and adds the elements one by one.
+    /// The shape [depends only on the length](Self#deterministic-shapes). The first pass adds up
+    /// each block of 4096 elements, from its first element to its last, and then the sums of the
+    /// blocks. The second pass begins each block with the sum of all blocks before it, and adds the
+    /// elements one by one.
     ///
     /// The two passes go back to Blelloch ("Prefix Sums and Their Applications", 1990).
     ///

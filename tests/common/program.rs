@@ -9,7 +9,7 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -646,7 +646,13 @@ impl Run {
         let items = (0..items).into_par_iter().with_max_len(3);
         let work = |_| self.answer(self.leaf(leaf)).value;
         match under_token {
-            true => items.cancel_with(&self.flag).map(work).sum(),
+            true => {
+                // What a loop has done that is then cancelled counts.
+                let sum = AtomicU64::new(0);
+                let add = |item| _ = sum.fetch_add(work(item), Ordering::Relaxed);
+                let _ = items.cancel_with(&self.flag, |items| items.for_each(add));
+                sum.into_inner()
+            }
             false => items.map(work).sum(),
         }
     }

@@ -285,17 +285,17 @@ fn other_adaptors() {
         "by_exponential_blocks" "map" |f, items| {
             items.into_par_iter().map(f.pass("map")).by_exponential_blocks()
         };
-        "cancel_with" "map" |f, items| {
-            let token = CancelToken::new();
-            let cancel = token.clone();
-            let map = move |item: Item| {
-                f.at("map");
-                if item.key() == 50 {
-                    cancel.cancel();
-                }
-                item
-            };
-            items.into_par_iter().map(map).cancel_with(&token)
+        "map_while" "map" |f, items| {
+            items.into_par_iter().map_while(|item| { f.at("map"); (item.key() != 50).then_some(item) })
+        };
+        "deterministic" "map" |f, items| {
+            items.into_par_iter().map(f.pass("map")).with_max_len(7).deterministic()
+        };
+        "num_threads" "map" |f, items| items.into_par_iter().map(f.pass("map")).num_threads(2);
+        "num_threads of a chain" "map filter" |f, items| {
+            let other = f.calmly(|| f.items(items.len() / 2));
+            let other = other.into_par_iter().filter(f.test("filter", |n| n % 3 > 0));
+            items.into_par_iter().map(f.pass("map")).num_threads(1).chain(other)
         };
         "intersperse of what is filtered" "clone filter drop" |f, items| {
             let element = f.calmly(|| f.item(1));
@@ -314,6 +314,28 @@ fn other_adaptors() {
     driven! {
         "positions" "test drop" |f, items| {
             items.into_par_iter().positions(|item| { f.at("test"); item.key() % 2 > 0 }).collect::<Vec<_>>()
+        };
+        "cancel_with" "map" |f, items| {
+            let token = CancelToken::new();
+            let map = |item: Item| {
+                f.at("map");
+                if item.key() == 50 {
+                    token.cancel();
+                }
+                item
+            };
+            let items = items.into_par_iter().map(map);
+            items.cancel_with(&token, |items| items.collect::<Vec<_>>())
+        };
+        "for_each_ordered" "map each drop" |f, items| {
+            let each = |item| { f.at("each"); drop(item) };
+            items.into_par_iter().map(f.pass("map")).for_each_ordered(3, each)
+        };
+        "for_each_ordered in larger tickets" "clone each" |f, items| {
+            let seed = f.calmly(|| f.item(1));
+            let replace = |seed: &mut Item, item| std::mem::replace(seed, item);
+            let items = items.into_par_iter().map_with(seed, replace);
+            items.for_each_ordered(100, |item| { f.at("each"); drop(item) })
         };
         "loops in loops" "map drop" |f, items| {
             items.into_par_iter().for_each(|item| {
@@ -781,18 +803,9 @@ fn slices_are_looked_at() {
         )*};
     }
     slices! {
-        "par_fold_fixed" "identity fold combine drop" |f, items| {
-            let identity = || { f.at("identity"); f.item::<0>(0) };
-            let fold = |sum: Item, item: &Item| {
-                drop(sum);
-                f.at("fold");
-                item.twin()
-            };
-            items.par_fold_fixed(identity, fold, f.either("combine"))
-        };
-        "par_reduce_fixed" "map reduce" |f, items| {
+        "par_deterministic_reduce" "map reduce" |f, items| {
             let map = |item: &Item| { f.at("map"); item.key() };
-            items.par_reduce_fixed(0, map, |a, b| { f.at("reduce"); a.max(b) })
+            items.par_deterministic_reduce(0, map, |a, b| { f.at("reduce"); a.max(b) })
         };
         "par_inclusive_scan" "op clone drop" |f, items| {
             items.par_inclusive_scan(|_, b| { f.at("op"); b.twin() })

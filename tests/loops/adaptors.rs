@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Flag, THREADS, any_wait_builder, is_simulated_without, watchdog};
 use crate::everywhere::everywhere;
-use filch::CancelToken;
 use filch::prelude::*;
+use filch::{CancelToken, Cancelled};
 use proptest::prelude::*;
 
 /// Whether `iter` gives `expected`, in order, with and without positions.
@@ -196,7 +196,16 @@ fn all_adaptors(len: usize, other: usize, k: usize, item: fn(usize) -> usize) {
     same(|| par().skip_any(0), &a);
     same(|| par().take_any_while(|_| true), &a);
     same(|| par().skip_any_while(|_| false), &a);
-    same(|| par().cancel_with(&CancelToken::new()), &a);
+    let all = par().cancel_with(&CancelToken::new(), |items| items.collect::<Vec<_>>());
+    assert_eq!(all.as_ref(), Ok(&a));
+    same(|| par().deterministic(), &a);
+    same(|| par().num_threads(size).map(Some).map_while(|n| n), &a);
+    let first = a.iter().position(|n| *n == k).unwrap_or(len);
+    same(|| par().map_while(|n| (n != k).then_some(n)), &a[..first]);
+    same_indexed(|| par().num_threads(size), a.clone());
+    same_indexed(|| par().num_threads(2).chain(par_b()).rev(), {
+        [&a[..], &b[..]].concat().into_iter().rev().collect()
+    });
     assert_eq!(par().take_any(k).count(), k.min(len));
     assert_eq!(par().filter(even).take_any(k).count(), k.min(filtered.len()));
     assert_eq!(par().skip_any(k).count(), len.saturating_sub(k));
@@ -420,7 +429,11 @@ fn panics_drop_each_item_once() {
         |items| items.into_par_iter().skip_any(100);
         |items| items.into_par_iter().by_uniform_blocks(40);
         |items| items.into_par_iter().map(|item| (item.1 != 200).then_some(item)).while_some();
-        |items| items.into_par_iter().cancel_with(&CancelToken::new());
+        |items| items.into_par_iter().map_while(|item| (item.1 != 200).then_some(item));
+        |items| items.into_par_iter().with_max_len(20).deterministic();
+        |items| items.into_par_iter().num_threads(2);
+        |items| items.into_par_iter().num_threads(2).rev();
+        |items| items.into_par_iter().num_threads(1).chunks(7).flatten();
     }
     // In what makes the item, not in what takes it.
     faulty(300, |items, bang| items.into_par_iter().inspect(|_| bang()).skip(200).for_each(drop));
@@ -457,7 +470,8 @@ fn who_is_cancelled_stops() {
         let after = AtomicUsize::new(0);
         let alive = AtomicUsize::new(0);
         let items: Vec<_> = (0..100_000).map(|n| Counted::new(&alive, n)).collect();
-        let done: Vec<_> = items
+        let done = AtomicUsize::new(0);
+        let all: Result<Vec<_>, Cancelled> = items
             .into_par_iter()
             .map(|item| {
                 if item.1 == 0 {
@@ -467,16 +481,18 @@ fn who_is_cancelled_stops() {
                 }
                 item
             })
-            .cancel_with(&token)
-            .collect();
+            .cancel_with(&token, |items| {
+                items.inspect(|_| _ = done.fetch_add(1, Relaxed)).collect()
+            });
         // One item of each worker may have been begun.
         assert!(after.load(Relaxed) <= filch::current_num_threads());
-        assert!(done.len() < 100_000);
-        assert!(done.windows(2).all(|pair| pair[0].1 < pair[1].1));
-        assert_eq!(alive.load(Relaxed), done.len());
+        assert!(done.into_inner() < 100_000);
+        assert!(all.is_err());
+        assert_eq!(alive.load(Relaxed), 0);
 
         // Nobody begins what is cancelled.
-        assert_eq!((0..100_i32).into_par_iter().cancel_with(&token).count(), 0);
+        let count = |items: filch::iter::CancelWith<'_, _>| assert_eq!(items.count(), 0);
+        assert_eq!((0..100_i32).into_par_iter().cancel_with(&token, count), Err(Cancelled));
     });
 }
 
@@ -493,19 +509,20 @@ fn who_is_busy_is_cancelled() {
             }
             false
         };
-        (0..100_000_usize).into_par_iter().filter(ask).cancel_with(&token).for_each(drop);
+        let items = (0..100_000_usize).into_par_iter().filter(ask);
+        assert_eq!(items.cancel_with(&token, |items| items.for_each(drop)), Err(Cancelled));
         assert!(asked.load(Relaxed) < 100_000);
 
         let (token, rounds) = (CancelToken::new(), AtomicUsize::new(0));
-        (0..1000_usize)
-            .into_par_iter()
-            .cancel_with(&token)
-            .flat_map(|_| (0..1000_usize).into_par_iter().cancel_with(&token))
-            .for_each(|_| {
+        let items = (0..1000_usize).into_par_iter().flat_map(|_| 0..1000_usize);
+        let result = items.cancel_with(&token, |items| {
+            items.for_each(|_| {
                 if rounds.fetch_add(1, Relaxed) == 500 {
                     token.cancel();
                 }
             });
+        });
+        assert_eq!(result, Err(Cancelled));
         assert!(rounds.load(Relaxed) < 100_000);
     });
 }

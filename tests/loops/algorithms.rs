@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::common::{Ledger, Token, boom, caught, pool, watchdog};
 use filch::ThreadPool;
-use filch::slice::{ParallelSlice, ParallelSliceMut, ParallelVec};
+use filch::prelude::*;
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -93,9 +93,10 @@ fn scans_and_folds_give_the_same_bits_on_any_pool() {
             let in_place_total = starts_in_place.par_exclusive_scan_in_place(0.1, |a, b| a + b);
             let small: Vec<f32> = input.iter().map(|n| *n as f32).collect();
             let small = small.par_inclusive_scan(|a, b| a + b);
-            let fold = input.par_fold_fixed(|| 0.0, |sum, n| sum + n, |a, b| a + b);
-            let sum = input.par_reduce_fixed(0.0, |n| *n, |a, b| a + b);
-            let small_sum = input.par_reduce_fixed(0.0, |n| *n as f32, |a, b| a + b);
+            let fold = input.par_iter().deterministic().fold(|| 0.0, |sum, n| sum + n);
+            let fold: f64 = fold.reduce(|| 0.0, |a, b| a + b);
+            let sum = input.par_deterministic_reduce(0.0, |n| *n, |a, b| a + b);
+            let small_sum = input.par_deterministic_reduce(0.0, |n| *n as f32, |a, b| a + b);
             let bits = |v: &[f64]| v.iter().map(|n| n.to_bits()).collect::<Vec<u64>>();
             assert!(bits(&scans) == bits(&in_place) && bits(&starts) == bits(&starts_in_place));
             assert_eq!(total.to_bits(), in_place_total.to_bits());
@@ -141,12 +142,9 @@ fn folds_have_the_shape_that_is_documented() {
         lanes[0]
     };
     for input in LENGTHS.map(floats) {
-        let fold = shape(&input, &|block| block.iter().fold(0.0, |a, b| a + b), &|a, b| a + b);
         let sum = shape(&input, &lanes, &|a, b| a + b);
         pool(2).install(|| {
-            let ours = input.par_fold_fixed(|| 0.0, |a, b| a + b, |a, b| a + b);
-            assert_eq!(ours.to_bits(), fold.to_bits());
-            let ours = input.par_reduce_fixed(0.0, |n| *n, |a, b| a + b);
+            let ours = input.par_deterministic_reduce(0.0, |n| *n, |a, b| a + b);
             assert_eq!(ours.to_bits(), sum.to_bits());
         });
     }
@@ -157,7 +155,10 @@ fn folds_keep_the_order() {
     let _watchdog = watchdog();
     for pool in pools() {
         let input: Vec<String> = random(20_000, 10).iter().map(u64::to_string).collect();
-        let whole = pool.install(|| input.par_fold_fixed(String::new, |a, b| a + b, |a, b| a + &b));
+        let whole = pool.install(|| {
+            let folds = input.par_iter().deterministic().fold(String::new, |a, b| a + b);
+            folds.reduce(String::new, |a, b| a + &b)
+        });
         assert!(whole == input.concat());
     }
 }

@@ -3,7 +3,8 @@
 use std::iter;
 
 use crate::iter::plumbing::{
-    Consumer, Producer, ProducerCallback, Reducer, UnindexedConsumer, bridge_producer_consumer,
+    Consumer, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer,
+    bridge_producer_consumer,
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
@@ -25,12 +26,18 @@ macro_rules! by_blocks {
             type Item = I::Item;
 
             fn drive_unindexed<C: UnindexedConsumer<I::Item>>($self, consumer: C) -> C::Result {
-                let (len, sizes) = ($self.base.len(), $sizes);
-                $self.base.with_producer(Blocks { len, sizes, consumer })
+                $self.base.loop_settings().run(|| {
+                    let (len, sizes) = ($self.base.len(), $sizes);
+                    $self.base.with_producer(Blocks { len, sizes, consumer })
+                })
             }
 
             fn opt_len(&self) -> Option<usize> {
                 Some(self.base.len())
+            }
+
+            fn loop_settings(&self) -> LoopSettings {
+                self.base.loop_settings()
             }
         }
     )*};

@@ -4,9 +4,9 @@ use std::iter;
 
 use super::exact::Exact;
 use super::pair::{PairShape, both, with_both};
-use crate::fork::join;
+use crate::iter::limit::join_within;
 use crate::iter::plumbing::{
-    Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
+    Consumer, Folder, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer,
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
@@ -23,6 +23,7 @@ where
     type Item = A::Item;
 
     fn drive_unindexed<C: UnindexedConsumer<A::Item>>(self, consumer: C) -> C::Result {
+        let settings = self.loop_settings();
         let Chain { a, b } = self;
         let (left, right, reducer) = match a.opt_len() {
             // `opt_len` may have returned `Some`, so the consumer must be split by position.
@@ -32,12 +33,17 @@ where
                 (left, consumer, reducer)
             }
         };
-        let (left, right) = join(|| a.drive_unindexed(left), || b.drive_unindexed(right));
+        let (left, right) =
+            settings.run(|| join_within(|| a.drive_unindexed(left), || b.drive_unindexed(right)));
         reducer.reduce(left, right)
     }
 
     fn opt_len(&self) -> Option<usize> {
         self.a.opt_len()?.checked_add(self.b.opt_len()?)
+    }
+
+    fn loop_settings(&self) -> LoopSettings {
+        self.a.loop_settings().or(self.b.loop_settings())
     }
 }
 
@@ -47,9 +53,10 @@ where
     B: IndexedParallelIterator<Item = A::Item>,
 {
     fn drive<C: Consumer<A::Item>>(self, consumer: C) -> C::Result {
+        let settings = self.loop_settings();
         let Chain { a, b } = self;
         let (left, right, reducer) = consumer.split_at(a.len());
-        let (left, right) = join(|| a.drive(left), || b.drive(right));
+        let (left, right) = settings.run(|| join_within(|| a.drive(left), || b.drive(right)));
         reducer.reduce(left, right)
     }
 

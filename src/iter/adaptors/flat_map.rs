@@ -1,6 +1,6 @@
 //! Parallel iterators within a parallel iterator.
 
-use crate::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
+use crate::iter::plumbing::{Consumer, Folder, LoopSettings, Reducer, UnindexedConsumer};
 use crate::iter::{IntoParallelIterator, ParallelIterator};
 
 adaptor! {
@@ -20,6 +20,10 @@ where
     fn drive_unindexed<C: UnindexedConsumer<PI::Item>>(self, consumer: C) -> C::Result {
         self.base.drive_unindexed(Flattening { base: consumer, map_op: &self.map_op })
     }
+
+    fn loop_settings(&self) -> LoopSettings {
+        self.base.loop_settings()
+    }
 }
 
 adaptor! {
@@ -33,6 +37,10 @@ impl<I: ParallelIterator<Item: IntoParallelIterator>> ParallelIterator for Flatt
 
     fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
         self.base.flat_map(|item| item).drive_unindexed(consumer)
+    }
+
+    fn loop_settings(&self) -> LoopSettings {
+        self.base.loop_settings()
     }
 }
 

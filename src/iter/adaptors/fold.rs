@@ -7,7 +7,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use super::seed::{FromCall, FromClone, Seed, Seeded};
 use super::stage::{Stage, Staged};
 use crate::iter::ParallelIterator;
-use crate::iter::plumbing::{Folder, UnindexedConsumer};
+use crate::iter::plumbing::{Folder, LoopSettings, UnindexedConsumer};
 use crate::iter::tries::Try;
 
 /// Declares adaptors by the seed of their pieces and the way in which these are folded.
@@ -38,6 +38,10 @@ macro_rules! folded {
                 let how = &$how(fold_op, PhantomData);
                 let stage = Folding { from: Seeded::new($seed), how };
                 base.drive_unindexed(Staged { base: consumer, stage })
+            }
+
+            fn loop_settings(&self) -> LoopSettings {
+                self.base.loop_settings()
             }
         }
     )*};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use super::serial::{Adapter, Through};
 use crate::cancel::CancelToken;
 use crate::iter::ParallelIterator;
-use crate::iter::plumbing::UnindexedConsumer;
+use crate::iter::plumbing::{LoopSettings, UnindexedConsumer};
 
 /// A gate that lets items pass until it is shut. If `EACH`, it is looked at before each item;
 /// else from time to time.
@@ -120,6 +120,10 @@ macro_rules! gated {
                 let $name { base: $base $(, $field)? } = self;
                 $drive
             }
+
+            fn loop_settings(&self) -> LoopSettings {
+                self.base.loop_settings()
+            }
         }
     )*};
 }
@@ -186,12 +190,32 @@ gated! {
         };
         base.filter(|item| found.load(Relaxed) || ends(item)).drive_unindexed(consumer)
     };
+}
 
-    /// An iterator that ends when a token is cancelled. Returned by
-    /// [`ParallelIterator::cancel_with`].
-    CancelWith(token: CancelToken) <> [T: Send] (T) -> T
-    where {}
-    |base, consumer| {
+/// An iterator that ends when a token is cancelled. The closure of
+/// [`ParallelIterator::cancel_with`] gets it.
+#[must_use = "parallel iterators do nothing until they are driven"]
+#[derive(Clone, Debug)]
+pub struct CancelWith<'t, I> {
+    base: I,
+    token: &'t CancelToken,
+}
+
+impl<'t, I> CancelWith<'t, I> {
+    pub(crate) fn new(base: I, token: &'t CancelToken) -> Self {
+        CancelWith { base, token }
+    }
+}
+
+impl<I: ParallelIterator> ParallelIterator for CancelWith<'_, I> {
+    type Item = I::Item;
+
+    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
+        let CancelWith { base, token } = self;
         drive_until::<true, _, _, _>(base, consumer, || token.is_cancelled(), Some)
-    };
+    }
+
+    fn loop_settings(&self) -> LoopSettings {
+        self.base.loop_settings()
+    }
 }

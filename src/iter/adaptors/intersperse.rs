@@ -10,7 +10,7 @@ use std::iter;
 use std::mem;
 
 use crate::iter::plumbing::{
-    Consumer, Folder, ProducerCallback, Reducer, UnindexedConsumer, bridge,
+    Consumer, Folder, LoopSettings, ProducerCallback, Reducer, UnindexedConsumer, bridge,
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator, repeat_n};
 
@@ -56,6 +56,10 @@ impl<I: ParallelIterator<Item: Clone>> ParallelIterator for Intersperse<I> {
 
     fn opt_len(&self) -> Option<usize> {
         count(self.base.opt_len()?)
+    }
+
+    fn loop_settings(&self) -> LoopSettings {
+        self.base.loop_settings()
     }
 }
 

@@ -3,7 +3,9 @@
 use super::fold_then_drop;
 use super::seed::{FromCallHere, FromClone, Seed, Seeded};
 use super::stage::{Stage, Staged};
-use crate::iter::plumbing::{Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer};
+use crate::iter::plumbing::{
+    Consumer, Folder, LoopSettings, Producer, ProducerCallback, UnindexedConsumer,
+};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 /// Declares an adaptor by the seed of its pieces.
@@ -30,6 +32,10 @@ macro_rules! map_with {
 
             fn opt_len(&self) -> Option<usize> {
                 self.base.opt_len()
+            }
+
+            fn loop_settings(&self) -> LoopSettings {
+                self.base.loop_settings()
             }
         }
 

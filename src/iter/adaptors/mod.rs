@@ -40,6 +40,7 @@ macro_rules! adaptor {
 mod blocks;
 mod chain;
 mod chunks;
+mod deterministic;
 mod enumerate;
 mod exact;
 mod flat_map;
@@ -48,9 +49,11 @@ mod gate;
 mod interleave;
 mod intersperse;
 mod len;
+mod map_while;
 mod map_with;
 mod pair;
 mod panic_fuse;
+mod place;
 mod reshape;
 mod rev;
 mod seed;
@@ -64,6 +67,7 @@ pub(super) use adaptor;
 pub use blocks::{ExponentialBlocks, UniformBlocks};
 pub use chain::Chain;
 pub use chunks::{Chunks, FoldChunks, FoldChunksWith};
+pub use deterministic::Deterministic;
 pub use enumerate::Enumerate;
 pub use flat_map::{FlatMap, Flatten};
 pub use fold::{Fold, FoldWith, TryFold, TryFoldWith};
@@ -72,8 +76,10 @@ pub use gate::{CancelWith, SkipAny, SkipAnyWhile, TakeAny, TakeAnyWhile, WhileSo
 pub use interleave::{Interleave, InterleaveShortest};
 pub use intersperse::Intersperse;
 pub use len::{MaxLen, MinLen};
+pub use map_while::MapWhile;
 pub use map_with::{MapInit, MapWith};
 pub use panic_fuse::PanicFuse;
+pub use place::{NumThreads, WithPool};
 pub use rev::Rev;
 pub use serial::{
     Cloned, Copied, Filter, FilterMap, FlatMapIter, FlattenIter, Inspect, Map, Positions, Update,

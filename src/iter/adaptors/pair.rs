@@ -95,6 +95,7 @@ macro_rules! paired {
 
         $crate::iter::bridged::bridged!(
             [A: $crate::iter::IndexedParallelIterator, B: $b_bound] $name<A, B>, $out,
+            settings |self| self.a.loop_settings().or(self.b.loop_settings()),
             |self| PairShape::<A::Item, B::Item>::len(&$shape, self.a.len(), self.b.len()),
             |callback| $crate::iter::adaptors::pair::with_both(self.a, self.b, $shape, callback)
         );

@@ -8,7 +8,7 @@ use std::thread;
 
 use super::gate::Passing;
 use crate::iter::plumbing::{
-    Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
+    Consumer, Folder, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer,
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
@@ -28,6 +28,10 @@ impl<I: ParallelIterator> ParallelIterator for PanicFuse<I> {
 
     fn opt_len(&self) -> Option<usize> {
         self.base.opt_len()
+    }
+
+    fn loop_settings(&self) -> LoopSettings {
+        self.base.loop_settings()
     }
 }
 

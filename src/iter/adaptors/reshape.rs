@@ -20,6 +20,7 @@ macro_rules! reshaped {
                 $($bounds)*
             },
             $out,
+            settings |self| $crate::iter::ParallelIterator::loop_settings(&self.base),
             |$self| {
                 let $base_len = $self.base.len();
                 $own_len

@@ -2,7 +2,9 @@
 
 use std::iter;
 
-use crate::iter::plumbing::{Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer};
+use crate::iter::plumbing::{
+    Consumer, Folder, LoopSettings, Producer, ProducerCallback, UnindexedConsumer,
+};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 /// What is done to the serial iterator over a piece with items `In`.
@@ -240,6 +242,10 @@ macro_rules! serial {
                 }
 
                 serial!(@opt_len $kind);
+
+                fn loop_settings(&self) -> LoopSettings {
+                    self.base.loop_settings()
+                }
             }
 
             serial!(@exact $kind, $name($($field: $F)?) [$($generics)*] ($in) -> $out
@@ -424,5 +430,9 @@ where
         let Positions { base, predicate } = self;
         let found = |(position, item)| predicate(item).then_some(position);
         base.enumerate().filter_map(found).drive_unindexed(consumer)
+    }
+
+    fn loop_settings(&self) -> LoopSettings {
+        self.base.loop_settings()
     }
 }

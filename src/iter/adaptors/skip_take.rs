@@ -5,6 +5,7 @@ use super::zip::first;
 use crate::fork::in_place_scope;
 use crate::iter::ends::end::consumer_of;
 use crate::iter::ends::reduce::ForEach;
+use crate::iter::limit::innermost;
 use crate::iter::plumbing::bridge_producer_consumer;
 
 reshaped! {
@@ -19,11 +20,14 @@ reshaped! {
             return callback.callback(base);
         }
         let (before, wanted) = base.split_at(skipped);
+        // As in a serial iterator, adaptors before this run for the skipped items.
+        let skip = move || bridge_producer_consumer(skipped, before, consumer_of(&ForEach(drop)));
+        if innermost(|limit| limit.is_some()) {
+            skip();
+            return callback.callback(wanted);
+        }
         in_place_scope(|scope| {
-            // As in a serial iterator, adaptors before this run for the skipped items.
-            scope.spawn(move || {
-                bridge_producer_consumer(skipped, before, consumer_of(&ForEach(drop)));
-            });
+            scope.spawn(skip);
             callback.callback(wanted)
         })
     };

@@ -4,6 +4,7 @@ pub(crate) mod collect;
 pub(crate) mod compare;
 pub(crate) mod end;
 pub(crate) mod find;
+pub(crate) mod ordered;
 pub(crate) mod position;
 pub(crate) mod reduce;
 pub(crate) mod tries;

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::fork::join_on_worker;
 use crate::iter::IndexedParallelIterator;
+use crate::iter::limit::{Limit, innermost, under};
 use crate::os::clock::ticks;
 use crate::pool::with_current;
 use crate::sync::{AtomicUsize, Ordering};
@@ -42,8 +43,10 @@ where
         }
     }
 
-    let len = par_iter.len();
-    par_iter.with_producer(Bridge { len, consumer })
+    par_iter.loop_settings().run(|| {
+        let len = par_iter.len();
+        par_iter.with_producer(Bridge { len, consumer })
+    })
 }
 
 /// Feeds the `len` items of `producer` to `consumer`, in parallel if workers have nothing to do.
@@ -79,7 +82,7 @@ where
 
 /// All items in one row.
 #[inline(always)]
-fn serially<P, C>(producer: P, consumer: C) -> C::Result
+pub(crate) fn serially<P, C>(producer: P, consumer: C) -> C::Result
 where
     P: Producer,
     C: Consumer<P::Item>,
@@ -205,16 +208,19 @@ where
 pub(crate) fn drive<S, C>(
     source: S,
     consumer: C,
-    plan: impl FnOnce(usize) -> Plan + Send,
+    plan: impl FnOnce(usize) -> Plan<'static> + Send,
 ) -> C::Result
 where
     C: Consumer<S::Item>,
     S: Source<C>,
 {
-    in_pool(|worker| {
-        let plan = plan(worker.registry().workers().len());
-        let (pace, pieces) = plan.begin(source.len(), worker.is_bare());
-        cut(pace, pieces, source, consumer).0
+    innermost(|limit| {
+        in_pool(|worker| {
+            let threads = worker.registry().workers().len();
+            let plan = plan(limit.map_or(threads, |limit| limit.of(threads))).within(limit);
+            let (pace, pieces) = plan.begin(source.len(), worker.is_bare());
+            under(limit, || cut(pace, pieces, source, consumer).0)
+        })
     })
 }
 
@@ -247,21 +253,23 @@ where
     let (left_pieces, right_pieces) = (pieces / 2, pace.at_most(pieces - pieces / 2, len));
     // What the left side found out, for the right one, unless that runs elsewhere meanwhile.
     let learned = AtomicUsize::new(pace.block);
-    let (left, (right, block)) = join_on_worker(
-        |_| {
-            let (result, block) = cut(pace, left_pieces, left, left_consumer);
-            learned.store(block, Ordering::Relaxed);
-            result
-        },
-        |context| {
-            let (pace, pieces) = if context.migrated() {
-                pace.stolen(right_pieces, len)
-            } else {
-                (pace.after_left(learned.load(Ordering::Relaxed)), right_pieces)
-            };
-            cut(pace, pieces, right, right_consumer)
-        },
-    );
+    let first = || {
+        let (result, block) = cut(pace, left_pieces, left, left_consumer);
+        learned.store(block, Ordering::Relaxed);
+        result
+    };
+    let second = |migrated: bool| {
+        let (pace, pieces) = if migrated {
+            pace.stolen(right_pieces, len)
+        } else {
+            (pace.after_left(learned.load(Ordering::Relaxed)), right_pieces)
+        };
+        cut(pace, pieces, right, right_consumer)
+    };
+    let (left, (right, block)) = match pace.limit() {
+        None => join_on_worker(|_| first(), |context| second(context.migrated())),
+        Some(limit) => limit.join(first, second),
+    };
     (reducer.reduce(left, right), block)
 }
 
@@ -301,7 +309,8 @@ where
             worker.serve_late_callers();
         }
         let took = lap(&mut before);
-        let pieces = pace.after(length, took, source.len(), is_wanted);
+        let limit = pace.limit();
+        let pieces = pace.after(length, took, source.len(), || is_wanted(limit));
         if C::PAUSES && pieces > 1 {
             source = match source.halve() {
                 (left, Some(right)) => {
@@ -328,9 +337,10 @@ fn lap(before: &mut u64) -> u64 {
 
 /// Whether a fork would be stolen: thieves find nothing at this worker, and one looks for work. (In
 /// a simulated pool, one always does.)
-fn is_wanted() -> bool {
+fn is_wanted(limit: Option<&Limit<'_>>) -> bool {
     Worker::current()
         .is_some_and(|worker| worker.is_bare() && (is_simulated() || worker.sees_idlers()))
+        && limit.is_none_or(Limit::has_free)
 }
 
 /// Calls `op` on a worker of the current pool, else of the global one.

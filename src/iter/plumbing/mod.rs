@@ -23,9 +23,11 @@
 mod drive;
 mod pace;
 
-pub(crate) use drive::{Source, UNKNOWN, drive, split_unindexed};
+pub(crate) use drive::{Source, UNKNOWN, drive, serially, split_unindexed};
 pub use drive::{bridge, bridge_producer_consumer, bridge_unindexed};
 pub(crate) use pace::Plan;
+
+pub use super::settings::LoopSettings;
 
 /// Items that can be split at any position.
 pub trait Producer: Send + Sized {

@@ -45,6 +45,7 @@
 //! | `handed-on`: the left half's block length | loop of 100 | 2 | 1.33 | – |
 //! | `few-states`: few pieces if each keeps a state | fold of 200 of 100 µs into 128 KiB | 2 | 1.32 | – |
 
+use crate::iter::limit::Limit;
 use crate::os::clock::TICKS_PER_MICROSECOND;
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -76,7 +77,7 @@ const REFILLS: usize = 64;
 const DEEP: u32 = 48;
 
 /// What all pieces of a loop know.
-pub(crate) struct Plan {
+pub(crate) struct Plan<'l> {
     /// How many workers the pool has.
     threads: usize,
     /// The fewest items that a fork leaves on either side.
@@ -92,25 +93,33 @@ pub(crate) struct Plan {
     /// How many thefts may still make more pieces than planned. (Relaxed: it carries nothing but
     /// itself.)
     refills: AtomicUsize,
+    /// How many more pieces may run at the same time, if that is limited.
+    limit: Option<&'l Limit<'l>>,
 }
 
-impl Plan {
+impl<'l> Plan<'l> {
     /// A plan for a pool of `threads`: pieces of `min` to `max` items, which can be cut after their
     /// first item if they are of a kind that `pauses`.
-    pub(crate) fn new(threads: usize, min: usize, max: usize, pauses: bool) -> Plan {
+    pub(crate) fn new(threads: usize, min: usize, max: usize, pauses: bool) -> Self {
         let refills = AtomicUsize::new(threads.saturating_mul(REFILLS));
         // Nobody waits for the end of a block if there is only one worker.
         let is_whole = threads == 1;
-        Plan { threads, min, max, pauses: pauses && !is_whole, is_whole, is_cheap: false, refills }
+        let pauses = pauses && !is_whole;
+        Plan { threads, min, max, pauses, is_whole, is_cheap: false, refills, limit: None }
+    }
+
+    /// Forks need a permit of `limit`.
+    pub(super) fn within(self, limit: Option<&'l Limit<'l>>) -> Self {
+        Plan { limit, ..self }
     }
 
     /// Each piece is one block.
-    pub(super) fn in_one_block(self) -> Plan {
+    pub(super) fn in_one_block(self) -> Self {
         Plan { pauses: false, is_whole: true, ..self }
     }
 
     /// If `is_cheap`, there may be many more pieces than workers.
-    pub(super) fn cheap(self, is_cheap: bool) -> Plan {
+    pub(super) fn cheap(self, is_cheap: bool) -> Self {
         Plan { is_cheap, ..self }
     }
 
@@ -142,7 +151,7 @@ impl Plan {
 /// What a piece of a loop knows, and hands to the pieces that are cut off from it.
 #[derive(Clone, Copy)]
 pub(super) struct Pace<'p> {
-    plan: &'p Plan,
+    plan: &'p Plan<'p>,
     /// How many items the next block has, at most.
     pub(super) block: usize,
     /// How much longer the piece goes on before its next fork.
@@ -151,7 +160,13 @@ pub(super) struct Pace<'p> {
     depth: u32,
 }
 
-impl Pace<'_> {
+impl<'p> Pace<'p> {
+    /// Returns the limit of the loop, if it has any.
+    #[inline]
+    pub(super) fn limit(&self) -> Option<&'p Limit<'p>> {
+        self.plan.limit
+    }
+
     /// Returns `pieces`, or as many as `len` items allow.
     #[inline]
     pub(super) fn at_most(&self, pieces: usize, len: usize) -> usize {
@@ -258,12 +273,12 @@ mod tests {
     const ITEMS: usize = 1_000_000;
 
     /// A plan of a loop that pauses, for two workers.
-    fn plan() -> Plan {
+    fn plan() -> Plan<'static> {
         Plan::new(2, 1, usize::MAX, true)
     }
 
     /// The pace of a piece that may fork now.
-    fn warm(plan: &Plan) -> Pace<'_> {
+    fn warm<'p>(plan: &'p Plan<'p>) -> Pace<'p> {
         let mut pace = plan.begin(ITEMS, true).0;
         assert_eq!(pace.after(1, WARM_UP, ITEMS, || false), 1);
         pace

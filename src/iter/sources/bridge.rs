@@ -29,6 +29,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::fork::{Scope, scope};
 use crate::iter::ParallelIterator;
+use crate::iter::limit::{Limit, reserve, under};
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sync::Mutex;
@@ -86,7 +87,18 @@ impl<I: Iterator<Item: Send> + Send> ParallelIterator for IterBridge<I> {
     type Item = I::Item;
 
     fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
-        let threads = crate::current_num_threads();
+        reserve(crate::current_num_threads(), |limit, threads| self.drive(limit, threads, consumer))
+    }
+}
+
+impl<I: Iterator<Item: Send> + Send> IterBridge<I> {
+    /// On at most `threads` workers.
+    fn drive<C: UnindexedConsumer<I::Item>>(
+        self,
+        limit: Option<&Limit<'_>>,
+        threads: usize,
+        consumer: C,
+    ) -> C::Result {
         let bridge = CachePadded::new(Bridge {
             taken: AtomicBool::new(false),
             // With one thread, one that is called and never comes: so nobody calls another.
@@ -94,8 +106,9 @@ impl<I: Iterator<Item: Send> + Send> ParallelIterator for IterBridge<I> {
             token: UnsafeCell::new(Token { iter: Some(self.0), root: consumer }),
             results: Mutex::new(Vec::new()),
             threads,
+            limit,
         });
-        scope(|s| bridge.work(s));
+        scope(|s| under(limit, || bridge.work(s)));
         let Bridge { token, results, .. } = bridge.into_inner();
         let Token { iter, root } = token.into_inner();
         drop(iter);
@@ -118,7 +131,7 @@ struct Token<I, C> {
     root: C,
 }
 
-struct Bridge<I, C, R> {
+struct Bridge<'l, I, C, R> {
     /// Somebody has the token.
     taken: AtomicBool,
     /// How many are `CALLED` and `WORKING`; `OVER`.
@@ -127,13 +140,15 @@ struct Bridge<I, C, R> {
     token: UnsafeCell<Token<I, C>>,
     /// What those who left came to, no more than there are threads; locked to add or take one.
     results: Mutex<Vec<R>>,
-    /// How many threads the pool has.
+    /// How many workers may help.
     threads: usize,
+    /// Whether that is because of a limit, under which all of them work.
+    limit: Option<&'l Limit<'l>>,
 }
 
 // SAFETY: the token goes from one thread to another, one at a time, by `taken`, and so do results
 // by their lock; the rest is for all.
-unsafe impl<I: Send, C: Send, R: Send> Sync for Bridge<I, C, R> {}
+unsafe impl<I: Send, C: Send, R: Send> Sync for Bridge<'_, I, C, R> {}
 
 /// A worker's visit to a bridge.
 struct Visit {
@@ -173,7 +188,7 @@ impl Drop for OverOnPanic<'_> {
     }
 }
 
-impl<I, C> Bridge<I, C, C::Result>
+impl<I, C> Bridge<'_, I, C, C::Result>
 where
     I: Iterator<Item: Send> + Send,
     C: UnindexedConsumer<I::Item>,
@@ -183,7 +198,7 @@ where
         if Visit::is_below(&self.counts) {
             let counts = self.counts.load(Ordering::Relaxed);
             if counts & OVER == 0 && counts / WORKING < self.threads {
-                return s.spawn_for_others(move || self.work(s));
+                return s.spawn_for_others(move || under(self.limit, || self.work(s)));
             }
             self.counts.fetch_sub(CALLED, Ordering::Relaxed);
             return;
@@ -319,9 +334,10 @@ where
     ) {
         let (working, called) = (counts / WORKING, counts % WORKING / CALLED);
         let free = self.threads.saturating_sub(working + called);
-        let calls = if at_once { free.min(2) } else { 0 };
-        let calls = calls.max(usize::from(called == 0));
+        // Without a limit, one more may be called: it comes where a worker waits.
+        let least = usize::from(called == 0).min(self.limit.map_or(1, |_| free));
+        let calls = if at_once { free.min(2) } else { 0 }.max(least);
         self.counts.fetch_add(calls * CALLED, Ordering::Relaxed);
-        (0..calls).for_each(|_| drop(s.spawn(move || self.work(s))));
+        (0..calls).for_each(|_| drop(s.spawn(move || under(self.limit, || self.work(s)))));
     }
 }

@@ -25,7 +25,10 @@ macro_rules! into_par_iter {
 
 /// Makes a type a parallel iterator of `$len` items that is driven as `$other`.
 macro_rules! delegate {
-    ([$($generics:tt)*] $name:ty, $item:ty, |$self:ident| $other:expr, len $len:expr) => {
+    (
+        [$($generics:tt)*] $name:ty, $item:ty, |$self:ident| $other:expr, len $len:expr
+        $(, settings $settings:expr)?
+    ) => {
         impl<$($generics)*> $crate::iter::ParallelIterator for $name {
             type Item = $item;
 
@@ -40,6 +43,12 @@ macro_rules! delegate {
             fn opt_len(&$self) -> Option<usize> {
                 Some($len)
             }
+
+            $(
+                fn loop_settings(&$self) -> $crate::iter::plumbing::LoopSettings {
+                    $settings
+                }
+            )?
         }
 
         impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name {

@@ -1,6 +1,6 @@
 //! One of two parallel iterators.
 
-use crate::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
+use crate::iter::plumbing::{Consumer, LoopSettings, ProducerCallback, UnindexedConsumer};
 use crate::iter::{Either, IndexedParallelIterator, ParallelIterator};
 
 impl<L, R> ParallelIterator for Either<L, R>
@@ -16,6 +16,10 @@ where
 
     fn opt_len(&self) -> Option<usize> {
         either::for_both!(self, iter => iter.opt_len())
+    }
+
+    fn loop_settings(&self) -> LoopSettings {
+        either::for_both!(self, iter => iter.loop_settings())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tuples of parallel iterators, as iterators over tuples.
 
 use super::delegate::delegate;
+use crate::iter::plumbing::LoopSettings;
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 /// An iterator over tuples of the items of up to twelve others. Its length is that of the shortest.
@@ -64,6 +65,10 @@ macro_rules! multizip {
             len {
                 let ($($item,)+) = &self.0;
                 [$($item.len()),+].into_iter().fold(usize::MAX, usize::min)
+            },
+            settings {
+                let ($($item,)+) = &self.0;
+                LoopSettings::default()$(.or($item.loop_settings()))+
             }
         );
     };

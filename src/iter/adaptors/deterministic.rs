@@ -1,0 +1,81 @@
+//! Loops that are cut in a shape which depends only on the number of items.
+
+use crate::iter::limit::join_within;
+use crate::iter::plumbing::{
+    Consumer, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer, serially,
+};
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
+
+adaptor! {
+    /// An iterator whose pieces do not depend on threads or timing. Returned by
+    /// [`IndexedParallelIterator::deterministic`].
+    Deterministic<I> { base }
+}
+
+impl<I: IndexedParallelIterator> ParallelIterator for Deterministic<I> {
+    type Item = I::Item;
+
+    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
+        self.base.loop_settings().run(|| {
+            let len = self.base.len();
+            self.base.with_producer(Shape { len, consumer })
+        })
+    }
+
+    fn opt_len(&self) -> Option<usize> {
+        Some(self.base.len())
+    }
+
+    fn loop_settings(&self) -> LoopSettings {
+        self.base.loop_settings()
+    }
+}
+
+/// How many blocks there are at most, while a block has fewer items than [`LONGEST`]: enough for
+/// balance between tens of workers. A part of the contract of `deterministic`.
+const BLOCKS: usize = 256;
+/// The most items of a block, unless `with_min_len` says more: some microseconds of additions. A
+/// part of the contract of `deterministic`.
+const LONGEST: usize = 4096;
+
+/// The number of items of a block.
+fn block_of(len: usize, min: usize, max: usize) -> usize {
+    let block = len.div_ceil(BLOCKS).min(LONGEST).next_power_of_two();
+    block.min(max).max(min).max(1)
+}
+
+/// Takes the producer of `len` items.
+struct Shape<C> {
+    len: usize,
+    consumer: C,
+}
+
+impl<T, C: Consumer<T>> ProducerCallback<T> for Shape<C> {
+    type Output = C::Result;
+
+    fn callback<P: Producer<Item = T>>(self, producer: P) -> C::Result {
+        let block = block_of(self.len, producer.min_len(), producer.max_len());
+        cut(block, self.len, producer, self.consumer)
+    }
+}
+
+/// Cuts into halves of whole blocks. If their number is odd, the left half is the shorter one.
+fn cut<P, C>(block: usize, len: usize, producer: P, consumer: C) -> C::Result
+where
+    P: Producer,
+    C: Consumer<P::Item>,
+{
+    if len <= block {
+        // `panic_fuse` has to know that a piece begins, and on which thread.
+        producer.min_len();
+        return serially(producer, consumer);
+    }
+    let at = len.div_ceil(block) / 2 * block;
+    let (left, right) = producer.split_at(at);
+    let (left_consumer, right_consumer, reducer) = consumer.split_at(at);
+    let (left, right) = join_within(
+        || cut(block, at, left, left_consumer),
+        || cut(block, len - at, right, right_consumer),
+    );
+    reducer.reduce(left, right)
+}

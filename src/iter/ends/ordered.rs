@@ -1,0 +1,229 @@
+//! Items that are made in parallel and consumed one by one, in order: `for_each_ordered` and
+//! `try_for_each_ordered`.
+//!
+//! # Tickets
+//! A worker takes a *ticket* for the next few items, makes these, and puts the results into the
+//! *window*. The worker that puts in the results which are due next calls the consumer with them,
+//! and with those behind them that are ready. So there is one consumer at a time, and tickets are
+//! consumed in the order in which they were taken.
+//!
+//! # Nobody waits
+//! A worker leaves if it gets no ticket: because all items are taken, because another worker splits
+//! the source, or because as many items are in flight as may be. In the second case that worker
+//! calls helpers when it has put the source back. In the third case some ticket is the first one.
+//! The worker that has it makes its results or consumes them, and then asks for a ticket itself.
+//! All that is decided under one lock, which is held neither while code of the user runs nor while
+//! a value of the user's is dropped. So the last worker leaves only when everything is consumed.
+//!
+//! While its holder waits for a join of its own, the first ticket may be buried under another
+//! worker's visit on the same stack. Such a visit ends at the latest when the window is full.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use super::super::IndexedParallelIterator;
+use super::super::limit::{Limit, reserve, under};
+use super::super::plumbing::{Producer, ProducerCallback};
+use crate::fork::{Scope, scope};
+use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
+use crate::sync::Mutex;
+use crate::worker::is_simulated;
+
+/// How long it should take to make the items of a ticket: twice to half of it will do. A guess:
+/// many times what a ticket costs.
+const TICKET: u64 = 4 * TICKS_PER_MICROSECOND;
+
+/// Calls `f` with the items in order, until it returns false. At most `limit` are in flight.
+pub(crate) fn while_true<I, F>(iter: I, limit: usize, mut f: F)
+where
+    I: IndexedParallelIterator,
+    F: FnMut(I::Item) -> bool + Send,
+{
+    iter.loop_settings().run(|| {
+        let left = iter.len();
+        iter.with_producer(Start { left, limit, f: &mut f });
+    });
+}
+
+/// Takes the producer of `left` items.
+struct Start<'f, F> {
+    left: usize,
+    limit: usize,
+    f: &'f mut F,
+}
+
+impl<T: Send, F: FnMut(T) -> bool + Send> ProducerCallback<T> for Start<'_, F> {
+    type Output = ();
+
+    fn callback<P: Producer<Item = T>>(self, producer: P) {
+        let Start { left, limit, f } = self;
+        reserve(crate::current_num_threads().min(limit), |workers, threads| {
+            let state = State {
+                source: Some(producer),
+                left,
+                in_flight: 0,
+                ticket_len: 1,
+                window: VecDeque::new(),
+                first: 0,
+                consumer: Some(f),
+                helpers: 1,
+                is_over: false,
+            };
+            let stream = Stream { state: Mutex::new(state), limit, threads, workers };
+            scope(|s| under(workers, || stream.work(s)));
+        });
+    }
+}
+
+/// What the workers of a loop share.
+struct Stream<'l, P: Producer, F> {
+    state: Mutex<State<P, P::Item, F>>,
+    limit: usize,
+    /// How many workers may help.
+    threads: usize,
+    /// The limit under which they work, if there is one.
+    workers: Option<&'l Limit<'l>>,
+}
+
+struct State<P, T, F> {
+    /// What no ticket was taken for. `None` while a worker splits it.
+    source: Option<P>,
+    /// How many items that has.
+    left: usize,
+    /// How many items have a ticket, and are not consumed.
+    in_flight: usize,
+    /// How many items the next ticket is for.
+    ticket_len: usize,
+    /// The results of tickets from number `first` on, once they are there, and for how many items
+    /// they are.
+    window: VecDeque<Option<(usize, Vec<T>)>>,
+    first: usize,
+    /// The user's closure. `None` while a worker calls it.
+    consumer: Option<F>,
+    /// How many workers work or are called.
+    helpers: usize,
+    /// Whether the consumer or a panic has ended the loop.
+    is_over: bool,
+}
+
+/// Some items to make.
+struct Ticket<P> {
+    number: usize,
+    len: usize,
+    piece: P,
+}
+
+/// Ends the loop, unless it is forgotten.
+struct OverOnPanic<'s, P, T, F>(&'s Mutex<State<P, T, F>>);
+
+impl<P, T, F> Drop for OverOnPanic<'_, P, T, F> {
+    fn drop(&mut self) {
+        self.0.lock().is_over = true;
+    }
+}
+
+impl<P, F> Stream<'_, P, &mut F>
+where
+    P: Producer<Item: Send>,
+    F: FnMut(P::Item) -> bool + Send,
+{
+    /// Takes ticket after ticket.
+    fn work<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>) {
+        let over = OverOnPanic(&self.state);
+        while let Some(Ticket { number, len, piece }) = self.take(s) {
+            let start = ticks();
+            let items: Vec<P::Item> = piece.into_iter().collect();
+            let took = if is_simulated() { TICKET } else { ticks().wrapping_sub(start) };
+            self.put(number, len, items, took, s);
+        }
+        mem::forget(over);
+    }
+
+    /// Takes a ticket. On `None`, the caller no longer counts as a helper.
+    fn take<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>) -> Option<Ticket<P>> {
+        let mut state = self.state.lock();
+        let room = self.limit - state.in_flight;
+        let len = if state.is_over { 0 } else { state.ticket_len.min(state.left).min(room) };
+        let Some(source) = (if len > 0 { state.source.take() } else { None }) else {
+            state.helpers -= 1;
+            return None;
+        };
+        state.left -= len;
+        state.in_flight += len;
+        let number = state.first + state.window.len();
+        state.window.push_back(None);
+        drop(state);
+        let (piece, rest) = source.split_at(len);
+        let mut state = self.state.lock();
+        state.source = Some(rest);
+        let calls = state.call(self.threads, self.limit, 1);
+        drop(state);
+        self.spawn(calls, s);
+        Some(Ticket { number, len, piece })
+    }
+
+    /// Puts in the results of ticket `number`. Consumes those that are due, unless another worker
+    /// does.
+    fn put<'scope, 'env>(
+        &'env self,
+        number: usize,
+        len: usize,
+        items: Vec<P::Item>,
+        took: u64,
+        s: &'scope Scope<'scope, 'env>,
+    ) {
+        let mut state = self.state.lock();
+        state.adapt(len, took, self.limit / (2 * self.threads));
+        let place = number - state.first;
+        state.window[place] = Some((len, items));
+        while let Some((f, len, items)) = state.due() {
+            drop(state);
+            let goes_on = items.into_iter().all(&mut *f);
+            state = self.state.lock();
+            state.is_over |= !goes_on;
+            state.consumer = Some(f);
+            state.in_flight -= len;
+            // Not before there is room for several tickets: else a helper would come for each.
+            let calls = state.call(self.threads, self.limit, self.limit.div_ceil(2));
+            if calls > 0 {
+                drop(state);
+                self.spawn(calls, s);
+                state = self.state.lock();
+            }
+        }
+    }
+
+    fn spawn<'scope, 'env>(&'env self, calls: usize, s: &'scope Scope<'scope, 'env>) {
+        (0..calls).for_each(|_| drop(s.spawn(move || under(self.workers, || self.work(s)))));
+    }
+}
+
+impl<P, T, F> State<P, T, F> {
+    /// Counts a helper, if one is wanted and `room` items have room. Returns how many to spawn.
+    fn call(&mut self, threads: usize, limit: usize, room: usize) -> usize {
+        let wants = self.left > 0 && limit - self.in_flight >= room && self.helpers < threads;
+        let wants = wants && !self.is_over;
+        self.helpers += usize::from(wants);
+        usize::from(wants)
+    }
+
+    /// A ticket for `len` items took `took`. Makes the next ones longer, up to `most`, or shorter.
+    fn adapt(&mut self, len: usize, took: u64, most: usize) {
+        if took > TICKET * 2 {
+            self.ticket_len = (len / 2).max(1);
+        } else if took < TICKET / 2 && len == self.ticket_len {
+            self.ticket_len = (len * 2).min(most).max(1);
+        }
+    }
+
+    /// Takes the consumer and the results that are due, if both are there.
+    fn due(&mut self) -> Option<(F, usize, Vec<T>)> {
+        if self.is_over || !matches!(self.window.front(), Some(Some(_))) {
+            return None;
+        }
+        let consumer = self.consumer.take()?;
+        let (len, items) = self.window.pop_front().flatten()?;
+        self.first += 1;
+        Some((consumer, len, items))
+    }
+}
