@@ -84,5 +84,10 @@ pub mod prelude {
         IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelBridge, ParallelDrainFull,
         ParallelDrainRange, ParallelExtend, ParallelIterator, ParallelString,
     };
+    // Unnamed, so that the trait of indicatif with this name can be imported beside it.
+    #[cfg(feature = "indicatif")]
+    pub use crate::iter::ParallelProgressIterator as _;
+    #[cfg(feature = "rayon")]
+    pub use crate::iter::{IntoFilch, IntoRayon};
     pub use crate::slice::{ParallelSlice, ParallelSliceMut, ParallelVec};
 }

@@ -81,6 +81,8 @@ pub mod plumbing;
 pub(crate) mod sources;
 mod traits;
 mod tries;
+#[cfg(feature = "rayon")]
+mod with_rayon;
 
 pub use adaptors::{
     CancelWith, Chain, Chunks, Cloned, Copied, Enumerate, ExponentialBlocks, Filter, FilterMap,
@@ -89,6 +91,8 @@ pub use adaptors::{
     PanicFuse, Positions, Rev, Skip, SkipAny, SkipAnyWhile, StepBy, Take, TakeAny, TakeAnyWhile,
     TryFold, TryFoldWith, UniformBlocks, Update, WhileSome, Zip, ZipEq,
 };
+#[cfg(feature = "indicatif")]
+pub use adaptors::{ParallelProgressIterator, Progress};
 /// One of two values, as for [`partition_map`](ParallelIterator::partition_map).
 pub use either::Either;
 pub use indexed::IndexedParallelIterator;
@@ -103,3 +107,5 @@ pub use sources::walk::{
     WalkTree, WalkTreePostfix, WalkTreePrefix, walk_tree, walk_tree_postfix, walk_tree_prefix,
 };
 pub use traits::*;
+#[cfg(feature = "rayon")]
+pub use with_rayon::{FromRayon, FromRayonUnindexed, IntoFilch, IntoRayon, ToRayon};

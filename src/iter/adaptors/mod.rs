@@ -51,6 +51,8 @@ mod len;
 mod map_with;
 mod pair;
 mod panic_fuse;
+#[cfg(feature = "indicatif")]
+mod progress;
 mod reshape;
 mod rev;
 mod seed;
@@ -74,6 +76,8 @@ pub use intersperse::Intersperse;
 pub use len::{MaxLen, MinLen};
 pub use map_with::{MapInit, MapWith};
 pub use panic_fuse::PanicFuse;
+#[cfg(feature = "indicatif")]
+pub use progress::{ParallelProgressIterator, Progress};
 pub use rev::Rev;
 pub use serial::{
     Cloned, Copied, Filter, FilterMap, FlatMapIter, FlattenIter, Inspect, Map, Positions, Update,
