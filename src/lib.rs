@@ -12,6 +12,7 @@
 //! [start]: crate::guide::getting_started
 //! [choosing]: crate::guide::choosing
 //! [rayon]: crate::guide::from_rayon
+//! [replay]: crate::guide::deterministic_rayon
 //! [threads]: crate::guide::from_threads
 //! [openmp]: crate::guide::from_openmp
 //! [onetbb]: crate::guide::from_onetbb

@@ -65,6 +65,10 @@
 //! | `scope`, `spawn` | Closures take no argument, and there are handles: see [`scope`](crate::scope) and [`spawn`](crate::spawn). |
 //! | `scope_fifo`, `in_place_scope_fifo`, `ScopeFifo` | [`Scope::spawn_fifo`](crate::Scope::spawn_fifo) of any scope. |
 //!
+//! With the feature `rayon`, iterators of both crates can be mixed: `into_filch` and `into_rayon`,
+//! see the [guide](crate::guide::from_rayon#both-in-one-program). With the feature `indicatif`,
+//! `progress` and its like count items in a progress bar, as indicatif's methods for rayon do.
+//!
 //! New are [`cancel_with`](ParallelIterator::cancel_with), which stops a loop from outside, and for
 //! slices and vectors scans, merges, stable partitions, histograms, `par_retain` and `par_dedup`:
 //! see [`slice`](crate::slice).

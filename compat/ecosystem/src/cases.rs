@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use filch::prelude::*;
 use indexmap::IndexMap;
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use ndarray::{Array2, Axis};
 use rayon::iter as theirs;
 use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
@@ -31,6 +32,11 @@ macro_rules! cases {
             }
         }),*]
     };
+}
+
+/// A bar that is not drawn.
+fn bar() -> ProgressBar {
+    ProgressBar::with_draw_target(Some(ITEMS), ProgressDrawTarget::hidden())
 }
 
 /// rayon's iterator over a collection.
@@ -90,6 +96,13 @@ pub fn all() -> Vec<Case> {
         "to rayon, its engine: zip, sum", vec:
             vec.par_iter().into_rayon().zip(rayons(&**vec)).map(|(a, b)| a ^ b).sum(),
             rayons(&**vec).zip(rayons(&**vec)).map(|(a, b)| a ^ b).sum();
+        "progress: slice, 20 ns", vec:
+            vec.par_iter().progress_with(bar()).map(|&n| work(n)).max().unwrap(),
+            vec.par_iter().map(|&n| work(n)).max().unwrap();
+        "progress, over indicatif's: 20 ns", vec:
+            vec.par_iter().progress_with(bar()).map(|&n| work(n)).max().unwrap(),
+            indicatif::ParallelProgressIterator::progress_with(rayons(&**vec), bar())
+                .map(|&n| work(n)).max().unwrap();
         "to rayon: IndexMap made", vec:
             vec.par_iter().into_rayon().map(|&n| (n, n)).collect::<IndexMap<_, _>>().len() as u64,
             rayons(&**vec).map(|&n| (n, n)).collect::<IndexMap<_, _>>().len() as u64;

@@ -1,6 +1,6 @@
 //! Progress bars of indicatif.
 
-use std::thread;
+use std::{mem, thread};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -14,10 +14,12 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 ///
 /// Needs the feature `indicatif`. The prelude has this trait without its name.
 ///
-/// Each worker counts by itself, and adds to the bar when it takes an item a millisecond or more
-/// after the last time, and at the end of each block of a loop. So workers do not contend for the
-/// bar, and items that take longer count one by one as they end. The bar ends by its
-/// `ProgressFinish` once the loop has ended and no other clone of it is left.
+/// Each worker counts by itself, and adds to the bar about every millisecond, and at the end of each
+/// block of a loop. So workers do not contend for the bar. Items that take longer than a millisecond
+/// count one by one, as they end (but up to 15 slow items count late if they follow on quick ones).
+/// An item costs about 2 ns, with indicatif's adaptor for rayon about 90 ns on two cores.
+///
+/// The bar ends by its `ProgressFinish` once the loop has ended and no other clone of it is left.
 ///
 /// ```
 /// use filch::prelude::*;
@@ -132,31 +134,55 @@ impl<T> OneToOne<T> for Counting {
 /// between two drawings, and long enough that workers do not contend for the bar.)
 const INTERVAL: u64 = 1_000 * TICKS_PER_MICROSECOND;
 
+/// How many quick items are counted without a look at the clock. (The clock may take 20 ns. If slow
+/// items follow on quick ones, up to this many count late.)
+const ROW: u32 = 16;
+
+/// How long a row of quick items takes at most.
+const QUICK: u64 = 16 * TICKS_PER_MICROSECOND;
+
 /// What a worker has counted, which is added to the bar at the end.
 pub(super) struct Count<'a> {
     bar: &'a ProgressBar,
     items: u64,
-    since: u64,
+    /// When that was added to the bar last.
+    told: u64,
+    /// How many items are counted between two looks at the clock, and how many of these are left.
+    row: u32,
+    left: u32,
+    /// When the last look was.
+    looked: u64,
 }
 
 impl<'a> Count<'a> {
     fn new(bar: &'a ProgressBar) -> Self {
-        Count { bar, items: 0, since: ticks() }
+        let now = ticks();
+        Count { bar, items: 0, told: now, row: 1, left: 0, looked: now }
     }
 
     #[inline]
     fn add(&mut self) {
-        let now = ticks();
-        if now.wrapping_sub(self.since) > INTERVAL {
-            self.tell();
-            self.since = now;
+        match self.left.checked_sub(1) {
+            Some(left) => self.left = left,
+            None => self.look(),
         }
         self.items += 1;
     }
 
-    #[cold]
+    fn look(&mut self) {
+        let now = ticks();
+        if now.wrapping_sub(self.told) > INTERVAL {
+            self.tell();
+            self.told = now;
+        }
+        let is_quick = now.wrapping_sub(self.looked) < QUICK;
+        self.row = if is_quick { ROW.min(2 * self.row) } else { 1 };
+        self.left = self.row - 1;
+        self.looked = now;
+    }
+
     fn tell(&mut self) {
-        self.bar.inc(std::mem::take(&mut self.items));
+        self.bar.inc(mem::take(&mut self.items));
     }
 }
 
