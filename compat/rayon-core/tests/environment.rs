@@ -44,13 +44,13 @@ fn runs_tasks_in_waits() -> bool {
     thread::scope(|scope| {
         let pool = &pool;
         scope.spawn(move || {
-            let is_stolen = AtomicBool::new(false);
+            let is_stolen = &AtomicBool::new(false);
             let wait = || {
                 while !is_stolen.load(Ordering::Relaxed) {
                     thread::yield_now();
                 }
             };
-            let other = || {
+            let other = move || {
                 is_stolen.store(true, Ordering::Relaxed);
                 taken.send(()).unwrap();
                 is_over.recv().unwrap();
