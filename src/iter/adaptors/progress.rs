@@ -17,7 +17,7 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 /// Each worker counts by itself, and adds to the bar about every millisecond, and at the end of each
 /// block of a loop. So workers do not contend for the bar. Items that take longer than a millisecond
 /// count one by one, as they end (but up to 15 slow items count late if they follow on quick ones).
-/// An item costs about 2 ns, with indicatif's adaptor for rayon about 90 ns on two cores.
+/// On two cores that takes some 3 ns for each item, with indicatif's adaptor for rayon some 90 ns.
 ///
 /// The bar ends by its `ProgressFinish` once the loop has ended and no other clone of it is left.
 ///
