@@ -12,6 +12,7 @@
 //! [start]: crate::guide::getting_started
 //! [choosing]: crate::guide::choosing
 //! [rayon]: crate::guide::from_rayon
+//! [replay]: crate::guide::deterministic_rayon
 //! [threads]: crate::guide::from_threads
 //! [openmp]: crate::guide::from_openmp
 //! [onetbb]: crate::guide::from_onetbb
@@ -86,5 +87,10 @@ pub mod prelude {
         IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelBridge, ParallelDrainFull,
         ParallelDrainRange, ParallelExtend, ParallelIterator, ParallelString,
     };
+    // Unnamed, so that the trait of indicatif with this name can be imported beside it.
+    #[cfg(feature = "indicatif")]
+    pub use crate::iter::ParallelProgressIterator as _;
+    #[cfg(feature = "rayon")]
+    pub use crate::iter::{IntoFilch, IntoRayon};
     pub use crate::slice::{ParallelSlice, ParallelSliceMut, ParallelVec};
 }

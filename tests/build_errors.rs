@@ -150,6 +150,63 @@ refused_values! {
     a_number_beyond_all_limits_in_the_environment_is_refused: "99999999999999999999999999";
 }
 
+/// Builds the global pool where `variable` is `value`, and checks the error.
+fn refuses_variable(name: &str, variable: &'static str, value: &str, accepted: &str) {
+    let build = || {
+        let base = thread_count();
+        for error in [
+            ThreadPoolBuilder::new().build_global().unwrap_err(),
+            ThreadPoolBuilder::new().with_env().unwrap_err(),
+        ] {
+            assert_says(&error, &[variable, value, accepted]);
+            let kind = error.kind();
+            assert!(
+                matches!(kind, BuildErrorKind::InvalidEnv { variable: told, .. } if *told == variable),
+                "{kind:?}"
+            );
+        }
+        common::threads_return_to(base);
+    };
+    own_process(
+        name,
+        |command| {
+            command.env(variable, value);
+        },
+        build,
+        |output| assert_success(&output),
+    );
+}
+
+#[test]
+fn an_unknown_wait_policy_in_the_environment_is_refused() {
+    let _watchdog = watchdog();
+    let name = "an_unknown_wait_policy_in_the_environment_is_refused";
+    refuses_variable(name, "FILCH_WAIT", "mine", "`own`");
+}
+
+#[test]
+fn whether_cores_are_lent_is_one_or_zero_in_the_environment() {
+    let _watchdog = watchdog();
+    let name = "whether_cores_are_lent_is_one_or_zero_in_the_environment";
+    refuses_variable(name, "FILCH_LEND", "perhaps", "`1`");
+}
+
+#[cfg(feature = "deterministic")]
+#[test]
+fn a_seed_in_the_environment_that_is_no_number_is_refused() {
+    let _watchdog = watchdog();
+    let name = "a_seed_in_the_environment_that_is_no_number_is_refused";
+    refuses_variable(name, "FILCH_SEED", "-1", "0 to 18446744073709551615");
+}
+
+#[cfg(not(feature = "deterministic"))]
+#[test]
+fn a_seed_in_the_environment_is_refused_without_the_feature() {
+    let _watchdog = watchdog();
+    let name = "a_seed_in_the_environment_is_refused_without_the_feature";
+    refuses_variable(name, "FILCH_SEED", "7", "feature `deterministic`");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_environment_that_is_no_text_is_refused() {

@@ -406,6 +406,72 @@ fn what_it_cannot_have_is_refused() {
     assert!(refused.to_string().contains("deterministic"), "{refused}");
 }
 
+// ---- By the environment ----
+
+/// Runs `body` in a process whose global pool has three workers and the seed `seed`, and returns
+/// what it says to standard output.
+#[track_caller]
+fn said_by_seed(name: &str, seed: u64, body: impl FnOnce()) -> String {
+    let mut said = String::new();
+    own_process(
+        name,
+        |command| {
+            command.env("FILCH_SEED", seed.to_string()).env("FILCH_NUM_THREADS", "3");
+        },
+        || {
+            body();
+            std::process::exit(0);
+        },
+        |output| {
+            common::assert_success(&output);
+            said = String::from_utf8(output.stdout).unwrap();
+        },
+    );
+    said
+}
+
+#[test]
+fn the_global_pool_is_deterministic_by_the_environment() {
+    let _watchdog = watchdog();
+    let name = "the_global_pool_is_deterministic_by_the_environment";
+    let order_by = |seed| {
+        said_by_seed(name, seed, || {
+            assert_eq!(filch::current_num_threads(), 3);
+            let trace = Trace::default();
+            filch::join(|| tree(4, 1, &trace), || tree(3, 1000, &trace));
+            println!("{:?}", trace.into_steps());
+        })
+    };
+    let first = order_by(1);
+    assert_eq!(first.matches('(').count(), 31 + 15, "{first}");
+    assert_eq!(first, order_by(1));
+    assert!((2..10).any(|seed| order_by(seed) != first));
+}
+
+#[test]
+fn a_global_pool_with_a_seed_is_for_the_thread_that_uses_it_first() {
+    let _watchdog = watchdog();
+    let name = "a_global_pool_with_a_seed_is_for_the_thread_that_uses_it_first";
+    said_by_seed(name, 1, || {
+        assert_eq!(filch::join(|| 1, || 2), (1, 2));
+        let other = thread::spawn(|| filch::join(|| 1, || 2)).join().unwrap_err();
+        let told = other.downcast_ref::<&str>().copied().expect("a message");
+        assert!(told.contains("FILCH_SEED"), "{told}");
+        assert_eq!(filch::spawn(|| 3).join().unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_seed_in_the_environment_does_not_go_with_a_spawn_handler() {
+    let _watchdog = watchdog();
+    let name = "a_seed_in_the_environment_does_not_go_with_a_spawn_handler";
+    said_by_seed(name, 1, || {
+        let builder = ThreadPoolBuilder::new().spawn_handler(|_| Ok(()));
+        let refused = builder.build_global().unwrap_err().to_string();
+        assert!(refused.contains("FILCH_SEED") && refused.contains("spawn_handler"), "{refused}");
+    });
+}
+
 #[test]
 fn recursion_goes_as_deep_as_the_stack_that_was_asked_for() {
     fn deep(n: u32) -> u32 {

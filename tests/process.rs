@@ -7,10 +7,12 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{Gate, alone, assert_success, eventually, own_process, tells, thread_count, watchdog};
-use filch::{ThreadPoolBuilder, Yield};
+use common::{
+    Flag, Gate, alone, assert_success, eventually, own_process, tells, thread_count, watchdog,
+};
+use filch::{ThreadPoolBuilder, WaitPolicy, Yield};
 
 fn fib(n: u64) -> u64 {
     if n < 2 {
@@ -119,6 +121,94 @@ fn the_builder_has_the_last_word() {
         },
         |output| assert_success(&output),
     );
+}
+
+/// Runs `body` where the environment has `variables`.
+#[track_caller]
+fn with_variables(name: &str, variables: &[(&str, &str)], body: impl FnOnce()) {
+    own_process(
+        name,
+        |command| {
+            command.envs(variables.iter().copied());
+        },
+        body,
+        |output| assert_success(&output),
+    );
+}
+
+/// Whether a worker of the global pool, which has two, runs a task while it waits for another part
+/// of a `join`.
+fn runs_tasks_in_waits() -> bool {
+    let (taken, over, ran) = (Gate::new(), Gate::new(), Arc::new(Flag::new()));
+    thread::scope(|plain| {
+        // In the pool, or the thread itself would wait for the other part.
+        plain.spawn(|| {
+            filch::broadcast(|context| {
+                if context.index() == 0 {
+                    let other = || {
+                        taken.open();
+                        over.wait();
+                    };
+                    filch::join(|| taken.wait(), other);
+                }
+            });
+        });
+        taken.wait();
+        let task_ran = Arc::clone(&ran);
+        drop(filch::spawn(move || task_ran.raise()));
+        let deadline = Instant::now() + Duration::from_millis(300);
+        while !ran.is_up() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let ran_early = ran.is_up();
+        over.open();
+        eventually("the task runs", || ran.is_up());
+        ran_early
+    })
+}
+
+#[test]
+fn the_environment_sets_the_wait_policy() {
+    let _watchdog = watchdog();
+    let own = [("FILCH_WAIT", "own"), ("FILCH_NUM_THREADS", "2")];
+    with_variables("the_environment_sets_the_wait_policy", &own, || {
+        assert!(!runs_tasks_in_waits());
+    });
+}
+
+#[test]
+fn any_work_is_the_default_in_the_environment() {
+    let _watchdog = watchdog();
+    let any = [("FILCH_WAIT", "any"), ("FILCH_NUM_THREADS", "2")];
+    with_variables("any_work_is_the_default_in_the_environment", &any, || {
+        assert!(runs_tasks_in_waits());
+    });
+}
+
+#[test]
+fn the_builder_has_the_last_word_on_waits_and_cores() {
+    let _watchdog = watchdog();
+    let name = "the_builder_has_the_last_word_on_waits_and_cores";
+    with_variables(name, &[("FILCH_WAIT", "own"), ("FILCH_LEND", "0")], || {
+        let builder = ThreadPoolBuilder::new().wait_policy(WaitPolicy::AnyWork).lend_seats(true);
+        let told = format!("{:?}", builder.with_env().unwrap());
+        assert!(told.contains("wait_policy: AnyWork"), "{told}");
+        assert!(told.contains("lend_seats: true"), "{told}");
+    });
+}
+
+#[test]
+fn the_environment_says_whether_cores_are_lent() {
+    let _watchdog = watchdog();
+    let name = "the_environment_says_whether_cores_are_lent";
+    with_variables(name, &[("FILCH_LEND", "0"), ("FILCH_WAIT", "")], || {
+        let me = thread::current().id();
+        let on_me = |_| filch::join(|| thread::current().id() == me, || ()).0;
+        assert!(!(0..10_000).any(on_me));
+        // Cores of other pools are lent as ever.
+        let told = format!("{:?}", ThreadPoolBuilder::new());
+        assert!(told.contains("lend_seats: true"), "{told}");
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | [`getting_started`] | the first loop, the first join, the first pool |
 //! | [`choosing`] | which tool when: loop, join, scope, spawn, broadcast |
 //! | [`from_rayon`] | what differs from rayon, and two ways to come over |
+//! | [`deterministic_rayon`] | unchanged rayon programs whose schedule a seed decides |
 //! | [`from_threads`] | std's threads, scopes and channels, and what becomes of them |
 //! | [`from_openmp`] | a table of pragmas |
 //! | [`from_onetbb`] | a table of oneTBB's algorithms and classes |
@@ -23,6 +24,10 @@ pub mod choosing {
 
 pub mod from_rayon {
     #![doc = include_str!("from_rayon.md")]
+}
+
+pub mod deterministic_rayon {
+    #![doc = include_str!("deterministic_rayon.md")]
 }
 
 pub mod from_threads {

@@ -67,6 +67,10 @@
 //! | `scope`, `spawn` | Closures take no argument, and there are handles: see [`scope`](crate::scope) and [`spawn`](crate::spawn). |
 //! | `scope_fifo`, `in_place_scope_fifo`, `ScopeFifo` | [`Scope::spawn_fifo`](crate::Scope::spawn_fifo) of any scope. |
 //!
+//! With the feature `rayon`, iterators of both crates can be mixed: `into_filch` and `into_rayon`,
+//! see the [guide](crate::guide::from_rayon#both-in-one-program). With the feature `indicatif`,
+//! `progress` and its like count items in a progress bar, as indicatif's methods for rayon do.
+//!
 //! New are [`with_pool`](ParallelIterator::with_pool) and
 //! [`num_threads`](ParallelIterator::num_threads), which say where a loop runs,
 //! [`cancel_with`](ParallelIterator::cancel_with), which stops a loop from outside,
@@ -88,6 +92,8 @@ mod settings;
 pub(crate) mod sources;
 mod traits;
 mod tries;
+#[cfg(feature = "rayon")]
+mod with_rayon;
 
 pub use adaptors::{
     CancelWith, Chain, Chunks, Cloned, Copied, Deterministic, Enumerate, ExponentialBlocks, Filter,
@@ -97,6 +103,8 @@ pub use adaptors::{
     StepBy, Take, TakeAny, TakeAnyWhile, TryFold, TryFoldWith, UniformBlocks, Update, WhileSome,
     WithPool, Zip, ZipEq,
 };
+#[cfg(feature = "indicatif")]
+pub use adaptors::{ParallelProgressIterator, Progress};
 /// One of two values, as for [`partition_map`](ParallelIterator::partition_map).
 pub use either::Either;
 pub use indexed::IndexedParallelIterator;
@@ -111,3 +119,5 @@ pub use sources::walk::{
     WalkTree, WalkTreePostfix, WalkTreePrefix, walk_tree, walk_tree_postfix, walk_tree_prefix,
 };
 pub use traits::*;
+#[cfg(feature = "rayon")]
+pub use with_rayon::{FromRayon, FromRayonUnindexed, IntoFilch, IntoRayon, ToRayon};

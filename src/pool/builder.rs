@@ -38,14 +38,16 @@ const TURN_LIMIT: Duration = Duration::from_secs(10);
 /// ```
 #[must_use = "a builder does nothing before `build` or `build_global`"]
 pub struct ThreadPoolBuilder {
-    num_threads: usize,
+    pub(super) num_threads: usize,
     name_of: Option<NameOf>,
     spawn_handler: Option<SpawnHandler<'static>>,
     settings: Settings,
+    /// Whether the wait policy was set.
+    pub(super) has_wait_policy: bool,
     uses_current_thread: bool,
     /// Whether cores are lent, if that was set.
-    lends_cores: Option<bool>,
-    seed: Option<Seed>,
+    pub(super) lends_cores: Option<bool>,
+    pub(super) seed: Option<Seed>,
     turn_limit: Duration,
     watchdog: Option<Duration>,
     handlers: Handlers,
@@ -66,6 +68,7 @@ impl Default for ThreadPoolBuilder {
                 max_spare_threads: MAX_SPARE_THREADS,
                 simulation: None,
             },
+            has_wait_policy: false,
             uses_current_thread: false,
             lends_cores: None,
             seed: None,
@@ -94,7 +97,7 @@ impl ThreadPoolBuilder {
     /// Sets the number of workers. 0, the default, means as many as this process may use: the
     /// smaller of its CPU affinity mask and its cgroup quota, if the system has these. For the
     /// global pool, the environment variable `FILCH_NUM_THREADS` comes first, if it is set and not
-    /// empty.
+    /// empty: see [`with_env`](Self::with_env).
     pub fn num_threads(mut self, num_threads: usize) -> Self {
         self.num_threads = num_threads;
         self
@@ -276,6 +279,7 @@ impl ThreadPoolBuilder {
     /// Sets what a worker runs while it waits: see [`WaitPolicy`].
     pub fn wait_policy(mut self, policy: WaitPolicy) -> Self {
         self.settings.wait_policy = policy;
+        self.has_wait_policy = true;
         self
     }
 
@@ -516,15 +520,16 @@ impl ThreadPoolBuilder {
     }
 
     /// Builds the global pool, which the free functions use outside of any pool. It lives as long
-    /// as the process. Without this call, the first use builds it with the default settings.
+    /// as the process. Without this call, the first use builds it with the default settings. What is
+    /// not set is taken from the environment: see [`with_env`](Self::with_env).
     ///
     /// # Panics
     /// Panics if a closure of this builder, called while the pool is built, calls this or uses the
     /// global pool.
     ///
     /// # Errors
-    /// Like [`build`](Self::build). Also returns an error if the global pool exists already, or if
-    /// `num_threads` is not set and `FILCH_NUM_THREADS` is set but not a number.
+    /// Like [`build`](Self::build) and [`with_env`](Self::with_env). Also returns an error if the
+    /// global pool exists already.
     pub fn build_global(self) -> Result<(), ThreadPoolBuildError> {
         global::build(self)
     }
@@ -537,27 +542,6 @@ impl ThreadPoolBuilder {
 
     pub(super) fn is_deterministic(&self) -> bool {
         self.seed.is_some()
-    }
-
-    /// Takes the number of threads from the environment, unless it is set.
-    pub(super) fn num_threads_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
-        const VARIABLE: &str = "FILCH_NUM_THREADS";
-        if self.num_threads > 0 {
-            return Ok(self);
-        }
-        let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
-            return Ok(self);
-        };
-        let number = value.to_str().and_then(|text| text.trim().parse().ok());
-        match number.filter(|&number| number <= MAX_WORKERS) {
-            Some(number) => self.num_threads = number,
-            None => {
-                let value = value.to_string_lossy().into_owned();
-                let kind = BuildErrorKind::InvalidEnv { variable: VARIABLE, value };
-                return Err(ThreadPoolBuildError::new(kind));
-            }
-        }
-        Ok(self)
     }
 }
 

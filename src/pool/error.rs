@@ -4,7 +4,7 @@ use std::error::Error;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::{fmt, io};
 
-use crate::sleep::MAX_WORKERS;
+use super::env;
 
 /// The error of [`ThreadPoolBuilder::build`](crate::ThreadPoolBuilder::build) and
 /// [`build_global`](crate::ThreadPoolBuilder::build_global). It names the setting, what was wrong
@@ -112,8 +112,8 @@ impl fmt::Display for ThreadPoolBuildError {
             ),
             BuildErrorKind::InvalidEnv { variable, value } => write!(
                 f,
-                "environment variable {variable}: {value:?} is not a number of threads; \
-                 accepted: 1 to {MAX_WORKERS}, or 0 for as many as this process may use"
+                "environment variable {variable}: {value:?} is not a value for it; accepted: {}",
+                env::accepted(variable)
             ),
             BuildErrorKind::InvalidInjectorInterval => {
                 write!(f, "injector_interval: 0 is not an interval; accepted: 1 to {}", u32::MAX)
@@ -130,8 +130,9 @@ impl fmt::Display for ThreadPoolBuildError {
             ),
             BuildErrorKind::Deterministic { setting } => write!(
                 f,
-                "deterministic: a pool whose threads take turns cannot have a {setting}; accepted: \
-                 a pool other than the global one, without spawn_handler and use_current_thread"
+                "deterministic, or the environment variable FILCH_SEED: a pool whose threads take \
+                 turns cannot have a {setting}; accepted: a pool without spawn_handler and \
+                 use_current_thread, and a global pool by FILCH_SEED only"
             ),
             BuildErrorKind::InvalidWatchdogPeriod => {
                 write!(f, "watchdog: zero is not a period; accepted: any longer time")

@@ -41,7 +41,7 @@ pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildErr
         if global.pool.get().is_some() {
             return Err(ThreadPoolBuildError::new(BuildErrorKind::GlobalPoolAlreadyInitialized));
         }
-        let builder = builder.num_threads_from_env()?;
+        let builder = builder.with_env()?;
         let _builds = Builds::start();
         os::keep_code_loaded();
         match builder.try_build() {

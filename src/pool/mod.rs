@@ -1,6 +1,7 @@
 //! `ThreadPool`, and how dropping it ends the pool.
 
 mod builder;
+mod env;
 mod error;
 mod global;
 mod member;

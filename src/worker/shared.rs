@@ -189,7 +189,8 @@ impl Registry {
         assert!(
             !self.is_away_from_home(),
             "a deterministic pool can be used on the thread that it was built on, and by the \
-             workers of deterministic pools that were built there, and on no other thread"
+             workers of deterministic pools that were built there, and on no other thread (with \
+             FILCH_SEED, the global pool is built on the thread that uses it first)"
         );
     }
 

@@ -427,6 +427,9 @@ pub fn own_process(
     command
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env_remove("FILCH_NUM_THREADS")
+        .env_remove("FILCH_WAIT")
+        .env_remove("FILCH_LEND")
+        .env_remove("FILCH_SEED")
         .env(CHILD, name);
     setup(&mut command);
     let output = command.output().expect("the process starts");

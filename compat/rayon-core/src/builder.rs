@@ -9,6 +9,9 @@ use crate::{ThreadPool, ThreadPoolBuildError, global, max_num_threads};
 
 /// The settings of a [`ThreadPool`], or of the global one.
 ///
+/// Each pool also has what the variables `FILCH_WAIT`, `FILCH_LEND` and `FILCH_SEED` say: see
+/// [the front page](crate#by-the-environment).
+///
 /// ```
 /// let pool = rayon_core::ThreadPoolBuilder::new().num_threads(22).build()?;
 /// assert_eq!(pool.current_num_threads(), 22);
@@ -86,7 +89,9 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
     ///
     /// # Errors
     /// When a thread cannot be started, with what the system or the spawn handler said; when
-    /// [`use_current_thread`](Self::use_current_thread) is asked for on a thread that is in a pool.
+    /// [`use_current_thread`](Self::use_current_thread) is asked for on a thread that is in a pool;
+    /// when one of the variables `FILCH_…` has a value that is not accepted, or does not go with
+    /// the settings.
     pub fn build(self) -> Result<ThreadPool, ThreadPoolBuildError> {
         self.build_inner().map(ThreadPool::of)
     }
@@ -108,8 +113,11 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
         };
         let mut builder = filch::ThreadPoolBuilder::new()
             .num_threads(num_threads.min(max_num_threads()))
-            .lend_seats(false)
-            .abort_on_panic(true);
+            .abort_on_panic(true)
+            .with_env()?;
+        if env::var_os("FILCH_LEND").is_none_or(|value| value.is_empty()) {
+            builder = builder.lend_seats(false);
+        }
         if self.use_current_thread {
             builder = builder.use_current_thread();
         }

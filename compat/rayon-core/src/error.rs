@@ -56,7 +56,7 @@ impl From<filch::ThreadPoolBuildError> for ThreadPoolBuildError {
         let kind = match error.into_kind() {
             BuildErrorKind::CurrentThreadAlreadyInPool => Kind::CurrentThreadAlreadyInPool,
             BuildErrorKind::Spawn { error, .. } => Kind::IOError(error),
-            // A setting that no system would take: a thread name with a NUL in it.
+            // What no system would take, such as a thread name with a NUL in it, or a variable.
             _ => Kind::IOError(io::Error::new(io::ErrorKind::InvalidInput, text)),
         };
         kind.into()

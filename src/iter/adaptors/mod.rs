@@ -54,6 +54,8 @@ mod map_with;
 mod pair;
 mod panic_fuse;
 mod place;
+#[cfg(feature = "indicatif")]
+mod progress;
 mod reshape;
 mod rev;
 mod seed;
@@ -80,6 +82,8 @@ pub use map_while::MapWhile;
 pub use map_with::{MapInit, MapWith};
 pub use panic_fuse::PanicFuse;
 pub use place::{NumThreads, WithPool};
+#[cfg(feature = "indicatif")]
+pub use progress::{ParallelProgressIterator, Progress};
 pub use rev::Rev;
 pub use serial::{
     Cloned, Copied, Filter, FilterMap, FlatMapIter, FlattenIter, Inspect, Map, Positions, Update,

@@ -307,9 +307,9 @@ macro_rules! serial {
 }
 
 /// Wraps the producer.
-struct Wrap<'a, CB, A> {
-    callback: CB,
-    adapter: &'a A,
+pub(super) struct Wrap<'a, CB, A> {
+    pub(super) callback: CB,
+    pub(super) adapter: &'a A,
 }
 
 impl<T, CB, A> ProducerCallback<T> for Wrap<'_, CB, A>

@@ -2,7 +2,7 @@
 //! Carlo: many random years, by the model of Black and Scholes, in weekly steps.
 //!
 //! The results have the same bits on any number of threads. Each year has random numbers of its
-//! own, and `par_reduce_fixed` adds in an order that only depends on how many numbers there are.
+//! own, and `par_deterministic_reduce` adds in an order that only depends on how many numbers there are.
 
 use std::path::PathBuf;
 
@@ -48,7 +48,7 @@ fn payoff(price: &f64) -> f64 {
 fn try_years(seed: u64, years: u64) -> (Vec<f64>, f64) {
     let mut prices: Vec<f64> = (0..years).into_par_iter().map(|y| price(seed, y)).collect();
     prices.par_sort_unstable_by(f64::total_cmp);
-    let sum = prices.par_reduce_fixed(0.0, payoff, |a, b| a + b);
+    let sum = prices.par_deterministic_reduce(0.0, payoff, |a, b| a + b);
     (prices, sum)
 }
 
@@ -89,7 +89,7 @@ fn main() -> Result {
     }
     let n = years as f64;
     let mean = sum / n;
-    let squares = prices.par_reduce_fixed(0.0, |p| payoff(p).powi(2), |a, b| a + b);
+    let squares = prices.par_deterministic_reduce(0.0, |p| payoff(p).powi(2), |a, b| a + b);
     let error = ((squares / n - mean * mean) / n).sqrt();
     println!("it is worth {mean:.3} ± {error:.3}; by the formula, {:.3}", formula());
     ensure((mean - formula()).abs() < 4.0 * error, "that is too far from the formula")?;

@@ -1,0 +1,241 @@
+//! Progress bars of indicatif.
+
+use std::{mem, thread};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::serial::{Adapter, OneToOne, Through, Wrap};
+use crate::iter::plumbing::{Consumer, LoopSettings, ProducerCallback, UnindexedConsumer};
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
+use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
+
+/// Counts the items of parallel iterators in progress bars, as indicatif's trait of this name does
+/// for those of rayon.
+///
+/// Needs the feature `indicatif`. The prelude has this trait without its name.
+///
+/// Each worker counts by itself, and adds to the bar about every millisecond, and at the end of each
+/// block of a loop. So workers do not contend for the bar. Items that take longer than a millisecond
+/// count one by one, as they end (but up to 15 slow items count late if they follow on quick ones).
+/// On two cores that takes some 3 ns for each item, with indicatif's adaptor for rayon some 90 ns.
+///
+/// The bar ends by its `ProgressFinish` once the loop has ended and no other clone of it is left.
+///
+/// ```
+/// use filch::prelude::*;
+///
+/// let squares: Vec<u64> = (0..1000_u32).into_par_iter().progress().map(u64::from).map(|n| n * n).collect();
+/// assert_eq!(squares[999], 998_001);
+/// ```
+pub trait ParallelProgressIterator: ParallelIterator {
+    /// Counts the items in `bar`.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    /// use indicatif::ProgressBar;
+    ///
+    /// let bar = ProgressBar::new(1000);
+    /// let even = (0..1000).into_par_iter().progress_with(bar.clone()).filter(|n| n % 2 == 0);
+    /// assert_eq!((even.count(), bar.position()), (500, 1000));
+    /// ```
+    fn progress_with(self, bar: ProgressBar) -> Progress<Self> {
+        Progress::new(self, Counting(bar))
+    }
+
+    /// Counts the items in a new bar of length `len`.
+    fn progress_count(self, len: u64) -> Progress<Self> {
+        self.progress_with(ProgressBar::new(len))
+    }
+
+    /// Counts the items in a new bar, which has the iterator's length.
+    fn progress(self) -> Progress<Self>
+    where
+        Self: IndexedParallelIterator,
+    {
+        let len = self.len() as u64;
+        self.progress_count(len)
+    }
+
+    /// Counts the items in a new bar, which has the iterator's length and is drawn in `style`.
+    fn progress_with_style(self, style: ProgressStyle) -> Progress<Self>
+    where
+        Self: IndexedParallelIterator,
+    {
+        let bar = ProgressBar::new(self.len() as u64).with_style(style);
+        self.progress_with(bar)
+    }
+}
+
+impl<I: ParallelIterator> ParallelProgressIterator for I {}
+
+adaptor! {
+    /// An iterator whose items count in a progress bar. Returned by the methods of
+    /// [`ParallelProgressIterator`].
+    Progress<I> { base; counting: Counting }
+}
+
+impl<I: ParallelIterator> ParallelIterator for Progress<I> {
+    type Item = I::Item;
+
+    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
+        let Progress { base, counting } = self;
+        base.drive_unindexed(Through { base: consumer, adapter: &counting })
+    }
+
+    fn opt_len(&self) -> Option<usize> {
+        self.base.opt_len()
+    }
+
+    fn loop_settings(&self) -> LoopSettings {
+        self.base.loop_settings()
+    }
+}
+
+impl<I: IndexedParallelIterator> IndexedParallelIterator for Progress<I> {
+    fn drive<C: Consumer<I::Item>>(self, consumer: C) -> C::Result {
+        let Progress { base, counting } = self;
+        base.drive(Through { base: consumer, adapter: &counting })
+    }
+
+    fn len(&self) -> usize {
+        self.base.len()
+    }
+
+    fn with_producer<CB: ProducerCallback<I::Item>>(self, callback: CB) -> CB::Output {
+        let Progress { base, counting } = self;
+        base.with_producer(Wrap { callback, adapter: &counting })
+    }
+}
+
+/// The bar in which items count.
+#[derive(Clone)]
+pub(crate) struct Counting(ProgressBar);
+
+impl<T> Adapter<T> for Counting {
+    type Out = T;
+    type Iter<'a, It: Iterator<Item = T>> = Counted<'a, It>;
+
+    fn adapt<It: Iterator<Item = T>>(&self, iter: It) -> Counted<'_, It> {
+        Counted { iter, count: Count::new(&self.0) }
+    }
+}
+
+impl<T> OneToOne<T> for Counting {
+    type Exact<'a, It>
+        = Counted<'a, It>
+    where
+        It: DoubleEndedIterator<Item = T> + ExactSizeIterator;
+
+    fn adapt_exact<It>(&self, iter: It) -> Counted<'_, It>
+    where
+        It: DoubleEndedIterator<Item = T> + ExactSizeIterator,
+    {
+        self.adapt(iter)
+    }
+}
+
+/// How long a worker counts before it adds that to the bar. (A guess: far shorter than the time
+/// between two drawings, and long enough that workers do not contend for the bar.)
+const INTERVAL: u64 = 1_000 * TICKS_PER_MICROSECOND;
+
+/// How many quick items are counted without a look at the clock. (The clock may take 20 ns. If slow
+/// items follow on quick ones, up to this many count late.)
+const ROW: u32 = 16;
+
+/// How long a row of quick items takes at most.
+const QUICK: u64 = 16 * TICKS_PER_MICROSECOND;
+
+/// What a worker has counted, which is added to the bar at the end.
+pub(super) struct Count<'a> {
+    bar: &'a ProgressBar,
+    items: u64,
+    /// When that was added to the bar last.
+    told: u64,
+    /// How many items are counted between two looks at the clock, and how many of these are left.
+    row: u32,
+    left: u32,
+    /// When the last look was.
+    looked: u64,
+}
+
+impl<'a> Count<'a> {
+    fn new(bar: &'a ProgressBar) -> Self {
+        let now = ticks();
+        Count { bar, items: 0, told: now, row: 1, left: 0, looked: now }
+    }
+
+    #[inline]
+    fn add(&mut self) {
+        match self.left.checked_sub(1) {
+            Some(left) => self.left = left,
+            None => self.look(),
+        }
+        self.items += 1;
+    }
+
+    fn look(&mut self) {
+        let now = ticks();
+        if now.wrapping_sub(self.told) > INTERVAL {
+            self.tell();
+            self.told = now;
+        }
+        let is_quick = now.wrapping_sub(self.looked) < QUICK;
+        self.row = if is_quick { ROW.min(2 * self.row) } else { 1 };
+        self.left = self.row - 1;
+        self.looked = now;
+    }
+
+    fn tell(&mut self) {
+        self.bar.inc(mem::take(&mut self.items));
+    }
+}
+
+impl Drop for Count<'_> {
+    fn drop(&mut self) {
+        // A bar panics if it panicked before. On an unwinding thread, that would abort the process.
+        if self.items > 0 && !thread::panicking() {
+            self.tell();
+        }
+    }
+}
+
+/// The items of a piece, each of which counts.
+pub(super) struct Counted<'a, It> {
+    iter: It,
+    count: Count<'a>,
+}
+
+impl<It: Iterator> Iterator for Counted<'_, It> {
+    type Item = It::Item;
+
+    fn next(&mut self) -> Option<It::Item> {
+        let item = self.iter.next()?;
+        self.count.add();
+        Some(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.iter.size_hint()
+    }
+
+    fn fold<B, F: FnMut(B, It::Item) -> B>(self, init: B, mut f: F) -> B {
+        let Counted { iter, mut count } = self;
+        let so_far = iter.fold(init, |so_far, item| {
+            count.add();
+            f(so_far, item)
+        });
+        // Not at the end of the function: a panic there would leak the result.
+        drop(count);
+        so_far
+    }
+}
+
+impl<It: DoubleEndedIterator> DoubleEndedIterator for Counted<'_, It> {
+    fn next_back(&mut self) -> Option<It::Item> {
+        let item = self.iter.next_back()?;
+        self.count.add();
+        Some(item)
+    }
+}
+
+impl<It: ExactSizeIterator> ExactSizeIterator for Counted<'_, It> {}

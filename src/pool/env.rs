@@ -1,0 +1,129 @@
+//! Settings that the environment gives to a pool.
+
+use std::env;
+
+use super::{BuildErrorKind, ThreadPoolBuildError, ThreadPoolBuilder};
+use crate::sleep::MAX_WORKERS;
+use crate::worker::settings::WaitPolicy;
+
+const NUM_THREADS: &str = "FILCH_NUM_THREADS";
+const WAIT: &str = "FILCH_WAIT";
+const LEND: &str = "FILCH_LEND";
+const SEED: &str = "FILCH_SEED";
+
+/// A variable that is set, and not empty.
+struct Variable {
+    name: &'static str,
+    /// Its value, without blanks at the ends. If that is no text, some characters are replaced.
+    value: String,
+}
+
+impl Variable {
+    fn read(name: &'static str) -> Option<Self> {
+        let value = env::var_os(name).filter(|value| !value.is_empty())?;
+        Some(Variable { name, value: value.to_string_lossy().trim().to_owned() })
+    }
+
+    /// Returns `parsed`, or an error if that is nothing.
+    fn or_refuse<T>(self, parsed: Option<T>) -> Result<T, ThreadPoolBuildError> {
+        let Variable { name: variable, value } = self;
+        let refused = || ThreadPoolBuildError::new(BuildErrorKind::InvalidEnv { variable, value });
+        parsed.ok_or_else(refused)
+    }
+}
+
+/// Says which values a variable may have.
+pub(super) fn accepted(variable: &str) -> String {
+    match variable {
+        WAIT => "`own` (waits run what they wait for only) or `any` (any work)".to_owned(),
+        LEND => "`1` (calling threads may work themselves) or `0`".to_owned(),
+        SEED if cfg!(feature = "deterministic") => format!("0 to {}", u64::MAX),
+        SEED => "none, since filch is built without its feature `deterministic`".to_owned(),
+        _ => format!("1 to {MAX_WORKERS}, or 0 for as many as this process may use"),
+    }
+}
+
+impl ThreadPoolBuilder {
+    /// Takes from the environment what is not set so far. The global pool does that by itself; with
+    /// this, other pools can.
+    ///
+    /// | variable | value | stands for |
+    /// | --- | --- | --- |
+    /// | `FILCH_NUM_THREADS` | a number | [`num_threads`](Self::num_threads) |
+    /// | `FILCH_WAIT` | `own` or `any` | [`wait_policy`](Self::wait_policy): [`OwnDescendants`](WaitPolicy::OwnDescendants) or [`AnyWork`](WaitPolicy::AnyWork) |
+    /// | `FILCH_LEND` | `1` or `0` | [`lend_seats`](Self::lend_seats): yes or no |
+    /// | `FILCH_SEED` | a number below 2⁶⁴ | `deterministic`; needs the feature of that name |
+    ///
+    /// An empty variable is as if it were not set.
+    ///
+    /// With `FILCH_SEED`, the global pool is a deterministic one. Then only the thread that uses it
+    /// first can use it, and the workers of its pools: see
+    /// [deterministic rayon](crate::guide::deterministic_rayon).
+    ///
+    /// # Errors
+    /// Returns an error if a variable has another value. It names the variable, the value, and what
+    /// is accepted.
+    ///
+    /// ```
+    /// // Of two workers if `FILCH_NUM_THREADS=2`.
+    /// let pool = filch::ThreadPoolBuilder::new().with_env()?.build()?;
+    /// assert_eq!(pool.join(|| 1, || 2), (1, 2));
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn with_env(self) -> Result<Self, ThreadPoolBuildError> {
+        self.num_threads_from_env()?.wait_policy_from_env()?.lends_from_env()?.seed_from_env()
+    }
+
+    fn num_threads_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
+        let unset = self.num_threads == 0;
+        if let Some(variable) = Variable::read(NUM_THREADS).filter(|_| unset) {
+            let number = variable.value.parse().ok().filter(|&number| number <= MAX_WORKERS);
+            self.num_threads = variable.or_refuse(number)?;
+        }
+        Ok(self)
+    }
+
+    fn wait_policy_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
+        let unset = !self.has_wait_policy;
+        if let Some(variable) = Variable::read(WAIT).filter(|_| unset) {
+            let policy = match variable.value.as_str() {
+                "own" => Some(WaitPolicy::OwnDescendants),
+                "any" => Some(WaitPolicy::AnyWork),
+                _ => None,
+            };
+            self = self.wait_policy(variable.or_refuse(policy)?);
+        }
+        Ok(self)
+    }
+
+    fn lends_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
+        let unset = self.lends_cores.is_none();
+        if let Some(variable) = Variable::read(LEND).filter(|_| unset) {
+            let lends = match variable.value.as_str() {
+                "1" => Some(true),
+                "0" => Some(false),
+                _ => None,
+            };
+            self.lends_cores = Some(variable.or_refuse(lends)?);
+        }
+        Ok(self)
+    }
+
+    #[cfg(feature = "deterministic")]
+    fn seed_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
+        let unset = self.seed.is_none();
+        if let Some(variable) = Variable::read(SEED).filter(|_| unset) {
+            let seed = variable.value.parse().ok();
+            self.seed = Some(variable.or_refuse(seed)?);
+        }
+        Ok(self)
+    }
+
+    #[cfg(not(feature = "deterministic"))]
+    fn seed_from_env(self) -> Result<Self, ThreadPoolBuildError> {
+        match Variable::read(SEED) {
+            Some(variable) => variable.or_refuse(None),
+            None => Ok(self),
+        }
+    }
+}
