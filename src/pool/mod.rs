@@ -126,10 +126,14 @@ impl Drop for ThreadPool {
         if !waits || on_worker || self.registry.is_away_from_home() {
             return;
         }
-        self.registry.wait_for_threads();
-        let mut threads = mem::take(&mut self.threads);
-        threads.append(&mut self.registry.take_spare_threads());
+        let threads = mem::take(&mut self.threads);
+        // Otherwise it waits only once, in the joins: each wait costs some microseconds.
+        let may_work = Worker::current().is_some() || self.registry.is_simulated();
+        if may_work || !self.registry.has_started(threads.len()) {
+            self.registry.wait_for_threads();
+        }
         join_threads(&self.registry, threads);
+        join_threads(&self.registry, self.registry.take_spare_threads());
         slab::empty_shared();
     }
 }

@@ -559,6 +559,11 @@ impl Registry {
         unsafe { Event::happen(&raw const self.all_left) };
     }
 
+    /// Whether the pool has started so many threads, not counting spare ones.
+    pub(crate) fn has_started(&self, threads: usize) -> bool {
+        self.threads.lock().started == threads
+    }
+
     /// Waits until all threads have returned from `ThreadBuilder::run`.
     pub(crate) fn wait_for_threads(&self) {
         self.all_left.wait(|| {
