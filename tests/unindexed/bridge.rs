@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use crate::everywhere::everywhere;
 use filch::prelude::*;
@@ -138,8 +137,8 @@ fn in_time(
             run();
             sender.send(()).unwrap();
         });
-        let hangs =
-            ended.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout);
+        let limit = crate::common::time_limit() / 3;
+        let hangs = ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
         assert!(!hangs, "{threads} threads hang");
         runner.join().unwrap();
     }
