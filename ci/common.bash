@@ -16,19 +16,23 @@ nightly() { rustup which --toolchain nightly "$1" 2>/dev/null; }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
-# Unpacks a rustc with the sources of its std into a directory, from Debian's packages, unless it is
-# there. Nothing is installed. By these, nightly's cargo builds std for any target, and for sanitizers.
+# Unpacks a rustc, its cargo and the sources of its std into a directory, from Debian's packages, unless
+# they are there: the newest, or of the version given. Nothing is installed. By these, nightly's cargo
+# builds std for any target, and for sanitizers.
 unpack_rustc() {
-    local tools=$1 packages=$1/packages std llvm
+    local tools=$1 packages=$1/packages version std package
     [ ! -e "$tools/complete" ] || return 0
-    first_dependency() { apt-cache depends "$1" | sed -n "s/^ *Depends: \($2.*\)/\1/p" | head -1; }
     command -v apt-get >/dev/null || return
     as_root apt-get -qq update || echo 'the lists of packages stay as they are'
-    std=$(first_dependency libstd-rust-web-dev libstd-rust-web)
-    llvm=$(first_dependency "$std" libllvm)
+    version=$(apt-cache madison rustc-web | awk -v v="^${2:-}" '$3 ~ v && !n++ { print $3 }')
+    [ -n "$version" ] || return
+    libraries() { apt-cache depends "$1" | sed -n 's/^ *Depends: \(lib.*\)/\1/p' | grep -vE '^lib(c6|gcc-s1|stdc)'; }
+    std=$(libraries "libstd-rust-web-dev=$version")
     rm -rf "$tools"
     mkdir -p "$packages"
-    (cd "$packages" && apt-get -qq download rustc-web libstd-rust-web-dev rust-web-src "$std" "$llvm") || return
+    (cd "$packages" && apt-get -qq download "rustc-web=$version" "cargo-web=$version" \
+        "libstd-rust-web-dev=$version" "rust-web-src=$version" "$std" \
+        $(libraries "$std") $(libraries "cargo-web=$version")) || return
     for package in "$packages"/*.deb; do
         dpkg -x "$package" "$tools" || return
     done
@@ -39,7 +43,7 @@ unpack_rustc() {
 # Has cargo use what was unpacked there.
 use_rustc() {
     export RUSTC=$1/usr/bin/rustc RUSTC_BOOTSTRAP=1
-    export LD_LIBRARY_PATH=$1/usr/lib/x86_64-linux-gnu:$1/usr/lib
+    export LD_LIBRARY_PATH=$1/usr/lib/x86_64-linux-gnu:$1/usr/lib:$1/lib/x86_64-linux-gnu
 }
 
 # Tests that leak on purpose: they forget a handle, or have payloads whose drop panics again and

@@ -4,11 +4,9 @@ mod common;
 #[path = "common/uses.rs"]
 mod uses;
 
-use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
-use common::{Flag, alone, boom, pool, say, tells, watchdog};
+use common::{Flag, alone, boom, tells, watchdog};
 use filch::{ThreadPool, ThreadPoolBuilder};
 use uses::{fib, use_free_functions, use_many_tasks, use_pool};
 
@@ -16,8 +14,12 @@ use uses::{fib, use_free_functions, use_many_tasks, use_pool};
 
 #[cfg(target_os = "linux")]
 mod limited {
-    use super::*;
     use std::io;
+    use std::panic::catch_unwind;
+    use std::thread;
+
+    use super::common::{pool, say};
+    use super::*;
 
     /// A user of this file's own, who runs nothing else: the limit counts all that a user runs.
     const NOBODY: u32 = 64_322;

@@ -45,7 +45,7 @@ use state::{Done, TaskState};
 #[repr(align(64))]
 struct Waiting(Sleeper);
 
-const _: () = assert!(align_of::<Waiting>() >= state::ALIGN);
+const _: () = assert!(align_of::<Waiting>() > state::FLAGS);
 
 /// The scope or pool that a task belongs to.
 pub(crate) trait Home: Copy {

@@ -50,10 +50,8 @@ const DETACHED: usize = 8;
 const ENTRY_GONE: usize = 16;
 /// The handle has taken or dropped the result, and does not touch the block again.
 const HANDLE_GONE: usize = 32;
-const FLAGS: usize = 63;
-
-/// The alignment of an address that is to fit above the flags.
-pub(crate) const ALIGN: usize = FLAGS + 1;
+/// An address that is to fit above the flags is aligned to more than this.
+pub(crate) const FLAGS: usize = 63;
 
 /// What the thread that sets `DONE` has to do.
 #[must_use]
@@ -185,7 +183,7 @@ mod models {
     // SAFETY: nothing in a task depends on its thread.
     unsafe impl Send for Task {}
 
-    const SLEEPER: usize = ALIGN;
+    const SLEEPER: usize = FLAGS + 1;
 
     impl Task {
         fn new() -> Self {

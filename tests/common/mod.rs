@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::any::Any;
+use std::ffi::OsString;
 use std::fmt::Debug;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -19,6 +20,8 @@ use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
 const CHILD: &str = "FILCH_TEST_CHILD";
 /// Seconds a test may take, for slow machines and slow checkers.
 const TIMEOUT: &str = "FILCH_TEST_TIMEOUT";
+/// Set to an emulator and its arguments, by which this program runs.
+const RUNNER: &str = "FILCH_TEST_RUNNER";
 /// What a child says when it reaches its body.
 const STARTED: &str = "[own process: body started]";
 
@@ -423,8 +426,12 @@ pub fn own_process(
         say(STARTED);
         return body();
     }
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let runner = std::env::var(RUNNER).unwrap_or_default();
+    let program = std::env::current_exe().unwrap().into_os_string();
+    let mut words = runner.split_whitespace().map(OsString::from).chain([program]);
+    let mut command = Command::new(words.next().unwrap());
     command
+        .args(words)
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env_remove("FILCH_NUM_THREADS")
         .env_remove("FILCH_WAIT")

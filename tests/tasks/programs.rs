@@ -2,9 +2,8 @@
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use crate::common::{any_wait_builder, is_simulated, seed, sized};
+use crate::common::{any_wait_builder, is_simulated, seed, sized, time_limit};
 use crate::program::{Books, Machine, Program};
 use arbitrary::{Arbitrary, Unstructured};
 use filch::WaitPolicy;
@@ -30,7 +29,7 @@ impl Watch {
         let shown = current.clone();
         std::thread::spawn(move || {
             loop {
-                match beats.recv_timeout(Duration::from_secs(30)) {
+                match beats.recv_timeout(time_limit() / 2) {
                     Ok(()) => (),
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => break,

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use crate::everywhere::everywhere;
 use filch::prelude::*;
@@ -62,9 +61,9 @@ fn bridges_run_in_bridges() {
         let expected = (0..200).map(|n| (0..n).map(|m| (0..m % 10).sum::<usize>()).sum::<usize>());
         assert_eq!(sum, expected.sum());
         // Iterators that do: others may run parts of this bridge meanwhile, on the same stack.
-        let loops = (0..300_usize)
-            .map(|n| (0..1000_usize).into_par_iter().map(|m| slow(m) * n).sum::<usize>());
-        assert_eq!(loops.par_bridge().sum::<usize>(), 499_500 * (0..300).sum::<usize>());
+        let loops = (0..300_u64)
+            .map(|n| (0..1000).into_par_iter().map(|m| slow(m) as u64 * n).sum::<u64>());
+        assert_eq!(loops.par_bridge().sum::<u64>(), 499_500 * (0..300).sum::<u64>());
         let bridges =
             (0..300_usize).map(|n| (0..100_usize).par_bridge().map(|m| slow(m) * n).sum::<usize>());
         assert_eq!(bridges.par_bridge().map(slow).sum::<usize>(), 4950 * (0..300).sum::<usize>());
@@ -138,8 +137,8 @@ fn in_time(
             run();
             sender.send(()).unwrap();
         });
-        let hangs =
-            ended.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout);
+        let limit = crate::common::time_limit() / 3;
+        let hangs = ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
         assert!(!hangs, "{threads} threads hang");
         runner.join().unwrap();
     }
