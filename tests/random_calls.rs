@@ -242,7 +242,10 @@ impl Call {
         match rng.random_range(0..3) {
             0 => {
                 pool.install(|| a.run());
-                pool.shutdown_background();
+                // (A member would go on with broadcasts to workers that have ended.)
+                if pool.current_thread_index().is_none() {
+                    pool.shutdown_background();
+                }
             }
             1 => {
                 // Its own task may drop it.
@@ -359,8 +362,8 @@ fn run(seed: u64, is_simulated: bool, callers: usize) -> (u64, &'static Ledger) 
         calls(rng.random());
     });
     for pool in shared {
-        // A call that uses the pool must not drop it last. (Tasks of two pools may each wait for the
-        // end of the other pool, and no seed decides what is after the end of this thread.)
+        // A call that uses the pool must not drop it last: tasks of two pools may each wait for the
+        // end of the other pool.
         while Arc::strong_count(&pool) > 1 {
             schedule_point();
             thread::yield_now();

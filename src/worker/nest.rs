@@ -110,8 +110,8 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn run_above(&self, run: impl FnOnce()) {
-        // Another thread could not use the deterministic pools of this one, which would keep its turn
-        // meanwhile.
+        // Another thread could not use the deterministic pools of this one, which would keep its
+        // turn meanwhile.
         if sim::takes_turns() {
             return run();
         }
