@@ -302,6 +302,28 @@ fn real_pools_and_threads_work_beside_it() {
     }
 }
 
+/// A thread that borrows a core of a real pool goes on its own stack, however many tasks nest:
+/// another thread could not use the deterministic pool.
+#[test]
+fn a_builder_that_works_for_a_real_pool_goes_on_itself() {
+    let _watchdog = watchdog();
+    fn nest(depth: u32, pool: Arc<ThreadPool>) -> u32 {
+        let frame = std::hint::black_box([1_u8; 4 << 10]);
+        let on_top = match depth {
+            0 => pool.install(|| filch::join(|| 0, || 0).0),
+            _ => filch::spawn(move || nest(depth - 1, pool)).join().unwrap(),
+        };
+        on_top + u32::from(std::hint::black_box(frame)[0])
+    }
+    let real = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    for seed in 0..10 {
+        let here = thread::current().id();
+        let nested = || (thread::current().id(), nest(60, Arc::new(pool(2, seed))));
+        let ((thread, depth), ()) = real.join(nested, || ());
+        assert!(thread == here && depth == 61);
+    }
+}
+
 #[test]
 fn another_thread_is_refused() {
     let _watchdog = watchdog();

@@ -16,6 +16,7 @@ use uses::{fib, use_free_functions, use_many_tasks, use_pool};
 mod limited {
     use std::io;
     use std::panic::catch_unwind;
+    use std::sync::mpsc;
     use std::thread;
 
     use super::common::{pool, say};
@@ -96,6 +97,30 @@ mod limited {
             allow_threads(None).unwrap();
             wait_elsewhere();
             assert_eq!(common::thread_count(), threads.map(|threads| threads + 1));
+        });
+    }
+
+    /// The only worker of a pool is a thread of the user, which ends while a task is queued.
+    #[test]
+    fn a_member_without_a_successor_runs_what_is_queued() {
+        let _watchdog = watchdog();
+        let (go, may_go) = mpsc::channel::<()>();
+        let (hand, handed) = mpsc::channel();
+        let member = thread::spawn(move || {
+            if may_go.recv().is_err() {
+                return; // not in the process whose threads are limited
+            }
+            let pool = common::builder().num_threads(1).use_current_thread().build().unwrap();
+            let chain = || filch::spawn(|| filch::join(|| 1, || filch::spawn(|| 2)));
+            hand.send((pool.spawn(chain), pool)).unwrap();
+        });
+        without_threads("limited::a_member_without_a_successor_runs_what_is_queued", || {
+            go.send(()).unwrap();
+            let (task, pool) = handed.recv().unwrap();
+            let (one, two) = task.join().unwrap().join().unwrap();
+            assert_eq!((one, two.join().unwrap()), (1, 2));
+            member.join().unwrap();
+            drop(pool);
         });
     }
 

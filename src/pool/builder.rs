@@ -306,8 +306,9 @@ impl ThreadPoolBuilder {
     ///
     /// A closure must not wait for another by means that the runtime does not know: a channel, or a
     /// lock that is held over a schedule point. While it waits, it keeps its turn, and the other
-    /// closure never runs. If nothing moves for a [limit](Self::turn_limit), the process is aborted
-    /// with a message that says which threads wait.
+    /// closure never runs. If another thread has work meanwhile, for a [limit](Self::turn_limit), the
+    /// process is aborted with a message that says which threads wait. If none has, the closure may
+    /// as well compute, and nothing is said.
     ///
     /// Only the thread that builds the pool, and workers of deterministic pools that this thread
     /// has built, can use the pool. Handles may go to any thread. Deterministic pools that one

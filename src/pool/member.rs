@@ -108,8 +108,12 @@ fn leave(registry: &Arc<Registry>) {
         // Here as well, so that it is visible as soon as this thread has ended.
         Ok(_detached) => registry.member_goes(),
         // The system refuses a thread. The other workers steal from the core, and run what is
-        // pinned to it.
+        // pinned to it. If there is none, this thread runs what is left.
         Err(_) => {
+            if registry.workers().len() == 1 {
+                let _acting = Acting::start(worker);
+                run_what_is_left(registry);
+            }
             worker.set_thread(false);
             registry.core_stays_empty();
         }

@@ -46,6 +46,11 @@ impl Simulation {
 pub(crate) fn leave() {}
 
 #[inline(always)]
+pub(crate) fn takes_turns() -> bool {
+    false
+}
+
+#[inline(always)]
 pub(crate) fn point() {}
 
 #[inline(always)]

@@ -70,6 +70,11 @@ fn here() -> Option<Rc<SimThread>> {
     Some(thread)
 }
 
+/// Whether the calling thread is simulated.
+pub(crate) fn takes_turns() -> bool {
+    here().is_some()
+}
+
 /// For the child of a `fork()`, in which the threads of the simulation do not exist.
 pub(crate) fn leave() {
     let _ = HERE.try_with(|here| mem::forget(here.take()));

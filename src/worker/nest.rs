@@ -29,6 +29,7 @@ use super::{Acting, IS_POOLS, Worker};
 use crate::job::outcome;
 use crate::os::generation::Generation;
 use crate::os::thread::{Thread, default_stack_size};
+use crate::sim;
 
 /// The room on a worker's own stack, in bytes, but at most a quarter of the stack: the frames below
 /// use some, and the last task needs enough. (A guess: a link of a chain takes 240 bytes, a few
@@ -104,10 +105,16 @@ impl Worker {
         }
     }
 
-    /// Calls `run` on the next stack, or here if no thread can be started for it.
+    /// Calls `run` on the next stack, or here if this thread is simulated, or if no thread can be
+    /// started for it.
     #[cold]
     #[inline(never)]
     fn run_above(&self, run: impl FnOnce()) {
+        // Another thread could not use the deterministic pools of this one, which would keep its
+        // turn meanwhile.
+        if sim::takes_turns() {
+            return run();
+        }
         let nest = self.nest.take();
         let room = nest.room.get().saturating_mul(GROWTH).min(MOST_ROOM);
         let above = nest.above.take().or_else(|| Above::start(self, room));
@@ -134,8 +141,7 @@ struct Above {
     thread: Option<Thread>,
 }
 
-/// What the thread is to do next. (Without `Parker`, so that a caller in a simulation keeps its
-/// turn.)
+/// What the thread is to do next.
 struct Calls {
     next: Mutex<Next>,
     changed: Condvar,
@@ -164,10 +170,10 @@ unsafe impl Send for Whose {}
 
 impl Above {
     /// Starts a thread with `room` in addition to a stack like the worker's own. Returns `None` in
-    /// pools without spare threads, in deterministic ones, and if the system refuses a thread.
+    /// pools without spare threads, and if the system refuses a thread.
     fn start(worker: &Worker, room: usize) -> Option<Self> {
         let registry = worker.registry();
-        if registry.settings().max_spare_threads == 0 || registry.is_simulated() {
+        if registry.settings().max_spare_threads == 0 {
             return None;
         }
         let (next, changed) = (Mutex::new(Next::Nothing), Condvar::new());
