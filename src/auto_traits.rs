@@ -132,7 +132,7 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 
 // Pools and tasks.
 exactly! { ALL;
-    BroadcastContext, BuildErrorKind, CancelToken, Cancelled, Counters, Dump, FnContext,
+    BroadcastContext, BuildErrorKind, CancelToken, Cancelled, Counters, Dump, FnContext, JoinError,
     Scope<'static, 'static>, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
     WorkerCounters, Yield,
 }
@@ -143,6 +143,7 @@ exactly! { UNPIN; ThreadPoolBuilder }
 
 // The handle is the only one that gets the value, and does so by value: it shares nothing of it.
 same! {
+    CancelOnDrop<T> = Arc<Mutex<T>>;
     JoinHandle<T> = Arc<Mutex<T>>;
     ScopedJoinHandle<'static, T> = Arc<Mutex<T>>;
 }

@@ -44,7 +44,7 @@ fn what_was_spawned_is_run_before_the_pool_ends() {
 
 /// Who joins a handle is woken at the end of the task.
 ///
-/// Weakened: `task/mod.rs execute_joinable: unsafe { take_waiting(address) }.wake(); =>`
+/// Weakened: `task/mod.rs execute_joinable: unsafe { take_waiting(address) }.wake_on(worker); =>`
 #[test]
 fn a_handle_gives_the_result_to_a_thread_from_outside() {
     check(|| {

@@ -12,7 +12,7 @@ use common::{
     CALLERS, Gate, THREADS, alone, any_wait_builder, boom, failed_with, is_simulated_without,
     one_a_seed, sized, thread_count, threads_return_to, watchdog,
 };
-use filch::{JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, WaitPolicy};
+use filch::{JoinError, JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 
 /// Links of a chain: a quadratic time would be minutes, and a hundred bytes a link would not fit a
 /// stack.
@@ -254,10 +254,10 @@ fn nested<T: Send + 'static>(
     pool: &ThreadPool,
     links: u64,
     first: impl FnOnce() -> T + Send + 'static,
-) -> thread::Result<T> {
+) -> Result<T, JoinError> {
     pool.install(|| {
         let spawn = |before: JoinHandle<T>| {
-            filch::spawn(|| before.join().unwrap_or_else(|payload| resume_unwind(payload)))
+            filch::spawn(|| before.join().unwrap_or_else(|error| resume_unwind(error.into_panic())))
         };
         (0..links).fold(filch::spawn(first), |before, _| spawn(before)).join()
     })

@@ -786,7 +786,7 @@ fn scope_in_join_in_spawn_in_broadcast() {
                         f.point("scope", OUT);
                         match task.join() {
                             Ok(value) => value,
-                            Err(payload) => std::panic::resume_unwind(payload),
+                            Err(error) => std::panic::resume_unwind(error.into_panic()),
                         }
                     })
                 };
@@ -794,7 +794,7 @@ fn scope_in_join_in_spawn_in_broadcast() {
             });
             match task.join() {
                 Ok((a, b)) => [a, b].map(Token::received),
-                Err(payload) => std::panic::resume_unwind(payload),
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
             };
         });
     });

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use filch::prelude::*;
 use filch::{
-    CancelToken, TaskOrder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, WaitPolicy,
+    CancelToken, JoinError, TaskOrder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder,
+    WaitPolicy,
 };
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -141,10 +142,10 @@ fn fib(n: u64) -> u64 {
 }
 
 /// Whether `result` is what a task of that kind comes to.
-fn is_right(result: thread::Result<u64>, fails: bool) -> bool {
+fn is_right(result: Result<u64, JoinError>, fails: bool) -> bool {
     match result {
         Ok(value) => !fails && value == 55,
-        Err(payload) => fails && payload.is::<Token>(),
+        Err(error) => fails && error.into_panic().is::<Token>(),
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 mod broadcast;
+mod handle;
 mod in_pool;
 pub(crate) mod install;
 mod join;
@@ -10,11 +11,12 @@ mod spawn;
 
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
+pub use handle::{CancelOnDrop, JoinHandle};
 pub use join::{FnContext, join, join_context};
 pub(crate) use join::{join_context_in, join_in, join_on_worker};
 pub use scope::{Scope, ScopedJoinHandle, in_place_scope, scope};
 pub(crate) use scope::{in_place_scope_in, scope_in};
 pub use spawn::{
-    JoinHandle, Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,
+    Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,
 };
 pub(crate) use spawn::{spawn_fifo_in, spawn_in, yield_local_on, yield_on};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::sync::Arc;
-use std::{fmt, ptr, thread};
+use std::time::Duration;
+use std::{fmt, ptr};
 
 use super::broadcast::{BroadcastContext, Parts};
 use crate::job::NO_TAG;
@@ -14,7 +15,7 @@ use crate::latch::{Awaited, Wait, Waiter};
 use crate::pool::with_current;
 use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
 use crate::task::fifo::Fifos;
-use crate::task::{Handle, Home, Kept, new_task};
+use crate::task::{Handle, Home, JoinError, Kept, new_task};
 use crate::worker::event::Event;
 use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
@@ -396,17 +397,40 @@ pub struct ScopedJoinHandle<'scope, T> {
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
-    /// Waits for the task and returns its value, or the payload of its panic, which the scope then
-    /// does not resume.
+    /// Waits for the task and returns its value. If the task panicked, the error has the payload,
+    /// which the scope then does not resume.
     ///
     /// A worker that waits runs the task itself if it has not begun, and other work if it has. Any
     /// other thread sleeps. Chains of joins may be long, as with
     /// [`JoinHandle::join`](crate::JoinHandle::join).
-    pub fn join(self) -> thread::Result<T> {
+    ///
+    /// # Errors
+    /// Returns a [`JoinError`] if the task panicked or was [cancelled](Self::cancel).
+    pub fn join(self) -> Result<T, JoinError> {
         self.handle.join()
     }
 
-    /// Whether the task has ended.
+    /// Like [`join`](Self::join), but waits for at most `limit`: see
+    /// [`JoinHandle::join_timeout`](crate::JoinHandle::join_timeout).
+    ///
+    /// # Errors
+    /// Returns the handle if the task has not ended in time.
+    pub fn join_timeout(self, limit: Duration) -> Result<Result<T, JoinError>, Self> {
+        let given_back = |handle| ScopedJoinHandle { handle, scope: PhantomData };
+        self.handle.join_timeout(limit).map_err(given_back)
+    }
+
+    /// Cancels the task if it has not begun, and returns whether it did: see
+    /// [`JoinHandle::cancel`](crate::JoinHandle::cancel). The scope does not end before a worker
+    /// has come to the task's place in its queue.
+    ///
+    /// # Panics
+    /// Resumes a panic of the closure's drop. The task is cancelled all the same.
+    pub fn cancel(&self) -> bool {
+        self.handle.cancel()
+    }
+
+    /// Whether the task has ended or was cancelled.
     pub fn is_finished(&self) -> bool {
         self.handle.poll_finished()
     }

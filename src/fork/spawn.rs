@@ -1,13 +1,13 @@
 //! `spawn`, `spawn_fifo` and `yield_now`: tasks whose home is their pool.
 
 use std::sync::Arc;
-use std::{fmt, thread};
 
+use super::handle::JoinHandle;
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::pool::with_current;
 use crate::sim;
-use crate::task::{Handle, Home, Kept, new_task};
+use crate::task::{Home, Kept, new_task};
 use crate::worker::Worker;
 use crate::worker::shared::Registry;
 
@@ -80,7 +80,7 @@ where
     // result are `'static` and may be sent.
     let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
     registry.submit(spawner, job);
-    JoinHandle { handle }
+    JoinHandle::new(handle)
 }
 
 /// Like [`spawn`], but tasks that one worker spawns by this function begin in the order in which it
@@ -119,40 +119,6 @@ where
     let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
     drop(handle);
     registry.submit(spawner, registry.in_order(spawner, job, registry.fifos()));
-}
-
-/// The right to the result of a task: see [`spawn`].
-pub struct JoinHandle<T> {
-    handle: Handle<T>,
-}
-
-impl<T> JoinHandle<T> {
-    /// Waits for the task and returns its value, or the payload of its panic.
-    ///
-    /// A worker that waits runs the task itself if it has not begun, and other work if it has. Any
-    /// other thread sleeps.
-    ///
-    /// So a chain of tasks that join each other nests on one stack. When it has used up a part of
-    /// the worker's stack, it goes on on a larger one, that of a thread which acts as the same
-    /// worker and ends with the chain. There are no such threads if
-    /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads) is 0, if a [spawn
-    /// handler](crate::ThreadPoolBuilder::spawn_handler) makes the pool's threads, if the pool is
-    /// deterministic, or if the system refuses a thread.
-    pub fn join(self) -> thread::Result<T> {
-        self.handle.join()
-    }
-
-    /// Whether the task has ended.
-    pub fn is_finished(&self) -> bool {
-        self.handle.poll_finished()
-    }
-}
-
-impl<T> fmt::Debug for JoinHandle<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_finished = self.handle.is_finished();
-        f.debug_struct("JoinHandle").field("is_finished", &is_finished).finish()
-    }
 }
 
 /// What [`yield_now`] did.

@@ -16,7 +16,7 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::fork::{join, join_context};
+use crate::fork::{join, join_on_worker};
 use crate::worker::Worker;
 
 /// How many more pieces of a loop may run at the same time.
@@ -57,17 +57,15 @@ pub(crate) fn innermost<R>(op: impl FnOnce(Option<&Limit<'_>>) -> R) -> R {
 /// Calls `op` under `limit`.
 #[inline]
 pub(crate) fn under<R>(limit: Option<&Limit<'_>>, op: impl FnOnce() -> R) -> R {
-    match limit {
-        Some(limit) => limit.enter(op),
-        None => op(),
-    }
+    let _leave = limit.map(Limit::enter);
+    op()
 }
 
 /// Calls `op` under a limit of `threads` in addition to those around it.
 pub(crate) fn limited<R>(threads: usize, op: impl FnOnce() -> R) -> R {
     innermost(|outer| {
         let free = AtomicUsize::new(threads - 1);
-        Limit { threads, free, outer }.enter(op)
+        under(Some(&Limit { threads, free, outer }), op)
     })
 }
 
@@ -79,10 +77,27 @@ where
     RA: Send,
     RB: Send,
 {
-    innermost(|limit| match limit {
-        Some(limit) => limit.join(a, |_| b()),
-        None => join(a, b),
+    innermost(|limit| {
+        let Some(permit) = permit(limit) else { return (a(), b()) };
+        join(|| permit.run(a), || permit.run(b))
     })
+}
+
+/// `join_context` on a worker, under `limit`. `b` is told whether it was stolen.
+pub(crate) fn join_under<A, B, RA, RB>(limit: Option<&Limit<'_>>, a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce() -> RA + Send,
+    B: FnOnce(bool) -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    let Some(permit) = permit(limit) else { return (a(), b(false)) };
+    join_on_worker(|_| permit.run(a), |context| permit.run(|| b(context.migrated())))
+}
+
+/// Takes the permit of a fork. Returns `None` if its sides have to run one after the other.
+fn permit<'l>(limit: Option<&'l Limit<'l>>) -> Option<Permit<'l>> {
+    limit.is_none_or(Limit::take).then(|| Permit { limit, is_taken: AtomicBool::new(true) })
 }
 
 /// Takes permits for up to `most` workers, the caller included, calls `op` with the limit and the
@@ -130,45 +145,18 @@ impl Limit<'_> {
         self.free.fetch_add(1, Ordering::Release);
     }
 
-    fn enter<R>(&self, op: impl FnOnce() -> R) -> R {
-        struct Leave(Entered);
-
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                INNERMOST.set(self.0);
-            }
-        }
-
-        let entered = Entered(ptr::from_ref(self).cast(), place());
-        let _leave = Leave(INNERMOST.replace(entered));
-        op()
+    /// Puts the limit in force until the result is dropped.
+    fn enter(&self) -> Leave {
+        Leave(INNERMOST.replace(Entered(ptr::from_ref(self).cast(), place())))
     }
+}
 
-    /// Calls both, at the same time if there is a permit. Tells `b` whether it is on another
-    /// worker.
-    pub(crate) fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
-    where
-        A: FnOnce() -> RA + Send,
-        B: FnOnce(bool) -> RB + Send,
-        RA: Send,
-        RB: Send,
-    {
-        if !self.take() {
-            // `b` is dropped if `a` panics.
-            let a = self.enter(a);
-            return (a, self.enter(|| b(false)));
-        }
-        let permit = Once(self, AtomicBool::new(true));
-        join_context(
-            |_| {
-                let _end = End(&permit);
-                self.enter(a)
-            },
-            |context| {
-                let _end = End(&permit);
-                self.enter(|| b(context.migrated()))
-            },
-        )
+/// Puts an outer limit in force again.
+struct Leave(Entered);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        INNERMOST.set(self.0);
     }
 }
 
@@ -184,18 +172,28 @@ impl Drop for Permits<'_> {
     }
 }
 
-/// The permit of a fork, and whether it is still taken.
-struct Once<'l>(&'l Limit<'l>, AtomicBool);
+/// The permit of a fork, if that has a limit, and whether it is still taken.
+struct Permit<'l> {
+    limit: Option<&'l Limit<'l>>,
+    is_taken: AtomicBool,
+}
 
-/// Returns the permit when the first side of the fork ends.
-struct End<'f>(&'f Once<'f>);
+impl Permit<'_> {
+    /// Runs a side of the fork. The first that ends returns the permit.
+    fn run<R>(&self, side: impl FnOnce() -> R) -> R {
+        struct End<'f, 'l>(&'f Permit<'l>);
 
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        let Once(limit, is_taken) = self.0;
-        // Relaxed: it carries nothing but itself.
-        if is_taken.swap(false, Ordering::Relaxed) {
-            limit.give_back();
+        impl Drop for End<'_, '_> {
+            fn drop(&mut self) {
+                let Permit { limit: Some(limit), is_taken } = self.0 else { return };
+                // Relaxed: it carries nothing but itself.
+                if is_taken.swap(false, Ordering::Relaxed) {
+                    limit.give_back();
+                }
+            }
         }
+
+        let _end = End(self);
+        under(self.limit, side)
     }
 }

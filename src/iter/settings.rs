@@ -45,7 +45,15 @@ impl LoopSettings {
         if self.pool.is_none() && self.threads.is_none() { op() } else { self.enter(op) }
     }
 
+    #[cold]
     fn enter<R: Send>(self, op: impl FnOnce() -> R + Send) -> R {
+        let (mut op, mut result) = (Some(op), None);
+        self.call(&mut || result = op.take().map(|op| op()));
+        result.expect("it was called")
+    }
+
+    /// Not generic, so it is compiled once and not for each loop.
+    fn call(self, op: &mut (dyn FnMut() + Send)) {
         let op = || match self.threads {
             Some(threads) => limited(threads, op),
             None => op(),

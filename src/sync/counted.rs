@@ -62,6 +62,7 @@ macro_rules! counted {
             fetch_add(value: $int, order: Ordering) -> $int;
             fetch_sub(value: $int, order: Ordering) -> $int;
             fetch_or(value: $int, order: Ordering) -> $int;
+            fetch_and(value: $int, order: Ordering) -> $int;
             fetch_max(value: $int, order: Ordering) -> $int;
             compare_exchange(from: $int, to: $int, success: Ordering, failure: Ordering)
                 -> Result<$int, $int>;

@@ -10,22 +10,27 @@
 //! - or, if a worker of another pool joins the handle, a worker that takes its request
 //!   (`request.rs`).
 //!
+//! If the handle cancels the task before one of these begins, the task is not run (`cancel.rs`).
+//!
 //! The task's [`Home`] is a scope or the pool. It keeps the task's panic until the handle takes it,
 //! and is told when the task has ended.
 
 #![allow(unsafe_code)]
 
+mod cancel;
+mod error;
 pub(crate) mod fifo;
 mod request;
 mod state;
+mod timed;
+mod waiting;
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::Arc;
-use std::thread;
 
 use crate::job::outcome::{self, Payload};
 
@@ -38,14 +43,10 @@ use crate::sync::{Parker, wait_outside};
 use crate::worker::event::Sleeper;
 use crate::worker::shared::Registry;
 use crate::worker::{Execute, Header, JobRef, Worker, shared};
+pub use error::JoinError;
 use request::Requested;
-use state::{Done, TaskState};
-
-/// A `Sleeper` at an address that fits into the state.
-#[repr(align(64))]
-struct Waiting(Sleeper);
-
-const _: () = assert!(align_of::<Waiting>() > state::FLAGS);
+use state::{Detached, Done, TaskState};
+use waiting::{Waiting, drop_waiting, take_waiting};
 
 /// The scope or pool that a task belongs to.
 pub(crate) trait Home: Copy {
@@ -70,6 +71,7 @@ pub(crate) trait Home: Copy {
 enum Ended<T> {
     Value(T),
     Panic(Kept),
+    Cancelled,
 }
 
 /// A panic that waits for its handle.
@@ -93,6 +95,8 @@ struct Table {
     execute: Execute,
     /// Runs the closure of a task that the caller claimed, and writes the result into the block.
     run: unsafe fn(NonNull<TaskHead>, &Worker),
+    /// Drops the closure of a task that the caller claimed.
+    drop_closure: unsafe fn(NonNull<TaskHead>),
     /// Tells the home that the task has ended.
     task_ended: unsafe fn(NonNull<TaskHead>, &Worker),
     /// `Home::give_panic`.
@@ -166,6 +170,7 @@ where
     const TABLE: &'static Table = &Table {
         execute: Self::execute,
         run: Self::run,
+        drop_closure: Self::drop_closure,
         task_ended: Self::task_ended,
         give_panic: Self::give_panic,
         claim_panic: Self::claim_panic,
@@ -238,7 +243,7 @@ where
         } else {
             if let Done::Wake(address) = done {
                 // SAFETY: `finish` gave it to this call.
-                unsafe { take_waiting(address) }.wake();
+                unsafe { take_waiting(address) }.wake_on(worker);
             }
             // SAFETY: this call is the entry; nothing uses `head` after this.
             unsafe { TaskHead::leave_as_entry(block) };
@@ -246,16 +251,18 @@ where
         home.task_ended(worker);
     }
 
-    /// Lets go an empty entry: that of a task which another thread runs, or has run.
+    /// Lets go an empty entry: that of a task which another thread runs, or has run or cancelled.
     ///
     /// # Safety
     /// The caller holds the entry.
     unsafe fn execute_empty(this: NonNull<Self>, worker: &Worker) {
         // SAFETY: the block is alive until the entry is gone.
         let home = unsafe { (*this.as_ptr()).home };
+        // SAFETY: as above.
+        let is_cancelled = unsafe { (*this.as_ptr()).head.state.is_cancelled() };
         // SAFETY: this call is the entry.
         unsafe { TaskHead::leave_as_entry(this.cast()) };
-        if entry_tells_home(worker) {
+        if is_cancelled || entry_tells_home(worker) {
             home.task_ended(worker);
         }
     }
@@ -276,6 +283,7 @@ where
                 }
             }
             Ended::Panic(kept) => home.claim_panic(kept),
+            Ended::Cancelled => {}
         }
     }
 
@@ -298,6 +306,15 @@ where
         };
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
         unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
+    }
+
+    /// `Table::drop_closure`.
+    ///
+    /// # Safety
+    /// `block` is a live `Task<F, T, H>` that the caller claimed and has not run.
+    unsafe fn drop_closure(block: NonNull<TaskHead>) {
+        // SAFETY: only the thread that has claimed the task takes the closure, once.
+        drop(unsafe { Self::take_closure(block.cast()) });
     }
 
     /// `Table::task_ended`.
@@ -369,6 +386,16 @@ impl TaskHead {
         unsafe { task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>().read_unaligned() }
     }
 
+    /// # Safety
+    /// `task` has the result type `T`, its closure is gone, and no other thread uses the place.
+    unsafe fn put_ended<T>(task: NonNull<TaskHead>, ended: Ended<T>) {
+        // SAFETY: by the premise; the table knows the place.
+        unsafe {
+            let place = task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>();
+            place.write_unaligned(ended);
+        }
+    }
+
     /// The entry goes, and frees the block if the handle has gone.
     ///
     /// # Safety
@@ -426,7 +453,7 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
     // The handle waits, so this is never `Done::Settle`. The block may be gone after this.
     if let Done::Wake(address) = head.state.finish() {
         // SAFETY: `finish` gave it to this call.
-        unsafe { take_waiting(address) }.wake();
+        unsafe { take_waiting(address) }.wake_on(worker);
     }
 }
 
@@ -445,14 +472,6 @@ unsafe fn is_empty_entry(job: &JobRef) -> bool {
     unsafe { job.header().cast::<TaskHead>().as_ref() }.state.is_entry_empty()
 }
 
-/// # Safety
-/// `address` was exposed by `Handle::ask_wake`, and the caller owns what is there.
-unsafe fn take_waiting(address: usize) -> Sleeper {
-    let waiting = ptr::with_exposed_provenance_mut::<Waiting>(address);
-    // SAFETY: the address came from `Box::into_raw`; it is taken once.
-    unsafe { Box::from_raw(waiting) }.0
-}
-
 /// The party that has the right to a task's result.
 pub(crate) struct Handle<T> {
     task: NonNull<TaskHead>,
@@ -464,13 +483,13 @@ pub(crate) struct Handle<T> {
 // SAFETY: the right to take the `T` moves with the handle; what else is shared in the block is
 // atomic, or ordered by atomics.
 unsafe impl<T: Send> Send for Handle<T> {}
-// SAFETY: by reference a handle only reads an atomic.
+// SAFETY: by reference a handle only changes an atomic, and drops the closure, which may be sent.
 unsafe impl<T: Send> Sync for Handle<T> {}
 // The `T` is not in the handle.
 impl<T> Unpin for Handle<T> {}
 // `join` consumes the handle, so a panic in it leaves nothing to observe.
 impl<T> UnwindSafe for Handle<T> {}
-// By reference a handle only reads an atomic.
+// As above. If a drop of the closure panics, the task is cancelled all the same.
 impl<T> RefUnwindSafe for Handle<T> {}
 
 impl<T> Handle<T> {
@@ -494,7 +513,8 @@ impl<T> Handle<T> {
     ///
     /// # Panics
     /// If this is the child of a `fork()` and the task is one of the parent's that has not ended.
-    pub(crate) fn join(self) -> thread::Result<T> {
+    pub(crate) fn join(mut self) -> Result<T, JoinError> {
+        self.forget_waiting();
         match Worker::current() {
             Some(worker) if self.claim(worker) => self.run_here(worker),
             caller if self.is_lost(caller) => generation::refuse(),
@@ -550,7 +570,7 @@ impl<T> Handle<T> {
 
     /// Runs the task, which the caller has claimed. Then drops the empty entries at the newest end
     /// of the worker's queue, so that they do not pile up.
-    fn run_here(self, worker: &Worker) -> thread::Result<T> {
+    fn run_here(self, worker: &Worker) -> Result<T, JoinError> {
         let block = self.task;
         let run = self.head().table().run;
         // SAFETY: claimed, and not run yet.
@@ -569,18 +589,16 @@ impl<T> Handle<T> {
 
     /// Registers `sleeper`, to be woken when the task is done. Returns `false` if it is done.
     fn ask_wake(&self, sleeper: Sleeper) -> bool {
-        let waiting = Box::into_raw(Box::new(Waiting(sleeper)));
-        let address = waiting.expose_provenance();
-        if self.head().state.ask_wake(address) {
-            return true;
-        }
-        // SAFETY: the address was refused, and is still this call's.
-        drop(unsafe { take_waiting(address) });
-        false
+        self.register(Box::new(Waiting::Thread(sleeper)))
+    }
+
+    /// Takes the result, or returns the handle if the task is not done.
+    pub(crate) fn try_take(self) -> Result<Result<T, JoinError>, Self> {
+        if self.is_finished() { Ok(self.take()) } else { Err(self) }
     }
 
     /// Takes the result, which has to be there.
-    fn take(self) -> thread::Result<T> {
+    fn take(self) -> Result<T, JoinError> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the result is there, and the handle takes it here, once.
         let ended = unsafe { TaskHead::take_ended(this.task) };
@@ -588,7 +606,10 @@ impl<T> Handle<T> {
             Ended::Value(value) => Ok(value),
             // SAFETY: the block is alive until the handle leaves. So is its home: a scope's handle
             // cannot be used after the scope.
-            Ended::Panic(kept) => Err(unsafe { (this.head().table().give_panic)(this.task, kept) }),
+            Ended::Panic(kept) => Err(JoinError::panicked(unsafe {
+                (this.head().table().give_panic)(this.task, kept)
+            })),
+            Ended::Cancelled => Err(JoinError::cancelled()),
         };
         // SAFETY: this is the handle, and it is not dropped.
         unsafe { TaskHead::leave_as_handle(this.task) };
@@ -633,8 +654,11 @@ impl<T> Wait for HandleWait<'_, T> {
 impl<T> Drop for Handle<T> {
     #[inline]
     fn drop(&mut self) {
-        if self.head().state.detach() {
-            self.settle();
+        match self.head().state.detach() {
+            Detached::Nothing => {}
+            Detached::Settle => self.settle(),
+            // SAFETY: `detach` gave it to this call.
+            Detached::Withdraw(address) => unsafe { drop_waiting(address) },
         }
     }
 }
@@ -651,6 +675,7 @@ impl<T> Handle<T> {
                 unsafe { (self.head().table().claim_panic)(self.task, kept) };
                 None
             }
+            Ended::Cancelled => None,
         };
         // SAFETY: this is the handle, in its drop.
         unsafe { TaskHead::leave_as_handle(self.task) };

@@ -1,15 +1,16 @@
-//! The state of a spawned task, in one word: which thread runs the task, takes its result, wakes
-//! its joiner and frees its block.
+//! The state of a spawned task, in one word: which thread runs or cancels the task, takes its
+//! result, wakes its joiner and frees its block.
 //!
 //! # States
 //! Two parties refer to a task's block: the *entry*, a `JobRef` in some queue, and the *handle*.
-//! The word holds flags, each of which is set at most once and never cleared:
+//! The word holds flags. Each is set at most once and never cleared, except `WAITING`:
 //!
 //! | flag | set by | meaning |
 //! | --- | --- | --- |
-//! | [`CLAIMED`] | the thread that will run the task | the closure is that thread's |
-//! | [`DONE`] | the thread that ran it, unless that is the joiner | the result is there |
-//! | [`WAITING`] | the handle | the bits above the flags are the address of a `Sleeper` |
+//! | [`CLAIMED`] | the thread that will run or cancel the task | the closure is that thread's |
+//! | [`CANCELLED`] | the handle, with `CLAIMED` | the closure is dropped and not run |
+//! | [`DONE`] | the thread that claimed it, unless that is the joiner | the result is there |
+//! | [`WAITING`] | the handle, which may clear it | above the flags is the address of a `Waiting` |
 //! | [`DETACHED`] | the handle, when it is dropped | the handle does not want the result |
 //! | [`ENTRY_GONE`] | the entry, as the last it does | the entry does not touch the block again |
 //! | [`HANDLE_GONE`] | the handle, as the last it does | the same for the handle |
@@ -21,28 +22,34 @@
 //! # Lemmas
 //! All transitions are read-modify-writes of the one word, so of any two one is first and the other
 //! sees it.
-//! 1. *The closure runs once*: by the thread that set `CLAIMED`, or for an entry that found
-//!    `DETACHED`, which has no rival. Models:
+//! 1. *The closure runs once, or is dropped once*: by the thread that set `CLAIMED`, or for an
+//!    entry that found `DETACHED` without it, which has no rival. Models:
 //!    `a_task_that_its_joiner_may_run_is_run_and_freed_once`,
-//!    `a_task_that_a_request_or_its_entry_runs_is_settled_once`.
+//!    `a_task_that_a_request_or_its_entry_runs_is_settled_once`,
+//!    `a_task_that_is_cancelled_is_not_run`,
+//!    `a_task_that_is_cancelled_and_dropped_is_not_run`.
 //! 2. *The result is settled once.* A joiner takes it. If the handle is dropped, the second of
 //!    `detach` and `finish` drops it. Models:
 //!    `a_task_whose_handle_is_dropped_is_settled_and_freed_once`,
 //!    `a_joiner_that_polls_sees_the_result`.
-//! 3. *A joiner that sleeps is woken, and its `Sleeper` has one owner.* Of `ask_wake` and `finish`,
-//!    the second has the `Sleeper`: `finish` wakes it, or the handle sees `DONE` and drops it.
-//!    Model: `a_joiner_that_sleeps_is_woken`.
+//! 3. *A joiner that sleeps is woken, and its `Waiting` has one owner.* Of `ask_wake` and `finish`,
+//!    the second has the `Waiting`: `finish` wakes it, or the handle sees `DONE` and drops it.
+//!    Likewise of `withdraw` and `finish`, the first has it: a future that is polled again, or a
+//!    joiner whose time is over, either takes it back or sees `DONE`. If the handle is dropped
+//!    before `DONE`, it is the handle's, since `finish` then does not look at it. Models:
+//!    `a_joiner_that_sleeps_is_woken`, `a_future_that_is_polled_twice_is_woken`,
+//!    `a_future_that_is_dropped_leaves_no_waker`.
 //! 4. *The block is freed once*: by the second of `leave_as_entry` and `leave_as_handle`, or by the
 //!    entry if `DETACHED` came before `DONE`. Models: those of 1 and 2.
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// A thread runs the task, or has run it.
+/// A thread runs the task or cancels it, or has done so.
 const CLAIMED: usize = 1;
 /// The result is there. Not set if the joiner itself ran the task.
 const DONE: usize = 2;
-/// The joiner sleeps until `DONE`. The bits above the flags are the address of its `Sleeper`, which
-/// belongs to the thread that sets `DONE`.
+/// The joiner sleeps until `DONE`. The bits above the flags are the address of its `Waiting`, which
+/// belongs to the thread that sets `DONE`, unless the handle withdraws it or is dropped before.
 const WAITING: usize = 4;
 /// The handle was dropped. If that came before `DONE`, the entry owns the result and the block.
 const DETACHED: usize = 8;
@@ -50,8 +57,10 @@ const DETACHED: usize = 8;
 const ENTRY_GONE: usize = 16;
 /// The handle has taken or dropped the result, and does not touch the block again.
 const HANDLE_GONE: usize = 32;
+/// The task is not run. Its home is told of the end by the entry, which is still in its queue.
+const CANCELLED: usize = 64;
 /// An address that is to fit above the flags is aligned to more than this.
-pub(crate) const FLAGS: usize = 63;
+pub(crate) const FLAGS: usize = 127;
 
 /// What the thread that sets `DONE` has to do.
 #[must_use]
@@ -59,9 +68,21 @@ pub(crate) const FLAGS: usize = 63;
 pub(crate) enum Done {
     /// Nothing: the handle will see the result.
     Nothing,
-    /// Wake the `Sleeper` at this address, which the caller now owns.
+    /// Wake the `Waiting` at this address, which the caller now owns.
     Wake(usize),
     /// Drop the result and free the block: the handle is gone.
+    Settle,
+}
+
+/// What a handle that is dropped has to do.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detached {
+    /// Nothing: it has gone.
+    Nothing,
+    /// Drop the `Waiting` at this address. For the rest, it has gone.
+    Withdraw(usize),
+    /// Drop the result, and leave.
     Settle,
 }
 
@@ -73,11 +94,12 @@ impl TaskState {
         TaskState(AtomicUsize::new(0))
     }
 
-    /// Whether the handle was dropped. If so, the entry, which calls this, owns the block.
+    /// Whether the handle was dropped before the task was claimed. If so, the entry, which calls
+    /// this, owns the block.
     #[inline]
     pub(crate) fn is_detached(&self) -> bool {
         // Acquire: matches the Release in `detach`.
-        self.0.load(Ordering::Acquire) & DETACHED != 0
+        self.0.load(Ordering::Acquire) & (DETACHED | CLAIMED) == DETACHED
     }
 
     /// Whether the task is claimed. If this is false, a claim may still fail.
@@ -94,6 +116,21 @@ impl TaskState {
         self.0.fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED == 0
     }
 
+    /// Claims the task for its handle, so that it is not run. Returns whether it was not claimed
+    /// before; then the caller drops the closure, writes the result, and calls `finish`.
+    #[must_use]
+    pub(crate) fn cancel(&self) -> bool {
+        let unclaimed = |state| (state & CLAIMED == 0).then_some(state | CLAIMED | CANCELLED);
+        // AcqRel: as in `claim`.
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, unclaimed).is_ok()
+    }
+
+    /// Whether the task was cancelled, for its entry, which found it claimed. (Relaxed: both flags
+    /// come at once.)
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & CANCELLED != 0
+    }
+
     /// Whether the result is there, for a handle whose owner did not run the task itself.
     #[inline]
     pub(crate) fn is_done(&self) -> bool {
@@ -101,7 +138,7 @@ impl TaskState {
         self.0.load(Ordering::Acquire) & DONE != 0
     }
 
-    /// Called by the thread that ran the task when the result is in the block.
+    /// Called by the thread that ran or cancelled the task when the result is in the block.
     #[inline]
     pub(crate) fn finish(&self) -> Done {
         // Release: publishes the result. Acquire: matches the handle's Releases.
@@ -115,22 +152,41 @@ impl TaskState {
         }
     }
 
-    /// Registers the joiner's `Sleeper`. Returns `false` if the task is done; then the caller still
-    /// owns the `Sleeper`.
+    /// Registers the handle's `Waiting`, if it has none registered. Returns `false` if the task is
+    /// done; then the caller still owns the `Waiting`.
     #[must_use]
-    pub(crate) fn ask_wake(&self, sleeper: usize) -> bool {
-        debug_assert_eq!(sleeper & FLAGS, 0);
-        // Release: publishes the sleeper. Acquire: matches the Release in `finish`.
-        self.0.fetch_or(sleeper | WAITING, Ordering::AcqRel) & DONE == 0
+    pub(crate) fn ask_wake(&self, waiting: usize) -> bool {
+        debug_assert_eq!(waiting & FLAGS, 0);
+        // Release: publishes the `Waiting`. Acquire: matches the Release in `finish`.
+        self.0.fetch_or(waiting | WAITING, Ordering::AcqRel) & DONE == 0
     }
 
-    /// Called when the handle is dropped. Returns `true` if the result is there; then the handle
-    /// drops it. If not, the handle has gone.
+    /// Takes back what the handle has registered. Returns its address, which is the handle's again,
+    /// or `None` if there is none or the task is done.
     #[must_use]
     #[inline]
-    pub(crate) fn detach(&self) -> bool {
+    pub(crate) fn withdraw(&self) -> Option<usize> {
+        // Relaxed: only the handle, which calls this, registers.
+        if self.0.load(Ordering::Relaxed) & WAITING == 0 {
+            return None;
+        }
+        // Relaxed: what the handle wrote comes back to it, and `finish` touches nothing then.
+        let state = self.0.fetch_and(FLAGS & !WAITING, Ordering::Relaxed);
+        (state & DONE == 0).then_some(state & !FLAGS)
+    }
+
+    /// Called when the handle is dropped.
+    #[inline]
+    pub(crate) fn detach(&self) -> Detached {
         // AcqRel: one of this and `finish` is first; the second settles the result.
-        self.0.fetch_or(DETACHED, Ordering::AcqRel) & DONE != 0
+        let state = self.0.fetch_or(DETACHED, Ordering::AcqRel);
+        if state & (DONE | WAITING) == 0 {
+            Detached::Nothing
+        } else if state & DONE != 0 {
+            Detached::Settle
+        } else {
+            Detached::Withdraw(state & !FLAGS)
+        }
     }
 
     /// The entry goes. Returns `true` if the handle has gone; then the caller frees the block.
@@ -173,17 +229,19 @@ mod models {
         /// Whether a thread has taken or dropped the result.
         settled: UnsafeCell<bool>,
         frees: AtomicUsize,
-        /// 1 while it is registered or owned.
-        sleeper: UnsafeCell<u32>,
+        /// One for each registration: 1 while it is registered or owned.
+        sleepers: [UnsafeCell<u32>; 3],
+        registrations: AtomicUsize,
         parker: Parker,
+        cancels: AtomicUsize,
+        /// How often the entry told the home of the end of a cancelled task.
+        ends: AtomicUsize,
     }
 
     // SAFETY: the model checker sees every access to the cells and to the state's word.
     unsafe impl Sync for Task {}
     // SAFETY: nothing in a task depends on its thread.
     unsafe impl Send for Task {}
-
-    const SLEEPER: usize = FLAGS + 1;
 
     impl Task {
         fn new() -> Self {
@@ -192,8 +250,11 @@ mod models {
                 runs: UnsafeCell::new(0),
                 settled: UnsafeCell::new(false),
                 frees: AtomicUsize::new(0),
-                sleeper: UnsafeCell::new(0),
+                sleepers: std::array::from_fn(|_| UnsafeCell::new(0)),
+                registrations: AtomicUsize::new(0),
                 parker: Parker::new(),
+                cancels: AtomicUsize::new(0),
+                ends: AtomicUsize::new(0),
             }
         }
 
@@ -201,8 +262,12 @@ mod models {
             // SAFETY: both parties have gone.
             assert!(unsafe { *self.settled.get() }, "the result was not settled");
             assert_eq!(self.frees.load(Ordering::Relaxed), 1);
-            // SAFETY: as above.
-            assert_eq!(unsafe { *self.sleeper.get() }, 0, "the sleeper has leaked");
+            for sleeper in &self.sleepers {
+                // SAFETY: as above.
+                assert_eq!(unsafe { *sleeper.get() }, 0, "a sleeper has leaked");
+            }
+            let [cancels, ends] = [&self.cancels, &self.ends].map(|it| it.load(Ordering::Relaxed));
+            assert_eq!(cancels, ends, "the home is not told once of a cancelled task");
         }
 
         fn state(&self) -> &TaskState {
@@ -254,6 +319,8 @@ mod models {
                     Done::Wake(sleeper) => self.wake(sleeper),
                     Done::Nothing => {}
                 }
+            } else if self.state().is_cancelled() {
+                self.ends.fetch_add(1, Ordering::Relaxed);
             }
             self.free_if(self.state().leave_as_entry());
         }
@@ -268,14 +335,22 @@ mod models {
         }
 
         fn wake(&self, sleeper: usize) {
-            assert_eq!(sleeper, SLEEPER);
-            self.take_sleeper();
+            self.take_sleeper(sleeper);
             self.parker.unpark();
         }
 
-        fn take_sleeper(&self) {
+        /// Makes a sleeper, and returns its address.
+        fn make_sleeper(&self) -> usize {
+            let number = self.registrations.fetch_add(1, Ordering::Relaxed);
+            // SAFETY: it is not registered yet.
+            unsafe { *self.sleepers[number].get() = 1 };
+            (number + 1) * (FLAGS + 1)
+        }
+
+        fn take_sleeper(&self, sleeper: usize) {
+            let sleeper = &self.sleepers[sleeper / (FLAGS + 1) - 1];
             // SAFETY: the caller owns the sleeper.
-            assert_eq!(unsafe { std::mem::replace(&mut *self.sleeper.get(), 0) }, 1);
+            assert_eq!(unsafe { std::mem::replace(&mut *sleeper.get(), 0) }, 1);
         }
 
         fn join_by_running(&self) {
@@ -294,14 +369,13 @@ mod models {
 
         /// Sleeps until the task is done.
         fn sleep(&self) {
-            // SAFETY: the sleeper is not registered yet.
-            unsafe { *self.sleeper.get() = 1 };
-            if self.state().ask_wake(SLEEPER) {
+            let sleeper = self.make_sleeper();
+            if self.state().ask_wake(sleeper) {
                 while !self.state().is_done() {
                     self.parker.park();
                 }
             } else {
-                self.take_sleeper();
+                self.take_sleeper(sleeper);
             }
         }
 
@@ -326,9 +400,75 @@ mod models {
         }
 
         fn drop_handle(&self) {
-            if self.state().detach() {
-                self.settle();
-                self.free_if(self.state().leave_as_handle());
+            match self.state().detach() {
+                Detached::Nothing => {}
+                Detached::Withdraw(sleeper) => self.take_sleeper(sleeper),
+                Detached::Settle => {
+                    self.settle();
+                    self.free_if(self.state().leave_as_handle());
+                }
+            }
+        }
+
+        /// Cancels the task. Returns whether it did; then the closure was dropped.
+        fn cancel(&self) -> bool {
+            let cancelled = !self.state().is_claimed() && self.state().cancel();
+            if cancelled {
+                // The drop of the closure counts as its run.
+                self.run();
+                if let Done::Wake(sleeper) = self.state().finish() {
+                    self.wake(sleeper);
+                }
+            }
+            cancelled
+        }
+
+        fn cancel_and_take(&self) {
+            if self.cancel() {
+                assert!(self.state().is_done());
+                self.take();
+                self.cancels.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.join_by_polling();
+            }
+        }
+
+        fn cancel_and_drop(&self) {
+            let cancelled = self.cancel();
+            self.cancels.fetch_add(usize::from(cancelled), Ordering::Relaxed);
+            self.drop_handle();
+        }
+
+        /// One poll of a future. Returns whether the result is there.
+        fn poll(&self) -> bool {
+            if self.state().is_done() {
+                return true;
+            }
+            if let Some(sleeper) = self.state().withdraw() {
+                self.take_sleeper(sleeper);
+            }
+            let sleeper = self.make_sleeper();
+            let asked = self.state().ask_wake(sleeper);
+            if !asked {
+                self.take_sleeper(sleeper);
+            }
+            !asked
+        }
+
+        /// Polls twice, as an executor may, and then once for each wake-up.
+        fn join_by_future(&self) {
+            let mut ready = self.poll() || self.poll();
+            while !ready {
+                self.parker.park();
+                ready = self.poll();
+            }
+            self.take();
+        }
+
+        fn poll_and_drop(&self) {
+            match self.poll() {
+                true => self.take(),
+                false => self.drop_handle(),
             }
         }
     }
@@ -376,6 +516,31 @@ mod models {
             entry.join().unwrap();
             task.assert_over();
         });
+    }
+
+    /// Weakened: `task/state.rs cancel: (state & CLAIMED == 0) =>
+    /// (state & 0_usize == 0)`
+    #[test]
+    fn a_task_that_is_cancelled_is_not_run() {
+        check(Task::cancel_and_take);
+    }
+
+    /// Weakened: `task/state.rs is_detached: (DETACHED | CLAIMED) => DETACHED`
+    #[test]
+    fn a_task_that_is_cancelled_and_dropped_is_not_run() {
+        check(Task::cancel_and_drop);
+    }
+
+    /// Weakened: `task/state.rs withdraw: FLAGS & !WAITING => !0_usize`
+    #[test]
+    fn a_future_that_is_polled_twice_is_woken() {
+        check(Task::join_by_future);
+    }
+
+    /// Weakened: `task/state.rs detach: Detached::Withdraw(state & !FLAGS) => Detached::Nothing`
+    #[test]
+    fn a_future_that_is_dropped_leaves_no_waker() {
+        check(Task::poll_and_drop);
     }
 
     /// Weakened: `task/state.rs finish: Ordering::AcqRel => Ordering::Acquire`

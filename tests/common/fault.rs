@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use filch::{ThreadPool, ThreadPoolBuilder};
+use filch::{JoinError, ThreadPool, ThreadPoolBuilder};
 
 use crate::common::{builder, eventually, is_simulated, say};
 
@@ -231,10 +231,10 @@ impl Fault {
     }
 
     /// Takes what joining a handle gave.
-    pub fn joined(&'static self, result: thread::Result<Token>) {
+    pub fn joined(&'static self, result: Result<Token, JoinError>) {
         match result {
             Ok(value) => value.received(),
-            Err(payload) => self.arrived(payload, Handle),
+            Err(error) => self.arrived(error.into_panic(), Handle),
         }
     }
 

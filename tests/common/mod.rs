@@ -14,7 +14,7 @@ use std::sync::{Arc, Barrier, Condvar, LazyLock, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
+use filch::{JoinError, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 
 /// Set in a process that [`own_process`] started, to the test's name.
 const CHILD: &str = "FILCH_TEST_CHILD";
@@ -347,10 +347,27 @@ pub fn boom_id(payload: Box<dyn Any + Send>) -> u32 {
     payload.downcast::<Boom>().expect("the original payload").0
 }
 
+/// An error that is, or contains, the payload of a panic.
+pub trait IntoPayload {
+    fn into_payload(self) -> Box<dyn Any + Send>;
+}
+
+impl IntoPayload for Box<dyn Any + Send> {
+    fn into_payload(self) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
+impl IntoPayload for JoinError {
+    fn into_payload(self) -> Box<dyn Any + Send> {
+        self.into_panic()
+    }
+}
+
 /// The id of the [`boom`] that `result` failed with.
 #[track_caller]
-pub fn failed_with<T>(result: thread::Result<T>) -> u32 {
-    boom_id(result.err().expect("a panic"))
+pub fn failed_with<T>(result: Result<T, impl IntoPayload>) -> u32 {
+    boom_id(result.err().expect("a panic").into_payload())
 }
 
 /// Runs `body`, which must panic with [`boom`], and returns the id.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use arbitrary::{Arbitrary, Unstructured};
 use filch::prelude::*;
-use filch::{CancelToken, JoinHandle, ThreadPool, ThreadPoolBuilder};
+use filch::{CancelToken, JoinError, JoinHandle, ThreadPool, ThreadPoolBuilder};
 
 // ---- The language ----
 
@@ -453,8 +453,8 @@ fn enter(program: &Program, run: Run) -> Answer {
     }
 }
 
-fn rethrow<T>(result: thread::Result<T>) -> T {
-    result.unwrap_or_else(|payload| resume_unwind(payload))
+fn rethrow<T>(result: Result<T, JoinError>) -> T {
+    result.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
 impl Run {
@@ -677,10 +677,10 @@ impl Run {
     }
 }
 
-fn meet(result: thread::Result<Answer>, fate: Fate) -> u64 {
+fn meet(result: Result<Answer, JoinError>, fate: Fate) -> u64 {
     match result {
         Ok(answer) => answer.value,
-        Err(payload) if fate == Fate::Rethrown => resume_unwind(payload),
+        Err(error) if fate == Fate::Rethrown => resume_unwind(error.into_panic()),
         Err(_) => HANDLED,
     }
 }

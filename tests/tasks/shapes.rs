@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::thread;
 
 use crate::common::{Caller, Ledger, Token, boom, boom_id, noting_pool, sized, watchdog};
+use filch::JoinError;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -194,10 +194,10 @@ fn run_scope(tasks: &[(Shape, Fate)], books: Books) -> u64 {
     })
 }
 
-fn meet(fate: Fate, join: impl FnOnce() -> thread::Result<Answer>) -> u64 {
+fn meet(fate: Fate, join: impl FnOnce() -> Result<Answer, JoinError>) -> u64 {
     match fate {
         Fate::Joined => join().map_or(HANDLED, |answer| answer.0),
-        Fate::Rethrown => join().unwrap_or_else(|payload| resume_unwind(payload)).0,
+        Fate::Rethrown => join().unwrap_or_else(|error| resume_unwind(error.into_panic())).0,
         Fate::Detached => 0,
     }
 }

@@ -12,7 +12,7 @@ use crate::common::{
     CALLERS, Gate, Ledger, boom, boom_id, builder, eventually, failed_with, is_simulated_without,
     noting_pool, pool, step_aside, watchdog,
 };
-use filch::{JoinHandle, ThreadPool};
+use filch::{JoinError, JoinHandle, ThreadPool};
 
 const SIZES: [usize; 3] = [1, 2, 4];
 
@@ -288,7 +288,7 @@ fn meet<T: Send + 'static>(
     pool: ThreadPool,
     fate: Fate,
     task: impl FnOnce() -> T + Send + 'static,
-) -> Option<thread::Result<T>> {
+) -> Option<Result<T, JoinError>> {
     let gate = Arc::new(Gate::new());
     let shut = Arc::clone(&gate);
     let handle = pool.spawn(move || {

@@ -13,9 +13,8 @@ use super::pace::{BLOCK, Pace, Plan};
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
 };
-use crate::fork::join_on_worker;
 use crate::iter::IndexedParallelIterator;
-use crate::iter::limit::{Limit, innermost, under};
+use crate::iter::limit::{Limit, innermost, join_under, under};
 use crate::os::clock::ticks;
 use crate::pool::with_current;
 use crate::sync::{AtomicUsize, Ordering};
@@ -266,10 +265,7 @@ where
         };
         cut(pace, pieces, right, right_consumer)
     };
-    let (left, (right, block)) = match pace.limit() {
-        None => join_on_worker(|_| first(), |context| second(context.migrated())),
-        Some(limit) => limit.join(first, second),
-    };
+    let (left, (right, block)) = join_under(pace.limit(), first, second);
     (reducer.reduce(left, right), block)
 }
 

@@ -1,0 +1,224 @@
+//! The handle of a task of a pool: to join it, to cancel it, or to await it as a future.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::task::{Handle, JoinError};
+
+/// The right to the result of a task: see [`spawn`](crate::spawn).
+///
+/// It is a future as well, on any executor: `filch::spawn(f).await` gives what
+/// [`join`](Self::join) returns. The worker that ends the task calls the future's waker. If that
+/// panics, the panic goes to the pool's panic handler. To drop the handle detaches the task,
+/// whether it was polled or not.
+///
+/// On a worker, use `join` and not an executor that blocks the thread: `join` works meanwhile.
+///
+/// ```
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     struct Unpark(std::thread::Thread);
+/// #     impl std::task::Wake for Unpark {
+/// #         fn wake(self: std::sync::Arc<Self>) {
+/// #             self.0.unpark();
+/// #         }
+/// #     }
+/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop {
+/// #         match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+/// #             std::task::Poll::Ready(value) => return value,
+/// #             std::task::Poll::Pending => std::thread::park(),
+/// #         }
+/// #     }
+/// # }
+/// async fn answer() -> Result<u64, filch::JoinError> {
+///     let product = filch::spawn(|| (1..=20).product::<u64>()).await?;
+///     Ok(product % 1_000_007)
+/// }
+/// assert_eq!(block_on(answer()).unwrap(), 2_432_902_008_176_640_000 % 1_000_007);
+/// ```
+pub struct JoinHandle<T> {
+    /// `None` once a poll has returned the result.
+    handle: Option<Handle<T>>,
+}
+
+const COMPLETED: &str = "this `JoinHandle` was polled to completion and has no result any more";
+
+impl<T> JoinHandle<T> {
+    #[inline]
+    pub(super) fn new(handle: Handle<T>) -> Self {
+        JoinHandle { handle: Some(handle) }
+    }
+
+    /// Waits for the task and returns its value.
+    ///
+    /// A worker that waits runs the task itself if it has not begun, and other work if it has. Any
+    /// other thread sleeps.
+    ///
+    /// So a chain of tasks that join each other nests on one stack. When it has used up a part of
+    /// the worker's stack, it goes on on a larger one, that of a thread which acts as the same
+    /// worker and ends with the chain. There are no such threads if
+    /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads) is 0, if a [spawn
+    /// handler](crate::ThreadPoolBuilder::spawn_handler) makes the pool's threads, if the pool is
+    /// deterministic, or if the system refuses a thread.
+    ///
+    /// # Errors
+    /// Returns a [`JoinError`] if the task panicked or was [cancelled](Self::cancel).
+    ///
+    /// # Panics
+    /// Panics if the handle has given its result as a future.
+    pub fn join(self) -> Result<T, JoinError> {
+        self.handle.expect(COMPLETED).join()
+    }
+
+    /// Like [`join`](Self::join), but waits for at most `limit`.
+    ///
+    /// A worker looks at the clock between the jobs that it runs meanwhile, so it may return much
+    /// later, as it may if it runs the task itself. (With a `limit` of zero it runs nothing.) If
+    /// the task is of another pool, the worker does not ask that pool to begin it, as `join` does.
+    /// While it sleeps, a thread of its own keeps the time. If the system refuses that thread, the
+    /// handle comes back early.
+    ///
+    /// # Errors
+    /// Returns the handle if the task has not ended in time.
+    ///
+    /// # Panics
+    /// Like [`join`](Self::join).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// let task = filch::spawn(move || receiver.recv().unwrap());
+    /// let task = task.join_timeout(Duration::from_millis(1)).unwrap_err();
+    /// sender.send(7).unwrap();
+    /// assert_eq!(task.join().unwrap(), 7);
+    /// ```
+    pub fn join_timeout(self, limit: Duration) -> Result<Result<T, JoinError>, Self> {
+        self.handle.expect(COMPLETED).join_timeout(limit).map_err(JoinHandle::new)
+    }
+
+    /// Cancels the task if it has not begun. Returns whether it did.
+    ///
+    /// The closure is then dropped before this returns, and [`join`](Self::join) returns an error
+    /// that says [cancelled](JoinError::is_cancelled). A task that has begun goes on: to stop it,
+    /// let it ask a [`CancelToken`](crate::CancelToken). The place of a cancelled task in its queue
+    /// is freed when a worker comes to it.
+    ///
+    /// # Panics
+    /// Resumes a panic of the closure's drop, or of the waker that is called. The task is cancelled
+    /// all the same.
+    ///
+    /// ```
+    /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
+    /// let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    /// let first = pool.spawn(move || receiver.recv());
+    /// let second = pool.spawn(|| unreachable!("it is cancelled"));
+    /// assert!(second.cancel());
+    /// drop(sender);
+    /// assert!(second.join().unwrap_err().is_cancelled());
+    /// # drop(first);
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.handle.as_ref().is_some_and(Handle::cancel)
+    }
+
+    /// Returns a handle that cancels the task when it is dropped, if the task has not begun.
+    pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
+        CancelOnDrop(self)
+    }
+
+    /// Whether the task has ended or was cancelled.
+    pub fn is_finished(&self) -> bool {
+        self.handle.as_ref().is_none_or(Handle::poll_finished)
+    }
+}
+
+/// Gives what [`join`](JoinHandle::join) returns.
+///
+/// # Panics
+/// Panics if it is polled again after that.
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.handle.as_mut().expect(COMPLETED).poll_done(context.waker()) {
+            return Poll::Pending;
+        }
+        match self.handle.take().expect(COMPLETED).try_take() {
+            Ok(result) => Poll::Ready(result),
+            Err(_) => unreachable!("it is done"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_finished = self.handle.as_ref().is_none_or(Handle::is_finished);
+        f.debug_struct("JoinHandle").field("is_finished", &is_finished).finish()
+    }
+}
+
+/// A [`JoinHandle`] that [cancels](JoinHandle::cancel) its task when it is dropped: see
+/// [`JoinHandle::cancel_on_drop`]. A task that has begun goes on, detached.
+///
+/// It is a future like the handle.
+///
+/// ```
+/// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
+/// let (sender, receiver) = std::sync::mpsc::channel::<()>();
+/// let first = pool.spawn(move || receiver.recv());
+/// drop(pool.spawn(|| unreachable!("it is cancelled")).cancel_on_drop());
+/// drop((sender, pool));
+/// # drop(first);
+/// # Ok::<(), filch::ThreadPoolBuildError>(())
+/// ```
+#[must_use = "if it is dropped at once, the task is cancelled"]
+#[derive(Debug)]
+pub struct CancelOnDrop<T>(JoinHandle<T>);
+
+impl<T> CancelOnDrop<T> {
+    /// Waits for the task: see [`JoinHandle::join`].
+    ///
+    /// # Errors
+    /// As [`JoinHandle::join`].
+    ///
+    /// # Panics
+    /// As [`JoinHandle::join`].
+    pub fn join(self) -> Result<T, JoinError> {
+        self.into_inner().join()
+    }
+
+    /// Returns the handle, whose drop does not cancel the task.
+    pub fn into_inner(mut self) -> JoinHandle<T> {
+        // What is left in place is cancelled in vain.
+        JoinHandle { handle: self.0.handle.take() }
+    }
+}
+
+impl<T> Deref for CancelOnDrop<T> {
+    type Target = JoinHandle<T>;
+
+    fn deref(&self) -> &JoinHandle<T> {
+        &self.0
+    }
+}
+
+impl<T> Future for CancelOnDrop<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl<T> Drop for CancelOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

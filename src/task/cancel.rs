@@ -1,0 +1,42 @@
+//! Cancelling a task that has not begun.
+
+use std::panic::resume_unwind;
+
+use super::state::Done;
+use super::waiting::take_waiting;
+use super::{Ended, Handle, TaskHead};
+use crate::job::outcome;
+use crate::sim;
+
+impl<T> Handle<T> {
+    /// Cancels the task if it is not claimed. Returns whether it did. Then the closure has been
+    /// dropped, and the result is `Ended::Cancelled`.
+    ///
+    /// The task's entry stays in its queue, empty. The worker that takes it tells the home, which
+    /// until then does not end. (The caller may be no worker.)
+    ///
+    /// # Panics
+    /// Resumes a panic of the closure's drop, or else of the waker of a future.
+    pub(crate) fn cancel(&self) -> bool {
+        let state = &self.head().state;
+        // The load may save the write.
+        if state.is_claimed() || !state.cancel() {
+            return false;
+        }
+        // SAFETY: claimed, so the closure is this call's. The caller is in the home.
+        let dropped = outcome::run(|| unsafe { (self.head().table().drop_closure)(self.task) });
+        // SAFETY: no thread reads the result before `DONE` is set, and the closure is gone.
+        unsafe { TaskHead::put_ended(self.task, Ended::<T>::Cancelled) };
+        let woken = match state.finish() {
+            // SAFETY: `finish` gave it to this call.
+            Done::Wake(address) => outcome::run(|| unsafe { take_waiting(address) }.wake()),
+            Done::Nothing => Ok(()),
+            Done::Settle => unreachable!("the handle is not dropped"),
+        };
+        sim::point();
+        if let Err(payload) = dropped.and(woken) {
+            resume_unwind(payload);
+        }
+        true
+    }
+}

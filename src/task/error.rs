@@ -1,0 +1,112 @@
+//! `JoinError`: why a task has no value.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use crate::job::outcome::Payload;
+
+/// Why a task has no value: it panicked, or it was cancelled before it began.
+///
+/// ```
+/// let failed = filch::spawn(|| panic!("out of paper"));
+/// let error = failed.join().unwrap_err();
+/// assert!(error.is_panic());
+/// assert_eq!(error.to_string(), "the task panicked: out of paper");
+/// assert_eq!(error.into_panic().downcast_ref(), Some(&"out of paper"));
+/// ```
+pub struct JoinError(Cause);
+
+enum Cause {
+    Panicked(Panic),
+    Cancelled,
+}
+
+/// The payload of a panic. By reference, it only gives its message.
+struct Panic(Payload);
+
+// SAFETY: what it gives by reference is a `&'static str` or a `String`, which are `Sync`.
+unsafe impl Sync for Panic {}
+// A payload leaves it by value only, after the panic.
+impl UnwindSafe for Panic {}
+// As above.
+impl RefUnwindSafe for Panic {}
+
+impl Panic {
+    /// The message, if it has one in the form that `panic!` gives it.
+    fn message(&self) -> Option<&str> {
+        let text = self.0.downcast_ref::<&'static str>().copied();
+        text.or_else(|| self.0.downcast_ref::<String>().map(String::as_str))
+    }
+}
+
+impl JoinError {
+    pub(super) fn panicked(payload: Payload) -> Self {
+        JoinError(Cause::Panicked(Panic(payload)))
+    }
+
+    pub(super) fn cancelled() -> Self {
+        JoinError(Cause::Cancelled)
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Cause::Panicked(_))
+    }
+
+    /// Whether the task was cancelled before it began.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.0, Cause::Cancelled)
+    }
+
+    /// Returns the payload of the task's panic, for example for
+    /// [`resume_unwind`](std::panic::resume_unwind).
+    ///
+    /// # Panics
+    /// Panics if the task was cancelled: see [`try_into_panic`](Self::try_into_panic).
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
+        match self.try_into_panic() {
+            Ok(payload) => payload,
+            Err(_) => panic!("`JoinError::into_panic` of a task that was cancelled"),
+        }
+    }
+
+    /// Returns the payload of the task's panic, or this error if the task was cancelled.
+    ///
+    /// # Errors
+    /// Returns the error itself if the task was cancelled.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, JoinError> {
+        match self.0 {
+            Cause::Panicked(Panic(payload)) => Ok(payload),
+            Cause::Cancelled => Err(self),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Cancelled => f.write_str("the task was cancelled"),
+            Cause::Panicked(panic) => match panic.message() {
+                Some(message) => write!(f, "the task panicked: {message}"),
+                None => f.write_str("the task panicked"),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Cancelled => f.write_str("JoinError::Cancelled"),
+            Cause::Panicked(panic) => match panic.message() {
+                Some(message) => write!(f, "JoinError::Panic({message:?})"),
+                None => f.write_str("JoinError::Panic(..)"),
+            },
+        }
+    }
+}
+
+impl Error for JoinError {}

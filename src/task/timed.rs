@@ -1,0 +1,136 @@
+//! Joining a task for a limited time.
+
+use std::cell::{Cell, OnceCell};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Handle, HandleWait, JoinError};
+use crate::latch::{Awaited, Wait};
+use crate::os::generation;
+use crate::os::thread::Thread;
+use crate::sim;
+use crate::sync::{AtomicBool, Ordering, Parker};
+use crate::worker::Worker;
+use crate::worker::event::Sleeper;
+
+impl<T> Handle<T> {
+    /// Like `join`, but gives the handle back if the task has not ended after `limit`. A worker
+    /// looks at the clock between jobs. It does not ask another pool to begin the task: the thread
+    /// that runs a request relies on a joiner that waits (`request.rs`).
+    pub(crate) fn join_timeout(mut self, limit: Duration) -> Result<Result<T, JoinError>, Self> {
+        let Some(deadline) = Instant::now().checked_add(limit) else {
+            return Ok(self.join());
+        };
+        self.forget_waiting();
+        match Worker::current() {
+            Some(worker) if !limit.is_zero() && self.claim(worker) => {
+                return Ok(self.run_here(worker));
+            }
+            caller if self.is_lost(caller) => generation::refuse(),
+            Some(worker) => worker.wait_until(&TimedWait::new(&self, worker, deadline)),
+            None => self.sleep_until(deadline),
+        }
+        self.forget_waiting();
+        self.try_take()
+    }
+
+    /// Sleeps on a thread that is no worker.
+    fn sleep_until(&self, deadline: Instant) {
+        sim::poll_for(self.pool.addr());
+        let parker = Parker::new();
+        if self.ask_wake(Sleeper::Outside(parker.unparker().clone())) {
+            park_until(&parker, deadline, || self.is_finished());
+        }
+    }
+}
+
+/// Parks until `done` or the deadline.
+fn park_until(parker: &Parker, deadline: Instant, done: impl Fn() -> bool) {
+    while !done() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        parker.park_timeout(left);
+    }
+}
+
+/// A worker's wait for a task, which is over at the deadline in any case.
+struct TimedWait<'a, T> {
+    wait: HandleWait<'a, T>,
+    deadline: Instant,
+    /// Since the worker first was about to sleep.
+    alarm: OnceCell<io::Result<Alarm>>,
+}
+
+impl<'a, T> TimedWait<'a, T> {
+    fn new(handle: &'a Handle<T>, worker: &'a Worker, deadline: Instant) -> Self {
+        let wait = HandleWait { handle, worker, asked: Cell::new(false) };
+        TimedWait { wait, deadline, alarm: OnceCell::new() }
+    }
+
+    fn sleeper(&self) -> Sleeper {
+        Sleeper::worker(self.wait.worker, self)
+    }
+}
+
+impl<T> Wait for TimedWait<'_, T> {
+    fn done(&self) -> bool {
+        // Without an alarm it must not sleep.
+        let cannot_sleep = matches!(self.alarm.get(), Some(Err(_)));
+        self.wait.done() || cannot_sleep || Instant::now() >= self.deadline
+    }
+
+    fn ask_wake(&self) -> bool {
+        if self.alarm.get().is_none() {
+            if !self.wait.handle.ask_wake(self.sleeper()) {
+                return false;
+            }
+            self.alarm.get_or_init(|| Alarm::start(self.deadline, self.sleeper()));
+        }
+        !self.done()
+    }
+
+    fn what(&self) -> Awaited {
+        self.wait.what()
+    }
+
+    fn elsewhere(&self) -> Option<usize> {
+        self.wait.elsewhere()
+    }
+
+    fn tag(&self) -> Option<usize> {
+        self.wait.tag()
+    }
+}
+
+/// A thread that wakes a worker at a deadline. It ends when this is dropped.
+struct Alarm {
+    thread: Option<Thread>,
+    stop: Arc<(AtomicBool, Parker)>,
+}
+
+impl Alarm {
+    fn start(deadline: Instant, sleeper: Sleeper) -> io::Result<Self> {
+        let stop = Arc::new((AtomicBool::new(false), Parker::new()));
+        let stops = stop.clone();
+        let thread = Thread::start("filch-alarm".into(), None, move || {
+            let (stop, parker) = &*stops;
+            // Relaxed: nothing else is read.
+            park_until(parker, deadline, || stop.load(Ordering::Relaxed));
+            // Early or late, it does no harm.
+            sleeper.wake();
+        })?;
+        Ok(Alarm { thread: Some(thread), stop })
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.stop.0.store(true, Ordering::Relaxed);
+        self.stop.1.unpark();
+        // So that the thread is not the last to have the worker's pool.
+        self.thread.take().into_iter().for_each(Thread::join);
+    }
+}
