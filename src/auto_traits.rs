@@ -293,6 +293,18 @@ same! {
     iter::ZipEq<T, T> = T;
 }
 
+#[cfg(feature = "rayon")]
+same! {
+    iter::FromRayon<T> = T;
+    iter::FromRayonUnindexed<T> = T;
+    iter::ToRayon<T> = T;
+}
+
+#[cfg(feature = "indicatif")]
+same! {
+    iter::Progress<T> = (T, indicatif::ProgressBar);
+}
+
 same_if_sent! {
     iter::Intersperse<iter::Once<T>> = T;
 }
