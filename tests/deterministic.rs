@@ -832,6 +832,21 @@ fn another_process_has_the_same_schedule() {
     );
 }
 
+/// A real pool that is dropped by the builder of a simulated one may wait for that one.
+#[test]
+fn a_builder_that_drops_a_real_pool_passes_its_turn_on() {
+    for seed in 0..20 {
+        let simulated = pool(1, seed);
+        let real = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let task = simulated.spawn(|| 7);
+        let joined = Arc::new(AtomicBool::new(false));
+        let joins = joined.clone();
+        drop(real.spawn(move || joins.store(task.join().is_ok(), Ordering::SeqCst)));
+        drop(real);
+        assert!(joined.load(Ordering::SeqCst), "seed {seed}");
+    }
+}
+
 /// The thread of a pool that a worker drops may need that worker for the destructors of its
 /// thread-locals.
 #[test]

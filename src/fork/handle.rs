@@ -11,12 +11,13 @@ use crate::task::{Handle, JoinError};
 
 /// The right to the result of a task: see [`spawn`](crate::spawn).
 ///
-/// It is a future as well, on any executor: `filch::spawn(f).await` gives what
-/// [`join`](Self::join) returns. The worker that ends the task calls the future's waker. If that
-/// panics, the panic goes to the pool's panic handler. To drop the handle detaches the task,
-/// whether it was polled or not.
+/// It is also a future, for any executor: `filch::spawn(f).await` gives what [`join`](Self::join)
+/// returns. The worker that ends the task calls the future's waker. If the waker panics, the panic
+/// goes to the pool's panic handler. Dropping the handle detaches the task, whether it was polled
+/// or not.
 ///
-/// On a worker, use `join` and not an executor that blocks the thread: `join` works meanwhile.
+/// On a worker, call `join`, not an executor that blocks the thread: `join` runs other work while
+/// it waits.
 ///
 /// ```
 /// # fn block_on<F: Future>(future: F) -> F::Output {
@@ -59,9 +60,9 @@ impl<T> JoinHandle<T> {
     /// A worker that waits runs the task itself if it has not begun, and other work if it has. Any
     /// other thread sleeps.
     ///
-    /// So a chain of tasks that join each other nests on one stack. When it has used up a part of
-    /// the worker's stack, it goes on on a larger one, that of a thread which acts as the same
-    /// worker and ends with the chain. There are no such threads if
+    /// So a chain of tasks that join each other nests on one stack. When the chain has used up a
+    /// part of the worker's stack, a spare thread with a larger stack continues it. That thread
+    /// acts as the same worker, and ends with the chain. There are no such threads if
     /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads) is 0, if a [spawn
     /// handler](crate::ThreadPoolBuilder::spawn_handler) makes the pool's threads, if the pool is
     /// deterministic, or if the system refuses a thread.
@@ -70,18 +71,18 @@ impl<T> JoinHandle<T> {
     /// Returns a [`JoinError`] if the task panicked or was [cancelled](Self::cancel).
     ///
     /// # Panics
-    /// Panics if the handle has given its result as a future.
+    /// Panics if the handle was polled as a future and has already given its result.
     pub fn join(self) -> Result<T, JoinError> {
         self.handle.expect(COMPLETED).join()
     }
 
     /// Like [`join`](Self::join), but waits for at most `limit`.
     ///
-    /// A worker looks at the clock between the jobs that it runs meanwhile, so it may return much
-    /// later, as it may if it runs the task itself. (With a `limit` of zero it runs nothing.) If
-    /// the task is of another pool, the worker does not ask that pool to begin it, as `join` does.
-    /// While it sleeps, a thread of its own keeps the time. If the system refuses that thread, the
-    /// handle comes back early.
+    /// A worker runs the task itself if it has not begun, and else runs other jobs while it waits.
+    /// It looks at the clock only between jobs, so it may return much later than `limit`. With a
+    /// `limit` of zero it runs nothing. If the task belongs to another pool, the worker does not
+    /// ask that pool to begin it, unlike `join`. While the worker sleeps, an extra thread watches
+    /// the clock. If the system refuses that thread, the handle comes back early.
     ///
     /// # Errors
     /// Returns the handle if the task has not ended in time.
@@ -102,16 +103,16 @@ impl<T> JoinHandle<T> {
         self.handle.expect(COMPLETED).join_timeout(limit).map_err(JoinHandle::new)
     }
 
-    /// Cancels the task if it has not begun. Returns whether it did.
+    /// Cancels the task if it has not begun. Returns whether the task was cancelled by this call.
     ///
-    /// The closure is then dropped before this returns, and [`join`](Self::join) returns an error
-    /// that says [cancelled](JoinError::is_cancelled). A task that has begun goes on: to stop it,
-    /// let it ask a [`CancelToken`](crate::CancelToken). The place of a cancelled task in its queue
-    /// is freed when a worker comes to it.
+    /// If it was, its closure is dropped before this returns, and [`join`](Self::join) returns an
+    /// error that says [cancelled](JoinError::is_cancelled). A task that has begun goes on: to stop
+    /// it, let it check a [`CancelToken`](crate::CancelToken). A cancelled task keeps its place in
+    /// its queue until a worker comes to it.
     ///
     /// # Panics
-    /// Resumes a panic of the closure's drop, or of the waker that is called. The task is cancelled
-    /// all the same.
+    /// Resumes a panic of the closure's drop, or of the future's waker. The task is cancelled all
+    /// the same.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
@@ -128,7 +129,7 @@ impl<T> JoinHandle<T> {
         self.handle.as_ref().is_some_and(Handle::cancel)
     }
 
-    /// Returns a handle that cancels the task when it is dropped, if the task has not begun.
+    /// Returns a handle that, when dropped, cancels the task if it has not begun.
     pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
         CancelOnDrop(self)
     }
@@ -142,7 +143,7 @@ impl<T> JoinHandle<T> {
 /// Gives what [`join`](JoinHandle::join) returns.
 ///
 /// # Panics
-/// Panics if it is polled again after that.
+/// Panics if it is polled again after it has returned the result.
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
@@ -167,7 +168,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// A [`JoinHandle`] that [cancels](JoinHandle::cancel) its task when it is dropped: see
 /// [`JoinHandle::cancel_on_drop`]. A task that has begun goes on, detached.
 ///
-/// It is a future like the handle.
+/// Like the handle, it is a future.
 ///
 /// ```
 /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
@@ -194,9 +195,9 @@ impl<T> CancelOnDrop<T> {
         self.into_inner().join()
     }
 
-    /// Returns the handle, whose drop does not cancel the task.
+    /// Returns the plain handle. Dropping that one does not cancel the task.
     pub fn into_inner(mut self) -> JoinHandle<T> {
-        // What is left in place is cancelled in vain.
+        // `drop` then finds no handle, and cancels nothing.
         JoinHandle { handle: self.0.handle.take() }
     }
 }
@@ -219,6 +220,10 @@ impl<T> Future for CancelOnDrop<T> {
 
 impl<T> Drop for CancelOnDrop<T> {
     fn drop(&mut self) {
+        // The executor that drops a future may hold the lock that the waker takes.
+        if let Some(handle) = &mut self.0.handle {
+            handle.forget_waiting();
+        }
         self.0.cancel();
     }
 }

@@ -19,6 +19,7 @@ pub use spawner::ThreadBuilder;
 use crate::job::outcome;
 use crate::observe::watchdog;
 use crate::os::thread::Thread;
+use crate::sim;
 use crate::sleep::MAX_WORKERS;
 use crate::sync::Mutex;
 use crate::sync::slab;
@@ -127,9 +128,10 @@ impl Drop for ThreadPool {
             return;
         }
         let threads = mem::take(&mut self.threads);
-        // Otherwise it waits only once, in the joins: each wait costs some microseconds.
-        let may_work = Worker::current().is_some() || self.registry.is_simulated();
-        if may_work || !self.registry.has_started(threads.len()) {
+        // A thread that has nothing else to do waits only once, in the joins: each wait costs some
+        // microseconds. A worker goes on meanwhile, as do the others where a seed decides.
+        let goes_on = Worker::current().is_some() || sim::takes_turns();
+        if goes_on || !self.registry.has_started(threads.len()) {
             self.registry.wait_for_threads();
         }
         join_threads(&self.registry, threads);

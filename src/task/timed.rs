@@ -1,4 +1,4 @@
-//! Joining a task for a limited time.
+//! Joining a task with a time limit.
 
 use std::cell::{Cell, OnceCell};
 use std::io;
@@ -9,15 +9,14 @@ use super::{Handle, HandleWait, JoinError};
 use crate::latch::{Awaited, Wait};
 use crate::os::generation;
 use crate::os::thread::Thread;
-use crate::sim;
 use crate::sync::{AtomicBool, Ordering, Parker};
 use crate::worker::Worker;
 use crate::worker::event::Sleeper;
 
 impl<T> Handle<T> {
     /// Like `join`, but gives the handle back if the task has not ended after `limit`. A worker
-    /// looks at the clock between jobs. It does not ask another pool to begin the task: the thread
-    /// that runs a request relies on a joiner that waits (`request.rs`).
+    /// looks at the clock between jobs. It does not ask another pool to begin the task, since a
+    /// request needs a joiner that waits until the task has ended (`request.rs`).
     pub(crate) fn join_timeout(mut self, limit: Duration) -> Result<Result<T, JoinError>, Self> {
         let Some(deadline) = Instant::now().checked_add(limit) else {
             return Ok(self.join());
@@ -37,10 +36,9 @@ impl<T> Handle<T> {
 
     /// Sleeps on a thread that is no worker.
     fn sleep_until(&self, deadline: Instant) {
-        sim::poll_for(self.pool.addr());
         let parker = Parker::new();
         if self.ask_wake(Sleeper::Outside(parker.unparker().clone())) {
-            park_until(&parker, deadline, || self.is_finished());
+            park_until(&parker, deadline, || self.poll_finished());
         }
     }
 }
@@ -56,11 +54,11 @@ fn park_until(parker: &Parker, deadline: Instant, done: impl Fn() -> bool) {
     }
 }
 
-/// A worker's wait for a task, which is over at the deadline in any case.
+/// A worker's wait for a task. It is over at the deadline in any case.
 struct TimedWait<'a, T> {
     wait: HandleWait<'a, T>,
     deadline: Instant,
-    /// Since the worker first was about to sleep.
+    /// Set when the worker is about to sleep for the first time.
     alarm: OnceCell<io::Result<Alarm>>,
 }
 
@@ -77,7 +75,7 @@ impl<'a, T> TimedWait<'a, T> {
 
 impl<T> Wait for TimedWait<'_, T> {
     fn done(&self) -> bool {
-        // Without an alarm it must not sleep.
+        // If the alarm could not be started, the worker must not sleep.
         let cannot_sleep = matches!(self.alarm.get(), Some(Err(_)));
         self.wait.done() || cannot_sleep || Instant::now() >= self.deadline
     }
@@ -119,7 +117,7 @@ impl Alarm {
             let (stop, parker) = &*stops;
             // Relaxed: nothing else is read.
             park_until(parker, deadline, || stop.load(Ordering::Relaxed));
-            // Early or late, it does no harm.
+            // A wake-up that comes early or late does no harm.
             sleeper.wake();
         })?;
         Ok(Alarm { thread: Some(thread), stop })
@@ -130,7 +128,7 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         self.stop.0.store(true, Ordering::Relaxed);
         self.stop.1.unpark();
-        // So that the thread is not the last to have the worker's pool.
+        // Otherwise the thread might be the last owner of the worker's pool.
         self.thread.take().into_iter().for_each(Thread::join);
     }
 }

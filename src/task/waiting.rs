@@ -1,5 +1,5 @@
-//! What a handle registers in its task's state, to be woken when the task is done: a thread that
-//! sleeps, or the waker of a future.
+//! What a handle registers in its task's state, to be woken when the task is done: a sleeping
+//! thread, or the waker of a future.
 
 use std::ptr;
 use std::task::Waker;
@@ -10,7 +10,7 @@ use crate::sim;
 use crate::worker::Worker;
 use crate::worker::event::Sleeper;
 
-/// It is at an address that fits into the state.
+/// Aligned so that its address fits into the state, above the flags.
 #[repr(align(128))]
 pub(super) enum Waiting {
     Thread(Sleeper),
@@ -89,7 +89,7 @@ impl<T> Handle<T> {
 
     /// Drops what is registered, unless the task is done.
     #[inline]
-    pub(super) fn forget_waiting(&mut self) {
+    pub(crate) fn forget_waiting(&mut self) {
         if let Some(address) = self.head().state.withdraw() {
             // SAFETY: `withdraw` gave it to this call.
             unsafe { drop_waiting(address) };

@@ -56,6 +56,7 @@ fn the_whole_loop_runs_in_the_pool() {
             par().with_pool(&three).zip(par().skip(5));
             par().skip(5).zip(par().with_pool(&three));
             par().skip(5).interleave(par().with_pool(&three)).chunks(3);
+            par().with_pool(&three).interleave_shortest(par()).zip(par());
             (par().skip(3), par(), par().with_pool(&three)).into_par_iter().skip(1);
             par().flat_map(|n| [n; 2]).with_pool(&three);
             par().with_pool(&three).flat_map(|n| [n; 2]);

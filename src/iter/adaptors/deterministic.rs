@@ -1,8 +1,9 @@
 //! Loops that are cut in a shape which depends only on the number of items.
 
-use crate::iter::limit::join_within;
+use crate::iter::limit::{innermost, join_within, under};
 use crate::iter::plumbing::{
-    Consumer, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer, serially,
+    Consumer, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer, in_pool,
+    serially,
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
@@ -55,7 +56,9 @@ impl<T, C: Consumer<T>> ProducerCallback<T> for Shape<C> {
 
     fn callback<P: Producer<Item = T>>(self, producer: P) -> C::Result {
         let block = block_of(self.len, producer.min_len(), producer.max_len());
-        cut(block, self.len, producer, self.consumer)
+        let Shape { len, consumer } = self;
+        // In a pool, so that closures run on its stacks even if nothing is forked.
+        innermost(|limit| in_pool(|_| under(limit, || cut(block, len, producer, consumer))))
     }
 }
 

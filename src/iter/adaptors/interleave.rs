@@ -28,7 +28,8 @@ delegate!(
     len {
         let (a, b) = shortest(self.a.len(), self.b.len());
         both(a, b)
-    }
+    },
+    settings self.a.loop_settings().or(self.b.loop_settings())
 );
 
 struct Interleaving;

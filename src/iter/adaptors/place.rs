@@ -40,7 +40,7 @@ macro_rules! placed {
             type Item = I::Item;
 
             fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
-                self.own_settings().run(|| self.base.drive_unindexed(consumer))
+                self.loop_settings().run(|| self.base.drive_unindexed(consumer))
             }
 
             fn opt_len(&self) -> Option<usize> {
@@ -54,7 +54,7 @@ macro_rules! placed {
 
         impl<$($a,)? I: IndexedParallelIterator> IndexedParallelIterator for $name<$($a,)? I> {
             fn drive<C: Consumer<I::Item>>(self, consumer: C) -> C::Result {
-                self.own_settings().run(|| self.base.drive(consumer))
+                self.loop_settings().run(|| self.base.drive(consumer))
             }
 
             fn len(&self) -> usize {
