@@ -318,18 +318,19 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// threads: sums of floating-point numbers, [`fold`](ParallelIterator::fold)s, and reductions
     /// by an operation that is not quite associative.
     ///
-    /// The items are cut into blocks of *b*: the least power of two that is not less than a 256th
-    /// of the number of items, but at most 4096. The last block may have fewer. A *b* that is
-    /// greater than [`with_max_len`](Self::with_max_len) or less than
-    /// [`with_min_len`](Self::with_min_len) before this is replaced by that number. One worker runs
-    /// each block from its first item to its last. Several blocks are cut into two halves, of which
-    /// the first is a block shorter if their number is odd. The halves are cut in the same way, and
-    /// then their results are joined. Another version of this crate may use another shape.
+    /// The items are cut into blocks of *b* items. *b* is the least power of two that is not less
+    /// than a 256th of the number of items, but at most 4096. The last block may have fewer items.
+    /// If *b* is greater than an earlier [`with_max_len`](Self::with_max_len), or less than an
+    /// earlier [`with_min_len`](Self::with_min_len), that number is used instead. One worker runs
+    /// each block from its first item to its last. The blocks are split into two halves, each half
+    /// is split again, and so on down to single blocks. If the number of blocks is odd, the first
+    /// half has one block less. The results of two halves are then reduced to one. Another version
+    /// of this crate may use another shape.
     ///
-    /// Each block costs a fork. The closures have to return the same for the same item each time.
-    /// The inner iterators of a later [`flat_map`](ParallelIterator::flat_map) need a
-    /// `deterministic` of their own. What "any" thread finds first remains so: `find_any`,
-    /// `take_any`, failures of `try_reduce` and their like. For slices of numbers,
+    /// Each block costs a fork. The closures must return the same for the same item each time. The
+    /// inner iterators of a later [`flat_map`](ParallelIterator::flat_map) need a `deterministic`
+    /// of their own. What depends on which thread is first still depends on it: `find_any`,
+    /// `take_any`, failures of `try_reduce` and the like. For slices of numbers,
     /// [`par_deterministic_reduce`](crate::slice::ParallelSlice::par_deterministic_reduce) is
     /// faster, as its shape suits vector instructions.
     ///
@@ -353,15 +354,15 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// Calls `predicate` with each item, and returns an iterator over the values of the `Some`s
     /// before the first `None`, like [`Iterator::map_while`].
     ///
-    /// What follows in the chain gets no value from behind the first `None`, whatever it does.
-    /// `predicate` itself may be called with some items from behind it, and these values are
-    /// dropped. The items behind are dropped as well.
+    /// The rest of the chain never gets a value from behind the first `None`. `predicate` itself
+    /// may be called with some items behind it. The values that it returns for these are dropped,
+    /// and so are all other items behind the `None`.
     ///
-    /// Runs block by block. The first block has one item for each thread, and each has twice as
-    /// many as the one before, up to 65,536. The values of a block are kept in a vector until the
-    /// first `None` in it is known. Of the items behind that `None`, `predicate` is called with at
-    /// most as many as there are before it and one for each thread, and at most 65,535. So a source
-    /// may have far more items than are wanted.
+    /// The loop runs block by block. The first block has one item for each thread, and each later
+    /// block has twice as many as the one before, up to 65,536. The values of a block are kept in a
+    /// vector until the first `None` in it is known. The number of calls of `predicate` behind that
+    /// `None` is at most the number of items before it plus the number of threads, and at most
+    /// 65,535. So the source may have far more items than you need.
     ///
     /// An iterator without positions has [`while_some`](ParallelIterator::while_some) instead,
     /// which stops at any `None`.
@@ -389,23 +390,24 @@ pub trait IndexedParallelIterator: ParallelIterator {
     // ---- ends -------------------------------------------------------------------------------
 
     /// Makes the items in parallel, and calls `f` with them one by one, from the first to the last:
-    /// to write them to a file, for instance. At most `limit` items are in flight: begun, or made
-    /// and not yet consumed.
+    /// to write them to a file, for instance. At most `limit` items are in flight at a time: begun,
+    /// but not yet consumed by `f`.
     ///
-    /// No thread waits for an item. Whichever worker has made the item that is due calls `f`, with
-    /// that item and with those behind it that are ready. `f` may so be called on several threads,
-    /// one after the other, and may borrow and keep a state. While it runs, the other workers make
-    /// further items until `limit` are in flight, and then do something else.
+    /// No thread waits for an item. The worker that has made the next item in order calls `f` with
+    /// it, and with those behind it that are ready. So `f` may be called on several threads, one
+    /// after the other. It may borrow, and keep state between calls. While `f` runs, the other
+    /// workers make further items until `limit` are in flight, and then do something else.
     ///
-    /// A `limit` of several times the number of threads lets all of them work though items take
-    /// different times. With a `limit` of one, no item begins before `f` has returned from the last
-    /// one. Allocates memory for up to `limit` items. An item costs some hundred nanoseconds, and
-    /// less if a greater `limit` allows a worker to make several short ones at once. A
-    /// [`map_init`](ParallelIterator::map_init) before this makes a value for each time that a
-    /// worker takes items: for each item, if these take long.
+    /// A `limit` of several times the number of threads keeps all threads busy even if items take
+    /// different times. With a `limit` of one, no item begins before `f` has returned from the
+    /// previous one. Up to `limit` items are kept in memory. The overhead is some hundred
+    /// nanoseconds per item, and less if `limit` is large enough for a worker to take several short
+    /// items at once. A [`map_init`](ParallelIterator::map_init) before this makes a new value each
+    /// time a worker takes items. If items take long, that is once per item.
     ///
     /// # Panics
-    /// If `limit` is zero. If a closure panics, no item behind reaches `f`, and these are dropped.
+    /// If `limit` is zero, or a closure panics. If one panics, `f` gets none of the items behind,
+    /// and these are dropped.
     ///
     /// ```
     /// use filch::prelude::*;

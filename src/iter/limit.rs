@@ -1,15 +1,16 @@
-//! At most so many workers on a loop at a time: `num_threads`.
+//! Limits how many workers work on a loop at a time: `num_threads`.
 //!
 //! # Permits
-//! A loop for *n* workers has *n* permits, and begins with one of them. A fork needs a second one:
-//! whichever of its sides ends first returns it. A fork for which no permit is free runs one side
-//! after the other, on the same worker, and each of these tries again when it forks. So no more
-//! than *n* pieces are queued or run at any time, and as soon as one ends, another may be cut off.
-//! A worker never waits for a permit.
+//! A loop that is limited to *n* workers has *n* permits. The caller holds one from the start. Each
+//! fork takes one more, and whichever side of the fork ends first returns it. If no permit is free,
+//! the fork runs its two sides one after the other on the same worker, and each side tries again
+//! when it forks itself. So at most *n* pieces are queued or running at any time, and as soon as
+//! one ends, another may be cut off. A worker never waits for a permit.
 //!
-//! A limit covers the inner iterators of a `flat_map` and the loops that closures run. They find it
-//! in a thread-local. A job that a waiting worker runs on top of the loop is none of it: it is told
-//! by the number of jobs on the worker's stack.
+//! A limit also covers the inner iterators of a `flat_map` and the loops that closures run. They
+//! find it in a thread-local. While a worker waits in the loop, it may run an unrelated job on top,
+//! which the limit must not cover. `innermost` recognizes such a job by the number of jobs on the
+//! worker's stack.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -27,7 +28,7 @@ pub(crate) struct Limit<'o> {
     outer: Option<&'o Limit<'o>>,
 }
 
-/// A limit, and where it is in force: on this many jobs of the worker with this address.
+/// A limit, and the `place` where it is in force.
 #[derive(Clone, Copy)]
 struct Entered(*const Limit<'static>, (usize, u32));
 

@@ -458,12 +458,13 @@ pub trait ParallelIterator: Sized + Send {
         SkipAnyWhile::new(self, predicate)
     }
 
-    /// Runs the loop in `pool`, as a loop inside of [`ThreadPool::join`] runs: a caller that is no
-    /// worker works itself if it may. The closures may borrow, since the caller waits.
+    /// Runs the loop in `pool`, as if it were called inside [`ThreadPool::join`]. A calling thread
+    /// that is no worker may run closures itself, as it may there. The closures may borrow, since
+    /// the caller waits.
     ///
-    /// This may stand anywhere in a chain, and holds for all of it, what comes before and behind,
-    /// and for the other iterators of a `zip` or a `chain`. If there are several in a chain, the
-    /// first one decides. Loops that closures run are in `pool`, as they are in any pool.
+    /// You can call this anywhere in a chain. It applies to the whole chain, before and after the
+    /// call, and to the other iterators of a `zip` or a `chain`. If a chain has several of these
+    /// calls, the first one decides. Loops that the closures run are in `pool` as well.
     ///
     /// # Panics
     /// If a child of a `fork()` uses its parent's pool.
@@ -480,16 +481,18 @@ pub trait ParallelIterator: Sized + Send {
         WithPool::new(self, pool)
     }
 
-    /// At most `threads` workers work on the loop at a time. The pool has as many workers as
-    /// before: the others have time for something else. A pool may have fewer.
+    /// Lets at most `threads` workers work on the loop at a time. The pool keeps its other workers,
+    /// which are free for other work. If the pool has fewer than `threads` workers, all of them may
+    /// work on the loop.
     ///
-    /// This may stand anywhere in a chain, and holds for all of it, as
-    /// [`with_pool`](Self::with_pool) does. If there are several, the smallest number counts. It
-    /// holds for the inner iterators of a [`flat_map`](Self::flat_map), and for the parallel iterators
-    /// that closures run, all together. It does not hold for what they fork or spawn otherwise.
+    /// You can call this anywhere in a chain. It applies to the whole chain, as
+    /// [`with_pool`](Self::with_pool) does. If a chain has several of these calls, the smallest
+    /// number counts. The inner iterators of a [`flat_map`](Self::flat_map) and the parallel
+    /// iterators that closures run share this one limit with the loop. What closures fork or spawn
+    /// by other means is not limited.
     ///
-    /// Workers never wait for each other because of it, and the items are balanced as they are
-    /// without it. A fork costs some atomic operations more.
+    /// The limit never makes a worker wait for another, and the loop is balanced as well as without
+    /// it. Each fork costs a few more atomic operations.
     ///
     /// # Panics
     /// If `threads` is zero.
@@ -587,18 +590,18 @@ pub trait ParallelIterator: Sized + Send {
 
     // ---- ends -------------------------------------------------------------------------------
 
-    /// Runs a loop that stops when `token` is cancelled. `run` gets this iterator, and returns what
-    /// the loop returns.
+    /// Runs a loop that stops when `token` is cancelled. `run` gets this iterator, runs the loop,
+    /// and returns its result.
     ///
     /// Once the token is cancelled, each worker finishes its item, and the other items are dropped.
-    /// That covers the adaptors that were called before `cancel_with`, the inner iterators of a
-    /// [`flat_map`](Self::flat_map) among them, so it is best called last. A loop that a closure
-    /// runs needs a `cancel_with` of its own. The check costs a load for each item.
+    /// The token stops only what was called before `cancel_with`, including the inner iterators of
+    /// a [`flat_map`](Self::flat_map). So call `cancel_with` last. A loop that a closure runs needs
+    /// a `cancel_with` of its own. The check costs one load per item.
     ///
     /// # Errors
-    /// [`Cancelled`] if the token is cancelled before `run` returns. What `run` returns is then
-    /// dropped, so no result covers only some of the items. Side effects of items that were
-    /// finished remain.
+    /// Returns [`Cancelled`] if the token is cancelled before `run` returns. What `run` returns is
+    /// then dropped, so no result covers only some of the items. Side effects of finished items
+    /// remain.
     ///
     /// ```
     /// use filch::{CancelToken, Cancelled, prelude::*};

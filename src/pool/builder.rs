@@ -306,9 +306,10 @@ impl ThreadPoolBuilder {
     ///
     /// A closure must not wait for another by means that the runtime does not know: a channel, or a
     /// lock that is held over a schedule point. While it waits, it keeps its turn, and the other
-    /// closure never runs. If another thread has work meanwhile, for a [limit](Self::turn_limit), the
-    /// process is aborted with a message that says which threads wait. If none has, the closure may
-    /// as well compute, and nothing is said.
+    /// closure never runs. If another thread has work and gets no turn for the [turn
+    /// limit](Self::turn_limit), the process is aborted with a message that says which threads
+    /// wait. If no other thread has work, the pool cannot tell whether the closure waits or
+    /// computes, and does nothing.
     ///
     /// Only the thread that builds the pool, and workers of deterministic pools that this thread
     /// has built, can use the pool. Handles may go to any thread. Deterministic pools that one
@@ -349,18 +350,18 @@ impl ThreadPoolBuilder {
 
     /// Sets how long a [deterministic](Self::deterministic) pool may stand still: 10 seconds by
     /// default. After that the process is aborted, with a [`dump`](crate::dump()) and a message
-    /// that names the threads and says which of these is the case:
+    /// that names the threads. The message says which of these is the case:
     /// - one thread keeps its turn, and others that have work wait for theirs;
     /// - all threads wait for each other;
-    /// - the threads that have turns only call [`schedule_point`](crate::schedule_point), yield in
-    ///   vain, or check whether a task has ended.
+    /// - the threads that get turns only call [`schedule_point`](crate::schedule_point), yield with
+    ///   no other work to do, or check whether a task has ended.
     ///
-    /// Set a longer limit if a thread computes for longer between two [schedule
-    /// points](crate::schedule_point) while others wait, or if tasks only call `schedule_point` for
-    /// longer. While a thread waits for a pool that is not deterministic, or that another thread
-    /// has built, nothing counts as a deadlock. Of the deterministic pools that one thread builds,
-    /// the longest limit holds for all. Time in which the process is stopped, by a debugger for
-    /// example, does not count.
+    /// Set a longer limit if a thread computes for longer than this between two [schedule
+    /// points](crate::schedule_point) while others have work, or if tasks do nothing but call
+    /// `schedule_point` for longer. While a thread waits for a pool that is not deterministic, or
+    /// that another thread has built, the limit does not apply. If one thread builds several
+    /// deterministic pools, the longest of their limits applies to all. Time in which the process
+    /// is stopped, by a debugger for example, does not count.
     ///
     /// Needs the feature `deterministic`.
     #[cfg(feature = "deterministic")]
@@ -521,8 +522,9 @@ impl ThreadPoolBuilder {
     }
 
     /// Builds the global pool, which the free functions use outside of any pool. It lives as long
-    /// as the process. Without this call, the first use builds it with the default settings. What is
-    /// not set is taken from the environment: see [`with_env`](Self::with_env).
+    /// as the process. Without this call, the first use builds it with the default settings.
+    /// Settings that were not made in code are taken from the environment: see
+    /// [`with_env`](Self::with_env).
     ///
     /// # Panics
     /// Panics if a closure of this builder, called while the pool is built, calls this or uses the

@@ -11,10 +11,10 @@ const WAIT: &str = "FILCH_WAIT";
 const LEND: &str = "FILCH_LEND";
 const SEED: &str = "FILCH_SEED";
 
-/// A variable that is set, and not empty.
+/// An environment variable that is set and not empty.
 struct Variable {
     name: &'static str,
-    /// Its value, without blanks at the ends. If that is no text, some characters are replaced.
+    /// Its value, without blanks at the ends. What is not valid Unicode in it is replaced.
     value: String,
 }
 
@@ -24,7 +24,7 @@ impl Variable {
         Some(Variable { name, value: value.to_string_lossy().trim().to_owned() })
     }
 
-    /// Returns `parsed`, or an error if that is nothing.
+    /// Returns what is in `parsed`, or an error if it is `None`.
     fn or_refuse<T>(self, parsed: Option<T>) -> Result<T, ThreadPoolBuildError> {
         let Variable { name: variable, value } = self;
         let refused = || ThreadPoolBuildError::new(BuildErrorKind::InvalidEnv { variable, value });
@@ -44,28 +44,28 @@ pub(super) fn accepted(variable: &str) -> String {
 }
 
 impl ThreadPoolBuilder {
-    /// Takes from the environment what is not set so far. The global pool does that by itself; with
-    /// this, other pools can.
+    /// Takes settings that were not made in code from environment variables. The global pool does
+    /// that by itself. Call this for pools of your own.
     ///
-    /// | variable | value | stands for |
+    /// | variable | value | sets |
     /// | --- | --- | --- |
     /// | `FILCH_NUM_THREADS` | a number | [`num_threads`](Self::num_threads) |
     /// | `FILCH_WAIT` | `own` or `any` | [`wait_policy`](Self::wait_policy): [`OwnDescendants`](WaitPolicy::OwnDescendants) or [`AnyWork`](WaitPolicy::AnyWork) |
     /// | `FILCH_LEND` | `1` or `0` | [`lend_seats`](Self::lend_seats): yes or no |
     /// | `FILCH_SEED` | a number below 2⁶⁴ | `deterministic`; needs the feature of that name |
     ///
-    /// An empty variable is as if it were not set.
+    /// An empty variable counts as not set.
     ///
-    /// With `FILCH_SEED`, the global pool is a deterministic one. Then only the thread that uses it
-    /// first can use it, and the workers of its pools: see
+    /// With `FILCH_SEED`, the global pool is deterministic. Then it can be used only by the thread
+    /// that uses it first, and by the workers of that thread's deterministic pools: see
     /// [deterministic rayon](crate::guide::deterministic_rayon).
     ///
     /// # Errors
-    /// Returns an error if a variable has another value. It names the variable, the value, and what
-    /// is accepted.
+    /// Returns an error if a variable has any other value. The error names the variable, its value,
+    /// and what is accepted.
     ///
     /// ```
-    /// // Of two workers if `FILCH_NUM_THREADS=2`.
+    /// // Has two workers if `FILCH_NUM_THREADS=2`.
     /// let pool = filch::ThreadPoolBuilder::new().with_env()?.build()?;
     /// assert_eq!(pool.join(|| 1, || 2), (1, 2));
     /// # Ok::<(), filch::ThreadPoolBuildError>(())

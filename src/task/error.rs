@@ -23,18 +23,18 @@ enum Cause {
     Cancelled,
 }
 
-/// The payload of a panic. By reference, it only gives its message.
+/// The payload of a panic. A reference to it gives access to the message only.
 struct Panic(Payload);
 
-// SAFETY: what it gives by reference is a `&'static str` or a `String`, which are `Sync`.
+// SAFETY: a reference gives access to a `&'static str` or a `String` only, which are `Sync`.
 unsafe impl Sync for Panic {}
-// A payload leaves it by value only, after the panic.
+// The payload itself is only moved out, after the panic.
 impl UnwindSafe for Panic {}
 // As above.
 impl RefUnwindSafe for Panic {}
 
 impl Panic {
-    /// The message, if it has one in the form that `panic!` gives it.
+    /// The message, if the payload has one of the types that `panic!` makes.
     fn message(&self) -> Option<&str> {
         let text = self.0.downcast_ref::<&'static str>().copied();
         text.or_else(|| self.0.downcast_ref::<String>().map(String::as_str))

@@ -1,17 +1,19 @@
-//! How a caller from outside waits for its job. That depends on what the last such jobs were like.
+//! How a thread outside the pool waits for its job. This depends on how long the last such jobs
+//! took.
 //!
-//! It takes longer to fall asleep and be woken than to run a short job, and a second worker that is
-//! woken for the job's forks comes too late. So if the last job was short, the caller wakes only
-//! one worker, and polls for the end of the job for some microseconds before it sleeps. In a job of
-//! less than a millisecond, more workers than processors are of no use: a worker that is woken
-//! preempts one that works. So if such a job is expected, the caller wakes two workers, and these
-//! wake others only up to the number of processors. Meanwhile the caller itself is the sentry
-//! (`sleep/mod.rs`) on which other publishers rely. If the job turns out to take longer, the caller
-//! resigns, and wakes a worker if there is work.
+//! Falling asleep and being woken takes longer than a short job, and a second worker that is woken
+//! for the job's forks comes too late. So if the last job was short, the caller wakes only one
+//! worker, and polls for the end of the job for some microseconds before it sleeps.
+//!
+//! In a job of less than a millisecond, more workers than processors are of no use: each one that
+//! is woken preempts one that works. So if such a job is expected, the caller wakes two workers,
+//! and these wake others only up to the number of processors. Meanwhile the caller itself is the
+//! sentry (`sleep/mod.rs`) on which other publishers rely. If the job turns out to take longer, the
+//! caller gives up that role, and wakes a worker if there is work.
 //!
 //! # What it is worth
-//! CPU time and median latency of a small loop by `install`, on two virtual cores (`caller-looks`,
-//! `short-jobs` and `medium-jobs` in `benches/ablation`):
+//! CPU time and median latency of one small loop in `install`, on two virtual cores
+//! (`caller-looks`, `short-jobs` and `medium-jobs` in `benches/ablation`):
 //!
 //! | 2 threads | 4 items of 200 ns every 100 µs | 16 items of 1 µs every ms |
 //! | --- | ---: | ---: |
@@ -36,13 +38,13 @@ use crate::sync::{Ordering, spin_loop, spin_or_yield};
 const SHORT: u64 = 50 * TICKS_PER_MICROSECOND;
 /// In a job that takes longer, workers may share a processor, or sleep.
 const MEDIUM: u64 = 1000 * TICKS_PER_MICROSECOND;
-/// How many jobs are taken for long ones after one that was not expected to take so long.
+/// After a long job, how many jobs are expected to be long as well.
 const LONG_JOBS: u32 = 32;
-/// For how long a caller looks at most. It looks half as long after each look in vain.
+/// For how long a caller polls at most. After each time in vain, it polls half as long.
 const LOOK: u64 = 48 * TICKS_PER_MICROSECOND;
-/// After so many looks in vain it looks as long as at first, to see whether that pays again.
+/// After so many times in vain, it polls as long as at first, to see whether that pays again.
 const MOST_IN_VAIN: u32 = 32;
-/// For how long it looks without yielding its processor.
+/// For how long it polls without yielding its processor.
 const SPIN: u64 = TICKS_PER_MICROSECOND;
 
 /// The number of processors that this process may use.
@@ -78,10 +80,10 @@ impl Length {
 
 /// What the callers of a pool know of the last jobs, as a guess for the next one.
 pub(crate) struct Callers {
-    /// 0 if the next job should be short, 1 if it should be medium, else for how many jobs more no
-    /// job is expected to be shorter than long, plus 1.
+    /// 0 if the next job should be short, and 1 if it should be medium. *n* + 1 if the next *n*
+    /// jobs should be long.
     guess: AtomicU32,
-    /// How many callers have looked in vain lately.
+    /// How many callers have polled in vain lately.
     in_vain: AtomicU32,
 }
 
@@ -114,7 +116,7 @@ impl Callers {
         }
     }
 
-    /// Waits for a while until a job `is_over`.
+    /// Polls for a while whether a job `is_over`.
     pub(crate) fn look(&self, is_over: impl Fn() -> bool) {
         let in_vain = self.in_vain.load(Ordering::Relaxed);
         let (start, limit) = (ticks(), LOOK >> in_vain.min(6));

@@ -3,20 +3,22 @@
 //!
 //! # Tickets
 //! A worker takes a *ticket* for the next few items, makes these, and puts the results into the
-//! *window*. The worker that puts in the results which are due next calls the consumer with them,
-//! and with those behind them that are ready. So there is one consumer at a time, and tickets are
-//! consumed in the order in which they were taken.
+//! *window*. When the results that are due next come in, their worker calls the consumer with them,
+//! and with those behind them that are ready. So the consumer runs on one worker at a time, and
+//! tickets are consumed in the order in which they were taken.
 //!
 //! # Nobody waits
-//! A worker leaves if it gets no ticket: because all items are taken, because another worker splits
-//! the source, or because as many items are in flight as may be. In the second case that worker
-//! calls helpers when it has put the source back. In the third case some ticket is the first one.
-//! The worker that has it makes its results or consumes them, and then asks for a ticket itself.
-//! All that is decided under one lock, which is held neither while code of the user runs nor while
-//! a value of the user's is dropped. So the last worker leaves only when everything is consumed.
+//! A worker that gets no ticket leaves. There are three cases: all items are taken, another worker
+//! is splitting the source, or `limit` items are in flight. In the second case, the other worker
+//! calls a helper once it has put the source back. In the third case, some worker has the first
+//! ticket that is not consumed. That worker makes its results or consumes them, and then asks for
+//! the next ticket. All this is decided under one lock, which is not held while the user's code
+//! runs or a value of the user's is dropped. So the last worker leaves only when everything is
+//! consumed.
 //!
-//! While its holder waits for a join of its own, the first ticket may be buried under another
-//! worker's visit on the same stack. Such a visit ends at the latest when the window is full.
+//! While the worker with the first ticket waits in a join of the user's code, it may run another
+//! helper of this loop on the same stack. The ticket cannot go on before that helper leaves, which
+//! it does when the window is full, if not earlier.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -29,8 +31,8 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sync::Mutex;
 use crate::worker::is_simulated;
 
-/// How long it should take to make the items of a ticket: twice to half of it will do. A guess:
-/// many times what a ticket costs.
+/// How long it should take to make the items of a ticket. Half to twice as long is good enough. The
+/// value is a guess: many times what a ticket costs.
 const TICKET: u64 = 4 * TICKS_PER_MICROSECOND;
 
 /// Calls `f` with the items in order, until it returns false. At most `limit` are in flight.
@@ -86,21 +88,21 @@ struct Stream<'l, P: Producer, F> {
 }
 
 struct State<P, T, F> {
-    /// What no ticket was taken for. `None` while a worker splits it.
+    /// The items that have no ticket yet. `None` while a worker splits them.
     source: Option<P>,
-    /// How many items that has.
+    /// How many items `source` has.
     left: usize,
     /// How many items have a ticket, and are not consumed.
     in_flight: usize,
     /// How many items the next ticket is for.
     ticket_len: usize,
-    /// The results of tickets from number `first` on, once they are there, and for how many items
-    /// they are.
+    /// The tickets from number `first` on: for each that has its results, these, and for how many
+    /// items they are.
     window: VecDeque<Option<(usize, Vec<T>)>>,
     first: usize,
     /// The user's closure. `None` while a worker calls it.
     consumer: Option<F>,
-    /// How many workers work or are called.
+    /// How many workers are at work here, or were called and have not come yet.
     helpers: usize,
     /// Whether the consumer or a panic has ended the loop.
     is_over: bool,
@@ -199,7 +201,8 @@ where
 }
 
 impl<P, T, F> State<P, T, F> {
-    /// Counts a helper, if one is wanted and `room` items have room. Returns how many to spawn.
+    /// Counts a new helper if one is wanted and `room` more items may be in flight. Returns how
+    /// many helpers to spawn.
     fn call(&mut self, threads: usize, limit: usize, room: usize) -> usize {
         let wants = self.left > 0 && limit - self.in_flight >= room && self.helpers < threads;
         let wants = wants && !self.is_over;
