@@ -1,13 +1,13 @@
 //! Sources that have rayon's traits.
 
-use rayon::iter::plumbing::{Producer as TheirProducer, ProducerCallback as TheirCallback};
 use rayon::iter::{
     IndexedParallelIterator as TheirIndexed, IntoParallelIterator as IntoTheirs,
     ParallelIterator as Theirs,
 };
 
+use super::Across;
 use crate::iter::bridged::bridged;
-use crate::iter::plumbing::{Folder, Producer, ProducerCallback, UnindexedConsumer};
+use crate::iter::plumbing::{Folder, UnindexedConsumer};
 use crate::iter::{IntoParallelIterator, ParallelIterator};
 
 /// Makes what has rayon's traits a parallel iterator of this crate.
@@ -81,44 +81,8 @@ impl<I: IntoTheirs> IntoFilch for I {}
 pub struct FromRayon<I>(I);
 
 bridged!([I: TheirIndexed] FromRayon<I>, I::Item, |self| self.0.len(), |callback| {
-    self.0.with_producer(Call(callback))
+    self.0.with_producer(Across(callback))
 });
-
-/// Hands rayon's producer to a callback of this crate.
-struct Call<CB>(CB);
-
-impl<T, CB: ProducerCallback<T>> TheirCallback<T> for Call<CB> {
-    type Output = CB::Output;
-
-    fn callback<P: TheirProducer<Item = T>>(self, producer: P) -> CB::Output {
-        self.0.callback(Produced(producer))
-    }
-}
-
-/// A producer of rayon as one of this crate.
-struct Produced<P>(P);
-
-impl<P: TheirProducer> Producer for Produced<P> {
-    type Item = P::Item;
-    type IntoIter = P::IntoIter;
-
-    fn into_iter(self) -> P::IntoIter {
-        self.0.into_iter()
-    }
-
-    fn min_len(&self) -> usize {
-        self.0.min_len()
-    }
-
-    fn max_len(&self) -> usize {
-        self.0.max_len()
-    }
-
-    fn split_at(self, index: usize) -> (Self, Self) {
-        let (left, right) = self.0.split_at(index);
-        (Produced(left), Produced(right))
-    }
-}
 
 /// A parallel iterator of rayon as one of this crate. Returned by
 /// [`IntoFilch::into_filch_unindexed`].

@@ -1,15 +1,13 @@
 //! Parallel iterators with rayon's traits.
 
 use rayon::iter::plumbing::{
-    Consumer as TheirConsumer, Folder as TheirFolder, Producer as TheirProducer,
-    ProducerCallback as TheirCallback, Reducer as TheirReducer,
-    UnindexedConsumer as TheirUnindexedConsumer,
+    Consumer as TheirConsumer, Folder as TheirFolder, ProducerCallback as TheirCallback,
+    Reducer as TheirReducer, UnindexedConsumer as TheirUnindexedConsumer,
 };
 use rayon::iter::{IndexedParallelIterator as TheirIndexed, ParallelIterator as Theirs};
 
-use crate::iter::plumbing::{
-    Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
-};
+use super::Across;
+use crate::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 /// Makes a parallel iterator of this crate one of rayon, for what takes only those.
@@ -76,7 +74,7 @@ impl<I: IndexedParallelIterator> TheirIndexed for ToRayon<I> {
     }
 
     fn with_producer<CB: TheirCallback<I::Item>>(self, callback: CB) -> CB::Output {
-        self.0.with_producer(Call(callback))
+        self.0.with_producer(Across(callback))
     }
 }
 
@@ -135,41 +133,5 @@ impl<T, F: TheirFolder<T>> Folder<T> for Taken<F> {
 impl<R, B: TheirReducer<R>> Reducer<R> for Taken<B> {
     fn reduce(self, left: R, right: R) -> R {
         self.0.reduce(left, right)
-    }
-}
-
-/// Hands this crate's producer to a callback of rayon.
-struct Call<CB>(CB);
-
-impl<T, CB: TheirCallback<T>> ProducerCallback<T> for Call<CB> {
-    type Output = CB::Output;
-
-    fn callback<P: Producer<Item = T>>(self, producer: P) -> CB::Output {
-        self.0.callback(Produced(producer))
-    }
-}
-
-/// A producer of this crate as one of rayon.
-struct Produced<P>(P);
-
-impl<P: Producer> TheirProducer for Produced<P> {
-    type Item = P::Item;
-    type IntoIter = P::IntoIter;
-
-    fn into_iter(self) -> P::IntoIter {
-        self.0.into_iter()
-    }
-
-    fn min_len(&self) -> usize {
-        self.0.min_len()
-    }
-
-    fn max_len(&self) -> usize {
-        self.0.max_len()
-    }
-
-    fn split_at(self, index: usize) -> (Self, Self) {
-        let (left, right) = self.0.split_at(index);
-        (Produced(left), Produced(right))
     }
 }
