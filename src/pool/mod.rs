@@ -142,28 +142,27 @@ impl Drop for ThreadPool {
 
 /// Waits for the end of a pool's threads, including the destructors of their thread-locals. These
 /// may need the pool of the calling worker, which therefore works meanwhile.
-#[allow(unsafe_code)]
 fn join_threads(registry: &Registry, threads: Vec<Thread>) {
     let join_all = |threads: Vec<Thread>| threads.into_iter().for_each(Thread::join);
     // (In a simulation, all that is left of them is their last instructions.)
     if threads.is_empty() || Worker::current().is_none() || registry.is_simulated() {
         return join_all(threads);
     }
-    let joined = Arc::new((Event::new(registry), Mutex::new(Some(threads))));
-    let theirs = joined.clone();
+    let joined = Arc::new(Event::new(registry));
+    let threads = Arc::new(Mutex::new(Some(threads)));
+    let theirs = (joined.clone(), threads.clone());
     let join = move || {
         let threads = theirs.1.lock().take();
         threads.into_iter().for_each(join_all);
-        // SAFETY: the `Arc` keeps the event alive.
-        unsafe { Event::happen(&raw const theirs.0) };
+        Event::happen_shared(&theirs.0);
     };
     match Thread::start("filch-join".into(), None, join) {
         Ok(joiner) => {
-            joined.0.wait(|| true);
+            joined.wait(|| true);
             joiner.join();
         }
         // The system refuses a thread, so this one joins.
-        Err(_) => joined.1.lock().take().into_iter().for_each(join_all),
+        Err(_) => threads.lock().take().into_iter().for_each(join_all),
     }
 }
 

@@ -198,10 +198,8 @@ impl ScopedThreads {
 }
 
 impl Drop for Over {
-    #[allow(unsafe_code)]
     fn drop(&mut self) {
-        // SAFETY: the `Arc` keeps the event alive.
-        unsafe { Event::happen(&raw const *self.0) };
+        Event::happen_shared(&self.0);
     }
 }
 

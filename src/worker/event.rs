@@ -75,6 +75,12 @@ impl Event {
         }
     }
 
+    /// `happen` for an event that several own.
+    pub(crate) fn happen_shared(this: &Arc<Event>) {
+        // SAFETY: the `Arc` keeps the event alive.
+        unsafe { Event::happen(Arc::as_ptr(this)) };
+    }
+
     pub(crate) fn has_happened(&self) -> bool {
         self.state.lock().happened
     }

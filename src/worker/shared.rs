@@ -578,13 +578,10 @@ impl Registry {
 
     /// Waits until the last thread, whose thread-locals may need the caller's pool, is about to end
     /// in the simulation.
-    #[allow(unsafe_code)]
     fn wait_until_gone(&self, simulation: &Simulation) {
         let gone = Arc::new(Event::new(self));
         let theirs = gone.clone();
-        // SAFETY: the `Arc` keeps the event alive.
-        let happens = move || unsafe { Event::happen(&raw const *theirs) };
-        gone.wait(|| simulation.when_gone(self.address(), happens));
+        gone.wait(|| simulation.when_gone(self.address(), move || Event::happen_shared(&theirs)));
     }
 }
 
