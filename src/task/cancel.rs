@@ -2,9 +2,9 @@
 
 use std::panic::resume_unwind;
 
+use super::Handle;
 use super::state::Done;
 use super::waiting::take_waiting;
-use super::{Ended, Handle, TaskHead};
 use crate::job::outcome;
 use crate::sim;
 
@@ -24,9 +24,7 @@ impl<T> Handle<T> {
             return false;
         }
         // SAFETY: claimed, so the closure is this call's. The caller is in the home.
-        let dropped = outcome::run(|| unsafe { (self.head().table().drop_closure)(self.task) });
-        // SAFETY: no thread reads the result before `DONE` is set, and the closure is gone.
-        unsafe { TaskHead::put_ended(self.task, Ended::<T>::Cancelled) };
+        let dropped = unsafe { (self.head().table().cancel)(self.task) };
         let woken = match state.finish() {
             // SAFETY: `finish` gave it to this call.
             Done::Wake(address) => outcome::run(|| unsafe { take_waiting(address) }.wake()),

@@ -95,8 +95,9 @@ struct Table {
     execute: Execute,
     /// Runs the closure of a task that the caller claimed, and writes the result into the block.
     run: unsafe fn(NonNull<TaskHead>, &Worker),
-    /// Drops the closure of a task that the caller claimed.
-    drop_closure: unsafe fn(NonNull<TaskHead>),
+    /// Drops the closure of a task that the caller claimed, and says so in the block. Returns a
+    /// panic of the drop.
+    cancel: unsafe fn(NonNull<TaskHead>) -> Result<(), Payload>,
     /// Tells the home that the task has ended.
     task_ended: unsafe fn(NonNull<TaskHead>, &Worker),
     /// `Home::give_panic`.
@@ -170,7 +171,7 @@ where
     const TABLE: &'static Table = &Table {
         execute: Self::execute,
         run: Self::run,
-        drop_closure: Self::drop_closure,
+        cancel: Self::cancel,
         task_ended: Self::task_ended,
         give_panic: Self::give_panic,
         claim_panic: Self::claim_panic,
@@ -305,16 +306,27 @@ where
             }
         };
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
-        unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
+        unsafe { Self::put_ended(this, ended) };
     }
 
-    /// `Table::drop_closure`.
+    /// `Table::cancel`.
     ///
     /// # Safety
     /// `block` is a live `Task<F, T, H>` that the caller claimed and has not run.
-    unsafe fn drop_closure(block: NonNull<TaskHead>) {
+    unsafe fn cancel(block: NonNull<TaskHead>) -> Result<(), Payload> {
+        let this = block.cast::<Self>();
         // SAFETY: only the thread that has claimed the task takes the closure, once.
-        drop(unsafe { Self::take_closure(block.cast()) });
+        let dropped = outcome::run(|| drop(unsafe { Self::take_closure(this) }));
+        // SAFETY: no thread reads the result before `DONE` is set.
+        unsafe { Self::put_ended(this, Ended::Cancelled) };
+        dropped
+    }
+
+    /// # Safety
+    /// The closure was taken out of `this`, and no other thread uses its place.
+    unsafe fn put_ended(this: NonNull<Self>, ended: Ended<T>) {
+        // SAFETY: by the premise.
+        unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
     }
 
     /// `Table::task_ended`.
@@ -384,16 +396,6 @@ impl TaskHead {
     unsafe fn take_ended<T>(task: NonNull<TaskHead>) -> Ended<T> {
         // SAFETY: by the premise; the table knows the place.
         unsafe { task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>().read_unaligned() }
-    }
-
-    /// # Safety
-    /// `task` has the result type `T`, its closure is gone, and no other thread uses the place.
-    unsafe fn put_ended<T>(task: NonNull<TaskHead>, ended: Ended<T>) {
-        // SAFETY: by the premise; the table knows the place.
-        unsafe {
-            let place = task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>();
-            place.write_unaligned(ended);
-        }
     }
 
     /// The entry goes, and frees the block if the handle has gone.
