@@ -1,8 +1,8 @@
 //! Loops that are cut in a shape which depends only on the number of items.
 
-use crate::iter::limit::{innermost, join_within, under};
+use crate::iter::limit::{Limit, join_under};
 use crate::iter::plumbing::{
-    Consumer, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer, in_pool,
+    Consumer, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer, on_worker,
     serially,
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
@@ -58,12 +58,18 @@ impl<T, C: Consumer<T>> ProducerCallback<T> for Shape<C> {
         let block = block_of(self.len, producer.min_len(), producer.max_len());
         let Shape { len, consumer } = self;
         // In a pool, so that closures run on its stacks even if nothing is forked.
-        innermost(|limit| in_pool(|_| under(limit, || cut(block, len, producer, consumer))))
+        on_worker(|_, limit| cut(limit, block, len, producer, consumer))
     }
 }
 
 /// Cuts into halves of whole blocks. If their number is odd, the left half is the shorter one.
-fn cut<P, C>(block: usize, len: usize, producer: P, consumer: C) -> C::Result
+fn cut<P, C>(
+    limit: Option<&Limit<'_>>,
+    block: usize,
+    len: usize,
+    producer: P,
+    consumer: C,
+) -> C::Result
 where
     P: Producer,
     C: Consumer<P::Item>,
@@ -76,9 +82,10 @@ where
     let at = len.div_ceil(block) / 2 * block;
     let (left, right) = producer.split_at(at);
     let (left_consumer, right_consumer, reducer) = consumer.split_at(at);
-    let (left, right) = join_within(
-        || cut(block, at, left, left_consumer),
-        || cut(block, len - at, right, right_consumer),
+    let (left, right) = join_under(
+        limit,
+        || cut(limit, block, at, left, left_consumer),
+        |_| cut(limit, block, len - at, right, right_consumer),
     );
     reducer.reduce(left, right)
 }

@@ -213,14 +213,19 @@ where
     C: Consumer<S::Item>,
     S: Source<C>,
 {
-    innermost(|limit| {
-        in_pool(|worker| {
-            let threads = worker.registry().workers().len();
-            let plan = plan(limit.map_or(threads, |limit| limit.of(threads))).within(limit);
-            let (pace, pieces) = plan.begin(source.len(), worker.is_bare());
-            under(limit, || cut(pace, pieces, source, consumer).0)
-        })
+    on_worker(|worker, limit| {
+        let threads = worker.registry().workers().len();
+        let plan = plan(limit.map_or(threads, |limit| limit.of(threads))).within(limit);
+        let (pace, pieces) = plan.begin(source.len(), worker.is_bare());
+        cut(pace, pieces, source, consumer).0
     })
+}
+
+/// Calls `op` on a worker of the current pool, else of the global one, under the limit of what the
+/// caller is part of.
+#[inline(always)]
+pub(crate) fn on_worker<R: Send>(op: impl FnOnce(&Worker, Option<&Limit<'_>>) -> R + Send) -> R {
+    innermost(|limit| in_pool(|worker| under(limit, || op(worker, limit))))
 }
 
 /// Forks until there are `pieces`, and none is too long. Returns also how long blocks were at the
@@ -340,7 +345,7 @@ fn is_wanted(limit: Option<&Limit<'_>>) -> bool {
 }
 
 /// Calls `op` on a worker of the current pool, else of the global one.
-pub(crate) fn in_pool<R: Send>(op: impl FnOnce(&Worker) -> R + Send) -> R {
+fn in_pool<R: Send>(op: impl FnOnce(&Worker) -> R + Send) -> R {
     match Worker::current() {
         Some(worker) => op(worker),
         None => {
