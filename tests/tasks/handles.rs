@@ -45,6 +45,17 @@ impl Drop for Busy {
     }
 }
 
+/// A task that waits for the gate, and then returns `value`.
+fn gated<T: Send + 'static>(pool: &ThreadPool, value: T) -> (Arc<Gate>, JoinHandle<T>) {
+    let gate = Arc::new(Gate::new());
+    let shut = gate.clone();
+    let task = pool.spawn(move || {
+        shut.wait();
+        value
+    });
+    (gate, task)
+}
+
 // ---- Errors ----
 
 #[test]
@@ -225,12 +236,7 @@ fn a_handle_comes_back_when_the_time_is_over() {
         return;
     }
     for pool in SIZES.map(pool) {
-        let gate = Arc::new(Gate::new());
-        let shut = gate.clone();
-        let task = pool.spawn(move || {
-            shut.wait();
-            9
-        });
+        let (gate, task) = gated(&pool, 9);
         let begun = Instant::now();
         let task = task.join_timeout(SHORT).unwrap_err();
         assert!(begun.elapsed() >= SHORT);
@@ -253,12 +259,7 @@ fn a_worker_whose_time_is_over_has_its_handle_back() {
     }
     for threads in [1, 2, 4] {
         let (here, there) = (pool(threads), pool(1));
-        let gate = Arc::new(Gate::new());
-        let shut = gate.clone();
-        let task = there.spawn(move || {
-            shut.wait();
-            9
-        });
+        let (gate, task) = gated(&there, 9);
         let join = move || {
             let begun = Instant::now();
             let task = task.join_timeout(SHORT).unwrap_err();
@@ -386,12 +387,7 @@ fn a_future_wakes_the_waker_of_its_last_poll_once() {
         return;
     }
     for pool in SIZES.map(pool) {
-        let gate = Arc::new(Gate::new());
-        let shut = gate.clone();
-        let mut task = pool.spawn(move || {
-            shut.wait();
-            2
-        });
+        let (gate, mut task) = gated(&pool, 2);
         let wakers = [Unpark::here(), Unpark::here()];
         for i in [0, 0, 1, 0, 1, 1] {
             assert!(poll(Pin::new(&mut task), &wakers[i].clone().into()).is_pending());
@@ -504,9 +500,7 @@ fn a_waker_may_panic_or_use_the_pool() {
         let (pool, noted) = noting_pool(threads);
         let pool = Arc::new(pool);
         let with_waker = |waker: Waker| {
-            let gate = Arc::new(Gate::new());
-            let shut = gate.clone();
-            let mut task = pool.spawn(move || shut.wait());
+            let (gate, mut task) = gated(&pool, ());
             assert!(poll(Pin::new(&mut task), &waker).is_pending());
             gate.open();
             task
