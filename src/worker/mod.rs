@@ -587,7 +587,7 @@ impl Worker {
         let wanted = match stopped {
             Stopped::Fine => 0,
             Stopped::OthersSearch(others) => {
-                self.public_jobs(self.victims(), others + MOST_WOKEN).saturating_sub(others)
+                self.public_jobs(others + MOST_WOKEN).saturating_sub(others)
             }
             Stopped::LookAgain => self.jobs_for_others(),
         };
