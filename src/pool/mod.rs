@@ -1,5 +1,6 @@
 //! `ThreadPool`, and how dropping it ends the pool.
 
+mod build;
 mod builder;
 mod env;
 mod error;

@@ -30,7 +30,7 @@ fn a_join_has_both_results_whichever_worker_runs_them() {
 
 /// The opener of a scope runs its task, or is woken by the thief.
 ///
-/// Weakened: `fork/scope.rs task_ended: worker.sleep().wake_blocked(opener, self.tasks.addr()); =>`
+/// Weakened: `fork/tasks.rs task_ended: worker.sleep().wake_blocked(opener, self.tasks.addr()); =>`
 #[test]
 fn a_scope_ends_after_its_task() {
     check_thief(|| {
