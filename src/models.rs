@@ -28,8 +28,8 @@ fn a_pool_ends_that_had_nothing_to_do() {
 
 /// A task that was spawned in time is run.
 ///
-/// Weakened: `sleep/mod.rs notify_from_outside: counts.parked() > 0 && counts.searchers() == 0
-/// => false`
+/// Weakened: `sleep/wake.rs notify_from_outside: counts.parked() > 0 && counts.searchers() == 0 =>
+/// false`
 #[test]
 fn what_was_spawned_is_run_before_the_pool_ends() {
     check(|| {

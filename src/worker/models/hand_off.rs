@@ -25,7 +25,7 @@ fn a_spare_thread_runs_a_task_that_is_left() {
 
 /// A core that a thread wants back is not parked.
 ///
-/// Weakened: `sleep/mod.rs announce: self.give_to_returning(&mut list, core) => false`
+/// Weakened: `sleep/park.rs announce: self.give_to_returning(&mut list, core) => false`
 #[test]
 fn a_spare_thread_runs_a_job_from_outside() {
     check_spare(|pool, job| pool.registry().inject(job));
