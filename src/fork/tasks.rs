@@ -9,10 +9,10 @@ use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::latch::count::TaskCount;
 use crate::latch::{Awaited, Wait, Waiter};
+use crate::sleep::Event;
 use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 use crate::task::{Handle, Home, Kept, new_task};
-use crate::worker::event::Event;
 use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
 use crate::worker::{JobRef, Tag, Worker};
@@ -30,7 +30,7 @@ pub(super) struct Tasks {
     tag: Tag,
     count: TaskCount,
     /// The tasks of `spawn_fifo`.
-    fifos: Fifos,
+    fifos: Fifos<Worker>,
     /// Happens when no task is left, for an opener that is no worker of the pool.
     over: Event,
     /// Whether the opener is a worker of another pool.
@@ -87,7 +87,7 @@ impl Tasks {
             tag: Tag::new(Worker::current().map_or(NO_TAG, Worker::tag)),
             count: TaskCount::new(),
             fifos: Fifos::default(),
-            over: Event::new(registry),
+            over: Event::new(registry.address()),
             are_guests: opener.is_none() && Worker::current().is_some(),
             panics: Panics::default(),
         }
@@ -134,7 +134,7 @@ impl Tasks {
         unsafe { &*self.registry }
     }
 
-    pub(super) fn fifos(&self) -> &Fifos {
+    pub(super) fn fifos(&self) -> &Fifos<Worker> {
         &self.fifos
     }
 

@@ -128,7 +128,7 @@
 //!     worker: the worker sees the job in step 2, or is woken.
 //!     Models: `a_pinned_job_finds_its_worker`, `a_pinned_job_finds_its_worker_by_another`.
 //!
-//! The end of a pool is in `worker/shared.rs`.
+//! The end of a pool is in `worker/end.rs`.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -147,6 +147,7 @@
 
 mod cores;
 mod counts;
+mod event;
 mod hand_off;
 mod lend;
 mod park;
@@ -156,6 +157,7 @@ mod wake;
 
 pub(crate) use cores::OffCore;
 pub(crate) use counts::{Counts, MAX_WORKERS};
+pub(crate) use event::{Event, HasSleep, Sleeper};
 pub(crate) use hand_off::GivenBack;
 pub(crate) use park::{Entered, Kind, Look};
 pub(crate) use relay::Relay;

@@ -89,7 +89,7 @@ impl Forks {
         assert!(runs.iter().all(|&runs| runs == 1), "{runs:?}");
     }
 
-    // ---- the owner: fork/join.rs, worker/mod.rs -----------------------------------------------
+    // ---- the owner: fork/join.rs, worker/publish.rs ------------------------------------------
 
     fn front(&self) -> &ForkFront<Job> {
         // SAFETY: the front is the queue's first field, and the layout is C's.

@@ -70,7 +70,7 @@ fn a_pinned_job_finds_its_worker_by_another() {
 
 /// Likewise a job that was taken out and given back meanwhile.
 ///
-/// Weakened: `worker/shared.rs queue: self.sleep.notify_from_outside(tag); =>`
+/// Weakened: `worker/inject.rs queue: self.sleep.notify_from_outside(tag); =>`
 #[test]
 fn a_reinjected_job_finds_a_worker() {
     check(|| {
@@ -113,7 +113,7 @@ fn the_last_searcher_wakes_another_for_a_fork() {
 
 /// Likewise for a task.
 ///
-/// Weakened: `worker/mod.rs look_again: self.jobs_for_others() => 0`
+/// Weakened: `worker/wake.rs look_again: self.jobs_for_others() => 0`
 #[test]
 fn the_last_searcher_wakes_another_for_a_task() {
     check_last_searcher(3, |pool| pool.push_task(2));
@@ -122,7 +122,7 @@ fn the_last_searcher_wakes_another_for_a_task() {
 /// Likewise for a job from outside. (A worker that is awake would hide that: it is reason enough
 /// to wake another.)
 ///
-/// Weakened: `worker/find.rs jobs_for_others: fence(Ordering::SeqCst); =>`
+/// Weakened: `worker/wake.rs jobs_for_others: fence(Ordering::SeqCst); =>`
 #[test]
 fn the_last_searcher_wakes_another_for_a_job_from_outside() {
     check_last_searcher(2, |pool| pool.inject());
@@ -154,7 +154,7 @@ fn a_sentry_from_outside_wakes_a_worker_for_a_fork() {
 
 /// Likewise for a task.
 ///
-/// Weakened: `worker/find.rs stop_watching: fence(Ordering::SeqCst); =>`
+/// Weakened: `worker/wake.rs stop_watching: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_sentry_from_outside_wakes_a_worker_for_a_task() {
     check_watch_from_outside(|pool| pool.push_task(0));
