@@ -37,7 +37,7 @@ impl Worker {
 
     /// One turn of that: runs a job, or waits for one. Returns `false` if the pool has ended.
     #[inline]
-    fn turn(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
+    pub(super) fn turn(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
         sim::looks(true);
         if self.is_wanted() {
             return self.pass_on(me, searching);
@@ -66,7 +66,7 @@ impl Worker {
     }
 
     /// Runs a job at the bottom of the stack.
-    fn run(&self, job: JobRef) {
+    pub(super) fn run(&self, job: JobRef) {
         // Forks on the stacks of threads that have handed off the core keep their slots.
         if self.threads_off() == 0 {
             self.forks.rewind();
