@@ -1,5 +1,5 @@
 //! `layers SRC` prints the layers of the crate, and fails if a file imports from a layer above its
-//! own, or if too many files import each other in a circle.
+//! own, or if files import each other in a circle.
 //!
 //! An import is a path, in a `use` declaration or in code, that begins with `crate`, `super` or
 //! `self`. It is followed through re-exports to the file that defines the item. A re-export is not
@@ -22,8 +22,9 @@ const LAYERS: &[&[&str]] = &[
     &["lib"],
 ];
 
-/// The most files that may import each other in a circle.
-const MOST_IN_CIRCLE: usize = 12;
+/// Circles that are still to be broken, each by one of its files: the traits of the iterators have
+/// methods that return the adaptors and call the consumers, which import these traits.
+const ALLOWED: &[&str] = &["iter/parallel.rs", "iter/indexed.rs"];
 
 /// A module path, such as `["worker", "find"]`.
 type Module = Vec<String>;
@@ -54,9 +55,14 @@ fn main() {
         }
     }
     for circle in circles(&imports) {
-        println!("circle of {} files: {}", circle.len(), circle.join(" "));
-        if circle.len() > MOST_IN_CIRCLE {
-            println!("CIRCLE: there may be {MOST_IN_CIRCLE} files in one at most");
+        println!("circle of {} files:", circle.len());
+        for from in &circle {
+            let to: Vec<&str> =
+                imports[from].iter().filter(|to| circle.contains(to)).map(|to| &**to).collect();
+            println!("    {from} -> {}", to.join(" "));
+        }
+        if !circle.iter().any(|file| ALLOWED.contains(&&**file)) {
+            println!("CIRCLE");
             wrong += 1;
         }
     }

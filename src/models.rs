@@ -20,7 +20,7 @@ fn pool(threads: usize) -> ThreadPool {
 
 /// Every thread of a pool that is dropped is told.
 ///
-/// Weakened: `worker/shared.rs end_if_idle: self.sleep.wake_all(); =>`
+/// Weakened: `worker/end.rs end_if_idle: self.sleep.wake_all(); =>`
 #[test]
 fn a_pool_ends_that_had_nothing_to_do() {
     check(|| drop(pool(1)));
@@ -28,8 +28,8 @@ fn a_pool_ends_that_had_nothing_to_do() {
 
 /// A task that was spawned in time is run.
 ///
-/// Weakened: `sleep/mod.rs notify_from_outside: counts.parked() > 0 && counts.searchers() == 0
-/// => false`
+/// Weakened: `sleep/wake.rs notify_from_outside: counts.parked() > 0 && counts.searchers() == 0 =>
+/// false`
 #[test]
 fn what_was_spawned_is_run_before_the_pool_ends() {
     check(|| {
@@ -44,7 +44,7 @@ fn what_was_spawned_is_run_before_the_pool_ends() {
 
 /// Who joins a handle is woken at the end of the task.
 ///
-/// Weakened: `task/mod.rs execute_joinable: unsafe { take_waiting(address) }.wake_on(worker); =>`
+/// Weakened: `task/block.rs execute_joinable: unsafe { take_waiting(address) }.wake_on(worker); =>`
 #[test]
 fn a_handle_gives_the_result_to_a_thread_from_outside() {
     check(|| {
@@ -55,7 +55,7 @@ fn a_handle_gives_the_result_to_a_thread_from_outside() {
 
 /// Who installs borrows a core, or is woken.
 ///
-/// Weakened: `worker/event.rs happen: sleeper.wake(); =>`
+/// Weakened: `sleep/event.rs happen: sleeper.wake(); =>`
 #[test]
 fn an_install_returns_what_it_came_to() {
     check(|| assert_eq!(pool(1).install(|| 7), 7));
@@ -72,7 +72,7 @@ impl Drop for Counted {
 
 /// A result that its handle does not take is dropped once, by the handle or by the worker.
 ///
-/// Weakened: `task/mod.rs execute_joinable: done == Done::Settle => false`
+/// Weakened: `task/block.rs execute_joinable: done == Done::Settle => false`
 #[test]
 fn a_result_that_is_not_taken_is_dropped_once() {
     check(|| {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::scope::Tasks;
 use super::spawn::PoolHome;
+use super::tasks::Tasks;
 use crate::job::NO_TAG;
 use crate::job::outcome;
 use crate::pool::with_current;

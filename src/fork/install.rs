@@ -25,11 +25,15 @@ use std::time::Duration;
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::os::clock::ticks;
+use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
 use crate::worker::callers::Length;
-use crate::worker::event::{self, Event};
 use crate::worker::shared::Registry;
 use crate::worker::{Acting, Execute, Header, JobRef, Worker};
+
+/// After this long, and then at this interval, a caller from outside asks again for its job to
+/// begin.
+const LATE: Duration = Duration::from_millis(4);
 
 impl Registry {
     /// Runs `op` as a worker of this pool: on the calling thread if it is such a worker or can
@@ -116,7 +120,7 @@ where
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
         stage: AtomicU32::new(QUEUED),
-        done: Event::new(registry),
+        done: Event::new(registry.address()),
     };
     job.header.set_tag(caller.map_or(NO_TAG, Worker::tag));
     // SAFETY: the header is the first field; this frame lives until the job is done, since a panic
@@ -164,10 +168,10 @@ fn sleep_until(done: &Event, stage: &AtomicU32, registry: &Registry, watch: Opti
         } else {
             return None;
         }
-        Some(event::LATE)
+        Some(LATE)
     };
     if !done.has_happened() {
-        done.wait_with_calls(watch.unwrap_or(event::LATE), call);
+        done.wait_with_calls(watch.unwrap_or(LATE), call);
     }
     if watches.get() {
         registry.stop_watching();

@@ -6,9 +6,9 @@ use std::ptr::NonNull;
 use crate::job::outcome::{self, Payload};
 use crate::os::generation;
 use crate::pool::with_current;
-use crate::worker::join_job::{JoinHeader, JoinJob};
+use crate::worker::join_job::JoinJob;
 use crate::worker::shared::Registry;
-use crate::worker::{self, Current, Worker};
+use crate::worker::{self, Current, JoinHeader, Worker};
 
 /// Tells a closure of [`join_context`] where it runs.
 #[derive(Debug)]

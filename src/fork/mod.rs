@@ -8,6 +8,7 @@ pub(crate) mod install;
 mod join;
 mod scope;
 mod spawn;
+mod tasks;
 
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};

@@ -1,261 +1,18 @@
 //! `scope`: any number of tasks that may borrow, all of which end before the scope does.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, ptr};
 
 use super::broadcast::{BroadcastContext, Parts};
-use crate::job::NO_TAG;
-use crate::job::outcome::{self, Payload};
-use crate::latch::count::TaskCount;
-use crate::latch::{Awaited, Wait, Waiter};
+use super::tasks::Tasks;
+use crate::job::outcome;
 use crate::pool::with_current;
-use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
-use crate::task::fifo::Fifos;
-use crate::task::{Handle, Home, JoinError, Kept, new_task};
-use crate::worker::event::Event;
-use crate::worker::settings::WaitPolicy;
+use crate::task::{Handle, JoinError};
+use crate::worker::Worker;
 use crate::worker::shared::Registry;
-use crate::worker::{JobRef, Tag, Worker};
-
-/// The tasks of a scope, without its lifetimes.
-pub(super) struct Tasks {
-    registry: *const Registry,
-    /// The worker that opened the scope, or null.
-    opener: *const Worker,
-    /// The opener; null once the thread that opened the scope has handed off its core in the wait
-    /// for the scope's end. The thread that acts as this worker uses the local part of `count`.
-    local: AtomicPtr<Worker>,
-    /// The isolation tag of the tasks under `WaitPolicy::OwnDescendants`, where it tells them from
-    /// the opener's other work. Its parent is the opener's tag, which the tasks have otherwise.
-    tag: Tag,
-    count: TaskCount,
-    /// The tasks of `spawn_fifo`.
-    fifos: Fifos,
-    /// Happens when no task is left, for an opener that is no worker of the pool.
-    over: Event,
-    /// Whether the opener is a worker of another pool.
-    are_guests: bool,
-    panics: Panics,
-}
-
-/// The panics of a scope's tasks that no handle has taken, in the order in which they came.
-#[derive(Default)]
-struct Panics {
-    /// How many came. Changed under the lock.
-    came: AtomicUsize,
-    kept: Mutex<Option<BTreeMap<usize, Payload>>>,
-}
-
-impl Panics {
-    fn keep(&self, payload: Payload) -> usize {
-        let mut kept = self.kept.lock();
-        let number = self.came.fetch_add(1, Ordering::Relaxed);
-        kept.get_or_insert_default().insert(number, payload);
-        number
-    }
-
-    fn take(&self, number: usize) -> Option<Payload> {
-        self.kept.lock().as_mut()?.remove(&number)
-    }
-
-    /// The first panic, for a caller that has seen all tasks end. Discards the others.
-    fn first(&self) -> Option<Payload> {
-        // Relaxed: the end of a task makes its panic visible.
-        if self.came.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let mut kept = self.kept.lock().take()?.into_values();
-        let first = kept.next();
-        kept.for_each(outcome::discard);
-        first
-    }
-}
-
-// SAFETY: only the thread that acts as `opener` uses the local part of `count`, or, once `local` is
-// null, the thread that opened the scope; `registry` and `opener` outlive the scope, which is used
-// inside a call on one of them.
-unsafe impl Sync for Tasks {}
-// SAFETY: as above.
-unsafe impl Send for Tasks {}
-
-impl Tasks {
-    pub(super) fn new(registry: &Registry, opener: Option<&Worker>) -> Self {
-        Tasks {
-            registry,
-            opener: opener.map_or(ptr::null(), ptr::from_ref),
-            local: AtomicPtr::new(opener.map_or(ptr::null(), ptr::from_ref).cast_mut()),
-            tag: Tag::new(Worker::current().map_or(NO_TAG, Worker::tag)),
-            count: TaskCount::new(),
-            fifos: Fifos::default(),
-            over: Event::new(registry),
-            are_guests: opener.is_none() && Worker::current().is_some(),
-            panics: Panics::default(),
-        }
-    }
-
-    /// Makes a task, counts it, and has `queue` queue it. A caller that needs no handle drops it in
-    /// `queue` first: a worker that takes the task at once then sees that it is detached.
-    ///
-    /// # Safety
-    /// What `closure` and its result borrow outlives the return of `wait` and the handle.
-    #[inline]
-    pub(super) unsafe fn spawn<F, T, R>(
-        &self,
-        closure: F,
-        queue: impl FnOnce(&Registry, Option<&Worker>, JobRef, Handle<T>) -> R,
-    ) -> R
-    where
-        F: FnOnce() -> T + Send,
-        T: Send,
-    {
-        let registry = self.registry();
-        let home = ScopeHome { tasks: self };
-        let spawner = registry.expect_worker();
-        // SAFETY: queued below, in this registry; by the premise the borrows last until `wait` has
-        // seen the last task end.
-        let (job, handle) = unsafe { new_task(closure, home, registry, self.tag()) };
-        match spawner {
-            Some(worker) if self.counts_locally(worker) => self.count.add_local(),
-            _ => self.count.add_remote(),
-        }
-        outcome::run_or_abort(|| queue(registry, spawner, job, handle))
-    }
-
-    #[inline]
-    fn submit(&self, spawner: Option<&Worker>, job: JobRef) {
-        match self.are_guests {
-            true => self.registry().invite(job),
-            false => self.registry().submit(spawner, job),
-        }
-    }
-
-    fn registry(&self) -> &Registry {
-        // SAFETY: see `Sync`.
-        unsafe { &*self.registry }
-    }
-
-    #[inline]
-    fn counts_locally(&self, worker: &Worker) -> bool {
-        // Relaxed: only a thread that acts as the opener changes it, and a hand-off orders that for
-        // the next holder of the core. Any other worker gets `false` in either case.
-        ptr::eq(worker, self.local.load(Ordering::Relaxed))
-    }
-
-    fn tag(&self) -> usize {
-        match self.registry().settings().wait_policy {
-            WaitPolicy::AnyWork => self.tag.parent(),
-            WaitPolicy::OwnDescendants => self.tag.address(),
-        }
-    }
-
-    /// Waits until all tasks have ended.
-    pub(super) fn wait(&self) {
-        // SAFETY: see `Sync`.
-        match unsafe { self.opener.as_ref() } {
-            Some(opener) => opener.wait_until(self),
-            None => self.over.wait(|| {
-                let waits = self.count.ask_wake();
-                if waits {
-                    self.registry().abort_if_lost();
-                }
-                waits
-            }),
-        }
-    }
-
-    /// Returns `value`, or resumes the first panic that no handle has taken.
-    pub(super) fn result<R>(&self, value: R) -> R {
-        let Some(first) = self.panics.first() else {
-            return value;
-        };
-        outcome::discard(value);
-        resume_unwind(first)
-    }
-}
-
-impl Wait for Tasks {
-    fn done(&self) -> bool {
-        self.count.done()
-    }
-
-    fn ask_wake(&self) -> bool {
-        self.count.ask_wake()
-    }
-
-    fn leave_core(&self) {
-        self.local.store(ptr::null_mut(), Ordering::Relaxed);
-    }
-
-    fn what(&self) -> Awaited {
-        Awaited::Scope
-    }
-
-    fn tag(&self) -> Option<usize> {
-        Some(self.tag())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct ScopeHome {
-    tasks: *const Tasks,
-}
-
-impl ScopeHome {
-    fn panics(&self) -> &Panics {
-        // SAFETY: the caller is a task, for which the scope waits, or a handle, which cannot be
-        // used after the scope.
-        unsafe { &(*self.tasks).panics }
-    }
-}
-
-impl Home for ScopeHome {
-    fn take_panic(self, payload: Payload, _: &Registry) {
-        self.panics().keep(payload);
-    }
-
-    fn keep_panic(self, payload: Payload, _: &Registry) -> Kept {
-        Kept::ByScope(self.panics().keep(payload))
-    }
-
-    fn give_panic(self, kept: Kept) -> Payload {
-        let Kept::ByScope(number) = kept else {
-            unreachable!("a scope keeps the panics of its tasks")
-        };
-        match self.panics().take(number) {
-            Some(payload) => payload,
-            None => unreachable!("a scope keeps panics to its end"),
-        }
-    }
-
-    fn claim_panic(self, _: Kept) {}
-
-    #[inline]
-    fn task_ended(self, worker: &Worker) {
-        // SAFETY: the scope waits for this task, up to the count below.
-        let tasks = unsafe { &*self.tasks };
-        if tasks.counts_locally(worker) {
-            return tasks.count.end_local();
-        }
-        let opener = tasks.opener;
-        // SAFETY: the task is counted.
-        if unsafe { TaskCount::end_remote(&raw const tasks.count) } == Waiter::Awake {
-            return;
-        }
-        if opener.is_null() {
-            // SAFETY: it happens once, here, and the opener keeps the scope alive until it has.
-            unsafe { Event::happen(&raw const tasks.over) };
-        } else {
-            // SAFETY: the scope may be gone, but its opener is a worker of this pool, and the
-            // registry with all its workers outlives what a worker runs.
-            let opener = unsafe { (*opener).index() };
-            worker.sleep().wake_blocked(opener, self.tasks.addr());
-        }
-    }
-}
 
 /// A scope for tasks that may borrow: see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
@@ -338,7 +95,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     {
         let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
-            let next = registry.in_order(spawner, job, &self.tasks.fifos);
+            let next = registry.in_order(spawner, job, self.tasks.fifos());
             self.tasks.submit(spawner, next);
         };
         // SAFETY: as in `spawn`.
@@ -526,7 +283,7 @@ where
     match result {
         Ok(value) => scope.tasks.result(value),
         Err(payload) => {
-            outcome::discard(scope.tasks.panics.first());
+            scope.tasks.discard_panics();
             resume_unwind(payload)
         }
     }

@@ -5,6 +5,7 @@
 //! on the heap (`task/`).
 #![allow(unsafe_code)]
 
+pub(crate) mod join;
 pub(crate) mod outcome;
 
 use std::cell::Cell;

@@ -14,7 +14,7 @@ use crate::sim::Simulated;
 use crate::sleep::Counts;
 use crate::worker::Worker;
 use crate::worker::counters::WorkerCounters;
-use crate::worker::shared;
+use crate::worker::pools;
 use crate::worker::shared::Registry;
 
 /// The state of one pool or of all pools of the process: see [`dump`] and
@@ -84,7 +84,7 @@ pub fn dump() -> Dump {
     Worker::watch_forks();
     // Another thread holds the lock for a moment, unless a debugger has stopped it.
     let list = (0..100).find_map(|_| {
-        let list = shared::POOLS.get().try_lock();
+        let list = pools::POOLS.get().try_lock();
         if list.is_none() {
             std::thread::yield_now();
         }

@@ -1,19 +1,14 @@
-//! `ThreadPoolBuilder`: the settings of a pool, their checks, and the building.
+//! `ThreadPoolBuilder`: the settings of a pool. `build.rs` builds it.
 
 use std::any::Any;
-use std::panic::resume_unwind;
 use std::time::Duration;
-use std::{fmt, io, thread};
+use std::{fmt, io};
 
-use super::spawner::{NameOf, ScopedThreads, SpawnHandler, Spawner, ThreadBuilder};
-use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, global, member};
-use crate::job::outcome;
-use crate::observe::dump::dump;
-use crate::observe::watchdog::Watchdog;
-use crate::sim::{Seed, Simulation};
-use crate::sleep::MAX_WORKERS;
+use super::spawner::{NameOf, SpawnHandler, ThreadBuilder};
+use crate::sim::Seed;
 use crate::worker::handlers::Handlers;
 use crate::worker::settings::{Settings, TaskOrder, WaitPolicy};
+#[cfg(all(test, not(loom)))]
 use crate::worker::shared::Registry;
 
 /// The default interval, in jobs, at which a worker looks at the injector first. (Tokio's number.
@@ -39,18 +34,18 @@ const TURN_LIMIT: Duration = Duration::from_secs(10);
 #[must_use = "a builder does nothing before `build` or `build_global`"]
 pub struct ThreadPoolBuilder {
     pub(super) num_threads: usize,
-    name_of: Option<NameOf>,
-    spawn_handler: Option<SpawnHandler<'static>>,
-    settings: Settings,
+    pub(super) name_of: Option<NameOf>,
+    pub(super) spawn_handler: Option<SpawnHandler<'static>>,
+    pub(super) settings: Settings,
     /// Whether the wait policy was set.
     pub(super) has_wait_policy: bool,
-    uses_current_thread: bool,
+    pub(super) uses_current_thread: bool,
     /// Whether cores are lent, if that was set.
     pub(super) lends_cores: Option<bool>,
     pub(super) seed: Option<Seed>,
-    turn_limit: Duration,
-    watchdog: Option<Duration>,
-    handlers: Handlers,
+    pub(super) turn_limit: Duration,
+    pub(super) watchdog: Option<Duration>,
+    pub(super) handlers: Handlers,
 }
 
 impl Default for ThreadPoolBuilder {
@@ -284,8 +279,8 @@ impl ThreadPoolBuilder {
     }
 
     /// Starts a thread that checks the pool every `period`. If work is pending (queued, awaited or
-    /// begun) and no job has begun or ended for that long, it writes a [`dump`](ThreadPool::dump)
-    /// to standard error, once for each such standstill.
+    /// begun) and no job has begun or ended for that long, it writes a
+    /// [`dump`](crate::ThreadPool::dump) to standard error, once for each such standstill.
     ///
     /// This includes a closure that runs for longer than `period` while nothing else begins or
     /// ends: the thread cannot tell whether it computes or is stuck.
@@ -370,175 +365,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Builds the pool and starts its threads.
-    ///
-    /// # Errors
-    /// Returns an error if a setting is not acceptable or a thread cannot be started. The error
-    /// says which and why. All threads that were started have then ended.
-    pub fn build(self) -> Result<ThreadPool, ThreadPoolBuildError> {
-        self.try_build().map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
-    }
-
-    /// Like [`build`](Self::build), with a [spawn handler](Self::spawn_handler) that may borrow. It
-    /// replaces one that was set before.
-    ///
-    /// # Errors
-    /// Like [`build`](Self::build).
-    ///
-    /// ```
-    /// use std::sync::Mutex;
-    /// let threads = Mutex::new(Vec::new());
-    /// let pool = filch::ThreadPoolBuilder::new().num_threads(2).build_with(|worker| {
-    ///     threads.lock().unwrap().push(std::thread::spawn(|| worker.run()));
-    ///     Ok(())
-    /// })?;
-    /// assert_eq!(pool.join(|| 1, || 2), (1, 2));
-    /// drop(pool);
-    /// threads.into_inner().unwrap().into_iter().for_each(|thread| thread.join().unwrap());
-    /// # Ok::<(), filch::ThreadPoolBuildError>(())
-    /// ```
-    pub fn build_with<F>(self, spawn_handler: F) -> Result<ThreadPool, ThreadPoolBuildError>
-    where
-        F: FnMut(ThreadBuilder) -> io::Result<()>,
-    {
-        let built = self.try_build_with(Some(Box::new(spawn_handler)));
-        built.map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
-    }
-
-    /// Builds a pool of scoped threads, calls `with_pool`, and ends the pool. Each thread calls
-    /// `wrapper`, which has to call [`ThreadBuilder::run`] and may borrow, for example to keep
-    /// something on the thread's stack for the tasks. It replaces a spawn handler that was set
-    /// before.
-    ///
-    /// # Errors
-    /// Like [`build`](Self::build). Then `with_pool` was not called.
-    ///
-    /// # Panics
-    /// If `with_pool` panics, its panic is resumed when all threads have ended. Also panics if
-    /// `wrapper` does.
-    ///
-    /// ```
-    /// use std::sync::atomic::{AtomicUsize, Ordering};
-    /// let started = AtomicUsize::new(0);
-    /// let sum = filch::ThreadPoolBuilder::new().num_threads(2).build_scoped(
-    ///     |worker| {
-    ///         started.fetch_add(1, Ordering::Relaxed);
-    ///         worker.run();
-    ///     },
-    ///     |pool| pool.install(|| 1 + 2),
-    /// )?;
-    /// assert_eq!((sum, started.into_inner()), (3, 2));
-    /// # Ok::<(), filch::ThreadPoolBuildError>(())
-    /// ```
-    pub fn build_scoped<W, F, R>(self, wrapper: W, with_pool: F) -> Result<R, ThreadPoolBuildError>
-    where
-        W: Fn(ThreadBuilder) + Sync,
-        F: FnOnce(&ThreadPool) -> R,
-    {
-        let wrapper = &wrapper;
-        thread::scope(|scope| {
-            let has_member = self.uses_current_thread;
-            let (threads, over) = ScopedThreads::new();
-            let built = self.build_with(|worker| {
-                let (thread, threads) = (worker.std_thread(), threads.clone());
-                let body = move || threads.run(|| wrapper(worker));
-                thread.spawn_scoped(scope, body).map(drop)
-            });
-            let result = built.map(|pool| {
-                let result = outcome::run(|| with_pool(&pool));
-                // In the child of a `fork()`, the wait would be for threads that do not exist.
-                pool.registry.abort_if_lost();
-                if has_member {
-                    member::end_with_pool(&pool.registry);
-                }
-                drop(pool);
-                result
-            });
-            over.wait(|| {
-                drop(threads);
-                true
-            });
-            Ok(result?.unwrap_or_else(|payload| resume_unwind(payload)))
-        })
-    }
-
-    /// `build`, except that the caller decides when to wait for the threads of a pool that failed.
-    pub(super) fn try_build(mut self) -> Result<ThreadPool, Failed> {
-        let spawn_handler = self.spawn_handler.take();
-        self.try_build_with(spawn_handler)
-    }
-
-    fn try_build_with(self, spawn_handler: Option<SpawnHandler<'_>>) -> Result<ThreadPool, Failed> {
-        let workers = match self.num_threads {
-            0 => num_cpus::get().clamp(1, MAX_WORKERS),
-            asked if asked <= MAX_WORKERS => asked,
-            asked => {
-                return Err(BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS }.into());
-            }
-        };
-        if self.settings.injector_interval == 0 {
-            return Err(BuildErrorKind::InvalidInjectorInterval.into());
-        }
-        if self.seed.is_some() && spawn_handler.is_some() {
-            return Err(BuildErrorKind::Deterministic { setting: "spawn_handler" }.into());
-        }
-        if self.seed.is_some() && self.uses_current_thread {
-            return Err(BuildErrorKind::Deterministic { setting: "use_current_thread" }.into());
-        }
-        if self.watchdog.is_some_and(|period| period.is_zero()) {
-            return Err(BuildErrorKind::InvalidWatchdogPeriod.into());
-        }
-        if self.turn_limit.is_zero() {
-            return Err(BuildErrorKind::InvalidTurnLimit.into());
-        }
-        let report = || dump().to_string();
-        let simulation = self.seed.map(|seed| Simulation::enter(seed, self.turn_limit, report));
-        let simulation = simulation.transpose();
-        let simulation = simulation.map_err(|error| BuildErrorKind::Spawn { index: 0, error })?;
-        let (simulation, _building) = simulation.unzip();
-        let max_spare_threads =
-            if spawn_handler.is_none() { self.settings.max_spare_threads } else { 0 };
-        let lends_cores = self.lends_cores();
-        let settings = Settings { simulation, max_spare_threads, lends_cores, ..self.settings };
-        // If an error, or a panic in a closure of the user, drops it, it ends its threads.
-        let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
-        if let Some(period) = self.watchdog {
-            match Watchdog::start(&pool.registry, period) {
-                Ok(watchdog) => pool.watchdog = Some(watchdog),
-                Err(error) => {
-                    return Err(Failed::new(BuildErrorKind::Watchdog { error }, pool));
-                }
-            }
-        }
-        let spawner = Spawner {
-            name_of: self.name_of,
-            handler: spawn_handler,
-            uses_current_thread: self.uses_current_thread,
-        };
-        if let Err(kind) = spawner.start_all(&mut pool) {
-            return Err(Failed::new(kind, pool));
-        }
-        Ok(pool.finished())
-    }
-
-    /// Builds the global pool, which the free functions use outside of any pool. It lives as long
-    /// as the process. Without this call, the first use builds it with the default settings.
-    /// Settings that were not made in code are taken from the environment: see
-    /// [`with_env`](Self::with_env).
-    ///
-    /// # Panics
-    /// Panics if a closure of this builder, called while the pool is built, calls this or uses the
-    /// global pool.
-    ///
-    /// # Errors
-    /// Like [`build`](Self::build) and [`with_env`](Self::with_env). Also returns an error if the
-    /// global pool exists already.
-    pub fn build_global(self) -> Result<(), ThreadPoolBuildError> {
-        global::build(self)
-    }
-
     /// Whether cores are lent: by default, unless a setting says what the working threads are like.
-    fn lends_cores(&self) -> bool {
+    pub(super) fn lends_cores(&self) -> bool {
         let is_any = self.settings.stack_size.is_none() && self.handlers.start.is_none();
         self.lends_cores.unwrap_or(is_any)
     }
@@ -561,29 +389,5 @@ impl fmt::Debug for ThreadPoolBuilder {
             .field("lend_seats", &self.lends_cores())
             .field("max_spare_threads", &self.settings.max_spare_threads)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why a build failed, and the unfinished pool, which ends when this is dropped.
-pub(super) struct Failed {
-    kind: BuildErrorKind,
-    pool: Option<ThreadPool>,
-}
-
-impl Failed {
-    fn new(kind: BuildErrorKind, pool: ThreadPool) -> Self {
-        Failed { kind, pool: Some(pool) }
-    }
-
-    /// Ends the pool, and returns why the build failed.
-    pub(super) fn into_kind(self) -> BuildErrorKind {
-        drop(self.pool);
-        self.kind
-    }
-}
-
-impl From<BuildErrorKind> for Failed {
-    fn from(kind: BuildErrorKind) -> Self {
-        Failed { kind, pool: None }
     }
 }

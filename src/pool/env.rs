@@ -27,13 +27,15 @@ impl Variable {
     /// Returns what is in `parsed`, or an error if it is `None`.
     fn or_refuse<T>(self, parsed: Option<T>) -> Result<T, ThreadPoolBuildError> {
         let Variable { name: variable, value } = self;
-        let refused = || ThreadPoolBuildError::new(BuildErrorKind::InvalidEnv { variable, value });
-        parsed.ok_or_else(refused)
+        parsed.ok_or_else(|| {
+            let accepted = accepted(variable);
+            ThreadPoolBuildError::new(BuildErrorKind::InvalidEnv { variable, value, accepted })
+        })
     }
 }
 
 /// Says which values a variable may have.
-pub(super) fn accepted(variable: &str) -> String {
+fn accepted(variable: &str) -> String {
     match variable {
         WAIT => "`own` (waits run what they wait for only) or `any` (any work)".to_owned(),
         LEND => "`1` (calling threads may work themselves) or `0`".to_owned(),

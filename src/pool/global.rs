@@ -25,9 +25,27 @@ thread_local! {
     static BUILDS: Cell<bool> = const { Cell::new(false) };
 }
 
+impl ThreadPoolBuilder {
+    /// Builds the global pool, which the free functions use outside of any pool. It lives as long
+    /// as the process. Without this call, the first use builds it with the default settings.
+    /// Settings that were not made in code are taken from the environment: see
+    /// [`with_env`](Self::with_env).
+    ///
+    /// # Panics
+    /// Panics if a closure of this builder, called while the pool is built, calls this or uses the
+    /// global pool.
+    ///
+    /// # Errors
+    /// Like [`build`](Self::build) and [`with_env`](Self::with_env). Also returns an error if the
+    /// global pool exists already.
+    pub fn build_global(self) -> Result<(), ThreadPoolBuildError> {
+        build(self)
+    }
+}
+
 /// # Panics
 /// Panics if a closure of the builder calls this while the global pool is built.
-pub(super) fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
+fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
     assert!(!BUILDS.get(), "the global pool is used by a closure that is part of building it");
     if builder.is_deterministic() {
         let kind = BuildErrorKind::Deterministic { setting: "build_global" };

@@ -1,5 +1,6 @@
 //! `ThreadPool`, and how dropping it ends the pool.
 
+mod build;
 mod builder;
 mod env;
 mod error;
@@ -20,12 +21,11 @@ use crate::job::outcome;
 use crate::observe::watchdog;
 use crate::os::thread::Thread;
 use crate::sim;
-use crate::sleep::MAX_WORKERS;
+use crate::sleep::{Event, MAX_WORKERS};
 use crate::sync::Mutex;
 use crate::sync::slab;
 use crate::worker::Worker;
 use crate::worker::counters::Counters;
-use crate::worker::event::Event;
 use crate::worker::shared::Registry;
 
 /// A pool of worker threads.
@@ -148,7 +148,7 @@ fn join_threads(registry: &Registry, threads: Vec<Thread>) {
     if threads.is_empty() || Worker::current().is_none() || registry.is_simulated() {
         return join_all(threads);
     }
-    let joined = Arc::new(Event::new(registry));
+    let joined = Arc::new(Event::new(registry.address()));
     let threads = Arc::new(Mutex::new(Some(threads)));
     let theirs = (joined.clone(), threads.clone());
     let join = move || {

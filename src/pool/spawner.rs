@@ -7,9 +7,8 @@ use std::{fmt, io, ptr, thread};
 use super::{BuildErrorKind, ThreadPool, member};
 use crate::job::outcome;
 use crate::os::thread::Thread;
-use crate::sleep::OffCore;
+use crate::sleep::{Event, OffCore};
 use crate::worker::Worker;
-use crate::worker::event::Event;
 use crate::worker::shared::Registry;
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
@@ -186,7 +185,7 @@ impl ScopedThreads {
     /// Also returns the event that happens when the last clone is dropped.
     pub(super) fn new() -> (Self, Arc<Event>) {
         // (At this address is no pool.)
-        let event = Arc::new(Event::new(ptr::dangling()));
+        let event = Arc::new(Event::new(ptr::dangling::<Registry>().addr()));
         (ScopedThreads { _over: Arc::new(Over(event.clone())) }, event)
     }
 

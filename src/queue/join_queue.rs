@@ -114,28 +114,16 @@
 //! | `kept-public`: more than one job public | join tree of 64 that sleep | 8 | 1.01 | 1.22 |
 
 use std::cell::Cell;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
-use crossbeam_utils::CachePadded;
-
-use super::deque::{Steal, Stealer, Worker};
+use super::deque::{Stealer, Worker};
+use super::fast_slot::{FAST, FastSlot};
+use super::front::{CAPACITY, FIRST, ForkFront, Gate, MASK};
 use super::give_way;
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence};
+use crate::sync::{AtomicUsize, Ordering, light_fence};
 
-/// Forks that can be private at a time. Small enough to stay in the first-level cache, large
-/// enough that only recursions deeper than this ever publish for lack of room. (A guess.)
-pub(crate) const CAPACITY: usize = if cfg!(loom) { 4 } else { 256 };
-const MASK: usize = CAPACITY - 1;
-
-/// Stands for the fast slot, which is not in the ring.
-const FAST: usize = 0;
-/// The first slot of the ring.
-const FIRST: usize = FAST + 1;
 /// No slot is as high as this.
 const MOST: usize = usize::MAX / 2;
-/// `floor` of a closed gate, of which `limit` is 0.
-const CLOSED: usize = usize::MAX;
-
 /// Who has the job of a fork that ends.
 #[must_use]
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -166,43 +154,28 @@ pub(crate) trait Published<J> {
 /// thread uses `front.gate`, `own.fast` and `stealer`.
 #[repr(C)]
 pub(crate) struct ForkQueue<J, P> {
-    front: ForkFront<J>,
-    own: Own<P>,
-    stealer: Stealer<P>,
+    pub(super) front: ForkFront<J>,
+    pub(super) own: Own<P>,
+    pub(super) stealer: Stealer<P>,
 }
 
-/// The part of a queue that the fast path of a fork touches. It comes first in the queue. Alone and
-/// closed for good, it serves the threads that are no workers, so the fast path of a fork does not
-/// check on which kind of thread it is.
-#[repr(C)]
-pub(crate) struct ForkFront<J> {
-    own: CachePadded<Private<J>>,
-    gate: CachePadded<Gate>,
-}
-
-struct Private<J> {
-    /// The slot of the next fork.
-    top: AtomicUsize,
-    ring: [AtomicPtr<J>; CAPACITY],
-}
-
-struct Own<P> {
+pub(super) struct Own<P> {
     /// The slot of the oldest private job; `head <= top`.
-    head: AtomicUsize,
+    pub(super) head: AtomicUsize,
     /// Whether the owner is in a slow path.
-    busy: AtomicUsize,
-    fast: FastSlot,
+    pub(super) busy: AtomicUsize,
+    pub(super) fast: FastSlot,
     /// How many forks the owner has published; wraps around.
-    published: AtomicUsize,
+    pub(super) published: AtomicUsize,
     /// Slots below this one may belong to forks on other stacks (owner only).
-    reserved: Cell<usize>,
+    pub(super) reserved: Cell<usize>,
     /// How many jobs to keep public, from `min_public` to `max_public`.
-    public_target: Cell<usize>,
-    min_public: usize,
-    max_public: usize,
+    pub(super) public_target: Cell<usize>,
+    pub(super) min_public: usize,
+    pub(super) max_public: usize,
     /// Whether every fork, and every end of one, takes a slow path.
-    keeps_gate_closed: bool,
-    public: Worker<P>,
+    pub(super) keeps_gate_closed: bool,
+    pub(super) public: Worker<P>,
 }
 
 impl<P> Own<P> {
@@ -218,150 +191,6 @@ impl<P> Own<P> {
     }
 }
 
-/// The fast slot: the address of a published job, or 0. (It is not a pointer: `is_taken` writes
-/// back what it found, which by then may be another job at the same address.)
-struct FastSlot(AtomicUsize);
-
-impl FastSlot {
-    fn holds<J>(&self, job: NonNull<J>) -> bool {
-        self.0.load(Ordering::Relaxed) == job.addr().get()
-    }
-
-    fn len(&self) -> usize {
-        usize::from(self.0.load(Ordering::Relaxed) != 0)
-    }
-
-    /// Fills the empty slot (owner only).
-    fn put<J>(&self, job: NonNull<J>) {
-        let address = job.as_ptr().expose_provenance();
-        // Release: publishes the job to the Acquire in `take`. SeqCst: "the handshake with
-        // sleepers".
-        let before = self.0.swap(address, Ordering::SeqCst);
-        debug_assert_eq!(before, 0, "another fork in the fast slot was lost");
-    }
-
-    fn take<J>(&self) -> Option<NonNull<J>> {
-        if self.len() == 0 {
-            return None;
-        }
-        // AcqRel: matches the Release in `put`. A read-modify-write, as all writes are.
-        let address = self.0.swap(0, Ordering::AcqRel);
-        NonNull::new(ptr::with_exposed_provenance_mut(address))
-    }
-
-    /// Whether the slot is empty, for a thief that has taken a job from the deque. If it is not, a
-    /// thief that takes this fork later sees that the other job is gone.
-    fn is_taken(&self) -> bool {
-        // Release: matches the Acquire in `take`.
-        self.len() == 0 || self.0.fetch_add(0, Ordering::Release) == 0
-    }
-}
-
-struct Gate {
-    limit: AtomicUsize,
-    floor: AtomicUsize,
-    /// The lock of the thieves that force: 1 while one has access to the private jobs.
-    forced: AtomicUsize,
-}
-
-impl Gate {
-    fn new(open: bool) -> Self {
-        let gate = Gate {
-            limit: AtomicUsize::new(0),
-            floor: AtomicUsize::new(CLOSED),
-            forced: AtomicUsize::new(0),
-        };
-        if open {
-            gate.open(FIRST);
-        }
-        gate
-    }
-
-    /// Opens it (owner only).
-    fn open(&self, head: usize) {
-        self.floor.store(head, Ordering::Relaxed);
-        // SeqCst: "the handshake with sleepers". AcqRel: orders the stores of `floor` (lemma 2).
-        self.limit.swap(head + CAPACITY, Ordering::SeqCst);
-    }
-
-    fn close(&self) {
-        // SeqCst: as in `open`.
-        self.limit.swap(0, Ordering::SeqCst);
-        self.floor.store(CLOSED, Ordering::Relaxed);
-    }
-
-    /// Closes it, unless it seems to be closed.
-    #[inline]
-    fn keep_closed(&self) {
-        if !self.is_closed() {
-            self.close();
-        }
-    }
-
-    /// Whether both words are closed.
-    fn is_closed(&self) -> bool {
-        // Acquire: matches the Release in `open` and `close`.
-        self.limit.load(Ordering::Acquire) == 0 && self.floor.load(Ordering::Relaxed) == CLOSED
-    }
-}
-
-impl<J> ForkFront<J> {
-    /// A front whose gate is closed for good.
-    #[cfg(not(loom))]
-    pub(crate) const fn closed() -> Self {
-        ForkFront {
-            own: CachePadded::new(Private {
-                top: AtomicUsize::new(FIRST),
-                ring: [const { AtomicPtr::new(ptr::null_mut()) }; CAPACITY],
-            }),
-            gate: CachePadded::new(Gate {
-                limit: AtomicUsize::new(0),
-                floor: AtomicUsize::new(CLOSED),
-                forced: AtomicUsize::new(0),
-            }),
-        }
-    }
-
-    fn new(gate: Gate) -> Self {
-        ForkFront {
-            own: CachePadded::new(Private {
-                top: AtomicUsize::new(FIRST),
-                ring: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
-            }),
-            gate: CachePadded::new(gate),
-        }
-    }
-
-    /// Makes `job` the newest private job and returns its slot (owner only). Returns `None` if the
-    /// gate is closed or the ring is full. The caller then calls `push_slow`.
-    #[inline(always)]
-    pub(crate) fn push(&self, job: NonNull<J>) -> Option<usize> {
-        let slot = self.own.top.load(Ordering::Relaxed);
-        // Relaxed: a stale limit delays the answer to a thief by one fork.
-        if slot >= self.gate.limit.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.own.ring[slot & MASK].store(job.as_ptr(), Ordering::Relaxed);
-        // Release: matches the Acquire of a thief that forces.
-        self.own.top.store(slot + 1, Ordering::Release);
-        Some(slot)
-    }
-
-    /// Takes back the newest job, which is in `slot`, if it is private (owner only). Returns
-    /// `false` if it may be public, or a thief wants work. The caller then calls `pop_slow`.
-    ///
-    /// The slot is passed in, not read from `top`: each fork would wait for the store of the last.
-    #[inline(always)]
-    pub(crate) fn pop(&self, slot: usize) -> bool {
-        // Release: as in `push`.
-        self.own.top.store(slot, Ordering::Release);
-        // Pairs with the heavy fence in `force` (lemma 6).
-        light_fence();
-        // Relaxed: the owner knows its own writes, and a thief's are ordered by the fences.
-        slot >= self.gate.floor.load(Ordering::Relaxed)
-    }
-}
-
 impl<J, P: Published<J>> ForkQueue<J, P> {
     /// A queue whose owner keeps from `min_public` to `max_public` jobs public. A `max_public` of 0
     /// means that there are no thieves. With `keeps_gate_closed` every fork, and every end of one,
@@ -374,7 +203,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             own: Own {
                 head: AtomicUsize::new(FIRST),
                 busy: AtomicUsize::new(0),
-                fast: FastSlot(AtomicUsize::new(0)),
+                fast: FastSlot::new(),
                 published: AtomicUsize::new(0),
                 reserved: Cell::new(FIRST),
                 public_target: Cell::new(min_public),
@@ -386,8 +215,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             stealer,
         }
     }
-
-    // ---- the owner's side -------------------------------------------------------------------
 
     /// Called after `push` returned `None`: puts `job` into the fast slot, else into the ring, and
     /// publishes older jobs, each by `publish_job`. Returns the slot, and how many jobs it
@@ -494,11 +321,11 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.front.gate.keep_closed();
     }
 
-    fn top(&self) -> usize {
+    pub(super) fn top(&self) -> usize {
         self.front.own.top.load(Ordering::Relaxed)
     }
 
-    fn head(&self) -> usize {
+    pub(super) fn head(&self) -> usize {
         self.own.head.load(Ordering::Relaxed)
     }
 
@@ -597,7 +424,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         count
     }
 
-    fn private(&self, slot: usize) -> NonNull<J> {
+    pub(super) fn private(&self, slot: usize) -> NonNull<J> {
         let job = self.front.own.ring[slot & MASK].load(Ordering::Relaxed);
         match NonNull::new(job) {
             Some(job) => job,
@@ -615,103 +442,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             }
             None => Popped::Stolen,
         }
-    }
-
-    // ---- the thieves' side ------------------------------------------------------------------
-
-    /// Whether nothing is public. After a SeqCst fence, this is step (3) of the handshake.
-    pub(crate) fn is_empty(&self) -> bool {
-        // Acquire: matches the Release of `open` and `close`, before which the deque was filled.
-        self.front.gate.limit.load(Ordering::Acquire);
-        self.own.fast.len() == 0 && self.stealer.is_empty()
-    }
-
-    /// Whether nothing is public, for a thread that has just taken a job. If one thief empties the
-    /// fast slot and another the deque, at least one of them gets `true`.
-    fn took_last(&self) -> bool {
-        self.stealer.is_empty() && self.own.fast.is_taken()
-    }
-
-    fn take_fast(&self) -> Option<P> {
-        let job = self.own.fast.take()?;
-        // SAFETY: the slot is filled by `push_fast` only, with what `into_pointer` gave, and one
-        // thread takes it out.
-        Some(unsafe { P::from_pointer(job) })
-    }
-
-    /// How many jobs the owner has published so far; wraps around. (Relaxed: it orders nothing.)
-    pub(crate) fn published(&self) -> usize {
-        self.own.published.load(Ordering::Relaxed)
-    }
-
-    /// Steals the oldest public job. Closes the gate if that was the last one, or there was none.
-    pub(crate) fn steal(&self) -> Steal<P> {
-        let stolen = self.take_fast().map_or_else(|| self.stealer.steal(), Steal::Success);
-        if self.took_last() {
-            // Not `raise_demand`, which may read a gate that the owner has opened since.
-            self.front.gate.close();
-        }
-        stolen
-    }
-
-    /// Asks the owner to publish at its next fork, or next end of one.
-    pub(crate) fn raise_demand(&self) {
-        self.front.gate.keep_closed();
-    }
-
-    /// Whether the owner seems to have private jobs.
-    pub(crate) fn hides_work(&self) -> bool {
-        self.hidden() > 0
-    }
-
-    /// How many private jobs there seem to be.
-    pub(crate) fn hidden(&self) -> usize {
-        self.top().saturating_sub(self.head())
-    }
-
-    /// How many jobs are public. After a SeqCst fence, this is step (3), like `is_empty`.
-    pub(crate) fn public(&self) -> usize {
-        // Acquire: as in `is_empty`.
-        self.front.gate.limit.load(Ordering::Acquire);
-        self.own.fast.len() + self.stealer.len()
-    }
-
-    /// A pair that changes with each fork and each end of one. (Relaxed: it orders nothing.)
-    pub(crate) fn progress(&self) -> (usize, usize) {
-        (self.head(), self.top())
-    }
-
-    /// Takes all private jobs of an owner that does not answer, and gives them to `take`, the
-    /// oldest first: see "Force". Does nothing if `heavy_fence` fails. Returns how many it took.
-    pub(crate) fn force(
-        &self,
-        heavy_fence: impl Fn() -> bool,
-        publish_job: impl Fn(NonNull<J>) -> P,
-        mut take: impl FnMut(P),
-    ) -> usize {
-        let forced = &self.front.gate.forced;
-        // Acquire: matches the last thief's Release.
-        if forced.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            return 0;
-        }
-        self.front.gate.close();
-        // Acquire: matches the Release at the end of a slow path. One that began before `forced`
-        // was set may have opened the gate again.
-        let may = heavy_fence()
-            && self.own.busy.load(Ordering::Acquire) == 0
-            && self.front.gate.is_closed();
-        let mut count = 0;
-        if may {
-            let head = self.head();
-            // Acquire: matches the owner's Release of `top`.
-            let top = self.front.own.top.load(Ordering::Acquire).max(head);
-            self.own.head.store(top, Ordering::Relaxed);
-            (head..top).for_each(|slot| take(publish_job(self.private(slot))));
-            count = top - head;
-        }
-        // Release: matches the Acquire in `be_busy`.
-        forced.store(0, Ordering::Release);
-        count
     }
 }
 

@@ -2,15 +2,19 @@
 #![allow(unsafe_code)]
 
 mod deque;
+mod fast_slot;
+mod front;
 mod join_queue;
 #[cfg(all(test, loom))]
 mod models;
 #[cfg(all(test, not(loom)))]
 mod slots;
 mod spawn_queue;
+mod thieves;
 
 pub(crate) use deque::{Injector, Stealer, Worker as Deque, prepare, until_sure};
-pub(crate) use join_queue::{ForkFront, ForkQueue, Popped, Published};
+pub(crate) use front::ForkFront;
+pub(crate) use join_queue::{ForkQueue, Popped, Published};
 pub(crate) use spawn_queue::TaskQueue;
 
 use std::time::Duration;

@@ -2,7 +2,8 @@
 
 use std::ptr::NonNull;
 
-use super::join_queue::{ForkFront, ForkQueue, Popped, Published};
+use super::front::ForkFront;
+use super::join_queue::{ForkQueue, Popped, Published};
 use super::until_sure;
 
 struct Public(NonNull<u8>);

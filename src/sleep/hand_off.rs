@@ -1,107 +1,23 @@
 //! Which thread has a core: the part of a hand-off (`worker/hand_off.rs`) under the sleepers' lock.
 //! A core changes hands together with the counts and the list of sleepers.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{
-    BLOCKED, BUSY, FREE, GivenBack, List, ONE_PARKED, PARKED, RESTRICTED, SEARCHER, SENTRY,
-};
+use super::cores::{BLOCKED, BUSY, FREE, OffCore, PARKED, RESTRICTED};
+use super::counts::{PARKED as ONE_PARKED, SEARCHER};
+use super::state::List;
 use super::{Sleep, Stopped};
-use crate::sync::{AtomicU32, Ordering, Parker, fence};
+use crate::sync::{Ordering, fence};
 
-/// A thread of a core. While it does not have the core, it sleeps here until it is given it.
-pub(crate) struct OffCore {
-    core: usize,
-    /// The address of its wait.
-    wait: usize,
-    /// Whether that is for its own pool.
-    is_local: bool,
-    /// Whether it has the core.
-    has_core: AtomicU32,
-    pub(super) parker: Parker,
-}
-
-impl OffCore {
-    fn new(core: usize, wait: usize, is_local: bool, has_core: bool) -> Arc<Self> {
-        let (has_core, parker) = (AtomicU32::new(has_core.into()), Parker::new());
-        Arc::new(OffCore { core, wait, is_local, has_core, parker })
-    }
-
-    /// A thread at the bottom of its stack.
-    pub(crate) fn at_bottom(core: usize, has_core: bool) -> Arc<Self> {
-        Self::new(core, 0, false, has_core)
-    }
-
-    pub(crate) fn core(&self) -> usize {
-        self.core
-    }
-
-    pub(crate) fn has_core(&self) -> bool {
-        // Acquire: matches the Release in `give`, so what was done on the core is visible.
-        self.has_core.load(Ordering::Acquire) != 0
-    }
-
-    fn give(&self) {
-        // Release: matches the Acquire in `has_core`.
-        self.has_core.store(1, Ordering::Release);
-    }
-}
-
-/// The threads of one core that do not have it.
-#[derive(Default)]
-pub(super) struct OffCores {
-    /// The threads at the bottom of their stacks. The last one is woken first.
-    spare: Vec<Arc<OffCore>>,
-    /// Whether the core was lent while such a thread looked around, which has not yet seen the
-    /// loan.
-    pub(super) looker: bool,
-    /// The threads that wait for something else than the core.
-    waiting: Vec<Arc<OffCore>>,
-    /// The threads that want the core back, in this order.
-    returning: VecDeque<Arc<OffCore>>,
-}
-
-impl OffCores {
-    pub(super) fn is_left(&self) -> bool {
-        !self.waiting.is_empty() || !self.returning.is_empty()
-    }
-
-    fn has_spare(&self) -> bool {
-        self.looker || !self.spare.is_empty()
-    }
-
-    /// Whether `thread` is the spare thread that would be woken.
-    pub(super) fn is_next(&self, thread: &Arc<OffCore>) -> bool {
-        self.spare.last().is_some_and(|next| Arc::ptr_eq(next, thread))
-    }
-
-    pub(super) fn push_spare(&mut self, thread: &Arc<OffCore>) {
-        thread.has_core.store(0, Ordering::Relaxed);
-        self.spare.push(thread.clone());
-    }
-
-    /// Removes a spare thread and gives it the core.
-    pub(super) fn pop_spare(&mut self) -> Arc<OffCore> {
-        match self.spare.pop() {
-            Some(spare) => {
-                spare.give();
-                spare
-            }
-            None => unreachable!("a core that is parked has a spare thread"),
-        }
-    }
-
-    /// Wakes the spare threads, so that they see the end of the pool.
-    pub(super) fn wake_spare(&self) {
-        self.spare.iter().for_each(|spare| spare.parker.unpark());
-    }
-
-    /// Wakes the thread whose wait has the address `wait`.
-    pub(super) fn wake(&self, wait: usize) {
-        let is_meant = |it: &&Arc<OffCore>| it.wait == wait;
-        self.waiting.iter().filter(is_meant).for_each(|thread| thread.parker.unpark());
-    }
+/// The result of giving up a core.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenBack {
+    /// A thread has it.
+    Taken,
+    /// No thread has it. The caller issues a fence, looks at all queues, and calls `wake_one` if it
+    /// sees work and no worker searches.
+    Parked,
 }
 
 impl Sleep {
@@ -280,32 +196,5 @@ impl Sleep {
         let mut list = self.list();
         list.off[thread.core].push_spare(thread);
         self.park_core(&mut list, thread.core);
-    }
-
-    /// Called by a thread that looked around when it finds its core lent. It becomes a spare
-    /// thread, or has the core at once, as a searcher, if that was given back meanwhile.
-    pub(super) fn looker_sees_loan(&self, list: &mut List, me: &Arc<OffCore>) {
-        if self.state(me.core) == FREE {
-            self.count(SEARCHER, 0);
-            self.set_state(me.core, BUSY);
-        } else {
-            list.off[me.core].looker = false;
-            list.off[me.core].push_spare(me);
-        }
-    }
-
-    /// Takes a parked core for the caller.
-    pub(super) fn take_parked(&self, list: &mut List, core: usize) -> Stopped {
-        list.parked.retain(|&parked| parked != core);
-        let mut sub = ONE_PARKED;
-        let mut stopped = Stopped::Fine;
-        if list.sentry == Some(core) {
-            list.sentry = None;
-            sub += SENTRY;
-            stopped = Stopped::LookAgain;
-        }
-        self.set_state(core, BUSY);
-        self.count(0, sub);
-        stopped
     }
 }

@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 
-use super::Handle;
+use super::handle::Handle;
 use super::state::Done;
 use super::waiting::take_waiting;
 use crate::job::outcome;

@@ -7,53 +7,58 @@
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
-use super::TaskHead;
+use super::head::TaskHead;
+use crate::job::{Execute, JobRef};
 use crate::queue::{Deque, Stealer, until_sure};
-use crate::worker::{Execute, JobRef, Worker};
 
 /// The queues of one scope or pool: one for each worker that has spawned such tasks there.
-#[derive(Default)]
-pub(crate) struct Fifos(OnceLock<Box<[OnceLock<Arc<Fifo>>]>>);
+pub(crate) struct Fifos<W>(OnceLock<Box<[OnceLock<Arc<Fifo<W>>>]>>);
+
+impl<W> Default for Fifos<W> {
+    fn default() -> Self {
+        Fifos(OnceLock::new())
+    }
+}
 
 /// The queue of one worker. Each placeholder is a reference that its `Arc` counts.
 #[repr(C)]
-struct Fifo {
+struct Fifo<W> {
     /// Placeholders are queued among tasks, and begin like them.
-    head: TaskHead,
+    head: TaskHead<W>,
     /// Only the worker pushes.
-    tasks: Deque<JobRef>,
-    stealer: Stealer<JobRef>,
+    tasks: Deque<JobRef<W>>,
+    stealer: Stealer<JobRef<W>>,
 }
 
 // SAFETY: only the thread that acts as the worker uses `tasks` (`Fifos::push`).
-unsafe impl Sync for Fifo {}
+unsafe impl<W> Sync for Fifo<W> {}
 // SAFETY: jobs may be sent, and nothing else in it depends on a thread.
-unsafe impl Send for Fifo {}
+unsafe impl<W> Send for Fifo<W> {}
 
-impl Fifos {
-    /// Adds a task of `worker`, as which the caller acts. Returns a placeholder, which the caller
-    /// queues.
-    pub(crate) fn push(&self, worker: &Worker, task: JobRef) -> JobRef {
-        let workers = worker.registry().workers().len();
+impl<W> Fifos<W> {
+    /// Adds a task of the worker `index` of `workers`, as which the caller acts. Returns a
+    /// placeholder, which the caller queues.
+    pub(crate) fn push(&self, workers: usize, index: usize, task: JobRef<W>) -> JobRef<W> {
         let fifos = self.0.get_or_init(|| (0..workers).map(|_| OnceLock::new()).collect());
         let tag = task.tag();
-        let fifo = fifos[worker.index()].get_or_init(|| Arc::new(Fifo::new(tag)));
+        let fifo = fifos[index].get_or_init(|| Arc::new(Fifo::new(tag)));
         fifo.tasks.push(task);
         Fifo::placeholder(fifo.clone())
     }
 }
 
-impl Fifo {
+impl<W> Fifo<W> {
     /// A queue for tasks of isolation tag `tag`.
     fn new(tag: usize) -> Self {
         let tasks = Deque::new_fifo();
         let stealer = tasks.stealer();
         // SAFETY: `execute` is made for `Fifo`, whose first field this is.
-        let head = unsafe { TaskHead::new(const { &(Fifo::execute as Execute) }, tag) };
+        let head =
+            unsafe { TaskHead::new(NonNull::from(const { &(Self::execute as Execute<W>) }), tag) };
         Fifo { head, tasks, stealer }
     }
 
-    fn placeholder(fifo: Arc<Fifo>) -> JobRef {
+    fn placeholder(fifo: Arc<Self>) -> JobRef<W> {
         // SAFETY: the pointer of an `Arc` is not null.
         let fifo = unsafe { NonNull::new_unchecked(Arc::into_raw(fifo).cast_mut()) };
         // SAFETY: the header comes first; the reference keeps the queue alive; its tasks may be run
@@ -63,9 +68,9 @@ impl Fifo {
 
     /// # Safety
     /// As `JobRef::execute`; the job is a placeholder.
-    unsafe fn execute(placeholder: JobRef, worker: &Worker) {
+    unsafe fn execute(placeholder: JobRef<W>, worker: &W) {
         // SAFETY: by the premise; this call owns the reference.
-        let fifo = unsafe { Arc::from_raw(placeholder.cast::<Fifo>().as_ptr()) };
+        let fifo = unsafe { Arc::from_raw(placeholder.cast::<Self>().as_ptr()) };
         let oldest = until_sure(|| fifo.stealer.steal());
         // Before the task runs, which may be the last of its scope.
         drop(fifo);

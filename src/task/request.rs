@@ -6,7 +6,7 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::TaskHead;
+use super::block::{self, TaskHead};
 use crate::job::NO_TAG;
 use crate::sync::Mutex;
 use crate::worker::settings::WaitPolicy;
@@ -67,12 +67,12 @@ impl Request {
         let request = unsafe { Arc::from_raw(job.cast::<Request>().as_ptr()) };
         let mut task = request.task.lock();
         // SAFETY: not revoked, hence alive.
-        let claimed = task.take().filter(|&task| unsafe { super::claim(task) });
+        let claimed = task.take().filter(|&task| unsafe { block::claim(task) });
         drop(task);
         drop(request);
         if let Some(task) = claimed {
             // SAFETY: claimed above, and its joiner waits until it has run.
-            unsafe { super::run_claimed(task, worker) };
+            unsafe { block::run_claimed(task, worker) };
         }
     }
 }

@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Handle, HandleWait, JoinError};
+use super::JoinError;
+use super::handle::{Handle, HandleWait};
 use crate::latch::{Awaited, Wait};
 use crate::os::generation;
 use crate::os::thread::Thread;
+use crate::sleep::Sleeper;
 use crate::sync::{AtomicBool, Ordering, Parker};
 use crate::worker::Worker;
-use crate::worker::event::Sleeper;
 
 impl<T> Handle<T> {
     /// Like `join`, but gives the handle back if the task has not ended after `limit`. A worker
@@ -69,7 +70,7 @@ impl<'a, T> TimedWait<'a, T> {
     }
 
     fn sleeper(&self) -> Sleeper {
-        Sleeper::worker(self.wait.worker, self)
+        self.wait.worker.sleeper(self)
     }
 }
 

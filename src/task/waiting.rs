@@ -4,11 +4,9 @@
 use std::ptr;
 use std::task::Waker;
 
-use super::{Handle, state};
-use crate::os::generation;
-use crate::sim;
+use super::state;
+use crate::sleep::Sleeper;
 use crate::worker::Worker;
-use crate::worker::event::Sleeper;
 
 /// Aligned so that its address fits into the state, above the flags.
 #[repr(align(128))]
@@ -40,7 +38,7 @@ impl Waiting {
         }
     }
 
-    fn is_future_of(&self, waker: &Waker) -> bool {
+    pub(super) fn is_future_of(&self, waker: &Waker) -> bool {
         matches!(self, Waiting::Future(own) if own.will_wake(waker))
     }
 }
@@ -49,7 +47,7 @@ impl Waiting {
 /// `address` was exposed by `Handle::register`, and the caller owns what is there.
 pub(super) unsafe fn take_waiting(address: usize) -> Waiting {
     // SAFETY: by the premise.
-    *unsafe { boxed(address) }
+    *unsafe { own_waiting(address) }
 }
 
 /// # Safety
@@ -58,61 +56,12 @@ pub(super) unsafe fn take_waiting(address: usize) -> Waiting {
 #[inline(never)]
 pub(super) unsafe fn drop_waiting(address: usize) {
     // SAFETY: by the premise.
-    drop(unsafe { boxed(address) });
+    drop(unsafe { own_waiting(address) });
 }
 
 /// # Safety
 /// As `take_waiting`.
-unsafe fn boxed(address: usize) -> Box<Waiting> {
+pub(super) unsafe fn own_waiting(address: usize) -> Box<Waiting> {
     // SAFETY: the address came from `Box::into_raw`; it is taken once.
     unsafe { Box::from_raw(ptr::with_exposed_provenance_mut(address)) }
-}
-
-impl<T> Handle<T> {
-    /// Registers `waiting`, if nothing is registered. Returns `false` if the task is done.
-    pub(super) fn register(&self, waiting: Box<Waiting>) -> bool {
-        let waiting = Box::into_raw(waiting);
-        let address = waiting.expose_provenance();
-        if self.head().state.ask_wake(address) {
-            return true;
-        }
-        // SAFETY: the address was refused, and is still this call's.
-        drop(unsafe { boxed(address) });
-        false
-    }
-
-    /// Takes back what is registered, unless the task is done.
-    pub(super) fn withdraw(&mut self) -> Option<Box<Waiting>> {
-        // SAFETY: `withdraw` gave it to this call.
-        self.head().state.withdraw().map(|address| unsafe { boxed(address) })
-    }
-
-    /// Drops what is registered, unless the task is done.
-    #[inline]
-    pub(crate) fn forget_waiting(&mut self) {
-        if let Some(address) = self.head().state.withdraw() {
-            // SAFETY: `withdraw` gave it to this call.
-            unsafe { drop_waiting(address) };
-        }
-    }
-
-    /// Whether the task is done. If not, `waker` is registered, in place of that of the last call.
-    ///
-    /// # Panics
-    /// As `join`, in the child of a `fork()`.
-    pub(crate) fn poll_done(&mut self, waker: &Waker) -> bool {
-        sim::poll_for(self.pool.addr());
-        if self.is_finished() {
-            return true;
-        }
-        if self.is_lost(Worker::current()) {
-            generation::refuse();
-        }
-        // The user's code runs while nothing is half done: the clone before, the drop after.
-        let (waiting, _outdated) = match self.withdraw() {
-            Some(same) if same.is_future_of(waker) => (same, None),
-            other => (Box::new(Waiting::Future(waker.clone())), other),
-        };
-        !self.register(waiting)
-    }
 }

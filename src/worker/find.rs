@@ -15,16 +15,15 @@
 
 #![deny(unsafe_code)]
 
-use super::Worker;
+use super::shared::{JobRef, Worker};
 use crate::job::{ANY_TAG, NO_TAG};
 use crate::latch::Wait;
+use crate::os;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::until_sure;
 use crate::sim;
-use crate::sleep::{Look, Stopped};
+use crate::sleep::Look;
 use crate::sync::{AtomicUsize, Ordering, fence, others_first, spin_loop};
-use crate::worker::JobRef;
-use crate::worker::shared::Registry;
 
 /// For how long a fork has to stay public before a thief that delays takes it: about the cost of a
 /// theft for owner and thief.
@@ -33,14 +32,6 @@ const THEFT_DELAY: u64 = TICKS_PER_MICROSECOND;
 const MOST_LEFT_ALONE: u32 = 32;
 /// For how long a stolen job has to run to be worth a theft.
 const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
-
-/// The most workers that a worker which has found a job wakes: two, so that all are awake after log
-/// n steps.
-pub(super) const MOST_WOKEN: usize = 2;
-/// How many workers may search before a worker begins a job that is expected to take long. (They
-/// may all be woken on the same processor, and late. Without this, the last of 16, 32, 64 items that
-/// sleep begins after 1.5, 1.3, 1.35 times as long: medians on two shared virtual cores.)
-pub(super) const MOST_WOKEN_AHEAD: usize = 6;
 
 impl Worker {
     /// Finds a job for the main loop: own tasks, pinned jobs, guests, the injector, the queues of
@@ -258,32 +249,6 @@ impl Worker {
         self.sees_work()
     }
 
-    /// How many workers the last searcher, which has found a job, is to wake: for other public
-    /// jobs, or else one for private forks.
-    pub(super) fn jobs_for_others(&self) -> usize {
-        // As in `announce_and_look`.
-        fence(Ordering::SeqCst);
-        match self.public_jobs(MOST_WOKEN) {
-            0 => self.sees_hidden().into(),
-            jobs => jobs,
-        }
-    }
-
-    /// How many jobs are public, up to `most`: here, in the injector and at others.
-    pub(super) fn public_jobs(&self, most: usize) -> usize {
-        let stray = usize::from(self.sees_stray_pinned());
-        let registry = self.registry();
-        let outside = registry.injector().len() + registry.guests().len();
-        let mut jobs = outside + self.tasks.public() + stray;
-        for other in self.others() {
-            if jobs >= most {
-                return most;
-            }
-            jobs += other.public();
-        }
-        jobs.min(most)
-    }
-
     /// `announce_and_look` for the last searcher, which also sees private forks: lemma 12 of
     /// `queue/join_queue.rs`.
     pub(super) fn announce_and_look_hard(&self) -> bool {
@@ -403,7 +368,7 @@ impl Worker {
     }
 
     /// Whether a job can be stolen from this worker. If no fork can, asks it to publish.
-    fn shows_work(&self) -> bool {
+    pub(super) fn shows_work(&self) -> bool {
         if self.forks.is_empty() {
             self.forks.raise_demand();
             return !self.tasks.is_empty();
@@ -414,7 +379,7 @@ impl Worker {
     /// All other workers that are not parked, from a random one on. (A look goes through all of
     /// them. If it stops after 16, the last of 64 and 128 scoped tasks that sleep begins after 1.2
     /// and 1.35 times as long: medians on two shared virtual cores.)
-    fn others(&self) -> impl Iterator<Item = &Worker> {
+    pub(super) fn others(&self) -> impl Iterator<Item = &Worker> {
         let sleep = self.sleep();
         self.all_from_random().filter(move |other| !sleep.is_parked(other.index))
     }
@@ -428,7 +393,7 @@ impl Worker {
     }
 
     /// How many jobs can be stolen from this worker. If no fork can, asks it to publish.
-    fn public(&self) -> usize {
+    pub(super) fn public(&self) -> usize {
         let forks = self.forks.public();
         if forks == 0 {
             self.forks.raise_demand();
@@ -445,26 +410,14 @@ impl Worker {
         self.rng.store(x, Ordering::Relaxed);
         x
     }
-}
 
-impl Registry {
-    /// A thread from outside stops being the sentry. If no worker searches, it does what a last
-    /// searcher does: it looks once more, and wakes a worker if there is work.
-    pub(crate) fn stop_watching(&self) {
-        if self.sleep().stop_watching() == Stopped::LookAgain {
-            // As in `announce_and_look`.
-            fence(Ordering::SeqCst);
-            if self.shows_work() {
-                self.sleep().wake_one();
-            }
+    /// `os::heavy_fence`. In a simulation a schedule point, since a thread that has the turn sees
+    /// all that was done before.
+    fn heavy_fence(&self) -> bool {
+        if self.registry().is_simulated() {
+            sim::point();
+            return true;
         }
-    }
-
-    /// Whether work has come from outside, or a worker that is not parked shows or hides some.
-    fn shows_work(&self) -> bool {
-        let workers = self.workers().iter();
-        let mut awake = workers.filter(|worker| !self.sleep().is_parked(worker.index));
-        let outside = !self.injector().is_empty() || !self.guests().is_empty();
-        outside || awake.any(|worker| worker.shows_work() || worker.forks.hides_work())
+        os::heavy_fence()
     }
 }

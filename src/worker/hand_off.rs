@@ -37,7 +37,7 @@
 //!
 //! # The limit
 //! A pool starts at most [`ThreadPoolBuilder::max_spare_threads`] spare threads. (The threads of
-//! further stacks, `nest.rs`, do not count: each acts as a worker whose own thread waits for it.)
+//! further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread waits for it.)
 //! To pass a core on to a thread that wants it back needs no further thread. If a spare thread is
 //! needed and cannot be started, [`Worker::wait_off_core`] refuses. Then the guest runs on top of
 //! the wait, and a dump says so: see what can still wait for ever in `wait.rs`.
@@ -50,7 +50,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::Worker;
-use super::nest::Nest;
+use super::stack::InPlace;
 use crate::job::{NO_TAG, outcome};
 use crate::latch::Awaited;
 use crate::latch::Wait;
@@ -72,14 +72,14 @@ struct Stack {
     waits_for: u32,
     is_lent: u32,
     tag: usize,
-    nest: Nest,
+    in_place: InPlace,
     visit: *const (),
 }
 
 impl Stack {
     fn bottom() -> Self {
-        let (nest, visit) = (Nest::default(), ptr::null());
-        Stack { jobs: 0, waits_for: 0, is_lent: 0, tag: NO_TAG, nest, visit }
+        let (in_place, visit) = (InPlace::default(), ptr::null());
+        Stack { jobs: 0, waits_for: 0, is_lent: 0, tag: NO_TAG, in_place, visit }
     }
 }
 
@@ -218,14 +218,14 @@ impl Worker {
             waits_for: self.waits_for.load(Ordering::Relaxed),
             is_lent: self.is_lent.load(Ordering::Relaxed),
             tag: self.tag(),
-            nest: self.nest.take(),
+            in_place: self.in_place.take(),
             visit: self.visit.replace(stack.visit),
         };
         self.jobs.store(stack.jobs, Ordering::Relaxed);
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
         self.is_lent.store(stack.is_lent, Ordering::Relaxed);
         self.leave_tag(stack.tag);
-        self.nest.put(stack.nest);
+        self.in_place.put(stack.in_place);
         old
     }
 }

@@ -15,14 +15,11 @@
 
 use std::sync::Arc;
 
-use super::Worker;
+use super::shared::{ROUNDS, Worker};
 use crate::sim;
 use crate::sleep::{Entered, Kind, OffCore};
 use crate::sync::Ordering;
 
-/// The most rounds of looking around, or of waiting to become a searcher, before a worker parks.
-/// (Enough for all workers to be awake for the next of several broadcasts.)
-pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
 /// The fewest rounds of looking around.
 const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
 /// A worker is silent if it has neither forked nor ended a fork between these two rounds.

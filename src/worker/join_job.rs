@@ -3,95 +3,12 @@
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 use crate::job::outcome::Payload;
-use crate::latch::{Awaited, Latch, Wait, Waiter};
-use crate::queue::Published;
-use crate::sync::{AtomicU32, Ordering};
-use crate::worker::{Current, Execute, Header, JobRef, Worker};
-
-/// No worker runs the job yet.
-const NOBODY: u32 = u32::MAX;
-
-/// The part of a join's job that does not depend on its types.
-///
-/// A fork writes only `header.table`, `owner` and `slot`. `publish` writes the rest, since no other
-/// thread sees the job before.
-#[repr(C)]
-pub(crate) struct JoinHeader {
-    header: Header,
-    latch: MaybeUninit<Latch>,
-    /// The index of the worker that runs the job, or `NOBODY`: a hint for leapfrogging.
-    runner: MaybeUninit<AtomicU32>,
-    /// The worker whose fork this is. (`OUTSIDE` in a job that is never published.)
-    owner: Current,
-    /// The job's slot in its owner's queue; for the owner only.
-    slot: MaybeUninit<usize>,
-}
-
-impl JoinHeader {
-    /// Completes a private job for other threads, and returns its public form.
-    ///
-    /// # Safety
-    /// `this` is a job that only its owner has seen.
-    pub(crate) unsafe fn publish(this: NonNull<JoinHeader>, tag: usize) -> JobRef {
-        let job = this.as_ptr();
-        // SAFETY: the job is alive and only its owner sees it.
-        unsafe {
-            (*job).header.set_tag(tag);
-            (*job).latch.write(Latch::new());
-            (*job).runner.write(AtomicU32::new(NOBODY));
-        }
-        // SAFETY: the header is the first field; the join that owns the frame waits for the job;
-        // `JoinJob::new` takes only closures that may be sent; the tag is set; a job is in its
-        // owner's queue once.
-        unsafe { JobRef::new(this.cast()) }
-    }
-}
-
-impl Published<JoinHeader> for JobRef {
-    fn into_pointer(self) -> NonNull<JoinHeader> {
-        self.cast()
-    }
-
-    unsafe fn from_pointer(job: NonNull<JoinHeader>) -> Self {
-        // SAFETY: by the premise, `job` was the one `JobRef`, which this makes again.
-        unsafe { JobRef::new(job.cast()) }
-    }
-
-    fn is(&self, private: NonNull<JoinHeader>) -> bool {
-        self.address() == private.as_ptr() as usize
-    }
-}
-
-/// The owner's wait for a published job.
-impl Wait for JoinHeader {
-    fn done(&self) -> bool {
-        // SAFETY: an owner waits only for a published job, which is complete.
-        unsafe { self.latch.assume_init_ref() }.done()
-    }
-
-    fn ask_wake(&self) -> bool {
-        // SAFETY: as in `done`.
-        unsafe { self.latch.assume_init_ref() }.ask_wake()
-    }
-
-    fn what(&self) -> Awaited {
-        Awaited::Fork(self.runner())
-    }
-
-    fn tag(&self) -> Option<usize> {
-        Some(ptr::from_ref(self).addr())
-    }
-
-    fn runner(&self) -> Option<usize> {
-        // SAFETY: as in `done`.
-        let runner = unsafe { self.runner.assume_init_ref() };
-        // Relaxed: a hint.
-        Some(runner.load(Ordering::Relaxed)).filter(|&r| r != NOBODY).map(|r| r as usize)
-    }
-}
+use crate::latch::{Latch, Waiter};
+use crate::sync::Ordering;
+use crate::worker::{Current, Execute, JobRef, JoinHeader, Worker};
 
 /// The second closure of a join, and its result.
 #[repr(C)]
@@ -108,14 +25,9 @@ where
 {
     #[inline(always)]
     pub(crate) fn new(owner: Current, closure: B) -> Self {
-        let head = JoinHeader {
-            // SAFETY: `execute` is made for this type, whose first field is the header.
-            header: unsafe { Header::new(NonNull::from(const { &(Self::execute as Execute) })) },
-            latch: MaybeUninit::uninit(),
-            runner: MaybeUninit::uninit(),
-            owner,
-            slot: MaybeUninit::uninit(),
-        };
+        let table = NonNull::from(const { &(Self::execute as Execute) });
+        // SAFETY: `execute` is made for this type, whose first field is the header.
+        let head = unsafe { JoinHeader::new(table, owner) };
         JoinJob {
             head: UnsafeCell::new(head),
             closure: UnsafeCell::new(MaybeUninit::new(closure)),

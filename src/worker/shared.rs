@@ -1,98 +1,256 @@
-//! What a pool's workers share, and how a pool ends.
+//! The data of a pool: its workers, and the registry, which is what they share.
 //!
-//! # The end: states
-//! A pool is running, `ending` (it was dropped), or `ended` (its threads end).
-//!
-//! *Invariant.* `ended` is set only while all cores are parked in the main loop, no thread is off
-//! its core, and no job is queued. (A member, which never comes to the main loop, may be left out:
-//! see `begin_end`.)
-//!
-//! # Lemmas
-//! 1. *The pool ends.* `begin_end` sets `ending` and ends the pool at once if the workers are
-//!    parked. If not, the last worker to park sees `ending`, by the list's lock, and ends the pool.
-//!    Model: `the_last_worker_to_park_ends_the_pool`.
-//! 2. *No job is left.* The worker that sets `ended` has looked at all queues after its
-//!    announcement. All other workers are parked, so no thread is left to make a job. A pinned job
-//!    is visible to its own worker only, so the check under the lock looks at each worker's queues
-//!    as well. Model: `a_pinned_job_is_run_though_the_pool_ends`.
-//! 3. *All threads end.* `ended` is set under the sleepers' lock, and `wake_all` follows. A thread
-//!    that takes the lock later sees `ended`. Model: `a_sleeping_worker_ends_with_its_pool`.
+//! The two types refer to each other, so they are defined in one file. What they do is in the other
+//! files of this folder.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::atomic::AtomicUsize;
+use std::cell;
+use std::ptr;
+use std::sync::atomic::AtomicUsize as PlainUsize;
 use std::sync::{Arc, Weak};
 
-use super::Worker;
-use super::callers::Callers;
-use super::event::Event;
-use super::handlers::Handlers;
-use super::settings::{Settings, WaitPolicy};
-use crate::job::ANY_TAG;
-use crate::os::generation::{self, Generation, PerProcess};
-use crate::os::thread::Thread;
-use crate::queue::{self, Injector};
-use crate::sim::{self, Simulation};
-use crate::sleep::{Relay, Sleep};
-use crate::sync::{AtomicBool, Mutex, Ordering, fence};
-use crate::task::fifo::Fifos;
-use crate::worker::JobRef;
-use crate::worker::counters::Counters;
 use crossbeam_utils::CachePadded;
+
+use super::callers::Callers;
+use super::counters::{Counters, LiveCounters, WorkerCounters};
+use super::handlers::Handlers;
+use super::settings::{Settings, TaskOrder};
+use super::stack::InPlace;
+use super::threads::Threads;
+use crate::job::{self, NO_TAG, join};
+use crate::latch::Awaited;
+use crate::os;
+use crate::os::generation::Generation;
+use crate::queue::{self, ForkQueue, Injector, TaskQueue};
+use crate::sim::Simulation;
+use crate::sleep::{Event, HasSleep, Sleep};
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
+use crate::task::fifo::Fifos;
+
+/// The most forks that a worker keeps public for thieves.
+const MOST_PUBLIC: usize = 8;
+
+/// The most rounds of looking around, or of waiting to become a searcher, before a worker parks.
+/// (Enough for all workers to be awake for the next of several broadcasts.)
+pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
+
+/// A job, for the thread that is to run it.
+pub(crate) type JobRef = job::JobRef<Worker>;
+/// The first field of every job.
+pub(crate) type Header = job::Header<Worker>;
+/// Runs a job on a worker.
+pub(crate) type Execute = job::Execute<Worker>;
+/// An isolation tag that belongs to no job.
+pub(crate) type Tag = job::Tag<Worker>;
+/// The part of a join's job that does not depend on its types.
+pub(crate) type JoinHeader = join::JoinHeader<Worker>;
+
+/// A worker, by a pointer to its first field, the front of its fork queue.
+pub(crate) type Current = join::Owner<Worker>;
+
+/// A worker: its queues and its state.
+///
+/// Only the holder of the core, the worker's thread or a borrower (`fork/install.rs`), uses the
+/// owner's sides of `forks` and `tasks` and the `Cell`s, and writes the counters. Any thread may
+/// use the rest.
+#[repr(C)]
+pub(crate) struct Worker {
+    /// First, because `Current` points to it.
+    pub(super) forks: ForkQueue<JoinHeader, JobRef>,
+    pub(super) tasks: TaskQueue<JobRef>,
+    /// The pinned queue: jobs for this worker only.
+    pub(super) pinned: Injector<JobRef>,
+    pub(super) registry: *const Registry,
+    pub(super) index: usize,
+    /// The isolation tag of the job that runs: see `job::Header`. Written by the core's holder,
+    /// read also by a thief that forces.
+    pub(super) tag: AtomicUsize,
+    /// How many jobs are on the stack, and what the innermost wait is for (`Awaited::to_code`).
+    pub(super) jobs: AtomicU32,
+    pub(super) waits_for: AtomicU32,
+    /// Whether a thread from outside has borrowed the core.
+    pub(super) is_lent: AtomicU32,
+    pub(super) in_place: InPlace,
+    /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
+    pub(super) visit: cell::Cell<*const ()>,
+    /// Whether the worker has a thread, or had one. If it never will, others run its pinned jobs.
+    pub(super) has_thread: AtomicU32,
+    /// Chooses victims. Also used by the thread of a worker whose core is lent.
+    pub(super) rng: AtomicU32,
+    /// How many looks for work are left until one that begins with the injector.
+    pub(super) looks_left: Cell<u32>,
+    /// The time of the last theft, by `ticks`; 0 after `theft_was_short` was set for it.
+    pub(super) stolen: Cell<u64>,
+    /// Whether the job of the last theft was too short, and how many forks this worker has left
+    /// alone since for that reason.
+    pub(super) theft_was_short: Cell<bool>,
+    pub(super) left_alone: Cell<u32>,
+    /// A worker with private forks: its index, and its progress when it was seen. (Atomics, since
+    /// the core may be lent while its thread looks.)
+    pub(super) suspect: [AtomicUsize; 3],
+    /// Whether to take private forks by force.
+    pub(super) forces: AtomicU32,
+    /// How many forks other workers had published at the last look.
+    pub(super) forks_seen: AtomicUsize,
+    /// For how many rounds the worker looks around.
+    pub(super) rounds: AtomicU32,
+    pub(super) counters: LiveCounters,
+}
+
+// SAFETY: only the core's holder uses what is not made for sharing, and a core changes hands by
+// operations that order what its holders do (`sleep/mod.rs`).
+unsafe impl Sync for Worker {}
+// SAFETY: nothing in a worker depends on the thread that made it.
+unsafe impl Send for Worker {}
 
 /// What the workers of a pool share. It lives as long as one of them.
 pub(crate) struct Registry {
-    workers: Box<[CachePadded<Worker>]>,
+    pub(super) workers: Box<[CachePadded<Worker>]>,
     /// Jobs from outside, and reinjected ones.
-    injector: Injector<JobRef>,
+    pub(super) injector: Injector<JobRef>,
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
-    guests: Injector<JobRef>,
+    pub(super) guests: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
-    fifos: Fifos,
-    sleep: Sleep,
-    handlers: Handlers,
-    settings: Settings,
+    pub(super) fifos: Fifos<Worker>,
+    pub(super) sleep: Sleep,
+    pub(super) handlers: Handlers,
+    pub(super) settings: Settings,
     /// The generation in which the pool was built.
-    generation: Generation,
-    ending: AtomicBool,
-    ended: AtomicBool,
+    pub(super) generation: Generation,
+    pub(super) ending: AtomicBool,
+    pub(super) ended: AtomicBool,
     /// Whether a member is worker 0.
-    has_member: AtomicBool,
+    pub(super) has_member: AtomicBool,
     /// Whether the other workers end without it.
-    leaves_member: AtomicBool,
+    pub(super) leaves_member: AtomicBool,
     /// Whether there is a worker that will never have a thread.
-    has_empty_cores: AtomicBool,
-    threads: Mutex<Threads>,
+    pub(super) has_empty_cores: AtomicBool,
+    pub(super) threads: Mutex<Threads>,
     /// How many waits keep their cores since there is no spare thread.
-    refused_hand_offs: AtomicUsize,
+    pub(super) refused_hand_offs: PlainUsize,
     /// How many spare threads were started.
-    spare_threads: AtomicUsize,
+    pub(super) spare_threads: PlainUsize,
     /// Whether a caller from outside has waited long for a job in the injector.
-    is_late: CachePadded<AtomicBool>,
-    callers: CachePadded<Callers>,
+    pub(super) is_late: CachePadded<AtomicBool>,
+    pub(super) callers: CachePadded<Callers>,
     /// Happens when the pool is being dropped and no thread is left.
-    all_left: Event,
-    this: Weak<Registry>,
+    pub(super) all_left: Event,
+    pub(super) this: Weak<Registry>,
 }
 
-#[derive(Default)]
-struct Threads {
-    /// How many `ThreadBuilder`s were made, less those that were dropped without a run.
-    started: usize,
-    /// How many of those were run.
-    running: usize,
-    /// The spare threads, to be joined.
-    spare: Vec<Thread>,
-    /// The name of each worker's threads.
-    names: BTreeMap<usize, String>,
-    /// How many threads, spare ones included, have ended.
-    done: usize,
-    /// Whether no further `ThreadBuilder` may run.
-    is_closed: bool,
-    /// The worker of the first `ThreadBuilder` that was dropped without a run.
-    refused: Option<usize>,
-    /// Whether a thread waits until all have ended.
-    awaited: bool,
+impl Worker {
+    /// Worker `index` of the `workers` that `registry` will have.
+    pub(crate) fn new(
+        index: usize,
+        workers: usize,
+        order: TaskOrder,
+        simulated: bool,
+        registry: *const Registry,
+    ) -> Self {
+        // In a simulation, each fork and each end of one takes a slow path, which has a schedule
+        // point. If no thief could take the private forks of a silent owner, no fork is private.
+        let (min_public, max_public, keeps_gate_closed) = if workers == 1 {
+            (0, 0, simulated)
+        } else if simulated || os::has_heavy_fence() {
+            (1, workers.min(MOST_PUBLIC), simulated)
+        } else {
+            (usize::MAX, usize::MAX, true)
+        };
+        Worker {
+            forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
+            tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
+            pinned: Injector::new(),
+            registry,
+            index,
+            tag: AtomicUsize::new(NO_TAG),
+            jobs: AtomicU32::new(0),
+            waits_for: AtomicU32::new(0),
+            is_lent: AtomicU32::new(0),
+            in_place: InPlace::default(),
+            visit: cell::Cell::new(ptr::null()),
+            has_thread: AtomicU32::new(0),
+            rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
+            looks_left: Cell::new(0),
+            stolen: Cell::new(0),
+            theft_was_short: Cell::new(true),
+            left_alone: Cell::new(0),
+            suspect: [usize::MAX, 0, 0].map(AtomicUsize::new),
+            forces: AtomicU32::new(0),
+            forks_seen: AtomicUsize::new(0),
+            rounds: AtomicU32::new(ROUNDS),
+            counters: LiveCounters::new(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn as_current(&self) -> Current {
+        ptr::from_ref(self).cast()
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    #[inline]
+    pub(crate) fn registry(&self) -> &Registry {
+        // SAFETY: a worker is part of its registry.
+        unsafe { &*self.registry }
+    }
+
+    pub(crate) fn sleep(&self) -> &Sleep {
+        self.registry().sleep()
+    }
+
+    pub(crate) fn snapshot(&self) -> WorkerCounters {
+        self.counters.snapshot()
+    }
+
+    /// How many forks are private, and how many public.
+    pub(crate) fn forks_pending(&self) -> (usize, usize) {
+        (self.forks.hidden(), self.forks.public())
+    }
+
+    /// How many tasks are queued one by one, and how many batches.
+    pub(crate) fn tasks_pending(&self) -> (usize, usize) {
+        self.tasks.pending()
+    }
+
+    /// Whether only pinned jobs are pending here, so a thief could take nothing.
+    #[inline]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
+    }
+
+    /// Whether a worker has no work. (Relaxed: it orders nothing.)
+    #[inline]
+    pub(crate) fn sees_idlers(&self) -> bool {
+        self.sleep().counts().somebody_idles()
+    }
+
+    pub(crate) fn visit(&self) -> &cell::Cell<*const ()> {
+        &self.visit
+    }
+
+    pub(crate) fn pinned_pending(&self) -> usize {
+        self.pinned.len()
+    }
+
+    pub(crate) fn jobs_on_stack(&self) -> u32 {
+        self.jobs.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_lent(&self) -> bool {
+        self.is_lent.load(Ordering::Relaxed) != 0
+    }
+
+    /// Notes whether a thread from outside has borrowed the core.
+    pub(crate) fn set_lent(&self, is_lent: bool) {
+        self.is_lent.store(is_lent.into(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn waits_for(&self) -> Option<Awaited> {
+        Awaited::from_code(self.waits_for.load(Ordering::Relaxed))
+    }
 }
 
 impl Registry {
@@ -118,16 +276,16 @@ impl Registry {
             leaves_member: AtomicBool::new(false),
             has_empty_cores: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
-            refused_hand_offs: AtomicUsize::new(0),
-            spare_threads: AtomicUsize::new(0),
+            refused_hand_offs: PlainUsize::new(0),
+            spare_threads: PlainUsize::new(0),
             is_late: CachePadded::new(AtomicBool::new(false)),
             callers: CachePadded::new(Callers::new()),
-            all_left: Event::new(this.as_ptr()),
+            all_left: Event::new(this.as_ptr().addr()),
             this: this.clone(),
         });
         // The list outlives a model, of which pools are a part.
         #[cfg(not(loom))]
-        register(&registry.this);
+        registry.register();
         registry
     }
 
@@ -144,7 +302,7 @@ impl Registry {
         &self.guests
     }
 
-    pub(crate) fn fifos(&self) -> &Fifos {
+    pub(crate) fn fifos(&self) -> &Fifos<Worker> {
         &self.fifos
     }
 
@@ -173,27 +331,6 @@ impl Registry {
         }
     }
 
-    /// Whether the pool's threads are in the parent of this `fork()`'s child.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.generation.is_past()
-    }
-
-    /// Called before a thread that is no worker uses the pool.
-    ///
-    /// # Panics
-    /// Panics if the pool is lost, or is a deterministic one of another thread.
-    pub(crate) fn expect_threads(&self) {
-        if self.is_lost() {
-            generation::refuse();
-        }
-        assert!(
-            !self.is_away_from_home(),
-            "a deterministic pool can be used on the thread that it was built on, and by the \
-             workers of deterministic pools that were built there, and on no other thread (with \
-             FILCH_SEED, the global pool is built on the thread that uses it first)"
-        );
-    }
-
     /// Whether this is a deterministic pool, and the calling thread is not in its simulation.
     pub(crate) fn is_away_from_home(&self) -> bool {
         self.simulation().is_some_and(|simulation| !simulation.is_here())
@@ -207,22 +344,6 @@ impl Registry {
     #[inline]
     pub(crate) fn is_simulated(&self) -> bool {
         self.settings.simulation.is_some()
-    }
-
-    /// Starts a thread of this pool, which calls `body`.
-    pub(crate) fn start_thread(
-        &self,
-        name: String,
-        body: impl FnOnce() + Send + 'static,
-    ) -> io::Result<Thread> {
-        let stack_size = self.settings.stack_size;
-        match self.simulation() {
-            Some(simulation) => {
-                let looks = !self.handlers.tell_of_starts() && !self.handlers.tell_of_parking();
-                simulation.start(self.this.clone(), looks, name, stack_size, body)
-            }
-            None => Thread::start(name, stack_size, body),
-        }
     }
 
     /// The identity of this pool as long as it lives.
@@ -247,362 +368,10 @@ impl Registry {
             None => unreachable!("a registry in use has an owner"),
         }
     }
-
-    /// The worker of this pool that the calling thread acts as.
-    #[inline]
-    pub(crate) fn current_worker(&self) -> Option<&Worker> {
-        Worker::current().filter(|worker| std::ptr::eq(worker.registry(), self))
-    }
-
-    /// Queues a job from a thread that is no worker of this pool.
-    pub(crate) fn inject(&self, job: JobRef) {
-        if Worker::is_on_pools_thread() {
-            return self.invite(job);
-        }
-        self.reinject(job);
-        self.sleep.notify_all_restricted();
-        sim::point();
-    }
-
-    /// Queues a job that a worker of another pool asks for.
-    pub(crate) fn invite(&self, job: JobRef) {
-        self.reinject_guest(job);
-        sim::point();
-    }
-
-    /// Queues a guest, new or reinjected.
-    pub(crate) fn reinject_guest(&self, job: JobRef) {
-        self.queue(job, &self.guests);
-        self.sleep.notify_of_guest();
-    }
-
-    /// Asks the workers to take jobs from the injector soon: between two jobs, between two blocks
-    /// of a loop, or at the next fork.
-    #[cold]
-    pub(crate) fn call_for_injected(&self) {
-        self.is_late.store(true, Ordering::Relaxed);
-        // The next fork, or end of one, takes a slow path.
-        self.workers.iter().for_each(|worker| worker.ask_for_forks());
-    }
-
-    /// Whether that was asked for.
-    #[inline]
-    pub(crate) fn is_late(&self) -> bool {
-        self.is_late.load(Ordering::Relaxed)
-    }
-
-    /// A worker has looked at the injector. (A caller that still waits calls again.)
-    pub(crate) fn is_served(&self) {
-        if self.is_late() {
-            self.is_late.store(false, Ordering::Relaxed);
-        }
-    }
-
-    /// Queues a job in the injector: a new one, or one that the worker which found it may not run.
-    pub(crate) fn reinject(&self, job: JobRef) {
-        self.queue(job, &self.injector);
-    }
-
-    fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
-        // A worker that looks for the job here, in vain, may go to sleep.
-        sim::point();
-        let (address, tag) = (job.address(), job.tag());
-        // As soon as the job is queued, it may run and be gone with all its ancestors.
-        let above: Vec<usize> = match self.settings.wait_policy {
-            WaitPolicy::AnyWork => Vec::new(),
-            WaitPolicy::OwnDescendants => job.ancestors().skip(2).collect(),
-        };
-        queue.push(job);
-        self.sleep.notify_from_outside(tag);
-        // Its joiner may be the only worker that may run it: lemma 4 of `sleep/mod.rs`.
-        self.sleep.notify_restricted(address);
-        above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
-    }
-
-    /// Returns the worker of this pool that the calling thread acts as. On any other thread, checks
-    /// that it may use the pool.
-    ///
-    /// # Panics
-    /// Like `expect_threads`.
-    #[inline]
-    pub(crate) fn expect_worker(&self) -> Option<&Worker> {
-        let worker = self.current_worker();
-        if worker.is_none() {
-            self.expect_threads();
-        }
-        worker
-    }
-
-    /// Queues a task on the caller's worker, if that is of this pool, else in the injector.
-    #[inline]
-    pub(crate) fn submit(&self, caller: Option<&Worker>, job: JobRef) {
-        match caller {
-            Some(worker) => worker.push_task(job),
-            None => self.inject(job),
-        }
-    }
-
-    /// Puts a task behind those that the caller has put into `fifos` before, and returns its
-    /// placeholder. (Without a worker it returns the task, since the injector keeps an order.)
-    pub(crate) fn in_order(&self, caller: Option<&Worker>, job: JobRef, fifos: &Fifos) -> JobRef {
-        match caller {
-            Some(worker) => fifos.push(worker, job),
-            None => job,
-        }
-    }
-
-    // ---- the end ----------------------------------------------------------------------------
-
-    /// Lets the workers end when no work is left. With `leaves_member` they do not wait for the end
-    /// of a member.
-    pub(crate) fn begin_end(&self, leaves_member: bool) {
-        self.leaves_member.store(leaves_member, Ordering::Relaxed);
-        // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it by the
-        // list's lock, so no worker has to be woken for it.
-        self.ending.store(true, Ordering::Release);
-        // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen
-        // here.
-        fence(Ordering::SeqCst);
-        if self.injector.is_empty() && self.guests.is_empty() {
-            self.end_if_idle();
-        }
-    }
-
-    /// Ends the pool if it is `ending` and all workers are parked. A worker that parks calls this
-    /// after its re-check.
-    pub(crate) fn end_if_idle(&self) {
-        // Acquire: matches the Release in `begin_end`.
-        if !self.ending.load(Ordering::Acquire) {
-            return;
-        }
-        if self.has_ended() || self.ends() {
-            self.sleep.wake_all();
-        }
-    }
-
-    /// Sets `ended` if the invariant allows it. Returns whether it did.
-    fn ends(&self) -> bool {
-        let leaves_member = self.leaves_member.load(Ordering::Relaxed);
-        let is_alone = || leaves_member && self.has_member();
-        let left_out = is_alone();
-        let expected = self.threads.lock().started - left_out as usize;
-        // A worker that has announced itself may not have seen its pinned jobs yet. A thread that
-        // has taken over from the member has to be parked as well.
-        let nothing_left =
-            || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
-        // Under the sleepers' lock, so that no core is given to a thread that ends.
-        let end = || {
-            // Release: matches the Acquire in `has_ended`.
-            self.ended.store(true, Ordering::Release);
-            true
-        };
-        self.sleep.all_parked(expected, || nothing_left() && end())
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
-    }
-
-    /// A thread of the user becomes a worker.
-    pub(crate) fn member_comes(&self) {
-        self.thread_starts();
-        self.thread_runs();
-        self.has_member.store(true, Ordering::Relaxed);
-    }
-
-    /// A thread of the pool has taken over from the member.
-    pub(crate) fn member_goes(&self) {
-        self.has_member.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether a member is worker 0. (Relaxed: the member itself has written it. Other threads read
-    /// it to decide how to drop the pool, or under the sleepers' lock, which orders it.)
-    pub(crate) fn has_member(&self) -> bool {
-        self.has_member.load(Ordering::Relaxed)
-    }
-
-    /// A worker is about to get a thread.
-    pub(crate) fn thread_starts(&self) {
-        self.threads.lock().started += 1;
-    }
-
-    /// A worker's thread runs. Returns `false` if it is no longer wanted.
-    pub(crate) fn thread_runs(&self) -> bool {
-        let mut threads = self.threads.lock();
-        threads.running += !threads.is_closed as usize;
-        !threads.is_closed
-    }
-
-    /// The pool could not be built, so threads that do not run yet are no longer wanted.
-    pub(crate) fn close(&self) {
-        let mut threads = self.threads.lock();
-        threads.is_closed = true;
-        threads.started = threads.running;
-        drop(threads);
-        self.core_stays_empty();
-    }
-
-    /// A worker will never have a thread, so the other workers run its pinned jobs.
-    pub(crate) fn core_stays_empty(&self) {
-        self.has_empty_cores.store(true, Ordering::Relaxed);
-        self.notify_of_stray_pinned();
-    }
-
-    #[inline]
-    pub(crate) fn has_empty_cores(&self) -> bool {
-        // Relaxed: the fences of `notify_of_stray_pinned` and `Worker::announce` order it.
-        self.has_empty_cores.load(Ordering::Relaxed)
-    }
-
-    /// Wakes all workers, after a job was pinned to each.
-    pub(crate) fn wake_for_pinned(&self, relay: &Relay) {
-        relay.start(&self.sleep);
-        // Pairs with the fence in `notify_of_stray_pinned`: the workers that it wakes see the jobs,
-        // or this thread sees the mark. (Helpers may have issued the fences of all wake-ups.)
-        fence(Ordering::SeqCst);
-        if self.has_empty_cores() {
-            self.notify_of_stray_pinned();
-        }
-    }
-
-    /// Wakes all workers, each of which may run jobs pinned to a worker without a thread.
-    #[cold]
-    pub(crate) fn notify_of_stray_pinned(&self) {
-        // Pairs with the fence in `announce`.
-        fence(Ordering::SeqCst);
-        self.sleep.wake_all();
-        self.sleep.notify_restricted(ANY_TAG);
-    }
-
-    /// A worker will not get its thread. `came`: whether that counted as running.
-    pub(crate) fn thread_refused(&self, index: usize, came: bool) {
-        self.change_threads(|threads| {
-            threads.running -= came as usize;
-            threads.started -= !threads.is_closed as usize;
-            threads.refused.get_or_insert(index);
-        });
-        self.core_stays_empty();
-        // All workers that are left may be parked, so one of them has to end the pool.
-        if self.ending.load(Ordering::Acquire) {
-            self.sleep.wake_all();
-        }
-    }
-
-    /// The first worker whose thread builder was dropped.
-    pub(crate) fn was_refused(&self) -> Option<usize> {
-        self.threads.lock().refused
-    }
-
-    /// Sets the name of the threads of worker `index`.
-    pub(crate) fn set_name(&self, index: usize, name: String) {
-        self.threads.lock().names.insert(index, name);
-    }
-
-    pub(crate) fn name(&self, index: usize) -> String {
-        self.threads.lock().names.get(&index).cloned().unwrap_or_default()
-    }
-
-    /// Starts a spare thread of worker `index`, unless the limit is reached.
-    pub(crate) fn start_within_cap(
-        &self,
-        index: usize,
-        body: impl FnOnce() + Send + 'static,
-    ) -> io::Result<()> {
-        let most = self.settings.max_spare_threads;
-        let one_more = |count| (count < most).then_some(count + 1);
-        // Relaxed: it publishes nothing but the number.
-        let (relaxed, count) = (Ordering::Relaxed, &self.spare_threads);
-        count.fetch_update(relaxed, relaxed, one_more).map_err(|_| io::ErrorKind::QuotaExceeded)?;
-        let started = self.start_thread(self.name(index), body);
-        let started = started.inspect_err(|_| _ = count.fetch_sub(1, relaxed))?;
-        self.threads.lock().spare.push(started);
-        Ok(())
-    }
-
-    /// The number of spare threads.
-    pub(crate) fn spare_threads(&self) -> usize {
-        self.spare_threads.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn take_spare_threads(&self) -> Vec<Thread> {
-        std::mem::take(&mut self.threads.lock().spare)
-    }
-
-    /// Counts a wait that keeps its core since there is no spare thread, or the end of such a wait.
-    pub(crate) fn count_refused_hand_off(&self, is_refused: bool) {
-        let one = if is_refused { 1 } else { usize::MAX };
-        self.refused_hand_offs.fetch_add(one, Ordering::Relaxed);
-    }
-
-    pub(crate) fn refused_hand_offs(&self) -> usize {
-        self.refused_hand_offs.load(Ordering::Relaxed)
-    }
-
-    /// A worker's thread ends.
-    pub(crate) fn thread_done(&self) {
-        self.change_threads(|threads| threads.done += 1);
-    }
-
-    fn change_threads(&self, change: impl FnOnce(&mut Threads)) {
-        let mut threads = self.threads.lock();
-        change(&mut threads);
-        let all_left = threads.awaited && threads.done == threads.started + self.spare_threads();
-        drop(threads);
-        if all_left {
-            self.all_left_happens();
-        }
-    }
-
-    #[allow(unsafe_code)]
-    fn all_left_happens(&self) {
-        // SAFETY: the registry, whose thread or owner calls this, outlives the call.
-        unsafe { Event::happen(&raw const self.all_left) };
-    }
-
-    /// Whether the pool has started so many threads, not counting spare ones.
-    pub(crate) fn has_started(&self, threads: usize) -> bool {
-        self.threads.lock().started == threads
-    }
-
-    /// Waits until all threads have returned from `ThreadBuilder::run`.
-    pub(crate) fn wait_for_threads(&self) {
-        self.all_left.wait(|| {
-            let mut threads = self.threads.lock();
-            threads.awaited = true;
-            threads.done < threads.started + self.spare_threads()
-        });
-        if let Some(simulation) = self.simulation() {
-            self.wait_until_gone(simulation);
-        }
-    }
-
-    /// Waits until the last thread, whose thread-locals may need the caller's pool, is about to end
-    /// in the simulation.
-    fn wait_until_gone(&self, simulation: &Simulation) {
-        let gone = Arc::new(Event::new(self));
-        let theirs = gone.clone();
-        gone.wait(|| simulation.when_gone(self.address(), move || Event::happen_shared(&theirs)));
-    }
 }
 
-/// All pools of the process.
-pub(crate) static POOLS: PerProcess<Mutex<Vec<Weak<Registry>>>> = PerProcess::new();
-
-/// Adds a pool to the list.
-pub(crate) fn register(registry: &Weak<Registry>) {
-    let mut pools = POOLS.get().lock();
-    pools.retain(|pool| pool.strong_count() > 0);
-    pools.push(registry.clone());
-}
-
-/// Whether there is a pool of this process at this address.
-pub(crate) fn has_registry_at(address: usize) -> bool {
-    // (A model has no such list: see `Registry::new`.)
-    cfg!(loom) || POOLS.get().lock().iter().any(|pool| pool.as_ptr().addr() == address)
-}
-
-/// The pool at this address, if there is one.
-pub(crate) fn registry_at(address: usize) -> Option<Arc<Registry>> {
-    let pools = POOLS.get().lock();
-    pools.iter().find(|pool| pool.as_ptr().addr() == address)?.upgrade()
+impl HasSleep for Registry {
+    fn sleep(&self) -> &Sleep {
+        &self.sleep
+    }
 }

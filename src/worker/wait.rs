@@ -87,7 +87,8 @@
 #![deny(unsafe_code)]
 
 use super::Worker;
-use super::idle::{ROUNDS, pause};
+use super::idle::pause;
+use super::shared::ROUNDS;
 use crate::job::{NO_TAG, outcome};
 use crate::latch::Wait;
 use crate::sim;

@@ -89,7 +89,7 @@ impl Forks {
         assert!(runs.iter().all(|&runs| runs == 1), "{runs:?}");
     }
 
-    // ---- the owner: fork/join.rs, worker/mod.rs -----------------------------------------------
+    // ---- the owner: fork/join.rs, worker/publish.rs ------------------------------------------
 
     fn front(&self) -> &ForkFront<Job> {
         // SAFETY: the front is the queue's first field, and the layout is C's.
@@ -173,7 +173,7 @@ fn heavy_fence() -> bool {
 
 // ---- each job is run once -------------------------------------------------------------------
 
-/// Weakened: `queue/join_queue.rs take: self.0.swap(0, Ordering::AcqRel) => self.0.swap(0,
+/// Weakened: `queue/fast_slot.rs take: self.0.swap(0, Ordering::AcqRel) => self.0.swap(0,
 /// Ordering::Relaxed)`
 #[test]
 fn a_fork_that_thieves_are_after_is_run_once() {
@@ -187,7 +187,7 @@ fn a_fork_that_thieves_are_after_is_run_once() {
     });
 }
 
-/// Weakened: `queue/join_queue.rs take: self.0.swap(0, Ordering::AcqRel) => { let address =
+/// Weakened: `queue/fast_slot.rs take: self.0.swap(0, Ordering::AcqRel) => { let address =
 /// self.0.load(Ordering::Acquire); self.0.store(0, Ordering::Relaxed); address }`
 #[test]
 fn one_of_two_thieves_gets_a_job_or_its_owner() {
@@ -203,7 +203,7 @@ fn one_of_two_thieves_gets_a_job_or_its_owner() {
 
 /// Fails when `pop_slow` does not check which job it took.
 ///
-/// Weakened: `queue/join_queue.rs put: Ordering::SeqCst => Ordering::Relaxed`
+/// Weakened: `queue/fast_slot.rs put: Ordering::SeqCst => Ordering::Relaxed`
 #[test]
 fn forks_in_the_fast_slot_one_after_the_other_are_run_once() {
     loom::model(|| {
@@ -278,7 +278,7 @@ fn a_ring_that_starts_over_under_an_open_gate_loses_nothing() {
 
 // ---- force ----------------------------------------------------------------------------------
 
-/// Weakened: `queue/join_queue.rs pop: light_fence(); =>`
+/// Weakened: `queue/front.rs pop: light_fence(); =>`
 #[test]
 fn a_fork_that_is_taken_by_force_is_run_once() {
     loom::model(|| {
@@ -310,7 +310,7 @@ fn a_fork_that_is_taken_by_force_and_flushed_is_run_once() {
 ///
 /// Fails when `push` or `pop` stores `top`, or `force` loads it, with Relaxed.
 ///
-/// Weakened: `queue/join_queue.rs push: Ordering::Release => Ordering::Relaxed`
+/// Weakened: `queue/front.rs push: Ordering::Release => Ordering::Relaxed`
 #[test]
 fn a_fork_that_force_finds_at_once_is_run_once() {
     loom::model(|| {
@@ -325,7 +325,7 @@ fn a_fork_that_force_finds_at_once_is_run_once() {
     });
 }
 
-/// Weakened: `queue/join_queue.rs force: forced.compare_exchange(0, 1, Ordering::Acquire,
+/// Weakened: `queue/thieves.rs force: forced.compare_exchange(0, 1, Ordering::Acquire,
 /// Ordering::Relaxed).is_err() => forced.swap(1, Ordering::Acquire) == 2`
 #[test]
 fn two_thieves_that_use_force_get_a_fork_each() {
@@ -340,7 +340,7 @@ fn two_thieves_that_use_force_get_a_fork_each() {
     });
 }
 
-/// Weakened: `queue/join_queue.rs force: self.own.busy.load(Ordering::Acquire) == 0 => true`
+/// Weakened: `queue/thieves.rs force: self.own.busy.load(Ordering::Acquire) == 0 => true`
 #[test]
 fn forks_in_the_fast_slot_after_one_that_is_taken_by_force_are_run_once() {
     loom::model(|| {
@@ -360,7 +360,7 @@ fn forks_in_the_fast_slot_after_one_that_is_taken_by_force_are_run_once() {
 ///
 /// Fails when `force` does not read the gate after the fence.
 ///
-/// Weakened: `queue/join_queue.rs force: self.front.gate.is_closed() => true`
+/// Weakened: `queue/thieves.rs force: self.front.gate.is_closed() => true`
 #[test]
 fn a_gate_that_is_opened_again_keeps_force_out() {
     loom::model(|| {
@@ -403,7 +403,7 @@ fn a_thief_that_is_kept_out_leaves_the_forks_as_they_are() {
 ///
 /// Fails when `steal` does not close the gate and `sleep_as_last` does not look at private forks.
 ///
-/// Weakened: `queue/join_queue.rs hides_work: self.hidden() > 0 => false`
+/// Weakened: `queue/thieves.rs hides_work: self.hidden() > 0 => false`
 #[test]
 fn a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper() {
     loom::model(|| {
@@ -500,7 +500,7 @@ fn fork_twice_beside_a_sleeper_and_a_thief(forks: &Arc<Forks>) -> (Pending, bool
 
 /// Fails when `steal` does not close the gate.
 ///
-/// Weakened: `queue/join_queue.rs steal: self.took_last() => false`
+/// Weakened: `queue/thieves.rs steal: self.took_last() => false`
 #[test]
 fn the_next_fork_is_published_for_a_sleeper() {
     loom::model(|| {
@@ -512,7 +512,7 @@ fn the_next_fork_is_published_for_a_sleeper() {
 
 /// Fails when `close` leaves `floor` as it is.
 ///
-/// Weakened: `queue/join_queue.rs close: self.floor.store(CLOSED, Ordering::Relaxed); =>`
+/// Weakened: `queue/front.rs close: self.floor.store(CLOSED, Ordering::Relaxed); =>`
 #[test]
 fn the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper() {
     loom::model(|| {
@@ -627,7 +627,7 @@ fn a_job_that_is_put_back_and_a_sleeper_see_each_other() {
 ///
 /// Fails when `took_last` is no more than `is_empty`.
 ///
-/// Weakened: `queue/join_queue.rs took_last: self.own.fast.is_taken() => self.own.fast.len() == 0`
+/// Weakened: `queue/thieves.rs took_last: self.own.fast.is_taken() => self.own.fast.len() == 0`
 #[test]
 fn one_of_two_thieves_that_take_the_last_raises_demand() {
     loom::model(|| {

@@ -4,7 +4,7 @@ use super::*;
 
 /// Whether the worker parks before or after the end begins, the pool ends.
 ///
-/// Weakened: `worker/shared.rs begin_end: self.end_if_idle(); =>`
+/// Weakened: `worker/end.rs begin_end: self.end_if_idle(); =>`
 #[test]
 fn a_sleeping_worker_ends_with_its_pool() {
     check(|| {
@@ -43,8 +43,7 @@ fn the_last_worker_to_park_ends_the_pool() {
 
 /// A pool does not end before a job that only a worker which parks just now may run.
 ///
-/// Weakened: `worker/shared.rs ends: self.workers.iter().any(|worker| worker.has_own_work())
-/// => false`
+/// Weakened: `worker/end.rs ends: self.workers.iter().any(|worker| worker.has_own_work()) => false`
 #[test]
 fn a_pinned_job_is_run_though_the_pool_ends() {
     check(|| {

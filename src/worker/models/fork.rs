@@ -30,7 +30,7 @@ fn a_join_has_both_results_whichever_worker_runs_them() {
 
 /// The opener of a scope runs its task, or is woken by the thief.
 ///
-/// Weakened: `fork/scope.rs task_ended: worker.sleep().wake_blocked(opener, self.tasks.addr()); =>`
+/// Weakened: `fork/tasks.rs task_ended: worker.sleep().wake_blocked(opener, self.tasks.addr()); =>`
 #[test]
 fn a_scope_ends_after_its_task() {
     check_thief(|| {
@@ -42,7 +42,7 @@ fn a_scope_ends_after_its_task() {
 
 /// A worker that joins a task runs it, or is woken by the thief.
 ///
-/// Weakened: `task/mod.rs execute_joinable: unsafe { take_waiting(address) }.wake_on(worker); =>`
+/// Weakened: `task/block.rs execute_joinable: unsafe { take_waiting(address) }.wake_on(worker); =>`
 #[test]
 fn a_task_that_a_worker_joins_has_its_result() {
     check_thief(|| assert_eq!(spawn(|| 7).join().unwrap(), 7));

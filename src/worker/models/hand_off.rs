@@ -25,7 +25,7 @@ fn a_spare_thread_runs_a_task_that_is_left() {
 
 /// A core that a thread wants back is not parked.
 ///
-/// Weakened: `sleep/mod.rs announce: self.give_to_returning(&mut list, core) => false`
+/// Weakened: `sleep/park.rs announce: self.give_to_returning(&mut list, core) => false`
 #[test]
 fn a_spare_thread_runs_a_job_from_outside() {
     check_spare(|pool, job| pool.registry().inject(job));
@@ -56,7 +56,7 @@ fn a_thread_that_wants_its_core_back_gets_it() {
 /// A thread waits without the only core for a job, the spare thread that has the core for the end
 /// of another one, in a wait in which it must not run that: it hands the core on for it.
 ///
-/// Weakened: `worker/shared.rs inject: self.sleep.notify_all_restricted(); =>`
+/// Weakened: `worker/inject.rs inject: self.sleep.notify_all_restricted(); =>`
 #[test]
 fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
     check_within(1, || {

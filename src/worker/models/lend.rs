@@ -34,7 +34,7 @@ fn a_task_is_run_though_the_core_was_lent() {
 
 /// Likewise for a job from outside.
 ///
-/// Weakened: `sleep/mod.rs notify_from_outside: fence(Ordering::SeqCst); =>`
+/// Weakened: `sleep/wake.rs notify_from_outside: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_job_from_outside_is_run_though_the_core_was_lent() {
     check_lending(|pool| pool.inject());
@@ -42,8 +42,8 @@ fn a_job_from_outside_is_run_though_the_core_was_lent() {
 
 /// Of a worker and two borrowers, one has the core at a time.
 ///
-/// Weakened: `sleep/mod.rs lend: self.swap_state(core, FREE, BUSY) => self.state(core) ==
-/// FREE && { self.set_state(core, BUSY); true }`
+/// Weakened: `sleep/lend.rs lend: self.swap_state(core, FREE, BUSY) => self.state(core) == FREE &&
+/// { self.set_state(core, BUSY); true }`
 #[test]
 fn no_two_threads_hold_a_core() {
     check(|| {
@@ -118,7 +118,7 @@ fn check_lent_sentry(publish: fn(&Pool)) {
 
 /// Who borrows the sentry's core looks in its place.
 ///
-/// Weakened: `sleep/hand_off.rs take_parked: stopped = Stopped::LookAgain; =>`
+/// Weakened: `sleep/lend.rs take_parked: stopped = Stopped::LookAgain; =>`
 #[test]
 fn the_borrower_of_the_sentrys_core_wakes_another_for_a_task() {
     check_lent_sentry(|pool| pool.push_task(0));

@@ -19,8 +19,10 @@ use loom::thread;
 
 use self::pool::{Pool, Thread, check, check_within};
 use super::*;
-use crate::latch::{Latch, Wait, Waiter};
-use crate::sleep::{Counts, Kind};
+use crate::job::NO_TAG;
+use crate::latch::{Awaited, Latch, Wait, Waiter};
+use crate::sleep::{Counts, Kind, OffCore, Stopped};
+use crate::sync::{AtomicUsize, Ordering};
 
 /// The thread of worker `me`, until it has run a job.
 fn run_one(me: usize) -> impl FnOnce(&Pool) {

@@ -18,7 +18,7 @@ fn check_publish(publish: fn(&Pool)) {
 
 /// A worker that parks sees the fork, or its owner wakes it.
 ///
-/// Weakened: `sleep/mod.rs sleep: announce_and_look() => false`
+/// Weakened: `sleep/park.rs sleep: announce_and_look() => false`
 #[test]
 fn a_fork_finds_a_worker() {
     check_publish(|pool| pool.fork(0));
@@ -26,7 +26,7 @@ fn a_fork_finds_a_worker() {
 
 /// Likewise a task.
 ///
-/// Weakened: `sleep/mod.rs notify_from_worker: counts.searchers() == 0 &&
+/// Weakened: `sleep/wake.rs notify_from_worker: counts.searchers() == 0 &&
 /// self.may_lack_workers(counts) => false`
 #[test]
 fn a_task_finds_a_worker() {
@@ -35,7 +35,7 @@ fn a_task_finds_a_worker() {
 
 /// Likewise a job from a thread that is no worker.
 ///
-/// Weakened: `sleep/mod.rs notify_from_outside: fence(Ordering::SeqCst); =>`
+/// Weakened: `sleep/wake.rs notify_from_outside: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_job_from_outside_finds_a_worker() {
     check_publish(|pool| pool.inject());
@@ -43,7 +43,7 @@ fn a_job_from_outside_finds_a_worker() {
 
 /// Likewise a job for this worker and no other.
 ///
-/// Weakened: `sleep/mod.rs wake_for_pinned: fence(Ordering::SeqCst); =>`
+/// Weakened: `sleep/wake.rs wake_for_pinned: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_pinned_job_finds_its_worker() {
     check_publish(|pool| pool.send(1));
@@ -70,7 +70,7 @@ fn a_pinned_job_finds_its_worker_by_another() {
 
 /// Likewise a job that was taken out and given back meanwhile.
 ///
-/// Weakened: `worker/shared.rs queue: self.sleep.notify_from_outside(tag); =>`
+/// Weakened: `worker/inject.rs queue: self.sleep.notify_from_outside(tag); =>`
 #[test]
 fn a_reinjected_job_finds_a_worker() {
     check(|| {
@@ -105,7 +105,7 @@ fn check_last_searcher(workers: usize, publish: fn(&Pool)) {
 
 /// The owner of the fork may have relied on the searcher, which then wakes another.
 ///
-/// Weakened: `sleep/mod.rs stop_searching: Stopped::LookAgain => Stopped::Fine`
+/// Weakened: `sleep/wake.rs stop_searching: Stopped::LookAgain => Stopped::Fine`
 #[test]
 fn the_last_searcher_wakes_another_for_a_fork() {
     check_last_searcher(3, |pool| pool.fork(2));
@@ -113,7 +113,7 @@ fn the_last_searcher_wakes_another_for_a_fork() {
 
 /// Likewise for a task.
 ///
-/// Weakened: `worker/mod.rs look_again: self.jobs_for_others() => 0`
+/// Weakened: `worker/wake.rs look_again: self.jobs_for_others() => 0`
 #[test]
 fn the_last_searcher_wakes_another_for_a_task() {
     check_last_searcher(3, |pool| pool.push_task(2));
@@ -122,7 +122,7 @@ fn the_last_searcher_wakes_another_for_a_task() {
 /// Likewise for a job from outside. (A worker that is awake would hide that: it is reason enough
 /// to wake another.)
 ///
-/// Weakened: `worker/find.rs jobs_for_others: fence(Ordering::SeqCst); =>`
+/// Weakened: `worker/wake.rs jobs_for_others: fence(Ordering::SeqCst); =>`
 #[test]
 fn the_last_searcher_wakes_another_for_a_job_from_outside() {
     check_last_searcher(2, |pool| pool.inject());
@@ -146,7 +146,7 @@ fn check_watch_from_outside(publish: fn(&Pool)) {
 
 /// The owner of the fork may have relied on the sentry, which then wakes a worker.
 ///
-/// Weakened: `sleep/mod.rs stop_watching: Stopped::LookAgain => Stopped::Fine`
+/// Weakened: `sleep/wake.rs stop_watching: Stopped::LookAgain => Stopped::Fine`
 #[test]
 fn a_sentry_from_outside_wakes_a_worker_for_a_fork() {
     check_watch_from_outside(|pool| pool.fork(0));
@@ -154,7 +154,7 @@ fn a_sentry_from_outside_wakes_a_worker_for_a_fork() {
 
 /// Likewise for a task.
 ///
-/// Weakened: `worker/find.rs stop_watching: fence(Ordering::SeqCst); =>`
+/// Weakened: `worker/wake.rs stop_watching: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_sentry_from_outside_wakes_a_worker_for_a_task() {
     check_watch_from_outside(|pool| pool.push_task(0));
@@ -162,8 +162,8 @@ fn a_sentry_from_outside_wakes_a_worker_for_a_task() {
 
 /// It has no core, and is not woken in a worker's place.
 ///
-/// Weakened: `sleep/mod.rs notify_from_outside: counts.parked() > 0 && counts.searchers() == 0
-/// => false`
+/// Weakened: `sleep/wake.rs notify_from_outside: counts.parked() > 0 && counts.searchers() == 0 =>
+/// false`
 #[test]
 fn a_sentry_from_outside_is_not_woken() {
     check_watch_from_outside(|pool| pool.inject());
@@ -217,7 +217,7 @@ fn rise_lent(pool: &Pool) {
 
 /// A worker that was woken is not taken for parked by a searcher on which it relies.
 ///
-/// Weakened: `sleep/mod.rs unlist: self.set_state(core, BUSY); =>`
+/// Weakened: `sleep/state.rs unlist: self.set_state(core, BUSY); =>`
 #[test]
 fn a_task_of_a_worker_just_woken_finds_another() {
     check_unparked(rise_woken, |pool| pool.push_task(2));
@@ -225,7 +225,7 @@ fn a_task_of_a_worker_just_woken_finds_another() {
 
 /// Likewise for a fork.
 ///
-/// Weakened: `sleep/mod.rs unlist: self.set_state(core, BUSY); =>`
+/// Weakened: `sleep/state.rs unlist: self.set_state(core, BUSY); =>`
 #[test]
 fn a_fork_of_a_worker_just_woken_finds_another() {
     check_unparked(rise_woken, |pool| pool.fork(2));
@@ -233,7 +233,7 @@ fn a_fork_of_a_worker_just_woken_finds_another() {
 
 /// Likewise a core that was lent.
 ///
-/// Weakened: `sleep/hand_off.rs take_parked: self.set_state(core, BUSY); =>`
+/// Weakened: `sleep/lend.rs take_parked: self.set_state(core, BUSY); =>`
 #[test]
 fn a_task_of_a_borrower_finds_another() {
     check_unparked(rise_lent, |pool| pool.push_task(2));

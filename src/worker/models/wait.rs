@@ -42,7 +42,7 @@ fn check_latch(wait: fn(&Pool, &Latch)) {
 
 /// A waiter that sleeps is woken by the setter.
 ///
-/// Weakened: `sleep/mod.rs wake_blocked: matches!(self.state(core), BLOCKED | RESTRICTED) =>
+/// Weakened: `sleep/wake.rs wake_blocked: matches!(self.state(core), BLOCKED | RESTRICTED) =>
 /// false`
 #[test]
 fn a_worker_that_is_blocked_is_woken() {
@@ -71,14 +71,14 @@ fn check_restricted(publish: fn(&Pool, JobRef)) {
 }
 /// A task wakes the waiter that may run it.
 ///
-/// Weakened: `sleep/mod.rs notify_from_worker: self.notify_restricted(tag); =>`
+/// Weakened: `sleep/wake.rs notify_from_worker: self.notify_restricted(tag); =>`
 #[test]
 fn a_task_finds_a_restricted_wait() {
     check_restricted(|pool, job| pool.worker(0).push_task(job));
 }
 /// Likewise a job from outside.
 ///
-/// Weakened: `sleep/mod.rs notify_from_outside: self.notify_restricted(tag); =>`
+/// Weakened: `sleep/wake.rs notify_from_outside: self.notify_restricted(tag); =>`
 #[test]
 fn a_job_from_outside_finds_a_restricted_wait() {
     check_restricted(|pool, job| pool.registry().inject(job));
@@ -86,7 +86,7 @@ fn a_job_from_outside_finds_a_restricted_wait() {
 
 /// A guest wakes a worker that waits for another pool.
 ///
-/// Weakened: `sleep/mod.rs notify_of_guest: self.wake_one_restricted(); =>`
+/// Weakened: `sleep/wake.rs notify_of_guest: self.wake_one_restricted(); =>`
 #[test]
 fn a_guest_finds_a_worker_that_waits_elsewhere() {
     check(|| {

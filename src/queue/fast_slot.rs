@@ -1,0 +1,56 @@
+//! The fast slot, for a fork that is made while none is pending.
+
+use std::ptr::{self, NonNull};
+
+use crate::sync::{AtomicUsize, Ordering};
+
+/// The number of the slot, which is not in the ring.
+pub(super) const FAST: usize = 0;
+
+/// The fast slot: the address of a published job, or 0. (It is not a pointer: `is_taken` writes
+/// back what it found, which by then may be another job at the same address.)
+pub(super) struct FastSlot(AtomicUsize);
+
+impl FastSlot {
+    pub(super) fn new() -> Self {
+        FastSlot(AtomicUsize::new(0))
+    }
+
+    #[inline]
+    pub(super) fn holds<J>(&self, job: NonNull<J>) -> bool {
+        self.0.load(Ordering::Relaxed) == job.addr().get()
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.0.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Fills the empty slot (owner only).
+    #[inline]
+    pub(super) fn put<J>(&self, job: NonNull<J>) {
+        let address = job.as_ptr().expose_provenance();
+        // Release: publishes the job to the Acquire in `take`. SeqCst: "the handshake with
+        // sleepers".
+        let before = self.0.swap(address, Ordering::SeqCst);
+        debug_assert_eq!(before, 0, "another fork in the fast slot was lost");
+    }
+
+    #[inline]
+    pub(super) fn take<J>(&self) -> Option<NonNull<J>> {
+        if self.len() == 0 {
+            return None;
+        }
+        // AcqRel: matches the Release in `put`. A read-modify-write, as all writes are.
+        let address = self.0.swap(0, Ordering::AcqRel);
+        NonNull::new(ptr::with_exposed_provenance_mut(address))
+    }
+
+    /// Whether the slot is empty, for a thief that has taken a job from the deque. If it is not, a
+    /// thief that takes this fork later sees that the other job is gone.
+    #[inline]
+    pub(super) fn is_taken(&self) -> bool {
+        // Release: matches the Acquire in `take`.
+        self.len() == 0 || self.0.fetch_add(0, Ordering::Release) == 0
+    }
+}

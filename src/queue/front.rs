@@ -1,0 +1,141 @@
+//! The part of a fork queue that the fast path of a fork touches: the private ring and the gate.
+
+use std::ptr::{self, NonNull};
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence};
+
+/// Forks that can be private at a time. Small enough to stay in the first-level cache, large
+/// enough that only recursions deeper than this ever publish for lack of room. (A guess.)
+pub(crate) const CAPACITY: usize = if cfg!(loom) { 4 } else { 256 };
+pub(super) const MASK: usize = CAPACITY - 1;
+
+/// The first slot of the ring. 0 stands for the fast slot.
+pub(super) const FIRST: usize = 1;
+/// `floor` of a closed gate, of which `limit` is 0.
+const CLOSED: usize = usize::MAX;
+
+/// The part of a queue that the fast path of a fork touches. It comes first in the queue. Alone and
+/// closed for good, it serves the threads that are no workers, so the fast path of a fork does not
+/// check on which kind of thread it is.
+#[repr(C)]
+pub(crate) struct ForkFront<J> {
+    pub(super) own: CachePadded<Private<J>>,
+    pub(super) gate: CachePadded<Gate>,
+}
+
+pub(super) struct Private<J> {
+    /// The slot of the next fork.
+    pub(super) top: AtomicUsize,
+    pub(super) ring: [AtomicPtr<J>; CAPACITY],
+}
+
+pub(super) struct Gate {
+    pub(super) limit: AtomicUsize,
+    floor: AtomicUsize,
+    /// The lock of the thieves that force: 1 while one has access to the private jobs.
+    pub(super) forced: AtomicUsize,
+}
+
+impl Gate {
+    #[inline]
+    pub(super) fn new(open: bool) -> Self {
+        let gate = Gate {
+            limit: AtomicUsize::new(0),
+            floor: AtomicUsize::new(CLOSED),
+            forced: AtomicUsize::new(0),
+        };
+        if open {
+            gate.open(FIRST);
+        }
+        gate
+    }
+
+    /// Opens it (owner only).
+    #[inline]
+    pub(super) fn open(&self, head: usize) {
+        self.floor.store(head, Ordering::Relaxed);
+        // SeqCst: "the handshake with sleepers". AcqRel: orders the stores of `floor` (lemma 2).
+        self.limit.swap(head + CAPACITY, Ordering::SeqCst);
+    }
+
+    #[inline]
+    pub(super) fn close(&self) {
+        // SeqCst: as in `open`.
+        self.limit.swap(0, Ordering::SeqCst);
+        self.floor.store(CLOSED, Ordering::Relaxed);
+    }
+
+    /// Closes it, unless it seems to be closed.
+    #[inline]
+    pub(super) fn keep_closed(&self) {
+        if !self.is_closed() {
+            self.close();
+        }
+    }
+
+    /// Whether both words are closed.
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        // Acquire: matches the Release in `open` and `close`.
+        self.limit.load(Ordering::Acquire) == 0 && self.floor.load(Ordering::Relaxed) == CLOSED
+    }
+}
+
+impl<J> ForkFront<J> {
+    /// A front whose gate is closed for good.
+    #[cfg(not(loom))]
+    pub(crate) const fn closed() -> Self {
+        ForkFront {
+            own: CachePadded::new(Private {
+                top: AtomicUsize::new(FIRST),
+                ring: [const { AtomicPtr::new(ptr::null_mut()) }; CAPACITY],
+            }),
+            gate: CachePadded::new(Gate {
+                limit: AtomicUsize::new(0),
+                floor: AtomicUsize::new(CLOSED),
+                forced: AtomicUsize::new(0),
+            }),
+        }
+    }
+
+    pub(super) fn new(gate: Gate) -> Self {
+        ForkFront {
+            own: CachePadded::new(Private {
+                top: AtomicUsize::new(FIRST),
+                ring: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+            }),
+            gate: CachePadded::new(gate),
+        }
+    }
+
+    /// Makes `job` the newest private job and returns its slot (owner only). Returns `None` if the
+    /// gate is closed or the ring is full. The caller then calls `push_slow`.
+    #[inline(always)]
+    pub(crate) fn push(&self, job: NonNull<J>) -> Option<usize> {
+        let slot = self.own.top.load(Ordering::Relaxed);
+        // Relaxed: a stale limit delays the answer to a thief by one fork.
+        if slot >= self.gate.limit.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.own.ring[slot & MASK].store(job.as_ptr(), Ordering::Relaxed);
+        // Release: matches the Acquire of a thief that forces.
+        self.own.top.store(slot + 1, Ordering::Release);
+        Some(slot)
+    }
+
+    /// Takes back the newest job, which is in `slot`, if it is private (owner only). Returns
+    /// `false` if it may be public, or a thief wants work. The caller then calls `pop_slow`.
+    ///
+    /// The slot is passed in, not read from `top`: each fork would wait for the store of the last.
+    #[inline(always)]
+    pub(crate) fn pop(&self, slot: usize) -> bool {
+        // Release: as in `push`.
+        self.own.top.store(slot, Ordering::Release);
+        // Pairs with the heavy fence in `force` (lemma 6).
+        light_fence();
+        // Relaxed: the owner knows its own writes, and a thief's are ordered by the fences.
+        slot >= self.gate.floor.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,149 @@
+//! Lending: a thread from outside takes the core of an idle worker for a while.
+
+use std::sync::Arc;
+
+use super::cores::{BUSY, FREE, OffCore, PARKED};
+use super::counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
+use super::state::List;
+use super::{Sleep, Stopped};
+
+impl Sleep {
+    /// Lends the core of an idle worker: a parked one, the sentry's only if there is no other, else
+    /// a free one. The borrower of the sentry's core has to look like a last searcher. (It lends no
+    /// core that a thread has handed off, since that would not get it back before the end of the
+    /// loan.)
+    pub(crate) fn lend(&self) -> Option<(usize, Stopped)> {
+        if !self.counts().somebody_idles() {
+            return None;
+        }
+        let mut list = self.list();
+        let list = &mut *list;
+        let may_lend = |&core: &usize| self.state(core) == PARKED && !list.off[core].is_left();
+        let others = |core: &usize| list.sentry != Some(*core);
+        let candidates = || list.parked.iter().copied().rev().filter(may_lend);
+        if let Some(core) = candidates().find(others).or_else(|| candidates().next()) {
+            return Some((core, self.take_parked(list, core)));
+        }
+        let mut cores = 0..self.cores.len();
+        let is_free =
+            |&core: &usize| !list.off[core].is_left() && self.swap_state(core, FREE, BUSY);
+        let core = cores.find(is_free)?;
+        // Its thread, which looks for work, has yet to see that.
+        list.off[core].looker = true;
+        Some((core, Stopped::Fine))
+    }
+
+    /// Takes a parked core for the caller.
+    pub(super) fn take_parked(&self, list: &mut List, core: usize) -> Stopped {
+        list.parked.retain(|&parked| parked != core);
+        let mut sub = ONE_PARKED;
+        let mut stopped = Stopped::Fine;
+        if list.sentry == Some(core) {
+            list.sentry = None;
+            sub += SENTRY;
+            stopped = Stopped::LookAgain;
+        }
+        self.set_state(core, BUSY);
+        self.count(0, sub);
+        stopped
+    }
+
+    /// `BUSY` to `FREE`: from now on the caller only looks.
+    pub(crate) fn free_core(&self, core: usize) {
+        self.set_state(core, FREE);
+    }
+
+    /// `FREE` to `BUSY`. Returns `false` if the core was lent. The caller then waits for it.
+    #[must_use]
+    pub(crate) fn take_core(&self, me: &Arc<OffCore>) -> bool {
+        let taken = self.swap_state(me.core(), FREE, BUSY);
+        if !taken {
+            self.looker_sees_loan(&mut self.list(), me);
+        }
+        taken
+    }
+
+    /// Whether the core was lent, for a caller that made it `FREE`.
+    pub(crate) fn is_lent(&self, core: usize) -> bool {
+        self.state(core) != FREE
+    }
+
+    /// Called by a thread that looked around when it finds its core lent. It becomes a spare
+    /// thread, or has the core at once, as a searcher, if that was given back meanwhile.
+    pub(super) fn looker_sees_loan(&self, list: &mut List, me: &Arc<OffCore>) {
+        if self.state(me.core) == FREE {
+            self.count(SEARCHER, 0);
+            self.set_state(me.core, BUSY);
+        } else {
+            list.off[me.core].looker = false;
+            list.off[me.core].push_spare(me);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::park::HAS_SHORT_NAPS;
+    use super::*;
+    use crate::sleep::{Counts, Entered, GivenBack, Kind};
+
+    #[test]
+    fn a_core_stays_lent_when_its_borrower_is_woken() {
+        let (sleep, own) = (Sleep::new(2), OffCore::at_bottom(1, true));
+        let idle = Kind::Idle(&own);
+        assert!(sleep.announce(1, idle, false, true) == Entered::Announced);
+        let was_sentry = if HAS_SHORT_NAPS { Stopped::LookAgain } else { Stopped::Fine };
+        assert!(sleep.lend().is_some_and(|lent| lent == (1, was_sentry)));
+        assert!(sleep.announce(1, Kind::Blocked, false, true) == Entered::Announced);
+        assert!(!sleep.leave(1, idle), "the worker's own thread leaves what it parked only");
+        sleep.wake_one();
+        assert!(!own.has_core(), "the worker's own thread would take it");
+        sleep.announce_restricted(1, [None, None], true);
+        assert!(sleep.leave_restricted(1) && !own.has_core());
+        assert!(sleep.give_back(1, true) == GivenBack::Taken);
+        assert!(sleep.state(1) == BUSY && own.has_core());
+    }
+
+    /// A thread borrows the core of a worker that looks around, hands it off, and wants it back,
+    /// all before the worker sees the loan. Then that worker passes it on.
+    #[test]
+    fn a_core_that_was_lent_and_given_back_is_its_lookers_still() {
+        let (sleep, own) = (Sleep::new(1), OffCore::at_bottom(0, true));
+        assert!(sleep.start_searching());
+        sleep.free_core(0);
+        assert!(matches!(sleep.lend(), Some((0, Stopped::Fine))));
+        assert!(sleep.has_spare(0));
+        let (borrower, given) = sleep.hand_off(0, 0, true, true, || false).unwrap();
+        assert!(given == GivenBack::Parked && !sleep.is_lent(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| sleep.take_back(&borrower));
+            while !sleep.is_wanted(0) {
+                std::thread::yield_now();
+            }
+            assert!(!borrower.has_core(), "the looker has it still");
+            assert!(sleep.take_core(&own) && sleep.stop_searching() == Stopped::Fine);
+            assert!(sleep.pass_on(&own));
+        });
+        assert!(borrower.has_core() && !own.has_core() && !sleep.is_wanted(0));
+        assert_eq!(sleep.counts(), Counts(0));
+    }
+
+    /// The same, but the worker sees the loan while its core is lent, or after it was given back.
+    #[test]
+    fn a_looker_whose_core_was_lent_has_it_back() {
+        for sees_loan in [true, false] {
+            let (sleep, own) = (Sleep::new(1), OffCore::at_bottom(0, true));
+            assert!(sleep.start_searching());
+            sleep.free_core(0);
+            assert!(sleep.lend().is_some());
+            if sees_loan {
+                assert!(!sleep.take_core(&own) && !own.has_core());
+                assert!(sleep.stop_searching() == Stopped::Fine);
+            }
+            let given = sleep.give_back(0, true);
+            assert!((given == GivenBack::Taken) == sees_loan && own.has_core());
+            assert!(sees_loan || sleep.take_core(&own));
+            assert_eq!((sleep.counts(), sleep.state(0)), (Counts(SEARCHER), BUSY));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Parking: a worker announces that it sleeps, looks once more, and commits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Sleep;
+use super::cores::{BLOCKED, FREE, OffCore, OffCores, PARKED, RESTRICTED};
+use super::counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
+use super::state::{List, Restricted};
+use crate::sync::{ExactSleeps, Ordering, fence};
+
+/// How long the sentry sleeps between two looks. A shorter time costs more processor time, a longer
+/// one delays help for a section that has begun.
+const NAP: Duration = Duration::from_micros(10);
+/// Whether the system ends so short a sleep on time. Other systems may take 15 milliseconds, during
+/// which a publisher would rely on the sentry.
+pub(super) const HAS_SHORT_NAPS: bool = cfg!(any(target_os = "linux", loom));
+/// After how many looks in vain the sentry resigns: about a quarter of a millisecond. With more, a
+/// serial phase would be slowed down for longer; with fewer, each of many sections in quick
+/// succession would pay for a wake-up.
+const NAPS: u32 = if cfg!(loom) { 1 } else { 16 };
+/// For how many of these a look counts if no worker has forked since the last.
+const QUIET_NAP: u32 = NAPS;
+
+/// Where a worker parks.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind<'t> {
+    /// In the main loop of this thread. Its core may be lent.
+    Idle(&'t Arc<OffCore>),
+    /// In a wait, in which it may run any job.
+    Blocked,
+}
+
+impl Kind<'_> {
+    /// The state of its core.
+    fn asleep(self) -> u32 {
+        match self {
+            Kind::Idle(_) => PARKED,
+            Kind::Blocked => BLOCKED,
+        }
+    }
+}
+
+/// The result of an announcement.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// The caller re-checks, then calls `sleep` or `leave`.
+    Announced,
+    /// Another thread has the core. The caller waits for it.
+    Lent,
+}
+
+/// What the sentry sees in a look.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    Work,
+    /// No work, but other workers have forked since the last look.
+    OthersFork,
+    Quiet,
+}
+
+impl Sleep {
+    /// Step 1. The core is `FREE` if the caller searches in the main loop, else `BUSY`. With
+    /// `watches` the caller may become the sentry.
+    pub(crate) fn announce(
+        &self,
+        core: usize,
+        kind: Kind,
+        searching: bool,
+        watches: bool,
+    ) -> Entered {
+        let mut list = self.list();
+        match kind {
+            Kind::Blocked => self.set_state(core, BLOCKED),
+            // Other threads take a free core only under the lock.
+            Kind::Idle(me) if searching && self.state(core) != FREE => {
+                self.looker_sees_loan(&mut list, me);
+                return Entered::Lent;
+            }
+            Kind::Idle(me) => {
+                list.off[core].push_spare(me);
+                if self.give_to_returning(&mut list, core) {
+                    return Entered::Lent;
+                }
+                self.set_state(core, PARKED);
+            }
+        }
+        list.parked.push(core);
+        let mut add = ONE_PARKED;
+        // (If no other worker is at work, there is nothing to watch.)
+        let others = self.cores.len() - 1;
+        let idlers = self.counts().searchers() + self.counts().parked() - usize::from(searching);
+        if watches && HAS_SHORT_NAPS && list.sentry.is_none() && idlers < others {
+            list.sentry = Some(core);
+            add += SENTRY;
+        }
+        self.count(add, if searching { SEARCHER } else { 0 });
+        drop(list);
+        // Pairs with the fence of a thread that has pushed to the injector or a pinned queue.
+        fence(Ordering::SeqCst);
+        Entered::Announced
+    }
+
+    /// Takes the announcement back, so that the caller is a searcher and has its core. Returns
+    /// `false` if it was woken or its core was lent.
+    #[must_use]
+    pub(crate) fn leave(&self, core: usize, kind: Kind) -> bool {
+        let mut list = self.list();
+        let listed = self.is_asleep(&list, core, kind);
+        if listed {
+            let _ = self.unlist(&mut list, core);
+        }
+        listed
+    }
+
+    /// Whether the core is still parked as the caller has parked it, and not by a later holder.
+    fn is_asleep(&self, list: &List, core: usize, kind: Kind) -> bool {
+        let is_callers = match kind {
+            Kind::Idle(me) => list.off[core].is_next(me),
+            Kind::Blocked => true,
+        };
+        is_callers && self.state(core) == kind.asleep()
+    }
+
+    /// While the caller is the sentry, naps and calls `look` after each nap, and takes the
+    /// announcement back if that sees work. When it resigns, it calls `announce_and_look`. Then, a
+    /// blocked caller sleeps until it is woken (step 3). An idle one returns, and waits for its
+    /// core.
+    pub(crate) fn sleep(
+        &self,
+        core: usize,
+        kind: Kind,
+        look: impl Fn() -> Look,
+        announce_and_look: impl Fn() -> bool,
+    ) {
+        let parker = match kind {
+            Kind::Idle(me) => &me.parker,
+            Kind::Blocked => &self.cores[core].wait,
+        };
+        let (mut naps, mut exact) = (0, None);
+        while naps < NAPS && self.is_sentry(core, kind) {
+            exact.get_or_insert_with(ExactSleeps::begin);
+            parker.park_timeout(NAP);
+            if self.state(core) != kind.asleep() {
+                break;
+            }
+            naps += match look() {
+                Look::Work if self.leave(core, kind) => return,
+                Look::Quiet => QUIET_NAP,
+                _ => 1,
+            };
+        }
+        drop(exact);
+        if self.resign(core, kind) && announce_and_look() && self.leave(core, kind) {
+            return;
+        }
+        if matches!(kind, Kind::Blocked) {
+            while self.state(core) == BLOCKED {
+                parker.park();
+            }
+        }
+    }
+
+    fn is_sentry(&self, core: usize, kind: Kind) -> bool {
+        self.counts().sentry() && self.is_own_sentry(&self.list(), core, kind)
+    }
+
+    fn is_own_sentry(&self, list: &List, core: usize, kind: Kind) -> bool {
+        list.sentry == Some(core) && self.is_asleep(list, core, kind)
+    }
+
+    /// Returns whether the caller was the sentry.
+    fn resign(&self, core: usize, kind: Kind) -> bool {
+        let mut list = self.list();
+        let was = self.is_own_sentry(&list, core, kind);
+        if was {
+            list.sentry = None;
+            self.count(0, SENTRY);
+            drop(list);
+            // As in `announce`.
+            fence(Ordering::SeqCst);
+        }
+        was
+    }
+
+    /// Step 1 of a worker that may run only jobs of `tags`, and guests if it `takes_guests`.
+    pub(crate) fn announce_restricted(
+        &self,
+        core: usize,
+        tags: [Option<usize>; 2],
+        takes_guests: bool,
+    ) {
+        let mut list = self.list();
+        self.set_state(core, RESTRICTED);
+        list.restricted.push(Restricted { core, tags, takes_guests });
+        self.restricted.fetch_add(1, Ordering::Relaxed);
+        drop(list);
+        // As in `announce`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Takes that back. Returns `false` if it was woken, and so counts as a searcher.
+    #[must_use]
+    pub(crate) fn leave_restricted(&self, core: usize) -> bool {
+        let mut list = self.list();
+        let listed = self.state(core) == RESTRICTED;
+        if listed {
+            let _ = self.unlist(&mut list, core);
+            self.count(0, SEARCHER);
+        }
+        listed
+    }
+
+    /// Step 3 of such a worker, which is woken as a searcher.
+    pub(crate) fn sleep_restricted(&self, core: usize) {
+        while self.state(core) == RESTRICTED {
+            self.cores[core].wait.park();
+        }
+    }
+
+    /// Whether at one moment all `workers` cores are parked in the main loop, no thread waits
+    /// without its core, and there is `nothing_left`.
+    pub(crate) fn all_parked(&self, workers: usize, nothing_left: impl FnOnce() -> bool) -> bool {
+        let list = self.list();
+        list.parked.len() == workers
+            && list.parked.iter().all(|&core| self.state(core) == PARKED)
+            && !list.off.iter().any(OffCores::is_left)
+            && nothing_left()
+    }
+}

@@ -1,0 +1,168 @@
+//! The data of a pool's sleepers: the counts, the cores and their states, and the list of the cores
+//! that sleep.
+
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+
+use super::cores::{BUSY, Core, FREE, OffCore, OffCores, PARKED};
+use super::counts::{Counts, PARKED as ONE_PARKED, SEARCHER, SENTRY};
+use crate::sync::{AtomicU32, AtomicUsize, Generation, Mutex, MutexGuard, Ordering, Parker};
+/// In the place of the sentry's core: a thread from outside that waits for a job.
+pub(super) const OUTSIDE: usize = usize::MAX;
+
+pub(super) struct List {
+    /// The cores in `PARKED` and `BLOCKED`, the latest last.
+    pub(super) parked: Vec<usize>,
+    /// The core of them whose worker is the sentry, or [`OUTSIDE`].
+    pub(super) sentry: Option<usize>,
+    /// The cores in `RESTRICTED`.
+    pub(super) restricted: Vec<Restricted>,
+    /// For each core, the threads that do not have it.
+    pub(super) off: Box<[OffCores]>,
+}
+
+/// A worker in a restricted wait.
+pub(super) struct Restricted {
+    pub(super) core: usize,
+    /// The isolation tags of what it may run.
+    pub(super) tags: [Option<usize>; 2],
+    /// Whether it runs guests, or hands off its core for them.
+    pub(super) takes_guests: bool,
+}
+
+/// The parker of a thread that was woken. (To unpark it takes some microseconds, best without the
+/// lock.)
+#[must_use]
+pub(super) enum Woken<'s> {
+    AtBottom(Arc<OffCore>),
+    InWait(&'s Parker),
+}
+
+impl Woken<'_> {
+    pub(super) fn unpark(self) {
+        match self {
+            Woken::AtBottom(thread) => thread.parker.unpark(),
+            Woken::InWait(parker) => parker.unpark(),
+        }
+    }
+}
+
+/// A pool's sleepers.
+pub(crate) struct Sleep {
+    pub(super) counts: CachePadded<AtomicUsize>,
+    /// How many workers are in restricted waits.
+    pub(super) restricted: CachePadded<AtomicUsize>,
+    /// How many awake workers are enough while there is a sentry: none for a worker. (A stale value
+    /// wakes one worker more, or relies on a sentry that resigns before long.)
+    pub(super) enough: AtomicUsize,
+    /// How many threads without a core wait for their own pool. Changed under the list's lock.
+    pub(super) local_off: AtomicUsize,
+    pub(super) list: Mutex<List>,
+    /// The generation of the pool. In another one, its workers do not exist.
+    pub(super) generation: Generation,
+    pub(super) cores: Box<[CachePadded<Core>]>,
+}
+
+impl Sleep {
+    /// Makes `workers` cores, all of them `BUSY`.
+    pub(crate) fn new(workers: usize) -> Self {
+        let core = || Core {
+            state: AtomicU32::new(BUSY),
+            off: AtomicU32::new(0),
+            returning: AtomicU32::new(0),
+            wait: Parker::new(),
+        };
+        Sleep {
+            counts: CachePadded::new(AtomicUsize::new(0)),
+            restricted: CachePadded::new(AtomicUsize::new(0)),
+            enough: AtomicUsize::new(0),
+            local_off: AtomicUsize::new(0),
+            list: Mutex::new(List {
+                parked: Vec::new(),
+                sentry: None,
+                restricted: Vec::new(),
+                off: (0..workers).map(|_| OffCores::default()).collect(),
+            }),
+            generation: Generation::current(),
+            cores: (0..workers).map(|_| CachePadded::new(core())).collect(),
+        }
+    }
+
+    /// A relaxed reading of the counts.
+    #[inline]
+    pub(crate) fn counts(&self) -> Counts {
+        // Relaxed: the handshakes order this where it matters.
+        Counts(self.counts.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn list(&self) -> MutexGuard<'_, List> {
+        self.generation.abort_if_past();
+        self.list.lock()
+    }
+
+    pub(super) fn state(&self, core: usize) -> u32 {
+        // Acquire: matches the Release in `set_state`, by which the last holder gave the core away.
+        self.cores[core].state.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_state(&self, core: usize, state: u32) {
+        // Release: matches the Acquire in `state` and `swap_state`.
+        self.cores[core].state.store(state, Ordering::Release);
+    }
+
+    pub(super) fn swap_state(&self, core: usize, from: u32, to: u32) -> bool {
+        // AcqRel: what the core's last holder did is visible to its next.
+        let state = &self.cores[core].state;
+        state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Adds to the counts and subtracts from them at once.
+    pub(super) fn count(&self, add: usize, sub: usize) -> Counts {
+        // Relaxed: ordered by the handshake that follows.
+        let before = Counts(self.counts.fetch_add(add.wrapping_sub(sub), Ordering::Relaxed));
+        debug_assert!(before.holds(sub), "{sub:#x} of {before:?}");
+        before
+    }
+
+    /// Whether the core is parked. If so, its queues stay empty until `unparked` is called for it,
+    /// and its gate is closed.
+    pub(crate) fn is_parked(&self, core: usize) -> bool {
+        self.state(core) == PARKED
+    }
+
+    /// Whether the core's holder is at work, or in a wait.
+    pub(crate) fn is_at_work(&self, core: usize) -> bool {
+        !matches!(self.state(core), PARKED | FREE)
+    }
+
+    /// The name of the core's state, for dumps.
+    pub(crate) fn state_name(&self, core: usize) -> &'static str {
+        ["busy", "looking", "parked", "blocked", "restricted"][self.state(core) as usize]
+    }
+
+    /// Makes a sleeping core `BUSY` and its thread a searcher, which the caller unparks.
+    pub(super) fn unlist(&self, list: &mut List, core: usize) -> Woken<'_> {
+        let mut sub = 0;
+        let is_parked = self.state(core) == PARKED;
+        if let Some(at) = list.restricted.iter().position(|it| it.core == core) {
+            list.restricted.swap_remove(at);
+            self.restricted.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(at) = list.parked.iter().rposition(|&s| s == core) {
+            list.parked.remove(at);
+            sub += ONE_PARKED;
+        }
+        if list.sentry == Some(core) {
+            list.sentry = None;
+            sub += SENTRY;
+        }
+        // The count first: its holder may see the state at once, and stop searching.
+        self.count(SEARCHER, sub);
+        self.set_state(core, BUSY);
+        match is_parked {
+            true => Woken::AtBottom(list.off[core].pop_spare()),
+            false => Woken::InWait(&self.cores[core].wait),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Waking workers: what a publisher, a searcher that has found a job, and a sentry from outside do.
+
+use super::Sleep;
+use super::cores::{BLOCKED, OffCores, PARKED, RESTRICTED};
+use super::counts::{Counts, SEARCHER, SENTRY};
+use super::park::HAS_SHORT_NAPS;
+use super::state::{OUTSIDE, Restricted};
+use crate::latch::{ANY_TAG, NO_TAG};
+use crate::sync::{Ordering, fence, seq_cst_is_enough};
+
+/// What a worker that has stopped searching has to do.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// Nothing: no worker is parked, or there is a sentry.
+    Fine,
+    /// Wake some parked workers if there is work for more than the searchers, so many, that are
+    /// left.
+    OthersSearch(usize),
+    /// It was the last: issue a fence, look at all queues, and wake workers if there is work.
+    LookAgain,
+}
+
+impl Sleep {
+    /// Step (c) of a worker that published jobs of `tag`, after its handshake.
+    #[inline]
+    pub(crate) fn notify_from_worker(&self, tag: usize) {
+        seq_cst_is_enough();
+        // SeqCst: comes after the read-modify-write or fence of step (b).
+        let counts = Counts(self.counts.load(Ordering::SeqCst));
+        if counts.searchers() == 0 && self.may_lack_workers(counts) {
+            self.wake_one();
+        }
+        self.notify_restricted(tag);
+    }
+
+    /// Whether there is a sentry on which a publisher may rely.
+    fn has_sentry(&self, counts: Counts) -> bool {
+        // Relaxed: see `enough`.
+        let awake = || self.cores.len().saturating_sub(counts.parked());
+        counts.sentry() && awake() >= self.enough.load(Ordering::Relaxed)
+    }
+
+    /// Whether a worker searches, or a publisher may rely on the sentry.
+    pub(crate) fn somebody_looks(&self) -> bool {
+        let counts = self.counts();
+        counts.searchers() > 0 || self.has_sentry(counts)
+    }
+
+    /// Steps (b) and (c) of a thread that pushed a job of `tag` to the injector. It wakes the
+    /// sentry instead of relying on it, since a caller from outside waits for the job.
+    pub(crate) fn notify_from_outside(&self, tag: usize) {
+        // Pairs with the fence in `announce`.
+        fence(Ordering::SeqCst);
+        let counts = self.counts();
+        if counts.parked() > 0 && counts.searchers() == 0 {
+            self.wake_one();
+        }
+        self.notify_restricted(tag);
+    }
+
+    /// Wakes a second worker, after one was woken for a job from outside.
+    pub(crate) fn wake_helper(&self) {
+        let counts = self.counts();
+        if counts.parked() > 0 && counts.searchers() <= 1 {
+            self.wake_one();
+        }
+    }
+
+    /// Makes the caller, a thread from outside that waits for a job, the sentry while at least
+    /// `enough` workers are awake. Returns `false` if there is one, if no worker is parked, or if
+    /// the system's timers are too coarse.
+    #[must_use]
+    pub(crate) fn watch_from_outside(&self, enough: usize) -> bool {
+        let mut list = self.list();
+        let watches = HAS_SHORT_NAPS && list.sentry.is_none() && !list.parked.is_empty();
+        if watches {
+            list.sentry = Some(OUTSIDE);
+            self.enough.store(enough, Ordering::Relaxed);
+            self.count(SENTRY, 0);
+        }
+        watches
+    }
+
+    /// That caller resigns. If this returns `LookAgain`, it looks, and calls `wake_one` if it sees
+    /// work.
+    pub(crate) fn stop_watching(&self) -> Stopped {
+        let mut list = self.list();
+        debug_assert!(list.sentry == Some(OUTSIDE), "another has taken over");
+        list.sentry = None;
+        self.enough.store(0, Ordering::Relaxed);
+        match self.count(0, SENTRY).searchers() {
+            0 => Stopped::LookAgain,
+            others => Stopped::OthersSearch(others),
+        }
+    }
+
+    /// Step (c) for a guest (lemma 5): wakes a worker in a restricted wait if none is parked.
+    pub(crate) fn notify_of_guest(&self) {
+        if self.counts().parked() == 0 {
+            self.wake_one_restricted();
+        }
+    }
+
+    /// Step (c) for a job that a thread without a core may need, while all waits are restricted:
+    /// lemma 6.
+    pub(crate) fn notify_all_restricted(&self) {
+        if self.some_wait_off() && self.all_are_restricted(None) {
+            self.wake_one_restricted();
+        }
+    }
+
+    /// Whether every worker, except for `caller`, is in a restricted wait. A caller that is in one
+    /// itself may have been woken just now, by a job that it reinjected.
+    pub(crate) fn all_are_restricted(&self, caller: Option<usize>) -> bool {
+        let mut others = (0..self.cores.len()).filter(|&core| Some(core) != caller);
+        others.all(|core| self.state(core) == RESTRICTED)
+    }
+
+    /// Whether a thread without a core waits for its own pool, and so may need any job.
+    pub(crate) fn some_wait_off(&self) -> bool {
+        self.local_off.load(Ordering::Relaxed) > 0
+    }
+
+    /// Wakes one worker in a restricted wait that runs guests.
+    #[cold]
+    pub(crate) fn wake_one_restricted(&self) {
+        if self.restricted.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut list = self.list();
+        let taker = list.restricted.iter().rfind(|it| it.takes_guests);
+        if let Some(core) = taker.map(|it| it.core) {
+            let woken = self.unlist(&mut list, core);
+            drop(list);
+            woken.unpark();
+        }
+    }
+
+    /// Step (c) for the restricted waits for jobs of `tag`: lemma 4.
+    #[inline]
+    pub(crate) fn notify_restricted(&self, tag: usize) {
+        if tag != NO_TAG && self.restricted.load(Ordering::Relaxed) > 0 {
+            self.wake_restricted(tag);
+        }
+    }
+
+    #[cold]
+    fn wake_restricted(&self, tag: usize) {
+        let mut list = self.list();
+        let serves = |it: &Restricted| tag == ANY_TAG || it.tags.contains(&Some(tag));
+        while let Some(core) = list.restricted.iter().find(|&it| serves(it)).map(|it| it.core) {
+            self.unlist(&mut list, core).unpark();
+        }
+    }
+
+    /// Wakes one parked worker: the sentry, else the one that parked last. It now counts as a
+    /// searcher.
+    #[cold]
+    pub(crate) fn wake_one(&self) {
+        let mut list = self.list();
+        let sentry = list.sentry.filter(|&sentry| sentry != OUTSIDE);
+        if let Some(core) = sentry.or_else(|| list.parked.last().copied()) {
+            let woken = self.unlist(&mut list, core);
+            drop(list);
+            woken.unpark();
+        }
+    }
+
+    /// Wakes the thread of worker `core` whose wait has the address `wait`: the core's holder, if
+    /// it sleeps inside a wait, or a thread without the core.
+    #[cold]
+    pub(crate) fn wake_blocked(&self, core: usize, wait: usize) {
+        let mut list = self.list();
+        list.off[core].wake(wait);
+        if matches!(self.state(core), BLOCKED | RESTRICTED) {
+            let woken = self.unlist(&mut list, core);
+            drop(list);
+            woken.unpark();
+        }
+    }
+
+    /// Wakes a worker for a job in its pinned queue, which was pushed before this call.
+    pub(crate) fn wake_for_pinned(&self, core: usize) {
+        // Pairs with the fence in `announce`.
+        fence(Ordering::SeqCst);
+        let sleeps = || matches!(self.state(core), PARKED | BLOCKED | RESTRICTED);
+        // A worker that is not seen asleep looks at its pinned queue after its own fence.
+        if !sleeps() {
+            return;
+        }
+        let mut list = self.list();
+        if sleeps() {
+            let woken = self.unlist(&mut list, core);
+            drop(list);
+            woken.unpark();
+        }
+    }
+
+    /// Wakes all parked workers and spare threads.
+    pub(crate) fn wake_all(&self) {
+        let mut list = self.list();
+        while let Some(&core) = list.parked.last() {
+            self.unlist(&mut list, core).unpark();
+        }
+        list.off.iter().for_each(OffCores::wake_spare);
+    }
+
+    /// Counts the caller as a searcher, unless enough workers search.
+    #[must_use]
+    pub(crate) fn start_searching(&self) -> bool {
+        let workers = self.cores.len();
+        let may = |counts| Counts(counts).may_search(workers).then(|| counts + SEARCHER);
+        self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok()
+    }
+
+    /// Counts the caller no longer as a searcher.
+    pub(crate) fn stop_searching(&self) -> Stopped {
+        let before = self.count(0, SEARCHER);
+        match before.searchers() - 1 {
+            _ if !self.may_lack_workers(before) => Stopped::Fine,
+            0 => Stopped::LookAgain,
+            others => Stopped::OthersSearch(others),
+        }
+    }
+
+    /// Whether workers are parked, and no sentry sees to it that enough are woken.
+    pub(super) fn may_lack_workers(&self, counts: Counts) -> bool {
+        counts.parked() > 0 && !self.has_sentry(counts)
+    }
+
+    /// Wakes a worker for each of `jobs` for which none searches, if no sentry does.
+    pub(crate) fn wake_for_each(&self, jobs: usize) {
+        let counts = self.counts();
+        if self.may_lack_workers(counts) {
+            (counts.searchers()..jobs).for_each(|_| self.wake_one());
+        }
+    }
+
+    /// Like `stop_searching`, for a worker that ends with its pool.
+    pub(crate) fn retire(&self) {
+        self.count(0, SEARCHER);
+    }
+
+    /// The holder of a core that was parked calls this before it publishes anything: lemma 3.
+    pub(crate) fn unparked(&self) {
+        // Pairs with the fence in `announce`.
+        fence(Ordering::SeqCst);
+    }
+}

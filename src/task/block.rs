@@ -1,0 +1,406 @@
+//! The block of memory of a task, and how the task runs.
+
+use std::cell::UnsafeCell;
+use std::mem::{ManuallyDrop, offset_of};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::head;
+use super::state::Done;
+use super::waiting::take_waiting;
+use crate::job::outcome::{self, Payload};
+use crate::sync::slab;
+use crate::worker::shared::Registry;
+use crate::worker::{Execute, JobRef, Worker};
+
+pub(super) type TaskHead = head::TaskHead<Worker>;
+
+/// The scope or pool that a task belongs to.
+pub(crate) trait Home: Copy {
+    /// Takes a panic that no handle can ask for.
+    fn take_panic(self, payload: Payload, registry: &Registry);
+
+    /// Keeps a panic that a handle may still ask for.
+    fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept;
+
+    /// Returns a panic to the handle.
+    fn give_panic(self, kept: Kept) -> Payload;
+
+    /// Takes a panic that was kept for a handle which was then dropped without asking for it.
+    fn claim_panic(self, kept: Kept);
+
+    /// Called when the task has ended. It may be called before that if the joiner runs the task,
+    /// since the joiner keeps the home from ending. The home may be gone when this returns.
+    fn task_ended(self, worker: &Worker);
+}
+
+/// The result of a task, in its block.
+pub(super) enum Ended<T> {
+    Value(T),
+    Panic(Kept),
+    Cancelled,
+}
+
+/// A panic that waits for its handle.
+pub(crate) enum Kept {
+    /// In the task's block, with the pool whose panic handler gets it if the handle is dropped.
+    ByTask(Box<(Payload, Arc<Registry>)>),
+    /// In the scope, under this number.
+    ByScope(usize),
+}
+
+/// The functions of a task that depend on the types of its closure and its home.
+#[repr(C)]
+pub(super) struct Table {
+    pub(super) execute: Execute,
+    /// Runs the closure of a task that the caller claimed, and writes the result into the block.
+    pub(super) run: unsafe fn(NonNull<TaskHead>, &Worker),
+    /// Drops the closure of a task that the caller claimed, and says so in the block. Returns a
+    /// panic of the drop.
+    pub(super) cancel: unsafe fn(NonNull<TaskHead>) -> Result<(), Payload>,
+    /// Tells the home that the task has ended.
+    pub(super) task_ended: unsafe fn(NonNull<TaskHead>, &Worker),
+    /// `Home::give_panic`.
+    pub(super) give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> Payload,
+    /// `Home::claim_panic`.
+    pub(super) claim_panic: unsafe fn(NonNull<TaskHead>, Kept),
+    /// Frees the block, in which neither closure nor result is left.
+    pub(super) free: unsafe fn(NonNull<TaskHead>),
+    /// The offset of the result in the block.
+    pub(super) ended_at: usize,
+}
+
+#[repr(C)]
+pub(super) struct Task<F, T, H> {
+    head: TaskHead,
+    home: H,
+    content: UnsafeCell<Content<F, T>>,
+}
+
+/// The closure until the task runs, then the result. Both are at offset 0: see `Table::ended_at`.
+///
+/// Packed, so that no block needs a large alignment. Both are moved in and out, never used in
+/// place.
+#[repr(C, packed(8))]
+union Content<F, T> {
+    closure: ManuallyDrop<F>,
+    ended: ManuallyDrop<Ended<T>>,
+}
+
+impl<F, T, H> Task<F, T, H>
+where
+    F: FnOnce() -> T,
+    H: Home,
+{
+    /// Makes a task of isolation tag `tag`, with its entry and its handle still to be made.
+    #[inline]
+    pub(super) fn new(closure: F, home: H, tag: usize) -> NonNull<TaskHead> {
+        // SAFETY: the table is made for this type, which begins with the header, and the table with
+        // `execute`.
+        let head = unsafe { TaskHead::new(NonNull::from(Self::TABLE).cast(), tag) };
+        let block = slab::take::<Self>();
+        let task = block.as_ptr();
+        // Field by field, so that a large closure is copied once.
+        // SAFETY: the block is for this type, and this function's alone.
+        unsafe {
+            (&raw mut (*task).head).write(head);
+            (&raw mut (*task).home).write(home);
+            (&raw mut (*task).content).cast::<F>().write_unaligned(closure);
+        }
+        block.cast()
+    }
+
+    const TABLE: &'static Table = &Table {
+        execute: Self::execute,
+        run: Self::run,
+        cancel: Self::cancel,
+        task_ended: Self::task_ended,
+        give_panic: Self::give_panic,
+        claim_panic: Self::claim_panic,
+        free: Self::free,
+        ended_at: offset_of!(Self, content),
+    };
+
+    /// Runs a task for its entry.
+    ///
+    /// # Safety
+    /// As `JobRef::execute`; the job is a `Task<F, T, H>`.
+    unsafe fn execute(job: JobRef, worker: &Worker) {
+        let this: NonNull<Self> = job.cast();
+        // SAFETY: the block is alive until the entry, which is this call, is gone.
+        let head = unsafe { &(*this.as_ptr()).head };
+        if head.state.is_detached() {
+            // SAFETY: the handle has gone, so only this call refers to the block.
+            unsafe { Self::execute_detached(this, worker) }
+        } else {
+            // SAFETY: as this function.
+            unsafe { Self::execute_joinable(this, worker) }
+        }
+    }
+
+    /// Runs a task whose handle has gone. The block is freed first, while it is in the cache.
+    ///
+    /// # Safety
+    /// Only the caller refers to the block; the task has not run.
+    #[inline]
+    unsafe fn execute_detached(this: NonNull<Self>, worker: &Worker) {
+        // SAFETY: by the premise, the closure is there, and is read once.
+        let closure = unsafe { Self::take_closure(this) };
+        // SAFETY: the block is alive.
+        let home = unsafe { (*this.as_ptr()).home };
+        // SAFETY: nothing refers to the block after this.
+        unsafe { Self::free(this.cast()) };
+        worker.count_task();
+        // The value is dropped inside, so that a panic of its drop counts as the task's.
+        if let Err(payload) = worker.run_users(|| drop(closure())) {
+            home.take_panic(payload, worker.registry());
+        }
+        home.task_ended(worker);
+    }
+
+    /// Runs a task whose handle may still be used, unless another thread has claimed it.
+    ///
+    /// # Safety
+    /// The caller holds the task's entry.
+    #[cold]
+    unsafe fn execute_joinable(this: NonNull<Self>, worker: &Worker) {
+        let block: NonNull<TaskHead> = this.cast();
+        // SAFETY: the block is alive until the entry is gone, below.
+        let head = unsafe { &(*this.as_ptr()).head };
+        // The load may save the write.
+        if head.state.is_claimed() || !head.state.claim() {
+            // SAFETY: this call is the entry.
+            return unsafe { Self::execute_empty(this, worker) };
+        }
+        // A handle may be joined to wait for this task: see `Header::tag`.
+        let outer = worker.enter_tag(block.as_ptr().expose_provenance());
+        // SAFETY: claimed.
+        unsafe { Self::run(block, worker) };
+        worker.leave_tag(outer);
+        let done = head.state.finish();
+        // SAFETY: the block is alive, and so is the home until it is told that the task has ended.
+        let home = unsafe { (*this.as_ptr()).home };
+        if done == Done::Settle {
+            // SAFETY: the handle went before the result came, so this call owns result and block.
+            unsafe { Self::settle(this, home, worker) };
+        } else {
+            if let Done::Wake(address) = done {
+                // SAFETY: `finish` gave it to this call.
+                unsafe { take_waiting(address) }.wake_on(worker);
+            }
+            // SAFETY: this call is the entry; nothing uses `head` after this.
+            unsafe { TaskHead::leave_as_entry(block) };
+        }
+        home.task_ended(worker);
+    }
+
+    /// Lets go an empty entry: that of a task which another thread runs, or has run or cancelled.
+    ///
+    /// # Safety
+    /// The caller holds the entry.
+    unsafe fn execute_empty(this: NonNull<Self>, worker: &Worker) {
+        // SAFETY: the block is alive until the entry is gone.
+        let home = unsafe { (*this.as_ptr()).home };
+        // SAFETY: as above.
+        let is_cancelled = unsafe { (*this.as_ptr()).head.state.is_cancelled() };
+        // SAFETY: this call is the entry.
+        unsafe { TaskHead::leave_as_entry(this.cast()) };
+        if is_cancelled || entry_tells_home(worker) {
+            home.task_ended(worker);
+        }
+    }
+
+    /// Drops the result of a task whose handle went while it ran, and frees the block.
+    ///
+    /// # Safety
+    /// The result is there; only the caller refers to the block.
+    unsafe fn settle(this: NonNull<Self>, home: H, worker: &Worker) {
+        // SAFETY: by the premise.
+        let ended = unsafe { TaskHead::take_ended::<T>(this.cast()) };
+        // SAFETY: by the premise.
+        unsafe { Self::free(this.cast()) };
+        match ended {
+            Ended::Value(value) => {
+                if let Err(payload) = worker.run_users(|| drop(value)) {
+                    home.take_panic(payload, worker.registry());
+                }
+            }
+            Ended::Panic(kept) => home.claim_panic(kept),
+            Ended::Cancelled => {}
+        }
+    }
+
+    /// `Table::run`.
+    ///
+    /// # Safety
+    /// `block` is a `Task<F, T, H>` that the caller claimed and has not run yet.
+    unsafe fn run(block: NonNull<TaskHead>, worker: &Worker) {
+        let this = block.cast::<Self>();
+        // SAFETY: only the thread that has claimed the task reads the closure, once.
+        let closure = unsafe { Self::take_closure(this) };
+        worker.count_task();
+        let ended = match worker.run_users(closure) {
+            Ok(value) => Ended::Value(value),
+            Err(payload) => {
+                // SAFETY: as in `execute_joinable`.
+                let home = unsafe { (*this.as_ptr()).home };
+                Ended::Panic(home.keep_panic(payload, worker.registry()))
+            }
+        };
+        // SAFETY: no thread reads the result before `DONE` is set or this call returns.
+        unsafe { Self::put_ended(this, ended) };
+    }
+
+    /// `Table::cancel`.
+    ///
+    /// # Safety
+    /// `block` is a live `Task<F, T, H>` that the caller claimed and has not run.
+    unsafe fn cancel(block: NonNull<TaskHead>) -> Result<(), Payload> {
+        let this = block.cast::<Self>();
+        // SAFETY: only the thread that has claimed the task takes the closure, once.
+        let dropped = outcome::run(|| drop(unsafe { Self::take_closure(this) }));
+        // SAFETY: no thread reads the result before `DONE` is set.
+        unsafe { Self::put_ended(this, Ended::Cancelled) };
+        dropped
+    }
+
+    /// # Safety
+    /// The closure was taken out of `this`, and no other thread uses its place.
+    unsafe fn put_ended(this: NonNull<Self>, ended: Ended<T>) {
+        // SAFETY: by the premise.
+        unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
+    }
+
+    /// `Table::task_ended`.
+    ///
+    /// # Safety
+    /// `block` is a live `Task<F, T, H>` that has run; called once.
+    unsafe fn task_ended(block: NonNull<TaskHead>, worker: &Worker) {
+        // SAFETY: the block is alive.
+        unsafe { (*block.cast::<Self>().as_ptr()).home }.task_ended(worker);
+    }
+
+    /// `Table::give_panic`.
+    ///
+    /// # Safety
+    /// `block` is a live `Task<F, T, H>`, its home is alive, and `kept` is this task's.
+    unsafe fn give_panic(block: NonNull<TaskHead>, kept: Kept) -> Payload {
+        // SAFETY: the block is alive.
+        unsafe { (*block.cast::<Self>().as_ptr()).home }.give_panic(kept)
+    }
+
+    /// `Table::claim_panic`.
+    ///
+    /// # Safety
+    /// As `give_panic`.
+    unsafe fn claim_panic(block: NonNull<TaskHead>, kept: Kept) {
+        // SAFETY: the block is alive.
+        unsafe { (*block.cast::<Self>().as_ptr()).home }.claim_panic(kept);
+    }
+
+    /// `Table::free`.
+    ///
+    /// # Safety
+    /// `block` is a `Task<F, T, H>` to which nothing else refers; closure and result are gone.
+    unsafe fn free(block: NonNull<TaskHead>) {
+        // SAFETY: the block came from `slab::take` in `new_task`; nothing in it needs a drop.
+        unsafe { slab::give(block.cast::<Self>()) };
+    }
+
+    /// # Safety
+    /// `this` is alive, and its closure has not been taken.
+    unsafe fn take_closure(this: NonNull<Self>) -> F {
+        // SAFETY: by the premise.
+        unsafe { (*this.as_ptr()).content.get().cast::<F>().read_unaligned() }
+    }
+}
+
+impl TaskHead {
+    /// The table of a task (not of a job that is none).
+    pub(super) fn table(&self) -> &'static Table {
+        // SAFETY: a task's header has a whole `Table`, whose first entry it points to.
+        unsafe { self.header.table().cast().as_ref() }
+    }
+
+    /// # Safety
+    /// `task` has the result type `T`; the result is there, and is taken once.
+    pub(super) unsafe fn take_ended<T>(task: NonNull<TaskHead>) -> Ended<T> {
+        // SAFETY: by the premise; the table knows the place.
+        unsafe { task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>().read_unaligned() }
+    }
+
+    /// The entry goes, and frees the block if the handle has gone.
+    ///
+    /// # Safety
+    /// The caller is the entry, and does not touch the block again.
+    pub(super) unsafe fn leave_as_entry(block: NonNull<TaskHead>) {
+        // SAFETY: the block is alive until this party has left.
+        let free = unsafe { block.as_ref() }.table().free;
+        // SAFETY: as above.
+        if unsafe { block.as_ref() }.state.leave_as_entry() {
+            // SAFETY: both parties have gone.
+            unsafe { free(block) };
+        }
+    }
+
+    /// The handle goes, and frees the block if the entry has gone.
+    ///
+    /// # Safety
+    /// As `leave_as_entry`, of the handle.
+    pub(super) unsafe fn leave_as_handle(block: NonNull<TaskHead>) {
+        // SAFETY: the block is alive until this party has left.
+        let free = unsafe { block.as_ref() }.table().free;
+        // SAFETY: as above.
+        if unsafe { block.as_ref() }.state.leave_as_handle() {
+            // SAFETY: both parties have gone.
+            unsafe { free(block) };
+        }
+    }
+}
+
+/// Claims a task for a request. Returns `false` if a thread runs it already, or has run it.
+///
+/// # Safety
+/// `task` is alive.
+pub(super) unsafe fn claim(task: NonNull<TaskHead>) -> bool {
+    // SAFETY: by the premise.
+    unsafe { task.as_ref() }.state.claim()
+}
+
+/// Runs a task for a request.
+///
+/// # Safety
+/// The caller has claimed `task`, whose handle is being joined.
+pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
+    // SAFETY: the handle, which waits for `DONE`, keeps the block alive.
+    let head = unsafe { task.as_ref() };
+    // As in `execute_joinable`.
+    let outer = worker.enter_tag(task.as_ptr().expose_provenance());
+    // SAFETY: claimed, and not run yet.
+    unsafe { (head.table().run)(task, worker) };
+    worker.leave_tag(outer);
+    if !entry_tells_home(worker) {
+        // SAFETY: as in `Handle::run_here`: the joiner is in the home, and waits.
+        unsafe { (head.table().task_ended)(task, worker) };
+    }
+    // The handle waits, so this is never `Done::Settle`. The block may be gone after this.
+    if let Done::Wake(address) = head.state.finish() {
+        // SAFETY: `finish` gave it to this call.
+        unsafe { take_waiting(address) }.wake_on(worker);
+    }
+}
+
+/// Whether the empty entry, and not the joiner, tells the home that a task has ended. That keeps
+/// the ancestors of the empty entry alive, in pools whose waits look at ancestors.
+pub(super) fn entry_tells_home(worker: &Worker) -> bool {
+    worker.waits_for_own_work()
+}
+
+/// Whether the job is the empty entry of a task whose handle has gone.
+///
+/// # Safety
+/// The job begins with a `TaskHead`: it is a task's entry or a placeholder (`fifo.rs`).
+pub(super) unsafe fn is_empty_entry(job: &JobRef) -> bool {
+    // SAFETY: by the premise; the entry keeps it alive.
+    unsafe { job.header().cast::<TaskHead>().as_ref() }.state.is_entry_empty()
+}

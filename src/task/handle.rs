@@ -1,0 +1,307 @@
+//! The handle of a task: joins it, polls it, takes its result.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use super::JoinError;
+use super::block::{Ended, Home, Task, TaskHead, entry_tells_home, is_empty_entry};
+use super::request::Requested;
+use super::state::Detached;
+use super::waiting::{Waiting, drop_waiting, own_waiting};
+use crate::job::outcome;
+use crate::latch::{Awaited, Wait};
+use crate::os::generation;
+use crate::sim;
+use crate::sleep::Sleeper;
+use crate::sync::{Parker, wait_outside};
+use crate::worker::shared::Registry;
+use crate::worker::{JobRef, Worker, pools};
+
+/// Makes a task of isolation tag `tag`. Returns its entry, which the caller queues, and its handle.
+///
+/// # Safety
+/// 1. The entry is queued at the registry whose address is `pool`, and is run.
+/// 2. `closure` and its result may be used on another thread until `home` is told that the task has
+///    ended. The handle does not outlive what they borrow.
+#[inline]
+pub(crate) unsafe fn new_task<F, T, H>(
+    closure: F,
+    home: H,
+    pool: *const Registry,
+    tag: usize,
+) -> (JobRef, Handle<T>)
+where
+    F: FnOnce() -> T,
+    H: Home,
+{
+    let task = Task::<F, T, H>::new(closure, home, tag);
+    // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
+    // the rest is this function's premise.
+    let job = unsafe { JobRef::new(task.cast()) };
+    (job, Handle { task, pool, result: PhantomData })
+}
+
+/// The party that has the right to a task's result.
+pub(crate) struct Handle<T> {
+    pub(super) task: NonNull<TaskHead>,
+    /// The task's pool: an identity, never dereferenced.
+    pool: *const Registry,
+    result: PhantomData<T>,
+}
+
+// SAFETY: the right to take the `T` moves with the handle; what else is shared in the block is
+// atomic, or ordered by atomics.
+unsafe impl<T: Send> Send for Handle<T> {}
+// SAFETY: by reference a handle only changes an atomic, and drops the closure, which may be sent.
+unsafe impl<T: Send> Sync for Handle<T> {}
+// The `T` is not in the handle.
+impl<T> Unpin for Handle<T> {}
+// `join` consumes the handle, so a panic in it leaves nothing to observe.
+impl<T> UnwindSafe for Handle<T> {}
+// As above. If a drop of the closure panics, the task is cancelled all the same.
+impl<T> RefUnwindSafe for Handle<T> {}
+
+impl<T> Handle<T> {
+    pub(super) fn head(&self) -> &TaskHead {
+        // SAFETY: the block is alive until the handle leaves.
+        unsafe { self.task.as_ref() }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.head().state.is_done()
+    }
+
+    /// `is_finished`, for users that may call it in a loop.
+    pub(crate) fn poll_finished(&self) -> bool {
+        sim::poll_for(self.pool.addr());
+        self.is_finished()
+    }
+
+    /// Waits for the task. A worker of its pool runs the task itself if it is not claimed. Any
+    /// other worker runs other work, and any other thread sleeps.
+    ///
+    /// # Panics
+    /// If this is the child of a `fork()` and the task is one of the parent's that has not ended.
+    pub(crate) fn join(mut self) -> Result<T, JoinError> {
+        self.forget_waiting();
+        match Worker::current() {
+            Some(worker) if self.claim(worker) => self.run_here(worker),
+            caller if self.is_lost(caller) => generation::refuse(),
+            Some(worker) => {
+                let request = self.request(worker);
+                let wait = HandleWait { handle: &self, worker, asked: Cell::new(false) };
+                worker.wait_until(&wait);
+                drop(request);
+                self.take()
+            }
+            None => {
+                let parker = Parker::new();
+                if self.ask_wake(Sleeper::Outside(parker.unparker().clone())) {
+                    wait_outside(&parker, self.pool.addr(), || self.is_finished());
+                }
+                self.take()
+            }
+        }
+    }
+
+    /// Whether the task will never end, since its pool is the parent's of this `fork()`'s child.
+    pub(super) fn is_lost(&self, caller: Option<&Worker>) -> bool {
+        let is_own = caller.is_some_and(|worker| std::ptr::eq(self.pool, worker.registry()));
+        // In this order: the pool is in the list until the task has ended.
+        let is_unknown = || !pools::has_registry_at(self.pool.addr());
+        !is_own && !self.is_finished() && is_unknown() && !self.is_finished()
+    }
+
+    /// Claims the task, if `worker` may run it here: it is of the same pool, and either tasks need
+    /// not begin in order or the wait may not run those that come first.
+    pub(super) fn claim(&self, worker: &Worker) -> bool {
+        let state = &self.head().state;
+        // The load of `is_claimed` may save the write.
+        std::ptr::eq(self.pool, worker.registry())
+            && !(worker.runs_in_order() && worker.may_run_any_task())
+            && !state.is_claimed()
+            && state.claim()
+    }
+
+    /// Asks the task's pool to begin the task, if the joiner is a worker of another pool.
+    fn request(&self, joiner: &Worker) -> Option<Requested> {
+        let is_others = !std::ptr::eq(self.pool, joiner.registry());
+        if !is_others || self.head().state.is_claimed() {
+            return None;
+        }
+        // The pool is in the list until the task has ended.
+        let registry = pools::registry_at(self.pool.addr())?;
+        // SAFETY: the request is revoked before the handle takes the result.
+        let requested = unsafe { Requested::new(self.task, &registry, joiner.tag()) };
+        outcome::discard(registry);
+        Some(requested)
+    }
+
+    /// Runs the task, which the caller has claimed. Then drops the empty entries at the newest end
+    /// of the worker's queue, so that they do not pile up.
+    pub(super) fn run_here(self, worker: &Worker) -> Result<T, JoinError> {
+        let block = self.task;
+        let run = self.head().table().run;
+        // SAFETY: claimed, and not run yet.
+        worker.run_in_place(|| unsafe { run(block, worker) });
+        if !entry_tells_home(worker) {
+            // SAFETY: it has run. The caller is in the home, and keeps it alive.
+            unsafe { (self.head().table().task_ended)(block, worker) };
+        }
+        let result = self.take();
+        worker.drop_empty_entries(|job| {
+            // SAFETY: buffers and batches hold entries and placeholders.
+            unsafe { is_empty_entry(job) }
+        });
+        result
+    }
+
+    /// Registers `sleeper`, to be woken when the task is done. Returns `false` if it is done.
+    pub(super) fn ask_wake(&self, sleeper: Sleeper) -> bool {
+        self.register(Box::new(Waiting::Thread(sleeper)))
+    }
+
+    /// Takes the result, or returns the handle if the task is not done.
+    pub(crate) fn try_take(self) -> Result<Result<T, JoinError>, Self> {
+        if self.is_finished() { Ok(self.take()) } else { Err(self) }
+    }
+
+    /// Takes the result, which has to be there.
+    fn take(self) -> Result<T, JoinError> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the result is there, and the handle takes it here, once.
+        let ended = unsafe { TaskHead::take_ended(this.task) };
+        let result = match ended {
+            Ended::Value(value) => Ok(value),
+            // SAFETY: the block is alive until the handle leaves. So is its home: a scope's handle
+            // cannot be used after the scope.
+            Ended::Panic(kept) => Err(JoinError::panicked(unsafe {
+                (this.head().table().give_panic)(this.task, kept)
+            })),
+            Ended::Cancelled => Err(JoinError::cancelled()),
+        };
+        // SAFETY: this is the handle, and it is not dropped.
+        unsafe { TaskHead::leave_as_handle(this.task) };
+        result
+    }
+}
+
+/// A worker's wait for a task that another runs.
+pub(super) struct HandleWait<'a, T> {
+    pub(super) handle: &'a Handle<T>,
+    pub(super) worker: &'a Worker,
+    /// Whether the worker's `Sleeper` is registered.
+    pub(super) asked: Cell<bool>,
+}
+
+impl<T> Wait for HandleWait<'_, T> {
+    fn done(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    fn what(&self) -> Awaited {
+        Awaited::Task
+    }
+
+    fn elsewhere(&self) -> Option<usize> {
+        let pool = self.handle.pool;
+        (!std::ptr::eq(pool, self.worker.registry())).then(|| pool.addr())
+    }
+
+    fn tag(&self) -> Option<usize> {
+        Some(self.handle.task.as_ptr().addr())
+    }
+
+    fn ask_wake(&self) -> bool {
+        if !self.asked.get() {
+            self.asked.set(self.handle.ask_wake(self.worker.sleeper(self)));
+        }
+        self.asked.get()
+    }
+}
+
+impl<T> Drop for Handle<T> {
+    #[inline]
+    fn drop(&mut self) {
+        match self.head().state.detach() {
+            Detached::Nothing => {}
+            Detached::Settle => self.settle(),
+            // SAFETY: `detach` gave it to this call.
+            Detached::Withdraw(address) => unsafe { drop_waiting(address) },
+        }
+    }
+}
+
+impl<T> Handle<T> {
+    /// Drops the result, which came before the handle was dropped.
+    #[cold]
+    fn settle(&self) {
+        // SAFETY: `DONE` is set, and the handle did not take the result.
+        let value = match unsafe { TaskHead::take_ended::<T>(self.task) } {
+            Ended::Value(value) => Some(value),
+            Ended::Panic(kept) => {
+                // SAFETY: as in `take`.
+                unsafe { (self.head().table().claim_panic)(self.task, kept) };
+                None
+            }
+            Ended::Cancelled => None,
+        };
+        // SAFETY: this is the handle, in its drop.
+        unsafe { TaskHead::leave_as_handle(self.task) };
+        // Last, because a drop may panic.
+        drop(value);
+    }
+}
+
+impl<T> Handle<T> {
+    /// Registers `waiting`, if nothing is registered. Returns `false` if the task is done.
+    pub(super) fn register(&self, waiting: Box<Waiting>) -> bool {
+        let waiting = Box::into_raw(waiting);
+        let address = waiting.expose_provenance();
+        if self.head().state.ask_wake(address) {
+            return true;
+        }
+        // SAFETY: the address was refused, and is still this call's.
+        drop(unsafe { own_waiting(address) });
+        false
+    }
+
+    /// Takes back what is registered, unless the task is done.
+    pub(super) fn withdraw(&mut self) -> Option<Box<Waiting>> {
+        // SAFETY: `withdraw` gave it to this call.
+        self.head().state.withdraw().map(|address| unsafe { own_waiting(address) })
+    }
+
+    /// Drops what is registered, unless the task is done.
+    #[inline]
+    pub(crate) fn forget_waiting(&mut self) {
+        if let Some(address) = self.head().state.withdraw() {
+            // SAFETY: `withdraw` gave it to this call.
+            unsafe { drop_waiting(address) };
+        }
+    }
+
+    /// Whether the task is done. If not, `waker` is registered, in place of that of the last call.
+    ///
+    /// # Panics
+    /// As `join`, in the child of a `fork()`.
+    pub(crate) fn poll_done(&mut self, waker: &Waker) -> bool {
+        sim::poll_for(self.pool.addr());
+        if self.is_finished() {
+            return true;
+        }
+        if self.is_lost(Worker::current()) {
+            generation::refuse();
+        }
+        // The user's code runs while nothing is half done: the clone before, the drop after.
+        let (waiting, _outdated) = match self.withdraw() {
+            Some(same) if same.is_future_of(waker) => (same, None),
+            other => (Box::new(Waiting::Future(waker.clone())), other),
+        };
+        !self.register(waiting)
+    }
+}

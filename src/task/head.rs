@@ -1,0 +1,24 @@
+//! The first field of every task, and of what is queued like a task.
+
+use std::ptr::NonNull;
+
+use super::state::TaskState;
+use crate::job::{Execute, Header};
+
+/// The first field of every task.
+#[repr(C)]
+pub(super) struct TaskHead<W> {
+    pub(super) header: Header<W>,
+    pub(super) state: TaskState,
+}
+
+impl<W> TaskHead<W> {
+    /// # Safety
+    /// `table` is static and made for the type that begins with this.
+    pub(super) unsafe fn new(table: NonNull<Execute<W>>, tag: usize) -> Self {
+        // SAFETY: by the premise.
+        let mut header = unsafe { Header::new(table) };
+        header.set_tag(tag);
+        TaskHead { header, state: TaskState::new() }
+    }
+}

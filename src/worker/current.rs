@@ -1,0 +1,149 @@
+//! Which worker a thread acts as.
+
+use std::cell;
+use std::ptr;
+
+use super::shared::{Current, JoinHeader, Registry, Worker};
+use crate::os::generation;
+use crate::queue::ForkFront;
+use crate::sim;
+use crate::sync::thread_local;
+
+thread_local! {
+    /// The worker whose core this thread holds, else `OUTSIDE`.
+    static CURRENT: cell::Cell<Current> = const { cell::Cell::new(OUTSIDE) };
+    /// Whether this is a thread that a pool has started.
+    static IS_POOLS: cell::Cell<bool> = const { cell::Cell::new(false) };
+}
+
+/// Stands for a worker on a thread that is none.
+#[cfg(not(loom))]
+const OUTSIDE: Current = &raw const FRONT_OUTSIDE;
+#[cfg(not(loom))]
+static FRONT_OUTSIDE: ForkFront<JoinHeader> = ForkFront::closed();
+/// In a model only workers fork.
+#[cfg(loom)]
+const OUTSIDE: Current = ptr::null();
+
+impl Worker {
+    /// The worker whose core this thread holds.
+    #[inline(always)]
+    pub(crate) fn current<'a>() -> Option<&'a Worker> {
+        Self::of(CURRENT.get())
+    }
+
+    /// Whether this thread acts as a worker, or is a pool's thread that is about to begin or end,
+    /// for which a worker of another pool may wait.
+    pub(crate) fn is_on_pools_thread() -> bool {
+        IS_POOLS.get() || Self::current().is_some()
+    }
+
+    /// Whether this is a thread that a pool has started.
+    pub(super) fn is_on_own_thread() -> bool {
+        IS_POOLS.get()
+    }
+
+    /// Notes that the calling thread is one that a pool has started.
+    pub(crate) fn mark_pools_thread() {
+        IS_POOLS.set(true);
+    }
+
+    /// Makes each later child of a `fork()` a new generation.
+    pub(crate) fn watch_forks() {
+        generation::watch(Self::leave_lost_pool);
+    }
+
+    /// In the child of a `fork()`, makes the only thread one that is no worker. Only frames from
+    /// before the `fork()` still refer to a worker.
+    extern "C" fn leave_lost_pool() {
+        if let Some(worker) = Self::current() {
+            worker.forks.forget_thief();
+        }
+        CURRENT.set(OUTSIDE);
+        IS_POOLS.set(false);
+        sim::leave();
+    }
+
+    #[inline(always)]
+    pub(crate) fn of<'a>(current: Current) -> Option<&'a Worker> {
+        if ptr::eq(current, OUTSIDE) {
+            return None;
+        }
+        // SAFETY: any other front is the first field of a worker (`Acting`). The pointer is set
+        // only while a frame below, or the thread itself (`pool/member.rs`), keeps the worker
+        // alive, and callers use the reference inside the present call only.
+        Some(unsafe { &*current.cast::<Worker>() })
+    }
+}
+
+impl Registry {
+    /// Whether the pool's threads are in the parent of this `fork()`'s child.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.generation.is_past()
+    }
+
+    /// Called before a thread that is no worker uses the pool.
+    ///
+    /// # Panics
+    /// Panics if the pool is lost, or is a deterministic one of another thread.
+    pub(crate) fn expect_threads(&self) {
+        if self.is_lost() {
+            generation::refuse();
+        }
+        assert!(
+            !self.is_away_from_home(),
+            "a deterministic pool can be used on the thread that it was built on, and by the \
+             workers of deterministic pools that were built there, and on no other thread (with \
+             FILCH_SEED, the global pool is built on the thread that uses it first)"
+        );
+    }
+
+    /// The worker of this pool that the calling thread acts as.
+    #[inline]
+    pub(crate) fn current_worker(&self) -> Option<&Worker> {
+        Worker::current().filter(|worker| std::ptr::eq(worker.registry(), self))
+    }
+
+    /// Returns the worker of this pool that the calling thread acts as. On any other thread, checks
+    /// that it may use the pool.
+    ///
+    /// # Panics
+    /// Like `expect_threads`.
+    #[inline]
+    pub(crate) fn expect_worker(&self) -> Option<&Worker> {
+        let worker = self.current_worker();
+        if worker.is_none() {
+            self.expect_threads();
+        }
+        worker
+    }
+}
+
+/// Whether this thread acts as a worker of a deterministic pool.
+#[inline]
+pub(crate) fn is_simulated() -> bool {
+    Worker::current().is_some_and(|worker| worker.registry().is_simulated())
+}
+
+/// The front of the queue for forks of this thread.
+#[inline(always)]
+pub(crate) fn current() -> Current {
+    CURRENT.get()
+}
+
+/// The thread acts as the worker until this is dropped.
+pub(crate) struct Acting {
+    before: Current,
+}
+
+impl Acting {
+    pub(crate) fn start(worker: &Worker) -> Self {
+        Acting { before: CURRENT.replace(worker.as_current()) }
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}

@@ -1,0 +1,258 @@
+//! The threads of a pool, and how a pool ends.
+//!
+//! # The end: states
+//! A pool is running, `ending` (it was dropped), or `ended` (its threads end).
+//!
+//! *Invariant.* `ended` is set only while all cores are parked in the main loop, no thread is off
+//! its core, and no job is queued. (A member, which never comes to the main loop, may be left out:
+//! see `begin_end`.)
+//!
+//! # Lemmas
+//! 1. *The pool ends.* `begin_end` sets `ending` and ends the pool at once if the workers are
+//!    parked. If not, the last worker to park sees `ending`, by the list's lock, and ends the pool.
+//!    Model: `the_last_worker_to_park_ends_the_pool`.
+//! 2. *No job is left.* The worker that sets `ended` has looked at all queues after its
+//!    announcement. All other workers are parked, so no thread is left to make a job. A pinned job
+//!    is visible to its own worker only, so the check under the lock looks at each worker's queues
+//!    as well. Model: `a_pinned_job_is_run_though_the_pool_ends`.
+//! 3. *All threads end.* `ended` is set under the sleepers' lock, and `wake_all` follows. A thread
+//!    that takes the lock later sees `ended`. Model: `a_sleeping_worker_ends_with_its_pool`.
+
+use std::io;
+use std::sync::Arc;
+
+use super::shared::Registry;
+use super::threads::Threads;
+use crate::os::thread::Thread;
+use crate::sim::Simulation;
+use crate::sleep::Event;
+use crate::sync::{Ordering, fence};
+
+impl Registry {
+    /// Lets the workers end when no work is left. With `leaves_member` they do not wait for the end
+    /// of a member.
+    pub(crate) fn begin_end(&self, leaves_member: bool) {
+        self.leaves_member.store(leaves_member, Ordering::Relaxed);
+        // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it by the
+        // list's lock, so no worker has to be woken for it.
+        self.ending.store(true, Ordering::Release);
+        // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen
+        // here.
+        fence(Ordering::SeqCst);
+        if self.injector.is_empty() && self.guests.is_empty() {
+            self.end_if_idle();
+        }
+    }
+
+    /// Ends the pool if it is `ending` and all workers are parked. A worker that parks calls this
+    /// after its re-check.
+    pub(crate) fn end_if_idle(&self) {
+        // Acquire: matches the Release in `begin_end`.
+        if !self.ending.load(Ordering::Acquire) {
+            return;
+        }
+        if self.has_ended() || self.ends() {
+            self.sleep.wake_all();
+        }
+    }
+
+    /// Sets `ended` if the invariant allows it. Returns whether it did.
+    fn ends(&self) -> bool {
+        let leaves_member = self.leaves_member.load(Ordering::Relaxed);
+        let is_alone = || leaves_member && self.has_member();
+        let left_out = is_alone();
+        let expected = self.threads.lock().started - left_out as usize;
+        // A worker that has announced itself may not have seen its pinned jobs yet. A thread that
+        // has taken over from the member has to be parked as well.
+        let nothing_left =
+            || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
+        // Under the sleepers' lock, so that no core is given to a thread that ends.
+        let end = || {
+            // Release: matches the Acquire in `has_ended`.
+            self.ended.store(true, Ordering::Release);
+            true
+        };
+        self.sleep.all_parked(expected, || nothing_left() && end())
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// A thread of the user becomes a worker.
+    pub(crate) fn member_comes(&self) {
+        self.thread_starts();
+        self.thread_runs();
+        self.has_member.store(true, Ordering::Relaxed);
+    }
+
+    /// A thread of the pool has taken over from the member.
+    pub(crate) fn member_goes(&self) {
+        self.has_member.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a member is worker 0. (Relaxed: the member itself has written it. Other threads read
+    /// it to decide how to drop the pool, or under the sleepers' lock, which orders it.)
+    pub(crate) fn has_member(&self) -> bool {
+        self.has_member.load(Ordering::Relaxed)
+    }
+
+    /// Starts a thread of this pool, which calls `body`.
+    pub(crate) fn start_thread(
+        &self,
+        name: String,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Thread> {
+        let stack_size = self.settings.stack_size;
+        match self.simulation() {
+            Some(simulation) => {
+                let looks = !self.handlers.tell_of_starts() && !self.handlers.tell_of_parking();
+                simulation.start(self.this.clone(), looks, name, stack_size, body)
+            }
+            None => Thread::start(name, stack_size, body),
+        }
+    }
+
+    /// A worker is about to get a thread.
+    pub(crate) fn thread_starts(&self) {
+        self.threads.lock().started += 1;
+    }
+
+    /// A worker's thread runs. Returns `false` if it is no longer wanted.
+    pub(crate) fn thread_runs(&self) -> bool {
+        let mut threads = self.threads.lock();
+        threads.running += !threads.is_closed as usize;
+        !threads.is_closed
+    }
+
+    /// The pool could not be built, so threads that do not run yet are no longer wanted.
+    pub(crate) fn close(&self) {
+        let mut threads = self.threads.lock();
+        threads.is_closed = true;
+        threads.started = threads.running;
+        drop(threads);
+        self.core_stays_empty();
+    }
+
+    /// A worker will never have a thread, so the other workers run its pinned jobs.
+    pub(crate) fn core_stays_empty(&self) {
+        self.has_empty_cores.store(true, Ordering::Relaxed);
+        self.notify_of_stray_pinned();
+    }
+
+    #[inline]
+    pub(crate) fn has_empty_cores(&self) -> bool {
+        // Relaxed: the fences of `notify_of_stray_pinned` and `Worker::announce` order it.
+        self.has_empty_cores.load(Ordering::Relaxed)
+    }
+
+    /// A worker will not get its thread. `came`: whether that counted as running.
+    pub(crate) fn thread_refused(&self, index: usize, came: bool) {
+        self.change_threads(|threads| {
+            threads.running -= came as usize;
+            threads.started -= !threads.is_closed as usize;
+            threads.refused.get_or_insert(index);
+        });
+        self.core_stays_empty();
+        // All workers that are left may be parked, so one of them has to end the pool.
+        if self.ending.load(Ordering::Acquire) {
+            self.sleep.wake_all();
+        }
+    }
+
+    /// The first worker whose thread builder was dropped.
+    pub(crate) fn was_refused(&self) -> Option<usize> {
+        self.threads.lock().refused
+    }
+
+    /// Sets the name of the threads of worker `index`.
+    pub(crate) fn set_name(&self, index: usize, name: String) {
+        self.threads.lock().names.insert(index, name);
+    }
+
+    pub(crate) fn name(&self, index: usize) -> String {
+        self.threads.lock().names.get(&index).cloned().unwrap_or_default()
+    }
+
+    /// Starts a spare thread of worker `index`, unless the limit is reached.
+    pub(crate) fn start_within_cap(
+        &self,
+        index: usize,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let most = self.settings.max_spare_threads;
+        let one_more = |count| (count < most).then_some(count + 1);
+        // Relaxed: it publishes nothing but the number.
+        let (relaxed, count) = (Ordering::Relaxed, &self.spare_threads);
+        count.fetch_update(relaxed, relaxed, one_more).map_err(|_| io::ErrorKind::QuotaExceeded)?;
+        let started = self.start_thread(self.name(index), body);
+        let started = started.inspect_err(|_| _ = count.fetch_sub(1, relaxed))?;
+        self.threads.lock().spare.push(started);
+        Ok(())
+    }
+
+    /// The number of spare threads.
+    pub(crate) fn spare_threads(&self) -> usize {
+        self.spare_threads.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_spare_threads(&self) -> Vec<Thread> {
+        std::mem::take(&mut self.threads.lock().spare)
+    }
+
+    /// Counts a wait that keeps its core since there is no spare thread, or the end of such a wait.
+    pub(crate) fn count_refused_hand_off(&self, is_refused: bool) {
+        let one = if is_refused { 1 } else { usize::MAX };
+        self.refused_hand_offs.fetch_add(one, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused_hand_offs(&self) -> usize {
+        self.refused_hand_offs.load(Ordering::Relaxed)
+    }
+
+    /// A worker's thread ends.
+    pub(crate) fn thread_done(&self) {
+        self.change_threads(|threads| threads.done += 1);
+    }
+
+    fn change_threads(&self, change: impl FnOnce(&mut Threads)) {
+        let mut threads = self.threads.lock();
+        change(&mut threads);
+        let all_left = threads.awaited && threads.done == threads.started + self.spare_threads();
+        drop(threads);
+        if all_left {
+            self.all_left_happens();
+        }
+    }
+
+    #[allow(unsafe_code)]
+    fn all_left_happens(&self) {
+        // SAFETY: the registry, whose thread or owner calls this, outlives the call.
+        unsafe { Event::happen(&raw const self.all_left) };
+    }
+
+    /// Whether the pool has started so many threads, not counting spare ones.
+    pub(crate) fn has_started(&self, threads: usize) -> bool {
+        self.threads.lock().started == threads
+    }
+
+    /// Waits until all threads have returned from `ThreadBuilder::run`.
+    pub(crate) fn wait_for_threads(&self) {
+        self.all_left.wait(|| {
+            let mut threads = self.threads.lock();
+            threads.awaited = true;
+            threads.done < threads.started + self.spare_threads()
+        });
+        if let Some(simulation) = self.simulation() {
+            self.wait_until_gone(simulation);
+        }
+    }
+
+    /// Waits until the last thread, whose thread-locals may need the caller's pool, is about to end
+    /// in the simulation.
+    fn wait_until_gone(&self, simulation: &Simulation) {
+        let gone = Arc::new(Event::new(self.address()));
+        let theirs = gone.clone();
+        gone.wait(|| simulation.when_gone(self.address(), move || Event::happen_shared(&theirs)));
+    }
+}

@@ -1,0 +1,121 @@
+//! How a job gets to the workers of a pool: from outside, or from a worker that may not run it.
+
+use super::Worker;
+use super::settings::WaitPolicy;
+use super::shared::{JobRef, Registry};
+use crate::job::ANY_TAG;
+use crate::queue::Injector;
+use crate::sim;
+use crate::sleep::Relay;
+use crate::sync::{Ordering, fence};
+use crate::task::fifo::Fifos;
+
+impl Registry {
+    /// Queues a job from a thread that is no worker of this pool.
+    pub(crate) fn inject(&self, job: JobRef) {
+        if Worker::is_on_pools_thread() {
+            return self.invite(job);
+        }
+        self.reinject(job);
+        self.sleep.notify_all_restricted();
+        sim::point();
+    }
+
+    /// Queues a job that a worker of another pool asks for.
+    pub(crate) fn invite(&self, job: JobRef) {
+        self.reinject_guest(job);
+        sim::point();
+    }
+
+    /// Queues a guest, new or reinjected.
+    pub(crate) fn reinject_guest(&self, job: JobRef) {
+        self.queue(job, &self.guests);
+        self.sleep.notify_of_guest();
+    }
+
+    /// Asks the workers to take jobs from the injector soon: between two jobs, between two blocks
+    /// of a loop, or at the next fork.
+    #[cold]
+    pub(crate) fn call_for_injected(&self) {
+        self.is_late.store(true, Ordering::Relaxed);
+        // The next fork, or end of one, takes a slow path.
+        self.workers.iter().for_each(|worker| worker.ask_for_forks());
+    }
+
+    /// Whether that was asked for.
+    #[inline]
+    pub(crate) fn is_late(&self) -> bool {
+        self.is_late.load(Ordering::Relaxed)
+    }
+
+    /// A worker has looked at the injector. (A caller that still waits calls again.)
+    pub(crate) fn is_served(&self) {
+        if self.is_late() {
+            self.is_late.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Queues a job in the injector: a new one, or one that the worker which found it may not run.
+    pub(crate) fn reinject(&self, job: JobRef) {
+        self.queue(job, &self.injector);
+    }
+
+    fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
+        // A worker that looks for the job here, in vain, may go to sleep.
+        sim::point();
+        let (address, tag) = (job.address(), job.tag());
+        // As soon as the job is queued, it may run and be gone with all its ancestors.
+        let above: Vec<usize> = match self.settings.wait_policy {
+            WaitPolicy::AnyWork => Vec::new(),
+            WaitPolicy::OwnDescendants => job.ancestors().skip(2).collect(),
+        };
+        queue.push(job);
+        self.sleep.notify_from_outside(tag);
+        // Its joiner may be the only worker that may run it: lemma 4 of `sleep/mod.rs`.
+        self.sleep.notify_restricted(address);
+        above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
+    }
+
+    /// Queues a task on the caller's worker, if that is of this pool, else in the injector.
+    #[inline]
+    pub(crate) fn submit(&self, caller: Option<&Worker>, job: JobRef) {
+        match caller {
+            Some(worker) => worker.push_task(job),
+            None => self.inject(job),
+        }
+    }
+
+    /// Puts a task behind those that the caller has put into `fifos` before, and returns its
+    /// placeholder. (Without a worker it returns the task, since the injector keeps an order.)
+    pub(crate) fn in_order(
+        &self,
+        caller: Option<&Worker>,
+        job: JobRef,
+        fifos: &Fifos<Worker>,
+    ) -> JobRef {
+        match caller {
+            Some(worker) => fifos.push(self.workers.len(), worker.index(), job),
+            None => job,
+        }
+    }
+
+    /// Wakes all workers, after a job was pinned to each.
+    pub(crate) fn wake_for_pinned(&self, relay: &Relay) {
+        relay.start(&self.sleep);
+        // Pairs with the fence in `notify_of_stray_pinned`: the workers that it wakes see the jobs,
+        // or this thread sees the mark. (Helpers may have issued the fences of all wake-ups.)
+        fence(Ordering::SeqCst);
+        if self.has_empty_cores() {
+            self.notify_of_stray_pinned();
+        }
+    }
+
+    /// Wakes all workers, each of which may run jobs pinned to a worker without a thread.
+    #[cold]
+    pub(crate) fn notify_of_stray_pinned(&self) {
+        // Pairs with the fence in `announce`.
+        fence(Ordering::SeqCst);
+        self.sleep.wake_all();
+        self.sleep.notify_restricted(ANY_TAG);
+    }
+}

@@ -1,0 +1,138 @@
+//! The main loop of a worker's thread, and how a worker runs a job.
+
+use std::sync::Arc;
+
+use super::current::Acting;
+use super::settings::WaitPolicy;
+use super::shared::{JobRef, Worker};
+use crate::job::NO_TAG;
+use crate::job::outcome::{self, Payload};
+use crate::sim;
+use crate::sleep::OffCore;
+use crate::sync::Ordering;
+
+impl Worker {
+    /// The body of the worker's thread `me`, which has the core at first unless it `is_spare`.
+    /// Returns `false` if it never had the core.
+    pub(crate) fn main_loop(&self, me: &Arc<OffCore>, is_spare: bool) -> bool {
+        if is_spare {
+            if !self.wait_for_core(me) {
+                return false;
+            }
+            self.stop_searching();
+        }
+        let _acting = Acting::start(self);
+        Self::mark_pools_thread();
+        self.set_thread(true);
+        self.handle(|| self.registry().handlers().starts(self.index));
+        self.work(me);
+        true
+    }
+
+    /// The main loop. Returns when the pool has ended.
+    pub(crate) fn work(&self, me: &Arc<OffCore>) {
+        let mut searching = false;
+        while self.turn(me, &mut searching) {}
+    }
+
+    /// One turn of that: runs a job, or waits for one. Returns `false` if the pool has ended.
+    #[inline]
+    pub(super) fn turn(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
+        sim::looks(true);
+        if self.is_wanted() {
+            return self.pass_on(me, searching);
+        }
+        let Some(job) = self.next_job() else {
+            return match self.stands_in() {
+                true => self.pass_on(me, searching),
+                false => self.idle(me, searching),
+            };
+        };
+        if std::mem::take(searching) {
+            self.stop_searching();
+        }
+        sim::looks(false);
+        self.run(job);
+        sim::looks(true);
+        sim::point();
+        true
+    }
+
+    fn next_job(&self) -> Option<JobRef> {
+        match self.stands_in() {
+            true => self.pop_pinned().or_else(|| self.guest()),
+            false => self.find(),
+        }
+    }
+
+    /// Runs a job at the bottom of the stack.
+    pub(super) fn run(&self, job: JobRef) {
+        // Forks on the stacks of threads that have handed off the core keep their slots.
+        if self.threads_off() == 0 {
+            self.forks.rewind();
+        }
+        self.jobs.store(1, Ordering::Relaxed);
+        self.enter_tag(job.tag());
+        self.execute(job);
+        self.leave_tag(NO_TAG);
+        self.jobs.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn execute(&self, job: JobRef) {
+        outcome::run_or_abort(|| job.execute(self));
+    }
+
+    /// Calls code of the user that is part of a job. The child of a `fork()` in it ends here: what
+    /// the job uses next may be in the frame of a thread that does not exist, and the worker's
+    /// other jobs belong to the parent.
+    #[inline]
+    pub(crate) fn run_users<R>(&self, f: impl FnOnce() -> R) -> Result<R, Payload> {
+        let result = outcome::run(f);
+        self.registry().abort_if_lost();
+        result
+    }
+
+    #[inline]
+    pub(crate) fn count_task(&self) {
+        self.counters.tasks_run.add(1);
+    }
+
+    pub(crate) fn tag(&self) -> usize {
+        self.tag.load(Ordering::Relaxed)
+    }
+
+    /// Whether it runs tasks oldest first.
+    pub(crate) fn runs_in_order(&self) -> bool {
+        self.tasks.is_in_order()
+    }
+
+    /// Whether a wait for a task of this pool may run any other.
+    pub(crate) fn may_run_any_task(&self) -> bool {
+        self.tag() == NO_TAG && !self.waits_for_own_work()
+    }
+
+    /// Whether the pool's policy is `WaitPolicy::OwnDescendants`.
+    pub(crate) fn waits_for_own_work(&self) -> bool {
+        self.registry().settings().wait_policy == WaitPolicy::OwnDescendants
+    }
+
+    /// Calls `f`, whose isolation tag is `tag`. It must not unwind.
+    pub(crate) fn within<R>(&self, tag: usize, f: impl FnOnce() -> R) -> R {
+        let outer = self.enter_tag(tag);
+        let result = f();
+        self.leave_tag(outer);
+        result
+    }
+
+    /// From here to `leave_tag`, what this worker runs has the isolation tag `tag`. Returns the tag
+    /// before.
+    pub(crate) fn enter_tag(&self, tag: usize) -> usize {
+        let outer = self.tag();
+        self.leave_tag(tag);
+        outer
+    }
+
+    pub(crate) fn leave_tag(&self, outer: usize) {
+        self.tag.store(outer, Ordering::Relaxed);
+    }
+}

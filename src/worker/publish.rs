@@ -1,0 +1,144 @@
+//! A worker queues its own forks and tasks, and wakes workers for them.
+
+use std::ptr;
+
+use super::shared::{JobRef, JoinHeader, Worker};
+use crate::job::ancestors;
+use crate::queue::Popped;
+use crate::queue::until_sure;
+use crate::sim;
+use crate::sync::Ordering;
+
+impl Worker {
+    /// Makes `job` pending after the front of the queue refused it, and returns its slot.
+    #[inline]
+    pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
+        let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
+        self.published_forks(published);
+        sim::point();
+        self.serve_late_callers();
+        slot
+    }
+
+    /// Ends a fork after the front of the queue refused it: takes back the newest pending job,
+    /// which is `job`. Returns `false` if a thief has it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unfork_slow(&self, slot: usize, job: ptr::NonNull<JoinHeader>) -> bool {
+        sim::point();
+        let (popped, published) = self.forks.pop_slow(slot, job, |job| self.publish(job));
+        self.published_forks(published);
+        if popped == Popped::Stolen {
+            // An older one may have been taken out and put back.
+            self.notify_of_forks();
+            return false;
+        }
+        // The next fork serves the late caller. Here, no other thread could take the job meanwhile.
+        if self.registry().is_late() {
+            self.forks.recheck();
+        }
+        true
+    }
+
+    /// Makes the owner's next fork, or next end of one, take a slow path.
+    pub(crate) fn ask_for_forks(&self) {
+        self.forks.raise_demand();
+    }
+
+    /// Publishes all private forks, before the worker does something else.
+    pub(super) fn flush_forks(&self) {
+        let published = self.forks.flush(|job| self.publish(job));
+        self.published_forks(published);
+    }
+
+    /// Publishes all private forks if another worker is idle, before work that may take long.
+    #[inline]
+    pub(crate) fn share_forks(&self) {
+        if self.forks.hides_work() && self.sees_idlers() {
+            self.flush_forks();
+            self.wake_ahead();
+        }
+    }
+
+    /// Step (c) of publishing (`sleep/mod.rs`).
+    fn published_forks(&self, published: usize) {
+        if published > 0 {
+            self.counters.forks_published.add(published);
+            self.notify_of_forks();
+        }
+    }
+
+    fn notify_of_forks(&self) {
+        self.notify(self.tag());
+    }
+
+    /// Step (c) of publishing jobs of `tag`, which is also the tag of this worker's present job.
+    #[inline]
+    pub(super) fn notify(&self, tag: usize) {
+        self.sleep().notify_from_worker(tag);
+        if self.waits_for_own_work() {
+            // SAFETY: a worker that runs within a tag keeps it from ending.
+            unsafe { ancestors(tag) }.skip(1).for_each(|tag| self.sleep().notify_restricted(tag));
+        }
+    }
+
+    pub(super) fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
+        // SAFETY: the queue calls this for forks of this worker that no other thread has seen.
+        unsafe { JoinHeader::publish(job, self.tag()) }
+    }
+
+    /// Queues a task of this worker, and wakes a worker for it if none searches.
+    #[inline]
+    pub(crate) fn push_task(&self, job: JobRef) {
+        let tag = job.tag();
+        self.tasks.push(job);
+        if self.tasks.has_thieves() {
+            self.notify(tag);
+        }
+        sim::point();
+    }
+
+    /// Drops the empty entries at the newest end of the task queue.
+    pub(crate) fn drop_empty_entries(&self, is_empty: impl Fn(&JobRef) -> bool) {
+        while let Some(job) = self.tasks.pop_newest(|| self.share_rest()) {
+            if !is_empty(&job) {
+                return self.push_task(job);
+            }
+            self.execute(job);
+        }
+    }
+
+    /// Queues a task for this worker only. Any thread may call this, and then has the worker woken
+    /// (`Registry::wake_for_pinned`).
+    pub(crate) fn pin(&self, job: JobRef) {
+        self.pinned.push(job);
+    }
+
+    /// Takes a job pinned to a worker that will never have a thread.
+    pub(super) fn pop_stray_pinned(&self) -> Option<JobRef> {
+        if !self.registry().has_empty_cores() {
+            return None;
+        }
+        self.without_thread().find_map(|other| until_sure(|| other.pinned.steal()))
+    }
+
+    pub(super) fn sees_stray_pinned(&self) -> bool {
+        self.registry().has_empty_cores()
+            && self.without_thread().any(|other| !other.pinned.is_empty())
+    }
+
+    fn without_thread(&self) -> impl Iterator<Item = &Worker> {
+        let workers = self.registry().workers().iter().map(|worker| &**worker);
+        workers.filter(|worker| worker.has_thread.load(Ordering::Relaxed) == 0)
+    }
+
+    /// Notes that this worker has a thread, or that it never will.
+    pub(crate) fn set_thread(&self, is_there: bool) {
+        self.has_thread.store(is_there.into(), Ordering::Relaxed);
+    }
+
+    /// Whether tasks or pinned jobs are queued here.
+    pub(crate) fn has_own_work(&self) -> bool {
+        !self.tasks.is_empty() || !self.pinned.is_empty()
+    }
+}

@@ -1,0 +1,100 @@
+//! Which further workers a worker wakes that has found a job, or is about to begin one.
+#![deny(unsafe_code)]
+
+use super::callers::Length;
+use super::shared::{Registry, Worker};
+use crate::sleep::Stopped;
+use crate::sync::Ordering;
+use crate::sync::fence;
+
+/// The most workers that a worker which has found a job wakes: two, so that all are awake after log
+/// n steps.
+const MOST_WOKEN: usize = 2;
+/// How many workers may search before a worker begins a job that is expected to take long. (They
+/// may all be woken on the same processor, and late. Without this, the last of 16 or 32 items of a
+/// loop that sleep begins after 1.2 times as long: medians on two shared virtual cores.)
+const MOST_WOKEN_AHEAD: usize = 6;
+
+impl Worker {
+    /// Stops searching. Wakes parked workers if more jobs are public than searchers are left.
+    pub(crate) fn stop_searching(&self) {
+        self.look_again(self.sleep().stop_searching());
+        // Relaxed: if it comes too early, the next worker that ends a job or waits sees the guest.
+        if !self.registry().guests().is_empty() {
+            self.sleep().notify_of_guest();
+        }
+    }
+
+    pub(crate) fn look_again(&self, stopped: Stopped) {
+        let wanted = match stopped {
+            Stopped::Fine => 0,
+            Stopped::OthersSearch(others) => {
+                self.public_jobs(others + MOST_WOKEN).saturating_sub(others)
+            }
+            Stopped::LookAgain => self.jobs_for_others(),
+        };
+        (0..wanted).for_each(|_| self.sleep().wake_one());
+    }
+
+    /// If long jobs are expected, wakes workers for its public jobs before it begins one itself: a
+    /// worker that was woken already may come late.
+    pub(super) fn wake_ahead(&self) {
+        if self.registry().callers().expect() == Length::Long {
+            let public = self.forks.public() + self.tasks.public();
+            self.sleep().wake_for_each(public.min(MOST_WOKEN_AHEAD));
+        }
+    }
+
+    /// Called by the new holder of a core that was parked.
+    pub(crate) fn unparked(&self) {
+        self.sleep().unparked();
+    }
+
+    /// How many workers the last searcher, which has found a job, is to wake: for other public
+    /// jobs, or else one for private forks.
+    pub(super) fn jobs_for_others(&self) -> usize {
+        // As in `announce_and_look`.
+        fence(Ordering::SeqCst);
+        match self.public_jobs(MOST_WOKEN) {
+            0 => self.sees_hidden().into(),
+            jobs => jobs,
+        }
+    }
+
+    /// How many jobs are public, up to `most`: here, in the injector and at others.
+    fn public_jobs(&self, most: usize) -> usize {
+        let stray = usize::from(self.sees_stray_pinned());
+        let registry = self.registry();
+        let outside = registry.injector().len() + registry.guests().len();
+        let mut jobs = outside + self.tasks.public() + stray;
+        for other in self.others() {
+            if jobs >= most {
+                return most;
+            }
+            jobs += other.public();
+        }
+        jobs.min(most)
+    }
+}
+
+impl Registry {
+    /// A thread from outside stops being the sentry. If no worker searches, it does what a last
+    /// searcher does: it looks once more, and wakes a worker if there is work.
+    pub(crate) fn stop_watching(&self) {
+        if self.sleep().stop_watching() == Stopped::LookAgain {
+            // As in `announce_and_look`.
+            fence(Ordering::SeqCst);
+            if self.shows_work() {
+                self.sleep().wake_one();
+            }
+        }
+    }
+
+    /// Whether work has come from outside, or a worker that is not parked shows or hides some.
+    fn shows_work(&self) -> bool {
+        let workers = self.workers().iter();
+        let mut awake = workers.filter(|worker| !self.sleep().is_parked(worker.index));
+        let outside = !self.injector().is_empty() || !self.guests().is_empty();
+        outside || awake.any(|worker| worker.shows_work() || worker.forks.hides_work())
+    }
+}
