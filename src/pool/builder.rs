@@ -12,6 +12,7 @@ use crate::observe::dump::dump;
 use crate::observe::watchdog::Watchdog;
 use crate::sim::{Seed, Simulation};
 use crate::sleep::MAX_WORKERS;
+use crate::worker::Worker;
 use crate::worker::handlers::Handlers;
 use crate::worker::settings::{Settings, TaskOrder, WaitPolicy};
 use crate::worker::shared::Registry;
@@ -222,8 +223,10 @@ impl ThreadPoolBuilder {
     /// again.
     ///
     /// The thread is a worker of the pool until the thread ends, even after the pool was dropped.
-    /// Then a thread of the pool takes its place. Dropping the pool does not wait for that.
-    /// Dropping it on this thread runs what is pending.
+    /// Then a thread of the pool takes its place. If the system refuses one, the other workers do
+    /// this one's work. If there are none, this thread ends by running what is pending; a later use
+    /// of the pool panics, and what another thread submits at that very moment may never run.
+    /// Dropping the pool does not wait for that. Dropping it on this thread runs what is pending.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(2).use_current_thread().build()?;
@@ -469,6 +472,7 @@ impl ThreadPoolBuilder {
     }
 
     fn try_build_with(self, spawn_handler: Option<SpawnHandler<'_>>) -> Result<ThreadPool, Failed> {
+        Worker::watch_forks();
         let workers = match self.num_threads {
             0 => num_cpus::get().clamp(1, MAX_WORKERS),
             asked if asked <= MAX_WORKERS => asked,

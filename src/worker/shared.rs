@@ -5,7 +5,7 @@
 //!
 //! *Invariant.* `ended` is set only while all cores are parked in the main loop, no thread is off
 //! its core, and no job is queued. (A member, which never comes to the main loop, may be left out:
-//! see `begin_end`.)
+//! see `begin_end`. It then runs all jobs itself, those pinned to other workers included.)
 //!
 //! # Lemmas
 //! 1. *The pool ends.* `begin_end` sets `ending` and ends the pool at once if the workers are
@@ -62,6 +62,8 @@ pub(crate) struct Registry {
     leaves_member: AtomicBool,
     /// Whether there is a worker that will never have a thread.
     has_empty_cores: AtomicBool,
+    /// Whether no worker will.
+    is_deserted: AtomicBool,
     threads: Mutex<Threads>,
     /// How many waits keep their cores since there is no spare thread.
     refused_hand_offs: AtomicUsize,
@@ -97,7 +99,6 @@ struct Threads {
 
 impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
-        Worker::watch_forks();
         queue::prepare();
         let (order, simulated) = (settings.task_order, settings.simulation.is_some());
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
@@ -117,6 +118,7 @@ impl Registry {
             has_member: AtomicBool::new(false),
             leaves_member: AtomicBool::new(false),
             has_empty_cores: AtomicBool::new(false),
+            is_deserted: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
             refused_hand_offs: AtomicUsize::new(0),
             spare_threads: AtomicUsize::new(0),
@@ -181,11 +183,17 @@ impl Registry {
     /// Called before a thread that is no worker uses the pool.
     ///
     /// # Panics
-    /// Panics if the pool is lost, or is a deterministic one of another thread.
+    /// Panics if the pool is lost, has no thread left, or is a deterministic one of another thread.
     pub(crate) fn expect_threads(&self) {
         if self.is_lost() {
             generation::refuse();
         }
+        // Relaxed: a caller who is told of the end of the last thread sees it.
+        assert!(
+            !self.is_deserted.load(Ordering::Relaxed),
+            "this pool has no thread left: its only worker was the thread that built it, which has \
+             ended, and the system has refused another thread"
+        );
         assert!(
             !self.is_away_from_home(),
             "a deterministic pool can be used on the thread that it was built on, and by the \
@@ -392,11 +400,22 @@ impl Registry {
             || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
         // Under the sleepers' lock, so that no core is given to a thread that ends.
         let end = || {
+            if left_out {
+                self.leave_member_alone();
+            }
             // Release: matches the Acquire in `has_ended`.
             self.ended.store(true, Ordering::Release);
             true
         };
         self.sleep.all_parked(expected, || nothing_left() && end())
+    }
+
+    /// From now on the member runs what it pins to the other workers, whose threads end.
+    fn leave_member_alone(&self) {
+        self.workers.iter().skip(1).for_each(|worker| worker.set_thread(false));
+        // (Without a wake-up: a member that pins a job later has taken the sleepers' lock to wake
+        // the parked worker, and so sees this.)
+        self.has_empty_cores.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -446,6 +465,11 @@ impl Registry {
     pub(crate) fn core_stays_empty(&self) {
         self.has_empty_cores.store(true, Ordering::Relaxed);
         self.notify_of_stray_pinned();
+    }
+
+    /// The pool's only worker will never have a thread again.
+    pub(crate) fn set_deserted(&self) {
+        self.is_deserted.store(true, Ordering::Relaxed);
     }
 
     #[inline]
