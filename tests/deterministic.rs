@@ -551,6 +551,79 @@ fn a_turn_that_is_kept_for_long_is_told() {
     is_aborted("a_turn_that_is_kept_for_long_is_told", body, &words);
 }
 
+/// All wait: the caller for the task, and the task for the lock of the caller.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lock_that_is_held_over_a_call_of_the_pool_is_told_of() {
+    let body = || {
+        let pool = impatient(2, 1);
+        let lock = Mutex::new(());
+        let _guard = lock.lock().unwrap();
+        pool.install(|| drop(lock.lock().unwrap()));
+    };
+    let words = ["the turn has been with filch-", "it waits for another thread", "Aborting"];
+    let name = "a_lock_that_is_held_over_a_call_of_the_pool_is_told_of";
+    is_aborted(name, body, &[&words[..], &["does: a_lock_that_is", "a pool of 2"]].concat());
+}
+
+/// The thread that the task waits for would have to run as a part of the pool.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_task_that_parks_for_ever_is_told_of() {
+    let body = || {
+        let pool = impatient(2, 1);
+        let (tell, told) = std::sync::mpsc::channel::<thread::Thread>();
+        let parks = move || {
+            tell.send(thread::current()).unwrap();
+            thread::park();
+        };
+        pool.scope(|s| {
+            drop(s.spawn(parks));
+            s.spawn(|| (0..100).for_each(|_| schedule_point())).join().unwrap();
+        });
+        told.recv().unwrap().unpark();
+    };
+    let words = ["the turn has been with filch-", "it waits for another thread", "Aborting"];
+    is_aborted("a_task_that_parks_for_ever_is_told_of", body, &words);
+}
+
+/// A computation is not aborted, whether others have work or not. If they have, that is told once.
+/// A wait that may end is told once as well.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_keeps_the_turn_and_goes_on_is_told_once() {
+    let compute = |time| {
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    };
+    let long = Duration::from_millis(3_500);
+    let body = || {
+        let pool = impatient(2, 1);
+        pool.install(|| compute(long));
+        say("nothing yet");
+        pool.scope(|s| {
+            (0..2).for_each(|_| drop(s.spawn(|| compute(long))));
+        });
+        let other = thread::spawn(move || {
+            let pool = impatient(1, 1);
+            pool.install(|| thread::spawn(move || thread::sleep(long)).join().unwrap());
+        });
+        other.join().unwrap();
+        say("gone on");
+    };
+    let told = |output: std::process::Output| {
+        let text = stderr(&output);
+        assert!(output.status.success(), "{output:?}");
+        let warnings = text.matches("deterministic pools do not move").count();
+        assert_eq!((warnings, text.matches("Going on.").count()), (2, 2), "{text}");
+        let before = text.split("nothing yet").next().unwrap();
+        assert!(!before.contains("do not move") && text.contains("gone on"), "{text}");
+    };
+    own_process("what_keeps_the_turn_and_goes_on_is_told_once", |_| (), body, told);
+}
+
 #[test]
 fn a_caller_that_waits_for_a_message_of_a_task_is_told_of() {
     let body = || {

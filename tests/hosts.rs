@@ -301,6 +301,29 @@ fn threads_that_end_in_the_background_leave_the_builders_thread() {
     }
 }
 
+/// Also those that are pinned to workers whose threads have ended.
+#[test]
+fn the_builders_thread_runs_all_parts_of_its_broadcasts_alone() {
+    let _watchdog = watchdog();
+    alone("the_builders_thread_runs_all_parts_of_its_broadcasts_alone", || {
+        for is_awaited in [false, true] {
+            let (base, held) = (thread_count(), Arc::new(()));
+            let part = held.clone();
+            on_a_thread(move || {
+                let with_one = thread_count();
+                with_this_thread(3).shutdown_background();
+                threads_return_to(with_one);
+                if is_awaited {
+                    assert_eq!(filch::broadcast(|context| context.index()), [0, 1, 2]);
+                }
+                filch::spawn_broadcast(move |_| _ = &part);
+            });
+            threads_return_to(base);
+            assert_eq!(Arc::strong_count(&held), 1, "all parts have run");
+        }
+    });
+}
+
 #[test]
 fn a_thread_that_takes_over_in_a_pool_that_has_ended_ends() {
     let _watchdog = watchdog();

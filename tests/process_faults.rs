@@ -15,7 +15,7 @@ use uses::{fib, use_free_functions, use_many_tasks, use_pool};
 #[cfg(target_os = "linux")]
 mod limited {
     use std::io;
-    use std::panic::catch_unwind;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::mpsc;
     use std::thread;
 
@@ -120,6 +120,18 @@ mod limited {
             let (one, two) = task.join().unwrap().join().unwrap();
             assert_eq!((one, two.join().unwrap()), (1, 2));
             member.join().unwrap();
+            // No thread is left to run anything.
+            let uses: [&dyn Fn(); 4] = [
+                &|| drop(pool.spawn(|| ())),
+                &|| pool.install(|| ()),
+                &|| pool.spawn_broadcast(|_| ()),
+                &|| pool.scope(|_| ()),
+            ];
+            for using in uses {
+                let payload = catch_unwind(AssertUnwindSafe(using)).unwrap_err();
+                let message = payload.downcast_ref::<&str>().expect("a message");
+                assert!(message.contains("no thread left"), "{message}");
+            }
             drop(pool);
         });
     }

@@ -112,7 +112,8 @@ impl<T> JoinHandle<T> {
     ///
     /// # Panics
     /// Resumes a panic of the closure's drop, or of the future's waker. The task is cancelled all
-    /// the same.
+    /// the same. If both panic, the drop's panic is resumed, and the pool's panic handler gets that
+    /// of the waker.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;

@@ -186,15 +186,45 @@ impl Permit<'_> {
 
         impl Drop for End<'_, '_> {
             fn drop(&mut self) {
-                let Permit { limit: Some(limit), is_taken } = self.0 else { return };
-                // Relaxed: it carries nothing but itself.
-                if is_taken.swap(false, Ordering::Relaxed) {
-                    limit.give_back();
-                }
+                self.0.give_back();
             }
         }
 
         let _end = End(self);
         under(self.limit, side)
+    }
+
+    /// Returns the permit, unless that was done.
+    fn give_back(&self) {
+        let Permit { limit: Some(limit), is_taken } = self else { return };
+        // Relaxed: it carries nothing but itself.
+        if is_taken.swap(false, Ordering::Relaxed) {
+            limit.give_back();
+        }
+    }
+}
+
+/// For a fork that panics before a side of it begins.
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_that_does_not_begin_returns_its_permit() {
+        let limit = |outer| Limit { threads: 2, free: AtomicUsize::new(1), outer };
+        let outer = limit(None);
+        let inner = limit(Some(&outer));
+        for _ in 0..2 {
+            let taken = permit(Some(&inner)).expect("one is free");
+            assert!(!inner.has_free() && permit(Some(&inner)).is_none());
+            drop(taken);
+            assert!(inner.has_free() && outer.free.load(Ordering::Relaxed) == 1);
+        }
     }
 }

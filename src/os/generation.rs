@@ -75,16 +75,23 @@ pub(crate) fn watch(in_child: extern "C" fn()) {
         static WATCHED: AtomicU32 = AtomicU32::new(0);
         // Acquire: matches the Release below, over the registration.
         if WATCHED.load(Ordering::Acquire) == 0 {
-            // SAFETY: the handlers are static functions that only change atomics and thread-locals.
-            // If the system has no memory for them, forks go unnoticed.
+            // SAFETY: the handlers are static functions. Those in the child only change atomics and
+            // thread-locals. If the system has no memory for them, forks go unnoticed.
             unsafe {
-                libc::pthread_atfork(None, None, Some(begin));
+                libc::pthread_atfork(Some(prepare), None, Some(begin));
                 libc::pthread_atfork(None, None, Some(in_child));
             }
             // Release: matches the Acquire above.
             WATCHED.store(1, Ordering::Release);
         }
     }
+}
+
+/// Waits until no thread is in the first call of `num_cpus`, which holds a lock for that long. A
+/// child could wait for it for ever. (Each use of `num_cpus` comes after `watch`.)
+#[cfg(unix)]
+extern "C" fn prepare() {
+    let _ = num_cpus::get();
 }
 
 #[cfg(unix)]

@@ -3,6 +3,8 @@
 
 pub(crate) mod clock;
 pub(crate) mod generation;
+#[cfg(feature = "deterministic")]
+pub(crate) mod progress;
 pub(crate) mod slack;
 pub(crate) mod thread;
 

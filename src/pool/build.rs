@@ -10,6 +10,7 @@ use crate::observe::dump::dump;
 use crate::observe::watchdog::Watchdog;
 use crate::sim::Simulation;
 use crate::sleep::MAX_WORKERS;
+use crate::worker::Worker;
 use crate::worker::settings::Settings;
 use crate::worker::shared::Registry;
 
@@ -113,6 +114,7 @@ impl ThreadPoolBuilder {
     }
 
     fn try_build_with(self, spawn_handler: Option<SpawnHandler<'_>>) -> Result<ThreadPool, Failed> {
+        Worker::watch_forks();
         let workers = match self.num_threads {
             0 => num_cpus::get().clamp(1, MAX_WORKERS),
             asked if asked <= MAX_WORKERS => asked,

@@ -217,8 +217,10 @@ impl ThreadPoolBuilder {
     /// again.
     ///
     /// The thread is a worker of the pool until the thread ends, even after the pool was dropped.
-    /// Then a thread of the pool takes its place. Dropping the pool does not wait for that.
-    /// Dropping it on this thread runs what is pending.
+    /// Then a thread of the pool takes its place. If the system refuses one, the other workers do
+    /// this one's work. If there are none, this thread ends by running what is pending; a later use
+    /// of the pool panics, and what another thread submits at that very moment may never run.
+    /// Dropping the pool does not wait for that. Dropping it on this thread runs what is pending.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(2).use_current_thread().build()?;
@@ -301,10 +303,8 @@ impl ThreadPoolBuilder {
     ///
     /// A closure must not wait for another by means that the runtime does not know: a channel, or a
     /// lock that is held over a schedule point. While it waits, it keeps its turn, and the other
-    /// closure never runs. If another thread has work and gets no turn for the [turn
-    /// limit](Self::turn_limit), the process is aborted with a message that says which threads
-    /// wait. If no other thread has work, the pool cannot tell whether the closure waits or
-    /// computes, and does nothing.
+    /// closure never runs. After the [turn limit](Self::turn_limit), a message says which thread
+    /// has the turn and which wait, and the process is aborted if it cannot go on.
     ///
     /// Only the thread that builds the pool, and workers of deterministic pools that this thread
     /// has built, can use the pool. Handles may go to any thread. Deterministic pools that one
@@ -347,16 +347,23 @@ impl ThreadPoolBuilder {
     /// default. After that the process is aborted, with a [`dump`](crate::dump()) and a message
     /// that names the threads. The message says which of these is the case:
     /// - one thread keeps its turn, and others that have work wait for theirs;
+    /// - one thread keeps its turn and waits for another thread, as do all threads of the process,
+    ///   and others wait for what the pool is to do;
     /// - all threads wait for each other;
     /// - the threads that get turns only call [`schedule_point`](crate::schedule_point), yield with
     ///   no other work to do, or check whether a task has ended.
     ///
-    /// Set a longer limit if a thread computes for longer than this between two [schedule
-    /// points](crate::schedule_point) while others have work, or if tasks do nothing but call
-    /// `schedule_point` for longer. While a thread waits for a pool that is not deterministic, or
-    /// that another thread has built, the limit does not apply. If one thread builds several
-    /// deterministic pools, the longest of their limits applies to all. Time in which the process
-    /// is stopped, by a debugger for example, does not count.
+    /// A thread that computes between two schedule points does not end the process, however long
+    /// that takes: if others have work meanwhile, the message is a warning, written once. The same
+    /// warning is written if a thread keeps its turn in a wait that may end, such as a sleep, and
+    /// others wait for what the pool is to do. Only Linux tells what a thread does. On other
+    /// systems a thread counts as waiting if others have work, and as computing if not.
+    ///
+    /// Set a longer limit if a thread sleeps for longer than this while others have work, or if
+    /// tasks do nothing but call `schedule_point` for longer. While a thread waits for a pool that
+    /// is not deterministic, or that another thread has built, the limit does not apply. If one
+    /// thread builds several deterministic pools, the longest of their limits applies to all. Time
+    /// in which the process is stopped, by a debugger for example, does not count.
     ///
     /// Needs the feature `deterministic`.
     #[cfg(feature = "deterministic")]

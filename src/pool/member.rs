@@ -110,7 +110,11 @@ fn leave(registry: &Arc<Registry>) {
         // The system refuses a thread. The other workers steal from the core, and run what is
         // pinned to it. If there is none, this thread runs what is left.
         Err(_) => {
-            if registry.workers().len() == 1 {
+            let is_last = registry.workers().len() == 1;
+            if is_last {
+                registry.set_deserted();
+            }
+            if is_last || registry.has_ended() {
                 let _acting = Acting::start(worker);
                 run_what_is_left(registry);
             }

@@ -89,8 +89,8 @@ impl ThreadPool {
     /// background. Do not unload a library whose code they run before that.
     ///
     /// A thread of the user that [is a worker](ThreadPoolBuilder::use_current_thread) then works
-    /// alone. It still runs what it forks and spawns while it waits, but a
-    /// [`broadcast`](crate::broadcast) on it would wait for ever.
+    /// alone: while it waits, it runs what it forks and spawns, and all parts of its
+    /// [broadcasts](crate::broadcast).
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;

@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) idle_turns: IdleTurns,
     /// For how long nothing may move while work is pending.
     pub(super) limit: Duration,
+    /// Whether a warning was written.
+    pub(super) has_warned: bool,
     /// Makes a dump of all pools.
     pub(super) report: fn() -> String,
     /// What to call when the last thread of a pool ends.
@@ -81,6 +83,7 @@ impl State {
             moves: 0,
             idle_turns: IdleTurns::default(),
             limit,
+            has_warned: false,
             report,
             when_gone: Vec::new(),
         };

@@ -1,26 +1,60 @@
 //! The report on a simulation that stands still: which thread has the turn, and which wait for
 //! what.
+//!
+//! # When the turn is kept for long
+//! The thread that has the turn may compute or wait, and other threads may wait for the turn with
+//! work to do, or for what the pool is to do, or for nothing. The system tells how much processor
+//! time the thread took, and the system call that it is in (`os/progress.rs`).
+//!
+//! | the thread with the turn | others have work | others wait for the pool |
+//! | --- | --- | --- |
+//! | computes | a warning | nothing |
+//! | does not compute | the end | a warning |
+//! | waits for a thread, as do all threads of the process | the end | the end |
+//! | is not known to the system | the end | nothing |
 
 use std::sync::Weak;
 
 use super::IDLE;
 use super::schedule::{Entry, State};
+use crate::os::progress::Seen;
+
+/// What is wrong with a simulation.
+pub(super) struct Complaint {
+    pub(super) text: String,
+    pub(super) verdict: Verdict,
+}
+
+/// What follows from it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It can still go on.
+    Warn,
+    /// It cannot go on if each other thread of the process waits for a thread.
+    AbortIfOthersWait,
+    Abort,
+}
 
 impl State {
     /// Whether the simulation may be standing still.
     pub(super) fn is_suspicious(&self) -> bool {
         match self.turn {
-            Some(_) => self.idle_turns.time >= self.limit || self.waiting().next().is_some(),
+            Some(_) => {
+                let is_idle = self.idle_turns.time >= self.limit;
+                is_idle || self.waiting().next().is_some() || self.is_awaited()
+            }
             None => self.complaint_of_all().is_some(),
         }
     }
 
-    /// Why nothing moves, if something should move.
-    pub(super) fn complaint(&self) -> Option<String> {
+    /// Why nothing moves, if something should move. `before`: what the thread that has the turn had
+    /// done at the beginning of that time.
+    pub(super) fn complaint(&self, before: Option<&Seen>) -> Option<Complaint> {
+        let abort = |text| Complaint { text, verdict: Verdict::Abort };
         match self.turn.and_then(|turn| self.threads.get(&turn)) {
-            Some(_) if self.idle_turns.time >= self.limit => self.complaint_of_looks(),
-            Some(holder) => self.complaint_of_turn(holder),
-            None => self.complaint_of_all(),
+            Some(_) if self.idle_turns.time >= self.limit => self.complaint_of_looks().map(abort),
+            Some(holder) => self.complaint_of_turn(holder, before),
+            None => self.complaint_of_all().map(abort),
         }
     }
 
@@ -36,18 +70,49 @@ impl State {
         ))
     }
 
-    /// For a thread that keeps the turn while others wait for it.
-    fn complaint_of_turn(&self, holder: &Entry) -> Option<String> {
-        let has_work = |entry: &Entry| !entry.looks || has_work(entry, holder);
-        if !self.waiting().any(has_work) {
-            return None;
+    /// For a thread that keeps the turn.
+    fn complaint_of_turn(&self, holder: &Entry, before: Option<&Seen>) -> Option<Complaint> {
+        let conduct = self.conduct(holder, before);
+        let others_have_work = self.waiting().any(|it| !it.looks || has_work(it, holder));
+        let verdict = match (conduct, others_have_work) {
+            (Conduct::Computes, true) => Verdict::Warn,
+            (_, true) => Verdict::Abort,
+            _ if !self.is_awaited() => return None,
+            (Conduct::WaitsForThread, _) if !self.hopes() => Verdict::AbortIfOthersWait,
+            (Conduct::WaitsForThread | Conduct::Waits, _) => Verdict::Warn,
+            (Conduct::Computes | Conduct::Unknown, _) => return None,
+        };
+        let (limit, name, reason) = (self.limit, &holder.name, conduct.reason());
+        let waiting = names(self.waiting());
+        let awaiting = names(self.threads.values().filter(|entry| self.waits_for_pool(entry)));
+        let text = format!(
+            "for {limit:?} the turn has been with {name}, which came to no schedule point: \
+             {reason}. Waiting for the turn: {waiting}. Waiting for what a pool does: {awaiting}"
+        );
+        Some(Complaint { text, verdict })
+    }
+
+    fn conduct(&self, holder: &Entry, before: Option<&Seen>) -> Conduct {
+        let (Some(before), Some(now)) = (before, holder.signal.seen()) else {
+            return Conduct::Unknown;
+        };
+        // (A thread that sleeps in a loop takes less.)
+        if now.time.saturating_sub(before.time) >= self.limit / 100 {
+            Conduct::Computes
+        } else if *before == now && now.waits_for_thread() {
+            Conduct::WaitsForThread
+        } else {
+            Conduct::Waits
         }
-        let (limit, name, waiting) = (self.limit, &holder.name, names(self.waiting()));
-        Some(format!(
-            "for {limit:?} the turn has been with {name}, which came to no schedule point: it \
-             waits for another thread (by a channel, or by a lock that is held over a schedule \
-             point), or it computes for longer than `turn_limit`. Waiting for the turn: {waiting}"
-        ))
+    }
+
+    /// Whether a thread waits for what a pool of the simulation is to do.
+    fn is_awaited(&self) -> bool {
+        self.threads.values().any(|entry| self.waits_for_pool(entry))
+    }
+
+    fn waits_for_pool(&self, entry: &Entry) -> bool {
+        entry.blocked.is_some_and(|pool| pool != IDLE && self.has_threads(pool))
     }
 
     /// For threads that are all blocked.
@@ -68,6 +133,34 @@ impl State {
     }
 }
 
+/// What the thread that has the turn does.
+#[derive(Clone, Copy)]
+enum Conduct {
+    Computes,
+    /// It sleeps, or waits for a device, for another process, or for a thread.
+    Waits,
+    /// It has waited for a thread all the time, and will until that wakes it.
+    WaitsForThread,
+    Unknown,
+}
+
+impl Conduct {
+    fn reason(self) -> &'static str {
+        match self {
+            Conduct::Computes => "it computes, or waits in a loop without schedule points",
+            Conduct::Waits => "it sleeps, or waits for something that is no part of the pool",
+            Conduct::WaitsForThread => {
+                "it waits for another thread (by a channel, by `park`, or by a lock that is held \
+                 over a schedule point or a call of the pool)"
+            }
+            Conduct::Unknown => {
+                "it waits for another thread (by a channel, or by a lock that is held over a \
+                 schedule point), or it computes for longer than `turn_limit`"
+            }
+        }
+    }
+}
+
 /// `Simulated::has_work` of the pool of the entry's thread.
 fn has_work(entry: &Entry, holder: &Entry) -> bool {
     let Some(pool) = entry.pool.as_ref().and_then(Weak::upgrade) else { return false };
@@ -75,5 +168,6 @@ fn has_work(entry: &Entry, holder: &Entry) -> bool {
 }
 
 fn names<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
-    entries.map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", ")
+    let names: Vec<_> = entries.map(|entry| entry.name.as_str()).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
 }

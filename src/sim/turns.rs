@@ -15,7 +15,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use std::{io, mem};
 
@@ -24,7 +24,9 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::schedule::{Entry, Id, LOOKS, Seed, State};
 use super::signal::TurnSignal;
+use super::suspicion::Verdict;
 use super::{IDLE, Simulated};
+use crate::os::progress::Seen;
 use crate::os::thread::Thread;
 use crate::os::write_error;
 
@@ -229,6 +231,7 @@ impl Simulation {
         let name =
             std::thread::current().name().unwrap_or("the thread that builds the pool").into();
         let thread = simulation.add(name, None, false);
+        thread.signal.begin();
         simulation.lock().turn = Some(thread.id);
         HERE.try_with(|here| *here.borrow_mut() = Some(Rc::new(thread)))
             .map_err(|_| io::Error::other("the calling thread is ending"))?;
@@ -257,6 +260,7 @@ impl Simulation {
         let thread = self.add(name.clone(), Some(pool), looks);
         Thread::start(name, stack_size, move || {
             let thread = Rc::new(thread);
+            thread.signal.begin();
             // (The thread-locals of a thread that starts are always accessible.)
             let _ = HERE.try_with(|here| *here.borrow_mut() = Some(thread.clone()));
             thread.wait_for_turn();
@@ -280,7 +284,8 @@ impl Simulation {
         let parker = Parker::new();
         let unparker = parker.unparker().clone();
         let (granted, points) = (AtomicBool::new(false), AtomicU32::new(0));
-        let signal = Arc::new(TurnSignal { granted, unparker, points });
+        let place = OnceLock::new();
+        let signal = Arc::new(TurnSignal { granted, unparker, points, place });
         let mut state = self.lock();
         state.last_id += 1;
         let (id, points) = (state.last_id, state.points());
@@ -354,7 +359,7 @@ impl SimThread {
             state.moves += 1;
         } else if state.only_looks() {
             drop(state);
-            self.complain_if_right();
+            self.complain_if_right(None);
             state = self.simulation.lock();
         }
         if let Some(entry) = state.threads.get_mut(&self.id) {
@@ -379,7 +384,7 @@ impl SimThread {
     }
 
     fn wait_for_turn(&self) {
-        let (mut looks, mut seen) = (0, (0, 0));
+        let (mut looks, mut seen, mut before) = (0, (0, 0), None);
         // Acquire: matches the Release in `grant`.
         while !self.signal.granted.swap(false, Ordering::Acquire) {
             let Some(limit) = self.watches() else {
@@ -390,8 +395,10 @@ impl SimThread {
             looks += 1;
             if self.look(&mut seen) {
                 looks = 0;
+            } else if looks == 1 {
+                before = self.holder().and_then(|holder| holder.seen());
             } else if looks >= LOOKS {
-                self.complain_if_right();
+                self.complain_if_right(before.as_ref());
                 looks = 0;
             }
         }
@@ -417,14 +424,38 @@ impl SimThread {
         moved || !is_suspicious
     }
 
-    #[cold]
-    fn complain_if_right(&self) {
+    /// The signal of the thread that has the turn.
+    fn holder(&self) -> Option<Arc<TurnSignal>> {
         let state = self.simulation.lock();
-        let (complaint, report) = (state.complaint(), state.report);
+        state.signal(state.turn)
+    }
+
+    /// `before`: see `State::complaint`.
+    #[cold]
+    fn complain_if_right(&self, before: Option<&Seen>) {
+        let complaint = || self.simulation.lock().complaint(before);
+        let Some(first) = complaint() else { return };
+        let aborts = match first.verdict {
+            Verdict::Warn => false,
+            Verdict::Abort => true,
+            // Nothing has happened meanwhile, and no thread is left that could do something.
+            Verdict::AbortIfOthersWait => {
+                let others_wait = self.signal.place.get().is_some_and(|place| place.others_wait());
+                others_wait && complaint().is_some_and(|second| second.verdict == first.verdict)
+            }
+        };
+        let mut state = self.simulation.lock();
+        let report = state.report;
+        let is_told = mem::replace(&mut state.has_warned, true);
         drop(state);
-        if let Some(complaint) = complaint {
-            let text = "filch: deterministic pools do not move";
-            write_error(&format!("{text}: {complaint}. Aborting.\n{}", report()));
+        if is_told && !aborts {
+            return;
+        }
+        let (text, end) = (first.text, if aborts { "Aborting." } else { "Going on." });
+        let message =
+            format!("filch: deterministic pools do not move: {text}. {end}\n{}", report());
+        write_error(&message);
+        if aborts {
             std::process::abort();
         }
     }

@@ -5,8 +5,9 @@ use std::panic::resume_unwind;
 use super::handle::Handle;
 use super::state::Done;
 use super::waiting::take_waiting;
-use crate::job::outcome;
+use crate::job::outcome::{self, Payload};
 use crate::sim;
+use crate::worker::pools;
 
 impl<T> Handle<T> {
     /// Cancels the task if it is not claimed. Returns whether it did. Then the closure has been
@@ -16,7 +17,8 @@ impl<T> Handle<T> {
     /// until then does not end. (The caller may be no worker.)
     ///
     /// # Panics
-    /// Resumes a panic of the closure's drop, or else of the waker of a future.
+    /// Resumes a panic of the closure's drop, or else of the waker of a future. If both panic, the
+    /// waker's panic goes to the panic handler of the task's pool, as it does if a worker wakes.
     pub(crate) fn cancel(&self) -> bool {
         let state = &self.head().state;
         // The load may save the write.
@@ -32,9 +34,26 @@ impl<T> Handle<T> {
             Done::Settle => unreachable!("the handle is not dropped"),
         };
         sim::point();
-        if let Err(payload) = dropped.and(woken) {
-            resume_unwind(payload);
+        match (dropped, woken) {
+            (Ok(()), Ok(())) => true,
+            (Err(first), woken) => {
+                if let Err(second) = woken {
+                    self.give_to_pool(second);
+                }
+                resume_unwind(first)
+            }
+            (Ok(()), Err(only)) => resume_unwind(only),
         }
-        true
+    }
+
+    /// Gives a panic to the handler of the task's pool. If the pool has ended, it has no handler.
+    fn give_to_pool(&self, payload: Payload) {
+        match pools::registry_at(self.pool.addr()) {
+            Some(registry) => {
+                registry.handlers().take_panic(payload);
+                outcome::discard(registry);
+            }
+            None => outcome::discard(payload),
+        }
     }
 }

@@ -49,7 +49,7 @@ where
 pub(crate) struct Handle<T> {
     pub(super) task: NonNull<TaskHead>,
     /// The task's pool: an identity, never dereferenced.
-    pool: *const Registry,
+    pub(super) pool: *const Registry,
     result: PhantomData<T>,
 }
 

@@ -27,11 +27,11 @@
 //! | any number of workers is woken | 720 µs, 332 µs | 860 µs, 404 µs | 910 µs, 435 µs |
 #![deny(unsafe_code)]
 
-use std::sync::LazyLock;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
+use crate::os::generation::PerProcess;
 use crate::sync::{Ordering, spin_loop, spin_or_yield};
 
 /// A job that takes longer is worth a second worker at once. (It takes about as long to wake one.)
@@ -47,8 +47,17 @@ const MOST_IN_VAIN: u32 = 32;
 /// For how long it polls without yielding its processor.
 const SPIN: u64 = TICKS_PER_MICROSECOND;
 
-/// The number of processors that this process may use.
-static PROCESSORS: LazyLock<usize> = LazyLock::new(num_cpus::get);
+/// The number of processors that this process may use. (No `LazyLock`: a child of a `fork()` might
+/// find that held.)
+static PROCESSORS: PerProcess<Processors> = PerProcess::new();
+
+struct Processors(usize);
+
+impl Default for Processors {
+    fn default() -> Self {
+        Processors(num_cpus::get())
+    }
+}
 
 /// How long a job takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +81,7 @@ impl Length {
     pub(crate) fn enough(self) -> Option<(usize, Duration)> {
         match self {
             Length::Short => Some((1, Duration::from_micros(100))),
-            Length::Medium => Some((*PROCESSORS, Duration::from_millis(1))),
+            Length::Medium => Some((PROCESSORS.get().0, Duration::from_millis(1))),
             Length::Long => None,
         }
     }

@@ -7,7 +7,7 @@ use super::shared::{Current, JoinHeader, Registry, Worker};
 use crate::os::generation;
 use crate::queue::ForkFront;
 use crate::sim;
-use crate::sync::thread_local;
+use crate::sync::{Ordering, thread_local};
 
 thread_local! {
     /// The worker whose core this thread holds, else `OUTSIDE`.
@@ -85,11 +85,17 @@ impl Registry {
     /// Called before a thread that is no worker uses the pool.
     ///
     /// # Panics
-    /// Panics if the pool is lost, or is a deterministic one of another thread.
+    /// Panics if the pool is lost, has no thread left, or is a deterministic one of another thread.
     pub(crate) fn expect_threads(&self) {
         if self.is_lost() {
             generation::refuse();
         }
+        // Relaxed: a caller who is told of the end of the last thread sees it.
+        assert!(
+            !self.is_deserted.load(Ordering::Relaxed),
+            "this pool has no thread left: its only worker was the thread that built it, which has \
+             ended, and the system has refused another thread"
+        );
         assert!(
             !self.is_away_from_home(),
             "a deterministic pool can be used on the thread that it was built on, and by the \

@@ -5,7 +5,7 @@
 //!
 //! *Invariant.* `ended` is set only while all cores are parked in the main loop, no thread is off
 //! its core, and no job is queued. (A member, which never comes to the main loop, may be left out:
-//! see `begin_end`.)
+//! see `begin_end`. It then runs all jobs itself, those pinned to other workers included.)
 //!
 //! # Lemmas
 //! 1. *The pool ends.* `begin_end` sets `ending` and ends the pool at once if the workers are
@@ -68,11 +68,22 @@ impl Registry {
             || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
         // Under the sleepers' lock, so that no core is given to a thread that ends.
         let end = || {
+            if left_out {
+                self.leave_member_alone();
+            }
             // Release: matches the Acquire in `has_ended`.
             self.ended.store(true, Ordering::Release);
             true
         };
         self.sleep.all_parked(expected, || nothing_left() && end())
+    }
+
+    /// From now on the member runs what it pins to the other workers, whose threads end.
+    fn leave_member_alone(&self) {
+        self.workers.iter().skip(1).for_each(|worker| worker.set_thread(false));
+        // (Without a wake-up: a member that pins a job later has taken the sleepers' lock to wake
+        // the parked worker, and so sees this.)
+        self.has_empty_cores.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -138,6 +149,11 @@ impl Registry {
     pub(crate) fn core_stays_empty(&self) {
         self.has_empty_cores.store(true, Ordering::Relaxed);
         self.notify_of_stray_pinned();
+    }
+
+    /// The pool's only worker will never have a thread again.
+    pub(crate) fn set_deserted(&self) {
+        self.is_deserted.store(true, Ordering::Relaxed);
     }
 
     #[inline]

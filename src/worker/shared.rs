@@ -124,6 +124,8 @@ pub(crate) struct Registry {
     pub(super) leaves_member: AtomicBool,
     /// Whether there is a worker that will never have a thread.
     pub(super) has_empty_cores: AtomicBool,
+    /// Whether no worker will.
+    pub(super) is_deserted: AtomicBool,
     pub(super) threads: Mutex<Threads>,
     /// How many waits keep their cores since there is no spare thread.
     pub(super) refused_hand_offs: PlainUsize,
@@ -255,7 +257,6 @@ impl Worker {
 
 impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
-        Worker::watch_forks();
         queue::prepare();
         let (order, simulated) = (settings.task_order, settings.simulation.is_some());
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
@@ -275,6 +276,7 @@ impl Registry {
             has_member: AtomicBool::new(false),
             leaves_member: AtomicBool::new(false),
             has_empty_cores: AtomicBool::new(false),
+            is_deserted: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
             refused_hand_offs: PlainUsize::new(0),
             spare_threads: PlainUsize::new(0),

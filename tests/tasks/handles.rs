@@ -227,6 +227,39 @@ fn a_panic_of_the_closures_drop_leaves_cancel() {
     assert_eq!(pool.spawn(|| 1).join().unwrap(), 1);
 }
 
+/// The first panic, that of the closure's drop, comes out. The second, that of the waker, whose
+/// payload panics as well when it is dropped, goes to the panic handler.
+#[test]
+fn of_two_panics_one_leaves_cancel_and_one_goes_to_the_pool() {
+    struct Bomb(u32);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            boom(self.0);
+        }
+    }
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    for is_handled in [true, false] {
+        let (noting, noted) = noting_pool(1);
+        let pool = if is_handled { noting } else { pool(1) };
+        let busy = Busy::new(&pool);
+        let bomb = Bomb(5);
+        let mut task = pool.spawn(move || std::mem::forget(bomb));
+        let waker = waker_that(move || match is_handled {
+            true => boom(6),
+            false => std::panic::resume_unwind(Box::new(Bomb(7))),
+        });
+        assert!(poll(Pin::new(&mut task), &waker).is_pending());
+        assert_eq!(caught(|| task.cancel()), 5);
+        assert_eq!(*noted.lock().unwrap(), if is_handled { vec![6] } else { vec![] });
+        assert!(task.join().unwrap_err().is_cancelled());
+        drop(busy);
+        assert_eq!(pool.spawn(|| 1).join().unwrap(), 1);
+    }
+}
+
 // ---- Limited time ----
 
 #[test]

@@ -1,0 +1,110 @@
+//! Whether a thread that has not run for a while can go on by itself, as far as the system tells.
+//! (Linux, by `/proc`. Other systems tell nothing.)
+#![deny(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the system tells of a thread of this process.
+pub(crate) struct Place(PathBuf);
+
+/// What a thread has done.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Processor time.
+    pub(crate) time: Duration,
+    /// The system call that it is in, with its arguments, or `running`.
+    call: String,
+}
+
+impl Place {
+    /// Returns the calling thread's.
+    pub(crate) fn here() -> Option<Self> {
+        let own = fs::read_link("/proc/thread-self").ok()?;
+        Some(Place(Path::new("/proc").join(own)))
+    }
+
+    pub(crate) fn look(&self) -> Option<Seen> {
+        let read = |name| fs::read_to_string(self.0.join(name)).ok();
+        let time = read("schedstat")?.split_whitespace().next()?.parse().ok()?;
+        Some(Seen { time: Duration::from_nanos(time), call: read("syscall")? })
+    }
+
+    /// Whether each other thread of this process waits for a thread. The caller does not count, and
+    /// must hold no lock.
+    pub(crate) fn others_wait(&self) -> bool {
+        let Some(all) = self.0.parent().and_then(|all| fs::read_dir(all).ok()) else {
+            return false;
+        };
+        let mut others = all.filter(|other| !other.as_ref().is_ok_and(|it| it.path() == self.0));
+        others.all(|other| {
+            let seen = other.ok().and_then(|other| Place(other.path()).look());
+            seen.is_some_and(|seen| seen.wait().is_some())
+        })
+    }
+}
+
+impl Seen {
+    /// Whether the thread waits for another one without a time limit.
+    pub(crate) fn waits_for_thread(&self) -> bool {
+        self.wait().is_some_and(|limit| limit == "0x0")
+    }
+
+    /// The address of the time limit, if the thread waits for another one: in `futex`, as do the
+    /// locks, channels and parkers of std and others.
+    fn wait(&self) -> Option<&str> {
+        #[cfg(target_os = "linux")]
+        {
+            let mut words = self.call.split_whitespace();
+            let number: libc::c_long = words.next()?.parse().ok()?;
+            let limit = words.nth(3)?;
+            (number == libc::SYS_futex).then_some(limit)
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+}
+
+#[cfg(all(test, not(loom), target_os = "linux"))]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_waits_differs_from_one_that_sleeps_or_runs() {
+        let Some(here) = Place::here().and_then(|here| here.look()) else { return };
+        assert!(!here.waits_for_thread() && here.wait().is_none());
+        let limit = Duration::from_secs(1);
+        type Wait = fn(mpsc::Receiver<()>);
+        let for_ever: Wait = |receiver| _ = receiver.recv();
+        let for_long: Wait = |receiver| _ = receiver.recv_timeout(Duration::from_secs(60));
+        let sleep: Wait = |_| thread::sleep(Duration::from_secs(2));
+        // Whether that is a wait for a thread, and one without a limit.
+        let kinds = [(for_ever, true, true), (for_long, true, false), (sleep, false, false)];
+        for (wait, waits, for_ever) in kinds {
+            let (sender, receiver) = mpsc::channel();
+            let (tell, told) = mpsc::channel();
+            let waiter = thread::spawn(move || {
+                tell.send(Place::here().unwrap()).unwrap();
+                wait(receiver);
+            });
+            let place = told.recv().unwrap();
+            let begun = std::time::Instant::now();
+            let is_as_said = |seen: Seen| {
+                let is_asleep = !seen.call.starts_with("running");
+                let is_right =
+                    seen.wait().is_some() == waits && seen.waits_for_thread() == for_ever;
+                is_asleep && is_right
+            };
+            while !place.look().is_some_and(is_as_said) {
+                assert!(begun.elapsed() < limit, "{waits} {for_ever}");
+                thread::yield_now();
+            }
+            drop(sender);
+            waiter.join().unwrap();
+        }
+    }
+}
