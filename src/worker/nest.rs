@@ -203,10 +203,11 @@ impl Above {
 
 impl Drop for Above {
     fn drop(&mut self) {
-        self.calls.tell(Next::End);
-        self.calls.wait_while(|next| !matches!(next, Next::Nothing));
+        self.calls.generation.abort_if_past();
         // Detached, since destructors of its thread-locals may call the pool and need this worker.
         drop(self.thread.take());
+        self.calls.tell(Next::End);
+        self.calls.wait_while(|next| !matches!(next, Next::Nothing));
     }
 }
 
