@@ -52,14 +52,15 @@ forgetful=(hand_off_the_core whose_handle_was_forgotten Aftershock)
 
 # Sets `suites` to cargo's options for the named test files; `lib` stands for the unit tests.
 # Without names: all files, except compile_fail (which runs cargo itself), costs (which counts what
-# a checker adds to), soak (which goes by the clock), and deterministic (which needs a feature).
+# a checker adds to), detach (which replaces a function of the C library, as checkers do), soak (which
+# goes by the clock), and deterministic (which needs a feature).
 choose_suites() {
     local name names=("$@")
     if [ $# = 0 ]; then
         names=(lib)
         for name in tests/*.rs tests/*/main.rs; do
             name=${name#tests/} name=${name%/main.rs} name=${name%.rs}
-            [[ $name =~ ^(compile_fail|costs|soak|deterministic)$ ]] || names+=("$name")
+            [[ $name =~ ^(compile_fail|costs|detach|soak|deterministic)$ ]] || names+=("$name")
         done
     fi
     suites=()

@@ -22,6 +22,15 @@ fn a_dump_has_a_line_for_each_worker() {
 }
 
 #[test]
+fn a_dump_tells_pools_apart_by_the_names_of_their_threads() {
+    let _watchdog = watchdog();
+    let builder = ThreadPoolBuilder::new().num_threads(2);
+    let pool = builder.thread_name(|index| format!("crunch-{index}")).build().unwrap();
+    let text = pool.dump().to_string();
+    assert!(text.starts_with("a pool of 2 (`crunch-0`): "), "{text}");
+}
+
+#[test]
 fn a_dump_tells_what_each_worker_waits_for() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {

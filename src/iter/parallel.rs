@@ -463,8 +463,9 @@ pub trait ParallelIterator: Sized + Send {
     /// the caller waits.
     ///
     /// You can call this anywhere in a chain. It applies to the whole chain, before and after the
-    /// call, and to the other iterators of a `zip` or a `chain`. If a chain has several of these
-    /// calls, the first one decides. Loops that the closures run are in `pool` as well.
+    /// call, and to the other iterators of a `zip` or a `chain`. A loop can run in one pool only.
+    /// So if a chain has several of these calls, the first one decides: what a library returns
+    /// stays in the library's pool. Loops that the closures run are in `pool` as well.
     ///
     /// # Panics
     /// If a child of a `fork()` uses its parent's pool.
@@ -487,12 +488,14 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// You can call this anywhere in a chain. It applies to the whole chain, as
     /// [`with_pool`](Self::with_pool) does. If a chain has several of these calls, the smallest
-    /// number counts. The inner iterators of a [`flat_map`](Self::flat_map) and the parallel
-    /// iterators that closures run share this one limit with the loop. What closures fork or spawn
-    /// by other means is not limited.
+    /// number counts, since a loop can keep all of its limits. The inner iterators of a
+    /// [`flat_map`](Self::flat_map) and the parallel iterators that closures run share this one
+    /// limit with the loop. What closures fork or spawn by other means is not limited.
     ///
     /// The limit never makes a worker wait for another, and the loop is balanced as well as without
-    /// it. Each fork costs a few more atomic operations.
+    /// it: while as many workers as allowed are at work, the loop does not fork, and a piece is cut
+    /// off for a further worker as soon as one of them is done. Each fork costs a few more atomic
+    /// operations.
     ///
     /// # Panics
     /// If `threads` is zero.

@@ -18,8 +18,9 @@ use crate::worker::pools;
 use crate::worker::shared::Registry;
 
 /// The state of one pool or of all pools of the process: see [`dump`] and
-/// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading. It says of each
-/// worker:
+/// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading. To tell pools
+/// apart, give their threads names: a pool is shown with the name of its first thread, unless that
+/// is `filch-0`. The text says of each worker:
 ///
 /// - the state of its core: `busy`, `looking` for work, `parked`, `lent` to a thread from outside,
 ///   `blocked` in a wait, or in a `restricted` wait, which may run only some jobs;
@@ -43,6 +44,8 @@ pub struct Dump {
 
 #[derive(Clone, Debug)]
 struct Pool {
+    /// The name of its first thread, if that was set.
+    name: Option<String>,
     threads: Vec<Core>,
     injected: usize,
     counts: Counts,
@@ -145,6 +148,7 @@ impl Pool {
 
     fn of(registry: &Registry) -> Self {
         Pool {
+            name: registry.first_name().filter(|name| name != "filch-0"),
             threads: registry.workers().iter().map(|worker| Core::of(worker)).collect(),
             injected: registry.injector().len() + registry.guests().len(),
             counts: registry.sleep().counts(),
@@ -210,7 +214,11 @@ impl fmt::Display for Pool {
         let ending = if self.ending { ", ending" } else { "" };
         let (counts, injected) = (self.counts, self.injected);
         let threads = self.threads.len();
-        write!(f, "a pool of {threads}: {counts:?}; {injected} injected")?;
+        write!(f, "a pool of {threads}")?;
+        if let Some(name) = &self.name {
+            write!(f, " (`{name}`)")?;
+        }
+        write!(f, ": {counts:?}; {injected} injected")?;
         let (spare, most) = (self.spare_threads, self.max_spare_threads);
         if spare > 0 {
             let off: u32 = self.threads.iter().map(|core| core.off).sum();

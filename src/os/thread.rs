@@ -1,46 +1,104 @@
 //! Threads that the runtime starts.
 
-use std::sync::OnceLock;
-use std::{io, thread};
+use std::io;
+use std::sync::{Arc, OnceLock};
 
 #[cfg(loom)]
 use loom::thread::JoinHandle;
+use parking_lot::Mutex;
 #[cfg(not(loom))]
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 /// A thread, which is detached when this is dropped.
-pub(crate) struct Thread(JoinHandle<()>);
+///
+/// The thread must not end while it is detached: `pthread_detach` of glibc reads what a thread that
+/// ends may just have freed, and may free it again (glibc's bug 19951). So a thread is detached
+/// under a lock that it takes after its body. A thread that was not detached before that can only
+/// be joined.
+pub(crate) struct Thread {
+    /// Taken when the thread is joined or detached.
+    handle: Option<JoinHandle<()>>,
+    is_over: Arc<Mutex<bool>>,
+}
 
 impl Thread {
     /// Starts a thread that calls `body`, which must not unwind. `name` contains no NUL byte.
-    #[cfg(not(loom))]
     pub(crate) fn start(
         name: String,
         stack_size: Option<usize>,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
-        let builder = thread::Builder::new().name(name);
-        let builder = match stack_size {
-            Some(bytes) => builder.stack_size(bytes),
-            None => builder,
-        };
-        builder.spawn(body).map(Thread)
+        let is_over = Arc::new(Mutex::new(false));
+        let handle = Some(spawn(name, stack_size, &is_over, body)?);
+        Ok(Thread { handle, is_over })
     }
 
-    /// A model's threads have neither names nor stack sizes.
-    #[cfg(loom)]
-    pub(crate) fn start(
-        _: String,
-        _: Option<usize>,
+    /// The same, for a thread that nobody joins.
+    pub(crate) fn start_detached(
+        name: String,
+        stack_size: Option<usize>,
         body: impl FnOnce() + Send + 'static,
-    ) -> io::Result<Self> {
-        Ok(Thread(loom::thread::spawn(body)))
+    ) -> io::Result<()> {
+        let is_over = Arc::new(Mutex::new(false));
+        let _not_over = is_over.lock();
+        spawn(name, stack_size, &is_over, body).map(drop)
     }
 
     /// Waits for the end of the thread, including the destructors of its thread-locals.
-    pub(crate) fn join(self) {
-        drop(self.0.join());
+    pub(crate) fn join(mut self) {
+        self.handle.take().into_iter().for_each(|handle| drop(handle.join()));
     }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        let Some(handle) = self.handle.take() else { return };
+        let is_over = self.is_over.lock();
+        if !*is_over {
+            return drop(handle);
+        }
+        drop(is_over);
+        // Another thread joins it, since destructors of its thread-locals may wait for this one.
+        let handle = Arc::new(Mutex::new(Some(handle)));
+        let theirs = handle.clone();
+        let join = |handle: &Mutex<Option<JoinHandle<()>>>| {
+            let handle = handle.lock().take();
+            handle.into_iter().for_each(|handle| drop(handle.join()));
+        };
+        if Thread::start_detached("filch-join".into(), None, move || join(&theirs)).is_err() {
+            join(&handle);
+        }
+    }
+}
+
+#[cfg(not(loom))]
+fn spawn(
+    name: String,
+    stack_size: Option<usize>,
+    is_over: &Arc<Mutex<bool>>,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let builder = thread::Builder::new().name(name);
+    let builder = match stack_size {
+        Some(bytes) => builder.stack_size(bytes),
+        None => builder,
+    };
+    let is_over = is_over.clone();
+    builder.spawn(move || {
+        body();
+        *is_over.lock() = true;
+    })
+}
+
+/// A model's threads have neither names nor stack sizes, and may be detached at any time.
+#[cfg(loom)]
+fn spawn(
+    _: String,
+    _: Option<usize>,
+    _: &Arc<Mutex<bool>>,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    Ok(loom::thread::spawn(body))
 }
 
 /// The size of the stacks of std's threads if none is set, by std's documentation.

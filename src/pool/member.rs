@@ -104,9 +104,9 @@ fn leave(registry: &Arc<Registry>) {
         shared.run_worker(INDEX);
         outcome::discard(shared);
     };
-    match Thread::start(name, stack_size, work) {
+    match Thread::start_detached(name, stack_size, work) {
         // Here as well, so that it is visible as soon as this thread has ended.
-        Ok(_detached) => registry.member_goes(),
+        Ok(()) => registry.member_goes(),
         // The system refuses a thread. The other workers steal from the core, and run what is
         // pinned to it. If there is none, this thread runs what is left.
         Err(_) => {

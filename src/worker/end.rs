@@ -190,6 +190,11 @@ impl Registry {
         self.threads.lock().names.get(&index).cloned().unwrap_or_default()
     }
 
+    /// The name of the threads of the first worker that has one, unless a thread holds the lock.
+    pub(crate) fn first_name(&self) -> Option<String> {
+        self.threads.try_lock()?.names.values().next().cloned()
+    }
+
     /// Starts a spare thread of worker `index`, unless the limit is reached.
     pub(crate) fn start_within_cap(
         &self,

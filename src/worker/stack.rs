@@ -95,10 +95,11 @@ impl FurtherStack {
 
 impl Drop for FurtherStack {
     fn drop(&mut self) {
-        self.calls.tell(Next::End);
-        self.calls.wait_while(|next| !matches!(next, Next::Nothing));
+        self.calls.generation.abort_if_past();
         // Detached, since destructors of its thread-locals may call the pool and need this worker.
         drop(self.thread.take());
+        self.calls.tell(Next::End);
+        self.calls.wait_while(|next| !matches!(next, Next::Nothing));
     }
 }
 

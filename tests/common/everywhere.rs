@@ -16,10 +16,12 @@ static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| SIZES.map(pool));
 /// Runs `op` in each of the pools; in a simulation, in a new one of one of the sizes, since a
 /// simulated pool is its thread's.
 pub fn everywhere(op: impl Fn() + Sync) {
+    // By reference, so that the rest is compiled once.
+    let op: &(dyn Fn() + Sync) = &op;
     if is_simulated() {
-        one_a_seed(SIZES).into_iter().for_each(|size| pool(size).install(&op));
+        one_a_seed(SIZES).into_iter().for_each(|size| pool(size).install(op));
     } else {
-        POOLS.iter().for_each(|pool| pool.install(&op));
+        POOLS.iter().for_each(|pool| pool.install(op));
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::common::{Flag, THREADS, any_wait_builder, is_simulated_without, watchdog};
+use crate::erased::ErasedIter;
 use crate::everywhere::everywhere;
 use filch::prelude::*;
 use filch::{CancelToken, Cancelled};
@@ -47,14 +48,22 @@ where
     I: IndexedParallelIterator<Item: Debug + PartialEq + Sync + Clone>,
 {
     same(&iter, &expected);
-    let len = expected.len();
-    assert_eq!(iter().len(), len);
+    assert_eq!(iter().len(), expected.len());
     let mut target = Vec::new();
     iter().collect_into_vec(&mut target);
     assert_eq!(target, expected);
-
     let reversed: Vec<_> = expected.iter().cloned().rev().collect();
     assert_eq!(iter().rev().collect::<Vec<_>>(), reversed);
+    same_places(&|| ErasedIter::new(iter()), expected, reversed);
+}
+
+/// What an iterator has at which place.
+fn same_places<'i, T: Debug + PartialEq + Send + Sync + Clone>(
+    iter: &dyn Fn() -> ErasedIter<'i, T>,
+    expected: Vec<T>,
+    reversed: Vec<T>,
+) {
+    let len = expected.len();
     assert_eq!(iter().rev().rev().collect::<Vec<_>>(), expected);
     assert_eq!(pushed(iter().skip(1)), expected[1.min(len)..]);
     let placed: Vec<_> = expected.iter().cloned().enumerate().collect();
@@ -70,7 +79,7 @@ where
     assert_eq!(iter().chunks(7).collect::<Vec<_>>(), chunks);
     let chunks: Vec<_> = chunks.into_iter().rev().collect();
     assert_eq!(iter().chunks(7).rev().collect::<Vec<_>>(), chunks);
-    let ends: Vec<_> = both_ends(expected.clone());
+    let ends: Vec<_> = both_ends(expected);
     assert_eq!(iter().chunks(len.max(1)).flat_map_iter(both_ends).collect::<Vec<_>>(), ends);
 }
 

@@ -9,6 +9,7 @@ mod adaptors;
 mod algorithms;
 mod collections;
 mod ends;
+mod erased;
 mod slices;
 mod sort;
 mod sources;
