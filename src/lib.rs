@@ -40,6 +40,8 @@ mod auto_traits;
 mod cancel;
 mod fork;
 #[cfg(not(loom))]
+pub mod graph;
+#[cfg(not(loom))]
 pub mod guide;
 #[cfg(not(loom))]
 pub mod iter;

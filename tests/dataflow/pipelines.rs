@@ -1,0 +1,1 @@
+//! Pipelines take each item through all stages, in order where asked to.
