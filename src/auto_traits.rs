@@ -162,6 +162,15 @@ same! {
     graph::Write<'static, T> = Arc<Mutex<T>>;
 }
 
+// Pipelines. An error holds errors of any kind.
+exactly! { ALL; pipeline::PipelineStats, pipeline::StageKind, pipeline::StageStats }
+exactly! { SEND | SYNC | UNPIN; pipeline::PipelineError }
+
+same! {
+    pipeline::Chunks<T> = T;
+    pipeline::Pipeline<T> = T;
+}
+
 // Sources. Those by exclusive reference are never `UnwindSafe`, like the reference.
 same! {
     array::IntoIter<T, 2> = [T; 2];
