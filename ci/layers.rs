@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["worker", "task"],
     &["pool", "observe"],
     &["fork"],
-    &["iter", "slice", "cancel", "names", "guide"],
+    &["iter", "slice", "cancel", "graph", "pipeline", "names", "guide"],
     &["lib"],
 ];
 

@@ -148,6 +148,29 @@ same! {
     ScopedJoinHandle<'static, T> = Arc<Mutex<T>>;
 }
 
+// Graphs. A reference to a graph gives access to values that need not be `Sync`, so it is not; nor
+// may any of its parts be seen after a panic, since it holds closures and errors of any kind.
+exactly! { SEND | UNPIN; graph::Graph<'static>, graph::Subgraph<'static, 'static> }
+exactly! { SEND | SYNC | UNPIN; graph::TaskFailure, graph::Report }
+exactly! { ALL; graph::GraphError, graph::Outcome }
+
+// A handle gives no access by itself, but the last one drops the value.
+same! {
+    graph::Cell<T> = Arc<Mutex<T>>;
+    graph::Node<T> = Arc<Mutex<T>>;
+    graph::Read<'static, T> = Arc<Mutex<T>>;
+    graph::Write<'static, T> = Arc<Mutex<T>>;
+}
+
+// Pipelines. An error holds errors of any kind.
+exactly! { ALL; pipeline::PipelineStats, pipeline::StageKind, pipeline::StageStats }
+exactly! { SEND | SYNC | UNPIN; pipeline::PipelineError }
+
+same! {
+    pipeline::Chunks<T> = T;
+    pipeline::Pipeline<T> = T;
+}
+
 // Sources. Those by exclusive reference are never `UnwindSafe`, like the reference.
 same! {
     array::IntoIter<T, 2> = [T; 2];
@@ -318,8 +341,8 @@ same! {
 exactly! { ALL; LoopSettings, NoopReducer }
 
 /// Public types that programs cannot name, since their modules are private: serial iterators of
-/// producers.
-const UNNAMED: &[&str] = &["Exact"];
+/// producers, and what a graph keeps of a task's inputs.
+const UNNAMED: &[&str] = &["Exact", "Needs", "Owner", "ReadHeld", "ResultHeld", "WriteHeld"];
 
 #[test]
 fn every_public_type_has_an_assertion() {

@@ -40,6 +40,8 @@ mod auto_traits;
 mod cancel;
 mod fork;
 #[cfg(not(loom))]
+pub mod graph;
+#[cfg(not(loom))]
 pub mod guide;
 #[cfg(not(loom))]
 pub mod iter;
@@ -51,6 +53,8 @@ mod models;
 mod names;
 mod observe;
 mod os;
+#[cfg(not(loom))]
+pub mod pipeline;
 mod pool;
 mod queue;
 mod sim;
@@ -70,6 +74,8 @@ pub use fork::{
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
 pub use observe::{Dump, dump};
+#[cfg(not(loom))]
+pub use pipeline::{pipeline, try_pipeline};
 pub use pool::{
     BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, counters,
     current_num_threads, current_thread_index, max_num_threads,

@@ -15,8 +15,8 @@ pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
 pub use handle::{CancelOnDrop, JoinHandle};
 pub use join::{FnContext, join, join_context};
 pub(crate) use join::{join_context_in, join_in, join_on_worker};
+pub(crate) use scope::{Deferred, in_place_scope_in, scope_in};
 pub use scope::{Scope, ScopedJoinHandle, in_place_scope, scope};
-pub(crate) use scope::{in_place_scope_in, scope_in};
 pub use spawn::{
     Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,
 };

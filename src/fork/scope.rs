@@ -73,6 +73,21 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         unsafe { self.tasks.spawn(f, queue) };
     }
 
+    /// Makes a task that some thread submits later. The scope waits for it from now on.
+    pub(crate) fn defer<F>(&'scope self, f: F) -> Deferred
+    where
+        F: FnOnce() + Send + 'scope,
+    {
+        let is_guest = self.tasks.are_guests;
+        let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
+            drop(handle);
+            Deferred { job, registry: registry.share(), is_guest }
+        };
+        // SAFETY: as in `spawn`, since the scope waits for the task until it has been submitted
+        // and has run.
+        unsafe { self.tasks.spawn(f, queue) }
+    }
+
     /// Like [`spawn`](Self::spawn), but tasks that one worker spawns in a scope by this method
     /// begin in the order in which it spawned them. Returns no handle.
     ///
@@ -130,6 +145,26 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         });
         parts.start(registry);
         outcome::discard(parts);
+    }
+}
+
+/// A task of a scope that is not queued yet. If it is never submitted, its scope never ends.
+#[must_use = "its scope waits for it"]
+pub(crate) struct Deferred {
+    job: JobRef,
+    registry: Arc<Registry>,
+    is_guest: bool,
+}
+
+impl Deferred {
+    /// Queues the task. Any thread may call this.
+    pub(crate) fn submit(self) {
+        match self.is_guest {
+            true => self.registry.invite(self.job),
+            false => self.registry.reinject(self.job),
+        }
+        // This may be the last reference, and the handlers that it drops may panic.
+        outcome::discard(self.registry);
     }
 }
 

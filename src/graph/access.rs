@@ -1,0 +1,343 @@
+//! What a task of a graph takes: references to cells and to the results of other tasks.
+//!
+//! # Invariant
+//! The value of a slot is reached only
+//! 1. by a task of the slot's own graph, while it runs: the task that returns the value, or one
+//!    that declared its access when it was added;
+//! 2. through the graph itself, by a reference to it, while no run is under way.
+//!
+//! *Lemma: a run hands out no reference to a value together with a `&mut` to it.* A slot belongs to
+//! one graph, and a graph that was given another one's cell or task refuses to run. A run borrows
+//! the graph exclusively, so 2 does not occur meanwhile, and there is one run at a time. Of two
+//! tasks with access to one cell, of which one writes, the later one was given an edge from the
+//! earlier one, directly or through others (`Graph::task`). A task that reads a result has an edge
+//! from the task that writes it. A task runs after all of its predecessors have ended, which the
+//! counters of `run.rs` make visible to it. Within one task, a graph refuses two accesses to one
+//! cell of which one writes.
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+use super::node::{Node, Owner};
+
+/// A value, reached as the module says.
+pub(super) struct Slot<T>(UnsafeCell<T>);
+
+// SAFETY: a shared reference to a slot gives no access by itself. By the invariant, tasks on
+// several threads get `&T` at once only by `Read` and `&Node`, which demand `T: Sync`; else there
+// is one reference at a time, which may move with `T: Send`.
+unsafe impl<T: Send> Sync for Slot<T> {}
+
+// A handle gives no access to the value, and the graph, which does, is not unwind safe.
+impl<T> UnwindSafe for Slot<T> {}
+impl<T> RefUnwindSafe for Slot<T> {}
+
+impl<T> Slot<T> {
+    pub(super) fn new(value: T) -> Arc<Self> {
+        Arc::new(Slot(UnsafeCell::new(value)))
+    }
+
+    /// # Safety
+    /// By the invariant, the caller may read, and nothing writes while the reference lives. The
+    /// slot outlives the reference.
+    pub(super) unsafe fn get<'r>(&self) -> &'r T
+    where
+        T: 'r,
+    {
+        // SAFETY: by the caller's premise.
+        unsafe { &*self.0.get() }
+    }
+
+    /// # Safety
+    /// By the invariant, the caller may write, and nothing else reads or writes while the reference
+    /// lives. The slot outlives the reference.
+    pub(super) unsafe fn get_mut<'r>(&self) -> &'r mut T
+    where
+        T: 'r,
+    {
+        // SAFETY: by the caller's premise.
+        unsafe { &mut *self.0.get() }
+    }
+}
+
+/// A value that a graph owns and that its tasks share: see [`Graph::cell`](super::Graph::cell).
+///
+/// It is a handle: clones refer to the same value. Tasks that [`read`] or [`write`] it run in an
+/// order that no data race can come of. Between runs, the value is reached by
+/// [`Graph::get`](super::Graph::get) and [`Graph::get_mut`](super::Graph::get_mut). It is dropped
+/// when there is no handle to it left, and no graph with a task that accesses it.
+pub struct Cell<A> {
+    pub(super) slot: Arc<Slot<A>>,
+    /// The graph that owns it, and its number there.
+    pub(super) owner: Owner,
+    pub(super) index: usize,
+}
+
+impl<A> Clone for Cell<A> {
+    fn clone(&self) -> Self {
+        Cell { slot: self.slot.clone(), owner: self.owner.clone(), index: self.index }
+    }
+}
+
+impl<A> fmt::Debug for Cell<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cell").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+/// Declares that a task reads a cell, and gives it `&A`: see [`Graph::task`](super::Graph::task).
+///
+/// Tasks that only read a cell may run at the same time.
+pub fn read<A>(cell: &Cell<A>) -> Read<'_, A> {
+    Read(cell)
+}
+
+/// Declares that a task writes a cell, and gives it `&mut A`: see
+/// [`Graph::task`](super::Graph::task).
+///
+/// The task runs after all tasks that were added before it and access the cell, and before those
+/// that are added after it.
+pub fn write<A>(cell: &Cell<A>) -> Write<'_, A> {
+    Write(cell)
+}
+
+/// A read access to a cell. Returned by [`read`].
+#[derive(Debug)]
+pub struct Read<'c, A>(&'c Cell<A>);
+
+/// A write access to a cell. Returned by [`write()`].
+#[derive(Debug)]
+pub struct Write<'c, A>(&'c Cell<A>);
+
+/// What a task depends on, collected while it is added.
+#[derive(Debug)]
+pub struct Needs {
+    /// The graph to which the task is added.
+    owner: Owner,
+    /// Cells by their numbers, and whether the task writes them.
+    pub(super) cells: Vec<(usize, bool)>,
+    /// Tasks whose results it takes.
+    pub(super) nodes: Vec<u32>,
+    /// Whether it was given anything of another graph.
+    pub(super) is_foreign: bool,
+}
+
+impl Needs {
+    pub(super) fn new(owner: &Owner) -> Self {
+        let owner = owner.clone();
+        Needs { owner, cells: Vec::new(), nodes: Vec::new(), is_foreign: false }
+    }
+
+    fn cell<A>(&mut self, cell: &Cell<A>, writes: bool) {
+        match cell.owner == self.owner {
+            true => self.cells.push((cell.index, writes)),
+            false => self.is_foreign = true,
+        }
+    }
+
+    fn node<T>(&mut self, node: &Node<T>) {
+        match *node.owner() == self.owner {
+            true => self.nodes.push(node.index()),
+            false => self.is_foreign = true,
+        }
+    }
+
+    /// Whether the task would get a `&mut` together with another reference to the same cell.
+    pub(super) fn conflict(&mut self) -> bool {
+        self.cells.sort_unstable();
+        self.cells.windows(2).any(|pair| pair[0].0 == pair[1].0 && (pair[0].1 || pair[1].1))
+    }
+}
+
+/// What a task takes: `()`, [`read(&cell)`](read), [`write(&cell)`](write()), `&node` for the
+/// result of another task, or several of these in a tuple of up to eight, an array or a [`Vec`].
+///
+/// The trait is sealed: its methods are the graph's.
+#[diagnostic::on_unimplemented(
+    message = "a task cannot take `{Self}`",
+    note = "a task takes `()`, `read(&cell)`, `write(&cell)`, `&node`, or a tuple, an array or a \
+            `Vec` of these"
+)]
+pub trait Inputs: sealed::Sealed {
+    /// What the task keeps of them.
+    #[doc(hidden)]
+    type Held: Send + for<'r> Given<'r>;
+
+    #[doc(hidden)]
+    fn hold(self, needs: &mut Needs) -> Self::Held;
+}
+
+/// What the closure of a task gets. (By its second parameter, which is always the default, `'r` is
+/// at most the lifetime of what is held.)
+pub trait Given<'r, Implied = &'r Self> {
+    /// `()`, `&A`, `&mut A`, `&T`, or a tuple, an array or a [`Vec`] of these.
+    type Given;
+
+    /// # Safety
+    /// As [`Slot::get`] and [`Slot::get_mut`], for each access that was declared.
+    #[doc(hidden)]
+    unsafe fn give(&'r self) -> Self::Given;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What a task keeps of a [`Read`], a [`Write`] or a [`Node`].
+#[derive(Debug)]
+pub struct ReadHeld<A>(Arc<Slot<A>>);
+/// As [`ReadHeld`].
+#[derive(Debug)]
+pub struct WriteHeld<A>(Arc<Slot<A>>);
+/// As [`ReadHeld`].
+#[derive(Debug)]
+pub struct ResultHeld<T>(Arc<Slot<Option<T>>>);
+
+impl<A> fmt::Debug for Slot<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Slot")
+    }
+}
+
+impl<A> sealed::Sealed for Read<'_, A> {}
+
+impl<A: Send + Sync> Inputs for Read<'_, A> {
+    type Held = ReadHeld<A>;
+
+    fn hold(self, needs: &mut Needs) -> ReadHeld<A> {
+        needs.cell(self.0, false);
+        ReadHeld(self.0.slot.clone())
+    }
+}
+
+impl<'r, A> Given<'r> for ReadHeld<A> {
+    type Given = &'r A;
+
+    unsafe fn give(&'r self) -> &'r A {
+        // SAFETY: the caller's premise.
+        unsafe { self.0.get() }
+    }
+}
+
+impl<A> sealed::Sealed for Write<'_, A> {}
+
+impl<A: Send> Inputs for Write<'_, A> {
+    type Held = WriteHeld<A>;
+
+    fn hold(self, needs: &mut Needs) -> WriteHeld<A> {
+        needs.cell(self.0, true);
+        WriteHeld(self.0.slot.clone())
+    }
+}
+
+impl<'r, A> Given<'r> for WriteHeld<A> {
+    type Given = &'r mut A;
+
+    unsafe fn give(&'r self) -> &'r mut A {
+        // SAFETY: the caller's premise.
+        unsafe { self.0.get_mut() }
+    }
+}
+
+impl<T> sealed::Sealed for &Node<T> {}
+
+impl<T: Send + Sync> Inputs for &Node<T> {
+    type Held = ResultHeld<T>;
+
+    fn hold(self, needs: &mut Needs) -> ResultHeld<T> {
+        needs.node(self);
+        ResultHeld(self.slot.clone())
+    }
+}
+
+impl<'r, T> Given<'r> for ResultHeld<T> {
+    type Given = &'r T;
+
+    unsafe fn give(&'r self) -> &'r T {
+        // SAFETY: the caller's premise.
+        match unsafe { self.0.get() } {
+            Some(value) => value,
+            None => unreachable!("a task runs after those whose results it takes"),
+        }
+    }
+}
+
+impl<I: Inputs> sealed::Sealed for Vec<I> {}
+
+impl<I: Inputs> Inputs for Vec<I> {
+    type Held = Vec<I::Held>;
+
+    fn hold(self, needs: &mut Needs) -> Vec<I::Held> {
+        self.into_iter().map(|input| input.hold(needs)).collect()
+    }
+}
+
+impl<'r, H: Given<'r>> Given<'r> for Vec<H> {
+    type Given = Vec<H::Given>;
+
+    unsafe fn give(&'r self) -> Vec<H::Given> {
+        // SAFETY: the caller's premise.
+        self.iter().map(|held| unsafe { held.give() }).collect()
+    }
+}
+
+impl<I: Inputs, const N: usize> sealed::Sealed for [I; N] {}
+
+impl<I: Inputs, const N: usize> Inputs for [I; N] {
+    type Held = [I::Held; N];
+
+    fn hold(self, needs: &mut Needs) -> [I::Held; N] {
+        self.map(|input| input.hold(needs))
+    }
+}
+
+impl<'r, H: Given<'r>, const N: usize> Given<'r> for [H; N] {
+    type Given = [H::Given; N];
+
+    unsafe fn give(&'r self) -> [H::Given; N] {
+        // SAFETY: the caller's premise.
+        std::array::from_fn(|i| unsafe { self[i].give() })
+    }
+}
+
+macro_rules! tuples {
+    ($($($part:ident)*;)*) => {$(
+        impl<$($part: Inputs),*> sealed::Sealed for ($($part,)*) {}
+
+        impl<$($part: Inputs),*> Inputs for ($($part,)*) {
+            type Held = ($($part::Held,)*);
+
+            #[allow(non_snake_case, unused_variables, clippy::unused_unit)]
+            fn hold(self, needs: &mut Needs) -> Self::Held {
+                let ($($part,)*) = self;
+                ($($part.hold(needs),)*)
+            }
+        }
+
+        impl<'r, $($part: Given<'r>),*> Given<'r> for ($($part,)*) {
+            type Given = ($($part::Given,)*);
+
+            #[allow(non_snake_case, clippy::unused_unit)]
+            unsafe fn give(&'r self) -> Self::Given {
+                let ($($part,)*) = self;
+                // SAFETY: the caller's premise.
+                ($(unsafe { $part.give() },)*)
+            }
+        }
+    )*};
+}
+
+tuples! {
+    ;
+    A;
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+    A B C D E F G;
+    A B C D E F G H;
+}

@@ -1,0 +1,562 @@
+//! Graphs of tasks: each runs when those before it have ended.
+//!
+//! A [`Graph`] is built once and run any number of times. A task comes after another one
+//! - because it takes its result, by reference: `graph.task(&a, |a| …)`;
+//! - because both access a cell, and at least one of them [`write`]s it: then in the order in which
+//!   they were added. This is the *sequential task flow* of StarPU, and the `depend` clause of
+//!   OpenMP: write the tasks down in the order of a serial program, declare what each of them reads
+//!   and writes, and the graph finds what can run at the same time;
+//! - because it was told so: `b.after(&a)`.
+//!
+//! Tasks may borrow anything that outlives the graph.
+//!
+//! ```
+//! use filch::graph::{Graph, read, write};
+//!
+//! let factors = [2, 3];
+//! let mut graph = Graph::new();
+//! let (a, b, c) = (graph.cell(1), graph.cell(1), graph.cell(0));
+//! graph.task(write(&a), |a| *a *= factors[0]);
+//! graph.task(write(&b), |b| *b *= factors[1]); // at the same time as the one above
+//! graph.task((read(&a), read(&b), write(&c)), |(a, b, c)| *c += a * b);
+//! let total = graph.task(read(&c), |c| *c); // after all of them
+//!
+//! graph.run()?.success()?;
+//! assert_eq!(graph.result(&total), Some(&6));
+//! graph.run()?.success()?; // a is 4, and b is 9
+//! assert_eq!(graph.result(&total), Some(&42));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Failures
+//! A task fails if its closure panics, or returns an error ([`Graph::try_task`]). Tasks that come
+//! after it are skipped, all others run. A task may be [retried](Node::retry), or have a
+//! [fallback](Graph::fallback). [`Graph::run`] returns a [`Report`] of what ran, failed and was
+//! skipped. A cell holds what a failed task left in it.
+//!
+//! # Tasks that are found while the graph runs
+//! [`Graph::subgraph`] adds a task that builds a graph of its own each time it runs. What comes
+//! after the task waits for all of that graph. A task may also run a graph, a loop or a scope
+//! itself.
+//!
+//! # Costs
+//! The tasks, cells and edges are allocated when they are added, and a run allocates one byte a
+//! task. A worker that ends a task goes on with one of those that are ready then, and spawns the
+//! others. So a chain of tasks costs some nanoseconds a task, and where the graph forks, a task
+//! costs as much as one of a [scope](crate::scope).
+
+mod access;
+mod node;
+mod plan;
+mod report;
+mod run;
+mod timer;
+
+use std::cell;
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+pub use access::{Cell, Given, Inputs, Read, Write, read, write};
+pub use node::Node;
+pub use report::{GraphError, Outcome, Report, TaskFailure};
+
+use access::{Needs, Slot};
+use node::{Header, Owner};
+use plan::Plan;
+use report::Cause;
+use run::{Call, Run, Task};
+
+use crate::cancel::CancelToken;
+use crate::fork::scope;
+use crate::sync::Mutex;
+
+/// Tasks, the order between them, and the cells that they share: see the [module](self).
+pub struct Graph<'env> {
+    owner: Owner,
+    tasks: Vec<Task<'env>>,
+    cells: Vec<Uses>,
+    /// The first error that adding a task made.
+    wrong: Option<GraphError>,
+    plan: Plan,
+    /// The longest paths to the end, once they are known.
+    ranks: Option<Vec<u64>>,
+    measures: bool,
+    token: Option<CancelToken>,
+    /// Not `Sync`: `get` gives references to values that may not be.
+    not_sync: PhantomData<cell::Cell<()>>,
+}
+
+/// A graph that a task of another graph builds while that runs: see [`Graph::subgraph`]. It is
+/// used as a [`Graph`]. Its tasks may borrow what the outer graph's may.
+#[derive(Debug)]
+pub struct Subgraph<'r, 'env: 'r> {
+    graph: Graph<'r>,
+    outer: Within<'r, 'env>,
+}
+
+/// Says that `'env` outlives `'r`, where `'r` is any lifetime for which that holds.
+type Within<'r, 'env> = PhantomData<&'r &'env ()>;
+
+impl<'r> Deref for Subgraph<'r, '_> {
+    type Target = Graph<'r>;
+
+    fn deref(&self) -> &Graph<'r> {
+        &self.graph
+    }
+}
+
+impl<'r> DerefMut for Subgraph<'r, '_> {
+    fn deref_mut(&mut self) -> &mut Graph<'r> {
+        &mut self.graph
+    }
+}
+
+/// The tasks that access a cell, as far as the next one has to come after them.
+#[derive(Default)]
+struct Uses {
+    writer: Option<u32>,
+    /// Those that have read it since.
+    readers: Vec<u32>,
+}
+
+impl Default for Graph<'_> {
+    fn default() -> Self {
+        Graph::new()
+    }
+}
+
+impl<'env> Graph<'env> {
+    /// Returns a graph without tasks.
+    pub fn new() -> Self {
+        Graph {
+            owner: Owner::new(),
+            tasks: Vec::new(),
+            cells: Vec::new(),
+            wrong: None,
+            plan: Plan::default(),
+            ranks: None,
+            measures: false,
+            token: None,
+            not_sync: PhantomData,
+        }
+    }
+
+    /// Gives the graph a value for its tasks to [`read`] and [`write`]. To work on something that
+    /// outlives the graph, make a cell of a `&mut` to it.
+    pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
+        self.cells.push(Uses::default());
+        Cell { slot: Slot::new(value), owner: self.owner.clone(), index: self.cells.len() - 1 }
+    }
+
+    /// Adds a task, which calls `f` with references to its inputs once in each run.
+    ///
+    /// `inputs` is `()`, [`read(&cell)`](read), [`write(&cell)`](write()), `&node` for the result
+    /// of another task, or several of these in a tuple, an array or a [`Vec`]. The task comes after
+    /// the tasks whose results it takes. If it reads a cell, it comes after the last task added
+    /// before it that writes the cell, and if it writes the cell, also after those that have read
+    /// it since.
+    ///
+    /// If `f` panics, the task fails. It runs on a worker of the pool in which the graph runs, like
+    /// a task of a [scope](crate::scope), with the same rules for locks and waits.
+    ///
+    /// ```
+    /// use filch::graph::Graph;
+    ///
+    /// let mut graph = Graph::new();
+    /// let words = graph.task((), |()| ["work", "is", "for", "sharing"]);
+    /// let count = graph.task(&words, |words| words.len());
+    /// let letters = graph.task(&words, |words| words.concat().len());
+    /// let mean = graph.task((&letters, &count), |(letters, count)| letters / count);
+    /// graph.run()?.success()?;
+    /// assert_eq!(graph.result(&mean), Some(&4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn task<I, F, T>(&mut self, inputs: I, mut f: F) -> Node<T>
+    where
+        I: Inputs<Held: 'env>,
+        F: for<'r> FnMut(<I::Held as Given<'r>>::Given) -> T + Send + 'env,
+        T: Send + 'env,
+    {
+        self.add(inputs, move |given, _| Ok(f(given)))
+    }
+
+    /// Like [`task`](Self::task), but the task also fails if `f` returns an error.
+    ///
+    /// ```
+    /// use filch::graph::{Graph, Outcome};
+    ///
+    /// let mut graph = Graph::new();
+    /// let number = graph.try_task((), |()| "six".parse::<u32>()).name("parse");
+    /// let double = graph.task(&number, |number| number * 2);
+    /// let other = graph.task((), |()| 7);
+    ///
+    /// let report = graph.run()?;
+    /// assert_eq!(report.outcome(&number), Some(Outcome::Failed));
+    /// assert_eq!(report.outcome(&double), Some(Outcome::Skipped));
+    /// assert_eq!(report.outcome(&other), Some(Outcome::Ran));
+    /// let failure = report.success().unwrap_err();
+    /// assert_eq!(failure.to_string(), "`parse` failed: invalid digit found in string");
+    /// # Ok::<(), filch::graph::GraphError>(())
+    /// ```
+    pub fn try_task<I, F, T, E>(&mut self, inputs: I, mut f: F) -> Node<T>
+    where
+        I: Inputs<Held: 'env>,
+        F: for<'r> FnMut(<I::Held as Given<'r>>::Given) -> Result<T, E> + Send + 'env,
+        T: Send + 'env,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.add(inputs, move |given, _| f(given).map_err(|error| Cause::Error(error.into())))
+    }
+
+    /// Adds a task that builds a graph in each run, by `f`, and runs it. The tasks of that graph
+    /// may borrow the inputs. What comes after the task waits for all of it. If a task of it fails, or
+    /// it cannot run, this task fails.
+    ///
+    /// ```
+    /// use filch::graph::{Graph, read, write};
+    ///
+    /// let mut graph = Graph::new();
+    /// let numbers = graph.cell(vec![1_u64; 100]);
+    /// let parts = graph.task((), |()| 4);
+    /// graph.subgraph((&parts, write(&numbers)), |(parts, numbers), graph| {
+    ///     for part in numbers.chunks_mut(100 / parts) {
+    ///         graph.task((), move |()| part.iter_mut().for_each(|number| *number += 1));
+    ///     }
+    /// });
+    /// let sum = graph.task(read(&numbers), |numbers| numbers.iter().sum::<u64>());
+    /// graph.run()?.success()?;
+    /// assert_eq!(graph.result(&sum), Some(&200));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn subgraph<I, F>(&mut self, inputs: I, mut f: F) -> Node<()>
+    where
+        I: Inputs<Held: 'env>,
+        F: for<'r> FnMut(<I::Held as Given<'r>>::Given, &mut Subgraph<'r, 'env>) + Send + 'env,
+    {
+        self.add(inputs, move |given, outer| {
+            let mut graph = Subgraph { graph: Graph::new(), outer };
+            f(given, &mut graph);
+            let report = graph.run().map_err(|error| Cause::Error(error.into()))?;
+            report.success().map_err(|failure| Cause::Error(failure.into()))
+        })
+    }
+
+    /// Adds a task whose closure says by itself how it fails.
+    #[allow(unsafe_code)]
+    fn add<I, F, T>(&mut self, inputs: I, mut f: F) -> Node<T>
+    where
+        I: Inputs<Held: 'env>,
+        F: for<'r> FnMut(<I::Held as Given<'r>>::Given, Within<'r, 'env>) -> Result<T, Cause>
+            + Send
+            + 'env,
+        T: Send + 'env,
+    {
+        let index = self.tasks.len() as u32;
+        assert!(index < run::MOST_TASKS, "a graph has less than {} tasks", run::MOST_TASKS);
+        let header = Header { owner: self.owner.clone(), index, settings: Mutex::default() };
+        let mut needs = Needs::new(&self.owner);
+        let (held, slot) = (inputs.hold(&mut needs), Slot::new(None));
+        let result = slot.clone();
+        let call: Call<'env> = Box::new(move || {
+            // SAFETY: the accesses were declared to `needs`. A run calls this when all tasks have
+            // ended that `self.before` returned for them, and it calls what comes later when this
+            // has returned. Only this closure and its fallback write the result. See the invariant
+            // of `access.rs`.
+            let value = f(unsafe { held.give() }, PhantomData)?;
+            // SAFETY: as above.
+            unsafe { *result.get_mut() = Some(value) };
+            Ok(())
+        });
+        let before = self.before(index, needs);
+        let node = Node { slot, header: Arc::new(header) };
+        self.tasks.push(Task::new(node.header.clone(), call, before));
+        self.owner.set_changed();
+        node
+    }
+
+    /// The tasks that have to come before a new one. Notes its accesses.
+    fn before(&mut self, index: u32, mut needs: Needs) -> Vec<u32> {
+        let task = || format!("task {index}");
+        if needs.is_foreign {
+            self.wrong.get_or_insert_with(|| GraphError::Foreign { task: task() });
+        }
+        if needs.conflict() {
+            self.wrong.get_or_insert_with(|| GraphError::Conflict { task: task() });
+        }
+        let mut before = needs.nodes;
+        for (cell, writes) in needs.cells {
+            let uses = &mut self.cells[cell];
+            before.extend(uses.writer);
+            if writes {
+                uses.writer = Some(index);
+                before.append(&mut uses.readers);
+            } else {
+                uses.readers.push(index);
+            }
+        }
+        // A task that was refused may have read and written the same cell.
+        before.retain(|task| *task != index);
+        before
+    }
+
+    /// If the task fails for good, `f` gives its result in place of its closure, from the failure.
+    /// What comes after the task then runs. If `f` panics, the task fails with that.
+    ///
+    /// ```
+    /// use filch::graph::Graph;
+    ///
+    /// let mut graph = Graph::new();
+    /// let size = graph.try_task((), |()| "huge".parse::<usize>());
+    /// graph.fallback(&size, |failure| {
+    ///     eprintln!("{failure}: the default is used");
+    ///     64
+    /// });
+    /// graph.run()?.success()?;
+    /// assert_eq!(graph.result(&size), Some(&64));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// Panics if the task is another graph's.
+    #[track_caller]
+    #[allow(unsafe_code)]
+    pub fn fallback<T, F>(&mut self, node: &Node<T>, mut f: F)
+    where
+        F: FnMut(&TaskFailure) -> T + Send + 'env,
+        T: Send + 'env,
+    {
+        self.expect_own(node.owner());
+        let slot = node.slot.clone();
+        self.tasks[node.index() as usize].set_fallback(Box::new(move |failure| {
+            let value = f(failure);
+            // SAFETY: as for the result of the closure, in `add`.
+            unsafe { *slot.get_mut() = Some(value) };
+        }));
+    }
+
+    /// Whether each run measures how long each task takes, and the next run uses that as their
+    /// [costs](Node::cost). It is off at first.
+    ///
+    /// Where tasks have costs, of those that are ready the one with the longest path to the end of
+    /// the graph begins first: a list schedule by critical path. It costs a lock a task, so it pays
+    /// for tasks of some microseconds or more, and where the graph has more ready tasks than the
+    /// pool has workers.
+    pub fn measure_costs(&mut self, measures: bool) {
+        self.measures = measures;
+        self.owner.set_changed();
+    }
+
+    /// Stops a run when the token is cancelled: tasks that have not begun are skipped.
+    pub fn cancel_with(&mut self, token: &CancelToken) {
+        self.token = Some(token.clone());
+    }
+
+    /// Runs all tasks, in the current pool, else in the global one, and returns what came of them.
+    /// To run in another pool, call it in [`ThreadPool::install`](crate::ThreadPool::install).
+    ///
+    /// It returns when all tasks have ended. Like [`scope`](crate::scope), it lets the caller take
+    /// part. Without tasks it does nothing. A panic of a task is a failure in the report, and is
+    /// not resumed.
+    ///
+    /// # Errors
+    /// Returns a [`GraphError`] if the tasks wait for each other in a cycle, which it names, or if
+    /// a task was given anything of another graph, or conflicting accesses to one cell. Then nothing
+    /// has run. A graph with a wrong input stays refused.
+    ///
+    /// # Panics
+    /// Panics if the global pool is needed and cannot be built.
+    ///
+    /// ```
+    /// use filch::graph::{Graph, GraphError};
+    ///
+    /// let mut graph = Graph::new();
+    /// let chicken = graph.task((), |()| ()).name("chicken");
+    /// let egg = graph.task((), |()| ()).name("egg").after(&chicken);
+    /// chicken.after(&egg);
+    /// let error = graph.run().unwrap_err();
+    /// assert_eq!(error.to_string(), "a cycle: `chicken` -> `egg` -> `chicken`");
+    /// ```
+    pub fn run(&mut self) -> Result<Report, GraphError> {
+        self.prepare()?;
+        let mut failures = Vec::new();
+        if !self.tasks.is_empty() {
+            for (task, before) in self.tasks.iter_mut().zip(&self.plan.before) {
+                task.reset(*before);
+            }
+            let run = Run {
+                plan: &self.plan,
+                tasks: &self.tasks,
+                heap: self.ranks.as_deref().map(|ranks| (Mutex::default(), ranks)),
+                measures: self.measures,
+                token: self.token.as_ref(),
+                failures: Mutex::default(),
+            };
+            scope(|s| run.start(s));
+            failures = run.failures.into_inner();
+        }
+        if self.measures {
+            let took = |task: usize| self.tasks[task].took.load(Ordering::Relaxed);
+            self.ranks = Some(self.plan.ranks(took));
+        }
+        Ok(self.report(failures))
+    }
+
+    fn report(&self, failures: Vec<TaskFailure>) -> Report {
+        let outcomes: Vec<Outcome> = self.tasks.iter().map(Task::outcome).collect();
+        let skipped = outcomes.iter().position(|outcome| *outcome == Outcome::Skipped);
+        let cancelled = skipped.filter(|_| failures.is_empty());
+        Report {
+            owner: self.owner.clone(),
+            cancelled: cancelled.map(|task| self.tasks[task].header.name()),
+            outcomes,
+            failures,
+        }
+    }
+
+    /// Makes the plan, if anything was changed since the last one.
+    fn prepare(&mut self) -> Result<(), GraphError> {
+        if let Some(error) = &self.wrong {
+            return Err(error.clone());
+        }
+        if !self.owner.take_changed() {
+            return Ok(());
+        }
+        let planned = self.plan_anew();
+        if planned.is_err() {
+            self.owner.set_changed();
+        }
+        planned
+    }
+
+    fn plan_anew(&mut self) -> Result<(), GraphError> {
+        for task in &mut self.tasks {
+            task.settings = task.header.settings.lock().clone();
+            if task.settings.is_foreign {
+                return Err(GraphError::Foreign { task: task.header.name() });
+            }
+        }
+        let before = |task: &Task<'_>| [&task.before[..], &task.settings.after].concat();
+        let planned = Plan::new(self.tasks.iter().map(before).collect());
+        self.plan = planned.map_err(|cycle| GraphError::Cycle {
+            tasks: cycle.into_iter().map(|task| self.tasks[task as usize].header.name()).collect(),
+        })?;
+        let has_costs = self.tasks.iter().any(|task| task.settings.cost > 0);
+        let ranks = || self.plan.ranks(|task| self.tasks[task].settings.cost);
+        self.ranks = has_costs.then(ranks);
+        Ok(())
+    }
+
+    /// The value of a cell, between runs.
+    ///
+    /// # Panics
+    /// Panics if the cell is another graph's.
+    #[track_caller]
+    #[allow(unsafe_code)]
+    pub fn get<'a, A>(&'a self, cell: &'a Cell<A>) -> &'a A {
+        self.expect_own(&cell.owner);
+        // SAFETY: case 2 of the invariant of `access.rs`. The graph is not `Sync`, so this thread
+        // is the only one that has such references. The handle keeps the slot.
+        unsafe { cell.slot.get() }
+    }
+
+    /// The value of a cell, between runs.
+    ///
+    /// # Panics
+    /// Panics if the cell is another graph's.
+    #[track_caller]
+    #[allow(unsafe_code)]
+    pub fn get_mut<'a, A>(&'a mut self, cell: &'a Cell<A>) -> &'a mut A {
+        self.expect_own(&cell.owner);
+        // SAFETY: case 2 of the invariant of `access.rs`, with exclusive use of the graph. The
+        // handle keeps the slot.
+        unsafe { cell.slot.get_mut() }
+    }
+
+    /// The result of a task in the last run; `None` if the task failed, was skipped, or was added
+    /// since.
+    ///
+    /// # Panics
+    /// Panics if the task is another graph's.
+    #[track_caller]
+    #[allow(unsafe_code)]
+    pub fn result<T>(&self, node: &Node<T>) -> Option<&T> {
+        self.expect_own(node.owner());
+        let has_result = self.tasks[node.index() as usize].has_result();
+        // SAFETY: as in `get`. The task keeps the slot as long as the graph lives.
+        has_result.then(|| unsafe { node.slot.get() }.as_ref()).flatten()
+    }
+
+    /// Takes the result of a task in the last run: see [`result`](Self::result). A result that is
+    /// not taken is dropped when the task runs again, or with the graph and the last handle.
+    ///
+    /// # Panics
+    /// Panics if the task is another graph's.
+    #[track_caller]
+    #[allow(unsafe_code)]
+    pub fn take_result<T>(&mut self, node: &Node<T>) -> Option<T> {
+        self.expect_own(node.owner());
+        let has_result = self.tasks[node.index() as usize].has_result();
+        // SAFETY: as in `get_mut`. The task keeps the slot as long as the graph lives.
+        has_result.then(|| unsafe { node.slot.get_mut() }.take()).flatten()
+    }
+
+    #[track_caller]
+    fn expect_own(&self, owner: &Owner) {
+        assert!(*owner == self.owner, "a handle of another graph");
+    }
+
+    /// The number of tasks.
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether there are no tasks.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Returns the graph as a text in the DOT language, for Graphviz to draw. Tasks have the colors
+    /// of their outcomes in the last run: green, orange for replaced, red for failed, grey for
+    /// skipped or never run.
+    ///
+    /// ```
+    /// use filch::graph::Graph;
+    ///
+    /// let mut graph = Graph::new();
+    /// let a = graph.task((), |()| 1).name("a");
+    /// graph.task(&a, |a| a + 1).name("b");
+    /// assert!(graph.dot().contains("0 -> 1"));
+    /// ```
+    pub fn dot(&self) -> String {
+        let mut text = String::from("digraph {\n    node [shape=box, style=filled];\n");
+        for (index, task) in self.tasks.iter().enumerate() {
+            let color = match task.outcome() {
+                Outcome::Ran => "palegreen",
+                Outcome::Replaced => "orange",
+                Outcome::Failed => "tomato",
+                Outcome::Skipped => "lightgrey",
+            };
+            let name = task.header.name().replace('\\', "\\\\").replace('"', "\\\"");
+            // Writing to a `String` does not fail.
+            let _ = writeln!(text, "    {index} [label=\"{name}\", fillcolor={color}];");
+            let mut before = [&task.before[..], &task.header.settings.lock().after].concat();
+            before.sort_unstable();
+            before.dedup();
+            for earlier in before {
+                let _ = writeln!(text, "    {earlier} -> {index};");
+            }
+        }
+        text.push_str("}\n");
+        text
+    }
+}
+
+impl fmt::Debug for Graph<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Graph").field("tasks", &self.tasks.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! The handle of a task of a graph, by which it is ordered and set up.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::access::Slot;
+use crate::sync::Mutex;
+
+/// A task of a graph, and its result: see [`Graph::task`](super::Graph::task).
+///
+/// It is a handle: clones refer to the same task. What is set while the graph runs holds from the
+/// next run on. Each setter returns the handle, so calls can be chained where the task is added.
+///
+/// ```
+/// use filch::graph::Graph;
+///
+/// let mut graph = Graph::new();
+/// let load = graph.task((), |()| vec![3, 1, 2]).name("load");
+/// let largest = graph.task(&load, |numbers| numbers.iter().copied().max());
+/// let log = graph.task((), |()| println!("loaded")).after(&load);
+/// graph.run()?.success()?;
+/// assert_eq!(graph.result(&largest), Some(&Some(3)));
+/// # drop(log);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Node<T> {
+    pub(super) slot: Arc<Slot<Option<T>>>,
+    pub(super) header: Arc<Header>,
+}
+
+/// What handle and graph share of a task.
+pub(super) struct Header {
+    pub(super) owner: Owner,
+    pub(super) index: u32,
+    pub(super) settings: Mutex<Settings>,
+}
+
+/// The identity of a graph, which its handles share; and whether any of its tasks was changed since
+/// its last plan was made.
+#[derive(Clone, Debug)]
+pub struct Owner(Arc<AtomicBool>);
+
+impl Owner {
+    pub(super) fn new() -> Self {
+        Owner(Arc::new(AtomicBool::new(true)))
+    }
+
+    pub(super) fn set_changed(&self) {
+        // Release: matches the Acquire in `take_changed`.
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(super) fn take_changed(&self) -> bool {
+        // Acquire: matches the Release in `set_changed`.
+        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Acquire)
+    }
+}
+
+impl PartialEq for Owner {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Settings {
+    pub(super) name: Option<String>,
+    /// The tasks that come before it by `after`.
+    pub(super) after: Vec<u32>,
+    /// Whether `after` was given a task of another graph.
+    pub(super) is_foreign: bool,
+    pub(super) cost: u64,
+    pub(super) retries: u32,
+    pub(super) delay: Duration,
+}
+
+impl<T> Node<T> {
+    pub(super) fn owner(&self) -> &Owner {
+        &self.header.owner
+    }
+
+    pub(super) fn index(&self) -> u32 {
+        self.header.index
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.header.settings.lock());
+        self.owner().set_changed();
+        self.clone()
+    }
+
+    /// Orders this task after `other`: it begins when `other` has ended. If `other` fails or is
+    /// skipped, this task is skipped.
+    ///
+    /// Only by this method can a graph get a cycle, which
+    /// [`Graph::run`](super::Graph::run) refuses.
+    pub fn after<U>(&self, other: &Node<U>) -> Self {
+        self.set(|settings| match other.owner() == self.owner() {
+            true => settings.after.push(other.index()),
+            false => settings.is_foreign = true,
+        })
+    }
+
+    /// Names the task, in errors and in [`Graph::dot`](super::Graph::dot). Without a name it is
+    /// called `task 3`, by its number in the graph from 0.
+    pub fn name(&self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.set(|settings| settings.name = Some(name))
+    }
+
+    /// Says how long the task takes, in any unit that all tasks of the graph share. If any task of
+    /// a graph has a cost, the ready task with the longest path to the end of the graph runs first:
+    /// see [`Graph::measure_costs`](super::Graph::measure_costs).
+    pub fn cost(&self, cost: u64) -> Self {
+        self.set(|settings| settings.cost = cost)
+    }
+
+    /// If the task fails, runs it again, at most `times` times in a run, each time `delay` after
+    /// the failure.
+    ///
+    /// The closure is called again with the same references: a cell holds what the failed call left
+    /// in it. No worker waits for the delay. A thread of its own does, for all graphs of the
+    /// process, which ends when no retry is due. If the system refuses the thread, or the pool is
+    /// deterministic, there is no delay.
+    pub fn retry(&self, times: u32, delay: Duration) -> Self {
+        self.set(|settings| (settings.retries, settings.delay) = (times, delay))
+    }
+}
+
+impl<T> Clone for Node<T> {
+    fn clone(&self) -> Self {
+        Node { slot: self.slot.clone(), header: self.header.clone() }
+    }
+}
+
+impl<T> fmt::Debug for Node<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("name", &self.header.name()).finish_non_exhaustive()
+    }
+}
+
+impl Header {
+    pub(super) fn name(&self) -> String {
+        let name = self.settings.lock().name.clone();
+        name.unwrap_or_else(|| format!("task {}", self.index))
+    }
+}

@@ -1,0 +1,199 @@
+//! What came of a run, and why a graph cannot run.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::sync::Mutex;
+
+use super::node::{Node, Owner};
+use crate::job::outcome::Payload;
+
+/// What became of a task in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It ran, and its result is there.
+    Ran,
+    /// It failed, and its [fallback](super::Graph::fallback) gave the result.
+    Replaced,
+    /// It failed. The failure is among those of the report.
+    Failed,
+    /// It did not run, since a task before it failed or was skipped, or the run was cancelled.
+    Skipped,
+}
+
+/// What came of a run of a graph: see [`Graph::run`](super::Graph::run).
+#[must_use = "it says which tasks failed: call `success` to have that as an error"]
+#[derive(Debug)]
+pub struct Report {
+    pub(super) owner: Owner,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) failures: Vec<TaskFailure>,
+    /// The name of a task that was skipped because the run was cancelled.
+    pub(super) cancelled: Option<String>,
+}
+
+impl Report {
+    /// What became of a task of the graph. Returns `None` for a task of another graph, or one that
+    /// was added after the run.
+    pub fn outcome<T>(&self, node: &Node<T>) -> Option<Outcome> {
+        let outcome = self.outcomes.get(node.index() as usize).copied();
+        outcome.filter(|_| *node.owner() == self.owner)
+    }
+
+    /// How many tasks had this outcome.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.outcomes.iter().filter(|it| **it == outcome).count()
+    }
+
+    /// The failures of tasks that failed for good, in the order in which they came. What a retry
+    /// or a fallback has mended is not among them.
+    pub fn failures(&self) -> &[TaskFailure] {
+        &self.failures
+    }
+
+    /// Returns `Ok` if each task has a result.
+    ///
+    /// # Errors
+    /// Returns the first failure; or, if the run was cancelled before any task failed, a failure
+    /// [that says so](TaskFailure::is_cancelled).
+    pub fn success(mut self) -> Result<(), TaskFailure> {
+        if !self.failures.is_empty() {
+            return Err(self.failures.swap_remove(0));
+        }
+        match self.cancelled.take() {
+            Some(task) => Err(TaskFailure { task, cause: Cause::Cancelled }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How a task of a graph failed: its closure returned an error or panicked.
+pub struct TaskFailure {
+    pub(super) task: String,
+    pub(super) cause: Cause,
+}
+
+pub(super) enum Cause {
+    Error(Box<dyn Error + Send + Sync>),
+    Panic {
+        /// Its message, if the payload has one of the types that `panic!` makes.
+        message: Option<String>,
+        /// In a lock, since payloads are not `Sync`.
+        payload: Mutex<Payload>,
+    },
+    Cancelled,
+}
+
+impl Cause {
+    pub(super) fn panic(payload: Payload) -> Self {
+        let text = payload.downcast_ref::<&'static str>().map(|text| (*text).to_owned());
+        let message = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        Cause::Panic { message, payload: Mutex::new(payload) }
+    }
+}
+
+impl TaskFailure {
+    /// The name of the task: see [`Node::name`].
+    pub fn task(&self) -> &str {
+        &self.task
+    }
+
+    /// Whether the closure panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.cause, Cause::Panic { .. })
+    }
+
+    /// Whether no task failed, but the run was [cancelled](super::Graph::cancel_with).
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.cause, Cause::Cancelled)
+    }
+
+    /// Returns the payload of the panic, for example for
+    /// [`resume_unwind`](std::panic::resume_unwind), or this failure if it is no panic.
+    ///
+    /// # Errors
+    /// Returns the failure itself if the closure returned an error, or the run was cancelled.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, TaskFailure> {
+        match self.cause {
+            Cause::Panic { payload, .. } => {
+                Ok(payload.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+            }
+            _ => Err(self),
+        }
+    }
+}
+
+impl fmt::Display for TaskFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let task = &self.task;
+        match &self.cause {
+            Cause::Error(error) => write!(f, "`{task}` failed: {error}"),
+            Cause::Panic { message: Some(message), .. } => {
+                write!(f, "`{task}` panicked: {message}")
+            }
+            Cause::Panic { message: None, .. } => write!(f, "`{task}` panicked"),
+            Cause::Cancelled => write!(f, "the run was cancelled before `{task}`"),
+        }
+    }
+}
+
+impl fmt::Debug for TaskFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TaskFailure").field(&self.to_string()).finish()
+    }
+}
+
+impl Error for TaskFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.cause {
+            Cause::Error(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a graph cannot run. Nothing of it has run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// Tasks wait for each other in a circle.
+    #[non_exhaustive]
+    Cycle {
+        /// The names of the tasks of one cycle. Each comes before the next, and the last before
+        /// the first.
+        tasks: Vec<String>,
+    },
+    /// A task was given a cell or a task of another graph.
+    #[non_exhaustive]
+    Foreign {
+        /// The name of the task.
+        task: String,
+    },
+    /// A task writes a cell that it also reads, or writes it twice: its closure would get two
+    /// references to one value, of which one is exclusive.
+    #[non_exhaustive]
+    Conflict {
+        /// The name of the task.
+        task: String,
+    },
+}
+
+impl fmt::Display for GraphError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GraphError::Cycle { tasks } => {
+                write!(f, "a cycle: `{}` -> `{}`", tasks.join("` -> `"), tasks[0])
+            }
+            GraphError::Foreign { task } => {
+                write!(f, "`{task}` was given a cell or a task of another graph")
+            }
+            GraphError::Conflict { task } => write!(
+                f,
+                "`{task}` writes a cell that it also reads or writes by another of its inputs"
+            ),
+        }
+    }
+}
+
+impl Error for GraphError {}

@@ -1,0 +1,231 @@
+//! A run of a graph.
+//!
+//! # States
+//! Each task has a counter of the tasks directly before it that have not ended. A task is *ready*
+//! when its counter reaches zero, and the worker that ends the last of these takes it on, or spawns
+//! a task of the scope for it. The bit [`SKIP`] of the counter says that one of them failed or was
+//! skipped.
+//!
+//! If the graph has costs, ready tasks are in a heap instead, by the longest path to the end, and
+//! what is spawned is a *ticket*: the worker that runs it takes the best task in the heap.
+//!
+//! # Invariant
+//! Each task is taken on once in a run: the sources at the start, and any other by the worker whose
+//! decrement took its counter to zero. There are as many tickets as tasks in the heap.
+//!
+//! # Lemmas
+//! 1. *A task begins after all before it have ended, and sees what they wrote.* Each of these
+//!    decrements the counter after it has ended. The decrements are one release sequence, and the
+//!    last one acquires it. (If only one task comes before, the same worker goes on, or spawns.)
+//! 2. *A run ends.* The graph has no cycle, so along its order each counter reaches zero. The scope
+//!    waits for every spawned task, and for a retry that waits for its time (`Scope::defer`).
+//! 3. *A task is skipped if and only if one before it failed or was skipped, or the run was
+//!    cancelled.* `SKIP` is set before the decrement, so that the last decrement finds it.
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use super::node::{Header, Settings};
+use super::plan::Plan;
+use super::report::{Cause, Outcome, TaskFailure};
+use super::timer;
+use crate::cancel::CancelToken;
+use crate::fork::Scope;
+use crate::job::outcome;
+use crate::os::clock::ticks;
+use crate::sync::Mutex;
+use crate::worker::is_simulated;
+
+/// In a counter: a task before it failed or was skipped.
+const SKIP: u32 = 1 << 31;
+/// So the counter of a task does not reach `SKIP`.
+pub(super) const MOST_TASKS: u32 = SKIP;
+
+/// By their numbers in `Task::outcome`.
+const OUTCOMES: [Outcome; 4] = [Outcome::Ran, Outcome::Replaced, Outcome::Failed, Outcome::Skipped];
+
+/// Calls the user's closure, and stores its result.
+pub(super) type Call<'env> = Box<dyn FnMut() -> Result<(), Cause> + Send + 'env>;
+/// Calls the user's fallback with the failure, and stores its result.
+pub(super) type Fallback<'env> = Box<dyn FnMut(&TaskFailure) + Send + 'env>;
+
+/// A task of a graph, with its state in the current or last run.
+pub(super) struct Task<'env> {
+    pub(super) header: Arc<Header>,
+    /// For the worker that has taken the task on.
+    body: UnsafeCell<(Call<'env>, Option<Fallback<'env>>)>,
+    /// The tasks before it by its inputs.
+    pub(super) before: Vec<u32>,
+    /// The settings that the current plan was made with.
+    pub(super) settings: Settings,
+    missing: AtomicU32,
+    outcome: AtomicU8,
+    /// How many ticks it took.
+    pub(super) took: AtomicU64,
+}
+
+// SAFETY: `body` is used by one thread at a time: in a run, by the worker that has taken the task
+// on, which happens once (the module's invariant), and between runs by exclusive reference. Its
+// closures are `Send`.
+unsafe impl Sync for Task<'_> {}
+
+impl<'env> Task<'env> {
+    pub(super) fn new(header: Arc<Header>, call: Call<'env>, before: Vec<u32>) -> Self {
+        Task {
+            header,
+            body: UnsafeCell::new((call, None)),
+            before,
+            settings: Settings::default(),
+            missing: AtomicU32::new(0),
+            outcome: AtomicU8::new(Outcome::Skipped as u8),
+            took: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn set_fallback(&mut self, fallback: Fallback<'env>) {
+        self.body.get_mut().1 = Some(fallback);
+    }
+
+    pub(super) fn reset(&mut self, missing: u32) {
+        *self.missing.get_mut() = missing;
+        *self.outcome.get_mut() = Outcome::Skipped as u8;
+    }
+
+    /// What became of it in the last run.
+    pub(super) fn outcome(&self) -> Outcome {
+        // Relaxed: read after the end of the run.
+        OUTCOMES[usize::from(self.outcome.load(Ordering::Relaxed))]
+    }
+
+    pub(super) fn has_result(&self) -> bool {
+        matches!(self.outcome(), Outcome::Ran | Outcome::Replaced)
+    }
+}
+
+/// Ready tasks, the one with the longest path to the end on top.
+type Heap = Mutex<BinaryHeap<(u64, u32)>>;
+
+/// What the workers of a run share.
+pub(super) struct Run<'r, 'env> {
+    pub(super) plan: &'r Plan,
+    pub(super) tasks: &'r [Task<'env>],
+    /// The ready tasks by the longest path to the end, and those paths, if the graph has costs.
+    pub(super) heap: Option<(Heap, &'r [u64])>,
+    pub(super) measures: bool,
+    pub(super) token: Option<&'r CancelToken>,
+    pub(super) failures: Mutex<Vec<TaskFailure>>,
+}
+
+impl Run<'_, '_> {
+    /// Runs the graph to its end, in a scope of its own.
+    pub(super) fn start<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>) {
+        let mut next = None;
+        for &source in &self.plan.sources {
+            self.ready(s, source, &mut next);
+        }
+        self.work(s, next, 0);
+    }
+
+    /// Takes a ready task on as the next one of this worker, or spawns a task or a ticket for it.
+    fn ready<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>, task: u32, next: &mut Option<u32>) {
+        if let Some((heap, ranks)) = &self.heap {
+            heap.lock().push((ranks[task as usize], task));
+        }
+        if next.is_none() {
+            *next = Some(task);
+        } else {
+            drop(s.spawn(move || self.work(s, Some(task), 0)));
+        }
+    }
+
+    /// Runs a ready task, or the best one if there is a heap, and then what is ready after it. Has
+    /// tried the task `tries` times before.
+    fn work<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>, mut next: Option<u32>, mut tries: u32) {
+        while let Some(given) = next.take() {
+            // (A retry is in no heap.)
+            let heap = self.heap.as_ref().filter(|_| tries == 0);
+            let best = heap.and_then(|(heap, _)| heap.lock().pop());
+            let task = best.map_or(given, |(_, task)| task);
+            let Some(outcome) = self.try_task(s, task, std::mem::take(&mut tries)) else { return };
+            self.tasks[task as usize].outcome.store(outcome as u8, Ordering::Relaxed);
+            let fails = matches!(outcome, Outcome::Failed | Outcome::Skipped);
+            for &later in self.plan.successors(task) {
+                if self.is_ready(later, fails) {
+                    self.ready(s, later, &mut next);
+                }
+            }
+        }
+    }
+
+    /// A task before this one has ended. Returns whether it was the last.
+    #[inline]
+    fn is_ready(&self, task: u32, fails: bool) -> bool {
+        let missing = &self.tasks[task as usize].missing;
+        if fails {
+            // Relaxed: the decrement below orders it.
+            missing.fetch_or(SKIP, Ordering::Relaxed);
+        }
+        // Without another task before it, there is no other thread to order.
+        if self.plan.before[task as usize] == 1 {
+            return true;
+        }
+        // AcqRel: matches itself in the other tasks before this one (lemma 1).
+        missing.fetch_sub(1, Ordering::AcqRel) & !SKIP == 1
+    }
+
+    /// Runs a task. Returns `None` if it failed and is deferred.
+    fn try_task<'s, 'e>(
+        &'e self,
+        s: &'s Scope<'s, 'e>,
+        index: u32,
+        mut tries: u32,
+    ) -> Option<Outcome> {
+        let task = &self.tasks[index as usize];
+        loop {
+            // Relaxed: see `is_ready`.
+            let skips = task.missing.load(Ordering::Relaxed) & SKIP != 0;
+            if skips || self.token.is_some_and(CancelToken::is_cancelled) {
+                return Some(Outcome::Skipped);
+            }
+            let begin = if self.measures { ticks() } else { 0 };
+            // SAFETY: this worker has taken the task on.
+            let (call, _) = unsafe { &mut *task.body.get() };
+            let result = outcome::run(call).unwrap_or_else(|payload| Err(Cause::panic(payload)));
+            if self.measures {
+                task.took.store(ticks().wrapping_sub(begin), Ordering::Relaxed);
+            }
+            let Err(cause) = result else { return Some(Outcome::Ran) };
+            if tries == task.settings.retries {
+                return Some(self.failed(task, cause));
+            }
+            outcome::discard(cause);
+            tries += 1;
+            if !task.settings.delay.is_zero() && !is_simulated() {
+                let retry = s.defer(move || self.work(s, Some(index), tries));
+                timer::submit_after(task.settings.delay, retry);
+                return None;
+            }
+        }
+    }
+
+    /// The task has failed for good: calls its fallback, or notes the failure.
+    #[cold]
+    fn failed(&self, task: &Task<'_>, cause: Cause) -> Outcome {
+        let failure = TaskFailure { task: task.header.name(), cause };
+        // SAFETY: this worker has taken the task on.
+        let (_, fallback) = unsafe { &mut *task.body.get() };
+        let Some(fallback) = fallback else {
+            self.failures.lock().push(failure);
+            return Outcome::Failed;
+        };
+        let replaced = outcome::run(|| fallback(&failure));
+        outcome::discard(failure);
+        let Err(payload) = replaced else { return Outcome::Replaced };
+        let failure = TaskFailure { task: task.header.name(), cause: Cause::panic(payload) };
+        self.failures.lock().push(failure);
+        Outcome::Failed
+    }
+}

@@ -1,0 +1,73 @@
+//! Retries that wait for their time.
+//!
+//! One thread for the whole process sleeps until the next retry is due, and then submits it. The
+//! thread is started with the first retry, and ends when none is left.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::fork::Deferred;
+use crate::os::generation::PerProcess;
+use crate::os::thread::Thread;
+
+/// Stands for a delay that the clock cannot count.
+const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+static TIMER: PerProcess<Timer> = PerProcess::new();
+
+#[derive(Default)]
+struct Timer {
+    state: Mutex<State>,
+    /// Notified when a retry is added.
+    added: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// What waits, by its time and by a number that tells apart what is due at once.
+    waiting: BTreeMap<(Instant, u64), Deferred>,
+    number: u64,
+    /// Whether the thread runs. It takes the last retry and clears this under one lock.
+    has_thread: bool,
+}
+
+/// Submits `deferred` after `delay`; at once if the system refuses the thread for that.
+pub(super) fn submit_after(delay: Duration, deferred: Deferred) {
+    let timer = TIMER.get();
+    let now = Instant::now();
+    let due = now.checked_add(delay).unwrap_or(now + FAR);
+    let mut state = timer.state.lock();
+    state.number += 1;
+    let key = (due, state.number);
+    state.waiting.insert(key, deferred);
+    if state.has_thread {
+        drop(state);
+        timer.added.notify_one();
+        return;
+    }
+    let started = Thread::start("filch-timer".into(), None, || TIMER.get().work());
+    state.has_thread = started.is_ok();
+    let refused = if started.is_err() { state.waiting.remove(&key) } else { None };
+    drop(state);
+    if let Some(deferred) = refused {
+        deferred.submit();
+    }
+}
+
+impl Timer {
+    fn work(&self) {
+        let mut state = self.state.lock();
+        while let Some((&(due, _), _)) = state.waiting.first_key_value() {
+            if Instant::now() < due {
+                self.added.wait_until(&mut state, due);
+            } else if let Some((_, deferred)) = state.waiting.pop_first() {
+                drop(state);
+                deferred.submit();
+                state = self.state.lock();
+            }
+        }
+        state.has_thread = false;
+    }
+}

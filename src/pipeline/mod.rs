@@ -1,0 +1,318 @@
+//! Ordered streams: items go through stages, many at a time, and come out in order.
+//!
+//! [`pipeline`](pipeline()) takes a source, and [`Pipeline`] adds stages to it. A *parallel* stage
+//! works on any number of items at once, a *serial* one on one at a time, in any order or in that
+//! of the source. At most [`max_in_flight`](Pipeline::max_in_flight) items are between the source
+//! and the end at any time, which bounds the memory that they take, however slow the last stage is.
+//!
+//! ```
+//! let text = "the work that is to be\ndone is done\nby those who are there";
+//! let mut longest = Vec::new();
+//! filch::pipeline(text.lines())
+//!     .max_in_flight(8)
+//!     .parallel(|line| line.split(' ').max_by_key(|word| word.len()))
+//!     .serial_in_order(|word| longest.extend(word))
+//!     .run()?;
+//! assert_eq!(longest, ["work", "done", "there"]);
+//! # Ok::<(), filch::pipeline::PipelineError>(())
+//! ```
+//!
+//! # Sources
+//! Any iterator whose items may be sent is a source, and of results, for [`try_pipeline`]: the
+//! lines of a reader, its pieces ([`chunks`]), what a channel receives, or what tasks return:
+//! `handles.into_iter().map(JoinHandle::join)`. The source is asked by one worker at a time. If it
+//! blocks, so does that worker, while the others work on.
+//!
+//! # Failures
+//! The first error of the source or a stage stops the source, and comes out of
+//! [`run`](Pipeline::run) when the items in flight are dropped. A panic does the same, and is
+//! resumed. A [`CancelToken`] stops a pipeline from outside.
+//!
+//! # How it works
+//! No worker waits for a stage. A worker that has taken an item from the source takes it through
+//! all stages, while it is in the worker's cache. If a serial stage is busy, or it is another
+//! item's turn, the worker leaves the item there, *parked*. The worker that leaves the stage then
+//! spawns a task that goes on with the parked item, or goes on with it itself if nothing is left to
+//! do for its own. So where nobody is idle, one worker takes item after item from the source to the
+//! end, in order, and nothing is ever parked.
+//!
+//! An item costs two or three short locks, one more for each serial stage, and a task of a
+//! [scope](crate::scope), about 0.2 µs in total. So an item should be work of some microseconds: a
+//! batch of lines rather than a line.
+
+mod feed;
+mod stage;
+mod stats;
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Read};
+
+pub use stage::Stages;
+pub use stats::{PipelineStats, StageKind, StageStats};
+
+use feed::{BoxError, Setup};
+use stage::{End, ParallelStage, SerialStage, Source};
+
+use crate::cancel::CancelToken;
+
+/// A pipeline over the items of an iterator: see the [module](self).
+///
+/// It does nothing before [`run`](Pipeline::run).
+pub fn pipeline<I>(source: I) -> Pipeline<impl Stages<Item = I::Item>>
+where
+    I: IntoIterator<Item: Send, IntoIter: Send>,
+{
+    Pipeline::new(Source(source.into_iter().map(Ok)))
+}
+
+/// Like [`pipeline`](pipeline()), over the values of results. The first error is the pipeline's.
+///
+/// ```
+/// use std::io::{BufRead, Cursor};
+///
+/// let mut sum = 0;
+/// let file = Cursor::new("1\n2\n3\n"); // or a `BufReader` of a `File`
+/// filch::try_pipeline(file.lines())
+///     .try_parallel(|line| line.parse::<i32>())
+///     .serial(|number| sum += number)
+///     .run()?;
+/// assert_eq!(sum, 6);
+/// # Ok::<(), filch::pipeline::PipelineError>(())
+/// ```
+pub fn try_pipeline<I, T, E>(source: I) -> Pipeline<impl Stages<Item = T>>
+where
+    I: IntoIterator<Item = Result<T, E>, IntoIter: Send>,
+    T: Send,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    Pipeline::new(Source(source.into_iter().map(|item| item.map_err(Into::into))))
+}
+
+/// Returns an iterator over what `reader` has, in pieces of `size` bytes, of which the last may be
+/// shorter: a source for [`try_pipeline`].
+///
+/// # Panics
+/// Panics if `size` is zero.
+///
+/// ```
+/// use filch::pipeline::chunks;
+///
+/// let mut lengths = Vec::new();
+/// filch::try_pipeline(chunks(&b"some bytes"[..], 4))
+///     .parallel(|chunk| chunk.len())
+///     .serial_in_order(|length| lengths.push(length))
+///     .run()?;
+/// assert_eq!(lengths, [4, 4, 2]);
+/// # Ok::<(), filch::pipeline::PipelineError>(())
+/// ```
+pub fn chunks<R: Read>(reader: R, size: usize) -> Chunks<R> {
+    assert!(size > 0, "pieces of zero bytes");
+    Chunks { reader, size }
+}
+
+/// The pieces of a reader. Returned by [`chunks`].
+#[derive(Debug)]
+pub struct Chunks<R> {
+    reader: R,
+    size: usize,
+}
+
+impl<R: Read> Iterator for Chunks<R> {
+    type Item = io::Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<io::Result<Vec<u8>>> {
+        let mut chunk = Vec::new();
+        let read = self.reader.by_ref().take(self.size as u64).read_to_end(&mut chunk);
+        match read {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(chunk)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// A source and the stages that its items go through: see the [module](self).
+#[must_use = "pipelines do nothing until they are run"]
+pub struct Pipeline<S> {
+    stages: S,
+    setup: Setup,
+}
+
+impl<S: Stages> Pipeline<S> {
+    fn new(stages: S) -> Self {
+        Pipeline { stages, setup: Setup { bound: None, token: None } }
+    }
+
+    fn then<N>(self, stage: impl FnOnce(S) -> N) -> Pipeline<N> {
+        Pipeline { stages: stage(self.stages), setup: self.setup }
+    }
+
+    /// Sets how many items are taken from the source and have not passed the last stage, at most.
+    /// An item of which nothing is left to do does not count.
+    ///
+    /// The default is four for each worker of the pool. More of them even out items that take
+    /// unequal times, and take more memory.
+    pub fn max_in_flight(mut self, items: usize) -> Self {
+        self.setup.bound = Some(items);
+        self
+    }
+
+    /// Stops the pipeline when the token is cancelled: no more items are taken from the source, and
+    /// those in flight are dropped at the next stage.
+    pub fn cancel_with(mut self, token: &CancelToken) -> Self {
+        self.setup.token = Some(token.clone());
+        self
+    }
+
+    /// Adds a stage that works on any number of items at the same time.
+    pub fn parallel<B, F>(self, f: F) -> Pipeline<impl Stages<Item = B>>
+    where
+        F: Fn(S::Item) -> B + Send + Sync,
+        B: Send,
+    {
+        self.then(|before| ParallelStage { before, f: move |item| Ok(f(item)) })
+    }
+
+    /// Like [`parallel`](Self::parallel). The first error stops the pipeline.
+    pub fn try_parallel<B, E, F>(self, f: F) -> Pipeline<impl Stages<Item = B>>
+    where
+        F: Fn(S::Item) -> Result<B, E> + Send + Sync,
+        B: Send,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.then(|before| ParallelStage { before, f: move |item| f(item).map_err(Into::into) })
+    }
+
+    /// Adds a stage that works on one item at a time, in any order.
+    pub fn serial<B, F>(self, mut f: F) -> Pipeline<impl Stages<Item = B>>
+    where
+        F: FnMut(S::Item) -> B + Send,
+        B: Send,
+    {
+        let f = move |item| Ok(f(item));
+        self.then(|before| SerialStage { before, f, kind: StageKind::Serial })
+    }
+
+    /// Like [`serial`](Self::serial). The first error stops the pipeline.
+    pub fn try_serial<B, E, F>(self, mut f: F) -> Pipeline<impl Stages<Item = B>>
+    where
+        F: FnMut(S::Item) -> Result<B, E> + Send,
+        B: Send,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let f = move |item| f(item).map_err(Into::into);
+        self.then(|before| SerialStage { before, f, kind: StageKind::Serial })
+    }
+
+    /// Adds a stage that works on one item at a time, in the order of the source.
+    pub fn serial_in_order<B, F>(self, mut f: F) -> Pipeline<impl Stages<Item = B>>
+    where
+        F: FnMut(S::Item) -> B + Send,
+        B: Send,
+    {
+        let f = move |item| Ok(f(item));
+        self.then(|before| SerialStage { before, f, kind: StageKind::SerialInOrder })
+    }
+
+    /// Like [`serial_in_order`](Self::serial_in_order). The first error stops the pipeline. All
+    /// items before the one that fails have passed this stage, and none after it.
+    pub fn try_serial_in_order<B, E, F>(self, mut f: F) -> Pipeline<impl Stages<Item = B>>
+    where
+        F: FnMut(S::Item) -> Result<B, E> + Send,
+        B: Send,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let f = move |item| f(item).map_err(Into::into);
+        self.then(|before| SerialStage { before, f, kind: StageKind::SerialInOrder })
+    }
+
+    /// Takes all items of the source through all stages, in the current pool, else in the global
+    /// one, and returns how busy each stage was. What the last stage returns is dropped.
+    ///
+    /// Like [`scope`](crate::scope), it lets the caller take part. In a [deterministic
+    /// pool](crate::ThreadPoolBuilder), the seed decides which worker does what.
+    ///
+    /// # Errors
+    /// Returns the first error of the source or a stage; or that the token was cancelled before the
+    /// source was over and all items had passed, or that the bound is zero. The source and all
+    /// items are dropped then.
+    ///
+    /// # Panics
+    /// Resumes the first panic of the source or a stage, when all items are dropped. Also panics if
+    /// the global pool is needed and cannot be built.
+    pub fn run(self) -> Result<PipelineStats, PipelineError> {
+        if self.setup.bound == Some(0) {
+            return Err(PipelineError(Kind::ZeroBound));
+        }
+        self.stages.drive(End, self.setup).map_err(PipelineError)
+    }
+}
+
+impl<S> fmt::Debug for Pipeline<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("max_in_flight", &self.setup.bound).finish_non_exhaustive()
+    }
+}
+
+/// Why a pipeline did not take all items to the end.
+#[derive(Debug)]
+pub struct PipelineError(Kind);
+
+/// The kinds of [`PipelineError`].
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Failed {
+        /// The number of the stage, from 1; 0 for the source.
+        stage: usize,
+        error: BoxError,
+    },
+    Cancelled,
+    ZeroBound,
+}
+
+impl PipelineError {
+    /// The number of the stage that failed, from 1, or 0 for the source; `None` if none has.
+    pub fn stage(&self) -> Option<usize> {
+        match self.0 {
+            Kind::Failed { stage, .. } => Some(stage),
+            _ => None,
+        }
+    }
+
+    /// Whether the [token](Pipeline::cancel_with) was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.0, Kind::Cancelled)
+    }
+
+    /// Returns the error of the stage or the source, or this error if none has failed.
+    ///
+    /// # Errors
+    /// Returns the error itself if the pipeline was cancelled or its bound is zero.
+    pub fn try_into_inner(self) -> Result<Box<dyn Error + Send + Sync>, PipelineError> {
+        match self.0 {
+            Kind::Failed { error, .. } => Ok(error),
+            _ => Err(self),
+        }
+    }
+}
+
+impl fmt::Display for PipelineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Failed { stage: 0, error } => write!(f, "the source failed: {error}"),
+            Kind::Failed { stage, error } => write!(f, "stage {stage} failed: {error}"),
+            Kind::Cancelled => f.write_str("the pipeline was cancelled before the end"),
+            Kind::ZeroBound => f.write_str("`max_in_flight` is 0, and has to be 1 or more"),
+        }
+    }
+}
+
+impl Error for PipelineError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Kind::Failed { error, .. } => Some(&**error),
+            _ => None,
+        }
+    }
+}

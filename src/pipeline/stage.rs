@@ -1,0 +1,313 @@
+//! The stages of a pipeline, each of which calls the next one.
+//!
+//! # Invariant of a serial stage
+//! 1. While `is_busy`, one worker is in the stage, or a task is spawned that will be. Only that one
+//!    calls the closure.
+//! 2. An item is parked only while the stage is busy, or before its turn. If the stage is not busy,
+//!    the item whose turn it is is not parked.
+//!
+//! *Lemma: a parked item is taken on.* The worker that leaves the stage takes the item whose turn
+//! it is, or any one, and keeps the stage busy for it. Only if there is none, the stage is free.
+//! Both are under one lock with the parking of items.
+#![allow(unsafe_code)]
+
+use std::collections::VecDeque;
+
+use super::Kind;
+use super::feed::{self, BoxError, Context, Exclusive, Setup, Tag};
+use super::stats::{PipelineStats, StageKind};
+use crate::sync::Mutex;
+
+/// A source with some stages: the type of a [`Pipeline`](super::Pipeline)'s parts. It is sealed.
+pub trait Stages: Sized + sealed::Sealed {
+    /// What comes out of the last stage.
+    type Item: Send;
+
+    /// How many stages there are.
+    #[doc(hidden)]
+    const COUNT: usize;
+
+    /// Appends the kinds of the source and the stages.
+    #[doc(hidden)]
+    fn kinds(&self, kinds: &mut Vec<StageKind>);
+
+    /// Runs them all, with `next` after the last one.
+    #[doc(hidden)]
+    #[expect(private_bounds, private_interfaces, reason = "it is sealed")]
+    fn drive_with<N: Next<Self::Item>>(
+        self,
+        next: N,
+        kinds: Vec<StageKind>,
+        setup: Setup,
+    ) -> Result<PipelineStats, Kind>;
+
+    #[doc(hidden)]
+    #[expect(private_bounds, private_interfaces, reason = "it is sealed")]
+    fn drive<N: Next<Self::Item>>(self, end: N, setup: Setup) -> Result<PipelineStats, Kind> {
+        let mut kinds = Vec::new();
+        self.kinds(&mut kinds);
+        self.drive_with(end, kinds, setup)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A stage with all that comes after it.
+pub(super) trait Next<A>: Send + Sync {
+    /// Whether nothing is left to do.
+    const IS_END: bool = false;
+
+    /// Takes an item through the stage and those after it, or parks it. Returns whether the caller
+    /// has the feed now.
+    fn item<'s, 'e>(&'e self, context: Context<'s, 'e>, tag: Tag, item: A) -> bool;
+}
+
+/// What comes after the last stage.
+pub(super) struct End;
+
+impl<A> Next<A> for End {
+    const IS_END: bool = true;
+
+    fn item<'s, 'e>(&'e self, context: Context<'s, 'e>, tag: Tag, item: A) -> bool {
+        drop(item);
+        context.feed.ended(tag)
+    }
+}
+
+// ---- The source ----
+
+pub(super) struct Source<I>(pub(super) I);
+
+impl<I> sealed::Sealed for Source<I> {}
+
+impl<I, T> Stages for Source<I>
+where
+    I: Iterator<Item = Result<T, BoxError>> + Send,
+    T: Send,
+{
+    type Item = T;
+    const COUNT: usize = 0;
+
+    fn kinds(&self, kinds: &mut Vec<StageKind>) {
+        kinds.push(StageKind::Source);
+    }
+
+    fn drive_with<N: Next<T>>(
+        self,
+        next: N,
+        kinds: Vec<StageKind>,
+        setup: Setup,
+    ) -> Result<PipelineStats, Kind> {
+        feed::run(self.0, next, kinds, setup)
+    }
+}
+
+// ---- Parallel stages ----
+
+pub(super) struct ParallelStage<P, F> {
+    pub(super) before: P,
+    pub(super) f: F,
+}
+
+impl<P, F> sealed::Sealed for ParallelStage<P, F> {}
+
+impl<P, F, B> Stages for ParallelStage<P, F>
+where
+    P: Stages,
+    F: Fn(P::Item) -> Result<B, BoxError> + Send + Sync,
+    B: Send,
+{
+    type Item = B;
+    const COUNT: usize = P::COUNT + 1;
+
+    fn kinds(&self, kinds: &mut Vec<StageKind>) {
+        self.before.kinds(kinds);
+        kinds.push(StageKind::Parallel);
+    }
+
+    fn drive_with<N: Next<B>>(
+        self,
+        next: N,
+        kinds: Vec<StageKind>,
+        setup: Setup,
+    ) -> Result<PipelineStats, Kind> {
+        let stage = Parallel { f: self.f, next, number: Self::COUNT };
+        self.before.drive_with(stage, kinds, setup)
+    }
+}
+
+struct Parallel<F, N> {
+    f: F,
+    next: N,
+    number: usize,
+}
+
+impl<A, B, F, N> Next<A> for Parallel<F, N>
+where
+    F: Fn(A) -> Result<B, BoxError> + Send + Sync,
+    N: Next<B>,
+{
+    fn item<'s, 'e>(&'e self, context: Context<'s, 'e>, mut tag: Tag, item: A) -> bool {
+        if context.core.is_stopped() {
+            return false;
+        }
+        match (self.f)(item) {
+            Ok(item) => {
+                tag.worked(self.number);
+                self.next.item(context, tag, item)
+            }
+            Err(error) => {
+                context.core.fail(self.number, error);
+                false
+            }
+        }
+    }
+}
+
+// ---- Serial stages ----
+
+pub(super) struct SerialStage<P, F> {
+    pub(super) before: P,
+    pub(super) f: F,
+    pub(super) kind: StageKind,
+}
+
+impl<P, F> sealed::Sealed for SerialStage<P, F> {}
+
+impl<P, F, B> Stages for SerialStage<P, F>
+where
+    P: Stages,
+    F: FnMut(P::Item) -> Result<B, BoxError> + Send,
+    B: Send,
+{
+    type Item = B;
+    const COUNT: usize = P::COUNT + 1;
+
+    fn kinds(&self, kinds: &mut Vec<StageKind>) {
+        self.before.kinds(kinds);
+        kinds.push(self.kind);
+    }
+
+    fn drive_with<N: Next<B>>(
+        self,
+        next: N,
+        kinds: Vec<StageKind>,
+        setup: Setup,
+    ) -> Result<PipelineStats, Kind> {
+        let queue = Queue {
+            is_busy: false,
+            is_ordered: self.kind == StageKind::SerialInOrder,
+            turn: 0,
+            parked: VecDeque::new(),
+        };
+        let (f, queue) = (Exclusive::new(self.f), Mutex::new(queue));
+        self.before.drive_with(Serial { f, queue, next, number: Self::COUNT }, kinds, setup)
+    }
+}
+
+struct Serial<A, F, N> {
+    /// For the worker that is in the stage.
+    f: Exclusive<F>,
+    queue: Mutex<Queue<A>>,
+    next: N,
+    number: usize,
+}
+
+/// The items that wait for a serial stage.
+struct Queue<A> {
+    is_busy: bool,
+    is_ordered: bool,
+    /// The number of the next item, if they are ordered.
+    turn: u64,
+    /// If they are ordered, the first place is that of the item whose turn it is, and empty.
+    parked: VecDeque<Option<(Tag, A)>>,
+}
+
+impl<A> Queue<A> {
+    /// Enters the stage with this item, or parks it.
+    fn enter(&mut self, tag: Tag, item: A) -> Option<(Tag, A)> {
+        if !self.is_busy && (!self.is_ordered || tag.number == self.turn) {
+            self.is_busy = true;
+            return Some((tag, item));
+        }
+        if !self.is_ordered {
+            self.parked.push_back(Some((tag, item)));
+            return None;
+        }
+        let place = (tag.number - self.turn) as usize;
+        while self.parked.len() <= place {
+            self.parked.push_back(None);
+        }
+        self.parked[place] = Some((tag, item));
+        None
+    }
+
+    /// Leaves the stage. Returns the item that enters it in turn, if there is one.
+    fn leave(&mut self) -> Option<(Tag, A)> {
+        let first = self.parked.pop_front().flatten();
+        self.turn += 1;
+        let next = match self.is_ordered {
+            true => self.parked.front_mut().and_then(Option::take),
+            false => first,
+        };
+        self.is_busy = next.is_some();
+        next
+    }
+}
+
+impl<A, B, F, N> Next<A> for Serial<A, F, N>
+where
+    A: Send,
+    F: FnMut(A) -> Result<B, BoxError> + Send,
+    N: Next<B>,
+{
+    fn item<'s, 'e>(&'e self, context: Context<'s, 'e>, tag: Tag, item: A) -> bool {
+        if context.core.is_stopped() {
+            return false;
+        }
+        let entered = self.queue.lock().enter(tag, item);
+        entered.is_some_and(|(tag, item)| self.work(context, tag, item))
+    }
+}
+
+impl<A, F, N> Serial<A, F, N> {
+    /// Works on an item. The stage is busy for it.
+    fn work<'s, 'e, B>(&'e self, context: Context<'s, 'e>, mut tag: Tag, mut item: A) -> bool
+    where
+        A: Send,
+        F: FnMut(A) -> Result<B, BoxError> + Send,
+        N: Next<B>,
+    {
+        loop {
+            if context.core.is_stopped() {
+                return false;
+            }
+            // SAFETY: the stage is busy for the caller's item. The queue's lock orders the workers.
+            let result = (unsafe { self.f.get() })(item);
+            let result = match result {
+                Ok(result) => result,
+                Err(error) => {
+                    context.core.fail(self.number, error);
+                    return false;
+                }
+            };
+            tag.worked(self.number);
+            let parked = self.queue.lock().leave();
+            let Some((mut parked_tag, parked_item)) = parked else {
+                return self.next.item(context, tag, result);
+            };
+            parked_tag.waited(self.number);
+            if !N::IS_END {
+                context.spawn(move |context| self.work(context, parked_tag, parked_item));
+                return self.next.item(context, tag, result);
+            }
+            // Nothing is left to do for this item, so the worker stays in the stage.
+            if self.next.item(context, tag, result) {
+                context.spawn_feed();
+            }
+            (tag, item) = (parked_tag, parked_item);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Gangs run their members at the same time.
