@@ -11,8 +11,8 @@ use super::tasks::Tasks;
 use crate::job::outcome;
 use crate::pool::with_current;
 use crate::task::{Handle, JoinError};
-use crate::worker::Worker;
 use crate::worker::shared::Registry;
+use crate::worker::{JobRef, Worker};
 
 /// A scope for tasks that may borrow: see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
@@ -78,7 +78,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     where
         F: FnOnce() + Send + 'scope,
     {
-        let is_guest = self.tasks.are_guests;
+        let is_guest = self.tasks.are_guests();
         let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
             drop(handle);
             Deferred { job, registry: registry.share(), is_guest }

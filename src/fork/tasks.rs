@@ -129,6 +129,11 @@ impl Tasks {
         }
     }
 
+    /// Whether the opener is a worker of another pool.
+    pub(super) fn are_guests(&self) -> bool {
+        self.are_guests
+    }
+
     pub(super) fn registry(&self) -> &Registry {
         // SAFETY: see `Sync`.
         unsafe { &*self.registry }
