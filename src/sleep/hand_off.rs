@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::cores::{BLOCKED, BUSY, FREE, OffCore, PARKED, RESTRICTED};
+use super::cores::{BLOCKED, BUSY, CoreThread, FREE, PARKED, RESTRICTED};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER};
 use super::state::List;
 use super::{Sleep, Stopped};
@@ -40,7 +40,7 @@ impl Sleep {
     }
 
     /// Adds a spare thread that was just started.
-    pub(crate) fn add_spare(&self, thread: &Arc<OffCore>) {
+    pub(crate) fn add_spare(&self, thread: &Arc<CoreThread>) {
         self.list().off[thread.core].push_spare(thread);
     }
 
@@ -54,8 +54,8 @@ impl Sleep {
         is_local: bool,
         work_left: bool,
         has_ended: impl FnOnce() -> bool,
-    ) -> Option<(Arc<OffCore>, GivenBack)> {
-        let thread = OffCore::new(core, wait, is_local, false);
+    ) -> Option<(Arc<CoreThread>, GivenBack)> {
+        let thread = CoreThread::new(core, wait, is_local, false);
         let mut list = self.list();
         if has_ended() {
             return None;
@@ -74,14 +74,14 @@ impl Sleep {
     }
 
     /// Sleeps until `done`, or until the thread is given its core.
-    pub(crate) fn wait_off_core(&self, thread: &OffCore, done: impl Fn() -> bool) {
+    pub(crate) fn wait_off_core(&self, thread: &CoreThread, done: impl Fn() -> bool) {
         while !thread.has_core() && !done() {
             thread.parker.park();
         }
     }
 
     /// Sleeps until the caller has its core. The caller then calls `unparked`.
-    pub(crate) fn take_back(&self, thread: &Arc<OffCore>) -> Stopped {
+    pub(crate) fn take_back(&self, thread: &Arc<CoreThread>) -> Stopped {
         let core = thread.core;
         let mut list = self.list();
         if thread.has_core() {
@@ -107,7 +107,7 @@ impl Sleep {
     /// back, else to the last one that waits, unless a thread waits for this pool. The caller,
     /// `me`, becomes a spare thread. Returns `false` if it keeps the core.
     #[must_use]
-    pub(crate) fn pass_on(&self, me: &Arc<OffCore>) -> bool {
+    pub(crate) fn pass_on(&self, me: &Arc<CoreThread>) -> bool {
         let mut list = self.list();
         let passed = self.give_to_any(&mut list, me.core);
         if passed {
@@ -155,7 +155,7 @@ impl Sleep {
     }
 
     /// Gives the core back to `thread`.
-    fn returned(&self, thread: &OffCore) {
+    fn returned(&self, thread: &CoreThread) {
         self.cores[thread.core].off.fetch_sub(1, Ordering::Relaxed);
         // The lock orders this after the last holder's Release, and before the next one's Acquire.
         self.set_state(thread.core, BUSY);
@@ -169,7 +169,7 @@ impl Sleep {
         if !list.off[core].has_spare() && self.give_to_waiting(list, core) {
             return GivenBack::Taken;
         }
-        if std::mem::take(&mut list.off[core].looker) {
+        if std::mem::take(&mut list.off[core].misses_loan) {
             self.set_state(core, FREE);
             return GivenBack::Parked;
         }
@@ -192,7 +192,7 @@ impl Sleep {
 
     /// Parks the core of a pool that is being built, where `thread` was started for it and sleeps.
     /// (Without a look: nothing was published yet.)
-    pub(crate) fn park_new(&self, thread: &Arc<OffCore>) {
+    pub(crate) fn park_new(&self, thread: &Arc<CoreThread>) {
         let mut list = self.list();
         list.off[thread.core].push_spare(thread);
         self.park_core(&mut list, thread.core);

@@ -1,9 +1,9 @@
 //! Waking workers: what a publisher, a searcher that has found a job, and a sentry from outside do.
 
 use super::Sleep;
-use super::cores::{BLOCKED, OffCores, PARKED, RESTRICTED};
+use super::cores::{BLOCKED, CoreThreads, PARKED, RESTRICTED};
 use super::counts::{Counts, SEARCHER, SENTRY};
-use super::park::HAS_SHORT_NAPS;
+use super::park::HAS_SHORT_TIMERS;
 use super::state::{OUTSIDE, Restricted};
 use crate::latch::{ANY_TAG, NO_TAG};
 use crate::sync::{Ordering, fence, seq_cst_is_enough};
@@ -42,7 +42,7 @@ impl Sleep {
     }
 
     /// Whether a worker searches, or a publisher may rely on the sentry.
-    pub(crate) fn somebody_looks(&self) -> bool {
+    pub(crate) fn any_searching(&self) -> bool {
         let counts = self.counts();
         counts.searchers() > 0 || self.has_sentry(counts)
     }
@@ -73,7 +73,7 @@ impl Sleep {
     #[must_use]
     pub(crate) fn watch_from_outside(&self, enough: usize) -> bool {
         let mut list = self.list();
-        let watches = HAS_SHORT_NAPS && list.sentry.is_none() && !list.parked.is_empty();
+        let watches = HAS_SHORT_TIMERS && list.sentry.is_none() && !list.parked.is_empty();
         if watches {
             list.sentry = Some(OUTSIDE);
             self.enough.store(enough, Ordering::Relaxed);
@@ -95,8 +95,9 @@ impl Sleep {
         }
     }
 
-    /// Step (c) for a guest (lemma 5): wakes a worker in a restricted wait if none is parked.
-    pub(crate) fn notify_of_guest(&self) {
+    /// Step (c) for a cross-pool job (lemma 5): wakes a worker in a restricted wait if none is
+    /// parked.
+    pub(crate) fn notify_of_cross_job(&self) {
         if self.counts().parked() == 0 {
             self.wake_one_restricted();
         }
@@ -122,14 +123,14 @@ impl Sleep {
         self.local_off.load(Ordering::Relaxed) > 0
     }
 
-    /// Wakes one worker in a restricted wait that runs guests.
+    /// Wakes one worker in a restricted wait that runs cross-pool jobs.
     #[cold]
     pub(crate) fn wake_one_restricted(&self) {
         if self.restricted.load(Ordering::Relaxed) == 0 {
             return;
         }
         let mut list = self.list();
-        let taker = list.restricted.iter().rfind(|it| it.takes_guests);
+        let taker = list.restricted.iter().rfind(|it| it.takes_cross_jobs);
         if let Some(core) = taker.map(|it| it.core) {
             let woken = self.unlist(&mut list, core);
             drop(list);
@@ -203,7 +204,7 @@ impl Sleep {
         while let Some(&core) = list.parked.last() {
             self.unlist(&mut list, core).unpark();
         }
-        list.off.iter().for_each(OffCores::wake_spare);
+        list.off.iter().for_each(CoreThreads::wake_spare);
     }
 
     /// Counts the caller as a searcher, unless enough workers search.

@@ -1,7 +1,7 @@
 //! The request of a worker that joins a task of another pool: it asks that pool to begin the task.
 //!
-//! A request is queued as a guest. The worker that takes it runs the task, unless the task is
-//! claimed. The task's entry stays in its queue, empty.
+//! A request is queued as a cross-pool job. The worker that takes it runs the task, unless the task
+//! is claimed. The task's entry stays in its queue, empty.
 
 use std::ptr::NonNull;
 use std::sync::Arc;

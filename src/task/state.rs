@@ -32,11 +32,11 @@
 //!    `detach` and `finish` drops it. Models:
 //!    `a_task_whose_handle_is_dropped_is_settled_and_freed_once`,
 //!    `a_joiner_that_polls_sees_the_result`.
-//! 3. *A joiner that sleeps is woken, and its `Waiting` has one owner.* Of `ask_wake` and `finish`,
-//!    the second has the `Waiting`: `finish` wakes it, or the handle sees `DONE` and drops it.
-//!    Likewise of `withdraw` and `finish`, the first has it: a future that is polled again, or a
-//!    joiner whose time is over, either takes it back or sees `DONE`. If the handle is dropped
-//!    before `DONE`, it is the handle's, since `finish` then does not look at it. Models:
+//! 3. *A joiner that sleeps is woken, and its `Waiting` has one owner.* Of `register_waker` and
+//!    `finish`, the second has the `Waiting`: `finish` wakes it, or the handle sees `DONE` and
+//!    drops it. Likewise of `withdraw` and `finish`, the first has it: a future that is polled
+//!    again, or a joiner whose time is over, either takes it back or sees `DONE`. If the handle is
+//!    dropped before `DONE`, it is the handle's, since `finish` then does not look at it. Models:
 //!    `a_joiner_that_sleeps_is_woken`, `a_future_that_is_polled_twice_is_woken`,
 //!    `a_future_that_is_dropped_leaves_no_waker`.
 //! 4. *The block is freed once*: by the second of `leave_as_entry` and `leave_as_handle`, or by the
@@ -155,7 +155,7 @@ impl TaskState {
     /// Registers the handle's `Waiting`, if it has none registered. Returns `false` if the task is
     /// done; then the caller still owns the `Waiting`.
     #[must_use]
-    pub(crate) fn ask_wake(&self, waiting: usize) -> bool {
+    pub(crate) fn register_waker(&self, waiting: usize) -> bool {
         debug_assert_eq!(waiting & FLAGS, 0);
         // Release: publishes the `Waiting`. Acquire: matches the Release in `finish`.
         self.0.fetch_or(waiting | WAITING, Ordering::AcqRel) & DONE == 0
@@ -370,7 +370,7 @@ mod models {
         /// Sleeps until the task is done.
         fn sleep(&self) {
             let sleeper = self.make_sleeper();
-            if self.state().ask_wake(sleeper) {
+            if self.state().register_waker(sleeper) {
                 while !self.state().is_done() {
                     self.parker.park();
                 }
@@ -448,7 +448,7 @@ mod models {
                 self.take_sleeper(sleeper);
             }
             let sleeper = self.make_sleeper();
-            let asked = self.state().ask_wake(sleeper);
+            let asked = self.state().register_waker(sleeper);
             if !asked {
                 self.take_sleeper(sleeper);
             }
@@ -498,7 +498,7 @@ mod models {
         check(Task::join_by_running);
     }
 
-    /// Weakened: `task/state.rs ask_wake: Ordering::AcqRel => Ordering::Acquire`
+    /// Weakened: `task/state.rs register_waker: Ordering::AcqRel => Ordering::Acquire`
     #[test]
     fn a_joiner_that_sleeps_is_woken() {
         check(Task::join_by_sleeping);

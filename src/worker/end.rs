@@ -39,7 +39,7 @@ impl Registry {
         // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen
         // here.
         fence(Ordering::SeqCst);
-        if self.injector.is_empty() && self.guests.is_empty() {
+        if self.injector.is_empty() && self.cross_jobs.is_empty() {
             self.end_if_idle();
         }
     }

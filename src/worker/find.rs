@@ -37,31 +37,32 @@ const MOST_LEFT_ALONE: u32 = 32;
 const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 
 impl Worker {
-    /// Finds a job for the main loop: own tasks, pinned jobs, guests, the injector, the queues of
-    /// others. Every so often pinned jobs, guests and the injector come first, so that they do not
-    /// starve.
+    /// Finds a job for the main loop: own tasks, pinned jobs, cross-pool jobs, the injector, the
+    /// queues of others. Every so often pinned jobs, cross-pool jobs and the injector come first,
+    /// so that they do not starve.
     pub(super) fn find(&self) -> Option<JobRef> {
-        if self.looks_elsewhere() {
-            let job = self.pop_pinned().or_else(|| self.guest()).or_else(|| self.submitted());
+        if self.begins_with_injector() {
+            let job = self.pop_pinned().or_else(|| self.cross_job()).or_else(|| self.submitted());
             if job.is_some() {
                 return job;
             }
         }
-        self.newest_task().or_else(|| self.find_elsewhere())
+        self.newest_task().or_else(|| self.find_beyond_own())
     }
 
-    fn find_elsewhere(&self) -> Option<JobRef> {
+    fn find_beyond_own(&self) -> Option<JobRef> {
         self.registry().abort_if_lost();
         self.pop_pinned()
-            .or_else(|| self.guest())
+            .or_else(|| self.cross_job())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen(|| false, Some))
             .or_else(|| self.forced(|_| true, Some))
     }
 
-    /// Counts a look. Returns whether this one begins with pinned jobs, guests and the injector.
+    /// Counts a look. Returns whether this one begins with pinned jobs, cross-pool jobs and the
+    /// injector.
     #[inline]
-    pub(super) fn looks_elsewhere(&self) -> bool {
+    pub(super) fn begins_with_injector(&self) -> bool {
         let left = self.looks_left.get().checked_sub(1);
         self.looks_left
             .set(left.unwrap_or_else(|| self.registry().settings().injector_interval - 1));
@@ -87,10 +88,10 @@ impl Worker {
         own.or_else(|| self.pop_stray_pinned())
     }
 
-    /// Takes a guest.
-    pub(super) fn guest(&self) -> Option<JobRef> {
-        let guests = self.registry().guests();
-        if guests.is_empty() { None } else { until_sure(|| guests.steal()) }
+    /// Takes a cross-pool job.
+    pub(super) fn cross_job(&self) -> Option<JobRef> {
+        let cross_jobs = self.registry().cross_jobs();
+        if cross_jobs.is_empty() { None } else { until_sure(|| cross_jobs.steal()) }
     }
 
     pub(super) fn injected(&self) -> Option<JobRef> {
@@ -366,7 +367,7 @@ impl Worker {
 
     fn sees_own_work(&self) -> bool {
         let registry = self.registry();
-        let outside = !registry.injector().is_empty() || !registry.guests().is_empty();
+        let outside = !registry.injector().is_empty() || !registry.cross_jobs().is_empty();
         outside || self.has_own_work() || self.sees_stray_pinned()
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::shared::{ROUNDS, Worker};
 use crate::sim;
-use crate::sleep::{Entered, Kind, OffCore};
+use crate::sleep::{CoreThread, Entered, Kind};
 use crate::sync::Ordering;
 
 /// The fewest rounds of looking around.
@@ -30,7 +30,7 @@ const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 impl Worker {
     /// Waits for work. Returns `true` if there may be some; then this worker has its core, and
     /// `searching` says whether it counts as a searcher. Returns `false` if the pool has ended.
-    pub(super) fn idle(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
+    pub(super) fn idle(&self, me: &Arc<CoreThread>, searching: &mut bool) -> bool {
         let sleep = self.sleep();
         *searching = *searching || sleep.start_searching() || self.may_search_soon();
         if !*searching && self.has_own_work() {
@@ -83,7 +83,7 @@ impl Worker {
 
     /// Takes the core back and stops searching. Returns `false` if the core was lent. Then the
     /// caller waits for it.
-    fn hold_core(&self, me: &Arc<OffCore>) -> bool {
+    fn hold_core(&self, me: &Arc<CoreThread>) -> bool {
         let held = self.sleep().take_core(me);
         self.stop_searching();
         held
@@ -134,7 +134,7 @@ impl Worker {
     }
 
     /// Takes the core back after it has seen work.
-    fn take_core(&self, me: &Arc<OffCore>) -> bool {
+    fn take_core(&self, me: &Arc<CoreThread>) -> bool {
         if !self.sleep().take_core(me) {
             self.stop_searching();
             return self.wait_for_core(me);
@@ -142,7 +142,7 @@ impl Worker {
         self.goes_on()
     }
 
-    pub(super) fn park(&self, me: &Arc<OffCore>, searching: bool, watches: bool) -> bool {
+    pub(super) fn park(&self, me: &Arc<CoreThread>, searching: bool, watches: bool) -> bool {
         let (sleep, idle) = (self.sleep(), Kind::Idle(me));
         if sleep.announce(self.index, idle, searching, watches) == Entered::Lent {
             if searching {

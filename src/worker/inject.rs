@@ -23,14 +23,14 @@ impl Registry {
 
     /// Queues a job that a worker of another pool asks for.
     pub(crate) fn invite(&self, job: JobRef) {
-        self.reinject_guest(job);
+        self.reinject_cross_job(job);
         sim::point();
     }
 
-    /// Queues a guest, new or reinjected.
-    pub(crate) fn reinject_guest(&self, job: JobRef) {
-        self.queue(job, &self.guests);
-        self.sleep.notify_of_guest();
+    /// Queues a cross-pool job, new or reinjected.
+    pub(crate) fn reinject_cross_job(&self, job: JobRef) {
+        self.queue(job, &self.cross_jobs);
+        self.sleep.notify_of_cross_job();
     }
 
     /// Asks the workers to take jobs from the injector soon: between two jobs, between two blocks

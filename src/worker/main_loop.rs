@@ -8,13 +8,13 @@ use super::shared::{JobRef, Worker};
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::sim;
-use crate::sleep::OffCore;
+use crate::sleep::CoreThread;
 use crate::sync::Ordering;
 
 impl Worker {
     /// The body of the worker's thread `me`, which has the core at first unless it `is_spare`.
     /// Returns `false` if it never had the core.
-    pub(crate) fn main_loop(&self, me: &Arc<OffCore>, is_spare: bool) -> bool {
+    pub(crate) fn main_loop(&self, me: &Arc<CoreThread>, is_spare: bool) -> bool {
         if is_spare {
             if !self.wait_for_core(me) {
                 return false;
@@ -30,14 +30,14 @@ impl Worker {
     }
 
     /// The main loop. Returns when the pool has ended.
-    pub(crate) fn work(&self, me: &Arc<OffCore>) {
+    pub(crate) fn work(&self, me: &Arc<CoreThread>) {
         let mut searching = false;
         while self.turn(me, &mut searching) {}
     }
 
     /// One turn of that: runs a job, or waits for one. Returns `false` if the pool has ended.
     #[inline]
-    pub(super) fn turn(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
+    pub(super) fn turn(&self, me: &Arc<CoreThread>, searching: &mut bool) -> bool {
         sim::looks(true);
         if self.is_wanted() {
             return self.pass_on(me, searching);
@@ -60,7 +60,7 @@ impl Worker {
 
     fn next_job(&self) -> Option<JobRef> {
         match self.stands_in() {
-            true => self.pop_pinned().or_else(|| self.guest()),
+            true => self.pop_pinned().or_else(|| self.cross_job()),
             false => self.find(),
         }
     }

@@ -108,7 +108,7 @@ pub(crate) struct Registry {
     /// Jobs from outside, and reinjected ones.
     pub(super) injector: Injector<JobRef>,
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
-    pub(super) guests: Injector<JobRef>,
+    pub(super) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
     pub(super) fifos: Fifos<Worker>,
     pub(super) sleep: Sleep,
@@ -224,7 +224,7 @@ impl Worker {
     /// Whether a worker has no work. (Relaxed: it orders nothing.)
     #[inline]
     pub(crate) fn sees_idlers(&self) -> bool {
-        self.sleep().counts().somebody_idles()
+        self.sleep().counts().any_idle()
     }
 
     pub(crate) fn visit(&self) -> &cell::Cell<*const ()> {
@@ -264,7 +264,7 @@ impl Registry {
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
-            guests: Injector::new(),
+            cross_jobs: Injector::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
             handlers,
@@ -298,8 +298,8 @@ impl Registry {
         &self.injector
     }
 
-    pub(crate) fn guests(&self) -> &Injector<JobRef> {
-        &self.guests
+    pub(crate) fn cross_jobs(&self) -> &Injector<JobRef> {
+        &self.cross_jobs
     }
 
     pub(crate) fn fifos(&self) -> &Fifos<Worker> {

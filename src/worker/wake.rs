@@ -11,17 +11,18 @@ use crate::sync::fence;
 /// n steps.
 const MOST_WOKEN: usize = 2;
 /// How many workers may search before a worker begins a job that is expected to take long. (They
-/// may all be woken on the same processor, and late. Without this, the last of 16, 32, 64 items that
-/// sleep begins after 1.5, 1.3, 1.35 times as long: medians on two shared virtual cores.)
+/// may all be woken on the same processor, and late. Without this, the last of 16, 32, 64 items
+/// that sleep begins after 1.5, 1.3, 1.35 times as long: medians on two shared virtual cores.)
 const MOST_WOKEN_AHEAD: usize = 6;
 
 impl Worker {
     /// Stops searching. Wakes parked workers if more jobs are public than searchers are left.
     pub(crate) fn stop_searching(&self) {
         self.look_again(self.sleep().stop_searching());
-        // Relaxed: if it comes too early, the next worker that ends a job or waits sees the guest.
-        if !self.registry().guests().is_empty() {
-            self.sleep().notify_of_guest();
+        // Relaxed: if it comes too early, the next worker that ends a job or waits sees the
+        // cross-pool job.
+        if !self.registry().cross_jobs().is_empty() {
+            self.sleep().notify_of_cross_job();
         }
     }
 
@@ -69,7 +70,7 @@ impl Worker {
     ) -> usize {
         let stray = usize::from(self.sees_stray_pinned());
         let registry = self.registry();
-        let outside = registry.injector().len() + registry.guests().len();
+        let outside = registry.injector().len() + registry.cross_jobs().len();
         let mut jobs = outside + self.tasks.public() + stray;
         for other in others {
             if jobs >= most {
@@ -98,7 +99,7 @@ impl Registry {
     fn shows_work(&self) -> bool {
         let workers = self.workers().iter();
         let mut awake = workers.filter(|worker| !self.sleep().is_parked(worker.index));
-        let outside = !self.injector().is_empty() || !self.guests().is_empty();
+        let outside = !self.injector().is_empty() || !self.cross_jobs().is_empty();
         outside || awake.any(|worker| worker.shows_work() || worker.forks.hides_work())
     }
 }

@@ -176,7 +176,7 @@ fn a_sentry_from_outside_is_not_woken() {
 fn a_job_finds_a_thread_that_has_just_been_started() {
     check(|| {
         let pool = Pool::new(2);
-        let me = OffCore::at_bottom(1, false);
+        let me = CoreThread::at_bottom(1, false);
         let worker = pool.start(sleep_on(me.clone()));
         pool.sleep().park_new(&me);
         pool.push_task(0);
