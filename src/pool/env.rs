@@ -52,9 +52,12 @@ impl ThreadPoolBuilder {
     /// | variable | value | sets |
     /// | --- | --- | --- |
     /// | `FILCH_NUM_THREADS` | a number | [`num_threads`](Self::num_threads) |
-    /// | `FILCH_WAIT` | `own` or `any` | [`wait_policy`](Self::wait_policy): [`OwnDescendants`](WaitPolicy::OwnDescendants) or [`AnyWork`](WaitPolicy::AnyWork) |
+    /// | `FILCH_WAIT` | `own` or `any` | [`wait_policy`](Self::wait_policy): [`OwnDescendants`] or [`AnyWork`] |
     /// | `FILCH_LEND` | `1` or `0` | [`lend_seats`](Self::lend_seats): yes or no |
     /// | `FILCH_SEED` | a number below 2⁶⁴ | `deterministic`; needs the feature of that name |
+    ///
+    /// [`OwnDescendants`]: WaitPolicy::OwnDescendants
+    /// [`AnyWork`]: WaitPolicy::AnyWork
     ///
     /// An empty variable counts as not set.
     ///

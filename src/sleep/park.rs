@@ -124,10 +124,10 @@ impl Sleep {
         is_callers && self.state(core) == kind.asleep()
     }
 
-    /// While the caller is the sentry, naps and calls `look` after each nap, and takes the
-    /// announcement back if that sees work. When it resigns, it calls `announce_and_look`. Then, a
-    /// blocked caller sleeps until it is woken (step 3). An idle one returns, and waits for its
-    /// core.
+    /// While the caller is the sentry, sleeps for a moment and calls `look`, again and again. Takes
+    /// the announcement back if that sees work. When it resigns, it calls `announce_and_look`.
+    /// Then, a blocked caller sleeps until it is woken (step 3). An idle one returns, and waits for
+    /// its core.
     pub(crate) fn sleep(
         &self,
         core: usize,
@@ -139,14 +139,14 @@ impl Sleep {
             Kind::Idle(me) => &me.parker,
             Kind::Blocked => &self.cores[core].wait,
         };
-        let (mut naps, mut exact) = (0, None);
-        while naps < SENTRY_LOOKS && self.is_sentry(core, kind) {
+        let (mut looks, mut exact) = (0, None);
+        while looks < SENTRY_LOOKS && self.is_sentry(core, kind) {
             exact.get_or_insert_with(ExactSleeps::begin);
             parker.park_timeout(SENTRY_INTERVAL);
             if self.state(core) != kind.asleep() {
                 break;
             }
-            naps += match look() {
+            looks += match look() {
                 Look::Work if self.leave(core, kind) => return,
                 Look::Quiet => QUIET_LOOK,
                 _ => 1,

@@ -301,7 +301,7 @@ mod models {
             }
         }
 
-        // ---- what `task/block.rs` does -----------------------------------------------------------
+        // ---- what `task/block.rs` does ----------------------------------------------------------
 
         fn execute(&self) {
             if self.state().is_detached() {
