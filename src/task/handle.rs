@@ -38,7 +38,7 @@ where
     F: FnOnce() -> T,
     H: Home,
 {
-    let task = Task::<F, T, H>::new(closure, home, tag);
+    let task = Task::<F, T, H>::make(closure, home, tag);
     // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(task.cast()) };
