@@ -164,7 +164,7 @@ fn sleep_until(done: &Event, stage: &AtomicU32, registry: &Registry, watch: Opti
             registry.stop_watching();
             registry.sleep().wake_helper();
         } else if stage.load(Ordering::Relaxed) == QUEUED {
-            registry.call_for_injected();
+            registry.request_injected();
         } else {
             return None;
         }

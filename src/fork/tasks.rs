@@ -124,7 +124,7 @@ impl Tasks {
     #[inline]
     pub(super) fn submit(&self, spawner: Option<&Worker>, job: JobRef) {
         match self.are_cross_jobs {
-            true => self.registry().invite(job),
+            true => self.registry().inject_cross_job(job),
             false => self.registry().submit(spawner, job),
         }
     }

@@ -64,8 +64,8 @@ impl CoreThread {
 pub(super) struct CoreThreads {
     /// The threads at the bottom of their stacks. The last one is woken first.
     spare: Vec<Arc<CoreThread>>,
-    /// Whether the core was lent while such a thread looked around, which has not yet seen the
-    /// loan.
+    /// Whether the core was lent while one of its threads looked around, and that thread has not
+    /// yet seen the loan.
     pub(super) misses_loan: bool,
     /// The threads that wait for something else than the core.
     pub(super) waiting: Vec<Arc<CoreThread>>,

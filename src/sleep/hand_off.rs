@@ -44,9 +44,10 @@ impl Sleep {
         self.list().off[thread.core].push_spare(thread);
     }
 
-    /// Gives up the core for a while: to the first thread that wants it back, else to a spare
-    /// thread, which has to exist. `wait` is the address of the caller's wait, and `is_local` says
-    /// whether that is for this pool, and not over. Returns `None` if the pool has ended.
+    /// Gives the core to the first thread that wants it back, else to a spare thread, which has to
+    /// exist. The caller waits without the core. `wait` is the address of its wait, and `is_local`
+    /// says whether that wait is for this pool and is not over. Returns `None` if the pool has
+    /// ended.
     pub(crate) fn hand_off(
         &self,
         core: usize,
@@ -103,9 +104,10 @@ impl Sleep {
         Stopped::Fine
     }
 
-    /// Passes the core on from the bottom of the caller's stack: to the first thread that wants it
-    /// back, else to the last one that waits, unless a thread waits for this pool. The caller,
-    /// `me`, becomes a spare thread. Returns `false` if it keeps the core.
+    /// Passes the core on from the bottom of the caller's stack. The first thread that wants the
+    /// core back gets it. If none does, the last thread that waits without the core gets it, unless
+    /// some thread without a core waits for this pool. The caller, `me`, becomes a spare thread.
+    /// Returns `false` if it keeps the core.
     #[must_use]
     pub(crate) fn pass_on(&self, me: &Arc<CoreThread>) -> bool {
         let mut list = self.list();
@@ -163,8 +165,8 @@ impl Sleep {
         thread.parker.unpark();
     }
 
-    /// Gives the core to a spare thread if there is work, else parks it. If there is no spare
-    /// thread (all have made way for a borrower), a thread that waits gets its core.
+    /// Gives the core to a spare thread if there is work, else parks the core. If there is no spare
+    /// thread, since all have made way for a borrower, a thread that waits gets the core.
     fn give_to_spare(&self, list: &mut List, core: usize, work_left: bool) -> GivenBack {
         if !list.off[core].has_spare() && self.give_to_waiting(list, core) {
             return GivenBack::Taken;
@@ -190,8 +192,8 @@ impl Sleep {
         self.count(ONE_PARKED, 0);
     }
 
-    /// Parks the core of a pool that is being built, where `thread` was started for it and sleeps.
-    /// (Without a look: nothing was published yet.)
+    /// Parks a core of a pool that is being built, whose `thread` was started and sleeps. Needs no
+    /// re-check, since nothing has been published.
     pub(crate) fn park_new(&self, thread: &Arc<CoreThread>) {
         let mut list = self.list();
         list.off[thread.core].push_spare(thread);

@@ -8,10 +8,10 @@ use super::state::List;
 use super::{Sleep, Stopped};
 
 impl Sleep {
-    /// Lends the core of an idle worker: a parked one, the sentry's only if there is no other, else
-    /// a free one. The borrower of the sentry's core has to look like a last searcher. (It lends no
-    /// core that a thread has handed off, since that would not get it back before the end of the
-    /// loan.)
+    /// Lends the core of an idle worker, if there is one. Prefers a parked core to a free one, and
+    /// any other parked core to the sentry's. The borrower of the sentry's core has to look around
+    /// as the last searcher does. A core that a thread has handed off is not lent, since that
+    /// thread could not take it back before the end of the loan.
     pub(crate) fn lend(&self) -> Option<(usize, Stopped)> {
         if !self.counts().any_idle() {
             return None;
@@ -28,7 +28,7 @@ impl Sleep {
         let is_free =
             |&core: &usize| !list.off[core].is_left() && self.swap_state(core, FREE, BUSY);
         let core = cores.find(is_free)?;
-        // Its thread, which looks for work, has yet to see that.
+        // The core's thread, which looks for work, does not know of the loan yet.
         list.off[core].misses_loan = true;
         Some((core, Stopped::Fine))
     }
@@ -68,8 +68,8 @@ impl Sleep {
         self.state(core) != FREE
     }
 
-    /// Called by a thread that looked around when it finds its core lent. It becomes a spare
-    /// thread, or has the core at once, as a searcher, if that was given back meanwhile.
+    /// Called by a thread that looked around and finds that its core was lent. The thread becomes a
+    /// spare one. If the core was given back meanwhile, the thread has it at once, as a searcher.
     pub(super) fn searcher_sees_loan(&self, list: &mut List, me: &Arc<CoreThread>) {
         if self.state(me.core) == FREE {
             self.count(SEARCHER, 0);

@@ -33,9 +33,9 @@
 //!
 //! # The event count
 //! A worker that looks for work counts as a *searcher*; one that has given up counts as *parked*.
-//! One parked worker, the *sentry*, looks around every 10 µs while other workers fork. A
-//! publisher wakes no worker while there is a searcher or a sentry. So a tiny parallel section that
-//! follows another costs no wake-up, and a long one gets its helpers within some microseconds.
+//! One parked worker, the *sentry*, looks around every 10 µs while other workers fork. A publisher
+//! wakes no worker while there is a searcher or a sentry. So a tiny parallel section that follows
+//! another one costs no wake-up, and a long one gets helpers within some microseconds.
 //!
 //! A thread from outside that waits for a job may be the sentry for a moment, if the last such jobs
 //! did not take long (`worker/callers.rs`). Such a sentry does not look. It says how many awake

@@ -12,14 +12,14 @@ use crate::sync::{ExactSleeps, Ordering, fence};
 /// How long the sentry sleeps between two looks. A shorter time costs more processor time, a longer
 /// one delays help for a section that has begun.
 const SENTRY_INTERVAL: Duration = Duration::from_micros(10);
-/// Whether the system ends so short a sleep on time. Other systems may take 15 milliseconds, during
-/// which a publisher would rely on the sentry.
+/// Whether the system ends so short a sleep on time. On other systems it may take 15 milliseconds,
+/// during which publishers would rely on a sentry that does not look.
 pub(super) const HAS_SHORT_TIMERS: bool = cfg!(any(target_os = "linux", loom));
-/// After how many looks in vain the sentry resigns: about a quarter of a millisecond. With more, a
-/// serial phase would be slowed down for longer; with fewer, each of many sections in quick
-/// succession would pay for a wake-up.
+/// The sentry resigns after so many looks in vain, which take about a quarter of a millisecond.
+/// More would slow down a serial phase for longer. Fewer would make each of several sections in
+/// quick succession pay for a wake-up.
 const SENTRY_LOOKS: u32 = if cfg!(loom) { 1 } else { 16 };
-/// For how many of these a look counts if no worker has forked since the last.
+/// How many looks a look counts for if no worker has forked since the last one.
 const QUIET_LOOK: u32 = SENTRY_LOOKS;
 
 /// Where a worker parks.
@@ -124,10 +124,10 @@ impl Sleep {
         is_callers && self.state(core) == kind.asleep()
     }
 
-    /// While the caller is the sentry, sleeps for a moment and calls `look`, again and again. Takes
-    /// the announcement back if that sees work. When it resigns, it calls `announce_and_look`.
-    /// Then, a blocked caller sleeps until it is woken (step 3). An idle one returns, and waits for
-    /// its core.
+    /// Step 3, before which the sentry looks around. While the caller is the sentry, it sleeps for
+    /// [`SENTRY_INTERVAL`] and calls `look`, again and again. If it sees work, it takes the
+    /// announcement back. If it resigns, it calls `announce_and_look`, as in step 2. Then a blocked
+    /// caller sleeps until it is woken. An idle caller returns, and waits for its core.
     pub(crate) fn sleep(
         &self,
         core: usize,

@@ -31,8 +31,8 @@ pub(super) struct Restricted {
     pub(super) takes_cross_jobs: bool,
 }
 
-/// The parker of a thread that was woken. (To unpark it takes some microseconds, best without the
-/// lock.)
+/// The parker of a thread that was woken. Unpark it after the lock is released: that takes some
+/// microseconds.
 #[must_use]
 pub(super) enum Woken<'s> {
     AtBottom(Arc<CoreThread>),
@@ -53,8 +53,9 @@ pub(crate) struct Sleep {
     pub(super) counts: CachePadded<AtomicUsize>,
     /// How many workers are in restricted waits.
     pub(super) restricted: CachePadded<AtomicUsize>,
-    /// How many awake workers are enough while there is a sentry: none for a worker. (A stale value
-    /// wakes one worker more, or relies on a sentry that resigns before long.)
+    /// Publishers rely on the sentry while at least this many workers are awake. 0 if the sentry is
+    /// a worker. (With a stale value, a publisher wakes one worker too many, or relies on a sentry
+    /// that resigns before long.)
     pub(super) enough: AtomicUsize,
     /// How many threads without a core wait for their own pool. Changed under the list's lock.
     pub(super) local_off: AtomicUsize,

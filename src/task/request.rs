@@ -48,7 +48,7 @@ impl Requested {
         let job = unsafe { NonNull::new_unchecked(Arc::into_raw(request.clone()).cast_mut()) };
         // SAFETY: the header comes first; this reference keeps the request alive; tasks may be run
         // on other threads; the tag is set; it is the only such reference.
-        registry.invite(unsafe { JobRef::new(job.cast()) });
+        registry.inject_cross_job(unsafe { JobRef::new(job.cast()) });
         Requested(request)
     }
 }

@@ -4,7 +4,7 @@
 //! A pool is running, `ending` (it was dropped), or `ended` (its threads end).
 //!
 //! *Invariant.* `ended` is set only while all cores are parked in the main loop, no thread is off
-//! its core, and no job is queued. (A member, which never comes to the main loop, may be left out:
+//! its core, and no job is queued. (A member never comes to the main loop, so it may be left out:
 //! see `begin_end`.)
 //!
 //! # Lemmas
@@ -29,8 +29,8 @@ use crate::sleep::Event;
 use crate::sync::{Ordering, fence};
 
 impl Registry {
-    /// Lets the workers end when no work is left. With `leaves_member` they do not wait for the end
-    /// of a member.
+    /// Lets the workers end when no work is left. If `leaves_member`, they do not wait until a
+    /// member has ended.
     pub(crate) fn begin_end(&self, leaves_member: bool) {
         self.leaves_member.store(leaves_member, Ordering::Relaxed);
         // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it by the
@@ -146,7 +146,7 @@ impl Registry {
         self.has_empty_cores.load(Ordering::Relaxed)
     }
 
-    /// A worker will not get its thread. `came`: whether that counted as running.
+    /// A worker will not get its thread. `came` says whether that thread was counted as running.
     pub(crate) fn thread_refused(&self, index: usize, came: bool) {
         self.change_threads(|threads| {
             threads.running -= came as usize;
@@ -231,7 +231,7 @@ impl Registry {
         unsafe { Event::happen(&raw const self.all_left) };
     }
 
-    /// Whether the pool has started so many threads, not counting spare ones.
+    /// Returns whether the pool has started this many threads, not counting spare ones.
     pub(crate) fn has_started(&self, threads: usize) -> bool {
         self.threads.lock().started == threads
     }

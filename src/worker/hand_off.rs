@@ -150,7 +150,7 @@ impl Worker {
 
     /// Whether the thread at the bottom of its stack runs only cross-pool jobs and pinned jobs:
     /// lemma 2.
-    pub(super) fn stands_in(&self) -> bool {
+    pub(super) fn runs_cross_jobs_only(&self) -> bool {
         self.threads_off() > 0 && !self.sleep().some_wait_off()
     }
 

@@ -35,7 +35,7 @@ impl Worker {
         while self.turn(me, &mut searching) {}
     }
 
-    /// One turn of that: runs a job, or waits for one. Returns `false` if the pool has ended.
+    /// One turn of the loop: runs a job, or waits for one. Returns `false` if the pool has ended.
     #[inline]
     pub(super) fn turn(&self, me: &Arc<CoreThread>, searching: &mut bool) -> bool {
         sim::looks(true);
@@ -43,7 +43,7 @@ impl Worker {
             return self.pass_on(me, searching);
         }
         let Some(job) = self.next_job() else {
-            return match self.stands_in() {
+            return match self.runs_cross_jobs_only() {
                 true => self.pass_on(me, searching),
                 false => self.idle(me, searching),
             };
@@ -59,7 +59,7 @@ impl Worker {
     }
 
     fn next_job(&self) -> Option<JobRef> {
-        match self.stands_in() {
+        match self.runs_cross_jobs_only() {
             true => self.pop_pinned().or_else(|| self.cross_job()),
             false => self.find(),
         }
@@ -82,9 +82,9 @@ impl Worker {
         outcome::run_or_abort(|| job.execute(self));
     }
 
-    /// Calls code of the user that is part of a job. The child of a `fork()` in it ends here: what
-    /// the job uses next may be in the frame of a thread that does not exist, and the worker's
-    /// other jobs belong to the parent.
+    /// Calls code of the user that is part of a job. If that code calls `fork()`, the child is
+    /// aborted here. In the child, the job could use the frame of a thread that does not exist, and
+    /// the worker's other jobs belong to the parent.
     #[inline]
     pub(crate) fn run_users<R>(&self, f: impl FnOnce() -> R) -> Result<R, Payload> {
         let result = outcome::run(f);
@@ -124,8 +124,8 @@ impl Worker {
         result
     }
 
-    /// From here to `leave_tag`, what this worker runs has the isolation tag `tag`. Returns the tag
-    /// before.
+    /// Sets the isolation tag of what this worker runs. Returns the tag that it replaces, for
+    /// `leave_tag`.
     pub(crate) fn enter_tag(&self, tag: usize) -> usize {
         let outer = self.tag();
         self.leave_tag(tag);

@@ -1,4 +1,4 @@
-//! Which further workers a worker wakes that has found a job, or is about to begin one.
+//! A worker that has found a job, or is about to begin one, wakes further workers.
 #![deny(unsafe_code)]
 
 use super::callers::Length;
@@ -7,12 +7,13 @@ use crate::sleep::Stopped;
 use crate::sync::Ordering;
 use crate::sync::fence;
 
-/// The most workers that a worker which has found a job wakes: two, so that all are awake after log
-/// n steps.
+/// The most workers that a searcher wakes when it has found a job. With two, n workers are awake
+/// after log n steps.
 const MOST_WOKEN: usize = 2;
-/// How many workers may search before a worker begins a job that is expected to take long. (They
-/// may all be woken on the same processor, and late. Without this, the last of 16, 32, 64 items
-/// that sleep begins after 1.5, 1.3, 1.35 times as long: medians on two shared virtual cores.)
+/// How many searchers a worker makes sure of before it begins a job that is expected to take long.
+/// (A worker that was woken may start late, on the same processor. Without this, the last of 16, 32
+/// and 64 items that sleep begins after 1.5, 1.3 and 1.35 times as long: medians on two shared
+/// virtual cores.)
 const MOST_WOKEN_AHEAD: usize = 6;
 
 impl Worker {
@@ -37,8 +38,8 @@ impl Worker {
         (0..wanted).for_each(|_| self.sleep().wake_one());
     }
 
-    /// If long jobs are expected, wakes workers for its public jobs before it begins one itself: a
-    /// worker that was woken already may come late.
+    /// If long jobs are expected, wakes workers for this worker's public jobs before it begins one
+    /// itself. A worker that was woken before may start late.
     pub(super) fn wake_ahead(&self) {
         if self.registry().callers().expect() == Length::Long {
             let public = self.forks.public() + self.tasks.public();
@@ -51,8 +52,8 @@ impl Worker {
         self.sleep().unparked();
     }
 
-    /// How many workers the last searcher, which has found a job, is to wake: for other public
-    /// jobs, or else one for private forks.
+    /// Returns how many workers the last searcher wakes when it has found a job: some for other
+    /// public jobs, or one for private forks.
     pub(super) fn jobs_for_others(&self) -> usize {
         // As in `announce_and_look`.
         fence(Ordering::SeqCst);
@@ -95,7 +96,8 @@ impl Registry {
         }
     }
 
-    /// Whether work has come from outside, or a worker that is not parked shows or hides some.
+    /// Returns whether a job from outside is queued, or a worker that is not parked has public or
+    /// private work.
     fn shows_work(&self) -> bool {
         let workers = self.workers().iter();
         let mut awake = workers.filter(|worker| !self.sleep().is_parked(worker.index));

@@ -94,7 +94,7 @@ fn a_cross_job_finds_a_worker_that_waits_for_another_pool() {
         let latch = Arc::new(Latch::new());
         let cross_job = setter(&pool, NO_TAG, 1, &latch);
         let worker = pool.start(move |pool| pool.worker(1).wait_until(&OtherPool(latch)));
-        pool.registry().invite(cross_job);
+        pool.registry().inject_cross_job(cross_job);
         worker.join().unwrap();
         pool.nobody_is_counted();
     });
@@ -111,7 +111,7 @@ fn a_core_that_was_handed_off_for_a_cross_job_is_passed_on() {
         let pool = Pool::new(1);
         let latch = Arc::new(Latch::new());
         let cross_job = setter(&pool, NO_TAG, 0, &latch);
-        let publisher = pool.start(|pool| pool.registry().invite(cross_job));
+        let publisher = pool.start(|pool| pool.registry().inject_cross_job(cross_job));
         pool.within_tag(0, |worker| worker.wait_until(&OtherPool(latch)));
         pool.worker(0).give_back();
         publisher.join().unwrap();
