@@ -84,9 +84,9 @@ impl Stack {
 }
 
 impl Worker {
-    /// Waits without the core. With `for_work`, a spare thread takes the core for work; if not, a
-    /// thread that wants it back does. Returns `false` if there is no spare thread and none can be
-    /// started. The caller must not count as a searcher.
+    /// Waits without the core. If `for_work`, a spare thread gets the core, for there is work. If
+    /// not, a thread that wants the core back gets it. Returns `false` if there is no spare thread
+    /// and none can be started. The caller must not count as a searcher.
     pub(super) fn wait_off_core(&self, wait: &impl Wait, for_work: bool) -> bool {
         if for_work && !self.registry().find_spare(self.index) {
             return false;
@@ -100,8 +100,8 @@ impl Worker {
         true
     }
 
-    /// Step 1, after the wait's setter was asked to wake this worker. Returns `None` if the pool
-    /// has ended, which it may while its member is still a worker.
+    /// Step 1, after this worker has registered in the wait. Returns `None` if the pool has ended:
+    /// it may end before its member does.
     pub(super) fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
         self.reinject_forks();
         // Stolen forks are still pending when the caller is back.
@@ -192,7 +192,7 @@ impl Worker {
             return;
         }
         if self.has_own_work() {
-            // A pinned job came in between, and its sender found the core busy.
+            // A pinned job has come meanwhile, and the thread that pinned it found the core busy.
             self.sleep().wake_for_pinned(self.index);
         }
         if self.announce_and_look() && !self.sleep().any_searching() {
@@ -265,9 +265,9 @@ impl Registry {
         self.run_thread(me, self.starts_parked());
     }
 
-    /// Whether the threads that the pool starts begin asleep, until there is work. A thread that
-    /// begins after the pool has ended then never parks. (Not if a handler would tell the user of
-    /// it.)
+    /// Returns whether the threads that the pool starts sleep until there is work. Not if the user
+    /// has handlers for threads, which have to be called at once. (A thread that begins after the
+    /// pool has ended then never parks.)
     pub(crate) fn starts_parked(&self) -> bool {
         !self.handlers().tell_of_threads()
     }

@@ -99,9 +99,9 @@ use crate::worker::{JobRef, Tag};
 
 /// How many foreign jobs may run on top of each other in waits. (A guess.)
 const MOST_FOREIGN: u32 = 16;
-/// How many jobs that it may not run a wait reinjects in one look, except the last before it
-/// sleeps. (A guess: few, since most waits are short, and a reinjected job comes behind all
-/// others.)
+/// The most jobs that a wait reinjects in one look because it may not run them. The last look
+/// before it sleeps has no limit. (A guess. It is low because most waits are short, and a
+/// reinjected job is queued behind all others.)
 const MOST_REINJECTED: usize = 8;
 
 impl Worker {
@@ -170,7 +170,7 @@ impl Worker {
     /// Runs any one job. Returns whether it found one.
     pub(crate) fn run_one(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
-        // The job on top has another tag, and must not publish the caller's forks with that.
+        // The job on top may have another tag, and must not publish the caller's forks with it.
         self.flush_forks();
         let job = self.pop_pinned().or_else(|| self.newest_task());
         let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.cross_job());
@@ -178,8 +178,8 @@ impl Worker {
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
-    /// Runs a job from the injector if a caller from outside has waited for long. Called amid work
-    /// of any length.
+    /// Runs a job from the injector if a caller from outside has waited for long. Long work calls
+    /// this now and then.
     #[inline]
     pub(crate) fn serve_late_callers(&self) {
         if self.registry().is_late() {
@@ -247,7 +247,8 @@ impl Worker {
         self.waits_for.store(waits_for, Ordering::Relaxed);
     }
 
-    /// The next of this worker's tasks for a wait that goes on, unless a thread may want the core.
+    /// Returns the next of this worker's tasks that the wait may run. Returns `None` if the wait is
+    /// over or a thread may want the core.
     #[inline]
     fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         sim::point();
@@ -255,9 +256,9 @@ impl Worker {
         if stops { None } else { self.own_task(wait, MOST_REINJECTED) }
     }
 
-    /// Finds a job of this pool that the wait may run; in a wait for another pool, a pinned one.
-    /// Reinjects at most `most` of the worker's own tasks that it may not run, and as many of those
-    /// in the injector.
+    /// Finds a job of this pool that the wait may run. In a wait for another pool, that is a pinned
+    /// job. Reinjects the jobs that it may not run: at most `most` of the worker's own tasks, and
+    /// as many from the injector.
     fn find_in_wait(&self, wait: &impl Wait, searching: bool, most: usize) -> Option<JobRef> {
         if wait.is_for_other_pool() {
             return self.pop_pinned();
@@ -333,8 +334,8 @@ impl Worker {
         if let Some(job) = self.stolen(|| wait.done(), |job| self.accept(job, wait)) {
             return Some(job);
         }
-        // A worker's private forks have the tag of the job that it runs. (Other threads cannot see
-        // the ancestors of that.)
+        // A worker's private forks have the tag of the job that it runs. (Other threads cannot look
+        // at that job's ancestors, which may end at any time.)
         let may_have = |other: &Worker| {
             let tag = other.tag();
             let any = self.waits_for_own_work() || self.may_run_any(wait);
@@ -431,7 +432,7 @@ impl Worker {
             // Under `OwnDescendants`, it must not be woken for jobs that it would reinject at once.
             let own = (!self.waits_for_own_work()).then(|| self.tag());
             sleep.announce_restricted(self.index, [own, wait.tag()], own.is_some());
-            // All public jobs may be for other workers, and the jobs that it may run private.
+            // All public jobs may be for other workers, while those that it may run are private.
             self.announce_and_look();
             self.look_behind();
         }
@@ -467,8 +468,8 @@ impl Worker {
         woken
     }
 
-    /// Whether there is work that a thread without a core may need, and no worker to run it once
-    /// this one sleeps: lemma 6 of `sleep/mod.rs`.
+    /// Returns whether there is work that a thread without a core may need, and that no worker will
+    /// run once this one sleeps: lemma 6 of `sleep/mod.rs`.
     fn is_missed(&self) -> bool {
         let sleep = self.sleep();
         sleep.some_wait_off()
@@ -477,12 +478,12 @@ impl Worker {
     }
 }
 
-/// What a wait remembers of cross-pool jobs that must not run on top of it.
+/// What a wait remembers of its attempts to hand off the core for cross-pool jobs.
 #[derive(Default)]
 struct HandOffs {
-    /// Whether the core could not be handed off. Then they run on top of it all the same.
+    /// Whether the core could not be handed off. Then such jobs run on top of the wait.
     is_refused: bool,
-    /// Whether it has left one to other workers.
+    /// Whether it has left such a job in its queue.
     has_left_job: bool,
 }
 
