@@ -87,7 +87,7 @@ impl<'r> Borrowed<'r> {
         let worker = &*registry.workers()[index];
         let borrowed = Borrowed { worker, _acting: Acting::start(worker) };
         worker.set_lent(true);
-        worker.unparked();
+        worker.sleep().unparked();
         worker.look_again(stopped);
         Some(borrowed)
     }

@@ -124,7 +124,7 @@ use crate::sync::{AtomicUsize, Ordering, light_fence};
 
 /// No slot is as high as this.
 const MOST: usize = usize::MAX / 2;
-/// Who has the job of a fork that ends.
+/// Which thread has the job of a fork that ends.
 #[must_use]
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub(crate) enum Popped {

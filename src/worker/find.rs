@@ -211,7 +211,7 @@ impl Worker {
 
     /// Takes the newest of this worker's public forks, if the wait may run it.
     pub(super) fn own_fork(&self, wait: &impl Wait) -> Option<JobRef> {
-        let job = self.newest_public_fork()?;
+        let job = self.forks.pop_newest_public()?;
         if self.may_run(&job, wait) {
             return Some(job);
         }
@@ -221,11 +221,6 @@ impl Worker {
         self.sleep().notify_from_worker(NO_TAG);
         ancestors.into_iter().for_each(|tag| self.sleep().notify_restricted(tag));
         None
-    }
-
-    /// Takes the newest of this worker's public forks.
-    pub(super) fn newest_public_fork(&self) -> Option<JobRef> {
-        self.forks.pop_newest_public()
     }
 
     /// Whether there is work, here or at up to `MOST_VICTIMS` others. Takes nothing.

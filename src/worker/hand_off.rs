@@ -123,7 +123,7 @@ impl Worker {
     /// Step 3.
     fn take_back(&self, handed_off: HandedOff) {
         let stopped = self.sleep().take_back(&handed_off.thread);
-        self.unparked();
+        self.sleep().unparked();
         self.put_stack_back(handed_off.stack);
         self.look_again(stopped);
     }
@@ -176,7 +176,7 @@ impl Worker {
             // which would then count as a searcher for ever. With the core, it can retire.
             let _ = self.sleep().leave(self.index, Kind::Idle(me));
         }
-        self.unparked();
+        self.sleep().unparked();
         me.has_core() && self.goes_on()
     }
 

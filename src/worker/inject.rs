@@ -39,7 +39,7 @@ impl Registry {
     pub(crate) fn request_injected(&self) {
         self.is_late.store(true, Ordering::Relaxed);
         // The next fork, or end of one, takes a slow path.
-        self.workers.iter().for_each(|worker| worker.ask_for_forks());
+        self.workers.iter().for_each(|worker| worker.forks.raise_demand());
     }
 
     /// Returns whether a caller from outside has requested that.

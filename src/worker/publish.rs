@@ -40,11 +40,6 @@ impl Worker {
         true
     }
 
-    /// Makes the owner's next fork, or next end of one, take a slow path.
-    pub(crate) fn ask_for_forks(&self) {
-        self.forks.raise_demand();
-    }
-
     /// Publishes all private forks, before the worker runs other work on top of them.
     pub(super) fn flush_forks(&self) {
         let published = self.forks.flush(|job| self.publish(job));

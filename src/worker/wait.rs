@@ -205,7 +205,7 @@ impl Worker {
         outcome::run_or_abort(|| self.make_way());
         self.flush_forks();
         let job = self.pop_pinned().or_else(|| self.newest_task());
-        let job = job.or_else(|| self.newest_public_fork());
+        let job = job.or_else(|| self.forks.pop_newest_public());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 

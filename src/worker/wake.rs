@@ -47,11 +47,6 @@ impl Worker {
         }
     }
 
-    /// Called by the new holder of a core that was parked.
-    pub(crate) fn unparked(&self) {
-        self.sleep().unparked();
-    }
-
     /// Returns how many workers the last searcher wakes when it has found a job: some for other
     /// public jobs, or one for private forks.
     pub(super) fn jobs_for_others(&self) -> usize {

@@ -101,7 +101,7 @@ fn check_lent_sentry(publish: fn(&Pool)) {
             let worker = pool.worker(2);
             let look_hard = || worker.announce_and_look_hard();
             pool.sleep().sleep(2, Kind::Blocked, || worker.watch(), look_hard);
-            worker.unparked();
+            worker.sleep().unparked();
             pool.run_one(&CoreThread::at_bottom(2, true), true);
         });
         let borrower = pool.start(|pool| {
@@ -116,7 +116,7 @@ fn check_lent_sentry(publish: fn(&Pool)) {
     });
 }
 
-/// Who borrows the sentry's core looks in its place.
+/// The borrower of the sentry's core looks in the place of the sentry.
 ///
 /// Weakened: `sleep/lend.rs take_parked: stopped = Stopped::LookAgain; =>`
 #[test]
