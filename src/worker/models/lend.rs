@@ -106,7 +106,7 @@ fn check_lent_sentry(publish: fn(&Pool)) {
         });
         let borrower = pool.start(|pool| {
             let (index, stopped) = pool.sleep().lend().unwrap();
-            pool.worker(index).unparked();
+            pool.sleep().unparked();
             pool.worker(index).look_again(stopped);
         });
         publish(&pool);

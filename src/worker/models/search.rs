@@ -206,13 +206,13 @@ fn check_unparked(rise: fn(&Pool), publish: fn(&Pool)) {
 fn rise_woken(pool: &Pool) {
     // The latest to park.
     pool.sleep().wake_one();
-    pool.worker(2).unparked();
+    pool.sleep().unparked();
     pool.worker(2).stop_searching();
 }
 
 fn rise_lent(pool: &Pool) {
     assert!(matches!(pool.sleep().lend(), Some((2, Stopped::Fine))));
-    pool.worker(2).unparked();
+    pool.sleep().unparked();
 }
 
 /// A worker that was woken is not taken for parked by a searcher on which it relies.
