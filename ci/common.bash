@@ -16,9 +16,9 @@ nightly() { rustup which --toolchain nightly "$1" 2>/dev/null; }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
-# Unpacks a rustc, its cargo and the sources of its std into a directory, from Debian's packages, unless
-# they are there: the newest, or of the version given. Nothing is installed. By these, nightly's cargo
-# builds std for any target, and for sanitizers.
+# Unpacks a rustc, its cargo and the sources of its std into a directory, from Debian's packages,
+# unless they are there: the newest, or of the version given. Nothing is installed. By these,
+# nightly's cargo builds std for any target, and for sanitizers.
 unpack_rustc() {
     local tools=$1 packages=$1/packages version std package
     [ ! -e "$tools/complete" ] || return 0

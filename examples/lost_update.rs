@@ -2,8 +2,8 @@
 //! the first of them.
 //!
 //! The bug: a transfer between accounts reads both balances, decides, and writes both, with no lock
-//! that spans it. Only the first and the last of eight transfers meet in an account, so they have to be
-//! under way at the same time: in most schedules nothing is lost.
+//! that spans it. Only the first and the last of eight transfers meet in an account, so they have
+//! to be under way at the same time: in most schedules nothing is lost.
 //!
 //! ```text
 //! cargo run --release --features deterministic --example lost_update -- --seeds 10000

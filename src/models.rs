@@ -42,7 +42,7 @@ fn what_was_spawned_is_run_before_the_pool_ends() {
     });
 }
 
-/// Who joins a handle is woken at the end of the task.
+/// The joiner of a handle is woken at the end of the task.
 ///
 /// Weakened: `task/block.rs execute_joinable: unsafe { take_waiting(address) }.wake_on(worker); =>`
 #[test]
@@ -53,7 +53,7 @@ fn a_handle_gives_the_result_to_a_thread_from_outside() {
     });
 }
 
-/// Who installs borrows a core, or is woken.
+/// The caller of `install` borrows a core, or is woken.
 ///
 /// Weakened: `sleep/event.rs happen: sleeper.wake(); =>`
 #[test]

@@ -549,7 +549,7 @@ fn a_pool_starts_no_more_spare_threads_than_it_may() {
 
 /// In pools that start no spare threads, what is asked for runs on top of the wait.
 #[test]
-fn guests_run_where_there_is_no_other_thread() {
+fn cross_pool_jobs_run_where_there_is_no_other_thread() {
     let _watchdog = watchdog();
     if is_simulated() {
         return;

@@ -67,7 +67,7 @@ impl Registry {
     /// worker, else it sleeps.
     fn hand_over<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
         self.expect_threads();
-        let result = run_elsewhere(op, Worker::current(), self);
+        let result = run_in_pool(op, Worker::current(), self);
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }
@@ -87,7 +87,7 @@ impl<'r> Borrowed<'r> {
         let worker = &*registry.workers()[index];
         let borrowed = Borrowed { worker, _acting: Acting::start(worker) };
         worker.set_lent(true);
-        worker.unparked();
+        worker.sleep().unparked();
         worker.look_again(stopped);
         Some(borrowed)
     }
@@ -103,7 +103,7 @@ impl Drop for Borrowed<'_> {
 
 /// Runs `closure` on a worker of `registry`, waits, and returns its result. `caller` is the worker
 /// of another pool that the calling thread acts as, if it does.
-pub(crate) fn run_elsewhere<F, R>(
+pub(crate) fn run_in_pool<F, R>(
     closure: F,
     caller: Option<&Worker>,
     registry: &Registry,
@@ -164,7 +164,7 @@ fn sleep_until(done: &Event, stage: &AtomicU32, registry: &Registry, watch: Opti
             registry.stop_watching();
             registry.sleep().wake_helper();
         } else if stage.load(Ordering::Relaxed) == QUEUED {
-            registry.call_for_injected();
+            registry.request_injected();
         } else {
             return None;
         }

@@ -78,10 +78,10 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     where
         F: FnOnce() + Send + 'scope,
     {
-        let is_guest = self.tasks.are_guests();
+        let is_cross_job = self.tasks.are_cross_jobs();
         let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
             drop(handle);
-            Deferred { job, registry: registry.share(), is_guest }
+            Deferred { job, registry: registry.share(), is_cross_job }
         };
         // SAFETY: as in `spawn`, since the scope waits for the task until it has been submitted
         // and has run.
@@ -153,14 +153,14 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 pub(crate) struct Deferred {
     job: JobRef,
     registry: Arc<Registry>,
-    is_guest: bool,
+    is_cross_job: bool,
 }
 
 impl Deferred {
     /// Queues the task. Any thread may call this.
     pub(crate) fn submit(self) {
-        match self.is_guest {
-            true => self.registry.invite(self.job),
+        match self.is_cross_job {
+            true => self.registry.inject_cross_job(self.job),
             false => self.registry.reinject(self.job),
         }
         // This may be the last reference, and the handlers that it drops may panic.

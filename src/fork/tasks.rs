@@ -34,7 +34,7 @@ pub(super) struct Tasks {
     /// Happens when no task is left, for an opener that is no worker of the pool.
     over: Event,
     /// Whether the opener is a worker of another pool.
-    are_guests: bool,
+    are_cross_jobs: bool,
     panics: Panics,
 }
 
@@ -88,7 +88,7 @@ impl Tasks {
             count: TaskCount::new(),
             fifos: Fifos::default(),
             over: Event::new(registry.address()),
-            are_guests: opener.is_none() && Worker::current().is_some(),
+            are_cross_jobs: opener.is_none() && Worker::current().is_some(),
             panics: Panics::default(),
         }
     }
@@ -123,15 +123,15 @@ impl Tasks {
 
     #[inline]
     pub(super) fn submit(&self, spawner: Option<&Worker>, job: JobRef) {
-        match self.are_guests {
-            true => self.registry().invite(job),
+        match self.are_cross_jobs {
+            true => self.registry().inject_cross_job(job),
             false => self.registry().submit(spawner, job),
         }
     }
 
     /// Whether the opener is a worker of another pool.
-    pub(super) fn are_guests(&self) -> bool {
-        self.are_guests
+    pub(super) fn are_cross_jobs(&self) -> bool {
+        self.are_cross_jobs
     }
 
     pub(super) fn registry(&self) -> &Registry {
@@ -163,7 +163,7 @@ impl Tasks {
         match unsafe { self.opener.as_ref() } {
             Some(opener) => opener.wait_until(self),
             None => self.over.wait(|| {
-                let waits = self.count.ask_wake();
+                let waits = self.count.register_waker();
                 if waits {
                     self.registry().abort_if_lost();
                 }
@@ -192,8 +192,8 @@ impl Wait for Tasks {
         self.count.done()
     }
 
-    fn ask_wake(&self) -> bool {
-        self.count.ask_wake()
+    fn register_waker(&self) -> bool {
+        self.count.register_waker()
     }
 
     fn leave_core(&self) {

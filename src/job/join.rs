@@ -86,9 +86,9 @@ impl<W> Wait for JoinHeader<W> {
         unsafe { self.latch.assume_init_ref() }.done()
     }
 
-    fn ask_wake(&self) -> bool {
+    fn register_waker(&self) -> bool {
         // SAFETY: as in `done`.
-        unsafe { self.latch.assume_init_ref() }.ask_wake()
+        unsafe { self.latch.assume_init_ref() }.register_waker()
     }
 
     fn what(&self) -> Awaited {

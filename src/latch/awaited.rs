@@ -7,7 +7,7 @@ pub(crate) enum Awaited {
     Fork(Option<usize>),
     Scope,
     Task,
-    Elsewhere,
+    OtherPool,
 }
 
 impl Awaited {
@@ -16,7 +16,7 @@ impl Awaited {
         match self {
             Awaited::Scope => 1,
             Awaited::Task => 2,
-            Awaited::Elsewhere => 3,
+            Awaited::OtherPool => 3,
             Awaited::Fork(runner) => 4 + runner.map_or(0, |runner| runner as u32 + 1),
         }
     }
@@ -26,7 +26,7 @@ impl Awaited {
             0 => None,
             1 => Some(Awaited::Scope),
             2 => Some(Awaited::Task),
-            3 => Some(Awaited::Elsewhere),
+            3 => Some(Awaited::OtherPool),
             fork => Some(Awaited::Fork((fork as usize - 4).checked_sub(1))),
         }
     }

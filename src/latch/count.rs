@@ -98,7 +98,7 @@ impl Wait for TaskCount {
         (self.remote.load(Ordering::Acquire) >> 1) + self.local.get() == 0
     }
 
-    fn ask_wake(&self) -> bool {
+    fn register_waker(&self) -> bool {
         let local = self.local.take() * TASK;
         // AcqRel: the last task sees `WAITING`, or this sees all that the tasks did.
         let remote = self.remote.fetch_add(local, Ordering::AcqRel) + local;

@@ -33,7 +33,7 @@ pub(crate) trait Wait {
     fn done(&self) -> bool;
 
     /// Registers this worker, to be woken when the wait is over. Returns `false` if it is over.
-    fn ask_wake(&self) -> bool;
+    fn register_waker(&self) -> bool;
 
     /// The tag of the awaited task, if the wait is for a task.
     fn tag(&self) -> Option<usize> {
@@ -42,12 +42,12 @@ pub(crate) trait Wait {
 
     /// The address of the pool that will end the wait, if it is not the waiting worker's. That pool
     /// may need any job of this one.
-    fn elsewhere(&self) -> Option<usize> {
+    fn other_pool(&self) -> Option<usize> {
         None
     }
 
-    fn is_elsewhere(&self) -> bool {
-        self.elsewhere().is_some()
+    fn is_for_other_pool(&self) -> bool {
+        self.other_pool().is_some()
     }
 
     /// The identity of this wait: see `Sleep::wake_blocked`.
@@ -95,7 +95,7 @@ impl Latch {
     pub(crate) unsafe fn set(this: *const Latch) -> Waiter {
         // SAFETY: the waiter keeps an unset latch alive.
         let state = unsafe { &(*this).state };
-        // Release: matches the Acquire in `done`. Acquire: matches the Release in `ask_wake`.
+        // Release: matches the Acquire in `done`. Acquire: matches the Release in `register_waker`.
         match state.swap(SET, Ordering::AcqRel) {
             ASLEEP => Waiter::Asleep,
             _ => Waiter::Awake,
@@ -114,7 +114,7 @@ impl Wait for Latch {
         self.state.load(Ordering::Acquire) == SET
     }
 
-    fn ask_wake(&self) -> bool {
+    fn register_waker(&self) -> bool {
         // Release: matches the Acquire in `set`. Acquire: as in `done`.
         let asked = self.state.compare_exchange(UNSET, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
         asked != Err(SET)
@@ -182,13 +182,13 @@ mod models {
         });
     }
 
-    /// Weakened: `latch/mod.rs ask_wake: self.state.compare_exchange(UNSET, ASLEEP,
+    /// Weakened: `latch/mod.rs register_waker: self.state.compare_exchange(UNSET, ASLEEP,
     /// Ordering::AcqRel, Ordering::Acquire) => Ok::<u32, u32>(UNSET)`
     #[test]
     fn a_waiter_that_parks_is_woken() {
         check(|frame| {
             frame.wait(|latch| {
-                while latch.ask_wake() {
+                while latch.register_waker() {
                     frame.parker.park();
                 }
             });

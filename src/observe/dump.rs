@@ -27,7 +27,7 @@ use crate::worker::shared::Registry;
 /// - how many threads are `off its core`: they wait, for something or for the core (see
 ///   [`WaitPolicy`](crate::WaitPolicy));
 /// - how many jobs are on its stack, and what the innermost wait is for: a `fork` (and the worker
-///   that has it), a `scope`, a `task`, or something `elsewhere`, in another pool;
+///   that has it), a `scope`, a `task`, or `another pool`;
 /// - what is queued there: forks `hidden` from thieves and `public` ones, spawned `tasks`,
 ///   `batches` of up to 30 more, and jobs `pinned` to the worker;
 /// - its [counters](WorkerCounters).
@@ -150,7 +150,7 @@ impl Pool {
         Pool {
             name: registry.first_name().filter(|name| name != "filch-0"),
             threads: registry.workers().iter().map(|worker| Core::of(worker)).collect(),
-            injected: registry.injector().len() + registry.guests().len(),
+            injected: registry.injector().len() + registry.cross_jobs().len(),
             counts: registry.sleep().counts(),
             spare_threads: registry.spare_threads(),
             max_spare_threads: registry.settings().max_spare_threads,
@@ -249,7 +249,7 @@ impl fmt::Display for Core {
             Some(Awaited::Fork(None)) => write!(f, ", waits for a fork")?,
             Some(Awaited::Scope) => write!(f, ", waits for a scope")?,
             Some(Awaited::Task) => write!(f, ", waits for a task")?,
-            Some(Awaited::Elsewhere) => write!(f, ", waits for something elsewhere")?,
+            Some(Awaited::OtherPool) => write!(f, ", waits for another pool")?,
         }
         if self.off > 0 {
             write!(f, "; {} threads off its core", self.off)?;

@@ -2,14 +2,10 @@
 
 use std::env;
 
+use super::variables::{LEND, NUM_THREADS, SEED, WAIT};
 use super::{BuildErrorKind, ThreadPoolBuildError, ThreadPoolBuilder};
 use crate::sleep::MAX_WORKERS;
 use crate::worker::settings::WaitPolicy;
-
-const NUM_THREADS: &str = "FILCH_NUM_THREADS";
-const WAIT: &str = "FILCH_WAIT";
-const LEND: &str = "FILCH_LEND";
-const SEED: &str = "FILCH_SEED";
 
 /// An environment variable that is set and not empty.
 struct Variable {
@@ -27,21 +23,8 @@ impl Variable {
     /// Returns what is in `parsed`, or an error if it is `None`.
     fn or_refuse<T>(self, parsed: Option<T>) -> Result<T, ThreadPoolBuildError> {
         let Variable { name: variable, value } = self;
-        parsed.ok_or_else(|| {
-            let accepted = accepted(variable);
-            ThreadPoolBuildError::new(BuildErrorKind::InvalidEnv { variable, value, accepted })
-        })
-    }
-}
-
-/// Says which values a variable may have.
-fn accepted(variable: &str) -> String {
-    match variable {
-        WAIT => "`own` (waits run what they wait for only) or `any` (any work)".to_owned(),
-        LEND => "`1` (calling threads may work themselves) or `0`".to_owned(),
-        SEED if cfg!(feature = "deterministic") => format!("0 to {}", u64::MAX),
-        SEED => "none, since filch is built without its feature `deterministic`".to_owned(),
-        _ => format!("1 to {MAX_WORKERS}, or 0 for as many as this process may use"),
+        let refused = || ThreadPoolBuildError::new(BuildErrorKind::InvalidEnv { variable, value });
+        parsed.ok_or_else(refused)
     }
 }
 
@@ -52,9 +35,12 @@ impl ThreadPoolBuilder {
     /// | variable | value | sets |
     /// | --- | --- | --- |
     /// | `FILCH_NUM_THREADS` | a number | [`num_threads`](Self::num_threads) |
-    /// | `FILCH_WAIT` | `own` or `any` | [`wait_policy`](Self::wait_policy): [`OwnDescendants`](WaitPolicy::OwnDescendants) or [`AnyWork`](WaitPolicy::AnyWork) |
+    /// | `FILCH_WAIT` | `own` or `any` | [`wait_policy`](Self::wait_policy): [`OwnDescendants`] or [`AnyWork`] |
     /// | `FILCH_LEND` | `1` or `0` | [`lend_seats`](Self::lend_seats): yes or no |
     /// | `FILCH_SEED` | a number below 2⁶⁴ | `deterministic`; needs the feature of that name |
+    ///
+    /// [`OwnDescendants`]: WaitPolicy::OwnDescendants
+    /// [`AnyWork`]: WaitPolicy::AnyWork
     ///
     /// An empty variable counts as not set.
     ///

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::{fmt, io};
 
+use super::variables;
+
 /// The error of [`ThreadPoolBuilder::build`](crate::ThreadPoolBuilder::build) and
 /// [`build_global`](crate::ThreadPoolBuilder::build_global). It names the setting, what was wrong
 /// and what is accepted. Nothing is left of the pool: all threads that were started have ended.
@@ -39,8 +41,6 @@ pub enum BuildErrorKind {
         variable: &'static str,
         /// Its value.
         value: String,
-        /// The values that it may have.
-        accepted: String,
     },
     /// An injector interval of 0.
     InvalidInjectorInterval,
@@ -110,10 +110,10 @@ impl fmt::Display for ThreadPoolBuildError {
                 "thread_name: the name for worker {index}, {name:?}, contains a NUL byte; \
                  accepted: any text without one"
             ),
-            BuildErrorKind::InvalidEnv { variable, value, accepted } => write!(
+            BuildErrorKind::InvalidEnv { variable, value } => write!(
                 f,
-                "environment variable {variable}: {value:?} is not a value for it; accepted: \
-                 {accepted}"
+                "environment variable {variable}: {value:?} is not a value for it; accepted: {}",
+                variables::accepted(variable)
             ),
             BuildErrorKind::InvalidInjectorInterval => {
                 write!(f, "injector_interval: 0 is not an interval; accepted: 1 to {}", u32::MAX)

@@ -11,7 +11,7 @@ use super::BuildErrorKind;
 use crate::job::outcome;
 use crate::os::thread::Thread;
 use crate::sim;
-use crate::sleep::OffCore;
+use crate::sleep::CoreThread;
 use crate::worker::shared::Registry;
 use crate::worker::{Acting, Worker};
 
@@ -54,7 +54,7 @@ pub(super) fn end_with_pool(registry: &Registry) {
     registry.begin_end(false);
     let Ok(Some(mut member)) = MEMBER.try_with(Cell::take) else { return };
     registry.member_goes();
-    let me = OffCore::at_bottom(INDEX, true);
+    let me = CoreThread::at_bottom(INDEX, true);
     outcome::run_or_abort(|| registry.workers()[INDEX].work(&me));
     sim::looks(false);
     registry.thread_done();

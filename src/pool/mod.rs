@@ -7,6 +7,7 @@ mod error;
 mod global;
 mod member;
 mod spawner;
+mod variables;
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::{fmt, io, ptr, thread};
 use super::{BuildErrorKind, ThreadPool, member};
 use crate::job::outcome;
 use crate::os::thread::Thread;
-use crate::sleep::{Event, OffCore};
+use crate::sleep::{CoreThread, Event};
 use crate::worker::Worker;
 use crate::worker::shared::Registry;
 
@@ -103,7 +103,7 @@ pub struct ThreadBuilder {
     registry: Option<Arc<Registry>>,
     /// The thread's entry among the sleepers, if the pool itself starts it. Then it already counts
     /// as running.
-    own: Option<Arc<OffCore>>,
+    own: Option<Arc<CoreThread>>,
 }
 
 // Like the pool itself. Unwinding drops it, which tells the registry.
@@ -151,7 +151,7 @@ impl ThreadBuilder {
 
     fn spawn(mut self, registry: &Registry) -> io::Result<Thread> {
         let starts_parked = registry.starts_parked();
-        let me = OffCore::at_bottom(self.index, !starts_parked);
+        let me = CoreThread::at_bottom(self.index, !starts_parked);
         self.own = registry.thread_runs().then(|| me.clone());
         let thread = registry.start_thread(self.name.clone(), move || self.run())?;
         if starts_parked {

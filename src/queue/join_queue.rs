@@ -13,7 +13,7 @@
 //! The *gate* is two shared words, `limit` and `floor`. It is in one of two states:
 //! - Open: `limit` is `head + CAPACITY` and `floor` is `head`. A fork goes into the ring while
 //!   `top < limit`. A fork that ends takes its job from its slot if `slot >= floor`.
-//! - Closed: `limit` is 0 and `floor` is [`CLOSED`]. No slot passes either comparison, so the
+//! - Closed: `limit` is 0 and `floor` is `CLOSED`. No slot passes either comparison, so the
 //!   owner's next fork, or the next end of a fork, takes a slow path, which publishes.
 //!
 //! Publishing moves the **oldest** jobs of the ring to the deque, since they are the biggest. In a
@@ -124,7 +124,7 @@ use crate::sync::{AtomicUsize, Ordering, light_fence};
 
 /// No slot is as high as this.
 const MOST: usize = usize::MAX / 2;
-/// Who has the job of a fork that ends.
+/// Which thread has the job of a fork that ends.
 #[must_use]
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub(crate) enum Popped {

@@ -63,8 +63,8 @@ pub(super) struct Entry {
     pub(super) name: String,
     /// The pool that the thread works for; none for the builder.
     pub(super) pool: Option<Weak<dyn Simulated>>,
-    /// A blocked thread waits for a wake-up: for something that the pool at this address does, or for
-    /// work if it is `IDLE`.
+    /// A blocked thread waits for a wake-up: for something that the pool at this address does, or
+    /// for work if it is `IDLE`.
     pub(super) blocked: Option<usize>,
     /// Whether the thread only looks for work.
     pub(super) looks: bool,

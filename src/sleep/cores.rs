@@ -22,7 +22,7 @@ pub(super) struct Core {
 }
 
 /// A thread of a core. While it does not have the core, it sleeps here until it is given it.
-pub(crate) struct OffCore {
+pub(crate) struct CoreThread {
     pub(super) core: usize,
     /// The address of its wait.
     pub(super) wait: usize,
@@ -33,10 +33,10 @@ pub(crate) struct OffCore {
     pub(super) parker: Parker,
 }
 
-impl OffCore {
+impl CoreThread {
     pub(super) fn new(core: usize, wait: usize, is_local: bool, has_core: bool) -> Arc<Self> {
         let (has_core, parker) = (AtomicU32::new(has_core.into()), Parker::new());
-        Arc::new(OffCore { core, wait, is_local, has_core, parker })
+        Arc::new(CoreThread { core, wait, is_local, has_core, parker })
     }
 
     /// A thread at the bottom of its stack.
@@ -61,39 +61,39 @@ impl OffCore {
 
 /// The threads of one core that do not have it.
 #[derive(Default)]
-pub(super) struct OffCores {
+pub(super) struct CoreThreads {
     /// The threads at the bottom of their stacks. The last one is woken first.
-    spare: Vec<Arc<OffCore>>,
-    /// Whether the core was lent while such a thread looked around, which has not yet seen the
-    /// loan.
-    pub(super) looker: bool,
+    spare: Vec<Arc<CoreThread>>,
+    /// Whether the core was lent while one of its threads looked around, and that thread has not
+    /// yet seen the loan.
+    pub(super) misses_loan: bool,
     /// The threads that wait for something else than the core.
-    pub(super) waiting: Vec<Arc<OffCore>>,
+    pub(super) waiting: Vec<Arc<CoreThread>>,
     /// The threads that want the core back, in this order.
-    pub(super) returning: VecDeque<Arc<OffCore>>,
+    pub(super) returning: VecDeque<Arc<CoreThread>>,
 }
 
-impl OffCores {
+impl CoreThreads {
     pub(super) fn is_left(&self) -> bool {
         !self.waiting.is_empty() || !self.returning.is_empty()
     }
 
     pub(super) fn has_spare(&self) -> bool {
-        self.looker || !self.spare.is_empty()
+        self.misses_loan || !self.spare.is_empty()
     }
 
     /// Whether `thread` is the spare thread that would be woken.
-    pub(super) fn is_next(&self, thread: &Arc<OffCore>) -> bool {
+    pub(super) fn is_next(&self, thread: &Arc<CoreThread>) -> bool {
         self.spare.last().is_some_and(|next| Arc::ptr_eq(next, thread))
     }
 
-    pub(super) fn push_spare(&mut self, thread: &Arc<OffCore>) {
+    pub(super) fn push_spare(&mut self, thread: &Arc<CoreThread>) {
         thread.has_core.store(0, Ordering::Relaxed);
         self.spare.push(thread.clone());
     }
 
     /// Removes a spare thread and gives it the core.
-    pub(super) fn pop_spare(&mut self) -> Arc<OffCore> {
+    pub(super) fn pop_spare(&mut self) -> Arc<CoreThread> {
         match self.spare.pop() {
             Some(spare) => {
                 spare.give();
@@ -110,7 +110,7 @@ impl OffCores {
 
     /// Wakes the thread whose wait has the address `wait`.
     pub(super) fn wake(&self, wait: usize) {
-        let is_meant = |it: &&Arc<OffCore>| it.wait == wait;
+        let is_meant = |it: &&Arc<CoreThread>| it.wait == wait;
         self.waiting.iter().filter(is_meant).for_each(|thread| thread.parker.unpark());
     }
 }

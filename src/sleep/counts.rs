@@ -45,7 +45,7 @@ impl Counts {
     }
 
     /// Whether a worker has no work. (The sentry may be a caller from outside.)
-    pub(crate) fn somebody_idles(self) -> bool {
+    pub(crate) fn any_idle(self) -> bool {
         self.0 & !SENTRY != 0
     }
 
@@ -72,8 +72,8 @@ mod tests {
         assert_eq!((full.searchers(), full.parked(), full.sentry()), (MASK, MASK, true));
         let parked = Counts(3 * PARKED);
         assert_eq!((parked.searchers(), parked.parked(), parked.sentry()), (0, 3, false));
-        assert!(!Counts(0).somebody_idles());
-        assert!(parked.somebody_idles() && Counts(SEARCHER).somebody_idles());
+        assert!(!Counts(0).any_idle());
+        assert!(parked.any_idle() && Counts(SEARCHER).any_idle());
     }
 
     #[test]

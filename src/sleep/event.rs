@@ -1,4 +1,5 @@
-//! Events, for which a thread of any kind can wait (`worker/event.rs`), and what wakes such a thread.
+//! Events, for which a thread of any kind can wait (`worker/event.rs`), and what wakes such a
+//! thread.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
@@ -96,15 +97,15 @@ impl Wait for Event {
         self.has_happened()
     }
 
-    fn ask_wake(&self) -> bool {
+    fn register_waker(&self) -> bool {
         !self.has_happened()
     }
 
     fn what(&self) -> Awaited {
-        Awaited::Elsewhere
+        Awaited::OtherPool
     }
 
-    fn elsewhere(&self) -> Option<usize> {
+    fn other_pool(&self) -> Option<usize> {
         Some(self.pool)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::cores::{BLOCKED, BUSY, FREE, OffCore, PARKED, RESTRICTED};
+use super::cores::{BLOCKED, BUSY, CoreThread, FREE, PARKED, RESTRICTED};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER};
 use super::state::List;
 use super::{Sleep, Stopped};
@@ -40,13 +40,14 @@ impl Sleep {
     }
 
     /// Adds a spare thread that was just started.
-    pub(crate) fn add_spare(&self, thread: &Arc<OffCore>) {
+    pub(crate) fn add_spare(&self, thread: &Arc<CoreThread>) {
         self.list().off[thread.core].push_spare(thread);
     }
 
-    /// Gives up the core for a while: to the first thread that wants it back, else to a spare
-    /// thread, which has to exist. `wait` is the address of the caller's wait, and `is_local` says
-    /// whether that is for this pool, and not over. Returns `None` if the pool has ended.
+    /// Gives the core to the first thread that wants it back, else to a spare thread, which has to
+    /// exist. The caller waits without the core. `wait` is the address of its wait, and `is_local`
+    /// says whether that wait is for this pool and is not over. Returns `None` if the pool has
+    /// ended.
     pub(crate) fn hand_off(
         &self,
         core: usize,
@@ -54,8 +55,8 @@ impl Sleep {
         is_local: bool,
         work_left: bool,
         has_ended: impl FnOnce() -> bool,
-    ) -> Option<(Arc<OffCore>, GivenBack)> {
-        let thread = OffCore::new(core, wait, is_local, false);
+    ) -> Option<(Arc<CoreThread>, GivenBack)> {
+        let thread = CoreThread::new(core, wait, is_local, false);
         let mut list = self.list();
         if has_ended() {
             return None;
@@ -74,14 +75,14 @@ impl Sleep {
     }
 
     /// Sleeps until `done`, or until the thread is given its core.
-    pub(crate) fn wait_off_core(&self, thread: &OffCore, done: impl Fn() -> bool) {
+    pub(crate) fn wait_off_core(&self, thread: &CoreThread, done: impl Fn() -> bool) {
         while !thread.has_core() && !done() {
             thread.parker.park();
         }
     }
 
     /// Sleeps until the caller has its core. The caller then calls `unparked`.
-    pub(crate) fn take_back(&self, thread: &Arc<OffCore>) -> Stopped {
+    pub(crate) fn take_back(&self, thread: &Arc<CoreThread>) -> Stopped {
         let core = thread.core;
         let mut list = self.list();
         if thread.has_core() {
@@ -103,11 +104,12 @@ impl Sleep {
         Stopped::Fine
     }
 
-    /// Passes the core on from the bottom of the caller's stack: to the first thread that wants it
-    /// back, else to the last one that waits, unless a thread waits for this pool. The caller,
-    /// `me`, becomes a spare thread. Returns `false` if it keeps the core.
+    /// Passes the core on from the bottom of the caller's stack. The first thread that wants the
+    /// core back gets it. If none does, the last thread that waits without the core gets it, unless
+    /// some thread without a core waits for this pool. The caller, `me`, becomes a spare thread.
+    /// Returns `false` if it keeps the core.
     #[must_use]
-    pub(crate) fn pass_on(&self, me: &Arc<OffCore>) -> bool {
+    pub(crate) fn pass_on(&self, me: &Arc<CoreThread>) -> bool {
         let mut list = self.list();
         let passed = self.give_to_any(&mut list, me.core);
         if passed {
@@ -155,7 +157,7 @@ impl Sleep {
     }
 
     /// Gives the core back to `thread`.
-    fn returned(&self, thread: &OffCore) {
+    fn returned(&self, thread: &CoreThread) {
         self.cores[thread.core].off.fetch_sub(1, Ordering::Relaxed);
         // The lock orders this after the last holder's Release, and before the next one's Acquire.
         self.set_state(thread.core, BUSY);
@@ -163,13 +165,13 @@ impl Sleep {
         thread.parker.unpark();
     }
 
-    /// Gives the core to a spare thread if there is work, else parks it. If there is no spare
-    /// thread (all have made way for a borrower), a thread that waits gets its core.
+    /// Gives the core to a spare thread if there is work, else parks the core. If there is no spare
+    /// thread, since all have made way for a borrower, a thread that waits gets the core.
     fn give_to_spare(&self, list: &mut List, core: usize, work_left: bool) -> GivenBack {
         if !list.off[core].has_spare() && self.give_to_waiting(list, core) {
             return GivenBack::Taken;
         }
-        if std::mem::take(&mut list.off[core].looker) {
+        if std::mem::take(&mut list.off[core].misses_loan) {
             self.set_state(core, FREE);
             return GivenBack::Parked;
         }
@@ -190,9 +192,9 @@ impl Sleep {
         self.count(ONE_PARKED, 0);
     }
 
-    /// Parks the core of a pool that is being built, where `thread` was started for it and sleeps.
-    /// (Without a look: nothing was published yet.)
-    pub(crate) fn park_new(&self, thread: &Arc<OffCore>) {
+    /// Parks a core of a pool that is being built, whose `thread` was started and sleeps. Needs no
+    /// re-check, since nothing has been published.
+    pub(crate) fn park_new(&self, thread: &Arc<CoreThread>) {
         let mut list = self.list();
         list.off[thread.core].push_spare(thread);
         self.park_core(&mut list, thread.core);

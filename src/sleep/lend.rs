@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::cores::{BUSY, FREE, OffCore, PARKED};
+use super::cores::{BUSY, CoreThread, FREE, PARKED};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 use super::state::List;
 use super::{Sleep, Stopped};
 
 impl Sleep {
-    /// Lends the core of an idle worker: a parked one, the sentry's only if there is no other, else
-    /// a free one. The borrower of the sentry's core has to look like a last searcher. (It lends no
-    /// core that a thread has handed off, since that would not get it back before the end of the
-    /// loan.)
+    /// Lends the core of an idle worker, if there is one. Prefers a parked core to a free one, and
+    /// any other parked core to the sentry's. The borrower of the sentry's core has to look around
+    /// as the last searcher does. A core that a thread has handed off is not lent, since that
+    /// thread could not take it back before the end of the loan.
     pub(crate) fn lend(&self) -> Option<(usize, Stopped)> {
-        if !self.counts().somebody_idles() {
+        if !self.counts().any_idle() {
             return None;
         }
         let mut list = self.list();
@@ -28,8 +28,8 @@ impl Sleep {
         let is_free =
             |&core: &usize| !list.off[core].is_left() && self.swap_state(core, FREE, BUSY);
         let core = cores.find(is_free)?;
-        // Its thread, which looks for work, has yet to see that.
-        list.off[core].looker = true;
+        // The core's thread, which looks for work, does not know of the loan yet.
+        list.off[core].misses_loan = true;
         Some((core, Stopped::Fine))
     }
 
@@ -55,10 +55,10 @@ impl Sleep {
 
     /// `FREE` to `BUSY`. Returns `false` if the core was lent. The caller then waits for it.
     #[must_use]
-    pub(crate) fn take_core(&self, me: &Arc<OffCore>) -> bool {
+    pub(crate) fn take_core(&self, me: &Arc<CoreThread>) -> bool {
         let taken = self.swap_state(me.core(), FREE, BUSY);
         if !taken {
-            self.looker_sees_loan(&mut self.list(), me);
+            self.searcher_sees_loan(&mut self.list(), me);
         }
         taken
     }
@@ -68,14 +68,14 @@ impl Sleep {
         self.state(core) != FREE
     }
 
-    /// Called by a thread that looked around when it finds its core lent. It becomes a spare
-    /// thread, or has the core at once, as a searcher, if that was given back meanwhile.
-    pub(super) fn looker_sees_loan(&self, list: &mut List, me: &Arc<OffCore>) {
+    /// Called by a thread that looked around and finds that its core was lent. The thread becomes a
+    /// spare one. If the core was given back meanwhile, the thread has it at once, as a searcher.
+    pub(super) fn searcher_sees_loan(&self, list: &mut List, me: &Arc<CoreThread>) {
         if self.state(me.core) == FREE {
             self.count(SEARCHER, 0);
             self.set_state(me.core, BUSY);
         } else {
-            list.off[me.core].looker = false;
+            list.off[me.core].misses_loan = false;
             list.off[me.core].push_spare(me);
         }
     }
@@ -83,16 +83,16 @@ impl Sleep {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::park::HAS_SHORT_NAPS;
+    use super::super::park::HAS_SHORT_TIMERS;
     use super::*;
     use crate::sleep::{Counts, Entered, GivenBack, Kind};
 
     #[test]
     fn a_core_stays_lent_when_its_borrower_is_woken() {
-        let (sleep, own) = (Sleep::new(2), OffCore::at_bottom(1, true));
+        let (sleep, own) = (Sleep::new(2), CoreThread::at_bottom(1, true));
         let idle = Kind::Idle(&own);
         assert!(sleep.announce(1, idle, false, true) == Entered::Announced);
-        let was_sentry = if HAS_SHORT_NAPS { Stopped::LookAgain } else { Stopped::Fine };
+        let was_sentry = if HAS_SHORT_TIMERS { Stopped::LookAgain } else { Stopped::Fine };
         assert!(sleep.lend().is_some_and(|lent| lent == (1, was_sentry)));
         assert!(sleep.announce(1, Kind::Blocked, false, true) == Entered::Announced);
         assert!(!sleep.leave(1, idle), "the worker's own thread leaves what it parked only");
@@ -107,8 +107,8 @@ mod tests {
     /// A thread borrows the core of a worker that looks around, hands it off, and wants it back,
     /// all before the worker sees the loan. Then that worker passes it on.
     #[test]
-    fn a_core_that_was_lent_and_given_back_is_its_lookers_still() {
-        let (sleep, own) = (Sleep::new(1), OffCore::at_bottom(0, true));
+    fn a_core_that_was_lent_and_given_back_is_its_searchers_still() {
+        let (sleep, own) = (Sleep::new(1), CoreThread::at_bottom(0, true));
         assert!(sleep.start_searching());
         sleep.free_core(0);
         assert!(matches!(sleep.lend(), Some((0, Stopped::Fine))));
@@ -120,7 +120,7 @@ mod tests {
             while !sleep.is_wanted(0) {
                 std::thread::yield_now();
             }
-            assert!(!borrower.has_core(), "the looker has it still");
+            assert!(!borrower.has_core(), "the searcher has it still");
             assert!(sleep.take_core(&own) && sleep.stop_searching() == Stopped::Fine);
             assert!(sleep.pass_on(&own));
         });
@@ -130,9 +130,9 @@ mod tests {
 
     /// The same, but the worker sees the loan while its core is lent, or after it was given back.
     #[test]
-    fn a_looker_whose_core_was_lent_has_it_back() {
+    fn a_searcher_whose_core_was_lent_has_it_back() {
         for sees_loan in [true, false] {
-            let (sleep, own) = (Sleep::new(1), OffCore::at_bottom(0, true));
+            let (sleep, own) = (Sleep::new(1), CoreThread::at_bottom(0, true));
             assert!(sleep.start_searching());
             sleep.free_core(0);
             assert!(sleep.lend().is_some());

@@ -13,19 +13,19 @@
 //!     |         wake, leave, lend, take back (lock)
 //!     |<-----------------------------------------+
 //!     |  hand off, give back (lock)
-//!     +-----------> PARKED, or FREE if its looker has not seen that the core was lent
+//!     +-----------> PARKED, or FREE if its thread has not seen that the core was lent
 //!     |  block (lock)
 //!     +-----------> BLOCKED, RESTRICTED ---> BUSY: wake, leave (lock)
 //! ```
 //!
 //! - `BUSY`: a thread has the core and works, or has just been given it.
-//! - `FREE`: its thread, the *looker*, is in the main loop and only looks for work. The looker or a
-//!   borrower takes the core by swapping `FREE` for `BUSY`.
+//! - `FREE`: its thread is in the main loop and only looks for work. That thread or a borrower
+//!   takes the core by swapping `FREE` for `BUSY`.
 //! - `PARKED`: its threads sleep at the bottom of their stacks. The core is in the list.
 //! - `BLOCKED`: its holder sleeps inside a wait. The core is in the list.
 //! - `RESTRICTED`: its holder sleeps inside a restricted wait (`worker/wait.rs`), which may run
-//!   only jobs of some isolation tags, or only guests. The core is in a list of its own, with these
-//!   tags. Other work does not wake it.
+//!   only jobs of some isolation tags, or only cross-pool jobs. The core is in a list of its own,
+//!   with these tags. Other work does not wake it.
 //!
 //! Transitions to and from `PARKED`, `BLOCKED` and `RESTRICTED` happen under the list's lock,
 //! together with the change of the counts, and of the threads that do not have the core
@@ -33,17 +33,17 @@
 //!
 //! # The event count
 //! A worker that looks for work counts as a *searcher*; one that has given up counts as *parked*.
-//! One parked worker, the *sentry*, looks around every 10 µs while other workers fork. A
-//! publisher wakes no worker while there is a searcher or a sentry. So a tiny parallel section that
-//! follows another costs no wake-up, and a long one gets its helpers within a nap.
+//! One parked worker, the *sentry*, looks around every 10 µs while other workers fork. A publisher
+//! wakes no worker while there is a searcher or a sentry. So a tiny parallel section that follows
+//! another one costs no wake-up, and a long one gets helpers within some microseconds.
 //!
 //! A thread from outside that waits for a job may be the sentry for a moment, if the last such jobs
 //! did not take long (`worker/callers.rs`). Such a sentry does not look. It says how many awake
 //! workers are *enough*: a publisher relies on it only if so many are awake.
 //!
 //! A searcher that has found a job wakes up to two more workers if more jobs are public than there
-//! are searchers left. So n workers are awake after log n steps. If long jobs are expected, a worker
-//! that is about to run one wakes a searcher for each of its public jobs, up to six.
+//! are searchers left. So n workers are awake after log n steps. If long jobs are expected, a
+//! worker that is about to run one wakes a searcher for each of its public jobs, up to six.
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
@@ -95,13 +95,13 @@
 //!    one are left to their owner, which runs them, or reinjects them before it sleeps.) Models:
 //!    `a_task_finds_a_restricted_wait`,
 //!    `a_job_from_outside_finds_a_restricted_wait`.
-//! 5. *A guest finds a worker.* Its publisher wakes a parked worker, unless some worker searches.
-//!    If no worker is parked, it wakes one in a restricted wait that takes guests. Each such worker
-//!    either may run any guest, or hands off its core to a thread that may, and it looks at the
-//!    guests in step 2. If it finds another job first, it wakes the next worker for the guests that
-//!    are left. Models:
-//!    `a_guest_finds_a_worker_that_waits_elsewhere`,
-//!    `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
+//! 5. *A cross-pool job finds a worker.* Its publisher wakes a parked worker, unless some worker
+//!    searches. If no worker is parked, it wakes one in a restricted wait that takes cross-pool
+//!    jobs. Each such worker either may run any cross-pool job, or hands off its core to a thread
+//!    that may, and it looks at the cross-pool jobs in step 2. If it finds another job first, it
+//!    wakes the next worker for the cross-pool jobs that are left. Models:
+//!    `a_cross_job_finds_a_worker_that_waits_for_another_pool`,
+//!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
 //! 6. *A job finds a worker even if all workers are in restricted waits.* This is needed only if a
 //!    thread without a core waits for its own pool, since that thread may need the job. The last
 //!    worker to enter a restricted wait looks for any work in step 2. A publisher from outside
@@ -139,7 +139,7 @@
 //! | --- | --- | ---: | ---: | ---: |
 //! | `sentry` | loops between joins of empty closures | 2 | 1.88 | – |
 //! |  | tree sum, 1,023 nodes, installed | 2 | 1.53 | – |
-//! | `quiet-nap`: its early end | 16 items of 1 µs every ms | 8 | 1.04 | 7.10 |
+//! | `quiet-look`: its early end | 16 items of 1 µs every ms | 8 | 1.04 | 7.10 |
 //! |  | 64 items of 5 µs every 5 ms | 8 | 0.99 | 2.29 |
 //! | `search-limit`: at most half search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
 //! |  | tree sum, 1,023 nodes, outside | 2 | 1.23 | – |
@@ -155,7 +155,7 @@ mod relay;
 mod state;
 mod wake;
 
-pub(crate) use cores::OffCore;
+pub(crate) use cores::CoreThread;
 pub(crate) use counts::{Counts, MAX_WORKERS};
 pub(crate) use event::{Event, HasSleep, Sleeper};
 pub(crate) use hand_off::GivenBack;

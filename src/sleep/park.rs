@@ -4,29 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Sleep;
-use super::cores::{BLOCKED, FREE, OffCore, OffCores, PARKED, RESTRICTED};
+use super::cores::{BLOCKED, CoreThread, CoreThreads, FREE, PARKED, RESTRICTED};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 use super::state::{List, Restricted};
 use crate::sync::{ExactSleeps, Ordering, fence};
 
 /// How long the sentry sleeps between two looks. A shorter time costs more processor time, a longer
 /// one delays help for a section that has begun.
-const NAP: Duration = Duration::from_micros(10);
-/// Whether the system ends so short a sleep on time. Other systems may take 15 milliseconds, during
-/// which a publisher would rely on the sentry.
-pub(super) const HAS_SHORT_NAPS: bool = cfg!(any(target_os = "linux", loom));
-/// After how many looks in vain the sentry resigns: about a quarter of a millisecond. With more, a
-/// serial phase would be slowed down for longer; with fewer, each of many sections in quick
-/// succession would pay for a wake-up.
-const NAPS: u32 = if cfg!(loom) { 1 } else { 16 };
-/// For how many of these a look counts if no worker has forked since the last.
-const QUIET_NAP: u32 = NAPS;
+const SENTRY_INTERVAL: Duration = Duration::from_micros(10);
+/// Whether the system ends so short a sleep on time. On other systems it may take 15 milliseconds,
+/// during which publishers would rely on a sentry that does not look.
+pub(super) const HAS_SHORT_TIMERS: bool = cfg!(any(target_os = "linux", loom));
+/// The sentry resigns after so many looks in vain, which take about a quarter of a millisecond.
+/// More would slow down a serial phase for longer. Fewer would make each of several sections in
+/// quick succession pay for a wake-up.
+const SENTRY_LOOKS: u32 = if cfg!(loom) { 1 } else { 16 };
+/// How many looks a look counts for if no worker has forked since the last one.
+const QUIET_LOOK: u32 = SENTRY_LOOKS;
 
 /// Where a worker parks.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind<'t> {
     /// In the main loop of this thread. Its core may be lent.
-    Idle(&'t Arc<OffCore>),
+    Idle(&'t Arc<CoreThread>),
     /// In a wait, in which it may run any job.
     Blocked,
 }
@@ -76,7 +76,7 @@ impl Sleep {
             Kind::Blocked => self.set_state(core, BLOCKED),
             // Other threads take a free core only under the lock.
             Kind::Idle(me) if searching && self.state(core) != FREE => {
-                self.looker_sees_loan(&mut list, me);
+                self.searcher_sees_loan(&mut list, me);
                 return Entered::Lent;
             }
             Kind::Idle(me) => {
@@ -92,7 +92,7 @@ impl Sleep {
         // (If no other worker is at work, there is nothing to watch.)
         let others = self.cores.len() - 1;
         let idlers = self.counts().searchers() + self.counts().parked() - usize::from(searching);
-        if watches && HAS_SHORT_NAPS && list.sentry.is_none() && idlers < others {
+        if watches && HAS_SHORT_TIMERS && list.sentry.is_none() && idlers < others {
             list.sentry = Some(core);
             add += SENTRY;
         }
@@ -124,10 +124,10 @@ impl Sleep {
         is_callers && self.state(core) == kind.asleep()
     }
 
-    /// While the caller is the sentry, naps and calls `look` after each nap, and takes the
-    /// announcement back if that sees work. When it resigns, it calls `announce_and_look`. Then, a
-    /// blocked caller sleeps until it is woken (step 3). An idle one returns, and waits for its
-    /// core.
+    /// Step 3, before which the sentry looks around. While the caller is the sentry, it sleeps for
+    /// [`SENTRY_INTERVAL`] and calls `look`, again and again. If it sees work, it takes the
+    /// announcement back. If it resigns, it calls `announce_and_look`, as in step 2. Then a blocked
+    /// caller sleeps until it is woken. An idle caller returns, and waits for its core.
     pub(crate) fn sleep(
         &self,
         core: usize,
@@ -139,16 +139,16 @@ impl Sleep {
             Kind::Idle(me) => &me.parker,
             Kind::Blocked => &self.cores[core].wait,
         };
-        let (mut naps, mut exact) = (0, None);
-        while naps < NAPS && self.is_sentry(core, kind) {
+        let (mut looks, mut exact) = (0, None);
+        while looks < SENTRY_LOOKS && self.is_sentry(core, kind) {
             exact.get_or_insert_with(ExactSleeps::begin);
-            parker.park_timeout(NAP);
+            parker.park_timeout(SENTRY_INTERVAL);
             if self.state(core) != kind.asleep() {
                 break;
             }
-            naps += match look() {
+            looks += match look() {
                 Look::Work if self.leave(core, kind) => return,
-                Look::Quiet => QUIET_NAP,
+                Look::Quiet => QUIET_LOOK,
                 _ => 1,
             };
         }
@@ -185,16 +185,17 @@ impl Sleep {
         was
     }
 
-    /// Step 1 of a worker that may run only jobs of `tags`, and guests if it `takes_guests`.
+    /// Step 1 of a worker that may run only jobs of `tags`, and cross-pool jobs if it
+    /// `takes_cross_jobs`.
     pub(crate) fn announce_restricted(
         &self,
         core: usize,
         tags: [Option<usize>; 2],
-        takes_guests: bool,
+        takes_cross_jobs: bool,
     ) {
         let mut list = self.list();
         self.set_state(core, RESTRICTED);
-        list.restricted.push(Restricted { core, tags, takes_guests });
+        list.restricted.push(Restricted { core, tags, takes_cross_jobs });
         self.restricted.fetch_add(1, Ordering::Relaxed);
         drop(list);
         // As in `announce`.
@@ -226,7 +227,7 @@ impl Sleep {
         let list = self.list();
         list.parked.len() == workers
             && list.parked.iter().all(|&core| self.state(core) == PARKED)
-            && !list.off.iter().any(OffCores::is_left)
+            && !list.off.iter().any(CoreThreads::is_left)
             && nothing_left()
     }
 }

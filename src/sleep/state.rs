@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::cores::{BUSY, Core, FREE, OffCore, OffCores, PARKED};
+use super::cores::{BUSY, Core, CoreThread, CoreThreads, FREE, PARKED};
 use super::counts::{Counts, PARKED as ONE_PARKED, SEARCHER, SENTRY};
 use crate::sync::{AtomicU32, AtomicUsize, Generation, Mutex, MutexGuard, Ordering, Parker};
 /// In the place of the sentry's core: a thread from outside that waits for a job.
@@ -19,7 +19,7 @@ pub(super) struct List {
     /// The cores in `RESTRICTED`.
     pub(super) restricted: Vec<Restricted>,
     /// For each core, the threads that do not have it.
-    pub(super) off: Box<[OffCores]>,
+    pub(super) off: Box<[CoreThreads]>,
 }
 
 /// A worker in a restricted wait.
@@ -27,15 +27,15 @@ pub(super) struct Restricted {
     pub(super) core: usize,
     /// The isolation tags of what it may run.
     pub(super) tags: [Option<usize>; 2],
-    /// Whether it runs guests, or hands off its core for them.
-    pub(super) takes_guests: bool,
+    /// Whether it runs cross-pool jobs, or hands off its core for them.
+    pub(super) takes_cross_jobs: bool,
 }
 
-/// The parker of a thread that was woken. (To unpark it takes some microseconds, best without the
-/// lock.)
+/// The parker of a thread that was woken. Unpark it after the lock is released: that takes some
+/// microseconds.
 #[must_use]
 pub(super) enum Woken<'s> {
-    AtBottom(Arc<OffCore>),
+    AtBottom(Arc<CoreThread>),
     InWait(&'s Parker),
 }
 
@@ -53,8 +53,9 @@ pub(crate) struct Sleep {
     pub(super) counts: CachePadded<AtomicUsize>,
     /// How many workers are in restricted waits.
     pub(super) restricted: CachePadded<AtomicUsize>,
-    /// How many awake workers are enough while there is a sentry: none for a worker. (A stale value
-    /// wakes one worker more, or relies on a sentry that resigns before long.)
+    /// Publishers rely on the sentry while at least this many workers are awake. 0 if the sentry is
+    /// a worker. (With a stale value, a publisher wakes one worker too many, or relies on a sentry
+    /// that resigns before long.)
     pub(super) enough: AtomicUsize,
     /// How many threads without a core wait for their own pool. Changed under the list's lock.
     pub(super) local_off: AtomicUsize,
@@ -82,7 +83,7 @@ impl Sleep {
                 parked: Vec::new(),
                 sentry: None,
                 restricted: Vec::new(),
-                off: (0..workers).map(|_| OffCores::default()).collect(),
+                off: (0..workers).map(|_| CoreThreads::default()).collect(),
             }),
             generation: Generation::current(),
             cores: (0..workers).map(|_| CachePadded::new(core())).collect(),

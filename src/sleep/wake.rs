@@ -1,9 +1,9 @@
 //! Waking workers: what a publisher, a searcher that has found a job, and a sentry from outside do.
 
 use super::Sleep;
-use super::cores::{BLOCKED, OffCores, PARKED, RESTRICTED};
+use super::cores::{BLOCKED, CoreThreads, PARKED, RESTRICTED};
 use super::counts::{Counts, SEARCHER, SENTRY};
-use super::park::HAS_SHORT_NAPS;
+use super::park::HAS_SHORT_TIMERS;
 use super::state::{OUTSIDE, Restricted};
 use crate::latch::{ANY_TAG, NO_TAG};
 use crate::sync::{Ordering, fence, seq_cst_is_enough};
@@ -14,10 +14,11 @@ use crate::sync::{Ordering, fence, seq_cst_is_enough};
 pub(crate) enum Stopped {
     /// Nothing: no worker is parked, or there is a sentry.
     Fine,
-    /// Wake some parked workers if there is work for more than the searchers, so many, that are
-    /// left.
+    /// Other workers still search, this many. Wake parked workers only if there are more jobs than
+    /// searchers.
     OthersSearch(usize),
-    /// It was the last: issue a fence, look at all queues, and wake workers if there is work.
+    /// It was the last searcher: issue a fence, look at all queues, and wake workers if there is
+    /// work.
     LookAgain,
 }
 
@@ -34,7 +35,8 @@ impl Sleep {
         self.notify_restricted(tag);
     }
 
-    /// Whether there is a sentry on which a publisher may rely.
+    /// Returns whether a publisher may rely on the sentry: there is one, and enough workers are
+    /// awake.
     fn has_sentry(&self, counts: Counts) -> bool {
         // Relaxed: see `enough`.
         let awake = || self.cores.len().saturating_sub(counts.parked());
@@ -42,7 +44,7 @@ impl Sleep {
     }
 
     /// Whether a worker searches, or a publisher may rely on the sentry.
-    pub(crate) fn somebody_looks(&self) -> bool {
+    pub(crate) fn any_searching(&self) -> bool {
         let counts = self.counts();
         counts.searchers() > 0 || self.has_sentry(counts)
     }
@@ -67,13 +69,13 @@ impl Sleep {
         }
     }
 
-    /// Makes the caller, a thread from outside that waits for a job, the sentry while at least
-    /// `enough` workers are awake. Returns `false` if there is one, if no worker is parked, or if
-    /// the system's timers are too coarse.
+    /// Makes the caller, a thread from outside that waits for a job, the sentry. Publishers rely on
+    /// it while at least `enough` workers are awake. Returns `false` if there is a sentry already,
+    /// if no worker is parked, or if the system's timers are too coarse.
     #[must_use]
     pub(crate) fn watch_from_outside(&self, enough: usize) -> bool {
         let mut list = self.list();
-        let watches = HAS_SHORT_NAPS && list.sentry.is_none() && !list.parked.is_empty();
+        let watches = HAS_SHORT_TIMERS && list.sentry.is_none() && !list.parked.is_empty();
         if watches {
             list.sentry = Some(OUTSIDE);
             self.enough.store(enough, Ordering::Relaxed);
@@ -82,8 +84,8 @@ impl Sleep {
         watches
     }
 
-    /// That caller resigns. If this returns `LookAgain`, it looks, and calls `wake_one` if it sees
-    /// work.
+    /// Ends the watch that `watch_from_outside` began. If this returns `LookAgain`, the caller
+    /// looks at all queues, and calls `wake_one` if it sees work.
     pub(crate) fn stop_watching(&self) -> Stopped {
         let mut list = self.list();
         debug_assert!(list.sentry == Some(OUTSIDE), "another has taken over");
@@ -95,8 +97,9 @@ impl Sleep {
         }
     }
 
-    /// Step (c) for a guest (lemma 5): wakes a worker in a restricted wait if none is parked.
-    pub(crate) fn notify_of_guest(&self) {
+    /// Step (c) for a cross-pool job (lemma 5): wakes a worker in a restricted wait if none is
+    /// parked.
+    pub(crate) fn notify_of_cross_job(&self) {
         if self.counts().parked() == 0 {
             self.wake_one_restricted();
         }
@@ -110,8 +113,8 @@ impl Sleep {
         }
     }
 
-    /// Whether every worker, except for `caller`, is in a restricted wait. A caller that is in one
-    /// itself may have been woken just now, by a job that it reinjected.
+    /// Returns whether every worker is in a restricted wait, not counting `caller`. (A caller in a
+    /// restricted wait may have been woken just now by a job that it reinjected itself.)
     pub(crate) fn all_are_restricted(&self, caller: Option<usize>) -> bool {
         let mut others = (0..self.cores.len()).filter(|&core| Some(core) != caller);
         others.all(|core| self.state(core) == RESTRICTED)
@@ -122,14 +125,14 @@ impl Sleep {
         self.local_off.load(Ordering::Relaxed) > 0
     }
 
-    /// Wakes one worker in a restricted wait that runs guests.
+    /// Wakes one worker in a restricted wait that runs cross-pool jobs.
     #[cold]
     pub(crate) fn wake_one_restricted(&self) {
         if self.restricted.load(Ordering::Relaxed) == 0 {
             return;
         }
         let mut list = self.list();
-        let taker = list.restricted.iter().rfind(|it| it.takes_guests);
+        let taker = list.restricted.iter().rfind(|it| it.takes_cross_jobs);
         if let Some(core) = taker.map(|it| it.core) {
             let woken = self.unlist(&mut list, core);
             drop(list);
@@ -203,7 +206,7 @@ impl Sleep {
         while let Some(&core) = list.parked.last() {
             self.unlist(&mut list, core).unpark();
         }
-        list.off.iter().for_each(OffCores::wake_spare);
+        list.off.iter().for_each(CoreThreads::wake_spare);
     }
 
     /// Counts the caller as a searcher, unless enough workers search.
@@ -224,12 +227,13 @@ impl Sleep {
         }
     }
 
-    /// Whether workers are parked, and no sentry sees to it that enough are woken.
+    /// Returns whether a publisher has to wake a worker: some are parked, and there is no sentry to
+    /// rely on.
     pub(super) fn may_lack_workers(&self, counts: Counts) -> bool {
         counts.parked() > 0 && !self.has_sentry(counts)
     }
 
-    /// Wakes a worker for each of `jobs` for which none searches, if no sentry does.
+    /// Wakes workers until `jobs` of them search. Does nothing if there is a sentry to rely on.
     pub(crate) fn wake_for_each(&self, jobs: usize) {
         let counts = self.counts();
         if self.may_lack_workers(counts) {

@@ -141,8 +141,8 @@ mod imp {
         atomic::compiler_fence(Ordering::SeqCst);
     }
 
-    /// Where a loop goes round again for another thread's few instructions, as seldom as they are in
-    /// its way.
+    /// Where a loop goes round again for another thread's few instructions, as seldom as they are
+    /// in its way.
     #[inline(always)]
     pub(crate) fn others_first() {}
 

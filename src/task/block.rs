@@ -92,9 +92,9 @@ where
     F: FnOnce() -> T,
     H: Home,
 {
-    /// Makes a task of isolation tag `tag`, with its entry and its handle still to be made.
+    /// Makes a task of isolation tag `tag`. The caller makes its entry and its handle.
     #[inline]
-    pub(super) fn new(closure: F, home: H, tag: usize) -> NonNull<TaskHead> {
+    pub(super) fn make(closure: F, home: H, tag: usize) -> NonNull<TaskHead> {
         // SAFETY: the table is made for this type, which begins with the header, and the table with
         // `execute`.
         let head = unsafe { TaskHead::new(NonNull::from(Self::TABLE).cast(), tag) };

@@ -12,7 +12,9 @@ use crate::job::{Execute, JobRef};
 use crate::queue::{Deque, Stealer, until_sure};
 
 /// The queues of one scope or pool: one for each worker that has spawned such tasks there.
-pub(crate) struct Fifos<W>(OnceLock<Box<[OnceLock<Arc<Fifo<W>>>]>>);
+pub(crate) struct Fifos<W>(OnceLock<PerWorker<Arc<Fifo<W>>>>);
+
+type PerWorker<T> = Box<[OnceLock<T>]>;
 
 impl<W> Default for Fifos<W> {
     fn default() -> Self {

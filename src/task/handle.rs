@@ -38,7 +38,7 @@ where
     F: FnOnce() -> T,
     H: Home,
 {
-    let task = Task::<F, T, H>::new(closure, home, tag);
+    let task = Task::<F, T, H>::make(closure, home, tag);
     // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(task.cast()) };
@@ -100,7 +100,7 @@ impl<T> Handle<T> {
             }
             None => {
                 let parker = Parker::new();
-                if self.ask_wake(Sleeper::Outside(parker.unparker().clone())) {
+                if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
                     wait_outside(&parker, self.pool.addr(), || self.is_finished());
                 }
                 self.take()
@@ -161,7 +161,7 @@ impl<T> Handle<T> {
     }
 
     /// Registers `sleeper`, to be woken when the task is done. Returns `false` if it is done.
-    pub(super) fn ask_wake(&self, sleeper: Sleeper) -> bool {
+    pub(super) fn register_waker(&self, sleeper: Sleeper) -> bool {
         self.register(Box::new(Waiting::Thread(sleeper)))
     }
 
@@ -207,7 +207,7 @@ impl<T> Wait for HandleWait<'_, T> {
         Awaited::Task
     }
 
-    fn elsewhere(&self) -> Option<usize> {
+    fn other_pool(&self) -> Option<usize> {
         let pool = self.handle.pool;
         (!std::ptr::eq(pool, self.worker.registry())).then(|| pool.addr())
     }
@@ -216,9 +216,9 @@ impl<T> Wait for HandleWait<'_, T> {
         Some(self.handle.task.as_ptr().addr())
     }
 
-    fn ask_wake(&self) -> bool {
+    fn register_waker(&self) -> bool {
         if !self.asked.get() {
-            self.asked.set(self.handle.ask_wake(self.worker.sleeper(self)));
+            self.asked.set(self.handle.register_waker(self.worker.sleeper(self)));
         }
         self.asked.get()
     }
@@ -262,7 +262,7 @@ impl<T> Handle<T> {
     pub(super) fn register(&self, waiting: Box<Waiting>) -> bool {
         let waiting = Box::into_raw(waiting);
         let address = waiting.expose_provenance();
-        if self.head().state.ask_wake(address) {
+        if self.head().state.register_waker(address) {
             return true;
         }
         // SAFETY: the address was refused, and is still this call's.

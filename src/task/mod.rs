@@ -1,7 +1,7 @@
 //! Spawned tasks: one block of memory each (`sync/slab.rs`), which holds the task's state, its
 //! closure, and later its result.
 //!
-//! Two parties refer to the block: the *entry*, a [`JobRef`] in some queue, and the *handle*.
+//! Two parties refer to the block: the *entry*, a `JobRef` in some queue, and the *handle*.
 //! `state.rs` says which of them runs the task, takes the result and frees the block. The task is
 //! run by
 //! - the worker that takes the entry out of its queue;

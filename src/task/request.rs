@@ -1,7 +1,7 @@
 //! The request of a worker that joins a task of another pool: it asks that pool to begin the task.
 //!
-//! A request is queued as a guest. The worker that takes it runs the task, unless the task is
-//! claimed. The task's entry stays in its queue, empty.
+//! A request is queued as a cross-pool job. The worker that takes it runs the task, unless the task
+//! is claimed. The task's entry stays in its queue, empty.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl Requested {
         let job = unsafe { NonNull::new_unchecked(Arc::into_raw(request.clone()).cast_mut()) };
         // SAFETY: the header comes first; this reference keeps the request alive; tasks may be run
         // on other threads; the tag is set; it is the only such reference.
-        registry.invite(unsafe { JobRef::new(job.cast()) });
+        registry.inject_cross_job(unsafe { JobRef::new(job.cast()) });
         Requested(request)
     }
 }

@@ -38,7 +38,7 @@ impl<T> Handle<T> {
     /// Sleeps on a thread that is no worker.
     fn sleep_until(&self, deadline: Instant) {
         let parker = Parker::new();
-        if self.ask_wake(Sleeper::Outside(parker.unparker().clone())) {
+        if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
             park_until(&parker, deadline, || self.poll_finished());
         }
     }
@@ -81,9 +81,9 @@ impl<T> Wait for TimedWait<'_, T> {
         self.wait.done() || cannot_sleep || Instant::now() >= self.deadline
     }
 
-    fn ask_wake(&self) -> bool {
+    fn register_waker(&self) -> bool {
         if self.alarm.get().is_none() {
-            if !self.wait.handle.ask_wake(self.sleeper()) {
+            if !self.wait.handle.register_waker(self.sleeper()) {
                 return false;
             }
             self.alarm.get_or_init(|| Alarm::start(self.deadline, self.sleeper()));
@@ -95,8 +95,8 @@ impl<T> Wait for TimedWait<'_, T> {
         self.wait.what()
     }
 
-    fn elsewhere(&self) -> Option<usize> {
-        self.wait.elsewhere()
+    fn other_pool(&self) -> Option<usize> {
+        self.wait.other_pool()
     }
 
     fn tag(&self) -> Option<usize> {

@@ -42,7 +42,8 @@ const MEDIUM: u64 = 1000 * TICKS_PER_MICROSECOND;
 const LONG_JOBS: u32 = 32;
 /// For how long a caller polls at most. After each time in vain, it polls half as long.
 const LOOK: u64 = 48 * TICKS_PER_MICROSECOND;
-/// After so many times in vain, it polls as long as at first, to see whether that pays again.
+/// After so many times in vain, it polls for the full time once more, to see whether that pays
+/// again.
 const MOST_IN_VAIN: u32 = 32;
 /// For how long it polls without yielding its processor.
 const SPIN: u64 = TICKS_PER_MICROSECOND;

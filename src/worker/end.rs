@@ -4,8 +4,8 @@
 //! A pool is running, `ending` (it was dropped), or `ended` (its threads end).
 //!
 //! *Invariant.* `ended` is set only while all cores are parked in the main loop, no thread is off
-//! its core, and no job is queued. (A member, which never comes to the main loop, may be left out:
-//! see `begin_end`. It then runs all jobs itself, those pinned to other workers included.)
+//! its core, and no job is queued. (A member never comes to the main loop, so it may be left out:
+//! see `begin_end`. It then runs all jobs itself, including those pinned to other workers.)
 //!
 //! # Lemmas
 //! 1. *The pool ends.* `begin_end` sets `ending` and ends the pool at once if the workers are
@@ -29,8 +29,8 @@ use crate::sleep::Event;
 use crate::sync::{Ordering, fence};
 
 impl Registry {
-    /// Lets the workers end when no work is left. With `leaves_member` they do not wait for the end
-    /// of a member.
+    /// Lets the workers end when no work is left. If `leaves_member`, they do not wait until a
+    /// member has ended.
     pub(crate) fn begin_end(&self, leaves_member: bool) {
         self.leaves_member.store(leaves_member, Ordering::Relaxed);
         // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it by the
@@ -39,7 +39,7 @@ impl Registry {
         // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen
         // here.
         fence(Ordering::SeqCst);
-        if self.injector.is_empty() && self.guests.is_empty() {
+        if self.injector.is_empty() && self.cross_jobs.is_empty() {
             self.end_if_idle();
         }
     }
@@ -162,7 +162,7 @@ impl Registry {
         self.has_empty_cores.load(Ordering::Relaxed)
     }
 
-    /// A worker will not get its thread. `came`: whether that counted as running.
+    /// A worker will not get its thread. `came` says whether that thread was counted as running.
     pub(crate) fn thread_refused(&self, index: usize, came: bool) {
         self.change_threads(|threads| {
             threads.running -= came as usize;
@@ -252,7 +252,7 @@ impl Registry {
         unsafe { Event::happen(&raw const self.all_left) };
     }
 
-    /// Whether the pool has started so many threads, not counting spare ones.
+    /// Returns whether the pool has started this many threads, not counting spare ones.
     pub(crate) fn has_started(&self, threads: usize) -> bool {
         self.threads.lock().started == threads
     }

@@ -8,8 +8,8 @@ use crate::sleep::{Event, Sleeper};
 use crate::sync::{Parker, wait_outside};
 
 impl Event {
-    /// Waits. A worker of any pool works meanwhile, and any other thread sleeps. `ask` is called
-    /// after this thread is registered. If it returns `false`, there is nothing to wait for.
+    /// Waits. A worker of any pool works meanwhile, and any other thread sleeps. Calls `ask` after
+    /// this thread is registered. If `ask` returns `false`, there is nothing to wait for.
     pub(crate) fn wait(&self, ask: impl FnOnce() -> bool) {
         let Some(worker) = Worker::current() else {
             return self.wait_outside(|_| ask());
@@ -20,8 +20,8 @@ impl Event {
         }
     }
 
-    /// Waits on a thread that is no worker. Calls `call` after `first`, then each time after the
-    /// interval that `call` returned, until it returns `None`.
+    /// Waits on a thread that is no worker. Calls `call` after the time `first`, and again after
+    /// each interval that `call` returns, until `call` returns `None`.
     pub(crate) fn wait_with_calls(&self, first: Duration, call: impl Fn() -> Option<Duration>) {
         self.wait_outside(|parker| {
             let mut next = Some(first);

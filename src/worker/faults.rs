@@ -19,7 +19,7 @@ impl Wait for Faulty {
         false
     }
 
-    fn ask_wake(&self) -> bool {
+    fn register_waker(&self) -> bool {
         true
     }
 

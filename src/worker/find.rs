@@ -1,4 +1,4 @@
-//! Finding work: in the worker's own queues, in those of others, and in the injector.
+//! Finding work: in the worker's own queues, in those of other workers, and in the injector.
 //!
 //! # What it is worth
 //! What a row takes without it, as a multiple of what it takes with it: medians by
@@ -25,40 +25,41 @@ use crate::sim;
 use crate::sleep::Look;
 use crate::sync::{AtomicUsize, Ordering, fence, others_first, spin_loop};
 
-/// For how long a fork has to stay public before a thief that delays takes it: about the cost of a
-/// theft for owner and thief.
-const THEFT_DELAY: u64 = TICKS_PER_MICROSECOND;
-/// The most forks in a row that a thief that delays leaves alone.
-const MOST_LEFT_ALONE: u32 = 32;
-/// For how long a stolen job has to run to be worth a theft.
+/// How long a fork has to stay public before a thief that delays its steals takes it: about what a
+/// steal costs the owner and the thief.
+const STEAL_DELAY: u64 = TICKS_PER_MICROSECOND;
+/// The most steals in a row that such a thief skips.
+const MOST_SKIPPED: u32 = 32;
+/// How long a stolen job has to run to be worth the steal.
 const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 
 impl Worker {
-    /// Finds a job for the main loop: own tasks, pinned jobs, guests, the injector, the queues of
-    /// others. Every so often pinned jobs, guests and the injector come first, so that they do not
-    /// starve.
+    /// Finds a job for the main loop: own tasks, pinned jobs, cross-pool jobs, the injector, the
+    /// queues of others. Every so often pinned jobs, cross-pool jobs and the injector come first,
+    /// so that they do not starve.
     pub(super) fn find(&self) -> Option<JobRef> {
-        if self.looks_elsewhere() {
-            let job = self.pop_pinned().or_else(|| self.guest()).or_else(|| self.submitted());
+        if self.begins_with_injector() {
+            let job = self.pop_pinned().or_else(|| self.cross_job()).or_else(|| self.submitted());
             if job.is_some() {
                 return job;
             }
         }
-        self.newest_task().or_else(|| self.find_elsewhere())
+        self.newest_task().or_else(|| self.find_beyond_own())
     }
 
-    fn find_elsewhere(&self) -> Option<JobRef> {
+    fn find_beyond_own(&self) -> Option<JobRef> {
         self.registry().abort_if_lost();
         self.pop_pinned()
-            .or_else(|| self.guest())
+            .or_else(|| self.cross_job())
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen(|| false, Some))
             .or_else(|| self.forced(|_| true, Some))
     }
 
-    /// Counts a look. Returns whether this one begins with pinned jobs, guests and the injector.
+    /// Counts the calls. Returns whether the caller has to look at pinned jobs, cross-pool jobs and
+    /// the injector before its own tasks.
     #[inline]
-    pub(super) fn looks_elsewhere(&self) -> bool {
+    pub(super) fn begins_with_injector(&self) -> bool {
         let left = self.looks_left.get().checked_sub(1);
         self.looks_left
             .set(left.unwrap_or_else(|| self.registry().settings().injector_interval - 1));
@@ -72,8 +73,8 @@ impl Worker {
         self.tasks.pop(|| self.share_rest())
     }
 
-    /// Takes the job from outside that has waited longest: from the injected batch, else from the
-    /// injector. (If tasks are run oldest first, the injected batch is in order with all others.)
+    /// Takes the oldest job from outside: from the injected batch, else from the injector. (A
+    /// worker that runs its oldest task first finds the injected batch among its tasks.)
     pub(super) fn submitted(&self) -> Option<JobRef> {
         let fetched = if self.runs_in_order() { None } else { self.tasks.pop_from_outside() };
         fetched.or_else(|| self.injected())
@@ -84,10 +85,10 @@ impl Worker {
         own.or_else(|| self.pop_stray_pinned())
     }
 
-    /// Takes a guest.
-    pub(super) fn guest(&self) -> Option<JobRef> {
-        let guests = self.registry().guests();
-        if guests.is_empty() { None } else { until_sure(|| guests.steal()) }
+    /// Takes a cross-pool job.
+    pub(super) fn cross_job(&self) -> Option<JobRef> {
+        let cross_jobs = self.registry().cross_jobs();
+        if cross_jobs.is_empty() { None } else { until_sure(|| cross_jobs.steal()) }
     }
 
     pub(super) fn injected(&self) -> Option<JobRef> {
@@ -109,35 +110,31 @@ impl Worker {
         first
     }
 
-    /// Steals from other workers: from each a fork, since its owner will wait for it, else a task.
-    /// Returns the first job that is accepted. Stops if `changes_mind`.
+    /// Steals from other workers, beginning with a random one. Prefers a fork, since its owner will
+    /// wait for it, to a task. Returns the first job that is accepted. Stops if `is_over`.
     #[inline]
     pub(super) fn stolen(
         &self,
-        changes_mind: impl Fn() -> bool,
+        is_over: impl Fn() -> bool,
         accept: impl Fn(JobRef) -> Option<JobRef>,
     ) -> Option<JobRef> {
-        let steal_task = |victim| if changes_mind() { None } else { self.steal_task(victim) };
+        let steal_task = |victim| if is_over() { None } else { self.steal_task(victim) };
         self.others().find_map(|victim| {
-            let job = self.steal_fork(victim, &changes_mind).or_else(|| steal_task(victim))?;
+            let job = self.steal_fork(victim, &is_over).or_else(|| steal_task(victim))?;
             accept(job)
         })
     }
 
     /// Steals a fork of `victim`, or asks it to publish.
-    pub(super) fn steal_fork(
-        &self,
-        victim: &Worker,
-        changes_mind: impl Fn() -> bool,
-    ) -> Option<JobRef> {
+    pub(super) fn steal_fork(&self, victim: &Worker, is_over: impl Fn() -> bool) -> Option<JobRef> {
         if victim.forks.is_empty() {
             victim.forks.raise_demand();
             return None;
         }
-        if self.delays_thefts() && !self.lasts(victim, changes_mind) {
+        if self.delays_steals() && !self.lasts(victim, is_over) {
             return None;
         }
-        self.left_alone.set(0);
+        self.steals_skipped.set(0);
         let stolen = self.count_steal(until_sure(|| victim.forks.steal()))?;
         // If the victim does not fork again, its private forks need a worker that forces them.
         if self.sleep().counts().parked() > 0 && victim.forks.hides_work() {
@@ -146,17 +143,18 @@ impl Worker {
         Some(stolen)
     }
 
-    /// Whether a fork of `victim` stays public for a while. If its owner takes it back sooner, it
-    /// is too short to be worth a theft, and so may be the next ones. (A long fork may be taken
-    /// back soon as well, so now and then this returns true at once.)
-    fn lasts(&self, victim: &Worker, changes_mind: impl Fn() -> bool) -> bool {
-        let left_alone = self.left_alone.get();
-        if left_alone == MOST_LEFT_ALONE {
+    /// Waits for a moment. Returns whether a fork of `victim` has stayed public meanwhile. If its
+    /// owner takes the fork back sooner, the fork is too short to be worth a steal, and the next
+    /// ones may be as well. (The owner may also take back a long fork soon. So after some skipped
+    /// steals this returns `true` at once.)
+    fn lasts(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
+        let steals_skipped = self.steals_skipped.get();
+        if steals_skipped == MOST_SKIPPED {
             return true;
         }
         let (published, start) = (victim.forks.published(), ticks());
-        while ticks().wrapping_sub(start) < THEFT_DELAY {
-            if changes_mind() {
+        while ticks().wrapping_sub(start) < STEAL_DELAY {
+            if is_over() {
                 return false;
             }
             // Without a look at the queue, which would slow the owner down.
@@ -165,18 +163,18 @@ impl Worker {
         // The owner takes back its newest fork first, so if more are public than it has published
         // since, an older one is left.
         let lasts = victim.forks.public() > victim.forks.published().wrapping_sub(published);
-        self.left_alone.set(left_alone + 1);
+        self.steals_skipped.set(steals_skipped + 1);
         lasts
     }
 
-    /// Whether to give owners time to run their jobs themselves, since the last theft was not worth
-    /// its cost.
-    fn delays_thefts(&self) -> bool {
+    /// Returns whether to give owners time to run their jobs themselves, since the last steal was
+    /// not worth its cost.
+    fn delays_steals(&self) -> bool {
         let stolen = self.stolen.take();
         if stolen != 0 {
-            self.theft_was_short.set(ticks().wrapping_sub(stolen) < WORTH);
+            self.last_steal_was_short.set(ticks().wrapping_sub(stolen) < WORTH);
         }
-        self.theft_was_short.get() && !self.registry().is_simulated()
+        self.last_steal_was_short.get() && !self.registry().is_simulated()
     }
 
     /// Steals a batch of tasks.
@@ -184,7 +182,7 @@ impl Worker {
         if victim.tasks.is_empty() {
             return None;
         }
-        let first = self.count_steal(self.tasks.steal_from(&victim.tasks, self.delays_thefts()));
+        let first = self.count_steal(self.tasks.steal_from(&victim.tasks, self.delays_steals()));
         self.share_rest();
         first
     }
@@ -208,9 +206,9 @@ impl Worker {
         stolen
     }
 
-    /// Takes the newest of this worker's public forks, if it may run that.
+    /// Takes the newest of this worker's public forks, if the wait may run it.
     pub(super) fn own_fork(&self, wait: &impl Wait) -> Option<JobRef> {
-        let job = self.newest_public_fork()?;
+        let job = self.forks.pop_newest_public()?;
         if self.may_run(&job, wait) {
             return Some(job);
         }
@@ -220,11 +218,6 @@ impl Worker {
         self.sleep().notify_from_worker(NO_TAG);
         ancestors.into_iter().for_each(|tag| self.sleep().notify_restricted(tag));
         None
-    }
-
-    /// Takes the newest of this worker's public forks.
-    pub(super) fn newest_public_fork(&self) -> Option<JobRef> {
-        self.forks.pop_newest_public()
     }
 
     /// Whether there is work, here or at others. Takes nothing.
@@ -255,14 +248,14 @@ impl Worker {
         self.announce_and_look() || self.look_behind()
     }
 
-    /// The part of that which looks for private forks, to be taken by force.
+    /// Returns whether other workers have private forks, which are then to be taken by force.
     pub(super) fn look_behind(&self) -> bool {
         let forces = self.others_work() && self.heavy_fence() && self.sees_hidden();
         self.forces.store(forces.into(), Ordering::Relaxed);
         forces
     }
 
-    /// The sentry's look.
+    /// Looks around for the sentry.
     pub(super) fn watch(&self) -> Look {
         if self.sees_work() || self.sees_silent() {
             Look::Work
@@ -282,9 +275,9 @@ impl Worker {
         forks != before
     }
 
-    /// Whether a worker has private forks, and has neither forked nor ended a fork since the last
-    /// call. Then they are to be taken by force. (That takes some microseconds and interrupts every
-    /// busy worker. An owner that forks at all answers sooner.)
+    /// Returns whether some worker has private forks, and has neither forked nor ended a fork since
+    /// the last call. Then its forks are to be taken by force. (Force takes some microseconds and
+    /// interrupts every busy worker. An owner that forks at all answers sooner.)
     pub(super) fn sees_silent(&self) -> bool {
         let [index, head, top] = &self.suspect;
         let load = |word: &AtomicUsize| word.load(Ordering::Relaxed);
@@ -324,9 +317,9 @@ impl Worker {
         self.forces.load(Ordering::Relaxed) != 0
     }
 
-    /// Takes by force the private forks of a worker that does not answer, if a look has decided so,
-    /// and it `may_have` forks for this one. Returns the oldest if it is accepted. The others are
-    /// public here.
+    /// If a look has decided to force, takes the private forks of a worker that does not answer and
+    /// that `may_have` forks for this one. Returns the oldest if it is accepted. The others become
+    /// public tasks of this worker.
     pub(super) fn forced(
         &self,
         may_have: impl Fn(&Worker) -> bool,
@@ -363,7 +356,7 @@ impl Worker {
 
     fn sees_own_work(&self) -> bool {
         let registry = self.registry();
-        let outside = !registry.injector().is_empty() || !registry.guests().is_empty();
+        let outside = !registry.injector().is_empty() || !registry.cross_jobs().is_empty();
         outside || self.has_own_work() || self.sees_stray_pinned()
     }
 

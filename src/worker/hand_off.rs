@@ -1,8 +1,8 @@
 //! Hand-off: a thread that must block hands its core to a *spare thread*, waits without the core,
 //! and takes it back.
 //!
-//! A worker that waits for another pool may have to run a *guest*, a job that the other pool asks
-//! for (`wait.rs`), which must not run on top of the wait. So it
+//! A worker that waits for another pool may have to run a *cross-pool job*, a job that the other
+//! pool asks for (`wait.rs`), which must not run on top of the wait. So it
 //! 1. gives its core to another thread ([`Worker::hand_off`]): to one that wants the core back,
 //!    else to a spare one, which [`Registry::find_spare`] starts if none sleeps. From then on it
 //!    may touch nothing that belongs to the core;
@@ -27,20 +27,20 @@
 //!    wait. The holder passes the core on in its main loop, so also between two jobs; in a wait, it
 //!    hands the core off. A holder that is about to sleep announces that, and then checks whether
 //!    the core is wanted. Models: `a_thread_that_wants_its_core_back_gets_it`,
-//!    `a_core_that_was_handed_off_for_a_guest_is_passed_on`.
+//!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
 //! 2. *A spare thread begins no job in the place of one that waits for another pool.* If all
 //!    threads off the cores wait for other pools, the thread at the bottom of a stack runs only
-//!    guests and pinned jobs, and then passes the core on to a thread that waits. If one of them
-//!    waits for its own pool, it may need any job, and spare threads run any.
+//!    cross-pool jobs and pinned jobs, and then passes the core on to a thread that waits. If one
+//!    of them waits for its own pool, it may need any job, and spare threads run any.
 //! 3. *A thread off its core is woken.* It registers as off before it probes its wait, and the
 //!    thread that ends the wait takes the lock.
 //!
 //! # The limit
 //! A pool starts at most [`ThreadPoolBuilder::max_spare_threads`] spare threads. (The threads of
-//! further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread waits for it.)
-//! To pass a core on to a thread that wants it back needs no further thread. If a spare thread is
-//! needed and cannot be started, [`Worker::wait_off_core`] refuses. Then the guest runs on top of
-//! the wait, and a dump says so: see what can still wait for ever in `wait.rs`.
+//! further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread waits for
+//! it.) To pass a core on to a thread that wants it back needs no further thread. If a spare thread
+//! is needed and cannot be started, [`Worker::wait_off_core`] refuses. Then the cross-pool job runs
+//! on top of the wait, and a dump says so: see what can still wait for ever in `wait.rs`.
 //!
 //! [`ThreadPoolBuilder::max_spare_threads`]: crate::ThreadPoolBuilder::max_spare_threads
 #![deny(unsafe_code)]
@@ -56,13 +56,13 @@ use crate::latch::Awaited;
 use crate::latch::Wait;
 use crate::queue::until_sure;
 use crate::sim;
-use crate::sleep::{GivenBack, Kind, OffCore};
+use crate::sleep::{CoreThread, GivenBack, Kind};
 use crate::sync::Ordering;
 use crate::worker::shared::Registry;
 
 /// A core that was handed off, to be taken back.
 pub(super) struct HandedOff {
-    thread: Arc<OffCore>,
+    thread: Arc<CoreThread>,
     stack: Stack,
 }
 
@@ -84,15 +84,15 @@ impl Stack {
 }
 
 impl Worker {
-    /// Waits without the core. With `for_work`, a spare thread takes the core for work; if not, a
-    /// thread that wants it back does. Returns `false` if there is no spare thread and none can be
-    /// started. The caller must not count as a searcher.
+    /// Waits without the core. If `for_work`, a spare thread gets the core, for there is work. If
+    /// not, a thread that wants the core back gets it. Returns `false` if there is no spare thread
+    /// and none can be started. The caller must not count as a searcher.
     pub(super) fn wait_off_core(&self, wait: &impl Wait, for_work: bool) -> bool {
         if for_work && !self.registry().find_spare(self.index) {
             return false;
         }
         wait.leave_core();
-        if wait.ask_wake() {
+        if wait.register_waker() {
             let Some(handed_off) = self.hand_off(wait, for_work) else { return false };
             self.sleep().wait_off_core(&handed_off.thread, || wait.done());
             self.take_back(handed_off);
@@ -100,14 +100,14 @@ impl Worker {
         true
     }
 
-    /// Step 1, after the wait's setter was asked to wake this worker. Returns `None` if the pool
-    /// has ended, which it may while its member is still a worker.
+    /// Step 1, after this worker has registered in the wait. Returns `None` if the pool has ended:
+    /// it may end before its member does.
     pub(super) fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
         self.reinject_forks();
         // Stolen forks are still pending when the caller is back.
         self.forks.keep_slots(true);
         let stack = self.replace_stack(Stack::bottom());
-        let is_local = !wait.is_elsewhere() && !wait.done();
+        let is_local = !wait.is_for_other_pool() && !wait.done();
         let work_left = for_work || self.has_own_work();
         let has_ended = || self.registry().has_ended();
         let handed_off =
@@ -123,7 +123,7 @@ impl Worker {
     /// Step 3.
     fn take_back(&self, handed_off: HandedOff) {
         let stopped = self.sleep().take_back(&handed_off.thread);
-        self.unparked();
+        self.sleep().unparked();
         self.put_stack_back(handed_off.stack);
         self.look_again(stopped);
     }
@@ -148,14 +148,15 @@ impl Worker {
         self.sleep().threads_off(self.index)
     }
 
-    /// Whether the thread at the bottom of its stack runs only guests and pinned jobs: lemma 2.
-    pub(super) fn stands_in(&self) -> bool {
+    /// Whether the thread at the bottom of its stack runs only cross-pool jobs and pinned jobs:
+    /// lemma 2.
+    pub(super) fn runs_cross_jobs_only(&self) -> bool {
         self.threads_off() > 0 && !self.sleep().some_wait_off()
     }
 
     /// Passes the core on, at the bottom of the stack. Returns `false` if the pool has ended.
     #[cold]
-    pub(super) fn pass_on(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
+    pub(super) fn pass_on(&self, me: &Arc<CoreThread>, searching: &mut bool) -> bool {
         if std::mem::take(searching) {
             self.stop_searching();
         }
@@ -168,14 +169,14 @@ impl Worker {
 
     /// Sleeps at the bottom of the stack until this thread has the core, and then counts as a
     /// searcher. Returns `false` if the pool has ended.
-    pub(super) fn wait_for_core(&self, me: &Arc<OffCore>) -> bool {
+    pub(super) fn wait_for_core(&self, me: &Arc<CoreThread>) -> bool {
         self.sleep().wait_off_core(me, || self.registry().has_ended());
         if !me.has_core() {
             // The pool has ended. If `wake_all` is still to come, it must not wake this thread,
             // which would then count as a searcher for ever. With the core, it can retire.
             let _ = self.sleep().leave(self.index, Kind::Idle(me));
         }
-        self.unparked();
+        self.sleep().unparked();
         me.has_core() && self.goes_on()
     }
 
@@ -191,10 +192,10 @@ impl Worker {
             return;
         }
         if self.has_own_work() {
-            // A pinned job came in between, and its sender found the core busy.
+            // A pinned job has come meanwhile, and the thread that pinned it found the core busy.
             self.sleep().wake_for_pinned(self.index);
         }
-        if self.announce_and_look() && !self.sleep().somebody_looks() {
+        if self.announce_and_look() && !self.sleep().any_searching() {
             self.sleep().wake_one();
         }
     }
@@ -238,7 +239,7 @@ impl Registry {
     }
 
     fn start_spare(&self, index: usize) -> io::Result<()> {
-        let me = OffCore::at_bottom(index, false);
+        let me = CoreThread::at_bottom(index, false);
         let (registry, thread) = (self.share(), me.clone());
         let body = move || {
             registry.run_thread(&thread, true);
@@ -256,22 +257,22 @@ impl Registry {
 
     /// Runs the main loop of worker `index` on its first thread.
     pub(crate) fn run_worker(&self, index: usize) {
-        self.run_thread(&OffCore::at_bottom(index, true), false);
+        self.run_thread(&CoreThread::at_bottom(index, true), false);
     }
 
     /// The same, on a thread that the pool itself has started.
-    pub(crate) fn run_own_worker(&self, me: &Arc<OffCore>) {
+    pub(crate) fn run_own_worker(&self, me: &Arc<CoreThread>) {
         self.run_thread(me, self.starts_parked());
     }
 
-    /// Whether the threads that the pool starts begin asleep, until there is work. A thread that
-    /// begins after the pool has ended then never parks. (Not if a handler would tell the user of
-    /// it.)
+    /// Returns whether the threads that the pool starts sleep until there is work. Not if the user
+    /// has handlers for threads, which have to be called at once. (A thread that begins after the
+    /// pool has ended then never parks.)
     pub(crate) fn starts_parked(&self) -> bool {
         !self.handlers().tell_of_threads()
     }
 
-    fn run_thread(&self, me: &Arc<OffCore>, is_spare: bool) {
+    fn run_thread(&self, me: &Arc<CoreThread>, is_spare: bool) {
         let worker = &self.workers()[me.core()];
         // A panic would leave the worker's queues without a thread.
         let had_core = outcome::run_or_abort(|| worker.main_loop(me, is_spare));
@@ -291,11 +292,11 @@ impl Wait for Nothing {
         true
     }
 
-    fn ask_wake(&self) -> bool {
+    fn register_waker(&self) -> bool {
         true
     }
 
     fn what(&self) -> Awaited {
-        Awaited::Elsewhere
+        Awaited::OtherPool
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::shared::{ROUNDS, Worker};
 use crate::sim;
-use crate::sleep::{Entered, Kind, OffCore};
+use crate::sleep::{CoreThread, Entered, Kind};
 use crate::sync::Ordering;
 
 /// The fewest rounds of looking around.
@@ -28,9 +28,9 @@ const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
 const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 impl Worker {
-    /// Waits for work. Returns `true` if there may be some; then this worker has its core, and
+    /// Waits for work. Returns `true` if there may be work: the caller then has the core, and
     /// `searching` says whether it counts as a searcher. Returns `false` if the pool has ended.
-    pub(super) fn idle(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
+    pub(super) fn idle(&self, me: &Arc<CoreThread>, searching: &mut bool) -> bool {
         let sleep = self.sleep();
         *searching = *searching || sleep.start_searching() || self.may_search_soon();
         if !*searching && self.has_own_work() {
@@ -83,17 +83,18 @@ impl Worker {
 
     /// Takes the core back and stops searching. Returns `false` if the core was lent. Then the
     /// caller waits for it.
-    fn hold_core(&self, me: &Arc<OffCore>) -> bool {
+    fn hold_core(&self, me: &Arc<CoreThread>) -> bool {
         let held = self.sleep().take_core(me);
         self.stop_searching();
         held
     }
 
-    /// Waits a moment for a pinned job, or until there are few enough searchers. (A waiter counts
-    /// as a searcher until it sees the end of its job, which is when the thief has no more work.)
+    /// Waits a moment for a pinned job, or until this worker may search as well. (A worker that
+    /// waits for a stolen fork is a searcher until it sees the fork's end. At that moment the thief
+    /// comes here without work, so it is worth the wait.)
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
-            // The sender of a pinned job may need this processor.
+            // The thread that is about to pin a job here may need this processor.
             pause(SPINS, || false);
             if self.has_own_work() || !self.sees_others_work() {
                 return false;
@@ -105,7 +106,7 @@ impl Worker {
         false
     }
 
-    /// Looks for work for a while, which is shorter after looks in vain.
+    /// Looks for work for a while, which is halved after a look in vain and doubled after another.
     fn look_around(&self) -> Seen {
         let rounds = self.rounds.load(Ordering::Relaxed);
         let seen = self.look_for(rounds);
@@ -117,7 +118,7 @@ impl Worker {
     fn look_for(&self, rounds: u32) -> Seen {
         self.see_others_fork();
         for round in 0..ROUNDS {
-            // Private forks of others are worth the time.
+            // If other workers have private forks, look for the full time.
             if round >= rounds && !self.sees_hidden() {
                 break;
             }
@@ -134,7 +135,7 @@ impl Worker {
     }
 
     /// Takes the core back after it has seen work.
-    fn take_core(&self, me: &Arc<OffCore>) -> bool {
+    fn take_core(&self, me: &Arc<CoreThread>) -> bool {
         if !self.sleep().take_core(me) {
             self.stop_searching();
             return self.wait_for_core(me);
@@ -142,7 +143,7 @@ impl Worker {
         self.goes_on()
     }
 
-    pub(super) fn park(&self, me: &Arc<OffCore>, searching: bool, watches: bool) -> bool {
+    pub(super) fn park(&self, me: &Arc<CoreThread>, searching: bool, watches: bool) -> bool {
         let (sleep, idle) = (self.sleep(), Kind::Idle(me));
         if sleep.announce(self.index, idle, searching, watches) == Entered::Lent {
             if searching {
@@ -160,7 +161,7 @@ impl Worker {
         goes_on
     }
 
-    /// Whether the pool has not ended. If it has, this worker no longer counts as a searcher.
+    /// Returns `false` if the pool has ended. Then this worker no longer counts as a searcher.
     pub(super) fn goes_on(&self) -> bool {
         let has_ended = self.registry().has_ended();
         if has_ended {

@@ -1,22 +1,22 @@
 //! Further stacks, for jobs that a worker runs on top of its waits.
 //!
 //! A worker that joins a task which has not begun runs it in place, on top of the join. That task
-//! may join another one, and so on, so a chain of tasks nests as deep as it is long. So do jobs
-//! that wait, on top of each other. Jobs in place may use only a part of a stack, its *room*. The
-//! next one then runs on a larger stack: that of a thread which acts as the same worker, while the
-//! thread below does nothing until the job has ended. Each stack has several times the room of the
-//! one below it, so a few threads are enough for any depth.
+//! may join another one, and so on, so a chain of tasks nests as deep as it is long. Jobs that wait
+//! nest in the same way. Jobs in place may use only a part of a stack, its *room*. If that is used
+//! up, the next job runs on a further stack, which is larger. It is the stack of a thread that acts
+//! as the same worker, while the thread below does nothing until the job has ended. Each stack has
+//! several times the room of the one below it, so a few threads are enough for any depth.
 //!
 //! *Lemma.* This causes no deadlock. Of all frames on the stacks of a worker, only those of the
 //! topmost thread run, in the order in which they would run on one stack, and the worker's state
 //! passes from thread to thread with them. So all waits are the same as on one stack that is large
 //! enough.
 //!
-//! To run other tasks first, such as the oldest, would need less memory for a chain that was
-//! spawned in order. But such a task may wait for a task beneath it. Or it may need, under
-//! `WaitPolicy::OwnDescendants`, a lock that a task beneath it holds.
+//! A worker could also run other tasks first, such as its oldest. A chain that was spawned in order
+//! would then need less memory. But such a task may wait for a task beneath it on the stack. Or,
+//! under `WaitPolicy::OwnDescendants`, it may need a lock that a task beneath it holds.
 //!
-//! The thread of a further stack ends together with the first job in place on the stack below. So a
+//! The thread of a further stack ends when the outermost job in place on the stack below ends. So a
 //! worker that joins many tasks at the end of a stack starts one thread for all of them.
 #![allow(unsafe_code)]
 
@@ -27,9 +27,9 @@ use crate::job::outcome;
 use crate::os::thread::default_stack_size;
 use crate::sim;
 
-/// The room on a worker's own stack, in bytes, but at most a quarter of the stack: the frames below
-/// use some, and the last task needs enough. (A guess: a link of a chain takes 240 bytes, a few
-/// times as many in a debug build.)
+/// The room on a worker's own stack, in bytes. It is at most a quarter of the stack, since the
+/// frames below use some of that, and the last task needs enough. (A guess: a link of a chain takes
+/// 240 bytes, and a few times as many in a debug build.)
 const ROOM: usize = 512 << 10;
 /// The room on the stack of a thread of the user, whose size is unknown. (A guess.)
 const ROOM_OF_USERS: usize = 64 << 10;
@@ -75,8 +75,7 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn run_above(&self, run: impl FnOnce()) {
-        // Another thread could not use the deterministic pools of this one, which would keep its
-        // turn meanwhile.
+        // Another thread could not use this thread's deterministic pools: this thread has the turn.
         if sim::takes_turns() {
             return run();
         }

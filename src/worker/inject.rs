@@ -14,7 +14,7 @@ impl Registry {
     /// Queues a job from a thread that is no worker of this pool.
     pub(crate) fn inject(&self, job: JobRef) {
         if Worker::is_on_pools_thread() {
-            return self.invite(job);
+            return self.inject_cross_job(job);
         }
         self.reinject(job);
         self.sleep.notify_all_restricted();
@@ -22,46 +22,47 @@ impl Registry {
     }
 
     /// Queues a job that a worker of another pool asks for.
-    pub(crate) fn invite(&self, job: JobRef) {
-        self.reinject_guest(job);
+    pub(crate) fn inject_cross_job(&self, job: JobRef) {
+        self.reinject_cross_job(job);
         sim::point();
     }
 
-    /// Queues a guest, new or reinjected.
-    pub(crate) fn reinject_guest(&self, job: JobRef) {
-        self.queue(job, &self.guests);
-        self.sleep.notify_of_guest();
+    /// Queues a cross-pool job, new or reinjected.
+    pub(crate) fn reinject_cross_job(&self, job: JobRef) {
+        self.queue(job, &self.cross_jobs);
+        self.sleep.notify_of_cross_job();
     }
 
-    /// Asks the workers to take jobs from the injector soon: between two jobs, between two blocks
-    /// of a loop, or at the next fork.
+    /// Requests that a worker takes a job from the injector soon: between two jobs, between two
+    /// blocks of a loop, or at its next fork.
     #[cold]
-    pub(crate) fn call_for_injected(&self) {
+    pub(crate) fn request_injected(&self) {
         self.is_late.store(true, Ordering::Relaxed);
         // The next fork, or end of one, takes a slow path.
-        self.workers.iter().for_each(|worker| worker.ask_for_forks());
+        self.workers.iter().for_each(|worker| worker.forks.raise_demand());
     }
 
-    /// Whether that was asked for.
+    /// Returns whether a caller from outside has requested that.
     #[inline]
     pub(crate) fn is_late(&self) -> bool {
         self.is_late.load(Ordering::Relaxed)
     }
 
-    /// A worker has looked at the injector. (A caller that still waits calls again.)
+    /// Called when a worker has looked at the injector. (A caller that still waits repeats its
+    /// request.)
     pub(crate) fn is_served(&self) {
         if self.is_late() {
             self.is_late.store(false, Ordering::Relaxed);
         }
     }
 
-    /// Queues a job in the injector: a new one, or one that the worker which found it may not run.
+    /// Queues a job in the injector. The job is new, or was found by a worker that may not run it.
     pub(crate) fn reinject(&self, job: JobRef) {
         self.queue(job, &self.injector);
     }
 
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
-        // A worker that looks for the job here, in vain, may go to sleep.
+        // A schedule may let a worker look for the job in vain here, and go to sleep.
         sim::point();
         let (address, tag) = (job.address(), job.tag());
         // As soon as the job is queued, it may run and be gone with all its ancestors.
@@ -85,8 +86,9 @@ impl Registry {
         }
     }
 
-    /// Puts a task behind those that the caller has put into `fifos` before, and returns its
-    /// placeholder. (Without a worker it returns the task, since the injector keeps an order.)
+    /// Puts a task behind those that the caller has put into `fifos` before, and returns the task's
+    /// placeholder. If the caller is no worker, returns the task itself, since the injector is in
+    /// order anyway.
     pub(crate) fn in_order(
         &self,
         caller: Option<&Worker>,

@@ -8,13 +8,13 @@ use super::shared::{JobRef, Worker};
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::sim;
-use crate::sleep::OffCore;
+use crate::sleep::CoreThread;
 use crate::sync::Ordering;
 
 impl Worker {
     /// The body of the worker's thread `me`, which has the core at first unless it `is_spare`.
     /// Returns `false` if it never had the core.
-    pub(crate) fn main_loop(&self, me: &Arc<OffCore>, is_spare: bool) -> bool {
+    pub(crate) fn main_loop(&self, me: &Arc<CoreThread>, is_spare: bool) -> bool {
         if is_spare {
             if !self.wait_for_core(me) {
                 return false;
@@ -30,20 +30,20 @@ impl Worker {
     }
 
     /// The main loop. Returns when the pool has ended.
-    pub(crate) fn work(&self, me: &Arc<OffCore>) {
+    pub(crate) fn work(&self, me: &Arc<CoreThread>) {
         let mut searching = false;
         while self.turn(me, &mut searching) {}
     }
 
-    /// One turn of that: runs a job, or waits for one. Returns `false` if the pool has ended.
+    /// One turn of the loop: runs a job, or waits for one. Returns `false` if the pool has ended.
     #[inline]
-    pub(super) fn turn(&self, me: &Arc<OffCore>, searching: &mut bool) -> bool {
+    pub(super) fn turn(&self, me: &Arc<CoreThread>, searching: &mut bool) -> bool {
         sim::looks(true);
         if self.is_wanted() {
             return self.pass_on(me, searching);
         }
         let Some(job) = self.next_job() else {
-            return match self.stands_in() {
+            return match self.runs_cross_jobs_only() {
                 true => self.pass_on(me, searching),
                 false => self.idle(me, searching),
             };
@@ -59,8 +59,8 @@ impl Worker {
     }
 
     fn next_job(&self) -> Option<JobRef> {
-        match self.stands_in() {
-            true => self.pop_pinned().or_else(|| self.guest()),
+        match self.runs_cross_jobs_only() {
+            true => self.pop_pinned().or_else(|| self.cross_job()),
             false => self.find(),
         }
     }
@@ -82,9 +82,9 @@ impl Worker {
         outcome::run_or_abort(|| job.execute(self));
     }
 
-    /// Calls code of the user that is part of a job. The child of a `fork()` in it ends here: what
-    /// the job uses next may be in the frame of a thread that does not exist, and the worker's
-    /// other jobs belong to the parent.
+    /// Calls code of the user that is part of a job. If that code calls `fork()`, the child is
+    /// aborted here. In the child, the job could use the frame of a thread that does not exist, and
+    /// the worker's other jobs belong to the parent.
     #[inline]
     pub(crate) fn run_users<R>(&self, f: impl FnOnce() -> R) -> Result<R, Payload> {
         let result = outcome::run(f);
@@ -124,8 +124,8 @@ impl Worker {
         result
     }
 
-    /// From here to `leave_tag`, what this worker runs has the isolation tag `tag`. Returns the tag
-    /// before.
+    /// Sets the isolation tag of what this worker runs. Returns the tag that it replaces, for
+    /// `leave_tag`.
     pub(crate) fn enter_tag(&self, tag: usize) -> usize {
         let outer = self.tag();
         self.leave_tag(tag);

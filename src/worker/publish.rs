@@ -40,12 +40,7 @@ impl Worker {
         true
     }
 
-    /// Makes the owner's next fork, or next end of one, take a slow path.
-    pub(crate) fn ask_for_forks(&self) {
-        self.forks.raise_demand();
-    }
-
-    /// Publishes all private forks, before the worker does something else.
+    /// Publishes all private forks, before the worker runs other work on top of them.
     pub(super) fn flush_forks(&self) {
         let published = self.forks.flush(|job| self.publish(job));
         self.published_forks(published);
@@ -108,8 +103,8 @@ impl Worker {
         }
     }
 
-    /// Queues a task for this worker only. Any thread may call this, and then has the worker woken
-    /// (`Registry::wake_for_pinned`).
+    /// Queues a task for this worker only. Any thread may call this. It then wakes the worker by
+    /// `Registry::wake_for_pinned`.
     pub(crate) fn pin(&self, job: JobRef) {
         self.pinned.push(job);
     }

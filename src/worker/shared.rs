@@ -29,8 +29,8 @@ use crate::task::fifo::Fifos;
 /// The most forks that a worker keeps public for thieves.
 const MOST_PUBLIC: usize = 8;
 
-/// The most rounds of looking around, or of waiting to become a searcher, before a worker parks.
-/// (Enough for all workers to be awake for the next of several broadcasts.)
+/// The most rounds that a worker looks around, or waits to become a searcher, before it parks.
+/// (With so many, workers stay awake from one of several broadcasts to the next.)
 pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
 
 /// A job, for the thread that is to run it.
@@ -78,12 +78,12 @@ pub(crate) struct Worker {
     pub(super) rng: AtomicU32,
     /// How many looks for work are left until one that begins with the injector.
     pub(super) looks_left: Cell<u32>,
-    /// The time of the last theft, by `ticks`; 0 after `theft_was_short` was set for it.
+    /// The time of the last steal, by `ticks`; 0 after `last_steal_was_short` was set for it.
     pub(super) stolen: Cell<u64>,
-    /// Whether the job of the last theft was too short, and how many forks this worker has left
-    /// alone since for that reason.
-    pub(super) theft_was_short: Cell<bool>,
-    pub(super) left_alone: Cell<u32>,
+    /// Whether the job of the last steal was too short, and how many steals this worker has skipped
+    /// since for that reason.
+    pub(super) last_steal_was_short: Cell<bool>,
+    pub(super) steals_skipped: Cell<u32>,
     /// A worker with private forks: its index, and its progress when it was seen. (Atomics, since
     /// the core may be lent while its thread looks.)
     pub(super) suspect: [AtomicUsize; 3],
@@ -91,7 +91,7 @@ pub(crate) struct Worker {
     pub(super) forces: AtomicU32,
     /// How many forks other workers had published at the last look.
     pub(super) forks_seen: AtomicUsize,
-    /// For how many rounds the worker looks around.
+    /// How many rounds the worker looks around before it parks.
     pub(super) rounds: AtomicU32,
     pub(super) counters: LiveCounters,
 }
@@ -108,7 +108,7 @@ pub(crate) struct Registry {
     /// Jobs from outside, and reinjected ones.
     pub(super) injector: Injector<JobRef>,
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
-    pub(super) guests: Injector<JobRef>,
+    pub(super) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
     pub(super) fifos: Fifos<Worker>,
     pub(super) sleep: Sleep,
@@ -140,7 +140,7 @@ pub(crate) struct Registry {
 }
 
 impl Worker {
-    /// Worker `index` of the `workers` that `registry` will have.
+    /// Makes the worker `index` of the `workers` that `registry` will have.
     pub(crate) fn new(
         index: usize,
         workers: usize,
@@ -173,8 +173,8 @@ impl Worker {
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),
             stolen: Cell::new(0),
-            theft_was_short: Cell::new(true),
-            left_alone: Cell::new(0),
+            last_steal_was_short: Cell::new(true),
+            steals_skipped: Cell::new(0),
             suspect: [usize::MAX, 0, 0].map(AtomicUsize::new),
             forces: AtomicU32::new(0),
             forks_seen: AtomicUsize::new(0),
@@ -217,7 +217,7 @@ impl Worker {
         self.tasks.pending()
     }
 
-    /// Whether only pinned jobs are pending here, so a thief could take nothing.
+    /// Returns whether a thief would find nothing here. (Pinned jobs are not for thieves.)
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
         self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
@@ -226,7 +226,7 @@ impl Worker {
     /// Whether a worker has no work. (Relaxed: it orders nothing.)
     #[inline]
     pub(crate) fn sees_idlers(&self) -> bool {
-        self.sleep().counts().somebody_idles()
+        self.sleep().counts().any_idle()
     }
 
     pub(crate) fn visit(&self) -> &cell::Cell<*const ()> {
@@ -265,7 +265,7 @@ impl Registry {
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
-            guests: Injector::new(),
+            cross_jobs: Injector::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
             handlers,
@@ -300,8 +300,8 @@ impl Registry {
         &self.injector
     }
 
-    pub(crate) fn guests(&self) -> &Injector<JobRef> {
-        &self.guests
+    pub(crate) fn cross_jobs(&self) -> &Injector<JobRef> {
+        &self.cross_jobs
     }
 
     pub(crate) fn fifos(&self) -> &Fifos<Worker> {

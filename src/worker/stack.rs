@@ -13,8 +13,8 @@ use crate::os::thread::Thread;
 /// The state of the jobs that run in place on the present stack.
 #[derive(Default)]
 pub(super) struct InPlace {
-    /// An address in the frame of the first of them, else 0. The distance from it is the room in
-    /// use.
+    /// An address in the frame of the outermost such job, or 0 if there is none. The distance from
+    /// it is the room in use.
     pub(super) from: Cell<usize>,
     /// The room; 0 until a second job runs in place.
     pub(super) room: Cell<usize>,
@@ -69,7 +69,7 @@ pub(super) struct Call(*mut dyn FnMut());
 unsafe impl Send for Call {}
 
 impl FurtherStack {
-    /// Starts a thread, which calls `serve` with what it is told.
+    /// Starts a thread that calls `serve`, which takes its orders from the `Calls`.
     pub(super) fn start(
         name: String,
         stack_size: usize,

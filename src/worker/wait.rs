@@ -7,21 +7,22 @@
 //! - *Restricted*: it may run only jobs with the isolation tag that the worker runs under at that
 //!   point (`job::Header`). If it waits for a task's handle, it may also run that task, and the
 //!   jobs whose tag is that task. A wait inside a task that has a handle is restricted.
-//! - *For another pool*: of this pool's jobs, it runs only pinned ones and *guests*.
+//! - *For another pool*: of this pool's jobs, it runs only pinned ones and *cross-pool jobs*.
 //!
 //! A *pinned* job (of a broadcast) is for one worker alone, which runs it in any wait.
 //!
-//! A *guest* is a job that a worker W of another pool asks this pool to run:
+//! A *cross-pool job* is a job that a worker W of another pool asks this pool to run:
 //! 1. a job that W hands over and waits for (`install` and similar calls);
 //! 2. a task that W spawns in this pool, and each task of a scope for which W waits;
 //! 3. a task that W joins by its handle before the task has begun. W sends a request for it
 //!    (`task/request.rs`).
 //!
-//! Guests have a queue of their own. Every wait takes from it. (Under `WaitPolicy::OwnDescendants`,
-//! a wait for the worker's own pool takes only guests that are descendants of what it waits for.)
-//! If the rules for other jobs allow a guest to run on top of the wait, the worker runs it there.
-//! If not, the worker hands off its core to a spare thread (`hand_off.rs`). That thread runs only
-//! guests and pinned jobs, and then passes the core on to a thread that waits without a core.
+//! Cross-pool jobs have a queue of their own. Every wait takes from it. (Under
+//! `WaitPolicy::OwnDescendants`, a wait for the worker's own pool takes only cross-pool jobs that
+//! are descendants of what it waits for.) If the rules for other jobs allow a cross-pool job to run
+//! on top of the wait, the worker runs it there. If not, the worker hands off its core to a spare
+//! thread (`hand_off.rs`). That thread runs only cross-pool jobs and pinned jobs, and then passes
+//! the core on to a thread that waits without a core.
 //!
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
@@ -38,14 +39,14 @@
 //! 2. *Waits for handles do not deadlock.* A task on top of A that waits for A would be such a
 //!    cycle. By the invariant, what is on top of A is part of A or of what A waits for. What waits
 //!    for A is neither.
-//! 3. *A job that a thread waits for begins.* If it is a guest, some worker of its pool waits, or
-//!    returns to the bottom of its stack, and takes guests in either case. If it is a job of the
-//!    waiter's own pool and the waiter has its core, the waiter itself could run it. (A worker that
-//!    waits for another pool reinjects its own tasks before it sleeps.) The waiter may be without
-//!    its core, because another thread wanted the core back or took it for a guest. Then any job
-//!    may be the one that the waiter needs. As long as there is such a waiter, the spare threads of
-//!    its pool run any job; and if all workers are in restricted waits and there is work, one of
-//!    them hands off its core to a thread that does the work.
+//! 3. *A job that a thread waits for begins.* If it is a cross-pool job, some worker of its pool
+//!    waits, or returns to the bottom of its stack, and takes cross-pool jobs in either case. If it
+//!    is a job of the waiter's own pool and the waiter has its core, the waiter itself could run
+//!    it. (A worker that waits for another pool reinjects its own tasks before it sleeps.) The
+//!    waiter may be without its core, because another thread wanted the core back or took it for a
+//!    cross-pool job. Then any job may be the one that the waiter needs. As long as there is such a
+//!    waiter, the spare threads of its pool run any job; and if all workers are in restricted waits
+//!    and there is work, one of them hands off its core to a thread that does the work.
 //! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
 //!    begun and waits in turn. As in 1 and 2, such waits form no cycle.
 //!
@@ -55,20 +56,20 @@
 //! These can still wait for ever:
 //! - pools that wait for each other by locks, by channels, or by `is_finished` in a loop, since
 //!   such waits ask for nothing;
-//! - a guest that runs on top of a wait where it should not, because no spare thread can be
-//!   started: under `OwnDescendants`, in a pool whose threads the user starts, if the system
+//! - a cross-pool job that runs on top of a wait where it should not, because no spare thread can
+//!   be started: under `OwnDescendants`, in a pool whose threads the user starts, if the system
 //!   refuses to start a thread, or if the limit of spare threads is reached. A dump reports such a
 //!   wait;
-//! - with `OwnDescendants`, a guest of a pool whose workers all wait for that pool.
+//! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool.
 //!
 //! # `WaitPolicy::OwnDescendants`
 //! In such a pool a wait runs only descendants of what it waits for, and pinned jobs. Everything
 //! that can be waited for has a tag there: the stolen side of a join, a scope, a task with a
 //! handle. A job's *ancestors* are its tag, the tag of that tag, and so on (`job::ancestors`). A
-//! wait for another pool also runs guests. Without that, two pools of one worker each would stop if
-//! they wait for each other. No core is handed off for work: the thread that wants its core back
-//! may need a lock that the core's holder has, and the holder keeps the core as long as it waits
-//! for its own work.
+//! wait for another pool also runs cross-pool jobs. Without that, two pools of one worker each
+//! would stop if they wait for each other. No core is handed off for work: the thread that wants
+//! its core back may need a lock that the core's holder has, and the holder keeps the core as long
+//! as it waits for its own work.
 //!
 //! A worker that takes a job which it may not run *reinjects* it: it gives the job to the injector,
 //! where every worker looks. Most waits are short. If each of them reinjected everything that is
@@ -98,9 +99,9 @@ use crate::worker::{JobRef, Tag};
 
 /// How many foreign jobs may run on top of each other in waits. (A guess.)
 const MOST_FOREIGN: u32 = 16;
-/// How many jobs that it may not run a wait reinjects in one look, except the last before it
-/// sleeps. (A guess: few, since most waits are short, and a reinjected job comes behind all
-/// others.)
+/// The most jobs that a wait reinjects in one look because it may not run them. The last look
+/// before it sleeps has no limit. (A guess. It is low because most waits are short, and a
+/// reinjected job is queued behind all others.)
 const MOST_REINJECTED: usize = 8;
 
 impl Worker {
@@ -115,12 +116,12 @@ impl Worker {
 
     fn work_until(&self, wait: &impl Wait) {
         self.flush_forks();
-        let _awaits = sim::awaits(wait.elsewhere().unwrap_or(self.registry().address()));
+        let _awaits = sim::awaits(wait.other_pool().unwrap_or(self.registry().address()));
         let outer = self.waits_for.load(Ordering::Relaxed);
         self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
         let mut searching = false;
         let mut round = 0;
-        let mut hosting = Hosting::default();
+        let mut hand_offs = HandOffs::default();
         while !wait.done() {
             self.registry().abort_if_lost();
             sim::point();
@@ -130,12 +131,12 @@ impl Worker {
                 continue;
             }
             let found = self.find_in_wait(wait, searching, MOST_REINJECTED);
-            if let Some(job) = found.or_else(|| self.guest_in_wait(wait, &mut hosting)) {
+            if let Some(job) = found.or_else(|| self.cross_job_in_wait(wait, &mut hand_offs)) {
                 self.stop_searching_if(&mut searching);
                 self.run_in_wait(job, wait, || self.next_own_task(wait));
                 round = 0;
             } else if round < ROUNDS {
-                if wait.is_elsewhere() {
+                if wait.is_for_other_pool() {
                     self.stop_searching_if(&mut searching);
                 } else {
                     searching = searching || self.sleep().start_searching();
@@ -147,15 +148,15 @@ impl Worker {
                 round = 0;
             } else {
                 self.stop_searching_if(&mut searching);
-                searching = self.sleep_restricted(wait, &mut hosting);
+                searching = self.sleep_restricted(wait, &mut hand_offs);
             }
         }
         self.stop_searching_if(&mut searching);
-        if hosting.is_refused {
+        if hand_offs.is_refused {
             self.registry().count_refused_hand_off(false);
         }
-        if hosting.passed_by && !self.registry().guests().is_empty() {
-            self.registry().sleep().notify_of_guest();
+        if hand_offs.has_left_job && !self.registry().cross_jobs().is_empty() {
+            self.registry().sleep().notify_of_cross_job();
         }
         self.waits_for.store(outer, Ordering::Relaxed);
     }
@@ -169,16 +170,16 @@ impl Worker {
     /// Runs any one job. Returns whether it found one.
     pub(crate) fn run_one(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
-        // The job on top has another tag, and must not publish the caller's forks with that.
+        // The job on top may have another tag, and must not publish the caller's forks with it.
         self.flush_forks();
         let job = self.pop_pinned().or_else(|| self.newest_task());
-        let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.guest());
+        let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.cross_job());
         let job = job.or_else(|| self.injected());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
-    /// Runs a job from the injector if a caller from outside has waited for long. Called amid work
-    /// of any length.
+    /// Runs a job from the injector if a caller from outside has waited for long. Long work calls
+    /// this now and then.
     #[inline]
     pub(crate) fn serve_late_callers(&self) {
         if self.registry().is_late() {
@@ -204,7 +205,7 @@ impl Worker {
         outcome::run_or_abort(|| self.make_way());
         self.flush_forks();
         let job = self.pop_pinned().or_else(|| self.newest_task());
-        let job = job.or_else(|| self.newest_public_fork());
+        let job = job.or_else(|| self.forks.pop_newest_public());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
@@ -246,74 +247,75 @@ impl Worker {
         self.waits_for.store(waits_for, Ordering::Relaxed);
     }
 
-    /// The next of this worker's tasks for a wait that goes on, unless a thread may want the core.
+    /// Returns the next of this worker's tasks that the wait may run. Returns `None` if the wait is
+    /// over or a thread may want the core.
     #[inline]
     fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
         sim::point();
-        let stops = wait.done() || wait.is_elsewhere() || self.threads_off() > 0;
+        let stops = wait.done() || wait.is_for_other_pool() || self.threads_off() > 0;
         if stops { None } else { self.own_task(wait, MOST_REINJECTED) }
     }
 
-    /// Finds a job of this pool that the wait may run; in a wait for another pool, a pinned one.
-    /// Reinjects at most `most` of the worker's own tasks that it may not run, and as many of those
-    /// in the injector.
+    /// Finds a job of this pool that the wait may run. In a wait for another pool, that is a pinned
+    /// job. Reinjects the jobs that it may not run: at most `most` of the worker's own tasks, and
+    /// as many from the injector.
     fn find_in_wait(&self, wait: &impl Wait, searching: bool, most: usize) -> Option<JobRef> {
-        if wait.is_elsewhere() {
+        if wait.is_for_other_pool() {
             return self.pop_pinned();
         }
-        let guest = || if self.may_run_any(wait) { self.guest() } else { None };
-        self.own_task(wait, most).or_else(|| self.leapfrog(wait)).or_else(guest).or_else(|| {
+        let cross_job = || if self.may_run_any(wait) { self.cross_job() } else { None };
+        self.own_task(wait, most).or_else(|| self.leapfrog(wait)).or_else(cross_job).or_else(|| {
             if searching || !self.may_run_any(wait) { self.foreign(wait, most) } else { None }
         })
     }
 
-    /// Finds a guest that may run on top of this wait.
-    fn guest_in_wait(&self, wait: &impl Wait, hosting: &mut Hosting) -> Option<JobRef> {
-        if self.waits_for_own_work() && !wait.is_elsewhere() {
-            return self.own_guest(wait);
+    /// Finds a cross-pool job that may run on top of this wait.
+    fn cross_job_in_wait(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> Option<JobRef> {
+        if self.waits_for_own_work() && !wait.is_for_other_pool() {
+            return self.own_cross_job(wait);
         }
-        let job = self.guest()?;
-        if self.may_host(&job, wait) || !self.may_hand_off(hosting) {
+        let job = self.cross_job()?;
+        if self.may_run_cross_job(&job, wait) || !self.may_hand_off(hand_offs) {
             return Some(job);
         }
-        // Before this worker sleeps, it hands off its core for this guest.
-        self.registry().guests().push(job);
-        hosting.passed_by = true;
+        // Before this worker sleeps, it hands off its core for this cross-pool job.
+        self.registry().cross_jobs().push(job);
+        hand_offs.has_left_job = true;
         None
     }
 
     /// Whether the wait may hand off its core for work.
-    fn may_hand_off(&self, hosting: &Hosting) -> bool {
-        !hosting.is_refused && !self.waits_for_own_work()
+    fn may_hand_off(&self, hand_offs: &HandOffs) -> bool {
+        !hand_offs.is_refused && !self.waits_for_own_work()
     }
 
-    /// Finds a guest that is a descendant of what is awaited.
-    fn own_guest(&self, wait: &impl Wait) -> Option<JobRef> {
-        let guests = self.registry().guests();
-        (0..guests.len()).find_map(|_| {
-            let job = self.guest()?;
+    /// Finds a cross-pool job that is a descendant of what is awaited.
+    fn own_cross_job(&self, wait: &impl Wait) -> Option<JobRef> {
+        let cross_jobs = self.registry().cross_jobs();
+        (0..cross_jobs.len()).find_map(|_| {
+            let job = self.cross_job()?;
             if self.may_run(&job, wait) {
                 return Some(job);
             }
-            self.registry().reinject_guest(job);
+            self.registry().reinject_cross_job(job);
             None
         })
     }
 
-    /// Whether a guest may run on top of this wait, by the rules for a wait for this pool.
-    fn may_host(&self, job: &JobRef, wait: &impl Wait) -> bool {
+    /// Whether a cross-pool job may run on top of this wait, by the rules for a wait for this pool.
+    fn may_run_cross_job(&self, job: &JobRef, wait: &impl Wait) -> bool {
         let is_free = self.tag() == NO_TAG && self.jobs_on_stack() <= MOST_FOREIGN;
         is_free || self.may_run_any(wait) || self.tag() == job.tag() || is_awaited(job, wait)
     }
 
     /// Takes the newest of this worker's tasks that it may run, else a job pinned to it. Every so
-    /// often it takes pinned jobs, guests and injected jobs first, so that these do not starve.
-    /// Jobs that it may not run are reinjected.
+    /// often it takes pinned jobs, cross-pool jobs and injected jobs first, so that these do not
+    /// starve. Jobs that it may not run are reinjected.
     #[inline]
     fn own_task(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
-        if self.looks_elsewhere() {
-            let guest = || if self.may_run_any(wait) { self.guest() } else { None };
-            let job = self.pop_pinned().or_else(guest);
+        if self.begins_with_injector() {
+            let cross_job = || if self.may_run_any(wait) { self.cross_job() } else { None };
+            let job = self.pop_pinned().or_else(cross_job);
             if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
             }
@@ -332,8 +334,8 @@ impl Worker {
         if let Some(job) = self.stolen(|| wait.done(), |job| self.accept(job, wait)) {
             return Some(job);
         }
-        // A worker's private forks have the tag of the job that it runs. (Other threads cannot see
-        // the ancestors of that.)
+        // A worker's private forks have the tag of the job that it runs. (Other threads cannot look
+        // at that job's ancestors, which may end at any time.)
         let may_have = |other: &Worker| {
             let tag = other.tag();
             let any = self.waits_for_own_work() || self.may_run_any(wait);
@@ -377,7 +379,7 @@ impl Worker {
     }
 
     fn may_run_any(&self, wait: &impl Wait) -> bool {
-        !wait.is_elsewhere() && self.may_run_any_task()
+        !wait.is_for_other_pool() && self.may_run_any_task()
     }
 
     /// Returns the job, or reinjects it if this worker may not run it now.
@@ -392,7 +394,7 @@ impl Worker {
     /// Parks until there is work or the wait is over. Returns whether this worker counts as a
     /// searcher.
     fn sleep_in_wait(&self, wait: &impl Wait, searching: bool) -> bool {
-        if !wait.ask_wake() {
+        if !wait.register_waker() {
             return searching;
         }
         self.counters.parks.count();
@@ -415,22 +417,22 @@ impl Worker {
 
     /// Like `sleep_in_wait`, for a worker that may run only some jobs. It has to take a job to see
     /// whether it may run it.
-    fn sleep_restricted(&self, wait: &impl Wait, hosting: &mut Hosting) -> bool {
-        if wait.is_elsewhere() {
+    fn sleep_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> bool {
+        if wait.is_for_other_pool() {
             self.reinject_tasks();
         }
-        if !wait.ask_wake() {
+        if !wait.register_waker() {
             return false;
         }
         self.counters.parks.count();
         let sleep = self.sleep();
-        if wait.is_elsewhere() {
+        if wait.is_for_other_pool() {
             sleep.announce_restricted(self.index, [None, None], true);
         } else {
             // Under `OwnDescendants`, it must not be woken for jobs that it would reinject at once.
             let own = (!self.waits_for_own_work()).then(|| self.tag());
             sleep.announce_restricted(self.index, [own, wait.tag()], own.is_some());
-            // All public jobs may be for other workers, and the jobs that it may run private.
+            // All public jobs may be for other workers, while those that it may run are private.
             self.announce_and_look();
             self.look_behind();
         }
@@ -439,12 +441,13 @@ impl Worker {
         let mut job = if is_over { None } else { self.find_in_wait(wait, true, usize::MAX) };
         let mut hands_off = false;
         if !is_over && job.is_none() {
-            job = self.guest_in_wait(wait, hosting);
-            let guest_waits = hosting.passed_by && !self.registry().guests().is_empty();
-            let work_waits = || guest_waits || self.is_missed();
-            hands_off = job.is_none() && self.may_hand_off(hosting) && work_waits();
+            job = self.cross_job_in_wait(wait, hand_offs);
+            let cross_job_waits =
+                hand_offs.has_left_job && !self.registry().cross_jobs().is_empty();
+            let work_waits = || cross_job_waits || self.is_missed();
+            hands_off = job.is_none() && self.may_hand_off(hand_offs) && work_waits();
         }
-        let forces_next = !wait.is_elsewhere() && self.is_to_force();
+        let forces_next = !wait.is_for_other_pool() && self.is_to_force();
         let mut woken = if job.is_some() || hands_off || forces_next || must_leave() {
             !sleep.leave_restricted(self.index)
         } else {
@@ -458,15 +461,15 @@ impl Worker {
         } else if hands_off {
             self.stop_searching_if(&mut woken);
             if !self.wait_off_core(wait, true) {
-                hosting.is_refused = true;
+                hand_offs.is_refused = true;
                 self.registry().count_refused_hand_off(true);
             }
         }
         woken
     }
 
-    /// Whether there is work that a thread without a core may need, and no worker to run it once
-    /// this one sleeps: lemma 6 of `sleep/mod.rs`.
+    /// Returns whether there is work that a thread without a core may need, and that no worker will
+    /// run once this one sleeps: lemma 6 of `sleep/mod.rs`.
     fn is_missed(&self) -> bool {
         let sleep = self.sleep();
         sleep.some_wait_off()
@@ -475,13 +478,13 @@ impl Worker {
     }
 }
 
-/// What a wait remembers of guests that must not run on top of it.
+/// What a wait remembers of its attempts to hand off the core for cross-pool jobs.
 #[derive(Default)]
-struct Hosting {
-    /// Whether the core could not be handed off. Then they run on top of it all the same.
+struct HandOffs {
+    /// Whether the core could not be handed off. Then such jobs run on top of the wait.
     is_refused: bool,
-    /// Whether it has left one to other workers.
-    passed_by: bool,
+    /// Whether it has left such a job in its queue.
+    has_left_job: bool,
 }
 
 /// Whether the job is what is awaited, or part of it.

@@ -1,4 +1,4 @@
-//! Which further workers a worker wakes that has found a job, or is about to begin one.
+//! A worker that has found a job, or is about to begin one, wakes further workers.
 #![deny(unsafe_code)]
 
 use super::callers::Length;
@@ -7,21 +7,22 @@ use crate::sleep::Stopped;
 use crate::sync::Ordering;
 use crate::sync::fence;
 
-/// The most workers that a worker which has found a job wakes: two, so that all are awake after log
-/// n steps.
+/// The most workers that a searcher wakes when it has found a job. With two, n workers are awake
+/// after log n steps.
 const MOST_WOKEN: usize = 2;
-/// How many workers may search before a worker begins a job that is expected to take long. (They
-/// may all be woken on the same processor, and late. Without this, the last of 16 or 32 items of a
-/// loop that sleep begins after 1.2 times as long: medians on two shared virtual cores.)
+/// How many searchers a worker makes sure of before it begins a job that is expected to take long.
+/// (A worker that was woken may start late, on the same processor. Without this, the last of 16 or 32
+/// items of a loop that sleep begins after 1.2 times as long: medians on two shared virtual cores.)
 const MOST_WOKEN_AHEAD: usize = 6;
 
 impl Worker {
     /// Stops searching. Wakes parked workers if more jobs are public than searchers are left.
     pub(crate) fn stop_searching(&self) {
         self.look_again(self.sleep().stop_searching());
-        // Relaxed: if it comes too early, the next worker that ends a job or waits sees the guest.
-        if !self.registry().guests().is_empty() {
-            self.sleep().notify_of_guest();
+        // Relaxed: if it comes too early, the next worker that ends a job or waits sees the
+        // cross-pool job.
+        if !self.registry().cross_jobs().is_empty() {
+            self.sleep().notify_of_cross_job();
         }
     }
 
@@ -36,8 +37,8 @@ impl Worker {
         (0..wanted).for_each(|_| self.sleep().wake_one());
     }
 
-    /// If long jobs are expected, wakes workers for its public jobs before it begins one itself: a
-    /// worker that was woken already may come late.
+    /// If long jobs are expected, wakes workers for this worker's public jobs before it begins one
+    /// itself. A worker that was woken before may start late.
     pub(super) fn wake_ahead(&self) {
         if self.registry().callers().expect() == Length::Long {
             let public = self.forks.public() + self.tasks.public();
@@ -45,13 +46,8 @@ impl Worker {
         }
     }
 
-    /// Called by the new holder of a core that was parked.
-    pub(crate) fn unparked(&self) {
-        self.sleep().unparked();
-    }
-
-    /// How many workers the last searcher, which has found a job, is to wake: for other public
-    /// jobs, or else one for private forks.
+    /// Returns how many workers the last searcher wakes when it has found a job: some for other
+    /// public jobs, or one for private forks.
     pub(super) fn jobs_for_others(&self) -> usize {
         // As in `announce_and_look`.
         fence(Ordering::SeqCst);
@@ -65,7 +61,7 @@ impl Worker {
     fn public_jobs(&self, most: usize) -> usize {
         let stray = usize::from(self.sees_stray_pinned());
         let registry = self.registry();
-        let outside = registry.injector().len() + registry.guests().len();
+        let outside = registry.injector().len() + registry.cross_jobs().len();
         let mut jobs = outside + self.tasks.public() + stray;
         for other in self.others() {
             if jobs >= most {
@@ -90,11 +86,12 @@ impl Registry {
         }
     }
 
-    /// Whether work has come from outside, or a worker that is not parked shows or hides some.
+    /// Returns whether a job from outside is queued, or a worker that is not parked has public or
+    /// private work.
     fn shows_work(&self) -> bool {
         let workers = self.workers().iter();
         let mut awake = workers.filter(|worker| !self.sleep().is_parked(worker.index));
-        let outside = !self.injector().is_empty() || !self.guests().is_empty();
+        let outside = !self.injector().is_empty() || !self.cross_jobs().is_empty();
         outside || awake.any(|worker| worker.shows_work() || worker.forks.hides_work())
     }
 }

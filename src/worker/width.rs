@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Acting, Worker};
 use crate::job::NO_TAG;
 use crate::pool::ThreadPoolBuilder;
-use crate::sleep::{Entered, Kind, OffCore};
+use crate::sleep::{CoreThread, Entered, Kind};
 use crate::sync::counted::writes;
 use crate::worker::join_job::JoinJob;
 use crate::worker::shared::Registry;
@@ -33,7 +33,7 @@ fn park(worker: &Worker) {
     let sleep = worker.sleep();
     assert!(sleep.start_searching());
     sleep.free_core(worker.index);
-    let me = OffCore::at_bottom(worker.index, true);
+    let me = CoreThread::at_bottom(worker.index, true);
     let entered = sleep.announce(worker.index, Kind::Idle(&me), true, false);
     assert!(entered == Entered::Announced && !worker.announce_and_look());
 }

@@ -1,5 +1,5 @@
-//! What a system without threads and without a clock has to run, on the caller: `ci/platforms` loads
-//! this into Node.
+//! What a system without threads and without a clock has to run, on the caller: `ci/platforms`
+//! loads this into Node.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};

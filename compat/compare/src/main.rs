@@ -1,6 +1,6 @@
-//! Workloads of rayon's kind. `compare serve [--pin]` runs those that it is told to; `compare contest
-//! RAYON DROP_IN [--pin] [--rounds N] [CASE...]` tells two of these, built with two cores, in turn,
-//! and prints a table.
+//! Workloads of rayon's kind. `compare serve [--pin]` runs those that it is told to; `compare
+//! contest RAYON DROP_IN [--pin] [--rounds N] [CASE...]` tells two of these, built with two cores,
+//! in turn, and prints a table.
 
 mod cases;
 mod clock;

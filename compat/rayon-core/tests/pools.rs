@@ -182,8 +182,8 @@ fn the_builders_thread_may_be_the_first() {
 
 // ---- several pools ----
 
-/// Calls `wait` with two pools of one thread on that of the first. It has that wait for the second's
-/// thread, which asks the first's for something.
+/// Calls `wait` with two pools of one thread on that of the first. It has that wait for the
+/// second's thread, which asks the first's for something.
 fn in_turn(wait: fn(&ThreadPool, &(dyn Fn() + Sync))) {
     let (here, there) = (pool(1), pool(1));
     let asked = AtomicUsize::new(0);

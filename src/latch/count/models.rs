@@ -89,7 +89,7 @@ impl Scope {
     /// The wait of an opener that sleeps.
     fn wait(&self) {
         while !self.count().done() {
-            if self.count().ask_wake() {
+            if self.count().register_waker() {
                 self.parker.park();
             }
         }
@@ -106,7 +106,7 @@ impl Scope {
 
     /// The wait of an opener that is no worker. It does not check again when it is woken.
     fn wait_outside(&self) {
-        if self.count().ask_wake() {
+        if self.count().register_waker() {
             self.parker.park();
         }
         self.leave();
@@ -142,10 +142,10 @@ fn check_two_ends(wait: fn(&Scope), check_wakes: fn(usize)) {
     });
 }
 
-/// Fails when `ask_wake` ignores the count that it found beside `WAITING`, or does not move
+/// Fails when `register_waker` ignores the count that it found beside `WAITING`, or does not move
 /// `local`, and when `end_remote` touches the count again or is not Release.
 ///
-/// Weakened: `latch/count.rs ask_wake: waiting >> 1 != 0 => true`
+/// Weakened: `latch/count.rs register_waker: waiting >> 1 != 0 => true`
 #[test]
 fn the_last_task_wakes_an_opener_that_sleeps() {
     check_two_ends(Scope::wait, |wakes| assert!(wakes <= 1));
@@ -159,7 +159,7 @@ fn an_opener_that_polls_sees_all_that_the_tasks_did_and_is_not_woken() {
     check_two_ends(Scope::poll, |wakes| assert_eq!(wakes, 0));
 }
 
-/// Fails when `end_remote` is not Acquire, and when either step of `ask_wake` is not.
+/// Fails when `end_remote` is not Acquire, and when either step of `register_waker` is not.
 ///
 /// Weakened: `latch/count.rs end_remote: Ordering::AcqRel => Ordering::Release`
 #[test]
@@ -219,7 +219,7 @@ fn tasks_that_spawn_are_waited_for_by_an_opener_that_polls() {
 /// The opener runs what another worker spawned and the other way round, so both parts of the count
 /// are at times negative.
 ///
-/// Fails when `done` leaves out `local`, and when `ask_wake` adds it without taking it.
+/// Fails when `done` leaves out `local`, and when `register_waker` adds it without taking it.
 ///
 /// Weakened: `latch/count.rs done: self.local.get() => 0`
 #[test]
@@ -252,17 +252,17 @@ fn a_task_counts_once_whoever_spawns_and_runs_it() {
 
 /// An opener registers, is woken for another reason, and spawns once more.
 ///
-/// Fails when `ask_wake` leaves `local` where it is, and when it returns false because `WAITING` is
-/// set.
+/// Fails when `register_waker` leaves `local` where it is, and when it returns false because
+/// `WAITING` is set.
 ///
-/// Weakened: `latch/count.rs ask_wake: self.local.take() => self.local.get()`
+/// Weakened: `latch/count.rs register_waker: self.local.take() => self.local.get()`
 #[test]
 fn an_opener_that_spawns_after_it_has_asked_waits_for_that_task() {
     loom::model(|| {
         let scope = Scope::new(2);
         scope.spawn_as_opener(0);
         let first = start(&scope, |scope| scope.run(0));
-        let _ = scope.count().ask_wake();
+        let _ = scope.count().register_waker();
         scope.spawn_as_opener(1);
         let second = start(&scope, |scope| scope.run(1));
         scope.wait();

@@ -51,7 +51,7 @@ impl Tasks {
         assert!(self.runs[..tasks].iter().all(ran));
     }
 
-    // ---- worker/publish.rs, worker/find.rs. A `bool` says whether a sleeper would be woken. --------
+    // ---- worker/publish.rs, worker/find.rs. A `bool` says whether a sleeper would be woken. -----
 
     fn push(&self, task: usize) -> bool {
         self.queues[OWNER].push(task);

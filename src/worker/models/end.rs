@@ -17,7 +17,7 @@ fn a_sleeping_worker_ends_with_its_pool() {
 
 /// The thread of worker `me`, which has just found no work, until the pool ends.
 fn park_until_end(pool: &Pool, me: usize) {
-    let me = OffCore::at_bottom(me, true);
+    let me = CoreThread::at_bottom(me, true);
     pool.act_as(me.core(), |worker| {
         let mut searching = true;
         let mut goes_on = worker.park(&me, false, true);

@@ -7,7 +7,7 @@ use crate::fork::install::Borrowed;
 fn borrow(pool: &Pool) {
     if let Some(borrowed) = Borrowed::core(pool.registry()) {
         // What only the core's holder may touch.
-        borrowed.worker.looks_elsewhere();
+        borrowed.worker.begins_with_injector();
     }
 }
 
@@ -64,7 +64,7 @@ fn check_pinned(go: fn(&Pool)) {
         let pool = Pool::new(3);
         let worker = fall_asleep(&pool, 1);
         assert!(matches!(pool.sleep().lend(), Some((1, Stopped::Fine))));
-        let sentry = OffCore::at_bottom(2, true);
+        let sentry = CoreThread::at_bottom(2, true);
         let _ = pool.sleep().announce(2, Kind::Idle(&sentry), false, true);
         let worker = pool.start(sleep_on(worker));
         let borrower = pool.start(go);
@@ -94,19 +94,19 @@ fn a_pinned_job_is_run_though_the_holder_hands_off_the_core() {
 fn check_lent_sentry(publish: fn(&Pool)) {
     check(move || {
         let pool = Pool::new(3);
-        let sentry = OffCore::at_bottom(1, true);
+        let sentry = CoreThread::at_bottom(1, true);
         let _ = pool.sleep().announce(1, Kind::Idle(&sentry), false, true);
         let _ = pool.sleep().announce(2, Kind::Blocked, false, true);
         let blocked = pool.start(|pool| {
             let worker = pool.worker(2);
             let look_hard = || worker.announce_and_look_hard();
             pool.sleep().sleep(2, Kind::Blocked, || worker.watch(), look_hard);
-            worker.unparked();
-            pool.run_one(&OffCore::at_bottom(2, true), true);
+            worker.sleep().unparked();
+            pool.run_one(&CoreThread::at_bottom(2, true), true);
         });
         let borrower = pool.start(|pool| {
             let (index, stopped) = pool.sleep().lend().unwrap();
-            pool.worker(index).unparked();
+            pool.sleep().unparked();
             pool.worker(index).look_again(stopped);
         });
         publish(&pool);
@@ -116,7 +116,7 @@ fn check_lent_sentry(publish: fn(&Pool)) {
     });
 }
 
-/// Who borrows the sentry's core looks in its place.
+/// The borrower of the sentry's core looks in the place of the sentry.
 ///
 /// Weakened: `sleep/lend.rs take_parked: stopped = Stopped::LookAgain; =>`
 #[test]

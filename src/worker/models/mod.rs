@@ -21,17 +21,17 @@ use self::pool::{Pool, Thread, check, check_within};
 use super::*;
 use crate::job::NO_TAG;
 use crate::latch::{Awaited, Latch, Wait, Waiter};
-use crate::sleep::{Counts, Kind, OffCore, Stopped};
+use crate::sleep::{CoreThread, Counts, Kind, Stopped};
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The thread of worker `me`, until it has run a job.
 fn run_one(me: usize) -> impl FnOnce(&Pool) {
-    move |pool| pool.run_one(&OffCore::at_bottom(me, true), false)
+    move |pool| pool.run_one(&CoreThread::at_bottom(me, true), false)
 }
 
 /// Lets worker `me` sleep, and not as the sentry. Its thread then starts with `sleep_on`.
 fn fall_asleep(pool: &Pool, me: usize) -> Thread {
-    let thread = OffCore::at_bottom(me, true);
+    let thread = CoreThread::at_bottom(me, true);
     let _ = pool.sleep().announce(me, Kind::Idle(&thread), false, false);
     thread
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{self, JoinHandle};
 
 use crate::job::NO_TAG;
-use crate::sleep::{Counts, OffCore, Sleep};
+use crate::sleep::{CoreThread, Counts, Sleep};
 use crate::worker::handlers::Handlers;
 use crate::worker::join_job::JoinJob;
 use crate::worker::settings::{Settings, TaskOrder, WaitPolicy};
@@ -16,7 +16,7 @@ use crate::worker::shared::Registry;
 use crate::worker::{Acting, Execute, Header, JobRef, Tag, Worker};
 
 /// A thread of a pool at the bottom of its stack.
-pub(super) type Thread = Arc<OffCore>;
+pub(super) type Thread = Arc<CoreThread>;
 
 /// Runs a model under every schedule.
 pub(super) fn check(model: impl Fn() + Send + Sync + 'static) {

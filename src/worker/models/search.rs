@@ -176,7 +176,7 @@ fn a_sentry_from_outside_is_not_woken() {
 fn a_job_finds_a_thread_that_has_just_been_started() {
     check(|| {
         let pool = Pool::new(2);
-        let me = OffCore::at_bottom(1, false);
+        let me = CoreThread::at_bottom(1, false);
         let worker = pool.start(sleep_on(me.clone()));
         pool.sleep().park_new(&me);
         pool.push_task(0);
@@ -206,13 +206,13 @@ fn check_unparked(rise: fn(&Pool), publish: fn(&Pool)) {
 fn rise_woken(pool: &Pool) {
     // The latest to park.
     pool.sleep().wake_one();
-    pool.worker(2).unparked();
+    pool.sleep().unparked();
     pool.worker(2).stop_searching();
 }
 
 fn rise_lent(pool: &Pool) {
     assert!(matches!(pool.sleep().lend(), Some((2, Stopped::Fine))));
-    pool.worker(2).unparked();
+    pool.sleep().unparked();
 }
 
 /// A worker that was woken is not taken for parked by a searcher on which it relies.

@@ -3,18 +3,18 @@
 use super::*;
 
 /// A wait for another pool.
-struct Elsewhere(Arc<Latch>);
+struct OtherPool(Arc<Latch>);
 
-impl Wait for Elsewhere {
+impl Wait for OtherPool {
     fn done(&self) -> bool {
         self.0.done()
     }
 
-    fn ask_wake(&self) -> bool {
-        self.0.ask_wake()
+    fn register_waker(&self) -> bool {
+        self.0.register_waker()
     }
 
-    fn elsewhere(&self) -> Option<usize> {
+    fn other_pool(&self) -> Option<usize> {
         Some(1)
     }
 
@@ -23,7 +23,7 @@ impl Wait for Elsewhere {
     }
 
     fn what(&self) -> Awaited {
-        Awaited::Elsewhere
+        Awaited::OtherPool
     }
 }
 
@@ -84,35 +84,35 @@ fn a_job_from_outside_finds_a_restricted_wait() {
     check_restricted(|pool, job| pool.registry().inject(job));
 }
 
-/// A guest wakes a worker that waits for another pool.
+/// A cross-pool job wakes a worker that waits for another pool.
 ///
-/// Weakened: `sleep/wake.rs notify_of_guest: self.wake_one_restricted(); =>`
+/// Weakened: `sleep/wake.rs notify_of_cross_job: self.wake_one_restricted(); =>`
 #[test]
-fn a_guest_finds_a_worker_that_waits_elsewhere() {
+fn a_cross_job_finds_a_worker_that_waits_for_another_pool() {
     check(|| {
         let pool = Pool::new(2);
         let latch = Arc::new(Latch::new());
-        let guest = setter(&pool, NO_TAG, 1, &latch);
-        let worker = pool.start(move |pool| pool.worker(1).wait_until(&Elsewhere(latch)));
-        pool.registry().invite(guest);
+        let cross_job = setter(&pool, NO_TAG, 1, &latch);
+        let worker = pool.start(move |pool| pool.worker(1).wait_until(&OtherPool(latch)));
+        pool.registry().inject_cross_job(cross_job);
         worker.join().unwrap();
         pool.nobody_is_counted();
     });
 }
 
-/// The thread of core 0 waits for another pool, within a task that must not end up beneath a guest:
-/// it hands its core to a spare thread, which runs the guest, by which that wait is over, and
-/// passes the core on.
+/// The thread of core 0 waits for another pool, within a task that must not end up beneath a
+/// cross-pool job: it hands its core to a spare thread, which runs the cross-pool job, by which
+/// that wait is over, and passes the core on.
 ///
 /// Weakened: `sleep/hand_off.rs give_to_any: self.give_to_waiting(list, core) => false`
 #[test]
-fn a_core_that_was_handed_off_for_a_guest_is_passed_on() {
+fn a_core_that_was_handed_off_for_a_cross_job_is_passed_on() {
     check(|| {
         let pool = Pool::new(1);
         let latch = Arc::new(Latch::new());
-        let guest = setter(&pool, NO_TAG, 0, &latch);
-        let publisher = pool.start(|pool| pool.registry().invite(guest));
-        pool.within_tag(0, |worker| worker.wait_until(&Elsewhere(latch)));
+        let cross_job = setter(&pool, NO_TAG, 0, &latch);
+        let publisher = pool.start(|pool| pool.registry().inject_cross_job(cross_job));
+        pool.within_tag(0, |worker| worker.wait_until(&OtherPool(latch)));
         pool.worker(0).give_back();
         publisher.join().unwrap();
         pool.end();

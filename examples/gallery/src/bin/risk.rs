@@ -2,7 +2,8 @@
 //! Carlo: many random years, by the model of Black and Scholes, in weekly steps.
 //!
 //! The results have the same bits on any number of threads. Each year has random numbers of its
-//! own, and `par_deterministic_reduce` adds in an order that only depends on how many numbers there are.
+//! own, and `par_deterministic_reduce` adds in an order that only depends on how many numbers there
+//! are.
 
 use std::path::PathBuf;
 
