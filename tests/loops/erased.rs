@@ -7,10 +7,13 @@ use filch::prelude::*;
 /// Takes a producer, which may borrow.
 type Take<'t, T> = &'t mut dyn FnMut(Erased<'_, T>);
 
+/// Calls what it is given with a producer.
+type WithProducer<'i, T> = dyn FnOnce(Take<'_, T>) + Send + 'i;
+
 /// An indexed iterator over `T`.
 pub struct ErasedIter<'i, T> {
     len: usize,
-    with_producer: Box<dyn FnOnce(Take<'_, T>) + Send + 'i>,
+    with_producer: Box<WithProducer<'i, T>>,
 }
 
 impl<'i, T: Send> ErasedIter<'i, T> {
