@@ -148,6 +148,10 @@ same! {
     ScopedJoinHandle<'static, T> = Arc<Mutex<T>>;
 }
 
+// Gangs. A member stays on its thread.
+exactly! { ALL; GangError }
+exactly! { UNPIN; Member<'static> }
+
 // Graphs. A reference to a graph gives access to values that need not be `Sync`, so it is not; nor
 // may any of its parts be seen after a panic, since it holds closures and errors of any kind.
 exactly! { SEND | UNPIN; graph::Graph<'static>, graph::Subgraph<'static, 'static> }

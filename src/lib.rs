@@ -11,6 +11,7 @@
 //! [benchmarks]: crate::guide::benchmarks
 //! [start]: crate::guide::getting_started
 //! [choosing]: crate::guide::choosing
+//! [dataflow]: crate::guide::dataflow
 //! [rayon]: crate::guide::from_rayon
 //! [replay]: crate::guide::deterministic_rayon
 //! [threads]: crate::guide::from_threads
@@ -71,6 +72,8 @@ pub use fork::{
     broadcast, current_thread_has_pending_tasks, in_place_scope, join, join_context, scope, spawn,
     spawn_broadcast, spawn_fifo, yield_local, yield_now,
 };
+#[cfg(not(loom))]
+pub use fork::{GangError, Member, gang};
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
 pub use observe::{Dump, dump};

@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 mod broadcast;
+#[cfg(not(loom))]
+mod gang;
 mod handle;
 mod in_pool;
 pub(crate) mod install;
@@ -12,6 +14,8 @@ mod tasks;
 
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
+#[cfg(not(loom))]
+pub use gang::{GangError, Member, gang};
 pub use handle::{CancelOnDrop, JoinHandle};
 pub use join::{FnContext, join, join_context};
 pub(crate) use join::{join_context_in, join_in, join_on_worker};

@@ -3,7 +3,8 @@
 //! | page | for |
 //! | --- | --- |
 //! | [`getting_started`] | the first loop, the first join, the first pool |
-//! | [`choosing`] | which tool when: loop, join, scope, spawn, broadcast |
+//! | [`choosing`] | which tool when: loop, join, scope, spawn, broadcast, graph, stream, gang |
+//! | [`dataflow`] | graphs of tasks, ordered streams, gangs |
 //! | [`from_rayon`] | what differs from rayon, and two ways to come over |
 //! | [`deterministic_rayon`] | unchanged rayon programs whose schedule a seed decides |
 //! | [`from_threads`] | std's threads, scopes and channels, and what becomes of them |
@@ -20,6 +21,10 @@ pub mod getting_started {
 
 pub mod choosing {
     #![doc = include_str!("choosing.md")]
+}
+
+pub mod dataflow {
+    #![doc = include_str!("dataflow.md")]
 }
 
 pub mod from_rayon {

@@ -13,7 +13,7 @@
 //!     .parallel(|line| line.split(' ').max_by_key(|word| word.len()))
 //!     .serial_in_order(|word| longest.extend(word))
 //!     .run()?;
-//! assert_eq!(longest, ["work", "done", "there"]);
+//! assert_eq!(longest, ["that", "done", "there"]);
 //! # Ok::<(), filch::pipeline::PipelineError>(())
 //! ```
 //!

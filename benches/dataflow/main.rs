@@ -1,0 +1,76 @@
+//! Graphs, pipelines and gangs: what a task, an item or a barrier costs, beside OpenMP, oneTBB and
+//! std's threads with bounded channels.
+//!
+//! `cargo bench --bench dataflow -- [--rounds N] [FILTER]`. The peers in C++ are programs of their
+//! own (`benches/peers/dataflow.cpp`), which take turns with this one. They are left out where g++,
+//! OpenMP or oneTBB is not installed.
+
+mod peers;
+mod shapes;
+
+use clap::Parser;
+use peers::Peers;
+
+/// Compares graphs, pipelines and gangs with those of others.
+#[derive(Parser)]
+struct Arguments {
+    /// Only rows with this in their names
+    filter: Option<String>,
+
+    /// How often each row is measured; medians are printed
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+
+    /// What `cargo bench` says to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+type Run = Box<dyn FnMut() -> f64>;
+
+/// A row of the table: what to run, and what each calls it.
+struct Row {
+    name: String,
+    threads: usize,
+    /// The time of an operation, in nanoseconds, by whom.
+    runs: Vec<(&'static str, Run)>,
+    /// What the programs in C++ are called with.
+    arguments: Vec<String>,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let peers = Peers::build();
+    println!("| row | threads | filch, ns | others, ns (filch ÷ other) |");
+    println!("| --- | ---: | ---: | --- |");
+    for mut row in shapes::rows() {
+        let is_wanted = |filter: &String| row.name.contains(filter);
+        if arguments.filter.as_ref().is_none_or(is_wanted) {
+            print(&mut row, &peers, arguments.rounds);
+        }
+    }
+}
+
+fn print(row: &mut Row, peers: &Peers, rounds: usize) {
+    let mut times: Vec<(String, Vec<f64>)> = Vec::new();
+    let mut add = |who: &str, time: f64| match times.iter_mut().find(|(other, _)| other == who) {
+        Some((_, times)) => times.push(time),
+        None => times.push((who.into(), vec![time])),
+    };
+    for _ in 0..rounds {
+        row.runs.iter_mut().for_each(|(who, run)| add(who, run()));
+        peers.run(&row.arguments).into_iter().for_each(|(who, time)| add(&who, time));
+    }
+    let medians: Vec<(String, f64)> =
+        times.into_iter().map(|(who, times)| (who, median(times))).collect();
+    let own = medians[0].1;
+    let others = medians[1..].iter();
+    let others = others.map(|(who, time)| format!("{who} {time:.0} ({:.2})", own / time));
+    let others = others.collect::<Vec<_>>().join(", ");
+    println!("| {} | {} | {own:.0} | {others} |", row.name, row.threads);
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

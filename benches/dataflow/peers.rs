@@ -1,0 +1,44 @@
+//! The peers in C++, built if their compilers and libraries are there.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The programs that could be built.
+pub struct Peers(Vec<PathBuf>);
+
+impl Peers {
+    pub fn build() -> Self {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/dataflow.cpp");
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers"));
+        let kinds = [
+            ("openmp", &["-fopenmp"][..], &[][..]),
+            ("onetbb", &["-DWITH_TBB"][..], &["-ltbb"][..]),
+        ];
+        let built = kinds.into_iter().filter_map(|(name, options, libraries)| {
+            let program = folder.join(name);
+            std::fs::create_dir_all(&folder).ok()?;
+            let mut command = Command::new("g++");
+            command.args(["-O3", "-march=native", "-std=c++17", source, "-o"]).arg(&program);
+            let output = command.args(options).args(libraries).output().ok();
+            let is_built = output.is_some_and(|output| output.status.success());
+            if !is_built {
+                println!("SKIPPED: {name} cannot be built here\n");
+            }
+            is_built.then_some(program)
+        });
+        Peers(built.collect())
+    }
+
+    /// Runs each of them. Returns what each says: its name, and nanoseconds.
+    pub fn run(&self, arguments: &[String]) -> Vec<(String, f64)> {
+        let run = |program: &PathBuf| {
+            let output = Command::new(program).args(arguments).output().expect("it was built");
+            assert!(output.status.success(), "{program:?} {arguments:?}: {output:?}");
+            let text = String::from_utf8(output.stdout).expect("it prints text");
+            let (who, time) = text.trim().split_once(' ')?;
+            Some((who.to_owned(), time.parse().expect("it prints a number")))
+        };
+        let runs = if arguments.is_empty() { &[] } else { &self.0[..] };
+        runs.iter().filter_map(run).collect()
+    }
+}

@@ -1,0 +1,248 @@
+//! The rows: graphs of four shapes, pipelines of 3 to 8 stages, and gangs.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Instant;
+
+use filch::graph::{Graph, Node};
+use filch::{ThreadPool, ThreadPoolBuilder};
+
+use crate::Row;
+
+/// About a microsecond of `work`.
+const MICROSECOND: u32 = 750;
+/// How many runs are made of which the best counts. (The first is not counted.)
+const REPEATS: usize = 4;
+
+pub fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for threads in [1, 2] {
+        for (task, spins) in [("empty", 0), ("1 us", MICROSECOND)] {
+            for shape in ["chain", "tree", "wavefront", "random"] {
+                rows.push(graph(shape, task, spins, threads));
+            }
+        }
+    }
+    for stages in [3, 5, 8] {
+        for (micros, items) in [(1, 10_000), (10, 2_000), (100, 200)] {
+            rows.push(pipeline(stages, items, micros));
+        }
+    }
+    rows.push(empty_gang());
+    rows.push(barrier());
+    rows
+}
+
+/// What a task does.
+fn work(mut x: u64, spins: u32) -> u64 {
+    for _ in 0..spins {
+        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    }
+    x
+}
+
+fn pool(threads: usize) -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(threads).build().expect("a plain pool builds")
+}
+
+/// The best time of an operation in `REPEATS` runs of `operations`, in nanoseconds.
+fn best(operations: usize, mut run: impl FnMut()) -> f64 {
+    let times = (0..=REPEATS).map(|_| {
+        let begin = Instant::now();
+        run();
+        begin.elapsed().as_nanos() as f64 / operations as f64
+    });
+    times.skip(1).fold(f64::MAX, f64::min)
+}
+
+// ---- Graphs ----
+
+const NODES: usize = 10_000;
+
+fn mixed(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// The tasks before task `i`.
+fn before(shape: &str, i: usize) -> Vec<usize> {
+    match shape {
+        _ if i == 0 => Vec::new(),
+        "chain" => vec![i - 1],
+        "tree" => vec![(i - 1) / 2],
+        "wavefront" => {
+            let side = NODES.isqrt();
+            let above = i.checked_sub(side);
+            above.into_iter().chain((i % side > 0).then(|| i - 1)).collect()
+        }
+        _ => {
+            let draw = |k: u64| mixed(3 * i as u64 + k) as usize % i.min(64);
+            (0..3).map(|k| i - 1 - draw(k)).collect()
+        }
+    }
+}
+
+/// A graph of this shape, each task of which adds one to the counter.
+fn built(shape: &str, spins: u32, ran: &Arc<AtomicU64>) -> Graph<'static> {
+    let mut graph = Graph::new();
+    let mut nodes: Vec<Node<()>> = Vec::new();
+    let count = Arc::clone(ran);
+    for i in 0..NODES {
+        let count = count.clone();
+        let node = graph.task((), move |()| {
+            black_box(work(i as u64, spins));
+            if i + 1 == NODES {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for earlier in before(shape, i) {
+            node.after(&nodes[earlier]);
+        }
+        nodes.push(node);
+    }
+    graph
+}
+
+fn graph(shape: &'static str, task: &str, spins: u32, threads: usize) -> Row {
+    let ran = Arc::new(AtomicU64::new(0));
+    let (again, anew) = (pool(threads), pool(threads));
+    let mut graph = built(shape, spins, &ran);
+    let run = move || {
+        best(NODES, || {
+            again.install(|| graph.run().expect("no cycle").success().expect("no failure"));
+        })
+    };
+    let build_and_run = move || {
+        best(NODES, || {
+            let mut graph = built(shape, spins, &ran);
+            anew.install(|| graph.run().expect("no cycle").success().expect("no failure"));
+        })
+    };
+    let arguments = ["graph", shape, &NODES.to_string(), &spins.to_string()];
+    let mut arguments: Vec<String> = arguments.map(String::from).to_vec();
+    arguments.extend([threads.to_string(), REPEATS.to_string()]);
+    Row {
+        name: format!("{shape} of {task} tasks"),
+        threads,
+        runs: vec![("filch", Box::new(run)), ("built each time", Box::new(build_and_run))],
+        arguments,
+    }
+}
+
+// ---- Pipelines ----
+
+/// The first and the last stage are serial and in order, those between are parallel.
+fn pipeline(stages: usize, items: usize, micros: u32) -> Row {
+    let spins = micros * MICROSECOND;
+    let pool = pool(2);
+    let run = move || {
+        best(items, || {
+            let source = (0..items as u64).map(move |item| work(item, spins));
+            let source = filch::pipeline(source);
+            let stage = move |item| work(item, spins);
+            let mut sum = 0_u64;
+            let sink = |item| sum = sum.wrapping_add(work(item, spins));
+            pool.install(|| match stages {
+                3 => source.parallel(stage).serial_in_order(sink).run(),
+                5 => {
+                    let source = source.parallel(stage).parallel(stage).parallel(stage);
+                    source.serial_in_order(sink).run()
+                }
+                _ => {
+                    let source = source.parallel(stage).parallel(stage).parallel(stage);
+                    let source = source.parallel(stage).parallel(stage).parallel(stage);
+                    source.serial_in_order(sink).run()
+                }
+            })
+            .expect("nothing fails");
+            black_box(sum);
+        })
+    };
+    let threads = move || best(items, || by_threads(stages, items, spins));
+    let arguments = ["pipeline", &stages.to_string(), &items.to_string(), &spins.to_string()];
+    let mut arguments: Vec<String> = arguments.map(String::from).to_vec();
+    arguments.extend(["2".to_owned(), REPEATS.to_string()]);
+    Row {
+        name: format!("pipeline of {stages} stages, {micros} us"),
+        threads: 2,
+        runs: vec![("filch", Box::new(run)), ("std threads", Box::new(threads))],
+        arguments,
+    }
+}
+
+/// A thread for each stage, and channels of eight items between them.
+fn by_threads(stages: usize, items: usize, spins: u32) {
+    thread::scope(|s| {
+        let (first, mut receiver) = sync_channel(8);
+        s.spawn(move || {
+            (0..items as u64).for_each(|item| first.send(work(item, spins)).expect("received"));
+        });
+        for _ in 2..stages {
+            let (sender, next) = sync_channel(8);
+            let from = std::mem::replace(&mut receiver, next);
+            s.spawn(move || {
+                from.into_iter().for_each(|item| sender.send(work(item, spins)).expect("received"));
+            });
+        }
+        black_box(receiver.into_iter().fold(0, |sum: u64, item| sum ^ work(item, spins)));
+    });
+}
+
+// ---- Gangs ----
+
+fn empty_gang() -> Row {
+    let pool = pool(2);
+    let run = move || best(1000, || pool.install(|| (0..1000).for_each(|_| empty(2))));
+    let threads = || {
+        best(50, || {
+            (0..50).for_each(|_| {
+                thread::scope(|s| {
+                    s.spawn(|| black_box(1));
+                    black_box(1);
+                });
+            });
+        })
+    };
+    Row {
+        name: "empty gang".into(),
+        threads: 2,
+        runs: vec![("filch", Box::new(run)), ("std threads", Box::new(threads))],
+        arguments: Vec::new(),
+    }
+}
+
+fn empty(members: usize) {
+    let ran = filch::gang(members, |member| black_box(member.index())).expect("small enough");
+    assert_eq!(ran.len(), members);
+}
+
+fn barrier() -> Row {
+    const STEPS: usize = 10_000;
+    let pool = pool(2);
+    let run = move || {
+        best(STEPS, || {
+            pool.gang(2, |member| (0..STEPS).for_each(|_| member.barrier())).expect("small enough");
+        })
+    };
+    let threads = || {
+        best(STEPS, || {
+            let barrier = Barrier::new(2);
+            thread::scope(|s| {
+                let wait = || (0..STEPS).for_each(|_| _ = barrier.wait());
+                s.spawn(wait);
+                wait();
+            });
+        })
+    };
+    Row {
+        name: "barrier of a gang".into(),
+        threads: 2,
+        runs: vec![("filch", Box::new(run)), ("std::sync::Barrier", Box::new(threads))],
+        arguments: Vec::new(),
+    }
+}

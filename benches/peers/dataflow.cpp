@@ -1,0 +1,145 @@
+// The graphs and pipelines of benches/dataflow in OpenMP and oneTBB.
+//   peer graph SHAPE NODES SPINS THREADS REPEATS
+//   peer pipeline STAGES ITEMS SPINS THREADS REPEATS
+// Prints a line for each library: its name and the best time of a task or an item, in nanoseconds.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <vector>
+#ifdef WITH_TBB
+#include <tbb/flow_graph.h>
+#include <tbb/global_control.h>
+#include <tbb/parallel_pipeline.h>
+#include <tbb/task_arena.h>
+#else
+#include <omp.h>
+#endif
+
+static uint64_t work(uint64_t x, int spins) {
+    for (int i = 0; i < spins; i++) x = x * 6364136223846793005ull + 1442695040888963407ull;
+    return x;
+}
+
+static uint64_t mixed(uint64_t x) {
+    x = (x + 0x9e3779b97f4a7c15ull);
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+    return x ^ (x >> 31);
+}
+
+// The tasks before task i, -1 where there is none.
+static void before(const char *shape, long nodes, long i, long out[3]) {
+    out[0] = out[1] = out[2] = -1;
+    if (!strcmp(shape, "chain")) {
+        out[0] = i - 1;
+    } else if (!strcmp(shape, "tree")) {
+        if (i > 0) out[0] = (i - 1) / 2;
+    } else if (!strcmp(shape, "wavefront")) {
+        long side = 1;
+        while (side * side < nodes) side++;
+        if (i >= side) out[0] = i - side;
+        if (i % side) out[1] = i - 1;
+    } else {
+        for (int k = 0; k < 3 && i > 0; k++) out[k] = i - 1 - mixed(3 * i + k) % std::min(i, 64l);
+    }
+}
+
+static double best_of(int repeats, long operations, const std::function<void()> &run) {
+    double best = 1e300;
+    for (int i = 0; i <= repeats; i++) {
+        auto begin = std::chrono::steady_clock::now();
+        run();
+        std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
+        if (i) best = std::min(best, took.count() / operations);
+    }
+    return best;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 7) return 1;
+    int spins = atoi(argv[4]), threads = atoi(argv[5]), repeats = atoi(argv[6]);
+    if (!strcmp(argv[1], "graph")) {
+        const char *shape = argv[2];
+        long nodes = atol(argv[3]);
+        std::vector<uint64_t> values(nodes + 1);
+#ifdef WITH_TBB
+        tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
+        tbb::task_arena arena(threads);
+        arena.execute([&] {
+            using Node = tbb::flow::continue_node<tbb::flow::continue_msg>;
+            tbb::flow::graph graph;
+            tbb::flow::broadcast_node<tbb::flow::continue_msg> start(graph);
+            std::vector<std::unique_ptr<Node>> all;
+            for (long i = 0; i < nodes; i++) {
+                all.emplace_back(new Node(graph, [&values, i, spins](tbb::flow::continue_msg) {
+                    values[i] = work(i, spins);
+                }));
+                long list[3];
+                before(shape, nodes, i, list);
+                std::sort(list, list + 3);
+                long *end = std::unique(list, list + 3);
+                bool is_source = true;
+                for (long *it = list; it < end; it++)
+                    if (*it >= 0) is_source = false, make_edge(*all[*it], *all[i]);
+                if (is_source) make_edge(start, *all[i]);
+            }
+            double time = best_of(repeats, nodes, [&] {
+                start.try_put(tbb::flow::continue_msg());
+                graph.wait_for_all();
+            });
+            printf("oneTBB %f\n", time);
+        });
+#else
+        omp_set_num_threads(threads);
+        std::vector<std::array<long, 3>> lists(nodes);
+        for (long i = 0; i < nodes; i++) {
+            before(shape, nodes, i, lists[i].data());
+            for (long &it : lists[i]) it = it < 0 ? nodes : it;
+        }
+        uint64_t *v = values.data();
+        double time = best_of(repeats, nodes, [&] {
+#pragma omp parallel
+#pragma omp single
+            for (long i = 0; i < nodes; i++) {
+                long a = lists[i][0], b = lists[i][1], c = lists[i][2];
+#pragma omp task depend(in : v[a], v[b], v[c]) depend(out : v[i]) firstprivate(i)
+                v[i] = work(i, spins);
+            }
+        });
+        printf("OpenMP %f\n", time);
+#endif
+        return 0;
+    }
+#ifdef WITH_TBB
+    int stages = atoi(argv[2]);
+    long items = atol(argv[3]);
+    tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
+    tbb::task_arena arena(threads);
+    uint64_t sum = 0;
+    double time = best_of(repeats, items, [&] {
+        arena.execute([&] {
+            long next = 0;
+            tbb::filter<void, uint64_t> chain = tbb::make_filter<void, uint64_t>(
+                tbb::filter_mode::serial_in_order, [&](tbb::flow_control &control) -> uint64_t {
+                    if (next == items) return control.stop(), 0;
+                    return work(next++, spins);
+                });
+            for (int i = 2; i < stages; i++)
+                chain = chain & tbb::make_filter<uint64_t, uint64_t>(
+                    tbb::filter_mode::parallel, [=](uint64_t x) { return work(x, spins); });
+            tbb::parallel_pipeline(4 * threads, chain & tbb::make_filter<uint64_t, void>(
+                tbb::filter_mode::serial_in_order, [&](uint64_t x) { sum += work(x, spins); }));
+        });
+    });
+    printf("oneTBB %f\n", time);
+    return sum == 1;
+#else
+    return 0;
+#endif
+}
