@@ -42,7 +42,7 @@ use std::sync::{Arc, LazyLock};
 
 use crossbeam_utils::CachePadded;
 
-use super::scope::Tasks;
+use super::tasks::Tasks;
 use crate::job::outcome::{self, Payload};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::os::generation::PerProcess;
@@ -51,7 +51,7 @@ use crate::sim;
 use crate::sleep::Sleep;
 use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Parker, Unparker, spin_loop};
 use crate::worker::Worker;
-use crate::worker::event::Event;
+use crate::sleep::Event;
 use crate::worker::shared::Registry;
 
 /// How long a member spins before it sleeps, at a barrier and while the gang gathers. (A guess:
