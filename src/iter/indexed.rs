@@ -1,12 +1,13 @@
 //! Parallel iterators that know the position of every item.
 
-use std::cmp::Ordering;
+use std::cmp::Ordering::{self, Equal};
+use std::mem;
 use std::ops::ControlFlow::{Break, Continue};
 
 use super::adaptors::*;
-use super::ends::collect::{Apart, extend_two};
-use super::ends::position::Numbered;
-use super::ends::{compare, find, ordered};
+use super::ends::find;
+use super::ends::ordered::WhileTrue;
+use super::ends::position::{numbered, position_if};
 use super::plumbing::{Consumer, ProducerCallback};
 use super::tries::Try;
 use super::{IntoParallelIterator, ParallelExtend, ParallelIterator};
@@ -449,12 +450,16 @@ pub trait IndexedParallelIterator: ParallelIterator {
     {
         assert!(limit != 0, "limit must not be zero: at least one item has to be in flight");
         let mut result = R::from_output(());
-        ordered::while_true(self, limit, |item| match f(item).branch() {
+        let mut f = |item| match f(item).branch() {
             Continue(()) => true,
             Break(why) => {
                 result = R::from_residual(why);
                 false
             }
+        };
+        self.loop_settings().run(|| {
+            let left = self.len();
+            self.with_producer(WhileTrue { left, limit, f: &mut f });
         });
         result
     }
@@ -490,7 +495,9 @@ pub trait IndexedParallelIterator: ParallelIterator {
     {
         left.clear();
         right.clear();
-        extend_two(left, right, self, &Apart);
+        let mut both = (mem::take(left), mem::take(right));
+        both.par_extend(self);
+        (*left, *right) = both;
     }
 
     /// Compares the items with those of `other` lexicographically: the first pair that differs
@@ -505,7 +512,10 @@ pub trait IndexedParallelIterator: ParallelIterator {
         I: IntoParallelIterator<Item = Self::Item, Iter: IndexedParallelIterator>,
         Self::Item: Ord,
     {
-        compare::cmp(self, other)
+        let other = other.into_par_iter();
+        let lengths = self.len().cmp(&other.len());
+        let unequal = |(a, b): (Self::Item, _)| Some(a.cmp(&b)).filter(|order| order.is_ne());
+        self.zip(other).find_map_first(unequal).unwrap_or(lengths)
     }
 
     /// Compares the items with those of `other` lexicographically, like [`cmp`](Self::cmp). Returns
@@ -520,7 +530,12 @@ pub trait IndexedParallelIterator: ParallelIterator {
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
         Self::Item: PartialOrd<I::Item>,
     {
-        compare::partial_cmp(self, other)
+        let other = other.into_par_iter();
+        let lengths = self.len().cmp(&other.len());
+        let unequal = |(a, b): (Self::Item, I::Item)| {
+            Some(a.partial_cmp(&b)).filter(|&order| order != Some(Equal))
+        };
+        self.zip(other).find_map_first(unequal).unwrap_or(Some(lengths))
     }
 
     /// Returns whether both iterators have the same length and equal items.
@@ -534,7 +549,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
         Self::Item: PartialEq<I::Item>,
     {
-        compare::eq(self, other)
+        let other = other.into_par_iter();
+        self.len() == other.len() && !self.zip(other).any(|(a, b)| a != b)
     }
 
     /// Returns whether the iterators differ in length or in an item.
@@ -543,7 +559,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
         Self::Item: PartialEq<I::Item>,
     {
-        !compare::eq(self, other)
+        !self.eq(other)
     }
 
     /// Returns whether this iterator is less than `other`, by [`partial_cmp`](Self::partial_cmp).
@@ -552,7 +568,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
         Self::Item: PartialOrd<I::Item>,
     {
-        compare::partial_cmp(self, other) == Some(Ordering::Less)
+        self.partial_cmp(other) == Some(Ordering::Less)
     }
 
     /// Returns whether this iterator is less than or equal to `other`, by
@@ -562,7 +578,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
         Self::Item: PartialOrd<I::Item>,
     {
-        compare::partial_cmp(self, other).is_some_and(Ordering::is_le)
+        self.partial_cmp(other).is_some_and(Ordering::is_le)
     }
 
     /// Returns whether this iterator is greater than `other`, by
@@ -572,7 +588,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
         Self::Item: PartialOrd<I::Item>,
     {
-        compare::partial_cmp(self, other) == Some(Ordering::Greater)
+        self.partial_cmp(other) == Some(Ordering::Greater)
     }
 
     /// Returns whether this iterator is greater than or equal to `other`, by
@@ -582,7 +598,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
         Self::Item: PartialOrd<I::Item>,
     {
-        compare::partial_cmp(self, other).is_some_and(Ordering::is_ge)
+        self.partial_cmp(other).is_some_and(Ordering::is_ge)
     }
 
     /// Returns the position of an item for which `predicate` returns true, if any. Once a thread
@@ -597,7 +613,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        find::any(Numbered(self), find::position_if(predicate))
+        self.drive(numbered(find::any(position_if(predicate)).seeker()))
     }
 
     /// Returns the position of the first item for which `predicate` returns true, if any.
@@ -610,7 +626,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        find::first(Numbered(self), find::position_if(predicate))
+        self.drive(numbered(find::first(position_if(predicate)).seeker()))
     }
 
     /// Returns the position of the last item for which `predicate` returns true, if any.
@@ -623,6 +639,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        find::last(Numbered(self), find::position_if(predicate))
+        self.drive(numbered(find::last(position_if(predicate)).seeker()))
     }
 }

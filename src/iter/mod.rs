@@ -108,7 +108,7 @@ pub use adaptors::{ParallelProgressIterator, Progress};
 /// One of two values, as for [`partition_map`](ParallelIterator::partition_map).
 pub use either::Either;
 pub use indexed::IndexedParallelIterator;
-pub use parallel::ParallelIterator;
+pub use parallel::{FromParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator};
 pub use sources::bridge::{IterBridge, ParallelBridge};
 pub use sources::multizip::MultiZip;
 pub use sources::option::{Empty, Once, empty, once};

@@ -1,4 +1,5 @@
-//! Parallel iterators of any kind.
+//! Parallel iterators of any kind, what can be made one, and what they are collected into. These
+//! traits name each other, so they are in one file.
 
 use std::cmp::Ordering;
 use std::collections::LinkedList;
@@ -6,13 +7,13 @@ use std::convert::identity;
 use std::marker::PhantomData;
 use std::ops::ControlFlow::{Break, Continue};
 
+use super::Either;
 use super::adaptors::*;
-use super::ends::collect::{ByPredicate, BySide, extend_two, pieces_of};
-use super::ends::end::run;
+use super::ends::collect::VecList;
+use super::ends::end::consumer_of;
 use super::ends::{find, reduce, tries};
 use super::plumbing::{LoopSettings, UnindexedConsumer};
 use super::tries::Try;
-use super::{Either, FromParallelIterator, IntoParallelIterator, ParallelExtend};
 use crate::ThreadPool;
 use crate::cancel::{CancelToken, Cancelled};
 
@@ -642,7 +643,7 @@ pub trait ParallelIterator: Sized + Send {
     /// assert_eq!(numbers, [2, 3, 4]);
     /// ```
     fn for_each<F: Fn(Self::Item) + Sync + Send>(self, f: F) {
-        run(self, &reduce::ForEach(f));
+        self.drive_unindexed(consumer_of(&reduce::ForEach(f)));
     }
 
     /// Returns the number of items.
@@ -652,7 +653,7 @@ pub trait ParallelIterator: Sized + Send {
     /// assert_eq!((0..100).into_par_iter().filter(|n| n % 3 == 0).count(), 34);
     /// ```
     fn count(self) -> usize {
-        run(self, &reduce::Count)
+        self.drive_unindexed(consumer_of(&reduce::Count))
     }
 
     /// Returns the sum of the items. The grouping may differ from run to run, and so may the
@@ -663,7 +664,7 @@ pub trait ParallelIterator: Sized + Send {
     /// assert_eq!((1..=100).into_par_iter().sum::<i32>(), 5050);
     /// ```
     fn sum<S: Send + std::iter::Sum<Self::Item> + std::iter::Sum<S>>(self) -> S {
-        run(self, &reduce::Sum(PhantomData))
+        self.drive_unindexed(consumer_of(&reduce::Sum(PhantomData)))
     }
 
     /// Collects the items into a collection, in order.
@@ -695,7 +696,7 @@ pub trait ParallelIterator: Sized + Send {
             Continue(()) => None,
             Break(why) => Some(R::from_residual(why)),
         };
-        find::any(self, failure).unwrap_or_else(|| R::from_output(()))
+        self.find_map_any(failure).unwrap_or_else(|| R::from_output(()))
     }
 
     /// Reduces the items to one by `op`, which should be associative. Each piece begins with
@@ -713,7 +714,8 @@ pub trait ParallelIterator: Sized + Send {
         OP: Fn(Self::Item, Self::Item) -> Self::Item + Sync + Send,
         ID: Fn() -> Self::Item + Sync + Send,
     {
-        reduce::reduce(self, || Some(identity()), op).expect("pieces begin with a value")
+        let reduce = reduce::Reduce::new(|| Some(identity()), op);
+        self.drive_unindexed(consumer_of(&reduce)).expect("pieces begin with a value")
     }
 
     /// Reduces the items to one by `op`, which should be associative. Returns `None` if there are
@@ -728,7 +730,7 @@ pub trait ParallelIterator: Sized + Send {
     where
         OP: Fn(Self::Item, Self::Item) -> Self::Item + Sync + Send,
     {
-        reduce::reduce(self, || None, op)
+        self.drive_unindexed(consumer_of(&reduce::Reduce::new(|| None, op)))
     }
 
     /// Reduces the values in the items to one by `op`, like [`reduce`](Self::reduce). If an item is
@@ -748,8 +750,9 @@ pub trait ParallelIterator: Sized + Send {
         ID: Fn() -> T + Sync + Send,
         Self::Item: Try<Output = T>,
     {
-        tries::try_reduce(self, || Some(Self::Item::from_output(identity())), op)
-            .expect("pieces begin with a value")
+        let start = || Some(Self::Item::from_output(identity()));
+        let reduce = tries::TryReduce::new(start, op);
+        self.drive_unindexed(consumer_of(&reduce)).expect("pieces begin with a value")
     }
 
     /// Reduces the values in the items to one by `op`, like [`reduce_with`](Self::reduce_with). If
@@ -765,7 +768,7 @@ pub trait ParallelIterator: Sized + Send {
         OP: Fn(T, T) -> Self::Item + Sync + Send,
         Self::Item: Try<Output = T>,
     {
-        tries::try_reduce(self, || None, op)
+        self.drive_unindexed(consumer_of(&tries::TryReduce::new(|| None, op)))
     }
 
     /// Returns the product of the items. The grouping may differ from run to run, and so may the
@@ -776,7 +779,7 @@ pub trait ParallelIterator: Sized + Send {
     /// assert_eq!((1..=5).into_par_iter().product::<i32>(), 120);
     /// ```
     fn product<P: Send + std::iter::Product<Self::Item> + std::iter::Product<P>>(self) -> P {
-        run(self, &reduce::Product(PhantomData))
+        self.drive_unindexed(consumer_of(&reduce::Product(PhantomData)))
     }
 
     /// Returns the least item, or `None` if there are no items. Of equal items, the first wins.
@@ -876,7 +879,7 @@ pub trait ParallelIterator: Sized + Send {
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
     {
-        find::any(self, |item| Some(item).filter(&predicate))
+        self.find_map_any(|item| Some(item).filter(&predicate))
     }
 
     /// Returns the first item for which `predicate` returns true, if any. Once a thread has found
@@ -890,7 +893,7 @@ pub trait ParallelIterator: Sized + Send {
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
     {
-        find::first(self, |item| Some(item).filter(&predicate))
+        self.find_map_first(|item| Some(item).filter(&predicate))
     }
 
     /// Returns the last item for which `predicate` returns true, if any. Once a thread has found
@@ -904,7 +907,7 @@ pub trait ParallelIterator: Sized + Send {
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
     {
-        find::last(self, |item| Some(item).filter(&predicate))
+        self.find_map_last(|item| Some(item).filter(&predicate))
     }
 
     /// Calls `predicate` with items, and returns the value of a `Some`, if any. Once a thread has
@@ -920,7 +923,7 @@ pub trait ParallelIterator: Sized + Send {
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
         R: Send,
     {
-        find::any(self, predicate)
+        self.drive_unindexed(find::any(predicate).seeker())
     }
 
     /// Calls `predicate` with items, and returns the value of the first `Some`, if any.
@@ -935,7 +938,7 @@ pub trait ParallelIterator: Sized + Send {
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
         R: Send,
     {
-        find::first(self, predicate)
+        self.drive_unindexed(find::first(predicate).seeker())
     }
 
     /// Calls `predicate` with items, and returns the value of the last `Some`, if any.
@@ -950,7 +953,7 @@ pub trait ParallelIterator: Sized + Send {
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
         R: Send,
     {
-        find::last(self, predicate)
+        self.drive_unindexed(find::last(predicate).seeker())
     }
 
     /// Returns whether `predicate` returns true for any item. If so, all threads stop soon.
@@ -961,7 +964,7 @@ pub trait ParallelIterator: Sized + Send {
     /// assert!(!(0..0).into_par_iter().any(|_| true));
     /// ```
     fn any<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> bool {
-        find::is_any(self, predicate)
+        self.find_map_any(|item| predicate(item).then_some(())).is_some()
     }
 
     /// Returns whether `predicate` returns true for all items. If not, all threads stop soon.
@@ -1012,9 +1015,11 @@ pub trait ParallelIterator: Sized + Send {
         B: Default + Send + ParallelExtend<Self::Item>,
         P: Fn(&Self::Item) -> bool + Sync + Send,
     {
-        let (mut left, mut right) = <(A, B)>::default();
-        extend_two(&mut left, &mut right, self, &ByPredicate(predicate));
-        (left, right)
+        self.partition_map(
+            |item| {
+                if predicate(&item) { Either::Left(item) } else { Either::Right(item) }
+            },
+        )
     }
 
     /// Calls `predicate` with each item. Collects the values of the `Left`s into one collection,
@@ -1039,9 +1044,9 @@ pub trait ParallelIterator: Sized + Send {
         L: Send,
         R: Send,
     {
-        let (mut left, mut right) = <(A, B)>::default();
-        extend_two(&mut left, &mut right, self, &BySide(predicate));
-        (left, right)
+        let mut both = <(A, B)>::default();
+        both.par_extend(self.map(predicate));
+        both
     }
 
     /// Collects the items into a list of vectors, in order. This costs the least, since the vectors
@@ -1053,6 +1058,71 @@ pub trait ParallelIterator: Sized + Send {
     /// assert_eq!(list.iter().map(Vec::len).sum::<usize>(), 50);
     /// ```
     fn collect_vec_list(self) -> LinkedList<Vec<Self::Item>> {
-        pieces_of(self)
+        self.collect::<VecList<_>>().0
     }
+}
+
+/// A type whose values can be made parallel iterators.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be made a parallel iterator",
+    label = "not a parallel iterator, nor a type that can be made one",
+    note = "ranges and collections can be made parallel iterators, by value or by reference",
+    note = "to share the items of a serial iterator between threads, call `.par_bridge()`",
+    note = "the items must be `Send`; if they are references, what these refer to must be `Sync`"
+)]
+pub trait IntoParallelIterator {
+    /// The type of the parallel iterator.
+    type Iter: ParallelIterator<Item = Self::Item>;
+
+    /// The type of its items.
+    type Item: Send;
+
+    /// Makes `self` a parallel iterator.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    /// let squares: u64 = (1..=10_u64).into_par_iter().map(|n| n * n).sum();
+    /// assert_eq!(squares, 385);
+    /// ```
+    fn into_par_iter(self) -> Self::Iter;
+}
+
+impl<I: ParallelIterator> IntoParallelIterator for I {
+    type Iter = I;
+    type Item = I::Item;
+
+    fn into_par_iter(self) -> I {
+        self
+    }
+}
+
+/// A type into which [`collect`](ParallelIterator::collect) can collect items.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be collected from a parallel iterator over `{T}`",
+    label = "`collect` cannot make this of items of type `{T}`",
+    note = "collect into a `Vec<{T}>` or another collection whose items have this type",
+    note = "or implement `FromParallelIterator<{T}>` for `{Self}`"
+)]
+pub trait FromParallelIterator<T: Send>: Sized {
+    /// Collects the items of `par_iter`, in order.
+    fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self;
+}
+
+/// A collection to which the items of a parallel iterator can be added.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be extended with a parallel iterator over `{T}`",
+    label = "items of type `{T}` cannot be added to this",
+    note = "extend a `Vec<{T}>` or another collection whose items have this type",
+    note = "or implement `ParallelExtend<{T}>` for `{Self}`"
+)]
+pub trait ParallelExtend<T: Send> {
+    /// Adds the items of `par_iter`, in order.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    /// let mut numbers = vec![7];
+    /// numbers.par_extend((0..3).into_par_iter().map(|n| n * n));
+    /// assert_eq!(numbers, [7, 0, 1, 4]);
+    /// ```
+    fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I);
 }

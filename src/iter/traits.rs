@@ -1,42 +1,8 @@
-//! Conversions from collections to parallel iterators, and back.
+//! Methods of collections that return parallel iterators.
 
 use std::ops::RangeBounds;
 
-use super::ParallelIterator;
-
-/// A type whose values can be made parallel iterators.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be made a parallel iterator",
-    label = "not a parallel iterator, nor a type that can be made one",
-    note = "ranges and collections can be made parallel iterators, by value or by reference",
-    note = "to share the items of a serial iterator between threads, call `.par_bridge()`",
-    note = "the items must be `Send`; if they are references, what these refer to must be `Sync`"
-)]
-pub trait IntoParallelIterator {
-    /// The type of the parallel iterator.
-    type Iter: ParallelIterator<Item = Self::Item>;
-
-    /// The type of its items.
-    type Item: Send;
-
-    /// Makes `self` a parallel iterator.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let squares: u64 = (1..=10_u64).into_par_iter().map(|n| n * n).sum();
-    /// assert_eq!(squares, 385);
-    /// ```
-    fn into_par_iter(self) -> Self::Iter;
-}
-
-impl<I: ParallelIterator> IntoParallelIterator for I {
-    type Iter = I;
-    type Item = I::Item;
-
-    fn into_par_iter(self) -> I {
-        self
-    }
-}
+use super::{IntoParallelIterator, ParallelIterator};
 
 /// A type with a parallel iterator over references.
 ///
@@ -112,37 +78,6 @@ where
     fn par_iter_mut(&'data mut self) -> Self::Iter {
         self.into_par_iter()
     }
-}
-
-/// A type into which [`collect`](ParallelIterator::collect) can collect items.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be collected from a parallel iterator over `{T}`",
-    label = "`collect` cannot make this of items of type `{T}`",
-    note = "collect into a `Vec<{T}>` or another collection whose items have this type",
-    note = "or implement `FromParallelIterator<{T}>` for `{Self}`"
-)]
-pub trait FromParallelIterator<T: Send>: Sized {
-    /// Collects the items of `par_iter`, in order.
-    fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self;
-}
-
-/// A collection to which the items of a parallel iterator can be added.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be extended with a parallel iterator over `{T}`",
-    label = "items of type `{T}` cannot be added to this",
-    note = "extend a `Vec<{T}>` or another collection whose items have this type",
-    note = "or implement `ParallelExtend<{T}>` for `{Self}`"
-)]
-pub trait ParallelExtend<T: Send> {
-    /// Adds the items of `par_iter`, in order.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let mut numbers = vec![7];
-    /// numbers.par_extend((0..3).into_par_iter().map(|n| n * n));
-    /// assert_eq!(numbers, [7, 0, 1, 4]);
-    /// ```
-    fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I);
 }
 
 /// A collection from which a range can be moved out.

@@ -2,7 +2,6 @@
 
 use std::iter;
 
-use super::super::ParallelIterator;
 use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
 /// Joins the results of pieces.
@@ -36,13 +35,8 @@ pub(crate) trait End<T>: Join {
     }
 }
 
-/// Runs `iter`, and returns the result.
-pub(crate) fn run<I: ParallelIterator, E: End<I::Item>>(iter: I, end: &E) -> E::Result {
-    iter.drive_unindexed(EndConsumer(end))
-}
-
 /// Returns a consumer for `end`.
-pub(crate) fn consumer_of<T, E: End<T>>(end: &E) -> impl Consumer<T, Result = E::Result> {
+pub(crate) fn consumer_of<T, E: End<T>>(end: &E) -> impl UnindexedConsumer<T, Result = E::Result> {
     EndConsumer(end)
 }
 

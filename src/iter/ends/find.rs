@@ -19,7 +19,6 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::ParallelIterator;
 use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
 /// `find_map`, but the first item is searched apart from the loop. Behind it, the compiler knows
@@ -44,62 +43,45 @@ fn better<R>(better: Option<R>, worse: Option<R>) -> Option<R> {
     worse
 }
 
-/// Returns whether `predicate` is true for any item.
-pub(crate) fn is_any<I, F>(iter: I, predicate: F) -> bool
-where
-    I: ParallelIterator,
-    F: Fn(I::Item) -> bool + Sync,
-{
-    any(iter, |item| predicate(item).then_some(())).is_some()
+/// A search for an item for which `f` returns a `Some`.
+pub(crate) struct Search<const WHICH: u8, F> {
+    f: F,
+    /// The lowest published rank.
+    best: AtomicUsize,
 }
 
-/// Returns the value of any `Some` that `f` returns.
-pub(crate) fn any<I: ParallelIterator, R: Send>(
-    iter: I,
-    f: impl Fn(I::Item) -> Option<R> + Sync,
-) -> Option<R> {
-    search::<ANY, _, _, _>(iter, f)
+impl<const WHICH: u8, F> Search<WHICH, F> {
+    fn new(f: F) -> Self {
+        Search { f, best: AtomicUsize::new(usize::MAX) }
+    }
+
+    /// Returns the consumer of all items.
+    pub(crate) fn seeker(&self) -> Seeker<'_, WHICH, F> {
+        // Rank 0 is lower than that of any piece.
+        let all = Span::new(1, usize::MAX - 1);
+        Seeker { f: &self.f, best: &self.best, span: Cell::new(all) }
+    }
 }
 
-/// Returns the value of the first `Some`.
-pub(crate) fn first<I: ParallelIterator, R: Send>(
-    iter: I,
-    f: impl Fn(I::Item) -> Option<R> + Sync,
-) -> Option<R> {
-    search::<FIRST, _, _, _>(iter, f)
+/// Searches for the value of any `Some` that `f` returns.
+pub(crate) fn any<T, R, F: Fn(T) -> Option<R>>(f: F) -> Search<ANY, F> {
+    Search::new(f)
 }
 
-/// Returns the value of the last `Some`.
-pub(crate) fn last<I: ParallelIterator, R: Send>(
-    iter: I,
-    f: impl Fn(I::Item) -> Option<R> + Sync,
-) -> Option<R> {
-    search::<LAST, _, _, _>(iter, f)
+/// Searches for the value of the first `Some`.
+pub(crate) fn first<T, R, F: Fn(T) -> Option<R>>(f: F) -> Search<FIRST, F> {
+    Search::new(f)
 }
 
-/// Turns a predicate into a search for the position of an item.
-pub(crate) fn position_if<T>(
-    predicate: impl Fn(T) -> bool,
-) -> impl Fn((usize, T)) -> Option<usize> {
-    move |(position, item)| predicate(item).then_some(position)
-}
-
-fn search<const WHICH: u8, I, R, F>(iter: I, f: F) -> Option<R>
-where
-    I: ParallelIterator,
-    R: Send,
-    F: Fn(I::Item) -> Option<R> + Sync,
-{
-    let best = AtomicUsize::new(usize::MAX);
-    // Rank 0 is lower than that of any piece.
-    let all = Span::new(1, usize::MAX - 1);
-    iter.drive_unindexed(Seeker::<WHICH, F> { f: &f, best: &best, span: Cell::new(all) })
+/// Searches for the value of the last `Some`.
+pub(crate) fn last<T, R, F: Fn(T) -> Option<R>>(f: F) -> Search<LAST, F> {
+    Search::new(f)
 }
 
 /// Which item is searched for.
-const ANY: u8 = 0;
-const FIRST: u8 = 1;
-const LAST: u8 = 2;
+pub(crate) const ANY: u8 = 0;
+pub(crate) const FIRST: u8 = 1;
+pub(crate) const LAST: u8 = 2;
 
 /// The ranks from `low` to `high`, both included.
 #[derive(Clone, Copy)]
@@ -134,7 +116,7 @@ impl Span {
 }
 
 /// Searches a piece.
-struct Seeker<'s, const WHICH: u8, F> {
+pub(crate) struct Seeker<'s, const WHICH: u8, F> {
     f: &'s F,
     /// The lowest published rank.
     best: &'s AtomicUsize,
@@ -157,7 +139,7 @@ impl<'s, const WHICH: u8, F> Seeker<'s, WHICH, F> {
 }
 
 /// Chooses the winning result.
-struct Choose<const WHICH: u8>;
+pub(crate) struct Choose<const WHICH: u8>;
 
 impl<const WHICH: u8, R> Reducer<Option<R>> for Choose<WHICH> {
     fn reduce(self, left: Option<R>, right: Option<R>) -> Option<R> {
@@ -217,7 +199,7 @@ where
 }
 
 /// The folder of a [`Seeker`], with the result so far.
-struct Seeking<'s, const WHICH: u8, F, R> {
+pub(crate) struct Seeking<'s, const WHICH: u8, F, R> {
     seeker: Seeker<'s, WHICH, F>,
     found: Option<R>,
 }

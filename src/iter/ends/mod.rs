@@ -1,7 +1,6 @@
 //! Methods that run a parallel iterator and return a result.
 
 pub(crate) mod collect;
-pub(crate) mod compare;
 pub(crate) mod end;
 pub(crate) mod find;
 pub(crate) mod ordered;

@@ -23,7 +23,6 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use super::super::IndexedParallelIterator;
 use super::super::limit::{Limit, reserve, under};
 use super::super::plumbing::{Producer, ProducerCallback};
 use crate::fork::{Scope, scope};
@@ -35,30 +34,19 @@ use crate::worker::is_simulated;
 /// value is a guess: many times what a ticket costs.
 const TICKET: u64 = 4 * TICKS_PER_MICROSECOND;
 
-/// Calls `f` with the items in order, until it returns false. At most `limit` are in flight.
-pub(crate) fn while_true<I, F>(iter: I, limit: usize, mut f: F)
-where
-    I: IndexedParallelIterator,
-    F: FnMut(I::Item) -> bool + Send,
-{
-    iter.loop_settings().run(|| {
-        let left = iter.len();
-        iter.with_producer(Start { left, limit, f: &mut f });
-    });
+/// Takes the producer of `left` items. Calls `f` with these in order, until it returns false. At
+/// most `limit` are in flight.
+pub(crate) struct WhileTrue<'f, F> {
+    pub(crate) left: usize,
+    pub(crate) limit: usize,
+    pub(crate) f: &'f mut F,
 }
 
-/// Takes the producer of `left` items.
-struct Start<'f, F> {
-    left: usize,
-    limit: usize,
-    f: &'f mut F,
-}
-
-impl<T: Send, F: FnMut(T) -> bool + Send> ProducerCallback<T> for Start<'_, F> {
+impl<T: Send, F: FnMut(T) -> bool + Send> ProducerCallback<T> for WhileTrue<'_, F> {
     type Output = ();
 
     fn callback<P: Producer<Item = T>>(self, producer: P) {
-        let Start { left, limit, f } = self;
+        let WhileTrue { left, limit, f } = self;
         reserve(crate::current_num_threads().min(limit), |workers, threads| {
             let state = State {
                 source: Some(producer),

@@ -3,8 +3,7 @@
 use std::iter;
 use std::marker::PhantomData;
 
-use super::super::ParallelIterator;
-use super::end::{End, Join, run};
+use super::end::{End, Join};
 
 pub(crate) struct ForEach<F>(pub(crate) F);
 
@@ -73,20 +72,16 @@ sums! {
 }
 
 /// `reduce` and `reduce_with`. If `start` returns `None`, pieces begin with their first item.
-struct Reduce<T, S, OP> {
+pub(crate) struct Reduce<T, S, OP> {
     start: S,
     op: OP,
     items: PhantomData<fn(T) -> T>,
 }
 
-/// Reduces the items by `op`.
-pub(crate) fn reduce<I, S, OP>(iter: I, start: S, op: OP) -> Option<I::Item>
-where
-    I: ParallelIterator,
-    S: Fn() -> Option<I::Item> + Sync,
-    OP: Fn(I::Item, I::Item) -> I::Item + Sync,
-{
-    run(iter, &Reduce { start, op, items: PhantomData })
+impl<T, S, OP> Reduce<T, S, OP> {
+    pub(crate) fn new(start: S, op: OP) -> Self {
+        Reduce { start, op, items: PhantomData }
+    }
 }
 
 impl<T, S, OP> Join for Reduce<T, S, OP>

@@ -5,9 +5,8 @@ use std::marker::PhantomData;
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::ParallelIterator;
 use super::super::tries::Try;
-use super::end::{End, Join, run};
+use super::end::{End, Join};
 
 /// Whether all threads are to stop, because one has failed or found an item.
 #[derive(Default)]
@@ -54,24 +53,18 @@ fn try_fold<R: Try>(
 
 /// `try_reduce` and `try_reduce_with`. If `start` returns `None`, pieces begin with their first
 /// item.
-struct TryReduce<R, S, OP> {
+pub(crate) struct TryReduce<R, S, OP> {
     start: S,
     op: OP,
     stop: Stop,
     items: PhantomData<fn(R) -> R>,
 }
 
-/// Reduces the values in the items by `op`, until one is a failure or `op` fails.
-pub(crate) fn try_reduce<I, S, OP>(iter: I, start: S, op: OP) -> Option<I::Item>
-where
-    I: ParallelIterator<Item: Try>,
-    S: Fn() -> Option<I::Item> + Sync,
-    OP: Fn(Output<I>, Output<I>) -> I::Item + Sync,
-{
-    run(iter, &TryReduce { start, op, stop: Stop::default(), items: PhantomData })
+impl<R, S, OP> TryReduce<R, S, OP> {
+    pub(crate) fn new(start: S, op: OP) -> Self {
+        TryReduce { start, op, stop: Stop::default(), items: PhantomData }
+    }
 }
-
-type Output<I> = <<I as ParallelIterator>::Item as Try>::Output;
 
 /// Joins two results, unless one has failed.
 fn try_join<R: Try>(stop: &Stop, left: R, right: R, op: impl Fn(R::Output, R::Output) -> R) -> R {

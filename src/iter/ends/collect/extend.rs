@@ -6,16 +6,40 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedL
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hash};
 
-use super::super::super::{Either, IntoParallelIterator, ParallelExtend, ParallelIterator};
+use super::super::super::{
+    Either, FromParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator,
+};
+use super::in_place::append_known;
+use super::pieces::{Part, ToPieces, VecList};
 use super::two::{Apart, BySide, extend_two};
-use super::{append_known, append_unknown, pieces_of};
+
+/// Appends the items of `iter` to `to`, in order. Each piece fills a collection of its own.
+fn append_unknown<T: Send, S>(to: &mut S, iter: impl ParallelIterator<Item = T>)
+where
+    S: Part + Extend<T>,
+{
+    iter.drive_unindexed(ToPieces::new()).append_to(to);
+}
+
+impl<T: Send> FromParallelIterator<T> for VecList<T> {
+    /// One vector if the number of items is known, else one for each piece.
+    fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self {
+        let par_iter = par_iter.into_par_iter();
+        let Some(len) = par_iter.opt_len() else {
+            return VecList(par_iter.drive_unindexed(ToPieces::<Vec<T>>::new()).into_list());
+        };
+        let mut all = Vec::new();
+        append_known(&mut all, len, |places| par_iter.drive_unindexed(places));
+        VecList(LinkedList::from([all]))
+    }
+}
 
 impl<T: Send> ParallelExtend<T> for Vec<T> {
     /// Fills the vector in place if the number of items is known.
     fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I) {
         let par_iter = par_iter.into_par_iter();
         match par_iter.opt_len() {
-            Some(len) => append_known(self, len, par_iter),
+            Some(len) => append_known(self, len, |places| par_iter.drive_unindexed(places)),
             None => append_unknown(self, par_iter),
         }
     }
@@ -27,7 +51,7 @@ macro_rules! extend_serially {
         impl<$($generics)*> ParallelExtend<$item> for $collection {
             /// Collects the items in parallel, then adds them serially.
             fn par_extend<I: IntoParallelIterator<Item = $item>>(&mut self, par_iter: I) {
-                let pieces = pieces_of(par_iter.into_par_iter());
+                let pieces = par_iter.into_par_iter().collect_vec_list();
                 $(self.$reserve(pieces.iter().map(Vec::len).sum());)?
                 pieces.into_iter().for_each(|piece| self.extend(piece));
             }
@@ -125,8 +149,7 @@ where
     /// Adds the values of the `Left`s to the first collection, and those of the `Right`s to the
     /// second.
     fn par_extend<I: IntoParallelIterator<Item = Either<L, R>>>(&mut self, par_iter: I) {
-        let by_side = BySide(|item: Either<L, R>| item);
-        extend_two(&mut self.0, &mut self.1, par_iter.into_par_iter(), &by_side);
+        extend_two(&mut self.0, &mut self.1, par_iter.into_par_iter(), &BySide);
     }
 }
 

@@ -7,22 +7,21 @@ use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 
-use super::super::super::ParallelIterator;
 use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
-/// Appends the `len` items of `iter`, which must drive its consumer by position, to `vec`.
+/// Appends the `len` items of an iterator to `vec`. `drive` drives the consumer by position.
 ///
 /// # Panics
-/// If `iter` yields more or fewer items.
+/// If the iterator yields more or fewer items.
 pub(crate) fn append_known<T: Send>(
     vec: &mut Vec<T>,
     len: usize,
-    iter: impl ParallelIterator<Item = T>,
+    drive: impl FnOnce(Places<'_, T>) -> Filled<'_, T>,
 ) {
     vec.reserve(len);
     let old = vec.len();
     let start = vec.spare_capacity_mut().as_mut_ptr();
-    let filled = iter.drive_unindexed(Places { start, len, slots: PhantomData });
+    let filled = drive(Places { start, len, slots: PhantomData });
     let given = filled.len;
     assert!(given == len, "expected {len} items of a parallel iterator, but got {given}");
     assert!(ptr::eq(start, filled.start), "a parallel iterator gave its items in another order");

@@ -7,7 +7,4 @@ mod in_place;
 mod pieces;
 mod two;
 
-use in_place::append_known;
-use pieces::append_unknown;
-pub(crate) use pieces::pieces_of;
-pub(crate) use two::{Apart, ByPredicate, BySide, extend_two};
+pub(crate) use pieces::VecList;

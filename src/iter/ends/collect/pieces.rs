@@ -2,11 +2,10 @@
 
 use std::collections::LinkedList;
 use std::ffi::OsString;
+use std::iter;
 use std::marker::PhantomData;
 
-use super::super::super::ParallelIterator;
 use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
-use super::append_known;
 
 /// A collection that others can be appended to.
 pub(super) trait Part: Default + Send {
@@ -63,43 +62,45 @@ parts! {
     [] OsString, |to, from| to.push(from);
 }
 
-/// Appends the items of `iter` to `to`, in order.
-pub(super) fn append_unknown<T, S>(to: &mut S, iter: impl ParallelIterator<Item = T>)
-where
-    T: Send,
-    S: Part + Extend<T>,
-{
-    let Pieces { first, mut others } = iter.drive_unindexed(ToPieces(PhantomData));
-    let more: usize = others.iter().map(S::len).sum();
-    if to.len() == 0 && to.capacity() < first.len() + more {
-        *to = first;
-        to.reserve(more);
-    } else {
-        to.reserve(first.len() + more);
-        others.insert(0, first);
-    }
-    others.into_iter().for_each(|piece| to.append(piece));
-}
-
-/// Returns the items of `iter`, in vectors, in order.
-pub(crate) fn pieces_of<T: Send>(iter: impl ParallelIterator<Item = T>) -> LinkedList<Vec<T>> {
-    if let Some(len) = iter.opt_len() {
-        let mut all = Vec::new();
-        append_known(&mut all, len, iter);
-        return LinkedList::from([all]);
-    }
-    let Pieces::<Vec<T>> { first, others } = iter.drive_unindexed(ToPieces(PhantomData));
-    std::iter::once(first).chain(others).filter(|piece| !piece.is_empty()).collect()
-}
+/// Vectors with the items of an iterator, in order.
+pub(crate) struct VecList<T>(pub(crate) LinkedList<Vec<T>>);
 
 /// The items of neighbouring pieces, in order. Only `first` may be empty.
-struct Pieces<S> {
+pub(super) struct Pieces<S> {
     first: S,
     others: Vec<S>,
 }
 
+impl<S: Part> Pieces<S> {
+    /// Appends the items to `to`.
+    pub(super) fn append_to(self, to: &mut S) {
+        let Pieces { first, mut others } = self;
+        let more: usize = others.iter().map(S::len).sum();
+        if to.len() == 0 && to.capacity() < first.len() + more {
+            *to = first;
+            to.reserve(more);
+        } else {
+            to.reserve(first.len() + more);
+            others.insert(0, first);
+        }
+        others.into_iter().for_each(|piece| to.append(piece));
+    }
+}
+
+impl<T: Send> Pieces<Vec<T>> {
+    pub(super) fn into_list(self) -> LinkedList<Vec<T>> {
+        iter::once(self.first).chain(self.others).filter(|piece| !piece.is_empty()).collect()
+    }
+}
+
 /// Consumer and reducer.
-struct ToPieces<S>(PhantomData<fn() -> S>);
+pub(super) struct ToPieces<S>(PhantomData<fn() -> S>);
+
+impl<S> ToPieces<S> {
+    pub(super) fn new() -> Self {
+        ToPieces(PhantomData)
+    }
+}
 
 impl<S: Part> Reducer<Pieces<S>> for ToPieces<S> {
     fn reduce(self, mut left: Pieces<S>, mut right: Pieces<S>) -> Pieces<S> {
@@ -149,7 +150,7 @@ impl<T, S: Part + Extend<T>> UnindexedConsumer<T> for ToPieces<S> {
 }
 
 /// The items of a piece. (It is small, and stays in registers if it is fed one by one.)
-struct Piece<S>(S);
+pub(super) struct Piece<S>(S);
 
 impl<T, S: Part + Extend<T>> Folder<T> for Piece<S> {
     type Result = Pieces<S>;

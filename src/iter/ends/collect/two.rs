@@ -10,7 +10,7 @@ use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer
 use super::super::super::{Either, ParallelExtend, ParallelIterator};
 
 /// Deals the items out to the two collections.
-pub(crate) trait Deal<T>: Sync {
+pub(super) trait Deal<T>: Sync {
     /// The items of the first collection.
     type Left: Send;
     /// The items of the second collection.
@@ -24,7 +24,7 @@ pub(crate) trait Deal<T>: Sync {
 }
 
 /// Takes pairs apart.
-pub(crate) struct Apart;
+pub(super) struct Apart;
 
 impl<A: Send, B: Send> Deal<(A, B)> for Apart {
     type Left = A;
@@ -38,29 +38,16 @@ impl<A: Send, B: Send> Deal<(A, B)> for Apart {
     }
 }
 
-/// Deals the items for which the predicate is true to the first collection.
-pub(crate) struct ByPredicate<P>(pub(crate) P);
-
-impl<T: Send, P: Fn(&T) -> bool + Sync> Deal<T> for ByPredicate<P> {
-    type Left = T;
-    type Right = T;
-
-    #[inline]
-    fn deal(&self, item: T) -> (Option<T>, Option<T>) {
-        if self.0(&item) { (Some(item), None) } else { (None, Some(item)) }
-    }
-}
-
 /// Deals the values of the `Left`s to the first collection.
-pub(crate) struct BySide<F>(pub(crate) F);
+pub(super) struct BySide;
 
-impl<T, A: Send, B: Send, F: Fn(T) -> Either<A, B> + Sync> Deal<T> for BySide<F> {
+impl<A: Send, B: Send> Deal<Either<A, B>> for BySide {
     type Left = A;
     type Right = B;
 
     #[inline]
-    fn deal(&self, item: T) -> (Option<A>, Option<B>) {
-        match self.0(item) {
+    fn deal(&self, item: Either<A, B>) -> (Option<A>, Option<B>) {
+        match item {
             Either::Left(a) => (Some(a), None),
             Either::Right(b) => (None, Some(b)),
         }
@@ -68,7 +55,7 @@ impl<T, A: Send, B: Send, F: Fn(T) -> Either<A, B> + Sync> Deal<T> for BySide<F>
 }
 
 /// Adds the items to two collections.
-pub(crate) fn extend_two<I, D, A, B>(left: &mut A, right: &mut B, base: I, deal: &D)
+pub(super) fn extend_two<I, D, A, B>(left: &mut A, right: &mut B, base: I, deal: &D)
 where
     I: ParallelIterator,
     D: Deal<I::Item>,
