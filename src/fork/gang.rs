@@ -48,10 +48,10 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::os::generation::PerProcess;
 use crate::pool::{ThreadPool, with_current};
 use crate::sim;
+use crate::sleep::Event;
 use crate::sleep::Sleep;
 use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Parker, Unparker, spin_loop};
 use crate::worker::Worker;
-use crate::sleep::Event;
 use crate::worker::shared::Registry;
 
 /// How long a member spins before it sleeps, at a barrier and while the gang gathers. (A guess:
@@ -370,7 +370,7 @@ impl<'g> Gang<'g> {
     /// Waits for a barrier. Runs pinned jobs meanwhile.
     fn sleep(&self, phase: u32) {
         loop {
-            let event = Event::new(self.registry);
+            let event = Event::new(self.registry.address());
             if !self.register(phase, || Sleeper::InBarrier(&raw const event)) {
                 return;
             }
