@@ -144,6 +144,7 @@ exactly! { UNPIN; ThreadPoolBuilder }
 // The handle is the only one that gets the value, and does so by value: it shares nothing of it.
 same! {
     CancelOnDrop<T> = Arc<Mutex<T>>;
+    Completer<T> = Arc<Mutex<T>>;
     JoinHandle<T> = Arc<Mutex<T>>;
     ScopedJoinHandle<'static, T> = Arc<Mutex<T>>;
 }

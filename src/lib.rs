@@ -64,8 +64,8 @@ mod worker;
 pub use cancel::{CancelToken, Cancelled};
 pub use fork::{
     BroadcastContext, CancelOnDrop, FnContext, JoinHandle, Scope, ScopedJoinHandle, Yield,
-    broadcast, current_thread_has_pending_tasks, in_place_scope, join, join_context, scope, spawn,
-    spawn_broadcast, spawn_fifo, yield_local, yield_now,
+    broadcast, completer, current_thread_has_pending_tasks, in_place_scope, join, join_context,
+    scope, spawn, spawn_broadcast, spawn_fifo, yield_local, yield_now,
 };
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
@@ -75,7 +75,7 @@ pub use pool::{
     current_num_threads, current_thread_index, max_num_threads,
 };
 pub use sim::schedule_point;
-pub use task::JoinError;
+pub use task::{Completer, JoinError};
 pub use worker::counters::{Counters, WorkerCounters};
 
 pub use worker::settings::{TaskOrder, WaitPolicy};

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 mod broadcast;
+mod completer;
 mod handle;
 mod in_pool;
 pub(crate) mod install;
@@ -11,6 +12,7 @@ mod spawn;
 
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
+pub use completer::completer;
 pub use handle::{CancelOnDrop, JoinHandle};
 pub use join::{FnContext, join, join_context};
 pub(crate) use join::{join_context_in, join_in, join_on_worker};

@@ -10,7 +10,8 @@
 //! - or, if a worker of another pool joins the handle, a worker that takes its request
 //!   (`request.rs`).
 //!
-//! If the handle cancels the task before one of these begins, the task is not run (`cancel.rs`).
+//! If the handle cancels the task before one of these begins, the task is not run (`cancel.rs`). A
+//! task without a closure is ended by its completer (`completer.rs`).
 //!
 //! The task's [`Home`] is a scope or the pool. It keeps the task's panic until the handle takes it,
 //! and is told when the task has ended.
@@ -18,6 +19,7 @@
 #![allow(unsafe_code)]
 
 mod cancel;
+mod completer;
 mod error;
 pub(crate) mod fifo;
 mod request;
@@ -34,8 +36,7 @@ use std::sync::Arc;
 
 use crate::job::outcome::{self, Payload};
 
-use crate::latch::Awaited;
-use crate::latch::Wait;
+use crate::latch::{Awaited, EXTERNAL, Wait};
 use crate::os::generation;
 use crate::sim;
 use crate::sync::slab;
@@ -43,6 +44,8 @@ use crate::sync::{Parker, wait_outside};
 use crate::worker::event::Sleeper;
 use crate::worker::shared::Registry;
 use crate::worker::{Execute, Header, JobRef, Worker, shared};
+pub use completer::Completer;
+pub(crate) use completer::new_completer;
 pub use error::JoinError;
 use request::Requested;
 use state::{Detached, Done, TaskState};
@@ -539,7 +542,8 @@ impl<T> Handle<T> {
 
     /// Whether the task will never end, since its pool is the parent's of this `fork()`'s child.
     fn is_lost(&self, caller: Option<&Worker>) -> bool {
-        let is_own = caller.is_some_and(|worker| std::ptr::eq(self.pool, worker.registry()));
+        let is_in = |worker: &Worker| std::ptr::eq(self.pool, worker.registry());
+        let is_own = self.is_external() || caller.is_some_and(is_in);
         // In this order: the pool is in the list until the task has ended.
         let is_unknown = || !shared::has_registry_at(self.pool.addr());
         !is_own && !self.is_finished() && is_unknown() && !self.is_finished()
@@ -554,6 +558,11 @@ impl<T> Handle<T> {
             && !(worker.runs_in_order() && worker.may_run_any_task())
             && !state.is_claimed()
             && state.claim()
+    }
+
+    /// Whether it is that of a completer.
+    fn is_external(&self) -> bool {
+        self.pool.addr() == EXTERNAL
     }
 
     /// Asks the task's pool to begin the task, if the joiner is a worker of another pool.
@@ -638,7 +647,12 @@ impl<T> Wait for HandleWait<'_, T> {
 
     fn elsewhere(&self) -> Option<usize> {
         let pool = self.handle.pool;
-        (!std::ptr::eq(pool, self.worker.registry())).then(|| pool.addr())
+        let is_own = std::ptr::eq(pool, self.worker.registry());
+        (!is_own && !self.is_external()).then(|| pool.addr())
+    }
+
+    fn is_external(&self) -> bool {
+        self.handle.is_external()
     }
 
     fn tag(&self) -> Option<usize> {

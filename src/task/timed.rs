@@ -98,6 +98,10 @@ impl<T> Wait for TimedWait<'_, T> {
         self.wait.elsewhere()
     }
 
+    fn is_external(&self) -> bool {
+        self.wait.is_external()
+    }
+
     fn tag(&self) -> Option<usize> {
         self.wait.tag()
     }

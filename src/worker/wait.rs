@@ -9,6 +9,10 @@
 //!   jobs whose tag is that task. A wait inside a task that has a handle is restricted.
 //! - *For another pool*: of this pool's jobs, it runs only pinned ones and *guests*.
 //!
+//! A wait for a completer (`task/completer.rs`) is *external*: any job may be what ends it. It is
+//! free or restricted like others. Restricted, it hands off the core before it sleeps, even if
+//! there is no work yet.
+//!
 //! A *pinned* job (of a broadcast) is for one worker alone, which runs it in any wait.
 //!
 //! A *guest* is a job that a worker W of another pool asks this pool to run:
@@ -45,7 +49,9 @@
 //!    its core, because another thread wanted the core back or took it for a guest. Then any job
 //!    may be the one that the waiter needs. As long as there is such a waiter, the spare threads of
 //!    its pool run any job; and if all workers are in restricted waits and there is work, one of
-//!    them hands off its core to a thread that does the work.
+//!    them hands off its core to a thread that does the work. (An external wait is for any job. If
+//!    it is free, it runs any; if not, it is without its core. Model:
+//!    `a_job_that_completes_finds_a_worker`.)
 //! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
 //!    begun and waits in turn. As in 1 and 2, such waits form no cycle.
 //!
@@ -55,6 +61,10 @@
 //! These can still wait for ever:
 //! - pools that wait for each other by locks, by channels, or by `is_finished` in a loop, since
 //!   such waits ask for nothing;
+//! - a job on top of a wait that waits for what a frame beneath is to complete, as it would for a
+//!   lock that the frame has;
+//! - with `OwnDescendants`, a wait for what only a task of the same pool would complete, if all
+//!   workers wait;
 //! - a guest that runs on top of a wait where it should not, because no spare thread can be
 //!   started: under `OwnDescendants`, in a pool whose threads the user starts, if the system
 //!   refuses to start a thread, or if the limit of spare threads is reached. A dump reports such a
@@ -89,7 +99,7 @@
 use super::Worker;
 use super::idle::{ROUNDS, pause};
 use crate::job::{NO_TAG, outcome};
-use crate::latch::Wait;
+use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
 use crate::sleep::{Kind, Look};
 use crate::sync::Ordering;
@@ -114,7 +124,9 @@ impl Worker {
 
     fn work_until(&self, wait: &impl Wait) {
         self.flush_forks();
-        let _awaits = sim::awaits(wait.elsewhere().unwrap_or(self.registry().address()));
+        let external = wait.is_external().then_some(EXTERNAL);
+        let pool = wait.elsewhere().or(external).unwrap_or(self.registry().address());
+        let _awaits = sim::awaits(pool);
         let outer = self.waits_for.load(Ordering::Relaxed);
         self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
         let mut searching = false;
@@ -440,7 +452,7 @@ impl Worker {
         if !is_over && job.is_none() {
             job = self.guest_in_wait(wait, hosting);
             let guest_waits = hosting.passed_by && !self.registry().guests().is_empty();
-            let work_waits = || guest_waits || self.is_missed();
+            let work_waits = || guest_waits || wait.is_external() || self.is_missed();
             hands_off = job.is_none() && self.may_hand_off(hosting) && work_waits();
         }
         let forces_next = !wait.is_elsewhere() && self.is_to_force();

@@ -6,6 +6,7 @@ mod common;
 mod program;
 
 mod broadcast;
+mod completer;
 mod handles;
 mod join;
 mod mail;
