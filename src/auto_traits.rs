@@ -146,6 +146,8 @@ same! {
     CancelOnDrop<T> = Arc<Mutex<T>>;
     Completer<T> = Arc<Mutex<T>>;
     JoinHandle<T> = Arc<Mutex<T>>;
+    TaskSet<T> = Arc<Mutex<T>>;
+    JoinNext<'static, T> = &'static mut Arc<Mutex<T>>;
     ScopedJoinHandle<'static, T> = Arc<Mutex<T>>;
 }
 

@@ -63,9 +63,9 @@ mod worker;
 
 pub use cancel::{CancelToken, Cancelled};
 pub use fork::{
-    BroadcastContext, CancelOnDrop, FnContext, JoinHandle, Scope, ScopedJoinHandle, Yield,
-    broadcast, completer, current_thread_has_pending_tasks, in_place_scope, join, join_context,
-    scope, spawn, spawn_broadcast, spawn_fifo, yield_local, yield_now,
+    BroadcastContext, CancelOnDrop, FnContext, JoinHandle, JoinNext, Scope, ScopedJoinHandle,
+    TaskSet, Yield, broadcast, completer, current_thread_has_pending_tasks, in_place_scope, join,
+    join_context, scope, spawn, spawn_broadcast, spawn_fifo, yield_local, yield_now,
 };
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};

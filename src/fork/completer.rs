@@ -13,8 +13,7 @@ use crate::task::{Completer, new_completer};
 /// the work has begun, so to speak; but the completer [sees](Completer::is_closed) whether the
 /// handle was dropped.
 ///
-/// Both share one small allocation from a free list, about 30 ns in all if no thread has to be
-/// woken. They belong to no pool.
+/// Both share one small allocation, from the free lists of tasks. They belong to no pool.
 ///
 /// # What a worker does while it waits
 /// A thread that is no worker sleeps. A worker goes on by its pool's [`WaitPolicy`]. It cannot know

@@ -9,6 +9,8 @@ pub(crate) mod install;
 mod join;
 mod scope;
 mod spawn;
+mod task_set;
+mod tickets;
 
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
@@ -22,3 +24,4 @@ pub use spawn::{
     Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,
 };
 pub(crate) use spawn::{spawn_fifo_in, spawn_in, yield_local_on, yield_on};
+pub use task_set::{JoinNext, TaskSet};

@@ -43,11 +43,11 @@ impl Panic {
 }
 
 impl JoinError {
-    pub(super) fn panicked(payload: Payload) -> Self {
+    pub(crate) fn panicked(payload: Payload) -> Self {
         JoinError(Cause::Panicked(Panic(payload)))
     }
 
-    pub(super) fn cancelled() -> Self {
+    pub(crate) fn cancelled() -> Self {
         JoinError(Cause::Cancelled)
     }
 

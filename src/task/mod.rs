@@ -49,7 +49,8 @@ pub(crate) use completer::new_completer;
 pub use error::JoinError;
 use request::Requested;
 use state::{Detached, Done, TaskState};
-use waiting::{Waiting, drop_waiting, take_waiting};
+pub(crate) use waiting::Waiting;
+use waiting::{drop_waiting, take_waiting};
 
 /// The scope or pool that a task belongs to.
 pub(crate) trait Home: Copy {

@@ -11,6 +11,7 @@ mod hand_off;
 pub(crate) mod handlers;
 mod idle;
 pub(crate) mod join_job;
+mod keep;
 #[cfg(all(test, loom))]
 mod models;
 mod nest;

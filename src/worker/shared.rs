@@ -17,6 +17,9 @@
 //!    as well. Model: `a_pinned_job_is_run_though_the_pool_ends`.
 //! 3. *All threads end.* `ended` is set under the sleepers' lock, and `wake_all` follows. A thread
 //!    that takes the lock later sees `ended`. Model: `a_sleeping_worker_ends_with_its_pool`.
+//! 4. *A job that is submitted under a keeper is run.* The keeper is counted under the sleepers'
+//!    lock, unless the pool has ended, and no pool ends that has one. The thread that drops it ends
+//!    the pool if all workers have parked meanwhile. Model: `a_job_under_a_keeper_is_run`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -56,6 +59,8 @@ pub(crate) struct Registry {
     generation: Generation,
     ending: AtomicBool,
     ended: AtomicBool,
+    /// How many threads keep the pool from ending (`keep.rs`). Changed under the sleepers' lock.
+    keepers: AtomicUsize,
     /// Whether a member is worker 0.
     has_member: AtomicBool,
     /// Whether the other workers end without it.
@@ -114,6 +119,7 @@ impl Registry {
             generation: Generation::current(),
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            keepers: AtomicUsize::new(0),
             has_member: AtomicBool::new(false),
             leaves_member: AtomicBool::new(false),
             has_empty_cores: AtomicBool::new(false),
@@ -388,8 +394,12 @@ impl Registry {
         let expected = self.threads.lock().started - left_out as usize;
         // A worker that has announced itself may not have seen its pinned jobs yet. A thread that
         // has taken over from the member has to be parked as well.
-        let nothing_left =
-            || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
+        let is_kept = || self.keepers.load(Ordering::Relaxed) > 0;
+        let is_injected = || !self.injector.is_empty() || !self.guests.is_empty();
+        let nothing_left = || {
+            let are_bare = || !self.workers.iter().any(|worker| worker.has_own_work());
+            left_out == is_alone() && are_bare() && !is_kept() && !is_injected()
+        };
         // Under the sleepers' lock, so that no core is given to a thread that ends.
         let end = || {
             // Release: matches the Acquire in `has_ended`.
@@ -397,6 +407,10 @@ impl Registry {
             true
         };
         self.sleep.all_parked(expected, || nothing_left() && end())
+    }
+
+    pub(crate) fn keepers(&self) -> &AtomicUsize {
+        &self.keepers
     }
 
     pub(crate) fn has_ended(&self) -> bool {

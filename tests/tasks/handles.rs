@@ -20,10 +20,10 @@ pub const SIZES: [usize; 3] = [1, 2, 4];
 pub const SHORT: Duration = Duration::from_millis(5);
 
 /// Occupies all workers of a pool until it is opened.
-struct Busy(Arc<Gate>);
+pub struct Busy(Arc<Gate>);
 
 impl Busy {
-    fn new(pool: &ThreadPool) -> Self {
+    pub fn new(pool: &ThreadPool) -> Self {
         let busy = Busy(Arc::default());
         let begun = Arc::new(AtomicUsize::new(0));
         let threads = pool.current_num_threads();

@@ -15,3 +15,4 @@ mod programs;
 mod scope;
 mod shapes;
 mod spawn;
+mod task_set;
