@@ -296,6 +296,11 @@ same! {
     iter::ZipEq<T, T> = T;
 }
 
+#[cfg(feature = "futures")]
+same! {
+    FutureHandle<T> = Arc<Mutex<T>>;
+}
+
 #[cfg(feature = "rayon")]
 same! {
     iter::FromRayon<T> = T;

@@ -18,10 +18,10 @@ use crate::task::{Completer, new_completer};
 /// # What a worker does while it waits
 /// A thread that is no worker sleeps. A worker goes on by its pool's [`WaitPolicy`]. It cannot know
 /// which job will complete the handle, if any does:
-/// - [`AnyWork`](crate::WaitPolicy::AnyWork): it runs any job on top of the wait. Inside a task that
-///   has a handle, it runs only what that task has forked, and before it sleeps it hands its core to
-///   a spare thread, which runs any job. It takes the core back when the handle is completed and
-///   that thread ends a job or waits. At the limit of
+/// - [`AnyWork`](crate::WaitPolicy::AnyWork): it runs any job on top of the wait. Inside a task
+///   that has a handle, it runs only what that task has forked, and before it sleeps it hands its
+///   core to a spare thread, which runs any job. It takes the core back when the handle is
+///   completed and that thread ends a job or waits. At the limit of
 ///   [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads), it sleeps with its core.
 /// - [`OwnDescendants`](crate::WaitPolicy::OwnDescendants): it runs nothing but broadcasts, and
 ///   sleeps. So if a task is to complete the handle, another worker must be free to run that. To

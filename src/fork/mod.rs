@@ -1,8 +1,12 @@
 //! The entries of the crate: `join`, `scope`, `spawn`, `broadcast`, `install`.
 #![allow(unsafe_code)]
 
+#[cfg(any(feature = "futures", all(test, loom)))]
+mod block_on;
 mod broadcast;
 mod completer;
+#[cfg(feature = "futures")]
+mod future;
 mod handle;
 mod in_pool;
 pub(crate) mod install;
@@ -12,9 +16,13 @@ mod spawn;
 mod task_set;
 mod tickets;
 
+#[cfg(feature = "futures")]
+pub use block_on::block_on;
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
 pub use completer::completer;
+#[cfg(feature = "futures")]
+pub use future::{FutureHandle, spawn_future};
 pub use handle::{CancelOnDrop, JoinHandle};
 pub use join::{FnContext, join, join_context};
 pub(crate) use join::{join_context_in, join_in, join_on_worker};

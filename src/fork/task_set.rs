@@ -23,8 +23,8 @@ use crate::worker::shared::Registry;
 /// Any number of tasks of one pool, whose results come in the order in which the tasks end.
 ///
 /// Tasks begin in the order in which they were spawned, as workers come to them, and at most
-/// [so many](Self::max_running) at a time. [`join_next`](Self::join_next) waits for the next result,
-/// [`try_join_next`](Self::try_join_next) does not wait, and
+/// [so many](Self::max_running) at a time. [`join_next`](Self::join_next) waits for the next
+/// result, [`try_join_next`](Self::try_join_next) does not wait, and
 /// [`join_next_async`](Self::join_next_async) is a future. Dropping the set
 /// [cancels](Self::cancel_all) the tasks that have not begun, and detaches the others.
 ///
@@ -32,8 +32,9 @@ use crate::worker::shared::Registry;
 /// The set may outlive that pool: what is spawned after the pool's end is cancelled.
 ///
 /// A task costs two allocations and about half a microsecond, three times as much as one of
-/// [`spawn`](crate::spawn), and takes the set's lock twice. So a task should take some microseconds. If the tasks borrow, use a [`scope`](crate::scope); if all
-/// results are wanted in order, a loop.
+/// [`spawn`](crate::spawn), and takes the set's lock twice. So a task should take some
+/// microseconds. If the tasks borrow, use a [`scope`](crate::scope); if all results are wanted in
+/// order, a loop.
 ///
 /// ```
 /// let mut set = filch::TaskSet::new();
@@ -103,6 +104,7 @@ impl<T: Send + 'static> TaskSet<T> {
     /// assert_eq!(pages, 285);
     /// ```
     pub fn max_running(self, tasks: NonZeroUsize) -> Self {
+        self.registry().expect_threads_or_end();
         let mut state = self.shared.state.lock();
         state.most = tasks.get();
         let mut tickets = 0;
@@ -126,7 +128,7 @@ impl<T: Send + 'static> TaskSet<T> {
         F: FnOnce() -> T + Send + 'static,
     {
         // First, since it may panic.
-        self.registry().expect_worker_or_end();
+        self.registry().expect_threads_or_end();
         let mut state = self.shared.state.lock();
         state.queue.push_back(Box::new(f));
         let needs_ticket = state.needs_ticket();

@@ -12,8 +12,8 @@
 //! 2. *Each closure has a ticket, unless the limit is reached.* `spawn` queues one, and a ticket
 //!    that ends queues the next if there are more closures than tickets: both under the lock. If
 //!    the limit is reached, one that runs will end. Model: `a_set_at_its_limit_runs_all_tasks`.
-//! 3. *A caller of `join_next` is woken*: it registers, and a ticket takes what is registered, under
-//!    the lock. Model: `a_worker_that_waits_for_a_set_is_woken`.
+//! 3. *A caller of `join_next` is woken*: it registers, and a ticket takes what is registered,
+//!    under the lock. Model: `a_worker_that_waits_for_a_set_is_woken`.
 //! 4. *What a worker waits for begins* (lemma 3 of `worker/wait.rs`). The tickets have the set's
 //!    tag, so a worker of the pool may run them in its wait. A worker of another pool queues one
 //!    more, as a guest, if no closure has begun.

@@ -8,21 +8,20 @@ use crate::worker::shared::Registry;
 pub(crate) struct Keeper<'r>(Option<&'r Registry>);
 
 impl Registry {
-    /// Whether the calling thread is a worker of this pool. If not, checks that it may use the pool,
-    /// unless that has ended: the end of a deterministic pool may be the end of its simulation.
+    /// Checks that the calling thread may use the pool, unless the pool has ended: with a
+    /// deterministic pool, its simulation may have ended.
     ///
     /// # Panics
     /// Like `expect_threads`.
-    pub(crate) fn expect_worker_or_end(&self) -> bool {
-        !self.has_ended() && self.expect_worker().is_some()
+    pub(crate) fn expect_threads_or_end(&self) {
+        if !self.has_ended() {
+            self.expect_worker();
+        }
     }
 
-    /// Keeps the pool from ending. Returns `None` if it has ended.
-    ///
-    /// # Panics
-    /// Like `expect_threads`.
+    /// Keeps the pool, which is not lost, from ending. Returns `None` if it has ended.
     pub(crate) fn keep(&self) -> Option<Keeper<'_>> {
-        if self.expect_worker_or_end() {
+        if self.current_worker().is_some() {
             // A pool does not end while one of its workers is at work.
             return Some(Keeper(None));
         }

@@ -1,6 +1,8 @@
 //! One worker: its queues, its state, and the main loop of its thread.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "futures")]
+pub(crate) mod attached;
 pub(crate) mod callers;
 pub(crate) mod counters;
 pub(crate) mod event;

@@ -27,6 +27,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
 use super::Worker;
+#[cfg(feature = "futures")]
+use super::attached::Attached;
 use super::callers::Callers;
 use super::event::Event;
 use super::handlers::Handlers;
@@ -77,6 +79,8 @@ pub(crate) struct Registry {
     callers: CachePadded<Callers>,
     /// Happens when the pool is being dropped and no thread is left.
     all_left: Event,
+    #[cfg(feature = "futures")]
+    attached: Attached,
     this: Weak<Registry>,
 }
 
@@ -129,6 +133,8 @@ impl Registry {
             is_late: CachePadded::new(AtomicBool::new(false)),
             callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr()),
+            #[cfg(feature = "futures")]
+            attached: Attached::default(),
             this: this.clone(),
         });
         // The list outlives a model, of which pools are a part.
@@ -244,6 +250,18 @@ impl Registry {
     #[inline]
     pub(crate) fn abort_if_lost(&self) {
         self.generation.abort_if_past();
+    }
+
+    /// What is dropped when the pool has ended.
+    #[cfg(feature = "futures")]
+    pub(crate) fn attached(&self) -> &Attached {
+        &self.attached
+    }
+
+    /// Returns a reference that does not keep the registry alive.
+    #[cfg(feature = "futures")]
+    pub(crate) fn downgrade(&self) -> Weak<Registry> {
+        self.this.clone()
     }
 
     /// Returns a counted reference.
