@@ -43,8 +43,8 @@ use crate::worker::{Tag, Worker};
 ///
 /// # Panics
 /// Panics if the global pool is needed and cannot be built. The handle returns a panic of the
-/// future. If the handle was dropped, and for a panic of the future's drop, that is the pool's panic
-/// handler.
+/// future. If the handle was dropped, the pool's panic handler gets it, as it gets a panic of the
+/// future's drop.
 ///
 /// ```
 /// let (completer, question) = filch::completer();
