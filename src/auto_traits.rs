@@ -144,7 +144,10 @@ exactly! { UNPIN; ThreadPoolBuilder }
 // The handle is the only one that gets the value, and does so by value: it shares nothing of it.
 same! {
     CancelOnDrop<T> = Arc<Mutex<T>>;
+    Completer<T> = Arc<Mutex<T>>;
     JoinHandle<T> = Arc<Mutex<T>>;
+    TaskSet<T> = Arc<Mutex<T>>;
+    JoinNext<'static, T> = &'static mut Arc<Mutex<T>>;
     ScopedJoinHandle<'static, T> = Arc<Mutex<T>>;
 }
 
@@ -318,6 +321,11 @@ same! {
     iter::WithPool<'static, T> = T;
     iter::Zip<T, T> = T;
     iter::ZipEq<T, T> = T;
+}
+
+#[cfg(feature = "futures")]
+same! {
+    FutureHandle<T> = Arc<Mutex<T>>;
 }
 
 #[cfg(feature = "rayon")]

@@ -68,10 +68,12 @@ mod worker;
 
 pub use cancel::{CancelToken, Cancelled};
 pub use fork::{
-    BroadcastContext, CancelOnDrop, FnContext, JoinHandle, Scope, ScopedJoinHandle, Yield,
-    broadcast, current_thread_has_pending_tasks, in_place_scope, join, join_context, scope, spawn,
-    spawn_broadcast, spawn_fifo, yield_local, yield_now,
+    BroadcastContext, CancelOnDrop, FnContext, JoinHandle, JoinNext, Scope, ScopedJoinHandle,
+    TaskSet, Yield, broadcast, completer, current_thread_has_pending_tasks, in_place_scope, join,
+    join_context, scope, spawn, spawn_broadcast, spawn_fifo, yield_local, yield_now,
 };
+#[cfg(feature = "futures")]
+pub use fork::{FutureHandle, block_on, spawn_future};
 #[cfg(not(loom))]
 pub use fork::{GangError, Member, gang};
 #[cfg(not(loom))]
@@ -84,7 +86,7 @@ pub use pool::{
     current_num_threads, current_thread_index, max_num_threads,
 };
 pub use sim::schedule_point;
-pub use task::JoinError;
+pub use task::{Completer, JoinError};
 pub use worker::counters::{Counters, WorkerCounters};
 
 pub use worker::settings::{TaskOrder, WaitPolicy};

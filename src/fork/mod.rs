@@ -1,7 +1,12 @@
 //! The entries of the crate: `join`, `scope`, `spawn`, `broadcast`, `install`.
 #![allow(unsafe_code)]
 
+#[cfg(any(feature = "futures", all(test, loom)))]
+mod block_on;
 mod broadcast;
+mod completer;
+#[cfg(feature = "futures")]
+mod future;
 #[cfg(not(loom))]
 mod gang;
 mod handle;
@@ -10,10 +15,17 @@ pub(crate) mod install;
 mod join;
 mod scope;
 mod spawn;
+mod task_set;
 mod tasks;
+mod tickets;
 
+#[cfg(feature = "futures")]
+pub use block_on::block_on;
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
+pub use completer::completer;
+#[cfg(feature = "futures")]
+pub use future::{FutureHandle, spawn_future};
 #[cfg(not(loom))]
 pub use gang::{GangError, Member, gang};
 pub use handle::{CancelOnDrop, JoinHandle};
@@ -25,3 +37,4 @@ pub use spawn::{
     Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,
 };
 pub(crate) use spawn::{spawn_fifo_in, spawn_in, yield_local_on, yield_on};
+pub use task_set::{JoinNext, TaskSet};

@@ -20,6 +20,9 @@ pub(crate) const NO_TAG: usize = 0;
 /// Stands for any tag, if those of some jobs are not known.
 pub(crate) const ANY_TAG: usize = 1;
 
+/// Stands for the address of a pool if any thread may end a wait.
+pub(crate) const EXTERNAL: usize = usize::MAX;
+
 /// Not set, and the waiter does not sleep.
 const UNSET: u32 = 0;
 /// Not set, and the setter has to wake the waiter. Stored by the waiter only.
@@ -44,6 +47,11 @@ pub(crate) trait Wait {
     /// may need any job of this one.
     fn other_pool(&self) -> Option<usize> {
         None
+    }
+
+    /// Whether any thread may end the wait, and may need any job of any pool for that.
+    fn is_external(&self) -> bool {
+        false
     }
 
     fn is_for_other_pool(&self) -> bool {

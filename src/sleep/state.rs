@@ -102,6 +102,12 @@ impl Sleep {
         self.list.lock()
     }
 
+    /// Calls `act` under the list's lock. It must not use the list.
+    pub(crate) fn locked<R>(&self, act: impl FnOnce() -> R) -> R {
+        let _list = self.list();
+        act()
+    }
+
     pub(super) fn state(&self, core: usize) -> u32 {
         // Acquire: matches the Release in `set_state`, by which the last holder gave the core away.
         self.cores[core].state.load(Ordering::Acquire)

@@ -72,8 +72,8 @@ pub(super) struct Table {
 
 #[repr(C)]
 pub(super) struct Task<F, T, H> {
-    head: TaskHead,
-    home: H,
+    pub(super) head: TaskHead,
+    pub(super) home: H,
     content: UnsafeCell<Content<F, T>>,
 }
 
@@ -110,7 +110,7 @@ where
         block.cast()
     }
 
-    const TABLE: &'static Table = &Table {
+    pub(super) const TABLE: &'static Table = &Table {
         execute: Self::execute,
         run: Self::run,
         cancel: Self::cancel,
@@ -266,7 +266,7 @@ where
 
     /// # Safety
     /// The closure was taken out of `this`, and no other thread uses its place.
-    unsafe fn put_ended(this: NonNull<Self>, ended: Ended<T>) {
+    pub(super) unsafe fn put_ended(this: NonNull<Self>, ended: Ended<T>) {
         // SAFETY: by the premise.
         unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
     }
@@ -302,7 +302,7 @@ where
     ///
     /// # Safety
     /// `block` is a `Task<F, T, H>` to which nothing else refers; closure and result are gone.
-    unsafe fn free(block: NonNull<TaskHead>) {
+    pub(super) unsafe fn free(block: NonNull<TaskHead>) {
         // SAFETY: the block came from `slab::take` in `new_task`; nothing in it needs a drop.
         unsafe { slab::give(block.cast::<Self>()) };
     }

@@ -7,7 +7,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::job::outcome::Payload;
 
-/// Why a task has no value: it panicked, or it was cancelled before it began.
+/// Why a task has no value: it panicked, or it was cancelled before it began. A
+/// [`completer`](crate::completer) that was dropped counts as cancelled.
 ///
 /// ```
 /// let failed = filch::spawn(|| panic!("out of paper"));
@@ -42,11 +43,11 @@ impl Panic {
 }
 
 impl JoinError {
-    pub(super) fn panicked(payload: Payload) -> Self {
+    pub(crate) fn panicked(payload: Payload) -> Self {
         JoinError(Cause::Panicked(Panic(payload)))
     }
 
-    pub(super) fn cancelled() -> Self {
+    pub(crate) fn cancelled() -> Self {
         JoinError(Cause::Cancelled)
     }
 
@@ -55,7 +56,7 @@ impl JoinError {
         matches!(self.0, Cause::Panicked(_))
     }
 
-    /// Whether the task was cancelled before it began.
+    /// Whether the task was cancelled before it began, or its completer was dropped.
     pub fn is_cancelled(&self) -> bool {
         matches!(self.0, Cause::Cancelled)
     }

@@ -13,7 +13,7 @@ use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, own_waiting};
 use crate::job::outcome;
-use crate::latch::{Awaited, Wait};
+use crate::latch::{Awaited, EXTERNAL, Wait};
 use crate::os::generation;
 use crate::sim;
 use crate::sleep::Sleeper;
@@ -50,7 +50,7 @@ pub(crate) struct Handle<T> {
     pub(super) task: NonNull<TaskHead>,
     /// The task's pool: an identity, never dereferenced.
     pub(super) pool: *const Registry,
-    result: PhantomData<T>,
+    pub(super) result: PhantomData<T>,
 }
 
 // SAFETY: the right to take the `T` moves with the handle; what else is shared in the block is
@@ -110,10 +110,16 @@ impl<T> Handle<T> {
 
     /// Whether the task will never end, since its pool is the parent's of this `fork()`'s child.
     pub(super) fn is_lost(&self, caller: Option<&Worker>) -> bool {
-        let is_own = caller.is_some_and(|worker| std::ptr::eq(self.pool, worker.registry()));
+        let is_in = |worker: &Worker| std::ptr::eq(self.pool, worker.registry());
+        let is_own = self.is_external() || caller.is_some_and(is_in);
         // In this order: the pool is in the list until the task has ended.
         let is_unknown = || !pools::has_registry_at(self.pool.addr());
         !is_own && !self.is_finished() && is_unknown() && !self.is_finished()
+    }
+
+    /// Whether it is that of a completer.
+    fn is_external(&self) -> bool {
+        self.pool.addr() == EXTERNAL
     }
 
     /// Claims the task, if `worker` may run it here: it is of the same pool, and either tasks need
@@ -209,7 +215,12 @@ impl<T> Wait for HandleWait<'_, T> {
 
     fn other_pool(&self) -> Option<usize> {
         let pool = self.handle.pool;
-        (!std::ptr::eq(pool, self.worker.registry())).then(|| pool.addr())
+        let is_own = std::ptr::eq(pool, self.worker.registry());
+        (!is_own && !self.is_external()).then(|| pool.addr())
+    }
+
+    fn is_external(&self) -> bool {
+        self.handle.is_external()
     }
 
     fn tag(&self) -> Option<usize> {

@@ -10,7 +10,8 @@
 //! - or, if a worker of another pool joins the handle, a worker that takes its request
 //!   (`request.rs`).
 //!
-//! If the handle cancels the task before one of these begins, the task is not run (`cancel.rs`).
+//! If the handle cancels the task before one of these begins, the task is not run (`cancel.rs`). A
+//! task without a closure is ended by its completer (`completer.rs`).
 //!
 //! The task's [`Home`] is a scope or the pool. It keeps the task's panic until the handle takes it,
 //! and is told when the task has ended.
@@ -19,6 +20,7 @@
 
 mod block;
 mod cancel;
+mod completer;
 mod error;
 pub(crate) mod fifo;
 mod handle;
@@ -29,5 +31,8 @@ mod timed;
 mod waiting;
 
 pub(crate) use block::{Home, Kept};
+pub use completer::Completer;
+pub(crate) use completer::new_completer;
 pub use error::JoinError;
 pub(crate) use handle::{Handle, new_task};
+pub(crate) use waiting::Waiting;

@@ -94,6 +94,16 @@ impl TaskState {
         TaskState(AtomicUsize::new(0))
     }
 
+    /// The state of a task without a closure (`completer.rs`).
+    pub(crate) fn claimed() -> Self {
+        TaskState(AtomicUsize::new(CLAIMED))
+    }
+
+    /// Whether the handle was dropped. (Relaxed: nothing else is read.)
+    pub(crate) fn has_dropped_handle(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & DETACHED != 0
+    }
+
     /// Whether the handle was dropped before the task was claimed. If so, the entry, which calls
     /// this, owns the block.
     #[inline]

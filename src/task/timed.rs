@@ -99,6 +99,10 @@ impl<T> Wait for TimedWait<'_, T> {
         self.wait.other_pool()
     }
 
+    fn is_external(&self) -> bool {
+        self.wait.is_external()
+    }
+
     fn tag(&self) -> Option<usize> {
         self.wait.tag()
     }

@@ -10,7 +10,7 @@ use crate::worker::Worker;
 
 /// Aligned so that its address fits into the state, above the flags.
 #[repr(align(128))]
-pub(super) enum Waiting {
+pub(crate) enum Waiting {
     Thread(Sleeper),
     Future(Waker),
 }
@@ -27,7 +27,7 @@ impl Waiting {
     }
 
     /// Wakes it on a worker. A panic of the waker goes to the pool's panic handler.
-    pub(super) fn wake_on(self, worker: &Worker) {
+    pub(crate) fn wake_on(self, worker: &Worker) {
         match self {
             Waiting::Thread(sleeper) => sleeper.wake(),
             Waiting::Future(waker) => {
@@ -38,7 +38,7 @@ impl Waiting {
         }
     }
 
-    pub(super) fn is_future_of(&self, waker: &Waker) -> bool {
+    pub(crate) fn is_future_of(&self, waker: &Waker) -> bool {
         matches!(self, Waiting::Future(own) if own.will_wake(waker))
     }
 }

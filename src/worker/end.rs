@@ -17,6 +17,10 @@
 //!    as well. Model: `a_pinned_job_is_run_though_the_pool_ends`.
 //! 3. *All threads end.* `ended` is set under the sleepers' lock, and `wake_all` follows. A thread
 //!    that takes the lock later sees `ended`. Model: `a_sleeping_worker_ends_with_its_pool`.
+//! 4. *A job that is submitted under a keeper is run.* The keeper (`keep.rs`) is counted under the
+//!    sleepers' lock, unless the pool has ended, and no pool ends that has one. The thread that
+//!    drops it ends the pool if all workers have parked meanwhile. Model:
+//!    `a_job_under_a_keeper_is_run`.
 
 use std::io;
 use std::sync::Arc;
@@ -64,8 +68,12 @@ impl Registry {
         let expected = self.threads.lock().started - left_out as usize;
         // A worker that has announced itself may not have seen its pinned jobs yet. A thread that
         // has taken over from the member has to be parked as well.
-        let nothing_left =
-            || left_out == is_alone() && !self.workers.iter().any(|worker| worker.has_own_work());
+        let is_kept = || self.keepers.load(Ordering::Relaxed) > 0;
+        let is_injected = || !self.injector.is_empty() || !self.cross_jobs.is_empty();
+        let nothing_left = || {
+            let are_bare = || !self.workers.iter().any(|worker| worker.has_own_work());
+            left_out == is_alone() && are_bare() && !is_kept() && !is_injected()
+        };
         // Under the sleepers' lock, so that no core is given to a thread that ends.
         let end = || {
             if left_out {

@@ -1,6 +1,8 @@
 //! The workers of a pool. `shared.rs` has their data, `main_loop.rs` what their threads do.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "futures")]
+pub(crate) mod attached;
 pub(crate) mod callers;
 pub(crate) mod counters;
 mod current;
@@ -15,6 +17,7 @@ mod idle;
 mod in_place;
 mod inject;
 pub(crate) mod join_job;
+mod keep;
 mod main_loop;
 #[cfg(all(test, loom))]
 mod models;

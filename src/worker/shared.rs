@@ -10,6 +10,8 @@ use std::sync::{Arc, Weak};
 
 use crossbeam_utils::CachePadded;
 
+#[cfg(feature = "futures")]
+use super::attached::Attached;
 use super::callers::Callers;
 use super::counters::{Counters, LiveCounters, WorkerCounters};
 use super::handlers::Handlers;
@@ -118,6 +120,8 @@ pub(crate) struct Registry {
     pub(super) generation: Generation,
     pub(super) ending: AtomicBool,
     pub(super) ended: AtomicBool,
+    /// How many threads keep the pool from ending (`keep.rs`). Changed under the sleepers' lock.
+    pub(super) keepers: PlainUsize,
     /// Whether a member is worker 0.
     pub(super) has_member: AtomicBool,
     /// Whether the other workers end without it.
@@ -136,6 +140,8 @@ pub(crate) struct Registry {
     pub(super) callers: CachePadded<Callers>,
     /// Happens when the pool is being dropped and no thread is left.
     pub(super) all_left: Event,
+    #[cfg(feature = "futures")]
+    attached: Attached,
     pub(super) this: Weak<Registry>,
 }
 
@@ -273,6 +279,7 @@ impl Registry {
             generation: Generation::current(),
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            keepers: PlainUsize::new(0),
             has_member: AtomicBool::new(false),
             leaves_member: AtomicBool::new(false),
             has_empty_cores: AtomicBool::new(false),
@@ -283,6 +290,8 @@ impl Registry {
             is_late: CachePadded::new(AtomicBool::new(false)),
             callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr().addr()),
+            #[cfg(feature = "futures")]
+            attached: Attached::default(),
             this: this.clone(),
         });
         // The list outlives a model, of which pools are a part.
@@ -361,6 +370,18 @@ impl Registry {
     #[inline]
     pub(crate) fn abort_if_lost(&self) {
         self.generation.abort_if_past();
+    }
+
+    /// What is dropped when the pool has ended.
+    #[cfg(feature = "futures")]
+    pub(crate) fn attached(&self) -> &Attached {
+        &self.attached
+    }
+
+    /// Returns a reference that does not keep the registry alive.
+    #[cfg(feature = "futures")]
+    pub(crate) fn downgrade(&self) -> Weak<Registry> {
+        self.this.clone()
     }
 
     /// Returns a counted reference.

@@ -9,6 +9,10 @@
 //!   jobs whose tag is that task. A wait inside a task that has a handle is restricted.
 //! - *For another pool*: of this pool's jobs, it runs only pinned ones and *cross-pool jobs*.
 //!
+//! A wait for a completer (`task/completer.rs`) is *external*: any job may be what ends it. It is
+//! free or restricted like others. Restricted, it hands off the core before it sleeps, even if
+//! there is no work yet.
+//!
 //! A *pinned* job (of a broadcast) is for one worker alone, which runs it in any wait.
 //!
 //! A *cross-pool job* is a job that a worker W of another pool asks this pool to run:
@@ -46,7 +50,9 @@
 //!    waiter may be without its core, because another thread wanted the core back or took it for a
 //!    cross-pool job. Then any job may be the one that the waiter needs. As long as there is such a
 //!    waiter, the spare threads of its pool run any job; and if all workers are in restricted waits
-//!    and there is work, one of them hands off its core to a thread that does the work.
+//!    and there is work, one of them hands off its core to a thread that does the work. (An
+//!    external wait is for any job. If it is free, it runs any; if not, it is without its core.
+//!    Model: `a_job_that_completes_finds_a_worker`.)
 //! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
 //!    begun and waits in turn. As in 1 and 2, such waits form no cycle.
 //!
@@ -56,6 +62,10 @@
 //! These can still wait for ever:
 //! - pools that wait for each other by locks, by channels, or by `is_finished` in a loop, since
 //!   such waits ask for nothing;
+//! - a job on top of a wait that waits for what a frame beneath is to complete, as it would for a
+//!   lock that the frame has;
+//! - with `OwnDescendants`, a wait for what only a task of the same pool would complete, if all
+//!   workers wait;
 //! - a cross-pool job that runs on top of a wait where it should not, because no spare thread can
 //!   be started: under `OwnDescendants`, in a pool whose threads the user starts, if the system
 //!   refuses to start a thread, or if the limit of spare threads is reached. A dump reports such a
@@ -91,7 +101,7 @@ use super::Worker;
 use super::idle::pause;
 use super::shared::ROUNDS;
 use crate::job::{NO_TAG, outcome};
-use crate::latch::Wait;
+use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
 use crate::sleep::{Kind, Look};
 use crate::sync::Ordering;
@@ -116,7 +126,9 @@ impl Worker {
 
     fn work_until(&self, wait: &impl Wait) {
         self.flush_forks();
-        let _awaits = sim::awaits(wait.other_pool().unwrap_or(self.registry().address()));
+        let external = wait.is_external().then_some(EXTERNAL);
+        let pool = wait.other_pool().or(external).unwrap_or(self.registry().address());
+        let _awaits = sim::awaits(pool);
         let outer = self.waits_for.load(Ordering::Relaxed);
         self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
         let mut searching = false;
@@ -444,7 +456,7 @@ impl Worker {
             job = self.cross_job_in_wait(wait, hand_offs);
             let cross_job_waits =
                 hand_offs.has_left_job && !self.registry().cross_jobs().is_empty();
-            let work_waits = || cross_job_waits || self.is_missed();
+            let work_waits = || cross_job_waits || wait.is_external() || self.is_missed();
             hands_off = job.is_none() && self.may_hand_off(hand_offs) && work_waits();
         }
         let forces_next = !wait.is_for_other_pool() && self.is_to_force();

@@ -16,14 +16,14 @@ use crate::common::{
 };
 use filch::{JoinError, JoinHandle, ThreadPool};
 
-const SIZES: [usize; 3] = [1, 2, 4];
-const SHORT: Duration = Duration::from_millis(5);
+pub const SIZES: [usize; 3] = [1, 2, 4];
+pub const SHORT: Duration = Duration::from_millis(5);
 
 /// Occupies all workers of a pool until it is opened.
-struct Busy(Arc<Gate>);
+pub struct Busy(Arc<Gate>);
 
 impl Busy {
-    fn new(pool: &ThreadPool) -> Self {
+    pub fn new(pool: &ThreadPool) -> Self {
         let busy = Busy(Arc::default());
         let begun = Arc::new(AtomicUsize::new(0));
         let threads = pool.current_num_threads();
@@ -354,13 +354,13 @@ fn a_worker_inside_a_task_waits_for_a_time() {
 // ---- Futures ----
 
 /// Wakes a thread, and counts.
-struct Unpark {
+pub struct Unpark {
     thread: Thread,
-    wakes: AtomicUsize,
+    pub wakes: AtomicUsize,
 }
 
 impl Unpark {
-    fn here() -> Arc<Self> {
+    pub fn here() -> Arc<Self> {
         Arc::new(Unpark { thread: thread::current(), wakes: AtomicUsize::new(0) })
     }
 }
@@ -373,7 +373,7 @@ impl Wake for Unpark {
 }
 
 /// An executor of one thread.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Unpark::here().into();
     let mut future = pin!(future);
     loop {
@@ -384,7 +384,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+pub fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(waker))
 }
 
@@ -519,7 +519,7 @@ impl Wake for Calls {
     }
 }
 
-fn waker_that(calls: impl FnOnce() + Send + 'static) -> Waker {
+pub fn waker_that(calls: impl FnOnce() + Send + 'static) -> Waker {
     Arc::new(Calls(Mutex::new(Some(Box::new(calls))))).into()
 }
 

@@ -6,6 +6,7 @@ mod common;
 mod program;
 
 mod broadcast;
+mod completer;
 mod handles;
 mod join;
 mod mail;
@@ -14,3 +15,4 @@ mod programs;
 mod scope;
 mod shapes;
 mod spawn;
+mod task_set;

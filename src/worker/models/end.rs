@@ -1,6 +1,7 @@
 //! A pool ends when nothing is left to do.
 
 use super::*;
+use crate::sync::AtomicBool;
 
 /// Whether the worker parks before or after the end begins, the pool ends.
 ///
@@ -54,5 +55,29 @@ fn a_pinned_job_is_run_though_the_pool_ends() {
         park_until_end(&pool, 0);
         worker.join().unwrap();
         assert_eq!(pool.ran(1), 1);
+    });
+}
+
+/// A thread that does not own the pool injects a job while the pool ends, or finds that it has
+/// ended.
+///
+/// Weakened: `worker/shared.rs ends: self.keepers.load(Ordering::Relaxed) > 0 => false`
+#[test]
+fn a_job_under_a_keeper_is_run() {
+    check(|| {
+        let pool = Pool::new(1);
+        let worker = pool.start(|pool| park_until_end(pool, 0));
+        let kept = Arc::new(AtomicBool::new(false));
+        let keeps = kept.clone();
+        let submits = pool.start(move |pool| {
+            if let Some(_keeper) = pool.registry().keep() {
+                pool.inject();
+                keeps.store(true, Ordering::Relaxed);
+            }
+        });
+        pool.registry().begin_end(false);
+        worker.join().unwrap();
+        submits.join().unwrap();
+        assert_eq!(pool.ran(0), usize::from(kept.load(Ordering::Relaxed)));
     });
 }

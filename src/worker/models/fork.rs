@@ -1,7 +1,9 @@
 //! What programs call on a worker, beside a thief that looks once.
 
+use std::num::NonZeroUsize;
+
 use super::*;
-use crate::fork::{join, scope, spawn};
+use crate::fork::{TaskSet, join, scope, spawn};
 
 /// Worker 1 looks for a job once, and runs it, while worker 0 does as `act` says.
 fn check_thief(act: fn()) {
@@ -46,4 +48,30 @@ fn a_scope_ends_after_its_task() {
 #[test]
 fn a_task_that_a_worker_joins_has_its_result() {
     check_thief(|| assert_eq!(spawn(|| 7).join().unwrap(), 7));
+}
+
+/// A worker that waits for a set runs its task, or is woken by the thief.
+///
+/// Weakened: `fork/tickets.rs end: waiting.wake_on(worker); =>`
+#[test]
+fn a_worker_that_waits_for_a_set_is_woken() {
+    check_thief(|| {
+        let mut set = TaskSet::new();
+        set.spawn(|| 7);
+        assert_eq!(set.join_next().unwrap().unwrap(), 7);
+        assert!(set.join_next().is_none());
+    });
+}
+
+/// The thread that ends the first task has the second one begun.
+///
+/// Weakened: `fork/tickets.rs end: state.needs_ticket() => false`
+#[test]
+fn a_set_at_its_limit_runs_all_tasks() {
+    check_thief(|| {
+        let mut set = TaskSet::new().max_running(NonZeroUsize::MIN);
+        set.spawn(|| 1);
+        set.spawn(|| 2);
+        assert_eq!([0; 2].map(|_| set.join_next().unwrap().unwrap()), [1, 2]);
+    });
 }

@@ -1,6 +1,7 @@
 //! A thread that blocks hands its core to another, and takes it back.
 
 use super::*;
+use crate::fork::completer;
 
 /// Worker 0's thread waits without its core until a job has been run, which a spare one does; then
 /// it has nothing more to do.
@@ -71,6 +72,24 @@ fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
         let job = setter(&pool, NO_TAG, 0, &latches[1]);
         let publisher = pool.start(|pool| pool.registry().inject(job));
         assert!(pool.worker(0).wait_off_core(&*latches[0], true));
+        pool.worker(0).give_back();
+        publisher.join().unwrap();
+        pool.end();
+    });
+}
+
+/// A worker waits for a completer inside a task, and must not run on top what completes it: a
+/// spare thread does.
+///
+/// Weakened: `worker/wait.rs sleep_restricted: wait.is_external() => false`
+#[test]
+fn a_job_that_completes_finds_a_worker() {
+    check_within(1, || {
+        let pool = Pool::new(1);
+        let (completer, handle) = completer();
+        let job = pool.job_of(NO_TAG, move |_| completer.complete(7));
+        let publisher = pool.start(|pool| pool.registry().inject(job));
+        pool.within_tag(0, |_| assert_eq!(handle.join().unwrap(), 7));
         pool.worker(0).give_back();
         publisher.join().unwrap();
         pool.end();

@@ -1,0 +1,172 @@
+//! `block_on`: runs a future on the calling thread.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::job::outcome;
+use crate::latch::{Awaited, EXTERNAL, Wait};
+use crate::sim;
+use crate::sleep::Sleeper;
+use crate::sync::{Mutex, Parker, wait_outside};
+use crate::worker::Worker;
+
+/// Runs `future` on the calling thread, and returns its output.
+///
+/// While the future waits, a worker works, as it does while it waits for a
+/// [`completer`](crate::completer()): it runs any job on top of this call, or hands its core to a
+/// spare thread if it must not, by its pool's [`WaitPolicy`](crate::WaitPolicy). Any other thread
+/// sleeps. The future is polled on this thread only, so it need not be `Send`, and it may borrow.
+///
+/// There is no reactor and there are no timers: a future that waits for a socket or for a time
+/// needs the runtime that has these, for example tokio's handle entered on this thread.
+///
+/// `block_on` inside of `block_on` works. The inner call may run other jobs on the stack of the
+/// outer one, which goes on after them. So never wait in it for what only the outer future would
+/// do next: await that instead.
+///
+/// A call costs one allocation, and about 100 ns if the future is ready.
+///
+/// Needs the feature `futures`.
+///
+/// # Panics
+/// Resumes a panic of the future.
+///
+/// ```
+/// async fn answer() -> u32 {
+///     let six = filch::spawn(|| 6);
+///     let seven = filch::spawn(|| 7);
+///     six.await.unwrap() * seven.await.unwrap()
+/// }
+/// assert_eq!(filch::block_on(answer()), 42);
+/// // On a worker, it works meanwhile.
+/// assert_eq!(filch::spawn(|| filch::block_on(answer())).join().unwrap(), 42);
+/// ```
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        sim::point();
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        woken.wait();
+    }
+}
+
+/// Whether the future was woken since its last poll, and the thread that waits for that.
+#[derive(Default)]
+struct Woken(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    is_woken: bool,
+    sleeper: Option<Sleeper>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut state = self.0.lock();
+        state.is_woken = true;
+        let sleeper = state.sleeper.take();
+        drop(state);
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
+        }
+    }
+}
+
+impl Woken {
+    /// Waits until the future is woken, and forgets that it was.
+    fn wait(&self) {
+        match Worker::current() {
+            Some(worker) => {
+                worker.wait_until(&WokenWait { woken: self, worker, asked: false.into() })
+            }
+            None => {
+                let parker = Parker::new();
+                if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
+                    wait_outside(&parker, EXTERNAL, || self.is_woken());
+                }
+            }
+        }
+        let mut state = self.0.lock();
+        state.is_woken = false;
+        let sleeper = state.sleeper.take();
+        drop(state);
+        // It may be the last reference to a pool.
+        outcome::discard(sleeper);
+    }
+
+    fn is_woken(&self) -> bool {
+        self.0.lock().is_woken
+    }
+
+    /// Registers `sleeper`. Returns `false` if the future was woken.
+    fn register_waker(&self, sleeper: Sleeper) -> bool {
+        let mut state = self.0.lock();
+        if state.is_woken {
+            return false;
+        }
+        state.sleeper = Some(sleeper);
+        true
+    }
+}
+
+/// A worker's wait for a wake-up.
+struct WokenWait<'a> {
+    woken: &'a Woken,
+    worker: &'a Worker,
+    /// Whether the worker's `Sleeper` is registered.
+    asked: Cell<bool>,
+}
+
+impl Wait for WokenWait<'_> {
+    fn done(&self) -> bool {
+        self.woken.is_woken()
+    }
+
+    fn register_waker(&self) -> bool {
+        if !self.asked.get() {
+            self.asked.set(self.woken.register_waker(self.worker.sleeper(self)));
+        }
+        !self.done()
+    }
+
+    fn what(&self) -> Awaited {
+        Awaited::Task
+    }
+
+    fn is_external(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use loom::thread;
+
+    use super::block_on;
+    use crate::fork::completer;
+
+    /// A thread runs a future that another thread wakes.
+    ///
+    /// Weakened: `fork/block_on.rs register_waker: state.sleeper = Some(sleeper); =>`
+    #[test]
+    fn a_thread_that_blocks_on_a_future_is_woken() {
+        loom::model(|| {
+            let (completer, handle) = completer();
+            let completes = thread::spawn(move || completer.complete(7));
+            assert_eq!(block_on(handle).unwrap(), 7);
+            completes.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,337 @@
+//! `spawn_future`: futures that workers poll.
+//!
+//! Each wake-up of a future queues a detached task that polls it once (async-task sees to it that
+//! there is one at a time). The handle is that of a completer, which is in the future: so whatever
+//! drops the future, cancelling, a panic or the end of the pool, the handle hears of it.
+
+use std::fmt;
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
+use std::pin::Pin;
+use std::sync::Weak;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_task::{Runnable, ScheduleInfo, WithInfo};
+
+use super::completer::completer;
+use super::handle::JoinHandle;
+use super::spawn::PoolHome;
+use crate::job::NO_TAG;
+use crate::job::outcome::{self, Payload};
+use crate::os::generation;
+use crate::pool::{ThreadPool, with_current};
+use crate::task::{JoinError, new_task};
+use crate::worker::shared::Registry;
+use crate::worker::{Tag, Worker};
+
+/// Spawns a future in the current pool, else in the global one, and returns a handle to its output.
+/// Workers poll it, like tasks; any thread may wake it.
+///
+/// If the handle is dropped, the future goes on. A future that wakes itself while it is polled goes
+/// behind the pool's other work. When its pool is dropped, what was woken before is polled once
+/// more, and a future that still waits then is dropped: its handle says
+/// [cancelled](JoinError::is_cancelled).
+///
+/// There is no reactor and there are no timers: to wait for a socket or for a time, run tokio or
+/// smol beside the pool, and await their handles here, or those of the pool there.
+///
+/// A future costs a few allocations and two locks of its pool, and each poll costs a task.
+///
+/// Needs the feature `futures`.
+///
+/// # Panics
+/// Panics if the global pool is needed and cannot be built. The handle returns a panic of the
+/// future. If the handle was dropped, the pool's panic handler gets it, as it gets a panic of the
+/// future's drop.
+///
+/// ```
+/// let (completer, question) = filch::completer();
+/// let answer = filch::spawn_future(async move {
+///     let question: u32 = question.await.unwrap();
+///     let half = filch::spawn(move || question / 2);
+///     half.await.unwrap()
+/// });
+/// completer.complete(84);
+/// assert_eq!(answer.join().unwrap(), 42);
+/// ```
+pub fn spawn_future<F>(future: F) -> FutureHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    with_current(|registry| spawn_future_in(registry, future))
+}
+
+impl ThreadPool {
+    /// [`spawn_future`](crate::spawn_future) in this pool.
+    pub fn spawn_future<F>(&self, future: F) -> FutureHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        spawn_future_in(self.registry(), future)
+    }
+}
+
+fn spawn_future_in<F>(registry: &Registry, future: F) -> FutureHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    registry.expect_worker();
+    let (completer, handle) = completer();
+    let (pool, number) = (registry.downgrade(), registry.attached().reserve());
+    let ending = Ending(Attachment { pool: pool.clone(), number });
+    let pools = pool.clone();
+    let schedule = WithInfo(move |runnable, info| queue_poll(&pools, runnable, info));
+    let caught = Caught { future: ManuallyDrop::new(future), pool: pool.clone() };
+    let reported = async move {
+        let _ending = ending;
+        // (The future is dropped here, before the handle is completed.)
+        let result = caught.await;
+        completer.complete(result);
+    };
+    let (runnable, task) = async_task::spawn(reported, schedule);
+    // Before the first poll, which may be the last.
+    registry.attached().attach(number, Box::new(task));
+    runnable.schedule();
+    FutureHandle { handle, attachment: Attachment { pool, number } }
+}
+
+/// A future of the user's. Its panics do not come to async-task, which aborts if a drop panics.
+struct Caught<F> {
+    future: ManuallyDrop<F>,
+    pool: Weak<Registry>,
+}
+
+impl<F: Future> Future for Caught<F> {
+    type Output = Result<F::Output, Panic>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let pool = self.pool.clone();
+        // SAFETY: the future is pinned with this, and nothing moves it out.
+        let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
+        match outcome::run(|| future.poll(context)) {
+            Ok(polled) => polled.map(Ok),
+            Err(payload) => Poll::Ready(Err(Panic { payload: Some(payload), pool })),
+        }
+    }
+}
+
+impl<F> Drop for Caught<F> {
+    fn drop(&mut self) {
+        // SAFETY: it is dropped in its place, once.
+        if let Err(payload) = outcome::run(|| unsafe { ManuallyDrop::drop(&mut self.future) }) {
+            drop(Panic { payload: Some(payload), pool: self.pool.clone() });
+        }
+    }
+}
+
+/// A panic, which goes to the panic handler of the pool if the handle does not take it.
+struct Panic {
+    payload: Option<Payload>,
+    pool: Weak<Registry>,
+}
+
+// The payload is only moved out.
+impl UnwindSafe for Panic {}
+impl RefUnwindSafe for Panic {}
+// SAFETY: by reference, nothing is done with it.
+unsafe impl Sync for Panic {}
+
+impl Panic {
+    fn into_error(mut self) -> JoinError {
+        match self.payload.take() {
+            Some(payload) => JoinError::panicked(payload),
+            None => unreachable!("it is taken once"),
+        }
+    }
+}
+
+impl Drop for Panic {
+    fn drop(&mut self) {
+        let Some(payload) = self.payload.take() else { return };
+        match self.pool.upgrade() {
+            Some(registry) => {
+                registry.handlers().take_panic(payload);
+                outcome::discard(registry);
+            }
+            None => outcome::discard(payload),
+        }
+    }
+}
+
+/// Queues a poll of a future that was woken, on any thread. If the pool has ended, drops the
+/// future.
+fn queue_poll(pool: &Weak<Registry>, runnable: Runnable, info: ScheduleInfo) {
+    let Some(registry) = pool.upgrade() else { return drop(runnable) };
+    if registry.is_lost() {
+        // In this child of a `fork()`, nothing of the pool's is freed.
+        std::mem::forget(runnable);
+    } else if let Some(_keeper) = registry.keep() {
+        submit(&registry, move || poll_once(runnable), info.woken_while_running);
+    } else {
+        drop(runnable);
+    }
+    // This may be the last reference, and drop the handlers' captures.
+    outcome::discard(registry);
+}
+
+/// Queues a poll. If it `is_last`, it goes behind the pool's other work.
+fn submit(registry: &Registry, poll: impl FnOnce() + Send + 'static, is_last: bool) {
+    // SAFETY: queued below, in this registry, which a keeper keeps from ending; the closure is
+    // `'static` and may be sent.
+    let (job, handle) = unsafe { new_task(poll, PoolHome, registry, NO_TAG) };
+    drop(handle);
+    match registry.current_worker() {
+        Some(worker) if !is_last => worker.push_task(job),
+        Some(_) => registry.reinject(job),
+        None => registry.inject(job),
+    }
+}
+
+fn poll_once(runnable: Runnable) {
+    let Some(worker) = Worker::current() else { unreachable!("a worker runs a task") };
+    // As a task with a handle has a tag of its own: a job may wait for this future.
+    let tag = Tag::new(NO_TAG);
+    let polled = worker.within(tag.address(), || worker.run_users(|| runnable.run()));
+    if let Err(payload) = polled {
+        resume_unwind(payload);
+    }
+}
+
+/// The place of a future in the list of its pool.
+struct Attachment {
+    pool: Weak<Registry>,
+    number: u64,
+}
+
+impl Attachment {
+    /// Has the future dropped, unless it was already: by a worker, or here if the pool has ended.
+    fn cancel(&self) {
+        if let Some(registry) = self.pool.upgrade() {
+            let task = registry.attached().detach(self.number);
+            outcome::discard(registry);
+            drop(task);
+        }
+    }
+
+    /// # Panics
+    /// Panics if the pool is that of the parent of this `fork()`'s child.
+    fn expect_pool(&self) {
+        if let Some(registry) = self.pool.upgrade() {
+            let is_lost = registry.is_lost();
+            outcome::discard(registry);
+            if is_lost {
+                generation::refuse();
+            }
+        }
+    }
+}
+
+/// The right to the output of a future: see [`spawn_future`].
+///
+/// It is itself a future, for any executor. Dropping it detaches the future, which goes on.
+pub struct FutureHandle<T> {
+    handle: JoinHandle<Result<T, Panic>>,
+    attachment: Attachment,
+}
+
+// As for a `JoinHandle`.
+impl<T> UnwindSafe for FutureHandle<T> {}
+impl<T> RefUnwindSafe for FutureHandle<T> {}
+
+impl<T> FutureHandle<T> {
+    /// Waits for the future and returns its output. A worker works meanwhile, as it does for a
+    /// [`completer`](crate::completer()). Any other thread sleeps.
+    ///
+    /// # Errors
+    /// Returns a [`JoinError`] if the future panicked, was [cancelled](Self::cancel), or still
+    /// waited when its pool ended.
+    ///
+    /// # Panics
+    /// Panics if the handle was polled and has already given its result, and in the child of a
+    /// `fork()`.
+    pub fn join(self) -> Result<T, JoinError> {
+        self.expect_end();
+        flat(self.handle.join())
+    }
+
+    /// Like [`join`](Self::join), but waits for at most `limit`: see
+    /// [`JoinHandle::join_timeout`](crate::JoinHandle::join_timeout).
+    ///
+    /// # Errors
+    /// Returns the handle if the future has not ended in time.
+    ///
+    /// # Panics
+    /// Like [`join`](Self::join).
+    pub fn join_timeout(self, limit: Duration) -> Result<Result<T, JoinError>, Self> {
+        self.expect_end();
+        let FutureHandle { handle, attachment } = self;
+        match handle.join_timeout(limit) {
+            Ok(result) => Ok(flat(result)),
+            Err(handle) => Err(FutureHandle { handle, attachment }),
+        }
+    }
+
+    /// Asks for the future to be dropped. If it is being polled, that poll goes on. If the future
+    /// has not ended then, it is dropped, and its handle says
+    /// [cancelled](JoinError::is_cancelled). Does not wait for that.
+    ///
+    /// # Panics
+    /// If the pool has ended, the future is dropped here, and a panic of that is passed on.
+    ///
+    /// ```
+    /// let waits = filch::spawn_future(std::future::pending::<()>());
+    /// waits.cancel();
+    /// assert!(waits.join().unwrap_err().is_cancelled());
+    /// ```
+    pub fn cancel(&self) {
+        self.attachment.cancel();
+    }
+
+    /// Whether the future has ended or was dropped.
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    fn expect_end(&self) {
+        if !self.is_finished() {
+            self.attachment.expect_pool();
+        }
+    }
+}
+
+fn flat<T>(result: Result<Result<T, Panic>, JoinError>) -> Result<T, JoinError> {
+    result.and_then(|result| result.map_err(Panic::into_error))
+}
+
+/// Gives what [`join`](FutureHandle::join) returns.
+///
+/// # Panics
+/// Panics if it is polled again after it has returned the result, and in the child of a `fork()`.
+impl<T> Future for FutureHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.expect_end();
+        Pin::new(&mut self.handle).poll(context).map(flat)
+    }
+}
+
+impl<T> fmt::Debug for FutureHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FutureHandle").field("is_finished", &self.is_finished()).finish()
+    }
+}
+
+/// Part of the future: takes it from the list when it ends or is dropped.
+struct Ending(Attachment);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

@@ -1,0 +1,280 @@
+//! The tickets of a `TaskSet`, which run its closures, and the wait for the next result.
+//!
+//! # States
+//! The closures of a set wait in a queue of its own. For them, *tickets* are queued in the pool:
+//! detached tasks, each of which runs the oldest closure of the set, if there is one. So a closure
+//! that has not begun is cancelled by taking it out of the set's queue, and a set with a limit has
+//! no more tickets than that.
+//!
+//! # Lemmas
+//! 1. *Each closure runs once, or is dropped once*, by the thread that took it out of the queue,
+//!    under the lock.
+//! 2. *Each closure has a ticket, unless the limit is reached.* `spawn` queues one, and a ticket
+//!    that ends queues the next if there are more closures than tickets: both under the lock. If
+//!    the limit is reached, one that runs will end. Model: `a_set_at_its_limit_runs_all_tasks`.
+//! 3. *A caller of `join_next` is woken*: it registers, and a ticket takes what is registered,
+//!    under the lock. Model: `a_worker_that_waits_for_a_set_is_woken`.
+//! 4. *What a worker waits for begins* (lemma 3 of `worker/wait.rs`). The tickets have the set's
+//!    tag, so a worker of the pool may run them in its wait. A worker of another pool queues one
+//!    more, as a guest, if no closure has begun.
+//! 5. *A set may outlive its pool*. A thread that is no worker of the pool keeps the pool from
+//!    ending while it queues a ticket, and cancels the closure if the pool has ended.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::mem;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::task::Waker;
+use std::thread;
+
+use super::spawn::PoolHome;
+use crate::job::NO_TAG;
+use crate::job::outcome::{self, Payload};
+use crate::latch::{Awaited, Wait};
+use crate::sim;
+use crate::sync::Mutex;
+use crate::task::{JoinError, Waiting, new_task};
+use crate::worker::shared::Registry;
+use crate::worker::{Tag, Worker};
+
+/// What a set and its tickets share.
+pub(super) struct Shared<T> {
+    /// The isolation tag of the tickets.
+    tag: Tag,
+    pub(super) state: Mutex<State<T>>,
+}
+
+pub(super) type Closure<T> = Box<dyn FnOnce() -> T + Send>;
+
+pub(super) struct State<T> {
+    /// The closures that have not begun.
+    pub(super) queue: VecDeque<Closure<T>>,
+    /// How many tickets are in the pool's queues, and how many run a closure.
+    pub(super) tickets: usize,
+    pub(super) running: usize,
+    /// The most that may run at a time.
+    pub(super) most: usize,
+    pub(super) ended: VecDeque<Result<T, JoinError>>,
+    waiting: Option<Waiting>,
+    /// Whether no result is wanted any more.
+    is_closed: bool,
+}
+
+// SAFETY: the tag is not written after it was made; the rest is behind a lock.
+unsafe impl<T: Send> Sync for Shared<T> {}
+// SAFETY: nothing in it depends on its thread.
+unsafe impl<T: Send> Send for Shared<T> {}
+
+impl<T> State<T> {
+    fn new(most: usize) -> Self {
+        State {
+            queue: VecDeque::new(),
+            tickets: 0,
+            running: 0,
+            most,
+            ended: VecDeque::new(),
+            waiting: None,
+            is_closed: false,
+        }
+    }
+
+    /// How many results are still to come.
+    pub(super) fn pending(&self) -> usize {
+        self.queue.len() + self.running
+    }
+
+    /// Counts one more ticket, which the caller queues, if one is needed: lemma 2.
+    #[must_use]
+    pub(super) fn needs_ticket(&mut self) -> bool {
+        let needs = self.tickets < self.queue.len() && self.tickets + self.running < self.most;
+        self.tickets += usize::from(needs);
+        needs
+    }
+
+    /// Takes a closure for a ticket that begins.
+    fn begin(&mut self) -> Option<Closure<T>> {
+        self.tickets -= 1;
+        if self.running >= self.most {
+            return None;
+        }
+        let closure = self.queue.pop_front()?;
+        self.running += 1;
+        Some(closure)
+    }
+}
+
+impl<T> Shared<T> {
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        // The set may outlive the task that makes it, so that is no ancestor.
+        Arc::new(Shared { tag: Tag::new(NO_TAG), state: Mutex::new(State::new(most)) })
+    }
+}
+
+impl<T: Send + 'static> Shared<T> {
+    /// Queues a ticket: at the caller's worker, as a guest if the caller `is_guest`, else in the
+    /// injector.
+    pub(super) fn queue_ticket(self: &Arc<Self>, registry: &Registry, is_guest: bool) {
+        let shared = self.clone();
+        let ticket = move || shared.run_next();
+        // SAFETY: queued below in this registry, which has not ended: its worker calls this, or a
+        // thread that keeps it; the closure is `'static` and may be sent. It keeps the tag alive.
+        let (job, handle) = unsafe { new_task(ticket, PoolHome, registry, self.tag.address()) };
+        drop(handle);
+        match is_guest {
+            true => registry.inject_cross_job(job),
+            false => registry.submit(registry.current_worker(), job),
+        }
+    }
+
+    /// What a ticket does, on a worker of the pool.
+    fn run_next(self: Arc<Self>) {
+        let Some(worker) = Worker::current() else { unreachable!("a worker runs a task") };
+        let Some(closure) = self.state.lock().begin() else { return };
+        // As a task with a handle has a tag of its own: the set is what others may wait for.
+        let tag = Tag::new(self.tag.address());
+        let result = worker.within(tag.address(), || worker.run_users(closure));
+        self.end(worker, result.map_err(JoinError::panicked));
+    }
+
+    /// Notes a result, and wakes the set's owner.
+    fn end(self: &Arc<Self>, worker: &Worker, result: Result<T, JoinError>) {
+        let mut state = self.state.lock();
+        state.running -= 1;
+        let goes_on = state.needs_ticket();
+        let (unwanted, waiting) = match state.is_closed {
+            true => (Some(result), None),
+            false => {
+                state.ended.push_back(result);
+                (None, state.waiting.take())
+            }
+        };
+        drop(state);
+        if goes_on {
+            self.queue_ticket(worker.registry(), false);
+        }
+        if let Some(waiting) = waiting {
+            waiting.wake_on(worker);
+        }
+        // Last, because a drop may panic, which is then the task's panic.
+        unwanted.into_iter().for_each(|result| discard(result, worker.registry()));
+        sim::point();
+    }
+}
+
+/// Drops a result for which no one will ask. The pool's panic handler gets a panic.
+fn discard<T>(result: Result<T, JoinError>, registry: &Registry) {
+    if let Err(Ok(payload)) = result.map_err(JoinError::try_into_panic) {
+        registry.handlers().take_panic(payload);
+    }
+}
+
+impl<T> Shared<T> {
+    pub(super) fn has_ended(&self) -> bool {
+        !self.state.lock().ended.is_empty()
+    }
+
+    /// Registers `waiting`, in place of what was registered before. Returns `false` if a task has
+    /// ended.
+    pub(super) fn register_waker(&self, waiting: Waiting) -> bool {
+        let mut state = self.state.lock();
+        if !state.ended.is_empty() {
+            return false;
+        }
+        let before = state.waiting.replace(waiting);
+        drop(state);
+        // Its drop may be the user's code.
+        drop(before);
+        true
+    }
+
+    /// Registers the waker of a future. Returns `false` if a task has ended.
+    pub(super) fn ask_future(&self, waker: &Waker) -> bool {
+        let state = self.state.lock();
+        if state.waiting.as_ref().is_some_and(|waiting| waiting.is_future_of(waker)) {
+            return state.ended.is_empty();
+        }
+        drop(state);
+        self.register_waker(Waiting::Future(waker.clone()))
+    }
+
+    pub(super) fn forget_waiting(&self) {
+        let waiting = self.state.lock().waiting.take();
+        drop(waiting);
+    }
+
+    /// Has all results dropped, those that are to come as well.
+    pub(super) fn close(&self, registry: &Registry) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        let (ended, waiting) = (mem::take(&mut state.ended), state.waiting.take());
+        drop(state);
+        drop(waiting);
+        let dropped = ended.into_iter().map(|result| outcome::run(|| discard(result, registry)));
+        resume_first(dropped);
+    }
+}
+
+/// Drops all, and then resumes the first panic.
+pub(super) fn drop_all<C>(closures: VecDeque<C>) {
+    resume_first(closures.into_iter().map(|closure| outcome::run(|| drop(closure))));
+}
+
+pub(super) fn resume_first(results: impl Iterator<Item = Result<(), Payload>>) {
+    let mut first = None;
+    for payload in results.filter_map(Result::err) {
+        match first {
+            None => first = Some(payload),
+            Some(_) => outcome::discard(payload),
+        }
+    }
+    match first {
+        // A second panic would abort.
+        Some(payload) if thread::panicking() => outcome::discard(payload),
+        Some(payload) => resume_unwind(payload),
+        None => {}
+    }
+}
+
+/// A worker's wait for the next result.
+pub(super) struct NextWait<'a, T> {
+    set: &'a Shared<T>,
+    worker: &'a Worker,
+    /// The set's pool, if it is not the worker's.
+    pool: Option<usize>,
+    /// Whether the worker's `Sleeper` is registered.
+    asked: Cell<bool>,
+}
+
+impl<'a, T> NextWait<'a, T> {
+    pub(super) fn new(set: &'a Shared<T>, worker: &'a Worker, pool: Option<usize>) -> Self {
+        NextWait { set, worker, pool, asked: Cell::new(false) }
+    }
+}
+
+impl<T> Wait for NextWait<'_, T> {
+    fn done(&self) -> bool {
+        self.set.has_ended()
+    }
+
+    fn register_waker(&self) -> bool {
+        if !self.asked.get() {
+            let sleeper = self.worker.sleeper(self);
+            self.asked.set(self.set.register_waker(Waiting::Thread(sleeper)));
+        }
+        !self.done()
+    }
+
+    fn what(&self) -> Awaited {
+        Awaited::Task
+    }
+
+    fn other_pool(&self) -> Option<usize> {
+        self.pool
+    }
+
+    fn tag(&self) -> Option<usize> {
+        Some(self.set.tag.address())
+    }
+}

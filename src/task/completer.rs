@@ -1,0 +1,197 @@
+//! A result that comes from elsewhere: a task without a closure.
+//!
+//! The task is claimed from the beginning. Its completer is both of what `state.rs` has beside the
+//! handle: the thread that claimed the task, and the entry, which is in no queue. So all lemmas
+//! there hold for it.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
+use std::ptr::{self, NonNull};
+
+use super::block::{Ended, Home, Kept, Task, TaskHead};
+use super::handle::Handle;
+use super::state::{Done, TaskState};
+use super::waiting::take_waiting;
+use crate::job::NO_TAG;
+use crate::job::outcome::{self, Payload};
+use crate::latch::EXTERNAL;
+use crate::sim;
+use crate::sync::slab;
+use crate::worker::shared::Registry;
+use crate::worker::{Header, Worker};
+
+/// The right to complete a [`JoinHandle`](crate::JoinHandle): see [`completer`](crate::completer).
+pub struct Completer<T> {
+    task: NonNull<TaskHead>,
+    /// It takes a `T`, so it must not become one that takes a `T` with a shorter life.
+    takes: PhantomData<fn(T)>,
+}
+
+// SAFETY: the `T` that it is given moves to the thread that has the handle, or is dropped here;
+// what is shared in the block is atomic, or ordered by atomics.
+unsafe impl<T: Send> Send for Completer<T> {}
+// SAFETY: by reference it only reads an atomic.
+unsafe impl<T: Send> Sync for Completer<T> {}
+// `complete` consumes it, so a panic in that leaves nothing to observe.
+impl<T> UnwindSafe for Completer<T> {}
+impl<T> RefUnwindSafe for Completer<T> {}
+
+/// The type of the block.
+type Awaited<T> = Task<fn() -> T, T, Nowhere>;
+
+/// Returns a task that is in no pool, and that its completer ends.
+pub(crate) fn new_completer<T>() -> (Completer<T>, Handle<T>) {
+    // SAFETY: as in `new_task`.
+    let mut header = unsafe { Header::new(NonNull::from(Awaited::<T>::TABLE).cast()) };
+    header.set_tag(NO_TAG);
+    let block = slab::take::<Awaited<T>>();
+    // SAFETY: the block is for this type, and this function's alone. There is no closure.
+    unsafe {
+        let head = TaskHead { header, state: TaskState::claimed() };
+        (&raw mut (*block.as_ptr()).head).write(head);
+        (&raw mut (*block.as_ptr()).home).write(Nowhere);
+    }
+    let task = block.cast();
+    let handle = Handle { task, pool: ptr::without_provenance(EXTERNAL), result: PhantomData };
+    (Completer { task, takes: PhantomData }, handle)
+}
+
+impl<T> Completer<T> {
+    /// Completes the handle with `value`. If the handle was dropped, drops `value`.
+    ///
+    /// Wakes the thread or the future that waits for the handle. Any thread may call this; it
+    /// takes a microsecond or two if a thread is to be woken, and no lock of the runtime's if not.
+    ///
+    /// # Panics
+    /// Resumes a panic of the future's waker, or of the drop of `value`. The handle is completed
+    /// all the same.
+    pub fn complete(self, value: T) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: it ends here, since it is not dropped.
+        if let Err(payload) = unsafe { this.end(Ended::Value(value)) } {
+            resume_unwind(payload);
+        }
+    }
+
+    /// Whether the handle was dropped, so that `complete` would drop the value. Use it to give up
+    /// work for which no one waits any more.
+    pub fn is_closed(&self) -> bool {
+        sim::poll_for(EXTERNAL);
+        // SAFETY: the block is alive until the completer has gone.
+        unsafe { self.task.as_ref() }.state.has_dropped_handle()
+    }
+
+    /// Writes the result, and wakes the waiter. Returns a panic of the waker or of a drop.
+    ///
+    /// # Safety
+    /// Called once. The completer does not touch the block again.
+    unsafe fn end(&self, ended: Ended<T>) -> Result<(), Payload> {
+        // SAFETY: no thread reads the result before `DONE` is set.
+        unsafe { Awaited::<T>::put_ended(self.task.cast(), ended) };
+        // SAFETY: the block is alive until both parties have gone.
+        let done = unsafe { self.task.as_ref() }.state.finish();
+        let result = match done {
+            // SAFETY: the handle went before the result came, so this call owns both.
+            Done::Settle => unsafe {
+                let ended = TaskHead::take_ended::<T>(self.task);
+                Awaited::<T>::free(self.task);
+                outcome::run(|| drop(ended))
+            },
+            Done::Wake(address) => {
+                // SAFETY: this is the entry's part, which ends here.
+                unsafe { TaskHead::leave_as_entry(self.task) };
+                // SAFETY: `finish` gave it to this call.
+                outcome::run(|| unsafe { take_waiting(address) }.wake())
+            }
+            Done::Nothing => {
+                // SAFETY: as above.
+                unsafe { TaskHead::leave_as_entry(self.task) };
+                Ok(())
+            }
+        };
+        sim::point();
+        result
+    }
+}
+
+/// Without a value, the handle says *cancelled*.
+impl<T> Drop for Completer<T> {
+    fn drop(&mut self) {
+        // SAFETY: `complete` was not called.
+        if let Err(payload) = unsafe { self.end(Ended::Cancelled) } {
+            // A panic in a drop may abort. The panic hook has reported that of the waker.
+            outcome::discard(payload);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Completer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completer").field("is_closed", &self.is_closed()).finish()
+    }
+}
+
+/// The home of what is in no pool. It hears of no panic and of no end.
+#[derive(Clone, Copy)]
+struct Nowhere;
+
+impl Home for Nowhere {
+    fn take_panic(self, _: Payload, _: &Registry) {
+        unreachable!("it has no closure");
+    }
+
+    fn keep_panic(self, _: Payload, _: &Registry) -> Kept {
+        unreachable!("it has no closure");
+    }
+
+    fn give_panic(self, _: Kept) -> Payload {
+        unreachable!("it keeps no panic");
+    }
+
+    fn claim_panic(self, _: Kept) {
+        unreachable!("it keeps no panic");
+    }
+
+    fn task_ended(self, _: &Worker) {}
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use loom::thread;
+
+    use super::new_completer;
+
+    /// A thread waits for what another completes.
+    ///
+    /// Weakened: `task/completer.rs end: outcome::run(|| unsafe { take_waiting(address) }.wake())
+    /// => Ok(())`
+    #[test]
+    fn a_thread_that_waits_for_a_completer_is_woken() {
+        loom::model(|| {
+            let (completer, handle) = new_completer();
+            let completes = thread::spawn(move || completer.complete(7));
+            assert_eq!(handle.join().unwrap(), 7);
+            completes.join().unwrap();
+        });
+    }
+
+    /// The second of the two parties frees the block, with what is in it.
+    ///
+    /// Weakened: `task/state.rs detach: Ordering::AcqRel => Ordering::Release`
+    #[test]
+    fn a_value_whose_handle_is_dropped_is_dropped_once() {
+        loom::model(|| {
+            let (completer, handle) = new_completer();
+            let value = loom::sync::Arc::new(());
+            let completes = {
+                let value = value.clone();
+                thread::spawn(move || completer.complete(value))
+            };
+            drop(handle);
+            completes.join().unwrap();
+            assert_eq!(loom::sync::Arc::strong_count(&value), 1);
+        });
+    }
+}

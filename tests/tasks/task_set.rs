@@ -1,0 +1,477 @@
+//! Task sets: results in the order of the ends, limits, cancelling, and drops.
+
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use crate::common::{
+    CALLERS, Gate, Ledger, THREADS, any_wait_builder, boom, caught, eventually, failed_with,
+    is_simulated_without, noting_pool, pool, rest, sized, watchdog,
+};
+use crate::handles::{Busy, SHORT, SIZES, Unpark, block_on, poll, waker_that};
+use filch::{TaskSet, WaitPolicy};
+
+fn most(tasks: usize) -> NonZeroUsize {
+    NonZeroUsize::new(tasks).unwrap()
+}
+
+/// All results that are left, sorted.
+fn all<T: Ord + Send + 'static>(set: &mut TaskSet<T>) -> Vec<T> {
+    let mut results: Vec<T> = std::iter::from_fn(|| set.join_next()).map(Result::unwrap).collect();
+    assert!(set.is_empty() && set.try_join_next().is_none());
+    results.sort();
+    results
+}
+
+#[test]
+fn all_results_come_once() {
+    let _watchdog = watchdog();
+    for pool in SIZES.map(pool) {
+        for limit in [1, 2, 3, usize::MAX] {
+            let tasks = sized(200, 20);
+            let made = || {
+                let mut set = TaskSet::new_in(&pool).max_running(most(limit));
+                (0..tasks).for_each(|i| set.spawn(move || i));
+                assert_eq!(set.len(), tasks);
+                set
+            };
+            let expected: Vec<_> = (0..tasks).collect();
+            // Outside; on a worker of the pool, in a task and in none; on one of another pool.
+            assert_eq!(all(&mut made()), expected);
+            assert_eq!(pool.install(|| all(&mut made())), expected);
+            let mut set = made();
+            assert_eq!(pool.spawn(move || all(&mut set)).join().unwrap(), expected);
+            let other = crate::common::pool(1);
+            assert_eq!(other.install(|| all(&mut made())), expected);
+            let mut set = made();
+            assert_eq!(other.spawn(move || all(&mut set)).join().unwrap(), expected);
+            drop(other);
+            let mut set = made();
+            let mut polled = Vec::new();
+            while polled.len() < tasks {
+                match set.try_join_next() {
+                    Some(result) => polled.push(result.unwrap()),
+                    None => rest(SHORT / 100),
+                }
+            }
+            polled.sort();
+            assert_eq!(polled, expected);
+        }
+    }
+}
+
+#[test]
+fn results_come_in_the_order_of_the_ends() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let pool = pool(3);
+    let mut set = TaskSet::new_in(&pool);
+    let gates: Vec<Arc<Gate>> = (0..3).map(|_| Arc::default()).collect();
+    for (i, gate) in gates.iter().cloned().enumerate() {
+        set.spawn(move || {
+            gate.wait();
+            i
+        });
+    }
+    assert!(set.try_join_next().is_none());
+    for i in [1, 2, 0] {
+        gates[i].open();
+        assert_eq!(set.join_next().unwrap().unwrap(), i);
+    }
+    assert!(set.join_next().is_none() && block_on(set.join_next_async()).is_none());
+}
+
+#[test]
+fn at_most_so_many_run_and_they_begin_in_order() {
+    let _watchdog = watchdog();
+    for pool in SIZES.map(pool) {
+        for limit in [1, 2, 3] {
+            let mut set = TaskSet::new_in(&pool).max_running(most(limit));
+            let (running, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            for i in 0..sized(100, 12) {
+                let (running, begun) = (running.clone(), begun.clone());
+                set.spawn(move || {
+                    let beside = running.fetch_add(1, Ordering::SeqCst);
+                    assert!(beside < limit, "{beside} run beside this");
+                    let at = begun.fetch_add(1, Ordering::SeqCst);
+                    assert!(at.abs_diff(i) < limit, "task {i} began as number {at}");
+                    filch::join(|| (), || ());
+                    running.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+            while let Some(result) = set.join_next() {
+                result.unwrap();
+            }
+        }
+        // The limit may be lifted while tasks wait.
+        let mut set = TaskSet::new_in(&pool).max_running(most(1));
+        (0..10).for_each(|i| set.spawn(move || i));
+        assert_eq!(all(&mut set.max_running(most(20))), (0..10).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_panic_of_a_task_is_its_result() {
+    let _watchdog = watchdog();
+    for pool in SIZES.map(pool) {
+        let mut set = TaskSet::new_in(&pool).max_running(most(2));
+        for i in 0..20 {
+            set.spawn(move || if i % 2 == 0 { boom(i) } else { i });
+        }
+        let (mut values, mut panics) = (Vec::new(), Vec::new());
+        while let Some(result) = set.join_next() {
+            match result {
+                Ok(value) => values.push(value),
+                panic => panics.push(failed_with(panic)),
+            }
+        }
+        values.sort();
+        panics.sort();
+        assert!(values.into_iter().eq((1..20).step_by(2)));
+        assert!(panics.into_iter().eq((0..20).step_by(2)));
+    }
+}
+
+#[test]
+fn what_has_not_begun_is_cancelled() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    for pool in SIZES.map(pool) {
+        let ledger = Ledger::new();
+        let busy = Busy::new(&pool);
+        let spawn = |set: &mut TaskSet<_>, count| {
+            for _ in 0..count {
+                let token = ledger.token();
+                set.spawn(move || token);
+            }
+        };
+        let mut set = TaskSet::new_in(&pool);
+        spawn(&mut set, 10);
+        assert_eq!((set.cancel_all(), set.cancel_all()), (10, 0));
+        assert!(ledger.is_balanced(), "closures are dropped at once");
+        assert_eq!(set.len(), 10);
+        spawn(&mut set, 3);
+        for _ in 0..10 {
+            assert!(set.try_join_next().unwrap().unwrap_err().is_cancelled());
+        }
+        let mut dropped = TaskSet::new_in(&pool);
+        spawn(&mut dropped, 5);
+        drop(dropped);
+        let mut detached = TaskSet::new_in(&pool).max_running(most(1));
+        spawn(&mut detached, 5);
+        detached.detach_all();
+        assert!(detached.is_empty() && detached.join_next().is_none());
+        spawn(&mut detached, 2);
+        drop(busy);
+        (0..3).for_each(|_| drop(set.join_next().unwrap().unwrap()));
+        (0..2).for_each(|_| drop(detached.join_next().unwrap().unwrap()));
+        assert!(set.join_next().is_none());
+        drop((pool, set, detached));
+        ledger.assert_balanced("all ended");
+    }
+}
+
+/// Each task runs, or is cancelled, and never both.
+#[test]
+fn sets_are_cancelled_and_dropped_beside_workers() {
+    let _watchdog = watchdog();
+    for pool in SIZES.map(pool) {
+        let ledger = Ledger::new();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let mut cancelled = 0;
+        let rounds = sized(300, 20);
+        for round in 0..rounds {
+            let mut set = TaskSet::new_in(&pool).max_running(most(1 + round % 5));
+            for _ in 0..8 {
+                let (token, runs) = (ledger.token(), runs.clone());
+                set.spawn(move || {
+                    runs.fetch_add(1, Ordering::Relaxed);
+                    token
+                });
+            }
+            (0..round % 4).for_each(|_| drop(set.join_next()));
+            let was = set.cancel_all();
+            cancelled += was;
+            if round % 2 == 0 {
+                let errors = std::iter::from_fn(|| set.join_next()).filter(Result::is_err);
+                assert_eq!(errors.count(), was);
+            }
+        }
+        drop(pool);
+        assert_eq!(runs.load(Ordering::Relaxed) + cancelled, 8 * rounds);
+        ledger.assert_balanced("all ended");
+    }
+}
+
+#[test]
+fn panics_of_a_set_that_is_dropped_go_to_the_handler() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        let (pool, noted) = noting_pool(threads);
+        let mut set = TaskSet::new_in(&pool);
+        (0..6).for_each(|i| set.spawn(move || boom(i)));
+        assert!(failed_with(set.join_next().unwrap()) < 6);
+        drop(set);
+        drop(pool);
+        assert!(noted.lock().unwrap().len() <= 5);
+    }
+    // All have ended before the drop, or end after it.
+    for is_early in [true, false] {
+        let (pool, noted) = noting_pool(1);
+        let mut set = TaskSet::<()>::new_in(&pool);
+        let gate = Arc::new(Gate::new());
+        let (shut, begun) = (gate.clone(), Arc::new(Gate::new()));
+        let begins = begun.clone();
+        set.spawn(move || {
+            begins.open();
+            shut.wait();
+            boom(9);
+        });
+        begun.wait();
+        if is_early {
+            gate.open();
+            pool.spawn(|| ()).join().unwrap();
+        }
+        drop(set);
+        gate.open();
+        drop(pool);
+        assert_eq!(*noted.lock().unwrap(), [9]);
+    }
+}
+
+struct Bomb(u32);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        boom(self.0);
+    }
+}
+
+#[test]
+fn drops_may_panic() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    let (pool, noted) = noting_pool(1);
+    let busy = Busy::new(&pool);
+    let with_bombs = || {
+        let mut set = TaskSet::new_in(&pool);
+        for i in 1..4 {
+            let bomb = Bomb(i);
+            set.spawn(move || std::mem::forget(bomb));
+        }
+        set
+    };
+    let mut set = with_bombs();
+    assert_eq!(caught(|| set.cancel_all()), 1);
+    assert_eq!(set.len(), 3);
+    assert_eq!(caught(|| drop(with_bombs())), 1);
+    let amid = || {
+        let _set = with_bombs();
+        boom(7);
+    };
+    assert_eq!(caught(amid), 7);
+    drop(busy);
+    // Values: in the set, and of a task that ends after the set.
+    let mut set = TaskSet::new_in(&pool);
+    set.spawn(|| Bomb(5));
+    // (The only worker takes jobs from outside in their order.)
+    pool.spawn(|| ()).join().unwrap();
+    assert_eq!(caught(|| drop(set)), 5);
+    let (gate, begun) = (Arc::new(Gate::new()), Arc::new(Gate::new()));
+    let (shut, begins) = (gate.clone(), begun.clone());
+    let mut set = TaskSet::new_in(&pool);
+    set.spawn(move || {
+        begins.open();
+        shut.wait();
+        Bomb(6)
+    });
+    begun.wait();
+    drop(set);
+    gate.open();
+    drop(pool);
+    assert_eq!(*noted.lock().unwrap(), [6]);
+}
+
+#[test]
+fn futures_of_a_set_are_woken_dropped_and_polled_again() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    for pool in SIZES.map(pool) {
+        let (first, second) = (Unpark::here(), Unpark::here());
+        let gate = Arc::new(Gate::new());
+        let mut set = TaskSet::new_in(&pool);
+        let shut = gate.clone();
+        set.spawn(move || shut.wait());
+        let mut next = set.join_next_async();
+        for waker in [&first, &first, &second] {
+            assert!(poll(Pin::new(&mut next), &waker.clone().into()).is_pending());
+        }
+        assert_eq!(Arc::strong_count(&first), 1);
+        drop(next);
+        assert_eq!(Arc::strong_count(&second), 1, "the waker goes with the future");
+        let waker = first.clone().into();
+        assert!(set.poll_join_next(&mut Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        gate.open();
+        eventually("it is woken", || first.wakes.load(Ordering::Relaxed) == 1);
+        assert!(matches!(
+            poll(Pin::new(&mut set.join_next_async()), Waker::noop()),
+            Poll::Ready(Some(Ok(())))
+        ));
+        for i in 0..200 {
+            set.spawn(|| ());
+            match i % 3 {
+                0 => assert!(block_on(set.join_next_async()).unwrap().is_ok()),
+                1 => assert!(pollster::block_on(set.join_next_async()).unwrap().is_ok()),
+                _ => assert!(set.join_next().unwrap().is_ok()),
+            }
+        }
+        // A waker that panics, or uses the pool.
+        let gate = Arc::new(Gate::new());
+        let shut = gate.clone();
+        set.spawn(move || shut.wait());
+        let waker = waker_that(|| {
+            assert_eq!(filch::join(|| 1, || 2), (1, 2));
+            boom(4);
+        });
+        assert!(set.poll_join_next(&mut Context::from_waker(&waker)).is_pending());
+        gate.open();
+        eventually("it ends", || set.try_join_next().is_some());
+        let indexes = pool.broadcast(|worker| worker.index());
+        assert!(indexes.into_iter().eq(0..pool.current_num_threads()), "no worker is lost");
+    }
+}
+
+/// Tasks of a set may wait, spawn into sets of their own, and wait for those.
+#[test]
+fn sets_nest() {
+    fn sum(depth: u32) -> u64 {
+        if depth == 0 {
+            return 1;
+        }
+        let mut set = TaskSet::new().max_running(most(2));
+        (0..3).for_each(|_| set.spawn(move || sum(depth - 1)));
+        std::iter::from_fn(|| set.join_next()).map(Result::unwrap).sum()
+    }
+    let _watchdog = watchdog();
+    for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants] {
+        for threads in SIZES {
+            let pool = any_wait_builder().num_threads(threads).wait_policy(policy).build().unwrap();
+            let depth = sized(5, 3) as u32;
+            assert_eq!(pool.install(move || sum(depth)), 3_u64.pow(depth));
+            assert_eq!(pool.spawn(move || sum(depth)).join().unwrap(), 3_u64.pow(depth));
+        }
+    }
+}
+
+/// A set is waited for by a pool for which its tasks wait in turn.
+#[test]
+fn pools_wait_for_each_others_sets() {
+    let _watchdog = watchdog();
+    for round in 0..sized(30, 4) {
+        let (here, there) = (Arc::new(pool(1)), Arc::new(pool(1)));
+        let mut set = TaskSet::new_in(&there);
+        for i in 0..5 {
+            let here = here.clone();
+            set.spawn(move || here.install(move || i));
+        }
+        let waits = move || all(&mut set);
+        let all = match round % 2 {
+            0 => here.install(waits),
+            _ => here.spawn(waits).join().unwrap(),
+        };
+        assert_eq!(all, [0, 1, 2, 3, 4]);
+        drop((here, there));
+    }
+}
+
+#[test]
+fn a_set_may_outlive_its_pool() {
+    let _watchdog = watchdog();
+    let ledger = Ledger::new();
+    for limit in [1, usize::MAX] {
+        let pool = pool(2);
+        let mut set = TaskSet::new_in(&pool).max_running(most(limit));
+        for _ in 0..10 {
+            let token = ledger.token();
+            set.spawn(move || token);
+        }
+        drop(pool);
+        assert_eq!(set.len(), 10);
+        for _ in 0..10 {
+            drop(set.try_join_next().unwrap().unwrap());
+        }
+        let token = ledger.token();
+        set.spawn(move || token);
+        assert!(set.join_next().unwrap().unwrap_err().is_cancelled());
+        assert!(set.join_next().is_none());
+    }
+    ledger.assert_balanced("all ended");
+}
+
+/// A thread spawns into a set while the pool ends.
+#[test]
+fn a_task_that_is_spawned_beside_the_end_of_the_pool_runs_or_is_cancelled() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    for _ in 0..300 {
+        let pool = pool(2);
+        let mut set = TaskSet::new_in(&pool);
+        let spawns = thread::spawn(move || {
+            (0..20).for_each(|i| set.spawn(move || i));
+            let (mut runs, mut cancelled) = (0, 0);
+            while let Some(result) = set.join_next() {
+                match result {
+                    Ok(_) => runs += 1,
+                    Err(error) => cancelled += usize::from(error.is_cancelled()),
+                }
+            }
+            (runs, cancelled)
+        });
+        drop(pool);
+        let (runs, cancelled) = spawns.join().unwrap();
+        assert_eq!(runs + cancelled, 20);
+    }
+}
+
+/// A future that holds a set is dropped at every poll.
+#[test]
+fn a_set_is_dropped_between_polls() {
+    let _watchdog = watchdog();
+    let ledger = Ledger::new();
+    for pool in SIZES.map(pool) {
+        for polls in 0..sized(30, 8) {
+            let mut set = TaskSet::new_in(&pool);
+            let mut future = Box::pin(async move {
+                for _ in 0..10 {
+                    let token = ledger.token();
+                    set.spawn(move || token);
+                }
+                while let Some(result) = set.join_next_async().await {
+                    drop(result.unwrap());
+                }
+            });
+            for _ in 0..polls {
+                if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+                    break;
+                }
+                rest(SHORT / 1000);
+            }
+        }
+    }
+    ledger.assert_balanced("all ended");
+}
