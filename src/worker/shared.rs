@@ -191,8 +191,9 @@ impl Registry {
         // Relaxed: a caller who is told of the end of the last thread sees it.
         assert!(
             !self.is_deserted.load(Ordering::Relaxed),
-            "this pool has no thread left: its only worker was the thread that built it, which has \
-             ended, and the system has refused another thread"
+            "this pool has no thread: each `ThreadBuilder` was dropped without running it, or the \
+             only worker was the thread that built the pool, which has ended, and the system has \
+             refused another thread"
         );
         assert!(
             !self.is_away_from_home(),
@@ -467,7 +468,7 @@ impl Registry {
         self.notify_of_stray_pinned();
     }
 
-    /// The pool's only worker will never have a thread again.
+    /// No worker of the pool will have a thread again.
     pub(crate) fn set_deserted(&self) {
         self.is_deserted.store(true, Ordering::Relaxed);
     }
@@ -504,6 +505,9 @@ impl Registry {
             threads.running -= came as usize;
             threads.started -= !threads.is_closed as usize;
             threads.refused.get_or_insert(index);
+            if threads.started == 0 {
+                self.set_deserted();
+            }
         });
         self.core_stays_empty();
         // All workers that are left may be parked, so one of them has to end the pool.
