@@ -429,6 +429,26 @@ fn a_build_that_fails_does_not_wait_for_builders_that_were_kept() {
     kept.into_iter().for_each(ThreadBuilder::run);
 }
 
+#[test]
+fn a_pool_whose_builders_are_all_dropped_refuses_work() {
+    let _watchdog = watchdog();
+    let mut kept: Vec<ThreadBuilder> = Vec::new();
+    let built = ThreadPoolBuilder::new().num_threads(2).build_with(|worker| {
+        kept.push(worker);
+        Ok(())
+    });
+    let pool = built.unwrap();
+    drop(kept);
+    let uses: [&dyn Fn(); 3] =
+        [&|| drop(pool.spawn(|| ())), &|| pool.install(|| ()), &|| _ = pool.broadcast(|_| ())];
+    for using in uses {
+        let payload = catch_unwind(AssertUnwindSafe(using)).unwrap_err();
+        let message = payload.downcast_ref::<&str>().expect("a message");
+        assert!(message.contains("this pool has no thread"), "{message}");
+    }
+    drop(pool);
+}
+
 // ---- A scope's threads ----
 
 #[test]

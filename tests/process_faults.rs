@@ -130,7 +130,7 @@ mod limited {
             for using in uses {
                 let payload = catch_unwind(AssertUnwindSafe(using)).unwrap_err();
                 let message = payload.downcast_ref::<&str>().expect("a message");
-                assert!(message.contains("no thread left"), "{message}");
+                assert!(message.contains("this pool has no thread"), "{message}");
             }
             drop(pool);
         });

@@ -242,10 +242,7 @@ impl Call {
         match rng.random_range(0..3) {
             0 => {
                 pool.install(|| a.run());
-                // (A member would go on with broadcasts to workers that have ended.)
-                if pool.current_thread_index().is_none() {
-                    pool.shutdown_background();
-                }
+                pool.shutdown_background();
             }
             1 => {
                 // Its own task may drop it.

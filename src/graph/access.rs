@@ -16,52 +16,11 @@
 //! cell of which one writes.
 #![allow(unsafe_code)]
 
-use std::cell::UnsafeCell;
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use super::node::{Node, Owner};
-
-/// A value, reached as the module says.
-pub(super) struct Slot<T>(UnsafeCell<T>);
-
-// SAFETY: a shared reference to a slot gives no access by itself. By the invariant, tasks on
-// several threads get `&T` at once only by `Read` and `&Node`, which demand `T: Sync`; else there
-// is one reference at a time, which may move with `T: Send`.
-unsafe impl<T: Send> Sync for Slot<T> {}
-
-// A handle gives no access to the value, and the graph, which does, is not unwind safe.
-impl<T> UnwindSafe for Slot<T> {}
-impl<T> RefUnwindSafe for Slot<T> {}
-
-impl<T> Slot<T> {
-    pub(super) fn new(value: T) -> Arc<Self> {
-        Arc::new(Slot(UnsafeCell::new(value)))
-    }
-
-    /// # Safety
-    /// By the invariant, the caller may read, and nothing writes while the reference lives. The
-    /// slot outlives the reference.
-    pub(super) unsafe fn get<'r>(&self) -> &'r T
-    where
-        T: 'r,
-    {
-        // SAFETY: by the caller's premise.
-        unsafe { &*self.0.get() }
-    }
-
-    /// # Safety
-    /// By the invariant, the caller may write, and nothing else reads or writes while the reference
-    /// lives. The slot outlives the reference.
-    pub(super) unsafe fn get_mut<'r>(&self) -> &'r mut T
-    where
-        T: 'r,
-    {
-        // SAFETY: by the caller's premise.
-        unsafe { &mut *self.0.get() }
-    }
-}
+use super::slot::Slot;
 
 /// A value that a graph owns and that its tasks share: see [`Graph::cell`](super::Graph::cell).
 ///
@@ -195,12 +154,6 @@ pub struct WriteHeld<A>(Arc<Slot<A>>);
 /// As [`ReadHeld`].
 #[derive(Debug)]
 pub struct ResultHeld<T>(Arc<Slot<Option<T>>>);
-
-impl<A> fmt::Debug for Slot<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Slot")
-    }
-}
 
 impl<A> sealed::Sealed for Read<'_, A> {}
 

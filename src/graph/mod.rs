@@ -50,6 +50,7 @@ mod node;
 mod plan;
 mod report;
 mod run;
+mod slot;
 mod timer;
 
 use std::cell;
@@ -64,11 +65,12 @@ pub use access::{Cell, Given, Inputs, Read, Write, read, write};
 pub use node::Node;
 pub use report::{GraphError, Outcome, Report, TaskFailure};
 
-use access::{Needs, Slot};
+use access::Needs;
 use node::{Header, Owner};
 use plan::Plan;
 use report::Cause;
 use run::{Call, Run, Task};
+use slot::Slot;
 
 use crate::cancel::CancelToken;
 use crate::fork::scope;

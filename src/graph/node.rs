@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::access::Slot;
+use super::slot::Slot;
 use crate::sync::Mutex;
 
 /// A task of a graph, and its result: see [`Graph::task`](super::Graph::task).

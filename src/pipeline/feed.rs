@@ -22,22 +22,18 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::error::Error;
 use std::mem;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::Kind;
-use super::stage::Next;
+use super::error::{BoxError, Kind};
 use super::stats::{PipelineStats, StageKind, StageStats};
 use crate::cancel::CancelToken;
 use crate::fork::{Scope, scope};
 use crate::job::outcome;
 use crate::os::clock::ticks;
 use crate::sync::Mutex;
-
-pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// How many items may be in flight for each worker, if the pipeline does not say.
 const EACH: usize = 4;
@@ -359,4 +355,14 @@ where
         state.is_taken |= takes;
         takes
     }
+}
+
+/// A stage with all that comes after it.
+pub(super) trait Next<A>: Send + Sync {
+    /// Whether nothing is left to do.
+    const IS_END: bool = false;
+
+    /// Takes an item through the stage and those after it, or parks it. Returns whether the caller
+    /// has the feed now.
+    fn item<'s, 'e>(&'e self, context: Context<'s, 'e>, tag: Tag, item: A) -> bool;
 }

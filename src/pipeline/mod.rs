@@ -40,6 +40,7 @@
 //! [scope](crate::scope), about 0.2 µs in total. So an item should be work of some microseconds: a
 //! batch of lines rather than a line.
 
+mod error;
 mod feed;
 mod stage;
 mod stats;
@@ -48,10 +49,12 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, Read};
 
+pub use error::PipelineError;
 pub use stage::Stages;
 pub use stats::{PipelineStats, StageKind, StageStats};
 
-use feed::{BoxError, Setup};
+use error::Kind;
+use feed::Setup;
 use stage::{End, ParallelStage, SerialStage, Source};
 
 use crate::cancel::CancelToken;
@@ -243,76 +246,14 @@ impl<S: Stages> Pipeline<S> {
     /// the global pool is needed and cannot be built.
     pub fn run(self) -> Result<PipelineStats, PipelineError> {
         if self.setup.bound == Some(0) {
-            return Err(PipelineError(Kind::ZeroBound));
+            return Err(PipelineError::new(Kind::ZeroBound));
         }
-        self.stages.drive(End, self.setup).map_err(PipelineError)
+        self.stages.drive(End, self.setup).map_err(PipelineError::new)
     }
 }
 
 impl<S> fmt::Debug for Pipeline<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline").field("max_in_flight", &self.setup.bound).finish_non_exhaustive()
-    }
-}
-
-/// Why a pipeline did not take all items to the end.
-#[derive(Debug)]
-pub struct PipelineError(Kind);
-
-/// The kinds of [`PipelineError`].
-#[derive(Debug)]
-pub(crate) enum Kind {
-    Failed {
-        /// The number of the stage, from 1; 0 for the source.
-        stage: usize,
-        error: BoxError,
-    },
-    Cancelled,
-    ZeroBound,
-}
-
-impl PipelineError {
-    /// The number of the stage that failed, from 1, or 0 for the source; `None` if none has.
-    pub fn stage(&self) -> Option<usize> {
-        match self.0 {
-            Kind::Failed { stage, .. } => Some(stage),
-            _ => None,
-        }
-    }
-
-    /// Whether the [token](Pipeline::cancel_with) was cancelled.
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self.0, Kind::Cancelled)
-    }
-
-    /// Returns the error of the stage or the source, or this error if none has failed.
-    ///
-    /// # Errors
-    /// Returns the error itself if the pipeline was cancelled or its bound is zero.
-    pub fn try_into_inner(self) -> Result<Box<dyn Error + Send + Sync>, PipelineError> {
-        match self.0 {
-            Kind::Failed { error, .. } => Ok(error),
-            _ => Err(self),
-        }
-    }
-}
-
-impl fmt::Display for PipelineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Kind::Failed { stage: 0, error } => write!(f, "the source failed: {error}"),
-            Kind::Failed { stage, error } => write!(f, "stage {stage} failed: {error}"),
-            Kind::Cancelled => f.write_str("the pipeline was cancelled before the end"),
-            Kind::ZeroBound => f.write_str("`max_in_flight` is 0, and has to be 1 or more"),
-        }
-    }
-}
-
-impl Error for PipelineError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0 {
-            Kind::Failed { error, .. } => Some(&**error),
-            _ => None,
-        }
     }
 }

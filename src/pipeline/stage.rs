@@ -13,8 +13,8 @@
 
 use std::collections::VecDeque;
 
-use super::Kind;
-use super::feed::{self, BoxError, Context, Exclusive, Setup, Tag};
+use super::error::{BoxError, Kind};
+use super::feed::{self, Context, Exclusive, Next, Setup, Tag};
 use super::stats::{PipelineStats, StageKind};
 use crate::sync::Mutex;
 
@@ -52,16 +52,6 @@ pub trait Stages: Sized + sealed::Sealed {
 
 mod sealed {
     pub trait Sealed {}
-}
-
-/// A stage with all that comes after it.
-pub(super) trait Next<A>: Send + Sync {
-    /// Whether nothing is left to do.
-    const IS_END: bool = false;
-
-    /// Takes an item through the stage and those after it, or parks it. Returns whether the caller
-    /// has the feed now.
-    fn item<'s, 'e>(&'e self, context: Context<'s, 'e>, tag: Tag, item: A) -> bool;
 }
 
 /// What comes after the last stage.

@@ -181,6 +181,9 @@ impl ThreadPoolBuilder {
     /// Sets a function that starts the pool's threads. It is called once for each worker, and has
     /// to call [`ThreadBuilder::run`] on a new thread.
     ///
+    /// A thread that uses another pool before it calls `run` is a caller from outside to that pool.
+    /// If all workers of the other pool meanwhile wait for this one, both wait for ever.
+    ///
     /// Dropping the pool waits until each `run` has returned, not until the threads have ended.
     /// Pass a handler that borrows to [`build_with`](Self::build_with). The pool starts no other
     /// threads: see [`WaitPolicy::AnyWork`] on waits for other pools.

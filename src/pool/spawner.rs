@@ -94,7 +94,8 @@ impl Drop for ThreadBuilder {
 ///
 /// If it is dropped without a call of [`run`](Self::run), its worker never gets a thread. Inside
 /// the spawn handler, that is an error of the build. Later, other workers run what is for that
-/// worker only, such as its part of a broadcast.
+/// worker only, such as its part of a broadcast. If there are no other workers, what was submitted
+/// does not run, and each later use of the pool panics.
 pub struct ThreadBuilder {
     index: usize,
     name: String,

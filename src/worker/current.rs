@@ -93,8 +93,9 @@ impl Registry {
         // Relaxed: a caller who is told of the end of the last thread sees it.
         assert!(
             !self.is_deserted.load(Ordering::Relaxed),
-            "this pool has no thread left: its only worker was the thread that built it, which has \
-             ended, and the system has refused another thread"
+            "this pool has no thread: each `ThreadBuilder` was dropped without running it, or the \
+             only worker was the thread that built the pool, which has ended, and the system has \
+             refused another thread"
         );
         assert!(
             !self.is_away_from_home(),

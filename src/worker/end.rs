@@ -159,7 +159,7 @@ impl Registry {
         self.notify_of_stray_pinned();
     }
 
-    /// The pool's only worker will never have a thread again.
+    /// No worker of the pool will have a thread again.
     pub(crate) fn set_deserted(&self) {
         self.is_deserted.store(true, Ordering::Relaxed);
     }
@@ -176,6 +176,9 @@ impl Registry {
             threads.running -= came as usize;
             threads.started -= !threads.is_closed as usize;
             threads.refused.get_or_insert(index);
+            if threads.started == 0 {
+                self.set_deserted();
+            }
         });
         self.core_stays_empty();
         // All workers that are left may be parked, so one of them has to end the pool.

@@ -1,0 +1,53 @@
+//! The place of a value of a graph: a cell's, or a task's result.
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+/// A value, reached as `access.rs` says.
+pub(super) struct Slot<T>(UnsafeCell<T>);
+
+// SAFETY: a shared reference to a slot gives no access by itself. By the invariant of `access.rs`,
+// tasks on several threads get `&T` at once only by `Read` and `&Node`, which demand `T: Sync`;
+// else there is one reference at a time, which may move with `T: Send`.
+unsafe impl<T: Send> Sync for Slot<T> {}
+
+// A handle gives no access to the value, and the graph, which does, is not unwind safe.
+impl<T> UnwindSafe for Slot<T> {}
+impl<T> RefUnwindSafe for Slot<T> {}
+
+impl<T> Slot<T> {
+    pub(super) fn new(value: T) -> Arc<Self> {
+        Arc::new(Slot(UnsafeCell::new(value)))
+    }
+
+    /// # Safety
+    /// By the invariant, the caller may read, and nothing writes while the reference lives. The
+    /// slot outlives the reference.
+    pub(super) unsafe fn get<'r>(&self) -> &'r T
+    where
+        T: 'r,
+    {
+        // SAFETY: by the caller's premise.
+        unsafe { &*self.0.get() }
+    }
+
+    /// # Safety
+    /// By the invariant, the caller may write, and nothing else reads or writes while the reference
+    /// lives. The slot outlives the reference.
+    pub(super) unsafe fn get_mut<'r>(&self) -> &'r mut T
+    where
+        T: 'r,
+    {
+        // SAFETY: by the caller's premise.
+        unsafe { &mut *self.0.get() }
+    }
+}
+
+impl<A> fmt::Debug for Slot<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Slot")
+    }
+}
