@@ -3,7 +3,6 @@
 //   peer pipeline STAGES ITEMS SPINS THREADS REPEATS
 // Prints a line for each library: its name and the best time of a task or an item, in nanoseconds.
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -22,7 +21,7 @@
 #endif
 
 static uint64_t work(uint64_t x, int spins) {
-    for (int i = 0; i < spins; i++) x = x * 6364136223846793005ull + 1442695040888963407ull;
+    for (int i = 0; i < spins; i++) x = (x ^ (x >> 27)) * 6364136223846793005ull;
     return x;
 }
 
@@ -97,19 +96,35 @@ int main(int argc, char **argv) {
         });
 #else
         omp_set_num_threads(threads);
-        std::vector<std::array<long, 3>> lists(nodes);
+        std::vector<std::vector<long>> lists(nodes);
         for (long i = 0; i < nodes; i++) {
-            before(shape, nodes, i, lists[i].data());
-            for (long &it : lists[i]) it = it < 0 ? nodes : it;
+            long list[3];
+            before(shape, nodes, i, list);
+            for (long it : list) if (it >= 0) lists[i].push_back(it);
         }
         uint64_t *v = values.data();
         double time = best_of(repeats, nodes, [&] {
 #pragma omp parallel
 #pragma omp single
             for (long i = 0; i < nodes; i++) {
-                long a = lists[i][0], b = lists[i][1], c = lists[i][2];
-#pragma omp task depend(in : v[a], v[b], v[c]) depend(out : v[i]) firstprivate(i)
-                v[i] = work(i, spins);
+                const std::vector<long> &list = lists[i];
+                switch (list.size()) {
+                case 0:
+#pragma omp task depend(out : v[i]) firstprivate(i)
+                    v[i] = work(i, spins);
+                    break;
+                case 1:
+#pragma omp task depend(in : v[list[0]]) depend(out : v[i]) firstprivate(i)
+                    v[i] = work(i, spins);
+                    break;
+                case 2:
+#pragma omp task depend(in : v[list[0]], v[list[1]]) depend(out : v[i]) firstprivate(i)
+                    v[i] = work(i, spins);
+                    break;
+                default:
+#pragma omp task depend(in : v[list[0]], v[list[1]], v[list[2]]) depend(out : v[i]) firstprivate(i)
+                    v[i] = work(i, spins);
+                }
             }
         });
         printf("OpenMP %f\n", time);

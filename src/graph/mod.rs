@@ -401,7 +401,7 @@ impl<'env> Graph<'env> {
             failures = run.failures.into_inner();
         }
         if self.measures {
-            let took = |task: usize| self.tasks[task].took.load(Ordering::Relaxed);
+            let took = |task: usize| self.tasks[task].rest.took.load(Ordering::Relaxed);
             self.ranks = Some(self.plan.ranks(took));
         }
         Ok(self.report(failures))
@@ -413,7 +413,7 @@ impl<'env> Graph<'env> {
         let cancelled = skipped.filter(|_| failures.is_empty());
         Report {
             owner: self.owner.clone(),
-            cancelled: cancelled.map(|task| self.tasks[task].header.name()),
+            cancelled: cancelled.map(|task| self.tasks[task].name()),
             outcomes,
             failures,
         }
@@ -435,19 +435,23 @@ impl<'env> Graph<'env> {
     }
 
     fn plan_anew(&mut self) -> Result<(), GraphError> {
+        let mut before = Vec::with_capacity(self.tasks.len());
         for task in &mut self.tasks {
-            task.settings = task.header.settings.lock().clone();
-            if task.settings.is_foreign {
-                return Err(GraphError::Foreign { task: task.header.name() });
+            let header = task.rest.header.clone();
+            let settings = header.settings.lock();
+            if settings.is_foreign {
+                drop(settings);
+                return Err(GraphError::Foreign { task: header.name() });
             }
+            task.rest.limits = settings.limits;
+            before.push([&task.rest.before[..], &settings.after].concat());
         }
-        let before = |task: &Task<'_>| [&task.before[..], &task.settings.after].concat();
-        let planned = Plan::new(self.tasks.iter().map(before).collect());
+        let planned = Plan::new(before);
         self.plan = planned.map_err(|cycle| GraphError::Cycle {
-            tasks: cycle.into_iter().map(|task| self.tasks[task as usize].header.name()).collect(),
+            tasks: cycle.into_iter().map(|task| self.tasks[task as usize].name()).collect(),
         })?;
-        let has_costs = self.tasks.iter().any(|task| task.settings.cost > 0);
-        let ranks = || self.plan.ranks(|task| self.tasks[task].settings.cost);
+        let has_costs = self.tasks.iter().any(|task| task.rest.limits.cost > 0);
+        let ranks = || self.plan.ranks(|task| self.tasks[task].rest.limits.cost);
         self.ranks = has_costs.then(ranks);
         Ok(())
     }
@@ -542,10 +546,11 @@ impl<'env> Graph<'env> {
                 Outcome::Failed => "tomato",
                 Outcome::Skipped => "lightgrey",
             };
-            let name = task.header.name().replace('\\', "\\\\").replace('"', "\\\"");
+            let name = task.name().replace('\\', "\\\\").replace('"', "\\\"");
             // Writing to a `String` does not fail.
             let _ = writeln!(text, "    {index} [label=\"{name}\", fillcolor={color}];");
-            let mut before = [&task.before[..], &task.header.settings.lock().after].concat();
+            let mut before =
+                [&task.rest.before[..], &task.rest.header.settings.lock().after].concat();
             before.sort_unstable();
             before.dedup();
             for earlier in before {

@@ -64,13 +64,19 @@ impl PartialEq for Owner {
     }
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Settings {
     pub(super) name: Option<String>,
     /// The tasks that come before it by `after`.
     pub(super) after: Vec<u32>,
     /// Whether `after` was given a task of another graph.
     pub(super) is_foreign: bool,
+    pub(super) limits: Limits,
+}
+
+/// The settings that a run looks at.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Limits {
     pub(super) cost: u64,
     pub(super) retries: u32,
     pub(super) delay: Duration,
@@ -114,7 +120,7 @@ impl<T> Node<T> {
     /// a graph has a cost, the ready task with the longest path to the end of the graph runs first:
     /// see [`Graph::measure_costs`](super::Graph::measure_costs).
     pub fn cost(&self, cost: u64) -> Self {
-        self.set(|settings| settings.cost = cost)
+        self.set(|settings| settings.limits.cost = cost)
     }
 
     /// If the task fails, runs it again, at most `times` times in a run, each time `delay` after
@@ -125,7 +131,9 @@ impl<T> Node<T> {
     /// process, which ends when no retry is due. If the system refuses the thread, or the pool is
     /// deterministic, there is no delay.
     pub fn retry(&self, times: u32, delay: Duration) -> Self {
-        self.set(|settings| (settings.retries, settings.delay) = (times, delay))
+        self.set(|settings| {
+            (settings.limits.retries, settings.limits.delay) = (times, delay);
+        })
     }
 }
 

@@ -28,7 +28,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use super::node::{Header, Settings};
+use super::node::{Header, Limits};
 use super::plan::Plan;
 use super::report::{Cause, Outcome, TaskFailure};
 use super::timer;
@@ -52,41 +52,56 @@ pub(super) type Call<'env> = Box<dyn FnMut() -> Result<(), Cause> + Send + 'env>
 /// Calls the user's fallback with the failure, and stores its result.
 pub(super) type Fallback<'env> = Box<dyn FnMut(&TaskFailure) + Send + 'env>;
 
-/// A task of a graph, with its state in the current or last run.
+/// A task of a graph, with its state in the current or last run. Small, since a run of tiny tasks
+/// takes as long as the caches miss.
 pub(super) struct Task<'env> {
-    pub(super) header: Arc<Header>,
     /// For the worker that has taken the task on.
-    body: UnsafeCell<(Call<'env>, Option<Fallback<'env>>)>,
-    /// The tasks before it by its inputs.
-    pub(super) before: Vec<u32>,
-    /// The settings that the current plan was made with.
-    pub(super) settings: Settings,
+    call: UnsafeCell<Call<'env>>,
     missing: AtomicU32,
     outcome: AtomicU8,
+    pub(super) rest: Box<Rest<'env>>,
+}
+
+/// What a run seldom needs of a task.
+pub(super) struct Rest<'env> {
+    pub(super) header: Arc<Header>,
+    /// For the worker that has taken the task on.
+    fallback: UnsafeCell<Option<Fallback<'env>>>,
+    /// The tasks before it by its inputs.
+    pub(super) before: Vec<u32>,
+    /// As when the current plan was made.
+    pub(super) limits: Limits,
     /// How many ticks it took.
     pub(super) took: AtomicU64,
 }
 
-// SAFETY: `body` is used by one thread at a time: in a run, by the worker that has taken the task
-// on, which happens once (the module's invariant), and between runs by exclusive reference. Its
-// closures are `Send`.
+// SAFETY: `call` and `fallback` are used by one thread at a time: in a run, by the worker that has
+// taken the task on, which happens once (the module's invariant), and between runs by exclusive
+// reference. Both are `Send`.
 unsafe impl Sync for Task<'_> {}
 
 impl<'env> Task<'env> {
     pub(super) fn new(header: Arc<Header>, call: Call<'env>, before: Vec<u32>) -> Self {
         Task {
-            header,
-            body: UnsafeCell::new((call, None)),
-            before,
-            settings: Settings::default(),
+            call: UnsafeCell::new(call),
             missing: AtomicU32::new(0),
             outcome: AtomicU8::new(Outcome::Skipped as u8),
-            took: AtomicU64::new(0),
+            rest: Box::new(Rest {
+                header,
+                fallback: UnsafeCell::new(None),
+                before,
+                limits: Limits::default(),
+                took: AtomicU64::new(0),
+            }),
         }
     }
 
     pub(super) fn set_fallback(&mut self, fallback: Fallback<'env>) {
-        self.body.get_mut().1 = Some(fallback);
+        *self.rest.fallback.get_mut() = Some(fallback);
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.rest.header.name()
     }
 
     pub(super) fn reset(&mut self, missing: u32) {
@@ -192,20 +207,20 @@ impl Run<'_, '_> {
             }
             let begin = if self.measures { ticks() } else { 0 };
             // SAFETY: this worker has taken the task on.
-            let (call, _) = unsafe { &mut *task.body.get() };
+            let call = unsafe { &mut *task.call.get() };
             let result = outcome::run(call).unwrap_or_else(|payload| Err(Cause::panic(payload)));
             if self.measures {
-                task.took.store(ticks().wrapping_sub(begin), Ordering::Relaxed);
+                task.rest.took.store(ticks().wrapping_sub(begin), Ordering::Relaxed);
             }
             let Err(cause) = result else { return Some(Outcome::Ran) };
-            if tries == task.settings.retries {
+            if tries == task.rest.limits.retries {
                 return Some(self.failed(task, cause));
             }
             outcome::discard(cause);
             tries += 1;
-            if !task.settings.delay.is_zero() && !is_simulated() {
+            if !task.rest.limits.delay.is_zero() && !is_simulated() {
                 let retry = s.defer(move || self.work(s, Some(index), tries));
-                timer::submit_after(task.settings.delay, retry);
+                timer::submit_after(task.rest.limits.delay, retry);
                 return None;
             }
         }
@@ -214,9 +229,9 @@ impl Run<'_, '_> {
     /// The task has failed for good: calls its fallback, or notes the failure.
     #[cold]
     fn failed(&self, task: &Task<'_>, cause: Cause) -> Outcome {
-        let failure = TaskFailure { task: task.header.name(), cause };
+        let failure = TaskFailure { task: task.name(), cause };
         // SAFETY: this worker has taken the task on.
-        let (_, fallback) = unsafe { &mut *task.body.get() };
+        let fallback = unsafe { &mut *task.rest.fallback.get() };
         let Some(fallback) = fallback else {
             self.failures.lock().push(failure);
             return Outcome::Failed;
@@ -224,7 +239,7 @@ impl Run<'_, '_> {
         let replaced = outcome::run(|| fallback(&failure));
         outcome::discard(failure);
         let Err(payload) = replaced else { return Outcome::Replaced };
-        let failure = TaskFailure { task: task.header.name(), cause: Cause::panic(payload) };
+        let failure = TaskFailure { task: task.name(), cause: Cause::panic(payload) };
         self.failures.lock().push(failure);
         Outcome::Failed
     }

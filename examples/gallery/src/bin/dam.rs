@@ -87,7 +87,7 @@ fn cells(grid: Grid) -> Vec<Cell> {
 fn main() -> Result {
     let Arguments { rows, out } = Arguments::parse();
     let rows = rows as usize;
-    let (width, steps) = (rows * 3 / 2, rows * 4);
+    let (width, steps) = (rows * 3 / 2, rows);
     println!("{steps} steps of water in a basin of {width} x {rows} cells");
     let serial = || {
         let grids = [dam(rows, width), dam(rows, width)];
