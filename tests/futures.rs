@@ -395,8 +395,11 @@ fn a_pool_that_is_not_waited_for_drops_its_futures() {
     };
     let here = pool(2);
     let handle = waits(&here);
+    // It refers to the pool longer than the threads do.
+    let set = TaskSet::<()>::new_in(&here);
     here.shutdown_background();
     assert!(handle.join().unwrap_err().is_cancelled());
+    drop(set);
     let there = Arc::new(pool(1));
     let handle = waits(&there);
     let inner = there.clone();

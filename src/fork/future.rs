@@ -65,7 +65,7 @@ where
 }
 
 impl ThreadPool {
-    /// [`spawn_future`](crate::spawn_future) in this pool.
+    /// [`spawn_future`] in this pool.
     pub fn spawn_future<F>(&self, future: F) -> FutureHandle<F::Output>
     where
         F: Future + Send + 'static,

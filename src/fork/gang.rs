@@ -38,21 +38,21 @@ use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
 use super::tasks::Tasks;
 use crate::job::outcome::{self, Payload};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
-use crate::os::generation::PerProcess;
+use crate::os::generation::{self, PerProcess};
 use crate::pool::{ThreadPool, with_current};
 use crate::sim;
 use crate::sleep::Event;
 use crate::sleep::Sleep;
 use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Parker, Unparker, spin_loop};
-use crate::worker::Worker;
 use crate::worker::shared::Registry;
+use crate::worker::{Worker, callers};
 
 /// How long a member spins before it sleeps, at a barrier and while the gang gathers. (A guess:
 /// about what it takes to wake a sleeper.)
@@ -78,10 +78,15 @@ static ORDER: PerProcess<parking_lot::Mutex<()>> = PerProcess::new();
 ///
 /// A member must not wait for a task that may be waiting itself, by its handle, a lock or a
 /// message: like the closure of a [`broadcast`](crate::broadcast), it may be on top of that task.
-/// Joins, scopes and loops within a member are fine.
+/// Joins, scopes and loops within a member are fine. While a gang gathers, its members keep their
+/// workers, so do not hold a lock across a `join` or another wait if a task that takes the lock may
+/// keep a worker from the gang.
 ///
 /// # Errors
-/// Returns a [`GangError`] if the pool has fewer workers than there are members.
+/// Returns a [`GangError`] if the pool has fewer workers than there are members. A worker that
+/// will never have a thread does not count, such as one whose
+/// [`ThreadBuilder`](crate::ThreadBuilder) was dropped. (A gang that gathers while one is dropped
+/// waits for ever.)
 ///
 /// # Panics
 /// If members panic, the first panic is resumed when all have ended. The others are stopped at
@@ -132,21 +137,23 @@ where
     F: Fn(&mut Member<'_>) -> R + Sync,
     R: Send,
 {
-    let workers = registry.workers().len();
-    match members {
-        0 => Ok(Vec::new()),
-        _ if members > workers => Err(GangError { members, workers }),
-        _ => Ok(registry.as_worker(|caller, _| run(caller, members, f))),
+    if members == 0 {
+        return Ok(Vec::new());
     }
+    let workers = registry.workers().len();
+    if members > workers {
+        return Err(GangError { members, workers });
+    }
+    registry.as_worker(|caller, _| Ok(run(registry, choose(caller, members)?, caller, f)))
 }
 
-fn run<F, R>(caller: &Worker, members: usize, f: &F) -> Vec<R>
+fn run<F, R>(registry: &Registry, workers: Vec<usize>, caller: &Worker, f: &F) -> Vec<R>
 where
     F: Fn(&mut Member<'_>) -> R + Sync,
     R: Send,
 {
-    let registry = caller.registry();
-    let gang = Gang::new(registry, choose(caller, members));
+    let members = workers.len();
+    let gang = Gang::new(registry, workers);
     let mut results: Vec<Option<R>> = (0..members).map(|_| None).collect();
     let tasks = Tasks::new(registry, Some(caller));
     outcome::run_or_abort(|| {
@@ -189,15 +196,20 @@ where
     tasks.result(results).into_iter().flatten().collect()
 }
 
-/// The workers of a gang: the caller, then those that sleep, then others.
-fn choose(caller: &Worker, members: usize) -> Vec<usize> {
-    let (sleep, own) = (caller.sleep(), caller.index());
-    let others = (0..caller.registry().workers().len()).filter(|index| *index != own);
+/// The workers of a gang: the caller, then those that sleep, then others. (Not one that will never
+/// have a thread: other workers run what is pinned to it, but no two members.)
+fn choose(caller: &Worker, members: usize) -> Result<Vec<usize>, GangError> {
+    let (sleep, own, all) = (caller.sleep(), caller.index(), caller.registry().workers());
+    let others = (0..all.len()).filter(|index| *index != own && all[*index].may_have_thread());
     let (asleep, busy): (Vec<usize>, Vec<usize>) =
         others.partition(|index| sleep.is_parked(*index));
     let mut workers = vec![own];
-    workers.extend(asleep.into_iter().chain(busy).take(members - 1));
-    workers
+    workers.extend(asleep.into_iter().chain(busy));
+    if workers.len() < members {
+        return Err(GangError { members, workers: workers.len() });
+    }
+    workers.truncate(members);
+    Ok(workers)
 }
 
 /// What the members of a gang share.
@@ -240,7 +252,6 @@ struct Stopped;
 
 impl<'g> Gang<'g> {
     fn new(registry: &'g Registry, workers: Vec<usize>) -> Self {
-        static PROCESSORS: LazyLock<usize> = LazyLock::new(num_cpus::get);
         let size = workers.len();
         Gang {
             registry,
@@ -251,7 +262,7 @@ impl<'g> Gang<'g> {
             sleepers: Mutex::default(),
             is_ready: AtomicU32::new(0),
             next_woken: AtomicUsize::new(0),
-            spins: size <= *PROCESSORS && !registry.is_simulated(),
+            spins: size <= callers::processors() && !registry.is_simulated(),
             panic: Mutex::default(),
             parts: Mutex::new((0..size).map(|_| None).collect()),
             values: Default::default(),
@@ -281,13 +292,12 @@ impl<'g> Gang<'g> {
         let mut member =
             Member { gang: self, index, phase: 1, exchanges: 0, not_send: PhantomData };
         let result = outcome::run(|| f(&mut member));
-        let result = result.map_err(|payload| match payload.is::<Stopped>() {
-            true => (),
-            false => {
-                let first = &mut *self.panic.lock();
-                let other = if first.is_none() { first.replace(payload) } else { Some(payload) };
-                outcome::discard(other);
-            }
+        let result = result.map_err(|payload| {
+            let mut first = self.panic.lock();
+            let other = if first.is_none() { first.replace(payload) } else { Some(payload) };
+            drop(first);
+            // Its drop may be the user's code.
+            outcome::discard(other);
         });
         self.leave();
         result.ok()
@@ -441,6 +451,9 @@ impl Member<'_> {
             return;
         }
         if !gang.spin(phase) {
+            if gang.registry.is_lost() {
+                generation::refuse();
+            }
             gang.sleep(phase);
         }
         if !gang.is_complete(phase) {
@@ -501,7 +514,9 @@ impl Member<'_> {
         T: Clone + Send + Sync + 'static,
     {
         let place = self.next_place();
-        self.gang.parts.lock()[self.index] = Some(Box::new(value));
+        // What is left there of an exchange that was broken off is dropped without the lock.
+        let before = self.gang.parts.lock()[self.index].replace(Box::new(value));
+        drop(before);
         self.barrier();
         if self.index == 0 {
             let parts: Vec<_> = self.gang.parts.lock().iter_mut().map(Option::take).collect();

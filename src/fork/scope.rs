@@ -161,7 +161,11 @@ impl Deferred {
     pub(crate) fn submit(self) {
         match self.is_cross_job {
             true => self.registry.inject_cross_job(self.job),
-            false => self.registry.reinject(self.job),
+            false => {
+                self.registry.reinject(self.job);
+                // As in `Registry::inject`: lemma 6 of `sleep/mod.rs`.
+                self.registry.sleep().notify_all_restricted();
+            }
         }
         // This may be the last reference, and the handlers that it drops may panic.
         outcome::discard(self.registry);

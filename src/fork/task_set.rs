@@ -315,8 +315,11 @@ impl<T: Send + 'static> TaskSet<T> {
         let closures = mem::take(&mut state.queue);
         let cancelled = closures.len();
         state.ended.extend((0..cancelled).map(|_| Err(JoinError::cancelled())));
+        let waiting = if cancelled > 0 { state.waiting.take() } else { None };
         drop(state);
-        drop_all(closures);
+        let woken = outcome::run(|| waiting.into_iter().for_each(Waiting::wake));
+        let dropped = outcome::run(|| drop_all(closures));
+        resume_first([dropped, woken].into_iter());
         cancelled
     }
 

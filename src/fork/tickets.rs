@@ -57,7 +57,7 @@ pub(super) struct State<T> {
     /// The most that may run at a time.
     pub(super) most: usize,
     pub(super) ended: VecDeque<Result<T, JoinError>>,
-    waiting: Option<Waiting>,
+    pub(super) waiting: Option<Waiting>,
     /// Whether no result is wanted any more.
     is_closed: bool,
 }
@@ -157,8 +157,14 @@ impl<T: Send + 'static> Shared<T> {
         if let Some(waiting) = waiting {
             waiting.wake_on(worker);
         }
-        // Last, because a drop may panic, which is then the task's panic.
-        unwanted.into_iter().for_each(|result| discard(result, worker.registry()));
+        // A panic of the drop goes to the handler here, since that runs within the set's tag, which
+        // `self` keeps alive.
+        let dropped = worker.run_users(|| {
+            unwanted.into_iter().for_each(|result| discard(result, worker.registry()));
+        });
+        if let Err(payload) = dropped {
+            worker.registry().handlers().take_panic(payload);
+        }
         sim::point();
     }
 }
@@ -210,9 +216,10 @@ impl<T> Shared<T> {
         state.is_closed = true;
         let (ended, waiting) = (mem::take(&mut state.ended), state.waiting.take());
         drop(state);
-        drop(waiting);
+        // It waits for a result of which it now need not be told again.
+        let woken = outcome::run(|| waiting.into_iter().for_each(Waiting::wake));
         let dropped = ended.into_iter().map(|result| outcome::run(|| discard(result, registry)));
-        resume_first(dropped);
+        resume_first(dropped.chain([woken]));
     }
 }
 

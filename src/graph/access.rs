@@ -24,7 +24,7 @@ use super::slot::Slot;
 
 /// A value that a graph owns and that its tasks share: see [`Graph::cell`](super::Graph::cell).
 ///
-/// It is a handle: clones refer to the same value. Tasks that [`read`] or [`write`] it run in an
+/// It is a handle: clones refer to the same value. Tasks that [`read`] or [`write()`] it run in an
 /// order that no data race can come of. Between runs, the value is reached by
 /// [`Graph::get`](super::Graph::get) and [`Graph::get_mut`](super::Graph::get_mut). It is dropped
 /// when there is no handle to it left, and no graph with a task that accesses it.

@@ -2,7 +2,7 @@
 //!
 //! A [`Graph`] is built once and run any number of times. A task comes after another one
 //! - because it takes its result, by reference: `graph.task(&a, |a| …)`;
-//! - because both access a cell, and at least one of them [`write`]s it: then in the order in which
+//! - because both access a cell, and at least one of them [`write()`]s it: then in the order in which
 //!   they were added. This is the *sequential task flow* of StarPU, and the `depend` clause of
 //!   OpenMP: write the tasks down in the order of a serial program, declare what each of them reads
 //!   and writes, and the graph finds what can run at the same time;
@@ -43,7 +43,7 @@
 //! The tasks, cells and edges are allocated when they are added, and a run allocates one byte a
 //! task. A worker that ends a task goes on with one of those that are ready then, and spawns the
 //! others. So a chain of tasks costs some nanoseconds a task, and where the graph forks, a task
-//! costs as much as one of a [scope](crate::scope).
+//! costs as much as one of a [scope](crate::scope()).
 
 mod access;
 mod node;
@@ -147,7 +147,7 @@ impl<'env> Graph<'env> {
         }
     }
 
-    /// Gives the graph a value for its tasks to [`read`] and [`write`]. To work on something that
+    /// Gives the graph a value for its tasks to [`read`] and [`write()`]. To work on something that
     /// outlives the graph, make a cell of a `&mut` to it.
     pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
         self.cells.push(Uses::default());
@@ -163,7 +163,7 @@ impl<'env> Graph<'env> {
     /// it since.
     ///
     /// If `f` panics, the task fails. It runs on a worker of the pool in which the graph runs, like
-    /// a task of a [scope](crate::scope), with the same rules for locks and waits.
+    /// a task of a [scope](crate::scope()), with the same rules for locks and waits.
     ///
     /// ```
     /// use filch::graph::Graph;
@@ -352,7 +352,8 @@ impl<'env> Graph<'env> {
         self.owner.set_changed();
     }
 
-    /// Stops a run when the token is cancelled: tasks that have not begun are skipped.
+    /// Stops a run when the token is cancelled: tasks that have not begun are skipped. (A retry that
+    /// waits for its [delay](Node::retry) is skipped only after the delay.)
     pub fn cancel_with(&mut self, token: &CancelToken) {
         self.token = Some(token.clone());
     }
@@ -360,7 +361,7 @@ impl<'env> Graph<'env> {
     /// Runs all tasks, in the current pool, else in the global one, and returns what came of them.
     /// To run in another pool, call it in [`ThreadPool::install`](crate::ThreadPool::install).
     ///
-    /// It returns when all tasks have ended. Like [`scope`](crate::scope), it lets the caller take
+    /// It returns when all tasks have ended. Like [`scope`](crate::scope()), it lets the caller take
     /// part. Without tasks it does nothing. A panic of a task is a failure in the report, and is
     /// not resumed.
     ///

@@ -350,8 +350,8 @@ impl ThreadPoolBuilder {
     /// default. After that the process is aborted, with a [`dump`](crate::dump()) and a message
     /// that names the threads. The message says which of these is the case:
     /// - one thread keeps its turn, and others that have work wait for theirs;
-    /// - one thread keeps its turn and waits for another thread, as do all threads of the process,
-    ///   and others wait for what the pool is to do;
+    /// - one thread keeps its turn and waits for another thread, as do all threads of the process
+    ///   (a wait with a time limit counts as well), and others wait for what the pool is to do;
     /// - all threads wait for each other;
     /// - the threads that get turns only call [`schedule_point`](crate::schedule_point), yield with
     ///   no other work to do, or check whether a task has ended.

@@ -19,7 +19,7 @@ const _: () = assert!(align_of::<Waiting>() > state::FLAGS);
 
 impl Waiting {
     /// Wakes it. A panic of the waker unwinds.
-    pub(super) fn wake(self) {
+    pub(crate) fn wake(self) {
         match self {
             Waiting::Thread(sleeper) => sleeper.wake(),
             Waiting::Future(waker) => waker.wake(),

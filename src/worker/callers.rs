@@ -48,8 +48,7 @@ const MOST_IN_VAIN: u32 = 32;
 /// For how long it polls without yielding its processor.
 const SPIN: u64 = TICKS_PER_MICROSECOND;
 
-/// The number of processors that this process may use. (No `LazyLock`: a child of a `fork()` might
-/// find that held.)
+/// No `LazyLock`: a child of a `fork()` might find that held.
 static PROCESSORS: PerProcess<Processors> = PerProcess::new();
 
 struct Processors(usize);
@@ -58,6 +57,11 @@ impl Default for Processors {
     fn default() -> Self {
         Processors(num_cpus::get())
     }
+}
+
+/// The number of processors that this process may use.
+pub(crate) fn processors() -> usize {
+    PROCESSORS.get().0
 }
 
 /// How long a job takes.
@@ -82,7 +86,7 @@ impl Length {
     pub(crate) fn enough(self) -> Option<(usize, Duration)> {
         match self {
             Length::Short => Some((1, Duration::from_micros(100))),
-            Length::Medium => Some((PROCESSORS.get().0, Duration::from_millis(1))),
+            Length::Medium => Some((processors(), Duration::from_millis(1))),
             Length::Long => None,
         }
     }

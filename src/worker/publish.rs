@@ -132,6 +132,11 @@ impl Worker {
         self.has_thread.store(is_there.into(), Ordering::Relaxed);
     }
 
+    /// Whether it has a thread, or may still get one.
+    pub(crate) fn may_have_thread(&self) -> bool {
+        !self.registry().has_empty_cores() || self.has_thread.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether tasks or pinned jobs are queued here.
     pub(crate) fn has_own_work(&self) -> bool {
         !self.tasks.is_empty() || !self.pinned.is_empty()

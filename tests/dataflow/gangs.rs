@@ -9,8 +9,8 @@ use filch::prelude::*;
 use filch::{Member, ThreadPool};
 
 use crate::common::{
-    CALLERS, boom, boom_id, caught, is_simulated_without, one_a_seed, pool, rest, settings, sized,
-    watchdog,
+    CALLERS, THREADS, boom, boom_id, caught, is_simulated_without, one_a_seed, pool, rest,
+    settings, sized, watchdog,
 };
 use crate::faults::drive;
 
@@ -203,6 +203,27 @@ fn a_gang_larger_than_its_pool_is_an_error() {
     let none: Vec<u8> = pool.gang(0, |_| unreachable!()).unwrap();
     assert!(none.is_empty());
     assert!(pool.install(|| filch::gang(usize::MAX, |_| ())).is_err());
+}
+
+#[test]
+fn a_worker_that_will_never_have_a_thread_is_no_member() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    let kept = std::sync::Mutex::new(Vec::new());
+    let pool = filch::ThreadPoolBuilder::new().num_threads(3).build_with(|worker| {
+        match worker.index() {
+            1 => kept.lock().unwrap().push(worker),
+            _ => drop(thread::spawn(|| worker.run())),
+        }
+        Ok(())
+    });
+    let pool = pool.unwrap();
+    drop(kept.into_inner());
+    assert_eq!(pool.gang(2, |member| member.reduce(1, |a, b| a + b)).unwrap(), [2, 2]);
+    let error = pool.gang(3, |_| unreachable!()).map(|_: Vec<()>| ()).unwrap_err();
+    assert!(error.to_string().starts_with("a gang of 3 in a pool of 2"));
 }
 
 #[test]

@@ -638,3 +638,28 @@ fn handles_outlive_their_graph() {
     node.after(&node.clone()).name("nothing comes of it");
     assert_eq!(format!("{cell:?}"), "Cell { index: 0, .. }");
 }
+
+/// The task that retries waits for a pool whose only worker waits for it in turn.
+#[test]
+fn a_retry_is_run_though_all_waits_are_restricted() {
+    let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
+    let (here, there) = (pool(1), pool(1));
+    let begun = std::sync::mpsc::channel();
+    let task = here.spawn(move || {
+        let tries = AtomicUsize::new(0);
+        let mut graph = Graph::new();
+        let fails_once = graph.try_task((), |()| match tries.fetch_add(1, Ordering::Relaxed) {
+            0 => Err("not yet"),
+            _ => Ok(()),
+        });
+        fails_once.retry(1, Duration::from_millis(200));
+        begun.0.send(()).unwrap();
+        graph.run().unwrap().success().unwrap();
+    });
+    begun.1.recv().unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    there.install(|| here.install(|| there.install(|| task.join().unwrap())));
+}

@@ -247,6 +247,60 @@ fn panics_of_a_set_that_is_dropped_go_to_the_handler() {
     }
 }
 
+/// Under `OwnDescendants`, what the handler spawns looks at the set's tag.
+#[test]
+fn a_handler_of_a_panic_in_a_drop_may_spawn() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        let handled = Arc::new(AtomicUsize::new(0));
+        let counts = handled.clone();
+        let builder =
+            any_wait_builder().num_threads(threads).wait_policy(WaitPolicy::OwnDescendants);
+        let handler = move |_| {
+            filch::scope(|s| drop(s.spawn(|| ())));
+            counts.fetch_add(1, Ordering::Relaxed);
+        };
+        let pool = builder.panic_handler(handler).build().unwrap();
+        let (gate, begun) = (Arc::new(Gate::new()), Arc::new(Gate::new()));
+        let (shut, begins) = (gate.clone(), begun.clone());
+        let mut set = TaskSet::new_in(&pool);
+        set.spawn(move || {
+            begins.open();
+            shut.wait();
+            Bomb(8)
+        });
+        begun.wait();
+        drop(set);
+        gate.open();
+        drop(pool);
+        assert_eq!(handled.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[test]
+fn a_future_of_a_set_is_woken_when_all_is_cancelled_or_detached() {
+    let _watchdog = watchdog();
+    let pool = pool(1);
+    for cancels in [true, false] {
+        let busy = Busy::new(&pool);
+        let woken = Arc::new(AtomicUsize::new(0));
+        let counts = woken.clone();
+        let waker = waker_that(move || _ = counts.fetch_add(1, Ordering::Relaxed));
+        let mut context = Context::from_waker(&waker);
+        let mut set = TaskSet::new_in(&pool);
+        set.spawn(|| ());
+        assert!(set.poll_join_next(&mut context).is_pending());
+        match cancels {
+            true => assert_eq!(set.cancel_all(), 1),
+            false => set.detach_all(),
+        }
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        let Poll::Ready(next) = set.poll_join_next(&mut context) else { panic!("it is woken") };
+        assert_eq!(next.is_some(), cancels);
+        drop(busy);
+    }
+}
+
 struct Bomb(u32);
 
 impl Drop for Bomb {
