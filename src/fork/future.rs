@@ -35,8 +35,9 @@ use crate::worker::{Tag, Worker};
 /// futures that were woken. Then the pool drops the futures that still wait, and their handles say
 /// [cancelled](JoinError::is_cancelled).
 ///
-/// filch has no reactor and no timers. To wait for a socket or a deadline, run tokio or smol beside
-/// the pool. A future of the pool can await their handles, and their futures can await the pool's.
+/// filch has no reactor and no timers. To wait for a socket or a deadline, run tokio or smol
+/// alongside the pool. A future of the pool can await their handles, and their futures can await
+/// the pool's.
 ///
 /// A future costs a few allocations and three locks of its pool, and each poll costs a task.
 ///

@@ -293,7 +293,8 @@ impl<T: Send + 'static> TaskSet<T> {
     /// queued behind those of the tasks that have ended. Tasks that have begun go on.
     ///
     /// # Panics
-    /// Resumes the first panic of a closure's drop. All tasks are cancelled even so.
+    /// Resumes the first panic of a closure's drop. All tasks are cancelled
+    /// regardless.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;

@@ -260,7 +260,7 @@ impl<'env> Graph<'env> {
         T: Send + 'env,
     {
         let index = self.tasks.len() as u32;
-        assert!(index < run::MOST_TASKS, "a graph has less than {} tasks", run::MOST_TASKS);
+        assert!(index < run::MOST_TASKS, "a graph has fewer than {} tasks", run::MOST_TASKS);
         let header = Header { owner: self.owner.clone(), index, settings: Mutex::default() };
         let mut needs = Needs::new(&self.owner);
         let (held, slot) = (inputs.hold(&mut needs), Slot::new(None));

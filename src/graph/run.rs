@@ -23,7 +23,7 @@
 //! 2. *A run ends.* The graph has no cycle, so each task becomes ready in turn. The scope waits for
 //!    every spawned task, and for each retry that is not due yet (`Scope::defer`).
 //! 3. *A task is skipped if and only if a predecessor failed or was skipped, or the run was
-//!    cancelled before the task ran.* `SKIP` is set before the decrement, so that the last
+//!    cancelled before a try of the task.* `SKIP` is set before the decrement, so that the last
 //!    decrement finds it.
 #![allow(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! A result that comes from elsewhere: a task without a closure.
 //!
-//! The task is claimed from the beginning. Beside the handle, `state.rs` knows the thread that
+//! The task is claimed from the beginning. Besides the handle, `state.rs` knows the thread that
 //! claimed the task, and the entry. The completer is both of these, and the entry is in no queue.
 //! So all lemmas of `state.rs` hold.
 
@@ -67,7 +67,7 @@ impl<T> Completer<T> {
     ///
     /// # Panics
     /// Resumes a panic of the future's waker, or of the drop of `value`. The handle is completed
-    /// even so.
+    /// regardless.
     pub fn complete(self, value: T) {
         let this = ManuallyDrop::new(self);
         // SAFETY: called once, since `this` is not dropped.

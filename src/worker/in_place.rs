@@ -27,9 +27,9 @@ use crate::job::outcome;
 use crate::os::thread::default_stack_size;
 use crate::sim;
 
-/// The room on a worker's own stack, in bytes, and at most a quarter of the stack: the frames below
-/// use some of the stack, and the last task needs some too. (A guess: a link of a chain takes 240
-/// bytes, and a few times as many in a debug build.)
+/// The room on a worker's own stack, in bytes. It is at most a quarter of the stack: the frames
+/// below use some of the stack, and the last task needs the rest. (A guess: a link of a chain takes
+/// 240 bytes, and a few times as many in a debug build.)
 const ROOM: usize = 512 << 10;
 /// The room on the stack of a thread of the user, whose size is unknown. (A guess.)
 const ROOM_OF_USERS: usize = 64 << 10;
