@@ -15,17 +15,17 @@ use crate::worker::Worker;
 
 /// Runs `future` on the calling thread, and returns its output.
 ///
-/// While the future waits, a worker works, as it does while it waits for a
-/// [`completer`](crate::completer()): it runs any job on top of this call, or hands its core to a
-/// spare thread if it must not, by its pool's [`WaitPolicy`](crate::WaitPolicy). Any other thread
-/// sleeps. The future is polled on this thread only, so it need not be `Send`, and it may borrow.
+/// While the future waits, a worker runs other jobs on top of this call, or hands its core to a
+/// spare thread. Its pool's [`WaitPolicy`](crate::WaitPolicy) decides, by the rules for a
+/// [`completer`](crate::completer()). Any other thread sleeps. The future is polled on this thread
+/// only, so it need not be `Send`, and it may borrow.
 ///
-/// There is no reactor and there are no timers: a future that waits for a socket or for a time
-/// needs the runtime that has these, for example tokio's handle entered on this thread.
+/// filch has no reactor and no timers. A future that waits for a socket or a deadline needs a
+/// runtime that has them, for example tokio's handle, entered on this thread.
 ///
-/// `block_on` inside of `block_on` works. The inner call may run other jobs on the stack of the
-/// outer one, which goes on after them. So never wait in it for what only the outer future would
-/// do next: await that instead.
+/// `block_on` may be nested. The inner call runs on the stack of the outer one, which continues
+/// only after the inner call has returned. So the inner future must never wait for something that
+/// only the outer future would do next. Let the outer future await it instead.
 ///
 /// A call costs one allocation, and about 100 ns if the future is ready.
 ///
@@ -85,7 +85,7 @@ impl Wake for Woken {
 }
 
 impl Woken {
-    /// Waits until the future is woken, and forgets that it was.
+    /// Waits until the future is woken, and clears `is_woken`.
     fn wait(&self) {
         match Worker::current() {
             Some(worker) => {
@@ -102,7 +102,7 @@ impl Woken {
         state.is_woken = false;
         let sleeper = state.sleeper.take();
         drop(state);
-        // It may be the last reference to a pool.
+        // The sleeper may have the last reference to a pool.
         outcome::discard(sleeper);
     }
 

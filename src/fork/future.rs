@@ -1,8 +1,9 @@
 //! `spawn_future`: futures that workers poll.
 //!
-//! Each wake-up of a future queues a detached task that polls it once (async-task sees to it that
-//! there is one at a time). The handle is that of a completer, which is in the future: so whatever
-//! drops the future, cancelling, a panic or the end of the pool, the handle hears of it.
+//! Each wake-up of a future queues a detached task that polls the future once. async-task ensures
+//! that there is at most one such task at a time. The handle that the caller gets is that of a
+//! completer, which is stored in the future. So if the future is dropped before it ends, because it
+//! was cancelled or because the pool has ended, the handle is completed as cancelled.
 
 use std::fmt;
 use std::future::Future;
@@ -29,22 +30,23 @@ use crate::worker::{Tag, Worker};
 /// Spawns a future in the current pool, else in the global one, and returns a handle to its output.
 /// Workers poll it, like tasks; any thread may wake it.
 ///
-/// If the handle is dropped, the future goes on. A future that wakes itself while it is polled goes
-/// behind the pool's other work. When its pool is dropped, what was woken before is polled once
-/// more, and a future that still waits then is dropped: its handle says
+/// If the handle is dropped, the future goes on. A future that wakes itself while it is polled is
+/// queued behind the pool's other work. When the pool is dropped, its workers still poll the
+/// futures that were woken. Then the pool drops the futures that still wait, and their handles say
 /// [cancelled](JoinError::is_cancelled).
 ///
-/// There is no reactor and there are no timers: to wait for a socket or for a time, run tokio or
-/// smol beside the pool, and await their handles here, or those of the pool there.
+/// filch has no reactor and no timers. To wait for a socket or a deadline, run tokio or smol
+/// alongside the pool. A future of the pool can await their handles, and their futures can await
+/// the pool's.
 ///
-/// A future costs a few allocations and two locks of its pool, and each poll costs a task.
+/// A future costs a few allocations and three locks of its pool, and each poll costs a task.
 ///
 /// Needs the feature `futures`.
 ///
 /// # Panics
-/// Panics if the global pool is needed and cannot be built. The handle returns a panic of the
-/// future. If the handle was dropped, the pool's panic handler gets it, as it gets a panic of the
-/// future's drop.
+/// Panics if the global pool is needed and cannot be built. If the future panics, the handle
+/// returns that panic; if the handle was dropped, the pool's panic handler gets it. The panic
+/// handler also gets a panic of the future's drop.
 ///
 /// ```
 /// let (completer, question) = filch::completer();
@@ -100,7 +102,7 @@ where
     FutureHandle { handle, attachment: Attachment { pool, number } }
 }
 
-/// A future of the user's. Its panics do not come to async-task, which aborts if a drop panics.
+/// The user's future. Catches its panics, since async-task aborts if a drop panics.
 struct Caught<F> {
     future: ManuallyDrop<F>,
     pool: Weak<Registry>,
@@ -122,7 +124,7 @@ impl<F: Future> Future for Caught<F> {
 
 impl<F> Drop for Caught<F> {
     fn drop(&mut self) {
-        // SAFETY: it is dropped in its place, once.
+        // SAFETY: the future is dropped in place, once.
         if let Err(payload) = outcome::run(|| unsafe { ManuallyDrop::drop(&mut self.future) }) {
             drop(Panic { payload: Some(payload), pool: self.pool.clone() });
         }
@@ -138,7 +140,7 @@ struct Panic {
 // The payload is only moved out.
 impl UnwindSafe for Panic {}
 impl RefUnwindSafe for Panic {}
-// SAFETY: by reference, nothing is done with it.
+// SAFETY: a shared reference gives no access to the payload.
 unsafe impl Sync for Panic {}
 
 impl Panic {
@@ -168,18 +170,18 @@ impl Drop for Panic {
 fn queue_poll(pool: &Weak<Registry>, runnable: Runnable, info: ScheduleInfo) {
     let Some(registry) = pool.upgrade() else { return drop(runnable) };
     if registry.is_lost() {
-        // In this child of a `fork()`, nothing of the pool's is freed.
+        // In this child of a `fork()`, nothing that belongs to the pool is freed.
         std::mem::forget(runnable);
     } else if let Some(_keeper) = registry.keep() {
         submit(&registry, move || poll_once(runnable), info.woken_while_running);
     } else {
         drop(runnable);
     }
-    // This may be the last reference, and drop the handlers' captures.
+    // This may be the last reference, whose drop drops the captures of the pool's handlers.
     outcome::discard(registry);
 }
 
-/// Queues a poll. If it `is_last`, it goes behind the pool's other work.
+/// Queues a poll: behind the pool's other work if `is_last`.
 fn submit(registry: &Registry, poll: impl FnOnce() + Send + 'static, is_last: bool) {
     // SAFETY: queued below, in this registry, which a keeper keeps from ending; the closure is
     // `'static` and may be sent.
@@ -194,7 +196,7 @@ fn submit(registry: &Registry, poll: impl FnOnce() + Send + 'static, is_last: bo
 
 fn poll_once(runnable: Runnable) {
     let Some(worker) = Worker::current() else { unreachable!("a worker runs a task") };
-    // As a task with a handle has a tag of its own: a job may wait for this future.
+    // The poll gets its own tag, like a task with a handle: a job may wait for this future.
     let tag = Tag::new(NO_TAG);
     let polled = worker.within(tag.address(), || worker.run_users(|| runnable.run()));
     if let Err(payload) = polled {
@@ -209,7 +211,8 @@ struct Attachment {
 }
 
 impl Attachment {
-    /// Has the future dropped, unless it was already: by a worker, or here if the pool has ended.
+    /// Cancels the future, unless it has ended or was cancelled. A worker drops the future, or this
+    /// call does if the pool has ended.
     fn cancel(&self) {
         if let Some(registry) = self.pool.upgrade() {
             let task = registry.attached().detach(self.number);
@@ -219,7 +222,7 @@ impl Attachment {
     }
 
     /// # Panics
-    /// Panics if the pool is that of the parent of this `fork()`'s child.
+    /// Panics if the pool was built before a `fork()` and this process is the child.
     fn expect_pool(&self) {
         if let Some(registry) = self.pool.upgrade() {
             let is_lost = registry.is_lost();
@@ -244,12 +247,12 @@ impl<T> UnwindSafe for FutureHandle<T> {}
 impl<T> RefUnwindSafe for FutureHandle<T> {}
 
 impl<T> FutureHandle<T> {
-    /// Waits for the future and returns its output. A worker works meanwhile, as it does for a
-    /// [`completer`](crate::completer()). Any other thread sleeps.
+    /// Waits for the future and returns its output. A worker runs other jobs meanwhile, by the
+    /// rules for a [`completer`](crate::completer()). Any other thread sleeps.
     ///
     /// # Errors
-    /// Returns a [`JoinError`] if the future panicked, was [cancelled](Self::cancel), or still
-    /// waited when its pool ended.
+    /// Returns a [`JoinError`] if the future panicked, was [cancelled](Self::cancel), or was still
+    /// waiting when its pool ended.
     ///
     /// # Panics
     /// Panics if the handle was polled and has already given its result, and in the child of a
@@ -276,12 +279,12 @@ impl<T> FutureHandle<T> {
         }
     }
 
-    /// Asks for the future to be dropped. If it is being polled, that poll goes on. If the future
-    /// has not ended then, it is dropped, and its handle says
-    /// [cancelled](JoinError::is_cancelled). Does not wait for that.
+    /// Requests that the future be dropped, and does not wait for that. If the future is being
+    /// polled, that poll is finished first. If the future has not ended by then, it is dropped, and
+    /// its handle says [cancelled](JoinError::is_cancelled).
     ///
-    /// # Panics
-    /// If the pool has ended, the future is dropped here, and a panic of that is passed on.
+    /// If the pool has ended, this call drops the future itself. A panic of the future's drop goes
+    /// to the pool's panic handler in either case.
     ///
     /// ```
     /// let waits = filch::spawn_future(std::future::pending::<()>());
@@ -292,7 +295,7 @@ impl<T> FutureHandle<T> {
         self.attachment.cancel();
     }
 
-    /// Whether the future has ended or was dropped.
+    /// Returns whether the future has ended or was dropped.
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }
@@ -327,7 +330,7 @@ impl<T> fmt::Debug for FutureHandle<T> {
     }
 }
 
-/// Part of the future: takes it from the list when it ends or is dropped.
+/// A part of the future. Its drop takes the future from its pool's list.
 struct Ending(Attachment);
 
 impl Drop for Ending {

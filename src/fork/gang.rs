@@ -2,10 +2,10 @@
 //!
 //! # States
 //! A gang of n members has n jobs, each *pinned* to a worker of its own. A member *gathers* when
-//! its worker begins the job: the worker waits, and runs nothing, until all n have begun. Then each
-//! calls the closure. A member that arrives at a barrier before the others waits there; it may run
-//! pinned jobs meanwhile, so the members of another gang. A member *leaves* when its closure has
-//! returned or panicked.
+//! its worker begins the job: the worker waits, and runs nothing, until all n jobs have begun. Then
+//! each member calls the closure. A member that arrives at a barrier before the others waits there.
+//! Meanwhile its worker may run pinned jobs, which include members of other gangs. A member
+//! *leaves* when its closure has returned or panicked.
 //!
 //! # Invariant
 //! 1. The jobs of all gangs are pinned in one order ([`ORDER`]), and each worker begins them in
@@ -14,23 +14,25 @@
 //!    called the closure.
 //!
 //! # Lemmas
-//! 1. *A gang gathers.* Take the first in the order that has not. A worker of it that has not begun
-//!    its job runs something else. That ends, or waits by the pool, and every such wait runs pinned
-//!    jobs, of which this one is first: the gangs before it have gathered, so they have no jobs
-//!    left, and no worker of it waits to gather for another gang, since that one would come later.
-//! 2. *Gangs do not deadlock with each other, nor with joins and scopes.* Give each job the time at
-//!    which it began, and all members of a gang the time at which it gathered. What is on top of a
-//!    frame began after it, by 2. A frame waits in a join or a scope only for younger jobs, and at
-//!    a barrier for members of its own gang. Of these, one waits for something younger, or is below
-//!    something younger, or runs, since if all waited at the barrier, it would be over. So along a
-//!    chain of waits the times grow, and it cannot close to a cycle. (This continues lemma 1 of
-//!    `worker/wait.rs`.)
+//! 1. *A gang gathers.* Take the first gang in the order that has not gathered, and a worker of it
+//!    that has not begun the gang's job. That worker runs something else, which ends or waits by
+//!    the pool. Every such wait runs pinned jobs, and the gang's job is the first of them: the
+//!    gangs before it have gathered, so they have no queued jobs left. The worker is not waiting to
+//!    gather for another gang: that gang would be later in the order, and by invariant 1 the worker
+//!    would have begun this gang's job first.
+//! 2. *Gangs do not deadlock with each other, nor with joins and scopes.* Assign to each job the
+//!    time at which it began, and to all members of a gang the time at which the gang gathered. By
+//!    invariant 2, what is on top of a frame began after that frame. In a join or a scope, a frame
+//!    waits only for younger jobs. At a barrier, it waits for members of its own gang. If all of
+//!    them waited at the barrier, it would be complete. So one of them runs, or waits for something
+//!    younger, or is below something younger. Along a chain of waits the times grow, so the chain
+//!    cannot close to a cycle. (This extends lemma 1 of `worker/wait.rs`.)
 //! 3. *No member waits at a barrier for one that has left.* A member that leaves wakes all others
-//!    (`leave`), and each that waits, or arrives later, finds that the barrier cannot be complete,
+//!    (`leave`). A member that waits, or arrives later, finds that the barrier cannot be complete,
 //!    and panics.
-//! 4. *A member that sleeps at a barrier is woken.* It registers under the lock of `sleepers` after
-//!    it has found the barrier incomplete under the same lock. The member that completes the
-//!    barrier, or leaves, first says so and then takes the list under that lock.
+//! 4. *A member that sleeps at a barrier is woken.* It registers under the lock of `sleepers`,
+//!    after it has found the barrier incomplete under the same lock. A member that completes the
+//!    barrier or leaves first writes `phase` or `left`, and then takes the list under that lock.
 #![allow(unsafe_code)]
 
 use std::any::Any;
@@ -55,7 +57,7 @@ use crate::worker::shared::Registry;
 use crate::worker::{Worker, callers};
 
 /// How long a member spins before it sleeps, at a barrier and while the gang gathers. (A guess:
-/// about what it takes to wake a sleeper.)
+/// about as long as it takes to wake a sleeping member.)
 const PATIENCE: u64 = 20 * TICKS_PER_MICROSECOND;
 /// How many other members a member wakes before it gathers.
 const MOST_WOKEN: usize = 2;
@@ -66,21 +68,21 @@ static ORDER: PerProcess<parking_lot::Mutex<()>> = PerProcess::new();
 /// Runs `f` once for each of `members` at the same time, on as many workers of the current pool,
 /// else of the global one. Returns their results in the order of their indices.
 ///
-/// Unlike tasks, members may wait for each other, at a [`barrier`](Member::barrier): OpenMP's
-/// `parallel` region. The caller is one of them if it is a worker, or can borrow a core. A gang
-/// without members does nothing.
+/// Unlike tasks, members may wait for each other, at a [`barrier`](Member::barrier): a gang is like
+/// OpenMP's `parallel` region. The caller is one of the members if it is a worker or can borrow a
+/// core. A gang without members does nothing.
 ///
-/// All members begin when a worker is there for each. Workers that sleep are preferred. One that is
-/// busy comes to the gang when its job ends or waits, so the others may wait for it. Gangs may be
-/// nested, and called from several threads: the members of two gangs may be on top of each other on
-/// the same workers, and the younger gang then ends first. At a barrier a worker runs nothing but
-/// members of other gangs, and broadcasts.
+/// The members begin together, once each of them has a worker. Sleeping workers are preferred. A
+/// busy worker joins the gang when its job ends or waits, and until then the other members wait for
+/// it. Gangs may be nested, and several threads may call them: the members of two gangs may be on
+/// top of each other on the same workers, and the younger gang then ends first. At a barrier, a
+/// worker runs nothing but members of other gangs, and broadcasts.
 ///
-/// A member must not wait for a task that may be waiting itself, by its handle, a lock or a
-/// message: like the closure of a [`broadcast`](crate::broadcast), it may be on top of that task.
-/// Joins, scopes and loops within a member are fine. While a gang gathers, its members keep their
-/// workers, so do not hold a lock across a `join` or another wait if a task that takes the lock may
-/// keep a worker from the gang.
+/// A member must not wait, by a handle, a lock or a message, for a task that may itself be waiting.
+/// Like the closure of a [`broadcast`](crate::broadcast), the member may run on top of that task,
+/// which then cannot continue. Joins, scopes and loops within a member are fine. While a
+/// gang gathers, its members keep their workers. So do not hold a lock across a `join` or another
+/// wait if a task that takes the lock may keep a worker from the gang.
 ///
 /// # Errors
 /// Returns a [`GangError`] if the pool has fewer workers than there are members. A worker that
@@ -89,9 +91,9 @@ static ORDER: PerProcess<parking_lot::Mutex<()>> = PerProcess::new();
 /// waits for ever.)
 ///
 /// # Panics
-/// If members panic, the first panic is resumed when all have ended. The others are stopped at
-/// their next barrier, or in the one in which they wait. Also panics if the global pool is needed
-/// and cannot be built.
+/// If members panic, resumes the first panic when all members have ended. Members that have not
+/// panicked are stopped at their next barrier, or in the one at which they wait. Also panics if the
+/// global pool is needed and cannot be built.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -167,8 +169,8 @@ where
                     *result = Some(value);
                 }
             };
-            // SAFETY: what it borrows outlives the wait below, which a panic cannot skip; the
-            // handle is dropped here.
+            // SAFETY: what the closure borrows outlives the wait below, which a panic cannot skip;
+            // the handle is dropped here.
             unsafe {
                 tasks.spawn(work, |_, _, job, handle| {
                     drop(handle);
@@ -187,7 +189,7 @@ where
         tasks.wait();
     });
     let Gang { panic, parts, values, .. } = gang;
-    // Drops what the members have exchanged, which may panic.
+    // Drops the values that the members have exchanged. Their drops may panic.
     let dropped = outcome::run(|| drop((parts, values)));
     if let Some(payload) = panic.into_inner().or(dropped.err()) {
         outcome::discard(results);
@@ -231,23 +233,23 @@ struct Gang<'g> {
     spins: bool,
     /// The first panic.
     panic: Mutex<Option<Payload>>,
-    /// What `reduce` has been given.
+    /// The values that members have given to `reduce`.
     parts: Mutex<Vec<Option<Box<dyn Any + Send>>>>,
-    /// The values of the last two `broadcast` and `reduce`.
+    /// The results of the last two calls of `broadcast` or `reduce`.
     values: [Mutex<Option<Arc<dyn Any + Send + Sync>>>; 2],
 }
 
 /// A member that sleeps.
 enum Sleeper {
-    /// In a barrier, in the frame of which the event is.
+    /// At a barrier. The event is in the frame of `Gang::sleep`.
     InBarrier(*const Event),
     Gathering(Unparker),
 }
 
-// SAFETY: an event may be made happen by any thread, and its frame waits for that.
+// SAFETY: any thread may make an event happen, and the event's frame waits for that.
 unsafe impl Send for Sleeper {}
 
-/// The payload of a member that is stopped since another one has panicked.
+/// The payload that stops a member because another one has panicked.
 struct Stopped;
 
 impl<'g> Gang<'g> {
@@ -283,8 +285,8 @@ impl<'g> Gang<'g> {
 
     /// Runs a member, on its worker. Returns `None` if it panicked.
     fn member<R>(&self, index: usize, f: &impl Fn(&mut Member<'_>) -> R) -> Option<R> {
-        // Acquire: matches the Release in `run`, so that all jobs are pinned before a worker is
-        // woken here.
+        // Acquire: matches the Release in `run`, so that all jobs are pinned before this thread
+        // wakes a worker.
         if self.is_ready.load(Ordering::Acquire) != 0 {
             self.wake(self.registry.sleep(), MOST_WOKEN);
         }
@@ -321,16 +323,16 @@ impl<'g> Gang<'g> {
         }
     }
 
-    /// Arrives at the next barrier. Returns whether that is complete now.
+    /// Arrives at the next barrier. Returns whether this completes the barrier.
     fn arrive(&self) -> bool {
         let all = self.workers.len() as u32;
-        // AcqRel: the last one acquires what the others did before, and releases it by `phase`.
+        // AcqRel: the last member acquires what the others did, and releases it by `phase`.
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 < all {
             return false;
         }
-        // Relaxed: the next ones arrive after they have acquired `phase`.
+        // Relaxed: a member arrives at the next barrier after it has acquired `phase`.
         self.arrived.store(0, Ordering::Relaxed);
-        // Release: matches the Acquire in `is_complete`. Only one member is here, since nobody
+        // Release: matches the Acquire in `is_complete`. Only one member is here, since no member
         // arrives at the next barrier before this.
         self.phase.fetch_add(1, Ordering::Release);
         self.wake_sleepers();
@@ -343,12 +345,12 @@ impl<'g> Gang<'g> {
     }
 
     fn has_left(&self) -> bool {
-        // Acquire: matches the Release in `leave`, so that the phase that the caller looks at next
-        // shows all barriers that the member had passed.
+        // Acquire: matches the Release in `leave`, so that the phase that the caller reads next
+        // counts all barriers that the member had passed.
         self.left.load(Ordering::Acquire) > 0
     }
 
-    /// Whether nobody has to wait for the barrier: it is complete, or cannot be.
+    /// Whether members stop waiting for the barrier: it is complete, or never will be.
     fn is_released(&self, phase: u32) -> bool {
         self.is_complete(phase) || self.has_left()
     }
@@ -392,8 +394,8 @@ impl<'g> Gang<'g> {
         let sleepers = std::mem::take(&mut *self.sleepers.lock());
         for sleeper in sleepers {
             match sleeper {
-                // SAFETY: the event was registered, so it waits for this, which happens once, since
-                // the list was taken.
+                // SAFETY: the event was registered, so its frame waits for this call. It is called
+                // once, since the list was taken.
                 Sleeper::InBarrier(event) => unsafe { Event::happen(event) },
                 Sleeper::Gathering(unparker) => unparker.unpark(),
             }
@@ -414,7 +416,7 @@ pub struct Member<'g> {
     index: usize,
     /// The number of the next barrier. The first one is that of `gather`.
     phase: u32,
-    /// How many `broadcast` and `reduce` it has taken part in.
+    /// How many calls of `broadcast` and `reduce` it has made.
     exchanges: usize,
     not_send: PhantomData<*const ()>,
 }
@@ -430,20 +432,21 @@ impl Member<'_> {
         self.gang.workers.len()
     }
 
-    /// Waits until all members have called this. What they wrote before is visible then.
+    /// Waits until all members have called this. Everything that they wrote before is then visible
+    /// to all of them.
     ///
     /// A member spins for some microseconds if the gang is not larger than the number of
     /// processors, and then sleeps, or runs a member of another gang.
     ///
     /// # Panics
-    /// Panics if a member has returned, so that this would wait for ever. If another member has
-    /// panicked, unwinds to the end of this one, without a message of its own.
+    /// Panics if a member has returned, since this call could then never return. If another member
+    /// has panicked, unwinds out of this member's closure without a panic message.
     #[track_caller]
     pub fn barrier(&mut self) {
         let phase = self.phase;
         self.phase = phase.wrapping_add(1);
         let gang = self.gang;
-        // A member that has left does not come to this barrier.
+        // A member that has left will not come to this barrier.
         if gang.has_left() {
             self.broken();
         }
@@ -470,8 +473,8 @@ impl Member<'_> {
         panic!("a member of the gang has returned, so not all will come to this barrier");
     }
 
-    /// Gives all members a clone of the value that member `root` makes by `value`. All members have
-    /// to call this, with the same `root`. It is also a barrier.
+    /// Returns, to each member, a clone of the value that `value` returns on member `root`. All
+    /// members must call this, with the same `root`. It is also a barrier.
     ///
     /// # Panics
     /// Like [`barrier`](Self::barrier). Also panics if there is no member `root`, or if members
@@ -489,8 +492,8 @@ impl Member<'_> {
         T: Clone + Send + Sync + 'static,
     {
         assert!(root < self.size(), "there is no member {root} in a gang of {}", self.size());
-        // This member alone writes this place, and all have read what was there: that was two
-        // exchanges ago, and the one between had a barrier.
+        // In this exchange, only member `root` writes this place. All members have read the old
+        // value: it is from two exchanges ago, and the exchange in between had a barrier.
         let place = self.next_place();
         let value = (self.index == root).then(value);
         if let Some(value) = value {
@@ -500,11 +503,12 @@ impl Member<'_> {
         self.value(place)
     }
 
-    /// Gives all members the combination of their values by `op`, in the order of their indices.
-    /// All members have to call this. Member 0 calls `op`. It is also a barrier.
+    /// Combines the values of all members by `op`, in the order of their indices, and returns the
+    /// result to each member. All members must call this. Member 0 calls `op`. It is also a
+    /// barrier.
     ///
-    /// `op` is to be associative for the result to be the same for each number of members. For a
-    /// given number it is always the same.
+    /// For a given number of members, the grouping is always the same. If `op` is associative, the
+    /// result does not depend on that number.
     ///
     /// # Panics
     /// Like [`barrier`](Self::barrier). Also panics if members call this with different types.
@@ -568,7 +572,10 @@ pub struct GangError {
 impl fmt::Display for GangError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let GangError { members, workers } = self;
-        write!(f, "a gang of {members} in a pool of {workers}: there is a worker for each member")
+        write!(
+            f,
+            "a gang of {members} in a pool of {workers}: each member needs a worker of its own"
+        )
     }
 }
 

@@ -22,19 +22,19 @@ use crate::worker::shared::Registry;
 
 /// Any number of tasks of one pool, whose results come in the order in which the tasks end.
 ///
-/// Tasks begin in the order in which they were spawned, as workers come to them, and at most
-/// [so many](Self::max_running) at a time. [`join_next`](Self::join_next) waits for the next
-/// result, [`try_join_next`](Self::try_join_next) does not wait, and
+/// Tasks begin in the order in which they were spawned. [`max_running`](Self::max_running) limits
+/// how many run at a time. [`join_next`](Self::join_next) waits for the next result,
+/// [`try_join_next`](Self::try_join_next) does not wait, and
 /// [`join_next_async`](Self::join_next_async) is a future. Dropping the set
 /// [cancels](Self::cancel_all) the tasks that have not begun, and detaches the others.
 ///
 /// The set's tasks run in the pool that was current when the set was made, else in the global one.
-/// The set may outlive that pool: what is spawned after the pool's end is cancelled.
+/// The set may outlive that pool: tasks that are spawned after the pool's end are cancelled.
 ///
 /// A task costs two allocations and about half a microsecond, three times as much as one of
-/// [`spawn`](crate::spawn), and takes the set's lock twice. So a task should take some
-/// microseconds. If the tasks borrow, use a [`scope`](crate::scope); if all results are wanted in
-/// order, a loop.
+/// [`spawn`](crate::spawn), and takes the set's lock twice. So a task should run for some
+/// microseconds. If the tasks borrow, use a [`scope`](crate::scope). If you want all results in
+/// order, use a loop.
 ///
 /// ```
 /// let mut set = filch::TaskSet::new();
@@ -52,7 +52,7 @@ use crate::worker::shared::Registry;
 /// ```
 pub struct TaskSet<T> {
     shared: Arc<Shared<T>>,
-    /// The pool. `None` only amid the drop.
+    /// The pool. `None` only while the set is dropped.
     registry: Option<Arc<Registry>>,
 }
 
@@ -121,8 +121,8 @@ impl<T: Send + 'static> TaskSet<T> {
     /// If the pool has ended, the task is cancelled: its closure is dropped.
     ///
     /// # Panics
-    /// Panics if the pool is that of the parent of this `fork()`'s child, or a deterministic one of
-    /// another thread.
+    /// Panics if the pool was built before a `fork()` and this process is the child, or if the pool
+    /// is deterministic and belongs to another thread.
     pub fn spawn<F>(&mut self, f: F)
     where
         F: FnOnce() -> T + Send + 'static,
@@ -138,7 +138,7 @@ impl<T: Send + 'static> TaskSet<T> {
         }
     }
 
-    /// Queues a ticket that was counted, from any thread. If the pool has ended, cancels all
+    /// Queues a ticket that is already counted, from any thread. If the pool has ended, cancels all
     /// closures.
     fn submit_ticket(&self) {
         if !self.queue_counted_ticket(false) {
@@ -153,12 +153,12 @@ impl<T: Send + 'static> TaskSet<T> {
         }
     }
 
-    /// Waits for the next task that ends, and returns its result. Returns `None` if the set is
+    /// Waits until a task of the set ends, and returns its result. Returns `None` if the set is
     /// empty.
     ///
-    /// A worker of the set's pool runs other work meanwhile, by its [`WaitPolicy`], and also tasks
-    /// of the set that have not begun. A worker of another pool waits as for that pool. Any other
-    /// thread sleeps.
+    /// Meanwhile, a worker of the set's pool runs tasks of the set that have not begun, and other
+    /// work as its [`WaitPolicy`] allows. A worker of another pool runs only what it may run while
+    /// it waits for a different pool. Any other thread sleeps.
     ///
     /// [`WaitPolicy`]: crate::WaitPolicy
     ///
@@ -166,7 +166,7 @@ impl<T: Send + 'static> TaskSet<T> {
     /// The result is a [`JoinError`] if the task panicked or was [cancelled](Self::cancel_all).
     ///
     /// # Panics
-    /// Panics in the child of a `fork()`, if a task of the parent has not ended.
+    /// Panics in the child of a `fork()` if a task of the parent has not ended.
     pub fn join_next(&mut self) -> Option<Result<T, JoinError>> {
         if let Some(result) = self.try_join_next() {
             return Some(result);
@@ -198,19 +198,20 @@ impl<T: Send + 'static> TaskSet<T> {
         self.try_join_next()
     }
 
-    /// Has one closure begun by the pool, whose workers may all wait for the caller's: lemma 4.
+    /// Requests that the set's pool begin one closure. All workers of that pool may be waiting for
+    /// the caller's pool, and then run only cross-pool jobs: lemma 4 of `tickets.rs`.
     fn request(&self) {
         let mut state = self.shared.state.lock();
         let is_needed = state.running == 0 && !state.queue.is_empty();
         state.tickets += usize::from(is_needed);
         drop(state);
-        // (If the pool has ended meanwhile, its last ticket has run the closure.)
+        // (If the pool has ended meanwhile, it has run all tickets, and so the closure.)
         if is_needed {
             self.queue_counted_ticket(true);
         }
     }
 
-    /// Queues a ticket, which is already counted. Returns `false` if the pool has ended.
+    /// Queues a ticket that is already counted. Returns `false` if the pool has ended.
     fn queue_counted_ticket(&self, is_guest: bool) -> bool {
         let registry = self.registry();
         let keeper = registry.keep();
@@ -232,7 +233,7 @@ impl<T: Send + 'static> TaskSet<T> {
 
     /// Returns a future that gives what [`join_next`](Self::join_next) returns, on any executor.
     ///
-    /// To drop the future loses nothing: a result stays in the set until it is taken.
+    /// Dropping the future loses nothing: a result stays in the set until it is taken.
     ///
     /// ```
     /// # fn block_on<F: Future>(future: F) -> F::Output {
@@ -266,8 +267,8 @@ impl<T: Send + 'static> TaskSet<T> {
         JoinNext(self)
     }
 
-    /// Polls for what [`join_next`](Self::join_next) returns. The waker of the last call is woken
-    /// when a task ends.
+    /// Polls for what [`join_next`](Self::join_next) returns. When a task ends, the waker of the
+    /// most recent call is woken.
     pub fn poll_join_next(
         &mut self,
         context: &mut Context<'_>,
@@ -288,12 +289,12 @@ impl<T: Send + 'static> TaskSet<T> {
     }
 
     /// Cancels the tasks that have not begun, and returns their number. Their closures are dropped
-    /// before this returns. Their results, which say [cancelled](JoinError::is_cancelled), come
-    /// behind those that are there. Tasks that have begun go on.
+    /// before this returns. Their results, which say [cancelled](JoinError::is_cancelled), are
+    /// queued behind those of the tasks that have ended. Tasks that have begun go on.
     ///
     /// # Panics
-    /// Resumes a panic of a closure's drop, the first if there are several. All tasks are cancelled
-    /// all the same.
+    /// Resumes the first panic of a closure's drop. All tasks are cancelled
+    /// regardless.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
@@ -323,8 +324,8 @@ impl<T: Send + 'static> TaskSet<T> {
         cancelled
     }
 
-    /// Leaves all tasks to themselves: the set is empty then. Those that have not begun will run.
-    /// Their results are dropped.
+    /// Detaches all tasks and leaves the set empty. Tasks that have not begun will still run. All
+    /// results are dropped.
     pub fn detach_all(&mut self) {
         let most = self.shared.state.lock().most;
         let old = mem::replace(&mut self.shared, Shared::new(most));
@@ -333,13 +334,14 @@ impl<T: Send + 'static> TaskSet<T> {
 }
 
 impl<T> TaskSet<T> {
-    /// The number of tasks whose results were not taken: of those that wait, run or have ended.
+    /// Returns the number of tasks whose results were not taken yet, whether they wait, run or have
+    /// ended.
     pub fn len(&self) -> usize {
         let state = self.shared.state.lock();
         state.pending() + state.ended.len()
     }
 
-    /// Whether there are no such tasks.
+    /// Returns whether [`len`](Self::len) is zero.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,24 +1,25 @@
 //! The tickets of a `TaskSet`, which run its closures, and the wait for the next result.
 //!
 //! # States
-//! The closures of a set wait in a queue of its own. For them, *tickets* are queued in the pool:
-//! detached tasks, each of which runs the oldest closure of the set, if there is one. So a closure
-//! that has not begun is cancelled by taking it out of the set's queue, and a set with a limit has
-//! no more tickets than that.
+//! The closures of a set wait in the set's own queue. For them, the set queues *tickets* in the
+//! pool: detached tasks, each of which runs the oldest closure of the set, if there is one. So to
+//! cancel a closure that has not begun, the set takes it out of its own queue; and a set with a
+//! limit has no more tickets than the limit, plus those of lemma 4.
 //!
 //! # Lemmas
 //! 1. *Each closure runs once, or is dropped once*, by the thread that took it out of the queue,
 //!    under the lock.
 //! 2. *Each closure has a ticket, unless the limit is reached.* `spawn` queues one, and a ticket
-//!    that ends queues the next if there are more closures than tickets: both under the lock. If
-//!    the limit is reached, one that runs will end. Model: `a_set_at_its_limit_runs_all_tasks`.
-//! 3. *A caller of `join_next` is woken*: it registers, and a ticket takes what is registered,
-//!    under the lock. Model: `a_worker_that_waits_for_a_set_is_woken`.
+//!    that ends queues the next if there are more closures than tickets. Both count the ticket
+//!    under the lock. At the limit, a ticket that runs will end and queue the next. Model:
+//!    `a_set_at_its_limit_runs_all_tasks`.
+//! 3. *A caller of `join_next` is woken.* The caller registers its waker, and a ticket takes the
+//!    registered waker, both under the lock. Model: `a_worker_that_waits_for_a_set_is_woken`.
 //! 4. *What a worker waits for begins* (lemma 3 of `worker/wait.rs`). The tickets have the set's
-//!    tag, so a worker of the pool may run them in its wait. A worker of another pool queues one
-//!    more, as a guest, if no closure has begun.
-//! 5. *A set may outlive its pool*. A thread that is no worker of the pool keeps the pool from
-//!    ending while it queues a ticket, and cancels the closure if the pool has ended.
+//!    tag, so a worker of the pool may run them in its wait. A worker of another pool that waits
+//!    for the set queues one more ticket, as a cross-pool job, if no closure of the set is running.
+//! 5. *A set may outlive its pool*. A thread that is not a worker of the pool keeps the pool from
+//!    ending while it queues a ticket. If the pool has ended, the thread cancels all closures.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -54,11 +55,11 @@ pub(super) struct State<T> {
     /// How many tickets are in the pool's queues, and how many run a closure.
     pub(super) tickets: usize,
     pub(super) running: usize,
-    /// The most that may run at a time.
+    /// The most closures that may run at a time.
     pub(super) most: usize,
     pub(super) ended: VecDeque<Result<T, JoinError>>,
     pub(super) waiting: Option<Waiting>,
-    /// Whether no result is wanted any more.
+    /// Whether the set was dropped or has detached its tasks. Results are then dropped.
     is_closed: bool,
 }
 
@@ -85,7 +86,7 @@ impl<T> State<T> {
         self.queue.len() + self.running
     }
 
-    /// Counts one more ticket, which the caller queues, if one is needed: lemma 2.
+    /// Counts one more ticket if one is needed (lemma 2). The caller queues it.
     #[must_use]
     pub(super) fn needs_ticket(&mut self) -> bool {
         let needs = self.tickets < self.queue.len() && self.tickets + self.running < self.most;
@@ -107,19 +108,20 @@ impl<T> State<T> {
 
 impl<T> Shared<T> {
     pub(super) fn new(most: usize) -> Arc<Self> {
-        // The set may outlive the task that makes it, so that is no ancestor.
+        // The set may outlive the task that makes it, so that task is no ancestor.
         Arc::new(Shared { tag: Tag::new(NO_TAG), state: Mutex::new(State::new(most)) })
     }
 }
 
 impl<T: Send + 'static> Shared<T> {
-    /// Queues a ticket: at the caller's worker, as a guest if the caller `is_guest`, else in the
-    /// injector.
+    /// Queues a ticket: as a cross-pool job if the caller `is_guest`, else at the caller's worker
+    /// if that is of this pool, else in the injector.
     pub(super) fn queue_ticket(self: &Arc<Self>, registry: &Registry, is_guest: bool) {
         let shared = self.clone();
         let ticket = move || shared.run_next();
-        // SAFETY: queued below in this registry, which has not ended: its worker calls this, or a
-        // thread that keeps it; the closure is `'static` and may be sent. It keeps the tag alive.
+        // SAFETY: queued below in this registry, which has not ended: the caller is a worker of it,
+        // or a thread that keeps it; the closure is `'static` and may be sent. It keeps the tag
+        // alive.
         let (job, handle) = unsafe { new_task(ticket, PoolHome, registry, self.tag.address()) };
         drop(handle);
         match is_guest {
@@ -128,11 +130,11 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    /// What a ticket does, on a worker of the pool.
+    /// Runs a ticket, on a worker of the pool.
     fn run_next(self: Arc<Self>) {
         let Some(worker) = Worker::current() else { unreachable!("a worker runs a task") };
         let Some(closure) = self.state.lock().begin() else { return };
-        // As a task with a handle has a tag of its own: the set is what others may wait for.
+        // The closure gets its own tag, like a task with a handle: a job may wait for the set.
         let tag = Tag::new(self.tag.address());
         let result = worker.within(tag.address(), || worker.run_users(closure));
         self.end(worker, result.map_err(JoinError::panicked));
@@ -169,7 +171,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 }
 
-/// Drops a result for which no one will ask. The pool's panic handler gets a panic.
+/// Drops a result that no caller will take. If it is a panic, the pool's panic handler gets it.
 fn discard<T>(result: Result<T, JoinError>, registry: &Registry) {
     if let Err(Ok(payload)) = result.map_err(JoinError::try_into_panic) {
         registry.handlers().take_panic(payload);
@@ -181,7 +183,7 @@ impl<T> Shared<T> {
         !self.state.lock().ended.is_empty()
     }
 
-    /// Registers `waiting`, in place of what was registered before. Returns `false` if a task has
+    /// Registers `waiting`, in place of the one registered before. Returns `false` if a task has
     /// ended.
     pub(super) fn register_waker(&self, waiting: Waiting) -> bool {
         let mut state = self.state.lock();
@@ -210,7 +212,7 @@ impl<T> Shared<T> {
         drop(waiting);
     }
 
-    /// Has all results dropped, those that are to come as well.
+    /// Drops all results, and marks the set closed, so that later results are dropped as they come.
     pub(super) fn close(&self, registry: &Registry) {
         let mut state = self.state.lock();
         state.is_closed = true;

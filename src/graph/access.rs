@@ -7,13 +7,13 @@
 //! 2. through the graph itself, by a reference to it, while no run is under way.
 //!
 //! *Lemma: a run hands out no reference to a value together with a `&mut` to it.* A slot belongs to
-//! one graph, and a graph that was given another one's cell or task refuses to run. A run borrows
-//! the graph exclusively, so 2 does not occur meanwhile, and there is one run at a time. Of two
-//! tasks with access to one cell, of which one writes, the later one was given an edge from the
-//! earlier one, directly or through others (`Graph::task`). A task that reads a result has an edge
-//! from the task that writes it. A task runs after all of its predecessors have ended, which the
-//! counters of `run.rs` make visible to it. Within one task, a graph refuses two accesses to one
-//! cell of which one writes.
+//! one graph, and a graph that was given a cell or a task of another graph refuses to run. A run
+//! borrows the graph exclusively, so case 2 does not occur meanwhile, and there is one run at a
+//! time. If two tasks access one cell, and at least one of them writes it, the later task has an
+//! edge from the earlier one, directly or through other tasks (`Graph::task`). A task that reads a
+//! result has an edge from the task that writes it. A task runs after all of its predecessors have
+//! ended, and the counters of `run.rs` make what they wrote visible to it. A graph refuses to run
+//! if one task accesses a cell twice and at least one of the accesses writes.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -24,13 +24,13 @@ use super::slot::Slot;
 
 /// A value that a graph owns and that its tasks share: see [`Graph::cell`](super::Graph::cell).
 ///
-/// It is a handle: clones refer to the same value. Tasks that [`read`] or [`write()`] it run in an
-/// order that no data race can come of. Between runs, the value is reached by
-/// [`Graph::get`](super::Graph::get) and [`Graph::get_mut`](super::Graph::get_mut). It is dropped
-/// when there is no handle to it left, and no graph with a task that accesses it.
+/// A cell is a handle: clones refer to the same value. Tasks that [`read`] or [`write()`] it run in
+/// an order that rules out data races. Between runs, [`Graph::get`](super::Graph::get) and
+/// [`Graph::get_mut`](super::Graph::get_mut) give access to the value. It is dropped when no handle
+/// to it is left, and no graph with a task that accesses it.
 pub struct Cell<A> {
     pub(super) slot: Arc<Slot<A>>,
-    /// The graph that owns it, and its number there.
+    /// The graph that owns the cell, and the cell's number in the graph.
     pub(super) owner: Owner,
     pub(super) index: usize,
 }
@@ -80,7 +80,7 @@ pub struct Needs {
     pub(super) cells: Vec<(usize, bool)>,
     /// Tasks whose results it takes.
     pub(super) nodes: Vec<u32>,
-    /// Whether it was given anything of another graph.
+    /// Whether the task was given anything of another graph.
     pub(super) is_foreign: bool,
 }
 
@@ -114,14 +114,14 @@ impl Needs {
 /// What a task takes: `()`, [`read(&cell)`](read), [`write(&cell)`](write()), `&node` for the
 /// result of another task, or several of these in a tuple of up to eight, an array or a [`Vec`].
 ///
-/// The trait is sealed: its methods are the graph's.
+/// The trait is sealed: only the graph calls its methods.
 #[diagnostic::on_unimplemented(
     message = "a task cannot take `{Self}`",
     note = "a task takes `()`, `read(&cell)`, `write(&cell)`, `&node`, or a tuple, an array or a \
             `Vec` of these"
 )]
 pub trait Inputs: sealed::Sealed {
-    /// What the task keeps of them.
+    /// What the task keeps of its inputs.
     #[doc(hidden)]
     type Held: Send + for<'r> Given<'r>;
 
@@ -129,8 +129,8 @@ pub trait Inputs: sealed::Sealed {
     fn hold(self, needs: &mut Needs) -> Self::Held;
 }
 
-/// What the closure of a task gets. (By its second parameter, which is always the default, `'r` is
-/// at most the lifetime of what is held.)
+/// What the closure of a task gets. (The second parameter is always the default. It makes the
+/// compiler assume that the task's inputs outlive `'r`.)
 pub trait Given<'r, Implied = &'r Self> {
     /// `()`, `&A`, `&mut A`, `&T`, or a tuple, an array or a [`Vec`] of these.
     type Given;

@@ -1,12 +1,12 @@
-//! Graphs of tasks: each runs when those before it have ended.
+//! Graphs of tasks: each task runs when the tasks before it have ended.
 //!
-//! A [`Graph`] is built once and run any number of times. A task comes after another one
-//! - because it takes its result, by reference: `graph.task(&a, |a| …)`;
-//! - because both access a cell, and at least one of them [`write()`]s it: then in the order in which
-//!   they were added. This is the *sequential task flow* of StarPU, and the `depend` clause of
-//!   OpenMP: write the tasks down in the order of a serial program, declare what each of them reads
-//!   and writes, and the graph finds what can run at the same time;
-//! - because it was told so: `b.after(&a)`.
+//! A [`Graph`] is built once and run any number of times. A task `b` comes after a task `a` if
+//! - `b` takes the result of `a`, by reference: `graph.task(&a, |a| …)`;
+//! - both access a cell, at least one of them [`write()`]s it, and `a` was added first. This is the
+//!   *sequential task flow* of StarPU, and the `depend` clause of OpenMP: write the tasks down in
+//!   the order of a serial program, declare what each of them reads and writes, and the graph finds
+//!   what can run at the same time;
+//! - the program says so: `b.after(&a)`.
 //!
 //! Tasks may borrow anything that outlives the graph.
 //!
@@ -29,20 +29,20 @@
 //! ```
 //!
 //! # Failures
-//! A task fails if its closure panics, or returns an error ([`Graph::try_task`]). Tasks that come
-//! after it are skipped, all others run. A task may be [retried](Node::retry), or have a
-//! [fallback](Graph::fallback). [`Graph::run`] returns a [`Report`] of what ran, failed and was
-//! skipped. A cell holds what a failed task left in it.
+//! A task fails if its closure panics, or returns an error ([`Graph::try_task`]). The tasks that
+//! come after it are skipped, and all others run. A task may be [retried](Node::retry), or have a
+//! [fallback](Graph::fallback). [`Graph::run`] returns a [`Report`] of which tasks ran, failed and
+//! were skipped. A cell holds what a failed task left in it.
 //!
 //! # Tasks that are found while the graph runs
-//! [`Graph::subgraph`] adds a task that builds a graph of its own each time it runs. What comes
-//! after the task waits for all of that graph. A task may also run a graph, a loop or a scope
-//! itself.
+//! [`Graph::subgraph`] adds a task that builds a graph of its own each time it runs. The tasks that
+//! come after it wait until that whole graph has run. A task may also run a graph, a loop or a
+//! scope itself.
 //!
 //! # Costs
 //! The tasks, cells and edges are allocated when they are added, and a run allocates one byte a
-//! task. A worker that ends a task goes on with one of those that are ready then, and spawns the
-//! others. So a chain of tasks costs some nanoseconds a task, and where the graph forks, a task
+//! task. A worker that ends a task continues with one of the tasks that are then ready, and spawns
+//! the others. So a chain of tasks costs some nanoseconds a task, and where the graph forks, a task
 //! costs as much as one of a [scope](crate::scope()).
 
 mod access;
@@ -81,7 +81,7 @@ pub struct Graph<'env> {
     owner: Owner,
     tasks: Vec<Task<'env>>,
     cells: Vec<Uses>,
-    /// The first error that adding a task made.
+    /// The error of the first task that was added with wrong inputs.
     wrong: Option<GraphError>,
     plan: Plan,
     /// The longest paths to the end, once they are known.
@@ -92,15 +92,16 @@ pub struct Graph<'env> {
     not_sync: PhantomData<cell::Cell<()>>,
 }
 
-/// A graph that a task of another graph builds while that runs: see [`Graph::subgraph`]. It is
-/// used as a [`Graph`]. Its tasks may borrow what the outer graph's may.
+/// A graph that a task of an outer graph builds while the outer graph runs: see
+/// [`Graph::subgraph`]. It is used like a [`Graph`]. Its tasks may borrow whatever the tasks of the
+/// outer graph may borrow.
 #[derive(Debug)]
 pub struct Subgraph<'r, 'env: 'r> {
     graph: Graph<'r>,
     outer: Within<'r, 'env>,
 }
 
-/// Says that `'env` outlives `'r`, where `'r` is any lifetime for which that holds.
+/// Proves that `'env` outlives `'r`, for closures that are generic over `'r`.
 type Within<'r, 'env> = PhantomData<&'r &'env ()>;
 
 impl<'r> Deref for Subgraph<'r, '_> {
@@ -117,11 +118,11 @@ impl<'r> DerefMut for Subgraph<'r, '_> {
     }
 }
 
-/// The tasks that access a cell, as far as the next one has to come after them.
+/// The tasks that access a cell and that the next task with access may have to come after.
 #[derive(Default)]
 struct Uses {
     writer: Option<u32>,
-    /// Those that have read it since.
+    /// The tasks added after `writer` that read the cell.
     readers: Vec<u32>,
 }
 
@@ -147,8 +148,8 @@ impl<'env> Graph<'env> {
         }
     }
 
-    /// Gives the graph a value for its tasks to [`read`] and [`write()`]. To work on something that
-    /// outlives the graph, make a cell of a `&mut` to it.
+    /// Adds a value for the graph's tasks to [`read`] and [`write()`], and returns its handle. To
+    /// work on a value that outlives the graph, make a cell of a `&mut` to it.
     pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
         self.cells.push(Uses::default());
         Cell { slot: Slot::new(value), owner: self.owner.clone(), index: self.cells.len() - 1 }
@@ -158,9 +159,9 @@ impl<'env> Graph<'env> {
     ///
     /// `inputs` is `()`, [`read(&cell)`](read), [`write(&cell)`](write()), `&node` for the result
     /// of another task, or several of these in a tuple, an array or a [`Vec`]. The task comes after
-    /// the tasks whose results it takes. If it reads a cell, it comes after the last task added
-    /// before it that writes the cell, and if it writes the cell, also after those that have read
-    /// it since.
+    /// the tasks whose results it takes. If it reads or writes a cell, it comes after the last task
+    /// added before it that writes the cell. If it writes the cell, it also comes after all tasks
+    /// added since then that read the cell.
     ///
     /// If `f` panics, the task fails. It runs on a worker of the pool in which the graph runs, like
     /// a task of a [scope](crate::scope()), with the same rules for locks and waits.
@@ -214,9 +215,10 @@ impl<'env> Graph<'env> {
         self.add(inputs, move |given, _| f(given).map_err(|error| Cause::Error(error.into())))
     }
 
-    /// Adds a task that builds a graph in each run, by `f`, and runs it. The tasks of that graph
-    /// may borrow the inputs. What comes after the task waits for all of it. If a task of it fails, or
-    /// it cannot run, this task fails.
+    /// Adds a task that calls `f` in each run to build a graph, and then runs that subgraph. The
+    /// tasks of the subgraph may borrow the inputs. The tasks that come after this task wait until
+    /// the whole subgraph has run. If the subgraph cannot run, or a task of it fails, this task
+    /// fails.
     ///
     /// ```
     /// use filch::graph::{Graph, read, write};
@@ -247,7 +249,7 @@ impl<'env> Graph<'env> {
         })
     }
 
-    /// Adds a task whose closure says by itself how it fails.
+    /// Adds a task whose closure returns the cause if it fails.
     #[allow(unsafe_code)]
     fn add<I, F, T>(&mut self, inputs: I, mut f: F) -> Node<T>
     where
@@ -258,16 +260,16 @@ impl<'env> Graph<'env> {
         T: Send + 'env,
     {
         let index = self.tasks.len() as u32;
-        assert!(index < run::MOST_TASKS, "a graph has less than {} tasks", run::MOST_TASKS);
+        assert!(index < run::MOST_TASKS, "a graph has fewer than {} tasks", run::MOST_TASKS);
         let header = Header { owner: self.owner.clone(), index, settings: Mutex::default() };
         let mut needs = Needs::new(&self.owner);
         let (held, slot) = (inputs.hold(&mut needs), Slot::new(None));
         let result = slot.clone();
         let call: Call<'env> = Box::new(move || {
-            // SAFETY: the accesses were declared to `needs`. A run calls this when all tasks have
-            // ended that `self.before` returned for them, and it calls what comes later when this
-            // has returned. Only this closure and its fallback write the result. See the invariant
-            // of `access.rs`.
+            // SAFETY: the accesses were declared to `needs`, and `self.before` returned the tasks
+            // that must come first. A run calls this closure when all of those have ended, and the
+            // tasks that come later when this closure has returned. Only this closure and its
+            // fallback write the result. See the invariant of `access.rs`.
             let value = f(unsafe { held.give() }, PhantomData)?;
             // SAFETY: as above.
             unsafe { *result.get_mut() = Some(value) };
@@ -280,7 +282,7 @@ impl<'env> Graph<'env> {
         node
     }
 
-    /// The tasks that have to come before a new one. Notes its accesses.
+    /// Returns the tasks that must come before a new task, and records the new task's accesses.
     fn before(&mut self, index: u32, mut needs: Needs) -> Vec<u32> {
         let task = || format!("task {index}");
         if needs.is_foreign {
@@ -300,13 +302,14 @@ impl<'env> Graph<'env> {
                 uses.readers.push(index);
             }
         }
-        // A task that was refused may have read and written the same cell.
+        // A task with conflicting accesses may be its own writer or reader.
         before.retain(|task| *task != index);
         before
     }
 
-    /// If the task fails for good, `f` gives its result in place of its closure, from the failure.
-    /// What comes after the task then runs. If `f` panics, the task fails with that.
+    /// Sets the fallback of a task. If the task fails and has no retry left, the run calls `f` with
+    /// the failure, and what `f` returns is the task's result. The tasks that come after it then
+    /// run. If `f` panics, the task fails with that panic.
     ///
     /// ```
     /// use filch::graph::Graph;
@@ -323,7 +326,7 @@ impl<'env> Graph<'env> {
     /// ```
     ///
     /// # Panics
-    /// Panics if the task is another graph's.
+    /// Panics if the task belongs to another graph.
     #[track_caller]
     #[allow(unsafe_code)]
     pub fn fallback<T, F>(&mut self, node: &Node<T>, mut f: F)
@@ -340,35 +343,36 @@ impl<'env> Graph<'env> {
         }));
     }
 
-    /// Whether each run measures how long each task takes, and the next run uses that as their
-    /// [costs](Node::cost). It is off at first.
+    /// Sets whether each run measures how long each task takes. The next run then uses the measured
+    /// times as [costs](Node::cost). By default, runs do not measure.
     ///
-    /// Where tasks have costs, of those that are ready the one with the longest path to the end of
-    /// the graph begins first: a list schedule by critical path. It costs a lock a task, so it pays
-    /// for tasks of some microseconds or more, and where the graph has more ready tasks than the
-    /// pool has workers.
+    /// If tasks have costs, the ready task with the longest path to the end of the graph begins
+    /// first: a list schedule by critical path. This takes a lock for each task. So it pays off for
+    /// tasks of some microseconds or more, if the graph has more ready tasks than the pool has
+    /// workers.
     pub fn measure_costs(&mut self, measures: bool) {
         self.measures = measures;
         self.owner.set_changed();
     }
 
-    /// Stops a run when the token is cancelled: tasks that have not begun are skipped. (A retry that
+    /// Stops each run when the token is cancelled: tasks that have not begun are skipped. (A retry that
     /// waits for its [delay](Node::retry) is skipped only after the delay.)
     pub fn cancel_with(&mut self, token: &CancelToken) {
         self.token = Some(token.clone());
     }
 
-    /// Runs all tasks, in the current pool, else in the global one, and returns what came of them.
-    /// To run in another pool, call it in [`ThreadPool::install`](crate::ThreadPool::install).
+    /// Runs all tasks, in the current pool, else in the global one, and reports the outcome of
+    /// each. To run in another pool, call this in
+    /// [`ThreadPool::install`](crate::ThreadPool::install).
     ///
-    /// It returns when all tasks have ended. Like [`scope`](crate::scope()), it lets the caller take
-    /// part. Without tasks it does nothing. A panic of a task is a failure in the report, and is
-    /// not resumed.
+    /// Returns when all tasks have ended. As in a [`scope`](crate::scope()), the caller takes part in
+    /// the work. Without tasks, this does nothing. A panic of a task is a failure in the report,
+    /// and is not resumed.
     ///
     /// # Errors
-    /// Returns a [`GraphError`] if the tasks wait for each other in a cycle, which it names, or if
-    /// a task was given anything of another graph, or conflicting accesses to one cell. Then nothing
-    /// has run. A graph with a wrong input stays refused.
+    /// Returns a [`GraphError`] if the tasks wait for each other in a cycle, which the error names;
+    /// if a task was given a cell or a task of another graph; or if a task has conflicting accesses
+    /// to one cell. No task has run then. A graph that is refused once stays refused.
     ///
     /// # Panics
     /// Panics if the global pool is needed and cannot be built.
@@ -457,37 +461,37 @@ impl<'env> Graph<'env> {
         Ok(())
     }
 
-    /// The value of a cell, between runs.
+    /// Returns the value of a cell, between runs.
     ///
     /// # Panics
-    /// Panics if the cell is another graph's.
+    /// Panics if the cell belongs to another graph.
     #[track_caller]
     #[allow(unsafe_code)]
     pub fn get<'a, A>(&'a self, cell: &'a Cell<A>) -> &'a A {
         self.expect_own(&cell.owner);
         // SAFETY: case 2 of the invariant of `access.rs`. The graph is not `Sync`, so this thread
-        // is the only one that has such references. The handle keeps the slot.
+        // is the only one that has such references. The handle keeps the slot alive.
         unsafe { cell.slot.get() }
     }
 
-    /// The value of a cell, between runs.
+    /// Returns the value of a cell, between runs, to change it.
     ///
     /// # Panics
-    /// Panics if the cell is another graph's.
+    /// Panics if the cell belongs to another graph.
     #[track_caller]
     #[allow(unsafe_code)]
     pub fn get_mut<'a, A>(&'a mut self, cell: &'a Cell<A>) -> &'a mut A {
         self.expect_own(&cell.owner);
         // SAFETY: case 2 of the invariant of `access.rs`, with exclusive use of the graph. The
-        // handle keeps the slot.
+        // handle keeps the slot alive.
         unsafe { cell.slot.get_mut() }
     }
 
-    /// The result of a task in the last run; `None` if the task failed, was skipped, or was added
-    /// since.
+    /// Returns the result of a task in the last run. Returns `None` if the task failed, was skipped
+    /// or was added since, or if its result was taken.
     ///
     /// # Panics
-    /// Panics if the task is another graph's.
+    /// Panics if the task belongs to another graph.
     #[track_caller]
     #[allow(unsafe_code)]
     pub fn result<T>(&self, node: &Node<T>) -> Option<&T> {
@@ -498,10 +502,11 @@ impl<'env> Graph<'env> {
     }
 
     /// Takes the result of a task in the last run: see [`result`](Self::result). A result that is
-    /// not taken is dropped when the task runs again, or with the graph and the last handle.
+    /// not taken is dropped when the task next returns a result, or when the graph and the last
+    /// handle are gone.
     ///
     /// # Panics
-    /// Panics if the task is another graph's.
+    /// Panics if the task belongs to another graph.
     #[track_caller]
     #[allow(unsafe_code)]
     pub fn take_result<T>(&mut self, node: &Node<T>) -> Option<T> {
@@ -516,19 +521,19 @@ impl<'env> Graph<'env> {
         assert!(*owner == self.owner, "a handle of another graph");
     }
 
-    /// The number of tasks.
+    /// Returns the number of tasks.
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Whether there are no tasks.
+    /// Returns whether the graph has no tasks.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    /// Returns the graph as a text in the DOT language, for Graphviz to draw. Tasks have the colors
-    /// of their outcomes in the last run: green, orange for replaced, red for failed, grey for
-    /// skipped or never run.
+    /// Returns the graph in the DOT language, for Graphviz to draw. The color of a task shows its
+    /// outcome in the last run: green if it ran, orange if its fallback replaced the result, red if
+    /// it failed, and grey if it was skipped or has never run.
     ///
     /// ```
     /// use filch::graph::Graph;

@@ -10,8 +10,9 @@ use crate::sync::Mutex;
 
 /// A task of a graph, and its result: see [`Graph::task`](super::Graph::task).
 ///
-/// It is a handle: clones refer to the same task. What is set while the graph runs holds from the
-/// next run on. Each setter returns the handle, so calls can be chained where the task is added.
+/// A node is a handle: clones refer to the same task. A setting that is changed while the graph
+/// runs takes effect in the next run. Each setter returns the handle, so calls can be chained where
+/// the task is added.
 ///
 /// ```
 /// use filch::graph::Graph;
@@ -30,15 +31,15 @@ pub struct Node<T> {
     pub(super) header: Arc<Header>,
 }
 
-/// What handle and graph share of a task.
+/// What a task's handles and its graph share.
 pub(super) struct Header {
     pub(super) owner: Owner,
     pub(super) index: u32,
     pub(super) settings: Mutex<Settings>,
 }
 
-/// The identity of a graph, which its handles share; and whether any of its tasks was changed since
-/// its last plan was made.
+/// The identity of a graph, which the graph and its handles share. The flag says whether any task
+/// was changed since the graph's last plan was made.
 #[derive(Clone, Debug)]
 pub struct Owner(Arc<AtomicBool>);
 
@@ -67,14 +68,14 @@ impl PartialEq for Owner {
 #[derive(Default)]
 pub(super) struct Settings {
     pub(super) name: Option<String>,
-    /// The tasks that come before it by `after`.
+    /// The tasks that `after` was given.
     pub(super) after: Vec<u32>,
     /// Whether `after` was given a task of another graph.
     pub(super) is_foreign: bool,
     pub(super) limits: Limits,
 }
 
-/// The settings that a run looks at.
+/// The settings that a run uses.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Limits {
     pub(super) cost: u64,
@@ -100,8 +101,8 @@ impl<T> Node<T> {
     /// Orders this task after `other`: it begins when `other` has ended. If `other` fails or is
     /// skipped, this task is skipped.
     ///
-    /// Only by this method can a graph get a cycle, which
-    /// [`Graph::run`](super::Graph::run) refuses.
+    /// Only this method can make a cycle. [`Graph::run`](super::Graph::run) refuses a graph that
+    /// has one.
     pub fn after<U>(&self, other: &Node<U>) -> Self {
         self.set(|settings| match other.owner() == self.owner() {
             true => settings.after.push(other.index()),
@@ -109,15 +110,15 @@ impl<T> Node<T> {
         })
     }
 
-    /// Names the task, in errors and in [`Graph::dot`](super::Graph::dot). Without a name it is
-    /// called `task 3`, by its number in the graph from 0.
+    /// Sets the task's name in errors and in [`Graph::dot`](super::Graph::dot). By default it is
+    /// `task` and the task's number in the graph, from 0.
     pub fn name(&self, name: impl Into<String>) -> Self {
         let name = name.into();
         self.set(|settings| settings.name = Some(name))
     }
 
-    /// Says how long the task takes, in any unit that all tasks of the graph share. If any task of
-    /// a graph has a cost, the ready task with the longest path to the end of the graph runs first:
+    /// Sets how long the task takes, in a unit that all tasks of the graph share. If any task of a
+    /// graph has a cost, the ready task with the longest path to the end of the graph runs first:
     /// see [`Graph::measure_costs`](super::Graph::measure_costs).
     pub fn cost(&self, cost: u64) -> Self {
         self.set(|settings| settings.limits.cost = cost)
@@ -127,8 +128,8 @@ impl<T> Node<T> {
     /// the failure.
     ///
     /// The closure is called again with the same references: a cell holds what the failed call left
-    /// in it. No worker waits for the delay. A thread of its own does, for all graphs of the
-    /// process, which ends when no retry is due. If the system refuses the thread, or the pool is
+    /// in it. No worker waits for the delay. One thread waits for the retries of all graphs of the
+    /// process, and ends when none is left. If the system refuses the thread, or the pool is
     /// deterministic, there is no delay.
     pub fn retry(&self, times: u32, delay: Duration) -> Self {
         self.set(|settings| {

@@ -1,5 +1,5 @@
-//! The order of a graph's tasks, made once for any number of runs: who comes after whom, how many
-//! come before, and the length of the longest path to the end.
+//! The order of a graph's tasks, made once for any number of runs: the successors of each task, the
+//! number of its predecessors, and the length of the longest path from it to the end.
 
 /// The edges of a graph without cycles.
 #[derive(Default)]
@@ -7,16 +7,16 @@ pub(super) struct Plan {
     /// Where the successors of each task begin in `successors`, and where the last ones end.
     starts: Vec<u32>,
     successors: Vec<u32>,
-    /// How many tasks come directly before each.
+    /// How many tasks come directly before each task.
     pub(super) before: Vec<u32>,
-    /// The tasks before which none comes.
+    /// The tasks without a predecessor.
     pub(super) sources: Vec<u32>,
-    /// All tasks, each after those before it.
+    /// All tasks, each behind its predecessors.
     order: Vec<u32>,
 }
 
 impl Plan {
-    /// The plan of tasks of which each has these directly before it.
+    /// Returns a plan. `before` holds, for each task, the tasks that come directly before it.
     ///
     /// # Errors
     /// Returns the tasks of a cycle, each of which comes before the next, and the last before the
@@ -81,7 +81,8 @@ impl Plan {
         self.order = order;
     }
 
-    /// A cycle, where `sort` has left tasks out. Each of these has one of them before it.
+    /// Returns a cycle among the tasks that `sort` has left out. Each of these comes directly after
+    /// one of them.
     fn cycle(&self, before: &[Vec<u32>]) -> Vec<u32> {
         let mut is_left = vec![true; before.len()];
         self.order.iter().for_each(|task| is_left[*task as usize] = false);

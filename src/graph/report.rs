@@ -1,4 +1,4 @@
-//! What came of a run, and why a graph cannot run.
+//! The report on a run, and why a graph cannot run.
 
 use std::any::Any;
 use std::error::Error;
@@ -8,11 +8,11 @@ use std::sync::Mutex;
 use super::node::{Node, Owner};
 use crate::job::outcome::Payload;
 
-/// What became of a task in a run.
+/// The outcome of a task in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It ran, and its result is there.
+    /// It ran, and has a result.
     Ran,
     /// It failed, and its [fallback](super::Graph::fallback) gave the result.
     Replaced,
@@ -22,7 +22,7 @@ pub enum Outcome {
     Skipped,
 }
 
-/// What came of a run of a graph: see [`Graph::run`](super::Graph::run).
+/// The outcomes of the tasks in a run of a graph. Returned by [`Graph::run`](super::Graph::run).
 #[must_use = "it says which tasks failed: call `success` to have that as an error"]
 #[derive(Debug)]
 pub struct Report {
@@ -34,20 +34,20 @@ pub struct Report {
 }
 
 impl Report {
-    /// What became of a task of the graph. Returns `None` for a task of another graph, or one that
-    /// was added after the run.
+    /// Returns the outcome of a task. Returns `None` if the task belongs to another graph, or was
+    /// added after the run.
     pub fn outcome<T>(&self, node: &Node<T>) -> Option<Outcome> {
         let outcome = self.outcomes.get(node.index() as usize).copied();
         outcome.filter(|_| *node.owner() == self.owner)
     }
 
-    /// How many tasks had this outcome.
+    /// Returns how many tasks had this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.outcomes.iter().filter(|it| **it == outcome).count()
     }
 
-    /// The failures of tasks that failed for good, in the order in which they came. What a retry
-    /// or a fallback has mended is not among them.
+    /// Returns the failures of the tasks whose outcome is [`Failed`](Outcome::Failed), in the order
+    /// in which they occurred. A failure is left out if a retry or a fallback then gave a result.
     pub fn failures(&self) -> &[TaskFailure] {
         &self.failures
     }
@@ -55,7 +55,7 @@ impl Report {
     /// Returns `Ok` if each task has a result.
     ///
     /// # Errors
-    /// Returns the first failure; or, if the run was cancelled before any task failed, a failure
+    /// Returns the first failure. If no task failed but the run was cancelled, returns a failure
     /// [that says so](TaskFailure::is_cancelled).
     pub fn success(mut self) -> Result<(), TaskFailure> {
         if !self.failures.is_empty() {
@@ -68,7 +68,8 @@ impl Report {
     }
 }
 
-/// How a task of a graph failed: its closure returned an error or panicked.
+/// Why a task of a graph failed: its closure returned an error or panicked. [`Report::success`]
+/// also returns one if the run was cancelled.
 pub struct TaskFailure {
     pub(super) task: String,
     pub(super) cause: Cause,
@@ -77,7 +78,7 @@ pub struct TaskFailure {
 pub(super) enum Cause {
     Error(Box<dyn Error + Send + Sync>),
     Panic {
-        /// Its message, if the payload has one of the types that `panic!` makes.
+        /// The panic's message, if the payload has one of the types that `panic!` makes.
         message: Option<String>,
         /// In a lock, since payloads are not `Sync`.
         payload: Mutex<Payload>,
@@ -94,23 +95,23 @@ impl Cause {
 }
 
 impl TaskFailure {
-    /// The name of the task: see [`Node::name`].
+    /// Returns the name of the task: see [`Node::name`].
     pub fn task(&self) -> &str {
         &self.task
     }
 
-    /// Whether the closure panicked.
+    /// Returns whether the closure panicked.
     pub fn is_panic(&self) -> bool {
         matches!(self.cause, Cause::Panic { .. })
     }
 
-    /// Whether no task failed, but the run was [cancelled](super::Graph::cancel_with).
+    /// Returns whether no task failed, but the run was [cancelled](super::Graph::cancel_with).
     pub fn is_cancelled(&self) -> bool {
         matches!(self.cause, Cause::Cancelled)
     }
 
     /// Returns the payload of the panic, for example for
-    /// [`resume_unwind`](std::panic::resume_unwind), or this failure if it is no panic.
+    /// [`resume_unwind`](std::panic::resume_unwind).
     ///
     /// # Errors
     /// Returns the failure itself if the closure returned an error, or the run was cancelled.
@@ -153,11 +154,11 @@ impl Error for TaskFailure {
     }
 }
 
-/// Why a graph cannot run. Nothing of it has run.
+/// Why a graph cannot run. No task of it has run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GraphError {
-    /// Tasks wait for each other in a circle.
+    /// Tasks wait for each other in a cycle.
     #[non_exhaustive]
     Cycle {
         /// The names of the tasks of one cycle. Each comes before the next, and the last before

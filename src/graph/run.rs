@@ -1,26 +1,30 @@
 //! A run of a graph.
 //!
 //! # States
-//! Each task has a counter of the tasks directly before it that have not ended. A task is *ready*
-//! when its counter reaches zero, and the worker that ends the last of these takes it on, or spawns
-//! a task of the scope for it. The bit [`SKIP`] of the counter says that one of them failed or was
-//! skipped.
+//! Each task has a counter of its predecessors (the tasks directly before it) that have not ended.
+//! A task is *ready* when its counter reaches zero. The worker that ends the last predecessor then
+//! takes the task on, or spawns a task of the scope for it. The bit [`SKIP`] of the counter says
+//! that a predecessor failed or was skipped. (The counter of a task with one predecessor is not
+//! decremented: the task is ready when that predecessor has ended.)
 //!
-//! If the graph has costs, ready tasks are in a heap instead, by the longest path to the end, and
-//! what is spawned is a *ticket*: the worker that runs it takes the best task in the heap.
+//! If the graph has costs, ready tasks are in a heap, by the longest path to the end, and workers
+//! take on and spawn *tickets* instead: a worker that runs a ticket takes the best task in the
+//! heap.
 //!
 //! # Invariant
-//! Each task is taken on once in a run: the sources at the start, and any other by the worker whose
-//! decrement took its counter to zero. There are as many tickets as tasks in the heap.
+//! Each task is taken on once in a run: a source at the start, and any other task by the worker
+//! that ended its last predecessor. There are as many tickets as tasks in the heap.
 //!
 //! # Lemmas
-//! 1. *A task begins after all before it have ended, and sees what they wrote.* Each of these
-//!    decrements the counter after it has ended. The decrements are one release sequence, and the
-//!    last one acquires it. (If only one task comes before, the same worker goes on, or spawns.)
-//! 2. *A run ends.* The graph has no cycle, so along its order each counter reaches zero. The scope
-//!    waits for every spawned task, and for a retry that waits for its time (`Scope::defer`).
-//! 3. *A task is skipped if and only if one before it failed or was skipped, or the run was
-//!    cancelled.* `SKIP` is set before the decrement, so that the last decrement finds it.
+//! 1. *A task begins after its predecessors have ended, and sees what they wrote.* The worker that
+//!    ends a predecessor then decrements the counter. The decrements are one release sequence, and
+//!    the last one acquires it. (The worker that ends the only predecessor of a task runs the task
+//!    itself, or spawns it.)
+//! 2. *A run ends.* The graph has no cycle, so each task becomes ready in turn. The scope waits for
+//!    every spawned task, and for each retry that is not due yet (`Scope::defer`).
+//! 3. *A task is skipped if and only if a predecessor failed or was skipped, or the run was
+//!    cancelled before a try of the task.* `SKIP` is set before the decrement, so that the last
+//!    decrement finds it.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -41,7 +45,7 @@ use crate::worker::is_simulated;
 
 /// In a counter: a task before it failed or was skipped.
 const SKIP: u32 = 1 << 31;
-/// So the counter of a task does not reach `SKIP`.
+/// With fewer tasks, no counter reaches `SKIP`.
 pub(super) const MOST_TASKS: u32 = SKIP;
 
 /// By their numbers in `Task::outcome`.
@@ -52,26 +56,26 @@ pub(super) type Call<'env> = Box<dyn FnMut() -> Result<(), Cause> + Send + 'env>
 /// Calls the user's fallback with the failure, and stores its result.
 pub(super) type Fallback<'env> = Box<dyn FnMut(&TaskFailure) + Send + 'env>;
 
-/// A task of a graph, with its state in the current or last run. Small, since a run of tiny tasks
-/// takes as long as the caches miss.
+/// A task of a graph, with its state in the current or last run. Small, since cache misses dominate
+/// a run of tiny tasks.
 pub(super) struct Task<'env> {
-    /// For the worker that has taken the task on.
+    /// Used by the worker that has taken the task on.
     call: UnsafeCell<Call<'env>>,
     missing: AtomicU32,
     outcome: AtomicU8,
     pub(super) rest: Box<Rest<'env>>,
 }
 
-/// What a run seldom needs of a task.
+/// The parts of a task that a run seldom needs.
 pub(super) struct Rest<'env> {
     pub(super) header: Arc<Header>,
-    /// For the worker that has taken the task on.
+    /// Used by the worker that has taken the task on.
     fallback: UnsafeCell<Option<Fallback<'env>>>,
-    /// The tasks before it by its inputs.
+    /// The predecessors that follow from its inputs.
     pub(super) before: Vec<u32>,
-    /// As when the current plan was made.
+    /// The limits at the time when the current plan was made.
     pub(super) limits: Limits,
-    /// How many ticks it took.
+    /// How many ticks the task took in the last run that measured.
     pub(super) took: AtomicU64,
 }
 
@@ -109,7 +113,7 @@ impl<'env> Task<'env> {
         *self.outcome.get_mut() = Outcome::Skipped as u8;
     }
 
-    /// What became of it in the last run.
+    /// Returns the outcome in the last run.
     pub(super) fn outcome(&self) -> Outcome {
         // Relaxed: read after the end of the run.
         OUTCOMES[usize::from(self.outcome.load(Ordering::Relaxed))]
@@ -156,8 +160,8 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Runs a ready task, or the best one if there is a heap, and then what is ready after it. Has
-    /// tried the task `tries` times before.
+    /// Runs a ready task, or the best one if there is a heap. Then runs one of the tasks that are
+    /// ready after it, and so on. `tries`: how many times the task has failed before.
     fn work<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>, mut next: Option<u32>, mut tries: u32) {
         while let Some(given) = next.take() {
             // (A retry is in no heap.)
@@ -175,7 +179,7 @@ impl Run<'_, '_> {
         }
     }
 
-    /// A task before this one has ended. Returns whether it was the last.
+    /// A predecessor of `task` has ended. Returns whether it was the last.
     #[inline]
     fn is_ready(&self, task: u32, fails: bool) -> bool {
         let missing = &self.tasks[task as usize].missing;
@@ -183,11 +187,11 @@ impl Run<'_, '_> {
             // Relaxed: the decrement below orders it.
             missing.fetch_or(SKIP, Ordering::Relaxed);
         }
-        // Without another task before it, there is no other thread to order.
+        // With one predecessor, there is no other thread to synchronize with.
         if self.plan.before[task as usize] == 1 {
             return true;
         }
-        // AcqRel: matches itself in the other tasks before this one (lemma 1).
+        // AcqRel: matches itself in the other predecessors (lemma 1).
         missing.fetch_sub(1, Ordering::AcqRel) & !SKIP == 1
     }
 
@@ -226,7 +230,7 @@ impl Run<'_, '_> {
         }
     }
 
-    /// The task has failed for good: calls its fallback, or notes the failure.
+    /// The task has failed and has no retry left: calls its fallback, or records the failure.
     #[cold]
     fn failed(&self, task: &Task<'_>, cause: Cause) -> Outcome {
         let failure = TaskFailure { task: task.name(), cause };

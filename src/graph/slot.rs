@@ -1,4 +1,4 @@
-//! The place of a value of a graph: a cell's, or a task's result.
+//! The place of a value in a graph: the value of a cell, or the result of a task.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -6,15 +6,15 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-/// A value, reached as `access.rs` says.
+/// A value. The invariant of `access.rs` says which code may access it.
 pub(super) struct Slot<T>(UnsafeCell<T>);
 
 // SAFETY: a shared reference to a slot gives no access by itself. By the invariant of `access.rs`,
-// tasks on several threads get `&T` at once only by `Read` and `&Node`, which demand `T: Sync`;
-// else there is one reference at a time, which may move with `T: Send`.
+// tasks on several threads get `&T` at once only by `Read` and `&Node`, which demand `T: Sync`. In
+// all other cases there is one reference at a time, and `T: Send` lets it move between threads.
 unsafe impl<T: Send> Sync for Slot<T> {}
 
-// A handle gives no access to the value, and the graph, which does, is not unwind safe.
+// A handle gives no access to the value. The graph does, and is not unwind safe.
 impl<T> UnwindSafe for Slot<T> {}
 impl<T> RefUnwindSafe for Slot<T> {}
 

@@ -1,4 +1,4 @@
-//! Retries that wait for their time.
+//! Retries that are not due yet.
 //!
 //! One thread for the whole process sleeps until the next retry is due, and then submits it. The
 //! thread is started with the first retry, and ends when none is left.
@@ -12,7 +12,7 @@ use crate::fork::Deferred;
 use crate::os::generation::PerProcess;
 use crate::os::thread::Thread;
 
-/// Stands for a delay that the clock cannot count.
+/// Used for a delay that the clock cannot represent.
 const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 static TIMER: PerProcess<Timer> = PerProcess::new();
@@ -26,14 +26,14 @@ struct Timer {
 
 #[derive(Default)]
 struct State {
-    /// What waits, by its time and by a number that tells apart what is due at once.
+    /// The waiting retries, by the time when each is due, and by a number that makes keys unique.
     waiting: BTreeMap<(Instant, u64), Deferred>,
     number: u64,
     /// Whether the thread runs. It takes the last retry and clears this under one lock.
     has_thread: bool,
 }
 
-/// Submits `deferred` after `delay`; at once if the system refuses the thread for that.
+/// Submits `deferred` after `delay`, or at once if the system refuses the thread.
 pub(super) fn submit_after(delay: Duration, deferred: Deferred) {
     let timer = TIMER.get();
     let now = Instant::now();

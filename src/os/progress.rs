@@ -1,25 +1,25 @@
-//! Whether a thread that has not run for a while can go on by itself, as far as the system tells.
-//! (Linux, by `/proc`. Other systems tell nothing.)
+//! Whether a thread that has not run for a while can go on by itself, as far as the system reports
+//! it. (Linux does, in `/proc`. On other systems, nothing is known.)
 #![deny(unsafe_code)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where the system tells of a thread of this process.
+/// The directory in `/proc` of a thread of this process.
 pub(crate) struct Place(PathBuf);
 
-/// What a thread has done.
+/// What a thread has done so far, and does now.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Processor time.
+    /// The processor time that it took.
     pub(crate) time: Duration,
     /// The system call that it is in, with its arguments, or `running`.
     call: String,
 }
 
 impl Place {
-    /// Returns the calling thread's.
+    /// Returns that of the calling thread.
     pub(crate) fn here() -> Option<Self> {
         let own = fs::read_link("/proc/thread-self").ok()?;
         Some(Place(Path::new("/proc").join(own)))
@@ -31,7 +31,7 @@ impl Place {
         Some(Seen { time: Duration::from_nanos(time), call: read("syscall")? })
     }
 
-    /// Whether each other thread of this process waits for a thread. The caller does not count, and
+    /// Whether each other thread of this process waits for a thread. The caller is not counted, and
     /// must hold no lock.
     pub(crate) fn others_wait(&self) -> bool {
         let Some(all) = self.0.parent().and_then(|all| fs::read_dir(all).ok()) else {
@@ -51,8 +51,8 @@ impl Seen {
         self.wait().is_some_and(|limit| limit == "0x0")
     }
 
-    /// The address of the time limit, if the thread waits for another one: in `futex`, as do the
-    /// locks, channels and parkers of std and others.
+    /// The address of the time limit, if the thread waits for another one: if it is in `futex`,
+    /// which the locks, channels and parkers of std and other libraries call.
     fn wait(&self) -> Option<&str> {
         #[cfg(target_os = "linux")]
         {

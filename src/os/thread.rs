@@ -11,10 +11,10 @@ use std::thread::{self, JoinHandle};
 
 /// A thread, which is detached when this is dropped.
 ///
-/// The thread must not end while it is detached: `pthread_detach` of glibc reads what a thread that
-/// ends may just have freed, and may free it again (glibc's bug 19951). So a thread is detached
-/// under a lock that it takes after its body. A thread that was not detached before that can only
-/// be joined.
+/// The thread must not end during the call that detaches it: glibc's `pthread_detach` reads memory
+/// that a thread frees when it ends, and may free that memory again (glibc's bug 19951). So a
+/// thread is detached under a lock that the thread itself takes after its body. Once the thread has
+/// taken that lock, it can only be joined.
 pub(crate) struct Thread {
     /// Taken when the thread is joined or detached.
     handle: Option<JoinHandle<()>>,
@@ -33,7 +33,7 @@ impl Thread {
         Ok(Thread { handle, is_over })
     }
 
-    /// The same, for a thread that nobody joins.
+    /// Like `start`, for a thread that is detached from the beginning.
     pub(crate) fn start_detached(
         name: String,
         stack_size: Option<usize>,
@@ -58,7 +58,7 @@ impl Drop for Thread {
             return drop(handle);
         }
         drop(is_over);
-        // Another thread joins it, since destructors of its thread-locals may wait for this one.
+        // Joined by a third thread, since destructors of its thread-locals may wait for this one.
         let handle = Arc::new(Mutex::new(Some(handle)));
         let theirs = handle.clone();
         let join = |handle: &Mutex<Option<JoinHandle<()>>>| {
@@ -101,7 +101,7 @@ fn spawn(
     Ok(loom::thread::spawn(body))
 }
 
-/// The size of the stacks of std's threads if none is set, by std's documentation.
+/// The default stack size of std's threads, according to std's documentation.
 pub(crate) fn default_stack_size() -> usize {
     static SIZE: OnceLock<usize> = OnceLock::new();
     *SIZE.get_or_init(|| {

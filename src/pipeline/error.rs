@@ -1,4 +1,4 @@
-//! Why a pipeline did not take all items to the end.
+//! Why a pipeline did not process all items.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 /// An error of any type.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Why a pipeline did not take all items to the end.
+/// Why a pipeline did not process all items.
 #[derive(Debug)]
 pub struct PipelineError(Kind);
 
@@ -27,7 +27,8 @@ impl PipelineError {
         PipelineError(kind)
     }
 
-    /// The number of the stage that failed, from 1, or 0 for the source; `None` if none has.
+    /// Returns the number of the stage that failed, from 1, or 0 if the source failed. Returns
+    /// `None` if the pipeline was cancelled or its bound is zero.
     pub fn stage(&self) -> Option<usize> {
         match self.0 {
             Kind::Failed { stage, .. } => Some(stage),
@@ -35,15 +36,15 @@ impl PipelineError {
         }
     }
 
-    /// Whether the [token](super::Pipeline::cancel_with) was cancelled.
+    /// Returns whether the [token](super::Pipeline::cancel_with) was cancelled.
     pub fn is_cancelled(&self) -> bool {
         matches!(self.0, Kind::Cancelled)
     }
 
-    /// Returns the error of the stage or the source, or this error if none has failed.
+    /// Returns the error that the source or the stage returned.
     ///
     /// # Errors
-    /// Returns the error itself if the pipeline was cancelled or its bound is zero.
+    /// Returns this error itself if the pipeline was cancelled or its bound is zero.
     pub fn try_into_inner(self) -> Result<Box<dyn Error + Send + Sync>, PipelineError> {
         match self.0 {
             Kind::Failed { error, .. } => Ok(error),

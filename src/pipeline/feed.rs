@@ -1,24 +1,25 @@
 //! The source of a run, and how many items may be in flight.
 //!
 //! # States
-//! The right to ask the source is the *feed*. It is taken by a worker, which asks, or by a task
-//! that is spawned and will; or it is free. The source is *over* when it has no more items, or the
-//! run is stopped.
+//! The right to ask the source for an item is the *feed*. A worker has it and asks, or a spawned
+//! task has it and will ask; or the feed is free. An item is *in flight* from the source to the end
+//! of the last stage. The source is *over* when it has no more items, or the run is stopped.
 //!
 //! # Invariant
-//! 1. If the feed is free, the source is over or as many items are in flight as may be.
-//! 2. At most so many items are in flight: the feed is kept after an item only if there is room for
-//!    another one, and only its owner adds items.
+//! 1. If the feed is free, the source is over, or the number of items in flight is at the bound.
+//! 2. The number of items in flight does not exceed the bound: the owner of the feed keeps it after
+//!    an item only if there is room for another item, and only the owner adds items.
 //!
 //! # Lemmas
 //! 1. *All items are taken.* An item that ends makes room. If the feed is free then, the worker
 //!    that ends the item takes the feed (`ended`). Both steps are under one lock.
-//! 2. *An item ends.* A worker takes it on through the stages, or parks it in a serial stage, where
-//!    the worker that is in the stage, or the item whose turn it is, comes first (`stage.rs`). The
-//!    item with the lowest number is never parked for its turn.
-//! 3. *A run ends.* By 1 and 2, or it is stopped: then each worker drops its item at the next
-//!    stage, and the next worker that asks the source finds it over. Items that are parked are
-//!    dropped with the stages, when no task is left.
+//! 2. *An item ends.* A worker takes the item through the stages, or parks it in a serial stage
+//!    that is busy, or in which it is another item's turn. A worker that leaves the stage then
+//!    hands the stage to a parked item (`stage.rs`). The item with the lowest number is never
+//!    parked for its turn, so some item always proceeds.
+//! 3. *A run ends*, by 1 and 2. If it is stopped, each worker drops its item at the next stage, and
+//!    the next worker that asks the source finds it over. Items that are parked are dropped with
+//!    the stages, when no task is left.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -35,7 +36,7 @@ use crate::job::outcome;
 use crate::os::clock::ticks;
 use crate::sync::Mutex;
 
-/// How many items may be in flight for each worker, if the pipeline does not say.
+/// How many items may be in flight for each worker, if the pipeline sets no bound.
 const EACH: usize = 4;
 
 /// The settings of a pipeline.
@@ -64,32 +65,32 @@ impl<T> Exclusive<T> {
     }
 }
 
-/// How long an item was in a stage, and waited for it, in ticks.
+/// How long items were in a stage, and how long they waited for it, in ticks.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Time {
     busy: u64,
     waiting: u64,
 }
 
-/// What goes with an item through the stages.
+/// The data that accompanies an item through the stages.
 pub(super) struct Tag {
     /// Its number, from 0.
     pub(super) number: u64,
     /// When it left the last stage, or was parked.
     since: u64,
-    /// One for each stage and one for the source. They are used again, so they have the times of
+    /// One for each stage and one for the source. Later items reuse it, so it sums the times of
     /// several items.
     times: Box<[Time]>,
 }
 
 impl Tag {
-    /// It leaves a stage.
+    /// The item leaves a stage.
     pub(super) fn worked(&mut self, stage: usize) {
         let now = ticks();
         self.times[stage].busy += now.wrapping_sub(mem::replace(&mut self.since, now));
     }
 
-    /// It is not parked any more.
+    /// The item was parked, and now enters the stage.
     pub(super) fn waited(&mut self, stage: usize) {
         let now = ticks();
         self.times[stage].waiting += now.wrapping_sub(mem::replace(&mut self.since, now));
@@ -100,12 +101,12 @@ impl Tag {
 pub(super) struct Core {
     stopped: AtomicBool,
     token: Option<CancelToken>,
-    /// Why it was stopped, if no panic did it.
+    /// Why the run was stopped, unless by a panic.
     reason: Mutex<Option<Kind>>,
 }
 
 impl Core {
-    /// Whether items are to be dropped.
+    /// Whether the run is stopped, so that workers drop their items.
     pub(super) fn is_stopped(&self) -> bool {
         // Relaxed: it carries nothing but itself.
         if self.stopped.load(Ordering::Relaxed) {
@@ -130,7 +131,7 @@ impl Core {
         drop(unwanted);
     }
 
-    /// Calls what may panic, which stops the run.
+    /// Calls `op`. If it panics, stops the run.
     fn stop_on_panic<R>(&self, op: impl FnOnce() -> R) -> R {
         let guard = StopOnPanic(self);
         let result = op();
@@ -149,7 +150,7 @@ impl Drop for StopOnPanic<'_> {
 
 /// The feed, without the types of source and stages.
 pub(super) trait Feeder<'e>: Sync {
-    /// Takes items from the source, and each of them through the stages. The caller has the feed.
+    /// Takes items from the source, and takes each through the stages. The caller has the feed.
     fn work<'s>(&'e self, s: &'s Scope<'s, 'e>);
 
     /// An item has passed the last stage. Returns whether the caller has the feed now.
@@ -172,8 +173,8 @@ impl Clone for Context<'_, '_> {
 impl Copy for Context<'_, '_> {}
 
 impl<'s, 'e> Context<'s, 'e> {
-    /// Spawns a task that takes an item on, from where it was parked. `go_on` returns whether the
-    /// worker has the feed then.
+    /// Spawns a task that continues with an item that was parked. `go_on` returns whether the
+    /// worker then has the feed.
     pub(super) fn spawn(self, go_on: impl FnOnce(Self) -> bool + Send + 's) {
         drop(self.s.spawn(move || {
             if self.core.stop_on_panic(|| go_on(self)) {
@@ -182,7 +183,7 @@ impl<'s, 'e> Context<'s, 'e> {
         }));
     }
 
-    /// Gives the feed to a task.
+    /// Spawns a task, and gives it the feed.
     pub(super) fn spawn_feed(self) {
         drop(self.s.spawn(move || self.feed.work(self.s)));
     }
@@ -191,7 +192,7 @@ impl<'s, 'e> Context<'s, 'e> {
 /// A run of a pipeline.
 struct Feed<I, N> {
     core: Core,
-    /// For the owner of the feed.
+    /// Used by the owner of the feed.
     source: Exclusive<Option<I>>,
     state: Mutex<State>,
     bound: usize,
@@ -206,11 +207,12 @@ struct State {
     is_over: bool,
     /// The number of the next item.
     next: u64,
-    /// The times of items that have ended, for others to use.
+    /// The times of items that have ended, for later items to reuse.
     times: Vec<Box<[Time]>>,
 }
 
-/// Runs a pipeline of this source, whose first stage is `first`. `kinds` are those of its stages.
+/// Runs a pipeline. `first` is its first stage, and `kinds` are the kinds of the source and all
+/// stages.
 pub(super) fn run<I, T, N>(
     source: I,
     first: N,
@@ -245,7 +247,7 @@ where
     let result = outcome::run(|| scope(|s| feed.work(s)));
     let (elapsed, span) = (begin.elapsed(), ticks().wrapping_sub(begin_ticks));
     let Feed { core, source, state, first, .. } = feed;
-    // Drops the items that are still parked, whose drops may panic amid a panic.
+    // Drops the items that are still parked. Their drops may panic, even after another panic.
     let dropped = outcome::run(|| drop((source, first)));
     match result {
         Err(payload) => {
@@ -261,7 +263,7 @@ where
 }
 
 impl State {
-    /// `span`: how many ticks there are in `elapsed`.
+    /// `span`: the number of ticks in `elapsed`.
     fn stats(
         self,
         kinds: Vec<StageKind>,
@@ -288,8 +290,8 @@ impl State {
 }
 
 impl<I, N> Feed<I, N> {
-    /// The owner of the feed has asked for an item, which came. Returns its tag, and whether the
-    /// feed is kept.
+    /// The source has given an item to the owner of the feed. Returns the item's tag, and whether
+    /// the owner keeps the feed.
     fn add(&self, begin: u64) -> (Tag, bool) {
         let mut state = self.state.lock();
         let number = state.next;
@@ -304,7 +306,7 @@ impl<I, N> Feed<I, N> {
         (tag, is_taken)
     }
 
-    /// The owner of the feed gives it back, since no more items come.
+    /// The owner of the feed frees it: the source is over.
     fn close(&self) {
         let mut state = self.state.lock();
         (state.is_over, state.is_taken) = (true, false);
@@ -357,9 +359,9 @@ where
     }
 }
 
-/// A stage with all that comes after it.
+/// A stage and all stages after it.
 pub(super) trait Next<A>: Send + Sync {
-    /// Whether nothing is left to do.
+    /// Whether this is the end, after the last stage.
     const IS_END: bool = false;
 
     /// Takes an item through the stage and those after it, or parks it. Returns whether the caller

@@ -1,9 +1,10 @@
 //! Ordered streams: items go through stages, many at a time, and come out in order.
 //!
-//! [`pipeline`](pipeline()) takes a source, and [`Pipeline`] adds stages to it. A *parallel* stage
-//! works on any number of items at once, a *serial* one on one at a time, in any order or in that
-//! of the source. At most [`max_in_flight`](Pipeline::max_in_flight) items are between the source
-//! and the end at any time, which bounds the memory that they take, however slow the last stage is.
+//! [`pipeline`](pipeline()) takes a source, and the methods of [`Pipeline`] add stages. A
+//! *parallel* stage works on any number of items at once. A *serial* stage works on one item at a
+//! time, in any order or in that of the source. At most [`max_in_flight`](Pipeline::max_in_flight)
+//! items are between the source and the end at any time. This bounds the memory that they take,
+//! however slow the last stage is.
 //!
 //! ```
 //! let text = "the work that is to be\ndone is done\nby those who are there";
@@ -18,25 +19,26 @@
 //! ```
 //!
 //! # Sources
-//! Any iterator whose items may be sent is a source, and of results, for [`try_pipeline`]: the
-//! lines of a reader, its pieces ([`chunks`]), what a channel receives, or what tasks return:
-//! `handles.into_iter().map(JoinHandle::join)`. The source is asked by one worker at a time. If it
-//! blocks, so does that worker, while the others work on.
+//! A source is any iterator that can be sent to other threads, as can its items: for example over
+//! what a channel receives. For [`try_pipeline`], the items are results: the lines of a reader, its
+//! pieces ([`chunks`]), or the results of tasks, `handles.into_iter().map(JoinHandle::join)`. One
+//! worker at a time asks the source for an item. If the source blocks, so does that worker, and the
+//! others continue.
 //!
 //! # Failures
-//! The first error of the source or a stage stops the source, and comes out of
-//! [`run`](Pipeline::run) when the items in flight are dropped. A panic does the same, and is
-//! resumed. A [`CancelToken`] stops a pipeline from outside.
+//! The first error of the source or a stage stops the source. When the items in flight are dropped,
+//! [`run`](Pipeline::run) returns the error. A panic also stops the source, and `run` resumes it. A
+//! [`CancelToken`] stops a pipeline from outside.
 //!
 //! # How it works
 //! No worker waits for a stage. A worker that has taken an item from the source takes it through
-//! all stages, while it is in the worker's cache. If a serial stage is busy, or it is another
-//! item's turn, the worker leaves the item there, *parked*. The worker that leaves the stage then
-//! spawns a task that goes on with the parked item, or goes on with it itself if nothing is left to
-//! do for its own. So where nobody is idle, one worker takes item after item from the source to the
-//! end, in order, and nothing is ever parked.
+//! all stages, while the item is in the worker's cache. If a serial stage is busy, or it is another
+//! item's turn, the worker *parks* the item there. The worker that next leaves the stage spawns a
+//! task for the parked item, or continues with it itself if this is the last stage. So if all other
+//! workers are busy, one worker takes item after item from the source to the end, in order, and
+//! never parks one.
 //!
-//! An item costs two or three short locks, one more for each serial stage, and a task of a
+//! An item costs two short locks, two more for each serial stage, and a task of a
 //! [scope](crate::scope), about 0.2 µs in total. So an item should be work of some microseconds: a
 //! batch of lines rather than a line.
 
@@ -59,9 +61,9 @@ use stage::{End, ParallelStage, SerialStage, Source};
 
 use crate::cancel::CancelToken;
 
-/// A pipeline over the items of an iterator: see the [module](self).
+/// Returns a pipeline over the items of an iterator: see the [module](self).
 ///
-/// It does nothing before [`run`](Pipeline::run).
+/// It does nothing until [`run`](Pipeline::run) is called.
 pub fn pipeline<I>(source: I) -> Pipeline<impl Stages<Item = I::Item>>
 where
     I: IntoIterator<Item: Send, IntoIter: Send>,
@@ -69,7 +71,8 @@ where
     Pipeline::new(Source(source.into_iter().map(Ok)))
 }
 
-/// Like [`pipeline`](pipeline()), over the values of results. The first error is the pipeline's.
+/// Like [`pipeline`](pipeline()), for an iterator of results: the `Ok` values are the items, and
+/// the first `Err` stops the pipeline.
 ///
 /// ```
 /// use std::io::{BufRead, Cursor};
@@ -92,8 +95,8 @@ where
     Pipeline::new(Source(source.into_iter().map(|item| item.map_err(Into::into))))
 }
 
-/// Returns an iterator over what `reader` has, in pieces of `size` bytes, of which the last may be
-/// shorter: a source for [`try_pipeline`].
+/// Returns an iterator over the contents of `reader`, in pieces of `size` bytes: a source for
+/// [`try_pipeline`]. The last piece may be shorter.
 ///
 /// # Panics
 /// Panics if `size` is zero.
@@ -151,11 +154,11 @@ impl<S: Stages> Pipeline<S> {
         Pipeline { stages: stage(self.stages), setup: self.setup }
     }
 
-    /// Sets how many items are taken from the source and have not passed the last stage, at most.
-    /// An item of which nothing is left to do does not count.
+    /// Sets the most items that may be in flight: taken from the source, and not through the last
+    /// stage yet.
     ///
-    /// The default is four for each worker of the pool. More of them even out items that take
-    /// unequal times, and take more memory.
+    /// The default is four for each worker of the pool. A higher bound evens out items that take
+    /// unequal times, and takes more memory.
     pub fn max_in_flight(mut self, items: usize) -> Self {
         self.setup.bound = Some(items);
         self
@@ -218,8 +221,9 @@ impl<S: Stages> Pipeline<S> {
         self.then(|before| SerialStage { before, f, kind: StageKind::SerialInOrder })
     }
 
-    /// Like [`serial_in_order`](Self::serial_in_order). The first error stops the pipeline. All
-    /// items before the one that fails have passed this stage, and none after it.
+    /// Like [`serial_in_order`](Self::serial_in_order). The first error stops the pipeline. If this
+    /// stage returns that error, all items before the one that failed have passed this stage, and
+    /// no item after it has.
     pub fn try_serial_in_order<B, E, F>(self, mut f: F) -> Pipeline<impl Stages<Item = B>>
     where
         F: FnMut(S::Item) -> Result<B, E> + Send,
@@ -231,19 +235,20 @@ impl<S: Stages> Pipeline<S> {
     }
 
     /// Takes all items of the source through all stages, in the current pool, else in the global
-    /// one, and returns how busy each stage was. What the last stage returns is dropped.
+    /// one, and returns how busy each stage was. The values that the last stage returns are
+    /// dropped.
     ///
-    /// Like [`scope`](crate::scope), it lets the caller take part. In a [deterministic
+    /// As in a [`scope`](crate::scope), the caller takes part in the work. In a [deterministic
     /// pool](crate::ThreadPoolBuilder), the seed decides which worker does what.
     ///
     /// # Errors
-    /// Returns the first error of the source or a stage; or that the token was cancelled before the
-    /// source was over and all items had passed, or that the bound is zero. The source and all
-    /// items are dropped then.
+    /// Returns the first error of the source or a stage. Also returns an error if the token was
+    /// cancelled before all items had passed, or if the bound is zero. In each case, the source and
+    /// all items are dropped.
     ///
     /// # Panics
-    /// Resumes the first panic of the source or a stage, when all items are dropped. Also panics if
-    /// the global pool is needed and cannot be built.
+    /// Resumes the first panic of the source or a stage, after all items are dropped. Also panics
+    /// if the global pool is needed and cannot be built.
     pub fn run(self) -> Result<PipelineStats, PipelineError> {
         if self.setup.bound == Some(0) {
             return Err(PipelineError::new(Kind::ZeroBound));

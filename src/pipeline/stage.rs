@@ -1,14 +1,14 @@
 //! The stages of a pipeline, each of which calls the next one.
 //!
 //! # Invariant of a serial stage
-//! 1. While `is_busy`, one worker is in the stage, or a task is spawned that will be. Only that one
-//!    calls the closure.
-//! 2. An item is parked only while the stage is busy, or before its turn. If the stage is not busy,
-//!    the item whose turn it is is not parked.
+//! 1. While `is_busy`, one worker is in the stage, or one spawned task will enter it. Only that
+//!    worker or task calls the closure.
+//! 2. An item is parked only while the stage is busy, or before the item's turn. If the stage is
+//!    not busy, no item is parked whose turn it is.
 //!
-//! *Lemma: a parked item is taken on.* The worker that leaves the stage takes the item whose turn
-//! it is, or any one, and keeps the stage busy for it. Only if there is none, the stage is free.
-//! Both are under one lock with the parking of items.
+//! *Lemma: a parked item enters the stage.* The worker that leaves the stage takes the parked item
+//! whose turn it is, or the oldest one if the stage is unordered, and keeps the stage busy for it.
+//! If there is none, the stage is free. Parking and leaving are under one lock.
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -18,12 +18,13 @@ use super::feed::{self, Context, Exclusive, Next, Setup, Tag};
 use super::stats::{PipelineStats, StageKind};
 use crate::sync::Mutex;
 
-/// A source with some stages: the type of a [`Pipeline`](super::Pipeline)'s parts. It is sealed.
+/// A source and the stages that were added to it: the type parameter of a
+/// [`Pipeline`](super::Pipeline). The trait is sealed.
 pub trait Stages: Sized + sealed::Sealed {
-    /// What comes out of the last stage.
+    /// The type of the items that the last stage returns.
     type Item: Send;
 
-    /// How many stages there are.
+    /// The number of stages, without the source.
     #[doc(hidden)]
     const COUNT: usize;
 
@@ -31,7 +32,7 @@ pub trait Stages: Sized + sealed::Sealed {
     #[doc(hidden)]
     fn kinds(&self, kinds: &mut Vec<StageKind>);
 
-    /// Runs them all, with `next` after the last one.
+    /// Runs all stages, and `next` after the last one.
     #[doc(hidden)]
     #[expect(private_bounds, private_interfaces, reason = "it is sealed")]
     fn drive_with<N: Next<Self::Item>>(
@@ -54,7 +55,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What comes after the last stage.
+/// The end, after the last stage. Drops the items.
 pub(super) struct End;
 
 impl<A> Next<A> for End {
@@ -198,7 +199,7 @@ where
 }
 
 struct Serial<A, F, N> {
-    /// For the worker that is in the stage.
+    /// Used by the worker that is in the stage.
     f: Exclusive<F>,
     queue: Mutex<Queue<A>>,
     next: N,
@@ -209,9 +210,10 @@ struct Serial<A, F, N> {
 struct Queue<A> {
     is_busy: bool,
     is_ordered: bool,
-    /// The number of the next item, if they are ordered.
+    /// The number of the item whose turn it is, if items are ordered.
     turn: u64,
-    /// If they are ordered, the first place is that of the item whose turn it is, and empty.
+    /// If items are ordered, the first place belongs to the item whose turn it is. It is always
+    /// empty, since that item is not parked.
     parked: VecDeque<Option<(Tag, A)>>,
 }
 
@@ -234,7 +236,7 @@ impl<A> Queue<A> {
         None
     }
 
-    /// Leaves the stage. Returns the item that enters it in turn, if there is one.
+    /// Leaves the stage. Returns the parked item that enters it next, if there is one.
     fn leave(&mut self) -> Option<(Tag, A)> {
         let first = self.parked.pop_front().flatten();
         self.turn += 1;
@@ -263,7 +265,7 @@ where
 }
 
 impl<A, F, N> Serial<A, F, N> {
-    /// Works on an item. The stage is busy for it.
+    /// Takes an item through the stage, which is busy for it, and through those after it.
     fn work<'s, 'e, B>(&'e self, context: Context<'s, 'e>, mut tag: Tag, mut item: A) -> bool
     where
         A: Send,
@@ -293,7 +295,7 @@ impl<A, F, N> Serial<A, F, N> {
                 context.spawn(move |context| self.work(context, parked_tag, parked_item));
                 return self.next.item(context, tag, result);
             }
-            // Nothing is left to do for this item, so the worker stays in the stage.
+            // This was the item's last stage, so the worker stays here for the next item.
             if self.next.item(context, tag, result) {
                 context.spawn_feed();
             }

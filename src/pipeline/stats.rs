@@ -1,4 +1,4 @@
-//! What a pipeline tells of its stages.
+//! How busy each stage of a pipeline was.
 
 use std::fmt;
 use std::time::Duration;
@@ -25,16 +25,16 @@ pub struct StageStats {
     pub kind: StageKind,
     /// How many items passed it.
     pub items: u64,
-    /// How long workers were in it, in total. Of a parallel stage that may be more than the time
-    /// that passed.
+    /// How long workers were in it, in total. For a parallel stage, this may be more than the time
+    /// that the run took.
     pub busy: Duration,
-    /// How long items waited for it, in total, since it was busy or not their turn.
+    /// How long items waited for it, in total, because it was busy or it was not their turn.
     pub waiting: Duration,
 }
 
 /// How busy each stage of a pipeline was. Returned by [`Pipeline::run`](super::Pipeline::run).
 ///
-/// It prints as a table.
+/// `Display` prints a table.
 ///
 /// ```
 /// use filch::pipeline::StageKind;
@@ -57,18 +57,19 @@ pub struct PipelineStats {
 }
 
 impl PipelineStats {
-    /// How long the run took.
+    /// Returns how long the run took.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// The stages in their order. The first one is the source.
+    /// Returns the stages in their order. The first one is the source.
     pub fn stages(&self) -> &[StageStats] {
         &self.stages
     }
 
-    /// The number of the stage that limits the rate of the pipeline, if it took any items: that
-    /// which is busy for the largest part of the time that it could be.
+    /// Returns the number of the stage that limits the rate of the pipeline: the stage that was
+    /// busy for the largest part of the time in which it could be busy. Returns `None` if there
+    /// were no items.
     pub fn bottleneck(&self) -> Option<usize> {
         let load = |stage: &StageStats| match stage.kind {
             StageKind::Parallel => stage.busy / self.workers.max(1) as u32,

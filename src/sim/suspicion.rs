@@ -1,17 +1,17 @@
-//! The report on a simulation that stands still: which thread has the turn, and which wait for
-//! what.
+//! The report on a simulation that makes no progress: which thread has the turn, and what the other
+//! threads wait for.
 //!
-//! # When the turn is kept for long
-//! The thread that has the turn may compute or wait, and other threads may wait for the turn with
-//! work to do, or for what the pool is to do, or for nothing. The system tells how much processor
-//! time the thread took, and the system call that it is in (`os/progress.rs`).
+//! # When a thread keeps the turn for long
+//! The thread that has the turn may compute or wait. Meanwhile, other threads may wait for the turn
+//! and have work to do, or may wait for the pool to do something. The system reports how much
+//! processor time the thread took, and which system call it is in (`os/progress.rs`).
 //!
 //! | the thread with the turn | others have work | others wait for the pool |
 //! | --- | --- | --- |
 //! | computes | a warning | nothing |
-//! | does not compute | the end | a warning |
-//! | waits for a thread, as do all threads of the process | the end | the end |
-//! | is not known to the system | the end | nothing |
+//! | does not compute | an abort | a warning |
+//! | waits for a thread, as do all threads of the process | an abort | an abort |
+//! | does something that the system does not report | an abort | nothing |
 
 use std::sync::Weak;
 
@@ -25,18 +25,18 @@ pub(super) struct Complaint {
     pub(super) verdict: Verdict,
 }
 
-/// What follows from it.
+/// What follows from a complaint.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It can still go on.
+    /// The simulation can still go on.
     Warn,
-    /// It cannot go on if each other thread of the process waits for a thread.
+    /// The simulation cannot go on if each other thread of the process waits for a thread.
     AbortIfOthersWait,
     Abort,
 }
 
 impl State {
-    /// Whether the simulation may be standing still.
+    /// Whether the simulation may have stopped making progress.
     pub(super) fn is_suspicious(&self) -> bool {
         match self.turn {
             Some(_) => {
@@ -47,8 +47,8 @@ impl State {
         }
     }
 
-    /// Why nothing moves, if something should move. `before`: what the thread that has the turn had
-    /// done at the beginning of that time.
+    /// Why nothing moves, if something should. `before`: what the thread that has the turn had done
+    /// when the time limit began.
     pub(super) fn complaint(&self, before: Option<&Seen>) -> Option<Complaint> {
         let abort = |text| Complaint { text, verdict: Verdict::Abort };
         match self.turn.and_then(|turn| self.threads.get(&turn)) {
@@ -96,7 +96,7 @@ impl State {
         let (Some(before), Some(now)) = (before, holder.signal.seen()) else {
             return Conduct::Unknown;
         };
-        // (A thread that sleeps in a loop takes less.)
+        // (A thread that sleeps in a loop takes less processor time.)
         if now.time.saturating_sub(before.time) >= self.limit / 100 {
             Conduct::Computes
         } else if *before == now && now.waits_for_thread() {
@@ -139,7 +139,7 @@ enum Conduct {
     Computes,
     /// It sleeps, or waits for a device, for another process, or for a thread.
     Waits,
-    /// It has waited for a thread all the time, and will until that wakes it.
+    /// It has waited for a thread all the time, and will wait until that thread wakes it.
     WaitsForThread,
     Unknown,
 }

@@ -55,8 +55,8 @@ pub(super) struct Table {
     pub(super) execute: Execute,
     /// Runs the closure of a task that the caller claimed, and writes the result into the block.
     pub(super) run: unsafe fn(NonNull<TaskHead>, &Worker),
-    /// Drops the closure of a task that the caller claimed, and says so in the block. Returns a
-    /// panic of the drop.
+    /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
+    /// block. If the drop panics, returns the panic.
     pub(super) cancel: unsafe fn(NonNull<TaskHead>) -> Result<(), Payload>,
     /// Tells the home that the task has ended.
     pub(super) task_ended: unsafe fn(NonNull<TaskHead>, &Worker),
@@ -178,7 +178,7 @@ where
         unsafe { Self::run(block, worker) };
         worker.leave_tag(outer);
         let done = head.state.finish();
-        // SAFETY: the block is alive, and so is the home until it is told that the task has ended.
+        // SAFETY: the block is alive. The home is alive until `task_ended` is called.
         let home = unsafe { (*this.as_ptr()).home };
         if done == Done::Settle {
             // SAFETY: the handle went before the result came, so this call owns result and block.
@@ -194,7 +194,7 @@ where
         home.task_ended(worker);
     }
 
-    /// Lets go an empty entry: that of a task which another thread runs, or has run or cancelled.
+    /// Releases an empty entry: that of a task which another thread runs, or has run or cancelled.
     ///
     /// # Safety
     /// The caller holds the entry.
@@ -390,8 +390,8 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
     }
 }
 
-/// Whether the empty entry, and not the joiner, tells the home that a task has ended. That keeps
-/// the ancestors of the empty entry alive, in pools whose waits look at ancestors.
+/// Whether the empty entry, and not the joiner, tells the home that a task has ended. In pools
+/// whose waits look at ancestors, this keeps the ancestors of the empty entry alive.
 pub(super) fn entry_tells_home(worker: &Worker) -> bool {
     worker.waits_for_own_work()
 }

@@ -1,8 +1,8 @@
 //! A result that comes from elsewhere: a task without a closure.
 //!
-//! The task is claimed from the beginning. Its completer is both of what `state.rs` has beside the
-//! handle: the thread that claimed the task, and the entry, which is in no queue. So all lemmas
-//! there hold for it.
+//! The task is claimed from the beginning. Besides the handle, `state.rs` knows the thread that
+//! claimed the task, and the entry. The completer is both of these, and the entry is in no queue.
+//! So all lemmas of `state.rs` hold.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -25,23 +25,24 @@ use crate::worker::{Header, Worker};
 /// The right to complete a [`JoinHandle`](crate::JoinHandle): see [`completer`](crate::completer).
 pub struct Completer<T> {
     task: NonNull<TaskHead>,
-    /// It takes a `T`, so it must not become one that takes a `T` with a shorter life.
+    /// Contravariant: a completer that takes a `T` must not become one that takes a shorter-lived
+    /// `T`.
     takes: PhantomData<fn(T)>,
 }
 
-// SAFETY: the `T` that it is given moves to the thread that has the handle, or is dropped here;
-// what is shared in the block is atomic, or ordered by atomics.
+// SAFETY: the value moves to the thread that has the handle, or is dropped here; what is shared in
+// the block is atomic, or ordered by atomics.
 unsafe impl<T: Send> Send for Completer<T> {}
-// SAFETY: by reference it only reads an atomic.
+// SAFETY: by reference, a completer only reads an atomic.
 unsafe impl<T: Send> Sync for Completer<T> {}
-// `complete` consumes it, so a panic in that leaves nothing to observe.
+// `complete` consumes the completer, so a panic in it leaves nothing to observe.
 impl<T> UnwindSafe for Completer<T> {}
 impl<T> RefUnwindSafe for Completer<T> {}
 
 /// The type of the block.
 type Awaited<T> = Task<fn() -> T, T, Nowhere>;
 
-/// Returns a task that is in no pool, and that its completer ends.
+/// Makes a task that is in no pool. Returns the completer, which ends the task, and the handle.
 pub(crate) fn new_completer<T>() -> (Completer<T>, Handle<T>) {
     // SAFETY: as in `new_task`.
     let mut header = unsafe { Header::new(NonNull::from(Awaited::<T>::TABLE).cast()) };
@@ -61,29 +62,29 @@ pub(crate) fn new_completer<T>() -> (Completer<T>, Handle<T>) {
 impl<T> Completer<T> {
     /// Completes the handle with `value`. If the handle was dropped, drops `value`.
     ///
-    /// Wakes the thread or the future that waits for the handle. Any thread may call this; it
-    /// takes a microsecond or two if a thread is to be woken, and no lock of the runtime's if not.
+    /// Wakes the thread or the future that waits for the handle. Any thread may call this. If it
+    /// wakes a thread, it takes a microsecond or two. If not, it takes no lock of the runtime.
     ///
     /// # Panics
     /// Resumes a panic of the future's waker, or of the drop of `value`. The handle is completed
-    /// all the same.
+    /// regardless.
     pub fn complete(self, value: T) {
         let this = ManuallyDrop::new(self);
-        // SAFETY: it ends here, since it is not dropped.
+        // SAFETY: called once, since `this` is not dropped.
         if let Err(payload) = unsafe { this.end(Ended::Value(value)) } {
             resume_unwind(payload);
         }
     }
 
-    /// Whether the handle was dropped, so that `complete` would drop the value. Use it to give up
-    /// work for which no one waits any more.
+    /// Returns whether the handle was dropped. `complete` would then drop the value. Use this to
+    /// stop work whose result can no longer be taken.
     pub fn is_closed(&self) -> bool {
         sim::poll_for(EXTERNAL);
         // SAFETY: the block is alive until the completer has gone.
         unsafe { self.task.as_ref() }.state.has_dropped_handle()
     }
 
-    /// Writes the result, and wakes the waiter. Returns a panic of the waker or of a drop.
+    /// Writes the result, and wakes the waiter. If the waker or a drop panics, returns the panic.
     ///
     /// # Safety
     /// Called once. The completer does not touch the block again.
@@ -121,7 +122,7 @@ impl<T> Drop for Completer<T> {
     fn drop(&mut self) {
         // SAFETY: `complete` was not called.
         if let Err(payload) = unsafe { self.end(Ended::Cancelled) } {
-            // A panic in a drop may abort. The panic hook has reported that of the waker.
+            // Not resumed, since a panic in a drop may abort. The panic hook has reported it.
             outcome::discard(payload);
         }
     }
@@ -133,7 +134,7 @@ impl<T> fmt::Debug for Completer<T> {
     }
 }
 
-/// The home of what is in no pool. It hears of no panic and of no end.
+/// The home of a task in no pool. It gets no panics, and ignores that the task has ended.
 #[derive(Clone, Copy)]
 struct Nowhere;
 

@@ -85,7 +85,8 @@ impl<T> Handle<T> {
     /// other worker runs other work, and any other thread sleeps.
     ///
     /// # Panics
-    /// If this is the child of a `fork()` and the task is one of the parent's that has not ended.
+    /// Panics if this is the child of a `fork()` and the task is one of the parent's that has not
+    /// ended.
     pub(crate) fn join(mut self) -> Result<T, JoinError> {
         self.forget_waiting();
         match Worker::current() {
@@ -108,7 +109,8 @@ impl<T> Handle<T> {
         }
     }
 
-    /// Whether the task will never end, since its pool is the parent's of this `fork()`'s child.
+    /// Whether the task will never end, since its pool was built before a `fork()` and this process
+    /// is the child.
     pub(super) fn is_lost(&self, caller: Option<&Worker>) -> bool {
         let is_in = |worker: &Worker| std::ptr::eq(self.pool, worker.registry());
         let is_own = self.is_external() || caller.is_some_and(is_in);
@@ -117,13 +119,13 @@ impl<T> Handle<T> {
         !is_own && !self.is_finished() && is_unknown() && !self.is_finished()
     }
 
-    /// Whether it is that of a completer.
+    /// Whether this is the handle of a completer.
     fn is_external(&self) -> bool {
         self.pool.addr() == EXTERNAL
     }
 
-    /// Claims the task, if `worker` may run it here: it is of the same pool, and either tasks need
-    /// not begin in order or the wait may not run those that come first.
+    /// Claims the task if `worker` may run it here: `worker` is of the task's pool, and either
+    /// tasks need not begin in order, or this wait may not run the tasks that would begin first.
     pub(super) fn claim(&self, worker: &Worker) -> bool {
         let state = &self.head().state;
         // The load of `is_claimed` may save the write.
@@ -176,7 +178,7 @@ impl<T> Handle<T> {
         if self.is_finished() { Ok(self.take()) } else { Err(self) }
     }
 
-    /// Takes the result, which has to be there.
+    /// Takes the result, which must be there.
     fn take(self) -> Result<T, JoinError> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the result is there, and the handle takes it here, once.
@@ -196,7 +198,7 @@ impl<T> Handle<T> {
     }
 }
 
-/// A worker's wait for a task that another runs.
+/// A worker's wait for a task that another thread runs, or for a completer.
 pub(super) struct HandleWait<'a, T> {
     pub(super) handle: &'a Handle<T>,
     pub(super) worker: &'a Worker,
@@ -296,7 +298,7 @@ impl<T> Handle<T> {
         }
     }
 
-    /// Whether the task is done. If not, `waker` is registered, in place of that of the last call.
+    /// Returns whether the task is done. If not, registers `waker` in place of the last call's.
     ///
     /// # Panics
     /// As `join`, in the child of a `fork()`.
@@ -308,7 +310,8 @@ impl<T> Handle<T> {
         if self.is_lost(Worker::current()) {
             generation::refuse();
         }
-        // The user's code runs while nothing is half done: the clone before, the drop after.
+        // The user's code runs while no step is half done: a waker is cloned before `register`, and
+        // the old one is dropped after it.
         let (waiting, _outdated) = match self.withdraw() {
             Some(same) if same.is_future_of(waker) => (same, None),
             other => (Box::new(Waiting::Future(waker.clone())), other),

@@ -1,4 +1,4 @@
-//! What is dropped when the pool has ended: the futures that wait then.
+//! The futures of a pool. Those that still wait when the pool has ended are dropped.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::job::outcome;
 use crate::sync::Mutex;
 
-/// What is attached to a pool, by numbers.
+/// The futures attached to a pool, by their numbers.
 #[derive(Default)]
 pub(crate) struct Attached(Mutex<Numbered>);
 
@@ -18,7 +18,7 @@ struct Numbered {
 }
 
 impl Attached {
-    /// Returns a number for `attach`.
+    /// Returns a new number for `attach`.
     pub(crate) fn reserve(&self) -> u64 {
         let mut attached = self.0.lock();
         attached.last += 1;
@@ -36,12 +36,12 @@ impl Attached {
         drop(refused);
     }
 
-    /// Takes what has this number, unless it was taken or dropped.
+    /// Takes the future with this number, unless it was taken or dropped.
     pub(crate) fn detach(&self, number: u64) -> Option<Box<dyn Any + Send>> {
         self.0.lock().all.remove(&number)
     }
 
-    /// Drops all, for a pool that has ended. Ignores panics of the drops.
+    /// Drops all futures of a pool that has ended. Ignores panics of the drops.
     pub(crate) fn close(&self) {
         let mut attached = self.0.lock();
         attached.is_closed = true;

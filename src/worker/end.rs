@@ -4,13 +4,14 @@
 //! A pool is running, `ending` (it was dropped), or `ended` (its threads end).
 //!
 //! *Invariant.* `ended` is set only while all cores are parked in the main loop, no thread is off
-//! its core, and no job is queued. (A member never comes to the main loop, so it may be left out:
-//! see `begin_end`. It then runs all jobs itself, including those pinned to other workers.)
+//! its core, and no job is queued. (A member, which is a user's thread that is worker 0, never
+//! enters the main loop. So `begin_end` may leave it out. The member then runs all jobs itself,
+//! including those pinned to other workers.)
 //!
 //! # Lemmas
 //! 1. *The pool ends.* `begin_end` sets `ending` and ends the pool at once if the workers are
-//!    parked. If not, the last worker to park sees `ending`, by the list's lock, and ends the pool.
-//!    Model: `the_last_worker_to_park_ends_the_pool`.
+//!    parked. If not, the last worker to park sees `ending`, which the sleepers' lock orders, and
+//!    ends the pool. Model: `the_last_worker_to_park_ends_the_pool`.
 //! 2. *No job is left.* The worker that sets `ended` has looked at all queues after its
 //!    announcement. All other workers are parked, so no thread is left to make a job. A pinned job
 //!    is visible to its own worker only, so the check under the lock looks at each worker's queues
@@ -18,8 +19,8 @@
 //! 3. *All threads end.* `ended` is set under the sleepers' lock, and `wake_all` follows. A thread
 //!    that takes the lock later sees `ended`. Model: `a_sleeping_worker_ends_with_its_pool`.
 //! 4. *A job that is submitted under a keeper is run.* The keeper (`keep.rs`) is counted under the
-//!    sleepers' lock, unless the pool has ended, and no pool ends that has one. The thread that
-//!    drops it ends the pool if all workers have parked meanwhile. Model:
+//!    sleepers' lock, unless the pool has ended. A pool that has a keeper does not end. The thread
+//!    that drops the keeper ends the pool if all workers have parked meanwhile. Model:
 //!    `a_job_under_a_keeper_is_run`.
 
 use std::io;
@@ -37,11 +38,11 @@ impl Registry {
     /// member has ended.
     pub(crate) fn begin_end(&self, leaves_member: bool) {
         self.leaves_member.store(leaves_member, Ordering::Relaxed);
-        // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees it by the
-        // list's lock, so no worker has to be woken for it.
+        // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees `ending` by
+        // the sleepers' lock, so no worker has to be woken for it.
         self.ending.store(true, Ordering::Release);
-        // As in `Worker::announce_and_look`: what was injected before wakes a worker, or is seen
-        // here.
+        // As in `Worker::announce_and_look`: a job that was injected before wakes a worker, or this
+        // thread sees the job.
         fence(Ordering::SeqCst);
         if self.injector.is_empty() && self.cross_jobs.is_empty() {
             self.end_if_idle();
@@ -49,7 +50,7 @@ impl Registry {
     }
 
     /// Ends the pool if it is `ending` and all workers are parked. A worker that parks calls this
-    /// after its re-check.
+    /// after it has looked for work once more.
     pub(crate) fn end_if_idle(&self) {
         // Acquire: matches the Release in `begin_end`.
         if !self.ending.load(Ordering::Acquire) {
@@ -170,7 +171,7 @@ impl Registry {
         self.has_empty_cores.load(Ordering::Relaxed)
     }
 
-    /// A worker will not get its thread. `came` says whether that thread was counted as running.
+    /// A worker will not get its thread. `came`: whether that thread was counted as running.
     pub(crate) fn thread_refused(&self, index: usize, came: bool) {
         self.change_threads(|threads| {
             threads.running -= came as usize;
@@ -232,7 +233,8 @@ impl Registry {
         std::mem::take(&mut self.threads.lock().spare)
     }
 
-    /// Counts a wait that keeps its core since there is no spare thread, or the end of such a wait.
+    /// Counts a wait that keeps its core because there is no spare thread, or the end of such a
+    /// wait.
     pub(crate) fn count_refused_hand_off(&self, is_refused: bool) {
         let one = if is_refused { 1 } else { usize::MAX };
         self.refused_hand_offs.fetch_add(one, Ordering::Relaxed);
@@ -280,8 +282,8 @@ impl Registry {
         }
     }
 
-    /// Waits until the last thread, whose thread-locals may need the caller's pool, is about to end
-    /// in the simulation.
+    /// Waits until the pool's last thread is about to end in the simulation. The destructors of its
+    /// thread-locals may need the caller's pool until then.
     fn wait_until_gone(&self, simulation: &Simulation) {
         let gone = Arc::new(Event::new(self.address()));
         let theirs = gone.clone();

@@ -27,8 +27,8 @@ use crate::job::outcome;
 use crate::os::thread::default_stack_size;
 use crate::sim;
 
-/// The room on a worker's own stack, in bytes. It is at most a quarter of the stack, since the
-/// frames below use some of that, and the last task needs enough. (A guess: a link of a chain takes
+/// The room on a worker's own stack, in bytes. It is at most a quarter of the stack: the frames
+/// below use some of the stack, and the last task needs the rest. (A guess: a link of a chain takes
 /// 240 bytes, and a few times as many in a debug build.)
 const ROOM: usize = 512 << 10;
 /// The room on the stack of a thread of the user, whose size is unknown. (A guess.)
@@ -124,7 +124,7 @@ fn start_stack(worker: &Worker, room: usize) -> Option<FurtherStack> {
     FurtherStack::start(name, stack_size, body).ok()
 }
 
-/// The body of the thread. Whenever it acts as the worker, its owner waits.
+/// The body of the thread. While the thread acts as the worker, its owner waits.
 fn serve(calls: &Calls, worker: &Worker, room: usize) {
     Worker::mark_pools_thread();
     let as_worker = |run: &dyn Fn()| {

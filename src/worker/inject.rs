@@ -1,4 +1,4 @@
-//! How a job gets to the workers of a pool: from outside, or from a worker that may not run it.
+//! How a job reaches the workers of a pool from outside, or from a worker that may not run it.
 
 use super::Worker;
 use super::settings::WaitPolicy;
@@ -21,7 +21,7 @@ impl Registry {
         sim::point();
     }
 
-    /// Queues a job that a worker of another pool asks for.
+    /// Queues a job that a worker of another pool asks this pool to run.
     pub(crate) fn inject_cross_job(&self, job: JobRef) {
         self.reinject_cross_job(job);
         sim::point();
@@ -33,16 +33,16 @@ impl Registry {
         self.sleep.notify_of_cross_job();
     }
 
-    /// Requests that a worker takes a job from the injector soon: between two jobs, between two
+    /// Requests that a worker take a job from the injector soon: between two jobs, between two
     /// blocks of a loop, or at its next fork.
     #[cold]
     pub(crate) fn request_injected(&self) {
         self.is_late.store(true, Ordering::Relaxed);
-        // The next fork, or end of one, takes a slow path.
+        // The next fork of each worker, or the next end of one, takes a slow path.
         self.workers.iter().for_each(|worker| worker.forks.raise_demand());
     }
 
-    /// Returns whether a caller from outside has requested that.
+    /// Returns whether a caller from outside has called `request_injected`.
     #[inline]
     pub(crate) fn is_late(&self) -> bool {
         self.is_late.load(Ordering::Relaxed)
@@ -62,10 +62,10 @@ impl Registry {
     }
 
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
-        // A schedule may let a worker look for the job in vain here, and go to sleep.
+        // Here a schedule may let a worker look for the job in vain and go to sleep.
         sim::point();
         let (address, tag) = (job.address(), job.tag());
-        // As soon as the job is queued, it may run and be gone with all its ancestors.
+        // Once the job is queued, it may run and be freed at any time, with all its ancestors.
         let above: Vec<usize> = match self.settings.wait_policy {
             WaitPolicy::AnyWork => Vec::new(),
             WaitPolicy::OwnDescendants => job.ancestors().skip(2).collect(),
@@ -77,7 +77,8 @@ impl Registry {
         above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
     }
 
-    /// Queues a task on the caller's worker, if that is of this pool, else in the injector.
+    /// Queues a task at `caller`, the calling worker of this pool, or in the injector if there is
+    /// none.
     #[inline]
     pub(crate) fn submit(&self, caller: Option<&Worker>, job: JobRef) {
         match caller {
@@ -87,8 +88,8 @@ impl Registry {
     }
 
     /// Puts a task behind those that the caller has put into `fifos` before, and returns the task's
-    /// placeholder. If the caller is no worker, returns the task itself, since the injector is in
-    /// order anyway.
+    /// placeholder. If the caller is not a worker, returns the task itself, since the injector
+    /// keeps the order.
     pub(crate) fn in_order(
         &self,
         caller: Option<&Worker>,

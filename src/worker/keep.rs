@@ -1,5 +1,5 @@
-//! Keeps a pool from ending while a thread that is none of its workers, and that does not own the
-//! pool, submits a job: lemma 4 of `end.rs`.
+//! Keeps a pool from ending while a thread submits a job to it that is neither one of its workers
+//! nor its owner: lemma 4 of `end.rs`.
 
 use std::sync::atomic::Ordering;
 
@@ -9,8 +9,8 @@ use super::shared::Registry;
 pub(crate) struct Keeper<'r>(Option<&'r Registry>);
 
 impl Registry {
-    /// Checks that the calling thread may use the pool, unless the pool has ended: with a
-    /// deterministic pool, its simulation may have ended.
+    /// Checks that the calling thread may use the pool. If the pool has ended, checks nothing,
+    /// since the simulation of a deterministic pool may have ended with it.
     ///
     /// # Panics
     /// Like `expect_threads`.
@@ -20,13 +20,14 @@ impl Registry {
         }
     }
 
-    /// Keeps the pool, which is not lost, from ending. Returns `None` if it has ended.
+    /// Keeps the pool from ending. Returns `None` if it has ended. The caller has checked that the
+    /// pool is not lost to a `fork()`.
     pub(crate) fn keep(&self) -> Option<Keeper<'_>> {
         if self.current_worker().is_some() {
             // A pool does not end while one of its workers is at work.
             return Some(Keeper(None));
         }
-        // Under the sleepers' lock, as the end.
+        // Under the sleepers' lock, like the pool's end.
         let has_ended = self.sleep().locked(|| {
             self.keepers.fetch_add(1, Ordering::Relaxed);
             self.has_ended()

@@ -1,4 +1,4 @@
-//! A worker queues its own forks and tasks, and wakes workers for them.
+//! How a worker queues its own forks and tasks, and wakes other workers for them.
 
 use std::ptr;
 
@@ -29,11 +29,12 @@ impl Worker {
         let (popped, published) = self.forks.pop_slow(slot, job, |job| self.publish(job));
         self.published_forks(published);
         if popped == Popped::Stolen {
-            // An older one may have been taken out and put back.
+            // An older job may have been taken out and put back.
             self.notify_of_forks();
             return false;
         }
-        // The next fork serves the late caller. Here, no other thread could take the job meanwhile.
+        // The next fork serves the late caller. If this call did, no thief could take `job`
+        // meanwhile.
         if self.registry().is_late() {
             self.forks.recheck();
         }
@@ -82,7 +83,7 @@ impl Worker {
         unsafe { JoinHeader::publish(job, self.tag()) }
     }
 
-    /// Queues a task of this worker, and wakes a worker for it if none searches.
+    /// Queues a task at this worker, and wakes another worker for it if none is searching.
     #[inline]
     pub(crate) fn push_task(&self, job: JobRef) {
         let tag = job.tag();
@@ -103,8 +104,8 @@ impl Worker {
         }
     }
 
-    /// Queues a task for this worker only. Any thread may call this. It then wakes the worker by
-    /// `Registry::wake_for_pinned`.
+    /// Queues a task for this worker only. Any thread may call this. The caller then wakes the
+    /// worker, by `Registry::wake_for_pinned` or `Sleep::wake_for_pinned`.
     pub(crate) fn pin(&self, job: JobRef) {
         self.pinned.push(job);
     }
@@ -132,7 +133,7 @@ impl Worker {
         self.has_thread.store(is_there.into(), Ordering::Relaxed);
     }
 
-    /// Whether it has a thread, or may still get one.
+    /// Whether this worker has a thread, or none of the pool's workers was refused one.
     pub(crate) fn may_have_thread(&self) -> bool {
         !self.registry().has_empty_cores() || self.has_thread.load(Ordering::Relaxed) != 0
     }
