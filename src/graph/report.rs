@@ -18,7 +18,8 @@ pub enum Outcome {
     Replaced,
     /// It failed. The failure is among those of the report.
     Failed,
-    /// It did not run, since a task before it failed or was skipped, or the run was cancelled.
+    /// It did not run, since a task before it failed or was skipped, or the run was cancelled. Also
+    /// a task that failed if the run was cancelled before its retry.
     Skipped,
 }
 

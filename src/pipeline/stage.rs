@@ -290,9 +290,11 @@ impl<A, F, N> Serial<A, F, N> {
             let Some((mut parked_tag, parked_item)) = parked else {
                 return self.next.item(context, tag, result);
             };
-            parked_tag.waited(self.number);
             if !N::IS_END {
-                context.spawn(move |context| self.work(context, parked_tag, parked_item));
+                context.spawn(move |context| {
+                    parked_tag.waited(self.number);
+                    self.work(context, parked_tag, parked_item)
+                });
                 return self.next.item(context, tag, result);
             }
             // This was the item's last stage, so the worker stays here for the next item.
@@ -300,6 +302,7 @@ impl<A, F, N> Serial<A, F, N> {
                 context.spawn_feed();
             }
             (tag, item) = (parked_tag, parked_item);
+            tag.waited(self.number);
         }
     }
 }

@@ -12,10 +12,10 @@
 //! 1. *The pool ends.* `begin_end` sets `ending` and ends the pool at once if the workers are
 //!    parked. If not, the last worker to park sees `ending`, which the sleepers' lock orders, and
 //!    ends the pool. Model: `the_last_worker_to_park_ends_the_pool`.
-//! 2. *No job is left.* The worker that sets `ended` has looked at all queues after its
-//!    announcement. All other workers are parked, so no thread is left to make a job. A pinned job
-//!    is visible to its own worker only, so the check under the lock looks at each worker's queues
-//!    as well. Model: `a_pinned_job_is_run_though_the_pool_ends`.
+//! 2. *No job is left.* The thread that sets `ended` holds the sleepers' lock. It sees that all
+//!    cores are parked, so no worker is left to make a job, and that there is no keeper. It also
+//!    sees that the injector and each worker's queues are empty, pinned jobs included. (The queue
+//!    for forks of a parked worker is empty.) Model: `a_pinned_job_is_run_though_the_pool_ends`.
 //! 3. *All threads end.* `ended` is set under the sleepers' lock, and `wake_all` follows. A thread
 //!    that takes the lock later sees `ended`. Model: `a_sleeping_worker_ends_with_its_pool`.
 //! 4. *A job that is submitted under a keeper is run.* The keeper (`keep.rs`) is counted under the
