@@ -117,10 +117,10 @@ impl State {
 
     /// For threads that are all blocked.
     fn complaint_of_all(&self) -> Option<String> {
-        let waits = |entry: &&Entry| entry.blocked != Some(IDLE);
-        let waiting = names(self.threads.values().filter(waits));
-        let limit = self.limit;
-        (!waiting.is_empty() && !self.hopes()).then(|| {
+        let waiting = || self.threads.values().filter(|entry| entry.blocked != Some(IDLE));
+        let is_stuck = waiting().next().is_some() && !self.hopes();
+        is_stuck.then(|| {
+            let (limit, waiting) = (self.limit, names(waiting()));
             format!("a deadlock: for {limit:?} these have waited for each other: {waiting}")
         })
     }
