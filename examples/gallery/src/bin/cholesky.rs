@@ -1,7 +1,6 @@
 //! Factors the covariance matrix A of a series, in which values that are near are alike, into L and
 //! its transpose, by tiles (Cholesky). The parallel code is the serial loop: each step says which
-//! tiles it reads and writes, and the graph finds the order.
-//! A formula for the determinant is the oracle.
+//! tiles it reads and writes, and the graph finds the order. A formula checks the determinant.
 
 use clap::Parser;
 use filch::graph::{Cell, Graph, read, write};
