@@ -61,7 +61,7 @@ fn a_pinned_job_is_run_though_the_pool_ends() {
 /// A thread that does not own the pool injects a job while the pool ends, or finds that it has
 /// ended.
 ///
-/// Weakened: `worker/shared.rs ends: self.keepers.load(Ordering::Relaxed) > 0 => false`
+/// Weakened: `worker/end.rs ends: self.keepers.load(Ordering::Relaxed) > 0 => false`
 #[test]
 fn a_job_under_a_keeper_is_run() {
     check(|| {
