@@ -180,7 +180,8 @@ mod models {
 
     /// The second of the two parties frees the block, with what is in it.
     ///
-    /// Weakened: `task/state.rs detach: Ordering::AcqRel => Ordering::Release`
+    /// Weakened: `task/completer.rs end: outcome::run(|| drop(ended))
+    /// => Ok(std::mem::forget(ended))`
     #[test]
     fn a_value_whose_handle_is_dropped_is_dropped_once() {
         loom::model(|| {
