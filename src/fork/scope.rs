@@ -159,14 +159,7 @@ pub(crate) struct Deferred {
 impl Deferred {
     /// Queues the task. Any thread may call this.
     pub(crate) fn submit(self) {
-        match self.is_cross_job {
-            true => self.registry.inject_cross_job(self.job),
-            false => {
-                self.registry.reinject(self.job);
-                // As in `Registry::inject`: lemma 6 of `sleep/mod.rs`.
-                self.registry.sleep().notify_all_restricted();
-            }
-        }
+        self.registry.submit_as(self.is_cross_job, self.registry.current_worker(), self.job);
         // This may be the last reference, and the handlers that it drops may panic.
         outcome::discard(self.registry);
     }

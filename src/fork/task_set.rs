@@ -212,11 +212,11 @@ impl<T: Send + 'static> TaskSet<T> {
     }
 
     /// Queues a ticket that is already counted. Returns `false` if the pool has ended.
-    fn queue_counted_ticket(&self, is_guest: bool) -> bool {
+    fn queue_counted_ticket(&self, is_cross_job: bool) -> bool {
         let registry = self.registry();
         let keeper = registry.keep();
         match keeper {
-            Some(_) => self.shared.queue_ticket(registry, is_guest),
+            Some(_) => self.shared.queue_ticket(registry, is_cross_job),
             None => self.shared.state.lock().tickets -= 1,
         }
         keeper.is_some()

@@ -123,10 +123,7 @@ impl Tasks {
 
     #[inline]
     pub(super) fn submit(&self, spawner: Option<&Worker>, job: JobRef) {
-        match self.are_cross_jobs {
-            true => self.registry().inject_cross_job(job),
-            false => self.registry().submit(spawner, job),
-        }
+        self.registry().submit_as(self.are_cross_jobs, spawner, job);
     }
 
     /// Whether the opener is a worker of another pool.

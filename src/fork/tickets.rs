@@ -114,9 +114,9 @@ impl<T> Shared<T> {
 }
 
 impl<T: Send + 'static> Shared<T> {
-    /// Queues a ticket: as a cross-pool job if the caller `is_guest`, else at the caller's worker
-    /// if that is of this pool, else in the injector.
-    pub(super) fn queue_ticket(self: &Arc<Self>, registry: &Registry, is_guest: bool) {
+    /// Queues a ticket: as a cross-pool job, or else at the caller's worker if that is of this pool,
+    /// or else in the injector.
+    pub(super) fn queue_ticket(self: &Arc<Self>, registry: &Registry, is_cross_job: bool) {
         let shared = self.clone();
         let ticket = move || shared.run_next();
         // SAFETY: queued below in this registry, which has not ended: the caller is a worker of it,
@@ -124,10 +124,7 @@ impl<T: Send + 'static> Shared<T> {
         // alive.
         let (job, handle) = unsafe { new_task(ticket, PoolHome, registry, self.tag.address()) };
         drop(handle);
-        match is_guest {
-            true => registry.inject_cross_job(job),
-            false => registry.submit(registry.current_worker(), job),
-        }
+        registry.submit_as(is_cross_job, registry.current_worker(), job);
     }
 
     /// Runs a ticket, on a worker of the pool.

@@ -87,6 +87,15 @@ impl Registry {
         }
     }
 
+    /// Queues a task as a cross-pool job, or else like `submit`.
+    #[inline]
+    pub(crate) fn submit_as(&self, is_cross_job: bool, caller: Option<&Worker>, job: JobRef) {
+        match is_cross_job {
+            true => self.inject_cross_job(job),
+            false => self.submit(caller, job),
+        }
+    }
+
     /// Puts a task behind those that the caller has put into `fifos` before, and returns the task's
     /// placeholder. If the caller is not a worker, returns the task itself, since the injector
     /// keeps the order.
