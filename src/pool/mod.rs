@@ -137,8 +137,6 @@ impl Drop for ThreadPool {
         }
         join_threads(&self.registry, threads);
         join_threads(&self.registry, self.registry.take_spare_threads());
-        #[cfg(feature = "futures")]
-        self.registry.attached().close();
         slab::empty_shared();
     }
 }

@@ -279,7 +279,7 @@ impl Registry {
         sim::looks(false);
         if had_core {
             self.handlers().exits(me.core());
-            // Here as well as where the pool is dropped, since the pool may end in the background.
+            // Not where the pool is dropped, since a pool may end in the background.
             #[cfg(feature = "futures")]
             if self.has_ended() && !self.has_member() {
                 self.attached().close();
