@@ -47,7 +47,7 @@ pub(super) fn submit_after(delay: Duration, deferred: Deferred) {
         timer.added.notify_one();
         return;
     }
-    let started = Thread::start("filch-timer".into(), None, || TIMER.get().work());
+    let started = Thread::start_detached("filch-timer".into(), None, || TIMER.get().work());
     state.has_thread = started.is_ok();
     let refused = if started.is_err() { state.waiting.remove(&key) } else { None };
     drop(state);
