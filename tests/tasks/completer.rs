@@ -193,16 +193,7 @@ fn a_worker_that_waits_runs_other_work() {
     for in_a_task in [false, true] {
         let pool = any_wait_builder().num_threads(1).build().unwrap();
         let (completer, handle) = filch::completer();
-        let (begun, over) = (Arc::new(Gate::new()), Arc::new(Flag::new()));
-        let (begins, ends) = (begun.clone(), over.clone());
-        let wait = move || {
-            begins.open();
-            handle.join().unwrap();
-            ends.raise();
-        };
-        // (A task whose handle is kept may be joined, so its waits are restricted.)
-        let kept = if in_a_task { Some(pool.spawn(wait)) } else { detached(&pool, wait) };
-        begun.wait();
+        let (kept, over) = begun_wait(&pool, handle, in_a_task);
         for i in 0..100 {
             assert_eq!(pool.spawn(move || i).join().unwrap(), i);
         }
@@ -218,9 +209,30 @@ fn a_worker_that_waits_runs_other_work() {
     }
 }
 
-fn detached(pool: &ThreadPool, task: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
-    pool.spawn_fifo(task);
-    None
+/// Spawns a task that joins `handle`, and waits until it has begun. Returns the task's handle, which
+/// is kept if `in_a_task`, and a flag that tells whether the wait is over. (A task whose handle is
+/// kept may be joined, so its waits are restricted.)
+fn begun_wait(
+    pool: &ThreadPool,
+    handle: JoinHandle<()>,
+    in_a_task: bool,
+) -> (Option<JoinHandle<()>>, Arc<Flag>) {
+    let (begun, over) = (Arc::new(Gate::new()), Arc::new(Flag::new()));
+    let (begins, ends) = (begun.clone(), over.clone());
+    let wait = move || {
+        begins.open();
+        handle.join().unwrap();
+        ends.raise();
+    };
+    let kept = match in_a_task {
+        true => Some(pool.spawn(wait)),
+        false => {
+            pool.spawn_fifo(wait);
+            None
+        }
+    };
+    begun.wait();
+    (kept, over)
 }
 
 /// Then nothing can run while the only worker waits, but what is not for that pool.
@@ -234,15 +246,7 @@ fn a_worker_that_runs_only_its_own_work_runs_nothing() {
         let builder = any_wait_builder().wait_policy(WaitPolicy::OwnDescendants);
         let pool = builder.num_threads(1).build().unwrap();
         let (completer, handle) = filch::completer();
-        let (begun, over) = (Arc::new(Gate::new()), Arc::new(Flag::new()));
-        let (begins, ends) = (begun.clone(), over.clone());
-        let wait = move || {
-            begins.open();
-            handle.join().unwrap();
-            ends.raise();
-        };
-        let kept = if in_a_task { Some(pool.spawn(wait)) } else { detached(&pool, wait) };
-        begun.wait();
+        let (kept, over) = begun_wait(&pool, handle, in_a_task);
         let others = AtomicUsize::new(0);
         thread::scope(|scope| {
             let installs = scope.spawn(|| {

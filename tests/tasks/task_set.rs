@@ -27,6 +27,22 @@ fn all<T: Ord + Send + 'static>(set: &mut TaskSet<T>) -> Vec<T> {
     results
 }
 
+/// Spawns a task that ends with `end` when the gate is open. Returns the gate when it has begun.
+fn gated<T: Send + 'static>(
+    set: &mut TaskSet<T>,
+    end: impl FnOnce() -> T + Send + 'static,
+) -> Arc<Gate> {
+    let (gate, begun) = (Arc::new(Gate::new()), Arc::new(Gate::new()));
+    let (shut, begins) = (gate.clone(), begun.clone());
+    set.spawn(move || {
+        begins.open();
+        shut.wait();
+        end()
+    });
+    begun.wait();
+    gate
+}
+
 #[test]
 fn all_results_come_once() {
     let _watchdog = watchdog();
@@ -227,15 +243,7 @@ fn panics_of_a_set_that_is_dropped_go_to_the_handler() {
     for is_early in [true, false] {
         let (pool, noted) = noting_pool(1);
         let mut set = TaskSet::<()>::new_in(&pool);
-        let gate = Arc::new(Gate::new());
-        let (shut, begun) = (gate.clone(), Arc::new(Gate::new()));
-        let begins = begun.clone();
-        set.spawn(move || {
-            begins.open();
-            shut.wait();
-            boom(9);
-        });
-        begun.wait();
+        let gate = gated(&mut set, || boom(9));
         if is_early {
             gate.open();
             pool.spawn(|| ()).join().unwrap();
@@ -261,15 +269,8 @@ fn a_handler_of_a_panic_in_a_drop_may_spawn() {
             counts.fetch_add(1, Ordering::Relaxed);
         };
         let pool = builder.panic_handler(handler).build().unwrap();
-        let (gate, begun) = (Arc::new(Gate::new()), Arc::new(Gate::new()));
-        let (shut, begins) = (gate.clone(), begun.clone());
         let mut set = TaskSet::new_in(&pool);
-        set.spawn(move || {
-            begins.open();
-            shut.wait();
-            Bomb(8)
-        });
-        begun.wait();
+        let gate = gated(&mut set, || Bomb(8));
         drop(set);
         gate.open();
         drop(pool);
@@ -341,15 +342,8 @@ fn drops_may_panic() {
     // (The only worker takes jobs from outside in their order.)
     pool.spawn(|| ()).join().unwrap();
     assert_eq!(caught(|| drop(set)), 5);
-    let (gate, begun) = (Arc::new(Gate::new()), Arc::new(Gate::new()));
-    let (shut, begins) = (gate.clone(), begun.clone());
     let mut set = TaskSet::new_in(&pool);
-    set.spawn(move || {
-        begins.open();
-        shut.wait();
-        Bomb(6)
-    });
-    begun.wait();
+    let gate = gated(&mut set, || Bomb(6));
     drop(set);
     gate.open();
     drop(pool);
