@@ -1,0 +1,155 @@
+//! What draws tiles: filch, or what one would build on rayon or on tokio alone, for comparison.
+
+mod blocking;
+mod filch;
+mod two_pools;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::tile::Tile;
+
+/// Who waits for a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A person who looks at the map.
+    Viewer,
+    /// A batch, which only wants to get done.
+    Batch,
+}
+
+/// Why a tile was not drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Too many tiles wait already.
+    Full,
+    /// The deadline came before the tile was done.
+    Late,
+    /// Drawing panicked, or the engine ended.
+    Failed(String),
+}
+
+/// A tile that is being drawn. If it is dropped, nobody wants the tile any more.
+pub type Drawing = Pin<Box<dyn Future<Output = Result<Vec<u8>, Refusal>> + Send>>;
+
+pub trait Engine: Send + Sync + 'static {
+    /// Queues a tile.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`] if too many wait.
+    fn draw(&self, tile: Tile, class: Class, deadline: Option<Instant>)
+    -> Result<Drawing, Refusal>;
+
+    fn load(&self) -> Load;
+
+    /// What a monitoring system reads, in the text format of Prometheus.
+    fn metrics(&self) -> String {
+        String::new()
+    }
+}
+
+/// What an engine has to do.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Load {
+    /// Tiles that wait: for viewers, and for a batch.
+    pub waiting: [usize; 2],
+    /// Tiles that are being drawn.
+    pub drawing: [usize; 2],
+    /// What each worker did lately, where the engine knows.
+    pub workers: Vec<Worker>,
+}
+
+/// The shares of time that a worker spent lately.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Worker {
+    pub busy: f64,
+    pub searching: f64,
+    pub parked: f64,
+}
+
+/// The engines by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    Filch,
+    /// `tokio::task::spawn_blocking`
+    Blocking,
+    /// Two thread pools of rayon's: one for viewers, one for batches
+    TwoPools,
+}
+
+/// Builds an engine of `threads` threads, or of as many as this process may use if that is 0. It
+/// has room for `queued` tiles that wait.
+///
+/// # Errors
+/// Says what the system or the engine refused.
+pub fn build(
+    kind: Kind,
+    threads: usize,
+    queued: usize,
+) -> Result<Arc<dyn Engine>, Box<dyn std::error::Error>> {
+    let threads = match threads {
+        0 => std::thread::available_parallelism()?.get(),
+        threads => threads,
+    };
+    Ok(match kind {
+        Kind::Filch => Arc::new(filch::Filch::new(threads, queued)?),
+        Kind::Blocking => Arc::new(blocking::Blocking::new(threads, queued)),
+        Kind::TwoPools => Arc::new(two_pools::TwoPools::new(threads, queued)?),
+    })
+}
+
+/// What the two others count by hand.
+#[derive(Default)]
+struct Counts {
+    waiting: [AtomicUsize; 2],
+    drawing: [AtomicUsize; 2],
+}
+
+impl Counts {
+    /// Counts one more that waits, unless there are `most` in all.
+    fn admit(&self, class: Class, most: usize) -> Result<(), Refusal> {
+        let waiting: usize = self.waiting.iter().map(|it| it.load(Ordering::Relaxed)).sum();
+        if waiting >= most {
+            return Err(Refusal::Full);
+        }
+        self.waiting[class as usize].fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Draws a tile that was admitted.
+    fn draw(
+        &self,
+        tile: Tile,
+        class: Class,
+        deadline: Option<Instant>,
+        is_gone: &AtomicBool,
+    ) -> Result<Vec<u8>, Refusal> {
+        self.waiting[class as usize].fetch_sub(1, Ordering::Relaxed);
+        self.drawing[class as usize].fetch_add(1, Ordering::Relaxed);
+        let is_late = || deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let picture = tile.draw(|| is_gone.load(Ordering::Relaxed) || is_late());
+        self.drawing[class as usize].fetch_sub(1, Ordering::Relaxed);
+        picture.ok_or(Refusal::Late)
+    }
+
+    fn load(&self) -> Load {
+        let read =
+            |counts: &[AtomicUsize; 2]| [0, 1].map(|class| counts[class].load(Ordering::Relaxed));
+        Load { waiting: read(&self.waiting), drawing: read(&self.drawing), workers: Vec::new() }
+    }
+}
+
+/// Sets its flag when it is dropped: the request that holds it is gone.
+#[derive(Default)]
+struct Gone(Arc<AtomicBool>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
