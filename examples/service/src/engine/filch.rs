@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use filch::prelude::*;
-use filch::{CancelToken, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use filch::{CancelReason, CancelToken, Priority, ThreadPool, ThreadPoolBuildError};
+use filch::{JoinError, ThreadPoolBuilder};
 
 use super::{Class, Drawing, Engine, Load, Refusal};
 use crate::tile::{SIDE, Tile, blank, png};
@@ -13,50 +14,60 @@ pub(super) struct Filch {
 }
 
 impl Filch {
-    pub(super) fn new(threads: usize, _queued: usize) -> Result<Self, ThreadPoolBuildError> {
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
+    pub(super) fn new(threads: usize, queued: usize) -> Result<Self, ThreadPoolBuildError> {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).max_queued(queued).build()?;
         Ok(Filch { pool })
     }
 }
 
-/// Draws the rows of a tile in parallel, until the token is cancelled.
-fn draw(tile: Tile, token: &CancelToken) -> Option<Vec<u8>> {
+impl Class {
+    fn priority(self) -> Priority {
+        match self {
+            Class::Viewer => Priority::High,
+            Class::Batch => Priority::Low,
+        }
+    }
+}
+
+/// Draws the rows of a tile in parallel. If the task's token is cancelled, the loop stops, and with
+/// it the task.
+fn draw(tile: Tile) -> Vec<u8> {
     let mut pixels = blank();
     pixels
         .par_chunks_mut(3 * SIDE as usize)
         .enumerate()
-        .cancel_with(token, |rows| rows.for_each(|(row, line)| tile.draw_row(row, line)))
-        .ok()?;
-    Some(png(&pixels))
-}
-
-struct CancelOnDrop(CancelToken);
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
+        .for_each(|(row, line)| tile.draw_row(row, line));
+    png(&pixels)
 }
 
 impl Engine for Filch {
     fn draw(
         &self,
         tile: Tile,
-        _class: Class,
-        _deadline: Option<Instant>,
+        class: Class,
+        deadline: Option<Instant>,
     ) -> Result<Drawing, Refusal> {
-        let token = CancelToken::new();
-        let guard = CancelOnDrop(token.clone());
-        let handle = self.pool.spawn(move || draw(tile, &token));
+        let mut token = CancelToken::new();
+        if let Some(deadline) = deadline {
+            token = token.with_deadline(deadline);
+        }
+        let task = self.pool.task().name("tile").priority(class.priority()).token(&token);
+        let task = task.try_spawn(move || draw(tile)).map_err(|_| Refusal::Full)?;
+        let gone = token.drop_guard();
         Ok(Box::pin(async move {
-            let _guard = guard;
-            match handle.await {
-                Ok(drawn) => drawn.ok_or(Refusal::Late),
-                Err(error) => Err(Refusal::Failed(error.to_string())),
-            }
+            let _gone = gone;
+            task.await.map_err(refusal)
         }))
     }
 
     fn load(&self) -> Load {
         Load::default()
+    }
+}
+
+fn refusal(error: JoinError) -> Refusal {
+    match error.reason() {
+        Some(CancelReason::Deadline) => Refusal::Late,
+        _ => Refusal::Failed(error.to_string()),
     }
 }
