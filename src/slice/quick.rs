@@ -3,7 +3,7 @@
 //! whole slice is serial, so more threads merge instead.
 
 use std::cmp::Ordering;
-use std::mem::needs_drop;
+use std::mem::{self, needs_drop};
 
 use super::divide::{Parts, Pivot, divide, divide_in_three};
 use super::numbers::sort_by_numbers;
@@ -92,12 +92,21 @@ impl<F> Quick<'_, F> {
             divide(v, &pivot, before.as_deref(), self.compare)
         };
         let depth = depth - 1;
-        // A part that is short is not worth a thief, who would take the long one for it.
-        if left.len().min(right.len()) > SHORTEST {
-            join(|| self.sort(left, before, depth), || self.sort(right, Some(pivot), depth));
+        let (mut long, mut short) = ((left, before), (right, Some(pivot)));
+        if long.0.len() < short.0.len() {
+            mem::swap(&mut long, &mut short);
+        }
+        let short_len = short.0.len();
+        let sort_long = || self.sort(long.0, long.1, depth);
+        let sort_short = || self.sort(short.0, short.1, depth);
+        // The owner keeps the longer part, since a thief has to fetch what it takes from the cache
+        // of the owner's core. Measured: with the longer part for the thief, two threads take up to
+        // a fifth more CPU time for a few distinct values. A short part is not worth a thief.
+        if short_len > SHORTEST {
+            join(sort_long, sort_short);
         } else {
-            self.sort(left, before, depth);
-            self.sort(right, Some(pivot), depth);
+            sort_long();
+            sort_short();
         }
     }
 
