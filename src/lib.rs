@@ -38,7 +38,7 @@
 mod architecture;
 #[cfg(all(test, not(loom)))]
 mod auto_traits;
-mod cancel;
+mod context;
 mod fork;
 #[cfg(not(loom))]
 pub mod graph;
@@ -66,7 +66,7 @@ mod sync;
 mod task;
 mod worker;
 
-pub use cancel::{CancelToken, Cancelled};
+pub use context::{CancelToken, Cancelled};
 pub use fork::{
     BroadcastContext, CancelOnDrop, FnContext, JoinHandle, JoinNext, Scope, ScopedJoinHandle,
     TaskSet, Yield, broadcast, completer, current_thread_has_pending_tasks, in_place_scope, join,

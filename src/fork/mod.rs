@@ -11,6 +11,8 @@ mod future;
 mod gang;
 mod handle;
 mod in_pool;
+#[cfg(all(test, not(loom)))]
+mod inherited;
 pub(crate) mod install;
 mod join;
 mod scope;

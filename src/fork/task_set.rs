@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::tickets::{NextWait, Shared, drop_all, resume_first};
+use super::tickets::{Closure, NextWait, Shared, drop_all, resume_first};
 use crate::job::outcome;
 use crate::os::generation;
 use crate::pool::{ThreadPool, with_current};
@@ -129,8 +129,9 @@ impl<T: Send + 'static> TaskSet<T> {
     {
         // First, since it may panic.
         self.registry().expect_threads_or_end();
+        let closure = Closure::new(Box::new(f));
         let mut state = self.shared.state.lock();
-        state.queue.push_back(Box::new(f));
+        state.queue.push_back(closure);
         let needs_ticket = state.needs_ticket();
         drop(state);
         if needs_ticket {

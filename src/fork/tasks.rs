@@ -15,7 +15,7 @@ use crate::task::fifo::Fifos;
 use crate::task::{Handle, Home, Kept, new_task};
 use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
-use crate::worker::{JobRef, Tag, Worker};
+use crate::worker::{ContextRef, JobRef, Tag, Worker, current_context};
 
 /// The tasks of a scope, without its lifetimes.
 pub(super) struct Tasks {
@@ -28,6 +28,8 @@ pub(super) struct Tasks {
     /// The isolation tag of the tasks under `WaitPolicy::OwnDescendants`, where it tells them from
     /// the opener's other work. Its parent is the opener's tag, which the tasks have otherwise.
     tag: Tag,
+    /// The opener's context, which the tasks have as well. The opener waits for them.
+    context: ContextRef,
     count: TaskCount,
     /// The tasks of `spawn_fifo`.
     fifos: Fifos<Worker>,
@@ -85,6 +87,7 @@ impl Tasks {
             opener: opener.map_or(ptr::null(), ptr::from_ref),
             local: AtomicPtr::new(opener.map_or(ptr::null(), ptr::from_ref).cast_mut()),
             tag: Tag::new(Worker::current().map_or(NO_TAG, Worker::tag)),
+            context: current_context(),
             count: TaskCount::new(),
             fifos: Fifos::default(),
             over: Event::new(registry.address()),
@@ -220,6 +223,12 @@ impl ScopeHome {
 }
 
 impl Home for ScopeHome {
+    #[inline]
+    fn context(self) -> ContextRef {
+        // SAFETY: the scope waits for the task.
+        unsafe { (*self.tasks).context }
+    }
+
     fn take_panic(self, payload: Payload, _: &Registry) {
         self.panics().keep(payload);
     }

@@ -72,7 +72,7 @@ use report::Cause;
 use run::{Call, Run, Task};
 use slot::Slot;
 
-use crate::cancel::CancelToken;
+use crate::context::CancelToken;
 use crate::fork::scope;
 use crate::sync::Mutex;
 

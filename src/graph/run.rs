@@ -36,7 +36,7 @@ use super::node::{Header, Limits};
 use super::plan::Plan;
 use super::report::{Cause, Outcome, TaskFailure};
 use super::timer;
-use crate::cancel::CancelToken;
+use crate::context::CancelToken;
 use crate::fork::Scope;
 use crate::job::outcome;
 use crate::os::clock::ticks;

@@ -15,7 +15,7 @@ use super::ends::{find, reduce, tries};
 use super::plumbing::{LoopSettings, UnindexedConsumer};
 use super::tries::Try;
 use crate::ThreadPool;
-use crate::cancel::{CancelToken, Cancelled};
+use crate::context::{CancelToken, Cancelled};
 
 /// A parallel iterator: all threads of the current pool work on its items.
 ///

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{BoxError, Kind};
 use super::stats::{PipelineStats, StageKind, StageStats};
-use crate::cancel::CancelToken;
+use crate::context::CancelToken;
 use crate::fork::{Scope, scope};
 use crate::job::outcome;
 use crate::os::clock::ticks;

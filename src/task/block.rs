@@ -11,12 +11,15 @@ use super::waiting::take_waiting;
 use crate::job::outcome::{self, Payload};
 use crate::sync::slab;
 use crate::worker::shared::Registry;
-use crate::worker::{Execute, JobRef, Worker};
+use crate::worker::{ContextRef, Execute, JobRef, Worker};
 
 pub(super) type TaskHead = head::TaskHead<Worker>;
 
 /// The scope or pool that a task belongs to.
 pub(crate) trait Home: Copy {
+    /// The context of the task, which is alive until `task_ended` is called.
+    fn context(self) -> ContextRef;
+
     /// Takes a panic that no handle can ask for.
     fn take_panic(self, payload: Payload, registry: &Registry);
 
@@ -152,7 +155,8 @@ where
         unsafe { Self::free(this.cast()) };
         worker.count_task();
         // The value is dropped inside, so that a panic of its drop counts as the task's.
-        if let Err(payload) = worker.run_users(|| drop(closure())) {
+        let run = || worker.run_users(|| drop(closure()));
+        if let Err(payload) = worker.under(home.context(), run) {
             home.take_panic(payload, worker.registry());
         }
         home.task_ended(worker);
@@ -239,13 +243,11 @@ where
         // SAFETY: only the thread that has claimed the task reads the closure, once.
         let closure = unsafe { Self::take_closure(this) };
         worker.count_task();
-        let ended = match worker.run_users(closure) {
+        // SAFETY: as in `execute_joinable`.
+        let home = unsafe { (*this.as_ptr()).home };
+        let ended = match worker.under(home.context(), || worker.run_users(closure)) {
             Ok(value) => Ended::Value(value),
-            Err(payload) => {
-                // SAFETY: as in `execute_joinable`.
-                let home = unsafe { (*this.as_ptr()).home };
-                Ended::Panic(home.keep_panic(payload, worker.registry()))
-            }
+            Err(payload) => Ended::Panic(home.keep_panic(payload, worker.registry())),
         };
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
         unsafe { Self::put_ended(this, ended) };

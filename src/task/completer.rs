@@ -20,7 +20,7 @@ use crate::latch::EXTERNAL;
 use crate::sim;
 use crate::sync::slab;
 use crate::worker::shared::Registry;
-use crate::worker::{Header, Worker};
+use crate::worker::{ContextRef, Header, Worker};
 
 /// The right to complete a [`JoinHandle`](crate::JoinHandle): see [`completer`](crate::completer).
 pub struct Completer<T> {
@@ -139,6 +139,10 @@ impl<T> fmt::Debug for Completer<T> {
 struct Nowhere;
 
 impl Home for Nowhere {
+    fn context(self) -> ContextRef {
+        ptr::null()
+    }
+
     fn take_panic(self, _: Payload, _: &Registry) {
         unreachable!("it has no closure");
     }

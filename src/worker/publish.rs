@@ -80,7 +80,7 @@ impl Worker {
 
     pub(super) fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
         // SAFETY: the queue calls this for forks of this worker that no other thread has seen.
-        unsafe { JoinHeader::publish(job, self.tag()) }
+        unsafe { JoinHeader::publish(job, self.tag(), self.context()) }
     }
 
     /// Queues a task at this worker, and wakes another worker for it if none is searching.

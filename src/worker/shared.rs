@@ -18,6 +18,7 @@ use super::handlers::Handlers;
 use super::settings::{Settings, TaskOrder};
 use super::stack::InPlace;
 use super::threads::Threads;
+use crate::context::Context;
 use crate::job::{self, NO_TAG, join};
 use crate::latch::Awaited;
 use crate::os;
@@ -25,7 +26,7 @@ use crate::os::generation::Generation;
 use crate::queue::{self, ForkQueue, Injector, TaskQueue};
 use crate::sim::Simulation;
 use crate::sleep::{Event, HasSleep, Sleep};
-use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 
 /// The most forks that a worker keeps public for thieves.
@@ -66,6 +67,8 @@ pub(crate) struct Worker {
     /// The isolation tag of the job that runs: see `job::Header`. Written by the core's holder,
     /// read also by a thief that forces.
     pub(super) tag: AtomicUsize,
+    /// The context of the job that runs, or null: see `ambient.rs`. Read and written like `tag`.
+    pub(super) context: AtomicPtr<Context>,
     /// How many jobs are on the stack, and what the innermost wait is for (`Awaited::to_code`).
     pub(super) jobs: AtomicU32,
     pub(super) waits_for: AtomicU32,
@@ -170,6 +173,7 @@ impl Worker {
             registry,
             index,
             tag: AtomicUsize::new(NO_TAG),
+            context: AtomicPtr::new(ptr::null_mut()),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
             is_lent: AtomicU32::new(0),
