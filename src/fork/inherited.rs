@@ -88,6 +88,15 @@ fn each_kind(one: &ThreadPool, other: &ThreadPool) {
         result.unwrap();
     }
     let _ = one.gang(1, |_| expect("a"));
+    one.install(|| {
+        crate::blocking(|| {
+            expect("a");
+            one.spawn(|| expect("a")).join().unwrap();
+            under(Some(&named("d")), || one.install(|| expect("d")));
+            expect("a");
+        });
+        expect("a");
+    });
     #[cfg(feature = "futures")]
     {
         let future = one.spawn_future(async {

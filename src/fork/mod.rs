@@ -3,6 +3,7 @@
 
 #[cfg(any(feature = "futures", all(test, loom)))]
 mod block_on;
+mod blocking;
 mod broadcast;
 mod completer;
 #[cfg(feature = "futures")]
@@ -23,6 +24,7 @@ mod tickets;
 
 #[cfg(feature = "futures")]
 pub use block_on::block_on;
+pub use blocking::blocking;
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
 pub use completer::completer;

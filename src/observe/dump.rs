@@ -7,6 +7,7 @@ use std::fmt;
 #[cfg(feature = "deterministic")]
 use std::sync::Arc;
 use std::sync::Weak;
+use std::time::Duration;
 
 use crate::job::outcome;
 use crate::latch::Awaited;
@@ -26,6 +27,7 @@ use crate::worker::shared::Registry;
 ///   `blocked` in a wait, or in a `restricted` wait, which may run only some jobs;
 /// - how many threads are `off its core`: they wait, for something or for the core (see
 ///   [`WaitPolicy`](crate::WaitPolicy));
+/// - which threads are blocked in [`blocking`](crate::blocking()), and for how long;
 /// - how many jobs are on its stack, and what the innermost wait is for: a `fork` (and the worker
 ///   that has it), a `scope`, a `task`, or `another pool`;
 /// - what is queued there: forks `hidden` from thieves and `public` ones, spawned `tasks`,
@@ -62,6 +64,9 @@ struct Core {
     jobs: u32,
     waits_for: Option<Awaited>,
     off: u32,
+    /// For how long calls of `blocking` have been blocked: those without the core, and those that
+    /// have kept it.
+    blocked: [Vec<Duration>; 2],
     hidden: usize,
     public: usize,
     tasks: usize,
@@ -175,6 +180,7 @@ impl Core {
             jobs: worker.jobs_on_stack(),
             waits_for: worker.waits_for(),
             off: worker.threads_off(),
+            blocked: worker.sleep().in_blocking(worker.index()).unwrap_or_default(),
             hidden,
             public,
             tasks,
@@ -253,6 +259,11 @@ impl fmt::Display for Core {
         }
         if self.off > 0 {
             write!(f, "; {} threads off its core", self.off)?;
+        }
+        for (times, place) in self.blocked.iter().zip(["off its core", "on its core"]) {
+            if !times.is_empty() {
+                write!(f, "; {} blocked in `blocking` {place}, for {times:.1?}", times.len())?;
+            }
         }
         write!(
             f,

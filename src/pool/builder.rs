@@ -15,8 +15,11 @@ use crate::worker::shared::Registry;
 /// Any two-digit prime would do.)
 const INJECTOR_INTERVAL: u32 = 61;
 
-/// The default limit of spare threads. (A guess.)
+/// The default limit of spare threads for waits. (A guess.)
 const MAX_SPARE_THREADS: usize = 64;
+
+/// The default limit of spare threads for `blocking`. (Tokio's number for its blocking threads.)
+const MAX_BLOCKING_THREADS: usize = 512;
 
 /// The default turn limit: long for a step of a test, short for a person.
 const TURN_LIMIT: Duration = Duration::from_secs(10);
@@ -61,6 +64,7 @@ impl Default for ThreadPoolBuilder {
                 lends_cores: false,
                 stack_size: None,
                 max_spare_threads: MAX_SPARE_THREADS,
+                max_blocking_threads: MAX_BLOCKING_THREADS,
                 simulation: None,
             },
             has_wait_policy: false,
@@ -276,6 +280,17 @@ impl ThreadPoolBuilder {
         self
     }
 
+    /// Sets how many spare threads the pool starts at most for [`blocking`](crate::blocking()), in
+    /// addition to [`max_spare_threads`](Self::max_spare_threads). So at most that many calls of
+    /// `blocking`, and one of each worker, run at a time. The default is 512.
+    ///
+    /// A call for which there is no spare thread keeps its core. With 0, each call does. A [spawn
+    /// handler](Self::spawn_handler) implies 0.
+    pub fn max_blocking_threads(mut self, threads: usize) -> Self {
+        self.settings.max_blocking_threads = threads;
+        self
+    }
+
     /// Sets what a worker runs while it waits: see [`WaitPolicy`].
     pub fn wait_policy(mut self, policy: WaitPolicy) -> Self {
         self.settings.wait_policy = policy;
@@ -398,6 +413,7 @@ impl fmt::Debug for ThreadPoolBuilder {
             .field("task_order", &self.settings.task_order)
             .field("lend_seats", &self.lends_cores())
             .field("max_spare_threads", &self.settings.max_spare_threads)
+            .field("max_blocking_threads", &self.settings.max_blocking_threads)
             .finish_non_exhaustive()
     }
 }

@@ -124,7 +124,7 @@ impl Drop for ThreadPool {
             member::run_what_is_left(&self.registry);
         }
         let waits = self.waits && !self.registry.has_member();
-        let on_worker = self.registry.current_worker().is_some();
+        let on_worker = self.registry.current_worker().is_some() || self.registry.is_blocked_here();
         if !waits || on_worker || self.registry.is_away_from_home() {
             return;
         }

@@ -26,6 +26,11 @@ thread_local! {
     static OUTSIDE: cell::Cell<ContextRef> = const { cell::Cell::new(ptr::null()) };
 }
 
+/// Sets the context of the calling thread for while it acts as no worker. Returns the one before.
+pub(super) fn replace_outside(context: ContextRef) -> ContextRef {
+    OUTSIDE.replace(context)
+}
+
 /// The current context. It stays valid while the caller's frame exists, unless a callee changes it.
 #[inline]
 pub(crate) fn current_context() -> ContextRef {

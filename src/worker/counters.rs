@@ -55,10 +55,18 @@ pub struct Counters {
     /// The counters of each worker, in the order of their indices.
     pub workers: Vec<WorkerCounters>,
     /// How many spare threads the pool has started, which end with it: see
-    /// [`WaitPolicy`](crate::WaitPolicy).
+    /// [`WaitPolicy`](crate::WaitPolicy) and [`blocking`](crate::blocking()).
     pub spare_threads: usize,
-    /// How many threads have handed off their core in a wait, and do not have it back.
+    /// How many threads have handed off their core, in a wait or in [`blocking`](crate::blocking()),
+    /// and do not have it back.
     pub threads_off_core: usize,
+    /// How many calls of [`blocking`](crate::blocking()) workers are in.
+    pub threads_blocking: usize,
+    /// How many calls of [`blocking`](crate::blocking()) workers have begun.
+    pub blocking_calls: usize,
+    /// How many of these have kept the core, because there was no spare thread, or by the pool's
+    /// settings.
+    pub blocking_calls_on_core: usize,
 }
 
 impl Counters {

@@ -30,7 +30,7 @@ use super::shared::Registry;
 use super::threads::Threads;
 use crate::os::thread::Thread;
 use crate::sim::Simulation;
-use crate::sleep::Event;
+use crate::sleep::{Event, SpareFor};
 use crate::sync::{Ordering, fence};
 
 impl Registry {
@@ -211,12 +211,16 @@ impl Registry {
     pub(crate) fn start_within_cap(
         &self,
         index: usize,
+        purpose: SpareFor,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        let most = self.settings.max_spare_threads;
+        let (most, count) = match purpose {
+            SpareFor::Waits => (self.settings.max_spare_threads, &self.spare_threads),
+            SpareFor::Blocking => (self.settings.max_blocking_threads, &self.blocking.threads),
+        };
         let one_more = |count| (count < most).then_some(count + 1);
         // Relaxed: it publishes nothing but the number.
-        let (relaxed, count) = (Ordering::Relaxed, &self.spare_threads);
+        let relaxed = Ordering::Relaxed;
         count.fetch_update(relaxed, relaxed, one_more).map_err(|_| io::ErrorKind::QuotaExceeded)?;
         let started = self.start_thread(self.name(index), body);
         let started = started.inspect_err(|_| _ = count.fetch_sub(1, relaxed))?;
@@ -226,11 +230,22 @@ impl Registry {
 
     /// The number of spare threads.
     pub(crate) fn spare_threads(&self) -> usize {
-        self.spare_threads.load(Ordering::Relaxed)
+        self.spare_threads.load(Ordering::Relaxed) + self.blocking.threads.load(Ordering::Relaxed)
     }
 
     pub(crate) fn take_spare_threads(&self) -> Vec<Thread> {
         std::mem::take(&mut self.threads.lock().spare)
+    }
+
+    /// Counts a call of a closure that may block, which `keeps` the core or not.
+    pub(crate) fn count_blocking(&self, keeps: bool) {
+        self.blocking.calls.fetch_add(1, Ordering::Relaxed);
+        self.blocking.calls_on_core.fetch_add(keeps.into(), Ordering::Relaxed);
+        self.blocking.now.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_end_of_blocking(&self) {
+        self.blocking.now.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts a wait that keeps its core because there is no spare thread, or the end of such a

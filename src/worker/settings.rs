@@ -73,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) stack_size: Option<usize>,
     /// The most spare threads that the pool starts. With 0 there are no further stacks.
     pub(crate) max_spare_threads: usize,
+    /// The most spare threads that the pool starts for `blocking`.
+    pub(crate) max_blocking_threads: usize,
     /// The simulation of a deterministic pool.
     pub(crate) simulation: Option<Simulation>,
 }

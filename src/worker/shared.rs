@@ -107,6 +107,18 @@ unsafe impl Sync for Worker {}
 // SAFETY: nothing in a worker depends on the thread that made it.
 unsafe impl Send for Worker {}
 
+/// What is counted of the calls of `blocking`.
+#[derive(Default)]
+pub(super) struct BlockingCounts {
+    /// How many spare threads were started for them.
+    pub(super) threads: PlainUsize,
+    /// How many there were, and how many of these kept their core.
+    pub(super) calls: PlainUsize,
+    pub(super) calls_on_core: PlainUsize,
+    /// How many there are at the moment.
+    pub(super) now: PlainUsize,
+}
+
 /// What the workers of a pool share. It lives as long as one of them.
 pub(crate) struct Registry {
     pub(super) workers: Box<[CachePadded<Worker>]>,
@@ -136,8 +148,9 @@ pub(crate) struct Registry {
     pub(super) threads: Mutex<Threads>,
     /// How many waits keep their cores since there is no spare thread.
     pub(super) refused_hand_offs: PlainUsize,
-    /// How many spare threads were started.
+    /// How many spare threads were started for waits.
     pub(super) spare_threads: PlainUsize,
+    pub(super) blocking: BlockingCounts,
     /// Whether a caller from outside has waited long for a job in the injector.
     pub(super) is_late: CachePadded<AtomicBool>,
     pub(super) callers: CachePadded<Callers>,
@@ -291,6 +304,7 @@ impl Registry {
             threads: Mutex::new(Threads::default()),
             refused_hand_offs: PlainUsize::new(0),
             spare_threads: PlainUsize::new(0),
+            blocking: BlockingCounts::default(),
             is_late: CachePadded::new(AtomicBool::new(false)),
             callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr().addr()),
@@ -343,6 +357,9 @@ impl Registry {
             workers: self.workers.iter().map(|worker| worker.snapshot()).collect(),
             spare_threads: self.spare_threads(),
             threads_off_core: self.workers.iter().map(|worker| worker.threads_off() as usize).sum(),
+            threads_blocking: self.blocking.now.load(Ordering::Relaxed),
+            blocking_calls: self.blocking.calls.load(Ordering::Relaxed),
+            blocking_calls_on_core: self.blocking.calls_on_core.load(Ordering::Relaxed),
         }
     }
 

@@ -192,8 +192,8 @@ impl Worker {
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
-    /// Runs a job from the injector if a caller from outside has waited for long. Long work calls
-    /// this now and then.
+    /// Makes way for a thread that wants the core back, and runs a job from the injector, if such a
+    /// thread or a caller from outside has waited for long. Long work calls this now and then.
     #[inline]
     pub(crate) fn serve_late_callers(&self) {
         if self.registry().is_late() {
@@ -204,6 +204,7 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn serve_late_caller(&self) {
+        outcome::run_or_abort(|| self.make_way());
         // The job must not run on top of a task that it may wait for.
         if !self.may_run_any_task() || self.jobs_on_stack() > MOST_FOREIGN {
             return;

@@ -5,6 +5,7 @@ mod common;
 #[path = "../common/program.rs"]
 mod program;
 
+mod blocking;
 mod broadcast;
 mod completer;
 mod handles;

@@ -55,6 +55,7 @@ impl Pool {
             lends_cores: true,
             stack_size: None,
             max_spare_threads: most,
+            max_blocking_threads: most,
             simulation: None,
         };
         let registry = Registry::new(workers, Handlers::default(), settings);
