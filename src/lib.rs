@@ -66,12 +66,12 @@ mod sync;
 mod task;
 mod worker;
 
-pub use context::{CancelToken, Cancelled};
+pub use context::{CancelReason, CancelToken, Cancelled};
 pub use fork::{
     BroadcastContext, CancelOnDrop, FnContext, JoinHandle, JoinNext, Scope, ScopedJoinHandle,
-    TaskSet, Yield, blocking, broadcast, completer, current_thread_has_pending_tasks,
-    in_place_scope, join, join_context, scope, spawn, spawn_broadcast, spawn_fifo, yield_local,
-    yield_now,
+    TaskSet, Yield, blocking, broadcast, check_cancelled, completer,
+    current_thread_has_pending_tasks, in_place_scope, is_cancelled, join, join_context, scope,
+    scope_with, spawn, spawn_broadcast, spawn_fifo, yield_local, yield_now,
 };
 #[cfg(feature = "futures")]
 pub use fork::{FutureHandle, block_on, spawn_future};

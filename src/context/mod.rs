@@ -6,11 +6,15 @@
 //! that pointer is null.
 #![deny(unsafe_code)]
 
+#[cfg(all(test, loom))]
+mod models;
 mod token;
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
-pub use token::{CancelToken, Cancelled};
+use crate::job::outcome::Payload;
+pub use token::{CancelReason, CancelToken, Cancelled};
 
 /// What tasks and forks inherit, besides their isolation tag.
 #[derive(Clone, Default)]
@@ -19,4 +23,39 @@ pub(crate) struct Context {
     pub(crate) token: Option<CancelToken>,
     /// The name of the innermost named task.
     pub(crate) name: Option<Arc<str>>,
+}
+
+impl Context {
+    /// Returns the reason if the token is cancelled.
+    pub(crate) fn cancelled(&self) -> Option<CancelReason> {
+        self.token.as_ref()?.reason()
+    }
+}
+
+/// Whether work may be stopped by unwinding.
+pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");
+
+/// What unwinds, instead of a panic, from work that was stopped to the region whose token was
+/// cancelled. No panic hook and no panic handler sees it.
+pub(crate) struct Stop(CancelReason);
+
+impl Stop {
+    /// Unwinds. Must not be called while the thread unwinds.
+    #[cold]
+    pub(crate) fn unwind(reason: CancelReason) -> ! {
+        resume_unwind(Box::new(Stop(reason)))
+    }
+
+    /// Unwinds if `token` is cancelled.
+    #[inline]
+    pub(crate) fn check(token: Option<&CancelToken>) {
+        if let Some(reason) = token.and_then(CancelToken::reason) {
+            Stop::unwind(reason);
+        }
+    }
+
+    /// The reason, if this is no panic. Else returns the panic.
+    pub(crate) fn reason(payload: Payload) -> Result<CancelReason, Payload> {
+        payload.downcast().map(|stop: Box<Stop>| stop.0)
+    }
 }

@@ -148,7 +148,7 @@ unsafe impl Sync for Panic {}
 impl Panic {
     fn into_error(mut self) -> JoinError {
         match self.payload.take() {
-            Some(payload) => JoinError::panicked(payload),
+            Some(payload) => JoinError::unwound(payload),
             None => unreachable!("it is taken once"),
         }
     }

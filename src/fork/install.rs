@@ -29,7 +29,9 @@ use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
 use crate::worker::callers::Length;
 use crate::worker::shared::Registry;
-use crate::worker::{Acting, ContextRef, Execute, Header, JobRef, Worker, current_context};
+use crate::worker::{
+    Acting, ContextRef, Execute, Header, JobRef, Worker, current_context, inherited_context,
+};
 
 /// After this long, and then at this interval, a caller from outside asks again for its job to
 /// begin.
@@ -125,7 +127,7 @@ where
         result: UnsafeCell::new(None),
         stage: AtomicU32::new(QUEUED),
         done: Event::new(registry.address()),
-        context: current_context(),
+        context: inherited_context(),
     };
     job.header.set_tag(caller.map_or(NO_TAG, Worker::tag));
     // SAFETY: the header is the first field; this frame lives until the job is done, since a panic

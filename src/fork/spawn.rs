@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::handle::JoinHandle;
-use crate::context::Context;
+use crate::context::{CancelReason, Context};
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::pool::with_current;
@@ -14,12 +14,12 @@ use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, Worker, current_context, share_current};
 
 /// The home of tasks that are in no scope: the pool. Has a reference to the task's context, which
-/// the end of the task releases.
+/// the end of the task releases. If not `DROPS`, the task runs even if its token is cancelled.
 #[derive(Clone, Copy)]
-pub(super) struct PoolHome(ContextRef);
+pub(super) struct PoolHome<const DROPS: bool = true>(ContextRef);
 
 // SAFETY: contexts may be shared and sent.
-unsafe impl Send for PoolHome {}
+unsafe impl<const DROPS: bool> Send for PoolHome<DROPS> {}
 
 impl PoolHome {
     /// The home of one task, which inherits the current context.
@@ -33,6 +33,11 @@ impl PoolHome {
     pub(super) fn of(context: Option<Arc<Context>>) -> Self {
         PoolHome(context.map_or(ptr::null(), Arc::into_raw))
     }
+
+    /// The home of a task that runs in any case.
+    pub(super) fn not_dropping(self) -> PoolHome<false> {
+        PoolHome(self.0)
+    }
 }
 
 /// Releases a reference to a context.
@@ -44,11 +49,20 @@ fn release(context: ContextRef) {
     outcome::discard(context);
 }
 
-impl Home for PoolHome {
+impl<const DROPS: bool> Home for PoolHome<DROPS> {
     #[inline]
     fn context(self) -> ContextRef {
         self.0
     }
+
+    #[inline]
+    fn is_cancelled(self) -> Option<CancelReason> {
+        // SAFETY: the task has not ended.
+        let context = unsafe { self.0.as_ref() }?;
+        if DROPS { context.cancelled() } else { None }
+    }
+
+    fn task_stopped(self, _: CancelReason) {}
 
     fn take_panic(self, payload: Payload, registry: &Registry) {
         registry.handlers().take_panic(payload);

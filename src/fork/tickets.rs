@@ -148,10 +148,17 @@ impl<T: Send + 'static> Shared<T> {
         let tag = Tag::new(self.tag.address());
         let Closure { run, context } = closure;
         let pointer = context.as_ref().map_or(ptr::null(), Arc::as_ptr);
-        let run = || worker.under(pointer, || worker.run_users(run));
-        let result = worker.within(tag.address(), run);
+        let result = match context.as_ref().and_then(|context| context.cancelled()) {
+            None => worker.within(tag.address(), || {
+                worker.under(pointer, || worker.run_users(run).map_err(JoinError::unwound))
+            }),
+            Some(reason) => match worker.run_users(|| drop(run)) {
+                Ok(()) => Err(JoinError::cancelled(reason)),
+                Err(payload) => Err(JoinError::unwound(payload)),
+            },
+        };
         outcome::discard(context);
-        self.end(worker, result.map_err(JoinError::panicked));
+        self.end(worker, result);
     }
 
     /// Notes a result, and wakes the set's owner.

@@ -13,6 +13,7 @@
 use std::cell;
 use std::ptr;
 use std::sync::Arc;
+use std::thread;
 
 use super::Worker;
 use crate::context::Context;
@@ -35,6 +36,18 @@ pub(super) fn replace_outside(context: ContextRef) -> ContextRef {
 #[inline]
 pub(crate) fn current_context() -> ContextRef {
     Worker::current().map_or_else(|| OUTSIDE.get(), Worker::context)
+}
+
+/// The current context, for work on other threads that the caller waits for. A thread that unwinds
+/// gives them none: were that work stopped, a destructor would panic during the unwinding.
+#[inline]
+pub(crate) fn inherited_context() -> ContextRef {
+    without_if_unwinding(current_context())
+}
+
+#[inline]
+fn without_if_unwinding(context: ContextRef) -> ContextRef {
+    if !context.is_null() && thread::panicking() { ptr::null() } else { context }
 }
 
 /// Calls `op` with the current context.
@@ -95,9 +108,15 @@ impl Drop for Entered {
 
 impl Worker {
     /// The context of what this worker runs.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn context(&self) -> ContextRef {
         self.context.load(Ordering::Relaxed)
+    }
+
+    /// The context for forks that this worker itself publishes.
+    #[inline]
+    pub(super) fn inherited_context(&self) -> ContextRef {
+        without_if_unwinding(self.context())
     }
 
     /// Calls `op` under `context`. `op` must not unwind.

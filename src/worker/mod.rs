@@ -33,6 +33,8 @@ mod wake;
 #[cfg(all(test, not(loom)))]
 mod width;
 
-pub(crate) use ambient::{ContextRef, current_context, share_current, under, with_current_context};
+pub(crate) use ambient::{
+    ContextRef, current_context, inherited_context, share_current, under, with_current_context,
+};
 pub(crate) use current::{Acting, current, is_simulated};
 pub(crate) use shared::{Current, Execute, Header, JobRef, JoinHeader, Tag, Worker};
