@@ -132,7 +132,7 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 
 // Pools and tasks.
 exactly! { ALL;
-    BroadcastContext, BuildErrorKind, CancelToken, Cancelled, Counters, Dump, FnContext, JoinError,
+    BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, Dump, FnContext, JoinError,
     Scope<'static, 'static>, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
     WorkerCounters, Yield,
 }
