@@ -31,8 +31,10 @@ pub fn rows() -> Vec<Row> {
             rows.push(pipeline(stages, items, micros));
         }
     }
-    rows.push(empty_gang());
-    rows.push(barrier());
+    for members in [2, 8] {
+        rows.push(empty_gang(members));
+        rows.push(barrier(members));
+    }
     rows
 }
 
@@ -195,54 +197,58 @@ fn by_threads(stages: usize, items: usize, spins: u32) {
 
 // ---- Gangs ----
 
-fn empty_gang() -> Row {
-    let pool = pool(2);
-    let run = move || best(1000, || pool.install(|| (0..1000).for_each(|_| empty(2))));
-    let threads = || {
-        best(50, || {
-            (0..50).for_each(|_| {
-                thread::scope(|s| {
-                    s.spawn(|| black_box(1));
-                    black_box(1);
-                });
-            });
-        })
+fn gang_arguments(what: &str, members: usize, steps: usize) -> Vec<String> {
+    let arguments = ["gang", what, &members.to_string(), &steps.to_string(), &REPEATS.to_string()];
+    arguments.map(String::from).to_vec()
+}
+
+/// Gangs that do nothing, one after the other. OpenMP's are parallel regions.
+fn empty_gang(members: usize) -> Row {
+    const GANGS: usize = 1000;
+    let pool = pool(members);
+    let empty = move || {
+        let ran = filch::gang(members, |member| black_box(member.index())).expect("small enough");
+        assert_eq!(ran.len(), members);
     };
+    let run = move || best(GANGS, || pool.install(|| (0..GANGS).for_each(|_| empty())));
+    let team = move || {
+        thread::scope(|s| {
+            (1..members).for_each(|index| _ = s.spawn(move || black_box(index)));
+            black_box(0);
+        });
+    };
+    let threads = move || best(50, || (0..50).for_each(|_| team()));
     Row {
-        name: "empty gang".into(),
-        threads: 2,
+        name: format!("empty gang of {members}"),
+        threads: members,
         runs: vec![("filch", Box::new(run)), ("std threads", Box::new(threads))],
-        arguments: Vec::new(),
+        arguments: gang_arguments("empty", members, GANGS),
     }
 }
 
-fn empty(members: usize) {
-    let ran = filch::gang(members, |member| black_box(member.index())).expect("small enough");
-    assert_eq!(ran.len(), members);
-}
-
-fn barrier() -> Row {
-    const STEPS: usize = 10_000;
-    let pool = pool(2);
+fn barrier(members: usize) -> Row {
+    let steps = if members > 2 { 1000 } else { 10_000 };
+    let pool = pool(members);
     let run = move || {
-        best(STEPS, || {
-            pool.gang(2, |member| (0..STEPS).for_each(|_| member.barrier())).expect("small enough");
+        best(steps, || {
+            let wait = |member: &mut filch::Member<'_>| (0..steps).for_each(|_| member.barrier());
+            pool.gang(members, wait).expect("small enough");
         })
     };
-    let threads = || {
-        best(STEPS, || {
-            let barrier = Barrier::new(2);
+    let threads = move || {
+        best(steps, || {
+            let barrier = Barrier::new(members);
+            let wait = || (0..steps).for_each(|_| _ = barrier.wait());
             thread::scope(|s| {
-                let wait = || (0..STEPS).for_each(|_| _ = barrier.wait());
-                s.spawn(wait);
+                (1..members).for_each(|_| _ = s.spawn(wait));
                 wait();
             });
         })
     };
     Row {
-        name: "barrier of a gang".into(),
-        threads: 2,
+        name: format!("barrier of a gang of {members}"),
+        threads: members,
         runs: vec![("filch", Box::new(run)), ("std::sync::Barrier", Box::new(threads))],
-        arguments: Vec::new(),
+        arguments: gang_arguments("barrier", members, steps),
     }
 }

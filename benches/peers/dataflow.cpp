@@ -1,7 +1,9 @@
-// The graphs and pipelines of benches/dataflow in OpenMP and oneTBB.
+// The graphs, pipelines and gangs of benches/dataflow in OpenMP and oneTBB.
 //   peer graph SHAPE NODES SPINS THREADS REPEATS
 //   peer pipeline STAGES ITEMS SPINS THREADS REPEATS
-// Prints a line for each library: its name and the best time of a task or an item, in nanoseconds.
+//   peer gang empty|barrier MEMBERS STEPS REPEATS
+// Prints a line for each library: its name and the best time of a task, an item or a step, in
+// nanoseconds.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -60,7 +62,34 @@ static double best_of(int repeats, long operations, const std::function<void()> 
     return best;
 }
 
+#ifndef WITH_TBB
+// Parallel regions that do nothing, or barriers in one region.
+static double gang(const char *what, int members, int steps, int repeats) {
+    omp_set_num_threads(members);
+    if (!strcmp(what, "empty")) {
+        return best_of(repeats, steps, [&] {
+            for (int i = 0; i < steps; i++) {
+#pragma omp parallel
+                asm volatile("" ::: "memory");
+            }
+        });
+    }
+    return best_of(repeats, steps, [&] {
+#pragma omp parallel
+        for (int i = 0; i < steps; i++) {
+#pragma omp barrier
+        }
+    });
+}
+#endif
+
 int main(int argc, char **argv) {
+    if (argc == 6 && !strcmp(argv[1], "gang")) {
+#ifndef WITH_TBB
+        printf("OpenMP %f\n", gang(argv[2], atoi(argv[3]), atoi(argv[4]), atoi(argv[5])));
+#endif
+        return 0;
+    }
     if (argc != 7) return 1;
     int spins = atoi(argv[4]), threads = atoi(argv[5]), repeats = atoi(argv[6]);
     if (!strcmp(argv[1], "graph")) {

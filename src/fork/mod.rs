@@ -1,6 +1,8 @@
 //! The entries of the crate: `join`, `scope`, `spawn`, `broadcast`, `install`.
 #![allow(unsafe_code)]
 
+#[cfg(any(not(loom), test))]
+mod barrier;
 #[cfg(any(feature = "futures", all(test, loom)))]
 mod block_on;
 mod blocking;

@@ -14,7 +14,6 @@ use crate::sleep::Event;
 use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 use crate::task::{Handle, Home, Kept, new_task};
-use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, JobRef, Tag, Worker, inherited_context};
 
@@ -26,8 +25,7 @@ pub(super) struct Tasks {
     /// The opener; null once the thread that opened the scope has handed off its core in the wait
     /// for the scope's end. The thread that acts as this worker uses the local part of `count`.
     local: AtomicPtr<Worker>,
-    /// The isolation tag of the tasks under `WaitPolicy::OwnDescendants`, where it tells them from
-    /// the opener's other work. Its parent is the opener's tag, which the tasks have otherwise.
+    /// See `Registry::tag_of_tasks`.
     tag: Tag,
     /// The opener's context, which the tasks have as well. The opener waits for them.
     context: ContextRef,
@@ -185,10 +183,7 @@ impl Tasks {
     }
 
     fn tag(&self) -> usize {
-        match self.registry().settings().wait_policy {
-            WaitPolicy::AnyWork => self.tag.parent(),
-            WaitPolicy::OwnDescendants => self.tag.address(),
-        }
+        self.registry().tag_of_tasks(&self.tag)
     }
 
     /// Waits until all tasks have ended.

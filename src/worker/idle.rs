@@ -122,7 +122,7 @@ impl Worker {
             if round >= rounds && !self.sees_hidden() {
                 break;
             }
-            pause(round, || false);
+            pause(round, || self.has_own_work());
             let is_over = self.sees_work() || self.sleep().is_lent(self.index) || self.is_wanted();
             if is_over || SILENCE.contains(&round) && self.sees_silent() {
                 return Seen::Work;

@@ -43,7 +43,7 @@ impl Worker {
     }
 
     /// Publishes all private forks, before the worker runs other work on top of them.
-    pub(super) fn flush_forks(&self) {
+    pub(crate) fn flush_forks(&self) {
         let published = self.forks.flush(|job| self.publish(job));
         self.published_forks(published);
     }
@@ -149,6 +149,10 @@ impl Worker {
 
     /// Whether tasks or pinned jobs are queued here.
     pub(crate) fn has_own_work(&self) -> bool {
-        !self.tasks.is_empty() || !self.pinned.is_empty()
+        !self.tasks.is_empty() || self.has_pinned()
+    }
+
+    pub(crate) fn has_pinned(&self) -> bool {
+        !self.pinned.is_empty()
     }
 }

@@ -15,7 +15,7 @@ use super::attached::Attached;
 use super::callers::Callers;
 use super::counters::{Counters, LiveCounters, WorkerCounters};
 use super::handlers::Handlers;
-use super::settings::{Settings, TaskOrder};
+use super::settings::{Settings, TaskOrder, WaitPolicy};
 use super::stack::InPlace;
 use super::threads::Threads;
 use crate::context::Context;
@@ -350,6 +350,16 @@ impl Registry {
     #[inline]
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The isolation tag of the jobs for which one wait is made. `tag` is for
+    /// `WaitPolicy::OwnDescendants`, where it tells them from the waiter's other work. Its parent is
+    /// the waiter's tag, which the jobs have otherwise.
+    pub(crate) fn tag_of_tasks(&self, tag: &Tag) -> usize {
+        match self.settings.wait_policy {
+            WaitPolicy::AnyWork => tag.parent(),
+            WaitPolicy::OwnDescendants => tag.address(),
+        }
     }
 
     pub(crate) fn counters(&self) -> Counters {
