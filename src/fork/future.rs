@@ -19,8 +19,8 @@ use async_task::{Runnable, ScheduleInfo, WithInfo};
 use super::completer::completer;
 use super::handle::JoinHandle;
 use super::spawn::PoolHome;
-use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, Priority};
 use crate::os::generation;
 use crate::pool::{ThreadPool, with_current};
 use crate::task::{JoinError, new_task};
@@ -87,7 +87,8 @@ where
     let (pool, number) = (registry.downgrade(), registry.attached().reserve());
     let ending = Ending(Attachment { pool: pool.clone(), number });
     let pools = pool.clone();
-    let schedule = WithInfo(move |runnable, info| queue_poll(&pools, runnable, info));
+    let priority = Worker::current().map_or(Priority::Normal, Worker::priority);
+    let schedule = WithInfo(move |runnable, info| queue_poll(&pools, priority, runnable, info));
     let caught = Caught { future: ManuallyDrop::new(future), pool: pool.clone() };
     let reported = async move {
         let _ending = ending;
@@ -167,13 +168,13 @@ impl Drop for Panic {
 
 /// Queues a poll of a future that was woken, on any thread. If the pool has ended, drops the
 /// future.
-fn queue_poll(pool: &Weak<Registry>, runnable: Runnable, info: ScheduleInfo) {
+fn queue_poll(pool: &Weak<Registry>, priority: Priority, runnable: Runnable, info: ScheduleInfo) {
     let Some(registry) = pool.upgrade() else { return drop(runnable) };
     if registry.is_lost() {
         // In this child of a `fork()`, nothing that belongs to the pool is freed.
         std::mem::forget(runnable);
     } else if let Some(_keeper) = registry.keep() {
-        submit(&registry, move || poll_once(runnable), info.woken_while_running);
+        submit(&registry, priority, move || poll_once(runnable), info.woken_while_running);
     } else {
         drop(runnable);
     }
@@ -182,15 +183,20 @@ fn queue_poll(pool: &Weak<Registry>, runnable: Runnable, info: ScheduleInfo) {
 }
 
 /// Queues a poll: behind the pool's other work if `is_last`.
-fn submit(registry: &Registry, poll: impl FnOnce() + Send + 'static, is_last: bool) {
+fn submit(
+    registry: &Registry,
+    priority: Priority,
+    poll: impl FnOnce() + Send + 'static,
+    is_last: bool,
+) {
     // SAFETY: queued below, in this registry, which a keeper keeps from ending; the closure is
     // `'static` and may be sent.
     let (job, handle) = unsafe { new_task(poll, PoolHome, registry, NO_TAG) };
     drop(handle);
+    job.set_priority(priority);
     match registry.current_worker() {
-        Some(worker) if !is_last => worker.push_task(job),
-        Some(_) => registry.reinject(job),
-        None => registry.inject(job),
+        Some(_) if is_last => registry.reinject(job),
+        caller => registry.submit_as_it_is(caller, job),
     }
 }
 

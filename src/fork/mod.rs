@@ -4,6 +4,7 @@
 #[cfg(any(feature = "futures", all(test, loom)))]
 mod block_on;
 mod broadcast;
+mod builder;
 mod completer;
 #[cfg(feature = "futures")]
 mod future;
@@ -23,6 +24,7 @@ mod tickets;
 pub use block_on::block_on;
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
+pub use builder::{TaskBuilder, task};
 pub use completer::completer;
 #[cfg(feature = "futures")]
 pub use future::{FutureHandle, spawn_future};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::handle::JoinHandle;
-use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, Priority};
 use crate::pool::with_current;
 use crate::sim;
 use crate::task::{Home, Kept, new_task};
@@ -75,11 +75,27 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    spawn_at(registry, None, f)
+}
+
+/// Spawns a task of `priority`, or of the one that it inherits.
+#[inline]
+pub(super) fn spawn_at<F, T>(registry: &Registry, priority: Option<Priority>, f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     let spawner = registry.expect_worker();
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
     let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
-    registry.submit(spawner, job);
+    match priority {
+        None => registry.submit(spawner, job),
+        Some(priority) => {
+            job.set_priority(priority);
+            registry.submit_as_it_is(spawner, job);
+        }
+    }
     JoinHandle::new(handle)
 }
 

@@ -71,6 +71,7 @@ struct Stack {
     jobs: u32,
     waits_for: u32,
     is_lent: u32,
+    /// With the priority.
     tag: usize,
     in_place: InPlace,
     visit: *const (),
@@ -218,7 +219,7 @@ impl Worker {
             jobs: self.jobs.load(Ordering::Relaxed),
             waits_for: self.waits_for.load(Ordering::Relaxed),
             is_lent: self.is_lent.load(Ordering::Relaxed),
-            tag: self.tag(),
+            tag: self.word(),
             in_place: self.in_place.take(),
             visit: self.visit.replace(stack.visit),
         };

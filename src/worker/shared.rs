@@ -15,6 +15,7 @@ use super::attached::Attached;
 use super::callers::Callers;
 use super::counters::{Counters, LiveCounters, WorkerCounters};
 use super::handlers::Handlers;
+use super::priorities::{OwnQueues, Priorities};
 use super::settings::{Settings, TaskOrder};
 use super::stack::InPlace;
 use super::threads::Threads;
@@ -34,6 +35,11 @@ const MOST_PUBLIC: usize = 8;
 /// The most rounds that a worker looks around, or waits to become a searcher, before it parks.
 /// (With so many, workers stay awake from one of several broadcasts to the next.)
 pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
+
+/// In `Registry::signals`: a caller from outside has waited long for a job in the injector.
+pub(super) const IS_LATE: u32 = 1;
+/// In `Registry::signals`: the pool has, or had, jobs of high or low priority.
+pub(super) const USES_PRIORITIES: u32 = 2;
 
 /// A job, for the thread that is to run it.
 pub(crate) type JobRef = job::JobRef<Worker>;
@@ -59,12 +65,14 @@ pub(crate) struct Worker {
     /// First, because `Current` points to it.
     pub(super) forks: ForkQueue<JoinHeader, JobRef>,
     pub(super) tasks: TaskQueue<JobRef>,
+    /// Tasks of high and low priority.
+    pub(super) own_queues: OwnQueues,
     /// The pinned queue: jobs for this worker only.
     pub(super) pinned: Injector<JobRef>,
     pub(super) registry: *const Registry,
     pub(super) index: usize,
-    /// The isolation tag of the job that runs: see `job::Header`. Written by the core's holder,
-    /// read also by a thief that forces.
+    /// The isolation tag and the priority of the job that runs: see `job::Header`. Written by the
+    /// core's holder, read also by thieves.
     pub(super) tag: AtomicUsize,
     /// How many jobs are on the stack, and what the innermost wait is for (`Awaited::to_code`).
     pub(super) jobs: AtomicU32,
@@ -80,6 +88,8 @@ pub(crate) struct Worker {
     pub(super) rng: AtomicU32,
     /// How many looks for work are left until one that begins with the injector.
     pub(super) looks_left: Cell<u32>,
+    /// How many jobs it has taken since the pool uses priorities.
+    pub(super) jobs_taken: Cell<u32>,
     /// The time of the last steal, by `ticks`; 0 after `last_steal_was_short` was set for it.
     pub(super) stolen: Cell<u64>,
     /// Whether the job of the last steal was too short, and how many steals this worker has skipped
@@ -109,6 +119,8 @@ pub(crate) struct Registry {
     pub(super) workers: Box<[CachePadded<Worker>]>,
     /// Jobs from outside, and reinjected ones.
     pub(super) injector: Injector<JobRef>,
+    /// The same, of high and low priority.
+    pub(super) priorities: Priorities,
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
     pub(super) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
@@ -135,8 +147,9 @@ pub(crate) struct Registry {
     pub(super) refused_hand_offs: PlainUsize,
     /// How many spare threads were started.
     pub(super) spare_threads: PlainUsize,
-    /// Whether a caller from outside has waited long for a job in the injector.
-    pub(super) is_late: CachePadded<AtomicBool>,
+    /// What makes workers look elsewhere before they take their own newest task: [`IS_LATE`] and
+    /// [`USES_PRIORITIES`].
+    pub(super) signals: CachePadded<AtomicU32>,
     pub(super) callers: CachePadded<Callers>,
     /// Happens when the pool is being dropped and no thread is left.
     pub(super) all_left: Event,
@@ -166,6 +179,7 @@ impl Worker {
         Worker {
             forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
+            own_queues: OwnQueues::default(),
             pinned: Injector::new(),
             registry,
             index,
@@ -178,6 +192,7 @@ impl Worker {
             has_thread: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),
+            jobs_taken: Cell::new(0),
             stolen: Cell::new(0),
             last_steal_was_short: Cell::new(true),
             steals_skipped: Cell::new(0),
@@ -218,15 +233,10 @@ impl Worker {
         (self.forks.hidden(), self.forks.public())
     }
 
-    /// How many tasks are queued one by one, and how many batches.
-    pub(crate) fn tasks_pending(&self) -> (usize, usize) {
-        self.tasks.pending()
-    }
-
     /// Returns whether a thief would find nothing here. (Pinned jobs are not for thieves.)
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
-        self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
+        self.forks.hidden() == 0 && self.forks.is_empty() && self.has_no_task()
     }
 
     /// Whether a worker has no work. (Relaxed: it orders nothing.)
@@ -271,6 +281,7 @@ impl Registry {
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
+            priorities: Priorities::default(),
             cross_jobs: Injector::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
@@ -287,7 +298,7 @@ impl Registry {
             threads: Mutex::new(Threads::default()),
             refused_hand_offs: PlainUsize::new(0),
             spare_threads: PlainUsize::new(0),
-            is_late: CachePadded::new(AtomicBool::new(false)),
+            signals: CachePadded::new(AtomicU32::new(0)),
             callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr().addr()),
             #[cfg(feature = "futures")]
