@@ -133,7 +133,7 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 // Pools and tasks.
 exactly! { ALL;
     BroadcastContext, BuildErrorKind, CancelToken, Cancelled, Counters, Dump, FnContext, JoinError,
-    Scope<'static, 'static>, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
+    Priority, Scope<'static, 'static>, TaskBuilder<'static>, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
     WorkerCounters, Yield,
 }
 

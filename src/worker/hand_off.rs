@@ -50,6 +50,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::Worker;
+use super::ambient::ContextRef;
 use super::stack::InPlace;
 use crate::job::{NO_TAG, outcome};
 use crate::latch::Awaited;
@@ -73,6 +74,7 @@ struct Stack {
     is_lent: u32,
     /// With the priority.
     tag: usize,
+    context: ContextRef,
     in_place: InPlace,
     visit: *const (),
 }
@@ -80,7 +82,8 @@ struct Stack {
 impl Stack {
     fn bottom() -> Self {
         let (in_place, visit) = (InPlace::default(), ptr::null());
-        Stack { jobs: 0, waits_for: 0, is_lent: 0, tag: NO_TAG, in_place, visit }
+        let (tag, context) = (NO_TAG, ptr::null());
+        Stack { jobs: 0, waits_for: 0, is_lent: 0, tag, context, in_place, visit }
     }
 }
 
@@ -220,6 +223,7 @@ impl Worker {
             waits_for: self.waits_for.load(Ordering::Relaxed),
             is_lent: self.is_lent.load(Ordering::Relaxed),
             tag: self.word(),
+            context: self.context(),
             in_place: self.in_place.take(),
             visit: self.visit.replace(stack.visit),
         };
@@ -227,6 +231,7 @@ impl Worker {
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
         self.is_lent.store(stack.is_lent, Ordering::Relaxed);
         self.leave_tag(stack.tag);
+        self.leave_context(stack.context);
         self.in_place.put(stack.in_place);
         old
     }

@@ -38,54 +38,16 @@
 //! `the_last_searcher_wakes_another_for_a_job_of_low_priority`.
 #![deny(unsafe_code)]
 
-use std::sync::OnceLock;
-
-use crossbeam_utils::CachePadded;
-
-use super::shared::{JobRef, Registry, USES_PRIORITIES, Worker};
+use super::shared::{Apart, JobRef, Registry, USES_PRIORITIES, Worker};
 use crate::job::{Priority, tag_of};
 use crate::latch::Wait;
 use crate::queue::{Injector, TaskQueue, until_sure};
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::Ordering;
 
 /// Of so many jobs that a worker takes, one is of the lowest priority of which there is one.
 const LOWEST: u32 = 64;
 /// Of so many jobs of one priority, one is the oldest in the injector.
 const INJECTED: u32 = 16;
-
-/// The jobs of high and low priority that no worker has.
-#[derive(Default)]
-pub(super) struct Priorities {
-    high: Queue,
-    low: Queue,
-}
-
-#[derive(Default)]
-struct Queue {
-    injector: Injector<JobRef>,
-    /// Whether workers may have work of this priority.
-    is_marked: CachePadded<AtomicBool>,
-}
-
-impl Priorities {
-    fn queue(&self, priority: Priority) -> &Queue {
-        if priority == Priority::High { &self.high } else { &self.low }
-    }
-}
-
-/// A worker's own queues for tasks of high and of low priority, made for the first such task.
-#[derive(Default)]
-pub(super) struct OwnQueues(OnceLock<Box<[TaskQueue<JobRef>; 2]>>);
-
-impl OwnQueues {
-    fn get(&self, priority: Priority) -> Option<&TaskQueue<JobRef>> {
-        self.0.get().map(|queues| &queues[usize::from(priority == Priority::Low)])
-    }
-
-    fn both(&self) -> impl Iterator<Item = &TaskQueue<JobRef>> {
-        self.0.get().into_iter().flat_map(|queues| queues.iter())
-    }
-}
 
 impl Registry {
     /// Whether the pool has, or had, jobs of high or low priority.
@@ -102,11 +64,15 @@ impl Registry {
         }
     }
 
+    fn apart(&self, priority: Priority) -> &Apart {
+        if priority == Priority::High { &self.high } else { &self.low }
+    }
+
     /// The injector for jobs of `priority`.
     pub(crate) fn injector_for(&self, priority: Priority) -> &Injector<JobRef> {
         match priority {
             Priority::Normal => self.injector(),
-            apart => &self.priorities.queue(apart).injector,
+            apart => &self.apart(apart).injector,
         }
     }
 
@@ -145,7 +111,7 @@ impl Registry {
 
     fn mark(&self, priority: Priority) {
         // Release: matches the Acquire of the swap in `found_at_others`.
-        self.priorities.queue(priority).is_marked.store(true, Ordering::Release);
+        self.apart(priority).is_marked.store(true, Ordering::Release);
     }
 }
 
@@ -153,8 +119,12 @@ impl Worker {
     /// Gives a new job the priority of its spawner: the worker `spawner` of the job's pool, else
     /// the calling thread.
     pub(crate) fn bequeath(spawner: Option<&Worker>, job: &JobRef) {
-        let spawner = spawner.or_else(Worker::current);
-        job.set_priority(spawner.map_or(Priority::Normal, Worker::priority));
+        job.set_priority(spawner.map_or_else(Worker::current_priority, Worker::priority));
+    }
+
+    /// The priority of what the calling thread runs.
+    pub(crate) fn current_priority() -> Priority {
+        Self::current().map_or(Priority::Normal, Worker::priority)
     }
 
     /// Queues a task of the worker's present priority, which is high or low.
@@ -183,31 +153,40 @@ impl Worker {
     fn tasks_apart(&self, priority: Priority) -> &TaskQueue<JobRef> {
         self.registry().use_priorities();
         let make = || TaskQueue::new(!self.tasks.has_thieves(), self.tasks.is_in_order());
-        let queues = self.own_queues.0.get_or_init(|| Box::new([make(), make()]));
+        let queues = self.own_queues.get_or_init(|| Box::new([make(), make()]));
         &queues[usize::from(priority == Priority::Low)]
+    }
+
+    /// The worker's own queue for tasks of high or low `priority`, if it has had any.
+    fn queue_apart(&self, priority: Priority) -> Option<&TaskQueue<JobRef>> {
+        self.own_queues.get().map(|queues| &queues[usize::from(priority == Priority::Low)])
+    }
+
+    fn queues_apart(&self) -> impl Iterator<Item = &TaskQueue<JobRef>> {
+        self.own_queues.get().into_iter().flat_map(|queues| queues.iter())
     }
 
     /// Whether no task is queued here, of any priority.
     #[inline]
     pub(super) fn has_no_task(&self) -> bool {
-        self.tasks.is_empty() && self.own_queues.both().all(TaskQueue::is_empty)
+        self.tasks.is_empty() && self.queues_apart().all(TaskQueue::is_empty)
     }
 
     /// How many tasks thieves could take, of all priorities.
     pub(super) fn public_tasks(&self) -> usize {
-        let apart = self.own_queues.both().map(TaskQueue::public).sum::<usize>();
+        let apart = self.queues_apart().map(TaskQueue::public).sum::<usize>();
         self.tasks.public() + apart
     }
 
     /// How many tasks are queued one by one, and how many batches, of all priorities.
     pub(crate) fn tasks_pending(&self) -> (usize, usize) {
-        let apart = self.own_queues.both().map(TaskQueue::pending);
+        let apart = self.queues_apart().map(TaskQueue::pending);
         apart.fold(self.tasks.pending(), |(tasks, batches), own| (tasks + own.0, batches + own.1))
     }
 
     /// Takes the newest of this worker's tasks of high or low `priority`.
     fn newest_of(&self, priority: Priority) -> Option<JobRef> {
-        self.own_queues.get(priority)?.pop(|| self.share_rest())
+        self.queue_apart(priority)?.pop(|| self.share_rest())
     }
 
     /// Takes the newest of this worker's tasks, of any priority.
@@ -247,7 +226,7 @@ impl Worker {
 
     /// Takes a job of high or low `priority` from another worker, if workers may have one.
     fn found_at_others(&self, priority: Priority) -> Option<JobRef> {
-        let is_marked = &self.registry().priorities.queue(priority).is_marked;
+        let is_marked = &self.registry().apart(priority).is_marked;
         // Acquire: matches the Release in `mark`. What was pushed before the mark is seen below.
         if !(is_marked.load(Ordering::Relaxed) && is_marked.swap(false, Ordering::Acquire)) {
             return None;
@@ -267,7 +246,7 @@ impl Worker {
     }
 
     fn steal_task_of(&self, priority: Priority, victim: &Worker) -> Option<JobRef> {
-        let tasks = victim.own_queues.get(priority).filter(|tasks| !tasks.is_empty())?;
+        let tasks = victim.queue_apart(priority).filter(|tasks| !tasks.is_empty())?;
         self.steal_task_from(tasks, self.tasks_of(priority))
     }
 

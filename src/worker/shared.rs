@@ -6,7 +6,7 @@
 use std::cell;
 use std::ptr;
 use std::sync::atomic::AtomicUsize as PlainUsize;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crossbeam_utils::CachePadded;
 
@@ -15,10 +15,10 @@ use super::attached::Attached;
 use super::callers::Callers;
 use super::counters::{Counters, LiveCounters, WorkerCounters};
 use super::handlers::Handlers;
-use super::priorities::{OwnQueues, Priorities};
 use super::settings::{Settings, TaskOrder};
 use super::stack::InPlace;
 use super::threads::Threads;
+use crate::context::Context;
 use crate::job::{self, NO_TAG, join};
 use crate::latch::Awaited;
 use crate::os;
@@ -26,7 +26,7 @@ use crate::os::generation::Generation;
 use crate::queue::{self, ForkQueue, Injector, TaskQueue};
 use crate::sim::Simulation;
 use crate::sleep::{Event, HasSleep, Sleep};
-use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 
 /// The most forks that a worker keeps public for thieves.
@@ -65,8 +65,8 @@ pub(crate) struct Worker {
     /// First, because `Current` points to it.
     pub(super) forks: ForkQueue<JoinHeader, JobRef>,
     pub(super) tasks: TaskQueue<JobRef>,
-    /// Tasks of high and low priority.
-    pub(super) own_queues: OwnQueues,
+    /// Tasks of high and of low priority, as of the first.
+    pub(super) own_queues: OnceLock<Box<[TaskQueue<JobRef>; 2]>>,
     /// The pinned queue: jobs for this worker only.
     pub(super) pinned: Injector<JobRef>,
     pub(super) registry: *const Registry,
@@ -74,6 +74,8 @@ pub(crate) struct Worker {
     /// The isolation tag and the priority of the job that runs: see `job::Header`. Written by the
     /// core's holder, read also by thieves.
     pub(super) tag: AtomicUsize,
+    /// The context of the job that runs, or null: see `ambient.rs`. Read and written like `tag`.
+    pub(super) context: AtomicPtr<Context>,
     /// How many jobs are on the stack, and what the innermost wait is for (`Awaited::to_code`).
     pub(super) jobs: AtomicU32,
     pub(super) waits_for: AtomicU32,
@@ -114,13 +116,22 @@ unsafe impl Sync for Worker {}
 // SAFETY: nothing in a worker depends on the thread that made it.
 unsafe impl Send for Worker {}
 
+/// Jobs of high or of low priority (`priorities.rs`).
+#[derive(Default)]
+pub(super) struct Apart {
+    pub(super) injector: Injector<JobRef>,
+    /// Whether workers may have work of this priority.
+    pub(super) is_marked: CachePadded<AtomicBool>,
+}
+
 /// What the workers of a pool share. It lives as long as one of them.
 pub(crate) struct Registry {
     pub(super) workers: Box<[CachePadded<Worker>]>,
     /// Jobs from outside, and reinjected ones.
     pub(super) injector: Injector<JobRef>,
-    /// The same, of high and low priority.
-    pub(super) priorities: Priorities,
+    /// The same, of high and of low priority.
+    pub(super) high: Apart,
+    pub(super) low: Apart,
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
     pub(super) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
@@ -179,11 +190,12 @@ impl Worker {
         Worker {
             forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
-            own_queues: OwnQueues::default(),
+            own_queues: OnceLock::new(),
             pinned: Injector::new(),
             registry,
             index,
             tag: AtomicUsize::new(NO_TAG),
+            context: AtomicPtr::new(ptr::null_mut()),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
             is_lent: AtomicU32::new(0),
@@ -281,7 +293,8 @@ impl Registry {
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
-            priorities: Priorities::default(),
+            high: Apart::default(),
+            low: Apart::default(),
             cross_jobs: Injector::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),

@@ -45,6 +45,7 @@
 //! | `handed-on`: the left half's block length | loop of 100 | 2 | 1.33 | – |
 //! | `few-states`: few pieces if each keeps a state | fold of 200 of 100 µs into 128 KiB | 2 | 1.32 | – |
 
+use crate::context::{CancelToken, Stop};
 use crate::iter::limit::Limit;
 use crate::os::clock::TICKS_PER_MICROSECOND;
 use crate::sync::{AtomicUsize, Ordering};
@@ -75,6 +76,9 @@ const REFILLS: usize = 64;
 /// How many forks of one loop may wait on a stack before each further one doubles the warm-up. A
 /// guess: few slices can be halved as often.
 const DEEP: u32 = 48;
+/// How many items a block has at most if a token can stop the loop between blocks. (A guess: for
+/// the cheapest items, a block costs a fraction of a nanosecond an item.)
+const STOPPABLE: usize = 64;
 
 /// What all pieces of a loop know.
 pub(crate) struct Plan<'l> {
@@ -95,6 +99,8 @@ pub(crate) struct Plan<'l> {
     refills: AtomicUsize,
     /// How many more pieces may run at the same time, if that is limited.
     limit: Option<&'l Limit<'l>>,
+    /// Stops the loop.
+    token: Option<&'l CancelToken>,
 }
 
 impl<'l> Plan<'l> {
@@ -105,12 +111,18 @@ impl<'l> Plan<'l> {
         // Nobody waits for the end of a block if there is only one worker.
         let is_whole = threads == 1;
         let pauses = pauses && !is_whole;
-        Plan { threads, min, max, pauses, is_whole, is_cheap: false, refills, limit: None }
+        let (limit, token) = (None, None);
+        Plan { threads, min, max, pauses, is_whole, is_cheap: false, refills, limit, token }
     }
 
     /// Forks need a permit of `limit`.
     pub(super) fn within(self, limit: Option<&'l Limit<'l>>) -> Self {
         Plan { limit, ..self }
+    }
+
+    /// The loop is stopped when `token` is cancelled.
+    pub(super) fn stopped_by(self, token: Option<&'l CancelToken>) -> Self {
+        Plan { token, is_whole: self.is_whole && token.is_none(), ..self }
     }
 
     /// Each piece is one block.
@@ -167,6 +179,12 @@ impl<'p> Pace<'p> {
         self.plan.limit
     }
 
+    /// Stops the loop by unwinding if its token is cancelled.
+    #[inline]
+    pub(super) fn check(&self) {
+        Stop::check(self.plan.token);
+    }
+
     /// Returns `pieces`, or as many as `len` items allow.
     #[inline]
     pub(super) fn at_most(&self, pieces: usize, len: usize) -> usize {
@@ -189,6 +207,12 @@ impl<'p> Pace<'p> {
     /// Returns how many of the `left` items are the next block; all of them, if more.
     #[inline]
     pub(super) fn next(&self, left: usize) -> usize {
+        let block = self.next_without_token(left);
+        if self.plan.token.is_some() { block.min(STOPPABLE.max(self.plan.min)) } else { block }
+    }
+
+    #[inline]
+    fn next_without_token(&self, left: usize) -> usize {
         if self.plan.pauses && self.is_wide() {
             // No more than a worker's share: they may cost more than those before (guided
             // self-scheduling: Polychronopoulos and Kuck, 1987).
