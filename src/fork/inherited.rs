@@ -1,6 +1,6 @@
 //! Unit test: what inherits the current context.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::context::Context;
 use crate::worker::{share_current, under};
@@ -29,10 +29,11 @@ fn forks(depth: u32, here: &str) {
         return std::thread::sleep(std::time::Duration::from_micros(50));
     }
     let inner = format!("{here}{depth}");
-    crate::join(
-        || under(Some(&named(&inner)), || forks(depth - 1, &inner)),
-        || forks(depth - 1, here),
-    );
+    let context = named(&inner);
+    // So that a fork which has the wrong one fails the assertion.
+    static KEPT: Mutex<Vec<Arc<Context>>> = Mutex::new(Vec::new());
+    KEPT.lock().unwrap().push(context.clone());
+    crate::join(|| under(Some(&context), || forks(depth - 1, &inner)), || forks(depth - 1, here));
     expect(here);
 }
 

@@ -114,7 +114,8 @@ impl<'r> Borrowed<'r> {
         worker.set_lent(true);
         worker.sleep().unparked();
         worker.look_again(stopped);
-        worker.enter_context(context);
+        // (No fork is pending.)
+        worker.leave_context(context);
         Some(borrowed)
     }
 }

@@ -27,9 +27,12 @@ use crate::worker::{under, with_current_context};
 /// A loop that was stopped has no result, nor does a scope whose tasks were dropped. So they unwind,
 /// as for a panic, up to the innermost region or task. This calls no panic hook and no panic handler.
 /// [`cancel_with`](crate::iter::ParallelIterator::cancel_with) stops a loop without unwinding, and
-/// looks at the token before each item; a plain loop looks after at most 64 items. Sorts go on to
-/// their ends. If the program is compiled with `panic = "abort"`, or the thread unwinds already,
-/// plain loops and scopes in the region also go on to their ends.
+/// looks at the token before each item. A plain loop looks after at most 64 items, but by some
+/// adaptors (`map_init`, `map_with`) and sources (maps, trees, `split`) only before each of its
+/// pieces. Sorts go on to their ends.
+///
+/// Plain loops and scopes also go on to their ends if the program is compiled with
+/// `panic = "abort"`, or if the thread unwinds already: a destructor may use them.
 ///
 /// # Regions in regions
 /// In a region of `token` inside one of `outer`, work stops if either is cancelled. A task of a scope

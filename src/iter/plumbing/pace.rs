@@ -90,8 +90,9 @@ pub(crate) struct Plan<'l> {
     max: usize,
     /// Whether a piece can be cut after its first item.
     pauses: bool,
-    /// Whether each piece is one block.
+    /// Whether each piece is one block, and whether it has to be.
     is_whole: bool,
+    keeps_whole: bool,
     /// Whether a piece costs no more than its fork, and the number of items is known.
     is_cheap: bool,
     /// How many thefts may still make more pieces than planned. (Relaxed: it carries nothing but
@@ -111,8 +112,18 @@ impl<'l> Plan<'l> {
         // Nobody waits for the end of a block if there is only one worker.
         let is_whole = threads == 1;
         let pauses = pauses && !is_whole;
-        let (limit, token) = (None, None);
-        Plan { threads, min, max, pauses, is_whole, is_cheap: false, refills, limit, token }
+        Plan {
+            threads,
+            min,
+            max,
+            pauses,
+            is_whole,
+            keeps_whole: false,
+            is_cheap: false,
+            refills,
+            limit: None,
+            token: None,
+        }
     }
 
     /// Forks need a permit of `limit`.
@@ -122,12 +133,13 @@ impl<'l> Plan<'l> {
 
     /// The loop is stopped when `token` is cancelled.
     pub(super) fn stopped_by(self, token: Option<&'l CancelToken>) -> Self {
-        Plan { token, is_whole: self.is_whole && token.is_none(), ..self }
+        let is_whole = self.keeps_whole || self.is_whole && token.is_none();
+        Plan { token, is_whole, ..self }
     }
 
     /// Each piece is one block.
     pub(super) fn in_one_block(self) -> Self {
-        Plan { pauses: false, is_whole: true, ..self }
+        Plan { pauses: false, is_whole: true, keeps_whole: true, ..self }
     }
 
     /// If `is_cheap`, there may be many more pieces than workers.
@@ -140,7 +152,7 @@ impl<'l> Plan<'l> {
     #[inline]
     pub(super) fn begin(&self, len: usize, is_bare: bool) -> (Pace<'_>, usize) {
         let pieces = match (self.threads, self.pauses) {
-            (1, _) => 1,
+            (1, _) if self.token.is_none() => 1,
             (threads, false) => threads * EACH,
             (threads, true) if is_bare && len <= threads * FEW => 2 * threads,
             // The first item may take as long as all others.
@@ -208,7 +220,8 @@ impl<'p> Pace<'p> {
     #[inline]
     pub(super) fn next(&self, left: usize) -> usize {
         let block = self.next_without_token(left);
-        if self.plan.token.is_some() { block.min(STOPPABLE.max(self.plan.min)) } else { block }
+        let stops = self.plan.token.is_some() && !self.plan.is_whole;
+        if stops { block.min(STOPPABLE.max(self.plan.min)) } else { block }
     }
 
     #[inline]
