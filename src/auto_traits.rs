@@ -132,8 +132,9 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 
 // Pools and tasks.
 exactly! { ALL;
-    BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, Dump, FnContext, JoinError,
-    Scope<'static, 'static>, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
+    BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, Dump,
+    FnContext, JoinError, Priority, Scope<'static, 'static>, TaskBuilder<'static>, TaskOrder,
+    ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
     WorkerCounters, Yield,
 }
 

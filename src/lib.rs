@@ -69,14 +69,15 @@ mod worker;
 pub use context::{CancelReason, CancelToken, Cancelled};
 pub use fork::{
     BroadcastContext, CancelOnDrop, FnContext, JoinHandle, JoinNext, Scope, ScopedJoinHandle,
-    TaskSet, Yield, blocking, broadcast, check_cancelled, completer,
+    TaskBuilder, TaskSet, Yield, blocking, broadcast, check_cancelled, completer,
     current_thread_has_pending_tasks, in_place_scope, is_cancelled, join, join_context, scope,
-    scope_with, spawn, spawn_broadcast, spawn_fifo, yield_local, yield_now,
+    scope_with, spawn, spawn_broadcast, spawn_fifo, task, yield_local, yield_now,
 };
 #[cfg(feature = "futures")]
 pub use fork::{FutureHandle, block_on, spawn_future};
 #[cfg(not(loom))]
 pub use fork::{GangError, Member, gang};
+pub use job::Priority;
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
 pub use observe::{Dump, dump};

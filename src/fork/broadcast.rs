@@ -112,8 +112,9 @@ where
             // SAFETY: `parts` and `results` outlive the wait below, which a panic cannot skip; the
             // handle is dropped here.
             unsafe {
-                tasks.spawn(run, |registry, _, job, handle| {
+                tasks.spawn(run, |registry, spawner, job, handle| {
                     drop(handle);
+                    Worker::bequeath(spawner, &job);
                     registry.workers()[context.index].pin(job);
                 });
             }
@@ -143,7 +144,7 @@ pub(crate) fn spawn_broadcast_in<OP>(registry: &Registry, op: OP)
 where
     OP: Fn(BroadcastContext) + Send + Sync + 'static,
 {
-    registry.expect_worker();
+    let spawner = registry.expect_worker();
     let parts = Arc::new(Parts::new(registry, op));
     for (context, worker) in BroadcastContext::all(registry).zip(registry.workers()) {
         let own = parts.clone();
@@ -152,6 +153,7 @@ where
         let (job, handle) =
             unsafe { new_task(run, PoolHome::of_current().not_dropping(), registry, NO_TAG) };
         drop(handle);
+        Worker::bequeath(spawner, &job);
         worker.pin(job);
     }
     parts.start(registry);

@@ -20,8 +20,8 @@ use super::completer::completer;
 use super::handle::JoinHandle;
 use super::spawn::PoolHome;
 use crate::context::Context;
-use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, Priority};
 use crate::os::generation;
 use crate::pool::{ThreadPool, with_current};
 use crate::task::{JoinError, new_task};
@@ -88,8 +88,10 @@ where
     let (pool, number) = (registry.downgrade(), registry.attached().reserve());
     let ending = Ending(Attachment { pool: pool.clone(), number });
     let pools = pool.clone();
-    let context = share_current();
-    let schedule = WithInfo(move |runnable, info| queue_poll(&pools, &context, runnable, info));
+    let (context, priority) = (share_current(), Worker::current_priority());
+    let schedule = WithInfo(move |runnable, info| {
+        queue_poll(&pools, (&context, priority), runnable, info);
+    });
     let caught = Caught { future: ManuallyDrop::new(future), pool: pool.clone() };
     let reported = async move {
         let _ending = ending;
@@ -171,7 +173,7 @@ impl Drop for Panic {
 /// future.
 fn queue_poll(
     pool: &Weak<Registry>,
-    context: &Option<Arc<Context>>,
+    (context, priority): (&Option<Arc<Context>>, Priority),
     runnable: Runnable,
     info: ScheduleInfo,
 ) {
@@ -180,7 +182,7 @@ fn queue_poll(
         // In this child of a `fork()`, nothing that belongs to the pool is freed.
         std::mem::forget(runnable);
     } else if let Some(_keeper) = registry.keep() {
-        let home = PoolHome::of(context.clone());
+        let home = (PoolHome::of(context.clone()), priority);
         submit(&registry, home, move || poll_once(runnable), info.woken_while_running);
     } else {
         drop(runnable);
@@ -192,7 +194,7 @@ fn queue_poll(
 /// Queues a poll: behind the pool's other work if `is_last`.
 fn submit(
     registry: &Registry,
-    home: PoolHome,
+    (home, priority): (PoolHome, Priority),
     poll: impl FnOnce() + Send + 'static,
     is_last: bool,
 ) {
@@ -200,10 +202,10 @@ fn submit(
     // `'static` and may be sent.
     let (job, handle) = unsafe { new_task(poll, home, registry, NO_TAG) };
     drop(handle);
+    job.set_priority(priority);
     match registry.current_worker() {
-        Some(worker) if !is_last => worker.push_task(job),
-        Some(_) => registry.reinject(job),
-        None => registry.inject(job),
+        Some(_) if is_last => registry.reinject(job),
+        caller => registry.submit_as_it_is(caller, job),
     }
 }
 

@@ -22,8 +22,8 @@ use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, Priority};
 use crate::os::clock::ticks;
 use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
@@ -53,7 +53,7 @@ impl Registry {
         };
         match core {
             Some(core) => op(core.worker, false),
-            None => self.hand_over(|worker| op(worker, true)),
+            None => self.hand_over(None, |worker| op(worker, true)),
         }
     }
 
@@ -61,15 +61,37 @@ impl Registry {
     pub(crate) fn on_thread<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
         match Worker::current() {
             Some(worker) if std::ptr::eq(worker.registry(), self) => op(worker),
-            _ => self.hand_over(op),
+            _ => self.hand_over(None, op),
+        }
+    }
+
+    /// The same at `priority`.
+    pub(crate) fn on_thread_at<R: Send>(
+        &self,
+        priority: Priority,
+        op: impl FnOnce() -> R + Send,
+    ) -> R {
+        match Worker::current() {
+            Some(worker) if std::ptr::eq(worker.registry(), self) => {
+                worker.at_priority(priority, op)
+            }
+            _ => self.hand_over(Some(priority), |_| op()),
         }
     }
 
     /// Runs `op` on a thread of this pool. Meanwhile the caller works for its own pool if it is a
-    /// worker, else it sleeps.
-    fn hand_over<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
+    /// worker, else it sleeps. `op` is of `priority`, or of the caller's.
+    fn hand_over<R: Send>(
+        &self,
+        priority: Option<Priority>,
+        op: impl FnOnce(&Worker) -> R + Send,
+    ) -> R {
         self.expect_threads();
-        let result = run_in_pool(op, Worker::current(), self);
+        let caller = Worker::current();
+        let bits = priority
+            .map_or_else(|| caller.map_or(0, |it| Priority::bits_of(it.word())), Priority::bits);
+        let word = caller.map_or(NO_TAG, Worker::tag) | bits;
+        let result = run_in_pool(op, word, self);
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }
@@ -108,13 +130,9 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-/// Runs `closure` on a worker of `registry`, waits, and returns its result. `caller` is the worker
-/// of another pool that the calling thread acts as, if it does.
-pub(crate) fn run_in_pool<F, R>(
-    closure: F,
-    caller: Option<&Worker>,
-    registry: &Registry,
-) -> Result<R, Payload>
+/// Runs `closure` on a worker of `registry`, waits, and returns its result. `word` has the isolation
+/// tag, that of a caller which is a worker of another pool, and the priority.
+pub(crate) fn run_in_pool<F, R>(closure: F, word: usize, registry: &Registry) -> Result<R, Payload>
 where
     F: FnOnce(&Worker) -> R + Send,
     R: Send,
@@ -130,13 +148,13 @@ where
         done: Event::new(registry.address()),
         context: inherited_context(),
     };
-    job.header.set_tag(caller.map_or(NO_TAG, Worker::tag));
+    job.header.set_tag(word);
     // SAFETY: the header is the first field; this frame lives until the job is done, since a panic
     // aborts; closure and result may be sent; the tag is set; there is one reference.
     let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
     outcome::run_or_abort(|| {
         registry.inject(reference);
-        wait(&job.done, &job.stage, registry);
+        wait(&job.done, &job.stage, Priority::of(word), registry);
     });
     match job.result.into_inner() {
         Some(result) => result,
@@ -145,7 +163,7 @@ where
 }
 
 /// Waits for the job. Not generic, so it is compiled once.
-fn wait(done: &Event, stage: &AtomicU32, registry: &Registry) {
+fn wait(done: &Event, stage: &AtomicU32, priority: Priority, registry: &Registry) {
     // (A model has no clock.)
     if Worker::current().is_some() || registry.is_simulated() || cfg!(loom) {
         return done.wait(|| true);
@@ -161,17 +179,23 @@ fn wait(done: &Event, stage: &AtomicU32, registry: &Registry) {
         // The job may fork, and this thread has the time to wake a second worker for that.
         _ => sleep.wake_helper(),
     }
-    sleep_until(done, stage, registry, watch.map(|(_, time)| time));
+    sleep_until(done, stage, priority, registry, watch.map(|(_, time)| time));
 }
 
 /// Waits for a job. `watch`: how long the caller is the sentry at most, if it is.
-fn sleep_until(done: &Event, stage: &AtomicU32, registry: &Registry, watch: Option<Duration>) {
+fn sleep_until(
+    done: &Event,
+    stage: &AtomicU32,
+    priority: Priority,
+    registry: &Registry,
+    watch: Option<Duration>,
+) {
     let watches = Cell::new(watch.is_some());
     let call = || {
         if watches.take() {
             registry.stop_watching();
             registry.sleep().wake_helper();
-        } else if stage.load(Ordering::Relaxed) == QUEUED {
+        } else if stage.load(Ordering::Relaxed) == QUEUED && priority > Priority::Low {
             registry.request_injected();
         } else {
             return None;

@@ -7,6 +7,7 @@ mod barrier;
 mod block_on;
 mod blocking;
 mod broadcast;
+mod builder;
 mod completer;
 #[cfg(feature = "futures")]
 mod future;
@@ -30,6 +31,7 @@ pub use block_on::block_on;
 pub use blocking::blocking;
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
+pub use builder::{TaskBuilder, task};
 pub use completer::completer;
 #[cfg(feature = "futures")]
 pub use future::{FutureHandle, spawn_future};

@@ -66,8 +66,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     where
         F: FnOnce() + Send + 'scope,
     {
-        let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
+        let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
+            Worker::bequeath(spawner, &job);
             registry.reinject(job);
         };
         // SAFETY: as in `spawn`.
@@ -80,8 +81,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() + Send + 'scope,
     {
         let is_cross_job = self.tasks.are_cross_jobs();
-        let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
+        let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
+            Worker::bequeath(spawner, &job);
             Deferred { job, registry: registry.share(), is_cross_job }
         };
         // SAFETY: as in `spawn`, since the scope waits for the task until it has been submitted
@@ -137,8 +139,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let parts = Arc::new(Parts::new(registry, op));
         BroadcastContext::all(registry).for_each(|context| {
             let own = parts.clone();
-            let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
+            let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
                 drop(handle);
+                Worker::bequeath(spawner, &job);
                 registry.workers()[context.index()].pin(job);
             };
             // SAFETY: as in `spawn`.
@@ -160,7 +163,11 @@ pub(crate) struct Deferred {
 impl Deferred {
     /// Queues the task. Any thread may call this.
     pub(crate) fn submit(self) {
-        self.registry.submit_as(self.is_cross_job, self.registry.current_worker(), self.job);
+        let caller = self.registry.current_worker();
+        match self.is_cross_job {
+            true => self.registry.inject_cross_job(self.job),
+            false => self.registry.submit_as_it_is(caller, self.job),
+        }
         // This may be the last reference, and the handlers that it drops may panic.
         outcome::discard(self.registry);
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::handle::JoinHandle;
 use crate::context::{CancelReason, Context};
-use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, Priority};
 use crate::pool::with_current;
 use crate::sim;
 use crate::task::{Home, Kept, new_task};
@@ -128,12 +128,14 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    spawn_at(PoolHome::of_current, registry, f)
+    spawn_at(PoolHome::of_current, None, registry, f)
 }
 
-/// Spawns a task under `context`, which need not be the current one.
+/// Spawns a task under `context`, which need not be the current one, and of `priority`, or of the
+/// one that it inherits.
 pub(crate) fn spawn_under<F, T>(
     context: Option<Arc<Context>>,
+    priority: Option<Priority>,
     registry: &Registry,
     f: F,
 ) -> JoinHandle<T>
@@ -141,11 +143,16 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    spawn_at(|| PoolHome::of(context), registry, f)
+    spawn_at(|| PoolHome::of(context), priority, registry, f)
 }
 
 #[inline]
-fn spawn_at<F, T>(home: impl FnOnce() -> PoolHome, registry: &Registry, f: F) -> JoinHandle<T>
+fn spawn_at<F, T>(
+    home: impl FnOnce() -> PoolHome,
+    priority: Option<Priority>,
+    registry: &Registry,
+    f: F,
+) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
@@ -154,7 +161,13 @@ where
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
     let (job, handle) = unsafe { new_task(f, home(), registry, NO_TAG) };
-    registry.submit(spawner, job);
+    match priority {
+        None => registry.submit(spawner, job),
+        Some(priority) => {
+            job.set_priority(priority);
+            registry.submit_as_it_is(spawner, job);
+        }
+    }
     JoinHandle::new(handle)
 }
 

@@ -7,11 +7,14 @@
 
 pub(crate) mod join;
 pub(crate) mod outcome;
+mod priority;
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
+pub use self::priority::Priority;
+pub(crate) use self::priority::{PRIORITY_BITS, tag_of};
 pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 
 /// Runs the job on a worker, `W`. Never unwinds. The job may be gone when this returns.
@@ -29,7 +32,7 @@ pub(crate) struct Header<W> {
     /// the job is public.
     ///
     /// It is the address of that task's header, which stays alive until this job has ended, and
-    /// which has a tag in turn.
+    /// which has a tag in turn. The job's priority is in the lowest bits of this word.
     tag: MaybeUninit<Cell<usize>>,
 }
 
@@ -45,8 +48,19 @@ impl<W> Header<W> {
         self.table
     }
 
-    pub(crate) fn set_tag(&mut self, tag: usize) {
-        self.tag.write(Cell::new(tag));
+    /// The tag, with the bits of the priority.
+    ///
+    /// # Safety
+    /// `set_tag` was called.
+    #[inline]
+    pub(crate) unsafe fn word(&self) -> usize {
+        // SAFETY: by the premise.
+        unsafe { self.tag.assume_init_ref() }.get()
+    }
+
+    /// Sets the tag, which the caller has combined with the bits of the priority.
+    pub(crate) fn set_tag(&mut self, word: usize) {
+        self.tag.write(Cell::new(word));
     }
 }
 
@@ -86,7 +100,7 @@ pub(crate) unsafe fn ancestors(tag: usize) -> impl Iterator<Item = usize> {
         let header = ptr::with_exposed_provenance::<Header<()>>(tag);
         // SAFETY: by the premise the header is alive, and so are those of all ancestors, since each
         // ends after what is inside it. Its tag was written before.
-        Some(unsafe { (*header).tag.assume_init_ref() }.get()).filter(is_tag)
+        Some(tag_of(unsafe { (*header).tag.assume_init_ref() }.get())).filter(is_tag)
     })
 }
 
@@ -127,10 +141,32 @@ impl<W> JobRef<W> {
         self.0
     }
 
+    #[inline]
     pub(crate) fn tag(&self) -> usize {
+        tag_of(self.word())
+    }
+
+    #[inline]
+    pub(crate) fn priority(&self) -> Priority {
+        Priority::of(self.word())
+    }
+
+    /// Sets the priority of a new job, which only the caller has seen. (Or of a placeholder, which
+    /// has that priority already.)
+    pub(crate) fn set_priority(&self, priority: Priority) {
+        if priority != self.priority() {
+            // SAFETY: as in `word`. The job is not public, so no other thread reads the word.
+            let word = unsafe { self.0.as_ref().tag.assume_init_ref() };
+            word.set(self.tag() | priority.bits());
+        }
+    }
+
+    /// The tag, with the bits of the priority.
+    #[inline]
+    pub(crate) fn word(&self) -> usize {
         // SAFETY: a job that has not run is alive (`new`, premise 1), and its tag was written
         // before it was queued (premise 3).
-        unsafe { self.0.as_ref().tag.assume_init_ref() }.get()
+        unsafe { self.0.as_ref().word() }
     }
 
     pub(crate) fn execute(self, worker: &W) {

@@ -155,7 +155,7 @@ impl Pool {
         Pool {
             name: registry.first_name().filter(|name| name != "filch-0"),
             threads: registry.workers().iter().map(|worker| Core::of(worker)).collect(),
-            injected: registry.injector().len() + registry.cross_jobs().len(),
+            injected: registry.injected_len(),
             counts: registry.sleep().counts(),
             spare_threads: registry.spare_threads(),
             max_spare_threads: registry.settings().max_spare_threads,

@@ -442,7 +442,7 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
     // As in `execute_joinable`.
     let outer = worker.enter_tag(task.as_ptr().expose_provenance());
     // SAFETY: claimed, and not run yet.
-    unsafe { (head.table().run)(task, worker) };
+    worker.at_least(head.word(), || unsafe { (head.table().run)(task, worker) });
     worker.leave_tag(outer);
     if !entry_tells_home(worker) {
         // SAFETY: as in `Handle::run_here`: the joiner is in the home, and waits.

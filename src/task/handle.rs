@@ -144,7 +144,7 @@ impl<T> Handle<T> {
         // The pool is in the list until the task has ended.
         let registry = pools::registry_at(self.pool.addr())?;
         // SAFETY: the request is revoked before the handle takes the result.
-        let requested = unsafe { Requested::new(self.task, &registry, joiner.tag()) };
+        let requested = unsafe { Requested::new(self.task, &registry, joiner.word()) };
         outcome::discard(registry);
         Some(requested)
     }
@@ -153,9 +153,9 @@ impl<T> Handle<T> {
     /// of the worker's queue, so that they do not pile up.
     pub(super) fn run_here(self, worker: &Worker) -> Result<T, JoinError> {
         let block = self.task;
-        let run = self.head().table().run;
+        let (run, word) = (self.head().table().run, self.head().word());
         // SAFETY: claimed, and not run yet.
-        worker.run_in_place(|| unsafe { run(block, worker) });
+        worker.run_in_place(|| worker.at_least(word, || unsafe { run(block, worker) }));
         if !entry_tells_home(worker) {
             // SAFETY: it has run. The caller is in the home, and keeps it alive.
             unsafe { (self.head().table().task_ended)(block, worker) };

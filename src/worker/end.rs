@@ -14,7 +14,7 @@
 //!    ends the pool. Model: `the_last_worker_to_park_ends_the_pool`.
 //! 2. *No job is left.* The thread that sets `ended` holds the sleepers' lock. It sees that all
 //!    cores are parked, so no worker is left to make a job, and that there is no keeper. It also
-//!    sees that the injector and each worker's queues are empty, pinned jobs included. (The queue
+//!    sees that the injectors and each worker's queues are empty, pinned jobs included. (The queue
 //!    for forks of a parked worker is empty.) Model: `a_pinned_job_is_run_though_the_pool_ends`.
 //! 3. *All threads end.* `ended` is set under the sleepers' lock, and `wake_all` follows. A thread
 //!    that takes the lock later sees `ended`. Model: `a_sleeping_worker_ends_with_its_pool`.
@@ -44,7 +44,7 @@ impl Registry {
         // As in `Worker::announce_and_look`: a job that was injected before wakes a worker, or this
         // thread sees the job.
         fence(Ordering::SeqCst);
-        if self.injector.is_empty() && self.cross_jobs.is_empty() {
+        if !self.has_injected() {
             self.end_if_idle();
         }
     }
@@ -70,10 +70,9 @@ impl Registry {
         // A worker that has announced itself may not have seen its pinned jobs yet. A thread that
         // has taken over from the member has to be parked as well.
         let is_kept = || self.keepers.load(Ordering::Relaxed) > 0;
-        let is_injected = || !self.injector.is_empty() || !self.cross_jobs.is_empty();
         let nothing_left = || {
             let are_bare = || !self.workers.iter().any(|worker| worker.has_own_work());
-            left_out == is_alone() && are_bare() && !is_kept() && !is_injected()
+            left_out == is_alone() && are_bare() && !is_kept() && !self.has_injected()
         };
         // Under the sleepers' lock, so that no core is given to a thread that ends.
         let end = || {

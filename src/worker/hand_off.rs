@@ -128,6 +128,7 @@ struct Stack {
     jobs: u32,
     waits_for: u32,
     is_lent: u32,
+    /// With the priority.
     tag: usize,
     context: ContextRef,
     in_place: InPlace,
@@ -325,7 +326,7 @@ impl Worker {
             jobs: self.jobs.load(Ordering::Relaxed),
             waits_for: self.waits_for.load(Ordering::Relaxed),
             is_lent: self.is_lent.load(Ordering::Relaxed),
-            tag: self.tag(),
+            tag: self.word(),
             context: self.context(),
             in_place: self.in_place.take(),
             visit: self.visit.replace(stack.visit),

@@ -23,6 +23,7 @@ mod main_loop;
 #[cfg(all(test, loom))]
 mod models;
 pub(crate) mod pools;
+mod priorities;
 mod publish;
 pub(crate) mod settings;
 pub(crate) mod shared;

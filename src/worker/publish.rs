@@ -5,8 +5,8 @@ use std::ptr;
 use super::ambient::ContextRef;
 use super::shared::{JobRef, JoinHeader, Worker};
 use crate::job::ancestors;
-use crate::queue::Popped;
 use crate::queue::until_sure;
+use crate::queue::{Popped, TaskQueue};
 use crate::sim;
 use crate::sync::Ordering;
 
@@ -66,6 +66,7 @@ impl Worker {
     }
 
     fn notify_of_forks(&self) {
+        self.mark_forks();
         self.notify(self.tag());
     }
 
@@ -89,15 +90,20 @@ impl Worker {
         job: ptr::NonNull<JoinHeader>,
     ) -> JobRef {
         // SAFETY: the queue calls this for forks of this worker that no other thread has seen.
-        unsafe { JoinHeader::publish(job, self.tag(), context) }
+        unsafe { JoinHeader::publish(job, self.word(), context) }
     }
 
     /// Queues a task at this worker, and wakes another worker for it if none is searching.
     #[inline]
     pub(crate) fn push_task(&self, job: JobRef) {
+        self.push_to(&self.tasks, job);
+    }
+
+    #[inline]
+    pub(super) fn push_to(&self, tasks: &TaskQueue<JobRef>, job: JobRef) {
         let tag = job.tag();
-        self.tasks.push(job);
-        if self.tasks.has_thieves() {
+        tasks.push(job);
+        if tasks.has_thieves() {
             self.notify(tag);
         }
         sim::point();
@@ -105,9 +111,10 @@ impl Worker {
 
     /// Drops the empty entries at the newest end of the task queue.
     pub(crate) fn drop_empty_entries(&self, is_empty: impl Fn(&JobRef) -> bool) {
-        while let Some(job) = self.tasks.pop_newest(|| self.share_rest()) {
+        let tasks = self.tasks_of(self.priority());
+        while let Some(job) = tasks.pop_newest(|| self.share_rest()) {
             if !is_empty(&job) {
-                return self.push_task(job);
+                return self.push_to(tasks, job);
             }
             self.execute(job);
         }
@@ -149,7 +156,7 @@ impl Worker {
 
     /// Whether tasks or pinned jobs are queued here.
     pub(crate) fn has_own_work(&self) -> bool {
-        !self.tasks.is_empty() || self.has_pinned()
+        !self.has_no_task() || self.has_pinned()
     }
 
     pub(crate) fn has_pinned(&self) -> bool {

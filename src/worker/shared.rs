@@ -6,7 +6,7 @@
 use std::cell;
 use std::ptr;
 use std::sync::atomic::AtomicUsize as PlainUsize;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crossbeam_utils::CachePadded;
 
@@ -36,6 +36,11 @@ const MOST_PUBLIC: usize = 8;
 /// (With so many, workers stay awake from one of several broadcasts to the next.)
 pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
 
+/// In `Registry::signals`: a caller from outside has waited long for a job in the injector.
+pub(super) const IS_LATE: u32 = 1;
+/// In `Registry::signals`: the pool has, or had, jobs of high or low priority.
+pub(super) const USES_PRIORITIES: u32 = 2;
+
 /// A job, for the thread that is to run it.
 pub(crate) type JobRef = job::JobRef<Worker>;
 /// The first field of every job.
@@ -60,12 +65,14 @@ pub(crate) struct Worker {
     /// First, because `Current` points to it.
     pub(super) forks: ForkQueue<JoinHeader, JobRef>,
     pub(super) tasks: TaskQueue<JobRef>,
+    /// Tasks of high and of low priority, as of the first.
+    pub(super) own_queues: OnceLock<Box<[TaskQueue<JobRef>; 2]>>,
     /// The pinned queue: jobs for this worker only.
     pub(super) pinned: Injector<JobRef>,
     pub(super) registry: *const Registry,
     pub(super) index: usize,
-    /// The isolation tag of the job that runs: see `job::Header`. Written by the core's holder,
-    /// read also by a thief that forces.
+    /// The isolation tag and the priority of the job that runs: see `job::Header`. Written by the
+    /// core's holder, read also by thieves.
     pub(super) tag: AtomicUsize,
     /// The context of the job that runs, or null: see `ambient.rs`. Read and written like `tag`.
     pub(super) context: AtomicPtr<Context>,
@@ -83,6 +90,8 @@ pub(crate) struct Worker {
     pub(super) rng: AtomicU32,
     /// How many looks for work are left until one that begins with the injector.
     pub(super) looks_left: Cell<u32>,
+    /// How many jobs it has taken since the pool uses priorities.
+    pub(super) jobs_taken: Cell<u32>,
     /// The time of the last steal, by `ticks`; 0 after `last_steal_was_short` was set for it.
     pub(super) stolen: Cell<u64>,
     /// Whether the job of the last steal was too short, and how many steals this worker has skipped
@@ -119,11 +128,22 @@ pub(super) struct BlockingCounts {
     pub(super) now: PlainUsize,
 }
 
+/// Jobs of high or of low priority (`priorities.rs`).
+#[derive(Default)]
+pub(super) struct Apart {
+    pub(super) injector: Injector<JobRef>,
+    /// Whether workers may have work of this priority.
+    pub(super) is_marked: CachePadded<AtomicBool>,
+}
+
 /// What the workers of a pool share. It lives as long as one of them.
 pub(crate) struct Registry {
     pub(super) workers: Box<[CachePadded<Worker>]>,
     /// Jobs from outside, and reinjected ones.
     pub(super) injector: Injector<JobRef>,
+    /// The same, of high and of low priority.
+    pub(super) high: Apart,
+    pub(super) low: Apart,
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
     pub(super) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
@@ -151,8 +171,9 @@ pub(crate) struct Registry {
     /// How many spare threads were started for waits.
     pub(super) spare_threads: PlainUsize,
     pub(super) blocking: BlockingCounts,
-    /// Whether a caller from outside has waited long for a job in the injector.
-    pub(super) is_late: CachePadded<AtomicBool>,
+    /// What makes workers look elsewhere before they take their own newest task: [`IS_LATE`] and
+    /// [`USES_PRIORITIES`].
+    pub(super) signals: CachePadded<AtomicU32>,
     pub(super) callers: CachePadded<Callers>,
     /// Happens when the pool is being dropped and no thread is left.
     pub(super) all_left: Event,
@@ -182,6 +203,7 @@ impl Worker {
         Worker {
             forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
+            own_queues: OnceLock::new(),
             pinned: Injector::new(),
             registry,
             index,
@@ -195,6 +217,7 @@ impl Worker {
             has_thread: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),
+            jobs_taken: Cell::new(0),
             stolen: Cell::new(0),
             last_steal_was_short: Cell::new(true),
             steals_skipped: Cell::new(0),
@@ -235,15 +258,10 @@ impl Worker {
         (self.forks.hidden(), self.forks.public())
     }
 
-    /// How many tasks are queued one by one, and how many batches.
-    pub(crate) fn tasks_pending(&self) -> (usize, usize) {
-        self.tasks.pending()
-    }
-
     /// Returns whether a thief would find nothing here. (Pinned jobs are not for thieves.)
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
-        self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
+        self.forks.hidden() == 0 && self.forks.is_empty() && self.has_no_task()
     }
 
     /// Whether a worker has no work. (Relaxed: it orders nothing.)
@@ -288,6 +306,8 @@ impl Registry {
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
+            high: Apart::default(),
+            low: Apart::default(),
             cross_jobs: Injector::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
@@ -305,7 +325,7 @@ impl Registry {
             refused_hand_offs: PlainUsize::new(0),
             spare_threads: PlainUsize::new(0),
             blocking: BlockingCounts::default(),
-            is_late: CachePadded::new(AtomicBool::new(false)),
+            signals: CachePadded::new(AtomicU32::new(0)),
             callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr().addr()),
             #[cfg(feature = "futures")]

@@ -41,7 +41,7 @@ impl Worker {
     /// itself. A worker that was woken before may start late.
     pub(super) fn wake_ahead(&self) {
         if self.registry().callers().expect() == Length::Long {
-            let public = self.forks.public() + self.tasks.public();
+            let public = self.forks.public() + self.public_tasks();
             self.sleep().wake_for_each(public.min(MOST_WOKEN_AHEAD));
         }
     }
@@ -60,9 +60,7 @@ impl Worker {
     /// How many jobs are public, up to `most`: here, in the injector and at others.
     fn public_jobs(&self, most: usize) -> usize {
         let stray = usize::from(self.sees_stray_pinned());
-        let registry = self.registry();
-        let outside = registry.injector().len() + registry.cross_jobs().len();
-        let mut jobs = outside + self.tasks.public() + stray;
+        let mut jobs = self.registry().injected_len() + self.public_tasks() + stray;
         for other in self.others() {
             if jobs >= most {
                 return most;
@@ -91,7 +89,6 @@ impl Registry {
     fn shows_work(&self) -> bool {
         let workers = self.workers().iter();
         let mut awake = workers.filter(|worker| !self.sleep().is_parked(worker.index));
-        let outside = !self.injector().is_empty() || !self.cross_jobs().is_empty();
-        outside || awake.any(|worker| worker.shows_work() || worker.forks.hides_work())
+        self.has_injected() || awake.any(|worker| worker.shows_work() || worker.forks.hides_work())
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::thread::{self, JoinHandle};
 
-use crate::job::NO_TAG;
+use crate::job::{NO_TAG, Priority};
 use crate::sleep::{CoreThread, Counts, Sleep};
 use crate::worker::handlers::Handlers;
 use crate::worker::join_job::JoinJob;
@@ -121,7 +121,13 @@ impl Pool {
     }
 
     pub(super) fn inject(&self) {
-        self.registry.inject(self.job());
+        self.inject_at(Priority::Normal);
+    }
+
+    pub(super) fn inject_at(&self, priority: Priority) {
+        let job = self.job();
+        job.set_priority(priority);
+        self.registry.inject(job);
     }
 
     /// A job that is counted.
@@ -150,6 +156,12 @@ impl Pool {
         // SAFETY: the worker is alive.
         let slot = unsafe { &*worker.as_current() }.push(job.head());
         slot.unwrap_or_else(|| worker.fork_slow(job.head()));
+    }
+
+    /// Spawns a task on worker `index`, as which the caller acts, in a job of `priority`.
+    pub(super) fn spawn_at(&self, priority: Priority, index: usize) {
+        let worker = self.worker(index);
+        worker.at_priority(priority, || self.registry.submit(Some(worker), self.job()));
     }
 
     pub(super) fn push_task(&self, index: usize) {
