@@ -78,7 +78,9 @@ pub use fork::{FutureHandle, block_on, spawn_future};
 pub use fork::{GangError, Member, gang};
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
-pub use observe::{Dump, dump};
+pub use observe::{
+    Dump, Histogram, Intervals, Metrics, QueueMetrics, WorkerMetrics, dump, metrics,
+};
 #[cfg(not(loom))]
 pub use pipeline::{pipeline, try_pipeline};
 pub use pool::{

@@ -17,6 +17,7 @@
 //! |  | tree sum, 1,023 nodes, outside | 2 | 3.48 |
 //! |  | empty join from outside, rested | 2 | 1.38 |
 
+use std::any::type_name;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
@@ -29,7 +30,7 @@ use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
 use crate::worker::callers::Length;
 use crate::worker::shared::Registry;
-use crate::worker::{Acting, Execute, Header, JobRef, Worker};
+use crate::worker::{Acting, Header, JobRef, Table, Worker};
 
 /// After this long, and then at this interval, a caller from outside asks again for its job to
 /// begin.
@@ -87,6 +88,7 @@ impl<'r> Borrowed<'r> {
         let worker = &*registry.workers()[index];
         let borrowed = Borrowed { worker, _acting: Acting::start(worker) };
         worker.set_lent(true);
+        worker.note_loan();
         worker.sleep().unparked();
         worker.look_again(stopped);
         Some(borrowed)
@@ -113,10 +115,8 @@ where
     R: Send,
 {
     let mut job = InstallJob {
-        // SAFETY: `execute` is made for this type, whose first field is the header.
-        header: unsafe {
-            Header::new(NonNull::from(const { &(InstallJob::<F, R>::execute as Execute) }))
-        },
+        // SAFETY: the table is made for this type, whose first field is the header.
+        header: unsafe { Header::new(NonNull::from(InstallJob::<F, R>::TABLE)) },
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
         stage: AtomicU32::new(QUEUED),
@@ -201,6 +201,8 @@ where
     F: FnOnce(&Worker) -> R + Send,
     R: Send,
 {
+    const TABLE: &'static Table = &Table { execute: Self::execute, name: type_name::<F> };
+
     /// # Safety
     /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.
     unsafe fn execute(job: JobRef, worker: &Worker) {

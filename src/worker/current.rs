@@ -4,7 +4,7 @@ use std::cell;
 use std::ptr;
 
 use super::shared::{Current, JoinHeader, Registry, Worker};
-use crate::os::generation;
+use crate::os::{generation, thread};
 use crate::queue::ForkFront;
 use crate::sim;
 use crate::sync::{Ordering, thread_local};
@@ -61,6 +61,7 @@ impl Worker {
         }
         CURRENT.set(OUTSIDE);
         IS_POOLS.set(false);
+        thread::forget_number();
         sim::leave();
     }
 

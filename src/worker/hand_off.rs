@@ -49,8 +49,8 @@ use std::io;
 use std::ptr;
 use std::sync::Arc;
 
-use super::Worker;
 use super::stack::InPlace;
+use super::{Table, Worker};
 use crate::job::{NO_TAG, outcome};
 use crate::latch::Awaited;
 use crate::latch::Wait;
@@ -71,6 +71,7 @@ struct Stack {
     jobs: u32,
     waits_for: u32,
     is_lent: u32,
+    running: *mut Table,
     tag: usize,
     in_place: InPlace,
     visit: *const (),
@@ -79,7 +80,8 @@ struct Stack {
 impl Stack {
     fn bottom() -> Self {
         let (in_place, visit) = (InPlace::default(), ptr::null());
-        Stack { jobs: 0, waits_for: 0, is_lent: 0, tag: NO_TAG, in_place, visit }
+        let running = ptr::null_mut();
+        Stack { jobs: 0, waits_for: 0, is_lent: 0, running, tag: NO_TAG, in_place, visit }
     }
 }
 
@@ -110,9 +112,11 @@ impl Worker {
         let is_local = !wait.is_for_other_pool() && !wait.done();
         let work_left = for_work || self.has_own_work();
         let has_ended = || self.registry().has_ended();
+        self.note_parked();
         let handed_off =
             self.sleep().hand_off(self.index, wait.address(), is_local, work_left, has_ended);
         let Some((thread, given)) = handed_off else {
+            self.note_awake(false);
             self.put_stack_back(stack);
             return None;
         };
@@ -123,6 +127,7 @@ impl Worker {
     /// Step 3.
     fn take_back(&self, handed_off: HandedOff) {
         let stopped = self.sleep().take_back(&handed_off.thread);
+        self.note_awake(false);
         self.sleep().unparked();
         self.put_stack_back(handed_off.stack);
         self.look_again(stopped);
@@ -177,11 +182,16 @@ impl Worker {
             let _ = self.sleep().leave(self.index, Kind::Idle(me));
         }
         self.sleep().unparked();
-        me.has_core() && self.goes_on()
+        if !me.has_core() {
+            return false;
+        }
+        self.note_awake(true);
+        self.goes_on()
     }
 
     /// Gives back a borrowed core.
     pub(crate) fn give_back(&self) {
+        self.note_parked();
         let given = self.sleep().give_back(self.index, self.has_own_work());
         self.look_after(given);
     }
@@ -218,6 +228,7 @@ impl Worker {
             jobs: self.jobs.load(Ordering::Relaxed),
             waits_for: self.waits_for.load(Ordering::Relaxed),
             is_lent: self.is_lent.load(Ordering::Relaxed),
+            running: self.running.swap(stack.running, Ordering::Relaxed),
             tag: self.tag(),
             in_place: self.in_place.take(),
             visit: self.visit.replace(stack.visit),

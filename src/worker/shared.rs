@@ -5,8 +5,9 @@
 
 use std::cell;
 use std::ptr;
-use std::sync::atomic::AtomicUsize as PlainUsize;
+use std::sync::atomic::{AtomicPtr, AtomicUsize as PlainUsize};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
@@ -17,10 +18,13 @@ use super::counters::{Counters, LiveCounters, WorkerCounters};
 use super::handlers::Handlers;
 use super::settings::{Settings, TaskOrder};
 use super::stack::InPlace;
+use super::task_times::{Oldest, TaskTimes};
 use super::threads::Threads;
+use super::times::Times;
 use crate::job::{self, NO_TAG, join};
 use crate::latch::Awaited;
 use crate::os;
+use crate::os::clock::nanos;
 use crate::os::generation::Generation;
 use crate::queue::{self, ForkQueue, Injector, TaskQueue};
 use crate::sim::Simulation;
@@ -35,12 +39,15 @@ const MOST_PUBLIC: usize = 8;
 /// (With so many, workers stay awake from one of several broadcasts to the next.)
 pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
 
+/// The number of the next pool.
+static NUMBER: PlainUsize = PlainUsize::new(0);
+
 /// A job, for the thread that is to run it.
 pub(crate) type JobRef = job::JobRef<Worker>;
 /// The first field of every job.
 pub(crate) type Header = job::Header<Worker>;
-/// Runs a job on a worker.
-pub(crate) type Execute = job::Execute<Worker>;
+/// What is the same for all jobs of a type.
+pub(crate) type Table = job::Table<Worker>;
 /// An isolation tag that belongs to no job.
 pub(crate) type Tag = job::Tag<Worker>;
 /// The part of a join's job that does not depend on its types.
@@ -69,6 +76,8 @@ pub(crate) struct Worker {
     /// How many jobs are on the stack, and what the innermost wait is for (`Awaited::to_code`).
     pub(super) jobs: AtomicU32,
     pub(super) waits_for: AtomicU32,
+    /// The table of the job that runs, or of the last one that ran here. (For dumps.)
+    pub(super) running: AtomicPtr<Table>,
     /// Whether a thread from outside has borrowed the core.
     pub(super) is_lent: AtomicU32,
     pub(super) in_place: InPlace,
@@ -96,6 +105,9 @@ pub(crate) struct Worker {
     /// How many rounds the worker looks around before it parks.
     pub(super) rounds: AtomicU32,
     pub(super) counters: LiveCounters,
+    pub(super) times: Times,
+    /// Present if the pool measures the times of tasks.
+    pub(super) task_times: Option<Box<TaskTimes>>,
 }
 
 // SAFETY: only the core's holder uses what is not made for sharing, and a core changes hands by
@@ -135,6 +147,12 @@ pub(crate) struct Registry {
     pub(super) refused_hand_offs: PlainUsize,
     /// How many spare threads were started.
     pub(super) spare_threads: PlainUsize,
+    /// How many pools the process had before this one.
+    number: usize,
+    /// The oldest of the tasks that are timed.
+    pub(super) oldest: Box<Oldest>,
+    /// When the pool was built, by `nanos`.
+    built: u64,
     /// Whether a caller from outside has waited long for a job in the injector.
     pub(super) is_late: CachePadded<AtomicBool>,
     pub(super) callers: CachePadded<Callers>,
@@ -150,10 +168,10 @@ impl Worker {
     pub(crate) fn new(
         index: usize,
         workers: usize,
-        order: TaskOrder,
-        simulated: bool,
+        settings: &Settings,
         registry: *const Registry,
     ) -> Self {
+        let simulated = settings.simulation.is_some();
         // In a simulation, each fork and each end of one takes a slow path, which has a schedule
         // point. If no thief could take the private forks of a silent owner, no fork is private.
         let (min_public, max_public, keeps_gate_closed) = if workers == 1 {
@@ -165,13 +183,14 @@ impl Worker {
         };
         Worker {
             forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
-            tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
+            tasks: TaskQueue::new(workers == 1, settings.task_order == TaskOrder::OldestFirst),
             pinned: Injector::new(),
             registry,
             index,
             tag: AtomicUsize::new(NO_TAG),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
+            running: AtomicPtr::new(ptr::null_mut()),
             is_lent: AtomicU32::new(0),
             in_place: InPlace::default(),
             visit: cell::Cell::new(ptr::null()),
@@ -186,6 +205,8 @@ impl Worker {
             forks_seen: AtomicUsize::new(0),
             rounds: AtomicU32::new(ROUNDS),
             counters: LiveCounters::new(),
+            times: Times::new(settings.times_workers, nanos()),
+            task_times: (settings.task_times > 0).then(|| Box::new(TaskTimes::new())),
         }
     }
 
@@ -213,6 +234,10 @@ impl Worker {
         self.counters.snapshot()
     }
 
+    pub(crate) fn task_times(&self) -> Option<&TaskTimes> {
+        self.task_times.as_deref()
+    }
+
     /// How many forks are private, and how many public.
     pub(crate) fn forks_pending(&self) -> (usize, usize) {
         (self.forks.hidden(), self.forks.public())
@@ -221,6 +246,11 @@ impl Worker {
     /// How many tasks are queued one by one, and how many batches.
     pub(crate) fn tasks_pending(&self) -> (usize, usize) {
         self.tasks.pending()
+    }
+
+    /// About how many tasks are queued here. (A batch may have fewer than this counts.)
+    pub(crate) fn tasks_queued(&self) -> usize {
+        self.tasks.public()
     }
 
     /// Returns whether a thief would find nothing here. (Pinned jobs are not for thieves.)
@@ -247,6 +277,22 @@ impl Worker {
         self.jobs.load(Ordering::Relaxed)
     }
 
+    /// Notes which kind of job runs from now on.
+    pub(crate) fn note_running(&self, table: *mut Table) {
+        self.running.store(table, Ordering::Relaxed);
+    }
+
+    pub(crate) fn running(&self) -> *mut Table {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// What the job that runs is, or the last one that ran.
+    pub(crate) fn name_of_running(&self) -> Option<&'static str> {
+        // SAFETY: tables are static.
+        let table = unsafe { self.running().as_ref() };
+        table.map(|table| (table.name)())
+    }
+
     pub(crate) fn is_lent(&self) -> bool {
         self.is_lent.load(Ordering::Relaxed) != 0
     }
@@ -264,10 +310,9 @@ impl Worker {
 impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
         queue::prepare();
-        let (order, simulated) = (settings.task_order, settings.simulation.is_some());
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
-                .map(|index| Worker::new(index, workers, order, simulated, this.as_ptr()))
+                .map(|index| Worker::new(index, workers, &settings, this.as_ptr()))
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
@@ -287,6 +332,9 @@ impl Registry {
             threads: Mutex::new(Threads::default()),
             refused_hand_offs: PlainUsize::new(0),
             spare_threads: PlainUsize::new(0),
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            oldest: Box::new(Oldest::new()),
+            built: nanos(),
             is_late: CachePadded::new(AtomicBool::new(false)),
             callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr().addr()),
@@ -338,8 +386,28 @@ impl Registry {
         Counters {
             workers: self.workers.iter().map(|worker| worker.snapshot()).collect(),
             spare_threads: self.spare_threads(),
-            threads_off_core: self.workers.iter().map(|worker| worker.threads_off() as usize).sum(),
+            threads_off_core: self.all_threads_off(),
         }
+    }
+
+    /// How many threads have handed off their cores, and do not have them back.
+    pub(crate) fn all_threads_off(&self) -> usize {
+        self.workers.iter().map(|worker| worker.threads_off() as usize).sum()
+    }
+
+    /// The number of this pool among those of the process, which no other one has.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// For how long the oldest of the timed tasks has been queued, if any is.
+    pub(crate) fn oldest_wait(&self) -> Option<Duration> {
+        self.oldest.at().map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
+    }
+
+    /// For how long the pool has existed.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(nanos().saturating_sub(self.built))
     }
 
     /// Whether this is a deterministic pool, and the calling thread is not in its simulation.
@@ -379,7 +447,6 @@ impl Registry {
     }
 
     /// Returns a reference that does not keep the registry alive.
-    #[cfg(feature = "futures")]
     pub(crate) fn downgrade(&self) -> Weak<Registry> {
         self.this.clone()
     }
