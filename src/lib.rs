@@ -38,7 +38,7 @@
 mod architecture;
 #[cfg(all(test, not(loom)))]
 mod auto_traits;
-mod cancel;
+mod context;
 mod fork;
 #[cfg(not(loom))]
 pub mod graph;
@@ -66,11 +66,12 @@ mod sync;
 mod task;
 mod worker;
 
-pub use cancel::{CancelToken, Cancelled};
+pub use context::{CancelReason, CancelToken, Cancelled};
 pub use fork::{
     BroadcastContext, CancelOnDrop, FnContext, JoinHandle, JoinNext, Scope, ScopedJoinHandle,
-    TaskSet, Yield, broadcast, completer, current_thread_has_pending_tasks, in_place_scope, join,
-    join_context, scope, spawn, spawn_broadcast, spawn_fifo, yield_local, yield_now,
+    TaskSet, Yield, broadcast, check_cancelled, completer, current_thread_has_pending_tasks,
+    in_place_scope, is_cancelled, join, join_context, scope, scope_with, spawn, spawn_broadcast,
+    spawn_fifo, yield_local, yield_now,
 };
 #[cfg(feature = "futures")]
 pub use fork::{FutureHandle, block_on, spawn_future};

@@ -149,7 +149,8 @@ where
         let own = parts.clone();
         let run = move || own.run(context);
         // SAFETY: pinned to a worker of this registry; `op` is `'static` and may be shared.
-        let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_TAG) };
+        let (job, handle) =
+            unsafe { new_task(run, PoolHome::of_current().not_dropping(), registry, NO_TAG) };
         drop(handle);
         worker.pin(job);
     }

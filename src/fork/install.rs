@@ -20,7 +20,7 @@
 use std::any::type_name;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::resume_unwind;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use crate::job::NO_TAG;
@@ -30,7 +30,9 @@ use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
 use crate::worker::callers::Length;
 use crate::worker::shared::Registry;
-use crate::worker::{Acting, Header, JobRef, Table, Worker};
+use crate::worker::{
+    Acting, ContextRef, Header, JobRef, Table, Worker, current_context, inherited_context,
+};
 
 /// After this long, and then at this interval, a caller from outside asks again for its job to
 /// begin.
@@ -86,11 +88,14 @@ impl<'r> Borrowed<'r> {
         }
         let (index, stopped) = registry.sleep().lend()?;
         let worker = &*registry.workers()[index];
+        let context = current_context();
         let borrowed = Borrowed { worker, _acting: Acting::start(worker) };
         worker.set_lent(true);
         worker.note_loan();
         worker.sleep().unparked();
         worker.look_again(stopped);
+        // (No fork is pending.)
+        worker.leave_context(context);
         Some(borrowed)
     }
 }
@@ -98,6 +103,7 @@ impl<'r> Borrowed<'r> {
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         self.worker.set_lent(false);
+        self.worker.leave_context(ptr::null());
         // A panic here would lose the core.
         outcome::run_or_abort(|| self.worker.give_back());
     }
@@ -121,6 +127,7 @@ where
         result: UnsafeCell::new(None),
         stage: AtomicU32::new(QUEUED),
         done: Event::new(registry.address()),
+        context: inherited_context(),
     };
     job.header.set_tag(caller.map_or(NO_TAG, Worker::tag));
     // SAFETY: the header is the first field; this frame lives until the job is done, since a panic
@@ -194,6 +201,8 @@ struct InstallJob<F, R> {
     /// The job's stage. (Relaxed: `done` decides.)
     stage: AtomicU32,
     done: Event,
+    /// The caller's.
+    context: ContextRef,
 }
 
 impl<F, R> InstallJob<F, R>
@@ -216,7 +225,8 @@ where
             worker.registry().is_served();
             let closure = (*(*this).closure.get()).take();
             let start = ticks();
-            let result = closure.map(|closure| worker.run_users(|| closure(worker)));
+            let run = |closure: F| worker.run_users(|| closure(worker));
+            let result = closure.map(|closure| worker.under((*this).context, || run(closure)));
             // (No schedule that a seed decides may depend on the time.)
             if !worker.registry().is_simulated() {
                 worker.registry().callers().job_took(ticks().wrapping_sub(start));

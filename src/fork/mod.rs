@@ -11,8 +11,11 @@ mod future;
 mod gang;
 mod handle;
 mod in_pool;
+#[cfg(all(test, not(loom)))]
+mod inherited;
 pub(crate) mod install;
 mod join;
+mod region;
 mod scope;
 mod spawn;
 mod task_set;
@@ -31,7 +34,9 @@ pub use gang::{GangError, Member, gang};
 pub use handle::{CancelOnDrop, JoinHandle};
 pub use join::{FnContext, join, join_context};
 pub(crate) use join::{join_context_in, join_in, join_on_worker};
-pub(crate) use scope::{Deferred, in_place_scope_in, scope_in};
+pub use region::{check_cancelled, is_cancelled, scope_with};
+pub(crate) use region::{stopping_token, with_current_token};
+pub(crate) use scope::{Deferred, in_place_scope_in, scope_in, whole_scope};
 pub use scope::{Scope, ScopedJoinHandle, in_place_scope, scope};
 pub use spawn::{
     Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,

@@ -1,21 +1,69 @@
 //! `spawn`, `spawn_fifo` and `yield_now`: tasks whose home is their pool.
 
+use std::ptr;
 use std::sync::Arc;
 
 use super::handle::JoinHandle;
+use crate::context::{CancelReason, Context};
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::pool::with_current;
 use crate::sim;
 use crate::task::{Home, Kept, new_task};
-use crate::worker::Worker;
 use crate::worker::shared::Registry;
+use crate::worker::{ContextRef, Worker, current_context, share_current};
 
-/// The home of tasks that are in no scope: the pool.
+/// The home of tasks that are in no scope: the pool. Has a reference to the task's context, which
+/// the end of the task releases. If not `DROPS`, the task runs even if its token is cancelled.
 #[derive(Clone, Copy)]
-pub(super) struct PoolHome;
+pub(super) struct PoolHome<const DROPS: bool = true>(ContextRef);
 
-impl Home for PoolHome {
+// SAFETY: contexts may be shared and sent.
+unsafe impl<const DROPS: bool> Send for PoolHome<DROPS> {}
+
+impl PoolHome {
+    /// The home of one task, which inherits the current context.
+    #[inline]
+    pub(super) fn of_current() -> Self {
+        let context = current_context();
+        if context.is_null() { PoolHome(context) } else { Self::of(share_current()) }
+    }
+
+    /// The home of one task under `context`.
+    pub(super) fn of(context: Option<Arc<Context>>) -> Self {
+        PoolHome(context.map_or(ptr::null(), Arc::into_raw))
+    }
+
+    /// The home of a task that runs in any case.
+    pub(super) fn not_dropping(self) -> PoolHome<false> {
+        PoolHome(self.0)
+    }
+}
+
+/// Releases a reference to a context.
+#[cold]
+fn release(context: ContextRef) {
+    // SAFETY: it is the one of `PoolHome::of`.
+    let context = unsafe { Arc::from_raw(context) };
+    // What is in it may be the user's.
+    outcome::discard(context);
+}
+
+impl<const DROPS: bool> Home for PoolHome<DROPS> {
+    #[inline]
+    fn context(self) -> ContextRef {
+        self.0
+    }
+
+    #[inline]
+    fn is_cancelled(self) -> Option<CancelReason> {
+        // SAFETY: the task has not ended.
+        let context = unsafe { self.0.as_ref() }?;
+        if DROPS { context.cancelled() } else { None }
+    }
+
+    fn task_stopped(self, _: CancelReason) {}
+
     fn take_panic(self, payload: Payload, registry: &Registry) {
         registry.handlers().take_panic(payload);
     }
@@ -37,7 +85,12 @@ impl Home for PoolHome {
         outcome::discard(registry);
     }
 
-    fn task_ended(self, _: &Worker) {}
+    #[inline]
+    fn task_ended(self, _: &Worker) {
+        if !self.0.is_null() {
+            release(self.0);
+        }
+    }
 }
 
 fn by_task(kept: Kept) -> (Payload, Arc<Registry>) {
@@ -75,10 +128,32 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    spawn_at(PoolHome::of_current, registry, f)
+}
+
+/// Spawns a task under `context`, which need not be the current one.
+pub(crate) fn spawn_under<F, T>(
+    context: Option<Arc<Context>>,
+    registry: &Registry,
+    f: F,
+) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    spawn_at(|| PoolHome::of(context), registry, f)
+}
+
+#[inline]
+fn spawn_at<F, T>(home: impl FnOnce() -> PoolHome, registry: &Registry, f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     let spawner = registry.expect_worker();
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
+    let (job, handle) = unsafe { new_task(f, home(), registry, NO_TAG) };
     registry.submit(spawner, job);
     JoinHandle::new(handle)
 }
@@ -116,7 +191,7 @@ where
 {
     let spawner = registry.expect_worker();
     // SAFETY: as in `spawn_in`.
-    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
+    let (job, handle) = unsafe { new_task(f, PoolHome::of_current(), registry, NO_TAG) };
     drop(handle);
     registry.submit(spawner, registry.in_order(spawner, job, registry.fifos()));
 }

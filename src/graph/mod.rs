@@ -72,8 +72,8 @@ use report::Cause;
 use run::{Call, Run, Task};
 use slot::Slot;
 
-use crate::cancel::CancelToken;
-use crate::fork::scope;
+use crate::context::CancelToken;
+use crate::fork::{whole_scope, with_current_token};
 use crate::sync::Mutex;
 
 /// Tasks, the order between them, and the cells that they share: see the [module](self).
@@ -394,15 +394,16 @@ impl<'env> Graph<'env> {
             for (task, before) in self.tasks.iter_mut().zip(&self.plan.before) {
                 task.reset(*before);
             }
+            let token = with_current_token(self.token.as_ref());
             let run = Run {
                 plan: &self.plan,
                 tasks: &self.tasks,
                 heap: self.ranks.as_deref().map(|ranks| (Mutex::default(), ranks)),
                 measures: self.measures,
-                token: self.token.as_ref(),
+                token: token.as_ref(),
                 failures: Mutex::default(),
             };
-            scope(|s| run.start(s));
+            whole_scope(|s| run.start(s));
             failures = run.failures.into_inner();
         }
         if self.measures {

@@ -36,7 +36,7 @@ use super::node::{Header, Limits};
 use super::plan::Plan;
 use super::report::{Cause, Outcome, TaskFailure};
 use super::timer;
-use crate::cancel::CancelToken;
+use crate::context::{CancelToken, Stop};
 use crate::fork::Scope;
 use crate::job::outcome;
 use crate::os::clock::ticks;
@@ -212,7 +212,12 @@ impl Run<'_, '_> {
             let begin = if self.measures { ticks() } else { 0 };
             // SAFETY: this worker has taken the task on.
             let call = unsafe { &mut *task.call.get() };
-            let result = outcome::run(call).unwrap_or_else(|payload| Err(Cause::panic(payload)));
+            let result = match outcome::run(call) {
+                Ok(result) => result,
+                // The token of the caller of the run is cancelled.
+                Err(payload) if payload.is::<Stop>() => return Some(Outcome::Skipped),
+                Err(payload) => Err(Cause::panic(payload)),
+            };
             if self.measures {
                 task.rest.took.store(ticks().wrapping_sub(begin), Ordering::Relaxed);
             }

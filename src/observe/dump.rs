@@ -342,6 +342,7 @@ impl fmt::Display for Core {
             tasks_run,
             tasks_panicked,
             tasks_cancelled,
+            tasks_expired,
             forks_published,
             steals_tried,
             steals_won,
@@ -350,7 +351,7 @@ impl fmt::Display for Core {
         } = self.counters;
         write!(
             f,
-            "{tasks_run} tasks run, {tasks_panicked} panicked, {tasks_cancelled} cancelled, \
+            "{tasks_run} tasks run, {tasks_panicked} panicked, {tasks_cancelled} cancelled, {tasks_expired} expired, \
              {forks_published} forks published, {steals_won} of {steals_tried} steals won, \
              {parks} parks, {wakes} wakes"
         )?;

@@ -3,23 +3,33 @@
 use std::any::type_name;
 use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, offset_of};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::head;
 use super::state::Done;
 use super::waiting::take_waiting;
+use crate::context::{CancelReason, Stop};
 use crate::job::Execute;
 use crate::job::outcome::{self, Payload};
 use crate::sync::slab;
 use crate::worker::shared::Registry;
 use crate::worker::task_times::Queued;
-use crate::worker::{JobRef, Table as JobTable, Worker};
+use crate::worker::{ContextRef, JobRef, Table as JobTable, Worker};
 
 pub(super) type TaskHead = head::TaskHead<Worker>;
 
 /// The scope or pool that a task belongs to.
 pub(crate) trait Home: Copy {
+    /// The context of the task, which is alive until `task_ended` is called.
+    fn context(self) -> ContextRef;
+
+    /// Whether the task is to be dropped, not run, since its context's token is cancelled.
+    fn is_cancelled(self) -> Option<CancelReason>;
+
+    /// The task was dropped, or has unwound by a `Stop`.
+    fn task_stopped(self, reason: CancelReason);
+
     /// Takes a panic that no handle can ask for.
     fn take_panic(self, payload: Payload, registry: &Registry);
 
@@ -41,7 +51,7 @@ pub(crate) trait Home: Copy {
 pub(super) enum Ended<T> {
     Value(T),
     Panic(Kept),
-    Cancelled,
+    Cancelled(CancelReason),
 }
 
 /// A panic that waits for its handle.
@@ -62,7 +72,7 @@ pub(super) struct Table {
     pub(super) run: unsafe fn(NonNull<TaskHead>, &Worker),
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
     /// block. If the drop panics, returns the panic.
-    pub(super) cancel: unsafe fn(NonNull<TaskHead>) -> Result<(), Payload>,
+    pub(super) cancel: unsafe fn(NonNull<TaskHead>, CancelReason) -> Result<(), Payload>,
     /// Tells the home that the task has ended.
     pub(super) task_ended: unsafe fn(NonNull<TaskHead>, &Worker),
     /// `Home::give_panic`.
@@ -236,11 +246,14 @@ where
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: nothing refers to the block after this.
         unsafe { Self::free(this.cast()) };
+        if let Some(reason) = home.is_cancelled() {
+            return drop_stopped(closure, home, reason, worker);
+        }
         worker.count_task();
         // The value is dropped inside, so that a panic of its drop counts as the task's.
-        if let Err(payload) = worker.run_users(|| drop(closure())) {
-            worker.count_panicked();
-            home.take_panic(payload, worker.registry());
+        let run = || worker.run_users(|| drop(closure()));
+        if let Err(payload) = worker.under(home.context(), run) {
+            take_panic(home, payload, worker);
         }
         home.task_ended(worker);
     }
@@ -298,7 +311,7 @@ where
         // SAFETY: this call is the entry.
         unsafe { TaskHead::leave_as_entry(this.cast()) };
         if is_cancelled {
-            worker.count_cancelled();
+            worker.count_cancelled(false);
         }
         if is_cancelled || entry_tells_home(worker) {
             home.task_ended(worker);
@@ -317,11 +330,11 @@ where
         match ended {
             Ended::Value(value) => {
                 if let Err(payload) = worker.run_users(|| drop(value)) {
-                    home.take_panic(payload, worker.registry());
+                    take_panic(home, payload, worker);
                 }
             }
             Ended::Panic(kept) => home.claim_panic(kept),
-            Ended::Cancelled => {}
+            Ended::Cancelled(_) => {}
         }
     }
 
@@ -333,15 +346,11 @@ where
         let this = block.cast::<Self>();
         // SAFETY: only the thread that has claimed the task reads the closure, once.
         let closure = unsafe { Self::take_closure(this) };
-        worker.count_task();
-        let ended = match worker.run_users(closure) {
-            Ok(value) => Ended::Value(value),
-            Err(payload) => {
-                worker.count_panicked();
-                // SAFETY: as in `execute_joinable`.
-                let home = unsafe { (*this.as_ptr()).home };
-                Ended::Panic(home.keep_panic(payload, worker.registry()))
-            }
+        // SAFETY: as in `execute_joinable`.
+        let home = unsafe { (*this.as_ptr()).home };
+        let ended = match home.is_cancelled() {
+            None => run_joinable(closure, home, worker),
+            Some(reason) => stop_joinable(closure, home, reason, worker),
         };
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
         unsafe { Self::put_ended(this, ended) };
@@ -351,12 +360,12 @@ where
     ///
     /// # Safety
     /// `block` is a live `Task<F, T, H>` that the caller claimed and has not run.
-    unsafe fn cancel(block: NonNull<TaskHead>) -> Result<(), Payload> {
+    unsafe fn cancel(block: NonNull<TaskHead>, reason: CancelReason) -> Result<(), Payload> {
         let this = block.cast::<Self>();
         // SAFETY: only the thread that has claimed the task takes the closure, once.
         let dropped = outcome::run(|| drop(unsafe { Self::take_closure(this) }));
         // SAFETY: no thread reads the result before `DONE` is set.
-        unsafe { Self::put_ended(this, Ended::Cancelled) };
+        unsafe { Self::put_ended(this, Ended::Cancelled(reason)) };
         dropped
     }
 
@@ -455,6 +464,73 @@ impl TaskHead {
         if unsafe { block.as_ref() }.state.leave_as_handle() {
             // SAFETY: both parties have gone.
             unsafe { free(block) };
+        }
+    }
+}
+
+/// Drops the closure of a detached task, under no context, so that no loop in it is stopped.
+#[cold]
+fn drop_stopped<F>(closure: F, home: impl Home, reason: CancelReason, worker: &Worker) {
+    if let Err(payload) = worker.run_users(|| drop(closure)) {
+        take_panic(home, payload, worker);
+    }
+    stopped(home, reason, worker);
+    home.task_ended(worker);
+}
+
+/// Drops the closure of a claimed task likewise, and returns its result.
+#[cold]
+fn stop_joinable<F, T>(
+    closure: F,
+    home: impl Home,
+    reason: CancelReason,
+    worker: &Worker,
+) -> Ended<T> {
+    let dropped = worker.under(ptr::null(), || worker.run_users(|| drop(closure)));
+    stopped(home, reason, worker);
+    match dropped {
+        Ok(()) => Ended::Cancelled(reason),
+        Err(payload) => Ended::Panic(home.keep_panic(payload, worker.registry())),
+    }
+}
+
+/// A task was dropped, or has unwound by a `Stop`.
+#[cold]
+fn stopped(home: impl Home, reason: CancelReason, worker: &Worker) {
+    worker.count_cancelled(reason == CancelReason::Deadline);
+    home.task_stopped(reason);
+}
+
+/// Runs the closure of a claimed task, and returns its result.
+#[inline]
+fn run_joinable<F, T>(closure: F, home: impl Home, worker: &Worker) -> Ended<T>
+where
+    F: FnOnce() -> T,
+{
+    worker.count_task();
+    match worker.under(home.context(), || worker.run_users(closure)) {
+        Ok(value) => Ended::Value(value),
+        Err(payload) => match Stop::reason(payload) {
+            Ok(reason) => {
+                stopped(home, reason, worker);
+                Ended::Cancelled(reason)
+            }
+            Err(payload) => {
+                worker.count_panicked();
+                Ended::Panic(home.keep_panic(payload, worker.registry()))
+            }
+        },
+    }
+}
+
+/// Gives the home a panic that no handle can ask for, unless it is a `Stop`.
+#[cold]
+fn take_panic(home: impl Home, payload: Payload, worker: &Worker) {
+    match Stop::reason(payload) {
+        Ok(reason) => stopped(home, reason, worker),
+        Err(payload) => {
+            worker.count_panicked();
+            home.take_panic(payload, worker.registry());
         }
     }
 }

@@ -192,10 +192,10 @@ impl<T> Handle<T> {
             Ended::Value(value) => Ok(value),
             // SAFETY: the block is alive until the handle leaves. So is its home: a scope's handle
             // cannot be used after the scope.
-            Ended::Panic(kept) => Err(JoinError::panicked(unsafe {
+            Ended::Panic(kept) => Err(JoinError::unwound(unsafe {
                 (this.head().table().give_panic)(this.task, kept)
             })),
-            Ended::Cancelled => Err(JoinError::cancelled()),
+            Ended::Cancelled(reason) => Err(JoinError::cancelled(reason)),
         };
         // SAFETY: this is the handle, and it is not dropped.
         unsafe { TaskHead::leave_as_handle(this.task) };
@@ -266,7 +266,7 @@ impl<T> Handle<T> {
                 unsafe { (self.head().table().claim_panic)(self.task, kept) };
                 None
             }
-            Ended::Cancelled => None,
+            Ended::Cancelled(_) => None,
         };
         // SAFETY: this is the handle, in its drop.
         unsafe { TaskHead::leave_as_handle(self.task) };

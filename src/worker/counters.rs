@@ -52,8 +52,10 @@ counters! {
     tasks_run,
     /// Spawned tasks whose closure panicked.
     tasks_panicked,
-    /// Spawned tasks that were cancelled before they began.
+    /// Spawned tasks that were cancelled: before they began, or where they asked for it.
     tasks_cancelled,
+    /// Those of them whose deadline had passed.
+    tasks_expired,
     /// Forks that were made public, for thieves.
     forks_published,
     /// Attempts to steal from a queue that did not look empty.

@@ -348,7 +348,8 @@ impl Worker {
             None => oldest = Some(job),
             Some(_) => self.tasks.push_moved(job),
         };
-        let forced = other.forks.force(|| self.heavy_fence(), |job| other.publish(job), take);
+        let publish = |job| other.publish_under(other.context(), job);
+        let forced = other.forks.force(|| self.heavy_fence(), publish, take);
         self.counters.forks_published.add(forced);
         self.share_rest();
         oldest

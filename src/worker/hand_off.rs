@@ -49,6 +49,7 @@ use std::io;
 use std::ptr;
 use std::sync::Arc;
 
+use super::ambient::ContextRef;
 use super::stack::InPlace;
 use super::{Table, Worker};
 use crate::job::{NO_TAG, outcome};
@@ -73,6 +74,7 @@ struct Stack {
     is_lent: u32,
     running: *mut Table,
     tag: usize,
+    context: ContextRef,
     in_place: InPlace,
     visit: *const (),
 }
@@ -80,8 +82,8 @@ struct Stack {
 impl Stack {
     fn bottom() -> Self {
         let (in_place, visit) = (InPlace::default(), ptr::null());
-        let running = ptr::null_mut();
-        Stack { jobs: 0, waits_for: 0, is_lent: 0, running, tag: NO_TAG, in_place, visit }
+        let (running, tag, context) = (ptr::null_mut(), NO_TAG, ptr::null());
+        Stack { jobs: 0, waits_for: 0, is_lent: 0, running, tag, context, in_place, visit }
     }
 }
 
@@ -230,6 +232,7 @@ impl Worker {
             is_lent: self.is_lent.load(Ordering::Relaxed),
             running: self.running.swap(stack.running, Ordering::Relaxed),
             tag: self.tag(),
+            context: self.context(),
             in_place: self.in_place.take(),
             visit: self.visit.replace(stack.visit),
         };
@@ -237,6 +240,7 @@ impl Worker {
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
         self.is_lent.store(stack.is_lent, Ordering::Relaxed);
         self.leave_tag(stack.tag);
+        self.leave_context(stack.context);
         self.in_place.put(stack.in_place);
         old
     }

@@ -100,7 +100,8 @@ where
             worker.count_task();
             // It has also migrated if another thread now holds the owner's core.
             let migrated = owner != worker.as_current() || worker.threads_off() > 0;
-            let run = || worker.run_users(|| closure(migrated));
+            let context = (*head).context.assume_init();
+            let run = || worker.under(context, || worker.run_users(|| closure(migrated)));
             let result =
                 if worker.waits_for_own_work() { worker.within(address, run) } else { run() };
             (*(*this).result.get()).write(result);

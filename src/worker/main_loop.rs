@@ -105,10 +105,11 @@ impl Worker {
         self.counters.tasks_panicked.add(1);
     }
 
-    /// Counts a spawned task that was cancelled before it began.
+    /// Counts a spawned task that was cancelled.
     #[cold]
-    pub(crate) fn count_cancelled(&self) {
+    pub(crate) fn count_cancelled(&self, is_expired: bool) {
         self.counters.tasks_cancelled.add(1);
+        self.counters.tasks_expired.add(is_expired.into());
     }
 
     pub(crate) fn tag(&self) -> usize {

@@ -1,6 +1,7 @@
 //! The workers of a pool. `shared.rs` has their data, `main_loop.rs` what their threads do.
 #![allow(unsafe_code)]
 
+mod ambient;
 #[cfg(feature = "futures")]
 pub(crate) mod attached;
 pub(crate) mod callers;
@@ -35,5 +36,8 @@ mod wake;
 #[cfg(all(test, not(loom)))]
 mod width;
 
+pub(crate) use ambient::{
+    ContextRef, current_context, inherited_context, share_current, under, with_current_context,
+};
 pub(crate) use current::{Acting, current, is_simulated};
 pub(crate) use shared::{Current, Header, JobRef, JoinHeader, Table, Tag, Worker};

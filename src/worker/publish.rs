@@ -2,6 +2,7 @@
 
 use std::ptr;
 
+use super::ambient::ContextRef;
 use super::shared::{JobRef, JoinHeader, Worker};
 use crate::job::ancestors;
 use crate::queue::Popped;
@@ -78,9 +79,17 @@ impl Worker {
         }
     }
 
-    pub(super) fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
+    fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
+        self.publish_under(self.inherited_context(), job)
+    }
+
+    pub(super) fn publish_under(
+        &self,
+        context: ContextRef,
+        job: ptr::NonNull<JoinHeader>,
+    ) -> JobRef {
         // SAFETY: the queue calls this for forks of this worker that no other thread has seen.
-        unsafe { JoinHeader::publish(job, self.tag()) }
+        unsafe { JoinHeader::publish(job, self.tag(), context) }
     }
 
     /// Queues a task at this worker, and wakes another worker for it if none is searching.

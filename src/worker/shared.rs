@@ -5,7 +5,7 @@
 
 use std::cell;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize as PlainUsize};
+use std::sync::atomic::{AtomicPtr as PlainPtr, AtomicUsize as PlainUsize};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::stack::InPlace;
 use super::task_times::{Oldest, TaskTimes};
 use super::threads::Threads;
 use super::times::Times;
+use crate::context::Context;
 use crate::job::{self, NO_TAG, join};
 use crate::latch::Awaited;
 use crate::os;
@@ -29,7 +30,7 @@ use crate::os::generation::Generation;
 use crate::queue::{self, ForkQueue, Injector, TaskQueue};
 use crate::sim::Simulation;
 use crate::sleep::{Event, HasSleep, Sleep};
-use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 
 /// The most forks that a worker keeps public for thieves.
@@ -73,11 +74,13 @@ pub(crate) struct Worker {
     /// The isolation tag of the job that runs: see `job::Header`. Written by the core's holder,
     /// read also by a thief that forces.
     pub(super) tag: AtomicUsize,
+    /// The context of the job that runs, or null: see `ambient.rs`. Read and written like `tag`.
+    pub(super) context: AtomicPtr<Context>,
     /// How many jobs are on the stack, and what the innermost wait is for (`Awaited::to_code`).
     pub(super) jobs: AtomicU32,
     pub(super) waits_for: AtomicU32,
     /// The table of the job that runs, or of the last one that ran here. (For dumps.)
-    pub(super) running: AtomicPtr<Table>,
+    pub(super) running: PlainPtr<Table>,
     /// Whether a thread from outside has borrowed the core.
     pub(super) is_lent: AtomicU32,
     pub(super) in_place: InPlace,
@@ -188,9 +191,10 @@ impl Worker {
             registry,
             index,
             tag: AtomicUsize::new(NO_TAG),
+            context: AtomicPtr::new(ptr::null_mut()),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
-            running: AtomicPtr::new(ptr::null_mut()),
+            running: PlainPtr::new(ptr::null_mut()),
             is_lent: AtomicU32::new(0),
             in_place: InPlace::default(),
             visit: cell::Cell::new(ptr::null()),

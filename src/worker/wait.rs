@@ -97,6 +97,8 @@
 //! |  | flat scope | 2 | 1.08 |
 #![deny(unsafe_code)]
 
+use std::ptr;
+
 use super::Worker;
 use super::idle::pause;
 use super::shared::ROUNDS;
@@ -250,6 +252,9 @@ impl Worker {
         self.jobs.store(jobs + 1, Ordering::Relaxed);
         self.waits_for.store(0, Ordering::Relaxed);
         let running = self.running();
+        // Each job enters its own. (No fork is private here.)
+        let context = self.context();
+        self.leave_context(ptr::null());
         loop {
             let own_tag = Tag::new(job.tag());
             let is_foreign = match job.tag() {
@@ -264,6 +269,7 @@ impl Worker {
                 None => break,
             }
         }
+        self.leave_context(context);
         self.jobs.store(jobs, Ordering::Relaxed);
         self.waits_for.store(waits_for, Ordering::Relaxed);
         self.note_running(running);

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use super::serial::{Adapter, Through};
-use crate::cancel::CancelToken;
+use crate::context::CancelToken;
 use crate::iter::ParallelIterator;
 use crate::iter::plumbing::{LoopSettings, UnindexedConsumer};
 

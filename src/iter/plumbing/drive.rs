@@ -13,6 +13,7 @@ use super::pace::{BLOCK, Pace, Plan};
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
 };
+use crate::fork::stopping_token;
 use crate::iter::IndexedParallelIterator;
 use crate::iter::limit::{Limit, innermost, join_under, under};
 use crate::os::clock::ticks;
@@ -58,8 +59,11 @@ where
     let least = producer.min_len().max(1);
     // What has fewer items than two pieces need is not cut for being too long.
     let max = producer.max_len().max(least.saturating_mul(2) - 1);
-    if len <= max && Worker::current().is_some_and(|worker| worker.registry().workers().len() == 1)
-    {
+    let is_alone = |worker: &Worker| {
+        let is_stopped = !worker.context().is_null() && stopping_token().is_some();
+        worker.registry().workers().len() == 1 && !is_stopped
+    };
+    if len <= max && Worker::current().is_some_and(is_alone) {
         // Nobody to share with. Inlined up to the caller, and without blocks: what a loop begins
         // with is to be seen by the compiler.
         return serially(producer, consumer);
@@ -215,7 +219,9 @@ where
 {
     on_worker(|worker, limit| {
         let threads = worker.registry().workers().len();
-        let plan = plan(limit.map_or(threads, |limit| limit.of(threads))).within(limit);
+        let token = stopping_token();
+        let plan = plan(limit.map_or(threads, |limit| limit.of(threads)));
+        let plan = plan.stopped_by(token.as_ref()).within(limit);
         let (pace, pieces) = plan.begin(source.len(), worker.is_bare());
         cut(pace, pieces, source, consumer).0
     })
@@ -280,6 +286,7 @@ where
     C: Consumer<S::Item>,
     S: Source<C>,
 {
+    pace.check();
     source.begin();
     if consumer.full() {
         drop(source);
@@ -305,6 +312,7 @@ where
                 return (folder.complete(), pace.block);
             }
         };
+        pace.check();
         if let Some(worker) = Worker::current() {
             // Callers from outside have their turn: this loop may go on for long.
             worker.serve_late_callers();
