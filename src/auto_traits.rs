@@ -133,9 +133,9 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 // Pools and tasks.
 exactly! { ALL;
     BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, Dump,
-    FnContext, JoinError, Priority, Scope<'static, 'static>, TaskBuilder<'static>, TaskOrder,
-    ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
-    WorkerCounters, Yield,
+    FnContext, Histogram, Intervals, JoinError, Metrics, Priority, QueueMetrics,
+    Scope<'static, 'static>, TaskBuilder<'static>, TaskOrder, ThreadBuilder, ThreadPool,
+    ThreadPoolBuildError, WaitPolicy, WorkerCounters, WorkerMetrics, Yield,
 }
 
 // It holds the user's closures for names and threads, which run on the thread that builds, may

@@ -80,7 +80,9 @@ pub use fork::{GangError, Member, gang};
 pub use job::Priority;
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
-pub use observe::{Dump, dump};
+pub use observe::{
+    Dump, Histogram, Intervals, Metrics, QueueMetrics, WorkerMetrics, dump, metrics,
+};
 #[cfg(not(loom))]
 pub use pipeline::{pipeline, try_pipeline};
 pub use pool::{

@@ -191,6 +191,20 @@ fn whether_cores_are_lent_is_one_or_zero_in_the_environment() {
     refuses_variable(name, "FILCH_LEND", "perhaps", "`1`");
 }
 
+#[test]
+fn a_watchdog_in_the_environment_has_a_number_of_seconds() {
+    let _watchdog = watchdog();
+    let name = "a_watchdog_in_the_environment_has_a_number_of_seconds";
+    refuses_variable(name, "FILCH_WATCHDOG", "0", "seconds, from 1");
+}
+
+#[test]
+fn a_file_for_metrics_that_cannot_be_written_is_refused() {
+    let _watchdog = watchdog();
+    let name = "a_file_for_metrics_that_cannot_be_written_is_refused";
+    refuses_variable(name, "FILCH_METRICS", "/dev/null/metrics", "a file that can be written");
+}
+
 #[cfg(feature = "deterministic")]
 #[test]
 fn a_seed_in_the_environment_that_is_no_number_is_refused() {

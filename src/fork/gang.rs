@@ -54,7 +54,7 @@ use crate::sleep::Event;
 use crate::sleep::Sleep;
 use crate::sync::{AtomicUsize, Mutex, Ordering, Parker, Unparker, spin_loop};
 use crate::worker::shared::Registry;
-use crate::worker::{Execute, Header, JobRef, Tag, Worker, callers};
+use crate::worker::{Header, JobRef, Table, Tag, Worker, callers};
 
 /// How long a member spins before it sleeps, at a barrier and while the gang gathers. (A guess:
 /// about as long as it takes to wake a sleeping member.)
@@ -213,9 +213,9 @@ where
     R: Send,
 {
     fn new(gang: &Gang<'g>, f: &F, index: usize) -> Self {
-        let table = NonNull::from(const { &(Self::execute as Execute) });
+        let table = const { &Table { execute: Self::execute, name: || "a member of a gang" } };
         // SAFETY: `execute` is made for this type, whose first field is the header.
-        let mut header = unsafe { Header::new(table) };
+        let mut header = unsafe { Header::new(NonNull::from(table)) };
         header.set_tag(gang.tag());
         Job { header, gang, f, index, result: UnsafeCell::new(None) }
     }

@@ -17,6 +17,7 @@
 //! |  | tree sum, 1,023 nodes, outside | 2 | 3.48 |
 //! |  | empty join from outside, rested | 2 | 1.38 |
 
+use std::any::type_name;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
@@ -30,7 +31,7 @@ use crate::sync::{AtomicU32, Ordering};
 use crate::worker::callers::Length;
 use crate::worker::shared::Registry;
 use crate::worker::{
-    Acting, ContextRef, Execute, Header, JobRef, Worker, current_context, inherited_context,
+    Acting, ContextRef, Header, JobRef, Table, Worker, current_context, inherited_context,
 };
 
 /// After this long, and then at this interval, a caller from outside asks again for its job to
@@ -113,6 +114,7 @@ impl<'r> Borrowed<'r> {
         let context = current_context();
         let borrowed = Borrowed { worker, _acting: Acting::start(worker) };
         worker.set_lent(true);
+        worker.note_loan();
         worker.sleep().unparked();
         worker.look_again(stopped);
         // (No fork is pending.)
@@ -138,10 +140,8 @@ where
     R: Send,
 {
     let mut job = InstallJob {
-        // SAFETY: `execute` is made for this type, whose first field is the header.
-        header: unsafe {
-            Header::new(NonNull::from(const { &(InstallJob::<F, R>::execute as Execute) }))
-        },
+        // SAFETY: the table is made for this type, whose first field is the header.
+        header: unsafe { Header::new(NonNull::from(InstallJob::<F, R>::TABLE)) },
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
         stage: AtomicU32::new(QUEUED),
@@ -235,6 +235,8 @@ where
     F: FnOnce(&Worker) -> R + Send,
     R: Send,
 {
+    const TABLE: &'static Table = &Table { execute: Self::execute, name: type_name::<F> };
+
     /// # Safety
     /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.
     unsafe fn execute(job: JobRef, worker: &Worker) {

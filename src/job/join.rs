@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use super::{Execute, Header, JobRef};
+use super::{Header, JobRef, Table};
 use crate::context::Context;
 use crate::latch::{Awaited, Latch, Wait};
 use crate::queue::{ForkFront, Published};
@@ -37,7 +37,7 @@ impl<W> JoinHeader<W> {
     /// # Safety
     /// `table` is static and made for the job's type, of which this header is the first field.
     #[inline(always)]
-    pub(crate) unsafe fn new(table: NonNull<Execute<W>>, owner: Owner<W>) -> Self {
+    pub(crate) unsafe fn new(table: NonNull<Table<W>>, owner: Owner<W>) -> Self {
         JoinHeader {
             // SAFETY: by the premise; a header is the first field of this one.
             header: unsafe { Header::new(table) },

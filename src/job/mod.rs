@@ -20,12 +20,20 @@ pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 /// Runs the job on a worker, `W`. Never unwinds. The job may be gone when this returns.
 pub(crate) type Execute<W> = unsafe fn(JobRef<W>, &W);
 
+/// What is the same for all jobs of a type.
+#[repr(C)]
+pub(crate) struct Table<W> {
+    pub(crate) execute: Execute<W>,
+    /// What such jobs are, for dumps: for example the type of their closures.
+    pub(crate) name: fn() -> &'static str,
+}
+
 /// The first field of every job. Its layout is the same for every `W`.
 #[repr(C)]
 pub(crate) struct Header<W> {
-    /// The function table of the job's type, whose first entry runs the job. (A pointer, since a
-    /// task's table has more entries than this type says.)
-    table: NonNull<Execute<W>>,
+    /// The function table of the job's type. (A pointer, since a task's table has more entries than
+    /// this type says.)
+    table: NonNull<Table<W>>,
     /// The *isolation tag*: the innermost enclosing task that another job may join by its handle,
     /// or `NO_TAG`. A worker that waits inside such a task runs only jobs of the same tag, so that
     /// no frame that waits for a task is on top of that task: see `worker/wait.rs`. Written before
@@ -40,11 +48,11 @@ impl<W> Header<W> {
     /// # Safety
     /// `table` is static and made for the job's type, of which this header is the first field.
     #[inline(always)]
-    pub(crate) unsafe fn new(table: NonNull<Execute<W>>) -> Self {
+    pub(crate) unsafe fn new(table: NonNull<Table<W>>) -> Self {
         Header { table, tag: MaybeUninit::uninit() }
     }
 
-    pub(crate) fn table(&self) -> NonNull<Execute<W>> {
+    pub(crate) fn table(&self) -> NonNull<Table<W>> {
         self.table
     }
 
@@ -73,9 +81,9 @@ impl<W> Tag<W> {
         unsafe fn never<W>(_: JobRef<W>, _: &W) {
             unreachable!("a tag is not a job");
         }
+        let table = const { &Table { execute: never::<W>, name: || unreachable!() } };
         // SAFETY: no `JobRef` is made of this header.
-        let mut header =
-            unsafe { Header::new(NonNull::from(const { &(never::<W> as Execute<W>) })) };
+        let mut header = unsafe { Header::new(NonNull::from(table)) };
         header.set_tag(parent);
         Tag(header)
     }
@@ -169,9 +177,15 @@ impl<W> JobRef<W> {
         unsafe { self.0.as_ref().word() }
     }
 
+    /// The table of the job's type, which is static.
+    pub(crate) fn table(&self) -> NonNull<Table<W>> {
+        // SAFETY: alive by `new`, premise 1.
+        unsafe { self.0.as_ref() }.table
+    }
+
     pub(crate) fn execute(self, worker: &W) {
-        // SAFETY: alive by `new`, premise 1; tables are static.
-        let execute = unsafe { *self.0.as_ref().table.as_ptr() };
+        // SAFETY: tables are static.
+        let execute = unsafe { self.table().as_ref() }.execute;
         // SAFETY: the table fits the job (`Header::new`), and this consumes the only reference.
         unsafe { execute(self, worker) }
     }

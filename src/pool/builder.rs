@@ -65,6 +65,8 @@ impl Default for ThreadPoolBuilder {
                 stack_size: None,
                 max_spare_threads: MAX_SPARE_THREADS,
                 max_blocking_threads: MAX_BLOCKING_THREADS,
+                times_workers: false,
+                task_times: 0,
                 simulation: None,
             },
             has_wait_policy: false,
@@ -298,12 +300,39 @@ impl ThreadPoolBuilder {
         self
     }
 
+    /// Sets whether the [metrics](crate::ThreadPool::metrics) tell for how long each worker
+    /// searched for work, and count a core that a thread from outside has borrowed as busy. If
+    /// not, which is the default, searching counts as busy, and a borrowed core as parked.
+    ///
+    /// The cost is about 40 ns each time that a worker begins or ends a search, or that a thread
+    /// borrows a core or gives it back. Times in which workers are parked or blocked are always
+    /// measured.
+    pub fn worker_times(mut self, measures: bool) -> Self {
+        self.settings.times_workers = measures;
+        self
+    }
+
+    /// Measures how long every `every`-th task waits in its queue and how long it runs, for the
+    /// [metrics](crate::ThreadPool::metrics): with 1 each spawned task, with 0, the default, none.
+    /// (The closures of [`join`](crate::join) are no tasks.) Each thread counts the tasks that it
+    /// spawns by itself.
+    ///
+    /// A task that is measured costs about 150 ns more. The others cost what they do without this
+    /// setting, and a branch.
+    pub fn task_times(mut self, every: u32) -> Self {
+        self.settings.task_times = every;
+        self
+    }
+
     /// Starts a thread that checks the pool every `period`. If work is pending (queued, awaited or
     /// begun) and no job has begun or ended for that long, it writes a
     /// [`dump`](crate::ThreadPool::dump) to standard error, once for each such standstill.
     ///
     /// This includes a closure that runs for longer than `period` while nothing else begins or
     /// ends: the thread cannot tell whether it computes or is stuck.
+    ///
+    /// If the pool is dropped, and that waits for longer than `period` for the pool to end, the
+    /// thread writes a dump as well, once, even if jobs begin and end meanwhile.
     pub fn watchdog(mut self, period: Duration) -> Self {
         self.watchdog = Some(period);
         self
@@ -409,6 +438,8 @@ impl fmt::Debug for ThreadPoolBuilder {
             .field("use_current_thread", &self.uses_current_thread)
             .field("injector_interval", &self.settings.injector_interval)
             .field("watchdog", &self.watchdog)
+            .field("worker_times", &self.settings.times_workers)
+            .field("task_times", &self.settings.task_times)
             .field("wait_policy", &self.settings.wait_policy)
             .field("task_order", &self.settings.task_order)
             .field("lend_seats", &self.lends_cores())

@@ -40,6 +40,7 @@ pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
         drop(member.take());
         registry.member_comes();
         registry.workers()[INDEX].set_thread(true);
+        registry.workers()[INDEX].note_awake(false);
         let acting = Some(Acting::start(&registry.workers()[INDEX]));
         member.set(Some(Member { registry: Some(registry.clone()), acting }));
     };

@@ -19,7 +19,7 @@ pub(crate) use global::with_current;
 pub use spawner::ThreadBuilder;
 
 use crate::job::outcome;
-use crate::observe::watchdog;
+use crate::observe::{export, watchdog};
 use crate::os::thread::Thread;
 use crate::sim;
 use crate::sleep::{Event, MAX_WORKERS};
@@ -137,6 +137,7 @@ impl Drop for ThreadPool {
         }
         join_threads(&self.registry, threads);
         join_threads(&self.registry, self.registry.take_spare_threads());
+        export::write();
         slab::empty_shared();
     }
 }

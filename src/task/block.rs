@@ -1,5 +1,6 @@
 //! The block of memory of a task, and how the task runs.
 
+use std::any::type_name;
 use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::{self, NonNull};
@@ -9,10 +10,12 @@ use super::head;
 use super::state::Done;
 use super::waiting::take_waiting;
 use crate::context::{CancelReason, Stop};
+use crate::job::Execute;
 use crate::job::outcome::{self, Payload};
 use crate::sync::slab;
 use crate::worker::shared::Registry;
-use crate::worker::{ContextRef, Execute, JobRef, Worker};
+use crate::worker::task_times::Queued;
+use crate::worker::{ContextRef, JobRef, Table as JobTable, Worker};
 
 pub(super) type TaskHead = head::TaskHead<Worker>;
 
@@ -62,7 +65,9 @@ pub(crate) enum Kept {
 /// The functions of a task that depend on the types of its closure and its home.
 #[repr(C)]
 pub(super) struct Table {
-    pub(super) execute: Execute,
+    pub(super) job: JobTable,
+    /// Whether the block is a [`Timed`] one.
+    is_timed: bool,
     /// Runs the closure of a task that the caller claimed, and writes the result into the block.
     pub(super) run: unsafe fn(NonNull<TaskHead>, &Worker),
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
@@ -87,6 +92,13 @@ pub(super) struct Task<F, T, H> {
     content: UnsafeCell<Content<F, T>>,
 }
 
+/// A task whose times are measured.
+#[repr(C)]
+struct Timed<F, T, H> {
+    task: Task<F, T, H>,
+    queued: Queued,
+}
+
 /// The closure until the task runs, then the result. Both are at offset 0: see `Table::ended_at`.
 ///
 /// Packed, so that no block needs a large alignment. Both are moved in and out, never used in
@@ -105,31 +117,68 @@ where
     /// Makes a task of isolation tag `tag`. The caller makes its entry and its handle.
     #[inline]
     pub(super) fn make(closure: F, home: H, tag: usize) -> NonNull<TaskHead> {
-        // SAFETY: the table is made for this type, which begins with the header, and the table with
-        // `execute`.
-        let head = unsafe { TaskHead::new(NonNull::from(Self::TABLE).cast(), tag) };
         let block = slab::take::<Self>();
+        // SAFETY: the block is for this type, and this function's alone.
+        unsafe { Self::write(block, Self::TABLE, closure, home, tag) };
+        block.cast()
+    }
+
+    /// Makes a task whose times are measured.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_timed(
+        closure: F,
+        home: H,
+        tag: usize,
+        registry: &Registry,
+    ) -> NonNull<TaskHead> {
+        let block = slab::take::<Timed<F, T, H>>();
+        let queued = registry.note_queued();
+        // SAFETY: the block is for a `Timed`, which begins with the task, and this function's alone.
+        unsafe {
+            (&raw mut (*block.as_ptr()).queued).write(queued);
+            Self::write(block.cast(), Self::TIMED_TABLE, closure, home, tag);
+        }
+        block.cast()
+    }
+
+    /// # Safety
+    /// The block is for this type, and the caller's alone.
+    #[inline(always)]
+    unsafe fn write(block: NonNull<Self>, table: &'static Table, closure: F, home: H, tag: usize) {
+        // SAFETY: the table is made for this type, which begins with the header, and the table with
+        // that of a job.
+        let head = unsafe { TaskHead::new(NonNull::from(table).cast(), tag) };
         let task = block.as_ptr();
         // Field by field, so that a large closure is copied once.
-        // SAFETY: the block is for this type, and this function's alone.
+        // SAFETY: by the premise.
         unsafe {
             (&raw mut (*task).head).write(head);
             (&raw mut (*task).home).write(home);
             (&raw mut (*task).content).cast::<F>().write_unaligned(closure);
         }
-        block.cast()
     }
 
-    pub(super) const TABLE: &'static Table = &Table {
-        execute: Self::execute,
-        run: Self::run,
-        cancel: Self::cancel,
-        task_ended: Self::task_ended,
-        give_panic: Self::give_panic,
-        claim_panic: Self::claim_panic,
-        free: Self::free,
-        ended_at: offset_of!(Self, content),
-    };
+    pub(super) const TABLE: &'static Table = &Self::table(Self::execute, Self::run, false);
+    const TIMED_TABLE: &'static Table = &Self::table(Self::execute_timed, Self::run_timed, true);
+
+    const fn table(
+        execute: Execute<Worker>,
+        run: unsafe fn(NonNull<TaskHead>, &Worker),
+        is_timed: bool,
+    ) -> Table {
+        Table {
+            job: JobTable { execute, name: type_name::<F> },
+            is_timed,
+            run,
+            cancel: Self::cancel,
+            task_ended: Self::task_ended,
+            give_panic: Self::give_panic,
+            claim_panic: Self::claim_panic,
+            free: Self::free,
+            ended_at: offset_of!(Self, content),
+        }
+    }
 
     /// Runs a task for its entry.
     ///
@@ -146,6 +195,43 @@ where
             // SAFETY: as this function.
             unsafe { Self::execute_joinable(this, worker) }
         }
+    }
+
+    /// `execute` of a task whose times are measured.
+    ///
+    /// # Safety
+    /// As `execute`; the block is a `Timed`.
+    unsafe fn execute_timed(job: JobRef, worker: &Worker) {
+        let this: NonNull<Self> = job.header().cast();
+        // SAFETY: the block is alive until the entry, which is this call, is gone.
+        let head = unsafe { &(*this.as_ptr()).head };
+        if head.state.is_detached() {
+            // SAFETY: by the premise.
+            let queued = unsafe { Self::queued(this) };
+            // SAFETY: as this function.
+            worker.time_task(queued, || unsafe { Self::execute(job, worker) });
+        } else {
+            // SAFETY: as this function.
+            unsafe { Self::execute_joinable(this, worker) }
+        }
+    }
+
+    /// `run` of a task whose times are measured.
+    ///
+    /// # Safety
+    /// As `run`; the block is a `Timed`.
+    unsafe fn run_timed(block: NonNull<TaskHead>, worker: &Worker) {
+        // SAFETY: by the premise.
+        let queued = unsafe { Self::queued(block.cast()) };
+        // SAFETY: as this function.
+        worker.time_task(queued, || unsafe { Self::run(block, worker) });
+    }
+
+    /// # Safety
+    /// The block is a live `Timed`.
+    unsafe fn queued(this: NonNull<Self>) -> Queued {
+        // SAFETY: by the premise.
+        unsafe { (*this.cast::<Timed<F, T, H>>().as_ptr()).queued }
     }
 
     /// Runs a task whose handle has gone. The block is freed first, while it is in the cache.
@@ -189,7 +275,7 @@ where
         // A handle may be joined to wait for this task: see `Header::tag`.
         let outer = worker.enter_tag(block.as_ptr().expose_provenance());
         // SAFETY: claimed.
-        unsafe { Self::run(block, worker) };
+        unsafe { (head.table().run)(block, worker) };
         worker.leave_tag(outer);
         let done = head.state.finish();
         // SAFETY: the block is alive. The home is alive until `task_ended` is called.
@@ -216,9 +302,17 @@ where
         // SAFETY: the block is alive until the entry is gone.
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: as above.
-        let is_cancelled = unsafe { (*this.as_ptr()).head.state.is_cancelled() };
+        let head = unsafe { &(*this.as_ptr()).head };
+        let is_cancelled = head.state.is_cancelled();
+        if is_cancelled && head.table().is_timed {
+            // SAFETY: the block is a `Timed`.
+            worker.registry().note_taken(unsafe { Self::queued(this) });
+        }
         // SAFETY: this call is the entry.
         unsafe { TaskHead::leave_as_entry(this.cast()) };
+        if is_cancelled {
+            worker.count_cancelled(false);
+        }
         if is_cancelled || entry_tells_home(worker) {
             home.task_ended(worker);
         }
@@ -314,7 +408,12 @@ where
     /// # Safety
     /// `block` is a `Task<F, T, H>` to which nothing else refers; closure and result are gone.
     pub(super) unsafe fn free(block: NonNull<TaskHead>) {
-        // SAFETY: the block came from `slab::take` in `new_task`; nothing in it needs a drop.
+        // SAFETY: the block is alive.
+        if unsafe { block.as_ref() }.table().is_timed {
+            // SAFETY: the block came from `slab::take` in `make_timed`.
+            return unsafe { slab::give(block.cast::<Timed<F, T, H>>()) };
+        }
+        // SAFETY: the block came from `slab::take` in `make`; nothing in it needs a drop.
         unsafe { slab::give(block.cast::<Self>()) };
     }
 
@@ -375,7 +474,7 @@ fn drop_stopped<F>(closure: F, home: impl Home, reason: CancelReason, worker: &W
     if let Err(payload) = worker.run_users(|| drop(closure)) {
         take_panic(home, payload, worker);
     }
-    home.task_stopped(reason);
+    stopped(home, reason, worker);
     home.task_ended(worker);
 }
 
@@ -388,11 +487,18 @@ fn stop_joinable<F, T>(
     worker: &Worker,
 ) -> Ended<T> {
     let dropped = worker.under(ptr::null(), || worker.run_users(|| drop(closure)));
-    home.task_stopped(reason);
+    stopped(home, reason, worker);
     match dropped {
         Ok(()) => Ended::Cancelled(reason),
         Err(payload) => Ended::Panic(home.keep_panic(payload, worker.registry())),
     }
+}
+
+/// A task was dropped, or has unwound by a `Stop`.
+#[cold]
+fn stopped(home: impl Home, reason: CancelReason, worker: &Worker) {
+    worker.count_cancelled(reason == CancelReason::Deadline);
+    home.task_stopped(reason);
 }
 
 /// Runs the closure of a claimed task, and returns its result.
@@ -406,10 +512,13 @@ where
         Ok(value) => Ended::Value(value),
         Err(payload) => match Stop::reason(payload) {
             Ok(reason) => {
-                home.task_stopped(reason);
+                stopped(home, reason, worker);
                 Ended::Cancelled(reason)
             }
-            Err(payload) => Ended::Panic(home.keep_panic(payload, worker.registry())),
+            Err(payload) => {
+                worker.count_panicked();
+                Ended::Panic(home.keep_panic(payload, worker.registry()))
+            }
         },
     }
 }
@@ -418,8 +527,11 @@ where
 #[cold]
 fn take_panic(home: impl Home, payload: Payload, worker: &Worker) {
     match Stop::reason(payload) {
-        Ok(reason) => home.task_stopped(reason),
-        Err(payload) => home.take_panic(payload, worker.registry()),
+        Ok(reason) => stopped(home, reason, worker),
+        Err(payload) => {
+            worker.count_panicked();
+            home.take_panic(payload, worker.registry());
+        }
     }
 }
 

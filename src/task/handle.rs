@@ -24,21 +24,24 @@ use crate::worker::{JobRef, Worker, pools};
 /// Makes a task of isolation tag `tag`. Returns its entry, which the caller queues, and its handle.
 ///
 /// # Safety
-/// 1. The entry is queued at the registry whose address is `pool`, and is run.
+/// 1. The entry is queued at the registry `pool`, and is run.
 /// 2. `closure` and its result may be used on another thread until `home` is told that the task has
 ///    ended. The handle does not outlive what they borrow.
 #[inline]
 pub(crate) unsafe fn new_task<F, T, H>(
     closure: F,
     home: H,
-    pool: *const Registry,
+    pool: &Registry,
     tag: usize,
 ) -> (JobRef, Handle<T>)
 where
     F: FnOnce() -> T,
     H: Home,
 {
-    let task = Task::<F, T, H>::make(closure, home, tag);
+    let task = match pool.times_next_task() {
+        true => Task::<F, T, H>::make_timed(closure, home, tag, pool),
+        false => Task::<F, T, H>::make(closure, home, tag),
+    };
     // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(task.cast()) };
@@ -154,6 +157,8 @@ impl<T> Handle<T> {
     pub(super) fn run_here(self, worker: &Worker) -> Result<T, JoinError> {
         let block = self.task;
         let (run, word) = (self.head().table().run, self.head().word());
+        let running = worker.running();
+        worker.note_running(self.head().header.table().as_ptr());
         // SAFETY: claimed, and not run yet.
         worker.run_in_place(|| worker.at_least(word, || unsafe { run(block, worker) }));
         if !entry_tells_home(worker) {
@@ -165,6 +170,7 @@ impl<T> Handle<T> {
             // SAFETY: buffers and batches hold entries and placeholders.
             unsafe { is_empty_entry(job) }
         });
+        worker.note_running(running);
         result
     }
 

@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use super::state::TaskState;
-use crate::job::{Execute, Header};
+use crate::job::{Header, Table};
 
 /// The first field of every task.
 #[repr(C)]
@@ -15,7 +15,7 @@ pub(super) struct TaskHead<W> {
 impl<W> TaskHead<W> {
     /// # Safety
     /// `table` is static and made for the type that begins with this.
-    pub(super) unsafe fn new(table: NonNull<Execute<W>>, word: usize) -> Self {
+    pub(super) unsafe fn new(table: NonNull<Table<W>>, word: usize) -> Self {
         // SAFETY: by the premise.
         let mut header = unsafe { Header::new(table) };
         header.set_tag(word);

@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::ambient::{self, ContextRef};
 use super::shared::{Current, JoinHeader, Registry, Worker};
-use crate::os::generation;
+use crate::os::{generation, thread};
 use crate::queue::ForkFront;
 use crate::sim;
 use crate::sync::{Ordering, thread_local};
@@ -72,6 +72,7 @@ impl Worker {
         CURRENT.set(OUTSIDE);
         BLOCKED.set(OUTSIDE);
         IS_POOLS.set(false);
+        thread::forget_number();
         sim::leave();
     }
 

@@ -23,6 +23,7 @@
 //!    that drops the keeper ends the pool if all workers have parked meanwhile. Model:
 //!    `a_job_under_a_keeper_is_run`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -201,9 +202,9 @@ impl Registry {
         self.threads.lock().names.get(&index).cloned().unwrap_or_default()
     }
 
-    /// The name of the threads of the first worker that has one, unless a thread holds the lock.
-    pub(crate) fn first_name(&self) -> Option<String> {
-        self.threads.try_lock()?.names.values().next().cloned()
+    /// The name of the threads of each worker that has one, unless a thread holds the lock.
+    pub(crate) fn names(&self) -> BTreeMap<usize, String> {
+        self.threads.try_lock().map(|threads| threads.names.clone()).unwrap_or_default()
     }
 
     /// Starts a spare thread of worker `index`, unless the limit is reached.

@@ -68,10 +68,10 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Worker;
 use super::ambient::ContextRef;
 use super::current::Blocked;
 use super::stack::InPlace;
+use super::{Table, Worker};
 use crate::job::{NO_TAG, outcome};
 use crate::latch::Awaited;
 use crate::latch::Wait;
@@ -128,6 +128,7 @@ struct Stack {
     jobs: u32,
     waits_for: u32,
     is_lent: u32,
+    running: *mut Table,
     /// With the priority.
     tag: usize,
     context: ContextRef,
@@ -138,8 +139,8 @@ struct Stack {
 impl Stack {
     fn bottom() -> Self {
         let (in_place, visit) = (InPlace::default(), ptr::null());
-        let (tag, context) = (NO_TAG, ptr::null());
-        Stack { jobs: 0, waits_for: 0, is_lent: 0, tag, context, in_place, visit }
+        let (running, tag, context) = (ptr::null_mut(), NO_TAG, ptr::null());
+        Stack { jobs: 0, waits_for: 0, is_lent: 0, running, tag, context, in_place, visit }
     }
 }
 
@@ -174,7 +175,9 @@ impl Worker {
         let stack = self.replace_stack(Stack::bottom());
         let work_left = for_work || self.has_own_work();
         let has_ended = || self.registry().has_ended();
+        self.note_parked();
         let Some(given) = self.sleep().hand_off(&thread, work_left, has_ended) else {
+            self.note_awake(false);
             self.put_stack_back(stack);
             return None;
         };
@@ -189,6 +192,7 @@ impl Worker {
             self.wait_to_return(&thread);
             Stopped::Fine
         });
+        self.note_awake(false);
         self.sleep().unparked();
         self.put_stack_back(stack);
         self.look_again(stopped);
@@ -285,11 +289,16 @@ impl Worker {
             let _ = self.sleep().leave(self.index, Kind::Idle(me));
         }
         self.sleep().unparked();
-        me.has_core() && self.goes_on()
+        if !me.has_core() {
+            return false;
+        }
+        self.note_awake(true);
+        self.goes_on()
     }
 
     /// Gives back a borrowed core.
     pub(crate) fn give_back(&self) {
+        self.note_parked();
         let given = self.sleep().give_back(self.index, self.has_own_work());
         self.look_after(given);
     }
@@ -326,6 +335,7 @@ impl Worker {
             jobs: self.jobs.load(Ordering::Relaxed),
             waits_for: self.waits_for.load(Ordering::Relaxed),
             is_lent: self.is_lent.load(Ordering::Relaxed),
+            running: self.running.swap(stack.running, Ordering::Relaxed),
             tag: self.word(),
             context: self.context(),
             in_place: self.in_place.take(),

@@ -24,6 +24,7 @@ impl Worker {
         let _acting = Acting::start(self);
         Self::mark_pools_thread();
         self.set_thread(true);
+        self.note_awake(false);
         self.handle(|| self.registry().handlers().starts(self.index));
         self.work(me);
         true
@@ -79,6 +80,7 @@ impl Worker {
     }
 
     pub(super) fn execute(&self, job: JobRef) {
+        self.note_running(job.table().as_ptr());
         outcome::run_or_abort(|| job.execute(self));
     }
 
@@ -95,6 +97,19 @@ impl Worker {
     #[inline]
     pub(crate) fn count_task(&self) {
         self.counters.tasks_run.add(1);
+    }
+
+    /// Counts a spawned task that has panicked.
+    #[cold]
+    pub(crate) fn count_panicked(&self) {
+        self.counters.tasks_panicked.add(1);
+    }
+
+    /// Counts a spawned task that was cancelled.
+    #[cold]
+    pub(crate) fn count_cancelled(&self, is_expired: bool) {
+        self.counters.tasks_cancelled.add(1);
+        self.counters.tasks_expired.add(is_expired.into());
     }
 
     pub(crate) fn tag(&self) -> usize {

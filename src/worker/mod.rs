@@ -28,7 +28,10 @@ mod publish;
 pub(crate) mod settings;
 pub(crate) mod shared;
 mod stack;
+pub(crate) mod task_times;
 mod threads;
+pub(crate) mod times;
+mod timing;
 mod wait;
 mod wake;
 #[cfg(all(test, not(loom)))]
@@ -38,4 +41,4 @@ pub(crate) use ambient::{
     ContextRef, current_context, inherited_context, share_current, under, with_current_context,
 };
 pub(crate) use current::{Acting, current, is_simulated};
-pub(crate) use shared::{Current, Execute, Header, JobRef, JoinHeader, Tag, Worker};
+pub(crate) use shared::{Current, Header, JobRef, JoinHeader, Table, Tag, Worker};

@@ -172,8 +172,16 @@ impl Worker {
         self.tasks.is_empty() && self.queues_apart().all(TaskQueue::is_empty)
     }
 
+    /// About how many tasks of `priority` are queued here.
+    pub(crate) fn tasks_queued(&self, priority: Priority) -> usize {
+        match priority {
+            Priority::Normal => self.tasks.public(),
+            apart => self.queue_apart(apart).map_or(0, TaskQueue::public),
+        }
+    }
+
     /// How many tasks thieves could take, of all priorities.
-    pub(super) fn public_tasks(&self) -> usize {
+    pub(crate) fn public_tasks(&self) -> usize {
         let apart = self.queues_apart().map(TaskQueue::public).sum::<usize>();
         self.tasks.public() + apart
     }

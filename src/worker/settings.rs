@@ -75,6 +75,10 @@ pub(crate) struct Settings {
     pub(crate) max_spare_threads: usize,
     /// The most spare threads that the pool starts for `blocking`.
     pub(crate) max_blocking_threads: usize,
+    /// Whether the time of searches and loans is measured.
+    pub(crate) times_workers: bool,
+    /// The times of every so many tasks are measured, or of none if this is 0.
+    pub(crate) task_times: u32,
     /// The simulation of a deterministic pool.
     pub(crate) simulation: Option<Simulation>,
 }

@@ -5,8 +5,9 @@
 
 use std::cell;
 use std::ptr;
-use std::sync::atomic::AtomicUsize as PlainUsize;
+use std::sync::atomic::{AtomicPtr as PlainPtr, AtomicUsize as PlainUsize};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
@@ -17,11 +18,14 @@ use super::counters::{Counters, LiveCounters, WorkerCounters};
 use super::handlers::Handlers;
 use super::settings::{Settings, TaskOrder, WaitPolicy};
 use super::stack::InPlace;
+use super::task_times::{Oldest, TaskTimes};
 use super::threads::Threads;
+use super::times::Times;
 use crate::context::Context;
 use crate::job::{self, NO_TAG, join};
 use crate::latch::Awaited;
 use crate::os;
+use crate::os::clock::nanos;
 use crate::os::generation::Generation;
 use crate::queue::{self, ForkQueue, Injector, TaskQueue};
 use crate::sim::Simulation;
@@ -41,12 +45,15 @@ pub(super) const IS_LATE: u32 = 1;
 /// In `Registry::signals`: the pool has, or had, jobs of high or low priority.
 pub(super) const USES_PRIORITIES: u32 = 2;
 
+/// The number of the next pool.
+static NUMBER: PlainUsize = PlainUsize::new(0);
+
 /// A job, for the thread that is to run it.
 pub(crate) type JobRef = job::JobRef<Worker>;
 /// The first field of every job.
 pub(crate) type Header = job::Header<Worker>;
-/// Runs a job on a worker.
-pub(crate) type Execute = job::Execute<Worker>;
+/// What is the same for all jobs of a type.
+pub(crate) type Table = job::Table<Worker>;
 /// An isolation tag that belongs to no job.
 pub(crate) type Tag = job::Tag<Worker>;
 /// The part of a join's job that does not depend on its types.
@@ -79,6 +86,8 @@ pub(crate) struct Worker {
     /// How many jobs are on the stack, and what the innermost wait is for (`Awaited::to_code`).
     pub(super) jobs: AtomicU32,
     pub(super) waits_for: AtomicU32,
+    /// The table of the job that runs, or of the last one that ran here. (For dumps.)
+    pub(super) running: PlainPtr<Table>,
     /// Whether a thread from outside has borrowed the core.
     pub(super) is_lent: AtomicU32,
     pub(super) in_place: InPlace,
@@ -108,6 +117,9 @@ pub(crate) struct Worker {
     /// How many rounds the worker looks around before it parks.
     pub(super) rounds: AtomicU32,
     pub(super) counters: LiveCounters,
+    pub(super) times: Times,
+    /// Present if the pool measures the times of tasks.
+    pub(super) task_times: Option<Box<TaskTimes>>,
 }
 
 // SAFETY: only the core's holder uses what is not made for sharing, and a core changes hands by
@@ -174,6 +186,12 @@ pub(crate) struct Registry {
     /// What makes workers look elsewhere before they take their own newest task: [`IS_LATE`] and
     /// [`USES_PRIORITIES`].
     pub(super) signals: CachePadded<AtomicU32>,
+    /// How many pools the process had before this one.
+    number: usize,
+    /// The oldest of the tasks that are timed.
+    pub(super) oldest: Box<Oldest>,
+    /// When the pool was built, by `nanos`.
+    built: u64,
     pub(super) callers: CachePadded<Callers>,
     /// Happens when the pool is being dropped and no thread is left.
     pub(super) all_left: Event,
@@ -187,10 +205,10 @@ impl Worker {
     pub(crate) fn new(
         index: usize,
         workers: usize,
-        order: TaskOrder,
-        simulated: bool,
+        settings: &Settings,
         registry: *const Registry,
     ) -> Self {
+        let simulated = settings.simulation.is_some();
         // In a simulation, each fork and each end of one takes a slow path, which has a schedule
         // point. If no thief could take the private forks of a silent owner, no fork is private.
         let (min_public, max_public, keeps_gate_closed) = if workers == 1 {
@@ -202,7 +220,7 @@ impl Worker {
         };
         Worker {
             forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
-            tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
+            tasks: TaskQueue::new(workers == 1, settings.task_order == TaskOrder::OldestFirst),
             own_queues: OnceLock::new(),
             pinned: Injector::new(),
             registry,
@@ -211,6 +229,7 @@ impl Worker {
             context: AtomicPtr::new(ptr::null_mut()),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
+            running: PlainPtr::new(ptr::null_mut()),
             is_lent: AtomicU32::new(0),
             in_place: InPlace::default(),
             visit: cell::Cell::new(ptr::null()),
@@ -226,6 +245,8 @@ impl Worker {
             forks_seen: AtomicUsize::new(0),
             rounds: AtomicU32::new(ROUNDS),
             counters: LiveCounters::new(),
+            times: Times::new(settings.times_workers, nanos()),
+            task_times: (settings.task_times > 0).then(|| Box::new(TaskTimes::new())),
         }
     }
 
@@ -251,6 +272,10 @@ impl Worker {
 
     pub(crate) fn snapshot(&self) -> WorkerCounters {
         self.counters.snapshot()
+    }
+
+    pub(crate) fn task_times(&self) -> Option<&TaskTimes> {
+        self.task_times.as_deref()
     }
 
     /// How many forks are private, and how many public.
@@ -282,6 +307,22 @@ impl Worker {
         self.jobs.load(Ordering::Relaxed)
     }
 
+    /// Notes which kind of job runs from now on.
+    pub(crate) fn note_running(&self, table: *mut Table) {
+        self.running.store(table, Ordering::Relaxed);
+    }
+
+    pub(crate) fn running(&self) -> *mut Table {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// What the job that runs is, or the last one that ran.
+    pub(crate) fn name_of_running(&self) -> Option<&'static str> {
+        // SAFETY: tables are static.
+        let table = unsafe { self.running().as_ref() };
+        table.map(|table| (table.name)())
+    }
+
     pub(crate) fn is_lent(&self) -> bool {
         self.is_lent.load(Ordering::Relaxed) != 0
     }
@@ -299,10 +340,9 @@ impl Worker {
 impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
         queue::prepare();
-        let (order, simulated) = (settings.task_order, settings.simulation.is_some());
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
-                .map(|index| Worker::new(index, workers, order, simulated, this.as_ptr()))
+                .map(|index| Worker::new(index, workers, &settings, this.as_ptr()))
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
@@ -326,6 +366,9 @@ impl Registry {
             spare_threads: PlainUsize::new(0),
             blocking: BlockingCounts::default(),
             signals: CachePadded::new(AtomicU32::new(0)),
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            oldest: Box::new(Oldest::new()),
+            built: nanos(),
             callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr().addr()),
             #[cfg(feature = "futures")]
@@ -386,11 +429,31 @@ impl Registry {
         Counters {
             workers: self.workers.iter().map(|worker| worker.snapshot()).collect(),
             spare_threads: self.spare_threads(),
-            threads_off_core: self.workers.iter().map(|worker| worker.threads_off() as usize).sum(),
+            threads_off_core: self.all_threads_off(),
             threads_blocking: self.blocking.now.load(Ordering::Relaxed),
             blocking_calls: self.blocking.calls.load(Ordering::Relaxed),
             blocking_calls_on_core: self.blocking.calls_on_core.load(Ordering::Relaxed),
         }
+    }
+
+    /// How many threads have handed off their cores, and do not have them back.
+    pub(crate) fn all_threads_off(&self) -> usize {
+        self.workers.iter().map(|worker| worker.threads_off() as usize).sum()
+    }
+
+    /// The number of this pool among those of the process, which no other one has.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// For how long the oldest of the timed tasks has been queued, if any is.
+    pub(crate) fn oldest_wait(&self) -> Option<Duration> {
+        self.oldest.at().map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
+    }
+
+    /// For how long the pool has existed.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(nanos().saturating_sub(self.built))
     }
 
     /// Whether this is a deterministic pool, and the calling thread is not in its simulation.
@@ -430,7 +493,6 @@ impl Registry {
     }
 
     /// Returns a reference that does not keep the registry alive.
-    #[cfg(feature = "futures")]
     pub(crate) fn downgrade(&self) -> Weak<Registry> {
         self.this.clone()
     }

@@ -156,7 +156,7 @@ impl Worker {
                 if wait.is_for_other_pool() {
                     self.stop_searching_if(&mut searching);
                 } else {
-                    searching = searching || self.sleep().start_searching();
+                    searching = searching || self.start_searching();
                 }
                 pause(round, || wait.done());
                 round += 1;
@@ -176,6 +176,14 @@ impl Worker {
             self.registry().sleep().notify_of_cross_job();
         }
         self.waits_for.store(outer, Ordering::Relaxed);
+    }
+
+    fn start_searching(&self) -> bool {
+        let searching = self.sleep().start_searching();
+        if searching {
+            self.note_search(true);
+        }
+        searching
     }
 
     fn stop_searching_if(&self, searching: &mut bool) {
@@ -250,6 +258,7 @@ impl Worker {
         let waits_for = self.waits_for.load(Ordering::Relaxed);
         self.jobs.store(jobs + 1, Ordering::Relaxed);
         self.waits_for.store(0, Ordering::Relaxed);
+        let running = self.running();
         // Each job enters its own. (No fork is private here.)
         let context = self.context();
         self.leave_context(ptr::null());
@@ -271,6 +280,7 @@ impl Worker {
         self.leave_context(context);
         self.jobs.store(jobs, Ordering::Relaxed);
         self.waits_for.store(waits_for, Ordering::Relaxed);
+        self.note_running(running);
     }
 
     /// Returns the next of this worker's tasks that the wait may run. Returns `None` if the wait is
@@ -460,6 +470,7 @@ impl Worker {
         let must_leave = || wait.done() || self.is_wanted();
         let leaves = must_leave() || self.announce_and_look() || must_leave();
         if !(leaves && sleep.leave(self.index, Kind::Blocked)) {
+            self.note_blocked();
             sleep.sleep(
                 self.index,
                 Kind::Blocked,
@@ -468,6 +479,7 @@ impl Worker {
             );
             self.counters.wakes.add(1);
         }
+        self.note_awake(true);
         true
     }
 
@@ -507,7 +519,9 @@ impl Worker {
         let mut woken = if job.is_some() || hands_off || forces_next || must_leave() {
             !sleep.leave_restricted(self.index)
         } else {
+            self.note_blocked();
             sleep.sleep_restricted(self.index);
+            self.note_awake(true);
             self.counters.wakes.add(1);
             true
         };

@@ -18,6 +18,7 @@ const MOST_WOKEN_AHEAD: usize = 6;
 impl Worker {
     /// Stops searching. Wakes parked workers if more jobs are public than searchers are left.
     pub(crate) fn stop_searching(&self) {
+        self.note_search(false);
         self.look_again(self.sleep().stop_searching());
         // Relaxed: if it comes too early, the next worker that ends a job or waits sees the
         // cross-pool job.

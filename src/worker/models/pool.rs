@@ -13,7 +13,7 @@ use crate::worker::handlers::Handlers;
 use crate::worker::join_job::JoinJob;
 use crate::worker::settings::{Settings, TaskOrder, WaitPolicy};
 use crate::worker::shared::Registry;
-use crate::worker::{Acting, Execute, Header, JobRef, Tag, Worker};
+use crate::worker::{Acting, Header, JobRef, Table, Tag, Worker};
 
 /// A thread of a pool at the bottom of its stack.
 pub(super) type Thread = Arc<CoreThread>;
@@ -56,6 +56,8 @@ impl Pool {
             stack_size: None,
             max_spare_threads: most,
             max_blocking_threads: most,
+            times_workers: false,
+            task_times: 0,
             simulation: None,
         };
         let registry = Registry::new(workers, Handlers::default(), settings);
@@ -184,8 +186,9 @@ struct Job<F> {
 }
 
 fn new_job<F: FnOnce(&Worker) + 'static>(tag: usize, run: F) -> JobRef {
+    let table = const { &Table { execute: execute::<F>, name: || "a job of a model" } };
     // SAFETY: the table is made for this type, whose first field is the header.
-    let mut header = unsafe { Header::new(NonNull::from(const { &(execute::<F> as Execute) })) };
+    let mut header = unsafe { Header::new(NonNull::from(table)) };
     header.set_tag(tag);
     let job = Box::leak(Box::new(Job { header, run }));
     // SAFETY: it lives until it is run; a model has one thread to the system; the tag is set; there
