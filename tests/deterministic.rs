@@ -561,7 +561,7 @@ fn a_lock_that_is_held_over_a_call_of_the_pool_is_told_of() {
         let _guard = lock.lock().unwrap();
         pool.install(|| drop(lock.lock().unwrap()));
     };
-    let words = ["the turn has been with filch-", "it waits for another thread", "Aborting"];
+    let words = ["the turn has been with filch-", "it waits for another thread", "; aborting"];
     let name = "a_lock_that_is_held_over_a_call_of_the_pool_is_told_of";
     is_aborted(name, body, &[&words[..], &["does: a_lock_that_is", "a pool of 2"]].concat());
 }
@@ -583,7 +583,7 @@ fn a_task_that_parks_for_ever_is_told_of() {
         });
         told.recv().unwrap().unpark();
     };
-    let words = ["the turn has been with filch-", "it waits for another thread", "Aborting"];
+    let words = ["the turn has been with filch-", "it waits for another thread", "; aborting"];
     is_aborted("a_task_that_parks_for_ever_is_told_of", body, &words);
 }
 
@@ -617,7 +617,7 @@ fn what_keeps_the_turn_and_goes_on_is_told_once() {
         let text = stderr(&output);
         assert!(output.status.success(), "{output:?}");
         let warnings = text.matches("deterministic pools do not move").count();
-        assert_eq!((warnings, text.matches("Going on.").count()), (2, 2), "{text}");
+        assert_eq!((warnings, text.matches("; going on").count()), (2, 2), "{text}");
         let before = text.split("nothing yet").next().unwrap();
         assert!(!before.contains("do not move") && text.contains("gone on"), "{text}");
     };
