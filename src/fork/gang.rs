@@ -146,7 +146,11 @@ where
     if members > workers {
         return Err(GangError { members, workers });
     }
-    registry.as_worker(|caller, _| Ok(run(registry, choose(caller, members)?, caller, f)))
+    registry.as_worker(|caller, _| {
+        // If the pool ends, the workers other than a member stay until the gang has ended.
+        let _keeper = if registry.has_member() { registry.keep_workers() } else { None };
+        Ok(run(registry, choose(caller, members)?, caller, f))
+    })
 }
 
 fn run<F, R>(registry: &Registry, workers: Vec<usize>, caller: &Worker, f: &F) -> Vec<R>
@@ -190,10 +194,13 @@ where
     });
     let Gang { panic, parts, values, .. } = gang;
     // Drops the values that the members have exchanged. Their drops may panic.
-    let dropped = outcome::run(|| drop((parts, values)));
-    if let Some(payload) = panic.into_inner().or(dropped.err()) {
-        outcome::discard(results);
-        resume_unwind(payload);
+    let (parts, values) = (parts.into_inner().into_iter(), values.map(Mutex::into_inner));
+    let parts = parts.map(|part| outcome::run(|| drop(part)));
+    let values = values.into_iter().map(|value| outcome::run(|| drop(value)));
+    let panics = panic.into_inner().map(Err).into_iter().chain(parts).chain(values);
+    if let Some(first) = outcome::first_panic(panics) {
+        results.into_iter().for_each(outcome::discard);
+        resume_unwind(first);
     }
     tasks.result(results).into_iter().flatten().collect()
 }
