@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Ledger, boom, caught, failed_with, own_process, say, stderr, tells, watchdog};
+use filch::graph::Graph;
 use filch::{BuildErrorKind, JoinHandle, ThreadPool, ThreadPoolBuilder, schedule_point};
 
 fn pool(threads: usize, seed: u64) -> ThreadPool {
@@ -942,5 +943,32 @@ fn a_worker_that_drops_a_pool_works_until_its_threads_end() {
             drop(inner);
         });
         ends.join().unwrap();
+    }
+}
+
+/// A graph that measures its tasks, some of which compute for longer than others.
+#[test]
+fn no_schedule_depends_on_how_long_tasks_take() {
+    let _watchdog = watchdog();
+    let schedule = |seed, slow: u32| {
+        let trace = Trace::default();
+        let note = &trace;
+        let mut graph = Graph::new();
+        graph.measure_costs(true);
+        for number in 0..12 {
+            graph.task((), move |()| {
+                note.note(number);
+                if number % 3 == slow {
+                    thread::sleep(Duration::from_micros(300));
+                }
+            });
+        }
+        let run = || (0..3).for_each(|_| graph.run().unwrap().success().unwrap());
+        pool(2, seed).install(run);
+        drop(graph);
+        trace.into_steps()
+    };
+    for seed in 0..5 {
+        assert_eq!(schedule(seed, 0), schedule(seed, 1), "seed {seed}");
     }
 }

@@ -54,7 +54,7 @@ use crate::sleep::Event;
 use crate::sleep::Sleep;
 use crate::sync::{AtomicUsize, Mutex, Ordering, Parker, Unparker, spin_loop};
 use crate::worker::shared::Registry;
-use crate::worker::{Header, JobRef, Table, Tag, Worker, callers};
+use crate::worker::{ContextRef, Header, JobRef, Table, Tag, Worker, callers, inherited_context};
 
 /// How long a member spins before it sleeps, at a barrier and while the gang gathers. (A guess:
 /// about as long as it takes to wake a sleeping member.)
@@ -148,7 +148,11 @@ where
     if members > workers {
         return Err(GangError { members, workers });
     }
-    registry.as_worker(|caller, _| Ok(run(registry, choose(caller, members)?, caller, f)))
+    registry.as_worker(|caller, _| {
+        // If the pool ends, the workers other than a member stay until the gang has ended.
+        let _keeper = if registry.has_member() { registry.keep_workers() } else { None };
+        Ok(run(registry, choose(caller, members)?, caller, f))
+    })
 }
 
 fn run<F, R>(registry: &Registry, workers: Vec<usize>, caller: &Worker, f: &F) -> Vec<R>
@@ -164,7 +168,9 @@ where
             gang.count.add_local();
             // SAFETY: each job is queued once. The wait below, which a panic cannot skip, is for
             // its end, and the gang, the jobs and what `f` borrows outlive the wait.
-            registry.workers()[gang.workers[index]].pin(unsafe { jobs[index].reference() });
+            let job = unsafe { jobs[index].reference() };
+            job.set_priority(caller.priority());
+            registry.workers()[gang.workers[index]].pin(job);
         };
         // The thieves of its private forks must not have to wait for the gang.
         caller.flush_forks();
@@ -188,10 +194,13 @@ where
     });
     // Drops the values that the members have exchanged. Their drops may panic.
     let Gang { panic, parts, values, .. } = gang;
-    let dropped = outcome::run(|| drop((parts, values)));
-    if let Some(payload) = panic.into_inner().or(dropped.err()) {
-        outcome::discard(jobs);
-        resume_unwind(payload);
+    let (parts, values) = (parts.into_inner().into_iter(), values.map(Mutex::into_inner));
+    let parts = parts.map(|part| outcome::run(|| drop(part)));
+    let values = values.into_iter().map(|value| outcome::run(|| drop(value)));
+    let panics = panic.into_inner().map(Err).into_iter().chain(parts).chain(values);
+    if let Some(first) = outcome::first_panic(panics) {
+        jobs.into_iter().for_each(outcome::discard);
+        resume_unwind(first);
     }
     jobs.into_iter().filter_map(|job| job.result.into_inner()).collect()
 }
@@ -234,7 +243,7 @@ where
         worker.count_task();
         // SAFETY: by the premise.
         let (gang, f) = unsafe { (&*self.gang, &*self.f) };
-        let value = gang.member(self.index, f);
+        let value = worker.under(gang.context, || gang.member(self.index, f));
         // As in `Worker::run_users`, but before this write.
         worker.registry().abort_if_lost();
         // SAFETY: the job is run once, and the result is read after that.
@@ -286,6 +295,8 @@ struct Gang<'g> {
     workers: Vec<usize>,
     /// See `Registry::tag_of_tasks`.
     tag: Tag,
+    /// The caller's.
+    context: ContextRef,
     /// Counts the queued jobs that have not ended.
     count: TaskCount,
     barrier: Barrier<Sleeper>,
@@ -344,6 +355,7 @@ impl<'g> Gang<'g> {
             registry,
             workers,
             tag: Tag::new(tag),
+            context: inherited_context(),
             count: TaskCount::new(),
             barrier: Barrier::new(size),
             next_woken: AtomicUsize::new(size),

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::tickets::{Closure, NextWait, Shared, drop_all, resume_first};
+use super::tickets::{Closure, NextWait, Shared};
 use crate::context::CancelReason;
 use crate::job::outcome;
 use crate::os::generation;
@@ -321,8 +321,8 @@ impl<T: Send + 'static> TaskSet<T> {
         let waiting = if cancelled > 0 { state.waiting.take() } else { None };
         drop(state);
         let woken = outcome::run(|| waiting.into_iter().for_each(Waiting::wake));
-        let dropped = outcome::run(|| drop_all(closures));
-        resume_first([dropped, woken].into_iter());
+        let dropped = outcome::run(|| outcome::drop_all(closures));
+        outcome::resume_first([dropped, woken].into_iter());
         cancelled
     }
 
@@ -356,8 +356,8 @@ impl<T> Drop for TaskSet<T> {
         let closed = outcome::run(|| self.shared.close(&registry));
         // This may drop the pool's handlers, whose captures may panic in their drops.
         outcome::discard(registry);
-        let dropped = outcome::run(|| drop_all(closures));
-        resume_first([closed, dropped].into_iter());
+        let dropped = outcome::run(|| outcome::drop_all(closures));
+        outcome::resume_first([closed, dropped].into_iter());
     }
 }
 

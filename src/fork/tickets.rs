@@ -25,16 +25,14 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::mem;
-use std::panic::resume_unwind;
 use std::ptr;
 use std::sync::Arc;
 use std::task::Waker;
-use std::thread;
 
 use super::spawn::PoolHome;
 use crate::context::Context;
 use crate::job::NO_TAG;
-use crate::job::outcome::{self, Payload};
+use crate::job::outcome;
 use crate::latch::{Awaited, Wait};
 use crate::sim;
 use crate::sync::Mutex;
@@ -242,28 +240,7 @@ impl<T> Shared<T> {
         // It waits for a result of which it now need not be told again.
         let woken = outcome::run(|| waiting.into_iter().for_each(Waiting::wake));
         let dropped = ended.into_iter().map(|result| outcome::run(|| discard(result, registry)));
-        resume_first(dropped.chain([woken]));
-    }
-}
-
-/// Drops all, and then resumes the first panic.
-pub(super) fn drop_all<C>(closures: VecDeque<C>) {
-    resume_first(closures.into_iter().map(|closure| outcome::run(|| drop(closure))));
-}
-
-pub(super) fn resume_first(results: impl Iterator<Item = Result<(), Payload>>) {
-    let mut first = None;
-    for payload in results.filter_map(Result::err) {
-        match first {
-            None => first = Some(payload),
-            Some(_) => outcome::discard(payload),
-        }
-    }
-    match first {
-        // A second panic would abort.
-        Some(payload) if thread::panicking() => outcome::discard(payload),
-        Some(payload) => resume_unwind(payload),
-        None => {}
+        outcome::resume_first(dropped.chain([woken]));
     }
 }
 

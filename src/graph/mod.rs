@@ -344,7 +344,8 @@ impl<'env> Graph<'env> {
     }
 
     /// Sets whether each run measures how long each task takes. The next run then uses the measured
-    /// times as [costs](Node::cost). By default, runs do not measure.
+    /// times as [costs](Node::cost). By default, runs do not measure. In a deterministic pool, all
+    /// tasks count as equally long.
     ///
     /// If tasks have costs, the ready task with the longest path to the end of the graph begins
     /// first: a list schedule by critical path. This takes a lock for each task. So it pays off for

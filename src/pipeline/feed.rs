@@ -252,13 +252,11 @@ where
     let (elapsed, span) = (begin.elapsed(), ticks().wrapping_sub(begin_ticks));
     let Feed { core, source, state, first, .. } = feed;
     // Drops the items that are still parked. Their drops may panic, even after another panic.
-    let dropped = outcome::run(|| drop((source, first)));
-    match result {
-        Err(payload) => {
-            outcome::discard((dropped, core));
-            resume_unwind(payload);
-        }
-        Ok(()) => dropped.unwrap_or_else(|payload| resume_unwind(payload)),
+    let source = outcome::run(|| drop(source));
+    let stages = outcome::run(|| drop(first));
+    if let Some(payload) = outcome::first_panic([result, source, stages].into_iter()) {
+        outcome::discard(core);
+        resume_unwind(payload);
     }
     match core.reason.into_inner() {
         Some(reason) => Err(reason),
