@@ -132,7 +132,8 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 
 // Pools and tasks.
 exactly! { ALL;
-    BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, Dump, FnContext, Histogram, Intervals, JoinError, Metrics, QueueMetrics,
+    BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, Dump,
+    FnContext, Histogram, Intervals, JoinError, Metrics, QueueMetrics,
     Scope<'static, 'static>, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
     WorkerCounters, WorkerMetrics, Yield,
 }

@@ -12,6 +12,7 @@ use super::block::{Ended, Home, Task, TaskHead, entry_tells_home, is_empty_entry
 use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, own_waiting};
+use crate::context::Left;
 use crate::job::outcome;
 use crate::latch::{Awaited, EXTERNAL, Wait};
 use crate::os::generation;
@@ -158,8 +159,11 @@ impl<T> Handle<T> {
         let block = self.task;
         let (run, running) = (self.head().table().run, worker.running());
         worker.note_running(self.head().header.table().as_ptr());
-        // SAFETY: claimed, and not run yet.
-        worker.run_in_place(|| unsafe { run(block, worker) });
+        worker.run_in_place(|| {
+            let _left = Left::all();
+            // SAFETY: claimed, and not run yet.
+            unsafe { run(block, worker) }
+        });
         if !entry_tells_home(worker) {
             // SAFETY: it has run. The caller is in the home, and keeps it alive.
             unsafe { (self.head().table().task_ended)(block, worker) };

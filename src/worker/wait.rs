@@ -102,6 +102,7 @@ use std::ptr;
 use super::Worker;
 use super::idle::pause;
 use super::shared::ROUNDS;
+use crate::context::Left;
 use crate::job::{NO_TAG, outcome};
 use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
@@ -255,6 +256,7 @@ impl Worker {
         // Each job enters its own. (No fork is private here.)
         let context = self.context();
         self.leave_context(ptr::null());
+        let _left = Left::all();
         loop {
             let own_tag = Tag::new(job.tag());
             let is_foreign = match job.tag() {
