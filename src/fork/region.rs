@@ -20,7 +20,7 @@ use crate::worker::{share_current, under, with_current_context};
 /// - a task that has not begun is not run. Its closure is dropped by the worker that would have run
 ///   it, and its handle says [cancelled](crate::JoinError::is_cancelled);
 /// - a parallel loop stops. Each worker finishes the few items that it has taken;
-/// - [`is_cancelled`](crate::is_cancelled()) and [`check_cancelled`](crate::check_cancelled) say so.
+/// - [`is_cancelled`](crate::is_cancelled()) and [`check_cancelled`] say so.
 ///   Other code goes on, since nothing is stopped by force.
 ///
 /// # How a loop stops
