@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Flag, Gate, TIME, boom, builder, eventually, is_simulated_without, pool, watchdog};
-use filch::{Metrics, ThreadPoolBuilder};
+use filch::{CancelToken, Metrics, ThreadPoolBuilder};
 
 /// Long against what else happens in a test.
 const LONG: Duration = Duration::from_millis(100);
@@ -132,6 +132,25 @@ fn what_becomes_of_tasks_is_counted() {
     });
     let interval = intervals.next().unwrap();
     assert_eq!((count(&interval).0, count(&interval).2), (2, 5));
+}
+
+#[test]
+fn tasks_whose_deadline_has_passed_are_expired() {
+    let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
+    let pool = pool(2);
+    let token = CancelToken::new().with_timeout(LONG);
+    let result = pool.scope_with(&token, |s| {
+        thread::sleep(2 * LONG);
+        (0..5).for_each(|_| drop(s.spawn(|| ())));
+    });
+    assert!(result.is_err());
+    eventually("they are counted", || {
+        let counters = pool.counters().total();
+        (counters.tasks_cancelled, counters.tasks_expired) == (5, 5)
+    });
 }
 
 #[test]

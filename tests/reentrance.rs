@@ -19,8 +19,7 @@ use filch::iter::plumbing::{Consumer, ProducerCallback, UnindexedConsumer};
 use filch::iter::plumbing::{Folder, Producer, UnindexedProducer, bridge, bridge_unindexed};
 use filch::prelude::*;
 use filch::{
-    CancelToken, Cancelled, TaskOrder, TaskSet, ThreadBuilder, ThreadPool, ThreadPoolBuilder,
-    WaitPolicy,
+    CancelToken, TaskOrder, TaskSet, ThreadBuilder, ThreadPool, ThreadPoolBuilder, WaitPolicy,
 };
 
 // ---- The entries ----

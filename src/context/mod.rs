@@ -8,12 +8,15 @@
 
 #[cfg(all(test, loom))]
 mod models;
+#[cfg_attr(not(feature = "tracing"), path = "no_spans.rs")]
+mod spans;
 mod token;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use crate::job::outcome::Payload;
+pub(crate) use spans::{ContextSpan, Left, are_on as spans_are_on};
 pub use token::{CancelReason, CancelToken, Cancelled};
 
 /// What tasks and forks inherit, besides their isolation tag.
@@ -23,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) token: Option<CancelToken>,
     /// The name of the innermost named task.
     pub(crate) name: Option<Arc<str>>,
+    /// The span that was current where the context was made.
+    pub(crate) span: ContextSpan,
 }
 
 impl Context {

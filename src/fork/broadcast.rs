@@ -9,8 +9,8 @@ use crate::job::outcome;
 use crate::pool::with_current;
 use crate::sleep::Relay;
 use crate::task::new_task;
-use crate::worker::Worker;
 use crate::worker::shared::Registry;
+use crate::worker::{Worker, with_span};
 
 /// Tells the closure of a [`broadcast`] on which worker it runs.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +93,15 @@ where
 }
 
 pub(crate) fn broadcast_in<OP, R>(registry: &Registry, op: OP) -> Vec<R>
+where
+    OP: Fn(BroadcastContext) -> R + Sync,
+    R: Send,
+{
+    with_span(|| broadcast_here(registry, op))
+}
+
+/// `broadcast_in`, under the context that the parts inherit.
+fn broadcast_here<OP, R>(registry: &Registry, op: OP) -> Vec<R>
 where
     OP: Fn(BroadcastContext) -> R + Sync,
     R: Send,

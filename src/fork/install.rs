@@ -32,6 +32,7 @@ use crate::worker::callers::Length;
 use crate::worker::shared::Registry;
 use crate::worker::{
     Acting, ContextRef, Header, JobRef, Table, Worker, current_context, inherited_context,
+    with_span,
 };
 
 /// After this long, and then at this interval, a caller from outside asks again for its job to
@@ -53,7 +54,7 @@ impl Registry {
             }
         };
         match core {
-            Some(core) => op(core.worker, false),
+            Some(core) => with_span(|| op(core.worker, false)),
             None => self.hand_over(None, |worker| op(worker, true)),
         }
     }
@@ -61,7 +62,7 @@ impl Registry {
     /// Runs `op` on a thread of this pool.
     pub(crate) fn on_thread<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
         match Worker::current() {
-            Some(worker) if std::ptr::eq(worker.registry(), self) => op(worker),
+            Some(worker) if std::ptr::eq(worker.registry(), self) => with_span(|| op(worker)),
             _ => self.hand_over(None, op),
         }
     }
@@ -74,7 +75,7 @@ impl Registry {
     ) -> R {
         match Worker::current() {
             Some(worker) if std::ptr::eq(worker.registry(), self) => {
-                worker.at_priority(priority, op)
+                with_span(|| worker.at_priority(priority, op))
             }
             _ => self.hand_over(Some(priority), |_| op()),
         }
@@ -92,7 +93,7 @@ impl Registry {
         let bits = priority
             .map_or_else(|| caller.map_or(0, |it| Priority::bits_of(it.word())), Priority::bits);
         let word = caller.map_or(NO_TAG, Worker::tag) | bits;
-        let result = run_in_pool(op, word, self);
+        let result = with_span(|| run_in_pool(op, word, self));
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }

@@ -10,7 +10,7 @@ use crate::job::outcome;
 use crate::pool::{ThreadPool, with_current};
 use crate::sim;
 use crate::worker::shared::Registry;
-use crate::worker::{under, with_current_context};
+use crate::worker::{share_current, under, with_current_context};
 
 /// Calls `f` with a [`scope`](crate::scope()) under `token`, and returns when all of its tasks have
 /// ended.
@@ -116,7 +116,8 @@ impl CancelToken {
     /// assert!(stopped.is_err());
     /// ```
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> Result<R, Cancelled> {
-        let mut context = with_current_context(|outer| outer.cloned().unwrap_or_default());
+        let outer = share_current();
+        let mut context = outer.map(Arc::unwrap_or_clone).unwrap_or_default();
         let token = self.or(context.token.as_ref());
         token.check()?;
         context.token = Some(token.clone());

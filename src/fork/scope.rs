@@ -13,7 +13,7 @@ use crate::job::outcome;
 use crate::pool::with_current;
 use crate::task::{Handle, JoinError};
 use crate::worker::shared::Registry;
-use crate::worker::{JobRef, Worker};
+use crate::worker::{JobRef, Worker, with_span};
 
 /// A scope for tasks that may borrow: see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
@@ -339,6 +339,20 @@ where
 /// Runs a scope, which drops tasks if it `drops` and the token of the context is cancelled. If a
 /// task was dropped or stopped, returns the reason.
 fn run_scope<'env, F, R>(
+    registry: &Registry,
+    opener: Option<&Worker>,
+    drops: bool,
+    f: F,
+) -> Result<R, CancelReason>
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+{
+    with_span(|| run_scope_here(registry, opener, drops, f))
+}
+
+/// `run_scope`, under the context that the tasks inherit.
+#[inline]
+fn run_scope_here<'env, F, R>(
     registry: &Registry,
     opener: Option<&Worker>,
     drops: bool,

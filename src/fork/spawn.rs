@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::handle::JoinHandle;
-use crate::context::{CancelReason, Context};
+use crate::context::{CancelReason, Context, spans_are_on};
 use crate::job::outcome::{self, Payload};
 use crate::job::{NO_TAG, Priority};
 use crate::pool::with_current;
@@ -26,7 +26,8 @@ impl PoolHome {
     #[inline]
     pub(super) fn of_current() -> Self {
         let context = current_context();
-        if context.is_null() { PoolHome(context) } else { Self::of(share_current()) }
+        let is_none = context.is_null() && !spans_are_on();
+        if is_none { PoolHome(context) } else { Self::of(share_current()) }
     }
 
     /// The home of one task under `context`.

@@ -316,9 +316,6 @@ impl fmt::Display for Core {
             write!(f, " for {time:.1?}")?;
         }
         write!(f, ", {} jobs on its stack", self.jobs)?;
-        if let Some(job) = self.running {
-            write!(f, ", runs `{job}`")?;
-        }
         match self.waits_for {
             None => {}
             Some(Awaited::Fork(Some(runner))) => {
@@ -328,6 +325,9 @@ impl fmt::Display for Core {
             Some(Awaited::Scope) => write!(f, ", waits for a scope")?,
             Some(Awaited::Task) => write!(f, ", waits for a task")?,
             Some(Awaited::OtherPool) => write!(f, ", waits for another pool")?,
+        }
+        if let Some(job) = self.running {
+            write!(f, ", runs `{job}`")?;
         }
         if let Some(name) = &self.thread_name {
             write!(f, "; thread `{name}`")?;

@@ -12,6 +12,7 @@ use super::block::{Ended, Home, Task, TaskHead, entry_tells_home, is_empty_entry
 use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, own_waiting};
+use crate::context::Left;
 use crate::job::outcome;
 use crate::latch::{Awaited, EXTERNAL, Wait};
 use crate::os::generation;
@@ -159,8 +160,11 @@ impl<T> Handle<T> {
         let (run, word) = (self.head().table().run, self.head().word());
         let running = worker.running();
         worker.note_running(self.head().header.table().as_ptr());
-        // SAFETY: claimed, and not run yet.
-        worker.run_in_place(|| worker.at_least(word, || unsafe { run(block, worker) }));
+        worker.run_in_place(|| {
+            let _left = Left::all();
+            // SAFETY: claimed, and not run yet.
+            worker.at_least(word, || unsafe { run(block, worker) })
+        });
         if !entry_tells_home(worker) {
             // SAFETY: it has run. The caller is in the home, and keeps it alive.
             unsafe { (self.head().table().task_ended)(block, worker) };

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::Worker;
-use crate::context::Context;
+use crate::context::{Context, ContextSpan, spans_are_on};
 use crate::sync::{Ordering, thread_local};
 
 /// A pointer to a context that outlives its use, or null.
@@ -76,10 +76,33 @@ pub(crate) unsafe fn share(context: ContextRef) -> Option<Arc<Context>> {
     Some(unsafe { Arc::from_raw(context) })
 }
 
-/// Returns the current context.
+/// Returns the current context, with the current span.
 pub(crate) fn share_current() -> Option<Arc<Context>> {
+    if let Some(context) = with_new_span() {
+        return Some(context);
+    }
     // SAFETY: invariant 1.
     unsafe { share(current_context()) }
+}
+
+/// Returns a context with the current span, unless the current one has that.
+#[inline]
+fn with_new_span() -> Option<Arc<Context>> {
+    if !spans_are_on() {
+        return None;
+    }
+    let span = ContextSpan::current();
+    let outer = with_current_context(|outer| outer.cloned().unwrap_or_default());
+    (outer.span != span).then(|| Arc::new(Context { span, ..outer }))
+}
+
+/// Calls `op` under the current context with the current span, for what inherits them.
+#[inline]
+pub(crate) fn with_span<R>(op: impl FnOnce() -> R) -> R {
+    match with_new_span() {
+        Some(context) => under(Some(&context), op),
+        None => op(),
+    }
 }
 
 /// Calls `op` under `context` instead of the current one. `op` may unwind.
@@ -124,7 +147,8 @@ impl Worker {
         without_if_unwinding(self.context())
     }
 
-    /// Calls `op` under `context`. `op` must not unwind.
+    /// Calls `op`, which is a job's or a part of one, under `context` and in its span. `op` must not
+    /// unwind.
     #[inline]
     pub(crate) fn under<R>(&self, context: ContextRef, op: impl FnOnce() -> R) -> R {
         let outer = self.context();
@@ -132,7 +156,10 @@ impl Worker {
         if changes {
             self.enter_context(context);
         }
+        // SAFETY: invariant 1.
+        let span = unsafe { context.as_ref() }.map(|context| context.span.enter());
         let result = op();
+        drop(span);
         if changes {
             self.leave_context(outer);
         }

@@ -39,6 +39,7 @@ mod width;
 
 pub(crate) use ambient::{
     ContextRef, current_context, inherited_context, share_current, under, with_current_context,
+    with_span,
 };
 pub(crate) use current::{Acting, current, is_simulated};
 pub(crate) use shared::{Current, Header, JobRef, JoinHeader, Table, Tag, Worker};

@@ -103,6 +103,7 @@ use super::Worker;
 use super::find::Aside;
 use super::idle::pause;
 use super::shared::ROUNDS;
+use crate::context::Left;
 use crate::job::{NO_TAG, Priority, outcome, tag_of};
 use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
@@ -262,6 +263,7 @@ impl Worker {
         // Each job enters its own. (No fork is private here.)
         let context = self.context();
         self.leave_context(ptr::null());
+        let _left = Left::all();
         loop {
             let own_tag = Tag::new(job.tag());
             let is_foreign = match job.tag() {
