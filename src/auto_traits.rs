@@ -132,9 +132,9 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 
 // Pools and tasks.
 exactly! { ALL;
-    BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, Dump, FnContext, JoinError,
-    Scope<'static, 'static>, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
-    WorkerCounters, Yield,
+    BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, Dump,
+    FnContext, JoinError, Scope<'static, 'static>, TaskOrder, ThreadBuilder, ThreadPool,
+    ThreadPoolBuildError, WaitPolicy, WorkerCounters, Yield,
 }
 
 // It holds the user's closures for names and threads, which run on the thread that builds, may
