@@ -167,6 +167,8 @@ impl Worker {
     }
 
     /// Makes `context` the current one, and returns the one before, for `leave_context`.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn enter_context(&self, context: ContextRef) -> ContextRef {
         // Invariant 2.
         self.flush_forks();
@@ -176,6 +178,7 @@ impl Worker {
     }
 
     /// Makes `outer` the current context. No fork made since `enter_context` is pending.
+    #[inline]
     pub(crate) fn leave_context(&self, outer: ContextRef) {
         // Relaxed: a thief that forces has seen the forks that were pushed after it.
         self.context.store(outer.cast_mut(), Ordering::Relaxed);
