@@ -69,9 +69,9 @@ mod worker;
 pub use cancel::{CancelToken, Cancelled};
 pub use fork::{
     BroadcastContext, CancelOnDrop, FnContext, JoinHandle, JoinNext, Scope, ScopedJoinHandle,
-    TaskSet, Yield, blocking, broadcast, completer, current_thread_has_pending_tasks,
-    in_place_scope, join, join_context, scope, spawn, spawn_broadcast, spawn_fifo, yield_local,
-    yield_now,
+    TaskSet, TrySpawnError, Yield, blocking, broadcast, completer,
+    current_thread_has_pending_tasks, in_place_scope, join, join_context, scope, spawn,
+    spawn_broadcast, spawn_fifo, try_spawn, yield_local, yield_now,
 };
 #[cfg(feature = "futures")]
 pub use fork::{FutureHandle, block_on, spawn_future};

@@ -1,5 +1,7 @@
 //! `spawn`, `spawn_fifo` and `yield_now`: tasks whose home is their pool.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use super::handle::JoinHandle;
@@ -8,8 +10,9 @@ use crate::job::outcome::{self, Payload};
 use crate::pool::with_current;
 use crate::sim;
 use crate::task::{Home, Kept, new_task};
-use crate::worker::Worker;
+use crate::worker::bound::Bound;
 use crate::worker::shared::Registry;
+use crate::worker::{JobRef, Worker};
 
 /// The home of tasks that are in no scope: the pool.
 #[derive(Clone, Copy)]
@@ -35,6 +38,35 @@ impl Home for PoolHome {
         let (payload, registry) = by_task(kept);
         registry.handlers().take_panic(payload);
         outcome::discard(registry);
+    }
+
+    fn task_ended(self, _: &Worker) {}
+}
+
+/// The same for the tasks that are dropped if the pool is shut down before they begin.
+#[derive(Clone, Copy)]
+struct SpawnHome;
+
+impl Home for SpawnHome {
+    #[inline]
+    fn is_shut_down(self, registry: &Registry) -> bool {
+        registry.is_shut_down()
+    }
+
+    fn take_panic(self, payload: Payload, registry: &Registry) {
+        PoolHome.take_panic(payload, registry);
+    }
+
+    fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept {
+        PoolHome.keep_panic(payload, registry)
+    }
+
+    fn give_panic(self, kept: Kept) -> Payload {
+        PoolHome.give_panic(kept)
+    }
+
+    fn claim_panic(self, kept: Kept) {
+        PoolHome.claim_panic(kept);
     }
 
     fn task_ended(self, _: &Worker) {}
@@ -76,12 +108,137 @@ where
     T: Send + 'static,
 {
     let spawner = registry.expect_worker();
+    match registry.bound() {
+        None => queue(registry, spawner, f),
+        Some(bound) => spawn_bounded(registry, bound, spawner, f),
+    }
+}
+
+#[inline]
+fn queue<F, T>(registry: &Registry, spawner: Option<&Worker>, f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
+    let (job, handle) = unsafe { new_task(f, SpawnHome, registry, NO_TAG) };
     registry.submit(spawner, job);
     JoinHandle::new(handle)
 }
+
+/// Spawns a task in a pool that bounds the number of queued tasks.
+#[cold]
+#[inline(never)]
+fn spawn_bounded<F, T>(
+    registry: &Registry,
+    bound: &Arc<Bound>,
+    spawner: Option<&Worker>,
+    f: F,
+) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let Some(worker) = spawner else {
+        return queue(registry, None, bound.take(registry.address()).carried_by(f));
+    };
+    if let Some(place) = bound.try_take() {
+        return queue(registry, spawner, place.carried_by(f));
+    }
+    // SAFETY: run below; the rest as in `queue`.
+    let (job, handle) = unsafe { new_task(f, SpawnHome, registry, NO_TAG) };
+    worker.run_at_once(job);
+    JoinHandle::new(handle)
+}
+
+/// Like [`spawn`], but returns the closure if the pool has no room for the task: see
+/// [`max_queued`](crate::ThreadPoolBuilder::max_queued). In a pool without such a bound there is
+/// always room.
+///
+/// # Errors
+/// Returns an error with the closure if as many tasks are queued as may be, or if the pool was [shut
+/// down](crate::ThreadPool::shutdown_now).
+///
+/// # Panics
+/// Like [`spawn`].
+///
+/// ```
+/// use filch::TrySpawnError;
+/// let pool = filch::ThreadPoolBuilder::new().num_threads(1).max_queued(1).build()?;
+/// pool.install(|| {
+///     let first = filch::try_spawn(|| 1).unwrap();
+///     // The only worker is busy here, so the first task is still queued.
+///     let Err(TrySpawnError::Full(second)) = filch::try_spawn(|| 2) else { unreachable!() };
+///     assert_eq!((first.join().unwrap(), second()), (1, 2));
+/// });
+/// # Ok::<(), filch::ThreadPoolBuildError>(())
+/// ```
+pub fn try_spawn<F, T>(f: F) -> Result<JoinHandle<T>, TrySpawnError<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    with_current(|registry| try_spawn_in(registry, f))
+}
+
+pub(crate) fn try_spawn_in<F, T>(
+    registry: &Registry,
+    f: F,
+) -> Result<JoinHandle<T>, TrySpawnError<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let spawner = registry.expect_worker();
+    if registry.is_shut_down() {
+        return Err(TrySpawnError::Closed(f));
+    }
+    match registry.bound().map(Bound::try_take) {
+        None => Ok(queue(registry, spawner, f)),
+        Some(Some(place)) => Ok(queue(registry, spawner, place.carried_by(f))),
+        Some(None) => Err(TrySpawnError::Full(f)),
+    }
+}
+
+/// Why [`try_spawn`] has not spawned a task. It has the task's closure.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TrySpawnError<F> {
+    /// As many tasks are queued as may be: see
+    /// [`max_queued`](crate::ThreadPoolBuilder::max_queued).
+    Full(F),
+    /// The pool was [shut down](crate::ThreadPool::shutdown_now).
+    Closed(F),
+}
+
+impl<F> TrySpawnError<F> {
+    /// Returns the closure.
+    pub fn into_inner(self) -> F {
+        match self {
+            TrySpawnError::Full(f) | TrySpawnError::Closed(f) => f,
+        }
+    }
+}
+
+impl<F> fmt::Debug for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TrySpawnError::Full(_) => "Full(..)",
+            TrySpawnError::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<F> fmt::Display for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TrySpawnError::Full(_) => "as many tasks are queued in the pool as may be",
+            TrySpawnError::Closed(_) => "the pool was shut down",
+        })
+    }
+}
+
+impl<F> Error for TrySpawnError<F> {}
 
 /// Like [`spawn`], but tasks that one worker spawns by this function begin in the order in which it
 /// spawned them. Returns no handle.
@@ -115,10 +272,34 @@ where
     F: FnOnce() + Send + 'static,
 {
     let spawner = registry.expect_worker();
-    // SAFETY: as in `spawn_in`.
-    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
+    let in_order = |job| registry.in_order(spawner, job, registry.fifos());
+    let Some(bound) = registry.bound() else {
+        return registry.submit(spawner, in_order(detached(registry, f)));
+    };
+    let Some(worker) = spawner else {
+        let place = bound.take(registry.address());
+        return registry.submit(None, detached(registry, place.carried_by(f)));
+    };
+    let (place, is_full) = bound.take_at_once();
+    let job = in_order(detached(registry, place.carried_by(f)));
+    if is_full {
+        // The placeholder of the task runs the oldest one.
+        worker.run_at_once(job);
+    } else {
+        registry.submit(spawner, job);
+    }
+}
+
+/// Makes a task without a handle.
+#[inline]
+fn detached<F>(registry: &Registry, f: F) -> JobRef
+where
+    F: FnOnce() + Send + 'static,
+{
+    // SAFETY: as in `queue`: each caller submits or runs it.
+    let (job, handle) = unsafe { new_task(f, SpawnHome, registry, NO_TAG) };
     drop(handle);
-    registry.submit(spawner, registry.in_order(spawner, job, registry.fifos()));
+    job
 }
 
 /// What [`yield_now`] did.

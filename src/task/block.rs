@@ -17,6 +17,12 @@ pub(super) type TaskHead = head::TaskHead<Worker>;
 
 /// The scope or pool that a task belongs to.
 pub(crate) trait Home: Copy {
+    /// Whether a task that has not begun is dropped.
+    #[inline]
+    fn is_shut_down(self, _: &Registry) -> bool {
+        false
+    }
+
     /// Takes a panic that no handle can ask for.
     fn take_panic(self, payload: Payload, registry: &Registry);
 
@@ -39,6 +45,8 @@ pub(super) enum Ended<T> {
     Value(T),
     Panic(Kept),
     Cancelled,
+    /// Dropped by a pool that was shut down.
+    ShutDown,
 }
 
 /// A panic that waits for its handle.
@@ -53,7 +61,8 @@ pub(crate) enum Kept {
 #[repr(C)]
 pub(super) struct Table {
     pub(super) execute: Execute,
-    /// Runs the closure of a task that the caller claimed, and writes the result into the block.
+    /// Runs the closure of a task that the caller claimed, or drops it if the home is shut down, and
+    /// writes the result into the block.
     pub(super) run: unsafe fn(NonNull<TaskHead>, &Worker),
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
     /// block. If the drop panics, returns the panic.
@@ -150,9 +159,14 @@ where
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: nothing refers to the block after this.
         unsafe { Self::free(this.cast()) };
-        worker.count_task();
-        // The value is dropped inside, so that a panic of its drop counts as the task's.
-        if let Err(payload) = worker.run_users(|| drop(closure())) {
+        let ended = if home.is_shut_down(worker.registry()) {
+            Self::discard(closure, worker)
+        } else {
+            worker.count_task();
+            // The value is dropped inside, so that a panic of its drop counts as the task's.
+            worker.run_users(|| drop(closure()))
+        };
+        if let Err(payload) = ended {
             home.take_panic(payload, worker.registry());
         }
         home.task_ended(worker);
@@ -226,8 +240,16 @@ where
                 }
             }
             Ended::Panic(kept) => home.claim_panic(kept),
-            Ended::Cancelled => {}
+            Ended::Cancelled | Ended::ShutDown => {}
         }
+    }
+
+    /// Drops the closure of a task of a pool that was shut down.
+    #[cold]
+    #[inline(never)]
+    fn discard(closure: F, worker: &Worker) -> Result<(), Payload> {
+        worker.registry().count_dropped_task();
+        worker.run_users(|| drop(closure))
     }
 
     /// `Table::run`.
@@ -238,15 +260,16 @@ where
         let this = block.cast::<Self>();
         // SAFETY: only the thread that has claimed the task reads the closure, once.
         let closure = unsafe { Self::take_closure(this) };
-        worker.count_task();
-        let ended = match worker.run_users(closure) {
-            Ok(value) => Ended::Value(value),
-            Err(payload) => {
-                // SAFETY: as in `execute_joinable`.
-                let home = unsafe { (*this.as_ptr()).home };
-                Ended::Panic(home.keep_panic(payload, worker.registry()))
-            }
+        // SAFETY: as in `execute_joinable`.
+        let home = unsafe { (*this.as_ptr()).home };
+        let ended = if home.is_shut_down(worker.registry()) {
+            Self::discard(closure, worker).map(|()| Ended::ShutDown)
+        } else {
+            worker.count_task();
+            worker.run_users(closure).map(Ended::Value)
         };
+        let ended = ended
+            .unwrap_or_else(|payload| Ended::Panic(home.keep_panic(payload, worker.registry())));
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
         unsafe { Self::put_ended(this, ended) };
     }

@@ -8,7 +8,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::job::outcome::Payload;
 
 /// Why a task has no value: it panicked, or it was cancelled before it began. A
-/// [`completer`](crate::completer) that was dropped counts as cancelled.
+/// [`completer`](crate::completer) that was dropped counts as cancelled, as does a task that had not
+/// begun when its pool was [shut down](crate::ThreadPool::shutdown_now).
 ///
 /// ```
 /// let failed = filch::spawn(|| panic!("out of paper"));
@@ -22,6 +23,7 @@ pub struct JoinError(Cause);
 enum Cause {
     Panicked(Panic),
     Cancelled,
+    ShutDown,
 }
 
 /// The payload of a panic. A reference to it gives access to the message only.
@@ -51,14 +53,25 @@ impl JoinError {
         JoinError(Cause::Cancelled)
     }
 
+    pub(crate) fn shut_down() -> Self {
+        JoinError(Cause::ShutDown)
+    }
+
     /// Whether the task panicked.
     pub fn is_panic(&self) -> bool {
         matches!(self.0, Cause::Panicked(_))
     }
 
-    /// Whether the task was cancelled before it began, or its completer was dropped.
+    /// Whether the task was cancelled before it began, or its completer was dropped, or its pool
+    /// was shut down.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.0, Cause::Cancelled)
+        matches!(self.0, Cause::Cancelled | Cause::ShutDown)
+    }
+
+    /// Whether the task was cancelled because its pool was shut down by
+    /// [`shutdown_now`](crate::ThreadPool::shutdown_now).
+    pub fn is_shutdown(&self) -> bool {
+        matches!(self.0, Cause::ShutDown)
     }
 
     /// Returns the payload of the task's panic, for example for
@@ -81,7 +94,7 @@ impl JoinError {
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, JoinError> {
         match self.0 {
             Cause::Panicked(Panic(payload)) => Ok(payload),
-            Cause::Cancelled => Err(self),
+            Cause::Cancelled | Cause::ShutDown => Err(self),
         }
     }
 }
@@ -90,6 +103,7 @@ impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Cause::Cancelled => f.write_str("the task was cancelled"),
+            Cause::ShutDown => f.write_str("the task was cancelled: its pool was shut down"),
             Cause::Panicked(panic) => match panic.message() {
                 Some(message) => write!(f, "the task panicked: {message}"),
                 None => f.write_str("the task panicked"),
@@ -102,6 +116,7 @@ impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Cause::Cancelled => f.write_str("JoinError::Cancelled"),
+            Cause::ShutDown => f.write_str("JoinError::ShutDown"),
             Cause::Panicked(panic) => match panic.message() {
                 Some(message) => write!(f, "JoinError::Panic({message:?})"),
                 None => f.write_str("JoinError::Panic(..)"),

@@ -191,6 +191,7 @@ impl<T> Handle<T> {
                 (this.head().table().give_panic)(this.task, kept)
             })),
             Ended::Cancelled => Err(JoinError::cancelled()),
+            Ended::ShutDown => Err(JoinError::shut_down()),
         };
         // SAFETY: this is the handle, and it is not dropped.
         unsafe { TaskHead::leave_as_handle(this.task) };
@@ -261,7 +262,7 @@ impl<T> Handle<T> {
                 unsafe { (self.head().table().claim_panic)(self.task, kept) };
                 None
             }
-            Ended::Cancelled => None,
+            Ended::Cancelled | Ended::ShutDown => None,
         };
         // SAFETY: this is the handle, in its drop.
         unsafe { TaskHead::leave_as_handle(self.task) };

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "futures")]
 pub(crate) mod attached;
+pub(crate) mod bound;
 pub(crate) mod callers;
 pub(crate) mod counters;
 mod current;

@@ -75,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) max_spare_threads: usize,
     /// The most spare threads that the pool starts for `blocking`.
     pub(crate) max_blocking_threads: usize,
+    /// The most tasks that may be queued, if that was set.
+    pub(crate) max_queued: Option<usize>,
     /// The simulation of a deterministic pool.
     pub(crate) simulation: Option<Simulation>,
 }

@@ -56,6 +56,7 @@ impl Pool {
             stack_size: None,
             max_spare_threads: most,
             max_blocking_threads: most,
+            max_queued: None,
             simulation: None,
         };
         let registry = Registry::new(workers, Handlers::default(), settings);
