@@ -157,8 +157,8 @@ where
 /// always room.
 ///
 /// # Errors
-/// Returns an error with the closure if as many tasks are queued as may be, or if the pool was [shut
-/// down](crate::ThreadPool::shutdown_now).
+/// Returns an error with the closure if as many tasks are queued as may be, or if the pool was
+/// [shut down](crate::ThreadPool::shutdown_now).
 ///
 /// # Panics
 /// Like [`spawn`].

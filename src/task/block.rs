@@ -61,8 +61,8 @@ pub(crate) enum Kept {
 #[repr(C)]
 pub(super) struct Table {
     pub(super) execute: Execute,
-    /// Runs the closure of a task that the caller claimed, or drops it if the home is shut down, and
-    /// writes the result into the block.
+    /// Runs the closure of a task that the caller claimed, or drops it if the home is shut down,
+    /// and writes the result into the block.
     pub(super) run: unsafe fn(NonNull<TaskHead>, &Worker),
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
     /// block. If the drop panics, returns the panic.

@@ -8,8 +8,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::job::outcome::Payload;
 
 /// Why a task has no value: it panicked, or it was cancelled before it began. A
-/// [`completer`](crate::completer) that was dropped counts as cancelled, as does a task that had not
-/// begun when its pool was [shut down](crate::ThreadPool::shutdown_now).
+/// [`completer`](crate::completer) that was dropped counts as cancelled, as does a task that had
+/// not begun when its pool was [shut down](crate::ThreadPool::shutdown_now).
 ///
 /// ```
 /// let failed = filch::spawn(|| panic!("out of paper"));

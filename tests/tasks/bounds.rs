@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::{
-    CALLERS, Flag, Gate, Ledger, any_wait_builder, boom, boom_id, builder, eventually, failed_with,
-    is_simulated_without, pool, rest, sized, step_aside, watchdog,
+    CALLERS, Flag, Gate, Ledger, Token, any_wait_builder, boom, boom_id, builder, eventually,
+    failed_with, is_simulated_without, pool, rest, sized, step_aside, watchdog,
 };
 use filch::{ThreadPool, TrySpawnError};
 
@@ -204,7 +204,10 @@ fn what_has_not_begun_is_dropped_and_counted() {
         let gate = occupy(&pool);
         let never = |_| {
             let token = ledger.token();
-            move || -> u32 { (token, unreachable!("it was dropped")).1 }
+            move || -> u32 {
+                drop(token);
+                panic!("it was not dropped")
+            }
         };
         let handles: Vec<_> = (0..50).map(never).map(|task| pool.spawn(task)).collect();
         (0..40).map(never).for_each(|task| drop(pool.spawn(task)));
@@ -264,7 +267,7 @@ fn what_has_begun_goes_on() {
 }
 
 /// A capture whose drop spawns, counts, and panics.
-struct Spawns(u32, &'static Ledger, crate::common::Token);
+struct Spawns(u32, &'static Ledger, #[expect(dead_code, reason = "its drop counts")] Token);
 
 impl Spawns {
     fn new(left: u32, ledger: &'static Ledger) -> Self {
