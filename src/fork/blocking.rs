@@ -47,7 +47,7 @@ use crate::worker::Worker;
 /// // One worker. Without `blocking`, the task that sends would never run.
 /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
 /// let (sender, receiver) = mpsc::channel();
-/// let sum = pool.install(|| {
+/// let sum = pool.install(move || {
 ///     filch::spawn(move || sender.send(42).unwrap());
 ///     filch::blocking(|| receiver.recv().unwrap())
 /// });
