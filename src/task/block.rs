@@ -159,14 +159,15 @@ where
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: nothing refers to the block after this.
         unsafe { Self::free(this.cast()) };
-        let ended = if home.is_shut_down(worker.registry()) {
-            Self::discard(closure, worker)
-        } else {
-            worker.count_task();
-            // The value is dropped inside, so that a panic of its drop counts as the task's.
-            worker.run_users(|| drop(closure()))
-        };
-        if let Err(payload) = ended {
+        if home.is_shut_down(worker.registry()) {
+            if let Err(payload) = Self::discard(closure, worker) {
+                home.take_panic(payload, worker.registry());
+            }
+            return home.task_ended(worker);
+        }
+        worker.count_task();
+        // The value is dropped inside, so that a panic of its drop counts as the task's.
+        if let Err(payload) = worker.run_users(|| drop(closure())) {
             home.take_panic(payload, worker.registry());
         }
         home.task_ended(worker);
