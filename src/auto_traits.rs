@@ -152,6 +152,9 @@ same! {
     ScopedJoinHandle<'static, T> = Arc<Mutex<T>>;
 }
 
+// It has the closure.
+same! { TrySpawnError<T> = Option<T>; }
+
 // Gangs. A member stays on its thread.
 exactly! { ALL; GangError }
 exactly! { UNPIN; Member<'static> }

@@ -69,9 +69,9 @@ mod worker;
 pub use context::{CancelReason, CancelToken, Cancelled};
 pub use fork::{
     BroadcastContext, CancelOnDrop, FnContext, JoinHandle, JoinNext, Scope, ScopedJoinHandle,
-    TaskBuilder, TaskSet, Yield, blocking, broadcast, check_cancelled, completer,
+    TaskBuilder, TaskSet, TrySpawnError, Yield, blocking, broadcast, check_cancelled, completer,
     current_thread_has_pending_tasks, in_place_scope, is_cancelled, join, join_context, scope,
-    scope_with, spawn, spawn_broadcast, spawn_fifo, task, yield_local, yield_now,
+    scope_with, spawn, spawn_broadcast, spawn_fifo, task, try_spawn, yield_local, yield_now,
 };
 #[cfg(feature = "futures")]
 pub use fork::{FutureHandle, block_on, spawn_future};

@@ -95,6 +95,15 @@ fn an_injector_interval_of_zero_is_refused() {
 }
 
 #[test]
+fn a_bound_of_zero_on_queued_tasks_is_refused() {
+    let _watchdog = watchdog();
+    let error = ThreadPoolBuilder::new().num_threads(2).max_queued(0).build().unwrap_err();
+    let kind = error.kind();
+    assert!(matches!(kind, BuildErrorKind::InvalidMaxQueued), "{kind:?}");
+    assert_says(&error, &["max_queued", "0", "1"]);
+}
+
+#[test]
 fn errors_are_errors() {
     fn is_error<E: Error + Send + Sync + 'static>(error: E) -> Box<dyn Error + Send + Sync> {
         error.into()

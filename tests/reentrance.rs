@@ -78,6 +78,16 @@ const ENTRIES: &[(&str, fn())] = &[
         let workers = filch::broadcast(|worker| worker.index());
         assert!(workers.into_iter().eq(0..filch::current_num_threads()));
     }),
+    ("blocking", || {
+        assert_eq!(filch::blocking(|| fib(6)), 8);
+        assert_eq!(filch::blocking(|| filch::spawn(|| fib(5)).join().unwrap()), 5);
+    }),
+    ("try_spawn, and a pool that is shut down", || {
+        assert_eq!(filch::try_spawn(|| fib(6)).unwrap().join().unwrap(), 8);
+        let pool = ThreadPoolBuilder::new().num_threads(1).max_queued(1).build().unwrap();
+        (0..3).for_each(|_| drop(pool.spawn(|| fib(3))));
+        assert!(pool.shutdown_now() <= 3);
+    }),
     ("yields", || {
         filch::yield_now();
         filch::yield_local();

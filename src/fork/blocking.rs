@@ -16,9 +16,8 @@ use crate::worker::Worker;
 /// **The return.** A worker needs its own core back. If another thread has it by then, the caller
 /// waits until that thread ends its job, waits, yields, or calls `blocking`. After 4 ms, that
 /// thread also makes way at its next fork, or in a loop whose items are shared among workers (not
-/// in a pool of one). So do not leave a job to the pool that neither ends nor calls this crate. `f` has ended by then, and so have the locks
-/// that it took and released. But a lock that it returns is held during this wait: do not return a
-/// guard that other jobs may need.
+/// in a pool of one). So do not leave a job to the pool that neither ends nor calls this crate. And
+/// do not return the guard of a lock that other jobs may need: the lock is held during this wait.
 ///
 /// **Inside `f`** the thread is no worker: [`current_thread_index`](crate::current_thread_index) is
 /// `None`. The free functions of this crate still act on the worker's pool. What `f` hands to this
@@ -30,7 +29,7 @@ use crate::worker::Worker;
 /// handler](crate::ThreadPoolBuilder::spawn_handler) starts, and under
 /// [`WaitPolicy::OwnDescendants`](crate::WaitPolicy). In the last case, the job that waits for its
 /// core could need a lock that the job on the core holds over a wait, which that policy allows.
-/// [`Counters`](crate::Counters) counts such calls, and a [dump](crate::dump()) shows all calls that
+/// [`Counters`](crate::Counters) counts such calls. A [dump](crate::dump()) shows all calls that
 /// have not returned.
 ///
 /// In a [deterministic](crate::ThreadPoolBuilder::deterministic) pool the core is handed off
@@ -48,7 +47,7 @@ use crate::worker::Worker;
 /// // One worker. Without `blocking`, the task that sends would never run.
 /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
 /// let (sender, receiver) = mpsc::channel();
-/// let sum = pool.install(|| {
+/// let sum = pool.install(move || {
 ///     filch::spawn(move || sender.send(42).unwrap());
 ///     filch::blocking(|| receiver.recv().unwrap())
 /// });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::handle::JoinHandle;
 use super::region::with_current_token;
-use super::spawn::spawn_under;
+use super::spawn::{TrySpawnError, spawn_under, try_spawn_under};
 use crate::context::{CancelToken, Context};
 use crate::job::Priority;
 use crate::pool::{ThreadPool, with_current};
@@ -122,6 +122,23 @@ impl TaskBuilder<'_> {
     {
         let context = self.context();
         self.with_registry(|registry| spawn_under(context, self.priority, registry, f))
+    }
+
+    /// Spawns the task if the pool has room for it, else returns the closure: see
+    /// [`try_spawn`](crate::try_spawn).
+    ///
+    /// # Errors
+    /// Like [`try_spawn`](crate::try_spawn).
+    ///
+    /// # Panics
+    /// Like [`spawn`](crate::spawn()).
+    pub fn try_spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let context = self.context();
+        self.with_registry(|registry| try_spawn_under(context, self.priority, registry, f))
     }
 
     /// Runs `op` on one of the pool's own threads, and returns its result: see

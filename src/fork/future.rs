@@ -18,7 +18,7 @@ use async_task::{Runnable, ScheduleInfo, WithInfo};
 
 use super::completer::completer;
 use super::handle::JoinHandle;
-use super::spawn::PoolHome;
+use super::spawn::{BY_TOKEN, PoolHome};
 use crate::context::Context;
 use crate::job::outcome::{self, Payload};
 use crate::job::{NO_TAG, Priority};
@@ -194,7 +194,7 @@ fn queue_poll(
 /// Queues a poll: behind the pool's other work if `is_last`.
 fn submit(
     registry: &Registry,
-    (home, priority): (PoolHome, Priority),
+    (home, priority): (PoolHome<BY_TOKEN>, Priority),
     poll: impl FnOnce() + Send + 'static,
     is_last: bool,
 ) {

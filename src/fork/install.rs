@@ -106,8 +106,11 @@ pub(crate) struct Borrowed<'r> {
 
 impl<'r> Borrowed<'r> {
     pub(crate) fn core(registry: &'r Registry) -> Option<Self> {
+        if !registry.settings().lends_cores {
+            return None;
+        }
         // A thread in `blocking` must not run on top of its task what may wait for the task.
-        if !registry.settings().lends_cores || Worker::blocked().is_some() {
+        if Worker::blocked().is_some() {
             return None;
         }
         let (index, stopped) = registry.sleep().lend()?;

@@ -45,7 +45,8 @@ pub(crate) use region::{stopping_token, with_current_token};
 pub(crate) use scope::{Deferred, in_place_scope_in, scope_in, whole_scope};
 pub use scope::{Scope, ScopedJoinHandle, in_place_scope, scope};
 pub use spawn::{
-    Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,
+    TrySpawnError, Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, try_spawn,
+    yield_local, yield_now,
 };
-pub(crate) use spawn::{spawn_fifo_in, spawn_in, yield_local_on, yield_on};
+pub(crate) use spawn::{spawn_fifo_in, spawn_in, try_spawn_in, yield_local_on, yield_on};
 pub use task_set::{JoinNext, TaskSet};

@@ -266,7 +266,7 @@ impl Home for ScopeHome {
     }
 
     #[inline]
-    fn is_cancelled(self) -> Option<CancelReason> {
+    fn is_cancelled(self, _: &Registry) -> Option<CancelReason> {
         // SAFETY: as in `context`.
         let tasks = unsafe { &*self.tasks };
         // SAFETY: the opener's context outlives the scope.

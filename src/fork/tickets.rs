@@ -29,7 +29,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::spawn::PoolHome;
+use super::spawn::{BY_TOKEN, PoolHome};
 use crate::context::Context;
 use crate::job::NO_TAG;
 use crate::job::outcome;
@@ -132,8 +132,9 @@ impl<T: Send + 'static> Shared<T> {
         // SAFETY: queued below in this registry, which has not ended: the caller is a worker of it,
         // or a thread that keeps it; the closure is `'static` and may be sent. It keeps the tag
         // alive.
-        let (job, handle) =
-            unsafe { new_task(ticket, PoolHome::of(None), registry, self.tag.address()) };
+        let (job, handle) = unsafe {
+            new_task(ticket, PoolHome::<BY_TOKEN>::of(None), registry, self.tag.address())
+        };
         drop(handle);
         registry.submit_as(is_cross_job, registry.current_worker(), job);
     }

@@ -125,6 +125,9 @@ impl ThreadPoolBuilder {
         if self.settings.injector_interval == 0 {
             return Err(BuildErrorKind::InvalidInjectorInterval.into());
         }
+        if self.settings.max_queued == Some(0) {
+            return Err(BuildErrorKind::InvalidMaxQueued.into());
+        }
         if self.seed.is_some() && spawn_handler.is_some() {
             return Err(BuildErrorKind::Deterministic { setting: "spawn_handler" }.into());
         }

@@ -67,6 +67,7 @@ impl Default for ThreadPoolBuilder {
                 max_blocking_threads: MAX_BLOCKING_THREADS,
                 times_workers: false,
                 task_times: 0,
+                max_queued: None,
                 simulation: None,
             },
             has_wait_policy: false,
@@ -293,6 +294,39 @@ impl ThreadPoolBuilder {
         self
     }
 
+    /// Sets how many tasks of [`spawn`](crate::spawn), [`spawn_fifo`](crate::spawn_fifo) and
+    /// [`try_spawn`](crate::try_spawn) may be queued at most, so that producers cannot outrun the
+    /// pool. By default there is no bound. A task that has begun, or was cancelled, is not queued.
+    /// Forks, tasks of scopes and sets, broadcasts and futures are not counted, since their callers
+    /// wait for them.
+    ///
+    /// If so many are queued,
+    /// - `try_spawn` returns an error with the closure;
+    /// - `spawn` and `spawn_fifo` on a thread that is no worker of the pool wait. If the thread is
+    ///   a worker of another pool, it works for that meanwhile: see [`WaitPolicy`];
+    /// - `spawn` on one of the pool's workers runs the task at once, on top of the caller, before
+    ///   it returns. So the task must not wait for the caller, or for a lock that the caller holds;
+    /// - `spawn_fifo` on one of the pool's workers queues the task, and runs the oldest task that
+    ///   this worker has queued by `spawn_fifo` at once, likewise. So each worker may exceed the
+    ///   bound by one for a moment.
+    ///
+    /// Each spawn in such a pool, and each begin of a task, takes a lock.
+    ///
+    /// A bound of 0 is an error when the pool is built.
+    ///
+    /// ```
+    /// let pool = filch::ThreadPoolBuilder::new().num_threads(2).max_queued(100).build()?;
+    /// for request in 0..1_000_u64 {
+    ///     // Waits while 100 tasks are queued.
+    ///     drop(pool.spawn(move || (0..request).sum::<u64>()));
+    /// }
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn max_queued(mut self, tasks: usize) -> Self {
+        self.settings.max_queued = Some(tasks);
+        self
+    }
+
     /// Sets what a worker runs while it waits: see [`WaitPolicy`].
     pub fn wait_policy(mut self, policy: WaitPolicy) -> Self {
         self.settings.wait_policy = policy;
@@ -445,6 +479,7 @@ impl fmt::Debug for ThreadPoolBuilder {
             .field("lend_seats", &self.lends_cores())
             .field("max_spare_threads", &self.settings.max_spare_threads)
             .field("max_blocking_threads", &self.settings.max_blocking_threads)
+            .field("max_queued", &self.settings.max_queued)
             .finish_non_exhaustive()
     }
 }

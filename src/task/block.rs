@@ -24,8 +24,9 @@ pub(crate) trait Home: Copy {
     /// The context of the task, which is alive until `task_ended` is called.
     fn context(self) -> ContextRef;
 
-    /// Whether the task is to be dropped, not run, since its context's token is cancelled.
-    fn is_cancelled(self) -> Option<CancelReason>;
+    /// Whether the task is to be dropped, not run: its context's token is cancelled, or its pool
+    /// was shut down.
+    fn is_cancelled(self, registry: &Registry) -> Option<CancelReason>;
 
     /// The task was dropped, or has unwound by a `Stop`.
     fn task_stopped(self, reason: CancelReason);
@@ -68,7 +69,8 @@ pub(super) struct Table {
     pub(super) job: JobTable,
     /// Whether the block is a [`Timed`] one.
     is_timed: bool,
-    /// Runs the closure of a task that the caller claimed, and writes the result into the block.
+    /// Runs the closure of a task that the caller claimed, and or drops it if the task is
+    /// cancelled, and writes the result into the block.
     pub(super) run: unsafe fn(NonNull<TaskHead>, &Worker),
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
     /// block. If the drop panics, returns the panic.
@@ -246,7 +248,7 @@ where
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: nothing refers to the block after this.
         unsafe { Self::free(this.cast()) };
-        if let Some(reason) = home.is_cancelled() {
+        if let Some(reason) = home.is_cancelled(worker.registry()) {
             return drop_stopped(closure, home, reason, worker);
         }
         worker.count_task();
@@ -348,7 +350,7 @@ where
         let closure = unsafe { Self::take_closure(this) };
         // SAFETY: as in `execute_joinable`.
         let home = unsafe { (*this.as_ptr()).home };
-        let ended = match home.is_cancelled() {
+        let ended = match home.is_cancelled(worker.registry()) {
             None => {
                 worker.count_task();
                 match worker.under(home.context(), || worker.run_users(closure)) {
@@ -480,7 +482,7 @@ fn drop_stopped<F>(closure: F, home: impl Home, reason: CancelReason, worker: &W
     if let Err(payload) = worker.run_users(|| drop(closure)) {
         take_panic(home, payload, worker);
     }
-    stopped(home, reason, worker);
+    dropped(home, reason, worker);
     home.task_ended(worker);
 }
 
@@ -492,12 +494,20 @@ fn stop_joinable<F, T>(
     reason: CancelReason,
     worker: &Worker,
 ) -> Ended<T> {
-    let dropped = worker.under(ptr::null(), || worker.run_users(|| drop(closure)));
-    stopped(home, reason, worker);
-    match dropped {
+    let result = worker.under(ptr::null(), || worker.run_users(|| drop(closure)));
+    dropped(home, reason, worker);
+    match result {
         Ok(()) => Ended::Cancelled(reason),
         Err(payload) => Ended::Panic(home.keep_panic(payload, worker.registry())),
     }
+}
+
+/// Notes that a task was dropped before it began.
+fn dropped(home: impl Home, reason: CancelReason, worker: &Worker) {
+    if reason == CancelReason::Shutdown && worker.registry().is_shut_down() {
+        worker.registry().count_dropped_task();
+    }
+    stopped(home, reason, worker);
 }
 
 /// A task was dropped, or has unwound by a `Stop`.

@@ -144,7 +144,7 @@ impl Home for Nowhere {
         ptr::null()
     }
 
-    fn is_cancelled(self) -> Option<CancelReason> {
+    fn is_cancelled(self, _: &Registry) -> Option<CancelReason> {
         unreachable!("it has no closure");
     }
 

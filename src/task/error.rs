@@ -9,7 +9,8 @@ use crate::context::{CancelReason, Stop};
 use crate::job::outcome::Payload;
 
 /// Why a task has no value: it panicked, or it was cancelled before it began. A
-/// [`completer`](crate::completer) that was dropped counts as cancelled.
+/// [`completer`](crate::completer) that was dropped counts as cancelled, as does a task that had
+/// not begun when its pool was [shut down](crate::ThreadPool::shutdown_now).
 ///
 /// ```
 /// let failed = filch::spawn(|| panic!("out of paper"));
@@ -60,7 +61,8 @@ impl JoinError {
     }
 
     /// Whether the task was cancelled before it began, a loop or a scope in it was
-    /// [stopped](crate::scope_with), or its completer was dropped.
+    /// [stopped](crate::scope_with), its completer was dropped, or its pool was
+    /// [shut down](crate::ThreadPool::shutdown_now).
     pub fn is_cancelled(&self) -> bool {
         matches!(self.0, Cause::Cancelled(_))
     }

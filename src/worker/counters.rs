@@ -98,8 +98,8 @@ pub struct Counters {
     /// How many spare threads the pool has started, which end with it: see
     /// [`WaitPolicy`](crate::WaitPolicy) and [`blocking`](crate::blocking()).
     pub spare_threads: usize,
-    /// How many threads have handed off their core, in a wait or in [`blocking`](crate::blocking()),
-    /// and do not have it back.
+    /// How many threads have handed off their core, in a wait or in
+    /// [`blocking`](crate::blocking()), and do not have it back.
     pub threads_off_core: usize,
     /// How many calls of [`blocking`](crate::blocking()) workers are in.
     pub threads_blocking: usize,

@@ -38,8 +38,8 @@ impl Registry {
         self.sleep.notify_of_cross_job();
     }
 
-    /// Requests that a worker take a job from the injector soon, or make way for a thread that wants
-    /// its core back: between two jobs, between two blocks of a loop, or at its next fork.
+    /// Requests that a worker take a job from the injector soon, or make way for a thread that
+    /// wants its core back: between two jobs, between two blocks of a loop, or at its next fork.
     #[cold]
     pub(crate) fn request_injected(&self) {
         self.signals.fetch_or(IS_LATE, Ordering::Relaxed);

@@ -4,6 +4,7 @@
 mod ambient;
 #[cfg(feature = "futures")]
 pub(crate) mod attached;
+pub(crate) mod bound;
 pub(crate) mod callers;
 pub(crate) mod counters;
 mod current;

@@ -79,6 +79,8 @@ pub(crate) struct Settings {
     pub(crate) times_workers: bool,
     /// The times of every so many tasks are measured, or of none if this is 0.
     pub(crate) task_times: u32,
+    /// The most tasks that may be queued, if that was set.
+    pub(crate) max_queued: Option<usize>,
     /// The simulation of a deterministic pool.
     pub(crate) simulation: Option<Simulation>,
 }

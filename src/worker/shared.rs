@@ -13,6 +13,7 @@ use crossbeam_utils::CachePadded;
 
 #[cfg(feature = "futures")]
 use super::attached::Attached;
+use super::bound::Bound;
 use super::callers::Callers;
 use super::counters::{Counters, LiveCounters, WorkerCounters};
 use super::handlers::Handlers;
@@ -178,6 +179,10 @@ pub(crate) struct Registry {
     /// Whether no worker will.
     pub(super) is_deserted: AtomicBool,
     pub(super) threads: Mutex<Threads>,
+    bound: Option<Arc<Bound>>,
+    /// Whether tasks of the pool that have not begun are dropped, and how many were.
+    is_shut_down: AtomicBool,
+    dropped_tasks: PlainUsize,
     /// How many waits keep their cores since there is no spare thread.
     pub(super) refused_hand_offs: PlainUsize,
     /// How many spare threads were started for waits.
@@ -340,6 +345,7 @@ impl Worker {
 impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
         queue::prepare();
+        let bound = settings.max_queued.map(Bound::new);
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
                 .map(|index| Worker::new(index, workers, &settings, this.as_ptr()))
@@ -362,6 +368,9 @@ impl Registry {
             has_empty_cores: AtomicBool::new(false),
             is_deserted: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
+            bound,
+            is_shut_down: AtomicBool::new(false),
+            dropped_tasks: PlainUsize::new(0),
             refused_hand_offs: PlainUsize::new(0),
             spare_threads: PlainUsize::new(0),
             blocking: BlockingCounts::default(),
@@ -474,6 +483,31 @@ impl Registry {
     /// The identity of this pool as long as it lives.
     pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+
+    /// The bound on tasks that are queued, if there is one.
+    #[inline]
+    pub(crate) fn bound(&self) -> Option<&Arc<Bound>> {
+        self.bound.as_ref()
+    }
+
+    /// From now on, tasks of the pool that have not begun are dropped. (Relaxed, as in the next two
+    /// functions: it orders nothing, and the pool's end makes the number visible.)
+    pub(crate) fn shut_down(&self) {
+        self.is_shut_down.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.is_shut_down.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_dropped_task(&self) {
+        self.dropped_tasks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dropped_tasks(&self) -> usize {
+        self.dropped_tasks.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_ending(&self) -> bool {

@@ -206,6 +206,12 @@ impl Worker {
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
+    /// Runs a job that was not queued, on top of the caller.
+    pub(crate) fn run_at_once(&self, job: JobRef) {
+        self.flush_forks();
+        self.run_in_place(|| self.run_on_top(job, |_| false, || None));
+    }
+
     /// Makes way for a thread that wants the core back, and runs a job from the injector, if such a
     /// thread or a caller from outside has waited for long. Long work calls this now and then.
     #[inline]

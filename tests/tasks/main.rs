@@ -6,6 +6,7 @@ mod common;
 mod program;
 
 mod blocking;
+mod bounds;
 mod broadcast;
 mod completer;
 mod handles;

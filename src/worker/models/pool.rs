@@ -58,6 +58,7 @@ impl Pool {
             max_blocking_threads: most,
             times_workers: false,
             task_times: 0,
+            max_queued: None,
             simulation: None,
         };
         let registry = Registry::new(workers, Handlers::default(), settings);
