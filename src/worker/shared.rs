@@ -117,7 +117,6 @@ unsafe impl Sync for Worker {}
 unsafe impl Send for Worker {}
 
 /// Jobs of high or of low priority (`priorities.rs`).
-#[derive(Default)]
 pub(super) struct Apart {
     pub(super) injector: Injector<JobRef>,
     /// Whether workers may have work of this priority.
@@ -167,6 +166,12 @@ pub(crate) struct Registry {
     #[cfg(feature = "futures")]
     attached: Attached,
     pub(super) this: Weak<Registry>,
+}
+
+impl Apart {
+    fn new() -> Self {
+        Apart { injector: Injector::new(), is_marked: CachePadded::new(AtomicBool::new(false)) }
+    }
 }
 
 impl Worker {
@@ -293,8 +298,8 @@ impl Registry {
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
-            high: Apart::default(),
-            low: Apart::default(),
+            high: Apart::new(),
+            low: Apart::new(),
             cross_jobs: Injector::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
