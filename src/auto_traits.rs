@@ -134,8 +134,7 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 exactly! { ALL;
     BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, Dump,
     FnContext, JoinError, Priority, Scope<'static, 'static>, TaskBuilder<'static>, TaskOrder,
-    ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
-    WorkerCounters, Yield,
+    ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy, WorkerCounters, Yield,
 }
 
 // It holds the user's closures for names and threads, which run on the thread that builds, may

@@ -92,8 +92,8 @@ fn a_deadline_cancels_when_it_has_passed() {
 
 // ---- Scopes ----
 
-/// The `k`th task that begins cancels. Each task is run or dropped, once. By one worker, none begins
-/// after that.
+/// The `k`th task that begins cancels. Each task is run or dropped, once. By one worker, none
+/// begins after that.
 #[test]
 fn a_scope_that_is_cancelled_at_any_task_drops_the_others() {
     let _watchdog = watchdog();

@@ -40,12 +40,6 @@ pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");
 pub(crate) struct Stop(CancelReason);
 
 impl Stop {
-    /// Unwinds. Must not be called while the thread unwinds.
-    #[cold]
-    pub(crate) fn unwind(reason: CancelReason) -> ! {
-        resume_unwind(Box::new(Stop(reason)))
-    }
-
     /// Unwinds if `token` is cancelled.
     #[inline]
     pub(crate) fn check(token: Option<&CancelToken>) {
@@ -57,5 +51,11 @@ impl Stop {
     /// The reason, if this is no panic. Else returns the panic.
     pub(crate) fn reason(payload: Payload) -> Result<CancelReason, Payload> {
         payload.downcast().map(|stop: Box<Stop>| stop.0)
+    }
+
+    /// Unwinds. Must not be called while the thread unwinds.
+    #[cold]
+    pub(crate) fn unwind(reason: CancelReason) -> ! {
+        resume_unwind(Box::new(Stop(reason)))
     }
 }

@@ -36,7 +36,8 @@ const CANCELLED: u32 = 2;
 /// [child](Self::child). It stays cancelled.
 ///
 /// Work inherits the token of the [region](crate::scope_with) that it is in: see there for what
-/// then stops by itself. Other work calls [`is_cancelled`](crate::is_cancelled()) where it can stop.
+/// then stops by itself. Other work calls [`is_cancelled`](crate::is_cancelled()) where it can
+/// stop.
 ///
 /// A thread that finds the token cancelled sees all that was written before
 /// [`cancel`](Self::cancel).
@@ -75,8 +76,8 @@ impl CancelToken {
         Self::child_of([None, None], None)
     }
 
-    /// Returns a token that is cancelled as soon as this one is. To cancel the child does not cancel
-    /// this one.
+    /// Returns a token that is cancelled as soon as this one is. To cancel the child does not
+    /// cancel this one.
     ///
     /// It costs an allocation and a lock of this token.
     ///

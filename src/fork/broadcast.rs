@@ -151,7 +151,7 @@ where
         let run = move || own.run(context);
         // SAFETY: pinned to a worker of this registry; `op` is `'static` and may be shared.
         let (job, handle) =
-            unsafe { new_task(run, PoolHome::of_current().not_dropping(), registry, NO_TAG) };
+            unsafe { new_task(run, PoolHome::of_current(None).not_dropping(), registry, NO_TAG) };
         drop(handle);
         Worker::bequeath(spawner, &job);
         worker.pin(job);

@@ -20,30 +20,33 @@ use crate::worker::{under, with_current_context};
 /// - a task that has not begun is not run. Its closure is dropped by the worker that would have run
 ///   it, and its handle says [cancelled](crate::JoinError::is_cancelled);
 /// - a parallel loop stops. Each worker finishes the few items that it has taken;
-/// - [`is_cancelled`](crate::is_cancelled()) and [`check_cancelled`](crate::check_cancelled) say so.
+/// - [`is_cancelled`](crate::is_cancelled()) and [`check_cancelled`] say so.
 ///   Other code goes on, since nothing is stopped by force.
 ///
 /// # How a loop stops
-/// A loop that was stopped has no result, nor does a scope whose tasks were dropped. So they unwind,
-/// as for a panic, up to the innermost region or task. This calls no panic hook and no panic handler.
-/// [`cancel_with`](crate::iter::ParallelIterator::cancel_with) stops a loop without unwinding, and
-/// looks at the token before each item. A plain loop looks after at most 64 items, but by some
-/// adaptors (`map_init`, `map_with`) and sources (maps, trees, `split`) only before each of its
-/// pieces. Sorts go on to their ends.
+/// A loop that was stopped has no result, nor does a scope whose tasks were dropped. So they
+/// unwind, as for a panic, up to the innermost region or task. This calls no panic hook and no
+/// panic handler. [`cancel_with`](crate::iter::ParallelIterator::cancel_with) stops a loop without
+/// unwinding, and looks at the token before each item. A plain loop looks after at most 64 items,
+/// but by some adaptors (`map_init`, `map_with`) and sources (maps, trees, `split`) only before
+/// each of its pieces. Sorts go on to their ends.
 ///
 /// Plain loops and scopes also go on to their ends if the program is compiled with
 /// `panic = "abort"`, or if the thread unwinds already: a destructor may use them.
 ///
 /// # Regions in regions
-/// In a region of `token` inside one of `outer`, work stops if either is cancelled. A task of a scope
-/// inherits from the scope, no matter which task spawns it. A task of the pool
+/// In a region of `token` inside one of `outer`, work stops if either is cancelled. A task of a
+/// scope inherits from the scope, no matter which task spawns it. A task of the pool
 /// ([`spawn`](crate::spawn)) inherits from the task that spawns it, and a future is dropped instead
-/// of polled. Broadcasts and the members of a gang run in any case. Graphs and pipelines report that
-/// they were cancelled.
+/// of polled. Broadcasts and the members of a gang run in any case. Graphs and pipelines report
+/// that they were cancelled.
+///
+/// A region does not isolate. A worker that waits in it runs the same jobs as outside, and each of
+/// them has its own token.
 ///
 /// # Errors
-/// Returns [`Cancelled`] if the token is cancelled before all tasks have ended. What `f` has returned
-/// is then dropped. If the token is cancelled already, `f` is not called.
+/// Returns [`Cancelled`] if the token is cancelled before all tasks have ended. What `f` has
+/// returned is then dropped. If the token is cancelled already, `f` is not called.
 ///
 /// # Panics
 /// Like [`scope`](crate::scope()).

@@ -22,11 +22,18 @@ pub(super) struct PoolHome<const DROPS: bool = true>(ContextRef);
 unsafe impl<const DROPS: bool> Send for PoolHome<DROPS> {}
 
 impl PoolHome {
-    /// The home of one task, which inherits the current context.
+    /// The home of one task, which inherits the current context. `caller`: the worker as which the
+    /// calling thread acts, if the caller knows it.
     #[inline]
-    pub(super) fn of_current() -> Self {
-        let context = current_context();
-        if context.is_null() { PoolHome(context) } else { Self::of(share_current()) }
+    pub(super) fn of_current(caller: Option<&Worker>) -> Self {
+        let context = caller.map_or_else(current_context, Worker::context);
+        if context.is_null() { PoolHome(context) } else { Self::of_shared() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn of_shared() -> Self {
+        Self::of(share_current())
     }
 
     /// The home of one task under `context`.
@@ -143,12 +150,12 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    spawn_at(|| PoolHome::of(context), priority, registry, f)
+    spawn_at(|_| PoolHome::of(context), priority, registry, f)
 }
 
 #[inline]
 fn spawn_at<F, T>(
-    home: impl FnOnce() -> PoolHome,
+    home: impl FnOnce(Option<&Worker>) -> PoolHome,
     priority: Option<Priority>,
     registry: &Registry,
     f: F,
@@ -160,7 +167,7 @@ where
     let spawner = registry.expect_worker();
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(f, home(), registry, NO_TAG) };
+    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG) };
     match priority {
         None => registry.submit(spawner, job),
         Some(priority) => {
@@ -204,7 +211,7 @@ where
 {
     let spawner = registry.expect_worker();
     // SAFETY: as in `spawn_in`.
-    let (job, handle) = unsafe { new_task(f, PoolHome::of_current(), registry, NO_TAG) };
+    let (job, handle) = unsafe { new_task(f, PoolHome::of_current(spawner), registry, NO_TAG) };
     drop(handle);
     registry.submit(spawner, registry.in_order(spawner, job, registry.fifos()));
 }

@@ -255,7 +255,13 @@ where
         // SAFETY: as in `execute_joinable`.
         let home = unsafe { (*this.as_ptr()).home };
         let ended = match home.is_cancelled() {
-            None => run_joinable(closure, home, worker),
+            None => {
+                worker.count_task();
+                match worker.under(home.context(), || worker.run_users(closure)) {
+                    Ok(value) => Ended::Value(value),
+                    Err(payload) => unwound(payload, home, worker),
+                }
+            }
             Some(reason) => stop_joinable(closure, home, reason, worker),
         };
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
@@ -395,22 +401,15 @@ fn stop_joinable<F, T>(
     }
 }
 
-/// Runs the closure of a claimed task, and returns its result.
-#[inline]
-fn run_joinable<F, T>(closure: F, home: impl Home, worker: &Worker) -> Ended<T>
-where
-    F: FnOnce() -> T,
-{
-    worker.count_task();
-    match worker.under(home.context(), || worker.run_users(closure)) {
-        Ok(value) => Ended::Value(value),
-        Err(payload) => match Stop::reason(payload) {
-            Ok(reason) => {
-                home.task_stopped(reason);
-                Ended::Cancelled(reason)
-            }
-            Err(payload) => Ended::Panic(home.keep_panic(payload, worker.registry())),
-        },
+/// The result of a joinable task that has unwound.
+#[cold]
+fn unwound<T>(payload: Payload, home: impl Home, worker: &Worker) -> Ended<T> {
+    match Stop::reason(payload) {
+        Ok(reason) => {
+            home.task_stopped(reason);
+            Ended::Cancelled(reason)
+        }
+        Err(payload) => Ended::Panic(home.keep_panic(payload, worker.registry())),
     }
 }
 

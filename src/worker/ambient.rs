@@ -1,5 +1,10 @@
 //! The current context: what tasks and forks inherit.
 //!
+//! It is saved and restored like the isolation tag, and is no part of it: a detached task has a
+//! context but no tag, since a wait in it may run any job. So a region changes no wait, and what
+//! `wait.rs` proves of waits holds in regions as well. Each kind of job enters its own context when
+//! it runs: a fork that of its owner, a task that of its home, an installed closure its caller's.
+//!
 //! # Invariants
 //! 1. The current context of a thread is null, or the pointer of an `Arc` that stays alive for as
 //!    long as it is current: a frame below has it, or a job that the thread runs, or a frame that
@@ -130,6 +135,8 @@ impl Worker {
     }
 
     /// Makes `context` the current one, and returns the one before, for `leave_context`.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn enter_context(&self, context: ContextRef) -> ContextRef {
         // Invariant 2.
         self.flush_forks();
@@ -139,6 +146,7 @@ impl Worker {
     }
 
     /// Makes `outer` the current context. No fork made since `enter_context` is pending.
+    #[inline]
     pub(crate) fn leave_context(&self, outer: ContextRef) {
         // Relaxed: a thief that forces has seen the forks that were pushed after it.
         self.context.store(outer.cast_mut(), Ordering::Relaxed);

@@ -59,16 +59,24 @@ where
     let least = producer.min_len().max(1);
     // What has fewer items than two pieces need is not cut for being too long.
     let max = producer.max_len().max(least.saturating_mul(2) - 1);
-    let is_alone = |worker: &Worker| {
-        let is_stopped = !worker.context().is_null() && stopping_token().is_some();
-        worker.registry().workers().len() == 1 && !is_stopped
-    };
+    let is_alone = |worker: &Worker| worker.registry().workers().len() == 1 && !may_stop(worker);
     if len <= max && Worker::current().is_some_and(is_alone) {
         // Nobody to share with. Inlined up to the caller, and without blocks: what a loop begins
         // with is to be seen by the compiler.
         return serially(producer, consumer);
     }
     shared(least, max, len, producer, consumer)
+}
+
+/// Whether a token may stop a loop of this worker.
+#[inline(always)]
+fn may_stop(worker: &Worker) -> bool {
+    #[cold]
+    #[inline(never)]
+    fn has_token() -> bool {
+        stopping_token().is_some()
+    }
+    !worker.context().is_null() && has_token()
 }
 
 /// In pieces of `least` to `max` items.

@@ -88,6 +88,8 @@ pub(crate) struct Plan<'l> {
     min: usize,
     /// The most items of a piece.
     max: usize,
+    /// The most items of a block that is not a whole piece.
+    longest: usize,
     /// Whether a piece can be cut after its first item.
     pauses: bool,
     /// Whether each piece is one block, and whether it has to be.
@@ -116,6 +118,7 @@ impl<'l> Plan<'l> {
             threads,
             min,
             max,
+            longest: max,
             pauses,
             is_whole,
             keeps_whole: false,
@@ -133,8 +136,11 @@ impl<'l> Plan<'l> {
 
     /// The loop is stopped when `token` is cancelled.
     pub(super) fn stopped_by(self, token: Option<&'l CancelToken>) -> Self {
-        let is_whole = self.keeps_whole || self.is_whole && token.is_none();
-        Plan { token, is_whole, ..self }
+        if token.is_none() {
+            return self;
+        }
+        let longest = self.max.min(STOPPABLE.max(self.min));
+        Plan { token, longest, is_whole: self.keeps_whole, ..self }
     }
 
     /// Each piece is one block.
@@ -219,13 +225,6 @@ impl<'p> Pace<'p> {
     /// Returns how many of the `left` items are the next block; all of them, if more.
     #[inline]
     pub(super) fn next(&self, left: usize) -> usize {
-        let block = self.next_without_token(left);
-        let stops = self.plan.token.is_some() && !self.plan.is_whole;
-        if stops { block.min(STOPPABLE.max(self.plan.min)) } else { block }
-    }
-
-    #[inline]
-    fn next_without_token(&self, left: usize) -> usize {
         if self.plan.pauses && self.is_wide() {
             // No more than a worker's share: they may cost more than those before (guided
             // self-scheduling: Polychronopoulos and Kuck, 1987).
@@ -264,9 +263,9 @@ impl<'p> Pace<'p> {
         } else if length < self.block {
             // It was short for another reason.
         } else if took < BLOCK / GROWTH as u64 {
-            self.block = self.block.saturating_mul(GROWTH).min(self.plan.max);
+            self.block = self.block.saturating_mul(GROWTH).min(self.plan.longest);
         } else if took < BLOCK / 2 {
-            self.block = self.block.saturating_mul(2).min(self.plan.max);
+            self.block = self.block.saturating_mul(2).min(self.plan.longest);
         }
     }
 
