@@ -142,7 +142,6 @@ pub(super) struct BlockingCounts {
 }
 
 /// Jobs of high or of low priority (`priorities.rs`).
-#[derive(Default)]
 pub(super) struct Apart {
     pub(super) injector: Injector<JobRef>,
     /// Whether workers may have work of this priority.
@@ -203,6 +202,12 @@ pub(crate) struct Registry {
     #[cfg(feature = "futures")]
     attached: Attached,
     pub(super) this: Weak<Registry>,
+}
+
+impl Apart {
+    fn new() -> Self {
+        Apart { injector: Injector::new(), is_marked: CachePadded::new(AtomicBool::new(false)) }
+    }
 }
 
 impl Worker {
@@ -352,8 +357,8 @@ impl Registry {
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
-            high: Apart::default(),
-            low: Apart::default(),
+            high: Apart::new(),
+            low: Apart::new(),
             cross_jobs: Injector::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),

@@ -56,7 +56,15 @@ fn a_job_of_low_priority_finds_a_worker() {
 /// true`
 #[test]
 fn a_task_of_high_priority_finds_a_worker() {
-    check_publish(|pool| pool.spawn_at(Priority::High, 0));
+    check(|| {
+        let pool = Pool::new(2);
+        // Before there are threads, since loom does not see what makes the queues.
+        (0..2).for_each(|index| _ = pool.worker(index).tasks_of(Priority::High));
+        let worker = pool.start(run_one(1));
+        pool.spawn_at(Priority::High, 0);
+        worker.join().unwrap();
+        pool.nobody_is_counted();
+    });
 }
 
 /// Likewise a job for this worker and no other.
