@@ -1,4 +1,4 @@
-//! Aligns two DNA sequences by the method of Smith and Waterman: finds the parts that are most alike
+//! Aligns two DNA sequences by the method of Smith and Waterman: finds the parts that are alike,
 //! although bases were changed, added and lost. The table of scores is computed in blocks. Each
 //! says that it changes the row above it and the column to its left, and so the graph runs the
 //! blocks as a wavefront. Draws the best score of each block: a ridge where the sequences agree.

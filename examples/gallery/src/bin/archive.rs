@@ -30,7 +30,7 @@ type Keyed<'t> = (&'t [u8], Key);
 /// The shortest piece, in bytes, and the longest. (The last one may be shorter.)
 const LENGTHS: [usize; 2] = [1 << 11, 1 << 15];
 
-/// Cuts a text into pieces. One in 8192 "gear" hashes, each of the last 64 bytes, ends a piece: so a
+/// Cuts a text into pieces. One in 8192 "gear" hashes, of the last 64 bytes, ends a piece. So a
 /// change moves the ends of pieces near it, but not those after them.
 fn pieces<'t>(mut rest: &'t [u8], gear: &[u64; 256]) -> impl Iterator<Item = &'t [u8]> {
     std::iter::from_fn(move || {

@@ -1,7 +1,7 @@
 //! Builds the packages of a `Cargo.lock` in the order of their dependencies, from servers that are
-//! not reliable: a package is fetched, which may fail and is tried again, and then compiled. A graph
-//! runs the steps, those on the longest path first. If a package cannot be had, what depends on it
-//! is skipped. (Nothing is truly fetched or compiled: a package is some arithmetic.)
+//! not reliable: a package is fetched, which may fail and is tried again, and then compiled. A
+//! graph runs the steps, those on the longest path first. If a package cannot be had, what depends
+//! on it is skipped. (Nothing is truly fetched or compiled: a package is some arithmetic.)
 
 use std::io::Write;
 use std::path::PathBuf;
