@@ -15,8 +15,8 @@
 //! 2. *A member that sleeps is woken.* It sets `ASLEEP` and registers under the lock, unless the
 //!    operation that sets `ASLEEP` finds the barrier released. All changes of the word are
 //!    read-modify-writes. So the member that releases the barrier either comes first, and the
-//!    sleeper sees that; or finds `ASLEEP`, and takes the sleepers under the lock, after the sleeper
-//!    has registered. Models: `a_member_that_sleeps_is_woken_by_the_last_to_arrive`,
+//!    sleeper sees that; or finds `ASLEEP`, and takes the sleepers under the lock, after the
+//!    sleeper has registered. Models: `a_member_that_sleeps_is_woken_by_the_last_to_arrive`,
 //!    `a_member_that_sleeps_is_woken_by_one_that_leaves`.
 //! 3. *A member sees what the others did before they arrived.* Each arrival releases it, the last
 //!    arrival acquires all of it and releases it by the phase. Model:
@@ -165,8 +165,8 @@ mod models {
     unsafe impl Send for Gang {}
 
     impl Gang {
-        /// Waits for a barrier, as `Member::barrier` does, but sleeps at once. Returns whether it is
-        /// complete.
+        /// Waits for a barrier, as `Member::barrier` does, but sleeps at once. Returns whether it
+        /// is complete.
         fn wait(&self, phase: Phase) -> bool {
             if let Some(sleepers) = self.barrier.arrive(phase) {
                 sleepers.iter().for_each(Unparker::unpark);

@@ -312,8 +312,8 @@ struct Gang<'g> {
     values: [Mutex<Option<Arc<dyn Any + Send + Sync>>>; 2],
 }
 
-// SAFETY: only the caller uses the local part of `count`: no job ends by `end_local`. All else may be
-// shared.
+// SAFETY: only the caller uses the local part of `count`: no job ends by `end_local`. All else may
+// be shared.
 unsafe impl Sync for Gang<'_> {}
 
 /// The caller's wait for the queued jobs.
@@ -427,8 +427,8 @@ impl<'g> Gang<'g> {
         self.barrier.arrive(phase).map(wake_all).is_some()
     }
 
-    /// Spins until `is_over`, but not for longer than `most` ticks, and not at all in a gang that is
-    /// larger than the number of processors. Returns whether it is over.
+    /// Spins until `is_over`, but not for longer than `most` ticks, and not at all in a gang that
+    /// is larger than the number of processors. Returns whether it is over.
     fn spin(&self, most: u64, is_over: impl Fn() -> bool) -> bool {
         let begin = ticks();
         while self.spins && ticks().wrapping_sub(begin) < most {
