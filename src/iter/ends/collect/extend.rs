@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, Hash};
 use super::super::super::{
     Either, FromParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator,
 };
+use super::super::end::consumer_of;
 use super::in_place::append_known;
 use super::pieces::{Part, ToPieces, VecList};
 use super::two::extend_two;
@@ -18,7 +19,7 @@ fn append_unknown<T: Send, S>(to: &mut S, iter: impl ParallelIterator<Item = T>)
 where
     S: Part + Extend<T>,
 {
-    iter.drive_unindexed(ToPieces::new()).append_to(to);
+    iter.drive_unindexed(consumer_of(&ToPieces::new())).append_to(to);
 }
 
 impl<T: Send> FromParallelIterator<T> for VecList<T> {
@@ -26,7 +27,8 @@ impl<T: Send> FromParallelIterator<T> for VecList<T> {
     fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self {
         let par_iter = par_iter.into_par_iter();
         let Some(len) = par_iter.opt_len() else {
-            return VecList(par_iter.drive_unindexed(ToPieces::<Vec<T>>::new()).into_list());
+            let pieces = ToPieces::<Vec<T>>::new();
+            return VecList(par_iter.drive_unindexed(consumer_of(&pieces)).into_list());
         };
         let mut all = Vec::new();
         append_known(&mut all, len, |places| par_iter.drive_unindexed(places));
