@@ -655,7 +655,7 @@ pub trait ParallelIterator: Sized + Send {
     /// assert_eq!((0..100).into_par_iter().filter(|n| n % 3 == 0).count(), 34);
     /// ```
     fn count(self) -> usize {
-        self.drive_unindexed(consumer_of(&reduce::Count))
+        self.map(|_| 1).sum()
     }
 
     /// Returns the sum of the items. The grouping may differ from run to run, and so may the

@@ -222,7 +222,7 @@ fn what_has_not_begun_is_dropped_and_counted() {
             let error = handle.join().unwrap_err();
             assert!(
                 error.is_cancelled()
-                    && error.reason() == Some(CancelReason::Shutdown)
+                    && error.reason() == Some(filch::CancelReason::Shutdown)
                     && !error.is_panic()
             );
             assert_eq!(error.to_string(), "the task was cancelled: its pool was shut down");
@@ -259,7 +259,7 @@ fn what_has_begun_goes_on() {
             (
                 value,
                 in_a_set,
-                spawned.unwrap_err().reason() == Some(CancelReason::Shutdown),
+                spawned.unwrap_err().reason() == Some(filch::CancelReason::Shutdown),
                 was_run,
             )
         });
@@ -343,7 +343,7 @@ fn a_worker_may_shut_its_pool_down() {
             drop(pool.spawn(move || drop(token)));
             // It does not wait for itself.
             assert!(pool.shutdown_now() <= 1);
-            filch::spawn(|| 1).join().unwrap_err().reason() == Some(CancelReason::Shutdown)
+            filch::spawn(|| 1).join().unwrap_err().reason() == Some(filch::CancelReason::Shutdown)
         });
         drop(pool);
         assert!(task.join().unwrap());
