@@ -13,12 +13,12 @@ use std::{env, fs, process};
 const LAYERS: &[&[&str]] = &[
     &["sync", "os", "sim"],
     &["latch"],
-    &["queue", "job"],
+    &["queue", "job", "context"],
     &["sleep"],
     &["worker", "task"],
     &["pool", "observe"],
     &["fork"],
-    &["iter", "slice", "cancel", "graph", "pipeline", "names", "guide"],
+    &["iter", "slice", "graph", "pipeline", "names", "guide"],
     &["lib"],
 ];
 

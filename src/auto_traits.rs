@@ -132,9 +132,10 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 
 // Pools and tasks.
 exactly! { ALL;
-    BroadcastContext, BuildErrorKind, CancelToken, Cancelled, Counters, Dump, FnContext, JoinError,
-    Scope<'static, 'static>, TaskOrder, ThreadBuilder, ThreadPool, ThreadPoolBuildError, WaitPolicy,
-    WorkerCounters, Yield,
+    BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, DropGuard, Dump,
+    FnContext, Histogram, Intervals, JoinError, Metrics, Priority, QueueMetrics,
+    Scope<'static, 'static>, TaskBuilder<'static>, TaskOrder, ThreadBuilder, ThreadPool,
+    ThreadPoolBuildError, WaitPolicy, WorkerCounters, WorkerMetrics, Yield,
 }
 
 // It holds the user's closures for names and threads, which run on the thread that builds, may
@@ -150,6 +151,9 @@ same! {
     JoinNext<'static, T> = &'static mut Arc<Mutex<T>>;
     ScopedJoinHandle<'static, T> = Arc<Mutex<T>>;
 }
+
+// It has the closure.
+same! { TrySpawnError<T> = Option<T>; }
 
 // Gangs. A member stays on its thread.
 exactly! { ALL; GangError }
@@ -394,6 +398,8 @@ fn types_of(text: &str) -> Vec<String> {
     let kinds = ["pub struct ", "pub enum ", "pub union ", "pub type "];
     let written = text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
     let written = written.filter_map(|line| kinds.iter().find_map(|kind| line.strip_prefix(kind)));
+    // (A function that does not return is no macro.)
+    let text = text.replace("-> ! {", "");
     let calls = text.split("! {\n").skip(1).map(|call| call.split("\n}").next().unwrap());
     let declared = calls.flat_map(documented).filter(|line| !line.contains("static "));
     written.chain(declared).filter_map(type_name).collect()

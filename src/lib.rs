@@ -38,7 +38,7 @@
 mod architecture;
 #[cfg(all(test, not(loom)))]
 mod auto_traits;
-mod cancel;
+mod context;
 mod fork;
 #[cfg(not(loom))]
 pub mod graph;
@@ -66,19 +66,23 @@ mod sync;
 mod task;
 mod worker;
 
-pub use cancel::{CancelToken, Cancelled};
+pub use context::{CancelReason, CancelToken, Cancelled, DropGuard};
 pub use fork::{
     BroadcastContext, CancelOnDrop, FnContext, JoinHandle, JoinNext, Scope, ScopedJoinHandle,
-    TaskSet, Yield, broadcast, completer, current_thread_has_pending_tasks, in_place_scope, join,
-    join_context, scope, spawn, spawn_broadcast, spawn_fifo, yield_local, yield_now,
+    TaskBuilder, TaskSet, TrySpawnError, Yield, blocking, broadcast, check_cancelled, completer,
+    current_thread_has_pending_tasks, in_place_scope, is_cancelled, join, join_context, scope,
+    scope_with, spawn, spawn_broadcast, spawn_fifo, task, try_spawn, yield_local, yield_now,
 };
 #[cfg(feature = "futures")]
 pub use fork::{FutureHandle, block_on, spawn_future};
 #[cfg(not(loom))]
 pub use fork::{GangError, Member, gang};
+pub use job::Priority;
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
-pub use observe::{Dump, dump};
+pub use observe::{
+    Dump, Histogram, Intervals, Metrics, QueueMetrics, WorkerMetrics, dump, metrics,
+};
 #[cfg(not(loom))]
 pub use pipeline::{pipeline, try_pipeline};
 pub use pool::{

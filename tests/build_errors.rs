@@ -95,6 +95,15 @@ fn an_injector_interval_of_zero_is_refused() {
 }
 
 #[test]
+fn a_bound_of_zero_on_queued_tasks_is_refused() {
+    let _watchdog = watchdog();
+    let error = ThreadPoolBuilder::new().num_threads(2).max_queued(0).build().unwrap_err();
+    let kind = error.kind();
+    assert!(matches!(kind, BuildErrorKind::InvalidMaxQueued), "{kind:?}");
+    assert_says(&error, &["max_queued", "0", "1"]);
+}
+
+#[test]
 fn errors_are_errors() {
     fn is_error<E: Error + Send + Sync + 'static>(error: E) -> Box<dyn Error + Send + Sync> {
         error.into()
@@ -189,6 +198,20 @@ fn whether_cores_are_lent_is_one_or_zero_in_the_environment() {
     let _watchdog = watchdog();
     let name = "whether_cores_are_lent_is_one_or_zero_in_the_environment";
     refuses_variable(name, "FILCH_LEND", "perhaps", "`1`");
+}
+
+#[test]
+fn a_watchdog_in_the_environment_has_a_number_of_seconds() {
+    let _watchdog = watchdog();
+    let name = "a_watchdog_in_the_environment_has_a_number_of_seconds";
+    refuses_variable(name, "FILCH_WATCHDOG", "0", "seconds, from 1");
+}
+
+#[test]
+fn a_file_for_metrics_that_cannot_be_written_is_refused() {
+    let _watchdog = watchdog();
+    let name = "a_file_for_metrics_that_cannot_be_written_is_refused";
+    refuses_variable(name, "FILCH_METRICS", "/dev/null/metrics", "a file that can be written");
 }
 
 #[cfg(feature = "deterministic")]

@@ -2,8 +2,9 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{
     CALLERS, Flag, Gate, THREADS, TIME, eventually, is_simulated_without, pool, tells,
@@ -28,6 +29,124 @@ fn a_dump_tells_pools_apart_by_the_names_of_their_threads() {
     let pool = builder.thread_name(|index| format!("crunch-{index}")).build().unwrap();
     let text = pool.dump().to_string();
     assert!(text.starts_with("a pool of 2 (`crunch-0`): "), "{text}");
+}
+
+#[test]
+fn a_dump_names_the_thread_and_the_closure_and_says_since_when() {
+    let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
+    fn sleeps(started: &Flag, gate: &Gate) {
+        started.raise();
+        gate.wait();
+    }
+    let builder = ThreadPoolBuilder::new().num_threads(2).task_times(1);
+    let pool = builder.thread_name(|index| format!("crunch-{index}")).build().unwrap();
+    let (started, other, gate) = (Flag::new(), Flag::new(), Gate::new());
+    pool.in_place_scope(|s| {
+        s.spawn(|| sleeps(&started, &gate));
+        started.hold();
+        thread::sleep(Duration::from_millis(200));
+        let text = pool.dump().to_string();
+        let busy = text.lines().find(|line| line.contains(": busy for ")).expect(&text);
+        // In this test's closure, for 200 ms or a little longer.
+        let name = "a_dump_names_the_thread_and_the_closure_and_says_since_when::{{closure}}";
+        assert!(
+            busy.contains(", 1 jobs on its stack, runs `dump::") && busy.contains(name),
+            "{busy}"
+        );
+        let time = busy.split("busy for ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+        let time: f64 = time.trim_end_matches("ms").parse().expect(time);
+        assert!((199.0..990.0).contains(&time), "{busy}");
+        let thread = busy.split("; thread `crunch-").nth(1).expect(busy);
+        if cfg!(target_os = "linux") {
+            let number = thread.split(['(', ')']).nth(1).expect(busy);
+            let comm = format!("/proc/self/task/{number}/comm");
+            let comm = std::fs::read_to_string(&comm).expect(&comm);
+            assert!(comm.starts_with("crunch-") && thread.starts_with(&comm[7..8]), "{busy}");
+        }
+        let parked = text.lines().find(|line| line.contains(": parked for ")).expect(&text);
+        assert!(parked.contains("; thread `crunch-") && !parked.contains("runs"), "{parked}");
+        // Two hold the workers, and a third one waits.
+        s.spawn(|| sleeps(&other, &gate));
+        other.hold();
+        drop(pool.spawn(|| ()));
+        let text = pool.dump().to_string();
+        assert!(text.contains("; a task has been queued for "), "{text}");
+        gate.open();
+    });
+}
+
+/// A worker that waits in a `join`, with a lock, runs a job that wants the lock.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_dump_tells_of_a_job_that_sleeps_on_top_of_a_wait() {
+    if is_simulated_without(TIME) {
+        return;
+    }
+    let name = "a_dump_tells_of_a_job_that_sleeps_on_top_of_a_wait";
+    let body = || {
+        let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let (gate, begun) = (Arc::new(Gate::new()), Arc::new(Flag::new()));
+        let theirs = (gate.clone(), begun.clone());
+        pool.spawn(move || {
+            let (gate, begun) = theirs;
+            let lock = Mutex::new(());
+            filch::scope(|s| {
+                let held = lock.lock().unwrap();
+                let second = || {
+                    begun.raise();
+                    gate.wait();
+                };
+                // Only while the thief is in the second closure is there a task for the wait.
+                filch::join(
+                    || {
+                        begun.hold();
+                        s.spawn(|| drop(lock.lock().unwrap()));
+                    },
+                    second,
+                );
+                drop(held);
+            });
+        });
+        let hint = "sleeps in a job that runs on top of a wait";
+        eventually("it is stuck", || pool.dump().to_string().contains(hint));
+        let text = pool.dump().to_string();
+        let at = text.lines().position(|line| line.contains(hint)).unwrap();
+        assert!(text.lines().nth(at - 1).unwrap().contains(": busy for "), "{text}");
+        assert_eq!(text.matches(hint).count(), 1, "{text}");
+        std::process::exit(0);
+    };
+    tells(name, body, |_| ());
+}
+
+#[test]
+fn a_watchdog_tells_of_a_drop_that_waits() {
+    if is_simulated_without(TIME) {
+        return;
+    }
+    let name = "a_watchdog_tells_of_a_drop_that_waits";
+    let body = || {
+        let builder = ThreadPoolBuilder::new().num_threads(2).watchdog(Duration::from_millis(100));
+        let pool = builder.build().unwrap();
+        // Jobs begin and end all the time.
+        let until = Instant::now() + Duration::from_millis(600);
+        fn again(until: Instant) {
+            if Instant::now() < until {
+                thread::sleep(Duration::from_millis(5));
+                drop(filch::spawn(move || again(until)));
+            }
+        }
+        drop(pool.spawn(move || again(until)));
+        drop(pool);
+    };
+    tells(name, body, |told| {
+        let texts = ["dropping a pool has waited for 100ms", "a pool of 2: ", ", ending"];
+        texts.iter().for_each(|text| assert!(told.contains(text), "{text}: {told}"));
+        assert_eq!(told.matches(texts[0]).count(), 1, "{told}");
+        assert!(!told.contains("nothing has moved"), "{told}");
+    });
 }
 
 #[test]
@@ -69,7 +188,7 @@ fn a_dump_tells_what_is_queued() {
         started.hold();
         (0..5).for_each(|_| drop(s.spawn(|| ())));
         let text = pool.dump().to_string();
-        assert!(text.contains("5 injected") && text.contains("busy, 1 jobs"), "{text}");
+        assert!(text.contains("5 injected") && text.contains(", 1 jobs"), "{text}");
         gate.open();
     });
     // What a worker spawns stands at the worker.

@@ -53,8 +53,25 @@ fn a_pool_that_has_worked_uses_no_cpu() {
     pool.install(|| fib(18));
     pool.join(|| fib(12), || fib(12));
     pool.spawn(|| fib(12)).join().unwrap();
+    pool.gang(8, |member| member.barrier()).unwrap();
     assert_below(MILLISECOND, cpu_use_of_a_second("worked-"));
     assert_eq!(pool.install(|| fib(12)), 144);
+}
+
+#[test]
+fn members_that_wait_at_a_barrier_use_no_cpu() {
+    let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
+    let pool = named_pool(3, "member-");
+    pool.gang(3, |member| {
+        if member.index() == 1 {
+            assert_below(2 * MILLISECOND, cpu_use_of_a_second("member-"));
+        }
+        member.barrier();
+    })
+    .unwrap();
 }
 
 #[test]

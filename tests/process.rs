@@ -212,6 +212,19 @@ fn the_environment_says_whether_cores_are_lent() {
 }
 
 #[test]
+fn the_environment_starts_a_watchdog() {
+    let _watchdog = watchdog();
+    let name = "the_environment_starts_a_watchdog";
+    with_variables(name, &[("FILCH_WATCHDOG", "7")], || {
+        let told = format!("{:?}", ThreadPoolBuilder::new().with_env().unwrap());
+        assert!(told.contains("watchdog: Some(7s)"), "{told}");
+        let builder = ThreadPoolBuilder::new().watchdog(Duration::from_secs(1));
+        let told = format!("{:?}", builder.with_env().unwrap());
+        assert!(told.contains("watchdog: Some(1s)"), "{told}");
+    });
+}
+
+#[test]
 fn free_functions_use_the_global_pool() {
     let _watchdog = watchdog();
     alone("free_functions_use_the_global_pool", || {

@@ -185,7 +185,7 @@ impl Call {
     fn use_the_current_pool(&self, rng: &mut SmallRng) {
         let [a, b, c] = [(); 3].map(|()| self.inner(rng));
         let panics = |call: Call| -> Token { resume_unwind(Box::new(Loaded(call))) };
-        match rng.random_range(0..9) {
+        match rng.random_range(0..11) {
             0 => _ = filch::join(|| a.run(), || b.run()),
             1 => drop(filch::spawn(move || a.run())),
             2 => drop(filch::spawn(move || Loaded(a)).join()),
@@ -206,6 +206,14 @@ impl Call {
                 let loads = |i| if i == last { blow_up() } else { loads(i) };
                 drop((0..40_u64).into_par_iter().map(loads).collect::<Vec<_>>());
             }
+            8 => filch::blocking(|| {
+                a.run();
+                schedule_point();
+            }),
+            9 => match filch::try_spawn(move || a.run()) {
+                Ok(task) => drop(task),
+                Err(refused) => refused.into_inner()(),
+            },
             _ => _ = (filch::yield_now(), filch::current_thread_has_pending_tasks()),
         }
     }
@@ -239,7 +247,7 @@ impl Call {
         let mut built = None;
         guarded(|| built = builder.build().ok());
         let Some(pool) = built else { return };
-        match rng.random_range(0..3) {
+        match rng.random_range(0..4) {
             0 => {
                 pool.install(|| a.run());
                 pool.shutdown_background();
@@ -252,6 +260,12 @@ impl Call {
                     a.run();
                     drop(theirs);
                 });
+            }
+            2 => {
+                drop(pool.spawn(move || a.run()));
+                let loaded = Loaded(b);
+                drop(pool.spawn(move || drop(loaded)));
+                pool.shutdown_now();
             }
             _ => _ = pool.join(|| a.run(), || b.run()),
         }
@@ -275,6 +289,7 @@ impl Call {
             .num_threads(rng.random_range(1..5))
             .lend_seats(rng.random())
             .max_spare_threads([0, 1, 1000][rng.random_range(0..3)])
+            .max_blocking_threads([0, 1, 1000][rng.random_range(0..3)])
             .panic_handler(move |payload| {
                 tells(0);
                 drop(payload);
@@ -291,6 +306,7 @@ impl Call {
                 3 => builder.unpark_handler(calls),
                 4 => builder.wait_policy(WaitPolicy::OwnDescendants),
                 5 => builder.task_order(TaskOrder::OldestFirst),
+                7 => builder.max_queued(rng.random_range(1..4)),
                 6 => builder.thread_name(move |index| {
                     calls(index);
                     format!("worker {index}")

@@ -7,6 +7,7 @@
 
 mod peers;
 mod shapes;
+mod tiles;
 
 use clap::Parser;
 use peers::Peers;
@@ -43,7 +44,7 @@ fn main() {
     let peers = Peers::build();
     println!("| row | threads | filch, ns | others, ns (filch ÷ other) |");
     println!("| --- | ---: | ---: | --- |");
-    for mut row in shapes::rows() {
+    for mut row in shapes::rows(tiles::Steps::build()) {
         let is_wanted = |filter: &String| row.name.contains(filter);
         if arguments.filter.as_ref().is_none_or(is_wanted) {
             print(&mut row, &peers, arguments.rounds);

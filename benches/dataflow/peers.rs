@@ -1,7 +1,19 @@
 //! The peers in C++, built if their compilers and libraries are there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Compiles to `output`. Says so if that is not possible here.
+pub fn compile(output: &Path, options: &[&str]) -> Option<PathBuf> {
+    std::fs::create_dir_all(output.parent()?).ok()?;
+    let mut command = Command::new("g++");
+    command.args(["-O3", "-march=native", "-std=c++17", "-o"]).arg(output).args(options);
+    let is_built = command.output().is_ok_and(|output| output.status.success());
+    if !is_built {
+        println!("SKIPPED: {} cannot be built here\n", output.display());
+    }
+    is_built.then(|| output.to_owned())
+}
 
 /// The programs that could be built.
 pub struct Peers(Vec<PathBuf>);
@@ -16,15 +28,10 @@ impl Peers {
         ];
         let built = kinds.into_iter().filter_map(|(name, options, libraries)| {
             let program = folder.join(name);
-            std::fs::create_dir_all(&folder).ok()?;
-            let mut command = Command::new("g++");
-            command.args(["-O3", "-march=native", "-std=c++17", source, "-o"]).arg(&program);
-            let output = command.args(options).args(libraries).output().ok();
-            let is_built = output.is_some_and(|output| output.status.success());
-            if !is_built {
-                println!("SKIPPED: {name} cannot be built here\n");
-            }
-            is_built.then_some(program)
+            let mut options = options.to_vec();
+            options.push(source);
+            options.extend(libraries);
+            compile(&program, &options)
         });
         Peers(built.collect())
     }

@@ -11,13 +11,15 @@ use filch::graph::{Graph, Node};
 use filch::{ThreadPool, ThreadPoolBuilder};
 
 use crate::Row;
+use crate::tiles::{Steps, factored};
 
 /// About a microsecond of `work`.
 const MICROSECOND: u32 = 600;
 /// How many runs are made of which the best counts. (The first is not counted.)
 const REPEATS: usize = 4;
 
-pub fn rows() -> Vec<Row> {
+/// `steps`: those of a tiled Cholesky factorization, if they could be built.
+pub fn rows(steps: Option<Steps>) -> Vec<Row> {
     let mut rows = Vec::new();
     for threads in [1, 2] {
         for (task, spins) in [("empty", 0), ("1 us", MICROSECOND)] {
@@ -26,13 +28,21 @@ pub fn rows() -> Vec<Row> {
             }
         }
     }
+    for shape in ["stencil", "fft", "tree"] {
+        rows.push(shortest_task(shape));
+    }
+    if let Some(steps) = steps {
+        rows.extend([64, 128, 256].map(|tile| cholesky(steps, tile)));
+    }
     for stages in [3, 5, 8] {
         for (micros, items) in [(1, 10_000), (10, 2_000), (100, 200)] {
             rows.push(pipeline(stages, items, micros));
         }
     }
-    rows.push(empty_gang());
-    rows.push(barrier());
+    for members in [2, 8] {
+        rows.push(empty_gang(members));
+        rows.push(barrier(members));
+    }
     rows
 }
 
@@ -79,6 +89,16 @@ fn before(shape: &str, i: usize) -> Vec<usize> {
             let side = NODES.isqrt();
             let above = i.checked_sub(side);
             above.into_iter().chain((i % side > 0).then(|| i - 1)).collect()
+        }
+        "stencil" => {
+            let row = i / 100 * 100;
+            let near = i.saturating_sub(1).max(row)..(i + 2).min(row + 100);
+            if row == 0 { Vec::new() } else { near.map(|above| above - 100).collect() }
+        }
+        "fft" if i < 512 => Vec::new(),
+        "fft" => {
+            let above = i - 512;
+            vec![above, above / 512 * 512 + ((above % 512) ^ (1 << (above / 512 % 9)))]
         }
         _ => {
             let draw = |k: u64| mixed(3 * i as u64 + k) as usize % i.min(64);
@@ -131,6 +151,63 @@ fn graph(shape: &'static str, task: &str, spins: u32, threads: usize) -> Row {
         threads,
         runs: vec![("filch", Box::new(run)), ("built each time", Box::new(build_and_run))],
         arguments,
+    }
+}
+
+/// How long that much work takes, in nanoseconds.
+fn alone(spins: u32) -> f64 {
+    best(1000, || (0..1000).for_each(|i| _ = black_box(work(i, spins))))
+}
+
+/// The shortest work of a task, in nanoseconds, for which a run takes at most twice as long as it
+/// would without any other cost (METG 50 % of Task Bench).
+fn metg(threads: usize, mut time: impl FnMut(u32) -> f64) -> f64 {
+    let mut spins = 8.0_f64;
+    while 2.0 * alone(spins as u32) < time(spins as u32) * threads as f64 {
+        spins *= 1.19;
+    }
+    alone(spins as u32)
+}
+
+fn shortest_task(shape: &'static str) -> Row {
+    const THREADS: usize = 2;
+    let ran = Arc::new(AtomicU64::new(0));
+    let (pool, other, counter) = (pool(THREADS), pool(THREADS), ran.clone());
+    let run = move |graph: &mut Graph<'_>, pool: &ThreadPool| {
+        pool.install(|| graph.run().expect("no cycle").success().expect("no failure"));
+    };
+    let again = move || {
+        metg(THREADS, |spins| {
+            let mut graph = built(shape, spins, &ran);
+            best(NODES, || run(&mut graph, &pool))
+        })
+    };
+    let anew = move || {
+        metg(THREADS, |spins| best(NODES, || run(&mut built(shape, spins, &counter), &other)))
+    };
+    let arguments = ["metg", shape, &NODES.to_string(), &THREADS.to_string(), &REPEATS.to_string()];
+    Row {
+        name: format!("shortest task of which half is used, {shape}"),
+        threads: THREADS,
+        runs: vec![("filch", Box::new(again)), ("built each time", Box::new(anew))],
+        arguments: arguments.map(String::from).to_vec(),
+    }
+}
+
+fn cholesky(steps: Steps, tile: usize) -> Row {
+    const ROWS: usize = 2048;
+    const THREADS: usize = 2;
+    let pool = pool(THREADS);
+    let run = move || {
+        let times = (0..REPEATS).map(|_| factored(&pool, steps, ROWS, tile));
+        times.fold(f64::MAX, f64::min)
+    };
+    let sizes = [ROWS, tile, THREADS, REPEATS - 1].map(|size| size.to_string());
+    Row {
+        name: format!("Cholesky of {ROWS} rows, tiles of {tile}"),
+        threads: THREADS,
+        runs: vec![("filch", Box::new(run))],
+        arguments: ["cholesky".to_owned()].into_iter().chain(sizes).collect(),
     }
 }
 
@@ -195,54 +272,58 @@ fn by_threads(stages: usize, items: usize, spins: u32) {
 
 // ---- Gangs ----
 
-fn empty_gang() -> Row {
-    let pool = pool(2);
-    let run = move || best(1000, || pool.install(|| (0..1000).for_each(|_| empty(2))));
-    let threads = || {
-        best(50, || {
-            (0..50).for_each(|_| {
-                thread::scope(|s| {
-                    s.spawn(|| black_box(1));
-                    black_box(1);
-                });
-            });
-        })
+fn gang_arguments(what: &str, members: usize, steps: usize) -> Vec<String> {
+    let arguments = ["gang", what, &members.to_string(), &steps.to_string(), &REPEATS.to_string()];
+    arguments.map(String::from).to_vec()
+}
+
+/// Gangs that do nothing, one after the other. OpenMP's are parallel regions.
+fn empty_gang(members: usize) -> Row {
+    const GANGS: usize = 1000;
+    let pool = pool(members);
+    let empty = move || {
+        let ran = filch::gang(members, |member| black_box(member.index())).expect("small enough");
+        assert_eq!(ran.len(), members);
     };
+    let run = move || best(GANGS, || pool.install(|| (0..GANGS).for_each(|_| empty())));
+    let team = move || {
+        thread::scope(|s| {
+            (1..members).for_each(|index| _ = s.spawn(move || black_box(index)));
+            black_box(0);
+        });
+    };
+    let threads = move || best(50, || (0..50).for_each(|_| team()));
     Row {
-        name: "empty gang".into(),
-        threads: 2,
+        name: format!("empty gang of {members}"),
+        threads: members,
         runs: vec![("filch", Box::new(run)), ("std threads", Box::new(threads))],
-        arguments: Vec::new(),
+        arguments: gang_arguments("empty", members, GANGS),
     }
 }
 
-fn empty(members: usize) {
-    let ran = filch::gang(members, |member| black_box(member.index())).expect("small enough");
-    assert_eq!(ran.len(), members);
-}
-
-fn barrier() -> Row {
-    const STEPS: usize = 10_000;
-    let pool = pool(2);
+fn barrier(members: usize) -> Row {
+    let steps = if members > 2 { 1000 } else { 10_000 };
+    let pool = pool(members);
     let run = move || {
-        best(STEPS, || {
-            pool.gang(2, |member| (0..STEPS).for_each(|_| member.barrier())).expect("small enough");
+        best(steps, || {
+            let wait = |member: &mut filch::Member<'_>| (0..steps).for_each(|_| member.barrier());
+            pool.gang(members, wait).expect("small enough");
         })
     };
-    let threads = || {
-        best(STEPS, || {
-            let barrier = Barrier::new(2);
+    let threads = move || {
+        best(steps, || {
+            let barrier = Barrier::new(members);
+            let wait = || (0..steps).for_each(|_| _ = barrier.wait());
             thread::scope(|s| {
-                let wait = || (0..STEPS).for_each(|_| _ = barrier.wait());
-                s.spawn(wait);
+                (1..members).for_each(|_| _ = s.spawn(wait));
                 wait();
             });
         })
     };
     Row {
-        name: "barrier of a gang".into(),
-        threads: 2,
+        name: format!("barrier of a gang of {members}"),
+        threads: members,
         runs: vec![("filch", Box::new(run)), ("std::sync::Barrier", Box::new(threads))],
-        arguments: Vec::new(),
+        arguments: gang_arguments("barrier", members, steps),
     }
 }

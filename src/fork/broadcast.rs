@@ -9,8 +9,8 @@ use crate::job::outcome;
 use crate::pool::with_current;
 use crate::sleep::Relay;
 use crate::task::new_task;
-use crate::worker::Worker;
 use crate::worker::shared::Registry;
+use crate::worker::{Worker, with_span};
 
 /// Tells the closure of a [`broadcast`] on which worker it runs.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +97,15 @@ where
     OP: Fn(BroadcastContext) -> R + Sync,
     R: Send,
 {
+    with_span(|| broadcast_here(registry, op))
+}
+
+/// `broadcast_in`, under the context that the parts inherit.
+fn broadcast_here<OP, R>(registry: &Registry, op: OP) -> Vec<R>
+where
+    OP: Fn(BroadcastContext) -> R + Sync,
+    R: Send,
+{
     let mut results: Vec<Option<R>> = registry.workers().iter().map(|_| None).collect();
     let tasks = Tasks::new(registry, registry.expect_worker());
     let parts = Parts::new(registry, op);
@@ -112,8 +121,9 @@ where
             // SAFETY: `parts` and `results` outlive the wait below, which a panic cannot skip; the
             // handle is dropped here.
             unsafe {
-                tasks.spawn(run, |registry, _, job, handle| {
+                tasks.spawn(run, |registry, spawner, job, handle| {
                     drop(handle);
+                    Worker::bequeath(spawner, &job);
                     registry.workers()[context.index].pin(job);
                 });
             }
@@ -143,14 +153,16 @@ pub(crate) fn spawn_broadcast_in<OP>(registry: &Registry, op: OP)
 where
     OP: Fn(BroadcastContext) + Send + Sync + 'static,
 {
-    registry.expect_worker();
+    let spawner = registry.expect_worker();
     let parts = Arc::new(Parts::new(registry, op));
     for (context, worker) in BroadcastContext::all(registry).zip(registry.workers()) {
         let own = parts.clone();
         let run = move || own.run(context);
         // SAFETY: pinned to a worker of this registry; `op` is `'static` and may be shared.
-        let (job, handle) = unsafe { new_task(run, PoolHome, registry, NO_TAG) };
+        let (job, handle) =
+            unsafe { new_task(run, PoolHome::of_current(None).not_dropping(), registry, NO_TAG) };
         drop(handle);
+        Worker::bequeath(spawner, &job);
         worker.pin(job);
     }
     parts.start(registry);

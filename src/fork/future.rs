@@ -10,22 +10,23 @@ use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::pin::Pin;
-use std::sync::Weak;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Weak};
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use async_task::{Runnable, ScheduleInfo, WithInfo};
 
 use super::completer::completer;
 use super::handle::JoinHandle;
-use super::spawn::PoolHome;
-use crate::job::NO_TAG;
+use super::spawn::{BY_TOKEN, PoolHome};
+use crate::context::Context;
 use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, Priority};
 use crate::os::generation;
 use crate::pool::{ThreadPool, with_current};
 use crate::task::{JoinError, new_task};
 use crate::worker::shared::Registry;
-use crate::worker::{Tag, Worker};
+use crate::worker::{Tag, Worker, share_current};
 
 /// Spawns a future in the current pool, else in the global one, and returns a handle to its output.
 /// Workers poll it, like tasks; any thread may wake it.
@@ -87,7 +88,10 @@ where
     let (pool, number) = (registry.downgrade(), registry.attached().reserve());
     let ending = Ending(Attachment { pool: pool.clone(), number });
     let pools = pool.clone();
-    let schedule = WithInfo(move |runnable, info| queue_poll(&pools, runnable, info));
+    let (context, priority) = (share_current(), Worker::current_priority());
+    let schedule = WithInfo(move |runnable, info| {
+        queue_poll(&pools, (&context, priority), runnable, info);
+    });
     let caught = Caught { future: ManuallyDrop::new(future), pool: pool.clone() };
     let reported = async move {
         let _ending = ending;
@@ -111,7 +115,7 @@ struct Caught<F> {
 impl<F: Future> Future for Caught<F> {
     type Output = Result<F::Output, Panic>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Self::Output> {
         let pool = self.pool.clone();
         // SAFETY: the future is pinned with this, and nothing moves it out.
         let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
@@ -146,7 +150,7 @@ unsafe impl Sync for Panic {}
 impl Panic {
     fn into_error(mut self) -> JoinError {
         match self.payload.take() {
-            Some(payload) => JoinError::panicked(payload),
+            Some(payload) => JoinError::unwound(payload),
             None => unreachable!("it is taken once"),
         }
     }
@@ -167,13 +171,19 @@ impl Drop for Panic {
 
 /// Queues a poll of a future that was woken, on any thread. If the pool has ended, drops the
 /// future.
-fn queue_poll(pool: &Weak<Registry>, runnable: Runnable, info: ScheduleInfo) {
+fn queue_poll(
+    pool: &Weak<Registry>,
+    (context, priority): (&Option<Arc<Context>>, Priority),
+    runnable: Runnable,
+    info: ScheduleInfo,
+) {
     let Some(registry) = pool.upgrade() else { return drop(runnable) };
     if registry.is_lost() {
         // In this child of a `fork()`, nothing that belongs to the pool is freed.
         std::mem::forget(runnable);
     } else if let Some(_keeper) = registry.keep() {
-        submit(&registry, move || poll_once(runnable), info.woken_while_running);
+        let home = (PoolHome::of(context.clone()), priority);
+        submit(&registry, home, move || poll_once(runnable), info.woken_while_running);
     } else {
         drop(runnable);
     }
@@ -182,15 +192,20 @@ fn queue_poll(pool: &Weak<Registry>, runnable: Runnable, info: ScheduleInfo) {
 }
 
 /// Queues a poll: behind the pool's other work if `is_last`.
-fn submit(registry: &Registry, poll: impl FnOnce() + Send + 'static, is_last: bool) {
+fn submit(
+    registry: &Registry,
+    (home, priority): (PoolHome<BY_TOKEN>, Priority),
+    poll: impl FnOnce() + Send + 'static,
+    is_last: bool,
+) {
     // SAFETY: queued below, in this registry, which a keeper keeps from ending; the closure is
     // `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(poll, PoolHome, registry, NO_TAG) };
+    let (job, handle) = unsafe { new_task(poll, home, registry, NO_TAG) };
     drop(handle);
+    job.set_priority(priority);
     match registry.current_worker() {
-        Some(worker) if !is_last => worker.push_task(job),
-        Some(_) => registry.reinject(job),
-        None => registry.inject(job),
+        Some(_) if is_last => registry.reinject(job),
+        caller => registry.submit_as_it_is(caller, job),
     }
 }
 
@@ -318,7 +333,7 @@ fn flat<T>(result: Result<Result<T, Panic>, JoinError>) -> Result<T, JoinError> 
 impl<T> Future for FutureHandle<T> {
     type Output = Result<T, JoinError>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Self::Output> {
         self.expect_end();
         Pin::new(&mut self.handle).poll(context).map(flat)
     }

@@ -9,7 +9,8 @@
 //!
 //! # Invariant
 //! 1. The jobs of all gangs are pinned in one order ([`ORDER`]), and each worker begins them in
-//!    that order.
+//!    that order. (If the caller has no pinned jobs, its own job is the next one in that order, and
+//!    the caller begins it without queueing it.)
 //! 2. When a gang has gathered, each of its members is on top of its worker's stack, and none has
 //!    called the closure.
 //!
@@ -29,36 +30,37 @@
 //!    cannot close to a cycle. (This extends lemma 1 of `worker/wait.rs`.)
 //! 3. *No member waits at a barrier for one that has left.* A member that leaves wakes all others
 //!    (`leave`). A member that waits, or arrives later, finds that the barrier cannot be complete,
-//!    and panics.
-//! 4. *A member that sleeps at a barrier is woken.* It registers under the lock of `sleepers`,
-//!    after it has found the barrier incomplete under the same lock. A member that completes the
-//!    barrier or leaves first writes `phase` or `left`, and then takes the list under that lock.
+//!    and panics. That a member which sleeps is woken is lemma 2 of `barrier.rs`.
 #![allow(unsafe_code)]
 
 use std::any::Any;
+use std::cell::UnsafeCell;
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crossbeam_utils::CachePadded;
-
-use super::tasks::Tasks;
+use super::barrier::{Barrier, Phase};
 use crate::job::outcome::{self, Payload};
+use crate::latch::count::TaskCount;
+use crate::latch::{Awaited, Wait, Waiter};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::os::generation::{self, PerProcess};
 use crate::pool::{ThreadPool, with_current};
 use crate::sim;
 use crate::sleep::Event;
 use crate::sleep::Sleep;
-use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, Parker, Unparker, spin_loop};
+use crate::sync::{AtomicUsize, Mutex, Ordering, Parker, Unparker, spin_loop};
 use crate::worker::shared::Registry;
-use crate::worker::{Worker, callers};
+use crate::worker::{ContextRef, Header, JobRef, Table, Tag, Worker, callers, inherited_context};
 
 /// How long a member spins before it sleeps, at a barrier and while the gang gathers. (A guess:
 /// about as long as it takes to wake a sleeping member.)
 const PATIENCE: u64 = 20 * TICKS_PER_MICROSECOND;
+/// How long the caller spins at the end of the gang, before it works for others. (A guess.)
+const AT_END: u64 = 2 * TICKS_PER_MICROSECOND;
 /// How many other members a member wakes before it gathers.
 const MOST_WOKEN: usize = 2;
 
@@ -146,7 +148,11 @@ where
     if members > workers {
         return Err(GangError { members, workers });
     }
-    registry.as_worker(|caller, _| Ok(run(registry, choose(caller, members)?, caller, f)))
+    registry.as_worker(|caller, _| {
+        // If the pool ends, the workers other than a member stay until the gang has ended.
+        let _keeper = if registry.has_member() { registry.keep_workers() } else { None };
+        Ok(run(registry, choose(caller, members)?, caller, f))
+    })
 }
 
 fn run<F, R>(registry: &Registry, workers: Vec<usize>, caller: &Worker, f: &F) -> Vec<R>
@@ -155,47 +161,111 @@ where
     R: Send,
 {
     let members = workers.len();
-    let gang = Gang::new(registry, workers);
-    let mut results: Vec<Option<R>> = (0..members).map(|_| None).collect();
-    let tasks = Tasks::new(registry, Some(caller));
+    let gang = Gang::new(registry, workers, caller.tag());
+    let jobs: Vec<Job<'_, F, R>> = (0..members).map(|index| Job::new(&gang, f, index)).collect();
     outcome::run_or_abort(|| {
-        let mut jobs = Vec::with_capacity(members);
-        for (index, result) in results.iter_mut().enumerate() {
-            let gang = &gang;
-            let work = move || {
-                if let Some(value) = gang.member(index, f) {
-                    // As in `Worker::run_users`, but before this write.
-                    registry.abort_if_lost();
-                    *result = Some(value);
-                }
-            };
-            // SAFETY: what the closure borrows outlives the wait below, which a panic cannot skip;
-            // the handle is dropped here.
-            unsafe {
-                tasks.spawn(work, |_, _, job, handle| {
-                    drop(handle);
-                    jobs.push(job);
-                });
-            }
-        }
+        let pin = |index: usize| {
+            gang.count.add_local();
+            // SAFETY: each job is queued once. The wait below, which a panic cannot skip, is for
+            // its end, and the gang, the jobs and what `f` borrows outlive the wait.
+            let job = unsafe { jobs[index].reference() };
+            job.set_priority(caller.priority());
+            registry.workers()[gang.workers[index]].pin(job);
+        };
+        // The thieves of its private forks must not have to wait for the gang.
+        caller.flush_forks();
         let order = ORDER.get().lock();
-        for (&worker, job) in gang.workers.iter().zip(jobs) {
-            registry.workers()[worker].pin(job);
+        (1..members).for_each(pin);
+        let is_queued = caller.has_pinned();
+        if is_queued {
+            pin(0);
         }
         drop(order);
-        // Release: matches the Acquire in `Gang::member`.
-        gang.is_ready.store(1, Ordering::Release);
+        // Release: matches the Acquire in `Gang::wake`.
+        gang.next_woken.store(1, Ordering::Release);
         gang.wake(registry.sleep(), members);
-        tasks.wait();
+        if !is_queued {
+            // SAFETY: the job is not queued, so it is run once, here.
+            unsafe { jobs[0].run(caller) };
+        }
+        // Members often end at about the same time.
+        gang.spin(AT_END, || gang.done());
+        caller.wait_until(&gang);
     });
-    let Gang { panic, parts, values, .. } = gang;
     // Drops the values that the members have exchanged. Their drops may panic.
-    let dropped = outcome::run(|| drop((parts, values)));
-    if let Some(payload) = panic.into_inner().or(dropped.err()) {
-        outcome::discard(results);
-        resume_unwind(payload);
+    let Gang { panic, parts, values, .. } = gang;
+    let (parts, values) = (parts.into_inner().into_iter(), values.map(Mutex::into_inner));
+    let parts = parts.map(|part| outcome::run(|| drop(part)));
+    let values = values.into_iter().map(|value| outcome::run(|| drop(value)));
+    let panics = panic.into_inner().map(Err).into_iter().chain(parts).chain(values);
+    if let Some(first) = outcome::first_panic(panics) {
+        jobs.into_iter().for_each(outcome::discard);
+        resume_unwind(first);
     }
-    tasks.result(results).into_iter().flatten().collect()
+    jobs.into_iter().filter_map(|job| job.result.into_inner()).collect()
+}
+
+/// The job of a member.
+#[repr(C)]
+struct Job<'g, F, R> {
+    header: Header,
+    gang: *const Gang<'g>,
+    f: *const F,
+    index: usize,
+    /// Written by the worker that runs the job.
+    result: UnsafeCell<Option<R>>,
+}
+
+impl<'g, F, R> Job<'g, F, R>
+where
+    F: Fn(&mut Member<'_>) -> R + Sync,
+    R: Send,
+{
+    fn new(gang: &Gang<'g>, f: &F, index: usize) -> Self {
+        let table = const { &Table { execute: Self::execute, name: || "a member of a gang" } };
+        // SAFETY: `execute` is made for this type, whose first field is the header.
+        let mut header = unsafe { Header::new(NonNull::from(table)) };
+        header.set_tag(gang.tag());
+        Job { header, gang, f, index, result: UnsafeCell::new(None) }
+    }
+
+    /// # Safety
+    /// Called once. The job, its gang and what `f` borrows outlive the run of the job. The job is
+    /// counted.
+    unsafe fn reference(&self) -> JobRef {
+        // SAFETY: by the premise. `f` may be shared, the result may be sent, and the tag is set.
+        unsafe { JobRef::new(NonNull::from(self).cast()) }
+    }
+
+    /// # Safety
+    /// As `reference`; called once.
+    unsafe fn run(&self, worker: &Worker) {
+        worker.count_task();
+        // SAFETY: by the premise.
+        let (gang, f) = unsafe { (&*self.gang, &*self.f) };
+        let value = worker.under(gang.context, || gang.member(self.index, f));
+        // As in `Worker::run_users`, but before this write.
+        worker.registry().abort_if_lost();
+        // SAFETY: the job is run once, and the result is read after that.
+        unsafe { *self.result.get() = value };
+    }
+
+    /// # Safety
+    /// As `JobRef::execute`; the job is of this type.
+    unsafe fn execute(job: JobRef, worker: &Worker) {
+        let this: NonNull<Self> = job.cast();
+        // SAFETY: the job and its gang are alive until the job's end is counted, below.
+        let gang = unsafe {
+            this.as_ref().run(worker);
+            this.as_ref().gang
+        };
+        // SAFETY: as above.
+        let caller = unsafe { (&(*gang).workers)[0] };
+        // SAFETY: the job is counted.
+        if unsafe { TaskCount::end_remote(&raw const (*gang).count) } == Waiter::Asleep {
+            worker.sleep().wake_blocked(caller, gang.addr());
+        }
+    }
 }
 
 /// The workers of a gang: the caller, then those that sleep, then others. (Not one that will never
@@ -203,10 +273,14 @@ where
 fn choose(caller: &Worker, members: usize) -> Result<Vec<usize>, GangError> {
     let (sleep, own, all) = (caller.sleep(), caller.index(), caller.registry().workers());
     let others = (0..all.len()).filter(|index| *index != own && all[*index].may_have_thread());
-    let (asleep, busy): (Vec<usize>, Vec<usize>) =
-        others.partition(|index| sleep.is_parked(*index));
     let mut workers = vec![own];
-    workers.extend(asleep.into_iter().chain(busy));
+    if members == all.len() {
+        workers.extend(others);
+    } else if members > 1 {
+        let (asleep, busy): (Vec<usize>, Vec<usize>) =
+            others.partition(|index| sleep.is_parked(*index));
+        workers.extend(asleep.into_iter().chain(busy));
+    }
     if workers.len() < members {
         return Err(GangError { members, workers: workers.len() });
     }
@@ -217,26 +291,48 @@ fn choose(caller: &Worker, members: usize) -> Result<Vec<usize>, GangError> {
 /// What the members of a gang share.
 struct Gang<'g> {
     registry: &'g Registry,
-    /// The worker of each member.
+    /// The worker of each member. The first one is the caller.
     workers: Vec<usize>,
-    /// How many barriers are complete.
-    phase: CachePadded<AtomicU32>,
-    /// How many members have arrived at the next one.
-    arrived: CachePadded<AtomicU32>,
-    /// How many members have left.
-    left: AtomicU32,
-    sleepers: Mutex<Vec<Sleeper>>,
-    /// Whether all jobs are pinned.
-    is_ready: AtomicU32,
-    /// The next member whose worker is to be woken.
+    /// See `Registry::tag_of_tasks`.
+    tag: Tag,
+    /// The caller's.
+    context: ContextRef,
+    /// Counts the queued jobs that have not ended.
+    count: TaskCount,
+    barrier: Barrier<Sleeper>,
+    /// The next member whose worker is to be woken, once all jobs are pinned. At first a number
+    /// that no member has.
     next_woken: AtomicUsize,
     spins: bool,
     /// The first panic.
     panic: Mutex<Option<Payload>>,
-    /// The values that members have given to `reduce`.
+    /// The values that members have given to `reduce`. (Empty before the first.)
     parts: Mutex<Vec<Option<Box<dyn Any + Send>>>>,
     /// The results of the last two calls of `broadcast` or `reduce`.
     values: [Mutex<Option<Arc<dyn Any + Send + Sync>>>; 2],
+}
+
+// SAFETY: only the caller uses the local part of `count`: no job ends by `end_local`. All else may
+// be shared.
+unsafe impl Sync for Gang<'_> {}
+
+/// The caller's wait for the queued jobs.
+impl Wait for Gang<'_> {
+    fn done(&self) -> bool {
+        self.count.done()
+    }
+
+    fn register_waker(&self) -> bool {
+        self.count.register_waker()
+    }
+
+    fn what(&self) -> Awaited {
+        Awaited::Scope
+    }
+
+    fn tag(&self) -> Option<usize> {
+        Some(self.tag())
+    }
 }
 
 /// A member that sleeps.
@@ -253,27 +349,34 @@ unsafe impl Send for Sleeper {}
 struct Stopped;
 
 impl<'g> Gang<'g> {
-    fn new(registry: &'g Registry, workers: Vec<usize>) -> Self {
+    fn new(registry: &'g Registry, workers: Vec<usize>, tag: usize) -> Self {
         let size = workers.len();
         Gang {
             registry,
             workers,
-            phase: CachePadded::new(AtomicU32::new(0)),
-            arrived: CachePadded::new(AtomicU32::new(0)),
-            left: AtomicU32::new(0),
-            sleepers: Mutex::default(),
-            is_ready: AtomicU32::new(0),
-            next_woken: AtomicUsize::new(0),
+            tag: Tag::new(tag),
+            context: inherited_context(),
+            count: TaskCount::new(),
+            barrier: Barrier::new(size),
+            next_woken: AtomicUsize::new(size),
             spins: size <= callers::processors() && !registry.is_simulated(),
             panic: Mutex::default(),
-            parts: Mutex::new((0..size).map(|_| None).collect()),
+            parts: Mutex::default(),
             values: Default::default(),
         }
     }
 
-    /// Wakes the workers of up to `most` members.
+    fn tag(&self) -> usize {
+        self.registry.tag_of_tasks(&self.tag)
+    }
+
+    /// Wakes the workers of up to `most` members, once all jobs are pinned.
     fn wake(&self, sleep: &Sleep, most: usize) {
         for _ in 0..most {
+            // Acquire: matches the Release in `run`.
+            if self.next_woken.load(Ordering::Acquire) >= self.workers.len() {
+                return;
+            }
             // Relaxed: it only shares out the workers.
             let next = self.next_woken.fetch_add(1, Ordering::Relaxed);
             match self.workers.get(next) {
@@ -285,14 +388,10 @@ impl<'g> Gang<'g> {
 
     /// Runs a member, on its worker. Returns `None` if it panicked.
     fn member<R>(&self, index: usize, f: &impl Fn(&mut Member<'_>) -> R) -> Option<R> {
-        // Acquire: matches the Release in `run`, so that all jobs are pinned before this thread
-        // wakes a worker.
-        if self.is_ready.load(Ordering::Acquire) != 0 {
-            self.wake(self.registry.sleep(), MOST_WOKEN);
-        }
+        self.wake(self.registry.sleep(), MOST_WOKEN);
         self.gather();
-        let mut member =
-            Member { gang: self, index, phase: 1, exchanges: 0, not_send: PhantomData };
+        let phase = Phase::FIRST.next();
+        let mut member = Member { gang: self, index, phase, exchanges: 0, not_send: PhantomData };
         let result = outcome::run(|| f(&mut member));
         let result = result.map_err(|payload| {
             let mut first = self.panic.lock();
@@ -301,112 +400,73 @@ impl<'g> Gang<'g> {
             // Its drop may be the user's code.
             outcome::discard(other);
         });
-        self.leave();
+        wake_all(self.barrier.leave());
         result.ok()
     }
 
     /// Waits until all members have begun, without running anything.
     fn gather(&self) {
-        if self.arrive() || self.spin(0) {
+        if self.arrive(Phase::FIRST) || self.spin_at(Phase::FIRST) {
             return;
         }
         if self.registry.is_simulated() {
-            while !self.is_released(0) {
+            while !self.barrier.is_released(Phase::FIRST) {
                 sim::poll();
             }
             return;
         }
         let parker = Parker::new();
-        let register = || Sleeper::Gathering(parker.unparker().clone());
-        while self.register(0, register) {
+        let sleeper = || Sleeper::Gathering(parker.unparker().clone());
+        while self.barrier.register(Phase::FIRST, sleeper) {
             parker.park();
         }
     }
 
-    /// Arrives at the next barrier. Returns whether this completes the barrier.
-    fn arrive(&self) -> bool {
-        let all = self.workers.len() as u32;
-        // AcqRel: the last member acquires what the others did, and releases it by `phase`.
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 < all {
-            return false;
-        }
-        // Relaxed: a member arrives at the next barrier after it has acquired `phase`.
-        self.arrived.store(0, Ordering::Relaxed);
-        // Release: matches the Acquire in `is_complete`. Only one member is here, since no member
-        // arrives at the next barrier before this.
-        self.phase.fetch_add(1, Ordering::Release);
-        self.wake_sleepers();
-        true
+    /// Arrives at a barrier. Returns whether this completes it.
+    fn arrive(&self, phase: Phase) -> bool {
+        self.barrier.arrive(phase).map(wake_all).is_some()
     }
 
-    fn is_complete(&self, phase: u32) -> bool {
-        // Acquire: matches the Release in `arrive`.
-        self.phase.load(Ordering::Acquire) != phase
-    }
-
-    fn has_left(&self) -> bool {
-        // Acquire: matches the Release in `leave`, so that the phase that the caller reads next
-        // counts all barriers that the member had passed.
-        self.left.load(Ordering::Acquire) > 0
-    }
-
-    /// Whether members stop waiting for the barrier: it is complete, or never will be.
-    fn is_released(&self, phase: u32) -> bool {
-        self.is_complete(phase) || self.has_left()
-    }
-
-    /// Spins for a while. Returns whether the barrier is released.
-    fn spin(&self, phase: u32) -> bool {
+    /// Spins until `is_over`, but not for longer than `most` ticks, and not at all in a gang that
+    /// is larger than the number of processors. Returns whether it is over.
+    fn spin(&self, most: u64, is_over: impl Fn() -> bool) -> bool {
         let begin = ticks();
-        while self.spins && ticks().wrapping_sub(begin) < PATIENCE {
+        while self.spins && ticks().wrapping_sub(begin) < most {
             for _ in 0..16 {
-                if self.is_released(phase) {
+                if is_over() {
                     return true;
                 }
                 spin_loop();
             }
         }
-        self.is_released(phase)
+        is_over()
     }
 
-    /// Registers a sleeper, unless the barrier is released.
-    fn register(&self, phase: u32, sleeper: impl FnOnce() -> Sleeper) -> bool {
-        let mut sleepers = self.sleepers.lock();
-        let waits = !self.is_released(phase);
-        if waits {
-            sleepers.push(sleeper());
-        }
-        waits
+    /// Spins for a while. Returns whether the barrier is released.
+    fn spin_at(&self, phase: Phase) -> bool {
+        self.spin(PATIENCE, || self.barrier.is_released(phase))
     }
 
     /// Waits for a barrier. Runs pinned jobs meanwhile.
-    fn sleep(&self, phase: u32) {
+    fn sleep(&self, phase: Phase) {
         loop {
             let event = Event::new(self.registry.address());
-            if !self.register(phase, || Sleeper::InBarrier(&raw const event)) {
+            if !self.barrier.register(phase, || Sleeper::InBarrier(&raw const event)) {
                 return;
             }
             event.wait(|| true);
         }
     }
+}
 
-    fn wake_sleepers(&self) {
-        let sleepers = std::mem::take(&mut *self.sleepers.lock());
-        for sleeper in sleepers {
-            match sleeper {
-                // SAFETY: the event was registered, so its frame waits for this call. It is called
-                // once, since the list was taken.
-                Sleeper::InBarrier(event) => unsafe { Event::happen(event) },
-                Sleeper::Gathering(unparker) => unparker.unpark(),
-            }
+fn wake_all(sleepers: Vec<Sleeper>) {
+    for sleeper in sleepers {
+        match sleeper {
+            // SAFETY: the event was registered, so its frame waits for this call. It is called
+            // once, since it was taken from the list.
+            Sleeper::InBarrier(event) => unsafe { Event::happen(event) },
+            Sleeper::Gathering(unparker) => unparker.unpark(),
         }
-    }
-
-    /// A member's closure has ended.
-    fn leave(&self) {
-        // Release: matches the Acquire in `is_released`.
-        self.left.fetch_add(1, Ordering::Release);
-        self.wake_sleepers();
     }
 }
 
@@ -414,8 +474,8 @@ impl<'g> Gang<'g> {
 pub struct Member<'g> {
     gang: &'g Gang<'g>,
     index: usize,
-    /// The number of the next barrier. The first one is that of `gather`.
-    phase: u32,
+    /// The next barrier. The first one is that of `gather`.
+    phase: Phase,
     /// How many calls of `broadcast` and `reduce` it has made.
     exchanges: usize,
     not_send: PhantomData<*const ()>,
@@ -444,22 +504,22 @@ impl Member<'_> {
     #[track_caller]
     pub fn barrier(&mut self) {
         let phase = self.phase;
-        self.phase = phase.wrapping_add(1);
+        self.phase = phase.next();
         let gang = self.gang;
         // A member that has left will not come to this barrier.
-        if gang.has_left() {
+        if gang.barrier.has_left() {
             self.broken();
         }
-        if gang.arrive() {
+        if gang.arrive(phase) {
             return;
         }
-        if !gang.spin(phase) {
+        if !gang.spin_at(phase) {
             if gang.registry.is_lost() {
                 generation::refuse();
             }
             gang.sleep(phase);
         }
-        if !gang.is_complete(phase) {
+        if !gang.barrier.is_complete(phase) {
             self.broken();
         }
     }
@@ -519,7 +579,10 @@ impl Member<'_> {
     {
         let place = self.next_place();
         // What is left there of an exchange that was broken off is dropped without the lock.
-        let before = self.gang.parts.lock()[self.index].replace(Box::new(value));
+        let mut parts = self.gang.parts.lock();
+        parts.resize_with(self.size(), || None);
+        let before = parts[self.index].replace(Box::new(value));
+        drop(parts);
         drop(before);
         self.barrier();
         if self.index == 0 {

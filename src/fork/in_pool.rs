@@ -1,9 +1,9 @@
 //! The functions of this crate as methods of `ThreadPool`.
 
 use super::{
-    BroadcastContext, FnContext, JoinHandle, Scope, Yield, broadcast_in, in_place_scope_in,
-    join_context_in, join_in, scope_in, spawn_broadcast_in, spawn_fifo_in, spawn_in,
-    yield_local_on, yield_on,
+    BroadcastContext, FnContext, JoinHandle, Scope, TrySpawnError, Yield, broadcast_in,
+    in_place_scope_in, join_context_in, join_in, scope_in, spawn_broadcast_in, spawn_fifo_in,
+    spawn_in, try_spawn_in, yield_local_on, yield_on,
 };
 use crate::pool::ThreadPool;
 
@@ -92,6 +92,18 @@ impl ThreadPool {
         T: Send + 'static,
     {
         spawn_in(self.registry(), f)
+    }
+
+    /// [`try_spawn`](crate::try_spawn) in this pool.
+    ///
+    /// # Errors
+    /// Like [`try_spawn`](crate::try_spawn).
+    pub fn try_spawn<F, T>(&self, f: F) -> Result<JoinHandle<T>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        try_spawn_in(self.registry(), f)
     }
 
     /// [`spawn_fifo`](crate::spawn_fifo) in this pool.

@@ -17,19 +17,23 @@
 //! |  | tree sum, 1,023 nodes, outside | 2 | 3.48 |
 //! |  | empty join from outside, rested | 2 | 1.38 |
 
+use std::any::type_name;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::resume_unwind;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, Priority};
 use crate::os::clock::ticks;
 use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
 use crate::worker::callers::Length;
 use crate::worker::shared::Registry;
-use crate::worker::{Acting, Execute, Header, JobRef, Worker};
+use crate::worker::{
+    Acting, ContextRef, Header, JobRef, Table, Worker, current_context, inherited_context,
+    with_span,
+};
 
 /// After this long, and then at this interval, a caller from outside asks again for its job to
 /// begin.
@@ -50,24 +54,46 @@ impl Registry {
             }
         };
         match core {
-            Some(core) => op(core.worker, false),
-            None => self.hand_over(|worker| op(worker, true)),
+            Some(core) => with_span(|| op(core.worker, false)),
+            None => self.hand_over(None, |worker| op(worker, true)),
         }
     }
 
     /// Runs `op` on a thread of this pool.
     pub(crate) fn on_thread<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
         match Worker::current() {
-            Some(worker) if std::ptr::eq(worker.registry(), self) => op(worker),
-            _ => self.hand_over(op),
+            Some(worker) if std::ptr::eq(worker.registry(), self) => with_span(|| op(worker)),
+            _ => self.hand_over(None, op),
+        }
+    }
+
+    /// The same at `priority`.
+    pub(crate) fn on_thread_at<R: Send>(
+        &self,
+        priority: Priority,
+        op: impl FnOnce() -> R + Send,
+    ) -> R {
+        match Worker::current() {
+            Some(worker) if std::ptr::eq(worker.registry(), self) => {
+                with_span(|| worker.at_priority(priority, op))
+            }
+            _ => self.hand_over(Some(priority), |_| op()),
         }
     }
 
     /// Runs `op` on a thread of this pool. Meanwhile the caller works for its own pool if it is a
-    /// worker, else it sleeps.
-    fn hand_over<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
+    /// worker, else it sleeps. `op` is of `priority`, or of the caller's.
+    fn hand_over<R: Send>(
+        &self,
+        priority: Option<Priority>,
+        op: impl FnOnce(&Worker) -> R + Send,
+    ) -> R {
         self.expect_threads();
-        let result = run_in_pool(op, Worker::current(), self);
+        let caller = Worker::current();
+        let bits = priority
+            .map_or_else(|| caller.map_or(0, |it| Priority::bits_of(it.word())), Priority::bits);
+        let word = caller.map_or(NO_TAG, Worker::tag) | bits;
+        let result = with_span(|| run_in_pool(op, word, self));
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }
@@ -83,12 +109,20 @@ impl<'r> Borrowed<'r> {
         if !registry.settings().lends_cores {
             return None;
         }
+        // A thread in `blocking` must not run on top of its task what may wait for the task.
+        if Worker::blocked().is_some() {
+            return None;
+        }
         let (index, stopped) = registry.sleep().lend()?;
         let worker = &*registry.workers()[index];
+        let context = current_context();
         let borrowed = Borrowed { worker, _acting: Acting::start(worker) };
         worker.set_lent(true);
+        worker.note_loan();
         worker.sleep().unparked();
         worker.look_again(stopped);
+        // (No fork is pending.)
+        worker.leave_context(context);
         Some(borrowed)
     }
 }
@@ -96,39 +130,35 @@ impl<'r> Borrowed<'r> {
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         self.worker.set_lent(false);
+        self.worker.leave_context(ptr::null());
         // A panic here would lose the core.
         outcome::run_or_abort(|| self.worker.give_back());
     }
 }
 
-/// Runs `closure` on a worker of `registry`, waits, and returns its result. `caller` is the worker
-/// of another pool that the calling thread acts as, if it does.
-pub(crate) fn run_in_pool<F, R>(
-    closure: F,
-    caller: Option<&Worker>,
-    registry: &Registry,
-) -> Result<R, Payload>
+/// Runs `closure` on a worker of `registry`, waits, and returns its result. `word` has the isolation
+/// tag, that of a caller which is a worker of another pool, and the priority.
+pub(crate) fn run_in_pool<F, R>(closure: F, word: usize, registry: &Registry) -> Result<R, Payload>
 where
     F: FnOnce(&Worker) -> R + Send,
     R: Send,
 {
     let mut job = InstallJob {
-        // SAFETY: `execute` is made for this type, whose first field is the header.
-        header: unsafe {
-            Header::new(NonNull::from(const { &(InstallJob::<F, R>::execute as Execute) }))
-        },
+        // SAFETY: the table is made for this type, whose first field is the header.
+        header: unsafe { Header::new(NonNull::from(InstallJob::<F, R>::TABLE)) },
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
         stage: AtomicU32::new(QUEUED),
         done: Event::new(registry.address()),
+        context: inherited_context(),
     };
-    job.header.set_tag(caller.map_or(NO_TAG, Worker::tag));
+    job.header.set_tag(word);
     // SAFETY: the header is the first field; this frame lives until the job is done, since a panic
     // aborts; closure and result may be sent; the tag is set; there is one reference.
     let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };
     outcome::run_or_abort(|| {
         registry.inject(reference);
-        wait(&job.done, &job.stage, registry);
+        wait(&job.done, &job.stage, Priority::of(word), registry);
     });
     match job.result.into_inner() {
         Some(result) => result,
@@ -137,7 +167,7 @@ where
 }
 
 /// Waits for the job. Not generic, so it is compiled once.
-fn wait(done: &Event, stage: &AtomicU32, registry: &Registry) {
+fn wait(done: &Event, stage: &AtomicU32, priority: Priority, registry: &Registry) {
     // (A model has no clock.)
     if Worker::current().is_some() || registry.is_simulated() || cfg!(loom) {
         return done.wait(|| true);
@@ -153,17 +183,23 @@ fn wait(done: &Event, stage: &AtomicU32, registry: &Registry) {
         // The job may fork, and this thread has the time to wake a second worker for that.
         _ => sleep.wake_helper(),
     }
-    sleep_until(done, stage, registry, watch.map(|(_, time)| time));
+    sleep_until(done, stage, priority, registry, watch.map(|(_, time)| time));
 }
 
 /// Waits for a job. `watch`: how long the caller is the sentry at most, if it is.
-fn sleep_until(done: &Event, stage: &AtomicU32, registry: &Registry, watch: Option<Duration>) {
+fn sleep_until(
+    done: &Event,
+    stage: &AtomicU32,
+    priority: Priority,
+    registry: &Registry,
+    watch: Option<Duration>,
+) {
     let watches = Cell::new(watch.is_some());
     let call = || {
         if watches.take() {
             registry.stop_watching();
             registry.sleep().wake_helper();
-        } else if stage.load(Ordering::Relaxed) == QUEUED {
+        } else if stage.load(Ordering::Relaxed) == QUEUED && priority > Priority::Low {
             registry.request_injected();
         } else {
             return None;
@@ -194,6 +230,8 @@ struct InstallJob<F, R> {
     /// The job's stage. (Relaxed: `done` decides.)
     stage: AtomicU32,
     done: Event,
+    /// The caller's.
+    context: ContextRef,
 }
 
 impl<F, R> InstallJob<F, R>
@@ -201,6 +239,8 @@ where
     F: FnOnce(&Worker) -> R + Send,
     R: Send,
 {
+    const TABLE: &'static Table = &Table { execute: Self::execute, name: type_name::<F> };
+
     /// # Safety
     /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.
     unsafe fn execute(job: JobRef, worker: &Worker) {
@@ -214,7 +254,8 @@ where
             worker.registry().is_served();
             let closure = (*(*this).closure.get()).take();
             let start = ticks();
-            let result = closure.map(|closure| worker.run_users(|| closure(worker)));
+            let run = |closure: F| worker.run_users(|| closure(worker));
+            let result = closure.map(|closure| worker.under((*this).context, || run(closure)));
             // (No schedule that a seed decides may depend on the time.)
             if !worker.registry().is_simulated() {
                 worker.registry().callers().job_took(ticks().wrapping_sub(start));

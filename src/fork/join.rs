@@ -3,6 +3,7 @@
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
+use crate::context::Stop;
 use crate::job::outcome::{self, Payload};
 use crate::os::generation;
 use crate::pool::with_current;
@@ -263,7 +264,11 @@ where
     } else {
         stolen_result(job)
     };
-    outcome::discard(rb);
+    match rb {
+        // A panic comes before what only stops.
+        Err(panic) if payload.is::<Stop>() => resume_unwind(panic),
+        rb => outcome::discard(rb),
+    }
     resume_unwind(payload)
 }
 

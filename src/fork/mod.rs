@@ -1,9 +1,13 @@
 //! The entries of the crate: `join`, `scope`, `spawn`, `broadcast`, `install`.
 #![allow(unsafe_code)]
 
+#[cfg(any(not(loom), test))]
+mod barrier;
 #[cfg(any(feature = "futures", all(test, loom)))]
 mod block_on;
+mod blocking;
 mod broadcast;
+mod builder;
 mod completer;
 #[cfg(feature = "futures")]
 mod future;
@@ -11,8 +15,11 @@ mod future;
 mod gang;
 mod handle;
 mod in_pool;
+#[cfg(all(test, not(loom)))]
+mod inherited;
 pub(crate) mod install;
 mod join;
+mod region;
 mod scope;
 mod spawn;
 mod task_set;
@@ -21,8 +28,10 @@ mod tickets;
 
 #[cfg(feature = "futures")]
 pub use block_on::block_on;
+pub use blocking::blocking;
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
 pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
+pub use builder::{TaskBuilder, task};
 pub use completer::completer;
 #[cfg(feature = "futures")]
 pub use future::{FutureHandle, spawn_future};
@@ -31,10 +40,13 @@ pub use gang::{GangError, Member, gang};
 pub use handle::{CancelOnDrop, JoinHandle};
 pub use join::{FnContext, join, join_context};
 pub(crate) use join::{join_context_in, join_in, join_on_worker};
-pub(crate) use scope::{Deferred, in_place_scope_in, scope_in};
+pub use region::{check_cancelled, is_cancelled, scope_with};
+pub(crate) use region::{stopping_token, with_current_token};
+pub(crate) use scope::{Deferred, in_place_scope_in, scope_in, whole_scope};
 pub use scope::{Scope, ScopedJoinHandle, in_place_scope, scope};
 pub use spawn::{
-    Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,
+    TrySpawnError, Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, try_spawn,
+    yield_local, yield_now,
 };
-pub(crate) use spawn::{spawn_fifo_in, spawn_in, yield_local_on, yield_on};
+pub(crate) use spawn::{spawn_fifo_in, spawn_in, try_spawn_in, yield_local_on, yield_on};
 pub use task_set::{JoinNext, TaskSet};

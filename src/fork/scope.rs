@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use super::broadcast::{BroadcastContext, Parts};
 use super::tasks::Tasks;
+use crate::context::{CancelReason, Cancelled, Stop, UNWINDS};
 use crate::job::outcome;
 use crate::pool::with_current;
 use crate::task::{Handle, JoinError};
 use crate::worker::shared::Registry;
-use crate::worker::{JobRef, Worker};
+use crate::worker::{JobRef, Worker, with_span};
 
 /// A scope for tasks that may borrow: see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
@@ -22,8 +23,8 @@ pub struct Scope<'scope, 'env: 'scope> {
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {
-    fn new(registry: &Registry, opener: Option<&Worker>) -> Self {
-        Scope { tasks: Tasks::new(registry, opener), scope: PhantomData, env: PhantomData }
+    fn new(tasks: Tasks) -> Self {
+        Scope { tasks, scope: PhantomData, env: PhantomData }
     }
 
     /// Spawns a task. It may borrow anything that outlives the scope, and may spawn more tasks in
@@ -65,8 +66,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     where
         F: FnOnce() + Send + 'scope,
     {
-        let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
+        let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
+            Worker::bequeath(spawner, &job);
             registry.reinject(job);
         };
         // SAFETY: as in `spawn`.
@@ -79,8 +81,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() + Send + 'scope,
     {
         let is_cross_job = self.tasks.are_cross_jobs();
-        let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
+        let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
+            Worker::bequeath(spawner, &job);
             Deferred { job, registry: registry.share(), is_cross_job }
         };
         // SAFETY: as in `spawn`, since the scope waits for the task until it has been submitted
@@ -136,8 +139,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let parts = Arc::new(Parts::new(registry, op));
         BroadcastContext::all(registry).for_each(|context| {
             let own = parts.clone();
-            let queue = |registry: &Registry, _: Option<&Worker>, job, handle| {
+            let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
                 drop(handle);
+                Worker::bequeath(spawner, &job);
                 registry.workers()[context.index()].pin(job);
             };
             // SAFETY: as in `spawn`.
@@ -159,7 +163,11 @@ pub(crate) struct Deferred {
 impl Deferred {
     /// Queues the task. Any thread may call this.
     pub(crate) fn submit(self) {
-        self.registry.submit_as(self.is_cross_job, self.registry.current_worker(), self.job);
+        let caller = self.registry.current_worker();
+        match self.is_cross_job {
+            true => self.registry.inject_cross_job(self.job),
+            false => self.registry.submit_as_it_is(caller, self.job),
+        }
         // This may be the last reference, and the handlers that it drops may panic.
         outcome::discard(self.registry);
     }
@@ -268,7 +276,29 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
     R: Send,
 {
-    registry.as_worker(|worker, _| run_scope(worker.registry(), Some(worker), f))
+    let run = |worker: &Worker, _| run_scope(worker.registry(), Some(worker), UNWINDS, f);
+    registry.as_worker(run).unwrap_or_else(|reason| Stop::unwind(reason))
+}
+
+/// `scope`, whose tasks may be dropped. Does not unwind for that.
+pub(super) fn try_scope_in<'env, F, R>(registry: &Registry, f: F) -> Result<R, Cancelled>
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
+    R: Send,
+{
+    let run = |worker: &Worker, _| run_scope(worker.registry(), Some(worker), true, f);
+    registry.as_worker(run).map_err(Cancelled::from)
+}
+
+/// `scope`, whose tasks are run in any case.
+pub(crate) fn whole_scope<'env, F, R>(f: F) -> R
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
+    R: Send,
+{
+    let run = |worker: &Worker, _| run_scope(worker.registry(), Some(worker), false, f);
+    let result = with_current(|registry| registry.as_worker(run));
+    result.unwrap_or_else(|reason| Stop::unwind(reason))
 }
 
 /// Like [`scope`], but `f` runs on the calling thread, and need not be [`Send`].
@@ -302,21 +332,47 @@ pub(crate) fn in_place_scope_in<'env, F, R>(registry: &Registry, f: F) -> R
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
-    run_scope(registry, registry.expect_worker(), f)
+    let result = run_scope(registry, registry.expect_worker(), UNWINDS, f);
+    result.unwrap_or_else(|reason| Stop::unwind(reason))
 }
 
-fn run_scope<'env, F, R>(registry: &Registry, opener: Option<&Worker>, f: F) -> R
+/// Runs a scope, which drops tasks if it `drops` and the token of the context is cancelled. If a
+/// task was dropped or stopped, returns the reason.
+fn run_scope<'env, F, R>(
+    registry: &Registry,
+    opener: Option<&Worker>,
+    drops: bool,
+    f: F,
+) -> Result<R, CancelReason>
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
-    let scope = Scope::new(registry, opener);
+    with_span(|| run_scope_here(registry, opener, drops, f))
+}
+
+/// `run_scope`, under the context that the tasks inherit.
+#[inline]
+fn run_scope_here<'env, F, R>(
+    registry: &Registry,
+    opener: Option<&Worker>,
+    drops: bool,
+    f: F,
+) -> Result<R, CancelReason>
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+{
+    let scope = Scope::new(Tasks::new(registry, opener).dropping(drops));
     let result = outcome::run(|| f(&scope));
     outcome::run_or_abort(|| scope.tasks.wait());
-    match result {
+    let value = match result {
         Ok(value) => scope.tasks.result(value),
-        Err(payload) => {
-            scope.tasks.discard_panics();
-            resume_unwind(payload)
+        Err(payload) => resume_unwind(scope.tasks.panic_or(payload)),
+    };
+    match scope.tasks.stopped() {
+        None => Ok(value),
+        Some(reason) => {
+            outcome::discard(value);
+            Err(reason)
         }
     }
 }

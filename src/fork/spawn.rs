@@ -1,21 +1,92 @@
 //! `spawn`, `spawn_fifo` and `yield_now`: tasks whose home is their pool.
 
+use std::error::Error;
+use std::fmt;
+use std::ptr;
 use std::sync::Arc;
 
 use super::handle::JoinHandle;
-use crate::job::NO_TAG;
+use crate::context::{CancelReason, Context, spans_are_on};
 use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, Priority};
 use crate::pool::with_current;
 use crate::sim;
 use crate::task::{Home, Kept, new_task};
-use crate::worker::Worker;
+use crate::worker::bound::Bound;
 use crate::worker::shared::Registry;
+use crate::worker::{ContextRef, JobRef, Worker, current_context, share_current};
 
-/// The home of tasks that are in no scope: the pool.
+/// The home of tasks that are in no scope: the pool. Has a reference to the task's context, which
+/// the end of the task releases. `DROPS` says what lets the task be dropped before it begins.
 #[derive(Clone, Copy)]
-pub(super) struct PoolHome;
+pub(super) struct PoolHome<const DROPS: u8 = SPAWNED>(ContextRef);
 
-impl Home for PoolHome {
+/// Nothing.
+const NEVER: u8 = 0;
+/// Its token.
+pub(super) const BY_TOKEN: u8 = 1;
+/// Its token, and `ThreadPool::shutdown_now`.
+pub(super) const SPAWNED: u8 = 2;
+
+// SAFETY: contexts may be shared and sent.
+unsafe impl<const DROPS: u8> Send for PoolHome<DROPS> {}
+
+impl PoolHome {
+    /// The home of one task, which inherits the current context. `caller`: the worker as which the
+    /// calling thread acts, if the caller knows it.
+    #[inline]
+    pub(super) fn of_current(caller: Option<&Worker>) -> Self {
+        let context = caller.map_or_else(current_context, Worker::context);
+        let is_none = context.is_null() && !spans_are_on();
+        if is_none { PoolHome(context) } else { Self::of_shared() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn of_shared() -> Self {
+        Self::of(share_current())
+    }
+
+    /// The home of a task that runs in any case.
+    pub(super) fn not_dropping(self) -> PoolHome<NEVER> {
+        PoolHome(self.0)
+    }
+}
+
+impl<const DROPS: u8> PoolHome<DROPS> {
+    /// The home of one task under `context`.
+    pub(super) fn of(context: Option<Arc<Context>>) -> Self {
+        PoolHome(context.map_or(ptr::null(), Arc::into_raw))
+    }
+}
+
+/// Releases a reference to a context.
+#[cold]
+fn release(context: ContextRef) {
+    // SAFETY: it is the one of `PoolHome::of`.
+    let context = unsafe { Arc::from_raw(context) };
+    // What is in it may be the user's.
+    outcome::discard(context);
+}
+
+impl<const DROPS: u8> Home for PoolHome<DROPS> {
+    #[inline]
+    fn context(self) -> ContextRef {
+        self.0
+    }
+
+    #[inline]
+    fn is_cancelled(self, registry: &Registry) -> Option<CancelReason> {
+        if DROPS == SPAWNED && registry.is_shut_down() {
+            return Some(CancelReason::Shutdown);
+        }
+        // SAFETY: the task has not ended.
+        let context = unsafe { self.0.as_ref() }?;
+        if DROPS == NEVER { None } else { context.cancelled() }
+    }
+
+    fn task_stopped(self, _: CancelReason) {}
+
     fn take_panic(self, payload: Payload, registry: &Registry) {
         registry.handlers().take_panic(payload);
     }
@@ -37,7 +108,12 @@ impl Home for PoolHome {
         outcome::discard(registry);
     }
 
-    fn task_ended(self, _: &Worker) {}
+    #[inline]
+    fn task_ended(self, _: &Worker) {
+        if !self.0.is_null() {
+            release(self.0);
+        }
+    }
 }
 
 fn by_task(kept: Kept) -> (Payload, Arc<Registry>) {
@@ -75,13 +151,210 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    spawn_at(PoolHome::of_current, None, registry, f)
+}
+
+/// Spawns a task under `context`, which need not be the current one, and of `priority`, or of the
+/// one that it inherits.
+pub(crate) fn spawn_under<F, T>(
+    context: Option<Arc<Context>>,
+    priority: Option<Priority>,
+    registry: &Registry,
+    f: F,
+) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    spawn_at(|_| PoolHome::of(context), priority, registry, f)
+}
+
+#[inline]
+fn spawn_at<F, T>(
+    home: impl FnOnce(Option<&Worker>) -> PoolHome,
+    priority: Option<Priority>,
+    registry: &Registry,
+    f: F,
+) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     let spawner = registry.expect_worker();
+    match registry.bound() {
+        None => queue(home, priority, registry, spawner, f),
+        Some(bound) => spawn_bounded(home, priority, registry, bound, spawner, f),
+    }
+}
+
+#[inline]
+fn queue<F, T>(
+    home: impl FnOnce(Option<&Worker>) -> PoolHome,
+    priority: Option<Priority>,
+    registry: &Registry,
+    spawner: Option<&Worker>,
+    f: F,
+) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
-    registry.submit(spawner, job);
+    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG) };
+    match priority {
+        None => registry.submit(spawner, job),
+        Some(priority) => {
+            job.set_priority(priority);
+            registry.submit_as_it_is(spawner, job);
+        }
+    }
     JoinHandle::new(handle)
 }
+
+/// Spawns a task in a pool that bounds the number of queued tasks.
+#[cold]
+#[inline(never)]
+fn spawn_bounded<F, T>(
+    home: impl FnOnce(Option<&Worker>) -> PoolHome,
+    priority: Option<Priority>,
+    registry: &Registry,
+    bound: &Arc<Bound>,
+    spawner: Option<&Worker>,
+    f: F,
+) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let Some(worker) = spawner else {
+        let place = bound.take(registry.address());
+        return queue(home, priority, registry, None, place.carried_by(f));
+    };
+    if let Some(place) = bound.try_take() {
+        return queue(home, priority, registry, spawner, place.carried_by(f));
+    }
+    // SAFETY: run below; the rest as in `queue`.
+    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG) };
+    job.set_priority(priority.unwrap_or(worker.priority()));
+    worker.run_at_once(job);
+    JoinHandle::new(handle)
+}
+
+/// Like [`spawn`], but returns the closure if the pool has no room for the task: see
+/// [`max_queued`](crate::ThreadPoolBuilder::max_queued). In a pool without such a bound there is
+/// always room.
+///
+/// # Errors
+/// Returns an error with the closure if as many tasks are queued as may be, or if the pool was
+/// [shut down](crate::ThreadPool::shutdown_now).
+///
+/// # Panics
+/// Like [`spawn`].
+///
+/// ```
+/// use filch::TrySpawnError;
+/// let pool = filch::ThreadPoolBuilder::new().num_threads(1).max_queued(1).build()?;
+/// pool.install(|| {
+///     let first = filch::try_spawn(|| 1).unwrap();
+///     // The only worker is busy here, so the first task is still queued.
+///     let Err(TrySpawnError::Full(second)) = filch::try_spawn(|| 2) else { unreachable!() };
+///     assert_eq!((first.join().unwrap(), second()), (1, 2));
+/// });
+/// # Ok::<(), filch::ThreadPoolBuildError>(())
+/// ```
+pub fn try_spawn<F, T>(f: F) -> Result<JoinHandle<T>, TrySpawnError<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    with_current(|registry| try_spawn_in(registry, f))
+}
+
+pub(crate) fn try_spawn_in<F, T>(
+    registry: &Registry,
+    f: F,
+) -> Result<JoinHandle<T>, TrySpawnError<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    try_spawn_at(PoolHome::of_current, None, registry, f)
+}
+
+/// `try_spawn`, for a task like that of [`spawn_under`].
+pub(crate) fn try_spawn_under<F, T>(
+    context: Option<Arc<Context>>,
+    priority: Option<Priority>,
+    registry: &Registry,
+    f: F,
+) -> Result<JoinHandle<T>, TrySpawnError<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    try_spawn_at(|_| PoolHome::of(context), priority, registry, f)
+}
+
+fn try_spawn_at<F, T>(
+    home: impl FnOnce(Option<&Worker>) -> PoolHome,
+    priority: Option<Priority>,
+    registry: &Registry,
+    f: F,
+) -> Result<JoinHandle<T>, TrySpawnError<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let spawner = registry.expect_worker();
+    if registry.is_shut_down() {
+        return Err(TrySpawnError::Closed(f));
+    }
+    match registry.bound().map(Bound::try_take) {
+        None => Ok(queue(home, priority, registry, spawner, f)),
+        Some(Some(place)) => Ok(queue(home, priority, registry, spawner, place.carried_by(f))),
+        Some(None) => Err(TrySpawnError::Full(f)),
+    }
+}
+
+/// Why [`try_spawn`] has not spawned a task. It has the task's closure.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TrySpawnError<F> {
+    /// As many tasks are queued as may be: see
+    /// [`max_queued`](crate::ThreadPoolBuilder::max_queued).
+    Full(F),
+    /// The pool was [shut down](crate::ThreadPool::shutdown_now).
+    Closed(F),
+}
+
+impl<F> TrySpawnError<F> {
+    /// Returns the closure.
+    pub fn into_inner(self) -> F {
+        match self {
+            TrySpawnError::Full(f) | TrySpawnError::Closed(f) => f,
+        }
+    }
+}
+
+impl<F> fmt::Debug for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TrySpawnError::Full(_) => "Full(..)",
+            TrySpawnError::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<F> fmt::Display for TrySpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TrySpawnError::Full(_) => "as many tasks are queued in the pool as may be",
+            TrySpawnError::Closed(_) => "the pool was shut down",
+        })
+    }
+}
+
+impl<F> Error for TrySpawnError<F> {}
 
 /// Like [`spawn`], but tasks that one worker spawns by this function begin in the order in which it
 /// spawned them. Returns no handle.
@@ -115,10 +388,34 @@ where
     F: FnOnce() + Send + 'static,
 {
     let spawner = registry.expect_worker();
-    // SAFETY: as in `spawn_in`.
-    let (job, handle) = unsafe { new_task(f, PoolHome, registry, NO_TAG) };
+    let in_order = |job| registry.in_order(spawner, job, registry.fifos());
+    let Some(bound) = registry.bound() else {
+        return registry.submit(spawner, in_order(detached(registry, spawner, f)));
+    };
+    let Some(worker) = spawner else {
+        let place = bound.take(registry.address());
+        return registry.submit(None, detached(registry, spawner, place.carried_by(f)));
+    };
+    let (place, is_full) = bound.take_at_once();
+    let job = in_order(detached(registry, spawner, place.carried_by(f)));
+    if is_full {
+        // The placeholder of the task runs the oldest one.
+        worker.run_at_once(job);
+    } else {
+        registry.submit(spawner, job);
+    }
+}
+
+/// Makes a task without a handle.
+#[inline]
+fn detached<F>(registry: &Registry, spawner: Option<&Worker>, f: F) -> JobRef
+where
+    F: FnOnce() + Send + 'static,
+{
+    // SAFETY: as in `queue`: each caller submits or runs it.
+    let (job, handle) = unsafe { new_task(f, PoolHome::of_current(spawner), registry, NO_TAG) };
     drop(handle);
-    registry.submit(spawner, registry.in_order(spawner, job, registry.fifos()));
+    job
 }
 
 /// What [`yield_now`] did.

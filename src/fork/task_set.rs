@@ -9,7 +9,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::tickets::{NextWait, Shared, drop_all, resume_first};
+use super::tickets::{Closure, NextWait, Shared};
+use crate::context::CancelReason;
 use crate::job::outcome;
 use crate::os::generation;
 use crate::pool::{ThreadPool, with_current};
@@ -129,8 +130,9 @@ impl<T: Send + 'static> TaskSet<T> {
     {
         // First, since it may panic.
         self.registry().expect_threads_or_end();
+        let closure = Closure::new(Box::new(f));
         let mut state = self.shared.state.lock();
-        state.queue.push_back(Box::new(f));
+        state.queue.push_back(closure);
         let needs_ticket = state.needs_ticket();
         drop(state);
         if needs_ticket {
@@ -142,7 +144,7 @@ impl<T: Send + 'static> TaskSet<T> {
     /// closures.
     fn submit_ticket(&self) {
         if !self.queue_counted_ticket(false) {
-            self.cancel_queued();
+            self.cancel_queued(CancelReason::Shutdown);
         }
     }
 
@@ -308,19 +310,19 @@ impl<T: Send + 'static> TaskSet<T> {
     /// # Ok::<(), filch::ThreadPoolBuildError>(())
     /// ```
     pub fn cancel_all(&mut self) -> usize {
-        self.cancel_queued()
+        self.cancel_queued(CancelReason::Requested)
     }
 
-    fn cancel_queued(&self) -> usize {
+    fn cancel_queued(&self, reason: CancelReason) -> usize {
         let mut state = self.shared.state.lock();
         let closures = mem::take(&mut state.queue);
         let cancelled = closures.len();
-        state.ended.extend((0..cancelled).map(|_| Err(JoinError::cancelled())));
+        state.ended.extend((0..cancelled).map(|_| Err(JoinError::cancelled(reason))));
         let waiting = if cancelled > 0 { state.waiting.take() } else { None };
         drop(state);
         let woken = outcome::run(|| waiting.into_iter().for_each(Waiting::wake));
-        let dropped = outcome::run(|| drop_all(closures));
-        resume_first([dropped, woken].into_iter());
+        let dropped = outcome::run(|| outcome::drop_all(closures));
+        outcome::resume_first([dropped, woken].into_iter());
         cancelled
     }
 
@@ -354,8 +356,8 @@ impl<T> Drop for TaskSet<T> {
         let closed = outcome::run(|| self.shared.close(&registry));
         // This may drop the pool's handlers, whose captures may panic in their drops.
         outcome::discard(registry);
-        let dropped = outcome::run(|| drop_all(closures));
-        resume_first([closed, dropped].into_iter());
+        let dropped = outcome::run(|| outcome::drop_all(closures));
+        outcome::resume_first([closed, dropped].into_iter());
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::ptr;
 
+use crate::context::{CancelReason, Stop};
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::latch::count::TaskCount;
@@ -13,9 +14,8 @@ use crate::sleep::Event;
 use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 use crate::task::{Handle, Home, Kept, new_task};
-use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
-use crate::worker::{JobRef, Tag, Worker};
+use crate::worker::{ContextRef, JobRef, Tag, Worker, inherited_context};
 
 /// The tasks of a scope, without its lifetimes.
 pub(super) struct Tasks {
@@ -25,9 +25,10 @@ pub(super) struct Tasks {
     /// The opener; null once the thread that opened the scope has handed off its core in the wait
     /// for the scope's end. The thread that acts as this worker uses the local part of `count`.
     local: AtomicPtr<Worker>,
-    /// The isolation tag of the tasks under `WaitPolicy::OwnDescendants`, where it tells them from
-    /// the opener's other work. Its parent is the opener's tag, which the tasks have otherwise.
+    /// See `Registry::tag_of_tasks`.
     tag: Tag,
+    /// The opener's context, which the tasks have as well. The opener waits for them.
+    context: ContextRef,
     count: TaskCount,
     /// The tasks of `spawn_fifo`.
     fifos: Fifos<Worker>,
@@ -36,6 +37,26 @@ pub(super) struct Tasks {
     /// Whether the opener is a worker of another pool.
     are_cross_jobs: bool,
     panics: Panics,
+    /// Whether tasks are dropped if the context's token is cancelled.
+    drops: bool,
+    stopped: Stopped,
+}
+
+/// Why tasks were dropped or stopped, if any were. (Relaxed: the end of a task makes it visible.)
+#[derive(Default)]
+struct Stopped(AtomicUsize);
+
+impl Stopped {
+    fn set(&self, reason: CancelReason) {
+        // The load saves most tasks the write.
+        if self.get().is_none() {
+            self.0.store(1 + reason as usize, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self) -> Option<CancelReason> {
+        CancelReason::ALL.get(self.0.load(Ordering::Relaxed).wrapping_sub(1)).copied()
+    }
 }
 
 /// The panics of a scope's tasks that no handle has taken, in the order in which they came.
@@ -79,18 +100,32 @@ unsafe impl Sync for Tasks {}
 unsafe impl Send for Tasks {}
 
 impl Tasks {
+    /// Tasks that are run in any case.
     pub(super) fn new(registry: &Registry, opener: Option<&Worker>) -> Self {
         Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
             local: AtomicPtr::new(opener.map_or(ptr::null(), ptr::from_ref).cast_mut()),
             tag: Tag::new(Worker::current().map_or(NO_TAG, Worker::tag)),
+            context: inherited_context(),
             count: TaskCount::new(),
             fifos: Fifos::default(),
             over: Event::new(registry.address()),
             are_cross_jobs: opener.is_none() && Worker::current().is_some(),
             panics: Panics::default(),
+            drops: false,
+            stopped: Stopped::default(),
         }
+    }
+
+    /// Drops tasks if the context's token is cancelled before they begin.
+    pub(super) fn dropping(self, drops: bool) -> Self {
+        Tasks { drops, ..self }
+    }
+
+    /// Why tasks were dropped or stopped, if any were.
+    pub(super) fn stopped(&self) -> Option<CancelReason> {
+        self.stopped.get()
     }
 
     /// Makes a task, counts it, and has `queue` queue it. A caller that needs no handle drops it in
@@ -148,10 +183,7 @@ impl Tasks {
     }
 
     fn tag(&self) -> usize {
-        match self.registry().settings().wait_policy {
-            WaitPolicy::AnyWork => self.tag.parent(),
-            WaitPolicy::OwnDescendants => self.tag.address(),
-        }
+        self.registry().tag_of_tasks(&self.tag)
     }
 
     /// Waits until all tasks have ended.
@@ -178,9 +210,16 @@ impl Tasks {
         resume_unwind(first)
     }
 
-    /// Discards the panics that no handle has taken, for a caller that resumes one of its own.
-    pub(super) fn discard_panics(&self) {
-        outcome::discard(self.panics.first());
+    /// Of the opener's panic and the first one that no handle has taken, returns the one to resume.
+    pub(super) fn panic_or(&self, own: Payload) -> Payload {
+        let theirs = self.panics.first();
+        match (theirs, own.is::<Stop>()) {
+            (Some(panic), true) => panic,
+            (theirs, _) => {
+                outcome::discard(theirs);
+                own
+            }
+        }
     }
 }
 
@@ -220,6 +259,26 @@ impl ScopeHome {
 }
 
 impl Home for ScopeHome {
+    #[inline]
+    fn context(self) -> ContextRef {
+        // SAFETY: the scope waits for the task.
+        unsafe { (*self.tasks).context }
+    }
+
+    #[inline]
+    fn is_cancelled(self, _: &Registry) -> Option<CancelReason> {
+        // SAFETY: as in `context`.
+        let tasks = unsafe { &*self.tasks };
+        // SAFETY: the opener's context outlives the scope.
+        let context = unsafe { tasks.context.as_ref() }?;
+        if tasks.drops { context.cancelled() } else { None }
+    }
+
+    fn task_stopped(self, reason: CancelReason) {
+        // SAFETY: as in `context`.
+        unsafe { (*self.tasks).stopped.set(reason) };
+    }
+
     fn take_panic(self, payload: Payload, _: &Registry) {
         self.panics().keep(payload);
     }

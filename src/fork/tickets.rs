@@ -25,20 +25,20 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::mem;
-use std::panic::resume_unwind;
+use std::ptr;
 use std::sync::Arc;
 use std::task::Waker;
-use std::thread;
 
-use super::spawn::PoolHome;
+use super::spawn::{BY_TOKEN, PoolHome};
+use crate::context::Context;
 use crate::job::NO_TAG;
-use crate::job::outcome::{self, Payload};
+use crate::job::outcome;
 use crate::latch::{Awaited, Wait};
 use crate::sim;
 use crate::sync::Mutex;
 use crate::task::{JoinError, Waiting, new_task};
 use crate::worker::shared::Registry;
-use crate::worker::{Tag, Worker};
+use crate::worker::{Tag, Worker, share_current};
 
 /// What a set and its tickets share.
 pub(super) struct Shared<T> {
@@ -47,7 +47,17 @@ pub(super) struct Shared<T> {
     pub(super) state: Mutex<State<T>>,
 }
 
-pub(super) type Closure<T> = Box<dyn FnOnce() -> T + Send>;
+/// A closure of a set, with the context of its spawn.
+pub(super) struct Closure<T> {
+    run: Box<dyn FnOnce() -> T + Send>,
+    context: Option<Arc<Context>>,
+}
+
+impl<T> Closure<T> {
+    pub(super) fn new(run: Box<dyn FnOnce() -> T + Send>) -> Self {
+        Closure { run, context: share_current() }
+    }
+}
 
 pub(super) struct State<T> {
     /// The closures that have not begun.
@@ -122,7 +132,9 @@ impl<T: Send + 'static> Shared<T> {
         // SAFETY: queued below in this registry, which has not ended: the caller is a worker of it,
         // or a thread that keeps it; the closure is `'static` and may be sent. It keeps the tag
         // alive.
-        let (job, handle) = unsafe { new_task(ticket, PoolHome, registry, self.tag.address()) };
+        let (job, handle) = unsafe {
+            new_task(ticket, PoolHome::<BY_TOKEN>::of(None), registry, self.tag.address())
+        };
         drop(handle);
         registry.submit_as(is_cross_job, registry.current_worker(), job);
     }
@@ -133,8 +145,19 @@ impl<T: Send + 'static> Shared<T> {
         let Some(closure) = self.state.lock().begin() else { return };
         // The closure gets its own tag, like a task with a handle: a job may wait for the set.
         let tag = Tag::new(self.tag.address());
-        let result = worker.within(tag.address(), || worker.run_users(closure));
-        self.end(worker, result.map_err(JoinError::panicked));
+        let Closure { run, context } = closure;
+        let pointer = context.as_ref().map_or(ptr::null(), Arc::as_ptr);
+        let result = match context.as_ref().and_then(|context| context.cancelled()) {
+            None => worker.within(tag.address(), || {
+                worker.under(pointer, || worker.run_users(run).map_err(JoinError::unwound))
+            }),
+            Some(reason) => match worker.run_users(|| drop(run)) {
+                Ok(()) => Err(JoinError::cancelled(reason)),
+                Err(payload) => Err(JoinError::unwound(payload)),
+            },
+        };
+        outcome::discard(context);
+        self.end(worker, result);
     }
 
     /// Notes a result, and wakes the set's owner.
@@ -218,28 +241,7 @@ impl<T> Shared<T> {
         // It waits for a result of which it now need not be told again.
         let woken = outcome::run(|| waiting.into_iter().for_each(Waiting::wake));
         let dropped = ended.into_iter().map(|result| outcome::run(|| discard(result, registry)));
-        resume_first(dropped.chain([woken]));
-    }
-}
-
-/// Drops all, and then resumes the first panic.
-pub(super) fn drop_all<C>(closures: VecDeque<C>) {
-    resume_first(closures.into_iter().map(|closure| outcome::run(|| drop(closure))));
-}
-
-pub(super) fn resume_first(results: impl Iterator<Item = Result<(), Payload>>) {
-    let mut first = None;
-    for payload in results.filter_map(Result::err) {
-        match first {
-            None => first = Some(payload),
-            Some(_) => outcome::discard(payload),
-        }
-    }
-    match first {
-        // A second panic would abort.
-        Some(payload) if thread::panicking() => outcome::discard(payload),
-        Some(payload) => resume_unwind(payload),
-        None => {}
+        outcome::resume_first(dropped.chain([woken]));
     }
 }
 

@@ -67,19 +67,21 @@ pub use report::{GraphError, Outcome, Report, TaskFailure};
 
 use access::Needs;
 use node::{Header, Owner};
-use plan::Plan;
+use plan::{Lists, Plan};
 use report::Cause;
-use run::{Call, Run, Task};
+use run::{Call, Rest, Run, Task};
 use slot::Slot;
 
-use crate::cancel::CancelToken;
-use crate::fork::scope;
+use crate::context::CancelToken;
+use crate::fork::{whole_scope, with_current_token};
 use crate::sync::Mutex;
 
 /// Tasks, the order between them, and the cells that they share: see the [module](self).
 pub struct Graph<'env> {
     owner: Owner,
     tasks: Vec<Task<'env>>,
+    /// The other parts of the tasks.
+    rests: Vec<Rest<'env>>,
     cells: Vec<Uses>,
     /// The error of the first task that was added with wrong inputs.
     wrong: Option<GraphError>,
@@ -138,6 +140,7 @@ impl<'env> Graph<'env> {
         Graph {
             owner: Owner::new(),
             tasks: Vec::new(),
+            rests: Vec::new(),
             cells: Vec::new(),
             wrong: None,
             plan: Plan::default(),
@@ -277,7 +280,8 @@ impl<'env> Graph<'env> {
         });
         let before = self.before(index, needs);
         let node = Node { slot, header: Arc::new(header) };
-        self.tasks.push(Task::new(node.header.clone(), call, before));
+        self.tasks.push(Task::new(call));
+        self.rests.push(Rest::new(node.header.clone(), before));
         self.owner.set_changed();
         node
     }
@@ -336,7 +340,7 @@ impl<'env> Graph<'env> {
     {
         self.expect_own(node.owner());
         let slot = node.slot.clone();
-        self.tasks[node.index() as usize].set_fallback(Box::new(move |failure| {
+        self.rests[node.index() as usize].set_fallback(Box::new(move |failure| {
             let value = f(failure);
             // SAFETY: as for the result of the closure, in `add`.
             unsafe { *slot.get_mut() = Some(value) };
@@ -344,7 +348,8 @@ impl<'env> Graph<'env> {
     }
 
     /// Sets whether each run measures how long each task takes. The next run then uses the measured
-    /// times as [costs](Node::cost). By default, runs do not measure.
+    /// times as [costs](Node::cost). By default, runs do not measure. In a deterministic pool, all
+    /// tasks count as equally long.
     ///
     /// If tasks have costs, the ready task with the longest path to the end of the graph begins
     /// first: a list schedule by critical path. This takes a lock for each task. So it pays off for
@@ -394,19 +399,21 @@ impl<'env> Graph<'env> {
             for (task, before) in self.tasks.iter_mut().zip(&self.plan.before) {
                 task.reset(*before);
             }
+            let token = with_current_token(self.token.as_ref());
             let run = Run {
                 plan: &self.plan,
                 tasks: &self.tasks,
+                rests: &self.rests,
                 heap: self.ranks.as_deref().map(|ranks| (Mutex::default(), ranks)),
                 measures: self.measures,
-                token: self.token.as_ref(),
+                token: token.as_ref(),
                 failures: Mutex::default(),
             };
-            scope(|s| run.start(s));
+            whole_scope(|s| run.start(s));
             failures = run.failures.into_inner();
         }
         if self.measures {
-            let took = |task: usize| self.tasks[task].rest.took.load(Ordering::Relaxed);
+            let took = |task: usize| self.rests[task].took.load(Ordering::Relaxed);
             self.ranks = Some(self.plan.ranks(took));
         }
         Ok(self.report(failures))
@@ -418,7 +425,7 @@ impl<'env> Graph<'env> {
         let cancelled = skipped.filter(|_| failures.is_empty());
         Report {
             owner: self.owner.clone(),
-            cancelled: cancelled.map(|task| self.tasks[task].name()),
+            cancelled: cancelled.map(|task| self.rests[task].name()),
             outcomes,
             failures,
         }
@@ -440,23 +447,22 @@ impl<'env> Graph<'env> {
     }
 
     fn plan_anew(&mut self) -> Result<(), GraphError> {
-        let mut before = Vec::with_capacity(self.tasks.len());
-        for task in &mut self.tasks {
-            let header = task.rest.header.clone();
-            let settings = header.settings.lock();
+        let mut before = Lists::default();
+        for task in &mut self.rests {
+            let settings = task.header.settings.lock();
             if settings.is_foreign {
                 drop(settings);
-                return Err(GraphError::Foreign { task: header.name() });
+                return Err(GraphError::Foreign { task: task.name() });
             }
-            task.rest.limits = settings.limits;
-            before.push([&task.rest.before[..], &settings.after].concat());
+            task.limits = settings.limits;
+            before.push(task.before.iter().chain(&settings.after).copied());
         }
-        let planned = Plan::new(before);
+        let planned = Plan::new(&before);
         self.plan = planned.map_err(|cycle| GraphError::Cycle {
-            tasks: cycle.into_iter().map(|task| self.tasks[task as usize].name()).collect(),
+            tasks: cycle.into_iter().map(|task| self.rests[task as usize].name()).collect(),
         })?;
-        let has_costs = self.tasks.iter().any(|task| task.rest.limits.cost > 0);
-        let ranks = || self.plan.ranks(|task| self.tasks[task].rest.limits.cost);
+        let has_costs = self.rests.iter().any(|task| task.limits.cost > 0);
+        let ranks = || self.plan.ranks(|task| self.rests[task].limits.cost);
         self.ranks = has_costs.then(ranks);
         Ok(())
     }
@@ -545,18 +551,17 @@ impl<'env> Graph<'env> {
     /// ```
     pub fn dot(&self) -> String {
         let mut text = String::from("digraph {\n    node [shape=box, style=filled];\n");
-        for (index, task) in self.tasks.iter().enumerate() {
+        for (index, (task, rest)) in self.tasks.iter().zip(&self.rests).enumerate() {
             let color = match task.outcome() {
                 Outcome::Ran => "palegreen",
                 Outcome::Replaced => "orange",
                 Outcome::Failed => "tomato",
                 Outcome::Skipped => "lightgrey",
             };
-            let name = task.name().replace('\\', "\\\\").replace('"', "\\\"");
+            let name = rest.name().replace('\\', "\\\\").replace('"', "\\\"");
             // Writing to a `String` does not fail.
             let _ = writeln!(text, "    {index} [label=\"{name}\", fillcolor={color}];");
-            let mut before =
-                [&task.rest.before[..], &task.rest.header.settings.lock().after].concat();
+            let mut before = [&rest.before[..], &rest.header.settings.lock().after].concat();
             before.sort_unstable();
             before.dedup();
             for earlier in before {

@@ -1,6 +1,41 @@
 //! The order of a graph's tasks, made once for any number of runs: the successors of each task, the
 //! number of its predecessors, and the length of the longest path from it to the end.
 
+/// A list of tasks for each task, one behind the other. (A `Vec` for each would be one more
+/// allocation a task.)
+#[derive(Default)]
+pub(super) struct Lists {
+    ends: Vec<u32>,
+    all: Vec<u32>,
+}
+
+impl Lists {
+    /// Appends the list of the next task, sorted and without duplicates.
+    pub(super) fn push(&mut self, list: impl Iterator<Item = u32>) {
+        let start = self.all.len();
+        self.all.extend(list);
+        self.all[start..].sort_unstable();
+        let mut end = start;
+        for at in start..self.all.len() {
+            if at == start || self.all[at] != self.all[end - 1] {
+                self.all[end] = self.all[at];
+                end += 1;
+            }
+        }
+        self.all.truncate(end);
+        self.ends.push(end as u32);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        (0..self.ends.len()).map(|task| self.of(task))
+    }
+
+    fn of(&self, task: usize) -> &[u32] {
+        let start = task.checked_sub(1).map_or(0, |task| self.ends[task]);
+        &self.all[start as usize..self.ends[task] as usize]
+    }
+}
+
 /// The edges of a graph without cycles.
 #[derive(Default)]
 pub(super) struct Plan {
@@ -21,21 +56,17 @@ impl Plan {
     /// # Errors
     /// Returns the tasks of a cycle, each of which comes before the next, and the last before the
     /// first.
-    pub(super) fn new(mut before: Vec<Vec<u32>>) -> Result<Self, Vec<u32>> {
-        for list in &mut before {
-            list.sort_unstable();
-            list.dedup();
-        }
+    pub(super) fn new(before: &Lists) -> Result<Self, Vec<u32>> {
         let mut plan = Plan {
             before: before.iter().map(|list| list.len() as u32).collect(),
             ..Plan::default()
         };
-        plan.invert(&before);
-        plan.sources = plan.all().filter(|task| before[*task as usize].is_empty()).collect();
+        plan.invert(before);
+        plan.sources = plan.all().filter(|task| plan.before[*task as usize] == 0).collect();
         plan.sort();
-        match plan.order.len() == before.len() {
+        match plan.order.len() == plan.before.len() {
             true => Ok(plan),
-            false => Err(plan.cycle(&before)),
+            false => Err(plan.cycle(before)),
         }
     }
 
@@ -48,9 +79,9 @@ impl Plan {
         &self.successors[self.starts[task] as usize..self.starts[task + 1] as usize]
     }
 
-    fn invert(&mut self, before: &[Vec<u32>]) {
-        let mut counts = vec![0_u32; before.len() + 1];
-        before.iter().flatten().for_each(|task| counts[*task as usize] += 1);
+    fn invert(&mut self, before: &Lists) {
+        let mut counts = vec![0_u32; before.ends.len() + 1];
+        before.all.iter().for_each(|task| counts[*task as usize] += 1);
         let mut next = 0;
         self.starts = counts.iter().map(|count| (next, next += count).0).collect();
         self.successors = vec![0; next as usize];
@@ -83,16 +114,16 @@ impl Plan {
 
     /// Returns a cycle among the tasks that `sort` has left out. Each of these comes directly after
     /// one of them.
-    fn cycle(&self, before: &[Vec<u32>]) -> Vec<u32> {
-        let mut is_left = vec![true; before.len()];
+    fn cycle(&self, before: &Lists) -> Vec<u32> {
+        let mut is_left = vec![true; self.before.len()];
         self.order.iter().for_each(|task| is_left[*task as usize] = false);
         let left = |task: &u32| is_left[*task as usize];
         let mut path: Vec<u32> = self.all().find(left).into_iter().collect();
-        let mut place = vec![usize::MAX; before.len()];
+        let mut place = vec![usize::MAX; self.before.len()];
         loop {
             let last = path[path.len() - 1];
             place[last as usize] = path.len() - 1;
-            let Some(&earlier) = before[last as usize].iter().find(|task| left(task)) else {
+            let Some(&earlier) = before.of(last as usize).iter().find(|task| left(task)) else {
                 unreachable!("a task that is left has one that is left before it")
             };
             if place[earlier as usize] != usize::MAX {

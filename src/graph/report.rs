@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Mutex;
 
 use super::node::{Node, Owner};
-use crate::job::outcome::Payload;
+use crate::job::outcome::{self, Payload};
 
 /// The outcome of a task in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,8 +59,11 @@ impl Report {
     /// Returns the first failure. If no task failed but the run was cancelled, returns a failure
     /// [that says so](TaskFailure::is_cancelled).
     pub fn success(mut self) -> Result<(), TaskFailure> {
-        if !self.failures.is_empty() {
-            return Err(self.failures.swap_remove(0));
+        let mut failures = std::mem::take(&mut self.failures).into_iter();
+        if let Some(first) = failures.next() {
+            // The drops of their payloads may panic.
+            failures.for_each(outcome::discard);
+            return Err(first);
         }
         match self.cancelled.take() {
             Some(task) => Err(TaskFailure { task, cause: Cause::Cancelled }),

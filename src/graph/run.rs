@@ -36,7 +36,7 @@ use super::node::{Header, Limits};
 use super::plan::Plan;
 use super::report::{Cause, Outcome, TaskFailure};
 use super::timer;
-use crate::cancel::CancelToken;
+use crate::context::{CancelToken, Stop};
 use crate::fork::Scope;
 use crate::job::outcome;
 use crate::os::clock::ticks;
@@ -63,10 +63,10 @@ pub(super) struct Task<'env> {
     call: UnsafeCell<Call<'env>>,
     missing: AtomicU32,
     outcome: AtomicU8,
-    pub(super) rest: Box<Rest<'env>>,
 }
 
-/// The parts of a task that a run seldom needs.
+/// The parts of a task that a run seldom needs. (In a list of their own, since a box for each would
+/// be one more allocation a task.)
 pub(super) struct Rest<'env> {
     pub(super) header: Arc<Header>,
     /// Used by the worker that has taken the task on.
@@ -79,33 +79,20 @@ pub(super) struct Rest<'env> {
     pub(super) took: AtomicU64,
 }
 
-// SAFETY: `call` and `fallback` are used by one thread at a time: in a run, by the worker that has
-// taken the task on, which happens once (the module's invariant), and between runs by exclusive
-// reference. Both are `Send`.
+// SAFETY: `call` is used by one thread at a time: in a run, by the worker that has taken the task
+// on, which happens once (the module's invariant), and between runs by exclusive reference. It is
+// `Send`.
 unsafe impl Sync for Task<'_> {}
+// SAFETY: as above, for `fallback`.
+unsafe impl Sync for Rest<'_> {}
 
 impl<'env> Task<'env> {
-    pub(super) fn new(header: Arc<Header>, call: Call<'env>, before: Vec<u32>) -> Self {
+    pub(super) fn new(call: Call<'env>) -> Self {
         Task {
             call: UnsafeCell::new(call),
             missing: AtomicU32::new(0),
             outcome: AtomicU8::new(Outcome::Skipped as u8),
-            rest: Box::new(Rest {
-                header,
-                fallback: UnsafeCell::new(None),
-                before,
-                limits: Limits::default(),
-                took: AtomicU64::new(0),
-            }),
         }
-    }
-
-    pub(super) fn set_fallback(&mut self, fallback: Fallback<'env>) {
-        *self.rest.fallback.get_mut() = Some(fallback);
-    }
-
-    pub(super) fn name(&self) -> String {
-        self.rest.header.name()
     }
 
     pub(super) fn reset(&mut self, missing: u32) {
@@ -124,6 +111,26 @@ impl<'env> Task<'env> {
     }
 }
 
+impl<'env> Rest<'env> {
+    pub(super) fn new(header: Arc<Header>, before: Vec<u32>) -> Self {
+        Rest {
+            header,
+            fallback: UnsafeCell::new(None),
+            before,
+            limits: Limits::default(),
+            took: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn set_fallback(&mut self, fallback: Fallback<'env>) {
+        *self.fallback.get_mut() = Some(fallback);
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.header.name()
+    }
+}
+
 /// Ready tasks, the one with the longest path to the end on top.
 type Heap = Mutex<BinaryHeap<(u64, u32)>>;
 
@@ -131,6 +138,7 @@ type Heap = Mutex<BinaryHeap<(u64, u32)>>;
 pub(super) struct Run<'r, 'env> {
     pub(super) plan: &'r Plan,
     pub(super) tasks: &'r [Task<'env>],
+    pub(super) rests: &'r [Rest<'env>],
     /// The ready tasks by the longest path to the end, and those paths, if the graph has costs.
     pub(super) heap: Option<(Heap, &'r [u64])>,
     pub(super) measures: bool,
@@ -212,19 +220,27 @@ impl Run<'_, '_> {
             let begin = if self.measures { ticks() } else { 0 };
             // SAFETY: this worker has taken the task on.
             let call = unsafe { &mut *task.call.get() };
-            let result = outcome::run(call).unwrap_or_else(|payload| Err(Cause::panic(payload)));
+            let result = match outcome::run(call) {
+                Ok(result) => result,
+                // The token of the caller of the run is cancelled.
+                Err(payload) if payload.is::<Stop>() => return Some(Outcome::Skipped),
+                Err(payload) => Err(Cause::panic(payload)),
+            };
             if self.measures {
-                task.rest.took.store(ticks().wrapping_sub(begin), Ordering::Relaxed);
+                // (No schedule that a seed decides may depend on the time.)
+                let took = if is_simulated() { 1 } else { ticks().wrapping_sub(begin) };
+                self.rests[index as usize].took.store(took, Ordering::Relaxed);
             }
             let Err(cause) = result else { return Some(Outcome::Ran) };
-            if tries == task.rest.limits.retries {
-                return Some(self.failed(task, cause));
+            let rest = &self.rests[index as usize];
+            if tries == rest.limits.retries {
+                return Some(self.failed(rest, cause));
             }
             outcome::discard(cause);
             tries += 1;
-            if !task.rest.limits.delay.is_zero() && !is_simulated() {
+            if !rest.limits.delay.is_zero() && !is_simulated() {
                 let retry = s.defer(move || self.work(s, Some(index), tries));
-                timer::submit_after(task.rest.limits.delay, retry);
+                timer::submit_after(rest.limits.delay, retry);
                 return None;
             }
         }
@@ -232,10 +248,10 @@ impl Run<'_, '_> {
 
     /// The task has failed and has no retry left: calls its fallback, or records the failure.
     #[cold]
-    fn failed(&self, task: &Task<'_>, cause: Cause) -> Outcome {
+    fn failed(&self, task: &Rest<'_>, cause: Cause) -> Outcome {
         let failure = TaskFailure { task: task.name(), cause };
         // SAFETY: this worker has taken the task on.
-        let fallback = unsafe { &mut *task.rest.fallback.get() };
+        let fallback = unsafe { &mut *task.fallback.get() };
         let Some(fallback) = fallback else {
             self.failures.lock().push(failure);
             return Outcome::Failed;

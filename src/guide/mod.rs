@@ -11,6 +11,7 @@
 //! | [`from_openmp`] | a table of pragmas |
 //! | [`from_onetbb`] | a table of oneTBB's algorithms and classes |
 //! | [`cookbook`] | progress bars, cancelling, fewer threads, servers, tests by seeds |
+//! | [`observing`] | metrics, Prometheus, spans, dumps of a process that hangs |
 //! | [`faq`] | how many threads, why is mine slower, deadlocks, stacks, `Rc` |
 //! | [`how_it_works`] | queues, stealing, sleep and waits, with diagrams |
 //! | [`benchmarks`] | what was measured, on which machine, by which command |
@@ -49,6 +50,10 @@ pub mod from_onetbb {
 
 pub mod cookbook {
     #![doc = include_str!("cookbook.md")]
+}
+
+pub mod observing {
+    #![doc = include_str!("observing.md")]
 }
 
 pub mod faq {

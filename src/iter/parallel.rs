@@ -15,7 +15,7 @@ use super::ends::{find, reduce, tries};
 use super::plumbing::{LoopSettings, UnindexedConsumer};
 use super::tries::Try;
 use crate::ThreadPool;
-use crate::cancel::{CancelToken, Cancelled};
+use crate::context::{CancelToken, Cancelled};
 
 /// A parallel iterator: all threads of the current pool work on its items.
 ///
@@ -608,14 +608,14 @@ pub trait ParallelIterator: Sized + Send {
     /// remain.
     ///
     /// ```
-    /// use filch::{CancelToken, Cancelled, prelude::*};
+    /// use filch::{CancelReason, CancelToken, Cancelled, prelude::*};
     /// let token = CancelToken::new();
     /// let squares = (0..1000_u64).into_par_iter().map(|n| n * n);
     /// assert_eq!(squares.cancel_with(&token, |squares| squares.sum()), Ok(332_833_500_u64));
     ///
     /// let numbers = (0..1_000_000).into_par_iter().inspect(|&n| if n == 10 { token.cancel() });
     /// let all: Result<Vec<_>, _> = numbers.cancel_with(&token, |numbers| numbers.collect());
-    /// assert_eq!(all, Err(Cancelled));
+    /// assert_eq!(all.unwrap_err().reason(), CancelReason::Requested);
     /// ```
     fn cancel_with<R>(
         self,
@@ -623,12 +623,14 @@ pub trait ParallelIterator: Sized + Send {
         run: impl for<'t> FnOnce(CancelWith<'t, Self>) -> R,
     ) -> Result<R, Cancelled> {
         let result = run(CancelWith::new(self, token));
-        if token.is_cancelled() {
-            // Before there is a result, which a panic of the drop would leak.
-            drop(result);
-            return Err(Cancelled);
+        match token.check() {
+            Ok(()) => Ok(result),
+            Err(cancelled) => {
+                // Before there is a result, which a panic of the drop would leak.
+                drop(result);
+                Err(cancelled)
+            }
         }
-        Ok(result)
     }
 
     /// Calls `f` with each item, in any order.
@@ -653,7 +655,7 @@ pub trait ParallelIterator: Sized + Send {
     /// assert_eq!((0..100).into_par_iter().filter(|n| n % 3 == 0).count(), 34);
     /// ```
     fn count(self) -> usize {
-        self.drive_unindexed(consumer_of(&reduce::Count))
+        self.map(|_| 1).sum()
     }
 
     /// Returns the sum of the items. The grouping may differ from run to run, and so may the

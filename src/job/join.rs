@@ -3,7 +3,8 @@
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use super::{Execute, Header, JobRef};
+use super::{Header, JobRef, Table};
+use crate::context::Context;
 use crate::latch::{Awaited, Latch, Wait};
 use crate::queue::{ForkFront, Published};
 use crate::sync::{AtomicU32, Ordering};
@@ -24,6 +25,8 @@ pub(crate) struct JoinHeader<W> {
     pub(crate) latch: MaybeUninit<Latch>,
     /// The index of the worker that runs the job, or `NOBODY`: a hint for leapfrogging.
     pub(crate) runner: MaybeUninit<AtomicU32>,
+    /// The context that was current at the fork, or null. It is alive until the join is over.
+    pub(crate) context: MaybeUninit<*const Context>,
     /// The worker whose fork this is. In a job that is never published, it may be no worker.
     pub(crate) owner: Owner<W>,
     /// The job's slot in its owner's queue; for the owner only.
@@ -34,12 +37,13 @@ impl<W> JoinHeader<W> {
     /// # Safety
     /// `table` is static and made for the job's type, of which this header is the first field.
     #[inline(always)]
-    pub(crate) unsafe fn new(table: NonNull<Execute<W>>, owner: Owner<W>) -> Self {
+    pub(crate) unsafe fn new(table: NonNull<Table<W>>, owner: Owner<W>) -> Self {
         JoinHeader {
             // SAFETY: by the premise; a header is the first field of this one.
             header: unsafe { Header::new(table) },
             latch: MaybeUninit::uninit(),
             runner: MaybeUninit::uninit(),
+            context: MaybeUninit::uninit(),
             owner,
             slot: MaybeUninit::uninit(),
         }
@@ -49,13 +53,18 @@ impl<W> JoinHeader<W> {
     ///
     /// # Safety
     /// `this` is a job that only its owner has seen.
-    pub(crate) unsafe fn publish(this: NonNull<JoinHeader<W>>, tag: usize) -> JobRef<W> {
+    pub(crate) unsafe fn publish(
+        this: NonNull<JoinHeader<W>>,
+        tag: usize,
+        context: *const Context,
+    ) -> JobRef<W> {
         let job = this.as_ptr();
         // SAFETY: the job is alive and only its owner sees it.
         unsafe {
             (*job).header.set_tag(tag);
             (*job).latch.write(Latch::new());
             (*job).runner.write(AtomicU32::new(NOBODY));
+            (*job).context.write(context);
         }
         // SAFETY: the header is the first field; the join that owns the frame waits for the job;
         // `JoinJob::new` takes only closures that may be sent; the tag is set; a job is in its

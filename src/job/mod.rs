@@ -7,29 +7,40 @@
 
 pub(crate) mod join;
 pub(crate) mod outcome;
+mod priority;
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
+pub use self::priority::Priority;
+pub(crate) use self::priority::{PRIORITY_BITS, tag_of};
 pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 
 /// Runs the job on a worker, `W`. Never unwinds. The job may be gone when this returns.
 pub(crate) type Execute<W> = unsafe fn(JobRef<W>, &W);
 
+/// What is the same for all jobs of a type.
+#[repr(C)]
+pub(crate) struct Table<W> {
+    pub(crate) execute: Execute<W>,
+    /// What such jobs are, for dumps: for example the type of their closures.
+    pub(crate) name: fn() -> &'static str,
+}
+
 /// The first field of every job. Its layout is the same for every `W`.
 #[repr(C)]
 pub(crate) struct Header<W> {
-    /// The function table of the job's type, whose first entry runs the job. (A pointer, since a
-    /// task's table has more entries than this type says.)
-    table: NonNull<Execute<W>>,
+    /// The function table of the job's type. (A pointer, since a task's table has more entries than
+    /// this type says.)
+    table: NonNull<Table<W>>,
     /// The *isolation tag*: the innermost enclosing task that another job may join by its handle,
     /// or `NO_TAG`. A worker that waits inside such a task runs only jobs of the same tag, so that
     /// no frame that waits for a task is on top of that task: see `worker/wait.rs`. Written before
     /// the job is public.
     ///
     /// It is the address of that task's header, which stays alive until this job has ended, and
-    /// which has a tag in turn.
+    /// which has a tag in turn. The job's priority is in the lowest bits of this word.
     tag: MaybeUninit<Cell<usize>>,
 }
 
@@ -37,16 +48,27 @@ impl<W> Header<W> {
     /// # Safety
     /// `table` is static and made for the job's type, of which this header is the first field.
     #[inline(always)]
-    pub(crate) unsafe fn new(table: NonNull<Execute<W>>) -> Self {
+    pub(crate) unsafe fn new(table: NonNull<Table<W>>) -> Self {
         Header { table, tag: MaybeUninit::uninit() }
     }
 
-    pub(crate) fn table(&self) -> NonNull<Execute<W>> {
+    pub(crate) fn table(&self) -> NonNull<Table<W>> {
         self.table
     }
 
-    pub(crate) fn set_tag(&mut self, tag: usize) {
-        self.tag.write(Cell::new(tag));
+    /// The tag, with the bits of the priority.
+    ///
+    /// # Safety
+    /// `set_tag` was called.
+    #[inline]
+    pub(crate) unsafe fn word(&self) -> usize {
+        // SAFETY: by the premise.
+        unsafe { self.tag.assume_init_ref() }.get()
+    }
+
+    /// Sets the tag, which the caller has combined with the bits of the priority.
+    pub(crate) fn set_tag(&mut self, word: usize) {
+        self.tag.write(Cell::new(word));
     }
 }
 
@@ -59,9 +81,9 @@ impl<W> Tag<W> {
         unsafe fn never<W>(_: JobRef<W>, _: &W) {
             unreachable!("a tag is not a job");
         }
+        let table = const { &Table { execute: never::<W>, name: || unreachable!() } };
         // SAFETY: no `JobRef` is made of this header.
-        let mut header =
-            unsafe { Header::new(NonNull::from(const { &(never::<W> as Execute<W>) })) };
+        let mut header = unsafe { Header::new(NonNull::from(table)) };
         header.set_tag(parent);
         Tag(header)
     }
@@ -86,7 +108,7 @@ pub(crate) unsafe fn ancestors(tag: usize) -> impl Iterator<Item = usize> {
         let header = ptr::with_exposed_provenance::<Header<()>>(tag);
         // SAFETY: by the premise the header is alive, and so are those of all ancestors, since each
         // ends after what is inside it. Its tag was written before.
-        Some(unsafe { (*header).tag.assume_init_ref() }.get()).filter(is_tag)
+        Some(tag_of(unsafe { (*header).tag.assume_init_ref() }.get())).filter(is_tag)
     })
 }
 
@@ -127,15 +149,43 @@ impl<W> JobRef<W> {
         self.0
     }
 
+    #[inline]
     pub(crate) fn tag(&self) -> usize {
+        tag_of(self.word())
+    }
+
+    #[inline]
+    pub(crate) fn priority(&self) -> Priority {
+        Priority::of(self.word())
+    }
+
+    /// Sets the priority of a new job, which only the caller has seen. (Or of a placeholder, which
+    /// has that priority already.)
+    pub(crate) fn set_priority(&self, priority: Priority) {
+        if priority != self.priority() {
+            // SAFETY: as in `word`. The job is not public, so no other thread reads the word.
+            let word = unsafe { self.0.as_ref().tag.assume_init_ref() };
+            word.set(self.tag() | priority.bits());
+        }
+    }
+
+    /// The tag, with the bits of the priority.
+    #[inline]
+    pub(crate) fn word(&self) -> usize {
         // SAFETY: a job that has not run is alive (`new`, premise 1), and its tag was written
         // before it was queued (premise 3).
-        unsafe { self.0.as_ref().tag.assume_init_ref() }.get()
+        unsafe { self.0.as_ref().word() }
+    }
+
+    /// The table of the job's type, which is static.
+    pub(crate) fn table(&self) -> NonNull<Table<W>> {
+        // SAFETY: alive by `new`, premise 1.
+        unsafe { self.0.as_ref() }.table
     }
 
     pub(crate) fn execute(self, worker: &W) {
-        // SAFETY: alive by `new`, premise 1; tables are static.
-        let execute = unsafe { *self.0.as_ref().table.as_ptr() };
+        // SAFETY: tables are static.
+        let execute = unsafe { self.table().as_ref() }.execute;
         // SAFETY: the table fits the job (`Header::new`), and this consumes the only reference.
         unsafe { execute(self, worker) }
     }

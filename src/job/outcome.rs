@@ -1,8 +1,9 @@
 //! The result of a closure, a value or a panic, and what to do with a panic that no caller takes.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::abort;
+use std::thread;
 
 use crate::os::write_error;
 
@@ -23,6 +24,29 @@ pub(crate) fn discard<T>(value: T) {
             // Leaked: its drop may panic again, and so on without end.
             std::mem::forget(another);
         }
+    }
+}
+
+/// Drops each value, whatever panics, and then resumes the first panic.
+pub(crate) fn drop_all(values: impl IntoIterator) {
+    resume_first(values.into_iter().map(|value| run(|| drop(value))));
+}
+
+/// Takes all results. Returns the first panic, and discards the others.
+pub(crate) fn first_panic(results: impl Iterator<Item = Result<(), Payload>>) -> Option<Payload> {
+    let mut payloads = results.filter_map(Result::err);
+    let first = payloads.next();
+    payloads.for_each(discard);
+    first
+}
+
+/// Takes all results, and then resumes the first panic.
+pub(crate) fn resume_first(results: impl Iterator<Item = Result<(), Payload>>) {
+    match first_panic(results) {
+        // A second panic would abort.
+        Some(payload) if thread::panicking() => discard(payload),
+        Some(payload) => resume_unwind(payload),
+        None => {}
     }
 }
 

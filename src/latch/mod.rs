@@ -18,7 +18,7 @@ use crate::sync::{AtomicU32, Ordering};
 /// The tag of a job that is inside no task with a handle: see `job::Header::tag`.
 pub(crate) const NO_TAG: usize = 0;
 /// Stands for any tag, if those of some jobs are not known.
-pub(crate) const ANY_TAG: usize = 1;
+pub(crate) const ANY_TAG: usize = 4;
 
 /// Stands for the address of a pool if any thread may end a wait.
 pub(crate) const EXTERNAL: usize = usize::MAX;

@@ -7,15 +7,18 @@ use std::fmt;
 #[cfg(feature = "deterministic")]
 use std::sync::Arc;
 use std::sync::Weak;
+use std::time::Duration;
 
 use crate::job::outcome;
 use crate::latch::Awaited;
+use crate::os::thread;
 use crate::sim::Simulated;
 use crate::sleep::Counts;
 use crate::worker::Worker;
 use crate::worker::counters::WorkerCounters;
 use crate::worker::pools;
 use crate::worker::shared::Registry;
+use crate::worker::times::{Activity, Spent};
 
 /// The state of one pool or of all pools of the process: see [`dump`] and
 /// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading. To tell pools
@@ -26,11 +29,20 @@ use crate::worker::shared::Registry;
 ///   `blocked` in a wait, or in a `restricted` wait, which may run only some jobs;
 /// - how many threads are `off its core`: they wait, for something or for the core (see
 ///   [`WaitPolicy`](crate::WaitPolicy));
-/// - how many jobs are on its stack, and what the innermost wait is for: a `fork` (and the worker
-///   that has it), a `scope`, a `task`, or `another pool`;
+/// - which threads are blocked in [`blocking`](crate::blocking()), and for how long;
+/// - since when that is so. (A search counts as busy, unless
+///   [`worker_times`](crate::ThreadPoolBuilder::worker_times) is set);
+/// - how many jobs are on its stack; what the innermost one that runs is: the type of its closure,
+///   `a fork`, or the like; and what the innermost wait is for: a `fork` (and the worker that has
+///   it), a `scope`, a `task`, or `another pool`;
+/// - the name of its threads, and the system's number of the one that has the core (Linux);
 /// - what is queued there: forks `hidden` from thieves and `public` ones, spawned `tasks`,
 ///   `batches` of up to 30 more, and jobs `pinned` to the worker;
 /// - its [counters](WorkerCounters).
+///
+/// If a worker's thread sleeps in a job that runs on top of a wait, it says that this may be for a
+/// lock that the waiting frame holds: see [locks and deadlocks](crate::guide::faq#locks-and-deadlocks).
+/// (Only on Linux, and not if the thread is in a wait of this crate.)
 ///
 /// It also says how many spare threads a pool has, and how many threads are off their cores. If a
 /// wait should have handed off its core, but there was no spare thread, it says so: that may be why
@@ -48,6 +60,7 @@ struct Pool {
     name: Option<String>,
     threads: Vec<Core>,
     injected: usize,
+    oldest_wait: Option<Duration>,
     counts: Counts,
     spare_threads: usize,
     max_spare_threads: usize,
@@ -59,9 +72,20 @@ struct Pool {
 #[derive(Clone, Debug)]
 struct Core {
     state: &'static str,
+    /// For how long that has been so, if it is known.
+    lasts: Option<Duration>,
+    thread_name: Option<String>,
+    thread_number: u32,
     jobs: u32,
+    /// What the job that runs is.
+    running: Option<&'static str>,
+    /// Whether the thread sleeps in a job on top of a wait.
+    is_stuck: bool,
     waits_for: Option<Awaited>,
     off: u32,
+    /// For how long calls of `blocking` have been blocked: those without the core, and those that
+    /// have kept it.
+    blocked: [Vec<Duration>; 2],
     hidden: usize,
     public: usize,
     tasks: usize,
@@ -83,6 +107,13 @@ struct Core {
 /// # Ok::<(), filch::ThreadPoolBuildError>(())
 /// ```
 pub fn dump() -> Dump {
+    let list = all_pools();
+    let is_without_list = list.is_none();
+    Dump { pools: list.iter().flatten().filter_map(Pool::of_weak).collect(), is_without_list }
+}
+
+/// The pools of this process, unless their list is locked.
+pub(super) fn all_pools() -> Option<Vec<Weak<Registry>>> {
     // This may make the list of pools, of which a child needs one of its own.
     Worker::watch_forks();
     // Another thread holds the lock for a moment, unless a debugger has stopped it.
@@ -94,9 +125,7 @@ pub fn dump() -> Dump {
         list
     });
     // Without the lock: this may drop the last reference to a pool, whose captures may take it.
-    let list = list.map(|list| list.clone());
-    let is_without_list = list.is_none();
-    Dump { pools: list.iter().flatten().filter_map(Pool::of_weak).collect(), is_without_list }
+    list.map(|list| list.clone())
 }
 
 impl Dump {
@@ -120,6 +149,11 @@ impl Dump {
         let is_queued =
             |core: &Core| core.hidden + core.public + core.tasks + core.batches + core.pinned > 0;
         self.pools.iter().any(|pool| pool.injected > 0) || self.cores().any(is_queued)
+    }
+
+    /// Whether a pool was dropped.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.pools.iter().any(|pool| pool.ending)
     }
 
     fn cores(&self) -> impl Iterator<Item = &Core> {
@@ -147,10 +181,14 @@ impl Pool {
     }
 
     fn of(registry: &Registry) -> Self {
+        let mut names = registry.names();
+        let name = names.values().next().cloned().filter(|name| name != "filch-0");
+        let core = |worker: &Worker| Core::of(worker, names.remove(&worker.index()));
         Pool {
-            name: registry.first_name().filter(|name| name != "filch-0"),
-            threads: registry.workers().iter().map(|worker| Core::of(worker)).collect(),
-            injected: registry.injector().len() + registry.cross_jobs().len(),
+            name,
+            threads: registry.workers().iter().map(|worker| &**worker).map(core).collect(),
+            injected: registry.injected_len(),
+            oldest_wait: registry.oldest_wait(),
             counts: registry.sleep().counts(),
             spare_threads: registry.spare_threads(),
             max_spare_threads: registry.settings().max_spare_threads,
@@ -166,15 +204,26 @@ impl Core {
         self.jobs > 0 || self.state == "lent"
     }
 
-    fn of(worker: &Worker) -> Self {
+    fn of(worker: &Worker, thread_name: Option<String>) -> Self {
         let (hidden, public) = worker.forks_pending();
         let (tasks, batches) = worker.tasks_pending();
         let state = worker.sleep().state_name(worker.index());
+        let (jobs, waits_for) = (worker.jobs_on_stack(), worker.waits_for());
+        let is_lent = state == "busy" && worker.is_lent();
+        // A core that was lent has a thread that is not the worker's.
+        let thread_number = if is_lent { 0 } else { worker.thread_number() };
+        let is_busy = state == "busy" && !is_lent && waits_for.is_none();
         Core {
-            state: if state == "busy" && worker.is_lent() { "lent" } else { state },
-            jobs: worker.jobs_on_stack(),
-            waits_for: worker.waits_for(),
+            state: if is_lent { "lent" } else { state },
+            lasts: lasts(state, worker.time_spent()).filter(|_| !is_lent),
+            thread_name,
+            thread_number,
+            jobs,
+            running: worker.name_of_running().filter(|_| jobs > 0),
+            is_stuck: is_busy && jobs > 1 && thread::is_asleep(thread_number),
+            waits_for,
             off: worker.threads_off(),
+            blocked: worker.sleep().in_blocking(worker.index()).unwrap_or_default(),
             hidden,
             public,
             tasks,
@@ -185,12 +234,31 @@ impl Core {
     }
 }
 
+/// Whether a job is queued in the pool.
+#[cfg(feature = "deterministic")]
+fn is_queued(registry: &Registry) -> bool {
+    let is_injected = !registry.injector().is_empty() || !registry.cross_jobs().is_empty();
+    let has_work = |worker: &Worker| worker.has_own_work() || worker.forks_pending() != (0, 0);
+    is_injected || registry.workers().iter().any(|worker| has_work(worker))
+}
+
+/// For how long a core has had a state. The two may be from different moments.
+fn lasts(state: &str, spent: Spent) -> Option<Duration> {
+    let is_same = match spent.now {
+        Activity::Busy => state == "busy" || state == "looking",
+        Activity::Searching => state == "looking",
+        Activity::Parked => state == "parked",
+        Activity::Blocked => state == "blocked" || state == "restricted",
+    };
+    is_same.then_some(spent.lasts)
+}
+
 impl Simulated for Registry {
     #[cfg(feature = "deterministic")]
     fn has_work(self: Arc<Self>, has_turn: bool) -> bool {
         // A pool does not end while its own task has the turn.
         let ends = self.is_ending() && !has_turn;
-        let has_work = ends || self.has_ended() || Dump::of(&self).is_queued();
+        let has_work = ends || self.has_ended() || is_queued(&self);
         // This is not the last reference, since a waiting thread has one. If it were, dropping it
         // here could run closures of the user.
         if let Some(last) = Arc::into_inner(self) {
@@ -219,6 +287,9 @@ impl fmt::Display for Pool {
             write!(f, " (`{name}`)")?;
         }
         write!(f, ": {counts:?}; {injected} injected")?;
+        if let Some(wait) = self.oldest_wait {
+            write!(f, "; a task has been queued for {wait:.1?}")?;
+        }
         let (spare, most) = (self.spare_threads, self.max_spare_threads);
         if spare > 0 {
             let off: u32 = self.threads.iter().map(|core| core.off).sum();
@@ -240,7 +311,11 @@ impl fmt::Display for Pool {
 
 impl fmt::Display for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {} jobs on its stack", self.state, self.jobs)?;
+        write!(f, "{}", self.state)?;
+        if let Some(time) = self.lasts {
+            write!(f, " for {time:.1?}")?;
+        }
+        write!(f, ", {} jobs on its stack", self.jobs)?;
         match self.waits_for {
             None => {}
             Some(Awaited::Fork(Some(runner))) => {
@@ -251,20 +326,52 @@ impl fmt::Display for Core {
             Some(Awaited::Task) => write!(f, ", waits for a task")?,
             Some(Awaited::OtherPool) => write!(f, ", waits for another pool")?,
         }
+        if let Some(job) = self.running {
+            write!(f, ", runs `{job}`")?;
+        }
+        if let Some(name) = &self.thread_name {
+            write!(f, "; thread `{name}`")?;
+            if self.thread_number != 0 {
+                write!(f, " ({})", self.thread_number)?;
+            }
+        }
         if self.off > 0 {
             write!(f, "; {} threads off its core", self.off)?;
+        }
+        for (times, place) in self.blocked.iter().zip(["off its core", "on its core"]) {
+            if !times.is_empty() {
+                write!(f, "; {} blocked in `blocking` {place}, for {times:.1?}", times.len())?;
+            }
         }
         write!(
             f,
             "; queued: {} forks hidden, {} public, {} tasks and {} batches, {} pinned; ",
             self.hidden, self.public, self.tasks, self.batches, self.pinned
         )?;
-        let WorkerCounters { tasks_run, forks_published, steals_tried, steals_won, parks, wakes } =
-            self.counters;
+        let WorkerCounters {
+            tasks_run,
+            tasks_panicked,
+            tasks_cancelled,
+            tasks_expired,
+            forks_published,
+            steals_tried,
+            steals_won,
+            parks,
+            wakes,
+        } = self.counters;
         write!(
             f,
-            "{tasks_run} tasks run, {forks_published} forks published, \
-             {steals_won} of {steals_tried} steals won, {parks} parks, {wakes} wakes"
-        )
+            "{tasks_run} tasks run, {tasks_panicked} panicked, {tasks_cancelled} cancelled, {tasks_expired} expired, \
+             {forks_published} forks published, {steals_won} of {steals_tried} steals won, \
+             {parks} parks, {wakes} wakes"
+        )?;
+        if self.is_stuck {
+            write!(
+                f,
+                "\n    its thread sleeps in a job that runs on top of a wait: if that is for a \
+                 lock, the waiting frame may hold it"
+            )?;
+        }
+        Ok(())
     }
 }

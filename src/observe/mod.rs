@@ -1,10 +1,17 @@
-//! Dumps and the watchdog. Of the layers below `fork/`, only `pool/`, which starts the watchdog,
+//! Metrics, dumps, and the watchdog. Of the layers below `fork/`, only `pool/`, which starts the watchdog,
 //! imports this one.
 
 #[cfg(feature = "debugger")]
 mod debugger;
 pub(crate) mod dump;
+pub(crate) mod export;
+mod histogram;
+mod metrics;
 mod pool;
+mod prometheus;
 pub(crate) mod watchdog;
 
 pub use dump::{Dump, dump};
+pub use histogram::Histogram;
+pub use metrics::{Intervals, Metrics, QueueMetrics, WorkerMetrics};
+pub use pool::metrics;

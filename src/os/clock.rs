@@ -1,4 +1,4 @@
-//! The cheapest clock of the machine, for spans of some microseconds.
+//! The cheapest clock of the machine, for spans of some microseconds, and one in nanoseconds.
 
 /// The time since some moment, with about [`TICKS_PER_MICROSECOND`]. Threads may differ a little.
 #[cfg(all(target_arch = "x86_64", not(loom)))]
@@ -42,3 +42,19 @@ pub(crate) fn ticks() -> u64 {
 
 #[cfg(loom)]
 pub(crate) const TICKS_PER_MICROSECOND: u64 = 0;
+
+/// The nanoseconds since the first call, for what is shown to users.
+#[cfg(not(any(all(target_family = "wasm", target_os = "unknown"), loom)))]
+pub(crate) fn nanos() -> u64 {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// There is no clock.
+#[cfg(any(all(target_family = "wasm", target_os = "unknown"), loom))]
+pub(crate) fn nanos() -> u64 {
+    0
+}

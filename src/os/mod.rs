@@ -24,6 +24,17 @@ pub(crate) fn write_error(text: &str) {
     eprint!("{text}");
 }
 
+/// Has `handler` called when the process exits. Does nothing on systems other than Unix.
+#[cfg_attr(not(unix), allow(unused_variables))]
+pub(crate) fn at_exit(handler: extern "C" fn()) {
+    #[cfg(unix)]
+    // SAFETY: the handler is a static function. (If the system has no memory for it, it is not
+    // called.)
+    unsafe {
+        libc::atexit(handler)
+    };
+}
+
 /// Keeps the library with this code, if it is in one, from being unloaded, for threads that live as
 /// long as the process. Does nothing on systems that cannot.
 pub(crate) fn keep_code_loaded() {

@@ -1,5 +1,6 @@
 //! Threads that the runtime starts.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -108,4 +109,34 @@ pub(crate) fn default_stack_size() -> usize {
         let asked = std::env::var_os("RUST_MIN_STACK");
         asked.and_then(|asked| asked.to_str()?.parse().ok()).unwrap_or(2 << 20)
     })
+}
+
+thread_local! {
+    /// The number of this thread, or 0 if it was not asked for yet.
+    static NUMBER: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The system's number of the calling thread, which `top` and debuggers show. Returns 0 on systems
+/// other than Linux.
+pub(crate) fn number() -> u32 {
+    #[cfg(all(target_os = "linux", not(loom)))]
+    if NUMBER.get() == 0 {
+        // SAFETY: the call has no arguments, and cannot fail.
+        NUMBER.set(unsafe { libc::syscall(libc::SYS_gettid) } as u32);
+    }
+    NUMBER.get()
+}
+
+/// The calling thread has another number: it is in the child of a `fork()`.
+pub(crate) fn forget_number() {
+    NUMBER.set(0);
+}
+
+/// Whether the thread of this number sleeps in the system. Returns `false` on systems other than
+/// Linux.
+pub(crate) fn is_asleep(number: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{number}/stat"));
+    // The state follows the name, which may contain anything.
+    let stat = stat.unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'))
 }

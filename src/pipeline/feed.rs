@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 
 use super::error::{BoxError, Kind};
 use super::stats::{PipelineStats, StageKind, StageStats};
-use crate::cancel::CancelToken;
-use crate::fork::{Scope, scope};
+use crate::context::{CancelToken, Stop};
+use crate::fork::{Scope, whole_scope, with_current_token};
 use crate::job::outcome;
 use crate::os::clock::ticks;
 use crate::sync::Mutex;
@@ -228,7 +228,7 @@ where
     let feed = Feed {
         core: Core {
             stopped: AtomicBool::new(false),
-            token: setup.token,
+            token: with_current_token(setup.token.as_ref()),
             reason: Mutex::new(None),
         },
         source: Exclusive::new(Some(source)),
@@ -244,17 +244,19 @@ where
         first,
     };
     let (begin, begin_ticks) = (Instant::now(), ticks());
-    let result = outcome::run(|| scope(|s| feed.work(s)));
+    let result = outcome::run(|| whole_scope(|s| feed.work(s)));
+    let result = result.or_else(|payload| {
+        // A stage was stopped, so the caller's token is cancelled.
+        Stop::reason(payload).map(|_| feed.core.stop(Kind::Cancelled))
+    });
     let (elapsed, span) = (begin.elapsed(), ticks().wrapping_sub(begin_ticks));
     let Feed { core, source, state, first, .. } = feed;
     // Drops the items that are still parked. Their drops may panic, even after another panic.
-    let dropped = outcome::run(|| drop((source, first)));
-    match result {
-        Err(payload) => {
-            outcome::discard((dropped, core));
-            resume_unwind(payload);
-        }
-        Ok(()) => dropped.unwrap_or_else(|payload| resume_unwind(payload)),
+    let source = outcome::run(|| drop(source));
+    let stages = outcome::run(|| drop(first));
+    if let Some(payload) = outcome::first_panic([result, source, stages].into_iter()) {
+        outcome::discard(core);
+        resume_unwind(payload);
     }
     match core.reason.into_inner() {
         Some(reason) => Err(reason),

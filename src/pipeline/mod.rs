@@ -59,7 +59,7 @@ use error::Kind;
 use feed::Setup;
 use stage::{End, ParallelStage, SerialStage, Source};
 
-use crate::cancel::CancelToken;
+use crate::context::CancelToken;
 
 /// Returns a pipeline over the items of an iterator: see the [module](self).
 ///

@@ -12,10 +12,12 @@
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::mem;
 
 use super::error::{BoxError, Kind};
 use super::feed::{self, Context, Exclusive, Next, Setup, Tag};
 use super::stats::{PipelineStats, StageKind};
+use crate::job::outcome;
 use crate::sync::Mutex;
 
 /// A source and the stages that were added to it: the type parameter of a
@@ -246,6 +248,13 @@ impl<A> Queue<A> {
         };
         self.is_busy = next.is_some();
         next
+    }
+}
+
+/// Drops the items that are still parked, each of whose drops may panic.
+impl<A> Drop for Queue<A> {
+    fn drop(&mut self) {
+        outcome::drop_all(mem::take(&mut self.parked));
     }
 }
 

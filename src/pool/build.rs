@@ -125,6 +125,9 @@ impl ThreadPoolBuilder {
         if self.settings.injector_interval == 0 {
             return Err(BuildErrorKind::InvalidInjectorInterval.into());
         }
+        if self.settings.max_queued == Some(0) {
+            return Err(BuildErrorKind::InvalidMaxQueued.into());
+        }
         if self.seed.is_some() && spawn_handler.is_some() {
             return Err(BuildErrorKind::Deterministic { setting: "spawn_handler" }.into());
         }
@@ -142,10 +145,18 @@ impl ThreadPoolBuilder {
         let simulation = simulation.transpose();
         let simulation = simulation.map_err(|error| BuildErrorKind::Spawn { index: 0, error })?;
         let (simulation, _building) = simulation.unzip();
-        let max_spare_threads =
-            if spawn_handler.is_none() { self.settings.max_spare_threads } else { 0 };
+        let (max_spare_threads, max_blocking_threads) = match spawn_handler {
+            None => (self.settings.max_spare_threads, self.settings.max_blocking_threads),
+            Some(_) => (0, 0),
+        };
         let lends_cores = self.lends_cores();
-        let settings = Settings { simulation, max_spare_threads, lends_cores, ..self.settings };
+        let settings = Settings {
+            simulation,
+            max_spare_threads,
+            max_blocking_threads,
+            lends_cores,
+            ..self.settings
+        };
         // If an error, or a panic in a closure of the user, drops it, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(period) = self.watchdog {

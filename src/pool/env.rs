@@ -1,11 +1,18 @@
 //! Settings that the environment gives to a pool.
 
 use std::env;
+use std::path::Path;
+use std::time::Duration;
 
-use super::variables::{LEND, NUM_THREADS, SEED, WAIT};
+use super::variables::{LEND, METRICS, NUM_THREADS, SEED, WAIT, WATCHDOG};
 use super::{BuildErrorKind, ThreadPoolBuildError, ThreadPoolBuilder};
+use crate::observe::export;
 use crate::sleep::MAX_WORKERS;
 use crate::worker::settings::WaitPolicy;
+
+/// The times of every so many tasks are measured with `FILCH_METRICS`. (A guess: few enough for
+/// tiny tasks, and enough of long ones.)
+const TASK_TIMES: u32 = 64;
 
 /// An environment variable that is set and not empty.
 struct Variable {
@@ -37,12 +44,20 @@ impl ThreadPoolBuilder {
     /// | `FILCH_NUM_THREADS` | a number | [`num_threads`](Self::num_threads) |
     /// | `FILCH_WAIT` | `own` or `any` | [`wait_policy`](Self::wait_policy): [`OwnDescendants`] or [`AnyWork`] |
     /// | `FILCH_LEND` | `1` or `0` | [`lend_seats`](Self::lend_seats): yes or no |
+    /// | `FILCH_WATCHDOG` | seconds | [`watchdog`](Self::watchdog) |
+    /// | `FILCH_METRICS` | the name of a file | see below |
     /// | `FILCH_SEED` | a number below 2⁶⁴ | `deterministic`; needs the feature of that name |
     ///
     /// [`OwnDescendants`]: WaitPolicy::OwnDescendants
     /// [`AnyWork`]: WaitPolicy::AnyWork
     ///
     /// An empty variable counts as not set.
+    ///
+    /// With `FILCH_METRICS`, from this call on a thread writes the [metrics](crate::Metrics) of all
+    /// pools of the process to the file, in the text format of Prometheus: every second, when a
+    /// pool is dropped, and when the process exits (on Unix). In its name, `%p` stands for the number of the process. The pool
+    /// [measures](Self::worker_times) the times of its workers and of [every
+    /// 64th](Self::task_times) task, unless another number is set.
     ///
     /// With `FILCH_SEED`, the global pool is deterministic. Then it can be used only by the thread
     /// that uses it first, and by the workers of that thread's deterministic pools: see
@@ -59,7 +74,8 @@ impl ThreadPoolBuilder {
     /// # Ok::<(), filch::ThreadPoolBuildError>(())
     /// ```
     pub fn with_env(self) -> Result<Self, ThreadPoolBuildError> {
-        self.num_threads_from_env()?.wait_policy_from_env()?.lends_from_env()?.seed_from_env()
+        let this = self.num_threads_from_env()?.wait_policy_from_env()?.lends_from_env()?;
+        this.watchdog_from_env()?.metrics_from_env()?.seed_from_env()
     }
 
     fn num_threads_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
@@ -93,6 +109,31 @@ impl ThreadPoolBuilder {
                 _ => None,
             };
             self.lends_cores = Some(variable.or_refuse(lends)?);
+        }
+        Ok(self)
+    }
+
+    fn watchdog_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
+        let unset = self.watchdog.is_none();
+        if let Some(variable) = Variable::read(WATCHDOG).filter(|_| unset) {
+            let seconds = variable.value.parse().ok().filter(|&seconds| seconds > 0);
+            self.watchdog = Some(variable.or_refuse(seconds.map(Duration::from_secs))?);
+        }
+        Ok(self)
+    }
+
+    fn metrics_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
+        let Some(file) = env::var_os(METRICS).filter(|file| !file.is_empty()) else {
+            return Ok(self);
+        };
+        if export::start(Path::new(&file)).is_err() {
+            let (variable, value) = (METRICS, file.to_string_lossy().into_owned());
+            let kind = BuildErrorKind::InvalidEnv { variable, value };
+            return Err(ThreadPoolBuildError::new(kind));
+        }
+        self.settings.times_workers = true;
+        if self.settings.task_times == 0 {
+            self.settings.task_times = TASK_TIMES;
         }
         Ok(self)
     }

@@ -44,6 +44,8 @@ pub enum BuildErrorKind {
     },
     /// An injector interval of 0.
     InvalidInjectorInterval,
+    /// A bound of 0 on queued tasks.
+    InvalidMaxQueued,
     /// The global pool exists already. It can be built once in a process.
     GlobalPoolAlreadyInitialized,
     /// `use_current_thread` was set, but the calling thread is a worker of another pool.
@@ -117,6 +119,9 @@ impl fmt::Display for ThreadPoolBuildError {
             ),
             BuildErrorKind::InvalidInjectorInterval => {
                 write!(f, "injector_interval: 0 is not an interval; accepted: 1 to {}", u32::MAX)
+            }
+            BuildErrorKind::InvalidMaxQueued => {
+                write!(f, "max_queued: 0 is not a bound; accepted: 1 to {}, or no call", usize::MAX)
             }
             BuildErrorKind::GlobalPoolAlreadyInitialized => write!(
                 f,

@@ -122,10 +122,11 @@ fn is_without_threads(error: &ThreadPoolBuildError) -> bool {
     }
 }
 
-/// Calls `op` with the registry of the calling worker's pool, else with that of the global pool.
+/// Calls `op` with the registry of the calling worker's pool, also in `blocking`, else with that of
+/// the global pool.
 #[inline]
 pub(crate) fn with_current<R>(op: impl FnOnce(&Registry) -> R) -> R {
-    match Worker::current() {
+    match Worker::current().or_else(Worker::blocked) {
         Some(worker) => op(worker.registry()),
         None => op(global().registry()),
     }

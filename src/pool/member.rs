@@ -11,7 +11,7 @@ use super::BuildErrorKind;
 use crate::job::outcome;
 use crate::os::thread::Thread;
 use crate::sim;
-use crate::sleep::CoreThread;
+use crate::sleep::{CoreThread, SpareFor};
 use crate::worker::shared::Registry;
 use crate::worker::{Acting, Worker};
 
@@ -31,7 +31,7 @@ struct Member {
 
 /// Makes the calling thread a member, unless it is a worker already.
 pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
-    if Worker::current().is_some() {
+    if Worker::current().or_else(Worker::blocked).is_some() {
         return Err(BuildErrorKind::CurrentThreadAlreadyInPool);
     }
     let join = |member: &Cell<Option<Member>>| {
@@ -40,6 +40,7 @@ pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
         drop(member.take());
         registry.member_comes();
         registry.workers()[INDEX].set_thread(true);
+        registry.workers()[INDEX].note_awake(false);
         let acting = Some(Acting::start(&registry.workers()[INDEX]));
         member.set(Some(Member { registry: Some(registry.clone()), acting }));
     };
@@ -85,12 +86,13 @@ impl Drop for Member {
 /// Gives the core of a member that ends to another thread.
 fn leave(registry: &Arc<Registry>) {
     let worker = &registry.workers()[INDEX];
-    // The thread may have called `exit` inside a job, whose frames then still exist.
-    let is_at_work = worker.jobs_on_stack() > 0 || worker.forks_pending() != (0, 0);
-    if is_at_work || registry.is_lost() {
+    // The thread may have called `exit` inside a job, whose frames then still exist, or inside
+    // `blocking`, where it does not have the core.
+    let is_at_work = || worker.jobs_on_stack() > 0 || worker.forks_pending() != (0, 0);
+    if Worker::blocked().is_some() || is_at_work() || registry.is_lost() {
         return;
     }
-    if registry.sleep().has_spare(INDEX) && !registry.has_ended() {
+    if registry.sleep().has_spare(INDEX, SpareFor::Waits) && !registry.has_ended() {
         // It has handed off its core before, so there is a spare thread.
         registry.member_goes();
         worker.give_back();

@@ -19,7 +19,7 @@ pub(crate) use global::with_current;
 pub use spawner::ThreadBuilder;
 
 use crate::job::outcome;
-use crate::observe::watchdog;
+use crate::observe::{export, watchdog};
 use crate::os::thread::Thread;
 use crate::sim;
 use crate::sleep::{Event, MAX_WORKERS};
@@ -109,6 +109,50 @@ impl ThreadPool {
     }
 }
 
+impl ThreadPool {
+    /// Drops the pool, and the closures of the tasks that have not begun. Returns how many these
+    /// were.
+    ///
+    /// Tasks of [`spawn`](crate::spawn), [`spawn_fifo`](crate::spawn_fifo) and
+    /// [`try_spawn`](crate::try_spawn) that have not begun are not run: their handles say
+    /// *cancelled*, by [`JoinError::is_shutdown`](crate::JoinError::is_shutdown). What has begun
+    /// goes on to its end, with its forks, its scopes, broadcasts and futures, and with what other
+    /// threads wait for. A task that it spawns from then on is dropped likewise, and counted;
+    /// `try_spawn` returns an error with the closure. A panic in the drop of a closure goes to the
+    /// handle, or to the panic handler if the handle was dropped. A closure whose drop spawns
+    /// another one of its kind, and so on without end, keeps the pool from ending.
+    ///
+    /// Like a drop, this waits for the pool's threads. Where a drop does not wait (see
+    /// [`ThreadPool`]), the number is that of the tasks dropped so far.
+    ///
+    /// ```
+    /// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
+    /// let (begins, begun) = std::sync::mpsc::channel();
+    /// let (ends, end) = std::sync::mpsc::channel();
+    /// let running = pool.spawn(move || {
+    ///     begins.send(()).unwrap();
+    ///     end.recv().unwrap()
+    /// });
+    /// begun.recv().unwrap();
+    /// let queued = pool.spawn(|| 3);
+    /// ends.send(7).unwrap();
+    /// // The second one may have begun by now.
+    /// let dropped = pool.shutdown_now();
+    /// assert_eq!(running.join().unwrap(), 7);
+    /// assert_eq!(queued.join().is_err_and(|error| error.is_shutdown()), dropped == 1);
+    /// # Ok::<(), filch::ThreadPoolBuildError>(())
+    /// ```
+    pub fn shutdown_now(self) -> usize {
+        let registry = self.shared();
+        registry.shut_down();
+        drop(self);
+        let dropped = registry.dropped_tasks();
+        // This may be the last reference, which drops the captures of the handlers.
+        outcome::discard(registry);
+        dropped
+    }
+}
+
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         if self.registry.is_lost() {
@@ -124,7 +168,7 @@ impl Drop for ThreadPool {
             member::run_what_is_left(&self.registry);
         }
         let waits = self.waits && !self.registry.has_member();
-        let on_worker = self.registry.current_worker().is_some();
+        let on_worker = self.registry.current_worker().is_some() || self.registry.is_blocked_here();
         if !waits || on_worker || self.registry.is_away_from_home() {
             return;
         }
@@ -137,6 +181,7 @@ impl Drop for ThreadPool {
         }
         join_threads(&self.registry, threads);
         join_threads(&self.registry, self.registry.take_spare_threads());
+        export::write();
         slab::empty_shared();
     }
 }

@@ -357,12 +357,17 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     /// Starts over with the first slot if half of the slots are used up. The owner has no fork that
     /// has not ended. (Reserved slots are lost for good, hence the climb.)
     pub(crate) fn rewind(&self) {
-        if self.head() > MOST / 2 {
+        if self.lacks_slots() {
             let _busy = self.be_busy();
             self.own.head.store(FIRST, Ordering::Relaxed);
             self.front.own.top.store(FIRST, Ordering::Release);
             self.front.gate.close();
         }
+    }
+
+    /// Whether half of the slots are used up.
+    pub(crate) fn lacks_slots(&self) -> bool {
+        self.head() > MOST / 2
     }
 
     /// Makes the owner's next fork, or next end of one, publish.

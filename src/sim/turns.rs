@@ -451,9 +451,9 @@ impl SimThread {
         if is_told && !aborts {
             return;
         }
-        let (text, end) = (first.text, if aborts { "Aborting." } else { "Going on." });
+        let (text, end) = (first.text, if aborts { "aborting" } else { "going on" });
         let message =
-            format!("filch: deterministic pools do not move: {text}. {end}\n{}", report());
+            format!("filch: deterministic pools do not move: {text}; {end}\n{}", report());
         write_error(&message);
         if aborts {
             std::process::abort();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU32, Ordering, Parker};
 
@@ -28,20 +29,35 @@ pub(crate) struct CoreThread {
     pub(super) wait: usize,
     /// Whether that is for its own pool.
     pub(super) is_local: bool,
+    /// When it called a closure that may block, if it did not leave the core in a wait.
+    pub(super) blocks_since: Option<Instant>,
     /// Whether it has the core.
     has_core: AtomicU32,
     pub(super) parker: Parker,
 }
 
 impl CoreThread {
-    pub(super) fn new(core: usize, wait: usize, is_local: bool, has_core: bool) -> Arc<Self> {
+    fn new(core: usize, has_core: bool) -> Self {
         let (has_core, parker) = (AtomicU32::new(has_core.into()), Parker::new());
-        Arc::new(CoreThread { core, wait, is_local, has_core, parker })
+        CoreThread { core, wait: 0, is_local: false, blocks_since: None, has_core, parker }
     }
 
     /// A thread at the bottom of its stack.
     pub(crate) fn at_bottom(core: usize, has_core: bool) -> Arc<Self> {
-        Self::new(core, 0, false, has_core)
+        Arc::new(Self::new(core, has_core))
+    }
+
+    /// A thread in the wait at the address `wait`. `is_local`: whether that wait is for this pool
+    /// and is not over.
+    pub(crate) fn in_wait(core: usize, wait: usize, is_local: bool) -> Arc<Self> {
+        Arc::new(CoreThread { wait, is_local, ..Self::new(core, false) })
+    }
+
+    /// A thread that calls a closure which may block. It may block until any job of its pool has
+    /// run, so it counts as one that waits for its own pool.
+    pub(crate) fn in_blocking(core: usize, has_core: bool) -> Arc<Self> {
+        let blocks_since = Some(Instant::now());
+        Arc::new(CoreThread { is_local: true, blocks_since, ..Self::new(core, has_core) })
     }
 
     pub(crate) fn core(&self) -> usize {
@@ -53,10 +69,22 @@ impl CoreThread {
         self.has_core.load(Ordering::Acquire) != 0
     }
 
+    /// Sleeps until the thread may have its core, or for `limit`.
+    pub(crate) fn sleep_for(&self, limit: Duration) {
+        self.parker.park_timeout(limit);
+    }
+
     pub(super) fn give(&self) {
         // Release: matches the Acquire in `has_core`.
         self.has_core.store(1, Ordering::Release);
     }
+}
+
+/// What a spare thread is started for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SpareFor {
+    Waits,
+    Blocking,
 }
 
 /// The threads of one core that do not have it.
@@ -69,17 +97,50 @@ pub(super) struct CoreThreads {
     pub(super) misses_loan: bool,
     /// The threads that wait for something else than the core.
     pub(super) waiting: Vec<Arc<CoreThread>>,
+    /// The threads in `blocking` without the core, and the calls of `blocking` that keep the core.
+    pub(super) blocking: Vec<Arc<CoreThread>>,
+    pub(super) keeping: Vec<Arc<CoreThread>>,
+    /// How many spare threads were started for `blocking`.
+    for_blocking: usize,
     /// The threads that want the core back, in this order.
     pub(super) returning: VecDeque<Arc<CoreThread>>,
 }
 
 impl CoreThreads {
     pub(super) fn is_left(&self) -> bool {
-        !self.waiting.is_empty() || !self.returning.is_empty()
+        !self.waiting.is_empty() || !self.blocking.is_empty() || !self.returning.is_empty()
     }
 
     pub(super) fn has_spare(&self) -> bool {
         self.misses_loan || !self.spare.is_empty()
+    }
+
+    /// Whether there is a spare thread that is not kept for waits.
+    pub(super) fn has_spare_for_blocking(&self) -> bool {
+        self.has_spare() && self.blocking.len() < self.for_blocking
+    }
+
+    /// Adds a spare thread that was just started.
+    pub(super) fn add_spare(&mut self, thread: &Arc<CoreThread>, purpose: SpareFor) {
+        self.for_blocking += usize::from(purpose == SpareFor::Blocking);
+        self.push_spare(thread);
+    }
+
+    /// Adds a thread that hands off the core.
+    pub(super) fn leave(&mut self, thread: &Arc<CoreThread>) {
+        match thread.blocks_since {
+            Some(_) => self.blocking.push(thread.clone()),
+            None => self.waiting.push(thread.clone()),
+        }
+    }
+
+    /// Removes a thread that was added by `leave`.
+    pub(super) fn remove(&mut self, thread: &Arc<CoreThread>) {
+        let list = match thread.blocks_since {
+            Some(_) => &mut self.blocking,
+            None => &mut self.waiting,
+        };
+        list.retain(|other| !Arc::ptr_eq(other, thread));
     }
 
     /// Whether `thread` is the spare thread that would be woken.

@@ -2,8 +2,9 @@
 //! A core changes hands together with the counts and the list of sleepers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::cores::{BLOCKED, BUSY, CoreThread, FREE, PARKED, RESTRICTED};
+use super::cores::{BLOCKED, BUSY, CoreThread, FREE, PARKED, RESTRICTED, SpareFor};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER};
 use super::state::List;
 use super::{Sleep, Stopped};
@@ -35,35 +36,35 @@ impl Sleep {
     }
 
     /// Whether the core, which the caller has, could be given to a spare thread.
-    pub(crate) fn has_spare(&self, core: usize) -> bool {
-        self.list().off[core].has_spare()
+    pub(crate) fn has_spare(&self, core: usize, purpose: SpareFor) -> bool {
+        let off = &self.list().off[core];
+        match purpose {
+            SpareFor::Waits => off.has_spare(),
+            SpareFor::Blocking => off.has_spare_for_blocking(),
+        }
     }
 
     /// Adds a spare thread that was just started.
-    pub(crate) fn add_spare(&self, thread: &Arc<CoreThread>) {
-        self.list().off[thread.core].push_spare(thread);
+    pub(crate) fn add_spare(&self, thread: &Arc<CoreThread>, purpose: SpareFor) {
+        self.list().off[thread.core].add_spare(thread, purpose);
     }
 
     /// Gives the core to the first thread that wants it back, else to a spare thread, which has to
-    /// exist. The caller waits without the core. `wait` is the address of its wait, and `is_local`
-    /// says whether that wait is for this pool and is not over. Returns `None` if the pool has
-    /// ended.
+    /// exist. The caller, `thread`, goes on without the core. Returns `None` if the pool has ended.
     pub(crate) fn hand_off(
         &self,
-        core: usize,
-        wait: usize,
-        is_local: bool,
+        thread: &Arc<CoreThread>,
         work_left: bool,
         has_ended: impl FnOnce() -> bool,
-    ) -> Option<(Arc<CoreThread>, GivenBack)> {
-        let thread = CoreThread::new(core, wait, is_local, false);
+    ) -> Option<GivenBack> {
+        let core = thread.core;
         let mut list = self.list();
         if has_ended() {
             return None;
         }
-        list.off[core].waiting.push(thread.clone());
+        list.off[core].leave(thread);
         self.cores[core].off.fetch_add(1, Ordering::Relaxed);
-        self.local_off.fetch_add(is_local.into(), Ordering::Relaxed);
+        self.local_off.fetch_add(thread.is_local.into(), Ordering::Relaxed);
         let given = match self.give_to_returning(&mut list, core) {
             true => GivenBack::Taken,
             false => self.give_to_spare(&mut list, core, work_left),
@@ -71,7 +72,7 @@ impl Sleep {
         drop(list);
         // As in `announce`.
         fence(Ordering::SeqCst);
-        Some((thread, given))
+        Some(given)
     }
 
     /// Sleeps until `done`, or until the thread is given its core.
@@ -81,27 +82,45 @@ impl Sleep {
         }
     }
 
-    /// Sleeps until the caller has its core. The caller then calls `unparked`.
-    pub(crate) fn take_back(&self, thread: &Arc<CoreThread>) -> Stopped {
+    /// Gives the caller its core back if that is parked. If not, returns `None`: the caller waits
+    /// until it has the core. Then it calls `unparked`.
+    pub(crate) fn take_back(&self, thread: &Arc<CoreThread>) -> Option<Stopped> {
         let core = thread.core;
         let mut list = self.list();
         if thread.has_core() {
-            return Stopped::Fine;
+            return Some(Stopped::Fine);
         }
-        list.off[core].waiting.retain(|other| !Arc::ptr_eq(other, thread));
+        list.off[core].remove(thread);
         self.local_off.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
         if self.state(core) == PARKED {
             self.returned(thread);
-            return self.take_parked(&mut list, core);
+            return Some(self.take_parked(&mut list, core));
         }
         list.off[core].returning.push_back(thread.clone());
         self.cores[core].returning.fetch_add(1, Ordering::Relaxed);
         if matches!(self.state(core), BLOCKED | RESTRICTED) {
             self.unlist(&mut list, core).unpark();
         }
-        drop(list);
-        self.wait_off_core(thread, || false);
-        Stopped::Fine
+        None
+    }
+
+    /// Notes that the caller calls a closure which may block, and keeps the core.
+    pub(crate) fn keep_core(&self, thread: &Arc<CoreThread>) {
+        self.list().off[thread.core].keeping.push(thread.clone());
+    }
+
+    /// Called after that.
+    pub(crate) fn has_kept_core(&self, thread: &Arc<CoreThread>) {
+        self.list().off[thread.core].keeping.retain(|other| !Arc::ptr_eq(other, thread));
+    }
+
+    /// For how long the threads of a core have been in `blocking`: those without the core, and the
+    /// one that has it. Returns `None` if another thread holds the lock.
+    pub(crate) fn in_blocking(&self, core: usize) -> Option<[Vec<Duration>; 2]> {
+        let list = self.list.try_lock()?;
+        let since = |thread: &Arc<CoreThread>| thread.blocks_since.map(|since| since.elapsed());
+        let times = |threads: &[Arc<CoreThread>]| threads.iter().filter_map(since).collect();
+        Some([times(&list.off[core].blocking), times(&list.off[core].keeping)])
     }
 
     /// Passes the core on from the bottom of the caller's stack. The first thread that wants the

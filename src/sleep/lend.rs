@@ -85,7 +85,7 @@ impl Sleep {
 mod tests {
     use super::super::park::HAS_SHORT_TIMERS;
     use super::*;
-    use crate::sleep::{Counts, Entered, GivenBack, Kind};
+    use crate::sleep::{Counts, Entered, GivenBack, Kind, SpareFor};
 
     #[test]
     fn a_core_stays_lent_when_its_borrower_is_woken() {
@@ -112,11 +112,15 @@ mod tests {
         assert!(sleep.start_searching());
         sleep.free_core(0);
         assert!(matches!(sleep.lend(), Some((0, Stopped::Fine))));
-        assert!(sleep.has_spare(0));
-        let (borrower, given) = sleep.hand_off(0, 0, true, true, || false).unwrap();
+        assert!(sleep.has_spare(0, SpareFor::Waits));
+        let borrower = CoreThread::in_wait(0, 0, true);
+        let given = sleep.hand_off(&borrower, true, || false).unwrap();
         assert!(given == GivenBack::Parked && !sleep.is_lent(0));
         std::thread::scope(|scope| {
-            scope.spawn(|| sleep.take_back(&borrower));
+            scope.spawn(|| {
+                assert!(sleep.take_back(&borrower).is_none());
+                sleep.wait_off_core(&borrower, || false);
+            });
             while !sleep.is_wanted(0) {
                 std::thread::yield_now();
             }

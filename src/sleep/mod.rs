@@ -155,7 +155,7 @@ mod relay;
 mod state;
 mod wake;
 
-pub(crate) use cores::CoreThread;
+pub(crate) use cores::{CoreThread, SpareFor};
 pub(crate) use counts::{Counts, MAX_WORKERS};
 pub(crate) use event::{Event, HasSleep, Sleeper};
 pub(crate) use hand_off::GivenBack;

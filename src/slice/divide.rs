@@ -10,7 +10,7 @@ use std::mem::{self, MaybeUninit};
 const MANY: usize = 64;
 
 /// Elements repeat if more than one in so many comparisons finds equal ones.
-const MANY_EQUAL: u32 = 32;
+const MANY_EQUAL: u32 = 16;
 
 /// A slice that was divided: nothing on the left is greater than the pivot, nothing on the right
 /// is less. Elements that equal the pivot may be left out.
@@ -25,6 +25,8 @@ pub(super) struct Pivot {
     at: usize,
     /// Many of the elements that were compared to find it are equal.
     pub repeats: bool,
+    /// All of them are.
+    only_repeats: bool,
 }
 
 impl Pivot {
@@ -37,7 +39,12 @@ impl Pivot {
             equal += u32::from(order == Ordering::Equal);
             order == Ordering::Less
         });
-        Pivot { at, repeats: equal > compared / MANY_EQUAL }
+        Pivot { at, repeats: equal > compared / MANY_EQUAL, only_repeats: equal == compared }
+    }
+
+    /// Returns whether all elements of `v` equal the pivot. Looks at few of them if it is unlikely.
+    pub(super) fn equals_all<T>(&self, v: &[T], compare: &impl Fn(&T, &T) -> Ordering) -> bool {
+        self.only_repeats && v.iter().all(|other| compare(other, &v[self.at]) == Ordering::Equal)
     }
 }
 

@@ -1,22 +1,36 @@
 //! The block of memory of a task, and how the task runs.
 
+use std::any::type_name;
 use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, offset_of};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::head;
 use super::state::Done;
 use super::waiting::take_waiting;
+use crate::context::{CancelReason, Stop};
+use crate::job::Execute;
 use crate::job::outcome::{self, Payload};
 use crate::sync::slab;
 use crate::worker::shared::Registry;
-use crate::worker::{Execute, JobRef, Worker};
+use crate::worker::task_times::Queued;
+use crate::worker::{ContextRef, JobRef, Table as JobTable, Worker};
 
 pub(super) type TaskHead = head::TaskHead<Worker>;
 
 /// The scope or pool that a task belongs to.
 pub(crate) trait Home: Copy {
+    /// The context of the task, which is alive until `task_ended` is called.
+    fn context(self) -> ContextRef;
+
+    /// Whether the task is to be dropped, not run: its context's token is cancelled, or its pool
+    /// was shut down.
+    fn is_cancelled(self, registry: &Registry) -> Option<CancelReason>;
+
+    /// The task was dropped, or has unwound by a `Stop`.
+    fn task_stopped(self, reason: CancelReason);
+
     /// Takes a panic that no handle can ask for.
     fn take_panic(self, payload: Payload, registry: &Registry);
 
@@ -38,7 +52,7 @@ pub(crate) trait Home: Copy {
 pub(super) enum Ended<T> {
     Value(T),
     Panic(Kept),
-    Cancelled,
+    Cancelled(CancelReason),
 }
 
 /// A panic that waits for its handle.
@@ -52,12 +66,15 @@ pub(crate) enum Kept {
 /// The functions of a task that depend on the types of its closure and its home.
 #[repr(C)]
 pub(super) struct Table {
-    pub(super) execute: Execute,
-    /// Runs the closure of a task that the caller claimed, and writes the result into the block.
+    pub(super) job: JobTable,
+    /// Whether the block is a [`Timed`] one.
+    is_timed: bool,
+    /// Runs the closure of a task that the caller claimed, and or drops it if the task is
+    /// cancelled, and writes the result into the block.
     pub(super) run: unsafe fn(NonNull<TaskHead>, &Worker),
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
     /// block. If the drop panics, returns the panic.
-    pub(super) cancel: unsafe fn(NonNull<TaskHead>) -> Result<(), Payload>,
+    pub(super) cancel: unsafe fn(NonNull<TaskHead>, CancelReason) -> Result<(), Payload>,
     /// Tells the home that the task has ended.
     pub(super) task_ended: unsafe fn(NonNull<TaskHead>, &Worker),
     /// `Home::give_panic`.
@@ -75,6 +92,13 @@ pub(super) struct Task<F, T, H> {
     pub(super) head: TaskHead,
     pub(super) home: H,
     content: UnsafeCell<Content<F, T>>,
+}
+
+/// A task whose times are measured.
+#[repr(C)]
+struct Timed<F, T, H> {
+    task: Task<F, T, H>,
+    queued: Queued,
 }
 
 /// The closure until the task runs, then the result. Both are at offset 0: see `Table::ended_at`.
@@ -95,31 +119,68 @@ where
     /// Makes a task of isolation tag `tag`. The caller makes its entry and its handle.
     #[inline]
     pub(super) fn make(closure: F, home: H, tag: usize) -> NonNull<TaskHead> {
-        // SAFETY: the table is made for this type, which begins with the header, and the table with
-        // `execute`.
-        let head = unsafe { TaskHead::new(NonNull::from(Self::TABLE).cast(), tag) };
         let block = slab::take::<Self>();
+        // SAFETY: the block is for this type, and this function's alone.
+        unsafe { Self::write(block, Self::TABLE, closure, home, tag) };
+        block.cast()
+    }
+
+    /// Makes a task whose times are measured.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_timed(
+        closure: F,
+        home: H,
+        tag: usize,
+        registry: &Registry,
+    ) -> NonNull<TaskHead> {
+        let block = slab::take::<Timed<F, T, H>>();
+        let queued = registry.note_queued();
+        // SAFETY: the block is for a `Timed`, which begins with the task, and this function's alone.
+        unsafe {
+            (&raw mut (*block.as_ptr()).queued).write(queued);
+            Self::write(block.cast(), Self::TIMED_TABLE, closure, home, tag);
+        }
+        block.cast()
+    }
+
+    /// # Safety
+    /// The block is for this type, and the caller's alone.
+    #[inline(always)]
+    unsafe fn write(block: NonNull<Self>, table: &'static Table, closure: F, home: H, tag: usize) {
+        // SAFETY: the table is made for this type, which begins with the header, and the table with
+        // that of a job.
+        let head = unsafe { TaskHead::new(NonNull::from(table).cast(), tag) };
         let task = block.as_ptr();
         // Field by field, so that a large closure is copied once.
-        // SAFETY: the block is for this type, and this function's alone.
+        // SAFETY: by the premise.
         unsafe {
             (&raw mut (*task).head).write(head);
             (&raw mut (*task).home).write(home);
             (&raw mut (*task).content).cast::<F>().write_unaligned(closure);
         }
-        block.cast()
     }
 
-    pub(super) const TABLE: &'static Table = &Table {
-        execute: Self::execute,
-        run: Self::run,
-        cancel: Self::cancel,
-        task_ended: Self::task_ended,
-        give_panic: Self::give_panic,
-        claim_panic: Self::claim_panic,
-        free: Self::free,
-        ended_at: offset_of!(Self, content),
-    };
+    pub(super) const TABLE: &'static Table = &Self::table(Self::execute, Self::run, false);
+    const TIMED_TABLE: &'static Table = &Self::table(Self::execute_timed, Self::run_timed, true);
+
+    const fn table(
+        execute: Execute<Worker>,
+        run: unsafe fn(NonNull<TaskHead>, &Worker),
+        is_timed: bool,
+    ) -> Table {
+        Table {
+            job: JobTable { execute, name: type_name::<F> },
+            is_timed,
+            run,
+            cancel: Self::cancel,
+            task_ended: Self::task_ended,
+            give_panic: Self::give_panic,
+            claim_panic: Self::claim_panic,
+            free: Self::free,
+            ended_at: offset_of!(Self, content),
+        }
+    }
 
     /// Runs a task for its entry.
     ///
@@ -138,6 +199,43 @@ where
         }
     }
 
+    /// `execute` of a task whose times are measured.
+    ///
+    /// # Safety
+    /// As `execute`; the block is a `Timed`.
+    unsafe fn execute_timed(job: JobRef, worker: &Worker) {
+        let this: NonNull<Self> = job.header().cast();
+        // SAFETY: the block is alive until the entry, which is this call, is gone.
+        let head = unsafe { &(*this.as_ptr()).head };
+        if head.state.is_detached() {
+            // SAFETY: by the premise.
+            let queued = unsafe { Self::queued(this) };
+            // SAFETY: as this function.
+            worker.time_task(queued, || unsafe { Self::execute(job, worker) });
+        } else {
+            // SAFETY: as this function.
+            unsafe { Self::execute_joinable(this, worker) }
+        }
+    }
+
+    /// `run` of a task whose times are measured.
+    ///
+    /// # Safety
+    /// As `run`; the block is a `Timed`.
+    unsafe fn run_timed(block: NonNull<TaskHead>, worker: &Worker) {
+        // SAFETY: by the premise.
+        let queued = unsafe { Self::queued(block.cast()) };
+        // SAFETY: as this function.
+        worker.time_task(queued, || unsafe { Self::run(block, worker) });
+    }
+
+    /// # Safety
+    /// The block is a live `Timed`.
+    unsafe fn queued(this: NonNull<Self>) -> Queued {
+        // SAFETY: by the premise.
+        unsafe { (*this.cast::<Timed<F, T, H>>().as_ptr()).queued }
+    }
+
     /// Runs a task whose handle has gone. The block is freed first, while it is in the cache.
     ///
     /// # Safety
@@ -150,10 +248,14 @@ where
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: nothing refers to the block after this.
         unsafe { Self::free(this.cast()) };
+        if let Some(reason) = home.is_cancelled(worker.registry()) {
+            return drop_stopped(closure, home, reason, worker);
+        }
         worker.count_task();
         // The value is dropped inside, so that a panic of its drop counts as the task's.
-        if let Err(payload) = worker.run_users(|| drop(closure())) {
-            home.take_panic(payload, worker.registry());
+        let run = || worker.run_users(|| drop(closure()));
+        if let Err(payload) = worker.under(home.context(), run) {
+            take_panic(home, payload, worker);
         }
         home.task_ended(worker);
     }
@@ -175,7 +277,7 @@ where
         // A handle may be joined to wait for this task: see `Header::tag`.
         let outer = worker.enter_tag(block.as_ptr().expose_provenance());
         // SAFETY: claimed.
-        unsafe { Self::run(block, worker) };
+        unsafe { (head.table().run)(block, worker) };
         worker.leave_tag(outer);
         let done = head.state.finish();
         // SAFETY: the block is alive. The home is alive until `task_ended` is called.
@@ -202,9 +304,17 @@ where
         // SAFETY: the block is alive until the entry is gone.
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: as above.
-        let is_cancelled = unsafe { (*this.as_ptr()).head.state.is_cancelled() };
+        let head = unsafe { &(*this.as_ptr()).head };
+        let is_cancelled = head.state.is_cancelled();
+        if is_cancelled && head.table().is_timed {
+            // SAFETY: the block is a `Timed`.
+            worker.registry().note_taken(unsafe { Self::queued(this) });
+        }
         // SAFETY: this call is the entry.
         unsafe { TaskHead::leave_as_entry(this.cast()) };
+        if is_cancelled {
+            worker.count_cancelled(false);
+        }
         if is_cancelled || entry_tells_home(worker) {
             home.task_ended(worker);
         }
@@ -222,11 +332,11 @@ where
         match ended {
             Ended::Value(value) => {
                 if let Err(payload) = worker.run_users(|| drop(value)) {
-                    home.take_panic(payload, worker.registry());
+                    take_panic(home, payload, worker);
                 }
             }
             Ended::Panic(kept) => home.claim_panic(kept),
-            Ended::Cancelled => {}
+            Ended::Cancelled(_) => {}
         }
     }
 
@@ -238,14 +348,17 @@ where
         let this = block.cast::<Self>();
         // SAFETY: only the thread that has claimed the task reads the closure, once.
         let closure = unsafe { Self::take_closure(this) };
-        worker.count_task();
-        let ended = match worker.run_users(closure) {
-            Ok(value) => Ended::Value(value),
-            Err(payload) => {
-                // SAFETY: as in `execute_joinable`.
-                let home = unsafe { (*this.as_ptr()).home };
-                Ended::Panic(home.keep_panic(payload, worker.registry()))
+        // SAFETY: as in `execute_joinable`.
+        let home = unsafe { (*this.as_ptr()).home };
+        let ended = match home.is_cancelled(worker.registry()) {
+            None => {
+                worker.count_task();
+                match worker.under(home.context(), || worker.run_users(closure)) {
+                    Ok(value) => Ended::Value(value),
+                    Err(payload) => unwound(payload, home, worker),
+                }
             }
+            Some(reason) => stop_joinable(closure, home, reason, worker),
         };
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
         unsafe { Self::put_ended(this, ended) };
@@ -255,12 +368,12 @@ where
     ///
     /// # Safety
     /// `block` is a live `Task<F, T, H>` that the caller claimed and has not run.
-    unsafe fn cancel(block: NonNull<TaskHead>) -> Result<(), Payload> {
+    unsafe fn cancel(block: NonNull<TaskHead>, reason: CancelReason) -> Result<(), Payload> {
         let this = block.cast::<Self>();
         // SAFETY: only the thread that has claimed the task takes the closure, once.
         let dropped = outcome::run(|| drop(unsafe { Self::take_closure(this) }));
         // SAFETY: no thread reads the result before `DONE` is set.
-        unsafe { Self::put_ended(this, Ended::Cancelled) };
+        unsafe { Self::put_ended(this, Ended::Cancelled(reason)) };
         dropped
     }
 
@@ -303,7 +416,12 @@ where
     /// # Safety
     /// `block` is a `Task<F, T, H>` to which nothing else refers; closure and result are gone.
     pub(super) unsafe fn free(block: NonNull<TaskHead>) {
-        // SAFETY: the block came from `slab::take` in `new_task`; nothing in it needs a drop.
+        // SAFETY: the block is alive.
+        if unsafe { block.as_ref() }.table().is_timed {
+            // SAFETY: the block came from `slab::take` in `make_timed`.
+            return unsafe { slab::give(block.cast::<Timed<F, T, H>>()) };
+        }
+        // SAFETY: the block came from `slab::take` in `make`; nothing in it needs a drop.
         unsafe { slab::give(block.cast::<Self>()) };
     }
 
@@ -358,6 +476,74 @@ impl TaskHead {
     }
 }
 
+/// Drops the closure of a detached task, under no context, so that no loop in it is stopped.
+#[cold]
+fn drop_stopped<F>(closure: F, home: impl Home, reason: CancelReason, worker: &Worker) {
+    if let Err(payload) = worker.run_users(|| drop(closure)) {
+        take_panic(home, payload, worker);
+    }
+    dropped(home, reason, worker);
+    home.task_ended(worker);
+}
+
+/// Drops the closure of a claimed task likewise, and returns its result.
+#[cold]
+fn stop_joinable<F, T>(
+    closure: F,
+    home: impl Home,
+    reason: CancelReason,
+    worker: &Worker,
+) -> Ended<T> {
+    let result = worker.under(ptr::null(), || worker.run_users(|| drop(closure)));
+    dropped(home, reason, worker);
+    match result {
+        Ok(()) => Ended::Cancelled(reason),
+        Err(payload) => Ended::Panic(home.keep_panic(payload, worker.registry())),
+    }
+}
+
+/// Notes that a task was dropped before it began.
+fn dropped(home: impl Home, reason: CancelReason, worker: &Worker) {
+    if reason == CancelReason::Shutdown && worker.registry().is_shut_down() {
+        worker.registry().count_dropped_task();
+    }
+    stopped(home, reason, worker);
+}
+
+/// A task was dropped, or has unwound by a `Stop`.
+#[cold]
+fn stopped(home: impl Home, reason: CancelReason, worker: &Worker) {
+    worker.count_cancelled(reason == CancelReason::Deadline);
+    home.task_stopped(reason);
+}
+
+/// The result of a joinable task that has unwound.
+#[cold]
+fn unwound<T>(payload: Payload, home: impl Home, worker: &Worker) -> Ended<T> {
+    match Stop::reason(payload) {
+        Ok(reason) => {
+            stopped(home, reason, worker);
+            Ended::Cancelled(reason)
+        }
+        Err(payload) => {
+            worker.count_panicked();
+            Ended::Panic(home.keep_panic(payload, worker.registry()))
+        }
+    }
+}
+
+/// Gives the home a panic that no handle can ask for, unless it is a `Stop`.
+#[cold]
+fn take_panic(home: impl Home, payload: Payload, worker: &Worker) {
+    match Stop::reason(payload) {
+        Ok(reason) => stopped(home, reason, worker),
+        Err(payload) => {
+            worker.count_panicked();
+            home.take_panic(payload, worker.registry());
+        }
+    }
+}
+
 /// Claims a task for a request. Returns `false` if a thread runs it already, or has run it.
 ///
 /// # Safety
@@ -377,7 +563,7 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
     // As in `execute_joinable`.
     let outer = worker.enter_tag(task.as_ptr().expose_provenance());
     // SAFETY: claimed, and not run yet.
-    unsafe { (head.table().run)(task, worker) };
+    worker.at_least(head.word(), || unsafe { (head.table().run)(task, worker) });
     worker.leave_tag(outer);
     if !entry_tells_home(worker) {
         // SAFETY: as in `Handle::run_here`: the joiner is in the home, and waits.

@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use super::handle::Handle;
 use super::state::Done;
 use super::waiting::take_waiting;
+use crate::context::CancelReason;
 use crate::job::outcome::{self, Payload};
 use crate::sim;
 use crate::worker::pools;
@@ -26,7 +27,7 @@ impl<T> Handle<T> {
             return false;
         }
         // SAFETY: claimed, so the closure is this call's. The caller is in the home.
-        let dropped = unsafe { (self.head().table().cancel)(self.task) };
+        let dropped = unsafe { (self.head().table().cancel)(self.task, CancelReason::Requested) };
         let woken = match state.finish() {
             // SAFETY: `finish` gave it to this call.
             Done::Wake(address) => outcome::run(|| unsafe { take_waiting(address) }.wake()),

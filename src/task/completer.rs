@@ -14,13 +14,14 @@ use super::block::{Ended, Home, Kept, Task, TaskHead};
 use super::handle::Handle;
 use super::state::{Done, TaskState};
 use super::waiting::take_waiting;
+use crate::context::CancelReason;
 use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
 use crate::latch::EXTERNAL;
 use crate::sim;
 use crate::sync::slab;
 use crate::worker::shared::Registry;
-use crate::worker::{Header, Worker};
+use crate::worker::{ContextRef, Header, Worker};
 
 /// The right to complete a [`JoinHandle`](crate::JoinHandle): see [`completer`](crate::completer).
 pub struct Completer<T> {
@@ -121,7 +122,7 @@ impl<T> Completer<T> {
 impl<T> Drop for Completer<T> {
     fn drop(&mut self) {
         // SAFETY: `complete` was not called.
-        if let Err(payload) = unsafe { self.end(Ended::Cancelled) } {
+        if let Err(payload) = unsafe { self.end(Ended::Cancelled(CancelReason::Dropped)) } {
             // Not resumed, since a panic in a drop may abort. The panic hook has reported it.
             outcome::discard(payload);
         }
@@ -139,6 +140,18 @@ impl<T> fmt::Debug for Completer<T> {
 struct Nowhere;
 
 impl Home for Nowhere {
+    fn context(self) -> ContextRef {
+        ptr::null()
+    }
+
+    fn is_cancelled(self, _: &Registry) -> Option<CancelReason> {
+        unreachable!("it has no closure");
+    }
+
+    fn task_stopped(self, _: CancelReason) {
+        unreachable!("it has no closure");
+    }
+
     fn take_panic(self, _: Payload, _: &Registry) {
         unreachable!("it has no closure");
     }

@@ -5,10 +5,12 @@ use std::error::Error;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use crate::context::{CancelReason, Stop};
 use crate::job::outcome::Payload;
 
 /// Why a task has no value: it panicked, or it was cancelled before it began. A
-/// [`completer`](crate::completer) that was dropped counts as cancelled.
+/// [`completer`](crate::completer) that was dropped counts as cancelled, as does a task that had
+/// not begun when its pool was [shut down](crate::ThreadPool::shutdown_now).
 ///
 /// ```
 /// let failed = filch::spawn(|| panic!("out of paper"));
@@ -21,7 +23,7 @@ pub struct JoinError(Cause);
 
 enum Cause {
     Panicked(Panic),
-    Cancelled,
+    Cancelled(CancelReason),
 }
 
 /// The payload of a panic. A reference to it gives access to the message only.
@@ -43,12 +45,14 @@ impl Panic {
 }
 
 impl JoinError {
-    pub(crate) fn panicked(payload: Payload) -> Self {
-        JoinError(Cause::Panicked(Panic(payload)))
+    /// The error of a task that has unwound: by a panic, or because it was stopped.
+    pub(crate) fn unwound(payload: Payload) -> Self {
+        let panicked = |payload| JoinError(Cause::Panicked(Panic(payload)));
+        Stop::reason(payload).map_or_else(panicked, JoinError::cancelled)
     }
 
-    pub(crate) fn cancelled() -> Self {
-        JoinError(Cause::Cancelled)
+    pub(crate) fn cancelled(reason: CancelReason) -> Self {
+        JoinError(Cause::Cancelled(reason))
     }
 
     /// Whether the task panicked.
@@ -56,9 +60,19 @@ impl JoinError {
         matches!(self.0, Cause::Panicked(_))
     }
 
-    /// Whether the task was cancelled before it began, or its completer was dropped.
+    /// Whether the task was cancelled before it began, a loop or a scope in it was
+    /// [stopped](crate::scope_with), its completer was dropped, or its pool was
+    /// [shut down](crate::ThreadPool::shutdown_now).
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.0, Cause::Cancelled)
+        matches!(self.0, Cause::Cancelled(_))
+    }
+
+    /// Returns why the task was cancelled, or `None` if it panicked.
+    pub fn reason(&self) -> Option<CancelReason> {
+        match self.0 {
+            Cause::Panicked(_) => None,
+            Cause::Cancelled(reason) => Some(reason),
+        }
     }
 
     /// Returns the payload of the task's panic, for example for
@@ -81,7 +95,7 @@ impl JoinError {
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, JoinError> {
         match self.0 {
             Cause::Panicked(Panic(payload)) => Ok(payload),
-            Cause::Cancelled => Err(self),
+            Cause::Cancelled(_) => Err(self),
         }
     }
 }
@@ -89,7 +103,7 @@ impl JoinError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Cause::Cancelled => f.write_str("the task was cancelled"),
+            Cause::Cancelled(reason) => write!(f, "the task was cancelled: {reason}"),
             Cause::Panicked(panic) => match panic.message() {
                 Some(message) => write!(f, "the task panicked: {message}"),
                 None => f.write_str("the task panicked"),
@@ -101,7 +115,7 @@ impl fmt::Display for JoinError {
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Cause::Cancelled => f.write_str("JoinError::Cancelled"),
+            Cause::Cancelled(reason) => write!(f, "JoinError::Cancelled({reason:?})"),
             Cause::Panicked(panic) => match panic.message() {
                 Some(message) => write!(f, "JoinError::Panic({message:?})"),
                 None => f.write_str("JoinError::Panic(..)"),

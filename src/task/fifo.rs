@@ -8,10 +8,11 @@ use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
 use super::head::TaskHead;
-use crate::job::{Execute, JobRef};
+use crate::job::{JobRef, PRIORITY_BITS, Table};
 use crate::queue::{Deque, Stealer, until_sure};
 
-/// The queues of one scope or pool: one for each worker that has spawned such tasks there.
+/// The queues of one scope or pool: one for each worker that has spawned such tasks there, and for
+/// each of their priorities.
 pub(crate) struct Fifos<W>(OnceLock<PerWorker<Arc<Fifo<W>>>>);
 
 type PerWorker<T> = Box<[OnceLock<T>]>;
@@ -41,22 +42,24 @@ impl<W> Fifos<W> {
     /// Adds a task of the worker `index` of `workers`, as which the caller acts. Returns a
     /// placeholder, which the caller queues.
     pub(crate) fn push(&self, workers: usize, index: usize, task: JobRef<W>) -> JobRef<W> {
-        let fifos = self.0.get_or_init(|| (0..workers).map(|_| OnceLock::new()).collect());
-        let tag = task.tag();
-        let fifo = fifos[index].get_or_init(|| Arc::new(Fifo::new(tag)));
+        let count = workers << PRIORITY_BITS;
+        let fifos = self.0.get_or_init(|| (0..count).map(|_| OnceLock::new()).collect());
+        let index = index << PRIORITY_BITS | task.priority().bits();
+        let word = task.word();
+        let fifo = fifos[index].get_or_init(|| Arc::new(Fifo::new(word)));
         fifo.tasks.push(task);
         Fifo::placeholder(fifo.clone())
     }
 }
 
 impl<W> Fifo<W> {
-    /// A queue for tasks of isolation tag `tag`.
-    fn new(tag: usize) -> Self {
+    /// A queue for tasks of this isolation tag and priority.
+    fn new(word: usize) -> Self {
         let tasks = Deque::new_fifo();
         let stealer = tasks.stealer();
-        // SAFETY: `execute` is made for `Fifo`, whose first field this is.
-        let head =
-            unsafe { TaskHead::new(NonNull::from(const { &(Self::execute as Execute<W>) }), tag) };
+        let table = const { &Table { execute: Self::execute, name: || "a task of `spawn_fifo`" } };
+        // SAFETY: the table is made for `Fifo`, whose first field this is.
+        let head = unsafe { TaskHead::new(NonNull::from(table), word) };
         Fifo { head, tasks, stealer }
     }
 

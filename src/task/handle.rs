@@ -12,6 +12,7 @@ use super::block::{Ended, Home, Task, TaskHead, entry_tells_home, is_empty_entry
 use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, own_waiting};
+use crate::context::Left;
 use crate::job::outcome;
 use crate::latch::{Awaited, EXTERNAL, Wait};
 use crate::os::generation;
@@ -24,21 +25,24 @@ use crate::worker::{JobRef, Worker, pools};
 /// Makes a task of isolation tag `tag`. Returns its entry, which the caller queues, and its handle.
 ///
 /// # Safety
-/// 1. The entry is queued at the registry whose address is `pool`, and is run.
+/// 1. The entry is queued at the registry `pool`, and is run.
 /// 2. `closure` and its result may be used on another thread until `home` is told that the task has
 ///    ended. The handle does not outlive what they borrow.
 #[inline]
 pub(crate) unsafe fn new_task<F, T, H>(
     closure: F,
     home: H,
-    pool: *const Registry,
+    pool: &Registry,
     tag: usize,
 ) -> (JobRef, Handle<T>)
 where
     F: FnOnce() -> T,
     H: Home,
 {
-    let task = Task::<F, T, H>::make(closure, home, tag);
+    let task = match pool.times_next_task() {
+        true => Task::<F, T, H>::make_timed(closure, home, tag, pool),
+        false => Task::<F, T, H>::make(closure, home, tag),
+    };
     // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(task.cast()) };
@@ -144,7 +148,7 @@ impl<T> Handle<T> {
         // The pool is in the list until the task has ended.
         let registry = pools::registry_at(self.pool.addr())?;
         // SAFETY: the request is revoked before the handle takes the result.
-        let requested = unsafe { Requested::new(self.task, &registry, joiner.tag()) };
+        let requested = unsafe { Requested::new(self.task, &registry, joiner.word()) };
         outcome::discard(registry);
         Some(requested)
     }
@@ -153,9 +157,14 @@ impl<T> Handle<T> {
     /// of the worker's queue, so that they do not pile up.
     pub(super) fn run_here(self, worker: &Worker) -> Result<T, JoinError> {
         let block = self.task;
-        let run = self.head().table().run;
-        // SAFETY: claimed, and not run yet.
-        worker.run_in_place(|| unsafe { run(block, worker) });
+        let (run, word) = (self.head().table().run, self.head().word());
+        let running = worker.running();
+        worker.note_running(self.head().header.table().as_ptr());
+        worker.run_in_place(|| {
+            let _left = Left::all();
+            // SAFETY: claimed, and not run yet.
+            worker.at_least(word, || unsafe { run(block, worker) })
+        });
         if !entry_tells_home(worker) {
             // SAFETY: it has run. The caller is in the home, and keeps it alive.
             unsafe { (self.head().table().task_ended)(block, worker) };
@@ -165,6 +174,7 @@ impl<T> Handle<T> {
             // SAFETY: buffers and batches hold entries and placeholders.
             unsafe { is_empty_entry(job) }
         });
+        worker.note_running(running);
         result
     }
 
@@ -187,10 +197,10 @@ impl<T> Handle<T> {
             Ended::Value(value) => Ok(value),
             // SAFETY: the block is alive until the handle leaves. So is its home: a scope's handle
             // cannot be used after the scope.
-            Ended::Panic(kept) => Err(JoinError::panicked(unsafe {
+            Ended::Panic(kept) => Err(JoinError::unwound(unsafe {
                 (this.head().table().give_panic)(this.task, kept)
             })),
-            Ended::Cancelled => Err(JoinError::cancelled()),
+            Ended::Cancelled(reason) => Err(JoinError::cancelled(reason)),
         };
         // SAFETY: this is the handle, and it is not dropped.
         unsafe { TaskHead::leave_as_handle(this.task) };
@@ -261,7 +271,7 @@ impl<T> Handle<T> {
                 unsafe { (self.head().table().claim_panic)(self.task, kept) };
                 None
             }
-            Ended::Cancelled => None,
+            Ended::Cancelled(_) => None,
         };
         // SAFETY: this is the handle, in its drop.
         unsafe { TaskHead::leave_as_handle(self.task) };

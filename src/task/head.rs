@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use super::state::TaskState;
-use crate::job::{Execute, Header};
+use crate::job::{Header, Table};
 
 /// The first field of every task.
 #[repr(C)]
@@ -15,10 +15,16 @@ pub(super) struct TaskHead<W> {
 impl<W> TaskHead<W> {
     /// # Safety
     /// `table` is static and made for the type that begins with this.
-    pub(super) unsafe fn new(table: NonNull<Execute<W>>, tag: usize) -> Self {
+    pub(super) unsafe fn new(table: NonNull<Table<W>>, word: usize) -> Self {
         // SAFETY: by the premise.
         let mut header = unsafe { Header::new(table) };
-        header.set_tag(tag);
+        header.set_tag(word);
         TaskHead { header, state: TaskState::new() }
+    }
+
+    /// The tag, with the bits of the priority.
+    pub(super) fn word(&self) -> usize {
+        // SAFETY: `new` sets it.
+        unsafe { self.header.word() }
     }
 }

@@ -7,11 +7,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::block::{self, TaskHead};
-use crate::job::NO_TAG;
+use crate::job::Priority;
 use crate::sync::Mutex;
 use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
-use crate::worker::{Execute, Header, JobRef, Worker};
+use crate::worker::{Header, JobRef, Table, Worker};
 
 /// A request. Its `Arc` counts two references, one in the queue and one of the joiner.
 #[repr(C)]
@@ -30,18 +30,17 @@ unsafe impl Send for Request {}
 pub(super) struct Requested(Arc<Request>);
 
 impl Requested {
-    /// Asks `registry` to begin `task`, for a joiner of isolation tag `tag`.
+    /// Asks `registry` to begin `task`, for a joiner of this isolation tag and priority.
     ///
     /// # Safety
     /// `task` is alive, and its handle waits, until this is dropped.
-    pub(super) unsafe fn new(task: NonNull<TaskHead>, registry: &Registry, tag: usize) -> Self {
-        // SAFETY: `execute` is made for this type, whose first field is the header.
-        let mut header =
-            unsafe { Header::new(NonNull::from(const { &(Request::execute as Execute) })) };
+    pub(super) unsafe fn new(task: NonNull<TaskHead>, registry: &Registry, word: usize) -> Self {
+        // SAFETY: the table is made for this type, whose first field is the header.
+        let mut header = unsafe { Header::new(NonNull::from(Request::TABLE)) };
         // A request may outlive the joiner's ancestors, at which waits for own work would look.
         header.set_tag(match registry.settings().wait_policy {
-            WaitPolicy::AnyWork => tag,
-            WaitPolicy::OwnDescendants => NO_TAG,
+            WaitPolicy::AnyWork => word,
+            WaitPolicy::OwnDescendants => Priority::bits_of(word),
         });
         let request = Arc::new(Request { header, task: Mutex::new(Some(task)) });
         // SAFETY: the pointer of an `Arc` is not null.
@@ -60,6 +59,9 @@ impl Drop for Requested {
 }
 
 impl Request {
+    const TABLE: &'static Table =
+        &Table { execute: Self::execute, name: || "a task that a worker of another pool joins" };
+
     /// # Safety
     /// As `JobRef::execute`; the job is a request.
     unsafe fn execute(job: JobRef, worker: &Worker) {

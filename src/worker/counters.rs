@@ -5,40 +5,81 @@ use std::ops::Add;
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// The counters of one worker since its pool was built.
-///
-/// Each number wraps around at `usize::MAX`. They are not read at one instant, so those of a busy
-/// pool may not fit together exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WorkerCounters {
+/// Defines the counters: the public numbers, and those that are counted in.
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// The counters of one worker since its pool was built.
+        ///
+        /// Each number wraps around at `usize::MAX`. They are not read at one instant, so those of
+        /// a busy pool may not fit together exactly.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct WorkerCounters {
+            $($(#[doc = $doc])* pub $name: usize,)*
+        }
+
+        impl WorkerCounters {
+            /// The name of each counter, what it counts, and its value.
+            pub(crate) fn all(&self) -> Vec<(&'static str, &'static str, usize)> {
+                vec![$((stringify!($name), concat!($($doc),*), self.$name)),*]
+            }
+
+            fn with(self, other: WorkerCounters, op: fn(usize, usize) -> usize) -> WorkerCounters {
+                WorkerCounters { $($name: op(self.$name, other.$name)),* }
+            }
+        }
+
+        /// A worker's counters, with the fields of [`WorkerCounters`].
+        pub(crate) struct LiveCounters {
+            $(pub(crate) $name: Counter,)*
+        }
+
+        impl LiveCounters {
+            pub(crate) fn new() -> Self {
+                LiveCounters { $($name: Counter::new()),* }
+            }
+
+            pub(crate) fn snapshot(&self) -> WorkerCounters {
+                WorkerCounters { $($name: self.$name.get()),* }
+            }
+        }
+    };
+}
+
+counters! {
     /// Tasks run: spawned tasks, broadcasts, installs, and stolen closures of joins. A closure of a
     /// join that was not stolen is not counted.
-    pub tasks_run: usize,
+    tasks_run,
+    /// Spawned tasks whose closure panicked.
+    tasks_panicked,
+    /// Spawned tasks that were cancelled: before they began, or where they asked for it.
+    tasks_cancelled,
+    /// Those of them whose deadline had passed.
+    tasks_expired,
     /// Forks that were made public, for thieves.
-    pub forks_published: usize,
+    forks_published,
     /// Attempts to steal from a queue that did not look empty.
-    pub steals_tried: usize,
+    steals_tried,
     /// Attempts that took a job.
-    pub steals_won: usize,
+    steals_won,
     /// Times the worker went to sleep.
-    pub parks: usize,
+    parks,
     /// Times another thread woke it.
-    pub wakes: usize,
+    wakes,
+}
+
+impl WorkerCounters {
+    /// What was counted since `before`.
+    pub(crate) fn since(self, before: WorkerCounters) -> WorkerCounters {
+        self.with(before, usize::wrapping_sub)
+    }
 }
 
 impl Add for WorkerCounters {
     type Output = WorkerCounters;
 
     fn add(self, other: WorkerCounters) -> WorkerCounters {
-        WorkerCounters {
-            tasks_run: self.tasks_run.wrapping_add(other.tasks_run),
-            forks_published: self.forks_published.wrapping_add(other.forks_published),
-            steals_tried: self.steals_tried.wrapping_add(other.steals_tried),
-            steals_won: self.steals_won.wrapping_add(other.steals_won),
-            parks: self.parks.wrapping_add(other.parks),
-            wakes: self.wakes.wrapping_add(other.wakes),
-        }
+        self.with(other, usize::wrapping_add)
     }
 }
 
@@ -55,10 +96,18 @@ pub struct Counters {
     /// The counters of each worker, in the order of their indices.
     pub workers: Vec<WorkerCounters>,
     /// How many spare threads the pool has started, which end with it: see
-    /// [`WaitPolicy`](crate::WaitPolicy).
+    /// [`WaitPolicy`](crate::WaitPolicy) and [`blocking`](crate::blocking()).
     pub spare_threads: usize,
-    /// How many threads have handed off their core in a wait, and do not have it back.
+    /// How many threads have handed off their core, in a wait or in
+    /// [`blocking`](crate::blocking()), and do not have it back.
     pub threads_off_core: usize,
+    /// How many calls of [`blocking`](crate::blocking()) workers are in.
+    pub threads_blocking: usize,
+    /// How many calls of [`blocking`](crate::blocking()) workers have begun.
+    pub blocking_calls: usize,
+    /// How many of these have kept the core, because there was no spare thread, or by the pool's
+    /// settings.
+    pub blocking_calls_on_core: usize,
 }
 
 impl Counters {
@@ -96,39 +145,5 @@ impl Counter {
 
     fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A worker's counters, with the fields of [`WorkerCounters`].
-pub(crate) struct LiveCounters {
-    pub(crate) tasks_run: Counter,
-    pub(crate) forks_published: Counter,
-    pub(crate) steals_tried: Counter,
-    pub(crate) steals_won: Counter,
-    pub(crate) parks: Counter,
-    pub(crate) wakes: Counter,
-}
-
-impl LiveCounters {
-    pub(crate) fn new() -> Self {
-        LiveCounters {
-            tasks_run: Counter::new(),
-            forks_published: Counter::new(),
-            steals_tried: Counter::new(),
-            steals_won: Counter::new(),
-            parks: Counter::new(),
-            wakes: Counter::new(),
-        }
-    }
-
-    pub(crate) fn snapshot(&self) -> WorkerCounters {
-        WorkerCounters {
-            tasks_run: self.tasks_run.get(),
-            forks_published: self.forks_published.get(),
-            steals_tried: self.steals_tried.get(),
-            steals_won: self.steals_won.get(),
-            parks: self.parks.get(),
-            wakes: self.wakes.get(),
-        }
     }
 }

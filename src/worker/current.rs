@@ -3,8 +3,9 @@
 use std::cell;
 use std::ptr;
 
+use super::ambient::{self, ContextRef};
 use super::shared::{Current, JoinHeader, Registry, Worker};
-use crate::os::generation;
+use crate::os::{generation, thread};
 use crate::queue::ForkFront;
 use crate::sim;
 use crate::sync::{Ordering, thread_local};
@@ -12,6 +13,9 @@ use crate::sync::{Ordering, thread_local};
 thread_local! {
     /// The worker whose core this thread holds, else `OUTSIDE`.
     static CURRENT: cell::Cell<Current> = const { cell::Cell::new(OUTSIDE) };
+    /// The worker whose core this thread has handed off to call a closure that may block, else
+    /// `OUTSIDE`.
+    static BLOCKED: cell::Cell<Current> = const { cell::Cell::new(OUTSIDE) };
     /// Whether this is a thread that a pool has started.
     static IS_POOLS: cell::Cell<bool> = const { cell::Cell::new(false) };
 }
@@ -32,10 +36,16 @@ impl Worker {
         Self::of(CURRENT.get())
     }
 
-    /// Whether this thread acts as a worker, or is a pool's thread that is about to begin or end,
-    /// for which a worker of another pool may wait.
+    /// The worker whose core this thread has handed off to call a closure that may block, in which
+    /// it now is. Such a thread is no worker, but a task of the pool may wait for it.
+    pub(crate) fn blocked<'a>() -> Option<&'a Worker> {
+        Self::of(BLOCKED.get())
+    }
+
+    /// Whether this thread acts as a worker, is in `blocking`, or is a pool's thread that is about
+    /// to begin or end: a worker may wait for it.
     pub(crate) fn is_on_pools_thread() -> bool {
-        IS_POOLS.get() || Self::current().is_some()
+        IS_POOLS.get() || Self::current().is_some() || Self::blocked().is_some()
     }
 
     /// Whether this is a thread that a pool has started.
@@ -60,7 +70,9 @@ impl Worker {
             worker.forks.forget_thief();
         }
         CURRENT.set(OUTSIDE);
+        BLOCKED.set(OUTSIDE);
         IS_POOLS.set(false);
+        thread::forget_number();
         sim::leave();
     }
 
@@ -111,6 +123,11 @@ impl Registry {
         Worker::current().filter(|worker| std::ptr::eq(worker.registry(), self))
     }
 
+    /// Whether the calling thread is one of this pool's workers that is in `blocking`.
+    pub(crate) fn is_blocked_here(&self) -> bool {
+        Worker::blocked().is_some_and(|worker| std::ptr::eq(worker.registry(), self))
+    }
+
     /// Returns the worker of this pool that the calling thread acts as. On any other thread, checks
     /// that it may use the pool.
     ///
@@ -146,6 +163,28 @@ pub(crate) struct Acting {
 impl Acting {
     pub(crate) fn start(worker: &Worker) -> Self {
         Acting { before: CURRENT.replace(worker.as_current()) }
+    }
+}
+
+/// The thread, which acts as the worker, acts as none until this is dropped.
+pub(super) struct Blocked {
+    /// The context of the thread outside of workers, for which that of the worker stands in.
+    outer: ContextRef,
+}
+
+impl Blocked {
+    /// `context` is that of the worker's job.
+    pub(super) fn start(worker: &Worker, context: ContextRef) -> Self {
+        BLOCKED.set(worker.as_current());
+        CURRENT.set(OUTSIDE);
+        Blocked { outer: ambient::replace_outside(context) }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        ambient::replace_outside(self.outer);
+        CURRENT.set(BLOCKED.replace(OUTSIDE));
     }
 }
 

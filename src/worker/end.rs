@@ -14,7 +14,7 @@
 //!    ends the pool. Model: `the_last_worker_to_park_ends_the_pool`.
 //! 2. *No job is left.* The thread that sets `ended` holds the sleepers' lock. It sees that all
 //!    cores are parked, so no worker is left to make a job, and that there is no keeper. It also
-//!    sees that the injector and each worker's queues are empty, pinned jobs included. (The queue
+//!    sees that the injectors and each worker's queues are empty, pinned jobs included. (The queue
 //!    for forks of a parked worker is empty.) Model: `a_pinned_job_is_run_though_the_pool_ends`.
 //! 3. *All threads end.* `ended` is set under the sleepers' lock, and `wake_all` follows. A thread
 //!    that takes the lock later sees `ended`. Model: `a_sleeping_worker_ends_with_its_pool`.
@@ -23,6 +23,7 @@
 //!    that drops the keeper ends the pool if all workers have parked meanwhile. Model:
 //!    `a_job_under_a_keeper_is_run`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use super::shared::Registry;
 use super::threads::Threads;
 use crate::os::thread::Thread;
 use crate::sim::Simulation;
-use crate::sleep::Event;
+use crate::sleep::{Event, SpareFor};
 use crate::sync::{Ordering, fence};
 
 impl Registry {
@@ -44,7 +45,7 @@ impl Registry {
         // As in `Worker::announce_and_look`: a job that was injected before wakes a worker, or this
         // thread sees the job.
         fence(Ordering::SeqCst);
-        if self.injector.is_empty() && self.cross_jobs.is_empty() {
+        if !self.has_injected() {
             self.end_if_idle();
         }
     }
@@ -70,10 +71,9 @@ impl Registry {
         // A worker that has announced itself may not have seen its pinned jobs yet. A thread that
         // has taken over from the member has to be parked as well.
         let is_kept = || self.keepers.load(Ordering::Relaxed) > 0;
-        let is_injected = || !self.injector.is_empty() || !self.cross_jobs.is_empty();
         let nothing_left = || {
             let are_bare = || !self.workers.iter().any(|worker| worker.has_own_work());
-            left_out == is_alone() && are_bare() && !is_kept() && !is_injected()
+            left_out == is_alone() && are_bare() && !is_kept() && !self.has_injected()
         };
         // Under the sleepers' lock, so that no core is given to a thread that ends.
         let end = || {
@@ -202,21 +202,25 @@ impl Registry {
         self.threads.lock().names.get(&index).cloned().unwrap_or_default()
     }
 
-    /// The name of the threads of the first worker that has one, unless a thread holds the lock.
-    pub(crate) fn first_name(&self) -> Option<String> {
-        self.threads.try_lock()?.names.values().next().cloned()
+    /// The name of the threads of each worker that has one, unless a thread holds the lock.
+    pub(crate) fn names(&self) -> BTreeMap<usize, String> {
+        self.threads.try_lock().map(|threads| threads.names.clone()).unwrap_or_default()
     }
 
     /// Starts a spare thread of worker `index`, unless the limit is reached.
     pub(crate) fn start_within_cap(
         &self,
         index: usize,
+        purpose: SpareFor,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        let most = self.settings.max_spare_threads;
+        let (most, count) = match purpose {
+            SpareFor::Waits => (self.settings.max_spare_threads, &self.spare_threads),
+            SpareFor::Blocking => (self.settings.max_blocking_threads, &self.blocking.threads),
+        };
         let one_more = |count| (count < most).then_some(count + 1);
         // Relaxed: it publishes nothing but the number.
-        let (relaxed, count) = (Ordering::Relaxed, &self.spare_threads);
+        let relaxed = Ordering::Relaxed;
         count.fetch_update(relaxed, relaxed, one_more).map_err(|_| io::ErrorKind::QuotaExceeded)?;
         let started = self.start_thread(self.name(index), body);
         let started = started.inspect_err(|_| _ = count.fetch_sub(1, relaxed))?;
@@ -226,11 +230,22 @@ impl Registry {
 
     /// The number of spare threads.
     pub(crate) fn spare_threads(&self) -> usize {
-        self.spare_threads.load(Ordering::Relaxed)
+        self.spare_threads.load(Ordering::Relaxed) + self.blocking.threads.load(Ordering::Relaxed)
     }
 
     pub(crate) fn take_spare_threads(&self) -> Vec<Thread> {
         std::mem::take(&mut self.threads.lock().spare)
+    }
+
+    /// Counts a call of a closure that may block, which `keeps` the core or not.
+    pub(crate) fn count_blocking(&self, keeps: bool) {
+        self.blocking.calls.fetch_add(1, Ordering::Relaxed);
+        self.blocking.calls_on_core.fetch_add(keeps.into(), Ordering::Relaxed);
+        self.blocking.now.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_end_of_blocking(&self) {
+        self.blocking.now.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts a wait that keeps its core because there is no spare thread, or the end of such a

@@ -15,12 +15,12 @@
 
 #![deny(unsafe_code)]
 
-use super::shared::{JobRef, Worker};
+use super::shared::{IS_LATE, JobRef, USES_PRIORITIES, Worker};
 use crate::job::{ANY_TAG, NO_TAG};
 use crate::latch::Wait;
 use crate::os;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
-use crate::queue::until_sure;
+use crate::queue::{TaskQueue, until_sure};
 use crate::sim;
 use crate::sleep::Look;
 use crate::sync::{AtomicUsize, Ordering, fence, others_first, spin_loop};
@@ -33,12 +33,34 @@ const MOST_SKIPPED: u32 = 32;
 /// How long a stolen job has to run to be worth the steal.
 const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 
+/// Where a worker looks for work before it takes its own newest task.
+#[must_use]
+pub(super) enum Aside {
+    Never,
+    /// At pinned jobs, cross-pool jobs and the injector, so that they do not starve.
+    FromOutside,
+    /// At jobs of high or low priority: see `priorities.rs`.
+    ByPriority {
+        /// Whether pinned jobs and the like come before the worker's own tasks of normal priority.
+        from_outside: bool,
+    },
+}
+
 impl Worker {
     /// Finds a job for the main loop: own tasks, pinned jobs, cross-pool jobs, the injector, the
     /// queues of others. Every so often pinned jobs, cross-pool jobs and the injector come first,
     /// so that they do not starve.
     pub(super) fn find(&self) -> Option<JobRef> {
-        if self.begins_with_injector() {
+        match self.looks_aside() {
+            Aside::Never => self.newest_task().or_else(|| self.find_beyond_own()),
+            Aside::FromOutside => self.find_normal(true),
+            Aside::ByPriority { from_outside } => self.find_by_priority(from_outside),
+        }
+    }
+
+    /// Finds a job of normal priority, or a fork that is not of low priority.
+    pub(super) fn find_normal(&self, from_outside: bool) -> Option<JobRef> {
+        if from_outside {
             let job = self.pop_pinned().or_else(|| self.cross_job()).or_else(|| self.submitted());
             if job.is_some() {
                 return job;
@@ -56,14 +78,20 @@ impl Worker {
             .or_else(|| self.forced(|_| true, Some))
     }
 
-    /// Counts the calls. Returns whether the caller has to look at pinned jobs, cross-pool jobs and
-    /// the injector before its own tasks.
+    /// Counts the calls. Returns where the caller has to look before its own tasks.
     #[inline]
-    pub(super) fn begins_with_injector(&self) -> bool {
+    pub(super) fn looks_aside(&self) -> Aside {
         let left = self.looks_left.get().checked_sub(1);
         self.looks_left
             .set(left.unwrap_or_else(|| self.registry().settings().injector_interval - 1));
-        left.is_none() || self.registry().is_late()
+        // Relaxed: see `Registry::uses_priorities`. A caller that is late repeats its request.
+        let signals = self.registry().signals.load(Ordering::Relaxed);
+        let from_outside = left.is_none() || signals & IS_LATE != 0;
+        match (signals & USES_PRIORITIES != 0, from_outside) {
+            (true, from_outside) => Aside::ByPriority { from_outside },
+            (false, true) => Aside::FromOutside,
+            (false, false) => Aside::Never,
+        }
     }
 
     /// Takes the newest of this worker's tasks, else the oldest that it has fetched from the
@@ -118,9 +146,14 @@ impl Worker {
         is_over: impl Fn() -> bool,
         accept: impl Fn(JobRef) -> Option<JobRef>,
     ) -> Option<JobRef> {
+        let uses_priorities = self.registry().uses_priorities();
+        let steal_fork = |victim| match uses_priorities && self.passes_by(victim) {
+            true => None,
+            false => self.steal_fork(victim, &is_over),
+        };
         let steal_task = |victim| if is_over() { None } else { self.steal_task(victim) };
         self.others().find_map(|victim| {
-            let job = self.steal_fork(victim, &is_over).or_else(|| steal_task(victim))?;
+            let job = steal_fork(victim).or_else(|| steal_task(victim))?;
             accept(job)
         })
     }
@@ -182,7 +215,15 @@ impl Worker {
         if victim.tasks.is_empty() {
             return None;
         }
-        let first = self.count_steal(self.tasks.steal_from(&victim.tasks, self.delays_steals()));
+        self.steal_task_from(&victim.tasks, &self.tasks)
+    }
+
+    pub(super) fn steal_task_from(
+        &self,
+        victim: &TaskQueue<JobRef>,
+        own: &TaskQueue<JobRef>,
+    ) -> Option<JobRef> {
+        let first = self.count_steal(own.steal_from(victim, self.delays_steals()));
         self.share_rest();
         first
     }
@@ -190,7 +231,7 @@ impl Worker {
     /// Publishes the tasks that have moved here together with one that was taken: lemma 4 of
     /// `queue/spawn_queue.rs`.
     pub(super) fn share_rest(&self) {
-        if !self.tasks.is_empty() && self.tasks.has_thieves() {
+        if !self.has_no_task() && self.tasks.has_thieves() {
             self.tasks.publish_moved();
             self.notify(ANY_TAG);
             self.wake_ahead();
@@ -229,7 +270,7 @@ impl Worker {
     pub(super) fn reinject_tasks(&self) {
         // (In a pool of one worker, the next holder of the core finds them.)
         while self.registry().workers().len() > 1 {
-            let Some(job) = self.newest_task() else { break };
+            let Some(job) = self.newest_of_any() else { break };
             self.registry().reinject(job);
         }
     }
@@ -344,27 +385,26 @@ impl Worker {
     /// Takes all private forks of `other`, returns the oldest and keeps the others here.
     fn force(&self, other: &Worker) -> Option<JobRef> {
         let mut oldest = None;
-        let take = |job| match oldest {
+        let take = |job: JobRef| match oldest {
             None => oldest = Some(job),
-            Some(_) => self.tasks.push_moved(job),
+            Some(_) => self.tasks_of(job.priority()).push_moved(job),
         };
-        let forced = other.forks.force(|| self.heavy_fence(), |job| other.publish(job), take);
+        let publish = |job| other.publish_under(other.context(), job);
+        let forced = other.forks.force(|| self.heavy_fence(), publish, take);
         self.counters.forks_published.add(forced);
         self.share_rest();
         oldest
     }
 
     fn sees_own_work(&self) -> bool {
-        let registry = self.registry();
-        let outside = !registry.injector().is_empty() || !registry.cross_jobs().is_empty();
-        outside || self.has_own_work() || self.sees_stray_pinned()
+        self.registry().has_injected() || self.has_own_work() || self.sees_stray_pinned()
     }
 
     /// Whether a job can be stolen from this worker. If no fork can, asks it to publish.
     pub(super) fn shows_work(&self) -> bool {
         if self.forks.is_empty() {
             self.forks.raise_demand();
-            return !self.tasks.is_empty();
+            return !self.has_no_task();
         }
         true
     }
@@ -391,7 +431,7 @@ impl Worker {
         if forks == 0 {
             self.forks.raise_demand();
         }
-        forks + self.tasks.public()
+        forks + self.public_tasks()
     }
 
     /// Marsaglia's xorshift, 32 bits.

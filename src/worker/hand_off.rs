@@ -1,12 +1,15 @@
-//! Hand-off: a thread that must block hands its core to a *spare thread*, waits without the core,
+//! Hand-off: a thread that must block hands its core to a *spare thread*, blocks without the core,
 //! and takes it back.
 //!
 //! A worker that waits for another pool may have to run a *cross-pool job*, a job that the other
-//! pool asks for (`wait.rs`), which must not run on top of the wait. So it
+//! pool asks for (`wait.rs`), which must not run on top of the wait. A worker that calls a closure
+//! of the user's which may block (`fork/blocking.rs`) should leave its core to other work. So such
+//! a worker
 //! 1. gives its core to another thread ([`Worker::hand_off`]): to one that wants the core back,
 //!    else to a spare one, which [`Registry::find_spare`] starts if none sleeps. From then on it
 //!    may touch nothing that belongs to the core;
-//! 2. waits;
+//! 2. waits, or calls the closure. The closure runs on a thread that is no worker
+//!    (`current.rs`), and what it hands to the pool is a cross-pool job;
 //! 3. takes the core back ([`Worker::take_back`]).
 //!
 //! # States
@@ -31,34 +34,55 @@
 //! 2. *A spare thread begins no job in the place of one that waits for another pool.* If all
 //!    threads off the cores wait for other pools, the thread at the bottom of a stack runs only
 //!    cross-pool jobs and pinned jobs, and then passes the core on to a thread that waits. If one
-//!    of them waits for its own pool, it may need any job, and spare threads run any.
+//!    of them waits for its own pool, or calls a closure that may block, it may need any job, and
+//!    spare threads run any.
 //! 3. *A thread off its core is woken.* It registers as off before it probes its wait, and the
 //!    thread that ends the wait takes the lock.
+//! 4. *A core has a thread that can act on it.* A thread that calls a closure which may block needs
+//!    a spare thread, even if another thread takes the core. So of the pool's own threads of a
+//!    core, one is spare, has the core, or waits in the middle of its stack. If the holder gives
+//!    the core up and no thread is spare, one that waits gets it (`give_to_spare`).
 //!
-//! # The limit
-//! A pool starts at most [`ThreadPoolBuilder::max_spare_threads`] spare threads. (The threads of
-//! further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread waits for
-//! it.) To pass a core on to a thread that wants it back needs no further thread. If a spare thread
-//! is needed and cannot be started, [`Worker::wait_off_core`] refuses. Then the cross-pool job runs
-//! on top of the wait, and a dump says so: see what can still wait for ever in `wait.rs`.
+//! # Taking the core back
+//! The holder makes way when it ends a job, waits, yields, or calls a closure that may block. If it
+//! has done none of that for [`LATE`], its next fork, or its next block of a loop, takes a slow
+//! path on which it makes way ([`Registry::request_injected`]). A holder that does not call the
+//! library at all keeps the core.
+//!
+//! # The limits
+//! A pool starts at most [`ThreadPoolBuilder::max_spare_threads`] spare threads for waits, and
+//! [`ThreadPoolBuilder::max_blocking_threads`] for closures that may block. These closures occupy
+//! no more spare threads than were started for them, so that those of the waits are left. (The
+//! threads of further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread
+//! waits for it.) To pass a core on to a thread that wants it back needs no further thread. If a
+//! spare thread is needed and cannot be started, [`Worker::wait_off_core`] refuses. Then the
+//! cross-pool job runs on top of the wait, and a dump says so: see what can still wait for ever in
+//! `wait.rs`. [`Worker::begin_blocking`] then keeps the core.
 //!
 //! [`ThreadPoolBuilder::max_spare_threads`]: crate::ThreadPoolBuilder::max_spare_threads
+//! [`ThreadPoolBuilder::max_blocking_threads`]: crate::ThreadPoolBuilder::max_blocking_threads
 #![deny(unsafe_code)]
 
 use std::io;
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::Worker;
+use super::ambient::ContextRef;
+use super::current::Blocked;
 use super::stack::InPlace;
+use super::{Table, Worker};
 use crate::job::{NO_TAG, outcome};
 use crate::latch::Awaited;
 use crate::latch::Wait;
 use crate::queue::until_sure;
 use crate::sim;
-use crate::sleep::{CoreThread, GivenBack, Kind};
+use crate::sleep::{CoreThread, GivenBack, Kind, SpareFor, Stopped};
 use crate::sync::Ordering;
 use crate::worker::shared::Registry;
+
+/// After this long, and then at this interval, a thread that wants its core back asks for it again.
+const LATE: Duration = Duration::from_millis(4);
 
 /// A core that was handed off, to be taken back.
 pub(super) struct HandedOff {
@@ -66,12 +90,48 @@ pub(super) struct HandedOff {
     stack: Stack,
 }
 
+/// The calling thread may block until this is dropped.
+pub(crate) struct Blocking<'w> {
+    worker: &'w Worker,
+    /// Set until it is dropped.
+    state: Option<BlockingState>,
+}
+
+enum BlockingState {
+    /// The thread is off its core, and acts as no worker.
+    Off(HandedOff, Blocked),
+    /// The thread has kept its core.
+    Kept(Arc<CoreThread>),
+}
+
+impl Drop for Blocking<'_> {
+    fn drop(&mut self) {
+        let worker = self.worker;
+        // A panic must not go on in frames that believe to have the core.
+        outcome::run_or_abort(|| match self.state.take() {
+            Some(BlockingState::Off(handed_off, blocked)) => {
+                let _awaits = sim::awaits(worker.registry().address());
+                worker.take_back(handed_off);
+                drop(blocked);
+            }
+            Some(BlockingState::Kept(thread)) => worker.sleep().has_kept_core(&thread),
+            None => {}
+        });
+        worker.registry().count_end_of_blocking();
+        // The others may have ended their work meanwhile, and a member never parks.
+        worker.registry().end_if_idle();
+    }
+}
+
 /// The part of a worker's state that belongs to the stack which acts on its core.
 struct Stack {
     jobs: u32,
     waits_for: u32,
     is_lent: u32,
+    running: *mut Table,
+    /// With the priority.
     tag: usize,
+    context: ContextRef,
     in_place: InPlace,
     visit: *const (),
 }
@@ -79,7 +139,8 @@ struct Stack {
 impl Stack {
     fn bottom() -> Self {
         let (in_place, visit) = (InPlace::default(), ptr::null());
-        Stack { jobs: 0, waits_for: 0, is_lent: 0, tag: NO_TAG, in_place, visit }
+        let (running, tag, context) = (ptr::null_mut(), NO_TAG, ptr::null());
+        Stack { jobs: 0, waits_for: 0, is_lent: 0, running, tag, context, in_place, visit }
     }
 }
 
@@ -88,7 +149,7 @@ impl Worker {
     /// not, a thread that wants the core back gets it. Returns `false` if there is no spare thread
     /// and none can be started. The caller must not count as a searcher.
     pub(super) fn wait_off_core(&self, wait: &impl Wait, for_work: bool) -> bool {
-        if for_work && !self.registry().find_spare(self.index) {
+        if for_work && !self.registry().find_spare(self.index, SpareFor::Waits) {
             return false;
         }
         wait.leave_core();
@@ -103,16 +164,20 @@ impl Worker {
     /// Step 1, after this worker has registered in the wait. Returns `None` if the pool has ended:
     /// it may end before its member does.
     pub(super) fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
+        let is_local = !wait.is_for_other_pool() && !wait.done();
+        self.hand_off_as(CoreThread::in_wait(self.index, wait.address(), is_local), for_work)
+    }
+
+    fn hand_off_as(&self, thread: Arc<CoreThread>, for_work: bool) -> Option<HandedOff> {
         self.reinject_forks();
         // Stolen forks are still pending when the caller is back.
         self.forks.keep_slots(true);
         let stack = self.replace_stack(Stack::bottom());
-        let is_local = !wait.is_for_other_pool() && !wait.done();
         let work_left = for_work || self.has_own_work();
         let has_ended = || self.registry().has_ended();
-        let handed_off =
-            self.sleep().hand_off(self.index, wait.address(), is_local, work_left, has_ended);
-        let Some((thread, given)) = handed_off else {
+        self.note_parked();
+        let Some(given) = self.sleep().hand_off(&thread, work_left, has_ended) else {
+            self.note_awake(false);
             self.put_stack_back(stack);
             return None;
         };
@@ -122,10 +187,57 @@ impl Worker {
 
     /// Step 3.
     fn take_back(&self, handed_off: HandedOff) {
-        let stopped = self.sleep().take_back(&handed_off.thread);
+        let HandedOff { thread, stack } = handed_off;
+        let stopped = self.sleep().take_back(&thread).unwrap_or_else(|| {
+            self.wait_to_return(&thread);
+            Stopped::Fine
+        });
+        self.note_awake(false);
         self.sleep().unparked();
-        self.put_stack_back(handed_off.stack);
+        self.put_stack_back(stack);
         self.look_again(stopped);
+    }
+
+    /// Sleeps until the calling thread, which wants the core back, has it.
+    fn wait_to_return(&self, thread: &CoreThread) {
+        if cfg!(loom) {
+            // A model has no time.
+            return self.sleep().wait_off_core(thread, || false);
+        }
+        while !thread.has_core() {
+            thread.sleep_for(LATE);
+            if !thread.has_core() {
+                self.registry().request_injected();
+            }
+        }
+    }
+
+    /// Steps 1 and 3 for a closure that may block, which the caller calls in between. Keeps the
+    /// core if there is no spare thread and none can be started, and in pools whose waits run only
+    /// their own work: the thread could need a lock that the core's next holder has.
+    pub(crate) fn begin_blocking(&self) -> Blocking<'_> {
+        outcome::run_or_abort(|| {
+            self.flush_forks();
+            let context = self.context();
+            let may_leave = !self.waits_for_own_work()
+                && !self.forks.lacks_slots()
+                && self.registry().find_spare(self.index, SpareFor::Blocking);
+            let handed_off = match may_leave {
+                true => self.hand_off_as(CoreThread::in_blocking(self.index, false), false),
+                false => None,
+            };
+            self.registry().count_blocking(handed_off.is_none());
+            let state = match handed_off {
+                Some(handed_off) => BlockingState::Off(handed_off, Blocked::start(self, context)),
+                None => {
+                    let thread = CoreThread::in_blocking(self.index, true);
+                    self.sleep().keep_core(&thread);
+                    BlockingState::Kept(thread)
+                }
+            };
+            sim::point();
+            Blocking { worker: self, state: Some(state) }
+        })
     }
 
     /// Hands off the core if a thread wants it back.
@@ -177,11 +289,16 @@ impl Worker {
             let _ = self.sleep().leave(self.index, Kind::Idle(me));
         }
         self.sleep().unparked();
-        me.has_core() && self.goes_on()
+        if !me.has_core() {
+            return false;
+        }
+        self.note_awake(true);
+        self.goes_on()
     }
 
     /// Gives back a borrowed core.
     pub(crate) fn give_back(&self) {
+        self.note_parked();
         let given = self.sleep().give_back(self.index, self.has_own_work());
         self.look_after(given);
     }
@@ -218,7 +335,9 @@ impl Worker {
             jobs: self.jobs.load(Ordering::Relaxed),
             waits_for: self.waits_for.load(Ordering::Relaxed),
             is_lent: self.is_lent.load(Ordering::Relaxed),
-            tag: self.tag(),
+            running: self.running.swap(stack.running, Ordering::Relaxed),
+            tag: self.word(),
+            context: self.context(),
             in_place: self.in_place.take(),
             visit: self.visit.replace(stack.visit),
         };
@@ -226,6 +345,7 @@ impl Worker {
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
         self.is_lent.store(stack.is_lent, Ordering::Relaxed);
         self.leave_tag(stack.tag);
+        self.leave_context(stack.context);
         self.in_place.put(stack.in_place);
         old
     }
@@ -233,12 +353,13 @@ impl Worker {
 
 impl Registry {
     /// Makes sure that core `index`, which the caller has, has a spare thread.
-    fn find_spare(&self, index: usize) -> bool {
+    fn find_spare(&self, index: usize, purpose: SpareFor) -> bool {
+        let has_spare = || self.sleep().has_spare(index, purpose);
         // In a pool that has ended, a spare thread would end at once.
-        !self.has_ended() && (self.sleep().has_spare(index) || self.start_spare(index).is_ok())
+        !self.has_ended() && (has_spare() || self.start_spare(index, purpose).is_ok())
     }
 
-    fn start_spare(&self, index: usize) -> io::Result<()> {
+    fn start_spare(&self, index: usize, purpose: SpareFor) -> io::Result<()> {
         let me = CoreThread::at_bottom(index, false);
         let (registry, thread) = (self.share(), me.clone());
         let body = move || {
@@ -246,8 +367,8 @@ impl Registry {
             // This may be the last reference to the registry, and drop the handlers' captures.
             outcome::discard(registry);
         };
-        self.start_within_cap(index, body)?;
-        self.sleep().add_spare(&me);
+        self.start_within_cap(index, purpose, body)?;
+        self.sleep().add_spare(&me, purpose);
         if self.has_ended() {
             // It ended meanwhile, and may not have woken this thread.
             self.sleep().wake_all();

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::process::abort;
 
+use crate::context::Stop;
 use crate::job::outcome::{self, Payload};
 use crate::os::write_error;
 
@@ -56,8 +57,10 @@ impl Handlers {
         self.call(&self.unpark, index);
     }
 
-    /// Takes a panic that no caller waits for, and that the panic hook has reported.
+    /// Takes a panic that no caller waits for, and that the panic hook has reported. Ignores a
+    /// `Stop`.
     pub(crate) fn take_panic(&self, payload: Payload) {
+        let Err(payload) = Stop::reason(payload) else { return };
         let unhandled = match &self.panic {
             Some(handler) => outcome::run(|| handler(payload)),
             None => Err(payload),

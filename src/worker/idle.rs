@@ -39,6 +39,7 @@ impl Worker {
         let is_searching = std::mem::replace(searching, true);
         let mut watches = true;
         if is_searching {
+            self.note_search(true);
             sleep.free_core(self.index);
             watches = match self.look_around() {
                 Seen::Work => return self.take_core(me),
@@ -122,7 +123,7 @@ impl Worker {
             if round >= rounds && !self.sees_hidden() {
                 break;
             }
-            pause(round, || false);
+            pause(round, || self.has_own_work());
             let is_over = self.sees_work() || self.sleep().is_lent(self.index) || self.is_wanted();
             if is_over || SILENCE.contains(&round) && self.sees_silent() {
                 return Seen::Work;
@@ -140,6 +141,7 @@ impl Worker {
             self.stop_searching();
             return self.wait_for_core(me);
         }
+        self.note_awake(true);
         self.goes_on()
     }
 
@@ -154,6 +156,7 @@ impl Worker {
         if self.announce_and_look() && sleep.leave(self.index, idle) {
             return self.wait_for_core(me);
         }
+        self.note_parked();
         self.registry().end_if_idle();
         sleep.sleep(self.index, idle, || self.watch(), || self.announce_and_look_hard());
         let goes_on = self.wait_for_core(me);

@@ -2,8 +2,8 @@
 
 use super::Worker;
 use super::settings::WaitPolicy;
-use super::shared::{JobRef, Registry};
-use crate::job::ANY_TAG;
+use super::shared::{IS_LATE, JobRef, Registry};
+use crate::job::{ANY_TAG, Priority};
 use crate::queue::Injector;
 use crate::sim;
 use crate::sleep::Relay;
@@ -16,6 +16,11 @@ impl Registry {
         if Worker::is_on_pools_thread() {
             return self.inject_cross_job(job);
         }
+        self.inject_from_anywhere(job);
+    }
+
+    /// Queues a job in the injector, whichever thread the caller is.
+    pub(super) fn inject_from_anywhere(&self, job: JobRef) {
         self.reinject(job);
         self.sleep.notify_all_restricted();
         sim::point();
@@ -33,11 +38,11 @@ impl Registry {
         self.sleep.notify_of_cross_job();
     }
 
-    /// Requests that a worker take a job from the injector soon: between two jobs, between two
-    /// blocks of a loop, or at its next fork.
+    /// Requests that a worker take a job from the injector soon, or make way for a thread that
+    /// wants its core back: between two jobs, between two blocks of a loop, or at its next fork.
     #[cold]
     pub(crate) fn request_injected(&self) {
-        self.is_late.store(true, Ordering::Relaxed);
+        self.signals.fetch_or(IS_LATE, Ordering::Relaxed);
         // The next fork of each worker, or the next end of one, takes a slow path.
         self.workers.iter().for_each(|worker| worker.forks.raise_demand());
     }
@@ -45,20 +50,24 @@ impl Registry {
     /// Returns whether a caller from outside has called `request_injected`.
     #[inline]
     pub(crate) fn is_late(&self) -> bool {
-        self.is_late.load(Ordering::Relaxed)
+        self.signals.load(Ordering::Relaxed) & IS_LATE != 0
     }
 
     /// Called when a worker has looked at the injector. (A caller that still waits repeats its
     /// request.)
     pub(crate) fn is_served(&self) {
         if self.is_late() {
-            self.is_late.store(false, Ordering::Relaxed);
+            self.signals.fetch_and(!IS_LATE, Ordering::Relaxed);
         }
     }
 
-    /// Queues a job in the injector. The job is new, or was found by a worker that may not run it.
+    /// Queues a job in the injector for its priority. The job is new, or was found by a worker that may not run it.
     pub(crate) fn reinject(&self, job: JobRef) {
-        self.queue(job, &self.injector);
+        let priority = job.priority();
+        if priority != Priority::Normal {
+            self.use_priorities();
+        }
+        self.queue(job, self.injector_for(priority));
     }
 
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
@@ -77,13 +86,13 @@ impl Registry {
         above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
     }
 
-    /// Queues a task at `caller`, the calling worker of this pool, or in the injector if there is
-    /// none.
+    /// Queues a task, which is of normal priority so far, and inherits the caller's. `caller` is the
+    /// calling worker of this pool, if it is one.
     #[inline]
     pub(crate) fn submit(&self, caller: Option<&Worker>, job: JobRef) {
         match caller {
-            Some(worker) => worker.push_task(job),
-            None => self.inject(job),
+            Some(worker) if worker.is_normal() => worker.push_task(job),
+            _ => self.submit_inherited(caller, job),
         }
     }
 
@@ -91,7 +100,10 @@ impl Registry {
     #[inline]
     pub(crate) fn submit_as(&self, is_cross_job: bool, caller: Option<&Worker>, job: JobRef) {
         match is_cross_job {
-            true => self.inject_cross_job(job),
+            true => {
+                Worker::bequeath(caller, &job);
+                self.inject_cross_job(job);
+            }
             false => self.submit(caller, job),
         }
     }
@@ -106,7 +118,10 @@ impl Registry {
         fifos: &Fifos<Worker>,
     ) -> JobRef {
         match caller {
-            Some(worker) => fifos.push(self.workers.len(), worker.index(), job),
+            Some(worker) => {
+                Worker::bequeath(caller, &job);
+                fifos.push(self.workers.len(), worker.index(), job)
+            }
             None => job,
         }
     }

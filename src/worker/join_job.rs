@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use crate::job::outcome::Payload;
 use crate::latch::{Latch, Waiter};
 use crate::sync::Ordering;
-use crate::worker::{Current, Execute, JobRef, JoinHeader, Worker};
+use crate::worker::{Current, JobRef, JoinHeader, Table, Worker};
 
 /// The second closure of a join, and its result.
 #[repr(C)]
@@ -25,7 +25,7 @@ where
 {
     #[inline(always)]
     pub(crate) fn new(owner: Current, closure: B) -> Self {
-        let table = NonNull::from(const { &(Self::execute as Execute) });
+        let table = NonNull::from(const { &Table { execute: Self::execute, name: || "a fork" } });
         // SAFETY: `execute` is made for this type, whose first field is the header.
         let head = unsafe { JoinHeader::new(table, owner) };
         JoinJob {
@@ -100,7 +100,8 @@ where
             worker.count_task();
             // It has also migrated if another thread now holds the owner's core.
             let migrated = owner != worker.as_current() || worker.threads_off() > 0;
-            let run = || worker.run_users(|| closure(migrated));
+            let context = (*head).context.assume_init();
+            let run = || worker.under(context, || worker.run_users(|| closure(migrated)));
             let result =
                 if worker.waits_for_own_work() { worker.within(address, run) } else { run() };
             (*(*this).result.get()).write(result);

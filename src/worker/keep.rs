@@ -27,6 +27,12 @@ impl Registry {
             // A pool does not end while one of its workers is at work.
             return Some(Keeper(None));
         }
+        self.keep_workers()
+    }
+
+    /// Keeps the workers from ending even if the caller is a member, which they may leave alone.
+    /// Returns `None` if they have ended.
+    pub(crate) fn keep_workers(&self) -> Option<Keeper<'_>> {
         // Under the sleepers' lock, like the pool's end.
         let has_ended = self.sleep().locked(|| {
             self.keepers.fetch_add(1, Ordering::Relaxed);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::current::Acting;
 use super::settings::WaitPolicy;
 use super::shared::{JobRef, Worker};
-use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, Priority, tag_of};
 use crate::sim;
 use crate::sleep::CoreThread;
 use crate::sync::Ordering;
@@ -24,6 +24,7 @@ impl Worker {
         let _acting = Acting::start(self);
         Self::mark_pools_thread();
         self.set_thread(true);
+        self.note_awake(false);
         self.handle(|| self.registry().handlers().starts(self.index));
         self.work(me);
         true
@@ -72,13 +73,14 @@ impl Worker {
             self.forks.rewind();
         }
         self.jobs.store(1, Ordering::Relaxed);
-        self.enter_tag(job.tag());
+        self.leave_tag(job.word());
         self.execute(job);
         self.leave_tag(NO_TAG);
         self.jobs.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn execute(&self, job: JobRef) {
+        self.note_running(job.table().as_ptr());
         outcome::run_or_abort(|| job.execute(self));
     }
 
@@ -97,7 +99,38 @@ impl Worker {
         self.counters.tasks_run.add(1);
     }
 
+    /// Counts a spawned task that has panicked.
+    #[cold]
+    pub(crate) fn count_panicked(&self) {
+        self.counters.tasks_panicked.add(1);
+    }
+
+    /// Counts a spawned task that was cancelled.
+    #[cold]
+    pub(crate) fn count_cancelled(&self, is_expired: bool) {
+        self.counters.tasks_cancelled.add(1);
+        self.counters.tasks_expired.add(is_expired.into());
+    }
+
     pub(crate) fn tag(&self) -> usize {
+        tag_of(self.word())
+    }
+
+    /// The priority of the job that runs. (Relaxed: to other workers, it is a hint.)
+    #[inline]
+    pub(crate) fn priority(&self) -> Priority {
+        Priority::of(self.word())
+    }
+
+    /// Whether that is the normal one.
+    #[inline]
+    pub(super) fn is_normal(&self) -> bool {
+        Priority::bits_of(self.word()) == 0
+    }
+
+    /// The tag, with the bits of the priority: what a job inherits.
+    #[inline]
+    pub(crate) fn word(&self) -> usize {
         self.tag.load(Ordering::Relaxed)
     }
 
@@ -124,11 +157,11 @@ impl Worker {
         result
     }
 
-    /// Sets the isolation tag of what this worker runs. Returns the tag that it replaces, for
-    /// `leave_tag`.
+    /// Sets the isolation tag of what this worker runs, and keeps the priority. Returns the word
+    /// that it replaces, for `leave_tag`.
     pub(crate) fn enter_tag(&self, tag: usize) -> usize {
-        let outer = self.tag();
-        self.leave_tag(tag);
+        let outer = self.word();
+        self.leave_tag(tag | Priority::bits_of(outer));
         outer
     }
 

@@ -1,8 +1,10 @@
 //! The workers of a pool. `shared.rs` has their data, `main_loop.rs` what their threads do.
 #![allow(unsafe_code)]
 
+mod ambient;
 #[cfg(feature = "futures")]
 pub(crate) mod attached;
+pub(crate) mod bound;
 pub(crate) mod callers;
 pub(crate) mod counters;
 mod current;
@@ -22,15 +24,23 @@ mod main_loop;
 #[cfg(all(test, loom))]
 mod models;
 pub(crate) mod pools;
+mod priorities;
 mod publish;
 pub(crate) mod settings;
 pub(crate) mod shared;
 mod stack;
+pub(crate) mod task_times;
 mod threads;
+pub(crate) mod times;
+mod timing;
 mod wait;
 mod wake;
 #[cfg(all(test, not(loom)))]
 mod width;
 
+pub(crate) use ambient::{
+    ContextRef, current_context, inherited_context, share_current, under, with_current_context,
+    with_span,
+};
 pub(crate) use current::{Acting, current, is_simulated};
-pub(crate) use shared::{Current, Execute, Header, JobRef, JoinHeader, Tag, Worker};
+pub(crate) use shared::{Current, Header, JobRef, JoinHeader, Table, Tag, Worker};

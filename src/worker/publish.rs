@@ -2,10 +2,11 @@
 
 use std::ptr;
 
+use super::ambient::ContextRef;
 use super::shared::{JobRef, JoinHeader, Worker};
 use crate::job::ancestors;
-use crate::queue::Popped;
 use crate::queue::until_sure;
+use crate::queue::{Popped, TaskQueue};
 use crate::sim;
 use crate::sync::Ordering;
 
@@ -42,7 +43,7 @@ impl Worker {
     }
 
     /// Publishes all private forks, before the worker runs other work on top of them.
-    pub(super) fn flush_forks(&self) {
+    pub(crate) fn flush_forks(&self) {
         let published = self.forks.flush(|job| self.publish(job));
         self.published_forks(published);
     }
@@ -65,6 +66,7 @@ impl Worker {
     }
 
     fn notify_of_forks(&self) {
+        self.mark_forks();
         self.notify(self.tag());
     }
 
@@ -78,17 +80,30 @@ impl Worker {
         }
     }
 
-    pub(super) fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
+    fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {
+        self.publish_under(self.inherited_context(), job)
+    }
+
+    pub(super) fn publish_under(
+        &self,
+        context: ContextRef,
+        job: ptr::NonNull<JoinHeader>,
+    ) -> JobRef {
         // SAFETY: the queue calls this for forks of this worker that no other thread has seen.
-        unsafe { JoinHeader::publish(job, self.tag()) }
+        unsafe { JoinHeader::publish(job, self.word(), context) }
     }
 
     /// Queues a task at this worker, and wakes another worker for it if none is searching.
     #[inline]
     pub(crate) fn push_task(&self, job: JobRef) {
+        self.push_to(&self.tasks, job);
+    }
+
+    #[inline]
+    pub(super) fn push_to(&self, tasks: &TaskQueue<JobRef>, job: JobRef) {
         let tag = job.tag();
-        self.tasks.push(job);
-        if self.tasks.has_thieves() {
+        tasks.push(job);
+        if tasks.has_thieves() {
             self.notify(tag);
         }
         sim::point();
@@ -96,9 +111,10 @@ impl Worker {
 
     /// Drops the empty entries at the newest end of the task queue.
     pub(crate) fn drop_empty_entries(&self, is_empty: impl Fn(&JobRef) -> bool) {
-        while let Some(job) = self.tasks.pop_newest(|| self.share_rest()) {
+        let tasks = self.tasks_of(self.priority());
+        while let Some(job) = tasks.pop_newest(|| self.share_rest()) {
             if !is_empty(&job) {
-                return self.push_task(job);
+                return self.push_to(tasks, job);
             }
             self.execute(job);
         }
@@ -140,6 +156,10 @@ impl Worker {
 
     /// Whether tasks or pinned jobs are queued here.
     pub(crate) fn has_own_work(&self) -> bool {
-        !self.tasks.is_empty() || !self.pinned.is_empty()
+        !self.has_no_task() || self.has_pinned()
+    }
+
+    pub(crate) fn has_pinned(&self) -> bool {
+        !self.pinned.is_empty()
     }
 }

@@ -73,6 +73,14 @@ pub(crate) struct Settings {
     pub(crate) stack_size: Option<usize>,
     /// The most spare threads that the pool starts. With 0 there are no further stacks.
     pub(crate) max_spare_threads: usize,
+    /// The most spare threads that the pool starts for `blocking`.
+    pub(crate) max_blocking_threads: usize,
+    /// Whether the time of searches and loans is measured.
+    pub(crate) times_workers: bool,
+    /// The times of every so many tasks are measured, or of none if this is 0.
+    pub(crate) task_times: u32,
+    /// The most tasks that may be queued, if that was set.
+    pub(crate) max_queued: Option<usize>,
     /// The simulation of a deterministic pool.
     pub(crate) simulation: Option<Simulation>,
 }

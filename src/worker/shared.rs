@@ -5,27 +5,33 @@
 
 use std::cell;
 use std::ptr;
-use std::sync::atomic::AtomicUsize as PlainUsize;
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicPtr as PlainPtr, AtomicUsize as PlainUsize};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 #[cfg(feature = "futures")]
 use super::attached::Attached;
+use super::bound::Bound;
 use super::callers::Callers;
 use super::counters::{Counters, LiveCounters, WorkerCounters};
 use super::handlers::Handlers;
-use super::settings::{Settings, TaskOrder};
+use super::settings::{Settings, TaskOrder, WaitPolicy};
 use super::stack::InPlace;
+use super::task_times::{Oldest, TaskTimes};
 use super::threads::Threads;
+use super::times::Times;
+use crate::context::Context;
 use crate::job::{self, NO_TAG, join};
 use crate::latch::Awaited;
 use crate::os;
+use crate::os::clock::nanos;
 use crate::os::generation::Generation;
 use crate::queue::{self, ForkQueue, Injector, TaskQueue};
 use crate::sim::Simulation;
 use crate::sleep::{Event, HasSleep, Sleep};
-use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 
 /// The most forks that a worker keeps public for thieves.
@@ -35,12 +41,20 @@ const MOST_PUBLIC: usize = 8;
 /// (With so many, workers stay awake from one of several broadcasts to the next.)
 pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
 
+/// In `Registry::signals`: a caller from outside has waited long for a job in the injector.
+pub(super) const IS_LATE: u32 = 1;
+/// In `Registry::signals`: the pool has, or had, jobs of high or low priority.
+pub(super) const USES_PRIORITIES: u32 = 2;
+
+/// The number of the next pool.
+static NUMBER: PlainUsize = PlainUsize::new(0);
+
 /// A job, for the thread that is to run it.
 pub(crate) type JobRef = job::JobRef<Worker>;
 /// The first field of every job.
 pub(crate) type Header = job::Header<Worker>;
-/// Runs a job on a worker.
-pub(crate) type Execute = job::Execute<Worker>;
+/// What is the same for all jobs of a type.
+pub(crate) type Table = job::Table<Worker>;
 /// An isolation tag that belongs to no job.
 pub(crate) type Tag = job::Tag<Worker>;
 /// The part of a join's job that does not depend on its types.
@@ -59,16 +73,22 @@ pub(crate) struct Worker {
     /// First, because `Current` points to it.
     pub(super) forks: ForkQueue<JoinHeader, JobRef>,
     pub(super) tasks: TaskQueue<JobRef>,
+    /// Tasks of high and of low priority, as of the first.
+    pub(super) own_queues: OnceLock<Box<[TaskQueue<JobRef>; 2]>>,
     /// The pinned queue: jobs for this worker only.
     pub(super) pinned: Injector<JobRef>,
     pub(super) registry: *const Registry,
     pub(super) index: usize,
-    /// The isolation tag of the job that runs: see `job::Header`. Written by the core's holder,
-    /// read also by a thief that forces.
+    /// The isolation tag and the priority of the job that runs: see `job::Header`. Written by the
+    /// core's holder, read also by thieves.
     pub(super) tag: AtomicUsize,
+    /// The context of the job that runs, or null: see `ambient.rs`. Read and written like `tag`.
+    pub(super) context: AtomicPtr<Context>,
     /// How many jobs are on the stack, and what the innermost wait is for (`Awaited::to_code`).
     pub(super) jobs: AtomicU32,
     pub(super) waits_for: AtomicU32,
+    /// The table of the job that runs, or of the last one that ran here. (For dumps.)
+    pub(super) running: PlainPtr<Table>,
     /// Whether a thread from outside has borrowed the core.
     pub(super) is_lent: AtomicU32,
     pub(super) in_place: InPlace,
@@ -80,6 +100,8 @@ pub(crate) struct Worker {
     pub(super) rng: AtomicU32,
     /// How many looks for work are left until one that begins with the injector.
     pub(super) looks_left: Cell<u32>,
+    /// How many jobs it has taken since the pool uses priorities.
+    pub(super) jobs_taken: Cell<u32>,
     /// The time of the last steal, by `ticks`; 0 after `last_steal_was_short` was set for it.
     pub(super) stolen: Cell<u64>,
     /// Whether the job of the last steal was too short, and how many steals this worker has skipped
@@ -96,6 +118,9 @@ pub(crate) struct Worker {
     /// How many rounds the worker looks around before it parks.
     pub(super) rounds: AtomicU32,
     pub(super) counters: LiveCounters,
+    pub(super) times: Times,
+    /// Present if the pool measures the times of tasks.
+    pub(super) task_times: Option<Box<TaskTimes>>,
 }
 
 // SAFETY: only the core's holder uses what is not made for sharing, and a core changes hands by
@@ -104,11 +129,33 @@ unsafe impl Sync for Worker {}
 // SAFETY: nothing in a worker depends on the thread that made it.
 unsafe impl Send for Worker {}
 
+/// What is counted of the calls of `blocking`.
+#[derive(Default)]
+pub(super) struct BlockingCounts {
+    /// How many spare threads were started for them.
+    pub(super) threads: PlainUsize,
+    /// How many there were, and how many of these kept their core.
+    pub(super) calls: PlainUsize,
+    pub(super) calls_on_core: PlainUsize,
+    /// How many there are at the moment.
+    pub(super) now: PlainUsize,
+}
+
+/// Jobs of high or of low priority (`priorities.rs`).
+pub(super) struct Apart {
+    pub(super) injector: Injector<JobRef>,
+    /// Whether workers may have work of this priority.
+    pub(super) is_marked: CachePadded<AtomicBool>,
+}
+
 /// What the workers of a pool share. It lives as long as one of them.
 pub(crate) struct Registry {
     pub(super) workers: Box<[CachePadded<Worker>]>,
     /// Jobs from outside, and reinjected ones.
     pub(super) injector: Injector<JobRef>,
+    /// The same, of high and of low priority.
+    pub(super) high: Apart,
+    pub(super) low: Apart,
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
     pub(super) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
@@ -131,12 +178,24 @@ pub(crate) struct Registry {
     /// Whether no worker will.
     pub(super) is_deserted: AtomicBool,
     pub(super) threads: Mutex<Threads>,
+    bound: Option<Arc<Bound>>,
+    /// Whether tasks of the pool that have not begun are dropped, and how many were.
+    is_shut_down: AtomicBool,
+    dropped_tasks: PlainUsize,
     /// How many waits keep their cores since there is no spare thread.
     pub(super) refused_hand_offs: PlainUsize,
-    /// How many spare threads were started.
+    /// How many spare threads were started for waits.
     pub(super) spare_threads: PlainUsize,
-    /// Whether a caller from outside has waited long for a job in the injector.
-    pub(super) is_late: CachePadded<AtomicBool>,
+    pub(super) blocking: BlockingCounts,
+    /// What makes workers look elsewhere before they take their own newest task: [`IS_LATE`] and
+    /// [`USES_PRIORITIES`].
+    pub(super) signals: CachePadded<AtomicU32>,
+    /// How many pools the process had before this one.
+    number: usize,
+    /// The oldest of the tasks that are timed.
+    pub(super) oldest: Box<Oldest>,
+    /// When the pool was built, by `nanos`.
+    built: u64,
     pub(super) callers: CachePadded<Callers>,
     /// Happens when the pool is being dropped and no thread is left.
     pub(super) all_left: Event,
@@ -145,15 +204,21 @@ pub(crate) struct Registry {
     pub(super) this: Weak<Registry>,
 }
 
+impl Apart {
+    fn new() -> Self {
+        Apart { injector: Injector::new(), is_marked: CachePadded::new(AtomicBool::new(false)) }
+    }
+}
+
 impl Worker {
     /// Makes the worker `index` of the `workers` that `registry` will have.
     pub(crate) fn new(
         index: usize,
         workers: usize,
-        order: TaskOrder,
-        simulated: bool,
+        settings: &Settings,
         registry: *const Registry,
     ) -> Self {
+        let simulated = settings.simulation.is_some();
         // In a simulation, each fork and each end of one takes a slow path, which has a schedule
         // point. If no thief could take the private forks of a silent owner, no fork is private.
         let (min_public, max_public, keeps_gate_closed) = if workers == 1 {
@@ -165,19 +230,23 @@ impl Worker {
         };
         Worker {
             forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
-            tasks: TaskQueue::new(workers == 1, order == TaskOrder::OldestFirst),
+            tasks: TaskQueue::new(workers == 1, settings.task_order == TaskOrder::OldestFirst),
+            own_queues: OnceLock::new(),
             pinned: Injector::new(),
             registry,
             index,
             tag: AtomicUsize::new(NO_TAG),
+            context: AtomicPtr::new(ptr::null_mut()),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
+            running: PlainPtr::new(ptr::null_mut()),
             is_lent: AtomicU32::new(0),
             in_place: InPlace::default(),
             visit: cell::Cell::new(ptr::null()),
             has_thread: AtomicU32::new(0),
             rng: AtomicU32::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
             looks_left: Cell::new(0),
+            jobs_taken: Cell::new(0),
             stolen: Cell::new(0),
             last_steal_was_short: Cell::new(true),
             steals_skipped: Cell::new(0),
@@ -186,6 +255,8 @@ impl Worker {
             forks_seen: AtomicUsize::new(0),
             rounds: AtomicU32::new(ROUNDS),
             counters: LiveCounters::new(),
+            times: Times::new(settings.times_workers, nanos()),
+            task_times: (settings.task_times > 0).then(|| Box::new(TaskTimes::new())),
         }
     }
 
@@ -213,20 +284,19 @@ impl Worker {
         self.counters.snapshot()
     }
 
+    pub(crate) fn task_times(&self) -> Option<&TaskTimes> {
+        self.task_times.as_deref()
+    }
+
     /// How many forks are private, and how many public.
     pub(crate) fn forks_pending(&self) -> (usize, usize) {
         (self.forks.hidden(), self.forks.public())
     }
 
-    /// How many tasks are queued one by one, and how many batches.
-    pub(crate) fn tasks_pending(&self) -> (usize, usize) {
-        self.tasks.pending()
-    }
-
     /// Returns whether a thief would find nothing here. (Pinned jobs are not for thieves.)
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
-        self.forks.hidden() == 0 && self.forks.is_empty() && self.tasks.is_empty()
+        self.forks.hidden() == 0 && self.forks.is_empty() && self.has_no_task()
     }
 
     /// Whether a worker has no work. (Relaxed: it orders nothing.)
@@ -247,6 +317,22 @@ impl Worker {
         self.jobs.load(Ordering::Relaxed)
     }
 
+    /// Notes which kind of job runs from now on.
+    pub(crate) fn note_running(&self, table: *mut Table) {
+        self.running.store(table, Ordering::Relaxed);
+    }
+
+    pub(crate) fn running(&self) -> *mut Table {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// What the job that runs is, or the last one that ran.
+    pub(crate) fn name_of_running(&self) -> Option<&'static str> {
+        // SAFETY: tables are static.
+        let table = unsafe { self.running().as_ref() };
+        table.map(|table| (table.name)())
+    }
+
     pub(crate) fn is_lent(&self) -> bool {
         self.is_lent.load(Ordering::Relaxed) != 0
     }
@@ -264,13 +350,15 @@ impl Worker {
 impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
         queue::prepare();
-        let (order, simulated) = (settings.task_order, settings.simulation.is_some());
+        let bound = settings.max_queued.map(Bound::new);
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
-                .map(|index| Worker::new(index, workers, order, simulated, this.as_ptr()))
+                .map(|index| Worker::new(index, workers, &settings, this.as_ptr()))
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
+            high: Apart::new(),
+            low: Apart::new(),
             cross_jobs: Injector::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
@@ -285,9 +373,16 @@ impl Registry {
             has_empty_cores: AtomicBool::new(false),
             is_deserted: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
+            bound,
+            is_shut_down: AtomicBool::new(false),
+            dropped_tasks: PlainUsize::new(0),
             refused_hand_offs: PlainUsize::new(0),
             spare_threads: PlainUsize::new(0),
-            is_late: CachePadded::new(AtomicBool::new(false)),
+            blocking: BlockingCounts::default(),
+            signals: CachePadded::new(AtomicU32::new(0)),
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            oldest: Box::new(Oldest::new()),
+            built: nanos(),
             callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr().addr()),
             #[cfg(feature = "futures")]
@@ -334,12 +429,45 @@ impl Registry {
         &self.settings
     }
 
+    /// The isolation tag of the jobs for which one wait is made. `tag` is for
+    /// `WaitPolicy::OwnDescendants`, where it tells them from the waiter's other work. Its parent is
+    /// the waiter's tag, which the jobs have otherwise.
+    pub(crate) fn tag_of_tasks(&self, tag: &Tag) -> usize {
+        match self.settings.wait_policy {
+            WaitPolicy::AnyWork => tag.parent(),
+            WaitPolicy::OwnDescendants => tag.address(),
+        }
+    }
+
     pub(crate) fn counters(&self) -> Counters {
         Counters {
             workers: self.workers.iter().map(|worker| worker.snapshot()).collect(),
             spare_threads: self.spare_threads(),
-            threads_off_core: self.workers.iter().map(|worker| worker.threads_off() as usize).sum(),
+            threads_off_core: self.all_threads_off(),
+            threads_blocking: self.blocking.now.load(Ordering::Relaxed),
+            blocking_calls: self.blocking.calls.load(Ordering::Relaxed),
+            blocking_calls_on_core: self.blocking.calls_on_core.load(Ordering::Relaxed),
         }
+    }
+
+    /// How many threads have handed off their cores, and do not have them back.
+    pub(crate) fn all_threads_off(&self) -> usize {
+        self.workers.iter().map(|worker| worker.threads_off() as usize).sum()
+    }
+
+    /// The number of this pool among those of the process, which no other one has.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// For how long the oldest of the timed tasks has been queued, if any is.
+    pub(crate) fn oldest_wait(&self) -> Option<Duration> {
+        self.oldest.at().map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
+    }
+
+    /// For how long the pool has existed.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(nanos().saturating_sub(self.built))
     }
 
     /// Whether this is a deterministic pool, and the calling thread is not in its simulation.
@@ -362,6 +490,31 @@ impl Registry {
         std::ptr::from_ref(self).addr()
     }
 
+    /// The bound on tasks that are queued, if there is one.
+    #[inline]
+    pub(crate) fn bound(&self) -> Option<&Arc<Bound>> {
+        self.bound.as_ref()
+    }
+
+    /// From now on, tasks of the pool that have not begun are dropped. (Relaxed, as in the next two
+    /// functions: it orders nothing, and the pool's end makes the number visible.)
+    pub(crate) fn shut_down(&self) {
+        self.is_shut_down.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.is_shut_down.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_dropped_task(&self) {
+        self.dropped_tasks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dropped_tasks(&self) -> usize {
+        self.dropped_tasks.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
     }
@@ -379,7 +532,6 @@ impl Registry {
     }
 
     /// Returns a reference that does not keep the registry alive.
-    #[cfg(feature = "futures")]
     pub(crate) fn downgrade(&self) -> Weak<Registry> {
         self.this.clone()
     }

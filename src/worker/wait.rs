@@ -97,10 +97,14 @@
 //! |  | flat scope | 2 | 1.08 |
 #![deny(unsafe_code)]
 
+use std::ptr;
+
 use super::Worker;
+use super::find::Aside;
 use super::idle::pause;
 use super::shared::ROUNDS;
-use crate::job::{NO_TAG, outcome};
+use crate::context::Left;
+use crate::job::{NO_TAG, Priority, outcome, tag_of};
 use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
 use crate::sleep::{Kind, Look};
@@ -143,7 +147,9 @@ impl Worker {
                 continue;
             }
             let found = self.find_in_wait(wait, searching, MOST_REINJECTED);
-            if let Some(job) = found.or_else(|| self.cross_job_in_wait(wait, &mut hand_offs)) {
+            let found = found.or_else(|| self.cross_job_in_wait(wait, &mut hand_offs));
+            let lower = || if round < ROUNDS { None } else { self.lower_in_wait(wait) };
+            if let Some(job) = found.or_else(lower) {
                 self.stop_searching_if(&mut searching);
                 self.run_in_wait(job, wait, || self.next_own_task(wait));
                 round = 0;
@@ -151,7 +157,7 @@ impl Worker {
                 if wait.is_for_other_pool() {
                     self.stop_searching_if(&mut searching);
                 } else {
-                    searching = searching || self.sleep().start_searching();
+                    searching = searching || self.start_searching();
                 }
                 pause(round, || wait.done());
                 round += 1;
@@ -173,6 +179,14 @@ impl Worker {
         self.waits_for.store(outer, Ordering::Relaxed);
     }
 
+    fn start_searching(&self) -> bool {
+        let searching = self.sleep().start_searching();
+        if searching {
+            self.note_search(true);
+        }
+        searching
+    }
+
     fn stop_searching_if(&self, searching: &mut bool) {
         if std::mem::take(searching) {
             self.stop_searching();
@@ -184,14 +198,22 @@ impl Worker {
         outcome::run_or_abort(|| self.make_way());
         // The job on top may have another tag, and must not publish the caller's forks with it.
         self.flush_forks();
-        let job = self.pop_pinned().or_else(|| self.newest_task());
-        let job = job.or_else(|| self.stolen(|| false, Some)).or_else(|| self.cross_job());
-        let job = job.or_else(|| self.injected());
+        let normal = || {
+            let own = self.newest_task().or_else(|| self.stolen(|| false, Some));
+            own.or_else(|| self.cross_job()).or_else(|| self.injected())
+        };
+        let job = self.pop_pinned().or_else(|| self.any_by_priority(normal));
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
 
-    /// Runs a job from the injector if a caller from outside has waited for long. Long work calls
-    /// this now and then.
+    /// Runs a job that was not queued, on top of the caller.
+    pub(crate) fn run_at_once(&self, job: JobRef) {
+        self.flush_forks();
+        self.run_in_place(|| self.run_on_top(job, |_| false, || None));
+    }
+
+    /// Makes way for a thread that wants the core back, and runs a job from the injector, if such a
+    /// thread or a caller from outside has waited for long. Long work calls this now and then.
     #[inline]
     pub(crate) fn serve_late_callers(&self) {
         if self.registry().is_late() {
@@ -202,12 +224,13 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn serve_late_caller(&self) {
+        outcome::run_or_abort(|| self.make_way());
         // The job must not run on top of a task that it may wait for.
         if !self.may_run_any_task() || self.jobs_on_stack() > MOST_FOREIGN {
             return;
         }
         self.flush_forks();
-        if let Some(job) = self.injected() {
+        if let Some(job) = self.injected_for_late() {
             self.run_on_top(job, |_| false, || None);
         }
     }
@@ -216,7 +239,7 @@ impl Worker {
     pub(crate) fn run_own(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
         self.flush_forks();
-        let job = self.pop_pinned().or_else(|| self.newest_task());
+        let job = self.pop_pinned().or_else(|| self.newest_of_any());
         let job = job.or_else(|| self.forks.pop_newest_public());
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
     }
@@ -237,26 +260,35 @@ impl Worker {
         is_awaited: impl Fn(&JobRef) -> bool,
         next: impl Fn() -> Option<JobRef>,
     ) {
-        let (jobs, tag) = (self.jobs.load(Ordering::Relaxed), self.tag());
+        let (jobs, word) = (self.jobs.load(Ordering::Relaxed), self.word());
+        let tag = tag_of(word);
         let waits_for = self.waits_for.load(Ordering::Relaxed);
         self.jobs.store(jobs + 1, Ordering::Relaxed);
         self.waits_for.store(0, Ordering::Relaxed);
+        let running = self.running();
+        // Each job enters its own. (No fork is private here.)
+        let context = self.context();
+        self.leave_context(ptr::null());
+        let _left = Left::all();
         loop {
             let own_tag = Tag::new(job.tag());
             let is_foreign = match job.tag() {
                 NO_TAG => jobs > MOST_FOREIGN || tag != NO_TAG,
                 other => tag != NO_TAG && other != tag && !is_awaited(&job),
             };
-            self.enter_tag(if is_foreign { own_tag.address() } else { job.tag() });
+            let inherited = Priority::bits_of(job.word());
+            self.leave_tag(if is_foreign { own_tag.address() | inherited } else { job.word() });
             self.execute(job);
-            self.leave_tag(tag);
+            self.leave_tag(word);
             match next() {
                 Some(another) => job = another,
                 None => break,
             }
         }
+        self.leave_context(context);
         self.jobs.store(jobs, Ordering::Relaxed);
         self.waits_for.store(waits_for, Ordering::Relaxed);
+        self.note_running(running);
     }
 
     /// Returns the next of this worker's tasks that the wait may run. Returns `None` if the wait is
@@ -325,13 +357,41 @@ impl Worker {
     /// starve. Jobs that it may not run are reinjected.
     #[inline]
     fn own_task(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
-        if self.begins_with_injector() {
+        match self.looks_aside() {
+            Aside::Never => self.own_newest_task(wait, most),
+            aside => self.own_task_aside(wait, most, aside),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn own_task_aside(&self, wait: &impl Wait, most: usize, aside: Aside) -> Option<JobRef> {
+        match aside {
+            Aside::ByPriority { from_outside } => {
+                self.own_task_by_priority(wait, most, from_outside)
+            }
+            aside => self.own_normal_task(wait, most, matches!(aside, Aside::FromOutside)),
+        }
+    }
+
+    pub(super) fn own_normal_task(
+        &self,
+        wait: &impl Wait,
+        most: usize,
+        from_outside: bool,
+    ) -> Option<JobRef> {
+        if from_outside {
             let cross_job = || if self.may_run_any(wait) { self.cross_job() } else { None };
             let job = self.pop_pinned().or_else(cross_job);
             if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
             }
         }
+        self.own_newest_task(wait, most)
+    }
+
+    #[inline]
+    fn own_newest_task(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         self.accept_one(wait, most, || self.newest_task()).or_else(|| self.pop_pinned())
     }
 
@@ -356,14 +416,15 @@ impl Worker {
         if let Some(job) = self.forced(may_have, |job| self.accept(job, wait)) {
             return Some(job);
         }
-        let most = self.registry().injector().len().min(most);
-        self.accept_one(wait, most, || self.injected()).or_else(|| self.own_fork(wait))
+        let (all, most) = (most, self.registry().injector().len().min(most));
+        let job = self.accept_one(wait, most, || self.injected());
+        job.or_else(|| self.own_fork(wait)).or_else(|| self.foreign_apart(wait, all))
     }
 
     /// Returns the first job from `next` that this worker may run. Reinjects those before it, at
     /// most `most`, and none once the wait is over.
-    #[inline]
-    fn accept_one(
+    #[inline(always)]
+    pub(super) fn accept_one(
         &self,
         wait: &impl Wait,
         most: usize,
@@ -390,12 +451,13 @@ impl Worker {
         self.tag() == job.tag() || is_awaited(job, wait)
     }
 
-    fn may_run_any(&self, wait: &impl Wait) -> bool {
+    pub(super) fn may_run_any(&self, wait: &impl Wait) -> bool {
         !wait.is_for_other_pool() && self.may_run_any_task()
     }
 
     /// Returns the job, or reinjects it if this worker may not run it now.
-    fn accept(&self, job: JobRef, wait: &impl Wait) -> Option<JobRef> {
+    #[inline]
+    pub(super) fn accept(&self, job: JobRef, wait: &impl Wait) -> Option<JobRef> {
         if self.may_run(&job, wait) {
             return Some(job);
         }
@@ -416,6 +478,7 @@ impl Worker {
         let must_leave = || wait.done() || self.is_wanted();
         let leaves = must_leave() || self.announce_and_look() || must_leave();
         if !(leaves && sleep.leave(self.index, Kind::Blocked)) {
+            self.note_blocked();
             sleep.sleep(
                 self.index,
                 Kind::Blocked,
@@ -424,6 +487,7 @@ impl Worker {
             );
             self.counters.wakes.add(1);
         }
+        self.note_awake(true);
         true
     }
 
@@ -463,7 +527,9 @@ impl Worker {
         let mut woken = if job.is_some() || hands_off || forces_next || must_leave() {
             !sleep.leave_restricted(self.index)
         } else {
+            self.note_blocked();
             sleep.sleep_restricted(self.index);
+            self.note_awake(true);
             self.counters.wakes.add(1);
             true
         };

@@ -18,6 +18,7 @@ const MOST_WOKEN_AHEAD: usize = 6;
 impl Worker {
     /// Stops searching. Wakes parked workers if more jobs are public than searchers are left.
     pub(crate) fn stop_searching(&self) {
+        self.note_search(false);
         self.look_again(self.sleep().stop_searching());
         // Relaxed: if it comes too early, the next worker that ends a job or waits sees the
         // cross-pool job.
@@ -41,7 +42,7 @@ impl Worker {
     /// itself. A worker that was woken before may start late.
     pub(super) fn wake_ahead(&self) {
         if self.registry().callers().expect() == Length::Long {
-            let public = self.forks.public() + self.tasks.public();
+            let public = self.forks.public() + self.public_tasks();
             self.sleep().wake_for_each(public.min(MOST_WOKEN_AHEAD));
         }
     }
@@ -60,9 +61,7 @@ impl Worker {
     /// How many jobs are public, up to `most`: here, in the injector and at others.
     fn public_jobs(&self, most: usize) -> usize {
         let stray = usize::from(self.sees_stray_pinned());
-        let registry = self.registry();
-        let outside = registry.injector().len() + registry.cross_jobs().len();
-        let mut jobs = outside + self.tasks.public() + stray;
+        let mut jobs = self.registry().injected_len() + self.public_tasks() + stray;
         for other in self.others() {
             if jobs >= most {
                 return most;
@@ -91,7 +90,6 @@ impl Registry {
     fn shows_work(&self) -> bool {
         let workers = self.workers().iter();
         let mut awake = workers.filter(|worker| !self.sleep().is_parked(worker.index));
-        let outside = !self.injector().is_empty() || !self.cross_jobs().is_empty();
-        outside || awake.any(|worker| worker.shows_work() || worker.forks.hides_work())
+        self.has_injected() || awake.any(|worker| worker.shows_work() || worker.forks.hides_work())
     }
 }

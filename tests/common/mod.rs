@@ -454,6 +454,8 @@ pub fn own_process(
         .env_remove("FILCH_WAIT")
         .env_remove("FILCH_LEND")
         .env_remove("FILCH_SEED")
+        .env_remove("FILCH_WATCHDOG")
+        .env_remove("FILCH_METRICS")
         .env(CHILD, name);
     setup(&mut command);
     let output = command.output().expect("the process starts");

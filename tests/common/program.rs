@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arbitrary::{Arbitrary, Unstructured};
+use filch::graph::{self, Graph};
 use filch::prelude::*;
 use filch::{CancelToken, JoinError, JoinHandle, ThreadPool, ThreadPoolBuilder};
 
@@ -106,6 +107,19 @@ pub enum Node {
         stable: bool,
         values: Values,
     },
+    /// Tasks, each with a set of earlier ones that come before it, as bits. A task whose
+    /// predecessor panics is skipped. A panic counts as [`HANDLED`].
+    Graph {
+        /// Whether tasks take the results of those before, or just come after them.
+        by_results: bool,
+        tasks: Vec<(Node, u8)>,
+    },
+    /// Items that go through a parallel stage, in which they are done, and then through others in
+    /// order. A panic stops it.
+    Pipeline {
+        bound: u8,
+        items: Vec<Node>,
+    },
 }
 
 /// Numbers to sort: how many, and which.
@@ -191,7 +205,7 @@ impl Maker<'_, '_> {
         if self.nodes >= MOST_NODES || inner.depth >= MOST_DEPTH || self.bytes.is_empty() {
             return Ok(Node::Leaf(self.leaf()?));
         }
-        Ok(match self.bytes.int_in_range(0..=22_u8)? {
+        Ok(match self.bytes.int_in_range(0..=25_u8)? {
             0..=3 => Node::Leaf(self.leaf()?),
             4 if !spot.handed => Node::Yield,
             4..=5 => Node::Seq(self.boxed(inner)?, self.boxed(inner)?),
@@ -223,6 +237,14 @@ impl Maker<'_, '_> {
                 under_token: self.bytes.arbitrary()?,
                 leaf: self.leaf()?,
             },
+            22..=23 => Node::Graph {
+                by_results: self.bytes.arbitrary()?,
+                tasks: self.many(|maker| Ok((maker.node(inner)?, maker.bytes.arbitrary()?)))?,
+            },
+            24 => Node::Pipeline {
+                bound: self.bytes.int_in_range(1..=5)?,
+                items: self.many(|maker| maker.node(inner))?,
+            },
             _ => Node::Sort {
                 stable: self.bytes.arbitrary()?,
                 values: Values(self.bytes.int_in_range(0..=Values::MOST)?, self.bytes.arbitrary()?),
@@ -235,12 +257,18 @@ impl Maker<'_, '_> {
     }
 
     fn tasks(&mut self, spot: Spot) -> arbitrary::Result<Vec<(Node, Fate)>> {
+        self.many(|maker| {
+            let fate = maker.fate()?;
+            Ok((maker.node(spot.task(fate))?, fate))
+        })
+    }
+
+    fn many<T>(
+        &mut self,
+        mut one: impl FnMut(&mut Self) -> arbitrary::Result<T>,
+    ) -> arbitrary::Result<Vec<T>> {
         let count = self.bytes.int_in_range(0..=MOST_TASKS)?;
-        let mut task = || {
-            let fate = self.fate()?;
-            Ok((self.node(spot.task(fate))?, fate))
-        };
-        (0..count).map(|_| task()).collect()
+        (0..count).map(|_| one(self)).collect()
     }
 
     fn leaf(&mut self) -> arbitrary::Result<Leaf> {
@@ -512,6 +540,8 @@ impl Run {
                 }
                 Values::digest(&values)
             }
+            Node::Graph { by_results, tasks } => self.graph(*by_results, tasks),
+            Node::Pipeline { bound, items } => self.pipeline(*bound, items),
         };
         self.answer(value)
     }
@@ -657,6 +687,43 @@ impl Run {
         }
     }
 
+    fn graph(&self, by_results: bool, tasks: &[(Node, u8)]) -> u64 {
+        let (mut graph, mut nodes) = (Graph::new(), Vec::<graph::Node<Answer>>::new());
+        for (index, (task, _)) in tasks.iter().enumerate() {
+            let run = self.clone();
+            let before: Vec<_> = before(tasks, index).map(|earlier| &nodes[earlier]).collect();
+            let node = if by_results {
+                graph.task(before, move |_: Vec<&Answer>| run.node(task))
+            } else {
+                let node = graph.task((), move |()| run.node(task));
+                before.into_iter().for_each(|earlier| _ = node.after(earlier));
+                node
+            };
+            nodes.push(node);
+        }
+        let report = graph.run().expect("edges lead to later tasks");
+        let failed = report.count(graph::Outcome::Failed) as u64;
+        let values = nodes.iter().filter_map(|node| graph.result(node));
+        values.map(|answer| answer.value).sum::<u64>() + HANDLED * failed
+    }
+
+    fn pipeline(&self, bound: u8, items: &[Node]) -> u64 {
+        let (mut sum, mut next) = (0, 0);
+        let stats = filch::pipeline(items.iter().enumerate())
+            .max_in_flight(bound.into())
+            .parallel(|(index, item)| (index, self.node(item)))
+            .serial(|item| item)
+            .serial_in_order(|(index, answer)| {
+                assert_eq!(index, next, "items come in order");
+                next += 1;
+                sum += answer.value;
+            })
+            .run()
+            .expect("nothing fails but by panics");
+        assert_eq!(stats.stages()[3].items, items.len() as u64);
+        sum
+    }
+
     fn broadcast(&self, place: Place, detached: bool, leaf: Leaf) -> u64 {
         let inner = self.at(place);
         // Forks, too, so that a broadcast is not always a leaf.
@@ -675,6 +742,12 @@ impl Run {
         };
         answers.iter().map(|answer| answer.value).sum()
     }
+}
+
+/// The tasks of a graph that come directly before a task.
+fn before(tasks: &[(Node, u8)], index: usize) -> impl Iterator<Item = usize> {
+    let bits = tasks[index].1;
+    (0..index).filter(move |earlier| bits & (1 << earlier) != 0)
 }
 
 fn meet(result: Result<Answer, JoinError>, fate: Fate) -> u64 {
@@ -821,7 +894,64 @@ impl Oracle<'_> {
                 values.sort();
                 Ok(Outcome::Value(Values::digest(&values)))
             }
+            Node::Graph { tasks, .. } => self.graph(tasks, flag),
+            Node::Pipeline { items, .. } => self.pipeline(items, flag),
         }
+    }
+
+    fn graph(&mut self, tasks: &[(Node, u8)], flag: &mut Flag) -> Judged<Outcome> {
+        let mut sum = 0;
+        // Whether each task has a result, and the flag after it.
+        let mut ended: Vec<(bool, bool)> = Vec::new();
+        for (index, (task, _)) in tasks.iter().enumerate() {
+            let earlier: Vec<_> = before(tasks, index).map(|earlier| ended[earlier]).collect();
+            if earlier.iter().any(|(has_result, _)| !has_result) {
+                self.unreached(task)?;
+                ended.push((false, flag.certain));
+                continue;
+            }
+            let certain = flag.certain || earlier.iter().any(|(_, certain)| *certain);
+            let (outcome, raised) = self.beside(task, &Flag { certain, ..*flag })?;
+            ended.push((matches!(outcome, Outcome::Value(_)), raised));
+            sum += match outcome {
+                Outcome::Value(value) => value,
+                Outcome::Panics(_) => HANDLED,
+            };
+        }
+        flag.certain |= ended.iter().any(|(_, certain)| *certain);
+        Ok(Outcome::Value(sum))
+    }
+
+    fn pipeline(&mut self, items: &[Node], flag: &mut Flag) -> Judged<Outcome> {
+        let (mut sum, mut panics, mut certain) = (0, BTreeSet::new(), flag.certain);
+        let (begun, others): (Vec<_>, Vec<_>) = items.iter().partition(|item| self.is_begun(item));
+        for item in begun {
+            let (outcome, raised) = self.beside(item, flag)?;
+            certain |= raised;
+            match outcome {
+                Outcome::Value(value) => sum += value,
+                Outcome::Panics(ids) => panics.extend(ids),
+            }
+        }
+        if !panics.is_empty() {
+            flag.certain = certain;
+            return Ok(Outcome::Panics(panics));
+        }
+        // Some have no leaves.
+        for item in others {
+            match self.beside(item, flag)?.0 {
+                Outcome::Value(value) => sum += value,
+                panics => return Ok(panics),
+            }
+        }
+        flag.certain = certain;
+        Ok(Outcome::Value(sum))
+    }
+
+    /// Whether a leaf of it ran or was skipped.
+    fn is_begun(&self, node: &Node) -> bool {
+        let begun = |leaf: Leaf| self.log[leaf.id].ran() + self.log[leaf.id].skipped() > 0;
+        own_leaf(node).is_some_and(begun) || children(node).any(|part| self.is_begun(part))
     }
 
     /// A leaf that is done by every worker at once, one of which may raise the flag.
@@ -997,6 +1127,8 @@ fn children(node: &Node) -> impl Iterator<Item = &Node> {
             parts.push(body);
         }
         Node::Spawn { task, .. } => parts.push(task),
+        Node::Graph { tasks, .. } => parts.extend(tasks.iter().map(|(task, _)| task)),
+        Node::Pipeline { items, .. } => parts.extend(items),
     }
     parts.into_iter()
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use filch::prelude::*;
-use filch::{Member, ThreadPool};
+use filch::{Member, ThreadPool, ThreadPoolBuilder};
 
 use crate::common::{
     CALLERS, THREADS, boom, boom_id, caught, is_simulated_without, one_a_seed, pool, rest,
@@ -339,4 +339,49 @@ fn a_value_whose_drop_panics_comes_out() {
     let run = || pool.gang(2, |member| member.broadcast(0, || Bomb(true)));
     let payload = catch_unwind(AssertUnwindSafe(run)).map(drop).unwrap_err();
     assert_eq!(boom_id(payload), 6);
+}
+
+/// What the members of a gang that fails have returned, each with a drop that panics.
+#[test]
+fn all_values_may_panic_when_they_are_dropped() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            boom(2);
+        }
+    }
+    let _watchdog = watchdog();
+    let pool = pool(3);
+    let returned = AtomicUsize::new(0);
+    let run = || {
+        let bombs = pool.gang(3, |member| {
+            member.barrier();
+            if member.index() == 0 {
+                boom(1)
+            }
+            returned.fetch_add(1, Ordering::Relaxed);
+            Bomb
+        });
+        bombs.map(|bombs| bombs.len())
+    };
+    assert_eq!(caught(run), 1);
+    assert_eq!(returned.into_inner(), 2);
+}
+
+/// The other workers of a member's pool end beside the gangs that the member calls. From then on a
+/// gang of two is too large.
+#[test]
+fn a_member_calls_gangs_while_its_pool_ends() {
+    let _watchdog = watchdog();
+    for round in 0..300 {
+        let member = thread::spawn(move || {
+            let builder = ThreadPoolBuilder::new().num_threads(2).use_current_thread();
+            let pool = builder.build().unwrap();
+            drop(pool.spawn(move || (0..round * 10).for_each(|_| std::hint::spin_loop())));
+            pool.shutdown_background();
+            while filch::gang(2, |member| member.barrier()).is_ok() {}
+            assert_eq!(filch::gang(1, |member| member.size()), Ok(vec![1]));
+        });
+        member.join().unwrap();
+    }
 }

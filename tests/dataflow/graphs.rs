@@ -11,8 +11,8 @@ use filch::CancelToken;
 use filch::graph::{Cell, Graph, GraphError, Node, Outcome, read, write};
 
 use crate::common::{
-    Boom, TIME, boom, is_simulated_without, lock, one_a_seed, pool, rest, seed, settings, sized,
-    watchdog,
+    Boom, TIME, boom, caught, is_simulated_without, lock, one_a_seed, pool, rest, seed, settings,
+    sized, watchdog,
 };
 use crate::faults::drive;
 use crate::{Random, mix};
@@ -370,6 +370,31 @@ fn a_drop_of_a_result_that_panics_fails_its_task_only() {
     assert_eq!(report.outcome(&node), Some(Outcome::Failed));
     assert_eq!(report.outcome(&other), Some(Outcome::Ran));
     pool.install(|| graph.run().unwrap().success().unwrap());
+}
+
+#[test]
+fn the_drops_of_all_payloads_of_a_subgraph_may_panic() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            boom(5);
+        }
+    }
+    let _watchdog = watchdog();
+    let mut graph = Graph::new();
+    graph.subgraph((), |(), graph| {
+        for number in 0..3 {
+            graph
+                .task((), move |()| std::panic::resume_unwind(Box::new(Bomb)))
+                .name(["a", "b", "c"][number]);
+        }
+    });
+    let report = pool(1).install(|| graph.run().unwrap());
+    let failure = report.success().unwrap_err();
+    let cause = std::error::Error::source(&failure).unwrap().to_string();
+    assert!(cause.ends_with("` panicked"), "{cause}");
+    // The payload of the first.
+    caught(|| drop(failure));
 }
 
 #[test]

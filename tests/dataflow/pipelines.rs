@@ -13,7 +13,7 @@ use filch::{CancelToken, JoinHandle, pipeline, try_pipeline};
 
 use crate::common::{
     Ledger, TIME, Token, boom, caught, is_simulated_without, lock, one_a_seed, pool, rest, seed,
-    settings, sized, watchdog,
+    settings, sized, step_aside, watchdog,
 };
 use crate::faults::{Fault, drive};
 use crate::{Random, mix};
@@ -343,6 +343,30 @@ fn a_drop_of_a_parked_item_that_panics_comes_out() {
             Err(payload) => assert_eq!(crate::common::boom_id(payload), 3),
         }
     }
+}
+
+#[test]
+fn the_drops_of_all_parked_items_may_panic() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            boom(2);
+        }
+    }
+    let _watchdog = watchdog();
+    let parked = AtomicUsize::new(0);
+    let stage = |item| {
+        if item == 0 {
+            while parked.load(Ordering::SeqCst) < 5 {
+                step_aside();
+            }
+            boom(1)
+        }
+        parked.fetch_add(1, Ordering::SeqCst);
+        Bomb
+    };
+    let run = || pipeline(0..8).max_in_flight(6).parallel(stage).serial_in_order(drop).run();
+    assert_eq!(caught(|| pool(2).install(run)), 1);
 }
 
 #[test]

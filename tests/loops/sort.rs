@@ -36,7 +36,10 @@ fn inputs(len: usize) -> Vec<Vec<u64>> {
     let saw = ascending.iter().map(|n| n % 1000).collect();
     let halves = ascending.iter().map(|n| n / 2).rev().collect();
     let few = random(len, 4);
-    vec![ascending, descending, almost, saw, halves, few, vec![7; len], random(len, u64::MAX)]
+    let equal = vec![7; len];
+    let but_one = equal.iter().copied().skip(1).chain([3]).collect();
+    let random = random(len, u64::MAX);
+    vec![ascending, descending, almost, saw, halves, few, equal, but_one, random]
 }
 
 // ---- Results ----

@@ -5,6 +5,8 @@ mod common;
 #[path = "../common/program.rs"]
 mod program;
 
+mod blocking;
+mod bounds;
 mod broadcast;
 mod completer;
 mod handles;

@@ -9,7 +9,8 @@ use crate::{ThreadPool, ThreadPoolBuildError, global, max_num_threads};
 
 /// The settings of a [`ThreadPool`], or of the global one.
 ///
-/// Each pool also has what the variables `FILCH_WAIT`, `FILCH_LEND` and `FILCH_SEED` say: see
+/// Each pool also has what the variables `FILCH_WAIT`, `FILCH_LEND`, `FILCH_METRICS`,
+/// `FILCH_WATCHDOG` and `FILCH_SEED` say: see
 /// [the front page](crate#by-the-environment).
 ///
 /// ```

@@ -7,6 +7,7 @@ use std::path::Path;
 use filch::prelude::*;
 use plotters::prelude::*;
 
+use crate::input::{Bounds, Place, REACH};
 use crate::{Result, create};
 
 /// A picture: red, green and blue of each pixel, row by row.
@@ -41,6 +42,14 @@ impl Picture {
         Ok(writer.finish()?)
     }
 
+    /// The picture with `factor` pixels for each, along both sides.
+    pub fn enlarged(&self, factor: usize) -> Picture {
+        let rows = self.pixels.chunks(self.width).flat_map(|row| std::iter::repeat_n(row, factor));
+        let pixel = |pixel| std::iter::repeat_n(pixel, factor);
+        let pixels = rows.flat_map(|row| row.iter().copied().flat_map(pixel)).collect();
+        Picture { width: factor * self.width, height: factor * self.height, pixels }
+    }
+
     /// Water, from above: how high it is in each pixel, and where land is. Light comes from the
     /// left: slopes that face it are brighter.
     pub fn of_water(width: usize, heights: &[f32], is_land: &[bool]) -> Picture {
@@ -53,6 +62,29 @@ impl Picture {
         };
         let pixels = (0..heights.len()).into_par_iter().map(color).collect();
         Picture { width, height: heights.len() / width, pixels }
+    }
+
+    /// Points from above: grey on the ground, orange above it; and the boxes.
+    pub fn of_boxes(ground: &[Place], above: &[Place], boxes: &[Bounds]) -> Picture {
+        let side = 480;
+        let mut pixels = vec![[16, 18, 24]; side * side];
+        let pixel = |x: f32, y: f32| {
+            let [x, y] = [x, y].map(|at| ((at + REACH) / (2.0 * REACH) * side as f32) as usize);
+            y.min(side - 1) * side + x.min(side - 1)
+        };
+        ground.iter().for_each(|[x, y, _]| pixels[pixel(*x, *y)] = [86, 92, 104]);
+        above.iter().for_each(|[x, y, _]| pixels[pixel(*x, *y)] = [255, 176, 70]);
+        for [x0, x1, y0, y1] in
+            boxes.iter().map(|it| [it[0] - 0.4, it[1] + 0.4, it[2] - 0.4, it[3] + 0.4])
+        {
+            for part in (0..=200).map(|i| i as f32 / 200.0) {
+                let (x, y) = (x0 + part * (x1 - x0), y0 + part * (y1 - y0));
+                for (x, y) in [(x, y0), (x, y1), (x0, y), (x1, y)] {
+                    pixels[pixel(x, y)] = [90, 220, 150];
+                }
+            }
+        }
+        Picture { width: side, height: side, pixels }
     }
 
     /// The light of stars before a black sky: where each is, in pixels, and its color.

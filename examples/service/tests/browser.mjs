@@ -24,7 +24,7 @@ function startService(listen) {
 // Chromium's own protocol, over pipes: messages in JSON, each ended by a zero byte.
 const profile = mkdtempSync(join(tmpdir(), 'service-'));
 const chromium = spawn('chromium', [
-  '--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--window-size=1100,720',
+  '--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--window-size=1100,800',
   `--user-data-dir=${profile}`, '--remote-debugging-pipe', 'about:blank',
 ], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
 const waiting = new Map();
@@ -63,6 +63,7 @@ async function screenshot(name) {
 const mouse = (type, x, y, more = {}) =>
   call('Input.dispatchMouseEvent', { type, x, y, button: 'left', buttons: 1, clickCount: 1, ...more });
 async function click(id) {
+  await evaluate(`document.getElementById('${id}').scrollIntoView({ block: 'nearest' })`);
   const { x, y } = await evaluate(`(({ x, y, width, height }) => ({ x: x + width / 2, y: y + height / 2 }))
     (document.getElementById('${id}').getBoundingClientRect())`);
   await mouse('mousePressed', x, y);
@@ -119,10 +120,15 @@ try {
   ({ service } = await startService(new URL(address).host));
   await until(`document.getElementById('error').hidden && ${allDrawn}`);
   console.log('the page does what it should');
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
 } finally {
   service.removeAllListeners('exit');
   service.kill();
+  const ended = new Promise(ended => chromium.on('exit', ended));
   chromium.kill();
+  await ended;
   rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
-process.exit(0);
+process.exit();

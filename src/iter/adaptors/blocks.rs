@@ -3,51 +3,49 @@
 use std::iter;
 
 use crate::iter::plumbing::{
-    Consumer, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer,
-    bridge_producer_consumer,
+    Consumer, Producer, ProducerCallback, Reducer, bridge_producer_consumer,
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 adaptor! {
     /// An iterator that runs block by block, with blocks of the same size. Returned by
     /// [`IndexedParallelIterator::by_uniform_blocks`].
-    UniformBlocks<I> { base; size: usize }
+    UniformBlocks<I> { base: I; size: usize }
 }
 
 adaptor! {
     /// An iterator that runs block by block, with blocks of growing sizes. Returned by
     /// [`IndexedParallelIterator::by_exponential_blocks`].
-    ExponentialBlocks<I> { base }
+    ExponentialBlocks<I> { base: I }
 }
 
-macro_rules! by_blocks {
-    ($($name:ident: |$self:ident| $sizes:expr;)*) => {$(
-        impl<I: IndexedParallelIterator> ParallelIterator for $name<I> {
-            type Item = I::Item;
+driven!(
+    [I: IndexedParallelIterator] UniformBlocks<I>, I::Item,
+    |self, consumer| in_blocks(self.base, |_| iter::repeat(self.size), consumer),
+    len |self| self.base.len()
+);
 
-            fn drive_unindexed<C: UnindexedConsumer<I::Item>>($self, consumer: C) -> C::Result {
-                $self.base.loop_settings().run(|| {
-                    let (len, sizes) = ($self.base.len(), $sizes);
-                    $self.base.with_producer(Blocks { len, sizes, consumer })
-                })
-            }
+driven!(
+    [I: IndexedParallelIterator] ExponentialBlocks<I>, I::Item,
+    |self, consumer| {
+        let twice = |size: &usize| Some(size.saturating_mul(2));
+        let sizes = |threads| iter::successors(Some(threads), twice);
+        in_blocks(self.base, sizes, consumer)
+    },
+    len |self| self.base.len()
+);
 
-            fn opt_len(&self) -> Option<usize> {
-                Some(self.base.len())
-            }
-
-            fn loop_settings(&self) -> LoopSettings {
-                self.base.loop_settings()
-            }
-        }
-    )*};
-}
-
-by_blocks! {
-    UniformBlocks: |self| iter::repeat(self.size);
-    ExponentialBlocks: |self| {
-        iter::successors(Some(crate::current_num_threads()), |size| Some(size.saturating_mul(2)))
-    };
+/// Feeds the items to `consumer` in blocks of the sizes that are for this number of threads.
+fn in_blocks<I, S, C>(base: I, sizes: impl FnOnce(usize) -> S + Send, consumer: C) -> C::Result
+where
+    I: IndexedParallelIterator,
+    S: Iterator<Item = usize>,
+    C: Consumer<I::Item>,
+{
+    base.loop_settings().run(|| {
+        let (len, sizes) = (base.len(), sizes(crate::current_num_threads()));
+        base.with_producer(Blocks { len, sizes, consumer })
+    })
 }
 
 /// Takes the producer, and runs blocks of these sizes.

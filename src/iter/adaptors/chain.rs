@@ -2,7 +2,6 @@
 
 use std::iter;
 
-use super::exact::Exact;
 use super::pair::{PairShape, both, with_both};
 use crate::iter::limit::join_within;
 use crate::iter::plumbing::{
@@ -12,7 +11,7 @@ use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 adaptor! {
     /// An iterator over the items of two others in turn. Returned by [`ParallelIterator::chain`].
-    Chain<A, B> { a, b }
+    Chain<A, B> { a: A, b: B }
 }
 
 impl<A, B> ParallelIterator for Chain<A, B>
@@ -74,10 +73,6 @@ struct Chaining;
 impl<T: Send> PairShape<T, T> for Chaining {
     type Out = T;
 
-    fn len(&self, a: usize, b: usize) -> usize {
-        both(a, b)
-    }
-
     fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
     where
         A: Producer<Item = T>,
@@ -135,3 +130,44 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Chained<A, B> {
         b.fold_with(folder)
     }
 }
+
+/// An iterator whose `size_hint` is exact.
+pub struct Exact<It>(It);
+
+impl<It: Iterator> Iterator for Exact<It> {
+    type Item = It::Item;
+
+    #[inline]
+    fn next(&mut self) -> Option<It::Item> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+
+    fn nth(&mut self, n: usize) -> Option<It::Item> {
+        self.0.nth(n)
+    }
+
+    fn fold<B, F: FnMut(B, It::Item) -> B>(self, init: B, f: F) -> B {
+        self.0.fold(init, f)
+    }
+}
+
+impl<It: DoubleEndedIterator> DoubleEndedIterator for Exact<It> {
+    #[inline]
+    fn next_back(&mut self) -> Option<It::Item> {
+        self.0.next_back()
+    }
+
+    fn nth_back(&mut self, n: usize) -> Option<It::Item> {
+        self.0.nth_back(n)
+    }
+
+    fn rfold<B, F: FnMut(B, It::Item) -> B>(self, init: B, f: F) -> B {
+        self.0.rfold(init, f)
+    }
+}
+
+impl<It: Iterator> ExactSizeIterator for Exact<It> {}

@@ -14,7 +14,7 @@ reshaped! {
 
     /// An iterator over the results of folding chunks of items. Returned by
     /// [`fold_chunks`](crate::iter::IndexedParallelIterator::fold_chunks).
-    FoldChunks<I; ID, F> { size: usize, identity: ID, fold_op: F }
+    FoldChunks<I, ID, F> { size: usize, identity: ID, fold_op: F }
     [In: Send, T: Send, ID, F] (In) -> T
     where { ID: Fn() -> T + Send + Sync, F: Fn(T, In) -> T + Send + Sync }
     len |self, len| len.div_ceil(self.size),
@@ -25,7 +25,7 @@ reshaped! {
 
     /// An iterator over the results of folding chunks of items. Returned by
     /// [`fold_chunks_with`](crate::iter::IndexedParallelIterator::fold_chunks_with).
-    FoldChunksWith<I; T, F> { size: usize, init: T, fold_op: F }
+    FoldChunksWith<I, T, F> { size: usize, init: T, fold_op: F }
     [In: Send, T: Clone + Send, F] (In) -> T
     where { F: Fn(T, In) -> T + Send + Sync }
     len |self, len| len.div_ceil(self.size),

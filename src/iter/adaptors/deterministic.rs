@@ -1,36 +1,23 @@
 //! Loops that are cut in a shape which depends only on the number of items.
 
 use crate::iter::limit::{Limit, join_under};
-use crate::iter::plumbing::{
-    Consumer, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer, on_worker,
-    serially,
-};
+use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, Reducer, on_worker, serially};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 adaptor! {
     /// An iterator whose pieces do not depend on threads or timing. Returned by
     /// [`IndexedParallelIterator::deterministic`].
-    Deterministic<I> { base }
+    Deterministic<I> { base: I }
 }
 
-impl<I: IndexedParallelIterator> ParallelIterator for Deterministic<I> {
-    type Item = I::Item;
-
-    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
-        self.base.loop_settings().run(|| {
-            let len = self.base.len();
-            self.base.with_producer(Shape { len, consumer })
-        })
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        Some(self.base.len())
-    }
-
-    fn loop_settings(&self) -> LoopSettings {
-        self.base.loop_settings()
-    }
-}
+driven!(
+    [I: IndexedParallelIterator] Deterministic<I>, I::Item,
+    |self, consumer| self.base.loop_settings().run(|| {
+        let len = self.base.len();
+        self.base.with_producer(Shape { len, consumer })
+    }),
+    len |self| self.base.len()
+);
 
 /// How many blocks there are at most, while a block has fewer items than [`LONGEST`]: enough for
 /// balance between tens of workers. A part of the contract of `deterministic`.

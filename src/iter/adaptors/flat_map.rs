@@ -1,48 +1,35 @@
 //! Parallel iterators within a parallel iterator.
 
-use crate::iter::plumbing::{Consumer, Folder, LoopSettings, Reducer, UnindexedConsumer};
+use std::convert::identity;
+
+use crate::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use crate::iter::{IntoParallelIterator, ParallelIterator};
 
 adaptor! {
     /// An iterator that maps items to parallel iterators, and flattens these. Returned by
     /// [`ParallelIterator::flat_map`].
-    FlatMap<I; F> { base; map_op: F }
+    FlatMap<I, F> { base: I; map_op: F }
 }
 
-impl<I, F, PI> ParallelIterator for FlatMap<I, F>
-where
-    I: ParallelIterator,
-    F: Fn(I::Item) -> PI + Sync + Send,
-    PI: IntoParallelIterator,
-{
-    type Item = PI::Item;
-
-    fn drive_unindexed<C: UnindexedConsumer<PI::Item>>(self, consumer: C) -> C::Result {
+driven!(
+    [I: ParallelIterator, F: Fn(I::Item) -> PI + Sync + Send, PI: IntoParallelIterator]
+    FlatMap<I, F>, PI::Item,
+    |self, consumer| {
         self.base.drive_unindexed(Flattening { base: consumer, map_op: &self.map_op })
     }
-
-    fn loop_settings(&self) -> LoopSettings {
-        self.base.loop_settings()
-    }
-}
+);
 
 adaptor! {
     /// An iterator that flattens items that are parallel iterators. Returned by
     /// [`ParallelIterator::flatten`].
-    Flatten<I> { base }
+    Flatten<I> { base: I }
 }
 
-impl<I: ParallelIterator<Item: IntoParallelIterator>> ParallelIterator for Flatten<I> {
-    type Item = <I::Item as IntoParallelIterator>::Item;
-
-    fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
-        self.base.flat_map(|item| item).drive_unindexed(consumer)
-    }
-
-    fn loop_settings(&self) -> LoopSettings {
-        self.base.loop_settings()
-    }
-}
+driven!(
+    [I: ParallelIterator<Item: IntoParallelIterator>] Flatten<I>,
+    <I::Item as IntoParallelIterator>::Item,
+    |self, consumer| self.base.flat_map(identity).drive_unindexed(consumer)
+);
 
 /// Gives a part of `base` to each inner iterator.
 struct Flattening<'f, C, F> {

@@ -7,74 +7,72 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use super::seed::{FromCall, FromClone, Seed, Seeded};
 use super::stage::{Stage, Staged};
 use crate::iter::ParallelIterator;
-use crate::iter::plumbing::{Folder, LoopSettings, UnindexedConsumer};
+use crate::iter::plumbing::Folder;
 use crate::iter::tries::Try;
 
-/// Declares adaptors by the seed of their pieces and the way in which these are folded.
-macro_rules! folded {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident<I; $($P:ident $(: $bound:path)?),+>
-        { $from:ident: $from_type:ty, fold_op: F $(, $mark:ident: $mark_type:ty)? }
-        [$($generics:tt)*] -> $out:ty
-        where { $($bounds:tt)* }
-        $seed:expr, $how:ident;
-    )*) => {$(
-        adaptor! {
-            $(#[$doc])*
-            $name<I; $($P $(: $bound)?),+>
-            { base; $from: $from_type, fold_op: F $(, $mark: $mark_type)? }
-        }
-
-        impl<I: ParallelIterator, $($generics)*> ParallelIterator for $name<I, $($P),+>
-        where
-            $($bounds)*
-        {
-            type Item = $out;
-
-            #[inline]
-            fn drive_unindexed<C: UnindexedConsumer<$out>>(self, consumer: C) -> C::Result {
-                let $name { base, $from, fold_op, .. } = self;
-                let how = &$how(fold_op, PhantomData);
-                let stage = Folding { from: Seeded::new($seed), how };
-                base.drive_unindexed(Staged { base: consumer, stage })
-            }
-
-            fn loop_settings(&self) -> LoopSettings {
-                self.base.loop_settings()
-            }
-        }
-    )*};
+adaptor! {
+    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold`].
+    Fold<I, ID, F> { base: I; identity: ID, fold_op: F }
 }
 
-folded! {
-    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold`].
-    Fold<I; ID, F> { identity: ID, fold_op: F } [T: Send, ID, F] -> T
-    where { ID: Fn() -> T + Sync + Send, F: Fn(T, I::Item) -> T + Sync + Send }
-    FromCall(&identity), Plain;
+driven!(
+    [I: ParallelIterator, T: Send, ID, F] Fold<I, ID, F>
+    where { ID: Fn() -> T + Sync + Send, F: Fn(T, I::Item) -> T + Sync + Send },
+    T,
+    |self, consumer| {
+        let how = &Plain(self.fold_op);
+        self.base.drive_unindexed(Folding::stage(consumer, FromCall(&self.identity), how))
+    }
+);
 
+adaptor! {
     /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold_with`].
-    FoldWith<I; T, F> { init: T, fold_op: F } [T: Clone + Send, F] -> T
-    where { F: Fn(T, I::Item) -> T + Sync + Send }
-    FromClone(init), Plain;
+    FoldWith<I, T, F> { base: I; init: T, fold_op: F }
+}
 
+driven!(
+    [I: ParallelIterator, T: Clone + Send, F: Fn(T, I::Item) -> T + Sync + Send]
+    FoldWith<I, T, F>, T,
+    |self, consumer| {
+        let how = &Plain(self.fold_op);
+        self.base.drive_unindexed(Folding::stage(consumer, FromClone(self.init), how))
+    }
+);
+
+adaptor! {
     /// An iterator over the results or failures of folding pieces. Returned by
     /// [`ParallelIterator::try_fold`].
-    TryFold<I; R, ID, F> { identity: ID, fold_op: F, results: PhantomData<fn() -> R> }
-    [R: Try<Output: Send> + Send, ID, F] -> R
+    TryFold<I, R, ID, F> { base: I; identity: ID, fold_op: F, results: PhantomData<fn() -> R> }
+}
+
+driven!(
+    [I: ParallelIterator, R: Try<Output: Send> + Send, ID, F] TryFold<I, R, ID, F>
     where {
         ID: Fn() -> R::Output + Sync + Send,
-        F: Fn(R::Output, I::Item) -> R + Sync + Send
+        F: Fn(R::Output, I::Item) -> R + Sync + Send,
+    },
+    R,
+    |self, consumer| {
+        let how = &Tries(self.fold_op, self.results);
+        self.base.drive_unindexed(Folding::stage(consumer, FromCall(&self.identity), how))
     }
-    FromCall(&identity), Tries;
+);
 
+adaptor! {
     /// An iterator over the results or failures of folding pieces. Returned by
     /// [`ParallelIterator::try_fold_with`].
-    TryFoldWith<I; R: Try, F> { init: R::Output, fold_op: F }
-    [R: Try<Output: Clone + Send> + Send, F] -> R
-    where { F: Fn(R::Output, I::Item) -> R + Sync + Send }
-    FromClone(init), Tries;
+    TryFoldWith<I, R: Try, F> { base: I; init: R::Output, fold_op: F }
 }
+
+driven!(
+    [I: ParallelIterator, R: Try<Output: Clone + Send> + Send, F] TryFoldWith<I, R, F>
+    where { F: Fn(R::Output, I::Item) -> R + Sync + Send },
+    R,
+    |self, consumer| {
+        let how = &Tries(self.fold_op, PhantomData);
+        self.base.drive_unindexed(Folding::stage(consumer, FromClone(self.init), how))
+    }
+);
 
 /// A way to fold a piece.
 trait How<In, T>: Sync {
@@ -95,7 +93,7 @@ trait How<In, T>: Sync {
 }
 
 /// Folds by a function that returns the next state.
-struct Plain<F>(F, PhantomData<()>);
+struct Plain<F>(F);
 
 impl<In, T, F: Fn(T, In) -> T + Sync> How<In, T> for Plain<F> {
     type Out = T;
@@ -148,6 +146,12 @@ impl<In, R: Try, F: Fn(R::Output, In) -> R + Sync> How<In, R::Output> for Tries<
 struct Folding<'h, S: Seed, H> {
     from: Seeded<S>,
     how: &'h H,
+}
+
+impl<'h, S: Seed, H> Folding<'h, S, H> {
+    fn stage<C>(base: C, seed: S, how: &'h H) -> Staged<C, Self> {
+        Staged { base, stage: Folding { from: Seeded::new(seed), how } }
+    }
 }
 
 impl<In, S, H> Stage<In> for Folding<'_, S, H>

@@ -2,12 +2,15 @@
 //!
 //! What the pieces share is Relaxed: it carries nothing but itself.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::serial::{Adapter, Through};
-use crate::cancel::CancelToken;
+use super::fold_then_drop;
+use super::serial::Adapter;
+use super::stage::Staged;
+use crate::context::CancelToken;
 use crate::iter::ParallelIterator;
-use crate::iter::plumbing::{LoopSettings, UnindexedConsumer};
+use crate::iter::ends::tries::Stop;
+use crate::iter::plumbing::UnindexedConsumer;
 
 /// A gate that lets items pass until it is shut. If `EACH`, it is looked at before each item;
 /// else from time to time.
@@ -23,17 +26,13 @@ where
     P: Fn(In) -> Option<Out> + Copy + Sync,
 {
     type Out = Out;
-    type Iter<'a, It: Iterator<Item = In>>
-        = Passing<EACH, It, S, P>
-    where
-        Self: 'a;
 
     const FILLS: bool = true;
     const ASK_EACH: bool = EACH;
 
     #[inline]
-    fn adapt<It: Iterator<Item = In>>(&self, iter: It) -> Self::Iter<'_, It> {
-        Passing { iter, is_shut: self.is_shut, pass: self.pass }
+    fn adapt(&self, iter: impl Iterator<Item = In>) -> impl Iterator<Item = Out> {
+        Passing::<EACH, _, _, _> { iter, is_shut: self.is_shut, pass: self.pass }
     }
 
     #[inline]
@@ -53,8 +52,8 @@ where
     I: ParallelIterator,
     C: UnindexedConsumer<Out>,
 {
-    let adapter = &Until::<EACH, _, _> { is_shut, pass };
-    base.drive_unindexed(Through { base: consumer, adapter })
+    let stage = &Until::<EACH, _, _> { is_shut, pass };
+    base.drive_unindexed(Staged { base: consumer, stage })
 }
 
 /// The items of `iter`, until the gate is shut or one of them does not pass.
@@ -81,14 +80,8 @@ where
         (0, self.iter.size_hint().1)
     }
 
-    fn fold<B, F: FnMut(B, Out) -> B>(mut self, init: B, mut f: F) -> B {
-        let mut so_far = init;
-        for item in self.by_ref() {
-            so_far = f(so_far, item);
-        }
-        // Not at the end: a panic there would leak what is returned.
-        drop(self);
-        so_far
+    fn fold<B, F: FnMut(B, Out) -> B>(self, init: B, f: F) -> B {
+        fold_then_drop(self, init, f)
     }
 }
 
@@ -98,124 +91,88 @@ fn count(left: &AtomicUsize) -> bool {
     left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
-/// Declares adaptors by how they drive their base.
-macro_rules! gated {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident($($field:ident: $type:ty)?) <$($P:ident)?>
-        [$($generics:tt)*] ($in:ty) -> $out:ty
-        where { $($bounds:tt)* }
-        |$base:ident, $consumer:ident| $drive:expr;
-    )*) => {$(
-        adaptor! { $(#[$doc])* $name<I $(; $P)?> { base $(; $field: $type)? } }
-
-        impl<$($generics)*, I> ParallelIterator for $name<I $(, $P)?>
-        where
-            I: ParallelIterator<Item = $in>,
-            $($bounds)*
-        {
-            type Item = $out;
-
-            fn drive_unindexed<C: UnindexedConsumer<$out>>(self, $consumer: C) -> C::Result {
-                let $name { base: $base $(, $field)? } = self;
-                $drive
-            }
-
-            fn loop_settings(&self) -> LoopSettings {
-                self.base.loop_settings()
-            }
-        }
-    )*};
-}
-
-gated! {
+adaptor! {
     /// An iterator over what is in `Some`s, until a `None`. Returned by
     /// [`ParallelIterator::while_some`].
-    WhileSome() <> [T: Send] (Option<T>) -> T
-    where {}
-    |base, consumer| {
-        let found = AtomicBool::new(false);
-        drive_until::<true, _, _, _>(base, consumer, || found.load(Relaxed), |item| {
-            if item.is_none() {
-                found.store(true, Relaxed);
-            }
+    WhileSome<I> { base: I }
+}
+
+driven!(
+    [T: Send, I: ParallelIterator<Item = Option<T>>] WhileSome<I>, T,
+    |self, consumer| {
+        let found = Stop::default();
+        drive_until::<true, _, _, _>(self.base, consumer, || found.is_set(), |item| {
+            found.set_if(item.is_none());
             item
         })
-    };
+    }
+);
 
+adaptor! {
     /// An iterator over some `n` items. Returned by [`ParallelIterator::take_any`].
-    TakeAny(n: usize) <> [T: Send] (T) -> T
-    where {}
-    |base, consumer| {
-        let left = AtomicUsize::new(n);
-        let pass = |item| count(&left).then_some(item);
-        drive_until::<true, _, _, _>(base, consumer, || left.load(Relaxed) == 0, pass)
-    };
+    TakeAny<I> { base: I; n: usize }
+}
 
+driven!([I: ParallelIterator] TakeAny<I>, I::Item, |self, consumer| {
+    let left = AtomicUsize::new(self.n);
+    let pass = |item| count(&left).then_some(item);
+    drive_until::<true, _, _, _>(self.base, consumer, || left.load(Relaxed) == 0, pass)
+});
+
+adaptor! {
     /// An iterator over all items but some `n`. Returned by [`ParallelIterator::skip_any`].
-    SkipAny(n: usize) <> [T: Send] (T) -> T
-    where {}
-    |base, consumer| {
-        let left = AtomicUsize::new(n);
-        base.filter(|_| left.load(Relaxed) == 0 || !count(&left)).drive_unindexed(consumer)
-    };
+    SkipAny<I> { base: I; n: usize }
+}
 
+driven!([I: ParallelIterator] SkipAny<I>, I::Item, |self, consumer| {
+    let left = AtomicUsize::new(self.n);
+    self.base.filter(|_| left.load(Relaxed) == 0 || !count(&left)).drive_unindexed(consumer)
+});
+
+adaptor! {
     /// An iterator over items until one does not match a predicate. Returned by
     /// [`ParallelIterator::take_any_while`].
-    TakeAnyWhile(predicate: P) <P> [T: Send, P] (T) -> T
-    where { P: Fn(&T) -> bool + Sync + Send }
-    |base, consumer| {
-        let found = AtomicBool::new(false);
-        drive_until::<true, _, _, _>(base, consumer, || found.load(Relaxed), |item| {
-            let passes = predicate(&item);
-            if !passes {
-                found.store(true, Relaxed);
-            }
+    TakeAnyWhile<I, P> { base: I; predicate: P }
+}
+
+driven!(
+    [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] TakeAnyWhile<I, P>, I::Item,
+    |self, consumer| {
+        let found = Stop::default();
+        drive_until::<true, _, _, _>(self.base, consumer, || found.is_set(), |item| {
+            let passes = (self.predicate)(&item);
+            found.set_if(!passes);
             passes.then_some(item)
         })
-    };
+    }
+);
 
+adaptor! {
     /// An iterator over items once one does not match a predicate. Returned by
     /// [`ParallelIterator::skip_any_while`].
-    SkipAnyWhile(predicate: P) <P> [T: Send, P] (T) -> T
-    where { P: Fn(&T) -> bool + Sync + Send }
-    |base, consumer| {
-        let found = AtomicBool::new(false);
-        let ends = |item: &T| {
-            let ends = !predicate(item);
-            if ends {
-                found.store(true, Relaxed);
-            }
+    SkipAnyWhile<I, P> { base: I; predicate: P }
+}
+
+driven!(
+    [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] SkipAnyWhile<I, P>, I::Item,
+    |self, consumer| {
+        let found = Stop::default();
+        let ends = |item: &I::Item| {
+            let ends = !(self.predicate)(item);
+            found.set_if(ends);
             ends
         };
-        base.filter(|item| found.load(Relaxed) || ends(item)).drive_unindexed(consumer)
-    };
-}
-
-/// An iterator that ends when a token is cancelled. The closure of
-/// [`ParallelIterator::cancel_with`] gets it.
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone, Debug)]
-pub struct CancelWith<'t, I> {
-    base: I,
-    token: &'t CancelToken,
-}
-
-impl<'t, I> CancelWith<'t, I> {
-    pub(crate) fn new(base: I, token: &'t CancelToken) -> Self {
-        CancelWith { base, token }
+        self.base.filter(|item| found.is_set() || ends(item)).drive_unindexed(consumer)
     }
+);
+
+adaptor! {
+    /// An iterator that ends when a token is cancelled. The closure of
+    /// [`ParallelIterator::cancel_with`] gets it.
+    CancelWith<'t, I> { base: I, token: &'t CancelToken }
 }
 
-impl<I: ParallelIterator> ParallelIterator for CancelWith<'_, I> {
-    type Item = I::Item;
-
-    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
-        let CancelWith { base, token } = self;
-        drive_until::<true, _, _, _>(base, consumer, || token.is_cancelled(), Some)
-    }
-
-    fn loop_settings(&self) -> LoopSettings {
-        self.base.loop_settings()
-    }
-}
+driven!([I: ParallelIterator] CancelWith<'_, I>, I::Item, |self, consumer| {
+    let CancelWith { base, token } = self;
+    drive_until::<true, _, _, _>(base, consumer, || token.is_cancelled(), Some)
+});

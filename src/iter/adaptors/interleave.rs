@@ -9,13 +9,13 @@ use crate::iter::sources::delegate::delegate;
 paired! {
     /// An iterator that alternates between two others. Returned by
     /// [`IndexedParallelIterator::interleave`].
-    Interleave<A, B: IndexedParallelIterator<Item = A::Item>>: A::Item, Interleaving;
+    Interleave<A, B: IndexedParallelIterator<Item = A::Item>>: A::Item, Interleaving, both;
 }
 
 adaptor! {
     /// An iterator that alternates between two others until one has no more items. Returned by
     /// [`IndexedParallelIterator::interleave_shortest`].
-    InterleaveShortest<A, B> { a, b }
+    InterleaveShortest<A, B> { a: A, b: B }
 }
 
 delegate!(
@@ -41,10 +41,6 @@ fn shortest(a: usize, b: usize) -> (usize, usize) {
 
 impl<T: Send> PairShape<T, T> for Interleaving {
     type Out = T;
-
-    fn len(&self, a: usize, b: usize) -> usize {
-        both(a, b)
-    }
 
     fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
     where

@@ -5,7 +5,6 @@
 //! each piece keeps a consumer in reserve, for what may come before its items.
 
 use std::cell::Cell;
-use std::fmt;
 use std::iter;
 use std::mem;
 
@@ -14,25 +13,10 @@ use crate::iter::plumbing::{
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator, repeat_n};
 
-/// An iterator with an element between each two items. Returned by
-/// [`ParallelIterator::intersperse`].
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone)]
-pub struct Intersperse<I: ParallelIterator> {
-    base: I,
-    element: I::Item,
-}
-
-impl<I: ParallelIterator> Intersperse<I> {
-    pub(crate) fn new(base: I, element: I::Item) -> Self {
-        Intersperse { base, element }
-    }
-}
-
-impl<I: ParallelIterator + fmt::Debug> fmt::Debug for Intersperse<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Intersperse").field("base", &self.base).finish_non_exhaustive()
-    }
+adaptor! {
+    /// An iterator with an element between each two items. Returned by
+    /// [`ParallelIterator::intersperse`].
+    Intersperse<I: ParallelIterator> { base: I; element: I::Item }
 }
 
 /// How many there are with those between, if they can be counted.

@@ -3,37 +3,23 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::iter::bridged::bridged;
-use crate::iter::plumbing::{
-    Folder, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer,
-};
+use crate::iter::plumbing::{Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 adaptor! {
     /// An iterator that maps items until the first that is mapped to `None`. Returned by
     /// [`IndexedParallelIterator::map_while`].
-    MapWhile<I; P> { base; predicate: P }
+    MapWhile<I, P> { base: I; predicate: P }
 }
 
-impl<I, P, R> ParallelIterator for MapWhile<I, P>
-where
-    I: IndexedParallelIterator,
-    P: Fn(I::Item) -> Option<R> + Sync + Send,
-    R: Send,
-{
-    type Item = R;
-
-    fn drive_unindexed<C: UnindexedConsumer<R>>(self, consumer: C) -> C::Result {
-        self.base.loop_settings().run(|| {
-            let MapWhile { base, predicate } = self;
-            let len = base.len();
-            base.with_producer(Blocks { len, f: &predicate, consumer })
-        })
-    }
-
-    fn loop_settings(&self) -> LoopSettings {
-        self.base.loop_settings()
-    }
-}
+driven!(
+    [I: IndexedParallelIterator, P: Fn(I::Item) -> Option<R> + Sync + Send, R: Send]
+    MapWhile<I, P>, R,
+    |self, consumer| self.base.loop_settings().run(|| {
+        let len = self.base.len();
+        self.base.with_producer(Blocks { len, f: &self.predicate, consumer })
+    })
+);
 
 /// The most items of a block: it costs far more than to begin one, and its results take little
 /// memory.

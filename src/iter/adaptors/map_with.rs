@@ -3,83 +3,42 @@
 use super::fold_then_drop;
 use super::seed::{FromCallHere, FromClone, Seed, Seeded};
 use super::stage::{Stage, Staged};
-use crate::iter::plumbing::{
-    Consumer, Folder, LoopSettings, Producer, ProducerCallback, UnindexedConsumer,
-};
+use crate::iter::plumbing::{Folder, Producer, ProducerCallback};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// Declares an adaptor by the seed of its pieces.
-macro_rules! map_with {
-    (
-        $(#[$doc:meta])* $name:ident<$state:ident> [$($generics:tt)*]
-        where { $($bounds:tt)* } |$from:ident| $seed:expr
-    ) => {
-        adaptor! { $(#[$doc])* $name<I; $state, F> { base; from: $state, f: F } }
-
-        impl<I, F, R, $($generics)*> ParallelIterator for $name<I, $state, F>
-        where
-            I: ParallelIterator,
-            F: Fn(&mut T, I::Item) -> R + Send + Sync,
-            R: Send,
-            $($bounds)*
-        {
-            type Item = R;
-
-            fn drive_unindexed<C: UnindexedConsumer<R>>(self, consumer: C) -> C::Result {
-                let $from = self.from;
-                self.base.drive_unindexed(Mapping::stage(consumer, $seed, &self.f))
-            }
-
-            fn opt_len(&self) -> Option<usize> {
-                self.base.opt_len()
-            }
-
-            fn loop_settings(&self) -> LoopSettings {
-                self.base.loop_settings()
-            }
-        }
-
-        impl<I, F, R, $($generics)*> IndexedParallelIterator for $name<I, $state, F>
-        where
-            I: IndexedParallelIterator,
-            F: Fn(&mut T, I::Item) -> R + Send + Sync,
-            R: Send,
-            $($bounds)*
-        {
-            fn drive<C: Consumer<R>>(self, consumer: C) -> C::Result {
-                let $from = self.from;
-                self.base.drive(Mapping::stage(consumer, $seed, &self.f))
-            }
-
-            fn len(&self) -> usize {
-                self.base.len()
-            }
-
-            fn with_producer<CB: ProducerCallback<R>>(self, callback: CB) -> CB::Output {
-                let $from = self.from;
-                self.base.with_producer(Call { seed: $seed, f: &self.f, callback })
-            }
-        }
-    };
-}
-
-map_with! {
+adaptor! {
     /// An iterator that maps items, with a value for each piece. Returned by
     /// [`ParallelIterator::map_with`].
-    MapWith<T> [T] where { T: Clone + Send } |item| FromClone(item)
+    MapWith<I, T, F> { base: I; init: T, f: F }
 }
 
-map_with! {
+one_to_one!(
+    [I, T: Clone + Send, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send]
+    MapWith<I, T, F>, over I, R,
+    |self| self.base,
+    |consumer| Mapping::stage(consumer, FromClone(self.init), &self.f),
+    |callback| Call { seed: FromClone(self.init), f: &self.f, callback }
+);
+
+adaptor! {
     /// An iterator that maps items, with a value for each piece. Returned by
     /// [`ParallelIterator::map_init`].
-    MapInit<INIT> [T, INIT] where { INIT: Fn() -> T + Send + Sync } |init| FromCallHere(&init)
+    MapInit<I, INIT, F> { base: I; init: INIT, f: F }
 }
 
+one_to_one!(
+    [I, T, INIT: Fn() -> T + Send + Sync, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send]
+    MapInit<I, INIT, F>, over I, R,
+    |self| self.base,
+    |consumer| Mapping::stage(consumer, FromCallHere(&self.init), &self.f),
+    |callback| Call { seed: FromCallHere(&self.init), f: &self.f, callback }
+);
+
 /// Wraps the producer.
-struct Call<'f, S, F, CB> {
-    seed: S,
-    f: &'f F,
-    callback: CB,
+pub(super) struct Call<'f, S, F, CB> {
+    pub(super) seed: S,
+    pub(super) f: &'f F,
+    pub(super) callback: CB,
 }
 
 impl<In, R, S, F, CB> ProducerCallback<In> for Call<'_, S, F, CB>
@@ -111,7 +70,7 @@ where
     type Item = R;
     type IntoIter = MappedIter<'f, P::IntoIter, S::State, F>;
 
-    const FEW_BLOCKS: bool = true;
+    const FEW_BLOCKS: bool = P::FEW_BLOCKS || S::IS_COSTLY;
 
     fn into_iter(self) -> Self::IntoIter {
         let Mapped { base, seed, f } = self;
@@ -185,13 +144,13 @@ where
 }
 
 /// Maps items with the state of the piece.
-struct Mapping<'f, S: Seed, F> {
+pub(super) struct Mapping<'f, S: Seed, F> {
     from: Seeded<S>,
     f: &'f F,
 }
 
 impl<'f, S: Seed, F> Mapping<'f, S, F> {
-    fn stage<C>(base: C, seed: S, f: &'f F) -> Staged<C, Self> {
+    pub(super) fn stage<C>(base: C, seed: S, f: &'f F) -> Staged<C, Self> {
         Staged { base, stage: Mapping { from: Seeded::new(seed), f } }
     }
 }
@@ -204,7 +163,7 @@ where
     type Out = R;
     type State = S::State;
 
-    const KEEPS_STATE: bool = true;
+    const KEEPS_STATE: bool = S::IS_COSTLY;
 
     fn split_at(self, _index: usize) -> (Self, Self) {
         let (left, right) = self.from.split();

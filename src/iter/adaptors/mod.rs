@@ -4,34 +4,127 @@
 //! around another (`reshape`) or around two (`pair`), or a stage before their consumer (`stage`),
 //! which may make a state for each piece from a `seed`. Or all pieces share a gate (`gate`).
 
-/// Declares the type of an adaptor: its bases, and behind the semicolon its other fields.
+/// Declares the type of an adaptor: the fields that `Debug` shows, and behind the semicolon the
+/// others.
 macro_rules! adaptor {
     (
         $(#[$doc:meta])*
-        $name:ident<$($B:ident),+ $(; $($P:ident $(: $bound:path)?),+)?>
-        { $($base:ident),+ $(; $($field:ident: $type:ty),*)? }
+        $name:ident<$($a:lifetime,)? $($P:ident $(: $bound:path)?),+>
+        { $($shown:ident: $shown_type:ty),+ $(; $($field:ident: $type:ty),*)? }
     ) => {
         $(#[$doc])*
         #[must_use = "parallel iterators do nothing until they are driven"]
         #[derive(Clone)]
-        pub struct $name<$($B,)+ $($($P $(: $bound)?),+)?> {
-            $($base: $B,)+
+        pub struct $name<$($a,)? $($P $(: $bound)?),+> {
+            $($shown: $shown_type,)+
             $($($field: $type),*)?
         }
 
-        impl<$($B,)+ $($($P $(: $bound)?),+)?> $name<$($B,)+ $($($P),+)?> {
-            pub(crate) fn new($($base: $B,)+ $($($field: $type),*)?) -> Self {
-                $name { $($base,)+ $($($field),*)? }
+        impl<$($a,)? $($P $(: $bound)?),+> $name<$($a,)? $($P),+> {
+            pub(crate) fn new($($shown: $shown_type,)+ $($($field: $type),*)?) -> Self {
+                $name { $($shown,)+ $($($field),*)? }
             }
         }
 
-        impl<$($B: std::fmt::Debug,)+ $($($P $(: $bound)?),+)?> std::fmt::Debug
-            for $name<$($B,)+ $($($P),+)?>
+        impl<$($a,)? $($P $(: $bound)?),+> std::fmt::Debug for $name<$($a,)? $($P),+>
+        where
+            $($shown_type: std::fmt::Debug,)+
         {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 let mut f = f.debug_struct(stringify!($name));
-                $(f.field(stringify!($base), &self.$base);)+
+                $(f.field(stringify!($shown), &self.$shown);)+
                 f.finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// Implements `ParallelIterator` for an adaptor without positions, by how it drives its `base`.
+macro_rules! driven {
+    (
+        [$($generics:tt)*] $name:ty $(where { $($bounds:tt)* })?, $item:ty,
+        |$self:ident, $consumer:ident| $drive:expr
+        $(, len |$this:ident| $len:expr)?
+    ) => {
+        impl<$($generics)*> ParallelIterator for $name $(where $($bounds)*)? {
+            type Item = $item;
+
+            #[inline]
+            fn drive_unindexed<C>($self, $consumer: C) -> C::Result
+            where
+                C: crate::iter::plumbing::UnindexedConsumer<$item>,
+            {
+                $drive
+            }
+
+            $(
+                fn opt_len(&$this) -> Option<usize> {
+                    Some($len)
+                }
+            )?
+
+            fn loop_settings(&self) -> crate::iter::plumbing::LoopSettings {
+                self.base.loop_settings()
+            }
+        }
+    };
+}
+
+/// Implements both traits for an adaptor that makes one item of each of `base`, whose type is `$I`:
+/// by `$driven`, which is the base or made of it, and by what is put around the consumer and around
+/// the callback.
+macro_rules! one_to_one {
+    (
+        [$($generics:tt)*] $name:ty, over $I:ident $(<Item = $in:ty> where { $($bounds:tt)* })?,
+        $item:ty,
+        |$self:ident| $driven:expr, |$consumer:ident| $consuming:expr,
+        |$callback:ident| $calling:expr
+    ) => {
+        impl<$($generics)*> ParallelIterator for $name
+        where
+            $I: ParallelIterator $(<Item = $in>, $($bounds)*)?
+        {
+            type Item = $item;
+
+            #[inline]
+            fn drive_unindexed<C>($self, $consumer: C) -> C::Result
+            where
+                C: crate::iter::plumbing::UnindexedConsumer<$item>,
+            {
+                $driven.drive_unindexed($consuming)
+            }
+
+            fn opt_len(&self) -> Option<usize> {
+                self.base.opt_len()
+            }
+
+            fn loop_settings(&self) -> crate::iter::plumbing::LoopSettings {
+                self.base.loop_settings()
+            }
+        }
+
+        impl<$($generics)*> IndexedParallelIterator for $name
+        where
+            $I: IndexedParallelIterator $(<Item = $in>, $($bounds)*)?
+        {
+            #[inline]
+            fn drive<C>($self, $consumer: C) -> C::Result
+            where
+                C: crate::iter::plumbing::Consumer<$item>,
+            {
+                $driven.drive($consuming)
+            }
+
+            fn len(&self) -> usize {
+                self.base.len()
+            }
+
+            #[inline]
+            fn with_producer<CB>($self, $callback: CB) -> CB::Output
+            where
+                CB: crate::iter::plumbing::ProducerCallback<$item>,
+            {
+                $driven.with_producer($calling)
             }
         }
     };
@@ -42,13 +135,11 @@ mod chain;
 mod chunks;
 mod deterministic;
 mod enumerate;
-mod exact;
 mod flat_map;
 mod fold;
 mod gate;
 mod interleave;
 mod intersperse;
-mod len;
 mod map_while;
 mod map_with;
 mod pair;
@@ -57,12 +148,9 @@ mod place;
 #[cfg(feature = "indicatif")]
 mod progress;
 mod reshape;
-mod rev;
 mod seed;
 mod serial;
-mod skip_take;
 pub(super) mod stage;
-mod step_by;
 mod zip;
 
 pub(super) use adaptor;
@@ -77,19 +165,16 @@ pub(super) use gate::drive_until;
 pub use gate::{CancelWith, SkipAny, SkipAnyWhile, TakeAny, TakeAnyWhile, WhileSome};
 pub use interleave::{Interleave, InterleaveShortest};
 pub use intersperse::Intersperse;
-pub use len::{MaxLen, MinLen};
 pub use map_while::MapWhile;
 pub use map_with::{MapInit, MapWith};
 pub use panic_fuse::PanicFuse;
 pub use place::{NumThreads, WithPool};
 #[cfg(feature = "indicatif")]
 pub use progress::{ParallelProgressIterator, Progress};
-pub use rev::Rev;
+pub use reshape::{MaxLen, MinLen, Rev, Skip, StepBy, Take};
 pub use serial::{
     Cloned, Copied, Filter, FilterMap, FlatMapIter, FlattenIter, Inspect, Map, Positions, Update,
 };
-pub use skip_take::{Skip, Take};
-pub use step_by::StepBy;
 pub use zip::{Zip, ZipEq};
 
 /// Folds the items of `iter`, as the default of [`Iterator::fold`] does, but drops `iter` before

@@ -8,12 +8,6 @@ pub(super) trait PairShape<T, U>: Send {
     /// The items of the new producer.
     type Out: Send;
 
-    /// Returns how many items it makes of `a` and `b` items.
-    ///
-    /// # Panics
-    /// If the number does not fit in a `usize`.
-    fn len(&self, a: usize, b: usize) -> usize;
-
     /// Calls `callback` with the new producer. `a` and `b` have `lens` items.
     fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
     where
@@ -85,18 +79,18 @@ where
     a.with_producer(First { lens, b, shape, callback })
 }
 
-/// Declares adaptors of two bases, by their shapes.
+/// Declares adaptors of two bases, by their shapes and by how many items these make.
 macro_rules! paired {
     ($(
         $(#[$doc:meta])*
-        $name:ident<A, B: $b_bound:path>: $out:ty, $shape:ident;
+        $name:ident<A, B: $b_bound:path>: $out:ty, $shape:ident, $len:expr;
     )*) => {$(
-        adaptor! { $(#[$doc])* $name<A, B> { a, b } }
+        adaptor! { $(#[$doc])* $name<A, B> { a: A, b: B } }
 
         $crate::iter::bridged::bridged!(
             [A: $crate::iter::IndexedParallelIterator, B: $b_bound] $name<A, B>, $out,
             settings |self| self.a.loop_settings().or(self.b.loop_settings()),
-            |self| PairShape::<A::Item, B::Item>::len(&$shape, self.a.len(), self.b.len()),
+            |self| $len(self.a.len(), self.b.len()),
             |callback| $crate::iter::adaptors::pair::with_both(self.a, self.b, $shape, callback)
         );
     )*};

@@ -3,61 +3,37 @@
 use std::cell::Cell;
 use std::iter;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use super::fold_then_drop;
 use super::gate::Passing;
+use crate::iter::ends::tries::Stop;
 use crate::iter::plumbing::{
-    Consumer, Folder, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer,
+    Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 adaptor! {
     /// An iterator that ends when any of its pieces panics. Returned by
     /// [`ParallelIterator::panic_fuse`].
-    PanicFuse<I> { base }
+    PanicFuse<I> { base: I }
 }
 
-impl<I: ParallelIterator> ParallelIterator for PanicFuse<I> {
-    type Item = I::Item;
+one_to_one!(
+    [I] PanicFuse<I>, over I, I::Item,
+    |self| self.base,
+    |consumer| Fused::new(consumer, &Stop::default()),
+    |callback| Call(callback)
+);
 
-    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
-        let fuse = AtomicBool::new(false);
-        self.base.drive_unindexed(Fused::new(consumer, &fuse))
-    }
+/// Wraps the producer.
+struct Call<CB>(CB);
 
-    fn opt_len(&self) -> Option<usize> {
-        self.base.opt_len()
-    }
+impl<T, CB: ProducerCallback<T>> ProducerCallback<T> for Call<CB> {
+    type Output = CB::Output;
 
-    fn loop_settings(&self) -> LoopSettings {
-        self.base.loop_settings()
-    }
-}
-
-impl<I: IndexedParallelIterator> IndexedParallelIterator for PanicFuse<I> {
-    fn drive<C: Consumer<I::Item>>(self, consumer: C) -> C::Result {
-        let fuse = AtomicBool::new(false);
-        self.base.drive(Fused::new(consumer, &fuse))
-    }
-
-    fn len(&self) -> usize {
-        self.base.len()
-    }
-
-    fn with_producer<CB: ProducerCallback<I::Item>>(self, callback: CB) -> CB::Output {
-        struct Call<CB>(CB);
-
-        impl<T, CB: ProducerCallback<T>> ProducerCallback<T> for Call<CB> {
-            type Output = CB::Output;
-
-            fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
-                let fuse = AtomicBool::new(false);
-                self.0.callback(Fused::new(base, &fuse))
-            }
-        }
-
-        self.base.with_producer(Call(callback))
+    fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
+        self.0.callback(Fused::new(base, &Stop::default()))
     }
 }
 
@@ -72,7 +48,7 @@ impl<I: IndexedParallelIterator> IndexedParallelIterator for PanicFuse<I> {
 /// The alarm of a piece that begins on top of an unwinding frame never goes off. Of the panics in
 /// such a piece, [`guarded`] sees those within the calls that it wraps.
 struct Alarm<'a> {
-    fuse: &'a AtomicBool,
+    fuse: &'a Stop,
     /// The thread of the piece, or 0 if that unwound already when the piece began.
     thread: Cell<usize>,
 }
@@ -88,7 +64,7 @@ impl Alarm<'_> {
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         if thread::panicking() && self.thread.get() == this_thread() {
-            blow(self.fuse);
+            self.fuse.set();
         }
     }
 }
@@ -99,24 +75,14 @@ fn this_thread() -> usize {
     PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
 
-/// Relaxed: it carries nothing but itself.
-fn blow(fuse: &AtomicBool) {
-    fuse.store(true, Ordering::Relaxed);
-}
-
-#[inline]
-fn is_blown(fuse: &AtomicBool) -> bool {
-    fuse.load(Ordering::Relaxed)
-}
-
 /// Calls `op`, and blows the fuse if it panics.
 #[inline]
-fn guarded<R>(fuse: &AtomicBool, op: impl FnOnce() -> R) -> R {
-    struct BlowUnlessForgotten<'a>(&'a AtomicBool);
+fn guarded<R>(fuse: &Stop, op: impl FnOnce() -> R) -> R {
+    struct BlowUnlessForgotten<'a>(&'a Stop);
 
     impl Drop for BlowUnlessForgotten<'_> {
         fn drop(&mut self) {
-            blow(self.0);
+            self.0.set();
         }
     }
 
@@ -134,7 +100,7 @@ struct Fused<'a, B> {
 
 impl<'a, B> Fused<'a, B> {
     /// Of the piece that calls.
-    fn new(base: B, fuse: &'a AtomicBool) -> Self {
+    fn new(base: B, fuse: &'a Stop) -> Self {
         let alarm = Alarm { fuse, thread: Cell::new(0) };
         alarm.touch();
         Fused { base, alarm }
@@ -176,41 +142,25 @@ impl<It: Iterator> Iterator for Fused<'_, It> {
     type Item = It::Item;
 
     fn next(&mut self) -> Option<It::Item> {
-        if is_blown(self.alarm.fuse) { None } else { self.base.next() }
+        if self.alarm.fuse.is_set() { None } else { self.base.next() }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.base.size_hint()
     }
 
-    fn fold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
-        guarded(self.alarm.fuse, move || {
-            let mut so_far = init;
-            for item in self.by_ref() {
-                so_far = f(so_far, item);
-            }
-            // Not at the end: a panic there would leak what is returned.
-            drop(self);
-            so_far
-        })
+    fn fold<B, F: FnMut(B, It::Item) -> B>(self, init: B, f: F) -> B {
+        guarded(self.alarm.fuse, move || fold_then_drop(self, init, f))
     }
 }
 
 impl<It: DoubleEndedIterator> DoubleEndedIterator for Fused<'_, It> {
     fn next_back(&mut self) -> Option<It::Item> {
-        if is_blown(self.alarm.fuse) { None } else { self.base.next_back() }
+        if self.alarm.fuse.is_set() { None } else { self.base.next_back() }
     }
 
-    fn rfold<B, F: FnMut(B, It::Item) -> B>(mut self, init: B, mut f: F) -> B {
-        guarded(self.alarm.fuse, move || {
-            let mut so_far = init;
-            while let Some(item) = self.next_back() {
-                so_far = f(so_far, item);
-            }
-            // As in `fold`.
-            drop(self);
-            so_far
-        })
+    fn rfold<B, F: FnMut(B, It::Item) -> B>(self, init: B, f: F) -> B {
+        guarded(self.alarm.fuse, move || fold_then_drop(self.rev(), init, f))
     }
 }
 
@@ -236,7 +186,7 @@ impl<'a, T, C: Consumer<T>> Consumer<T> for Fused<'a, C> {
 
     fn full(&self) -> bool {
         self.alarm.touch();
-        is_blown(self.alarm.fuse) || self.base.full()
+        self.alarm.fuse.is_set() || self.base.full()
     }
 
     fn pause(folder: Self::Folder) -> (C::Result, Self, Self::Reducer) {
@@ -279,7 +229,7 @@ impl<T, F: Folder<T>> Folder<T> for Fused<'_, F> {
         let (fuse, base) = (self.alarm.fuse, self.base);
         self.base = guarded(fuse, || {
             let iter = iter.into_iter();
-            let is_shut = || is_blown(fuse);
+            let is_shut = || fuse.is_set();
             base.consume_iter(Passing::<true, _, _, _> { iter, is_shut, pass: Some })
         });
         self
@@ -291,6 +241,6 @@ impl<T, F: Folder<T>> Folder<T> for Fused<'_, F> {
     }
 
     fn full(&self) -> bool {
-        is_blown(self.alarm.fuse) || self.base.full()
+        self.alarm.fuse.is_set() || self.base.full()
     }
 }

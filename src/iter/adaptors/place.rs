@@ -4,19 +4,12 @@ use crate::ThreadPool;
 use crate::iter::plumbing::{Consumer, LoopSettings, ProducerCallback, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// An iterator whose loop runs in a given pool. Returned by [`ParallelIterator::with_pool`].
-#[must_use = "parallel iterators do nothing until they are driven"]
-#[derive(Clone, Debug)]
-pub struct WithPool<'p, I> {
-    base: I,
-    pool: &'p ThreadPool,
+adaptor! {
+    /// An iterator whose loop runs in a given pool. Returned by [`ParallelIterator::with_pool`].
+    WithPool<'p, I> { base: I, pool: &'p ThreadPool }
 }
 
-impl<'p, I> WithPool<'p, I> {
-    pub(crate) fn new(base: I, pool: &'p ThreadPool) -> Self {
-        WithPool { base, pool }
-    }
-
+impl<I> WithPool<'_, I> {
     fn own_settings(&self) -> LoopSettings {
         LoopSettings::pool(self.pool.shared())
     }
@@ -25,7 +18,7 @@ impl<'p, I> WithPool<'p, I> {
 adaptor! {
     /// An iterator whose loop at most so many workers work on at a time. Returned by
     /// [`ParallelIterator::num_threads`].
-    NumThreads<I> { base; threads: usize }
+    NumThreads<I> { base: I; threads: usize }
 }
 
 impl<I> NumThreads<I> {

@@ -4,8 +4,8 @@ use std::{mem, thread};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::serial::{Adapter, OneToOne, Through, Wrap};
-use crate::iter::plumbing::{Consumer, LoopSettings, ProducerCallback, UnindexedConsumer};
+use super::map_with::{Call, Mapping};
+use super::seed::Seed;
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 
@@ -15,7 +15,7 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 /// Needs the feature `indicatif`. The prelude has this trait without its name.
 ///
 /// Each worker counts by itself, and adds to the bar about every millisecond, and at the end of each
-/// block of a loop. So workers do not contend for the bar. Items that take longer than a millisecond
+/// piece of a loop. So workers do not contend for the bar. Items that take longer than a millisecond
 /// count one by one, as they end (but up to 15 slow items count late if they follow on quick ones).
 /// On two cores that takes some 3 ns for each item, with indicatif's adaptor for rayon some 90 ns.
 ///
@@ -39,7 +39,7 @@ pub trait ParallelProgressIterator: ParallelIterator {
     /// assert_eq!((even.count(), bar.position()), (500, 1000));
     /// ```
     fn progress_with(self, bar: ProgressBar) -> Progress<Self> {
-        Progress::new(self, Counting(bar))
+        Progress::new(self, bar)
     }
 
     /// Counts the items in a new bar of length `len`.
@@ -71,67 +71,31 @@ impl<I: ParallelIterator> ParallelProgressIterator for I {}
 adaptor! {
     /// An iterator whose items count in a progress bar. Returned by the methods of
     /// [`ParallelProgressIterator`].
-    Progress<I> { base; counting: Counting }
+    Progress<I> { base: I; bar: ProgressBar }
 }
 
-impl<I: ParallelIterator> ParallelIterator for Progress<I> {
-    type Item = I::Item;
+one_to_one!(
+    [I] Progress<I>, over I, I::Item,
+    |self| self.base,
+    |consumer| Mapping::stage(consumer, Counting(&self.bar), &Count::add),
+    |callback| Call { seed: Counting(&self.bar), f: &Count::add, callback }
+);
 
-    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
-        let Progress { base, counting } = self;
-        base.drive_unindexed(Through { base: consumer, adapter: &counting })
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        self.base.opt_len()
-    }
-
-    fn loop_settings(&self) -> LoopSettings {
-        self.base.loop_settings()
-    }
-}
-
-impl<I: IndexedParallelIterator> IndexedParallelIterator for Progress<I> {
-    fn drive<C: Consumer<I::Item>>(self, consumer: C) -> C::Result {
-        let Progress { base, counting } = self;
-        base.drive(Through { base: consumer, adapter: &counting })
-    }
-
-    fn len(&self) -> usize {
-        self.base.len()
-    }
-
-    fn with_producer<CB: ProducerCallback<I::Item>>(self, callback: CB) -> CB::Output {
-        let Progress { base, counting } = self;
-        base.with_producer(Wrap { callback, adapter: &counting })
-    }
-}
-
-/// The bar in which items count.
+/// Each piece counts by itself.
 #[derive(Clone)]
-pub(crate) struct Counting(ProgressBar);
+struct Counting<'a>(&'a ProgressBar);
 
-impl<T> Adapter<T> for Counting {
-    type Out = T;
-    type Iter<'a, It: Iterator<Item = T>> = Counted<'a, It>;
+impl<'a> Seed for Counting<'a> {
+    type State = Count<'a>;
+    type Kept = ();
 
-    fn adapt<It: Iterator<Item = T>>(&self, iter: It) -> Counted<'_, It> {
-        Counted { iter, count: Count::new(&self.0) }
+    const IS_COSTLY: bool = false;
+
+    fn begin(&self, (): ()) -> Count<'a> {
+        Count::new(self.0)
     }
-}
 
-impl<T> OneToOne<T> for Counting {
-    type Exact<'a, It>
-        = Counted<'a, It>
-    where
-        It: DoubleEndedIterator<Item = T> + ExactSizeIterator;
-
-    fn adapt_exact<It>(&self, iter: It) -> Counted<'_, It>
-    where
-        It: DoubleEndedIterator<Item = T> + ExactSizeIterator,
-    {
-        self.adapt(iter)
-    }
+    fn keep(_count: Count<'a>) {}
 }
 
 /// How long a worker counts before it adds that to the bar. (A guess: far shorter than the time
@@ -146,7 +110,7 @@ const ROW: u32 = 16;
 const QUICK: u64 = 16 * TICKS_PER_MICROSECOND;
 
 /// What a worker has counted, which is added to the bar at the end.
-pub(super) struct Count<'a> {
+struct Count<'a> {
     bar: &'a ProgressBar,
     items: u64,
     /// When that was added to the bar last.
@@ -164,13 +128,15 @@ impl<'a> Count<'a> {
         Count { bar, items: 0, told: now, row: 1, left: 0, looked: now }
     }
 
+    /// Counts an item, and passes it on.
     #[inline]
-    fn add(&mut self) {
+    fn add<T>(&mut self, item: T) -> T {
         match self.left.checked_sub(1) {
             Some(left) => self.left = left,
             None => self.look(),
         }
         self.items += 1;
+        item
     }
 
     fn look(&mut self) {
@@ -198,44 +164,3 @@ impl Drop for Count<'_> {
         }
     }
 }
-
-/// The items of a piece, each of which counts.
-pub(super) struct Counted<'a, It> {
-    iter: It,
-    count: Count<'a>,
-}
-
-impl<It: Iterator> Iterator for Counted<'_, It> {
-    type Item = It::Item;
-
-    fn next(&mut self) -> Option<It::Item> {
-        let item = self.iter.next()?;
-        self.count.add();
-        Some(item)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.iter.size_hint()
-    }
-
-    fn fold<B, F: FnMut(B, It::Item) -> B>(self, init: B, mut f: F) -> B {
-        let Counted { iter, mut count } = self;
-        let so_far = iter.fold(init, |so_far, item| {
-            count.add();
-            f(so_far, item)
-        });
-        // Not at the end of the function: a panic there would leak the result.
-        drop(count);
-        so_far
-    }
-}
-
-impl<It: DoubleEndedIterator> DoubleEndedIterator for Counted<'_, It> {
-    fn next_back(&mut self) -> Option<It::Item> {
-        let item = self.iter.next_back()?;
-        self.count.add();
-        Some(item)
-    }
-}
-
-impl<It: ExactSizeIterator> ExactSizeIterator for Counted<'_, It> {}

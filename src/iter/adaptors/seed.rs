@@ -10,6 +10,9 @@ pub(super) trait Seed: Clone + Send {
     /// The type of what a piece leaves to the rest when it is paused.
     type Kept: Default + Send;
 
+    /// Whether a state may be expensive to make, so that there should be few.
+    const IS_COSTLY: bool = true;
+
     /// Makes the state of a piece. The piece before may have left `kept`.
     fn begin(&self, kept: Self::Kept) -> Self::State;
 

@@ -2,20 +2,15 @@
 
 use std::iter;
 
-use crate::iter::plumbing::{
-    Consumer, Folder, LoopSettings, Producer, ProducerCallback, UnindexedConsumer,
-};
+use super::stage::{Stage, Staged, StagedFolder};
+use crate::iter::ends::position::position_if;
+use crate::iter::plumbing::{Folder, Producer, ProducerCallback};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 /// What is done to the serial iterator over a piece with items `In`.
-pub(super) trait Adapter<In>: Sync {
+pub(in crate::iter) trait Adapter<In>: Sync {
     /// The items that come of it.
     type Out;
-
-    /// The serial adaptor.
-    type Iter<'a, It: Iterator<Item = In>>: Iterator<Item = Self::Out>
-    where
-        Self: 'a;
 
     /// How many items come of one.
     const GIVES: Gives = Gives::One;
@@ -27,7 +22,7 @@ pub(super) trait Adapter<In>: Sync {
     const ASK_EACH: bool = false;
 
     /// Wraps the iterator over a piece.
-    fn adapt<It: Iterator<Item = In>>(&self, iter: It) -> Self::Iter<'_, It>;
+    fn adapt(&self, iter: impl Iterator<Item = In>) -> impl Iterator<Item = Self::Out>;
 
     /// Whether it takes no more items, in any piece.
     #[inline]
@@ -38,7 +33,7 @@ pub(super) trait Adapter<In>: Sync {
 
 /// How many items an adapter makes of one.
 #[derive(PartialEq)]
-pub(super) enum Gives {
+pub(in crate::iter) enum Gives {
     One,
     /// One or none: many in a row may give none.
     Some,
@@ -63,10 +58,10 @@ pub(super) trait OneToOne<In>: Adapter<In> {
 /// How many of many items are done before others are asked whether that is enough.
 const ROW: usize = 1024;
 
-/// The producer, consumer or folder `base`, through the adapter.
-pub(super) struct Through<'a, B, A> {
-    pub(super) base: B,
-    pub(super) adapter: &'a A,
+/// The producer `base`, through the adapter.
+struct Through<'a, P, A> {
+    base: P,
+    adapter: &'a A,
 }
 
 impl<'a, P, A> Producer for Through<'a, P, A>
@@ -98,104 +93,63 @@ where
     }
 
     fn fold_with<F: Folder<A::Out>>(self, folder: F) -> F {
-        self.base.fold_with(Through { base: folder, adapter: self.adapter }).base
+        let stage = self.adapter;
+        self.base.fold_with(StagedFolder { base: folder, stage, state: () }).base
     }
 }
 
-impl<'a, T, C, A> Consumer<T> for Through<'a, C, A>
-where
-    A: Adapter<T>,
-    C: Consumer<A::Out>,
-{
-    type Folder = Through<'a, C::Folder, A>;
-    type Reducer = C::Reducer;
-    type Result = C::Result;
+impl<In, A: Adapter<In>> Stage<In> for &A {
+    type Out = A::Out;
+    type State = ();
 
-    const PAUSES: bool = C::PAUSES;
+    const FILLS: bool = A::FILLS;
+    const ASK_EACH: bool = A::ASK_EACH;
 
-    fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
-        let (left, right, reducer) = self.base.split_at(index);
-        let adapter = self.adapter;
-        (Through { base: left, adapter }, Through { base: right, adapter }, reducer)
+    fn split_at(self, _index: usize) -> (Self, Self) {
+        (self, self)
     }
 
-    fn into_folder(self) -> Self::Folder {
-        Through { base: self.base.into_folder(), adapter: self.adapter }
-    }
-
-    fn full(&self) -> bool {
-        self.adapter.is_shut() || self.base.full()
-    }
-
-    fn pause(folder: Self::Folder) -> (C::Result, Self, C::Reducer) {
-        let (result, base, reducer) = C::pause(folder.base);
-        (result, Through { base, adapter: folder.adapter }, reducer)
-    }
-}
-
-impl<T, C, A> UnindexedConsumer<T> for Through<'_, C, A>
-where
-    A: Adapter<T>,
-    C: UnindexedConsumer<A::Out>,
-{
     fn split_off_left(&self) -> Self {
-        Through { base: self.base.split_off_left(), adapter: self.adapter }
-    }
-
-    fn to_reducer(&self) -> C::Reducer {
-        self.base.to_reducer()
-    }
-}
-
-impl<T, F, A> Folder<T> for Through<'_, F, A>
-where
-    A: Adapter<T>,
-    F: Folder<A::Out>,
-{
-    type Result = F::Result;
-
-    const ASK_EACH: bool = A::ASK_EACH || F::ASK_EACH;
-    const FILLS: bool = A::FILLS || F::FILLS;
-    const KEEPS_STATE: bool = F::KEEPS_STATE;
-
-    fn consume(mut self, item: T) -> Self {
-        self.base = self.base.consume_iter(self.adapter.adapt(iter::once(item)));
         self
     }
 
-    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
+    fn begin(&self) {}
+
+    fn feed<F>(&self, (): (), mut base: F, iter: impl Iterator<Item = In>) -> ((), F)
+    where
+        F: Folder<A::Out>,
+    {
         if F::ASK_EACH && A::GIVES != Gives::One {
             for item in iter {
-                self = self.consume(item);
-                if self.full() {
+                base = base.consume_iter(self.adapt(iter::once(item)));
+                if self.is_shut() || base.full() {
                     break;
                 }
             }
-            return self;
+            return ((), base);
         }
-        let mut items = self.adapter.adapt(iter.into_iter());
+        let mut items = self.adapt(iter);
         if !F::FILLS || A::GIVES != Gives::Many {
-            self.base = self.base.consume_iter(items);
-            return self;
+            return ((), base.consume_iter(items));
         }
         while let Some(first) = items.next() {
             let row = iter::once(first).chain(items.by_ref().take(ROW - 1));
-            self.base = self.base.consume_iter(row);
-            if self.base.full() {
+            base = base.consume_iter(row);
+            if base.full() {
                 break;
             }
         }
         // Not at the end: a panic there would leak what is returned.
         drop(items);
-        self
+        ((), base)
     }
 
-    fn complete(self) -> F::Result {
-        self.base.complete()
+    fn pause<F: Folder<A::Out>>(&mut self, (): (), base: F) -> F {
+        base
     }
 
-    fn full(&self) -> bool {
-        self.adapter.is_shut() || self.base.full()
+    fn is_over(&self) -> bool {
+        self.is_shut()
     }
 }
 
@@ -206,9 +160,9 @@ macro_rules! serial {
         $(#[$doc:meta])*
         $name:ident($($field:ident: $F:ident)?) [$($generics:tt)*] ($in:ty) -> $out:ty
         where { $($bounds:tt)* }
-        $kind:ident $serial:ty, |$iter:ident| $make:expr;
+        $kind:ident $($serial:ty,)? |$iter:ident| $make:expr;
     )*) => {$(
-        adaptor! { $(#[$doc])* $name<I $(; $F)?> { base $(; $field: $F)? } }
+        adaptor! { $(#[$doc])* $name<I $(, $F)?> { base: I $(; $field: $F)? } }
 
         const _: () = {
             struct By<$($F)?> {
@@ -217,51 +171,24 @@ macro_rules! serial {
 
             impl<$($generics)*> Adapter<$in> for By<$($F)?> where $($bounds)* {
                 type Out = $out;
-                type Iter<'a, It: Iterator<Item = $in>> = $serial where Self: 'a;
 
                 serial!(@consts $kind);
 
                 #[inline]
-                fn adapt<It: Iterator<Item = $in>>(&self, $iter: It) -> Self::Iter<'_, It> {
+                fn adapt(&self, $iter: impl Iterator<Item = $in>) -> impl Iterator<Item = $out> {
                     let By { $($field)? } = self;
                     $make
                 }
             }
 
-            impl<$($generics)*, I> ParallelIterator for $name<I $(, $F)?>
-            where
-                I: ParallelIterator<Item = $in>,
-                $($bounds)*
-            {
-                type Item = $out;
-
-                #[inline]
-                fn drive_unindexed<C: UnindexedConsumer<$out>>(self, consumer: C) -> C::Result {
-                    let $name { base $(, $field)? } = self;
-                    base.drive_unindexed(Through { base: consumer, adapter: &By { $($field)? } })
-                }
-
-                serial!(@opt_len $kind);
-
-                fn loop_settings(&self) -> LoopSettings {
-                    self.base.loop_settings()
-                }
-            }
-
-            serial!(@exact $kind, $name($($field: $F)?) [$($generics)*] ($in) -> $out
-                where { $($bounds)* } $serial, |$iter| $make);
+            serial!(@impl $kind, $name($($field: $F)?) [$($generics)*] ($in) -> $out
+                where { $($bounds)* } $($serial, |$iter| $make)?);
         };
     )*};
     (@consts each) => {};
     (@consts some) => { const GIVES: Gives = Gives::Some; };
     (@consts many) => { const GIVES: Gives = Gives::Many; };
-    (@opt_len each) => {
-        fn opt_len(&self) -> Option<usize> {
-            self.base.opt_len()
-        }
-    };
-    (@opt_len $other:ident) => {};
-    (@exact each, $name:ident($($field:ident: $F:ident)?) [$($generics:tt)*] ($in:ty) -> $out:ty
+    (@impl each, $name:ident($($field:ident: $F:ident)?) [$($generics:tt)*] ($in:ty) -> $out:ty
         where { $($bounds:tt)* }
         $serial:ty, |$iter:ident| $make:expr
     ) => {
@@ -281,35 +208,32 @@ macro_rules! serial {
             }
         }
 
-        impl<$($generics)*, I> IndexedParallelIterator for $name<I $(, $F)?>
-        where
-            I: IndexedParallelIterator<Item = $in>,
-            $($bounds)*
-        {
-            #[inline]
-            fn drive<C: Consumer<$out>>(self, consumer: C) -> C::Result {
-                let $name { base $(, $field)? } = self;
-                base.drive(Through { base: consumer, adapter: &By { $($field)? } })
-            }
-
-            fn len(&self) -> usize {
-                self.base.len()
-            }
-
-            #[inline]
-            fn with_producer<CB: ProducerCallback<$out>>(self, callback: CB) -> CB::Output {
-                let $name { base $(, $field)? } = self;
-                base.with_producer(Wrap { callback, adapter: &By { $($field)? } })
-            }
-        }
+        one_to_one!(
+            [$($generics)*, I] $name<I $(, $F)?>, over I<Item = $in> where { $($bounds)* }, $out,
+            |self| self.base,
+            |consumer| Staged { base: consumer, stage: &By { $($field: self.$field)? } },
+            |callback| Wrap { callback, adapter: &By { $($field: self.$field)? } }
+        );
     };
-    (@exact $other:ident, $($rest:tt)*) => {};
+    (@impl $other:ident, $name:ident($($field:ident: $F:ident)?) [$($generics:tt)*]
+        ($in:ty) -> $out:ty
+        where { $($bounds:tt)* }
+    ) => {
+        driven!(
+            [$($generics)*, I: ParallelIterator<Item = $in>] $name<I $(, $F)?>
+            where { $($bounds)* }, $out,
+            |self, consumer| {
+                let stage = &By { $($field: self.$field)? };
+                self.base.drive_unindexed(Staged { base: consumer, stage })
+            }
+        );
+    };
 }
 
 /// Wraps the producer.
-pub(super) struct Wrap<'a, CB, A> {
-    pub(super) callback: CB,
-    pub(super) adapter: &'a A,
+struct Wrap<'a, CB, A> {
+    callback: CB,
+    adapter: &'a A,
 }
 
 impl<T, CB, A> ProducerCallback<T> for Wrap<'_, CB, A>
@@ -335,11 +259,6 @@ serial! {
     where { F: Fn(&T) + Sync + Send }
     each iter::Inspect<It, &'a F>, |iter| iter.inspect(f);
 
-    /// An iterator that changes each item in place. Returned by [`ParallelIterator::update`].
-    Update(f: F) [T: Send, F] (T) -> T
-    where { F: Fn(&mut T) + Sync + Send }
-    each Updated<'a, It, F>, |iter| Updated { iter, f };
-
     /// An iterator that copies what the items refer to. Returned by [`ParallelIterator::copied`].
     Copied() ['t, T: Copy + Send + 't] (&'t T) -> T
     where {}
@@ -354,85 +273,57 @@ serial! {
     /// [`ParallelIterator::filter`].
     Filter(predicate: P) [T: Send, P] (T) -> T
     where { P: Fn(&T) -> bool + Sync + Send }
-    some iter::Filter<It, &'a P>, |iter| iter.filter(predicate);
+    some |iter| iter.filter(predicate);
 
     /// An iterator that maps items, and drops those that are mapped to `None`. Returned by
     /// [`ParallelIterator::filter_map`].
     FilterMap(f: P) [T: Send, R: Send, P] (T) -> R
     where { P: Fn(T) -> Option<R> + Sync + Send }
-    some iter::FilterMap<It, &'a P>, |iter| iter.filter_map(f);
+    some |iter| iter.filter_map(f);
 
     /// An iterator that maps items to serial iterators, and flattens these. Returned by
     /// [`ParallelIterator::flat_map_iter`].
     FlatMapIter(f: F) [T: Send, S: IntoIterator<Item: Send>, F] (T) -> S::Item
     where { F: Fn(T) -> S + Sync + Send }
-    many iter::FlatMap<It, S, &'a F>, |iter| iter.flat_map(f);
+    many |iter| iter.flat_map(f);
 
     /// An iterator that flattens items that are serial iterators. Returned by
     /// [`ParallelIterator::flatten_iter`].
     FlattenIter() [T: IntoIterator<Item: Send> + Send] (T) -> T::Item
     where {}
-    many iter::Flatten<It>, |iter| iter.flatten();
+    many |iter| iter.flatten();
 }
 
-/// The items of a piece, each changed by `f`.
-struct Updated<'a, It, F> {
-    iter: It,
-    f: &'a F,
+adaptor! {
+    /// An iterator that changes each item in place. Returned by [`ParallelIterator::update`].
+    Update<I, F> { base: I; f: F }
 }
+
+one_to_one!(
+    [I, F: Fn(&mut I::Item) + Sync + Send] Update<I, F>, over I, I::Item,
+    |self| self.base.map(updating(self.f)),
+    |consumer| consumer,
+    |callback| callback
+);
 
 /// Changes what a reference would.
-fn updating<T, F: Fn(&mut T)>(f: &F) -> impl Fn(T) -> T + '_ {
+fn updating<T, F: Fn(&mut T)>(f: F) -> impl Fn(T) -> T {
     move |mut item| {
         f(&mut item);
         item
     }
 }
 
-impl<It: Iterator, F: Fn(&mut It::Item)> Iterator for Updated<'_, It, F> {
-    type Item = It::Item;
-
-    fn next(&mut self) -> Option<It::Item> {
-        self.iter.next().map(updating(self.f))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.iter.size_hint()
-    }
-
-    fn fold<B, G: FnMut(B, It::Item) -> B>(self, init: B, fold: G) -> B {
-        self.iter.map(updating(self.f)).fold(init, fold)
-    }
-}
-
-impl<It: DoubleEndedIterator, F: Fn(&mut It::Item)> DoubleEndedIterator for Updated<'_, It, F> {
-    fn next_back(&mut self) -> Option<It::Item> {
-        self.iter.next_back().map(updating(self.f))
-    }
-}
-
-impl<It: ExactSizeIterator, F: Fn(&mut It::Item)> ExactSizeIterator for Updated<'_, It, F> {}
-
 adaptor! {
     /// An iterator over the positions of items that match a predicate. Returned by
     /// [`IndexedParallelIterator::positions`].
-    Positions<I; P> { base; predicate: P }
+    Positions<I, P> { base: I; predicate: P }
 }
 
-impl<I, P> ParallelIterator for Positions<I, P>
-where
-    I: IndexedParallelIterator,
-    P: Fn(I::Item) -> bool + Sync + Send,
-{
-    type Item = usize;
-
-    fn drive_unindexed<C: UnindexedConsumer<usize>>(self, consumer: C) -> C::Result {
-        let Positions { base, predicate } = self;
-        let found = |(position, item)| predicate(item).then_some(position);
-        base.enumerate().filter_map(found).drive_unindexed(consumer)
+driven!(
+    [I: IndexedParallelIterator, P: Fn(I::Item) -> bool + Sync + Send] Positions<I, P>, usize,
+    |self, consumer| {
+        let found = position_if(self.predicate);
+        self.base.enumerate().filter_map(found).drive_unindexed(consumer)
     }
-
-    fn loop_settings(&self) -> LoopSettings {
-        self.base.loop_settings()
-    }
-}
+);

@@ -15,6 +15,9 @@ pub(in crate::iter) trait Stage<In>: Send + Sized {
     /// Whether [`is_over`](Self::is_over) or [`is_full`](Self::is_full) may ever return true.
     const FILLS: bool = false;
 
+    /// As [`Folder::ASK_EACH`], for these.
+    const ASK_EACH: bool = false;
+
     /// Whether a state may be expensive to make.
     const KEEPS_STATE: bool = false;
 
@@ -112,9 +115,9 @@ where
 
 /// The folder `base`, with a stage before it.
 pub(in crate::iter) struct StagedFolder<F, S, T> {
-    base: F,
-    stage: S,
-    state: T,
+    pub(super) base: F,
+    pub(super) stage: S,
+    pub(super) state: T,
 }
 
 impl<In, F, S> Folder<In> for StagedFolder<F, S, S::State>
@@ -124,7 +127,7 @@ where
 {
     type Result = F::Result;
 
-    const ASK_EACH: bool = F::ASK_EACH;
+    const ASK_EACH: bool = F::ASK_EACH || S::ASK_EACH;
     const FILLS: bool = F::FILLS || S::FILLS;
     const KEEPS_STATE: bool = F::KEEPS_STATE || S::KEEPS_STATE;
 

@@ -9,11 +9,11 @@ use crate::iter::plumbing::{Producer, ProducerCallback};
 paired! {
     /// An iterator over pairs of the items of two others. Returned by
     /// [`IndexedParallelIterator::zip`].
-    Zip<A, B: IndexedParallelIterator>: (A::Item, B::Item), Zipping;
+    Zip<A, B: IndexedParallelIterator>: (A::Item, B::Item), Zipping, usize::min;
 
     /// An iterator over pairs of the items of two others of the same length. Returned by
     /// [`IndexedParallelIterator::zip_eq`].
-    ZipEq<A, B: IndexedParallelIterator>: (A::Item, B::Item), Zipping;
+    ZipEq<A, B: IndexedParallelIterator>: (A::Item, B::Item), Zipping, usize::min;
 }
 
 struct Zipping;
@@ -31,10 +31,6 @@ pub(super) fn first<P: Producer>(wanted: usize, len: usize, producer: P) -> P {
 
 impl<T: Send, U: Send> PairShape<T, U> for Zipping {
     type Out = (T, U);
-
-    fn len(&self, a: usize, b: usize) -> usize {
-        a.min(b)
-    }
 
     fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
     where

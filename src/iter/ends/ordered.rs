@@ -25,7 +25,8 @@ use std::mem;
 
 use super::super::limit::{Limit, reserve, under};
 use super::super::plumbing::{Producer, ProducerCallback};
-use crate::fork::{Scope, scope};
+use crate::context::{CancelToken, Stop};
+use crate::fork::{Scope, stopping_token, whole_scope};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sync::Mutex;
 use crate::worker::is_simulated;
@@ -59,8 +60,9 @@ impl<T: Send, F: FnMut(T) -> bool + Send> ProducerCallback<T> for WhileTrue<'_, 
                 helpers: 1,
                 is_over: false,
             };
-            let stream = Stream { state: Mutex::new(state), limit, threads, workers };
-            scope(|s| under(workers, || stream.work(s)));
+            let (state, stop) = (Mutex::new(state), stopping_token());
+            let stream = Stream { state, limit, threads, workers, stop };
+            whole_scope(|s| under(workers, || stream.work(s)));
         });
     }
 }
@@ -73,6 +75,8 @@ struct Stream<'l, P: Producer, F> {
     threads: usize,
     /// The limit under which they work, if there is one.
     workers: Option<&'l Limit<'l>>,
+    /// Stops the loop.
+    stop: Option<CancelToken>,
 }
 
 struct State<P, T, F> {
@@ -125,6 +129,7 @@ where
             let items: Vec<P::Item> = piece.into_iter().collect();
             let took = if is_simulated() { TICKET } else { ticks().wrapping_sub(start) };
             self.put(number, len, items, took, s);
+            Stop::check(self.stop.as_ref());
         }
         mem::forget(over);
     }

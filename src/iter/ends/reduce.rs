@@ -1,4 +1,4 @@
-//! Ends that return one value: `for_each`, `count`, `sum`, `product`, `reduce`, `min`, `max`.
+//! Ends that return one value: `for_each`, `sum`, `product`, `reduce`, `min`, `max`.
 
 use std::iter;
 use std::marker::PhantomData;
@@ -18,26 +18,6 @@ impl<F: Sync> Join for ForEach<F> {
 impl<T, F: Fn(T) + Sync> End<T> for ForEach<F> {
     fn take(&self, (): (), iter: impl Iterator<Item = T>) {
         iter.for_each(&self.0);
-    }
-}
-
-pub(crate) struct Count;
-
-impl Join for Count {
-    type Result = usize;
-
-    fn start(&self) -> usize {
-        0
-    }
-
-    fn join(&self, left: usize, right: usize) -> usize {
-        left + right
-    }
-}
-
-impl<T> End<T> for Count {
-    fn take(&self, so_far: usize, iter: impl Iterator<Item = T>) -> usize {
-        so_far + iter.count()
     }
 }
 

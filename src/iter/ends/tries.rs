@@ -23,6 +23,13 @@ impl Stop {
     pub(crate) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+
+    #[inline]
+    pub(crate) fn set_if(&self, stops: bool) {
+        if stops {
+            self.set();
+        }
+    }
 }
 
 /// Folds the values in the items, until one is a failure or `op` fails.

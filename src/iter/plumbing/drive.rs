@@ -13,6 +13,7 @@ use super::pace::{BLOCK, Pace, Plan};
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
 };
+use crate::fork::stopping_token;
 use crate::iter::IndexedParallelIterator;
 use crate::iter::limit::{Limit, innermost, join_under, under};
 use crate::os::clock::ticks;
@@ -58,13 +59,24 @@ where
     let least = producer.min_len().max(1);
     // What has fewer items than two pieces need is not cut for being too long.
     let max = producer.max_len().max(least.saturating_mul(2) - 1);
-    if len <= max && Worker::current().is_some_and(|worker| worker.registry().workers().len() == 1)
-    {
+    let is_alone = |worker: &Worker| worker.registry().workers().len() == 1 && !may_stop(worker);
+    if len <= max && Worker::current().is_some_and(is_alone) {
         // Nobody to share with. Inlined up to the caller, and without blocks: what a loop begins
         // with is to be seen by the compiler.
         return serially(producer, consumer);
     }
     shared(least, max, len, producer, consumer)
+}
+
+/// Whether a token may stop a loop of this worker.
+#[inline(always)]
+fn may_stop(worker: &Worker) -> bool {
+    #[cold]
+    #[inline(never)]
+    fn has_token() -> bool {
+        stopping_token().is_some()
+    }
+    !worker.context().is_null() && has_token()
 }
 
 /// In pieces of `least` to `max` items.
@@ -215,7 +227,9 @@ where
 {
     on_worker(|worker, limit| {
         let threads = worker.registry().workers().len();
-        let plan = plan(limit.map_or(threads, |limit| limit.of(threads))).within(limit);
+        let token = stopping_token();
+        let plan = plan(limit.map_or(threads, |limit| limit.of(threads)));
+        let plan = plan.stopped_by(token.as_ref()).within(limit);
         let (pace, pieces) = plan.begin(source.len(), worker.is_bare());
         cut(pace, pieces, source, consumer).0
     })
@@ -280,6 +294,7 @@ where
     C: Consumer<S::Item>,
     S: Source<C>,
 {
+    pace.check();
     source.begin();
     if consumer.full() {
         drop(source);
@@ -305,6 +320,7 @@ where
                 return (folder.complete(), pace.block);
             }
         };
+        pace.check();
         if let Some(worker) = Worker::current() {
             // Callers from outside have their turn: this loop may go on for long.
             worker.serve_late_callers();

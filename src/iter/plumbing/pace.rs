@@ -45,6 +45,7 @@
 //! | `handed-on`: the left half's block length | loop of 100 | 2 | 1.33 | – |
 //! | `few-states`: few pieces if each keeps a state | fold of 200 of 100 µs into 128 KiB | 2 | 1.32 | – |
 
+use crate::context::{CancelToken, Stop};
 use crate::iter::limit::Limit;
 use crate::os::clock::TICKS_PER_MICROSECOND;
 use crate::sync::{AtomicUsize, Ordering};
@@ -75,6 +76,9 @@ const REFILLS: usize = 64;
 /// How many forks of one loop may wait on a stack before each further one doubles the warm-up. A
 /// guess: few slices can be halved as often.
 const DEEP: u32 = 48;
+/// How many items a block has at most if a token can stop the loop between blocks. (A guess: for
+/// the cheapest items, a block costs a fraction of a nanosecond an item.)
+const STOPPABLE: usize = 64;
 
 /// What all pieces of a loop know.
 pub(crate) struct Plan<'l> {
@@ -84,10 +88,13 @@ pub(crate) struct Plan<'l> {
     min: usize,
     /// The most items of a piece.
     max: usize,
+    /// The most items of a block that is not a whole piece.
+    longest: usize,
     /// Whether a piece can be cut after its first item.
     pauses: bool,
-    /// Whether each piece is one block.
+    /// Whether each piece is one block, and whether it has to be.
     is_whole: bool,
+    keeps_whole: bool,
     /// Whether a piece costs no more than its fork, and the number of items is known.
     is_cheap: bool,
     /// How many thefts may still make more pieces than planned. (Relaxed: it carries nothing but
@@ -95,6 +102,8 @@ pub(crate) struct Plan<'l> {
     refills: AtomicUsize,
     /// How many more pieces may run at the same time, if that is limited.
     limit: Option<&'l Limit<'l>>,
+    /// Stops the loop.
+    token: Option<&'l CancelToken>,
 }
 
 impl<'l> Plan<'l> {
@@ -105,7 +114,19 @@ impl<'l> Plan<'l> {
         // Nobody waits for the end of a block if there is only one worker.
         let is_whole = threads == 1;
         let pauses = pauses && !is_whole;
-        Plan { threads, min, max, pauses, is_whole, is_cheap: false, refills, limit: None }
+        Plan {
+            threads,
+            min,
+            max,
+            longest: max,
+            pauses,
+            is_whole,
+            keeps_whole: false,
+            is_cheap: false,
+            refills,
+            limit: None,
+            token: None,
+        }
     }
 
     /// Forks need a permit of `limit`.
@@ -113,9 +134,18 @@ impl<'l> Plan<'l> {
         Plan { limit, ..self }
     }
 
+    /// The loop is stopped when `token` is cancelled.
+    pub(super) fn stopped_by(self, token: Option<&'l CancelToken>) -> Self {
+        if token.is_none() {
+            return self;
+        }
+        let longest = self.max.min(STOPPABLE.max(self.min));
+        Plan { token, longest, is_whole: self.keeps_whole, ..self }
+    }
+
     /// Each piece is one block.
     pub(super) fn in_one_block(self) -> Self {
-        Plan { pauses: false, is_whole: true, ..self }
+        Plan { pauses: false, is_whole: true, keeps_whole: true, ..self }
     }
 
     /// If `is_cheap`, there may be many more pieces than workers.
@@ -128,7 +158,7 @@ impl<'l> Plan<'l> {
     #[inline]
     pub(super) fn begin(&self, len: usize, is_bare: bool) -> (Pace<'_>, usize) {
         let pieces = match (self.threads, self.pauses) {
-            (1, _) => 1,
+            (1, _) if self.token.is_none() => 1,
             (threads, false) => threads * EACH,
             (threads, true) if is_bare && len <= threads * FEW => 2 * threads,
             // The first item may take as long as all others.
@@ -165,6 +195,12 @@ impl<'p> Pace<'p> {
     #[inline]
     pub(super) fn limit(&self) -> Option<&'p Limit<'p>> {
         self.plan.limit
+    }
+
+    /// Stops the loop by unwinding if its token is cancelled.
+    #[inline]
+    pub(super) fn check(&self) {
+        Stop::check(self.plan.token);
     }
 
     /// Returns `pieces`, or as many as `len` items allow.
@@ -227,9 +263,9 @@ impl<'p> Pace<'p> {
         } else if length < self.block {
             // It was short for another reason.
         } else if took < BLOCK / GROWTH as u64 {
-            self.block = self.block.saturating_mul(GROWTH).min(self.plan.max);
+            self.block = self.block.saturating_mul(GROWTH).min(self.plan.longest);
         } else if took < BLOCK / 2 {
-            self.block = self.block.saturating_mul(2).min(self.plan.max);
+            self.block = self.block.saturating_mul(2).min(self.plan.longest);
         }
     }
 

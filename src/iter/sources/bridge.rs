@@ -27,7 +27,8 @@ use std::{hint, iter, mem, ptr};
 
 use crossbeam_utils::CachePadded;
 
-use crate::fork::{Scope, scope};
+use crate::context::{CancelToken, Stop};
+use crate::fork::{Scope, stopping_token, whole_scope};
 use crate::iter::ParallelIterator;
 use crate::iter::limit::{Limit, reserve, under};
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
@@ -107,8 +108,9 @@ impl<I: Iterator<Item: Send> + Send> IterBridge<I> {
             results: Mutex::new(Vec::new()),
             threads,
             limit,
+            stop: stopping_token(),
         });
-        scope(|s| under(limit, || bridge.work(s)));
+        whole_scope(|s| under(limit, || bridge.work(s)));
         let Bridge { token, results, .. } = bridge.into_inner();
         let Token { iter, root } = token.into_inner();
         drop(iter);
@@ -144,6 +146,8 @@ struct Bridge<'l, I, C, R> {
     threads: usize,
     /// Whether that is because of a limit, under which all of them work.
     limit: Option<&'l Limit<'l>>,
+    /// Stops the loop.
+    stop: Option<CancelToken>,
 }
 
 // SAFETY: the token goes from one thread to another, one at a time, by `taken`, and so do results
@@ -215,6 +219,7 @@ where
             let mut folder = consumer.into_folder();
             loop {
                 folder = folder.consume(item);
+                Stop::check(self.stop.as_ref());
                 if folder.full() {
                     self.counts.fetch_sub(WORKING, Ordering::Relaxed);
                     break;

@@ -16,7 +16,7 @@ macro_rules! collections {
         $(#[$module_doc:meta])*
         mod $module:ident {$(
             $(#[$doc:meta])*
-            $kind:ident $name:ident<$($a:lifetime,)? $($T:ident),+> [$($bounds:tt)*] $(<$S:ident>)?
+            $name:ident<$($a:lifetime,)? $($T:ident),+> [$($bounds:tt)*] $(<$S:ident>)?
                 of $collection:ty => $item:ty, $base:ty, |$self:ident| $other:expr;
         )*}
     )*) => {$(
@@ -26,7 +26,7 @@ macro_rules! collections {
 
             named! {$(
                 $(#[$doc])*
-                $kind $name<$($a,)? $($T),+> [$($bounds)*] $base => $item;
+                $name<$($a,)? $($T),+> [$($bounds)*] $base => $item;
             )*}
 
             into_par_iter! {$(
@@ -41,27 +41,27 @@ collections! {
     /// Parallel iterators over heaps, in no particular order.
     mod binary_heap {
         /// An iterator over the items of a heap, by value.
-        value IntoIter<T> [T: Send]
+        IntoIter<T> [T: Send]
             of BinaryHeap<T> => T, vec::IntoIter<T>, |self| self.into_vec();
 
         /// An iterator over the items of a heap, by reference.
-        shared Iter<'a, T> [T: Sync]
+        Iter<'a, T> [T: Sync]
             of &'a BinaryHeap<T> => &'a T, slice::Iter<'a, T>, |self| self.as_slice();
     }
 
     /// Parallel iterators over ordered maps, whose items are first collected into a vector.
     mod btree_map {
         /// An iterator over the entries of a map, by value.
-        value IntoIter<K, V> [K: Send, V: Send]
+        IntoIter<K, V> [K: Send, V: Send]
             of BTreeMap<K, V> => (K, V), vec::IntoIter<(K, V)>, |self| Vec::from_iter(self);
 
         /// An iterator over the entries of a map, by reference.
-        shared Iter<'a, K, V> [K: Sync, V: Sync]
+        Iter<'a, K, V> [K: Sync, V: Sync]
             of &'a BTreeMap<K, V> => (&'a K, &'a V), vec::IntoIter<(&'a K, &'a V)>,
             |self| Vec::from_iter(self);
 
         /// An iterator over the entries of a map, the values by exclusive reference.
-        exclusive IterMut<'a, K, V> [K: Sync, V: Send]
+        IterMut<'a, K, V> [K: Sync, V: Send]
             of &'a mut BTreeMap<K, V> => (&'a K, &'a mut V), vec::IntoIter<(&'a K, &'a mut V)>,
             |self| Vec::from_iter(self);
     }
@@ -69,27 +69,27 @@ collections! {
     /// Parallel iterators over ordered sets, whose items are first collected into a vector.
     mod btree_set {
         /// An iterator over the items of a set, by value.
-        value IntoIter<T> [T: Send]
+        IntoIter<T> [T: Send]
             of BTreeSet<T> => T, vec::IntoIter<T>, |self| Vec::from_iter(self);
 
         /// An iterator over the items of a set, by reference.
-        shared Iter<'a, T> [T: Sync]
+        Iter<'a, T> [T: Sync]
             of &'a BTreeSet<T> => &'a T, vec::IntoIter<&'a T>, |self| Vec::from_iter(self);
     }
 
     /// Parallel iterators over hash maps, whose items are first collected into a vector.
     mod hash_map {
         /// An iterator over the entries of a map, by value.
-        value IntoIter<K, V> [K: Send, V: Send] <S>
+        IntoIter<K, V> [K: Send, V: Send] <S>
             of HashMap<K, V, S> => (K, V), vec::IntoIter<(K, V)>, |self| Vec::from_iter(self);
 
         /// An iterator over the entries of a map, by reference.
-        shared Iter<'a, K, V> [K: Sync, V: Sync] <S>
+        Iter<'a, K, V> [K: Sync, V: Sync] <S>
             of &'a HashMap<K, V, S> => (&'a K, &'a V), vec::IntoIter<(&'a K, &'a V)>,
             |self| Vec::from_iter(self);
 
         /// An iterator over the entries of a map, the values by exclusive reference.
-        exclusive IterMut<'a, K, V> [K: Sync, V: Send] <S>
+        IterMut<'a, K, V> [K: Sync, V: Send] <S>
             of &'a mut HashMap<K, V, S> => (&'a K, &'a mut V), vec::IntoIter<(&'a K, &'a mut V)>,
             |self| Vec::from_iter(self);
     }
@@ -97,26 +97,26 @@ collections! {
     /// Parallel iterators over hash sets, whose items are first collected into a vector.
     mod hash_set {
         /// An iterator over the items of a set, by value.
-        value IntoIter<T> [T: Send] <S>
+        IntoIter<T> [T: Send] <S>
             of HashSet<T, S> => T, vec::IntoIter<T>, |self| Vec::from_iter(self);
 
         /// An iterator over the items of a set, by reference.
-        shared Iter<'a, T> [T: Sync] <S>
+        Iter<'a, T> [T: Sync] <S>
             of &'a HashSet<T, S> => &'a T, vec::IntoIter<&'a T>, |self| Vec::from_iter(self);
     }
 
     /// Parallel iterators over linked lists, whose items are first collected into a vector.
     mod linked_list {
         /// An iterator over the items of a list, by value.
-        value IntoIter<T> [T: Send]
+        IntoIter<T> [T: Send]
             of LinkedList<T> => T, vec::IntoIter<T>, |self| Vec::from_iter(self);
 
         /// An iterator over the items of a list, by reference.
-        shared Iter<'a, T> [T: Sync]
+        Iter<'a, T> [T: Sync]
             of &'a LinkedList<T> => &'a T, vec::IntoIter<&'a T>, |self| Vec::from_iter(self);
 
         /// An iterator over the items of a list, by exclusive reference.
-        exclusive IterMut<'a, T> [T: Send]
+        IterMut<'a, T> [T: Send]
             of &'a mut LinkedList<T> => &'a mut T, vec::IntoIter<&'a mut T>,
             |self| Vec::from_iter(self);
     }
@@ -125,11 +125,11 @@ collections! {
     mod vec_deque {
         /// An iterator over the items of a deque, by value. If the deque's memory wraps around, its
         /// items are first moved into one row.
-        value IntoIter<T> [T: Send]
+        IntoIter<T> [T: Send]
             of VecDeque<T> => T, vec::IntoIter<T>, |self| Vec::from(self);
 
         /// An iterator over the items of a deque, by reference.
-        shared Iter<'a, T> [T: Sync]
+        Iter<'a, T> [T: Sync]
             of &'a VecDeque<T> => &'a T, Chain<slice::Iter<'a, T>, slice::Iter<'a, T>>,
             |self| {
                 let (front, back) = self.as_slices();
@@ -137,7 +137,7 @@ collections! {
             };
 
         /// An iterator over the items of a deque, by exclusive reference.
-        exclusive IterMut<'a, T> [T: Send]
+        IterMut<'a, T> [T: Send]
             of &'a mut VecDeque<T> => &'a mut T,
             Chain<slice::IterMut<'a, T>, slice::IterMut<'a, T>>,
             |self| {

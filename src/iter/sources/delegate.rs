@@ -75,12 +75,11 @@ macro_rules! delegate {
     };
 }
 
-/// Declares types that wrap other parallel iterators. Their items are values (`value`), shared
-/// references (`shared`) or exclusive ones (`exclusive`), which decides whether they are `Clone`.
+/// Declares types that wrap other parallel iterators.
 macro_rules! named {
     ($(
         $(#[$doc:meta])*
-        $kind:ident $name:ident<$($a:lifetime,)? $($T:ident),+> [$($bounds:tt)*]
+        $name:ident<$($a:lifetime,)? $($T:ident),+> [$($bounds:tt)*]
             $base:ty => $item:ty;
     )*) => {$(
         $(#[$doc])*
@@ -88,28 +87,20 @@ macro_rules! named {
         #[derive(Debug)]
         pub struct $name<$($a,)? $($T),+>(pub(super) $base);
 
-        $crate::iter::sources::delegate::named!(@clone $kind $name<$($a,)? $($T),+>);
+        impl<$($a,)? $($T),+> Clone for $name<$($a,)? $($T),+>
+        where
+            $base: Clone,
+        {
+            fn clone(&self) -> Self {
+                $name(self.0.clone())
+            }
+        }
 
         $crate::iter::sources::delegate::delegate!(
             [$($a,)? $($bounds)*] $name<$($a,)? $($T),+>, $item,
             |self| self.0, len $crate::iter::IndexedParallelIterator::len(&self.0)
         );
     )*};
-    (@clone value $name:ident<$($T:ident),+>) => {
-        impl<$($T: Clone),+> Clone for $name<$($T),+> {
-            fn clone(&self) -> Self {
-                $name(self.0.clone())
-            }
-        }
-    };
-    (@clone shared $name:ident<$a:lifetime, $($T:ident),+>) => {
-        impl<$a, $($T),+> Clone for $name<$a, $($T),+> {
-            fn clone(&self) -> Self {
-                $name(self.0.clone())
-            }
-        }
-    };
-    (@clone exclusive $($name:tt)+) => {};
 }
 
 pub(crate) use {delegate, into_par_iter, named, own_producer};

@@ -27,16 +27,16 @@ own_producer!([T: Send] Few<T>, T, |self| usize::from(self.0.is_some()));
 
 named! {
     /// An iterator over the value of an option, by value.
-    value IntoIter<T> [T: Send] Few<T> => T;
+    IntoIter<T> [T: Send] Few<T> => T;
 
     /// An iterator over the value of an option, by reference.
-    shared Iter<'a, T> [T: Sync] Few<&'a T> => &'a T;
+    Iter<'a, T> [T: Sync] Few<&'a T> => &'a T;
 
     /// An iterator over the value of an option, by exclusive reference.
-    exclusive IterMut<'a, T> [T: Send] Few<&'a mut T> => &'a mut T;
+    IterMut<'a, T> [T: Send] Few<&'a mut T> => &'a mut T;
 
     /// An iterator over one item. Returned by [`once`].
-    value Once<T> [T: Send] Few<T> => T;
+    Once<T> [T: Send] Few<T> => T;
 }
 
 into_par_iter! {

@@ -5,13 +5,13 @@ use super::option::Few;
 
 named! {
     /// An iterator over the value of a result, by value.
-    value IntoIter<T> [T: Send] Few<T> => T;
+    IntoIter<T> [T: Send] Few<T> => T;
 
     /// An iterator over the value of a result, by reference.
-    shared Iter<'a, T> [T: Sync] Few<&'a T> => &'a T;
+    Iter<'a, T> [T: Sync] Few<&'a T> => &'a T;
 
     /// An iterator over the value of a result, by exclusive reference.
-    exclusive IterMut<'a, T> [T: Send] Few<&'a mut T> => &'a mut T;
+    IterMut<'a, T> [T: Send] Few<&'a mut T> => &'a mut T;
 }
 
 into_par_iter! {

@@ -6,7 +6,7 @@ use crate::iter::plumbing::{Folder, UnindexedConsumer, UnindexedProducer, bridge
 
 adaptor! {
     /// An iterator over parts of something. Returned by [`split`].
-    Split<D; S> { data; splitter: S }
+    Split<D, S> { data: D; splitter: S }
 }
 
 /// Returns a parallel iterator over parts of `data`. `splitter` cuts a part in two, or returns it

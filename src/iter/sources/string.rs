@@ -1,6 +1,5 @@
 //! Strings.
 
-use std::fmt;
 use std::ops::{Range, RangeBounds};
 use std::panic::UnwindSafe;
 
@@ -8,6 +7,7 @@ use super::cuts::{Mode, Run, drive_cuts};
 use super::delegate::delegate;
 use super::range::within;
 use super::steps::{Steps, drive_steps};
+use crate::iter::adaptors::adaptor;
 use crate::iter::plumbing::{Folder, UnindexedConsumer};
 use crate::iter::{IntoParallelIterator, ParallelDrainRange, ParallelIterator};
 
@@ -67,7 +67,7 @@ pub trait ParallelString {
     /// assert_eq!(sum, 6);
     /// ```
     fn par_split<P: Pattern>(&self, separator: P) -> Split<'_, P> {
-        Split { text: self.as_parallel_string(), pattern: separator }
+        Split::new(self.as_parallel_string(), separator)
     }
 
     /// Returns an iterator over the parts of the string. Each part but the last ends with a
@@ -79,7 +79,7 @@ pub trait ParallelString {
     /// assert_eq!(lines, ["a\n", "b\n"]);
     /// ```
     fn par_split_inclusive<P: Pattern>(&self, separator: P) -> SplitInclusive<'_, P> {
-        SplitInclusive { text: self.as_parallel_string(), pattern: separator }
+        SplitInclusive::new(self.as_parallel_string(), separator)
     }
 
     /// Returns an iterator over the parts between matches, like [`par_split`](Self::par_split), but
@@ -90,7 +90,7 @@ pub trait ParallelString {
     /// assert_eq!("a;b;".par_split_terminator(';').collect::<Vec<_>>(), ["a", "b"]);
     /// ```
     fn par_split_terminator<P: Pattern>(&self, terminator: P) -> SplitTerminator<'_, P> {
-        SplitTerminator { text: self.as_parallel_string(), pattern: terminator }
+        SplitTerminator::new(self.as_parallel_string(), terminator)
     }
 
     /// Returns an iterator over the lines, without the `\n` or `\r\n` at their ends.
@@ -131,7 +131,7 @@ pub trait ParallelString {
     /// assert_eq!(vowels, "aae");
     /// ```
     fn par_matches<P: Pattern>(&self, pattern: P) -> Matches<'_, P> {
-        Matches { text: self.as_parallel_string(), pattern }
+        Matches::new(self.as_parallel_string(), pattern)
     }
 
     /// Returns an iterator over the characters that match `pattern`, each as a string, with their
@@ -143,7 +143,7 @@ pub trait ParallelString {
     /// assert_eq!(digits, [(1, "1"), (3, "2")]);
     /// ```
     fn par_match_indices<P: Pattern>(&self, pattern: P) -> MatchIndices<'_, P> {
-        MatchIndices { text: self.as_parallel_string(), pattern }
+        MatchIndices::new(self.as_parallel_string(), pattern)
     }
 }
 
@@ -286,19 +286,7 @@ macro_rules! splits {
         $(#[$doc:meta])*
         $name:ident, $item:ty, |$text:ident, $pattern:ident, $consumer:ident| $drive:expr;
     )*) => {$(
-        $(#[$doc])*
-        #[must_use = "parallel iterators do nothing until they are driven"]
-        #[derive(Clone)]
-        pub struct $name<'text, P> {
-            text: &'text str,
-            pattern: P,
-        }
-
-        impl<P> fmt::Debug for $name<'_, P> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field("text", &self.text).finish_non_exhaustive()
-            }
-        }
+        adaptor! { $(#[$doc])* $name<'text, P> { text: &'text str; pattern: P } }
 
         impl<'text, P: Pattern> ParallelIterator for $name<'text, P> {
             type Item = $item;

@@ -15,7 +15,7 @@ const POSTFIX: bool = false;
 /// Declares walks by their order.
 macro_rules! walks {
     ($($(#[$doc:meta])* $name:ident, $order:ident;)*) => {$(
-        adaptor! { $(#[$doc])* $name<S; B> { root; children_of: B } }
+        adaptor! { $(#[$doc])* $name<S, B> { root: S; children_of: B } }
 
         impl<S, B, I> ParallelIterator for $name<S, B>
         where

@@ -54,6 +54,35 @@ fn a_thread_that_wants_its_core_back_gets_it() {
     });
 }
 
+/// A thread calls a closure that blocks until a task of the only worker has run, which a spare
+/// thread runs. Then it is given its core.
+///
+/// Weakened: `worker/hand_off.rs begin_blocking: CoreThread::in_blocking(self.index, false) =>
+/// CoreThread::in_wait(self.index, 0, false)`
+#[test]
+fn a_task_runs_while_the_only_worker_is_in_blocking() {
+    check(|| {
+        let pool = Pool::new(1);
+        let ran = Arc::new((loom::sync::Mutex::new(false), loom::sync::Condvar::new()));
+        let theirs = ran.clone();
+        pool.act_as(0, |worker| {
+            worker.push_task(pool.job_of(NO_TAG, move |_| {
+                *theirs.0.lock().unwrap() = true;
+                theirs.1.notify_one();
+            }));
+            let blocking = worker.begin_blocking();
+            let mut is_over = ran.0.lock().unwrap();
+            while !*is_over {
+                is_over = ran.1.wait(is_over).unwrap();
+            }
+            drop(is_over);
+            drop(blocking);
+        });
+        pool.worker(0).give_back();
+        pool.end();
+    });
+}
+
 /// A thread waits without the only core for a job, the spare thread that has the core for the end
 /// of another one, in a wait in which it must not run that: it hands the core on for it.
 ///

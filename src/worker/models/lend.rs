@@ -7,7 +7,7 @@ use crate::fork::install::Borrowed;
 fn borrow(pool: &Pool) {
     if let Some(borrowed) = Borrowed::core(pool.registry()) {
         // What only the core's holder may touch.
-        borrowed.worker.begins_with_injector();
+        let _ = borrowed.worker.looks_aside();
     }
 }
 

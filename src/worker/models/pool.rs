@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::thread::{self, JoinHandle};
 
-use crate::job::NO_TAG;
+use crate::job::{NO_TAG, Priority};
 use crate::sleep::{CoreThread, Counts, Sleep};
 use crate::worker::handlers::Handlers;
 use crate::worker::join_job::JoinJob;
 use crate::worker::settings::{Settings, TaskOrder, WaitPolicy};
 use crate::worker::shared::Registry;
-use crate::worker::{Acting, Execute, Header, JobRef, Tag, Worker};
+use crate::worker::{Acting, Header, JobRef, Table, Tag, Worker};
 
 /// A thread of a pool at the bottom of its stack.
 pub(super) type Thread = Arc<CoreThread>;
@@ -55,6 +55,10 @@ impl Pool {
             lends_cores: true,
             stack_size: None,
             max_spare_threads: most,
+            max_blocking_threads: most,
+            times_workers: false,
+            task_times: 0,
+            max_queued: None,
             simulation: None,
         };
         let registry = Registry::new(workers, Handlers::default(), settings);
@@ -120,7 +124,13 @@ impl Pool {
     }
 
     pub(super) fn inject(&self) {
-        self.registry.inject(self.job());
+        self.inject_at(Priority::Normal);
+    }
+
+    pub(super) fn inject_at(&self, priority: Priority) {
+        let job = self.job();
+        job.set_priority(priority);
+        self.registry.inject(job);
     }
 
     /// A job that is counted.
@@ -151,6 +161,12 @@ impl Pool {
         slot.unwrap_or_else(|| worker.fork_slow(job.head()));
     }
 
+    /// Spawns a task on worker `index`, as which the caller acts, in a job of `priority`.
+    pub(super) fn spawn_at(&self, priority: Priority, index: usize) {
+        let worker = self.worker(index);
+        worker.at_priority(priority, || self.registry.submit(Some(worker), self.job()));
+    }
+
     pub(super) fn push_task(&self, index: usize) {
         self.worker(index).push_task(self.job());
     }
@@ -171,8 +187,9 @@ struct Job<F> {
 }
 
 fn new_job<F: FnOnce(&Worker) + 'static>(tag: usize, run: F) -> JobRef {
+    let table = const { &Table { execute: execute::<F>, name: || "a job of a model" } };
     // SAFETY: the table is made for this type, whose first field is the header.
-    let mut header = unsafe { Header::new(NonNull::from(const { &(execute::<F> as Execute) })) };
+    let mut header = unsafe { Header::new(NonNull::from(table)) };
     header.set_tag(tag);
     let job = Box::leak(Box::new(Job { header, run }));
     // SAFETY: it lives until it is run; a model has one thread to the system; the tag is set; there

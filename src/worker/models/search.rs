@@ -1,6 +1,7 @@
 //! A job that is published finds a worker.
 
 use super::*;
+use crate::job::Priority;
 use crate::sleep::Relay;
 
 // ---- one worker, and one publisher ----------------------------------------------------------
@@ -39,6 +40,31 @@ fn a_task_finds_a_worker() {
 #[test]
 fn a_job_from_outside_finds_a_worker() {
     check_publish(|pool| pool.inject());
+}
+
+/// Likewise a job that has a queue of its own by its priority.
+///
+/// Weakened: `worker/priorities.rs has_injected: self.uses_priorities() && is_apart() => false`
+#[test]
+fn a_job_of_low_priority_finds_a_worker() {
+    check_publish(|pool| pool.inject_at(Priority::Low));
+}
+
+/// Likewise such a task that a worker keeps.
+///
+/// Weakened: `worker/priorities.rs has_no_task: self.queues_apart().all(TaskQueue::is_empty) =>
+/// true`
+#[test]
+fn a_task_of_high_priority_finds_a_worker() {
+    check(|| {
+        let pool = Pool::new(2);
+        // Before there are threads, since loom does not see what makes the queues.
+        (0..2).for_each(|index| _ = pool.worker(index).tasks_of(Priority::High));
+        let worker = pool.start(run_one(1));
+        pool.spawn_at(Priority::High, 0);
+        worker.join().unwrap();
+        pool.nobody_is_counted();
+    });
 }
 
 /// Likewise a job for this worker and no other.
@@ -126,6 +152,14 @@ fn the_last_searcher_wakes_another_for_a_task() {
 #[test]
 fn the_last_searcher_wakes_another_for_a_job_from_outside() {
     check_last_searcher(2, |pool| pool.inject());
+}
+
+/// Likewise for one of another priority.
+///
+/// Weakened: `worker/priorities.rs injected_len: apart.into_iter().sum::<usize>() => 0`
+#[test]
+fn the_last_searcher_wakes_another_for_a_job_of_low_priority() {
+    check_last_searcher(2, |pool| pool.inject_at(Priority::Low));
 }
 
 /// Worker 1 sleeps, and the sentry, a thread from outside, resigns beside worker 0, which

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use clap::Parser;
 use filch::pipeline::chunks;
+use flate2::Crc;
 use flate2::read::MultiGzDecoder;
-use flate2::{Compress, Compression, Crc, FlushCompress};
 use gallery::{Result, compare, create, data, ensure};
 
 #[derive(Parser)]
@@ -35,15 +35,31 @@ const END: [u8; 28] =
 
 type Packed = std::result::Result<Vec<u8>, String>;
 
+/// Compresses to the beginning of `out`. Returns how many bytes that is.
+#[cfg(not(feature = "libdeflate"))]
+fn deflate(bytes: &[u8], out: &mut [u8], level: u32) -> std::result::Result<usize, String> {
+    let mut deflate = flate2::Compress::new(flate2::Compression::new(level), false);
+    match deflate.compress(bytes, out, flate2::FlushCompress::Finish) {
+        Ok(flate2::Status::StreamEnd) => Ok(deflate.total_out() as usize),
+        other => Err(format!("a block does not fit: {other:?}")),
+    }
+}
+
+/// As above, by the library that Debian's `bgzip` uses.
+#[cfg(feature = "libdeflate")]
+fn deflate(bytes: &[u8], out: &mut [u8], level: u32) -> std::result::Result<usize, String> {
+    let level = libdeflater::CompressionLvl::new(level as i32).map_err(|it| format!("{it:?}"))?;
+    let written = libdeflater::Compressor::new(level).deflate_compress(bytes, out);
+    written.map_err(|error| format!("a block does not fit: {error}"))
+}
+
 /// Compresses one block: a gzip member whose header says how long it is.
 fn compress(bytes: &[u8], level: u32) -> Packed {
-    let mut deflate = Compress::new(Compression::new(level), false);
-    let mut block = Vec::with_capacity(1 << 16);
-    block.extend([31, 139, 8, 4, 0, 0, 0, 0, 0, 255, 6, 0, 66, 67, 2, 0, 0, 0]);
-    let status = deflate.compress_vec(bytes, &mut block, FlushCompress::Finish);
-    if !matches!(status, Ok(flate2::Status::StreamEnd)) {
-        return Err(format!("a block does not fit: {status:?}"));
-    }
+    let mut block = vec![31, 139, 8, 4, 0, 0, 0, 0, 0, 255, 6, 0, 66, 67, 2, 0, 0, 0];
+    let head = block.len();
+    block.resize(1 << 16, 0);
+    let length = deflate(bytes, &mut block[head..], level)?;
+    block.truncate(head + length);
     let mut crc = Crc::new();
     crc.update(bytes);
     block.extend(crc.sum().to_le_bytes());

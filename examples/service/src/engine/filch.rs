@@ -1,22 +1,34 @@
 //! Tiles on one pool of filch's.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use filch::prelude::*;
 use filch::{CancelReason, CancelToken, Priority, ThreadPool, ThreadPoolBuildError};
-use filch::{JoinError, ThreadPoolBuilder};
+use filch::{JoinError, Metrics, ThreadPoolBuilder, WorkerMetrics};
 
-use super::{Class, Drawing, Engine, Load, Refusal};
+use super::{Class, Drawing, Engine, Load, Refusal, Worker};
 use crate::tile::{SIDE, Tile, blank, png};
 
 pub(super) struct Filch {
     pool: ThreadPool,
+    /// Tiles that are being drawn.
+    drawing: Arc<[AtomicUsize; 2]>,
+    /// The metrics at the last call of `load`.
+    before: Mutex<Metrics>,
 }
 
 impl Filch {
     pub(super) fn new(threads: usize, queued: usize) -> Result<Self, ThreadPoolBuildError> {
-        let pool = ThreadPoolBuilder::new().num_threads(threads).max_queued(queued).build()?;
-        Ok(Filch { pool })
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .max_queued(queued)
+            .worker_times(true)
+            .task_times(1)
+            .build()?;
+        let before = Mutex::new(pool.metrics());
+        Ok(Filch { pool, drawing: Arc::default(), before })
     }
 }
 
@@ -29,9 +41,26 @@ impl Class {
     }
 }
 
+/// Counts a tile until this is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Draws the rows of a tile in parallel. If the task's token is cancelled, the loop stops, and with
 /// it the task.
-fn draw(tile: Tile) -> Vec<u8> {
+fn draw(tile: Tile, drawing: &AtomicUsize) -> Vec<u8> {
+    let _counted = Counted::new(drawing);
     let mut pixels = blank();
     pixels
         .par_chunks_mut(3 * SIDE as usize)
@@ -52,7 +81,9 @@ impl Engine for Filch {
             token = token.with_deadline(deadline);
         }
         let task = self.pool.task().name("tile").priority(class.priority()).token(&token);
-        let task = task.try_spawn(move || draw(tile)).map_err(|_| Refusal::Full)?;
+        let drawing = Arc::clone(&self.drawing);
+        let task = task.try_spawn(move || draw(tile, &drawing[class as usize]));
+        let task = task.map_err(|_| Refusal::Full)?;
         let gone = token.drop_guard();
         Ok(Box::pin(async move {
             let _gone = gone;
@@ -61,7 +92,35 @@ impl Engine for Filch {
     }
 
     fn load(&self) -> Load {
-        Load::default()
+        let now = self.pool.metrics();
+        let mut before = self.before.lock().expect("no thread panics while it holds the lock");
+        let lately = now.since(&before);
+        let depth = |class| {
+            let queue = now.queues.iter().find(|queue| queue.class == class);
+            queue.map_or(0, |queue| queue.depth)
+        };
+        let load = Load {
+            waiting: [depth("high"), depth("low")],
+            drawing: [0, 1].map(|class| self.drawing[class].load(Ordering::Relaxed)),
+            workers: lately.workers.iter().map(shares).collect(),
+        };
+        *before = now;
+        load
+    }
+
+    fn metrics(&self) -> String {
+        self.pool.metrics().to_prometheus()
+    }
+}
+
+/// The shares of an interval that a worker spent in each way.
+fn shares(worker: &WorkerMetrics) -> Worker {
+    let all = worker.busy + worker.searching + worker.parked + worker.blocked;
+    let share = |time: std::time::Duration| time.as_secs_f64() / all.as_secs_f64().max(1e-9);
+    Worker {
+        busy: share(worker.busy),
+        searching: share(worker.searching),
+        parked: share(worker.parked + worker.blocked),
     }
 }
 

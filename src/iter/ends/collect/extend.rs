@@ -9,16 +9,17 @@ use std::hash::{BuildHasher, Hash};
 use super::super::super::{
     Either, FromParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator,
 };
+use super::super::end::consumer_of;
 use super::in_place::append_known;
 use super::pieces::{Part, ToPieces, VecList};
-use super::two::{Apart, BySide, extend_two};
+use super::two::extend_two;
 
 /// Appends the items of `iter` to `to`, in order. Each piece fills a collection of its own.
 fn append_unknown<T: Send, S>(to: &mut S, iter: impl ParallelIterator<Item = T>)
 where
     S: Part + Extend<T>,
 {
-    iter.drive_unindexed(ToPieces::new()).append_to(to);
+    iter.drive_unindexed(consumer_of(&ToPieces::new())).append_to(to);
 }
 
 impl<T: Send> FromParallelIterator<T> for VecList<T> {
@@ -26,7 +27,8 @@ impl<T: Send> FromParallelIterator<T> for VecList<T> {
     fn from_par_iter<I: IntoParallelIterator<Item = T>>(par_iter: I) -> Self {
         let par_iter = par_iter.into_par_iter();
         let Some(len) = par_iter.opt_len() else {
-            return VecList(par_iter.drive_unindexed(ToPieces::<Vec<T>>::new()).into_list());
+            let pieces = ToPieces::<Vec<T>>::new();
+            return VecList(par_iter.drive_unindexed(consumer_of(&pieces)).into_list());
         };
         let mut all = Vec::new();
         append_known(&mut all, len, |places| par_iter.drive_unindexed(places));
@@ -135,7 +137,9 @@ where
 {
     /// Extends both collections in one loop.
     fn par_extend<I: IntoParallelIterator<Item = (A, B)>>(&mut self, par_iter: I) {
-        extend_two(&mut self.0, &mut self.1, par_iter.into_par_iter(), &Apart);
+        let par_iter = par_iter.into_par_iter();
+        let len = par_iter.opt_len();
+        extend_two(self, par_iter, len, &|(a, b)| (Some(a), Some(b)));
     }
 }
 
@@ -149,7 +153,11 @@ where
     /// Adds the values of the `Left`s to the first collection, and those of the `Right`s to the
     /// second.
     fn par_extend<I: IntoParallelIterator<Item = Either<L, R>>>(&mut self, par_iter: I) {
-        extend_two(&mut self.0, &mut self.1, par_iter.into_par_iter(), &BySide);
+        let by_side = |item| match item {
+            Either::Left(item) => (Some(item), None),
+            Either::Right(item) => (None, Some(item)),
+        };
+        extend_two(self, par_iter.into_par_iter(), None, &by_side);
     }
 }
 

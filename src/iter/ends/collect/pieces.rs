@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::iter;
 use std::marker::PhantomData;
 
-use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
+use super::super::end::{End, Join};
 
 /// A collection that others can be appended to.
 pub(super) trait Part: Default + Send {
@@ -93,7 +93,7 @@ impl<T: Send> Pieces<Vec<T>> {
     }
 }
 
-/// Consumer and reducer.
+/// The end that fills a collection for each piece.
 pub(super) struct ToPieces<S>(PhantomData<fn() -> S>);
 
 impl<S> ToPieces<S> {
@@ -102,8 +102,14 @@ impl<S> ToPieces<S> {
     }
 }
 
-impl<S: Part> Reducer<Pieces<S>> for ToPieces<S> {
-    fn reduce(self, mut left: Pieces<S>, mut right: Pieces<S>) -> Pieces<S> {
+impl<S: Part> Join for ToPieces<S> {
+    type Result = Pieces<S>;
+
+    fn start(&self) -> Pieces<S> {
+        Pieces { first: S::default(), others: Vec::new() }
+    }
+
+    fn join(&self, mut left: Pieces<S>, mut right: Pieces<S>) -> Pieces<S> {
         if left.first.len() == 0 && left.others.is_empty() {
             return right;
         }
@@ -115,65 +121,9 @@ impl<S: Part> Reducer<Pieces<S>> for ToPieces<S> {
     }
 }
 
-impl<T, S: Part + Extend<T>> Consumer<T> for ToPieces<S> {
-    type Folder = Piece<S>;
-    type Reducer = Self;
-    type Result = Pieces<S>;
-
-    const PAUSES: bool = true;
-
-    fn split_at(self, _index: usize) -> (Self, Self, Self) {
-        (ToPieces(PhantomData), ToPieces(PhantomData), self)
-    }
-
-    fn into_folder(self) -> Piece<S> {
-        Piece(S::default())
-    }
-
-    fn full(&self) -> bool {
-        false
-    }
-
-    fn pause(folder: Piece<S>) -> (Pieces<S>, Self, Self) {
-        (Folder::<T>::complete(folder), ToPieces(PhantomData), ToPieces(PhantomData))
-    }
-}
-
-impl<T, S: Part + Extend<T>> UnindexedConsumer<T> for ToPieces<S> {
-    fn split_off_left(&self) -> Self {
-        ToPieces(PhantomData)
-    }
-
-    fn to_reducer(&self) -> Self {
-        ToPieces(PhantomData)
-    }
-}
-
-/// The items of a piece. (It is small, and stays in registers if it is fed one by one.)
-pub(super) struct Piece<S>(S);
-
-impl<T, S: Part + Extend<T>> Folder<T> for Piece<S> {
-    type Result = Pieces<S>;
-
-    const ASK_EACH: bool = false;
-    const FILLS: bool = false;
-
-    #[inline]
-    fn consume(mut self, item: T) -> Self {
-        self.0.extend(Some(item));
-        self
-    }
-
-    fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
-        self.0.extend(iter);
-        self
-    }
-
-    fn complete(self) -> Pieces<S> {
-        Pieces { first: self.0, others: Vec::new() }
-    }
-
-    fn full(&self) -> bool {
-        false
+impl<T, S: Part + Extend<T>> End<T> for ToPieces<S> {
+    fn take(&self, mut so_far: Pieces<S>, iter: impl Iterator<Item = T>) -> Pieces<S> {
+        so_far.first.extend(iter);
+        so_far
     }
 }

@@ -7,122 +7,84 @@
 use std::iter;
 
 use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
-use super::super::super::{Either, ParallelExtend, ParallelIterator};
+use super::super::super::{ParallelExtend, ParallelIterator};
 
-/// Deals the items out to the two collections.
-pub(super) trait Deal<T>: Sync {
-    /// The items of the first collection.
-    type Left: Send;
-    /// The items of the second collection.
-    type Right: Send;
-
-    /// Whether each item becomes one of both collections.
-    const TO_BOTH: bool = false;
-
-    /// Returns the items for the first and the second collection.
-    fn deal(&self, item: T) -> (Option<Self::Left>, Option<Self::Right>);
-}
-
-/// Takes pairs apart.
-pub(super) struct Apart;
-
-impl<A: Send, B: Send> Deal<(A, B)> for Apart {
-    type Left = A;
-    type Right = B;
-
-    const TO_BOTH: bool = true;
-
-    #[inline]
-    fn deal(&self, (a, b): (A, B)) -> (Option<A>, Option<B>) {
-        (Some(a), Some(b))
-    }
-}
-
-/// Deals the values of the `Left`s to the first collection.
-pub(super) struct BySide;
-
-impl<A: Send, B: Send> Deal<Either<A, B>> for BySide {
-    type Left = A;
-    type Right = B;
-
-    #[inline]
-    fn deal(&self, item: Either<A, B>) -> (Option<A>, Option<B>) {
-        match item {
-            Either::Left(a) => (Some(a), None),
-            Either::Right(b) => (None, Some(b)),
-        }
-    }
-}
-
-/// Adds the items to two collections.
-pub(super) fn extend_two<I, D, A, B>(left: &mut A, right: &mut B, base: I, deal: &D)
-where
+/// Adds what `deal` makes of the items to two collections. If both get one of each, `len` may be the
+/// number of items.
+pub(super) fn extend_two<I, D, A, B, ToA, ToB>(
+    to: &mut (ToA, ToB),
+    base: I,
+    len: Option<usize>,
+    deal: &D,
+) where
     I: ParallelIterator,
-    D: Deal<I::Item>,
-    A: ParallelExtend<D::Left> + Send,
-    B: ParallelExtend<D::Right> + Send,
+    D: Fn(I::Item) -> (Option<A>, Option<B>) + Sync,
+    A: Send,
+    B: Send,
+    ToA: ParallelExtend<A>,
+    ToB: ParallelExtend<B> + Send,
 {
-    left.par_extend(Lefts { base, deal, right });
+    to.0.par_extend(Lefts { base, len, deal, right: &mut to.1 });
 }
 
 /// The items of the left collection.
-struct Lefts<'e, I, D, B> {
+struct Lefts<'e, I, D, ToB> {
     base: I,
+    len: Option<usize>,
     deal: &'e D,
-    right: &'e mut B,
+    right: &'e mut ToB,
 }
 
-/// Returns the length, if it is known and both collections get an item of each.
-fn common_len<I: ParallelIterator, D: Deal<I::Item>>(base: &I) -> Option<usize> {
-    if D::TO_BOTH { base.opt_len() } else { None }
-}
-
-impl<I, D, B> ParallelIterator for Lefts<'_, I, D, B>
+impl<I, D, A, B, ToB> ParallelIterator for Lefts<'_, I, D, ToB>
 where
     I: ParallelIterator,
-    D: Deal<I::Item>,
-    B: ParallelExtend<D::Right> + Send,
+    D: Fn(I::Item) -> (Option<A>, Option<B>) + Sync,
+    A: Send,
+    B: Send,
+    ToB: ParallelExtend<B> + Send,
 {
-    type Item = D::Left;
+    type Item = A;
 
-    fn drive_unindexed<C: UnindexedConsumer<D::Left>>(self, left: C) -> C::Result {
-        let Lefts { base, deal, right } = self;
+    fn drive_unindexed<C: UnindexedConsumer<A>>(self, left: C) -> C::Result {
+        let Lefts { base, len, deal, right } = self;
         let mut result = None;
-        right.par_extend(Rights { base, deal, left, result: &mut result });
+        right.par_extend(Rights { base, len, deal, left, result: &mut result });
         result.expect("`ParallelExtend` drives its iterator")
     }
 
     fn opt_len(&self) -> Option<usize> {
-        common_len::<I, D>(&self.base)
+        self.len
     }
 }
 
 /// The items of the right collection.
-struct Rights<'e, I, D, C, R> {
+struct Rights<'e, I, D, L, R> {
     base: I,
+    len: Option<usize>,
     deal: &'e D,
     /// The consumer of the left collection, and the place for its result.
-    left: C,
+    left: L,
     result: &'e mut Option<R>,
 }
 
-impl<I, D, CL> ParallelIterator for Rights<'_, I, D, CL, CL::Result>
+impl<I, D, A, B, L> ParallelIterator for Rights<'_, I, D, L, L::Result>
 where
     I: ParallelIterator,
-    D: Deal<I::Item>,
-    CL: UnindexedConsumer<D::Left>,
+    D: Fn(I::Item) -> (Option<A>, Option<B>) + Sync,
+    B: Send,
+    L: UnindexedConsumer<A>,
 {
-    type Item = D::Right;
+    type Item = B;
 
-    fn drive_unindexed<C: UnindexedConsumer<D::Right>>(self, right: C) -> C::Result {
-        let Rights { base, deal, left, result } = self;
+    fn drive_unindexed<C: UnindexedConsumer<B>>(self, right: C) -> C::Result {
+        let Rights { base, deal, left, result, .. } = self;
         let (left, right) = base.drive_unindexed(Two { left, right, deal });
         *result = Some(left);
         right
     }
 
     fn opt_len(&self) -> Option<usize> {
-        common_len::<I, D>(&self.base)
+        self.len
     }
 }
 
@@ -142,11 +104,11 @@ impl<A, B, L: Reducer<A>, R: Reducer<B>> Reducer<(A, B)> for JoinTwo<L, R> {
     }
 }
 
-impl<'e, T, L, R, D> Consumer<T> for Two<'e, L, R, D>
+impl<'e, T, A, B, L, R, D> Consumer<T> for Two<'e, L, R, D>
 where
-    D: Deal<T>,
-    L: Consumer<D::Left>,
-    R: Consumer<D::Right>,
+    D: Fn(T) -> (Option<A>, Option<B>) + Sync,
+    L: Consumer<A>,
+    R: Consumer<B>,
 {
     type Folder = Two<'e, L::Folder, R::Folder, D>;
     type Reducer = JoinTwo<L::Reducer, R::Reducer>;
@@ -180,11 +142,11 @@ where
     }
 }
 
-impl<T, L, R, D> UnindexedConsumer<T> for Two<'_, L, R, D>
+impl<T, A, B, L, R, D> UnindexedConsumer<T> for Two<'_, L, R, D>
 where
-    D: Deal<T>,
-    L: UnindexedConsumer<D::Left>,
-    R: UnindexedConsumer<D::Right>,
+    D: Fn(T) -> (Option<A>, Option<B>) + Sync,
+    L: UnindexedConsumer<A>,
+    R: UnindexedConsumer<B>,
 {
     fn split_off_left(&self) -> Self {
         let (left, right) = (self.left.split_off_left(), self.right.split_off_left());
@@ -196,11 +158,11 @@ where
     }
 }
 
-impl<T, L, R, D> Folder<T> for Two<'_, L, R, D>
+impl<T, A, B, L, R, D> Folder<T> for Two<'_, L, R, D>
 where
-    D: Deal<T>,
-    L: Folder<D::Left>,
-    R: Folder<D::Right>,
+    D: Fn(T) -> (Option<A>, Option<B>),
+    L: Folder<A>,
+    R: Folder<B>,
 {
     type Result = (L::Result, R::Result);
 
@@ -216,7 +178,7 @@ where
         // In two local variables, so that they stay in registers.
         let Two { mut left, mut right, deal } = self;
         for item in iter {
-            let (to_left, to_right) = deal.deal(item);
+            let (to_left, to_right) = deal(item);
             if let Some(item) = to_left {
                 left = left.consume(item);
             }

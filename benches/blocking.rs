@@ -1,0 +1,97 @@
+//! What `blocking` costs, and how much computing goes on beside tasks that block: `cargo bench
+//! --bench blocking -- [ROUNDS]`.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use filch::{ThreadPool, ThreadPoolBuilder, blocking};
+
+const WORKERS: usize = 2;
+const SLEEPS: usize = 1_000;
+const SLEEP: Duration = Duration::from_millis(10);
+/// Each takes about half a millisecond.
+const COMPUTE_TASKS: usize = 8_000;
+
+fn main() {
+    let rounds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(5);
+    println!("| `blocking`, nanoseconds | entry | exit |");
+    println!("| --- | ---: | ---: |");
+    print_costs("one worker, no other work", 1, || ());
+    print_costs("two workers, no other work", 2, || ());
+    print_costs("one worker, with a task in its queue", 1, || drop(filch::spawn(|| ())));
+    println!();
+    println!("| {SLEEPS} sleeps of 10 ms beside computing | computing, of alone | threads |");
+    println!("| --- | ---: | ---: |");
+    print_throughput("sleeps spread among the tasks", rounds, 512, |n| n % 8 == 0);
+    print_throughput("sleeps before the tasks", rounds, 512, |n| n < SLEEPS);
+    print_throughput("sleeps spread, at most 64 threads", rounds, 64, |n| n % 8 == 0);
+    print_throughput("sleeps before, at most 64 threads", rounds, 64, |n| n < SLEEPS);
+}
+
+fn median<T: Copy + PartialOrd>(mut values: Vec<T>) -> T {
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    values[values.len() / 2]
+}
+
+fn pool(workers: usize, most: usize) -> ThreadPool {
+    let builder = ThreadPoolBuilder::new().num_threads(workers);
+    builder.max_blocking_threads(most).build().unwrap()
+}
+
+fn print_costs(name: &str, workers: usize, before: fn()) {
+    let costs = pool(workers, 4).install(|| {
+        let costs = (0..20_000).map(|_| {
+            before();
+            let start = Instant::now();
+            let inside = blocking(Instant::now);
+            let end = Instant::now();
+            ((inside - start).as_nanos(), (end - inside).as_nanos())
+        });
+        costs.skip(1_000).collect::<Vec<_>>()
+    });
+    let (entries, exits) = costs.into_iter().unzip();
+    println!("| {name} | {} | {} |", median::<u128>(entries), median::<u128>(exits));
+}
+
+fn print_throughput(name: &str, rounds: usize, most: usize, sleeps: fn(usize) -> bool) {
+    let round = |_| {
+        let (alone, _) = compute(most, |_| false);
+        let (beside, threads) = compute(most, sleeps);
+        (alone.as_secs_f64() / beside.as_secs_f64(), threads)
+    };
+    let (ratios, threads): (Vec<f64>, Vec<usize>) = (0..rounds).map(round).unzip();
+    println!("| {name} | {:.3} | {} |", median(ratios), median(threads));
+}
+
+/// Returns how long the tasks that compute take, and how many threads the pool has.
+fn compute(most: usize, sleeps: fn(usize) -> bool) -> (Duration, usize) {
+    let pool = pool(WORKERS, most);
+    let left = Arc::new(AtomicUsize::new(COMPUTE_TASKS));
+    let me = thread::current();
+    let start = Instant::now();
+    for n in 0..COMPUTE_TASKS {
+        if sleeps(n) {
+            drop(pool.spawn(|| blocking(|| thread::sleep(SLEEP))));
+        }
+        let (left, me) = (left.clone(), me.clone());
+        drop(pool.spawn(move || {
+            black_box(
+                (0..200_000_u64)
+                    .fold(1_u64, |sum, n| black_box(sum.wrapping_mul(3).wrapping_add(n))),
+            );
+            if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                me.unpark();
+            }
+        }));
+    }
+    while left.load(Ordering::SeqCst) > 0 {
+        thread::park();
+    }
+    let took = start.elapsed();
+    let threads = WORKERS + pool.counters().spare_threads;
+    drop(pool);
+    (took, threads)
+}

@@ -1,0 +1,76 @@
+//! The priority of a job, which is in one word with the job's isolation tag.
+
+/// How urgent a task is: see [`TaskBuilder::priority`](crate::TaskBuilder::priority).
+///
+/// Each priority is greater than a lower one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Begins if nothing else is queued, and as each 64th job of a worker.
+    Low,
+    /// What everything has that was not told otherwise.
+    #[default]
+    Normal,
+    /// Begins before all that is queued with another priority.
+    High,
+}
+
+/// The bits of a word with a tag that are the priority's. (A tag is 0 or the address of a header,
+/// which is a multiple of 4.)
+const BITS: usize = (1 << PRIORITY_BITS) - 1;
+/// How many they are.
+pub(crate) const PRIORITY_BITS: u32 = 2;
+
+impl Priority {
+    /// The two that have queues of their own.
+    pub(crate) const APART: [Priority; 2] = [Priority::High, Priority::Low];
+
+    /// The bits of this priority, to be combined with a tag. None is set for `Normal`.
+    #[inline]
+    pub(crate) const fn bits(self) -> usize {
+        match self {
+            Priority::Normal => 0,
+            Priority::High => 1,
+            Priority::Low => 2,
+        }
+    }
+
+    /// The bits of the priority in a word.
+    #[inline]
+    pub(crate) const fn bits_of(word: usize) -> usize {
+        word & BITS
+    }
+
+    /// The priority in a word.
+    #[inline]
+    pub(crate) const fn of(word: usize) -> Priority {
+        match word & BITS {
+            0 => Priority::Normal,
+            1 => Priority::High,
+            _ => Priority::Low,
+        }
+    }
+}
+
+/// The tag in a word.
+#[inline]
+pub(crate) const fn tag_of(word: usize) -> usize {
+    word & !BITS
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::latch::{ANY_TAG, NO_TAG};
+    use crate::worker::Tag;
+
+    #[test]
+    fn a_word_keeps_its_tag_and_its_priority() {
+        let tag = Tag::new(NO_TAG);
+        for tag in [NO_TAG, ANY_TAG, tag.address()] {
+            for priority in [Priority::High, Priority::Normal, Priority::Low] {
+                let word = tag | priority.bits();
+                assert_eq!((tag_of(word), Priority::of(word)), (tag, priority));
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The current context: what tasks and forks inherit.
+//!
+//! It is saved and restored like the isolation tag, and is no part of it: a detached task has a
+//! context but no tag, since a wait in it may run any job. So a region changes no wait, and what
+//! `wait.rs` proves of waits holds in regions as well. Each kind of job enters its own context when
+//! it runs: a fork that of its owner, a task that of its home, an installed closure its caller's.
+//!
+//! # Invariants
+//! 1. The current context of a thread is null, or the pointer of an `Arc` that stays alive for as
+//!    long as it is current: a frame below has it, or a job that the thread runs, or a frame that
+//!    waits for that job.
+//! 2. All private forks of a worker were made under its current context. So whoever publishes them,
+//!    the owner or a thief that forces, writes that context into them. A worker therefore flushes
+//!    its forks before it changes its context: a flush excludes thieves (lemma 7 of
+//!    `queue/join_queue.rs`), and when a context is left, all forks made under it have ended.
+#![allow(unsafe_code)]
+
+use std::cell;
+use std::ptr;
+use std::sync::Arc;
+use std::thread;
+
+use super::Worker;
+use crate::context::{Context, ContextSpan, spans_are_on};
+use crate::sync::{Ordering, thread_local};
+
+/// A pointer to a context that outlives its use, or null.
+pub(crate) type ContextRef = *const Context;
+
+thread_local! {
+    /// The current context while the thread acts as no worker.
+    static OUTSIDE: cell::Cell<ContextRef> = const { cell::Cell::new(ptr::null()) };
+}
+
+/// Sets the context of the calling thread for while it acts as no worker. Returns the one before.
+pub(super) fn replace_outside(context: ContextRef) -> ContextRef {
+    OUTSIDE.replace(context)
+}
+
+/// The current context. It stays valid while the caller's frame exists, unless a callee changes it.
+#[inline]
+pub(crate) fn current_context() -> ContextRef {
+    Worker::current().map_or_else(|| OUTSIDE.get(), Worker::context)
+}
+
+/// The current context, for work on other threads that the caller waits for. A thread that unwinds
+/// gives them none: were that work stopped, a destructor would panic during the unwinding.
+#[inline]
+pub(crate) fn inherited_context() -> ContextRef {
+    without_if_unwinding(current_context())
+}
+
+#[inline]
+fn without_if_unwinding(context: ContextRef) -> ContextRef {
+    if !context.is_null() && thread::panicking() { ptr::null() } else { context }
+}
+
+/// Calls `op` with the current context.
+#[inline]
+pub(crate) fn with_current_context<R>(op: impl FnOnce(Option<&Context>) -> R) -> R {
+    // SAFETY: invariant 1.
+    op(unsafe { current_context().as_ref() })
+}
+
+/// A reference to a context that is current.
+///
+/// # Safety
+/// `context` is null, or invariant 1 holds for it.
+pub(crate) unsafe fn share(context: ContextRef) -> Option<Arc<Context>> {
+    if context.is_null() {
+        return None;
+    }
+    // SAFETY: it is the pointer of an `Arc` that is alive.
+    unsafe { Arc::increment_strong_count(context) };
+    // SAFETY: the count above is this reference's.
+    Some(unsafe { Arc::from_raw(context) })
+}
+
+/// Returns the current context, with the current span.
+pub(crate) fn share_current() -> Option<Arc<Context>> {
+    if let Some(context) = with_new_span() {
+        return Some(context);
+    }
+    // SAFETY: invariant 1.
+    unsafe { share(current_context()) }
+}
+
+/// Returns a context with the current span, unless the current one has that.
+#[inline]
+fn with_new_span() -> Option<Arc<Context>> {
+    if !spans_are_on() {
+        return None;
+    }
+    let span = ContextSpan::current();
+    let outer = with_current_context(|outer| outer.cloned().unwrap_or_default());
+    (outer.span != span).then(|| Arc::new(Context { span, ..outer }))
+}
+
+/// Calls `op` under the current context with the current span, for what inherits them.
+#[inline]
+pub(crate) fn with_span<R>(op: impl FnOnce() -> R) -> R {
+    match with_new_span() {
+        Some(context) => under(Some(&context), op),
+        None => op(),
+    }
+}
+
+/// Calls `op` under `context` instead of the current one. `op` may unwind.
+pub(crate) fn under<R>(context: Option<&Arc<Context>>, op: impl FnOnce() -> R) -> R {
+    let context = context.map_or(ptr::null(), Arc::as_ptr);
+    let _entered = match Worker::current() {
+        Some(worker) => Entered { worker, outer: worker.enter_context(context) },
+        None => Entered { worker: ptr::null(), outer: OUTSIDE.replace(context) },
+    };
+    op()
+}
+
+/// A context is current until this is dropped, on the same thread.
+struct Entered {
+    /// The worker as which the thread acts, or null.
+    worker: *const Worker,
+    outer: ContextRef,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if self.worker.is_null() {
+            return OUTSIDE.set(self.outer);
+        }
+        // In the child of a `fork()`, the thread is no worker any more.
+        if let Some(worker) = Worker::current().filter(|&it| ptr::eq(it, self.worker)) {
+            worker.leave_context(self.outer);
+        }
+    }
+}
+
+impl Worker {
+    /// The context of what this worker runs.
+    #[inline(always)]
+    pub(crate) fn context(&self) -> ContextRef {
+        self.context.load(Ordering::Relaxed)
+    }
+
+    /// The context for forks that this worker itself publishes.
+    #[inline]
+    pub(super) fn inherited_context(&self) -> ContextRef {
+        without_if_unwinding(self.context())
+    }
+
+    /// Calls `op`, which is a job's or a part of one, under `context` and in its span. `op` must not
+    /// unwind.
+    #[inline]
+    pub(crate) fn under<R>(&self, context: ContextRef, op: impl FnOnce() -> R) -> R {
+        let outer = self.context();
+        let changes = outer != context;
+        if changes {
+            self.enter_context(context);
+        }
+        let result = {
+            // SAFETY: invariant 1.
+            let _in_span = unsafe { context.as_ref() }.map(|context| context.span.enter());
+            op()
+        };
+        if changes {
+            self.leave_context(outer);
+        }
+        result
+    }
+
+    /// Makes `context` the current one, and returns the one before, for `leave_context`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn enter_context(&self, context: ContextRef) -> ContextRef {
+        // Invariant 2.
+        self.flush_forks();
+        let outer = self.context();
+        self.leave_context(context);
+        outer
+    }
+
+    /// Makes `outer` the current context. No fork made since `enter_context` is pending.
+    #[inline]
+    pub(crate) fn leave_context(&self, outer: ContextRef) {
+        // Relaxed: a thief that forces has seen the forks that were pushed after it.
+        self.context.store(outer.cast_mut(), Ordering::Relaxed);
+    }
+}

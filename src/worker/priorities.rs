@@ -1,0 +1,387 @@
+//! Jobs of high and of low priority: where they are queued, and in which order a worker takes jobs.
+//!
+//! What is said here does not concern a pool until it gets its first such job. Then each worker's
+//! search for work takes other ways, and jobs of normal priority are queued and found as before.
+//!
+//! # Where they are queued
+//! A job's priority is in the word of its tag (`job/priority.rs`), so a job inherits it with the
+//! tag, wherever it moves.
+//! - A task that a worker spawns at the priority of its present job goes into the worker's *own
+//!   queue* for that priority. That is a `TaskQueue`, as for normal tasks: the owner takes the
+//!   newest, so a recursion of tasks needs memory for its depth only, and thieves take the oldest.
+//! - Any other task or job of high or low priority goes into the pool's *injector* for that
+//!   priority, the oldest first.
+//! - Forks, pinned jobs and cross-pool jobs are queued as ever.
+//!
+//! # In which order they are found
+//! High, then normal, then low; each 64th job of a worker is of the lowest priority of which there
+//! is a job. Of one priority, the worker's own tasks come first, then (or, every so often, first)
+//! the injector, then what other workers have: tasks, and forks of workers that run a job of this
+//! priority.
+//!
+//! To look at all other workers for each job would be slow. A worker that publishes work of high or
+//! low priority sets a mark. A worker that finds nothing else of this priority looks at others only
+//! if it sees the mark. It clears the mark first, so that no later work goes unseen, and sets it
+//! again if it finds a job. The mark matters for the order only: a worker that would be without
+//! work looks at all others, with a mark or without.
+//!
+//! A wait that may run any job goes by the same order, but takes a job of a lower priority than its
+//! own only before it would sleep. It cannot do without: the job may be what the wait is for. A
+//! restricted wait takes what it may run, and reinjects what it may not, as with the injector.
+//!
+//! # Sleeping
+//! The queues are parts of those at which a worker looks before it sleeps, and from which a
+//! publisher goes on to wake a worker: (a) to (c) of `sleep/mod.rs`. The flag that the pool has
+//! such jobs is set before the first is pushed. So a worker that does not see the flag after its
+//! fence is itself seen by the publisher.
+//! Models: `a_job_of_low_priority_finds_a_worker`, `a_task_of_high_priority_finds_a_worker`,
+//! `the_last_searcher_wakes_another_for_a_job_of_low_priority`.
+#![deny(unsafe_code)]
+
+use super::shared::{Apart, JobRef, Registry, USES_PRIORITIES, Worker};
+use crate::job::{Priority, tag_of};
+use crate::latch::Wait;
+use crate::queue::{Injector, TaskQueue, until_sure};
+use crate::sync::Ordering;
+
+/// Of so many jobs that a worker takes, one is of the lowest priority of which there is one.
+const LOWEST: u32 = 64;
+/// Of so many jobs of one priority, one is the oldest in the injector.
+const INJECTED: u32 = 16;
+
+impl Registry {
+    /// Whether the pool has, or had, jobs of high or low priority.
+    #[inline]
+    pub(crate) fn uses_priorities(&self) -> bool {
+        // Relaxed: the fences of a publisher and of a worker that parks order it.
+        self.signals.load(Ordering::Relaxed) & USES_PRIORITIES != 0
+    }
+
+    /// Called before there is a job of high or low priority.
+    pub(super) fn use_priorities(&self) {
+        if !self.uses_priorities() {
+            self.signals.fetch_or(USES_PRIORITIES, Ordering::Relaxed);
+        }
+    }
+
+    fn apart(&self, priority: Priority) -> &Apart {
+        if priority == Priority::High { &self.high } else { &self.low }
+    }
+
+    /// The injector for jobs of `priority`.
+    pub(crate) fn injector_for(&self, priority: Priority) -> &Injector<JobRef> {
+        match priority {
+            Priority::Normal => self.injector(),
+            apart => &self.apart(apart).injector,
+        }
+    }
+
+    /// How many jobs from outside are queued, of all priorities.
+    pub(crate) fn injected_len(&self) -> usize {
+        let apart = Priority::APART.map(|it| self.injector_for(it).len());
+        self.injector().len() + self.cross_jobs().len() + apart.into_iter().sum::<usize>()
+    }
+
+    /// Whether a job from outside is queued, of any priority.
+    #[inline]
+    pub(super) fn has_injected(&self) -> bool {
+        let is_apart = || Priority::APART.iter().any(|&it| !self.injector_for(it).is_empty());
+        !self.injector().is_empty()
+            || !self.cross_jobs().is_empty()
+            || self.uses_priorities() && is_apart()
+    }
+
+    /// `submit`, for a caller that is no worker of this pool, or not at normal priority.
+    #[cold]
+    pub(super) fn submit_inherited(&self, caller: Option<&Worker>, job: JobRef) {
+        Worker::bequeath(caller, &job);
+        self.submit_as_it_is(caller, job);
+    }
+
+    /// Queues a task with the priority that it has: at `caller`, the calling worker of this pool,
+    /// or in an injector if there is none or the task has another priority than the caller.
+    pub(crate) fn submit_as_it_is(&self, caller: Option<&Worker>, job: JobRef) {
+        match (caller, job.priority()) {
+            (Some(worker), Priority::Normal) => worker.push_task(job),
+            (Some(worker), priority) if priority == worker.priority() => worker.push_own(job),
+            (None, Priority::Normal) => self.inject(job),
+            _ => self.inject_from_anywhere(job),
+        }
+    }
+
+    fn mark(&self, priority: Priority) {
+        // Release: matches the Acquire of the swap in `found_at_others`.
+        self.apart(priority).is_marked.store(true, Ordering::Release);
+    }
+}
+
+impl Worker {
+    /// Gives a new job the priority of its spawner: the worker `spawner` of the job's pool, else
+    /// the calling thread.
+    pub(crate) fn bequeath(spawner: Option<&Worker>, job: &JobRef) {
+        job.set_priority(spawner.map_or_else(Worker::current_priority, Worker::priority));
+    }
+
+    /// The priority of what the calling thread runs.
+    pub(crate) fn current_priority() -> Priority {
+        Self::current().map_or(Priority::Normal, Worker::priority)
+    }
+
+    /// Queues a task of the worker's present priority, which is high or low.
+    fn push_own(&self, job: JobRef) {
+        let priority = job.priority();
+        self.push_to(self.tasks_of(priority), job);
+        self.registry().mark(priority);
+    }
+
+    /// Marks that this worker has forks of its present priority.
+    #[inline]
+    pub(super) fn mark_forks(&self) {
+        let priority = self.priority();
+        if priority != Priority::Normal {
+            self.registry().mark(priority);
+        }
+    }
+
+    /// The worker's own queue for tasks of `priority`.
+    #[inline]
+    pub(super) fn tasks_of(&self, priority: Priority) -> &TaskQueue<JobRef> {
+        if priority == Priority::Normal { &self.tasks } else { self.tasks_apart(priority) }
+    }
+
+    #[cold]
+    fn tasks_apart(&self, priority: Priority) -> &TaskQueue<JobRef> {
+        self.registry().use_priorities();
+        let make = || TaskQueue::new(!self.tasks.has_thieves(), self.tasks.is_in_order());
+        let queues = self.own_queues.get_or_init(|| Box::new([make(), make()]));
+        &queues[usize::from(priority == Priority::Low)]
+    }
+
+    /// The worker's own queue for tasks of high or low `priority`, if it has had any.
+    fn queue_apart(&self, priority: Priority) -> Option<&TaskQueue<JobRef>> {
+        self.own_queues.get().map(|queues| &queues[usize::from(priority == Priority::Low)])
+    }
+
+    fn queues_apart(&self) -> impl Iterator<Item = &TaskQueue<JobRef>> {
+        self.own_queues.get().into_iter().flat_map(|queues| queues.iter())
+    }
+
+    /// Whether no task is queued here, of any priority.
+    #[inline]
+    pub(super) fn has_no_task(&self) -> bool {
+        self.tasks.is_empty() && self.queues_apart().all(TaskQueue::is_empty)
+    }
+
+    /// About how many tasks of `priority` are queued here.
+    pub(crate) fn tasks_queued(&self, priority: Priority) -> usize {
+        match priority {
+            Priority::Normal => self.tasks.public(),
+            apart => self.queue_apart(apart).map_or(0, TaskQueue::public),
+        }
+    }
+
+    /// How many tasks thieves could take, of all priorities.
+    pub(crate) fn public_tasks(&self) -> usize {
+        let apart = self.queues_apart().map(TaskQueue::public).sum::<usize>();
+        self.tasks.public() + apart
+    }
+
+    /// How many tasks are queued one by one, and how many batches, of all priorities.
+    pub(crate) fn tasks_pending(&self) -> (usize, usize) {
+        let apart = self.queues_apart().map(TaskQueue::pending);
+        apart.fold(self.tasks.pending(), |(tasks, batches), own| (tasks + own.0, batches + own.1))
+    }
+
+    /// Takes the newest of this worker's tasks of high or low `priority`.
+    fn newest_of(&self, priority: Priority) -> Option<JobRef> {
+        self.queue_apart(priority)?.pop(|| self.share_rest())
+    }
+
+    /// Takes the newest of this worker's tasks, of any priority.
+    #[inline]
+    pub(super) fn newest_of_any(&self) -> Option<JobRef> {
+        if self.registry().uses_priorities() { self.newest_of_each() } else { self.newest_task() }
+    }
+
+    #[cold]
+    fn newest_of_each(&self) -> Option<JobRef> {
+        let low = || self.newest_of(Priority::Low);
+        self.newest_of(Priority::High).or_else(|| self.newest_task()).or_else(low)
+    }
+
+    fn injected_of(&self, priority: Priority) -> Option<JobRef> {
+        let injector = self.registry().injector_for(priority);
+        if injector.is_empty() { None } else { until_sure(|| injector.steal()) }
+    }
+
+    /// Takes a job from outside for a caller that is late.
+    pub(super) fn injected_for_late(&self) -> Option<JobRef> {
+        let is_used = self.registry().uses_priorities();
+        let high = if is_used { self.injected_of(Priority::High) } else { None };
+        high.or_else(|| self.injected())
+    }
+
+    /// Takes a job of high or low `priority`.
+    fn of_priority(&self, priority: Priority) -> Option<JobRef> {
+        let own = || self.newest_of(priority);
+        let injected = || self.injected_of(priority);
+        let job = match self.jobs_taken.get() % INJECTED {
+            0 => injected().or_else(own),
+            _ => own().or_else(injected),
+        };
+        job.or_else(|| self.found_at_others(priority))
+    }
+
+    /// Takes a job of high or low `priority` from another worker, if workers may have one.
+    fn found_at_others(&self, priority: Priority) -> Option<JobRef> {
+        let is_marked = &self.registry().apart(priority).is_marked;
+        // Acquire: matches the Release in `mark`. What was pushed before the mark is seen below.
+        if !(is_marked.load(Ordering::Relaxed) && is_marked.swap(false, Ordering::Acquire)) {
+            return None;
+        }
+        let job = self.stolen_of(priority)?;
+        self.registry().mark(priority);
+        Some(job)
+    }
+
+    /// Steals a job of high or low `priority`.
+    fn stolen_of(&self, priority: Priority) -> Option<JobRef> {
+        self.others().find_map(|victim| {
+            let runs_such = victim.priority() == priority;
+            let fork = if runs_such { self.steal_fork(victim, || false) } else { None };
+            fork.or_else(|| self.steal_task_of(priority, victim))
+        })
+    }
+
+    fn steal_task_of(&self, priority: Priority, victim: &Worker) -> Option<JobRef> {
+        let tasks = victim.queue_apart(priority).filter(|tasks| !tasks.is_empty())?;
+        self.steal_task_from(tasks, self.tasks_of(priority))
+    }
+
+    /// Takes a job in the order of the priorities. `normal` finds one of normal priority, and
+    /// `last` one that is wanted after all others.
+    fn next_by_priority(
+        &self,
+        normal: impl Fn() -> Option<JobRef>,
+        last: impl Fn() -> Option<JobRef>,
+    ) -> Option<JobRef> {
+        let taken = self.jobs_taken.get().wrapping_add(1);
+        let lowest = || self.of_priority(Priority::Low).or_else(&normal);
+        let lowest = if taken % LOWEST == 0 { lowest() } else { None };
+        let high = || self.of_priority(Priority::High);
+        let job = lowest.or_else(high).or_else(&normal).or_else(last)?;
+        self.jobs_taken.set(taken);
+        Some(job)
+    }
+
+    /// `find`, in a pool that uses priorities.
+    #[cold]
+    pub(super) fn find_by_priority(&self, from_outside: bool) -> Option<JobRef> {
+        self.next_by_priority(|| self.find_normal(from_outside), || self.last_resort())
+    }
+
+    /// Takes a job that is wanted after all of normal priority: also one of high priority that has
+    /// not been seen.
+    fn last_resort(&self) -> Option<JobRef> {
+        let (high, low) = (Priority::High, Priority::Low);
+        let high = self.stolen_of(high);
+        high.or_else(|| self.of_priority(low)).or_else(|| self.stolen_of(low))
+    }
+
+    /// `own_task`, in a pool that uses priorities.
+    #[cold]
+    pub(super) fn own_task_by_priority(
+        &self,
+        wait: &impl Wait,
+        most: usize,
+        from_outside: bool,
+    ) -> Option<JobRef> {
+        let normal = || self.own_normal_task(wait, most, from_outside);
+        if self.may_run_any(wait) {
+            let is_low = self.priority() == Priority::Low;
+            let low = || self.injected().or_else(|| self.newest_of(Priority::Low));
+            return self.next_by_priority(normal, || if is_low { low() } else { None });
+        }
+        let own = |priority| self.accept_one(wait, most, || self.newest_of(priority));
+        own(Priority::High).or_else(normal).or_else(|| own(Priority::Low))
+    }
+
+    /// The last step of `foreign`: finds a job of high or low priority at others.
+    pub(super) fn foreign_apart(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
+        if !self.registry().uses_priorities() {
+            return None;
+        }
+        if self.may_run_any(wait) {
+            let is_low = self.priority() == Priority::Low;
+            return if is_low { self.last_resort() } else { None };
+        }
+        Priority::APART.into_iter().find_map(|priority| {
+            let most = self.registry().injector_for(priority).len().min(most);
+            let injected = || self.injected_of(priority);
+            let steal = |victim| self.accept(self.steal_task_of(priority, victim)?, wait);
+            self.accept_one(wait, most, injected).or_else(|| self.others().find_map(steal))
+        })
+    }
+
+    /// Finds a job of a lower priority than that of a wait which would sleep otherwise.
+    pub(super) fn lower_in_wait(&self, wait: &impl Wait) -> Option<JobRef> {
+        let looks = self.registry().uses_priorities() && self.may_run_any(wait);
+        if looks { self.last_resort() } else { None }
+    }
+
+    /// Finds any job, for `run_one`, which may find none of normal priority.
+    pub(super) fn any_by_priority(&self, normal: impl Fn() -> Option<JobRef>) -> Option<JobRef> {
+        match self.registry().uses_priorities() {
+            true => self.next_by_priority(normal, || self.last_resort()),
+            false => normal(),
+        }
+    }
+
+    /// Whether a thief that looks for work for `self` passes the forks of `victim` by, since they
+    /// are of low priority and there may be other work.
+    #[inline]
+    pub(super) fn passes_by(&self, victim: &Worker) -> bool {
+        victim.priority() == Priority::Low
+            && self.priority() != Priority::Low
+            && self.may_run_any_task()
+    }
+
+    /// Calls `f`, whose priority is `priority`.
+    #[inline]
+    pub(crate) fn at_priority<R>(&self, priority: Priority, f: impl FnOnce() -> R) -> R {
+        if priority == self.priority() { f() } else { self.at_other_priority(priority, f) }
+    }
+
+    /// Calls `f` at the present priority, or at that in `word` if it is higher.
+    #[inline]
+    pub(crate) fn at_least<R>(&self, word: usize, f: impl FnOnce() -> R) -> R {
+        let is_same = Priority::bits_of(word ^ self.word()) == 0;
+        if is_same || Priority::of(word) < self.priority() {
+            return f();
+        }
+        self.at_other_priority(Priority::of(word), f)
+    }
+
+    #[cold]
+    fn at_other_priority<R>(&self, priority: Priority, f: impl FnOnce() -> R) -> R {
+        self.registry().use_priorities();
+        // The forks that are pending keep the outer priority.
+        self.flush_forks();
+        let outer = self.word();
+        self.leave_tag(tag_of(outer) | priority.bits());
+        let _restored = Restored { worker: self, outer };
+        f()
+    }
+}
+
+/// Restores a worker's tag and priority when dropped.
+struct Restored<'w> {
+    worker: &'w Worker,
+    outer: usize,
+}
+
+impl Drop for Restored<'_> {
+    fn drop(&mut self) {
+        self.worker.leave_tag(self.outer);
+    }
+}
