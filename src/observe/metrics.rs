@@ -39,12 +39,17 @@ pub struct Metrics {
     pub elapsed: Duration,
     /// The metrics of each worker, in the order of their indices.
     pub workers: Vec<WorkerMetrics>,
-    /// The tasks that are queued, by class.
+    /// The tasks that are queued, by priority: the most urgent first.
     pub queues: Vec<QueueMetrics>,
+    /// For how long the oldest of all these has been queued, of those whose times are
+    /// [measured](crate::ThreadPoolBuilder::task_times). `None` if there is none.
+    pub oldest_wait: Option<Duration>,
     /// How many spare threads the pool has: see [`WaitPolicy`](crate::WaitPolicy).
     pub spare_threads: usize,
     /// How many threads have handed off their core in a wait, and do not have it back.
     pub threads_off_core: usize,
+    /// How many calls of [`blocking`](crate::blocking()) have not returned.
+    pub threads_blocking: usize,
     /// For how long tasks were queued, if the pool [measures](crate::ThreadPoolBuilder::task_times)
     /// that.
     pub queue_waits: Option<Histogram>,
@@ -89,13 +94,10 @@ pub struct WorkerMetrics {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct QueueMetrics {
-    /// The class: `normal`.
+    /// The [priority](crate::Priority): `high`, `normal` or `low`.
     pub class: &'static str,
     /// About how many tasks are queued now, at the workers and for any of them.
     pub depth: usize,
-    /// For how long the oldest of them has been queued, of those whose times are
-    /// [measured](crate::ThreadPoolBuilder::task_times). `None` if there is none.
-    pub oldest_wait: Option<Duration>,
 }
 
 impl Metrics {
@@ -113,8 +115,10 @@ impl Metrics {
             elapsed: registry.age(),
             workers: workers.map(|worker| WorkerMetrics::of(worker)).collect(),
             queues: queues(registry),
+            oldest_wait: registry.oldest_wait(),
             spare_threads: registry.spare_threads(),
             threads_off_core: registry.all_threads_off(),
+            threads_blocking: registry.threads_blocking(),
             queue_waits: histogram(|times| &times.waited),
             run_times: histogram(|times| &times.ran),
             source: registry.downgrade(),
@@ -174,7 +178,7 @@ fn queues(registry: &Registry) -> Vec<QueueMetrics> {
         let workers = registry.workers().iter();
         let at_workers: usize = workers.map(|worker| worker.tasks_queued(priority)).sum();
         let cross = if class == "normal" { registry.cross_jobs().len() } else { 0 };
-        QueueMetrics { class, depth: outside + at_workers + cross, oldest_wait: None }
+        QueueMetrics { class, depth: outside + at_workers + cross }
     };
     classes.into_iter().map(queue).collect()
 }

@@ -61,17 +61,17 @@ impl Writer<'_> {
         self.family(
             "queue_oldest_wait_seconds",
             "gauge",
-            "For how long the oldest queued task of each class has waited.",
+            "For how long the oldest queued task has waited, of those that are measured.",
         )?;
         self.each_pool(|sample, pool| {
-            let waits =
-                pool.queues.iter().filter_map(|queue| Some((queue.class, queue.oldest_wait?)));
-            let mut waits = waits.map(|(class, wait)| (class, wait.as_secs_f64()));
-            waits.try_for_each(|(class, wait)| sample.write("class", class, wait))
+            pool.oldest_wait.map_or(Ok(()), |wait| sample.write("", "", wait.as_secs_f64()))
         })?;
         self.gauge("spare_threads", "Spare threads.", |pool| pool.spare_threads)?;
         self.gauge("threads_off_core", "Threads without their core.", |pool| {
             pool.threads_off_core
+        })?;
+        self.gauge("threads_blocking", "Calls of `blocking` that have not returned.", |pool| {
+            pool.threads_blocking
         })?;
         self.histogram(
             "task_wait_seconds",

@@ -439,12 +439,17 @@ impl Registry {
         }
     }
 
+    /// How many calls of `blocking` have not returned.
+    pub(crate) fn threads_blocking(&self) -> usize {
+        self.blocking.now.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn counters(&self) -> Counters {
         Counters {
             workers: self.workers.iter().map(|worker| worker.snapshot()).collect(),
             spare_threads: self.spare_threads(),
             threads_off_core: self.all_threads_off(),
-            threads_blocking: self.blocking.now.load(Ordering::Relaxed),
+            threads_blocking: self.threads_blocking(),
             blocking_calls: self.blocking.calls.load(Ordering::Relaxed),
             blocking_calls_on_core: self.blocking.calls_on_core.load(Ordering::Relaxed),
         }
