@@ -22,7 +22,7 @@ pub(crate) const PRIORITY_BITS: u32 = 2;
 
 impl Priority {
     /// The two that have queues of their own.
-    pub(crate) const APART: [Priority; 2] = [Priority::High, Priority::Low];
+    pub(crate) const NOT_NORMAL: [Priority; 2] = [Priority::High, Priority::Low];
 
     /// The bits of this priority, to be combined with a tag. None is set for `Normal`.
     #[inline]

@@ -38,7 +38,7 @@
 //! `the_last_searcher_wakes_another_for_a_job_of_low_priority`.
 #![deny(unsafe_code)]
 
-use super::shared::{Apart, JobRef, Registry, USES_PRIORITIES, Worker};
+use super::shared::{ClassQueue, JobRef, Registry, USES_PRIORITIES, Worker};
 use crate::job::{Priority, tag_of};
 use crate::latch::Wait;
 use crate::queue::{Injector, TaskQueue, until_sure};
@@ -64,7 +64,7 @@ impl Registry {
         }
     }
 
-    fn apart(&self, priority: Priority) -> &Apart {
+    fn class(&self, priority: Priority) -> &ClassQueue {
         if priority == Priority::High { &self.high } else { &self.low }
     }
 
@@ -72,23 +72,23 @@ impl Registry {
     pub(crate) fn injector_for(&self, priority: Priority) -> &Injector<JobRef> {
         match priority {
             Priority::Normal => self.injector(),
-            apart => &self.apart(apart).injector,
+            class => &self.class(class).injector,
         }
     }
 
     /// How many jobs from outside are queued, of all priorities.
     pub(crate) fn injected_len(&self) -> usize {
-        let apart = Priority::APART.map(|it| self.injector_for(it).len());
-        self.injector().len() + self.cross_jobs().len() + apart.into_iter().sum::<usize>()
+        let others = Priority::NOT_NORMAL.map(|it| self.injector_for(it).len());
+        self.injector().len() + self.cross_jobs().len() + others.into_iter().sum::<usize>()
     }
 
     /// Whether a job from outside is queued, of any priority.
     #[inline]
     pub(super) fn has_injected(&self) -> bool {
-        let is_apart = || Priority::APART.iter().any(|&it| !self.injector_for(it).is_empty());
+        let has_class = || Priority::NOT_NORMAL.iter().any(|&it| !self.injector_for(it).is_empty());
         !self.injector().is_empty()
             || !self.cross_jobs().is_empty()
-            || self.uses_priorities() && is_apart()
+            || self.uses_priorities() && has_class()
     }
 
     /// `submit`, for a caller that is no worker of this pool, or not at normal priority.
@@ -111,7 +111,7 @@ impl Registry {
 
     fn mark(&self, priority: Priority) {
         // Release: matches the Acquire of the swap in `found_at_others`.
-        self.apart(priority).is_marked.store(true, Ordering::Release);
+        self.class(priority).is_marked.store(true, Ordering::Release);
     }
 }
 
@@ -146,11 +146,11 @@ impl Worker {
     /// The worker's own queue for tasks of `priority`.
     #[inline]
     pub(super) fn tasks_of(&self, priority: Priority) -> &TaskQueue<JobRef> {
-        if priority == Priority::Normal { &self.tasks } else { self.tasks_apart(priority) }
+        if priority == Priority::Normal { &self.tasks } else { self.tasks_of_class(priority) }
     }
 
     #[cold]
-    fn tasks_apart(&self, priority: Priority) -> &TaskQueue<JobRef> {
+    fn tasks_of_class(&self, priority: Priority) -> &TaskQueue<JobRef> {
         self.registry().use_priorities();
         let make = || TaskQueue::new(!self.tasks.has_thieves(), self.tasks.is_in_order());
         let queues = self.own_queues.get_or_init(|| Box::new([make(), make()]));
@@ -158,43 +158,43 @@ impl Worker {
     }
 
     /// The worker's own queue for tasks of high or low `priority`, if it has had any.
-    fn queue_apart(&self, priority: Priority) -> Option<&TaskQueue<JobRef>> {
+    fn class_queue(&self, priority: Priority) -> Option<&TaskQueue<JobRef>> {
         self.own_queues.get().map(|queues| &queues[usize::from(priority == Priority::Low)])
     }
 
-    fn queues_apart(&self) -> impl Iterator<Item = &TaskQueue<JobRef>> {
+    fn class_queues(&self) -> impl Iterator<Item = &TaskQueue<JobRef>> {
         self.own_queues.get().into_iter().flat_map(|queues| queues.iter())
     }
 
     /// Whether no task is queued here, of any priority.
     #[inline]
     pub(super) fn has_no_task(&self) -> bool {
-        self.tasks.is_empty() && self.queues_apart().all(TaskQueue::is_empty)
+        self.tasks.is_empty() && self.class_queues().all(TaskQueue::is_empty)
     }
 
     /// About how many tasks of `priority` are queued here.
     pub(crate) fn tasks_queued(&self, priority: Priority) -> usize {
         match priority {
             Priority::Normal => self.tasks.public(),
-            apart => self.queue_apart(apart).map_or(0, TaskQueue::public),
+            class => self.class_queue(class).map_or(0, TaskQueue::public),
         }
     }
 
     /// How many tasks thieves could take, of all priorities.
     pub(crate) fn public_tasks(&self) -> usize {
-        let apart = self.queues_apart().map(TaskQueue::public).sum::<usize>();
-        self.tasks.public() + apart
+        let others = self.class_queues().map(TaskQueue::public).sum::<usize>();
+        self.tasks.public() + others
     }
 
     /// How many tasks are queued one by one, and how many batches, of all priorities.
     pub(crate) fn tasks_pending(&self) -> (usize, usize) {
-        let apart = self.queues_apart().map(TaskQueue::pending);
-        apart.fold(self.tasks.pending(), |(tasks, batches), own| (tasks + own.0, batches + own.1))
+        let others = self.class_queues().map(TaskQueue::pending);
+        others.fold(self.tasks.pending(), |(tasks, batches), own| (tasks + own.0, batches + own.1))
     }
 
     /// Takes the newest of this worker's tasks of high or low `priority`.
     fn newest_of(&self, priority: Priority) -> Option<JobRef> {
-        self.queue_apart(priority)?.pop(|| self.share_rest())
+        self.class_queue(priority)?.pop(|| self.share_rest())
     }
 
     /// Takes the newest of this worker's tasks, of any priority.
@@ -234,7 +234,7 @@ impl Worker {
 
     /// Takes a job of high or low `priority` from another worker, if workers may have one.
     fn found_at_others(&self, priority: Priority) -> Option<JobRef> {
-        let is_marked = &self.registry().apart(priority).is_marked;
+        let is_marked = &self.registry().class(priority).is_marked;
         // Acquire: matches the Release in `mark`. What was pushed before the mark is seen below.
         if !(is_marked.load(Ordering::Relaxed) && is_marked.swap(false, Ordering::Acquire)) {
             return None;
@@ -254,7 +254,7 @@ impl Worker {
     }
 
     fn steal_task_of(&self, priority: Priority, victim: &Worker) -> Option<JobRef> {
-        let tasks = victim.queue_apart(priority).filter(|tasks| !tasks.is_empty())?;
+        let tasks = victim.class_queue(priority).filter(|tasks| !tasks.is_empty())?;
         self.steal_task_from(tasks, self.tasks_of(priority))
     }
 
@@ -307,7 +307,7 @@ impl Worker {
     }
 
     /// The last step of `foreign`: finds a job of high or low priority at others.
-    pub(super) fn foreign_apart(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
+    pub(super) fn foreign_of_class(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         if !self.registry().uses_priorities() {
             return None;
         }
@@ -315,7 +315,7 @@ impl Worker {
             let is_low = self.priority() == Priority::Low;
             return if is_low { self.last_resort() } else { None };
         }
-        Priority::APART.into_iter().find_map(|priority| {
+        Priority::NOT_NORMAL.into_iter().find_map(|priority| {
             let most = self.registry().injector_for(priority).len().min(most);
             let injected = || self.injected_of(priority);
             let steal = |victim| self.accept(self.steal_task_of(priority, victim)?, wait);

@@ -142,7 +142,7 @@ pub(super) struct BlockingCounts {
 }
 
 /// Jobs of high or of low priority (`priorities.rs`).
-pub(super) struct Apart {
+pub(super) struct ClassQueue {
     pub(super) injector: Injector<JobRef>,
     /// Whether workers may have work of this priority.
     pub(super) is_marked: CachePadded<AtomicBool>,
@@ -154,8 +154,8 @@ pub(crate) struct Registry {
     /// Jobs from outside, and reinjected ones.
     pub(super) injector: Injector<JobRef>,
     /// The same, of high and of low priority.
-    pub(super) high: Apart,
-    pub(super) low: Apart,
+    pub(super) high: ClassQueue,
+    pub(super) low: ClassQueue,
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
     pub(super) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
@@ -204,9 +204,12 @@ pub(crate) struct Registry {
     pub(super) this: Weak<Registry>,
 }
 
-impl Apart {
+impl ClassQueue {
     fn new() -> Self {
-        Apart { injector: Injector::new(), is_marked: CachePadded::new(AtomicBool::new(false)) }
+        ClassQueue {
+            injector: Injector::new(),
+            is_marked: CachePadded::new(AtomicBool::new(false)),
+        }
     }
 }
 
@@ -357,8 +360,8 @@ impl Registry {
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
-            high: Apart::new(),
-            low: Apart::new(),
+            high: ClassQueue::new(),
+            low: ClassQueue::new(),
             cross_jobs: Injector::new(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),

@@ -418,7 +418,7 @@ impl Worker {
         }
         let (all, most) = (most, self.registry().injector().len().min(most));
         let job = self.accept_one(wait, most, || self.injected());
-        job.or_else(|| self.own_fork(wait)).or_else(|| self.foreign_apart(wait, all))
+        job.or_else(|| self.own_fork(wait)).or_else(|| self.foreign_of_class(wait, all))
     }
 
     /// Returns the first job from `next` that this worker may run. Reinjects those before it, at

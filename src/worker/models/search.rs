@@ -44,7 +44,7 @@ fn a_job_from_outside_finds_a_worker() {
 
 /// Likewise a job that has a queue of its own by its priority.
 ///
-/// Weakened: `worker/priorities.rs has_injected: self.uses_priorities() && is_apart() => false`
+/// Weakened: `worker/priorities.rs has_injected: self.uses_priorities() && has_class() => false`
 #[test]
 fn a_job_of_low_priority_finds_a_worker() {
     check_publish(|pool| pool.inject_at(Priority::Low));
@@ -52,7 +52,7 @@ fn a_job_of_low_priority_finds_a_worker() {
 
 /// Likewise such a task that a worker keeps.
 ///
-/// Weakened: `worker/priorities.rs has_no_task: self.queues_apart().all(TaskQueue::is_empty) =>
+/// Weakened: `worker/priorities.rs has_no_task: self.class_queues().all(TaskQueue::is_empty) =>
 /// true`
 #[test]
 fn a_task_of_high_priority_finds_a_worker() {
@@ -156,7 +156,7 @@ fn the_last_searcher_wakes_another_for_a_job_from_outside() {
 
 /// Likewise for one of another priority.
 ///
-/// Weakened: `worker/priorities.rs injected_len: apart.into_iter().sum::<usize>() => 0`
+/// Weakened: `worker/priorities.rs injected_len: others.into_iter().sum::<usize>() => 0`
 #[test]
 fn the_last_searcher_wakes_another_for_a_job_of_low_priority() {
     check_last_searcher(2, |pool| pool.inject_at(Priority::Low));
