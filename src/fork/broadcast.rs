@@ -107,7 +107,7 @@ where
     R: Send,
 {
     let mut results: Vec<Option<R>> = registry.workers().iter().map(|_| None).collect();
-    let tasks = Tasks::new(registry, registry.expect_worker());
+    let tasks = Tasks::new(registry, registry.expect_worker(), false);
     let parts = Parts::new(registry, op);
     outcome::run_or_abort(|| {
         for (context, result) in BroadcastContext::all(registry).zip(&mut results) {

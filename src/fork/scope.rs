@@ -361,7 +361,7 @@ fn run_scope_here<'env, F, R>(
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
-    let scope = Scope::new(Tasks::new(registry, opener).dropping(drops));
+    let scope = Scope::new(Tasks::new(registry, opener, drops));
     let result = outcome::run(|| f(&scope));
     outcome::run_or_abort(|| scope.tasks.wait());
     let value = match result {

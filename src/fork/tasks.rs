@@ -100,8 +100,10 @@ unsafe impl Sync for Tasks {}
 unsafe impl Send for Tasks {}
 
 impl Tasks {
-    /// Tasks that are run in any case.
-    pub(super) fn new(registry: &Registry, opener: Option<&Worker>) -> Self {
+    /// If it `drops`, tasks are dropped that have not begun when the context's token is cancelled.
+    // Inlined, so that it is made in its place.
+    #[inline(always)]
+    pub(super) fn new(registry: &Registry, opener: Option<&Worker>, drops: bool) -> Self {
         Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
@@ -113,14 +115,9 @@ impl Tasks {
             over: Event::new(registry.address()),
             are_cross_jobs: opener.is_none() && Worker::current().is_some(),
             panics: Panics::default(),
-            drops: false,
+            drops,
             stopped: Stopped::default(),
         }
-    }
-
-    /// Drops tasks if the context's token is cancelled before they begin.
-    pub(super) fn dropping(self, drops: bool) -> Self {
-        Tasks { drops, ..self }
     }
 
     /// Why tasks were dropped or stopped, if any were.

@@ -115,7 +115,7 @@ impl ThreadPool {
     ///
     /// Tasks of [`spawn`](crate::spawn), [`spawn_fifo`](crate::spawn_fifo) and
     /// [`try_spawn`](crate::try_spawn) that have not begun are not run: their handles say
-    /// *cancelled*, by [`JoinError::is_shutdown`](crate::JoinError::is_shutdown). What has begun
+    /// *cancelled*, for the reason [`Shutdown`](crate::CancelReason::Shutdown). What has begun
     /// goes on to its end, with its forks, its scopes, broadcasts and futures, and with what other
     /// threads wait for. A task that it spawns from then on is dropped likewise, and counted;
     /// `try_spawn` returns an error with the closure. A panic in the drop of a closure goes to the
@@ -139,7 +139,7 @@ impl ThreadPool {
     /// // The second one may have begun by now.
     /// let dropped = pool.shutdown_now();
     /// assert_eq!(running.join().unwrap(), 7);
-    /// assert_eq!(queued.join().is_err_and(|error| error.is_shutdown()), dropped == 1);
+    /// assert_eq!(queued.join().is_err_and(|error| error.is_cancelled()), dropped == 1);
     /// # Ok::<(), filch::ThreadPoolBuildError>(())
     /// ```
     pub fn shutdown_now(self) -> usize {

@@ -225,7 +225,7 @@ fn what_has_not_begun_is_dropped_and_counted() {
                     && error.reason() == Some(filch::CancelReason::Shutdown)
                     && !error.is_panic()
             );
-            assert_eq!(error.to_string(), "the task was cancelled: its pool was shut down");
+            assert_eq!(error.to_string(), "the task was cancelled: the pool has ended");
         }
         ledger.assert_balanced(threads);
     }

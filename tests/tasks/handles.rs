@@ -99,7 +99,7 @@ fn a_task_that_has_not_begun_is_cancelled() {
         assert!(ledger.is_balanced(), "the closure is dropped at once");
         let error = task.join().unwrap_err();
         assert!(error.is_cancelled() && !error.is_panic());
-        assert_eq!(error.to_string(), "the task was cancelled");
+        assert_eq!(error.to_string(), "the task was cancelled: it was requested");
         let error = error.try_into_panic().unwrap_err();
         assert!(catch_unwind(AssertUnwindSafe(|| error.into_panic())).is_err());
 
