@@ -38,6 +38,8 @@ fn a_worker_is_busy_as_long_as_a_job_runs_and_parked_before_and_after() {
         return;
     }
     let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    // The thread has started.
+    pool.install(|| ());
     thread::sleep(LONG);
     pool.spawn(|| thread::sleep(2 * LONG)).join().unwrap();
     thread::sleep(LONG);

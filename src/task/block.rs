@@ -415,14 +415,24 @@ where
     ///
     /// # Safety
     /// `block` is a `Task<F, T, H>` to which nothing else refers; closure and result are gone.
+    #[inline]
     pub(super) unsafe fn free(block: NonNull<TaskHead>) {
         // SAFETY: the block is alive.
         if unsafe { block.as_ref() }.table().is_timed {
-            // SAFETY: the block came from `slab::take` in `make_timed`.
-            return unsafe { slab::give(block.cast::<Timed<F, T, H>>()) };
+            // SAFETY: as this function.
+            return unsafe { Self::free_timed(block) };
         }
         // SAFETY: the block came from `slab::take` in `make`; nothing in it needs a drop.
         unsafe { slab::give(block.cast::<Self>()) };
+    }
+
+    /// # Safety
+    /// As `free`, of a block that is timed.
+    #[cold]
+    #[inline(never)]
+    unsafe fn free_timed(block: NonNull<TaskHead>) {
+        // SAFETY: the block came from `slab::take` in `make_timed`.
+        unsafe { slab::give(block.cast::<Timed<F, T, H>>()) };
     }
 
     /// # Safety
