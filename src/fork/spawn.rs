@@ -70,6 +70,8 @@ fn release(context: ContextRef) {
 }
 
 impl<const DROPS: u8> Home for PoolHome<DROPS> {
+    const HAS_TAG: bool = false;
+
     #[inline]
     fn context(self) -> ContextRef {
         self.0
