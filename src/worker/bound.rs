@@ -82,8 +82,10 @@ impl Drop for Place {
             return;
         }
         let mut state = bound.state.lock();
+        // If there is one place too many, it goes to no thread that waits.
         let is_within = state.taken <= bound.most;
-        match state.waiting.pop_front().filter(|_| is_within) {
+        let next = if is_within { state.waiting.pop_front() } else { None };
+        match next {
             Some(next) => {
                 drop(state);
                 Event::happen_shared(&next);

@@ -71,6 +71,36 @@ fn a_task_that_is_cancelled_leaves_its_place() {
 }
 
 #[test]
+fn a_thread_that_waits_for_room_is_not_forgotten_if_there_is_a_task_too_many() {
+    let _watchdog = watchdog();
+    let pool = bounded(1, 1);
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let (gate, waits) = (Arc::new(Gate::new()), Arc::new(Flag::new()));
+    let begins = Arc::new(Flag::new());
+    let opens = (gate.clone(), begins.clone());
+    drop(pool.spawn(move || {
+        drop(filch::spawn(|| ()));
+        opens.1.raise();
+        opens.0.wait();
+        // It has no place of its own, and runs at once.
+        filch::spawn_fifo(|| ());
+    }));
+    eventually("it begins", || begins.is_up());
+    thread::scope(|s| {
+        let outside = s.spawn(|| {
+            waits.raise();
+            pool.spawn(|| 3).join().unwrap()
+        });
+        eventually("it waits", || waits.is_up());
+        thread::sleep(Duration::from_millis(30));
+        gate.open();
+        assert_eq!(outside.join().unwrap(), 3);
+    });
+}
+
+#[test]
 fn a_worker_runs_at_once_what_has_no_room() {
     let _watchdog = watchdog();
     for threads in [1, 2] {
