@@ -9,7 +9,7 @@ use crate::common::{
     CALLERS, Flag, Gate, Ledger, Token, any_wait_builder, boom, boom_id, builder, eventually,
     failed_with, is_simulated_without, pool, rest, sized, step_aside, watchdog,
 };
-use filch::{ThreadPool, TrySpawnError};
+use filch::{Priority, ThreadPool, TrySpawnError};
 
 fn bounded(threads: usize, most: usize) -> ThreadPool {
     builder().num_threads(threads).max_queued(most).build().unwrap()
@@ -68,6 +68,26 @@ fn a_task_that_is_cancelled_leaves_its_place() {
         assert!(task.cancel());
     }
     gate.open();
+}
+
+#[test]
+fn a_pool_that_waits_for_a_spawner_in_another_pool_makes_room() {
+    let _watchdog = watchdog();
+    for blocks in [false, true] {
+        let (one, other) = (bounded(1, 1), builder().num_threads(1).build().unwrap());
+        let spawns = || {
+            one.spawn_fifo(|| ());
+            let urgent = one.task().priority(Priority::High).spawn(|| 2);
+            let last = one.spawn(|| 3);
+            urgent.join().unwrap() + last.join().unwrap()
+        };
+        let sum = one.install(|| {
+            drop(one.spawn(|| ()));
+            // The only worker waits here, and begins none of its own tasks.
+            other.install(|| if blocks { filch::blocking(spawns) } else { spawns() })
+        });
+        assert_eq!(sum, 5);
+    }
 }
 
 #[test]
@@ -255,7 +275,7 @@ fn what_has_not_begun_is_dropped_and_counted() {
                     && error.reason() == Some(filch::CancelReason::Shutdown)
                     && !error.is_panic()
             );
-            assert_eq!(error.to_string(), "the task was cancelled: its pool was shut down");
+            assert_eq!(error.to_string(), "the task was cancelled: the pool has ended");
         }
         ledger.assert_balanced(threads);
     }
