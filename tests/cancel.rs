@@ -234,6 +234,34 @@ fn a_panic_comes_before_a_cancellation() {
 }
 
 #[test]
+fn a_panic_of_a_member_comes_before_a_cancellation() {
+    let _watchdog = watchdog();
+    struct Unwinds<'a>(&'a Flag);
+    impl Drop for Unwinds<'_> {
+        fn drop(&mut self) {
+            self.0.raise();
+        }
+    }
+    let pool = pool(2);
+    let (token, unwinds) = (CancelToken::new(), Flag::new());
+    let gang = || {
+        pool.gang(2, |member| {
+            if member.index() == 0 {
+                let _unwinds = Unwinds(&unwinds);
+                token.cancel();
+                (0..100).into_par_iter().for_each(drop);
+                unreachable!("the loop unwinds");
+            }
+            unwinds.hold();
+            // Meanwhile the other member ends.
+            rest(Duration::from_millis(20));
+            boom(3)
+        })
+    };
+    assert_eq!(caught(|| token.run(gang)), 3);
+}
+
+#[test]
 fn a_scope_in_a_region_is_stopped_as_a_whole() {
     let _watchdog = watchdog();
     for (caller, pool) in settings() {
