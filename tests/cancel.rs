@@ -5,15 +5,16 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use filch::graph::{Graph, Outcome};
 use filch::prelude::*;
-use filch::{CancelReason, CancelToken, Cancelled, TaskSet};
+use filch::{CancelReason, CancelToken, Cancelled, TaskSet, WaitPolicy};
 
 use common::{
-    Caller, Ledger, boom, caught, is_simulated, is_simulated_without, pool, rest, settings, sized,
-    watchdog,
+    Caller, Flag, Ledger, boom, caught, is_simulated, is_simulated_without, pool, rest, settings,
+    sized, watchdog,
 };
 
 fn unused<T>(_: T) {}
@@ -230,6 +231,34 @@ fn a_panic_comes_before_a_cancellation() {
         let join = || token.run(|| filch::join(cancel_and_loop, || boom(2)));
         assert_eq!(caught(|| caller.run(&pool, join)), 2);
     }
+}
+
+#[test]
+fn a_panic_of_a_member_comes_before_a_cancellation() {
+    let _watchdog = watchdog();
+    struct Unwinds<'a>(&'a Flag);
+    impl Drop for Unwinds<'_> {
+        fn drop(&mut self) {
+            self.0.raise();
+        }
+    }
+    let pool = pool(2);
+    let (token, unwinds) = (CancelToken::new(), Flag::new());
+    let gang = || {
+        pool.gang(2, |member| {
+            if member.index() == 0 {
+                let _unwinds = Unwinds(&unwinds);
+                token.cancel();
+                (0..100).into_par_iter().for_each(drop);
+                unreachable!("the loop unwinds");
+            }
+            unwinds.hold();
+            // Meanwhile the other member ends.
+            rest(Duration::from_millis(20));
+            boom(3)
+        })
+    };
+    assert_eq!(caught(|| token.run(gang)), 3);
 }
 
 #[test]
@@ -453,6 +482,47 @@ fn tasks_of_the_pool_inherit_the_token() {
         drop(pool);
         ledger.assert_balanced("a task of a task");
     }
+}
+
+#[test]
+fn a_task_has_its_token_after_its_entry_was_taken() {
+    let _watchdog = watchdog();
+    if is_simulated_without("two threads hold each other up") {
+        return;
+    }
+    let builder = filch::ThreadPoolBuilder::new().num_threads(2);
+    let pool = builder.wait_policy(WaitPolicy::OwnDescendants).build().unwrap();
+    let [begun, goes_on, before, after] = [(); 4].map(|()| Arc::new(Flag::new()));
+    let (token, junk) = (CancelToken::new(), Arc::new(Mutex::new(Vec::new())));
+    // What was freed before is used again.
+    let litter = |flag: &Arc<Flag>| {
+        let (flag, junk) = (flag.clone(), junk.clone());
+        drop(filch::spawn(move || {
+            junk.lock().unwrap().extend((0..64).map(|_| Box::new([0_usize; 5])));
+            flag.raise();
+        }));
+    };
+    let has_token = pool.install(|| {
+        let (begins, holds) = (begun.clone(), goes_on.clone());
+        drop(filch::spawn(move || {
+            begins.raise();
+            holds.hold();
+        }));
+        begun.hold();
+        litter(&before);
+        let taken = [before.clone(), after.clone()];
+        // No frame has the context of this task, only the task itself.
+        let task = filch::task().token(&token).spawn(move || {
+            goes_on.raise();
+            taken.iter().for_each(|flag| flag.hold());
+            CancelToken::current().is_some()
+        });
+        litter(&after);
+        // This worker runs the task, and the other one takes its entry between two other tasks.
+        task.join().unwrap()
+    });
+    assert!(has_token);
+    assert_eq!(junk.lock().unwrap().len(), 128);
 }
 
 #[test]

@@ -43,6 +43,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::barrier::{Barrier, Phase};
+use crate::context::Stop;
 use crate::job::outcome::{self, Payload};
 use crate::latch::count::TaskCount;
 use crate::latch::{Awaited, Wait, Waiter};
@@ -395,7 +396,10 @@ impl<'g> Gang<'g> {
         let result = outcome::run(|| f(&mut member));
         let result = result.map_err(|payload| {
             let mut first = self.panic.lock();
-            let other = if first.is_none() { first.replace(payload) } else { Some(payload) };
+            // A panic comes before a cancellation.
+            let is_panic = !payload.is::<Stop>() && !payload.is::<Stopped>();
+            let is_wanted = first.as_ref().is_none_or(|first| is_panic && first.is::<Stop>());
+            let other = if is_wanted { first.replace(payload) } else { Some(payload) };
             drop(first);
             // Its drop may be the user's code.
             outcome::discard(other);

@@ -11,6 +11,7 @@ use crate::job::outcome::{self, Payload};
 use crate::job::{NO_TAG, Priority};
 use crate::pool::with_current;
 use crate::sim;
+use crate::sleep::Event;
 use crate::task::{Home, Kept, new_task};
 use crate::worker::bound::Bound;
 use crate::worker::shared::Registry;
@@ -70,6 +71,8 @@ fn release(context: ContextRef) {
 }
 
 impl<const DROPS: u8> Home for PoolHome<DROPS> {
+    const HAS_TAG: bool = false;
+
     #[inline]
     fn context(self) -> ContextRef {
         self.0
@@ -228,6 +231,9 @@ where
     T: Send + 'static,
 {
     let Some(worker) = spawner else {
+        if Worker::is_on_pools_thread() {
+            return queue_ahead(home, priority, registry, bound, f);
+        }
         let place = bound.take(registry.address());
         return queue(home, priority, registry, None, place.carried_by(f));
     };
@@ -239,6 +245,40 @@ where
     job.set_priority(priority.unwrap_or(worker.priority()));
     worker.run_at_once(job);
     JoinHandle::new(handle)
+}
+
+/// Queues a task of a thread for which a worker may wait. If the pool has no room, waits until the
+/// task begins.
+fn queue_ahead<F, T>(
+    home: impl FnOnce(Option<&Worker>) -> PoolHome,
+    priority: Option<Priority>,
+    registry: &Registry,
+    bound: &Arc<Bound>,
+    f: F,
+) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (place, begun) = bound.take_ahead(registry.address());
+    // SAFETY: as in `queue`.
+    let (job, handle) = unsafe { new_task(place.carried_by(f), home(None), registry, NO_TAG) };
+    submit_ahead(registry, job, priority, begun.as_deref());
+    JoinHandle::new(handle)
+}
+
+/// Queues a task as a cross-pool job, and waits until it has `begun`.
+fn submit_ahead(
+    registry: &Registry,
+    job: JobRef,
+    priority: Option<Priority>,
+    begun: Option<&Event>,
+) {
+    job.set_priority(priority.unwrap_or_else(Worker::current_priority));
+    registry.inject_cross_job(job);
+    if let Some(begun) = begun {
+        begun.wait(|| true);
+    }
 }
 
 /// Like [`spawn`], but returns the closure if the pool has no room for the task: see
@@ -393,6 +433,11 @@ where
         return registry.submit(spawner, in_order(detached(registry, spawner, f)));
     };
     let Some(worker) = spawner else {
+        if Worker::is_on_pools_thread() {
+            let (place, begun) = bound.take_ahead(registry.address());
+            let job = detached(registry, None, place.carried_by(f));
+            return submit_ahead(registry, job, None, begun.as_deref());
+        }
         let place = bound.take(registry.address());
         return registry.submit(None, detached(registry, spawner, place.carried_by(f)));
     };

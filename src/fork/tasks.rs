@@ -256,6 +256,8 @@ impl ScopeHome {
 }
 
 impl Home for ScopeHome {
+    const HAS_TAG: bool = true;
+
     #[inline]
     fn context(self) -> ContextRef {
         // SAFETY: the scope waits for the task.

@@ -302,13 +302,17 @@ impl ThreadPoolBuilder {
     ///
     /// If so many are queued,
     /// - `try_spawn` returns an error with the closure;
-    /// - `spawn` and `spawn_fifo` on a thread that is no worker of the pool wait. If the thread is
-    ///   a worker of another pool, it works for that meanwhile: see [`WaitPolicy`];
+    /// - `spawn` and `spawn_fifo` on a thread that is no worker wait for room;
+    /// - `spawn` and `spawn_fifo` on a worker of another pool, or in [`blocking`](crate::blocking),
+    ///   queue the task, and wait until it begins. (A worker of this pool may wait for the caller,
+    ///   and so make no room. It begins the task.) The worker works for its own pool meanwhile: see
+    ///   [`WaitPolicy`];
     /// - `spawn` on one of the pool's workers runs the task at once, on top of the caller, before
     ///   it returns. So the task must not wait for the caller, or for a lock that the caller holds;
     /// - `spawn_fifo` on one of the pool's workers queues the task, and runs the oldest task that
-    ///   this worker has queued by `spawn_fifo` at once, likewise. So each worker may exceed the
-    ///   bound by one for a moment.
+    ///   this worker has queued by `spawn_fifo` at once, likewise.
+    ///
+    /// So each worker may exceed the bound by one for a moment, as may each thread in `blocking`.
     ///
     /// Each spawn in such a pool, and each begin of a task, takes a lock.
     ///

@@ -21,6 +21,9 @@ pub(super) type TaskHead = head::TaskHead<Worker>;
 
 /// The scope or pool that a task belongs to.
 pub(crate) trait Home: Copy {
+    /// Whether the tag of the task belongs to the home.
+    const HAS_TAG: bool;
+
     /// The context of the task, which is alive until `task_ended` is called.
     fn context(self) -> ContextRef;
 
@@ -43,8 +46,9 @@ pub(crate) trait Home: Copy {
     /// Takes a panic that was kept for a handle which was then dropped without asking for it.
     fn claim_panic(self, kept: Kept);
 
-    /// Called when the task has ended. It may be called before that if the joiner runs the task,
-    /// since the joiner keeps the home from ending. The home may be gone when this returns.
+    /// Called when the task has ended. The home may be gone when this returns. If it has the task's
+    /// tag, this may be called before the end of a task that is run for its joiner, which keeps the
+    /// home from ending.
     fn task_ended(self, worker: &Worker);
 }
 
@@ -75,8 +79,9 @@ pub(super) struct Table {
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
     /// block. If the drop panics, returns the panic.
     pub(super) cancel: unsafe fn(NonNull<TaskHead>, CancelReason) -> Result<(), Payload>,
-    /// Tells the home that the task has ended.
-    pub(super) task_ended: unsafe fn(NonNull<TaskHead>, &Worker),
+    /// Tells the home that the task, which was run for its joiner, has ended, unless the empty
+    /// entry tells it.
+    pub(super) ended_for_joiner: unsafe fn(NonNull<TaskHead>, &Worker),
     /// `Home::give_panic`.
     pub(super) give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> Payload,
     /// `Home::claim_panic`.
@@ -174,7 +179,7 @@ where
             is_timed,
             run,
             cancel: Self::cancel,
-            task_ended: Self::task_ended,
+            ended_for_joiner: Self::ended_for_joiner,
             give_panic: Self::give_panic,
             claim_panic: Self::claim_panic,
             free: Self::free,
@@ -315,7 +320,7 @@ where
         if is_cancelled {
             worker.count_cancelled(false);
         }
-        if is_cancelled || entry_tells_home(worker) {
+        if is_cancelled || Self::entry_tells_home(worker) {
             home.task_ended(worker);
         }
     }
@@ -384,13 +389,21 @@ where
         unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
     }
 
-    /// `Table::task_ended`.
+    /// `Table::ended_for_joiner`.
     ///
     /// # Safety
     /// `block` is a live `Task<F, T, H>` that has run; called once.
-    unsafe fn task_ended(block: NonNull<TaskHead>, worker: &Worker) {
-        // SAFETY: the block is alive.
-        unsafe { (*block.cast::<Self>().as_ptr()).home }.task_ended(worker);
+    unsafe fn ended_for_joiner(block: NonNull<TaskHead>, worker: &Worker) {
+        if !Self::entry_tells_home(worker) {
+            // SAFETY: the block is alive.
+            unsafe { (*block.cast::<Self>().as_ptr()).home }.task_ended(worker);
+        }
+    }
+
+    /// Whether the empty entry, and not the joiner, tells the home that a task has ended. In pools
+    /// whose waits look at ancestors, this keeps the ancestors of the empty entry alive.
+    fn entry_tells_home(worker: &Worker) -> bool {
+        H::HAS_TAG && worker.waits_for_own_work()
     }
 
     /// `Table::give_panic`.
@@ -575,21 +588,13 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
     // SAFETY: claimed, and not run yet.
     worker.at_least(head.word(), || unsafe { (head.table().run)(task, worker) });
     worker.leave_tag(outer);
-    if !entry_tells_home(worker) {
-        // SAFETY: as in `Handle::run_here`: the joiner is in the home, and waits.
-        unsafe { (head.table().task_ended)(task, worker) };
-    }
+    // SAFETY: as in `Handle::run_here`: the joiner is in the home, and waits.
+    unsafe { (head.table().ended_for_joiner)(task, worker) };
     // The handle waits, so this is never `Done::Settle`. The block may be gone after this.
     if let Done::Wake(address) = head.state.finish() {
         // SAFETY: `finish` gave it to this call.
         unsafe { take_waiting(address) }.wake_on(worker);
     }
-}
-
-/// Whether the empty entry, and not the joiner, tells the home that a task has ended. In pools
-/// whose waits look at ancestors, this keeps the ancestors of the empty entry alive.
-pub(super) fn entry_tells_home(worker: &Worker) -> bool {
-    worker.waits_for_own_work()
 }
 
 /// Whether the job is the empty entry of a task whose handle has gone.

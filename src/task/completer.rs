@@ -140,6 +140,8 @@ impl<T> fmt::Debug for Completer<T> {
 struct Nowhere;
 
 impl Home for Nowhere {
+    const HAS_TAG: bool = false;
+
     fn context(self) -> ContextRef {
         ptr::null()
     }

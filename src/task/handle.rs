@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::JoinError;
-use super::block::{Ended, Home, Task, TaskHead, entry_tells_home, is_empty_entry};
+use super::block::{Ended, Home, Task, TaskHead, is_empty_entry};
 use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, own_waiting};
@@ -165,10 +165,8 @@ impl<T> Handle<T> {
             // SAFETY: claimed, and not run yet.
             worker.at_least(word, || unsafe { run(block, worker) })
         });
-        if !entry_tells_home(worker) {
-            // SAFETY: it has run. The caller is in the home, and keeps it alive.
-            unsafe { (self.head().table().task_ended)(block, worker) };
-        }
+        // SAFETY: it has run. The caller is in the home, and keeps it alive.
+        unsafe { (self.head().table().ended_for_joiner)(block, worker) };
         let result = self.take();
         worker.drop_empty_entries(|job| {
             // SAFETY: buffers and batches hold entries and placeholders.

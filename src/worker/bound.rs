@@ -2,7 +2,9 @@
 //!
 //! Each such task carries a [`Place`], which is dropped when the task begins, or with its closure
 //! if that is never called. A thread that waits for a place gets the next one that is given up, in
-//! the order in which such threads came.
+//! the order in which such threads came. A worker of another pool does not wait for a place: all
+//! workers of this pool may wait for it, and so begin no task. It takes a place too many for its
+//! task, which it queues as a cross-pool job, and waits until that begins.
 #![deny(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -27,7 +29,11 @@ struct State {
 }
 
 /// The right of one task to be queued.
-pub(crate) struct Place(Arc<Bound>);
+pub(crate) struct Place {
+    bound: Arc<Bound>,
+    /// Happens when the place is given up.
+    begun: Option<Arc<Event>>,
+}
 
 impl Bound {
     pub(crate) fn new(most: usize) -> Arc<Self> {
@@ -39,18 +45,30 @@ impl Bound {
         let mut state = self.state.lock();
         let is_free = state.taken < self.most;
         state.taken += usize::from(is_free);
-        is_free.then(|| Place(self.clone()))
+        is_free.then(|| self.place())
     }
 
     /// Takes a place, if necessary one too many. Then also returns `true`.
     pub(crate) fn take_at_once(self: &Arc<Self>) -> (Place, bool) {
         let mut state = self.state.lock();
         state.taken += 1;
-        (Place(self.clone()), state.taken > self.most)
+        (self.place(), state.taken > self.most)
     }
 
-    /// Waits for a place in the pool at the address `pool`. A worker of another pool works
-    /// meanwhile.
+    /// Takes a place, if necessary one too many. Then also returns what happens when the place is
+    /// given up, for a wait for the pool at the address `pool`.
+    pub(crate) fn take_ahead(self: &Arc<Self>, pool: usize) -> (Place, Option<Arc<Event>>) {
+        let (mut place, is_full) = self.take_at_once();
+        place.begun = is_full.then(|| Arc::new(Event::new(pool)));
+        let begun = place.begun.clone();
+        (place, begun)
+    }
+
+    fn place(self: &Arc<Self>) -> Place {
+        Place { bound: self.clone(), begun: None }
+    }
+
+    /// Waits for a place in the pool at the address `pool`, on a thread for which no worker waits.
     pub(crate) fn take(self: &Arc<Self>, pool: usize) -> Place {
         let mut state = self.state.lock();
         if state.taken < self.most {
@@ -61,7 +79,7 @@ impl Bound {
             drop(state);
             event.wait(|| true);
         }
-        Place(self.clone())
+        self.place()
     }
 }
 
@@ -77,13 +95,18 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let bound = &*self.0;
+        let bound = &*self.bound;
         if bound.generation.is_past() {
             return;
         }
+        if let Some(begun) = self.begun.take() {
+            Event::happen_shared(&begun);
+        }
         let mut state = bound.state.lock();
+        // If there is one place too many, it goes to no thread that waits.
         let is_within = state.taken <= bound.most;
-        match state.waiting.pop_front().filter(|_| is_within) {
+        let next = if is_within { state.waiting.pop_front() } else { None };
+        match next {
             Some(next) => {
                 drop(state);
                 Event::happen_shared(&next);

@@ -9,7 +9,7 @@ use crate::common::{
     CALLERS, Flag, Gate, Ledger, Token, any_wait_builder, boom, boom_id, builder, eventually,
     failed_with, is_simulated_without, pool, rest, sized, step_aside, watchdog,
 };
-use filch::{ThreadPool, TrySpawnError};
+use filch::{Priority, ThreadPool, TrySpawnError};
 
 fn bounded(threads: usize, most: usize) -> ThreadPool {
     builder().num_threads(threads).max_queued(most).build().unwrap()
@@ -68,6 +68,56 @@ fn a_task_that_is_cancelled_leaves_its_place() {
         assert!(task.cancel());
     }
     gate.open();
+}
+
+#[test]
+fn a_pool_that_waits_for_a_spawner_in_another_pool_makes_room() {
+    let _watchdog = watchdog();
+    for blocks in [false, true] {
+        let (one, other) = (bounded(1, 1), builder().num_threads(1).build().unwrap());
+        let spawns = || {
+            one.spawn_fifo(|| ());
+            let urgent = one.task().priority(Priority::High).spawn(|| 2);
+            let last = one.spawn(|| 3);
+            urgent.join().unwrap() + last.join().unwrap()
+        };
+        let sum = one.install(|| {
+            drop(one.spawn(|| ()));
+            // The only worker waits here, and begins none of its own tasks.
+            other.install(|| if blocks { filch::blocking(spawns) } else { spawns() })
+        });
+        assert_eq!(sum, 5);
+    }
+}
+
+#[test]
+fn a_thread_that_waits_for_room_is_not_forgotten_if_there_is_a_task_too_many() {
+    let _watchdog = watchdog();
+    let pool = bounded(1, 1);
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let (gate, waits) = (Arc::new(Gate::new()), Arc::new(Flag::new()));
+    let begins = Arc::new(Flag::new());
+    let opens = (gate.clone(), begins.clone());
+    drop(pool.spawn(move || {
+        drop(filch::spawn(|| ()));
+        opens.1.raise();
+        opens.0.wait();
+        // It has no place of its own, and runs at once.
+        filch::spawn_fifo(|| ());
+    }));
+    eventually("it begins", || begins.is_up());
+    thread::scope(|s| {
+        let outside = s.spawn(|| {
+            waits.raise();
+            pool.spawn(|| 3).join().unwrap()
+        });
+        eventually("it waits", || waits.is_up());
+        thread::sleep(Duration::from_millis(30));
+        gate.open();
+        assert_eq!(outside.join().unwrap(), 3);
+    });
 }
 
 #[test]
