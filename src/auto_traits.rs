@@ -132,8 +132,8 @@ exactly! { SEND | UNPIN; Box<dyn Any + Send> }
 
 // Pools and tasks.
 exactly! { ALL;
-    BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, DropGuard, Dump,
-    FnContext, Histogram, Intervals, JoinError, Metrics, Priority, QueueMetrics,
+    BroadcastContext, BuildErrorKind, CancelReason, CancelToken, Cancelled, Counters, DropGuard,
+    Dump, FnContext, Histogram, Intervals, JoinError, Metrics, Priority, QueueMetrics,
     Scope<'static, 'static>, TaskBuilder<'static>, TaskOrder, ThreadBuilder, ThreadPool,
     ThreadPoolBuildError, WaitPolicy, WorkerCounters, WorkerMetrics, Yield,
 }

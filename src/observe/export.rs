@@ -20,9 +20,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 static FILE: PerProcess<Mutex<Option<PathBuf>>> = PerProcess::new();
 
 /// From now on, writes the metrics of all pools of the process to a file, in the text format of
-/// Prometheus: every second, when the process exits (on Unix), and when [`write`] is called. In the
-/// name, `%p` stands for the number of the process. If the process has such a file already, that
-/// remains.
+/// Prometheus: every second, when the process exits (on Unix), and when [`write`](fn@write) is
+/// called. In the name, `%p` stands for the number of the process. If the process has such a file
+/// already, that remains.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written, or if the thread cannot be started.
