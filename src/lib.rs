@@ -5,6 +5,8 @@
 //! [scope]: crate::scope
 //! [spawn]: crate::spawn
 //! [broadcast]: crate::broadcast
+//! [cancel]: crate::scope_with
+//! [task]: crate::task()
 //! [pool]: crate::ThreadPoolBuilder
 //! [deterministic]: crate::guide::cookbook#tests-by-seeds
 //! [dump]: crate::dump()
