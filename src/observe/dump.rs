@@ -237,9 +237,8 @@ impl Core {
 /// Whether a job is queued in the pool.
 #[cfg(feature = "deterministic")]
 fn is_queued(registry: &Registry) -> bool {
-    let is_injected = !registry.injector().is_empty() || !registry.cross_jobs().is_empty();
     let has_work = |worker: &Worker| worker.has_own_work() || worker.forks_pending() != (0, 0);
-    is_injected || registry.workers().iter().any(|worker| has_work(worker))
+    registry.injected_len() > 0 || registry.workers().iter().any(|worker| has_work(worker))
 }
 
 /// For how long a core has had a state. The two may be from different moments.
