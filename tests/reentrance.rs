@@ -159,11 +159,17 @@ const ENTRIES: &[(&str, fn())] = &[
         let cell = graph.cell(0);
         let parts = [1, 2, 3].map(|n| graph.task((), move |()| fib(n)));
         graph.task((write(&cell), &parts[2]), |(cell, n)| *cell += n);
-        graph.task(write(&cell), |_| boom(3));
         let sum = graph.task(parts.each_ref(), |parts| parts.into_iter().sum::<u64>());
+        graph.run().unwrap();
+        assert_eq!((graph.result(&sum), graph.get(&cell)), (Some(&4), &2));
+    }),
+    ("a graph, panicking", || {
+        let mut graph = Graph::new();
+        let two = graph.task((), |()| fib(3));
+        graph.task((), |()| boom(3));
         let report = graph.run().unwrap();
         assert_eq!(report.count(Outcome::Failed), 1);
-        assert_eq!((graph.result(&sum), graph.get(&cell)), (Some(&4), &2));
+        assert_eq!(graph.result(&two), Some(&2));
     }),
     ("a pipeline", || {
         let mut all = Vec::new();
@@ -812,8 +818,9 @@ fn panic_hooks() {
             }
         }));
         drive(|setting, entry| {
-            // A hook that panics aborts, by the rules of the language.
-            if entry.name == "spawn, panicking" {
+            // A hook that panics aborts, by the rules of the language. std does not count a panic
+            // that is resumed there, but counts its catch: then it poisons locks that are fine.
+            if entry.name.ends_with("panicking") {
                 return entry.call();
             }
             *HOOKED.lock().unwrap() = Some(entry);
