@@ -347,32 +347,21 @@ fn run_scope<'env, F, R>(
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
-    with_span(|| run_scope_here(registry, opener, drops, f))
-}
-
-/// `run_scope`, under the context that the tasks inherit.
-#[inline]
-fn run_scope_here<'env, F, R>(
-    registry: &Registry,
-    opener: Option<&Worker>,
-    drops: bool,
-    f: F,
-) -> Result<R, CancelReason>
-where
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
-{
-    let scope = Scope::new(Tasks::new(registry, opener, drops));
-    let result = outcome::run(|| f(&scope));
-    outcome::run_or_abort(|| scope.tasks.wait());
-    let value = match result {
-        Ok(value) => scope.tasks.result(value),
-        Err(payload) => resume_unwind(scope.tasks.panic_or(payload)),
-    };
-    match scope.tasks.stopped() {
-        None => Ok(value),
-        Some(reason) => {
-            outcome::discard(value);
-            Err(reason)
+    // Under the context that the tasks inherit.
+    with_span(|| {
+        let scope = Scope::new(Tasks::new(registry, opener, drops));
+        let result = outcome::run(|| f(&scope));
+        outcome::run_or_abort(|| scope.tasks.wait());
+        let value = match result {
+            Ok(value) => scope.tasks.result(value),
+            Err(payload) => resume_unwind(scope.tasks.panic_or(payload)),
+        };
+        match scope.tasks.stopped() {
+            None => Ok(value),
+            Some(reason) => {
+                outcome::discard(value);
+                Err(reason)
+            }
         }
-    }
+    })
 }
