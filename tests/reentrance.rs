@@ -160,7 +160,7 @@ const ENTRIES: &[(&str, fn())] = &[
         let parts = [1, 2, 3].map(|n| graph.task((), move |()| fib(n)));
         graph.task((write(&cell), &parts[2]), |(cell, n)| *cell += n);
         let sum = graph.task(parts.each_ref(), |parts| parts.into_iter().sum::<u64>());
-        graph.run().unwrap();
+        graph.run().unwrap().success().unwrap();
         assert_eq!((graph.result(&sum), graph.get(&cell)), (Some(&4), &2));
     }),
     ("a graph, panicking", || {
