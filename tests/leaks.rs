@@ -262,7 +262,8 @@ kept_nothing! {
     panics_in_joins_keep_nothing: FEW, [1, 2, 3], |pool, many| (0..many).for_each(|i| {
         let a = || if i % 3 < 2 { boom(1) } else { vec![i] };
         let b = || if i % 3 > 0 { boom(2) } else { vec![i] };
-        assert!(caught(|| if i % 2 == 0 { pool.join(a, b) } else { pool.install(|| filch::join(a, b)) }));
+        let join = || if i % 2 == 0 { pool.join(a, b) } else { pool.install(|| filch::join(a, b)) };
+        assert!(caught(join));
     });
     panics_in_scopes_keep_nothing: FEW, [1, 2, 3], |pool, many| in_batches(many, |batch| {
         for _ in 0..batch / 4 {
@@ -320,7 +321,9 @@ kept_nothing! {
             // Of a task that has ended, the handle has the bomb.
             caught(|| drop(pool.spawn(move || (Bomb(vec![1]), ends))));
         });
-        (0..many / 2).for_each(|_| assert!(caught(|| pool.scope(|s| drop(s.spawn(|| Bomb(vec![1])))))));
+        (0..many / 2).for_each(|_| {
+            assert!(caught(|| pool.scope(|s| drop(s.spawn(|| Bomb(vec![1]))))));
+        });
     };
     loops_keep_nothing: FEW, [1, 2, 3], |pool, many| pool.install(|| (0..many).for_each(|i| {
         loop_over(40).for_each(|n| drop(vec![n]));

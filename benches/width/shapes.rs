@@ -139,7 +139,11 @@ macro_rules! shapes {
             }
 
             /// Short items, and a few long ones among them.
-            pub(super) fn skewed(pool: &$lib::ThreadPool, items: usize, is_long: fn(usize) -> bool) -> Measured {
+            pub(super) fn skewed(
+                pool: &$lib::ThreadPool,
+                items: usize,
+                is_long: fn(usize) -> bool,
+            ) -> Measured {
                 timed(|| pool.install(|| (0..items).into_par_iter().for_each(|i| {
                     if is_long(i) {
                         thread::sleep(ITEM);

@@ -24,7 +24,8 @@ pub fn row(entry: &Entry, tally: &Tally) -> String {
     let total = total(&tally.workers);
     let Counts { tasks, published, steals, parks, .. } = total;
     format!(
-        "{:<10} {:<22} {:>10.2} {:>10.2} {:>8.2}  {tasks:>10} {published:>10} {steals:>9} {parks:>7}  {}",
+        "{:<10} {:<22} {:>10.2} {:>10.2} {:>8.2}  \
+         {tasks:>10} {published:>10} {steals:>9} {parks:>7}  {}",
         entry.name,
         entry.size,
         millis(tally.serial),

@@ -136,8 +136,8 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-/// Runs `closure` on a worker of `registry`, waits, and returns its result. `word` has the isolation
-/// tag, that of a caller which is a worker of another pool, and the priority.
+/// Runs `closure` on a worker of `registry`, waits, and returns its result. `word` has the
+/// priority, and the isolation tag: that of the caller if it is a worker of another pool.
 pub(crate) fn run_in_pool<F, R>(closure: F, word: usize, registry: &Registry) -> Result<R, Payload>
 where
     F: FnOnce(&Worker) -> R + Send,

@@ -124,8 +124,8 @@ impl<T> Shared<T> {
 }
 
 impl<T: Send + 'static> Shared<T> {
-    /// Queues a ticket: as a cross-pool job, or else at the caller's worker if that is of this pool,
-    /// or else in the injector.
+    /// Queues a ticket: as a cross-pool job if `is_cross_job`, else at the calling worker if it is
+    /// one of this pool, else in the injector.
     pub(super) fn queue_ticket(self: &Arc<Self>, registry: &Registry, is_cross_job: bool) {
         let shared = self.clone();
         let ticket = move || shared.run_next();

@@ -360,8 +360,8 @@ impl<'env> Graph<'env> {
         self.owner.set_changed();
     }
 
-    /// Stops each run when the token is cancelled: tasks that have not begun are skipped. (A retry that
-    /// waits for its [delay](Node::retry) is skipped only after the delay.)
+    /// Stops each run when the token is cancelled: tasks that have not begun are skipped. (A retry
+    /// that waits for its [delay](Node::retry) is skipped only after the delay.)
     pub fn cancel_with(&mut self, token: &CancelToken) {
         self.token = Some(token.clone());
     }
@@ -370,8 +370,8 @@ impl<'env> Graph<'env> {
     /// each. To run in another pool, call this in
     /// [`ThreadPool::install`](crate::ThreadPool::install).
     ///
-    /// Returns when all tasks have ended. As in a [`scope`](crate::scope()), the caller takes part in
-    /// the work. Without tasks, this does nothing. A panic of a task is a failure in the report,
+    /// Returns when all tasks have ended. As in a [`scope`](crate::scope()), the caller takes part
+    /// in the work. Without tasks, this does nothing. A panic of a task is a failure in the report,
     /// and is not resumed.
     ///
     /// # Errors

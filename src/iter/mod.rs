@@ -18,8 +18,8 @@
 //!
 //! # Which pool
 //! A loop runs in the pool of the calling worker. Inside of
-//! [`ThreadPool::install`](crate::ThreadPool::install) that is the given pool. On a thread that is no
-//! worker it is the global pool. Such a thread runs items itself if a worker core is free: see
+//! [`ThreadPool::install`](crate::ThreadPool::install) that is the given pool. On a thread that is
+//! no worker it is the global pool. Such a thread runs items itself if a worker core is free: see
 //! [`join`](crate::join). [`with_pool`](ParallelIterator::with_pool) names another pool for
 //! one loop.
 //!
@@ -49,23 +49,38 @@
 //! # Coming from rayon
 //! Replace `use rayon::prelude::*` by `use filch::prelude::*`. Methods and types have the names and
 //! paths of rayon 1.12. What rayon deprecates is left out (`find`, `position`, `repeatn`,
-//! `initialize`, `Configuration`). This table lists the other differences.
+//! `initialize`, `Configuration`). The other differences are:
 //!
-//! | rayon | filch |
-//! |---|---|
-//! | `intersperse` | Puts nothing before the first item, as rayon 1.12 may after a `filter`. |
-//! | `fold`, `map_with`, `map_init`, `for_each_with`, `for_each_init` and their like | There is one piece more than workers have handed over: often only one. Call `with_max_len` for more. |
-//! | `sum`, `product`, `reduce` | Pieces have other sizes, which changes the rounding of floating-point sums. Behind [`deterministic`], results have the same bits on any number of threads. |
-//! | `min`, `max` and their like | They return the first of several least items and the last of several greatest, as serial iterators do. |
-//! | `find_any`, `find_first` and their like | A loop shares no items before its first one has ended. So if the first item of a `flat_map` has an inner search without end, the others are never searched. |
-//! | `panic_fuse` | Without it, a panic ends its piece. Pieces are longer than rayon's, so fewer of the other items are run. |
-//! | `par_bridge` | No lock is held while the iterator is asked for more: it may block, run parallel loops, or wait for its earlier items. |
-//! | `par_split`, `par_split_inclusive`, `par_chunk_by`, of slices and strings | The predicate may be called more than once with an item. |
-//! | `par_sort` and its like | They may panic if the order is not total, as std's do. The unstable sorts allocate memory on many threads, and for large elements: see [sorting](crate::slice::ParallelSliceMut#sorting). |
-//! | `par_drain` of hash tables, heaps and deques | Moves the items into a vector first, and returns a `vec::IntoIter`: there is no `Drain` in the modules of those collections. |
-//! | `plumbing` | Implementations for rayon compile. For speed, they can add [`Consumer::pause`](plumbing::Consumer::pause), and some constants of [`Consumer`](plumbing::Consumer), [`Folder`](plumbing::Folder) and [`Producer`](plumbing::Producer). |
-//! | `scope`, `spawn` | Closures take no argument, and there are handles: see [`scope`](crate::scope) and [`spawn`](crate::spawn). |
-//! | `scope_fifo`, `in_place_scope_fifo`, `ScopeFifo` | [`Scope::spawn_fifo`](crate::Scope::spawn_fifo) of any scope. |
+//! - `intersperse`: puts nothing before the first item, as rayon 1.12 may after a `filter`.
+//! - `fold`, `map_with`, `map_init`, `for_each_with`, `for_each_init` and their like: there is one
+//!   piece more than workers have handed over, so often only one. Call `with_max_len` for more.
+//! - `sum`, `product`, `reduce`: pieces have other sizes, which changes the rounding of
+//!   floating-point sums. Behind [`deterministic`], results have the same bits on any number of
+//!   threads.
+//! - `min`, `max` and their like: they return the first of several least items and the last of
+//!   several greatest, as serial iterators do.
+//! - `find_any`, `find_first` and their like: a loop shares no items before its first one has
+//!   ended. So if the first item of a `flat_map` has an inner search without end, the others are
+//!   never searched.
+//! - `panic_fuse`: without it, a panic ends its piece. Pieces are longer than rayon's, so fewer of
+//!   the other items are run.
+//! - `par_bridge`: no lock is held while the iterator is asked for more. So it may block, run
+//!   parallel loops, or wait for its earlier items.
+//! - `par_split`, `par_split_inclusive`, `par_chunk_by`, of slices and strings: the predicate may
+//!   be called more than once with an item.
+//! - `par_sort` and its like: they may panic if the order is not total, as std's do. The unstable
+//!   sorts allocate memory on many threads, and for large elements: see
+//!   [sorting](crate::slice::ParallelSliceMut#sorting).
+//! - `par_drain` of hash tables, heaps and deques: moves the items into a vector first, and returns
+//!   a `vec::IntoIter`. There is no `Drain` in the modules of those collections.
+//! - `plumbing`: implementations for rayon compile. For speed, they can add
+//!   [`Consumer::pause`](plumbing::Consumer::pause), and some constants of
+//!   [`Consumer`](plumbing::Consumer), [`Folder`](plumbing::Folder) and
+//!   [`Producer`](plumbing::Producer).
+//! - `scope`, `spawn`: closures take no argument, and there are handles: see
+//!   [`scope`](crate::scope) and [`spawn`](crate::spawn).
+//! - `scope_fifo`, `in_place_scope_fifo`, `ScopeFifo`:
+//!   [`Scope::spawn_fifo`](crate::Scope::spawn_fifo) of any scope.
 //!
 //! With the feature `rayon`, iterators of both crates can be mixed: `into_filch` and `into_rayon`,
 //! see the [guide](crate::guide::from_rayon#both-in-one-program). With the feature `indicatif`,

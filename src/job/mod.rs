@@ -78,6 +78,7 @@ pub(crate) struct Tag<W>(Header<W>);
 impl<W> Tag<W> {
     /// A tag whose own tag is `parent`.
     pub(crate) fn new(parent: usize) -> Self {
+        // Has no premise: it is unsafe only to have the type of `Table::execute`.
         unsafe fn never<W>(_: JobRef<W>, _: &W) {
             unreachable!("a tag is not a job");
         }

@@ -40,9 +40,10 @@ use crate::worker::times::{Activity, Spent};
 ///   `batches` of up to 30 more, and jobs `pinned` to the worker;
 /// - its [counters](WorkerCounters).
 ///
-/// If a worker's thread sleeps in a job that runs on top of a wait, it says that this may be for a
-/// lock that the waiting frame holds: see [locks and deadlocks](crate::guide::faq#locks-and-deadlocks).
-/// (Only on Linux, and not if the thread is in a wait of this crate.)
+/// If a worker's thread sleeps in a job that runs on top of a wait, the dump says that this may be
+/// for a lock that the waiting frame holds: see
+/// [locks and deadlocks](crate::guide::faq#locks-and-deadlocks). (Only on Linux, and not if the
+/// thread is in a wait of this crate.)
 ///
 /// It also says how many spare threads a pool has, and how many threads are off their cores. If a
 /// wait should have handed off its core, but there was no spare thread, it says so: that may be why
@@ -360,9 +361,9 @@ impl fmt::Display for Core {
         } = self.counters;
         write!(
             f,
-            "{tasks_run} tasks run, {tasks_panicked} panicked, {tasks_cancelled} cancelled, {tasks_expired} expired, \
-             {forks_published} forks published, {steals_won} of {steals_tried} steals won, \
-             {parks} parks, {wakes} wakes"
+            "{tasks_run} tasks run, {tasks_panicked} panicked, {tasks_cancelled} cancelled, \
+             {tasks_expired} expired, {forks_published} forks published, \
+             {steals_won} of {steals_tried} steals won, {parks} parks, {wakes} wakes"
         )?;
         if self.is_stuck {
             write!(

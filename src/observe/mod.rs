@@ -1,5 +1,5 @@
-//! Metrics, dumps, and the watchdog. Of the layers below `fork/`, only `pool/`, which starts the watchdog,
-//! imports this one.
+//! Metrics, dumps, and the watchdog. Below `fork/`, only `pool/` imports this module: it starts the
+//! watchdog.
 
 #[cfg(feature = "debugger")]
 mod debugger;

@@ -42,12 +42,13 @@ impl ThreadPoolBuilder {
     /// | variable | value | sets |
     /// | --- | --- | --- |
     /// | `FILCH_NUM_THREADS` | a number | [`num_threads`](Self::num_threads) |
-    /// | `FILCH_WAIT` | `own` or `any` | [`wait_policy`](Self::wait_policy): [`OwnDescendants`] or [`AnyWork`] |
+    /// | `FILCH_WAIT` | `own` or `any` | [`wait_policy`]: [`OwnDescendants`] or [`AnyWork`] |
     /// | `FILCH_LEND` | `1` or `0` | [`lend_seats`](Self::lend_seats): yes or no |
     /// | `FILCH_WATCHDOG` | seconds | [`watchdog`](Self::watchdog) |
     /// | `FILCH_METRICS` | the name of a file | see below |
     /// | `FILCH_SEED` | a number below 2⁶⁴ | `deterministic`; needs the feature of that name |
     ///
+    /// [`wait_policy`]: Self::wait_policy
     /// [`OwnDescendants`]: WaitPolicy::OwnDescendants
     /// [`AnyWork`]: WaitPolicy::AnyWork
     ///
@@ -55,9 +56,9 @@ impl ThreadPoolBuilder {
     ///
     /// With `FILCH_METRICS`, from this call on a thread writes the [metrics](crate::Metrics) of all
     /// pools of the process to the file, in the text format of Prometheus: every second, when a
-    /// pool is dropped, and when the process exits (on Unix). In its name, `%p` stands for the number of the process. The pool
-    /// [measures](Self::worker_times) the times of its workers and of [every
-    /// 64th](Self::task_times) task, unless another number is set.
+    /// pool is dropped, and when the process exits (on Unix). In the file's name, `%p` stands for
+    /// the number of the process. The pool [measures](Self::worker_times) the times of its workers
+    /// and of [every 64th](Self::task_times) task, unless another number is set.
     ///
     /// With `FILCH_SEED`, the global pool is deterministic. Then it can be used only by the thread
     /// that uses it first, and by the workers of that thread's deterministic pools: see

@@ -261,6 +261,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             published += self.publish(CAPACITY / 2, &publish_job);
         }
         private.ring[slot & MASK].store(job.as_ptr(), Ordering::Relaxed);
+        // Release: as in `ForkFront::push`.
         private.top.store(slot + 1, Ordering::Release);
         published += self.answer(publish_job);
         (slot, published)
@@ -277,6 +278,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     ) -> (Popped, usize) {
         let fast = &self.own.fast;
         if fast.holds(job) && fast.take::<J>().is_some() {
+            // Release: as in `ForkFront::push`.
             self.front.own.top.store(self.head(), Ordering::Release);
             self.took_public_back();
             return (Popped::Mine, 0);
@@ -302,6 +304,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         // The ring is empty, and all that is still pending has lower slots: lemmas 1 and 5.
         let head = if slot >= own.reserved.get() { slot } else { head };
         own.head.store(head, Ordering::Relaxed);
+        // Release: as in `ForkFront::push`.
         self.front.own.top.store(head, Ordering::Release);
         let popped = self.pop_public(job);
         if popped == Popped::Mine {
@@ -360,6 +363,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         if self.lacks_slots() {
             let _busy = self.be_busy();
             self.own.head.store(FIRST, Ordering::Relaxed);
+            // Release: as in `ForkFront::push`.
             self.front.own.top.store(FIRST, Ordering::Release);
             self.front.gate.close();
         }

@@ -141,7 +141,8 @@ where
     ) -> NonNull<TaskHead> {
         let block = slab::take::<Timed<F, T, H>>();
         let queued = registry.note_queued();
-        // SAFETY: the block is for a `Timed`, which begins with the task, and this function's alone.
+        // SAFETY: the block is this function's alone, and is for a `Timed`, which begins with the
+        // task.
         unsafe {
             (&raw mut (*block.as_ptr()).queued).write(queued);
             Self::write(block.cast(), Self::TIMED_TABLE, closure, home, tag);

@@ -147,7 +147,7 @@ impl Worker {
         without_if_unwinding(self.context())
     }
 
-    /// Calls `op`, which is a job's or a part of one, under `context` and in its span. `op` must not
+    /// Calls `op`, which is a job or a part of one, under `context` and in its span. `op` must not
     /// unwind.
     #[inline]
     pub(crate) fn under<R>(&self, context: ContextRef, op: impl FnOnce() -> R) -> R {

@@ -96,6 +96,7 @@ impl Registry {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
+        // Acquire: matches the Release in `ends`.
         self.ended.load(Ordering::Acquire)
     }
 
@@ -182,7 +183,8 @@ impl Registry {
             }
         });
         self.core_stays_empty();
-        // All workers that are left may be parked, so one of them has to end the pool.
+        // All workers that are left may be parked, so one of them has to end the pool. Acquire:
+        // matches the Release in `begin_end`.
         if self.ending.load(Ordering::Acquire) {
             self.sleep.wake_all();
         }

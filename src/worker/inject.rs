@@ -61,7 +61,8 @@ impl Registry {
         }
     }
 
-    /// Queues a job in the injector for its priority. The job is new, or was found by a worker that may not run it.
+    /// Queues a job in the injector for its priority. The job is new, or a worker has found it that
+    /// may not run it.
     pub(crate) fn reinject(&self, job: JobRef) {
         let priority = job.priority();
         if priority != Priority::Normal {
@@ -86,8 +87,8 @@ impl Registry {
         above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
     }
 
-    /// Queues a task, which is of normal priority so far, and inherits the caller's. `caller` is the
-    /// calling worker of this pool, if it is one.
+    /// Queues a task, which is of normal priority so far, and inherits the caller's. `caller` is
+    /// the calling worker if that is one of this pool.
     #[inline]
     pub(crate) fn submit(&self, caller: Option<&Worker>, job: JobRef) {
         match caller {

@@ -432,9 +432,9 @@ impl Registry {
         &self.settings
     }
 
-    /// The isolation tag of the jobs for which one wait is made. `tag` is for
-    /// `WaitPolicy::OwnDescendants`, where it tells them from the waiter's other work. Its parent is
-    /// the waiter's tag, which the jobs have otherwise.
+    /// Returns the isolation tag of the jobs for which one wait is made. Under
+    /// `WaitPolicy::OwnDescendants` it is `tag`, which tells them from the waiter's other work.
+    /// Otherwise it is the parent of `tag`: the waiter's own.
     pub(crate) fn tag_of_tasks(&self, tag: &Tag) -> usize {
         match self.settings.wait_policy {
             WaitPolicy::AnyWork => tag.parent(),

@@ -10,9 +10,10 @@ use crate::sync::fence;
 /// The most workers that a searcher wakes when it has found a job. With two, n workers are awake
 /// after log n steps.
 const MOST_WOKEN: usize = 2;
-/// How many searchers a worker makes sure of before it begins a job that is expected to take long.
-/// (A worker that was woken may start late, on the same processor. Without this, the last of 16 or 32
-/// items of a loop that sleep begins after 1.2 times as long: medians on two shared virtual cores.)
+/// Before a worker begins a job that is expected to take long, it wakes workers until this many
+/// search. (A worker that was woken may start late, on the same processor. Without this, the last
+/// of 16 or 32 items of a loop that sleep begins after 1.2 times as long: medians on two shared
+/// virtual cores.)
 const MOST_WOKEN_AHEAD: usize = 6;
 
 impl Worker {

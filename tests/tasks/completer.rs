@@ -209,9 +209,9 @@ fn a_worker_that_waits_runs_other_work() {
     }
 }
 
-/// Spawns a task that joins `handle`, and waits until it has begun. Returns the task's handle, which
-/// is kept if `in_a_task`, and a flag that tells whether the wait is over. (A task whose handle is
-/// kept may be joined, so its waits are restricted.)
+/// Spawns a task that joins `handle`, and waits until it has begun. Returns the task's handle,
+/// which is kept if `in_a_task`, and a flag that tells whether the wait is over. (A task whose
+/// handle is kept may be joined, so its waits are restricted.)
 fn begun_wait(
     pool: &ThreadPool,
     handle: JoinHandle<()>,

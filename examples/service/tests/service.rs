@@ -34,7 +34,8 @@ impl Server {
         let mut stream = TcpStream::connect(self.address).unwrap();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: test\r\n\
+             content-length: 0\r\nconnection: close\r\n\r\n"
         )
         .unwrap();
         stream

@@ -33,9 +33,9 @@ pub trait IntoFilch: IntoTheirs + Sized {
     /// source of this crate costs: the [guide](crate::guide::from_rayon#both-in-one-program) has
     /// measurements.
     ///
-    /// Adaptors of rayon that make a state for each piece (`map_init`, `map_with`) make one for each
-    /// *block* of a loop here, which is some microseconds of work. Call those of this crate instead,
-    /// behind `into_filch`.
+    /// Adaptors of rayon that make a state for each piece (`map_init`, `map_with`) make one for
+    /// each *block* of a loop here, which is some microseconds of work. Call those of this crate
+    /// instead, behind `into_filch`.
     fn into_filch(self) -> FromRayon<Self::Iter>
     where
         Self::Iter: TheirIndexed,
@@ -47,10 +47,10 @@ pub trait IntoFilch: IntoTheirs + Sized {
     /// [`into_filch`](Self::into_filch) is better.
     ///
     /// rayon shows the items of an unindexed iterator only to its own engine. So when the loop
-    /// begins, **rayon collects all items into a vector**, in its pool, while the caller waits. Then
-    /// this crate's engine runs the loop over the vector, on its own workers. This costs the memory
-    /// for the items and one more pass, some 2 to 3 ns for each item: a loop that only adds up
-    /// numbers takes 2.6 to 9.8 times as long, one of 20 ns for each item 1.2 times
+    /// begins, **rayon collects all items into a vector**, in its pool, while the caller waits.
+    /// Then this crate's engine runs the loop over the vector, on its own workers. This costs the
+    /// memory for the items and one more pass, some 2 to 3 ns for each item: a loop that only adds
+    /// up numbers takes 2.6 to 9.8 times as long, one of 20 ns for each item 1.2 times
     /// ([guide](crate::guide::from_rayon#both-in-one-program)). An iterator without end cannot be
     /// made one of this crate.
     ///

@@ -33,13 +33,13 @@ pub trait IntoRayon: IntoParallelIterator + Sized {
     ///   and `fold`. rayon's consumers cannot [pause](crate::iter::plumbing::Consumer::pause), so
     ///   loops begin with eight pieces for each worker.
     /// - **rayon's**, in its pool, if rayon asks for the producer. So do the adaptors of rayon that
-    ///   keep positions from both ends or of two iterators (`zip`, `rev`, `chunks`, ...). Call those
-    ///   of this crate instead, before `into_rayon`.
+    ///   keep positions from both ends or of two iterators (`zip`, `rev`, `chunks`, ...). Call
+    ///   those of this crate instead, before `into_rayon`.
     ///
     /// Either costs what the loop costs in its engine: see the
     /// [guide](crate::guide::from_rayon#both-in-one-program) for measurements. A loop within the
-    /// loop runs in the pool of the crate that it belongs to, and the worker waits: no closure there
-    /// must wait for the pool of that worker.
+    /// loop runs in the pool of the crate that it belongs to, and the worker waits. So no closure
+    /// there may wait for the pool of that worker.
     fn into_rayon(self) -> ToRayon<Self::Iter> {
         ToRayon(self.into_par_iter())
     }

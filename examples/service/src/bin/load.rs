@@ -157,7 +157,8 @@ async fn pan(address: SocketAddr, arguments: &Arguments) -> Result<Outcome> {
 async fn request(address: SocketAddr, method: &str, path: &str) -> Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(address).await?;
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\n\
+         content-length: 0\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await?;
     let mut answer = Vec::new();

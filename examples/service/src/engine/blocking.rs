@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use super::{Class, Counts, Drawing, Engine, Gone, Load, Refusal};
 use crate::tile::Tile;
 
-/// Of tokio's blocking threads, as many as there are permits draw. The permits are handed out in the
-/// order in which they were asked for, whoever asks.
+/// As many of tokio's blocking threads draw as there are permits. Requests get permits in the order
+/// in which they ask for them.
 pub(super) struct Blocking {
     permits: Arc<Semaphore>,
     queued: usize,

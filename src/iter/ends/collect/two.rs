@@ -9,8 +9,8 @@ use std::iter;
 use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use super::super::super::{ParallelExtend, ParallelIterator};
 
-/// Adds what `deal` makes of the items to two collections. If both get one of each, `len` may be the
-/// number of items.
+/// Calls `deal` with each item, and adds the values to two collections. `len` may be the number of
+/// items if each gives a value to both.
 pub(super) fn extend_two<I, D, A, B, ToA, ToB>(
     to: &mut (ToA, ToB),
     base: I,
