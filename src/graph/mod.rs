@@ -52,10 +52,11 @@ mod report;
 mod run;
 mod slot;
 mod timer;
+mod values;
 
 use std::cell;
 use std::error::Error;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -467,61 +468,6 @@ impl<'env> Graph<'env> {
         Ok(())
     }
 
-    /// Returns the value of a cell, between runs.
-    ///
-    /// # Panics
-    /// Panics if the cell belongs to another graph.
-    #[track_caller]
-    #[allow(unsafe_code)]
-    pub fn get<'a, A>(&'a self, cell: &'a Cell<A>) -> &'a A {
-        self.expect_own(&cell.owner);
-        // SAFETY: case 2 of the invariant of `access.rs`. The graph is not `Sync`, so this thread
-        // is the only one that has such references. The handle keeps the slot alive.
-        unsafe { cell.slot.get() }
-    }
-
-    /// Returns the value of a cell, between runs, to change it.
-    ///
-    /// # Panics
-    /// Panics if the cell belongs to another graph.
-    #[track_caller]
-    #[allow(unsafe_code)]
-    pub fn get_mut<'a, A>(&'a mut self, cell: &'a Cell<A>) -> &'a mut A {
-        self.expect_own(&cell.owner);
-        // SAFETY: case 2 of the invariant of `access.rs`, with exclusive use of the graph. The
-        // handle keeps the slot alive.
-        unsafe { cell.slot.get_mut() }
-    }
-
-    /// Returns the result of a task in the last run. Returns `None` if the task failed, was skipped
-    /// or was added since, or if its result was taken.
-    ///
-    /// # Panics
-    /// Panics if the task belongs to another graph.
-    #[track_caller]
-    #[allow(unsafe_code)]
-    pub fn result<T>(&self, node: &Node<T>) -> Option<&T> {
-        self.expect_own(node.owner());
-        let has_result = self.tasks[node.index() as usize].has_result();
-        // SAFETY: as in `get`. The task keeps the slot as long as the graph lives.
-        has_result.then(|| unsafe { node.slot.get() }.as_ref()).flatten()
-    }
-
-    /// Takes the result of a task in the last run: see [`result`](Self::result). A result that is
-    /// not taken is dropped when the task next returns a result, or when the graph and the last
-    /// handle are gone.
-    ///
-    /// # Panics
-    /// Panics if the task belongs to another graph.
-    #[track_caller]
-    #[allow(unsafe_code)]
-    pub fn take_result<T>(&mut self, node: &Node<T>) -> Option<T> {
-        self.expect_own(node.owner());
-        let has_result = self.tasks[node.index() as usize].has_result();
-        // SAFETY: as in `get_mut`. The task keeps the slot as long as the graph lives.
-        has_result.then(|| unsafe { node.slot.get_mut() }.take()).flatten()
-    }
-
     #[track_caller]
     fn expect_own(&self, owner: &Owner) {
         assert!(*owner == self.owner, "a handle of another graph");
@@ -535,41 +481,6 @@ impl<'env> Graph<'env> {
     /// Returns whether the graph has no tasks.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
-    }
-
-    /// Returns the graph in the DOT language, for Graphviz to draw. The color of a task shows its
-    /// outcome in the last run: green if it ran, orange if its fallback replaced the result, red if
-    /// it failed, and grey if it was skipped or has never run.
-    ///
-    /// ```
-    /// use filch::graph::Graph;
-    ///
-    /// let mut graph = Graph::new();
-    /// let a = graph.task((), |()| 1).name("a");
-    /// graph.task(&a, |a| a + 1).name("b");
-    /// assert!(graph.dot().contains("0 -> 1"));
-    /// ```
-    pub fn dot(&self) -> String {
-        let mut text = String::from("digraph {\n    node [shape=box, style=filled];\n");
-        for (index, (task, rest)) in self.tasks.iter().zip(&self.rests).enumerate() {
-            let color = match task.outcome() {
-                Outcome::Ran => "palegreen",
-                Outcome::Replaced => "orange",
-                Outcome::Failed => "tomato",
-                Outcome::Skipped => "lightgrey",
-            };
-            let name = rest.name().replace('\\', "\\\\").replace('"', "\\\"");
-            // Writing to a `String` does not fail.
-            let _ = writeln!(text, "    {index} [label=\"{name}\", fillcolor={color}];");
-            let mut before = [&rest.before[..], &rest.header.settings.lock().after].concat();
-            before.sort_unstable();
-            before.dedup();
-            for earlier in before {
-                let _ = writeln!(text, "    {earlier} -> {index};");
-            }
-        }
-        text.push_str("}\n");
-        text
     }
 }
 

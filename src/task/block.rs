@@ -3,69 +3,21 @@
 use std::any::type_name;
 use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, offset_of};
-use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::ptr::NonNull;
 
 use super::head;
+use super::home::{Ended, Home, Kept, drop_stopped, stop_joinable, take_panic, unwound};
 use super::state::Done;
 use super::waiting::take_waiting;
-use crate::context::{CancelReason, Stop};
+use crate::context::CancelReason;
 use crate::job::Execute;
 use crate::job::outcome::{self, Payload};
 use crate::sync::slab;
 use crate::worker::shared::Registry;
 use crate::worker::task_times::Queued;
-use crate::worker::{ContextRef, JobRef, Table as JobTable, Worker};
+use crate::worker::{JobRef, Table as JobTable, Worker};
 
 pub(super) type TaskHead = head::TaskHead<Worker>;
-
-/// The scope or pool that a task belongs to.
-pub(crate) trait Home: Copy {
-    /// Whether the tag of the task belongs to the home.
-    const HAS_TAG: bool;
-
-    /// The context of the task, which is alive until `task_ended` is called.
-    fn context(self) -> ContextRef;
-
-    /// Whether the task is to be dropped, not run: its context's token is cancelled, or its pool
-    /// was shut down.
-    fn is_cancelled(self, registry: &Registry) -> Option<CancelReason>;
-
-    /// The task was dropped, or has unwound by a `Stop`.
-    fn task_stopped(self, reason: CancelReason);
-
-    /// Takes a panic that no handle can ask for.
-    fn take_panic(self, payload: Payload, registry: &Registry);
-
-    /// Keeps a panic that a handle may still ask for.
-    fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept;
-
-    /// Returns a panic to the handle.
-    fn give_panic(self, kept: Kept) -> Payload;
-
-    /// Takes a panic that was kept for a handle which was then dropped without asking for it.
-    fn claim_panic(self, kept: Kept);
-
-    /// Called when the task has ended. The home may be gone when this returns. If it has the task's
-    /// tag, this may be called before the end of a task that is run for its joiner, which keeps the
-    /// home from ending.
-    fn task_ended(self, worker: &Worker);
-}
-
-/// The result of a task, in its block.
-pub(super) enum Ended<T> {
-    Value(T),
-    Panic(Kept),
-    Cancelled(CancelReason),
-}
-
-/// A panic that waits for its handle.
-pub(crate) enum Kept {
-    /// In the task's block, with the pool whose panic handler gets it if the handle is dropped.
-    ByTask(Box<(Payload, Arc<Registry>)>),
-    /// In the scope, under this number.
-    ByScope(usize),
-}
 
 /// The functions of a task that depend on the types of its closure and its home.
 #[repr(C)]
@@ -496,74 +448,6 @@ impl TaskHead {
         if unsafe { block.as_ref() }.state.leave_as_handle() {
             // SAFETY: both parties have gone.
             unsafe { free(block) };
-        }
-    }
-}
-
-/// Drops the closure of a detached task, under no context, so that no loop in it is stopped.
-#[cold]
-fn drop_stopped<F>(closure: F, home: impl Home, reason: CancelReason, worker: &Worker) {
-    if let Err(payload) = worker.run_users(|| drop(closure)) {
-        take_panic(home, payload, worker);
-    }
-    dropped(home, reason, worker);
-    home.task_ended(worker);
-}
-
-/// Drops the closure of a claimed task likewise, and returns its result.
-#[cold]
-fn stop_joinable<F, T>(
-    closure: F,
-    home: impl Home,
-    reason: CancelReason,
-    worker: &Worker,
-) -> Ended<T> {
-    let result = worker.under(ptr::null(), || worker.run_users(|| drop(closure)));
-    dropped(home, reason, worker);
-    match result {
-        Ok(()) => Ended::Cancelled(reason),
-        Err(payload) => Ended::Panic(home.keep_panic(payload, worker.registry())),
-    }
-}
-
-/// Notes that a task was dropped before it began.
-fn dropped(home: impl Home, reason: CancelReason, worker: &Worker) {
-    if reason == CancelReason::Shutdown && worker.registry().is_shut_down() {
-        worker.registry().count_dropped_task();
-    }
-    stopped(home, reason, worker);
-}
-
-/// A task was dropped, or has unwound by a `Stop`.
-#[cold]
-fn stopped(home: impl Home, reason: CancelReason, worker: &Worker) {
-    worker.count_cancelled(reason == CancelReason::Deadline);
-    home.task_stopped(reason);
-}
-
-/// The result of a joinable task that has unwound.
-#[cold]
-fn unwound<T>(payload: Payload, home: impl Home, worker: &Worker) -> Ended<T> {
-    match Stop::reason(payload) {
-        Ok(reason) => {
-            stopped(home, reason, worker);
-            Ended::Cancelled(reason)
-        }
-        Err(payload) => {
-            worker.count_panicked();
-            Ended::Panic(home.keep_panic(payload, worker.registry()))
-        }
-    }
-}
-
-/// Gives the home a panic that no handle can ask for, unless it is a `Stop`.
-#[cold]
-fn take_panic(home: impl Home, payload: Payload, worker: &Worker) {
-    match Stop::reason(payload) {
-        Ok(reason) => stopped(home, reason, worker),
-        Err(payload) => {
-            worker.count_panicked();
-            home.take_panic(payload, worker.registry());
         }
     }
 }

@@ -10,8 +10,9 @@ use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::ptr::{self, NonNull};
 
-use super::block::{Ended, Home, Kept, Task, TaskHead};
+use super::block::{Task, TaskHead};
 use super::handle::Handle;
+use super::home::{Ended, Home, Kept};
 use super::state::{Done, TaskState};
 use super::waiting::take_waiting;
 use crate::context::CancelReason;

@@ -8,7 +8,8 @@ use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::JoinError;
-use super::block::{Ended, Home, Task, TaskHead, is_empty_entry};
+use super::block::{Task, TaskHead, is_empty_entry};
+use super::home::{Ended, Home};
 use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, own_waiting};

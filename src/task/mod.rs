@@ -25,14 +25,15 @@ mod error;
 pub(crate) mod fifo;
 mod handle;
 mod head;
+mod home;
 mod request;
 mod state;
 mod timed;
 mod waiting;
 
-pub(crate) use block::{Home, Kept};
 pub use completer::Completer;
 pub(crate) use completer::new_completer;
 pub use error::JoinError;
 pub(crate) use handle::{Handle, new_task};
+pub(crate) use home::{Home, Kept};
 pub(crate) use waiting::Waiting;

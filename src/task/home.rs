@@ -1,0 +1,126 @@
+//! The home of a task, which is the scope or pool that it belongs to, and what the home is told when
+//! the task ends.
+
+use std::ptr;
+use std::sync::Arc;
+
+use crate::context::{CancelReason, Stop};
+use crate::job::outcome::Payload;
+use crate::worker::shared::Registry;
+use crate::worker::{ContextRef, Worker};
+
+/// The scope or pool that a task belongs to.
+pub(crate) trait Home: Copy {
+    /// Whether the tag of the task belongs to the home.
+    const HAS_TAG: bool;
+
+    /// The context of the task, which is alive until `task_ended` is called.
+    fn context(self) -> ContextRef;
+
+    /// Whether the task is to be dropped, not run: its context's token is cancelled, or its pool
+    /// was shut down.
+    fn is_cancelled(self, registry: &Registry) -> Option<CancelReason>;
+
+    /// The task was dropped, or has unwound by a `Stop`.
+    fn task_stopped(self, reason: CancelReason);
+
+    /// Takes a panic that no handle can ask for.
+    fn take_panic(self, payload: Payload, registry: &Registry);
+
+    /// Keeps a panic that a handle may still ask for.
+    fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept;
+
+    /// Returns a panic to the handle.
+    fn give_panic(self, kept: Kept) -> Payload;
+
+    /// Takes a panic that was kept for a handle which was then dropped without asking for it.
+    fn claim_panic(self, kept: Kept);
+
+    /// Called when the task has ended. The home may be gone when this returns. If it has the task's
+    /// tag, this may be called before the end of a task that is run for its joiner, which keeps the
+    /// home from ending.
+    fn task_ended(self, worker: &Worker);
+}
+
+/// The result of a task, in its block.
+pub(super) enum Ended<T> {
+    Value(T),
+    Panic(Kept),
+    Cancelled(CancelReason),
+}
+
+/// A panic that waits for its handle.
+pub(crate) enum Kept {
+    /// In the task's block, with the pool whose panic handler gets it if the handle is dropped.
+    ByTask(Box<(Payload, Arc<Registry>)>),
+    /// In the scope, under this number.
+    ByScope(usize),
+}
+
+/// Drops the closure of a detached task, under no context, so that no loop in it is stopped.
+#[cold]
+pub(super) fn drop_stopped<F>(closure: F, home: impl Home, reason: CancelReason, worker: &Worker) {
+    if let Err(payload) = worker.run_users(|| drop(closure)) {
+        take_panic(home, payload, worker);
+    }
+    dropped(home, reason, worker);
+    home.task_ended(worker);
+}
+
+/// Drops the closure of a claimed task, under no context, and returns the result of the task.
+#[cold]
+pub(super) fn stop_joinable<F, T>(
+    closure: F,
+    home: impl Home,
+    reason: CancelReason,
+    worker: &Worker,
+) -> Ended<T> {
+    let result = worker.under(ptr::null(), || worker.run_users(|| drop(closure)));
+    dropped(home, reason, worker);
+    match result {
+        Ok(()) => Ended::Cancelled(reason),
+        Err(payload) => Ended::Panic(home.keep_panic(payload, worker.registry())),
+    }
+}
+
+/// Notes that a task was dropped before it began.
+fn dropped(home: impl Home, reason: CancelReason, worker: &Worker) {
+    if reason == CancelReason::Shutdown && worker.registry().is_shut_down() {
+        worker.registry().count_dropped_task();
+    }
+    stopped(home, reason, worker);
+}
+
+/// Counts a task that was dropped, or has unwound by a `Stop`, and tells the home.
+#[cold]
+fn stopped(home: impl Home, reason: CancelReason, worker: &Worker) {
+    worker.count_cancelled(reason == CancelReason::Deadline);
+    home.task_stopped(reason);
+}
+
+/// Returns the result of a joinable task that has unwound.
+#[cold]
+pub(super) fn unwound<T>(payload: Payload, home: impl Home, worker: &Worker) -> Ended<T> {
+    match Stop::reason(payload) {
+        Ok(reason) => {
+            stopped(home, reason, worker);
+            Ended::Cancelled(reason)
+        }
+        Err(payload) => {
+            worker.count_panicked();
+            Ended::Panic(home.keep_panic(payload, worker.registry()))
+        }
+    }
+}
+
+/// Gives the home a panic that no handle can ask for, unless it is a `Stop`.
+#[cold]
+pub(super) fn take_panic(home: impl Home, payload: Payload, worker: &Worker) {
+    match Stop::reason(payload) {
+        Ok(reason) => stopped(home, reason, worker),
+        Err(payload) => {
+            worker.count_panicked();
+            home.take_panic(payload, worker.registry());
+        }
+    }
+}
