@@ -1,11 +1,13 @@
 //! Parallel iterators that know the position of every item.
+//!
+//! All of this file is one trait, with an example for each method: the adaptors, then the ends.
 
 use std::cmp::Ordering::{self, Equal};
 use std::mem;
 use std::ops::ControlFlow::{Break, Continue};
 
 use super::adaptors::*;
-use super::ends::find;
+use super::ends::find::{ANY, FIRST, LAST, Search};
 use super::ends::ordered::WhileTrue;
 use super::ends::position::{numbered, position_if};
 use super::plumbing::{Consumer, ProducerCallback};
@@ -609,11 +611,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// let position = (0..100).into_par_iter().position_any(|n| n % 7 == 3).unwrap();
     /// assert_eq!(position % 7, 3);
     /// ```
-    fn position_any<P>(self, predicate: P) -> Option<usize>
-    where
-        P: Fn(Self::Item) -> bool + Sync + Send,
-    {
-        self.drive(numbered(find::any(position_if(predicate)).seeker()))
+    fn position_any<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> Option<usize> {
+        self.drive(numbered(Search::<ANY, _>::new(position_if(predicate)).seeker()))
     }
 
     /// Returns the position of the first item for which `predicate` returns true, if any.
@@ -626,7 +625,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
     {
-        self.drive(numbered(find::first(position_if(predicate)).seeker()))
+        self.drive(numbered(Search::<FIRST, _>::new(position_if(predicate)).seeker()))
     }
 
     /// Returns the position of the last item for which `predicate` returns true, if any.
@@ -635,10 +634,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// use filch::prelude::*;
     /// assert_eq!((0..100).into_par_iter().position_last(|n| n % 29 == 7), Some(94));
     /// ```
-    fn position_last<P>(self, predicate: P) -> Option<usize>
-    where
-        P: Fn(Self::Item) -> bool + Sync + Send,
-    {
-        self.drive(numbered(find::last(position_if(predicate)).seeker()))
+    fn position_last<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> Option<usize> {
+        self.drive(numbered(Search::<LAST, _>::new(position_if(predicate)).seeker()))
     }
 }

@@ -1,5 +1,8 @@
-//! Parallel iterators of any kind, what can be made one, and what they are collected into. These
-//! traits name each other, so they are in one file.
+//! Parallel iterators of any kind, what can be made one, and what they are collected into.
+//!
+//! This file is long because a trait cannot be divided: nearly all of it is `ParallelIterator`, with
+//! an example for each method. The adaptors come first, then the ends. What they do is in `adaptors`
+//! and `ends`. The other traits are here since all of these name each other.
 
 use std::cmp::Ordering;
 use std::collections::LinkedList;
@@ -11,7 +14,8 @@ use super::Either;
 use super::adaptors::*;
 use super::ends::collect::VecList;
 use super::ends::end::consumer_of;
-use super::ends::{find, reduce, tries};
+use super::ends::find::{ANY, FIRST, LAST, Search};
+use super::ends::{reduce, tries};
 use super::plumbing::{LoopSettings, UnindexedConsumer};
 use super::tries::Try;
 use crate::ThreadPool;
@@ -58,11 +62,7 @@ pub trait ParallelIterator: Sized + Send {
     /// let squares: Vec<_> = (0..5).into_par_iter().map(|n| n * n).collect();
     /// assert_eq!(squares, [0, 1, 4, 9, 16]);
     /// ```
-    fn map<F, R>(self, f: F) -> Map<Self, F>
-    where
-        F: Fn(Self::Item) -> R + Sync + Send,
-        R: Send,
-    {
+    fn map<F: Fn(Self::Item) -> R + Sync + Send, R: Send>(self, f: F) -> Map<Self, F> {
         Map::new(self, f)
     }
 
@@ -925,7 +925,7 @@ pub trait ParallelIterator: Sized + Send {
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
         R: Send,
     {
-        self.drive_unindexed(find::any(predicate).seeker())
+        self.drive_unindexed(Search::<ANY, _>::new(predicate).seeker())
     }
 
     /// Calls `predicate` with items, and returns the value of the first `Some`, if any.
@@ -940,7 +940,7 @@ pub trait ParallelIterator: Sized + Send {
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
         R: Send,
     {
-        self.drive_unindexed(find::first(predicate).seeker())
+        self.drive_unindexed(Search::<FIRST, _>::new(predicate).seeker())
     }
 
     /// Calls `predicate` with items, and returns the value of the last `Some`, if any.
@@ -955,7 +955,7 @@ pub trait ParallelIterator: Sized + Send {
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
         R: Send,
     {
-        self.drive_unindexed(find::last(predicate).seeker())
+        self.drive_unindexed(Search::<LAST, _>::new(predicate).seeker())
     }
 
     /// Returns whether `predicate` returns true for any item. If so, all threads stop soon.

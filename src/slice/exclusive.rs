@@ -85,11 +85,7 @@ pub trait ParallelSliceMut<T: Send> {
     /// words.par_sort_by_key(|word| word.len());
     /// assert_eq!(words, ["fork", "join", "steal"]);
     /// ```
-    fn par_sort_by_key<K, F>(&mut self, key: F)
-    where
-        K: Ord,
-        F: Fn(&T) -> K + Sync,
-    {
+    fn par_sort_by_key<K: Ord, F: Fn(&T) -> K + Sync>(&mut self, key: F) {
         let sort = Sort {
             leaf: |v: &mut [T]| v.sort_by_key(&key),
             compare: |a: &T, b: &T| key(a).cmp(&key(b)),
@@ -111,11 +107,7 @@ pub trait ParallelSliceMut<T: Send> {
     /// numbers.par_sort_by_cached_key(|number| number.to_string());
     /// assert_eq!(numbers, [10, 100, 9]);
     /// ```
-    fn par_sort_by_cached_key<K, F>(&mut self, key: F)
-    where
-        K: Ord + Send,
-        F: Fn(&T) -> K + Sync,
-    {
+    fn par_sort_by_cached_key<K: Ord + Send, F: Fn(&T) -> K + Sync>(&mut self, key: F) {
         sort_by_cached_key(self.as_parallel_slice_mut(), &key);
     }
 
@@ -166,11 +158,7 @@ pub trait ParallelSliceMut<T: Send> {
     /// numbers.par_sort_unstable_by_key(|number| number.abs());
     /// assert_eq!(numbers, [1, 2, -3]);
     /// ```
-    fn par_sort_unstable_by_key<K, F>(&mut self, key: F)
-    where
-        K: Ord,
-        F: Fn(&T) -> K + Sync,
-    {
+    fn par_sort_unstable_by_key<K: Ord, F: Fn(&T) -> K + Sync>(&mut self, key: F) {
         sort_unstable(self.as_parallel_slice_mut(), &|a: &T, b: &T| key(a).cmp(&key(b)));
     }
 

@@ -1,19 +1,19 @@
-//! Sorting by keys that are worked out once for each element.
+//! Sorting by keys, where the key function is called once for each element.
 
 // Elements are moved to where their keys are.
 #![allow(unsafe_code)]
 
 use super::bits::{Room, as_room, par_copy};
-use super::collect::{Filled, collect};
 use super::sort::Sort;
 use crate::current_num_threads;
 use crate::fork::join;
+use crate::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
-/// Slices up to this long have their keys worked out, or are moved, by one thread. Keys are
-/// worth being kept, so they take some time.
+/// One thread sorts a slice of up to this length, or moves its elements. (Keys that are worth being
+/// kept take some time.)
 const GRAIN: usize = 512;
 
-/// Sorts `v` by `key`, stable. After a panic, `v` is as it was.
+/// Sorts `v` by `key`. Elements with equal keys keep their order. After a panic, `v` is as it was.
 pub(super) fn sort_by_cached_key<T, K, F>(v: &mut [T], key: &F)
 where
     T: Send,
@@ -21,7 +21,7 @@ where
     F: Fn(&T) -> K + Sync,
 {
     if size_of::<T>() == 0 {
-        // There may be more of them than keys have room.
+        // There may be more of them than there is memory for keys.
         return;
     }
     if v.len() <= GRAIN || current_num_threads() == 1 {
@@ -33,40 +33,31 @@ where
     }
 }
 
-/// A number that is as small as can be, for less to be moved.
+/// The number of an element. A small type, so that sorts move less.
 trait Index: Copy + Ord + Send {
     fn new(index: usize) -> Self;
     fn get(self) -> usize;
 }
 
-impl Index for u32 {
-    fn new(index: usize) -> u32 {
-        index as u32
-    }
+macro_rules! indices {
+    ($($int:ty)*) => {$(
+        impl Index for $int {
+            fn new(index: usize) -> Self {
+                index as $int
+            }
 
-    fn get(self) -> usize {
-        self as usize
-    }
+            fn get(self) -> usize {
+                self as usize
+            }
+        }
+    )*};
 }
 
-impl Index for usize {
-    fn new(index: usize) -> usize {
-        index
-    }
+indices! { u32 usize }
 
-    fn get(self) -> usize {
-        self
-    }
-}
-
-fn sort_with<T, K, I, F>(v: &mut [T], key: &F)
-where
-    T: Send,
-    K: Ord + Send,
-    I: Index,
-    F: Fn(&T) -> K + Sync,
-{
-    let mut keys: Vec<(K, I)> = collect(v.len(), |room| keys_of(v, 0, room, key));
+fn sort_with<T: Send, K: Ord + Send, I: Index, F: Fn(&T) -> K + Sync>(v: &mut [T], key: &F) {
+    let keyed = |(index, element): (usize, &mut T)| (key(element), I::new(index));
+    let mut keys: Vec<(K, I)> = v.par_iter_mut().enumerate().map(keyed).collect();
     // No two are equal, so that this is stable.
     let sort = Sort { leaf: <[(K, I)]>::sort_unstable, compare: <(K, I)>::cmp };
     sort.sort(&mut keys);
@@ -79,33 +70,7 @@ where
     par_copy(scratch, room);
 }
 
-fn keys_of<'a, T, K, I, F>(
-    v: &mut [T],
-    start: usize,
-    room: &'a mut Room<(K, I)>,
-    key: &F,
-) -> Filled<'a, (K, I)>
-where
-    T: Send,
-    K: Send,
-    I: Index,
-    F: Fn(&T) -> K + Sync,
-{
-    if v.len() <= GRAIN {
-        let keys = v.iter().zip(start..).map(|(element, index)| (key(element), I::new(index)));
-        return Filled::new(room).extend(keys);
-    }
-    let middle = v.len() / 2;
-    let (left, right) = v.split_at_mut(middle);
-    Filled::in_two(
-        room,
-        middle,
-        |room| keys_of(left, start, room, key),
-        |room| keys_of(right, start + middle, room, key),
-    )
-}
-
-/// Elements to be copied, but not looked at.
+/// Elements whose bits are copied.
 struct Bits<'a, T>(&'a Room<T>);
 
 // SAFETY: several threads may copy bits that nobody writes. The elements go from thread to thread

@@ -10,49 +10,44 @@
 use super::bits::{Room, as_room, par_copy};
 use crate::current_num_threads;
 use crate::fork::join;
+use crate::iter::sources::chunks::{Chunks, ChunksMut};
+use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 /// The elements of a block, which one thread tests or moves: some 10 us.
 const BLOCK: usize = 4096;
 
 /// Moves the elements that `test` holds for to the front, order kept on both sides; gives their
 /// number.
-pub(super) fn stable_partition<T, F>(v: &mut [T], test: &F) -> usize
-where
-    T: Send,
-    F: Fn(&T) -> bool + Sync,
-{
+pub(super) fn stable_partition<T: Send, F: Fn(&T) -> bool + Sync>(v: &mut [T], test: &F) -> usize {
     if size_of::<T>() == 0 {
-        return count_in_parts(
-            v,
-            &|part| part.iter().filter(|element| test(element)).count(),
-            &|_, _| 0,
-        );
+        let in_part = |part: &mut [T]| part.iter().filter(|element| test(element)).count();
+        let len = part_len(v.len());
+        return ChunksMut::new(v, len).map(in_part).sum();
     }
     let mut flags = vec![false; v.len()];
-    test_each(v, &mut flags, &|block, flags| {
+    blocks(v).zip(blocks(&mut flags)).for_each(|(block, flags)| {
         for (element, flag) in block.iter().zip(flags) {
             *flag = test(element);
         }
     });
-    partition(v, &mut flags)
+    partition(v, &flags)
 }
 
 /// Moves the elements that are not `same` as their predecessors to the front, and gives their
 /// number. `same` is given an element and its predecessor.
-pub(super) fn dedup<T, F>(v: &mut [T], same: &F) -> usize
-where
-    T: Send,
-    F: Fn(&T, &T) -> bool + Sync,
-{
+pub(super) fn dedup<T: Send, F: Fn(&T, &T) -> bool + Sync>(v: &mut [T], same: &F) -> usize {
     if size_of::<T>() == 0 {
-        let differs = |element: &T, before: &T| usize::from(!same(element, before));
-        let in_part =
-            |part: &mut [T]| part.windows(2).map(|pair| differs(&pair[1], &pair[0])).sum();
+        let differs = |pair: &[T]| !same(&pair[1], &pair[0]);
+        let in_part = |part: &mut [T]| part.windows(2).filter(|pair| differs(pair)).count();
+        let len = part_len(v.len());
         let first = usize::from(!v.is_empty());
-        return first + count_in_parts(v, &in_part, &differs);
+        let within: usize = ChunksMut::new(v, len).map(in_part).sum();
+        let starts = (len..v.len()).step_by(len);
+        let between = starts.filter(|&start| differs(&v[start - 1..=start])).count();
+        return first + within + between;
     }
     let mut flags = vec![true; v.len()];
-    test_each(v, &mut flags, &|block, flags| {
+    blocks(v).zip(blocks(&mut flags)).for_each(|(block, flags)| {
         for (pair, flag) in block.windows(2).zip(&mut flags[1..]) {
             *flag = !same(&pair[1], &pair[0]);
         }
@@ -61,58 +56,19 @@ where
     for start in (BLOCK..v.len()).step_by(BLOCK) {
         flags[start] = !same(&v[start], &v[start - 1]);
     }
-    partition(v, &mut flags)
+    partition(v, &flags)
 }
 
-/// The sum of what `of_part` gives for a few parts for each thread, and `between` for the first
-/// element of each but the first and the one before it. For elements without a size, of which there
-/// may be any number: there is no room for flags of them, nor time for many blocks.
-fn count_in_parts<T, F, B>(v: &mut [T], of_part: &F, between: &B) -> usize
-where
-    T: Send,
-    F: Fn(&mut [T]) -> usize + Sync,
-    B: Fn(&T, &T) -> usize + Sync,
-{
+/// The blocks of a slice, each for one thread.
+fn blocks<T: Send>(v: &mut [T]) -> ChunksMut<'_, T> {
+    ChunksMut::new(v, BLOCK)
+}
+
+/// Returns the length of the parts of a slice of `len` elements without a size: a few parts for each
+/// thread. There may be any number of such elements: too many for a flag each, or for short blocks.
+fn part_len(len: usize) -> usize {
     const PARTS_PER_THREAD: usize = 4;
-
-    fn count<T, F, B>(v: &mut [T], longest: usize, of_part: &F, between: &B) -> usize
-    where
-        T: Send,
-        F: Fn(&mut [T]) -> usize + Sync,
-        B: Fn(&T, &T) -> usize + Sync,
-    {
-        if v.len() <= longest {
-            return of_part(v);
-        }
-        let middle = v.len() / 2;
-        let (left, right) = v.split_at_mut(middle);
-        let (left, right) = join(
-            || count(left, longest, of_part, between),
-            || count(right, longest, of_part, between),
-        );
-        left + right + between(&v[middle], &v[middle - 1])
-    }
-
-    let longest = BLOCK.max(v.len() / (current_num_threads() * PARTS_PER_THREAD));
-    count(v, longest, of_part, between)
-}
-
-/// Runs `test` on each block, which is not empty, and its flags.
-fn test_each<T, F>(v: &mut [T], flags: &mut [bool], test: &F)
-where
-    T: Send,
-    F: Fn(&mut [T], &mut [bool]) + Sync,
-{
-    if v.len() <= BLOCK {
-        if !v.is_empty() {
-            test(v, flags);
-        }
-        return;
-    }
-    let middle = middle(v.len());
-    let (left, right) = v.split_at_mut(middle);
-    let (left_flags, right_flags) = flags.split_at_mut(middle);
-    join(|| test_each(left, left_flags, test), || test_each(right, right_flags, test));
+    BLOCK.max(len.div_ceil(current_num_threads() * PARTS_PER_THREAD))
 }
 
 /// A multiple of the length of a block, about half of `len`, which is longer than a block.
@@ -121,10 +77,10 @@ fn middle(len: usize) -> usize {
 }
 
 /// Moves the flagged elements to the front, order kept on both sides; gives their number.
-fn partition<T: Send>(v: &mut [T], flags: &mut [bool]) -> usize {
+fn partition<T: Send>(v: &mut [T], flags: &[bool]) -> usize {
     debug_assert_eq!(v.len(), flags.len());
-    let mut counts = vec![0; v.len().div_ceil(BLOCK)];
-    count(flags, &mut counts);
+    let count = |flags: &[bool]| flags.iter().map(|flag| usize::from(*flag)).sum();
+    let counts: Vec<usize> = Chunks::new(flags, BLOCK).map(count).collect();
     let total = counts.iter().sum();
     if total == v.len() || total == 0 {
         return total;
@@ -138,17 +94,6 @@ fn partition<T: Send>(v: &mut [T], flags: &mut [bool]) -> usize {
     scatter(room, flags, &counts, yes, no);
     par_copy(scratch, room);
     total
-}
-
-/// Counts the flags of each block.
-fn count(flags: &[bool], counts: &mut [usize]) {
-    if let [count] = counts {
-        *count = flags.iter().map(|flag| usize::from(*flag)).sum();
-    } else if !counts.is_empty() {
-        let (left, right) = flags.split_at(middle(flags.len()));
-        let (left_counts, right_counts) = counts.split_at_mut(counts.len() / 2);
-        join(|| count(left, left_counts), || count(right, right_counts));
-    }
 }
 
 /// Copies the flagged elements to `yes` and the others to `no`, as long as these are.

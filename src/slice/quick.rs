@@ -37,11 +37,7 @@ const fn compare_slowly<T>() -> bool {
 }
 
 /// Sorts `v`; not stable. After a panic, `v` has its elements in any order.
-pub(super) fn sort_unstable<T, F>(v: &mut [T], compare: &F)
-where
-    T: Send,
-    F: Fn(&T, &T) -> Ordering + Sync,
-{
+pub(super) fn sort_unstable<T: Send, F: Fn(&T, &T) -> Ordering + Sync>(v: &mut [T], compare: &F) {
     if size_of::<T>() == 0 {
         // What has no size has no order that could be seen, and there may be any number of it.
         return;

@@ -36,11 +36,7 @@ where
 }
 
 /// Returns whether `follow` is true for all neighbours.
-fn is_run<T, F>(v: &mut [T], follow: &F) -> bool
-where
-    T: Send,
-    F: Fn(&T, &T) -> bool + Sync,
-{
+fn is_run<T: Send, F: Fn(&T, &T) -> bool + Sync>(v: &mut [T], follow: &F) -> bool {
     let prefix = &v[..PREFIX.min(v.len())];
     prefix.is_sorted_by(follow) && is_run_in_parallel(v, follow, &AtomicBool::new(false))
 }

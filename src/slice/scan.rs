@@ -104,11 +104,7 @@ where
 }
 
 /// Returns the fold of each block.
-fn folds<T, O>(v: &[T], op: &O) -> Vec<T>
-where
-    T: Clone + Send + Sync,
-    O: Fn(&T, &T) -> T + Sync,
-{
+fn folds<T: Clone + Send + Sync, O: Fn(&T, &T) -> T + Sync>(v: &[T], op: &O) -> Vec<T> {
     Chunks::new(v, block::<T>()).map(|block| fold(block, op)).collect()
 }
 
@@ -171,11 +167,7 @@ fn exclusive_block<'a, T: Clone>(
 // ---- In place ----
 
 /// [`inclusive`], in place.
-pub(super) fn inclusive_in_place<T, O>(v: &mut [T], op: &O)
-where
-    T: Clone + Send,
-    O: Fn(&T, &T) -> T + Sync,
-{
+pub(super) fn inclusive_in_place<T: Clone + Send, O: Fn(&T, &T) -> T + Sync>(v: &mut [T], op: &O) {
     let start = last_block(v);
     let carries = Carries::new(None, folds_mut(&mut v[..start], op), op);
     on_blocks(v, carries.before_all(), |block, before| {
@@ -210,11 +202,7 @@ where
 }
 
 /// [`folds`] of elements that only one thread at a time may read.
-fn folds_mut<T, O>(v: &mut [T], op: &O) -> Vec<T>
-where
-    T: Clone + Send,
-    O: Fn(&T, &T) -> T + Sync,
-{
+fn folds_mut<T: Clone + Send, O: Fn(&T, &T) -> T + Sync>(v: &mut [T], op: &O) -> Vec<T> {
     ChunksMut::new(v, block::<T>()).map(|block| fold(block, op)).collect()
 }
 

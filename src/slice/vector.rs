@@ -60,11 +60,7 @@ pub trait ParallelVec<T: Send> {
     /// numbers.par_dedup_by_key(|n| *n / 10);
     /// assert_eq!(numbers, [10, 20, 12]);
     /// ```
-    fn par_dedup_by_key<K, F>(&mut self, key: F)
-    where
-        K: PartialEq,
-        F: Fn(&T) -> K + Sync,
-    {
+    fn par_dedup_by_key<K: PartialEq, F: Fn(&T) -> K + Sync>(&mut self, key: F) {
         self.par_dedup_by(|a, b| key(a) == key(b));
     }
 

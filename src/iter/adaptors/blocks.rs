@@ -55,11 +55,7 @@ struct Blocks<S, C> {
     consumer: C,
 }
 
-impl<T, S, C> ProducerCallback<T> for Blocks<S, C>
-where
-    S: Iterator<Item = usize>,
-    C: Consumer<T>,
-{
+impl<T, S: Iterator<Item = usize>, C: Consumer<T>> ProducerCallback<T> for Blocks<S, C> {
     type Output = C::Result;
 
     fn callback<P: Producer<Item = T>>(self, mut producer: P) -> C::Result {

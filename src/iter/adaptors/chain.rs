@@ -14,11 +14,7 @@ adaptor! {
     Chain<A, B> { a: A, b: B }
 }
 
-impl<A, B> ParallelIterator for Chain<A, B>
-where
-    A: ParallelIterator,
-    B: ParallelIterator<Item = A::Item>,
-{
+impl<A: ParallelIterator, B: ParallelIterator<Item = A::Item>> ParallelIterator for Chain<A, B> {
     type Item = A::Item;
 
     fn drive_unindexed<C: UnindexedConsumer<A::Item>>(self, consumer: C) -> C::Result {
@@ -94,18 +90,10 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Chained<A, B> {
     type Item = A::Item;
     type IntoIter = Exact<iter::Chain<A::IntoIter, B::IntoIter>>;
 
-    const FEW_BLOCKS: bool = A::FEW_BLOCKS || B::FEW_BLOCKS;
+    bounds_of!(A: a, B: b);
 
     fn into_iter(self) -> Self::IntoIter {
         Exact(self.a.into_iter().chain(self.b.into_iter()))
-    }
-
-    fn min_len(&self) -> usize {
-        self.a.min_len().max(self.b.min_len())
-    }
-
-    fn max_len(&self) -> usize {
-        self.a.max_len().min(self.b.max_len())
     }
 
     fn split_at(self, index: usize) -> (Self, Self) {

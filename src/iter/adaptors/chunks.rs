@@ -51,11 +51,7 @@ impl<P: Producer, M: Fn(P::IntoIter) -> R, R> Chunked<P, M> {
     }
 }
 
-impl<P, M, R> Producer for Chunked<P, M>
-where
-    P: Producer,
-    M: Fn(P::IntoIter) -> R + Clone + Send,
-{
+impl<P: Producer, M: Fn(P::IntoIter) -> R + Clone + Send, R> Producer for Chunked<P, M> {
     type Item = R;
     type IntoIter = Self;
 

@@ -24,18 +24,10 @@ impl<P: Producer> Producer for Enumerated<P> {
     type Item = (usize, P::Item);
     type IntoIter = Enumerated<iter::Enumerate<P::IntoIter>>;
 
-    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
+    bounds_of!(P: base);
 
     fn into_iter(self) -> Self::IntoIter {
         Enumerated { start: self.start, base: self.base.into_iter().enumerate() }
-    }
-
-    fn min_len(&self) -> usize {
-        self.base.min_len()
-    }
-
-    fn max_len(&self) -> usize {
-        self.base.max_len()
     }
 
     fn split_at(self, index: usize) -> (Self, Self) {

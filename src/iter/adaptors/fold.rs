@@ -154,11 +154,7 @@ impl<'h, S: Seed, H> Folding<'h, S, H> {
     }
 }
 
-impl<In, S, H> Stage<In> for Folding<'_, S, H>
-where
-    S: Seed,
-    H: How<In, S::State>,
-{
+impl<In, S: Seed, H: How<In, S::State>> Stage<In> for Folding<'_, S, H> {
     type Out = H::Out;
     type State = ControlFlow<H::Why, S::State>;
 

@@ -100,18 +100,10 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Interleaved<A, B> {
     type Item = A::Item;
     type IntoIter = Interleaved<A::IntoIter, B::IntoIter>;
 
-    const FEW_BLOCKS: bool = A::FEW_BLOCKS || B::FEW_BLOCKS;
+    bounds_of!(A: a, B: b);
 
     fn into_iter(self) -> Self::IntoIter {
         Interleaved { turns: self.turns, a: self.a.into_iter(), b: self.b.into_iter() }
-    }
-
-    fn min_len(&self) -> usize {
-        self.a.min_len().max(self.b.min_len())
-    }
-
-    fn max_len(&self) -> usize {
-        self.a.max_len().min(self.b.max_len())
     }
 
     fn split_at(mut self, index: usize) -> (Self, Self) {
@@ -125,11 +117,7 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Interleaved<A, B> {
     }
 }
 
-impl<A, B> Iterator for Interleaved<A, B>
-where
-    A: Iterator,
-    B: Iterator<Item = A::Item>,
-{
+impl<A: Iterator, B: Iterator<Item = A::Item>> Iterator for Interleaved<A, B> {
     type Item = A::Item;
 
     fn next(&mut self) -> Option<A::Item> {

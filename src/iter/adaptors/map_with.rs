@@ -155,11 +155,7 @@ impl<'f, S: Seed, F> Mapping<'f, S, F> {
     }
 }
 
-impl<In, R, S, F> Stage<In> for Mapping<'_, S, F>
-where
-    S: Seed,
-    F: Fn(&mut S::State, In) -> R + Sync,
-{
+impl<In, R, S: Seed, F: Fn(&mut S::State, In) -> R + Sync> Stage<In> for Mapping<'_, S, F> {
     type Out = R;
     type State = S::State;
 

@@ -39,6 +39,32 @@ macro_rules! adaptor {
     };
 }
 
+/// Declares the bounds of a producer that wraps `$base`, or two bases.
+macro_rules! bounds_of {
+    ($P:ident: $base:tt) => {
+        const FEW_BLOCKS: bool = $P::FEW_BLOCKS;
+
+        fn min_len(&self) -> usize {
+            self.$base.min_len()
+        }
+
+        fn max_len(&self) -> usize {
+            self.$base.max_len()
+        }
+    };
+    ($A:ident: $a:tt, $B:ident: $b:tt) => {
+        const FEW_BLOCKS: bool = $A::FEW_BLOCKS || $B::FEW_BLOCKS;
+
+        fn min_len(&self) -> usize {
+            self.$a.min_len().max(self.$b.min_len())
+        }
+
+        fn max_len(&self) -> usize {
+            self.$a.max_len().min(self.$b.max_len())
+        }
+    };
+}
+
 /// Implements `ParallelIterator` for an adaptor without positions, by how it drives its `base`.
 macro_rules! driven {
     (
@@ -108,10 +134,7 @@ macro_rules! one_to_one {
             $I: IndexedParallelIterator $(<Item = $in>, $($bounds)*)?
         {
             #[inline]
-            fn drive<C>($self, $consumer: C) -> C::Result
-            where
-                C: crate::iter::plumbing::Consumer<$item>,
-            {
+            fn drive<C: crate::iter::plumbing::Consumer<$item>>($self, $consumer: C) -> C::Result {
                 $driven.drive($consuming)
             }
 

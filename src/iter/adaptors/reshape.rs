@@ -146,18 +146,10 @@ impl<P: Producer> Producer for Reversed<P> {
     type Item = P::Item;
     type IntoIter = iter::Rev<P::IntoIter>;
 
-    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
+    bounds_of!(P: base);
 
     fn into_iter(self) -> Self::IntoIter {
         self.base.into_iter().rev()
-    }
-
-    fn min_len(&self) -> usize {
-        self.base.min_len()
-    }
-
-    fn max_len(&self) -> usize {
-        self.base.max_len()
     }
 
     fn split_at(self, index: usize) -> (Self, Self) {

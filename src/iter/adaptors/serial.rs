@@ -64,26 +64,14 @@ struct Through<'a, P, A> {
     adapter: &'a A,
 }
 
-impl<'a, P, A> Producer for Through<'a, P, A>
-where
-    P: Producer,
-    A: OneToOne<P::Item>,
-{
+impl<'a, P: Producer, A: OneToOne<P::Item>> Producer for Through<'a, P, A> {
     type Item = A::Out;
     type IntoIter = A::Exact<'a, P::IntoIter>;
 
-    const FEW_BLOCKS: bool = P::FEW_BLOCKS;
+    bounds_of!(P: base);
 
     fn into_iter(self) -> Self::IntoIter {
         self.adapter.adapt_exact(self.base.into_iter())
-    }
-
-    fn min_len(&self) -> usize {
-        self.base.min_len()
-    }
-
-    fn max_len(&self) -> usize {
-        self.base.max_len()
     }
 
     fn split_at(self, index: usize) -> (Self, Self) {
@@ -236,11 +224,7 @@ struct Wrap<'a, CB, A> {
     adapter: &'a A,
 }
 
-impl<T, CB, A> ProducerCallback<T> for Wrap<'_, CB, A>
-where
-    A: OneToOne<T>,
-    CB: ProducerCallback<A::Out>,
-{
+impl<T, CB: ProducerCallback<A::Out>, A: OneToOne<T>> ProducerCallback<T> for Wrap<'_, CB, A> {
     type Output = CB::Output;
 
     fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {

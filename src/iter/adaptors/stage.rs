@@ -63,11 +63,7 @@ pub(in crate::iter) struct Staged<C, S> {
     pub(in crate::iter) stage: S,
 }
 
-impl<In, C, S> Consumer<In> for Staged<C, S>
-where
-    S: Stage<In>,
-    C: Consumer<S::Out>,
-{
+impl<In, C: Consumer<S::Out>, S: Stage<In>> Consumer<In> for Staged<C, S> {
     type Folder = StagedFolder<C::Folder, S, S::State>;
     type Reducer = C::Reducer;
     type Result = C::Result;
@@ -99,11 +95,7 @@ where
     }
 }
 
-impl<In, C, S> UnindexedConsumer<In> for Staged<C, S>
-where
-    S: Stage<In>,
-    C: UnindexedConsumer<S::Out>,
-{
+impl<In, C: UnindexedConsumer<S::Out>, S: Stage<In>> UnindexedConsumer<In> for Staged<C, S> {
     fn split_off_left(&self) -> Self {
         Staged { base: self.base.split_off_left(), stage: self.stage.split_off_left() }
     }
@@ -120,11 +112,7 @@ pub(in crate::iter) struct StagedFolder<F, S, T> {
     pub(super) state: T,
 }
 
-impl<In, F, S> Folder<In> for StagedFolder<F, S, S::State>
-where
-    S: Stage<In>,
-    F: Folder<S::Out>,
-{
+impl<In, F: Folder<S::Out>, S: Stage<In>> Folder<In> for StagedFolder<F, S, S::State> {
     type Result = F::Result;
 
     const ASK_EACH: bool = F::ASK_EACH || S::ASK_EACH;

@@ -50,18 +50,10 @@ impl<A: Producer, B: Producer> Producer for Zipped<A, B> {
     type Item = (A::Item, B::Item);
     type IntoIter = iter::Zip<A::IntoIter, B::IntoIter>;
 
-    const FEW_BLOCKS: bool = A::FEW_BLOCKS || B::FEW_BLOCKS;
+    bounds_of!(A: 0, B: 1);
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter().zip(self.1.into_iter())
-    }
-
-    fn min_len(&self) -> usize {
-        self.0.min_len().max(self.1.min_len())
-    }
-
-    fn max_len(&self) -> usize {
-        self.0.max_len().min(self.1.max_len())
     }
 
     fn split_at(self, index: usize) -> (Self, Self) {

@@ -43,7 +43,7 @@ fn better<R>(better: Option<R>, worse: Option<R>) -> Option<R> {
     worse
 }
 
-/// A search for an item for which `f` returns a `Some`.
+/// A search for an item for which `f` returns a `Some`: which one is `WHICH`.
 pub(crate) struct Search<const WHICH: u8, F> {
     f: F,
     /// The lowest published rank.
@@ -51,7 +51,7 @@ pub(crate) struct Search<const WHICH: u8, F> {
 }
 
 impl<const WHICH: u8, F> Search<WHICH, F> {
-    fn new(f: F) -> Self {
+    pub(crate) fn new(f: F) -> Self {
         Search { f, best: AtomicUsize::new(usize::MAX) }
     }
 
@@ -63,22 +63,7 @@ impl<const WHICH: u8, F> Search<WHICH, F> {
     }
 }
 
-/// Searches for the value of any `Some` that `f` returns.
-pub(crate) fn any<T, R, F: Fn(T) -> Option<R>>(f: F) -> Search<ANY, F> {
-    Search::new(f)
-}
-
-/// Searches for the value of the first `Some`.
-pub(crate) fn first<T, R, F: Fn(T) -> Option<R>>(f: F) -> Search<FIRST, F> {
-    Search::new(f)
-}
-
-/// Searches for the value of the last `Some`.
-pub(crate) fn last<T, R, F: Fn(T) -> Option<R>>(f: F) -> Search<LAST, F> {
-    Search::new(f)
-}
-
-/// Which item is searched for.
+/// A search for any item, for the first, and for the last.
 pub(crate) const ANY: u8 = 0;
 pub(crate) const FIRST: u8 = 1;
 pub(crate) const LAST: u8 = 2;
@@ -204,10 +189,7 @@ pub(crate) struct Seeking<'s, const WHICH: u8, F, R> {
     found: Option<R>,
 }
 
-impl<const WHICH: u8, T, R, F> Folder<T> for Seeking<'_, WHICH, F, R>
-where
-    F: Fn(T) -> Option<R>,
-{
+impl<const WHICH: u8, T, R, F: Fn(T) -> Option<R>> Folder<T> for Seeking<'_, WHICH, F, R> {
     type Result = Option<R>;
 
     const ASK_EACH: bool = false;

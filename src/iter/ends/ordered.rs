@@ -116,11 +116,7 @@ impl<P, T, F> Drop for OverOnPanic<'_, P, T, F> {
     }
 }
 
-impl<P, F> Stream<'_, P, &mut F>
-where
-    P: Producer<Item: Send>,
-    F: FnMut(P::Item) -> bool + Send,
-{
+impl<P: Producer<Item: Send>, F: FnMut(P::Item) -> bool + Send> Stream<'_, P, &mut F> {
     /// Takes ticket after ticket.
     fn work<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>) {
         let over = OverOnPanic(&self.state);

@@ -64,12 +64,7 @@ impl<T, S, OP> Reduce<T, S, OP> {
     }
 }
 
-impl<T, S, OP> Join for Reduce<T, S, OP>
-where
-    T: Send,
-    S: Fn() -> Option<T> + Sync,
-    OP: Fn(T, T) -> T + Sync,
-{
+impl<T: Send, S: Fn() -> Option<T> + Sync, OP: Fn(T, T) -> T + Sync> Join for Reduce<T, S, OP> {
     type Result = Option<T>;
 
     fn start(&self) -> Option<T> {

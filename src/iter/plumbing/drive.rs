@@ -93,11 +93,7 @@ where
 
 /// All items in one row.
 #[inline(always)]
-pub(crate) fn serially<P, C>(producer: P, consumer: C) -> C::Result
-where
-    P: Producer,
-    C: Consumer<P::Item>,
-{
+pub(crate) fn serially<P: Producer, C: Consumer<P::Item>>(producer: P, consumer: C) -> C::Result {
     if consumer.full() {
         drop(producer);
         return consumer.into_folder().complete();

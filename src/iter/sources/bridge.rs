@@ -192,11 +192,7 @@ impl Drop for OverOnPanic<'_> {
     }
 }
 
-impl<I, C> Bridge<'_, I, C, C::Result>
-where
-    I: Iterator<Item: Send> + Send,
-    C: UnindexedConsumer<I::Item>,
-{
+impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I, C, C::Result> {
     /// What a helper does, and the one who opens the bridge: takes item after item.
     fn work<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>) {
         if Visit::is_below(&self.counts) {

@@ -3,11 +3,7 @@
 use crate::iter::plumbing::{Consumer, LoopSettings, ProducerCallback, UnindexedConsumer};
 use crate::iter::{Either, IndexedParallelIterator, ParallelIterator};
 
-impl<L, R> ParallelIterator for Either<L, R>
-where
-    L: ParallelIterator,
-    R: ParallelIterator<Item = L::Item>,
-{
+impl<L: ParallelIterator, R: ParallelIterator<Item = L::Item>> ParallelIterator for Either<L, R> {
     type Item = L::Item;
 
     fn drive_unindexed<C: UnindexedConsumer<L::Item>>(self, consumer: C) -> C::Result {

@@ -29,19 +29,11 @@ adaptor! {
 /// let sum: u64 = filch::iter::split(0..1000, halves).map(|part| part.sum::<u64>()).sum();
 /// assert_eq!(sum, 499_500);
 /// ```
-pub fn split<D, S>(data: D, splitter: S) -> Split<D, S>
-where
-    D: Send,
-    S: Fn(D) -> (D, Option<D>) + Sync,
-{
+pub fn split<D: Send, S: Fn(D) -> (D, Option<D>) + Sync>(data: D, splitter: S) -> Split<D, S> {
     Split::new(data, splitter)
 }
 
-impl<D, S> ParallelIterator for Split<D, S>
-where
-    D: Send,
-    S: Fn(D) -> (D, Option<D>) + Sync + Send,
-{
+impl<D: Send, S: Fn(D) -> (D, Option<D>) + Sync + Send> ParallelIterator for Split<D, S> {
     type Item = D;
 
     fn drive_unindexed<C: UnindexedConsumer<D>>(self, consumer: C) -> C::Result {
@@ -54,11 +46,7 @@ struct Part<'s, D, S> {
     splitter: &'s S,
 }
 
-impl<D, S> UnindexedProducer for Part<'_, D, S>
-where
-    D: Send,
-    S: Fn(D) -> (D, Option<D>) + Sync,
-{
+impl<D: Send, S: Fn(D) -> (D, Option<D>) + Sync> UnindexedProducer for Part<'_, D, S> {
     type Item = D;
 
     fn split(self) -> (Self, Option<Self>) {

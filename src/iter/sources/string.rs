@@ -246,11 +246,7 @@ impl<'text, F: Copy> Pieces<'text, F> {
     }
 }
 
-impl<'text, F, I> Steps for Pieces<'text, F>
-where
-    F: Fn(&'text str, usize) -> I + Copy + Send,
-    I: Iterator,
-{
+impl<'text, F: Fn(&'text str, usize) -> I + Copy + Send, I: Iterator> Steps for Pieces<'text, F> {
     type Item = I::Item;
 
     /// Takes about `most` bytes, at least a character: time goes by even where nothing is found.

@@ -15,10 +15,7 @@ use super::pieces::{Part, ToPieces, VecList};
 use super::two::extend_two;
 
 /// Appends the items of `iter` to `to`, in order. Each piece fills a collection of its own.
-fn append_unknown<T: Send, S>(to: &mut S, iter: impl ParallelIterator<Item = T>)
-where
-    S: Part + Extend<T>,
-{
+fn append_unknown<T: Send, S: Part + Extend<T>>(to: &mut S, iter: impl ParallelIterator<Item = T>) {
     iter.drive_unindexed(consumer_of(&ToPieces::new())).append_to(to);
 }
 
@@ -161,12 +158,7 @@ where
     }
 }
 
-impl<L, R, T> ParallelExtend<T> for Either<L, R>
-where
-    T: Send,
-    L: ParallelExtend<T>,
-    R: ParallelExtend<T>,
-{
+impl<L: ParallelExtend<T>, R: ParallelExtend<T>, T: Send> ParallelExtend<T> for Either<L, R> {
     /// Extends the collection that is there.
     fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I) {
         match self {

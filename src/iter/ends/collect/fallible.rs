@@ -9,11 +9,7 @@ use super::super::super::{FromParallelIterator, IntoParallelIterator, ParallelIt
 use super::super::tries::Stop;
 use crate::sync::Mutex;
 
-impl<C, T> FromParallelIterator<Option<T>> for Option<C>
-where
-    T: Send,
-    C: FromParallelIterator<T>,
-{
+impl<C: FromParallelIterator<T>, T: Send> FromParallelIterator<Option<T>> for Option<C> {
     /// Returns `None` if an item is `None`. All threads then stop soon.
     fn from_par_iter<I: IntoParallelIterator<Item = Option<T>>>(par_iter: I) -> Self {
         collect(par_iter.into_par_iter())
