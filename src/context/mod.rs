@@ -40,8 +40,8 @@ impl Context {
 /// Whether work may be stopped by unwinding.
 pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");
 
-/// What unwinds, instead of a panic, from work that was stopped to the region whose token was
-/// cancelled. No panic hook and no panic handler sees it.
+/// The payload that unwinds, from work that was stopped to the region whose token was cancelled. It
+/// is no panic: no panic hook and no panic handler sees it.
 pub(crate) struct Stop(CancelReason);
 
 impl Stop {
@@ -53,7 +53,7 @@ impl Stop {
         }
     }
 
-    /// The reason, if this is no panic. Else returns the panic.
+    /// Returns the reason if the payload is a `Stop`, else the payload, which is that of a panic.
     pub(crate) fn reason(payload: Payload) -> Result<CancelReason, Payload> {
         payload.downcast().map(|stop: Box<Stop>| stop.0)
     }

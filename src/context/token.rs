@@ -31,13 +31,13 @@ const CANCELLED: u32 = 2;
 
 /// A request to stop, which any thread can make, once.
 ///
-/// Clones refer to the same token. A token is cancelled by [`cancel`](Self::cancel), when its
-/// [deadline](Self::with_deadline) has passed, or when the token is cancelled of which it is a
-/// [child](Self::child). It stays cancelled.
+/// Clones refer to the same token. A token is cancelled by [`cancel`](Self::cancel), by its
+/// [deadline](Self::with_deadline), or together with the token whose [child](Self::child) it is. It
+/// stays cancelled.
 ///
-/// Work inherits the token of the [region](crate::scope_with) that it is in: see there for what
-/// then stops by itself. Other work calls [`is_cancelled`](crate::is_cancelled()) where it can
-/// stop.
+/// Work inherits the token of the [region](crate::scope_with) that it is in. The docs of
+/// `scope_with` say which work then stops by itself. Other work has to call
+/// [`is_cancelled`](crate::is_cancelled()) where it can stop.
 ///
 /// A thread that finds the token cancelled sees all that was written before
 /// [`cancel`](Self::cancel).
@@ -76,10 +76,10 @@ impl CancelToken {
         Self::child_of([None, None], None)
     }
 
-    /// Returns a token that is cancelled as soon as this one is. To cancel the child does not
-    /// cancel this one.
+    /// Returns a token that is cancelled as soon as this one is. Cancelling the child does not
+    /// cancel this token.
     ///
-    /// It costs an allocation and a lock of this token.
+    /// The cost is an allocation, and a lock of this token.
     ///
     /// ```
     /// let all = filch::CancelToken::new();
@@ -93,10 +93,10 @@ impl CancelToken {
         Self::child_of([Some(self), None], None)
     }
 
-    /// Returns a [child](Self::child) that is cancelled at `deadline`, unless it was before.
+    /// Returns a [child](Self::child) that is cancelled at `deadline`, if not earlier.
     ///
-    /// No thread watches the clock. Whoever asks whether the token is cancelled looks at the clock,
-    /// which costs some 30 nanoseconds. A deadline in the past cancels at once.
+    /// No thread watches the clock. Each check of the token reads it instead, which costs some 30
+    /// nanoseconds. If the deadline is in the past, the child is cancelled from the start.
     ///
     /// In a deterministic pool, see [`with_timeout`](Self::with_timeout).
     pub fn with_deadline(&self, deadline: Instant) -> Self {
@@ -104,12 +104,12 @@ impl CancelToken {
         Self::child_of([Some(self), None], Some(Deadline::new(Some(deadline), left)))
     }
 
-    /// Returns a [child](Self::child) that is cancelled after `timeout`, unless it was before: see
+    /// Returns a [child](Self::child) that is cancelled after `timeout`, if not earlier: see
     /// [`with_deadline`](Self::with_deadline).
     ///
     /// On threads of a [deterministic pool](crate::ThreadPoolBuilder), the real clock does not
-    /// count, so that a run can be repeated. There, a microsecond passes each time that this token
-    /// is asked.
+    /// count, so that a run can be repeated. There, each check of this token advances its clock by
+    /// a microsecond.
     ///
     /// ```
     /// use std::time::Duration;
@@ -157,7 +157,7 @@ impl CancelToken {
 
     /// Asks all work under this token to stop. Does not wait for that. The token stays cancelled.
     ///
-    /// It costs one compare-exchange, and a lock for each token below this one.
+    /// The cost is one compare-exchange, and a lock for each token below this one.
     pub fn cancel(&self) {
         self.cancel_with_reason(CancelReason::Requested);
     }
@@ -176,8 +176,8 @@ impl CancelToken {
         }
     }
 
-    /// Whether the token is cancelled. It costs one load, and a look at the clock if there is a
-    /// deadline.
+    /// Returns whether the token is cancelled. The cost is one load, and a look at the clock if
+    /// there is a deadline.
     #[inline]
     pub fn is_cancelled(&self) -> bool {
         // Acquire: matches the Release in `set`.
@@ -233,7 +233,8 @@ impl CancelToken {
         DropGuard(Some(self))
     }
 
-    /// Whether this token is `other`, or not far below it. (To overlook that costs a token.)
+    /// Returns whether this token is `other`, or not far below it. (If it is too far below, a token
+    /// is made that is not needed.)
     fn is_below(&self, other: &CancelToken) -> bool {
         let mut open = vec![&self.0];
         for _ in 0..16 {
@@ -288,7 +289,7 @@ impl Node {
             return Some(CancelReason::of_code(state));
         }
         if children.len() == children.capacity() {
-            // So there are at most twice as many as are alive, and it costs O(1) for each.
+            // So the list has at most twice as many children as are alive, at O(1) for each.
             children.retain(|child| child.strong_count() > 0);
             let alive = children.len();
             children.reserve(alive.max(4));

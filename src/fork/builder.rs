@@ -165,7 +165,10 @@ impl TaskBuilder<'_> {
         OP: FnOnce() -> R + Send,
         R: Send,
     {
-        assert!(self.token.is_none(), "a token is set: call `install` in `CancelToken::run`");
+        assert!(
+            self.token.is_none(),
+            "install: a token is set; accepted: `install` within `CancelToken::run`"
+        );
         let run = || {
             self.with_registry(|registry| match self.priority {
                 Some(priority) => registry.on_thread_at(priority, op),

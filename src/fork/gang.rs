@@ -292,7 +292,7 @@ impl fmt::Display for GangError {
         let GangError { members, workers } = self;
         write!(
             f,
-            "a gang of {members} in a pool of {workers}: each member needs a worker of its own"
+            "a gang of {members} in a pool of {workers} workers: each member needs one of its own"
         )
     }
 }

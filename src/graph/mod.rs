@@ -264,7 +264,7 @@ impl<'env> Graph<'env> {
         T: Send + 'env,
     {
         let index = self.tasks.len() as u32;
-        assert!(index < run::MOST_TASKS, "a graph has fewer than {} tasks", run::MOST_TASKS);
+        assert!(index < run::MOST_TASKS, "a graph can have at most {} tasks", run::MOST_TASKS);
         let header = Header { owner: self.owner.clone(), index, settings: Mutex::default() };
         let mut needs = Needs::new(&self.owner);
         let (held, slot) = (inputs.hold(&mut needs), Slot::new(None));
@@ -470,7 +470,10 @@ impl<'env> Graph<'env> {
 
     #[track_caller]
     fn expect_own(&self, owner: &Owner) {
-        assert!(*owner == self.owner, "a handle of another graph");
+        assert!(
+            *owner == self.owner,
+            "the handle is of another graph; accepted: handles of this one"
+        );
     }
 
     /// Returns the number of tasks.

@@ -1,8 +1,8 @@
 //! Parallel iterators of any kind, what can be made one, and what they are collected into.
 //!
-//! This file is long because a trait cannot be divided: nearly all of it is `ParallelIterator`, with
-//! an example for each method. The adaptors come first, then the ends. What they do is in `adaptors`
-//! and `ends`. The other traits are here since all of these name each other.
+//! This file is long because a trait cannot be divided: nearly all of it is `ParallelIterator`,
+//! with an example for each method. The adaptors come first, then the ends. What they do is in
+//! `adaptors` and `ends`. The other traits are here since all of these name each other.
 
 use std::cmp::Ordering;
 use std::collections::LinkedList;

@@ -67,7 +67,10 @@ impl Drop for AbortOnUnwind {
         if cfg!(loom) {
             return;
         }
-        write_error("filch: the runtime itself failed; aborting\n");
+        write_error(
+            "filch: aborting: the runtime itself failed, and its memory is shared with \
+                     other threads. Please report this as a bug of filch.\n",
+        );
         abort();
     }
 }

@@ -2,26 +2,26 @@
 
 /// How urgent a task is: see [`TaskBuilder::priority`](crate::TaskBuilder::priority).
 ///
-/// Each priority is greater than a lower one.
+/// The order is `Low < Normal < High`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// Begins if nothing else is queued, and as each 64th job of a worker.
     Low,
-    /// What everything has that was not told otherwise.
+    /// The priority of all work for which no other was set.
     #[default]
     Normal,
-    /// Begins before all that is queued with another priority.
+    /// Begins before everything that is queued with another priority.
     High,
 }
 
-/// The bits of a word with a tag that are the priority's. (A tag is 0 or the address of a header,
+/// The bits of the priority, in a word that also has a tag. (A tag is 0 or the address of a header,
 /// which is a multiple of 4.)
 const BITS: usize = (1 << PRIORITY_BITS) - 1;
-/// How many they are.
+/// The number of these bits.
 pub(crate) const PRIORITY_BITS: u32 = 2;
 
 impl Priority {
-    /// The two that have queues of their own.
+    /// The two priorities that have queues of their own.
     pub(crate) const NOT_NORMAL: [Priority; 2] = [Priority::High, Priority::Low];
 
     /// The bits of this priority, to be combined with a tag. None is set for `Normal`.

@@ -27,14 +27,15 @@ use crate::worker::times::{Activity, Spent};
 ///
 /// - the state of its core: `busy`, `looking` for work, `parked`, `lent` to a thread from outside,
 ///   `blocked` in a wait, or in a `restricted` wait, which may run only some jobs;
+/// - for how long the core has been in this state. (A search counts as busy, unless
+///   [`worker_times`](crate::ThreadPoolBuilder::worker_times) is set);
 /// - how many threads are `off its core`: they wait, for something or for the core (see
 ///   [`WaitPolicy`](crate::WaitPolicy));
-/// - which threads are blocked in [`blocking`](crate::blocking()), and for how long;
-/// - since when that is so. (A search counts as busy, unless
-///   [`worker_times`](crate::ThreadPoolBuilder::worker_times) is set);
-/// - how many jobs are on its stack; what the innermost one that runs is: the type of its closure,
-///   `a fork`, or the like; and what the innermost wait is for: a `fork` (and the worker that has
-///   it), a `scope`, a `task`, or `another pool`;
+/// - how many threads are blocked in [`blocking`](crate::blocking()), and for how long;
+/// - how many jobs are on its stack;
+/// - what the innermost running job is: the type of its closure, `a fork`, or the like;
+/// - what the innermost wait is for: a `fork` (and the worker that has it), a `scope`, a `task`, or
+///   `another pool`;
 /// - the name of its threads, and the system's number of the one that has the core (Linux);
 /// - what is queued there: forks `hidden` from thieves and `public` ones, spawned `tasks`,
 ///   `batches` of up to 30 more, and jobs `pinned` to the worker;
@@ -45,9 +46,9 @@ use crate::worker::times::{Activity, Spent};
 /// [locks and deadlocks](crate::guide::faq#locks-and-deadlocks). (Only on Linux, and not if the
 /// thread is in a wait of this crate.)
 ///
-/// It also says how many spare threads a pool has, and how many threads are off their cores. If a
-/// wait should have handed off its core, but there was no spare thread, it says so: that may be why
-/// two pools that wait for each other do not move.
+/// The dump also says how many spare threads a pool has, and how many threads are off their cores.
+/// If a wait should have handed off its core but there was no spare thread, the dump says so: that
+/// may be why two pools that wait for each other do not move.
 #[derive(Clone, Debug)]
 pub struct Dump {
     pools: Vec<Pool>,

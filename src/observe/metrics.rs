@@ -134,19 +134,21 @@ impl Metrics {
         Some(metrics)
     }
 
-    /// The sum over all workers.
+    /// Returns the sum over all workers.
     pub fn total(&self) -> WorkerMetrics {
         self.workers.iter().cloned().sum()
     }
 
-    /// Returns what has changed since `before`, an earlier snapshot of the same pool: what was
-    /// counted, and the times. What is said of the present stays, such as the number of queued
-    /// tasks.
+    /// Returns the counts and times since `before`, an earlier snapshot of the same pool. Values of
+    /// the present, such as the number of queued tasks, stay as they are.
     ///
     /// # Panics
     /// Panics if `before` is of another pool.
     pub fn since(&self, before: &Metrics) -> Metrics {
-        assert_eq!(self.pool, before.pool, "since: the metrics are of different pools");
+        assert_eq!(
+            self.pool, before.pool,
+            "since: `before` is of another pool; accepted: an earlier snapshot of the same one"
+        );
         let histogram = |now: &Option<Histogram>, before: &Option<Histogram>| {
             Some(now.as_ref()?.since(before.as_ref()?))
         };
@@ -160,9 +162,9 @@ impl Metrics {
         }
     }
 
-    /// Returns an iterator that takes the metrics of the pool each time, and returns what has
-    /// changed since the time before; the first time, since this snapshot. It ends when the pool
-    /// has ended. It does not keep the pool.
+    /// Returns an iterator that takes a snapshot each time, and returns what has changed since the
+    /// one before. The first one is this snapshot. The iterator ends when the pool has ended, and
+    /// does not keep the pool alive.
     ///
     /// (The interface is that of tokio-metrics.)
     pub fn intervals(self) -> Intervals {

@@ -112,8 +112,9 @@ where
 /// assert_eq!(lengths, [4, 4, 2]);
 /// # Ok::<(), filch::pipeline::PipelineError>(())
 /// ```
+#[track_caller]
 pub fn chunks<R: Read>(reader: R, size: usize) -> Chunks<R> {
-    assert!(size > 0, "pieces of zero bytes");
+    assert!(size > 0, "the size of a chunk is 0, but must be at least 1");
     Chunks { reader, size }
 }
 

@@ -168,8 +168,9 @@ impl ThreadPoolBuilder {
     /// [`spawn`](crate::spawn), of [`spawn_broadcast`](crate::spawn_broadcast), and of handlers. It
     /// gets the payload.
     ///
-    /// Without it, only the message of the standard panic hook tells of such a panic, as of a panic
-    /// in the panic handler itself. See also [`abort_on_panic`](Self::abort_on_panic).
+    /// Without a panic handler, only the message of std's panic hook tells of such a panic. The
+    /// same holds for a panic in the panic handler itself. See also
+    /// [`abort_on_panic`](Self::abort_on_panic).
     pub fn panic_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(Box<dyn Any + Send>) + Send + Sync + 'static,
@@ -179,7 +180,7 @@ impl ThreadPoolBuilder {
     }
 
     /// Sets whether a panic aborts the process if no caller waits for it and there is no panic
-    /// handler, or if it is in the panic handler itself. The default is no.
+    /// handler. A panic in the panic handler itself then aborts as well. The default is no.
     pub fn abort_on_panic(mut self, aborts: bool) -> Self {
         self.handlers.abort_on_panic = aborts;
         self
@@ -189,10 +190,10 @@ impl ThreadPoolBuilder {
     /// to call [`ThreadBuilder::run`] on a new thread.
     ///
     /// A thread that uses another pool before it calls `run` is a caller from outside to that pool.
-    /// If all workers of the other pool meanwhile wait for this one, both wait for ever.
+    /// If all workers of the other pool wait for this pool meanwhile, both pools wait for ever.
     ///
-    /// Dropping the pool waits until each `run` has returned, not until the threads have ended.
-    /// Pass a handler that borrows to [`build_with`](Self::build_with). The pool starts no other
+    /// Dropping the pool waits until each `run` has returned, not until the threads have ended. For
+    /// a handler that borrows, call [`build_with`](Self::build_with). The pool starts no spare
     /// threads: see [`WaitPolicy::AnyWork`] on waits for other pools.
     ///
     /// ```
@@ -222,15 +223,16 @@ impl ThreadPoolBuilder {
     /// it is the pool's only thread, nothing runs at other times. The start, exit and spawn
     /// handlers are not called for it.
     ///
-    /// If it has waited for another pool, and a spare thread took its core meanwhile (see
-    /// [`WaitPolicy`]), a task that this thread has begun may have to wait until this one waits
-    /// again.
+    /// While this thread waits for another pool, a spare thread may take its core: see
+    /// [`WaitPolicy`]. Once this thread has its core back, a task that the spare thread has begun
+    /// may have to wait until this thread waits again.
     ///
     /// The thread is a worker of the pool until the thread ends, even after the pool was dropped.
-    /// Then a thread of the pool takes its place. If the system refuses one, the other workers do
-    /// this one's work. If there are none, this thread ends by running what is pending; a later use
-    /// of the pool panics, and what another thread submits at that very moment may never run.
-    /// Dropping the pool does not wait for that. Dropping it on this thread runs what is pending.
+    /// When it ends, the pool starts a thread in its place. If the system refuses that thread, the
+    /// other workers do its work. If there are no others, the ending thread runs what is pending. A
+    /// later use of the pool then panics, and what another thread submits at that very moment may
+    /// never run. Dropping the pool does not wait for the end of this thread. If this thread drops
+    /// the pool, it runs what is pending.
     ///
     /// ```
     /// let pool = filch::ThreadPoolBuilder::new().num_threads(2).use_current_thread().build()?;
@@ -244,8 +246,8 @@ impl ThreadPoolBuilder {
     }
 
     /// Sets after how many jobs a busy worker looks at the injector, the queue of work from
-    /// outside, before its own queues. Fewer is fairer to callers from outside, more is a little
-    /// faster. The default is 61.
+    /// outside, before its own queues. A smaller number is fairer to callers from outside, and a
+    /// larger one a little faster. The default is 61.
     pub fn injector_interval(mut self, jobs: u32) -> Self {
         self.settings.injector_interval = jobs;
         self
@@ -277,44 +279,44 @@ impl ThreadPoolBuilder {
     /// [`JoinHandle::join`](crate::JoinHandle::join)) do not count. With 0, workers neither hand
     /// off their cores nor get further stacks. A [spawn handler](Self::spawn_handler) implies 0.
     ///
-    /// [`Counters::spare_threads`](crate::Counters::spare_threads) is their present number.
+    /// [`Counters::spare_threads`](crate::Counters::spare_threads) says how many there are now.
     pub fn max_spare_threads(mut self, threads: usize) -> Self {
         self.settings.max_spare_threads = threads;
         self
     }
 
-    /// Sets how many spare threads the pool starts at most for [`blocking`](crate::blocking()), in
-    /// addition to [`max_spare_threads`](Self::max_spare_threads). So at most that many calls of
-    /// `blocking`, and one of each worker, run at a time. The default is 512.
+    /// Sets the most spare threads that the pool starts for [`blocking`](crate::blocking()), in
+    /// addition to [`max_spare_threads`](Self::max_spare_threads). So at most this many calls of
+    /// `blocking` run at a time, plus one for each worker. The default is 512.
     ///
-    /// A call for which there is no spare thread keeps its core. With 0, each call does. A [spawn
+    /// A call for which there is no spare thread keeps its core. With 0, every call does. A [spawn
     /// handler](Self::spawn_handler) implies 0.
     pub fn max_blocking_threads(mut self, threads: usize) -> Self {
         self.settings.max_blocking_threads = threads;
         self
     }
 
-    /// Sets how many tasks of [`spawn`](crate::spawn), [`spawn_fifo`](crate::spawn_fifo) and
-    /// [`try_spawn`](crate::try_spawn) may be queued at most, so that producers cannot outrun the
+    /// Sets the most tasks of [`spawn`](crate::spawn), [`spawn_fifo`](crate::spawn_fifo) and
+    /// [`try_spawn`](crate::try_spawn) that may be queued, so that producers cannot outrun the
     /// pool. By default there is no bound. A task that has begun, or was cancelled, is not queued.
     /// Forks, tasks of scopes and sets, broadcasts and futures are not counted, since their callers
     /// wait for them.
     ///
-    /// If so many are queued,
+    /// If that many tasks are queued,
     /// - `try_spawn` returns an error with the closure;
     /// - `spawn` and `spawn_fifo` on a thread that is no worker wait for room;
     /// - `spawn` and `spawn_fifo` on a worker of another pool, or in [`blocking`](crate::blocking),
-    ///   queue the task, and wait until it begins. (A worker of this pool may wait for the caller,
-    ///   and so make no room. It begins the task.) The worker works for its own pool meanwhile: see
-    ///   [`WaitPolicy`];
+    ///   queue the task nevertheless, and wait until it begins. (To wait for room could take for
+    ///   ever: all workers of this pool may wait for the caller.) Meanwhile, a worker works for its
+    ///   own pool: see [`WaitPolicy`];
     /// - `spawn` on one of the pool's workers runs the task at once, on top of the caller, before
     ///   it returns. So the task must not wait for the caller, or for a lock that the caller holds;
-    /// - `spawn_fifo` on one of the pool's workers queues the task, and runs the oldest task that
-    ///   this worker has queued by `spawn_fifo` at once, likewise.
+    /// - `spawn_fifo` on one of the pool's workers queues the task, and in the same way runs the
+    ///   oldest task that this worker has queued by `spawn_fifo`.
     ///
-    /// So each worker may exceed the bound by one for a moment, as may each thread in `blocking`.
+    /// So each worker, and each thread in `blocking`, may exceed the bound by one for a moment.
     ///
-    /// Each spawn in such a pool, and each begin of a task, takes a lock.
+    /// In such a pool, each spawn takes a lock, and so does each task when it begins.
     ///
     /// A bound of 0 is an error when the pool is built.
     ///
@@ -350,13 +352,12 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Measures how long every `every`-th task waits in its queue and how long it runs, for the
-    /// [metrics](crate::ThreadPool::metrics): with 1 each spawned task, with 0, the default, none.
-    /// (The closures of [`join`](crate::join) are no tasks.) Each thread counts the tasks that it
-    /// spawns by itself.
+    /// Measures for every `every`-th task how long it waits in its queue and how long it runs, for
+    /// the [metrics](crate::ThreadPool::metrics). 1 means every spawned task, and 0, the default,
+    /// none. (The closures of [`join`](crate::join) are no tasks.) Each thread counts the tasks
+    /// that it spawns by itself.
     ///
-    /// A task that is measured costs about 150 ns more. The others cost what they do without this
-    /// setting, and a branch.
+    /// A task that is measured costs about 150 ns more, and any other task one branch more.
     pub fn task_times(mut self, every: u32) -> Self {
         self.settings.task_times = every;
         self
@@ -369,8 +370,8 @@ impl ThreadPoolBuilder {
     /// This includes a closure that runs for longer than `period` while nothing else begins or
     /// ends: the thread cannot tell whether it computes or is stuck.
     ///
-    /// If the pool is dropped, and that waits for longer than `period` for the pool to end, the
-    /// thread writes a dump as well, once, even if jobs begin and end meanwhile.
+    /// The thread also writes one dump if dropping the pool takes longer than `period`, even if
+    /// jobs begin and end meanwhile.
     pub fn watchdog(mut self, period: Duration) -> Self {
         self.watchdog = Some(period);
         self
@@ -386,10 +387,10 @@ impl ThreadPoolBuilder {
     /// the thread that built the pool is in a call to this crate: to wait for a task in a loop,
     /// call [`schedule_point`](crate::schedule_point) there.
     ///
-    /// A closure must not wait for another by means that the runtime does not know: a channel, or a
-    /// lock that is held over a schedule point. While it waits, it keeps its turn, and the other
-    /// closure never runs. After the [turn limit](Self::turn_limit), a message says which thread
-    /// has the turn and which wait, and the process is aborted if it cannot go on.
+    /// A closure must not wait for another one by means that the runtime does not know: a channel,
+    /// or a lock that is held over a schedule point. While it waits, it keeps its turn, and the
+    /// other closure never runs. After the [turn limit](Self::turn_limit), a message says which
+    /// thread has the turn and which threads wait. If the process cannot go on, it is aborted.
     ///
     /// Only the thread that builds the pool, and workers of deterministic pools that this thread
     /// has built, can use the pool. Handles may go to any thread. Deterministic pools that one
@@ -457,7 +458,7 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Whether cores are lent: by default, unless a setting says what the working threads are like.
+    /// Returns whether cores are lent: by default, unless a setting is for the pool's own threads.
     pub(super) fn lends_cores(&self) -> bool {
         let is_any = self.settings.stack_size.is_none() && self.handlers.start.is_none();
         self.lends_cores.unwrap_or(is_any)

@@ -10,8 +10,8 @@ use crate::observe::export;
 use crate::sleep::MAX_WORKERS;
 use crate::worker::settings::WaitPolicy;
 
-/// The times of every so many tasks are measured with `FILCH_METRICS`. (A guess: few enough for
-/// tiny tasks, and enough of long ones.)
+/// With `FILCH_METRICS`, the times of one task in this many are measured. (A guess: seldom enough
+/// for tiny tasks, and often enough for long ones.)
 const TASK_TIMES: u32 = 64;
 
 /// An environment variable that is set and not empty.
@@ -36,8 +36,8 @@ impl Variable {
 }
 
 impl ThreadPoolBuilder {
-    /// Takes settings that were not made in code from environment variables. The global pool does
-    /// that by itself. Call this for pools of your own.
+    /// Takes the settings that were not set in code from environment variables. The global pool
+    /// does that by itself. Call this for pools of your own.
     ///
     /// | variable | value | sets |
     /// | --- | --- | --- |

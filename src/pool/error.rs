@@ -50,10 +50,10 @@ pub enum BuildErrorKind {
     GlobalPoolAlreadyInitialized,
     /// `use_current_thread` was set, but the calling thread is a worker of another pool.
     CurrentThreadAlreadyInPool,
-    /// A setting that a deterministic pool cannot have.
+    /// A setting or method that a deterministic pool does not accept.
     #[non_exhaustive]
     Deterministic {
-        /// The setting.
+        /// Its name.
         setting: &'static str,
     },
     /// A turn limit of zero.
@@ -135,9 +135,9 @@ impl fmt::Display for ThreadPoolBuildError {
             ),
             BuildErrorKind::Deterministic { setting } => write!(
                 f,
-                "deterministic, or the environment variable FILCH_SEED: a pool whose threads take \
-                 turns cannot have a {setting}; accepted: a pool without spawn_handler and \
-                 use_current_thread, and a global pool by FILCH_SEED only"
+                "{setting}: not with deterministic, nor with the environment variable FILCH_SEED; \
+                 accepted: a deterministic pool without spawn_handler and use_current_thread, and \
+                 a deterministic global pool by FILCH_SEED only"
             ),
             BuildErrorKind::InvalidWatchdogPeriod => {
                 write!(f, "watchdog: zero is not a period; accepted: any longer time")

@@ -28,7 +28,7 @@ thread_local! {
 impl ThreadPoolBuilder {
     /// Builds the global pool, which the free functions use outside of any pool. It lives as long
     /// as the process. Without this call, the first use builds it with the default settings.
-    /// Settings that were not made in code are taken from the environment: see
+    /// Settings that were not set in code are taken from the environment: see
     /// [`with_env`](Self::with_env).
     ///
     /// # Panics
@@ -46,7 +46,11 @@ impl ThreadPoolBuilder {
 /// # Panics
 /// Panics if a closure of the builder calls this while the global pool is built.
 fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
-    assert!(!BUILDS.get(), "the global pool is used by a closure that is part of building it");
+    assert!(
+        !BUILDS.get(),
+        "a closure that helps to build the global pool (a name, a handler) uses the global pool; \
+         accepted: other pools"
+    );
     if builder.is_deterministic() {
         let kind = BuildErrorKind::Deterministic { setting: "build_global" };
         return Err(ThreadPoolBuildError::new(kind));

@@ -45,8 +45,8 @@ use crate::worker::shared::Registry;
 pub struct ThreadPool {
     registry: Arc<Registry>,
     threads: Vec<Thread>,
-    /// Whether it was built to the end. If not, dropping it does not wait for threads that have not
-    /// started.
+    /// Whether the pool was built to the end. If not, dropping it does not wait for threads that
+    /// have not started.
     is_built: bool,
     /// Whether dropping it waits for its threads.
     waits: bool,
@@ -76,12 +76,12 @@ impl ThreadPool {
         Arc::clone(&self.registry)
     }
 
-    /// The number of the pool's workers.
+    /// Returns the number of the pool's workers.
     pub fn current_num_threads(&self) -> usize {
         self.registry.workers().len()
     }
 
-    /// The index, from 0, of the calling thread's worker, if that is one of this pool.
+    /// Returns the index, from 0, of the calling thread's worker if that is one of this pool.
     pub fn current_thread_index(&self) -> Option<usize> {
         self.registry.current_worker().map(|worker| worker.index())
     }
@@ -110,16 +110,16 @@ impl ThreadPool {
 }
 
 impl ThreadPool {
-    /// Drops the pool, and the closures of the tasks that have not begun. Returns how many these
-    /// were.
+    /// Drops the pool, and the closures of the tasks that have not begun. Returns the number of
+    /// these tasks.
     ///
     /// Tasks of [`spawn`](crate::spawn), [`spawn_fifo`](crate::spawn_fifo) and
     /// [`try_spawn`](crate::try_spawn) that have not begun are not run: their handles say
-    /// *cancelled*, for the reason [`Shutdown`](crate::CancelReason::Shutdown). What has begun
-    /// goes on to its end, with its forks, its scopes, broadcasts and futures, and with what other
-    /// threads wait for. A task that it spawns from then on is dropped likewise, and counted;
-    /// `try_spawn` returns an error with the closure. A panic in the drop of a closure goes to the
-    /// handle, or to the panic handler if the handle was dropped. A closure whose drop spawns
+    /// *cancelled*, for the reason [`Shutdown`](crate::CancelReason::Shutdown). A task that has
+    /// begun goes on to its end, with its forks, scopes, broadcasts and futures. So does all that
+    /// other threads wait for. A task that is spawned from then on is dropped and counted as well,
+    /// and `try_spawn` returns an error with the closure. A panic in the drop of a closure goes to
+    /// the handle, or to the panic handler if the handle was dropped. A closure whose drop spawns
     /// another one of its kind, and so on without end, keeps the pool from ending.
     ///
     /// Like a drop, this waits for the pool's threads. Where a drop does not wait (see

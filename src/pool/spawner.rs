@@ -75,7 +75,8 @@ impl Spawner<'_> {
 }
 
 fn refused(index: usize) -> BuildErrorKind {
-    let text = "the spawn handler dropped the ThreadBuilder without running it";
+    let text = "the spawn handler dropped the ThreadBuilder without running it; accepted: a call \
+                of ThreadBuilder::run on a new thread";
     BuildErrorKind::Spawn { index, error: io::Error::other(text) }
 }
 
@@ -92,10 +93,10 @@ impl Drop for ThreadBuilder {
 /// The description of a worker's thread, and the worker's main loop: see
 /// [`spawn_handler`](crate::ThreadPoolBuilder::spawn_handler).
 ///
-/// If it is dropped without a call of [`run`](Self::run), its worker never gets a thread. Inside
-/// the spawn handler, that is an error of the build. Later, other workers run what is for that
-/// worker only, such as its part of a broadcast. If there are no other workers, what was submitted
-/// does not run, and each later use of the pool panics.
+/// If it is dropped without a call of [`run`](Self::run), its worker never gets a thread. If the
+/// spawn handler itself drops it, the build returns an error. If it is dropped later, other workers
+/// run what is for that worker only, such as its part of a broadcast. If there are no other
+/// workers, what was submitted does not run, and each later use of the pool panics.
 pub struct ThreadBuilder {
     index: usize,
     name: String,
@@ -112,17 +113,17 @@ impl UnwindSafe for ThreadBuilder {}
 impl RefUnwindSafe for ThreadBuilder {}
 
 impl ThreadBuilder {
-    /// The worker's index.
+    /// Returns the worker's index.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// The name that the thread should have.
+    /// Returns the name that the thread should have.
     pub fn name(&self) -> Option<&str> {
         Some(&self.name)
     }
 
-    /// The size that its stack should have, in bytes, if that was set.
+    /// Returns the size that the thread's stack should have, in bytes, if that was set.
     pub fn stack_size(&self) -> Option<usize> {
         self.stack_size
     }

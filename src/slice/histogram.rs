@@ -1,4 +1,4 @@
-//! Histograms: each piece has counts of its own, and these are added up.
+//! Histograms: each piece has counts of its own, which are added up at the end.
 
 use crate::current_num_threads;
 use crate::iter::ParallelIterator;
@@ -24,7 +24,7 @@ where
         for element in leaf {
             let index = bucket(element);
             let Some(count) = counts.get_mut(index) else {
-                panic!("bucket {index} of {buckets} in a histogram");
+                panic!("`bucket` returned {index}; accepted: less than {buckets}");
             };
             *count += 1;
         }

@@ -64,8 +64,9 @@ fn blocks<T: Send>(v: &mut [T]) -> ChunksMut<'_, T> {
     ChunksMut::new(v, BLOCK)
 }
 
-/// Returns the length of the parts of a slice of `len` elements without a size: a few parts for each
-/// thread. There may be any number of such elements: too many for a flag each, or for short blocks.
+/// Returns the length of the parts of a slice of `len` elements without a size: a few parts for
+/// each thread. There may be any number of such elements: too many for a flag each, or for short
+/// blocks.
 fn part_len(len: usize) -> usize {
     const PARTS_PER_THREAD: usize = 4;
     BLOCK.max(len.div_ceil(current_num_threads() * PARTS_PER_THREAD))

@@ -84,7 +84,7 @@ impl JoinError {
     pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
         match self.try_into_panic() {
             Ok(payload) => payload,
-            Err(_) => panic!("`JoinError::into_panic` of a task that was cancelled"),
+            Err(_) => panic!("into_panic: the task was cancelled; accepted: a task that panicked"),
         }
     }
 

@@ -1,5 +1,5 @@
-//! The home of a task, which is the scope or pool that it belongs to, and what the home is told when
-//! the task ends.
+//! The home of a task, which is the scope or pool that it belongs to, and what the home is told
+//! when the task ends.
 
 use std::ptr;
 use std::sync::Arc;

@@ -198,7 +198,7 @@ fn a_worker_of_another_pool_may_call_a_gang() {
 fn a_gang_larger_than_its_pool_is_an_error() {
     let pool = pool(2);
     let error = pool.gang(3, |_| unreachable!()).map(|_: Vec<()>| ()).unwrap_err();
-    let expected = "a gang of 3 in a pool of 2: each member needs a worker of its own";
+    let expected = "a gang of 3 in a pool of 2 workers: each member needs one of its own";
     assert_eq!(error.to_string(), expected);
     let none: Vec<u8> = pool.gang(0, |_| unreachable!()).unwrap();
     assert!(none.is_empty());

@@ -557,7 +557,10 @@ fn what_is_foreign_is_refused() {
     let graph = Graph::new();
     let foreign = |op: &dyn Fn()| {
         let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(op)).unwrap_err();
-        assert_eq!(payload.downcast_ref(), Some(&"a handle of another graph"));
+        assert_eq!(
+            payload.downcast_ref(),
+            Some(&"the handle is of another graph; accepted: handles of this one")
+        );
     };
     foreign(&|| _ = graph.get(&cell));
     foreign(&|| _ = graph.result(&node));

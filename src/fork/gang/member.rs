@@ -270,7 +270,7 @@ impl Member<'_> {
         if self.gang.panic.lock().is_some() {
             resume_unwind(Box::new(Stopped));
         }
-        panic!("a member of the gang has returned, so not all will come to this barrier");
+        panic!("barrier: a member of the gang has returned; accepted: a call by every member");
     }
 
     /// Returns, to each member, a clone of the value that `value` returns on member `root`. All

@@ -40,7 +40,7 @@
 //! | `first-fork`: one fork at the start | 8 of 400 sleep, spread | 8 | 1.49 | – |
 //! | `warm-up`: no fork in the first half µs | 20,000 short, then 16 that sleep | 8 | 1.45 | 1.44 |
 //! | `slow-items`: many pieces of slow items | 20,000 short, then 16 that sleep | 8 | 1.44 | 1.38 |
-//! | `shared-before-items`: forks made public | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.52 |
+//! | `shared-before-items`: forks shared | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.52 |
 //! | `few-each-cut`: few items cut at once | loop of 8 that sleep | 8 | 2.00 | – |
 //! | `handed-on`: the left half's block length | loop of 100 | 2 | 1.33 | – |
 //! | `few-states`: few pieces if they have states | fold of 200 of 100 µs, 128 KiB | 2 | 1.32 | – |

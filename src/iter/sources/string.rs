@@ -427,7 +427,7 @@ impl<'text> ParallelDrainRange<usize> for &'text mut String {
     fn par_drain<R: RangeBounds<usize>>(self, range: R) -> Drain<'text> {
         let (start, end) = within(range, self.len());
         let is_cut = !self.is_char_boundary(start) || !self.is_char_boundary(end);
-        assert!(!is_cut, "the range {start}..{end} cuts a character");
+        assert!(!is_cut, "the range {start}..{end} starts or ends within a character");
         Drain { string: self, range: start..end }
     }
 }
