@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::handle::JoinHandle;
 use super::region::with_current_token;
-use super::spawn::{TrySpawnError, spawn_under, try_spawn_under};
+use super::spawn::spawn_under;
+use super::try_spawn::{TrySpawnError, try_spawn_under};
 use crate::context::{CancelToken, Context};
 use crate::job::Priority;
 use crate::pool::{ThreadPool, with_current};

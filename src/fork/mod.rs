@@ -25,6 +25,7 @@ mod spawn;
 mod task_set;
 mod tasks;
 mod tickets;
+mod try_spawn;
 
 #[cfg(feature = "futures")]
 pub use block_on::block_on;
@@ -45,8 +46,9 @@ pub(crate) use region::{stopping_token, with_current_token};
 pub(crate) use scope::{Deferred, in_place_scope_in, scope_in, whole_scope};
 pub use scope::{Scope, ScopedJoinHandle, in_place_scope, scope};
 pub use spawn::{
-    TrySpawnError, Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, try_spawn,
-    yield_local, yield_now,
+    Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,
 };
-pub(crate) use spawn::{spawn_fifo_in, spawn_in, try_spawn_in, yield_local_on, yield_on};
+pub(crate) use spawn::{spawn_fifo_in, spawn_in, yield_local_on, yield_on};
 pub use task_set::{JoinNext, TaskSet};
+pub(crate) use try_spawn::try_spawn_in;
+pub use try_spawn::{TrySpawnError, try_spawn};
