@@ -1,6 +1,6 @@
-//! Dividing a slice by a pivot: what quicksorts do.
+//! Divides a slice by a pivot: the step of a quicksort.
 
-// Elements are in no place or in two while they are moved.
+// Unsafe, because elements are in no place or in two while they are moved.
 #![allow(unsafe_code)]
 
 use std::cmp::Ordering;

@@ -1,10 +1,10 @@
-//! Dividing a slice by a test, order kept: stable partition, and what rests on it.
+//! Stable partitions, and the removal of duplicates, which is one.
 //!
-//! The first pass asks the test for each element, by blocks, and counts; the second moves the
-//! elements of each block where they belong, all of those before them being counted by then.
-//! Nothing of the user's runs while elements are moved.
+//! The first pass calls the test for each element, and counts the results of each block. The second
+//! pass moves the elements of each block: the counts of the blocks before it say where to. No code
+//! of the user runs while elements are moved.
 
-// Elements are in two places while they are moved.
+// Unsafe, because elements are in two places while they are moved.
 #![allow(unsafe_code)]
 
 use super::bits::{Room, as_room, par_copy};
@@ -13,11 +13,11 @@ use crate::fork::join;
 use crate::iter::sources::chunks::{Chunks, ChunksMut};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// The elements of a block, which one thread tests or moves: some 10 us.
+/// The number of elements of a block, which one thread tests or moves: some 10 us.
 const BLOCK: usize = 4096;
 
-/// Moves the elements that `test` holds for to the front, order kept on both sides; gives their
-/// number.
+/// Moves the elements for which `test` returns true to the front, and returns their number. Both
+/// groups keep their order.
 pub(super) fn stable_partition<T: Send, F: Fn(&T) -> bool + Sync>(v: &mut [T], test: &F) -> usize {
     if size_of::<T>() == 0 {
         let in_part = |part: &mut [T]| part.iter().filter(|element| test(element)).count();
@@ -33,8 +33,8 @@ pub(super) fn stable_partition<T: Send, F: Fn(&T) -> bool + Sync>(v: &mut [T], t
     partition(v, &flags)
 }
 
-/// Moves the elements that are not `same` as their predecessors to the front, and gives their
-/// number. `same` is given an element and its predecessor.
+/// Moves the elements that are not `same` as the one before to the front, and returns their number.
+/// `same` gets an element and the one before it.
 pub(super) fn dedup<T: Send, F: Fn(&T, &T) -> bool + Sync>(v: &mut [T], same: &F) -> usize {
     if size_of::<T>() == 0 {
         let differs = |pair: &[T]| !same(&pair[1], &pair[0]);
@@ -52,7 +52,7 @@ pub(super) fn dedup<T: Send, F: Fn(&T, &T) -> bool + Sync>(v: &mut [T], same: &F
             *flag = !same(&pair[1], &pair[0]);
         }
     });
-    // Only one thread may look at an element: those of two blocks have to wait until here.
+    // Only one thread at a time may look at an element, so pairs across two blocks are tested here.
     for start in (BLOCK..v.len()).step_by(BLOCK) {
         flags[start] = !same(&v[start], &v[start - 1]);
     }
@@ -77,7 +77,7 @@ fn middle(len: usize) -> usize {
     len.div_ceil(BLOCK) / 2 * BLOCK
 }
 
-/// Moves the flagged elements to the front, order kept on both sides; gives their number.
+/// Moves the flagged elements to the front, and returns their number. Both groups keep their order.
 fn partition<T: Send>(v: &mut [T], flags: &[bool]) -> usize {
     debug_assert_eq!(v.len(), flags.len());
     let count = |flags: &[bool]| flags.iter().map(|flag| usize::from(*flag)).sum();
@@ -90,14 +90,14 @@ fn partition<T: Send>(v: &mut [T], flags: &[bool]) -> usize {
     let scratch = &mut scratch.spare_capacity_mut()[..v.len()];
     let (yes, no) = scratch.split_at_mut(total);
     // SAFETY: each element is copied to a place of its own, and then all are copied back. If
-    // anything of it panics, none was copied back yet.
+    // something panics before that, no element was copied back.
     let room = unsafe { as_room(v) };
     scatter(room, flags, &counts, yes, no);
     par_copy(scratch, room);
     total
 }
 
-/// Copies the flagged elements to `yes` and the others to `no`, as long as these are.
+/// Copies the flagged elements to `yes` and the others to `no`, which are as long as that.
 fn scatter<T: Send>(
     v: &mut Room<T>,
     flags: &[bool],
@@ -126,7 +126,7 @@ fn scatter_block<T>(v: &Room<T>, flags: &[bool], yes: &mut Room<T>, no: &mut Roo
     let (yes, no) = (yes.as_mut_ptr(), no.as_mut_ptr());
     let mut count = 0;
     for (i, flag) in flags.iter().enumerate() {
-        // No branch on a flag, which nobody can guess.
+        // No branch on a flag, which the processor cannot predict.
         let to = if *flag { yes.wrapping_add(count) } else { no.wrapping_add(i - count) };
         // SAFETY: there is a place for each flagged element and for each other one.
         unsafe { to.copy_from_nonoverlapping(&raw const v[i], 1) };

@@ -1,24 +1,25 @@
 //! Serial iterators whose items are shared: `par_bridge`.
 //!
-//! # Who asks the iterator
-//! The iterator is a token. A worker takes it, asks it for one item, puts it back, and feeds the
-//! item to its folder. No item is held back, then, and nobody has the token while it consumes: the
-//! iterator may wait for items that it gave, and an item may wait for later ones.
+//! # The token
+//! The iterator is a token. A worker takes the token, asks the iterator for one item, puts the
+//! token back, and feeds the item to its folder. So no item is held back, and no worker has the
+//! token while it consumes an item: the iterator may wait for items that it has given, and an item
+//! may wait for later ones.
 //!
 //! A worker that finds the token taken looks for it a while longer, and then leaves. It must not
 //! block: the holder may be in a parallel loop that the iterator runs, and need this worker. For
-//! the same reason a worker that consumes an item of this bridge, and waits for something of its
-//! own, does not take another item on top of that.
+//! the same reason, a worker that waits while it consumes an item of this bridge does not take
+//! another item of it on top of that wait.
 //!
-//! # Who is called
-//! A worker that puts the token back with an item in hand spawns a helper, unless one is called
-//! that has not begun yet. So somebody can ask for the next item however long this one takes, and
-//! an iterator that is slow costs one helper an item. A helper that gets its first item at once
-//! calls two: long items get all threads going in a tree, not in a chain.
+//! # Helpers
+//! A worker that puts the token back after it got an item calls a helper, which is a spawned task,
+//! unless one was called that has not begun yet. So a worker can ask for the next item however long
+//! this one takes, and a slow iterator costs one helper for each item. A helper that gets its first
+//! item at once calls two. So if items are long, all threads begin in a tree, not in a chain.
 //!
-//! A helper that leaves is counted down first, and then looks for the token once more. Who puts the
-//! token back looks at the count after that. So the one sees the token, or the other that no helper
-//! is called.
+//! A helper that leaves first takes itself out of the count, and then looks for the token once
+//! more. A worker that puts the token back reads the count after that. So the helper sees the
+//! token, or the worker sees that no helper is called.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
@@ -55,11 +56,11 @@ pub trait ParallelBridge: Sized {
     /// or wait until its earlier items are consumed. With two or more threads, an item may also
     /// wait until another thread has consumed a later one.
     ///
-    /// An item costs some tens of nanoseconds, more where many threads want short ones. Whatever
-    /// can be a parallel iterator of its own gets along with less.
+    /// An item costs some tens of nanoseconds, and more if many threads want short items. A source
+    /// that can be a parallel iterator of its own costs less.
     ///
     /// # Panics
-    /// When the iterator does: then no more items are taken.
+    /// If the iterator panics. No more items are then taken.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -102,7 +103,7 @@ impl<I: Iterator<Item: Send> + Send> IterBridge<I> {
     ) -> C::Result {
         let bridge = CachePadded::new(Bridge {
             taken: AtomicBool::new(false),
-            // With one thread, one that is called and never comes: so nobody calls another.
+            // With one thread, this counts a helper that never comes, so that no other is called.
             counts: AtomicUsize::new(if threads == 1 { 2 * CALLED } else { CALLED }),
             token: UnsafeCell::new(Token { iter: Some(self.0), root: consumer }),
             results: Mutex::new(Vec::new()),
@@ -122,36 +123,36 @@ impl<I: Iterator<Item: Send> + Send> IterBridge<I> {
 
 /// In `Bridge::counts`: no more items are to be taken. Never cleared.
 const OVER: usize = 1;
-/// One helper that is called, but has not had the token.
+/// One helper that was called, but has not had the token.
 const CALLED: usize = 2;
 /// One worker that has had the token, and will look for it again.
 const WORKING: usize = 1 << (usize::BITS / 2);
 
-/// The iterator, until it is over, and what all consumers are cut off from.
+/// The iterator, until it has ended, and the consumer from which all others are split off.
 struct Token<I, C> {
     iter: Option<I>,
     root: C,
 }
 
 struct Bridge<'l, I, C, R> {
-    /// Somebody has the token.
+    /// Whether a worker has the token.
     taken: AtomicBool,
-    /// How many are `CALLED` and `WORKING`; `OVER`.
+    /// How many workers are `CALLED` and `WORKING`, and `OVER`.
     counts: AtomicUsize,
-    /// For who has set `taken`.
+    /// Used only by the worker that has set `taken`.
     token: UnsafeCell<Token<I, C>>,
-    /// What those who left came to, no more than there are threads; locked to add or take one.
+    /// The results of the workers that have left: at most one for each thread.
     results: Mutex<Vec<R>>,
     /// How many workers may help.
     threads: usize,
-    /// Whether that is because of a limit, under which all of them work.
+    /// The limit under which all of them work, if there is one.
     limit: Option<&'l Limit<'l>>,
     /// Stops the loop.
     stop: Option<CancelToken>,
 }
 
-// SAFETY: the token goes from one thread to another, one at a time, by `taken`, and so do results
-// by their lock; the rest is for all.
+// SAFETY: one thread at a time has the token, by `taken`, and the results, by their lock. Any
+// thread may use the other fields.
 unsafe impl<I: Send, C: Send, R: Send> Sync for Bridge<'_, I, C, R> {}
 
 /// A worker's visit to a bridge.
@@ -162,12 +163,12 @@ struct Visit {
 }
 
 impl Visit {
-    /// The innermost visit on the stack of this worker (which may go on in another thread).
+    /// The innermost visit on the stack of this worker. (The worker may go on in another thread.)
     fn innermost() -> &'static Cell<*const ()> {
         Worker::current().expect("a scope's tasks run on workers").visit()
     }
 
-    /// Whether this worker visits the bridge already, further down on its stack.
+    /// Whether this worker already visits the bridge, further down on its stack.
     fn is_below(bridge: *const AtomicUsize) -> bool {
         // SAFETY: visits of a stack end innermost first, and each takes its pointer back.
         let next = |visit: *const Visit| unsafe { visit.as_ref() };
@@ -193,7 +194,7 @@ impl Drop for OverOnPanic<'_> {
 }
 
 impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I, C, C::Result> {
-    /// What a helper does, and the one who opens the bridge: takes item after item.
+    /// Takes item after item. A helper calls this, and so does the worker that opens the bridge.
     fn work<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>) {
         if Visit::is_below(&self.counts) {
             let counts = self.counts.load(Ordering::Relaxed);
@@ -230,8 +231,8 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
         mem::forget(over);
     }
 
-    /// Keeps a result, joined with another one if there is any: else they would pile up where an
-    /// iterator is slow, and many come and go.
+    /// Keeps a result, joined with another one if there is any. (Otherwise results would pile up
+    /// if the iterator is slow, since many helpers come and go.)
     fn keep(&self, result: C::Result, reducer: C::Reducer) {
         let mut results = self.results.lock();
         let Some(other) = results.pop() else {
@@ -242,8 +243,8 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
         self.results.lock().push(both);
     }
 
-    /// Has the token for the time of `next`, and then calls helpers, if it gave something. `None`:
-    /// the caller, who was counted as `counted`, is not counted any more.
+    /// Calls `next` with the token, and then calls helpers if `next` returned a value. If this
+    /// returns `None`, the caller, which was counted as `counted`, no longer counts.
     #[inline]
     fn ask<'scope, 'env, T>(
         &'env self,
@@ -276,7 +277,8 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
         got
     }
 
-    /// Takes the token, if it is there soon. Else the caller is not counted any more.
+    /// Takes the token, if it comes back soon. If this returns `false`, the caller no longer
+    /// counts.
     #[inline]
     fn take(&self, counted: usize) -> bool {
         let is_fast = counted == WORKING && !self.is_over() && self.take_now();
@@ -285,7 +287,7 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
 
     #[inline]
     fn take_now(&self) -> bool {
-        // Acquire: matches the Release of who put the token back.
+        // Acquire: matches the Release of the worker that put the token back, in `ask`.
         !self.taken.swap(true, Ordering::Acquire)
     }
 
@@ -312,8 +314,9 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
         }
     }
 
-    /// The caller is not counted any more; unless the token is there, and whoever put it back may
-    /// not have seen that.
+    /// Takes the caller out of the count, and returns `true`. If the token is there, and the worker
+    /// that put it back may not have seen the new count, the caller counts again, and this returns
+    /// `false`.
     fn leave(&self, counted: usize) -> bool {
         // SeqCst: pairs with `ask`. Either that sees this, or this sees the token.
         let over = self.counts.fetch_sub(counted, Ordering::SeqCst) & OVER != 0;
@@ -324,8 +327,8 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
         leaves
     }
 
-    /// Spawns one helper if `counts` shows none that is called, two if the iterator gives
-    /// `at_once`, but no more than there are threads.
+    /// Spawns a helper if `counts` shows none that was called, and two if the iterator gives its
+    /// items `at_once`, but no more than there are threads.
     #[cold]
     fn call<'scope, 'env>(
         &'env self,
