@@ -32,8 +32,8 @@ use crate::worker::Worker;
 /// [`Counters`](crate::Counters) counts such calls. A [dump](crate::dump()) shows all calls that
 /// have not returned.
 ///
-/// In a [deterministic](crate::ThreadPoolBuilder::deterministic) pool the core is handed off
-/// likewise, but `f` keeps its turn: no other thread of the simulation runs before `f` comes to a
+/// In a [deterministic](crate::ThreadPoolBuilder::deterministic) pool the core is handed off as
+/// well, but `f` keeps its turn: no other thread of the simulation runs before `f` comes to a
 /// [`schedule_point`](crate::schedule_point), or calls this crate in another way.
 ///
 /// Without a thread to start, the call costs about a microsecond, and more if the spare thread has

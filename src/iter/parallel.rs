@@ -46,8 +46,9 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns where the loop is to run. An adaptor returns the settings of the iterators that it
-    /// is made of. Whoever drives a loop in another way than by [`bridge`](super::plumbing::bridge)
-    /// of this iterator [runs](LoopSettings::run) it by them.
+    /// is made of. Code that drives a loop in another way than by
+    /// [`bridge`](super::plumbing::bridge) of this iterator has to [run](LoopSettings::run) it by
+    /// them.
     #[inline]
     fn loop_settings(&self) -> LoopSettings {
         LoopSettings::default()

@@ -3,8 +3,8 @@
 //!
 //! # States
 //! The count has two parts. `local` is for the opener alone: tasks that it spawned, less tasks that
-//! it ran. So a task that it both spawns and runs costs no atomic operation. `remote` counts
-//! likewise for all other threads, in steps of [`TASK`], and has one flag, [`WAITING`].
+//! it ran. So a task that it both spawns and runs costs no atomic operation. `remote` counts in the
+//! same way for all other threads, in steps of [`TASK`], and has one flag, [`WAITING`].
 //!
 //! # Invariant
 //! The sum of both parts is the number of tasks that have not ended. Either may be negative.

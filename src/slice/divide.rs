@@ -66,8 +66,8 @@ fn median<T>(v: &[T], start: usize, len: usize, is_less: &mut impl FnMut(&T, &T)
     }
 }
 
-/// Divides `v` by `pivot`; elements that equal it come to the right. `before`: an element that
-/// nothing in `v` is less than. If the pivot equals it, all that do so are left out.
+/// Divides `v` by `pivot`. Elements that equal the pivot come to the right. No element of `v` is
+/// less than `before`. If the pivot equals `before`, all elements that do so are left out.
 pub(super) fn divide<'v, T, F>(
     v: &'v mut [T],
     pivot: &Pivot,

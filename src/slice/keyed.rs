@@ -73,8 +73,8 @@ fn sort_with<T: Send, K: Ord + Send, I: Index, F: Fn(&T) -> K + Sync>(v: &mut [T
 /// Elements whose bits are copied.
 struct Bits<'a, T>(&'a Room<T>);
 
-// SAFETY: several threads may copy bits that nobody writes. The elements go from thread to thread
-// that way, which `T: Send` allows.
+// SAFETY: several threads may copy bits that no thread writes. That moves elements from thread to
+// thread, which `T: Send` allows.
 unsafe impl<T: Send> Sync for Bits<'_, T> {}
 
 /// Copies the elements to `out`, in the order of `keys`.

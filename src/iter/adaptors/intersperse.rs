@@ -19,7 +19,7 @@ adaptor! {
     Intersperse<I: ParallelIterator> { base: I; element: I::Item }
 }
 
-/// How many there are with those between, if they can be counted.
+/// Returns the number of `items` together with the elements between them, if it fits a `usize`.
 fn count(items: usize) -> Option<usize> {
     items.checked_add(items.saturating_sub(1))
 }
@@ -65,13 +65,14 @@ impl<I: IndexedParallelIterator<Item: Clone>> IndexedParallelIterator for Inters
 
 /// Puts the element between the items of pieces.
 struct Spreading<C, T> {
-    /// By piece, for what may come before its items: always there until the piece begins. Without
-    /// use for it, it is completed: a fold that is paused leaves it what came before.
+    /// If positions are not known, the consumer of what may come before the items of this piece. It
+    /// is there until the piece begins. If nothing comes there, it is completed nevertheless: a
+    /// fold that is paused leaves it the state.
     before: Cell<Option<C>>,
     base: C,
     element: T,
     by_position: bool,
-    /// Whether an item came before: by position among all items, by piece within the piece.
+    /// Whether an item came before: among all items if positions are known, else within the piece.
     started: Cell<bool>,
 }
 
@@ -97,7 +98,7 @@ impl<C, T> Spreading<C, T> {
     }
 }
 
-/// What a piece comes to.
+/// The result of a piece, and what is needed to join it with the one before.
 struct Piece<C, R> {
     before: Option<C>,
     result: R,
@@ -106,7 +107,7 @@ struct Piece<C, R> {
 
 /// Joins two pieces.
 struct Between<R, T> {
-    /// By piece, the element, and what joins it to the left.
+    /// If positions are not known, the element, and what joins it to the left.
     between: Option<(R, T)>,
     reducer: R,
 }

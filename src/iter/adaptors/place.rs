@@ -16,7 +16,7 @@ impl<I> WithPool<'_, I> {
 }
 
 adaptor! {
-    /// An iterator whose loop at most so many workers work on at a time. Returned by
+    /// An iterator whose loop a limited number of workers work on at a time. Returned by
     /// [`ParallelIterator::num_threads`].
     NumThreads<I> { base: I; threads: usize }
 }
@@ -55,7 +55,7 @@ macro_rules! placed {
             }
 
             fn with_producer<CB: ProducerCallback<I::Item>>(self, callback: CB) -> CB::Output {
-                // Whoever drives the loop asks for the settings.
+                // The code that drives the loop asks for the settings.
                 self.base.with_producer(callback)
             }
         }

@@ -7,7 +7,7 @@
 //! and with those behind them that are ready. So the consumer runs on one worker at a time, and
 //! tickets are consumed in the order in which they were taken.
 //!
-//! # Nobody waits
+//! # No worker waits
 //! A worker that gets no ticket leaves. There are three cases: all items are taken, another worker
 //! is splitting the source, or `limit` items are in flight. In the second case, the other worker
 //! calls a helper once it has put the source back. In the third case, some worker has the first

@@ -111,7 +111,7 @@ impl<'l> Plan<'l> {
     /// first item if they are of a kind that `pauses`.
     pub(crate) fn new(threads: usize, min: usize, max: usize, pauses: bool) -> Self {
         let refills = AtomicUsize::new(threads.saturating_mul(REFILLS));
-        // Nobody waits for the end of a block if there is only one worker.
+        // If there is only one worker, no other waits for the end of a block.
         let is_whole = threads == 1;
         let pauses = pauses && !is_whole;
         Plan {
@@ -285,8 +285,8 @@ impl<'p> Pace<'p> {
         Pace { depth, patience, ..self }
     }
 
-    /// Returns the pace of the right side, on the same thread after the left side, which came to
-    /// blocks of `block` items.
+    /// Returns the pace of the right side, on the same thread after the left side, whose last block
+    /// was to have `block` items.
     #[inline]
     pub(super) fn after_left(self, block: usize) -> Self {
         Pace { block: self.block.max(block.min(HANDED_ON)), ..self }

@@ -257,7 +257,7 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
         }
         let is_new = counted == CALLED;
         let start = if is_new { ticks() } else { 0 };
-        // SAFETY: `take` has set `taken`, and nobody else clears it.
+        // SAFETY: `take` has set `taken`, and no other thread clears it.
         let token = unsafe { &mut *self.token.get() };
         let got = token.iter.as_mut().and_then(|iter| next(&token.root, iter));
         let at_once = is_new && (is_simulated() || ticks().wrapping_sub(start) < AT_ONCE);

@@ -4,20 +4,20 @@
 use super::steps::{Steps, drive_steps};
 use crate::iter::plumbing::{Folder, UnindexedConsumer};
 
-/// What is cut, where `P` says: its length is in bytes or items.
+/// A string or slice, to be cut where `P` says. Its length is in bytes or items.
 pub(crate) trait Run<P>: Sized + Send {
     fn len(&self) -> usize;
 
-    /// A place around the middle where it may be looked at in two parts.
+    /// Returns a place around the middle at which it may be split.
     fn middle(&self) -> usize;
 
-    /// From where to where the first separator reaches that begins at `from` or behind.
+    /// Returns the start and the end of the first separator that begins at `from` or behind.
     fn first(&self, pattern: &P, from: usize) -> Option<(usize, usize)>;
 
-    /// From where to where the last separator reaches that begins before `to`.
+    /// Returns the start and the end of the last separator that begins before `to`.
     fn last(&self, pattern: &P, to: usize) -> Option<(usize, usize)>;
 
-    /// What is before and what is behind.
+    /// Splits into what is before `at` and what is behind it.
     fn split_at(self, at: usize) -> (Self, Self);
 }
 
@@ -26,7 +26,7 @@ pub(crate) trait Run<P>: Sized + Send {
 pub(crate) enum Mode {
     /// They are left out.
     Between,
-    /// They are left out, and an empty last part, too.
+    /// They are left out, and so is an empty last part.
     Terminated,
     /// They belong to the part before them; an empty last part is left out.
     Inclusive,
@@ -42,12 +42,12 @@ where
     drive_steps(Cuts { rest: Some(run), pattern, mode, whole: false }, consumer)
 }
 
-/// The parts of what is left, if anything is.
+/// An iterator over the parts of the rest.
 struct Cuts<'p, R, P> {
     rest: Option<R>,
     pattern: &'p P,
     mode: Mode,
-    /// Whether there is no more place to cut.
+    /// Whether no place to cut is left.
     whole: bool,
 }
 
@@ -79,7 +79,7 @@ impl<R: Run<P>, P: Sync> Steps for Cuts<'_, R, P> {
     fn cut_off(&mut self) -> Option<Self> {
         let rest = self.rest.as_ref().filter(|rest| !self.whole && rest.len() > 1)?;
         let middle = rest.middle();
-        // One at the very end that belongs to its part cuts nothing off.
+        // A separator at the very end that belongs to its part cuts nothing off.
         let cuts = |&(_, end): &(usize, usize)| self.mode != Mode::Inclusive || end < rest.len();
         let found = rest.first(self.pattern, middle).filter(cuts);
         let found = found.or_else(|| rest.last(self.pattern, middle).filter(cuts));
@@ -93,7 +93,7 @@ impl<R: Run<P>, P: Sync> Steps for Cuts<'_, R, P> {
         if self.mode == Mode::Inclusive {
             self.rest = Some(left);
         } else {
-            // What is left ends with a part, even if it is empty.
+            // The left side ends with a part, even if that is empty.
             self.mode = Mode::Between;
             self.rest = Some(left.split_at(start).0);
         }

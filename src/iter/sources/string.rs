@@ -224,7 +224,8 @@ impl<P: Pattern> Run<P> for &str {
     }
 }
 
-/// A string that is gone through piece by piece: `items` makes items of a piece and its start.
+/// A string that is read piece by piece. `items` returns the items of a piece, which gets the start
+/// of the piece as well.
 #[derive(Clone, Copy)]
 struct Pieces<'text, F> {
     text: &'text str,
@@ -249,7 +250,8 @@ impl<'text, F: Copy> Pieces<'text, F> {
 impl<'text, F: Fn(&'text str, usize) -> I + Copy + Send, I: Iterator> Steps for Pieces<'text, F> {
     type Item = I::Item;
 
-    /// Takes about `most` bytes, at least a character: time goes by even where nothing is found.
+    /// Takes about `most` bytes, and at least one character. (Bytes, not items: it takes time to
+    /// find nothing as well.)
     fn step<Fo: Folder<I::Item>>(&mut self, most: usize, folder: Fo) -> (Fo, bool) {
         let (piece, rest) = self.split_at(boundary(self.text, most));
         *self = rest;

@@ -1,7 +1,7 @@
 //! Walks through trees, whose nodes are found on the way.
 //!
-//! What is still to be visited stands on a stack, in order from its top; so about the lower half,
-//! which has the larger subtrees, can be given away at any time.
+//! The nodes that are still to be visited are on a stack, the next one on top. So the lower half of
+//! the stack, which has the larger subtrees, can be cut off at any time.
 
 use super::steps::{Steps, drive_steps};
 use crate::iter::ParallelIterator;
@@ -115,8 +115,9 @@ where
 /// assert_eq!(reached, seen.into_inner().unwrap().len());
 /// ```
 ///
-/// One lock is enough if finding the neighbours takes longer than it is held. Else use at least as
-/// many sets, each with its lock, as there are threads, and choose one by the node's hash.
+/// One lock is enough if it takes longer to find the neighbours than the lock is held. Otherwise
+/// use at least as many sets, each with its lock, as there are threads, and choose one by the
+/// node's hash.
 pub fn walk_tree<S, B, I>(root: S, children_of: B) -> WalkTree<S, B>
 where
     S: Send,
