@@ -96,8 +96,13 @@ macro_rules! driven {
     ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $op:expr;)*) => {$(
         driven!(@ lens(), LEAKY.contains(&$name), $name, $kinds, |$fault, $items| $op);
     )*};
-    (@ $lens:expr, $leaks:expr, $name:expr, $kinds:expr, |$fault:ident, $items:pat_param| $op:expr) => {
-        let driven = Driven { name: $name, kinds: $kinds, lens: $lens, points: points(), leaks: $leaks, threads: None };
+    (
+        @ $lens:expr, $leaks:expr, $name:expr, $kinds:expr,
+        |$fault:ident, $items:pat_param| $op:expr
+    ) => {
+        let driven = Driven {
+            name: $name, kinds: $kinds, lens: $lens, points: points(), leaks: $leaks, threads: None,
+        };
         driven.drive(&|$fault: F, len| {
             let $items: Vec<Item> = $fault.items(len);
             $fault.arm();
@@ -221,7 +226,10 @@ fn other_adaptors() {
             items.into_par_iter().filter(f.test("filter", |n| n % 3 > 0))
         };
         "filter_map" "map drop" |f, items| {
-            items.into_par_iter().filter_map(|item| { f.at("map"); (item.key() % 2 > 0).then_some(item) })
+            items.into_par_iter().filter_map(|item| {
+                f.at("map");
+                (item.key() % 2 > 0).then_some(item)
+            })
         };
         "flat_map" "map map2 drop" |f, items| {
             items.into_par_iter().flat_map(|item| {
@@ -251,7 +259,8 @@ fn other_adaptors() {
             let identity = || { f.at("identity"); f.item::<0>(1) };
             items.into_par_iter().with_max_len(3).try_fold(identity, |sum, item| {
                 f.at("fold");
-                let (stays, goes) = if item.key() % 4 > 0 { (Ok(item), sum) } else { (Err(sum), item) };
+                let fits = item.key() % 4 > 0;
+                let (stays, goes) = if fits { (Ok(item), sum) } else { (Err(sum), item) };
                 drop(goes);
                 stays
             })
@@ -265,7 +274,10 @@ fn other_adaptors() {
             })
         };
         "while_some" "map" |f, items| {
-            items.into_par_iter().map(|item| { f.at("map"); (item.key() != 50).then_some(item) }).while_some()
+            items.into_par_iter().map(|item| {
+                f.at("map");
+                (item.key() != 50).then_some(item)
+            }).while_some()
         };
         "take_any of a chain" "map drop" |f, items| {
             let others = f.calmly(|| f.items(40));
@@ -286,7 +298,10 @@ fn other_adaptors() {
             items.into_par_iter().map(f.pass("map")).by_exponential_blocks()
         };
         "map_while" "map" |f, items| {
-            items.into_par_iter().map_while(|item| { f.at("map"); (item.key() != 50).then_some(item) })
+            items.into_par_iter().map_while(|item| {
+                f.at("map");
+                (item.key() != 50).then_some(item)
+            })
         };
         "deterministic" "map" |f, items| {
             items.into_par_iter().map(f.pass("map")).with_max_len(7).deterministic()
@@ -313,7 +328,10 @@ fn other_adaptors() {
     }
     driven! {
         "positions" "test drop" |f, items| {
-            items.into_par_iter().positions(|item| { f.at("test"); item.key() % 2 > 0 }).collect::<Vec<_>>()
+            items.into_par_iter().positions(|item| {
+                f.at("test");
+                item.key() % 2 > 0
+            }).collect::<Vec<_>>()
         };
         "cancel_with" "map" |f, items| {
             let token = CancelToken::new();
@@ -379,7 +397,10 @@ fn ends() {
             items.into_par_iter().try_for_each_init(init, |seed, item| {
                 f.at("each");
                 *seed = item;
-                if seed.key() == 50 { ControlFlow::Break(seed.twin()) } else { ControlFlow::Continue(()) }
+                match seed.key() {
+                    50 => ControlFlow::Break(seed.twin()),
+                    _ => ControlFlow::Continue(()),
+                }
             })
         };
         "count" "map drop" |f, items| items.into_par_iter().map(f.pass("map")).count();
@@ -434,13 +455,22 @@ fn ends() {
             items.into_par_iter().find_last(f.test("test", |n| n % 20 == 9))
         };
         "find_map_any" "map drop" |f, items| {
-            items.into_par_iter().find_map_any(|item| { f.at("map"); (item.key() == 50).then_some(item) })
+            items.into_par_iter().find_map_any(|item| {
+                f.at("map");
+                (item.key() == 50).then_some(item)
+            })
         };
         "find_map_first" "map drop" |f, items| {
-            items.into_par_iter().find_map_first(|item| { f.at("map"); (item.key() % 20 == 9).then_some(item) })
+            items.into_par_iter().find_map_first(|item| {
+                f.at("map");
+                (item.key() % 20 == 9).then_some(item)
+            })
         };
         "find_map_last" "map drop" |f, items| {
-            items.into_par_iter().find_map_last(|item| { f.at("map"); (item.key() % 20 == 9).then_some(item) })
+            items.into_par_iter().find_map_last(|item| {
+                f.at("map");
+                (item.key() % 20 == 9).then_some(item)
+            })
         };
         "any" "test drop" |f, items| {
             items.into_par_iter().any(|item| { f.at("test"); item.key() == 50 })
@@ -595,7 +625,8 @@ fn collections_are_made() {
         };
         "unzip_into_vecs" "map drop" |f, items| {
             let (mut left, mut right) = f.calmly(|| (f.items(9), f.items(50)));
-            items.into_par_iter().map(f.pass("map")).map(pair).unzip_into_vecs(&mut left, &mut right);
+            let pairs = items.into_par_iter().map(f.pass("map")).map(pair);
+            pairs.unzip_into_vecs(&mut left, &mut right);
             (left, right)
         };
     }
@@ -629,7 +660,8 @@ fn hash_tables() {
             f.calmly(|| drop(set));
         };
         "HashMap drained" "map drop" |f, items| {
-            let mut map = f.calmly(|| items.into_iter().map(pair).collect::<HashMap<_, _, Hashing>>());
+            let mut map: HashMap<_, _, Hashing> =
+                f.calmly(|| items.into_iter().map(pair).collect());
             map.par_drain().map(f.pass("map")).for_each(drop);
             f.calmly(|| drop(map));
         };
@@ -668,19 +700,24 @@ fn sources() {
             (items, other, 0..1000_u32).into_par_iter().map(f.pass("map"))
         };
         "Either" "map" |f, items| {
-            let either: Either<_, filch::array::IntoIter<Item, 0>> = Either::Left(items.into_par_iter());
+            let either: Either<_, filch::array::IntoIter<Item, 0>> =
+                Either::Left(items.into_par_iter());
             either.map(f.pass("map"))
         };
         "range" "map" |f, items| {
             (0..items.len()).into_par_iter().map(|n| { f.at("map"); f.item::<0>(n as u32) })
         };
-        "repeat_n" "clone drop" |f, items| iter::repeat_n(f.calmly(|| f.item::<0>(1)), items.len()).skip(1);
+        "repeat_n" "clone drop" |f, items| {
+            iter::repeat_n(f.calmly(|| f.item::<0>(1)), items.len()).skip(1)
+        };
         "repeat, zipped" "clone" |f, items| iter::repeat(f.calmly(|| f.item::<0>(1))).zip(items);
         "Option" "map" |f, items| items.into_iter().next().into_par_iter().map(f.pass("map"));
         "Result" "map" |f, items| {
             items.into_iter().next().ok_or(1).into_par_iter().map(f.pass("map"))
         };
-        "once" "map" |f, _| iter::once(f.calmly(|| f.item::<0>(1))).chain(iter::empty()).map(f.pass("map"));
+        "once" "map" |f, _| {
+            iter::once(f.calmly(|| f.item::<0>(1))).chain(iter::empty()).map(f.pass("map"))
+        };
         "array" "map" |f, _| {
             let array: [Item; 40] = f.calmly(|| std::array::from_fn(|n| f.item(n as u32)));
             array.into_par_iter().map(f.pass("map"))
@@ -708,7 +745,9 @@ fn sources() {
                 (part, right)
             }).flatten()
         };
-        "walk_tree" "children" |f, items| iter::walk_tree((items.len(), f.item(1)), |node| children(f, node));
+        "walk_tree" "children" |f, items| {
+            iter::walk_tree((items.len(), f.item(1)), |node| children(f, node))
+        };
         "walk_tree_prefix" "children" |f, items| {
             iter::walk_tree_prefix((items.len(), f.item(1)), |node| children(f, node))
         };
@@ -734,7 +773,9 @@ fn sources() {
             let found = items.par_drain(range).find_any(f.test("test", |n| n == 50));
             (items, found)
         };
-        "an iterator that nobody drives" "drop" |f, items| drop(items.into_par_iter().map(f.pass("map")));
+        "an iterator that nobody drives" "drop" |f, items| {
+            drop(items.into_par_iter().map(f.pass("map")))
+        };
         "BinaryHeap drained" "map drop" |f, items| {
             let mut heap = f.calmly(|| BinaryHeap::from(items));
             heap.par_drain().map(f.pass("map")).for_each(drop);
@@ -858,7 +899,9 @@ fn slices_are_looked_at() {
             })
         };
         "par_windows" "end" |f, items| items.par_windows(2).for_each(|_| f.at("end"));
-        "par_array_windows" "end" |f, items| items.par_array_windows::<2>().for_each(|_| f.at("end"));
+        "par_array_windows" "end" |f, items| {
+            items.par_array_windows::<2>().for_each(|_| f.at("end"))
+        };
         "par_chunks" "end" |f, items| items.par_chunks(3).for_each(|_| f.at("end"));
         "par_chunks_exact" "end" |f, items| items.par_chunks_exact(3).for_each(|_| f.at("end"));
         "par_rchunks" "end" |f, items| items.par_rchunks(3).for_each(|_| f.at("end"));
@@ -884,12 +927,21 @@ fn slices_are_looked_at() {
 
 /// Drives operations that change a vector of elements of `$words` words.
 macro_rules! in_place {
-    ($words:literal; $($name:literal $kinds:literal $keeps:ident |$fault:ident, $vec:ident| $op:expr;)*) => {$(
-        in_place!(@ $words, slice_lens(), None, |items| items, $name, $kinds, $keeps, |$fault, $vec| $op);
+    (
+        $words:literal;
+        $($name:literal $kinds:literal $keeps:ident |$fault:ident, $vec:ident| $op:expr;)*
+    ) => {$(
+        in_place!(
+            @ $words, slice_lens(), None, |items| items, $name, $kinds, $keeps, |$fault, $vec| $op
+        );
     )*};
-    (@ $words:literal, $lens:expr, $threads:expr, $shape:expr, $name:expr, $kinds:expr, $keeps:ident, |$fault:ident, $vec:ident| $op:expr) => {
+    (
+        @ $words:literal, $lens:expr, $threads:expr, $shape:expr,
+        $name:expr, $kinds:expr, $keeps:ident, |$fault:ident, $vec:ident| $op:expr
+    ) => {
         let driven = Driven {
-            name: $name, kinds: $kinds, lens: $lens, points: points(), leaks: false, threads: $threads,
+            name: $name, kinds: $kinds, lens: $lens, points: points(), leaks: false,
+            threads: $threads,
         };
         let shape: fn(Vec<Item<$words>>) -> Vec<Item<$words>> = $shape;
         let input = |fault: F, len| shape(fault.items(len));
@@ -911,11 +963,16 @@ fn slices_and_vectors_are_changed() {
     }
     in_place! { 1;
         "par_retain" "test drop" All |f, v| v.par_retain(f.test("test", |n| n % 3 > 0));
-        "par_dedup_by" "by drop" All |f, v| v.par_dedup_by(|a, b| { f.at("by"); a.key() < b.key() });
+        "par_dedup_by" "by drop" All |f, v| v.par_dedup_by(|a, b| {
+            f.at("by");
+            a.key() < b.key()
+        });
         "par_dedup_by_key" "key eq drop" All |f, v| {
             v.par_dedup_by_key(|item| { f.at("key"); f.item::<0>(item.key() % 2) })
         };
-        "par_stable_partition" "test" All |f, v| v.par_stable_partition(f.test("test", |n| n % 3 > 0));
+        "par_stable_partition" "test" All |f, v| {
+            v.par_stable_partition(f.test("test", |n| n % 3 > 0))
+        };
         "par_inclusive_scan_in_place" "op clone drop" Len |f, v| {
             v.par_inclusive_scan_in_place(|_, b| { f.at("op"); b.twin() })
         };
