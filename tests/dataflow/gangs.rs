@@ -282,7 +282,7 @@ fn a_barrier_that_not_all_come_to_panics() {
         };
         let payload = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
         let text = payload.downcast_ref::<&str>().unwrap();
-        assert!(text.starts_with("a member of the gang has returned"), "{text}");
+        assert!(text.starts_with("barrier: a member of the gang has returned"), "{text}");
         // A panic of a member comes before what it does to the others.
         let run = || {
             pool.gang(size, |member| {
