@@ -207,6 +207,23 @@ fn handles(pool: &ThreadPool, tasks: usize) -> Sample {
     })
 }
 
+/// The end of a scope of `tasks` queued tasks that is cancelled.
+fn cancelled(pool: &ThreadPool, tasks: usize) -> Sample {
+    pool.install(|| {
+        let (token, mut start) = (filch::CancelToken::new(), None);
+        let result = filch::scope_with(&token, |s| {
+            // This keeps the other worker busy.
+            s.spawn(|| while !token.is_cancelled() {});
+            (0..tasks).for_each(|_| drop(s.spawn(|| ())));
+            start = Some(Instant::now());
+            token.cancel();
+        });
+        let wall = start.map_or(0.0, |start| start.elapsed().as_secs_f64() * 1e9);
+        assert!(result.is_err() && wall > 0.0);
+        Sample { wall, cpu: None }
+    })
+}
+
 /// Scopes of two tasks beside handles of tasks that have ended, as many as make that slowest: what
 /// keeps memory for tasks may be at an edge.
 fn scopes_at_an_edge(pool: &ThreadPool) -> Sample {
@@ -263,6 +280,7 @@ fn tasks() -> Vec<Row> {
         both("scopes of 40 tasks", |pool| scopes(pool, 200, 40)),
         both("tasks that spawn two", |pool| spread(pool, 13)),
         both("spawn, then join each", |pool| handles(pool, 5_000)),
+        both("cancelled scope of 1,000,000", |pool| cancelled(pool, 1_000_000)),
         both("detached by one thread", |pool| detached(pool, 1)),
         both("detached by two threads", |pool| detached(pool, 2)),
     ]

@@ -77,12 +77,12 @@ impl<const DROPS: u8> Home for PoolHome<DROPS> {
     }
 
     #[inline]
-    fn is_cancelled(self, registry: &Registry) -> Option<CancelReason> {
+    fn is_cancelled(self, context: ContextRef, registry: &Registry) -> Option<CancelReason> {
         if DROPS == SPAWNED && registry.is_shut_down() {
             return Some(CancelReason::Shutdown);
         }
         // SAFETY: the task has not ended.
-        let context = unsafe { self.0.as_ref() }?;
+        let context = unsafe { context.as_ref() }?;
         if DROPS == NEVER { None } else { context.cancelled() }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::ptr;
+use std::sync::OnceLock;
 
 use crate::context::{CancelReason, Stop};
 use crate::job::NO_TAG;
@@ -30,15 +31,21 @@ pub(super) struct Tasks {
     /// The opener's context, which the tasks have as well. The opener waits for them.
     context: ContextRef,
     count: TaskCount,
-    /// The tasks of `spawn_fifo`.
-    fifos: Fifos<Worker>,
     /// Happens when no task is left, for an opener that is no worker of the pool.
-    over: Event,
+    over: Option<Event>,
     /// Whether the opener is a worker of another pool.
     are_cross_jobs: bool,
-    panics: Panics,
     /// Whether tasks are dropped if the context's token is cancelled.
     drops: bool,
+    rare: OnceLock<Box<Rare>>,
+}
+
+/// What few scopes need.
+#[derive(Default)]
+struct Rare {
+    /// The tasks of `spawn_fifo`.
+    fifos: Fifos<Worker>,
+    panics: Panics,
     stopped: Stopped,
 }
 
@@ -104,25 +111,35 @@ impl Tasks {
     // Inlined, so that it is made in its place.
     #[inline(always)]
     pub(super) fn new(registry: &Registry, opener: Option<&Worker>, drops: bool) -> Self {
+        let caller = opener.or_else(Worker::current);
         Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
             local: AtomicPtr::new(opener.map_or(ptr::null(), ptr::from_ref).cast_mut()),
-            tag: Tag::new(Worker::current().map_or(NO_TAG, Worker::tag)),
-            context: inherited_context(),
+            tag: Tag::new(caller.map_or(NO_TAG, Worker::tag)),
+            context: caller.map_or_else(inherited_context, Worker::inherited_context),
             count: TaskCount::new(),
-            fifos: Fifos::default(),
-            over: Event::new(registry.address()),
-            are_cross_jobs: opener.is_none() && Worker::current().is_some(),
-            panics: Panics::default(),
+            over: opener.is_none().then(|| Event::new(registry.address())),
+            are_cross_jobs: opener.is_none() && caller.is_some(),
             drops,
-            stopped: Stopped::default(),
+            rare: OnceLock::new(),
         }
     }
 
     /// Why tasks were dropped or stopped, if any were.
+    #[inline]
     pub(super) fn stopped(&self) -> Option<CancelReason> {
-        self.stopped.get()
+        self.rare.get()?.stopped.get()
+    }
+
+    /// The first panic that no handle has taken, for a caller that has seen all tasks end.
+    #[inline]
+    fn first_panic(&self) -> Option<Payload> {
+        self.rare.get()?.panics.first()
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
     }
 
     /// Makes a task, counts it, and has `queue` queue it. A caller that needs no handle drops it in
@@ -169,7 +186,7 @@ impl Tasks {
     }
 
     pub(super) fn fifos(&self) -> &Fifos<Worker> {
-        &self.fifos
+        &self.rare().fifos
     }
 
     #[inline]
@@ -185,22 +202,22 @@ impl Tasks {
 
     /// Waits until all tasks have ended.
     pub(super) fn wait(&self) {
-        // SAFETY: see `Sync`.
-        match unsafe { self.opener.as_ref() } {
-            Some(opener) => opener.wait_until(self),
-            None => self.over.wait(|| {
-                let waits = self.count.register_waker();
-                if waits {
-                    self.registry().abort_if_lost();
-                }
-                waits
-            }),
-        }
+        let Some(over) = &self.over else {
+            // SAFETY: see `Sync`. There is an opener if there is no event.
+            return unsafe { &*self.opener }.wait_until(self);
+        };
+        over.wait(|| {
+            let waits = self.count.register_waker();
+            if waits {
+                self.registry().abort_if_lost();
+            }
+            waits
+        });
     }
 
     /// Returns `value`, or resumes the first panic that no handle has taken.
     pub(super) fn result<R>(&self, value: R) -> R {
-        let Some(first) = self.panics.first() else {
+        let Some(first) = self.first_panic() else {
             return value;
         };
         outcome::discard(value);
@@ -209,7 +226,7 @@ impl Tasks {
 
     /// Of the opener's panic and the first one that no handle has taken, returns the one to resume.
     pub(super) fn panic_or(&self, own: Payload) -> Payload {
-        let theirs = self.panics.first();
+        let theirs = self.first_panic();
         match (theirs, own.is::<Stop>()) {
             (Some(panic), true) => panic,
             (theirs, _) => {
@@ -251,7 +268,7 @@ impl ScopeHome {
     fn panics(&self) -> &Panics {
         // SAFETY: the caller is a task, for which the scope waits, or a handle, which cannot be
         // used after the scope.
-        unsafe { &(*self.tasks).panics }
+        unsafe { &(*self.tasks).rare().panics }
     }
 }
 
@@ -265,17 +282,16 @@ impl Home for ScopeHome {
     }
 
     #[inline]
-    fn is_cancelled(self, _: &Registry) -> Option<CancelReason> {
-        // SAFETY: as in `context`.
-        let tasks = unsafe { &*self.tasks };
+    fn is_cancelled(self, context: ContextRef, _: &Registry) -> Option<CancelReason> {
         // SAFETY: the opener's context outlives the scope.
-        let context = unsafe { tasks.context.as_ref() }?;
-        if tasks.drops { context.cancelled() } else { None }
+        let context = unsafe { context.as_ref() }?;
+        // SAFETY: as in `context`.
+        if unsafe { (*self.tasks).drops } { context.cancelled() } else { None }
     }
 
     fn task_stopped(self, reason: CancelReason) {
         // SAFETY: as in `context`.
-        unsafe { (*self.tasks).stopped.set(reason) };
+        unsafe { (*self.tasks).rare().stopped.set(reason) };
     }
 
     fn take_panic(self, payload: Payload, _: &Registry) {
@@ -311,8 +327,9 @@ impl Home for ScopeHome {
             return;
         }
         if opener.is_null() {
+            let over = tasks.over.as_ref().map(ptr::from_ref);
             // SAFETY: it happens once, here, and the opener keeps the scope alive until it has.
-            unsafe { Event::happen(&raw const tasks.over) };
+            over.into_iter().for_each(|over| unsafe { Event::happen(over) });
         } else {
             // SAFETY: the scope may be gone, but its opener is a worker of this pool, and the
             // registry with all its workers outlives what a worker runs.

@@ -24,6 +24,7 @@ static CURRENT: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Generation(u32);
 
 impl Generation {
+    #[inline]
     pub(crate) fn current() -> Self {
         // Relaxed: it changes only while the process has one thread.
         Generation(CURRENT.load(Ordering::Relaxed))

@@ -295,6 +295,12 @@ impl<J> TaskQueue<J> {
         }
     }
 
+    /// `push` in a pool without thieves, unless the buffer is full (owner only).
+    #[inline]
+    pub(crate) fn push_alone(&self, task: J) -> Result<(), J> {
+        if self.buffer.alone { self.buffer.push(task) } else { Err(task) }
+    }
+
     #[cold]
     fn push_slow(&self, task: J) {
         if self.in_order {
@@ -318,11 +324,32 @@ impl<J> TaskQueue<J> {
         self.in_order
     }
 
+    /// Returns `false` if the newest task is not the one for which `is` returns `true`, else
+    /// perhaps `true` (owner only). The task may have been stolen, run and freed, so `is` must not
+    /// look at more than the reference to it.
+    #[inline]
+    pub(crate) fn may_end_with(&self, is: impl FnOnce(&J) -> bool) -> bool {
+        // Acquire: matches the Release of a thief that has moved tasks down.
+        let len = self.buffer.len.load(Ordering::Acquire);
+        // (loom takes each access for a write, and this one may be beside a thief's.)
+        if len == 0 || len > ROOM || cfg!(loom) {
+            return true;
+        }
+        // SAFETY: the slots below the length are filled. A thief may read the last of them, but not
+        // write it: it moves the newer half down, into the lower half of the slots.
+        is(unsafe { (*self.buffer.slots[len - 1].get()).assume_init_ref() })
+    }
+
     /// Takes the newest task, else the oldest injected one (owner only). Calls `moved` if it moved
     /// other tasks, which the caller then publishes again: lemma 4.
     #[inline]
     pub(crate) fn pop(&self, moved: impl FnOnce()) -> Option<J> {
-        self.pop_newest(moved).or_else(|| self.pop_from_outside())
+        self.buffer.pop().or_else(|| self.pop_beyond(moved))
+    }
+
+    #[inline(never)]
+    fn pop_beyond(&self, moved: impl FnOnce()) -> Option<J> {
+        self.pop_batch(moved).or_else(|| self.pop_from_outside())
     }
 
     /// Like `pop`, but does not take injected tasks.

@@ -25,6 +25,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use parking_lot::Mutex;
@@ -46,11 +47,8 @@ pub(crate) fn take<T>() -> NonNull<T> {
     let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
         return allocate(Layout::new::<T>()).cast();
     };
-    let kept = LOCAL.try_with(|local| {
-        // SAFETY: the only reference: it does not leave this call, which runs no code of the user.
-        unsafe { &mut (*local.get()).0[class] }.take(class)
-    });
-    kept.unwrap_or_else(|_| allocate(layout_of(class))).cast()
+    let kept = with_list(class, Vec::pop).flatten();
+    kept.map_or_else(|| take_slow(class), |Block(block)| block).cast()
 }
 
 /// Takes back memory.
@@ -64,12 +62,15 @@ pub(crate) unsafe fn give<T>(block: NonNull<T>) {
         return unsafe { dealloc(block.as_ptr().cast(), Layout::new::<T>()) };
     };
     let block = block.cast();
-    let given = LOCAL.try_with(|local| {
-        // SAFETY: as in `take`.
-        unsafe { &mut (*local.get()).0[class] }.give(class, block)
+    let is_kept = with_list(class, |list| {
+        let has_room = list.len() < list.capacity();
+        if has_room {
+            list.push(Block(block));
+        }
+        has_room
     });
-    if given.is_err() {
-        release(class, block);
+    if is_kept != Some(true) {
+        give_slow(class, block);
     }
 }
 
@@ -129,43 +130,31 @@ fn release_all(class: usize, list: &mut FreeList) {
     list.drain(..).for_each(|Block(block)| release(class, block));
 }
 
-/// A thread's free list of one size.
-struct Kept(FreeList);
+/// `take` of a thread that has no free block.
+#[cold]
+#[inline(never)]
+fn take_slow(class: usize) -> Free {
+    let refill = |list: &mut FreeList| {
+        *list = SHARED[class].try_lock()?.pop()?;
+        list.pop()
+    };
+    let kept = change_list(class, refill).flatten();
+    kept.map_or_else(|| allocate(layout_of(class)), |Block(block)| block)
+}
 
-impl Kept {
-    #[inline]
-    fn take(&mut self, class: usize) -> Free {
-        match self.0.pop() {
-            Some(Block(block)) => block,
-            None => self.refill(class),
+/// `give` of a thread whose list is full, or is not there yet, or no more.
+#[cold]
+#[inline(never)]
+fn give_slow(class: usize, block: Free) {
+    let make_room = |list: &mut FreeList| {
+        if !list.is_empty() {
+            keep(class, std::mem::take(list));
         }
-    }
-
-    #[cold]
-    fn refill(&mut self, class: usize) -> Free {
-        if let Some(full) = SHARED[class].try_lock().and_then(|mut shared| shared.pop()) {
-            self.0 = full;
-        }
-        match self.0.pop() {
-            Some(Block(block)) => block,
-            None => allocate(layout_of(class)),
-        }
-    }
-
-    #[inline]
-    fn give(&mut self, class: usize, block: Free) {
-        if self.0.len() == self.0.capacity() {
-            self.make_room(class);
-        }
-        self.0.push(Block(block));
-    }
-
-    #[cold]
-    fn make_room(&mut self, class: usize) {
-        if !self.0.is_empty() {
-            keep(class, std::mem::take(&mut self.0));
-        }
-        self.0.reserve_exact(LIST_LEN[class]);
+        list.reserve_exact(LIST_LEN[class]);
+        list.push(Block(block));
+    };
+    if change_list(class, make_room).is_none() {
+        release(class, block);
     }
 }
 
@@ -183,18 +172,39 @@ type SharedLists = Vec<FreeList>;
 
 static SHARED: [Mutex<SharedLists>; SIZES.len()] = [const { Mutex::new(Vec::new()) }; SIZES.len()];
 
-/// A thread's free lists of all sizes. Their blocks return to the allocator when the thread ends.
-struct Local([Kept; SIZES.len()]);
-
-impl Drop for Local {
-    fn drop(&mut self) {
-        for (class, kept) in self.0.iter_mut().enumerate() {
-            release_all(class, &mut kept.0);
-        }
-    }
-}
+/// A thread's free lists of all sizes.
+type Lists = [FreeList; SIZES.len()];
 
 thread_local! {
-    static LOCAL: UnsafeCell<Local> =
-        const { UnsafeCell::new(Local([const { Kept(Vec::new()) }; SIZES.len()])) };
+    /// Never dropped, so that an access need not look whether it was: see `END`.
+    static LISTS: UnsafeCell<ManuallyDrop<Lists>> =
+        const { UnsafeCell::new(ManuallyDrop::new([const { Vec::new() }; SIZES.len()])) };
+    /// Used before there is a list. When the thread ends, its blocks return to the allocator.
+    static END: End = const { End };
+}
+
+/// Calls `f` with a free list of this thread. (Only a system without thread-locals of its own may
+/// have dropped it.)
+#[inline(always)]
+fn with_list<R>(class: usize, f: impl FnOnce(&mut FreeList) -> R) -> Option<R> {
+    // SAFETY: the only reference: it does not leave this call, which runs no code of the user.
+    LISTS.try_with(|lists| f(unsafe { &mut (&mut *lists.get())[class] })).ok()
+}
+
+/// `with_list`, if the list may still be replaced.
+fn change_list<R>(class: usize, f: impl FnOnce(&mut FreeList) -> R) -> Option<R> {
+    END.try_with(|_| ()).ok()?;
+    with_list(class, f)
+}
+
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        for class in 0..SIZES.len() {
+            // Without memory, so that what this thread still gives goes the slow way.
+            let list = with_list(class, std::mem::take);
+            list.into_iter().for_each(|mut list| release_all(class, &mut list));
+        }
+    }
 }

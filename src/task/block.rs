@@ -25,15 +25,13 @@ pub(super) struct Table {
     pub(super) job: JobTable,
     /// Whether the block is a [`Timed`] one.
     is_timed: bool,
-    /// Runs the closure of a task that the caller claimed, and or drops it if the task is
-    /// cancelled, and writes the result into the block.
-    pub(super) run: unsafe fn(NonNull<TaskHead>, &Worker),
+    /// Runs the closure of a task that the caller claimed, or drops it if the task is cancelled,
+    /// and writes the result into the block. For a joiner, also tells the home that the task has
+    /// ended, unless the empty entry tells it.
+    pub(super) run: Run,
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
     /// block. If the drop panics, returns the panic.
     pub(super) cancel: unsafe fn(NonNull<TaskHead>, CancelReason) -> Result<(), Payload>,
-    /// Tells the home that the task, which was run for its joiner, has ended, unless the empty
-    /// entry tells it.
-    pub(super) ended_for_joiner: unsafe fn(NonNull<TaskHead>, &Worker),
     /// `Home::give_panic`.
     pub(super) give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> Payload,
     /// `Home::claim_panic`.
@@ -43,6 +41,9 @@ pub(super) struct Table {
     /// The offset of the result in the block.
     pub(super) ended_at: usize,
 }
+
+/// `Table::run`. The last argument: whether it is for a joiner.
+type Run = unsafe fn(NonNull<TaskHead>, &Worker, bool);
 
 #[repr(C)]
 pub(super) struct Task<F, T, H> {
@@ -122,17 +123,12 @@ where
     pub(super) const TABLE: &'static Table = &Self::table(Self::execute, Self::run, false);
     const TIMED_TABLE: &'static Table = &Self::table(Self::execute_timed, Self::run_timed, true);
 
-    const fn table(
-        execute: Execute<Worker>,
-        run: unsafe fn(NonNull<TaskHead>, &Worker),
-        is_timed: bool,
-    ) -> Table {
+    const fn table(execute: Execute<Worker>, run: Run, is_timed: bool) -> Table {
         Table {
             job: JobTable { execute, name: type_name::<F> },
             is_timed,
             run,
             cancel: Self::cancel,
-            ended_for_joiner: Self::ended_for_joiner,
             give_panic: Self::give_panic,
             claim_panic: Self::claim_panic,
             free: Self::free,
@@ -140,17 +136,20 @@ where
         }
     }
 
-    /// Runs a task for its entry.
+    /// Runs a task for its entry. (Each way is a call at the end, so that this needs no frame.)
     ///
     /// # Safety
     /// As `JobRef::execute`; the job is a `Task<F, T, H>`.
     unsafe fn execute(job: JobRef, worker: &Worker) {
         let this: NonNull<Self> = job.cast();
         // SAFETY: the block is alive until the entry, which is this call, is gone.
-        let head = unsafe { &(*this.as_ptr()).head };
-        if head.state.is_detached() {
+        let state = unsafe { &(*this.as_ptr()).head.state };
+        if state.is_detached() {
             // SAFETY: the handle has gone, so only this call refers to the block.
             unsafe { Self::execute_detached(this, worker) }
+        } else if state.is_claimed() {
+            // SAFETY: as this function.
+            unsafe { Self::execute_empty(this, worker) }
         } else {
             // SAFETY: as this function.
             unsafe { Self::execute_joinable(this, worker) }
@@ -164,27 +163,25 @@ where
     unsafe fn execute_timed(job: JobRef, worker: &Worker) {
         let this: NonNull<Self> = job.header().cast();
         // SAFETY: the block is alive until the entry, which is this call, is gone.
-        let head = unsafe { &(*this.as_ptr()).head };
-        if head.state.is_detached() {
+        if unsafe { &(*this.as_ptr()).head.state }.is_detached() {
             // SAFETY: by the premise.
             let queued = unsafe { Self::queued(this) };
             // SAFETY: as this function.
-            worker.time_task(queued, || unsafe { Self::execute(job, worker) });
-        } else {
-            // SAFETY: as this function.
-            unsafe { Self::execute_joinable(this, worker) }
+            return worker.time_task(queued, || unsafe { Self::execute(job, worker) });
         }
+        // SAFETY: as this function.
+        unsafe { Self::execute(job, worker) }
     }
 
     /// `run` of a task whose times are measured.
     ///
     /// # Safety
     /// As `run`; the block is a `Timed`.
-    unsafe fn run_timed(block: NonNull<TaskHead>, worker: &Worker) {
+    unsafe fn run_timed(block: NonNull<TaskHead>, worker: &Worker, joins: bool) {
         // SAFETY: by the premise.
         let queued = unsafe { Self::queued(block.cast()) };
         // SAFETY: as this function.
-        worker.time_task(queued, || unsafe { Self::run(block, worker) });
+        worker.time_task(queued, || unsafe { Self::run(block, worker, joins) });
     }
 
     /// # Safety
@@ -198,7 +195,7 @@ where
     ///
     /// # Safety
     /// Only the caller refers to the block; the task has not run.
-    #[inline]
+    #[inline(never)]
     unsafe fn execute_detached(this: NonNull<Self>, worker: &Worker) {
         // SAFETY: by the premise, the closure is there, and is read once.
         let closure = unsafe { Self::take_closure(this) };
@@ -206,13 +203,14 @@ where
         let home = unsafe { (*this.as_ptr()).home };
         // SAFETY: nothing refers to the block after this.
         unsafe { Self::free(this.cast()) };
-        if let Some(reason) = home.is_cancelled(worker.registry()) {
+        let context = home.context();
+        if let Some(reason) = home.is_cancelled(context, worker.registry()) {
             return drop_stopped(closure, home, reason, worker);
         }
         worker.count_task();
         // The value is dropped inside, so that a panic of its drop counts as the task's.
         let run = || worker.run_users(|| drop(closure()));
-        if let Err(payload) = worker.under(home.context(), run) {
+        if let Err(payload) = worker.under(context, run) {
             take_panic(home, payload, worker);
         }
         home.task_ended(worker);
@@ -227,15 +225,14 @@ where
         let block: NonNull<TaskHead> = this.cast();
         // SAFETY: the block is alive until the entry is gone, below.
         let head = unsafe { &(*this.as_ptr()).head };
-        // The load may save the write.
-        if head.state.is_claimed() || !head.state.claim() {
+        if !head.state.claim() {
             // SAFETY: this call is the entry.
             return unsafe { Self::execute_empty(this, worker) };
         }
         // A handle may be joined to wait for this task: see `Header::tag`.
         let outer = worker.enter_tag(block.as_ptr().expose_provenance());
         // SAFETY: claimed.
-        unsafe { (head.table().run)(block, worker) };
+        unsafe { (head.table().run)(block, worker, false) };
         worker.leave_tag(outer);
         let done = head.state.finish();
         // SAFETY: the block is alive. The home is alive until `task_ended` is called.
@@ -258,6 +255,7 @@ where
     ///
     /// # Safety
     /// The caller holds the entry.
+    #[inline(never)]
     unsafe fn execute_empty(this: NonNull<Self>, worker: &Worker) {
         // SAFETY: the block is alive until the entry is gone.
         let home = unsafe { (*this.as_ptr()).home };
@@ -268,8 +266,10 @@ where
             // SAFETY: the block is a `Timed`.
             worker.registry().note_taken(unsafe { Self::queued(this) });
         }
-        // SAFETY: this call is the entry.
-        unsafe { TaskHead::leave_as_entry(this.cast()) };
+        if head.state.leave_as_entry() {
+            // SAFETY: both parties have gone.
+            unsafe { Self::free(this.cast()) };
+        }
         if is_cancelled {
             worker.count_cancelled(false);
         }
@@ -302,16 +302,17 @@ where
     ///
     /// # Safety
     /// `block` is a `Task<F, T, H>` that the caller claimed and has not run yet.
-    unsafe fn run(block: NonNull<TaskHead>, worker: &Worker) {
+    unsafe fn run(block: NonNull<TaskHead>, worker: &Worker, joins: bool) {
         let this = block.cast::<Self>();
         // SAFETY: only the thread that has claimed the task reads the closure, once.
         let closure = unsafe { Self::take_closure(this) };
         // SAFETY: as in `execute_joinable`.
         let home = unsafe { (*this.as_ptr()).home };
-        let ended = match home.is_cancelled(worker.registry()) {
+        let context = home.context();
+        let ended = match home.is_cancelled(context, worker.registry()) {
             None => {
                 worker.count_task();
-                match worker.under(home.context(), || worker.run_users(closure)) {
+                match worker.under(context, || worker.run_users(closure)) {
                     Ok(value) => Ended::Value(value),
                     Err(payload) => unwound(payload, home, worker),
                 }
@@ -320,6 +321,9 @@ where
         };
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
         unsafe { Self::put_ended(this, ended) };
+        if joins && !Self::entry_tells_home(worker) {
+            home.task_ended(worker);
+        }
     }
 
     /// `Table::cancel`.
@@ -340,17 +344,6 @@ where
     pub(super) unsafe fn put_ended(this: NonNull<Self>, ended: Ended<T>) {
         // SAFETY: by the premise.
         unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
-    }
-
-    /// `Table::ended_for_joiner`.
-    ///
-    /// # Safety
-    /// `block` is a live `Task<F, T, H>` that has run; called once.
-    unsafe fn ended_for_joiner(block: NonNull<TaskHead>, worker: &Worker) {
-        if !Self::entry_tells_home(worker) {
-            // SAFETY: the block is alive.
-            unsafe { (*block.cast::<Self>().as_ptr()).home }.task_ended(worker);
-        }
     }
 
     /// Whether the empty entry, and not the joiner, tells the home that a task has ended. In pools
@@ -429,11 +422,9 @@ impl TaskHead {
     /// The caller is the entry, and does not touch the block again.
     pub(super) unsafe fn leave_as_entry(block: NonNull<TaskHead>) {
         // SAFETY: the block is alive until this party has left.
-        let free = unsafe { block.as_ref() }.table().free;
-        // SAFETY: as above.
         if unsafe { block.as_ref() }.state.leave_as_entry() {
             // SAFETY: both parties have gone.
-            unsafe { free(block) };
+            unsafe { (block.as_ref().table().free)(block) };
         }
     }
 
@@ -443,11 +434,9 @@ impl TaskHead {
     /// As `leave_as_entry`, of the handle.
     pub(super) unsafe fn leave_as_handle(block: NonNull<TaskHead>) {
         // SAFETY: the block is alive until this party has left.
-        let free = unsafe { block.as_ref() }.table().free;
-        // SAFETY: as above.
         if unsafe { block.as_ref() }.state.leave_as_handle() {
             // SAFETY: both parties have gone.
-            unsafe { free(block) };
+            unsafe { (block.as_ref().table().free)(block) };
         }
     }
 }
@@ -470,11 +459,9 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
     let head = unsafe { task.as_ref() };
     // As in `execute_joinable`.
     let outer = worker.enter_tag(task.as_ptr().expose_provenance());
-    // SAFETY: claimed, and not run yet.
-    worker.at_least(head.word(), || unsafe { (head.table().run)(task, worker) });
+    // SAFETY: claimed, and not run yet. The joiner is in the home, and waits.
+    worker.at_least(head.word(), || unsafe { (head.table().run)(task, worker, true) });
     worker.leave_tag(outer);
-    // SAFETY: as in `Handle::run_here`: the joiner is in the home, and waits.
-    unsafe { (head.table().ended_for_joiner)(task, worker) };
     // The handle waits, so this is never `Done::Settle`. The block may be gone after this.
     if let Done::Wake(address) = head.state.finish() {
         // SAFETY: `finish` gave it to this call.

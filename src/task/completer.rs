@@ -147,7 +147,7 @@ impl Home for Nowhere {
         ptr::null()
     }
 
-    fn is_cancelled(self, _: &Registry) -> Option<CancelReason> {
+    fn is_cancelled(self, _: ContextRef, _: &Registry) -> Option<CancelReason> {
         unreachable!("it has no closure");
     }
 

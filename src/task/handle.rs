@@ -96,6 +96,13 @@ impl<T> Handle<T> {
         self.forget_waiting();
         match Worker::current() {
             Some(worker) if self.claim(worker) => self.run_here(worker),
+            caller => self.wait(caller),
+        }
+    }
+
+    #[inline(never)]
+    fn wait(self, caller: Option<&Worker>) -> Result<T, JoinError> {
+        match caller {
             caller if self.is_lost(caller) => generation::refuse(),
             Some(worker) => {
                 let request = self.request(worker);
@@ -163,13 +170,11 @@ impl<T> Handle<T> {
         worker.note_running(self.head().header.table().as_ptr());
         worker.run_in_place(|| {
             let _left = Left::all();
-            // SAFETY: claimed, and not run yet.
-            worker.at_least(word, || unsafe { run(block, worker) })
+            // SAFETY: claimed, and not run yet. The caller is in the home.
+            worker.at_least(word, || unsafe { run(block, worker, true) })
         });
-        // SAFETY: it has run. The caller is in the home, and keeps it alive.
-        unsafe { (self.head().table().ended_for_joiner)(block, worker) };
         let result = self.take();
-        worker.drop_empty_entries(|job| {
+        worker.drop_empty_entries(block.addr().get(), |job| {
             // SAFETY: buffers and batches hold entries and placeholders.
             unsafe { is_empty_entry(job) }
         });

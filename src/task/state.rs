@@ -3,7 +3,8 @@
 //!
 //! # States
 //! Two parties refer to a task's block: the *entry*, a `JobRef` in some queue, and the *handle*.
-//! The word holds flags. Each is set at most once and never cleared, except `WAITING`:
+//! The word holds flags. Each is set at most once and never cleared, except `WAITING`. (So a flag
+//! that only one thread may set is added, which is one instruction on some processors.)
 //!
 //! | flag | set by | meaning |
 //! | --- | --- | --- |
@@ -44,10 +45,10 @@
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// A thread runs the task or cancels it, or has done so.
-const CLAIMED: usize = 1;
 /// The result is there. Not set if the joiner itself ran the task.
-const DONE: usize = 2;
+const DONE: usize = 1;
+/// A thread runs the task or cancels it, or has done so.
+const CLAIMED: usize = 2;
 /// The joiner sleeps until `DONE`. The bits above the flags are the address of its `Waiting`, which
 /// belongs to the thread that sets `DONE`, unless the handle withdraws it or is dropped before.
 const WAITING: usize = 4;
@@ -152,7 +153,7 @@ impl TaskState {
     #[inline]
     pub(crate) fn finish(&self) -> Done {
         // Release: publishes the result. Acquire: matches the handle's Releases.
-        let state = self.0.fetch_or(DONE, Ordering::AcqRel);
+        let state = self.0.fetch_add(DONE, Ordering::AcqRel);
         if state & DETACHED != 0 {
             Done::Settle
         } else if state & WAITING != 0 {
@@ -189,7 +190,7 @@ impl TaskState {
     #[inline]
     pub(crate) fn detach(&self) -> Detached {
         // AcqRel: one of this and `finish` is first; the second settles the result.
-        let state = self.0.fetch_or(DETACHED, Ordering::AcqRel);
+        let state = self.0.fetch_add(DETACHED, Ordering::AcqRel);
         if state & (DONE | WAITING) == 0 {
             Detached::Nothing
         } else if state & DONE != 0 {
@@ -204,7 +205,7 @@ impl TaskState {
     #[inline]
     pub(crate) fn leave_as_entry(&self) -> bool {
         // AcqRel: the last to go sees all that the other did.
-        self.0.fetch_or(ENTRY_GONE, Ordering::AcqRel) & HANDLE_GONE != 0
+        self.0.fetch_add(ENTRY_GONE, Ordering::AcqRel) & HANDLE_GONE != 0
     }
 
     /// The same for the handle.
@@ -212,7 +213,7 @@ impl TaskState {
     #[inline]
     pub(crate) fn leave_as_handle(&self) -> bool {
         // AcqRel: as in `leave_as_entry`.
-        self.0.fetch_or(HANDLE_GONE, Ordering::AcqRel) & ENTRY_GONE != 0
+        self.0.fetch_add(HANDLE_GONE, Ordering::AcqRel) & ENTRY_GONE != 0
     }
 
     /// Whether the handle has gone, so that the entry is empty. (Relaxed: `leave_as_entry`

@@ -143,7 +143,7 @@ impl Worker {
 
     /// The context for forks that this worker itself publishes.
     #[inline]
-    pub(super) fn inherited_context(&self) -> ContextRef {
+    pub(crate) fn inherited_context(&self) -> ContextRef {
         without_if_unwinding(self.context())
     }
 
@@ -152,8 +152,7 @@ impl Worker {
     #[inline]
     pub(crate) fn under<R>(&self, context: ContextRef, op: impl FnOnce() -> R) -> R {
         let outer = self.context();
-        let changes = outer != context;
-        if changes {
+        if outer != context {
             self.enter_context(context);
         }
         let result = {
@@ -161,9 +160,7 @@ impl Worker {
             let _in_span = unsafe { context.as_ref() }.map(|context| context.span.enter());
             op()
         };
-        if changes {
-            self.leave_context(outer);
-        }
+        self.leave_context(outer);
         result
     }
 

@@ -44,6 +44,7 @@ impl Worker {
 
     /// Whether this thread acts as a worker, is in `blocking`, or is a pool's thread that is about
     /// to begin or end: a worker may wait for it.
+    #[inline]
     pub(crate) fn is_on_pools_thread() -> bool {
         IS_POOLS.get() || Self::current().is_some() || Self::blocked().is_some()
     }

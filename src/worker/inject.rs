@@ -74,17 +74,21 @@ impl Registry {
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
         // Here a schedule may let a worker look for the job in vain and go to sleep.
         sim::point();
-        let (address, tag) = (job.address(), job.tag());
         // Once the job is queued, it may run and be freed at any time, with all its ancestors.
         let above: Vec<usize> = match self.settings.wait_policy {
-            WaitPolicy::AnyWork => Vec::new(),
+            WaitPolicy::AnyWork => return self.push_and_notify(job, queue),
             WaitPolicy::OwnDescendants => job.ancestors().skip(2).collect(),
         };
+        self.push_and_notify(job, queue);
+        above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
+    }
+
+    fn push_and_notify(&self, job: JobRef, queue: &Injector<JobRef>) {
+        let (address, tag) = (job.address(), job.tag());
         queue.push(job);
         self.sleep.notify_from_outside(tag);
         // Its joiner may be the only worker that may run it: lemma 4 of `sleep/mod.rs`.
         self.sleep.notify_restricted(address);
-        above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
     }
 
     /// Queues a task, which is of normal priority so far, and inherits the caller's. `caller` is

@@ -94,6 +94,9 @@ impl Registry {
     /// `submit`, for a caller that is no worker of this pool, or not at normal priority.
     #[cold]
     pub(super) fn submit_inherited(&self, caller: Option<&Worker>, job: JobRef) {
+        if caller.is_none() && !Worker::is_on_pools_thread() {
+            return self.inject_from_anywhere(job);
+        }
         Worker::bequeath(caller, &job);
         self.submit_as_it_is(caller, job);
     }

@@ -101,6 +101,14 @@ impl Worker {
 
     #[inline]
     pub(super) fn push_to(&self, tasks: &TaskQueue<JobRef>, job: JobRef) {
+        match tasks.push_alone(job) {
+            Ok(()) => sim::point(),
+            Err(job) => self.push_and_notify(tasks, job),
+        }
+    }
+
+    #[inline(never)]
+    fn push_and_notify(&self, tasks: &TaskQueue<JobRef>, job: JobRef) {
         let tag = job.tag();
         tasks.push(job);
         if tasks.has_thieves() {
@@ -109,9 +117,17 @@ impl Worker {
         sim::point();
     }
 
-    /// Drops the empty entries at the newest end of the task queue.
-    pub(crate) fn drop_empty_entries(&self, is_empty: impl Fn(&JobRef) -> bool) {
+    /// Drops the empty entries at the newest end of the task queue, if the one at `address` is the
+    /// newest.
+    #[inline]
+    pub(crate) fn drop_empty_entries(&self, address: usize, is_empty: impl Fn(&JobRef) -> bool) {
         let tasks = self.tasks_of(self.priority());
+        if tasks.may_end_with(|newest| newest.address() == address) {
+            self.drop_newest_entries(tasks, is_empty);
+        }
+    }
+
+    fn drop_newest_entries(&self, tasks: &TaskQueue<JobRef>, is_empty: impl Fn(&JobRef) -> bool) {
         while let Some(job) = tasks.pop_newest(|| self.share_rest()) {
             if !is_empty(&job) {
                 return self.push_to(tasks, job);

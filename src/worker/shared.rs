@@ -321,10 +321,12 @@ impl Worker {
     }
 
     /// Notes which kind of job runs from now on.
+    #[inline]
     pub(crate) fn note_running(&self, table: *mut Table) {
         self.running.store(table, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn running(&self) -> *mut Table {
         self.running.load(Ordering::Relaxed)
     }

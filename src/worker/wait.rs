@@ -151,7 +151,8 @@ impl Worker {
             let lower = || if round < ROUNDS { None } else { self.lower_in_wait(wait) };
             if let Some(job) = found.or_else(lower) {
                 self.stop_searching_if(&mut searching);
-                self.run_in_wait(job, wait, || self.next_own_task(wait));
+                let takes_any = self.may_run_any(wait);
+                self.run_in_wait(job, wait, || self.next_own_task(wait, takes_any));
                 round = 0;
             } else if round < ROUNDS {
                 if wait.is_for_other_pool() {
@@ -270,15 +271,17 @@ impl Worker {
         let context = self.context();
         self.leave_context(ptr::null());
         let _left = Left::all();
+        let is_foreign = |job: &JobRef| match job.tag() {
+            NO_TAG => jobs > MOST_FOREIGN || tag != NO_TAG,
+            other => tag != NO_TAG && other != tag && !is_awaited(job),
+        };
         loop {
-            let own_tag = Tag::new(job.tag());
-            let is_foreign = match job.tag() {
-                NO_TAG => jobs > MOST_FOREIGN || tag != NO_TAG,
-                other => tag != NO_TAG && other != tag && !is_awaited(&job),
-            };
-            let inherited = Priority::bits_of(job.word());
-            self.leave_tag(if is_foreign { own_tag.address() | inherited } else { job.word() });
-            self.execute(job);
+            if is_foreign(&job) {
+                self.execute_isolated(job);
+            } else {
+                self.leave_tag(job.word());
+                self.execute(job);
+            }
             self.leave_tag(word);
             match next() {
                 Some(another) => job = another,
@@ -291,13 +294,23 @@ impl Worker {
         self.note_running(running);
     }
 
-    /// Returns the next of this worker's tasks that the wait may run. Returns `None` if the wait is
-    /// over or a thread may want the core.
+    /// Runs a job with an isolation tag of its own.
+    #[cold]
+    fn execute_isolated(&self, job: JobRef) {
+        let own_tag = Tag::new(job.tag());
+        self.leave_tag(own_tag.address() | Priority::bits_of(job.word()));
+        self.execute(job);
+    }
+
+    /// Returns the next of this worker's tasks that the wait may run, which are all if `takes_any`.
+    /// Returns `None` if the wait is over or a thread may want the core.
     #[inline]
-    fn next_own_task(&self, wait: &impl Wait) -> Option<JobRef> {
+    fn next_own_task(&self, wait: &impl Wait, takes_any: bool) -> Option<JobRef> {
         sim::point();
-        let stops = wait.done() || wait.is_for_other_pool() || self.threads_off() > 0;
-        if stops { None } else { self.own_task(wait, MOST_REINJECTED) }
+        if wait.done() || wait.is_for_other_pool() || self.threads_off() > 0 {
+            return None;
+        }
+        self.own_task(wait, MOST_REINJECTED, takes_any)
     }
 
     /// Finds a job of this pool that the wait may run. In a wait for another pool, that is a pinned
@@ -308,9 +321,11 @@ impl Worker {
             return self.pop_pinned();
         }
         let cross_job = || if self.may_run_any(wait) { self.cross_job() } else { None };
-        self.own_task(wait, most).or_else(|| self.leapfrog(wait)).or_else(cross_job).or_else(|| {
-            if searching || !self.may_run_any(wait) { self.foreign(wait, most) } else { None }
-        })
+        self.own_task(wait, most, false).or_else(|| self.leapfrog(wait)).or_else(cross_job).or_else(
+            || {
+                if searching || !self.may_run_any(wait) { self.foreign(wait, most) } else { None }
+            },
+        )
     }
 
     /// Finds a cross-pool job that may run on top of this wait.
@@ -352,12 +367,13 @@ impl Worker {
         is_free || self.may_run_any(wait) || self.tag() == job.tag() || is_awaited(job, wait)
     }
 
-    /// Takes the newest of this worker's tasks that it may run, else a job pinned to it. Every so
-    /// often it takes pinned jobs, cross-pool jobs and injected jobs first, so that these do not
-    /// starve. Jobs that it may not run are reinjected.
-    #[inline]
-    fn own_task(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
+    /// Takes the newest of this worker's tasks that it may run, which are all if it `takes_any`,
+    /// else a job pinned to it. Every so often it takes pinned jobs, cross-pool jobs and injected
+    /// jobs first, so that these do not starve. Jobs that it may not run are reinjected.
+    #[inline(always)]
+    fn own_task(&self, wait: &impl Wait, most: usize, takes_any: bool) -> Option<JobRef> {
         match self.looks_aside() {
+            Aside::Never if takes_any => self.newest_task().or_else(|| self.pop_pinned()),
             Aside::Never => self.own_newest_task(wait, most),
             aside => self.own_task_aside(wait, most, aside),
         }

@@ -86,7 +86,7 @@ fn a_task_runs_while_the_only_worker_is_in_blocking() {
 /// A thread waits without the only core for a job, the spare thread that has the core for the end
 /// of another one, in a wait in which it must not run that: it hands the core on for it.
 ///
-/// Weakened: `worker/inject.rs inject: self.sleep.notify_all_restricted(); =>`
+/// Weakened: `worker/inject.rs inject_from_anywhere: self.sleep.notify_all_restricted(); =>`
 #[test]
 fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
     check_within(1, || {

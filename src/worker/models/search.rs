@@ -96,7 +96,7 @@ fn a_pinned_job_finds_its_worker_by_another() {
 
 /// Likewise a job that was taken out and given back meanwhile.
 ///
-/// Weakened: `worker/inject.rs queue: self.sleep.notify_from_outside(tag); =>`
+/// Weakened: `worker/inject.rs push_and_notify: self.sleep.notify_from_outside(tag); =>`
 #[test]
 fn a_reinjected_job_finds_a_worker() {
     check(|| {
