@@ -7,9 +7,7 @@ use crate::goal::Who;
 use crate::rows::Arena;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::cell::LazyCell;
 use std::cmp::Ordering;
-use std::rc::Rc;
 
 /// How many records are sorted.
 const LEN: u64 = 100_000;
@@ -38,18 +36,18 @@ fn words<const N: usize>(arena: &Arena) -> Vec<Contest<'_>> {
     kinds(arena, &format!("[u64; {N}]"), record, |a, b| a[0].cmp(&b[0]))
 }
 
-/// Inputs of three kinds, each sorted unstable and stable. `record` makes one of a key and its
+/// Inputs of four kinds, each sorted unstable and stable. `record` makes one of a key and its
 /// number.
-fn kinds<'a, T: Clone + Send + 'a>(
+fn kinds<'a, T: Send + 'a>(
     arena: &'a Arena,
     name: &str,
     record: impl Fn(u64, u64) -> T + Copy + 'a,
     compare: impl Fn(&T, &T) -> Ordering + Sync + Copy + 'a,
 ) -> Vec<Contest<'a>> {
-    let inputs = [("16 keys", 16), ("1,000 keys", 1000), ("random", u64::MAX)];
+    let inputs = [("2 keys", 2), ("16 keys", 16), ("1,000 keys", 1000), ("random", u64::MAX)];
     let contests = inputs.map(|(kind, keys)| {
-        let input = move || {
-            let mut random = SmallRng::seed_from_u64(1);
+        let input = move |seed| {
+            let mut random = SmallRng::seed_from_u64(seed);
             (0..LEN).map(|n| record(random.next_u64() % keys, n)).collect()
         };
         let unstable = format!("sort {name}, {kind}, unstable");
@@ -95,31 +93,32 @@ fn stable_sorts<'a, T: Send + 'a>(
     ]
 }
 
-/// Has each of those who sort do it with copies of `input`; std only on one thread.
-fn contest<'a, T: Clone + 'a>(
+/// Has each of those who sort do it with the same inputs; std only on one thread.
+fn contest<'a, T: 'a>(
     arena: &'a Arena,
     name: String,
-    input: impl FnOnce() -> Vec<T> + 'a,
+    input: impl Fn(u64) -> Vec<T> + Copy + 'a,
     compare: impl Fn(&T, &T) -> Ordering + Copy + 'a,
     sorts: Sorts<'a, T>,
 ) -> Contest<'a> {
-    let input = Rc::new(LazyCell::new(input));
     let sorts = sorts.into_iter().filter(|(who, _)| *who != Who::Ideal || arena.threads == 1);
     sorts
         .fold(Contest::new(name.leak(), arena.threads), |contest, (who, sort)| {
-            contest.with(who, sorting(input.clone(), compare, sort))
+            contest.with(who, sorting(input, compare, sort))
         })
         .at_most(1.0, Who::Rayon)
 }
 
-/// Sorts a copy of `input` each time.
-fn sorting<T: Clone, I: FnOnce() -> Vec<T>>(
-    input: Rc<LazyCell<Vec<T>, I>>,
+/// Sorts another input each time: one alone would show the luck of its pivots.
+fn sorting<T>(
+    input: impl Fn(u64) -> Vec<T>,
     compare: impl Fn(&T, &T) -> Ordering,
     sort: impl Fn(&mut [T]),
 ) -> impl FnMut() -> Sample {
+    let mut seed = 0;
     move || {
-        let mut v = (**input).clone();
+        seed += 1;
+        let mut v = input(seed);
         let ((), sample) = measure(|| sort(&mut v));
         assert!(v.is_sorted_by(|a, b| compare(a, b).is_le()), "a wrong result");
         sample

@@ -12,6 +12,9 @@ const MANY: usize = 64;
 /// Elements repeat if more than one in so many comparisons finds equal ones.
 const MANY_EQUAL: u32 = 16;
 
+/// A pivot that repeats seems to be the least element if none of so many is less.
+const SAMPLE: usize = 16;
+
 /// A slice that was divided: nothing on the left is greater than the pivot, nothing on the right
 /// is less. Elements that equal the pivot may be left out.
 pub(super) struct Parts<'v, T> {
@@ -67,7 +70,9 @@ fn median<T>(v: &[T], start: usize, len: usize, is_less: &mut impl FnMut(&T, &T)
 }
 
 /// Divides `v` by `pivot`. Elements that equal the pivot come to the right. No element of `v` is
-/// less than `before`. If the pivot equals `before`, all elements that do so are left out.
+/// less than `before`. If the pivot equals `before`, or seems to be the least element, all elements
+/// that equal the pivot are left out. So a slice of two values is divided in one pass, whichever of
+/// them the pivot is.
 pub(super) fn divide<'v, T, F>(
     v: &'v mut [T],
     pivot: &Pivot,
@@ -79,18 +84,23 @@ where
 {
     let is_less = |a: &T, b: &T| compare(a, b) == Ordering::Less;
     v.swap(0, pivot.at);
-    let equals = before.is_some_and(|before| !is_less(before, &v[0]));
+    let is_least = before.is_some_and(|before| !is_less(before, &v[0]));
+    let mut sample = v.iter().step_by(v.len().div_ceil(SAMPLE));
+    let seems_least = is_least || pivot.repeats && sample.all(|other| !is_less(other, &v[0]));
     let (pivot, rest) = v.split_first_mut().expect("not empty");
-    if equals {
-        let equal = partition(rest, |element| !is_less(pivot, element));
-        let (pivot, right) = v[..].split_first_mut().expect("not empty");
-        return Parts { left: &mut [], pivot, right: &mut right[equal..] };
-    }
-    let less = partition(rest, |element| is_less(element, pivot));
+    let end =
+        if seems_least { partition(rest, |element| !is_less(pivot, element)) } else { rest.len() };
+    let rest = &mut rest[..end];
+    let less = if is_least || seems_least && !rest.iter().any(|element| is_less(element, pivot)) {
+        0
+    } else {
+        partition(rest, |element| is_less(element, pivot))
+    };
     v.swap(0, less);
+    let equal = if seems_least { end - less } else { 0 };
     let (left, rest) = v.split_at_mut(less);
     let (pivot, right) = rest.split_first_mut().expect("the pivot is there");
-    Parts { left, pivot, right }
+    Parts { left, pivot, right: &mut right[equal..] }
 }
 
 /// Divides `v` by `pivot`, and leaves out all elements that equal it. Compares less often than

@@ -21,8 +21,8 @@ const LEAVES_PER_THREAD: usize = 4;
 /// Elements up to this many bytes are narrow: std sorts them as fast as we do. Wider ones it moves
 /// twice as often as they need.
 const NARROW: usize = 16;
-/// So are elements up to this many bytes that own something, such as a string.
-const NARROW_OWNER: usize = 24;
+/// Wider elements up to this many bytes that own something are taken for texts.
+const TEXT: usize = 24;
 /// Longer parts are divided if their elements are not narrow, or repeat.
 const LEAF: usize = 128;
 /// Wider elements are sorted by their numbers.
@@ -30,10 +30,9 @@ const WIDE: usize = 64;
 /// About how many bytes of wide elements make a leaf: they stay in a core's cache.
 const CACHE: usize = 512 * 1024;
 
-/// Returns whether comparisons of elements seem to take longer than their moves: what they own
-/// lies behind a pointer.
+/// Returns whether comparisons of elements seem to take longer than their moves, as those of texts.
 const fn compare_slowly<T>() -> bool {
-    needs_drop::<T>() && size_of::<T>() <= NARROW_OWNER
+    needs_drop::<T>() && size_of::<T>() > NARROW && size_of::<T>() <= TEXT
 }
 
 /// Sorts `v`; not stable. After a panic, `v` has its elements in any order.
@@ -47,11 +46,10 @@ pub(super) fn sort_unstable<T: Send, F: Fn(&T, &T) -> Ordering + Sync>(v: &mut [
         return Sort { leaf: |v: &mut [T]| v.sort_unstable_by(|a, b| compare(a, b)), compare }
             .sort(v);
     }
-    let narrow = size_of::<T>() <= NARROW || compare_slowly::<T>();
     let leaf = match size_of::<T>() {
-        _ if narrow && threads == 1 => v.len(),
-        _ if narrow => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
-        size if size <= WIDE => LEAF,
+        ..=NARROW if threads == 1 => v.len(),
+        ..=NARROW => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
+        ..=WIDE => LEAF,
         size => (CACHE / size).max(LEAF),
     };
     let quick = Quick { compare, leaf };
