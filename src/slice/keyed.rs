@@ -7,7 +7,7 @@ use super::bits::{Room, as_room, par_copy};
 use super::collect::{Filled, collect};
 use super::sort::Sort;
 use crate::current_num_threads;
-use crate::fork::join;
+use crate::fork::join_erased as join;
 
 /// Slices up to this long have their keys worked out, or are moved, by one thread. Keys are
 /// worth being kept, so they take some time.

@@ -9,7 +9,7 @@
 
 use super::bits::{Room, as_room, par_copy};
 use crate::current_num_threads;
-use crate::fork::join;
+use crate::fork::join_erased as join;
 
 /// The elements of a block, which one thread tests or moves: some 10 us.
 const BLOCK: usize = 4096;
