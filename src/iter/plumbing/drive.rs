@@ -238,8 +238,11 @@ where
 /// Calls `op` on a worker of the current pool, else of the global one, under the limit of what the
 /// caller is part of.
 pub(crate) fn on_worker<R: Send>(op: impl FnOnce(&Worker, Option<&Limit<'_>>) -> R + Send) -> R {
+    if let Some(worker) = Worker::current() {
+        return innermost(|limit| op(worker, limit));
+    }
     let (mut op, mut result) = (Some(op), None);
-    in_pool(&mut |worker, limit| {
+    from_outside(&mut |worker, limit| {
         if let Some(op) = op.take() {
             result = Some(op(worker, limit));
         }
@@ -248,13 +251,10 @@ pub(crate) fn on_worker<R: Send>(op: impl FnOnce(&Worker, Option<&Limit<'_>>) ->
 }
 
 /// Not generic, hence compiled once.
-fn in_pool(op: &mut (dyn FnMut(&Worker, Option<&Limit<'_>>) + Send)) {
+fn from_outside(op: &mut (dyn FnMut(&Worker, Option<&Limit<'_>>) + Send)) {
     innermost(|limit| {
-        let mut op = |worker: &Worker| under(limit, || op(worker, limit));
-        match Worker::current() {
-            Some(worker) => op(worker),
-            None => with_current(|registry| registry.as_worker(|worker, _| op(worker))),
-        }
+        let on_worker = |worker: &Worker, _| under(limit, || op(worker, limit));
+        with_current(|registry| registry.as_worker(on_worker));
     });
 }
 
