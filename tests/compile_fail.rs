@@ -1,12 +1,20 @@
 //! What would be unsound does not compile, and the compiler says why.
+//!
+//! The cases are of a package of their own, which depends on nothing but this crate: as a part of
+//! this package, they would have all that its tests, benches and examples need built once more.
 
+use std::path::Path;
 use std::process::Command;
+use std::{env, fs};
 
 /// The compiler whose messages `tests/ui` holds. Others word them otherwise.
 const COMPILER: &str = "rustc 1.95.";
 
+const CASES: &str = "tests/ui";
+const MANIFEST_DIR: &str = "CARGO_MANIFEST_DIR";
+
 fn compiler_version() -> String {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).arg("--version").output();
     output.map_or_else(
         |error| error.to_string(),
@@ -14,6 +22,28 @@ fn compiler_version() -> String {
     )
 }
 
+/// Makes the package of the cases, which holds copies of them.
+fn make_package(package: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = format!(
+        "[package]\nname = \"cases\"\nedition = \"2024\"\n\n\
+         [dependencies]\nfilch = {{ path = {root:?} }}\n\n[workspace]\n"
+    );
+    // What was there may be of other cases.
+    let _ = fs::remove_dir_all(package.join(CASES));
+    for folder in [CASES, "src"] {
+        fs::create_dir_all(package.join(folder)).unwrap();
+    }
+    fs::write(package.join("Cargo.toml"), manifest).unwrap();
+    fs::write(package.join("src/main.rs"), "fn main() {}\n").unwrap();
+    let _ = fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock"));
+    for case in fs::read_dir(root.join(CASES)).unwrap() {
+        let case = case.unwrap();
+        fs::copy(case.path(), package.join(CASES).join(case.file_name())).unwrap();
+    }
+}
+
+/// (With `TRYBUILD=overwrite`, new messages are written to the copies of the cases.)
 #[test]
 fn escapes_and_races_are_refused() {
     let version = compiler_version();
@@ -22,5 +52,13 @@ fn escapes_and_races_are_refused() {
         let skipped = format!("SKIPPED: tests/ui is for {COMPILER}x, this is {version}\n");
         return drop(std::io::stderr().write_all(skipped.as_bytes()));
     }
-    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cases");
+    if env::var_os(MANIFEST_DIR).is_some_and(|dir| dir == *package) {
+        return trybuild::TestCases::new().compile_fail(format!("{CASES}/*.rs"));
+    }
+    make_package(&package);
+    let mut again = Command::new(env::current_exe().unwrap());
+    again.args(["--exact", "escapes_and_races_are_refused", "--nocapture"]);
+    again.env(MANIFEST_DIR, &package).current_dir(&package);
+    assert!(again.status().unwrap().success());
 }

@@ -40,13 +40,13 @@ impl Live {
 }
 
 /// Operations of each kind that are counted, in each pool. Optimized, it is a million.
-const MANY: usize = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
+const MANY: usize = if cfg!(debug_assertions) { 30_000 } else { 1_000_000 };
 /// Of those that take microseconds each: a million in the pools of three sizes together.
-const FEW: usize = if cfg!(debug_assertions) { MANY / 10 } else { MANY / 3 };
+const FEW: usize = MANY / 3;
 /// Of sorts and the like, in one pool: a million take minutes, and unoptimized would take an hour.
-const SORTS: usize = if cfg!(debug_assertions) { MANY / 40 } else { MANY };
+const SORTS: usize = if cfg!(debug_assertions) { MANY / 12 } else { MANY };
 /// Of those that start two threads: a million in all pools together take minutes.
-const RARE: usize = if cfg!(debug_assertions) { MANY / 20 } else { MANY / 3 };
+const RARE: usize = if cfg!(debug_assertions) { MANY / 6 } else { MANY / 3 };
 
 /// What may be kept for later, of operations that leave few tasks pending at a time: freed blocks
 /// in the free lists of `src/sync/slab.rs` (one in each of seven sizes, for each thread, and

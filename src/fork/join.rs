@@ -68,12 +68,73 @@ where
     RA: Send,
     RB: Send,
 {
-    join_on(
-        worker::current(),
-        a,
-        move |_| b(),
-        |a, b| join_from_outside(move |_| a(), move |_| b(false)),
-    )
+    join_on(worker::current(), a, move |_| b(), join_from_outside)
+}
+
+/// [`join`] for long closures of many types, as loops and sorts have: the fork itself is compiled
+/// once.
+pub(crate) fn join_erased<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
+where
+    A: FnOnce() -> RA + Send,
+    B: FnOnce() -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    fn fork(a: First<'_>, b: Second<'_>) {
+        join(a, || b(false));
+    }
+    erased(a, |_| b(), &fork)
+}
+
+/// The closures of [`erased`].
+pub(crate) type First<'f> = &'f mut (dyn FnMut() + Send);
+pub(crate) type Second<'f> = &'f mut (dyn FnMut(bool) + Send);
+
+/// Has `fork` call both closures, whose types it need not know, and returns both results. `b` is
+/// told whether it was stolen.
+pub(crate) fn erased<A, B, RA, RB>(a: A, b: B, fork: &dyn Fn(First<'_>, Second<'_>)) -> (RA, RB)
+where
+    A: FnOnce() -> RA + Send,
+    B: FnOnce(bool) -> RB + Send,
+    RA: Send,
+    RB: Send,
+{
+    let (mut a, mut b, mut ra, mut rb) = (Some(a), Some(b), None, None);
+    let mut first = || {
+        if let Some(a) = a.take() {
+            ra = Some(a());
+        }
+    };
+    let mut second = |stolen| {
+        if let Some(b) = b.take() {
+            rb = Some(b(stolen));
+        }
+    };
+    let forked = caught(fork, &mut first, &mut second);
+    match (ra, rb, forked) {
+        (Some(ra), Some(rb), Ok(())) => (ra, rb),
+        (ra, rb, forked) => {
+            outcome::discard(ra);
+            outcome::discard(rb);
+            panicked(forked)
+        }
+    }
+}
+
+fn caught(
+    fork: &dyn Fn(First<'_>, Second<'_>),
+    a: First<'_>,
+    b: Second<'_>,
+) -> Result<(), Payload> {
+    outcome::run(|| fork(a, b))
+}
+
+#[cold]
+fn panicked(forked: Result<(), Payload>) -> ! {
+    match forked {
+        Err(payload) => resume_unwind(payload),
+        Ok(()) => unreachable!("a fork calls both sides"),
+    }
 }
 
 /// Like [`join`], but tells each closure whether it has migrated to another thread.
@@ -95,7 +156,7 @@ where
 {
     match Worker::current() {
         Some(worker) => join_context_on(worker, a, b, false),
-        None => join_from_outside(a, b),
+        None => with_current(|registry| join_context_in(registry, a, b)),
     }
 }
 
@@ -119,12 +180,18 @@ where
 #[inline(never)]
 fn join_from_outside<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
 where
-    A: FnOnce(FnContext) -> RA + Send,
-    B: FnOnce(FnContext) -> RB + Send,
+    A: FnOnce() -> RA + Send,
+    B: FnOnce(bool) -> RB + Send,
     RA: Send,
     RB: Send,
 {
-    with_current(|registry| join_context_in(registry, a, b))
+    // Of the types that the caller has, so that the job is compiled once.
+    let fork = |worker: &Worker| join_on(worker.as_current(), a, b, is_worker);
+    with_current(|registry| registry.as_worker(|worker, _| fork(worker)))
+}
+
+fn is_worker<A, B, R>(_: A, _: B) -> R {
+    unreachable!("the caller is a worker")
 }
 
 pub(crate) fn join_in<A, B, RA, RB>(registry: &Registry, a: A, b: B) -> (RA, RB)
@@ -160,7 +227,7 @@ where
         worker.as_current(),
         move || a(FnContext { migrated }),
         move |stolen| b(FnContext { migrated: migrated || stolen }),
-        |_, _| unreachable!("the caller is a worker"),
+        is_worker,
     )
 }
 
@@ -234,16 +301,15 @@ where
     // SAFETY: the slot was set when the job became pending.
     let slot = unsafe { job.slot() };
     // SAFETY: the job's owner is a worker, which is running this.
-    unsafe { &*job.owner() }.pop(slot)
-        || outcome::run_or_abort(|| owner(job).unfork_slow(slot, job.head()))
+    unsafe { &*job.owner() }.pop(slot) || unfork_slow(job.owner(), slot, job.head())
 }
 
-fn owner<B, RB>(job: &JoinJob<B, RB>) -> &Worker
-where
-    B: FnOnce(bool) -> RB + Send,
-    RB: Send,
-{
-    match Worker::of(job.owner()) {
+fn unfork_slow(current: Current, slot: usize, job: NonNull<JoinHeader>) -> bool {
+    outcome::run_or_abort(|| owner(current).unfork_slow(slot, job))
+}
+
+fn owner<'w>(current: Current) -> &'w Worker {
+    match Worker::of(current) {
         Some(worker) => worker,
         None => unreachable!("only workers fork"),
     }
@@ -284,7 +350,7 @@ where
     // atomic, or is not written any more.
     let head = unsafe { job.head().as_ref() };
     // The thief writes to this frame. `wait_until` aborts if it would unwind.
-    owner(job).wait_until(head);
+    owner(job.owner()).wait_until(head);
     // SAFETY: the latch is set.
     unsafe { job.take_result() }
 }

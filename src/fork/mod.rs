@@ -39,8 +39,10 @@ pub use future::{FutureHandle, spawn_future};
 #[cfg(not(loom))]
 pub use gang::{GangError, Member, gang};
 pub use handle::{CancelOnDrop, JoinHandle};
+pub(crate) use join::{
+    First, Second, erased, join_context_in, join_erased, join_in, join_on_worker,
+};
 pub use join::{FnContext, join, join_context};
-pub(crate) use join::{join_context_in, join_in, join_on_worker};
 pub use region::{check_cancelled, is_cancelled, scope_with};
 pub(crate) use region::{stopping_token, with_current_token};
 pub(crate) use scope::{Deferred, in_place_scope_in, scope_in, whole_scope};

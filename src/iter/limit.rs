@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::fork::{join, join_on_worker};
+use crate::fork::{First, Second, erased, join, join_on_worker};
 use crate::worker::Worker;
 
 /// How many more pieces of a loop may run at the same time.
@@ -78,10 +78,15 @@ where
     RA: Send,
     RB: Send,
 {
-    innermost(|limit| {
-        let Some(permit) = permit(limit) else { return (a(), b()) };
-        join(|| permit.run(a), || permit.run(b))
-    })
+    erased(a, |_| b(), &fork_within)
+}
+
+/// Not generic, hence compiled once.
+fn fork_within(a: First<'_>, b: Second<'_>) {
+    innermost(|limit| match permit(limit) {
+        Some(permit) => _ = join(|| permit.run(a), || permit.run(|| b(false))),
+        None => one_after_the_other(a, b),
+    });
 }
 
 /// `join_context` on a worker, under `limit`. `b` is told whether it was stolen.
@@ -92,8 +97,22 @@ where
     RA: Send,
     RB: Send,
 {
-    let Some(permit) = permit(limit) else { return (a(), b(false)) };
-    join_on_worker(|_| permit.run(a), |context| permit.run(|| b(context.migrated())))
+    erased(a, b, &|a, b| fork_under(limit, a, b))
+}
+
+/// Not generic, hence compiled once.
+fn fork_under(limit: Option<&Limit<'_>>, a: First<'_>, b: Second<'_>) {
+    match permit(limit) {
+        Some(permit) => {
+            join_on_worker(|_| permit.run(a), |context| permit.run(|| b(context.migrated())));
+        }
+        None => one_after_the_other(a, b),
+    }
+}
+
+fn one_after_the_other(a: First<'_>, b: Second<'_>) {
+    a();
+    b(false);
 }
 
 /// Takes the permit of a fork. Returns `None` if its sides have to run one after the other.

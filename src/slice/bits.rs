@@ -5,7 +5,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::fork::join;
+use crate::fork::join_erased as join;
 
 /// Places, some of which may be initialized.
 pub(super) type Room<T> = [MaybeUninit<T>];

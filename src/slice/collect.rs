@@ -7,7 +7,7 @@ use std::mem;
 use std::ptr;
 
 use super::bits::Room;
-use crate::fork::join;
+use crate::fork::join_erased as join;
 
 /// Returns a vector of `len` values, whose places `fill` fills.
 pub(super) fn collect<R>(

@@ -6,7 +6,7 @@
 use super::bits::{Room, as_room, par_copy};
 use super::sort::Sort;
 use crate::current_num_threads;
-use crate::fork::join;
+use crate::fork::join_erased as join;
 use crate::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 /// One thread sorts a slice of up to this length, or moves its elements. (Keys that are worth being

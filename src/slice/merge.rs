@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 
 use super::bits::{Room, copy};
 use super::collect::{Filled, collect};
-use crate::fork::join;
+use crate::fork::join_erased as join;
 
 /// One thread merges outputs of up to this length: some 10 us. A guess.
 const GRAIN: usize = 8 * 1024;

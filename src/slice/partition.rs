@@ -9,7 +9,7 @@
 
 use super::bits::{Room, as_room, par_copy};
 use crate::current_num_threads;
-use crate::fork::join;
+use crate::fork::join_erased as join;
 use crate::iter::sources::chunks::{Chunks, ChunksMut};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 

@@ -10,7 +10,7 @@ use super::numbers::sort_by_numbers;
 use super::runs::sort_run;
 use super::sort::{SHORTEST, Sort};
 use crate::current_num_threads;
-use crate::fork::join;
+use crate::fork::join_erased as join;
 
 /// Up to how many threads divide rather than merge. A guess: by then dividing takes as long as
 /// sorting what is divided.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::fork::join;
+use crate::fork::join_erased as join;
 use crate::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 /// How many elements at the start are checked before any fork: most slices are no runs.

@@ -14,7 +14,7 @@ use super::merge::merge;
 use super::numbers::sort_by_numbers;
 use super::runs::sort_run;
 use crate::current_num_threads;
-use crate::fork::join;
+use crate::fork::join_erased as join;
 
 /// No leaf is shorter, but by a rounding: at least some 10 us of sorting. A guess.
 pub(super) const SHORTEST: usize = 1024;

@@ -233,9 +233,25 @@ where
 
 /// Calls `op` on a worker of the current pool, else of the global one, under the limit of what the
 /// caller is part of.
-#[inline(always)]
 pub(crate) fn on_worker<R: Send>(op: impl FnOnce(&Worker, Option<&Limit<'_>>) -> R + Send) -> R {
-    innermost(|limit| in_pool(|worker| under(limit, || op(worker, limit))))
+    if let Some(worker) = Worker::current() {
+        return innermost(|limit| op(worker, limit));
+    }
+    let (mut op, mut result) = (Some(op), None);
+    from_outside(&mut |worker, limit| {
+        if let Some(op) = op.take() {
+            result = Some(op(worker, limit));
+        }
+    });
+    result.expect("it was called, for else this would have panicked")
+}
+
+/// Not generic, hence compiled once.
+fn from_outside(op: &mut (dyn FnMut(&Worker, Option<&Limit<'_>>) + Send)) {
+    innermost(|limit| {
+        let on_worker = |worker: &Worker, _| under(limit, || op(worker, limit));
+        with_current(|registry| registry.as_worker(on_worker));
+    });
 }
 
 /// Forks until there are `pieces`, and none is too long. Returns also how long blocks were at the
@@ -254,7 +270,7 @@ where
     }
 }
 
-/// Forks two neighbours, which are to be `pieces`. (Not inlined, so that the fork itself is.)
+/// Forks two neighbours, which are to be `pieces`. (Not inlined, since a piece forks seldom.)
 #[inline(never)]
 fn fork<S, C>(pace: Pace<'_>, pieces: usize, left: S, right: S, consumer: C) -> (C::Result, usize)
 where
@@ -296,12 +312,9 @@ where
         drop(source);
         return (consumer.into_folder().complete(), pace.block);
     }
-    if let Some(worker) = Worker::current().filter(|_| pace.is_wide()) {
-        worker.share_forks();
-    }
+    share_forks(&pace);
     let mut folder = consumer.into_folder();
-    // One block needs no clock, which costs as much as many an item.
-    let mut before = if source.len() > pace.next(source.len()) { ticks() } else { 0 };
+    let mut before = start(&pace, source.len());
     loop {
         let length = pace.next(source.len());
         if source.len() <= length {
@@ -316,14 +329,7 @@ where
                 return (folder.complete(), pace.block);
             }
         };
-        pace.check();
-        if let Some(worker) = Worker::current() {
-            // Callers from outside have their turn: this loop may go on for long.
-            worker.serve_late_callers();
-        }
-        let took = lap(&mut before);
-        let limit = pace.limit();
-        let pieces = pace.after(length, took, source.len(), || is_wanted(limit));
+        let pieces = between_blocks(&mut pace, length, source.len(), &mut before);
         if C::PAUSES && pieces > 1 {
             source = match source.halve() {
                 (left, Some(right)) => {
@@ -336,6 +342,33 @@ where
             pace.found_no_place();
         }
     }
+}
+
+// What follows is not generic, hence compiled once.
+
+fn share_forks(pace: &Pace<'_>) {
+    if let Some(worker) = Worker::current().filter(|_| pace.is_wide()) {
+        worker.share_forks();
+    }
+}
+
+/// Returns when a piece of `len` items begins. One block needs no clock, which costs as much as
+/// many an item.
+fn start(pace: &Pace<'_>, len: usize) -> u64 {
+    if len > pace.next(len) { ticks() } else { 0 }
+}
+
+/// Ends a block of `length` items, of which `left` are left. Returns into how many pieces to cut
+/// these now; 1 is no fork.
+fn between_blocks(pace: &mut Pace<'_>, length: usize, left: usize, before: &mut u64) -> usize {
+    pace.check();
+    if let Some(worker) = Worker::current() {
+        // Callers from outside have their turn: this loop may go on for long.
+        worker.serve_late_callers();
+    }
+    let took = lap(before);
+    let limit = pace.limit();
+    pace.after(length, took, left, || is_wanted(limit))
 }
 
 /// Returns the time since the last lap. In a simulated pool, nothing may depend on the clock.
@@ -354,21 +387,4 @@ fn is_wanted(limit: Option<&Limit<'_>>) -> bool {
     Worker::current()
         .is_some_and(|worker| worker.is_bare() && (is_simulated() || worker.sees_idlers()))
         && limit.is_none_or(Limit::has_free)
-}
-
-/// Calls `op` on a worker of the current pool, else of the global one.
-fn in_pool<R: Send>(op: impl FnOnce(&Worker) -> R + Send) -> R {
-    match Worker::current() {
-        Some(worker) => op(worker),
-        None => {
-            let (mut op, mut result) = (Some(op), None);
-            from_outside(&mut |worker| result = op.take().map(|op| op(worker)));
-            result.expect("it was called, for else this would have panicked")
-        }
-    }
-}
-
-/// Not generic, hence compiled once.
-fn from_outside(op: &mut (dyn FnMut(&Worker) + Send)) {
-    with_current(|registry| registry.as_worker(|worker, _| op(worker)));
 }
