@@ -397,7 +397,7 @@ impl fmt::Display for CancelReason {
         f.write_str(match self {
             CancelReason::Requested => "it was requested",
             CancelReason::Deadline => "the deadline has passed",
-            CancelReason::Shutdown => "the pool has ended",
+            CancelReason::Shutdown => "the pool or the program ends",
             CancelReason::Dropped => "what was to give the result was dropped",
         })
     }

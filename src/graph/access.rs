@@ -121,8 +121,7 @@ impl Needs {
             `Vec` of these"
 )]
 pub trait Inputs: sealed::Sealed {
-    /// What the task keeps of its inputs.
-    #[doc(hidden)]
+    /// What the task keeps of its inputs, and its closure gets as [`Given::Given`].
     type Held: Send + for<'r> Given<'r>;
 
     #[doc(hidden)]

@@ -212,13 +212,13 @@ impl Core {
         let state = worker.sleep().state_name(worker.index());
         let (jobs, waits_for) = (worker.jobs_on_stack(), worker.waits_for());
         let is_lent = state == "busy" && worker.is_lent();
-        // A core that was lent has a thread that is not the worker's.
-        let thread_number = if is_lent { 0 } else { worker.thread_number() };
+        let thread_number = worker.thread_number();
         let is_busy = state == "busy" && !is_lent && waits_for.is_none();
         Core {
             state: if is_lent { "lent" } else { state },
             lasts: lasts(state, worker.time_spent()).filter(|_| !is_lent),
-            thread_name,
+            // A core that was lent has a thread that is not the worker's.
+            thread_name: thread_name.filter(|_| !is_lent),
             thread_number,
             jobs,
             running: worker.name_of_running().filter(|_| jobs > 0),
@@ -313,6 +313,9 @@ impl fmt::Display for Pool {
 impl fmt::Display for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.state)?;
+        if self.state == "lent" {
+            write!(f, " to a thread outside the pool")?;
+        }
         if let Some(time) = self.lasts {
             write!(f, " for {time:.1?}")?;
         }
