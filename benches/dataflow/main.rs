@@ -27,12 +27,15 @@ struct Arguments {
     bench: bool,
 }
 
+/// Returns the time of an operation, in nanoseconds.
 type Run = Box<dyn FnMut() -> f64>;
 
 /// A row of the table: what to run, and what each calls it.
 struct Row {
     name: String,
     threads: usize,
+    /// The time of an operation, in nanoseconds, if the threads did nothing but the work.
+    ideal: Option<Run>,
     /// The time of an operation, in nanoseconds, by whom.
     runs: Vec<(&'static str, Run)>,
     /// What the programs in C++ are called with.
@@ -42,7 +45,7 @@ struct Row {
 fn main() {
     let arguments = Arguments::parse();
     let peers = Peers::build();
-    println!("| row | threads | filch, ns | others, ns (filch ÷ other) |");
+    println!("| row | threads | filch, ns | others, ns (filch ÷ other; work alone ÷ other) |");
     println!("| --- | ---: | ---: | --- |");
     for mut row in shapes::rows(tiles::Steps::build()) {
         let is_wanted = |filter: &String| row.name.contains(filter);
@@ -58,16 +61,21 @@ fn print(row: &mut Row, peers: &Peers, rounds: usize) {
         Some((_, times)) => times.push(time),
         None => times.push((who.into(), vec![time])),
     };
+    let mut ideals = Vec::new();
     for _ in 0..rounds {
+        ideals.extend(row.ideal.as_mut().map(|ideal| ideal()));
         row.runs.iter_mut().for_each(|(who, run)| add(who, run()));
         peers.run(&row.arguments).into_iter().for_each(|(who, time)| add(&who, time));
     }
     let medians: Vec<(String, f64)> =
         times.into_iter().map(|(who, times)| (who, median(times))).collect();
     let own = medians[0].1;
-    let others = medians[1..].iter();
-    let others = others.map(|(who, time)| format!("{who} {time:.0} ({:.2})", own / time));
-    let others = others.collect::<Vec<_>>().join(", ");
+    let ideal = (!ideals.is_empty()).then(|| median(ideals));
+    let of_ideal = |time: f64| ideal.map(|ideal| format!("; {:.2}", ideal / time));
+    let other = |(who, time): &(String, f64)| {
+        format!("{who} {time:.0} ({:.2}{})", own / time, of_ideal(*time).unwrap_or_default())
+    };
+    let others = medians[1..].iter().map(other).collect::<Vec<_>>().join(", ");
     println!("| {} | {} | {own:.0} | {others} |", row.name, row.threads);
 }
 

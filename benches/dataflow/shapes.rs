@@ -1,17 +1,16 @@
 //! The rows: graphs of four shapes, pipelines of 3 to 8 stages, and gangs.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Instant;
 
-use filch::graph::{Graph, Node};
+use filch::graph::{Graph, Node, Outcome};
 use filch::{ThreadPool, ThreadPoolBuilder};
 
-use crate::Row;
 use crate::tiles::{Steps, factored};
+use crate::{Row, Run};
 
 /// About a microsecond of `work`.
 const MICROSECOND: u32 = 600;
@@ -68,6 +67,21 @@ fn best(operations: usize, mut run: impl FnMut()) -> f64 {
     times.skip(1).fold(f64::MAX, f64::min)
 }
 
+/// The time of an operation if `threads` threads do nothing but the work of all operations, which
+/// is `spins` each. No scheduler takes less.
+fn ideal(threads: usize, operations: usize, spins: u32) -> Run {
+    let share =
+        move || (0..operations / threads).for_each(|i| _ = black_box(work(i as u64, spins)));
+    Box::new(move || {
+        best(operations, || {
+            thread::scope(|s| {
+                (1..threads).for_each(|_| _ = s.spawn(share));
+                share();
+            });
+        })
+    })
+}
+
 // ---- Graphs ----
 
 const NODES: usize = 10_000;
@@ -77,6 +91,11 @@ fn mixed(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+/// The tasks before each task.
+fn edges(shape: &str) -> Vec<Vec<usize>> {
+    (0..NODES).map(|i| before(shape, i)).collect()
 }
 
 /// The tasks before task `i`.
@@ -107,20 +126,13 @@ fn before(shape: &str, i: usize) -> Vec<usize> {
     }
 }
 
-/// A graph of this shape, each task of which adds one to the counter.
-fn built(shape: &str, spins: u32, ran: &Arc<AtomicU64>) -> Graph<'static> {
+/// A graph with these edges.
+fn built(edges: &[Vec<usize>], spins: u32) -> Graph<'static> {
     let mut graph = Graph::new();
     let mut nodes: Vec<Node<()>> = Vec::new();
-    let count = Arc::clone(ran);
-    for i in 0..NODES {
-        let count = count.clone();
-        let node = graph.task((), move |()| {
-            black_box(work(i as u64, spins));
-            if i + 1 == NODES {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        for earlier in before(shape, i) {
+    for (i, before) in edges.iter().enumerate() {
+        let node = graph.task((), move |()| _ = black_box(work(i as u64, spins)));
+        for &earlier in before {
             node.after(&nodes[earlier]);
         }
         nodes.push(node);
@@ -128,27 +140,23 @@ fn built(shape: &str, spins: u32, ran: &Arc<AtomicU64>) -> Graph<'static> {
     graph
 }
 
+fn run_once(graph: &mut Graph<'_>, pool: &ThreadPool) {
+    let report = pool.install(|| graph.run()).expect("no cycle");
+    assert_eq!(report.count(Outcome::Ran), NODES);
+}
+
 fn graph(shape: &'static str, task: &str, spins: u32, threads: usize) -> Row {
-    let ran = Arc::new(AtomicU64::new(0));
-    let (again, anew) = (pool(threads), pool(threads));
-    let mut graph = built(shape, spins, &ran);
-    let run = move || {
-        best(NODES, || {
-            again.install(|| graph.run().expect("no cycle").success().expect("no failure"));
-        })
-    };
-    let build_and_run = move || {
-        best(NODES, || {
-            let mut graph = built(shape, spins, &ran);
-            anew.install(|| graph.run().expect("no cycle").success().expect("no failure"));
-        })
-    };
+    let (again, anew, edges) = (pool(threads), pool(threads), edges(shape));
+    let mut graph = built(&edges, spins);
+    let run = move || best(NODES, || run_once(&mut graph, &again));
+    let build_and_run = move || best(NODES, || run_once(&mut built(&edges, spins), &anew));
     let arguments = ["graph", shape, &NODES.to_string(), &spins.to_string()];
     let mut arguments: Vec<String> = arguments.map(String::from).to_vec();
     arguments.extend([threads.to_string(), REPEATS.to_string()]);
     Row {
         name: format!("{shape} of {task} tasks"),
         threads,
+        ideal: (spins > 0).then(|| ideal(if shape == "chain" { 1 } else { threads }, NODES, spins)),
         runs: vec![("filch", Box::new(run)), ("built each time", Box::new(build_and_run))],
         arguments,
     }
@@ -171,24 +179,21 @@ fn metg(threads: usize, mut time: impl FnMut(u32) -> f64) -> f64 {
 
 fn shortest_task(shape: &'static str) -> Row {
     const THREADS: usize = 2;
-    let ran = Arc::new(AtomicU64::new(0));
-    let (pool, other, counter) = (pool(THREADS), pool(THREADS), ran.clone());
-    let run = move |graph: &mut Graph<'_>, pool: &ThreadPool| {
-        pool.install(|| graph.run().expect("no cycle").success().expect("no failure"));
-    };
+    let (pool, other, edges) = (pool(THREADS), pool(THREADS), Arc::new(edges(shape)));
+    let same = edges.clone();
     let again = move || {
         metg(THREADS, |spins| {
-            let mut graph = built(shape, spins, &ran);
-            best(NODES, || run(&mut graph, &pool))
+            let mut graph = built(&edges, spins);
+            best(NODES, || run_once(&mut graph, &pool))
         })
     };
-    let anew = move || {
-        metg(THREADS, |spins| best(NODES, || run(&mut built(shape, spins, &counter), &other)))
-    };
+    let anew =
+        move || metg(THREADS, |spins| best(NODES, || run_once(&mut built(&same, spins), &other)));
     let arguments = ["metg", shape, &NODES.to_string(), &THREADS.to_string(), &REPEATS.to_string()];
     Row {
         name: format!("shortest task of which half is used, {shape}"),
         threads: THREADS,
+        ideal: None,
         runs: vec![("filch", Box::new(again)), ("built each time", Box::new(anew))],
         arguments: arguments.map(String::from).to_vec(),
     }
@@ -206,6 +211,7 @@ fn cholesky(steps: Steps, tile: usize) -> Row {
     Row {
         name: format!("Cholesky of {ROWS} rows, tiles of {tile}"),
         threads: THREADS,
+        ideal: None,
         runs: vec![("filch", Box::new(run))],
         arguments: ["cholesky".to_owned()].into_iter().chain(sizes).collect(),
     }
@@ -247,6 +253,7 @@ fn pipeline(stages: usize, items: usize, micros: u32) -> Row {
     Row {
         name: format!("pipeline of {stages} stages, {micros} us"),
         threads: 2,
+        ideal: Some(ideal(2, items, stages as u32 * spins)),
         runs: vec![("filch", Box::new(run)), ("std threads", Box::new(threads))],
         arguments,
     }
@@ -296,6 +303,7 @@ fn empty_gang(members: usize) -> Row {
     Row {
         name: format!("empty gang of {members}"),
         threads: members,
+        ideal: None,
         runs: vec![("filch", Box::new(run)), ("std threads", Box::new(threads))],
         arguments: gang_arguments("empty", members, GANGS),
     }
@@ -323,6 +331,7 @@ fn barrier(members: usize) -> Row {
     Row {
         name: format!("barrier of a gang of {members}"),
         threads: members,
+        ideal: None,
         runs: vec![("filch", Box::new(run)), ("std::sync::Barrier", Box::new(threads))],
         arguments: gang_arguments("barrier", members, steps),
     }

@@ -4,8 +4,9 @@
 //! A gang of n members has n jobs, each *pinned* to a worker of its own. A member *gathers* when
 //! its worker begins the job: the worker waits, and runs nothing, until all n jobs have begun. Then
 //! each member calls the closure. A member that arrives at a barrier before the others waits there.
-//! Meanwhile its worker may run pinned jobs, which include members of other gangs. A member
-//! *leaves* when its closure has returned or panicked.
+//! Meanwhile its worker may run pinned jobs, which include members of other gangs, and cross-pool
+//! jobs: it waits as for another pool (`worker/wait.rs`). A member *leaves* when its closure has
+//! returned or panicked.
 //!
 //! # Invariant
 //! 1. The jobs of all gangs are pinned in one order ([`ORDER`]), and each worker begins them in
@@ -69,8 +70,9 @@ static ORDER: PerProcess<parking_lot::Mutex<()>> = PerProcess::new();
 /// The members begin together, once each of them has a worker. Sleeping workers are preferred. A
 /// busy worker joins the gang when its job ends or waits, and until then the other members wait for
 /// it. Gangs may be nested, and several threads may call them: the members of two gangs may be on
-/// top of each other on the same workers, and the younger gang then ends first. At a barrier, a
-/// worker runs nothing but members of other gangs, and broadcasts.
+/// top of each other on the same workers, and the younger gang then ends first. While a member
+/// waits at a barrier, its worker runs members of other gangs, broadcasts, and work that workers of
+/// other pools have given to this pool, but no other tasks.
 ///
 /// A member must not wait, by a handle, a lock or a message, for a task that may itself be waiting.
 /// Like the closure of a [`broadcast`](crate::broadcast), the member may run on top of that task,

@@ -30,20 +30,17 @@ use super::slot::Slot;
 /// to it is left, and no graph with a task that accesses it.
 pub struct Cell<A> {
     pub(super) slot: Arc<Slot<A>>,
-    /// The graph that owns the cell, and the cell's number in the graph.
-    pub(super) owner: Owner,
-    pub(super) index: usize,
 }
 
 impl<A> Clone for Cell<A> {
     fn clone(&self) -> Self {
-        Cell { slot: self.slot.clone(), owner: self.owner.clone(), index: self.index }
+        Cell { slot: self.slot.clone() }
     }
 }
 
 impl<A> fmt::Debug for Cell<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cell").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("Cell").field("index", &self.slot.index).finish_non_exhaustive()
     }
 }
 
@@ -71,7 +68,8 @@ pub struct Read<'c, A>(&'c Cell<A>);
 #[derive(Debug)]
 pub struct Write<'c, A>(&'c Cell<A>);
 
-/// What a task depends on, collected while it is added.
+/// What a task depends on, collected while it is added. (A graph uses one for all of its tasks, to
+/// save the allocations.)
 #[derive(Debug)]
 pub struct Needs {
     /// The graph to which the task is added.
@@ -85,29 +83,22 @@ pub struct Needs {
 }
 
 impl Needs {
-    pub(super) fn new(owner: &Owner) -> Self {
-        let owner = owner.clone();
+    pub(super) fn new(owner: Owner) -> Self {
         Needs { owner, cells: Vec::new(), nodes: Vec::new(), is_foreign: false }
     }
 
     fn cell<A>(&mut self, cell: &Cell<A>, writes: bool) {
-        match cell.owner == self.owner {
-            true => self.cells.push((cell.index, writes)),
+        match cell.slot.owner == self.owner {
+            true => self.cells.push((cell.slot.index, writes)),
             false => self.is_foreign = true,
         }
     }
 
     fn node<T>(&mut self, node: &Node<T>) {
-        match *node.owner() == self.owner {
-            true => self.nodes.push(node.index()),
+        match node.slot.owner == self.owner {
+            true => self.nodes.push(node.slot.index as u32),
             false => self.is_foreign = true,
         }
-    }
-
-    /// Whether the task would get a `&mut` together with another reference to the same cell.
-    pub(super) fn conflict(&mut self) -> bool {
-        self.cells.sort_unstable();
-        self.cells.windows(2).any(|pair| pair[0].0 == pair[1].0 && (pair[0].1 || pair[1].1))
     }
 }
 

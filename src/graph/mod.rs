@@ -40,10 +40,11 @@
 //! scope itself.
 //!
 //! # Costs
-//! The tasks, cells and edges are allocated when they are added, and a run allocates one byte a
-//! task. A worker that ends a task continues with one of the tasks that are then ready, and spawns
-//! the others. So a chain of tasks costs some nanoseconds a task, and where the graph forks, a task
-//! costs as much as one of a [scope](crate::scope()).
+//! A task takes two allocations when it is added, and a cell one. A run allocates one byte a task,
+//! and some more for the order if the graph has changed. A worker that ends a task continues with
+//! one of the tasks that are then ready, and spawns the others. So a chain of tasks costs some
+//! nanoseconds a task, and where the graph forks, a task costs as much as one of a
+//! [scope](crate::scope()).
 
 mod access;
 mod node;
@@ -55,22 +56,22 @@ mod timer;
 mod values;
 
 use std::cell;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use access::{Cell, Given, Inputs, Read, Write, read, write};
 pub use node::Node;
 pub use report::{GraphError, Outcome, Report, TaskFailure};
 
 use access::Needs;
-use node::{Header, Owner};
-use plan::{Lists, Plan};
+use node::{Limits, Owner};
+use plan::Plan;
 use report::Cause;
-use run::{Call, Rest, Run, Task};
+use run::{Call, Fallbacks, Run, Task};
 use slot::Slot;
 
 use crate::context::CancelToken;
@@ -81,12 +82,18 @@ use crate::sync::Mutex;
 pub struct Graph<'env> {
     owner: Owner,
     tasks: Vec<Task<'env>>,
-    /// The other parts of the tasks.
-    rests: Vec<Rest<'env>>,
+    fallbacks: Fallbacks<'env>,
     cells: Vec<Uses>,
+    /// Empty but while a task is added.
+    needs: Needs,
     /// The error of the first task that was added with wrong inputs.
     wrong: Option<GraphError>,
+    /// The order of the tasks, once it is known.
     plan: Plan,
+    /// What is set for the tasks that have limits, at the time when the plan was made.
+    limits: BTreeMap<usize, Limits>,
+    /// Whether tasks were added, or `measures` was set, since then.
+    is_changed: bool,
     /// The longest paths to the end, once they are known.
     ranks: Option<Vec<u64>>,
     measures: bool,
@@ -138,13 +145,17 @@ impl Default for Graph<'_> {
 impl<'env> Graph<'env> {
     /// Returns a graph without tasks.
     pub fn new() -> Self {
+        let owner = Owner::new();
         Graph {
-            owner: Owner::new(),
+            needs: Needs::new(owner.clone()),
+            owner,
             tasks: Vec::new(),
-            rests: Vec::new(),
+            fallbacks: Fallbacks::default(),
             cells: Vec::new(),
             wrong: None,
             plan: Plan::default(),
+            limits: BTreeMap::new(),
+            is_changed: true,
             ranks: None,
             measures: false,
             token: None,
@@ -156,7 +167,7 @@ impl<'env> Graph<'env> {
     /// work on a value that outlives the graph, make a cell of a `&mut` to it.
     pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
         self.cells.push(Uses::default());
-        Cell { slot: Slot::new(value), owner: self.owner.clone(), index: self.cells.len() - 1 }
+        Cell { slot: Slot::new(self.owner.clone(), self.cells.len() - 1, value) }
     }
 
     /// Adds a task, which calls `f` with references to its inputs once in each run.
@@ -263,53 +274,53 @@ impl<'env> Graph<'env> {
             + 'env,
         T: Send + 'env,
     {
-        let index = self.tasks.len() as u32;
+        let index = self.tasks.len();
         assert!(index < run::MOST_TASKS, "a graph can have at most {} tasks", run::MOST_TASKS);
-        let header = Header { owner: self.owner.clone(), index, settings: Mutex::default() };
-        let mut needs = Needs::new(&self.owner);
-        let (held, slot) = (inputs.hold(&mut needs), Slot::new(None));
+        let held = inputs.hold(&mut self.needs);
+        self.order(index as u32);
+        let slot = Slot::new(self.owner.clone(), index, None);
         let result = slot.clone();
         let call: Call<'env> = Box::new(move || {
-            // SAFETY: the accesses were declared to `needs`, and `self.before` returned the tasks
-            // that must come first. A run calls this closure when all of those have ended, and the
-            // tasks that come later when this closure has returned. Only this closure and its
-            // fallback write the result. See the invariant of `access.rs`.
+            // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from each
+            // task that must come first. A run calls this closure when all of those have ended,
+            // and the tasks that come later when this closure has returned. Only this closure and
+            // its fallback write the result. See the invariant of `access.rs`.
             let value = f(unsafe { held.give() }, PhantomData)?;
             // SAFETY: as above.
             unsafe { *result.get_mut() = Some(value) };
             Ok(())
         });
-        let before = self.before(index, needs);
-        let node = Node { slot, header: Arc::new(header) };
         self.tasks.push(Task::new(call));
-        self.rests.push(Rest::new(node.header.clone(), before));
-        self.owner.set_changed();
-        node
+        self.is_changed = true;
+        Node { slot }
     }
 
-    /// Returns the tasks that must come before a new task, and records the new task's accesses.
-    fn before(&mut self, index: u32, mut needs: Needs) -> Vec<u32> {
+    /// Orders a new task after those that must come before it by its `needs`, and records its
+    /// accesses.
+    fn order(&mut self, index: u32) {
+        let Needs { cells, nodes, is_foreign, .. } = &mut self.needs;
         let task = || format!("task {index}");
-        if needs.is_foreign {
+        if std::mem::take(is_foreign) {
             self.wrong.get_or_insert_with(|| GraphError::Foreign { task: task() });
         }
-        if needs.conflict() {
+        if conflict(cells) {
             self.wrong.get_or_insert_with(|| GraphError::Conflict { task: task() });
         }
-        let mut before = needs.nodes;
-        for (cell, writes) in needs.cells {
+        if cells.is_empty() && nodes.is_empty() {
+            return;
+        }
+        let edges = &mut self.owner.settings().edges;
+        edges.extend(nodes.drain(..).map(|earlier| (earlier, index)));
+        for (cell, writes) in cells.drain(..) {
             let uses = &mut self.cells[cell];
-            before.extend(uses.writer);
+            edges.extend(uses.writer.map(|writer| (writer, index)));
             if writes {
                 uses.writer = Some(index);
-                before.append(&mut uses.readers);
+                edges.extend(uses.readers.drain(..).map(|reader| (reader, index)));
             } else {
                 uses.readers.push(index);
             }
         }
-        // A task with conflicting accesses may be its own writer or reader.
-        before.retain(|task| *task != index);
-        before
     }
 
     /// Sets the fallback of a task. If the task fails and has no retry left, the run calls `f` with
@@ -339,13 +350,14 @@ impl<'env> Graph<'env> {
         F: FnMut(&TaskFailure) -> T + Send + 'env,
         T: Send + 'env,
     {
-        self.expect_own(node.owner());
+        self.expect_own(&node.slot.owner);
         let slot = node.slot.clone();
-        self.rests[node.index() as usize].set_fallback(Box::new(move |failure| {
+        let fallback = Box::new(move |failure: &TaskFailure| {
             let value = f(failure);
             // SAFETY: as for the result of the closure, in `add`.
             unsafe { *slot.get_mut() = Some(value) };
-        }));
+        });
+        self.fallbacks.set(node.slot.index, fallback);
     }
 
     /// Sets whether each run measures how long each task takes. The next run then uses the measured
@@ -358,7 +370,7 @@ impl<'env> Graph<'env> {
     /// workers.
     pub fn measure_costs(&mut self, measures: bool) {
         self.measures = measures;
-        self.owner.set_changed();
+        self.is_changed = true;
     }
 
     /// Stops each run when the token is cancelled: tasks that have not begun are skipped. (A retry
@@ -395,7 +407,10 @@ impl<'env> Graph<'env> {
     /// ```
     pub fn run(&mut self) -> Result<Report, GraphError> {
         self.prepare()?;
-        let mut failures = Vec::new();
+        let (mut failures, mut took) = (Vec::new(), Vec::new());
+        if self.measures {
+            took.resize_with(self.tasks.len(), AtomicU64::default);
+        }
         if !self.tasks.is_empty() {
             for (task, before) in self.tasks.iter_mut().zip(&self.plan.before) {
                 task.reset(*before);
@@ -404,9 +419,11 @@ impl<'env> Graph<'env> {
             let run = Run {
                 plan: &self.plan,
                 tasks: &self.tasks,
-                rests: &self.rests,
+                fallbacks: &self.fallbacks,
+                limits: &self.limits,
+                owner: &self.owner,
                 heap: self.ranks.as_deref().map(|ranks| (Mutex::default(), ranks)),
-                measures: self.measures,
+                took: &took,
                 token: token.as_ref(),
                 failures: Mutex::default(),
             };
@@ -414,8 +431,8 @@ impl<'env> Graph<'env> {
             failures = run.failures.into_inner();
         }
         if self.measures {
-            let took = |task: usize| self.rests[task].took.load(Ordering::Relaxed);
-            self.ranks = Some(self.plan.ranks(took));
+            let ranks = self.plan.ranks(|task| took[task].load(Ordering::Relaxed));
+            self.ranks = Some(ranks);
         }
         Ok(self.report(failures))
     }
@@ -426,7 +443,7 @@ impl<'env> Graph<'env> {
         let cancelled = skipped.filter(|_| failures.is_empty());
         Report {
             owner: self.owner.clone(),
-            cancelled: cancelled.map(|task| self.rests[task].name()),
+            cancelled: cancelled.map(|task| self.owner.name(task)),
             outcomes,
             failures,
         }
@@ -437,34 +454,25 @@ impl<'env> Graph<'env> {
         if let Some(error) = &self.wrong {
             return Err(error.clone());
         }
-        if !self.owner.take_changed() {
+        let mut settings = self.owner.settings();
+        if !settings.is_changed && !self.is_changed {
             return Ok(());
         }
-        let planned = self.plan_anew();
-        if planned.is_err() {
-            self.owner.set_changed();
+        if let Some(task) = settings.foreign {
+            drop(settings);
+            return Err(GraphError::Foreign { task: self.owner.name(task) });
         }
-        planned
-    }
-
-    fn plan_anew(&mut self) -> Result<(), GraphError> {
-        let mut before = Lists::default();
-        for task in &mut self.rests {
-            let settings = task.header.settings.lock();
-            if settings.is_foreign {
-                drop(settings);
-                return Err(GraphError::Foreign { task: task.name() });
-            }
-            task.limits = settings.limits;
-            before.push(task.before.iter().chain(&settings.after).copied());
-        }
-        let planned = Plan::new(&before);
+        (settings.is_changed, self.is_changed) = (false, true);
+        self.limits.clone_from(&settings.limits);
+        let planned = Plan::new(self.tasks.len(), &settings.edges);
+        drop(settings);
         self.plan = planned.map_err(|cycle| GraphError::Cycle {
-            tasks: cycle.into_iter().map(|task| self.rests[task as usize].name()).collect(),
+            tasks: cycle.into_iter().map(|task| self.owner.name(task as usize)).collect(),
         })?;
-        let has_costs = self.rests.iter().any(|task| task.limits.cost > 0);
-        let ranks = || self.plan.ranks(|task| self.rests[task].limits.cost);
-        self.ranks = has_costs.then(ranks);
+        self.is_changed = false;
+        let cost = |task: usize| self.limits.get(&task).map_or(0, |limits| limits.cost);
+        let has_costs = self.limits.values().any(|limits| limits.cost > 0);
+        self.ranks = has_costs.then(|| self.plan.ranks(cost));
         Ok(())
     }
 
@@ -491,4 +499,11 @@ impl fmt::Debug for Graph<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Graph").field("tasks", &self.tasks.len()).finish_non_exhaustive()
     }
+}
+
+/// Whether a task would get a `&mut` together with another reference to the same cell. `accesses`:
+/// cells by their numbers, and whether the task writes them.
+fn conflict(accesses: &mut [(usize, bool)]) -> bool {
+    accesses.sort_unstable();
+    accesses.windows(2).any(|pair| pair[0].0 == pair[1].0 && (pair[0].1 || pair[1].1))
 }

@@ -1,12 +1,12 @@
 //! The handle of a task of a graph, by which it is ordered and set up.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::slot::Slot;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// A task of a graph, and its result: see [`Graph::task`](super::Graph::task).
 ///
@@ -28,51 +28,23 @@ use crate::sync::Mutex;
 /// ```
 pub struct Node<T> {
     pub(super) slot: Arc<Slot<Option<T>>>,
-    pub(super) header: Arc<Header>,
 }
 
-/// What a task's handles and its graph share.
-pub(super) struct Header {
-    pub(super) owner: Owner,
-    pub(super) index: u32,
-    pub(super) settings: Mutex<Settings>,
-}
+/// What a graph and its handles share, which is also the identity of the graph.
+#[derive(Clone)]
+pub struct Owner(Arc<Mutex<Settings>>);
 
-/// The identity of a graph, which the graph and its handles share. The flag says whether any task
-/// was changed since the graph's last plan was made.
-#[derive(Clone, Debug)]
-pub struct Owner(Arc<AtomicBool>);
-
-impl Owner {
-    pub(super) fn new() -> Self {
-        Owner(Arc::new(AtomicBool::new(true)))
-    }
-
-    pub(super) fn set_changed(&self) {
-        // Release: matches the Acquire in `take_changed`.
-        self.0.store(true, Ordering::Release);
-    }
-
-    pub(super) fn take_changed(&self) -> bool {
-        // Acquire: matches the Release in `set_changed`.
-        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Acquire)
-    }
-}
-
-impl PartialEq for Owner {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
+/// The edges of a graph, and what was set by the handles of its tasks.
 #[derive(Default)]
 pub(super) struct Settings {
-    pub(super) name: Option<String>,
-    /// The tasks that `after` was given.
-    pub(super) after: Vec<u32>,
-    /// Whether `after` was given a task of another graph.
-    pub(super) is_foreign: bool,
-    pub(super) limits: Limits,
+    /// Pairs of tasks. The first comes directly before the second. A pair may occur twice.
+    pub(super) edges: Vec<(u32, u32)>,
+    /// A task for which `after` was given a task of another graph.
+    pub(super) foreign: Option<usize>,
+    names: BTreeMap<usize, String>,
+    pub(super) limits: BTreeMap<usize, Limits>,
+    /// Whether anything was set since the last plan was made.
+    pub(super) is_changed: bool,
 }
 
 /// The settings that a run uses.
@@ -83,18 +55,40 @@ pub(super) struct Limits {
     pub(super) delay: Duration,
 }
 
+impl Owner {
+    pub(super) fn new() -> Self {
+        Owner(Arc::default())
+    }
+
+    pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.0.lock()
+    }
+
+    /// The name of a task.
+    pub(super) fn name(&self, task: usize) -> String {
+        let name = self.settings().names.get(&task).cloned();
+        name.unwrap_or_else(|| format!("task {task}"))
+    }
+}
+
+impl PartialEq for Owner {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Owner")
+    }
+}
+
 impl<T> Node<T> {
-    pub(super) fn owner(&self) -> &Owner {
-        &self.header.owner
-    }
-
-    pub(super) fn index(&self) -> u32 {
-        self.header.index
-    }
-
-    fn set(&self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(&mut self.header.settings.lock());
-        self.owner().set_changed();
+    fn set(&self, change: impl FnOnce(&mut Settings, usize)) -> Self {
+        let mut settings = self.slot.owner.settings();
+        settings.is_changed = true;
+        change(&mut settings, self.slot.index);
+        drop(settings);
         self.clone()
     }
 
@@ -104,9 +98,9 @@ impl<T> Node<T> {
     /// Only this method can make a cycle. [`Graph::run`](super::Graph::run) refuses a graph that
     /// has one.
     pub fn after<U>(&self, other: &Node<U>) -> Self {
-        self.set(|settings| match other.owner() == self.owner() {
-            true => settings.after.push(other.index()),
-            false => settings.is_foreign = true,
+        self.set(|settings, task| match other.slot.owner == self.slot.owner {
+            true => settings.edges.push((other.slot.index as u32, task as u32)),
+            false => _ = settings.foreign.get_or_insert(task),
         })
     }
 
@@ -114,14 +108,14 @@ impl<T> Node<T> {
     /// `task` and the task's number in the graph, from 0.
     pub fn name(&self, name: impl Into<String>) -> Self {
         let name = name.into();
-        self.set(|settings| settings.name = Some(name))
+        self.set(|settings, task| _ = settings.names.insert(task, name))
     }
 
     /// Sets how long the task takes, in a unit that all tasks of the graph share. If any task of a
     /// graph has a cost, the ready task with the longest path to the end of the graph runs first:
     /// see [`Graph::measure_costs`](super::Graph::measure_costs).
     pub fn cost(&self, cost: u64) -> Self {
-        self.set(|settings| settings.limits.cost = cost)
+        self.set(|settings, task| settings.limits.entry(task).or_default().cost = cost)
     }
 
     /// If the task fails, runs it again, at most `times` times in a run, each time `delay` after
@@ -132,27 +126,22 @@ impl<T> Node<T> {
     /// process, and ends when none is left. If the system refuses the thread, or the pool is
     /// deterministic, there is no delay.
     pub fn retry(&self, times: u32, delay: Duration) -> Self {
-        self.set(|settings| {
-            (settings.limits.retries, settings.limits.delay) = (times, delay);
+        self.set(|settings, task| {
+            let limits = settings.limits.entry(task).or_default();
+            (limits.retries, limits.delay) = (times, delay);
         })
     }
 }
 
 impl<T> Clone for Node<T> {
     fn clone(&self) -> Self {
-        Node { slot: self.slot.clone(), header: self.header.clone() }
+        Node { slot: self.slot.clone() }
     }
 }
 
 impl<T> fmt::Debug for Node<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("name", &self.header.name()).finish_non_exhaustive()
-    }
-}
-
-impl Header {
-    pub(super) fn name(&self) -> String {
-        let name = self.settings.lock().name.clone();
-        name.unwrap_or_else(|| format!("task {}", self.index))
+        let name = self.slot.owner.name(self.slot.index);
+        f.debug_struct("Node").field("name", &name).finish_non_exhaustive()
     }
 }

@@ -5,43 +5,68 @@
 /// allocation a task.)
 #[derive(Default)]
 pub(super) struct Lists {
-    ends: Vec<u32>,
+    /// Where each list begins in `all`, and where the last one ends.
+    starts: Vec<u32>,
     all: Vec<u32>,
 }
 
 impl Lists {
-    /// Appends the list of the next task, sorted and without duplicates.
-    pub(super) fn push(&mut self, list: impl Iterator<Item = u32>) {
-        let start = self.all.len();
-        self.all.extend(list);
-        self.all[start..].sort_unstable();
-        let mut end = start;
-        for at in start..self.all.len() {
-            if at == start || self.all[at] != self.all[end - 1] {
-                self.all[end] = self.all[at];
-                end += 1;
-            }
+    /// Puts the second of each pair into the list of the first, once.
+    pub(super) fn new(tasks: usize, pairs: impl Iterator<Item = (u32, u32)> + Clone) -> Self {
+        let mut starts = vec![0_u32; tasks + 1];
+        pairs.clone().for_each(|(task, _)| starts[task as usize] += 1);
+        let mut next = 0;
+        starts.iter_mut().for_each(|count| (*count, next) = (next, next + *count));
+        let mut all = vec![0; next as usize];
+        // While the lists are filled, each start is where the next entry goes. It ends as the next
+        // list's start.
+        for (task, entry) in pairs {
+            let place = &mut starts[task as usize];
+            all[*place as usize] = entry;
+            *place += 1;
         }
-        self.all.truncate(end);
-        self.ends.push(end as u32);
+        let mut lists = Lists { starts, all };
+        lists.dedup();
+        lists
     }
 
-    fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        (0..self.ends.len()).map(|task| self.of(task))
+    /// `starts` holds the end of each list instead. Makes it what it should be, and leaves out
+    /// what is in a list already.
+    fn dedup(&mut self) {
+        let mut last_list = vec![u32::MAX; self.starts.len()];
+        let (mut begin, mut len) = (0, 0);
+        for task in 0..self.starts.len() as u32 {
+            let end = std::mem::replace(&mut self.starts[task as usize], len);
+            for at in begin..end {
+                let entry = self.all[at as usize];
+                if std::mem::replace(&mut last_list[entry as usize], task) != task {
+                    self.all[len as usize] = entry;
+                    len += 1;
+                }
+            }
+            begin = end;
+        }
+        self.all.truncate(len as usize);
     }
 
-    fn of(&self, task: usize) -> &[u32] {
-        let start = task.checked_sub(1).map_or(0, |task| self.ends[task]);
-        &self.all[start as usize..self.ends[task] as usize]
+    pub(super) fn of(&self, task: usize) -> &[u32] {
+        &self.all[self.starts[task] as usize..self.starts[task + 1] as usize]
     }
+
+    pub(super) fn of_mut(&mut self, task: usize) -> &mut [u32] {
+        &mut self.all[self.starts[task] as usize..self.starts[task + 1] as usize]
+    }
+}
+
+/// The tasks that come directly before each of so many tasks.
+pub(super) fn predecessors(tasks: usize, edges: &[(u32, u32)]) -> Lists {
+    Lists::new(tasks, edges.iter().map(|&(earlier, later)| (later, earlier)))
 }
 
 /// The edges of a graph without cycles.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// Where the successors of each task begin in `successors`, and where the last ones end.
-    starts: Vec<u32>,
-    successors: Vec<u32>,
+    successors: Lists,
     /// How many tasks come directly before each task.
     pub(super) before: Vec<u32>,
     /// The tasks without a predecessor.
@@ -51,48 +76,28 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Returns a plan. `before` holds, for each task, the tasks that come directly before it.
+    /// Returns a plan for so many tasks. The first task of each pair comes directly before the
+    /// second.
     ///
     /// # Errors
     /// Returns the tasks of a cycle, each of which comes before the next, and the last before the
     /// first.
-    pub(super) fn new(before: &Lists) -> Result<Self, Vec<u32>> {
-        let mut plan = Plan {
-            before: before.iter().map(|list| list.len() as u32).collect(),
-            ..Plan::default()
-        };
-        plan.invert(before);
-        plan.sources = plan.all().filter(|task| plan.before[*task as usize] == 0).collect();
+    pub(super) fn new(tasks: usize, edges: &[(u32, u32)]) -> Result<Self, Vec<u32>> {
+        let successors = Lists::new(tasks, edges.iter().copied());
+        let mut before = vec![0; tasks];
+        successors.all.iter().for_each(|task| before[*task as usize] += 1);
+        let all = 0..tasks as u32;
+        let sources = all.filter(|task| before[*task as usize] == 0).collect();
+        let mut plan = Plan { successors, before, sources, order: Vec::new() };
         plan.sort();
-        match plan.order.len() == plan.before.len() {
+        match plan.order.len() == tasks {
             true => Ok(plan),
-            false => Err(plan.cycle(before)),
+            false => Err(plan.cycle(&predecessors(tasks, edges))),
         }
-    }
-
-    fn all(&self) -> impl Iterator<Item = u32> + use<> {
-        0..self.before.len() as u32
     }
 
     pub(super) fn successors(&self, task: u32) -> &[u32] {
-        let task = task as usize;
-        &self.successors[self.starts[task] as usize..self.starts[task + 1] as usize]
-    }
-
-    fn invert(&mut self, before: &Lists) {
-        let mut counts = vec![0_u32; before.ends.len() + 1];
-        before.all.iter().for_each(|task| counts[*task as usize] += 1);
-        let mut next = 0;
-        self.starts = counts.iter().map(|count| (next, next += count).0).collect();
-        self.successors = vec![0; next as usize];
-        let mut ends = self.starts.clone();
-        for (task, list) in before.iter().enumerate() {
-            for earlier in list {
-                let end = &mut ends[*earlier as usize];
-                self.successors[*end as usize] = task as u32;
-                *end += 1;
-            }
-        }
+        self.successors.of(task as usize)
     }
 
     /// Fills `order`, by Kahn's algorithm. Tasks on a cycle or after one are left out.
@@ -118,7 +123,7 @@ impl Plan {
         let mut is_left = vec![true; self.before.len()];
         self.order.iter().for_each(|task| is_left[*task as usize] = false);
         let left = |task: &u32| is_left[*task as usize];
-        let mut path: Vec<u32> = self.all().find(left).into_iter().collect();
+        let mut path: Vec<u32> = (0..self.before.len() as u32).find(left).into_iter().collect();
         let mut place = vec![usize::MAX; self.before.len()];
         loop {
             let last = path[path.len() - 1];

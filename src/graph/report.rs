@@ -38,8 +38,8 @@ impl Report {
     /// Returns the outcome of a task. Returns `None` if the task belongs to another graph, or was
     /// added after the run.
     pub fn outcome<T>(&self, node: &Node<T>) -> Option<Outcome> {
-        let outcome = self.outcomes.get(node.index() as usize).copied();
-        outcome.filter(|_| *node.owner() == self.owner)
+        let outcome = self.outcomes.get(node.slot.index).copied();
+        outcome.filter(|_| node.slot.owner == self.owner)
     }
 
     /// Returns how many tasks had this outcome.
@@ -95,6 +95,12 @@ impl Cause {
         let text = payload.downcast_ref::<&'static str>().map(|text| (*text).to_owned());
         let message = text.or_else(|| payload.downcast_ref::<String>().cloned());
         Cause::Panic { message, payload: Mutex::new(payload) }
+    }
+
+    /// Whether the run of a graph within was cancelled.
+    pub(super) fn is_cancelled(&self) -> bool {
+        let Cause::Error(error) = self else { return false };
+        error.downcast_ref().is_some_and(TaskFailure::is_cancelled)
     }
 }
 

@@ -28,11 +28,10 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::collections::BinaryHeap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use super::node::{Header, Limits};
+use super::node::{Limits, Owner};
 use super::plan::Plan;
 use super::report::{Cause, Outcome, TaskFailure};
 use super::timer;
@@ -46,7 +45,7 @@ use crate::worker::is_simulated;
 /// In a counter: a task before it failed or was skipped.
 const SKIP: u32 = 1 << 31;
 /// With fewer tasks, no counter reaches `SKIP`.
-pub(super) const MOST_TASKS: u32 = SKIP;
+pub(super) const MOST_TASKS: usize = SKIP as usize;
 
 /// By their numbers in `Task::outcome`.
 const OUTCOMES: [Outcome; 4] = [Outcome::Ran, Outcome::Replaced, Outcome::Failed, Outcome::Skipped];
@@ -65,26 +64,16 @@ pub(super) struct Task<'env> {
     outcome: AtomicU8,
 }
 
-/// The parts of a task that a run seldom needs. (In a list of their own, since a box for each would
-/// be one more allocation a task.)
-pub(super) struct Rest<'env> {
-    pub(super) header: Arc<Header>,
-    /// Used by the worker that has taken the task on.
-    fallback: UnsafeCell<Option<Fallback<'env>>>,
-    /// The predecessors that follow from its inputs.
-    pub(super) before: Vec<u32>,
-    /// The limits at the time when the current plan was made.
-    pub(super) limits: Limits,
-    /// How many ticks the task took in the last run that measured.
-    pub(super) took: AtomicU64,
-}
+/// The fallbacks of the tasks that have one, each used by the worker that has taken its task on.
+#[derive(Default)]
+pub(super) struct Fallbacks<'env>(BTreeMap<usize, UnsafeCell<Fallback<'env>>>);
 
 // SAFETY: `call` is used by one thread at a time: in a run, by the worker that has taken the task
 // on, which happens once (the module's invariant), and between runs by exclusive reference. It is
 // `Send`.
 unsafe impl Sync for Task<'_> {}
-// SAFETY: as above, for `fallback`.
-unsafe impl Sync for Rest<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Fallbacks<'_> {}
 
 impl<'env> Task<'env> {
     pub(super) fn new(call: Call<'env>) -> Self {
@@ -111,23 +100,9 @@ impl<'env> Task<'env> {
     }
 }
 
-impl<'env> Rest<'env> {
-    pub(super) fn new(header: Arc<Header>, before: Vec<u32>) -> Self {
-        Rest {
-            header,
-            fallback: UnsafeCell::new(None),
-            before,
-            limits: Limits::default(),
-            took: AtomicU64::new(0),
-        }
-    }
-
-    pub(super) fn set_fallback(&mut self, fallback: Fallback<'env>) {
-        *self.fallback.get_mut() = Some(fallback);
-    }
-
-    pub(super) fn name(&self) -> String {
-        self.header.name()
+impl<'env> Fallbacks<'env> {
+    pub(super) fn set(&mut self, task: usize, fallback: Fallback<'env>) {
+        self.0.insert(task, UnsafeCell::new(fallback));
     }
 }
 
@@ -138,10 +113,15 @@ type Heap = Mutex<BinaryHeap<(u64, u32)>>;
 pub(super) struct Run<'r, 'env> {
     pub(super) plan: &'r Plan,
     pub(super) tasks: &'r [Task<'env>],
-    pub(super) rests: &'r [Rest<'env>],
+    pub(super) fallbacks: &'r Fallbacks<'env>,
+    /// The limits of the tasks that have some.
+    pub(super) limits: &'r BTreeMap<usize, Limits>,
+    /// Knows the tasks' names.
+    pub(super) owner: &'r Owner,
     /// The ready tasks by the longest path to the end, and those paths, if the graph has costs.
     pub(super) heap: Option<(Heap, &'r [u64])>,
-    pub(super) measures: bool,
+    /// How many ticks each task took, if the run measures that. Else empty.
+    pub(super) took: &'r [AtomicU64],
     pub(super) token: Option<&'r CancelToken>,
     pub(super) failures: Mutex<Vec<TaskFailure>>,
 }
@@ -203,6 +183,10 @@ impl Run<'_, '_> {
         missing.fetch_sub(1, Ordering::AcqRel) & !SKIP == 1
     }
 
+    fn is_cancelled(&self) -> bool {
+        self.token.is_some_and(CancelToken::is_cancelled)
+    }
+
     /// Runs a task. Returns `None` if it failed and is deferred.
     fn try_task<'s, 'e>(
         &'e self,
@@ -214,10 +198,10 @@ impl Run<'_, '_> {
         loop {
             // Relaxed: see `is_ready`.
             let skips = task.missing.load(Ordering::Relaxed) & SKIP != 0;
-            if skips || self.token.is_some_and(CancelToken::is_cancelled) {
+            if skips || self.is_cancelled() {
                 return Some(Outcome::Skipped);
             }
-            let begin = if self.measures { ticks() } else { 0 };
+            let begin = if self.took.is_empty() { 0 } else { ticks() };
             // SAFETY: this worker has taken the task on.
             let call = unsafe { &mut *task.call.get() };
             let result = match outcome::run(call) {
@@ -226,21 +210,26 @@ impl Run<'_, '_> {
                 Err(payload) if payload.is::<Stop>() => return Some(Outcome::Skipped),
                 Err(payload) => Err(Cause::panic(payload)),
             };
-            if self.measures {
+            if let Some(place) = self.took.get(index as usize) {
                 // (No schedule that a seed decides may depend on the time.)
                 let took = if is_simulated() { 1 } else { ticks().wrapping_sub(begin) };
-                self.rests[index as usize].took.store(took, Ordering::Relaxed);
+                place.store(took, Ordering::Relaxed);
             }
             let Err(cause) = result else { return Some(Outcome::Ran) };
-            let rest = &self.rests[index as usize];
-            if tries == rest.limits.retries {
-                return Some(self.failed(rest, cause));
+            // A graph that the task has run was stopped by the same token.
+            if cause.is_cancelled() && self.is_cancelled() {
+                outcome::discard(cause);
+                return Some(Outcome::Skipped);
+            }
+            let limits = self.limits.get(&(index as usize)).copied().unwrap_or_default();
+            if tries == limits.retries {
+                return Some(self.failed(index as usize, cause));
             }
             outcome::discard(cause);
             tries += 1;
-            if !rest.limits.delay.is_zero() && !is_simulated() {
+            if !limits.delay.is_zero() && !is_simulated() {
                 let retry = s.defer(move || self.work(s, Some(index), tries));
-                timer::submit_after(rest.limits.delay, retry);
+                timer::submit_after(limits.delay, retry);
                 return None;
             }
         }
@@ -248,18 +237,18 @@ impl Run<'_, '_> {
 
     /// The task has failed and has no retry left: calls its fallback, or records the failure.
     #[cold]
-    fn failed(&self, task: &Rest<'_>, cause: Cause) -> Outcome {
-        let failure = TaskFailure { task: task.name(), cause };
-        // SAFETY: this worker has taken the task on.
-        let fallback = unsafe { &mut *task.fallback.get() };
-        let Some(fallback) = fallback else {
+    fn failed(&self, task: usize, cause: Cause) -> Outcome {
+        let failure = TaskFailure { task: self.owner.name(task), cause };
+        let Some(fallback) = self.fallbacks.0.get(&task) else {
             self.failures.lock().push(failure);
             return Outcome::Failed;
         };
+        // SAFETY: this worker has taken the task on.
+        let fallback = unsafe { &mut *fallback.get() };
         let replaced = outcome::run(|| fallback(&failure));
         outcome::discard(failure);
         let Err(payload) = replaced else { return Outcome::Replaced };
-        let failure = TaskFailure { task: task.name(), cause: Cause::panic(payload) };
+        let failure = TaskFailure { task: self.owner.name(task), cause: Cause::panic(payload) };
         self.failures.lock().push(failure);
         Outcome::Failed
     }

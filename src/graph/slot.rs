@@ -6,8 +6,17 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-/// A value. The invariant of `access.rs` says which code may access it.
-pub(super) struct Slot<T>(UnsafeCell<T>);
+use super::node::Owner;
+
+/// What the handles of a cell or a task share with the graph. (In one allocation: see
+/// `benches/dataflow`, graphs that are built each time.)
+pub(super) struct Slot<T> {
+    pub(super) owner: Owner,
+    /// The number of the cell among the graph's cells, or of the task among its tasks.
+    pub(super) index: usize,
+    /// The invariant of `access.rs` says which code may access it.
+    value: UnsafeCell<T>,
+}
 
 // SAFETY: a shared reference to a slot gives no access by itself. By the invariant of `access.rs`,
 // tasks on several threads get `&T` at once only by `Read` and `&Node`, which demand `T: Sync`. In
@@ -19,8 +28,8 @@ impl<T> UnwindSafe for Slot<T> {}
 impl<T> RefUnwindSafe for Slot<T> {}
 
 impl<T> Slot<T> {
-    pub(super) fn new(value: T) -> Arc<Self> {
-        Arc::new(Slot(UnsafeCell::new(value)))
+    pub(super) fn new(owner: Owner, index: usize, value: T) -> Arc<Self> {
+        Arc::new(Slot { owner, index, value: UnsafeCell::new(value) })
     }
 
     /// # Safety
@@ -31,7 +40,7 @@ impl<T> Slot<T> {
         T: 'r,
     {
         // SAFETY: by the caller's premise.
-        unsafe { &*self.0.get() }
+        unsafe { &*self.value.get() }
     }
 
     /// # Safety
@@ -42,7 +51,7 @@ impl<T> Slot<T> {
         T: 'r,
     {
         // SAFETY: by the caller's premise.
-        unsafe { &mut *self.0.get() }
+        unsafe { &mut *self.value.get() }
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::Graph;
 use super::access::Cell;
 use super::node::Node;
+use super::plan::predecessors;
 use super::report::Outcome;
 
 impl Graph<'_> {
@@ -16,7 +17,7 @@ impl Graph<'_> {
     /// Panics if the cell belongs to another graph.
     #[track_caller]
     pub fn get<'a, A>(&'a self, cell: &'a Cell<A>) -> &'a A {
-        self.expect_own(&cell.owner);
+        self.expect_own(&cell.slot.owner);
         // SAFETY: case 2 of the invariant of `access.rs`. The graph is not `Sync`, so this thread
         // is the only one that has such references. The handle keeps the slot alive.
         unsafe { cell.slot.get() }
@@ -28,7 +29,7 @@ impl Graph<'_> {
     /// Panics if the cell belongs to another graph.
     #[track_caller]
     pub fn get_mut<'a, A>(&'a mut self, cell: &'a Cell<A>) -> &'a mut A {
-        self.expect_own(&cell.owner);
+        self.expect_own(&cell.slot.owner);
         // SAFETY: case 2 of the invariant of `access.rs`, with exclusive use of the graph. The
         // handle keeps the slot alive.
         unsafe { cell.slot.get_mut() }
@@ -41,8 +42,8 @@ impl Graph<'_> {
     /// Panics if the task belongs to another graph.
     #[track_caller]
     pub fn result<T>(&self, node: &Node<T>) -> Option<&T> {
-        self.expect_own(node.owner());
-        let has_result = self.tasks[node.index() as usize].has_result();
+        self.expect_own(&node.slot.owner);
+        let has_result = self.tasks[node.slot.index].has_result();
         // SAFETY: as in `get`. The task keeps the slot as long as the graph lives.
         has_result.then(|| unsafe { node.slot.get() }.as_ref()).flatten()
     }
@@ -55,8 +56,8 @@ impl Graph<'_> {
     /// Panics if the task belongs to another graph.
     #[track_caller]
     pub fn take_result<T>(&mut self, node: &Node<T>) -> Option<T> {
-        self.expect_own(node.owner());
-        let has_result = self.tasks[node.index() as usize].has_result();
+        self.expect_own(&node.slot.owner);
+        let has_result = self.tasks[node.slot.index].has_result();
         // SAFETY: as in `get_mut`. The task keeps the slot as long as the graph lives.
         has_result.then(|| unsafe { node.slot.get_mut() }.take()).flatten()
     }
@@ -75,19 +76,19 @@ impl Graph<'_> {
     /// ```
     pub fn dot(&self) -> String {
         let mut text = String::from("digraph {\n    node [shape=box, style=filled];\n");
-        for (index, (task, rest)) in self.tasks.iter().zip(&self.rests).enumerate() {
+        let mut before = predecessors(self.len(), &self.owner.settings().edges);
+        for (index, task) in self.tasks.iter().enumerate() {
             let color = match task.outcome() {
                 Outcome::Ran => "palegreen",
                 Outcome::Replaced => "orange",
                 Outcome::Failed => "tomato",
                 Outcome::Skipped => "lightgrey",
             };
-            let name = rest.name().replace('\\', "\\\\").replace('"', "\\\"");
+            let name = self.owner.name(index).replace('\\', "\\\\").replace('"', "\\\"");
             // Writing to a `String` does not fail.
             let _ = writeln!(text, "    {index} [label=\"{name}\", fillcolor={color}];");
-            let mut before = [&rest.before[..], &rest.header.settings.lock().after].concat();
+            let before = before.of_mut(index);
             before.sort_unstable();
-            before.dedup();
             for earlier in before {
                 let _ = writeln!(text, "    {earlier} -> {index};");
             }

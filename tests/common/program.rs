@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use arbitrary::{Arbitrary, Unstructured};
 use filch::graph::{self, Graph};
 use filch::prelude::*;
-use filch::{CancelToken, JoinError, JoinHandle, ThreadPool, ThreadPoolBuilder};
+use filch::{CancelToken, JoinError, JoinHandle, Member, ThreadPool, ThreadPoolBuilder};
 
 // ---- The language ----
 
@@ -120,6 +120,14 @@ pub enum Node {
         bound: u8,
         items: Vec<Node>,
     },
+    /// Member 0 does the body, and each other member does the leaf. Then all meet.
+    Gang {
+        place: Place,
+        /// One less, modulo the number of workers.
+        members: u8,
+        leaf: Leaf,
+        body: Box<Node>,
+    },
 }
 
 /// Numbers to sort: how many, and which.
@@ -205,7 +213,7 @@ impl Maker<'_, '_> {
         if self.nodes >= MOST_NODES || inner.depth >= MOST_DEPTH || self.bytes.is_empty() {
             return Ok(Node::Leaf(self.leaf()?));
         }
-        Ok(match self.bytes.int_in_range(0..=25_u8)? {
+        Ok(match self.bytes.int_in_range(0..=26_u8)? {
             0..=3 => Node::Leaf(self.leaf()?),
             4 if !spot.handed => Node::Yield,
             4..=5 => Node::Seq(self.boxed(inner)?, self.boxed(inner)?),
@@ -244,6 +252,13 @@ impl Maker<'_, '_> {
             24 => Node::Pipeline {
                 bound: self.bytes.int_in_range(1..=5)?,
                 items: self.many(|maker| maker.node(inner))?,
+            },
+            25 => Node::Gang {
+                place: self.place(spot)?,
+                members: self.bytes.arbitrary()?,
+                leaf: self.leaf()?,
+                // A member must not wait for what may be below it.
+                body: self.boxed(Spot { handed: true, ..inner })?,
             },
             _ => Node::Sort {
                 stable: self.bytes.arbitrary()?,
@@ -542,6 +557,7 @@ impl Run {
             }
             Node::Graph { by_results, tasks } => self.graph(*by_results, tasks),
             Node::Pipeline { bound, items } => self.pipeline(*bound, items),
+            Node::Gang { place, members, leaf, body } => self.gang(*place, *members, *leaf, body),
         };
         self.answer(value)
     }
@@ -724,6 +740,26 @@ impl Run {
         sum
     }
 
+    fn gang(&self, place: Place, members: u8, leaf: Leaf, body: &Node) -> u64 {
+        let inner = self.at(place);
+        let size = gang_size(members, inner.pools[0].current_num_threads());
+        let member = |member: &mut Member<'_>| {
+            let value = match member.index() {
+                0 => inner.node(body).value,
+                _ => inner.answer(inner.leaf(leaf)).value,
+            };
+            member.barrier();
+            member.reduce(value, |a, b| a + b)
+        };
+        let sums = match place {
+            Place::Here => filch::gang(size, member),
+            Place::There => self.there().gang(size, member),
+        };
+        let sums = sums.expect("it is not too large");
+        assert!(sums.len() == size && sums.iter().all(|sum| *sum == sums[0]));
+        sums[0]
+    }
+
     fn broadcast(&self, place: Place, detached: bool, leaf: Leaf) -> u64 {
         let inner = self.at(place);
         // Forks, too, so that a broadcast is not always a leaf.
@@ -742,6 +778,10 @@ impl Run {
         };
         answers.iter().map(|answer| answer.value).sum()
     }
+}
+
+fn gang_size(members: u8, workers: usize) -> usize {
+    1 + usize::from(members) % workers
 }
 
 /// The tasks of a graph that come directly before a task.
@@ -896,6 +936,20 @@ impl Oracle<'_> {
             }
             Node::Graph { tasks, .. } => self.graph(tasks, flag),
             Node::Pipeline { items, .. } => self.pipeline(items, flag),
+            Node::Gang { place, members, leaf, body } => self.at(*place, |oracle| {
+                let (outcome, certain) = oracle.beside(body, flag)?;
+                let others = gang_size(*members, oracle.threads[0]) as u32 - 1;
+                let leaves = oracle.leaf(*leaf, others..=others, flag)?;
+                flag.certain |= certain;
+                Ok(match (outcome, leaves) {
+                    // The first one.
+                    (Outcome::Panics(mut ids), Outcome::Panics(more)) => {
+                        ids.extend(more);
+                        Outcome::Panics(ids)
+                    }
+                    (outcome, leaves) => outcome.and(leaves),
+                })
+            }),
         }
     }
 
@@ -1104,7 +1158,10 @@ fn ensure(holds: bool, what: impl FnOnce() -> String) -> Judged<()> {
 /// The leaf that a node consists of, or does besides its parts.
 fn own_leaf(node: &Node) -> Option<Leaf> {
     match node {
-        Node::Leaf(leaf) | Node::Broadcast { leaf, .. } | Node::Loop { leaf, .. } => Some(*leaf),
+        Node::Leaf(leaf)
+        | Node::Broadcast { leaf, .. }
+        | Node::Loop { leaf, .. }
+        | Node::Gang { leaf, .. } => Some(*leaf),
         Node::Scope { broadcast, .. } => *broadcast,
         _ => None,
     }
@@ -1120,7 +1177,7 @@ fn children(node: &Node) -> impl Iterator<Item = &Node> {
         | Node::Loop { .. }
         | Node::Sort { .. } => (),
         Node::Seq(first, second) => parts.extend([&**first, second]),
-        Node::Region(body) | Node::Install(_, body) => parts.push(body),
+        Node::Region(body) | Node::Install(_, body) | Node::Gang { body, .. } => parts.push(body),
         Node::Join { sides, .. } => parts.extend(sides.iter()),
         Node::Scope { tasks, body, .. } => {
             parts.extend(tasks.iter().map(|(task, _)| task));

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod driven;
 mod faults;
 mod gangs;
 mod graphs;

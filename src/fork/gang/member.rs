@@ -187,7 +187,7 @@ impl<'g> Gang<'g> {
         self.spin(PATIENCE, || self.barrier.is_released(phase))
     }
 
-    /// Waits for a barrier. Runs pinned jobs meanwhile.
+    /// Waits for a barrier. Runs pinned jobs and cross-pool jobs meanwhile.
     fn sleep(&self, phase: Phase) {
         loop {
             let event = Event::new(self.registry.address());
@@ -236,7 +236,7 @@ impl Member<'_> {
     /// to all of them.
     ///
     /// A member spins for some microseconds if the gang is not larger than the number of
-    /// processors, and then sleeps, or runs a member of another gang.
+    /// processors. Then it sleeps, or runs what [`gang`](super::gang) says.
     ///
     /// # Panics
     /// Panics if a member has returned, since this call could then never return. If another member
