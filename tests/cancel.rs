@@ -364,7 +364,10 @@ fn every_kind_of_loop_is_stopped() {
     type Run<'r> = Box<dyn Fn(&(dyn Fn(usize) -> usize + Sync)) + Sync + 'r>;
     let loops: Vec<(&str, Run<'_>)> = vec![
         ("indexed", Box::new(|f| (0..len).into_par_iter().for_each(|n| unused(f(n))))),
-        ("sum", Box::new(|f| unused((0..len).into_par_iter().map(f).sum::<usize>()))),
+        (
+            "sum",
+            Box::new(|f| unused((0..len).into_par_iter().map(f).map(|n| n as u64).sum::<u64>())),
+        ),
         ("collect", Box::new(|f| unused((0..len).into_par_iter().map(f).collect::<Vec<_>>()))),
         ("filter", Box::new(|f| unused((0..len).into_par_iter().filter(|&n| f(n) > 0).count()))),
         ("bridge", Box::new(|f| (0..len).par_bridge().for_each(|n| unused(f(n))))),

@@ -275,7 +275,7 @@ fn what_has_not_begun_is_dropped_and_counted() {
                     && error.reason() == Some(filch::CancelReason::Shutdown)
                     && !error.is_panic()
             );
-            assert_eq!(error.to_string(), "the task was cancelled: the pool has ended");
+            assert_eq!(error.to_string(), "the task was cancelled: the pool or the program ends");
         }
         ledger.assert_balanced(threads);
     }
