@@ -47,9 +47,9 @@ pub(super) fn sort_unstable<T: Send, F: Fn(&T, &T) -> Ordering + Sync>(v: &mut [
             .sort(v);
     }
     let leaf = match size_of::<T>() {
-        ..=NARROW if threads == 1 => v.len(),
-        ..=NARROW => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
-        ..=WIDE => LEAF,
+        size if size <= NARROW && threads == 1 => v.len(),
+        size if size <= NARROW => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
+        size if size <= WIDE => LEAF,
         size => (CACHE / size).max(LEAF),
     };
     let quick = Quick { compare, leaf };
