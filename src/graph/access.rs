@@ -19,7 +19,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::node::{Node, Owner};
+use super::node::Node;
+use super::owner::Owner;
 use super::slot::Slot;
 
 /// A value that a graph owns and that its tasks share: see [`Graph::cell`](super::Graph::cell).

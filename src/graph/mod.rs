@@ -48,6 +48,7 @@
 
 mod access;
 mod node;
+mod owner;
 mod plan;
 mod report;
 mod run;
@@ -68,7 +69,7 @@ pub use node::Node;
 pub use report::{GraphError, Outcome, Report, TaskFailure};
 
 use access::Needs;
-use node::{Limits, Owner};
+use owner::{Limits, Owner};
 use plan::Plan;
 use report::Cause;
 use run::{Call, Fallbacks, Run, Task};

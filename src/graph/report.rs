@@ -5,7 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Mutex;
 
-use super::node::{Node, Owner};
+use super::node::Node;
+use super::owner::Owner;
 use crate::job::outcome::{self, Payload};
 
 /// The outcome of a task in a run.

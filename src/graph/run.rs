@@ -31,7 +31,7 @@ use std::cell::UnsafeCell;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use super::node::{Limits, Owner};
+use super::owner::{Limits, Owner};
 use super::plan::Plan;
 use super::report::{Cause, Outcome, TaskFailure};
 use super::timer;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use super::node::Owner;
+use super::owner::Owner;
 
 /// What the handles of a cell or a task share with the graph. (In one allocation: see
 /// `benches/dataflow`, graphs that are built each time.)

@@ -69,7 +69,8 @@
 //! - a cross-pool job that runs on top of a wait where it should not, because no spare thread can
 //!   be started: under `OwnDescendants`, in a pool whose threads the user starts, if the system
 //!   refuses to start a thread, or if the limit of spare threads is reached. A dump reports such a
-//!   wait;
+//!   wait. (A member of a gang that waits at a barrier waits as for another pool: under
+//!   `OwnDescendants`, a cross-pool job that joins the task of the gang may run on top of it);
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool.
 //!
 //! # `WaitPolicy::OwnDescendants`

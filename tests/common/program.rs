@@ -179,7 +179,7 @@ impl<'a> Arbitrary<'a> for Program {
         let entry = *bytes.choose(&[Install, Join, Scope, InPlaceScope, Spawn])?;
         // Nothing, in half of all.
         let drops = bytes.int_in_range(0..=2 * Books::REENTRIES - 1)?;
-        let mut maker = Maker { nodes: 0, leaves: 0, bytes };
+        let mut maker = Maker { nodes: 0, leaves: 0, has_gangs: bytes.arbitrary()?, bytes };
         let root = maker.node(Spot { depth: 0, handed: false })?;
         Ok(Program { entry, root: Arc::new(root), leaves: maker.leaves, drops })
     }
@@ -188,6 +188,10 @@ impl<'a> Arbitrary<'a> for Program {
 struct Maker<'m, 'a> {
     nodes: usize,
     leaves: usize,
+    /// Whether there are gangs, and then no tasks that are handed on. At a barrier, a worker runs
+    /// jobs of other pools: one that joins a task which is below the barrier waits for ever under
+    /// `OwnDescendants`.
+    has_gangs: bool,
     bytes: &'m mut Unstructured<'a>,
 }
 
@@ -253,7 +257,7 @@ impl Maker<'_, '_> {
                 bound: self.bytes.int_in_range(1..=5)?,
                 items: self.many(|maker| maker.node(inner))?,
             },
-            25 => Node::Gang {
+            25 if self.has_gangs => Node::Gang {
                 place: self.place(spot)?,
                 members: self.bytes.arbitrary()?,
                 leaf: self.leaf()?,
@@ -304,7 +308,8 @@ impl Maker<'_, '_> {
 
     fn fate(&mut self) -> arbitrary::Result<Fate> {
         use Fate::{Dropped, Handed, Joined, Ordered, Rethrown};
-        self.bytes.choose(&[Joined, Rethrown, Handed, Dropped, Ordered]).copied()
+        let handed = if self.has_gangs { Rethrown } else { Handed };
+        self.bytes.choose(&[Joined, Rethrown, handed, Dropped, Ordered]).copied()
     }
 }
 
