@@ -90,6 +90,7 @@ where
     let attachment = Attachment { pool: registry.downgrade(), place };
     let pool = attachment.pool.clone();
     let (context, priority) = (share_current(), Worker::current_priority());
+    let first_home = (PoolHome::of(context.clone()), priority);
     let schedule = WithInfo(move |runnable, info| {
         queue_poll(&pool, (&context, priority), runnable, info);
     });
@@ -102,7 +103,8 @@ where
     let (runnable, task) = async_task::spawn(reported, schedule);
     // Before the first poll, which may be the last.
     registry.attached().attach(place, task);
-    runnable.schedule();
+    // The caller keeps the pool from ending.
+    submit(registry, first_home, move || poll_once(runnable), false);
     FutureHandle { handle, attachment }
 }
 
@@ -220,8 +222,8 @@ fn submit(
     poll: impl FnOnce() + Send + 'static,
     is_last: bool,
 ) {
-    // SAFETY: queued below, in this registry, which a keeper keeps from ending; the closure is
-    // `'static` and may be sent.
+    // SAFETY: queued below, in this registry, which the caller or a keeper keeps from ending; the
+    // closure is `'static` and may be sent.
     let (job, handle) = unsafe { new_task(poll, home, registry, NO_TAG) };
     drop(handle);
     job.set_priority(priority);
