@@ -25,6 +25,7 @@ use crate::job::{NO_TAG, Priority};
 use crate::os::generation;
 use crate::pool::{ThreadPool, with_current};
 use crate::task::{JoinError, new_task};
+use crate::worker::attached::Place;
 use crate::worker::shared::Registry;
 use crate::worker::{Tag, Worker, share_current};
 
@@ -32,7 +33,7 @@ use crate::worker::{Tag, Worker, share_current};
 /// Workers poll it, like tasks; any thread may wake it.
 ///
 /// If the handle is dropped, the future goes on. A future that wakes itself while it is polled is
-/// queued behind the pool's other work. When the pool is dropped, its workers still poll the
+/// queued behind its worker's other work. When the pool is dropped, its workers still poll the
 /// futures that were woken. Then the pool drops the futures that still wait, and their handles say
 /// [cancelled](JoinError::is_cancelled).
 ///
@@ -83,45 +84,48 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    registry.expect_worker();
+    let caller = registry.expect_worker();
     let (completer, handle) = completer();
-    let (pool, number) = (registry.downgrade(), registry.attached().reserve());
-    let ending = Ending(Attachment { pool: pool.clone(), number });
-    let pools = pool.clone();
+    let place = registry.attached().reserve(caller.map_or(0, Worker::index));
+    let attachment = Attachment { pool: registry.downgrade(), place };
+    let pool = attachment.pool.clone();
     let (context, priority) = (share_current(), Worker::current_priority());
+    let first_home = (PoolHome::of(context.clone()), priority);
     let schedule = WithInfo(move |runnable, info| {
-        queue_poll(&pools, (&context, priority), runnable, info);
+        queue_poll(&pool, (&context, priority), runnable, info);
     });
-    let caught = Caught { future: ManuallyDrop::new(future), pool: pool.clone() };
+    let caught = Caught { future: ManuallyDrop::new(future), attachment: attachment.clone() };
     let reported = async move {
-        let _ending = ending;
         // (The future is dropped here, before the handle is completed.)
         let result = caught.await;
         completer.complete(result);
     };
     let (runnable, task) = async_task::spawn(reported, schedule);
     // Before the first poll, which may be the last.
-    registry.attached().attach(number, Box::new(task));
-    runnable.schedule();
-    FutureHandle { handle, attachment: Attachment { pool, number } }
+    registry.attached().attach(place, task);
+    // The caller keeps the pool from ending.
+    submit(registry, first_home, move || poll_once(runnable), false);
+    FutureHandle { handle, attachment }
 }
 
-/// The user's future. Catches its panics, since async-task aborts if a drop panics.
+/// The user's future. Catches its panics, since async-task aborts if a drop panics. Its drop takes
+/// the future from its pool's list.
 struct Caught<F> {
     future: ManuallyDrop<F>,
-    pool: Weak<Registry>,
+    attachment: Attachment,
 }
 
 impl<F: Future> Future for Caught<F> {
     type Output = Result<F::Output, Panic>;
 
     fn poll(self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let pool = self.pool.clone();
+        // SAFETY: this is not moved out.
+        let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: the future is pinned with this, and nothing moves it out.
-        let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
+        let future = unsafe { Pin::new_unchecked(&mut *this.future) };
         match outcome::run(|| future.poll(context)) {
             Ok(polled) => polled.map(Ok),
-            Err(payload) => Poll::Ready(Err(Panic { payload: Some(payload), pool })),
+            Err(payload) => Poll::Ready(Err(Panic::new(payload, &this.attachment))),
         }
     }
 }
@@ -130,8 +134,9 @@ impl<F> Drop for Caught<F> {
     fn drop(&mut self) {
         // SAFETY: the future is dropped in place, once.
         if let Err(payload) = outcome::run(|| unsafe { ManuallyDrop::drop(&mut self.future) }) {
-            drop(Panic { payload: Some(payload), pool: self.pool.clone() });
+            drop(Panic::new(payload, &self.attachment));
         }
+        self.attachment.cancel();
     }
 }
 
@@ -148,6 +153,10 @@ impl RefUnwindSafe for Panic {}
 unsafe impl Sync for Panic {}
 
 impl Panic {
+    fn new(payload: Payload, attachment: &Attachment) -> Self {
+        Panic { payload: Some(payload), pool: attachment.pool.clone() }
+    }
+
     fn into_error(mut self) -> JoinError {
         match self.payload.take() {
             Some(payload) => JoinError::unwound(payload),
@@ -177,35 +186,51 @@ fn queue_poll(
     runnable: Runnable,
     info: ScheduleInfo,
 ) {
-    let Some(registry) = pool.upgrade() else { return drop(runnable) };
-    if registry.is_lost() {
-        // In this child of a `fork()`, nothing that belongs to the pool is freed.
-        std::mem::forget(runnable);
-    } else if let Some(_keeper) = registry.keep() {
-        let home = (PoolHome::of(context.clone()), priority);
-        submit(&registry, home, move || poll_once(runnable), info.woken_while_running);
-    } else {
-        drop(runnable);
-    }
-    // This may be the last reference, whose drop drops the captures of the pool's handlers.
-    outcome::discard(registry);
+    with_pool(pool, |registry| {
+        if registry.is_lost() {
+            // In this child of a `fork()`, nothing that belongs to the pool is freed.
+            std::mem::forget(runnable);
+        } else if let Some(_keeper) = registry.keep() {
+            let home = (PoolHome::of(context.clone()), priority);
+            submit(registry, home, move || poll_once(runnable), info.woken_while_running);
+        } else {
+            drop(runnable);
+        }
+    });
 }
 
-/// Queues a poll: behind the pool's other work if `is_last`.
+/// Calls `act` with the pool. If the pool is gone, only drops `act`.
+fn with_pool(pool: &Weak<Registry>, act: impl FnOnce(&Registry)) {
+    let own = Worker::current().map(Worker::registry);
+    match own.filter(|own| std::ptr::eq(*own, pool.as_ptr())) {
+        // A worker's pool is there. To count one more reference would cost more than all the rest,
+        // since all workers write to the count.
+        Some(own) => act(own),
+        None => {
+            let Some(registry) = pool.upgrade() else { return };
+            act(&registry);
+            // This may be the last reference, whose drop drops the captures of the pool's handlers.
+            outcome::discard(registry);
+        }
+    }
+}
+
+/// Queues a poll: behind the worker's other work if `is_last`.
 fn submit(
     registry: &Registry,
     (home, priority): (PoolHome<BY_TOKEN>, Priority),
     poll: impl FnOnce() + Send + 'static,
     is_last: bool,
 ) {
-    // SAFETY: queued below, in this registry, which a keeper keeps from ending; the closure is
-    // `'static` and may be sent.
+    // SAFETY: queued below, in this registry, which the caller or a keeper keeps from ending; the
+    // closure is `'static` and may be sent.
     let (job, handle) = unsafe { new_task(poll, home, registry, NO_TAG) };
     drop(handle);
     job.set_priority(priority);
-    match registry.current_worker() {
-        Some(_) if is_last => registry.reinject(job),
-        caller => registry.submit_as_it_is(caller, job),
+    match (registry.current_worker(), priority) {
+        (Some(worker), Priority::Normal) if is_last => worker.push_last(job),
+        (Some(_), _) if is_last => registry.reinject(job),
+        (caller, _) => registry.submit_as_it_is(caller, job),
     }
 }
 
@@ -220,20 +245,19 @@ fn poll_once(runnable: Runnable) {
 }
 
 /// The place of a future in the list of its pool.
+#[derive(Clone)]
 struct Attachment {
     pool: Weak<Registry>,
-    number: u64,
+    place: Place,
 }
 
 impl Attachment {
     /// Cancels the future, unless it has ended or was cancelled. A worker drops the future, or this
     /// call does if the pool has ended.
     fn cancel(&self) {
-        if let Some(registry) = self.pool.upgrade() {
-            let task = registry.attached().detach(self.number);
-            outcome::discard(registry);
-            drop(task);
-        }
+        let mut task = None;
+        with_pool(&self.pool, |registry| task = registry.attached().detach(self.place));
+        drop(task);
     }
 
     /// # Panics
@@ -342,14 +366,5 @@ impl<T> Future for FutureHandle<T> {
 impl<T> fmt::Debug for FutureHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FutureHandle").field("is_finished", &self.is_finished()).finish()
-    }
-}
-
-/// A part of the future. Its drop takes the future from its pool's list.
-struct Ending(Attachment);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.cancel();
     }
 }

@@ -1,53 +1,71 @@
 //! The futures of a pool. Those that still wait when the pool has ended are dropped.
+//!
+//! They are in several lists, since each future is added once and removed once, and with one list
+//! the workers would wait for its lock. A worker adds to its own list, and usually removes there.
 
-use std::any::Any;
 use std::collections::BTreeMap;
+
+use async_task::Task;
+use crossbeam_utils::CachePadded;
 
 use crate::job::outcome;
 use crate::sync::Mutex;
 
-/// The futures attached to a pool, by their numbers.
-#[derive(Default)]
-pub(crate) struct Attached(Mutex<Numbered>);
+const LISTS: usize = 8;
 
+/// The futures attached to a pool.
+#[derive(Default)]
+pub(crate) struct Attached([CachePadded<Mutex<Numbered>>; LISTS]);
+
+/// The futures of a list, by their numbers.
 #[derive(Default)]
 struct Numbered {
     last: u64,
-    all: BTreeMap<u64, Box<dyn Any + Send>>,
+    all: BTreeMap<u64, Task<()>>,
     is_closed: bool,
 }
 
+/// A list, and the number of a future there.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    list: usize,
+    number: u64,
+}
+
 impl Attached {
-    /// Returns a new number for `attach`.
-    pub(crate) fn reserve(&self) -> u64 {
-        let mut attached = self.0.lock();
+    /// Returns a new place for `attach`, in the list of worker `index`.
+    pub(crate) fn reserve(&self, index: usize) -> Place {
+        let list = index % LISTS;
+        let mut attached = self.0[list].lock();
         attached.last += 1;
-        attached.last
+        Place { list, number: attached.last }
     }
 
     /// Attaches `it`. If the pool has ended, drops it.
-    pub(crate) fn attach(&self, number: u64, it: Box<dyn Any + Send>) {
-        let mut attached = self.0.lock();
+    pub(crate) fn attach(&self, place: Place, it: Task<()>) {
+        let mut attached = self.0[place.list].lock();
         let refused = match attached.is_closed {
             true => Some(it),
-            false => attached.all.insert(number, it),
+            false => attached.all.insert(place.number, it),
         };
         drop(attached);
         drop(refused);
     }
 
-    /// Takes the future with this number, unless it was taken or dropped.
-    pub(crate) fn detach(&self, number: u64) -> Option<Box<dyn Any + Send>> {
-        self.0.lock().all.remove(&number)
+    /// Takes the future at this place, unless it was taken or dropped.
+    pub(crate) fn detach(&self, place: Place) -> Option<Task<()>> {
+        self.0[place.list].lock().all.remove(&place.number)
     }
 
     /// Drops all futures of a pool that has ended. Ignores panics of the drops.
     pub(crate) fn close(&self) {
-        let mut attached = self.0.lock();
-        attached.is_closed = true;
-        let all = std::mem::take(&mut attached.all);
-        drop(attached);
-        all.into_values().for_each(outcome::discard);
+        for list in &self.0 {
+            let mut attached = list.lock();
+            attached.is_closed = true;
+            let all = std::mem::take(&mut attached.all);
+            drop(attached);
+            all.into_values().for_each(outcome::discard);
+        }
     }
 }
 

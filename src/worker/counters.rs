@@ -1,4 +1,7 @@
 //! The public counters of the workers, which are always on.
+//!
+//! Without them and without the clock of `times.rs`, rows of `benches/ablation` on one thread take
+//! between 0.1 % fewer and 0.6 % more instructions, by callgrind.
 
 use std::iter::Sum;
 use std::ops::Add;

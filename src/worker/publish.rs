@@ -4,6 +4,8 @@ use std::ptr;
 
 use super::ambient::ContextRef;
 use super::shared::{JobRef, JoinHeader, Worker};
+#[cfg(feature = "futures")]
+use crate::job::ANY_TAG;
 use crate::job::ancestors;
 use crate::queue::until_sure;
 use crate::queue::{Popped, TaskQueue};
@@ -112,6 +114,20 @@ impl Worker {
         let tag = job.tag();
         tasks.push(job);
         if tasks.has_thieves() {
+            self.notify(tag);
+        }
+        sim::point();
+    }
+
+    /// Queues a task of normal priority behind this worker's other tasks, and behind a job from
+    /// outside: tasks that are queued again and again must not keep those waiting.
+    #[cfg(feature = "futures")]
+    pub(crate) fn push_last(&self, job: JobRef) {
+        let from_outside = self.injected();
+        let tag = if from_outside.is_some() { ANY_TAG } else { job.tag() };
+        from_outside.into_iter().chain([job]).for_each(|job| self.tasks.push_moved(job));
+        if self.tasks.has_thieves() {
+            self.tasks.publish_moved();
             self.notify(tag);
         }
         sim::point();
