@@ -53,7 +53,8 @@ forgetful=(hand_off_the_core whose_handle_was_forgotten Aftershock)
 # Sets `suites` to cargo's options for the named test files; `lib` stands for the unit tests.
 # Without names: all files, except compile_fail (which runs cargo itself), costs (which counts what
 # a checker adds to), detach (which replaces a function of the C library, as checkers do), soak (which
-# goes by the clock), and deterministic (which needs a feature).
+# goes by the clock), and deterministic (whose schedules a checker does not change). Some files need
+# features.
 choose_suites() {
     local name names=("$@")
     if [ $# = 0 ]; then
