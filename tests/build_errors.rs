@@ -170,7 +170,10 @@ fn refuses_variable(name: &str, variable: &'static str, value: &str, accepted: &
             assert_says(&error, &[variable, value, accepted]);
             let kind = error.kind();
             assert!(
-                matches!(kind, BuildErrorKind::InvalidEnv { variable: told, .. } if *told == variable),
+                matches!(
+                    kind,
+                    BuildErrorKind::InvalidEnv { variable: told, .. } if *told == variable
+                ),
                 "{kind:?}"
             );
         }

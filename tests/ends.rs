@@ -276,7 +276,8 @@ fn pools_and_handles_in_thread_locals_end_with_their_threads() {
     let _watchdog = watchdog();
     alone("pools_and_handles_in_thread_locals_end_with_their_threads", || {
         thread_local! {
-            static OWN: RefCell<Option<(ThreadPool, JoinHandle<u64>)>> = const { RefCell::new(None) };
+            static OWN: RefCell<Option<(ThreadPool, JoinHandle<u64>)>> =
+                const { RefCell::new(None) };
         }
         let own = || {
             let pool = pool(2);

@@ -325,21 +325,24 @@ kept_nothing! {
             assert!(caught(|| pool.scope(|s| drop(s.spawn(|| Bomb(vec![1]))))));
         });
     };
-    loops_keep_nothing: FEW, [1, 2, 3], |pool, many| pool.install(|| (0..many).for_each(|i| {
+    loops_keep_nothing: FEW, [1, 2, 3],
+        |pool, many| pool.install(|| (0..many).for_each(|i| {
         loop_over(40).for_each(|n| drop(vec![n]));
         assert_eq!(loop_over(40).map(|n| vec![n]).collect::<Vec<_>>().len(), 40);
         assert_eq!(loop_over(40).map(|n| vec![n]).reduce(Vec::new, joined).len(), 40);
         assert_eq!(loop_over(8).flat_map(|n| (0..n).into_par_iter().map(|n| vec![n])).count(), 28);
         assert_eq!(loop_over(40).filter(|n| n % 2 == i % 2).collect::<Vec<_>>().len(), 20);
     }));
-    panics_in_loops_keep_nothing: FEW, [1, 2, 3], |pool, many| pool.install(|| (0..many).for_each(|i| {
+    panics_in_loops_keep_nothing: FEW, [1, 2, 3],
+        |pool, many| pool.install(|| (0..many).for_each(|i| {
         let item = |n| if n == i % 40 { boom(1) } else { vec![n] };
         match i % 2 {
             0 => assert!(caught(|| loop_over(40).for_each(|n| drop(item(n))))),
             _ => assert!(caught(|| loop_over(40).map(item).collect::<Vec<_>>())),
         }
     }));
-    cancelled_loops_keep_nothing: FEW, [1, 2, 3], |pool, many| pool.install(|| (0..many).for_each(|i| {
+    cancelled_loops_keep_nothing: FEW, [1, 2, 3],
+        |pool, many| pool.install(|| (0..many).for_each(|i| {
         let token = CancelToken::new();
         let done = loop_over(40).map(|n| {
             if n == i % 40 {
@@ -349,7 +352,8 @@ kept_nothing! {
         });
         assert!(done.cancel_with(&token, |done| done.collect::<Vec<_>>()).is_err());
     }));
-    ordered_loops_keep_nothing: FEW, [1, 2, 3], |pool, many| pool.install(|| (0..many).for_each(|i| {
+    ordered_loops_keep_nothing: FEW, [1, 2, 3],
+        |pool, many| pool.install(|| (0..many).for_each(|i| {
         let item = |n| if n == 30 + i % 40 { boom(1) } else { vec![n] };
         let result = caught(|| loop_over(40).map(item).for_each_ordered(1 + i % 9, drop));
         assert_eq!(result, i % 40 < 10);

@@ -1,14 +1,14 @@
 //! Random programs that nest all of the API: forks, scopes, regions, loops, graphs, pipelines,
 //! gangs, broadcasts, handles, sets, completers, futures, blocking calls and messages, on two pools
 //! that call each other and on pools of their own that are ended while they have work. A program is
-//! a tree of operations, made from a number. It runs on normal pools, called by up to three threads,
-//! and on deterministic ones: first without a fault, and then with a panic, or a token that is
-//! cancelled, at any of its steps. Each call and each drop is a step.
+//! a tree of operations, made from a number. It runs on normal pools, called by up to three
+//! threads, and on deterministic ones: first without a fault, and then with a panic, or a token
+//! that is cancelled, at any of its steps. Each call and each drop is a step.
 //!
-//! A test fails if an operation does not return its number, if something panics or is cancelled in a
-//! program without a fault, if a task is not run then, if a value is not dropped once, if two items
-//! are in a serial stage, if a program hangs, or if a deterministic pool does something else the
-//! second time. `ci/asan` runs it as well.
+//! A test fails if an operation does not return its number, if something panics or is cancelled in
+//! a program without a fault, if a task is not run then, if a value is not dropped once, if two
+//! items are in a serial stage, if a program hangs, or if a deterministic pool does something else
+//! the second time. `ci/asan` runs it as well.
 //!
 //! `FILCH_TEST_PROGRAMS` sets how many programs run, or which: `1000`, or `57..58`.
 

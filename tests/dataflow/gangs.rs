@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use filch::prelude::*;
 use filch::{Member, ThreadPool, ThreadPoolBuilder};
@@ -55,7 +56,7 @@ fn no_member_passes_a_barrier_before_all_have_come() {
             for step in 1..=steps {
                 counts[member.index()].store(step, Ordering::Relaxed);
                 if step % 97 == member.index() {
-                    rest(std::time::Duration::from_micros(60));
+                    rest(Duration::from_micros(60));
                 }
                 member.barrier();
                 for count in &counts {
@@ -270,12 +271,19 @@ fn each_panic_ends_the_gang_and_comes_out() {
 #[test]
 fn a_barrier_that_not_all_come_to_panics() {
     let _watchdog = watchdog();
-    for (workers, size) in [(2, 2), (4, 3)] {
+    // The member that leaves does so before the others come, or while they wait.
+    for ((workers, size), leaves_late) in
+        [((2, 2), false), ((2, 2), true), ((4, 3), false), ((4, 3), true)]
+    {
         let pool = pool(workers);
         let run = || {
             pool.gang(size, |member| {
                 member.barrier();
-                if member.index() > 0 {
+                let leaves = member.index() == 0;
+                if leaves == leaves_late {
+                    rest(Duration::from_millis(5));
+                }
+                if !leaves {
                     member.barrier();
                 }
             })

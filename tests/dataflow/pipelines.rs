@@ -73,7 +73,8 @@ fn serial_stages_take_each_item_once_and_one_at_a_time() {
         caller.run(&pool, || {
             let alone = |item: u64| {
                 enter();
-                rest(Duration::ZERO);
+                // Now and then for so long that others arrive meanwhile, and are parked.
+                rest(Duration::from_micros(if item % 8 == 0 { 50 } else { 0 }));
                 inside.fetch_sub(1, Ordering::SeqCst);
                 item
             };

@@ -294,7 +294,10 @@ proptest! {
 
     #[test]
     fn nearly_equal_ones_compare_as_serially(
-        mut a in numbers(), cut in any::<prop::sample::Index>(), pool in 0..3_usize, up in any::<bool>(),
+        mut a in numbers(),
+        cut in any::<prop::sample::Index>(),
+        pool in 0..3_usize,
+        up in any::<bool>(),
     ) {
         let b = a.clone();
         if !a.is_empty() {
