@@ -7,7 +7,9 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use common::{Flag, Gate, TIME, boom, builder, eventually, is_simulated_without, pool, watchdog};
+use common::{
+    Flag, Gate, TIME, boom, builder, eventually, is_simulated_without, pool, sized, watchdog,
+};
 use filch::{CancelToken, Metrics, ThreadPoolBuilder};
 
 /// Long against what else happens in a test.
@@ -254,6 +256,21 @@ fn each_task_is_timed_once_whatever_becomes_of_it() {
             counts == [spawned.into(); 2] && metrics.oldest_wait.is_none()
         });
     }
+}
+
+#[test]
+fn a_task_whose_handle_goes_while_it_is_taken_is_timed() {
+    let _watchdog = watchdog();
+    let pool = builder().num_threads(2).task_times(1).build().unwrap();
+    pool.install(|| {
+        // The other worker takes the task at about the time when the handle is dropped.
+        for n in 0..sized(200_000, 200) {
+            let handle = filch::spawn(|| ());
+            (0..n % 60).for_each(|_| std::hint::spin_loop());
+            drop(handle);
+        }
+    });
+    eventually("none counts as queued", || pool.metrics().oldest_wait.is_none());
 }
 
 #[test]

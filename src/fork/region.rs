@@ -29,7 +29,8 @@ use crate::worker::{share_current, under, with_current_context};
 /// panic handler. [`cancel_with`](crate::iter::ParallelIterator::cancel_with) stops a loop without
 /// unwinding, and looks at the token before each item. A plain loop looks after at most 64 items,
 /// but by some adaptors (`map_init`, `map_with`) and sources (maps, trees, `split`) only before
-/// each of its pieces. Sorts go on to their ends.
+/// each of its pieces. Sorts go on to their ends, but may stop while they work out
+/// [cached keys](crate::slice::ParallelSliceMut::par_sort_by_cached_key), before an element moves.
 ///
 /// Plain loops and scopes also go on to their ends if the program is compiled with
 /// `panic = "abort"`, or if the thread unwinds already: a destructor may use them.

@@ -98,6 +98,8 @@ pub struct Graph<'env> {
     /// The longest paths to the end, once they are known.
     ranks: Option<Vec<u64>>,
     measures: bool,
+    /// How many ticks each task took when it was run last, if that is measured.
+    took: Vec<AtomicU64>,
     token: Option<CancelToken>,
     /// Not `Sync`: `get` gives references to values that may not be.
     not_sync: PhantomData<cell::Cell<()>>,
@@ -159,6 +161,7 @@ impl<'env> Graph<'env> {
             is_changed: true,
             ranks: None,
             measures: false,
+            took: Vec::new(),
             token: None,
             not_sync: PhantomData,
         }
@@ -408,9 +411,10 @@ impl<'env> Graph<'env> {
     /// ```
     pub fn run(&mut self) -> Result<Report, GraphError> {
         self.prepare()?;
-        let (mut failures, mut took) = (Vec::new(), Vec::new());
+        let mut failures = Vec::new();
         if self.measures {
-            took.resize_with(self.tasks.len(), AtomicU64::default);
+            // A task that this run skips keeps its time.
+            self.took.resize_with(self.tasks.len(), AtomicU64::default);
         }
         if !self.tasks.is_empty() {
             for (task, before) in self.tasks.iter_mut().zip(&self.plan.before) {
@@ -424,7 +428,7 @@ impl<'env> Graph<'env> {
                 limits: &self.limits,
                 owner: &self.owner,
                 heap: self.ranks.as_deref().map(|ranks| (Mutex::default(), ranks)),
-                took: &took,
+                took: if self.measures { &self.took } else { &[] },
                 token: token.as_ref(),
                 failures: Mutex::default(),
             };
@@ -432,7 +436,7 @@ impl<'env> Graph<'env> {
             failures = run.failures.into_inner();
         }
         if self.measures {
-            let ranks = self.plan.ranks(|task| took[task].load(Ordering::Relaxed));
+            let ranks = self.plan.ranks(|task| self.took[task].load(Ordering::Relaxed));
             self.ranks = Some(ranks);
         }
         Ok(self.report(failures))

@@ -166,11 +166,13 @@ where
         if unsafe { &(*this.as_ptr()).head.state }.is_detached() {
             // SAFETY: by the premise.
             let queued = unsafe { Self::queued(this) };
-            // SAFETY: as this function.
-            return worker.time_task(queued, || unsafe { Self::execute(job, worker) });
+            // SAFETY: the handle has gone, so only this call refers to the block.
+            return worker.time_task(queued, || unsafe { Self::execute_detached(this, worker) });
         }
+        // If the handle goes only now, the task is run as one that has a handle, and is timed in
+        // `run_timed`: `execute` would look once more, and run it untimed.
         // SAFETY: as this function.
-        unsafe { Self::execute(job, worker) }
+        unsafe { Self::execute_joinable(this, worker) }
     }
 
     /// `run` of a task whose times are measured.

@@ -298,9 +298,12 @@ impl Worker {
     /// Runs a job with an isolation tag of its own.
     #[cold]
     fn execute_isolated(&self, job: JobRef) {
+        let outer = self.word();
         let own_tag = Tag::new(job.tag());
         self.leave_tag(own_tag.address() | Priority::bits_of(job.word()));
         self.execute(job);
+        // The tag ends here.
+        self.leave_tag(outer);
     }
 
     /// Returns the next of this worker's tasks that the wait may run, which are all if `takes_any`.

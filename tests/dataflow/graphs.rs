@@ -4,7 +4,7 @@ use std::cell::Cell as Plain;
 use std::collections::BTreeSet;
 use std::num::ParseIntError;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use filch::CancelToken;
@@ -633,6 +633,36 @@ fn costs_are_measured() {
     lock(&order).clear();
     pool.install(|| graph.run().unwrap().success().unwrap());
     assert_eq!(*lock(&order), [30, 8, 1]);
+}
+
+#[test]
+fn a_task_that_a_run_skips_keeps_its_measured_cost() {
+    if is_simulated_without(TIME) {
+        return;
+    }
+    let _watchdog = watchdog();
+    let pool = pool(1);
+    let (order, fails) = (&Mutex::new(Vec::new()), &AtomicBool::new(false));
+    let mut graph = Graph::new();
+    graph.measure_costs(true);
+    let first = graph.try_task((), |()| match fails.load(Ordering::Relaxed) {
+        true => Err("not now"),
+        false => Ok(()),
+    });
+    for millis in [1, 30, 8] {
+        let task = move |()| {
+            std::thread::sleep(Duration::from_millis(millis));
+            lock(order).push(millis);
+        };
+        graph.task((), task).after(&first);
+    }
+    for run in 0..3 {
+        lock(order).clear();
+        fails.store(run == 1, Ordering::Relaxed);
+        let report = pool.install(|| graph.run().unwrap());
+        assert_eq!(report.count(Outcome::Skipped), if run == 1 { 3 } else { 0 });
+    }
+    assert_eq!(*lock(order), [30, 8, 1]);
 }
 
 #[test]
