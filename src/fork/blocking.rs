@@ -6,29 +6,33 @@ use crate::worker::Worker;
 /// Calls `f`, which may block: on a file, a socket, a lock, a channel or a sleep. Meanwhile other
 /// work of the pool runs.
 ///
-/// A worker hands its core, with the forks and tasks that are pending there, to a *spare thread*,
-/// and takes the core back when `f` has returned or panicked. If there is no spare thread, the
-/// worker starts one. The pool starts at most
-/// [`max_blocking_threads`](crate::ThreadPoolBuilder::max_blocking_threads) for this purpose, and
-/// keeps them to its end. On a thread that is no worker, this function only calls `f`. As tokio's
-/// `block_in_place`, it stays on the calling thread, so `f` may borrow and need not be `Send`.
+/// A worker's *core* is its index and its queues (not a processor). The worker hands it, with the
+/// forks and tasks that are pending there, to a *spare thread*, and takes it back when `f` has
+/// returned or panicked. If there is no spare thread, the worker starts one. The pool starts at
+/// most [`max_blocking_threads`](crate::ThreadPoolBuilder::max_blocking_threads) for this purpose,
+/// and keeps them to its end. On a thread that is not a worker, this function only calls `f`. As
+/// tokio's `block_in_place`, it stays on the calling thread, so `f` may borrow and need not be
+/// `Send`.
 ///
 /// **The return.** A worker needs its own core back. If another thread has it by then, the caller
-/// waits until that thread ends its job, waits, yields, or calls `blocking`. After 4 ms, that
-/// thread also makes way at its next fork, or in a loop whose items are shared among workers (not
-/// in a pool of one). So do not leave a job to the pool that neither ends nor calls this crate. And
-/// do not return the guard of a lock that other jobs may need: the lock is held during this wait.
+/// waits. That thread makes way when its job ends, waits, yields or calls `blocking`; after 4 ms,
+/// also at its next fork, and in a loop whose items are shared among workers (not in a pool of
+/// one). So a job that runs for long and does none of this delays the return of `blocking` by as
+/// long. And do not return the guard of a lock that other jobs may need: the lock is held during
+/// this wait.
 ///
-/// **Inside `f`** the thread is no worker: [`current_thread_index`](crate::current_thread_index) is
-/// `None`. The free functions of this crate still act on the worker's pool. What `f` hands to this
-/// pool or another one runs on other threads, and `f` may wait for it. A further call of `blocking`
-/// only calls its closure.
+/// **Inside `f`** the thread is not a worker: [`current_thread_index`](crate::current_thread_index)
+/// is `None`. The free functions of this crate still act on the worker's pool. What `f` hands to
+/// this pool or another one runs on other threads, and `f` may wait for it. A further call of
+/// `blocking` only calls its closure.
 ///
-/// **The core is kept** during `f`, and `f` runs as any other code of a job, if the limit is
-/// reached, if the system refuses a thread, in pools whose threads a [spawn
-/// handler](crate::ThreadPoolBuilder::spawn_handler) starts, and under
-/// [`WaitPolicy::OwnDescendants`](crate::WaitPolicy). In the last case, the job that waits for its
-/// core could need a lock that the job on the core holds over a wait, which that policy allows.
+/// **The worker keeps its core**, and `f` blocks it like any other code of a job,
+/// - if the pool has as many such threads as it may have, or the system refuses another;
+/// - in pools whose threads a [spawn handler](crate::ThreadPoolBuilder::spawn_handler) starts;
+/// - under [`WaitPolicy::OwnDescendants`](crate::WaitPolicy). This policy lets a job hold a lock
+///   over a wait. If such a job had the core, and the caller of `blocking` waited for the core
+///   while it holds up that job, neither could go on.
+///
 /// [`Counters`](crate::Counters) counts such calls. A [dump](crate::dump()) shows all calls that
 /// have not returned.
 ///
@@ -36,8 +40,9 @@ use crate::worker::Worker;
 /// well, but `f` keeps its turn: no other thread of the simulation runs before `f` comes to a
 /// [`schedule_point`](crate::schedule_point), or calls this crate in another way.
 ///
-/// Without a thread to start, the call costs about a microsecond, and more if the spare thread has
-/// to be woken. So call it for what may block for longer.
+/// If no other work is pending, a call costs about a microsecond. If there is, it costs two
+/// wake-ups, of some microseconds each. The first calls also start threads. So call it for what may
+/// block for longer.
 ///
 /// # Panics
 /// Panics if `f` does, after the worker has its core back.

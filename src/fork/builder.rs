@@ -55,11 +55,11 @@ impl TaskBuilder<'_> {
     /// Sets how urgent the task is. By default it is as urgent as the task that spawns it, and
     /// [`Priority::Normal`] outside of all tasks.
     ///
-    /// A worker that takes a job takes one of the highest priority of which it finds one, in its
-    /// own queues or elsewhere in the pool. Each 64th job that it takes is of the lowest instead,
-    /// so that no priority starves. Tasks of high or low priority begin in about the order in which
-    /// they were spawned. Only those that a task of the same priority spawns come before older
-    /// ones, the newest first.
+    /// A worker takes a job of the highest priority that it finds, in its own queues or elsewhere
+    /// in the pool. Each 64th job that it takes is of the lowest priority instead, so that none
+    /// starves. Tasks of high or low priority begin in about the order in which they were spawned,
+    /// with one exception: a task that a task of the same priority spawns goes ahead of older ones,
+    /// the newest first.
     ///
     /// A task that has begun is never interrupted. So a task of high priority begins when some
     /// worker ends a job, at the latest: keep the jobs short that it should not wait for.
@@ -69,11 +69,12 @@ impl TaskBuilder<'_> {
     /// it installs or spawns in other pools. A worker that joins a task which has not begun runs it
     /// at the higher of both priorities.
     ///
-    /// A worker that waits takes jobs as always, but those of a lower priority than its own only
-    /// before it would sleep. Broadcasts have no order of priorities, nor have jobs for which a
-    /// worker of another pool waits.
+    /// A worker that waits in a task runs other jobs meanwhile. It takes a job of a lower priority
+    /// than that task only if it would sleep otherwise. Priorities do not apply to broadcasts, nor
+    /// to jobs for which a worker of another pool waits.
     ///
-    /// A pool that has had tasks of normal priority only looks for work as if there were no others.
+    /// Priorities cost nothing until they are used: as long as all tasks of a pool are of normal
+    /// priority, its workers search as if there were no others.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -146,9 +147,9 @@ impl TaskBuilder<'_> {
     /// [`ThreadPool::install`]. A worker of the pool calls `op` itself.
     ///
     /// # Panics
-    /// Resumes a panic of `op`. Panics if a [token](Self::token) was set, whose region would end
-    /// here without a way to say so: call `install` inside of [`CancelToken::run`]. Also panics if
-    /// the global pool is needed and cannot be built.
+    /// Resumes a panic of `op`. Panics if a [token](Self::token) was set: `install` returns a plain
+    /// `R`, so it could not say that the work was cancelled. Call `install` inside of
+    /// [`CancelToken::run`] instead. Also panics if the global pool is needed and cannot be built.
     ///
     /// ```
     /// use filch::Priority;

@@ -60,25 +60,27 @@ const AT_END: u64 = 2 * TICKS_PER_MICROSECOND;
 /// Held while the jobs of a gang are pinned.
 static ORDER: PerProcess<parking_lot::Mutex<()>> = PerProcess::new();
 
-/// Runs `f` once for each of `members` at the same time, on as many workers of the current pool,
-/// else of the global one. Returns their results in the order of their indices.
+/// Runs `f` once for each of `members` at the same time, on as many workers of the current pool, or
+/// of the global pool if the caller is in none. Returns their results in the order of their
+/// indices.
 ///
 /// Unlike tasks, members may wait for each other, at a [`barrier`](Member::barrier): a gang is like
-/// OpenMP's `parallel` region. The caller is one of the members if it is a worker or can borrow a
-/// core. A gang without members does nothing.
+/// OpenMP's `parallel` region. If the caller is a worker, or can act as one because a worker
+/// sleeps, it is member 0. A gang without members does nothing.
 ///
 /// The members begin together, once each of them has a worker. Sleeping workers are preferred. A
-/// busy worker joins the gang when its job ends or waits, and until then the other members wait for
-/// it. Gangs may be nested, and several threads may call them: the members of two gangs may be on
-/// top of each other on the same workers, and the younger gang then ends first. While a member
-/// waits at a barrier, its worker runs members of other gangs, broadcasts, and work that workers of
-/// other pools have given to this pool, but no other tasks.
+/// busy worker joins the gang when its job ends or waits. The members that have a worker wait for
+/// it, and run nothing else until all have one. Gangs may be nested, and several threads may call
+/// them: then a worker can run members of two gangs, one on top of the other on its stack. While a
+/// member waits at a barrier, its worker runs members of other gangs, broadcasts, and work that
+/// workers of other pools have given to this pool, but no other tasks.
 ///
 /// A member must not wait, by a handle, a lock or a message, for a task that may itself be waiting.
 /// Like the closure of a [`broadcast`](crate::broadcast), the member may run on top of that task,
-/// which then cannot continue. Joins, scopes and loops within a member are fine. While a
-/// gang gathers, its members keep their workers. So do not hold a lock across a `join` or another
-/// wait if a task that takes the lock may keep a worker from the gang.
+/// which then cannot continue. Joins, scopes and loops within a member are fine. A job that holds a
+/// lock across a `join` or another wait, and a task on another worker that waits for this lock, can
+/// keep a gang from getting its workers for ever: see [locks and
+/// deadlocks](crate::guide::faq#locks-and-deadlocks).
 ///
 /// # Errors
 /// Returns a [`GangError`] if the pool has fewer workers than there are members. A worker that

@@ -15,8 +15,10 @@ use crate::worker::{share_current, under, with_current_context};
 /// Calls `f` with a [`scope`](crate::scope()) under `token`, and returns when all of its tasks have
 /// ended.
 ///
-/// `f`, and all that it forks, spawns and loops over, inherit the token: also tasks that outlive
-/// this call, and what they spawn in turn. When the token is cancelled,
+/// What runs under a token is a *region* of it. Besides this function, [`CancelToken::run`] and
+/// [`TaskBuilder::token`](crate::TaskBuilder::token) open one. The token is inherited by `f`, by
+/// the joins and loops in it, by the tasks of the scope, and by tasks that are spawned in the pool,
+/// which may outlive this call. When the token is cancelled,
 /// - a task that has not begun is not run. Its closure is dropped by the worker that would have run
 ///   it, and its handle says [cancelled](crate::JoinError::is_cancelled);
 /// - a parallel loop stops. Each worker finishes the few items that it has taken;
@@ -27,20 +29,21 @@ use crate::worker::{share_current, under, with_current_context};
 /// A loop that was stopped has no result, nor does a scope whose tasks were dropped. So they
 /// unwind, as for a panic, up to the innermost region or task. This calls no panic hook and no
 /// panic handler. [`cancel_with`](crate::iter::ParallelIterator::cancel_with) stops a loop without
-/// unwinding, and looks at the token before each item. A plain loop looks after at most 64 items,
-/// but by some adaptors (`map_init`, `map_with`) and sources (maps, trees, `split`) only before
-/// each of its pieces. Sorts go on to their ends, but may stop while they work out
+/// unwinding, and checks the token before each item. A plain loop checks it at least once every 64
+/// items. With some adaptors (`map_init`, `map_with`) and sources (maps, trees, `split`) it checks
+/// only before each of its pieces. Sorts go on to their ends, but may stop while they work out
 /// [cached keys](crate::slice::ParallelSliceMut::par_sort_by_cached_key), before an element moves.
 ///
 /// Plain loops and scopes also go on to their ends if the program is compiled with
 /// `panic = "abort"`, or if the thread unwinds already: a destructor may use them.
 ///
 /// # Regions in regions
-/// In a region of `token` inside one of `outer`, work stops if either is cancelled. A task of a
-/// scope inherits from the scope, no matter which task spawns it. A task of the pool
-/// ([`spawn`](crate::spawn)) inherits from the task that spawns it, and a future is dropped instead
-/// of polled. Broadcasts and the members of a gang run in any case. Graphs and pipelines report
-/// that they were cancelled.
+/// If regions are nested, work in the inner one stops when the token of either is cancelled, and
+/// the call that opened the inner one returns [`Cancelled`]. A task of a scope inherits from the
+/// scope, no matter which task spawns it. A task of the pool ([`spawn`](crate::spawn)) inherits
+/// from the task that spawns it. A future whose token is cancelled is dropped instead of polled.
+/// Broadcasts and the members of a gang begin in any case, but the loops in them stop. Graphs and
+/// pipelines report that they were cancelled.
 ///
 /// A region does not isolate. A worker that waits in it runs the same jobs as outside, and each of
 /// them has its own token.

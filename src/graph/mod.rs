@@ -285,10 +285,10 @@ impl<'env> Graph<'env> {
         let slot = Slot::new(self.owner.clone(), index, None);
         let result = slot.clone();
         let call: Call<'env> = Box::new(move || {
-            // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from each
-            // task that must come first. A run calls this closure when all of those have ended,
-            // and the tasks that come later when this closure has returned. Only this closure and
-            // its fallback write the result. See the invariant of `access.rs`.
+            // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from
+            // each task that must come first. A run calls this closure when all of those have
+            // ended, and the tasks that come later when this closure has returned. Only this
+            // closure and its fallback write the result. See the invariant of `access.rs`.
             let value = f(unsafe { held.give() }, PhantomData)?;
             // SAFETY: as above.
             unsafe { *result.get_mut() = Some(value) };

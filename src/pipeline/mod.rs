@@ -19,24 +19,24 @@
 //! ```
 //!
 //! # Sources
-//! A source is any iterator that can be sent to other threads, as can its items: for example over
-//! what a channel receives. For [`try_pipeline`], the items are results: the lines of a reader, its
+//! A source is any iterator that is `Send` and has items that are `Send`, such as the receiver of a
+//! channel. For [`try_pipeline`], the items are results: the lines of a reader, its
 //! pieces ([`chunks`]), or the results of tasks, `handles.into_iter().map(JoinHandle::join)`. One
-//! worker at a time asks the source for an item. If the source blocks, so does that worker, and the
-//! others continue.
+//! worker at a time asks the source for an item. A source that blocks holds up that worker,
+//! unless it calls [`blocking`](crate::blocking()).
 //!
 //! # Failures
-//! The first error of the source or a stage stops the source. When the items in flight are dropped,
-//! [`run`](Pipeline::run) returns the error. A panic also stops the source, and `run` resumes it. A
-//! [`CancelToken`] stops a pipeline from outside.
+//! The first error of the source or a stage stops the source. The items in flight are dropped, and
+//! then [`run`](Pipeline::run) returns the error. A panic also stops the source, and `run` resumes
+//! it. A [`CancelToken`] stops a pipeline from outside.
 //!
 //! # How it works
 //! No worker waits for a stage. A worker that has taken an item from the source takes it through
 //! all stages, while the item is in the worker's cache. If a serial stage is busy, or it is another
-//! item's turn, the worker *parks* the item there. The worker that next leaves the stage spawns a
-//! task for the parked item, or continues with it itself if this is the last stage. So if all other
+//! item's turn, the worker sets the item aside there. The worker that next leaves the stage spawns
+//! a task for that item, or continues with it itself if this is the last stage. So if all other
 //! workers are busy, one worker takes item after item from the source to the end, in order, and
-//! never parks one.
+//! never sets one aside.
 //!
 //! An item costs two short locks, two more for each serial stage, and a task of a
 //! [scope](crate::scope), about 0.2 µs in total. So an item should be work of some microseconds: a
@@ -244,8 +244,8 @@ impl<S: Stages> Pipeline<S> {
     ///
     /// # Errors
     /// Returns the first error of the source or a stage. Also returns an error if the token was
-    /// cancelled before all items had passed, or if the bound is zero. In each case, the source and
-    /// all items are dropped.
+    /// cancelled before all items had passed, or if `max_in_flight` is zero. In each case, the
+    /// source and all items are dropped.
     ///
     /// # Panics
     /// Resumes the first panic of the source or a stage, after all items are dropped. Also panics

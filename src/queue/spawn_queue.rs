@@ -32,9 +32,9 @@
 //!    that the thief released. Model: `a_buffer_that_was_emptied_is_filled_again`.
 //! 3. *A new task and a sleeper do not miss each other.* The handshake is that of
 //!    `queue/join_queue.rs`. `push` changes the length by a SeqCst read-modify-write, which takes
-//!    the place of `limit`. If there are thieves, all writes of the length are read-modify-writes.
-//!    After a push to a deque, the owner issues a SeqCst fence before it reads the counts.
-//!    Models: `a_task_that_is_pushed_and_a_sleeper_see_each_other`,
+//!    the place of that queue's `limit`. If there are thieves, all writes of the length are
+//!    read-modify-writes. After a push to a deque, the owner issues a SeqCst fence before it reads
+//!    the counts. Models: `a_task_that_is_pushed_and_a_sleeper_see_each_other`,
 //!    `a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other`,
 //!    `a_buffer_that_is_packed_and_a_sleeper_see_each_other`.
 //! 4. *A task that moves and a sleeper do not miss each other.* A taken buffer counts as not empty.
@@ -43,19 +43,20 @@
 //!    `a_batch_from_outside_and_a_sleeper_see_each_other`.
 //!
 //! # What it is worth
-//! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores.
+//! The time of a row of `benches/ablation` without a part, as a multiple of the time with it:
+//! medians by `benches/ablation/run`, on two shared virtual cores. The names are of its patches.
 //!
 //! | without | row | threads | time |
 //! | --- | --- | ---: | ---: |
 //! | `batches`: batches of more than one task | flat scope | 2 | 3.32 |
 //! |  | spawn, then join each | 2 | 2.28 |
 //! |  | skynet of scopes | 2 | 1.74 |
-//! | `half-steals`: the newer half left | skynet of scopes | 2 | 2.49 |
+//! | `half-steals`: thieves take half of a buffer | skynet of scopes | 2 | 2.49 |
 //! | `buffer-delay`: time for a buffer to fill | scopes of three tasks | 2 | 2.14 |
 //! | `injector-delay`: time for a batch to grow | detached by one thread | 2 | 1.23 |
 //!
-//! In a pool without thieves, `alone` saves 3 to 7 % of the instructions of tasks.
+//! What is left out in a pool of one worker (patch `alone`) saves 3 to 7 % of the instructions of
+//! tasks.
 
 use std::array;
 use std::cell::Cell;

@@ -1,15 +1,15 @@
 //! Memory for spawned tasks and their batches: freed blocks of a few sizes, kept for reuse.
 //!
-//! A general allocator takes more time for a small task than all the rest of its life, above all if
-//! one thread allocates and another frees. So each thread keeps freed blocks in a *free list* for
-//! each size, and exchanges whole lists with a shared *slab*: the magazines and the depot of
-//! Bonwick and Adams (2001). An exchange takes one lock for [`LIST_LEN`] blocks. The slab keeps at
-//! most [`MOST_KEPT`] bytes of each size, and is emptied when a pool is dropped. A thread that
-//! finds its lock taken does not wait, but uses the allocator.
+//! For a small task, a general allocator takes more time than all else that happens to the task,
+//! above all if one thread allocates and another frees. So each thread keeps freed blocks in a
+//! *free list* for each size, and exchanges whole lists with a shared *slab*: the magazines and the
+//! depot of Bonwick and Adams (2001). An exchange takes one lock for [`LIST_LEN`] blocks. The slab
+//! keeps at most [`MOST_KEPT`] bytes of each size, and is emptied when a pool is dropped. A thread
+//! that finds the slab locked does not wait, but uses the allocator.
 //!
 //! # What it is worth
-//! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores.
+//! The time of a row of `benches/ablation` without a part, as a multiple of the time with it:
+//! medians by `benches/ablation/run`, on two shared virtual cores. The names are of its patches.
 //!
 //! | without | row | threads | time |
 //! | --- | --- | ---: | ---: |

@@ -1,10 +1,10 @@
 //! Hand-off: a thread that must block hands its core to a *spare thread*, blocks without the core,
 //! and takes it back.
 //!
-//! A worker that waits for another pool may have to run a *cross-pool job*, a job that the other
-//! pool asks for (`wait.rs`), which must not run on top of the wait. A worker that calls a closure
-//! of the user's which may block (`fork/blocking.rs`) should leave its core to other work. So such
-//! a worker
+//! A worker's *core* is its index and its queues; the thread that has it acts as the worker. A
+//! worker that waits for another pool may be asked to run a *cross-pool job* (`wait.rs`), which
+//! could wait for ever on top of the wait. A worker that calls a closure of the user's which may
+//! block (`fork/blocking.rs`) should leave its core to other work. So such a worker
 //! 1. gives its core to another thread ([`Worker::hand_off`]): to one that wants the core back,
 //!    else to a spare one, which [`Registry::find_spare`] starts if none sleeps. From then on it
 //!    may touch nothing that belongs to the core;
@@ -17,8 +17,9 @@
 //! *spare*. A thread that is off the core waits in the middle of its stack. A spare thread sleeps
 //! in its main loop, at the bottom of its stack. A thread that returns to its main loop with the
 //! core works on as any other would. It becomes spare when there is nothing left to do, or when it
-//! passes the core on. Borrowers and members, which are threads of the user, give the core to a
-//! spare thread instead. Spare threads end with the pool.
+//! passes the core on. A thread of the user that acts as a worker, a borrower (`fork/install.rs`)
+//! or a member (`pool/member.rs`), has no main loop: when its call ends, it gives the core to a
+//! spare thread. Spare threads end with the pool.
 //!
 //! A thread takes back the very core that it handed off. The frames on its stack refer to that: by
 //! references to the worker, by slots in its ring of forks, and by the index that user code knows.
@@ -31,17 +32,18 @@
 //!    hands the core off. A holder that is about to sleep announces that, and then checks whether
 //!    the core is wanted. Models: `a_thread_that_wants_its_core_back_gets_it`,
 //!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
-//! 2. *A spare thread begins no job in the place of one that waits for another pool.* If all
-//!    threads off the cores wait for other pools, the thread at the bottom of a stack runs only
-//!    cross-pool jobs and pinned jobs, and then passes the core on to a thread that waits. If one
-//!    of them waits for its own pool, or calls a closure that may block, it may need any job, and
-//!    spare threads run any.
+//! 2. *A spare thread begins no ordinary job in the place of a thread that waits for another pool.*
+//!    If all threads off the cores wait for other pools, the thread at the bottom of a stack runs
+//!    only cross-pool jobs and pinned jobs, and then passes the core on to a thread that waits. If
+//!    one of them waits for its own pool, or calls a closure that may block, it may need any job,
+//!    and spare threads run any.
 //! 3. *A thread off its core is woken.* It registers as off before it probes its wait, and the
 //!    thread that ends the wait takes the lock.
-//! 4. *A core has a thread that can act on it.* A thread that calls a closure which may block needs
-//!    a spare thread, even if another thread takes the core. So of the pool's own threads of a
-//!    core, one is spare, has the core, or waits in the middle of its stack. If the holder gives
-//!    the core up and no thread is spare, one that waits gets it (`give_to_spare`).
+//! 4. *A core has a thread that can act on it.* For each call of a closure that may block, there is
+//!    one more spare thread, even if the core goes to a thread that waits for it. So of the pool's
+//!    own threads of a core, one is outside of such closures: it is spare, has the core, or waits
+//!    in the middle of its stack. If the holder gives the core up and no thread is spare, one that
+//!    waits gets it (`give_to_spare`).
 //!
 //! # Taking the core back
 //! The holder makes way when it ends a job, waits, yields, or calls a closure that may block. If it
@@ -53,19 +55,20 @@
 //! To hand the core off and to take it back are a wake-up each, if there is work. A wake-up takes
 //! the waker some microseconds, and more if the other processor sleeps. Linux often queues the
 //! woken thread behind a busy worker on another processor, although the waker's own processor is
-//! about to be idle, and corrects that at a timer tick, up to 4 ms later. A waker cannot tell a
-//! futex that it is about to sleep. So beside 1,000 sleeps of 10 ms, computing on two virtual
-//! processors takes 1.15 to 1.4 times as long (`cargo bench --bench blocking`). To wake the spare
-//! thread that last ran on the waker's processor does not change that.
+//! about to be idle, and corrects that at a timer tick, up to 4 ms later. A thread that wakes
+//! another by a futex has no way to say that it is about to sleep. So beside 1,000 sleeps of 10 ms,
+//! computing on two virtual processors takes 1.15 to 1.4 times as long (`cargo bench --bench
+//! blocking`). To wake the spare thread that last ran on the waker's processor does not change
+//! that.
 //!
 //! The spare thread is woken before the closure is called. To wake it only if the closure lasts,
-//! some thread would have to look after the time. But the caller may block at once, a searcher may
+//! some thread would have to watch the clock. But the caller may block at once, a searcher may
 //! be about to park, and a pool of one worker has no other thread.
 //!
 //! # The limits
 //! A pool starts at most [`ThreadPoolBuilder::max_spare_threads`] spare threads for waits, and
 //! [`ThreadPoolBuilder::max_blocking_threads`] for closures that may block. These closures occupy
-//! no more spare threads than were started for them, so that those of the waits are left. (The
+//! no more spare threads than were started for them, so those for waits stay available. (The
 //! threads of further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread
 //! waits for it.) To pass a core on to a thread that wants it back needs no further thread. If a
 //! spare thread is needed and cannot be started, [`Worker::wait_off_core`] refuses. Then the

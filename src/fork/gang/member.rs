@@ -222,7 +222,8 @@ pub struct Member<'g> {
 }
 
 impl Member<'_> {
-    /// The number of the member, from 0. Member 0 is on the worker that called the gang.
+    /// The number of the member, from 0. If the caller of the gang is one of its members, it is
+    /// member 0.
     pub fn index(&self) -> usize {
         self.index
     }
@@ -307,8 +308,8 @@ impl Member<'_> {
     /// result to each member. All members must call this. Member 0 calls `op`. It is also a
     /// barrier.
     ///
-    /// For a given number of members, the grouping is always the same. If `op` is associative, the
-    /// result does not depend on that number.
+    /// The order in which `op` combines the values depends only on the number of members. So even
+    /// sums of floating-point numbers are the same in each run.
     ///
     /// # Panics
     /// Like [`barrier`](Self::barrier). Also panics if members call this with different types.
