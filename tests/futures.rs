@@ -304,6 +304,25 @@ fn a_future_that_wakes_itself_lets_others_run() {
 }
 
 #[test]
+fn futures_that_wake_themselves_do_not_keep_work_from_outside_waiting() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        let pool = pool(threads);
+        let done = Arc::new(AtomicBool::new(false));
+        // More than there are workers, so that none is ever without a task of its own.
+        let spin = |done: Arc<AtomicBool>| async move {
+            while !done.load(Ordering::Relaxed) {
+                yields(1).await;
+            }
+        };
+        let futures: Vec<_> =
+            (0..2 * threads).map(|_| pool.spawn_future(spin(done.clone()))).collect();
+        pool.spawn(move || done.store(true, Ordering::Relaxed)).join().unwrap();
+        futures.into_iter().for_each(|future| future.join().unwrap());
+    }
+}
+
+#[test]
 fn what_waits_when_its_pool_ends_is_dropped() {
     let _watchdog = watchdog();
     let ledger = Ledger::new();
