@@ -295,7 +295,7 @@ fn of_few_items() {
 /// With blocks of items, and pauses between.
 #[test]
 fn of_many_items() {
-    let len = crate::common::sized(100_000, 5_000);
+    let len = crate::common::sized(30_000, 5_000);
     everywhere(|| all_adaptors(len, len - 10, 1234, |n| n));
 }
 
