@@ -7,8 +7,7 @@ use super::CancelToken;
 /// A child is made while its parent is cancelled. (The child's child shows that the cancellation
 /// is passed on.)
 ///
-/// Weakened: `context/token.rs cancel_with_reason: true => self.0.take_children() =>
-/// true => Vec::new()`
+/// Weakened: `context/token.rs cancel_with_reason: self.0.take_children() => Vec::new()`
 #[test]
 fn a_child_that_is_made_while_its_parent_is_cancelled_is_cancelled() {
     loom::model(|| {
