@@ -58,16 +58,16 @@ fn what_came_before_a_cancellation_is_seen() {
     loom::model(|| {
         let (parent, written) = (CancelToken::new(), loom::sync::Arc::new(AtomicU32::new(0)));
         let child = parent.child();
-        let cancels = {
+        let looks = {
             let written = written.clone();
             thread::spawn(move || {
-                written.store(1, Relaxed);
-                parent.cancel();
+                if child.is_cancelled() {
+                    assert_eq!(written.load(Relaxed), 1);
+                }
             })
         };
-        if child.is_cancelled() {
-            assert_eq!(written.load(Relaxed), 1);
-        }
-        cancels.join().unwrap();
+        written.store(1, Relaxed);
+        parent.cancel();
+        looks.join().unwrap();
     });
 }
