@@ -282,8 +282,8 @@ impl Worker {
             } else {
                 self.leave_tag(job.word());
                 self.execute(job);
+                self.leave_tag(word);
             }
-            self.leave_tag(word);
             match next() {
                 Some(another) => job = another,
                 None => break,
