@@ -59,25 +59,16 @@ impl Registry {
         }
     }
 
-    /// Runs `op` on a thread of this pool.
-    pub(crate) fn on_thread<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
-        match Worker::current() {
-            Some(worker) if std::ptr::eq(worker.registry(), self) => with_span(|| op(worker)),
-            _ => self.hand_over(None, op),
-        }
-    }
-
-    /// The same at `priority`.
-    pub(crate) fn on_thread_at<R: Send>(
+    /// Runs `op` on a thread of this pool, at `priority` or else at the caller's.
+    pub(crate) fn on_thread<R: Send>(
         &self,
-        priority: Priority,
+        priority: Option<Priority>,
         op: impl FnOnce() -> R + Send,
     ) -> R {
-        match Worker::current() {
-            Some(worker) if std::ptr::eq(worker.registry(), self) => {
-                with_span(|| worker.at_priority(priority, op))
-            }
-            _ => self.hand_over(Some(priority), |_| op()),
+        match (self.current_worker(), priority) {
+            (Some(_), None) => with_span(op),
+            (Some(worker), Some(priority)) => with_span(|| worker.at_priority(priority, op)),
+            (None, _) => self.hand_over(priority, |_| op()),
         }
     }
 

@@ -160,20 +160,18 @@ where
     }
 }
 
-/// [`join_context`] for callers that are workers, without the code for other threads.
+/// [`join`] for callers that are workers, without the code for other threads. Tells `b` whether it
+/// was stolen.
 #[inline]
 pub(crate) fn join_on_worker<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
 where
-    A: FnOnce(FnContext) -> RA + Send,
-    B: FnOnce(FnContext) -> RB + Send,
+    A: FnOnce() -> RA + Send,
+    B: FnOnce(bool) -> RB + Send,
     RA: Send,
     RB: Send,
 {
-    match Worker::current() {
-        Some(worker) => join_context_on(worker, a, b, false),
-        // The child of a `fork()` inside a loop.
-        None => generation::refuse(),
-    }
+    // The child of a `fork()` inside a loop is no worker.
+    join_on(worker::current(), a, b, |_, _| generation::refuse())
 }
 
 #[cold]

@@ -46,24 +46,8 @@ struct Rare {
     /// The tasks of `spawn_fifo`.
     fifos: Fifos<Worker>,
     panics: Panics,
-    stopped: Stopped,
-}
-
-/// Why tasks were dropped or stopped, if any were. (Relaxed: the end of a task makes it visible.)
-#[derive(Default)]
-struct Stopped(AtomicUsize);
-
-impl Stopped {
-    fn set(&self, reason: CancelReason) {
-        // The load saves most tasks the write.
-        if self.get().is_none() {
-            self.0.store(1 + reason as usize, Ordering::Relaxed);
-        }
-    }
-
-    fn get(&self) -> Option<CancelReason> {
-        CancelReason::ALL.get(self.0.load(Ordering::Relaxed).wrapping_sub(1)).copied()
-    }
+    /// Why tasks were dropped or stopped, if any were.
+    stopped: OnceLock<CancelReason>,
 }
 
 /// The panics of a scope's tasks that no handle has taken, in the order in which they came.
@@ -129,7 +113,7 @@ impl Tasks {
     /// Why tasks were dropped or stopped, if any were.
     #[inline]
     pub(super) fn stopped(&self) -> Option<CancelReason> {
-        self.rare.get()?.stopped.get()
+        self.rare.get()?.stopped.get().copied()
     }
 
     /// The first panic that no handle has taken, for a caller that has seen all tasks end.
@@ -291,7 +275,9 @@ impl Home for ScopeHome {
 
     fn task_stopped(self, reason: CancelReason) {
         // SAFETY: as in `context`.
-        unsafe { (*self.tasks).rare().stopped.set(reason) };
+        let stopped = unsafe { &(*self.tasks).rare().stopped };
+        // The first reason stays.
+        let _ = stopped.set(reason);
     }
 
     fn take_panic(self, payload: Payload, _: &Registry) {

@@ -104,7 +104,7 @@ where
 fn fork_under(limit: Option<&Limit<'_>>, a: First<'_>, b: Second<'_>) {
     match permit(limit) {
         Some(permit) => {
-            join_on_worker(|_| permit.run(a), |context| permit.run(|| b(context.migrated())));
+            join_on_worker(|| permit.run(a), |stolen| permit.run(|| b(stolen)));
         }
         None => one_after_the_other(a, b),
     }

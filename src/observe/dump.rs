@@ -352,23 +352,16 @@ impl fmt::Display for Core {
             "; queued: {} forks hidden, {} public, {} tasks and {} batches, {} pinned; ",
             self.hidden, self.public, self.tasks, self.batches, self.pinned
         )?;
-        let WorkerCounters {
-            tasks_run,
-            tasks_panicked,
-            tasks_cancelled,
-            tasks_expired,
-            forks_published,
-            steals_tried,
-            steals_won,
-            parks,
-            wakes,
-        } = self.counters;
+        let WorkerCounters { tasks_run, tasks_panicked, tasks_cancelled, .. } = self.counters;
+        write!(f, "{tasks_run} tasks run, {tasks_panicked} panicked, ")?;
+        let WorkerCounters { tasks_expired, forks_published, .. } = self.counters;
+        write!(f, "{tasks_cancelled} cancelled, {tasks_expired} expired, ")?;
+        let WorkerCounters { steals_tried, steals_won, parks, wakes, .. } = self.counters;
         write!(
             f,
-            "{tasks_run} tasks run, {tasks_panicked} panicked, {tasks_cancelled} cancelled, \
-             {tasks_expired} expired, {forks_published} forks published, \
-             {steals_won} of {steals_tried} steals won, {parks} parks, {wakes} wakes"
+            "{forks_published} forks published, {steals_won} of {steals_tried} steals won, "
         )?;
+        write!(f, "{parks} parks, {wakes} wakes")?;
         if self.is_stuck {
             write!(
                 f,

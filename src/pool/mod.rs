@@ -63,11 +63,6 @@ impl ThreadPool {
         ThreadPool { registry, threads: Vec::new(), is_built: false, waits: true, watchdog: None }
     }
 
-    fn finished(mut self) -> Self {
-        self.is_built = true;
-        self
-    }
-
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
     }

@@ -21,7 +21,7 @@ mod turns;
 #[cfg(not(feature = "deterministic"))]
 pub(crate) use absent::*;
 #[cfg(feature = "deterministic")]
-pub(crate) use schedule::Seed;
+pub(crate) use schedule::{Seed, parse_seed};
 #[cfg(feature = "deterministic")]
 pub(crate) use turns::*;
 

@@ -14,6 +14,10 @@ use super::signal::TurnSignal;
 /// The seed, which decides the schedule.
 pub(crate) type Seed = u64;
 
+pub(crate) fn parse_seed(text: &str) -> Option<Seed> {
+    text.parse().ok()
+}
+
 /// A thread's number, in the order in which threads are started.
 pub(super) type Id = u64;
 

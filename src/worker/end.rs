@@ -127,7 +127,7 @@ impl Registry {
         let stack_size = self.settings.stack_size;
         match self.simulation() {
             Some(simulation) => {
-                let looks = !self.handlers.tell_of_starts() && !self.handlers.tell_of_parking();
+                let looks = self.handlers.start.is_none() && self.handlers.park.is_none();
                 simulation.start(self.this.clone(), looks, name, stack_size, body)
             }
             None => Thread::start(name, stack_size, body),

@@ -87,6 +87,7 @@ use std::time::Duration;
 use super::ambient::ContextRef;
 use super::current::Blocked;
 use super::stack::InPlace;
+use super::times::Activity;
 use super::{Table, Worker};
 use crate::job::{NO_TAG, outcome};
 use crate::latch::Awaited;
@@ -191,7 +192,7 @@ impl Worker {
         let stack = self.replace_stack(Stack::bottom());
         let work_left = for_work || self.has_own_work();
         let has_ended = || self.registry().has_ended();
-        self.note_parked();
+        self.note(Activity::Parked);
         let Some(given) = self.sleep().hand_off(&thread, work_left, has_ended) else {
             self.note_awake(false);
             self.put_stack_back(stack);
@@ -314,7 +315,7 @@ impl Worker {
 
     /// Gives back a borrowed core.
     pub(crate) fn give_back(&self) {
-        self.note_parked();
+        self.note(Activity::Parked);
         let given = self.sleep().give_back(self.index, self.has_own_work());
         self.look_after(given);
     }
@@ -415,7 +416,7 @@ impl Registry {
         let had_core = outcome::run_or_abort(|| worker.main_loop(me, is_spare));
         sim::looks(false);
         if had_core {
-            self.handlers().exits(me.core());
+            self.handlers().call(|it| &it.exit, me.core());
             // Not where the pool is dropped, since a pool may end in the background.
             #[cfg(feature = "futures")]
             if self.has_ended() && !self.has_member() {

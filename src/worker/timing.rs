@@ -11,26 +11,18 @@ use crate::os::clock::nanos;
 use crate::os::thread;
 
 impl Worker {
+    /// The worker is about to do something else. A thread that gives up its core to whichever thread
+    /// may want it notes that the worker is parked. (The thread that gets the core calls
+    /// `note_awake`.)
     #[cold]
-    fn change_activity(&self, next: Activity) {
+    pub(super) fn note(&self, next: Activity) {
         self.times.change(next, nanos);
-    }
-
-    /// The worker is about to sleep in its main loop, or about to give its core up to whichever
-    /// thread may want it. (The thread that gets the core calls `note_awake`.)
-    pub(super) fn note_parked(&self) {
-        self.change_activity(Activity::Parked);
-    }
-
-    /// The worker is about to sleep in a wait.
-    pub(super) fn note_blocked(&self) {
-        self.change_activity(Activity::Blocked);
     }
 
     /// The calling thread has the core, and counts as a searcher if it is `searching`.
     pub(crate) fn note_awake(&self, searching: bool) {
         let is_searching = searching && self.times.has_all;
-        self.change_activity(if is_searching { Activity::Searching } else { Activity::Busy });
+        self.note(if is_searching { Activity::Searching } else { Activity::Busy });
         let thread = thread::number();
         if self.times.thread.load(Ordering::Relaxed) != thread {
             self.times.thread.store(thread, Ordering::Relaxed);
@@ -41,7 +33,7 @@ impl Worker {
     #[inline]
     pub(crate) fn note_search(&self, begins: bool) {
         if self.times.has_all {
-            self.change_activity(if begins { Activity::Searching } else { Activity::Busy });
+            self.note(if begins { Activity::Searching } else { Activity::Busy });
         }
     }
 

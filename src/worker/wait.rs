@@ -104,6 +104,7 @@ use super::Worker;
 use super::find::Aside;
 use super::idle::pause;
 use super::shared::ROUNDS;
+use super::times::Activity;
 use crate::context::Left;
 use crate::job::{NO_TAG, Priority, outcome, tag_of};
 use crate::latch::{EXTERNAL, Wait};
@@ -498,7 +499,7 @@ impl Worker {
         let must_leave = || wait.done() || self.is_wanted();
         let leaves = must_leave() || self.announce_and_look() || must_leave();
         if !(leaves && sleep.leave(self.index, Kind::Blocked)) {
-            self.note_blocked();
+            self.note(Activity::Blocked);
             sleep.sleep(
                 self.index,
                 Kind::Blocked,
@@ -547,7 +548,7 @@ impl Worker {
         let mut woken = if job.is_some() || hands_off || forces_next || must_leave() {
             !sleep.leave_restricted(self.index)
         } else {
-            self.note_blocked();
+            self.note(Activity::Blocked);
             sleep.sleep_restricted(self.index);
             self.note_awake(true);
             self.counters.wakes.add(1);
