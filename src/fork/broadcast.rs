@@ -92,20 +92,18 @@ where
     with_current(|registry| broadcast_in(registry, op))
 }
 
-pub(crate) fn broadcast_in<OP, R>(registry: &Registry, op: OP) -> Vec<R>
-where
-    OP: Fn(BroadcastContext) -> R + Sync,
-    R: Send,
-{
+pub(crate) fn broadcast_in<R: Send>(
+    registry: &Registry,
+    op: impl Fn(BroadcastContext) -> R + Sync,
+) -> Vec<R> {
     with_span(|| broadcast_here(registry, op))
 }
 
 /// `broadcast_in`, under the context that the parts inherit.
-fn broadcast_here<OP, R>(registry: &Registry, op: OP) -> Vec<R>
-where
-    OP: Fn(BroadcastContext) -> R + Sync,
-    R: Send,
-{
+fn broadcast_here<R: Send>(
+    registry: &Registry,
+    op: impl Fn(BroadcastContext) -> R + Sync,
+) -> Vec<R> {
     let mut results: Vec<Option<R>> = registry.workers().iter().map(|_| None).collect();
     let tasks = Tasks::new(registry, registry.expect_worker(), false);
     let parts = Parts::new(registry, op);
@@ -149,10 +147,10 @@ where
     with_current(|registry| spawn_broadcast_in(registry, op));
 }
 
-pub(crate) fn spawn_broadcast_in<OP>(registry: &Registry, op: OP)
-where
-    OP: Fn(BroadcastContext) + Send + Sync + 'static,
-{
+pub(crate) fn spawn_broadcast_in(
+    registry: &Registry,
+    op: impl Fn(BroadcastContext) + Send + Sync + 'static,
+) {
     let spawner = registry.expect_worker();
     let parts = Arc::new(Parts::new(registry, op));
     for (context, worker) in BroadcastContext::all(registry).zip(registry.workers()) {

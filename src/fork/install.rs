@@ -129,11 +129,11 @@ impl Drop for Borrowed<'_> {
 
 /// Runs `closure` on a worker of `registry`, waits, and returns its result. `word` has the
 /// priority, and the isolation tag: that of the caller if it is a worker of another pool.
-pub(crate) fn run_in_pool<F, R>(closure: F, word: usize, registry: &Registry) -> Result<R, Payload>
-where
-    F: FnOnce(&Worker) -> R + Send,
-    R: Send,
-{
+pub(crate) fn run_in_pool<F: FnOnce(&Worker) -> R + Send, R: Send>(
+    closure: F,
+    word: usize,
+    registry: &Registry,
+) -> Result<R, Payload> {
     let mut job = InstallJob {
         // SAFETY: the table is made for this type, whose first field is the header.
         header: unsafe { Header::new(NonNull::from(InstallJob::<F, R>::TABLE)) },

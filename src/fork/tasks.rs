@@ -132,15 +132,11 @@ impl Tasks {
     /// # Safety
     /// What `closure` and its result borrow outlives the return of `wait` and the handle.
     #[inline]
-    pub(super) unsafe fn spawn<F, T, R>(
+    pub(super) unsafe fn spawn<T: Send, R>(
         &self,
-        closure: F,
+        closure: impl FnOnce() -> T + Send,
         queue: impl FnOnce(&Registry, Option<&Worker>, JobRef, Handle<T>) -> R,
-    ) -> R
-    where
-        F: FnOnce() -> T + Send,
-        T: Send,
-    {
+    ) -> R {
         let registry = self.registry();
         let home = ScopeHome { tasks: self };
         let spawner = registry.expect_worker();

@@ -29,16 +29,12 @@ use crate::worker::{JobRef, Worker, pools};
 /// 2. `closure` and its result may be used on another thread until `home` is told that the task has
 ///    ended. The handle does not outlive what they borrow.
 #[inline]
-pub(crate) unsafe fn new_task<F, T, H>(
+pub(crate) unsafe fn new_task<F: FnOnce() -> T, T, H: Home>(
     closure: F,
     home: H,
     pool: &Registry,
     tag: usize,
-) -> (JobRef, Handle<T>)
-where
-    F: FnOnce() -> T,
-    H: Home,
-{
+) -> (JobRef, Handle<T>) {
     let task = match pool.times_next_task() {
         true => Task::<F, T, H>::make_timed(closure, home, tag, pool),
         false => Task::<F, T, H>::make(closure, home, tag),
