@@ -71,13 +71,10 @@ pub(crate) fn limited<R>(threads: usize, op: impl FnOnce() -> R) -> R {
 }
 
 /// `join`, within the limit of what the caller is part of.
-pub(crate) fn join_within<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce() -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+pub(crate) fn join_within<RA: Send, RB: Send>(
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce() -> RB + Send,
+) -> (RA, RB) {
     erased(a, |_| b(), &fork_within)
 }
 
@@ -90,13 +87,11 @@ fn fork_within(a: First<'_>, b: Second<'_>) {
 }
 
 /// `join_context` on a worker, under `limit`. `b` is told whether it was stolen.
-pub(crate) fn join_under<A, B, RA, RB>(limit: Option<&Limit<'_>>, a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce(bool) -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+pub(crate) fn join_under<RA: Send, RB: Send>(
+    limit: Option<&Limit<'_>>,
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce(bool) -> RB + Send,
+) -> (RA, RB) {
     erased(a, b, &|a, b| fork_under(limit, a, b))
 }
 

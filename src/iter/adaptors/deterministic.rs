@@ -50,17 +50,13 @@ impl<T, C: Consumer<T>> ProducerCallback<T> for Shape<C> {
 }
 
 /// Cuts into halves of whole blocks. If their number is odd, the left half is the shorter one.
-fn cut<P, C>(
+fn cut<P: Producer, C: Consumer<P::Item>>(
     limit: Option<&Limit<'_>>,
     block: usize,
     len: usize,
     producer: P,
     consumer: C,
-) -> C::Result
-where
-    P: Producer,
-    C: Consumer<P::Item>,
-{
+) -> C::Result {
     if len <= block {
         // `panic_fuse` has to know that a piece begins, and on which thread.
         producer.min_len();

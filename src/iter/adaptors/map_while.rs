@@ -73,15 +73,11 @@ where
 
 /// Maps the `len` items of a block. Returns the results before the first `None`, and whether there
 /// was one.
-fn map_block<P, R>(
+fn map_block<P: Producer<Item: Send>, R: Send>(
     block: P,
     len: usize,
     f: &(impl Fn(P::Item) -> Option<R> + Sync),
-) -> (Vec<Option<R>>, bool)
-where
-    P: Producer<Item: Send>,
-    R: Send,
-{
+) -> (Vec<Option<R>>, bool) {
     // The position of the first `None` so far. (Relaxed: it guards no other data.)
     let end = AtomicUsize::new(len);
     let map = |(position, item)| {

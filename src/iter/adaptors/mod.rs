@@ -76,10 +76,7 @@ macro_rules! driven {
             type Item = $item;
 
             #[inline]
-            fn drive_unindexed<C>($self, $consumer: C) -> C::Result
-            where
-                C: crate::iter::plumbing::UnindexedConsumer<$item>,
-            {
+            fn drive_unindexed<C: crate::iter::plumbing::UnindexedConsumer<$item>>($self, $consumer: C) -> C::Result {
                 $drive
             }
 
@@ -113,10 +110,7 @@ macro_rules! one_to_one {
             type Item = $item;
 
             #[inline]
-            fn drive_unindexed<C>($self, $consumer: C) -> C::Result
-            where
-                C: crate::iter::plumbing::UnindexedConsumer<$item>,
-            {
+            fn drive_unindexed<C: crate::iter::plumbing::UnindexedConsumer<$item>>($self, $consumer: C) -> C::Result {
                 $driven.drive_unindexed($consuming)
             }
 
@@ -143,10 +137,7 @@ macro_rules! one_to_one {
             }
 
             #[inline]
-            fn with_producer<CB>($self, $callback: CB) -> CB::Output
-            where
-                CB: crate::iter::plumbing::ProducerCallback<$item>,
-            {
+            fn with_producer<CB: crate::iter::plumbing::ProducerCallback<$item>>($self, $callback: CB) -> CB::Output {
                 $driven.with_producer($calling)
             }
         }
