@@ -163,7 +163,7 @@ fn wait(done: &Event, stage: &AtomicU32, priority: Priority, registry: &Registry
     if Worker::current().is_some() || registry.is_simulated() || cfg!(loom) {
         return done.wait(|| true);
     }
-    let (sleep, callers) = (registry.sleep(), registry.callers());
+    let (sleep, callers) = (registry.sleep(), &registry.callers);
     let expected = callers.expect();
     let enough = expected.enough().filter(|&(enough, _)| enough < registry.workers().len());
     let watch = enough.filter(|&(enough, _)| sleep.watch_from_outside(enough));
@@ -249,7 +249,7 @@ where
             let result = closure.map(|closure| worker.under((*this).context, || run(closure)));
             // (No schedule that a seed decides may depend on the time.)
             if !worker.registry().is_simulated() {
-                worker.registry().callers().job_took(ticks().wrapping_sub(start));
+                worker.registry().callers.job_took(ticks().wrapping_sub(start));
             }
             *(*this).result.get() = result;
             (*this).stage.store(OVER, Ordering::Relaxed);

@@ -89,7 +89,7 @@ impl<const DROPS: u8> Home for PoolHome<DROPS> {
     fn task_stopped(self, _: CancelReason) {}
 
     fn take_panic(self, payload: Payload, registry: &Registry) {
-        registry.handlers().take_panic(payload);
+        registry.handlers.take_panic(payload);
     }
 
     fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept {
@@ -105,7 +105,7 @@ impl<const DROPS: u8> Home for PoolHome<DROPS> {
 
     fn claim_panic(self, kept: Kept) {
         let (payload, registry) = by_task(kept);
-        registry.handlers().take_panic(payload);
+        registry.handlers.take_panic(payload);
         outcome::discard(registry);
     }
 
@@ -268,7 +268,7 @@ where
 
 pub(crate) fn spawn_fifo_in(registry: &Registry, f: impl FnOnce() + Send + 'static) {
     let spawner = registry.expect_worker();
-    let in_order = |job| registry.in_order(spawner, job, registry.fifos());
+    let in_order = |job| registry.in_order(spawner, job, &registry.fifos);
     let Some(bound) = registry.bound() else {
         return registry.submit(spawner, in_order(detached(registry, spawner, f)));
     };

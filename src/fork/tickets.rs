@@ -183,7 +183,7 @@ impl<T: Send + 'static> Shared<T> {
             unwanted.into_iter().for_each(|result| discard(result, worker.registry()));
         });
         if let Err(payload) = dropped {
-            worker.registry().handlers().take_panic(payload);
+            worker.registry().handlers.take_panic(payload);
         }
         sim::point();
     }
@@ -192,7 +192,7 @@ impl<T: Send + 'static> Shared<T> {
 /// Drops a result that no caller will take. If it is a panic, the pool's panic handler gets it.
 fn discard<T>(result: Result<T, JoinError>, registry: &Registry) {
     if let Err(Ok(payload)) = result.map_err(JoinError::try_into_panic) {
-        registry.handlers().take_panic(payload);
+        registry.handlers.take_panic(payload);
     }
 }
 

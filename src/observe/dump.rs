@@ -192,9 +192,9 @@ impl Pool {
             injected: registry.injected_len(),
             oldest_wait: registry.oldest_wait(),
             counts: registry.sleep().counts(),
-            spare_threads: registry.spare_threads(),
+            spare_threads: registry.counts.spare_threads(),
             max_spare_threads: registry.settings().max_spare_threads,
-            refused_hand_offs: registry.refused_hand_offs(),
+            refused_hand_offs: registry.counts.refused_hand_offs(),
             ending: registry.is_ending(),
             is_lost: registry.is_lost(),
         }

@@ -110,15 +110,15 @@ impl Metrics {
             times().next().map(|_| sum)
         };
         Metrics {
-            pool: registry.number(),
+            pool: registry.number,
             name: registry.name(0),
             elapsed: registry.age(),
             workers: workers.map(|worker| WorkerMetrics::of(worker)).collect(),
             queues: queues(registry),
             oldest_wait: registry.oldest_wait(),
-            spare_threads: registry.spare_threads(),
-            threads_off_core: registry.all_threads_off(),
-            threads_blocking: registry.threads_blocking(),
+            spare_threads: registry.counts.spare_threads(),
+            threads_off_core: super::pool::threads_off(registry),
+            threads_blocking: registry.counts.threads_blocking(),
             queue_waits: histogram(|times| &times.waited),
             run_times: histogram(|times| &times.ran),
             source: registry.downgrade(),

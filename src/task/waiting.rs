@@ -32,7 +32,7 @@ impl Waiting {
             Waiting::Thread(sleeper) => sleeper.wake(),
             Waiting::Future(waker) => {
                 if let Err(payload) = worker.run_users(|| waker.wake()) {
-                    worker.registry().handlers().take_panic(payload);
+                    worker.registry().handlers.take_panic(payload);
                 }
             }
         }

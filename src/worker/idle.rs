@@ -49,7 +49,7 @@ impl Worker {
             };
         }
         self.counters.parks.count();
-        let handlers = self.registry().handlers();
+        let handlers = &self.registry().handlers;
         let tells = handlers.park.is_some();
         if tells {
             // Code of the user must not run on a core that may be lent meanwhile.

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::shared::{Registry, Worker};
 use super::task_times::Queued;
@@ -90,6 +91,16 @@ impl Registry {
     pub(crate) fn note_queued(&self) -> Queued {
         let at = nanos();
         Queued { at, place: self.oldest.add(at) }
+    }
+
+    /// For how long the oldest of the timed tasks has been queued, if any is.
+    pub(crate) fn oldest_wait(&self) -> Option<Duration> {
+        self.oldest.at().map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
+    }
+
+    /// For how long the pool has existed.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(nanos().saturating_sub(self.built))
     }
 
     /// Notes that a task is queued no longer.
