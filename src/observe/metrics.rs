@@ -117,7 +117,7 @@ impl Metrics {
             queues: queues(registry),
             oldest_wait: registry.oldest_wait(),
             spare_threads: registry.counts.spare_threads(),
-            threads_off_core: super::pool::threads_off(registry),
+            threads_off_core: threads_off(registry),
             threads_blocking: registry.counts.threads_blocking(),
             queue_waits: histogram(|times| &times.waited),
             run_times: histogram(|times| &times.ran),
@@ -270,4 +270,9 @@ impl FusedIterator for Intervals {}
 /// The metrics of all pools of the process.
 pub(super) fn all() -> Vec<Metrics> {
     super::dump::all_pools().iter().flatten().filter_map(Metrics::of_weak).collect()
+}
+
+/// How many threads have handed off their cores, and do not have them back.
+pub(super) fn threads_off(registry: &Registry) -> usize {
+    registry.workers().iter().map(|worker| worker.threads_off() as usize).sum()
 }

@@ -1,5 +1,6 @@
 //! The methods of `ThreadPool` that show its state.
 
+use super::metrics::threads_off;
 use super::{Dump, Metrics};
 use crate::pool::{ThreadPool, with_current};
 use crate::worker::counters::Counters;
@@ -49,9 +50,4 @@ fn counters_of(registry: &Registry) -> Counters {
         blocking_calls,
         blocking_calls_on_core,
     }
-}
-
-/// How many threads have handed off their cores, and do not have them back.
-pub(super) fn threads_off(registry: &Registry) -> usize {
-    registry.workers().iter().map(|worker| worker.threads_off() as usize).sum()
 }
