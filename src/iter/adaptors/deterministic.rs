@@ -4,20 +4,17 @@ use crate::iter::limit::{Limit, join_under};
 use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, Reducer, on_worker, serially};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-adaptor! {
+driven! {
     /// An iterator whose pieces do not depend on threads or timing. Returned by
     /// [`IndexedParallelIterator::deterministic`].
     Deterministic<I> { base: I }
-}
-
-driven!(
-    [I: IndexedParallelIterator] Deterministic<I>, I::Item,
+    [I: IndexedParallelIterator] -> I::Item,
     |self, consumer| self.base.loop_settings().run(|| {
         let len = self.base.len();
         self.base.with_producer(Shape { len, consumer })
     }),
     len |self| self.base.len()
-);
+}
 
 /// How many blocks there are at most, while a block has fewer items than [`LONGEST`]: enough for
 /// balance between tens of workers. A part of the contract of `deterministic`.
