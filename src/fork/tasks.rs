@@ -2,6 +2,7 @@
 //! for them returns.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::panic::resume_unwind;
 use std::ptr;
 use std::sync::OnceLock;
@@ -12,7 +13,7 @@ use crate::job::outcome::{self, Payload};
 use crate::latch::count::TaskCount;
 use crate::latch::{Awaited, Wait, Waiter};
 use crate::sleep::Event;
-use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 use crate::task::{Handle, Home, Kept, new_task};
 use crate::worker::shared::Registry;
@@ -50,33 +51,26 @@ struct Rare {
     stopped: OnceLock<CancelReason>,
 }
 
-/// The panics of a scope's tasks that no handle has taken, in the order in which they came.
+/// The panics of a scope's tasks that no handle has taken, by the order in which they came.
 #[derive(Default)]
-struct Panics {
-    /// How many came. Changed under the lock.
-    came: AtomicUsize,
-    kept: Mutex<Option<BTreeMap<usize, Payload>>>,
-}
+struct Panics(Mutex<(usize, BTreeMap<usize, Payload>)>);
 
 impl Panics {
     fn keep(&self, payload: Payload) -> usize {
-        let mut kept = self.kept.lock();
-        let number = self.came.fetch_add(1, Ordering::Relaxed);
-        kept.get_or_insert_default().insert(number, payload);
-        number
+        let mut panics = self.0.lock();
+        let (number, kept) = &mut *panics;
+        *number += 1;
+        kept.insert(*number, payload);
+        *number
     }
 
     fn take(&self, number: usize) -> Option<Payload> {
-        self.kept.lock().as_mut()?.remove(&number)
+        self.0.lock().1.remove(&number)
     }
 
     /// The first panic, for a caller that has seen all tasks end. Discards the others.
     fn first(&self) -> Option<Payload> {
-        // Relaxed: the end of a task makes its panic visible.
-        if self.came.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let mut kept = self.kept.lock().take()?.into_values();
+        let mut kept = mem::take(&mut self.0.lock().1).into_values();
         let first = kept.next();
         kept.for_each(outcome::discard);
         first

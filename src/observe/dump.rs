@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::Weak;
 use std::time::Duration;
 
-use crate::job::outcome;
 use crate::latch::Awaited;
 use crate::os::thread;
 use crate::sim::Simulated;
@@ -111,7 +110,10 @@ struct Core {
 pub fn dump() -> Dump {
     let list = all_pools();
     let is_without_list = list.is_none();
-    Dump { pools: list.iter().flatten().filter_map(Pool::of_weak).collect(), is_without_list }
+    Dump {
+        pools: list.iter().flatten().filter_map(|it| Registry::with(it, Pool::of)).collect(),
+        is_without_list,
+    }
 }
 
 /// The pools of this process, unless their list is locked.
@@ -137,7 +139,7 @@ impl Dump {
 
     /// Returns `None` if the pool is gone.
     pub(crate) fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
-        Some(Dump { pools: vec![Pool::of_weak(registry)?], is_without_list: false })
+        Registry::with(registry, Dump::of)
     }
 
     /// Whether a job is queued or has not ended.
@@ -174,14 +176,6 @@ impl Dump {
 }
 
 impl Pool {
-    fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
-        let registry = registry.upgrade()?;
-        let pool = Pool::of(&registry);
-        // This may be the last reference.
-        outcome::discard(registry);
-        Some(pool)
-    }
-
     fn of(registry: &Registry) -> Self {
         let mut names = registry.names();
         let name = names.values().next().cloned().filter(|name| name != "filch-0");

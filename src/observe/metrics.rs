@@ -7,7 +7,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use super::Histogram;
-use crate::job::{Priority, outcome};
+use crate::job::Priority;
 use crate::worker::Worker;
 use crate::worker::counters::WorkerCounters;
 use crate::worker::shared::Registry;
@@ -123,15 +123,6 @@ impl Metrics {
             run_times: histogram(|times| &times.ran),
             source: registry.downgrade(),
         }
-    }
-
-    /// Returns the metrics of the pool, if it still exists.
-    pub(crate) fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
-        let registry = registry.upgrade()?;
-        let metrics = Metrics::of(&registry);
-        // This may be the last reference.
-        outcome::discard(registry);
-        Some(metrics)
     }
 
     /// Returns the sum over all workers.
@@ -257,7 +248,7 @@ impl Iterator for Intervals {
     type Item = Metrics;
 
     fn next(&mut self) -> Option<Metrics> {
-        let now = Metrics::of_weak(&self.before.source)?;
+        let now = Registry::with(&self.before.source, Metrics::of)?;
         let interval = now.since(&self.before);
         self.before = now;
         Some(interval)
@@ -269,7 +260,11 @@ impl FusedIterator for Intervals {}
 
 /// The metrics of all pools of the process.
 pub(super) fn all() -> Vec<Metrics> {
-    super::dump::all_pools().iter().flatten().filter_map(Metrics::of_weak).collect()
+    super::dump::all_pools()
+        .iter()
+        .flatten()
+        .filter_map(|it| Registry::with(it, Metrics::of))
+        .collect()
 }
 
 /// How many threads have handed off their cores, and do not have them back.

@@ -17,11 +17,7 @@ pub(crate) const TICKS_PER_MICROSECOND: u64 = 3_000;
 /// Returns the time since the first call, in nanoseconds.
 #[cfg(not(any(target_arch = "x86_64", all(target_family = "wasm", target_os = "unknown"), loom)))]
 pub(crate) fn ticks() -> u64 {
-    use std::sync::OnceLock;
-    use std::time::Instant;
-
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+    nanos()
 }
 
 /// This target has no clock. Returns a count that each call advances by a tenth of a microsecond.

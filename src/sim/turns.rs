@@ -5,7 +5,7 @@
 //! [`SimThread::wait_for_turn`]. The turn changes only in [`SimThread::pass_on`] and
 //! [`SimThread::leave`], so the order of all that the threads do follows from the seed.
 //!
-//! Invariants, all of them under the lock of `Shared::state`:
+//! Invariants, all of them under the lock of the [`State`]:
 //! 1. At most one thread has the turn. If none has it, all are blocked, or there is no thread.
 //! 2. A blocked thread is woken by [`Simulation::wake`] only. Any thread may call that: what
 //!    threads outside do to a simulation is the one thing that the seed does not decide.
@@ -38,11 +38,7 @@ thread_local! {
 
 /// A simulation. Clones refer to the same one.
 #[derive(Clone)]
-pub(crate) struct Simulation(Arc<Shared>);
-
-struct Shared {
-    state: Mutex<State>,
-}
+pub(crate) struct Simulation(Arc<Mutex<State>>);
 
 /// The part of a simulated thread that no other thread uses.
 struct SimThread {
@@ -231,8 +227,8 @@ impl Simulation {
             drop(state);
             return Ok(thread.simulation.building());
         }
-        let state = Mutex::new(State::new(seed, limit, report));
-        let simulation = Simulation(Arc::new(Shared { state }));
+        let state = State::new(seed, limit, report);
+        let simulation = Simulation(Arc::new(Mutex::new(state)));
         let name =
             std::thread::current().name().unwrap_or("the thread that builds the pool").into();
         let thread = simulation.add(name, None, false);
@@ -334,7 +330,7 @@ impl Simulation {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock()
+        self.0.lock()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Memory for spawned tasks and their batches: freed blocks of a few sizes, kept for reuse.
 //!
-//! For a small task, a general allocator takes more time than everything else that is done for the
-//! task, especially if one thread allocates and another one frees. So each thread keeps freed
-//! blocks in a *free list* for each size, and exchanges whole lists with a shared *slab*: the
-//! magazines and the depot of Bonwick and Adams (2001). An exchange takes one lock for [`LIST_LEN`]
-//! blocks. The slab keeps at most [`MOST_KEPT`] bytes of each size, and is emptied when a pool is
-//! dropped. A thread that finds the slab locked does not wait, but uses the allocator.
+//! For a small task, a general allocator takes more time than all else that happens to the task,
+//! above all if one thread allocates and another frees. So each thread keeps freed blocks in a
+//! *free list* for each size, and exchanges whole lists with a shared *slab*: the magazines and the
+//! depot of Bonwick and Adams (2001). An exchange takes one lock for [`LIST_LEN`] blocks. The slab
+//! keeps at most [`MOST_KEPT`] bytes of each size, and is emptied when a pool is dropped. A thread
+//! that finds the slab locked does not wait, but uses the allocator.
 //!
 //! # What it is worth
 //! The time of a row of `benches/ablation` without a part, as a multiple of the time with it:
@@ -38,7 +38,7 @@ const SIZES: [usize; 7] = [40, 56, 120, 248, 504, 1016, 2040];
 const ALIGN: usize = 8;
 /// Blocks in a full free list of each size: 32 KiB of the larger ones. (A guess.)
 const LIST_LEN: [usize; SIZES.len()] = [128, 128, 128, 128, 64, 32, 16];
-/// The most bytes of each size that the slab keeps: a hundred thousand tasks of the smallest size.
+/// What the shared lists keep of each size, in bytes: a hundred thousand tasks of the smallest.
 const MOST_KEPT: usize = 8 << 20;
 
 /// Returns memory for a `T`.
@@ -51,10 +51,10 @@ pub(crate) fn take<T>() -> NonNull<T> {
     kept.map_or_else(|| take_slow(class), |Block(block)| block).cast()
 }
 
-/// Takes back a block.
+/// Takes back memory.
 ///
 /// # Safety
-/// `block` came from `take::<T>`, and is not used after this call.
+/// It came from `take::<T>`, and is not used any more.
 #[inline]
 pub(crate) unsafe fn give<T>(block: NonNull<T>) {
     let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
@@ -116,8 +116,8 @@ fn release(class: usize, block: Free) {
 /// A block that is not in use.
 type Free = NonNull<u8>;
 
-/// Free blocks of one size. A list that is linked through the blocks would be slower: most blocks
-/// are not in the cache, and each one would have to be fetched to find the next.
+/// Free blocks of one size. An array instead of a list through the blocks, which are mostly not in
+/// the cache, and each of which would have to be fetched to find the next.
 type FreeList = Vec<Block>;
 
 /// A free block.
@@ -130,7 +130,7 @@ fn release_all(class: usize, list: &mut FreeList) {
     list.drain(..).for_each(|Block(block)| release(class, block));
 }
 
-/// `take` on a thread that has no free block.
+/// `take` of a thread that has no free block.
 #[cold]
 #[inline(never)]
 fn take_slow(class: usize) -> Free {
@@ -142,7 +142,7 @@ fn take_slow(class: usize) -> Free {
     kept.map_or_else(|| allocate(layout_of(class)), |Block(block)| block)
 }
 
-/// `give` on a thread whose list is full, does not exist yet, or exists no longer.
+/// `give` of a thread whose list is full, or is not there yet, or no more.
 #[cold]
 #[inline(never)]
 fn give_slow(class: usize, block: Free) {
@@ -158,7 +158,7 @@ fn give_slow(class: usize, block: Free) {
     }
 }
 
-/// Moves a full free list to the slab. If the slab has no room, frees the blocks.
+/// Shares a full free list, if there is room.
 fn keep(class: usize, mut list: FreeList) {
     let room = |shared: &SharedLists| shared.len() * LIST_LEN[class] * SIZES[class] < MOST_KEPT;
     match SHARED[class].try_lock().filter(|shared| room(shared)) {
@@ -176,23 +176,22 @@ static SHARED: [Mutex<SharedLists>; SIZES.len()] = [const { Mutex::new(Vec::new(
 type Lists = [FreeList; SIZES.len()];
 
 thread_local! {
-    /// Never dropped, so an access need not check whether it was: see `END`.
+    /// Never dropped, so that an access need not look whether it was: see `END`.
     static LISTS: UnsafeCell<ManuallyDrop<Lists>> =
         const { UnsafeCell::new(ManuallyDrop::new([const { Vec::new() }; SIZES.len()])) };
-    /// Accessed before a list gets memory, so that its destructor is registered. That returns the
-    /// thread's blocks to the allocator when the thread ends.
+    /// Used before there is a list. When the thread ends, its blocks return to the allocator.
     static END: End = const { End };
 }
 
-/// Calls `f` with a free list of this thread. Returns `None` if the list was dropped, as may happen
-/// only on systems without native thread-locals.
+/// Calls `f` with a free list of this thread. (Only a system without thread-locals of its own may
+/// have dropped it.)
 #[inline(always)]
 fn with_list<R>(class: usize, f: impl FnOnce(&mut FreeList) -> R) -> Option<R> {
     // SAFETY: the only reference: it does not leave this call, which runs no code of the user.
     LISTS.try_with(|lists| f(unsafe { &mut (&mut *lists.get())[class] })).ok()
 }
 
-/// `with_list`, for an `f` that gives the list memory. Returns `None` if the thread is ending.
+/// `with_list`, if the list may still be replaced.
 fn change_list<R>(class: usize, f: impl FnOnce(&mut FreeList) -> R) -> Option<R> {
     END.try_with(|_| ()).ok()?;
     with_list(class, f)
@@ -203,8 +202,7 @@ struct End;
 impl Drop for End {
     fn drop(&mut self) {
         for class in 0..SIZES.len() {
-            // The new list has no memory, so later calls of `give` on this thread take the slow
-            // path.
+            // Without memory, so that what this thread still gives goes the slow way.
             let list = with_list(class, std::mem::take);
             list.into_iter().for_each(|mut list| release_all(class, &mut list));
         }

@@ -11,7 +11,7 @@ use super::block::{Task, TaskHead, is_empty_entry};
 use super::home::{Ended, Home};
 use super::request::Requested;
 use super::state::Detached;
-use super::waiting::{Waiting, drop_waiting, own_waiting};
+use super::waiting::{Waiting, drop_waiting, take_waiting};
 use crate::context::Left;
 use crate::job::outcome;
 use crate::latch::EXTERNAL;
@@ -248,14 +248,14 @@ impl<T> Handle<T> {
             return true;
         }
         // SAFETY: the address was refused, and is still this call's.
-        drop(unsafe { own_waiting(address) });
+        drop(unsafe { take_waiting(address) });
         false
     }
 
     /// Takes back what is registered, unless the task is done.
     pub(super) fn withdraw(&mut self) -> Option<Box<Waiting>> {
         // SAFETY: `withdraw` gave it to this call.
-        self.head().state.withdraw().map(|address| unsafe { own_waiting(address) })
+        self.head().state.withdraw().map(|address| unsafe { take_waiting(address) })
     }
 
     /// Drops what is registered, unless the task is done.

@@ -23,7 +23,7 @@ use super::task_times::{Oldest, TaskTimes};
 use super::threads::Threads;
 use super::times::Times;
 use crate::context::Context;
-use crate::job::{self, NO_TAG, join};
+use crate::job::{self, NO_TAG, join, outcome};
 use crate::latch::Awaited;
 use crate::os;
 use crate::os::clock::nanos;
@@ -458,6 +458,15 @@ impl Registry {
     /// Returns a reference that does not keep the registry alive.
     pub(crate) fn downgrade(&self) -> Weak<Registry> {
         self.this.clone()
+    }
+
+    /// Calls `f` with a pool, if it still exists.
+    pub(crate) fn with<R>(this: &Weak<Registry>, f: impl FnOnce(&Registry) -> R) -> Option<R> {
+        let registry = this.upgrade()?;
+        let result = f(&registry);
+        // This may be the last reference, and drop the handlers' captures.
+        outcome::discard(registry);
+        Some(result)
     }
 
     /// Returns a counted reference.
