@@ -36,13 +36,28 @@ pub(crate) unsafe fn new_task<F: FnOnce() -> T, T, H: Home>(
     tag: usize,
 ) -> (JobRef, Handle<T>) {
     let task = match pool.times_next_task() {
-        true => Task::<F, T, H>::make_timed(closure, home, tag, pool),
+        true => make_timed(closure, home, tag, pool),
         false => Task::<F, T, H>::make(closure, home, tag),
     };
     // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(task.cast()) };
     (job, Handle { task, pool, result: PhantomData })
+}
+
+/// Makes a task whose times are measured.
+#[cold]
+#[inline(never)]
+fn make_timed<T, H: Home>(
+    closure: impl FnOnce() -> T,
+    home: H,
+    tag: usize,
+    pool: &Registry,
+) -> NonNull<TaskHead> {
+    fn make<T, H: Home>(closure: impl FnOnce() -> T, home: H, tag: usize) -> NonNull<TaskHead> {
+        Task::make(closure, home, tag)
+    }
+    make(pool.queued().carried_by(closure), home, tag)
 }
 
 /// The party that has the right to a task's result.

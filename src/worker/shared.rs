@@ -176,7 +176,7 @@ pub(crate) struct Registry {
     /// How many pools the process had before this one: its number.
     pub(crate) number: usize,
     /// The oldest of the tasks that are timed.
-    pub(super) oldest: Box<Oldest>,
+    pub(super) oldest: Arc<Oldest>,
     /// When the pool was built, by `nanos`.
     pub(super) built: u64,
     pub(crate) callers: CachePadded<Callers>,
@@ -363,7 +363,7 @@ impl Registry {
             counts: PoolCounts::default(),
             signals: CachePadded::new(AtomicU32::new(0)),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
-            oldest: Box::new(Oldest::new()),
+            oldest: Arc::new(Oldest::new()),
             built: nanos(),
             callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr().addr()),

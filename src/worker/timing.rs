@@ -2,11 +2,12 @@
 #![deny(unsafe_code)]
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::shared::{Registry, Worker};
-use super::task_times::Queued;
+use super::task_times::Oldest;
 use super::times::{Activity, Spent};
 use crate::os::clock::nanos;
 use crate::os::thread;
@@ -55,15 +56,49 @@ impl Worker {
     pub(crate) fn thread_number(&self) -> u32 {
         self.times.thread.load(Ordering::Relaxed)
     }
+}
 
-    /// Calls `run`, which runs a task and does not unwind.
-    pub(crate) fn time_task(&self, queued: Queued, run: impl FnOnce()) {
-        self.registry().note_taken(queued);
-        let begun = nanos();
-        run();
-        if let Some(times) = &self.task_times {
-            times.waited.record(begun.saturating_sub(queued.at));
-            times.ran.record(nanos().saturating_sub(begun));
+/// Says since when a task has been queued whose times are measured. It is dropped when the task
+/// begins, or with its closure if that is never called.
+pub(crate) struct Queued {
+    oldest: Arc<Oldest>,
+    at: u64,
+    /// Its place in [`Oldest`]. If all were taken, older tasks are in these.
+    place: Option<u8>,
+}
+
+impl Queued {
+    /// Returns `f`, which measures its times.
+    pub(crate) fn carried_by<T>(self, f: impl FnOnce() -> T) -> impl FnOnce() -> T {
+        move || {
+            let begun = nanos();
+            let _running = Running { waited: begun.saturating_sub(self.at), begun };
+            drop(self);
+            f()
+        }
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.oldest.remove(place);
+        }
+    }
+}
+
+/// A task whose times are measured runs until this is dropped.
+struct Running {
+    /// How long the task was queued.
+    waited: u64,
+    begun: u64,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(times) = Worker::current().and_then(|worker| worker.task_times.as_ref()) {
+            times.waited.record(self.waited);
+            times.ran.record(nanos().saturating_sub(self.begun));
         }
     }
 }
@@ -87,10 +122,10 @@ impl Registry {
         left == 0
     }
 
-    /// Notes a task that is about to be queued.
-    pub(crate) fn note_queued(&self) -> Queued {
-        let at = nanos();
-        Queued { at, place: self.oldest.add(at) }
+    /// Notes a task that is about to be queued, and whose times are measured.
+    pub(crate) fn queued(&self) -> Queued {
+        let (oldest, at) = (self.oldest.clone(), nanos());
+        Queued { place: oldest.add(at), oldest, at }
     }
 
     /// For how long the oldest of the timed tasks has been queued, if any is.
@@ -101,12 +136,5 @@ impl Registry {
     /// For how long the pool has existed.
     pub(crate) fn age(&self) -> Duration {
         Duration::from_nanos(nanos().saturating_sub(self.built))
-    }
-
-    /// Notes that a task is queued no longer.
-    pub(crate) fn note_taken(&self, queued: Queued) {
-        if let Some(place) = queued.place {
-            self.oldest.remove(place);
-        }
     }
 }
