@@ -18,6 +18,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::fork::{First, Second, erased, join, join_on_worker};
+use crate::job::outcome::{self, Deferred};
 use crate::worker::Worker;
 
 /// How many more pieces of a loop may run at the same time.
@@ -161,17 +162,9 @@ impl Limit<'_> {
     }
 
     /// Puts the limit in force until the result is dropped.
-    fn enter(&self) -> Leave {
-        Leave(INNERMOST.replace(Entered(ptr::from_ref(self).cast(), place())))
-    }
-}
-
-/// Puts an outer limit in force again.
-struct Leave(Entered);
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        INNERMOST.set(self.0);
+    fn enter(&self) -> Deferred<impl FnMut()> {
+        let outer = INNERMOST.replace(Entered(ptr::from_ref(self).cast(), place()));
+        outcome::defer(move || INNERMOST.set(outer))
     }
 }
 
@@ -196,15 +189,7 @@ struct Permit<'l> {
 impl Permit<'_> {
     /// Runs a side of the fork. The first that ends returns the permit.
     fn run<R>(&self, side: impl FnOnce() -> R) -> R {
-        struct End<'f, 'l>(&'f Permit<'l>);
-
-        impl Drop for End<'_, '_> {
-            fn drop(&mut self) {
-                self.0.give_back();
-            }
-        }
-
-        let _end = End(self);
+        let _end = outcome::defer(|| self.give_back());
         under(self.limit, side)
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::shared::{Registry, Worker};
 use super::task_times::Oldest;
 use super::times::{Activity, Spent};
+use crate::job::outcome;
 use crate::os::clock::nanos;
 use crate::os::thread;
 
@@ -72,8 +73,9 @@ impl Queued {
     pub(crate) fn carried_by<T>(self, f: impl FnOnce() -> T) -> impl FnOnce() -> T {
         move || {
             let begun = nanos();
-            let _running = Running { waited: begun.saturating_sub(self.at), begun };
+            let waited = begun.saturating_sub(self.at);
             drop(self);
+            let _noted = outcome::defer(|| note_times(waited, begun));
             f()
         }
     }
@@ -87,19 +89,11 @@ impl Drop for Queued {
     }
 }
 
-/// A task whose times are measured runs until this is dropped.
-struct Running {
-    /// How long the task was queued.
-    waited: u64,
-    begun: u64,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(times) = Worker::current().and_then(|worker| worker.task_times.as_ref()) {
-            times.waited.record(self.waited);
-            times.ran.record(nanos().saturating_sub(self.begun));
-        }
+/// Notes, on a worker, the times of a task that ends, and that was queued for `waited`.
+fn note_times(waited: u64, begun: u64) {
+    if let Some(times) = Worker::current().and_then(|worker| worker.task_times.as_ref()) {
+        times.waited.record(waited);
+        times.ran.record(nanos().saturating_sub(begun));
     }
 }
 
