@@ -7,7 +7,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use super::seed::{FromCall, FromClone, Seed, Seeded};
 use super::stage::{Stage, Staged};
 use crate::iter::ParallelIterator;
-use crate::iter::plumbing::Folder;
+use crate::iter::plumbing::{Folder, drop_first};
 use crate::iter::tries::Try;
 
 driven! {
@@ -116,9 +116,7 @@ impl<In, R: Try, F: Fn(R::Output, In) -> R + Sync> How<In, R::Output> for Tries<
     ) -> ControlFlow<R::Residual, R::Output> {
         let f = &self.0;
         let sum = iter.try_fold(so_far, |so_far, item| f(so_far, item).branch());
-        // Not at the end of the function: a panic there would leak the result.
-        drop(iter);
-        sum
+        drop_first(iter, sum)
     }
 
     fn out(end: ControlFlow<R::Residual, R::Output>) -> R {
@@ -173,14 +171,10 @@ impl<In, S: Seed, H: How<In, S::State>> Stage<In> for Folding<'_, S, H> {
                 // By reference, so that the other items are dropped before anything is returned.
                 let wanted = iter.by_ref().take_while(|_| !base.full());
                 let sum = self.how.add(state, wanted);
-                drop(iter);
-                sum
+                drop_first(iter, sum)
             }
             Continue(state) => self.how.add(state, iter),
-            failed => {
-                drop(iter);
-                failed
-            }
+            failed => drop_first(iter, failed),
         };
         (so_far, base)
     }

@@ -207,6 +207,8 @@ pub use serial::{
 };
 pub use zip::{Zip, ZipEq};
 
+use crate::iter::plumbing::drop_first;
+
 /// Folds the items of `iter`, as the default of [`Iterator::fold`] does, but drops `iter` before
 /// it returns: if that panicked later, the result would be leaked.
 fn fold_then_drop<I: Iterator, B>(mut iter: I, init: B, mut f: impl FnMut(B, I::Item) -> B) -> B {
@@ -214,6 +216,5 @@ fn fold_then_drop<I: Iterator, B>(mut iter: I, init: B, mut f: impl FnMut(B, I::
     for item in iter.by_ref() {
         so_far = f(so_far, item);
     }
-    drop(iter);
-    so_far
+    drop_first(iter, so_far)
 }

@@ -4,7 +4,7 @@ use std::iter;
 
 use super::stage::{Stage, Staged, StagedFolder};
 use crate::iter::ends::position::position_if;
-use crate::iter::plumbing::{Folder, Producer, ProducerCallback};
+use crate::iter::plumbing::{Folder, Producer, ProducerCallback, drop_first};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 /// What is done to the serial iterator over a piece with items `In`.
@@ -127,9 +127,7 @@ impl<In, A: Adapter<In>> Stage<In> for &A {
                 break;
             }
         }
-        // Not at the end: a panic there would leak what is returned.
-        drop(items);
-        ((), base)
+        drop_first(items, ((), base))
     }
 
     fn pause<F: Folder<A::Out>>(&mut self, (): (), base: F) -> F {
