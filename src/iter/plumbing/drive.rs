@@ -8,7 +8,7 @@
 //! What a function is about to return is leaked if the drop of a local panics after that
 //! ([rust-lang/rust#47949](https://github.com/rust-lang/rust/issues/47949)). So the code of
 //! iterators drops what may hold items of the user's before it makes its result, or by
-//! [`drop_first`].
+//! [`drop_first`](super::drop_first).
 
 use super::pace::{BLOCK, Pace, Plan};
 use super::{
@@ -21,13 +21,6 @@ use crate::os::clock::ticks;
 use crate::pool::with_current;
 use crate::sync::{AtomicUsize, Ordering};
 use crate::worker::{Worker, is_simulated};
-
-/// Drops `rest`, then returns `result`, which a panic of that drop does not leak.
-#[inline(always)]
-pub(crate) fn drop_first<R>(rest: impl Sized, result: R) -> R {
-    drop(rest);
-    result
-}
 
 /// Feeds the items of `par_iter` to `consumer`. An implementation of
 /// [`IndexedParallelIterator::drive`] can call this.

@@ -23,11 +23,18 @@
 mod drive;
 mod pace;
 
-pub(crate) use drive::{Source, UNKNOWN, drive, drop_first, on_worker, serially, split_unindexed};
+pub(crate) use drive::{Source, UNKNOWN, drive, on_worker, serially, split_unindexed};
 pub use drive::{bridge, bridge_producer_consumer, bridge_unindexed};
 pub(crate) use pace::Plan;
 
 pub use super::settings::LoopSettings;
+
+/// Drops `rest`, then returns `result`, which a panic of that drop does not leak: see `drive.rs`.
+#[inline(always)]
+pub(crate) fn drop_first<R>(rest: impl Sized, result: R) -> R {
+    drop(rest);
+    result
+}
 
 /// Items that can be split at any position.
 pub trait Producer: Send + Sized {
