@@ -249,9 +249,8 @@ fn submit(
 ) {
     // SAFETY: queued below, in this registry, which the caller or a keeper keeps from ending; the
     // closure is `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(poll, home, registry, NO_TAG) };
+    let (job, handle) = unsafe { new_task(poll, home, registry, NO_TAG, Some(priority)) };
     drop(handle);
-    job.set_priority(priority);
     match (registry.current_worker(), priority) {
         (Some(worker), Priority::Normal) if is_last => worker.push_last(job),
         (Some(_), _) if is_last => registry.reinject(job),

@@ -203,13 +203,10 @@ where
 {
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG) };
+    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG, priority) };
     match priority {
         None => registry.submit(spawner, job),
-        Some(priority) => {
-            job.set_priority(priority);
-            registry.submit_as_it_is(spawner, job);
-        }
+        Some(_) => registry.submit_as_it_is(spawner, job),
     }
     JoinHandle::new(handle)
 }
@@ -239,9 +236,9 @@ where
     if let Some(place) = bound.try_take() {
         return queue(home, priority, registry, spawner, place.carried_by(f));
     }
+    let priority = priority.unwrap_or(worker.priority());
     // SAFETY: run below; the rest as in `queue`.
-    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG) };
-    job.set_priority(priority.unwrap_or(worker.priority()));
+    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG, Some(priority)) };
     worker.run_at_once(job);
     JoinHandle::new(handle)
 }
@@ -260,20 +257,16 @@ where
     T: Send + 'static,
 {
     let (place, begun) = bound.take_ahead(registry.address());
+    let priority = priority.unwrap_or_else(Worker::current_priority);
     // SAFETY: as in `queue`.
-    let (job, handle) = unsafe { new_task(place.carried_by(f), home(None), registry, NO_TAG) };
-    submit_ahead(registry, job, priority, begun.as_deref());
+    let (job, handle) =
+        unsafe { new_task(place.carried_by(f), home(None), registry, NO_TAG, Some(priority)) };
+    submit_ahead(registry, job, begun.as_deref());
     JoinHandle::new(handle)
 }
 
 /// Queues a task as a cross-pool job, and waits until it has `begun`.
-fn submit_ahead(
-    registry: &Registry,
-    job: JobRef,
-    priority: Option<Priority>,
-    begun: Option<&Event>,
-) {
-    job.set_priority(priority.unwrap_or_else(Worker::current_priority));
+fn submit_ahead(registry: &Registry, job: JobRef, begun: Option<&Event>) {
     registry.inject_cross_job(job);
     if let Some(begun) = begun {
         begun.wait(|| true);
@@ -320,7 +313,8 @@ where
         if Worker::is_on_pools_thread() {
             let (place, begun) = bound.take_ahead(registry.address());
             let job = detached(registry, None, place.carried_by(f));
-            return submit_ahead(registry, job, None, begun.as_deref());
+            Worker::bequeath(None, &job);
+            return submit_ahead(registry, job, begun.as_deref());
         }
         let place = bound.take(registry.address());
         return registry.submit(None, detached(registry, spawner, place.carried_by(f)));
@@ -342,7 +336,8 @@ where
     F: FnOnce() + Send + 'static,
 {
     // SAFETY: as in `queue`: each caller submits or runs it.
-    let (job, handle) = unsafe { new_task(f, PoolHome::of_current(spawner), registry, NO_TAG) };
+    let (job, handle) =
+        unsafe { new_task(f, PoolHome::of_current(spawner), registry, NO_TAG, None) };
     drop(handle);
     job
 }

@@ -13,7 +13,6 @@ use crate::context::CancelReason;
 use crate::job::Execute;
 use crate::job::outcome::{self, Payload};
 use crate::sync::slab;
-use crate::worker::shared::Registry;
 use crate::worker::task_times::Queued;
 use crate::worker::{JobRef, Table as JobTable, Worker};
 
@@ -86,14 +85,8 @@ where
     /// Makes a task whose times are measured.
     #[cold]
     #[inline(never)]
-    pub(super) fn make_timed(
-        closure: F,
-        home: H,
-        tag: usize,
-        registry: &Registry,
-    ) -> NonNull<TaskHead> {
+    pub(super) fn make_timed(closure: F, home: H, tag: usize, queued: Queued) -> NonNull<TaskHead> {
         let block = slab::take::<Timed<F, T, H>>();
-        let queued = registry.note_queued();
         // SAFETY: the block is this function's alone, and is for a `Timed`, which begins with the
         // task.
         unsafe {

@@ -14,6 +14,7 @@ use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, own_waiting};
 use crate::context::Left;
+use crate::job::Priority;
 use crate::job::outcome;
 use crate::latch::{Awaited, EXTERNAL, Wait};
 use crate::os::generation;
@@ -21,9 +22,12 @@ use crate::sim;
 use crate::sleep::Sleeper;
 use crate::sync::{Parker, wait_outside};
 use crate::worker::shared::Registry;
+use crate::worker::task_times::Queued;
 use crate::worker::{JobRef, Worker, pools};
 
-/// Makes a task of isolation tag `tag`. Returns its entry, which the caller queues, and its handle.
+/// Makes a task of isolation tag `tag`, and of `priority`. (If that is `None`, the caller has the
+/// task inherit a priority before it queues it.) Returns the task's entry, which the caller queues,
+/// and its handle.
 ///
 /// # Safety
 /// 1. The entry is queued at the registry `pool`, and is run.
@@ -35,19 +39,28 @@ pub(crate) unsafe fn new_task<F, T, H>(
     home: H,
     pool: &Registry,
     tag: usize,
+    priority: Option<Priority>,
 ) -> (JobRef, Handle<T>)
 where
     F: FnOnce() -> T,
     H: Home,
 {
     let task = match pool.times_next_task() {
-        true => Task::<F, T, H>::make_timed(closure, home, tag, pool),
+        true => Task::<F, T, H>::make_timed(closure, home, tag, queued(pool, priority)),
         false => Task::<F, T, H>::make(closure, home, tag),
     };
     // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(task.cast()) };
+    if let Some(priority) = priority {
+        job.set_priority(priority);
+    }
     (job, Handle { task, pool, result: PhantomData })
+}
+
+#[cold]
+fn queued(pool: &Registry, priority: Option<Priority>) -> Queued {
+    pool.note_queued(priority.unwrap_or_else(Worker::current_priority))
 }
 
 /// The party that has the right to a task's result.

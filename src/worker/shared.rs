@@ -23,7 +23,7 @@ use super::task_times::{Oldest, TaskTimes};
 use super::threads::Threads;
 use super::times::Times;
 use crate::context::Context;
-use crate::job::{self, NO_TAG, join};
+use crate::job::{self, NO_TAG, Priority, join};
 use crate::latch::Awaited;
 use crate::os;
 use crate::os::clock::nanos;
@@ -470,9 +470,9 @@ impl Registry {
         self.number
     }
 
-    /// For how long the oldest of the timed tasks has been queued, if any is.
-    pub(crate) fn oldest_wait(&self) -> Option<Duration> {
-        self.oldest.at().map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
+    /// For how long the oldest of the timed tasks of this priority has been queued, if any is.
+    pub(crate) fn oldest_wait(&self, priority: Priority) -> Option<Duration> {
+        self.oldest.at(priority).map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
     }
 
     /// For how long the pool has existed.

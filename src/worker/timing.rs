@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::shared::{Registry, Worker};
 use super::task_times::Queued;
 use super::times::{Activity, Spent};
+use crate::job::Priority;
 use crate::os::clock::nanos;
 use crate::os::thread;
 
@@ -95,9 +96,9 @@ impl Registry {
     }
 
     /// Notes a task that is about to be queued.
-    pub(crate) fn note_queued(&self) -> Queued {
+    pub(crate) fn note_queued(&self, priority: Priority) -> Queued {
         let at = nanos();
-        Queued { at, place: self.oldest.add(at) }
+        Queued { at, place: self.oldest.add(priority, at) }
     }
 
     /// Notes that a task is queued no longer.
