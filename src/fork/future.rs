@@ -104,7 +104,7 @@ where
         let (runnable, task) = async_task::spawn(reported, schedule);
         ((runnable, attachment), task)
     };
-    let (runnable, attachment) = registry.attached().attach(caller.map_or(0, Worker::index), make);
+    let (runnable, attachment) = registry.attached.attach(caller.map_or(0, Worker::index), make);
     // The caller keeps the pool from ending.
     submit(registry, first_home, move || poll_once(runnable), false);
     FutureHandle { handle, attachment }
@@ -175,7 +175,7 @@ impl Drop for Panic {
         let payload = &mut self.payload;
         self.pool.with(|registry| {
             if let Some(payload) = payload.take() {
-                registry.handlers().take_panic(payload);
+                registry.handlers.take_panic(payload);
             }
         });
         outcome::discard(self.payload.take());
@@ -195,7 +195,7 @@ struct Pool {
 
 impl Pool {
     fn of(registry: &Registry) -> Self {
-        let (address, number) = (registry.address(), registry.number());
+        let (address, number) = (registry.address(), registry.number);
         Pool { address, number, generation: Generation::current() }
     }
 
@@ -204,14 +204,14 @@ impl Pool {
     /// nothing that belongs to the pool is freed.
     fn with(self, act: impl FnOnce(&Registry)) {
         let own = Worker::current().map(Worker::registry);
-        if let Some(own) = own.filter(|own| own.number() == self.number) {
+        if let Some(own) = own.filter(|own| own.number == self.number) {
             return act(own);
         }
         if self.generation.is_past() {
             return std::mem::forget(act);
         }
         let Some(registry) = pools::registry_at(self.address) else { return };
-        if registry.number() == self.number {
+        if registry.number == self.number {
             act(&registry);
         }
         // This may be the last reference, whose drop drops the captures of the pool's handlers.
@@ -280,7 +280,7 @@ impl Attachment {
     /// call does if the pool has ended.
     fn cancel(&self) {
         let mut task = None;
-        self.pool.with(|registry| task = registry.attached().detach(self.place));
+        self.pool.with(|registry| task = registry.attached.detach(self.place));
         drop(task);
     }
 
