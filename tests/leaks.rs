@@ -437,6 +437,31 @@ fn pools_keep_nothing(name: &str, pools: usize, body: impl Fn(usize)) {
     });
 }
 
+/// A scope of more tasks than free lists keep blocks of, whose tasks are run or dropped.
+#[test]
+fn many_pending_tasks_keep_nothing() {
+    const TASKS: usize = 400_000;
+    let _watchdog = watchdog();
+    alone("many_pending_tasks_keep_nothing", || {
+        let before = Live::now();
+        for (threads, is_cancelled) in one_a_seed([(1, false), (1, true), (2, false), (2, true)]) {
+            let pool = pool(threads);
+            pool.install(|| {
+                let token = CancelToken::new();
+                let result = filch::scope_with(&token, |s| {
+                    (0..sized(TASKS, 200)).for_each(|_| drop(s.spawn(|| ())));
+                    if is_cancelled {
+                        token.cancel();
+                    }
+                });
+                assert_eq!(result.is_err(), is_cancelled);
+            });
+            drop(pool);
+            returns_to(before, SPARE, &format!("{TASKS} tasks on {threads} threads"));
+        }
+    });
+}
+
 #[test]
 fn pools_that_were_used_keep_nothing() {
     let _watchdog = watchdog();

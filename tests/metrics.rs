@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{
     Flag, Gate, TIME, boom, builder, eventually, is_simulated_without, pool, sized, watchdog,
 };
-use filch::{CancelToken, Metrics, ThreadPoolBuilder};
+use filch::{CancelToken, Metrics, Priority, ThreadPoolBuilder};
 
 /// Long against what else happens in a test.
 const LONG: Duration = Duration::from_millis(100);
@@ -233,6 +233,36 @@ fn the_times_of_all_tasks_are_measured() {
     assert!(runs.quantile(0.0).unwrap() >= LONG && runs.mean().unwrap() >= LONG);
     assert!(runs.sum() >= 3 * LONG && runs.sum() < 30 * LONG, "{runs:?}");
     assert_eq!(metrics.oldest_wait, None, "none is queued");
+}
+
+#[test]
+fn the_oldest_task_of_each_priority_is_known() {
+    let _watchdog = watchdog();
+    let pool = builder().num_threads(1).task_times(1).build().unwrap();
+    let (started, gate) = (Flag::new(), Gate::new());
+    let waiting = || {
+        let queues = pool.metrics().queues;
+        queues.iter().map(|it| it.oldest_wait.is_some()).collect::<Vec<_>>()
+    };
+    pool.in_place_scope(|s| {
+        s.spawn(|| {
+            // Of normal priority, though the task that spawns it is not.
+            pool.task().priority(Priority::High).install(|| {
+                drop(pool.task().priority(Priority::Normal).spawn(|| ()));
+                assert_eq!(waiting(), [false, true, false]);
+                // It inherits the priority.
+                drop(filch::spawn(|| ()));
+                assert_eq!(waiting(), [true, true, false]);
+            });
+            started.raise();
+            gate.wait();
+        });
+        started.hold();
+        drop(pool.task().priority(Priority::Low).spawn(|| ()));
+        assert_eq!(waiting(), [true, true, true]);
+        gate.open();
+    });
+    eventually("none is queued", || waiting() == [false; 3]);
 }
 
 #[test]

@@ -152,8 +152,9 @@ pub(crate) fn spawn_broadcast_in(
         let own = parts.clone();
         let run = move || own.run(context);
         // SAFETY: pinned to a worker of this registry; `op` is `'static` and may be shared.
-        let (job, handle) =
-            unsafe { new_task(run, PoolHome::of_current(None).not_dropping(), registry, NO_TAG) };
+        let (job, handle) = unsafe {
+            new_task(run, PoolHome::of_current(None).not_dropping(), registry, NO_TAG, None)
+        };
         drop(handle);
         Worker::bequeath(spawner, &job);
         worker.pin(job);

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
@@ -22,12 +22,12 @@ use super::spawn::{BY_TOKEN, PoolHome};
 use crate::context::Context;
 use crate::job::outcome::{self, Payload};
 use crate::job::{NO_TAG, Priority};
-use crate::os::generation;
+use crate::os::generation::{self, Generation};
 use crate::pool::{ThreadPool, with_current};
 use crate::task::{JoinError, new_task};
 use crate::worker::attached::Place;
 use crate::worker::shared::Registry;
-use crate::worker::{Tag, Worker, share_current};
+use crate::worker::{Tag, Worker, pools, share_current};
 
 /// Spawns a future in the current pool, else in the global one, and returns a handle to its output.
 /// Workers poll it, like tasks; any thread may wake it.
@@ -41,7 +41,7 @@ use crate::worker::{Tag, Worker, share_current};
 /// alongside the pool. A future of the pool can await their handles, and their futures can await
 /// the pool's.
 ///
-/// A future costs a few allocations and three locks of its pool, and each poll costs a task.
+/// A future costs a few allocations and two locks of its pool, and each poll costs a task.
 ///
 /// Needs the feature `futures`.
 ///
@@ -86,23 +86,25 @@ where
 {
     let caller = registry.expect_worker();
     let (completer, handle) = completer();
-    let place = registry.attached.reserve(caller.map_or(0, Worker::index));
-    let attachment = Attachment { pool: registry.downgrade(), place };
-    let pool = attachment.pool.clone();
+    let pool = Pool::of(registry);
     let (context, priority) = (share_current(), Worker::current_priority());
     let first_home = (PoolHome::of(context.clone()), priority);
     let schedule = WithInfo(move |runnable, info| {
-        queue_poll(&pool, (&context, priority), runnable, info);
+        queue_poll(pool, (&context, priority), runnable, info);
     });
-    let caught = Caught { future: ManuallyDrop::new(future), attachment: attachment.clone() };
-    let reported = async move {
-        // (The future is dropped here, before the handle is completed.)
-        let result = caught.await;
-        completer.complete(result);
+    // Attached before the first poll, which may be the last.
+    let make = |place| {
+        let attachment = Attachment { pool, place };
+        let caught = Caught { future: ManuallyDrop::new(future), attachment };
+        let reported = async move {
+            // (The future is dropped here, before the handle is completed.)
+            let result = caught.await;
+            completer.complete(result);
+        };
+        let (runnable, task) = async_task::spawn(reported, schedule);
+        ((runnable, attachment), task)
     };
-    let (runnable, task) = async_task::spawn(reported, schedule);
-    // Before the first poll, which may be the last.
-    registry.attached.attach(place, task);
+    let (runnable, attachment) = registry.attached.attach(caller.map_or(0, Worker::index), make);
     // The caller keeps the pool from ending.
     submit(registry, first_home, move || poll_once(runnable), false);
     FutureHandle { handle, attachment }
@@ -143,7 +145,7 @@ impl<F> Drop for Caught<F> {
 /// A panic, which goes to the panic handler of the pool if the handle does not take it.
 struct Panic {
     payload: Option<Payload>,
-    pool: Weak<Registry>,
+    pool: Pool,
 }
 
 // The payload is only moved out.
@@ -154,7 +156,7 @@ unsafe impl Sync for Panic {}
 
 impl Panic {
     fn new(payload: Payload, attachment: &Attachment) -> Self {
-        Panic { payload: Some(payload), pool: attachment.pool.clone() }
+        Panic { payload: Some(payload), pool: attachment.pool }
     }
 
     fn into_error(mut self) -> JoinError {
@@ -167,28 +169,67 @@ impl Panic {
 
 impl Drop for Panic {
     fn drop(&mut self) {
-        let Some(payload) = self.payload.take() else { return };
-        match self.pool.upgrade() {
-            Some(registry) => {
-                registry.handlers.take_panic(payload);
-                outcome::discard(registry);
-            }
-            None => outcome::discard(payload),
+        if self.payload.is_none() {
+            return;
         }
+        let payload = &mut self.payload;
+        self.pool.with(|registry| {
+            if let Some(payload) = payload.take() {
+                registry.handlers.take_panic(payload);
+            }
+        });
+        outcome::discard(self.payload.take());
+    }
+}
+
+/// A pool, which may have ended.
+///
+/// (Each copy of a weak reference would cost two writes to a count that all workers write to.)
+#[derive(Clone, Copy)]
+struct Pool {
+    /// Another pool may be there after the end of this one.
+    address: usize,
+    number: usize,
+    generation: Generation,
+}
+
+impl Pool {
+    fn of(registry: &Registry) -> Self {
+        let (address, number) = (registry.address(), registry.number);
+        Pool { address, number, generation: Generation::current() }
+    }
+
+    /// Calls `act` with the pool. If the pool is gone, only drops `act`. If it was built before a
+    /// `fork()` and this process is the child, forgets `act`, unless the caller is a worker of it:
+    /// nothing that belongs to the pool is freed.
+    fn with(self, act: impl FnOnce(&Registry)) {
+        let own = Worker::current().map(Worker::registry);
+        if let Some(own) = own.filter(|own| own.number == self.number) {
+            return act(own);
+        }
+        if self.generation.is_past() {
+            return std::mem::forget(act);
+        }
+        let Some(registry) = pools::registry_at(self.address) else { return };
+        if registry.number == self.number {
+            act(&registry);
+        }
+        // This may be the last reference, whose drop drops the captures of the pool's handlers.
+        outcome::discard(registry);
     }
 }
 
 /// Queues a poll of a future that was woken, on any thread. If the pool has ended, drops the
 /// future.
 fn queue_poll(
-    pool: &Weak<Registry>,
+    pool: Pool,
     (context, priority): (&Option<Arc<Context>>, Priority),
     runnable: Runnable,
     info: ScheduleInfo,
 ) {
-    with_pool(pool, |registry| {
+    pool.with(|registry| {
         if registry.is_lost() {
-            // In this child of a `fork()`, nothing that belongs to the pool is freed.
+            // See `Pool::with`.
             std::mem::forget(runnable);
         } else if let Some(_keeper) = registry.keep() {
             let home = (PoolHome::of(context.clone()), priority);
@@ -197,22 +238,6 @@ fn queue_poll(
             drop(runnable);
         }
     });
-}
-
-/// Calls `act` with the pool. If the pool is gone, only drops `act`.
-fn with_pool(pool: &Weak<Registry>, act: impl FnOnce(&Registry)) {
-    let own = Worker::current().map(Worker::registry);
-    match own.filter(|own| std::ptr::eq(*own, pool.as_ptr())) {
-        // A worker's pool is there. To count one more reference would cost more than all the rest,
-        // since all workers write to the count.
-        Some(own) => act(own),
-        None => {
-            let Some(registry) = pool.upgrade() else { return };
-            act(&registry);
-            // This may be the last reference, whose drop drops the captures of the pool's handlers.
-            outcome::discard(registry);
-        }
-    }
 }
 
 /// Queues a poll: behind the worker's other work if `is_last`.
@@ -224,9 +249,8 @@ fn submit(
 ) {
     // SAFETY: queued below, in this registry, which the caller or a keeper keeps from ending; the
     // closure is `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(poll, home, registry, NO_TAG) };
+    let (job, handle) = unsafe { new_task(poll, home, registry, NO_TAG, Some(priority)) };
     drop(handle);
-    job.set_priority(priority);
     match (registry.current_worker(), priority) {
         (Some(worker), Priority::Normal) if is_last => worker.push_last(job),
         (Some(_), _) if is_last => registry.reinject(job),
@@ -245,9 +269,9 @@ fn poll_once(runnable: Runnable) {
 }
 
 /// The place of a future in the list of its pool.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Attachment {
-    pool: Weak<Registry>,
+    pool: Pool,
     place: Place,
 }
 
@@ -256,19 +280,15 @@ impl Attachment {
     /// call does if the pool has ended.
     fn cancel(&self) {
         let mut task = None;
-        with_pool(&self.pool, |registry| task = registry.attached.detach(self.place));
+        self.pool.with(|registry| task = registry.attached.detach(self.place));
         drop(task);
     }
 
     /// # Panics
     /// Panics if the pool was built before a `fork()` and this process is the child.
     fn expect_pool(&self) {
-        if let Some(registry) = self.pool.upgrade() {
-            let is_lost = registry.is_lost();
-            outcome::discard(registry);
-            if is_lost {
-                generation::refuse();
-            }
+        if self.pool.generation.is_past() {
+            generation::refuse();
         }
     }
 }

@@ -180,13 +180,10 @@ pub(super) fn queue<T: Send + 'static>(
 ) -> JoinHandle<T> {
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG) };
+    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG, priority) };
     match priority {
         None => registry.submit(spawner, job),
-        Some(priority) => {
-            job.set_priority(priority);
-            registry.submit_as_it_is(spawner, job);
-        }
+        Some(_) => registry.submit_as_it_is(spawner, job),
     }
     JoinHandle::new(handle)
 }
@@ -205,10 +202,11 @@ fn spawn_bounded<T: Send + 'static>(
     let Some(worker) = spawner else {
         if Worker::is_on_pools_thread() {
             let (place, begun) = bound.take_ahead(registry.address());
+            let priority = Some(priority.unwrap_or_else(Worker::current_priority));
             // SAFETY: as in `queue`.
             let (job, handle) =
-                unsafe { new_task(place.carried_by(f), home(None), registry, NO_TAG) };
-            submit_ahead(registry, job, priority, begun.as_deref());
+                unsafe { new_task(place.carried_by(f), home(None), registry, NO_TAG, priority) };
+            submit_ahead(registry, job, begun.as_deref());
             return JoinHandle::new(handle);
         }
         let place = bound.take(registry.address());
@@ -217,22 +215,16 @@ fn spawn_bounded<T: Send + 'static>(
     if let Some(place) = bound.try_take() {
         return queue(home, priority, registry, spawner, place.carried_by(f));
     }
+    let priority = priority.unwrap_or(worker.priority());
     // SAFETY: run below; the rest as in `queue`.
-    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG) };
-    job.set_priority(priority.unwrap_or(worker.priority()));
+    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG, Some(priority)) };
     worker.run_at_once(job);
     JoinHandle::new(handle)
 }
 
 /// Queues a task of a thread for which a worker may wait, as a cross-pool job. Waits until the task
 /// has `begun` if the pool has no room for it.
-fn submit_ahead(
-    registry: &Registry,
-    job: JobRef,
-    priority: Option<Priority>,
-    begun: Option<&Event>,
-) {
-    job.set_priority(priority.unwrap_or_else(Worker::current_priority));
+fn submit_ahead(registry: &Registry, job: JobRef, begun: Option<&Event>) {
     registry.inject_cross_job(job);
     if let Some(begun) = begun {
         begun.wait(|| true);
@@ -276,7 +268,8 @@ pub(crate) fn spawn_fifo_in(registry: &Registry, f: impl FnOnce() + Send + 'stat
         if Worker::is_on_pools_thread() {
             let (place, begun) = bound.take_ahead(registry.address());
             let job = detached(registry, None, place.carried_by(f));
-            return submit_ahead(registry, job, None, begun.as_deref());
+            Worker::bequeath(None, &job);
+            return submit_ahead(registry, job, begun.as_deref());
         }
         let place = bound.take(registry.address());
         return registry.submit(None, detached(registry, spawner, place.carried_by(f)));
@@ -299,7 +292,8 @@ fn detached(
     f: impl FnOnce() + Send + 'static,
 ) -> JobRef {
     // SAFETY: as in `queue`: each caller submits or runs it.
-    let (job, handle) = unsafe { new_task(f, PoolHome::of_current(spawner), registry, NO_TAG) };
+    let (job, handle) =
+        unsafe { new_task(f, PoolHome::of_current(spawner), registry, NO_TAG, None) };
     drop(handle);
     job
 }

@@ -136,7 +136,7 @@ impl Tasks {
         let spawner = registry.expect_worker();
         // SAFETY: queued below, in this registry; by the premise the borrows last until `wait` has
         // seen the last task end.
-        let (job, handle) = unsafe { new_task(closure, home, registry, self.tag()) };
+        let (job, handle) = unsafe { new_task(closure, home, registry, self.tag(), None) };
         match spawner {
             Some(worker) if self.counts_locally(worker) => self.count.add_local(),
             _ => self.count.add_remote(),

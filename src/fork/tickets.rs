@@ -131,7 +131,7 @@ impl<T: Send + 'static> Shared<T> {
         // or a thread that keeps it; the closure is `'static` and may be sent. It keeps the tag
         // alive.
         let (job, handle) = unsafe {
-            new_task(ticket, PoolHome::<BY_TOKEN>::of(None), registry, self.tag.address())
+            new_task(ticket, PoolHome::<BY_TOKEN>::of(None), registry, self.tag.address(), None)
         };
         drop(handle);
         registry.submit_as(is_cross_job, registry.current_worker(), job);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::Weak;
 use std::time::Duration;
 
+use crate::job::Priority;
 use crate::latch::Awaited;
 use crate::os::thread;
 use crate::sim::Simulated;
@@ -184,7 +185,7 @@ impl Pool {
             name,
             threads: registry.workers().iter().map(|worker| &**worker).map(core).collect(),
             injected: registry.injected_len(),
-            oldest_wait: registry.oldest_wait(),
+            oldest_wait: oldest_wait(registry),
             counts: registry.sleep().counts(),
             spare_threads: registry.counts.spare_threads(),
             max_spare_threads: registry.settings().max_spare_threads,
@@ -261,6 +262,12 @@ impl Simulated for Registry {
         }
         has_work
     }
+}
+
+/// For how long the oldest of all timed tasks has been queued.
+fn oldest_wait(registry: &Registry) -> Option<Duration> {
+    let all = [Priority::High, Priority::Normal, Priority::Low].into_iter();
+    all.filter_map(|priority| registry.oldest_wait(priority)).max()
 }
 
 impl fmt::Display for Dump {

@@ -41,8 +41,7 @@ pub struct Metrics {
     pub workers: Vec<WorkerMetrics>,
     /// The tasks that are queued, by priority: the most urgent first.
     pub queues: Vec<QueueMetrics>,
-    /// For how long the oldest of all these has been queued, of those whose times are
-    /// [measured](crate::ThreadPoolBuilder::task_times). `None` if there is none.
+    /// The longest [`oldest_wait`](QueueMetrics::oldest_wait) of all these.
     pub oldest_wait: Option<Duration>,
     /// How many spare threads the pool has: see [`WaitPolicy`](crate::WaitPolicy).
     pub spare_threads: usize,
@@ -98,6 +97,9 @@ pub struct QueueMetrics {
     pub class: &'static str,
     /// About how many tasks are queued now, at the workers and for any of them.
     pub depth: usize,
+    /// For how long the oldest has been queued, of those whose times are
+    /// [measured](crate::ThreadPoolBuilder::task_times). `None` if there is none.
+    pub oldest_wait: Option<Duration>,
 }
 
 impl Metrics {
@@ -109,13 +111,14 @@ impl Metrics {
             times().for_each(|times| sum.add(of(times)));
             times().next().map(|_| sum)
         };
+        let queues = queues(registry);
         Metrics {
             pool: registry.number,
             name: registry.name(0),
             elapsed: registry.age(),
             workers: workers.map(|worker| WorkerMetrics::of(worker)).collect(),
-            queues: queues(registry),
-            oldest_wait: registry.oldest_wait(),
+            oldest_wait: queues.iter().filter_map(|queue| queue.oldest_wait).max(),
+            queues,
             spare_threads: registry.counts.spare_threads(),
             threads_off_core: threads_off(registry),
             threads_blocking: registry.counts.threads_blocking(),
@@ -171,7 +174,8 @@ fn queues(registry: &Registry) -> Vec<QueueMetrics> {
         let workers = registry.workers().iter();
         let at_workers: usize = workers.map(|worker| worker.tasks_queued(priority)).sum();
         let cross = if class == "normal" { registry.cross_jobs().len() } else { 0 };
-        QueueMetrics { class, depth: outside + at_workers + cross }
+        let oldest_wait = registry.oldest_wait(priority);
+        QueueMetrics { class, depth: outside + at_workers + cross, oldest_wait }
     };
     classes.into_iter().map(queue).collect()
 }

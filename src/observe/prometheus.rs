@@ -61,10 +61,14 @@ impl Writer<'_> {
         self.family(
             "queue_oldest_wait_seconds",
             "gauge",
-            "For how long the oldest queued task has waited, of those that are measured.",
+            "For how long the oldest queued task of each class has waited, of those that are \
+             measured.",
         )?;
         self.each_pool(|sample, pool| {
-            pool.oldest_wait.map_or(Ok(()), |wait| sample.write("", "", wait.as_secs_f64()))
+            let waits = pool.queues.iter().filter_map(|it| Some((it.class, it.oldest_wait?)));
+            waits
+                .into_iter()
+                .try_for_each(|(class, wait)| sample.write("class", class, wait.as_secs_f64()))
         })?;
         self.gauge("spare_threads", "Spare threads.", |pool| pool.spare_threads)?;
         self.gauge("threads_off_core", "Threads without their core.", |pool| {

@@ -13,6 +13,7 @@ use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, take_waiting};
 use crate::context::Left;
+use crate::job::Priority;
 use crate::job::outcome;
 use crate::latch::EXTERNAL;
 use crate::os::generation;
@@ -20,9 +21,12 @@ use crate::sim;
 use crate::sleep::Sleeper;
 use crate::worker::event::Awaitable;
 use crate::worker::shared::Registry;
+use crate::worker::timing::Queued;
 use crate::worker::{JobRef, Worker, pools};
 
-/// Makes a task of isolation tag `tag`. Returns its entry, which the caller queues, and its handle.
+/// Makes a task of isolation tag `tag`, and of `priority`. (If that is `None`, the caller has the
+/// task inherit a priority before it queues it.) Returns the task's entry, which the caller queues,
+/// and its handle.
 ///
 /// # Safety
 /// 1. The entry is queued at the registry `pool`, and is run.
@@ -34,15 +38,24 @@ pub(crate) unsafe fn new_task<F: FnOnce() -> T, T, H: Home>(
     home: H,
     pool: &Registry,
     tag: usize,
+    priority: Option<Priority>,
 ) -> (JobRef, Handle<T>) {
     let task = match pool.times_next_task() {
-        true => make_timed(closure, home, tag, pool),
+        true => make_timed(closure, home, tag, queued(pool, priority)),
         false => Task::<F, T, H>::make(closure, home, tag),
     };
     // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(task.cast()) };
+    if let Some(priority) = priority {
+        job.set_priority(priority);
+    }
     (job, Handle { task, pool, result: PhantomData })
+}
+
+#[cold]
+fn queued(pool: &Registry, priority: Option<Priority>) -> Queued {
+    pool.queued(priority.unwrap_or_else(Worker::current_priority))
 }
 
 /// Makes a task whose times are measured.
@@ -52,12 +65,12 @@ fn make_timed<T, H: Home>(
     closure: impl FnOnce() -> T,
     home: H,
     tag: usize,
-    pool: &Registry,
+    queued: Queued,
 ) -> NonNull<TaskHead> {
     fn make<T, H: Home>(closure: impl FnOnce() -> T, home: H, tag: usize) -> NonNull<TaskHead> {
         Task::make(closure, home, tag)
     }
-    make(pool.queued().carried_by(closure), home, tag)
+    make(queued.carried_by(closure), home, tag)
 }
 
 /// The party that has the right to a task's result.

@@ -34,7 +34,7 @@ mod stack;
 pub(crate) mod task_times;
 mod threads;
 pub(crate) mod times;
-mod timing;
+pub(crate) mod timing;
 mod wait;
 mod wake;
 #[cfg(all(test, not(loom)))]

@@ -7,6 +7,8 @@
 // Not the model checker's, which would explore every order of these.
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::job::Priority;
+
 /// Each power of two has this many buckets, so a bucket is at most a quarter wider than its lower
 /// bound.
 const PARTS: u64 = 4;
@@ -71,29 +73,36 @@ impl TaskTimes {
     }
 }
 
-/// When the oldest timed tasks of a pool were queued: 0 where there is none.
-pub(crate) struct Oldest([AtomicU64; 64]);
+/// When the oldest timed tasks of a pool were queued, for each priority: 0 where there is none.
+pub(crate) struct Oldest([[AtomicU64; PLACES]; 3]);
+const PLACES: usize = 64;
+
+/// A priority, and the place of a task among those of that priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(Priority, u8);
 
 impl Oldest {
     pub(crate) fn new() -> Self {
-        Oldest([const { AtomicU64::new(0) }; 64])
+        Oldest([const { [const { AtomicU64::new(0) }; PLACES] }; 3])
     }
 
-    pub(super) fn add(&self, at: u64) -> Option<u8> {
+    pub(super) fn add(&self, priority: Priority, at: u64) -> Option<Place> {
         let (relaxed, at) = (Ordering::Relaxed, at.max(1));
         let take = |place: &AtomicU64| {
             place.load(relaxed) == 0 && place.compare_exchange(0, at, relaxed, relaxed).is_ok()
         };
-        self.0.iter().position(take).map(|place| place as u8)
+        let place = self.0[priority as usize].iter().position(take)?;
+        Some(Place(priority, place as u8))
     }
 
-    pub(super) fn remove(&self, place: u8) {
-        self.0[place as usize].store(0, Ordering::Relaxed);
+    pub(super) fn remove(&self, Place(priority, place): Place) {
+        self.0[priority as usize][place as usize].store(0, Ordering::Relaxed);
     }
 
-    /// When the oldest was queued, if any is.
-    pub(crate) fn at(&self) -> Option<u64> {
-        self.0.iter().map(|place| place.load(Ordering::Relaxed)).filter(|&at| at != 0).min()
+    /// When the oldest of this priority was queued, if any is.
+    pub(crate) fn at(&self, priority: Priority) -> Option<u64> {
+        let places = self.0[priority as usize].iter();
+        places.map(|place| place.load(Ordering::Relaxed)).filter(|&at| at != 0).min()
     }
 }
 
@@ -117,12 +126,15 @@ mod tests {
 
     #[test]
     fn the_oldest_task_is_known_though_there_are_more_than_places() {
-        let oldest = Oldest::new();
-        assert_eq!(oldest.at(), None);
-        assert_eq!(oldest.add(7), Some(0));
-        (8..100).for_each(|at| assert_eq!(oldest.add(at).is_some(), at < 71));
-        assert_eq!(oldest.at(), Some(7));
-        oldest.remove(0);
-        assert_eq!((oldest.at(), oldest.add(200)), (Some(8), Some(0)));
+        let (oldest, low) = (Oldest::new(), Priority::Low);
+        assert_eq!(oldest.at(low), None);
+        let first = oldest.add(low, 7).unwrap();
+        (8..100).for_each(|at| assert_eq!(oldest.add(low, at).is_some(), at < 71));
+        assert_eq!(oldest.at(low), Some(7));
+        oldest.remove(first);
+        assert_eq!((oldest.at(low), oldest.add(low, 200)), (Some(8), Some(first)));
+        assert_eq!(oldest.at(Priority::High), None);
+        assert!(oldest.add(Priority::High, 300).is_some());
+        assert_eq!(oldest.at(Priority::High), Some(300));
     }
 }

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::shared::{Registry, Worker};
-use super::task_times::Oldest;
+use super::task_times::{Oldest, Place};
 use super::times::{Activity, Spent};
-use crate::job::outcome;
+use crate::job::{Priority, outcome};
 use crate::os::clock::nanos;
 use crate::os::thread;
 
@@ -65,7 +65,7 @@ pub(crate) struct Queued {
     oldest: Arc<Oldest>,
     at: u64,
     /// Its place in [`Oldest`]. If all were taken, older tasks are in these.
-    place: Option<u8>,
+    place: Option<Place>,
 }
 
 impl Queued {
@@ -116,15 +116,15 @@ impl Registry {
         left == 0
     }
 
-    /// Notes a task that is about to be queued, and whose times are measured.
-    pub(crate) fn queued(&self) -> Queued {
+    /// Notes a task of this priority that is about to be queued, and whose times are measured.
+    pub(crate) fn queued(&self, priority: Priority) -> Queued {
         let (oldest, at) = (self.oldest.clone(), nanos());
-        Queued { place: oldest.add(at), oldest, at }
+        Queued { place: oldest.add(priority, at), oldest, at }
     }
 
-    /// For how long the oldest of the timed tasks has been queued, if any is.
-    pub(crate) fn oldest_wait(&self) -> Option<Duration> {
-        self.oldest.at().map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
+    /// For how long the oldest of the timed tasks of this priority has been queued, if any is.
+    pub(crate) fn oldest_wait(&self, priority: Priority) -> Option<Duration> {
+        self.oldest.at(priority).map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
     }
 
     /// For how long the pool has existed.
