@@ -71,13 +71,10 @@ pub(crate) fn limited<R>(threads: usize, op: impl FnOnce() -> R) -> R {
 }
 
 /// `join`, within the limit of what the caller is part of.
-pub(crate) fn join_within<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce() -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+pub(crate) fn join_within<RA: Send, RB: Send>(
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce() -> RB + Send,
+) -> (RA, RB) {
     erased(a, |_| b(), &fork_within)
 }
 
@@ -90,13 +87,11 @@ fn fork_within(a: First<'_>, b: Second<'_>) {
 }
 
 /// `join_context` on a worker, under `limit`. `b` is told whether it was stolen.
-pub(crate) fn join_under<A, B, RA, RB>(limit: Option<&Limit<'_>>, a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce(bool) -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+pub(crate) fn join_under<RA: Send, RB: Send>(
+    limit: Option<&Limit<'_>>,
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce(bool) -> RB + Send,
+) -> (RA, RB) {
     erased(a, b, &|a, b| fork_under(limit, a, b))
 }
 
@@ -104,7 +99,7 @@ where
 fn fork_under(limit: Option<&Limit<'_>>, a: First<'_>, b: Second<'_>) {
     match permit(limit) {
         Some(permit) => {
-            join_on_worker(|_| permit.run(a), |context| permit.run(|| b(context.migrated())));
+            join_on_worker(|| permit.run(a), |stolen| permit.run(|| b(stolen)));
         }
         None => one_after_the_other(a, b),
     }

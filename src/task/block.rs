@@ -322,7 +322,7 @@ where
             Some(reason) => stop_joinable(closure, home, reason, worker),
         };
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
-        unsafe { Self::put_ended(this, ended) };
+        unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
         if joins && !Self::entry_tells_home(worker) {
             home.task_ended(worker);
         }
@@ -337,15 +337,8 @@ where
         // SAFETY: only the thread that has claimed the task takes the closure, once.
         let dropped = outcome::run(|| drop(unsafe { Self::take_closure(this) }));
         // SAFETY: no thread reads the result before `DONE` is set.
-        unsafe { Self::put_ended(this, Ended::Cancelled(reason)) };
+        unsafe { TaskHead::put_ended(block, Ended::<T>::Cancelled(reason)) };
         dropped
-    }
-
-    /// # Safety
-    /// The closure was taken out of `this`, and no other thread uses its place.
-    pub(super) unsafe fn put_ended(this: NonNull<Self>, ended: Ended<T>) {
-        // SAFETY: by the premise.
-        unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
     }
 
     /// Whether the empty entry, and not the joiner, tells the home that a task has ended. In pools
@@ -412,10 +405,26 @@ impl TaskHead {
     }
 
     /// # Safety
+    /// `task` has the result type `T`; no closure is left in it, and no other thread uses its place.
+    pub(super) unsafe fn put_ended<T>(task: NonNull<TaskHead>, ended: Ended<T>) {
+        // SAFETY: as in `take_ended`.
+        unsafe { Self::ended(task).write_unaligned(ended) };
+    }
+
+    /// # Safety
     /// `task` has the result type `T`; the result is there, and is taken once.
     pub(super) unsafe fn take_ended<T>(task: NonNull<TaskHead>) -> Ended<T> {
-        // SAFETY: by the premise; the table knows the place.
-        unsafe { task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>().read_unaligned() }
+        // SAFETY: by the premise.
+        unsafe { Self::ended(task).read_unaligned() }
+    }
+
+    /// The place of the result.
+    ///
+    /// # Safety
+    /// `task` is alive.
+    unsafe fn ended<T>(task: NonNull<TaskHead>) -> NonNull<Ended<T>> {
+        // SAFETY: by the premise; the table knows the place, which is in the block.
+        unsafe { task.byte_add(task.as_ref().table().ended_at).cast() }
     }
 
     /// The entry goes, and frees the block if the handle has gone.

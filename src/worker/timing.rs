@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::shared::{Registry, Worker};
 use super::task_times::Queued;
@@ -11,26 +12,18 @@ use crate::os::clock::nanos;
 use crate::os::thread;
 
 impl Worker {
+    /// The worker is about to do something else. A thread that gives up its core to whichever thread
+    /// may want it notes that the worker is parked. (The thread that gets the core calls
+    /// `note_awake`.)
     #[cold]
-    fn change_activity(&self, next: Activity) {
+    pub(super) fn note(&self, next: Activity) {
         self.times.change(next, nanos);
-    }
-
-    /// The worker is about to sleep in its main loop, or about to give its core up to whichever
-    /// thread may want it. (The thread that gets the core calls `note_awake`.)
-    pub(super) fn note_parked(&self) {
-        self.change_activity(Activity::Parked);
-    }
-
-    /// The worker is about to sleep in a wait.
-    pub(super) fn note_blocked(&self) {
-        self.change_activity(Activity::Blocked);
     }
 
     /// The calling thread has the core, and counts as a searcher if it is `searching`.
     pub(crate) fn note_awake(&self, searching: bool) {
         let is_searching = searching && self.times.has_all;
-        self.change_activity(if is_searching { Activity::Searching } else { Activity::Busy });
+        self.note(if is_searching { Activity::Searching } else { Activity::Busy });
         let thread = thread::number();
         if self.times.thread.load(Ordering::Relaxed) != thread {
             self.times.thread.store(thread, Ordering::Relaxed);
@@ -41,7 +34,7 @@ impl Worker {
     #[inline]
     pub(crate) fn note_search(&self, begins: bool) {
         if self.times.has_all {
-            self.change_activity(if begins { Activity::Searching } else { Activity::Busy });
+            self.note(if begins { Activity::Searching } else { Activity::Busy });
         }
     }
 
@@ -98,6 +91,16 @@ impl Registry {
     pub(crate) fn note_queued(&self) -> Queued {
         let at = nanos();
         Queued { at, place: self.oldest.add(at) }
+    }
+
+    /// For how long the oldest of the timed tasks has been queued, if any is.
+    pub(crate) fn oldest_wait(&self) -> Option<Duration> {
+        self.oldest.at().map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
+    }
+
+    /// For how long the pool has existed.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(nanos().saturating_sub(self.built))
     }
 
     /// Notes that a task is queued no longer.

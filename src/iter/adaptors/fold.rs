@@ -10,69 +10,56 @@ use crate::iter::ParallelIterator;
 use crate::iter::plumbing::Folder;
 use crate::iter::tries::Try;
 
-adaptor! {
+driven! {
     /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold`].
     Fold<I, ID, F> { base: I; identity: ID, fold_op: F }
-}
-
-driven!(
-    [I: ParallelIterator, T: Send, ID, F] Fold<I, ID, F>
-    where { ID: Fn() -> T + Sync + Send, F: Fn(T, I::Item) -> T + Sync + Send },
-    T,
+    [I: ParallelIterator, T: Send, ID, F]
+    where { ID: Fn() -> T + Sync + Send, F: Fn(T, I::Item) -> T + Sync + Send }
+    -> T,
     |self, consumer| {
         let how = &Plain(self.fold_op);
         self.base.drive_unindexed(Folding::stage(consumer, FromCall(&self.identity), how))
     }
-);
-
-adaptor! {
-    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold_with`].
-    FoldWith<I, T, F> { base: I; init: T, fold_op: F }
 }
 
-driven!(
-    [I: ParallelIterator, T: Clone + Send, F: Fn(T, I::Item) -> T + Sync + Send]
-    FoldWith<I, T, F>, T,
+driven! {
+    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold_with`].
+    FoldWith<I, T, F> { base: I; init: T, fold_op: F }
+    [I: ParallelIterator, T: Clone + Send, F: Fn(T, I::Item) -> T + Sync + Send] -> T,
     |self, consumer| {
         let how = &Plain(self.fold_op);
         self.base.drive_unindexed(Folding::stage(consumer, FromClone(self.init), how))
     }
-);
+}
 
-adaptor! {
+driven! {
     /// An iterator over the results or failures of folding pieces. Returned by
     /// [`ParallelIterator::try_fold`].
     TryFold<I, R, ID, F> { base: I; identity: ID, fold_op: F, results: PhantomData<fn() -> R> }
-}
-
-driven!(
-    [I: ParallelIterator, R: Try<Output: Send> + Send, ID, F] TryFold<I, R, ID, F>
+    [I: ParallelIterator, R: Try<Output: Send> + Send, ID, F]
     where {
         ID: Fn() -> R::Output + Sync + Send,
         F: Fn(R::Output, I::Item) -> R + Sync + Send,
-    },
-    R,
+    }
+    -> R,
     |self, consumer| {
         let how = &Tries(self.fold_op, self.results);
         self.base.drive_unindexed(Folding::stage(consumer, FromCall(&self.identity), how))
     }
-);
+}
 
-adaptor! {
+driven! {
     /// An iterator over the results or failures of folding pieces. Returned by
     /// [`ParallelIterator::try_fold_with`].
     TryFoldWith<I, R: Try, F> { base: I; init: R::Output, fold_op: F }
-}
-
-driven!(
-    [I: ParallelIterator, R: Try<Output: Clone + Send> + Send, F] TryFoldWith<I, R, F>
-    where { F: Fn(R::Output, I::Item) -> R + Sync + Send },
-    R,
+    [I: ParallelIterator, R: Try<Output: Clone + Send> + Send, F]
+    where { F: Fn(R::Output, I::Item) -> R + Sync + Send }
+    -> R,
     |self, consumer| {
         let how = &Tries(self.fold_op, PhantomData);
         self.base.drive_unindexed(Folding::stage(consumer, FromClone(self.init), how))
     }
-);
+}
 
 /// A way to fold a piece.
 trait How<In, T>: Sync {

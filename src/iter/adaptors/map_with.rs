@@ -6,33 +6,26 @@ use super::stage::{Stage, Staged};
 use crate::iter::plumbing::{Folder, Producer, ProducerCallback};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-adaptor! {
+one_to_one! {
     /// An iterator that maps items, with a value for each piece. Returned by
     /// [`ParallelIterator::map_with`].
     MapWith<I, T, F> { base: I; init: T, f: F }
-}
-
-one_to_one!(
-    [I, T: Clone + Send, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send]
-    MapWith<I, T, F>, over I, R,
+    [I, T: Clone + Send, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send] over I, R,
     |self| self.base,
     |consumer| Mapping::stage(consumer, FromClone(self.init), &self.f),
     |callback| Call { seed: FromClone(self.init), f: &self.f, callback }
-);
+}
 
-adaptor! {
+one_to_one! {
     /// An iterator that maps items, with a value for each piece. Returned by
     /// [`ParallelIterator::map_init`].
     MapInit<I, INIT, F> { base: I; init: INIT, f: F }
-}
-
-one_to_one!(
     [I, T, INIT: Fn() -> T + Send + Sync, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send]
-    MapInit<I, INIT, F>, over I, R,
+    over I, R,
     |self| self.base,
     |consumer| Mapping::stage(consumer, FromCallHere(&self.init), &self.f),
     |callback| Call { seed: FromCallHere(&self.init), f: &self.f, callback }
-);
+}
 
 /// Wraps the producer.
 pub(super) struct Call<'f, S, F, CB> {

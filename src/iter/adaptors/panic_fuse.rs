@@ -13,18 +13,15 @@ use crate::iter::plumbing::{
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-adaptor! {
+one_to_one! {
     /// An iterator that ends when any of its pieces panics. Returned by
     /// [`ParallelIterator::panic_fuse`].
     PanicFuse<I> { base: I }
-}
-
-one_to_one!(
-    [I] PanicFuse<I>, over I, I::Item,
+    [I] over I, I::Item,
     |self| self.base,
     |consumer| Fused::new(consumer, &Stop::default()),
     |callback| Call(callback)
-);
+}
 
 /// Wraps the producer.
 struct Call<CB>(CB);

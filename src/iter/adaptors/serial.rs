@@ -278,17 +278,14 @@ serial! {
     many |iter| iter.flatten();
 }
 
-adaptor! {
+one_to_one! {
     /// An iterator that changes each item in place. Returned by [`ParallelIterator::update`].
     Update<I, F> { base: I; f: F }
-}
-
-one_to_one!(
-    [I, F: Fn(&mut I::Item) + Sync + Send] Update<I, F>, over I, I::Item,
+    [I, F: Fn(&mut I::Item) + Sync + Send] over I, I::Item,
     |self| self.base.map(updating(self.f)),
     |consumer| consumer,
     |callback| callback
-);
+}
 
 /// Changes what a reference would.
 fn updating<T, F: Fn(&mut T)>(f: F) -> impl Fn(T) -> T {
@@ -298,16 +295,13 @@ fn updating<T, F: Fn(&mut T)>(f: F) -> impl Fn(T) -> T {
     }
 }
 
-adaptor! {
+driven! {
     /// An iterator over the positions of items that match a predicate. Returned by
     /// [`IndexedParallelIterator::positions`].
     Positions<I, P> { base: I; predicate: P }
-}
-
-driven!(
-    [I: IndexedParallelIterator, P: Fn(I::Item) -> bool + Sync + Send] Positions<I, P>, usize,
+    [I: IndexedParallelIterator, P: Fn(I::Item) -> bool + Sync + Send] -> usize,
     |self, consumer| {
         let found = position_if(self.predicate);
         self.base.enumerate().filter_map(found).drive_unindexed(consumer)
     }
-);
+}

@@ -165,7 +165,7 @@ struct Visit {
 impl Visit {
     /// The innermost visit on the stack of this worker. (The worker may go on in another thread.)
     fn innermost() -> &'static Cell<*const ()> {
-        Worker::current().expect("a scope's tasks run on workers").visit()
+        &Worker::current().expect("a scope's tasks run on workers").visit
     }
 
     /// Whether this worker already visits the bridge, further down on its stack.
