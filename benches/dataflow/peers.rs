@@ -36,16 +36,23 @@ impl Peers {
         Peers(built.collect())
     }
 
-    /// Runs each of them. Returns what each says: its name, and nanoseconds.
+    /// Runs each of them. Returns what each says: its name, and nanoseconds. OpenMP's gangs run a
+    /// second time with threads that sleep between them, as filch's do.
     pub fn run(&self, arguments: &[String]) -> Vec<(String, f64)> {
-        let run = |program: &PathBuf| {
-            let output = Command::new(program).args(arguments).output().expect("it was built");
+        let run = |program: &PathBuf, policy: Option<&str>| {
+            let mut command = Command::new(program);
+            command.args(arguments).envs(policy.map(|policy| ("OMP_WAIT_POLICY", policy)));
+            let output = command.output().expect("it was built");
             assert!(output.status.success(), "{program:?} {arguments:?}: {output:?}");
             let text = String::from_utf8(output.stdout).expect("it prints text");
             let (who, time) = text.trim().split_once(' ')?;
-            Some((who.to_owned(), time.parse().expect("it prints a number")))
+            let who = [Some(who), policy].into_iter().flatten().collect::<Vec<_>>().join(" ");
+            Some((who, time.parse().expect("it prints a number")))
         };
-        let runs = if arguments.is_empty() { &[] } else { &self.0[..] };
-        runs.iter().filter_map(run).collect()
+        let programs = if arguments.is_empty() { &[] } else { &self.0[..] };
+        let is_gang = arguments.first().is_some_and(|what| what == "gang");
+        let sleepy = programs.iter().filter(|_| is_gang).map(|program| (program, Some("passive")));
+        let all = programs.iter().map(|program| (program, None)).chain(sleepy);
+        all.filter_map(|(program, policy)| run(program, policy)).collect()
     }
 }

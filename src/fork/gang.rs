@@ -57,6 +57,9 @@ pub use member::Member;
 
 /// How long the caller spins at the end of the gang, before it works for others. (A guess.)
 const AT_END: u64 = 2 * TICKS_PER_MICROSECOND;
+/// How long another worker spins after its member's end, before it looks for other work. (A guess:
+/// longer than the caller takes to call the next gang.)
+const AFTER_END: u64 = TICKS_PER_MICROSECOND;
 /// Held while the jobs of a gang are pinned.
 static ORDER: PerProcess<parking_lot::Mutex<()>> = PerProcess::new();
 
@@ -256,10 +259,14 @@ where
             this.as_ref().gang
         };
         // SAFETY: as above.
-        let caller = unsafe { (&(*gang).workers)[0] };
+        let (caller, spins) = unsafe { ((&(*gang).workers)[0], (*gang).spins) };
         // SAFETY: the job is counted.
         if unsafe { TaskCount::end_remote(&raw const (*gang).count) } == Waiter::Asleep {
             worker.sleep().wake_blocked(caller, gang.addr());
+        }
+        // Gangs often follow each other.
+        if spins && worker.index() != caller {
+            member::spin(AFTER_END, || worker.has_own_work());
         }
     }
 }

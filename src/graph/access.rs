@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use super::node::Node;
 use super::owner::Owner;
-use super::slot::Slot;
+use super::slot::{ResultSlot, Slot};
 
 /// A value that a graph owns and that its tasks share: see [`Graph::cell`](super::Graph::cell).
 ///
@@ -144,7 +144,7 @@ pub struct ReadHeld<A>(Arc<Slot<A>>);
 pub struct WriteHeld<A>(Arc<Slot<A>>);
 /// As [`ReadHeld`].
 #[derive(Debug)]
-pub struct ResultHeld<T>(Arc<Slot<Option<T>>>);
+pub struct ResultHeld<T>(Arc<ResultSlot<T>>);
 
 impl<A> sealed::Sealed for Read<'_, A> {}
 

@@ -40,7 +40,7 @@
 //! scope itself.
 //!
 //! # Costs
-//! A task takes two allocations when it is added, and a cell one. A run allocates one byte a task,
+//! A task takes one allocation when it is added, and so does a cell. A run allocates one byte a task,
 //! and some more for the order if the graph has changed. A worker that ends a task continues with
 //! one of the tasks that are then ready, and spawns the others. So a chain of tasks costs some
 //! nanoseconds a task, and where the graph forks, a task costs as much as one of a
@@ -72,7 +72,7 @@ use access::Needs;
 use owner::{Limits, Owner};
 use plan::Plan;
 use report::Cause;
-use run::{Call, Fallbacks, Run, Task};
+use run::{Fallbacks, Run, Task};
 use slot::Slot;
 
 use crate::context::CancelToken;
@@ -171,7 +171,7 @@ impl<'env> Graph<'env> {
     /// work on a value that outlives the graph, make a cell of a `&mut` to it.
     pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
         self.cells.push(Uses::default());
-        Cell { slot: Slot::new(self.owner.clone(), self.cells.len() - 1, value) }
+        Cell { slot: Slot::cell(self.owner.clone(), self.cells.len() - 1, value) }
     }
 
     /// Adds a task, which calls `f` with references to its inputs once in each run.
@@ -282,19 +282,12 @@ impl<'env> Graph<'env> {
         assert!(index < run::MOST_TASKS, "a graph can have at most {} tasks", run::MOST_TASKS);
         let held = inputs.hold(&mut self.needs);
         self.order(index as u32);
-        let slot = Slot::new(self.owner.clone(), index, None);
-        let result = slot.clone();
-        let call: Call<'env> = Box::new(move || {
-            // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from
-            // each task that must come first. A run calls this closure when all of those have
-            // ended, and the tasks that come later when this closure has returned. Only this
-            // closure and its fallback write the result. See the invariant of `access.rs`.
-            let value = f(unsafe { held.give() }, PhantomData)?;
-            // SAFETY: as above.
-            unsafe { *result.get_mut() = Some(value) };
-            Ok(())
-        });
-        self.tasks.push(Task::new(call));
+        // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from each
+        // task that must come first. A run calls this closure when all of those have ended, and the
+        // tasks that come later when this closure has returned. See the invariant of `access.rs`.
+        let call = move || f(unsafe { held.give() }, PhantomData);
+        let (body, slot) = slot::task(self.owner.clone(), index, call);
+        self.tasks.push(Task::new(body));
         self.is_changed = true;
         Node { slot }
     }
@@ -358,7 +351,8 @@ impl<'env> Graph<'env> {
         let slot = node.slot.clone();
         let fallback = Box::new(move |failure: &TaskFailure| {
             let value = f(failure);
-            // SAFETY: as for the result of the closure, in `add`.
+            // SAFETY: only the task's closure and this one write the result, one after the other.
+            // See the invariant of `access.rs`.
             unsafe { *slot.get_mut() = Some(value) };
         });
         self.fallbacks.set(node.slot.index, fallback);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::owner::Settings;
-use super::slot::Slot;
+use super::slot::ResultSlot;
 
 /// A task of a graph, and its result: see [`Graph::task`](super::Graph::task).
 ///
@@ -26,7 +26,7 @@ use super::slot::Slot;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Node<T> {
-    pub(super) slot: Arc<Slot<Option<T>>>,
+    pub(super) slot: Arc<ResultSlot<T>>,
 }
 
 impl<T> Node<T> {

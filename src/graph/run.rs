@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use super::owner::{Limits, Owner};
 use super::plan::Plan;
 use super::report::{Cause, Outcome, TaskFailure};
+use super::slot::TaskBody;
 use super::timer;
 use crate::context::{CancelToken, Stop};
 use crate::fork::Scope;
@@ -50,8 +51,6 @@ pub(super) const MOST_TASKS: usize = SKIP as usize;
 /// By their numbers in `Task::outcome`.
 const OUTCOMES: [Outcome; 4] = [Outcome::Ran, Outcome::Replaced, Outcome::Failed, Outcome::Skipped];
 
-/// Calls the user's closure, and stores its result.
-pub(super) type Call<'env> = Box<dyn FnMut() -> Result<(), Cause> + Send + 'env>;
 /// Calls the user's fallback with the failure, and stores its result.
 pub(super) type Fallback<'env> = Box<dyn FnMut(&TaskFailure) + Send + 'env>;
 
@@ -59,7 +58,7 @@ pub(super) type Fallback<'env> = Box<dyn FnMut(&TaskFailure) + Send + 'env>;
 /// a run of tiny tasks.
 pub(super) struct Task<'env> {
     /// Used by the worker that has taken the task on.
-    call: UnsafeCell<Call<'env>>,
+    body: TaskBody<'env, Cause>,
     missing: AtomicU32,
     outcome: AtomicU8,
 }
@@ -68,20 +67,14 @@ pub(super) struct Task<'env> {
 #[derive(Default)]
 pub(super) struct Fallbacks<'env>(BTreeMap<usize, UnsafeCell<Fallback<'env>>>);
 
-// SAFETY: `call` is used by one thread at a time: in a run, by the worker that has taken the task
-// on, which happens once (the module's invariant), and between runs by exclusive reference. It is
-// `Send`.
-unsafe impl Sync for Task<'_> {}
-// SAFETY: as above.
+// SAFETY: a fallback is used by one thread at a time: in a run, by the worker that has taken its
+// task on, which happens once (the module's invariant), and between runs by exclusive reference. It
+// is `Send`.
 unsafe impl Sync for Fallbacks<'_> {}
 
 impl<'env> Task<'env> {
-    pub(super) fn new(call: Call<'env>) -> Self {
-        Task {
-            call: UnsafeCell::new(call),
-            missing: AtomicU32::new(0),
-            outcome: AtomicU8::new(Outcome::Skipped as u8),
-        }
+    pub(super) fn new(body: TaskBody<'env, Cause>) -> Self {
+        Task { body, missing: AtomicU32::new(0), outcome: AtomicU8::new(Outcome::Skipped as u8) }
     }
 
     pub(super) fn reset(&mut self, missing: u32) {
@@ -202,9 +195,9 @@ impl Run<'_, '_> {
                 return Some(Outcome::Skipped);
             }
             let begin = if self.took.is_empty() { 0 } else { ticks() };
-            // SAFETY: this worker has taken the task on.
-            let call = unsafe { &mut *task.call.get() };
-            let result = match outcome::run(call) {
+            // SAFETY: this worker has taken the task on, which happens once in a run (the module's
+            // invariant), and so is the only one that uses the closure and writes the result.
+            let result = match outcome::run(|| unsafe { task.body.call() }) {
                 Ok(result) => result,
                 // The token of the caller of the run is cancelled.
                 Err(payload) if payload.is::<Stop>() => return Some(Outcome::Skipped),

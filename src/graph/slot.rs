@@ -1,4 +1,5 @@
-//! The place of a value in a graph: the value of a cell, or the result of a task.
+//! The place of a value in a graph: the value of a cell, or the result of a task, which has the
+//! task's closure beside it.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -10,28 +11,124 @@ use super::owner::Owner;
 
 /// What the handles of a cell or a task share with the graph. (In one allocation: see
 /// `benches/dataflow`, graphs that are built each time.)
-pub(super) struct Slot<T> {
+pub(super) struct Slot<T, C: ?Sized = ()> {
     pub(super) owner: Owner,
     /// The number of the cell among the graph's cells, or of the task among its tasks.
     pub(super) index: usize,
     /// The invariant of `access.rs` says which code may access it.
     value: UnsafeCell<T>,
+    /// The closure of the task, as an `Option`. Only the graph's `Body` uses it.
+    call: UnsafeCell<C>,
 }
+
+/// What a handle knows of a closure: nothing.
+pub(super) trait Unknown {}
+
+impl<C> Unknown for C {}
+
+/// The slot of a task, as its handles see it: without the type of the closure, and without what the
+/// closure borrows.
+pub(super) type ResultSlot<T> = Slot<Option<T>, dyn Unknown + Send>;
 
 // SAFETY: a shared reference to a slot gives no access by itself. By the invariant of `access.rs`,
 // tasks on several threads get `&T` at once only by `Read` and `&Node`, which demand `T: Sync`. In
 // all other cases there is one reference at a time, and `T: Send` lets it move between threads.
-unsafe impl<T: Send> Sync for Slot<T> {}
+// The closure is used by the one thread that calls or drops it (`Body`), and is `Send`.
+unsafe impl<T: Send, C: ?Sized + Send> Sync for Slot<T, C> {}
 
 // A handle gives no access to the value. The graph does, and is not unwind safe.
-impl<T> UnwindSafe for Slot<T> {}
-impl<T> RefUnwindSafe for Slot<T> {}
+impl<T, C: ?Sized> UnwindSafe for Slot<T, C> {}
+impl<T, C: ?Sized> RefUnwindSafe for Slot<T, C> {}
 
 impl<T> Slot<T> {
-    pub(super) fn new(owner: Owner, index: usize, value: T) -> Arc<Self> {
-        Arc::new(Slot { owner, index, value: UnsafeCell::new(value) })
+    pub(super) fn cell(owner: Owner, index: usize, value: T) -> Arc<Self> {
+        Arc::new(Slot { owner, index, value: UnsafeCell::new(value), call: UnsafeCell::new(()) })
+    }
+}
+
+/// The slot of a task, as its graph sees it. `E` is why the closure may fail.
+pub(super) trait Body<E>: Send + Sync {
+    /// Calls the closure, and stores its result.
+    ///
+    /// # Safety
+    /// No other thread uses the closure at the same time, and the caller may write the value, by
+    /// the invariant of `access.rs`. `drop_closure` was not called.
+    unsafe fn call(&self) -> Result<(), E>;
+
+    /// Drops the closure.
+    ///
+    /// # Safety
+    /// No other thread uses the closure at the same time, or later.
+    unsafe fn drop_closure(&self);
+}
+
+impl<T, C, E> Body<E> for Slot<Option<T>, Option<C>>
+where
+    T: Send,
+    C: FnMut() -> Result<T, E> + Send,
+{
+    unsafe fn call(&self) -> Result<(), E> {
+        // SAFETY: the caller's premise.
+        let call = unsafe { &mut *self.call.get() };
+        let value =
+            call.as_mut().map_or_else(|| unreachable!("the graph is gone"), |call| call())?;
+        // SAFETY: the caller's premise.
+        unsafe { *self.get_mut() = Some(value) };
+        Ok(())
     }
 
+    unsafe fn drop_closure(&self) {
+        // SAFETY: the caller's premise.
+        let call = unsafe { &mut *self.call.get() }.take();
+        drop(call);
+    }
+}
+
+/// A task: the part of the graph, and that of its handles.
+pub(super) fn task<'env, T, C, E>(
+    owner: Owner,
+    index: usize,
+    call: C,
+) -> (TaskBody<'env, E>, Arc<ResultSlot<T>>)
+where
+    T: Send + 'env,
+    C: FnMut() -> Result<T, E> + Send + 'env,
+{
+    let (value, call) = (UnsafeCell::new(None), UnsafeCell::new(Some(call)));
+    let slot = Arc::new(Slot { owner, index, value, call });
+    let erased: Arc<Slot<Option<T>, dyn Unknown + Send + 'env>> = slot.clone();
+    // SAFETY: this changes only the bound on what the closure borrows. A handle does not use the
+    // closure. It may drop the closure's place after `'env`, but not the closure itself: the
+    // `TaskBody` drops that, and as long as the `TaskBody` is not dropped, it keeps the slot alive.
+    let erased = unsafe {
+        std::mem::transmute::<Arc<Slot<Option<T>, dyn Unknown + Send + 'env>>, Arc<ResultSlot<T>>>(
+            erased,
+        )
+    };
+    (TaskBody(slot), erased)
+}
+
+/// What a graph has of a task. The closure is dropped with it, since handles may outlive what the
+/// closure borrows.
+pub(super) struct TaskBody<'env, E>(Arc<dyn Body<E> + 'env>);
+
+impl<E> TaskBody<'_, E> {
+    /// # Safety
+    /// As [`Body::call`], without its last sentence.
+    pub(super) unsafe fn call(&self) -> Result<(), E> {
+        // SAFETY: the caller's premise; the closure is dropped with `self`.
+        unsafe { self.0.call() }
+    }
+}
+
+impl<E> Drop for TaskBody<'_, E> {
+    fn drop(&mut self) {
+        // SAFETY: only `self` uses the closure.
+        unsafe { self.0.drop_closure() };
+    }
+}
+
+impl<T, C: ?Sized> Slot<T, C> {
     /// # Safety
     /// By the invariant, the caller may read, and nothing writes while the reference lives. The
     /// slot outlives the reference.
@@ -55,7 +152,7 @@ impl<T> Slot<T> {
     }
 }
 
-impl<A> fmt::Debug for Slot<A> {
+impl<A, C: ?Sized> fmt::Debug for Slot<A, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Slot")
     }

@@ -1,18 +1,24 @@
 //! The source of a run, and how many items may be in flight.
 //!
 //! # States
-//! The right to ask the source for an item is the *feed*. A worker has it and asks, or a spawned
-//! task has it and will ask; or the feed is free. An item is *in flight* from the source to the end
-//! of the last stage. The source is *over* when it has no more items, or the run is stopped.
+//! The right to ask the source for an item is the *feed*. A worker has it, or it is free. A worker
+//! that has an item from the source frees the feed before it takes the item through the stages. A
+//! *call* is a spawned task that has not begun, and that will take the feed if it can. An item is
+//! *in flight* from the source to the end of the last stage. The source is *over* when it has no
+//! more items, or the run is stopped.
 //!
 //! # Invariant
-//! 1. If the feed is free, the source is over, or the number of items in flight is at the bound.
-//! 2. The number of items in flight does not exceed the bound: the owner of the feed keeps it after
-//!    an item only if there is room for another item, and only the owner adds items.
+//! 1. If the feed is free, then there is a call, or the source is over, or the number of items in
+//!    flight is at the bound. There is at most one call.
+//! 2. The number of items in flight does not exceed the bound: a worker takes the feed only if
+//!    there is room for another item, and only the owner of the feed adds items.
 //!
 //! # Lemmas
-//! 1. *All items are taken.* An item that ends makes room. If the feed is free then, the worker
-//!    that ends the item takes the feed (`ended`). Both steps are under one lock.
+//! 1. *All items are taken.* By invariant 1, this can stop only while the feed is free with the
+//!    bound reached. An item that ends makes room. If the feed is free then, the worker that ends
+//!    the item takes the feed, or spawns a call. A call that begins takes the feed, unless a worker
+//!    has it or there is no room: then that worker, or an item that ends, sees to the next call.
+//!    All these steps are under one lock.
 //! 2. *An item ends.* A worker takes the item through the stages, or parks it in a serial stage
 //!    that is busy, or in which it is another item's turn. A worker that leaves the stage then
 //!    hands the stage to a parked item (`stage.rs`). The item with the lowest number is never
@@ -20,24 +26,36 @@
 //! 3. *A run ends*, by 1 and 2. If it is stopped, each worker drops its item at the next stage, and
 //!    the next worker that asks the source finds it over. Items that are parked are dropped with
 //!    the stages, when no task is left.
+//!
+//! # What it is worth
+//! A worker that ends an item takes the feed itself if it is free, and leaves the call where it is
+//! queued. So if all workers are busy, none of them spawns or steals a task for each item. And what
+//! each item changes has cache lines of its own. Before both, pipelines of 3, 5 and 8 stages of
+//! 1 µs took 1.33, 1.16 and 1.16 times as long on two shared virtual cores.
 #![allow(unsafe_code)]
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::mem;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
 
 use super::error::{BoxError, Kind};
 use super::stats::{PipelineStats, StageKind, StageStats};
 use crate::context::{CancelToken, Stop};
 use crate::fork::{Scope, whole_scope, with_current_token};
 use crate::job::outcome;
-use crate::os::clock::ticks;
+use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sync::Mutex;
+use crate::worker::is_simulated;
 
 /// How many items may be in flight for each worker, if the pipeline sets no bound.
 const EACH: usize = 4;
+/// For how long a worker goes on taking items before it looks for other work. (A guess: a
+/// task costs some tenths of a microsecond.)
+const IN_A_ROW: u64 = 20 * TICKS_PER_MICROSECOND;
 
 /// The settings of a pipeline.
 pub(super) struct Setup {
@@ -72,30 +90,9 @@ pub(super) struct Time {
     waiting: u64,
 }
 
-/// The data that accompanies an item through the stages.
-pub(super) struct Tag {
-    /// Its number, from 0.
-    pub(super) number: u64,
-    /// When it left the last stage, or was parked.
-    since: u64,
-    /// One for each stage and one for the source. Later items reuse it, so it sums the times of
-    /// several items.
-    times: Box<[Time]>,
-}
-
-impl Tag {
-    /// The item leaves a stage.
-    pub(super) fn worked(&mut self, stage: usize) {
-        let now = ticks();
-        self.times[stage].busy += now.wrapping_sub(mem::replace(&mut self.since, now));
-    }
-
-    /// The item was parked, and now enters the stage.
-    pub(super) fn waited(&mut self, stage: usize) {
-        let now = ticks();
-        self.times[stage].waiting += now.wrapping_sub(mem::replace(&mut self.since, now));
-    }
-}
+/// The times of some items, one for each stage and one for the source. A task has its own, so that
+/// they stay in the cache of its worker.
+type Times = Box<[Cell<Time>]>;
 
 /// What the tasks of a run share.
 pub(super) struct Core {
@@ -151,64 +148,138 @@ impl Drop for StopOnPanic<'_> {
 /// The feed, without the types of source and stages.
 pub(super) trait Feeder<'e>: Sync {
     /// Takes items from the source, and takes each through the stages. The caller has the feed.
-    fn work<'s>(&'e self, s: &'s Scope<'s, 'e>);
+    fn work(&'e self, context: &Context<'_, 'e>);
 
-    /// An item has passed the last stage. Returns whether the caller has the feed now.
-    fn ended(&self, tag: Tag) -> bool;
+    /// An item has passed the last stage. Returns whether the caller has the feed now. It does not
+    /// get it unless it `wants` it.
+    fn ended(&self, context: &Context<'_, 'e>, wants: bool) -> bool;
+
+    /// A call begins. Returns whether the caller has the feed now.
+    fn called(&self) -> bool;
+
+    fn take_times(&self) -> Times;
+
+    fn put_times(&self, times: Times);
 }
 
-/// What a worker needs to take an item through the stages.
+/// A task of a run, which takes items through the stages.
 pub(super) struct Context<'s, 'e> {
-    pub(super) s: &'s Scope<'s, 'e>,
+    s: &'s Scope<'s, 'e>,
     pub(super) core: &'e Core,
-    pub(super) feed: &'e dyn Feeder<'e>,
+    feed: &'e dyn Feeder<'e>,
+    times: Times,
+    /// When the task began.
+    begin: u64,
+    /// When its item entered the stage in which it is.
+    since: Cell<u64>,
 }
-
-impl Clone for Context<'_, '_> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl Copy for Context<'_, '_> {}
 
 impl<'s, 'e> Context<'s, 'e> {
-    /// Spawns a task that continues with an item that was parked. `go_on` returns whether the
-    /// worker then has the feed.
-    pub(super) fn spawn(self, go_on: impl FnOnce(Self) -> bool + Send + 's) {
-        drop(self.s.spawn(move || {
-            if self.core.stop_on_panic(|| go_on(self)) {
-                self.feed.work(self.s);
+    /// Runs the task. `go_on` returns whether the worker then has the feed.
+    fn run(
+        s: &'s Scope<'s, 'e>,
+        core: &'e Core,
+        feed: &'e dyn Feeder<'e>,
+        go_on: impl FnOnce(&Self) -> bool,
+    ) {
+        let begin = ticks();
+        let (times, since) = (feed.take_times(), Cell::new(begin));
+        let context = Context { s, core, feed, times, begin, since };
+        core.stop_on_panic(|| {
+            if go_on(&context) {
+                feed.work(&context);
             }
-        }));
+        });
+        feed.put_times(context.times);
     }
 
-    /// Spawns a task, and gives it the feed.
-    pub(super) fn spawn_feed(self) {
-        drop(self.s.spawn(move || self.feed.work(self.s)));
+    fn spawn(&self, go_on: impl FnOnce(&Self) -> bool + Send + 's) {
+        let (s, core, feed) = (self.s, self.core, self.feed);
+        drop(s.spawn(move || Context::run(s, core, feed, go_on)));
     }
+
+    /// Spawns a task that continues with an item that was parked. `go_on` returns whether the item
+    /// has passed the last stage.
+    pub(super) fn spawn_item(&self, go_on: impl FnOnce(&Self) -> bool + Send + 's) {
+        self.spawn(|context| go_on(context) && context.feed.ended(context, true));
+    }
+
+    /// Spawns a call.
+    fn spawn_call(&self) {
+        self.spawn(|context| context.feed.called());
+    }
+
+    /// An item has passed the last stage, and the caller has another one.
+    pub(super) fn item_ended(&self) {
+        self.feed.ended(self, false);
+    }
+
+    /// The item leaves a stage.
+    pub(super) fn worked(&self, stage: usize) {
+        let now = ticks();
+        let time = self.times[stage].get();
+        let busy = time.busy + now.wrapping_sub(self.since.replace(now));
+        self.times[stage].set(Time { busy, ..time });
+    }
+
+    /// Parks an item with this number.
+    pub(super) fn tag(&self, number: u64) -> Tag {
+        Tag { number, since: self.since.get() }
+    }
+
+    /// An item that was parked enters the stage.
+    pub(super) fn waited(&self, stage: usize, tag: &Tag) {
+        let time = self.times[stage].get();
+        let waiting = time.waiting + self.since.get().wrapping_sub(tag.since);
+        self.times[stage].set(Time { waiting, ..time });
+    }
+
+    /// Whether the task goes on with another item.
+    fn goes_on(&self, item: u64) -> bool {
+        // (No schedule that a seed decides may depend on the time.)
+        if is_simulated() {
+            item % 2 == 0
+        } else {
+            self.since.get().wrapping_sub(self.begin) < IN_A_ROW
+        }
+    }
+}
+
+/// What is kept of an item that is parked.
+pub(super) struct Tag {
+    /// The number of the item, from 0.
+    pub(super) number: u64,
+    /// When it was parked.
+    since: u64,
 }
 
 /// A run of a pipeline.
 struct Feed<I, N> {
     core: Core,
-    /// Used by the owner of the feed.
-    source: Exclusive<Option<I>>,
-    state: Mutex<State>,
+    hot: CachePadded<Hot<I>>,
     bound: usize,
     stages: usize,
     first: N,
 }
 
+/// What the owner of the feed writes.
+struct Hot<I> {
+    state: Mutex<State>,
+    /// Used by the owner of the feed.
+    source: Exclusive<Option<I>>,
+}
+
 struct State {
     in_flight: usize,
-    /// Whether the feed is taken.
+    /// Whether a worker has the feed.
     is_taken: bool,
+    /// Whether there is a call.
+    is_called: bool,
     is_over: bool,
     /// The number of the next item.
     next: u64,
-    /// The times of items that have ended, for later items to reuse.
-    times: Vec<Box<[Time]>>,
+    /// The times of tasks that have ended, for later tasks to add to.
+    times: Vec<Times>,
 }
 
 /// Runs a pipeline. `first` is its first stage, and `kinds` are the kinds of the source and all
@@ -231,26 +302,30 @@ where
             token: with_current_token(setup.token.as_ref()),
             reason: Mutex::new(None),
         },
-        source: Exclusive::new(Some(source)),
-        state: Mutex::new(State {
-            in_flight: 0,
-            is_taken: true,
-            is_over: false,
-            next: 0,
-            times: Vec::new(),
+        hot: CachePadded::new(Hot {
+            state: Mutex::new(State {
+                in_flight: 0,
+                is_taken: true,
+                is_called: false,
+                is_over: false,
+                next: 0,
+                times: Vec::new(),
+            }),
+            source: Exclusive::new(Some(source)),
         }),
         bound: setup.bound.unwrap_or(EACH * workers),
         stages: kinds.len(),
         first,
     };
     let (begin, begin_ticks) = (Instant::now(), ticks());
-    let result = outcome::run(|| whole_scope(|s| feed.work(s)));
+    let result = outcome::run(|| whole_scope(|s| Context::run(s, &feed.core, &feed, |_| true)));
     let result = result.or_else(|payload| {
         // A stage was stopped, so the caller's token is cancelled.
         Stop::reason(payload).map(|_| feed.core.stop(Kind::Cancelled))
     });
     let (elapsed, span) = (begin.elapsed(), ticks().wrapping_sub(begin_ticks));
-    let Feed { core, source, state, first, .. } = feed;
+    let Feed { core, hot, first, .. } = feed;
+    let Hot { state, source } = CachePadded::into_inner(hot);
     // Drops the items that are still parked. Their drops may panic, even after another panic.
     let source = outcome::run(|| drop(source));
     let stages = outcome::run(|| drop(first));
@@ -278,7 +353,7 @@ impl State {
             Duration::from_nanos(nanos as u64)
         };
         let sum = |stage: usize, part: fn(&Time) -> u64| {
-            time(self.times.iter().map(|times| part(&times[stage])).sum())
+            time(self.times.iter().map(|times| part(&times[stage].get())).sum())
         };
         let stage = |(stage, kind): (usize, StageKind)| StageStats {
             kind,
@@ -291,26 +366,39 @@ impl State {
     }
 }
 
+impl State {
+    fn has_room(&self, bound: usize) -> bool {
+        self.in_flight < bound && !self.is_over
+    }
+
+    /// The feed is free. Returns whether a call is to be spawned.
+    fn calls(&mut self, bound: usize) -> bool {
+        let calls = !self.is_called && self.has_room(bound);
+        self.is_called |= calls;
+        calls
+    }
+}
+
 impl<I, N> Feed<I, N> {
-    /// The source has given an item to the owner of the feed. Returns the item's tag, and whether
-    /// the owner keeps the feed.
-    fn add(&self, begin: u64) -> (Tag, bool) {
-        let mut state = self.state.lock();
+    /// The source has given an item to the owner of the feed, which frees the feed. Returns the
+    /// item's number.
+    fn add(&self, context: &Context<'_, '_>) -> u64 {
+        let mut state = self.hot.state.lock();
         let number = state.next;
         state.next += 1;
         state.in_flight += 1;
-        state.is_taken = state.in_flight < self.bound;
-        let (times, is_taken) = (state.times.pop(), state.is_taken);
+        state.is_taken = false;
+        let calls = state.calls(self.bound);
         drop(state);
-        let times = times.unwrap_or_else(|| vec![Time::default(); self.stages].into());
-        let mut tag = Tag { number, since: begin, times };
-        tag.worked(0);
-        (tag, is_taken)
+        if calls {
+            context.spawn_call();
+        }
+        number
     }
 
     /// The owner of the feed frees it: the source is over.
     fn close(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.hot.state.lock();
         (state.is_over, state.is_taken) = (true, false);
     }
 }
@@ -321,43 +409,60 @@ where
     T: Send + 'e,
     N: Next<T> + 'e,
 {
-    fn work<'s>(&'e self, s: &'s Scope<'s, 'e>) {
-        let context = Context { s, core: &self.core, feed: self };
-        self.core.stop_on_panic(|| {
-            loop {
-                let begin = ticks();
-                // SAFETY: the caller has the feed. The state's lock orders its owners.
-                let source = unsafe { self.source.get() };
-                let next = if self.core.is_stopped() { None } else { source.as_mut() };
-                let item = match next.and_then(Iterator::next) {
-                    Some(Ok(item)) => item,
-                    Some(Err(error)) => {
-                        self.core.fail(0, error);
-                        continue;
-                    }
-                    None => {
-                        *source = None;
-                        return self.close();
-                    }
-                };
-                let (tag, keeps) = self.add(begin);
-                if keeps {
-                    context.spawn_feed();
+    fn work(&'e self, context: &Context<'_, 'e>) {
+        loop {
+            // SAFETY: the caller has the feed. The state's lock orders its owners.
+            let source = unsafe { self.hot.source.get() };
+            let next = if self.core.is_stopped() { None } else { source.as_mut() };
+            let item = match next.and_then(Iterator::next) {
+                Some(Ok(item)) => item,
+                Some(Err(error)) => {
+                    self.core.fail(0, error);
+                    continue;
                 }
-                if !self.first.item(context, tag, item) {
-                    return;
+                None => {
+                    *source = None;
+                    return self.close();
                 }
+            };
+            context.worked(0);
+            let number = self.add(context);
+            if !self.first.item(context, number, item) || !self.ended(context, true) {
+                return;
             }
-        });
+        }
     }
 
-    fn ended(&self, tag: Tag) -> bool {
-        let mut state = self.state.lock();
+    fn ended(&self, context: &Context<'_, 'e>, wants: bool) -> bool {
+        context.since.set(ticks());
+        let mut state = self.hot.state.lock();
         state.in_flight -= 1;
-        state.times.push(tag.times);
-        let takes = !state.is_taken && !state.is_over;
+        let is_free = !state.is_taken && !state.is_over;
+        let takes = is_free && wants && context.goes_on(state.next);
+        state.is_taken |= takes;
+        let calls = is_free && !takes && state.calls(self.bound);
+        drop(state);
+        if calls {
+            context.spawn_call();
+        }
+        takes
+    }
+
+    fn called(&self) -> bool {
+        let mut state = self.hot.state.lock();
+        state.is_called = false;
+        let takes = !state.is_taken && state.has_room(self.bound);
         state.is_taken |= takes;
         takes
+    }
+
+    fn take_times(&self) -> Times {
+        let times = self.hot.state.lock().times.pop();
+        times.unwrap_or_else(|| vec![Cell::default(); self.stages].into())
+    }
+
+    fn put_times(&self, times: Times) {
+        self.hot.state.lock().times.push(times);
     }
 }
 
@@ -366,7 +471,7 @@ pub(super) trait Next<A>: Send + Sync {
     /// Whether this is the end, after the last stage.
     const IS_END: bool = false;
 
-    /// Takes an item through the stage and those after it, or parks it. Returns whether the caller
-    /// has the feed now.
-    fn item<'s, 'e>(&'e self, context: Context<'s, 'e>, tag: Tag, item: A) -> bool;
+    /// Takes the item with this number through the stage and those after it, parks it, or drops it
+    /// if the run is stopped. Returns whether it has passed the last stage.
+    fn item<'e>(&'e self, context: &Context<'_, 'e>, number: u64, item: A) -> bool;
 }

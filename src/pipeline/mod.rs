@@ -32,15 +32,17 @@
 //!
 //! # How it works
 //! No worker waits for a stage. A worker that has taken an item from the source takes it through
-//! all stages, while the item is in the worker's cache. If a serial stage is busy, or it is another
-//! item's turn, the worker sets the item aside there. The worker that next leaves the stage spawns
-//! a task for that item, or continues with it itself if this is the last stage. So if all other
-//! workers are busy, one worker takes item after item from the source to the end, in order, and
-//! never sets one aside.
+//! all stages, while the item is in the worker's cache. Then it takes the next one, unless another
+//! worker is asking the source. If a serial stage is busy, or it is another item's turn, the worker
+//! sets the item aside there. The worker that next leaves the stage spawns a task for that item, or
+//! continues with it itself if this is the last stage. So if all other workers are busy, one worker
+//! takes item after item from the source to the end, in order, and never sets one aside. It looks
+//! for other work of its pool every 20 µs, or after an item that takes longer.
 //!
-//! An item costs two short locks, two more for each serial stage, and a task of a
-//! [scope](crate::scope), about 0.2 µs in total. So an item should be work of some microseconds: a
-//! batch of lines rather than a line.
+//! An item costs two short locks, and two more for each serial stage, about 0.1 µs in total. If
+//! items take long, or a worker has nothing else to do, an item also costs a task of a
+//! [scope](crate::scope). So an item should be work of some microseconds: a batch of lines rather
+//! than a line.
 
 mod error;
 mod feed;

@@ -14,6 +14,8 @@
 use std::collections::VecDeque;
 use std::mem;
 
+use crossbeam_utils::CachePadded;
+
 use super::error::{BoxError, Kind};
 use super::feed::{self, Context, Exclusive, Next, Setup, Tag};
 use super::stats::{PipelineStats, StageKind};
@@ -63,9 +65,9 @@ pub(super) struct End;
 impl<A> Next<A> for End {
     const IS_END: bool = true;
 
-    fn item<'s, 'e>(&'e self, context: Context<'s, 'e>, tag: Tag, item: A) -> bool {
+    fn item<'e>(&'e self, _: &Context<'_, 'e>, _: u64, item: A) -> bool {
         drop(item);
-        context.feed.ended(tag)
+        true
     }
 }
 
@@ -142,14 +144,14 @@ where
     F: Fn(A) -> Result<B, BoxError> + Send + Sync,
     N: Next<B>,
 {
-    fn item<'s, 'e>(&'e self, context: Context<'s, 'e>, mut tag: Tag, item: A) -> bool {
+    fn item<'e>(&'e self, context: &Context<'_, 'e>, number: u64, item: A) -> bool {
         if context.core.is_stopped() {
             return false;
         }
         match (self.f)(item) {
             Ok(item) => {
-                tag.worked(self.number);
-                self.next.item(context, tag, item)
+                context.worked(self.number);
+                self.next.item(context, number, item)
             }
             Err(error) => {
                 context.core.fail(self.number, error);
@@ -195,17 +197,22 @@ where
             turn: 0,
             parked: VecDeque::new(),
         };
-        let (f, queue) = (Exclusive::new(self.f), Mutex::new(queue));
-        self.before.drive_with(Serial { f, queue, next, number: Self::COUNT }, kinds, setup)
+        let hot = CachePadded::new(Hot { queue: Mutex::new(queue), f: Exclusive::new(self.f) });
+        self.before.drive_with(Serial { hot, next, number: Self::COUNT }, kinds, setup)
     }
 }
 
 struct Serial<A, F, N> {
-    /// Used by the worker that is in the stage.
-    f: Exclusive<F>,
-    queue: Mutex<Queue<A>>,
+    hot: CachePadded<Hot<A, F>>,
     next: N,
     number: usize,
+}
+
+/// What the worker that is in the stage writes.
+struct Hot<A, F> {
+    queue: Mutex<Queue<A>>,
+    /// Used by the worker that is in the stage.
+    f: Exclusive<F>,
 }
 
 /// The items that wait for a serial stage.
@@ -220,11 +227,11 @@ struct Queue<A> {
 }
 
 impl<A> Queue<A> {
-    /// Enters the stage with this item, or parks it.
-    fn enter(&mut self, tag: Tag, item: A) -> Option<(Tag, A)> {
+    /// Enters the stage with this item, and returns it, or parks it.
+    fn enter(&mut self, tag: Tag, item: A) -> Option<A> {
         if !self.is_busy && (!self.is_ordered || tag.number == self.turn) {
             self.is_busy = true;
-            return Some((tag, item));
+            return Some(item);
         }
         if !self.is_ordered {
             self.parked.push_back(Some((tag, item)));
@@ -264,18 +271,19 @@ where
     F: FnMut(A) -> Result<B, BoxError> + Send,
     N: Next<B>,
 {
-    fn item<'s, 'e>(&'e self, context: Context<'s, 'e>, tag: Tag, item: A) -> bool {
+    fn item<'e>(&'e self, context: &Context<'_, 'e>, number: u64, item: A) -> bool {
         if context.core.is_stopped() {
             return false;
         }
-        let entered = self.queue.lock().enter(tag, item);
-        entered.is_some_and(|(tag, item)| self.work(context, tag, item))
+        let entered = self.hot.queue.lock().enter(context.tag(number), item);
+        entered.is_some_and(|item| self.work(context, number, item))
     }
 }
 
 impl<A, F, N> Serial<A, F, N> {
-    /// Takes an item through the stage, which is busy for it, and through those after it.
-    fn work<'s, 'e, B>(&'e self, context: Context<'s, 'e>, mut tag: Tag, mut item: A) -> bool
+    /// Takes an item through the stage, which is busy for it, and through those after it. Returns
+    /// whether it has passed the last one.
+    fn work<'e, B>(&'e self, context: &Context<'_, 'e>, mut number: u64, mut item: A) -> bool
     where
         A: Send,
         F: FnMut(A) -> Result<B, BoxError> + Send,
@@ -286,7 +294,7 @@ impl<A, F, N> Serial<A, F, N> {
                 return false;
             }
             // SAFETY: the stage is busy for the caller's item. The queue's lock orders the workers.
-            let result = (unsafe { self.f.get() })(item);
+            let result = (unsafe { self.hot.f.get() })(item);
             let result = match result {
                 Ok(result) => result,
                 Err(error) => {
@@ -294,24 +302,24 @@ impl<A, F, N> Serial<A, F, N> {
                     return false;
                 }
             };
-            tag.worked(self.number);
-            let parked = self.queue.lock().leave();
-            let Some((mut parked_tag, parked_item)) = parked else {
-                return self.next.item(context, tag, result);
+            context.worked(self.number);
+            let parked = self.hot.queue.lock().leave();
+            let Some((tag, parked)) = parked else {
+                return self.next.item(context, number, result);
             };
             if !N::IS_END {
-                context.spawn(move |context| {
-                    parked_tag.waited(self.number);
-                    self.work(context, parked_tag, parked_item)
+                context.spawn_item(move |context| {
+                    context.waited(self.number, &tag);
+                    self.work(context, tag.number, parked)
                 });
-                return self.next.item(context, tag, result);
+                return self.next.item(context, number, result);
             }
             // This was the item's last stage, so the worker stays here for the next item.
-            if self.next.item(context, tag, result) {
-                context.spawn_feed();
+            if self.next.item(context, number, result) {
+                context.item_ended();
             }
-            (tag, item) = (parked_tag, parked_item);
-            tag.waited(self.number);
+            context.waited(self.number, &tag);
+            (number, item) = (tag.number, parked);
         }
     }
 }

@@ -2,12 +2,15 @@
 //! error, a cancelled token, a deadline that passes, a dropped handle or a dropped set. Whatever
 //! the fault, each call is made once and in order, each value is dropped once, the fault comes out,
 //! and the same graph then works as before.
+//!
+//! With the feature `deterministic`, the same on deterministic pools, by many seeds in one process:
+//! `FILCH_TEST_SEEDS` sets how many, or which: `1000`, or `57..58`.
 
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::thread;
@@ -20,6 +23,7 @@ use filch::{CancelToken, Cancelled, TaskSet, ThreadPool, try_pipeline};
 use crate::common::{
     Boom, Ledger, Token, boom, boom_id, is_simulated, lock, one_a_seed, pool, step_aside, watchdog,
 };
+use crate::mix;
 
 /// What happens at the call that is due.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +54,8 @@ enum End {
 struct Drive {
     how: How,
     calls: AtomicUsize,
+    /// A hash of their places, in their order.
+    trace: AtomicU64,
     /// The call that is due, counted from 1, or 0.
     due: AtomicUsize,
     /// The place of the call that was due.
@@ -72,6 +78,7 @@ impl Drive {
         Arc::new(Drive {
             how,
             calls: AtomicUsize::new(0),
+            trace: AtomicU64::new(0),
             due: due.into(),
             place: Mutex::default(),
             is_wrong: AtomicBool::new(false),
@@ -88,6 +95,8 @@ impl Drive {
 
     /// A call of the user's code, which knows its place.
     fn call(&self, place: usize) -> Result<(), &'static str> {
+        filch::schedule_point();
+        _ = self.trace.fetch_update(SeqCst, SeqCst, |trace| Some(mix(trace, place as u64)));
         if self.calls.fetch_add(1, SeqCst) + 1 != self.due.load(SeqCst) {
             return Ok(());
         }
@@ -317,8 +326,9 @@ fn gang(drive: &Drive) -> End {
 
 type Op = fn(&Drive) -> End;
 
-/// Runs `op` with a fault at call `due`. Returns what came of it, and how many calls there were.
-fn run_one(pool: ThreadPool, op: Op, how: How, due: usize) -> (End, usize) {
+/// Runs `op` with a fault at call `due`. Returns what came of it, how many calls there were, and a
+/// hash of their order.
+fn run_one(pool: ThreadPool, op: Op, how: How, due: usize) -> (End, usize, u64) {
     let drive = Drive::new(how, due);
     let task = {
         let drive = drive.clone();
@@ -361,7 +371,18 @@ fn run_one(pool: ThreadPool, op: Op, how: How, due: usize) -> (End, usize) {
     assert!(!drive.is_wrong.load(SeqCst), "{context}");
     drive.ledger.assert_balanced(&context);
     let end = lock(&drive.ended).unwrap_or_else(|| panic!("no end, {context}"));
-    (end, drive.calls.load(SeqCst))
+    (end, drive.calls.load(SeqCst), drive.trace.load(SeqCst))
+}
+
+/// Runs `op` with a fault at call `due` of `calls`.
+fn run_faulty(pool: ThreadPool, op: Op, how: How, due: usize, calls: usize) {
+    let (end, ..) = run_one(pool, op, how, due);
+    let is_allowed = match how {
+        How::Panic | How::Error => matches!(end, End::Failed | End::Mended),
+        How::Cancel | How::Deadline => matches!(end, End::Cancelled | End::Whole),
+        How::DropHandle | How::DropSet => end == End::Whole,
+    };
+    assert!(is_allowed, "{how:?} at {due} of {calls}: {end:?}");
 }
 
 type Make = Box<dyn Fn() -> ThreadPool>;
@@ -373,20 +394,14 @@ fn drive(op: Op) {
     let sizes = one_a_seed([1, 2, 4]);
     let real = sizes.into_iter().map(|threads| Box::new(move || pool(threads)) as Make);
     for make in real.chain(deterministic()) {
-        let (end, calls) = run_one(make(), op, Panic, 0);
+        let (end, calls, _) = run_one(make(), op, Panic, 0);
         assert_eq!(end, End::Whole);
         for how in [Panic, Error, Cancel, Deadline, DropHandle, DropSet] {
             if how == Deadline && is_simulated() {
                 continue; // No schedule may depend on the time.
             }
             for due in 1..=calls {
-                let (end, _) = run_one(make(), op, how, due);
-                let is_allowed = match how {
-                    Panic | Error => matches!(end, End::Failed | End::Mended),
-                    Cancel | Deadline => matches!(end, End::Cancelled | End::Whole),
-                    DropHandle | DropSet => end == End::Whole,
-                };
-                assert!(is_allowed, "{how:?} at {due} of {calls}: {end:?}");
+                run_faulty(make(), op, how, due, calls);
             }
         }
     }
@@ -417,4 +432,41 @@ fn a_pipeline_with_a_fault_at_each_call() {
 #[test]
 fn a_gang_with_a_fault_at_each_call() {
     drive(gang);
+}
+
+/// By each seed: without a fault, twice in the same way, and then with a fault of each kind at some
+/// call.
+#[cfg(feature = "deterministic")]
+#[test]
+fn faults_by_many_seeds() {
+    use How::{Cancel, DropHandle, DropSet, Error, Panic};
+    let _watchdog = watchdog();
+    let mut random = crate::Random(0);
+    for op in [graph as Op, pipeline, gang] {
+        let (mut traces, seeds) = (std::collections::HashSet::new(), seeds(40));
+        for seed in seeds.clone() {
+            let threads = 1 + seed as usize % 4;
+            let builder = || filch::ThreadPoolBuilder::new().num_threads(threads);
+            let make = || builder().deterministic(seed).build().unwrap();
+            let (end, calls, trace) = run_one(make(), op, Panic, 0);
+            assert_eq!(end, End::Whole, "seed {seed}");
+            assert_eq!(run_one(make(), op, Panic, 0), (end, calls, trace), "seed {seed}");
+            traces.insert(trace);
+            for how in [Panic, Error, Cancel, DropHandle, DropSet] {
+                run_faulty(make(), op, how, 1 + random.below(calls), calls);
+            }
+        }
+        let count = seeds.end - seeds.start;
+        crate::common::say(&format!("{} orders by {count} seeds", traces.len()));
+        // (On one thread, there is one order.)
+        assert!(traces.len() as u64 >= count.min(40) / 4, "{} orders of {count}", traces.len());
+    }
+}
+
+#[cfg(feature = "deterministic")]
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let Ok(value) = std::env::var("FILCH_TEST_SEEDS") else { return 0..default };
+    let (first, end) = value.split_once("..").unwrap_or(("0", &value));
+    let number = |text: &str| text.parse().expect("a number, or FIRST..END");
+    number(first)..number(end)
 }

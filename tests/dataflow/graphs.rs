@@ -3,8 +3,8 @@
 use std::cell::Cell as Plain;
 use std::collections::BTreeSet;
 use std::num::ParseIntError;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use filch::CancelToken;
@@ -695,6 +695,24 @@ fn handles_outlive_their_graph() {
     drop(graph);
     node.after(&node.clone()).name("nothing comes of it");
     assert_eq!(format!("{cell:?}"), "Cell { index: 0, .. }");
+}
+
+/// A handle keeps the result, and not the closure, which may borrow from something that is gone.
+#[test]
+fn a_closure_is_dropped_with_its_graph_and_a_result_with_the_last_handle() {
+    let (held, result) = (Arc::new(()), Arc::new(()));
+    let mut graph = Graph::new();
+    let node = graph.task((), |()| (held.clone(), result.clone()).1);
+    let later = graph.task(&node, {
+        let held = held.clone();
+        move |_| drop(held.clone())
+    });
+    graph.run().unwrap().success().unwrap();
+    assert_eq!((Arc::strong_count(&held), Arc::strong_count(&result)), (2, 2));
+    drop(graph);
+    assert_eq!((Arc::strong_count(&held), Arc::strong_count(&result)), (1, 2));
+    drop((node, later));
+    assert_eq!(Arc::strong_count(&result), 1);
 }
 
 /// The task that retries waits for a pool whose only worker waits for it in turn.

@@ -3,9 +3,9 @@
 
 use std::io::{self, Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use filch::pipeline::{PipelineError, StageKind, chunks};
@@ -513,4 +513,20 @@ fn statistics_find_the_bottleneck() {
     assert!(stages[2].waiting > stages[3].waiting, "{stats}");
     assert!(stages[1].busy > Duration::from_micros(20 * 100 * 7 / 10), "{stats}");
     assert_eq!(stats.to_string().lines().count(), 6);
+}
+
+/// The only worker takes item after item, until a task that the source has spawned stops it.
+#[test]
+fn other_work_has_its_turn_beside_a_pipeline() {
+    let _watchdog = watchdog();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let source = (0..200_000).take_while(|item| {
+        if *item == 1 {
+            let is_over = is_over.clone();
+            drop(filch::spawn(move || is_over.store(true, Ordering::SeqCst)));
+        }
+        !is_over.load(Ordering::SeqCst)
+    });
+    let stats = pool(1).install(|| pipeline(source).parallel(|_| ()).run()).unwrap();
+    assert!(stats.stages()[0].items < 200_000, "the task has not run beside the pipeline");
 }

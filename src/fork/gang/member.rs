@@ -40,7 +40,8 @@ pub(super) struct Gang<'g> {
     /// The next member whose worker is to be woken, once all jobs are pinned. At first a number
     /// that no member has.
     pub(super) next_woken: AtomicUsize,
-    spins: bool,
+    /// Whether waits spin: the gang is not larger than the number of processors.
+    pub(super) spins: bool,
     /// The first panic.
     pub(super) panic: Mutex<Option<Payload>>,
     /// The values that members have given to `reduce`. (Empty before the first.)
@@ -170,16 +171,7 @@ impl<'g> Gang<'g> {
     /// Spins until `is_over`, but not for longer than `most` ticks, and not at all in a gang that
     /// is larger than the number of processors. Returns whether it is over.
     pub(super) fn spin(&self, most: u64, is_over: impl Fn() -> bool) -> bool {
-        let begin = ticks();
-        while self.spins && ticks().wrapping_sub(begin) < most {
-            for _ in 0..16 {
-                if is_over() {
-                    return true;
-                }
-                spin_loop();
-            }
-        }
-        is_over()
+        if self.spins { spin(most, is_over) } else { is_over() }
     }
 
     /// Spins for a while. Returns whether the barrier is released.
@@ -197,6 +189,20 @@ impl<'g> Gang<'g> {
             event.wait(|| true);
         }
     }
+}
+
+/// Spins until `is_over`, but not for longer than `most` ticks. Returns whether it is over.
+pub(super) fn spin(most: u64, is_over: impl Fn() -> bool) -> bool {
+    let begin = ticks();
+    while ticks().wrapping_sub(begin) < most {
+        for _ in 0..16 {
+            if is_over() {
+                return true;
+            }
+            spin_loop();
+        }
+    }
+    is_over()
 }
 
 fn wake_all(sleepers: Vec<Sleeper>) {
