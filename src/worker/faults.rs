@@ -1,11 +1,17 @@
-//! Unit test: a panic of the runtime itself in a wait ends the process.
+//! Unit tests: a panic of the runtime itself in a wait ends the process, and what is no part of a
+//! job does not have the job's tag.
 
 use std::env;
 use std::process::Command;
 
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
 use super::Worker;
-use crate::latch::Awaited;
-use crate::latch::Wait;
+use crate::WaitPolicy;
+use crate::job::{NO_TAG, ancestors};
+use crate::latch::{Awaited, Wait};
 use crate::pool::ThreadPoolBuilder;
 
 /// Set in the process in which the fault is to happen.
@@ -50,4 +56,46 @@ fn a_panic_of_our_own_in_a_wait_aborts() {
         told.contains("a fault in a wait") && told.contains("the runtime itself failed"),
         "{told}"
     );
+}
+
+/// Sends the tags of the job in which it is dropped.
+struct Probe(Sender<Vec<usize>>);
+
+impl Probe {
+    fn tags() -> Vec<usize> {
+        let tag = Worker::current().map_or(NO_TAG, Worker::tag);
+        // SAFETY: the caller's job has not ended.
+        unsafe { ancestors(tag) }.collect()
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.send(Self::tags()).unwrap();
+    }
+}
+
+/// The job may be over for its waiter when it drops the last reference to the waiter's pool.
+#[test]
+fn handlers_that_are_dropped_in_a_job_do_not_have_its_tags() {
+    let ((sender, dropped), (ended, job_ended)) = (channel(), channel());
+    let builder = ThreadPoolBuilder::new().num_threads(1).wait_policy(WaitPolicy::OwnDescendants);
+    let job = |probe: Probe| {
+        let handler = move |_| {
+            let _ = &probe;
+        };
+        let other = ThreadPoolBuilder::new().num_threads(1).start_handler(handler).build().unwrap();
+        let last = other.registry().share();
+        drop(other);
+        while Arc::strong_count(&last) > 1 {
+            thread::yield_now();
+        }
+        drop(last);
+        ended.send(Probe::tags()).unwrap();
+    };
+    let run = || crate::scope(|s| drop(s.spawn(|| job(Probe(sender)))));
+    builder.build().unwrap().install(run);
+    let (outer, inner) = (job_ended.recv().unwrap(), dropped.recv().unwrap());
+    assert!(!outer.is_empty() && !inner.is_empty(), "{outer:?}, {inner:?}");
+    assert!(inner.iter().all(|tag| !outer.contains(tag)), "{outer:?}, {inner:?}");
 }

@@ -119,6 +119,19 @@ impl Worker {
         self.note_running(running);
     }
 
+    /// Calls `op`, which is no part of the present job and does not unwind, without a context and
+    /// with an isolation tag of its own, which has no ancestors.
+    pub(super) fn run_apart(&self, op: impl FnOnce()) {
+        self.flush_forks();
+        let (word, context, own_tag) = (self.word(), self.context(), Tag::new(NO_TAG));
+        self.leave_context(ptr::null());
+        self.leave_tag(own_tag.address() | Priority::bits_of(word));
+        op();
+        // The tag ends here.
+        self.leave_tag(word);
+        self.leave_context(context);
+    }
+
     /// Runs a job with an isolation tag of its own.
     #[cold]
     fn execute_isolated(&self, job: JobRef) {

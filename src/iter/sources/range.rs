@@ -124,6 +124,7 @@ impl<T: Countable> Span<T> {
         Counted { first: self.first, steps: 0..len }
     }
 
+    #[inline(always)]
     fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
         match (self.len(), self.last) {
             (Some(len), _) => bridge_producer_consumer(len, self.counted(len), consumer),
@@ -251,6 +252,7 @@ macro_rules! ranges {
         impl<T: Countable> ParallelIterator for $iter<T> {
             type Item = T;
 
+            #[inline]
             fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
                 self.span().drive_unindexed(consumer)
             }
