@@ -285,3 +285,18 @@ tuples! {
     A B C D E F G;
     A B C D E F G H;
 }
+
+/// The tasks that access a cell and that the next task with access may have to come after.
+#[derive(Default)]
+pub(super) struct Uses {
+    pub(super) writer: Option<u32>,
+    /// The tasks added after `writer` that read the cell.
+    pub(super) readers: Vec<u32>,
+}
+
+/// Whether a task would get a `&mut` together with another reference to the same cell. `accesses`:
+/// cells by their numbers, and whether the task writes them.
+pub(super) fn conflict(accesses: &mut [(usize, bool)]) -> bool {
+    accesses.sort_unstable();
+    accesses.windows(2).any(|pair| pair[0].0 == pair[1].0 && (pair[0].1 || pair[1].1))
+}

@@ -68,7 +68,7 @@ pub use access::{Cell, Given, Inputs, Read, Write, read, write};
 pub use node::Node;
 pub use report::{GraphError, Outcome, Report, TaskFailure};
 
-use access::Needs;
+use access::{Needs, Uses, conflict};
 use owner::{Limits, Owner};
 use plan::Plan;
 use report::Cause;
@@ -129,14 +129,6 @@ impl<'r> DerefMut for Subgraph<'r, '_> {
     fn deref_mut(&mut self) -> &mut Graph<'r> {
         &mut self.graph
     }
-}
-
-/// The tasks that access a cell and that the next task with access may have to come after.
-#[derive(Default)]
-struct Uses {
-    writer: Option<u32>,
-    /// The tasks added after `writer` that read the cell.
-    readers: Vec<u32>,
 }
 
 impl Default for Graph<'_> {
@@ -498,11 +490,4 @@ impl fmt::Debug for Graph<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Graph").field("tasks", &self.tasks.len()).finish_non_exhaustive()
     }
-}
-
-/// Whether a task would get a `&mut` together with another reference to the same cell. `accesses`:
-/// cells by their numbers, and whether the task writes them.
-fn conflict(accesses: &mut [(usize, bool)]) -> bool {
-    accesses.sort_unstable();
-    accesses.windows(2).any(|pair| pair[0].0 == pair[1].0 && (pair[0].1 || pair[1].1))
 }

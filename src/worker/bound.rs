@@ -85,7 +85,7 @@ impl Bound {
 
 impl Place {
     /// Returns `f`, which gives up the place when it is called or dropped.
-    pub(crate) fn carried_by<T>(self, f: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    pub(crate) fn carried_by<F: FnOnce() -> T, T>(self, f: F) -> impl FnOnce() -> T {
         move || {
             drop(self);
             f()

@@ -70,7 +70,7 @@ pub(crate) struct Queued {
 
 impl Queued {
     /// Returns `f`, which measures its times.
-    pub(crate) fn carried_by<T>(self, f: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    pub(crate) fn carried_by<F: FnOnce() -> T, T>(self, f: F) -> impl FnOnce() -> T {
         move || {
             let begun = nanos();
             let waited = begun.saturating_sub(self.at);
@@ -87,6 +87,28 @@ impl Drop for Queued {
             self.oldest.remove(place);
         }
     }
+}
+
+/// Returns the name of the program's own closure, given the name of one that may carry it
+/// (`…::carried_by<F, T>::{{closure}}`).
+pub(super) fn name_of_carried(mut name: &str) -> &str {
+    while let Some((before, carried)) = name.split_once("::carried_by<")
+        && before.starts_with("filch::worker::")
+    {
+        let (mut depth, mut last) = (0, ' ');
+        let end = carried.find(|next| {
+            match next {
+                '<' | '(' | '[' => depth += 1,
+                '>' if last == '-' => {}
+                '>' | ')' | ']' => depth -= 1,
+                _ => {}
+            }
+            last = next;
+            next == ',' && depth == 0
+        });
+        name = &carried[..end.unwrap_or(carried.len())];
+    }
+    name
 }
 
 /// Notes, on a worker, the times of a task that ends, and that was queued for `waited`.
