@@ -125,7 +125,7 @@ where
 
     const fn table(execute: Execute<Worker>, run: Run, is_timed: bool) -> Table {
         Table {
-            job: JobTable { execute, name: type_name::<F> },
+            job: JobTable { execute, name: type_name::<F>, is_empty: is_claimed },
             is_timed,
             run,
             cancel: Self::cancel,
@@ -469,6 +469,15 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
         // SAFETY: `finish` gave it to this call.
         unsafe { take_waiting(address) }.wake_on(worker);
     }
+}
+
+/// `Table::is_empty` of a task's entry.
+///
+/// # Safety
+/// The job is a task's entry.
+unsafe fn is_claimed(job: &JobRef) -> bool {
+    // SAFETY: by the premise; the entry keeps it alive.
+    unsafe { job.header().cast::<TaskHead>().as_ref() }.state.is_claimed()
 }
 
 /// Whether the job is the empty entry of a task whose handle has gone.
