@@ -373,7 +373,8 @@ impl Run {
         pool.spawn_fifo(|| drop(filch::spawn(|| drop(owed.take()))));
         drop(pool.spawn_future(async { (std::future::pending::<()>().await, captured).1 }));
         let mut set = TaskSet::new_in(&pool);
-        set.spawn(self.task(&inner[0], end < 2));
+        // (The set is dropped before a pool that ends in the background may have begun the task.)
+        set.spawn(self.task(&inner[0], end == 0));
         let met = pool.gang(rng.random_range(1..=pool.current_num_threads()), |member| {
             member.barrier();
             self.step();
