@@ -83,12 +83,12 @@ pub use job::Priority;
 #[cfg(not(loom))]
 pub use names::{array, collections, option, range, range_inclusive, result, str, string, vec};
 pub use observe::{
-    Dump, Histogram, Intervals, Metrics, QueueMetrics, WorkerMetrics, dump, metrics,
+    Dump, Histogram, Intervals, Metrics, QueueMetrics, WorkerMetrics, counters, dump, metrics,
 };
 #[cfg(not(loom))]
 pub use pipeline::{pipeline, try_pipeline};
 pub use pool::{
-    BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, counters,
+    BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder,
     current_num_threads, current_thread_index, max_num_threads,
 };
 pub use sim::schedule_point;

@@ -6,6 +6,8 @@ mod common;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+#[cfg(feature = "futures")]
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use filch::graph::{Graph, Outcome};
@@ -635,19 +637,26 @@ fn a_future_is_dropped_at_its_next_poll() {
     let _watchdog = watchdog();
     let pool = pool(2);
     let (ledger, token) = (Ledger::new(), CancelToken::new());
-    let (completer, question) = filch::completer::<()>();
+    let asleep = Arc::new(Mutex::new(None::<Waker>));
     let future = token
         .run(|| {
-            let held = ledger.token();
-            pool.spawn_future(async move {
-                let _held = held;
-                question.await.unwrap();
-                unreachable!("it is cancelled");
-            })
+            let (held, asleep) = (ledger.token(), asleep.clone());
+            pool.spawn_future(std::future::poll_fn(move |context| {
+                let _ = &held;
+                let before = asleep.lock().unwrap().replace(context.waker().clone());
+                assert!(before.is_none(), "it was polled after it had been cancelled");
+                Poll::<()>::Pending
+            }))
         })
         .unwrap();
+    let waker = loop {
+        if let Some(waker) = asleep.lock().unwrap().clone() {
+            break waker;
+        }
+        rest(Duration::from_micros(100));
+    };
     token.cancel();
-    completer.complete(());
+    waker.wake();
     assert!(future.join().unwrap_err().is_cancelled());
     drop(pool);
     ledger.assert_balanced("a future");

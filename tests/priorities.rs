@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CALLERS, Flag, Gate, Ledger, THREADS, any_wait_builder, builder, is_simulated,
-    is_simulated_without, pool, rest, sized, watchdog,
+    CALLERS, Flag, Gate, Ledger, THREADS, any_wait_builder, builder, is_simulated_without, pool,
+    rest, sized, watchdog,
 };
 use filch::Priority::{self, High, Low, Normal};
 use filch::prelude::*;
@@ -518,7 +518,7 @@ fn the_order_is_the_same_for_the_same_seed() {
         drop(pool);
         order.take()
     };
-    if is_simulated() {
+    if common::is_simulated() {
         return;
     }
     let orders: Vec<_> = (0..10).map(run).collect();

@@ -1,17 +1,16 @@
 //! `block_on`: runs a future on the calling thread.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::job::outcome;
-use crate::latch::{Awaited, EXTERNAL, Wait};
+use crate::latch::EXTERNAL;
 use crate::sim;
 use crate::sleep::Sleeper;
-use crate::sync::{Mutex, Parker, wait_outside};
-use crate::worker::Worker;
+use crate::sync::Mutex;
+use crate::worker::event::Awaitable;
 
 /// Runs `future` on the calling thread, and returns its output.
 ///
@@ -87,17 +86,7 @@ impl Wake for Woken {
 impl Woken {
     /// Waits until the future is woken, and clears `is_woken`.
     fn wait(&self) {
-        match Worker::current() {
-            Some(worker) => {
-                worker.wait_until(&WokenWait { woken: self, worker, asked: false.into() })
-            }
-            None => {
-                let parker = Parker::new();
-                if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
-                    wait_outside(&parker, EXTERNAL, || self.is_woken());
-                }
-            }
-        }
+        self.wait_for();
         let mut state = self.0.lock();
         state.is_woken = false;
         let sleeper = state.sleeper.take();
@@ -105,12 +94,13 @@ impl Woken {
         // The sleeper may have the last reference to a pool.
         outcome::discard(sleeper);
     }
+}
 
-    fn is_woken(&self) -> bool {
+impl Awaitable for Woken {
+    fn is_there(&self) -> bool {
         self.0.lock().is_woken
     }
 
-    /// Registers `sleeper`. Returns `false` if the future was woken.
     fn register_waker(&self, sleeper: Sleeper) -> bool {
         let mut state = self.0.lock();
         if state.is_woken {
@@ -119,34 +109,9 @@ impl Woken {
         state.sleeper = Some(sleeper);
         true
     }
-}
 
-/// A worker's wait for a wake-up.
-struct WokenWait<'a> {
-    woken: &'a Woken,
-    worker: &'a Worker,
-    /// Whether the worker's `Sleeper` is registered.
-    asked: Cell<bool>,
-}
-
-impl Wait for WokenWait<'_> {
-    fn done(&self) -> bool {
-        self.woken.is_woken()
-    }
-
-    fn register_waker(&self) -> bool {
-        if !self.asked.get() {
-            self.asked.set(self.woken.register_waker(self.worker.sleeper(self)));
-        }
-        !self.done()
-    }
-
-    fn what(&self) -> Awaited {
-        Awaited::Task
-    }
-
-    fn is_external(&self) -> bool {
-        true
+    fn pool(&self) -> usize {
+        EXTERNAL
     }
 }
 

@@ -92,49 +92,42 @@ where
     with_current(|registry| broadcast_in(registry, op))
 }
 
-pub(crate) fn broadcast_in<OP, R>(registry: &Registry, op: OP) -> Vec<R>
-where
-    OP: Fn(BroadcastContext) -> R + Sync,
-    R: Send,
-{
-    with_span(|| broadcast_here(registry, op))
-}
-
-/// `broadcast_in`, under the context that the parts inherit.
-fn broadcast_here<OP, R>(registry: &Registry, op: OP) -> Vec<R>
-where
-    OP: Fn(BroadcastContext) -> R + Sync,
-    R: Send,
-{
-    let mut results: Vec<Option<R>> = registry.workers().iter().map(|_| None).collect();
-    let tasks = Tasks::new(registry, registry.expect_worker(), false);
-    let parts = Parts::new(registry, op);
-    outcome::run_or_abort(|| {
-        for (context, result) in BroadcastContext::all(registry).zip(&mut results) {
-            let parts = &parts;
-            let run = move || {
-                let value = parts.run(context);
-                // As in `Worker::run_users`, but before this write.
-                registry.abort_if_lost();
-                *result = Some(value);
-            };
-            // SAFETY: `parts` and `results` outlive the wait below, which a panic cannot skip; the
-            // handle is dropped here.
-            unsafe {
-                tasks.spawn(run, |registry, spawner, job, handle| {
-                    drop(handle);
-                    Worker::bequeath(spawner, &job);
-                    registry.workers()[context.index].pin(job);
-                });
+pub(crate) fn broadcast_in<R: Send>(
+    registry: &Registry,
+    op: impl Fn(BroadcastContext) -> R + Sync,
+) -> Vec<R> {
+    // The parts inherit the context with the span.
+    with_span(|| {
+        let mut results: Vec<Option<R>> = registry.workers().iter().map(|_| None).collect();
+        let tasks = Tasks::new(registry, registry.expect_worker(), false);
+        let parts = Parts::new(registry, op);
+        outcome::run_or_abort(|| {
+            for (context, result) in BroadcastContext::all(registry).zip(&mut results) {
+                let parts = &parts;
+                let run = move || {
+                    let value = parts.run(context);
+                    // As in `Worker::run_users`, but before this write.
+                    registry.abort_if_lost();
+                    *result = Some(value);
+                };
+                // SAFETY: `parts` and `results` outlive the wait below, which a panic cannot skip; the
+                // handle is dropped here.
+                unsafe {
+                    tasks.spawn(run, |registry, spawner, job, handle| {
+                        drop(handle);
+                        Worker::bequeath(spawner, &job);
+                        registry.workers()[context.index].pin(job);
+                    });
+                }
             }
-        }
-        parts.start(registry);
-        tasks.wait();
-    });
-    // If this panics, the results are dropped.
-    drop(parts);
-    // Unless a task panicked, each has written its result.
-    tasks.result(results).into_iter().flatten().collect()
+            parts.start(registry);
+            tasks.wait();
+        });
+        // If this panics, the results are dropped.
+        drop(parts);
+        // Unless a task panicked, each has written its result.
+        tasks.result(results).into_iter().flatten().collect()
+    })
 }
 
 /// Like [`broadcast`], but returns at once.
@@ -149,10 +142,10 @@ where
     with_current(|registry| spawn_broadcast_in(registry, op));
 }
 
-pub(crate) fn spawn_broadcast_in<OP>(registry: &Registry, op: OP)
-where
-    OP: Fn(BroadcastContext) + Send + Sync + 'static,
-{
+pub(crate) fn spawn_broadcast_in(
+    registry: &Registry,
+    op: impl Fn(BroadcastContext) + Send + Sync + 'static,
+) {
     let spawner = registry.expect_worker();
     let parts = Arc::new(Parts::new(registry, op));
     for (context, worker) in BroadcastContext::all(registry).zip(registry.workers()) {

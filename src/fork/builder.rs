@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::handle::JoinHandle;
 use super::region::with_current_token;
-use super::spawn::spawn_under;
-use super::try_spawn::{TrySpawnError, try_spawn_under};
+use super::spawn::{PoolHome, spawn_at};
+use super::try_spawn::{TrySpawnError, try_spawn_at};
 use crate::context::{CancelToken, Context};
 use crate::job::Priority;
 use crate::pool::{ThreadPool, with_current};
 use crate::worker::shared::Registry;
-use crate::worker::{share_current, under, with_current_context};
+use crate::worker::{Worker, share_current, under, with_current_context};
 
 /// Settings of a task, which are made before it is spawned: see [`task`].
 #[derive(Clone)]
@@ -123,7 +123,8 @@ impl TaskBuilder<'_> {
         T: Send + 'static,
     {
         let context = self.context();
-        self.with_registry(|registry| spawn_under(context, self.priority, registry, f))
+        let home = |_: Option<&Worker>| PoolHome::of(context);
+        self.with_registry(|registry| spawn_at(home, self.priority, registry, f))
     }
 
     /// Spawns the task if the pool has room for it, else returns the closure: see
@@ -140,7 +141,8 @@ impl TaskBuilder<'_> {
         T: Send + 'static,
     {
         let context = self.context();
-        self.with_registry(|registry| try_spawn_under(context, self.priority, registry, f))
+        let home = |_: Option<&Worker>| PoolHome::of(context);
+        self.with_registry(|registry| try_spawn_at(home, self.priority, registry, f))
     }
 
     /// Runs `op` on one of the pool's own threads, and returns its result: see
@@ -171,12 +173,7 @@ impl TaskBuilder<'_> {
             self.token.is_none(),
             "install: a token is set; accepted: `install` within `CancelToken::run`"
         );
-        let run = || {
-            self.with_registry(|registry| match self.priority {
-                Some(priority) => registry.on_thread_at(priority, op),
-                None => registry.on_thread(|_| op()),
-            })
-        };
+        let run = || self.with_registry(|registry| registry.on_thread(self.priority, op));
         if self.name.is_none() { run() } else { under(self.context().as_ref(), run) }
     }
 
@@ -216,7 +213,6 @@ mod tests {
 
     use super::*;
     use crate::prelude::*;
-    use crate::worker::Worker;
     use crate::{JoinError, ThreadPoolBuilder, WaitPolicy};
 
     const ALL: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];

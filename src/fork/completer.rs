@@ -1,6 +1,7 @@
 //! `completer`: a handle whose result comes from elsewhere.
 
 use super::handle::JoinHandle;
+use super::spawn::{NEVER, PoolHome};
 use crate::task::{Completer, new_completer};
 
 /// Returns a handle whose result comes from elsewhere, and the *completer* that provides the
@@ -54,6 +55,6 @@ use crate::task::{Completer, new_completer};
 /// assert!(nothing.join().unwrap_err().is_cancelled());
 /// ```
 pub fn completer<T>() -> (Completer<T>, JoinHandle<T>) {
-    let (completer, handle) = new_completer();
+    let (completer, handle) = new_completer(PoolHome::<NEVER>::of(None));
     (completer, JoinHandle::new(handle))
 }

@@ -86,7 +86,7 @@ where
 {
     let caller = registry.expect_worker();
     let (completer, handle) = completer();
-    let place = registry.attached().reserve(caller.map_or(0, Worker::index));
+    let place = registry.attached.reserve(caller.map_or(0, Worker::index));
     let attachment = Attachment { pool: registry.downgrade(), place };
     let pool = attachment.pool.clone();
     let (context, priority) = (share_current(), Worker::current_priority());
@@ -102,7 +102,7 @@ where
     };
     let (runnable, task) = async_task::spawn(reported, schedule);
     // Before the first poll, which may be the last.
-    registry.attached().attach(place, task);
+    registry.attached.attach(place, task);
     // The caller keeps the pool from ending.
     submit(registry, first_home, move || poll_once(runnable), false);
     FutureHandle { handle, attachment }
@@ -170,7 +170,7 @@ impl Drop for Panic {
         let Some(payload) = self.payload.take() else { return };
         match self.pool.upgrade() {
             Some(registry) => {
-                registry.handlers().take_panic(payload);
+                registry.handlers.take_panic(payload);
                 outcome::discard(registry);
             }
             None => outcome::discard(payload),
@@ -256,7 +256,7 @@ impl Attachment {
     /// call does if the pool has ended.
     fn cancel(&self) {
         let mut task = None;
-        with_pool(&self.pool, |registry| task = registry.attached().detach(self.place));
+        with_pool(&self.pool, |registry| task = registry.attached.detach(self.place));
         drop(task);
     }
 

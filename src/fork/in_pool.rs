@@ -31,7 +31,7 @@ impl ThreadPool {
         OP: FnOnce() -> R + Send,
         R: Send,
     {
-        self.registry().on_thread(|_| op())
+        self.registry().on_thread(None, op)
     }
 
     /// [`join`](crate::join) in this pool.

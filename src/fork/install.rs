@@ -59,25 +59,16 @@ impl Registry {
         }
     }
 
-    /// Runs `op` on a thread of this pool.
-    pub(crate) fn on_thread<R: Send>(&self, op: impl FnOnce(&Worker) -> R + Send) -> R {
-        match Worker::current() {
-            Some(worker) if std::ptr::eq(worker.registry(), self) => with_span(|| op(worker)),
-            _ => self.hand_over(None, op),
-        }
-    }
-
-    /// The same at `priority`.
-    pub(crate) fn on_thread_at<R: Send>(
+    /// Runs `op` on a thread of this pool, at `priority` or else at the caller's.
+    pub(crate) fn on_thread<R: Send>(
         &self,
-        priority: Priority,
+        priority: Option<Priority>,
         op: impl FnOnce() -> R + Send,
     ) -> R {
-        match Worker::current() {
-            Some(worker) if std::ptr::eq(worker.registry(), self) => {
-                with_span(|| worker.at_priority(priority, op))
-            }
-            _ => self.hand_over(Some(priority), |_| op()),
+        match (self.current_worker(), priority) {
+            (Some(_), None) => with_span(op),
+            (Some(worker), Some(priority)) => with_span(|| worker.at_priority(priority, op)),
+            (None, _) => self.hand_over(priority, |_| op()),
         }
     }
 
@@ -138,11 +129,11 @@ impl Drop for Borrowed<'_> {
 
 /// Runs `closure` on a worker of `registry`, waits, and returns its result. `word` has the
 /// priority, and the isolation tag: that of the caller if it is a worker of another pool.
-pub(crate) fn run_in_pool<F, R>(closure: F, word: usize, registry: &Registry) -> Result<R, Payload>
-where
-    F: FnOnce(&Worker) -> R + Send,
-    R: Send,
-{
+pub(crate) fn run_in_pool<F: FnOnce(&Worker) -> R + Send, R: Send>(
+    closure: F,
+    word: usize,
+    registry: &Registry,
+) -> Result<R, Payload> {
     let mut job = InstallJob {
         // SAFETY: the table is made for this type, whose first field is the header.
         header: unsafe { Header::new(NonNull::from(InstallJob::<F, R>::TABLE)) },
@@ -172,7 +163,7 @@ fn wait(done: &Event, stage: &AtomicU32, priority: Priority, registry: &Registry
     if Worker::current().is_some() || registry.is_simulated() || cfg!(loom) {
         return done.wait(|| true);
     }
-    let (sleep, callers) = (registry.sleep(), registry.callers());
+    let (sleep, callers) = (registry.sleep(), &registry.callers);
     let expected = callers.expect();
     let enough = expected.enough().filter(|&(enough, _)| enough < registry.workers().len());
     let watch = enough.filter(|&(enough, _)| sleep.watch_from_outside(enough));
@@ -259,7 +250,7 @@ where
             let result = closure.map(|closure| worker.under((*this).context, || run(closure)));
             // (No schedule that a seed decides may depend on the time.)
             if !worker.registry().is_simulated() {
-                worker.registry().callers().job_took(ticks().wrapping_sub(start));
+                worker.registry().callers.job_took(ticks().wrapping_sub(start));
             }
             *(*this).result.get() = result;
             (*this).stage.store(OVER, Ordering::Relaxed);

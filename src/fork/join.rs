@@ -73,13 +73,10 @@ where
 
 /// [`join`] for long closures of many types, as loops and sorts have: the fork itself is compiled
 /// once.
-pub(crate) fn join_erased<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce() -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+pub(crate) fn join_erased<RA: Send, RB: Send>(
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce() -> RB + Send,
+) -> (RA, RB) {
     fn fork(a: First<'_>, b: Second<'_>) {
         join(a, || b(false));
     }
@@ -92,13 +89,11 @@ pub(crate) type Second<'f> = &'f mut (dyn FnMut(bool) + Send);
 
 /// Has `fork` call both closures, whose types it need not know, and returns both results. `b` is
 /// told whether it was stolen.
-pub(crate) fn erased<A, B, RA, RB>(a: A, b: B, fork: &dyn Fn(First<'_>, Second<'_>)) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce(bool) -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+pub(crate) fn erased<RA: Send, RB: Send>(
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce(bool) -> RB + Send,
+    fork: &dyn Fn(First<'_>, Second<'_>),
+) -> (RA, RB) {
     let (mut a, mut b, mut ra, mut rb) = (Some(a), Some(b), None, None);
     let mut first = || {
         if let Some(a) = a.take() {
@@ -160,31 +155,23 @@ where
     }
 }
 
-/// [`join_context`] for callers that are workers, without the code for other threads.
+/// [`join`] for callers that are workers, without the code for other threads. Tells `b` whether it
+/// was stolen.
 #[inline]
-pub(crate) fn join_on_worker<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce(FnContext) -> RA + Send,
-    B: FnOnce(FnContext) -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
-    match Worker::current() {
-        Some(worker) => join_context_on(worker, a, b, false),
-        // The child of a `fork()` inside a loop.
-        None => generation::refuse(),
-    }
+pub(crate) fn join_on_worker<RA: Send, RB: Send>(
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce(bool) -> RB + Send,
+) -> (RA, RB) {
+    // The child of a `fork()` inside a loop is no worker.
+    join_on(worker::current(), a, b, |_, _| generation::refuse())
 }
 
 #[cold]
 #[inline(never)]
-fn join_from_outside<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce(bool) -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+fn join_from_outside<RA: Send, RB: Send>(
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce(bool) -> RB + Send,
+) -> (RA, RB) {
     // Of the types that the caller has, so that the job is compiled once.
     let fork = |worker: &Worker| join_on(worker.as_current(), a, b, is_worker);
     with_current(|registry| registry.as_worker(|worker, _| fork(worker)))
@@ -194,35 +181,30 @@ fn is_worker<A, B, R>(_: A, _: B) -> R {
     unreachable!("the caller is a worker")
 }
 
-pub(crate) fn join_in<A, B, RA, RB>(registry: &Registry, a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce() -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+pub(crate) fn join_in<RA: Send, RB: Send>(
+    registry: &Registry,
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce() -> RB + Send,
+) -> (RA, RB) {
     join_context_in(registry, move |_| a(), move |_| b())
 }
 
-pub(crate) fn join_context_in<A, B, RA, RB>(registry: &Registry, a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce(FnContext) -> RA + Send,
-    B: FnOnce(FnContext) -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+pub(crate) fn join_context_in<RA: Send, RB: Send>(
+    registry: &Registry,
+    a: impl FnOnce(FnContext) -> RA + Send,
+    b: impl FnOnce(FnContext) -> RB + Send,
+) -> (RA, RB) {
     registry.as_worker(|worker, migrated| join_context_on(worker, a, b, migrated))
 }
 
 /// `migrated`: whether the user's call was on another thread than this one.
 #[inline(always)]
-fn join_context_on<A, B, RA, RB>(worker: &Worker, a: A, b: B, migrated: bool) -> (RA, RB)
-where
-    A: FnOnce(FnContext) -> RA + Send,
-    B: FnOnce(FnContext) -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+fn join_context_on<RA: Send, RB: Send>(
+    worker: &Worker,
+    a: impl FnOnce(FnContext) -> RA + Send,
+    b: impl FnOnce(FnContext) -> RB + Send,
+    migrated: bool,
+) -> (RA, RB) {
     join_on(
         worker.as_current(),
         move || a(FnContext { migrated }),
@@ -234,18 +216,12 @@ where
 /// `join` on the worker `current`, which tells `b` whether it was stolen. On a thread that is no
 /// worker, calls `outside` with both closures.
 #[inline(always)]
-fn join_on<A, B, RA, RB>(
+fn join_on<A: FnOnce() -> RA + Send, B: FnOnce(bool) -> RB + Send, RA: Send, RB: Send>(
     current: Current,
     a: A,
     b: B,
     outside: impl FnOnce(A, B) -> (RA, RB),
-) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce(bool) -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+) -> (RA, RB) {
     let job = JoinJob::new(current, b);
     // SAFETY: this thread acts as `current`, which is alive: `OUTSIDE` is static, and a worker
     // outlives all that it runs.
@@ -293,11 +269,7 @@ fn both<RA, RB>(ra: RA, rb: Result<RB, Payload>) -> (RA, RB) {
 
 /// Takes back the job of a fork that ends. Returns `false` if a thief has it.
 #[inline(always)]
-fn unfork<B, RB>(job: &JoinJob<B, RB>) -> bool
-where
-    B: FnOnce(bool) -> RB + Send,
-    RB: Send,
-{
+fn unfork<B: FnOnce(bool) -> RB + Send, RB: Send>(job: &JoinJob<B, RB>) -> bool {
     // SAFETY: the slot was set when the job became pending.
     let slot = unsafe { job.slot() };
     // SAFETY: the job's owner is a worker, which is running this.
@@ -318,11 +290,10 @@ fn owner<'w>(current: Current) -> &'w Worker {
 /// Resumes the panic of `a` when `b` has ended, which may borrow from the same frames.
 #[cold]
 #[inline(never)]
-fn after_panic<B, RB>(job: &JoinJob<B, RB>, payload: Payload) -> !
-where
-    B: FnOnce(bool) -> RB + Send,
-    RB: Send,
-{
+fn after_panic<B: FnOnce(bool) -> RB + Send, RB: Send>(
+    job: &JoinJob<B, RB>,
+    payload: Payload,
+) -> ! {
     let rb = if unfork(job) {
         // SAFETY: the job came back without having been run.
         let b = unsafe { job.take() };
@@ -341,11 +312,9 @@ where
 /// Waits for the thief of `b`, and returns what `b` returned.
 #[cold]
 #[inline(never)]
-fn stolen_result<B, RB>(job: &JoinJob<B, RB>) -> Result<RB, Payload>
-where
-    B: FnOnce(bool) -> RB + Send,
-    RB: Send,
-{
+fn stolen_result<B: FnOnce(bool) -> RB + Send, RB: Send>(
+    job: &JoinJob<B, RB>,
+) -> Result<RB, Payload> {
     // SAFETY: a stolen job was published, so its head is initialized; what a thief uses of it is
     // atomic, or is not written any more.
     let head = unsafe { job.head().as_ref() };

@@ -21,7 +21,7 @@ use crate::worker::{ContextRef, JobRef, Worker, current_context, share_current};
 pub(super) struct PoolHome<const DROPS: u8 = SPAWNED>(ContextRef);
 
 /// Nothing.
-const NEVER: u8 = 0;
+pub(super) const NEVER: u8 = 0;
 /// Its token.
 pub(super) const BY_TOKEN: u8 = 1;
 /// Its token, and `ThreadPool::shutdown_now`.
@@ -89,7 +89,7 @@ impl<const DROPS: u8> Home for PoolHome<DROPS> {
     fn task_stopped(self, _: CancelReason) {}
 
     fn take_panic(self, payload: Payload, registry: &Registry) {
-        registry.handlers().take_panic(payload);
+        registry.handlers.take_panic(payload);
     }
 
     fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept {
@@ -105,7 +105,7 @@ impl<const DROPS: u8> Home for PoolHome<DROPS> {
 
     fn claim_panic(self, kept: Kept) {
         let (payload, registry) = by_task(kept);
-        registry.handlers().take_panic(payload);
+        registry.handlers.take_panic(payload);
         outcome::discard(registry);
     }
 
@@ -147,40 +147,21 @@ where
 }
 
 #[inline]
-pub(crate) fn spawn_in<F, T>(registry: &Registry, f: F) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
+pub(crate) fn spawn_in<T: Send + 'static>(
+    registry: &Registry,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
     spawn_at(PoolHome::of_current, None, registry, f)
 }
 
-/// Spawns a task under `context`, which need not be the current one, and of `priority`, or of the
-/// one that it inherits.
-pub(crate) fn spawn_under<F, T>(
-    context: Option<Arc<Context>>,
-    priority: Option<Priority>,
-    registry: &Registry,
-    f: F,
-) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    spawn_at(|_| PoolHome::of(context), priority, registry, f)
-}
-
+/// Spawns a task that is at `home`, and of `priority` or else of the one that it inherits.
 #[inline]
-fn spawn_at<F, T>(
+pub(super) fn spawn_at<T: Send + 'static>(
     home: impl FnOnce(Option<&Worker>) -> PoolHome,
     priority: Option<Priority>,
     registry: &Registry,
-    f: F,
-) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
+    f: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
     let spawner = registry.expect_worker();
     match registry.bound() {
         None => queue(home, priority, registry, spawner, f),
@@ -190,17 +171,13 @@ where
 
 /// Makes a task and queues it.
 #[inline]
-pub(super) fn queue<F, T>(
+pub(super) fn queue<T: Send + 'static>(
     home: impl FnOnce(Option<&Worker>) -> PoolHome,
     priority: Option<Priority>,
     registry: &Registry,
     spawner: Option<&Worker>,
-    f: F,
-) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
+    f: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
     let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG) };
@@ -217,21 +194,22 @@ where
 /// Spawns a task in a pool that bounds the number of queued tasks.
 #[cold]
 #[inline(never)]
-fn spawn_bounded<F, T>(
+fn spawn_bounded<T: Send + 'static>(
     home: impl FnOnce(Option<&Worker>) -> PoolHome,
     priority: Option<Priority>,
     registry: &Registry,
     bound: &Arc<Bound>,
     spawner: Option<&Worker>,
-    f: F,
-) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
+    f: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
     let Some(worker) = spawner else {
         if Worker::is_on_pools_thread() {
-            return queue_ahead(home, priority, registry, bound, f);
+            let (place, begun) = bound.take_ahead(registry.address());
+            // SAFETY: as in `queue`.
+            let (job, handle) =
+                unsafe { new_task(place.carried_by(f), home(None), registry, NO_TAG) };
+            submit_ahead(registry, job, priority, begun.as_deref());
+            return JoinHandle::new(handle);
         }
         let place = bound.take(registry.address());
         return queue(home, priority, registry, None, place.carried_by(f));
@@ -246,27 +224,8 @@ where
     JoinHandle::new(handle)
 }
 
-/// Queues a task of a thread for which a worker may wait. If the pool has no room, waits until the
-/// task begins.
-fn queue_ahead<F, T>(
-    home: impl FnOnce(Option<&Worker>) -> PoolHome,
-    priority: Option<Priority>,
-    registry: &Registry,
-    bound: &Arc<Bound>,
-    f: F,
-) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    let (place, begun) = bound.take_ahead(registry.address());
-    // SAFETY: as in `queue`.
-    let (job, handle) = unsafe { new_task(place.carried_by(f), home(None), registry, NO_TAG) };
-    submit_ahead(registry, job, priority, begun.as_deref());
-    JoinHandle::new(handle)
-}
-
-/// Queues a task as a cross-pool job, and waits until it has `begun`.
+/// Queues a task of a thread for which a worker may wait, as a cross-pool job. Waits until the task
+/// has `begun` if the pool has no room for it.
 fn submit_ahead(
     registry: &Registry,
     job: JobRef,
@@ -307,12 +266,9 @@ where
     with_current(|registry| spawn_fifo_in(registry, f))
 }
 
-pub(crate) fn spawn_fifo_in<F>(registry: &Registry, f: F)
-where
-    F: FnOnce() + Send + 'static,
-{
+pub(crate) fn spawn_fifo_in(registry: &Registry, f: impl FnOnce() + Send + 'static) {
     let spawner = registry.expect_worker();
-    let in_order = |job| registry.in_order(spawner, job, registry.fifos());
+    let in_order = |job| registry.in_order(spawner, job, &registry.fifos);
     let Some(bound) = registry.bound() else {
         return registry.submit(spawner, in_order(detached(registry, spawner, f)));
     };
@@ -337,10 +293,11 @@ where
 
 /// Makes a task without a handle.
 #[inline]
-fn detached<F>(registry: &Registry, spawner: Option<&Worker>, f: F) -> JobRef
-where
-    F: FnOnce() + Send + 'static,
-{
+fn detached(
+    registry: &Registry,
+    spawner: Option<&Worker>,
+    f: impl FnOnce() + Send + 'static,
+) -> JobRef {
     // SAFETY: as in `queue`: each caller submits or runs it.
     let (job, handle) = unsafe { new_task(f, PoolHome::of_current(spawner), registry, NO_TAG) };
     drop(handle);

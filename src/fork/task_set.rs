@@ -9,16 +9,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::tickets::{Closure, NextWait, Shared};
+use super::tickets::{Closure, Shared};
 use crate::context::CancelReason;
 use crate::job::outcome;
 use crate::os::generation;
 use crate::pool::{ThreadPool, with_current};
 use crate::sim;
 use crate::sleep::Sleeper;
-use crate::sync::{Parker, wait_outside};
 use crate::task::{JoinError, Waiting};
 use crate::worker::Worker;
+use crate::worker::event::Awaitable;
 use crate::worker::shared::Registry;
 
 /// Any number of tasks of one pool, whose results come in the order in which the tasks end.
@@ -180,23 +180,10 @@ impl<T: Send + 'static> TaskSet<T> {
         if registry.is_lost() {
             generation::refuse();
         }
-        match Worker::current() {
-            Some(worker) => {
-                let is_other_pools = !std::ptr::eq(worker.registry(), registry);
-                if is_other_pools {
-                    self.request();
-                }
-                let pool = is_other_pools.then(|| registry.address());
-                worker.wait_until(&NextWait::new(&self.shared, worker, pool));
-            }
-            None => {
-                let parker = Parker::new();
-                let sleeper = Sleeper::Outside(parker.unparker().clone());
-                if self.shared.register_waker(Waiting::Thread(sleeper)) {
-                    wait_outside(&parker, registry.address(), || self.shared.has_ended());
-                }
-            }
+        if Worker::current().is_some() && registry.current_worker().is_none() {
+            self.request();
         }
+        self.wait_for();
         self.try_join_next()
     }
 
@@ -332,6 +319,25 @@ impl<T: Send + 'static> TaskSet<T> {
         let most = self.shared.state.lock().most;
         let old = mem::replace(&mut self.shared, Shared::new(most));
         old.close(self.registry());
+    }
+}
+
+/// The next result.
+impl<T: Send + 'static> Awaitable for TaskSet<T> {
+    fn is_there(&self) -> bool {
+        self.shared.has_ended()
+    }
+
+    fn register_waker(&self, sleeper: Sleeper) -> bool {
+        self.shared.register_waker(Waiting::Thread(sleeper))
+    }
+
+    fn pool(&self) -> usize {
+        self.registry().address()
+    }
+
+    fn tag(&self) -> Option<usize> {
+        Some(self.shared.tag.address())
     }
 }
 

@@ -2,6 +2,7 @@
 //! for them returns.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::panic::resume_unwind;
 use std::ptr;
 use std::sync::OnceLock;
@@ -12,7 +13,7 @@ use crate::job::outcome::{self, Payload};
 use crate::latch::count::TaskCount;
 use crate::latch::{Awaited, Wait, Waiter};
 use crate::sleep::Event;
-use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 use crate::task::{Handle, Home, Kept, new_task};
 use crate::worker::shared::Registry;
@@ -46,53 +47,30 @@ struct Rare {
     /// The tasks of `spawn_fifo`.
     fifos: Fifos<Worker>,
     panics: Panics,
-    stopped: Stopped,
+    /// Why tasks were dropped or stopped, if any were.
+    stopped: OnceLock<CancelReason>,
 }
 
-/// Why tasks were dropped or stopped, if any were. (Relaxed: the end of a task makes it visible.)
+/// The panics of a scope's tasks that no handle has taken, by the order in which they came.
 #[derive(Default)]
-struct Stopped(AtomicUsize);
-
-impl Stopped {
-    fn set(&self, reason: CancelReason) {
-        // The load saves most tasks the write.
-        if self.get().is_none() {
-            self.0.store(1 + reason as usize, Ordering::Relaxed);
-        }
-    }
-
-    fn get(&self) -> Option<CancelReason> {
-        CancelReason::ALL.get(self.0.load(Ordering::Relaxed).wrapping_sub(1)).copied()
-    }
-}
-
-/// The panics of a scope's tasks that no handle has taken, in the order in which they came.
-#[derive(Default)]
-struct Panics {
-    /// How many came. Changed under the lock.
-    came: AtomicUsize,
-    kept: Mutex<Option<BTreeMap<usize, Payload>>>,
-}
+struct Panics(Mutex<(usize, BTreeMap<usize, Payload>)>);
 
 impl Panics {
     fn keep(&self, payload: Payload) -> usize {
-        let mut kept = self.kept.lock();
-        let number = self.came.fetch_add(1, Ordering::Relaxed);
-        kept.get_or_insert_default().insert(number, payload);
-        number
+        let mut panics = self.0.lock();
+        let (number, kept) = &mut *panics;
+        *number += 1;
+        kept.insert(*number, payload);
+        *number
     }
 
     fn take(&self, number: usize) -> Option<Payload> {
-        self.kept.lock().as_mut()?.remove(&number)
+        self.0.lock().1.remove(&number)
     }
 
     /// The first panic, for a caller that has seen all tasks end. Discards the others.
     fn first(&self) -> Option<Payload> {
-        // Relaxed: the end of a task makes its panic visible.
-        if self.came.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let mut kept = self.kept.lock().take()?.into_values();
+        let mut kept = mem::take(&mut self.0.lock().1).into_values();
         let first = kept.next();
         kept.for_each(outcome::discard);
         first
@@ -129,7 +107,7 @@ impl Tasks {
     /// Why tasks were dropped or stopped, if any were.
     #[inline]
     pub(super) fn stopped(&self) -> Option<CancelReason> {
-        self.rare.get()?.stopped.get()
+        self.rare.get()?.stopped.get().copied()
     }
 
     /// The first panic that no handle has taken, for a caller that has seen all tasks end.
@@ -148,15 +126,11 @@ impl Tasks {
     /// # Safety
     /// What `closure` and its result borrow outlives the return of `wait` and the handle.
     #[inline]
-    pub(super) unsafe fn spawn<F, T, R>(
+    pub(super) unsafe fn spawn<T: Send, R>(
         &self,
-        closure: F,
+        closure: impl FnOnce() -> T + Send,
         queue: impl FnOnce(&Registry, Option<&Worker>, JobRef, Handle<T>) -> R,
-    ) -> R
-    where
-        F: FnOnce() -> T + Send,
-        T: Send,
-    {
+    ) -> R {
         let registry = self.registry();
         let home = ScopeHome { tasks: self };
         let spawner = registry.expect_worker();
@@ -291,7 +265,9 @@ impl Home for ScopeHome {
 
     fn task_stopped(self, reason: CancelReason) {
         // SAFETY: as in `context`.
-        unsafe { (*self.tasks).rare().stopped.set(reason) };
+        let stopped = unsafe { &(*self.tasks).rare().stopped };
+        // The first reason stays.
+        let _ = stopped.set(reason);
     }
 
     fn take_panic(self, payload: Payload, _: &Registry) {

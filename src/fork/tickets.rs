@@ -22,7 +22,6 @@
 //!    ending while it queues a ticket. If the pool has ended, the thread cancels all closures.
 #![allow(unsafe_code)]
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::mem;
 use std::ptr;
@@ -33,7 +32,6 @@ use super::spawn::{BY_TOKEN, PoolHome};
 use crate::context::Context;
 use crate::job::NO_TAG;
 use crate::job::outcome;
-use crate::latch::{Awaited, Wait};
 use crate::sim;
 use crate::sync::Mutex;
 use crate::task::{JoinError, Waiting, new_task};
@@ -43,7 +41,7 @@ use crate::worker::{Tag, Worker, share_current};
 /// What a set and its tickets share.
 pub(super) struct Shared<T> {
     /// The isolation tag of the tickets.
-    tag: Tag,
+    pub(super) tag: Tag,
     pub(super) state: Mutex<State<T>>,
 }
 
@@ -185,7 +183,7 @@ impl<T: Send + 'static> Shared<T> {
             unwanted.into_iter().for_each(|result| discard(result, worker.registry()));
         });
         if let Err(payload) = dropped {
-            worker.registry().handlers().take_panic(payload);
+            worker.registry().handlers.take_panic(payload);
         }
         sim::point();
     }
@@ -194,7 +192,7 @@ impl<T: Send + 'static> Shared<T> {
 /// Drops a result that no caller will take. If it is a panic, the pool's panic handler gets it.
 fn discard<T>(result: Result<T, JoinError>, registry: &Registry) {
     if let Err(Ok(payload)) = result.map_err(JoinError::try_into_panic) {
-        registry.handlers().take_panic(payload);
+        registry.handlers.take_panic(payload);
     }
 }
 
@@ -242,47 +240,5 @@ impl<T> Shared<T> {
         let woken = outcome::run(|| waiting.into_iter().for_each(Waiting::wake));
         let dropped = ended.into_iter().map(|result| outcome::run(|| discard(result, registry)));
         outcome::resume_first(dropped.chain([woken]));
-    }
-}
-
-/// A worker's wait for the next result.
-pub(super) struct NextWait<'a, T> {
-    set: &'a Shared<T>,
-    worker: &'a Worker,
-    /// The set's pool, if it is not the worker's.
-    pool: Option<usize>,
-    /// Whether the worker's `Sleeper` is registered.
-    asked: Cell<bool>,
-}
-
-impl<'a, T> NextWait<'a, T> {
-    pub(super) fn new(set: &'a Shared<T>, worker: &'a Worker, pool: Option<usize>) -> Self {
-        NextWait { set, worker, pool, asked: Cell::new(false) }
-    }
-}
-
-impl<T> Wait for NextWait<'_, T> {
-    fn done(&self) -> bool {
-        self.set.has_ended()
-    }
-
-    fn register_waker(&self) -> bool {
-        if !self.asked.get() {
-            let sleeper = self.worker.sleeper(self);
-            self.asked.set(self.set.register_waker(Waiting::Thread(sleeper)));
-        }
-        !self.done()
-    }
-
-    fn what(&self) -> Awaited {
-        Awaited::Task
-    }
-
-    fn other_pool(&self) -> Option<usize> {
-        self.pool
-    }
-
-    fn tag(&self) -> Option<usize> {
-        Some(self.set.tag.address())
     }
 }

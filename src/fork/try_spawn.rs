@@ -2,11 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 
 use super::handle::JoinHandle;
 use super::spawn::{PoolHome, queue};
-use crate::context::Context;
 use crate::job::Priority;
 use crate::pool::with_current;
 use crate::worker::Worker;
@@ -43,41 +41,20 @@ where
     with_current(|registry| try_spawn_in(registry, f))
 }
 
-pub(crate) fn try_spawn_in<F, T>(
+pub(crate) fn try_spawn_in<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
     registry: &Registry,
     f: F,
-) -> Result<JoinHandle<T>, TrySpawnError<F>>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
+) -> Result<JoinHandle<T>, TrySpawnError<F>> {
     try_spawn_at(PoolHome::of_current, None, registry, f)
 }
 
-/// `try_spawn`, for a task like that of `spawn_under`.
-pub(crate) fn try_spawn_under<F, T>(
-    context: Option<Arc<Context>>,
-    priority: Option<Priority>,
-    registry: &Registry,
-    f: F,
-) -> Result<JoinHandle<T>, TrySpawnError<F>>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    try_spawn_at(|_| PoolHome::of(context), priority, registry, f)
-}
-
-fn try_spawn_at<F, T>(
+/// `try_spawn`, for a task like that of `spawn_at`.
+pub(super) fn try_spawn_at<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
     home: impl FnOnce(Option<&Worker>) -> PoolHome,
     priority: Option<Priority>,
     registry: &Registry,
     f: F,
-) -> Result<JoinHandle<T>, TrySpawnError<F>>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
+) -> Result<JoinHandle<T>, TrySpawnError<F>> {
     let spawner = registry.expect_worker();
     if registry.is_shut_down() {
         return Err(TrySpawnError::Closed(f));

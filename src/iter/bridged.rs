@@ -12,10 +12,7 @@ macro_rules! bridged {
             type Item = $item;
 
             #[inline]
-            fn drive_unindexed<Co>(self, consumer: Co) -> Co::Result
-            where
-                Co: $crate::iter::plumbing::UnindexedConsumer<$item>,
-            {
+            fn drive_unindexed<Co: $crate::iter::plumbing::UnindexedConsumer<$item>>(self, consumer: Co) -> Co::Result {
                 $crate::iter::plumbing::bridge(self, consumer)
             }
 
@@ -34,10 +31,7 @@ macro_rules! bridged {
         $(where $($bounds)*)?
         {
             #[inline]
-            fn drive<Co>(self, consumer: Co) -> Co::Result
-            where
-                Co: $crate::iter::plumbing::Consumer<$item>,
-            {
+            fn drive<Co: $crate::iter::plumbing::Consumer<$item>>(self, consumer: Co) -> Co::Result {
                 $crate::iter::plumbing::bridge(self, consumer)
             }
 
@@ -46,10 +40,7 @@ macro_rules! bridged {
             }
 
             #[inline]
-            fn with_producer<Ca>($self, $callback: Ca) -> Ca::Output
-            where
-                Ca: $crate::iter::plumbing::ProducerCallback<$item>,
-            {
+            fn with_producer<Ca: $crate::iter::plumbing::ProducerCallback<$item>>($self, $callback: Ca) -> Ca::Output {
                 $call
             }
         }

@@ -18,6 +18,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::fork::{First, Second, erased, join, join_on_worker};
+use crate::job::outcome::{self, Deferred};
 use crate::worker::Worker;
 
 /// How many more pieces of a loop may run at the same time.
@@ -71,13 +72,10 @@ pub(crate) fn limited<R>(threads: usize, op: impl FnOnce() -> R) -> R {
 }
 
 /// `join`, within the limit of what the caller is part of.
-pub(crate) fn join_within<A, B, RA, RB>(a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce() -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+pub(crate) fn join_within<RA: Send, RB: Send>(
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce() -> RB + Send,
+) -> (RA, RB) {
     erased(a, |_| b(), &fork_within)
 }
 
@@ -90,13 +88,11 @@ fn fork_within(a: First<'_>, b: Second<'_>) {
 }
 
 /// `join_context` on a worker, under `limit`. `b` is told whether it was stolen.
-pub(crate) fn join_under<A, B, RA, RB>(limit: Option<&Limit<'_>>, a: A, b: B) -> (RA, RB)
-where
-    A: FnOnce() -> RA + Send,
-    B: FnOnce(bool) -> RB + Send,
-    RA: Send,
-    RB: Send,
-{
+pub(crate) fn join_under<RA: Send, RB: Send>(
+    limit: Option<&Limit<'_>>,
+    a: impl FnOnce() -> RA + Send,
+    b: impl FnOnce(bool) -> RB + Send,
+) -> (RA, RB) {
     erased(a, b, &|a, b| fork_under(limit, a, b))
 }
 
@@ -104,7 +100,7 @@ where
 fn fork_under(limit: Option<&Limit<'_>>, a: First<'_>, b: Second<'_>) {
     match permit(limit) {
         Some(permit) => {
-            join_on_worker(|_| permit.run(a), |context| permit.run(|| b(context.migrated())));
+            join_on_worker(|| permit.run(a), |stolen| permit.run(|| b(stolen)));
         }
         None => one_after_the_other(a, b),
     }
@@ -166,17 +162,9 @@ impl Limit<'_> {
     }
 
     /// Puts the limit in force until the result is dropped.
-    fn enter(&self) -> Leave {
-        Leave(INNERMOST.replace(Entered(ptr::from_ref(self).cast(), place())))
-    }
-}
-
-/// Puts an outer limit in force again.
-struct Leave(Entered);
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        INNERMOST.set(self.0);
+    fn enter(&self) -> Deferred<impl FnMut()> {
+        let outer = INNERMOST.replace(Entered(ptr::from_ref(self).cast(), place()));
+        outcome::defer(move || INNERMOST.set(outer))
     }
 }
 
@@ -201,15 +189,7 @@ struct Permit<'l> {
 impl Permit<'_> {
     /// Runs a side of the fork. The first that ends returns the permit.
     fn run<R>(&self, side: impl FnOnce() -> R) -> R {
-        struct End<'f, 'l>(&'f Permit<'l>);
-
-        impl Drop for End<'_, '_> {
-            fn drop(&mut self) {
-                self.0.give_back();
-            }
-        }
-
-        let _end = End(self);
+        let _end = outcome::defer(|| self.give_back());
         under(self.limit, side)
     }
 

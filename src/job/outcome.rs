@@ -53,24 +53,37 @@ pub(crate) fn resume_first(results: impl Iterator<Item = Result<(), Payload>>) {
 /// Calls `op`, and aborts if it unwinds, which would free memory that other threads use.
 #[inline(always)]
 pub(crate) fn run_or_abort<R>(op: impl FnOnce() -> R) -> R {
-    let guard = AbortOnUnwind;
+    let guard = defer(abort_unwinding);
     let result = op();
     std::mem::forget(guard);
     result
 }
 
-struct AbortOnUnwind;
+#[cold]
+fn abort_unwinding() {
+    // The model checker unwinds the threads of a model that fails.
+    if cfg!(loom) {
+        return;
+    }
+    write_error(
+        "filch: aborting: the runtime itself failed, and its memory is shared with other threads. \
+         Please report this as a bug of filch.\n",
+    );
+    abort();
+}
 
-impl Drop for AbortOnUnwind {
+/// Calls `f` when the result is dropped, also by unwinding.
+#[inline(always)]
+pub(crate) fn defer<F: FnMut()>(f: F) -> Deferred<F> {
+    Deferred(f)
+}
+
+#[must_use = "the closure is called when this is dropped"]
+pub(crate) struct Deferred<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Deferred<F> {
+    #[inline(always)]
     fn drop(&mut self) {
-        // The model checker unwinds the threads of a model that fails.
-        if cfg!(loom) {
-            return;
-        }
-        write_error(
-            "filch: aborting: the runtime itself failed, and its memory is shared with \
-                     other threads. Please report this as a bug of filch.\n",
-        );
-        abort();
+        (self.0)();
     }
 }

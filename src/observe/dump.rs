@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::Weak;
 use std::time::Duration;
 
-use crate::job::outcome;
 use crate::latch::Awaited;
 use crate::os::thread;
 use crate::sim::Simulated;
@@ -111,7 +110,10 @@ struct Core {
 pub fn dump() -> Dump {
     let list = all_pools();
     let is_without_list = list.is_none();
-    Dump { pools: list.iter().flatten().filter_map(Pool::of_weak).collect(), is_without_list }
+    Dump {
+        pools: list.iter().flatten().filter_map(|it| Registry::with(it, Pool::of)).collect(),
+        is_without_list,
+    }
 }
 
 /// The pools of this process, unless their list is locked.
@@ -137,7 +139,7 @@ impl Dump {
 
     /// Returns `None` if the pool is gone.
     pub(crate) fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
-        Some(Dump { pools: vec![Pool::of_weak(registry)?], is_without_list: false })
+        Registry::with(registry, Dump::of)
     }
 
     /// Whether a job is queued or has not ended.
@@ -174,14 +176,6 @@ impl Dump {
 }
 
 impl Pool {
-    fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
-        let registry = registry.upgrade()?;
-        let pool = Pool::of(&registry);
-        // This may be the last reference.
-        outcome::discard(registry);
-        Some(pool)
-    }
-
     fn of(registry: &Registry) -> Self {
         let mut names = registry.names();
         let name = names.values().next().cloned().filter(|name| name != "filch-0");
@@ -192,9 +186,9 @@ impl Pool {
             injected: registry.injected_len(),
             oldest_wait: registry.oldest_wait(),
             counts: registry.sleep().counts(),
-            spare_threads: registry.spare_threads(),
+            spare_threads: registry.counts.spare_threads(),
             max_spare_threads: registry.settings().max_spare_threads,
-            refused_hand_offs: registry.refused_hand_offs(),
+            refused_hand_offs: registry.counts.refused_hand_offs(),
             ending: registry.is_ending(),
             is_lost: registry.is_lost(),
         }
@@ -352,23 +346,16 @@ impl fmt::Display for Core {
             "; queued: {} forks hidden, {} public, {} tasks and {} batches, {} pinned; ",
             self.hidden, self.public, self.tasks, self.batches, self.pinned
         )?;
-        let WorkerCounters {
-            tasks_run,
-            tasks_panicked,
-            tasks_cancelled,
-            tasks_expired,
-            forks_published,
-            steals_tried,
-            steals_won,
-            parks,
-            wakes,
-        } = self.counters;
+        let WorkerCounters { tasks_run, tasks_panicked, tasks_cancelled, .. } = self.counters;
+        write!(f, "{tasks_run} tasks run, {tasks_panicked} panicked, ")?;
+        let WorkerCounters { tasks_expired, forks_published, .. } = self.counters;
+        write!(f, "{tasks_cancelled} cancelled, {tasks_expired} expired, ")?;
+        let WorkerCounters { steals_tried, steals_won, parks, wakes, .. } = self.counters;
         write!(
             f,
-            "{tasks_run} tasks run, {tasks_panicked} panicked, {tasks_cancelled} cancelled, \
-             {tasks_expired} expired, {forks_published} forks published, \
-             {steals_won} of {steals_tried} steals won, {parks} parks, {wakes} wakes"
+            "{forks_published} forks published, {steals_won} of {steals_tried} steals won, "
         )?;
+        write!(f, "{parks} parks, {wakes} wakes")?;
         if self.is_stuck {
             write!(
                 f,

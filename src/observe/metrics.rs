@@ -7,7 +7,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use super::Histogram;
-use crate::job::{Priority, outcome};
+use crate::job::Priority;
 use crate::worker::Worker;
 use crate::worker::counters::WorkerCounters;
 use crate::worker::shared::Registry;
@@ -110,28 +110,19 @@ impl Metrics {
             times().next().map(|_| sum)
         };
         Metrics {
-            pool: registry.number(),
+            pool: registry.number,
             name: registry.name(0),
             elapsed: registry.age(),
             workers: workers.map(|worker| WorkerMetrics::of(worker)).collect(),
             queues: queues(registry),
             oldest_wait: registry.oldest_wait(),
-            spare_threads: registry.spare_threads(),
-            threads_off_core: registry.all_threads_off(),
-            threads_blocking: registry.threads_blocking(),
+            spare_threads: registry.counts.spare_threads(),
+            threads_off_core: threads_off(registry),
+            threads_blocking: registry.counts.threads_blocking(),
             queue_waits: histogram(|times| &times.waited),
             run_times: histogram(|times| &times.ran),
             source: registry.downgrade(),
         }
-    }
-
-    /// Returns the metrics of the pool, if it still exists.
-    pub(crate) fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
-        let registry = registry.upgrade()?;
-        let metrics = Metrics::of(&registry);
-        // This may be the last reference.
-        outcome::discard(registry);
-        Some(metrics)
     }
 
     /// Returns the sum over all workers.
@@ -257,7 +248,7 @@ impl Iterator for Intervals {
     type Item = Metrics;
 
     fn next(&mut self) -> Option<Metrics> {
-        let now = Metrics::of_weak(&self.before.source)?;
+        let now = Registry::with(&self.before.source, Metrics::of)?;
         let interval = now.since(&self.before);
         self.before = now;
         Some(interval)
@@ -269,5 +260,14 @@ impl FusedIterator for Intervals {}
 
 /// The metrics of all pools of the process.
 pub(super) fn all() -> Vec<Metrics> {
-    super::dump::all_pools().iter().flatten().filter_map(Metrics::of_weak).collect()
+    super::dump::all_pools()
+        .iter()
+        .flatten()
+        .filter_map(|it| Registry::with(it, Metrics::of))
+        .collect()
+}
+
+/// How many threads have handed off their cores, and do not have them back.
+pub(super) fn threads_off(registry: &Registry) -> usize {
+    registry.workers().iter().map(|worker| worker.threads_off() as usize).sum()
 }

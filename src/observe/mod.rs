@@ -14,4 +14,4 @@ pub(crate) mod watchdog;
 pub use dump::{Dump, dump};
 pub use histogram::Histogram;
 pub use metrics::{Intervals, Metrics, QueueMetrics, WorkerMetrics};
-pub use pool::metrics;
+pub use pool::{counters, metrics};

@@ -1,13 +1,15 @@
 //! The methods of `ThreadPool` that show its state.
 
+use super::metrics::threads_off;
 use super::{Dump, Metrics};
 use crate::pool::{ThreadPool, with_current};
 use crate::worker::counters::Counters;
+use crate::worker::shared::Registry;
 
 impl ThreadPool {
     /// Returns the counters of the workers.
     pub fn counters(&self) -> Counters {
-        self.registry().counters()
+        counters_of(self.registry())
     }
 
     /// Returns the metrics of the pool.
@@ -28,4 +30,24 @@ impl ThreadPool {
 /// Panics if the global pool is needed and cannot be built.
 pub fn metrics() -> Metrics {
     with_current(Metrics::of)
+}
+
+/// Returns the counters of the workers of the current pool, else of the global one.
+///
+/// # Panics
+/// Panics if the global pool is needed and cannot be built.
+pub fn counters() -> Counters {
+    with_current(counters_of)
+}
+
+fn counters_of(registry: &Registry) -> Counters {
+    let (blocking_calls, blocking_calls_on_core) = registry.counts.blocking_calls();
+    Counters {
+        workers: registry.workers().iter().map(|worker| worker.snapshot()).collect(),
+        spare_threads: registry.counts.spare_threads(),
+        threads_off_core: threads_off(registry),
+        threads_blocking: registry.counts.threads_blocking(),
+        blocking_calls,
+        blocking_calls_on_core,
+    }
 }

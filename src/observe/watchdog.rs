@@ -40,7 +40,7 @@ impl Drop for Watchdog {
 fn watch(registry: &Weak<Registry>, period: Duration, over: &(Mutex<bool>, Condvar)) {
     let mut before: Option<Dump> = None;
     let mut told = false;
-    let mut end = End::NotBegun;
+    let mut periods_of_end = 0_u32;
     let mut is_over = over.0.lock();
     loop {
         over.1.wait_while_for(&mut is_over, |over| !*over, period);
@@ -48,9 +48,9 @@ fn watch(registry: &Weak<Registry>, period: Duration, over: &(Mutex<bool>, Condv
             return;
         }
         let Some(now) = Dump::of_weak(registry) else { return };
-        end = end.after_period(now.is_ending());
-        if end == End::Late {
-            // This says it all.
+        periods_of_end = periods_of_end.saturating_add(now.is_ending().into());
+        // The end has taken longer than a period, for the first time.
+        if periods_of_end == 2 {
             told = true;
             let text = "filch: dropping a pool has waited for";
             write_error(&format!("{text} {period:?} and longer\n{now}\n"));
@@ -64,26 +64,5 @@ fn watch(registry: &Weak<Registry>, period: Duration, over: &(Mutex<bool>, Condv
             write_error(&format!("{text} {period:?} while work is pending\n{now}\n"));
         }
         before = Some(now);
-    }
-}
-
-/// How long the pool's end has taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    NotBegun,
-    Begun,
-    /// Longer than a period, for the first time.
-    Late,
-    Told,
-}
-
-impl End {
-    fn after_period(self, is_ending: bool) -> Self {
-        match self {
-            End::NotBegun if is_ending => End::Begun,
-            End::NotBegun => End::NotBegun,
-            End::Begun => End::Late,
-            End::Late | End::Told => End::Told,
-        }
     }
 }

@@ -1,6 +1,8 @@
-//! The cheapest clock of the machine, for spans of some microseconds, and one in nanoseconds.
+//! Two clocks: the cheapest one of the machine, for spans of some microseconds, and one in
+//! nanoseconds.
 
-/// The time since some moment, with about [`TICKS_PER_MICROSECOND`]. Threads may differ a little.
+/// Returns the time since an arbitrary moment, in ticks. A microsecond has about
+/// [`TICKS_PER_MICROSECOND`] of them. The counters of two processors may differ slightly.
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 #[inline]
 pub(crate) fn ticks() -> u64 {
@@ -12,17 +14,13 @@ pub(crate) fn ticks() -> u64 {
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 pub(crate) const TICKS_PER_MICROSECOND: u64 = 3_000;
 
-/// The time since some moment, with [`TICKS_PER_MICROSECOND`].
+/// Returns the time since the first call, in nanoseconds.
 #[cfg(not(any(target_arch = "x86_64", all(target_family = "wasm", target_os = "unknown"), loom)))]
 pub(crate) fn ticks() -> u64 {
-    use std::sync::OnceLock;
-    use std::time::Instant;
-
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_nanos() as u64
+    nanos()
 }
 
-/// A count, since there is no clock: each reading advances it by a tenth of a microsecond.
+/// This target has no clock. Returns a count that each call advances by a tenth of a microsecond.
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 pub(crate) fn ticks() -> u64 {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +32,7 @@ pub(crate) fn ticks() -> u64 {
 #[cfg(not(any(target_arch = "x86_64", loom)))]
 pub(crate) const TICKS_PER_MICROSECOND: u64 = 1_000;
 
-/// A model has no clock: each span is over at once.
+/// A model has no clock. Every span counts as over.
 #[cfg(loom)]
 pub(crate) fn ticks() -> u64 {
     1
@@ -43,7 +41,7 @@ pub(crate) fn ticks() -> u64 {
 #[cfg(loom)]
 pub(crate) const TICKS_PER_MICROSECOND: u64 = 0;
 
-/// The nanoseconds since the first call, for what is shown to users.
+/// Returns the nanoseconds since the first call, for times that users see.
 #[cfg(not(any(all(target_family = "wasm", target_os = "unknown"), loom)))]
 pub(crate) fn nanos() -> u64 {
     use std::sync::OnceLock;
@@ -53,7 +51,7 @@ pub(crate) fn nanos() -> u64 {
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
-/// There is no clock.
+/// Neither this target nor a model has a clock.
 #[cfg(any(all(target_family = "wasm", target_os = "unknown"), loom))]
 pub(crate) fn nanos() -> u64 {
     0

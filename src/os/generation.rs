@@ -1,14 +1,14 @@
 //! Generations of processes: each `fork()` begins a new one.
 //!
-//! The child of a `fork()` has the memory of its parent, but only the thread that called. So a pool
-//! of the parent is *lost* in the child: its workers do not exist. A pool stores the generation in
-//! which it was built. It checks that where a caller enters it from outside, and where a thread
-//! would wait for its workers.
+//! The child of a `fork()` has the memory of its parent, but only one of its threads: the one that
+//! called `fork()`. So a pool of the parent is *lost* in the child: its workers do not exist. A
+//! pool stores the generation in which it was built. It checks that where a caller enters it from
+//! outside, and where a thread would wait for its workers.
 //!
-//! In the child, a thread that does not exist may hold a lock. So the child's pools, its global
-//! pool and its list of pools have locks of their own ([`PerProcess`]). One table remains:
-//! parking_lot keeps the threads that wait for locks in a table of the process. If another thread
-//! was changing it during the `fork()`, a thread of the child that has to wait for a lock may wait
+//! In the child, locks may be held by threads that no longer exist. So the child's pools, its
+//! global pool and its list of pools have locks of their own ([`PerProcess`]). One shared structure
+//! remains: parking_lot's table of the threads that wait for locks. If a thread of the parent was
+//! changing this table during the `fork()`, a thread of the child that blocks on a lock may block
 //! for ever.
 
 use std::panic::resume_unwind;
@@ -30,14 +30,14 @@ impl Generation {
         Generation(CURRENT.load(Ordering::Relaxed))
     }
 
-    /// Whether this process is a child of one of that generation.
+    /// Returns whether this process was forked from one of that generation.
     #[inline]
     pub(crate) fn is_past(self) -> bool {
         self.0 != Self::current().0
     }
 
-    /// Aborts if the caller is about to wait for threads of an earlier generation. (It does not
-    /// panic: the frames that would unwind may be shared with those threads.)
+    /// Aborts if this generation is past. The caller is about to wait for its threads, which do not
+    /// exist. A panic is not possible, since those threads may share the frames that would unwind.
     #[inline]
     pub(crate) fn abort_if_past(self) {
         if self.is_past() {
@@ -48,15 +48,15 @@ impl Generation {
 
 #[cold]
 fn abort() -> ! {
-    // Not by std's stream: see `refuse`.
+    // Without std's lock on the stream: see `refuse`.
     write_error("filch: after a fork() the child waits for threads of its parent; aborting\n");
     std::process::abort()
 }
 
-/// Panics, since the pool is lost.
+/// Panics because the pool is lost.
 ///
-/// It does not run the panic hook, which writes to std's stream: a thread that exists only in the
-/// parent may hold the lock of that.
+/// Does not run the panic hook. The hook writes to std's stream, whose lock may be held by a thread
+/// that exists only in the parent.
 #[cold]
 pub(crate) fn refuse() -> ! {
     const LOST: &str = "this thread pool was built before a fork(): its threads are in the parent \
@@ -65,14 +65,14 @@ pub(crate) fn refuse() -> ! {
     resume_unwind(Box::new(LOST))
 }
 
-/// Makes each later child of this process a new generation, which begins by calling `in_child` on
-/// its one thread.
+/// Makes each later child of this process a new generation. The child begins by calling `in_child`
+/// on its only thread.
 #[cfg_attr(not(unix), allow(unused_variables))]
 pub(crate) fn watch(in_child: extern "C" fn()) {
     #[cfg(unix)]
     {
-        // Stored after the registration, since a thread that sees it may fork at once. (No lock,
-        // which a child could find held. To register twice does no harm.)
+        // Stored after the registration, since a thread that sees it may fork at once. There is no
+        // lock, because a child could inherit it locked. Registering twice does no harm.
         static WATCHED: AtomicU32 = AtomicU32::new(0);
         // Acquire: matches the Release below, over the registration.
         if WATCHED.load(Ordering::Acquire) == 0 {
@@ -88,8 +88,8 @@ pub(crate) fn watch(in_child: extern "C" fn()) {
     }
 }
 
-/// Waits until no thread is in the first call of `num_cpus`, which holds a lock for that long. A
-/// child could wait for it for ever. (Each use of `num_cpus` comes after `watch`.)
+/// Completes the first call of `num_cpus`, which holds a lock while it runs. A child that inherited
+/// the held lock would wait for it for ever. (Every other use of `num_cpus` comes after `watch`.)
 #[cfg(unix)]
 extern "C" fn prepare() {
     let _ = num_cpus::get();
@@ -100,7 +100,7 @@ extern "C" fn begin() {
     CURRENT.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A value of which each process has its own, made at the first use and never freed.
+/// A value of which each process has its own. It is made at the first use and never freed.
 pub(crate) struct PerProcess<T>(AtomicPtr<(Generation, T)>);
 
 impl<T: Default + Sync> PerProcess<T> {

@@ -35,8 +35,8 @@ pub(crate) fn at_exit(handler: extern "C" fn()) {
     };
 }
 
-/// Keeps the library with this code, if it is in one, from being unloaded, for threads that live as
-/// long as the process. Does nothing on systems that cannot.
+/// Prevents the dynamic library that contains this code, if any, from being unloaded: some threads
+/// that run it live as long as the process. Does nothing on systems that cannot prevent that.
 pub(crate) fn keep_code_loaded() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     pin::pin();
@@ -72,7 +72,7 @@ mod pin {
 /// Linux: `membarrier(2)`, which takes some microseconds and interrupts every processor that runs a
 /// thread of this process. Windows: `FlushProcessWriteBuffers`.
 pub(crate) fn heavy_fence() -> bool {
-    // As in `sync::light_fence`, both sides of the pair are the same in a model.
+    // In a model, both sides of the pair are the same fence, as in `sync::light_fence`.
     #[cfg(loom)]
     {
         use crate::sync::{Ordering, fence};
@@ -93,7 +93,7 @@ pub(crate) fn heavy_fence() -> bool {
     false
 }
 
-/// Whether this process has `heavy_fence`. Does not issue a fence.
+/// Returns whether `heavy_fence` works in this process. Does not issue a fence.
 pub(crate) fn has_heavy_fence() -> bool {
     #[cfg(target_os = "linux")]
     return membarrier::register();
@@ -107,7 +107,7 @@ mod membarrier {
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
-    /// Registers the process first if the system refuses the fence.
+    /// Issues the fence. If the system refuses it, registers the process and tries again.
     pub(super) fn fence() -> bool {
         call(PRIVATE_EXPEDITED) || register() && call(PRIVATE_EXPEDITED)
     }

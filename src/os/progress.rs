@@ -1,5 +1,5 @@
-//! Whether a thread that has not run for a while can go on by itself, as far as the system reports
-//! it. (Linux does, in `/proc`. On other systems, nothing is known.)
+//! Finds out whether a thread that has not run for a while can continue by itself. Linux reports
+//! that in `/proc`. On other systems, nothing is known.
 #![deny(unsafe_code)]
 
 use std::fs;
@@ -9,17 +9,17 @@ use std::time::Duration;
 /// The directory in `/proc` of a thread of this process.
 pub(crate) struct Place(PathBuf);
 
-/// What a thread has done so far, and does now.
+/// What a thread has done so far, and what it does now.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// The processor time that it took.
+    /// The processor time that it has used.
     pub(crate) time: Duration,
     /// The system call that it is in, with its arguments, or `running`.
     call: String,
 }
 
 impl Place {
-    /// Returns that of the calling thread.
+    /// Returns the directory of the calling thread.
     pub(crate) fn here() -> Option<Self> {
         let own = fs::read_link("/proc/thread-self").ok()?;
         Some(Place(Path::new("/proc").join(own)))
@@ -31,8 +31,8 @@ impl Place {
         Some(Seen { time: Duration::from_nanos(time), call: read("syscall")? })
     }
 
-    /// Whether each other thread of this process waits for a thread. The caller is not counted, and
-    /// must hold no lock.
+    /// Returns whether every other thread of this process waits for another thread. The caller must
+    /// hold no lock.
     pub(crate) fn others_wait(&self) -> bool {
         let Some(all) = self.0.parent().and_then(|all| fs::read_dir(all).ok()) else {
             return false;
@@ -46,13 +46,13 @@ impl Place {
 }
 
 impl Seen {
-    /// Whether the thread waits for another one without a time limit.
+    /// Returns whether the thread waits for another one without a time limit.
     pub(crate) fn waits_for_thread(&self) -> bool {
         self.wait().is_some_and(|limit| limit == "0x0")
     }
 
-    /// The address of the time limit, if the thread waits for another one: if it is in `futex`,
-    /// which the locks, channels and parkers of std and other libraries call.
+    /// Returns the address of the time limit if the thread waits for another one. Such a thread is
+    /// in `futex`, which the locks, channels and parkers of std and other libraries call.
     fn wait(&self) -> Option<&str> {
         #[cfg(target_os = "linux")]
         {

@@ -3,10 +3,10 @@
 /// Makes timed sleeps of the calling thread as exact as the system can until this is dropped. By
 /// default Linux may add 50 microseconds to each, which is longer than the sentry sleeps.
 ///
-/// A new thread inherits the slack of the one that starts it, so no code of the user may run before
-/// this is dropped.
+/// A new thread inherits the slack of the thread that starts it. So no code of the user may run
+/// before this is dropped.
 pub(crate) struct ExactSleeps {
-    /// The thread's slack before, in nanoseconds, if it was changed.
+    /// The thread's previous slack in nanoseconds, if it was changed.
     #[cfg(target_os = "linux")]
     own: Option<libc::c_long>,
 }
@@ -33,8 +33,8 @@ impl Drop for ExactSleeps {
 mod linux {
     use libc::c_long;
 
-    /// Sets the calling thread's slack, and returns what it was. Returns `None` if it was not
-    /// changed: a real-time thread has no slack.
+    /// Sets the calling thread's slack, and returns the previous one. Returns `None` if the slack
+    /// was not changed, as for a real-time thread, which has none.
     pub(super) fn set_slack(nanoseconds: c_long) -> Option<c_long> {
         let before = call(libc::PR_GET_TIMERSLACK, 0);
         // (Setting 0 would set the default.)

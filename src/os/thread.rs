@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 #[cfg(not(loom))]
 use std::thread::{self, JoinHandle};
 
-/// A thread, which is detached when this is dropped.
+/// A thread. Dropping this detaches it.
 ///
 /// The thread must not end during the call that detaches it: glibc's `pthread_detach` reads memory
 /// that a thread frees when it ends, and may free that memory again (glibc's bug 19951). So a
@@ -59,7 +59,8 @@ impl Drop for Thread {
             return drop(handle);
         }
         drop(is_over);
-        // Joined by a third thread, since destructors of its thread-locals may wait for this one.
+        // A third thread joins it, since destructors of its thread-locals may wait for the calling
+        // thread.
         let handle = Arc::new(Mutex::new(Some(handle)));
         let theirs = handle.clone();
         let join = |handle: &Mutex<Option<JoinHandle<()>>>| {
@@ -112,12 +113,12 @@ pub(crate) fn default_stack_size() -> usize {
 }
 
 thread_local! {
-    /// The number of this thread, or 0 if it was not asked for yet.
+    /// The number of this thread, or 0 before the first call of [`number`].
     static NUMBER: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The system's number of the calling thread, which `top` and debuggers show. Returns 0 on systems
-/// other than Linux.
+/// Returns the system's number of the calling thread, which `top` and debuggers show. Returns 0 on
+/// systems other than Linux.
 pub(crate) fn number() -> u32 {
     #[cfg(all(target_os = "linux", not(loom)))]
     if NUMBER.get() == 0 {
@@ -127,13 +128,13 @@ pub(crate) fn number() -> u32 {
     NUMBER.get()
 }
 
-/// The calling thread has another number: it is in the child of a `fork()`.
+/// Forgets the calling thread's number. In the child of a `fork()`, the thread has another one.
 pub(crate) fn forget_number() {
     NUMBER.set(0);
 }
 
-/// Whether the thread of this number sleeps in the system. Returns `false` on systems other than
-/// Linux.
+/// Returns whether the system reports that the thread with this number sleeps. Returns `false` on
+/// systems other than Linux.
 pub(crate) fn is_asleep(number: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/self/task/{number}/stat"));
     // The state follows the name, which may contain anything.

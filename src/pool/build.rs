@@ -1,6 +1,7 @@
 //! Building a pool: checks the settings, and starts the threads.
 
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::{io, thread};
 
 use super::spawner::{ScopedThreads, SpawnHandler, Spawner, ThreadBuilder};
@@ -83,10 +84,15 @@ impl ThreadPoolBuilder {
         let wrapper = &wrapper;
         thread::scope(|scope| {
             let has_member = self.uses_current_thread;
-            let (threads, over) = ScopedThreads::new();
+            let threads = Arc::new(ScopedThreads::default());
+            let over = threads.0.clone();
             let built = self.build_with(|worker| {
                 let (thread, threads) = (worker.std_thread(), threads.clone());
-                let body = move || threads.run(|| wrapper(worker));
+                let body = move || {
+                    Worker::mark_pools_thread();
+                    wrapper(worker);
+                    drop(threads);
+                };
                 thread.spawn_scoped(scope, body).map(drop)
             });
             let result = built.map(|pool| {
@@ -175,7 +181,8 @@ impl ThreadPoolBuilder {
         if let Err(kind) = spawner.start_all(&mut pool) {
             return Err(Failed::new(kind, pool));
         }
-        Ok(pool.finished())
+        pool.is_built = true;
+        Ok(pool)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::variables::{LEND, METRICS, NUM_THREADS, SEED, WAIT, WATCHDOG};
 use super::{BuildErrorKind, ThreadPoolBuildError, ThreadPoolBuilder};
 use crate::observe::export;
+use crate::sim::parse_seed;
 use crate::sleep::MAX_WORKERS;
 use crate::worker::settings::WaitPolicy;
 
@@ -14,25 +15,27 @@ use crate::worker::settings::WaitPolicy;
 /// for tiny tasks, and often enough for long ones.)
 const TASK_TIMES: u32 = 64;
 
-/// An environment variable that is set and not empty.
-struct Variable {
-    name: &'static str,
-    /// Its value, without blanks at the ends. What is not valid Unicode in it is replaced.
-    value: String,
+/// Reads an environment variable, unless it is empty. Blanks at its ends are left out, and what is
+/// not valid Unicode in it is replaced.
+///
+/// # Errors
+/// Returns an error if `parse` returns `None` for its value.
+fn read<T>(
+    variable: &'static str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, ThreadPoolBuildError> {
+    let Some(value) = env::var_os(variable).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let value = value.to_string_lossy().trim().to_owned();
+    match parse(&value) {
+        Some(parsed) => Ok(Some(parsed)),
+        None => Err(refused(variable, value)),
+    }
 }
 
-impl Variable {
-    fn read(name: &'static str) -> Option<Self> {
-        let value = env::var_os(name).filter(|value| !value.is_empty())?;
-        Some(Variable { name, value: value.to_string_lossy().trim().to_owned() })
-    }
-
-    /// Returns what is in `parsed`, or an error if it is `None`.
-    fn or_refuse<T>(self, parsed: Option<T>) -> Result<T, ThreadPoolBuildError> {
-        let Variable { name: variable, value } = self;
-        let refused = || ThreadPoolBuildError::new(BuildErrorKind::InvalidEnv { variable, value });
-        parsed.ok_or_else(refused)
-    }
+fn refused(variable: &'static str, value: String) -> ThreadPoolBuildError {
+    ThreadPoolBuildError::new(BuildErrorKind::InvalidEnv { variable, value })
 }
 
 impl ThreadPoolBuilder {
@@ -74,86 +77,50 @@ impl ThreadPoolBuilder {
     /// assert_eq!(pool.join(|| 1, || 2), (1, 2));
     /// # Ok::<(), filch::ThreadPoolBuildError>(())
     /// ```
-    pub fn with_env(self) -> Result<Self, ThreadPoolBuildError> {
-        let this = self.num_threads_from_env()?.wait_policy_from_env()?.lends_from_env()?;
-        this.watchdog_from_env()?.metrics_from_env()?.seed_from_env()
-    }
-
-    fn num_threads_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
-        let unset = self.num_threads == 0;
-        if let Some(variable) = Variable::read(NUM_THREADS).filter(|_| unset) {
-            let number = variable.value.parse().ok().filter(|&number| number <= MAX_WORKERS);
-            self.num_threads = variable.or_refuse(number)?;
+    pub fn with_env(mut self) -> Result<Self, ThreadPoolBuildError> {
+        if self.num_threads == 0 {
+            let number = |value: &str| value.parse().ok().filter(|&number| number <= MAX_WORKERS);
+            self.num_threads = read(NUM_THREADS, number)?.unwrap_or(0);
         }
-        Ok(self)
-    }
-
-    fn wait_policy_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
-        let unset = !self.has_wait_policy;
-        if let Some(variable) = Variable::read(WAIT).filter(|_| unset) {
-            let policy = match variable.value.as_str() {
+        if !self.has_wait_policy {
+            let policy = read(WAIT, |value| match value {
                 "own" => Some(WaitPolicy::OwnDescendants),
                 "any" => Some(WaitPolicy::AnyWork),
                 _ => None,
-            };
-            self = self.wait_policy(variable.or_refuse(policy)?);
+            })?;
+            if let Some(policy) = policy {
+                self = self.wait_policy(policy);
+            }
         }
-        Ok(self)
-    }
-
-    fn lends_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
-        let unset = self.lends_cores.is_none();
-        if let Some(variable) = Variable::read(LEND).filter(|_| unset) {
-            let lends = match variable.value.as_str() {
+        if self.lends_cores.is_none() {
+            self.lends_cores = read(LEND, |value| match value {
                 "1" => Some(true),
                 "0" => Some(false),
                 _ => None,
-            };
-            self.lends_cores = Some(variable.or_refuse(lends)?);
+            })?;
+        }
+        if self.watchdog.is_none() {
+            let seconds = |value: &str| value.parse().ok().filter(|&seconds| seconds > 0);
+            self.watchdog = read(WATCHDOG, seconds)?.map(Duration::from_secs);
+        }
+        self.metrics_from_env()?;
+        if self.seed.is_none() {
+            self.seed = read(SEED, parse_seed)?;
         }
         Ok(self)
     }
 
-    fn watchdog_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
-        let unset = self.watchdog.is_none();
-        if let Some(variable) = Variable::read(WATCHDOG).filter(|_| unset) {
-            let seconds = variable.value.parse().ok().filter(|&seconds| seconds > 0);
-            self.watchdog = Some(variable.or_refuse(seconds.map(Duration::from_secs))?);
-        }
-        Ok(self)
-    }
-
-    fn metrics_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
+    fn metrics_from_env(&mut self) -> Result<(), ThreadPoolBuildError> {
         let Some(file) = env::var_os(METRICS).filter(|file| !file.is_empty()) else {
-            return Ok(self);
+            return Ok(());
         };
         if export::start(Path::new(&file)).is_err() {
-            let (variable, value) = (METRICS, file.to_string_lossy().into_owned());
-            let kind = BuildErrorKind::InvalidEnv { variable, value };
-            return Err(ThreadPoolBuildError::new(kind));
+            return Err(refused(METRICS, file.to_string_lossy().into_owned()));
         }
         self.settings.times_workers = true;
         if self.settings.task_times == 0 {
             self.settings.task_times = TASK_TIMES;
         }
-        Ok(self)
-    }
-
-    #[cfg(feature = "deterministic")]
-    fn seed_from_env(mut self) -> Result<Self, ThreadPoolBuildError> {
-        let unset = self.seed.is_none();
-        if let Some(variable) = Variable::read(SEED).filter(|_| unset) {
-            let seed = variable.value.parse().ok();
-            self.seed = Some(variable.or_refuse(seed)?);
-        }
-        Ok(self)
-    }
-
-    #[cfg(not(feature = "deterministic"))]
-    fn seed_from_env(self) -> Result<Self, ThreadPoolBuildError> {
-        match Variable::read(SEED) {
-            Some(variable) => variable.or_refuse(None),
-            None => Ok(self),
-        }
+        Ok(())
     }
 }

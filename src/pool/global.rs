@@ -5,6 +5,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use crate::job::outcome;
 use crate::os::{self, generation::PerProcess};
 use crate::sync::Mutex;
 use crate::worker::Worker;
@@ -64,7 +65,8 @@ fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
             return Err(ThreadPoolBuildError::new(BuildErrorKind::GlobalPoolAlreadyInitialized));
         }
         let builder = builder.with_env()?;
-        let _builds = Builds::start();
+        BUILDS.set(true);
+        let _builds = outcome::defer(|| BUILDS.set(false));
         os::keep_code_loaded();
         match builder.try_build() {
             Ok(pool) => {
@@ -76,22 +78,6 @@ fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
         }
     };
     Err(ThreadPoolBuildError::new(failed.into_kind()))
-}
-
-/// This thread builds the global pool until this is dropped.
-struct Builds;
-
-impl Builds {
-    fn start() -> Self {
-        BUILDS.set(true);
-        Builds
-    }
-}
-
-impl Drop for Builds {
-    fn drop(&mut self) {
-        BUILDS.set(false);
-    }
 }
 
 /// Returns the global pool. Builds it with the default settings if it does not exist.

@@ -26,7 +26,6 @@ use crate::sleep::{Event, MAX_WORKERS};
 use crate::sync::Mutex;
 use crate::sync::slab;
 use crate::worker::Worker;
-use crate::worker::counters::Counters;
 use crate::worker::shared::Registry;
 
 /// A pool of worker threads.
@@ -61,11 +60,6 @@ impl RefUnwindSafe for ThreadPool {}
 impl ThreadPool {
     fn new(registry: Arc<Registry>) -> Self {
         ThreadPool { registry, threads: Vec::new(), is_built: false, waits: true, watchdog: None }
-    }
-
-    fn finished(mut self) -> Self {
-        self.is_built = true;
-        self
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -146,7 +140,7 @@ impl ThreadPool {
         let registry = self.shared();
         registry.shut_down();
         drop(self);
-        let dropped = registry.dropped_tasks();
+        let dropped = registry.counts.dropped_tasks();
         // This may be the last reference, which drops the captures of the handlers.
         outcome::discard(registry);
         dropped
@@ -239,12 +233,4 @@ pub fn current_num_threads() -> usize {
 /// Returns the largest number of workers that a pool can have.
 pub fn max_num_threads() -> usize {
     MAX_WORKERS
-}
-
-/// Returns the counters of the workers of the current pool, else of the global one.
-///
-/// # Panics
-/// Panics if the global pool is needed and cannot be built.
-pub fn counters() -> Counters {
-    with_current(Registry::counters)
 }

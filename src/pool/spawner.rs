@@ -8,7 +8,6 @@ use super::{BuildErrorKind, ThreadPool, member};
 use crate::job::outcome;
 use crate::os::thread::Thread;
 use crate::sleep::{CoreThread, Event};
-use crate::worker::Worker;
 use crate::worker::shared::Registry;
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
@@ -173,32 +172,18 @@ impl fmt::Debug for ThreadBuilder {
     }
 }
 
-/// The threads of a scoped pool, each of which has a clone of this. A worker of another pool, which
-/// they may need, works until they end.
-#[derive(Clone)]
-pub(super) struct ScopedThreads {
-    _over: Arc<Over>,
-}
+/// Each thread of a scoped pool has a clone, and makes the event happen if it drops the last one. A
+/// worker of another pool, which the threads may need, works until then.
+pub(super) struct ScopedThreads(pub(super) Arc<Event>);
 
-/// Makes the event happen when it is dropped.
-struct Over(Arc<Event>);
-
-impl ScopedThreads {
-    /// Also returns the event that happens when the last clone is dropped.
-    pub(super) fn new() -> (Self, Arc<Event>) {
+impl Default for ScopedThreads {
+    fn default() -> Self {
         // (At this address is no pool.)
-        let event = Arc::new(Event::new(ptr::dangling::<Registry>().addr()));
-        (ScopedThreads { _over: Arc::new(Over(event.clone())) }, event)
-    }
-
-    /// Calls `wrapper` on a thread that was just started.
-    pub(super) fn run(self, wrapper: impl FnOnce()) {
-        Worker::mark_pools_thread();
-        wrapper();
+        ScopedThreads(Arc::new(Event::new(ptr::dangling::<Registry>().addr())))
     }
 }
 
-impl Drop for Over {
+impl Drop for ScopedThreads {
     fn drop(&mut self) {
         Event::happen_shared(&self.0);
     }

@@ -1,12 +1,12 @@
-//! The work-stealing deque and the injector: crossbeam's, or simple ones that the model checker
-//! sees.
+//! The work-stealing deque and the injector: those of crossbeam, or in models simple ones that loom
+//! can see.
 
 #[cfg(not(loom))]
 mod imp {
     pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
-    /// Initializes what all deques of the process share, before the first pool is built. The child
-    /// of a `fork()` during that initialization could never steal.
+    /// Initializes the state that all deques of the process share, before the first pool is built.
+    /// A child that was forked during this initialization could never steal.
     pub(crate) fn prepare() {
         let _ = Worker::<()>::new_lifo().stealer().steal();
     }
@@ -44,7 +44,7 @@ mod imp {
             self.change(VecDeque::pop_front).map_or(Steal::Empty, Steal::Success)
         }
 
-        /// As in crossbeam's deque, the batch is for a moment in neither queue.
+        /// As in crossbeam's deque, the batch is in neither queue for a moment.
         fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
             let mut batch = self.change(|items| {
                 let half = items.len().div_ceil(2);

@@ -4,7 +4,7 @@ use std::ptr::{self, NonNull};
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// The number of the slot, which is not in the ring.
+/// The slot number that stands for the fast slot, which is not in the ring.
 pub(super) const FAST: usize = 0;
 
 /// The fast slot: the address of a published job, or 0. (It is not a pointer: `is_taken` writes
@@ -46,8 +46,9 @@ impl FastSlot {
         NonNull::new(ptr::with_exposed_provenance_mut(address))
     }
 
-    /// Whether the slot is empty, for a thief that has taken a job from the deque. If it is not, a
-    /// thief that takes this fork later sees that the other job is gone.
+    /// Returns whether the slot is empty. A thief calls this after it has taken a job from the
+    /// deque. If the slot is not empty, the thief that takes this fork later sees that the other
+    /// job is gone.
     #[inline]
     pub(super) fn is_taken(&self) -> bool {
         // Release: matches the Acquire in `take`.

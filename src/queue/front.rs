@@ -6,7 +6,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence};
 
-/// Forks that can be private at a time. Small enough to stay in the first-level cache, large
+/// How many forks can be private at a time. Small enough to stay in the first-level cache, large
 /// enough that only recursions deeper than this ever publish for lack of room. (A guess.)
 pub(crate) const CAPACITY: usize = if cfg!(loom) { 4 } else { 256 };
 pub(super) const MASK: usize = CAPACITY - 1;
@@ -16,9 +16,9 @@ pub(super) const FIRST: usize = 1;
 /// `floor` of a closed gate, of which `limit` is 0.
 const CLOSED: usize = usize::MAX;
 
-/// The part of a queue that the fast path of a fork touches. It comes first in the queue. Alone and
-/// closed for good, it serves the threads that are no workers, so the fast path of a fork does not
-/// check on which kind of thread it is.
+/// The part of a queue that the fast path of a fork touches: the queue's first field. Threads that
+/// are not workers share one front, which is closed for good. So the fast path does not check which
+/// kind of thread it runs on.
 #[repr(C)]
 pub(crate) struct ForkFront<J> {
     pub(super) own: CachePadded<Private<J>>,
@@ -52,7 +52,7 @@ impl Gate {
         gate
     }
 
-    /// Opens it (owner only).
+    /// Opens the gate (owner only).
     #[inline]
     pub(super) fn open(&self, head: usize) {
         self.floor.store(head, Ordering::Relaxed);
@@ -67,7 +67,7 @@ impl Gate {
         self.floor.store(CLOSED, Ordering::Relaxed);
     }
 
-    /// Closes it, unless it seems to be closed.
+    /// Closes the gate, unless it seems to be closed.
     #[inline]
     pub(super) fn keep_closed(&self) {
         if !self.is_closed() {
@@ -75,7 +75,7 @@ impl Gate {
         }
     }
 
-    /// Whether both words are closed.
+    /// Returns whether both words say that the gate is closed.
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
         // Acquire: matches the Release in `open` and `close`.

@@ -18,10 +18,12 @@
 //!
 //! Publishing moves the **oldest** jobs of the ring to the deque, since they are the biggest. In a
 //! balanced recursion of depth d, about d of 2^d forks become public. The owner keeps one job
-//! public, more after thefts, and one again after it took a public job back itself.
+//! public. After each theft it keeps more of them public. After it has taken a public job back
+//! itself, it keeps one again.
 //!
-//! A fork while nothing is pending goes to the fast slot. To put it there and to take it back is
-//! one read-modify-write each. The gate stays closed, since this fork may have none within it.
+//! A fork that is made while none is pending goes to the fast slot. Putting it there takes one
+//! read-modify-write, and so does taking it back. The gate stays closed, since there may be no fork
+//! within this one.
 //!
 //! # Invariant
 //! Each pending job is in one place. Jobs in the fast slot are older than those in the deque, and
@@ -83,12 +85,11 @@
 //! (a) pushes to the deque, (b) swaps `limit`, or fills the fast slot, by a SeqCst operation, and
 //! (c) reads the counts, SeqCst.
 //!
-//! 10. *No published job and sleeper miss each other.* If (3) reads the value from before (b), the
-//!     fence precedes (b), hence (c), in the single order of SeqCst operations, and (c) sees the
-//!     count. If not, (3) sees the push: all writes of `limit` are read-modify-writes, so the
-//!     release sequence of the swap in (b) never breaks.
-//!     Models: `a_flush_and_a_sleeper_see_each_other`,
-//!     `an_older_fork_and_a_sleeper_see_each_other`,
+//! 10. *A published job and a sleeper do not miss each other.* If (3) reads the value from before
+//!     (b), the fence precedes (b), hence (c), in the single order of SeqCst operations, and (c)
+//!     sees the count. If not, (3) sees the push: all writes of `limit` are read-modify-writes, so
+//!     the release sequence of the swap in (b) never breaks. Models:
+//!     `a_flush_and_a_sleeper_see_each_other`, `an_older_fork_and_a_sleeper_see_each_other`,
 //!     `a_fork_in_the_fast_slot_and_a_sleeper_see_each_other`.
 //! 11. *The owner learns that nothing is public.* Of the thieves that take the last public jobs,
 //!     one closes the gate. Models: `one_of_two_thieves_that_take_the_last_raises_demand`,
@@ -179,7 +180,7 @@ pub(super) struct Own<P> {
 }
 
 impl<P> Own<P> {
-    /// How many jobs are public (owner only, which needs no fence for that).
+    /// Returns how many jobs are public (owner only; another thread would need a fence).
     fn public(&self) -> usize {
         self.fast.len() + self.public.len()
     }
@@ -267,8 +268,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         (slot, published)
     }
 
-    /// Called after `pop` returned `false` for `job` in `slot`. Returns who has the job, and how
-    /// many older jobs this call published.
+    /// Called after `pop` returned `false` for `job` in `slot`. Returns which thread has the job,
+    /// and how many older jobs this call published.
     #[inline(always)]
     pub(crate) fn pop_slow(
         &self,
@@ -345,20 +346,20 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         Busy(&self.own.busy)
     }
 
-    /// For the child of a `fork()`: releases the lock of a thief that exists in the parent only. A
-    /// job that it was taking is still in the ring, or is lost with it.
+    /// In the child of a `fork()`, releases the lock of a thief that exists only in the parent. A
+    /// job that the thief was taking is still in the ring, or is lost with the thief.
     pub(crate) fn forget_thief(&self) {
         self.front.gate.forced.store(0, Ordering::Relaxed);
     }
 
-    /// Reserves the slots that are in use for the forks of a stack which goes on later, or ends
-    /// that.
+    /// If `keeps`, reserves the slots in use: they belong to forks of a stack that continues later.
+    /// If not, no slot is reserved any longer.
     pub(crate) fn keep_slots(&self, keeps: bool) {
         self.own.reserved.set(if keeps { self.head() } else { FIRST });
     }
 
-    /// Starts over with the first slot if half of the slots are used up. The owner has no fork that
-    /// has not ended. (Reserved slots are lost for good, hence the climb.)
+    /// Starts over with the first slot if half of the slots are used up. All forks of the owner
+    /// have ended. (Slot numbers climb because reserved slots are not used again.)
     pub(crate) fn rewind(&self) {
         if self.lacks_slots() {
             let _busy = self.be_busy();

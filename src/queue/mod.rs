@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::sync::spin_or_yield;
 
-/// How many rounds a waiting thread only yields its processor. (A guess: they take about 30
+/// For how many rounds a waiting thread only yields its processor. (A guess: they take about 30
 /// microseconds.)
 const YIELDS: u32 = 64;
 /// How long it sleeps in the next round, and how often that doubles in further rounds, since a
@@ -29,9 +29,9 @@ const YIELDS: u32 = 64;
 const FIRST_SLEEP: Duration = Duration::from_micros(50);
 const DOUBLINGS: u32 = 4;
 
-/// One round of waiting until another thread has executed a few instructions. After many rounds the
-/// caller sleeps, longer each time: a real-time thread that only yields never leaves its processor
-/// to a thread of lower priority.
+/// Waits one round for another thread that needs only a few more instructions. After many rounds
+/// the caller sleeps, longer each time: a real-time thread that only yields never leaves its
+/// processor to a thread of lower priority.
 fn give_way(round: &mut u32) {
     spin_or_yield();
     *round = (*round + 1).min(YIELDS + DOUBLINGS);

@@ -38,7 +38,7 @@
 //!    `a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other`,
 //!    `a_buffer_that_is_packed_and_a_sleeper_see_each_other`.
 //! 4. *A task that moves and a sleeper do not miss each other.* A taken buffer counts as not empty.
-//!    Whoever moves tasks, the owner or a thief, publishes them again at their new place.
+//!    The thread that moves tasks, the owner or a thief, publishes them again at their new place.
 //!    Models: `a_batch_that_is_unpacked_and_a_sleeper_see_each_other`,
 //!    `a_batch_from_outside_and_a_sleeper_see_each_other`.
 //!
@@ -55,8 +55,8 @@
 //! | `buffer-delay`: time for a buffer to fill | scopes of three tasks | 2 | 2.14 |
 //! | `injector-delay`: time for a batch to grow | detached by one thread | 2 | 1.23 |
 //!
-//! What is left out in a pool of one worker (patch `alone`) saves 3 to 7 % of the instructions of
-//! tasks.
+//! A pool of one worker leaves out what only thieves need. That saves 3 to 7 % of the instructions
+//! of tasks (patch `alone`).
 
 use std::array;
 use std::cell::Cell;
@@ -74,8 +74,8 @@ use crate::sync::{
 
 /// The most tasks in the buffer, and in a batch: with the length they fit a block of 248 bytes.
 const ROOM: usize = if cfg!(loom) { 2 } else { 30 };
-/// For how many spins a thief lets an owner fill its buffer: about as long as it takes to spawn a
-/// buffer of tiny tasks.
+/// For how many spins a thief lets an owner fill its buffer. It takes the owner about as long to
+/// spawn a buffer of tiny tasks.
 const DELAY: u32 = if cfg!(loom) { 0 } else { 32 };
 /// A batch from the injector is small if it has fewer tasks than this.
 const SMALL_BATCH: usize = 8;
@@ -111,7 +111,7 @@ struct Batch<J> {
     slots: [MaybeUninit<J>; ROOM],
 }
 
-/// The owner of a batch and its block of memory.
+/// Owns a batch and its block of memory.
 struct Packed<J>(NonNull<Batch<J>>);
 
 // SAFETY: this owns the batch, which moves with the tasks in it.
@@ -267,7 +267,7 @@ impl<J> Buffer<J> {
 }
 
 impl<J> TaskQueue<J> {
-    /// With `alone` there are no thieves; with `in_order` all tasks are run oldest first.
+    /// If `alone`, there are no thieves. If `in_order`, all tasks are run oldest first.
     pub(crate) fn new(alone: bool, in_order: bool) -> Self {
         let batches = Worker::new_lifo();
         let stealer = batches.stealer();
@@ -325,9 +325,9 @@ impl<J> TaskQueue<J> {
         self.in_order
     }
 
-    /// Returns `false` if the newest task is not the one for which `is` returns `true`, else
-    /// perhaps `true` (owner only). The task may have been stolen, run and freed, so `is` must not
-    /// look at more than the reference to it.
+    /// Returns `false` if `is` returns `false` for the newest task. If not, may return `true`
+    /// wrongly (owner only). The task may have been stolen, run and freed, so `is` must look at
+    /// nothing but the reference to it.
     #[inline]
     pub(crate) fn may_end_with(&self, is: impl FnOnce(&J) -> bool) -> bool {
         // Acquire: matches the Release of a thief that has moved tasks down.
@@ -341,8 +341,8 @@ impl<J> TaskQueue<J> {
         is(unsafe { (*self.buffer.slots[len - 1].get()).assume_init_ref() })
     }
 
-    /// Takes the newest task, else the oldest injected one (owner only). Calls `moved` if it moved
-    /// other tasks, which the caller then publishes again: lemma 4.
+    /// Takes the newest task, else the oldest injected one (owner only). If it moved other tasks,
+    /// calls `moved`, which publishes these again: lemma 4.
     #[inline]
     pub(crate) fn pop(&self, moved: impl FnOnce()) -> Option<J> {
         self.buffer.pop().or_else(|| self.pop_beyond(moved))
@@ -382,14 +382,15 @@ impl<J> TaskQueue<J> {
         fence(Ordering::SeqCst);
     }
 
-    /// Whether no task is queued. After a SeqCst fence, this is step (3) of the handshake.
+    /// Returns whether no task is queued. After a SeqCst fence, this is step (3) of the handshake.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         let len = self.buffer.len.load(Ordering::Relaxed);
         (len == 0 || len == UNUSED) && self.stealer.is_empty() && self.injected_stealer.is_empty()
     }
 
-    /// How many jobs thieves could take. After a SeqCst fence, this is step (3), like `is_empty`.
+    /// Returns how many jobs thieves could take. After a SeqCst fence, this is step (3), like
+    /// `is_empty`.
     pub(crate) fn public(&self) -> usize {
         let in_buffer = match self.buffer.len.load(Ordering::Relaxed) {
             // The thief may leave some, and does not publish these.
@@ -400,8 +401,8 @@ impl<J> TaskQueue<J> {
         in_buffer + self.injected_stealer.len() + self.stealer.len() * ROOM
     }
 
-    /// How many tasks are queued one by one, and how many batches of up to [`ROOM`]. (Relaxed, for
-    /// dumps.)
+    /// Returns how many tasks are queued one by one, and how many batches of up to [`ROOM`] tasks.
+    /// (Relaxed, for dumps.)
     pub(crate) fn pending(&self) -> (usize, usize) {
         let in_buffer = match self.buffer.len.load(Ordering::Relaxed) {
             TAKEN | UNUSED => 0,
@@ -412,8 +413,8 @@ impl<J> TaskQueue<J> {
 
     /// Steals tasks from `victim`, returns one and keeps the others here (owner only).
     ///
-    /// With `delay` the thief lets the victim fill its buffer for a while before it takes from it.
-    /// If not, a victim that spawns tiny tasks one by one would find its buffer taken each time.
+    /// If `delay`, the thief first gives the victim time to fill its buffer. Otherwise a victim
+    /// that spawns tiny tasks would find its buffer taken at each spawn.
     pub(crate) fn steal_from(&self, victim: &TaskQueue<J>, delay: bool) -> Option<J> {
         let packed = || {
             (0..DELAY).for_each(|_| spin_loop());
@@ -433,9 +434,9 @@ impl<J> TaskQueue<J> {
 
     /// Moves a batch of tasks from the injector here, and returns the first (owner only).
     ///
-    /// After a small batch, the next one is given time to grow. If tiny tasks are submitted more
-    /// slowly than they are run, each would otherwise be fetched alone, at more cost than it takes
-    /// to run it.
+    /// After a small batch, the worker gives the next one time to grow. Otherwise, if tiny tasks
+    /// are submitted more slowly than they run, the worker would fetch each one alone, which costs
+    /// more than running it.
     pub(crate) fn steal_injected(&self, injector: &Injector<J>) -> Option<J> {
         if self.last_was_small.get() && injector.len() < SMALL_BATCH {
             (0..DELAY).for_each(|_| spin_loop());

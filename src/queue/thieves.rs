@@ -8,15 +8,15 @@ use super::join_queue::{ForkQueue, Published};
 use crate::sync::Ordering;
 
 impl<J, P: Published<J>> ForkQueue<J, P> {
-    /// Whether nothing is public. After a SeqCst fence, this is step (3) of the handshake.
+    /// Returns whether nothing is public. After a SeqCst fence, this is step (3) of the handshake.
     pub(crate) fn is_empty(&self) -> bool {
         // Acquire: matches the Release of `open` and `close`, before which the deque was filled.
         self.front.gate.limit.load(Ordering::Acquire);
         self.own.fast.len() == 0 && self.stealer.is_empty()
     }
 
-    /// Whether nothing is public, for a thread that has just taken a job. If one thief empties the
-    /// fast slot and another the deque, at least one of them gets `true`.
+    /// Returns whether nothing is public. A thread calls this after it has taken a job. If one
+    /// thief empties the fast slot and another one the deque, at least one of them gets `true`.
     pub(super) fn took_last(&self) -> bool {
         self.stealer.is_empty() && self.own.fast.is_taken()
     }
@@ -28,7 +28,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         Some(unsafe { P::from_pointer(job) })
     }
 
-    /// How many jobs the owner has published so far; wraps around. (Relaxed: it orders nothing.)
+    /// Returns how many jobs the owner has published so far. The number wraps around. (Relaxed: it
+    /// orders nothing.)
     pub(crate) fn published(&self) -> usize {
         self.own.published.load(Ordering::Relaxed)
     }
@@ -43,29 +44,30 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         stolen
     }
 
-    /// Asks the owner to publish at its next fork, or next end of one.
+    /// Makes the owner publish at its next fork, or at the next end of one.
     pub(crate) fn raise_demand(&self) {
         self.front.gate.keep_closed();
     }
 
-    /// Whether the owner seems to have private jobs.
+    /// Returns whether the owner seems to have private jobs.
     pub(crate) fn hides_work(&self) -> bool {
         self.hidden() > 0
     }
 
-    /// How many private jobs there seem to be.
+    /// Returns how many private jobs there seem to be.
     pub(crate) fn hidden(&self) -> usize {
         self.top().saturating_sub(self.head())
     }
 
-    /// How many jobs are public. After a SeqCst fence, this is step (3), like `is_empty`.
+    /// Returns how many jobs are public. After a SeqCst fence, this is step (3), like `is_empty`.
     pub(crate) fn public(&self) -> usize {
         // Acquire: as in `is_empty`.
         self.front.gate.limit.load(Ordering::Acquire);
         self.own.fast.len() + self.stealer.len()
     }
 
-    /// A pair that changes with each fork and each end of one. (Relaxed: it orders nothing.)
+    /// Returns a pair that changes with each fork and each end of a fork. (Relaxed: it orders
+    /// nothing.)
     pub(crate) fn progress(&self) -> (usize, usize) {
         (self.head(), self.top())
     }
@@ -84,8 +86,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             return 0;
         }
         self.front.gate.close();
-        // Acquire: matches the Release at the end of a slow path. One that began before `forced`
-        // was set may have opened the gate again.
+        // Acquire: matches the Release at the end of a slow path. A slow path that began before
+        // `forced` was set may have opened the gate again.
         let may = heavy_fence()
             && self.own.busy.load(Ordering::Acquire) == 0
             && self.front.gate.is_closed();

@@ -9,6 +9,10 @@ use crate::os::thread::Thread;
 #[derive(Clone, Copy)]
 pub(crate) enum Seed {}
 
+pub(crate) fn parse_seed(_: &str) -> Option<Seed> {
+    None
+}
+
 #[derive(Clone)]
 pub(crate) enum Simulation {}
 

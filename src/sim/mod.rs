@@ -21,7 +21,7 @@ mod turns;
 #[cfg(not(feature = "deterministic"))]
 pub(crate) use absent::*;
 #[cfg(feature = "deterministic")]
-pub(crate) use schedule::Seed;
+pub(crate) use schedule::{Seed, parse_seed};
 #[cfg(feature = "deterministic")]
 pub(crate) use turns::*;
 
@@ -30,9 +30,9 @@ use std::sync::Arc;
 
 /// A pool, as its simulation sees it.
 pub(crate) trait Simulated: Send + Sync {
-    /// Whether a thread of the pool, which waits for its turn in the main loop, has work.
-    /// `has_turn`: whether the thread that has the turn is of the same pool. The caller holds the
-    /// simulation's lock, so this must not call closures of the user.
+    /// Returns whether a thread of the pool that waits for its turn in the main loop has work.
+    /// `has_turn` says whether the thread that has the turn is of the same pool. The caller holds
+    /// the simulation's lock, so this must not call closures of the user.
     #[cfg(feature = "deterministic")]
     fn has_work(self: Arc<Self>, has_turn: bool) -> bool;
 }

@@ -14,6 +14,10 @@ use super::signal::TurnSignal;
 /// The seed, which decides the schedule.
 pub(crate) type Seed = u64;
 
+pub(crate) fn parse_seed(text: &str) -> Option<Seed> {
+    text.parse().ok()
+}
+
 /// A thread's number, in the order in which threads are started.
 pub(super) type Id = u64;
 
@@ -31,7 +35,7 @@ pub(super) struct State {
     pub(super) building: usize,
     pub(super) turn: Option<Id>,
     pub(super) watcher: Option<Id>,
-    /// How often threads did more than look for what others did.
+    /// How often a thread did more than look for what other threads did.
     pub(super) moves: u64,
     pub(super) idle_turns: IdleTurns,
     /// For how long nothing may move while work is pending.
@@ -46,7 +50,7 @@ pub(super) struct State {
 
 pub(super) type GoneCall = Box<dyn FnOnce() + Send>;
 
-/// The turns since the last move, in which threads have only looked for what others did.
+/// The turns since the last move: in these, threads have only looked for what other threads did.
 #[derive(Default)]
 pub(super) struct IdleTurns {
     pub(super) count: u32,
@@ -57,7 +61,7 @@ pub(super) struct IdleTurns {
     pub(super) time: Duration,
 }
 
-/// The part of a simulated thread that all of them see.
+/// The part of a simulated thread that all threads of the simulation see.
 pub(super) struct Entry {
     pub(super) signal: Arc<TurnSignal>,
     pub(super) name: String,
@@ -117,8 +121,8 @@ impl State {
         self.turn
     }
 
-    /// Makes a thread that waits for its turn the watcher, unless one is. Returns the signal of a
-    /// new watcher, which the caller wakes.
+    /// Makes a thread that waits for its turn the watcher, unless one of them is. Returns the
+    /// signal of a new watcher, which the caller wakes.
     #[must_use]
     pub(super) fn appoint_watcher(&mut self) -> Option<Arc<TurnSignal>> {
         let watches = |id| Some(id) != self.turn && self.threads.contains_key(&id);
@@ -134,7 +138,7 @@ impl State {
         Some(self.threads.get(&id?)?.signal.clone())
     }
 
-    /// How many schedule points the thread that has the turn came to.
+    /// Returns how many schedule points the thread that has the turn has reached.
     pub(super) fn points_of_holder(&self) -> u32 {
         self.signal(self.turn).map_or(0, |signal| signal.points.load(Ordering::Relaxed))
     }
@@ -143,7 +147,7 @@ impl State {
         self.threads.values().any(|entry| entry.pool_address() == pool)
     }
 
-    /// Takes what is to be called if the pool at this address has no thread left.
+    /// If the pool at this address has no thread left, takes the calls that are to be made.
     pub(super) fn gone(&mut self, pool: usize) -> Vec<(usize, GoneCall)> {
         if self.has_threads(pool) {
             return Vec::new();
@@ -167,12 +171,12 @@ impl State {
         }
         let now = Instant::now();
         let step = idle.seen.replace(now).map_or(Duration::ZERO, |seen| now - seen);
-        // In a longer step the process was stopped.
+        // If the step is longer, the process was stopped meanwhile.
         idle.time += step.min((self.limit / LOOKS).max(Duration::from_nanos(1)));
         idle.time >= self.limit
     }
 
-    /// The threads that wait for the turn and could run.
+    /// Returns the threads that wait for the turn and could run.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Entry> {
         let waits =
             |&(&id, entry): &(&Id, &Entry)| Some(id) != self.turn && entry.blocked.is_none();

@@ -1,4 +1,4 @@
-//! What a simulated thread waits for: the signal that it has the turn.
+//! The signal for which a simulated thread waits: that it has the turn.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,21 +11,22 @@ use crate::os::progress::{Place, Seen};
 pub(super) struct TurnSignal {
     pub(super) granted: AtomicBool,
     pub(super) unparker: Unparker,
-    /// How many schedule points the thread came to. Written by that thread, read by the watcher.
+    /// How many schedule points the thread has reached. The thread writes it, and the watcher reads
+    /// it.
     pub(super) points: AtomicU32,
-    /// Set by the thread when it begins, if the system tells of threads.
+    /// The thread sets it when it begins, if the system reports on threads.
     pub(super) place: OnceLock<Place>,
 }
 
 impl TurnSignal {
-    /// The calling thread is this one.
+    /// Called by the thread itself when it begins.
     pub(super) fn begin(&self) {
         if let Some(place) = Place::here() {
             let _ = self.place.set(place);
         }
     }
 
-    /// What the thread has done.
+    /// Returns what the thread has done so far, if the system reports it.
     pub(super) fn seen(&self) -> Option<Seen> {
         self.place.get()?.look()
     }

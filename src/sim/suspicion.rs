@@ -36,7 +36,7 @@ pub(super) enum Verdict {
 }
 
 impl State {
-    /// Whether the simulation may have stopped making progress.
+    /// Returns whether the simulation may have stopped making progress.
     pub(super) fn is_suspicious(&self) -> bool {
         match self.turn {
             Some(_) => {
@@ -47,8 +47,8 @@ impl State {
         }
     }
 
-    /// Why nothing moves, if something should. `before`: what the thread that has the turn had done
-    /// when the time limit began.
+    /// Returns why nothing moves, if something should. `before` is what the thread that has the
+    /// turn had done when the time limit began.
     pub(super) fn complaint(&self, before: Option<&Seen>) -> Option<Complaint> {
         let abort = |text| Complaint { text, verdict: Verdict::Abort };
         match self.turn.and_then(|turn| self.threads.get(&turn)) {
@@ -70,7 +70,7 @@ impl State {
         ))
     }
 
-    /// For a thread that keeps the turn.
+    /// Returns what is wrong if a thread keeps the turn.
     fn complaint_of_turn(&self, holder: &Entry, before: Option<&Seen>) -> Option<Complaint> {
         let conduct = self.conduct(holder, before);
         let others_have_work = self.waiting().any(|it| !it.looks || has_work(it, holder));
@@ -106,7 +106,7 @@ impl State {
         }
     }
 
-    /// Whether a thread waits for what a pool of the simulation is to do.
+    /// Returns whether a thread waits for a pool of the simulation to do something.
     fn is_awaited(&self) -> bool {
         self.threads.values().any(|entry| self.waits_for_pool(entry))
     }
@@ -115,7 +115,7 @@ impl State {
         entry.blocked.is_some_and(|pool| pool != IDLE && self.has_threads(pool))
     }
 
-    /// For threads that are all blocked.
+    /// Returns what is wrong if all threads are blocked.
     fn complaint_of_all(&self) -> Option<String> {
         let waiting = || self.threads.values().filter(|entry| entry.blocked != Some(IDLE));
         let is_stuck = waiting().next().is_some() && !self.hopes();
@@ -125,7 +125,8 @@ impl State {
         })
     }
 
-    /// Whether a thread waits for a pool outside of the simulation, which may still wake it.
+    /// Returns whether a thread waits for a pool outside of the simulation. That pool may still
+    /// wake it.
     fn hopes(&self) -> bool {
         let is_served = |pool| pool == IDLE || self.has_threads(pool);
         let hopes = |entry: &Entry| entry.blocked.is_some_and(|pool| !is_served(pool));

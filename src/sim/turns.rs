@@ -5,7 +5,7 @@
 //! [`SimThread::wait_for_turn`]. The turn changes only in [`SimThread::pass_on`] and
 //! [`SimThread::leave`], so the order of all that the threads do follows from the seed.
 //!
-//! Invariants, all of them under the lock of `Shared::state`:
+//! Invariants, all of them under the lock of the [`State`]:
 //! 1. At most one thread has the turn. If none has it, all are blocked, or there is no thread.
 //! 2. A blocked thread is woken by [`Simulation::wake`] only. Any thread may call that: what
 //!    threads outside do to a simulation is the one thing that the seed does not decide.
@@ -38,13 +38,9 @@ thread_local! {
 
 /// A simulation. Clones refer to the same one.
 #[derive(Clone)]
-pub(crate) struct Simulation(Arc<Shared>);
+pub(crate) struct Simulation(Arc<Mutex<State>>);
 
-struct Shared {
-    state: Mutex<State>,
-}
-
-/// The part of a simulated thread that only itself uses.
+/// The part of a simulated thread that no other thread uses.
 struct SimThread {
     id: Id,
     simulation: Simulation,
@@ -61,7 +57,7 @@ struct SimThread {
     awaited: Cell<usize>,
 }
 
-/// The calling thread, if it is simulated.
+/// Returns the calling thread if it is simulated.
 fn here() -> Option<Rc<SimThread>> {
     let thread = HERE.try_with(|here| here.borrow().clone()).ok()??;
     if thread.is_alone() {
@@ -72,12 +68,13 @@ fn here() -> Option<Rc<SimThread>> {
     Some(thread)
 }
 
-/// Whether the calling thread is simulated.
+/// Returns whether the calling thread is simulated.
 pub(crate) fn takes_turns() -> bool {
     here().is_some()
 }
 
-/// For the child of a `fork()`, in which the threads of the simulation do not exist.
+/// Leaves the simulation in the child of a `fork()`, where the other threads of the simulation do
+/// not exist.
 pub(crate) fn leave() {
     let _ = HERE.try_with(|here| mem::forget(here.take()));
 }
@@ -110,7 +107,8 @@ fn count_point(moved: bool) {
     }
 }
 
-/// Gives the turn away. Returns `false` if this thread is not simulated.
+/// Passes the turn on, and waits until this thread has it again. Returns `false` if the thread is
+/// not simulated.
 pub(crate) fn pause() -> bool {
     here().map(|thread| thread.pass_on()).is_some()
 }
@@ -178,7 +176,7 @@ impl Token {
     }
 }
 
-/// A pool, which may have no thread yet, is being built until this is dropped.
+/// Says, until it is dropped, that a pool is being built, which may have no thread yet.
 pub(crate) struct Building(Simulation);
 
 impl Drop for Building {
@@ -203,16 +201,19 @@ pub(crate) fn looks(looks: bool) {
     });
 }
 
-/// A schedule point after the caller has checked for what the pool at the address `pool` does.
+/// A schedule point after the caller has checked whether the pool at the address `pool` has done
+/// something.
 pub(crate) fn poll_for(pool: usize) {
-    // A check for a pool outside of the simulation counts as a move, since the turn cannot help it.
+    // A check for a pool outside of the simulation counts as a move, since no turn makes that pool
+    // go on.
     let is_own = || here().is_some_and(|thread| thread.simulation.lock().has_threads(pool));
     count_point(!is_own());
 }
 
 impl Simulation {
-    /// Enters the simulation of the calling thread, and mixes `seed` in, or makes a new one with
-    /// `seed`. `limit`: see `ThreadPoolBuilder::turn_limit`.
+    /// If the calling thread is simulated, mixes `seed` into its simulation. If not, makes a new
+    /// simulation with `seed`, and the thread enters it. For `limit`, see
+    /// `ThreadPoolBuilder::turn_limit`.
     pub(crate) fn enter(
         seed: Seed,
         limit: Duration,
@@ -226,8 +227,8 @@ impl Simulation {
             drop(state);
             return Ok(thread.simulation.building());
         }
-        let state = Mutex::new(State::new(seed, limit, report));
-        let simulation = Simulation(Arc::new(Shared { state }));
+        let state = State::new(seed, limit, report);
+        let simulation = Simulation(Arc::new(Mutex::new(state)));
         let name =
             std::thread::current().name().unwrap_or("the thread that builds the pool").into();
         let thread = simulation.add(name, None, false);
@@ -243,12 +244,12 @@ impl Simulation {
         (self.clone(), Building(self.clone()))
     }
 
-    /// Whether the calling thread is part of it.
+    /// Returns whether the calling thread is part of this simulation.
     pub(crate) fn is_here(&self) -> bool {
         here().is_some_and(|thread| Arc::ptr_eq(&thread.simulation.0, &self.0))
     }
 
-    /// Starts a thread of `pool`. `looks`: whether it begins by looking for work.
+    /// Starts a thread of `pool`. `looks` says whether the thread begins by looking for work.
     pub(crate) fn start(
         &self,
         pool: Weak<dyn Simulated>,
@@ -269,7 +270,7 @@ impl Simulation {
         })
     }
 
-    /// Has `call` called when the last thread of the pool at the address `pool` is about to end.
+    /// Makes the last thread of the pool at the address `pool` call `call` when it is about to end.
     /// Returns `false` if the pool has no thread.
     pub(crate) fn when_gone(&self, pool: usize, call: impl FnOnce() + Send + 'static) -> bool {
         let mut state = self.lock();
@@ -329,12 +330,12 @@ impl Simulation {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock()
+        self.0.lock()
     }
 }
 
 impl SimThread {
-    /// Whether it is a builder without pools.
+    /// Returns whether this is a builder without pools.
     fn is_alone(&self) -> bool {
         let is_alone = |state: &State| state.threads.len() == 1 && state.building == 0;
         self.is_builder && is_alone(&self.simulation.lock())
@@ -346,15 +347,15 @@ impl SimThread {
         self.give_and_wait(next);
     }
 
-    /// The part of `pass_on` under the lock. Returns where to grant the turn. `blocked`: see
-    /// `Entry`. A blocked thread gets the turn only after it was woken.
+    /// The part of `pass_on` that needs the lock. Returns the signal of the thread that gets the
+    /// turn. For `blocked`, see `Entry`: a blocked thread gets the turn only after it was woken.
     fn hand_over(&self, blocked: Option<usize>) -> Option<Arc<TurnSignal>> {
         let mut state = self.simulation.lock();
         if state.turn != Some(self.id) {
-            // The watcher comes to a schedule point while it makes a report.
+            // The watcher has reached a schedule point while it makes a report.
             return Some(self.signal.clone());
         }
-        // To block is a move, since each wake-up is one.
+        // Blocking counts as a move, since each wake-up does.
         if self.moved.take() || blocked.is_some() {
             state.moves += 1;
         } else if state.only_looks() {
@@ -410,8 +411,8 @@ impl SimThread {
         (state.watcher == Some(self.id)).then_some(state.limit)
     }
 
-    /// Whether the simulation moves, or has nothing to do. If there is nothing to watch for, this
-    /// thread stops being the watcher.
+    /// Returns whether the simulation moves, or has nothing to do. If there is nothing to watch
+    /// for, this thread stops being the watcher.
     fn look(&self, seen: &mut (u64, u32)) -> bool {
         let mut state = self.simulation.lock();
         let now = (state.moves, state.points_of_holder());
@@ -424,13 +425,14 @@ impl SimThread {
         moved || !is_suspicious
     }
 
-    /// The signal of the thread that has the turn.
+    /// Returns the signal of the thread that has the turn.
     fn holder(&self) -> Option<Arc<TurnSignal>> {
         let state = self.simulation.lock();
         state.signal(state.turn)
     }
 
-    /// `before`: see `State::complaint`.
+    /// Reports what is wrong, if anything is, and aborts the process if it cannot go on. For
+    /// `before`, see `State::complaint`.
     #[cold]
     fn complain_if_right(&self, before: Option<&Seen>) {
         let complaint = || self.simulation.lock().complaint(before);
@@ -438,7 +440,7 @@ impl SimThread {
         let aborts = match first.verdict {
             Verdict::Warn => false,
             Verdict::Abort => true,
-            // Nothing has happened meanwhile, and no thread is left that could do something.
+            // If nothing has happened meanwhile, no thread is left that could do something.
             Verdict::AbortIfOthersWait => {
                 let others_wait = self.signal.place.get().is_some_and(|place| place.others_wait());
                 others_wait && complaint().is_some_and(|second| second.verdict == first.verdict)

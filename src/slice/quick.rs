@@ -23,12 +23,14 @@ const LEAVES_PER_THREAD: usize = 4;
 const NARROW: usize = 16;
 /// Wider elements up to this many bytes that own something are taken for texts.
 const TEXT: usize = 24;
-/// Longer parts are divided if their elements are not narrow, or repeat.
+/// Longer parts are divided if their elements repeat.
+const SHORT: usize = 64;
+/// Longer parts are divided if their elements are neither narrow nor wide.
 const LEAF: usize = 128;
-/// Wider elements are sorted by their numbers.
+/// Elements of at least this many bytes are wide: they are sorted by their numbers.
 const WIDE: usize = 64;
-/// About how many bytes of wide elements make a leaf: they stay in a core's cache.
-const CACHE: usize = 512 * 1024;
+/// Longer parts of wide elements are divided: the keys of a leaf stay in a core's cache.
+const WIDE_LEAF: usize = 2048;
 
 /// Returns whether comparisons of elements seem to take longer than their moves, as those of texts.
 const fn compare_slowly<T>() -> bool {
@@ -49,8 +51,8 @@ pub(super) fn sort_unstable<T: Send, F: Fn(&T, &T) -> Ordering + Sync>(v: &mut [
     let leaf = match size_of::<T>() {
         size if size <= NARROW && threads == 1 => v.len(),
         size if size <= NARROW => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
-        size if size <= WIDE => LEAF,
-        size => (CACHE / size).max(LEAF),
+        size if size < WIDE => LEAF,
+        _ => WIDE_LEAF,
     };
     let quick = Quick { compare, leaf };
     if quick.pivot(v).is_none() {
@@ -111,7 +113,7 @@ impl<F> Quick<'_, F> {
     where
         F: Fn(&T, &T) -> Ordering,
     {
-        let pivot = (v.len() > LEAF).then(|| Pivot::find(v, self.compare))?;
+        let pivot = (v.len() > SHORT).then(|| Pivot::find(v, self.compare))?;
         (v.len() > self.leaf || pivot.repeats).then_some(pivot)
     }
 
@@ -119,7 +121,7 @@ impl<F> Quick<'_, F> {
     where
         F: Fn(&T, &T) -> Ordering,
     {
-        if size_of::<T>() > WIDE {
+        if size_of::<T>() >= WIDE {
             sort_by_numbers(v, self.compare);
         } else {
             v.sort_unstable_by(|a, b| (self.compare)(a, b));

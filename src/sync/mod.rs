@@ -22,7 +22,7 @@ mod imp {
     pub(crate) use std::cell::{Cell, UnsafeCell};
     pub(crate) use std::thread_local;
 
-    /// A lock that is not poisoned by a panic, since no code of the user changes its content.
+    /// A lock that a panic does not poison: no code of the user changes its content.
     #[derive(Default)]
     pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
 
@@ -44,8 +44,8 @@ mod imp {
             self.0.try_lock()
         }
 
-        /// `lock`, for a lock under which user code runs. In a simulation, its holder may wait for
-        /// the turn, so the caller gives the turn away.
+        /// Like `lock`, for a lock that is held while code of the user runs. In a simulation, the
+        /// holder may be waiting for its turn, so the caller passes the turn on.
         pub(crate) fn lock_over_points(&self) -> MutexGuard<'_, T> {
             loop {
                 match self.try_lock() {
@@ -113,8 +113,8 @@ mod imp {
         }
     }
 
-    /// Parks the calling thread, which is no worker, until `done`. The pool at the address `pool`
-    /// brings that about.
+    /// Parks the calling thread, which is not a worker, until `done` returns true. The pool at the
+    /// address `pool` unparks it.
     pub(crate) fn wait_outside(parker: &Parker, pool: usize, done: impl Fn() -> bool) {
         let _awaits = sim::awaits(pool);
         while !done() {
@@ -127,7 +127,7 @@ mod imp {
         std::hint::spin_loop();
     }
 
-    /// One round of waiting until another thread has executed a few instructions.
+    /// Waits one round for another thread that needs only a few more instructions.
     pub(crate) fn spin_or_yield() {
         if !sim::pause() {
             std::thread::yield_now();
@@ -141,8 +141,8 @@ mod imp {
         atomic::compiler_fence(Ordering::SeqCst);
     }
 
-    /// Where a loop goes round again for another thread's few instructions, as seldom as they are
-    /// in its way.
+    /// Marks a place where a loop starts over because another thread is in the middle of a few
+    /// instructions. That is too rare to be worth a pause.
     #[inline(always)]
     pub(crate) fn others_first() {}
 
@@ -265,8 +265,8 @@ mod imp {
             *token = false;
         }
 
-        /// A model has no clock: the limit is over at once. (A yield would wait for all other
-        /// threads.)
+        /// A model has no clock, so the limit passes at once. (A yield would wait until all other
+        /// threads have run.)
         pub(crate) fn park_timeout(&self, _limit: Duration) {}
 
         pub(crate) fn unpark(&self) {
@@ -299,7 +299,7 @@ mod imp {
         loom::thread::yield_now();
     }
 
-    /// A model that goes round has to hear that others must go on before that makes sense.
+    /// Tells loom that the loop gets no further before another thread has run.
     pub(crate) fn others_first() {
         loom::thread::yield_now();
     }

@@ -10,11 +10,8 @@ use super::home::{Ended, Home, Kept, drop_stopped, stop_joinable, take_panic, un
 use super::state::Done;
 use super::waiting::take_waiting;
 use crate::context::CancelReason;
-use crate::job::Execute;
 use crate::job::outcome::{self, Payload};
 use crate::sync::slab;
-use crate::worker::shared::Registry;
-use crate::worker::task_times::Queued;
 use crate::worker::{JobRef, Table as JobTable, Worker};
 
 pub(super) type TaskHead = head::TaskHead<Worker>;
@@ -23,12 +20,10 @@ pub(super) type TaskHead = head::TaskHead<Worker>;
 #[repr(C)]
 pub(super) struct Table {
     pub(super) job: JobTable,
-    /// Whether the block is a [`Timed`] one.
-    is_timed: bool,
     /// Runs the closure of a task that the caller claimed, or drops it if the task is cancelled,
-    /// and writes the result into the block. For a joiner, also tells the home that the task has
-    /// ended, unless the empty entry tells it.
-    pub(super) run: Run,
+    /// and writes the result into the block. For a joiner (the last argument), also tells the home
+    /// that the task has ended, unless the empty entry tells it.
+    pub(super) run: unsafe fn(NonNull<TaskHead>, &Worker, bool),
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
     /// block. If the drop panics, returns the panic.
     pub(super) cancel: unsafe fn(NonNull<TaskHead>, CancelReason) -> Result<(), Payload>,
@@ -42,21 +37,11 @@ pub(super) struct Table {
     pub(super) ended_at: usize,
 }
 
-/// `Table::run`. The last argument: whether it is for a joiner.
-type Run = unsafe fn(NonNull<TaskHead>, &Worker, bool);
-
 #[repr(C)]
 pub(super) struct Task<F, T, H> {
     pub(super) head: TaskHead,
     pub(super) home: H,
     content: UnsafeCell<Content<F, T>>,
-}
-
-/// A task whose times are measured.
-#[repr(C)]
-struct Timed<F, T, H> {
-    task: Task<F, T, H>,
-    queued: Queued,
 }
 
 /// The closure until the task runs, then the result. Both are at offset 0: see `Table::ended_at`.
@@ -75,66 +60,32 @@ where
     H: Home,
 {
     /// Makes a task of isolation tag `tag`. The caller makes its entry and its handle.
-    #[inline]
+    #[inline(always)]
     pub(super) fn make(closure: F, home: H, tag: usize) -> NonNull<TaskHead> {
         let block = slab::take::<Self>();
-        // SAFETY: the block is for this type, and this function's alone.
-        unsafe { Self::write(block, Self::TABLE, closure, home, tag) };
-        block.cast()
-    }
-
-    /// Makes a task whose times are measured.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn make_timed(
-        closure: F,
-        home: H,
-        tag: usize,
-        registry: &Registry,
-    ) -> NonNull<TaskHead> {
-        let block = slab::take::<Timed<F, T, H>>();
-        let queued = registry.note_queued();
-        // SAFETY: the block is this function's alone, and is for a `Timed`, which begins with the
-        // task.
-        unsafe {
-            (&raw mut (*block.as_ptr()).queued).write(queued);
-            Self::write(block.cast(), Self::TIMED_TABLE, closure, home, tag);
-        }
-        block.cast()
-    }
-
-    /// # Safety
-    /// The block is for this type, and the caller's alone.
-    #[inline(always)]
-    unsafe fn write(block: NonNull<Self>, table: &'static Table, closure: F, home: H, tag: usize) {
+        let task = block.as_ptr();
         // SAFETY: the table is made for this type, which begins with the header, and the table with
         // that of a job.
-        let head = unsafe { TaskHead::new(NonNull::from(table).cast(), tag) };
-        let task = block.as_ptr();
+        let head = unsafe { TaskHead::new(NonNull::from(Self::TABLE).cast(), tag) };
         // Field by field, so that a large closure is copied once.
-        // SAFETY: by the premise.
+        // SAFETY: the block is for this type, and this function's alone.
         unsafe {
             (&raw mut (*task).head).write(head);
             (&raw mut (*task).home).write(home);
             (&raw mut (*task).content).cast::<F>().write_unaligned(closure);
         }
+        block.cast()
     }
 
-    pub(super) const TABLE: &'static Table = &Self::table(Self::execute, Self::run, false);
-    const TIMED_TABLE: &'static Table = &Self::table(Self::execute_timed, Self::run_timed, true);
-
-    const fn table(execute: Execute<Worker>, run: Run, is_timed: bool) -> Table {
-        Table {
-            job: JobTable { execute, name: type_name::<F>, is_empty: is_claimed },
-            is_timed,
-            run,
-            cancel: Self::cancel,
-            give_panic: Self::give_panic,
-            claim_panic: Self::claim_panic,
-            free: Self::free,
-            ended_at: offset_of!(Self, content),
-        }
-    }
+    pub(super) const TABLE: &'static Table = &Table {
+        job: JobTable { execute: Self::execute, name: type_name::<F>, is_empty: is_claimed },
+        run: Self::run,
+        cancel: Self::cancel,
+        give_panic: Self::give_panic,
+        claim_panic: Self::claim_panic,
+        free: Self::free,
+        ended_at: offset_of!(Self, content),
+    };
 
     /// Runs a task for its entry. (Each way is a call at the end, so that this needs no frame.)
     ///
@@ -154,43 +105,6 @@ where
             // SAFETY: as this function.
             unsafe { Self::execute_joinable(this, worker) }
         }
-    }
-
-    /// `execute` of a task whose times are measured.
-    ///
-    /// # Safety
-    /// As `execute`; the block is a `Timed`.
-    unsafe fn execute_timed(job: JobRef, worker: &Worker) {
-        let this: NonNull<Self> = job.header().cast();
-        // SAFETY: the block is alive until the entry, which is this call, is gone.
-        if unsafe { &(*this.as_ptr()).head.state }.is_detached() {
-            // SAFETY: by the premise.
-            let queued = unsafe { Self::queued(this) };
-            // SAFETY: the handle has gone, so only this call refers to the block.
-            return worker.time_task(queued, || unsafe { Self::execute_detached(this, worker) });
-        }
-        // If the handle goes only now, the task is run as one that has a handle, and is timed in
-        // `run_timed`: `execute` would look once more, and run it untimed.
-        // SAFETY: as this function.
-        unsafe { Self::execute_joinable(this, worker) }
-    }
-
-    /// `run` of a task whose times are measured.
-    ///
-    /// # Safety
-    /// As `run`; the block is a `Timed`.
-    unsafe fn run_timed(block: NonNull<TaskHead>, worker: &Worker, joins: bool) {
-        // SAFETY: by the premise.
-        let queued = unsafe { Self::queued(block.cast()) };
-        // SAFETY: as this function.
-        worker.time_task(queued, || unsafe { Self::run(block, worker, joins) });
-    }
-
-    /// # Safety
-    /// The block is a live `Timed`.
-    unsafe fn queued(this: NonNull<Self>) -> Queued {
-        // SAFETY: by the premise.
-        unsafe { (*this.cast::<Timed<F, T, H>>().as_ptr()).queued }
     }
 
     /// Runs a task whose handle has gone. The block is freed first, while it is in the cache.
@@ -264,10 +178,6 @@ where
         // SAFETY: as above.
         let head = unsafe { &(*this.as_ptr()).head };
         let is_cancelled = head.state.is_cancelled();
-        if is_cancelled && head.table().is_timed {
-            // SAFETY: the block is a `Timed`.
-            worker.registry().note_taken(unsafe { Self::queued(this) });
-        }
         if head.state.leave_as_entry() {
             // SAFETY: both parties have gone.
             unsafe { Self::free(this.cast()) };
@@ -322,7 +232,7 @@ where
             Some(reason) => stop_joinable(closure, home, reason, worker),
         };
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
-        unsafe { Self::put_ended(this, ended) };
+        unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
         if joins && !Self::entry_tells_home(worker) {
             home.task_ended(worker);
         }
@@ -337,15 +247,8 @@ where
         // SAFETY: only the thread that has claimed the task takes the closure, once.
         let dropped = outcome::run(|| drop(unsafe { Self::take_closure(this) }));
         // SAFETY: no thread reads the result before `DONE` is set.
-        unsafe { Self::put_ended(this, Ended::Cancelled(reason)) };
+        unsafe { TaskHead::put_ended(block, Ended::<T>::Cancelled(reason)) };
         dropped
-    }
-
-    /// # Safety
-    /// The closure was taken out of `this`, and no other thread uses its place.
-    pub(super) unsafe fn put_ended(this: NonNull<Self>, ended: Ended<T>) {
-        // SAFETY: by the premise.
-        unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };
     }
 
     /// Whether the empty entry, and not the joiner, tells the home that a task has ended. In pools
@@ -378,22 +281,8 @@ where
     /// `block` is a `Task<F, T, H>` to which nothing else refers; closure and result are gone.
     #[inline]
     pub(super) unsafe fn free(block: NonNull<TaskHead>) {
-        // SAFETY: the block is alive.
-        if unsafe { block.as_ref() }.table().is_timed {
-            // SAFETY: as this function.
-            return unsafe { Self::free_timed(block) };
-        }
         // SAFETY: the block came from `slab::take` in `make`; nothing in it needs a drop.
         unsafe { slab::give(block.cast::<Self>()) };
-    }
-
-    /// # Safety
-    /// As `free`, of a block that is timed.
-    #[cold]
-    #[inline(never)]
-    unsafe fn free_timed(block: NonNull<TaskHead>) {
-        // SAFETY: the block came from `slab::take` in `make_timed`.
-        unsafe { slab::give(block.cast::<Timed<F, T, H>>()) };
     }
 
     /// # Safety
@@ -412,10 +301,26 @@ impl TaskHead {
     }
 
     /// # Safety
+    /// `task` has the result type `T`; no closure is left in it, and no other thread uses its place.
+    pub(super) unsafe fn put_ended<T>(task: NonNull<TaskHead>, ended: Ended<T>) {
+        // SAFETY: as in `take_ended`.
+        unsafe { Self::ended(task).write_unaligned(ended) };
+    }
+
+    /// # Safety
     /// `task` has the result type `T`; the result is there, and is taken once.
     pub(super) unsafe fn take_ended<T>(task: NonNull<TaskHead>) -> Ended<T> {
-        // SAFETY: by the premise; the table knows the place.
-        unsafe { task.byte_add(task.as_ref().table().ended_at).cast::<Ended<T>>().read_unaligned() }
+        // SAFETY: by the premise.
+        unsafe { Self::ended(task).read_unaligned() }
+    }
+
+    /// The place of the result.
+    ///
+    /// # Safety
+    /// `task` is alive.
+    unsafe fn ended<T>(task: NonNull<TaskHead>) -> NonNull<Ended<T>> {
+        // SAFETY: by the premise; the table knows the place, which is in the block.
+        unsafe { task.byte_add(task.as_ref().table().ended_at).cast() }
     }
 
     /// The entry goes, and frees the block if the handle has gone.

@@ -51,7 +51,7 @@ impl<T> Handle<T> {
     fn give_to_pool(&self, payload: Payload) {
         match pools::registry_at(self.pool.addr()) {
             Some(registry) => {
-                registry.handlers().take_panic(payload);
+                registry.handlers.take_panic(payload);
                 outcome::discard(registry);
             }
             None => outcome::discard(payload),

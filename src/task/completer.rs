@@ -12,7 +12,7 @@ use std::ptr::{self, NonNull};
 
 use super::block::{Task, TaskHead};
 use super::handle::Handle;
-use super::home::{Ended, Home, Kept};
+use super::home::{Ended, Home};
 use super::state::{Done, TaskState};
 use super::waiting::take_waiting;
 use crate::context::CancelReason;
@@ -21,8 +21,7 @@ use crate::job::outcome::{self, Payload};
 use crate::latch::EXTERNAL;
 use crate::sim;
 use crate::sync::slab;
-use crate::worker::shared::Registry;
-use crate::worker::{ContextRef, Header, Worker};
+use crate::worker::Header;
 
 /// The right to complete a [`JoinHandle`](crate::JoinHandle): see [`completer`](crate::completer).
 pub struct Completer<T> {
@@ -41,20 +40,18 @@ unsafe impl<T: Send> Sync for Completer<T> {}
 impl<T> UnwindSafe for Completer<T> {}
 impl<T> RefUnwindSafe for Completer<T> {}
 
-/// The type of the block.
-type Awaited<T> = Task<fn() -> T, T, Nowhere>;
-
-/// Makes a task that is in no pool. Returns the completer, which ends the task, and the handle.
-pub(crate) fn new_completer<T>() -> (Completer<T>, Handle<T>) {
+/// Makes a task whose result comes from elsewhere. Its `home` gets no panics. Returns the completer,
+/// which ends the task, and the handle.
+pub(crate) fn new_completer<T, H: Home>(home: H) -> (Completer<T>, Handle<T>) {
     // SAFETY: as in `new_task`.
-    let mut header = unsafe { Header::new(NonNull::from(Awaited::<T>::TABLE).cast()) };
+    let mut header = unsafe { Header::new(NonNull::from(Task::<fn() -> T, T, H>::TABLE).cast()) };
     header.set_tag(NO_TAG);
-    let block = slab::take::<Awaited<T>>();
+    let block = slab::take::<Task<fn() -> T, T, H>>();
     // SAFETY: the block is for this type, and this function's alone. There is no closure.
     unsafe {
         let head = TaskHead { header, state: TaskState::claimed() };
         (&raw mut (*block.as_ptr()).head).write(head);
-        (&raw mut (*block.as_ptr()).home).write(Nowhere);
+        (&raw mut (*block.as_ptr()).home).write(home);
     }
     let task = block.cast();
     let handle = Handle { task, pool: ptr::without_provenance(EXTERNAL), result: PhantomData };
@@ -92,14 +89,14 @@ impl<T> Completer<T> {
     /// Called once. The completer does not touch the block again.
     unsafe fn end(&self, ended: Ended<T>) -> Result<(), Payload> {
         // SAFETY: no thread reads the result before `DONE` is set.
-        unsafe { Awaited::<T>::put_ended(self.task.cast(), ended) };
+        unsafe { TaskHead::put_ended(self.task, ended) };
         // SAFETY: the block is alive until both parties have gone.
         let done = unsafe { self.task.as_ref() }.state.finish();
         let result = match done {
             // SAFETY: the handle went before the result came, so this call owns both.
             Done::Settle => unsafe {
                 let ended = TaskHead::take_ended::<T>(self.task);
-                Awaited::<T>::free(self.task);
+                (self.task.as_ref().table().free)(self.task);
                 outcome::run(|| drop(ended))
             },
             Done::Wake(address) => {
@@ -136,49 +133,11 @@ impl<T> fmt::Debug for Completer<T> {
     }
 }
 
-/// The home of a task in no pool. It gets no panics, and ignores that the task has ended.
-#[derive(Clone, Copy)]
-struct Nowhere;
-
-impl Home for Nowhere {
-    const HAS_TAG: bool = false;
-
-    fn context(self) -> ContextRef {
-        ptr::null()
-    }
-
-    fn is_cancelled(self, _: ContextRef, _: &Registry) -> Option<CancelReason> {
-        unreachable!("it has no closure");
-    }
-
-    fn task_stopped(self, _: CancelReason) {
-        unreachable!("it has no closure");
-    }
-
-    fn take_panic(self, _: Payload, _: &Registry) {
-        unreachable!("it has no closure");
-    }
-
-    fn keep_panic(self, _: Payload, _: &Registry) -> Kept {
-        unreachable!("it has no closure");
-    }
-
-    fn give_panic(self, _: Kept) -> Payload {
-        unreachable!("it keeps no panic");
-    }
-
-    fn claim_panic(self, _: Kept) {
-        unreachable!("it keeps no panic");
-    }
-
-    fn task_ended(self, _: &Worker) {}
-}
-
 #[cfg(all(test, loom))]
 mod models {
     use loom::thread;
 
-    use super::new_completer;
+    use crate::fork::completer;
 
     /// A thread waits for what another completes.
     ///
@@ -187,7 +146,7 @@ mod models {
     #[test]
     fn a_thread_that_waits_for_a_completer_is_woken() {
         loom::model(|| {
-            let (completer, handle) = new_completer();
+            let (completer, handle) = completer();
             let completes = thread::spawn(move || completer.complete(7));
             assert_eq!(handle.join().unwrap(), 7);
             completes.join().unwrap();
@@ -201,7 +160,7 @@ mod models {
     #[test]
     fn a_value_whose_handle_is_dropped_is_dropped_once() {
         loom::model(|| {
-            let (completer, handle) = new_completer();
+            let (completer, handle) = completer();
             let value = loom::sync::Arc::new(());
             let completes = {
                 let value = value.clone();

@@ -1,6 +1,5 @@
 //! The handle of a task: joins it, polls it, takes its result.
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -12,14 +11,14 @@ use super::block::{Task, TaskHead, is_empty_entry};
 use super::home::{Ended, Home};
 use super::request::Requested;
 use super::state::Detached;
-use super::waiting::{Waiting, drop_waiting, own_waiting};
+use super::waiting::{Waiting, drop_waiting, take_waiting};
 use crate::context::Left;
 use crate::job::outcome;
-use crate::latch::{Awaited, EXTERNAL, Wait};
+use crate::latch::EXTERNAL;
 use crate::os::generation;
 use crate::sim;
 use crate::sleep::Sleeper;
-use crate::sync::{Parker, wait_outside};
+use crate::worker::event::Awaitable;
 use crate::worker::shared::Registry;
 use crate::worker::{JobRef, Worker, pools};
 
@@ -30,24 +29,35 @@ use crate::worker::{JobRef, Worker, pools};
 /// 2. `closure` and its result may be used on another thread until `home` is told that the task has
 ///    ended. The handle does not outlive what they borrow.
 #[inline]
-pub(crate) unsafe fn new_task<F, T, H>(
+pub(crate) unsafe fn new_task<F: FnOnce() -> T, T, H: Home>(
     closure: F,
     home: H,
     pool: &Registry,
     tag: usize,
-) -> (JobRef, Handle<T>)
-where
-    F: FnOnce() -> T,
-    H: Home,
-{
+) -> (JobRef, Handle<T>) {
     let task = match pool.times_next_task() {
-        true => Task::<F, T, H>::make_timed(closure, home, tag, pool),
+        true => make_timed(closure, home, tag, pool),
         false => Task::<F, T, H>::make(closure, home, tag),
     };
     // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
     // the rest is this function's premise.
     let job = unsafe { JobRef::new(task.cast()) };
     (job, Handle { task, pool, result: PhantomData })
+}
+
+/// Makes a task whose times are measured.
+#[cold]
+#[inline(never)]
+fn make_timed<T, H: Home>(
+    closure: impl FnOnce() -> T,
+    home: H,
+    tag: usize,
+    pool: &Registry,
+) -> NonNull<TaskHead> {
+    fn make<T, H: Home>(closure: impl FnOnce() -> T, home: H, tag: usize) -> NonNull<TaskHead> {
+        Task::make(closure, home, tag)
+    }
+    make(pool.queued().carried_by(closure), home, tag)
 }
 
 /// The party that has the right to a task's result.
@@ -102,38 +112,23 @@ impl<T> Handle<T> {
 
     #[inline(never)]
     fn wait(self, caller: Option<&Worker>) -> Result<T, JoinError> {
-        match caller {
-            caller if self.is_lost(caller) => generation::refuse(),
-            Some(worker) => {
-                let request = self.request(worker);
-                let wait = HandleWait { handle: &self, worker, asked: Cell::new(false) };
-                worker.wait_until(&wait);
-                drop(request);
-                self.take()
-            }
-            None => {
-                let parker = Parker::new();
-                if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
-                    wait_outside(&parker, self.pool.addr(), || self.is_finished());
-                }
-                self.take()
-            }
+        if self.is_lost(caller) {
+            generation::refuse();
         }
+        let request = caller.and_then(|worker| self.request(worker));
+        self.wait_for();
+        drop(request);
+        self.take()
     }
 
     /// Whether the task will never end, since its pool was built before a `fork()` and this process
     /// is the child.
     pub(super) fn is_lost(&self, caller: Option<&Worker>) -> bool {
         let is_in = |worker: &Worker| std::ptr::eq(self.pool, worker.registry());
-        let is_own = self.is_external() || caller.is_some_and(is_in);
+        let is_own = self.pool.addr() == EXTERNAL || caller.is_some_and(is_in);
         // In this order: the pool is in the list until the task has ended.
         let is_unknown = || !pools::has_registry_at(self.pool.addr());
         !is_own && !self.is_finished() && is_unknown() && !self.is_finished()
-    }
-
-    /// Whether this is the handle of a completer.
-    fn is_external(&self) -> bool {
-        self.pool.addr() == EXTERNAL
     }
 
     /// Claims the task if `worker` may run it here: `worker` is of the task's pool, and either
@@ -182,11 +177,6 @@ impl<T> Handle<T> {
         result
     }
 
-    /// Registers `sleeper`, to be woken when the task is done. Returns `false` if it is done.
-    pub(super) fn register_waker(&self, sleeper: Sleeper) -> bool {
-        self.register(Box::new(Waiting::Thread(sleeper)))
-    }
-
     /// Takes the result, or returns the handle if the task is not done.
     pub(crate) fn try_take(self) -> Result<Result<T, JoinError>, Self> {
         if self.is_finished() { Ok(self.take()) } else { Err(self) }
@@ -212,42 +202,22 @@ impl<T> Handle<T> {
     }
 }
 
-/// A worker's wait for a task that another thread runs, or for a completer.
-pub(super) struct HandleWait<'a, T> {
-    pub(super) handle: &'a Handle<T>,
-    pub(super) worker: &'a Worker,
-    /// Whether the worker's `Sleeper` is registered.
-    pub(super) asked: Cell<bool>,
-}
-
-impl<T> Wait for HandleWait<'_, T> {
-    fn done(&self) -> bool {
-        self.handle.is_finished()
+/// The result of a task that another thread runs, or of a completer.
+impl<T> Awaitable for Handle<T> {
+    fn is_there(&self) -> bool {
+        self.is_finished()
     }
 
-    fn what(&self) -> Awaited {
-        Awaited::Task
+    fn register_waker(&self, sleeper: Sleeper) -> bool {
+        self.register(Box::new(Waiting::Thread(sleeper)))
     }
 
-    fn other_pool(&self) -> Option<usize> {
-        let pool = self.handle.pool;
-        let is_own = std::ptr::eq(pool, self.worker.registry());
-        (!is_own && !self.is_external()).then(|| pool.addr())
-    }
-
-    fn is_external(&self) -> bool {
-        self.handle.is_external()
+    fn pool(&self) -> usize {
+        self.pool.addr()
     }
 
     fn tag(&self) -> Option<usize> {
-        Some(self.handle.task.as_ptr().addr())
-    }
-
-    fn register_waker(&self) -> bool {
-        if !self.asked.get() {
-            self.asked.set(self.handle.register_waker(self.worker.sleeper(self)));
-        }
-        self.asked.get()
+        Some(self.task.as_ptr().addr())
     }
 }
 
@@ -293,14 +263,14 @@ impl<T> Handle<T> {
             return true;
         }
         // SAFETY: the address was refused, and is still this call's.
-        drop(unsafe { own_waiting(address) });
+        drop(unsafe { take_waiting(address) });
         false
     }
 
     /// Takes back what is registered, unless the task is done.
     pub(super) fn withdraw(&mut self) -> Option<Box<Waiting>> {
         // SAFETY: `withdraw` gave it to this call.
-        self.head().state.withdraw().map(|address| unsafe { own_waiting(address) })
+        self.head().state.withdraw().map(|address| unsafe { take_waiting(address) })
     }
 
     /// Drops what is registered, unless the task is done.

@@ -86,7 +86,7 @@ pub(super) fn stop_joinable<F, T>(
 /// Notes that a task was dropped before it began.
 fn dropped(home: impl Home, reason: CancelReason, worker: &Worker) {
     if reason == CancelReason::Shutdown && worker.registry().is_shut_down() {
-        worker.registry().count_dropped_task();
+        worker.registry().counts.count_dropped_task();
     }
     stopped(home, reason, worker);
 }

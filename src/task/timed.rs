@@ -1,18 +1,19 @@
 //! Joining a task with a time limit.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::JoinError;
-use super::handle::{Handle, HandleWait};
+use super::handle::Handle;
 use crate::latch::{Awaited, Wait};
 use crate::os::generation;
 use crate::os::thread::Thread;
 use crate::sleep::Sleeper;
 use crate::sync::{AtomicBool, Ordering, Parker};
 use crate::worker::Worker;
+use crate::worker::event::{Awaitable, WorkerWait};
 
 impl<T> Handle<T> {
     /// Like `join`, but gives the handle back if the task has not ended after `limit`. A worker
@@ -57,7 +58,7 @@ fn park_until(parker: &Parker, deadline: Instant, done: impl Fn() -> bool) {
 
 /// A worker's wait for a task. It is over at the deadline in any case.
 struct TimedWait<'a, T> {
-    wait: HandleWait<'a, T>,
+    wait: WorkerWait<'a, Handle<T>>,
     deadline: Instant,
     /// Set when the worker is about to sleep for the first time.
     alarm: OnceCell<io::Result<Alarm>>,
@@ -65,12 +66,7 @@ struct TimedWait<'a, T> {
 
 impl<'a, T> TimedWait<'a, T> {
     fn new(handle: &'a Handle<T>, worker: &'a Worker, deadline: Instant) -> Self {
-        let wait = HandleWait { handle, worker, asked: Cell::new(false) };
-        TimedWait { wait, deadline, alarm: OnceCell::new() }
-    }
-
-    fn sleeper(&self) -> Sleeper {
-        self.wait.worker.sleeper(self)
+        TimedWait { wait: WorkerWait::new(handle, worker), deadline, alarm: OnceCell::new() }
     }
 }
 
@@ -83,10 +79,11 @@ impl<T> Wait for TimedWait<'_, T> {
 
     fn register_waker(&self) -> bool {
         if self.alarm.get().is_none() {
-            if !self.wait.handle.register_waker(self.sleeper()) {
+            let sleeper = || self.wait.worker.sleeper(self);
+            if !self.wait.result.register_waker(sleeper()) {
                 return false;
             }
-            self.alarm.get_or_init(|| Alarm::start(self.deadline, self.sleeper()));
+            self.alarm.get_or_init(|| Alarm::start(self.deadline, sleeper()));
         }
         !self.done()
     }

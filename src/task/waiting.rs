@@ -32,7 +32,7 @@ impl Waiting {
             Waiting::Thread(sleeper) => sleeper.wake(),
             Waiting::Future(waker) => {
                 if let Err(payload) = worker.run_users(|| waker.wake()) {
-                    worker.registry().handlers().take_panic(payload);
+                    worker.registry().handlers.take_panic(payload);
                 }
             }
         }
@@ -45,9 +45,9 @@ impl Waiting {
 
 /// # Safety
 /// `address` was exposed by `Handle::register`, and the caller owns what is there.
-pub(super) unsafe fn take_waiting(address: usize) -> Waiting {
-    // SAFETY: by the premise.
-    *unsafe { own_waiting(address) }
+pub(super) unsafe fn take_waiting(address: usize) -> Box<Waiting> {
+    // SAFETY: the address came from `Box::into_raw`; it is taken once.
+    unsafe { Box::from_raw(ptr::with_exposed_provenance_mut(address)) }
 }
 
 /// # Safety
@@ -56,12 +56,5 @@ pub(super) unsafe fn take_waiting(address: usize) -> Waiting {
 #[inline(never)]
 pub(super) unsafe fn drop_waiting(address: usize) {
     // SAFETY: by the premise.
-    drop(unsafe { own_waiting(address) });
-}
-
-/// # Safety
-/// As `take_waiting`.
-pub(super) unsafe fn own_waiting(address: usize) -> Box<Waiting> {
-    // SAFETY: the address came from `Box::into_raw`; it is taken once.
-    unsafe { Box::from_raw(ptr::with_exposed_provenance_mut(address)) }
+    drop(unsafe { take_waiting(address) });
 }

@@ -22,6 +22,7 @@ use std::thread;
 
 use super::Worker;
 use crate::context::{Context, ContextSpan, spans_are_on};
+use crate::job::outcome;
 use crate::sync::{Ordering, thread_local};
 
 /// A pointer to a context that outlives its use, or null.
@@ -108,30 +109,18 @@ pub(crate) fn with_span<R>(op: impl FnOnce() -> R) -> R {
 /// Calls `op` under `context` instead of the current one. `op` may unwind.
 pub(crate) fn under<R>(context: Option<&Arc<Context>>, op: impl FnOnce() -> R) -> R {
     let context = context.map_or(ptr::null(), Arc::as_ptr);
-    let _entered = match Worker::current() {
-        Some(worker) => Entered { worker, outer: worker.enter_context(context) },
-        None => Entered { worker: ptr::null(), outer: OUTSIDE.replace(context) },
+    let worker = Worker::current();
+    let outer = match worker {
+        Some(worker) => worker.enter_context(context),
+        None => OUTSIDE.replace(context),
     };
-    op()
-}
-
-/// A context is current until this is dropped, on the same thread.
-struct Entered {
-    /// The worker as which the thread acts, or null.
-    worker: *const Worker,
-    outer: ContextRef,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        if self.worker.is_null() {
-            return OUTSIDE.set(self.outer);
-        }
+    let _left = outcome::defer(|| match worker {
         // In the child of a `fork()`, the thread is no worker any more.
-        if let Some(worker) = Worker::current().filter(|&it| ptr::eq(it, self.worker)) {
-            worker.leave_context(self.outer);
-        }
-    }
+        Some(worker) if Worker::current().is_none_or(|it| !ptr::eq(it, worker)) => {}
+        Some(worker) => worker.leave_context(outer),
+        None => OUTSIDE.set(outer),
+    });
+    op()
 }
 
 impl Worker {

@@ -127,7 +127,7 @@ impl Registry {
         let stack_size = self.settings.stack_size;
         match self.simulation() {
             Some(simulation) => {
-                let looks = !self.handlers.tell_of_starts() && !self.handlers.tell_of_parking();
+                let looks = self.handlers.start.is_none() && self.handlers.park.is_none();
                 simulation.start(self.this.clone(), looks, name, stack_size, body)
             }
             None => Thread::start(name, stack_size, body),
@@ -217,8 +217,10 @@ impl Registry {
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         let (most, count) = match purpose {
-            SpareFor::Waits => (self.settings.max_spare_threads, &self.spare_threads),
-            SpareFor::Blocking => (self.settings.max_blocking_threads, &self.blocking.threads),
+            SpareFor::Waits => (self.settings.max_spare_threads, &self.counts.spare_for_waits),
+            SpareFor::Blocking => {
+                (self.settings.max_blocking_threads, &self.counts.spare_for_blocking)
+            }
         };
         let one_more = |count| (count < most).then_some(count + 1);
         // Relaxed: it publishes nothing but the number.
@@ -230,35 +232,8 @@ impl Registry {
         Ok(())
     }
 
-    /// The number of spare threads.
-    pub(crate) fn spare_threads(&self) -> usize {
-        self.spare_threads.load(Ordering::Relaxed) + self.blocking.threads.load(Ordering::Relaxed)
-    }
-
     pub(crate) fn take_spare_threads(&self) -> Vec<Thread> {
         std::mem::take(&mut self.threads.lock().spare)
-    }
-
-    /// Counts a call of a closure that may block, which `keeps` the core or not.
-    pub(crate) fn count_blocking(&self, keeps: bool) {
-        self.blocking.calls.fetch_add(1, Ordering::Relaxed);
-        self.blocking.calls_on_core.fetch_add(keeps.into(), Ordering::Relaxed);
-        self.blocking.now.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_end_of_blocking(&self) {
-        self.blocking.now.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Counts a wait that keeps its core because there is no spare thread, or the end of such a
-    /// wait.
-    pub(crate) fn count_refused_hand_off(&self, is_refused: bool) {
-        let one = if is_refused { 1 } else { usize::MAX };
-        self.refused_hand_offs.fetch_add(one, Ordering::Relaxed);
-    }
-
-    pub(crate) fn refused_hand_offs(&self) -> usize {
-        self.refused_hand_offs.load(Ordering::Relaxed)
     }
 
     /// A worker's thread ends.
@@ -269,7 +244,8 @@ impl Registry {
     fn change_threads(&self, change: impl FnOnce(&mut Threads)) {
         let mut threads = self.threads.lock();
         change(&mut threads);
-        let all_left = threads.awaited && threads.done == threads.started + self.spare_threads();
+        let all_left =
+            threads.awaited && threads.done == threads.started + self.counts.spare_threads();
         drop(threads);
         if all_left {
             self.all_left_happens();
@@ -292,7 +268,7 @@ impl Registry {
         self.all_left.wait(|| {
             let mut threads = self.threads.lock();
             threads.awaited = true;
-            threads.done < threads.started + self.spare_threads()
+            threads.done < threads.started + self.counts.spare_threads()
         });
         if let Some(simulation) = self.simulation() {
             self.wait_until_gone(simulation);

@@ -1,11 +1,85 @@
-//! How a thread waits for an event: a worker works meanwhile, any other thread sleeps.
+//! How a thread of any kind waits: a worker works meanwhile, any other thread sleeps.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::Worker;
-use crate::latch::Wait;
+use crate::latch::{Awaited, EXTERNAL, Wait};
 use crate::sleep::{Event, Sleeper};
 use crate::sync::{Parker, wait_outside};
+
+/// A result for which a thread of any kind can wait.
+pub(crate) trait Awaitable {
+    /// Whether the result is there.
+    fn is_there(&self) -> bool;
+
+    /// Registers the thread that waits. Returns `false` if the result is there.
+    fn register_waker(&self, sleeper: Sleeper) -> bool;
+
+    /// The address of the pool that will provide the result, or `EXTERNAL` if any thread may.
+    fn pool(&self) -> usize;
+
+    /// The tag of the task that will provide it, if it is known.
+    fn tag(&self) -> Option<usize> {
+        None
+    }
+
+    /// Waits. A worker works meanwhile, and any other thread sleeps.
+    fn wait_for(&self) {
+        let Some(worker) = Worker::current() else {
+            let parker = Parker::new();
+            if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
+                wait_outside(&parker, self.pool(), || self.is_there());
+            }
+            return;
+        };
+        worker.wait_until(&WorkerWait::new(self, worker));
+    }
+}
+
+/// A worker's wait for a result.
+pub(crate) struct WorkerWait<'a, A: ?Sized> {
+    pub(crate) result: &'a A,
+    pub(crate) worker: &'a Worker,
+    /// Whether the worker's `Sleeper` is registered.
+    is_registered: Cell<bool>,
+}
+
+impl<'a, A: ?Sized> WorkerWait<'a, A> {
+    pub(crate) fn new(result: &'a A, worker: &'a Worker) -> Self {
+        WorkerWait { result, worker, is_registered: Cell::new(false) }
+    }
+}
+
+impl<A: Awaitable + ?Sized> Wait for WorkerWait<'_, A> {
+    fn done(&self) -> bool {
+        self.result.is_there()
+    }
+
+    fn register_waker(&self) -> bool {
+        if !self.is_registered.get() {
+            self.is_registered.set(self.result.register_waker(self.worker.sleeper(self)));
+        }
+        self.is_registered.get() && !self.done()
+    }
+
+    fn what(&self) -> Awaited {
+        Awaited::Task
+    }
+
+    fn other_pool(&self) -> Option<usize> {
+        let pool = self.result.pool();
+        (pool != EXTERNAL && pool != self.worker.registry().address()).then_some(pool)
+    }
+
+    fn is_external(&self) -> bool {
+        self.result.pool() == EXTERNAL
+    }
+
+    fn tag(&self) -> Option<usize> {
+        self.result.tag()
+    }
+}
 
 impl Event {
     /// Waits. A worker of any pool works meanwhile, and any other thread sleeps. Calls `ask` after

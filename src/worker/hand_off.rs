@@ -87,6 +87,7 @@ use std::time::Duration;
 use super::ambient::ContextRef;
 use super::current::Blocked;
 use super::stack::InPlace;
+use super::times::Activity;
 use super::{Table, Worker};
 use crate::job::{NO_TAG, outcome};
 use crate::latch::Awaited;
@@ -133,7 +134,7 @@ impl Drop for Blocking<'_> {
             Some(BlockingState::Kept(thread)) => worker.sleep().has_kept_core(&thread),
             None => {}
         });
-        worker.registry().count_end_of_blocking();
+        worker.registry().counts.count_end_of_blocking();
         // The others may have ended their work meanwhile, and a member never parks.
         worker.registry().end_if_idle();
     }
@@ -191,7 +192,7 @@ impl Worker {
         let stack = self.replace_stack(Stack::bottom());
         let work_left = for_work || self.has_own_work();
         let has_ended = || self.registry().has_ended();
-        self.note_parked();
+        self.note(Activity::Parked);
         let Some(given) = self.sleep().hand_off(&thread, work_left, has_ended) else {
             self.note_awake(false);
             self.put_stack_back(stack);
@@ -242,7 +243,7 @@ impl Worker {
                 true => self.hand_off_as(CoreThread::in_blocking(self.index, false), false),
                 false => None,
             };
-            self.registry().count_blocking(handed_off.is_none());
+            self.registry().counts.count_blocking(handed_off.is_none());
             let state = match handed_off {
                 Some(handed_off) => BlockingState::Off(handed_off, Blocked::start(self, context)),
                 None => {
@@ -314,7 +315,7 @@ impl Worker {
 
     /// Gives back a borrowed core.
     pub(crate) fn give_back(&self) {
-        self.note_parked();
+        self.note(Activity::Parked);
         let given = self.sleep().give_back(self.index, self.has_own_work());
         self.look_after(given);
     }
@@ -406,7 +407,7 @@ impl Registry {
     /// has handlers for threads, which have to be called at once. (A thread that begins after the
     /// pool has ended then never parks.)
     pub(crate) fn starts_parked(&self) -> bool {
-        !self.handlers().tell_of_threads()
+        !self.handlers.tell_of_threads()
     }
 
     fn run_thread(&self, me: &Arc<CoreThread>, is_spare: bool) {
@@ -415,11 +416,11 @@ impl Registry {
         let had_core = outcome::run_or_abort(|| worker.main_loop(me, is_spare));
         sim::looks(false);
         if had_core {
-            self.handlers().exits(me.core());
+            self.handlers.call(|it| &it.exit, me.core());
             // Not where the pool is dropped, since a pool may end in the background.
             #[cfg(feature = "futures")]
             if self.has_ended() && !self.has_member() {
-                self.attached().close();
+                self.attached.close();
             }
         }
         self.thread_done();

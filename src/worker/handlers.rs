@@ -23,38 +23,10 @@ pub(crate) struct Handlers {
 }
 
 impl Handlers {
-    pub(crate) fn starts(&self, index: usize) {
-        self.call(&self.start, index);
-    }
-
-    pub(crate) fn tell_of_unparking(&self) -> bool {
-        self.unpark.is_some()
-    }
-
-    pub(crate) fn tell_of_starts(&self) -> bool {
-        self.start.is_some()
-    }
-
-    pub(crate) fn exits(&self, index: usize) {
-        self.call(&self.exit, index);
-    }
-
     /// Whether there is a handler for starts, ends, parking or unparking.
     pub(crate) fn tell_of_threads(&self) -> bool {
         let all = [&self.start, &self.exit, &self.park, &self.unpark];
         all.into_iter().any(Option::is_some)
-    }
-
-    pub(crate) fn tell_of_parking(&self) -> bool {
-        self.park.is_some()
-    }
-
-    pub(crate) fn parks(&self, index: usize) {
-        self.call(&self.park, index);
-    }
-
-    pub(crate) fn unparks(&self, index: usize) {
-        self.call(&self.unpark, index);
     }
 
     /// Takes a panic that no caller waits for, and that the panic hook has reported. Ignores a
@@ -74,8 +46,9 @@ impl Handlers {
         }
     }
 
-    fn call(&self, handler: &Option<IndexHandler>, index: usize) {
-        if let Some(handler) = handler {
+    /// Calls one of the handlers, if it is set, for the worker `index`.
+    pub(super) fn call(&self, which: fn(&Self) -> &Option<IndexHandler>, index: usize) {
+        if let Some(handler) = which(self) {
             if let Err(payload) = outcome::run(|| handler(index)) {
                 self.take_panic(payload);
             }

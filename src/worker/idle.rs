@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 use super::shared::{ROUNDS, Worker};
+use super::times::Activity;
 use crate::sim;
 use crate::sleep::{CoreThread, Entered, Kind};
 use crate::sync::Ordering;
@@ -48,14 +49,14 @@ impl Worker {
             };
         }
         self.counters.parks.count();
-        let handlers = self.registry().handlers();
-        let tells = handlers.tell_of_parking();
+        let handlers = &self.registry().handlers;
+        let tells = handlers.park.is_some();
         if tells {
             // Code of the user must not run on a core that may be lent meanwhile.
             if is_searching && !self.hold_core(me) {
                 return self.wait_for_core(me);
             }
-            self.handle(|| handlers.parks(self.index));
+            self.handle(|| handlers.call(|it| &it.park, self.index));
             if self.has_own_work() {
                 // What the handler has spawned: a parked core's queues are empty.
                 *searching = false;
@@ -65,10 +66,10 @@ impl Worker {
         if !self.park(me, is_searching && !tells, watches) {
             return false;
         }
-        if handlers.tell_of_unparking() {
+        if handlers.unpark.is_some() {
             *searching = false;
             self.stop_searching();
-            self.handle(|| handlers.unparks(self.index));
+            self.handle(|| handlers.call(|it| &it.unpark, self.index));
         }
         true
     }
@@ -156,7 +157,7 @@ impl Worker {
         if self.announce_and_look() && sleep.leave(self.index, idle) {
             return self.wait_for_core(me);
         }
-        self.note_parked();
+        self.note(Activity::Parked);
         self.registry().end_if_idle();
         sleep.sleep(self.index, idle, || self.watch(), || self.announce_and_look_hard());
         let goes_on = self.wait_for_core(me);

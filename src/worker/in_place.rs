@@ -132,7 +132,7 @@ fn serve(calls: &Calls, worker: &Worker, room: usize) {
         run();
     };
     let mut call = calls.next();
-    as_worker(&|| worker.registry().handlers().starts(worker.index()));
+    as_worker(&|| worker.registry().handlers.call(|it| &it.start, worker.index()));
     while let Some(run) = call {
         worker.in_place.room.set(room);
         // SAFETY: `done` follows.
@@ -140,7 +140,7 @@ fn serve(calls: &Calls, worker: &Worker, room: usize) {
         calls.done();
         call = calls.next();
     }
-    as_worker(&|| worker.registry().handlers().exits(worker.index()));
+    as_worker(&|| worker.registry().handlers.call(|it| &it.exit, worker.index()));
     // The worker may be gone from here on.
     calls.done();
 }

@@ -25,7 +25,7 @@ impl Worker {
         Self::mark_pools_thread();
         self.set_thread(true);
         self.note_awake(false);
-        self.handle(|| self.registry().handlers().starts(self.index));
+        self.handle(|| self.registry().handlers.call(|it| &it.start, self.index));
         self.work(me);
         true
     }

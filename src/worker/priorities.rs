@@ -39,7 +39,7 @@
 #![deny(unsafe_code)]
 
 use super::shared::{ClassQueue, JobRef, Registry, USES_PRIORITIES, Worker};
-use crate::job::{Priority, tag_of};
+use crate::job::{Priority, outcome, tag_of};
 use crate::latch::Wait;
 use crate::queue::{Injector, TaskQueue, until_sure};
 use crate::sync::Ordering;
@@ -372,19 +372,7 @@ impl Worker {
         self.flush_forks();
         let outer = self.word();
         self.leave_tag(tag_of(outer) | priority.bits());
-        let _restored = Restored { worker: self, outer };
+        let _restored = outcome::defer(|| self.leave_tag(outer));
         f()
-    }
-}
-
-/// Restores a worker's tag and priority when dropped.
-struct Restored<'w> {
-    worker: &'w Worker,
-    outer: usize,
-}
-
-impl Drop for Restored<'_> {
-    fn drop(&mut self) {
-        self.worker.leave_tag(self.outer);
     }
 }

@@ -7,7 +7,6 @@ use std::cell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr as PlainPtr, AtomicUsize as PlainUsize};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
@@ -15,15 +14,16 @@ use crossbeam_utils::CachePadded;
 use super::attached::Attached;
 use super::bound::Bound;
 use super::callers::Callers;
-use super::counters::{Counters, LiveCounters, WorkerCounters};
+use super::counters::{LiveCounters, WorkerCounters};
 use super::handlers::Handlers;
+use super::pool_counts::PoolCounts;
 use super::settings::{Settings, TaskOrder, WaitPolicy};
 use super::stack::InPlace;
 use super::task_times::{Oldest, TaskTimes};
 use super::threads::Threads;
 use super::times::Times;
 use crate::context::Context;
-use crate::job::{self, NO_TAG, join};
+use crate::job::{self, NO_TAG, join, outcome};
 use crate::latch::Awaited;
 use crate::os;
 use crate::os::clock::nanos;
@@ -93,7 +93,7 @@ pub(crate) struct Worker {
     pub(super) is_lent: AtomicU32,
     pub(super) in_place: InPlace,
     /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
-    pub(super) visit: cell::Cell<*const ()>,
+    pub(crate) visit: cell::Cell<*const ()>,
     /// Whether the worker has a thread, or had one. If it never will, others run its pinned jobs.
     pub(super) has_thread: AtomicU32,
     /// Chooses victims. Also used by the thread of a worker whose core is lent.
@@ -129,18 +129,6 @@ unsafe impl Sync for Worker {}
 // SAFETY: nothing in a worker depends on the thread that made it.
 unsafe impl Send for Worker {}
 
-/// What is counted of the calls of `blocking`.
-#[derive(Default)]
-pub(super) struct BlockingCounts {
-    /// How many spare threads were started for them.
-    pub(super) threads: PlainUsize,
-    /// How many there were, and how many of these kept their core.
-    pub(super) calls: PlainUsize,
-    pub(super) calls_on_core: PlainUsize,
-    /// How many there are at the moment.
-    pub(super) now: PlainUsize,
-}
-
 /// Jobs of high or of low priority (`priorities.rs`).
 pub(super) struct ClassQueue {
     pub(super) injector: Injector<JobRef>,
@@ -159,9 +147,9 @@ pub(crate) struct Registry {
     /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
     pub(super) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
-    pub(super) fifos: Fifos<Worker>,
+    pub(crate) fifos: Fifos<Worker>,
     pub(super) sleep: Sleep,
-    pub(super) handlers: Handlers,
+    pub(crate) handlers: Handlers,
     pub(super) settings: Settings,
     /// The generation in which the pool was built.
     pub(super) generation: Generation,
@@ -179,28 +167,24 @@ pub(crate) struct Registry {
     pub(super) is_deserted: AtomicBool,
     pub(super) threads: Mutex<Threads>,
     bound: Option<Arc<Bound>>,
-    /// Whether tasks of the pool that have not begun are dropped, and how many were.
+    /// Whether tasks of the pool that have not begun are dropped.
     is_shut_down: AtomicBool,
-    dropped_tasks: PlainUsize,
-    /// How many waits keep their cores since there is no spare thread.
-    pub(super) refused_hand_offs: PlainUsize,
-    /// How many spare threads were started for waits.
-    pub(super) spare_threads: PlainUsize,
-    pub(super) blocking: BlockingCounts,
+    pub(crate) counts: PoolCounts,
     /// What makes workers look elsewhere before they take their own newest task: [`IS_LATE`] and
     /// [`USES_PRIORITIES`].
     pub(super) signals: CachePadded<AtomicU32>,
-    /// How many pools the process had before this one.
-    number: usize,
+    /// How many pools the process had before this one: its number.
+    pub(crate) number: usize,
     /// The oldest of the tasks that are timed.
-    pub(super) oldest: Box<Oldest>,
+    pub(super) oldest: Arc<Oldest>,
     /// When the pool was built, by `nanos`.
-    built: u64,
-    pub(super) callers: CachePadded<Callers>,
+    pub(super) built: u64,
+    pub(crate) callers: CachePadded<Callers>,
     /// Happens when the pool is being dropped and no thread is left.
     pub(super) all_left: Event,
+    /// What is dropped when the pool has ended.
     #[cfg(feature = "futures")]
-    attached: Attached,
+    pub(crate) attached: Attached,
     pub(super) this: Weak<Registry>,
 }
 
@@ -308,10 +292,6 @@ impl Worker {
         self.sleep().counts().any_idle()
     }
 
-    pub(crate) fn visit(&self) -> &cell::Cell<*const ()> {
-        &self.visit
-    }
-
     pub(crate) fn pinned_pending(&self) -> usize {
         self.pinned.len()
     }
@@ -380,13 +360,10 @@ impl Registry {
             threads: Mutex::new(Threads::default()),
             bound,
             is_shut_down: AtomicBool::new(false),
-            dropped_tasks: PlainUsize::new(0),
-            refused_hand_offs: PlainUsize::new(0),
-            spare_threads: PlainUsize::new(0),
-            blocking: BlockingCounts::default(),
+            counts: PoolCounts::default(),
             signals: CachePadded::new(AtomicU32::new(0)),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
-            oldest: Box::new(Oldest::new()),
+            oldest: Arc::new(Oldest::new()),
             built: nanos(),
             callers: CachePadded::new(Callers::new()),
             all_left: Event::new(this.as_ptr().addr()),
@@ -413,20 +390,8 @@ impl Registry {
         &self.cross_jobs
     }
 
-    pub(crate) fn fifos(&self) -> &Fifos<Worker> {
-        &self.fifos
-    }
-
     pub(crate) fn sleep(&self) -> &Sleep {
         &self.sleep
-    }
-
-    pub(crate) fn callers(&self) -> &Callers {
-        &self.callers
-    }
-
-    pub(crate) fn handlers(&self) -> &Handlers {
-        &self.handlers
     }
 
     #[inline]
@@ -442,42 +407,6 @@ impl Registry {
             WaitPolicy::AnyWork => tag.parent(),
             WaitPolicy::OwnDescendants => tag.address(),
         }
-    }
-
-    /// How many calls of `blocking` have not returned.
-    pub(crate) fn threads_blocking(&self) -> usize {
-        self.blocking.now.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn counters(&self) -> Counters {
-        Counters {
-            workers: self.workers.iter().map(|worker| worker.snapshot()).collect(),
-            spare_threads: self.spare_threads(),
-            threads_off_core: self.all_threads_off(),
-            threads_blocking: self.threads_blocking(),
-            blocking_calls: self.blocking.calls.load(Ordering::Relaxed),
-            blocking_calls_on_core: self.blocking.calls_on_core.load(Ordering::Relaxed),
-        }
-    }
-
-    /// How many threads have handed off their cores, and do not have them back.
-    pub(crate) fn all_threads_off(&self) -> usize {
-        self.workers.iter().map(|worker| worker.threads_off() as usize).sum()
-    }
-
-    /// The number of this pool among those of the process, which no other one has.
-    pub(crate) fn number(&self) -> usize {
-        self.number
-    }
-
-    /// For how long the oldest of the timed tasks has been queued, if any is.
-    pub(crate) fn oldest_wait(&self) -> Option<Duration> {
-        self.oldest.at().map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
-    }
-
-    /// For how long the pool has existed.
-    pub(crate) fn age(&self) -> Duration {
-        Duration::from_nanos(nanos().saturating_sub(self.built))
     }
 
     /// Whether this is a deterministic pool, and the calling thread is not in its simulation.
@@ -506,8 +435,7 @@ impl Registry {
         self.bound.as_ref()
     }
 
-    /// From now on, tasks of the pool that have not begun are dropped. (Relaxed, as in the next two
-    /// functions: it orders nothing, and the pool's end makes the number visible.)
+    /// From now on, tasks of the pool that have not begun are dropped. (Relaxed: it orders nothing.)
     pub(crate) fn shut_down(&self) {
         self.is_shut_down.store(true, Ordering::Relaxed);
     }
@@ -515,14 +443,6 @@ impl Registry {
     #[inline]
     pub(crate) fn is_shut_down(&self) -> bool {
         self.is_shut_down.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn count_dropped_task(&self) {
-        self.dropped_tasks.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn dropped_tasks(&self) -> usize {
-        self.dropped_tasks.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_ending(&self) -> bool {
@@ -535,15 +455,18 @@ impl Registry {
         self.generation.abort_if_past();
     }
 
-    /// What is dropped when the pool has ended.
-    #[cfg(feature = "futures")]
-    pub(crate) fn attached(&self) -> &Attached {
-        &self.attached
-    }
-
     /// Returns a reference that does not keep the registry alive.
     pub(crate) fn downgrade(&self) -> Weak<Registry> {
         self.this.clone()
+    }
+
+    /// Calls `f` with a pool, if it still exists.
+    pub(crate) fn with<R>(this: &Weak<Registry>, f: impl FnOnce(&Registry) -> R) -> Option<R> {
+        let registry = this.upgrade()?;
+        let result = f(&registry);
+        // This may be the last reference, and drop the handlers' captures.
+        outcome::discard(registry);
+        Some(result)
     }
 
     /// Returns a counted reference.

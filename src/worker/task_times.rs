@@ -74,14 +74,6 @@ impl TaskTimes {
 /// When the oldest timed tasks of a pool were queued: 0 where there is none.
 pub(crate) struct Oldest([AtomicU64; 64]);
 
-/// What is noted of a task whose times are measured.
-#[derive(Clone, Copy)]
-pub(crate) struct Queued {
-    pub(super) at: u64,
-    /// Its place in [`Oldest`]. If all were taken, older tasks are in these.
-    pub(super) place: Option<u8>,
-}
-
 impl Oldest {
     pub(crate) fn new() -> Self {
         Oldest([const { AtomicU64::new(0) }; 64])

@@ -2,35 +2,30 @@
 #![deny(unsafe_code)]
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::shared::{Registry, Worker};
-use super::task_times::Queued;
+use super::task_times::Oldest;
 use super::times::{Activity, Spent};
+use crate::job::outcome;
 use crate::os::clock::nanos;
 use crate::os::thread;
 
 impl Worker {
+    /// The worker is about to do something else. A thread that gives up its core to whichever thread
+    /// may want it notes that the worker is parked. (The thread that gets the core calls
+    /// `note_awake`.)
     #[cold]
-    fn change_activity(&self, next: Activity) {
+    pub(super) fn note(&self, next: Activity) {
         self.times.change(next, nanos);
-    }
-
-    /// The worker is about to sleep in its main loop, or about to give its core up to whichever
-    /// thread may want it. (The thread that gets the core calls `note_awake`.)
-    pub(super) fn note_parked(&self) {
-        self.change_activity(Activity::Parked);
-    }
-
-    /// The worker is about to sleep in a wait.
-    pub(super) fn note_blocked(&self) {
-        self.change_activity(Activity::Blocked);
     }
 
     /// The calling thread has the core, and counts as a searcher if it is `searching`.
     pub(crate) fn note_awake(&self, searching: bool) {
         let is_searching = searching && self.times.has_all;
-        self.change_activity(if is_searching { Activity::Searching } else { Activity::Busy });
+        self.note(if is_searching { Activity::Searching } else { Activity::Busy });
         let thread = thread::number();
         if self.times.thread.load(Ordering::Relaxed) != thread {
             self.times.thread.store(thread, Ordering::Relaxed);
@@ -41,7 +36,7 @@ impl Worker {
     #[inline]
     pub(crate) fn note_search(&self, begins: bool) {
         if self.times.has_all {
-            self.change_activity(if begins { Activity::Searching } else { Activity::Busy });
+            self.note(if begins { Activity::Searching } else { Activity::Busy });
         }
     }
 
@@ -62,16 +57,43 @@ impl Worker {
     pub(crate) fn thread_number(&self) -> u32 {
         self.times.thread.load(Ordering::Relaxed)
     }
+}
 
-    /// Calls `run`, which runs a task and does not unwind.
-    pub(crate) fn time_task(&self, queued: Queued, run: impl FnOnce()) {
-        self.registry().note_taken(queued);
-        let begun = nanos();
-        run();
-        if let Some(times) = &self.task_times {
-            times.waited.record(begun.saturating_sub(queued.at));
-            times.ran.record(nanos().saturating_sub(begun));
+/// Says since when a task has been queued whose times are measured. It is dropped when the task
+/// begins, or with its closure if that is never called.
+pub(crate) struct Queued {
+    oldest: Arc<Oldest>,
+    at: u64,
+    /// Its place in [`Oldest`]. If all were taken, older tasks are in these.
+    place: Option<u8>,
+}
+
+impl Queued {
+    /// Returns `f`, which measures its times.
+    pub(crate) fn carried_by<T>(self, f: impl FnOnce() -> T) -> impl FnOnce() -> T {
+        move || {
+            let begun = nanos();
+            let waited = begun.saturating_sub(self.at);
+            drop(self);
+            let _noted = outcome::defer(|| note_times(waited, begun));
+            f()
         }
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.oldest.remove(place);
+        }
+    }
+}
+
+/// Notes, on a worker, the times of a task that ends, and that was queued for `waited`.
+fn note_times(waited: u64, begun: u64) {
+    if let Some(times) = Worker::current().and_then(|worker| worker.task_times.as_ref()) {
+        times.waited.record(waited);
+        times.ran.record(nanos().saturating_sub(begun));
     }
 }
 
@@ -94,16 +116,19 @@ impl Registry {
         left == 0
     }
 
-    /// Notes a task that is about to be queued.
-    pub(crate) fn note_queued(&self) -> Queued {
-        let at = nanos();
-        Queued { at, place: self.oldest.add(at) }
+    /// Notes a task that is about to be queued, and whose times are measured.
+    pub(crate) fn queued(&self) -> Queued {
+        let (oldest, at) = (self.oldest.clone(), nanos());
+        Queued { place: oldest.add(at), oldest, at }
     }
 
-    /// Notes that a task is queued no longer.
-    pub(crate) fn note_taken(&self, queued: Queued) {
-        if let Some(place) = queued.place {
-            self.oldest.remove(place);
-        }
+    /// For how long the oldest of the timed tasks has been queued, if any is.
+    pub(crate) fn oldest_wait(&self) -> Option<Duration> {
+        self.oldest.at().map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
+    }
+
+    /// For how long the pool has existed.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(nanos().saturating_sub(self.built))
     }
 }

@@ -98,22 +98,19 @@
 //! |  | flat scope | 2 | 1.08 |
 #![deny(unsafe_code)]
 
-use std::ptr;
-
 use super::Worker;
 use super::find::Aside;
 use super::idle::pause;
+use super::on_top::{MOST_FOREIGN, is_awaited};
 use super::shared::ROUNDS;
-use crate::context::Left;
-use crate::job::{NO_TAG, Priority, outcome, tag_of};
+use super::times::Activity;
+use crate::job::{NO_TAG, outcome};
 use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
 use crate::sleep::{Kind, Look};
 use crate::sync::Ordering;
-use crate::worker::{JobRef, Tag};
+use crate::worker::JobRef;
 
-/// How many foreign jobs may run on top of each other in waits. (A guess.)
-const MOST_FOREIGN: u32 = 16;
 /// The most jobs that a wait reinjects in one look because it may not run them. The last look
 /// before it sleeps has no limit. (A guess. It is low because most waits are short, and a
 /// reinjected job is queued behind all others.)
@@ -173,7 +170,7 @@ impl Worker {
         }
         self.stop_searching_if(&mut searching);
         if hand_offs.is_refused {
-            self.registry().count_refused_hand_off(false);
+            self.registry().counts.count_refused_hand_off(false);
         }
         if hand_offs.has_left_job && !self.registry().cross_jobs().is_empty() {
             self.registry().sleep().notify_of_cross_job();
@@ -193,117 +190,6 @@ impl Worker {
         if std::mem::take(searching) {
             self.stop_searching();
         }
-    }
-
-    /// Runs any one job. Returns whether it found one.
-    pub(crate) fn run_one(&self) -> bool {
-        outcome::run_or_abort(|| self.make_way());
-        // The job on top may have another tag, and must not publish the caller's forks with it.
-        self.flush_forks();
-        let normal = || {
-            let own = self.newest_task().or_else(|| self.stolen(|| false, Some));
-            own.or_else(|| self.cross_job()).or_else(|| self.injected())
-        };
-        let job = self.pop_pinned().or_else(|| self.any_by_priority(normal));
-        job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
-    }
-
-    /// Runs a job that was not queued, on top of the caller.
-    pub(crate) fn run_at_once(&self, job: JobRef) {
-        self.flush_forks();
-        self.run_in_place(|| self.run_on_top(job, |_| false, || None));
-    }
-
-    /// Makes way for a thread that wants the core back, and runs a job from the injector, if such a
-    /// thread or a caller from outside has waited for long. Long work calls this now and then.
-    #[inline]
-    pub(crate) fn serve_late_callers(&self) {
-        if self.registry().is_late() {
-            self.serve_late_caller();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn serve_late_caller(&self) {
-        outcome::run_or_abort(|| self.make_way());
-        // The job must not run on top of a task that it may wait for.
-        if !self.may_run_any_task() || self.jobs_on_stack() > MOST_FOREIGN {
-            return;
-        }
-        self.flush_forks();
-        if let Some(job) = self.injected_for_late() {
-            self.run_on_top(job, |_| false, || None);
-        }
-    }
-
-    /// Runs one job that is queued at this worker. Returns whether it found one.
-    pub(crate) fn run_own(&self) -> bool {
-        outcome::run_or_abort(|| self.make_way());
-        self.flush_forks();
-        let job = self.pop_pinned().or_else(|| self.newest_of_any());
-        let job = job.or_else(|| self.forks.pop_newest_public());
-        job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()
-    }
-
-    /// Runs a job, and then those that `next` returns, on top of a frame that waits for `wait`.
-    /// They may wait in turn. If they have used up their part of the stack, they run on a further
-    /// one.
-    #[inline]
-    fn run_in_wait(&self, job: JobRef, wait: &impl Wait, next: impl Fn() -> Option<JobRef>) {
-        self.run_in_place(|| self.run_on_top(job, |job| is_awaited(job, wait), next));
-    }
-
-    /// Runs a job, and then those that `next` returns one by one, on top of a frame that waits.
-    #[inline]
-    fn run_on_top(
-        &self,
-        mut job: JobRef,
-        is_awaited: impl Fn(&JobRef) -> bool,
-        next: impl Fn() -> Option<JobRef>,
-    ) {
-        let (jobs, word) = (self.jobs.load(Ordering::Relaxed), self.word());
-        let tag = tag_of(word);
-        let waits_for = self.waits_for.load(Ordering::Relaxed);
-        self.jobs.store(jobs + 1, Ordering::Relaxed);
-        self.waits_for.store(0, Ordering::Relaxed);
-        let running = self.running();
-        // Each job enters its own. (No fork is private here.)
-        let context = self.context();
-        self.leave_context(ptr::null());
-        let _left = Left::all();
-        let is_foreign = |job: &JobRef| match job.tag() {
-            NO_TAG => jobs > MOST_FOREIGN || tag != NO_TAG,
-            other => tag != NO_TAG && other != tag && !is_awaited(job),
-        };
-        loop {
-            if is_foreign(&job) {
-                self.execute_isolated(job);
-            } else {
-                self.leave_tag(job.word());
-                self.execute(job);
-                self.leave_tag(word);
-            }
-            match next() {
-                Some(another) => job = another,
-                None => break,
-            }
-        }
-        self.leave_context(context);
-        self.jobs.store(jobs, Ordering::Relaxed);
-        self.waits_for.store(waits_for, Ordering::Relaxed);
-        self.note_running(running);
-    }
-
-    /// Runs a job with an isolation tag of its own.
-    #[cold]
-    fn execute_isolated(&self, job: JobRef) {
-        let outer = self.word();
-        let own_tag = Tag::new(job.tag());
-        self.leave_tag(own_tag.address() | Priority::bits_of(job.word()));
-        self.execute(job);
-        // The tag ends here.
-        self.leave_tag(outer);
     }
 
     /// Returns the next of this worker's tasks that the wait may run, which are all if `takes_any`.
@@ -499,7 +385,7 @@ impl Worker {
         let must_leave = || wait.done() || self.is_wanted();
         let leaves = must_leave() || self.announce_and_look() || must_leave();
         if !(leaves && sleep.leave(self.index, Kind::Blocked)) {
-            self.note_blocked();
+            self.note(Activity::Blocked);
             sleep.sleep(
                 self.index,
                 Kind::Blocked,
@@ -548,7 +434,7 @@ impl Worker {
         let mut woken = if job.is_some() || hands_off || forces_next || must_leave() {
             !sleep.leave_restricted(self.index)
         } else {
-            self.note_blocked();
+            self.note(Activity::Blocked);
             sleep.sleep_restricted(self.index);
             self.note_awake(true);
             self.counters.wakes.add(1);
@@ -561,7 +447,7 @@ impl Worker {
             self.stop_searching_if(&mut woken);
             if !self.wait_off_core(wait, true) {
                 hand_offs.is_refused = true;
-                self.registry().count_refused_hand_off(true);
+                self.registry().counts.count_refused_hand_off(true);
             }
         }
         woken
@@ -584,9 +470,4 @@ struct HandOffs {
     is_refused: bool,
     /// Whether it has left such a job in its queue.
     has_left_job: bool,
-}
-
-/// Whether the job is what is awaited, or part of it.
-fn is_awaited(job: &JobRef, wait: &impl Wait) -> bool {
-    wait.tag().is_some_and(|it| it == job.tag() || it == job.address())
 }

@@ -42,7 +42,7 @@ impl Worker {
     /// If long jobs are expected, wakes workers for this worker's public jobs before it begins one
     /// itself. A worker that was woken before may start late.
     pub(super) fn wake_ahead(&self) {
-        if self.registry().callers().expect() == Length::Long {
+        if self.registry().callers.expect() == Length::Long {
             let public = self.forks.public() + self.public_tasks();
             self.sleep().wake_for_each(public.min(MOST_WOKEN_AHEAD));
         }

@@ -7,33 +7,27 @@ use crate::iter::plumbing::{
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-adaptor! {
+driven! {
     /// An iterator that runs block by block, with blocks of the same size. Returned by
     /// [`IndexedParallelIterator::by_uniform_blocks`].
     UniformBlocks<I> { base: I; size: usize }
+    [I: IndexedParallelIterator] -> I::Item,
+    |self, consumer| in_blocks(self.base, |_| iter::repeat(self.size), consumer),
+    len |self| self.base.len()
 }
 
-adaptor! {
+driven! {
     /// An iterator that runs block by block, with blocks of growing sizes. Returned by
     /// [`IndexedParallelIterator::by_exponential_blocks`].
     ExponentialBlocks<I> { base: I }
-}
-
-driven!(
-    [I: IndexedParallelIterator] UniformBlocks<I>, I::Item,
-    |self, consumer| in_blocks(self.base, |_| iter::repeat(self.size), consumer),
-    len |self| self.base.len()
-);
-
-driven!(
-    [I: IndexedParallelIterator] ExponentialBlocks<I>, I::Item,
+    [I: IndexedParallelIterator] -> I::Item,
     |self, consumer| {
         let twice = |size: &usize| Some(size.saturating_mul(2));
         let sizes = |threads| iter::successors(Some(threads), twice);
         in_blocks(self.base, sizes, consumer)
     },
     len |self| self.base.len()
-);
+}
 
 /// Feeds the items to `consumer` in blocks of the sizes that are for this number of threads.
 fn in_blocks<I, S, C>(base: I, sizes: impl FnOnce(usize) -> S + Send, consumer: C) -> C::Result

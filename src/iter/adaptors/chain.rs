@@ -6,6 +6,7 @@ use super::pair::{PairShape, both, with_both};
 use crate::iter::limit::join_within;
 use crate::iter::plumbing::{
     Consumer, Folder, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer,
+    drop_first,
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
@@ -111,9 +112,7 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Chained<A, B> {
         let Chained { a, b, .. } = self;
         let folder = a.fold_with(folder);
         if folder.full() {
-            // Not at the end of the function: a panic there would leak the result.
-            drop(b);
-            return folder;
+            return drop_first(b, folder);
         }
         b.fold_with(folder)
     }

@@ -4,20 +4,17 @@ use crate::iter::limit::{Limit, join_under};
 use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, Reducer, on_worker, serially};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-adaptor! {
+driven! {
     /// An iterator whose pieces do not depend on threads or timing. Returned by
     /// [`IndexedParallelIterator::deterministic`].
     Deterministic<I> { base: I }
-}
-
-driven!(
-    [I: IndexedParallelIterator] Deterministic<I>, I::Item,
+    [I: IndexedParallelIterator] -> I::Item,
     |self, consumer| self.base.loop_settings().run(|| {
         let len = self.base.len();
         self.base.with_producer(Shape { len, consumer })
     }),
     len |self| self.base.len()
-);
+}
 
 /// How many blocks there are at most, while a block has fewer items than [`LONGEST`]: enough for
 /// balance between tens of workers. A part of the contract of `deterministic`.
@@ -50,17 +47,13 @@ impl<T, C: Consumer<T>> ProducerCallback<T> for Shape<C> {
 }
 
 /// Cuts into halves of whole blocks. If their number is odd, the left half is the shorter one.
-fn cut<P, C>(
+fn cut<P: Producer, C: Consumer<P::Item>>(
     limit: Option<&Limit<'_>>,
     block: usize,
     len: usize,
     producer: P,
     consumer: C,
-) -> C::Result
-where
-    P: Producer,
-    C: Consumer<P::Item>,
-{
+) -> C::Result {
     if len <= block {
         // `panic_fuse` has to know that a piece begins, and on which thread.
         producer.min_len();

@@ -5,31 +5,23 @@ use std::convert::identity;
 use crate::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use crate::iter::{IntoParallelIterator, ParallelIterator};
 
-adaptor! {
+driven! {
     /// An iterator that maps items to parallel iterators, and flattens these. Returned by
     /// [`ParallelIterator::flat_map`].
     FlatMap<I, F> { base: I; map_op: F }
-}
-
-driven!(
-    [I: ParallelIterator, F: Fn(I::Item) -> PI + Sync + Send, PI: IntoParallelIterator]
-    FlatMap<I, F>, PI::Item,
+    [I: ParallelIterator, F: Fn(I::Item) -> PI + Sync + Send, PI: IntoParallelIterator] -> PI::Item,
     |self, consumer| {
         self.base.drive_unindexed(Flattening { base: consumer, map_op: &self.map_op })
     }
-);
+}
 
-adaptor! {
+driven! {
     /// An iterator that flattens items that are parallel iterators. Returned by
     /// [`ParallelIterator::flatten`].
     Flatten<I> { base: I }
-}
-
-driven!(
-    [I: ParallelIterator<Item: IntoParallelIterator>] Flatten<I>,
-    <I::Item as IntoParallelIterator>::Item,
+    [I: ParallelIterator<Item: IntoParallelIterator>] -> <I::Item as IntoParallelIterator>::Item,
     |self, consumer| self.base.flat_map(identity).drive_unindexed(consumer)
-);
+}
 
 /// Gives a part of `base` to each inner iterator.
 struct Flattening<'f, C, F> {

@@ -7,72 +7,59 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use super::seed::{FromCall, FromClone, Seed, Seeded};
 use super::stage::{Stage, Staged};
 use crate::iter::ParallelIterator;
-use crate::iter::plumbing::Folder;
+use crate::iter::plumbing::{Folder, drop_first};
 use crate::iter::tries::Try;
 
-adaptor! {
+driven! {
     /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold`].
     Fold<I, ID, F> { base: I; identity: ID, fold_op: F }
-}
-
-driven!(
-    [I: ParallelIterator, T: Send, ID, F] Fold<I, ID, F>
-    where { ID: Fn() -> T + Sync + Send, F: Fn(T, I::Item) -> T + Sync + Send },
-    T,
+    [I: ParallelIterator, T: Send, ID, F]
+    where { ID: Fn() -> T + Sync + Send, F: Fn(T, I::Item) -> T + Sync + Send }
+    -> T,
     |self, consumer| {
         let how = &Plain(self.fold_op);
         self.base.drive_unindexed(Folding::stage(consumer, FromCall(&self.identity), how))
     }
-);
-
-adaptor! {
-    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold_with`].
-    FoldWith<I, T, F> { base: I; init: T, fold_op: F }
 }
 
-driven!(
-    [I: ParallelIterator, T: Clone + Send, F: Fn(T, I::Item) -> T + Sync + Send]
-    FoldWith<I, T, F>, T,
+driven! {
+    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold_with`].
+    FoldWith<I, T, F> { base: I; init: T, fold_op: F }
+    [I: ParallelIterator, T: Clone + Send, F: Fn(T, I::Item) -> T + Sync + Send] -> T,
     |self, consumer| {
         let how = &Plain(self.fold_op);
         self.base.drive_unindexed(Folding::stage(consumer, FromClone(self.init), how))
     }
-);
+}
 
-adaptor! {
+driven! {
     /// An iterator over the results or failures of folding pieces. Returned by
     /// [`ParallelIterator::try_fold`].
     TryFold<I, R, ID, F> { base: I; identity: ID, fold_op: F, results: PhantomData<fn() -> R> }
-}
-
-driven!(
-    [I: ParallelIterator, R: Try<Output: Send> + Send, ID, F] TryFold<I, R, ID, F>
+    [I: ParallelIterator, R: Try<Output: Send> + Send, ID, F]
     where {
         ID: Fn() -> R::Output + Sync + Send,
         F: Fn(R::Output, I::Item) -> R + Sync + Send,
-    },
-    R,
+    }
+    -> R,
     |self, consumer| {
         let how = &Tries(self.fold_op, self.results);
         self.base.drive_unindexed(Folding::stage(consumer, FromCall(&self.identity), how))
     }
-);
+}
 
-adaptor! {
+driven! {
     /// An iterator over the results or failures of folding pieces. Returned by
     /// [`ParallelIterator::try_fold_with`].
     TryFoldWith<I, R: Try, F> { base: I; init: R::Output, fold_op: F }
-}
-
-driven!(
-    [I: ParallelIterator, R: Try<Output: Clone + Send> + Send, F] TryFoldWith<I, R, F>
-    where { F: Fn(R::Output, I::Item) -> R + Sync + Send },
-    R,
+    [I: ParallelIterator, R: Try<Output: Clone + Send> + Send, F]
+    where { F: Fn(R::Output, I::Item) -> R + Sync + Send }
+    -> R,
     |self, consumer| {
         let how = &Tries(self.fold_op, PhantomData);
         self.base.drive_unindexed(Folding::stage(consumer, FromClone(self.init), how))
     }
-);
+}
 
 /// A way to fold a piece.
 trait How<In, T>: Sync {
@@ -129,9 +116,7 @@ impl<In, R: Try, F: Fn(R::Output, In) -> R + Sync> How<In, R::Output> for Tries<
     ) -> ControlFlow<R::Residual, R::Output> {
         let f = &self.0;
         let sum = iter.try_fold(so_far, |so_far, item| f(so_far, item).branch());
-        // Not at the end of the function: a panic there would leak the result.
-        drop(iter);
-        sum
+        drop_first(iter, sum)
     }
 
     fn out(end: ControlFlow<R::Residual, R::Output>) -> R {
@@ -186,14 +171,10 @@ impl<In, S: Seed, H: How<In, S::State>> Stage<In> for Folding<'_, S, H> {
                 // By reference, so that the other items are dropped before anything is returned.
                 let wanted = iter.by_ref().take_while(|_| !base.full());
                 let sum = self.how.add(state, wanted);
-                drop(iter);
-                sum
+                drop_first(iter, sum)
             }
             Continue(state) => self.how.add(state, iter),
-            failed => {
-                drop(iter);
-                failed
-            }
+            failed => drop_first(iter, failed),
         };
         (so_far, base)
     }

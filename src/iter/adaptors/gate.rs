@@ -91,14 +91,11 @@ fn count(left: &AtomicUsize) -> bool {
     left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
-adaptor! {
+driven! {
     /// An iterator over what is in `Some`s, until a `None`. Returned by
     /// [`ParallelIterator::while_some`].
     WhileSome<I> { base: I }
-}
-
-driven!(
-    [T: Send, I: ParallelIterator<Item = Option<T>>] WhileSome<I>, T,
+    [T: Send, I: ParallelIterator<Item = Option<T>>] -> T,
     |self, consumer| {
         let found = Stop::default();
         drive_until::<true, _, _, _>(self.base, consumer, || found.is_set(), |item| {
@@ -106,37 +103,32 @@ driven!(
             item
         })
     }
-);
+}
 
-adaptor! {
+driven! {
     /// An iterator over some `n` items. Returned by [`ParallelIterator::take_any`].
     TakeAny<I> { base: I; n: usize }
+    [I: ParallelIterator] -> I::Item, |self, consumer| {
+        let left = AtomicUsize::new(self.n);
+        let pass = |item| count(&left).then_some(item);
+        drive_until::<true, _, _, _>(self.base, consumer, || left.load(Relaxed) == 0, pass)
+    }
 }
 
-driven!([I: ParallelIterator] TakeAny<I>, I::Item, |self, consumer| {
-    let left = AtomicUsize::new(self.n);
-    let pass = |item| count(&left).then_some(item);
-    drive_until::<true, _, _, _>(self.base, consumer, || left.load(Relaxed) == 0, pass)
-});
-
-adaptor! {
+driven! {
     /// An iterator over all items but some `n`. Returned by [`ParallelIterator::skip_any`].
     SkipAny<I> { base: I; n: usize }
+    [I: ParallelIterator] -> I::Item, |self, consumer| {
+        let left = AtomicUsize::new(self.n);
+        self.base.filter(|_| left.load(Relaxed) == 0 || !count(&left)).drive_unindexed(consumer)
+    }
 }
 
-driven!([I: ParallelIterator] SkipAny<I>, I::Item, |self, consumer| {
-    let left = AtomicUsize::new(self.n);
-    self.base.filter(|_| left.load(Relaxed) == 0 || !count(&left)).drive_unindexed(consumer)
-});
-
-adaptor! {
+driven! {
     /// An iterator over items until one does not match a predicate. Returned by
     /// [`ParallelIterator::take_any_while`].
     TakeAnyWhile<I, P> { base: I; predicate: P }
-}
-
-driven!(
-    [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] TakeAnyWhile<I, P>, I::Item,
+    [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] -> I::Item,
     |self, consumer| {
         let found = Stop::default();
         drive_until::<true, _, _, _>(self.base, consumer, || found.is_set(), |item| {
@@ -145,16 +137,13 @@ driven!(
             passes.then_some(item)
         })
     }
-);
+}
 
-adaptor! {
+driven! {
     /// An iterator over items once one does not match a predicate. Returned by
     /// [`ParallelIterator::skip_any_while`].
     SkipAnyWhile<I, P> { base: I; predicate: P }
-}
-
-driven!(
-    [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] SkipAnyWhile<I, P>, I::Item,
+    [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] -> I::Item,
     |self, consumer| {
         let found = Stop::default();
         let ends = |item: &I::Item| {
@@ -164,15 +153,14 @@ driven!(
         };
         self.base.filter(|item| found.is_set() || ends(item)).drive_unindexed(consumer)
     }
-);
+}
 
-adaptor! {
+driven! {
     /// An iterator that ends when a token is cancelled. The closure of
     /// [`ParallelIterator::cancel_with`] gets it.
     CancelWith<'t, I> { base: I, token: &'t CancelToken }
+    ['t, I: ParallelIterator] -> I::Item, |self, consumer| {
+        let CancelWith { base, token } = self;
+        drive_until::<true, _, _, _>(base, consumer, || token.is_cancelled(), Some)
+    }
 }
-
-driven!([I: ParallelIterator] CancelWith<'_, I>, I::Item, |self, consumer| {
-    let CancelWith { base, token } = self;
-    drive_until::<true, _, _, _>(base, consumer, || token.is_cancelled(), Some)
-});

@@ -6,20 +6,16 @@ use crate::iter::bridged::bridged;
 use crate::iter::plumbing::{Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-adaptor! {
+driven! {
     /// An iterator that maps items until the first that is mapped to `None`. Returned by
     /// [`IndexedParallelIterator::map_while`].
     MapWhile<I, P> { base: I; predicate: P }
-}
-
-driven!(
-    [I: IndexedParallelIterator, P: Fn(I::Item) -> Option<R> + Sync + Send, R: Send]
-    MapWhile<I, P>, R,
+    [I: IndexedParallelIterator, P: Fn(I::Item) -> Option<R> + Sync + Send, R: Send] -> R,
     |self, consumer| self.base.loop_settings().run(|| {
         let len = self.base.len();
         self.base.with_producer(Blocks { len, f: &self.predicate, consumer })
     })
-);
+}
 
 /// The most items of a block: it costs far more than to begin one, and its results take little
 /// memory.
@@ -73,15 +69,11 @@ where
 
 /// Maps the `len` items of a block. Returns the results before the first `None`, and whether there
 /// was one.
-fn map_block<P, R>(
+fn map_block<P: Producer<Item: Send>, R: Send>(
     block: P,
     len: usize,
     f: &(impl Fn(P::Item) -> Option<R> + Sync),
-) -> (Vec<Option<R>>, bool)
-where
-    P: Producer<Item: Send>,
-    R: Send,
-{
+) -> (Vec<Option<R>>, bool) {
     // The position of the first `None` so far. (Relaxed: it guards no other data.)
     let end = AtomicUsize::new(len);
     let map = |(position, item)| {

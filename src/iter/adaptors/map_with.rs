@@ -3,36 +3,29 @@
 use super::fold_then_drop;
 use super::seed::{FromCallHere, FromClone, Seed, Seeded};
 use super::stage::{Stage, Staged};
-use crate::iter::plumbing::{Folder, Producer, ProducerCallback};
+use crate::iter::plumbing::{Folder, Producer, ProducerCallback, drop_first};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-adaptor! {
+one_to_one! {
     /// An iterator that maps items, with a value for each piece. Returned by
     /// [`ParallelIterator::map_with`].
     MapWith<I, T, F> { base: I; init: T, f: F }
-}
-
-one_to_one!(
-    [I, T: Clone + Send, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send]
-    MapWith<I, T, F>, over I, R,
+    [I, T: Clone + Send, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send] over I, R,
     |self| self.base,
     |consumer| Mapping::stage(consumer, FromClone(self.init), &self.f),
     |callback| Call { seed: FromClone(self.init), f: &self.f, callback }
-);
+}
 
-adaptor! {
+one_to_one! {
     /// An iterator that maps items, with a value for each piece. Returned by
     /// [`ParallelIterator::map_init`].
     MapInit<I, INIT, F> { base: I; init: INIT, f: F }
-}
-
-one_to_one!(
     [I, T, INIT: Fn() -> T + Send + Sync, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send]
-    MapInit<I, INIT, F>, over I, R,
+    over I, R,
     |self| self.base,
     |consumer| Mapping::stage(consumer, FromCallHere(&self.init), &self.f),
     |callback| Call { seed: FromCallHere(&self.init), f: &self.f, callback }
-);
+}
 
 /// Wraps the producer.
 pub(super) struct Call<'f, S, F, CB> {
@@ -75,8 +68,7 @@ where
     fn into_iter(self) -> Self::IntoIter {
         let Mapped { base, seed, f } = self;
         let state = seed.begin(S::Kept::default());
-        // As in `MappedIter::fold`.
-        drop(seed);
+        let state = drop_first(seed, state);
         MappedIter { base: base.into_iter(), state, f }
     }
 
@@ -116,9 +108,7 @@ impl<It: Iterator, T, F: Fn(&mut T, It::Item) -> R, R> Iterator for MappedIter<'
     fn fold<B, G: FnMut(B, R) -> B>(self, init: B, fold: G) -> B {
         let MappedIter { base, mut state, f } = self;
         let so_far = base.map(|item| f(&mut state, item)).fold(init, fold);
-        // Not at the end of the function: a panic there would leak the result.
-        drop(state);
-        so_far
+        drop_first(state, so_far)
     }
 }
 
@@ -190,8 +180,7 @@ impl<In, R, S: Seed, F: Fn(&mut S::State, In) -> R + Sync> Stage<In> for Mapping
     }
 
     fn end<B: Folder<R>>(self, state: S::State, base: B) -> B {
-        // Not later: a panic there would leak the result. Both, even if one panics.
-        drop((state, self));
-        base
+        // Drops both, even if one panics.
+        drop_first((state, self), base)
     }
 }

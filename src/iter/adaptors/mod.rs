@@ -65,8 +65,17 @@ macro_rules! bounds_of {
     };
 }
 
-/// Implements `ParallelIterator` for an adaptor without positions, by how it drives its `base`.
+/// Implements `ParallelIterator` for an adaptor without positions, by how it drives its `base`. In
+/// the first form, also declares its type.
 macro_rules! driven {
+    (
+        $(#[$doc:meta])*
+        $name:ident<$($a:lifetime,)? $($P:ident $(: $bound:path)?),+> { $($fields:tt)* }
+        [$($generics:tt)*] $(where { $($bounds:tt)* })? -> $($rest:tt)*
+    ) => {
+        adaptor! { $(#[$doc])* $name<$($a,)? $($P $(: $bound)?),+> { $($fields)* } }
+        driven!([$($generics)*] $name<$($a,)? $($P),+> $(where { $($bounds)* })?, $($rest)*);
+    };
     (
         [$($generics:tt)*] $name:ty $(where { $($bounds:tt)* })?, $item:ty,
         |$self:ident, $consumer:ident| $drive:expr
@@ -76,10 +85,7 @@ macro_rules! driven {
             type Item = $item;
 
             #[inline]
-            fn drive_unindexed<C>($self, $consumer: C) -> C::Result
-            where
-                C: crate::iter::plumbing::UnindexedConsumer<$item>,
-            {
+            fn drive_unindexed<C: crate::iter::plumbing::UnindexedConsumer<$item>>($self, $consumer: C) -> C::Result {
                 $drive
             }
 
@@ -98,8 +104,15 @@ macro_rules! driven {
 
 /// Implements both traits for an adaptor that makes one item of each of `base`, whose type is `$I`:
 /// by `$driven`, which is the base or made of it, and by what is put around the consumer and around
-/// the callback.
+/// the callback. In the first form, also declares its type.
 macro_rules! one_to_one {
+    (
+        $(#[$doc:meta])*
+        $name:ident<$($P:ident),+> { $($fields:tt)* } [$($generics:tt)*] $($rest:tt)*
+    ) => {
+        adaptor! { $(#[$doc])* $name<$($P),+> { $($fields)* } }
+        one_to_one!([$($generics)*] $name<$($P),+>, $($rest)*);
+    };
     (
         [$($generics:tt)*] $name:ty, over $I:ident $(<Item = $in:ty> where { $($bounds:tt)* })?,
         $item:ty,
@@ -113,10 +126,7 @@ macro_rules! one_to_one {
             type Item = $item;
 
             #[inline]
-            fn drive_unindexed<C>($self, $consumer: C) -> C::Result
-            where
-                C: crate::iter::plumbing::UnindexedConsumer<$item>,
-            {
+            fn drive_unindexed<C: crate::iter::plumbing::UnindexedConsumer<$item>>($self, $consumer: C) -> C::Result {
                 $driven.drive_unindexed($consuming)
             }
 
@@ -143,10 +153,7 @@ macro_rules! one_to_one {
             }
 
             #[inline]
-            fn with_producer<CB>($self, $callback: CB) -> CB::Output
-            where
-                CB: crate::iter::plumbing::ProducerCallback<$item>,
-            {
+            fn with_producer<CB: crate::iter::plumbing::ProducerCallback<$item>>($self, $callback: CB) -> CB::Output {
                 $driven.with_producer($calling)
             }
         }
@@ -200,6 +207,8 @@ pub use serial::{
 };
 pub use zip::{Zip, ZipEq};
 
+use crate::iter::plumbing::drop_first;
+
 /// Folds the items of `iter`, as the default of [`Iterator::fold`] does, but drops `iter` before
 /// it returns: if that panicked later, the result would be leaked.
 fn fold_then_drop<I: Iterator, B>(mut iter: I, init: B, mut f: impl FnMut(B, I::Item) -> B) -> B {
@@ -207,6 +216,5 @@ fn fold_then_drop<I: Iterator, B>(mut iter: I, init: B, mut f: impl FnMut(B, I::
     for item in iter.by_ref() {
         so_far = f(so_far, item);
     }
-    drop(iter);
-    so_far
+    drop_first(iter, so_far)
 }

@@ -12,19 +12,17 @@ use crate::iter::plumbing::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
 };
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
+use crate::job::outcome;
 
-adaptor! {
+one_to_one! {
     /// An iterator that ends when any of its pieces panics. Returned by
     /// [`ParallelIterator::panic_fuse`].
     PanicFuse<I> { base: I }
-}
-
-one_to_one!(
-    [I] PanicFuse<I>, over I, I::Item,
+    [I] over I, I::Item,
     |self| self.base,
     |consumer| Fused::new(consumer, &Stop::default()),
     |callback| Call(callback)
-);
+}
 
 /// Wraps the producer.
 struct Call<CB>(CB);
@@ -78,15 +76,7 @@ fn this_thread() -> usize {
 /// Calls `op`, and blows the fuse if it panics.
 #[inline]
 fn guarded<R>(fuse: &Stop, op: impl FnOnce() -> R) -> R {
-    struct BlowUnlessForgotten<'a>(&'a Stop);
-
-    impl Drop for BlowUnlessForgotten<'_> {
-        fn drop(&mut self) {
-            self.0.set();
-        }
-    }
-
-    let guard = BlowUnlessForgotten(fuse);
+    let guard = outcome::defer(|| fuse.set());
     let result = op();
     mem::forget(guard);
     result

@@ -69,18 +69,15 @@ pub trait ParallelProgressIterator: ParallelIterator {
 
 impl<I: ParallelIterator> ParallelProgressIterator for I {}
 
-adaptor! {
+one_to_one! {
     /// An iterator whose items count in a progress bar. Returned by the methods of
     /// [`ParallelProgressIterator`].
     Progress<I> { base: I; bar: ProgressBar }
-}
-
-one_to_one!(
-    [I] Progress<I>, over I, I::Item,
+    [I] over I, I::Item,
     |self| self.base,
     |consumer| Mapping::stage(consumer, Counting(&self.bar), &Count::add),
     |callback| Call { seed: Counting(&self.bar), f: &Count::add, callback }
-);
+}
 
 /// Each piece counts by itself.
 #[derive(Clone)]

@@ -50,10 +50,7 @@ macro_rules! reshaped {
                 {
                     type Output = CB::Output;
 
-                    fn callback<P>(self, $base: P) -> CB::Output
-                    where
-                        P: $crate::iter::plumbing::Producer<Item = $in>,
-                    {
+                    fn callback<P: $crate::iter::plumbing::Producer<Item = $in>>(self, $base: P) -> CB::Output {
                         let Call { len, callback: $callback, $($field),* } = self;
                         let $len = len;
                         $call

@@ -4,7 +4,7 @@ use std::iter;
 
 use super::stage::{Stage, Staged, StagedFolder};
 use crate::iter::ends::position::position_if;
-use crate::iter::plumbing::{Folder, Producer, ProducerCallback};
+use crate::iter::plumbing::{Folder, Producer, ProducerCallback, drop_first};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 /// What is done to the serial iterator over a piece with items `In`.
@@ -127,9 +127,7 @@ impl<In, A: Adapter<In>> Stage<In> for &A {
                 break;
             }
         }
-        // Not at the end: a panic there would leak what is returned.
-        drop(items);
-        ((), base)
+        drop_first(items, ((), base))
     }
 
     fn pause<F: Folder<A::Out>>(&mut self, (): (), base: F) -> F {
@@ -278,17 +276,14 @@ serial! {
     many |iter| iter.flatten();
 }
 
-adaptor! {
+one_to_one! {
     /// An iterator that changes each item in place. Returned by [`ParallelIterator::update`].
     Update<I, F> { base: I; f: F }
-}
-
-one_to_one!(
-    [I, F: Fn(&mut I::Item) + Sync + Send] Update<I, F>, over I, I::Item,
+    [I, F: Fn(&mut I::Item) + Sync + Send] over I, I::Item,
     |self| self.base.map(updating(self.f)),
     |consumer| consumer,
     |callback| callback
-);
+}
 
 /// Changes what a reference would.
 fn updating<T, F: Fn(&mut T)>(f: F) -> impl Fn(T) -> T {
@@ -298,16 +293,13 @@ fn updating<T, F: Fn(&mut T)>(f: F) -> impl Fn(T) -> T {
     }
 }
 
-adaptor! {
+driven! {
     /// An iterator over the positions of items that match a predicate. Returned by
     /// [`IndexedParallelIterator::positions`].
     Positions<I, P> { base: I; predicate: P }
-}
-
-driven!(
-    [I: IndexedParallelIterator, P: Fn(I::Item) -> bool + Sync + Send] Positions<I, P>, usize,
+    [I: IndexedParallelIterator, P: Fn(I::Item) -> bool + Sync + Send] -> usize,
     |self, consumer| {
         let found = position_if(self.predicate);
         self.base.enumerate().filter_map(found).drive_unindexed(consumer)
     }
-);
+}

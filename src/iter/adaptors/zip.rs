@@ -4,7 +4,7 @@ use std::iter;
 
 use super::pair::{PairShape, paired};
 use crate::iter::IndexedParallelIterator;
-use crate::iter::plumbing::{Producer, ProducerCallback};
+use crate::iter::plumbing::{Producer, ProducerCallback, drop_first};
 
 paired! {
     /// An iterator over pairs of the items of two others. Returned by
@@ -24,9 +24,7 @@ pub(super) fn first<P: Producer>(wanted: usize, len: usize, producer: P) -> P {
         return producer;
     }
     let (first, rest) = producer.split_at(wanted);
-    // Not at the end of the function: a panic there would leak the result.
-    drop(rest);
-    first
+    drop_first(rest, first)
 }
 
 impl<T: Send, U: Send> PairShape<T, U> for Zipping {

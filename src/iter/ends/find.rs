@@ -19,7 +19,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
+use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer, drop_first};
 
 /// `find_map`, but the first item is searched apart from the loop. Behind it, the compiler knows
 /// that the references in `f` can be loaded, and does so once. (LLVM moves no load out of a loop
@@ -29,18 +29,12 @@ use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 fn first_apart<T, R>(mut iter: impl Iterator<Item = T>, f: impl Fn(T) -> Option<R>) -> Option<R> {
     let first = iter.next()?;
     let found = f(first).or_else(|| iter.find_map(f));
-    // Not at the end of the function: a panic there would leak the result.
-    drop(iter);
-    found
+    drop_first(iter, found)
 }
 
 /// `better.or(worse)`, but does not leak `better` if the drop of `worse` panics.
 fn better<R>(better: Option<R>, worse: Option<R>) -> Option<R> {
-    if better.is_some() {
-        drop(worse);
-        return better;
-    }
-    worse
+    if better.is_some() { drop_first(worse, better) } else { worse }
 }
 
 /// A search for an item for which `f` returns a `Some`: which one is `WHICH`.

@@ -27,6 +27,7 @@ use super::super::limit::{Limit, reserve, under};
 use super::super::plumbing::{Producer, ProducerCallback};
 use crate::context::{CancelToken, Stop};
 use crate::fork::{Scope, stopping_token, whole_scope};
+use crate::job::outcome;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sync::Mutex;
 use crate::worker::is_simulated;
@@ -107,19 +108,10 @@ struct Ticket<P> {
     piece: P,
 }
 
-/// Ends the loop, unless it is forgotten.
-struct OverOnPanic<'s, P, T, F>(&'s Mutex<State<P, T, F>>);
-
-impl<P, T, F> Drop for OverOnPanic<'_, P, T, F> {
-    fn drop(&mut self) {
-        self.0.lock().is_over = true;
-    }
-}
-
 impl<P: Producer<Item: Send>, F: FnMut(P::Item) -> bool + Send> Stream<'_, P, &mut F> {
     /// Takes ticket after ticket.
     fn work<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>) {
-        let over = OverOnPanic(&self.state);
+        let over_on_panic = outcome::defer(|| self.state.lock().is_over = true);
         while let Some(Ticket { number, len, piece }) = self.take(s) {
             let start = ticks();
             let items: Vec<P::Item> = piece.into_iter().collect();
@@ -127,7 +119,7 @@ impl<P: Producer<Item: Send>, F: FnMut(P::Item) -> bool + Send> Stream<'_, P, &m
             self.put(number, len, items, took, s);
             Stop::check(self.stop.as_ref());
         }
-        mem::forget(over);
+        mem::forget(over_on_panic);
     }
 
     /// Takes a ticket. On `None`, the caller no longer counts as a helper.

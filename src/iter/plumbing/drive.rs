@@ -7,7 +7,8 @@
 //! # Panics in drops
 //! What a function is about to return is leaked if the drop of a local panics after that
 //! ([rust-lang/rust#47949](https://github.com/rust-lang/rust/issues/47949)). So the code of
-//! iterators drops what may hold items of the user's before it makes its result.
+//! iterators drops what may hold items of the user's before it makes its result, or by
+//! [`drop_first`](super::drop_first).
 
 use super::pace::{BLOCK, Pace, Plan};
 use super::{

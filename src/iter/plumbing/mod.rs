@@ -29,6 +29,13 @@ pub(crate) use pace::Plan;
 
 pub use super::settings::LoopSettings;
 
+/// Drops `rest`, then returns `result`, which a panic of that drop does not leak: see `drive.rs`.
+#[inline(always)]
+pub(crate) fn drop_first<R>(rest: impl Sized, result: R) -> R {
+    drop(rest);
+    result
+}
+
 /// Items that can be split at any position.
 pub trait Producer: Send + Sized {
     /// The type of the items.

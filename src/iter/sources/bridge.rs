@@ -33,6 +33,7 @@ use crate::fork::{Scope, stopping_token, whole_scope};
 use crate::iter::ParallelIterator;
 use crate::iter::limit::{Limit, reserve, under};
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
+use crate::job::outcome;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sync::Mutex;
 use crate::worker::{Worker, is_simulated};
@@ -165,7 +166,7 @@ struct Visit {
 impl Visit {
     /// The innermost visit on the stack of this worker. (The worker may go on in another thread.)
     fn innermost() -> &'static Cell<*const ()> {
-        Worker::current().expect("a scope's tasks run on workers").visit()
+        &Worker::current().expect("a scope's tasks run on workers").visit
     }
 
     /// Whether this worker already visits the bridge, further down on its stack.
@@ -183,16 +184,6 @@ impl Drop for Visit {
     }
 }
 
-/// Tells all workers to leave, unless forgotten.
-struct OverOnPanic<'b>(&'b AtomicUsize);
-
-impl Drop for OverOnPanic<'_> {
-    fn drop(&mut self) {
-        // Relaxed: it carries nothing but itself.
-        self.0.fetch_or(OVER, Ordering::Relaxed);
-    }
-}
-
 impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I, C, C::Result> {
     /// Takes item after item. A helper calls this, and so does the worker that opens the bridge.
     fn work<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>) {
@@ -207,7 +198,9 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
         let innermost = Visit::innermost();
         let visit = Visit { bridge: &self.counts, outer: innermost.get().cast() };
         innermost.set(ptr::from_ref(&visit).cast());
-        let over = OverOnPanic(&self.counts);
+        // A panic tells all workers to leave. (Relaxed: the flag carries nothing but itself.)
+        let over = || _ = self.counts.fetch_or(OVER, Ordering::Relaxed);
+        let over_on_panic = outcome::defer(over);
         let first = self.ask(s, CALLED, |root, iter| {
             if root.full() { None } else { Some((root.split_off_left(), iter.next()?)) }
         });
@@ -228,7 +221,7 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
             }
             self.keep(folder.complete(), reducer);
         }
-        mem::forget(over);
+        mem::forget(over_on_panic);
     }
 
     /// Keeps a result, joined with another one if there is any. (Otherwise results would pile up

@@ -33,10 +33,7 @@ macro_rules! delegate {
             type Item = $item;
 
             #[inline]
-            fn drive_unindexed<Co>($self, consumer: Co) -> Co::Result
-            where
-                Co: $crate::iter::plumbing::UnindexedConsumer<$item>,
-            {
+            fn drive_unindexed<Co: $crate::iter::plumbing::UnindexedConsumer<$item>>($self, consumer: Co) -> Co::Result {
                 $crate::iter::ParallelIterator::drive_unindexed($other, consumer)
             }
 
@@ -53,10 +50,7 @@ macro_rules! delegate {
 
         impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name {
             #[inline]
-            fn drive<Co>($self, consumer: Co) -> Co::Result
-            where
-                Co: $crate::iter::plumbing::Consumer<$item>,
-            {
+            fn drive<Co: $crate::iter::plumbing::Consumer<$item>>($self, consumer: Co) -> Co::Result {
                 $crate::iter::IndexedParallelIterator::drive($other, consumer)
             }
 
@@ -65,10 +59,7 @@ macro_rules! delegate {
             }
 
             #[inline]
-            fn with_producer<CB>($self, callback: CB) -> CB::Output
-            where
-                CB: $crate::iter::plumbing::ProducerCallback<$item>,
-            {
+            fn with_producer<CB: $crate::iter::plumbing::ProducerCallback<$item>>($self, callback: CB) -> CB::Output {
                 $crate::iter::IndexedParallelIterator::with_producer($other, callback)
             }
         }

@@ -1,7 +1,7 @@
 //! Sources that can be cut at some places only, also after some of their items were fed.
 
 use crate::iter::plumbing::{
-    Folder, Plan, Source, UNKNOWN, UnindexedConsumer, drive, split_unindexed,
+    Folder, Plan, Source, UNKNOWN, UnindexedConsumer, drive, drop_first, split_unindexed,
 };
 
 /// Items that are fed step by step. Between two steps, a part of the rest can be cut off.
@@ -40,9 +40,7 @@ impl<S: Steps, C: UnindexedConsumer<S::Item>> Source<C> for Stepping<S> {
         while goes_on && !folder.full() {
             (folder, goes_on) = self.0.step(UNKNOWN, folder);
         }
-        // Not at the end: a panic there would leak what is returned.
-        drop(self);
-        folder
+        drop_first(self, folder)
     }
 
     fn halve(mut self) -> (Self, Option<Self>) {
