@@ -534,6 +534,39 @@ fn a_dump_tells_of_a_wait_for_which_there_is_no_spare_thread() {
     });
 }
 
+/// A worker of another pool asks for a task, which begins otherwise. The request is empty then, and
+/// a wait takes it instead of handing its core off for it.
+#[test]
+fn a_request_that_is_empty_needs_no_spare_thread() {
+    let _watchdog = watchdog();
+    let builder = || ThreadPoolBuilder::new().num_threads(1);
+    let [here, there] = [(); 2].map(|()| Arc::new(builder().build().unwrap()));
+    let depth = |pool: &ThreadPool| pool.metrics().queues.iter().map(|it| it.depth).sum::<usize>();
+    let (own, other) = (here.clone(), there.clone());
+    let task = here.spawn(move || {
+        let asked = own.spawn(|| ());
+        let joins = other.spawn(|| asked.join().unwrap());
+        // The task and the request.
+        while depth(&own) < 2 {
+            thread::yield_now();
+        }
+        filch::yield_now();
+        while !joins.is_finished() {
+            thread::yield_now();
+        }
+        let pool = own.clone();
+        let waits = other.spawn(move || {
+            while depth(&pool) > 0 && pool.counters().spare_threads == 0 {
+                thread::yield_now();
+            }
+        });
+        waits.join().unwrap();
+        joins.join().unwrap();
+    });
+    task.join().unwrap();
+    assert_eq!(here.counters().spare_threads, 0);
+}
+
 /// However many tasks wait elsewhere, no more threads are started than there may be.
 #[test]
 fn a_pool_starts_no_more_spare_threads_than_it_may() {

@@ -42,7 +42,7 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
-use crate::job::outcome;
+use crate::job::{never_empty, outcome};
 use crate::latch::count::TaskCount;
 use crate::latch::{Wait, Waiter};
 use crate::os::clock::TICKS_PER_MICROSECOND;
@@ -221,7 +221,9 @@ where
     R: Send,
 {
     fn new(gang: &Gang<'g>, f: &F, index: usize) -> Self {
-        let table = const { &Table { execute: Self::execute, name: || "a member of a gang" } };
+        let table = const {
+            &Table { execute: Self::execute, name: || "a member of a gang", is_empty: never_empty }
+        };
         // SAFETY: `execute` is made for this type, whose first field is the header.
         let mut header = unsafe { Header::new(NonNull::from(table)) };
         header.set_tag(gang.tag());

@@ -24,7 +24,7 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use crate::job::outcome::{self, Payload};
-use crate::job::{NO_TAG, Priority};
+use crate::job::{NO_TAG, Priority, never_empty};
 use crate::os::clock::ticks;
 use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
@@ -230,7 +230,8 @@ where
     F: FnOnce(&Worker) -> R + Send,
     R: Send,
 {
-    const TABLE: &'static Table = &Table { execute: Self::execute, name: type_name::<F> };
+    const TABLE: &'static Table =
+        &Table { execute: Self::execute, name: type_name::<F>, is_empty: never_empty };
 
     /// # Safety
     /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.

@@ -26,6 +26,19 @@ pub(crate) struct Table<W> {
     pub(crate) execute: Execute<W>,
     /// What such jobs are, for dumps: for example the type of their closures.
     pub(crate) name: fn() -> &'static str,
+    /// Whether a job is *empty*: to run it does nothing any more.
+    pub(crate) is_empty: IsEmpty<W>,
+}
+
+/// The job is of the table's type.
+pub(crate) type IsEmpty<W> = unsafe fn(&JobRef<W>) -> bool;
+
+/// `Table::is_empty` of jobs that never are.
+///
+/// # Safety
+/// None: it is unsafe only to have the type of `Table::is_empty`.
+pub(crate) unsafe fn never_empty<W>(_: &JobRef<W>) -> bool {
+    false
 }
 
 /// The first field of every job. Its layout is the same for every `W`.
@@ -82,7 +95,9 @@ impl<W> Tag<W> {
         unsafe fn never<W>(_: JobRef<W>, _: &W) {
             unreachable!("a tag is not a job");
         }
-        let table = const { &Table { execute: never::<W>, name: || unreachable!() } };
+        let table = const {
+            &Table { execute: never::<W>, name: || unreachable!(), is_empty: never_empty }
+        };
         // SAFETY: no `JobRef` is made of this header.
         let mut header = unsafe { Header::new(NonNull::from(table)) };
         header.set_tag(parent);
@@ -176,6 +191,16 @@ impl<W> JobRef<W> {
         // SAFETY: a job that has not run is alive (`new`, premise 1), and its tag was written
         // before it was queued (premise 3).
         unsafe { self.0.as_ref().word() }
+    }
+
+    /// Whether the job is empty. The task of its tag may then have ended, and another task may have
+    /// its address. So what is done with an empty job must not depend on its tag: in a
+    /// deterministic pool, the schedule would depend on addresses.
+    pub(crate) fn is_empty(&self) -> bool {
+        // SAFETY: tables are static.
+        let is_empty = unsafe { self.table().as_ref() }.is_empty;
+        // SAFETY: the table fits the job (`Header::new`).
+        unsafe { is_empty(self) }
     }
 
     /// The table of the job's type, which is static.

@@ -78,7 +78,7 @@ where
     }
 
     pub(super) const TABLE: &'static Table = &Table {
-        job: JobTable { execute: Self::execute, name: type_name::<F> },
+        job: JobTable { execute: Self::execute, name: type_name::<F>, is_empty: is_claimed },
         run: Self::run,
         cancel: Self::cancel,
         give_panic: Self::give_panic,
@@ -374,6 +374,15 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
         // SAFETY: `finish` gave it to this call.
         unsafe { take_waiting(address) }.wake_on(worker);
     }
+}
+
+/// `Table::is_empty` of a task's entry.
+///
+/// # Safety
+/// The job is a task's entry.
+unsafe fn is_claimed(job: &JobRef) -> bool {
+    // SAFETY: by the premise; the entry keeps it alive.
+    unsafe { job.header().cast::<TaskHead>().as_ref() }.state.is_claimed()
 }
 
 /// Whether the job is the empty entry of a task whose handle has gone.

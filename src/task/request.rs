@@ -59,8 +59,20 @@ impl Drop for Requested {
 }
 
 impl Request {
-    const TABLE: &'static Table =
-        &Table { execute: Self::execute, name: || "a task that a worker of another pool joins" };
+    const TABLE: &'static Table = &Table {
+        execute: Self::execute,
+        name: || "a task that a worker of another pool joins",
+        is_empty: Self::is_revoked,
+    };
+
+    /// `Table::is_empty`.
+    ///
+    /// # Safety
+    /// The job is a request.
+    unsafe fn is_revoked(job: &JobRef) -> bool {
+        // SAFETY: by the premise; the job is a reference.
+        unsafe { job.header().cast::<Request>().as_ref() }.task.lock().is_none()
+    }
 
     /// # Safety
     /// As `JobRef::execute`; the job is a request.

@@ -270,8 +270,11 @@ impl Worker {
     pub(super) fn reinject_tasks(&self) {
         // (In a pool of one worker, the next holder of the core finds them.)
         while self.registry().workers().len() > 1 {
-            let Some(job) = self.newest_of_any() else { break };
-            self.registry().reinject(job);
+            match self.newest_of_any() {
+                Some(empty) if empty.is_empty() => self.execute(empty),
+                Some(job) => self.registry().reinject(job),
+                None => break,
+            }
         }
     }
 

@@ -254,7 +254,8 @@ impl Worker {
     /// Whether a cross-pool job may run on top of this wait, by the rules for a wait for this pool.
     fn may_run_cross_job(&self, job: &JobRef, wait: &impl Wait) -> bool {
         let is_free = self.tag() == NO_TAG && self.jobs_on_stack() <= MOST_FOREIGN;
-        is_free || self.may_run_any(wait) || self.tag() == job.tag() || is_awaited(job, wait)
+        let is_near = || self.tag() == job.tag() || is_awaited(job, wait);
+        is_free || self.may_run_any(wait) || job.is_empty() || is_near()
     }
 
     /// Takes the newest of this worker's tasks that it may run, which are all if it `takes_any`,
@@ -354,7 +355,7 @@ impl Worker {
         if self.waits_for_own_work() {
             return wait.tag().is_some_and(|tag| job.ancestors().any(|above| above == tag));
         }
-        self.tag() == job.tag() || is_awaited(job, wait)
+        job.is_empty() || self.tag() == job.tag() || is_awaited(job, wait)
     }
 
     pub(super) fn may_run_any(&self, wait: &impl Wait) -> bool {

@@ -1,9 +1,12 @@
 //! What each operation does.
 
+use std::future::Future;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use filch::graph::{Graph, Node as Task, Outcome, read, write};
@@ -246,7 +249,7 @@ impl Run {
     fn handles(self: &Arc<Self>, inner: &[Arc<Node>], rng: &mut SmallRng) {
         let mut handles = Vec::new();
         for node in inner {
-            let fate = rng.random_range(0..8);
+            let fate = rng.random_range(0..9);
             let mut builder = filch::task();
             if rng.random() {
                 builder = builder.priority(priority(rng)).token(&self.token);
@@ -266,7 +269,7 @@ impl Run {
             1 => _ = filch::yield_local(),
             _ => (),
         }
-        for (node, fate, handle) in handles {
+        for (node, fate, mut handle) in handles {
             let result = match fate {
                 0 => {
                     drop(handle.cancel_on_drop());
@@ -280,6 +283,7 @@ impl Run {
                 3 => blocking(|| handle.join()),
                 4 => handle.join_timeout(self.time(rng)).unwrap_or_else(JoinHandle::join),
                 5 if !self.setting.own_descendants => filch::block_on(handle),
+                6 => self.poll(&mut handle).unwrap_or_else(|| handle.join()),
                 _ => handle.join(),
             };
             self.check_result(node, result);
@@ -305,9 +309,13 @@ impl Run {
             _ => (),
         }
         for _ in inner {
-            let result = match rng.random_range(0..3) {
+            let result = match rng.random_range(0..4) {
                 0 => blocking(|| set.join_next()),
-                1 if !self.setting.own_descendants => filch::block_on(set.join_next_async()),
+                1 => {
+                    let polled = self.poll(&mut set.join_next_async());
+                    polled.unwrap_or_else(|| set.join_next())
+                }
+                2 if !self.setting.own_descendants => filch::block_on(set.join_next_async()),
                 _ => set.join_next(),
             };
             match result.expect("a set keeps its tasks").map_err(JoinError::try_into_panic) {
@@ -365,7 +373,8 @@ impl Run {
         pool.spawn_fifo(|| drop(filch::spawn(|| drop(owed.take()))));
         drop(pool.spawn_future(async { (std::future::pending::<()>().await, captured).1 }));
         let mut set = TaskSet::new_in(&pool);
-        set.spawn(self.task(&inner[0], end < 2));
+        // (The set is dropped before a pool that ends in the background may have begun the task.)
+        set.spawn(self.task(&inner[0], end == 0));
         let met = pool.gang(rng.random_range(1..=pool.current_num_threads()), |member| {
             member.barrier();
             self.step();
@@ -390,7 +399,7 @@ impl Run {
 
     fn future(self: &Arc<Self>, inner: &[Arc<Node>], rng: &mut SmallRng) {
         let (run, first, task) = (self.clone(), inner[0].clone(), self.task(&inner[1], true));
-        let future = filch::spawn_future(async move {
+        let mut future = filch::spawn_future(async move {
             let task = task;
             run.check_result(&first, filch::spawn(run.task(&first, true)).await);
             task()
@@ -398,9 +407,19 @@ impl Run {
         let result = match rng.random_range(0..4) {
             0 => return drop(future),
             1 => filch::block_on(future),
+            2 => self.poll(&mut future).unwrap_or_else(|| future.join()),
             _ => future.join(),
         };
         self.check_result(&inner[1], result);
+    }
+
+    /// Polls once.
+    fn poll<F: Future + Unpin>(self: &Arc<Self>, future: &mut F) -> Option<F::Output> {
+        let waker = Waker::from(Arc::new(Woken(self.value(0))));
+        match Pin::new(future).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
     }
 
     fn completer(self: &Arc<Self>, node: &Arc<Node>, rng: &mut SmallRng) {
@@ -413,6 +432,15 @@ impl Run {
             thread::spawn(|| completer.complete(value));
         }
         self.check_result(node, handle.join());
+    }
+}
+
+/// Its call and its drop are steps.
+struct Woken(Value);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.run.step();
     }
 }
 

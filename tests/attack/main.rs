@@ -20,7 +20,7 @@ mod program;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use common::{eventually, say, time_limit};
@@ -105,12 +105,7 @@ fn check(program: Program) -> Ended {
     ended
 }
 
-/// One kind of pool at a time. (Once, a program had another trace while the other test ran beside
-/// it, and not in a thousand runs since. Why is not known.)
-static ALONE: Mutex<()> = Mutex::new(());
-
 fn attack(is_simulated: bool, programs: Range<u64>) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for seed in programs {
         let with = |fault| check(Program::new(seed, is_simulated, fault));
         let ended = with(Fault::None);
