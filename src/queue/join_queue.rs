@@ -19,7 +19,10 @@
 //! Publishing moves the **oldest** jobs of the ring to the deque, since they are the biggest. In a
 //! balanced recursion of depth d, about d of 2^d forks become public. The owner keeps one job
 //! public. After each theft it keeps more of them public. After it has taken a public job back
-//! itself, it keeps one again.
+//! itself, it keeps one again. The gate stays closed until so many are public. If it opened as soon
+//! as one is, a join tree of items that sleep would hide most of its forks: the last of 16, 64 and
+//! 128 items would begin after 1.2, 1.7 and 2.1 times as long (medians, on two shared virtual
+//! cores).
 //!
 //! A fork that is made while none is pending goes to the fast slot. Putting it there takes one
 //! read-modify-write, and so does taking it back. The gate stays closed, since there may be no fork
@@ -386,6 +389,12 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.recheck();
     }
 
+    /// Whether the owner keeps the most jobs public, since thieves took the last ones (owner only).
+    pub(crate) fn is_in_demand(&self) -> bool {
+        let own = &self.own;
+        own.min_public < own.max_public && own.public_target.get() == own.max_public
+    }
+
     /// Takes the newest public job (owner only). If that was the last, the next fork is published.
     pub(crate) fn pop_newest_public(&self) -> Option<P> {
         let job = self.own.public.pop().or_else(|| self.take_fast())?;
@@ -407,7 +416,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         published
     }
 
-    /// Publishes up to `public_target` jobs. Opens the gate, unless nothing is public.
+    /// Publishes until `public_target` jobs are public. Opens the gate, unless fewer are.
     fn answer(&self, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
         // Pairs with the heavy fence of the last searcher (lemma 12): that sees the private jobs,
         // or this sees which public jobs are gone.
@@ -416,7 +425,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         let wanted = own.public_target.get().saturating_sub(own.public());
         let published = self.publish(wanted, &publish_job);
         self.front.gate.open(self.head());
-        if own.max_public > 0 && (own.public() == 0 || own.keeps_gate_closed) {
+        if own.public() < own.public_target.get() || own.keeps_gate_closed {
             self.front.gate.close();
         }
         published

@@ -18,6 +18,9 @@ impl Worker {
     pub(crate) fn fork_slow(&self, job: ptr::NonNull<JoinHeader>) -> usize {
         let (slot, published) = self.forks.push_slow(job, |job| self.publish(job));
         self.published_forks(published);
+        if published > 0 && self.forks.is_in_demand() {
+            self.wake_ahead();
+        }
         sim::point();
         self.serve_late_callers();
         slot

@@ -1,6 +1,7 @@
 //! Unit test: the number of shared writes of parking, a last look, waking, a steal and forcing does
 //! not grow with the number of workers. (It counts all writes to atomics, and each lock of a mutex
-//! as one. `cargo test --lib width -- --nocapture` prints the table of `BENCHMARKS.md`.)
+//! as one. `cargo test --lib width -- --nocapture` prints the table of `BENCHMARKS.md`.) Also: how
+//! many sleepers a fork wakes.
 #![allow(unsafe_code)]
 
 use std::ptr;
@@ -91,4 +92,42 @@ fn what_workers_write_does_not_grow_with_their_number() {
         println!("| {workers} | {} |", row.map(|writes| writes.to_string()).join(" | "));
     }
     assert!(rows.iter().all(|row| *row == rows[0]), "{rows:?}");
+}
+
+/// How many of three sleepers a worker wakes by a fork, after thieves took its last `stolen`
+/// forks.
+fn woken_by_a_fork(stolen: usize, took_ticks: u64) -> usize {
+    let registry = pool_of(5);
+    let [owner, thief] = [0, 1].map(|index| &*registry.workers()[index]);
+    let _acting = Acting::start(owner);
+    for _ in 0..stolen {
+        let job = JoinJob::new(owner.as_current(), |_| ());
+        let slot = owner.fork_slow(job.head());
+        assert!(thief.steal_fork(owner, || false).is_some());
+        assert!(!owner.unfork_slow(slot, job.head()), "the thief has it");
+        // SAFETY: the thief does not run it.
+        (unsafe { job.take() })(false);
+    }
+    for index in 2..5 {
+        let sleep = owner.sleep();
+        let idle = CoreThread::at_bottom(index, true);
+        let entered = sleep.announce(index, Kind::Idle(&idle), false, false);
+        assert!(entered == Entered::Announced);
+    }
+    registry.callers().job_took(took_ticks);
+    let job = JoinJob::new(owner.as_current(), |_| ());
+    let slot = owner.fork_slow(job.head());
+    let woken = owner.sleep().counts().searchers();
+    assert!(owner.unfork_slow(slot, job.head()));
+    // SAFETY: no thief has it.
+    (unsafe { job.take() })(false);
+    woken
+}
+
+#[test]
+fn a_fork_wakes_one_more_where_thieves_took_the_last_ones_and_jobs_are_long() {
+    let (short, long) = (0, u64::MAX);
+    assert_eq!(woken_by_a_fork(3, long), 2);
+    assert_eq!(woken_by_a_fork(3, short), 1);
+    assert_eq!(woken_by_a_fork(0, long), 1);
 }
