@@ -216,7 +216,7 @@ impl Core {
             thread_name: thread_name.filter(|_| !is_lent),
             thread_number,
             jobs,
-            running: worker.name_of_running().filter(|_| jobs > 0),
+            running: worker.name_of_running().filter(|_| jobs > 0).map(name_of_carried),
             is_stuck: is_busy && jobs > 1 && thread::is_asleep(thread_number),
             waits_for,
             off: worker.threads_off(),
@@ -372,4 +372,25 @@ impl fmt::Display for Core {
         }
         Ok(())
     }
+}
+/// Returns the name of the program's own closure, given the name of one of the library's that may
+/// carry it (`filch::worker::…::carried_by<F, T>::{{closure}}`).
+fn name_of_carried(name: &str) -> &str {
+    let Some((before, carried)) = name.split_once("::carried_by<") else { return name };
+    if !before.starts_with("filch::worker::") {
+        return name;
+    }
+    // `F` ends at the first comma that is in no brackets.
+    let (mut depth, mut last) = (0, ' ');
+    let end = carried.find(|next| {
+        match next {
+            '<' | '(' | '[' => depth += 1,
+            '>' if last == '-' => {}
+            '>' | ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        last = next;
+        next == ',' && depth == 0
+    });
+    name_of_carried(&carried[..end.unwrap_or(carried.len())])
 }

@@ -60,11 +60,13 @@ impl Forks {
         until_sure(|| self.queue.steal()).unwrap().0
     }
 
-    /// Forks three nested jobs, publishes them, and ends them, after their theft if `stolen`.
+    /// Forks three nested jobs, publishes those that are not public, and ends all, after their
+    /// theft if `stolen`.
     /// Returns the highest slot.
     fn publish_some(&self, first: usize, stolen: bool) -> usize {
         let slots = [0, 1, 2].map(|job| self.fork(first + job));
-        assert!(self.queue.flush(Public) > 0);
+        let _ = self.queue.flush(Public);
+        assert_eq!((self.queue.public(), self.queue.hidden()), (3, 0));
         if stolen {
             assert_eq!([(); 3].map(|()| self.steal()), [0, 1, 2].map(|job| self.job(first + job)));
         }

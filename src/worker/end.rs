@@ -27,8 +27,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use super::Worker;
+use super::handlers::Handlers;
 use super::shared::Registry;
 use super::threads::Threads;
+use crate::job::outcome;
 use crate::os::thread::Thread;
 use crate::sim::Simulation;
 use crate::sleep::{Event, SpareFor};
@@ -281,5 +284,26 @@ impl Registry {
         let gone = Arc::new(Event::new(self.address()));
         let theirs = gone.clone();
         gone.wait(|| simulation.when_gone(self.address(), move || Event::happen_shared(&theirs)));
+    }
+}
+
+/// The captures of the handlers are the user's, and their drops may call the library. The last
+/// reference to a pool may be dropped in a job of another pool that has just woken its waiter. Then
+/// the task whose tag that job has may have ended.
+impl Drop for Handlers {
+    fn drop(&mut self) {
+        let of_threads = [&mut self.start, &mut self.exit, &mut self.park, &mut self.unpark];
+        let (of_threads, panic) = (of_threads.map(Option::take), self.panic.take());
+        if of_threads.iter().all(Option::is_none) && panic.is_none() {
+            return;
+        }
+        let discard = || {
+            of_threads.into_iter().for_each(outcome::discard);
+            outcome::discard(panic);
+        };
+        match Worker::current() {
+            Some(worker) => worker.run_apart(discard),
+            None => discard(),
+        }
     }
 }

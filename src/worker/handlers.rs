@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::process::abort;
 
-use super::Worker;
 use crate::context::Stop;
 use crate::job::outcome::{self, Payload};
 use crate::os::write_error;
@@ -53,27 +52,6 @@ impl Handlers {
             if let Err(payload) = outcome::run(|| handler(index)) {
                 self.take_panic(payload);
             }
-        }
-    }
-}
-
-/// The captures of the handlers are the user's, and their drops may call the library. The last
-/// reference to a pool may be dropped in a job of another pool that has just woken its waiter. Then
-/// the task whose tag that job has may have ended.
-impl Drop for Handlers {
-    fn drop(&mut self) {
-        let of_threads = [&mut self.start, &mut self.exit, &mut self.park, &mut self.unpark];
-        let (of_threads, panic) = (of_threads.map(Option::take), self.panic.take());
-        if of_threads.iter().all(Option::is_none) && panic.is_none() {
-            return;
-        }
-        let discard = || {
-            of_threads.into_iter().for_each(outcome::discard);
-            outcome::discard(panic);
-        };
-        match Worker::current() {
-            Some(worker) => worker.run_apart(discard),
-            None => discard(),
         }
     }
 }

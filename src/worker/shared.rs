@@ -315,7 +315,7 @@ impl Worker {
     pub(crate) fn name_of_running(&self) -> Option<&'static str> {
         // SAFETY: tables are static.
         let table = unsafe { self.running().as_ref() };
-        table.map(|table| super::timing::name_of_carried((table.name)()))
+        table.map(|table| (table.name)())
     }
 
     pub(crate) fn is_lent(&self) -> bool {

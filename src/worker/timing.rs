@@ -89,28 +89,6 @@ impl Drop for Queued {
     }
 }
 
-/// Returns the name of the program's own closure, given the name of one that may carry it
-/// (`…::carried_by<F, T>::{{closure}}`).
-pub(super) fn name_of_carried(mut name: &str) -> &str {
-    while let Some((before, carried)) = name.split_once("::carried_by<")
-        && before.starts_with("filch::worker::")
-    {
-        let (mut depth, mut last) = (0, ' ');
-        let end = carried.find(|next| {
-            match next {
-                '<' | '(' | '[' => depth += 1,
-                '>' if last == '-' => {}
-                '>' | ')' | ']' => depth -= 1,
-                _ => {}
-            }
-            last = next;
-            next == ',' && depth == 0
-        });
-        name = &carried[..end.unwrap_or(carried.len())];
-    }
-    name
-}
-
 /// Notes, on a worker, the times of a task that ends, and that was queued for `waited`.
 fn note_times(waited: u64, begun: u64) {
     if let Some(times) = Worker::current().and_then(|worker| worker.task_times.as_ref()) {

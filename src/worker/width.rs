@@ -114,7 +114,7 @@ fn woken_by_a_fork(stolen: usize, took_ticks: u64) -> usize {
         let entered = sleep.announce(index, Kind::Idle(&idle), false, false);
         assert!(entered == Entered::Announced);
     }
-    registry.callers().job_took(took_ticks);
+    registry.callers.job_took(took_ticks);
     let job = JoinJob::new(owner.as_current(), |_| ());
     let slot = owner.fork_slow(job.head());
     let woken = owner.sleep().counts().searchers();
