@@ -30,12 +30,12 @@ use crate::worker::shared::Registry;
 use crate::worker::{Tag, Worker, pools, share_current};
 
 /// Spawns a future in the current pool, else in the global one, and returns a handle to its output.
-/// Workers poll it, like tasks; any thread may wake it.
+/// Workers poll the future as they run tasks. Any thread may wake it.
 ///
 /// If the handle is dropped, the future goes on. A future that wakes itself while it is polled is
 /// queued behind its worker's other work. When the pool is dropped, its workers still poll the
-/// futures that were woken. Then the pool drops the futures that still wait, and their handles say
-/// [cancelled](JoinError::is_cancelled).
+/// futures that were woken. Then the pool drops the futures that still wait, and their handles
+/// report [cancelled](JoinError::is_cancelled).
 ///
 /// filch has no reactor and no timers. To wait for a socket or a deadline, run tokio or smol
 /// alongside the pool. A future of the pool can await their handles, and their futures can await
@@ -47,8 +47,8 @@ use crate::worker::{Tag, Worker, pools, share_current};
 ///
 /// # Panics
 /// Panics if the global pool is needed and cannot be built. If the future panics, the handle
-/// returns that panic; if the handle was dropped, the pool's panic handler gets it. The panic
-/// handler also gets a panic of the future's drop.
+/// returns that panic. If the handle was dropped, the pool's panic handler gets the panic. The
+/// panic handler also gets a panic of the future's drop.
 ///
 /// ```
 /// let (completer, question) = filch::completer();
@@ -110,8 +110,8 @@ where
     FutureHandle { handle, attachment }
 }
 
-/// The user's future. Catches its panics, since async-task aborts if a drop panics. Its drop takes
-/// the future from its pool's list.
+/// The user's future. This wrapper catches the future's panics, since async-task aborts if a drop
+/// panics. Its drop also removes the future from the pool's list.
 struct Caught<F> {
     future: ManuallyDrop<F>,
     attachment: Attachment,
@@ -121,7 +121,7 @@ impl<F: Future> Future for Caught<F> {
     type Output = Result<F::Output, Panic>;
 
     fn poll(self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: this is not moved out.
+        // SAFETY: nothing is moved out of this reference.
         let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: the future is pinned with this, and nothing moves it out.
         let future = unsafe { Pin::new_unchecked(&mut *this.future) };
@@ -142,7 +142,7 @@ impl<F> Drop for Caught<F> {
     }
 }
 
-/// A panic, which goes to the panic handler of the pool if the handle does not take it.
+/// The panic of a future. It goes to the panic handler of the pool if the handle does not take it.
 struct Panic {
     payload: Option<Payload>,
     pool: Pool,
@@ -182,12 +182,12 @@ impl Drop for Panic {
     }
 }
 
-/// A pool, which may have ended.
+/// A reference to a pool that may have ended.
 ///
-/// (Each copy of a weak reference would cost two writes to a count that all workers write to.)
+/// (It is no `Weak`. Each copy of that would cost two writes to a count that all workers write to.)
 #[derive(Clone, Copy)]
 struct Pool {
-    /// Another pool may be there after the end of this one.
+    /// The address of the registry. Another pool may have this address after the end of this one.
     address: usize,
     number: usize,
     generation: Generation,
@@ -199,9 +199,9 @@ impl Pool {
         Pool { address, number, generation: Generation::current() }
     }
 
-    /// Calls `act` with the pool. If the pool is gone, only drops `act`. If it was built before a
-    /// `fork()` and this process is the child, forgets `act`, unless the caller is a worker of it:
-    /// nothing that belongs to the pool is freed.
+    /// Calls `act` with the pool. If the pool is gone, drops `act` without calling it. If the pool
+    /// was built before a `fork()` and this process is the child, forgets `act`, so that nothing
+    /// that belongs to the pool is freed. A worker of the pool always calls `act`.
     fn with(self, act: impl FnOnce(&Registry)) {
         let own = Worker::current().map(Worker::registry);
         if let Some(own) = own.filter(|own| own.number == self.number) {
@@ -219,8 +219,8 @@ impl Pool {
     }
 }
 
-/// Queues a poll of a future that was woken, on any thread. If the pool has ended, drops the
-/// future.
+/// Called on any thread when a future was woken. Queues a poll of the future, or drops the future
+/// if the pool has ended.
 fn queue_poll(
     pool: Pool,
     (context, priority): (&Option<Arc<Context>>, Priority),
@@ -240,7 +240,7 @@ fn queue_poll(
     });
 }
 
-/// Queues a poll: behind the worker's other work if `is_last`.
+/// Queues a poll. If `is_last`, it is queued behind the worker's other work.
 fn submit(
     registry: &Registry,
     (home, priority): (PoolHome<BY_TOKEN>, Priority),
@@ -268,7 +268,7 @@ fn poll_once(runnable: Runnable) {
     }
 }
 
-/// The place of a future in the list of its pool.
+/// The place of a future in the lists of its pool.
 #[derive(Clone, Copy)]
 struct Attachment {
     pool: Pool,
@@ -276,8 +276,8 @@ struct Attachment {
 }
 
 impl Attachment {
-    /// Cancels the future, unless it has ended or was cancelled. A worker drops the future, or this
-    /// call does if the pool has ended.
+    /// Cancels the future, unless it has ended or was cancelled. A worker then drops the future. If
+    /// the pool has ended, this call does.
     fn cancel(&self) {
         let mut task = None;
         self.pool.with(|registry| task = registry.attached.detach(self.place));
@@ -293,9 +293,9 @@ impl Attachment {
     }
 }
 
-/// The right to the output of a future: see [`spawn_future`].
+/// The handle to the output of a future: see [`spawn_future`].
 ///
-/// It is itself a future, for any executor. Dropping it detaches the future, which goes on.
+/// The handle is itself a future, for any executor. If it is dropped, the future goes on, detached.
 pub struct FutureHandle<T> {
     handle: JoinHandle<Result<T, Panic>>,
     attachment: Attachment,
@@ -314,8 +314,8 @@ impl<T> FutureHandle<T> {
     /// waiting when its pool ended.
     ///
     /// # Panics
-    /// Panics if the handle was polled and has already given its result, and in the child of a
-    /// `fork()`.
+    /// Panics if the handle was polled and has already given its result. Also panics in the child
+    /// of a `fork()` if the future had not ended before.
     pub fn join(self) -> Result<T, JoinError> {
         self.expect_end();
         flat(self.handle.join())
@@ -340,7 +340,7 @@ impl<T> FutureHandle<T> {
 
     /// Requests that the future be dropped, and does not wait for that. If the future is being
     /// polled, that poll is finished first. If the future has not ended by then, it is dropped, and
-    /// its handle says [cancelled](JoinError::is_cancelled).
+    /// its handle reports [cancelled](JoinError::is_cancelled).
     ///
     /// If the pool has ended, this call drops the future itself. A panic of the future's drop goes
     /// to the pool's panic handler in either case.
@@ -370,10 +370,11 @@ fn flat<T>(result: Result<Result<T, Panic>, JoinError>) -> Result<T, JoinError> 
     result.and_then(|result| result.map_err(Panic::into_error))
 }
 
-/// Gives what [`join`](FutureHandle::join) returns.
+/// Its output is what [`join`](FutureHandle::join) returns.
 ///
 /// # Panics
-/// Panics if it is polled again after it has returned the result, and in the child of a `fork()`.
+/// Panics if it is polled again after it has returned the result. Also panics in the child of a
+/// `fork()` if the future had not ended before.
 impl<T> Future for FutureHandle<T> {
     type Output = Result<T, JoinError>;
 

@@ -1,5 +1,5 @@
-//! The place of a value in a graph: the value of a cell, or the result of a task, which has the
-//! task's closure beside it.
+//! A slot: the place of a value in a graph. The value is that of a cell, or the result of a task. A
+//! task's slot also has its closure.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use super::owner::Owner;
 
-/// What the handles of a cell or a task share with the graph. (In one allocation: see
-/// `benches/dataflow`, graphs that are built each time.)
+/// What the handles of a cell or a task share with the graph. (It is one allocation, because graphs
+/// may be built for each run: see `benches/dataflow`.)
 pub(super) struct Slot<T, C: ?Sized = ()> {
     pub(super) owner: Owner,
-    /// The number of the cell among the graph's cells, or of the task among its tasks.
+    /// The index of the cell among the graph's cells, or of the task among the graph's tasks.
     pub(super) index: usize,
     /// The invariant of `access.rs` says which code may access it.
     value: UnsafeCell<T>,
@@ -21,7 +21,7 @@ pub(super) struct Slot<T, C: ?Sized = ()> {
     call: UnsafeCell<C>,
 }
 
-/// What a handle knows of a closure: nothing.
+/// The type of a task's closure, as the task's handles see it: they know nothing about it.
 pub(super) trait Unknown {}
 
 impl<C> Unknown for C {}
@@ -46,13 +46,14 @@ impl<T> Slot<T> {
     }
 }
 
-/// The slot of a task, as its graph sees it. `E` is why the closure may fail.
+/// The slot of a task, as its graph sees it. `E` is the type of the closure's errors.
 pub(super) trait Body<E>: Send + Sync {
     /// Calls the closure, and stores its result.
     ///
     /// # Safety
-    /// No other thread uses the closure at the same time, and the caller may write the value, by
-    /// the invariant of `access.rs`. `drop_closure` was not called.
+    /// 1. No other thread uses the closure at the same time.
+    /// 2. By the invariant of `access.rs`, the caller may write the value.
+    /// 3. `drop_closure` was not called.
     unsafe fn call(&self) -> Result<(), E>;
 
     /// Drops the closure.
@@ -68,11 +69,11 @@ where
     C: FnMut() -> Result<T, E> + Send,
 {
     unsafe fn call(&self) -> Result<(), E> {
-        // SAFETY: the caller's premise.
+        // SAFETY: the caller's premise 1.
         let call = unsafe { &mut *self.call.get() };
         let value =
             call.as_mut().map_or_else(|| unreachable!("the graph is gone"), |call| call())?;
-        // SAFETY: the caller's premise.
+        // SAFETY: the caller's premise 2.
         unsafe { *self.get_mut() = Some(value) };
         Ok(())
     }
@@ -84,7 +85,7 @@ where
     }
 }
 
-/// A task: the part of the graph, and that of its handles.
+/// Makes a task. Returns the graph's part of it, and the handles' part.
 pub(super) fn task<'env, T, C, E>(
     owner: Owner,
     index: usize,
@@ -97,9 +98,9 @@ where
     let (value, call) = (UnsafeCell::new(None), UnsafeCell::new(Some(call)));
     let slot = Arc::new(Slot { owner, index, value, call });
     let erased: Arc<Slot<Option<T>, dyn Unknown + Send + 'env>> = slot.clone();
-    // SAFETY: this changes only the bound on what the closure borrows. A handle does not use the
-    // closure. It may drop the closure's place after `'env`, but not the closure itself: the
-    // `TaskBody` drops that, and as long as the `TaskBody` is not dropped, it keeps the slot alive.
+    // SAFETY: this changes only the bound on what the closure borrows. Handles do not use the
+    // closure. The last handle may free the slot after `'env`, but by then the slot has no closure:
+    // the `TaskBody` drops the closure, and keeps the slot alive until then.
     let erased = unsafe {
         std::mem::transmute::<Arc<Slot<Option<T>, dyn Unknown + Send + 'env>>, Arc<ResultSlot<T>>>(
             erased,
@@ -108,30 +109,30 @@ where
     (TaskBody(slot), erased)
 }
 
-/// What a graph has of a task. The closure is dropped with it, since handles may outlive what the
-/// closure borrows.
+/// The graph's part of a task. It drops the closure when it is dropped itself, since handles may
+/// outlive what the closure borrows.
 pub(super) struct TaskBody<'env, E>(Arc<dyn Body<E> + 'env>);
 
 impl<E> TaskBody<'_, E> {
     /// # Safety
-    /// As [`Body::call`], without its last sentence.
+    /// Premises 1 and 2 of [`Body::call`].
     pub(super) unsafe fn call(&self) -> Result<(), E> {
-        // SAFETY: the caller's premise; the closure is dropped with `self`.
+        // SAFETY: 1 and 2 are the caller's premises. 3: only the drop of `self` drops the closure.
         unsafe { self.0.call() }
     }
 }
 
 impl<E> Drop for TaskBody<'_, E> {
     fn drop(&mut self) {
-        // SAFETY: only `self` uses the closure.
+        // SAFETY: only `self` uses the closure, and it is going away.
         unsafe { self.0.drop_closure() };
     }
 }
 
 impl<T, C: ?Sized> Slot<T, C> {
     /// # Safety
-    /// By the invariant, the caller may read, and nothing writes while the reference lives. The
-    /// slot outlives the reference.
+    /// By the invariant of `access.rs`, the caller may read, and nothing writes while the reference
+    /// lives. The slot outlives the reference.
     pub(super) unsafe fn get<'r>(&self) -> &'r T
     where
         T: 'r,
@@ -141,8 +142,8 @@ impl<T, C: ?Sized> Slot<T, C> {
     }
 
     /// # Safety
-    /// By the invariant, the caller may write, and nothing else reads or writes while the reference
-    /// lives. The slot outlives the reference.
+    /// By the invariant of `access.rs`, the caller may write, and nothing else reads or writes
+    /// while the reference lives. The slot outlives the reference.
     pub(super) unsafe fn get_mut<'r>(&self) -> &'r mut T
     where
         T: 'r,

@@ -2,11 +2,11 @@
 //!
 //! The child of a `fork()` has the memory of its parent, but only one of its threads: the one that
 //! called `fork()`. So a pool of the parent is *lost* in the child: its workers do not exist. A
-//! pool stores the generation in which it was built. It checks that where a caller enters it from
-//! outside, and where a thread would wait for its workers.
+//! pool stores the generation in which it was built. The pool checks this generation where a caller
+//! enters from outside, and where a thread would wait for the pool's workers.
 //!
-//! In the child, locks may be held by threads that no longer exist. So the child's pools, its
-//! global pool and its list of pools have locks of their own ([`PerProcess`]). One shared structure
+//! In the child, locks may be held by threads that no longer exist. So the child has a global pool
+//! and a list of pools of its own, with their own locks ([`PerProcess`]). One shared structure
 //! remains: parking_lot's table of the threads that wait for locks. If a thread of the parent was
 //! changing this table during the `fork()`, a thread of the child that blocks on a lock may block
 //! for ever.
@@ -19,25 +19,26 @@ use super::write_error;
 
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 
-/// The generation of a process.
+/// The generation of a process: a number that changes in the child of each `fork()`.
 #[derive(Clone, Copy)]
 pub(crate) struct Generation(u32);
 
 impl Generation {
     #[inline]
     pub(crate) fn current() -> Self {
-        // Relaxed: it changes only while the process has one thread.
+        // Relaxed: the generation changes only while the process has one thread.
         Generation(CURRENT.load(Ordering::Relaxed))
     }
 
-    /// Returns whether this process was forked from one of that generation.
+    /// Returns whether this process is a later generation: a child that was forked since.
     #[inline]
     pub(crate) fn is_past(self) -> bool {
         self.0 != Self::current().0
     }
 
-    /// Aborts if this generation is past. The caller is about to wait for its threads, which do not
-    /// exist. A panic is not possible, since those threads may share the frames that would unwind.
+    /// Aborts the process if this generation is past: the caller is about to wait for threads of
+    /// that generation, which do not exist here. It must not panic instead, since those threads may
+    /// have been using the frames that a panic would unwind.
     #[inline]
     pub(crate) fn abort_if_past(self) {
         if self.is_past() {
@@ -48,7 +49,7 @@ impl Generation {
 
 #[cold]
 fn abort() -> ! {
-    // Without std's lock on the stream: see `refuse`.
+    // Does not take std's lock on the stream: see `refuse`.
     write_error("filch: after a fork() the child waits for threads of its parent; aborting\n");
     std::process::abort()
 }
@@ -71,13 +72,14 @@ pub(crate) fn refuse() -> ! {
 pub(crate) fn watch(in_child: extern "C" fn()) {
     #[cfg(unix)]
     {
-        // Stored after the registration, since a thread that sees it may fork at once. There is no
-        // lock, because a child could inherit it locked. Registering twice does no harm.
+        // Set after the registration, since a thread that sees it set may fork at once. No lock
+        // guards it, because a child could inherit the lock held. Registering twice does no harm.
         static WATCHED: AtomicU32 = AtomicU32::new(0);
         // Acquire: matches the Release below, over the registration.
         if WATCHED.load(Ordering::Acquire) == 0 {
-            // SAFETY: the handlers are static functions. Those in the child only change atomics and
-            // thread-locals. If the system has no memory for them, forks go unnoticed.
+            // SAFETY: the handlers are static functions. Those that run in the child only change
+            // atomics and thread-locals. (If the system has no memory for the handlers, forks go
+            // unnoticed.)
             unsafe {
                 libc::pthread_atfork(Some(prepare), None, Some(begin));
                 libc::pthread_atfork(None, None, Some(in_child));
@@ -88,8 +90,9 @@ pub(crate) fn watch(in_child: extern "C" fn()) {
     }
 }
 
-/// Completes the first call of `num_cpus`, which holds a lock while it runs. A child that inherited
-/// the held lock would wait for it for ever. (Every other use of `num_cpus` comes after `watch`.)
+/// Completes the first call of `num_cpus` before the fork, since that call holds a lock. A child
+/// that inherited the held lock would wait for it for ever. (Every other use of `num_cpus` comes
+/// after `watch`.)
 #[cfg(unix)]
 extern "C" fn prepare() {
     let _ = num_cpus::get();
@@ -100,7 +103,7 @@ extern "C" fn begin() {
     CURRENT.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A value of which each process has its own. It is made at the first use and never freed.
+/// A static of which each process has its own value, made at the first use and never freed.
 pub(crate) struct PerProcess<T>(AtomicPtr<(Generation, T)>);
 
 impl<T: Default + Sync> PerProcess<T> {
@@ -121,14 +124,14 @@ impl<T: Default + Sync> PerProcess<T> {
     #[cold]
     fn renew(&'static self, past: *mut (Generation, T)) -> &'static T {
         let new = Box::into_raw(Box::new((Generation::current(), T::default())));
-        // Release: publishes the new one. Acquire: matches that Release of another thread.
+        // Release: publishes the new value. Acquire: matches this Release on another thread.
         match self.0.compare_exchange(past, new, Ordering::Release, Ordering::Acquire) {
-            // SAFETY: it is stored, hence never freed.
+            // SAFETY: `new` is stored, hence never freed.
             Ok(_) => unsafe { &(*new).1 },
             Err(other) => {
-                // SAFETY: no other thread has seen it.
+                // SAFETY: `new` was not stored, so no other thread has seen it.
                 drop(unsafe { Box::from_raw(new) });
-                // SAFETY: another thread of this process has stored it; never freed.
+                // SAFETY: another thread of this process has stored `other`, hence it is not freed.
                 unsafe { &(*other).1 }
             }
         }

@@ -15,28 +15,29 @@ use std::{fs::File, io::Write, mem::ManuallyDrop, os::fd::FromRawFd};
 pub(crate) fn write_error(text: &str) {
     #[cfg(unix)]
     {
-        // SAFETY: the descriptor is the stream's in every process, and is not closed here.
+        // SAFETY: this is the descriptor of standard error, and `ManuallyDrop` never closes it.
         let stream = unsafe { File::from_raw_fd(libc::STDERR_FILENO) };
-        // An error is ignored.
+        // Errors are ignored.
         let _ = ManuallyDrop::new(stream).write_all(text.as_bytes());
     }
     #[cfg(not(unix))]
     eprint!("{text}");
 }
 
-/// Has `handler` called when the process exits. Does nothing on systems other than Unix.
+/// Registers `handler`, to be called when the process exits. Does nothing on other systems than
+/// Unix.
 #[cfg_attr(not(unix), allow(unused_variables))]
 pub(crate) fn at_exit(handler: extern "C" fn()) {
     #[cfg(unix)]
-    // SAFETY: the handler is a static function. (If the system has no memory for it, it is not
+    // SAFETY: the handler is a static function. (If `atexit` cannot get memory, the handler is not
     // called.)
     unsafe {
         libc::atexit(handler)
     };
 }
 
-/// Prevents the dynamic library that contains this code, if any, from being unloaded: some threads
-/// that run it live as long as the process. Does nothing on systems that cannot prevent that.
+/// If this code is part of a dynamic library, prevents the library from being unloaded, since some
+/// threads that run its code live as long as the process. Does nothing except on Linux with glibc.
 pub(crate) fn keep_code_loaded() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     pin::pin();
@@ -48,14 +49,14 @@ mod pin {
 
     pub(super) fn pin() {
         let mut found = MaybeUninit::<libc::Dl_info>::uninit();
-        // SAFETY: the address is only looked up; the call writes to `found` only.
+        // SAFETY: `dladdr` only looks up the address, and writes only to `found`.
         if unsafe { libc::dladdr(pin as *const libc::c_void, found.as_mut_ptr()) } == 0 {
             return;
         }
-        // SAFETY: the call above has filled it.
+        // SAFETY: `dladdr` has succeeded, so it has filled `found`.
         let name = unsafe { found.assume_init() }.dli_fname;
         if !name.is_null() {
-            // SAFETY: the name is from the loader; the call loads nothing and runs no initializer.
+            // SAFETY: the name is from the loader. The call loads nothing and runs no initializer.
             // (It fails for the program itself, which is never unloaded.)
             unsafe {
                 libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE)
@@ -64,15 +65,15 @@ mod pin {
     }
 }
 
-/// Issues a full fence on all threads of this process. There is a point in time such that what each
-/// thread did before it is visible to this thread after the call, and what this thread did before
-/// the call is visible to each thread after that point. Returns `false` if the system has no such
-/// fence.
+/// Issues a full fence on all threads of this process. Each thread passes its fence at some point
+/// during the call. After the call, this thread sees all that the other threads did before their
+/// fences. After its fence, each thread sees all that this thread did before the call. Returns
+/// `false` if the system has no such fence.
 ///
-/// Linux: `membarrier(2)`, which takes some microseconds and interrupts every processor that runs a
-/// thread of this process. Windows: `FlushProcessWriteBuffers`.
+/// On Linux this is `membarrier(2)`, which takes a few microseconds and interrupts every processor
+/// that runs a thread of this process. On Windows it is `FlushProcessWriteBuffers`.
 pub(crate) fn heavy_fence() -> bool {
-    // In a model, both sides of the pair are the same fence, as in `sync::light_fence`.
+    // In a model, both sides of the pair are a SeqCst fence: see `sync::light_fence`.
     #[cfg(loom)]
     {
         use crate::sync::{Ordering, fence};

@@ -14,24 +14,25 @@
 //!    there is room for another item, and only the owner of the feed adds items.
 //!
 //! # Lemmas
-//! 1. *All items are taken.* By invariant 1, this can stop only while the feed is free with the
-//!    bound reached. An item that ends makes room. If the feed is free then, the worker that ends
-//!    the item takes the feed, or spawns a call. A call that begins takes the feed, unless a worker
-//!    has it or there is no room: then that worker, or an item that ends, sees to the next call.
-//!    All these steps are under one lock.
-//! 2. *An item ends.* A worker takes the item through the stages, or parks it in a serial stage
-//!    that is busy, or in which it is another item's turn. A worker that leaves the stage then
-//!    hands the stage to a parked item (`stage.rs`). The item with the lowest number is never
-//!    parked for its turn, so some item always proceeds.
+//! 1. *All items are taken from the source.* By invariant 1, workers can stop taking items only
+//!    while the feed is free and the bound is reached. An item that ends makes room. If the feed is
+//!    free then, the worker that ends the item takes the feed or spawns a call. A call that begins
+//!    takes the feed, with two exceptions. If a worker has the feed, that worker sees to the next
+//!    call when it frees the feed. If there is no room, the next item that ends does. All these
+//!    steps are under one lock.
+//! 2. *An item ends.* A worker takes the item through the stages. It parks the item at a serial
+//!    stage that is busy, or at which it is another item's turn. Each worker that leaves such a
+//!    stage hands it to a parked item (`stage.rs`). The item with the lowest number never waits for
+//!    its turn, so some item always proceeds.
 //! 3. *A run ends*, by 1 and 2. If it is stopped, each worker drops its item at the next stage, and
 //!    the next worker that asks the source finds it over. Items that are parked are dropped with
 //!    the stages, when no task is left.
 //!
 //! # What it is worth
-//! A worker that ends an item takes the feed itself if it is free, and leaves the call where it is
-//! queued. So if all workers are busy, none of them spawns or steals a task for each item. And what
-//! each item changes has cache lines of its own. Before both, pipelines of 3, 5 and 8 stages of
-//! 1 µs took 1.33, 1.16 and 1.16 times as long on two shared virtual cores.
+//! A worker that ends an item takes the feed itself if the feed is free, even if a call is queued.
+//! So if all workers are busy, none of them spawns or steals a task for each item. Also, the data
+//! that changes with each item has cache lines of its own. Without these two, pipelines of 3, 5 and
+//! 8 stages of 1 µs took 1.33, 1.16 and 1.16 times as long, on two shared virtual cores.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
@@ -53,8 +54,8 @@ use crate::worker::is_simulated;
 
 /// How many items may be in flight for each worker, if the pipeline sets no bound.
 const EACH: usize = 4;
-/// For how long a worker goes on taking items before it looks for other work. (A guess: a
-/// task costs some tenths of a microsecond.)
+/// For how long a worker goes on taking items before it looks for other work. (A guess: a task
+/// costs a few tenths of a microsecond.)
 const IN_A_ROW: u64 = 20 * TICKS_PER_MICROSECOND;
 
 /// The settings of a pipeline.
@@ -63,10 +64,10 @@ pub(super) struct Setup {
     pub(super) token: Option<CancelToken>,
 }
 
-/// A value that one thread at a time uses, by a rule of its owner.
+/// A value that only one thread at a time uses. The code around it has to ensure that.
 pub(super) struct Exclusive<T>(UnsafeCell<T>);
 
-// SAFETY: a reference gives access by `get` only, whose callers take turns.
+// SAFETY: a shared reference gives access only through `get`, whose callers take turns.
 unsafe impl<T: Send> Sync for Exclusive<T> {}
 
 impl<T> Exclusive<T> {
@@ -75,7 +76,8 @@ impl<T> Exclusive<T> {
     }
 
     /// # Safety
-    /// While the reference lives, no other thread calls this. A lock orders the threads.
+    /// While the reference lives, this is not called again, on any thread. A lock orders the calls
+    /// of different threads.
     #[expect(clippy::mut_from_ref, reason = "the callers take turns")]
     pub(super) unsafe fn get(&self) -> &mut T {
         // SAFETY: the caller's premise.
@@ -90,15 +92,15 @@ pub(super) struct Time {
     waiting: u64,
 }
 
-/// The times of some items, one for each stage and one for the source. A task has its own, so that
-/// they stay in the cache of its worker.
+/// The summed times of some items: one for the source, and one for each stage. A task has its own,
+/// so that they stay in the cache of its worker.
 type Times = Box<[Cell<Time>]>;
 
 /// What the tasks of a run share.
 pub(super) struct Core {
     stopped: AtomicBool,
     token: Option<CancelToken>,
-    /// Why the run was stopped, unless by a panic.
+    /// Why the run was stopped, unless it was by a panic.
     reason: Mutex<Option<Kind>>,
 }
 
@@ -145,16 +147,16 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// The feed, without the types of source and stages.
+/// A [`Feed`], without the types of its source and stages.
 pub(super) trait Feeder<'e>: Sync {
     /// Takes items from the source, and takes each through the stages. The caller has the feed.
     fn work(&'e self, context: &Context<'_, 'e>);
 
-    /// An item has passed the last stage. Returns whether the caller has the feed now. It does not
-    /// get it unless it `wants` it.
+    /// Called when an item has passed the last stage. Returns whether the caller has the feed now.
+    /// The caller does not get the feed unless it `wants` it.
     fn ended(&self, context: &Context<'_, 'e>, wants: bool) -> bool;
 
-    /// A call begins. Returns whether the caller has the feed now.
+    /// Called when a call begins. Returns whether the caller has the feed now.
     fn called(&self) -> bool;
 
     fn take_times(&self) -> Times;
@@ -175,7 +177,7 @@ pub(super) struct Context<'s, 'e> {
 }
 
 impl<'s, 'e> Context<'s, 'e> {
-    /// Runs the task. `go_on` returns whether the worker then has the feed.
+    /// Runs the task: first `go_on`, which returns whether the worker has the feed afterwards.
     fn run(
         s: &'s Scope<'s, 'e>,
         core: &'e Core,
@@ -209,12 +211,12 @@ impl<'s, 'e> Context<'s, 'e> {
         self.spawn(|context| context.feed.called());
     }
 
-    /// An item has passed the last stage, and the caller has another one.
+    /// Called when an item has passed the last stage and the caller goes on with another item.
     pub(super) fn item_ended(&self) {
         self.feed.ended(self, false);
     }
 
-    /// The item leaves a stage.
+    /// Called when the item leaves a stage.
     pub(super) fn worked(&self, stage: usize) {
         let now = ticks();
         let time = self.times[stage].get();
@@ -222,12 +224,12 @@ impl<'s, 'e> Context<'s, 'e> {
         self.times[stage].set(Time { busy, ..time });
     }
 
-    /// Parks an item with this number.
+    /// Returns the tag of the item with this number, in case the item is parked.
     pub(super) fn tag(&self, number: u64) -> Tag {
         Tag { number, since: self.since.get() }
     }
 
-    /// An item that was parked enters the stage.
+    /// Called when an item that was parked enters the stage.
     pub(super) fn waited(&self, stage: usize, tag: &Tag) {
         let time = self.times[stage].get();
         let waiting = time.waiting + self.since.get().wrapping_sub(tag.since);
@@ -236,7 +238,7 @@ impl<'s, 'e> Context<'s, 'e> {
 
     /// Whether the task goes on with another item.
     fn goes_on(&self, item: u64) -> bool {
-        // (No schedule that a seed decides may depend on the time.)
+        // (A schedule that a seed decides must not depend on the time.)
         if is_simulated() {
             item % 2 == 0
         } else {
@@ -245,7 +247,7 @@ impl<'s, 'e> Context<'s, 'e> {
     }
 }
 
-/// What is kept of an item that is parked.
+/// What is kept with an item that is parked.
 pub(super) struct Tag {
     /// The number of the item, from 0.
     pub(super) number: u64,
@@ -262,7 +264,7 @@ struct Feed<I, N> {
     first: N,
 }
 
-/// What the owner of the feed writes.
+/// The data of a run that changes with each item.
 struct Hot<I> {
     state: Mutex<State>,
     /// Used by the owner of the feed.
@@ -320,7 +322,7 @@ where
     let (begin, begin_ticks) = (Instant::now(), ticks());
     let result = outcome::run(|| whole_scope(|s| Context::run(s, &feed.core, &feed, |_| true)));
     let result = result.or_else(|payload| {
-        // A stage was stopped, so the caller's token is cancelled.
+        // Code that was told to stop has unwound, so the caller's token is cancelled.
         Stop::reason(payload).map(|_| feed.core.stop(Kind::Cancelled))
     });
     let (elapsed, span) = (begin.elapsed(), ticks().wrapping_sub(begin_ticks));
@@ -371,7 +373,7 @@ impl State {
         self.in_flight < bound && !self.is_over
     }
 
-    /// The feed is free. Returns whether a call is to be spawned.
+    /// Called while the feed is free. Returns whether the caller has to spawn a call.
     fn calls(&mut self, bound: usize) -> bool {
         let calls = !self.is_called && self.has_room(bound);
         self.is_called |= calls;
@@ -380,8 +382,8 @@ impl State {
 }
 
 impl<I, N> Feed<I, N> {
-    /// The source has given an item to the owner of the feed, which frees the feed. Returns the
-    /// item's number.
+    /// Called by the owner of the feed when the source has given it an item. Frees the feed, and
+    /// returns the item's number.
     fn add(&self, context: &Context<'_, '_>) -> u64 {
         let mut state = self.hot.state.lock();
         let number = state.next;
@@ -396,7 +398,7 @@ impl<I, N> Feed<I, N> {
         number
     }
 
-    /// The owner of the feed frees it: the source is over.
+    /// Called by the owner of the feed when the source is over. Frees the feed.
     fn close(&self) {
         let mut state = self.hot.state.lock();
         (state.is_over, state.is_taken) = (true, false);

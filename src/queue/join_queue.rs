@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | *private ring*, `ring[head..top)` | `push`, `push_private` | the owner; a thief by force |
 //! | *fast slot*, one word | `push_fast` | the owner or a thief, by a swap |
-//! | public deque | `publish`, from the ring | the owner its newest, thieves the oldest |
+//! | public deque | `publish`, from the ring | the owner takes the newest, thieves the oldest |
 //!
 //! The *gate* is two shared words, `limit` and `floor`. It is in one of two states:
 //! - Open: `limit` is `head + CAPACITY` and `floor` is `head`. A fork goes into the ring while
@@ -17,16 +17,16 @@
 //!   owner's next fork, or the next end of a fork, takes a slow path, which publishes.
 //!
 //! Publishing moves the **oldest** jobs of the ring to the deque, since they are the biggest. In a
-//! balanced recursion of depth d, about d of 2^d forks become public. The owner keeps one job
-//! public. After each theft it keeps more of them public. After it has taken a public job back
-//! itself, it keeps one again. The gate stays closed until so many are public. If it opened as soon
-//! as one is, a join tree of items that sleep would hide most of its forks: the last of 16, 64 and
-//! 128 items would begin after 1.2, 1.7 and 2.1 times as long (medians, on two shared virtual
-//! cores).
+//! balanced recursion of depth d, about d of 2^d forks become public. At first the owner keeps
+//! `min_public` jobs public. Each time it ends a fork that was stolen, it doubles that number, up
+//! to `max_public`. When it takes a public job back itself, it returns to `min_public`. The gate
+//! stays closed until that many are public. If it opened as soon as one is, a join tree of items
+//! that sleep would hide most of its forks: the last of 16, 64 and 128 items would begin after 1.2,
+//! 1.7 and 2.1 times as long (medians, on two shared virtual cores).
 //!
 //! A fork that is made while none is pending goes to the fast slot. Putting it there takes one
-//! read-modify-write, and so does taking it back. The gate stays closed, since there may be no fork
-//! within this one.
+//! read-modify-write, and so does taking it back. The gate stays closed: only a fork inside this
+//! one may open it.
 //!
 //! # Invariant
 //! Each pending job is in one place. Jobs in the fast slot are older than those in the deque, and
@@ -50,9 +50,9 @@
 //! 4. *A public job has one taker.* The fast slot is emptied by a swap, and crossbeam's deque gives
 //!    an element out once. Model: `one_of_two_thieves_gets_a_job_or_its_owner`.
 //! 5. *Slot numbers do not grow without end.* When a published fork ends, the ring is empty, and
-//!    the jobs that are still pending have lower slots (lemma 1). So the owner uses the slots from
-//!    this fork's slot on again. If threads have handed off the core, the forks on their stacks
-//!    keep their slots, and the core's holder does not use these (`reserved`). Unit tests:
+//!    the jobs that are still pending have lower slots (lemma 1). So the owner reuses this fork's
+//!    slot and those above it. If threads have handed off the core, the forks on their stacks keep
+//!    their slots, and the core's holder does not use these (`reserved`). Unit tests:
 //!    `queue/slots.rs`.
 //!
 //! # Force
@@ -69,9 +69,9 @@
 //!    not see is not taken. Models: `a_fork_that_is_taken_by_force_is_run_once`,
 //!    `a_fork_that_force_finds_at_once_is_run_once`.
 //! 7. *A slow path and a thief exclude each other.* A slow path stores `busy`, then reads `forced`.
-//!    If it read `forced` before the fence, the thief sees `busy` and gives up; or the slow path
-//!    has ended, and if it opened the gate, the thief sees that and gives up. If it reads `forced`
-//!    later, it waits for the thief.
+//!    If it read `forced` before the fence, the thief sees `busy` and gives up, unless the slow
+//!    path has ended by then. In that case the thief sees whether the slow path opened the gate,
+//!    and gives up if it did. If the slow path reads `forced` later, it waits for the thief.
 //!    Models: `a_fork_that_is_taken_by_force_and_flushed_is_run_once`,
 //!    `a_gate_that_is_opened_again_keeps_force_out`,
 //!    `a_thief_that_is_kept_out_leaves_the_forks_as_they_are`.
@@ -89,25 +89,26 @@
 //! (c) reads the counts, SeqCst.
 //!
 //! 10. *A published job and a sleeper do not miss each other.* If (3) reads the value from before
-//!     (b), the fence precedes (b), hence (c), in the single order of SeqCst operations, and (c)
-//!     sees the count. If not, (3) sees the push: all writes of `limit` are read-modify-writes, so
-//!     the release sequence of the swap in (b) never breaks. Models:
+//!     (b), then the fence (2) precedes (b), and hence (c), in the single order of SeqCst
+//!     operations. So (c) sees the count. Otherwise (3) sees the push: all writes of `limit` are
+//!     read-modify-writes, so the release sequence of the swap in (b) never breaks. Models:
 //!     `a_flush_and_a_sleeper_see_each_other`, `an_older_fork_and_a_sleeper_see_each_other`,
 //!     `a_fork_in_the_fast_slot_and_a_sleeper_see_each_other`.
-//! 11. *The owner learns that nothing is public.* Of the thieves that take the last public jobs,
-//!     one closes the gate. Models: `one_of_two_thieves_that_take_the_last_raises_demand`,
+//! 11. *The owner learns that nothing is public.* Of the thieves that take the last public jobs, at
+//!     least one closes the gate. Models: `one_of_two_thieves_that_take_the_last_raises_demand`,
 //!     `the_next_fork_is_published_for_a_sleeper`,
 //!     `the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper`.
 //! 12. *The last searcher overlooks no private job.* Before it sleeps, it also imposes the heavy
-//!     fence. If nothing is public, the gate is closed. So if a fork read the gate before the
-//!     fence, `hides_work` sees the fork; if a fork reads the gate later, it is published.
+//!     fence. If nothing is public, the gate is closed. If a fork read the gate before the fence,
+//!     `hides_work` sees the fork. If a fork reads the gate later, it is published.
 //!     Models: `a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper`,
 //!     `a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper`.
 //!
 //! # What it is worth
-//! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
-//! sleep, since the time of other threads is accounted for too late.)
+//! How much time each row of `benches/ablation` takes without a mechanism, as a multiple of how
+//! much it takes with it. These are medians by `benches/ablation/run`, on two shared virtual cores.
+//! (CPU time is given only for a row whose threads sleep. The system accounts for the time of other
+//! threads some milliseconds too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
@@ -126,8 +127,9 @@ use super::front::{CAPACITY, FIRST, ForkFront, Gate, MASK};
 use super::give_way;
 use crate::sync::{AtomicUsize, Ordering, light_fence};
 
-/// No slot is as high as this.
+/// Every slot is lower than this.
 const MOST: usize = usize::MAX / 2;
+
 /// Which thread has the job of a fork that ends.
 #[must_use]
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -140,22 +142,23 @@ pub(crate) enum Popped {
 
 /// The public form of a private job `J`.
 pub(crate) trait Published<J> {
-    /// The job, for `from_pointer`.
+    /// Returns the job as a pointer, from which `from_pointer` makes it again.
     fn into_pointer(self) -> NonNull<J>;
 
     /// # Safety
     /// `job` came from `into_pointer`, and is passed to this function once.
     unsafe fn from_pointer(job: NonNull<J>) -> Self;
 
-    /// Whether this is the published `private`.
+    /// Returns whether this is the public form of `private`.
     fn is(&self, private: NonNull<J>) -> bool;
 }
 
 /// A worker's pending forks: private jobs `J`, public ones `P`.
 ///
-/// The owner is the thread that holds the worker's core (`sleep/mod.rs`). It alone uses `front.own`
-/// and `own`, except for a thief that forces, and for relaxed reads of how much is pending. Any
-/// thread uses `front.gate`, `own.fast` and `stealer`.
+/// The owner is the thread that holds the worker's core (`sleep/mod.rs`). Any thread may use
+/// `front.gate`, `own.fast` and `stealer`. Only the owner uses `front.own` and the rest of `own`,
+/// except that a thief that forces does too, and that any thread may read how much is pending
+/// (Relaxed).
 #[repr(C)]
 pub(crate) struct ForkQueue<J, P> {
     pub(super) front: ForkFront<J>,
@@ -196,9 +199,9 @@ impl<P> Own<P> {
 }
 
 impl<J, P: Published<J>> ForkQueue<J, P> {
-    /// A queue whose owner keeps from `min_public` to `max_public` jobs public. A `max_public` of 0
-    /// means that there are no thieves. With `keeps_gate_closed` every fork, and every end of one,
-    /// takes a slow path.
+    /// Makes a queue whose owner keeps from `min_public` to `max_public` jobs public. If
+    /// `max_public` is 0, there are no thieves. If `keeps_gate_closed`, every fork and every end of
+    /// one takes a slow path.
     pub(crate) fn new(min_public: usize, max_public: usize, keeps_gate_closed: bool) -> Self {
         let public = Worker::new_lifo();
         let stealer = public.stealer();
@@ -220,9 +223,9 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         }
     }
 
-    /// Called after `push` returned `None`: puts `job` into the fast slot, else into the ring, and
-    /// publishes older jobs, each by `publish_job`. Returns the slot, and how many jobs it
-    /// published. The caller then notifies the sleepers of these.
+    /// Called after `push` returned `None`. Puts `job` into the fast slot, else into the ring, and
+    /// publishes the oldest jobs of the ring, each by `publish_job`. Returns the slot, and how many
+    /// jobs this call published. The caller then notifies the sleepers of these.
     #[must_use]
     #[inline(always)]
     pub(crate) fn push_slow(
@@ -243,7 +246,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         if self.top() != self.head() || own.public() > 0 || own.max_public == 0 {
             return None;
         }
-        // The gate stays closed: a fork within this one, if there is one, will open it.
+        // The gate stays closed: only a fork within this one may open it.
         own.count_published(1);
         own.fast.put(publish_job(job).into_pointer());
         Some(FAST)
@@ -271,8 +274,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         (slot, published)
     }
 
-    /// Called after `pop` returned `false` for `job` in `slot`. Returns which thread has the job,
-    /// and how many older jobs this call published.
+    /// Called after `pop` returned `false` for `job`, which was put into `slot`. Returns which
+    /// thread has the job, and how many older jobs this call published.
     #[inline(always)]
     pub(crate) fn pop_slow(
         &self,
@@ -355,14 +358,14 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.front.gate.forced.store(0, Ordering::Relaxed);
     }
 
-    /// If `keeps`, reserves the slots in use: they belong to forks of a stack that continues later.
-    /// If not, no slot is reserved any longer.
+    /// If `keeps`, reserves the slots in use, since they belong to forks on a stack that continues
+    /// later. Otherwise, releases all reserved slots.
     pub(crate) fn keep_slots(&self, keeps: bool) {
         self.own.reserved.set(if keeps { self.head() } else { FIRST });
     }
 
-    /// Starts over with the first slot if half of the slots are used up. All forks of the owner
-    /// have ended. (Slot numbers climb because reserved slots are not used again.)
+    /// Called when all forks of the owner have ended. Starts over with the first slot if half of
+    /// them are used up. (Slot numbers climb because reserved slots are not used again.)
     pub(crate) fn rewind(&self) {
         if self.lacks_slots() {
             let _busy = self.be_busy();
@@ -378,7 +381,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.head() > MOST / 2
     }
 
-    /// Makes the owner's next fork, or next end of one, publish.
+    /// Makes the owner publish at its next fork, or at the next end of one.
     pub(crate) fn recheck(&self) {
         self.front.gate.close();
     }
@@ -418,8 +421,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Publishes until `public_target` jobs are public. Opens the gate, unless fewer are.
     fn answer(&self, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
-        // Pairs with the heavy fence of the last searcher (lemma 12): that sees the private jobs,
-        // or this sees which public jobs are gone.
+        // Pairs with the heavy fence of the last searcher (lemma 12): the searcher sees the private
+        // jobs, or this thread sees which public jobs are gone.
         light_fence();
         let own = &self.own;
         let wanted = own.public_target.get().saturating_sub(own.public());
@@ -451,7 +454,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         }
     }
 
-    /// Takes `job` back from the deque. All other public jobs are older, and stay.
+    /// Takes `job` back from the deque, unless it was stolen. All other public jobs are older, and
+    /// stay.
     fn pop_public(&self, job: NonNull<J>) -> Popped {
         match self.own.public.pop() {
             Some(popped) if popped.is(job) => Popped::Mine,

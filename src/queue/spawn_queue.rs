@@ -3,9 +3,9 @@
 //!
 //! # States
 //! A queued task is in one of three places:
-//! - The *local buffer* has the newest tasks: an array with one shared word, its length. The owner
-//!   adds and takes a task by a compare-exchange of the length, without contention as long as no
-//!   thief takes from the buffer.
+//! - The *local buffer* has the newest tasks. It is an array with one shared word, its length. The
+//!   owner adds or takes a task by a compare-exchange of the length, without contention as long as
+//!   no thief takes from the buffer.
 //! - The deque of *batches*: a full buffer is packed into a batch. A thief steals the oldest batch
 //!   by one compare-exchange for all its tasks. Only if there is none does it take the older half
 //!   of the buffer.
@@ -13,10 +13,12 @@
 //!   fetches many at a time. In a pool that runs tasks oldest first, the owner's own tasks go there
 //!   instead of into the buffer.
 //!
-//! The owner takes its newest task first. So a recursion of spawns needs memory for its depth only.
+//! The owner takes its newest task first. So a recursion of spawns needs memory only for its depth.
 //!
-//! The buffer's length is `0..=ROOM`, the number of tasks; or [`TAKEN`] while a thief moves tasks
-//! out; or [`UNUSED`] for good, in a pool that runs tasks oldest first.
+//! The buffer's length is one of these:
+//! - the number of tasks, `0..=ROOM`;
+//! - [`TAKEN`], while a thief or the owner moves tasks out into a batch;
+//! - [`UNUSED`] for good, in a pool that runs tasks oldest first.
 //!
 //! # Invariant
 //! The slots below the length are filled. While the length is `TAKEN`, they belong to the thread
@@ -25,8 +27,8 @@
 //! # Lemmas
 //! 1. *The owner and a thief do not use the same slot.* The owner writes only the slot at the
 //!    length that it read. A thief that replaces a length of n by `TAKEN` uses only the slots below
-//!    n. If the thief comes between, the owner's compare-exchange fails and the owner takes its
-//!    task out again. While the buffer is taken, the owner makes batches of one. Model:
+//!    n. If a thief does so before the owner's compare-exchange, that fails, and the owner takes
+//!    its task out again. While the buffer is taken, the owner makes batches of one. Model:
 //!    `a_task_that_is_stolen_is_run_once`.
 //! 2. *The owner writes a slot after the thief has read it*: `push` and `fill` acquire the length
 //!    that the thief released. Model: `a_buffer_that_was_emptied_is_filled_again`.
@@ -38,13 +40,14 @@
 //!    `a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other`,
 //!    `a_buffer_that_is_packed_and_a_sleeper_see_each_other`.
 //! 4. *A task that moves and a sleeper do not miss each other.* A taken buffer counts as not empty.
-//!    The thread that moves tasks, the owner or a thief, publishes them again at their new place.
+//!    The thread that moves tasks, whether owner or thief, publishes them again in their new place.
 //!    Models: `a_batch_that_is_unpacked_and_a_sleeper_see_each_other`,
 //!    `a_batch_from_outside_and_a_sleeper_see_each_other`.
 //!
 //! # What it is worth
-//! The time of a row of `benches/ablation` without a part, as a multiple of the time with it:
-//! medians by `benches/ablation/run`, on two shared virtual cores. The names are of its patches.
+//! How long each row of `benches/ablation` takes without a mechanism, as a multiple of how long it
+//! takes with it. These are medians by `benches/ablation/run`, on two shared virtual cores. The
+//! names are those of its patches.
 //!
 //! | without | row | threads | time |
 //! | --- | --- | ---: | ---: |
@@ -72,14 +75,14 @@ use crate::sync::{
     AtomicUsize, Ordering, UnsafeCell, fence, others_first, spin_loop, spin_or_yield,
 };
 
-/// The most tasks in the buffer, and in a batch: with the length they fit a block of 248 bytes.
+/// The most tasks in the buffer and in a batch. With the length, they fit a block of 248 bytes.
 const ROOM: usize = if cfg!(loom) { 2 } else { 30 };
-/// For how many spins a thief lets an owner fill its buffer. It takes the owner about as long to
-/// spawn a buffer of tiny tasks.
+/// How many times a thief spins to let an owner fill its buffer: for about as long as the owner
+/// takes to spawn a buffer full of tiny tasks.
 const DELAY: u32 = if cfg!(loom) { 0 } else { 32 };
 /// A batch from the injector is small if it has fewer tasks than this.
 const SMALL_BATCH: usize = 8;
-/// The length of a buffer from which a thief moves tasks out.
+/// The length of a buffer from which a thread moves tasks out.
 const TAKEN: usize = usize::MAX;
 /// The length of a buffer that is never used.
 const UNUSED: usize = usize::MAX - 1;
@@ -233,11 +236,11 @@ impl<J> Buffer<J> {
         full.is_ok().then(|| self.move_into_batch(ROOM, 0))
     }
 
-    /// Takes the older half of the tasks, or the only one (any thief).
+    /// Takes the older half of the tasks, and the middle one if their number is odd (any thief).
     fn take(&self) -> Option<Packed<J>> {
         let len = self.len.load(Ordering::Relaxed);
         if len == TAKEN {
-            // The thief that moves tasks out may have lost its processor.
+            // The thread that moves tasks out may have lost its processor.
             spin_or_yield();
         }
         if len == 0 || len > ROOM {
@@ -248,8 +251,8 @@ impl<J> Buffer<J> {
         Some(self.move_into_batch(len, len / 2))
     }
 
-    /// Moves the `len` tasks of a buffer that the caller has set to `TAKEN` into a batch, except
-    /// the newest `left`, and opens the buffer.
+    /// Called after the caller has replaced the length `len` by `TAKEN`. Moves the tasks into a
+    /// batch, except the newest `left`, and opens the buffer.
     fn move_into_batch(&self, len: usize, left: usize) -> Packed<J> {
         let mut batch = Packed::empty();
         let (moved, kept) = self.slots[..len].split_at(len - left);
@@ -267,7 +270,7 @@ impl<J> Buffer<J> {
 }
 
 impl<J> TaskQueue<J> {
-    /// If `alone`, there are no thieves. If `in_order`, all tasks are run oldest first.
+    /// Makes a queue. If `alone`, it has no thieves. If `in_order`, all tasks are run oldest first.
     pub(crate) fn new(alone: bool, in_order: bool) -> Self {
         let batches = Worker::new_lifo();
         let stealer = batches.stealer();
@@ -325,14 +328,14 @@ impl<J> TaskQueue<J> {
         self.in_order
     }
 
-    /// Returns `false` if `is` returns `false` for the newest task. If not, may return `true`
-    /// wrongly (owner only). The task may have been stolen, run and freed, so `is` must look at
-    /// nothing but the reference to it.
+    /// Returns whether the newest task may be one for which `is` returns `true` (owner only). The
+    /// answer `false` is certain, `true` may be wrong. A thief may have stolen, run and freed the
+    /// task, so `is` must look at nothing but the reference to it.
     #[inline]
     pub(crate) fn may_end_with(&self, is: impl FnOnce(&J) -> bool) -> bool {
         // Acquire: matches the Release of a thief that has moved tasks down.
         let len = self.buffer.len.load(Ordering::Acquire);
-        // (loom takes each access for a write, and this one may be beside a thief's.)
+        // (loom takes each access for a write, and a thief may access the slot at the same time.)
         if len == 0 || len > ROOM || cfg!(loom) {
             return true;
         }
@@ -393,7 +396,7 @@ impl<J> TaskQueue<J> {
     /// `is_empty`.
     pub(crate) fn public(&self) -> usize {
         let in_buffer = match self.buffer.len.load(Ordering::Relaxed) {
-            // The thief may leave some, and does not publish these.
+            // The thief may leave some tasks here, and does not publish them again.
             TAKEN => 1,
             UNUSED => 0,
             len => len,
@@ -413,8 +416,8 @@ impl<J> TaskQueue<J> {
 
     /// Steals tasks from `victim`, returns one and keeps the others here (owner only).
     ///
-    /// If `delay`, the thief first gives the victim time to fill its buffer. Otherwise a victim
-    /// that spawns tiny tasks would find its buffer taken at each spawn.
+    /// If `delay`, the thief gives the victim time to fill its buffer before it takes tasks from
+    /// there. Otherwise a victim that spawns tiny tasks would find its buffer taken at each spawn.
     pub(crate) fn steal_from(&self, victim: &TaskQueue<J>, delay: bool) -> Option<J> {
         let packed = || {
             (0..DELAY).for_each(|_| spin_loop());
@@ -452,7 +455,7 @@ impl<J> TaskQueue<J> {
         self.injected.push(job);
     }
 
-    /// Returns one of a batch's tasks and adds the others.
+    /// Returns the newest task of a batch, and adds the others to this queue.
     fn unpack(&self, mut batch: Packed<J>) -> Option<J> {
         let newest = batch.pop();
         if batch.len > 0 && !self.buffer.fill(&mut batch) {

@@ -25,12 +25,12 @@ pub(super) struct Complaint {
     pub(super) verdict: Verdict,
 }
 
-/// What follows from a complaint.
+/// What to do about a complaint.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The simulation can still go on.
     Warn,
-    /// The simulation cannot go on if each other thread of the process waits for a thread.
+    /// Abort if every other thread of the process waits for a thread. If not, warn.
     AbortIfOthersWait,
     Abort,
 }
@@ -47,8 +47,8 @@ impl State {
         }
     }
 
-    /// Returns why nothing moves, if something should. `before` is what the thread that has the
-    /// turn had done when the time limit began.
+    /// Returns what is wrong, if something should move and nothing does. `before` is what the
+    /// thread with the turn had done when the watcher began to wait for it to move.
     pub(super) fn complaint(&self, before: Option<&Seen>) -> Option<Complaint> {
         let abort = |text| Complaint { text, verdict: Verdict::Abort };
         match self.turn.and_then(|turn| self.threads.get(&turn)) {
@@ -70,7 +70,7 @@ impl State {
         ))
     }
 
-    /// Returns what is wrong if a thread keeps the turn.
+    /// Returns what is wrong, if anything is, while `holder` keeps the turn.
     fn complaint_of_turn(&self, holder: &Entry, before: Option<&Seen>) -> Option<Complaint> {
         let conduct = self.conduct(holder, before);
         let others_have_work = self.waiting().any(|it| !it.looks || has_work(it, holder));
@@ -96,7 +96,7 @@ impl State {
         let (Some(before), Some(now)) = (before, holder.signal.seen()) else {
             return Conduct::Unknown;
         };
-        // (A thread that sleeps in a loop takes less processor time.)
+        // (A thread that sleeps in a loop takes less processor time than that.)
         if now.time.saturating_sub(before.time) >= self.limit / 100 {
             Conduct::Computes
         } else if *before == now && now.waits_for_thread() {
@@ -115,7 +115,7 @@ impl State {
         entry.blocked.is_some_and(|pool| pool != IDLE && self.has_threads(pool))
     }
 
-    /// Returns what is wrong if all threads are blocked.
+    /// Returns what is wrong, if anything is, while all threads are blocked.
     fn complaint_of_all(&self) -> Option<String> {
         let waiting = || self.threads.values().filter(|entry| entry.blocked != Some(IDLE));
         let is_stuck = waiting().next().is_some() && !self.hopes();
@@ -140,7 +140,7 @@ enum Conduct {
     Computes,
     /// It sleeps, or waits for a device, for another process, or for a thread.
     Waits,
-    /// It has waited for a thread all the time, and will wait until that thread wakes it.
+    /// It has waited for another thread all the time, in a wait without a time limit.
     WaitsForThread,
     Unknown,
 }

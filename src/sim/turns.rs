@@ -1,14 +1,14 @@
-//! Turns: of the threads of one simulation, one at a time runs, and the seed decides which is next.
+//! Turns: the threads of a simulation run one at a time, and the seed decides which is next.
 //!
 //! A *simulation* consists of the thread that builds deterministic pools, its *builder*, and all
 //! threads of these pools. The thread that has the turn runs normally. All others wait in
 //! [`SimThread::wait_for_turn`]. The turn changes only in [`SimThread::pass_on`] and
 //! [`SimThread::leave`], so the order of all that the threads do follows from the seed.
 //!
-//! Invariants, all of them under the lock of the [`State`]:
+//! Invariants, which the lock of the [`State`] guards:
 //! 1. At most one thread has the turn. If none has it, all are blocked, or there is no thread.
-//! 2. A blocked thread is woken by [`Simulation::wake`] only. Any thread may call that: what
-//!    threads outside do to a simulation is the one thing that the seed does not decide.
+//! 2. Only [`Simulation::wake`] wakes a blocked thread. Threads outside of the simulation may call
+//!    it, too. When they do is the one thing that the seed does not decide.
 //! 3. While threads wait for the turn, one of them is the *watcher*, unless there is nothing to
 //!    watch for. The watcher checks by a clock whether the turn still moves.
 
@@ -32,7 +32,7 @@ use crate::os::write_error;
 
 thread_local! {
     /// Set on a simulated thread. A pool's thread sets it before any other thread-local, so it is
-    /// dropped last: destructors of the user run within the thread's turns.
+    /// dropped last, and the user's destructors run while the thread still takes turns.
     static HERE: RefCell<Option<Rc<SimThread>>> = const { RefCell::new(None) };
 }
 
@@ -47,13 +47,13 @@ struct SimThread {
     is_builder: bool,
     signal: Arc<TurnSignal>,
     parker: Parker,
-    /// The number of schedule points until one at which the turn changes.
+    /// How many schedule points the thread passes before one at which the turn changes.
     points: Cell<u32>,
     /// Whether the thread did more in this turn than look for work.
     moved: Cell<bool>,
-    /// The present value of `Entry::looks`.
+    /// What `Entry::looks` is set to when the thread next gives up the turn.
     looks: Cell<bool>,
-    /// The address of the pool that the innermost wait is for.
+    /// The address of the pool for which the innermost wait waits, or `IDLE`.
     awaited: Cell<usize>,
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn pause() -> bool {
     here().map(|thread| thread.pass_on()).is_some()
 }
 
-/// The calling thread waits for a pool until this is dropped.
+/// While this exists, the thread that made it waits for a pool.
 pub(crate) struct Awaits(Option<(Rc<SimThread>, usize)>);
 
 /// Notes that the calling thread waits for the pool at the address `pool`.
@@ -153,7 +153,8 @@ impl Token {
         let mut given = self.lock();
         if !given.is_given {
             given.parked = Some((thread.simulation.clone(), thread.id));
-            // Under the lock, so that a thread which gives the token sees that this one is blocked.
+            // Under the lock of the token, so that a thread which gives the token sees that this
+            // one is blocked.
             let next = thread.hand_over(Some(thread.awaited.get()));
             drop(given);
             thread.give_and_wait(next);
@@ -176,7 +177,7 @@ impl Token {
     }
 }
 
-/// Says, until it is dropped, that a pool is being built, which may have no thread yet.
+/// While this exists, a pool is being built, which may have no thread yet.
 pub(crate) struct Building(Simulation);
 
 impl Drop for Building {
@@ -185,7 +186,7 @@ impl Drop for Building {
     }
 }
 
-/// Wakes a new watcher.
+/// Wakes the new watcher, if there is one.
 fn tell(watcher: Option<Arc<TurnSignal>>) {
     if let Some(signal) = watcher {
         signal.unparker.unpark();
@@ -204,8 +205,8 @@ pub(crate) fn looks(looks: bool) {
 /// A schedule point after the caller has checked whether the pool at the address `pool` has done
 /// something.
 pub(crate) fn poll_for(pool: usize) {
-    // A check for a pool outside of the simulation counts as a move, since no turn makes that pool
-    // go on.
+    // A check for a pool outside of the simulation counts as a move. Such a pool goes on by itself,
+    // whichever thread has the turn.
     let is_own = || here().is_some_and(|thread| thread.simulation.lock().has_threads(pool));
     count_point(!is_own());
 }
@@ -341,21 +342,22 @@ impl SimThread {
         self.is_builder && is_alone(&self.simulation.lock())
     }
 
-    /// Lets another thread run, and returns when this one has the turn again.
+    /// Lets another thread run, and returns when this thread has the turn again.
     fn pass_on(&self) {
         let next = self.hand_over(None);
         self.give_and_wait(next);
     }
 
-    /// The part of `pass_on` that needs the lock. Returns the signal of the thread that gets the
-    /// turn. For `blocked`, see `Entry`: a blocked thread gets the turn only after it was woken.
+    /// The part of `pass_on` that needs the lock: decides which thread gets the turn, and returns
+    /// its signal. For `blocked`, see `Entry`. A blocked thread gets no turn before it is woken.
     fn hand_over(&self, blocked: Option<usize>) -> Option<Arc<TurnSignal>> {
         let mut state = self.simulation.lock();
         if state.turn != Some(self.id) {
-            // The watcher has reached a schedule point while it makes a report.
+            // This is the watcher, which has reached a schedule point while it makes a report. It
+            // goes on without the turn.
             return Some(self.signal.clone());
         }
-        // Blocking counts as a move, since each wake-up does.
+        // Blocking counts as a move, as each wake-up does.
         if self.moved.take() || blocked.is_some() {
             state.moves += 1;
         } else if state.only_looks() {
@@ -405,14 +407,14 @@ impl SimThread {
         }
     }
 
-    /// Returns the limit, if this is the watcher.
+    /// Returns the time limit if this thread is the watcher.
     fn watches(&self) -> Option<Duration> {
         let state = self.simulation.lock();
         (state.watcher == Some(self.id)).then_some(state.limit)
     }
 
-    /// Returns whether the simulation moves, or has nothing to do. If there is nothing to watch
-    /// for, this thread stops being the watcher.
+    /// Returns whether the simulation has moved since the last call, or need not move. If there is
+    /// nothing to watch for, this thread is no longer the watcher.
     fn look(&self, seen: &mut (u64, u32)) -> bool {
         let mut state = self.simulation.lock();
         let now = (state.moves, state.points_of_holder());
@@ -440,7 +442,7 @@ impl SimThread {
         let aborts = match first.verdict {
             Verdict::Warn => false,
             Verdict::Abort => true,
-            // If nothing has happened meanwhile, no thread is left that could do something.
+            // If the second complaint is the same, no thread is left that could do something.
             Verdict::AbortIfOthersWait => {
                 let others_wait = self.signal.place.get().is_some_and(|place| place.others_wait());
                 others_wait && complaint().is_some_and(|second| second.verdict == first.verdict)
@@ -468,7 +470,7 @@ impl SimThread {
         let pool = state.threads.remove(&self.id).map_or(IDLE, |entry| entry.pool_address());
         let calls = state.gone(pool);
         if !calls.is_empty() {
-            // (If this thread has the turn, it keeps it meanwhile.)
+            // (If this thread has the turn, it keeps the turn during the calls.)
             drop(state);
             calls.into_iter().for_each(|(_, call)| call());
             state = self.simulation.lock();

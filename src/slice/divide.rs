@@ -1,22 +1,23 @@
 //! Divides a slice by a pivot: the step of a quicksort.
 
-// Unsafe, because elements are in no place or in two while they are moved.
+// Unsafe code, because an element is in no place or in two places while it is moved.
 #![allow(unsafe_code)]
 
 use std::cmp::Ordering;
 use std::mem::{self, MaybeUninit};
 
-/// Of so many elements, the pivot is the median of medians.
+/// Of at least this many elements, the pivot is a median of medians.
 const MANY: usize = 64;
 
-/// Elements repeat if more than one in so many comparisons finds equal ones.
+/// Elements count as repeating if more than one comparison in this many finds two of them equal.
 const MANY_EQUAL: u32 = 64;
 
-/// A pivot that repeats seems to be the least element if none of so many is less.
+/// A pivot that repeats is taken for the least element if no element of a sample of this size is
+/// less.
 const SAMPLE: usize = 16;
 
-/// A slice that was divided: nothing on the left is greater than the pivot, nothing on the right
-/// is less. Elements that equal the pivot may be left out.
+/// A slice that was divided: no element on the left is greater than the pivot, and none on the
+/// right is less. Elements that equal the pivot may be in neither part: they are in place already.
 pub(super) struct Parts<'v, T> {
     pub left: &'v mut [T],
     pub pivot: &'v mut T,
@@ -26,14 +27,14 @@ pub(super) struct Parts<'v, T> {
 /// An element to divide a slice by.
 pub(super) struct Pivot {
     at: usize,
-    /// Many of the elements that were compared to find it are equal.
+    /// Whether many of the comparisons that found the pivot were of equal elements.
     pub repeats: bool,
-    /// All of them are.
+    /// Whether all of those comparisons were.
     only_repeats: bool,
 }
 
 impl Pivot {
-    /// Finds an element about in the middle of the order of `v`, which is not empty.
+    /// Finds an element near the median of `v`, which is not empty.
     pub(super) fn find<T>(v: &[T], compare: &impl Fn(&T, &T) -> Ordering) -> Pivot {
         let (mut compared, mut equal) = (0, 0);
         let at = median(v, 0, v.len(), &mut |a, b| {
@@ -45,14 +46,15 @@ impl Pivot {
         Pivot { at, repeats: equal > compared / MANY_EQUAL, only_repeats: equal == compared }
     }
 
-    /// Returns whether all elements of `v` equal the pivot. Looks at few of them if it is unlikely.
+    /// Returns whether all elements of `v` equal the pivot. Compares none of them if the search for
+    /// the pivot found elements that differ.
     pub(super) fn equals_all<T>(&self, v: &[T], compare: &impl Fn(&T, &T) -> Ordering) -> bool {
         self.only_repeats && v.iter().all(|other| compare(other, &v[self.at]) == Ordering::Equal)
     }
 }
 
-/// Finds an element about in the middle of the order among `len` ones from `start` on: the median
-/// of three, each of which is found like that if there are many. So std's sorts do it.
+/// Finds an element near the median of the `len` elements from `start` on: the median of three,
+/// each of which is found in the same way if there are many. std's sorts do this, too.
 fn median<T>(v: &[T], start: usize, len: usize, is_less: &mut impl FnMut(&T, &T) -> bool) -> usize {
     let eighth = len / 8;
     let [a, b, c] = [0, 4, 7].map(|eighths| {
@@ -69,10 +71,10 @@ fn median<T>(v: &[T], start: usize, len: usize, is_less: &mut impl FnMut(&T, &T)
     }
 }
 
-/// Divides `v` by `pivot`. Elements that equal the pivot come to the right. No element of `v` is
-/// less than `before`. If the pivot equals `before`, or seems to be the least element, all elements
-/// that equal the pivot are left out. So a slice of two values is divided in one pass, whichever of
-/// them the pivot is.
+/// Divides `v` by `pivot`. No element of `v` is less than `before`. Elements that equal the pivot
+/// go to the right part. But if the pivot equals `before`, or seems to be the least element, they
+/// go to neither part. So one division is enough for a slice of two values, whichever of them the
+/// pivot is.
 pub(super) fn divide<'v, T, F>(
     v: &'v mut [T],
     pivot: &Pivot,
@@ -103,20 +105,20 @@ where
     Parts { left, pivot, right: &mut right[equal..] }
 }
 
-/// Divides `v` by `pivot`, and leaves out all elements that equal it. Compares less often than
-/// [`divide`] if elements repeat, but moves them twice as often.
+/// Divides `v` by `pivot`. Elements that equal the pivot go to neither part. If elements repeat,
+/// this compares them less often than [`divide`], but moves them twice as often.
 ///
-/// Compares a block of elements, without a branch on what cannot be foreseen, and then moves those
-/// that are not greater.
+/// It compares a block of elements without an unpredictable branch, and then moves those that are
+/// not greater.
 pub(super) fn divide_in_three<'v, T, F>(v: &'v mut [T], pivot: &Pivot, compare: &F) -> Parts<'v, T>
 where
     F: Fn(&T, &T) -> Ordering,
 {
     v.swap(0, pivot.at);
-    // Up to `equal` are elements that equal the pivot, then come those that are less. From
-    // `greater` on are those that are greater, up to the block.
+    // The elements in `..equal` equal the pivot, those in `equal..greater` are less, and those in
+    // `greater..start` are greater.
     let (mut equal, mut greater) = (1, 1);
-    // Which elements of the block are not greater, and which of these are equal.
+    // The places in the block of the elements that are not greater, and which of these are equal.
     let (mut not_greater, mut equals) = ([0; BLOCK], [0; BLOCK]);
     for start in (1..v.len()).step_by(BLOCK) {
         let (before, rest) = v.split_at(start);
@@ -145,29 +147,30 @@ where
     Parts { left, pivot: &mut rest[0], right }
 }
 
-/// A block has up to this many elements: as many as a byte can number. Each end of a block is a
-/// branch that is foreseen badly.
+/// The most elements in a block: as many as a byte can number. More are better, since at the end of
+/// each block there is a branch that is hard to predict.
 const BLOCK: usize = 256;
 
-/// The elements of a block have up to this many bytes, so that the first cache has room for two.
+/// The most bytes in a block, so that the first-level cache has room for two blocks.
 const BLOCK_BYTES: usize = 16 * 1024;
 
-/// A line of a cache has so many bytes.
+/// The bytes in a cache line.
 const LINE: usize = 64;
 
-/// Slices of more bytes are far: not in a core's own cache. Measured: to fetch nearer ones ahead of
-/// their moves costs up to a tenth; far ones of 256 bytes an element take a third less time by it.
+/// Slices of more bytes than this are far: they are not in a core's own cache. Measured: fetching
+/// elements ahead of their moves saves a third of the time for far slices with elements of 256
+/// bytes. For slices that are not far, it costs up to a tenth more.
 const CACHE: usize = 8 * 1024 * 1024;
 
-/// Moves the elements that go left before the others, and returns how many they are.
+/// Moves the elements that go left in front of the others, and returns how many go left.
 ///
-/// Asks about a block of elements on either side, without a branch on what cannot be foreseen, and
-/// then exchanges those that are on the wrong side (Edelkamp and Weiss, "BlockQuicksort", 2016).
+/// Checks a block of elements at each end, without an unpredictable branch, and then exchanges the
+/// elements that are on the wrong side (Edelkamp and Weiss, "BlockQuicksort", 2016).
 fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
     let longest = (BLOCK_BYTES / size_of::<T>().max(1)).clamp(1, BLOCK);
-    // A look at one line of each element does not make processors fetch the others ahead.
+    // If a check reads only one line of each element, processors do not fetch its other lines.
     let is_far = size_of::<T>() > LINE && size_of_val(v) > CACHE;
-    // Before `left` all go left, from `right` on none does.
+    // All elements before `left` go left, and none from `right` on does.
     let (mut left, mut right) = (0, v.len());
     let (mut on_left, mut on_right) = (Block::new(), Block::new());
     while on_left.len + on_right.len < right - left {
@@ -186,14 +189,15 @@ fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
             if is_far {
                 fetch(block);
             }
-            // Backwards, as the blocks follow each other: so the memory is fetched ahead.
+            // Backwards, as the blocks follow each other, so that processors fetch memory ahead.
             on_right.find(block.iter().enumerate().rev(), &mut goes_left);
         }
         exchange(&mut v[left..right], &mut on_left, &mut on_right);
         left += on_left.end_if_right();
         right -= on_right.end_if_right();
     }
-    // At most one block is left. What is wrong in it is exchanged with what is right at its end.
+    // At most one block is left. Its elements on the wrong side are exchanged with those at the end
+    // of the block that is nearer to where they belong.
     let start = left;
     for at in on_left.wrong().iter().rev() {
         right -= 1;
@@ -206,7 +210,7 @@ fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
     if on_left.len > 0 { right } else { left }
 }
 
-/// Reads a byte of each line, in order, so that the elements are in the cache when they are moved.
+/// Reads a byte of each cache line, in order, so that the elements are in the cache when they move.
 fn fetch<T>(block: &[T]) {
     let bytes = block.as_ptr().cast::<MaybeUninit<u8>>();
     for at in (0..size_of_val(block)).step_by(LINE) {
@@ -215,8 +219,9 @@ fn fetch<T>(block: &[T]) {
     }
 }
 
-/// Exchanges as many elements that are wrong on the left as are wrong on the right: moves each to
-/// the place of the next one, which is on the other side, and the last to that of the first.
+/// Exchanges elements that are on the wrong side, as many on the left as on the right. Taken from
+/// left and right in turn, each moves to the place of the one before it, and the first to that of
+/// the last.
 fn exchange<T>(v: &mut [T], on_left: &mut Block, on_right: &mut Block) {
     assert!(on_left.len + on_right.len <= v.len());
     let count = on_left.wrong().len().min(on_right.wrong().len());
@@ -224,8 +229,8 @@ fn exchange<T>(v: &mut [T], on_left: &mut Block, on_right: &mut Block) {
     if let ([first, left @ ..], [.., last]) = (&on_left.wrong()[..count], right) {
         let end = v.len() - on_right.len;
         let v = v.as_mut_ptr().cast::<MaybeUninit<T>>();
-        // SAFETY: places of two blocks of the slice, which do not overlap, each once. Each is
-        // written to after it was read.
+        // SAFETY: these are places in two blocks of the slice, which do not overlap. Each place
+        // occurs once, and is read before it is written to.
         unsafe {
             let mut free = v.add(usize::from(*first));
             let kept = free.read();
@@ -246,9 +251,10 @@ fn exchange<T>(v: &mut [T], on_left: &mut Block, on_right: &mut Block) {
 
 /// A block at an end of the slice, and which of its elements are on the wrong side.
 struct Block {
-    /// How many elements it has, 0 if all are right.
+    /// How many elements it has, or 0 if none is on the wrong side any more.
     len: usize,
-    /// Where the wrong ones are, from `next` to before `end`, in the order they were found in.
+    /// In `next..end`: the places of the elements on the wrong side, in the order in which they
+    /// were found.
     at: [u8; BLOCK],
     next: usize,
     end: usize,
@@ -259,7 +265,8 @@ impl Block {
         Block { len: 0, at: [0; BLOCK], next: 0, end: 0 }
     }
 
-    /// Looks through a block: each element and its place in it.
+    /// Finds the elements of a block that are on the wrong side. `block` gives each element with
+    /// its place.
     fn find<'v, T: 'v>(
         &mut self,
         block: impl ExactSizeIterator<Item = (usize, &'v T)>,
@@ -269,9 +276,9 @@ impl Block {
         assert!(len <= BLOCK);
         let mut end = 0;
         for (at, element) in block {
-            // SAFETY: both callers pass the iterator of a slice of at most `BLOCK` elements,
-            // forwards or backwards, which gives exactly `len`: so fewer are wrong so far than
-            // `BLOCK`.
+            // SAFETY: both callers pass the iterator of a slice, forwards or backwards, which gives
+            // exactly `len` elements. That is at most `BLOCK`, and `end` is less than the number of
+            // elements so far, this one included.
             unsafe { *self.at.get_unchecked_mut(end) = at as u8 };
             end += usize::from(is_wrong(element));
         }
@@ -283,7 +290,8 @@ impl Block {
         &self.at[self.next..self.end]
     }
 
-    /// Ends the block if all of its elements are right, and returns how many these are.
+    /// Ends the block if none of its elements is on the wrong side any more. Returns the length of
+    /// a block that it ended, else 0.
     #[inline]
     fn end_if_right(&mut self) -> usize {
         if self.next == self.end { mem::take(&mut self.len) } else { 0 }

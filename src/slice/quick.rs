@@ -1,6 +1,6 @@
-//! The unstable sorts. Quicksort on few threads: each part is divided by one of them, in place,
-//! and the leaves are sorted by std, or by their numbers if their elements are wide. Dividing the
-//! whole slice is serial, so more threads merge instead.
+//! The unstable sorts. On few threads they are a quicksort. One thread divides each part, in place.
+//! The leaves are sorted by std, or by their numbers if their elements are wide. One thread alone
+//! divides the whole slice, so on many threads a merge sort is faster and is used instead.
 
 use std::cmp::Ordering;
 use std::mem::{self, needs_drop};
@@ -12,35 +12,36 @@ use super::sort::{SHORTEST, Sort};
 use crate::current_num_threads;
 use crate::fork::join_erased as join;
 
-/// Up to how many threads divide rather than merge. A guess: by then dividing takes as long as
-/// sorting what is divided.
+/// The most threads on which to divide rather than merge. A guess: on that many, the divisions take
+/// as long as the sorting of the leaves.
 const FEW_THREADS: usize = 8;
-/// How many leaves of narrow elements there are for each thread, if the parts are of one size.
+/// How many leaves of narrow elements there are for each thread, if all divisions are even.
 const LEAVES_PER_THREAD: usize = 4;
 
-/// Elements up to this many bytes are narrow: std sorts them as fast as we do. Wider ones it moves
-/// twice as often as they need.
+/// Elements of up to this many bytes are narrow: std sorts them as fast as this quicksort does. It
+/// moves wider ones twice as often as necessary.
 const NARROW: usize = 16;
-/// Wider elements up to this many bytes that own something are taken for texts.
+/// Elements that are not narrow, have up to this many bytes and own something are taken for texts.
 const TEXT: usize = 24;
-/// Longer parts are divided if their elements repeat.
+/// Parts longer than this are divided if their elements repeat.
 const SHORT: usize = 64;
-/// Longer parts are divided if their elements are neither narrow nor wide.
+/// Parts longer than this are divided if their elements are neither narrow nor wide.
 const LEAF: usize = 128;
 /// Elements of at least this many bytes are wide: they are sorted by their numbers.
 const WIDE: usize = 64;
-/// Longer parts of wide elements are divided: the keys of a leaf stay in a core's cache.
+/// Parts of wide elements longer than this are divided, so that a leaf's keys stay in a core's
+/// cache.
 const WIDE_LEAF: usize = 2048;
 
-/// Returns whether comparisons of elements seem to take longer than their moves, as those of texts.
+/// Returns whether comparing elements seems to take longer than moving them, as it does for texts.
 const fn compare_slowly<T>() -> bool {
     needs_drop::<T>() && size_of::<T>() > NARROW && size_of::<T>() <= TEXT
 }
 
-/// Sorts `v`; not stable. After a panic, `v` has its elements in any order.
+/// Sorts `v`, and may reorder equal elements. After a panic, `v` has its elements in any order.
 pub(super) fn sort_unstable<T: Send, F: Fn(&T, &T) -> Ordering + Sync>(v: &mut [T], compare: &F) {
     if size_of::<T>() == 0 {
-        // What has no size has no order that could be seen, and there may be any number of it.
+        // Nobody can see the order of elements without a size, and a slice may have any number.
         return;
     }
     let threads = current_num_threads();
@@ -66,13 +67,13 @@ pub(super) fn sort_unstable<T: Send, F: Fn(&T, &T) -> Ordering + Sync>(v: &mut [
 /// How to sort.
 struct Quick<'c, F> {
     compare: &'c F,
-    /// Longer parts are divided, and shorter ones if their elements repeat.
+    /// Parts longer than this are divided, and shorter ones if their elements repeat.
     leaf: usize,
 }
 
 impl<F> Quick<'_, F> {
-    /// `before`: an element that nothing in `v` is less than. `depth`: after how many divisions to
-    /// leave it to std, which knows how to avoid the worst.
+    /// Sorts a part. No element of `v` is less than `before`. After `depth` nested divisions, the
+    /// rest is sorted like a leaf: std's sorts are never quadratic.
     fn sort<T>(&self, v: &mut [T], before: Option<&mut T>, depth: u32)
     where
         T: Send,
@@ -97,9 +98,9 @@ impl<F> Quick<'_, F> {
         let short_len = short.0.len();
         let sort_long = || self.sort(long.0, long.1, depth);
         let sort_short = || self.sort(short.0, short.1, depth);
-        // The owner keeps the longer part, since a thief has to fetch its part from the cache of
-        // the owner's core. Measured: if thieves take the longer parts, two threads need a fifth
-        // more CPU time for a few distinct values. A short part is not worth a thief.
+        // This thread keeps the longer part, since a thief has to fetch its part from the cache of
+        // this thread's core. Measured: if thieves take the longer parts, two threads need a fifth
+        // more CPU time to sort a few distinct values. A short part is not worth a thief.
         if short_len > SHORTEST {
             join(sort_long, sort_short);
         } else {
@@ -108,7 +109,7 @@ impl<F> Quick<'_, F> {
         }
     }
 
-    /// Returns what to divide `v` by, or none if it is a leaf.
+    /// Returns what to divide `v` by, or `None` if `v` is a leaf.
     fn pivot<T>(&self, v: &[T]) -> Option<Pivot>
     where
         F: Fn(&T, &T) -> Ordering,

@@ -1,4 +1,4 @@
-//! The synchronization primitives, from std or from loom, chosen here once.
+//! The synchronization primitives, from std or from loom. Only this file chooses between the two.
 
 #[cfg(all(test, not(loom)))]
 pub(crate) mod counted;
@@ -22,7 +22,7 @@ mod imp {
     pub(crate) use std::cell::{Cell, UnsafeCell};
     pub(crate) use std::thread_local;
 
-    /// A lock that a panic does not poison: no code of the user changes its content.
+    /// A lock that a panic does not poison, since no code of the user changes its content.
     #[derive(Default)]
     pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
 
@@ -61,7 +61,7 @@ mod imp {
         }
     }
 
-    /// A thread parks here until it is given a token. A token that is given early is kept.
+    /// A thread parks here until it is given a token. A token that is given before is kept for it.
     pub(crate) struct Parker {
         /// Locked only by the thread that parks.
         parker: Mutex<crossbeam_utils::sync::Parker>,
@@ -166,7 +166,8 @@ mod imp {
         AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
     };
 
-    /// std's interface over loom's cell. A call of `get` counts as an exclusive access.
+    /// loom's cell with the interface of std's. loom takes each call of `get` for an exclusive
+    /// access.
     pub(crate) struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {
@@ -190,7 +191,7 @@ mod imp {
     }
     pub(crate) use locals as thread_local;
 
-    /// std's interface over loom's key.
+    /// loom's key with the interface of std's.
     pub(crate) struct Local<T: 'static>(pub(crate) &'static loom::thread::LocalKey<T>);
 
     impl<T> Local<cell::Cell<T>> {
@@ -210,7 +211,7 @@ mod imp {
         }
     }
 
-    /// The interface of the lock above over loom's mutex.
+    /// loom's mutex with the interface of the `Mutex` above.
     #[derive(Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -265,8 +266,8 @@ mod imp {
             *token = false;
         }
 
-        /// A model has no clock, so the limit passes at once. (A yield would wait until all other
-        /// threads have run.)
+        /// Returns at once, since a model has no clock. (A yield to loom would let all other
+        /// threads run first.)
         pub(crate) fn park_timeout(&self, _limit: Duration) {}
 
         pub(crate) fn unpark(&self) {
@@ -299,7 +300,7 @@ mod imp {
         loom::thread::yield_now();
     }
 
-    /// Tells loom that the loop gets no further before another thread has run.
+    /// Tells loom that the loop makes no progress until another thread has run.
     pub(crate) fn others_first() {
         loom::thread::yield_now();
     }
@@ -313,7 +314,7 @@ mod imp {
         }
     }
 
-    /// In a model, both sides of the pair are the same.
+    /// In a model, both sides of the pair are a SeqCst fence.
     pub(crate) fn light_fence() {
         fence(Ordering::SeqCst);
     }

@@ -1,19 +1,20 @@
 //! Memory for spawned tasks and their batches: freed blocks of a few sizes, kept for reuse.
 //!
-//! For a small task, a general allocator takes more time than all else that happens to the task,
-//! above all if one thread allocates and another frees. So each thread keeps freed blocks in a
-//! *free list* for each size, and exchanges whole lists with a shared *slab*: the magazines and the
-//! depot of Bonwick and Adams (2001). An exchange takes one lock for [`LIST_LEN`] blocks. The slab
-//! keeps at most [`MOST_KEPT`] bytes of each size, and is emptied when a pool is dropped. A thread
-//! that finds the slab locked does not wait, but uses the allocator.
+//! A general allocator takes more time for a small task than everything else that happens to the
+//! task, above all if one thread allocates and another frees. So each thread keeps freed blocks in
+//! a *free list* for each size, and exchanges whole lists with a shared *slab*. These are the
+//! magazines and the depot of Bonwick and Adams (2001). An exchange takes one lock for [`LIST_LEN`]
+//! blocks. The slab keeps at most [`MOST_KEPT`] bytes of each size, and is emptied when a pool is
+//! dropped. A thread that finds the slab locked does not wait, but uses the allocator.
 //!
-//! Blocks are allocated some at a time, as a *chunk*. The allocator gets the chunk back when all of
-//! its blocks are to be freed. (A million blocks of 40 bytes that were allocated one by one take
-//! glibc some 15 ms to free.)
+//! Blocks are allocated several at a time, as a *chunk*. The chunk goes back to the allocator when
+//! all of its blocks have been released. (glibc takes about 15 ms to free a million blocks of 40
+//! bytes that were allocated one by one.)
 //!
 //! # What it is worth
-//! The time of a row of `benches/ablation` without a part, as a multiple of the time with it:
-//! medians by `benches/ablation/run`, on two shared virtual cores. The names are of its patches.
+//! How long each row of `benches/ablation` takes without a mechanism, as a multiple of how long it
+//! takes with it. These are medians by `benches/ablation/run`, on two shared virtual cores. The
+//! names are those of its patches.
 //!
 //! | without | row | threads | time |
 //! | --- | --- | ---: | ---: |
@@ -35,17 +36,17 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use parking_lot::Mutex;
 
-/// The sizes, in bytes: a little less than a multiple of 16, since a word is put before each block.
-/// The smallest fits a task with a closure of one word. Larger blocks come from the allocator each
-/// time.
+/// The sizes of blocks, in bytes: each is 8 less than a multiple of 16, for the [`Place`] before
+/// each block. The smallest fits a task with a closure of one word. Anything larger than the last
+/// comes straight from the allocator.
 const SIZES: [usize; 7] = [40, 56, 120, 248, 504, 1016, 2040];
-/// The alignment of each block. Blocks that need more come from the allocator.
+/// The alignment of each block. What needs more comes straight from the allocator.
 const ALIGN: usize = 8;
-/// Blocks in a full free list of each size: 32 KiB of the larger ones. (A guess.)
+/// How many blocks a full free list of each size has: 32 KiB of the larger ones. (A guess.)
 const LIST_LEN: [usize; SIZES.len()] = [128, 128, 128, 128, 64, 32, 16];
-/// Blocks of each size in a chunk: 1.5 to 8 KiB. (A guess.)
+/// How many blocks of each size a chunk has: 1.5 to 8 KiB. (A guess.)
 const CHUNK_LEN: [u32; SIZES.len()] = [32, 32, 32, 32, 16, 8, 4];
-/// What the shared lists keep of each size, in bytes: a hundred thousand tasks of the smallest.
+/// How many bytes of each size the shared lists keep: enough for 200,000 of the smallest tasks.
 const MOST_KEPT: usize = 8 << 20;
 
 /// Returns memory for a `T`.
@@ -58,10 +59,10 @@ pub(crate) fn take<T>() -> NonNull<T> {
     kept.map_or_else(|| take_slow(class), |Block(block)| block).cast()
 }
 
-/// Takes back memory.
+/// Takes back memory that `take` returned.
 ///
 /// # Safety
-/// It came from `take::<T>`, and is not used any more.
+/// `block` came from `take::<T>`, and is not used any more.
 #[inline]
 pub(crate) unsafe fn give<T>(block: NonNull<T>) {
     let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
@@ -81,7 +82,7 @@ pub(crate) unsafe fn give<T>(block: NonNull<T>) {
     }
 }
 
-/// Returns the blocks in the shared free lists to the allocator.
+/// Returns the blocks in the shared free lists to the allocator. Leaves out lists that are locked.
 pub(crate) fn empty_shared() {
     for (class, shared) in SHARED.iter().enumerate() {
         let kept =
@@ -108,7 +109,7 @@ fn allocate(layout: Layout) -> Free {
     NonNull::new(block).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
-/// What a chunk begins with. Its places follow, each a [`Place`] and a block.
+/// The header of a chunk. After it come the chunk's blocks, each with a [`Place`] before it.
 #[repr(C, align(8))]
 struct Chunk {
     /// How many of its blocks have not been released.
@@ -116,15 +117,15 @@ struct Chunk {
     len: u32,
 }
 
-/// What is before each block.
+/// The header of a block: the chunk that the block is part of.
 #[repr(C, align(8))]
 struct Place(NonNull<Chunk>);
 
 impl Chunk {
-    /// Allocates a chunk of `len` blocks, and calls `each` with them, the last first.
+    /// Allocates a chunk of `len` blocks, and calls `each` with every block, from last to first.
     fn make(class: usize, len: u32, each: impl FnMut(Block)) {
         let chunk: NonNull<Chunk> = allocate(Self::layout(class, len)).cast();
-        // SAFETY: allocated for it.
+        // SAFETY: the memory was allocated for a chunk.
         unsafe { chunk.write(Chunk { left: AtomicU32::new(len), len }) };
         let block = |i| {
             // SAFETY: the place is within the chunk, which nothing else uses yet.
@@ -149,16 +150,16 @@ impl Chunk {
         }
     }
 
-    /// The chunk of a block of one of the sizes.
+    /// Returns the chunk that a block is part of.
     fn of(block: &Block) -> NonNull<Chunk> {
-        // SAFETY: a place is before each of these blocks.
+        // SAFETY: `make` has written a place before each block.
         unsafe { block.0.cast::<Place>().sub(1).as_ref() }.0
     }
 
-    /// Frees a chunk if no block of it is left but the `count` that the caller has.
+    /// Releases `count` blocks of a chunk, and frees the chunk if no other block of it is left.
     ///
     /// # Safety
-    /// The caller has so many of its blocks, which it does not use any more.
+    /// The caller has `count` blocks of the chunk, and does not use them any more.
     unsafe fn release(this: NonNull<Chunk>, class: usize, count: u32) {
         // SAFETY: the blocks that the caller has keep the chunk alive.
         let (left, len) = unsafe { (&this.as_ref().left, this.as_ref().len) };
@@ -175,8 +176,8 @@ impl Chunk {
 /// A block that is not in use.
 type Free = NonNull<u8>;
 
-/// Free blocks of one size. An array instead of a list through the blocks, which are mostly not in
-/// the cache, and each of which would have to be fetched to find the next.
+/// Free blocks of one size. This is an array, not a list linked through the blocks. Most blocks are
+/// not in the cache, and each one would have to be fetched to find the next.
 type FreeList = Vec<Block>;
 
 /// A free block.
@@ -185,17 +186,17 @@ struct Block(Free);
 // SAFETY: a `Block` owns its memory.
 unsafe impl Send for Block {}
 
-/// Releases all blocks of a list. Mostly, those of one chunk are in a row.
+/// Releases all blocks of a list. Most blocks of one chunk are next to each other there.
 fn release_all(class: usize, list: &mut FreeList) {
     let same = |a: &Block, b: &Block| Chunk::of(a) == Chunk::of(b);
     for blocks in list.chunk_by(same) {
-        // SAFETY: the list, which is cleared below, has these blocks of the chunk.
+        // SAFETY: the list owns these blocks of the chunk, and is cleared below.
         unsafe { Chunk::release(Chunk::of(&blocks[0]), class, blocks.len() as u32) };
     }
     list.clear();
 }
 
-/// `take` of a thread that has no free block.
+/// `take` for a thread that has no free block of this size.
 #[cold]
 #[inline(never)]
 fn take_slow(class: usize) -> Free {
@@ -217,7 +218,8 @@ fn take_slow(class: usize) -> Free {
     taken.map_or_else(|| unreachable!("a chunk has a block"), |Block(block)| block)
 }
 
-/// `give` of a thread whose list is full, or is not there yet, or no more.
+/// `give` for a thread whose list is full, or has no memory: before its first use, or after the
+/// thread's locals were dropped.
 #[cold]
 #[inline(never)]
 fn give_slow(class: usize, block: Free) {
@@ -230,12 +232,12 @@ fn give_slow(class: usize, block: Free) {
         list.extend(block.take());
     });
     if let Some(block) = block {
-        // SAFETY: the caller has given it up.
+        // SAFETY: the caller has given the block up.
         unsafe { Chunk::release(Chunk::of(&block), class, 1) };
     }
 }
 
-/// Empties a full free list: shares it, if there is room.
+/// Empties a full free list: shares its blocks if there is room, else releases them.
 fn keep(class: usize, list: &mut FreeList) {
     let room = |shared: &SharedLists| shared.len() * LIST_LEN[class] * SIZES[class] < MOST_KEPT;
     match SHARED[class].try_lock().filter(|shared| room(shared)) {
@@ -253,22 +255,24 @@ static SHARED: [Mutex<SharedLists>; SIZES.len()] = [const { Mutex::new(Vec::new(
 type Lists = [FreeList; SIZES.len()];
 
 thread_local! {
-    /// Never dropped, so that an access need not look whether it was: see `END`.
+    /// Never dropped, so that an access need not check whether it was dropped: see `END`.
     static LISTS: UnsafeCell<ManuallyDrop<Lists>> =
         const { UnsafeCell::new(ManuallyDrop::new([const { Vec::new() }; SIZES.len()])) };
-    /// Used before there is a list. When the thread ends, its blocks return to the allocator.
+    /// Used before any list gets memory. Its drop, when the thread ends, releases all free blocks.
     static END: End = const { End };
 }
 
-/// Calls `f` with a free list of this thread. (Only a system without thread-locals of its own may
-/// have dropped it.)
+/// Calls `f` with this thread's free list of a size. Returns `None` if that list was dropped, which
+/// only happens on systems without native thread-locals.
 #[inline(always)]
 fn with_list<R>(class: usize, f: impl FnOnce(&mut FreeList) -> R) -> Option<R> {
-    // SAFETY: the only reference: it does not leave this call, which runs no code of the user.
+    // SAFETY: this is the only reference. It does not leave this call, and `f` runs no code of the
+    // user.
     LISTS.try_with(|lists| f(unsafe { &mut (&mut *lists.get())[class] })).ok()
 }
 
-/// `with_list`, if the list may still be replaced.
+/// `with_list`, for an `f` that may give the list memory. Returns `None` if `END` was dropped:
+/// nothing would free that memory.
 fn change_list<R>(class: usize, f: impl FnOnce(&mut FreeList) -> R) -> Option<R> {
     END.try_with(|_| ()).ok()?;
     with_list(class, f)
@@ -279,7 +283,7 @@ struct End;
 impl Drop for End {
     fn drop(&mut self) {
         for class in 0..SIZES.len() {
-            // Without memory, so that what this thread still gives goes the slow way.
+            // Leaves a list without memory, so that later calls of `give` take the slow path.
             let list = with_list(class, std::mem::take);
             list.into_iter().for_each(|mut list| release_all(class, &mut list));
         }

@@ -8,8 +8,8 @@
 //! 1. gives its core to another thread ([`Worker::hand_off`]): to one that wants the core back,
 //!    else to a spare one, which [`Registry::find_spare`] starts if none sleeps. From then on it
 //!    may touch nothing that belongs to the core;
-//! 2. waits, or calls the closure. The closure runs on a thread that is no worker
-//!    (`current.rs`), and what it hands to the pool is a cross-pool job;
+//! 2. waits, or calls the closure. Meanwhile the thread is not a worker (`current.rs`), so what the
+//!    closure hands to the pool is a cross-pool job;
 //! 3. takes the core back ([`Worker::take_back`]).
 //!
 //! # States
@@ -21,29 +21,30 @@
 //! or a member (`pool/member.rs`), has no main loop: when its call ends, it gives the core to a
 //! spare thread. Spare threads end with the pool.
 //!
-//! A thread takes back the very core that it handed off. The frames on its stack refer to that: by
-//! references to the worker, by slots in its ring of forks, and by the index that user code knows.
+//! A thread takes back the very core that it handed off, because the frames on its stack refer to
+//! that core. They do so by references to the worker, by slots in its ring of forks, and by the
+//! index that user code knows.
 //!
 //! # Lemmas
 //! All transitions are under the sleepers' lock (`sleep/hand_off.rs`).
 //! 1. *No core that a thread wants back is parked.* The thread takes the core if it is parked. If
-//!    not, the thread registers that it wants the core, and wakes the holder if that sleeps in a
-//!    wait. The holder passes the core on in its main loop, so also between two jobs; in a wait, it
+//!    not, the thread registers that it wants the core, and wakes the holder if the holder sleeps
+//!    in a wait. In its main loop, the holder passes the core on between two jobs. In a wait, it
 //!    hands the core off. A holder that is about to sleep announces that, and then checks whether
 //!    the core is wanted. Models: `a_thread_that_wants_its_core_back_gets_it`,
 //!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
 //! 2. *A spare thread begins no ordinary job in the place of a thread that waits for another pool.*
 //!    If all threads off the cores wait for other pools, the thread at the bottom of a stack runs
 //!    only cross-pool jobs and pinned jobs, and then passes the core on to a thread that waits. If
-//!    one of them waits for its own pool, or calls a closure that may block, it may need any job,
-//!    and spare threads run any.
+//!    a thread off its core waits for its own pool, or calls a closure that may block, it may need
+//!    any job. So the spare threads then run any job.
 //! 3. *A thread off its core is woken.* It registers as off before it probes its wait, and the
 //!    thread that ends the wait takes the lock.
 //! 4. *A core has a thread that can act on it.* For each call of a closure that may block, there is
-//!    one more spare thread, even if the core goes to a thread that waits for it. So of the pool's
-//!    own threads of a core, one is outside of such closures: it is spare, has the core, or waits
-//!    in the middle of its stack. If the holder gives the core up and no thread is spare, one that
-//!    waits gets it (`give_to_spare`).
+//!    one more spare thread, even if the core goes to a thread that waits for it. So at least one
+//!    of the pool's own threads of a core is outside of such closures: it is spare, has the core,
+//!    or waits in the middle of its stack. If the holder gives the core up and no thread is spare,
+//!    a thread that waits gets the core (`give_to_spare`).
 //!
 //! # Taking the core back
 //! The holder makes way when it ends a job, waits, yields, or calls a closure that may block. If it
@@ -52,28 +53,29 @@
 //! library at all keeps the core.
 //!
 //! # What it costs
-//! To hand the core off and to take it back are a wake-up each, if there is work. A wake-up takes
-//! the waker some microseconds, and more if the other processor sleeps. Linux often queues the
-//! woken thread behind a busy worker on another processor, although the waker's own processor is
-//! about to be idle, and corrects that at a timer tick, up to 4 ms later. A thread that wakes
-//! another by a futex has no way to say that it is about to sleep. So beside 1,000 sleeps of 10 ms,
-//! computing on two virtual processors takes 1.15 to 1.4 times as long (`cargo bench --bench
-//! blocking`). To wake the spare thread that last ran on the waker's processor does not change
-//! that.
+//! If there is work, handing the core off takes a wake-up, and so does taking it back. A wake-up
+//! takes the waker a few microseconds, and more if the other processor sleeps. Linux often queues
+//! the woken thread behind a busy worker on another processor, although the waker's own processor
+//! is about to be idle. Linux corrects that at a timer tick, up to 4 ms later. A thread that wakes
+//! another by a futex has no way to say that it is about to sleep. So computing on two virtual
+//! processors takes 1.15 to 1.4 times as long beside 1,000 sleeps of 10 ms as it takes alone
+//! (`cargo bench --bench blocking`). It does not help to wake the spare thread that last ran on the
+//! waker's processor.
 //!
-//! The spare thread is woken before the closure is called. To wake it only if the closure lasts,
-//! some thread would have to watch the clock. But the caller may block at once, a searcher may
-//! be about to park, and a pool of one worker has no other thread.
+//! The spare thread is woken before the closure is called. To wake it only if the closure takes
+//! long, some other thread would have to watch the clock, and there may be none: the caller may
+//! block at once, a searcher may be about to park, and a pool of one worker has no other thread.
 //!
 //! # The limits
 //! A pool starts at most [`ThreadPoolBuilder::max_spare_threads`] spare threads for waits, and
 //! [`ThreadPoolBuilder::max_blocking_threads`] for closures that may block. These closures occupy
 //! no more spare threads than were started for them, so those for waits stay available. (The
 //! threads of further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread
-//! waits for it.) To pass a core on to a thread that wants it back needs no further thread. If a
-//! spare thread is needed and cannot be started, [`Worker::wait_off_core`] refuses. Then the
-//! cross-pool job runs on top of the wait, and a dump says so: see what can still wait for ever in
-//! `wait.rs`. [`Worker::begin_blocking`] then keeps the core.
+//! waits for it.) Passing a core on to a thread that wants it back needs no further thread.
+//!
+//! If a spare thread is needed and cannot be started, [`Worker::wait_off_core`] refuses, and
+//! [`Worker::begin_blocking`] keeps the core. After such a refusal, the cross-pool job runs on top
+//! of the wait, and a dump says so. That job may wait for ever (`wait.rs`).
 //!
 //! [`ThreadPoolBuilder::max_spare_threads`]: crate::ThreadPoolBuilder::max_spare_threads
 //! [`ThreadPoolBuilder::max_blocking_threads`]: crate::ThreadPoolBuilder::max_blocking_threads
@@ -98,7 +100,7 @@ use crate::sleep::{CoreThread, GivenBack, Kind, SpareFor, Stopped};
 use crate::sync::Ordering;
 use crate::worker::shared::Registry;
 
-/// After this long, and then at this interval, a thread that wants its core back asks for it again.
+/// The interval at which a thread that wants its core back, and does not get it, asks again.
 const LATE: Duration = Duration::from_millis(4);
 
 /// A core that was handed off, to be taken back.
@@ -110,7 +112,7 @@ pub(super) struct HandedOff {
 /// The calling thread may block until this is dropped.
 pub(crate) struct Blocking<'w> {
     worker: &'w Worker,
-    /// Set until it is dropped.
+    /// Set until this is dropped.
     state: Option<BlockingState>,
 }
 
@@ -124,7 +126,7 @@ enum BlockingState {
 impl Drop for Blocking<'_> {
     fn drop(&mut self) {
         let worker = self.worker;
-        // A panic must not go on in frames that believe to have the core.
+        // A panic must not unwind into frames that rely on having the core.
         outcome::run_or_abort(|| match self.state.take() {
             Some(BlockingState::Off(handed_off, blocked)) => {
                 let _awaits = sim::awaits(worker.registry().address());
@@ -135,7 +137,7 @@ impl Drop for Blocking<'_> {
             None => {}
         });
         worker.registry().counts.count_end_of_blocking();
-        // The others may have ended their work meanwhile, and a member never parks.
+        // The other workers may have ended their work meanwhile, and a member never parks.
         worker.registry().end_if_idle();
     }
 }
@@ -146,7 +148,7 @@ struct Stack {
     waits_for: u32,
     is_lent: u32,
     running: *mut Table,
-    /// With the priority.
+    /// The isolation tag, in one word with the priority.
     tag: usize,
     context: ContextRef,
     in_place: InPlace,
@@ -162,9 +164,10 @@ impl Stack {
 }
 
 impl Worker {
-    /// Waits without the core. If `for_work`, a spare thread gets the core, for there is work. If
-    /// not, a thread that wants the core back gets it. Returns `false` if there is no spare thread
-    /// and none can be started. The caller must not count as a searcher.
+    /// Waits without the core. If `for_work`, there is work, so a spare thread gets the core. If
+    /// not, a thread that wants the core back gets it. Returns `false` without waiting if there is
+    /// no spare thread and none can be started, or if the pool has ended. The caller must not count
+    /// as a searcher.
     pub(super) fn wait_off_core(&self, wait: &impl Wait, for_work: bool) -> bool {
         if for_work && !self.registry().find_spare(self.index, SpareFor::Waits) {
             return false;
@@ -178,8 +181,8 @@ impl Worker {
         true
     }
 
-    /// Step 1, after this worker has registered in the wait. Returns `None` if the pool has ended:
-    /// it may end before its member does.
+    /// Step 1, after this worker has registered in the wait. Returns `None` if the pool has ended.
+    /// (The caller is then a member, whose thread may go on after the pool's end.)
     pub(super) fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
         let is_local = !wait.is_for_other_pool() && !wait.done();
         self.hand_off_as(CoreThread::in_wait(self.index, wait.address(), is_local), for_work)
@@ -187,7 +190,7 @@ impl Worker {
 
     fn hand_off_as(&self, thread: Arc<CoreThread>, for_work: bool) -> Option<HandedOff> {
         self.reinject_forks();
-        // Stolen forks are still pending when the caller is back.
+        // Forks that were stolen are still pending when the caller takes the core back.
         self.forks.keep_slots(true);
         let stack = self.replace_stack(Stack::bottom());
         let work_left = for_work || self.has_own_work();
@@ -229,9 +232,10 @@ impl Worker {
         }
     }
 
-    /// Steps 1 and 3 for a closure that may block, which the caller calls in between. Keeps the
-    /// core if there is no spare thread and none can be started, and in pools whose waits run only
-    /// their own work: the thread could need a lock that the core's next holder has.
+    /// Steps 1 and 3 for a closure that may block: the caller calls the closure, and then drops the
+    /// result. Keeps the core if there is no spare thread and none can be started, if the queue of
+    /// forks lacks slots, or if the pool has ended. Also keeps it in pools whose waits run only
+    /// their own work, where this thread could need a lock that the core's next holder has.
     pub(crate) fn begin_blocking(&self) -> Blocking<'_> {
         outcome::run_or_abort(|| {
             self.flush_forks();
@@ -283,7 +287,8 @@ impl Worker {
         self.threads_off() > 0 && !self.sleep().some_wait_off()
     }
 
-    /// Passes the core on, at the bottom of the stack. Returns `false` if the pool has ended.
+    /// Called at the bottom of the stack. Passes the core on if a thread wants it or may need it,
+    /// and then waits until this thread has the core again. Returns `false` if the pool has ended.
     #[cold]
     pub(super) fn pass_on(&self, me: &Arc<CoreThread>, searching: &mut bool) -> bool {
         if std::mem::take(searching) {
@@ -302,7 +307,9 @@ impl Worker {
         self.sleep().wait_off_core(me, || self.registry().has_ended());
         if !me.has_core() {
             // The pool has ended. If `wake_all` is still to come, it must not wake this thread,
-            // which would then count as a searcher for ever. With the core, it can retire.
+            // which would then count as a searcher for ever. So this thread takes the core now, if
+            // the core is parked and this thread is the next to get it. With the core, it can
+            // retire.
             let _ = self.sleep().leave(self.index, Kind::Idle(me));
         }
         self.sleep().unparked();
@@ -326,7 +333,7 @@ impl Worker {
             return;
         }
         if self.has_own_work() {
-            // A pinned job has come meanwhile, and the thread that pinned it found the core busy.
+            // A pinned job has come meanwhile, and the thread that queued it found the core busy.
             self.sleep().wake_for_pinned(self.index);
         }
         if self.announce_and_look() && !self.sleep().any_searching() {
@@ -369,7 +376,8 @@ impl Worker {
 }
 
 impl Registry {
-    /// Makes sure that core `index`, which the caller has, has a spare thread.
+    /// Starts a spare thread for core `index`, which the caller has, if the core has none. Returns
+    /// whether it has one now.
     fn find_spare(&self, index: usize, purpose: SpareFor) -> bool {
         let has_spare = || self.sleep().has_spare(index, purpose);
         // In a pool that has ended, a spare thread would end at once.
@@ -387,7 +395,7 @@ impl Registry {
         self.start_within_cap(index, purpose, body)?;
         self.sleep().add_spare(&me, purpose);
         if self.has_ended() {
-            // It ended meanwhile, and may not have woken this thread.
+            // The pool has ended meanwhile, and may not have woken the new thread.
             self.sleep().wake_all();
         }
         Ok(())
@@ -398,14 +406,14 @@ impl Registry {
         self.run_thread(&CoreThread::at_bottom(index, true), false);
     }
 
-    /// The same, on a thread that the pool itself has started.
+    /// Runs a worker's main loop on `me`, the calling thread, which the pool itself has started.
     pub(crate) fn run_own_worker(&self, me: &Arc<CoreThread>) {
         self.run_thread(me, self.starts_parked());
     }
 
-    /// Returns whether the threads that the pool starts sleep until there is work. Not if the user
-    /// has handlers for threads, which have to be called at once. (A thread that begins after the
-    /// pool has ended then never parks.)
+    /// Returns whether the threads that the pool starts sleep until there is work. They do not if
+    /// the user has handlers for threads, which have to be called at once. (Then a thread that
+    /// begins after the pool has ended never parks.)
     pub(crate) fn starts_parked(&self) -> bool {
         !self.handlers.tell_of_threads()
     }
@@ -417,7 +425,7 @@ impl Registry {
         sim::looks(false);
         if had_core {
             self.handlers.call(|it| &it.exit, me.core());
-            // Not where the pool is dropped, since a pool may end in the background.
+            // This is not done where the pool is dropped, since a pool may end in the background.
             #[cfg(feature = "futures")]
             if self.has_ended() && !self.has_member() {
                 self.attached.close();

@@ -1,5 +1,5 @@
-//! Jobs that run on top of a frame, which waits for something or yields: which of them get an
-//! isolation tag of their own (the invariant of `wait.rs`).
+//! Runs jobs on top of a frame that waits or yields. Decides which of these jobs get an isolation
+//! tag of their own (the invariant of `wait.rs`).
 #![deny(unsafe_code)]
 
 use std::ptr;
@@ -17,7 +17,7 @@ impl Worker {
     /// Runs any one job. Returns whether it found one.
     pub(crate) fn run_one(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
-        // The job on top may have another tag, and must not publish the caller's forks with it.
+        // The job on top may have another tag, and must not publish the caller's forks under that.
         self.flush_forks();
         let normal = || {
             let own = self.newest_task().or_else(|| self.stolen(|| false, Some));
@@ -33,8 +33,8 @@ impl Worker {
         self.run_in_place(|| self.run_on_top(job, |_| false, || None));
     }
 
-    /// Makes way for a thread that wants the core back, and runs a job from the injector, if such a
-    /// thread or a caller from outside has waited for long. Long work calls this now and then.
+    /// Called by long work now and then. If a thread that wants the core back or a caller from
+    /// outside has waited for long, makes way for that thread and runs a job from the injector.
     #[inline]
     pub(crate) fn serve_late_callers(&self) {
         if self.registry().is_late() {
@@ -56,7 +56,7 @@ impl Worker {
         }
     }
 
-    /// Runs one job that is queued at this worker. Returns whether it found one.
+    /// Runs one of the jobs that are queued at this worker. Returns whether it found one.
     pub(crate) fn run_own(&self) -> bool {
         outcome::run_or_abort(|| self.make_way());
         self.flush_forks();
@@ -66,8 +66,8 @@ impl Worker {
     }
 
     /// Runs a job, and then those that `next` returns, on top of a frame that waits for `wait`.
-    /// They may wait in turn. If they have used up their part of the stack, they run on a further
-    /// one.
+    /// These jobs may wait in turn, so they nest. When nested jobs have used up their room on the
+    /// stack, the next one runs on a further stack (`in_place.rs`).
     #[inline]
     pub(super) fn run_in_wait(
         &self,
@@ -78,7 +78,8 @@ impl Worker {
         self.run_in_place(|| self.run_on_top(job, |job| is_awaited(job, wait), next));
     }
 
-    /// Runs a job, and then those that `next` returns one by one, on top of a frame that waits.
+    /// Runs a job, and then those that `next` returns one by one, on top of a frame that waits or
+    /// yields. Restores the worker's state for that frame.
     #[inline]
     fn run_on_top(
         &self,
@@ -92,7 +93,8 @@ impl Worker {
         self.jobs.store(jobs + 1, Ordering::Relaxed);
         self.waits_for.store(0, Ordering::Relaxed);
         let running = self.running();
-        // Each job enters its own. (No fork is private here.)
+        // Each job enters its own context. (No fork is private here: invariant 2 of
+        // `ambient.rs`.)
         let context = self.context();
         self.leave_context(ptr::null());
         let _left = Left::all();
@@ -144,7 +146,7 @@ impl Worker {
     }
 }
 
-/// Whether the job is what is awaited, or part of it.
+/// Returns whether `wait` is for this job, or for work that the job is part of.
 pub(super) fn is_awaited(job: &JobRef, wait: &impl Wait) -> bool {
     wait.tag().is_some_and(|it| it == job.tag() || it == job.address())
 }

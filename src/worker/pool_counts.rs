@@ -1,22 +1,24 @@
-//! What is counted of a pool as a whole.
+//! Counts of a pool as a whole. (`counters.rs` has those of each worker.)
 #![deny(unsafe_code)]
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// (Relaxed: the counts order nothing.)
+/// The counts of a pool. (Relaxed: they order nothing.)
 #[derive(Default)]
 pub(crate) struct PoolCounts {
-    /// How many spare threads were started for waits, and for calls of `blocking`.
+    /// How many spare threads were started for waits.
     pub(super) spare_for_waits: AtomicUsize,
+    /// How many spare threads were started for calls of `blocking`.
     pub(super) spare_for_blocking: AtomicUsize,
-    /// How many waits keep their cores since there is no spare thread.
+    /// How many waits keep their cores at present, because there is no spare thread.
     refused_hand_offs: AtomicUsize,
-    /// How many calls of `blocking` there were, and how many of these kept their core.
+    /// How many calls of `blocking` have begun.
     blocking_calls: AtomicUsize,
+    /// How many of these kept their core.
     blocking_calls_on_core: AtomicUsize,
     /// How many calls of `blocking` have not returned.
     threads_blocking: AtomicUsize,
-    /// How many tasks that had not begun were dropped because the pool was shut down.
+    /// How many tasks were dropped before they began, because the pool was shut down.
     dropped_tasks: AtomicUsize,
 }
 
@@ -25,8 +27,8 @@ impl PoolCounts {
         self.spare_for_waits.load(Relaxed) + self.spare_for_blocking.load(Relaxed)
     }
 
-    /// Counts a wait that keeps its core because there is no spare thread, or the end of such a
-    /// wait.
+    /// If `is_refused`, counts a wait that keeps its core because there is no spare thread. If not,
+    /// counts the end of such a wait.
     pub(super) fn count_refused_hand_off(&self, is_refused: bool) {
         let one = if is_refused { 1 } else { usize::MAX };
         self.refused_hand_offs.fetch_add(one, Relaxed);
@@ -36,7 +38,7 @@ impl PoolCounts {
         self.refused_hand_offs.load(Relaxed)
     }
 
-    /// Counts a call of `blocking`, which `keeps` the core or not.
+    /// Counts a call of `blocking` that begins. `keeps` says whether it keeps its core.
     pub(super) fn count_blocking(&self, keeps: bool) {
         self.blocking_calls.fetch_add(1, Relaxed);
         self.blocking_calls_on_core.fetch_add(keeps.into(), Relaxed);
@@ -47,7 +49,7 @@ impl PoolCounts {
         self.threads_blocking.fetch_sub(1, Relaxed);
     }
 
-    /// How many calls of `blocking` there were, and how many of these kept their core.
+    /// Returns how many calls of `blocking` have begun, and how many of these kept their core.
     pub(crate) fn blocking_calls(&self) -> (usize, usize) {
         (self.blocking_calls.load(Relaxed), self.blocking_calls_on_core.load(Relaxed))
     }
