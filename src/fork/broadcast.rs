@@ -110,8 +110,8 @@ pub(crate) fn broadcast_in<R: Send>(
                     registry.abort_if_lost();
                     *result = Some(value);
                 };
-                // SAFETY: `parts` and `results` outlive the wait below, which a panic cannot skip; the
-                // handle is dropped here.
+                // SAFETY: `parts` and `results` outlive the wait below, which a panic cannot skip;
+                // the handle is dropped here.
                 unsafe {
                     tasks.spawn(run, |registry, spawner, job, handle| {
                         drop(handle);

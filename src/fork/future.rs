@@ -41,7 +41,8 @@ use crate::worker::{Tag, Worker, pools, share_current};
 /// alongside the pool. A future of the pool can await their handles, and their futures can await
 /// the pool's.
 ///
-/// A future costs a few allocations and two locks of its pool, and each poll costs a task.
+/// A future costs a few allocations and two locks of its pool, and each poll costs a task. A
+/// wake-up by a thread that is no worker of the pool also takes a lock of the process.
 ///
 /// Needs the feature `futures`.
 ///

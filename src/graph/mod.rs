@@ -40,10 +40,10 @@
 //! scope itself.
 //!
 //! # Costs
-//! A task takes one allocation when it is added, and so does a cell. A run allocates one byte a task,
-//! and some more for the order if the graph has changed. A worker that ends a task continues with
-//! one of the tasks that are then ready, and spawns the others. So a chain of tasks costs some
-//! nanoseconds a task, and where the graph forks, a task costs as much as one of a
+//! A task takes one allocation when it is added, and so does a cell. A run allocates one byte for
+//! each task, and some more for the order if the graph has changed. A worker that ends a task
+//! continues with one of the tasks that are then ready, and spawns the others. So a chain of tasks
+//! costs some nanoseconds a task, and where the graph forks, a task costs as much as one of a
 //! [scope](crate::scope()).
 
 mod access;

@@ -12,7 +12,10 @@ macro_rules! bridged {
             type Item = $item;
 
             #[inline]
-            fn drive_unindexed<Co: $crate::iter::plumbing::UnindexedConsumer<$item>>(self, consumer: Co) -> Co::Result {
+            fn drive_unindexed<Co>(self, consumer: Co) -> Co::Result
+            where
+                Co: $crate::iter::plumbing::UnindexedConsumer<$item>,
+            {
                 $crate::iter::plumbing::bridge(self, consumer)
             }
 
@@ -31,7 +34,10 @@ macro_rules! bridged {
         $(where $($bounds)*)?
         {
             #[inline]
-            fn drive<Co: $crate::iter::plumbing::Consumer<$item>>(self, consumer: Co) -> Co::Result {
+            fn drive<Co>(self, consumer: Co) -> Co::Result
+            where
+                Co: $crate::iter::plumbing::Consumer<$item>,
+            {
                 $crate::iter::plumbing::bridge(self, consumer)
             }
 
@@ -40,7 +46,10 @@ macro_rules! bridged {
             }
 
             #[inline]
-            fn with_producer<Ca: $crate::iter::plumbing::ProducerCallback<$item>>($self, $callback: Ca) -> Ca::Output {
+            fn with_producer<Ca>($self, $callback: Ca) -> Ca::Output
+            where
+                Ca: $crate::iter::plumbing::ProducerCallback<$item>,
+            {
                 $call
             }
         }

@@ -85,6 +85,12 @@ impl<T> Exclusive<T> {
     }
 }
 
+/// Returns the time from `begin` to `end`. It is 0 if `end` is earlier: the clocks of two
+/// processors may differ slightly.
+fn ticks_between(begin: u64, end: u64) -> u64 {
+    (end.wrapping_sub(begin) as i64).max(0) as u64
+}
+
 /// How long items were in a stage, and how long they waited for it, in ticks.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Time {
@@ -220,7 +226,7 @@ impl<'s, 'e> Context<'s, 'e> {
     pub(super) fn worked(&self, stage: usize) {
         let now = ticks();
         let time = self.times[stage].get();
-        let busy = time.busy + now.wrapping_sub(self.since.replace(now));
+        let busy = time.busy + ticks_between(self.since.replace(now), now);
         self.times[stage].set(Time { busy, ..time });
     }
 
@@ -232,7 +238,7 @@ impl<'s, 'e> Context<'s, 'e> {
     /// Called when an item that was parked enters the stage.
     pub(super) fn waited(&self, stage: usize, tag: &Tag) {
         let time = self.times[stage].get();
-        let waiting = time.waiting + self.since.get().wrapping_sub(tag.since);
+        let waiting = time.waiting + ticks_between(tag.since, self.since.get());
         self.times[stage].set(Time { waiting, ..time });
     }
 

@@ -210,9 +210,9 @@ struct Serial<A, F, N> {
 
 /// What the worker that is in the stage writes.
 struct Hot<A, F> {
-    queue: Mutex<Queue<A>>,
-    /// Used by the worker that is in the stage.
+    /// Used by the worker that is in the stage. (Dropped first: see `Drop` of the queue.)
     f: Exclusive<F>,
+    queue: Mutex<Queue<A>>,
 }
 
 /// The items that wait for a serial stage.

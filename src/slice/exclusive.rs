@@ -22,10 +22,9 @@ use crate::iter::sources::parts::*;
 ///
 /// On up to eight threads, the unstable sorts are quicksorts in place. On more threads, the first
 /// division by one thread would take too long, so they are merge sorts. A quicksort leaves parts
-/// of up to 128 elements to std. If an element has up to 16 bytes, or up to 24 and a destructor,
-/// it leaves parts of up to a fourth of each thread's share; but elements with a destructor only
-/// where few of them are equal. Parts of up to 2,048 elements of 64 bytes or more are
-/// sorted by number.
+/// of up to 128 elements to std. If an element has up to 16 bytes, it leaves parts of up to a
+/// fourth of each thread's share. Parts in which elements repeat are divided down to 64 elements.
+/// Parts of up to 2,048 elements of 64 bytes or more are sorted by number.
 ///
 /// If the order is not total, the elements end up in any order, or the sort panics. If a comparison
 /// panics, the sort panics, and the slice has all its elements in any order. Changes that

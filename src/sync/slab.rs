@@ -32,7 +32,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
@@ -163,10 +163,9 @@ impl Chunk {
     unsafe fn release(this: NonNull<Chunk>, class: usize, count: u32) {
         // SAFETY: the blocks that the caller has keep the chunk alive.
         let (left, len) = unsafe { (&this.as_ref().left, this.as_ref().len) };
-        // Release: matches the Acquire of the thread that frees it.
-        if left.fetch_sub(count, Ordering::Release) == count {
-            // Acquire: matches the Releases above, which come after all uses of the blocks.
-            fence(Ordering::Acquire);
+        // Release: comes after all uses of the blocks. Acquire: matches the Releases of the other
+        // threads, if this one frees the chunk.
+        if left.fetch_sub(count, Ordering::AcqRel) == count {
             // SAFETY: allocated by `make` with this layout; no block is in use.
             unsafe { dealloc(this.as_ptr().cast(), Self::layout(class, len)) };
         }

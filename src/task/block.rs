@@ -301,7 +301,8 @@ impl TaskHead {
     }
 
     /// # Safety
-    /// `task` has the result type `T`; no closure is left in it, and no other thread uses its place.
+    /// `task` has the result type `T`. No closure is left in it, and no other thread uses its
+    /// place.
     pub(super) unsafe fn put_ended<T>(task: NonNull<TaskHead>, ended: Ended<T>) {
         // SAFETY: as in `take_ended`.
         unsafe { Self::ended(task).write_unaligned(ended) };

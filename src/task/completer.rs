@@ -40,8 +40,8 @@ unsafe impl<T: Send> Sync for Completer<T> {}
 impl<T> UnwindSafe for Completer<T> {}
 impl<T> RefUnwindSafe for Completer<T> {}
 
-/// Makes a task whose result comes from elsewhere. Its `home` gets no panics. Returns the completer,
-/// which ends the task, and the handle.
+/// Makes a task whose result comes from elsewhere. Its `home` gets no panics. Returns the
+/// completer, which ends the task, and the handle.
 pub(crate) fn new_completer<T, H: Home>(home: H) -> (Completer<T>, Handle<T>) {
     // SAFETY: as in `new_task`.
     let mut header = unsafe { Header::new(NonNull::from(Task::<fn() -> T, T, H>::TABLE).cast()) };

@@ -271,7 +271,7 @@ impl Worker {
         // (In a pool of one worker, the next holder of the core finds them.)
         while self.registry().workers().len() > 1 {
             match self.newest_of_any() {
-                Some(empty) if empty.is_empty() => self.execute(empty),
+                Some(empty) if empty.is_empty() => self.run_apart(|| self.execute(empty)),
                 Some(job) => self.registry().reinject(job),
                 None => break,
             }

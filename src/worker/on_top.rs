@@ -125,13 +125,15 @@ impl Worker {
     /// with an isolation tag of its own, which has no ancestors.
     pub(super) fn run_apart(&self, op: impl FnOnce()) {
         self.flush_forks();
-        let (word, context, own_tag) = (self.word(), self.context(), Tag::new(NO_TAG));
+        let (word, context, running) = (self.word(), self.context(), self.running());
+        let own_tag = Tag::new(NO_TAG);
         self.leave_context(ptr::null());
         self.leave_tag(own_tag.address() | Priority::bits_of(word));
         op();
         // The tag ends here.
         self.leave_tag(word);
         self.leave_context(context);
+        self.note_running(running);
     }
 
     /// Runs a job with an isolation tag of its own.

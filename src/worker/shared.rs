@@ -435,7 +435,8 @@ impl Registry {
         self.bound.as_ref()
     }
 
-    /// From now on, tasks of the pool that have not begun are dropped. (Relaxed: it orders nothing.)
+    /// From now on, tasks of the pool that have not begun are dropped. (Relaxed: it orders
+    /// nothing.)
     pub(crate) fn shut_down(&self) {
         self.is_shut_down.store(true, Ordering::Relaxed);
     }

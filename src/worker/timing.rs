@@ -14,9 +14,8 @@ use crate::os::clock::nanos;
 use crate::os::thread;
 
 impl Worker {
-    /// The worker is about to do something else. A thread that gives up its core to whichever thread
-    /// may want it notes that the worker is parked. (The thread that gets the core calls
-    /// `note_awake`.)
+    /// The worker is about to do something else. A thread that gives up its core notes that the
+    /// worker is parked. (The thread that gets the core calls `note_awake`.)
     #[cold]
     pub(super) fn note(&self, next: Activity) {
         self.times.change(next, nanos);

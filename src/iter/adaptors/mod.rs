@@ -85,7 +85,10 @@ macro_rules! driven {
             type Item = $item;
 
             #[inline]
-            fn drive_unindexed<C: crate::iter::plumbing::UnindexedConsumer<$item>>($self, $consumer: C) -> C::Result {
+            fn drive_unindexed<C>($self, $consumer: C) -> C::Result
+            where
+                C: crate::iter::plumbing::UnindexedConsumer<$item>,
+            {
                 $drive
             }
 
@@ -126,7 +129,10 @@ macro_rules! one_to_one {
             type Item = $item;
 
             #[inline]
-            fn drive_unindexed<C: crate::iter::plumbing::UnindexedConsumer<$item>>($self, $consumer: C) -> C::Result {
+            fn drive_unindexed<C>($self, $consumer: C) -> C::Result
+            where
+                C: crate::iter::plumbing::UnindexedConsumer<$item>,
+            {
                 $driven.drive_unindexed($consuming)
             }
 
@@ -153,7 +159,10 @@ macro_rules! one_to_one {
             }
 
             #[inline]
-            fn with_producer<CB: crate::iter::plumbing::ProducerCallback<$item>>($self, $callback: CB) -> CB::Output {
+            fn with_producer<CB>($self, $callback: CB) -> CB::Output
+            where
+                CB: crate::iter::plumbing::ProducerCallback<$item>,
+            {
                 $driven.with_producer($calling)
             }
         }

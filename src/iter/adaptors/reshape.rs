@@ -50,7 +50,10 @@ macro_rules! reshaped {
                 {
                     type Output = CB::Output;
 
-                    fn callback<P: $crate::iter::plumbing::Producer<Item = $in>>(self, $base: P) -> CB::Output {
+                    fn callback<P>(self, $base: P) -> CB::Output
+                    where
+                        P: $crate::iter::plumbing::Producer<Item = $in>,
+                    {
                         let Call { len, callback: $callback, $($field),* } = self;
                         let $len = len;
                         $call

@@ -33,7 +33,10 @@ macro_rules! delegate {
             type Item = $item;
 
             #[inline]
-            fn drive_unindexed<Co: $crate::iter::plumbing::UnindexedConsumer<$item>>($self, consumer: Co) -> Co::Result {
+            fn drive_unindexed<Co>($self, consumer: Co) -> Co::Result
+            where
+                Co: $crate::iter::plumbing::UnindexedConsumer<$item>,
+            {
                 $crate::iter::ParallelIterator::drive_unindexed($other, consumer)
             }
 
@@ -50,7 +53,10 @@ macro_rules! delegate {
 
         impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name {
             #[inline]
-            fn drive<Co: $crate::iter::plumbing::Consumer<$item>>($self, consumer: Co) -> Co::Result {
+            fn drive<Co>($self, consumer: Co) -> Co::Result
+            where
+                Co: $crate::iter::plumbing::Consumer<$item>,
+            {
                 $crate::iter::IndexedParallelIterator::drive($other, consumer)
             }
 
@@ -59,7 +65,10 @@ macro_rules! delegate {
             }
 
             #[inline]
-            fn with_producer<CB: $crate::iter::plumbing::ProducerCallback<$item>>($self, callback: CB) -> CB::Output {
+            fn with_producer<CB>($self, callback: CB) -> CB::Output
+            where
+                CB: $crate::iter::plumbing::ProducerCallback<$item>,
+            {
                 $crate::iter::IndexedParallelIterator::with_producer($other, callback)
             }
         }
