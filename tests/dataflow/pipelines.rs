@@ -366,7 +366,13 @@ fn the_drops_of_all_parked_items_may_panic() {
         parked.fetch_add(1, Ordering::SeqCst);
         Bomb
     };
-    let run = || pipeline(0..8).max_in_flight(6).parallel(stage).serial_in_order(drop).run();
+    // And so may the drop of the stage at which they are parked.
+    let captured = Bomb;
+    let end = move |item| {
+        let _ = &captured;
+        drop(item);
+    };
+    let run = || pipeline(0..8).max_in_flight(6).parallel(stage).serial_in_order(end).run();
     assert_eq!(caught(|| pool(2).install(run)), 1);
 }
 
