@@ -6,14 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use filch::pipeline::{PipelineError, StageKind, chunks};
 use filch::{CancelToken, JoinHandle, pipeline, try_pipeline};
 
 use crate::common::{
-    Ledger, TIME, Token, boom, caught, is_simulated_without, lock, one_a_seed, pool, rest, seed,
-    settings, sized, step_aside, watchdog,
+    Ledger, THREADS, TIME, Token, boom, caught, is_simulated_without, lock, one_a_seed, pool, rest,
+    seed, settings, sized, step_aside, watchdog,
 };
 use crate::faults::{Fault, drive};
 use crate::{Random, mix};
@@ -521,18 +522,23 @@ fn statistics_find_the_bottleneck() {
     assert_eq!(stats.to_string().lines().count(), 6);
 }
 
-/// The only worker takes item after item, until a task that the source has spawned stops it.
+/// The only worker takes item after item, until a task from outside stops it.
 #[test]
 fn other_work_has_its_turn_beside_a_pipeline() {
     let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
     let is_over = Arc::new(AtomicBool::new(false));
-    let source = (0..200_000).take_while(|item| {
+    let pool = pool(1);
+    let source = (0..10_000_000).take_while(|item| {
         if *item == 1 {
-            let is_over = is_over.clone();
-            drop(filch::spawn(move || is_over.store(true, Ordering::SeqCst)));
+            let (pool, is_over) = (&pool, is_over.clone());
+            let task = move || is_over.store(true, Ordering::SeqCst);
+            thread::scope(|s| drop(s.spawn(move || drop(pool.spawn(task)))));
         }
         !is_over.load(Ordering::SeqCst)
     });
-    let stats = pool(1).install(|| pipeline(source).parallel(|_| ()).run()).unwrap();
-    assert!(stats.stages()[0].items < 200_000, "the task has not run beside the pipeline");
+    let stats = pool.install(|| pipeline(source).parallel(|_| ()).run()).unwrap();
+    assert!(stats.stages()[0].items < 10_000_000, "the task has not run beside the pipeline");
 }
