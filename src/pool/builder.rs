@@ -399,7 +399,8 @@ impl ThreadPoolBuilder {
     ///
     /// The schedule depends on the seed alone if all earlier deterministic pools of the thread have
     /// ended (those that end in the background take turns as well), and if the number of
-    /// [threads](Self::num_threads) is set.
+    /// [threads](Self::num_threads) is set. It depends on the clock as well while a thread waits by
+    /// [`join_timeout`](crate::JoinHandle::join_timeout).
     ///
     /// A schedule point costs some nanoseconds if the turn stays, and a context switch, some
     /// microseconds, if it changes.

@@ -25,10 +25,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem;
 use std::sync::Arc;
 
 use super::Worker;
-use super::handlers::Handlers;
 use super::shared::Registry;
 use super::threads::Threads;
 use crate::job::outcome;
@@ -287,23 +287,22 @@ impl Registry {
     }
 }
 
-/// The captures of the handlers are the user's, and their drops may call the library. The last
-/// reference to a pool may be dropped in a job of another pool that has just woken its waiter. Then
-/// the task whose tag that job has may have ended.
-impl Drop for Handlers {
+/// What belongs to the user may call the library when it is dropped. The last reference to a pool
+/// may be dropped in a job of another pool that has just woken its waiter. Then the task whose tag
+/// that job has may have ended.
+impl Drop for Registry {
     fn drop(&mut self) {
-        let of_threads = [&mut self.start, &mut self.exit, &mut self.park, &mut self.unpark];
-        let (of_threads, panic) = (of_threads.map(Option::take), self.panic.take());
-        if of_threads.iter().all(Option::is_none) && panic.is_none() {
-            return;
-        }
-        let discard = || {
-            of_threads.into_iter().for_each(outcome::discard);
-            outcome::discard(panic);
+        let handlers = mem::take(&mut self.handlers);
+        let drop_users = || {
+            let dropped = outcome::run(|| drop(handlers));
+            #[cfg(feature = "futures")]
+            self.attached.close();
+            dropped
         };
-        match Worker::current() {
-            Some(worker) => worker.run_apart(discard),
-            None => discard(),
-        }
+        let dropped = match Worker::current() {
+            Some(worker) => worker.run_apart(drop_users),
+            None => drop_users(),
+        };
+        outcome::resume_first([dropped].into_iter());
     }
 }

@@ -123,17 +123,18 @@ impl Worker {
 
     /// Calls `op`, which is no part of the present job and does not unwind, without a context and
     /// with an isolation tag of its own, which has no ancestors.
-    pub(super) fn run_apart(&self, op: impl FnOnce()) {
+    pub(super) fn run_apart<R>(&self, op: impl FnOnce() -> R) -> R {
         self.flush_forks();
         let (word, context, running) = (self.word(), self.context(), self.running());
         let own_tag = Tag::new(NO_TAG);
         self.leave_context(ptr::null());
         self.leave_tag(own_tag.address() | Priority::bits_of(word));
-        op();
+        let result = op();
         // The tag ends here.
         self.leave_tag(word);
         self.leave_context(context);
         self.note_running(running);
+        result
     }
 
     /// Runs a job with an isolation tag of its own.

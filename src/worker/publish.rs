@@ -75,12 +75,13 @@ impl Worker {
         self.notify(self.tag());
     }
 
-    /// Step (c) of publishing jobs of `tag`, which is also the tag of this worker's present job.
+    /// Step (c) of publishing jobs of `tag`, which this worker's present job has or keeps alive.
     #[inline]
     pub(super) fn notify(&self, tag: usize) {
         self.sleep().notify_from_worker(tag);
         if self.waits_for_own_work() {
-            // SAFETY: a worker that runs within a tag keeps it from ending.
+            // SAFETY: the worker's present job has the tag, or keeps the scope or set whose tag it
+            // is.
             unsafe { ancestors(tag) }.skip(1).for_each(|tag| self.sleep().notify_restricted(tag));
         }
     }
@@ -149,10 +150,26 @@ impl Worker {
     fn drop_newest_entries(&self, tasks: &TaskQueue<JobRef>, is_empty: impl Fn(&JobRef) -> bool) {
         while let Some(job) = tasks.pop_newest(|| self.share_rest()) {
             if !is_empty(&job) {
-                return self.push_to(tasks, job);
+                return self.push_back(tasks, job);
             }
             self.execute(job);
         }
+    }
+
+    /// Queues a task again that this worker has taken.
+    fn push_back(&self, tasks: &TaskQueue<JobRef>, job: JobRef) {
+        if !self.waits_for_own_work() {
+            return self.push_to(tasks, job);
+        }
+        // Once the task is queued, it may run and be freed at any time, with all its ancestors. (It
+        // need not be part of this worker's present job, which would keep them.)
+        let (tag, above): (_, Vec<usize>) = (job.tag(), job.ancestors().skip(2).collect());
+        tasks.push(job);
+        if tasks.has_thieves() {
+            self.sleep().notify_from_worker(tag);
+            above.into_iter().for_each(|tag| self.sleep().notify_restricted(tag));
+        }
+        sim::point();
     }
 
     /// Queues a task for this worker only. Any thread may call this. The caller then wakes the
