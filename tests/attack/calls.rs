@@ -416,7 +416,10 @@ impl Run {
     /// Polls once.
     fn poll<F: Future + Unpin>(self: &Arc<Self>, future: &mut F) -> Option<F::Output> {
         let waker = Waker::from(Arc::new(Woken(self.value(0))));
-        match Pin::new(future).poll(&mut Context::from_waker(&waker)) {
+        let polled = Pin::new(future).poll(&mut Context::from_waker(&waker));
+        // Not at the end: see `task`.
+        drop(waker);
+        match polled {
             Poll::Ready(output) => Some(output),
             Poll::Pending => None,
         }
