@@ -67,10 +67,7 @@ fn make_timed<T, H: Home>(
     tag: usize,
     queued: Queued,
 ) -> NonNull<TaskHead> {
-    fn make<T, H: Home>(closure: impl FnOnce() -> T, home: H, tag: usize) -> NonNull<TaskHead> {
-        Task::make(closure, home, tag)
-    }
-    make(queued.carried_by(closure), home, tag)
+    Task::<_, T, H>::make(queued.carried_by(closure), home, tag)
 }
 
 /// The party that has the right to a task's result.

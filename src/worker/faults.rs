@@ -3,7 +3,6 @@
 
 use std::env;
 use std::process::Command;
-
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
