@@ -94,7 +94,7 @@ fn with_new_span() -> Option<Arc<Context>> {
     }
     let span = ContextSpan::current();
     let outer = with_current_context(|outer| outer.cloned().unwrap_or_default());
-    (outer.span != span).then(|| Arc::new(Context { span, ..outer }))
+    (outer.span != span).then(|| Context { span, ..outer }.share())
 }
 
 /// Calls `op` under the current context with the current span, for what inherits them.
