@@ -258,8 +258,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         Rev::new(self)
     }
 
-    /// Sets the least number of items of a piece. This is rarely needed: loops measure how long an
-    /// item takes, and split only if a worker is idle.
+    /// Sets the least number of items of a piece; 0 is as 1. This is rarely needed: loops measure
+    /// how long an item takes, and split only if a worker is idle.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -270,8 +270,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
         MinLen::new(self, min)
     }
 
-    /// Sets the greatest number of items of a piece. A piece stays longer if its halves would have
-    /// fewer items than [`with_min_len`](Self::with_min_len) says.
+    /// Sets the greatest number of items of a piece; 0 is as 1. A piece stays longer if its halves
+    /// would have fewer items than [`with_min_len`](Self::with_min_len) says.
     ///
     /// [`fold`](ParallelIterator::fold) makes one item of each piece, and
     /// [`map_init`](ParallelIterator::map_init) one value for each. Each piece costs a fork.

@@ -44,7 +44,7 @@
 //! hash table may then be leaked, as by serial iterators.
 //!
 //! # A source of your own
-//! See [`plumbing`], and `examples/own_source.rs`.
+//! See [`plumbing`], and `examples/own_source.rs` in the repository.
 //!
 //! # Coming from rayon
 //! Replace `use rayon::prelude::*` by `use filch::prelude::*`. Methods and types have the names and

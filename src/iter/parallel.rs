@@ -500,7 +500,7 @@ pub trait ParallelIterator: Sized + Send {
     /// operations.
     ///
     /// # Panics
-    /// If `threads` is zero.
+    /// If `threads` is zero. (For a pool, zero means the default.)
     ///
     /// ```
     /// use std::sync::atomic::{AtomicUsize, Ordering};
