@@ -19,7 +19,8 @@
 //!    that refuses let it be queued. Model: as above.
 //! 3. *The block is left once*, by the last reference. A future that waits has a reference: the pool
 //!    has its waker (`worker/attached.rs`) until it ends the future. Model:
-//!    `the_last_reference_is_told`.
+//!    `the_last_reference_is_told`. The handle counts apart: model
+//!    `a_future_that_ends_sees_that_its_handle_has_gone`.
 
 use crate::sync::{AtomicUsize, Ordering};
 
@@ -122,6 +123,7 @@ mod models {
     use loom::thread;
 
     use super::Polls;
+    use crate::task::state::{Detached, Done, TaskState};
 
     /// A future that ends when both of its wakers have written.
     struct Model {
@@ -159,7 +161,7 @@ mod models {
 
     /// Whatever the order, some poll sees what both wakers have written, and it is the last one.
     ///
-    /// Weakened: `task/polls.rs change: _ => Some(state | WOKEN | also) => _ => Some(state | also)`
+    /// Weakened: `task/polls.rs change: state | WOKEN | also => state | also`
     #[test]
     fn what_a_waker_has_written_is_polled() {
         loom::model(|| {
@@ -182,18 +184,51 @@ mod models {
         });
     }
 
+    /// A future ends beside the drop of its handle: one of the two settles the result, and frees the
+    /// block after all uses.
+    ///
+    /// Weakened: `task/state.rs has_dropped_handle: Ordering::Acquire => Ordering::Relaxed`
+    #[test]
+    fn a_future_that_ends_sees_that_its_handle_has_gone() {
+        loom::model(|| {
+            let block = Arc::new((TaskState::claimed(), UnsafeCell::new(0), AtomicUsize::new(0)));
+            let free = |block: &(TaskState, UnsafeCell<i32>, AtomicUsize)| {
+                // SAFETY: the model checker sees if another thread uses it.
+                block.1.with_mut(|freed| unsafe { *freed = 1 });
+                block.2.fetch_add(1, Ordering::Relaxed);
+            };
+            let theirs = block.clone();
+            let handle = thread::spawn(move || {
+                // SAFETY: as above.
+                theirs.1.with(|used| _ = unsafe { *used });
+                if theirs.0.detach() == Detached::Settle && theirs.0.leave_as_handle() {
+                    free(&theirs);
+                }
+            });
+            let has_gone = block.0.has_dropped_handle() || block.0.finish() == Done::Settle;
+            if has_gone || block.0.leave_as_entry() {
+                free(&block);
+            }
+            handle.join().unwrap();
+            assert_eq!(block.2.load(Ordering::Relaxed), 1);
+        });
+    }
+
     /// A waker is dropped, another wakes the future and gives up its reference, and the future
     /// ends: one of the three frees the block, after all uses.
     ///
     /// Weakened: `task/polls.rs release: self.0.fetch_sub(REFERENCE, Ordering::AcqRel)
     /// => self.0.fetch_sub(REFERENCE, Ordering::Relaxed)`
+    /// Weakened: `task/polls.rs is_sole: Ordering::Acquire => Ordering::Relaxed`
     #[test]
     fn the_last_reference_is_told() {
         loom::model(|| {
             let block = Arc::new((Polls::new(), UnsafeCell::new(0), AtomicUsize::new(0)));
             let leave = |block: &(Polls, UnsafeCell<i32>, AtomicUsize)| {
+                // SAFETY: as above.
                 block.1.with(|used| _ = unsafe { *used });
-                if block.0.release() {
+                if block.0.is_sole() || block.0.release() {
+                    // SAFETY: as above.
                     block.1.with_mut(|freed| unsafe { *freed = 1 });
                     block.2.fetch_add(1, Ordering::Relaxed);
                 }
