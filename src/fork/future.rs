@@ -5,9 +5,10 @@
 //! completer, which is stored in the future. So if the future is dropped before it ends, because it
 //! was cancelled or because the pool has ended, the handle is completed as cancelled.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -209,7 +210,7 @@ impl Pool {
             return act(own);
         }
         if self.generation.is_past() {
-            return std::mem::forget(act);
+            return mem::forget(act);
         }
         let Some(registry) = pools::registry_at(self.address) else { return };
         if registry.number == self.number {
@@ -228,17 +229,41 @@ fn queue_poll(
     runnable: Runnable,
     info: ScheduleInfo,
 ) {
+    if pool.generation.is_past() {
+        // See `Pool::with`.
+        return mem::forget(runnable);
+    }
+    let mut runnable = Some(runnable);
     pool.with(|registry| {
-        if registry.is_lost() {
-            // See `Pool::with`.
-            std::mem::forget(runnable);
-        } else if let Some(_keeper) = registry.keep() {
+        let Some(_keeper) = registry.keep() else { return };
+        if let Some(runnable) = runnable.take() {
             let home = (PoolHome::of(context.clone()), priority);
             submit(registry, home, move || poll_once(runnable), info.woken_while_running);
-        } else {
-            drop(runnable);
         }
     });
+    runnable.into_iter().for_each(drop_in_turn);
+}
+
+thread_local! {
+    /// While the thread drops a future in `drop_in_turn`, the futures that come next.
+    static NEXT: RefCell<Option<Vec<Runnable>>> = const { RefCell::new(None) };
+}
+
+/// Drops a future of a pool that has ended. That may wake another such future, and so on. These are
+/// dropped one after the other, so that no stack grows with their number.
+fn drop_in_turn(future: Runnable) {
+    let mut first = Some(future);
+    let _ = NEXT.try_with(|next| match &mut *next.borrow_mut() {
+        Some(next) => next.extend(first.take()),
+        none => *none = Some(Vec::new()),
+    });
+    while let Some(future) = first {
+        outcome::discard(future);
+        first = NEXT.try_with(|next| next.borrow_mut().as_mut()?.pop()).ok().flatten();
+        if first.is_none() {
+            let _ = NEXT.try_with(|next| next.take());
+        }
+    }
 }
 
 /// Queues a poll. If `is_last`, it is queued behind the worker's other work.
