@@ -230,8 +230,12 @@ where
     F: FnOnce(&Worker) -> R + Send,
     R: Send,
 {
-    const TABLE: &'static Table =
-        &Table { execute: Self::execute, name: type_name::<F>, is_empty: never_empty };
+    const TABLE: &'static Table = &Table {
+        execute: Self::execute,
+        name: type_name::<F>,
+        is_empty: never_empty,
+        is_prompt: false,
+    };
 
     /// # Safety
     /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.
