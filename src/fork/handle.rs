@@ -55,6 +55,11 @@ impl<T> JoinHandle<T> {
         JoinHandle { handle: Some(handle) }
     }
 
+    #[cfg(feature = "futures")]
+    pub(super) fn get(&self) -> Option<&Handle<T>> {
+        self.handle.as_ref()
+    }
+
     /// Waits for the task and returns its value.
     ///
     /// A worker that waits runs the task itself if it has not begun, and other work if it has. Any

@@ -276,6 +276,8 @@ fn unfork<B: FnOnce(bool) -> RB + Send, RB: Send>(job: &JoinJob<B, RB>) -> bool 
     unsafe { &*job.owner() }.pop(slot) || unfork_slow(job.owner(), slot, job.head())
 }
 
+#[cold]
+#[inline(never)]
 fn unfork_slow(current: Current, slot: usize, job: NonNull<JoinHeader>) -> bool {
     outcome::run_or_abort(|| owner(current).unfork_slow(slot, job))
 }

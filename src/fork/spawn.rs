@@ -57,6 +57,12 @@ impl<const DROPS: u8> PoolHome<DROPS> {
     pub(super) fn of(context: Option<Arc<Context>>) -> Self {
         PoolHome(context.map_or(ptr::null(), Arc::into_raw))
     }
+
+    /// A home that is never told of an end, and whose user has the reference to `context`.
+    #[cfg(feature = "futures")]
+    pub(super) fn lent(context: Option<&Arc<Context>>) -> Self {
+        PoolHome(context.map_or(ptr::null(), Arc::as_ptr))
+    }
 }
 
 /// Releases a reference to a context.

@@ -17,31 +17,33 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::node::Node;
 use super::owner::Owner;
-use super::slot::{ResultSlot, Slot};
+use super::slot::Slot;
 
 /// A value that a graph owns and that its tasks share: see [`Graph::cell`](super::Graph::cell).
 ///
 /// A cell is a handle: clones refer to the same value. Tasks that [`read`] or [`write()`] it run in
 /// an order that rules out data races. Between runs, [`Graph::get`](super::Graph::get) and
-/// [`Graph::get_mut`](super::Graph::get_mut) give access to the value. It is dropped when no handle
-/// to it is left, and no graph with a task that accesses it.
+/// [`Graph::get_mut`](super::Graph::get_mut) give access to the value, which is dropped with the
+/// graph.
 pub struct Cell<A> {
-    pub(super) slot: Arc<Slot<A>>,
+    pub(super) owner: Owner,
+    /// The index of the cell among the graph's cells.
+    pub(super) index: usize,
+    pub(super) slot: Slot<A>,
 }
 
 impl<A> Clone for Cell<A> {
     fn clone(&self) -> Self {
-        Cell { slot: self.slot.clone() }
+        Cell { owner: self.owner.clone(), index: self.index, slot: self.slot }
     }
 }
 
 impl<A> fmt::Debug for Cell<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cell").field("index", &self.slot.index).finish_non_exhaustive()
+        f.debug_struct("Cell").field("index", &self.index).finish_non_exhaustive()
     }
 }
 
@@ -89,15 +91,15 @@ impl Needs {
     }
 
     fn cell<A>(&mut self, cell: &Cell<A>, writes: bool) {
-        match cell.slot.owner == self.owner {
-            true => self.cells.push((cell.slot.index, writes)),
+        match cell.owner == self.owner {
+            true => self.cells.push((cell.index, writes)),
             false => self.is_foreign = true,
         }
     }
 
     fn node<T>(&mut self, node: &Node<T>) {
-        match node.slot.owner == self.owner {
-            true => self.nodes.push(node.slot.index as u32),
+        match node.owner == self.owner {
+            true => self.nodes.push(node.index as u32),
             false => self.is_foreign = true,
         }
     }
@@ -138,13 +140,13 @@ mod sealed {
 
 /// What a task keeps of a [`Read`], a [`Write`] or a [`Node`].
 #[derive(Debug)]
-pub struct ReadHeld<A>(Arc<Slot<A>>);
+pub struct ReadHeld<A>(Slot<A>);
 /// As [`ReadHeld`].
 #[derive(Debug)]
-pub struct WriteHeld<A>(Arc<Slot<A>>);
+pub struct WriteHeld<A>(Slot<A>);
 /// As [`ReadHeld`].
 #[derive(Debug)]
-pub struct ResultHeld<T>(Arc<ResultSlot<T>>);
+pub struct ResultHeld<T>(Slot<Option<T>>);
 
 impl<A> sealed::Sealed for Read<'_, A> {}
 
@@ -153,7 +155,7 @@ impl<A: Send + Sync> Inputs for Read<'_, A> {
 
     fn hold(self, needs: &mut Needs) -> ReadHeld<A> {
         needs.cell(self.0, false);
-        ReadHeld(self.0.slot.clone())
+        ReadHeld(self.0.slot)
     }
 }
 
@@ -173,7 +175,7 @@ impl<A: Send> Inputs for Write<'_, A> {
 
     fn hold(self, needs: &mut Needs) -> WriteHeld<A> {
         needs.cell(self.0, true);
-        WriteHeld(self.0.slot.clone())
+        WriteHeld(self.0.slot)
     }
 }
 
@@ -193,7 +195,7 @@ impl<T: Send + Sync> Inputs for &Node<T> {
 
     fn hold(self, needs: &mut Needs) -> ResultHeld<T> {
         needs.node(self);
-        ResultHeld(self.slot.clone())
+        ResultHeld(self.slot)
     }
 }
 

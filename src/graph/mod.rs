@@ -40,8 +40,8 @@
 //! scope itself.
 //!
 //! # Costs
-//! A task takes one allocation when it is added, and so does a cell. A run allocates one byte for
-//! each task, and some more for the order if the graph has changed. A worker that ends a task
+//! A task takes one block of memory when it is added, and so does a cell. A run allocates one byte
+//! for each task, and some more for the order if the graph has changed. A worker that ends a task
 //! continues with one of the tasks that are then ready, and spawns the others. So a chain of tasks
 //! costs some nanoseconds a task, and where the graph forks, a task costs as much as one of a
 //! [scope](crate::scope()).
@@ -73,7 +73,7 @@ use owner::{Limits, Owner};
 use plan::Plan;
 use report::Cause;
 use run::{Fallbacks, Run, Task};
-use slot::Slot;
+use slot::{Owned, Value};
 
 use crate::context::CancelToken;
 use crate::fork::{whole_scope, with_current_token};
@@ -85,6 +85,8 @@ pub struct Graph<'env> {
     tasks: Vec<Task<'env>>,
     fallbacks: Fallbacks<'env>,
     cells: Vec<Uses>,
+    /// The values of the cells.
+    values: Vec<Owned<dyn Value + Send + 'env>>,
     /// Empty but while a task is added.
     needs: Needs,
     /// The error of the first task that was added with wrong inputs.
@@ -147,6 +149,7 @@ impl<'env> Graph<'env> {
             tasks: Vec::new(),
             fallbacks: Fallbacks::default(),
             cells: Vec::new(),
+            values: Vec::new(),
             wrong: None,
             plan: Plan::default(),
             limits: BTreeMap::new(),
@@ -162,8 +165,10 @@ impl<'env> Graph<'env> {
     /// Adds a value for the graph's tasks to [`read`] and [`write()`], and returns its handle. To
     /// work on a value that outlives the graph, make a cell of a `&mut` to it.
     pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
+        let (value, slot) = slot::value(value);
+        self.values.push(value);
         self.cells.push(Uses::default());
-        Cell { slot: Slot::cell(self.owner.clone(), self.cells.len() - 1, value) }
+        Cell { owner: self.owner.clone(), index: self.cells.len() - 1, slot }
     }
 
     /// Adds a task, which calls `f` with references to its inputs once in each run.
@@ -278,10 +283,10 @@ impl<'env> Graph<'env> {
         // task that must come first. A run calls this closure when all of those have ended, and the
         // tasks that come later when this closure has returned. See the invariant of `access.rs`.
         let call = move || f(unsafe { held.give() }, PhantomData);
-        let (body, slot) = slot::task(self.owner.clone(), index, call);
+        let (body, slot) = slot::task(call);
         self.tasks.push(Task::new(body));
         self.is_changed = true;
-        Node { slot }
+        Node { owner: self.owner.clone(), index, slot }
     }
 
     /// Orders a new task after those that must come before it by its `needs`, and records its
@@ -339,15 +344,15 @@ impl<'env> Graph<'env> {
         F: FnMut(&TaskFailure) -> T + Send + 'env,
         T: Send + 'env,
     {
-        self.expect_own(&node.slot.owner);
-        let slot = node.slot.clone();
+        self.expect_own(&node.owner);
+        let slot = node.slot;
         let fallback = Box::new(move |failure: &TaskFailure| {
             let value = f(failure);
             // SAFETY: only the task's closure and this one write the result, one after the other.
             // See the invariant of `access.rs`.
             unsafe { *slot.get_mut() = Some(value) };
         });
-        self.fallbacks.set(node.slot.index, fallback);
+        self.fallbacks.set(node.index, fallback);
     }
 
     /// Sets whether each run measures how long each task takes. The next run then uses the measured

@@ -1,11 +1,10 @@
 //! The handle of a task of a graph, by which it is ordered and set up.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::owner::Settings;
-use super::slot::ResultSlot;
+use super::owner::{Owner, Settings};
+use super::slot::Slot;
 
 /// A task of a graph, and its result: see [`Graph::task`](super::Graph::task).
 ///
@@ -26,14 +25,18 @@ use super::slot::ResultSlot;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Node<T> {
-    pub(super) slot: Arc<ResultSlot<T>>,
+    pub(super) owner: Owner,
+    /// The index of the task among the graph's tasks.
+    pub(super) index: usize,
+    /// The place of the result.
+    pub(super) slot: Slot<Option<T>>,
 }
 
 impl<T> Node<T> {
     fn set(&self, change: impl FnOnce(&mut Settings, usize)) -> Self {
-        let mut settings = self.slot.owner.settings();
+        let mut settings = self.owner.settings();
         settings.is_changed = true;
-        change(&mut settings, self.slot.index);
+        change(&mut settings, self.index);
         drop(settings);
         self.clone()
     }
@@ -44,8 +47,8 @@ impl<T> Node<T> {
     /// Only this method can make a cycle. [`Graph::run`](super::Graph::run) refuses a graph that
     /// has one.
     pub fn after<U>(&self, other: &Node<U>) -> Self {
-        self.set(|settings, task| match other.slot.owner == self.slot.owner {
-            true => settings.edges.push((other.slot.index as u32, task as u32)),
+        self.set(|settings, task| match other.owner == self.owner {
+            true => settings.edges.push((other.index as u32, task as u32)),
             false => _ = settings.foreign.get_or_insert(task),
         })
     }
@@ -81,13 +84,13 @@ impl<T> Node<T> {
 
 impl<T> Clone for Node<T> {
     fn clone(&self) -> Self {
-        Node { slot: self.slot.clone() }
+        Node { owner: self.owner.clone(), index: self.index, slot: self.slot }
     }
 }
 
 impl<T> fmt::Debug for Node<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.slot.owner.name(self.slot.index);
+        let name = self.owner.name(self.index);
         f.debug_struct("Node").field("name", &name).finish_non_exhaustive()
     }
 }

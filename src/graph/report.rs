@@ -39,8 +39,8 @@ impl Report {
     /// Returns the outcome of a task. Returns `None` if the task belongs to another graph, or was
     /// added after the run.
     pub fn outcome<T>(&self, node: &Node<T>) -> Option<Outcome> {
-        let outcome = self.outcomes.get(node.slot.index).copied();
-        outcome.filter(|_| node.slot.owner == self.owner)
+        let outcome = self.outcomes.get(node.index).copied();
+        outcome.filter(|_| node.owner == self.owner)
     }
 
     /// Returns how many tasks had this outcome.

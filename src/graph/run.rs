@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use super::owner::{Limits, Owner};
 use super::plan::Plan;
 use super::report::{Cause, Outcome, TaskFailure};
-use super::slot::TaskBody;
+use super::slot::{Body, Owned};
 use super::timer;
 use crate::context::{CancelToken, Stop};
 use crate::fork::Scope;
@@ -58,7 +58,7 @@ pub(super) type Fallback<'env> = Box<dyn FnMut(&TaskFailure) + Send + 'env>;
 /// a run of tiny tasks.
 pub(super) struct Task<'env> {
     /// Used by the worker that has taken the task on.
-    body: TaskBody<'env, Cause>,
+    body: Owned<dyn Body<Cause> + 'env>,
     missing: AtomicU32,
     outcome: AtomicU8,
 }
@@ -73,7 +73,7 @@ pub(super) struct Fallbacks<'env>(BTreeMap<usize, UnsafeCell<Fallback<'env>>>);
 unsafe impl Sync for Fallbacks<'_> {}
 
 impl<'env> Task<'env> {
-    pub(super) fn new(body: TaskBody<'env, Cause>) -> Self {
+    pub(super) fn new(body: Owned<dyn Body<Cause> + 'env>) -> Self {
         Task { body, missing: AtomicU32::new(0), outcome: AtomicU8::new(Outcome::Skipped as u8) }
     }
 

@@ -1,160 +1,156 @@
-//! A slot: the place of a value in a graph. The value is that of a cell, or the result of a task. A
-//! task's slot also has its closure.
+//! Where the values of a graph are: those of its cells, and the results of its tasks.
+//!
+//! A graph owns its values and its tasks' closures, and drops them when it is dropped itself.
+//! Handles and tasks have pointers to values. A handle may outlive its graph, but uses its pointer
+//! only together with a reference to the graph.
 #![allow(unsafe_code)]
 
+use std::alloc::Layout;
 use std::cell::UnsafeCell;
-use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
+use std::ptr::NonNull;
 
-use super::owner::Owner;
+use crate::job::outcome::defer;
+use crate::sync::slab;
 
-/// What the handles of a cell or a task share with the graph. (It is one allocation, because graphs
-/// may be built for each run: see `benches/dataflow`.)
-pub(super) struct Slot<T, C: ?Sized = ()> {
-    pub(super) owner: Owner,
-    /// The index of the cell among the graph's cells, or of the task among the graph's tasks.
-    pub(super) index: usize,
-    /// The invariant of `access.rs` says which code may access it.
-    value: UnsafeCell<T>,
-    /// The closure of the task, as an `Option`. Only the graph's `Body` uses it.
-    call: UnsafeCell<C>,
-}
+/// Points to a value that a graph owns.
+#[derive(Debug)]
+pub(super) struct Slot<T>(NonNull<UnsafeCell<T>>);
 
-/// The type of a task's closure, as the task's handles see it: they know nothing about it.
-pub(super) trait Unknown {}
-
-impl<C> Unknown for C {}
-
-/// The slot of a task, as its handles see it: without the type of the closure, and without what the
-/// closure borrows.
-pub(super) type ResultSlot<T> = Slot<Option<T>, dyn Unknown + Send>;
-
-// SAFETY: a shared reference to a slot gives no access by itself. By the invariant of `access.rs`,
-// tasks on several threads get `&T` at once only by `Read` and `&Node`, which demand `T: Sync`. In
-// all other cases there is one reference at a time, and `T: Send` lets it move between threads.
-// The closure is used by the one thread that calls or drops it (`Body`), and is `Send`.
-unsafe impl<T: Send, C: ?Sized + Send> Sync for Slot<T, C> {}
+// SAFETY: a slot gives no access by itself. By the invariant of `access.rs`, tasks on several
+// threads get `&T` at once only by `Read` and `&Node`, which demand `T: Sync`. In all other cases
+// there is one reference at a time, and `T: Send` lets it move between threads.
+unsafe impl<T: Send> Send for Slot<T> {}
+// SAFETY: the same.
+unsafe impl<T: Send> Sync for Slot<T> {}
 
 // A handle gives no access to the value. The graph does, and is not unwind safe.
-impl<T, C: ?Sized> UnwindSafe for Slot<T, C> {}
-impl<T, C: ?Sized> RefUnwindSafe for Slot<T, C> {}
+impl<T> UnwindSafe for Slot<T> {}
+impl<T> RefUnwindSafe for Slot<T> {}
 
-impl<T> Slot<T> {
-    pub(super) fn cell(owner: Owner, index: usize, value: T) -> Arc<Self> {
-        Arc::new(Slot { owner, index, value: UnsafeCell::new(value), call: UnsafeCell::new(()) })
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-/// The slot of a task, as its graph sees it. `E` is the type of the closure's errors.
+impl<T> Copy for Slot<T> {}
+
+impl<T> Slot<T> {
+    /// # Safety
+    /// By the invariant of `access.rs`, the caller may read, and nothing writes while the reference
+    /// lives. The graph outlives the reference.
+    pub(super) unsafe fn get<'r>(self) -> &'r T
+    where
+        T: 'r,
+    {
+        // SAFETY: by the caller's premise.
+        unsafe { &*self.0.as_ref().get() }
+    }
+
+    /// # Safety
+    /// By the invariant of `access.rs`, the caller may write, and nothing else reads or writes
+    /// while the reference lives. The graph outlives the reference.
+    pub(super) unsafe fn get_mut<'r>(self) -> &'r mut T
+    where
+        T: 'r,
+    {
+        // SAFETY: by the caller's premise.
+        unsafe { &mut *self.0.as_ref().get() }
+    }
+}
+
+/// Owns a value to which slots point, in memory of the slab: graphs may be built for each run. (A
+/// `Box` would claim that nothing else points to the value.)
+pub(super) struct Owned<P: ?Sized>(NonNull<P>);
+
+// SAFETY: as a `Box`.
+unsafe impl<P: ?Sized + Send> Send for Owned<P> {}
+// SAFETY: as a `Box`.
+unsafe impl<P: ?Sized + Sync> Sync for Owned<P> {}
+
+impl<P: ?Sized> Drop for Owned<P> {
+    fn drop(&mut self) {
+        // SAFETY: the value lives, and no slot is used after the drop of its graph.
+        let layout = Layout::for_value(unsafe { self.0.as_ref() });
+        // The memory is given back even if the drop panics.
+        // SAFETY: `new` has taken it for a value of this layout.
+        let _memory = defer(|| unsafe { slab::give_any(self.0.cast(), layout) });
+        // SAFETY: as above. This is the only drop.
+        unsafe { self.0.drop_in_place() };
+    }
+}
+
+/// Moves a value into memory of the slab, which becomes an `Owned`.
+fn place<T>(value: T) -> NonNull<T> {
+    let place = slab::take::<T>();
+    // SAFETY: the memory is for a `T`.
+    unsafe { place.write(value) };
+    place
+}
+
+/// The value of a cell, as its graph sees it: of any type.
+pub(super) trait Value {}
+
+impl<A> Value for UnsafeCell<A> {}
+
+/// Makes the value of a cell.
+pub(super) fn value<'env, A: Send + 'env>(value: A) -> (Owned<dyn Value + Send + 'env>, Slot<A>) {
+    let value = place(UnsafeCell::new(value));
+    (Owned(value), Slot(value))
+}
+
+/// A task's closure, and the place of its result.
+struct TaskBody<T, C> {
+    result: UnsafeCell<Option<T>>,
+    call: UnsafeCell<C>,
+}
+
+// SAFETY: `call` says what a thread must know before it uses the closure or the result. Both are
+// `Send`.
+unsafe impl<T: Send, C: Send> Sync for TaskBody<T, C> {}
+
+/// A task, as its graph sees it. `E` is the type of the closure's errors.
 pub(super) trait Body<E>: Send + Sync {
     /// Calls the closure, and stores its result.
     ///
     /// # Safety
     /// 1. No other thread uses the closure at the same time.
-    /// 2. By the invariant of `access.rs`, the caller may write the value.
-    /// 3. `drop_closure` was not called.
+    /// 2. By the invariant of `access.rs`, the caller may write the result.
     unsafe fn call(&self) -> Result<(), E>;
-
-    /// Drops the closure.
-    ///
-    /// # Safety
-    /// No other thread uses the closure at the same time, or later.
-    unsafe fn drop_closure(&self);
 }
 
-impl<T, C, E> Body<E> for Slot<Option<T>, Option<C>>
+impl<T, C, E> Body<E> for TaskBody<T, C>
 where
     T: Send,
     C: FnMut() -> Result<T, E> + Send,
 {
     unsafe fn call(&self) -> Result<(), E> {
         // SAFETY: the caller's premise 1.
-        let call = unsafe { &mut *self.call.get() };
-        let value =
-            call.as_mut().map_or_else(|| unreachable!("the graph is gone"), |call| call())?;
+        let value = unsafe { &mut *self.call.get() }()?;
         // SAFETY: the caller's premise 2.
-        unsafe { *self.get_mut() = Some(value) };
+        unsafe { *self.result.get() = Some(value) };
         Ok(())
-    }
-
-    unsafe fn drop_closure(&self) {
-        // SAFETY: the caller's premise.
-        let call = unsafe { &mut *self.call.get() }.take();
-        drop(call);
     }
 }
 
-/// Makes a task. Returns the graph's part of it, and the handles' part.
-pub(super) fn task<'env, T, C, E>(
-    owner: Owner,
-    index: usize,
-    call: C,
-) -> (TaskBody<'env, E>, Arc<ResultSlot<T>>)
+/// Makes a task.
+pub(super) fn task<'env, T, C, E>(call: C) -> (Owned<dyn Body<E> + 'env>, Slot<Option<T>>)
 where
     T: Send + 'env,
     C: FnMut() -> Result<T, E> + Send + 'env,
 {
-    let (value, call) = (UnsafeCell::new(None), UnsafeCell::new(Some(call)));
-    let slot = Arc::new(Slot { owner, index, value, call });
-    let erased: Arc<Slot<Option<T>, dyn Unknown + Send + 'env>> = slot.clone();
-    // SAFETY: this changes only the bound on what the closure borrows. Handles do not use the
-    // closure. The last handle may free the slot after `'env`, but by then the slot has no closure:
-    // the `TaskBody` drops the closure, and keeps the slot alive until then.
-    let erased = unsafe {
-        std::mem::transmute::<Arc<Slot<Option<T>, dyn Unknown + Send + 'env>>, Arc<ResultSlot<T>>>(
-            erased,
-        )
-    };
-    (TaskBody(slot), erased)
+    let body = place(TaskBody { result: UnsafeCell::new(None), call: UnsafeCell::new(call) });
+    // SAFETY: the body was just made.
+    let result = unsafe { NonNull::new_unchecked(&raw mut (*body.as_ptr()).result) };
+    (Owned(body), Slot(result))
 }
 
-/// The graph's part of a task. It drops the closure when it is dropped itself, since handles may
-/// outlive what the closure borrows.
-pub(super) struct TaskBody<'env, E>(Arc<dyn Body<E> + 'env>);
-
-impl<E> TaskBody<'_, E> {
+impl<E> Owned<dyn Body<E> + '_> {
     /// # Safety
-    /// Premises 1 and 2 of [`Body::call`].
+    /// As [`Body::call`].
     pub(super) unsafe fn call(&self) -> Result<(), E> {
-        // SAFETY: 1 and 2 are the caller's premises. 3: only the drop of `self` drops the closure.
-        unsafe { self.0.call() }
-    }
-}
-
-impl<E> Drop for TaskBody<'_, E> {
-    fn drop(&mut self) {
-        // SAFETY: only `self` uses the closure, and it is going away.
-        unsafe { self.0.drop_closure() };
-    }
-}
-
-impl<T, C: ?Sized> Slot<T, C> {
-    /// # Safety
-    /// By the invariant of `access.rs`, the caller may read, and nothing writes while the reference
-    /// lives. The slot outlives the reference.
-    pub(super) unsafe fn get<'r>(&self) -> &'r T
-    where
-        T: 'r,
-    {
-        // SAFETY: by the caller's premise.
-        unsafe { &*self.value.get() }
-    }
-
-    /// # Safety
-    /// By the invariant of `access.rs`, the caller may write, and nothing else reads or writes
-    /// while the reference lives. The slot outlives the reference.
-    pub(super) unsafe fn get_mut<'r>(&self) -> &'r mut T
-    where
-        T: 'r,
-    {
-        // SAFETY: by the caller's premise.
-        unsafe { &mut *self.value.get() }
-    }
-}
-
-impl<A, C: ?Sized> fmt::Debug for Slot<A, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Slot")
+        // SAFETY: the body lives as long as `self`, and only `self` drops it. The caller's premise.
+        unsafe { self.0.as_ref().call() }
     }
 }

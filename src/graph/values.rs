@@ -16,10 +16,10 @@ impl Graph<'_> {
     /// # Panics
     /// Panics if the cell belongs to another graph.
     #[track_caller]
-    pub fn get<'a, A>(&'a self, cell: &'a Cell<A>) -> &'a A {
-        self.expect_own(&cell.slot.owner);
+    pub fn get<A>(&self, cell: &Cell<A>) -> &A {
+        self.expect_own(&cell.owner);
         // SAFETY: case 2 of the invariant of `access.rs`. The graph is not `Sync`, so this thread
-        // is the only one that has such references. The handle keeps the slot alive.
+        // is the only one that has such references. The graph owns the value.
         unsafe { cell.slot.get() }
     }
 
@@ -28,10 +28,10 @@ impl Graph<'_> {
     /// # Panics
     /// Panics if the cell belongs to another graph.
     #[track_caller]
-    pub fn get_mut<'a, A>(&'a mut self, cell: &'a Cell<A>) -> &'a mut A {
-        self.expect_own(&cell.slot.owner);
-        // SAFETY: case 2 of the invariant of `access.rs`, with exclusive use of the graph. The
-        // handle keeps the slot alive.
+    pub fn get_mut<A>(&mut self, cell: &Cell<A>) -> &mut A {
+        self.expect_own(&cell.owner);
+        // SAFETY: case 2 of the invariant of `access.rs`, with exclusive use of the graph,
+        // which owns the value.
         unsafe { cell.slot.get_mut() }
     }
 
@@ -42,23 +42,22 @@ impl Graph<'_> {
     /// Panics if the task belongs to another graph.
     #[track_caller]
     pub fn result<T>(&self, node: &Node<T>) -> Option<&T> {
-        self.expect_own(&node.slot.owner);
-        let has_result = self.tasks[node.slot.index].has_result();
-        // SAFETY: as in `get`. The task keeps the slot as long as the graph lives.
+        self.expect_own(&node.owner);
+        let has_result = self.tasks[node.index].has_result();
+        // SAFETY: as in `get`.
         has_result.then(|| unsafe { node.slot.get() }.as_ref()).flatten()
     }
 
     /// Takes the result of a task in the last run: see [`result`](Self::result). A result that is
-    /// not taken is dropped when the task next returns a result, or when the graph and the last
-    /// handle are gone.
+    /// not taken is dropped when the task next returns a result, or with the graph.
     ///
     /// # Panics
     /// Panics if the task belongs to another graph.
     #[track_caller]
     pub fn take_result<T>(&mut self, node: &Node<T>) -> Option<T> {
-        self.expect_own(&node.slot.owner);
-        let has_result = self.tasks[node.slot.index].has_result();
-        // SAFETY: as in `get_mut`. The task keeps the slot as long as the graph lives.
+        self.expect_own(&node.owner);
+        let has_result = self.tasks[node.index].has_result();
+        // SAFETY: as in `get_mut`.
         has_result.then(|| unsafe { node.slot.get_mut() }.take()).flatten()
     }
 

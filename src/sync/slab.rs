@@ -1,4 +1,5 @@
-//! Memory for spawned tasks and their batches: freed blocks of a few sizes, kept for reuse.
+//! Memory for spawned tasks, their batches, and tasks of graphs: freed blocks of a few sizes, kept
+//! for reuse.
 //!
 //! A general allocator takes more time for a small task than everything else that happens to the
 //! task, above all if one thread allocates and another frees. So each thread keeps freed blocks in
@@ -31,7 +32,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
@@ -65,11 +66,31 @@ pub(crate) fn take<T>() -> NonNull<T> {
 /// `block` came from `take::<T>`, and is not used any more.
 #[inline]
 pub(crate) unsafe fn give<T>(block: NonNull<T>) {
-    let Some(class) = (const { class_of(Layout::new::<T>()) }) else {
-        // SAFETY: allocated by `take` with this layout.
-        return unsafe { dealloc(block.as_ptr().cast(), Layout::new::<T>()) };
+    let class = const { class_of(Layout::new::<T>()) };
+    // SAFETY: the caller's premise.
+    unsafe { give_back(block.cast(), Layout::new::<T>(), class) };
+}
+
+/// Takes back the memory of a value whose type is not known here.
+///
+/// # Safety
+/// `block` came from `take::<T>` for a `T` of this layout, and is not used any more.
+pub(crate) unsafe fn give_any(block: NonNull<u8>, layout: Layout) {
+    // SAFETY: the caller's premise.
+    unsafe { give_back(block, layout, class_of(layout)) };
+}
+
+/// # Safety
+/// As `give_any`. `class` is the layout's.
+#[inline(always)]
+unsafe fn give_back(block: Free, layout: Layout, class: Option<usize>) {
+    let Some(class) = class else {
+        if layout.size() > 0 {
+            // SAFETY: allocated by `take` with this layout.
+            unsafe { dealloc(block.as_ptr(), layout) };
+        }
+        return;
     };
-    let block = block.cast();
     let is_kept = with_list(class, |list| {
         let has_room = list.len() < list.capacity();
         if has_room {
@@ -104,8 +125,11 @@ const fn class_of(layout: Layout) -> Option<usize> {
 
 #[cold]
 fn allocate(layout: Layout) -> Free {
-    // SAFETY: neither tasks nor chunks are of size 0.
-    let block = unsafe { alloc(layout) };
+    let block = match layout.size() {
+        0 => ptr::without_provenance_mut(layout.align()),
+        // SAFETY: the size is not 0.
+        _ => unsafe { alloc(layout) },
+    };
     NonNull::new(block).unwrap_or_else(|| handle_alloc_error(layout))
 }
 

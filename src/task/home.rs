@@ -93,7 +93,7 @@ fn dropped(home: impl Home, reason: CancelReason, worker: &Worker) {
 
 /// Counts a task that was dropped, or has unwound by a `Stop`, and tells the home.
 #[cold]
-fn stopped(home: impl Home, reason: CancelReason, worker: &Worker) {
+pub(super) fn stopped(home: impl Home, reason: CancelReason, worker: &Worker) {
     worker.count_cancelled(reason == CancelReason::Deadline);
     home.task_stopped(reason);
 }

@@ -100,9 +100,10 @@ impl TaskState {
         TaskState(AtomicUsize::new(CLAIMED))
     }
 
-    /// Whether the handle was dropped. (Relaxed: nothing else is read.)
+    /// Whether the handle was dropped. If that was before `DONE`, it does not touch the block again.
     pub(crate) fn has_dropped_handle(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & DETACHED != 0
+        // Acquire: matches the Release in `detach`.
+        self.0.load(Ordering::Acquire) & DETACHED != 0
     }
 
     /// Whether the handle was dropped before the task was claimed. If so, the entry, which calls

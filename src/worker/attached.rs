@@ -1,12 +1,12 @@
-//! The futures of a pool. Those that still wait when the pool has ended are dropped.
+//! The futures of a pool that wait, or have waited. They are dropped when the pool has ended.
 //!
-//! They are in several lists, since each future is added once and removed once, and with one list
-//! the workers would wait for its lock. A worker adds to its own list, and usually removes there.
+//! They are in several lists, since with one list the workers would wait for its lock. A worker adds
+//! to its own list, and usually removes there.
 
-use async_task::Task;
+use std::task::Waker;
+
 use crossbeam_utils::CachePadded;
 
-use crate::job::outcome;
 use crate::sync::Mutex;
 
 const LISTS: usize = 8;
@@ -19,85 +19,63 @@ pub(crate) struct Attached([CachePadded<Mutex<List>>; LISTS]);
 
 #[derive(Default)]
 struct List {
-    /// The number of the last future.
-    last: u64,
-    slots: Vec<Slot>,
-    /// The slots without a future.
+    futures: Vec<Option<Waker>>,
+    /// The places without a future.
     free: Vec<u32>,
     is_closed: bool,
 }
 
-/// A future, or none, and its number.
-struct Slot {
-    number: u64,
-    future: Option<Task<()>>,
-}
-
-/// A list, a slot there, and the number of a future, which was in no other place.
+/// A list, and a place there, which is one future's until it is detached.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     list: u32,
-    slot: u32,
-    number: u64,
+    at: u32,
 }
 
 impl Attached {
-    /// Attaches the future that `make` makes, in the list of worker `index`. If the pool has ended,
-    /// drops it. `make` runs no code of the user.
-    pub(crate) fn attach<R>(&self, index: usize, make: impl FnOnce(Place) -> (R, Task<()>)) -> R {
+    /// Attaches a future to the list of worker `index`. Returns `None` if the pool has ended.
+    pub(crate) fn attach(&self, index: usize, future: Waker) -> Option<Place> {
         let list = index % LISTS;
         let mut attached = self.0[list].lock();
-        let (slot, number) = attached.free_slot();
-        let (made, future) = make(Place { list: list as u32, slot, number });
-        let refused = attached.put(slot, number, future);
-        drop(attached);
-        drop(refused);
-        made
+        if attached.is_closed {
+            return None;
+        }
+        let at = attached.put(future);
+        Some(Place { list: list as u32, at })
     }
 
-    /// Takes the future at this place, unless it was taken or dropped.
-    pub(crate) fn detach(&self, place: Place) -> Option<Task<()>> {
-        self.0[place.list as usize].lock().take(place.slot, place.number)
+    /// Takes a future from its place, unless the pool has ended.
+    pub(crate) fn detach(&self, place: Place) -> Option<Waker> {
+        self.0[place.list as usize].lock().take(place.at)
     }
 
-    /// Drops all futures of a pool that has ended. Ignores panics of the drops.
+    /// Called when the pool has ended. Wakes all futures, which drops them.
     pub(crate) fn close(&self) {
         for list in &self.0 {
             let mut attached = list.lock();
             attached.is_closed = true;
-            let all = std::mem::take(&mut attached.slots);
+            let all = std::mem::take(&mut attached.futures);
             drop(attached);
-            all.into_iter().filter_map(|slot| slot.future).for_each(outcome::discard);
+            all.into_iter().flatten().for_each(Waker::wake);
         }
     }
 }
 
 impl List {
-    /// The slot and the number of the next future.
-    fn free_slot(&mut self) -> (u32, u64) {
-        self.last += 1;
-        (self.free.last().copied().unwrap_or(self.slots.len() as u32), self.last)
+    fn put(&mut self, future: Waker) -> u32 {
+        if let Some(at) = self.free.pop() {
+            self.futures[at as usize] = Some(future);
+            return at;
+        }
+        self.futures.push(Some(future));
+        (self.futures.len() - 1) as u32
     }
 
-    /// Puts a future into the slot that `free_slot` returned, or returns it if the pool has ended.
-    fn put(&mut self, slot: u32, number: u64, future: Task<()>) -> Option<Task<()>> {
-        if self.is_closed {
-            return Some(future);
-        }
-        let filled = Slot { number, future: Some(future) };
-        match self.free.pop() {
-            Some(_) => self.slots[slot as usize] = filled,
-            None => self.slots.push(filled),
-        }
-        None
-    }
-
-    fn take(&mut self, at: u32, number: u64) -> Option<Task<()>> {
-        let slot = self.slots.get_mut(at as usize).filter(|slot| slot.number == number)?;
-        let future = slot.future.take()?;
+    fn take(&mut self, at: u32) -> Option<Waker> {
+        let future = self.futures.get_mut(at as usize)?.take()?;
         self.free.push(at);
-        if self.free.len() == self.slots.len() && self.slots.len() > MOST_KEPT {
-            (self.slots, self.free) = Default::default();
+        if self.free.len() == self.futures.len() && self.futures.len() > MOST_KEPT {
+            (self.futures, self.free) = Default::default();
         }
         Some(future)
     }

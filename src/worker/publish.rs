@@ -28,8 +28,6 @@ impl Worker {
 
     /// Ends a fork after the front of the queue refused it: takes back the newest pending job,
     /// which is `job`. Returns `false` if a thief has it.
-    #[cold]
-    #[inline(never)]
     pub(crate) fn unfork_slow(&self, slot: usize, job: ptr::NonNull<JoinHeader>) -> bool {
         sim::point();
         let (popped, published) = self.forks.pop_slow(slot, job, |job| self.publish(job));

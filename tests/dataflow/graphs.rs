@@ -3,6 +3,7 @@
 use std::cell::Cell as Plain;
 use std::collections::BTreeSet;
 use std::num::ParseIntError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -699,20 +700,67 @@ fn handles_outlive_their_graph() {
 
 /// A handle keeps the result, and not the closure, which may borrow from something that is gone.
 #[test]
-fn a_closure_is_dropped_with_its_graph_and_a_result_with_the_last_handle() {
-    let (held, result) = (Arc::new(()), Arc::new(()));
+fn closures_results_and_cells_are_dropped_with_their_graph_and_handles_may_outlive_it() {
+    let (held, result, value) = (Arc::new(()), Arc::new(()), Arc::new(()));
+    let counts = || [&held, &result, &value].map(Arc::strong_count);
     let mut graph = Graph::new();
-    let node = graph.task((), |()| (held.clone(), result.clone()).1);
+    let cell = graph.cell(value.clone());
+    let node = graph.task(read(&cell), |_| (held.clone(), result.clone()).1);
     let later = graph.task(&node, {
         let held = held.clone();
         move |_| drop(held.clone())
     });
     graph.run().unwrap().success().unwrap();
-    assert_eq!((Arc::strong_count(&held), Arc::strong_count(&result)), (2, 2));
+    assert_eq!(counts(), [2, 2, 2]);
     drop(graph);
-    assert_eq!((Arc::strong_count(&held), Arc::strong_count(&result)), (1, 2));
-    drop((node, later));
-    assert_eq!(Arc::strong_count(&result), 1);
+    assert_eq!(counts(), [1, 1, 1]);
+    let _ = node.after(&later.name("later"));
+    assert!(format!("{later:?} {:?}", cell.clone()).contains("later"));
+}
+
+/// Counts its drops, and panics in each.
+struct Bomb<'c>(&'c AtomicUsize);
+
+impl Drop for Bomb<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        if !std::thread::panicking() {
+            panic!("dropped");
+        }
+    }
+}
+
+#[test]
+fn a_drop_that_panics_with_its_graph_keeps_no_other_value_from_its_drop() {
+    let drops = AtomicUsize::new(0);
+    let mut graph = Graph::new();
+    let cells = [0, 1].map(|_| graph.cell(Bomb(&drops)));
+    for cell in &cells {
+        graph.task(read(cell), |_| Bomb(&drops));
+    }
+    graph.run().unwrap().success().unwrap();
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(graph)));
+    assert!(dropped.is_err());
+    assert_eq!(drops.load(Ordering::Relaxed), 4);
+}
+
+/// Of a size that has no memory, with an alignment that the slab does not have.
+#[derive(Debug, PartialEq, Clone, Copy)]
+#[repr(align(64))]
+struct Nothing;
+
+#[test]
+fn cells_and_results_may_have_any_layout() {
+    let mut graph = Graph::new();
+    let (nothing, large) = (graph.cell(Nothing), graph.cell([1_u64; 1000]));
+    let node = graph.task((read(&nothing), write(&large)), |(nothing, large)| {
+        assert_eq!(std::ptr::from_ref(nothing).addr() % 64, 0);
+        large[999] += 1;
+        (*nothing, *large)
+    });
+    graph.run().unwrap().success().unwrap();
+    let (nothing, large) = graph.take_result(&node).unwrap();
+    assert_eq!((nothing, large[999]), (Nothing, 2));
 }
 
 /// The task that retries waits for a pool whose only worker waits for it in turn.

@@ -313,7 +313,9 @@ where
         drop(source);
         return (consumer.into_folder().complete(), pace.block);
     }
-    share_forks(&pace);
+    if pace.is_wide() {
+        share_forks();
+    }
     let mut folder = consumer.into_folder();
     let mut before = start(&pace, source.len());
     loop {
@@ -347,14 +349,15 @@ where
 
 // What follows is not generic, hence compiled once.
 
-fn share_forks(pace: &Pace<'_>) {
-    if let Some(worker) = Worker::current().filter(|_| pace.is_wide()) {
+fn share_forks() {
+    if let Some(worker) = Worker::current() {
         worker.share_forks();
     }
 }
 
 /// Returns when a piece of `len` items begins. One block needs no clock, which costs as much as
 /// many an item.
+#[inline]
 fn start(pace: &Pace<'_>, len: usize) -> u64 {
     if len > pace.next(len) { ticks() } else { 0 }
 }

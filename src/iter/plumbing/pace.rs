@@ -135,6 +135,7 @@ impl<'l> Plan<'l> {
     }
 
     /// The loop is stopped when `token` is cancelled.
+    #[inline]
     pub(super) fn stopped_by(self, token: Option<&'l CancelToken>) -> Self {
         if token.is_none() {
             return self;

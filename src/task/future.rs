@@ -1,0 +1,477 @@
+//! A future that workers poll: one block of memory, which is its job in each queue, its wakers, and
+//! the task of its handle.
+//!
+//! `polls.rs` says when the future is queued and which thread touches it. For its handle, the
+//! future is a task that is claimed from the beginning, like that of a completer. Its entry is no
+//! job but all references of `polls.rs` together.
+
+use std::any::type_name;
+use std::cell::{Cell, UnsafeCell};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, offset_of};
+use std::pin::Pin;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::task::{self, Poll, RawWaker, RawWakerVTable, Waker};
+
+use super::block::{Table, TaskHead};
+use super::handle::Handle;
+use super::home::{Ended, Home, stopped, unwound};
+use super::polls::Polls;
+use super::state::{Done, TaskState};
+use super::waiting::take_waiting;
+use crate::context::CancelReason::{self, Dropped, Requested, Shutdown};
+use crate::context::Context;
+use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, Priority, never_empty};
+use crate::latch::EXTERNAL;
+use crate::os::generation::Generation;
+use crate::sync::slab;
+use crate::worker::attached::Place;
+use crate::worker::shared::Registry;
+use crate::worker::timing::Queued;
+use crate::worker::{Header, JobRef, Table as JobTable, Worker, pools};
+
+/// The part of the block that does not depend on the types.
+#[repr(C)]
+struct FutureHead {
+    task: TaskHead,
+    polls: Polls,
+    pool: Pool,
+    /// The reference of the pool, from the first poll that leaves the future waiting.
+    place: Cell<Option<Place>>,
+    /// If the next poll is timed.
+    timed: Cell<Option<Box<Queued>>>,
+    context: Cell<Option<Arc<Context>>>,
+}
+
+#[repr(C)]
+struct FutureTask<F: Future, H> {
+    head: FutureHead,
+    /// Never told of the future's end: the context is the head's.
+    home: H,
+    content: UnsafeCell<Content<F>>,
+}
+
+/// The future until it ends, then the result.
+union Content<F: Future> {
+    _future: ManuallyDrop<F>,
+    _ended: ManuallyDrop<Ended<F::Output>>,
+}
+
+/// A reference to a pool that may have ended.
+///
+/// (It is no `Weak`. Each copy of that would cost two writes to a count that all workers write to.)
+#[derive(Clone, Copy)]
+struct Pool {
+    /// The address of the registry. Another pool may have this address after the end of this one.
+    address: usize,
+    number: usize,
+    generation: Generation,
+}
+
+impl Pool {
+    /// Calls `act` with the pool. Returns `None` if the pool is gone, or if it was built before a
+    /// `fork()` and this process is the child. A worker of the pool always calls `act`.
+    fn with<R>(self, act: impl FnOnce(&Registry) -> R) -> Option<R> {
+        let own = Worker::current().map(Worker::registry);
+        if let Some(own) = own.filter(|own| own.number == self.number) {
+            return Some(act(own));
+        }
+        let registry = pools::registry_at(self.address)?;
+        let result = (registry.number == self.number).then(|| act(&registry));
+        // This may be the last reference, whose drop drops the captures of the pool's handlers.
+        outcome::discard(registry);
+        result
+    }
+
+    /// Calls code of the user, and gives a panic to the pool's handler.
+    fn call(self, users: impl FnOnce()) {
+        let result = match Worker::current() {
+            Some(worker) => worker.run_users(users),
+            None => outcome::run(users),
+        };
+        if let Err(payload) = result {
+            self.take_panic(payload);
+        }
+    }
+
+    /// Gives a panic to the pool's handler, if the pool is there.
+    #[cold]
+    fn take_panic(self, payload: Payload) {
+        let mut payload = Some(payload);
+        self.with(|registry| {
+            if let Some(payload) = payload.take() {
+                registry.handlers.take_panic(payload);
+            }
+        });
+        outcome::discard(payload);
+    }
+}
+
+/// Makes a future of `context`, which is that of `home`, and queues it. `caller` is the calling
+/// worker of the pool `registry`. If it is none, the caller keeps the pool from ending.
+pub(crate) fn spawn_future<F, H>(
+    future: F,
+    (home, context): (H, Option<Arc<Context>>),
+    priority: Priority,
+    registry: &Registry,
+    caller: Option<&Worker>,
+) -> Handle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    H: Home + Send,
+{
+    let (address, number) = (registry.address(), registry.number);
+    // SAFETY: the table is made for this type, which begins with the header.
+    let mut header = unsafe { Header::new(NonNull::from(FutureTask::<F, H>::TABLE).cast()) };
+    header.set_tag(NO_TAG | priority.bits());
+    let head = FutureHead {
+        task: TaskHead { header, state: TaskState::claimed() },
+        polls: Polls::new(),
+        pool: Pool { address, number, generation: Generation::current() },
+        place: Cell::new(None),
+        timed: Cell::new(None),
+        context: Cell::new(context),
+    };
+    let block = slab::take::<FutureTask<F, H>>();
+    // Field by field, so that a large future is copied once.
+    // SAFETY: the block is for this type, and this function's alone.
+    unsafe {
+        (&raw mut (*block.as_ptr()).head).write(head);
+        (&raw mut (*block.as_ptr()).home).write(home);
+        (&raw mut (*block.as_ptr()).content).cast::<F>().write(future);
+    }
+    // SAFETY: a new future is active, and is this function's.
+    unsafe { FutureHead::queue(block.cast(), registry, caller, false) };
+    let pool = ptr::without_provenance(EXTERNAL);
+    Handle { task: block.cast(), pool, result: PhantomData }
+}
+
+impl FutureHead {
+    /// Queues a poll. If `is_last`, it is queued behind the worker's other work.
+    ///
+    /// # Safety
+    /// The caller holds the active future, and does not touch it again. It, or a keeper, keeps the
+    /// pool `registry` from ending, which is the future's. `caller` is the calling worker of it.
+    unsafe fn queue(
+        this: NonNull<Self>,
+        registry: &Registry,
+        caller: Option<&Worker>,
+        is_last: bool,
+    ) {
+        // SAFETY: the block lives until the job, which has the reference of an active future, is
+        // gone; a future and its output may be sent; `spawn_future` has set the tag; an active
+        // future is queued once.
+        let job = unsafe { JobRef::new(this.cast()) };
+        let priority = job.priority();
+        if registry.times_next_task() {
+            // SAFETY: the caller holds it.
+            unsafe { this.as_ref() }.timed.set(Some(Box::new(registry.queued(priority))));
+        }
+        match (caller, priority) {
+            (Some(worker), Priority::Normal) if is_last => worker.push_last(job),
+            (Some(_), _) if is_last => registry.reinject(job),
+            _ => registry.submit_as_it_is(caller, job),
+        }
+    }
+
+    /// Queues a poll of a future that was woken, on any thread. If its pool has ended, drops the
+    /// future. If its pool was built before a `fork()` and this process is the child, forgets it, so
+    /// that nothing that belongs to the pool is freed.
+    ///
+    /// # Safety
+    /// The caller holds the active future, and does not touch it again.
+    unsafe fn queue_woken(this: NonNull<Self>) {
+        // SAFETY: the caller holds it.
+        let pool = unsafe { this.as_ref() }.pool;
+        let is_queued = pool.with(|registry| {
+            let Some(_keeper) = registry.keep() else { return false };
+            // SAFETY: by the premise; the keeper is there.
+            unsafe { Self::queue(this, registry, registry.current_worker(), false) };
+            true
+        });
+        if is_queued != Some(true) && !pool.generation.is_past() {
+            // SAFETY: by the premise.
+            let stopped = unsafe {
+                let head = this.as_ref();
+                let is_requested = head.polls.begin();
+                let reason = if is_requested { Requested } else { Shutdown };
+                (head.task.table().cancel)(this.cast(), reason)
+            };
+            stopped.unwrap_or_else(|payload| pool.take_panic(payload));
+        }
+    }
+
+    /// A poll leaves the future waiting, in a worker's job.
+    ///
+    /// # Safety
+    /// The caller holds the active future, and does not touch it again.
+    unsafe fn pause(this: NonNull<Self>, worker: &Worker) {
+        let registry = worker.registry();
+        // SAFETY: the caller holds it.
+        let head = unsafe { this.as_ref() };
+        if head.place.get().is_none() {
+            head.polls.share();
+            // SAFETY: the reference is the waker's.
+            let waker = unsafe { Waker::from_raw(Self::raw_waker(this)) };
+            head.place.set(registry.attached.attach(worker.index(), waker));
+            if head.place.get().is_none() {
+                // It is queued again below, since it is active, and is then dropped.
+                let _ = head.polls.stop();
+            }
+        }
+        if !head.polls.pause() {
+            // SAFETY: it is still active; the worker is at work.
+            unsafe { Self::queue(this, registry, Some(worker), true) };
+        }
+    }
+
+    /// Wakes the future. If the caller `gives` its reference, it does not use it again.
+    ///
+    /// # Safety
+    /// The caller has a reference.
+    unsafe fn wake(this: NonNull<Self>, gives: bool) {
+        // SAFETY: by the premise, for these three.
+        unsafe {
+            if this.as_ref().polls.wake(gives) {
+                Self::queue_woken(this);
+            } else if gives {
+                Self::release(this);
+            }
+        }
+    }
+
+    /// Gives up a reference.
+    ///
+    /// # Safety
+    /// The caller has the reference, and does not use it again.
+    unsafe fn release(this: NonNull<Self>) {
+        // SAFETY: the reference keeps the block.
+        if unsafe { this.as_ref() }.polls.release() {
+            // SAFETY: all references together are the entry, and this was the last.
+            unsafe { TaskHead::leave_as_entry(this.cast()) };
+        }
+    }
+
+    /// The waker of a reference, which the caller gives to it.
+    fn raw_waker(this: NonNull<Self>) -> RawWaker {
+        RawWaker::new(this.as_ptr().cast_const().cast(), &WAKER)
+    }
+}
+
+/// Each pointer is that of a `FutureHead`, to which the waker is a reference.
+static WAKER: RawWakerVTable = RawWakerVTable::new(
+    |this| {
+        let this = future_of(this);
+        // SAFETY: the waker's reference keeps the block.
+        unsafe { this.as_ref() }.polls.share();
+        FutureHead::raw_waker(this)
+    },
+    // SAFETY: the waker gives its reference.
+    |this| unsafe { FutureHead::wake(future_of(this), true) },
+    // SAFETY: the waker has a reference.
+    |this| unsafe { FutureHead::wake(future_of(this), false) },
+    // SAFETY: the waker is dropped.
+    |this| unsafe { FutureHead::release(future_of(this)) },
+);
+
+fn future_of(waker: *const ()) -> NonNull<FutureHead> {
+    // SAFETY: the pointer of a waker is that of a block.
+    unsafe { NonNull::new_unchecked(waker.cast_mut().cast()) }
+}
+
+impl<F: Future, H: Home> FutureTask<F, H> {
+    const TABLE: &'static Table = &Table {
+        job: JobTable { execute: Self::execute, name: type_name::<F>, is_empty: never_empty },
+        run: |_, _, _| unreachable!("the future is claimed"),
+        cancel: Self::stop,
+        // SAFETY: by the premise of the entry.
+        give_panic: |block, kept| unsafe { Self::home(block) }.give_panic(kept),
+        // SAFETY: as above.
+        claim_panic: |block, kept| unsafe { Self::home(block) }.claim_panic(kept),
+        // SAFETY: the block came from `slab::take` in `spawn_future`; `finish` has emptied it.
+        free: |block| unsafe { slab::give(block.cast::<Self>()) },
+        ended_at: offset_of!(Self, content),
+    };
+
+    /// # Safety
+    /// `block` is a live `FutureTask<F, H>`.
+    unsafe fn home(block: NonNull<TaskHead>) -> H {
+        // SAFETY: by the premise.
+        unsafe { (*block.cast::<Self>().as_ptr()).home }
+    }
+
+    /// Polls the future, or drops it if it was stopped or its context is cancelled.
+    ///
+    /// # Safety
+    /// As `JobRef::execute`; the job is a `FutureTask<F, H>`.
+    unsafe fn execute(job: JobRef, worker: &Worker) {
+        let block: NonNull<TaskHead> = job.cast();
+        let this: NonNull<Self> = block.cast();
+        // SAFETY: the job has a reference, which `finish` or `pause` gives up.
+        let (head, home) = unsafe { (&(*this.as_ptr()).head, Self::home(block)) };
+        let is_cancelled = || home.is_cancelled(home.context(), worker.registry());
+        let reason = if head.polls.begin() { Some(Requested) } else { is_cancelled() };
+        // The handle may be joined to wait for the future: see `Header::tag`.
+        let outer = worker.enter_tag(block.as_ptr().expose_provenance());
+        let ended = match reason {
+            None => {
+                worker.count_task();
+                // SAFETY: the job holds the future, which has not ended.
+                worker.under(home.context(), || unsafe { Self::poll(this, worker) })
+            }
+            Some(reason) => {
+                // Under no context, so that no loop in the drop is stopped.
+                // SAFETY: as above.
+                worker.under(ptr::null(), || unsafe { Self::drop_future(this) });
+                stopped(home, reason, worker);
+                Some(Ended::Cancelled(reason))
+            }
+        };
+        worker.leave_tag(outer);
+        match ended {
+            // SAFETY: as above; the future was dropped.
+            Some(ended) => unsafe { Self::finish(this, ended) },
+            // SAFETY: as above.
+            None => unsafe { FutureHead::pause(this.cast(), worker) },
+        }
+    }
+
+    /// Polls the future once. If it ends, drops it, and returns the result.
+    ///
+    /// # Safety
+    /// The caller holds the future, which has not ended.
+    unsafe fn poll(this: NonNull<Self>, worker: &Worker) -> Option<Ended<F::Output>> {
+        // SAFETY: by the premise.
+        let (head, home) = unsafe { (&(*this.as_ptr()).head, Self::home(this.cast())) };
+        // SAFETY: not dropped, hence no reference of its own.
+        let waker = unsafe { Waker::from_raw(FutureHead::raw_waker(this.cast())) };
+        let waker = ManuallyDrop::new(waker);
+        // SAFETY: by the premise. The future is dropped where it is.
+        let future = unsafe { Pin::new_unchecked(&mut *Self::future(this)) };
+        let poll = || future.poll(&mut task::Context::from_waker(&waker));
+        let polled = match head.timed.take() {
+            None => worker.run_users(poll),
+            Some(queued) => worker.run_users(queued.carried_by(poll)),
+        };
+        let ended = match polled {
+            Ok(Poll::Pending) => return None,
+            Ok(Poll::Ready(value)) => Ended::Value(value),
+            Err(payload) => unwound(payload, home, worker),
+        };
+        // SAFETY: by the premise.
+        unsafe { Self::drop_future(this) };
+        if !head.task.state.has_dropped_handle() {
+            return Some(ended);
+        }
+        Self::drop_result(ended, home, head.pool);
+        Some(Ended::Cancelled(Dropped))
+    }
+
+    fn drop_result(ended: Ended<F::Output>, home: H, pool: Pool) {
+        match ended {
+            Ended::Value(value) => pool.call(|| drop(value)),
+            Ended::Panic(kept) => home.claim_panic(kept),
+            Ended::Cancelled(_) => {}
+        }
+    }
+
+    fn future(this: NonNull<Self>) -> *mut F {
+        // SAFETY: only the place is computed, in the block.
+        unsafe { (&raw mut (*this.as_ptr()).content).cast() }
+    }
+
+    /// # Safety
+    /// The caller holds the future, which has not been dropped.
+    unsafe fn drop_future(this: NonNull<Self>) {
+        // SAFETY: by the premise.
+        let pool = unsafe { (*this.as_ptr()).head.pool };
+        // SAFETY: by the premise.
+        pool.call(|| unsafe { ptr::drop_in_place(Self::future(this)) });
+    }
+
+    /// `Table::cancel`: drops a future that waits, and ends it.
+    ///
+    /// # Safety
+    /// `block` is a `FutureTask<F, H>`, which the caller holds and does not touch again.
+    unsafe fn stop(block: NonNull<TaskHead>, reason: CancelReason) -> Result<(), Payload> {
+        // SAFETY: by the premise.
+        unsafe {
+            Self::drop_future(block.cast());
+            Self::finish(block.cast(), Ended::Cancelled(reason));
+        }
+        Ok(())
+    }
+
+    /// Ends the future, and gives up the reference of the active future.
+    ///
+    /// # Safety
+    /// The caller holds the future, which was dropped, and does not touch it again.
+    unsafe fn finish(this: NonNull<Self>, ended: Ended<F::Output>) {
+        let block: NonNull<TaskHead> = this.cast();
+        // SAFETY: the reference keeps the block until it is released, below.
+        let (head, home) = unsafe { (&(*this.as_ptr()).head, Self::home(block)) };
+        let (pool, context, state) = (head.pool, head.context.take(), &head.task.state);
+        drop(head.timed.take());
+        if let Some(place) = head.place.take() {
+            drop(pool.with(|registry| registry.attached.detach(place)));
+        }
+        let (mut unwanted, mut waiting) = (None, None);
+        if state.has_dropped_handle() {
+            unwanted = Some(ended);
+        } else {
+            // SAFETY: no thread reads the result before `DONE` is set.
+            unsafe { TaskHead::put_ended(block, ended) };
+            match state.finish() {
+                Done::Nothing => {}
+                // SAFETY: `finish` gave it to this call.
+                Done::Wake(address) => waiting = Some(unsafe { take_waiting(address) }),
+                // SAFETY: the handle went before the result came, so this call owns it.
+                Done::Settle => unwanted = Some(unsafe { TaskHead::take_ended(block) }),
+            }
+        }
+        // The handle has gone if the result is unwanted. Then the last reference frees the block.
+        // SAFETY: the caller has this reference.
+        unsafe {
+            if unwanted.is_some() && head.polls.is_sole() {
+                (head.task.table().free)(block);
+            } else {
+                let _ = unwanted.is_some() && state.leave_as_handle();
+                FutureHead::release(this.cast());
+            }
+        }
+        if let Some(ended) = unwanted {
+            Self::drop_result(ended, home, pool);
+        }
+        if let Some(waiting) = waiting {
+            pool.call(|| waiting.wake());
+        }
+        outcome::discard(context);
+    }
+}
+
+/// Lets a future be dropped: by a worker, or here if its pool has ended.
+///
+/// # Safety
+/// The handle is one of `spawn_future`.
+pub(crate) unsafe fn cancel_future<T>(handle: &Handle<T>) {
+    let this = handle.task.cast::<FutureHead>();
+    // SAFETY: by the premise; the handle keeps the block. `stop` made it active for this call.
+    unsafe {
+        if this.as_ref().polls.stop() {
+            FutureHead::queue_woken(this);
+        }
+    }
+}
+
+/// Whether the pool of a future was built before a `fork()`, and this process is the child.
+///
+/// # Safety
+/// As `cancel_future`.
+pub(crate) unsafe fn is_past<T>(handle: &Handle<T>) -> bool {
+    // SAFETY: by the premise; the handle keeps the block.
+    unsafe { handle.task.cast::<FutureHead>().as_ref() }.pool.generation.is_past()
+}
