@@ -15,8 +15,8 @@ use crate::job::outcome;
 #[derive(Default, PartialEq)]
 pub(crate) struct ContextSpan(Option<Span>);
 
-/// The most spans of one frame that are left. (A subscriber without a stack always has a current
-/// span.)
+/// How many spans of one frame a thread leaves at most. (With a subscriber that keeps no stack of
+/// spans, there is always one more.)
 const MOST: usize = 64;
 
 /// Whether the program has a subscriber.
