@@ -43,8 +43,8 @@
 //!
 //! A searcher that has found a job wakes up to two more workers if more jobs are public than there
 //! are searchers left. So n workers are awake after log n steps. If long jobs are expected, a
-//! worker that publishes its forks before it runs one, or forks where thieves took its last forks,
-//! wakes a searcher for each of its public forks, and one more, up to six.
+//! worker that is about to run one, or forks where thieves took its last forks, wakes a searcher
+//! for each of its public jobs, and one more, up to six.
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a

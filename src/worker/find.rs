@@ -234,6 +234,7 @@ impl Worker {
         if !self.has_no_task() && self.tasks.has_thieves() {
             self.tasks.publish_moved();
             self.notify(ANY_TAG);
+            self.wake_ahead();
         }
     }
 
