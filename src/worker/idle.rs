@@ -70,6 +70,9 @@ impl Worker {
             *searching = false;
             self.stop_searching();
             self.handle(|| handlers.call(|it| &it.unpark, self.index));
+        } else if self.has_pinned() {
+            *searching = false;
+            self.stop_searching_for_pinned();
         }
         true
     }
