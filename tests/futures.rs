@@ -358,6 +358,22 @@ fn what_waits_when_its_pool_ends_is_dropped() {
     }
 }
 
+/// The drop of each wakes the next, which is dropped as well.
+#[test]
+fn a_long_chain_of_futures_is_dropped_when_its_pool_ends() {
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        let pool = pool(threads);
+        let (_completer, first) = filch::completer::<()>();
+        let mut last = pool.spawn_future(async { first.await.is_ok() });
+        for _ in 0..sized(30_000, 100) {
+            last = pool.spawn_future(async { last.await.is_ok() });
+        }
+        drop(pool);
+        assert!(last.join().unwrap_err().is_cancelled());
+    }
+}
+
 /// Wakes, cancels and drops race with the end of the pool.
 #[test]
 fn futures_are_woken_beside_the_end_of_their_pool() {

@@ -235,7 +235,14 @@ where
     R: Send,
 {
     fn table<N>() -> &'static Table {
-        const { &Table { execute: Self::execute, name: type_name::<N>, is_empty: never_empty } }
+        const {
+            &Table {
+                execute: Self::execute,
+                name: type_name::<N>,
+                is_empty: never_empty,
+                is_prompt: false,
+            }
+        }
     }
 
     /// # Safety

@@ -6,7 +6,7 @@
 //! job but all references of `polls.rs` together.
 
 use std::any::type_name;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
@@ -58,6 +58,17 @@ struct FutureTask<F: Future, H> {
 union Content<F: Future> {
     _future: ManuallyDrop<F>,
     _ended: ManuallyDrop<Ended<F::Output>>,
+}
+
+/// How many futures of ended pools a thread drops inside each other: the drop of one may wait for
+/// that of the next.
+const MOST_NESTED: usize = 32;
+
+thread_local! {
+    /// How many futures of ended pools the thread is dropping inside each other.
+    static NESTED: Cell<usize> = const { Cell::new(0) };
+    /// Futures of ended pools that the thread drops next. It holds them while they are here.
+    static NEXT: RefCell<Vec<NonNull<FutureHead>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A reference to a pool that may have ended.
@@ -195,14 +206,45 @@ impl FutureHead {
         });
         if is_queued != Some(true) && !pool.generation.is_past() {
             // SAFETY: by the premise.
-            let stopped = unsafe {
-                let head = this.as_ref();
-                let is_requested = head.polls.begin();
-                let reason = if is_requested { Requested } else { Shutdown };
-                (head.task.table().cancel)(this.cast(), reason)
-            };
-            stopped.unwrap_or_else(|payload| pool.take_panic(payload));
+            unsafe { Self::stop_in_turn(this) };
         }
+    }
+
+    /// Drops a future of a pool that has ended. That may wake another such future, and so on. At
+    /// most [`MOST_NESTED`] of these are dropped inside each other, and the others one after the
+    /// other, so that no stack grows with their number.
+    ///
+    /// # Safety
+    /// The caller holds the active future, and does not touch it again.
+    unsafe fn stop_in_turn(this: NonNull<Self>) {
+        let nested = NESTED.get();
+        if nested == MOST_NESTED && NEXT.try_with(|next| next.borrow_mut().push(this)).is_ok() {
+            return;
+        }
+        let mut next = Some(this);
+        while let Some(this) = next {
+            NESTED.set(nested + 1);
+            // SAFETY: by the premise, or by that of the call that has left the future for later.
+            unsafe { Self::stop(this) };
+            NESTED.set(nested);
+            let is_outermost = nested == 0;
+            let pop = || NEXT.try_with(|next| next.borrow_mut().pop()).ok().flatten();
+            next = is_outermost.then(pop).flatten();
+        }
+    }
+
+    /// Drops a future of a pool that has ended.
+    ///
+    /// # Safety
+    /// The caller holds the active future, and does not touch it again.
+    unsafe fn stop(this: NonNull<Self>) {
+        // SAFETY: by the premise.
+        let (pool, stopped) = unsafe {
+            let head = this.as_ref();
+            let reason = if head.polls.begin() { Requested } else { Shutdown };
+            (head.pool, (head.task.table().cancel)(this.cast(), reason))
+        };
+        stopped.unwrap_or_else(|payload| pool.take_panic(payload));
     }
 
     /// A poll leaves the future waiting, in a worker's job.
@@ -285,7 +327,12 @@ fn future_of(waker: *const ()) -> NonNull<FutureHead> {
 
 impl<F: Future, H: Home> FutureTask<F, H> {
     const TABLE: &'static Table = &Table {
-        job: JobTable { execute: Self::execute, name: type_name::<F>, is_empty: never_empty },
+        job: JobTable {
+            execute: Self::execute,
+            name: type_name::<F>,
+            is_empty: never_empty,
+            is_prompt: false,
+        },
         run: |_, _, _| unreachable!("the future is claimed"),
         cancel: Self::stop,
         // SAFETY: by the premise of the entry.

@@ -202,19 +202,21 @@ impl ClassQueue {
 }
 
 impl Worker {
-    /// Makes the worker `index` of the `workers` that `registry` will have.
+    /// Makes the worker `index` of the `workers` that `registry` will have. `can_force`: whether
+    /// thieves can take the private forks of a silent owner.
     pub(crate) fn new(
         index: usize,
         workers: usize,
         settings: &Settings,
+        can_force: bool,
         registry: *const Registry,
     ) -> Self {
         let simulated = settings.simulation.is_some();
         // In a simulation, each fork and each end of one takes a slow path, which has a schedule
-        // point. If no thief could take the private forks of a silent owner, no fork is private.
+        // point. If no thief can take private forks, no fork is private.
         let (min_public, max_public, keeps_gate_closed) = if workers == 1 {
             (0, 0, simulated)
-        } else if simulated || os::has_heavy_fence() {
+        } else if can_force {
             (1, workers.min(MOST_PUBLIC), simulated)
         } else {
             (usize::MAX, usize::MAX, true)
@@ -347,9 +349,10 @@ impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
         queue::prepare();
         let bound = settings.max_queued.map(Bound::new);
+        let can_force = settings.simulation.is_some() || os::has_heavy_fence();
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
-                .map(|index| Worker::new(index, workers, &settings, this.as_ptr()))
+                .map(|index| Worker::new(index, workers, &settings, can_force, this.as_ptr()))
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),
