@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CALLERS, Ledger, any_wait_builder, boom, caught, eventually, failed_with, is_simulated_without,
-    lock, noting_pool, one_a_seed, pool, sized, watchdog,
+    CALLERS, Ledger, Meeting, any_wait_builder, boom, builder, caught, eventually, failed_with,
+    is_simulated_without, lock, noting_pool, one_a_seed, pool, sized, step_aside, watchdog,
 };
 use filch::{JoinError, TaskSet, WaitPolicy, block_on};
 use futures_util::future::{Either, join_all, select};
@@ -279,6 +279,40 @@ fn a_panic_is_the_result_and_a_panic_of_a_drop_is_the_handlers() {
     }
 }
 
+/// In a wait that may run nothing else, of a worker that cannot hand off its core: no other worker
+/// is there for the polls, or to run the second closure of a fork.
+#[test]
+fn a_task_that_waits_for_a_future_runs_its_polls_and_their_forks() {
+    let _watchdog = watchdog();
+    let policies = [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants];
+    for (threads, policy) in [1, 2].into_iter().flat_map(|it| policies.map(|policy| (it, policy))) {
+        let pool = builder().num_threads(threads).wait_policy(policy).max_spare_threads(0);
+        let task = move || {
+            let (meeting, polled) = (Meeting::new(threads), Arc::new(AtomicBool::new(false)));
+            let is_polled = polled.clone();
+            let future = filch::spawn_future(async move {
+                polled.store(true, Ordering::Relaxed);
+                yields(3).await;
+                filch::join(
+                    || meeting.wait(),
+                    || {
+                        if threads == 2 {
+                            meeting.wait()
+                        }
+                    },
+                );
+                yields(3).await;
+            });
+            // With two workers, the other one polls it first.
+            while threads == 2 && !is_polled.load(Ordering::Relaxed) {
+                step_aside();
+            }
+            future.join().unwrap();
+        };
+        pool.build().unwrap().spawn(task).join().unwrap();
+    }
+}
+
 #[test]
 fn a_future_that_wakes_itself_lets_others_run() {
     let _watchdog = watchdog();
@@ -356,6 +390,37 @@ fn what_waits_when_its_pool_ends_is_dropped() {
         waits.cancel();
         assert!(block_on(waits).unwrap_err().is_cancelled());
     }
+}
+
+/// The drop of each wakes the next: it waits for that one's handle, or has that one's completer.
+#[test]
+fn a_long_chain_of_futures_is_dropped_with_its_pool() {
+    let _watchdog = watchdog();
+    let ledger = Ledger::new();
+    let count = sized(100_000, 100);
+    let one = pool(1);
+    let mut last = one.spawn_future(pending());
+    for _ in 0..count {
+        let token = ledger.token();
+        last = one.spawn_future(async move {
+            last.await.unwrap();
+            drop(token);
+        });
+    }
+    let (first, mut handle) = filch::completer::<()>();
+    for _ in 0..count {
+        let (completer, next) = filch::completer();
+        let (token, waits) = (ledger.token(), std::mem::replace(&mut handle, next));
+        drop(one.spawn_future(async move {
+            waits.await.unwrap();
+            drop((completer, token));
+        }));
+    }
+    one.install(|| ());
+    drop(one);
+    ledger.assert_balanced("the pool has ended");
+    assert!(last.join().unwrap_err().is_cancelled() && first.is_closed());
+    assert!(handle.join().unwrap_err().is_cancelled());
 }
 
 /// Wakes, cancels and drops race with the end of the pool.

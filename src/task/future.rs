@@ -27,11 +27,27 @@ use crate::job::outcome::{self, Payload};
 use crate::job::{NO_TAG, Priority, never_empty};
 use crate::latch::EXTERNAL;
 use crate::os::generation::Generation;
-use crate::sync::slab;
+use crate::sync::{slab, thread_local};
 use crate::worker::attached::Place;
 use crate::worker::shared::Registry;
 use crate::worker::timing::Queued;
 use crate::worker::{Header, JobRef, Table as JobTable, Worker, pools};
+
+/// How many futures whose pools have ended are dropped inside each other.
+const MOST_NESTED: u32 = 32;
+
+thread_local! {
+    /// The futures of ended pools that this thread is dropping.
+    static ENDING: Cell<Ending> = const { Cell::new(Ending { depth: 0, rest: ptr::null_mut() }) };
+}
+
+#[derive(Clone, Copy)]
+struct Ending {
+    /// How many, each inside the drop of the one before.
+    depth: u32,
+    /// Those that are dropped after the innermost of them, by the call that drops it.
+    rest: *mut Vec<NonNull<FutureHead>>,
+}
 
 /// The part of the block that does not depend on the types.
 #[repr(C)]
@@ -195,14 +211,38 @@ impl FutureHead {
         });
         if is_queued != Some(true) && !pool.generation.is_past() {
             // SAFETY: by the premise.
-            let stopped = unsafe {
+            unsafe { Self::end_with_pool(this) };
+        }
+    }
+
+    /// Drops a future whose pool has ended. That may wake the next future, and so on. Of a long
+    /// chain, all but the first few are dropped one after the other, not inside each other.
+    ///
+    /// # Safety
+    /// As `queue_woken`.
+    unsafe fn end_with_pool(this: NonNull<Self>) {
+        let outer = ENDING.get();
+        if outer.depth == MOST_NESTED {
+            // SAFETY: the call below that has set it has not returned, and has no reference to it.
+            return unsafe { (*outer.rest).push(this) };
+        }
+        let mut rest = Vec::new();
+        let rest = &raw mut rest;
+        ENDING.set(Ending { depth: outer.depth + 1, rest });
+        let mut next = Some(this);
+        while let Some(this) = next {
+            // SAFETY: by the premise, of this call or of those that have left it here.
+            let (pool, stopped) = unsafe {
                 let head = this.as_ref();
-                let is_requested = head.polls.begin();
-                let reason = if is_requested { Requested } else { Shutdown };
-                (head.task.table().cancel)(this.cast(), reason)
+                let pool = head.pool;
+                let reason = if head.polls.begin() { Requested } else { Shutdown };
+                (pool, (head.task.table().cancel)(this.cast(), reason))
             };
             stopped.unwrap_or_else(|payload| pool.take_panic(payload));
+            // SAFETY: it is this call's, and the calls that have used it have returned.
+            next = unsafe { (*rest).pop() };
         }
+        ENDING.set(outer);
     }
 
     /// A poll leaves the future waiting, in a worker's job.
