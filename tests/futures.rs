@@ -13,8 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CALLERS, Ledger, Meeting, any_wait_builder, boom, builder, caught, eventually, failed_with,
-    is_simulated_without, lock, noting_pool, one_a_seed, pool, sized, step_aside, watchdog,
+    CALLERS, Gate, Ledger, Meeting, any_wait_builder, boom, builder, caught, eventually,
+    failed_with, is_simulated_without, lock, noting_pool, one_a_seed, pool, sized, step_aside,
+    watchdog,
 };
 use filch::{JoinError, TaskSet, WaitPolicy, block_on};
 use futures_util::future::{Either, join_all, select};
@@ -492,6 +493,46 @@ fn a_pool_that_is_not_waited_for_drops_its_futures() {
     drops.join().unwrap();
     assert!(handle.join().unwrap_err().is_cancelled());
     eventually("all are dropped", || ledger.is_balanced());
+}
+
+/// A thread takes over from one of the user that was a worker, and polls futures, while another
+/// thread of the pool, which has ended, drops those that wait.
+#[test]
+fn a_future_that_is_polled_after_the_end_of_its_pool_is_dropped() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let [ended, goes_on] = [(); 2].map(|()| Arc::new(Gate::new()));
+    let ledger = Ledger::new();
+    let member = thread::spawn(move || {
+        let gates = [ended.clone(), goes_on.clone()];
+        let at_exit = move |index| {
+            if index == 1 {
+                gates[0].open();
+                gates[1].wait();
+            }
+        };
+        let pool = builder().num_threads(2).use_current_thread().exit_handler(at_exit);
+        pool.build().unwrap().shutdown_background();
+        ended.wait();
+        let token = ledger.token();
+        filch::spawn_future(async move {
+            yields(1).await;
+            let other = filch::spawn_future(async move {
+                let _token = token;
+                goes_on.open();
+                pending::<()>().await;
+            });
+            while !other.is_finished() {
+                yields(1).await;
+            }
+            pending::<()>().await;
+        })
+    });
+    let future = member.join().unwrap();
+    assert!(future.join().unwrap_err().is_cancelled());
+    eventually("both are dropped", || ledger.is_balanced());
 }
 
 #[test]
