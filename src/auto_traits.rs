@@ -393,7 +393,7 @@ fn sources(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The names of the public types that a file defines, or that its calls of macros do. In such a
-/// call, the first name after each documentation is that of a type.
+/// call, the first name after each documentation is that of a type, or before `of`.
 fn types_of(text: &str) -> Vec<String> {
     let kinds = ["pub struct ", "pub enum ", "pub union ", "pub type "];
     let written = text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
@@ -405,11 +405,14 @@ fn types_of(text: &str) -> Vec<String> {
     written.chain(declared).filter_map(type_name).collect()
 }
 
-/// The lines that follow documentation.
+/// The lines that follow documentation, and those whose next line begins with `of`.
 fn documented(call: &str) -> impl Iterator<Item = &str> {
     let lines = || call.lines().map(str::trim_start);
     let is_doc = |line: &str| line.starts_with("///");
-    lines().zip(lines().skip(1)).filter(move |(a, b)| is_doc(a) && !is_doc(b)).map(|(_, line)| line)
+    lines().zip(lines().skip(1)).filter_map(move |(line, next)| match next.starts_with("of ") {
+        true => Some(line),
+        false => (is_doc(line) && !is_doc(next)).then_some(next),
+    })
 }
 
 /// The first word that can be the name of a type. Macros have a word or two before it.

@@ -22,8 +22,6 @@
 //! [cookbook]: crate::guide::cookbook
 //! [faq]: crate::guide::faq
 //! [how]: crate::guide::how_it_works
-// The package has no examples: to where the link is.
-//! [examples]: crate#the-guide
 #![doc = include_str!("../docs/ratios.md")]
 //!
 #![doc = include_str!("../README.md")]

@@ -36,7 +36,7 @@ pub mod range_inclusive {
 pub mod result {
     //! Parallel iterators over the `Ok` value of a result.
 
-    pub use crate::iter::sources::result::{IntoIter, Iter, IterMut};
+    pub use crate::iter::sources::option::{IntoIter, Iter, IterMut};
 }
 
 pub mod str {

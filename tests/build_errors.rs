@@ -78,7 +78,7 @@ fn an_impossible_stack_is_refused() {
         for size in [usize::MAX / 4, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
             let builder = ThreadPoolBuilder::new().num_threads(2);
             let error = builder.stack_size(size).build().unwrap_err();
-            assert!(!error.to_string().is_empty());
+            assert_says(&error, &["stack_size", &size.to_string()]);
             common::threads_return_to(base);
         }
     });

@@ -524,7 +524,7 @@ fn impatient(threads: usize, seed: u64) -> ThreadPool {
 #[test]
 fn a_deadlock_is_told() {
     let body = || {
-        let pool = impatient(2, 1);
+        let pool = impatient(2, 7);
         let (sender, handle) = std::sync::mpsc::channel::<JoinHandle<()>>();
         // A task that waits for itself.
         let waits = pool.spawn(move || drop(handle.recv().unwrap().join()));
@@ -532,7 +532,8 @@ fn a_deadlock_is_told() {
         pool.install(|| ());
         drop(pool);
     };
-    is_aborted("a_deadlock_is_told", body, &["a deadlock", "waits for a task", "filch-"]);
+    let words = ["(seed 7)", "a deadlock", "waits for a task", "filch-"];
+    is_aborted("a_deadlock_is_told", body, &words);
 }
 
 #[test]

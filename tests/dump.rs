@@ -53,7 +53,7 @@ fn a_dump_names_the_thread_and_the_closure_and_says_since_when() {
         // In this test's closure, for 200 ms or a little longer.
         let name = "a_dump_names_the_thread_and_the_closure_and_says_since_when::{{closure}}";
         assert!(
-            busy.contains(", 1 jobs on its stack, runs `dump::") && busy.contains(name),
+            busy.contains(", 1 job on its stack, runs `dump::") && busy.contains(name),
             "{busy}"
         );
         let time = busy.split("busy for ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
@@ -78,7 +78,8 @@ fn a_dump_names_the_thread_and_the_closure_and_says_since_when() {
     });
 }
 
-/// A worker that waits in a `join`, with a lock, runs a job that wants the lock.
+/// A worker that waits in a `join`, with a lock, runs a job that wants the lock. Or a thread from
+/// outside does that, which has borrowed the worker's core.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_dump_tells_of_a_job_that_sleeps_on_top_of_a_wait() {
@@ -87,38 +88,114 @@ fn a_dump_tells_of_a_job_that_sleeps_on_top_of_a_wait() {
     }
     let name = "a_dump_tells_of_a_job_that_sleeps_on_top_of_a_wait";
     let body = || {
-        let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        let (gate, begun) = (Arc::new(Gate::new()), Arc::new(Flag::new()));
-        let theirs = (gate.clone(), begun.clone());
-        pool.spawn(move || {
-            let (gate, begun) = theirs;
-            let lock = Mutex::new(());
-            filch::scope(|s| {
-                let held = lock.lock().unwrap();
-                let second = || {
-                    begun.raise();
-                    gate.wait();
-                };
-                // Only while the thief is in the second closure is there a task for the wait.
-                filch::join(
-                    || {
-                        begun.hold();
-                        s.spawn(|| drop(lock.lock().unwrap()));
-                    },
-                    second,
-                );
-                drop(held);
-            });
-        });
-        let hint = "sleeps in a job that runs on top of a wait";
-        eventually("it is stuck", || pool.dump().to_string().contains(hint));
-        let text = pool.dump().to_string();
-        let at = text.lines().position(|line| line.contains(hint)).unwrap();
-        assert!(text.lines().nth(at - 1).unwrap().contains(": busy for "), "{text}");
-        assert_eq!(text.matches(hint).count(), 1, "{text}");
+        for is_outside in [false, true] {
+            let pool = Arc::new(ThreadPoolBuilder::new().num_threads(2).build().unwrap());
+            let (gate, begun) = (Gate::new(), Flag::new());
+            let theirs = pool.clone();
+            let deadlock = move || {
+                let lock = Mutex::new(());
+                theirs.scope(|s| {
+                    let held = lock.lock().unwrap();
+                    let second = || {
+                        begun.raise();
+                        gate.wait();
+                    };
+                    // Only while the thief is in the second closure is there a task for the wait.
+                    filch::join(
+                        || {
+                            begun.hold();
+                            s.spawn(|| drop(lock.lock().unwrap()));
+                        },
+                        second,
+                    );
+                    drop(held);
+                });
+            };
+            if is_outside {
+                eventually("a core can be borrowed", || {
+                    pool.dump().to_string().matches(": parked").count() == 2
+                });
+                thread::spawn(deadlock);
+            } else {
+                drop(pool.spawn(deadlock));
+            }
+            let hint = "sleeps in a job that runs on top of a wait";
+            eventually("it is stuck", || pool.dump().to_string().contains(hint));
+            let text = pool.dump().to_string();
+            let at = text.lines().position(|line| line.contains(hint)).unwrap();
+            let state = if is_outside { ": lent to thread " } else { ": busy for " };
+            let line = text.lines().nth(at - 1).unwrap();
+            assert!(line.contains(state) && !line.contains("lent to thread 0"), "{text}");
+            assert_eq!(text.matches(hint).count(), 1, "{text}");
+            std::mem::forget(pool);
+        }
         std::process::exit(0);
     };
     tells(name, body, |_| ());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_dump_tells_a_job_that_sleeps_from_one_that_computes() {
+    let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
+    let (pool, gate, over) = (pool(1), Gate::new(), Flag::new());
+    let hint = "sleeps outside filch";
+    pool.in_place_scope(|s| {
+        let computes = s.spawn(|| over.hold());
+        let has = |state: &str| pool.dump().to_string().contains(state);
+        eventually("it computes", || has(": busy for ") && has("1 job on"));
+        assert!(!pool.dump().to_string().contains(hint), "{}", pool.dump());
+        over.raise();
+        computes.join().unwrap();
+        s.spawn(|| gate.wait());
+        eventually("it sleeps", || has(hint));
+        gate.open();
+    });
+    // Whoever says that it blocks needs no hint.
+    let blocks = pool.spawn(|| filch::blocking(|| thread::sleep(Duration::from_millis(100))));
+    eventually("it blocks", || pool.dump().to_string().contains("blocked in `blocking`"));
+    assert!(!pool.dump().to_string().contains(hint), "{}", pool.dump());
+    blocks.join().unwrap();
+}
+
+#[test]
+fn a_dump_names_tasks_and_what_they_fork_and_install() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let (pool, gate, started) = (Arc::new(pool(2)), Arc::new(Gate::new()), Arc::new(Flag::new()));
+    let text = || pool.dump().to_string();
+    let task = pool.task().name("alpha").spawn({
+        let (gate, started) = (gate.clone(), started.clone());
+        move || {
+            let stolen = || {
+                started.raise();
+                gate.wait();
+            };
+            filch::join(|| started.hold(), stolen)
+        }
+    });
+    eventually("both", || text().matches(" of task `alpha`").count() == 2);
+    assert!(text().contains("runs `a fork` of task `alpha`"), "{}", text());
+    gate.open();
+    task.join().unwrap();
+    // Names of tasks that have ended are gone, and new tasks may be where these were.
+    for round in 0..100 {
+        let name = format!("task {round}");
+        pool.task().name(&*name).spawn(|| ()).join().unwrap();
+    }
+    eventually("none", || !text().contains(" of task `"));
+    let gate = Gate::new();
+    thread::scope(|plain| {
+        plain.spawn(|| pool.install(|| gate.wait()));
+        let name = "runs `dump::a_dump_names_tasks_and_what_they_fork_and_install::{{closure}}";
+        eventually("the closure is named", || text().contains(name));
+        gate.open();
+    });
 }
 
 #[test]
@@ -188,7 +265,7 @@ fn a_dump_tells_what_is_queued() {
         started.hold();
         (0..5).for_each(|_| drop(s.spawn(|| ())));
         let text = pool.dump().to_string();
-        assert!(text.contains("5 injected") && text.contains(", 1 jobs"), "{text}");
+        assert!(text.contains("5 injected") && text.contains(", 1 job "), "{text}");
         gate.open();
     });
     // What a worker spawns stands at the worker.

@@ -2,14 +2,17 @@
 
 mod common;
 
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once};
 use std::thread;
 
 use common::{Flag, Gate, boom, builder, eventually, watchdog};
 use filch::{ThreadPool, ThreadPoolBuilder};
-use tracing::{Span, info_span};
+use tracing::span::Id;
+use tracing::{Span, Subscriber, info_span};
 use tracing_subscriber::Registry;
-use tracing_subscriber::layer::{Identity, SubscriberExt};
+use tracing_subscriber::layer::{Context, Identity, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Installs the subscriber of the process.
@@ -170,6 +173,58 @@ fn a_span_is_left_after_a_panic_and_closed_with_the_last_task() {
     drop(cancelled);
     assert_eq!(pool.spawn(spans).join().unwrap(), [""; 0]);
     eventually("the span is closed", || !is_open());
+}
+
+/// Panics in one of its calls.
+struct Bombs;
+
+/// How many calls are left until that one.
+static CALLS_LEFT: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+fn count_down() {
+    if CALLS_LEFT.fetch_sub(1, Ordering::Relaxed) == 0 {
+        resume_unwind(Box::new(()));
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Bombs {
+    fn on_enter(&self, _: &Id, _: Context<'_, S>) {
+        count_down();
+    }
+
+    fn on_exit(&self, _: &Id, _: Context<'_, S>) {
+        count_down();
+    }
+
+    fn on_close(&self, _: Id, _: Context<'_, S>) {
+        count_down();
+    }
+}
+
+#[test]
+fn a_subscriber_may_panic() {
+    let works = |pool: &ThreadPool| {
+        let (a, b) = pool.join(|| pool.spawn(|| 1).join().unwrap(), || 2);
+        let sum = pool.scope(|s| {
+            drop(s.spawn(|| ()));
+            s.spawn_broadcast(|_| ());
+            s.spawn(|| filch::spawn(|| 3).join().unwrap()).join().unwrap()
+        });
+        assert_eq!((a, b, sum), (1, 2, 3));
+    };
+    common::alone("a_subscriber_may_panic", || {
+        tracing::subscriber::set_global_default(Registry::default().with(Bombs)).unwrap();
+        for threads in [1, 2] {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            for at in 0..60 {
+                info_span!("outer").in_scope(|| {
+                    CALLS_LEFT.store(at, Ordering::Relaxed);
+                    works(&pool);
+                    CALLS_LEFT.store(usize::MAX, Ordering::Relaxed);
+                });
+            }
+        }
+    });
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn words<const N: usize>(arena: &Arena) -> Vec<Contest<'_>> {
     kinds(arena, &format!("[u64; {N}]"), record, |a, b| a[0].cmp(&b[0]))
 }
 
-/// Inputs of four kinds, each sorted unstable and stable. `record` makes one of a key and its
+/// Inputs of many kinds, each sorted unstable and stable. `record` makes one of a key and its
 /// number.
 fn kinds<'a, T: Send + 'a>(
     arena: &'a Arena,
@@ -44,11 +44,23 @@ fn kinds<'a, T: Send + 'a>(
     record: impl Fn(u64, u64) -> T + Copy + 'a,
     compare: impl Fn(&T, &T) -> Ordering + Sync + Copy + 'a,
 ) -> Vec<Contest<'a>> {
-    let inputs = [("2 keys", 2), ("16 keys", 16), ("1,000 keys", 1000), ("random", u64::MAX)];
-    let contests = inputs.map(|(kind, keys)| {
+    type Key = fn(u64, u64) -> u64;
+    let inputs: [(&str, Key); 10] = [
+        ("2 keys", |random, _| random % 2),
+        ("4 keys", |random, _| random % 4),
+        ("16 keys", |random, _| random % 16),
+        ("100 keys", |random, _| random % 100),
+        ("1,000 keys", |random, _| random % 1000),
+        ("10,000 keys", |random, _| random % 10_000),
+        ("random", |random, _| random),
+        ("sorted", |_, n| n),
+        ("reversed", |_, n| LEN - n),
+        ("sawtooth", |_, n| n % (LEN / 8)),
+    ];
+    let contests = inputs.map(|(kind, key)| {
         let input = move |seed| {
             let mut random = SmallRng::seed_from_u64(seed);
-            (0..LEN).map(|n| record(random.next_u64() % keys, n)).collect()
+            (0..LEN).map(|n| record(key(random.next_u64(), n), n)).collect()
         };
         let unstable = format!("sort {name}, {kind}, unstable");
         let stable = format!("sort {name}, {kind}, stable");

@@ -13,9 +13,11 @@ mod spans;
 mod token;
 
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::job::outcome::Payload;
+use crate::os::generation::PerProcess;
+use crate::sync::Mutex;
 pub(crate) use spans::{ContextSpan, Left, are_on as spans_are_on};
 pub use token::{CancelReason, CancelToken, Cancelled, DropGuard};
 
@@ -30,7 +32,36 @@ pub(crate) struct Context {
     pub(crate) span: ContextSpan,
 }
 
+/// The contexts that have a name, and some that are gone.
+static NAMED: PerProcess<Mutex<Vec<Weak<Context>>>> = PerProcess::new();
+
+/// Returns the name of the context at this address, if there is one and it has a name. (A context
+/// that is gone leaves its address to no other one before it is off the list.)
+pub(crate) fn name_at(context: *const Context) -> Option<Arc<str>> {
+    // A debugger may have stopped a thread that has the lock.
+    let named = NAMED.get().try_lock()?;
+    let context = named.iter().find(|it| it.as_ptr() == context)?.upgrade();
+    drop(named);
+    context?.name.clone()
+}
+
 impl Context {
+    /// Returns what tasks and forks inherit. A dump can find its name.
+    pub(crate) fn share(self) -> Arc<Self> {
+        let this = Arc::new(self);
+        // (A model's locks are no statics.)
+        if this.name.is_some() && !cfg!(loom) {
+            let mut named = NAMED.get().lock();
+            if named.len() == named.capacity() {
+                named.retain(|it| it.strong_count() > 0);
+                let free = named.len() + 1;
+                named.reserve(free);
+            }
+            named.push(Arc::downgrade(&this));
+        }
+        this
+    }
+
     /// Returns the reason if the token is cancelled.
     pub(crate) fn cancelled(&self) -> Option<CancelReason> {
         self.token.as_ref()?.reason()
@@ -64,3 +95,6 @@ impl Stop {
         resume_unwind(Box::new(Stop(reason)))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

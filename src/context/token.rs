@@ -72,6 +72,7 @@ struct Node {
 
 impl CancelToken {
     /// Returns a token that is not cancelled.
+    #[must_use]
     pub fn new() -> Self {
         Self::child_of([None, None], None)
     }

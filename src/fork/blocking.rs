@@ -6,9 +6,9 @@ use crate::worker::Worker;
 /// Calls `f`, which may block: on a file, a socket, a lock, a channel or a sleep. Meanwhile other
 /// work of the pool runs.
 ///
-/// A worker's *core* is its index and its queues (not a processor). The worker hands it, with the
-/// forks and tasks that are pending there, to a *spare thread*, and takes it back when `f` has
-/// returned or panicked. If there is no spare thread, the worker starts one. The pool starts at
+/// A worker's *core*, which is no processor, is its index and its queues. The worker hands the core
+/// to a *spare thread*, with the forks and tasks that are pending there, and takes it back when `f`
+/// has returned or panicked. If there is no spare thread, the worker starts one. The pool starts at
 /// most [`max_blocking_threads`](crate::ThreadPoolBuilder::max_blocking_threads) for this purpose,
 /// and keeps them to its end. On a thread that is not a worker, this function only calls `f`. As
 /// tokio's `block_in_place`, it stays on the calling thread, so `f` may borrow and need not be

@@ -48,7 +48,7 @@ impl<OP> Parts<OP> {
         Parts { op, relay: Relay::new(registry.workers().len()) }
     }
 
-    /// Wakes all workers, after a part was pinned to each.
+    /// Wakes all workers. A part was pinned to each of them.
     pub(super) fn start(&self, registry: &Registry) {
         registry.wake_for_pinned(&self.relay);
     }
@@ -72,9 +72,9 @@ impl<OP> Parts<OP> {
 /// If a thread from outside has borrowed the worker's core (see [`join`](crate::join)), that thread
 /// runs it.
 ///
-/// A worker that waits runs `op` on top of the task that waits. So `op` must not wait for a task
-/// that may be waiting (by its handle, a lock or a message): it may be on top of that task, and
-/// then waits for ever.
+/// A worker that waits in a task runs `op` on top of that task, which cannot go on before `op`
+/// returns. So `op` must not wait (by a handle, a lock or a message) for a task that may itself be
+/// waiting: if `op` is on top of that task, it waits for ever.
 ///
 /// # Panics
 /// If `op` panics, the first panic is resumed when all calls have ended. Also panics if the global

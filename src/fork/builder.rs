@@ -46,7 +46,8 @@ impl ThreadPool {
 }
 
 impl TaskBuilder<'_> {
-    /// Sets the name of the task, and of what it spawns and forks without a name of its own.
+    /// Sets the name of the task, and of what it spawns and forks without a name of its own. A
+    /// [dump](crate::dump()) shows the name of what runs. It costs an allocation and a lock.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
@@ -185,7 +186,7 @@ impl TaskBuilder<'_> {
         let mut context = with_current_context(|outer| outer.cloned().unwrap_or_default());
         context.name = self.name.clone().or(context.name);
         context.token = with_current_token(self.token.as_ref());
-        Some(Arc::new(context))
+        Some(context.share())
     }
 
     fn with_registry<R>(&self, f: impl FnOnce(&Registry) -> R) -> R {

@@ -54,6 +54,7 @@ use crate::task::{Completer, new_completer};
 /// drop(completer);
 /// assert!(nothing.join().unwrap_err().is_cancelled());
 /// ```
+#[must_use = "if the completer is dropped at once, the handle says cancelled"]
 pub fn completer<T>() -> (Completer<T>, JoinHandle<T>) {
     let (completer, handle) = new_completer(PoolHome::<NEVER>::of(None));
     (completer, JoinHandle::new(handle))

@@ -11,7 +11,8 @@
 //! # Invariant
 //! 1. The jobs of all gangs are pinned in one order ([`ORDER`]), and each worker begins them in
 //!    that order. (If the caller has no pinned jobs, its own job is the next one in that order, and
-//!    the caller begins it without queueing it.)
+//!    the caller begins it without queueing it. A worker that has taken such a job begins it before
+//!    it calls a handler of the user, which might begin the next one: `Table::is_prompt`.)
 //! 2. When a gang has gathered, each of its members is on top of its worker's stack, and none has
 //!    called the closure.
 //!
@@ -222,7 +223,12 @@ where
 {
     fn new(gang: &Gang<'g>, f: &F, index: usize) -> Self {
         let table = const {
-            &Table { execute: Self::execute, name: || "a member of a gang", is_empty: never_empty }
+            &Table {
+                execute: Self::execute,
+                name: || "a member of a gang",
+                is_empty: never_empty,
+                is_prompt: true,
+            }
         };
         // SAFETY: `execute` is made for this type, whose first field is the header.
         let mut header = unsafe { Header::new(NonNull::from(table)) };

@@ -226,7 +226,8 @@ impl<T> Future for CancelOnDrop<T> {
 
 impl<T> Drop for CancelOnDrop<T> {
     fn drop(&mut self) {
-        // The executor that drops a future may hold the lock that the waker takes.
+        // Before the task is cancelled, which would wake the waker: an executor that drops this
+        // future may hold a lock that the waker takes.
         if let Some(handle) = &mut self.0.handle {
             handle.forget_waiting();
         }

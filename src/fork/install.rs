@@ -44,7 +44,10 @@ impl Registry {
     /// borrow a core, else on a thread of the pool. Also tells `op` whether it is on another
     /// thread.
     #[inline]
-    pub(crate) fn as_worker<R: Send>(&self, op: impl FnOnce(&Worker, bool) -> R + Send) -> R {
+    pub(crate) fn as_worker<R: Send, F>(&self, op: F) -> R
+    where
+        F: FnOnce(&Worker, bool) -> R + Send,
+    {
         let core = match Worker::current() {
             Some(worker) if std::ptr::eq(worker.registry(), self) => return op(worker, false),
             Some(_) => None,
@@ -55,26 +58,26 @@ impl Registry {
         };
         match core {
             Some(core) => with_span(|| op(core.worker, false)),
-            None => self.hand_over(None, |worker| op(worker, true)),
+            None => self.hand_over::<_, F>(None, |worker| op(worker, true)),
         }
     }
 
     /// Runs `op` on a thread of this pool, at `priority` or else at the caller's.
-    pub(crate) fn on_thread<R: Send>(
-        &self,
-        priority: Option<Priority>,
-        op: impl FnOnce() -> R + Send,
-    ) -> R {
+    pub(crate) fn on_thread<R: Send, F>(&self, priority: Option<Priority>, op: F) -> R
+    where
+        F: FnOnce() -> R + Send,
+    {
         match (self.current_worker(), priority) {
             (Some(_), None) => with_span(op),
             (Some(worker), Some(priority)) => with_span(|| worker.at_priority(priority, op)),
-            (None, _) => self.hand_over(priority, |_| op()),
+            (None, _) => self.hand_over::<_, F>(priority, |_| op()),
         }
     }
 
     /// Runs `op` on a thread of this pool. Meanwhile the caller works for its own pool if it is a
-    /// worker, else it sleeps. `op` is of `priority`, or of the caller's.
-    fn hand_over<R: Send>(
+    /// worker, else it sleeps. `op` is of `priority`, or of the caller's. A
+    /// dump calls it `N`.
+    fn hand_over<R: Send, N>(
         &self,
         priority: Option<Priority>,
         op: impl FnOnce(&Worker) -> R + Send,
@@ -84,7 +87,7 @@ impl Registry {
         let bits = priority
             .map_or_else(|| caller.map_or(0, |it| Priority::bits_of(it.word())), Priority::bits);
         let word = caller.map_or(NO_TAG, Worker::tag) | bits;
-        let result = with_span(|| run_in_pool(op, word, self));
+        let result = with_span(|| run_in_pool::<_, _, N>(op, word, self));
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }
@@ -128,15 +131,16 @@ impl Drop for Borrowed<'_> {
 }
 
 /// Runs `closure` on a worker of `registry`, waits, and returns its result. `word` has the
-/// priority, and the isolation tag: that of the caller if it is a worker of another pool.
-pub(crate) fn run_in_pool<F: FnOnce(&Worker) -> R + Send, R: Send>(
+/// priority, and the isolation tag: that of the caller if it is a worker of another pool. A dump
+/// calls the job `N`.
+fn run_in_pool<F: FnOnce(&Worker) -> R + Send, R: Send, N>(
     closure: F,
     word: usize,
     registry: &Registry,
 ) -> Result<R, Payload> {
     let mut job = InstallJob {
         // SAFETY: the table is made for this type, whose first field is the header.
-        header: unsafe { Header::new(NonNull::from(InstallJob::<F, R>::TABLE)) },
+        header: unsafe { Header::new(NonNull::from(InstallJob::<F, R>::table::<N>())) },
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
         stage: AtomicU32::new(QUEUED),
@@ -230,8 +234,16 @@ where
     F: FnOnce(&Worker) -> R + Send,
     R: Send,
 {
-    const TABLE: &'static Table =
-        &Table { execute: Self::execute, name: type_name::<F>, is_empty: never_empty };
+    fn table<N>() -> &'static Table {
+        const {
+            &Table {
+                execute: Self::execute,
+                name: type_name::<N>,
+                is_empty: never_empty,
+                is_prompt: false,
+            }
+        }
+    }
 
     /// # Safety
     /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.

@@ -129,7 +129,7 @@ impl CancelToken {
         let token = self.or(context.token.as_ref());
         token.check()?;
         context.token = Some(token.clone());
-        let context = Arc::new(context);
+        let context = context.share();
         match outcome::run(|| under(Some(&context), f)) {
             Ok(value) => match token.check() {
                 Ok(()) => Ok(value),

@@ -16,23 +16,23 @@ use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, JobRef, Worker, current_context, share_current};
 
 /// The home of tasks that are in no scope: the pool. Has a reference to the task's context, which
-/// the end of the task releases. `DROPS` says what lets the task be dropped before it begins.
+/// is released when the task ends. `DROPS` says why the task may be dropped before it begins.
 #[derive(Clone, Copy)]
 pub(super) struct PoolHome<const DROPS: u8 = SPAWNED>(ContextRef);
 
-/// Nothing.
+/// Never.
 pub(super) const NEVER: u8 = 0;
-/// Its token.
+/// If its token is cancelled.
 pub(super) const BY_TOKEN: u8 = 1;
-/// Its token, and `ThreadPool::shutdown_now`.
+/// If its token is cancelled, or after `ThreadPool::shutdown_now`.
 pub(super) const SPAWNED: u8 = 2;
 
 // SAFETY: contexts may be shared and sent.
 unsafe impl<const DROPS: u8> Send for PoolHome<DROPS> {}
 
 impl PoolHome {
-    /// The home of one task, which inherits the current context. `caller`: the worker as which the
-    /// calling thread acts, if the caller knows it.
+    /// The home of one task, which inherits the current context. `caller` is the worker as which
+    /// this thread acts. It may be `None` if the caller does not know.
     #[inline]
     pub(super) fn of_current(caller: Option<&Worker>) -> Self {
         let context = caller.map_or_else(current_context, Worker::context);

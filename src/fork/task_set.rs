@@ -67,6 +67,7 @@ impl<T: Send + 'static> TaskSet<T> {
     ///
     /// # Panics
     /// Panics if the global pool is needed and cannot be built.
+    #[must_use]
     pub fn new() -> Self {
         with_current(Self::of)
     }
@@ -165,7 +166,8 @@ impl<T: Send + 'static> TaskSet<T> {
     /// [`WaitPolicy`]: crate::WaitPolicy
     ///
     /// # Errors
-    /// The result is a [`JoinError`] if the task panicked or was [cancelled](Self::cancel_all).
+    /// The result is a [`JoinError`] if the task panicked or was [cancelled](Self::cancel_all). It
+    /// does not say which task it is of: if you need that, let the closure return it.
     ///
     /// # Panics
     /// Panics in the child of a `fork()` if a task of the parent has not ended.

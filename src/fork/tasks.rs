@@ -292,7 +292,7 @@ impl Home for ScopeHome {
 
     #[inline]
     fn task_ended(self, worker: &Worker) {
-        // SAFETY: the scope waits for this task, up to the count below.
+        // SAFETY: the scope waits for this task until the task no longer counts, see below.
         let tasks = unsafe { &*self.tasks };
         if tasks.counts_locally(worker) {
             return tasks.count.end_local();
@@ -304,7 +304,8 @@ impl Home for ScopeHome {
         }
         if opener.is_null() {
             let over = tasks.over.as_ref().map(ptr::from_ref);
-            // SAFETY: it happens once, here, and the opener keeps the scope alive until it has.
+            // SAFETY: only this call makes the event happen. Until then, the opener waits for it
+            // and keeps the scope alive.
             over.into_iter().for_each(|over| unsafe { Event::happen(over) });
         } else {
             // SAFETY: the scope may be gone, but its opener is a worker of this pool, and the

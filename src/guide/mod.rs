@@ -5,7 +5,7 @@
 //! | [`getting_started`] | the first loop, the first join, the first pool |
 //! | [`choosing`] | which tool when: loop, join, scope, spawn, broadcast, graph, stream, gang |
 //! | [`dataflow`] | graphs of tasks, ordered streams, gangs |
-//! | [`from_rayon`] | what differs from rayon, and two ways to come over |
+//! | [`from_rayon`] | what differs from rayon, and three ways to come over |
 //! | [`deterministic_rayon`] | unchanged rayon programs whose schedule a seed decides |
 //! | [`from_threads`] | std's threads, scopes and channels, and what becomes of them |
 //! | [`from_openmp`] | a table of pragmas |

@@ -14,6 +14,20 @@ use super::plumbing::{Consumer, ProducerCallback};
 use super::tries::Try;
 use super::{IntoParallelIterator, ParallelExtend, ParallelIterator};
 
+/// Declares comparisons by the method of the ordering.
+macro_rules! comparisons {
+    ($($(#[$doc:meta])* $name:ident, $test:ident;)*) => {$(
+        $(#[$doc])*
+        fn $name<I>(self, other: I) -> bool
+        where
+            I: IntoParallelIterator<Iter: IndexedParallelIterator>,
+            Self::Item: PartialOrd<I::Item>,
+        {
+            self.partial_cmp(other).is_some_and(Ordering::$test)
+        }
+    )*};
+}
+
 /// A parallel iterator that knows how many items it has, and the position of each.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an indexed parallel iterator",
@@ -171,13 +185,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// # Panics
     /// If `chunk_size` is zero.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let sums: Vec<i32> =
-    ///     (0..5).into_par_iter().fold_chunks_with(2, 100, |a, b| a + b).collect();
-    /// assert_eq!(sums, [101, 105, 104]);
-    /// ```
     #[track_caller]
     fn fold_chunks_with<T, F>(
         self,
@@ -258,20 +265,14 @@ pub trait IndexedParallelIterator: ParallelIterator {
         Rev::new(self)
     }
 
-    /// Sets the least number of items of a piece. This is rarely needed: loops measure how long an
-    /// item takes, and split only if a worker is idle.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let sum: i32 = (0..1000).into_par_iter().with_min_len(100).sum();
-    /// assert_eq!(sum, 499_500);
-    /// ```
+    /// Sets the least number of items of a piece; 0 is as 1. This is rarely needed: loops measure
+    /// how long an item takes, and split only if a worker is idle.
     fn with_min_len(self, min: usize) -> MinLen<Self> {
         MinLen::new(self, min)
     }
 
-    /// Sets the greatest number of items of a piece. A piece stays longer if its halves would have
-    /// fewer items than [`with_min_len`](Self::with_min_len) says.
+    /// Sets the greatest number of items of a piece; 0 is as 1. A piece stays longer if its halves
+    /// would have fewer items than [`with_min_len`](Self::with_min_len) says.
     ///
     /// [`fold`](ParallelIterator::fold) makes one item of each piece, and
     /// [`map_init`](ParallelIterator::map_init) one value for each. Each piece costs a fork.
@@ -306,12 +307,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
 
     /// Runs the loop block by block, like [`by_uniform_blocks`](Self::by_uniform_blocks). The first
     /// block has one item for each thread, and each block has twice as many as the previous one.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<_> = (0..10).into_par_iter().by_exponential_blocks().collect();
-    /// assert_eq!(numbers.len(), 10);
-    /// ```
     fn by_exponential_blocks(self) -> ExponentialBlocks<Self> {
         ExponentialBlocks::new(self)
     }
@@ -321,21 +316,19 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// threads: sums of floating-point numbers, [`fold`](ParallelIterator::fold)s, and reductions
     /// by an operation that is not quite associative.
     ///
-    /// The items are cut into blocks of *b* items. *b* is the least power of two that is not less
-    /// than a 256th of the number of items, but at most 4096. The last block may have fewer items.
-    /// If *b* is greater than an earlier [`with_max_len`](Self::with_max_len), or less than an
-    /// earlier [`with_min_len`](Self::with_min_len), that number is used instead. One worker runs
-    /// each block from its first item to its last. The blocks are split into two halves, each half
-    /// is split again, and so on down to single blocks. If the number of blocks is odd, the first
-    /// half has one block less. The results of two halves are then reduced to one. Another version
-    /// of this crate may use another shape.
+    /// The items are cut into blocks of *b* items, and one worker runs each block in order. *b* is
+    /// the least power of two that is not less than a 256th of the number of items, but at most
+    /// 4096, and within earlier [`with_max_len`](Self::with_max_len) and
+    /// [`with_min_len`](Self::with_min_len). The blocks are split into two halves, and so on. If
+    /// their number is odd, the first half has one block less. The results of two halves are then
+    /// reduced to one. Another version of this crate may use another shape.
     ///
     /// Each block costs a fork. The closures must return the same for the same item each time. The
     /// inner iterators of a later [`flat_map`](ParallelIterator::flat_map) need a `deterministic`
-    /// of their own. What depends on which thread is first still depends on it: `find_any`,
-    /// `take_any`, failures of `try_reduce` and the like. For slices of numbers,
+    /// of their own. What depends on which thread is first still does: `find_any`, `take_any`,
+    /// failures of `try_reduce` and the like. For slices of numbers,
     /// [`par_deterministic_reduce`](crate::slice::ParallelSlice::par_deterministic_reduce) is
-    /// faster, as its shape suits vector instructions.
+    /// faster.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -361,17 +354,13 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// may be called with some items behind it. The values that it returns for these are dropped,
     /// and so are all other items behind the `None`.
     ///
-    /// The loop runs block by block. The first block has one item for each thread, and each later
-    /// block has twice as many as the one before, up to 65,536. The values of a block are kept in a
-    /// vector until the first `None` in it is known. The number of calls of `predicate` behind that
-    /// `None` is at most the number of items before it plus the number of threads, and at most
-    /// 65,535. So the source may have far more items than you need.
+    /// The loop runs in blocks of growing length, of up to 65,536 items. The values of a block are
+    /// kept in a vector until its first `None` is known. Behind that `None`, `predicate` is called
+    /// at most as often as before it, plus once for each thread, and at most 65,535 times. So the
+    /// source may have far more items than you need.
     ///
     /// An iterator without positions has [`while_some`](ParallelIterator::while_some) instead,
     /// which stops at any `None`.
-    ///
-    /// # Panics
-    /// If a closure panics.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -396,17 +385,16 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// to write them to a file, for instance. At most `limit` items are in flight at a time: begun,
     /// but not yet consumed by `f`.
     ///
-    /// No thread waits for an item. The worker that has made the next item in order calls `f` with
-    /// it, and with those behind it that are ready. So `f` may be called on several threads, one
-    /// after the other. It may borrow, and keep state between calls. While `f` runs, the other
-    /// workers make further items until `limit` are in flight, and then do something else.
+    /// The worker that has made the next item in order calls `f` with it, and with those behind it
+    /// that are ready. So `f` may be called on several threads, one after the other. It may borrow,
+    /// and keep state between calls. No thread waits for an item: meanwhile, the other workers make
+    /// further items until `limit` are in flight, and then do something else.
     ///
     /// A `limit` of several times the number of threads keeps all threads busy even if items take
-    /// different times. With a `limit` of one, no item begins before `f` has returned from the
-    /// previous one. Up to `limit` items are kept in memory. The overhead is some hundred
+    /// different times. Up to `limit` items are kept in memory. The overhead is some hundred
     /// nanoseconds per item, and less if `limit` is large enough for a worker to take several short
     /// items at once. A [`map_init`](ParallelIterator::map_init) before this makes a new value each
-    /// time a worker takes items. If items take long, that is once per item.
+    /// time a worker takes items, so for each item if these take long.
     ///
     /// # Panics
     /// If `limit` is zero, or a closure panics. If one panics, `f` gets none of the items behind,
@@ -564,45 +552,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
         !self.eq(other)
     }
 
-    /// Returns whether this iterator is less than `other`, by [`partial_cmp`](Self::partial_cmp).
-    fn lt<I>(self, other: I) -> bool
-    where
-        I: IntoParallelIterator<Iter: IndexedParallelIterator>,
-        Self::Item: PartialOrd<I::Item>,
-    {
-        self.partial_cmp(other) == Some(Ordering::Less)
-    }
-
-    /// Returns whether this iterator is less than or equal to `other`, by
-    /// [`partial_cmp`](Self::partial_cmp).
-    fn le<I>(self, other: I) -> bool
-    where
-        I: IntoParallelIterator<Iter: IndexedParallelIterator>,
-        Self::Item: PartialOrd<I::Item>,
-    {
-        self.partial_cmp(other).is_some_and(Ordering::is_le)
-    }
-
-    /// Returns whether this iterator is greater than `other`, by
-    /// [`partial_cmp`](Self::partial_cmp).
-    fn gt<I>(self, other: I) -> bool
-    where
-        I: IntoParallelIterator<Iter: IndexedParallelIterator>,
-        Self::Item: PartialOrd<I::Item>,
-    {
-        self.partial_cmp(other) == Some(Ordering::Greater)
-    }
-
-    /// Returns whether this iterator is greater than or equal to `other`, by
-    /// [`partial_cmp`](Self::partial_cmp).
-    fn ge<I>(self, other: I) -> bool
-    where
-        I: IntoParallelIterator<Iter: IndexedParallelIterator>,
-        Self::Item: PartialOrd<I::Item>,
-    {
-        self.partial_cmp(other).is_some_and(Ordering::is_ge)
-    }
-
     /// Returns the position of an item for which `predicate` returns true, if any. Once a thread
     /// has found one, all threads stop soon.
     ///
@@ -629,12 +578,22 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns the position of the last item for which `predicate` returns true, if any.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!((0..100).into_par_iter().position_last(|n| n % 29 == 7), Some(94));
-    /// ```
     fn position_last<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> Option<usize> {
         self.drive(numbered(Search::<LAST, _>::new(position_if(predicate)).seeker()))
+    }
+
+    comparisons! {
+        /// Returns whether this iterator is less than `other`, by
+        /// [`partial_cmp`](Self::partial_cmp).
+        lt, is_lt;
+        /// Returns whether this iterator is less than or equal to `other`, by
+        /// [`partial_cmp`](Self::partial_cmp).
+        le, is_le;
+        /// Returns whether this iterator is greater than `other`, by
+        /// [`partial_cmp`](Self::partial_cmp).
+        gt, is_gt;
+        /// Returns whether this iterator is greater than or equal to `other`, by
+        /// [`partial_cmp`](Self::partial_cmp).
+        ge, is_ge;
     }
 }

@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::fork::{First, Second, erased, join, join_on_worker};
+use crate::fork::{First, Second, erased, join_on_worker};
 use crate::job::outcome::{self, Deferred};
 use crate::worker::Worker;
 
@@ -71,22 +71,6 @@ pub(crate) fn limited<R>(threads: usize, op: impl FnOnce() -> R) -> R {
     })
 }
 
-/// `join`, within the limit of what the caller is part of.
-pub(crate) fn join_within<RA: Send, RB: Send>(
-    a: impl FnOnce() -> RA + Send,
-    b: impl FnOnce() -> RB + Send,
-) -> (RA, RB) {
-    erased(a, |_| b(), &fork_within)
-}
-
-/// Not generic, hence compiled once.
-fn fork_within(a: First<'_>, b: Second<'_>) {
-    innermost(|limit| match permit(limit) {
-        Some(permit) => _ = join(|| permit.run(a), || permit.run(|| b(false))),
-        None => one_after_the_other(a, b),
-    });
-}
-
 /// `join_context` on a worker, under `limit`. `b` is told whether it was stolen.
 pub(crate) fn join_under<RA: Send, RB: Send>(
     limit: Option<&Limit<'_>>,
@@ -98,17 +82,12 @@ pub(crate) fn join_under<RA: Send, RB: Send>(
 
 /// Not generic, hence compiled once.
 fn fork_under(limit: Option<&Limit<'_>>, a: First<'_>, b: Second<'_>) {
-    match permit(limit) {
-        Some(permit) => {
-            join_on_worker(|| permit.run(a), |stolen| permit.run(|| b(stolen)));
-        }
-        None => one_after_the_other(a, b),
+    if let Some(permit) = permit(limit) {
+        join_on_worker(|| permit.run(a), |stolen| permit.run(|| b(stolen)));
+    } else {
+        a();
+        b(false);
     }
-}
-
-fn one_after_the_other(a: First<'_>, b: Second<'_>) {
-    a();
-    b(false);
 }
 
 /// Takes the permit of a fork. Returns `None` if its sides have to run one after the other.
@@ -121,11 +100,9 @@ fn permit<'l>(limit: Option<&'l Limit<'l>>) -> Option<Permit<'l>> {
 pub(crate) fn reserve<R>(most: usize, op: impl FnOnce(Option<&Limit<'_>>, usize) -> R) -> R {
     innermost(|limit| {
         let Some(limit) = limit else { return op(None, most) };
-        let mut permits = Permits { limit, count: 0 };
-        while permits.count + 1 < most && limit.take() {
-            permits.count += 1;
-        }
-        op(Some(limit), permits.count + 1)
+        let helpers = (1..most).take_while(|_| limit.take()).count();
+        let _end = outcome::defer(|| (0..helpers).for_each(|_| limit.give_back()));
+        op(Some(limit), helpers + 1)
     })
 }
 
@@ -165,18 +142,6 @@ impl Limit<'_> {
     fn enter(&self) -> Deferred<impl FnMut()> {
         let outer = INNERMOST.replace(Entered(ptr::from_ref(self).cast(), place()));
         outcome::defer(move || INNERMOST.set(outer))
-    }
-}
-
-/// Permits that are returned together.
-struct Permits<'l> {
-    limit: &'l Limit<'l>,
-    count: usize,
-}
-
-impl Drop for Permits<'_> {
-    fn drop(&mut self) {
-        (0..self.count).for_each(|_| self.limit.give_back());
     }
 }
 

@@ -14,7 +14,7 @@
 //! assert_eq!(large, [1998, 1996, 1994, 1992]);
 //! ```
 //!
-//! Names and signatures are rayon's. The last section says what differs.
+//! Names and signatures are rayon's.
 //!
 //! # Which pool
 //! A loop runs in the pool of the calling worker. Inside of
@@ -44,61 +44,21 @@
 //! hash table may then be leaked, as by serial iterators.
 //!
 //! # A source of your own
-//! See [`plumbing`], and `examples/own_source.rs`.
+//! See [`plumbing`], and `examples/own_source.rs` in the repository.
 //!
 //! # Coming from rayon
 //! Replace `use rayon::prelude::*` by `use filch::prelude::*`. Methods and types have the names and
-//! paths of rayon 1.12. What rayon deprecates is left out (`find`, `position`, `repeatn`,
-//! `initialize`, `Configuration`). The other differences are:
-//!
-//! - `intersperse`: puts nothing before the first item, as rayon 1.12 may after a `filter`.
-//! - `fold`, `map_with`, `map_init`, `for_each_with`, `for_each_init` and their like: there is one
-//!   piece more than workers have handed over, so often only one. Call `with_max_len` for more.
-//! - `sum`, `product`, `reduce`: pieces have other sizes, which changes the rounding of
-//!   floating-point sums. Behind [`deterministic`], results have the same bits on any number of
-//!   threads.
-//! - `min`, `max` and their like: they return the first of several least items and the last of
-//!   several greatest, as serial iterators do.
-//! - `find_any`, `find_first` and their like: a loop shares no items before its first one has
-//!   ended. So if the first item of a `flat_map` has an inner search without end, the others are
-//!   never searched.
-//! - `panic_fuse`: without it, a panic ends its piece. Pieces are longer than rayon's, so fewer of
-//!   the other items are run.
-//! - `par_bridge`: no lock is held while the iterator is asked for more. So it may block, run
-//!   parallel loops, or wait for its earlier items.
-//! - `par_split`, `par_split_inclusive`, `par_chunk_by`, of slices and strings: the predicate may
-//!   be called more than once with an item.
-//! - `par_sort` and its like: they may panic if the order is not total, as std's do. The unstable
-//!   sorts allocate memory on many threads, and for large elements: see
-//!   [sorting](crate::slice::ParallelSliceMut#sorting).
-//! - `par_drain` of hash tables, heaps and deques: moves the items into a vector first, and returns
-//!   a `vec::IntoIter`. There is no `Drain` in the modules of those collections.
-//! - `plumbing`: implementations for rayon compile. For speed, they can add
-//!   [`Consumer::pause`](plumbing::Consumer::pause), and some constants of
-//!   [`Consumer`](plumbing::Consumer), [`Folder`](plumbing::Folder) and
-//!   [`Producer`](plumbing::Producer).
-//! - `scope`, `spawn`: closures take no argument, and there are handles: see
-//!   [`scope`](crate::scope) and [`spawn`](crate::spawn).
-//! - `scope_fifo`, `in_place_scope_fifo`, `ScopeFifo`:
-//!   [`Scope::spawn_fifo`](crate::Scope::spawn_fifo) of any scope.
+//! paths of rayon 1.12. The [guide](crate::guide::from_rayon#iterators) says what differs.
 //!
 //! With the feature `rayon`, iterators of both crates can be mixed: `into_filch` and `into_rayon`,
 //! see the [guide](crate::guide::from_rayon#both-in-one-program). With the feature `indicatif`,
 //! `progress` and its like count items in a progress bar, as indicatif's methods for rayon do.
 //!
-//! New are [`with_pool`](ParallelIterator::with_pool) and
-//! [`num_threads`](ParallelIterator::num_threads), which say where a loop runs,
-//! [`cancel_with`](ParallelIterator::cancel_with), which stops a loop from outside,
-//! [`deterministic`], [`map_while`](IndexedParallelIterator::map_while),
-//! [`for_each_ordered`](IndexedParallelIterator::for_each_ordered), and for slices and vectors
-//! scans, merges, stable partitions, histograms, `par_retain` and `par_dedup`: see
-//! [`slice`](crate::slice).
-//!
 //! [`deterministic`]: IndexedParallelIterator::deterministic
 
 mod adaptors;
-mod bridged;
 mod ends;
+mod implement;
 mod indexed;
 mod limit;
 mod parallel;

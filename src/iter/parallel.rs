@@ -117,13 +117,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Turns an iterator over `&T` into one over `T`, by cloning each item.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let words = vec![String::from("one"), String::from("two")];
-    /// let clones: Vec<String> = words.par_iter().cloned().collect();
-    /// assert_eq!(clones, words);
-    /// ```
     fn cloned<'a, T>(self) -> Cloned<Self>
     where
         T: 'a + Clone + Send,
@@ -291,12 +284,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Folds the items of each piece into one, like [`fold`](Self::fold), from a clone of `init`.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let sum: usize = (0..100).into_par_iter().fold_with(0, |sum, n| sum + n).sum();
-    /// assert_eq!(sum, 4950);
-    /// ```
     fn fold_with<F, T>(self, init: T, fold_op: F) -> FoldWith<Self, T, F>
     where
         F: Fn(T, Self::Item) -> T + Sync + Send,
@@ -327,12 +314,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Folds the items of each piece into one, like [`try_fold`](Self::try_fold), from a clone of
     /// `init`.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let sums = (0..100_u8).into_par_iter().try_fold_with(200_u8, |sum, n| sum.checked_add(n));
-    /// assert!(sums.any(|sum| sum.is_none()));
-    /// ```
     fn try_fold_with<F, T, R>(self, init: T, fold_op: F) -> TryFoldWith<Self, R, F>
     where
         F: Fn(T, Self::Item) -> R + Sync + Send,
@@ -418,11 +399,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Returns an iterator over all but `n` items, in order. It skips the items that threads reach
     /// first.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!((0..1000).into_par_iter().skip_any(5).count(), 995);
-    /// ```
     fn skip_any(self, n: usize) -> SkipAny<Self> {
         SkipAny::new(self, n)
     }
@@ -447,12 +423,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Skips items for which `predicate` returns true, until it returns false. All threads then
     /// pass on their items without calling `predicate`.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let rest: Vec<_> = (0..1000).into_par_iter().skip_any_while(|n| *n < 50).collect();
-    /// assert!(rest.len() >= 950);
-    /// ```
     fn skip_any_while<P>(self, predicate: P) -> SkipAnyWhile<Self, P>
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
@@ -464,10 +434,9 @@ pub trait ParallelIterator: Sized + Send {
     /// that is no worker may run closures itself, as it may there. The closures may borrow, since
     /// the caller waits.
     ///
-    /// You can call this anywhere in a chain. It applies to the whole chain, before and after the
-    /// call, and to the other iterators of a `zip` or a `chain`. A loop can run in one pool only.
-    /// So if a chain has several of these calls, the first one decides: what a library returns
-    /// stays in the library's pool. Loops that the closures run are in `pool` as well.
+    /// You can call this anywhere in a chain. It applies to the whole chain, to the other iterators
+    /// of a `zip` or a `chain`, and to loops that the closures run. If a chain has several of these
+    /// calls, the first one decides: what a library returns stays in the library's pool.
     ///
     /// # Panics
     /// If a child of a `fork()` uses its parent's pool.
@@ -484,23 +453,21 @@ pub trait ParallelIterator: Sized + Send {
         WithPool::new(self, pool)
     }
 
-    /// Lets at most `threads` workers work on the loop at a time. The pool keeps its other workers,
-    /// which are free for other work. If the pool has fewer than `threads` workers, all of them may
-    /// work on the loop.
+    /// Lets at most `threads` workers work on the loop at a time. The pool's other workers are free
+    /// for other work.
     ///
     /// You can call this anywhere in a chain. It applies to the whole chain, as
     /// [`with_pool`](Self::with_pool) does. If a chain has several of these calls, the smallest
-    /// number counts, since a loop can keep all of its limits. The inner iterators of a
-    /// [`flat_map`](Self::flat_map) and the parallel iterators that closures run share this one
-    /// limit with the loop. What closures fork or spawn by other means is not limited.
+    /// number counts. The inner iterators of a [`flat_map`](Self::flat_map) and the parallel
+    /// iterators that closures run share this one limit with the loop. What closures fork or spawn
+    /// by other means is not limited.
     ///
     /// The limit never makes a worker wait for another, and the loop is balanced as well as without
-    /// it: while as many workers as allowed are at work, the loop does not fork, and a piece is cut
-    /// off for a further worker as soon as one of them is done. Each fork costs a few more atomic
-    /// operations.
+    /// it: as soon as one of the workers is done, a piece is cut off for a further one. Each fork
+    /// costs a few more atomic operations.
     ///
     /// # Panics
-    /// If `threads` is zero.
+    /// If `threads` is zero. (For a pool, zero means the default.)
     ///
     /// ```
     /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -542,13 +509,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Calls `op`, in any order, with each item and a value that all items of a piece share, as
     /// [`map_init`](Self::map_init) does.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let mut numbers = vec![1, 2, 3];
-    /// numbers.par_iter_mut().for_each_init(|| 10, |ten, number| *number += *ten);
-    /// assert_eq!(numbers, [11, 12, 13]);
-    /// ```
     fn for_each_init<OP, INIT, T>(self, init: INIT, op: OP)
     where
         OP: Fn(&mut T, Self::Item) + Sync + Send,
@@ -578,12 +538,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Like [`for_each_init`](Self::for_each_init), but stops soon after `op` fails, as
     /// [`try_for_each`](Self::try_for_each) does.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let small = |limit: &mut i32, n| (n < *limit).then_some(());
-    /// assert_eq!((0..100).into_par_iter().try_for_each_init(|| 100, small), Some(()));
-    /// ```
     fn try_for_each_init<OP, INIT, T, R>(self, init: INIT, op: OP) -> R
     where
         OP: Fn(&mut T, Self::Item) -> R + Sync + Send,
@@ -599,9 +553,8 @@ pub trait ParallelIterator: Sized + Send {
     /// and returns its result.
     ///
     /// Once the token is cancelled, each worker finishes its item, and the other items are dropped.
-    /// The token stops only what was called before `cancel_with`, including the inner iterators of
-    /// a [`flat_map`](Self::flat_map). So call `cancel_with` last. A loop that a closure runs needs
-    /// a `cancel_with` of its own. The check costs one load per item.
+    /// The token stops only what was called before `cancel_with`, so call it last. A loop that a
+    /// closure runs needs a `cancel_with` of its own. The check costs one load per item.
     ///
     /// # Errors
     /// Returns [`Cancelled`] if the token is cancelled before `run` returns. What `run` returns is
@@ -760,12 +713,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Reduces the values in the items to one by `op`, like [`reduce_with`](Self::reduce_with). If
     /// an item is a failure, or `op` fails, all threads stop soon, and this returns a failure.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers = ["1", "2", "x"].par_iter().map(|n| n.parse::<i32>().map_err(|_| *n));
-    /// assert_eq!(numbers.clone().try_reduce_with(|a, b| Ok(a + b)), Some(Err("x")));
-    /// ```
     fn try_reduce_with<T, OP>(self, op: OP) -> Option<Self::Item>
     where
         OP: Fn(T, T) -> Self::Item + Sync + Send,
@@ -776,11 +723,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Returns the product of the items. The grouping may differ from run to run, and so may the
     /// rounding of floating-point numbers.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!((1..=5).into_par_iter().product::<i32>(), 120);
-    /// ```
     fn product<P: Send + std::iter::Product<Self::Item> + std::iter::Product<P>>(self) -> P {
         self.drive_unindexed(consumer_of(&reduce::Product(PhantomData)))
     }
@@ -799,11 +741,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns the greatest item, or `None` if there are no items. Of equal items, the last wins.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!([3, 1, 2].par_iter().max(), Some(&3));
-    /// ```
     fn max(self) -> Option<Self::Item>
     where
         Self::Item: Ord,
@@ -826,12 +763,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns the greatest item in the order `f`, like [`max`](Self::max).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let greatest = [2.5, -1.0, 0.0].par_iter().max_by(|a, b| f64::total_cmp(a, b));
-    /// assert_eq!(greatest, Some(&2.5));
-    /// ```
     fn max_by<F>(self, f: F) -> Option<Self::Item>
     where
         F: Sync + Send + Fn(&Self::Item, &Self::Item) -> Ordering,
@@ -856,11 +787,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Returns the item with the greatest key, like [`max`](Self::max). Calls `f` once for each
     /// item.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!([1_i32, -3, 2].par_iter().max_by_key(|n| n.abs()), Some(&-3));
-    /// ```
     fn max_by_key<K, F>(self, f: F) -> Option<Self::Item>
     where
         K: Ord + Send,
@@ -901,11 +827,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Returns the last item for which `predicate` returns true, if any. Once a thread has found
     /// one, threads soon search only behind it.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!((1..1000).into_par_iter().find_last(|n| n % 7 == 0), Some(994));
-    /// ```
     fn find_last<P>(self, predicate: P) -> Option<Self::Item>
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
@@ -930,12 +851,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Calls `predicate` with items, and returns the value of the first `Some`, if any.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let number = ["a", "2", "3"].par_iter().find_map_first(|word| word.parse::<i32>().ok());
-    /// assert_eq!(number, Some(2));
-    /// ```
     fn find_map_first<P, R>(self, predicate: P) -> Option<R>
     where
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
@@ -945,12 +860,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Calls `predicate` with items, and returns the value of the last `Some`, if any.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let number = ["a", "2", "3"].par_iter().find_map_last(|word| word.parse::<i32>().ok());
-    /// assert_eq!(number, Some(3));
-    /// ```
     fn find_map_last<P, R>(self, predicate: P) -> Option<R>
     where
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
@@ -971,12 +880,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns whether `predicate` returns true for all items. If not, all threads stop soon.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert!((0..100).into_par_iter().all(|n| n < 100));
-    /// assert!((0..0).into_par_iter().all(|_| false));
-    /// ```
     fn all<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> bool {
         !self.any(|item| !predicate(item))
     }

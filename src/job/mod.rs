@@ -28,6 +28,9 @@ pub(crate) struct Table<W> {
     pub(crate) name: fn() -> &'static str,
     /// Whether a job is *empty*: to run it does nothing any more.
     pub(crate) is_empty: IsEmpty<W>,
+    /// Whether the worker that takes such a job has to begin it before it calls any code of the
+    /// user, such as the start handler on a further stack (`worker/in_place.rs`).
+    pub(crate) is_prompt: bool,
 }
 
 /// The job is of the table's type.
@@ -96,7 +99,12 @@ impl<W> Tag<W> {
             unreachable!("a tag is not a job");
         }
         let table = const {
-            &Table { execute: never::<W>, name: || unreachable!(), is_empty: never_empty }
+            &Table {
+                execute: never::<W>,
+                name: || unreachable!(),
+                is_empty: never_empty,
+                is_prompt: false,
+            }
         };
         // SAFETY: no `JobRef` is made of this header.
         let mut header = unsafe { Header::new(NonNull::from(table)) };
@@ -201,6 +209,12 @@ impl<W> JobRef<W> {
         let is_empty = unsafe { self.table().as_ref() }.is_empty;
         // SAFETY: the table fits the job (`Header::new`).
         unsafe { is_empty(self) }
+    }
+
+    /// `Table::is_prompt`.
+    pub(crate) fn is_prompt(&self) -> bool {
+        // SAFETY: tables are static.
+        unsafe { self.table().as_ref() }.is_prompt
     }
 
     /// The table of the job's type, which is static.

@@ -4,11 +4,10 @@
 //! parts of its dump may be from slightly different moments.
 
 use std::fmt;
-#[cfg(feature = "deterministic")]
-use std::sync::Arc;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::context::name_at;
 use crate::job::Priority;
 use crate::latch::Awaited;
 use crate::os::thread;
@@ -25,30 +24,33 @@ use crate::worker::times::{Activity, Spent};
 /// apart, give their threads names: a pool is shown with the name of its first thread, unless that
 /// is `filch-0`. The text says of each worker:
 ///
-/// - the state of its core: `busy`, `looking` for work, `parked`, `lent` to a thread from outside,
-///   `blocked` in a wait, or in a `restricted` wait, which may run only some jobs;
+/// - the state of its core: `busy`, `looking` for work, `parked`, `lent` to a thread from outside
+///   (by the system's number, on Linux), `blocked` in a wait, or in a `restricted` wait, which may
+///   run only some jobs;
 /// - for how long the core has been in this state. (A search counts as busy, unless
 ///   [`worker_times`](crate::ThreadPoolBuilder::worker_times) is set);
 /// - how many threads are `off its core`: they wait, for something or for the core (see
 ///   [`WaitPolicy`](crate::WaitPolicy));
 /// - how many threads are blocked in [`blocking`](crate::blocking()), and for how long;
 /// - how many jobs are on its stack;
-/// - what the innermost running job is: the type of its closure, `a fork`, or the like;
+/// - what the innermost running job is: the type of its closure, `a fork`, or the like, and the
+///   [name](crate::TaskBuilder::name) of its task, if it has one;
 /// - what the innermost wait is for: a `fork` (and the worker that has it), a `scope`, a `task`, or
 ///   `another pool`;
 /// - the name of its threads, and the system's number of the one that has the core (Linux);
 /// - what is queued there: forks `hidden` from thieves and `public` ones, spawned `tasks`,
 ///   `batches` of up to 30 more, and jobs `pinned` to the worker;
-/// - its [counters](WorkerCounters).
+/// - its [counters](WorkerCounters): tasks `expired` if a deadline had passed before they began.
 ///
-/// If a worker's thread sleeps in a job that runs on top of a wait, the dump says that this may be
-/// for a lock that the waiting frame holds: see
-/// [locks and deadlocks](crate::guide::faq#locks-and-deadlocks). (Only on Linux, and not if the
-/// thread is in a wait of this crate.)
+/// On Linux, the dump also says if a thread that is in no wait of this crate sleeps. If that is in
+/// a job on top of a wait, the waiting frame may hold the lock that the job needs: see [locks and
+/// deadlocks](crate::guide::faq#locks-and-deadlocks).
 ///
-/// The dump also says how many spare threads a pool has, and how many threads are off their cores.
-/// If a wait should have handed off its core but there was no spare thread, the dump says so: that
-/// may be why two pools that wait for each other do not move.
+/// The line of a pool says how many workers search and are parked, whether one is the `sentry`,
+/// which wakes now and then to look for work, and how many jobs are `injected`, that is, queued
+/// from outside. It also says how many spare threads the pool has, and how many threads are off
+/// their cores. If a wait should have handed off its core but there was no spare thread, the dump
+/// says so: that may be why two pools that wait for each other do not move.
 #[derive(Clone, Debug)]
 pub struct Dump {
     pools: Vec<Pool>,
@@ -81,8 +83,10 @@ struct Core {
     jobs: u32,
     /// What the job that runs is.
     running: Option<&'static str>,
-    /// Whether the thread sleeps in a job on top of a wait.
-    is_stuck: bool,
+    /// The name of the task that it is part of.
+    task: Option<Arc<str>>,
+    /// What may be wrong if the thread sleeps, though it is in no wait of this crate.
+    hint: Option<&'static str>,
     waits_for: Option<Awaited>,
     off: u32,
     /// For how long calls of `blocking` have been blocked: those without the core, and those that
@@ -206,9 +210,12 @@ impl Core {
         let (tasks, batches) = worker.tasks_pending();
         let state = worker.sleep().state_name(worker.index());
         let (jobs, waits_for) = (worker.jobs_on_stack(), worker.waits_for());
-        let is_lent = state == "busy" && worker.is_lent();
-        let thread_number = worker.thread_number();
-        let is_busy = state == "busy" && !is_lent && waits_for.is_none();
+        let borrower = worker.lent_to().filter(|_| state == "busy");
+        let is_lent = borrower.is_some();
+        let thread_number = borrower.unwrap_or_else(|| worker.thread_number());
+        let blocked = worker.sleep().in_blocking(worker.index()).unwrap_or_default();
+        let is_said_to_sleep = waits_for.is_some() || !blocked[1].is_empty();
+        let is_busy = state == "busy" && !worker.registry().is_simulated();
         Core {
             state: if is_lent { "lent" } else { state },
             lasts: lasts(state, worker.time_spent()).filter(|_| !is_lent),
@@ -217,10 +224,13 @@ impl Core {
             thread_number,
             jobs,
             running: worker.name_of_running().filter(|_| jobs > 0).map(name_of_carried),
-            is_stuck: is_busy && jobs > 1 && thread::is_asleep(thread_number),
+            task: name_at(worker.context()),
+            // What a borrower runs at the bottom of its stack is not counted as a job.
+            hint: hint(jobs + u32::from(is_lent))
+                .filter(|_| is_busy && !is_said_to_sleep && thread::is_asleep(thread_number)),
             waits_for,
             off: worker.threads_off(),
-            blocked: worker.sleep().in_blocking(worker.index()).unwrap_or_default(),
+            blocked,
             hidden,
             public,
             tasks,
@@ -228,6 +238,18 @@ impl Core {
             pinned: worker.pinned_pending(),
             counters: worker.snapshot(),
         }
+    }
+}
+
+/// What may be wrong if a thread with so many jobs on its stack sleeps.
+fn hint(jobs: u32) -> Option<&'static str> {
+    match jobs {
+        0 => None,
+        1 => Some("outside filch: in a lock, a channel, a foreign `block_on` or the like"),
+        _ => Some(
+            "in a job that runs on top of a wait: if that is for a lock, the waiting frame may \
+             hold it",
+        ),
     }
 }
 
@@ -314,13 +336,16 @@ impl fmt::Display for Pool {
 impl fmt::Display for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.state)?;
-        if self.state == "lent" {
-            write!(f, " to a thread outside the pool")?;
+        match (self.state, self.thread_number) {
+            ("lent", 0) => write!(f, " to a thread outside the pool")?,
+            ("lent", number) => write!(f, " to thread {number} outside the pool")?,
+            _ => {}
         }
         if let Some(time) = self.lasts {
             write!(f, " for {time:.1?}")?;
         }
-        write!(f, ", {} jobs on its stack", self.jobs)?;
+        let jobs = if self.jobs == 1 { "job" } else { "jobs" };
+        write!(f, ", {} {jobs} on its stack", self.jobs)?;
         match self.waits_for {
             None => {}
             Some(Awaited::Fork(Some(runner))) => {
@@ -333,6 +358,9 @@ impl fmt::Display for Core {
         }
         if let Some(job) = self.running {
             write!(f, ", runs `{job}`")?;
+            if let Some(task) = &self.task {
+                write!(f, " of task `{task}`")?;
+            }
         }
         if let Some(name) = &self.thread_name {
             write!(f, "; thread `{name}`")?;
@@ -363,14 +391,10 @@ impl fmt::Display for Core {
             "{forks_published} forks published, {steals_won} of {steals_tried} steals won, "
         )?;
         write!(f, "{parks} parks, {wakes} wakes")?;
-        if self.is_stuck {
-            write!(
-                f,
-                "\n    its thread sleeps in a job that runs on top of a wait: if that is for a \
-                 lock, the waiting frame may hold it"
-            )?;
+        match self.hint {
+            Some(hint) => write!(f, "\n    its thread sleeps {hint}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 /// Returns the name of the program's own closure, given the name of one of the library's that may

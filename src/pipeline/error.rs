@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::context::CancelReason;
+
 /// An error of any type.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -16,9 +18,11 @@ pub(crate) enum Kind {
     Failed {
         /// The number of the stage, from 1; 0 for the source.
         stage: usize,
+        /// The number of the item, from 0.
+        item: u64,
         error: BoxError,
     },
-    Cancelled,
+    Cancelled(CancelReason),
     ZeroBound,
 }
 
@@ -36,9 +40,26 @@ impl PipelineError {
         }
     }
 
+    /// Returns the number of the item at which the source or the stage failed, in the source's
+    /// order, from 0. Returns `None` like [`stage`](Self::stage).
+    pub fn item(&self) -> Option<u64> {
+        match self.0 {
+            Kind::Failed { item, .. } => Some(item),
+            _ => None,
+        }
+    }
+
     /// Returns whether the [token](super::Pipeline::cancel_with) was cancelled.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.0, Kind::Cancelled)
+        self.reason().is_some()
+    }
+
+    /// Returns why the token was cancelled, if it was.
+    pub fn reason(&self) -> Option<CancelReason> {
+        match self.0 {
+            Kind::Cancelled(reason) => Some(reason),
+            _ => None,
+        }
     }
 
     /// Returns the error that the source or the stage returned.
@@ -56,9 +77,15 @@ impl PipelineError {
 impl fmt::Display for PipelineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Failed { stage: 0, error } => write!(f, "the source failed: {error}"),
-            Kind::Failed { stage, error } => write!(f, "stage {stage} failed: {error}"),
-            Kind::Cancelled => f.write_str("the pipeline was cancelled before the end"),
+            Kind::Failed { stage: 0, item, error } => {
+                write!(f, "the source failed at item {item}: {error}")
+            }
+            Kind::Failed { stage, item, error } => {
+                write!(f, "stage {stage} failed at item {item}: {error}")
+            }
+            Kind::Cancelled(reason) => {
+                write!(f, "the pipeline was cancelled before the end: {reason}")
+            }
             Kind::ZeroBound => f.write_str("`max_in_flight` is 0, and has to be 1 or more"),
         }
     }

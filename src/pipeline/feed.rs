@@ -117,15 +117,15 @@ impl Core {
         if self.stopped.load(Ordering::Relaxed) {
             return true;
         }
-        let is_cancelled = self.token.as_ref().is_some_and(CancelToken::is_cancelled);
-        if is_cancelled {
-            self.stop(Kind::Cancelled);
-        }
-        is_cancelled
+        let reason = self.token.as_ref().and_then(CancelToken::reason);
+        reason.is_some_and(|reason| {
+            self.stop(Kind::Cancelled(reason));
+            true
+        })
     }
 
-    pub(super) fn fail(&self, stage: usize, error: BoxError) {
-        self.stop(Kind::Failed { stage, error });
+    pub(super) fn fail(&self, stage: usize, item: u64, error: BoxError) {
+        self.stop(Kind::Failed { stage, item, error });
     }
 
     fn stop(&self, reason: Kind) {
@@ -329,7 +329,7 @@ where
     let result = outcome::run(|| whole_scope(|s| Context::run(s, &feed.core, &feed, |_| true)));
     let result = result.or_else(|payload| {
         // Code that was told to stop has unwound, so the caller's token is cancelled.
-        Stop::reason(payload).map(|_| feed.core.stop(Kind::Cancelled))
+        Stop::reason(payload).map(|reason| feed.core.stop(Kind::Cancelled(reason)))
     });
     let (elapsed, span) = (begin.elapsed(), ticks().wrapping_sub(begin_ticks));
     let Feed { core, hot, first, .. } = feed;
@@ -425,7 +425,7 @@ where
             let item = match next.and_then(Iterator::next) {
                 Some(Ok(item)) => item,
                 Some(Err(error)) => {
-                    self.core.fail(0, error);
+                    self.core.fail(0, self.hot.state.lock().next, error);
                     continue;
                 }
                 None => {

@@ -154,7 +154,7 @@ where
                 self.next.item(context, number, item)
             }
             Err(error) => {
-                context.core.fail(self.number, error);
+                context.core.fail(self.number, number, error);
                 false
             }
         }
@@ -298,7 +298,7 @@ impl<A, F, N> Serial<A, F, N> {
             let result = match result {
                 Ok(result) => result,
                 Err(error) => {
-                    context.core.fail(self.number, error);
+                    context.core.fail(self.number, number, error);
                     return false;
                 }
             };

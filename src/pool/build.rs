@@ -149,7 +149,7 @@ impl ThreadPoolBuilder {
         let report = || dump().to_string();
         let simulation = self.seed.map(|seed| Simulation::enter(seed, self.turn_limit, report));
         let simulation = simulation.transpose();
-        let simulation = simulation.map_err(|error| BuildErrorKind::Spawn { index: 0, error })?;
+        let simulation = simulation.map_err(|error| BuildErrorKind::of_thread(0, error))?;
         let (simulation, _building) = simulation.unzip();
         let (max_spare_threads, max_blocking_threads) = match spawn_handler {
             None => (self.settings.max_spare_threads, self.settings.max_blocking_threads),

@@ -277,7 +277,10 @@ impl ThreadPoolBuilder {
     ///
     /// Threads that lend a worker a further stack (see
     /// [`JoinHandle::join`](crate::JoinHandle::join)) do not count. With 0, workers neither hand
-    /// off their cores nor get further stacks. A [spawn handler](Self::spawn_handler) implies 0.
+    /// off their cores in waits nor get further stacks. If gangs and
+    /// [`blocking`](crate::blocking()) are then used together, they may wait for ever, unless
+    /// [`max_blocking_threads`](Self::max_blocking_threads) is 0 as well. A [spawn
+    /// handler](Self::spawn_handler) implies both.
     ///
     /// [`Counters::spare_threads`](crate::Counters::spare_threads) says how many there are now.
     pub fn max_spare_threads(mut self, threads: usize) -> Self {

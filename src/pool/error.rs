@@ -71,9 +71,17 @@ pub enum BuildErrorKind {
     Spawn {
         /// The worker's index.
         index: usize,
+        /// The size of the stack, if it was set.
+        stack_size: Option<usize>,
         /// The error of the operating system or the spawn handler.
         error: io::Error,
     },
+}
+
+impl BuildErrorKind {
+    pub(super) fn of_thread(index: usize, error: io::Error) -> Self {
+        BuildErrorKind::Spawn { index, stack_size: None, error }
+    }
 }
 
 // Errors are never changed in place, so a panic cannot leave one broken. (`io::Error` is not
@@ -148,8 +156,12 @@ impl fmt::Display for ThreadPoolBuildError {
             BuildErrorKind::Watchdog { error } => {
                 write!(f, "watchdog: its thread could not be started: {error}")
             }
-            BuildErrorKind::Spawn { index, error } => {
-                write!(f, "the thread of worker {index} could not be started: {error}")
+            BuildErrorKind::Spawn { index, stack_size, error } => {
+                write!(f, "the thread of worker {index} could not be started")?;
+                if let Some(bytes) = stack_size {
+                    write!(f, " with a stack_size of {bytes} bytes")?;
+                }
+                write!(f, ": {error}")
             }
         }
     }

@@ -45,8 +45,7 @@ pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
         member.set(Some(Member { registry: Some(registry.clone()), acting }));
     };
     MEMBER.try_with(join).map_err(|_| {
-        let error = io::Error::other("the calling thread is ending");
-        BuildErrorKind::Spawn { index: INDEX, error }
+        BuildErrorKind::of_thread(INDEX, io::Error::other("the calling thread is ending"))
     })
 }
 

@@ -147,6 +147,16 @@ impl ThreadPool {
     }
 }
 
+impl ThreadPool {
+    /// Whether a drop waits for the end of the pool's threads.
+    fn joins_threads(&self) -> bool {
+        let registry = &*self.registry;
+        let on_worker = || registry.current_worker().is_some() || registry.is_blocked_here();
+        let waits = self.waits && !registry.has_member();
+        waits && !on_worker() && !registry.is_away_from_home()
+    }
+}
+
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         if self.registry.is_lost() {
@@ -157,13 +167,16 @@ impl Drop for ThreadPool {
         if !self.is_built {
             self.registry.close();
         }
+        let joins = self.joins_threads();
+        if !joins {
+            // Before they can end: a further thread would have to join those that have.
+            self.threads.clear();
+        }
         self.registry.begin_end(!self.waits);
         if self.waits {
             member::run_what_is_left(&self.registry);
         }
-        let waits = self.waits && !self.registry.has_member();
-        let on_worker = self.registry.current_worker().is_some() || self.registry.is_blocked_here();
-        if !waits || on_worker || self.registry.is_away_from_home() {
+        if !joins {
             return;
         }
         let threads = mem::take(&mut self.threads);

@@ -69,14 +69,14 @@ impl Spawner<'_> {
         if let Ok(Some(_)) = started {
             registry.workers()[index].set_thread(true);
         }
-        started.map_err(|error| BuildErrorKind::Spawn { index, error })
+        started.map_err(|error| BuildErrorKind::Spawn { index, stack_size, error })
     }
 }
 
 fn refused(index: usize) -> BuildErrorKind {
     let text = "the spawn handler dropped the ThreadBuilder without running it; accepted: a call \
                 of ThreadBuilder::run on a new thread";
-    BuildErrorKind::Spawn { index, error: io::Error::other(text) }
+    BuildErrorKind::of_thread(index, io::Error::other(text))
 }
 
 /// Dropped without `run`, it leaves its worker without a thread.

@@ -27,6 +27,8 @@ pub(super) const LOOKS: u32 = 10;
 
 pub(super) struct State {
     pub(super) rng: Rng,
+    /// That of the first pool.
+    pub(super) seed: Seed,
     /// The turn changes at one schedule point in so many, on average.
     pub(super) interval: u32,
     pub(super) threads: BTreeMap<Id, Entry>,
@@ -78,6 +80,7 @@ impl State {
     pub(super) fn new(seed: Seed, limit: Duration, report: fn() -> String) -> Self {
         let mut state = State {
             rng: Rng::new(),
+            seed,
             interval: 1,
             threads: BTreeMap::new(),
             last_id: 0,

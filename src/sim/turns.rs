@@ -449,15 +449,17 @@ impl SimThread {
             }
         };
         let mut state = self.simulation.lock();
-        let report = state.report;
+        let (report, seed) = (state.report, state.seed);
         let is_told = mem::replace(&mut state.has_warned, true);
         drop(state);
         if is_told && !aborts {
             return;
         }
         let (text, end) = (first.text, if aborts { "aborting" } else { "going on" });
-        let message =
-            format!("filch: deterministic pools do not move: {text}; {end}\n{}", report());
+        let message = format!(
+            "filch: deterministic pools do not move (seed {seed}): {text}; {end}\n{}",
+            report()
+        );
         write_error(&message);
         if aborts {
             std::process::abort();

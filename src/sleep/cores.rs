@@ -18,18 +18,19 @@ pub(super) struct Core {
     /// the list's lock.
     pub(super) off: AtomicU32,
     pub(super) returning: AtomicU32,
-    /// Where the core's holder sleeps inside a wait.
+    /// Where the thread that has the core sleeps inside a wait.
     pub(super) wait: Parker,
 }
 
-/// A thread of a core. While it does not have the core, it sleeps here until it is given it.
+/// A thread of a core. While another thread has the core, this one sleeps here until it is given
+/// the core.
 pub(crate) struct CoreThread {
     pub(super) core: usize,
     /// The address of its wait.
     pub(super) wait: usize,
-    /// Whether that is for its own pool.
+    /// Whether that wait is for the thread's own pool, and is not over.
     pub(super) is_local: bool,
-    /// When it called a closure that may block, if it did not leave the core in a wait.
+    /// When the thread called a closure that may block. `None` if it left the core in a wait.
     pub(super) blocks_since: Option<Instant>,
     /// Whether it has the core.
     has_core: AtomicU32,

@@ -123,7 +123,6 @@
 //!    `a_pinned_job_is_run_though_the_core_was_lent`,
 //!    `a_pinned_job_is_run_though_the_holder_hands_off_the_core`,
 //!    `a_spare_thread_runs_a_task_that_is_left`, `a_spare_thread_runs_a_job_from_outside`.
-//!
 //! 10. *A pinned job finds its worker.* A thread that wakes a worker for such a job does (b) after
 //!     the push, even if another thread pushed it (`relay.rs`). In (c) it reads the state of that
 //!     worker: the worker sees the job in step 2, or is woken.

@@ -5,9 +5,11 @@
 
 use std::cmp::Ordering;
 use std::mem::{self, MaybeUninit};
+use std::slice;
 
-/// Of at least this many elements, the pivot is a median of medians.
-const MANY: usize = 64;
+/// Of at least this many elements, the pivot is a median of medians. Of fewer, better pivots take
+/// longer to find than they save.
+const MANY: usize = 512;
 
 /// Elements count as repeating if more than one comparison in this many finds two of them equal.
 const MANY_EQUAL: u32 = 64;
@@ -181,7 +183,7 @@ fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
             if is_far {
                 fetch(block);
             }
-            on_left.find(block.iter().enumerate(), |element| !goes_left(element));
+            on_left.find(block.iter(), |element| !goes_left(element));
         }
         if on_right.len == 0 {
             let unseen = right - left - on_left.len;
@@ -190,7 +192,7 @@ fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
                 fetch(block);
             }
             // Backwards, as the blocks follow each other, so that processors fetch memory ahead.
-            on_right.find(block.iter().enumerate().rev(), &mut goes_left);
+            on_right.find(block.iter().rev(), &mut goes_left);
         }
         exchange(&mut v[left..right], &mut on_left, &mut on_right);
         left += on_left.end_if_right();
@@ -198,13 +200,13 @@ fn partition<T>(v: &mut [T], mut goes_left: impl FnMut(&T) -> bool) -> usize {
     }
     // At most one block is left. Its elements on the wrong side are exchanged with those at the end
     // of the block that is nearer to where they belong.
-    let start = left;
+    let (start, end) = (left, right);
     for at in on_left.wrong().iter().rev() {
         right -= 1;
         v.swap(start + usize::from(*at), right);
     }
     for at in on_right.wrong().iter().rev() {
-        v.swap(start + usize::from(*at), left);
+        v.swap(end - 1 - usize::from(*at), left);
         left += 1;
     }
     if on_left.len > 0 { right } else { left }
@@ -227,7 +229,7 @@ fn exchange<T>(v: &mut [T], on_left: &mut Block, on_right: &mut Block) {
     let count = on_left.wrong().len().min(on_right.wrong().len());
     let right = &on_right.wrong()[..count];
     if let ([first, left @ ..], [.., last]) = (&on_left.wrong()[..count], right) {
-        let end = v.len() - on_right.len;
+        let end = v.len() - 1;
         let v = v.as_mut_ptr().cast::<MaybeUninit<T>>();
         // SAFETY: these are places in two blocks of the slice, which do not overlap. Each place
         // occurs once, and is read before it is written to.
@@ -235,12 +237,12 @@ fn exchange<T>(v: &mut [T], on_left: &mut Block, on_right: &mut Block) {
             let mut free = v.add(usize::from(*first));
             let kept = free.read();
             for (a, b) in left.iter().zip(right) {
-                let (a, b) = (v.add(usize::from(*a)), v.add(end + usize::from(*b)));
+                let (a, b) = (v.add(usize::from(*a)), v.add(end - usize::from(*b)));
                 free.copy_from_nonoverlapping(b, 1);
                 b.copy_from_nonoverlapping(a, 1);
                 free = a;
             }
-            let last = v.add(end + usize::from(*last));
+            let last = v.add(end - usize::from(*last));
             free.copy_from_nonoverlapping(last, 1);
             last.write(kept);
         }
@@ -253,33 +255,32 @@ fn exchange<T>(v: &mut [T], on_left: &mut Block, on_right: &mut Block) {
 struct Block {
     /// How many elements it has, or 0 if none is on the wrong side any more.
     len: usize,
-    /// In `next..end`: the places of the elements on the wrong side, in the order in which they
-    /// were found.
-    at: [u8; BLOCK],
+    /// In `next..end`: how far the elements on the wrong side are from that end of the slice, in
+    /// the order in which they were found.
+    at: [MaybeUninit<u8>; BLOCK],
     next: usize,
     end: usize,
 }
 
 impl Block {
-    fn new() -> Block {
-        Block { len: 0, at: [0; BLOCK], next: 0, end: 0 }
+    const fn new() -> Block {
+        Block { len: 0, at: [const { MaybeUninit::uninit() }; BLOCK], next: 0, end: 0 }
     }
 
-    /// Finds the elements of a block that are on the wrong side. `block` gives each element with
-    /// its place.
+    /// Finds the elements of a block that are on the wrong side. `block` begins at that end.
     fn find<'v, T: 'v>(
         &mut self,
-        block: impl ExactSizeIterator<Item = (usize, &'v T)>,
+        block: impl ExactSizeIterator<Item = &'v T>,
         mut is_wrong: impl FnMut(&T) -> bool,
     ) {
         let len = block.len();
         assert!(len <= BLOCK);
         let mut end = 0;
-        for (at, element) in block {
+        for (at, element) in block.enumerate() {
             // SAFETY: both callers pass the iterator of a slice, forwards or backwards, which gives
             // exactly `len` elements. That is at most `BLOCK`, and `end` is less than the number of
             // elements so far, this one included.
-            unsafe { *self.at.get_unchecked_mut(end) = at as u8 };
+            unsafe { self.at.get_unchecked_mut(end).write(at as u8) };
             end += usize::from(is_wrong(element));
         }
         (self.len, self.next, self.end) = (len, 0, end);
@@ -287,7 +288,9 @@ impl Block {
 
     #[inline]
     fn wrong(&self) -> &[u8] {
-        &self.at[self.next..self.end]
+        let at = &self.at[self.next..self.end];
+        // SAFETY: `find` has written to all places before `end`.
+        unsafe { slice::from_raw_parts(at.as_ptr().cast(), at.len()) }
     }
 
     /// Ends the block if none of its elements is on the wrong side any more. Returns the length of

@@ -10,17 +10,35 @@ use std::mem::{self, MaybeUninit};
 /// std sorts up to this many elements by insertion, without allocating.
 const SHORT: usize = 20;
 
-/// Sorts `v`. Equal elements keep their order. Allocates 4 to 8 bytes for each element. If
-/// `compare` panics, `v` has its elements in any order.
-pub(super) fn sort_by_numbers<T, F: Fn(&T, &T) -> Ordering>(v: &mut [T], compare: &F) {
+/// Runs of this many elements are merged faster than their numbers are sorted. A guess.
+const RUN: usize = 64;
+
+/// Sorts `v`. If `stable`, equal elements keep their order. Allocates 4 to 8 bytes for each element.
+/// If `compare` panics, `v` has its elements in any order.
+pub(super) fn sort_by_numbers<T, F>(v: &mut [T], compare: &F, stable: bool)
+where
+    F: Fn(&T, &T) -> Ordering,
+{
     match u32::try_from(v.len()) {
-        Ok(len) if v.len() > SHORT => {
+        Ok(len) if v.len() > SHORT && !has_long_runs(v, compare) => {
             let mut numbers: Vec<u32> = (0..len).collect();
-            numbers.sort_by(|&a, &b| compare(&v[a as usize], &v[b as usize]));
+            let compare = |a: &u32, b: &u32| compare(&v[*a as usize], &v[*b as usize]);
+            if stable {
+                numbers.sort_by(compare);
+            } else {
+                numbers.sort_unstable_by(compare);
+            }
             arrange(v, &mut numbers);
         }
         _ => v.sort_by(compare),
     }
+}
+
+/// Returns whether `v` consists of long ascending runs, which std merges. Compares few elements of
+/// other slices.
+fn has_long_runs<T>(v: &[T], compare: &impl Fn(&T, &T) -> Ordering) -> bool {
+    let falls = v.windows(2).filter(|pair| compare(&pair[1], &pair[0]) == Ordering::Less);
+    falls.take(v.len() / RUN + 1).count() <= v.len() / RUN
 }
 
 /// Moves each element to the place at which its number stands. `numbers` has the number of each

@@ -37,8 +37,9 @@ where
 
 /// Returns whether `follow` is true for all neighbours.
 fn is_run<T: Send, F: Fn(&T, &T) -> bool + Sync>(v: &mut [T], follow: &F) -> bool {
-    let prefix = &v[..PREFIX.min(v.len())];
-    prefix.is_sorted_by(follow) && is_run_in_parallel(v, follow, &AtomicBool::new(false))
+    let prefix = PREFIX.min(v.len());
+    v[..prefix].is_sorted_by(follow)
+        && is_run_in_parallel(&mut v[prefix - 1..], follow, &AtomicBool::new(false))
 }
 
 /// The slices are exclusive, since only one thread at a time may read an element that is not

@@ -109,7 +109,7 @@ impl<L, F> Sort<L, F> {
         F: Fn(&T, &T) -> Ordering,
     {
         if size_of::<T>() > WIDE {
-            sort_by_numbers(v, &self.compare);
+            sort_by_numbers(v, &self.compare, true);
         } else {
             (self.leaf)(v);
         }

@@ -78,7 +78,12 @@ where
     }
 
     pub(super) const TABLE: &'static Table = &Table {
-        job: JobTable { execute: Self::execute, name: type_name::<F>, is_empty: is_claimed },
+        job: JobTable {
+            execute: Self::execute,
+            name: type_name::<F>,
+            is_empty: is_claimed,
+            is_prompt: false,
+        },
         run: Self::run,
         cancel: Self::cancel,
         give_panic: Self::give_panic,

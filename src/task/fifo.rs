@@ -62,6 +62,7 @@ impl<W> Fifo<W> {
                 execute: Self::execute,
                 name: || "a task of `spawn_fifo`",
                 is_empty: never_empty,
+                is_prompt: false,
             }
         };
         // SAFETY: the table is made for `Fifo`, whose first field this is.

@@ -6,7 +6,7 @@
 //! job but all references of `polls.rs` together.
 
 use std::any::type_name;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
@@ -27,27 +27,11 @@ use crate::job::outcome::{self, Payload};
 use crate::job::{NO_TAG, Priority, never_empty};
 use crate::latch::EXTERNAL;
 use crate::os::generation::Generation;
-use crate::sync::{slab, thread_local};
+use crate::sync::slab;
 use crate::worker::attached::Place;
 use crate::worker::shared::Registry;
 use crate::worker::timing::Queued;
 use crate::worker::{Header, JobRef, Table as JobTable, Worker, pools};
-
-/// How many futures whose pools have ended are dropped inside each other.
-const MOST_NESTED: u32 = 32;
-
-thread_local! {
-    /// The futures of ended pools that this thread is dropping.
-    static ENDING: Cell<Ending> = const { Cell::new(Ending { depth: 0, rest: ptr::null_mut() }) };
-}
-
-#[derive(Clone, Copy)]
-struct Ending {
-    /// How many, each inside the drop of the one before.
-    depth: u32,
-    /// Those that are dropped after the innermost of them, by the call that drops it.
-    rest: *mut Vec<NonNull<FutureHead>>,
-}
 
 /// The part of the block that does not depend on the types.
 #[repr(C)]
@@ -74,6 +58,17 @@ struct FutureTask<F: Future, H> {
 union Content<F: Future> {
     _future: ManuallyDrop<F>,
     _ended: ManuallyDrop<Ended<F::Output>>,
+}
+
+/// How many futures of ended pools a thread drops inside each other: the drop of one may wait for
+/// that of the next.
+const MOST_NESTED: usize = 32;
+
+thread_local! {
+    /// How many futures of ended pools the thread is dropping inside each other.
+    static NESTED: Cell<usize> = const { Cell::new(0) };
+    /// Futures of ended pools that the thread drops next. It holds them while they are here.
+    static NEXT: RefCell<Vec<NonNull<FutureHead>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A reference to a pool that may have ended.
@@ -211,36 +206,44 @@ impl FutureHead {
         });
         if is_queued != Some(true) && !pool.generation.is_past() {
             // SAFETY: by the premise.
-            unsafe { Self::end_with_pool(this) };
+            unsafe { Self::stop_in_turn(this) };
         }
     }
 
-    /// Drops a future whose pool has ended. That may wake the next future, and so on. Of a long
-    /// chain, all but the first few are dropped one after the other, not inside each other.
+    /// Drops a future of a pool that has ended. That may wake another such future, and so on. At
+    /// most [`MOST_NESTED`] of these are dropped inside each other, and the others one after the
+    /// other, so that no stack grows with their number.
     ///
     /// # Safety
-    /// As `queue_woken`.
-    unsafe fn end_with_pool(this: NonNull<Self>) {
-        let outer = ENDING.get();
-        if outer.depth == MOST_NESTED {
-            // SAFETY: the call below that has set it has not returned, and has no reference to it.
-            return unsafe { (*outer.rest).push(this) };
+    /// The caller holds the active future, and does not touch it again.
+    unsafe fn stop_in_turn(this: NonNull<Self>) {
+        let nested = NESTED.get();
+        if nested == MOST_NESTED && NEXT.try_with(|next| next.borrow_mut().push(this)).is_ok() {
+            return;
         }
-        let mut rest = Vec::new();
-        let rest = &raw mut rest;
-        ENDING.set(Ending { depth: outer.depth + 1, rest });
         let mut next = Some(this);
         while let Some(this) = next {
-            // SAFETY: by the premise, of this call or of those that have left it here.
-            let (pool, stopped) = unsafe {
-                let head = this.as_ref();
-                (head.pool, (head.task.table().cancel)(this.cast(), Shutdown))
-            };
-            stopped.unwrap_or_else(|payload| pool.take_panic(payload));
-            // SAFETY: it is this call's, and the calls that have used it have returned.
-            next = unsafe { (*rest).pop() };
+            NESTED.set(nested + 1);
+            // SAFETY: by the premise, or by that of the call that has left the future for later.
+            unsafe { Self::end_with_pool(this) };
+            NESTED.set(nested);
+            let is_outermost = nested == 0;
+            let pop = || NEXT.try_with(|next| next.borrow_mut().pop()).ok().flatten();
+            next = is_outermost.then(pop).flatten();
         }
-        ENDING.set(outer);
+    }
+
+    /// Drops a future of a pool that has ended.
+    ///
+    /// # Safety
+    /// The caller holds the active future, and does not touch it again.
+    unsafe fn end_with_pool(this: NonNull<Self>) {
+        // SAFETY: by the premise.
+        let (pool, stopped) = unsafe {
+            let head = this.as_ref();
+            (head.pool, (head.task.table().cancel)(this.cast(), Shutdown))
+        };
+        stopped.unwrap_or_else(|payload| pool.take_panic(payload));
     }
 
     /// A poll leaves the future waiting, in a worker's job.
@@ -360,7 +363,12 @@ fn future_of(waker: *const ()) -> NonNull<FutureHead> {
 
 impl<F: Future, H: Home> FutureTask<F, H> {
     const TABLE: &'static Table = &Table {
-        job: JobTable { execute: Self::execute, name: type_name::<F>, is_empty: never_empty },
+        job: JobTable {
+            execute: Self::execute,
+            name: type_name::<F>,
+            is_empty: never_empty,
+            is_prompt: false,
+        },
         run: |_, _, _| unreachable!("the future is claimed"),
         cancel: Self::stop,
         // SAFETY: by the premise of the entry.

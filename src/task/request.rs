@@ -63,6 +63,7 @@ impl Request {
         execute: Self::execute,
         name: || "a task that a worker of another pool joins",
         is_empty: Self::is_revoked,
+        is_prompt: false,
     };
 
     /// `Table::is_empty`.

@@ -94,10 +94,11 @@ fn with_new_span() -> Option<Arc<Context>> {
     }
     let span = ContextSpan::current();
     let outer = with_current_context(|outer| outer.cloned().unwrap_or_default());
-    (outer.span != span).then(|| Arc::new(Context { span, ..outer }))
+    (outer.span != span).then(|| Context { span, ..outer }.share())
 }
 
-/// Calls `op` under the current context with the current span, for what inherits them.
+/// Calls `op` under a context that also has the current span, so that what `op` queues inherits
+/// that span.
 #[inline]
 pub(crate) fn with_span<R>(op: impl FnOnce() -> R) -> R {
     match with_new_span() {
@@ -167,7 +168,8 @@ impl Worker {
     /// Makes `outer` the current context. No fork made since `enter_context` is pending.
     #[inline]
     pub(crate) fn leave_context(&self, outer: ContextRef) {
-        // Relaxed: a thief that forces has seen the forks that were pushed after it.
+        // Relaxed: a thief that forces a fork has seen the push of that fork, which comes after
+        // this store.
         self.context.store(outer.cast_mut(), Ordering::Relaxed);
     }
 }

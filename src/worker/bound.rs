@@ -2,9 +2,9 @@
 //!
 //! Each such task carries a [`Place`], which is dropped when the task begins, or with its closure
 //! if that is never called. A thread that waits for a place gets the next one that is given up, in
-//! the order in which such threads came. A worker of another pool does not wait for a place: all
-//! workers of this pool may wait for it, and so begin no task. It takes a place too many for its
-//! task, which it queues as a cross-pool job, and waits until that begins.
+//! the order in which such threads came. A worker of another pool does not wait for a place: if all
+//! workers of this pool wait for that worker, they begin no task and give up no place. It takes a
+//! place beyond the bound, queues its task as a cross-pool job, and waits until the task begins.
 #![deny(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -18,7 +18,8 @@ use crate::sync::Mutex;
 pub(crate) struct Bound {
     most: usize,
     state: Mutex<State>,
-    /// That of the pool. In another one, a thread that does not exist may hold the lock.
+    /// Of the process in which the pool was built. In the child of a `fork()`, the lock may be held
+    /// by a thread that does not exist there.
     generation: Generation,
 }
 
@@ -48,15 +49,16 @@ impl Bound {
         is_free.then(|| self.place())
     }
 
-    /// Takes a place, if necessary one too many. Then also returns `true`.
+    /// Takes a place even if none is free. Returns also whether more places are taken than the
+    /// bound allows.
     pub(crate) fn take_at_once(self: &Arc<Self>) -> (Place, bool) {
         let mut state = self.state.lock();
         state.taken += 1;
         (self.place(), state.taken > self.most)
     }
 
-    /// Takes a place, if necessary one too many. Then also returns what happens when the place is
-    /// given up, for a wait for the pool at the address `pool`.
+    /// Takes a place even if none is free. If so, returns also an event that happens when the place
+    /// is given up. A wait for that event counts as one for the pool at the address `pool`.
     pub(crate) fn take_ahead(self: &Arc<Self>, pool: usize) -> (Place, Option<Arc<Event>>) {
         let (mut place, is_full) = self.take_at_once();
         place.begun = is_full.then(|| Arc::new(Event::new(pool)));

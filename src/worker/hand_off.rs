@@ -146,7 +146,7 @@ impl Drop for Blocking<'_> {
 struct Stack {
     jobs: u32,
     waits_for: u32,
-    is_lent: u32,
+    lent_to: u32,
     running: *mut Table,
     /// The isolation tag, in one word with the priority.
     tag: usize,
@@ -159,7 +159,7 @@ impl Stack {
     fn bottom() -> Self {
         let (in_place, visit) = (InPlace::default(), ptr::null());
         let (running, tag, context) = (ptr::null_mut(), NO_TAG, ptr::null());
-        Stack { jobs: 0, waits_for: 0, is_lent: 0, running, tag, context, in_place, visit }
+        Stack { jobs: 0, waits_for: 0, lent_to: 0, running, tag, context, in_place, visit }
     }
 }
 
@@ -358,7 +358,7 @@ impl Worker {
         let old = Stack {
             jobs: self.jobs.load(Ordering::Relaxed),
             waits_for: self.waits_for.load(Ordering::Relaxed),
-            is_lent: self.is_lent.load(Ordering::Relaxed),
+            lent_to: self.lent_to.load(Ordering::Relaxed),
             running: self.running.swap(stack.running, Ordering::Relaxed),
             tag: self.word(),
             context: self.context(),
@@ -367,7 +367,7 @@ impl Worker {
         };
         self.jobs.store(stack.jobs, Ordering::Relaxed);
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
-        self.is_lent.store(stack.is_lent, Ordering::Relaxed);
+        self.lent_to.store(stack.lent_to, Ordering::Relaxed);
         self.leave_tag(stack.tag);
         self.leave_context(stack.context);
         self.in_place.put(stack.in_place);

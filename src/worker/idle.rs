@@ -70,6 +70,9 @@ impl Worker {
             *searching = false;
             self.stop_searching();
             self.handle(|| handlers.call(|it| &it.unpark, self.index));
+        } else if self.has_pinned() {
+            *searching = false;
+            self.stop_searching_for_pinned();
         }
         true
     }
@@ -91,9 +94,9 @@ impl Worker {
         held
     }
 
-    /// Waits a moment for a pinned job, or until this worker may search as well. (A worker that
-    /// waits for a stolen fork is a searcher until it sees the fork's end. At that moment the thief
-    /// comes here without work, so it is worth the wait.)
+    /// Waits a moment for a pinned job, or until this worker may search as well. (A thief that has
+    /// ended a stolen fork comes here. The fork's owner, which waits for the fork, counts as a
+    /// searcher until it sees that end a moment later. Then this worker may search in its place.)
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
             // The thread that is about to pin a job here may need this processor.
@@ -108,7 +111,8 @@ impl Worker {
         false
     }
 
-    /// Looks for work for a while, which is halved after a look in vain and doubled after another.
+    /// Looks for work for some rounds. If this worker sees work, it looks for twice as many rounds
+    /// the next time, else for half as many.
     fn look_around(&self) -> Seen {
         let rounds = self.rounds.load(Ordering::Relaxed);
         let seen = self.look_for(rounds);
@@ -136,7 +140,7 @@ impl Worker {
         if self.see_others_fork() || self.sees_hidden() { Seen::OthersFork } else { Seen::Nothing }
     }
 
-    /// Takes the core back after it has seen work.
+    /// Takes the core back, for a worker that has seen work.
     fn take_core(&self, me: &Arc<CoreThread>) -> bool {
         if !self.sleep().take_core(me) {
             self.stop_searching();

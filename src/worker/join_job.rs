@@ -27,7 +27,14 @@ where
     #[inline(always)]
     pub(crate) fn new(owner: Current, closure: B) -> Self {
         let table = NonNull::from(
-            const { &Table { execute: Self::execute, name: || "a fork", is_empty: never_empty } },
+            const {
+                &Table {
+                    execute: Self::execute,
+                    name: || "a fork",
+                    is_empty: never_empty,
+                    is_prompt: false,
+                }
+            },
         );
         // SAFETY: `execute` is made for this type, whose first field is the header.
         let head = unsafe { JoinHeader::new(table, owner) };

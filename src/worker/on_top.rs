@@ -67,7 +67,7 @@ impl Worker {
 
     /// Runs a job, and then those that `next` returns, on top of a frame that waits for `wait`.
     /// These jobs may wait in turn, so they nest. When nested jobs have used up their room on the
-    /// stack, the next one runs on a further stack (`in_place.rs`).
+    /// stack, the next one runs on a further stack (`in_place.rs`), unless it is prompt.
     #[inline]
     pub(super) fn run_in_wait(
         &self,
@@ -75,7 +75,9 @@ impl Worker {
         wait: &impl Wait,
         next: impl Fn() -> Option<JobRef>,
     ) {
-        self.run_in_place(|| self.run_on_top(job, |job| is_awaited(job, wait), next));
+        let is_prompt = job.is_prompt();
+        let run = || self.run_on_top(job, |job| is_awaited(job, wait), next);
+        if is_prompt { run() } else { self.run_in_place(run) }
     }
 
     /// Runs a job, and then those that `next` returns one by one, on top of a frame that waits or

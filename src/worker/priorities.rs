@@ -283,8 +283,8 @@ impl Worker {
         self.next_by_priority(|| self.find_normal(from_outside), || self.last_resort())
     }
 
-    /// Takes a job that is wanted after all of normal priority: also one of high priority that has
-    /// not been seen.
+    /// Takes a job if there is none of normal priority: one of high priority at another worker,
+    /// whose mark this worker has missed, else one of low priority.
     fn last_resort(&self) -> Option<JobRef> {
         let (high, low) = (Priority::High, Priority::Low);
         let high = self.stolen_of(high);
@@ -309,7 +309,8 @@ impl Worker {
         own(Priority::High).or_else(normal).or_else(|| own(Priority::Low))
     }
 
-    /// The last step of `foreign`: finds a job of high or low priority at others.
+    /// The last step of `foreign`: finds a job of high or low priority in the injectors or at other
+    /// workers.
     pub(super) fn foreign_of_class(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         if !self.registry().uses_priorities() {
             return None;
@@ -326,13 +327,14 @@ impl Worker {
         })
     }
 
-    /// Finds a job of a lower priority than that of a wait which would sleep otherwise.
+    /// Finds a job for a waiter that would otherwise sleep. The job may have a lower priority than
+    /// the wait.
     pub(super) fn lower_in_wait(&self, wait: &impl Wait) -> Option<JobRef> {
         let looks = self.registry().uses_priorities() && self.may_run_any(wait);
         if looks { self.last_resort() } else { None }
     }
 
-    /// Finds any job, for `run_one`, which may find none of normal priority.
+    /// Finds a job of any priority, for `run_one`. `normal` finds one of normal priority.
     pub(super) fn any_by_priority(&self, normal: impl Fn() -> Option<JobRef>) -> Option<JobRef> {
         match self.registry().uses_priorities() {
             true => self.next_by_priority(normal, || self.last_resort()),
@@ -340,8 +342,8 @@ impl Worker {
         }
     }
 
-    /// Whether a thief that looks for work for `self` passes the forks of `victim` by, since they
-    /// are of low priority and there may be other work.
+    /// Whether this worker, as a thief, passes by the forks of `victim`: they are of low priority,
+    /// and there may be other work.
     #[inline]
     pub(super) fn passes_by(&self, victim: &Worker) -> bool {
         victim.priority() == Priority::Low

@@ -19,19 +19,19 @@ pub enum WaitPolicy {
     /// they spawn here, and tasks whose handles they join. So if all jobs of a pool of `n` workers
     /// wait for another pool, `n` of them have begun. If nothing is asked for, the worker sleeps.
     ///
-    /// Such a job must not run on top of the wait if the wait is part of a task that the job may
-    /// join. Then the worker's thread hands its core to a *spare thread*, which runs the job. It
-    /// takes the core back when its wait is over and the other thread ends a job or waits. One
-    /// thread has a core at a time. The pool keeps its spare threads to its end, and starts at most
-    /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads).
+    /// If the wait is part of a task that such a job may join, the job must not run on top of the
+    /// wait. The worker's thread then hands its core to a *spare thread*, which runs the job, and
+    /// takes the core back when the wait is over and the spare thread ends a job or waits. The pool
+    /// starts at most [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads), and keeps
+    /// them to its end.
     ///
-    /// At that limit, if the system refuses a thread, and in pools whose threads a [spawn
-    /// handler](crate::ThreadPoolBuilder::spawn_handler) starts, the job runs on top of the wait
-    /// all the same. Then two pools that join each other's handles can deadlock: a task `t` of pool
-    /// `a` waits for pool `b`, which asks `a` to run a task that joins `t`. That task is on top of
-    /// `t`, on the same stack, and each waits for the other. A [dump](crate::dump()) of `a` says
-    /// that a wait keeps its core for want of a spare thread. Pools that wait for each other by
-    /// locks, channels or polling can deadlock in any case, since such waits ask for nothing.
+    /// There may be no spare thread: at that limit, if the system refuses one, or in pools whose
+    /// threads a [spawn handler](crate::ThreadPoolBuilder::spawn_handler) starts. Then the job runs
+    /// on top of the wait, and two pools that join each other's handles can deadlock. Say a task
+    /// `t` of pool `a` waits for pool `b`, which asks `a` to run a task that joins `t`. That task
+    /// runs on top of `t`, on the same stack, and each waits for the other. A
+    /// [dump](crate::dump()) of `a` says that a wait keeps its core. Pools that wait for each other
+    /// by locks, channels or polling can deadlock in any case, since such waits ask for nothing.
     #[default]
     AnyWork,
     /// Only what the wait is for, and parts of it. So a frame may hold a lock across a `join` whose

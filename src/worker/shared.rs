@@ -28,6 +28,7 @@ use crate::latch::Awaited;
 use crate::os;
 use crate::os::clock::nanos;
 use crate::os::generation::Generation;
+use crate::os::thread;
 use crate::queue::{self, ForkQueue, Injector, TaskQueue};
 use crate::sim::Simulation;
 use crate::sleep::{Event, HasSleep, Sleep};
@@ -36,6 +37,9 @@ use crate::task::fifo::Fifos;
 
 /// The most forks that a worker keeps public for thieves.
 const MOST_PUBLIC: usize = 8;
+
+/// A core is lent: see `Worker::lent_to`. (No system numbers so many threads.)
+const LENT: u32 = 1 << 31;
 
 /// The most rounds that a worker looks around, or waits to become a searcher, before it parks.
 /// (With so many, workers stay awake from one of several broadcasts to the next.)
@@ -89,8 +93,8 @@ pub(crate) struct Worker {
     pub(super) waits_for: AtomicU32,
     /// The table of the job that runs, or of the last one that ran here. (For dumps.)
     pub(super) running: PlainPtr<Table>,
-    /// Whether a thread from outside has borrowed the core.
-    pub(super) is_lent: AtomicU32,
+    /// [`LENT`] and the number of the thread from outside that has borrowed the core, if one has.
+    pub(super) lent_to: AtomicU32,
     pub(super) in_place: InPlace,
     /// The innermost visit to a bridge on this stack (`iter/sources/bridge.rs`).
     pub(crate) visit: cell::Cell<*const ()>,
@@ -198,19 +202,21 @@ impl ClassQueue {
 }
 
 impl Worker {
-    /// Makes the worker `index` of the `workers` that `registry` will have.
+    /// Makes the worker `index` of the `workers` that `registry` will have. `can_force`: whether
+    /// thieves can take the private forks of a silent owner.
     pub(crate) fn new(
         index: usize,
         workers: usize,
         settings: &Settings,
+        can_force: bool,
         registry: *const Registry,
     ) -> Self {
         let simulated = settings.simulation.is_some();
         // In a simulation, each fork and each end of one takes a slow path, which has a schedule
-        // point. If no thief could take the private forks of a silent owner, no fork is private.
+        // point. If no thief can take private forks, no fork is private.
         let (min_public, max_public, keeps_gate_closed) = if workers == 1 {
             (0, 0, simulated)
-        } else if simulated || os::has_heavy_fence() {
+        } else if can_force {
             (1, workers.min(MOST_PUBLIC), simulated)
         } else {
             (usize::MAX, usize::MAX, true)
@@ -227,7 +233,7 @@ impl Worker {
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
             running: PlainPtr::new(ptr::null_mut()),
-            is_lent: AtomicU32::new(0),
+            lent_to: AtomicU32::new(0),
             in_place: InPlace::default(),
             visit: cell::Cell::new(ptr::null()),
             has_thread: AtomicU32::new(0),
@@ -319,12 +325,19 @@ impl Worker {
     }
 
     pub(crate) fn is_lent(&self) -> bool {
-        self.is_lent.load(Ordering::Relaxed) != 0
+        self.lent_to().is_some()
     }
 
-    /// Notes whether a thread from outside has borrowed the core.
+    /// The system's number of the thread from outside that has borrowed the core, or 0 if the
+    /// system has no such numbers.
+    pub(crate) fn lent_to(&self) -> Option<u32> {
+        self.lent_to.load(Ordering::Relaxed).checked_sub(LENT)
+    }
+
+    /// Notes whether the calling thread, which is from outside, has borrowed the core.
     pub(crate) fn set_lent(&self, is_lent: bool) {
-        self.is_lent.store(is_lent.into(), Ordering::Relaxed);
+        let lent_to = if is_lent { LENT + thread::number() } else { 0 };
+        self.lent_to.store(lent_to, Ordering::Relaxed);
     }
 
     pub(crate) fn waits_for(&self) -> Option<Awaited> {
@@ -336,9 +349,10 @@ impl Registry {
     pub(crate) fn new(workers: usize, handlers: Handlers, settings: Settings) -> Arc<Self> {
         queue::prepare();
         let bound = settings.max_queued.map(Bound::new);
+        let can_force = settings.simulation.is_some() || os::has_heavy_fence();
         let registry = Arc::new_cyclic(|this: &Weak<Registry>| Registry {
             workers: (0..workers)
-                .map(|index| Worker::new(index, workers, &settings, this.as_ptr()))
+                .map(|index| Worker::new(index, workers, &settings, can_force, this.as_ptr()))
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::new(),

@@ -141,7 +141,10 @@ pub fn builder(rng: &mut SmallRng, setting: Setting) -> ThreadPoolBuilder {
     }
     // The handlers use the global pool, which is not simulated.
     if !setting.is_simulated && rng.random_ratio(1, 4) {
-        builder = builder.start_handler(|_| drop(filch::spawn(|| ())));
+        builder = builder.start_handler(|_| {
+            drop(filch::spawn(|| ()));
+            filch::yield_local();
+        });
         builder = builder.exit_handler(|_| _ = filch::join(|| (), || ()));
     }
     if setting.own_descendants {

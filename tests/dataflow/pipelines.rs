@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use filch::pipeline::{PipelineError, StageKind, chunks};
-use filch::{CancelToken, JoinHandle, pipeline, try_pipeline};
+use filch::{CancelReason, CancelToken, JoinHandle, pipeline, try_pipeline};
 
 use crate::common::{
     Ledger, THREADS, TIME, Token, boom, caught, is_simulated_without, lock, one_a_seed, pool, rest,
@@ -312,8 +312,8 @@ fn items_before_one_that_fails_in_order_have_passed() {
                 .unwrap_err()
         });
         assert!(passed.into_iter().eq(0..=20));
-        assert_eq!(error.to_string(), "stage 2 failed: full");
-        assert_eq!(error.stage(), Some(2));
+        assert_eq!(error.to_string(), "stage 2 failed at item 20: full");
+        assert_eq!((error.stage(), error.item()), (Some(2), Some(20)));
         let inner = error.try_into_inner().unwrap();
         assert_eq!(inner.downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::Other);
     }
@@ -383,7 +383,7 @@ fn a_source_that_fails_at_once_is_an_error() {
     for (caller, pool) in settings() {
         let failing = || try_pipeline([Err::<u8, _>("none")]).serial(|_| unreachable!()).run();
         let error = caller.run(&pool, || failing().unwrap_err());
-        assert_eq!(error.to_string(), "the source failed: none");
+        assert_eq!(error.to_string(), "the source failed at item 0: none");
         assert_eq!(error.stage(), Some(0));
         let panicking = || pipeline(std::iter::from_fn(|| -> Option<u8> { boom(5) })).run();
         assert_eq!(caught(|| caller.run(&pool, panicking)), 5);
@@ -417,7 +417,8 @@ fn a_cancelled_pipeline_stops_and_drops() {
                 .run()
                 .unwrap_err()
         });
-        assert!(error.is_cancelled());
+        assert!(error.is_cancelled() && error.to_string().ends_with("the end: it was requested"));
+        assert_eq!(error.reason(), Some(CancelReason::Requested));
         assert_eq!((error.stage(), passed), (None, 31));
         ledger.assert_balanced("cancelled");
     }
@@ -454,7 +455,11 @@ fn readers_are_sources() {
                 .run();
             match fails {
                 false => assert_eq!((result.unwrap().stages().len(), &read[..]), (3, &text[..])),
-                true => assert_eq!(result.unwrap_err().to_string(), "the source failed: torn"),
+                true => {
+                    let (error, items) = (result.unwrap_err(), text.len() / size);
+                    let told = format!("the source failed at item {items}: torn");
+                    assert_eq!(error.to_string(), told);
+                }
             }
         }
     }

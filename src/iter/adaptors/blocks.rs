@@ -2,31 +2,29 @@
 
 use std::iter;
 
+use crate::iter::IndexedParallelIterator;
 use crate::iter::plumbing::{
     Consumer, Producer, ProducerCallback, Reducer, bridge_producer_consumer,
 };
-use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 driven! {
-    /// An iterator that runs block by block, with blocks of the same size. Returned by
-    /// [`IndexedParallelIterator::by_uniform_blocks`].
+    /// The iterator of [`IndexedParallelIterator::by_uniform_blocks`].
     UniformBlocks<I> { base: I; size: usize }
-    [I: IndexedParallelIterator] -> I::Item,
+    [I: IndexedParallelIterator] => I::Item,
     |self, consumer| in_blocks(self.base, |_| iter::repeat(self.size), consumer),
-    len |self| self.base.len()
+    opt_len |self| Some(self.base.len())
 }
 
 driven! {
-    /// An iterator that runs block by block, with blocks of growing sizes. Returned by
-    /// [`IndexedParallelIterator::by_exponential_blocks`].
+    /// The iterator of [`IndexedParallelIterator::by_exponential_blocks`].
     ExponentialBlocks<I> { base: I }
-    [I: IndexedParallelIterator] -> I::Item,
+    [I: IndexedParallelIterator] => I::Item,
     |self, consumer| {
         let twice = |size: &usize| Some(size.saturating_mul(2));
         let sizes = |threads| iter::successors(Some(threads), twice);
         in_blocks(self.base, sizes, consumer)
     },
-    len |self| self.base.len()
+    opt_len |self| Some(self.base.len())
 }
 
 /// Feeds the items to `consumer` in blocks of the sizes that are for this number of threads.

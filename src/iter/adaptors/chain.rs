@@ -1,84 +1,56 @@
 //! One iterator after another.
 
+use std::convert::identity;
 use std::iter;
 
-use super::pair::{PairShape, both, with_both};
-use crate::iter::limit::join_within;
-use crate::iter::plumbing::{
-    Consumer, Folder, LoopSettings, Producer, ProducerCallback, Reducer, UnindexedConsumer,
-    drop_first,
-};
+use super::pair::{both, pair_shape, with_both};
+use crate::iter::implement::{indexed, parallel, serial_around};
+use crate::iter::limit::join_under;
+use crate::iter::plumbing::{Folder, Producer, Reducer, drop_first, on_worker, split_unindexed};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 adaptor! {
-    /// An iterator over the items of two others in turn. Returned by [`ParallelIterator::chain`].
+    /// An iterator over the items of two others in turn: see [`ParallelIterator::chain`].
     Chain<A, B> { a: A, b: B }
 }
 
-impl<A: ParallelIterator, B: ParallelIterator<Item = A::Item>> ParallelIterator for Chain<A, B> {
-    type Item = A::Item;
-
-    fn drive_unindexed<C: UnindexedConsumer<A::Item>>(self, consumer: C) -> C::Result {
+parallel! {
+    [A: ParallelIterator, B: ParallelIterator<Item = A::Item>] Chain<A, B> => A::Item,
+    |self, consumer| {
         let settings = self.loop_settings();
         let Chain { a, b } = self;
         let (left, right, reducer) = match a.opt_len() {
             // `opt_len` may have returned `Some`, so the consumer must be split by position.
             Some(len) => consumer.split_at(len),
-            None => {
-                let (left, reducer) = (consumer.split_off_left(), consumer.to_reducer());
-                (left, consumer, reducer)
-            }
+            None => split_unindexed(consumer),
         };
-        let (left, right) =
-            settings.run(|| join_within(|| a.drive_unindexed(left), || b.drive_unindexed(right)));
+        let (left, right) = settings
+            .run(|| in_two(|| a.drive_unindexed(left), || b.drive_unindexed(right)));
         reducer.reduce(left, right)
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        self.a.opt_len()?.checked_add(self.b.opt_len()?)
-    }
-
-    fn loop_settings(&self) -> LoopSettings {
-        self.a.loop_settings().or(self.b.loop_settings())
-    }
+    },
+    opt_len |self| self.a.opt_len()?.checked_add(self.b.opt_len()?),
+    settings |self| self.a.loop_settings().or(self.b.loop_settings())
 }
 
-impl<A, B> IndexedParallelIterator for Chain<A, B>
-where
-    A: IndexedParallelIterator,
-    B: IndexedParallelIterator<Item = A::Item>,
-{
-    fn drive<C: Consumer<A::Item>>(self, consumer: C) -> C::Result {
+indexed! {
+    [A: IndexedParallelIterator, B: IndexedParallelIterator<Item = A::Item>] Chain<A, B> => A::Item,
+    drive |self, consumer| {
         let settings = self.loop_settings();
         let Chain { a, b } = self;
         let (left, right, reducer) = consumer.split_at(a.len());
-        let (left, right) = settings.run(|| join_within(|| a.drive(left), || b.drive(right)));
+        let (left, right) = settings.run(|| in_two(|| a.drive(left), || b.drive(right)));
         reducer.reduce(left, right)
-    }
-
-    fn len(&self) -> usize {
-        both(self.a.len(), self.b.len())
-    }
-
-    fn with_producer<CB: ProducerCallback<A::Item>>(self, callback: CB) -> CB::Output {
-        with_both(self.a, self.b, Chaining, callback)
-    }
+    },
+    len |self| both(self.a.len(), self.b.len()),
+    |self, callback| with_both(self.a, self.b, Chaining, callback)
 }
 
-struct Chaining;
-
-impl<T: Send> PairShape<T, T> for Chaining {
-    type Out = T;
-
-    fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
-    where
-        A: Producer<Item = T>,
-        B: Producer<Item = T>,
-        CB: ProducerCallback<T>,
-    {
-        callback.callback(Chained { a_len: lens.0, a, b })
-    }
+/// `join` on a worker, within the limit of what the caller is part of.
+fn in_two<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+    on_worker(|_, limit| join_under(limit, a, |_| b()))
 }
+
+pair_shape! { Chaining [T: Send] (T, T) => T, |lens, a, b| Chained { a_len: lens.0, a, b } }
 
 /// The `a_len` items of `a`, then those of `b`.
 struct Chained<A, B> {
@@ -121,40 +93,4 @@ impl<A: Producer, B: Producer<Item = A::Item>> Producer for Chained<A, B> {
 /// An iterator whose `size_hint` is exact.
 pub struct Exact<It>(It);
 
-impl<It: Iterator> Iterator for Exact<It> {
-    type Item = It::Item;
-
-    #[inline]
-    fn next(&mut self) -> Option<It::Item> {
-        self.0.next()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
-    }
-
-    fn nth(&mut self, n: usize) -> Option<It::Item> {
-        self.0.nth(n)
-    }
-
-    fn fold<B, F: FnMut(B, It::Item) -> B>(self, init: B, f: F) -> B {
-        self.0.fold(init, f)
-    }
-}
-
-impl<It: DoubleEndedIterator> DoubleEndedIterator for Exact<It> {
-    #[inline]
-    fn next_back(&mut self) -> Option<It::Item> {
-        self.0.next_back()
-    }
-
-    fn nth_back(&mut self, n: usize) -> Option<It::Item> {
-        self.0.nth_back(n)
-    }
-
-    fn rfold<B, F: FnMut(B, It::Item) -> B>(self, init: B, f: F) -> B {
-        self.0.rfold(init, f)
-    }
-}
-
-impl<It: Iterator> ExactSizeIterator for Exact<It> {}
+serial_around! { [It: DoubleEndedIterator] Exact<It> => It::Item, |self| self.0, identity }

@@ -5,15 +5,13 @@ use super::reshape::reshaped;
 use crate::iter::plumbing::Producer;
 
 reshaped! {
-    /// An iterator over chunks of items, as vectors. Returned by
-    /// [`chunks`](crate::iter::IndexedParallelIterator::chunks).
+    /// The iterator of [`chunks`](crate::iter::IndexedParallelIterator::chunks).
     Chunks<I> { size: usize } [T: Send] (T) -> Vec<T>
     where {}
     len |self, len| len.div_ceil(self.size),
     |len, base, callback| callback.callback(Chunked::new(size, len, base, |chunk| chunk.collect()));
 
-    /// An iterator over the results of folding chunks of items. Returned by
-    /// [`fold_chunks`](crate::iter::IndexedParallelIterator::fold_chunks).
+    /// The iterator of [`fold_chunks`](crate::iter::IndexedParallelIterator::fold_chunks).
     FoldChunks<I, ID, F> { size: usize, identity: ID, fold_op: F }
     [In: Send, T: Send, ID, F] (In) -> T
     where { ID: Fn() -> T + Send + Sync, F: Fn(T, In) -> T + Send + Sync }
@@ -23,8 +21,7 @@ reshaped! {
         callback.callback(Chunked::new(size, len, base, &make))
     };
 
-    /// An iterator over the results of folding chunks of items. Returned by
-    /// [`fold_chunks_with`](crate::iter::IndexedParallelIterator::fold_chunks_with).
+    /// See [`fold_chunks_with`](crate::iter::IndexedParallelIterator::fold_chunks_with).
     FoldChunksWith<I, T, F> { size: usize, init: T, fold_op: F }
     [In: Send, T: Clone + Send, F] (In) -> T
     where { F: Fn(T, In) -> T + Send + Sync }

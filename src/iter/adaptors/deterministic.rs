@@ -1,19 +1,18 @@
 //! Loops that are cut in a shape which depends only on the number of items.
 
+use crate::iter::IndexedParallelIterator;
 use crate::iter::limit::{Limit, join_under};
 use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, Reducer, on_worker, serially};
-use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 driven! {
-    /// An iterator whose pieces do not depend on threads or timing. Returned by
-    /// [`IndexedParallelIterator::deterministic`].
+    /// An iterator with the same pieces each time: see [`IndexedParallelIterator::deterministic`].
     Deterministic<I> { base: I }
-    [I: IndexedParallelIterator] -> I::Item,
+    [I: IndexedParallelIterator] => I::Item,
     |self, consumer| self.base.loop_settings().run(|| {
         let len = self.base.len();
         self.base.with_producer(Shape { len, consumer })
     }),
-    len |self| self.base.len()
+    opt_len |self| Some(self.base.len())
 }
 
 /// How many blocks there are at most, while a block has fewer items than [`LONGEST`]: enough for

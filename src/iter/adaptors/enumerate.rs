@@ -3,11 +3,11 @@
 use std::iter;
 
 use super::reshape::reshaped;
+use crate::iter::implement::serial_around;
 use crate::iter::plumbing::Producer;
 
 reshaped! {
-    /// An iterator over items with their positions. Returned by
-    /// [`enumerate`](crate::iter::IndexedParallelIterator::enumerate).
+    /// The iterator of [`enumerate`](crate::iter::IndexedParallelIterator::enumerate).
     Enumerate<I> {} [T: Send] (T) -> (usize, T)
     where {}
     len |self, len| len,
@@ -45,47 +45,8 @@ fn from<T>(start: usize) -> impl Fn((usize, T)) -> (usize, T) {
     move |(position, item)| (start + position, item)
 }
 
-impl<It: Iterator> Iterator for Enumerated<iter::Enumerate<It>> {
-    type Item = (usize, It::Item);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        self.base.next().map(from(self.start))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.base.size_hint()
-    }
-
-    #[inline]
-    fn nth(&mut self, n: usize) -> Option<Self::Item> {
-        self.base.nth(n).map(from(self.start))
-    }
-
-    #[inline]
-    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, f: F) -> B {
-        self.base.map(from(self.start)).fold(init, f)
-    }
+serial_around! {
+    [It: DoubleEndedIterator + ExactSizeIterator] Enumerated<iter::Enumerate<It>>
+    => (usize, It::Item),
+    |self| self.base, from(self.start)
 }
-
-impl<It> DoubleEndedIterator for Enumerated<iter::Enumerate<It>>
-where
-    It: DoubleEndedIterator + ExactSizeIterator,
-{
-    #[inline]
-    fn next_back(&mut self) -> Option<Self::Item> {
-        self.base.next_back().map(from(self.start))
-    }
-
-    #[inline]
-    fn nth_back(&mut self, n: usize) -> Option<Self::Item> {
-        self.base.nth_back(n).map(from(self.start))
-    }
-
-    #[inline]
-    fn rfold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, f: F) -> B {
-        self.base.map(from(self.start)).rfold(init, f)
-    }
-}
-
-impl<It: ExactSizeIterator> ExactSizeIterator for Enumerated<iter::Enumerate<It>> {}

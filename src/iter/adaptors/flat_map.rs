@@ -6,36 +6,42 @@ use crate::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use crate::iter::{IntoParallelIterator, ParallelIterator};
 
 driven! {
-    /// An iterator that maps items to parallel iterators, and flattens these. Returned by
-    /// [`ParallelIterator::flat_map`].
+    /// An iterator that flattens parallel iterators: see [`ParallelIterator::flat_map`].
     FlatMap<I, F> { base: I; map_op: F }
-    [I: ParallelIterator, F: Fn(I::Item) -> PI + Sync + Send, PI: IntoParallelIterator] -> PI::Item,
+    [I: ParallelIterator, F: Fn(I::Item) -> PI + Sync + Send, PI: IntoParallelIterator] => PI::Item,
     |self, consumer| {
-        self.base.drive_unindexed(Flattening { base: consumer, map_op: &self.map_op })
+        self.base.drive_unindexed(Flattening::new(consumer, &self.map_op))
     }
 }
 
 driven! {
-    /// An iterator that flattens items that are parallel iterators. Returned by
-    /// [`ParallelIterator::flatten`].
+    /// An iterator that flattens parallel iterators: see [`ParallelIterator::flatten`].
     Flatten<I> { base: I }
-    [I: ParallelIterator<Item: IntoParallelIterator>] -> <I::Item as IntoParallelIterator>::Item,
+    [I: ParallelIterator<Item: IntoParallelIterator>] => <I::Item as IntoParallelIterator>::Item,
     |self, consumer| self.base.flat_map(identity).drive_unindexed(consumer)
 }
 
-/// Gives a part of `base` to each inner iterator.
-struct Flattening<'f, C, F> {
+/// Gives a part of `base` to each inner iterator, and joins their results. `base` takes the items
+/// that are still to come.
+struct Flattening<'f, C, R, F> {
     base: C,
+    so_far: Option<R>,
     map_op: &'f F,
 }
 
-impl<'f, In, C, F, PI> Consumer<In> for Flattening<'f, C, F>
+impl<'f, C, R, F> Flattening<'f, C, R, F> {
+    fn new(base: C, map_op: &'f F) -> Self {
+        Flattening { base, so_far: None, map_op }
+    }
+}
+
+impl<In, C, F, PI> Consumer<In> for Flattening<'_, C, C::Result, F>
 where
     F: Fn(In) -> PI + Sync,
     PI: IntoParallelIterator,
     C: UnindexedConsumer<PI::Item>,
 {
-    type Folder = FlatteningFolder<'f, C, C::Result, F>;
+    type Folder = Self;
     type Reducer = C::Reducer;
     type Result = C::Result;
 
@@ -44,34 +50,33 @@ where
     fn split_at(self, index: usize) -> (Self, Self, C::Reducer) {
         // The positions are not those of the items, but the base need not know them.
         let (left, right, reducer) = self.base.split_at(index);
-        let map_op = self.map_op;
-        (Flattening { base: left, map_op }, Flattening { base: right, map_op }, reducer)
+        (Flattening::new(left, self.map_op), Flattening::new(right, self.map_op), reducer)
     }
 
-    fn into_folder(self) -> Self::Folder {
-        FlatteningFolder { base: self.base, so_far: None, map_op: self.map_op }
+    fn into_folder(self) -> Self {
+        self
     }
 
     fn full(&self) -> bool {
         self.base.full()
     }
 
-    fn pause(folder: Self::Folder) -> (C::Result, Self, C::Reducer) {
-        let FlatteningFolder { base, so_far, map_op } = folder;
+    fn pause(folder: Self) -> (C::Result, Self, C::Reducer) {
+        let Flattening { base, so_far, map_op } = folder;
         let result = so_far.unwrap_or_else(|| base.split_off_left().into_folder().complete());
         let reducer = base.to_reducer();
-        (result, Flattening { base, map_op }, reducer)
+        (result, Flattening::new(base, map_op), reducer)
     }
 }
 
-impl<In, C, F, PI> UnindexedConsumer<In> for Flattening<'_, C, F>
+impl<In, C, F, PI> UnindexedConsumer<In> for Flattening<'_, C, C::Result, F>
 where
     F: Fn(In) -> PI + Sync,
     PI: IntoParallelIterator,
     C: UnindexedConsumer<PI::Item>,
 {
     fn split_off_left(&self) -> Self {
-        Flattening { base: self.base.split_off_left(), map_op: self.map_op }
+        Flattening::new(self.base.split_off_left(), self.map_op)
     }
 
     fn to_reducer(&self) -> C::Reducer {
@@ -79,14 +84,7 @@ where
     }
 }
 
-/// Joins the results of the inner iterators. `base` takes the items that are still to come.
-struct FlatteningFolder<'f, C, R, F> {
-    base: C,
-    so_far: Option<R>,
-    map_op: &'f F,
-}
-
-impl<In, C, F, PI> Folder<In> for FlatteningFolder<'_, C, C::Result, F>
+impl<In, C, F, PI> Folder<In> for Flattening<'_, C, C::Result, F>
 where
     F: Fn(In) -> PI + Sync,
     PI: IntoParallelIterator,

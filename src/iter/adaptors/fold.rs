@@ -4,18 +4,18 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use super::seed::{FromCall, FromClone, Seed, Seeded};
+use super::seed::{FromCall, Seed, Seeded};
 use super::stage::{Stage, Staged};
 use crate::iter::ParallelIterator;
 use crate::iter::plumbing::{Folder, drop_first};
 use crate::iter::tries::Try;
 
 driven! {
-    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold`].
+    /// An iterator over the results of folding pieces: see [`ParallelIterator::fold`].
     Fold<I, ID, F> { base: I; identity: ID, fold_op: F }
     [I: ParallelIterator, T: Send, ID, F]
     where { ID: Fn() -> T + Sync + Send, F: Fn(T, I::Item) -> T + Sync + Send }
-    -> T,
+    => T,
     |self, consumer| {
         let how = &Plain(self.fold_op);
         self.base.drive_unindexed(Folding::stage(consumer, FromCall(&self.identity), how))
@@ -23,25 +23,25 @@ driven! {
 }
 
 driven! {
-    /// An iterator over the results of folding pieces. Returned by [`ParallelIterator::fold_with`].
+    /// An iterator over the results of folding pieces: see [`ParallelIterator::fold_with`].
     FoldWith<I, T, F> { base: I; init: T, fold_op: F }
-    [I: ParallelIterator, T: Clone + Send, F: Fn(T, I::Item) -> T + Sync + Send] -> T,
+    [I: ParallelIterator, T: Clone + Send, F: Fn(T, I::Item) -> T + Sync + Send] => T,
     |self, consumer| {
         let how = &Plain(self.fold_op);
-        self.base.drive_unindexed(Folding::stage(consumer, FromClone(self.init), how))
+        let from = FromCall(move || self.init.clone());
+        self.base.drive_unindexed(Folding::stage(consumer, from, how))
     }
 }
 
 driven! {
-    /// An iterator over the results or failures of folding pieces. Returned by
-    /// [`ParallelIterator::try_fold`].
+    /// An iterator over the results of folding pieces: see [`ParallelIterator::try_fold`].
     TryFold<I, R, ID, F> { base: I; identity: ID, fold_op: F, results: PhantomData<fn() -> R> }
     [I: ParallelIterator, R: Try<Output: Send> + Send, ID, F]
     where {
         ID: Fn() -> R::Output + Sync + Send,
         F: Fn(R::Output, I::Item) -> R + Sync + Send,
     }
-    -> R,
+    => R,
     |self, consumer| {
         let how = &Tries(self.fold_op, self.results);
         self.base.drive_unindexed(Folding::stage(consumer, FromCall(&self.identity), how))
@@ -49,15 +49,15 @@ driven! {
 }
 
 driven! {
-    /// An iterator over the results or failures of folding pieces. Returned by
-    /// [`ParallelIterator::try_fold_with`].
+    /// An iterator over the results of folding pieces: see [`ParallelIterator::try_fold_with`].
     TryFoldWith<I, R: Try, F> { base: I; init: R::Output, fold_op: F }
     [I: ParallelIterator, R: Try<Output: Clone + Send> + Send, F]
     where { F: Fn(R::Output, I::Item) -> R + Sync + Send }
-    -> R,
+    => R,
     |self, consumer| {
         let how = &Tries(self.fold_op, PhantomData);
-        self.base.drive_unindexed(Folding::stage(consumer, FromClone(self.init), how))
+        let from = FromCall(move || self.init.clone());
+        self.base.drive_unindexed(Folding::stage(consumer, from, how))
     }
 }
 
@@ -145,11 +145,6 @@ impl<In, S: Seed, H: How<In, S::State>> Stage<In> for Folding<'_, S, H> {
 
     const FILLS: bool = H::FAILS;
     const KEEPS_STATE: bool = true;
-
-    fn split_at(self, _index: usize) -> (Self, Self) {
-        let (left, right) = self.from.split();
-        (Folding { from: left, how: self.how }, Folding { from: right, how: self.how })
-    }
 
     fn split_off_left(&self) -> Self {
         Folding { from: self.from.split_off_left(), how: self.how }

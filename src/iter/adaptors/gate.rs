@@ -92,10 +92,9 @@ fn count(left: &AtomicUsize) -> bool {
 }
 
 driven! {
-    /// An iterator over what is in `Some`s, until a `None`. Returned by
-    /// [`ParallelIterator::while_some`].
+    /// An iterator over what is in `Some`s, until a `None`: see [`ParallelIterator::while_some`].
     WhileSome<I> { base: I }
-    [T: Send, I: ParallelIterator<Item = Option<T>>] -> T,
+    [T: Send, I: ParallelIterator<Item = Option<T>>] => T,
     |self, consumer| {
         let found = Stop::default();
         drive_until::<true, _, _, _>(self.base, consumer, || found.is_set(), |item| {
@@ -106,9 +105,9 @@ driven! {
 }
 
 driven! {
-    /// An iterator over some `n` items. Returned by [`ParallelIterator::take_any`].
+    /// An iterator over some `n` items: see [`ParallelIterator::take_any`].
     TakeAny<I> { base: I; n: usize }
-    [I: ParallelIterator] -> I::Item, |self, consumer| {
+    [I: ParallelIterator] => I::Item, |self, consumer| {
         let left = AtomicUsize::new(self.n);
         let pass = |item| count(&left).then_some(item);
         drive_until::<true, _, _, _>(self.base, consumer, || left.load(Relaxed) == 0, pass)
@@ -116,19 +115,18 @@ driven! {
 }
 
 driven! {
-    /// An iterator over all items but some `n`. Returned by [`ParallelIterator::skip_any`].
+    /// An iterator over all items but some `n`: see [`ParallelIterator::skip_any`].
     SkipAny<I> { base: I; n: usize }
-    [I: ParallelIterator] -> I::Item, |self, consumer| {
+    [I: ParallelIterator] => I::Item, |self, consumer| {
         let left = AtomicUsize::new(self.n);
         self.base.filter(|_| left.load(Relaxed) == 0 || !count(&left)).drive_unindexed(consumer)
     }
 }
 
 driven! {
-    /// An iterator over items until one does not match a predicate. Returned by
-    /// [`ParallelIterator::take_any_while`].
+    /// An iterator over items until one does not match: see [`ParallelIterator::take_any_while`].
     TakeAnyWhile<I, P> { base: I; predicate: P }
-    [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] -> I::Item,
+    [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] => I::Item,
     |self, consumer| {
         let found = Stop::default();
         drive_until::<true, _, _, _>(self.base, consumer, || found.is_set(), |item| {
@@ -140,10 +138,9 @@ driven! {
 }
 
 driven! {
-    /// An iterator over items once one does not match a predicate. Returned by
-    /// [`ParallelIterator::skip_any_while`].
+    /// An iterator over items once one does not match: see [`ParallelIterator::skip_any_while`].
     SkipAnyWhile<I, P> { base: I; predicate: P }
-    [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] -> I::Item,
+    [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] => I::Item,
     |self, consumer| {
         let found = Stop::default();
         let ends = |item: &I::Item| {
@@ -159,7 +156,7 @@ driven! {
     /// An iterator that ends when a token is cancelled. The closure of
     /// [`ParallelIterator::cancel_with`] gets it.
     CancelWith<'t, I> { base: I, token: &'t CancelToken }
-    ['t, I: ParallelIterator] -> I::Item, |self, consumer| {
+    ['t, I: ParallelIterator] => I::Item, |self, consumer| {
         let CancelWith { base, token } = self;
         drive_until::<true, _, _, _>(base, consumer, || token.is_cancelled(), Some)
     }

@@ -1,55 +1,43 @@
 //! Alternating between two iterators.
 
 use super::fold_then_drop;
-use super::pair::{PairShape, both, paired};
+use super::pair::{both, pair_shape, paired};
 use crate::iter::IndexedParallelIterator;
-use crate::iter::plumbing::{Producer, ProducerCallback};
-use crate::iter::sources::delegate::delegate;
+use crate::iter::implement::delegate;
+use crate::iter::plumbing::Producer;
 
 paired! {
-    /// An iterator that alternates between two others. Returned by
-    /// [`IndexedParallelIterator::interleave`].
+    /// An iterator that alternates between two others: see [`IndexedParallelIterator::interleave`].
     Interleave<A, B: IndexedParallelIterator<Item = A::Item>>: A::Item, Interleaving, both;
 }
 
 adaptor! {
-    /// An iterator that alternates between two others until one has no more items. Returned by
-    /// [`IndexedParallelIterator::interleave_shortest`].
+    /// An iterator that alternates: see [`IndexedParallelIterator::interleave_shortest`].
     InterleaveShortest<A, B> { a: A, b: B }
 }
 
 delegate!(
     [A: IndexedParallelIterator, B: IndexedParallelIterator<Item = A::Item>]
-    InterleaveShortest<A, B>, A::Item,
-    |self| {
-        let (a, b) = shortest(self.a.len(), self.b.len());
-        self.a.take(a).interleave(self.b.take(b))
-    },
-    len {
+    InterleaveShortest<A, B> => A::Item,
+    settings |self| self.a.loop_settings().or(self.b.loop_settings()),
+    len |self| {
         let (a, b) = shortest(self.a.len(), self.b.len());
         both(a, b)
     },
-    settings self.a.loop_settings().or(self.b.loop_settings())
+    |self| {
+        let (a, b) = shortest(self.a.len(), self.b.len());
+        self.a.take(a).interleave(self.b.take(b))
+    }
 );
-
-struct Interleaving;
 
 /// Returns how many items of `a` and of `b` come before the turn of one that has no more.
 fn shortest(a: usize, b: usize) -> (usize, usize) {
     if a <= b { (a, a) } else { (b + 1, b) }
 }
 
-impl<T: Send> PairShape<T, T> for Interleaving {
-    type Out = T;
-
-    fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
-    where
-        A: Producer<Item = T>,
-        B: Producer<Item = T>,
-        CB: ProducerCallback<T>,
-    {
-        callback.callback(Interleaved { turns: Turns { a: lens.0, b: lens.1, a_next: true }, a, b })
-    }
+pair_shape! {
+    Interleaving [T: Send] (T, T) => T,
+    |lens, a, b| Interleaved { turns: Turns { a: lens.0, b: lens.1, a_next: true }, a, b }
 }
 
 /// Whose turn it is, and how many items both have left.

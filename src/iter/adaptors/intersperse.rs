@@ -8,14 +8,12 @@ use std::cell::Cell;
 use std::iter;
 use std::mem;
 
-use crate::iter::plumbing::{
-    Consumer, Folder, LoopSettings, ProducerCallback, Reducer, UnindexedConsumer, bridge,
-};
+use crate::iter::implement::{indexed, parallel};
+use crate::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer, bridge};
 use crate::iter::{IndexedParallelIterator, ParallelIterator, repeat_n};
 
 adaptor! {
-    /// An iterator with an element between each two items. Returned by
-    /// [`ParallelIterator::intersperse`].
+    /// An iterator with an element between each two items: see [`ParallelIterator::intersperse`].
     Intersperse<I: ParallelIterator> { base: I; element: I::Item }
 }
 
@@ -24,10 +22,9 @@ fn count(items: usize) -> Option<usize> {
     items.checked_add(items.saturating_sub(1))
 }
 
-impl<I: ParallelIterator<Item: Clone>> ParallelIterator for Intersperse<I> {
-    type Item = I::Item;
-
-    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
+parallel! {
+    [I: ParallelIterator<Item: Clone>] Intersperse<I> => I::Item,
+    |self, consumer| {
         let Intersperse { base, element } = self;
         let by_position = base.opt_len().is_some();
         let reducer = (!by_position).then(|| consumer.to_reducer());
@@ -36,27 +33,16 @@ impl<I: ParallelIterator<Item: Clone>> ParallelIterator for Intersperse<I> {
             Some((before, reducer)) => reducer.reduce(before.into_folder().complete(), all.result),
             None => all.result,
         }
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        count(self.base.opt_len()?)
-    }
-
-    fn loop_settings(&self) -> LoopSettings {
-        self.base.loop_settings()
-    }
+    },
+    opt_len |self| count(self.base.opt_len()?),
+    settings |self| self.base.loop_settings()
 }
 
-impl<I: IndexedParallelIterator<Item: Clone>> IndexedParallelIterator for Intersperse<I> {
-    fn drive<C: Consumer<I::Item>>(self, consumer: C) -> C::Result {
-        bridge(self, consumer)
-    }
-
-    fn len(&self) -> usize {
-        count(self.base.len()).expect("overflow: interspersed with too many items to count")
-    }
-
-    fn with_producer<CB: ProducerCallback<I::Item>>(self, callback: CB) -> CB::Output {
+indexed! {
+    [I: IndexedParallelIterator<Item: Clone>] Intersperse<I> => I::Item,
+    drive |self, consumer| bridge(self, consumer),
+    len |self| count(self.base.len()).expect("overflow: interspersed with too many items to count"),
+    |self, callback| {
         let Intersperse { base, element } = self;
         let between = repeat_n(element, base.len().saturating_sub(1));
         base.interleave(between).with_producer(callback)

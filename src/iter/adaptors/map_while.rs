@@ -2,15 +2,14 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::iter::bridged::bridged;
+use crate::iter::implement::bridged;
 use crate::iter::plumbing::{Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 driven! {
-    /// An iterator that maps items until the first that is mapped to `None`. Returned by
-    /// [`IndexedParallelIterator::map_while`].
+    /// An iterator that maps items until a `None`: see [`IndexedParallelIterator::map_while`].
     MapWhile<I, P> { base: I; predicate: P }
-    [I: IndexedParallelIterator, P: Fn(I::Item) -> Option<R> + Sync + Send, R: Send] -> R,
+    [I: IndexedParallelIterator, P: Fn(I::Item) -> Option<R> + Sync + Send, R: Send] => R,
     |self, consumer| self.base.loop_settings().run(|| {
         let len = self.base.len();
         self.base.with_producer(Blocks { len, f: &self.predicate, consumer })
@@ -98,6 +97,7 @@ struct Block<P> {
     len: usize,
 }
 
-bridged!([P: Producer<Item: Send>] Block<P>, P::Item, |self| self.len, |callback| {
-    callback.callback(self.producer)
-});
+bridged!(
+    [P: Producer<Item: Send>] Block<P> => P::Item, len |self| self.len,
+    |self, callback| callback.callback(self.producer)
+);

@@ -1,29 +1,25 @@
 //! `map` with a state for each piece.
 
 use super::fold_then_drop;
-use super::seed::{FromCallHere, FromClone, Seed, Seeded};
+use super::seed::{FromCall, FromCallHere, Seed, Seeded};
 use super::stage::{Stage, Staged};
 use crate::iter::plumbing::{Folder, Producer, ProducerCallback, drop_first};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 one_to_one! {
-    /// An iterator that maps items, with a value for each piece. Returned by
-    /// [`ParallelIterator::map_with`].
+    /// An iterator that maps items, with a state: see [`ParallelIterator::map_with`].
     MapWith<I, T, F> { base: I; init: T, f: F }
-    [I, T: Clone + Send, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send] over I, R,
-    |self| self.base,
-    |consumer| Mapping::stage(consumer, FromClone(self.init), &self.f),
-    |callback| Call { seed: FromClone(self.init), f: &self.f, callback }
+    [I, T: Clone + Send, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send] over I => R,
+    |self, consumer| Mapping::stage(consumer, FromCall(move || self.init.clone()), &self.f),
+    |callback| Call { seed: FromCall(move || self.init.clone()), f: &self.f, callback }
 }
 
 one_to_one! {
-    /// An iterator that maps items, with a value for each piece. Returned by
-    /// [`ParallelIterator::map_init`].
+    /// An iterator that maps items, with a state: see [`ParallelIterator::map_init`].
     MapInit<I, INIT, F> { base: I; init: INIT, f: F }
     [I, T, INIT: Fn() -> T + Send + Sync, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send]
-    over I, R,
-    |self| self.base,
-    |consumer| Mapping::stage(consumer, FromCallHere(&self.init), &self.f),
+    over I => R,
+    |self, consumer| Mapping::stage(consumer, FromCallHere(&self.init), &self.f),
     |callback| Call { seed: FromCallHere(&self.init), f: &self.f, callback }
 }
 
@@ -150,11 +146,6 @@ impl<In, R, S: Seed, F: Fn(&mut S::State, In) -> R + Sync> Stage<In> for Mapping
     type State = S::State;
 
     const KEEPS_STATE: bool = S::IS_COSTLY;
-
-    fn split_at(self, _index: usize) -> (Self, Self) {
-        let (left, right) = self.from.split();
-        (Mapping { from: left, f: self.f }, Mapping { from: right, f: self.f })
-    }
 
     fn split_off_left(&self) -> Self {
         Mapping { from: self.from.split_off_left(), f: self.f }

@@ -79,6 +79,35 @@ where
     a.with_producer(First { lens, b, shape, callback })
 }
 
+/// Declares how one producer is made of two: of `$a` and `$b`, which have `$lens` items.
+macro_rules! pair_shape {
+    (
+        $name:ident [$($generics:tt)*] ($T:ty, $U:ty) => $out:ty,
+        |$lens:ident, $a:ident, $b:ident| $make:expr
+    ) => {
+        struct $name;
+
+        impl<$($generics)*> $crate::iter::adaptors::pair::PairShape<$T, $U> for $name {
+            type Out = $out;
+
+            fn shape<A, B, CB>(
+                self,
+                $lens: (usize, usize),
+                $a: A,
+                $b: B,
+                callback: CB,
+            ) -> CB::Output
+            where
+                A: $crate::iter::plumbing::Producer<Item = $T>,
+                B: $crate::iter::plumbing::Producer<Item = $U>,
+                CB: $crate::iter::plumbing::ProducerCallback<$out>,
+            {
+                callback.callback($make)
+            }
+        }
+    };
+}
+
 /// Declares adaptors of two bases, by their shapes and by how many items these make.
 macro_rules! paired {
     ($(
@@ -87,13 +116,15 @@ macro_rules! paired {
     )*) => {$(
         adaptor! { $(#[$doc])* $name<A, B> { a: A, b: B } }
 
-        $crate::iter::bridged::bridged!(
-            [A: $crate::iter::IndexedParallelIterator, B: $b_bound] $name<A, B>, $out,
+        $crate::iter::implement::bridged!(
+            [A: $crate::iter::IndexedParallelIterator, B: $b_bound] $name<A, B> => $out,
             settings |self| self.a.loop_settings().or(self.b.loop_settings()),
-            |self| $len(self.a.len(), self.b.len()),
-            |callback| $crate::iter::adaptors::pair::with_both(self.a, self.b, $shape, callback)
+            len |self| $len(self.a.len(), self.b.len()),
+            |self, callback| {
+                $crate::iter::adaptors::pair::with_both(self.a, self.b, $shape, callback)
+            }
         );
     )*};
 }
 
-pub(super) use paired;
+pub(super) use {pair_shape, paired};

@@ -15,12 +15,10 @@ use crate::iter::{IndexedParallelIterator, ParallelIterator};
 use crate::job::outcome;
 
 one_to_one! {
-    /// An iterator that ends when any of its pieces panics. Returned by
-    /// [`ParallelIterator::panic_fuse`].
+    /// An iterator that ends when any of its pieces panics: see [`ParallelIterator::panic_fuse`].
     PanicFuse<I> { base: I }
-    [I] over I, I::Item,
-    |self| self.base,
-    |consumer| Fused::new(consumer, &Stop::default()),
+    [I] over I => I::Item,
+    |self, consumer| Fused::new(consumer, &Stop::default()),
     |callback| Call(callback)
 }
 

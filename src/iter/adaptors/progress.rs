@@ -70,12 +70,10 @@ pub trait ParallelProgressIterator: ParallelIterator {
 impl<I: ParallelIterator> ParallelProgressIterator for I {}
 
 one_to_one! {
-    /// An iterator whose items count in a progress bar. Returned by the methods of
-    /// [`ParallelProgressIterator`].
+    /// The iterator of the methods of [`ParallelProgressIterator`].
     Progress<I> { base: I; bar: ProgressBar }
-    [I] over I, I::Item,
-    |self| self.base,
-    |consumer| Mapping::stage(consumer, Counting(&self.bar), &Count::add),
+    [I] over I => I::Item,
+    |self, consumer| Mapping::stage(consumer, Counting(&self.bar), &Count::add),
     |callback| Call { seed: Counting(&self.bar), f: &Count::add, callback }
 }
 

@@ -23,19 +23,18 @@ macro_rules! reshaped {
     )*) => {$(
         adaptor! { $(#[$doc])* $name<I $(, $($P),+)?> { base: I; $($field: $type),* } }
 
-        $crate::iter::bridged::bridged!(
+        $crate::iter::implement::bridged!(
             [$($generics)*, I] $name<I $(, $($P),+)?>
             where {
                 I: $crate::iter::IndexedParallelIterator<Item = $in>,
                 $($bounds)*
-            },
-            $out,
+            } => $out,
             settings |self| $crate::iter::ParallelIterator::loop_settings(&self.base),
-            |$self| {
+            len |$self| {
                 let $base_len = $self.base.len();
                 $own_len
             },
-            |callback| {
+            |$self, callback| {
                 struct Call<CB, $($($P),+)?> {
                     len: usize,
                     callback: CB,
@@ -71,22 +70,19 @@ macro_rules! reshaped {
 pub(super) use reshaped;
 
 reshaped! {
-    /// An iterator over the items of another, from the last to the first. Returned by
-    /// [`rev`](crate::iter::IndexedParallelIterator::rev).
+    /// The iterator of [`rev`](crate::iter::IndexedParallelIterator::rev).
     Rev<I> {} [T: Send] (T) -> T
     where {}
     len |self, len| len,
     |len, base, callback| callback.callback(Reversed { len, base });
 
-    /// An iterator over the first item and every `step`-th after it. Returned by
-    /// [`step_by`](crate::iter::IndexedParallelIterator::step_by).
+    /// The iterator of [`step_by`](crate::iter::IndexedParallelIterator::step_by).
     StepBy<I> { step: usize } [T: Send] (T) -> T
     where {}
     len |self, len| len.div_ceil(self.step),
     |len, base, callback| callback.callback(Stepped { step, len, base });
 
-    /// An iterator over all items but the first `n`. Returned by
-    /// [`skip`](crate::iter::IndexedParallelIterator::skip).
+    /// The iterator of [`skip`](crate::iter::IndexedParallelIterator::skip).
     Skip<I> { n: usize } [T: Send] (T) -> T
     where {}
     len |self, len| len.saturating_sub(self.n),
@@ -108,15 +104,13 @@ reshaped! {
         })
     };
 
-    /// An iterator over the first `n` items. Returned by
-    /// [`take`](crate::iter::IndexedParallelIterator::take).
+    /// The iterator of [`take`](crate::iter::IndexedParallelIterator::take).
     Take<I> { n: usize } [T: Send] (T) -> T
     where {}
     len |self, len| len.min(self.n),
     |len, base, callback| callback.callback(first(n, len, base));
 
-    /// An iterator whose pieces have at least `min` items. Returned by
-    /// [`with_min_len`](crate::iter::IndexedParallelIterator::with_min_len).
+    /// The iterator of [`with_min_len`](crate::iter::IndexedParallelIterator::with_min_len).
     MinLen<I> { min: usize } [T: Send] (T) -> T
     where {}
     len |self, len| len,
@@ -125,8 +119,7 @@ reshaped! {
         callback.callback(Bounded { min, max, base })
     };
 
-    /// An iterator whose pieces have at most `max` items. Returned by
-    /// [`with_max_len`](crate::iter::IndexedParallelIterator::with_max_len).
+    /// The iterator of [`with_max_len`](crate::iter::IndexedParallelIterator::with_max_len).
     MaxLen<I> { max: usize } [T: Send] (T) -> T
     where {}
     len |self, len| len,

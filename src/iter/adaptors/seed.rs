@@ -20,24 +20,6 @@ pub(super) trait Seed: Clone + Send {
     fn keep(state: Self::State) -> Self::Kept;
 }
 
-/// Each piece begins with a clone.
-#[derive(Clone)]
-pub(super) struct FromClone<T>(pub(super) T);
-
-impl<T: Clone + Send> Seed for FromClone<T> {
-    type State = T;
-    type Kept = Option<T>;
-
-    #[inline]
-    fn begin(&self, kept: Option<T>) -> T {
-        kept.unwrap_or_else(|| self.0.clone())
-    }
-
-    fn keep(state: T) -> Option<T> {
-        Some(state)
-    }
-}
-
 /// Each piece begins with what a function returns.
 #[derive(Clone)]
 pub(super) struct FromCall<F>(pub(super) F);
@@ -81,12 +63,6 @@ pub(super) struct Seeded<S: Seed> {
 impl<S: Seed> Seeded<S> {
     pub(super) fn new(seed: S) -> Self {
         Seeded { seed, kept: Cell::default() }
-    }
-
-    /// Splits into the seed of the next piece, which gets what was left, and one for the rest.
-    pub(super) fn split(self) -> (Self, Self) {
-        let rest = Seeded::new(self.seed.clone());
-        (self, rest)
     }
 
     /// Splits off the seed of the next piece, which gets what was left.

@@ -1,5 +1,6 @@
 //! Adaptors that do to each piece what the serial adaptor of the same name does to an iterator.
 
+use std::convert::identity;
 use std::iter;
 
 use super::stage::{Stage, Staged, StagedFolder};
@@ -41,50 +42,8 @@ pub(in crate::iter) enum Gives {
     Many,
 }
 
-/// One that gives one item for each, so that positions and both ends stay.
-pub(super) trait OneToOne<In>: Adapter<In> {
-    /// The serial adaptor, with both ends.
-    type Exact<'a, It>: DoubleEndedIterator<Item = Self::Out> + ExactSizeIterator
-    where
-        It: DoubleEndedIterator<Item = In> + ExactSizeIterator,
-        Self: 'a;
-
-    /// Wraps the iterator over a piece.
-    fn adapt_exact<It>(&self, iter: It) -> Self::Exact<'_, It>
-    where
-        It: DoubleEndedIterator<Item = In> + ExactSizeIterator;
-}
-
 /// How many of many items are done before others are asked whether that is enough.
 const ROW: usize = 1024;
-
-/// The producer `base`, through the adapter.
-struct Through<'a, P, A> {
-    base: P,
-    adapter: &'a A,
-}
-
-impl<'a, P: Producer, A: OneToOne<P::Item>> Producer for Through<'a, P, A> {
-    type Item = A::Out;
-    type IntoIter = A::Exact<'a, P::IntoIter>;
-
-    bounds_of!(P: base);
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.adapter.adapt_exact(self.base.into_iter())
-    }
-
-    fn split_at(self, index: usize) -> (Self, Self) {
-        let (left, right) = self.base.split_at(index);
-        let adapter = self.adapter;
-        (Through { base: left, adapter }, Through { base: right, adapter })
-    }
-
-    fn fold_with<F: Folder<A::Out>>(self, folder: F) -> F {
-        let stage = self.adapter;
-        self.base.fold_with(StagedFolder { base: folder, stage, state: () }).base
-    }
-}
 
 impl<In, A: Adapter<In>> Stage<In> for &A {
     type Out = A::Out;
@@ -92,10 +51,6 @@ impl<In, A: Adapter<In>> Stage<In> for &A {
 
     const FILLS: bool = A::FILLS;
     const ASK_EACH: bool = A::ASK_EACH;
-
-    fn split_at(self, _index: usize) -> (Self, Self) {
-        (self, self)
-    }
 
     fn split_off_left(&self) -> Self {
         self
@@ -139,150 +94,82 @@ impl<In, A: Adapter<In>> Stage<In> for &A {
     }
 }
 
-/// Declares adaptors by the serial iterators that they put around those over pieces. Each item
-/// gives one (`each`), maybe none (`some`), or maybe very many (`many`).
-macro_rules! serial {
-    ($(
-        $(#[$doc:meta])*
-        $name:ident($($field:ident: $F:ident)?) [$($generics:tt)*] ($in:ty) -> $out:ty
-        where { $($bounds:tt)* }
-        $kind:ident $($serial:ty,)? |$iter:ident| $make:expr;
-    )*) => {$(
-        adaptor! { $(#[$doc])* $name<I $(, $F)?> { base: I $(; $field: $F)? } }
-
-        const _: () = {
-            struct By<$($F)?> {
-                $($field: $F)?
-            }
-
-            impl<$($generics)*> Adapter<$in> for By<$($F)?> where $($bounds)* {
-                type Out = $out;
-
-                serial!(@consts $kind);
-
-                #[inline]
-                fn adapt(&self, $iter: impl Iterator<Item = $in>) -> impl Iterator<Item = $out> {
-                    let By { $($field)? } = self;
-                    $make
-                }
-            }
-
-            serial!(@impl $kind, $name($($field: $F)?) [$($generics)*] ($in) -> $out
-                where { $($bounds)* } $($serial, |$iter| $make)?);
-        };
-    )*};
-    (@consts each) => {};
-    (@consts some) => { const GIVES: Gives = Gives::Some; };
-    (@consts many) => { const GIVES: Gives = Gives::Many; };
-    (@impl each, $name:ident($($field:ident: $F:ident)?) [$($generics:tt)*] ($in:ty) -> $out:ty
-        where { $($bounds:tt)* }
-        $serial:ty, |$iter:ident| $make:expr
-    ) => {
-        impl<$($generics)*> OneToOne<$in> for By<$($F)?> where $($bounds)* {
-            type Exact<'a, It> = $serial
-            where
-                It: DoubleEndedIterator<Item = $in> + ExactSizeIterator,
-                Self: 'a;
-
-            #[inline]
-            fn adapt_exact<It>(&self, $iter: It) -> Self::Exact<'_, It>
-            where
-                It: DoubleEndedIterator<Item = $in> + ExactSizeIterator,
-            {
-                let By { $($field)? } = self;
-                $make
-            }
-        }
-
-        one_to_one!(
-            [$($generics)*, I] $name<I $(, $F)?>, over I<Item = $in> where { $($bounds)* }, $out,
-            |self| self.base,
-            |consumer| Staged { base: consumer, stage: &By { $($field: self.$field)? } },
-            |callback| Wrap { callback, adapter: &By { $($field: self.$field)? } }
-        );
-    };
-    (@impl $other:ident, $name:ident($($field:ident: $F:ident)?) [$($generics:tt)*]
-        ($in:ty) -> $out:ty
-        where { $($bounds:tt)* }
-    ) => {
-        driven!(
-            [$($generics)*, I: ParallelIterator<Item = $in>] $name<I $(, $F)?>
-            where { $($bounds)* }, $out,
-            |self, consumer| {
-                let stage = &By { $($field: self.$field)? };
-                self.base.drive_unindexed(Staged { base: consumer, stage })
-            }
-        );
-    };
+one_to_one! {
+    /// An iterator that maps the items of another: see [`ParallelIterator::map`].
+    Map<I, F> { base: I; f: F }
+    [I, F: Fn(I::Item) -> R + Sync + Send, R: Send] over I => R,
+    |self, consumer| Staged { base: consumer, stage: &Mapped(self.f) },
+    |callback| Call { f: &Mapped(self.f), callback }
 }
 
-/// Wraps the producer.
-struct Wrap<'a, CB, A> {
-    callback: CB,
-    adapter: &'a A,
-}
+/// Maps items by a function.
+struct Mapped<F>(F);
 
-impl<T, CB: ProducerCallback<A::Out>, A: OneToOne<T>> ProducerCallback<T> for Wrap<'_, CB, A> {
-    type Output = CB::Output;
+impl<T, R, F: Fn(T) -> R + Sync> Adapter<T> for Mapped<F> {
+    type Out = R;
 
-    fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
-        self.callback.callback(Through { base, adapter: self.adapter })
+    #[inline]
+    fn adapt(&self, iter: impl Iterator<Item = T>) -> impl Iterator<Item = R> {
+        iter.map(&self.0)
     }
 }
 
-serial! {
-    /// An iterator that maps the items of another. Returned by [`ParallelIterator::map`].
-    Map(f: F) [T: Send, R: Send, F] (T) -> R
-    where { F: Fn(T) -> R + Sync + Send }
-    each iter::Map<It, &'a F>, |iter| iter.map(f);
+/// Wraps the producer.
+struct Call<'f, F, CB> {
+    f: &'f Mapped<F>,
+    callback: CB,
+}
 
-    /// An iterator that shows each item to a function. Returned by [`ParallelIterator::inspect`].
-    Inspect(f: F) [T: Send, F] (T) -> T
-    where { F: Fn(&T) + Sync + Send }
-    each iter::Inspect<It, &'a F>, |iter| iter.inspect(f);
+impl<T, R, F, CB> ProducerCallback<T> for Call<'_, F, CB>
+where
+    F: Fn(T) -> R + Sync,
+    CB: ProducerCallback<R>,
+{
+    type Output = CB::Output;
 
-    /// An iterator that copies what the items refer to. Returned by [`ParallelIterator::copied`].
-    Copied() ['t, T: Copy + Send + 't] (&'t T) -> T
-    where {}
-    each iter::Copied<It>, |iter| iter.copied();
+    fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
+        self.callback.callback(MappedProducer { base, f: self.f })
+    }
+}
 
-    /// An iterator that clones what the items refer to. Returned by [`ParallelIterator::cloned`].
-    Cloned() ['t, T: Clone + Send + 't] (&'t T) -> T
-    where {}
-    each iter::Cloned<It>, |iter| iter.cloned();
+struct MappedProducer<'f, P, F> {
+    base: P,
+    f: &'f Mapped<F>,
+}
 
-    /// An iterator that keeps the items that match a predicate. Returned by
-    /// [`ParallelIterator::filter`].
-    Filter(predicate: P) [T: Send, P] (T) -> T
-    where { P: Fn(&T) -> bool + Sync + Send }
-    some |iter| iter.filter(predicate);
+impl<'f, P: Producer, R, F: Fn(P::Item) -> R + Sync> Producer for MappedProducer<'f, P, F> {
+    type Item = R;
+    type IntoIter = iter::Map<P::IntoIter, &'f F>;
 
-    /// An iterator that maps items, and drops those that are mapped to `None`. Returned by
-    /// [`ParallelIterator::filter_map`].
-    FilterMap(f: P) [T: Send, R: Send, P] (T) -> R
-    where { P: Fn(T) -> Option<R> + Sync + Send }
-    some |iter| iter.filter_map(f);
+    bounds_of!(P: base);
 
-    /// An iterator that maps items to serial iterators, and flattens these. Returned by
-    /// [`ParallelIterator::flat_map_iter`].
-    FlatMapIter(f: F) [T: Send, S: IntoIterator<Item: Send>, F] (T) -> S::Item
-    where { F: Fn(T) -> S + Sync + Send }
-    many |iter| iter.flat_map(f);
+    fn into_iter(self) -> Self::IntoIter {
+        self.base.into_iter().map(&self.f.0)
+    }
 
-    /// An iterator that flattens items that are serial iterators. Returned by
-    /// [`ParallelIterator::flatten_iter`].
-    FlattenIter() [T: IntoIterator<Item: Send> + Send] (T) -> T::Item
-    where {}
-    many |iter| iter.flatten();
+    fn split_at(self, index: usize) -> (Self, Self) {
+        let MappedProducer { base, f } = self;
+        let (left, right) = base.split_at(index);
+        (MappedProducer { base: left, f }, MappedProducer { base: right, f })
+    }
+
+    fn fold_with<Fo: Folder<R>>(self, folder: Fo) -> Fo {
+        self.base.fold_with(StagedFolder { base: folder, stage: self.f, state: () }).base
+    }
 }
 
 one_to_one! {
-    /// An iterator that changes each item in place. Returned by [`ParallelIterator::update`].
+    /// An iterator that shows each item to a function: see [`ParallelIterator::inspect`].
+    Inspect<I, F> { base: I; f: F }
+    [I, F: Fn(&I::Item) + Sync + Send] over I => I::Item,
+    |self| self.base.map(updating(move |item: &mut I::Item| (self.f)(item)))
+}
+
+one_to_one! {
+    /// An iterator that changes each item in place: see [`ParallelIterator::update`].
     Update<I, F> { base: I; f: F }
-    [I, F: Fn(&mut I::Item) + Sync + Send] over I, I::Item,
-    |self| self.base.map(updating(self.f)),
-    |consumer| consumer,
-    |callback| callback
+    [I, F: Fn(&mut I::Item) + Sync + Send] over I => I::Item,
+    |self| self.base.map(updating(self.f))
 }
 
 /// Changes what a reference would.
@@ -293,11 +180,79 @@ fn updating<T, F: Fn(&mut T)>(f: F) -> impl Fn(T) -> T {
     }
 }
 
+one_to_one! {
+    /// An iterator that copies what the items refer to: see [`ParallelIterator::copied`].
+    Copied<I> { base: I }
+    ['t, T: Copy + Send + 't, I] over I<Item = &'t T> => T,
+    |self| self.base.map(|item: &T| *item)
+}
+
+one_to_one! {
+    /// An iterator that clones what the items refer to: see [`ParallelIterator::cloned`].
+    Cloned<I> { base: I }
+    ['t, T: Clone + Send + 't, I] over I<Item = &'t T> => T,
+    |self| self.base.map(T::clone)
+}
+
+/// Declares adaptors by the serial iterators that they put around those over pieces. Each item
+/// gives at most one (`Some`), or maybe very many (`Many`).
+macro_rules! serial {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($f:ident: $F:ident) [$($generics:tt)*] => $out:ty,
+        $gives:ident |$iter:ident| $make:expr;
+    )*) => {$(
+        driven! {
+            $(#[$doc])*
+            $name<I, $F> { base: I; $f: $F }
+            [$($generics)*, I: ParallelIterator<Item = T>] => $out,
+            |self, consumer| {
+                struct By<$F>($F);
+
+                impl<$($generics)*> Adapter<T> for By<$F> {
+                    type Out = $out;
+
+                    const GIVES: Gives = Gives::$gives;
+
+                    #[inline]
+                    fn adapt(&self, $iter: impl Iterator<Item = T>) -> impl Iterator<Item = $out> {
+                        let By($f) = self;
+                        $make
+                    }
+                }
+
+                self.base.drive_unindexed(Staged { base: consumer, stage: &By(self.$f) })
+            }
+        }
+    )*};
+}
+
+serial! {
+    /// An iterator that keeps the items that match a predicate: see [`ParallelIterator::filter`].
+    Filter(predicate: P) [T: Send, P: Fn(&T) -> bool + Sync + Send] => T,
+    Some |iter| iter.filter(predicate);
+
+    /// An iterator that maps items, and drops some: see [`ParallelIterator::filter_map`].
+    FilterMap(f: P) [T: Send, R: Send, P: Fn(T) -> Option<R> + Sync + Send] => R,
+    Some |iter| iter.filter_map(f);
+
+    /// An iterator that flattens serial iterators: see [`ParallelIterator::flat_map_iter`].
+    FlatMapIter(f: F) [T: Send, S: IntoIterator<Item: Send>, F: Fn(T) -> S + Sync + Send]
+    => S::Item,
+    Many |iter| iter.flat_map(f);
+}
+
 driven! {
-    /// An iterator over the positions of items that match a predicate. Returned by
-    /// [`IndexedParallelIterator::positions`].
+    /// An iterator that flattens serial iterators: see [`ParallelIterator::flatten_iter`].
+    FlattenIter<I> { base: I }
+    [I: ParallelIterator<Item: IntoIterator<Item: Send>>] => <I::Item as IntoIterator>::Item,
+    |self, consumer| self.base.flat_map_iter(identity).drive_unindexed(consumer)
+}
+
+driven! {
+    /// An iterator over the positions of some items: see [`IndexedParallelIterator::positions`].
     Positions<I, P> { base: I; predicate: P }
-    [I: IndexedParallelIterator, P: Fn(I::Item) -> bool + Sync + Send] -> usize,
+    [I: IndexedParallelIterator, P: Fn(I::Item) -> bool + Sync + Send] => usize,
     |self, consumer| {
         let found = position_if(self.predicate);
         self.base.enumerate().filter_map(found).drive_unindexed(consumer)

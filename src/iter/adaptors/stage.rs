@@ -22,7 +22,9 @@ pub(in crate::iter) trait Stage<In>: Send + Sized {
     const KEEPS_STATE: bool = false;
 
     /// Splits into a stage for the first `index` items and one for the rest.
-    fn split_at(self, index: usize) -> (Self, Self);
+    fn split_at(self, _index: usize) -> (Self, Self) {
+        (self.split_off_left(), self)
+    }
 
     /// Splits off a stage for items that come before those of `self`.
     fn split_off_left(&self) -> Self;

@@ -2,21 +2,17 @@
 
 use std::iter;
 
-use super::pair::{PairShape, paired};
+use super::pair::{pair_shape, paired};
 use crate::iter::IndexedParallelIterator;
-use crate::iter::plumbing::{Producer, ProducerCallback, drop_first};
+use crate::iter::plumbing::{Producer, drop_first};
 
 paired! {
-    /// An iterator over pairs of the items of two others. Returned by
-    /// [`IndexedParallelIterator::zip`].
+    /// An iterator over pairs of the items of two others: see [`IndexedParallelIterator::zip`].
     Zip<A, B: IndexedParallelIterator>: (A::Item, B::Item), Zipping, usize::min;
 
-    /// An iterator over pairs of the items of two others of the same length. Returned by
-    /// [`IndexedParallelIterator::zip_eq`].
+    /// An iterator over pairs of the items of two others: see [`IndexedParallelIterator::zip_eq`].
     ZipEq<A, B: IndexedParallelIterator>: (A::Item, B::Item), Zipping, usize::min;
 }
-
-struct Zipping;
 
 /// Returns the first `wanted` of the `len` items of `producer`.
 pub(super) fn first<P: Producer>(wanted: usize, len: usize, producer: P) -> P {
@@ -27,17 +23,11 @@ pub(super) fn first<P: Producer>(wanted: usize, len: usize, producer: P) -> P {
     drop_first(rest, first)
 }
 
-impl<T: Send, U: Send> PairShape<T, U> for Zipping {
-    type Out = (T, U);
-
-    fn shape<A, B, CB>(self, lens: (usize, usize), a: A, b: B, callback: CB) -> CB::Output
-    where
-        A: Producer<Item = T>,
-        B: Producer<Item = U>,
-        CB: ProducerCallback<(T, U)>,
-    {
+pair_shape! {
+    Zipping [T: Send, U: Send] (T, U) => (T, U),
+    |lens, a, b| {
         let len = lens.0.min(lens.1);
-        callback.callback(Zipped(first(len, lens.0, a), first(len, lens.1, b)))
+        Zipped(first(len, lens.0, a), first(len, lens.1, b))
     }
 }
 

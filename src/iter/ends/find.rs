@@ -50,10 +50,10 @@ impl<const WHICH: u8, F> Search<WHICH, F> {
     }
 
     /// Returns the consumer of all items.
-    pub(crate) fn seeker(&self) -> Seeker<'_, WHICH, F> {
+    pub(crate) fn seeker<R>(&self) -> Seeker<'_, WHICH, F, R> {
         // Rank 0 is lower than that of any piece.
-        let all = Span::new(1, usize::MAX - 1);
-        Seeker { f: &self.f, best: &self.best, span: Cell::new(all) }
+        let all = Cell::new(Span::new(1, usize::MAX - 1));
+        Seeker { f: &self.f, best: &self.best, span: all, found: None }
     }
 }
 
@@ -95,16 +95,19 @@ impl Span {
 }
 
 /// Searches a piece.
-pub(crate) struct Seeker<'s, const WHICH: u8, F> {
+pub(crate) struct Seeker<'s, const WHICH: u8, F, R> {
     f: &'s F,
     /// The lowest published rank.
     best: &'s AtomicUsize,
     span: Cell<Span>,
+    /// The result so far.
+    found: Option<R>,
 }
 
-impl<'s, const WHICH: u8, F> Seeker<'s, WHICH, F> {
+impl<const WHICH: u8, F, R> Seeker<'_, WHICH, F, R> {
+    /// Searches another piece.
     fn with(&self, span: Span) -> Self {
-        Seeker { f: self.f, best: self.best, span: Cell::new(span) }
+        Seeker { f: self.f, best: self.best, span: Cell::new(span), found: None }
     }
 
     /// Returns whether an item was found that wins over any in this piece. (Relaxed: the rank
@@ -126,12 +129,12 @@ impl<const WHICH: u8, R> Reducer<Option<R>> for Choose<WHICH> {
     }
 }
 
-impl<'s, const WHICH: u8, T, R, F> Consumer<T> for Seeker<'s, WHICH, F>
+impl<const WHICH: u8, T, R, F> Consumer<T> for Seeker<'_, WHICH, F, R>
 where
     R: Send,
     F: Fn(T) -> Option<R> + Sync,
 {
-    type Folder = Seeking<'s, WHICH, F, R>;
+    type Folder = Self;
     type Reducer = Choose<WHICH>;
     type Result = Option<R>;
 
@@ -142,26 +145,26 @@ where
         (self.with(left), self.with(right), Choose)
     }
 
-    fn into_folder(self) -> Self::Folder {
-        Seeking { seeker: self, found: None }
+    fn into_folder(self) -> Self {
+        self
     }
 
     fn full(&self) -> bool {
         self.has_lost()
     }
 
-    fn pause(folder: Self::Folder) -> (Option<R>, Self, Choose<WHICH>) {
-        let Seeking { seeker, found } = folder;
+    fn pause(mut folder: Self) -> (Option<R>, Self, Choose<WHICH>) {
+        let found = folder.found.take();
         if WHICH == FIRST && found.is_some() {
             // The rank behind the one that this piece has published.
-            let behind = seeker.span.get().high + 1;
-            seeker.span.set(Span::new(behind, behind));
+            let behind = folder.span.get().high + 1;
+            folder.span.set(Span::new(behind, behind));
         }
-        (found, seeker, Choose)
+        (found, folder, Choose)
     }
 }
 
-impl<const WHICH: u8, T, R, F> UnindexedConsumer<T> for Seeker<'_, WHICH, F>
+impl<const WHICH: u8, T, R, F> UnindexedConsumer<T> for Seeker<'_, WHICH, F, R>
 where
     R: Send,
     F: Fn(T) -> Option<R> + Sync,
@@ -177,13 +180,7 @@ where
     }
 }
 
-/// The folder of a [`Seeker`], with the result so far.
-pub(crate) struct Seeking<'s, const WHICH: u8, F, R> {
-    seeker: Seeker<'s, WHICH, F>,
-    found: Option<R>,
-}
-
-impl<const WHICH: u8, T, R, F: Fn(T) -> Option<R>> Folder<T> for Seeking<'_, WHICH, F, R> {
+impl<const WHICH: u8, T, R, F: Fn(T) -> Option<R>> Folder<T> for Seeker<'_, WHICH, F, R> {
     type Result = Option<R>;
 
     const ASK_EACH: bool = false;
@@ -193,9 +190,9 @@ impl<const WHICH: u8, T, R, F: Fn(T) -> Option<R>> Folder<T> for Seeking<'_, WHI
     }
 
     fn consume_iter<I: IntoIterator<Item = T>>(mut self, iter: I) -> Self {
-        let Seeker { f, best, ref span } = self.seeker;
+        let Seeker { f, best, ref span, ref found } = self;
         let iter = iter.into_iter();
-        let found = match (WHICH, &self.found) {
+        let found = match (WHICH, found) {
             (ANY | FIRST, Some(_)) => {
                 drop(iter);
                 None
@@ -221,6 +218,6 @@ impl<const WHICH: u8, T, R, F: Fn(T) -> Option<R>> Folder<T> for Seeking<'_, WHI
     }
 
     fn full(&self) -> bool {
-        WHICH != LAST && self.found.is_some() || self.seeker.has_lost()
+        WHICH != LAST && self.found.is_some() || self.has_lost()
     }
 }

@@ -2,9 +2,10 @@
 //! a thread finds stops all threads.
 
 use std::marker::PhantomData;
-use std::ops::ControlFlow::{Break, Continue};
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::super::plumbing::drop_first;
 use super::super::tries::Try;
 use super::end::{End, Join};
 
@@ -32,32 +33,6 @@ impl Stop {
     }
 }
 
-/// Folds the values in the items, until one is a failure or `op` fails.
-fn try_fold<R: Try>(
-    stop: &Stop,
-    first: R::Output,
-    mut iter: impl Iterator<Item = R>,
-    op: impl Fn(R::Output, R::Output) -> R,
-) -> R {
-    let all = iter.try_fold(first, |so_far, item| match item.branch() {
-        Continue(value) => op(so_far, value).branch(),
-        Break(why) => {
-            // Before there is a result, which a panic of the drop would leak.
-            drop(so_far);
-            Break(why)
-        }
-    });
-    // Not at the end of the function: a panic there would leak the result.
-    drop(iter);
-    match all {
-        Continue(value) => R::from_output(value),
-        Break(why) => {
-            stop.set();
-            R::from_residual(why)
-        }
-    }
-}
-
 /// `try_reduce` and `try_reduce_with`. If `start` returns `None`, pieces begin with their first
 /// item.
 pub(crate) struct TryReduce<R, S, OP> {
@@ -67,30 +42,18 @@ pub(crate) struct TryReduce<R, S, OP> {
     items: PhantomData<fn(R) -> R>,
 }
 
-impl<R, S, OP> TryReduce<R, S, OP> {
+impl<R: Try, S, OP> TryReduce<R, S, OP> {
     pub(crate) fn new(start: S, op: OP) -> Self {
         TryReduce { start, op, stop: Stop::default(), items: PhantomData }
     }
-}
 
-/// Joins two results, unless one has failed.
-fn try_join<R: Try>(stop: &Stop, left: R, right: R, op: impl Fn(R::Output, R::Output) -> R) -> R {
-    match (left.branch(), right.branch()) {
-        (Continue(left), Continue(right)) => match op(left, right).branch() {
-            Continue(both) => R::from_output(both),
-            Break(why) => {
-                stop.set();
-                R::from_residual(why)
-            }
-        },
-        (Break(why), other) => {
-            drop(other);
-            R::from_residual(why)
-        }
-        (other, Break(why)) => {
-            drop(other);
-            R::from_residual(why)
-        }
+    /// Returns the result of a piece. A failure stops all threads.
+    fn end(&self, end: ControlFlow<R::Residual, R::Output>) -> Option<R> {
+        self.stop.set_if(end.is_break());
+        Some(match end {
+            Continue(value) => R::from_output(value),
+            Break(why) => R::from_residual(why),
+        })
     }
 }
 
@@ -108,7 +71,10 @@ where
 
     fn join(&self, left: Option<R>, right: Option<R>) -> Option<R> {
         match (left, right) {
-            (Some(left), Some(right)) => Some(try_join(&self.stop, left, right, &self.op)),
+            (Some(left), Some(right)) => self.end(match (left.branch(), right.branch()) {
+                (Continue(left), Continue(right)) => (self.op)(left, right).branch(),
+                (Break(why), other) | (other, Break(why)) => drop_first(other, Break(why)),
+            }),
             (left, right) => left.or(right),
         }
     }
@@ -123,17 +89,15 @@ where
     const ENDS_EARLY: bool = true;
 
     fn take(&self, so_far: Option<R>, mut iter: impl Iterator<Item = R>) -> Option<R> {
-        let first = so_far.or_else(|| iter.next())?;
-        let all = match first.branch() {
-            Continue(first) => try_fold(&self.stop, first, iter, &self.op),
-            Break(why) => {
-                // The first item may be a failure.
-                self.stop.set();
-                drop(iter);
-                R::from_residual(why)
-            }
+        let all = match so_far.or_else(|| iter.next())?.branch() {
+            Continue(first) => iter.try_fold(first, |so_far, item| match item.branch() {
+                Continue(value) => (self.op)(so_far, value).branch(),
+                // Before there is a result, which a panic of the drop would leak.
+                failed => drop_first(so_far, failed),
+            }),
+            failed => failed,
         };
-        Some(all)
+        self.end(drop_first(iter, all))
     }
 
     fn is_over(&self) -> bool {

@@ -18,7 +18,8 @@
 //! small.
 //!
 //! # A source of your own
-//! `examples/own_source.rs` has a producer, and the parallel iterator that makes it.
+//! `examples/own_source.rs`, in the repository, has a producer, and the parallel iterator that
+//! makes it.
 
 mod drive;
 mod pace;

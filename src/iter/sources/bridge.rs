@@ -30,7 +30,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::context::{CancelToken, Stop};
 use crate::fork::{Scope, stopping_token, whole_scope};
-use crate::iter::ParallelIterator;
+use crate::iter::implement::parallel;
 use crate::iter::limit::{Limit, reserve, under};
 use crate::iter::plumbing::{Folder, Reducer, UnindexedConsumer};
 use crate::job::outcome;
@@ -80,16 +80,14 @@ impl<I: Iterator<Item: Send> + Send> ParallelBridge for I {
     }
 }
 
-/// An iterator over the items of a serial iterator. Returned by
-/// [`par_bridge`](ParallelBridge::par_bridge).
+/// An iterator over the items of a serial iterator: see [`par_bridge`](ParallelBridge::par_bridge).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct IterBridge<I>(I);
 
-impl<I: Iterator<Item: Send> + Send> ParallelIterator for IterBridge<I> {
-    type Item = I::Item;
-
-    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
+parallel! {
+    [I: Iterator<Item: Send> + Send] IterBridge<I> => I::Item,
+    |self, consumer| {
         reserve(crate::current_num_threads(), |limit, threads| self.drive(limit, threads, consumer))
     }
 }

@@ -2,7 +2,8 @@
 
 use std::slice;
 
-use super::delegate::{delegate, own_producer};
+use super::delegate::own_producer;
+use crate::iter::implement::delegate;
 use crate::iter::plumbing::Producer;
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
@@ -54,7 +55,7 @@ macro_rules! chunks {
             }
         }
 
-        own_producer!(['data, T: $bound] $name<'data, T>, &'data $($mut)? [T], |self| {
+        own_producer!(['data, T: $bound] $name<'data, T> => &'data $($mut)? [T], |self| {
             let ($len, $size) = (self.slice.len(), self.size);
             $items
         });
@@ -62,24 +63,19 @@ macro_rules! chunks {
 }
 
 chunks! {
-    /// An iterator over chunks of a slice. Returned by
-    /// [`par_chunks`](crate::slice::ParallelSlice::par_chunks).
+    /// See [`par_chunks`](crate::slice::ParallelSlice::par_chunks).
     Chunks: [] Sync, Chunks by chunks, items |len, size| len.div_ceil(size),
         split |slice, chunks| slice.split_at(front(len, size, chunks));
-    /// An iterator over chunks of a slice. Returned by
-    /// [`par_chunks_mut`](crate::slice::ParallelSliceMut::par_chunks_mut).
+    /// See [`par_chunks_mut`](crate::slice::ParallelSliceMut::par_chunks_mut).
     ChunksMut: [mut] Send, ChunksMut by chunks_mut, items |len, size| len.div_ceil(size),
         split |slice, chunks| slice.split_at_mut(front(len, size, chunks));
-    /// An iterator over chunks of a slice from its end on. Returned by
-    /// [`par_rchunks`](crate::slice::ParallelSlice::par_rchunks).
+    /// See [`par_rchunks`](crate::slice::ParallelSlice::par_rchunks).
     RChunks: [] Sync, RChunks by rchunks, items |len, size| len.div_ceil(size),
         split |slice, chunks| swap(slice.split_at(len - front(len, size, chunks)));
-    /// An iterator over chunks of a slice from its end on. Returned by
-    /// [`par_rchunks_mut`](crate::slice::ParallelSliceMut::par_rchunks_mut).
+    /// See [`par_rchunks_mut`](crate::slice::ParallelSliceMut::par_rchunks_mut).
     RChunksMut: [mut] Send, RChunksMut by rchunks_mut, items |len, size| len.div_ceil(size),
         split |slice, chunks| swap(slice.split_at_mut(len - front(len, size, chunks)));
-    /// An iterator over windows of a slice. Returned by
-    /// [`par_windows`](crate::slice::ParallelSlice::par_windows).
+    /// See [`par_windows`](crate::slice::ParallelSlice::par_windows).
     Windows: [] Sync, Windows by windows, items |len, size| len.saturating_sub(size - 1),
         // The last window on the left begins at `index - 1`.
         split |slice, index| (&slice[..len.min(index + (size - 1))], &slice[index..]);
@@ -124,25 +120,22 @@ macro_rules! exact {
         }
 
         delegate!(
-            ['data, T: $bound] $name<'data, T>, &'data $($mut)? [T],
-            |self| $base { slice: self.slice, size: self.size }, len self.slice.len() / self.size
+            ['data, T: $bound] $name<'data, T> => &'data $($mut)? [T],
+            len |self| self.slice.len() / self.size,
+            |self| $base { slice: self.slice, size: self.size }
         );
     )*};
 }
 
 exact! {
-    /// An iterator over chunks of exactly the same size of a slice. Returned by
-    /// [`par_chunks_exact`](crate::slice::ParallelSlice::par_chunks_exact).
+    /// See [`par_chunks_exact`](crate::slice::ParallelSlice::par_chunks_exact).
     ChunksExact: [] Sync, by Chunks, |slice, over| slice.split_at(slice.len() - over);
-    /// An iterator over chunks of exactly the same size of a slice. Returned by
-    /// [`par_chunks_exact_mut`](crate::slice::ParallelSliceMut::par_chunks_exact_mut).
+    /// See [`par_chunks_exact_mut`](crate::slice::ParallelSliceMut::par_chunks_exact_mut).
     ChunksExactMut: [mut] Send, by ChunksMut,
         |slice, over| slice.split_at_mut(slice.len() - over);
-    /// An iterator over chunks of exactly the same size of a slice from its end on. Returned by
-    /// [`par_rchunks_exact`](crate::slice::ParallelSlice::par_rchunks_exact).
+    /// See [`par_rchunks_exact`](crate::slice::ParallelSlice::par_rchunks_exact).
     RChunksExact: [] Sync, by RChunks, |slice, over| swap(slice.split_at(over));
-    /// An iterator over chunks of exactly the same size of a slice from its end on. Returned by
-    /// [`par_rchunks_exact_mut`](crate::slice::ParallelSliceMut::par_rchunks_exact_mut).
+    /// See [`par_rchunks_exact_mut`](crate::slice::ParallelSliceMut::par_rchunks_exact_mut).
     RChunksExactMut: [mut] Send, by RChunksMut, |slice, over| swap(slice.split_at_mut(over));
 }
 
@@ -180,8 +173,7 @@ macro_rules! remainders {
 
 remainders!([ChunksExact, RChunksExact] [ChunksExactMut, RChunksExactMut]);
 
-/// An iterator over windows of a slice, as arrays. Returned by
-/// [`par_array_windows`](crate::slice::ParallelSlice::par_array_windows).
+/// See [`par_array_windows`](crate::slice::ParallelSlice::par_array_windows).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Debug)]
 pub struct ArrayWindows<'data, T, const N: usize>(pub(crate) Windows<'data, T>);
@@ -197,8 +189,8 @@ fn as_array<T, const N: usize>(window: &[T]) -> &[T; N] {
 }
 
 delegate!(
-    ['data, T: Sync, const N: usize] ArrayWindows<'data, T, N>, &'data [T; N],
-    |self| self.0.map(as_array::<T, N>), len self.0.len()
+    ['data, T: Sync, const N: usize] ArrayWindows<'data, T, N> => &'data [T; N],
+    len |self| self.0.len(), |self| self.0.map(as_array::<T, N>)
 );
 
 /// Returns `chunk_size`.

@@ -15,7 +15,6 @@ macro_rules! collections {
     ($(
         $(#[$module_doc:meta])*
         mod $module:ident {$(
-            $(#[$doc:meta])*
             $name:ident<$($a:lifetime,)? $($T:ident),+> [$($bounds:tt)*] $(<$S:ident>)?
                 of $collection:ty => $item:ty, $base:ty, |$self:ident| $other:expr;
         )*}
@@ -25,7 +24,7 @@ macro_rules! collections {
             use super::*;
 
             named! {$(
-                $(#[$doc])*
+                #[doc = concat!("An iterator over the items of `", stringify!($collection), "`.")]
                 $name<$($a,)? $($T),+> [$($bounds)*] $base => $item;
             )*}
 
@@ -40,27 +39,19 @@ macro_rules! collections {
 collections! {
     /// Parallel iterators over heaps, in no particular order.
     mod binary_heap {
-        /// An iterator over the items of a heap, by value.
         IntoIter<T> [T: Send]
             of BinaryHeap<T> => T, vec::IntoIter<T>, |self| self.into_vec();
-
-        /// An iterator over the items of a heap, by reference.
         Iter<'a, T> [T: Sync]
             of &'a BinaryHeap<T> => &'a T, slice::Iter<'a, T>, |self| self.as_slice();
     }
 
     /// Parallel iterators over ordered maps, whose items are first collected into a vector.
     mod btree_map {
-        /// An iterator over the entries of a map, by value.
         IntoIter<K, V> [K: Send, V: Send]
             of BTreeMap<K, V> => (K, V), vec::IntoIter<(K, V)>, |self| Vec::from_iter(self);
-
-        /// An iterator over the entries of a map, by reference.
         Iter<'a, K, V> [K: Sync, V: Sync]
             of &'a BTreeMap<K, V> => (&'a K, &'a V), vec::IntoIter<(&'a K, &'a V)>,
             |self| Vec::from_iter(self);
-
-        /// An iterator over the entries of a map, the values by exclusive reference.
         IterMut<'a, K, V> [K: Sync, V: Send]
             of &'a mut BTreeMap<K, V> => (&'a K, &'a mut V), vec::IntoIter<(&'a K, &'a mut V)>,
             |self| Vec::from_iter(self);
@@ -68,27 +59,19 @@ collections! {
 
     /// Parallel iterators over ordered sets, whose items are first collected into a vector.
     mod btree_set {
-        /// An iterator over the items of a set, by value.
         IntoIter<T> [T: Send]
             of BTreeSet<T> => T, vec::IntoIter<T>, |self| Vec::from_iter(self);
-
-        /// An iterator over the items of a set, by reference.
         Iter<'a, T> [T: Sync]
             of &'a BTreeSet<T> => &'a T, vec::IntoIter<&'a T>, |self| Vec::from_iter(self);
     }
 
     /// Parallel iterators over hash maps, whose items are first collected into a vector.
     mod hash_map {
-        /// An iterator over the entries of a map, by value.
         IntoIter<K, V> [K: Send, V: Send] <S>
             of HashMap<K, V, S> => (K, V), vec::IntoIter<(K, V)>, |self| Vec::from_iter(self);
-
-        /// An iterator over the entries of a map, by reference.
         Iter<'a, K, V> [K: Sync, V: Sync] <S>
             of &'a HashMap<K, V, S> => (&'a K, &'a V), vec::IntoIter<(&'a K, &'a V)>,
             |self| Vec::from_iter(self);
-
-        /// An iterator over the entries of a map, the values by exclusive reference.
         IterMut<'a, K, V> [K: Sync, V: Send] <S>
             of &'a mut HashMap<K, V, S> => (&'a K, &'a mut V), vec::IntoIter<(&'a K, &'a mut V)>,
             |self| Vec::from_iter(self);
@@ -96,47 +79,34 @@ collections! {
 
     /// Parallel iterators over hash sets, whose items are first collected into a vector.
     mod hash_set {
-        /// An iterator over the items of a set, by value.
         IntoIter<T> [T: Send] <S>
             of HashSet<T, S> => T, vec::IntoIter<T>, |self| Vec::from_iter(self);
-
-        /// An iterator over the items of a set, by reference.
         Iter<'a, T> [T: Sync] <S>
             of &'a HashSet<T, S> => &'a T, vec::IntoIter<&'a T>, |self| Vec::from_iter(self);
     }
 
     /// Parallel iterators over linked lists, whose items are first collected into a vector.
     mod linked_list {
-        /// An iterator over the items of a list, by value.
         IntoIter<T> [T: Send]
             of LinkedList<T> => T, vec::IntoIter<T>, |self| Vec::from_iter(self);
-
-        /// An iterator over the items of a list, by reference.
         Iter<'a, T> [T: Sync]
             of &'a LinkedList<T> => &'a T, vec::IntoIter<&'a T>, |self| Vec::from_iter(self);
-
-        /// An iterator over the items of a list, by exclusive reference.
         IterMut<'a, T> [T: Send]
             of &'a mut LinkedList<T> => &'a mut T, vec::IntoIter<&'a mut T>,
             |self| Vec::from_iter(self);
     }
 
-    /// Parallel iterators over deques.
+    /// Parallel iterators over deques. `IntoIter` first moves the items into one row if the deque's
+    /// memory wraps around.
     mod vec_deque {
-        /// An iterator over the items of a deque, by value. If the deque's memory wraps around, its
-        /// items are first moved into one row.
         IntoIter<T> [T: Send]
             of VecDeque<T> => T, vec::IntoIter<T>, |self| Vec::from(self);
-
-        /// An iterator over the items of a deque, by reference.
         Iter<'a, T> [T: Sync]
             of &'a VecDeque<T> => &'a T, Chain<slice::Iter<'a, T>, slice::Iter<'a, T>>,
             |self| {
                 let (front, back) = self.as_slices();
                 front.into_par_iter().chain(back)
             };
-
-        /// An iterator over the items of a deque, by exclusive reference.
         IterMut<'a, T> [T: Send]
             of &'a mut VecDeque<T> => &'a mut T,
             Chain<slice::IterMut<'a, T>, slice::IterMut<'a, T>>,

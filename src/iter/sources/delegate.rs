@@ -2,9 +2,10 @@
 
 /// Makes a type that implements `Producer` a parallel iterator of `$len` items.
 macro_rules! own_producer {
-    ([$($generics:tt)*] $name:ty, $item:ty, |$self:ident| $len:expr) => {
-        $crate::iter::bridged::bridged!(
-            [$($generics)*] $name, $item, |$self| $len, |callback| callback.callback($self)
+    ([$($generics:tt)*] $name:ty => $item:ty, |$self:ident| $len:expr) => {
+        $crate::iter::implement::bridged!(
+            [$($generics)*] $name => $item, len |$self| $len,
+            |self, callback| callback.callback(self)
         );
     };
 }
@@ -21,58 +22,6 @@ macro_rules! into_par_iter {
             }
         }
     )*};
-}
-
-/// Makes a type a parallel iterator of `$len` items that is driven as `$other`.
-macro_rules! delegate {
-    (
-        [$($generics:tt)*] $name:ty, $item:ty, |$self:ident| $other:expr, len $len:expr
-        $(, settings $settings:expr)?
-    ) => {
-        impl<$($generics)*> $crate::iter::ParallelIterator for $name {
-            type Item = $item;
-
-            #[inline]
-            fn drive_unindexed<Co>($self, consumer: Co) -> Co::Result
-            where
-                Co: $crate::iter::plumbing::UnindexedConsumer<$item>,
-            {
-                $crate::iter::ParallelIterator::drive_unindexed($other, consumer)
-            }
-
-            fn opt_len(&$self) -> Option<usize> {
-                Some($len)
-            }
-
-            $(
-                fn loop_settings(&$self) -> $crate::iter::plumbing::LoopSettings {
-                    $settings
-                }
-            )?
-        }
-
-        impl<$($generics)*> $crate::iter::IndexedParallelIterator for $name {
-            #[inline]
-            fn drive<Co>($self, consumer: Co) -> Co::Result
-            where
-                Co: $crate::iter::plumbing::Consumer<$item>,
-            {
-                $crate::iter::IndexedParallelIterator::drive($other, consumer)
-            }
-
-            fn len(&$self) -> usize {
-                $len
-            }
-
-            #[inline]
-            fn with_producer<CB>($self, callback: CB) -> CB::Output
-            where
-                CB: $crate::iter::plumbing::ProducerCallback<$item>,
-            {
-                $crate::iter::IndexedParallelIterator::with_producer($other, callback)
-            }
-        }
-    };
 }
 
 /// Declares types that wrap other parallel iterators.
@@ -96,11 +45,11 @@ macro_rules! named {
             }
         }
 
-        $crate::iter::sources::delegate::delegate!(
-            [$($a,)? $($bounds)*] $name<$($a,)? $($T),+>, $item,
-            |self| self.0, len $crate::iter::IndexedParallelIterator::len(&self.0)
+        $crate::iter::implement::delegate!(
+            [$($a,)? $($bounds)*] $name<$($a,)? $($T),+> => $item,
+            len |self| $crate::iter::IndexedParallelIterator::len(&self.0), |self| self.0
         );
     )*};
 }
 
-pub(crate) use {delegate, into_par_iter, named, own_producer};
+pub(crate) use {into_par_iter, named, own_producer};

@@ -12,7 +12,6 @@ pub(crate) mod option;
 pub(crate) mod parts;
 pub(crate) mod range;
 pub(crate) mod repeat;
-pub(crate) mod result;
 pub(crate) mod slice;
 pub(crate) mod splitter;
 mod steps;

@@ -1,6 +1,6 @@
 //! Tuples of parallel iterators, as iterators over tuples.
 
-use super::delegate::delegate;
+use crate::iter::implement::delegate;
 use crate::iter::plumbing::LoopSettings;
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
@@ -57,18 +57,18 @@ macro_rules! multizip {
         from_tuple!(['a] &'a mut ($($T,)+), $($T: &'a mut $T => $item),+);
 
         delegate!(
-            [$($T: IndexedParallelIterator),+] MultiZip<($($T,)+)>, ($($T::Item,)+),
-            |self| {
-                let ($($item,)+) = self.0;
-                pairs!(zip $($item),+).map(|pairs!($($item),+)| ($($item,)+))
+            [$($T: IndexedParallelIterator),+] MultiZip<($($T,)+)> => ($($T::Item,)+),
+            settings |self| {
+                let ($($item,)+) = &self.0;
+                LoopSettings::default()$(.or($item.loop_settings()))+
             },
-            len {
+            len |self| {
                 let ($($item,)+) = &self.0;
                 [$($item.len()),+].into_iter().fold(usize::MAX, usize::min)
             },
-            settings {
-                let ($($item,)+) = &self.0;
-                LoopSettings::default()$(.or($item.loop_settings()))+
+            |self| {
+                let ($($item,)+) = self.0;
+                pairs!(zip $($item),+).map(|pairs!($($item),+)| ($($item,)+))
             }
         );
     };

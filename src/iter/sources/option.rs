@@ -1,14 +1,15 @@
-//! Options, `once` and `empty`: iterators over at most one item.
+//! Options, results, `once` and `empty`: iterators over at most one item.
 
 use std::marker::PhantomData;
 use std::{fmt, option};
 
-use super::delegate::{delegate, into_par_iter, named, own_producer};
+use super::delegate::{into_par_iter, named, own_producer};
+use crate::iter::implement::delegate;
 use crate::iter::plumbing::Producer;
 
 /// One item, or none.
 #[derive(Clone, Debug)]
-pub(super) struct Few<T>(pub(super) Option<T>);
+pub(super) struct Few<T>(Option<T>);
 
 impl<T: Send> Producer for Few<T> {
     type Item = T;
@@ -23,19 +24,19 @@ impl<T: Send> Producer for Few<T> {
     }
 }
 
-own_producer!([T: Send] Few<T>, T, |self| usize::from(self.0.is_some()));
+own_producer!([T: Send] Few<T> => T, |self| usize::from(self.0.is_some()));
 
 named! {
-    /// An iterator over the value of an option, by value.
+    /// An iterator over the value of an option or a result, by value.
     IntoIter<T> [T: Send] Few<T> => T;
 
-    /// An iterator over the value of an option, by reference.
+    /// An iterator over the value of an option or a result, by reference.
     Iter<'a, T> [T: Sync] Few<&'a T> => &'a T;
 
-    /// An iterator over the value of an option, by exclusive reference.
+    /// An iterator over the value of an option or a result, by exclusive reference.
     IterMut<'a, T> [T: Send] Few<&'a mut T> => &'a mut T;
 
-    /// An iterator over one item. Returned by [`once`].
+    /// An iterator over one item: see [`once`].
     Once<T> [T: Send] Few<T> => T;
 }
 
@@ -44,6 +45,10 @@ into_par_iter! {
     ['a, T: Sync] &'a Option<T> => &'a T, Iter<'a, T>, |self| Iter(Few(self.as_ref()));
     ['a, T: Send] &'a mut Option<T> => &'a mut T, IterMut<'a, T>,
         |self| IterMut(Few(self.as_mut()));
+    [T: Send, E] Result<T, E> => T, IntoIter<T>, |self| IntoIter(Few(self.ok()));
+    ['a, T: Sync, E] &'a Result<T, E> => &'a T, Iter<'a, T>, |self| Iter(Few(self.as_ref().ok()));
+    ['a, T: Send, E] &'a mut Result<T, E> => &'a mut T, IterMut<'a, T>,
+        |self| IterMut(Few(self.as_mut().ok()));
 }
 
 /// Returns a parallel iterator over one item.
@@ -56,7 +61,7 @@ pub fn once<T: Send>(item: T) -> Once<T> {
     Once(Few(Some(item)))
 }
 
-/// An iterator without items. Returned by [`empty`].
+/// An iterator without items: see [`empty`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 pub struct Empty<T>(PhantomData<fn() -> T>);
 
@@ -82,4 +87,4 @@ pub fn empty<T: Send>() -> Empty<T> {
     Empty(PhantomData)
 }
 
-delegate!([T: Send] Empty<T>, T, |self| Few(None), len 0);
+delegate!([T: Send] Empty<T> => T, len |self| 0, |self| Few(None));

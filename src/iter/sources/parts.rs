@@ -3,8 +3,7 @@
 use std::fmt;
 
 use super::cuts::{Mode, Run, drive_cuts};
-use crate::iter::ParallelIterator;
-use crate::iter::plumbing::UnindexedConsumer;
+use crate::iter::implement::parallel;
 
 /// Cuts at the items for which the predicate is true.
 pub(crate) struct At<F>(F);
@@ -89,13 +88,10 @@ macro_rules! parts {
             }
         }
 
-        impl<'data, T: $bound, P> ParallelIterator for $name<'data, T, P>
-        where
-            P: Fn($($args),*) -> bool + Sync + Send,
-        {
-            type Item = &'data $($mut)? [T];
-
-            fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
+        parallel! {
+            ['data, T: $bound, P: Fn($($args),*) -> bool + Sync + Send]
+            $name<'data, T, P> => &'data $($mut)? [T],
+            |self, consumer| {
                 drive_cuts(self.slice, &$cut(self.predicate), Mode::$mode, consumer)
             }
         }
@@ -103,23 +99,17 @@ macro_rules! parts {
 }
 
 parts! {
-    /// An iterator over parts of a slice. Returned by
-    /// [`par_split`](crate::slice::ParallelSlice::par_split).
+    /// See [`par_split`](crate::slice::ParallelSlice::par_split).
     Split: [] Sync, At(&T), Between;
-    /// An iterator over parts of a slice. Returned by
-    /// [`par_split_mut`](crate::slice::ParallelSliceMut::par_split_mut).
+    /// See [`par_split_mut`](crate::slice::ParallelSliceMut::par_split_mut).
     SplitMut: [mut] Send, At(&T), Between;
-    /// An iterator over parts of a slice. Returned by
-    /// [`par_split_inclusive`](crate::slice::ParallelSlice::par_split_inclusive).
+    /// See [`par_split_inclusive`](crate::slice::ParallelSlice::par_split_inclusive).
     SplitInclusive: [] Sync, At(&T), Inclusive;
-    /// An iterator over parts of a slice. Returned by
-    /// [`par_split_inclusive_mut`](crate::slice::ParallelSliceMut::par_split_inclusive_mut).
+    /// See [`par_split_inclusive_mut`](crate::slice::ParallelSliceMut::par_split_inclusive_mut).
     SplitInclusiveMut: [mut] Send, At(&T), Inclusive;
-    /// An iterator over parts of a slice. Returned by
-    /// [`par_chunk_by`](crate::slice::ParallelSlice::par_chunk_by).
+    /// See [`par_chunk_by`](crate::slice::ParallelSlice::par_chunk_by).
     ChunkBy: [] Sync, Apart(&T, &T), Inclusive;
-    /// An iterator over parts of a slice. Returned by
-    /// [`par_chunk_by_mut`](crate::slice::ParallelSliceMut::par_chunk_by_mut).
+    /// See [`par_chunk_by_mut`](crate::slice::ParallelSliceMut::par_chunk_by_mut).
     ChunkByMut: [mut] Send, Apart(&T, &T), Inclusive;
 }
 

@@ -3,12 +3,12 @@
 use std::iter::FusedIterator;
 use std::ops::{Bound, Range, RangeBounds, RangeInclusive};
 
+use crate::iter::IntoParallelIterator;
+use crate::iter::implement::{indexed, parallel, serial_around};
 use crate::iter::plumbing::{
-    Consumer, Folder, Producer, ProducerCallback, UnindexedConsumer, bridge,
-    bridge_producer_consumer,
+    Folder, Producer, UnindexedConsumer, bridge, bridge_producer_consumer,
 };
 use crate::iter::sources::steps::{Steps, drive_steps};
-use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 /// Returns the ends of `range` in a collection of `len` items.
 ///
@@ -42,9 +42,6 @@ pub trait Countable: Copy + PartialOrd + Send + Sync {
 
     /// Returns the value `steps` further.
     fn plus(self, steps: u128) -> Self;
-
-    /// Returns the value before.
-    fn before(self) -> Self;
 }
 
 macro_rules! integers {
@@ -58,11 +55,6 @@ macro_rules! integers {
             #[inline]
             fn plus(self, steps: u128) -> Self {
                 self.wrapping_add(steps as $int)
-            }
-
-            #[inline]
-            fn before(self) -> Self {
-                self - 1
             }
         }
     )*};
@@ -96,26 +88,19 @@ impl Countable for char {
     fn plus(self, steps: u128) -> Self {
         numbered(number(self) + steps as u32)
     }
-
-    fn before(self) -> Self {
-        numbered(number(self) - 1)
-    }
 }
 
-/// The items from `first` to `last`, or none.
+/// `first` and the `behind` values behind it, or none.
 #[derive(Clone, Copy)]
 struct Span<T> {
     first: T,
-    last: Option<T>,
+    behind: Option<u128>,
 }
 
 impl<T: Countable> Span<T> {
     /// Returns the number of items, if it fits in a `usize`.
     fn len(self) -> Option<usize> {
-        match self.last {
-            None => Some(0),
-            Some(last) => usize::try_from(self.first.distance(last)).ok()?.checked_add(1),
-        }
+        self.behind.map_or(Some(0), |behind| usize::try_from(behind).ok()?.checked_add(1))
     }
 
     /// Returns the producer. Its type is the same for all ranges of `T`, so that loops over them
@@ -126,9 +111,9 @@ impl<T: Countable> Span<T> {
 
     #[inline(always)]
     fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
-        match (self.len(), self.last) {
+        match (self.len(), self.behind) {
             (Some(len), _) => bridge_producer_consumer(len, self.counted(len), consumer),
-            (None, Some(last)) => drive_steps(Many { first: self.first, last }, consumer),
+            (None, Some(behind)) => drive_steps(Many { first: self.first, behind }, consumer),
             (None, None) => unreachable!("no items have a length"),
         }
     }
@@ -155,49 +140,20 @@ impl<T: Countable> Producer for Counted<T> {
     }
 }
 
-impl<T: Countable> Iterator for Counted<T> {
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        self.steps.next().map(|step| self.first.plus(step as u128))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.steps.size_hint()
-    }
-
-    #[inline]
-    fn nth(&mut self, n: usize) -> Option<T> {
-        self.steps.nth(n).map(|step| self.first.plus(step as u128))
-    }
-
-    #[inline]
-    fn fold<B, F: FnMut(B, T) -> B>(self, init: B, mut f: F) -> B {
-        let Counted { first, steps } = self;
-        steps.fold(init, |so_far, step| f(so_far, first.plus(step as u128)))
-    }
+/// Returns the value `step` further than `first`.
+#[inline]
+fn behind<T: Countable>(first: T) -> impl Fn(usize) -> T {
+    move |step| first.plus(step as u128)
 }
 
-impl<T: Countable> DoubleEndedIterator for Counted<T> {
-    #[inline]
-    fn next_back(&mut self) -> Option<T> {
-        self.steps.next_back().map(|step| self.first.plus(step as u128))
-    }
+serial_around! { [T: Countable] Counted<T> => T, |self| self.steps, behind(self.first) }
 
-    #[inline]
-    fn nth_back(&mut self, n: usize) -> Option<T> {
-        self.steps.nth_back(n).map(|step| self.first.plus(step as u128))
-    }
-}
-
-impl<T: Countable> ExactSizeIterator for Counted<T> {}
 impl<T: Countable> FusedIterator for Counted<T> {}
 
-/// More items than a `usize` can count.
+/// `first` and the `behind` values behind it: more than a `usize` can count.
 struct Many<T> {
     first: T,
-    last: T,
+    behind: u128,
 }
 
 impl<T: Countable> Steps for Many<T> {
@@ -205,23 +161,21 @@ impl<T: Countable> Steps for Many<T> {
 
     fn step<F: Folder<T>>(&mut self, most: usize, folder: F) -> (F, bool) {
         let first = self.first;
-        // One less than the number of items.
-        let behind = first.distance(self.last);
-        let going_on = most as u128 <= behind;
-        let steps = if going_on { 0..most } else { 0..behind as usize + 1 };
-        self.first = if going_on { first.plus(most as u128) } else { self.last };
+        let (steps, going_on) = match self.behind.checked_sub(most as u128) {
+            Some(rest) => {
+                (self.first, self.behind) = (first.plus(most as u128), rest);
+                (0..most, true)
+            }
+            None => (0..self.behind as usize + 1, false),
+        };
         (folder.consume_iter(Counted { first, steps }), going_on)
     }
 
     fn cut_off(&mut self) -> Option<Self> {
-        let behind = self.first.distance(self.last);
-        if behind == 0 {
-            return None;
-        }
-        let middle = self.first.plus(behind / 2);
-        let rest = Many { first: middle.plus(1), last: self.last };
-        self.last = middle;
-        Some(rest)
+        let more = self.behind.checked_sub(1)?;
+        self.behind /= 2;
+        let first = self.first.plus(self.behind + 1);
+        Some(Many { first, behind: more - self.behind })
     }
 }
 
@@ -249,32 +203,18 @@ macro_rules! ranges {
             }
         }
 
-        impl<T: Countable> ParallelIterator for $iter<T> {
-            type Item = T;
-
-            #[inline]
-            fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
-                self.span().drive_unindexed(consumer)
-            }
-
-            fn opt_len(&self) -> Option<usize> {
-                self.span().len()
-            }
+        parallel! {
+            [T: Countable] $iter<T> => T,
+            |self, consumer| self.span().drive_unindexed(consumer),
+            opt_len |self| self.span().len()
         }
 
         $(
-            impl IndexedParallelIterator for $iter<$short> {
-                fn drive<C: Consumer<$short>>(self, consumer: C) -> C::Result {
-                    bridge(self, consumer)
-                }
-
-                fn len(&self) -> usize {
-                    self.span().len().expect("the length fits")
-                }
-
-                fn with_producer<CB: ProducerCallback<$short>>(self, callback: CB) -> CB::Output {
-                    callback.callback(self.span().counted(self.len()))
-                }
+            indexed! {
+                [] $iter<$short> => $short,
+                drive |self, consumer| bridge(self, consumer),
+                len |self| self.span().len().expect("the length fits"),
+                |self, callback| callback.callback(self.span().counted(self.len()))
             }
         )*
     };
@@ -283,7 +223,8 @@ macro_rules! ranges {
 ranges! {
     /// An iterator over a range that does not include its end.
     ///
-    /// It is an [`IndexedParallelIterator`] if the length of such a range always fits in a `usize`.
+    /// It is [indexed](crate::iter::IndexedParallelIterator) if the length of such a range always
+    /// fits in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -294,7 +235,7 @@ ranges! {
     Iter, Range,
     |range| Span {
         first: range.start,
-        last: (range.start < range.end).then(|| range.end.before()),
+        behind: (range.start < range.end).then(|| range.start.distance(range.end) - 1),
     },
     [u8, u16, u32, usize, i8, i16, i32, isize, char]
 }
@@ -305,7 +246,8 @@ pub(crate) mod inclusive {
     ranges! {
     /// An iterator over a range that includes its end.
     ///
-    /// It is an [`IndexedParallelIterator`] if the length of such a range always fits in a `usize`.
+    /// It is [indexed](crate::iter::IndexedParallelIterator) if the length of such a range always
+    /// fits in a `usize`.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -315,7 +257,7 @@ pub(crate) mod inclusive {
     Iter, RangeInclusive,
     |range| Span {
         first: *range.start(),
-        last: (!range.is_empty()).then(|| *range.end()),
+        behind: (!range.is_empty()).then(|| range.start().distance(*range.end())),
     },
     [u8, u16, i8, i16, char]
     }

@@ -4,10 +4,11 @@ use std::iter;
 
 use super::delegate::own_producer;
 use super::steps::{Steps, drive_steps};
-use crate::iter::plumbing::{Folder, Producer, UnindexedConsumer};
-use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator, Zip};
+use crate::iter::implement::parallel;
+use crate::iter::plumbing::{Folder, Producer};
+use crate::iter::{IndexedParallelIterator, IntoParallelIterator, Zip};
 
-/// An iterator over clones of an item, without end. Returned by [`repeat`].
+/// An iterator over clones of an item, without end: see [`repeat`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct Repeat<T>(T);
@@ -46,13 +47,7 @@ impl<T: Clone + Send> Repeat<T> {
     }
 }
 
-impl<T: Clone + Send> ParallelIterator for Repeat<T> {
-    type Item = T;
-
-    fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
-        drive_steps(self, consumer)
-    }
-}
+parallel! { [T: Clone + Send] Repeat<T> => T, |self, consumer| drive_steps(self, consumer) }
 
 impl<T: Clone + Send> Steps for Repeat<T> {
     type Item = T;
@@ -66,7 +61,7 @@ impl<T: Clone + Send> Steps for Repeat<T> {
     }
 }
 
-/// An iterator over `n` clones of an item. Returned by [`repeat_n`].
+/// An iterator over `n` clones of an item: see [`repeat_n`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct RepeatN<T> {
@@ -98,4 +93,4 @@ impl<T: Clone + Send> Producer for RepeatN<T> {
     }
 }
 
-own_producer!([T: Clone + Send] RepeatN<T>, T, |self| self.n);
+own_producer!([T: Clone + Send] RepeatN<T> => T, |self| self.n);

@@ -5,8 +5,7 @@ use std::slice;
 use super::delegate::{into_par_iter, own_producer};
 use crate::iter::plumbing::Producer;
 
-/// An iterator over the items of a slice, by reference. Returned by
-/// [`par_iter`](crate::iter::IntoParallelRefIterator).
+/// An iterator over a slice: see [`par_iter`](crate::iter::IntoParallelRefIterator).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Debug)]
 pub struct Iter<'data, T>(pub(crate) &'data [T]);
@@ -31,10 +30,9 @@ impl<'data, T: Sync> Producer for Iter<'data, T> {
     }
 }
 
-own_producer!(['data, T: Sync] Iter<'data, T>, &'data T, |self| self.0.len());
+own_producer!(['data, T: Sync] Iter<'data, T> => &'data T, |self| self.0.len());
 
-/// An iterator over the items of a slice, by exclusive reference. Returned by
-/// [`par_iter_mut`](crate::iter::IntoParallelRefMutIterator).
+/// An iterator over a slice: see [`par_iter_mut`](crate::iter::IntoParallelRefMutIterator).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Debug)]
 pub struct IterMut<'data, T>(pub(crate) &'data mut [T]);
@@ -53,7 +51,7 @@ impl<'data, T: Send> Producer for IterMut<'data, T> {
     }
 }
 
-own_producer!(['data, T: Send] IterMut<'data, T>, &'data mut T, |self| self.0.len());
+own_producer!(['data, T: Send] IterMut<'data, T> => &'data mut T, |self| self.0.len());
 
 into_par_iter! {
     ['a, T: Sync] &'a [T] => &'a T, Iter<'a, T>, |self| Iter(self);

@@ -1,11 +1,11 @@
 //! Data that a function of the user cuts.
 
-use crate::iter::ParallelIterator;
 use crate::iter::adaptors::adaptor;
-use crate::iter::plumbing::{Folder, UnindexedConsumer, UnindexedProducer, bridge_unindexed};
+use crate::iter::implement::parallel;
+use crate::iter::plumbing::{Folder, UnindexedProducer, bridge_unindexed};
 
 adaptor! {
-    /// An iterator over parts of something. Returned by [`split`].
+    /// An iterator over parts of something: see [`split`].
     Split<D, S> { data: D; splitter: S }
 }
 
@@ -33,10 +33,9 @@ pub fn split<D: Send, S: Fn(D) -> (D, Option<D>) + Sync>(data: D, splitter: S) -
     Split::new(data, splitter)
 }
 
-impl<D: Send, S: Fn(D) -> (D, Option<D>) + Sync + Send> ParallelIterator for Split<D, S> {
-    type Item = D;
-
-    fn drive_unindexed<C: UnindexedConsumer<D>>(self, consumer: C) -> C::Result {
+parallel! {
+    [D: Send, S: Fn(D) -> (D, Option<D>) + Sync + Send] Split<D, S> => D,
+    |self, consumer| {
         bridge_unindexed(Part { data: self.data, splitter: &self.splitter }, consumer)
     }
 }

@@ -4,11 +4,11 @@ use std::ops::{Range, RangeBounds};
 use std::panic::UnwindSafe;
 
 use super::cuts::{Mode, Run, drive_cuts};
-use super::delegate::delegate;
 use super::range::within;
 use super::steps::{Steps, drive_steps};
 use crate::iter::adaptors::adaptor;
-use crate::iter::plumbing::{Folder, UnindexedConsumer};
+use crate::iter::implement::{delegate, parallel};
+use crate::iter::plumbing::Folder;
 use crate::iter::{IntoParallelIterator, ParallelDrainRange, ParallelIterator};
 
 /// Parallel iterators over strings.
@@ -269,13 +269,14 @@ impl<'text, F: Fn(&'text str, usize) -> I + Copy + Send, I: Iterator> Steps for 
     }
 }
 
-/// An iterator over the bytes of a string. Returned by [`ParallelString::par_bytes`].
+/// An iterator over the bytes of a string: see [`ParallelString::par_bytes`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct Bytes<'text>(&'text str);
 
 delegate!(
-    ['text] Bytes<'text>, u8, |self| self.0.as_bytes().into_par_iter().copied(), len self.0.len()
+    ['text] Bytes<'text> => u8, len |self| self.0.len(),
+    |self| self.0.as_bytes().into_par_iter().copied()
 );
 
 /// Declares iterators that have a pattern.
@@ -286,10 +287,9 @@ macro_rules! splits {
     )*) => {$(
         adaptor! { $(#[$doc])* $name<'text, P> { text: &'text str; pattern: P } }
 
-        impl<'text, P: Pattern> ParallelIterator for $name<'text, P> {
-            type Item = $item;
-
-            fn drive_unindexed<C: UnindexedConsumer<$item>>(self, $consumer: C) -> C::Result {
+        parallel! {
+            ['text, P: Pattern] $name<'text, P> => $item,
+            |self, $consumer| {
                 let $name { text: $text, pattern: ref $pattern } = self;
                 $drive
             }
@@ -298,27 +298,22 @@ macro_rules! splits {
 }
 
 splits! {
-    /// An iterator over the parts of a string between separators. Returned by
-    /// [`ParallelString::par_split`].
+    /// An iterator over the parts of a string: see [`ParallelString::par_split`].
     Split, &'text str, |text, pattern, consumer|
         drive_cuts(text, pattern, Mode::Between, consumer);
-    /// An iterator over the parts of a string with their separators. Returned by
-    /// [`ParallelString::par_split_inclusive`].
+    /// An iterator over the parts of a string: see [`ParallelString::par_split_inclusive`].
     SplitInclusive, &'text str, |text, pattern, consumer|
         drive_cuts(text, pattern, Mode::Inclusive, consumer);
-    /// An iterator over the parts of a string before terminators. Returned by
-    /// [`ParallelString::par_split_terminator`].
+    /// An iterator over the parts of a string: see [`ParallelString::par_split_terminator`].
     SplitTerminator, &'text str, |text, pattern, consumer|
         drive_cuts(text, pattern, Mode::Terminated, consumer);
-    /// An iterator over the characters that match a pattern. Returned by
-    /// [`ParallelString::par_matches`].
+    /// An iterator over the characters that match a pattern: see [`ParallelString::par_matches`].
     Matches, &'text str, |text, pattern, consumer|
         drive_steps(
             Pieces::new(text, |piece, _| matches(pattern, piece, 0).map(|(_, found)| found)),
             consumer,
         );
-    /// An iterator over the characters that match a pattern, with their positions. Returned by
-    /// [`ParallelString::par_match_indices`].
+    /// An iterator over characters with their positions: see [`ParallelString::par_match_indices`].
     MatchIndices, (usize, &'text str), |text, pattern, consumer|
         drive_steps(Pieces::new(text, |piece, start| matches(pattern, piece, start)), consumer);
 }
@@ -353,10 +348,9 @@ macro_rules! parts {
         #[derive(Clone, Debug)]
         pub struct $name<'text>(&'text str);
 
-        impl<'text> ParallelIterator for $name<'text> {
-            type Item = $item;
-
-            fn drive_unindexed<C: UnindexedConsumer<$item>>(self, $consumer: C) -> C::Result {
+        parallel! {
+            ['text] $name<'text> => $item,
+            |self, $consumer| {
                 let $text = self.0;
                 $drive
             }
@@ -365,12 +359,11 @@ macro_rules! parts {
 }
 
 parts! {
-    /// An iterator over the characters of a string. Returned by [`ParallelString::par_chars`].
+    /// An iterator over the characters of a string: see [`ParallelString::par_chars`].
     Chars, char, |text, consumer|
         drive_steps(Pieces::new(text, |piece: &'text str, _| piece.chars()), consumer);
 
-    /// An iterator over the characters of a string, with their positions. Returned by
-    /// [`ParallelString::par_char_indices`].
+    /// An iterator over characters with their positions: see [`ParallelString::par_char_indices`].
     CharIndices, (usize, char), |text, consumer| {
         let items = |piece: &'text str, start| {
             piece.char_indices().map(move |(at, c)| (start + at, c))
@@ -378,30 +371,26 @@ parts! {
         drive_steps(Pieces::new(text, items), consumer)
     };
 
-    /// An iterator over the UTF-16 code units of a string. Returned by
-    /// [`ParallelString::par_encode_utf16`].
+    /// An iterator over UTF-16 code units: see [`ParallelString::par_encode_utf16`].
     EncodeUtf16, u16, |text, consumer|
         drive_steps(Pieces::new(text, |piece: &'text str, _| piece.encode_utf16()), consumer);
 
-    /// An iterator over the lines of a string. Returned by [`ParallelString::par_lines`].
+    /// An iterator over the lines of a string: see [`ParallelString::par_lines`].
     Lines, &'text str, |text, consumer|
         text.par_split_inclusive('\n').map(line).drive_unindexed(consumer);
 
-    /// An iterator over the words of a string. Returned by
-    /// [`ParallelString::par_split_whitespace`].
+    /// An iterator over the words of a string: see [`ParallelString::par_split_whitespace`].
     SplitWhitespace, &'text str, |text, consumer|
         text.par_split(char::is_whitespace).filter(|word| !word.is_empty())
             .drive_unindexed(consumer);
 
-    /// An iterator over the words of a string between ASCII white space. Returned by
-    /// [`ParallelString::par_split_ascii_whitespace`].
+    /// An iterator over the words of a string: see [`ParallelString::par_split_ascii_whitespace`].
     SplitAsciiWhitespace, &'text str, |text, consumer|
         text.par_split(|c: char| c.is_ascii_whitespace()).filter(|word| !word.is_empty())
             .drive_unindexed(consumer);
 }
 
-/// An iterator that moves characters out of a string. Returned by
-/// [`par_drain`](ParallelDrainRange::par_drain).
+/// An iterator that empties a part of a string: see [`par_drain`](ParallelDrainRange::par_drain).
 #[derive(Debug)]
 #[must_use = "parallel iterators do nothing until they are driven"]
 pub struct Drain<'text> {
@@ -434,12 +423,9 @@ impl<'text> ParallelDrainRange<usize> for &'text mut String {
     }
 }
 
-impl ParallelIterator for Drain<'_> {
-    type Item = char;
-
-    fn drive_unindexed<C: UnindexedConsumer<char>>(self, consumer: C) -> C::Result {
-        self.string[self.range.clone()].par_chars().drive_unindexed(consumer)
-    }
+parallel! {
+    ['text] Drain<'text> => char,
+    |self, consumer| self.string[self.range.clone()].par_chars().drive_unindexed(consumer)
 }
 
 impl Drop for Drain<'_> {

@@ -12,7 +12,7 @@ use std::{ptr, slice};
 use super::delegate::into_par_iter;
 use super::range::within;
 use crate::iter::ParallelDrainRange;
-use crate::iter::bridged::bridged;
+use crate::iter::implement::bridged;
 use crate::iter::plumbing::Producer;
 
 /// An iterator over the items of a vector, by value.
@@ -25,13 +25,12 @@ into_par_iter! {
     [T: Send] Box<[T]> => T, IntoIter<T>, |self| IntoIter(self.into_vec());
 }
 
-bridged!([T: Send] IntoIter<T>, T, |self| self.0.len(), |callback| {
+bridged!([T: Send] IntoIter<T> => T, len |self| self.0.len(), |self, callback| {
     let mut vec = self.0;
     vec.par_drain(..).with_producer(callback)
 });
 
-/// An iterator that moves a range out of a vector. Returned by
-/// [`par_drain`](ParallelDrainRange::par_drain).
+/// An iterator that empties a part of a vector: see [`par_drain`](ParallelDrainRange::par_drain).
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Debug)]
 pub struct Drain<'data, T: Send> {
@@ -56,7 +55,7 @@ impl<'data, T: Send> ParallelDrainRange<usize> for &'data mut Vec<T> {
     }
 }
 
-bridged!(['data, T: Send] Drain<'data, T>, T, |self| self.end - self.start, |callback| {
+bridged!(['data, T: Send] Drain<'data, T> => T, len |self| self.end - self.start, |self, callback| {
     // SAFETY: this is shorter than before. The producer now owns the items of the range. Those
     // behind it are the vector's again when `self` is dropped.
     unsafe { self.vec.set_len(self.start) };
@@ -64,7 +63,7 @@ bridged!(['data, T: Send] Drain<'data, T>, T, |self| self.end - self.start, |cal
     let items = ptr::slice_from_raw_parts_mut(places.as_mut_ptr().cast::<T>(), places.len());
     // SAFETY: the items of the range are initialized, and only the producer uses them. It ends
     // before `self` does.
-    callback.callback(Items { items: unsafe { &mut *items } })
+    callback.callback(unsafe { Items::of(&mut *items) })
 });
 
 impl<T: Send> Drop for Drain<'_, T> {
@@ -88,44 +87,39 @@ impl<T: Send> Drop for Drain<'_, T> {
 }
 
 /// Items of a slice that are to be moved out of it. They are owned by this.
-pub(crate) struct Items<'data, T> {
-    items: &'data mut [T],
-}
+pub(crate) struct Items<'data, T>(slice::IterMut<'data, T>);
 
 impl<'data, T> Items<'data, T> {
     /// # Safety
     /// The caller must never use or drop the items.
     pub(crate) unsafe fn of(items: &'data mut [T]) -> Self {
-        Items { items }
+        Items(items.iter_mut())
     }
 }
 
 impl<T> Drop for Items<'_, T> {
     fn drop(&mut self) {
-        let items = ptr::from_mut(mem::take(&mut self.items));
-        // SAFETY: the producer owns the items, and none was taken.
+        let items = ptr::from_mut(mem::take(&mut self.0).into_slice());
+        // SAFETY: this owns the items that it has not returned.
         unsafe { ptr::drop_in_place(items) };
     }
 }
 
-impl<'data, T: Send> Producer for Items<'data, T> {
+impl<T: Send> Producer for Items<'_, T> {
     type Item = T;
-    type IntoIter = ItemsIter<'data, T>;
+    type IntoIter = Self;
 
-    fn into_iter(mut self) -> ItemsIter<'data, T> {
-        ItemsIter(mem::take(&mut self.items).iter_mut())
+    fn into_iter(self) -> Self {
+        self
     }
 
     fn split_at(mut self, index: usize) -> (Self, Self) {
         // Checked before `take`, so that a panic drops the items.
-        assert!(index <= self.items.len(), "cut at {index}, of {} items", self.items.len());
-        let (left, right) = mem::take(&mut self.items).split_at_mut(index);
-        (Items { items: left }, Items { items: right })
+        assert!(index <= self.0.len(), "cut at {index}, of {} items", self.0.len());
+        let (left, right) = mem::take(&mut self.0).into_slice().split_at_mut(index);
+        (Items(left.iter_mut()), Items(right.iter_mut()))
     }
 }
-
-/// Moves items out of a slice.
-pub(crate) struct ItemsIter<'data, T>(slice::IterMut<'data, T>);
 
 /// # Safety
 /// The caller must own the item, and must no longer use or drop it in its place.
@@ -134,12 +128,12 @@ unsafe fn take<T>(item: &mut T) -> T {
     unsafe { ptr::read(item) }
 }
 
-impl<T> Iterator for ItemsIter<'_, T> {
+impl<T> Iterator for Items<'_, T> {
     type Item = T;
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        // SAFETY: the iterator owns the items that it has not returned.
+        // SAFETY: this owns the items that it has not returned.
         self.0.next().map(|item| unsafe { take(item) })
     }
 
@@ -148,7 +142,7 @@ impl<T> Iterator for ItemsIter<'_, T> {
     }
 }
 
-impl<T> DoubleEndedIterator for ItemsIter<'_, T> {
+impl<T> DoubleEndedIterator for Items<'_, T> {
     #[inline]
     fn next_back(&mut self) -> Option<T> {
         // SAFETY: as in `next`.
@@ -156,13 +150,5 @@ impl<T> DoubleEndedIterator for ItemsIter<'_, T> {
     }
 }
 
-impl<T> ExactSizeIterator for ItemsIter<'_, T> {}
-impl<T> FusedIterator for ItemsIter<'_, T> {}
-
-impl<T> Drop for ItemsIter<'_, T> {
-    fn drop(&mut self) {
-        let items = ptr::from_mut(mem::take(&mut self.0).into_slice());
-        // SAFETY: the iterator owns the items that it has not returned.
-        unsafe { ptr::drop_in_place(items) };
-    }
-}
+impl<T> ExactSizeIterator for Items<'_, T> {}
+impl<T> FusedIterator for Items<'_, T> {}

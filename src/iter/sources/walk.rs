@@ -4,9 +4,9 @@
 //! the stack, which has the larger subtrees, can be cut off at any time.
 
 use super::steps::{Steps, drive_steps};
-use crate::iter::ParallelIterator;
 use crate::iter::adaptors::adaptor;
-use crate::iter::plumbing::{Folder, UnindexedConsumer};
+use crate::iter::implement::parallel;
+use crate::iter::plumbing::Folder;
 
 /// When a node is given: before its children or after them.
 const PREFIX: bool = true;
@@ -17,15 +17,10 @@ macro_rules! walks {
     ($($(#[$doc:meta])* $name:ident, $order:ident;)*) => {$(
         adaptor! { $(#[$doc])* $name<S, B> { root: S; children_of: B } }
 
-        impl<S, B, I> ParallelIterator for $name<S, B>
-        where
-            S: Send,
-            B: Fn(&S) -> I + Send + Sync,
-            I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
-        {
-            type Item = S;
-
-            fn drive_unindexed<C: UnindexedConsumer<S>>(self, consumer: C) -> C::Result {
+        parallel! {
+            [S: Send, B: Fn(&S) -> I + Send + Sync, I] $name<S, B>
+            where { I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator> } => S,
+            |self, consumer| {
                 let ahead = vec![Ahead::Enter(self.root)];
                 let children_of = &self.children_of;
                 drive_steps(Stack::<$order, S, B> { ahead, children_of }, consumer)
@@ -35,11 +30,11 @@ macro_rules! walks {
 }
 
 walks! {
-    /// An iterator over the nodes of a tree, parents first. Returned by [`walk_tree_prefix`].
+    /// An iterator over the nodes of a tree, parents first: see [`walk_tree_prefix`].
     WalkTreePrefix, PREFIX;
-    /// An iterator over the nodes of a tree, children first. Returned by [`walk_tree_postfix`].
+    /// An iterator over the nodes of a tree, children first: see [`walk_tree_postfix`].
     WalkTreePostfix, POSTFIX;
-    /// An iterator over the nodes of a tree, in any order. Returned by [`walk_tree`].
+    /// An iterator over the nodes of a tree, in any order: see [`walk_tree`].
     WalkTree, PREFIX;
 }
 

@@ -6,9 +6,9 @@ use rayon::iter::{
 };
 
 use super::Across;
-use crate::iter::bridged::bridged;
-use crate::iter::plumbing::{Folder, UnindexedConsumer};
-use crate::iter::{IntoParallelIterator, ParallelIterator};
+use crate::iter::IntoParallelIterator;
+use crate::iter::implement::{bridged, parallel};
+use crate::iter::plumbing::Folder;
 
 /// Makes what has rayon's traits a parallel iterator of this crate.
 ///
@@ -28,10 +28,8 @@ use crate::iter::{IntoParallelIterator, ParallelIterator};
 pub trait IntoFilch: IntoTheirs + Sized {
     /// Makes an indexed parallel iterator of rayon one of this crate.
     ///
-    /// This crate's engine takes the items from rayon's producer, on its own workers. Nothing runs
-    /// in a pool of rayon, unless a closure of the iterator itself calls rayon. It costs what a
-    /// source of this crate costs: the [guide](crate::guide::from_rayon#both-in-one-program) has
-    /// measurements.
+    /// This crate's engine takes the items from rayon's producer, on its own workers, and at the
+    /// cost of a source of this crate. Nothing runs in rayon's pool, unless a closure calls rayon.
     ///
     /// Adaptors of rayon that make a state for each piece (`map_init`, `map_with`) make one for
     /// each *block* of a loop here, which is some microseconds of work. Call those of this crate
@@ -47,15 +45,10 @@ pub trait IntoFilch: IntoTheirs + Sized {
     /// [`into_filch`](Self::into_filch) is better.
     ///
     /// rayon shows the items of an unindexed iterator only to its own engine. So when the loop
-    /// begins, **rayon collects all items into a vector**, in its pool, while the caller waits.
-    /// Then this crate's engine runs the loop over the vector, on its own workers. This costs the
-    /// memory for the items and one more pass, some 2 to 3 ns for each item: a loop that only adds
-    /// up numbers takes 2.6 to 9.8 times as long, one of 20 ns for each item 1.2 times
-    /// ([guide](crate::guide::from_rayon#both-in-one-program)). An iterator without end cannot be
-    /// made one of this crate.
-    ///
-    /// Closures that are part of rayon's iterator run in rayon's pool. They must not wait for the
-    /// pool of this crate in which the loop runs: its worker waits for them.
+    /// begins, **rayon collects all items into a vector**, in its pool, while the caller waits:
+    /// closures that are part of rayon's iterator must not wait for the pool of the loop. Then this
+    /// crate's engine runs the loop over the vector. The
+    /// [guide](crate::guide::from_rayon#both-in-one-program) says what this costs.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -74,26 +67,24 @@ pub trait IntoFilch: IntoTheirs + Sized {
 
 impl<I: IntoTheirs> IntoFilch for I {}
 
-/// An indexed parallel iterator of rayon as one of this crate. Returned by
-/// [`IntoFilch::into_filch`].
+/// An indexed parallel iterator of rayon as one of this crate: see [`IntoFilch::into_filch`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct FromRayon<I>(I);
 
-bridged!([I: TheirIndexed] FromRayon<I>, I::Item, |self| self.0.len(), |callback| {
-    self.0.with_producer(Across(callback))
-});
+bridged!(
+    [I: TheirIndexed] FromRayon<I> => I::Item, len |self| self.0.len(),
+    |self, callback| self.0.with_producer(Across(callback))
+);
 
-/// A parallel iterator of rayon as one of this crate. Returned by
-/// [`IntoFilch::into_filch_unindexed`].
+/// A parallel iterator of rayon as one of this crate: see [`IntoFilch::into_filch_unindexed`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct FromRayonUnindexed<I>(I);
 
-impl<I: Theirs> ParallelIterator for FromRayonUnindexed<I> {
-    type Item = I::Item;
-
-    fn drive_unindexed<C: UnindexedConsumer<I::Item>>(self, consumer: C) -> C::Result {
+parallel! {
+    [I: Theirs] FromRayonUnindexed<I> => I::Item,
+    |self, consumer| {
         if consumer.full() {
             drop(self);
             return consumer.into_folder().complete();
@@ -102,9 +93,6 @@ impl<I: Theirs> ParallelIterator for FromRayonUnindexed<I> {
         // this, and while they wait for this crate's workers, those would wait for them.
         let items: Vec<I::Item> = self.0.collect();
         IntoParallelIterator::into_par_iter(items).drive_unindexed(consumer)
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        self.0.opt_len()
-    }
+    },
+    opt_len |self| self.0.opt_len()
 }

@@ -47,7 +47,7 @@ pub trait IntoRayon: IntoParallelIterator + Sized {
 
 impl<I: IntoParallelIterator> IntoRayon for I {}
 
-/// A parallel iterator of this crate as one of rayon. Returned by [`IntoRayon::into_rayon`].
+/// A parallel iterator of this crate as one of rayon: see [`IntoRayon::into_rayon`].
 #[must_use = "parallel iterators do nothing until they are driven"]
 #[derive(Clone, Debug)]
 pub struct ToRayon<I>(I);

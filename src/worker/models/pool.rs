@@ -188,7 +188,12 @@ struct Job<F> {
 
 fn new_job<F: FnOnce(&Worker) + 'static>(tag: usize, run: F) -> JobRef {
     let table = const {
-        &Table { execute: execute::<F>, name: || "a job of a model", is_empty: never_empty }
+        &Table {
+            execute: execute::<F>,
+            name: || "a job of a model",
+            is_empty: never_empty,
+            is_prompt: false,
+        }
     };
     // SAFETY: the table is made for this type, whose first field is the header.
     let mut header = unsafe { Header::new(NonNull::from(table)) };

@@ -10,6 +10,7 @@ use super::super::super::{
     Either, FromParallelIterator, IntoParallelIterator, ParallelExtend, ParallelIterator,
 };
 use super::super::end::consumer_of;
+use super::from::from_extended;
 use super::in_place::append_known;
 use super::pieces::{Part, ToPieces, VecList};
 use super::two::extend_two;
@@ -96,6 +97,8 @@ extend_by_reference! {
 /// Collections that are joined from others of their kind, one for each piece.
 macro_rules! extend_by_parts {
     ($([$($generics:tt)*] $collection:ty, $item:ty;)*) => {$(
+        from_extended! { [$($generics)*] $collection, $item; }
+
         impl<$($generics)*> ParallelExtend<$item> for $collection {
             /// Each piece fills a collection of its own. These are then joined.
             fn par_extend<I: IntoParallelIterator<Item = $item>>(&mut self, par_iter: I) {

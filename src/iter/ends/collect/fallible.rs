@@ -3,7 +3,7 @@
 use std::ops::ControlFlow::{Break, Continue};
 
 use super::super::super::adaptors::drive_until;
-use super::super::super::plumbing::UnindexedConsumer;
+use super::super::super::implement::parallel;
 use super::super::super::tries::Try;
 use super::super::super::{FromParallelIterator, IntoParallelIterator, ParallelIterator};
 use super::super::tries::Stop;
@@ -70,13 +70,10 @@ struct Successes<'f, I, W> {
     failure: &'f Failure<W>,
 }
 
-impl<I> ParallelIterator for Successes<'_, I, <I::Item as Try>::Residual>
-where
-    I: ParallelIterator<Item: Try<Output: Send, Residual: Send>>,
-{
-    type Item = <I::Item as Try>::Output;
-
-    fn drive_unindexed<C: UnindexedConsumer<Self::Item>>(self, consumer: C) -> C::Result {
+parallel! {
+    ['f, I: ParallelIterator<Item: Try<Output: Send, Residual: Send>>]
+    Successes<'f, I, <I::Item as Try>::Residual> => <I::Item as Try>::Output,
+    |self, consumer| {
         let Successes { base, failure } = self;
         let pass = move |item: I::Item| match item.branch() {
             Continue(value) => Some(value),

@@ -1,15 +1,14 @@
 //! Making the standard collections.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
-use std::ffi::{OsStr, OsString};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::super::{Either, FromParallelIterator, IntoParallelIterator, ParallelExtend};
 
-/// Collections that begin empty and are then extended.
+/// Collections that begin empty and are then extended. (`extend.rs` has more.)
 macro_rules! from_extended {
     ($([$($generics:tt)*] $collection:ty, $item:ty;)*) => {$(
         impl<$($generics)*> FromParallelIterator<$item> for $collection {
@@ -23,22 +22,14 @@ macro_rules! from_extended {
     )*};
 }
 
+pub(super) use from_extended;
+
 from_extended! {
     [T: Send] Vec<T>, T;
-    [T: Send] LinkedList<T>, T;
     [T: Ord + Send] BTreeSet<T>, T;
     [K: Ord + Send, V: Send] BTreeMap<K, V>, (K, V);
     [T: Eq + Hash + Send, S: BuildHasher + Default + Send] HashSet<T, S>, T;
     [K: Eq + Hash + Send, V: Send, S: BuildHasher + Default + Send] HashMap<K, V, S>, (K, V);
-    [] String, char;
-    ['a] String, &'a char;
-    ['a] String, &'a str;
-    [] String, String;
-    [] String, Box<str>;
-    ['a] String, Cow<'a, str>;
-    ['a] OsString, &'a OsStr;
-    [] OsString, OsString;
-    ['a] OsString, Cow<'a, OsStr>;
     [] (), ();
 }
 
@@ -79,34 +70,29 @@ where
     }
 }
 
-impl<A, B, FromA, FromB> FromParallelIterator<(A, B)> for (FromA, FromB)
-where
-    A: Send,
-    B: Send,
-    FromA: FromParallelIterator<A> + Send,
-    FromB: FromParallelIterator<B> + Send,
-{
-    /// Collects the first and the second values, in one loop.
-    fn from_par_iter<I: IntoParallelIterator<Item = (A, B)>>(par_iter: I) -> Self {
-        let mut two = (Made(None), Made(None));
-        two.par_extend(par_iter);
-        (two.0.get(), two.1.get())
-    }
+/// Pairs of collections that are made in one loop.
+macro_rules! from_pairs {
+    ($($item:ty, $(#[$doc:meta])*;)*) => {$(
+        impl<A, B, FromA, FromB> FromParallelIterator<$item> for (FromA, FromB)
+        where
+            A: Send,
+            B: Send,
+            FromA: FromParallelIterator<A> + Send,
+            FromB: FromParallelIterator<B> + Send,
+        {
+            $(#[$doc])*
+            fn from_par_iter<I: IntoParallelIterator<Item = $item>>(par_iter: I) -> Self {
+                let mut two = (Made(None), Made(None));
+                two.par_extend(par_iter);
+                (two.0.get(), two.1.get())
+            }
+        }
+    )*};
 }
 
-impl<L, R, A, B> FromParallelIterator<Either<L, R>> for (A, B)
-where
-    L: Send,
-    R: Send,
-    A: FromParallelIterator<L> + Send,
-    B: FromParallelIterator<R> + Send,
-{
-    /// Collects the values of the `Left`s and those of the `Right`s, in one loop.
-    fn from_par_iter<I: IntoParallelIterator<Item = Either<L, R>>>(par_iter: I) -> Self {
-        let mut two = (Made(None), Made(None));
-        two.par_extend(par_iter);
-        (two.0.get(), two.1.get())
-    }
+from_pairs! {
+    (A, B), #[doc = "Collects the first and the second values, in one loop."];
+    Either<A, B>, #[doc = "Collects the values of the `Left`s and of the `Right`s, in one loop."];
 }
 
 /// A collection that is made when it is "extended".

@@ -21,7 +21,7 @@ pub(crate) fn append_known<T: Send>(
     vec.reserve(len);
     let old = vec.len();
     let start = vec.spare_capacity_mut().as_mut_ptr();
-    let filled = drive(Places { start, len, slots: PhantomData });
+    let filled = drive(Places::new(start, len));
     let given = filled.len;
     assert!(given == len, "expected {len} items of a parallel iterator, but got {given}");
     assert!(ptr::eq(start, filled.start), "a parallel iterator gave its items in another order");
@@ -30,16 +30,6 @@ pub(crate) fn append_known<T: Send>(
     // their items.
     unsafe { vec.set_len(old + len) };
 }
-
-/// `len` places for the items of a piece. No other piece has them.
-pub(crate) struct Places<'c, T> {
-    start: *mut MaybeUninit<T>,
-    len: usize,
-    slots: PhantomData<&'c mut [T]>,
-}
-
-// SAFETY: no other piece has the places. Items of type `T` are written there.
-unsafe impl<T: Send> Send for Places<'_, T> {}
 
 /// `len` filled places. This owns the items.
 pub(crate) struct Filled<'c, T> {
@@ -77,34 +67,44 @@ impl<'c, T> Reducer<Filled<'c, T>> for Adjoin {
     }
 }
 
+/// The `len` places of a piece, and which of them are filled. No other piece has them.
+pub(crate) struct Places<'c, T> {
+    filled: Filled<'c, T>,
+    len: usize,
+}
+
+impl<T> Places<'_, T> {
+    /// No place is filled.
+    fn new(start: *mut MaybeUninit<T>, len: usize) -> Self {
+        Places { filled: Filled { start, len: 0, slots: PhantomData }, len }
+    }
+}
+
 impl<'c, T: Send> Consumer<T> for Places<'c, T> {
-    type Folder = Filling<'c, T>;
+    type Folder = Self;
     type Reducer = Adjoin;
     type Result = Filled<'c, T>;
 
     const PAUSES: bool = true;
 
     fn split_at(self, index: usize) -> (Self, Self, Adjoin) {
-        assert!(index <= self.len, "a parallel iterator is longer than it said");
-        let Places { start, len, slots } = self;
-        let right = start.wrapping_add(index);
-        let left = Places { start, len: index, slots };
-        (left, Places { start: right, len: len - index, slots }, Adjoin)
+        let Places { filled: Filled { start, .. }, len } = self;
+        assert!(index <= len, "a parallel iterator is longer than it said");
+        let right = Places::new(start.wrapping_add(index), len - index);
+        (Places::new(start, index), right, Adjoin)
     }
 
-    fn into_folder(self) -> Filling<'c, T> {
-        let Places { start, len, slots } = self;
-        Filling { filled: Filled { start, len: 0, slots }, len }
+    fn into_folder(self) -> Self {
+        self
     }
 
     fn full(&self) -> bool {
         false
     }
 
-    fn pause(folder: Filling<'c, T>) -> (Filled<'c, T>, Self, Adjoin) {
-        let Filling { filled, len } = folder;
-        let start = filled.start.wrapping_add(filled.len);
-        let rest = Places { start, len: len - filled.len, slots: PhantomData };
+    fn pause(folder: Self) -> (Filled<'c, T>, Self, Adjoin) {
+        let Places { filled, len } = folder;
+        let rest = Places::new(filled.start.wrapping_add(filled.len), len - filled.len);
         (filled, rest, Adjoin)
     }
 }
@@ -119,13 +119,7 @@ impl<T: Send> UnindexedConsumer<T> for Places<'_, T> {
     }
 }
 
-/// Fills the `len` places of a piece.
-pub(crate) struct Filling<'c, T> {
-    filled: Filled<'c, T>,
-    len: usize,
-}
-
-impl<'c, T: Send> Folder<T> for Filling<'c, T> {
+impl<'c, T: Send> Folder<T> for Places<'c, T> {
     type Result = Filled<'c, T>;
 
     const ASK_EACH: bool = false;

@@ -6,6 +6,7 @@
 
 use std::iter;
 
+use super::super::super::implement::parallel;
 use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 use super::super::super::{ParallelExtend, ParallelIterator};
 
@@ -35,26 +36,19 @@ struct Lefts<'e, I, D, ToB> {
     right: &'e mut ToB,
 }
 
-impl<I, D, A, B, ToB> ParallelIterator for Lefts<'_, I, D, ToB>
-where
-    I: ParallelIterator,
-    D: Fn(I::Item) -> (Option<A>, Option<B>) + Sync,
-    A: Send,
-    B: Send,
-    ToB: ParallelExtend<B> + Send,
-{
-    type Item = A;
-
-    fn drive_unindexed<C: UnindexedConsumer<A>>(self, left: C) -> C::Result {
+parallel! {
+    ['e, I: ParallelIterator, D, A: Send, B: Send, ToB] Lefts<'e, I, D, ToB>
+    where {
+        D: Fn(I::Item) -> (Option<A>, Option<B>) + Sync,
+        ToB: ParallelExtend<B> + Send,
+    } => A,
+    |self, left| {
         let Lefts { base, len, deal, right } = self;
         let mut result = None;
         right.par_extend(Rights { base, len, deal, left, result: &mut result });
         result.expect("`ParallelExtend` drives its iterator")
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        self.len
-    }
+    },
+    opt_len |self| self.len
 }
 
 /// The items of the right collection.
@@ -67,25 +61,17 @@ struct Rights<'e, I, D, L, R> {
     result: &'e mut Option<R>,
 }
 
-impl<I, D, A, B, L> ParallelIterator for Rights<'_, I, D, L, L::Result>
-where
-    I: ParallelIterator,
-    D: Fn(I::Item) -> (Option<A>, Option<B>) + Sync,
-    B: Send,
-    L: UnindexedConsumer<A>,
-{
-    type Item = B;
-
-    fn drive_unindexed<C: UnindexedConsumer<B>>(self, right: C) -> C::Result {
+parallel! {
+    ['e, I: ParallelIterator, D, A, B: Send, L: UnindexedConsumer<A>]
+    Rights<'e, I, D, L, L::Result>
+    where { D: Fn(I::Item) -> (Option<A>, Option<B>) + Sync } => B,
+    |self, right| {
         let Rights { base, deal, left, result, .. } = self;
         let (left, right) = base.drive_unindexed(Two { left, right, deal });
         *result = Some(left);
         right
-    }
-
-    fn opt_len(&self) -> Option<usize> {
-        self.len
-    }
+    },
+    opt_len |self| self.len
 }
 
 /// A consumer or folder for both.
