@@ -225,7 +225,7 @@ impl FutureHead {
         while let Some(this) = next {
             NESTED.set(nested + 1);
             // SAFETY: by the premise, or by that of the call that has left the future for later.
-            unsafe { Self::end_with_pool(this) };
+            unsafe { Self::stop(this) };
             NESTED.set(nested);
             let is_outermost = nested == 0;
             let pop = || NEXT.try_with(|next| next.borrow_mut().pop()).ok().flatten();
@@ -237,7 +237,7 @@ impl FutureHead {
     ///
     /// # Safety
     /// The caller holds the active future, and does not touch it again.
-    unsafe fn end_with_pool(this: NonNull<Self>) {
+    unsafe fn stop(this: NonNull<Self>) {
         // SAFETY: by the premise.
         let (pool, stopped) = unsafe {
             let head = this.as_ref();
@@ -289,7 +289,7 @@ impl FutureHead {
     ///
     /// # Safety
     /// The caller has a reference, or the handle.
-    unsafe fn stop(this: NonNull<Self>) {
+    unsafe fn cancel(this: NonNull<Self>) {
         // SAFETY: by the premise. `stop` made it active for this call.
         unsafe {
             if this.as_ref().polls.stop() {
@@ -332,11 +332,11 @@ static ENDER: RawWakerVTable = RawWakerVTable::new(
     clone_waker,
     // SAFETY: the waker has a reference, which it gives up.
     |this| unsafe {
-        FutureHead::stop(future_of(this));
+        FutureHead::cancel(future_of(this));
         FutureHead::release(future_of(this));
     },
     // SAFETY: the waker has a reference.
-    |this| unsafe { FutureHead::stop(future_of(this)) },
+    |this| unsafe { FutureHead::cancel(future_of(this)) },
     drop_waker,
 );
 
@@ -543,7 +543,7 @@ impl<F: Future, H: Home> FutureTask<F, H> {
 /// The handle is one of `spawn_future`.
 pub(crate) unsafe fn cancel_future<T>(handle: &Handle<T>) {
     // SAFETY: by the premise; the handle keeps the block.
-    unsafe { FutureHead::stop(handle.task.cast()) };
+    unsafe { FutureHead::cancel(handle.task.cast()) };
 }
 
 /// Whether the pool of a future was built before a `fork()`, and this process is the child.
