@@ -13,8 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CALLERS, Ledger, any_wait_builder, boom, caught, eventually, failed_with, is_simulated_without,
-    lock, noting_pool, one_a_seed, pool, sized, watchdog,
+    CALLERS, Gate, Ledger, Meeting, any_wait_builder, boom, builder, caught, eventually,
+    failed_with, is_simulated_without, lock, noting_pool, one_a_seed, pool, sized, step_aside,
+    watchdog,
 };
 use filch::{JoinError, TaskSet, WaitPolicy, block_on};
 use futures_util::future::{Either, join_all, select};
@@ -279,6 +280,33 @@ fn a_panic_is_the_result_and_a_panic_of_a_drop_is_the_handlers() {
     }
 }
 
+/// In a wait that may run nothing else, of a worker that cannot hand off its core: no other worker
+/// is there for the polls, or to run the second closure of a fork.
+#[test]
+fn a_task_that_waits_for_a_future_runs_its_polls_and_their_forks() {
+    let _watchdog = watchdog();
+    let policies = [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants];
+    for (threads, policy) in [1, 2].into_iter().flat_map(|it| policies.map(|policy| (it, policy))) {
+        let pool = builder().num_threads(threads).wait_policy(policy).max_spare_threads(0);
+        let task = move || {
+            let (meeting, polled) = (Meeting::new(threads), Arc::new(AtomicBool::new(false)));
+            let is_polled = polled.clone();
+            let future = filch::spawn_future(async move {
+                polled.store(true, Ordering::Relaxed);
+                yields(3).await;
+                filch::join(|| meeting.wait(), || meeting.wait());
+                yields(3).await;
+            });
+            // With two workers, the other one polls it first.
+            while threads == 2 && !is_polled.load(Ordering::Relaxed) {
+                step_aside();
+            }
+            future.join().unwrap();
+        };
+        pool.build().unwrap().spawn(task).join().unwrap();
+    }
+}
+
 #[test]
 fn a_future_that_wakes_itself_lets_others_run() {
     let _watchdog = watchdog();
@@ -443,6 +471,46 @@ fn a_pool_that_is_not_waited_for_drops_its_futures() {
     drops.join().unwrap();
     assert!(handle.join().unwrap_err().is_cancelled());
     eventually("all are dropped", || ledger.is_balanced());
+}
+
+/// A thread takes over from one of the user that was a worker, and polls futures, while another
+/// thread of the pool, which has ended, drops those that wait.
+#[test]
+fn a_future_that_is_polled_after_the_end_of_its_pool_is_dropped() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let [ended, goes_on] = [(); 2].map(|()| Arc::new(Gate::new()));
+    let ledger = Ledger::new();
+    let member = thread::spawn(move || {
+        let gates = [ended.clone(), goes_on.clone()];
+        let at_exit = move |index| {
+            if index == 1 {
+                gates[0].open();
+                gates[1].wait();
+            }
+        };
+        let pool = builder().num_threads(2).use_current_thread().exit_handler(at_exit);
+        pool.build().unwrap().shutdown_background();
+        ended.wait();
+        let token = ledger.token();
+        filch::spawn_future(async move {
+            yields(1).await;
+            let other = filch::spawn_future(async move {
+                let _token = token;
+                goes_on.open();
+                pending::<()>().await;
+            });
+            while !other.is_finished() {
+                yields(1).await;
+            }
+            pending::<()>().await;
+        })
+    });
+    let future = member.join().unwrap();
+    assert!(future.join().unwrap_err().is_cancelled());
+    eventually("both are dropped", || ledger.is_balanced());
 }
 
 #[test]

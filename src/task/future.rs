@@ -241,8 +241,7 @@ impl FutureHead {
         // SAFETY: by the premise.
         let (pool, stopped) = unsafe {
             let head = this.as_ref();
-            let reason = if head.polls.begin() { Requested } else { Shutdown };
-            (head.pool, (head.task.table().cancel)(this.cast(), reason))
+            (head.pool, (head.task.table().cancel)(this.cast(), Shutdown))
         };
         stopped.unwrap_or_else(|payload| pool.take_panic(payload));
     }
@@ -258,7 +257,7 @@ impl FutureHead {
         if head.place.get().is_none() {
             head.polls.share();
             // SAFETY: the reference is the waker's.
-            let waker = unsafe { Waker::from_raw(Self::raw_waker(this)) };
+            let waker = unsafe { Waker::new(this.as_ptr().cast_const().cast(), &ENDER) };
             head.place.set(registry.attached.attach(worker.index(), waker));
             if head.place.get().is_none() {
                 // It is queued again below, since it is active, and is then dropped.
@@ -286,6 +285,19 @@ impl FutureHead {
         }
     }
 
+    /// Lets the future be dropped: by a worker, or here if its pool has ended.
+    ///
+    /// # Safety
+    /// The caller has a reference, or the handle.
+    unsafe fn cancel(this: NonNull<Self>) {
+        // SAFETY: by the premise. `stop` made it active for this call.
+        unsafe {
+            if this.as_ref().polls.stop() {
+                Self::queue_woken(this);
+            }
+        }
+    }
+
     /// Gives up a reference.
     ///
     /// # Safety
@@ -306,19 +318,43 @@ impl FutureHead {
 
 /// Each pointer is that of a `FutureHead`, to which the waker is a reference.
 static WAKER: RawWakerVTable = RawWakerVTable::new(
-    |this| {
-        let this = future_of(this);
-        // SAFETY: the waker's reference keeps the block.
-        unsafe { this.as_ref() }.polls.share();
-        FutureHead::raw_waker(this)
-    },
+    clone_waker,
     // SAFETY: the waker gives its reference.
     |this| unsafe { FutureHead::wake(future_of(this), true) },
     // SAFETY: the waker has a reference.
     |this| unsafe { FutureHead::wake(future_of(this), false) },
-    // SAFETY: the waker is dropped.
-    |this| unsafe { FutureHead::release(future_of(this)) },
+    drop_waker,
 );
+
+/// The waker that the pool has, which calls it when it has ended. (A thread that takes over from a
+/// member may still poll the future then, and must not leave it waiting.)
+static ENDER: RawWakerVTable = RawWakerVTable::new(
+    clone_waker,
+    // SAFETY: the waker has a reference, which it gives up.
+    |this| unsafe {
+        FutureHead::cancel(future_of(this));
+        FutureHead::release(future_of(this));
+    },
+    // SAFETY: the waker has a reference.
+    |this| unsafe { FutureHead::cancel(future_of(this)) },
+    drop_waker,
+);
+
+/// # Safety
+/// It is called by a waker.
+unsafe fn clone_waker(this: *const ()) -> RawWaker {
+    let this = future_of(this);
+    // SAFETY: the waker's reference keeps the block.
+    unsafe { this.as_ref() }.polls.share();
+    FutureHead::raw_waker(this)
+}
+
+/// # Safety
+/// It is called by a waker, which is dropped.
+unsafe fn drop_waker(this: *const ()) {
+    // SAFETY: by the premise.
+    unsafe { FutureHead::release(future_of(this)) };
+}
 
 fn future_of(waker: *const ()) -> NonNull<FutureHead> {
     // SAFETY: the pointer of a waker is that of a block.
@@ -361,7 +397,8 @@ impl<F: Future, H: Home> FutureTask<F, H> {
         // SAFETY: the job has a reference, which `finish` or `pause` gives up.
         let (head, home) = unsafe { (&(*this.as_ptr()).head, Self::home(block)) };
         let is_cancelled = || home.is_cancelled(home.context(), worker.registry());
-        let reason = if head.polls.begin() { Some(Requested) } else { is_cancelled() };
+        let stop = || if worker.registry().has_ended() { Shutdown } else { Requested };
+        let reason = if head.polls.begin() { Some(stop()) } else { is_cancelled() };
         // The handle may be joined to wait for the future: see `Header::tag`.
         let outer = worker.enter_tag(block.as_ptr().expose_provenance());
         let ended = match reason {
@@ -505,13 +542,8 @@ impl<F: Future, H: Home> FutureTask<F, H> {
 /// # Safety
 /// The handle is one of `spawn_future`.
 pub(crate) unsafe fn cancel_future<T>(handle: &Handle<T>) {
-    let this = handle.task.cast::<FutureHead>();
-    // SAFETY: by the premise; the handle keeps the block. `stop` made it active for this call.
-    unsafe {
-        if this.as_ref().polls.stop() {
-            FutureHead::queue_woken(this);
-        }
-    }
+    // SAFETY: by the premise; the handle keeps the block.
+    unsafe { FutureHead::cancel(handle.task.cast()) };
 }
 
 /// Whether the pool of a future was built before a `fork()`, and this process is the child.

@@ -18,7 +18,8 @@
 //! 2. *A future is in one queue at most*: only `new`, a `wake` that makes it active, and a `pause`
 //!    that refuses let it be queued. Model: as above.
 //! 3. *The block is left once*, by the last reference. A future that waits has a reference: the pool
-//!    has its waker (`worker/attached.rs`) until it ends the future. Model:
+//!    has a waker (`worker/attached.rs`) until it stops the future, which then does not wait again.
+//!    Model:
 //!    `the_last_reference_is_told`. The handle counts apart: model
 //!    `a_future_that_ends_sees_that_its_handle_has_gone`.
 
