@@ -321,7 +321,11 @@ fn the_threads_of_further_stacks_end_with_what_needed_them() {
 fn a_start_handler_calls_a_gang_on_a_further_stack() {
     fn use_up(depth: usize, then: &mut dyn FnMut()) {
         let frame = std::hint::black_box([0_u8; 4096]);
-        if depth == 0 { then() } else { use_up(depth - 1, then) }
+        if depth == 0 {
+            then()
+        } else {
+            use_up(depth - 1, then)
+        }
         std::hint::black_box(&frame);
     }
 
