@@ -315,6 +315,90 @@ fn the_threads_of_further_stacks_end_with_what_needed_them() {
     });
 }
 
+/// Calls `then` above `depth` frames of 4 KiB.
+fn use_up(depth: usize, then: &mut dyn FnMut()) {
+    let frame = std::hint::black_box([0_u8; 4096]);
+    if depth == 0 {
+        then()
+    } else {
+        use_up(depth - 1, then)
+    }
+    std::hint::black_box(&frame);
+}
+
+/// A worker whose stack is used up is to begin a member of a gang, for which another worker waits.
+/// The start handler of a further stack needs that other worker as well.
+#[test]
+fn a_start_handler_calls_a_gang_on_a_further_stack() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    let left = Arc::new(AtomicUsize::new(0));
+    let calls = left.clone();
+    // (It is also called when the two workers start.)
+    let start = move |_| {
+        let less = |left: usize| left.checked_sub(1);
+        if calls.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            filch::gang(2, |member| member.barrier()).unwrap();
+        }
+    };
+    let builder = ThreadPoolBuilder::new().num_threads(2).stack_size(1 << 20);
+    let pool = Arc::new(builder.start_handler(start).build().unwrap());
+    let (begins, begun) = mpsc::channel();
+    let (deep, is_deep) = mpsc::channel::<()>();
+    let gang = pool.spawn(move || {
+        begins.send(()).unwrap();
+        is_deep.recv().unwrap();
+        let on_further_stack = |member: &mut filch::Member<'_>| {
+            if member.index() == 1 {
+                filch::scope(|s| drop(s.spawn(|| ())));
+            }
+            member.barrier();
+        };
+        filch::gang(2, on_further_stack).unwrap();
+    });
+    begun.recv().unwrap();
+    let theirs = left.clone();
+    pool.install(move || {
+        let mut gang = Some(gang);
+        let in_wait = move || {
+            use_up(100, &mut || {
+                theirs.store(1, Ordering::SeqCst);
+                deep.send(()).unwrap();
+                gang.take().unwrap().join().unwrap();
+            });
+        };
+        filch::scope(|s| drop(s.spawn(in_wait)));
+    });
+    assert_eq!(left.load(Ordering::SeqCst), 0, "no handler was called on a further stack");
+}
+
+/// One worker calls gangs within each other. On the other one, each member runs on top of the one
+/// before, which waits at a barrier.
+#[test]
+fn members_of_gangs_on_top_of_each_other_have_room_on_the_stack() {
+    fn nest(depth: usize) {
+        let run = |member: &mut filch::Member<'_>| match member.index() {
+            0 => {
+                if depth > 0 {
+                    nest(depth - 1);
+                }
+                member.barrier();
+            }
+            _ => use_up(40, &mut || member.barrier()),
+        };
+        filch::gang(2, run).unwrap();
+    }
+
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    let pool = ThreadPoolBuilder::new().num_threads(2).stack_size(1 << 20).build().unwrap();
+    pool.install(|| nest(20));
+}
+
 /// The worker is left to another thread, by one whose stack goes on below on others.
 #[test]
 fn a_chain_waits_for_another_pool_on_a_further_stack() {

@@ -402,6 +402,43 @@ fn a_long_chain_of_futures_is_dropped_when_its_pool_ends() {
     }
 }
 
+/// The drop of each cancels the next, and waits for its end.
+#[test]
+fn each_of_a_chain_of_futures_waits_for_the_drop_of_the_next() {
+    type Next = Arc<Mutex<Option<filch::FutureHandle<()>>>>;
+    struct Ends(Next);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            if let Some(next) = lock(&self.0).take() {
+                next.cancel();
+                assert!(next.join().unwrap_err().is_cancelled());
+            }
+        }
+    }
+
+    let _watchdog = watchdog();
+    for threads in SIZES {
+        let pool = pool(threads);
+        let (mut first, mut last) = (None, Next::default());
+        for _ in 0..100 {
+            let next = Next::default();
+            let ends = Ends(next.clone());
+            let future = pool.spawn_future(async move {
+                let _ends = ends;
+                pending().await
+            });
+            if first.is_none() {
+                first = Some(future);
+            } else {
+                *lock(&last) = Some(future);
+            }
+            last = next;
+        }
+        drop(pool);
+        assert!(first.unwrap().join().unwrap_err().is_cancelled());
+    }
+}
+
 /// Wakes, cancels and drops race with the end of the pool.
 #[test]
 fn futures_are_woken_beside_the_end_of_their_pool() {

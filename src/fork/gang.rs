@@ -185,7 +185,8 @@ where
         gang.next_woken.store(1, Ordering::Release);
         gang.wake(registry.sleep(), members);
         if !is_queued {
-            // SAFETY: the job is not queued, so it is run once, here.
+            gang.begin();
+            // SAFETY: the job is not queued, so it is run once, here. It has begun.
             unsafe { jobs[0].run(caller) };
         }
         // Members often end at about the same time.
@@ -245,7 +246,7 @@ where
     }
 
     /// # Safety
-    /// As `reference`; called once.
+    /// As `reference`; called once, when the member has begun.
     unsafe fn run(&self, worker: &Worker) {
         worker.count_task();
         // SAFETY: by the premise.
@@ -263,7 +264,9 @@ where
         let this: NonNull<Self> = job.cast();
         // SAFETY: the job and its gang are alive until the job's end is counted, below.
         let gang = unsafe {
-            this.as_ref().run(worker);
+            (*this.as_ref().gang).begin();
+            // A job of a wait is to have room on the stack, and this one was too prompt for that.
+            worker.run_in_place(|| this.as_ref().run(worker));
             this.as_ref().gang
         };
         // SAFETY: as above.

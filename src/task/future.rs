@@ -20,7 +20,7 @@ use super::handle::Handle;
 use super::home::{Ended, Home, stopped, unwound};
 use super::polls::Polls;
 use super::state::{Done, TaskState};
-use super::waiting::take_waiting;
+use super::waiting::{PUT_OFF, take_waiting};
 use crate::context::CancelReason::{self, Dropped, Requested, Shutdown};
 use crate::context::Context;
 use crate::job::outcome::{self, Payload};
@@ -61,7 +61,7 @@ union Content<F: Future> {
 }
 
 /// How many futures of ended pools a thread drops inside each other: the drop of one may wait for
-/// that of the next.
+/// that of the next. (If it waits by a handle, they may be more: `PUT_OFF`.)
 const MOST_NESTED: usize = 32;
 
 thread_local! {
@@ -219,18 +219,15 @@ impl FutureHead {
     unsafe fn stop_in_turn(this: NonNull<Self>) {
         let nested = NESTED.get();
         if nested == MOST_NESTED && NEXT.try_with(|next| next.borrow_mut().push(this)).is_ok() {
-            return;
+            return PUT_OFF.set(Some(drop_those_left));
         }
-        let mut next = Some(this);
-        while let Some(this) = next {
-            NESTED.set(nested + 1);
-            // SAFETY: by the premise, or by that of the call that has left the future for later.
-            unsafe { Self::stop(this) };
-            NESTED.set(nested);
-            let is_outermost = nested == 0;
-            let pop = || NEXT.try_with(|next| next.borrow_mut().pop()).ok().flatten();
-            next = is_outermost.then(pop).flatten();
+        NESTED.set(nested + 1);
+        // SAFETY: by the premise.
+        unsafe { Self::stop(this) };
+        if nested == 0 {
+            drop_those_left();
         }
+        NESTED.set(nested);
     }
 
     /// Drops a future of a pool that has ended.
@@ -534,6 +531,15 @@ impl<F: Future, H: Home> FutureTask<F, H> {
             pool.call(|| waiting.wake());
         }
         outcome::discard(context);
+    }
+}
+
+/// Drops the futures that this thread has left for later.
+fn drop_those_left() {
+    let pop = || NEXT.try_with(|next| next.borrow_mut().pop()).ok().flatten();
+    while let Some(next) = pop() {
+        // SAFETY: `stop_in_turn` has left it here, by its premise.
+        unsafe { FutureHead::stop(next) };
     }
 }
 

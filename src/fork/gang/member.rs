@@ -124,10 +124,14 @@ impl<'g> Gang<'g> {
         }
     }
 
-    /// Runs a member, on its worker. Returns `None` if it panicked.
-    pub(super) fn member<R>(&self, index: usize, f: &impl Fn(&mut Member<'_>) -> R) -> Option<R> {
+    /// A member begins: its worker waits, and runs nothing, until all have.
+    pub(super) fn begin(&self) {
         self.wake(self.registry.sleep(), MOST_WOKEN);
         self.gather();
+    }
+
+    /// Runs a member that has begun, on its worker. Returns `None` if it panicked.
+    pub(super) fn member<R>(&self, index: usize, f: &impl Fn(&mut Member<'_>) -> R) -> Option<R> {
         let phase = Phase::FIRST.next();
         let mut member = Member { gang: self, index, phase, exchanges: 0, not_send: PhantomData };
         let result = outcome::run(|| f(&mut member));
