@@ -118,19 +118,26 @@ fn a_stack_leaves_the_slots_of_another_alone() {
     assert!(forks.publish_some(6, true) < 10);
 }
 
-/// After thefts an owner keeps two jobs public, or four, before it hides any.
+/// An owner that is new keeps four jobs public before it hides any. If it took the last one back, it
+/// keeps one, and after thefts two or four.
 ///
 /// Fails when the gate opens as soon as one job is public.
 #[test]
 fn an_owner_hides_no_fork_until_as_many_are_public_as_thieves_took() {
-    for (thefts, public) in [(0, 1), (1, 2), (2, 4), (3, 4)] {
+    for (took_back, thefts, public) in
+        [(false, 0, 4), (true, 0, 1), (true, 1, 2), (true, 2, 4), (true, 3, 4)]
+    {
         let forks = Forks::new();
+        if took_back {
+            let slot = forks.fork(0);
+            assert_eq!(forks.end(0, slot), Popped::Mine);
+        }
         for _ in 0..thefts {
             let slot = forks.fork(0);
             assert_eq!(forks.steal(), forks.job(0));
             assert_eq!(forks.end(0, slot), Popped::Stolen);
         }
-        assert_eq!(forks.queue.is_in_demand(), thefts >= 2);
+        assert_eq!(forks.queue.is_in_demand(), public == 4);
         let slots: Vec<usize> = (0..6).map(|job| forks.fork(job)).collect();
         assert_eq!((forks.queue.public(), forks.queue.hidden()), (public, 6 - public));
         for (job, slot) in slots.into_iter().enumerate().rev() {

@@ -61,10 +61,20 @@ fn wake_and_steal(registry: &Registry) -> [usize; 3] {
     [forked, stole, looked]
 }
 
+/// Forks, and takes the fork back. So the worker next keeps one fork public.
+fn take_back(owner: &Worker) {
+    let job = JoinJob::new(owner.as_current(), |_| ());
+    let slot = owner.fork_slow(job.head());
+    assert!(owner.unfork_slow(slot, job.head()));
+    // SAFETY: no thief has it.
+    (unsafe { job.take() })(false);
+}
+
 /// Counts the writes of worker 0 that takes the private forks of worker 1.
 fn force(registry: &Registry) -> usize {
     let [thief, owner] = [0, 1].map(|index| &*registry.workers()[index]);
     let _acting = Acting::start(owner);
+    take_back(owner);
     let jobs = [(); 2].map(|()| JoinJob::new(owner.as_current(), |_| ()));
     jobs.iter().for_each(|job| _ = owner.fork_slow(job.head()));
     let public = thief.steal_fork(owner, || false);
@@ -100,6 +110,7 @@ fn woken_by_a_fork(stolen: usize, took_ticks: u64) -> usize {
     let registry = pool_of(5);
     let [owner, thief] = [0, 1].map(|index| &*registry.workers()[index]);
     let _acting = Acting::start(owner);
+    take_back(owner);
     for _ in 0..stolen {
         let job = JoinJob::new(owner.as_current(), |_| ());
         let slot = owner.fork_slow(job.head());
