@@ -34,8 +34,8 @@ macro_rules! parallel {
     };
 }
 
-/// Implements `IndexedParallelIterator` by how the iterator is driven, by its length, and by how its
-/// producer gets to a callback.
+/// Implements `IndexedParallelIterator` by how the iterator is driven, by its length, and by how
+/// its producer gets to a callback.
 macro_rules! indexed {
     (
         [$($generics:tt)*] $name:ty $(where { $($bounds:tt)* })? => $item:ty,

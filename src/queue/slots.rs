@@ -118,8 +118,8 @@ fn a_stack_leaves_the_slots_of_another_alone() {
     assert!(forks.publish_some(6, true) < 10);
 }
 
-/// An owner that is new keeps four jobs public before it hides any. If it took the last one back, it
-/// keeps one, and after thefts two or four.
+/// An owner that is new keeps four jobs public before it hides any. If it took the last one back,
+/// it keeps one, and after thefts two or four.
 ///
 /// Fails when the gate opens as soon as one job is public.
 #[test]

@@ -13,8 +13,8 @@ const SHORT: usize = 20;
 /// Runs of this many elements are merged faster than their numbers are sorted. A guess.
 const RUN: usize = 64;
 
-/// Sorts `v`. If `stable`, equal elements keep their order. Allocates 4 to 8 bytes for each element.
-/// If `compare` panics, `v` has its elements in any order.
+/// Sorts `v`. If `stable`, equal elements keep their order. Allocates 4 to 8 bytes for each
+/// element. If `compare` panics, `v` has its elements in any order.
 pub(super) fn sort_by_numbers<T, F>(v: &mut [T], compare: &F, stable: bool)
 where
     F: Fn(&T, &T) -> Ordering,

@@ -190,8 +190,8 @@ impl FutureHead {
     }
 
     /// Queues a poll of a future that was woken, on any thread. If its pool has ended, drops the
-    /// future. If its pool was built before a `fork()` and this process is the child, forgets it, so
-    /// that nothing that belongs to the pool is freed.
+    /// future. If its pool was built before a `fork()` and this process is the child, forgets it,
+    /// so that nothing that belongs to the pool is freed.
     ///
     /// # Safety
     /// The caller holds the active future, and does not touch it again.

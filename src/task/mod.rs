@@ -11,8 +11,8 @@
 //!   (`request.rs`).
 //!
 //! If the handle cancels the task before one of these begins, the task is not run (`cancel.rs`). A
-//! task without a closure is ended by its completer (`completer.rs`). A future is polled instead of run
-//! (`future.rs`).
+//! task without a closure is ended by its completer (`completer.rs`). A future is polled instead of
+//! run (`future.rs`).
 //!
 //! The task's [`Home`] is a scope or the pool. It keeps the task's panic until the handle takes it,
 //! and is told when the task has ended.

@@ -3,7 +3,8 @@
 //! # States
 //! A future *is active* while it is queued or polled, and for good once it has ended. The thread
 //! that makes it active queues it. Each waker is a reference, and an active future that has not
-//! ended has one more. Its handle is none: see `state.rs`, whose *entry* is all references together.
+//! ended has one more. Its handle is none: see `state.rs`, whose *entry* is all references
+//! together.
 //!
 //! # Invariant
 //! Only the holder of an active future, which is its place in a queue or the thread that polls it,
@@ -12,14 +13,14 @@
 //! # Lemmas
 //! All transitions but that of `begin` are read-modify-writes of the one word.
 //! 1. *No wake-up is lost.* Of `pause` and `wake`, one is first. If it is `pause`, `wake` makes the
-//!    future active. If not, `pause` sees `WOKEN`, and the future is queued again. `begin` may clear
-//!    `WOKEN`, since the poll that follows sees what was written before the wake-up. If `begin`
-//!    misses it, `pause` sees it. Model: `what_a_waker_has_written_is_polled`.
+//!    future active. If not, `pause` sees `WOKEN`, and the future is queued again. `begin` may
+//!    clear `WOKEN`, since the poll that follows sees what was written before the wake-up. If
+//!    `begin` misses it, `pause` sees it. Model: `what_a_waker_has_written_is_polled`.
 //! 2. *A future is in one queue at most*: only `new`, a `wake` that makes it active, and a `pause`
 //!    that refuses let it be queued. Model: as above.
-//! 3. *The block is left once*, by the last reference. A future that waits has a reference: the pool
-//!    has a waker (`worker/attached.rs`) until it stops the future, which then does not wait again.
-//!    Model:
+//! 3. *The block is left once*, by the last reference. A future that waits has a reference: the
+//!    pool has a waker (`worker/attached.rs`) until it stops the future, which then does not wait
+//!    again. Model:
 //!    `the_last_reference_is_told`. The handle counts apart: model
 //!    `a_future_that_ends_sees_that_its_handle_has_gone`.
 
@@ -84,8 +85,8 @@ impl Polls {
             0 => Some((state | ACTIVE | also) + more),
             _ => Some(state | WOKEN | also),
         };
-        // Release: matches the Acquire in `begin`; a write even if nothing changes. Acquire: matches
-        // the Release in `pause`.
+        // Release: matches the Acquire in `begin`; a write even if nothing changes. Acquire:
+        // matches the Release in `pause`.
         let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, woken);
         before.is_ok_and(|state| state & ACTIVE == 0)
     }

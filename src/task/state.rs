@@ -100,7 +100,8 @@ impl TaskState {
         TaskState(AtomicUsize::new(CLAIMED))
     }
 
-    /// Whether the handle was dropped. If that was before `DONE`, it does not touch the block again.
+    /// Whether the handle was dropped. If that was before `DONE`, it does not touch the block
+    /// again.
     pub(crate) fn has_dropped_handle(&self) -> bool {
         // Acquire: matches the Release in `detach`.
         self.0.load(Ordering::Acquire) & DETACHED != 0

@@ -1,7 +1,7 @@
 //! The futures of a pool that wait, or have waited. They are dropped when the pool has ended.
 //!
-//! They are in several lists, since with one list the workers would wait for its lock. A worker adds
-//! to its own list, and usually removes there.
+//! They are in several lists, since with one list the workers would wait for its lock. A worker
+//! adds to its own list, and usually removes there.
 
 use std::task::Waker;
 

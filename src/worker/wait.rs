@@ -42,8 +42,8 @@
 //!    younger, and the chain cannot close to a cycle.
 //! 2. *Waits for handles do not deadlock.* A task on top of A that waits for A would be such a
 //!    cycle. By the invariant, what is on top of A is part of A or of what A waits for. What waits
-//!    for A is neither. (That holds of each poll of a future that A waits for: a poll that is queued
-//!    or has begun ends before the future does.)
+//!    for A is neither. (That holds of each poll of a future that A waits for: a poll that is
+//!    queued or has begun ends before the future does.)
 //! 3. *A job that a thread waits for begins.* If it is a cross-pool job, some worker of its pool
 //!    waits, or returns to the bottom of its stack, and takes cross-pool jobs in either case. If it
 //!    is a job of the waiter's own pool and the waiter has its core, the waiter itself could run
