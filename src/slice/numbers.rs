@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::mem::{self, MaybeUninit};
 
 /// std sorts up to this many elements by insertion, without allocating.
-const SHORT: usize = 20;
+pub(super) const SHORT: usize = 20;
 
 /// Runs of this many elements are merged faster than their numbers are sorted. A guess.
 const RUN: usize = 64;

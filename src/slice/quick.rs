@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::mem::{self, needs_drop};
 
 use super::divide::{Parts, Pivot, divide, divide_in_three};
-use super::numbers::sort_by_numbers;
+use super::numbers::{SHORT, sort_by_numbers};
 use super::runs::sort_run;
 use super::sort::{SHORTEST, Sort};
 use crate::current_num_threads;
@@ -23,10 +23,6 @@ const LEAVES_PER_THREAD: usize = 4;
 const NARROW: usize = 16;
 /// Elements that are not narrow, have up to this many bytes and own something are taken for texts.
 const TEXT: usize = 24;
-/// Parts longer than this are divided if their elements repeat, or are neither narrow nor wide. std
-/// sorts shorter ones by insertion. Measured with 20 to 128: if each key is there some ten times,
-/// longer leaves take up to a tenth longer.
-const SHORT: usize = 20;
 /// Elements of at least this many bytes are wide: they are sorted by their numbers.
 const WIDE: usize = 64;
 /// Parts of wide elements longer than this are divided, so that a leaf's keys stay in a core's
@@ -52,6 +48,8 @@ pub(super) fn sort_unstable<T: Send, F: Fn(&T, &T) -> Ordering + Sync>(v: &mut [
     let leaf = match size_of::<T>() {
         size if size <= NARROW && threads == 1 => v.len(),
         size if size <= NARROW => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
+        // Measured with 20 to 128: if each key is there some ten times, longer leaves take up to a
+        // tenth longer.
         size if size < WIDE => SHORT,
         _ => WIDE_LEAF,
     };
@@ -106,7 +104,8 @@ impl<F> Quick<'_, F> {
         }
     }
 
-    /// Returns what to divide `v` by, or `None` if `v` is a leaf.
+    /// Returns what to divide `v` by, or `None` if `v` is a leaf: std sorts it by insertion, or it
+    /// is short enough and few of its elements repeat.
     fn pivot<T>(&self, v: &[T]) -> Option<Pivot>
     where
         F: Fn(&T, &T) -> Ordering,

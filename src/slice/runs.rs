@@ -35,7 +35,7 @@ where
     }
 }
 
-/// Returns whether `follow` is true for all neighbours.
+/// Returns whether `follow` is true for all neighbours. `v` is not empty.
 fn is_run<T: Send, F: Fn(&T, &T) -> bool + Sync>(v: &mut [T], follow: &F) -> bool {
     let prefix = PREFIX.min(v.len());
     v[..prefix].is_sorted_by(follow)
