@@ -235,12 +235,9 @@ impl FutureHead {
     /// # Safety
     /// The caller holds the active future, and does not touch it again.
     unsafe fn stop(this: NonNull<Self>) {
+        // (`FutureTask::stop` returns no panic: it gives them to the pool.)
         // SAFETY: by the premise.
-        let (pool, stopped) = unsafe {
-            let head = this.as_ref();
-            (head.pool, (head.task.table().cancel)(this.cast(), Shutdown))
-        };
-        stopped.unwrap_or_else(|payload| pool.take_panic(payload));
+        let _ = unsafe { (this.as_ref().task.table().cancel)(this.cast(), Shutdown) };
     }
 
     /// A poll leaves the future waiting, in a worker's job.
