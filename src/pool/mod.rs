@@ -145,9 +145,7 @@ impl ThreadPool {
         outcome::discard(registry);
         dropped
     }
-}
 
-impl ThreadPool {
     /// Whether a drop waits for the end of the pool's threads.
     fn joins_threads(&self) -> bool {
         let registry = &*self.registry;
