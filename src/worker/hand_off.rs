@@ -316,8 +316,11 @@ impl Worker {
         if !me.has_core() {
             return false;
         }
-        self.note_awake(true);
-        self.goes_on()
+        let goes_on = self.goes_on();
+        if goes_on {
+            self.note_awake(true);
+        }
+        goes_on
     }
 
     /// Gives back a borrowed core.
