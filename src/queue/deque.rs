@@ -3,21 +3,12 @@
 
 #[cfg(not(loom))]
 mod imp {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};
 
     /// Initializes the state that all deques of the process share, before the first pool is built.
     /// A child that was forked during this initialization could never steal.
     pub(crate) fn prepare() {
-        // No lock, which a child could inherit held. Preparing twice does no harm.
-        static IS_PREPARED: AtomicBool = AtomicBool::new(false);
-        // Acquire: matches the Release below, over the initialization.
-        if !IS_PREPARED.load(Ordering::Acquire) {
-            let _ = Worker::<()>::new_lifo().stealer().steal();
-            // Release: matches the Acquire above.
-            IS_PREPARED.store(true, Ordering::Release);
-        }
+        let _ = Worker::<()>::new_lifo().stealer().steal();
     }
 }
 

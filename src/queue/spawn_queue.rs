@@ -107,8 +107,8 @@ struct Buffer<J> {
     len: AtomicUsize,
     /// Whether the pool has no thieves. Then loads and stores are enough.
     alone: bool,
-    /// Whether a task was ever in `batches` or `injected`. Set by the owner before that. To see
-    /// that a deque is empty takes a fence, and a look goes through the queues of all workers.
+    /// Whether a task was ever in a deque. Set by the owner before that. (To see that a deque is
+    /// empty takes a fence.)
     uses_deques: AtomicBool,
     slots: [UnsafeCell<MaybeUninit<J>>; ROOM],
 }
