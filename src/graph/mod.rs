@@ -40,8 +40,8 @@
 //! scope itself.
 //!
 //! # Costs
-//! A task takes one block of memory when it is added, and so does a cell. A run allocates one byte
-//! for each task, and some more for the order if the graph has changed. A worker that ends a task
+//! A task takes one block of memory when it is added, and so does a cell. A run allocates memory only
+//! for the order, if the graph has changed, and for tasks that fail or are skipped. A worker that ends a task
 //! continues with one of the tasks that are then ready, and spawns the others. So a chain of tasks
 //! costs some nanoseconds a task, and where the graph forks, a task costs as much as one of a
 //! [scope](crate::scope()).
@@ -62,7 +62,7 @@ use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 pub use access::{Cell, Given, Inputs, Read, Write, read, write};
 pub use node::Node;
@@ -71,7 +71,7 @@ pub use report::{GraphError, Outcome, Report, TaskFailure};
 use access::{Needs, Uses, conflict};
 use owner::{Limits, Owner};
 use plan::Plan;
-use report::Cause;
+use report::{Cause, Outcomes};
 use run::{Fallbacks, Run, Task};
 use slot::{Owned, Value};
 
@@ -83,6 +83,10 @@ use crate::sync::Mutex;
 pub struct Graph<'env> {
     owner: Owner,
     tasks: Vec<Task<'env>>,
+    /// For each task, the counter that `run.rs` describes.
+    missing: Vec<AtomicU32>,
+    /// The outcomes of the tasks in the last run.
+    outcomes: Outcomes,
     fallbacks: Fallbacks<'env>,
     cells: Vec<Uses>,
     /// The values of the cells.
@@ -147,6 +151,8 @@ impl<'env> Graph<'env> {
             needs: Needs::new(owner.clone()),
             owner,
             tasks: Vec::new(),
+            missing: Vec::new(),
+            outcomes: Outcomes::default(),
             fallbacks: Fallbacks::default(),
             cells: Vec::new(),
             values: Vec::new(),
@@ -228,7 +234,7 @@ impl<'env> Graph<'env> {
         T: Send + 'env,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        self.add(inputs, move |given, _| f(given).map_err(|error| Cause::Error(error.into())))
+        self.add(inputs, move |given, _| f(given).map_err(Cause::error))
     }
 
     /// Adds a task that calls `f` in each run to build a graph, and then runs that subgraph. The
@@ -260,8 +266,8 @@ impl<'env> Graph<'env> {
         self.add(inputs, move |given, outer| {
             let mut graph = Subgraph { graph: Graph::new(), outer };
             f(given, &mut graph);
-            let report = graph.run().map_err(|error| Cause::Error(error.into()))?;
-            report.success().map_err(|failure| Cause::Error(failure.into()))
+            let report = graph.run().map_err(Cause::error)?;
+            report.success().map_err(Cause::error)
         })
     }
 
@@ -270,7 +276,7 @@ impl<'env> Graph<'env> {
     fn add<I, F, T>(&mut self, inputs: I, mut f: F) -> Node<T>
     where
         I: Inputs<Held: 'env>,
-        F: for<'r> FnMut(<I::Held as Given<'r>>::Given, Within<'r, 'env>) -> Result<T, Cause>
+        F: for<'r> FnMut(<I::Held as Given<'r>>::Given, Within<'r, 'env>) -> Result<T, Box<Cause>>
             + Send
             + 'env,
         T: Send + 'env,
@@ -284,7 +290,7 @@ impl<'env> Graph<'env> {
         // tasks that come later when this closure has returned. See the invariant of `access.rs`.
         let call = move || f(unsafe { held.give() }, PhantomData);
         let (body, slot) = slot::task(call);
-        self.tasks.push(Task::new(body));
+        self.tasks.push(body);
         self.is_changed = true;
         Node { owner: self.owner.clone(), index, slot }
     }
@@ -408,13 +414,13 @@ impl<'env> Graph<'env> {
             self.took.resize_with(self.tasks.len(), AtomicU64::default);
         }
         if !self.tasks.is_empty() {
-            for (task, before) in self.tasks.iter_mut().zip(&self.plan.before) {
-                task.reset(*before);
-            }
+            self.missing.clear();
+            self.missing.extend(self.plan.before.iter().copied().map(AtomicU32::new));
             let token = with_current_token(self.token.as_ref());
             let run = Run {
-                plan: &self.plan,
                 tasks: &self.tasks,
+                missing: &self.missing,
+                successors: &self.plan.successors,
                 fallbacks: &self.fallbacks,
                 limits: &self.limits,
                 owner: &self.owner,
@@ -422,9 +428,11 @@ impl<'env> Graph<'env> {
                 took: if self.measures { &self.took } else { &[] },
                 token: token.as_ref(),
                 failures: Mutex::default(),
+                others: Mutex::default(),
             };
-            whole_scope(|s| run.start(s));
+            whole_scope(|s| run.start(s, &self.plan.sources));
             failures = run.failures.into_inner();
+            self.outcomes = Outcomes::new(self.tasks.len(), run.others.into_inner());
         }
         if self.measures {
             let ranks = self.plan.ranks(|task| self.took[task].load(Ordering::Relaxed));
@@ -434,13 +442,11 @@ impl<'env> Graph<'env> {
     }
 
     fn report(&self, failures: Vec<TaskFailure>) -> Report {
-        let outcomes: Vec<Outcome> = self.tasks.iter().map(Task::outcome).collect();
-        let skipped = outcomes.iter().position(|outcome| *outcome == Outcome::Skipped);
-        let cancelled = skipped.filter(|_| failures.is_empty());
+        let cancelled = self.outcomes.first_skipped().filter(|_| failures.is_empty());
         Report {
             owner: self.owner.clone(),
             cancelled: cancelled.map(|task| self.owner.name(task)),
-            outcomes,
+            outcomes: self.outcomes.clone(),
             failures,
         }
     }

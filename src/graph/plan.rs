@@ -66,7 +66,7 @@ pub(super) fn predecessors(tasks: usize, edges: &[(u32, u32)]) -> Lists {
 /// The edges of a graph without cycles.
 #[derive(Default)]
 pub(super) struct Plan {
-    successors: Lists,
+    pub(super) successors: Lists,
     /// How many tasks come directly before each task.
     pub(super) before: Vec<u32>,
     /// The tasks without a predecessor.
