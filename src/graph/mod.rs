@@ -282,7 +282,7 @@ impl<'env> Graph<'env> {
         T: Send + 'env,
     {
         let index = self.tasks.len();
-        assert!(index < run::MOST_TASKS, "a graph can have at most {} tasks", run::MOST_TASKS);
+        assert!(index < run::LIMIT, "accepted: a graph of less than {} tasks", run::LIMIT);
         let held = inputs.hold(&mut self.needs);
         self.order(index as u32);
         // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from each
@@ -394,7 +394,7 @@ impl<'env> Graph<'env> {
     /// to one cell. No task has run then. A graph that is refused once stays refused.
     ///
     /// # Panics
-    /// Panics if the global pool is needed and cannot be built.
+    /// Panics if the global pool is needed and cannot be built, or the graph has 2^31 edges or more.
     ///
     /// ```
     /// use filch::graph::{Graph, GraphError};
@@ -464,6 +464,8 @@ impl<'env> Graph<'env> {
             drop(settings);
             return Err(GraphError::Foreign { task: self.owner.name(task) });
         }
+        let edges = settings.edges.len();
+        assert!(edges < run::LIMIT, "{edges} edges; accepted: less than {}", run::LIMIT);
         (settings.is_changed, self.is_changed) = (false, true);
         self.limits.clone_from(&settings.limits);
         let planned = Plan::new(self.tasks.len(), &settings.edges);

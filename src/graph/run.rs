@@ -44,8 +44,8 @@ use crate::worker::is_simulated;
 
 /// In a counter: a task before it failed or was skipped.
 const SKIP: u32 = 1 << 31;
-/// With fewer tasks, no counter reaches `SKIP`.
-pub(super) const MOST_TASKS: usize = SKIP as usize;
+/// With fewer tasks and fewer edges, no counter reaches `SKIP`.
+pub(super) const LIMIT: usize = SKIP as usize;
 
 /// Calls the user's fallback with the failure, and stores its result.
 pub(super) type Fallback<'env> = Box<dyn FnMut(&TaskFailure) + Send + 'env>;

@@ -88,8 +88,8 @@ impl Graph<'_> {
             let _ = writeln!(text, "    {index} [label=\"{name}\", fillcolor={color}];");
             let before = before.of_mut(index);
             before.sort_unstable();
-            for earlier in before {
-                let _ = writeln!(text, "    {earlier} -> {index};");
+            for earlier in before.chunk_by(|one, other| one == other) {
+                let _ = writeln!(text, "    {} -> {index};", earlier[0]);
             }
         }
         text.push_str("}\n");
