@@ -88,9 +88,8 @@ pub struct Graph<'env> {
     /// The outcomes of the tasks in the last run.
     outcomes: Outcomes,
     fallbacks: Fallbacks<'env>,
-    cells: Vec<Uses>,
-    /// The values of the cells.
-    values: Vec<Owned<dyn Value + Send + 'env>>,
+    /// The values of the cells, and the tasks that use them.
+    cells: Vec<(Uses, Owned<dyn Value + Send + 'env>)>,
     /// Empty but while a task is added.
     needs: Needs,
     /// The error of the first task that was added with wrong inputs.
@@ -155,7 +154,6 @@ impl<'env> Graph<'env> {
             outcomes: Outcomes::default(),
             fallbacks: Fallbacks::default(),
             cells: Vec::new(),
-            values: Vec::new(),
             wrong: None,
             plan: Plan::default(),
             limits: BTreeMap::new(),
@@ -172,8 +170,7 @@ impl<'env> Graph<'env> {
     /// work on a value that outlives the graph, make a cell of a `&mut` to it.
     pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
         let (value, slot) = slot::value(value);
-        self.values.push(value);
-        self.cells.push(Uses::default());
+        self.cells.push((Uses::default(), value));
         Cell { owner: self.owner.clone(), index: self.cells.len() - 1, slot }
     }
 
@@ -312,7 +309,7 @@ impl<'env> Graph<'env> {
         let edges = &mut self.owner.settings().edges;
         edges.extend(nodes.drain(..).map(|earlier| (earlier, index)));
         for (cell, writes) in cells.drain(..) {
-            let uses = &mut self.cells[cell];
+            let (uses, _) = &mut self.cells[cell];
             edges.extend(uses.writer.map(|writer| (writer, index)));
             if writes {
                 uses.writer = Some(index);
