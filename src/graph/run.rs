@@ -207,17 +207,16 @@ impl Run<'_, '_> {
     /// The task has failed and has no retry left: calls its fallback, or records the failure.
     #[cold]
     fn failed(&self, task: usize, cause: Box<Cause>) -> Outcome {
-        let failure = TaskFailure { task: self.owner.name(task), cause };
-        let Some(fallback) = self.fallbacks.0.get(&task) else {
-            self.failures.lock().push(failure);
-            return Outcome::Failed;
-        };
-        // SAFETY: this worker has taken the task on.
-        let fallback = unsafe { &mut *fallback.get() };
-        let replaced = outcome::run(|| fallback(&failure));
-        outcome::discard(failure);
-        let Err(payload) = replaced else { return Outcome::Replaced };
-        let failure = TaskFailure { task: self.owner.name(task), cause: Cause::panic(payload) };
+        let mut failure = TaskFailure { task: self.owner.name(task), cause };
+        if let Some(fallback) = self.fallbacks.0.get(&task) {
+            // SAFETY: this worker has taken the task on.
+            let fallback = unsafe { &mut *fallback.get() };
+            let Err(payload) = outcome::run(|| fallback(&failure)) else {
+                outcome::discard(failure);
+                return Outcome::Replaced;
+            };
+            outcome::discard(std::mem::replace(&mut failure.cause, Cause::panic(payload)));
+        }
         self.failures.lock().push(failure);
         Outcome::Failed
     }
