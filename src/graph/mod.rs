@@ -40,10 +40,10 @@
 //! scope itself.
 //!
 //! # Costs
-//! A task takes one block of memory when it is added, and so does a cell. A run allocates memory only
-//! for the order, if the graph has changed, and for tasks that fail or are skipped. A worker that ends a task
-//! continues with one of the tasks that are then ready, and spawns the others. So a chain of tasks
-//! costs some nanoseconds a task, and where the graph forks, a task costs as much as one of a
+//! A task takes one block of memory when it is added, and so does a cell. A run allocates memory for
+//! the order if the graph has changed, and for tasks that fail or are skipped. A worker that ends a
+//! task continues with one of the tasks that are then ready, and spawns the others. So a chain of
+//! tasks costs some nanoseconds a task, and where the graph forks, a task costs as much as one of a
 //! [scope](crate::scope()).
 
 mod access;
@@ -279,7 +279,7 @@ impl<'env> Graph<'env> {
         T: Send + 'env,
     {
         let index = self.tasks.len();
-        assert!(index < run::LIMIT, "accepted: a graph of less than {} tasks", run::LIMIT);
+        assert!(index < run::LIMIT, "accepted: less than {} tasks", run::LIMIT);
         let held = inputs.hold(&mut self.needs);
         self.order(index as u32);
         // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from each
@@ -391,7 +391,7 @@ impl<'env> Graph<'env> {
     /// to one cell. No task has run then. A graph that is refused once stays refused.
     ///
     /// # Panics
-    /// Panics if the global pool is needed and cannot be built, or the graph has 2^31 edges or more.
+    /// Panics if the global pool is needed and cannot be built, or there are 2^31 edges or more.
     ///
     /// ```
     /// use filch::graph::{Graph, GraphError};
@@ -435,17 +435,13 @@ impl<'env> Graph<'env> {
             let ranks = self.plan.ranks(|task| self.took[task].load(Ordering::Relaxed));
             self.ranks = Some(ranks);
         }
-        Ok(self.report(failures))
-    }
-
-    fn report(&self, failures: Vec<TaskFailure>) -> Report {
         let cancelled = self.outcomes.first_skipped().filter(|_| failures.is_empty());
-        Report {
+        Ok(Report {
             owner: self.owner.clone(),
             cancelled: cancelled.map(|task| self.owner.name(task)),
             outcomes: self.outcomes.clone(),
             failures,
-        }
+        })
     }
 
     /// Makes the plan, if anything was changed since the last one.
@@ -462,7 +458,7 @@ impl<'env> Graph<'env> {
             return Err(GraphError::Foreign { task: self.owner.name(task) });
         }
         let edges = settings.edges.len();
-        assert!(edges < run::LIMIT, "{edges} edges; accepted: less than {}", run::LIMIT);
+        assert!(edges < run::LIMIT, "accepted: less than {} edges", run::LIMIT);
         (settings.is_changed, self.is_changed) = (false, true);
         self.limits.clone_from(&settings.limits);
         let planned = Plan::new(self.tasks.len(), &settings.edges);

@@ -1,8 +1,7 @@
 //! The order of a graph's tasks, made once for any number of runs: the successors of each task, the
 //! number of its predecessors, and the length of the longest path from it to the end.
 
-/// A list of tasks for each task, one behind the other. (A `Vec` for each would be one more
-/// allocation a task.)
+/// A list of tasks for each task, one behind the other.
 #[derive(Default)]
 pub(super) struct Lists {
     /// Where each list begins in `all`, and where the last one ends.

@@ -50,8 +50,7 @@ pub(super) const LIMIT: usize = SKIP as usize;
 /// Calls the user's fallback with the failure, and stores its result.
 pub(super) type Fallback<'env> = Box<dyn FnMut(&TaskFailure) + Send + 'env>;
 
-/// A task of a graph: its closure, and the place of its result. Used by the worker that has taken
-/// the task on.
+/// A task of a graph. Used by the worker that has taken the task on.
 pub(super) type Task<'env> = Owned<dyn Body<Box<Cause>> + 'env>;
 
 /// The fallbacks of the tasks that have one, each used by the worker that has taken its task on.
