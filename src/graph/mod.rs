@@ -40,10 +40,10 @@
 //! scope itself.
 //!
 //! # Costs
-//! A task takes one block of memory when it is added, and so does a cell. A run allocates memory for
-//! the order if the graph has changed, and for tasks that fail or are skipped. A worker that ends a
-//! task continues with one of the tasks that are then ready, and spawns the others. So a chain of
-//! tasks costs some nanoseconds a task, and where the graph forks, a task costs as much as one of a
+//! Each task and each cell takes one block of memory. A run allocates memory for the order if the
+//! graph has changed, and for tasks that fail or are skipped. A worker that ends a task continues
+//! with one of the tasks that are then ready, and spawns the others. So a chain of tasks costs some
+//! nanoseconds a task, and where the graph forks, a task costs as much as one of a
 //! [scope](crate::scope()).
 
 mod access;

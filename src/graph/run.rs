@@ -17,7 +17,7 @@
 //!
 //! # Lemmas
 //! 1. *A task begins after its predecessors have ended, and sees what they wrote.* The worker that
-//!    ends a predecessor then decrements the counter, unless it is 1. The decrements are one release
+//!    ends a predecessor then decrements the counter, unless it is 1. The decrements are a release
 //!    sequence, which the worker that finds the 1 acquires.
 //! 2. *A run ends.* The graph has no cycle, so each task becomes ready in turn. The scope waits for
 //!    every spawned task, and for each retry that is not due yet (`Scope::defer`).
