@@ -7,7 +7,7 @@ use std::future::{Future, pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -402,27 +402,39 @@ fn a_long_chain_of_futures_is_dropped_when_its_pool_ends() {
     }
 }
 
-/// The drop of each cancels the next, and waits for its end.
+/// The drop of each cancels the next, and waits for its end: by the handle, by the handle in
+/// another pool, or by a channel.
 #[test]
 fn each_of_a_chain_of_futures_waits_for_the_drop_of_the_next() {
-    type Next = Arc<Mutex<Option<filch::FutureHandle<()>>>>;
-    struct Ends(Next);
+    #[derive(Clone, Copy)]
+    enum By {
+        Handle,
+        OtherPool,
+        Channel,
+    }
+    type Next = Arc<Mutex<Option<(filch::FutureHandle<()>, mpsc::Receiver<()>)>>>;
+    struct Ends(By, Next, #[allow(dead_code)] mpsc::Sender<()>);
     impl Drop for Ends {
         fn drop(&mut self) {
-            if let Some(next) = lock(&self.0).take() {
-                next.cancel();
-                assert!(next.join().unwrap_err().is_cancelled());
-            }
+            let Some((next, dropped)) = lock(&self.1).take() else { return };
+            next.cancel();
+            let ended = match self.0 {
+                By::Handle => next.join(),
+                By::OtherPool => pool(1).install(|| next.join()),
+                By::Channel => return assert!(dropped.recv().is_err()),
+            };
+            assert!(ended.unwrap_err().is_cancelled());
         }
     }
 
     let _watchdog = watchdog();
-    for threads in SIZES {
+    let ways = [By::Handle, By::OtherPool, By::Channel];
+    for (threads, way) in SIZES.into_iter().zip(ways).chain([(1, By::OtherPool)]) {
         let pool = pool(threads);
         let (mut first, mut last) = (None, Next::default());
         for _ in 0..100 {
-            let next = Next::default();
-            let ends = Ends(next.clone());
+            let (next, (drops, dropped)) = (Next::default(), mpsc::channel());
+            let ends = Ends(way, next.clone(), drops);
             let future = pool.spawn_future(async move {
                 let _ends = ends;
                 pending().await
@@ -430,7 +442,7 @@ fn each_of_a_chain_of_futures_waits_for_the_drop_of_the_next() {
             if first.is_none() {
                 first = Some(future);
             } else {
-                *lock(&last) = Some(future);
+                *lock(&last) = Some((future, dropped));
             }
             last = next;
         }

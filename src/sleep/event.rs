@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Sleep;
 use crate::job::outcome;
-use crate::latch::{Awaited, Wait};
+use crate::latch::{Awaited, EXTERNAL, Wait};
 use crate::sync::{Mutex, Unparker};
 
 /// What the workers of a pool share, for a thread that wakes one of them.
@@ -35,9 +35,9 @@ impl Sleeper {
     }
 }
 
-/// Something that a pool does once, and that one thread of any kind waits for.
+/// Something that happens once, and that one thread of any kind waits for.
 pub(crate) struct Event {
-    /// The pool's address.
+    /// The address of the pool that brings it about, or `EXTERNAL`.
     pool: usize,
     state: Mutex<State>,
 }
@@ -49,7 +49,8 @@ struct State {
 }
 
 impl Event {
-    /// An event that the pool at the address `pool` will bring about.
+    /// An event that the pool at the address `pool` will bring about, or any thread if that is
+    /// `EXTERNAL`.
     pub(crate) fn new(pool: usize) -> Self {
         Event { pool, state: Mutex::default() }
     }
@@ -102,10 +103,14 @@ impl Wait for Event {
     }
 
     fn what(&self) -> Awaited {
-        Awaited::OtherPool
+        if self.is_external() { Awaited::Task } else { Awaited::OtherPool }
     }
 
     fn other_pool(&self) -> Option<usize> {
-        Some(self.pool)
+        (!self.is_external()).then_some(self.pool)
+    }
+
+    fn is_external(&self) -> bool {
+        self.pool == EXTERNAL
     }
 }

@@ -8,6 +8,7 @@
 use std::any::type_name;
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::future::Future;
+use std::io;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
 use std::pin::Pin;
@@ -20,13 +21,15 @@ use super::handle::Handle;
 use super::home::{Ended, Home, stopped, unwound};
 use super::polls::Polls;
 use super::state::{Done, TaskState};
-use super::waiting::{PUT_OFF, take_waiting};
+use super::waiting::take_waiting;
 use crate::context::CancelReason::{self, Dropped, Requested, Shutdown};
 use crate::context::Context;
 use crate::job::outcome::{self, Payload};
 use crate::job::{NO_TAG, Priority, never_empty};
 use crate::latch::EXTERNAL;
 use crate::os::generation::Generation;
+use crate::os::thread::Thread;
+use crate::sleep::Event;
 use crate::sync::slab;
 use crate::worker::attached::Place;
 use crate::worker::shared::Registry;
@@ -60,15 +63,23 @@ union Content<F: Future> {
     _ended: ManuallyDrop<Ended<F::Output>>,
 }
 
-/// How many futures of ended pools a thread drops inside each other: the drop of one may wait for
-/// that of the next. (If it waits by a handle, they may be more: `PUT_OFF`.)
+/// How many futures of ended pools a thread drops inside each other.
 const MOST_NESTED: usize = 32;
 
 thread_local! {
     /// How many futures of ended pools the thread is dropping inside each other.
     static NESTED: Cell<usize> = const { Cell::new(0) };
-    /// Futures of ended pools that the thread drops next. It holds them while they are here.
-    static NEXT: RefCell<Vec<NonNull<FutureHead>>> = const { RefCell::new(Vec::new()) };
+    /// Shared by the threads that drop what is nested too deep for the thread before.
+    static DEEPER: RefCell<Option<Arc<Deeper>>> = const { RefCell::new(None) };
+}
+
+/// Its drop tells the thread of the outermost drop that all deeper ones have ended.
+struct Deeper(Arc<Event>);
+
+impl Drop for Deeper {
+    fn drop(&mut self) {
+        Event::happen_shared(&self.0);
+    }
 }
 
 /// A reference to a pool that may have ended.
@@ -210,24 +221,47 @@ impl FutureHead {
         }
     }
 
-    /// Drops a future of a pool that has ended. That may wake another such future, and so on. At
-    /// most [`MOST_NESTED`] of these are dropped inside each other, and the others one after the
-    /// other, so that no stack grows with their number.
+    /// Drops a future of a pool that has ended. That may wake or cancel another such future, and so
+    /// on. A thread drops at most [`MOST_NESTED`] of these inside each other, so that no stack
+    /// grows with their number. The next one has a thread of its own, since any drop may wait for
+    /// it. The outermost drop returns when all of them have ended.
     ///
     /// # Safety
     /// The caller holds the active future, and does not touch it again.
     unsafe fn stop_in_turn(this: NonNull<Self>) {
         let nested = NESTED.get();
-        if nested == MOST_NESTED && NEXT.try_with(|next| next.borrow_mut().push(this)).is_ok() {
-            return PUT_OFF.set(Some(drop_those_left));
+        // (Without a further thread, the stack has to do.)
+        // SAFETY: by the premise.
+        if nested >= MOST_NESTED && unsafe { Self::stop_on_other_thread(this) }.is_ok() {
+            return;
         }
         NESTED.set(nested + 1);
-        // SAFETY: by the premise.
+        // SAFETY: by the premise; no other thread has the future.
         unsafe { Self::stop(this) };
-        if nested == 0 {
-            drop_those_left();
-        }
         NESTED.set(nested);
+        let deeper = || DEEPER.try_with(RefCell::take).ok().flatten();
+        if let Some(deeper) = (nested == 0).then(deeper).flatten() {
+            let over = deeper.0.clone();
+            drop(deeper);
+            over.wait(|| true);
+        }
+    }
+
+    /// # Safety
+    /// As `stop_in_turn`. If this returns an error, the caller still holds the future.
+    unsafe fn stop_on_other_thread(this: NonNull<Self>) -> io::Result<()> {
+        let new = || Arc::new(Deeper(Arc::new(Event::new(EXTERNAL))));
+        let deeper = DEEPER.try_with(|it| it.borrow_mut().get_or_insert_with(new).clone());
+        let deeper = deeper.map_err(io::Error::other)?;
+        // SAFETY: it is no job, but may be sent like one.
+        let future = unsafe { JobRef::new(this.cast()) };
+        Thread::start_detached("filch-drop".into(), None, move || {
+            DEEPER.set(Some(deeper));
+            NESTED.set(1);
+            // SAFETY: the caller has left it to this thread.
+            unsafe { Self::stop(future.cast()) };
+            DEEPER.take();
+        })
     }
 
     /// Drops a future of a pool that has ended.
@@ -528,15 +562,6 @@ impl<F: Future, H: Home> FutureTask<F, H> {
             pool.call(|| waiting.wake());
         }
         outcome::discard(context);
-    }
-}
-
-/// Drops the futures that this thread has left for later.
-fn drop_those_left() {
-    let pop = || NEXT.try_with(|next| next.borrow_mut().pop()).ok().flatten();
-    while let Some(next) = pop() {
-        // SAFETY: `stop_in_turn` has left it here, by its premise.
-        unsafe { FutureHead::stop(next) };
     }
 }
 

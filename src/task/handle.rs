@@ -11,7 +11,7 @@ use super::block::{Task, TaskHead, is_empty_entry};
 use super::home::{Ended, Home};
 use super::request::Requested;
 use super::state::Detached;
-use super::waiting::{Waiting, do_what_is_put_off, drop_waiting, take_waiting};
+use super::waiting::{Waiting, drop_waiting, take_waiting};
 use crate::context::Left;
 use crate::job::Priority;
 use crate::job::outcome;
@@ -125,7 +125,6 @@ impl<T> Handle<T> {
         if self.is_lost(caller) {
             generation::refuse();
         }
-        do_what_is_put_off();
         let request = caller.and_then(|worker| self.request(worker));
         self.wait_for();
         drop(request);
@@ -305,7 +304,6 @@ impl<T> Handle<T> {
         if self.is_lost(Worker::current()) {
             generation::refuse();
         }
-        do_what_is_put_off();
         // The user's code runs while no step is half done: a waker is cloned before `register`, and
         // the old one is dropped after it.
         let (waiting, _outdated) = match self.withdraw() {

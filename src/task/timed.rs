@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::JoinError;
 use super::handle::Handle;
-use super::waiting::do_what_is_put_off;
 use crate::latch::{Awaited, Wait};
 use crate::os::generation;
 use crate::os::thread::Thread;
@@ -25,7 +24,6 @@ impl<T> Handle<T> {
             return Ok(self.join());
         };
         self.forget_waiting();
-        do_what_is_put_off();
         match Worker::current() {
             Some(worker) if !limit.is_zero() && self.claim(worker) => {
                 return Ok(self.run_here(worker));

@@ -1,7 +1,6 @@
 //! What a handle registers in its task's state, to be woken when the task is done: a sleeping
 //! thread, or the waker of a future.
 
-use std::cell::Cell;
 use std::ptr;
 use std::task::Waker;
 
@@ -58,15 +57,4 @@ pub(super) unsafe fn take_waiting(address: usize) -> Box<Waiting> {
 pub(super) unsafe fn drop_waiting(address: usize) {
     // SAFETY: by the premise.
     drop(unsafe { take_waiting(address) });
-}
-
-thread_local! {
-    /// Does what this thread has put off, if there is anything. (It is not unset: what it does may
-    /// wait for the rest.)
-    pub(super) static PUT_OFF: Cell<Option<fn()>> = const { Cell::new(None) };
-}
-
-/// Called before the thread waits for a handle: the task may need what the thread has put off.
-pub(super) fn do_what_is_put_off() {
-    PUT_OFF.get().into_iter().for_each(|act| act());
 }
