@@ -440,14 +440,21 @@ impl<J> TaskQueue<J> {
     ///
     /// If `delay`, the thief gives the victim time to fill its buffer before it takes tasks from
     /// there. Otherwise a victim that spawns tiny tasks would find its buffer taken at each spawn.
-    pub(crate) fn steal_from(&self, victim: &TaskQueue<J>, delay: bool) -> Option<J> {
+    /// After that, it leaves the victim the only task there if `leaves_one` returns `true`.
+    pub(crate) fn steal_from(
+        &self,
+        victim: &TaskQueue<J>,
+        delay: bool,
+        leaves_one: impl FnOnce() -> bool,
+    ) -> Option<J> {
         let packed = || {
             (0..DELAY).for_each(|_| spin_loop());
             self.steal_packed(victim)
         };
+        let is_left = || delay && victim.buffer.len.load(Ordering::Relaxed) <= 1 && leaves_one();
         self.steal_packed(victim)
             .or_else(|| if delay { packed() } else { None })
-            .or_else(|| self.unpack(victim.buffer.take()?))
+            .or_else(|| if is_left() { None } else { self.unpack(victim.buffer.take()?) })
     }
 
     fn steal_packed(&self, victim: &TaskQueue<J>) -> Option<J> {
