@@ -521,8 +521,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns the position of an item for which `predicate` returns true, if any, like
-    /// [`find_any`](ParallelIterator::find_any). Once a thread has found one, all threads stop
-    /// soon.
+    /// [`find_any`](ParallelIterator::find_any). Then all threads stop soon.
     fn position_any<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> Option<usize> {
         self.drive(numbered(Search::<ANY, _>::new(position_if(predicate)).seeker()))
     }

@@ -12,8 +12,7 @@ use crate::iter::plumbing::Folder;
 use crate::iter::sources::chunks::{Chunks, ChunksMut};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
-/// The number of elements of a block, which is part of the contract of the scans. Some 10 us of
-/// additions.
+/// The number of elements of a block, a part of the contract of the scans. Some 10 us of additions.
 const BLOCK: usize = 4096;
 
 /// The sums before each block, and the sum of all. Without an initial value, the sum before the

@@ -41,11 +41,9 @@ impl<T, C: Consumer<T>> ProducerCallback<T> for Shape<C> {
 
     fn callback<P: Producer<Item = T>>(self, producer: P) -> C::Result {
         let block = block_of(self.len, producer.min_len(), producer.max_len());
-        let Shape { len, consumer } = self;
         // In a pool, so that closures run on its stacks even if nothing is forked.
         on_worker(|_, limit| {
-            let token = stopping_token();
-            cut((limit, token.as_ref()), block, len, producer, consumer)
+            cut((limit, stopping_token().as_ref()), block, self.len, producer, self.consumer)
         })
     }
 }
