@@ -1,4 +1,5 @@
 //! The part of a fork queue that the fast path of a fork touches: the private ring and the gate.
+//! For the lemmas and the handshake with sleepers, see `join_queue.rs`.
 
 use std::ptr::{self, NonNull};
 
@@ -13,12 +14,11 @@ pub(super) const MASK: usize = CAPACITY - 1;
 
 /// The first slot of the ring. 0 stands for the fast slot.
 pub(super) const FIRST: usize = 1;
-/// `floor` of a closed gate, of which `limit` is 0.
+/// The `floor` of a closed gate. Its `limit` is 0.
 const CLOSED: usize = usize::MAX;
 
-/// The part of a queue that the fast path of a fork touches: the queue's first field. Threads that
-/// are not workers share one front, which is closed for good. So the fast path does not check which
-/// kind of thread it runs on.
+/// The first field of a queue. Threads that are not workers share one front, which is closed for
+/// good. So the fast path does not check which kind of thread it runs on.
 #[repr(C)]
 pub(crate) struct ForkFront<J> {
     pub(super) own: CachePadded<Private<J>>,
@@ -56,7 +56,7 @@ impl Gate {
     #[inline]
     pub(super) fn open(&self, head: usize) {
         self.floor.store(head, Ordering::Relaxed);
-        // SeqCst: "the handshake with sleepers". AcqRel: orders the stores of `floor` (lemma 2).
+        // SeqCst: the handshake with sleepers. AcqRel: orders the stores of `floor` (lemma 2).
         self.limit.swap(head + CAPACITY, Ordering::SeqCst);
     }
 
@@ -128,7 +128,7 @@ impl<J> ForkFront<J> {
     /// Takes back the newest job, which is in `slot`, if it is private (owner only). Returns
     /// `false` if it may be public, or a thief wants work. The caller then calls `pop_slow`.
     ///
-    /// The slot is passed in, not read from `top`: each fork would wait for the store of the last.
+    /// The slot is passed in. If it were read from `top`, each fork would wait for the last store.
     #[inline(always)]
     pub(crate) fn pop(&self, slot: usize) -> bool {
         // Release: as in `push`.

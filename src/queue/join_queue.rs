@@ -107,10 +107,9 @@
 //!     `a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper`.
 //!
 //! # What it is worth
-//! How much time each row of `benches/ablation` takes without a mechanism, as a multiple of how
-//! much it takes with it. These are medians by `benches/ablation/run`, on two shared virtual cores.
-//! (CPU time is given only for a row whose threads sleep. The system accounts for the time of other
-//! threads some milliseconds too late.)
+//! A row's time without a mechanism, divided by its time with it: medians by
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
+//! sleep, since the system counts that of a running thread too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |

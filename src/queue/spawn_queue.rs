@@ -27,17 +27,16 @@
 //! # Lemmas
 //! 1. *The owner and a thief do not use the same slot.* The owner writes only the slot at the
 //!    length that it read. A thief that replaces a length of n by `TAKEN` uses only the slots below
-//!    n. If a thief does so before the owner's compare-exchange, that fails, and the owner takes
-//!    its task out again. While the buffer is taken, the owner makes batches of one. Model:
-//!    `a_task_that_is_stolen_is_run_once`.
+//!    n. If a thief takes the buffer before the owner's compare-exchange, this fails, and the owner
+//!    takes its task out of the slot. While the buffer is taken, the owner pushes batches of one.
+//!    Model: `a_task_that_is_stolen_is_run_once`.
 //! 2. *The owner writes a slot after the thief has read it*: `push` and `fill` acquire the length
 //!    that the thief released. Model: `a_buffer_that_was_emptied_is_filled_again`.
 //! 3. *A new task and a sleeper do not miss each other.* The handshake is that of
-//!    `queue/join_queue.rs`. `push` changes the length by a SeqCst read-modify-write, which takes
-//!    the place of that queue's `limit`. If there are thieves, all writes of the length are
-//!    read-modify-writes. After a push to a deque, the owner issues a SeqCst fence before it reads
-//!    the counts. (A sleeper that does not see `uses_deques` would find the deques empty: the owner
-//!    sets it before the push, hence before the fence.)
+//!    `queue/join_queue.rs`. In step (b), `push` changes the length by a SeqCst read-modify-write.
+//!    If there are thieves, all writes of the length are read-modify-writes. After a push to a
+//!    deque, step (b) is a SeqCst fence. The owner sets `uses_deques` before that fence. (So if a
+//!    sleeper does not see `uses_deques`, and skips the deques, the owner sees the sleeper.)
 //!    Models: `a_task_that_is_pushed_and_a_sleeper_see_each_other`,
 //!    `a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other`,
 //!    `a_buffer_that_is_packed_and_a_sleeper_see_each_other`.
@@ -47,9 +46,8 @@
 //!    `a_batch_from_outside_and_a_sleeper_see_each_other`.
 //!
 //! # What it is worth
-//! How long each row of `benches/ablation` takes without a mechanism, as a multiple of how long it
-//! takes with it. These are medians by `benches/ablation/run`, on two shared virtual cores. The
-//! names are those of its patches.
+//! A row's time without a mechanism, divided by its time with it: medians by
+//! `benches/ablation/run`, on two shared virtual cores. The names are those of its patches.
 //!
 //! | without | row | threads | time |
 //! | --- | --- | ---: | ---: |
@@ -94,7 +92,7 @@ pub(crate) struct TaskQueue<J> {
     buffer: CachePadded<Buffer<J>>,
     batches: Worker<Packed<J>>,
     stealer: Stealer<Packed<J>>,
-    /// Tasks from the injector, the oldest first; with `in_order` the owner's tasks as well.
+    /// The injected batch.
     injected: Worker<J>,
     injected_stealer: Stealer<J>,
     /// Whether the last batch from the injector was small (owner only).
@@ -107,8 +105,8 @@ struct Buffer<J> {
     len: AtomicUsize,
     /// Whether the pool has no thieves. Then loads and stores are enough.
     alone: bool,
-    /// Whether a task was ever in a deque. Set by the owner before that. (To see that a deque is
-    /// empty takes a fence.)
+    /// Whether the owner has ever pushed to a deque; set before the first push. (It saves the
+    /// fence of `Stealer::is_empty`.)
     uses_deques: AtomicBool,
     slots: [UnsafeCell<MaybeUninit<J>>; ROOM],
 }
@@ -141,7 +139,7 @@ impl<J> Packed<J> {
 
     fn pop(&mut self) -> Option<J> {
         self.len = self.len.checked_sub(1)?;
-        // SAFETY: the slots below the former length are filled, and this one is left.
+        // SAFETY: the slots below the former length are filled, and this one is no longer counted.
         Some(unsafe { self.slots[self.len].assume_init_read() })
     }
 }
@@ -173,7 +171,7 @@ impl<J> Buffer<J> {
     /// Adds a task, or returns it if the buffer is full or taken (owner only).
     #[inline]
     fn push(&self, task: J) -> Result<(), J> {
-        // Acquire: matches the thief's Release of 0, after which the slots are the owner's again.
+        // Acquire: matches the Release in `move_into_batch`: the thief is done with the slot.
         let len = self.len.load(Ordering::Acquire);
         if len >= ROOM {
             return Err(task);
@@ -194,8 +192,8 @@ impl<J> Buffer<J> {
             self.len.store(to, Ordering::Relaxed);
             return true;
         }
-        // Release: publishes the slots to the thief's Acquire; a failure leaves them unused.
-        // SeqCst: lemma 3.
+        // Release: publishes the slots to the thief's Acquire. Acquire: sees tasks that a thief has
+        // moved down. On failure, the caller reads no slot that a thief wrote. SeqCst: lemma 3.
         self.len.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
@@ -211,7 +209,7 @@ impl<J> Buffer<J> {
                 return None;
             }
             if self.change(len, len - 1) {
-                // SAFETY: the owner filled this slot, and has taken it out of the count.
+                // SAFETY: the slot is filled (invariant), and is no longer counted.
                 return Some(unsafe { (*self.slots[len - 1].get()).assume_init_read() });
             }
         }
@@ -225,11 +223,11 @@ impl<J> Buffer<J> {
             return false;
         }
         for (slot, task) in self.slots.iter().zip(&batch.slots[..batch.len]) {
-            // SAFETY: the task is below the batch's length, which is set to 0 below; only the
-            // owner writes slots, and no thief reads any of an empty buffer.
+            // SAFETY: the task is below the batch's length, which is set to 0 below; no thief uses
+            // a slot of an empty buffer.
             unsafe { (*slot.get()).write(task.assume_init_read()) };
         }
-        // AcqRel: as in `push`. No thief changes an empty buffer's length.
+        // AcqRel: as in `change`. No thief changes an empty buffer's length.
         self.len.swap(std::mem::take(&mut batch.len), Ordering::AcqRel);
         true
     }
@@ -241,11 +239,11 @@ impl<J> Buffer<J> {
         full.is_ok().then(|| self.move_into_batch(ROOM, 0))
     }
 
-    /// Takes the older half of the tasks, and the middle one if their number is odd (any thief).
+    /// Takes the older half of the tasks, rounded up (any thief).
     fn take(&self) -> Option<Packed<J>> {
         let len = self.len.load(Ordering::Relaxed);
         if len == TAKEN {
-            // The thread that moves tasks out may have lost its processor.
+            // The thread that moves tasks out may have been preempted.
             spin_or_yield();
         }
         if len == 0 || len > ROOM {
@@ -257,7 +255,7 @@ impl<J> Buffer<J> {
     }
 
     /// Called after the caller has replaced the length `len` by `TAKEN`. Moves the tasks into a
-    /// batch, except the newest `left`, and opens the buffer.
+    /// batch, except the newest `left`. The length is then `left`.
     fn move_into_batch(&self, len: usize, left: usize) -> Packed<J> {
         let mut batch = Packed::empty();
         let (moved, kept) = self.slots[..len].split_at(len - left);
@@ -265,7 +263,7 @@ impl<J> Buffer<J> {
         let read = |slot: &UnsafeCell<MaybeUninit<J>>| unsafe { (*slot.get()).assume_init_read() };
         moved.iter().for_each(|slot| batch.push(read(slot)));
         for (to, from) in self.slots.iter().zip(kept) {
-            // SAFETY: no other thread uses slots below the length until the buffer is opened below.
+            // SAFETY: until the swap below, no other thread uses slots below `len`.
             unsafe { (*to.get()).write(read(from)) };
         }
         // Release: matches the owner's Acquire. A swap, not a store: lemma 3.
@@ -275,7 +273,7 @@ impl<J> Buffer<J> {
 }
 
 impl<J> TaskQueue<J> {
-    /// Makes a queue. If `alone`, it has no thieves. If `in_order`, all tasks are run oldest first.
+    /// Makes a queue. The fields `alone` and `in_order` say what the arguments mean.
     pub(crate) fn new(alone: bool, in_order: bool) -> Self {
         let batches = Worker::new_lifo();
         let stealer = batches.stealer();
@@ -329,7 +327,7 @@ impl<J> TaskQueue<J> {
         self.publish_moved();
     }
 
-    /// Called before the owner pushes to a deque. (Relaxed: its step (b), which follows, orders it.)
+    /// Called before the owner pushes to a deque. (Relaxed: step (b), which follows, orders it.)
     fn use_deques(&self) {
         if !self.uses_deques() {
             self.buffer.uses_deques.store(true, Ordering::Relaxed);
@@ -340,7 +338,6 @@ impl<J> TaskQueue<J> {
         self.buffer.uses_deques.load(Ordering::Relaxed)
     }
 
-    /// Whether all tasks are run oldest first.
     #[inline]
     pub(crate) fn is_in_order(&self) -> bool {
         self.in_order
@@ -362,8 +359,8 @@ impl<J> TaskQueue<J> {
         is(unsafe { (*self.buffer.slots[len - 1].get()).assume_init_ref() })
     }
 
-    /// Takes the newest task, else the oldest injected one (owner only). If it moved other tasks,
-    /// calls `moved`, which publishes these again: lemma 4.
+    /// Takes the newest task, else the oldest injected one (owner only). If it unpacks a batch,
+    /// calls `moved`, which publishes the rest of the batch again: lemma 4.
     #[inline]
     pub(crate) fn pop(&self, moved: impl FnOnce()) -> Option<J> {
         self.buffer.pop().or_else(|| self.pop_beyond(moved))
@@ -411,8 +408,8 @@ impl<J> TaskQueue<J> {
         (len == 0 || len == UNUSED) && (!self.uses_deques() || are_empty())
     }
 
-    /// Returns how many jobs thieves could take. After a SeqCst fence, this is step (3), like
-    /// `is_empty`.
+    /// Returns how many tasks thieves could take, and counts each batch as full. After a SeqCst
+    /// fence, this is step (3), like `is_empty`.
     pub(crate) fn public(&self) -> usize {
         let in_buffer = match self.buffer.len.load(Ordering::Relaxed) {
             // The thief may leave some tasks here, and does not publish them again.
@@ -440,7 +437,7 @@ impl<J> TaskQueue<J> {
     ///
     /// If `delay`, the thief gives the victim time to fill its buffer before it takes tasks from
     /// there. Otherwise a victim that spawns tiny tasks would find its buffer taken at each spawn.
-    /// After that, it leaves the victim the only task there if `leaves_one` returns `true`.
+    /// If the buffer then has one task and `leaves_one` returns `true`, the thief leaves it there.
     pub(crate) fn steal_from(
         &self,
         victim: &TaskQueue<J>,
