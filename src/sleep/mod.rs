@@ -131,9 +131,9 @@
 //! The end of a pool is in `worker/end.rs`.
 //!
 //! # What it is worth
-//! What a row takes without it, as a multiple of what it takes with it: medians by
+//! A row's time without a mechanism, divided by its time with it: medians by
 //! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
-//! sleep, since the time of other threads is accounted for too late.)
+//! sleep, since the system counts that of a running thread too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |

@@ -1,9 +1,9 @@
 //! Finding work: in the worker's own queues, in those of other workers, and in the injector.
 //!
 //! # What it is worth
-//! What a row takes without it, as a multiple of what it takes with it: medians by
+//! A row's time without a mechanism, divided by its time with it: medians by
 //! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
-//! sleep, since the time of other threads is accounted for too late.)
+//! sleep, since the system counts that of a running thread too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
@@ -43,15 +43,14 @@ pub(super) enum Aside {
     FromOutside,
     /// At jobs of high or low priority: see `priorities.rs`.
     ByPriority {
-        /// Whether pinned jobs and the like come before the worker's own tasks of normal priority.
+        /// Whether `FromOutside` comes before the worker's own tasks of normal priority.
         from_outside: bool,
     },
 }
 
 impl Worker {
     /// Finds a job for the main loop: own tasks, pinned jobs, cross-pool jobs, the injector, the
-    /// queues of others. Every so often pinned jobs, cross-pool jobs and the injector come first,
-    /// so that they do not starve.
+    /// queues of others; or in another order, if `looks_aside` says so.
     pub(super) fn find(&self) -> Option<JobRef> {
         match self.looks_aside() {
             Aside::Never => self.newest_task().or_else(|| self.find_beyond_own()),
@@ -80,13 +79,13 @@ impl Worker {
             .or_else(|| self.forced(|_| true, Some))
     }
 
-    /// Counts the calls. Returns where the caller has to look before its own tasks.
+    /// Returns where to look before the own tasks: outside, once in `injector_interval` calls.
     #[inline]
     pub(super) fn looks_aside(&self) -> Aside {
         let left = self.looks_left.get().checked_sub(1);
         self.looks_left
             .set(left.unwrap_or_else(|| self.registry().settings().injector_interval - 1));
-        // Relaxed: see `Registry::uses_priorities`. A caller that is late repeats its request.
+        // Relaxed: see `Registry::uses_priorities`. A late caller repeats its request.
         let signals = self.registry().signals.load(Ordering::Relaxed);
         let from_outside = left.is_none() || signals & IS_LATE != 0;
         match (signals & USES_PRIORITIES != 0, from_outside) {
@@ -115,7 +114,6 @@ impl Worker {
         own.or_else(|| self.pop_stray_pinned())
     }
 
-    /// Takes a cross-pool job.
     pub(super) fn cross_job(&self) -> Option<JobRef> {
         let cross_jobs = self.registry().cross_jobs();
         if cross_jobs.is_empty() { None } else { until_sure(|| cross_jobs.steal()) }
@@ -140,8 +138,8 @@ impl Worker {
         first
     }
 
-    /// Steals from other workers, beginning with a random one. Prefers a fork, since its owner will
-    /// wait for it, to a task. Returns the first job that is accepted. Stops if `is_over`.
+    /// Steals from other workers, beginning with a random one. Prefers a fork to a task, since the
+    /// fork's owner will wait for it. Returns the first job that is accepted. Stops if `is_over`.
     #[inline]
     pub(super) fn stolen(
         &self,
@@ -192,7 +190,7 @@ impl Worker {
             if is_over() {
                 return false;
             }
-            // Without a look at the queue, which would slow the owner down.
+            // No look at the queue: it would slow the owner down.
             spin_loop();
         }
         // The owner takes back its newest fork first, so if more are public than it has published
@@ -212,7 +210,6 @@ impl Worker {
         self.last_steal_was_short.get() && !self.registry().is_simulated()
     }
 
-    /// Steals a batch of tasks.
     fn steal_task(&self, victim: &Worker, is_over: impl Fn() -> bool) -> Option<JobRef> {
         if victim.tasks.is_empty() {
             return None;
@@ -228,7 +225,7 @@ impl Worker {
         is_over: impl Fn() -> bool,
     ) -> Option<JobRef> {
         let run = victim.counters.tasks_run.get();
-        // In a chain, each task of which spawns the next, the victim runs its only task soon.
+        // In a chain, where each task spawns the next, the victim soon runs its only task.
         let moves_on = || victim.counters.tasks_run.get() != run;
         let leaves_one = || moves_on() && self.leaves_one(victim, is_over);
         let first = self.count_steal(own.steal_from(theirs, self.delays_steals(), leaves_one));
@@ -236,9 +233,9 @@ impl Worker {
         first
     }
 
-    /// Returns whether to leave `victim` its only task, and then waits for a while, or until there
-    /// is other work or `is_over`: each look slows the victim down. (The task may be a long one
-    /// that waits below a chain. So after some times this returns `false`.)
+    /// Returns `true` to leave `victim` its only task. Before that, waits for a while, or until
+    /// there is other work or `is_over`: each look slows the victim down. (After some times this
+    /// returns `false`: the task may be a long one below a chain, which runs first.)
     fn leaves_one(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
         let left = self.steals_skipped.get();
         if left >= MOST_LEFT {
@@ -326,7 +323,7 @@ impl Worker {
         forces
     }
 
-    /// Looks around for the sentry.
+    /// Returns what the sentry sees when it looks around.
     pub(super) fn watch(&self) -> Look {
         if self.sees_work() || self.sees_silent() {
             Look::Work
@@ -383,7 +380,7 @@ impl Worker {
         self.others().next().is_some()
     }
 
-    /// Whether a look has decided to force, and no fork was taken since.
+    /// Whether a look has decided to force, and `forced` was not called since.
     pub(super) fn is_to_force(&self) -> bool {
         self.forces.load(Ordering::Relaxed) != 0
     }
@@ -403,7 +400,7 @@ impl Worker {
         let mut hiders = self.others().filter(|other| other.forks.hides_work() && may_have(other));
         hiders.find_map(|other| {
             let oldest = self.force(other);
-            // Its owner or another thief has the lock for a moment. The next look tries again.
+            // The owner is in a slow path, or another thief forces. The next look tries again.
             if oldest.is_none() && other.forks.hides_work() {
                 self.forces.store(1, Ordering::Relaxed);
                 others_first();
@@ -439,9 +436,9 @@ impl Worker {
         true
     }
 
-    /// All other workers that are not parked, from a random one on. (A look goes through all of
-    /// them. If it stops after 16, the last of 64 and 128 scoped tasks that sleep begins after 1.2
-    /// and 1.35 times as long: medians on two shared virtual cores.)
+    /// All other workers that are not parked, from a random one on. (If a look stopped after 16 of
+    /// them, the last of 64 and 128 scoped tasks that sleep would begin after 1.2 and 1.35 times as
+    /// long: medians on two shared virtual cores.)
     pub(super) fn others(&self) -> impl Iterator<Item = &Worker> {
         let sleep = self.sleep();
         self.all_from_random().filter(move |other| !sleep.is_parked(other.index))
@@ -474,7 +471,7 @@ impl Worker {
         x
     }
 
-    /// `os::heavy_fence`. In a simulation a schedule point, since a thread that has the turn sees
+    /// `os::heavy_fence`. In a simulation, only a schedule point: a thread that has the turn sees
     /// all that was done before.
     fn heavy_fence(&self) -> bool {
         if self.registry().is_simulated() {

@@ -1,9 +1,9 @@
 //! A worker without work: it frees its core, looks around for a while, then parks.
 //!
 //! # What it is worth
-//! What a row takes without it, as a multiple of what it takes with it: medians by
+//! A row's time without a mechanism, divided by its time with it: medians by
 //! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
-//! sleep, since the time of other threads is accounted for too late.)
+//! sleep, since the system counts that of a running thread too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
@@ -25,7 +25,7 @@ use crate::sync::Ordering;
 const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
 /// A worker is silent if it has neither forked nor ended a fork between these two rounds.
 const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
-/// Up to this round the pauses double. After it the thread yields its processor.
+/// Before this round the pauses double. From it on the thread yields its processor.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 impl Worker {
@@ -58,7 +58,7 @@ impl Worker {
             }
             self.handle(|| handlers.call(|it| &it.park, self.index));
             if self.has_own_work() {
-                // What the handler has spawned: a parked core's queues are empty.
+                // The handler has spawned it. A parked core's queues must be empty.
                 *searching = false;
                 return true;
             }
@@ -94,9 +94,9 @@ impl Worker {
         held
     }
 
-    /// Waits a moment for a pinned job, or until this worker may search as well. (A thief that has
-    /// ended a stolen fork comes here. The fork's owner, which waits for the fork, counts as a
-    /// searcher until it sees that end a moment later. Then this worker may search in its place.)
+    /// Waits a moment until this worker may search, or has a pinned job. Returns whether it may
+    /// search. (After a stolen fork, the waiting owner counts as a searcher until it sees the end
+    /// of the fork. Then the thief may search in its place.)
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
             // The thread that is about to pin a job here may need this processor.
@@ -191,7 +191,7 @@ enum Seen {
 /// Waits a little longer each round, or until `is_over`.
 pub(super) fn pause(round: u32, is_over: impl Fn() -> bool) {
     if cfg!(loom) {
-        // A model has no time, and to yield would be to wait until all other threads do.
+        // A model has no time, and a yield would wait until all other threads yield.
     } else if round < SPINS {
         for spin in 0..1 << round {
             if spin % 8 == 7 && is_over() {

@@ -90,7 +90,7 @@
 //! worker that sleeps in such a wait is woken only for jobs that it may run (`sleep/mod.rs`).
 //!
 //! # What it is worth
-//! What a row takes without it, as a multiple of what it takes with it: medians by
+//! A row's time without a mechanism, divided by its time with it: medians by
 //! `benches/ablation/run`, on two shared virtual cores.
 //!
 //! | without | row | threads | time |

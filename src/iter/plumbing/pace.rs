@@ -27,9 +27,9 @@
 //!   grows without end.
 //!
 //! # What it is worth
-//! What a row takes without it, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time only where threads sleep,
-//! since that of others is accounted for too late.)
+//! A row's time without a mechanism, divided by its time with it: medians by
+//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
+//! sleep, since the system counts that of a running thread too late.)
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
