@@ -2,18 +2,18 @@
 //!
 //! # States
 //! Each task has a counter of its predecessors (the tasks directly before it) that have not ended.
-//! A task is *ready* when its counter reaches zero. The worker that ends the last predecessor then
-//! takes the task on, or spawns a task of the scope for it. That worker need not decrement the
-//! counter, since no thread reads it any more. The bit [`SKIP`] of the counter says that a
-//! predecessor failed or was skipped.
+//! A task is *ready* when all have ended. The worker that ends the last one then runs the task
+//! next, or spawns a task of the scope to run it. That worker need not decrement the counter, since
+//! no thread reads the count any more. The bit [`SKIP`] of the counter says that a predecessor
+//! failed or was skipped.
 //!
 //! If the graph has costs, ready tasks are in a heap, by the longest path to the end, and workers
-//! take on and spawn *tickets* instead: a worker that runs a ticket takes the best task in the
-//! heap.
+//! run and spawn *tickets* instead: a worker that runs a ticket runs the best task in the heap.
 //!
 //! # Invariant
-//! Each task is taken on once in a run: a source at the start, and any other task by the worker
-//! that ended its last predecessor. There are as many tickets as tasks in the heap.
+//! Each task becomes ready once in a run: a source at the start, any other when its last
+//! predecessor ends. So it is *taken on* once, and one worker at a time runs it and its retries.
+//! There are as many tickets as tasks in the heap.
 //!
 //! # Lemmas
 //! 1. *A task begins after its predecessors have ended, and sees what they wrote.* The worker that
@@ -42,9 +42,9 @@ use crate::os::clock::ticks;
 use crate::sync::Mutex;
 use crate::worker::is_simulated;
 
-/// In a counter: a task before it failed or was skipped.
+/// In a counter: a predecessor failed or was skipped.
 const SKIP: u32 = 1 << 31;
-/// With fewer tasks and fewer edges, no counter reaches `SKIP`.
+/// With fewer tasks and edges than this, no counter reaches `SKIP`.
 pub(super) const LIMIT: usize = SKIP as usize;
 
 /// Calls the user's fallback with the failure, and stores its result.
@@ -80,20 +80,20 @@ pub(super) struct Run<'r, 'env> {
     pub(super) fallbacks: &'r Fallbacks<'env>,
     /// The limits of the tasks that have some.
     pub(super) limits: &'r BTreeMap<usize, Limits>,
-    /// Knows the tasks' names.
+    /// Has the tasks' names.
     pub(super) owner: &'r Owner,
-    /// The ready tasks by the longest path to the end, and those paths, if the graph has costs.
+    /// The ready tasks, and the longest path of each task, if the graph has costs.
     pub(super) heap: Option<(Heap, &'r [u64])>,
     /// How many ticks each task took, if the run measures that. Else empty.
     pub(super) took: &'r [AtomicU64],
     pub(super) token: Option<&'r CancelToken>,
     pub(super) failures: Mutex<Vec<TaskFailure>>,
-    /// The outcomes of the tasks that have another one than `Ran`.
+    /// The outcomes other than `Ran`, by task.
     pub(super) others: Mutex<Vec<(usize, Outcome)>>,
 }
 
 impl Run<'_, '_> {
-    /// Runs the graph to its end, in a scope of its own.
+    /// Runs the graph. The run has ended when the scope `s` has.
     pub(super) fn start<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>, sources: &[u32]) {
         let mut next = None;
         for &source in sources {
@@ -102,7 +102,7 @@ impl Run<'_, '_> {
         self.work(s, next, 0);
     }
 
-    /// Takes a ready task on as the next one of this worker, or spawns a task or a ticket for it.
+    /// Makes a ready task, or a ticket for it, the `next`, or spawns it if there is one.
     fn ready<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>, task: u32, next: &mut Option<u32>) {
         if let Some((heap, ranks)) = &self.heap {
             heap.lock().push((ranks[task as usize], task));
@@ -114,8 +114,8 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Runs a ready task, or the best one if there is a heap. Then runs one of the tasks that are
-    /// ready after it, and so on. `tries`: how many times the task has failed before.
+    /// Runs a ready task, or the best one if there is a heap. Then runs one of the tasks that this
+    /// made ready, and so on. `tries`: how many times the task has failed before.
     fn work<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>, mut next: Option<u32>, mut tries: u32) {
         while let Some(given) = next.take() {
             // (A retry is in no heap.)
@@ -147,7 +147,7 @@ impl Run<'_, '_> {
         if missing.load(Ordering::Acquire) & !SKIP == 1 {
             return true;
         }
-        // AcqRel: as above, and matches itself.
+        // Acquire: as above. Release: matches both.
         missing.fetch_sub(1, Ordering::AcqRel) & !SKIP == 1
     }
 
@@ -155,7 +155,7 @@ impl Run<'_, '_> {
         self.token.is_some_and(CancelToken::is_cancelled)
     }
 
-    /// Runs a task. Returns `None` if it failed and is deferred.
+    /// Runs a task. Returns `None` if it failed and its retry is deferred.
     fn try_task<'s, 'e>(
         &'e self,
         s: &'s Scope<'s, 'e>,

@@ -29,11 +29,11 @@ struct State {
     /// The waiting retries, by the time when each is due, and by a number that makes keys unique.
     waiting: BTreeMap<(Instant, u64), Deferred>,
     number: u64,
-    /// Whether the thread runs. It takes the last retry and clears this under one lock.
+    /// Whether the thread runs. It finds no retry and clears this under one lock.
     has_thread: bool,
 }
 
-/// Submits `deferred` after `delay`, or at once if the system refuses the thread.
+/// Submits `deferred` after `delay`, or at once if the thread cannot be started.
 pub(super) fn submit_after(delay: Duration, deferred: Deferred) {
     let timer = TIMER.get();
     let now = Instant::now();
