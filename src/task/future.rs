@@ -1,9 +1,9 @@
-//! A future that workers poll: one block of memory, which is its job in each queue, its wakers, and
-//! the task of its handle.
+//! A future that workers poll. One block of memory is its job in a queue, what its wakers point to,
+//! and the task of its handle.
 //!
 //! `polls.rs` says when the future is queued and which thread touches it. For its handle, the
-//! future is a task that is claimed from the beginning, like that of a completer. Its entry is no
-//! job but all references of `polls.rs` together.
+//! future is a task that is claimed from the beginning, like that of a completer. The *entry* of
+//! this task is not a job, but all references that `polls.rs` counts.
 
 use std::any::type_name;
 use std::cell::{Cell, RefCell, UnsafeCell};
@@ -42,9 +42,9 @@ struct FutureHead {
     task: TaskHead,
     polls: Polls,
     pool: Pool,
-    /// The reference of the pool, from the first poll that leaves the future waiting.
+    /// The place of the pool's waker, from the first poll on that leaves the future waiting.
     place: Cell<Option<Place>>,
-    /// If the next poll is timed.
+    /// Set if the next poll is timed.
     timed: Cell<Option<Box<Queued>>>,
     context: Cell<Option<Arc<Context>>>,
 }
@@ -52,7 +52,7 @@ struct FutureHead {
 #[repr(C)]
 struct FutureTask<F: Future, H> {
     head: FutureHead,
-    /// Never told of the future's end: the context is the head's.
+    /// `task_ended` is never called: the head keeps the context alive.
     home: H,
     content: UnsafeCell<Content<F>>,
 }
@@ -69,11 +69,11 @@ const MOST_NESTED: usize = 32;
 thread_local! {
     /// How many futures of ended pools the thread is dropping inside each other.
     static NESTED: Cell<usize> = const { Cell::new(0) };
-    /// Shared by the threads that drop what is nested too deep for the thread before.
+    /// Shared by the thread of the outermost drop and those that took over deeper drops.
     static DEEPER: RefCell<Option<Arc<Deeper>>> = const { RefCell::new(None) };
 }
 
-/// Its drop tells the thread of the outermost drop that all deeper ones have ended.
+/// When the last reference goes, the thread of the outermost drop wakes.
 struct Deeper(Arc<Event>);
 
 impl Drop for Deeper {
@@ -84,7 +84,7 @@ impl Drop for Deeper {
 
 /// A reference to a pool that may have ended.
 ///
-/// (It is no `Weak`. Each copy of that would cost two writes to a count that all workers write to.)
+/// (Not a `Weak`: each copy would write twice to a count that all workers share.)
 #[derive(Clone, Copy)]
 struct Pool {
     /// The address of the registry. Another pool may have this address after the end of this one.
@@ -108,7 +108,7 @@ impl Pool {
         result
     }
 
-    /// Calls code of the user, and gives a panic to the pool's handler.
+    /// Calls code of the user. A panic goes to the pool's handler.
     fn call(self, users: impl FnOnce()) {
         let result = match Worker::current() {
             Some(worker) => worker.run_users(users),
@@ -119,7 +119,6 @@ impl Pool {
         }
     }
 
-    /// Gives a panic to the pool's handler, if the pool is there.
     #[cold]
     fn take_panic(self, payload: Payload) {
         let mut payload = Some(payload);
@@ -132,8 +131,8 @@ impl Pool {
     }
 }
 
-/// Makes a future of `context`, which is that of `home`, and queues it. `caller` is the calling
-/// worker of the pool `registry`. If it is none, the caller keeps the pool from ending.
+/// Makes and queues a future. `context` is that of `home`. `caller` is the calling worker, if it is
+/// one of the pool `registry`. Otherwise the caller keeps the pool from ending.
 pub(crate) fn spawn_future<F, H>(
     future: F,
     (home, context): (H, Option<Arc<Context>>),
@@ -176,8 +175,8 @@ impl FutureHead {
     /// Queues a poll. If `is_last`, it is queued behind the worker's other work.
     ///
     /// # Safety
-    /// The caller holds the active future, and does not touch it again. It, or a keeper, keeps the
-    /// pool `registry` from ending, which is the future's. `caller` is the calling worker of it.
+    /// The caller holds the active future, and does not touch it again. It keeps `registry`, the
+    /// future's pool, from ending. `caller` is the calling worker, if it is one of that pool.
     unsafe fn queue(
         this: NonNull<Self>,
         registry: &Registry,
@@ -223,14 +222,14 @@ impl FutureHead {
 
     /// Drops a future of a pool that has ended. That may wake or cancel another such future, and so
     /// on. A thread drops at most [`MOST_NESTED`] of these inside each other, so that no stack
-    /// grows with their number. The next one has a thread of its own, since any drop may wait for
-    /// it. The outermost drop returns when all of them have ended.
+    /// grows with their number. The next one gets a thread of its own at once, since any drop may
+    /// wait for it. The outermost drop returns when all of them have ended.
     ///
     /// # Safety
     /// The caller holds the active future, and does not touch it again.
     unsafe fn stop_in_turn(this: NonNull<Self>) {
         let nested = NESTED.get();
-        // (Without a further thread, the stack has to do.)
+        // (If no thread can be started, the drop runs on this stack.)
         // SAFETY: by the premise.
         if nested >= MOST_NESTED && unsafe { Self::stop_on_other_thread(this) }.is_ok() {
             return;
@@ -274,7 +273,7 @@ impl FutureHead {
         let _ = unsafe { (this.as_ref().task.table().cancel)(this.cast(), Shutdown) };
     }
 
-    /// A poll leaves the future waiting, in a worker's job.
+    /// Called by the worker whose poll has left the future waiting.
     ///
     /// # Safety
     /// The caller holds the active future, and does not touch it again.
@@ -288,7 +287,7 @@ impl FutureHead {
             let waker = unsafe { Waker::new(this.as_ptr().cast_const().cast(), &ENDER) };
             head.place.set(registry.attached.attach(worker.index(), waker));
             if head.place.get().is_none() {
-                // It is queued again below, since it is active, and is then dropped.
+                // The pool has ended: `polls.pause` refuses, and the next poll drops the future.
                 let _ = head.polls.stop();
             }
         }
@@ -298,7 +297,7 @@ impl FutureHead {
         }
     }
 
-    /// Wakes the future. If the caller `gives` its reference, it does not use it again.
+    /// Wakes the future. If `gives`, the caller gives up its reference.
     ///
     /// # Safety
     /// The caller has a reference.
@@ -338,7 +337,7 @@ impl FutureHead {
         }
     }
 
-    /// The waker of a reference, which the caller gives to it.
+    /// Returns a waker, which gets the caller's reference.
     fn raw_waker(this: NonNull<Self>) -> RawWaker {
         RawWaker::new(this.as_ptr().cast_const().cast(), &WAKER)
     }
@@ -354,8 +353,8 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
     drop_waker,
 );
 
-/// The waker that the pool has, which calls it when it has ended. (A thread that takes over from a
-/// member may still poll the future then, and must not leave it waiting.)
+/// The pool's waker, which the pool calls when it has ended. (A thread that has taken over a
+/// member's core may be polling the future then. `cancel` keeps the future from pausing.)
 static ENDER: RawWakerVTable = RawWakerVTable::new(
     clone_waker,
     // SAFETY: the waker has a reference, which it gives up.
@@ -427,7 +426,7 @@ impl<F: Future, H: Home> FutureTask<F, H> {
         let is_cancelled = || home.is_cancelled(home.context(), worker.registry());
         let stop = || if worker.registry().has_ended() { Shutdown } else { Requested };
         let reason = if head.polls.begin() { Some(stop()) } else { is_cancelled() };
-        // The handle may be joined to wait for the future: see `Header::tag`.
+        // Another job may join the handle: see `Header::tag`.
         let outer = worker.enter_tag(block.as_ptr().expose_provenance());
         let ended = match reason {
             None => {
@@ -459,7 +458,7 @@ impl<F: Future, H: Home> FutureTask<F, H> {
     unsafe fn poll(this: NonNull<Self>, worker: &Worker) -> Option<Ended<F::Output>> {
         // SAFETY: by the premise.
         let (head, home) = unsafe { (&(*this.as_ptr()).head, Self::home(this.cast())) };
-        // SAFETY: not dropped, hence no reference of its own.
+        // SAFETY: this waker is never dropped, so it needs no reference of its own.
         let waker = unsafe { Waker::from_raw(FutureHead::raw_waker(this.cast())) };
         let waker = ManuallyDrop::new(waker);
         // SAFETY: by the premise. The future is dropped where it is.
@@ -518,7 +517,7 @@ impl<F: Future, H: Home> FutureTask<F, H> {
         Ok(())
     }
 
-    /// Ends the future, and gives up the reference of the active future.
+    /// Ends the future, and gives up the reference that an active future has.
     ///
     /// # Safety
     /// The caller holds the future, which was dropped, and does not touch it again.
@@ -565,7 +564,7 @@ impl<F: Future, H: Home> FutureTask<F, H> {
     }
 }
 
-/// Lets a future be dropped: by a worker, or here if its pool has ended.
+/// `FutureHead::cancel`.
 ///
 /// # Safety
 /// The handle is one of `spawn_future`.
