@@ -13,7 +13,6 @@ use crate::os;
 use crate::os::generation::PerProcess;
 use crate::os::thread::Thread;
 
-/// How often the file is written.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The file of this process, if it has one.
@@ -21,8 +20,8 @@ static FILE: PerProcess<Mutex<Option<PathBuf>>> = PerProcess::new();
 
 /// From now on, writes the metrics of all pools of the process to a file, in the text format of
 /// Prometheus: every second, when the process exits (on Unix), and when [`write`](fn@write) is
-/// called. In the name, `%p` stands for the number of the process. If the process has such a file
-/// already, that remains.
+/// called. In the name, `%p` stands for the process ID. If the process already has such a file, it
+/// keeps that one.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written, or if the thread cannot be started.
@@ -46,13 +45,13 @@ pub(crate) fn start(name: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the file, if there is one. If no pool is left, the file keeps what it has. (An error is
-/// ignored: that of the first time was reported.)
+/// Writes the file, if there is one. If no pool is left, the file keeps what it has. (Ignores
+/// errors: `start` has returned that of the first write.)
 pub(crate) fn write() {
     if FILE.get().lock().is_none() {
         return;
     }
-    // Without the lock: this may drop the last reference to a pool, whose captures may build one.
+    // Without the lock: dropping the last reference to a pool drops captures, which may build one.
     let pools = metrics::all();
     let file = FILE.get().lock();
     if let Some(name) = file.as_ref().filter(|_| !pools.is_empty()) {
@@ -71,8 +70,8 @@ fn with_process_id(name: &Path) -> PathBuf {
     }
 }
 
-/// Replaces the file as a whole, so that no reader sees a part of it. If the name is that of a
-/// device or a pipe, writes to that.
+/// Replaces the file as a whole, so that no reader sees a part of it. Writes directly to a device
+/// or a pipe.
 fn write_to(name: &Path, text: &str) -> io::Result<()> {
     if fs::metadata(name).is_ok_and(|it| !it.is_file()) {
         return fs::write(name, text);

@@ -2,8 +2,8 @@
 //!
 //! A merge is cut where the first half of its output ends (the "merge path" of Odeh et al., 2012),
 //! so both halves have the same length for any input, and run in parallel. One thread merges a
-//! short part, again as two halves, in turns: two chains of comparisons that do not wait for each
-//! other.
+//! short part, again as two halves. It takes a step of each in turn, and neither waits for a
+//! comparison of the other.
 //!
 //! One thread at a time compares an element, and none does after its bits were copied. So elements
 //! need not be `Sync`, and a comparison may change them through a `Cell`.
@@ -19,17 +19,17 @@ use crate::fork::join_erased as join;
 use crate::iter::ends::collect::{Filled, Places};
 use crate::iter::plumbing::Folder;
 
-/// One thread merges outputs of up to this length: some 10 us. A guess.
+/// One thread merges outputs of up to this length, in about 10 µs. (A guess.)
 const GRAIN: usize = 8 * 1024;
 
 /// Merges `left` and `right` into `out`. Of equal elements, those of `left` come first.
 ///
-/// Copies bits: each element is then there twice, and the caller decides which copy counts. If
+/// Copies bits: each element is then in two places, and the caller decides which one counts. If
 /// `compare` panics, `left` and `right` are unchanged, and `out` counts as uninitialized.
 ///
 /// # Safety
 /// 1. All of `left` and `right` is initialized.
-/// 2. `out` is as long as both.
+/// 2. `out` is as long as both together.
 pub(super) unsafe fn merge<T, F>(
     left: &mut Room<T>,
     right: &mut Room<T>,
@@ -65,7 +65,7 @@ pub(super) unsafe fn merge<T, F>(
 }
 
 /// Returns how many of the first `count` elements of the merged runs are `left`'s. `count` is at
-/// most the length of both. Whatever `compare` returns, no run has fewer elements than its share.
+/// most the length of both together. Whatever `compare` returns, no run is shorter than its part.
 fn cut<T>(left: &[T], right: &[T], count: usize, compare: &impl Fn(&T, &T) -> Ordering) -> usize {
     let mut low = count.saturating_sub(right.len());
     let mut high = count.min(left.len());
@@ -80,8 +80,6 @@ fn cut<T>(left: &[T], right: &[T], count: usize, compare: &impl Fn(&T, &T) -> Or
     low
 }
 
-/// Returns the elements in the places.
-///
 /// # Safety
 /// All places are initialized.
 unsafe fn elements<T>(room: &Room<T>) -> &[T] {
@@ -136,7 +134,7 @@ impl<T> Merge<T> {
     }
 
     fn left_len(&self) -> usize {
-        // Elements are not zero-sized, and the end comes after the start.
+        // Elements are not zero-sized, and the end is not before the start.
         (self.left_end.addr() - self.left.addr()) / size_of::<T>()
     }
 
@@ -184,7 +182,7 @@ impl<T> Merge<T> {
     }
 }
 
-// ---- Of clones ----
+// ---- Merges of clones ----
 
 /// Merges clones of the elements of two sorted slices.
 pub(super) fn merge_clones<T, F>(left: &[T], right: &[T], compare: &F) -> Vec<T>

@@ -1,4 +1,4 @@
-//! The common form of ends that accumulate a result for each piece.
+//! The common form of consumers that accumulate a result for each piece.
 
 use std::iter;
 
@@ -6,7 +6,6 @@ use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
 /// Joins the results of pieces.
 pub(crate) trait Join: Sync {
-    /// The type of the results.
     type Result: Send;
 
     /// Returns the result of no items.

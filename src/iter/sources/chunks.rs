@@ -16,8 +16,8 @@ fn swap<A, B>((a, b): (A, B)) -> (B, A) {
     (b, a)
 }
 
-/// Declares iterators over chunks: the serial iterator, its method, the number of chunks, and how
-/// the slice is split at a number of chunks.
+/// Declares iterators over chunks: the serial iterator, the method that makes it, the number of
+/// chunks, and how the slice is split after some of them.
 macro_rules! chunks {
     ($(
         $(#[$doc:meta])*
@@ -81,7 +81,7 @@ chunks! {
         split |slice, index| (&slice[..len.min(index + (size - 1))], &slice[index..]);
 }
 
-/// Clones iterators over shared slices.
+/// Implements `Clone` for iterators over shared slices.
 macro_rules! clones {
     ($($name:ident),*) => {$(
         impl<T> Clone for $name<'_, T> {
@@ -94,7 +94,7 @@ macro_rules! clones {
 
 clones!(Chunks, RChunks, ChunksExact, RChunksExact, Windows);
 
-/// Declares iterators over chunks of the same size: those over the slice without the remainder.
+/// Declares iterators over chunks of the same size: `$base` over the slice without the remainder.
 macro_rules! exact {
     ($(
         $(#[$doc:meta])*
@@ -193,10 +193,7 @@ delegate!(
     len |self| self.0.len(), |self| self.0.map(as_array::<T, N>)
 );
 
-/// Returns `chunk_size`.
-///
-/// # Panics
-/// If it is 0.
+/// Returns `chunk_size`. Panics if that is 0.
 #[track_caller]
 pub(crate) fn positive(chunk_size: usize) -> usize {
     assert!(chunk_size > 0, "the size of a chunk is 0, but must be at least 1");

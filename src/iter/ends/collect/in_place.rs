@@ -9,7 +9,8 @@ use std::ptr;
 
 use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
-/// Appends the `len` items of an iterator to `vec`. `drive` drives the consumer by position.
+/// Appends the `len` items of an iterator to `vec`. `drive` passes them to the places, which are a
+/// consumer that is split by position.
 ///
 /// # Panics
 /// If the iterator yields more or fewer items.
@@ -54,8 +55,7 @@ pub(crate) struct Adjoin;
 
 impl<'c, T> Reducer<Filled<'c, T>> for Adjoin {
     fn reduce(self, mut left: Filled<'c, T>, right: Filled<'c, T>) -> Filled<'c, T> {
-        // If not, `left` is not full. `append_known` then panics, and the items of `right` are
-        // dropped.
+        // If they are not adjacent, `right` is dropped, and `append_known` panics.
         if ptr::eq(left.start.wrapping_add(left.len), right.start) {
             left.len += right.len;
             mem::forget(right);
@@ -79,13 +79,12 @@ impl<T> Places<'_, T> {
         Places { filled: Filled { start, len: 0, slots: PhantomData }, len }
     }
 
-    /// Returns the number of places.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Fills the other places, one for each input: `next` makes a value of the one before and the
-    /// input.
+    /// Fills the places that are left, one for each input. `next` makes each value from the value
+    /// before it and the input.
     ///
     /// # Panics
     /// If no place is filled, or there are more or fewer inputs than places.
