@@ -43,7 +43,7 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
-use crate::job::{never_empty, outcome};
+use crate::job::outcome;
 use crate::latch::count::TaskCount;
 use crate::latch::{Wait, Waiter};
 use crate::os::clock::TICKS_PER_MICROSECOND;
@@ -224,12 +224,7 @@ where
 {
     fn new(gang: &Gang<'g>, f: &F, index: usize) -> Self {
         let table = const {
-            &Table {
-                execute: Self::execute,
-                name: || "a member of a gang",
-                is_empty: never_empty,
-                is_prompt: true,
-            }
+            &Table { is_prompt: true, ..Table::new(Self::execute, || "a member of a gang") }
         };
         // SAFETY: `execute` is made for this type, whose first field is the header.
         let mut header = unsafe { Header::new(NonNull::from(table)) };

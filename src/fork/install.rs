@@ -24,7 +24,7 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use crate::job::outcome::{self, Payload};
-use crate::job::{NO_TAG, Priority, never_empty};
+use crate::job::{NO_TAG, Priority};
 use crate::os::clock::ticks;
 use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
@@ -235,14 +235,7 @@ where
     R: Send,
 {
     fn table<N>() -> &'static Table {
-        const {
-            &Table {
-                execute: Self::execute,
-                name: type_name::<N>,
-                is_empty: never_empty,
-                is_prompt: false,
-            }
-        }
+        const { &Table::new(Self::execute, type_name::<N>) }
     }
 
     /// # Safety

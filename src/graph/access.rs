@@ -71,8 +71,7 @@ pub struct Read<'c, A>(&'c Cell<A>);
 #[derive(Debug)]
 pub struct Write<'c, A>(&'c Cell<A>);
 
-/// What a task depends on, collected while it is added. (A graph uses one for all of its tasks, to
-/// save the allocations.)
+/// What a task depends on, collected while it is added.
 #[derive(Debug)]
 pub struct Needs {
     /// The graph to which the task is added.

@@ -40,10 +40,10 @@
 //! scope itself.
 //!
 //! # Costs
-//! A task takes one block of memory when it is added, and so does a cell. A run allocates one byte
-//! for each task, and some more for the order if the graph has changed. A worker that ends a task
-//! continues with one of the tasks that are then ready, and spawns the others. So a chain of tasks
-//! costs some nanoseconds a task, and where the graph forks, a task costs as much as one of a
+//! Each task and each cell takes one block of memory. A run allocates memory for the order if the
+//! graph has changed, and for tasks that fail or are skipped. A worker that ends a task continues
+//! with one of the tasks that are then ready, and spawns the others. So a chain of tasks costs some
+//! nanoseconds a task, and where the graph forks, a task costs as much as one of a
 //! [scope](crate::scope()).
 
 mod access;
@@ -62,7 +62,7 @@ use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 pub use access::{Cell, Given, Inputs, Read, Write, read, write};
 pub use node::Node;
@@ -71,7 +71,7 @@ pub use report::{GraphError, Outcome, Report, TaskFailure};
 use access::{Needs, Uses, conflict};
 use owner::{Limits, Owner};
 use plan::Plan;
-use report::Cause;
+use report::{Cause, Outcomes};
 use run::{Fallbacks, Run, Task};
 use slot::{Owned, Value};
 
@@ -83,10 +83,13 @@ use crate::sync::Mutex;
 pub struct Graph<'env> {
     owner: Owner,
     tasks: Vec<Task<'env>>,
+    /// For each task, the counter that `run.rs` describes.
+    missing: Vec<AtomicU32>,
+    /// The outcomes of the tasks in the last run.
+    outcomes: Outcomes,
     fallbacks: Fallbacks<'env>,
-    cells: Vec<Uses>,
-    /// The values of the cells.
-    values: Vec<Owned<dyn Value + Send + 'env>>,
+    /// The values of the cells, and the tasks that use them.
+    cells: Vec<(Uses, Owned<dyn Value + Send + 'env>)>,
     /// Empty but while a task is added.
     needs: Needs,
     /// The error of the first task that was added with wrong inputs.
@@ -147,9 +150,10 @@ impl<'env> Graph<'env> {
             needs: Needs::new(owner.clone()),
             owner,
             tasks: Vec::new(),
+            missing: Vec::new(),
+            outcomes: Outcomes::default(),
             fallbacks: Fallbacks::default(),
             cells: Vec::new(),
-            values: Vec::new(),
             wrong: None,
             plan: Plan::default(),
             limits: BTreeMap::new(),
@@ -166,8 +170,7 @@ impl<'env> Graph<'env> {
     /// work on a value that outlives the graph, make a cell of a `&mut` to it.
     pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
         let (value, slot) = slot::value(value);
-        self.values.push(value);
-        self.cells.push(Uses::default());
+        self.cells.push((Uses::default(), value));
         Cell { owner: self.owner.clone(), index: self.cells.len() - 1, slot }
     }
 
@@ -228,7 +231,7 @@ impl<'env> Graph<'env> {
         T: Send + 'env,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        self.add(inputs, move |given, _| f(given).map_err(|error| Cause::Error(error.into())))
+        self.add(inputs, move |given, _| f(given).map_err(Cause::error))
     }
 
     /// Adds a task that calls `f` in each run to build a graph, and then runs that subgraph. The
@@ -260,8 +263,8 @@ impl<'env> Graph<'env> {
         self.add(inputs, move |given, outer| {
             let mut graph = Subgraph { graph: Graph::new(), outer };
             f(given, &mut graph);
-            let report = graph.run().map_err(|error| Cause::Error(error.into()))?;
-            report.success().map_err(|failure| Cause::Error(failure.into()))
+            let report = graph.run().map_err(Cause::error)?;
+            report.success().map_err(Cause::error)
         })
     }
 
@@ -270,13 +273,13 @@ impl<'env> Graph<'env> {
     fn add<I, F, T>(&mut self, inputs: I, mut f: F) -> Node<T>
     where
         I: Inputs<Held: 'env>,
-        F: for<'r> FnMut(<I::Held as Given<'r>>::Given, Within<'r, 'env>) -> Result<T, Cause>
+        F: for<'r> FnMut(<I::Held as Given<'r>>::Given, Within<'r, 'env>) -> Result<T, Box<Cause>>
             + Send
             + 'env,
         T: Send + 'env,
     {
         let index = self.tasks.len();
-        assert!(index < run::MOST_TASKS, "a graph can have at most {} tasks", run::MOST_TASKS);
+        assert!(index < run::LIMIT, "accepted: less than {} tasks", run::LIMIT);
         let held = inputs.hold(&mut self.needs);
         self.order(index as u32);
         // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from each
@@ -284,7 +287,7 @@ impl<'env> Graph<'env> {
         // tasks that come later when this closure has returned. See the invariant of `access.rs`.
         let call = move || f(unsafe { held.give() }, PhantomData);
         let (body, slot) = slot::task(call);
-        self.tasks.push(Task::new(body));
+        self.tasks.push(body);
         self.is_changed = true;
         Node { owner: self.owner.clone(), index, slot }
     }
@@ -306,7 +309,7 @@ impl<'env> Graph<'env> {
         let edges = &mut self.owner.settings().edges;
         edges.extend(nodes.drain(..).map(|earlier| (earlier, index)));
         for (cell, writes) in cells.drain(..) {
-            let uses = &mut self.cells[cell];
+            let (uses, _) = &mut self.cells[cell];
             edges.extend(uses.writer.map(|writer| (writer, index)));
             if writes {
                 uses.writer = Some(index);
@@ -388,7 +391,7 @@ impl<'env> Graph<'env> {
     /// to one cell. No task has run then. A graph that is refused once stays refused.
     ///
     /// # Panics
-    /// Panics if the global pool is needed and cannot be built.
+    /// Panics if the global pool is needed and cannot be built, or there are 2^31 edges or more.
     ///
     /// ```
     /// use filch::graph::{Graph, GraphError};
@@ -408,13 +411,13 @@ impl<'env> Graph<'env> {
             self.took.resize_with(self.tasks.len(), AtomicU64::default);
         }
         if !self.tasks.is_empty() {
-            for (task, before) in self.tasks.iter_mut().zip(&self.plan.before) {
-                task.reset(*before);
-            }
+            self.missing.clear();
+            self.missing.extend(self.plan.before.iter().copied().map(AtomicU32::new));
             let token = with_current_token(self.token.as_ref());
             let run = Run {
-                plan: &self.plan,
                 tasks: &self.tasks,
+                missing: &self.missing,
+                successors: &self.plan.successors,
                 fallbacks: &self.fallbacks,
                 limits: &self.limits,
                 owner: &self.owner,
@@ -422,27 +425,23 @@ impl<'env> Graph<'env> {
                 took: if self.measures { &self.took } else { &[] },
                 token: token.as_ref(),
                 failures: Mutex::default(),
+                others: Mutex::default(),
             };
-            whole_scope(|s| run.start(s));
+            whole_scope(|s| run.start(s, &self.plan.sources));
             failures = run.failures.into_inner();
+            self.outcomes = Outcomes::new(self.tasks.len(), run.others.into_inner());
         }
         if self.measures {
             let ranks = self.plan.ranks(|task| self.took[task].load(Ordering::Relaxed));
             self.ranks = Some(ranks);
         }
-        Ok(self.report(failures))
-    }
-
-    fn report(&self, failures: Vec<TaskFailure>) -> Report {
-        let outcomes: Vec<Outcome> = self.tasks.iter().map(Task::outcome).collect();
-        let skipped = outcomes.iter().position(|outcome| *outcome == Outcome::Skipped);
-        let cancelled = skipped.filter(|_| failures.is_empty());
-        Report {
+        let cancelled = self.outcomes.first_skipped().filter(|_| failures.is_empty());
+        Ok(Report {
             owner: self.owner.clone(),
             cancelled: cancelled.map(|task| self.owner.name(task)),
-            outcomes,
+            outcomes: self.outcomes.clone(),
             failures,
-        }
+        })
     }
 
     /// Makes the plan, if anything was changed since the last one.
@@ -458,6 +457,8 @@ impl<'env> Graph<'env> {
             drop(settings);
             return Err(GraphError::Foreign { task: self.owner.name(task) });
         }
+        let edges = settings.edges.len();
+        assert!(edges < run::LIMIT, "accepted: less than {} edges", run::LIMIT);
         (settings.is_changed, self.is_changed) = (false, true);
         self.limits.clone_from(&settings.limits);
         let planned = Plan::new(self.tasks.len(), &settings.edges);

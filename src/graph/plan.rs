@@ -1,8 +1,7 @@
 //! The order of a graph's tasks, made once for any number of runs: the successors of each task, the
 //! number of its predecessors, and the length of the longest path from it to the end.
 
-/// A list of tasks for each task, one behind the other. (A `Vec` for each would be one more
-/// allocation a task.)
+/// A list of tasks for each task, one behind the other.
 #[derive(Default)]
 pub(super) struct Lists {
     /// Where each list begins in `all`, and where the last one ends.
@@ -11,42 +10,23 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Puts the second of each pair into the list of the first, once.
-    pub(super) fn new(tasks: usize, pairs: impl Iterator<Item = (u32, u32)> + Clone) -> Self {
+    /// Puts the second of each pair into the list of the first.
+    fn new(tasks: usize, pairs: impl DoubleEndedIterator<Item = (u32, u32)> + Clone) -> Self {
         let mut starts = vec![0_u32; tasks + 1];
         pairs.clone().for_each(|(task, _)| starts[task as usize] += 1);
-        let mut next = 0;
-        starts.iter_mut().for_each(|count| (*count, next) = (next, next + *count));
-        let mut all = vec![0; next as usize];
-        // While the lists are filled, each start is where the next entry goes. It ends as the next
-        // list's start.
-        for (task, entry) in pairs {
+        let mut end = 0;
+        starts.iter_mut().for_each(|count| {
+            end += *count;
+            *count = end;
+        });
+        let mut all = vec![0; end as usize];
+        // The lists are filled from their ends. Meanwhile, each start is behind the next entry.
+        for (task, entry) in pairs.rev() {
             let place = &mut starts[task as usize];
+            *place -= 1;
             all[*place as usize] = entry;
-            *place += 1;
         }
-        let mut lists = Lists { starts, all };
-        lists.dedup();
-        lists
-    }
-
-    /// `starts` holds the end of each list instead. Makes it what it should be, and leaves out
-    /// what is in a list already.
-    fn dedup(&mut self) {
-        let mut last_list = vec![u32::MAX; self.starts.len()];
-        let (mut begin, mut len) = (0, 0);
-        for task in 0..self.starts.len() as u32 {
-            let end = std::mem::replace(&mut self.starts[task as usize], len);
-            for at in begin..end {
-                let entry = self.all[at as usize];
-                if std::mem::replace(&mut last_list[entry as usize], task) != task {
-                    self.all[len as usize] = entry;
-                    len += 1;
-                }
-            }
-            begin = end;
-        }
-        self.all.truncate(len as usize);
+        Lists { starts, all }
     }
 
     pub(super) fn of(&self, task: usize) -> &[u32] {
@@ -66,8 +46,8 @@ pub(super) fn predecessors(tasks: usize, edges: &[(u32, u32)]) -> Lists {
 /// The edges of a graph without cycles.
 #[derive(Default)]
 pub(super) struct Plan {
-    successors: Lists,
-    /// How many tasks come directly before each task.
+    pub(super) successors: Lists,
+    /// How many edges lead to each task.
     pub(super) before: Vec<u32>,
     /// The tasks without a predecessor.
     pub(super) sources: Vec<u32>,
@@ -87,9 +67,11 @@ impl Plan {
         let mut before = vec![0; tasks];
         successors.all.iter().for_each(|task| before[*task as usize] += 1);
         let all = 0..tasks as u32;
-        let sources = all.filter(|task| before[*task as usize] == 0).collect();
-        let mut plan = Plan { successors, before, sources, order: Vec::new() };
-        plan.sort();
+        let sources = all.clone().filter(|task| before[*task as usize] == 0).collect();
+        let mut plan = Plan { successors, before, sources, order: all.collect() };
+        if edges.iter().any(|(earlier, later)| earlier >= later) {
+            plan.sort();
+        }
         match plan.order.len() == tasks {
             true => Ok(plan),
             false => Err(plan.cycle(&predecessors(tasks, edges))),

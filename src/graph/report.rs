@@ -24,12 +24,43 @@ pub enum Outcome {
     Skipped,
 }
 
+/// The outcomes of the tasks in a run. Most tasks ran, so only the others are recorded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outcomes {
+    /// The number of tasks of the run.
+    tasks: usize,
+    /// The tasks that have another outcome than `Ran`, in the order of their numbers.
+    others: Vec<(usize, Outcome)>,
+}
+
+impl Outcomes {
+    pub(super) fn new(tasks: usize, mut others: Vec<(usize, Outcome)>) -> Self {
+        others.sort_unstable_by_key(|(task, _)| *task);
+        Outcomes { tasks, others }
+    }
+
+    /// Returns `None` for a task that was added since.
+    pub(super) fn of(&self, task: usize) -> Option<Outcome> {
+        let other = self.others.binary_search_by_key(&task, |(task, _)| *task);
+        (task < self.tasks).then(|| other.map_or(Outcome::Ran, |at| self.others[at].1))
+    }
+
+    pub(super) fn has_result(&self, task: usize) -> bool {
+        matches!(self.of(task), Some(Outcome::Ran | Outcome::Replaced))
+    }
+
+    /// The first task that was skipped.
+    pub(super) fn first_skipped(&self) -> Option<usize> {
+        self.others.iter().find(|(_, outcome)| *outcome == Outcome::Skipped).map(|(task, _)| *task)
+    }
+}
+
 /// The outcomes of the tasks in a run of a graph. Returned by [`Graph::run`](super::Graph::run).
 #[must_use = "it says which tasks failed: call `success` to have that as an error"]
 #[derive(Debug)]
 pub struct Report {
     pub(super) owner: Owner,
-    pub(super) outcomes: Vec<Outcome>,
+    pub(super) outcomes: Outcomes,
     pub(super) failures: Vec<TaskFailure>,
     /// The name of a task that was skipped because the run was cancelled.
     pub(super) cancelled: Option<String>,
@@ -39,13 +70,16 @@ impl Report {
     /// Returns the outcome of a task. Returns `None` if the task belongs to another graph, or was
     /// added after the run.
     pub fn outcome<T>(&self, node: &Node<T>) -> Option<Outcome> {
-        let outcome = self.outcomes.get(node.index).copied();
-        outcome.filter(|_| node.owner == self.owner)
+        self.outcomes.of(node.index).filter(|_| node.owner == self.owner)
     }
 
     /// Returns how many tasks had this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
-        self.outcomes.iter().filter(|it| **it == outcome).count()
+        let Outcomes { tasks, others } = &self.outcomes;
+        match outcome {
+            Outcome::Ran => tasks - others.len(),
+            _ => others.iter().filter(|(_, other)| *other == outcome).count(),
+        }
     }
 
     /// Returns the failures of the tasks whose outcome is [`Failed`](Outcome::Failed), in the order
@@ -67,7 +101,7 @@ impl Report {
             return Err(first);
         }
         match self.cancelled.take() {
-            Some(task) => Err(TaskFailure { task, cause: Cause::Cancelled }),
+            Some(task) => Err(TaskFailure { task, cause: Box::new(Cause::Cancelled) }),
             None => Ok(()),
         }
     }
@@ -77,7 +111,7 @@ impl Report {
 /// also returns one if the run was cancelled.
 pub struct TaskFailure {
     pub(super) task: String,
-    pub(super) cause: Cause,
+    pub(super) cause: Box<Cause>,
 }
 
 pub(super) enum Cause {
@@ -92,10 +126,14 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    pub(super) fn panic(payload: Payload) -> Self {
+    pub(super) fn error(error: impl Into<Box<dyn Error + Send + Sync>>) -> Box<Self> {
+        Box::new(Cause::Error(error.into()))
+    }
+
+    pub(super) fn panic(payload: Payload) -> Box<Self> {
         let text = payload.downcast_ref::<&'static str>().map(|text| (*text).to_owned());
         let message = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        Cause::Panic { message, payload: Mutex::new(payload) }
+        Box::new(Cause::Panic { message, payload: Mutex::new(payload) })
     }
 
     /// Whether the run of a graph within was cancelled.
@@ -113,12 +151,12 @@ impl TaskFailure {
 
     /// Returns whether the closure panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.cause, Cause::Panic { .. })
+        matches!(*self.cause, Cause::Panic { .. })
     }
 
     /// Returns whether no task failed, but the run was [cancelled](super::Graph::cancel_with).
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.cause, Cause::Cancelled)
+        matches!(*self.cause, Cause::Cancelled)
     }
 
     /// Returns the payload of the panic, for example for
@@ -127,7 +165,7 @@ impl TaskFailure {
     /// # Errors
     /// Returns the failure itself if the closure returned an error, or the run was cancelled.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, TaskFailure> {
-        match self.cause {
+        match *self.cause {
             Cause::Panic { payload, .. } => {
                 Ok(payload.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
             }
@@ -139,7 +177,7 @@ impl TaskFailure {
 impl fmt::Display for TaskFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = &self.task;
-        match &self.cause {
+        match &*self.cause {
             Cause::Error(error) => write!(f, "`{task}` failed: {error}"),
             Cause::Panic { message: Some(message), .. } => {
                 write!(f, "`{task}` panicked: {message}")
@@ -158,7 +196,7 @@ impl fmt::Debug for TaskFailure {
 
 impl Error for TaskFailure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
+        match &*self.cause {
             Cause::Error(error) => Some(&**error),
             _ => None,
         }

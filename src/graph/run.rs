@@ -3,9 +3,9 @@
 //! # States
 //! Each task has a counter of its predecessors (the tasks directly before it) that have not ended.
 //! A task is *ready* when its counter reaches zero. The worker that ends the last predecessor then
-//! takes the task on, or spawns a task of the scope for it. The bit [`SKIP`] of the counter says
-//! that a predecessor failed or was skipped. (The counter of a task with one predecessor is not
-//! decremented: the task is ready when that predecessor has ended.)
+//! takes the task on, or spawns a task of the scope for it. That worker need not decrement the
+//! counter, since no thread reads it any more. The bit [`SKIP`] of the counter says that a
+//! predecessor failed or was skipped.
 //!
 //! If the graph has costs, ready tasks are in a heap, by the longest path to the end, and workers
 //! take on and spawn *tickets* instead: a worker that runs a ticket takes the best task in the
@@ -17,22 +17,21 @@
 //!
 //! # Lemmas
 //! 1. *A task begins after its predecessors have ended, and sees what they wrote.* The worker that
-//!    ends a predecessor then decrements the counter. The decrements are one release sequence, and
-//!    the last one acquires it. (The worker that ends the only predecessor of a task runs the task
-//!    itself, or spawns it.)
+//!    ends a predecessor then decrements the counter, unless it is 1. The decrements are a release
+//!    sequence, which the worker that finds the 1 acquires.
 //! 2. *A run ends.* The graph has no cycle, so each task becomes ready in turn. The scope waits for
 //!    every spawned task, and for each retry that is not due yet (`Scope::defer`).
 //! 3. *A task is skipped if and only if a predecessor failed or was skipped, or the run was
-//!    cancelled before a try of the task.* `SKIP` is set before the decrement, so that the last
-//!    decrement finds it.
+//!    cancelled before a try of the task.* `SKIP` is set before the decrement, so that the
+//!    worker that ends the last predecessor finds it.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::owner::{Limits, Owner};
-use super::plan::Plan;
+use super::plan::Lists;
 use super::report::{Cause, Outcome, TaskFailure};
 use super::slot::{Body, Owned};
 use super::timer;
@@ -45,23 +44,14 @@ use crate::worker::is_simulated;
 
 /// In a counter: a task before it failed or was skipped.
 const SKIP: u32 = 1 << 31;
-/// With fewer tasks, no counter reaches `SKIP`.
-pub(super) const MOST_TASKS: usize = SKIP as usize;
-
-/// By their numbers in `Task::outcome`.
-const OUTCOMES: [Outcome; 4] = [Outcome::Ran, Outcome::Replaced, Outcome::Failed, Outcome::Skipped];
+/// With fewer tasks and fewer edges, no counter reaches `SKIP`.
+pub(super) const LIMIT: usize = SKIP as usize;
 
 /// Calls the user's fallback with the failure, and stores its result.
 pub(super) type Fallback<'env> = Box<dyn FnMut(&TaskFailure) + Send + 'env>;
 
-/// A task of a graph, with its state in the current or last run. Small, since cache misses dominate
-/// a run of tiny tasks.
-pub(super) struct Task<'env> {
-    /// Used by the worker that has taken the task on.
-    body: Owned<dyn Body<Cause> + 'env>,
-    missing: AtomicU32,
-    outcome: AtomicU8,
-}
+/// A task of a graph. Used by the worker that has taken the task on.
+pub(super) type Task<'env> = Owned<dyn Body<Box<Cause>> + 'env>;
 
 /// The fallbacks of the tasks that have one, each used by the worker that has taken its task on.
 #[derive(Default)]
@@ -71,27 +61,6 @@ pub(super) struct Fallbacks<'env>(BTreeMap<usize, UnsafeCell<Fallback<'env>>>);
 // task on, which happens once (the module's invariant), and between runs by exclusive reference. It
 // is `Send`.
 unsafe impl Sync for Fallbacks<'_> {}
-
-impl<'env> Task<'env> {
-    pub(super) fn new(body: Owned<dyn Body<Cause> + 'env>) -> Self {
-        Task { body, missing: AtomicU32::new(0), outcome: AtomicU8::new(Outcome::Skipped as u8) }
-    }
-
-    pub(super) fn reset(&mut self, missing: u32) {
-        *self.missing.get_mut() = missing;
-        *self.outcome.get_mut() = Outcome::Skipped as u8;
-    }
-
-    /// Returns the outcome in the last run.
-    pub(super) fn outcome(&self) -> Outcome {
-        // Relaxed: read after the end of the run.
-        OUTCOMES[usize::from(self.outcome.load(Ordering::Relaxed))]
-    }
-
-    pub(super) fn has_result(&self) -> bool {
-        matches!(self.outcome(), Outcome::Ran | Outcome::Replaced)
-    }
-}
 
 impl<'env> Fallbacks<'env> {
     pub(super) fn set(&mut self, task: usize, fallback: Fallback<'env>) {
@@ -104,8 +73,10 @@ type Heap = Mutex<BinaryHeap<(u64, u32)>>;
 
 /// What the workers of a run share.
 pub(super) struct Run<'r, 'env> {
-    pub(super) plan: &'r Plan,
     pub(super) tasks: &'r [Task<'env>],
+    /// How many predecessors of each task have not ended, and `SKIP`.
+    pub(super) missing: &'r [AtomicU32],
+    pub(super) successors: &'r Lists,
     pub(super) fallbacks: &'r Fallbacks<'env>,
     /// The limits of the tasks that have some.
     pub(super) limits: &'r BTreeMap<usize, Limits>,
@@ -117,13 +88,15 @@ pub(super) struct Run<'r, 'env> {
     pub(super) took: &'r [AtomicU64],
     pub(super) token: Option<&'r CancelToken>,
     pub(super) failures: Mutex<Vec<TaskFailure>>,
+    /// The outcomes of the tasks that have another one than `Ran`.
+    pub(super) others: Mutex<Vec<(usize, Outcome)>>,
 }
 
 impl Run<'_, '_> {
     /// Runs the graph to its end, in a scope of its own.
-    pub(super) fn start<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>) {
+    pub(super) fn start<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>, sources: &[u32]) {
         let mut next = None;
-        for &source in &self.plan.sources {
+        for &source in sources {
             self.ready(s, source, &mut next);
         }
         self.work(s, next, 0);
@@ -150,9 +123,11 @@ impl Run<'_, '_> {
             let best = heap.and_then(|(heap, _)| heap.lock().pop());
             let task = best.map_or(given, |(_, task)| task);
             let Some(outcome) = self.try_task(s, task, std::mem::take(&mut tries)) else { return };
-            self.tasks[task as usize].outcome.store(outcome as u8, Ordering::Relaxed);
+            if outcome != Outcome::Ran {
+                self.others.lock().push((task as usize, outcome));
+            }
             let fails = matches!(outcome, Outcome::Failed | Outcome::Skipped);
-            for &later in self.plan.successors(task) {
+            for &later in self.successors.of(task as usize) {
                 if self.is_ready(later, fails) {
                     self.ready(s, later, &mut next);
                 }
@@ -163,16 +138,16 @@ impl Run<'_, '_> {
     /// A predecessor of `task` has ended. Returns whether it was the last.
     #[inline]
     fn is_ready(&self, task: u32, fails: bool) -> bool {
-        let missing = &self.tasks[task as usize].missing;
+        let missing = &self.missing[task as usize];
         if fails {
             // Relaxed: the decrement below orders it.
             missing.fetch_or(SKIP, Ordering::Relaxed);
         }
-        // With one predecessor, there is no other thread to synchronize with.
-        if self.plan.before[task as usize] == 1 {
+        // Acquire: matches the decrements of the other predecessors (lemma 1).
+        if missing.load(Ordering::Acquire) & !SKIP == 1 {
             return true;
         }
-        // AcqRel: matches itself in the other predecessors (lemma 1).
+        // AcqRel: as above, and matches itself.
         missing.fetch_sub(1, Ordering::AcqRel) & !SKIP == 1
     }
 
@@ -190,14 +165,14 @@ impl Run<'_, '_> {
         let task = &self.tasks[index as usize];
         loop {
             // Relaxed: see `is_ready`.
-            let skips = task.missing.load(Ordering::Relaxed) & SKIP != 0;
+            let skips = self.missing[index as usize].load(Ordering::Relaxed) & SKIP != 0;
             if skips || self.is_cancelled() {
                 return Some(Outcome::Skipped);
             }
             let begin = if self.took.is_empty() { 0 } else { ticks() };
             // SAFETY: this worker has taken the task on, which happens once in a run (the module's
             // invariant), and so is the only one that uses the closure and writes the result.
-            let result = match outcome::run(|| unsafe { task.body.call() }) {
+            let result = match outcome::run(|| unsafe { task.call() }) {
                 Ok(result) => result,
                 // The token of the caller of the run is cancelled.
                 Err(payload) if payload.is::<Stop>() => return Some(Outcome::Skipped),
@@ -230,18 +205,17 @@ impl Run<'_, '_> {
 
     /// The task has failed and has no retry left: calls its fallback, or records the failure.
     #[cold]
-    fn failed(&self, task: usize, cause: Cause) -> Outcome {
-        let failure = TaskFailure { task: self.owner.name(task), cause };
-        let Some(fallback) = self.fallbacks.0.get(&task) else {
-            self.failures.lock().push(failure);
-            return Outcome::Failed;
-        };
-        // SAFETY: this worker has taken the task on.
-        let fallback = unsafe { &mut *fallback.get() };
-        let replaced = outcome::run(|| fallback(&failure));
-        outcome::discard(failure);
-        let Err(payload) = replaced else { return Outcome::Replaced };
-        let failure = TaskFailure { task: self.owner.name(task), cause: Cause::panic(payload) };
+    fn failed(&self, task: usize, cause: Box<Cause>) -> Outcome {
+        let mut failure = TaskFailure { task: self.owner.name(task), cause };
+        if let Some(fallback) = self.fallbacks.0.get(&task) {
+            // SAFETY: this worker has taken the task on.
+            let fallback = unsafe { &mut *fallback.get() };
+            let Err(payload) = outcome::run(|| fallback(&failure)) else {
+                outcome::discard(failure);
+                return Outcome::Replaced;
+            };
+            outcome::discard(std::mem::replace(&mut failure.cause, Cause::panic(payload)));
+        }
         self.failures.lock().push(failure);
         Outcome::Failed
     }

@@ -43,7 +43,7 @@ impl Graph<'_> {
     #[track_caller]
     pub fn result<T>(&self, node: &Node<T>) -> Option<&T> {
         self.expect_own(&node.owner);
-        let has_result = self.tasks[node.index].has_result();
+        let has_result = self.outcomes.has_result(node.index);
         // SAFETY: as in `get`.
         has_result.then(|| unsafe { node.slot.get() }.as_ref()).flatten()
     }
@@ -56,7 +56,7 @@ impl Graph<'_> {
     #[track_caller]
     pub fn take_result<T>(&mut self, node: &Node<T>) -> Option<T> {
         self.expect_own(&node.owner);
-        let has_result = self.tasks[node.index].has_result();
+        let has_result = self.outcomes.has_result(node.index);
         // SAFETY: as in `get_mut`.
         has_result.then(|| unsafe { node.slot.get_mut() }.take()).flatten()
     }
@@ -76,20 +76,20 @@ impl Graph<'_> {
     pub fn dot(&self) -> String {
         let mut text = String::from("digraph {\n    node [shape=box, style=filled];\n");
         let mut before = predecessors(self.len(), &self.owner.settings().edges);
-        for (index, task) in self.tasks.iter().enumerate() {
-            let color = match task.outcome() {
-                Outcome::Ran => "palegreen",
-                Outcome::Replaced => "orange",
-                Outcome::Failed => "tomato",
-                Outcome::Skipped => "lightgrey",
+        for index in 0..self.len() {
+            let color = match self.outcomes.of(index) {
+                Some(Outcome::Ran) => "palegreen",
+                Some(Outcome::Replaced) => "orange",
+                Some(Outcome::Failed) => "tomato",
+                Some(Outcome::Skipped) | None => "lightgrey",
             };
             let name = self.owner.name(index).replace('\\', "\\\\").replace('"', "\\\"");
             // Writing to a `String` does not fail.
             let _ = writeln!(text, "    {index} [label=\"{name}\", fillcolor={color}];");
             let before = before.of_mut(index);
             before.sort_unstable();
-            for earlier in before {
-                let _ = writeln!(text, "    {earlier} -> {index};");
+            for earlier in before.chunk_by(|one, other| one == other) {
+                let _ = writeln!(text, "    {} -> {index};", earlier[0]);
             }
         }
         text.push_str("}\n");

@@ -77,17 +77,10 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns an iterator over pairs of an item of this iterator and the item of `zip_op` at the
-    /// same position.
+    /// same position, like [`zip`](Self::zip).
     ///
     /// # Panics
     /// If the lengths differ. The call itself panics, not the loop.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let sums: Vec<_> =
-    ///     [1, 2].par_iter().zip_eq(&[10, 20]).map(|(a, b)| a + b).collect();
-    /// assert_eq!(sums, [11, 22]);
-    /// ```
     #[track_caller]
     fn zip_eq<Z>(self, zip_op: Z) -> ZipEq<Self, Z::Iter>
     where
@@ -121,13 +114,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// # Panics
     /// If the total number of items is needed and does not fit in a `usize`.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<_> =
-    ///     vec![1, 2, 3, 4].into_par_iter().interleave_shortest(vec![10, 20]).collect();
-    /// assert_eq!(numbers, [1, 10, 2, 20, 3]);
-    /// ```
     fn interleave_shortest<I>(self, other: I) -> InterleaveShortest<Self, I::Iter>
     where
         I: IntoParallelIterator<Item = Self::Item, Iter: IndexedParallelIterator>,
@@ -229,13 +215,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns an iterator over the first `n` items, or all if there are fewer. The others are
-    /// dropped.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<_> = (0..5).into_par_iter().take(3).collect();
-    /// assert_eq!(numbers, [0, 1, 2]);
-    /// ```
+    /// dropped. (See [`skip`](Self::skip).)
     fn take(self, n: usize) -> Take<Self> {
         Take::new(self, n)
     }
@@ -467,16 +447,9 @@ pub trait IndexedParallelIterator: ParallelIterator {
         target.par_extend(self);
     }
 
-    /// Collects the first and the second values of pairs into two vectors. Drops their former
-    /// items, and reuses their memory.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let (mut numbers, mut squares) = (vec![9], vec![]);
-    /// (0..3).into_par_iter().map(|n| (n, n * n)).unzip_into_vecs(&mut numbers, &mut squares);
-    /// assert_eq!(numbers, [0, 1, 2]);
-    /// assert_eq!(squares, [0, 1, 4]);
-    /// ```
+    /// Collects the first and the second values of pairs into two vectors, like
+    /// [`collect_into_vec`](Self::collect_into_vec). Drops their former items, and reuses their
+    /// memory.
     fn unzip_into_vecs<A, B>(self, left: &mut Vec<A>, right: &mut Vec<B>)
     where
         Self: IndexedParallelIterator<Item = (A, B)>,
@@ -510,11 +483,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
 
     /// Compares the items with those of `other` lexicographically, like [`cmp`](Self::cmp). Returns
     /// `None` if the first pair that is not equal cannot be compared.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!([1.0, f64::NAN].par_iter().partial_cmp([1.0, 2.0].par_iter()), None);
-    /// ```
     fn partial_cmp<I>(self, other: I) -> Option<Ordering>
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -552,14 +520,9 @@ pub trait IndexedParallelIterator: ParallelIterator {
         !self.eq(other)
     }
 
-    /// Returns the position of an item for which `predicate` returns true, if any. Once a thread
-    /// has found one, all threads stop soon.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let position = (0..100).into_par_iter().position_any(|n| n % 7 == 3).unwrap();
-    /// assert_eq!(position % 7, 3);
-    /// ```
+    /// Returns the position of an item for which `predicate` returns true, if any, like
+    /// [`find_any`](ParallelIterator::find_any). Once a thread has found one, all threads stop
+    /// soon.
     fn position_any<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> Option<usize> {
         self.drive(numbered(Search::<ANY, _>::new(position_if(predicate)).seeker()))
     }

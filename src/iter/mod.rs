@@ -57,7 +57,7 @@
 //! [`deterministic`]: IndexedParallelIterator::deterministic
 
 mod adaptors;
-mod ends;
+pub(crate) mod ends;
 mod implement;
 mod indexed;
 mod limit;
@@ -70,16 +70,7 @@ mod tries;
 #[cfg(feature = "rayon")]
 mod with_rayon;
 
-pub use adaptors::{
-    CancelWith, Chain, Chunks, Cloned, Copied, Deterministic, Enumerate, ExponentialBlocks, Filter,
-    FilterMap, FlatMap, FlatMapIter, Flatten, FlattenIter, Fold, FoldChunks, FoldChunksWith,
-    FoldWith, Inspect, Interleave, InterleaveShortest, Intersperse, Map, MapInit, MapWhile,
-    MapWith, MaxLen, MinLen, NumThreads, PanicFuse, Positions, Rev, Skip, SkipAny, SkipAnyWhile,
-    StepBy, Take, TakeAny, TakeAnyWhile, TryFold, TryFoldWith, UniformBlocks, Update, WhileSome,
-    WithPool, Zip, ZipEq,
-};
-#[cfg(feature = "indicatif")]
-pub use adaptors::{ParallelProgressIterator, Progress};
+pub use adaptors::*;
 /// One of two values, as for [`partition_map`](ParallelIterator::partition_map).
 pub use either::Either;
 pub use indexed::IndexedParallelIterator;

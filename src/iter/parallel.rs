@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::LinkedList;
-use std::convert::identity;
+use std::convert::{Infallible, identity};
 use std::marker::PhantomData;
 use std::ops::ControlFlow::{Break, Continue};
 
@@ -17,7 +17,7 @@ use super::ends::end::consumer_of;
 use super::ends::find::{ANY, FIRST, LAST, Search};
 use super::ends::{reduce, tries};
 use super::plumbing::{LoopSettings, UnindexedConsumer};
-use super::tries::Try;
+use super::tries::{Try, always, value};
 use crate::ThreadPool;
 use crate::context::{CancelToken, Cancelled};
 
@@ -178,16 +178,11 @@ pub trait ParallelIterator: Sized + Send {
         FlatMapIter::new(self, map_op)
     }
 
-    /// Flattens items that can be made parallel iterators. Keeps the order.
+    /// Flattens items that can be made parallel iterators, as [`flat_map`](Self::flat_map) does.
+    /// Keeps the order.
     ///
     /// Both levels run in parallel. If the inner loops are short,
     /// [`flatten_iter`](Self::flatten_iter) costs less.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<_> = vec![vec![1, 2], vec![], vec![3]].into_par_iter().flatten().collect();
-    /// assert_eq!(numbers, [1, 2, 3]);
-    /// ```
     fn flatten(self) -> Flatten<Self>
     where
         Self::Item: IntoParallelIterator,
@@ -195,15 +190,8 @@ pub trait ParallelIterator: Sized + Send {
         Flatten::new(self)
     }
 
-    /// Flattens items that can be made serial iterators. Keeps the order. One thread runs the whole
-    /// of each serial iterator.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let found = vec![Some(1), None, Some(3)];
-    /// let numbers: Vec<_> = found.into_par_iter().flatten_iter().collect();
-    /// assert_eq!(numbers, [1, 3]);
-    /// ```
+    /// Flattens items that can be made serial iterators, as [`flat_map_iter`](Self::flat_map_iter)
+    /// does. Keeps the order. One thread runs the whole of each serial iterator.
     fn flatten_iter(self) -> FlattenIter<Self>
     where
         Self::Item: IntoIterator<Item: Send>,
@@ -408,12 +396,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// The items need not be those before the first mismatch: some of these may be missing, and
     /// some items behind it may be included.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let small: Vec<_> = (0..1000).into_par_iter().take_any_while(|n| *n < 50).collect();
-    /// assert!(small.iter().all(|n| *n < 50));
-    /// ```
     fn take_any_while<P>(self, predicate: P) -> TakeAnyWhile<Self, P>
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
@@ -490,15 +472,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Calls `op`, in any order, with each item and a value that all items of a piece share, as
     /// [`map_with`](Self::map_with) does.
-    ///
-    /// ```
-    /// use std::sync::mpsc::channel;
-    ///
-    /// use filch::prelude::*;
-    /// let (sender, receiver) = channel();
-    /// (0..5).into_par_iter().for_each_with(sender, |sender, n| sender.send(n).unwrap());
-    /// assert_eq!(receiver.iter().sum::<i32>(), 10);
-    /// ```
     fn for_each_with<OP, T>(self, init: T, op: OP)
     where
         OP: Fn(&mut T, Self::Item) + Sync + Send,
@@ -519,14 +492,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Like [`for_each_with`](Self::for_each_with), but stops soon after `op` fails, as
     /// [`try_for_each`](Self::try_for_each) does.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let result = (0..100).into_par_iter().try_for_each_with(50, |limit, n| {
-    ///     if n < *limit { Ok(()) } else { Err(n) }
-    /// });
-    /// assert!(result.unwrap_err() >= 50);
-    /// ```
     fn try_for_each_with<OP, T, R>(self, init: T, op: OP) -> R
     where
         OP: Fn(&mut T, Self::Item) -> R + Sync + Send,
@@ -670,8 +635,7 @@ pub trait ParallelIterator: Sized + Send {
         OP: Fn(Self::Item, Self::Item) -> Self::Item + Sync + Send,
         ID: Fn() -> Self::Item + Sync + Send,
     {
-        let reduce = reduce::Reduce::new(|| Some(identity()), op);
-        self.drive_unindexed(consumer_of(&reduce)).expect("pieces begin with a value")
+        value(self.map(Continue::<Infallible, _>).try_reduce(identity, always(op)))
     }
 
     /// Reduces the items to one by `op`, which should be associative. Returns `None` if there are
@@ -686,7 +650,7 @@ pub trait ParallelIterator: Sized + Send {
     where
         OP: Fn(Self::Item, Self::Item) -> Self::Item + Sync + Send,
     {
-        self.drive_unindexed(consumer_of(&reduce::Reduce::new(|| None, op)))
+        self.map(Continue::<Infallible, _>).try_reduce_with(always(op)).map(value)
     }
 
     /// Reduces the values in the items to one by `op`, like [`reduce`](Self::reduce). If an item is
@@ -749,12 +713,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns the least item in the order `f`, like [`min`](Self::min).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let least = [2.5, -1.0, 0.0].par_iter().min_by(|a, b| f64::total_cmp(a, b));
-    /// assert_eq!(least, Some(&-1.0));
-    /// ```
     fn min_by<F>(self, f: F) -> Option<Self::Item>
     where
         F: Sync + Send + Fn(&Self::Item, &Self::Item) -> Ordering,
@@ -834,14 +792,8 @@ pub trait ParallelIterator: Sized + Send {
         self.find_map_last(|item| Some(item).filter(&predicate))
     }
 
-    /// Calls `predicate` with items, and returns the value of a `Some`, if any. Once a thread has
-    /// found one, all threads stop soon.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let number = ["a", "2", "b"].par_iter().find_map_any(|word| word.parse::<i32>().ok());
-    /// assert_eq!(number, Some(2));
-    /// ```
+    /// Calls `predicate` with items, and returns the value of a `Some`, if any, like
+    /// [`find_any`](Self::find_any). Once a thread has found one, all threads stop soon.
     fn find_map_any<P, R>(self, predicate: P) -> Option<R>
     where
         P: Fn(Self::Item) -> Option<R> + Sync + Send,

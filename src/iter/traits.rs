@@ -122,14 +122,7 @@ pub trait ParallelDrainFull {
     /// The type of its items.
     type Item: Send;
 
-    /// Removes all items, and returns a parallel iterator over them. Items that the iterator does
-    /// not yield are dropped.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let mut heap = std::collections::BinaryHeap::from([1, 2, 3]);
-    /// assert_eq!(heap.par_drain().sum::<i32>(), 6);
-    /// assert!(heap.is_empty());
-    /// ```
+    /// Removes all items, and returns a parallel iterator over them, like that of
+    /// [`ParallelDrainRange`]. Items that the iterator does not yield are dropped.
     fn par_drain(self) -> Self::Iter;
 }

@@ -27,6 +27,34 @@ pub trait Try: Sized {
 
     /// Returns the value or the failure.
     fn branch(self) -> ControlFlow<Self::Residual, Self::Output>;
+
+    /// Undoes [`branch`](Self::branch).
+    #[inline]
+    fn from_branch(branch: ControlFlow<Self::Residual, Self::Output>) -> Self {
+        match branch {
+            Continue(value) => Self::from_output(value),
+            Break(why) => Self::from_residual(why),
+        }
+    }
+
+    /// Whether there may be a failure: one that cannot be made takes no room.
+    const FAILS: bool = size_of::<ControlFlow<Self::Residual, ()>>() > 0;
+}
+
+/// Makes a function one that might fail, but does not.
+pub(super) fn always<A, B, T>(
+    f: impl Fn(A, B) -> T,
+) -> impl Fn(A, B) -> ControlFlow<Infallible, T> {
+    move |a, b| Continue(f(a, b))
+}
+
+/// Returns the value of what cannot be a failure.
+#[inline]
+pub(super) fn value<T>(always: ControlFlow<Infallible, T>) -> T {
+    match always {
+        Continue(value) => value,
+        Break(never) => match never {},
+    }
 }
 
 /// Implements `Try` by the patterns of the two cases.

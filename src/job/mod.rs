@@ -33,6 +33,13 @@ pub(crate) struct Table<W> {
     pub(crate) is_prompt: bool,
 }
 
+impl<W> Table<W> {
+    /// The table of jobs that are never empty, and that need not begin promptly.
+    pub(crate) const fn new(execute: Execute<W>, name: fn() -> &'static str) -> Self {
+        Table { execute, name, is_empty: never_empty, is_prompt: false }
+    }
+}
+
 /// The job is of the table's type.
 pub(crate) type IsEmpty<W> = unsafe fn(&JobRef<W>) -> bool;
 
@@ -98,14 +105,7 @@ impl<W> Tag<W> {
         unsafe fn never<W>(_: JobRef<W>, _: &W) {
             unreachable!("a tag is not a job");
         }
-        let table = const {
-            &Table {
-                execute: never::<W>,
-                name: || unreachable!(),
-                is_empty: never_empty,
-                is_prompt: false,
-            }
-        };
+        let table = const { &Table::new(never::<W>, || unreachable!()) };
         // SAFETY: no `JobRef` is made of this header.
         let mut header = unsafe { Header::new(NonNull::from(table)) };
         header.set_tag(parent);

@@ -36,7 +36,9 @@
 //!    `queue/join_queue.rs`. `push` changes the length by a SeqCst read-modify-write, which takes
 //!    the place of that queue's `limit`. If there are thieves, all writes of the length are
 //!    read-modify-writes. After a push to a deque, the owner issues a SeqCst fence before it reads
-//!    the counts. Models: `a_task_that_is_pushed_and_a_sleeper_see_each_other`,
+//!    the counts. (A sleeper that does not see `uses_deques` would find the deques empty: the owner
+//!    sets it before the push, hence before the fence.)
+//!    Models: `a_task_that_is_pushed_and_a_sleeper_see_each_other`,
 //!    `a_task_that_is_pushed_in_order_and_a_sleeper_see_each_other`,
 //!    `a_buffer_that_is_packed_and_a_sleeper_see_each_other`.
 //! 4. *A task that moves and a sleeper do not miss each other.* A taken buffer counts as not empty.
@@ -72,7 +74,7 @@ use crossbeam_utils::CachePadded;
 use super::deque::{Injector, Stealer, Worker, until_sure};
 use crate::sync::slab;
 use crate::sync::{
-    AtomicUsize, Ordering, UnsafeCell, fence, others_first, spin_loop, spin_or_yield,
+    AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence, others_first, spin_loop, spin_or_yield,
 };
 
 /// The most tasks in the buffer and in a batch. With the length, they fit a block of 248 bytes.
@@ -105,6 +107,9 @@ struct Buffer<J> {
     len: AtomicUsize,
     /// Whether the pool has no thieves. Then loads and stores are enough.
     alone: bool,
+    /// Whether a task was ever in a deque. Set by the owner before that. (To see that a deque is
+    /// empty takes a fence.)
+    uses_deques: AtomicBool,
     slots: [UnsafeCell<MaybeUninit<J>>; ROOM],
 }
 
@@ -280,6 +285,7 @@ impl<J> TaskQueue<J> {
             buffer: CachePadded::new(Buffer {
                 len: AtomicUsize::new(if in_order { UNUSED } else { 0 }),
                 alone,
+                uses_deques: AtomicBool::new(false),
                 slots: array::from_fn(|_| UnsafeCell::new(MaybeUninit::uninit())),
             }),
             batches,
@@ -307,6 +313,7 @@ impl<J> TaskQueue<J> {
 
     #[cold]
     fn push_slow(&self, task: J) {
+        self.use_deques();
         if self.in_order {
             self.injected.push(task);
             return self.publish_moved();
@@ -320,6 +327,17 @@ impl<J> TaskQueue<J> {
             self.batches.push(batch);
         }
         self.publish_moved();
+    }
+
+    /// Called before the owner pushes to a deque. (Relaxed: its step (b), which follows, orders it.)
+    fn use_deques(&self) {
+        if !self.uses_deques() {
+            self.buffer.uses_deques.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn uses_deques(&self) -> bool {
+        self.buffer.uses_deques.load(Ordering::Relaxed)
     }
 
     /// Whether all tasks are run oldest first.
@@ -389,7 +407,8 @@ impl<J> TaskQueue<J> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         let len = self.buffer.len.load(Ordering::Relaxed);
-        (len == 0 || len == UNUSED) && self.stealer.is_empty() && self.injected_stealer.is_empty()
+        let are_empty = || self.stealer.is_empty() && self.injected_stealer.is_empty();
+        (len == 0 || len == UNUSED) && (!self.uses_deques() || are_empty())
     }
 
     /// Returns how many jobs thieves could take. After a SeqCst fence, this is step (3), like
@@ -401,6 +420,9 @@ impl<J> TaskQueue<J> {
             UNUSED => 0,
             len => len,
         };
+        if !self.uses_deques() {
+            return in_buffer;
+        }
         in_buffer + self.injected_stealer.len() + self.stealer.len() * ROOM
     }
 
@@ -418,20 +440,33 @@ impl<J> TaskQueue<J> {
     ///
     /// If `delay`, the thief gives the victim time to fill its buffer before it takes tasks from
     /// there. Otherwise a victim that spawns tiny tasks would find its buffer taken at each spawn.
-    pub(crate) fn steal_from(&self, victim: &TaskQueue<J>, delay: bool) -> Option<J> {
+    /// After that, it leaves the victim the only task there if `leaves_one` returns `true`.
+    pub(crate) fn steal_from(
+        &self,
+        victim: &TaskQueue<J>,
+        delay: bool,
+        leaves_one: impl FnOnce() -> bool,
+    ) -> Option<J> {
         let packed = || {
             (0..DELAY).for_each(|_| spin_loop());
             self.steal_packed(victim)
         };
+        let is_left = || delay && victim.buffer.len.load(Ordering::Relaxed) <= 1 && leaves_one();
         self.steal_packed(victim)
             .or_else(|| if delay { packed() } else { None })
-            .or_else(|| self.unpack(victim.buffer.take()?))
+            .or_else(|| if is_left() { None } else { self.unpack(victim.buffer.take()?) })
     }
 
     fn steal_packed(&self, victim: &TaskQueue<J>) -> Option<J> {
+        if !victim.uses_deques() {
+            return None;
+        }
         match until_sure(|| victim.stealer.steal()) {
             Some(batch) => self.unpack(batch),
-            None => until_sure(|| victim.injected_stealer.steal_batch_and_pop(&self.injected)),
+            None => {
+                self.use_deques();
+                until_sure(|| victim.injected_stealer.steal_batch_and_pop(&self.injected))
+            }
         }
     }
 
@@ -444,6 +479,11 @@ impl<J> TaskQueue<J> {
         if self.last_was_small.get() && injector.len() < SMALL_BATCH {
             (0..DELAY).for_each(|_| spin_loop());
         }
+        if injector.len() <= 1 {
+            self.last_was_small.set(true);
+            return until_sure(|| injector.steal());
+        }
+        self.use_deques();
         let first = until_sure(|| injector.steal_batch_and_pop(&self.injected));
         self.last_was_small.set(self.injected.len() < SMALL_BATCH);
         first
@@ -452,6 +492,7 @@ impl<J> TaskQueue<J> {
     /// Adds a job that comes from another worker's queue (owner only). The caller then calls
     /// `publish_moved`.
     pub(crate) fn push_moved(&self, job: J) {
+        self.use_deques();
         self.injected.push(job);
     }
 
@@ -459,6 +500,7 @@ impl<J> TaskQueue<J> {
     fn unpack(&self, mut batch: Packed<J>) -> Option<J> {
         let newest = batch.pop();
         if batch.len > 0 && !self.buffer.fill(&mut batch) {
+            self.use_deques();
             self.batches.push(batch);
         }
         newest

@@ -131,33 +131,20 @@ pub trait ParallelSliceMut<T: Send> {
         sort_unstable(self.as_parallel_slice_mut(), &T::cmp);
     }
 
-    /// Sorts the slice by `compare`. Equal elements may change places.
+    /// Sorts the slice by `compare`, like [`par_sort_by`](Self::par_sort_by). Equal elements may
+    /// change places.
     ///
     /// # Panics
     /// If `compare` panics: see [Sorting](Self#sorting).
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut weights = [2.5, -1.0, 0.5];
-    /// weights.par_sort_unstable_by(f64::total_cmp);
-    /// assert_eq!(weights, [-1.0, 0.5, 2.5]);
-    /// ```
     fn par_sort_unstable_by<F: Fn(&T, &T) -> Ordering + Sync>(&mut self, compare: F) {
         sort_unstable(self.as_parallel_slice_mut(), &compare);
     }
 
-    /// Sorts the slice by a key. Elements with equal keys may change places. Calls `key` twice for
-    /// each comparison.
+    /// Sorts the slice by a key, like [`par_sort_by_key`](Self::par_sort_by_key). Elements with
+    /// equal keys may change places. Calls `key` twice for each comparison.
     ///
     /// # Panics
     /// If `key` or a comparison panics: see [Sorting](Self#sorting).
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut numbers = [-3_i32, 1, 2];
-    /// numbers.par_sort_unstable_by_key(|number| number.abs());
-    /// assert_eq!(numbers, [1, 2, -3]);
-    /// ```
     fn par_sort_unstable_by_key<K: Ord, F: Fn(&T) -> K + Sync>(&mut self, key: F) {
         sort_unstable(self.as_parallel_slice_mut(), &|a: &T, b: &T| key(a).cmp(&key(b)));
     }
@@ -190,13 +177,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If `middle` is greater than the length, or `compare` panics. The slice is then unchanged.
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut numbers = [9, 4, 1, 3, 2];
-    /// numbers.par_merge_in_place_by(3, |a, b| b.cmp(a));
-    /// assert_eq!(numbers, [9, 4, 3, 2, 1]);
-    /// ```
     #[track_caller]
     fn par_merge_in_place_by<F>(&mut self, middle: usize, compare: F)
     where
@@ -273,13 +253,6 @@ pub trait ParallelSliceMut<T: Send> {
 
     /// Returns an iterator over the parts between items for which `separator` returns true, like
     /// [`par_split`](super::ParallelSlice::par_split).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let mut numbers = [3, 2, 0, 5, 4];
-    /// numbers.par_split_mut(|&n| n == 0).for_each(|part| part.reverse());
-    /// assert_eq!(numbers, [2, 3, 0, 4, 5]);
-    /// ```
     fn par_split_mut<P: Fn(&T) -> bool + Sync + Send>(
         &mut self,
         separator: P,
@@ -289,13 +262,6 @@ pub trait ParallelSliceMut<T: Send> {
 
     /// Returns an iterator over the parts that end with an item for which `separator` returns true,
     /// like [`par_split_inclusive`](super::ParallelSlice::par_split_inclusive).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let mut numbers = [3, 2, 0, 5, 4];
-    /// numbers.par_split_inclusive_mut(|&n| n == 0).for_each(|part| part.reverse());
-    /// assert_eq!(numbers, [0, 2, 3, 4, 5]);
-    /// ```
     fn par_split_inclusive_mut<P>(&mut self, separator: P) -> SplitInclusiveMut<'_, T, P>
     where
         P: Fn(&T) -> bool + Sync + Send,
@@ -344,13 +310,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If `chunk_size` is 0.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let mut numbers = [1, 2, 3];
-    /// numbers.par_rchunks_mut(2).for_each(|chunk| chunk.reverse());
-    /// assert_eq!(numbers, [1, 3, 2]);
-    /// ```
     #[track_caller]
     fn par_rchunks_mut(&mut self, chunk_size: usize) -> RChunksMut<'_, T> {
         RChunksMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
@@ -361,13 +320,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If `chunk_size` is 0.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let mut numbers = [1, 2, 3];
-    /// numbers.par_rchunks_exact_mut(2).for_each(|chunk| chunk.reverse());
-    /// assert_eq!(numbers, [1, 3, 2]);
-    /// ```
     #[track_caller]
     fn par_rchunks_exact_mut(&mut self, chunk_size: usize) -> RChunksExactMut<'_, T> {
         RChunksExactMut::new(self.as_parallel_slice_mut(), positive(chunk_size))
@@ -375,13 +327,6 @@ pub trait ParallelSliceMut<T: Send> {
 
     /// Returns an iterator over the longest runs in which `together` returns true for all
     /// neighbours, like [`par_chunk_by`](super::ParallelSlice::par_chunk_by).
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let mut numbers = [1, 2, 5, 6];
-    /// numbers.par_chunk_by_mut(|a, b| a + 1 == *b).for_each(|run| run.reverse());
-    /// assert_eq!(numbers, [2, 1, 6, 5]);
-    /// ```
     fn par_chunk_by_mut<F>(&mut self, together: F) -> ChunkByMut<'_, T, F>
     where
         F: Fn(&T, &T) -> bool + Send + Sync,

@@ -14,8 +14,10 @@
 use std::cmp::Ordering;
 
 use super::bits::{Room, copy};
-use super::collect::{Filled, collect};
+use super::collect::{collect, in_two};
 use crate::fork::join_erased as join;
+use crate::iter::ends::collect::{Filled, Places};
+use crate::iter::plumbing::Folder;
 
 /// One thread merges outputs of up to this length: some 10 us. A guess.
 const GRAIN: usize = 8 * 1024;
@@ -37,16 +39,23 @@ pub(super) unsafe fn merge<T, F>(
     T: Send,
     F: Fn(&T, &T) -> Ordering + Sync,
 {
-    if out.len() <= GRAIN {
-        // SAFETY: the caller's obligations 1 and 2.
-        return unsafe { merge_serially(left, right, out, compare) };
+    let is_short = out.len() <= GRAIN;
+    // SAFETY: obligation 1, for both.
+    let (all_left, all_right) = unsafe { (elements(left), elements(right)) };
+    if is_short && are_in_order(all_left, all_right, compare) {
+        let (out_left, out_right) = out.split_at_mut(left.len());
+        copy(left, out_left);
+        return copy(right, out_right);
     }
     let half = out.len() / 2;
-    // SAFETY: obligation 1, for both.
-    let cut = unsafe { cut(elements(left), elements(right), half, compare) };
+    let cut = cut(all_left, all_right, half, compare);
     let (left_low, left_high) = left.split_at_mut(cut);
     let (right_low, right_high) = right.split_at_mut(half - cut);
     let (out_low, out_high) = out.split_at_mut(half);
+    if is_short {
+        let low = Merge::new(left_low, right_low, out_low);
+        return in_turns(low, Merge::new(left_high, right_high, out_high), compare);
+    }
     join(
         // SAFETY: both inputs are initialized, and `cut + (half - cut)` is `half`.
         || unsafe { merge(left_low, right_low, out_low, compare) },
@@ -88,36 +97,9 @@ fn are_in_order<T>(left: &[T], right: &[T], compare: &impl Fn(&T, &T) -> Orderin
     }
 }
 
-/// [`merge`] without forks.
-///
-/// # Safety
-/// As [`merge`].
-unsafe fn merge_serially<T>(
-    left: &mut Room<T>,
-    right: &mut Room<T>,
-    out: &mut Room<T>,
-    compare: &impl Fn(&T, &T) -> Ordering,
-) {
-    debug_assert_eq!(left.len() + right.len(), out.len());
-    // SAFETY: obligation 1 of `merge`, for both.
-    if unsafe { are_in_order(elements(left), elements(right), compare) } {
-        let (out_left, out_right) = out.split_at_mut(left.len());
-        copy(left, out_left);
-        return copy(right, out_right);
-    }
-    let half = out.len() / 2;
-    // SAFETY: the same.
-    let cut = unsafe { cut(elements(left), elements(right), half, compare) };
-    let (left_low, left_high) = left.split_at_mut(cut);
-    let (right_low, right_high) = right.split_at_mut(half - cut);
-    let (out_low, out_high) = out.split_at_mut(half);
-    let mut low = Merge::new(left_low, right_low, out_low);
-    let mut high = Merge::new(left_high, right_high, out_high);
-    loop {
-        let steps = low.safe_steps().min(high.safe_steps());
-        if steps == 0 {
-            break;
-        }
+/// Runs two merges on one thread, a step of each in turn.
+fn in_turns<T>(mut low: Merge<T>, mut high: Merge<T>, compare: &impl Fn(&T, &T) -> Ordering) {
+    while let steps @ 1.. = low.safe_steps().min(high.safe_steps()) {
         for _ in 0..steps {
             // SAFETY: no more steps than `low` has.
             unsafe { low.step(compare) };
@@ -187,11 +169,7 @@ impl<T> Merge<T> {
 
     /// Merges the rest.
     fn finish(mut self, compare: &impl Fn(&T, &T) -> Ordering) {
-        loop {
-            let steps = self.safe_steps();
-            if steps == 0 {
-                break;
-            }
+        while let steps @ 1.. = self.safe_steps() {
             for _ in 0..steps {
                 // SAFETY: these are no more than the safe steps.
                 unsafe { self.step(compare) };
@@ -216,49 +194,50 @@ where
 {
     let len = left.len().checked_add(right.len());
     let len = len.unwrap_or_else(|| panic!("capacity overflow: {} + {}", left.len(), right.len()));
-    collect(len, |room| {
+    collect(len, |places| {
         if size_of::<T>() == 0 {
             // There may be any number of them, and their order cannot be seen.
-            return Filled::new(room).extend(left.iter().cloned()).extend(right.iter().cloned());
+            return places.consume_iter(left.iter().chain(right).cloned()).complete();
         }
-        merge_clones_into(left, right, room, compare)
+        merge_clones_into(left, right, places, compare)
     })
 }
 
 fn merge_clones_into<'a, T, F>(
     mut left: &[T],
     mut right: &[T],
-    room: &'a mut Room<T>,
+    places: Places<'a, T>,
     compare: &F,
 ) -> Filled<'a, T>
 where
     T: Clone + Send + Sync,
     F: Fn(&T, &T) -> Ordering + Sync,
 {
-    if room.len() <= GRAIN {
-        let next = || match (left.split_first(), right.split_first()) {
+    let len = places.len();
+    if len <= GRAIN {
+        let next = |_| match (left.split_first(), right.split_first()) {
             (Some((first, rest)), other)
                 if other.is_none_or(|(other, _)| compare(other, first) != Ordering::Less) =>
             {
                 left = rest;
-                Some(first.clone())
+                first.clone()
             }
             (_, Some((first, rest))) => {
                 right = rest;
-                Some(first.clone())
+                first.clone()
             }
-            (_, None) => None,
+            (_, None) => unreachable!("there are as many elements as places"),
         };
-        return Filled::new(room).extend(std::iter::from_fn(next));
+        return places.consume_iter((0..len).map(next)).complete();
     }
-    let half = room.len() / 2;
+    let half = len / 2;
     let cut = cut(left, right, half, compare);
     let (left_low, left_high) = left.split_at(cut);
     let (right_low, right_high) = right.split_at(half - cut);
-    Filled::in_two(
-        room,
+    in_two(
+        places,
         half,
-        |room| merge_clones_into(left_low, right_low, room, compare),
-        |room| merge_clones_into(left_high, right_high, room, compare),
+        |places| merge_clones_into(left_low, right_low, places, compare),
+        |places| merge_clones_into(left_high, right_high, places, compare),
     )
 }

@@ -7,9 +7,10 @@
 // Unsafe, because elements are in two places while they are moved.
 #![allow(unsafe_code)]
 
+use std::mem;
+
 use super::bits::{Room, as_room, par_copy};
 use crate::current_num_threads;
-use crate::fork::join_erased as join;
 use crate::iter::sources::chunks::{Chunks, ChunksMut};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
@@ -72,11 +73,6 @@ fn part_len(len: usize) -> usize {
     BLOCK.max(len.div_ceil(current_num_threads() * PARTS_PER_THREAD))
 }
 
-/// A multiple of the length of a block, about half of `len`, which is longer than a block.
-fn middle(len: usize) -> usize {
-    len.div_ceil(BLOCK) / 2 * BLOCK
-}
-
 /// Moves the flagged elements to the front, and returns their number. Both groups keep their order.
 fn partition<T: Send>(v: &mut [T], flags: &[bool]) -> usize {
     debug_assert_eq!(v.len(), flags.len());
@@ -88,40 +84,27 @@ fn partition<T: Send>(v: &mut [T], flags: &[bool]) -> usize {
     }
     let mut scratch = Vec::with_capacity(v.len());
     let scratch = &mut scratch.spare_capacity_mut()[..v.len()];
-    let (yes, no) = scratch.split_at_mut(total);
+    let (mut yes, mut no) = scratch.split_at_mut(total);
+    // The places of each block's elements.
+    let places = counts.into_iter().zip(flags.chunks(BLOCK)).map(|(count, flags)| {
+        let (yes_here, no_here);
+        (yes_here, yes) = mem::take(&mut yes).split_at_mut(count);
+        (no_here, no) = mem::take(&mut no).split_at_mut(flags.len() - count);
+        (flags, yes_here, no_here)
+    });
+    let places: Vec<_> = places.collect();
     // SAFETY: each element is copied to a place of its own, and then all are copied back. If
     // something panics before that, no element was copied back.
     let room = unsafe { as_room(v) };
-    scatter(room, flags, &counts, yes, no);
+    ChunksMut::new(room, BLOCK)
+        .zip(places)
+        .for_each(|(block, (flags, yes, no))| scatter(block, flags, yes, no));
     par_copy(scratch, room);
     total
 }
 
-/// Copies the flagged elements to `yes` and the others to `no`, which are as long as that.
-fn scatter<T: Send>(
-    v: &mut Room<T>,
-    flags: &[bool],
-    counts: &[usize],
-    yes: &mut Room<T>,
-    no: &mut Room<T>,
-) {
-    if counts.len() <= 1 {
-        return scatter_block(v, flags, yes, no);
-    }
-    let middle = middle(v.len());
-    let (left, right) = v.split_at_mut(middle);
-    let (left_flags, right_flags) = flags.split_at(middle);
-    let (left_counts, right_counts) = counts.split_at(counts.len() / 2);
-    let count = left_counts.iter().sum();
-    let (left_yes, right_yes) = yes.split_at_mut(count);
-    let (left_no, right_no) = no.split_at_mut(middle - count);
-    join(
-        || scatter(left, left_flags, left_counts, left_yes, left_no),
-        || scatter(right, right_flags, right_counts, right_yes, right_no),
-    );
-}
-
-fn scatter_block<T>(v: &Room<T>, flags: &[bool], yes: &mut Room<T>, no: &mut Room<T>) {
+/// Copies the flagged elements of a block to `yes` and the others to `no`.
+fn scatter<T>(v: &Room<T>, flags: &[bool], yes: &mut Room<T>, no: &mut Room<T>) {
     assert!(v.len() == flags.len() && v.len() == yes.len() + no.len());
     let (yes, no) = (yes.as_mut_ptr(), no.as_mut_ptr());
     let mut count = 0;

@@ -6,8 +6,9 @@
 
 use std::mem;
 
-use super::bits::Room;
-use super::collect::{Filled, collect};
+use super::collect::{collect, in_two};
+use crate::iter::ends::collect::{Filled, Places};
+use crate::iter::plumbing::Folder;
 use crate::iter::sources::chunks::{Chunks, ChunksMut};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
@@ -80,8 +81,10 @@ where
 {
     let carries = Carries::new(None, folds(&v[..last_block(v)], op), op);
     let before = carries.before_all();
-    let sums = collect(v.len(), |room| {
-        sums_into(v, &before, room, &|block, before, sums| inclusive_block(block, before, sums, op))
+    let sums = collect(v.len(), |places| {
+        sums_into(v, &before, places, &|block, before, sums| {
+            inclusive_block(block, before, sums, op)
+        })
     });
     // As in `Carries::new`.
     drop(before);
@@ -95,8 +98,10 @@ where
     O: Fn(&T, &T) -> T + Sync,
 {
     let Carries { before, total } = Carries::new(Some(init), folds(v, op), op);
-    let sums = collect(v.len(), |room| {
-        sums_into(v, &before, room, &|block, before, sums| exclusive_block(block, before, sums, op))
+    let sums = collect(v.len(), |places| {
+        sums_into(v, &before, places, &|block, before, sums| {
+            exclusive_block(block, before, sums, op)
+        })
     });
     // As in `Carries::new`.
     drop(before);
@@ -112,36 +117,36 @@ fn folds<T: Clone + Send + Sync, O: Fn(&T, &T) -> T + Sync>(v: &[T], op: &O) -> 
 fn sums_into<'a, T, L>(
     v: &[T],
     before: &[Option<T>],
-    room: &'a mut Room<T>,
+    places: Places<'a, T>,
     leaf: &L,
 ) -> Filled<'a, T>
 where
     T: Send + Sync,
-    L: for<'b> Fn(&[T], &Option<T>, Filled<'b, T>) -> Filled<'b, T> + Sync,
+    L: Fn(&[T], &Option<T>, Places<'a, T>) -> Places<'a, T> + Sync,
 {
     match before {
-        [] => Filled::new(room),
-        [before] => leaf(v, before, Filled::new(room)),
+        [] => places.complete(),
+        [before] => leaf(v, before, places).complete(),
         _ => {
             let middle = before.len() / 2;
             let (before_left, before_right) = before.split_at(middle);
             let (left, right) = v.split_at(middle * BLOCK);
-            Filled::in_two(
-                room,
+            in_two(
+                places,
                 middle * BLOCK,
-                |room| sums_into(left, before_left, room, leaf),
-                |room| sums_into(right, before_right, room, leaf),
+                |places| sums_into(left, before_left, places, leaf),
+                |places| sums_into(right, before_right, places, leaf),
             )
         }
     }
 }
 
-fn inclusive_block<'a, T: Clone>(
+fn inclusive_block<'a, T: Clone + Send>(
     block: &[T],
     before: &Option<T>,
-    sums: Filled<'a, T>,
+    sums: Places<'a, T>,
     op: &impl Fn(&T, &T) -> T,
-) -> Filled<'a, T> {
+) -> Places<'a, T> {
     let Some((first, rest)) = block.split_first() else {
         return sums;
     };
@@ -149,17 +154,17 @@ fn inclusive_block<'a, T: Clone>(
         Some(before) => op(before, first),
         None => first.clone(),
     };
-    sums.extend([first]).scan(rest, op)
+    sums.consume(first).scan(rest, op)
 }
 
-fn exclusive_block<'a, T: Clone>(
+fn exclusive_block<'a, T: Clone + Send>(
     block: &[T],
     before: &Option<T>,
-    sums: Filled<'a, T>,
+    sums: Places<'a, T>,
     op: &impl Fn(&T, &T) -> T,
-) -> Filled<'a, T> {
+) -> Places<'a, T> {
     match block.split_last() {
-        Some((_, all_but_last)) => sums.extend(before.clone()).scan(all_but_last, op),
+        Some((_, all_but_last)) => sums.consume_iter(before.clone()).scan(all_but_last, op),
         None => sums,
     }
 }

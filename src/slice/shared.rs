@@ -137,11 +137,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// # Panics
     /// If `compare` or a clone panics.
-    ///
-    /// ```
-    /// use filch::slice::ParallelSlice;
-    /// assert_eq!([9, 4, 1].par_merge_by(&[3, 2], |a, b| b.cmp(a)), [9, 4, 3, 2, 1]);
-    /// ```
     fn par_merge_by<F>(&self, other: &[T], compare: F) -> Vec<T>
     where
         T: Clone + Send,
@@ -276,18 +271,12 @@ pub trait ParallelSlice<T: Sync> {
         RChunks::new(self.as_parallel_slice(), positive(chunk_size))
     }
 
-    /// Returns an iterator over chunks of exactly `chunk_size` items, from the end of the slice on.
-    /// Its `remainder` has the items that are left over.
+    /// Returns an iterator over chunks of exactly `chunk_size` items, like
+    /// [`par_chunks_exact`](Self::par_chunks_exact), from the end of the slice on. Its `remainder`
+    /// has the items that are left over.
     ///
     /// # Panics
     /// If `chunk_size` is 0.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let chunks = [1, 2, 3].par_rchunks_exact(2);
-    /// assert_eq!(chunks.remainder(), [1]);
-    /// assert_eq!(chunks.collect::<Vec<_>>(), [&[2, 3]]);
-    /// ```
     #[track_caller]
     fn par_rchunks_exact(&self, chunk_size: usize) -> RChunksExact<'_, T> {
         RChunksExact::new(self.as_parallel_slice(), positive(chunk_size))

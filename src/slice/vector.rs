@@ -49,17 +49,11 @@ pub trait ParallelVec<T: Send> {
         self.par_dedup_by(T::eq);
     }
 
-    /// Removes each element whose key is equal to that of the one before it.
+    /// Removes each element whose key is equal to that of the one before it, like
+    /// [`par_dedup`](Self::par_dedup).
     ///
     /// # Panics
     /// If `key`, a comparison or a drop panics.
-    ///
-    /// ```
-    /// use filch::slice::ParallelVec;
-    /// let mut numbers = vec![10, 11, 20, 21, 12];
-    /// numbers.par_dedup_by_key(|n| *n / 10);
-    /// assert_eq!(numbers, [10, 20, 12]);
-    /// ```
     fn par_dedup_by_key<K: PartialEq, F: Fn(&T) -> K + Sync>(&mut self, key: F) {
         self.par_dedup_by(|a, b| key(a) == key(b));
     }

@@ -78,12 +78,7 @@ where
     }
 
     pub(super) const TABLE: &'static Table = &Table {
-        job: JobTable {
-            execute: Self::execute,
-            name: type_name::<F>,
-            is_empty: is_claimed,
-            is_prompt: false,
-        },
+        job: JobTable { is_empty: is_claimed, ..JobTable::new(Self::execute, type_name::<F>) },
         run: Self::run,
         cancel: Self::cancel,
         give_panic: Self::give_panic,

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
 use super::head::TaskHead;
-use crate::job::{JobRef, PRIORITY_BITS, Table, never_empty};
+use crate::job::{JobRef, PRIORITY_BITS, Table};
 use crate::queue::{Deque, Stealer, until_sure};
 
 /// The queues of one scope or pool: one for each worker that has spawned such tasks there, and for
@@ -57,14 +57,7 @@ impl<W> Fifo<W> {
     fn new(word: usize) -> Self {
         let tasks = Deque::new_fifo();
         let stealer = tasks.stealer();
-        let table = const {
-            &Table {
-                execute: Self::execute,
-                name: || "a task of `spawn_fifo`",
-                is_empty: never_empty,
-                is_prompt: false,
-            }
-        };
+        let table = const { &Table::new(Self::execute, || "a task of `spawn_fifo`") };
         // SAFETY: the table is made for `Fifo`, whose first field this is.
         let head = unsafe { TaskHead::new(NonNull::from(table), word) };
         Fifo { head, tasks, stealer }

@@ -60,10 +60,8 @@ impl Drop for Requested {
 
 impl Request {
     const TABLE: &'static Table = &Table {
-        execute: Self::execute,
-        name: || "a task that a worker of another pool joins",
         is_empty: Self::is_revoked,
-        is_prompt: false,
+        ..Table::new(Self::execute, || "a task that a worker of another pool joins")
     };
 
     /// `Table::is_empty`.

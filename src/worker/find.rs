@@ -23,13 +23,15 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::{TaskQueue, until_sure};
 use crate::sim;
 use crate::sleep::Look;
-use crate::sync::{AtomicUsize, Ordering, fence, others_first, spin_loop};
+use crate::sync::{AtomicUsize, Ordering, fence, others_first, spin_loop, spin_or_yield};
 
 /// How long a fork has to stay public before a thief that delays its steals takes it: about what a
 /// steal costs the owner and the thief.
 const STEAL_DELAY: u64 = TICKS_PER_MICROSECOND;
 /// The most steals in a row that such a thief skips.
 const MOST_SKIPPED: u32 = 32;
+/// How many times such a thief leaves a victim its only task, for one microsecond more each time.
+const MOST_LEFT: u32 = if cfg!(loom) { 0 } else { 8 };
 /// How long a stolen job has to run to be worth the steal.
 const WORTH: u64 = 2 * TICKS_PER_MICROSECOND;
 
@@ -151,7 +153,7 @@ impl Worker {
             true => None,
             false => self.steal_fork(victim, &is_over),
         };
-        let steal_task = |victim| if is_over() { None } else { self.steal_task(victim) };
+        let steal_task = |victim| if is_over() { None } else { self.steal_task(victim, &is_over) };
         self.others().find_map(|victim| {
             let job = steal_fork(victim).or_else(|| steal_task(victim))?;
             accept(job)
@@ -211,21 +213,46 @@ impl Worker {
     }
 
     /// Steals a batch of tasks.
-    fn steal_task(&self, victim: &Worker) -> Option<JobRef> {
+    fn steal_task(&self, victim: &Worker, is_over: impl Fn() -> bool) -> Option<JobRef> {
         if victim.tasks.is_empty() {
             return None;
         }
-        self.steal_task_from(&victim.tasks, &self.tasks)
+        self.steal_task_from(victim, &victim.tasks, &self.tasks, is_over)
     }
 
     pub(super) fn steal_task_from(
         &self,
-        victim: &TaskQueue<JobRef>,
+        victim: &Worker,
+        theirs: &TaskQueue<JobRef>,
         own: &TaskQueue<JobRef>,
+        is_over: impl Fn() -> bool,
     ) -> Option<JobRef> {
-        let first = self.count_steal(own.steal_from(victim, self.delays_steals()));
+        let run = victim.counters.tasks_run.get();
+        // In a chain, each task of which spawns the next, the victim runs its only task soon.
+        let moves_on = || victim.counters.tasks_run.get() != run;
+        let leaves_one = || moves_on() && self.leaves_one(victim, is_over);
+        let first = self.count_steal(own.steal_from(theirs, self.delays_steals(), leaves_one));
         self.share_rest();
         first
+    }
+
+    /// Returns whether to leave `victim` its only task, and then waits for a while, or until there
+    /// is other work or `is_over`: each look slows the victim down. (The task may be a long one
+    /// that waits below a chain. So after some times this returns `false`.)
+    fn leaves_one(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
+        let left = self.steals_skipped.get();
+        if left >= MOST_LEFT {
+            self.steals_skipped.set(0);
+            return false;
+        }
+        self.steals_skipped.set(left + 1);
+        let (start, limit) = (ticks(), STEAL_DELAY * u64::from(left + 1));
+        let others_show = |it: &Worker| it.index != victim.index && it.shows_work();
+        let sees_work = || self.sees_own_work() || self.others().any(others_show);
+        while ticks().wrapping_sub(start) < limit && !is_over() && !sees_work() {
+            spin_or_yield();
+        }
+        true
     }
 
     /// Publishes the tasks that have moved here together with one that was taken: lemma 4 of

@@ -55,12 +55,9 @@
 //! # What it costs
 //! If there is work, handing the core off takes a wake-up, and so does taking it back. A wake-up
 //! takes the waker a few microseconds, and more if the other processor sleeps. Linux often queues
-//! the woken thread behind a busy worker on another processor, although the waker's own processor
-//! is about to be idle. Linux corrects that at a timer tick, up to 4 ms later. A thread that wakes
-//! another by a futex has no way to say that it is about to sleep. So computing on two virtual
-//! processors takes 1.15 to 1.4 times as long beside 1,000 sleeps of 10 ms as it takes alone
-//! (`cargo bench --bench blocking`). It does not help to wake the spare thread that last ran on the
-//! waker's processor.
+//! the woken thread behind a busy worker on another processor, until a timer tick up to 4 ms later.
+//! So computing on two virtual processors takes 1.15 to 1.4 times as long beside 1,000 sleeps of
+//! 10 ms as it takes alone (`cargo bench --bench blocking`).
 //!
 //! The spare thread is woken before the closure is called. To wake it only if the closure takes
 //! long, some other thread would have to watch the clock, and there may be none: the caller may
@@ -316,8 +313,10 @@ impl Worker {
         if !me.has_core() {
             return false;
         }
-        self.note_awake(true);
-        self.goes_on()
+        self.goes_on() && {
+            self.note_awake(true);
+            true
+        }
     }
 
     /// Gives back a borrowed core.

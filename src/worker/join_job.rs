@@ -5,7 +5,6 @@ use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-use crate::job::never_empty;
 use crate::job::outcome::Payload;
 use crate::latch::{Latch, Waiter};
 use crate::sync::Ordering;
@@ -26,16 +25,7 @@ where
 {
     #[inline(always)]
     pub(crate) fn new(owner: Current, closure: B) -> Self {
-        let table = NonNull::from(
-            const {
-                &Table {
-                    execute: Self::execute,
-                    name: || "a fork",
-                    is_empty: never_empty,
-                    is_prompt: false,
-                }
-            },
-        );
+        let table = NonNull::from(const { &Table::new(Self::execute, || "a fork") });
         // SAFETY: `execute` is made for this type, whose first field is the header.
         let head = unsafe { JoinHeader::new(table, owner) };
         JoinJob {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::common::{pool, rest, sized, watchdog};
 use crate::everywhere::everywhere;
+use filch::CancelToken;
 use filch::prelude::*;
 
 /// Numbers of all sizes, whose sum depends on the order.
@@ -79,6 +80,25 @@ fn results_have_the_same_bits_on_any_pool() {
             assert_eq!(pool.install(run), once, "{threads} threads");
         }
     }
+}
+
+/// The range is so long that the test would not end otherwise.
+#[test]
+fn a_shape_is_not_cut_to_its_end_if_no_item_is_wanted() {
+    let _watchdog = watchdog();
+    everywhere(|| {
+        let items = || (0..usize::MAX).into_par_iter().deterministic();
+        assert!(items().any(|n| n == 3));
+        let token = CancelToken::new();
+        let stopped = token.run(|| {
+            items().for_each(|n| {
+                if n == 3 {
+                    token.cancel()
+                }
+            })
+        });
+        assert!(stopped.is_err());
+    });
 }
 
 #[test]

@@ -81,22 +81,62 @@ macro_rules! driven {
     };
 }
 
+/// Calls `$callback` with the producer that `$call` makes of the one of `$base`. (The callback for
+/// `$base` cannot be a closure, since it takes any producer.) `$field`s are variables that `$call`
+/// uses.
+macro_rules! calling {
+    (
+        [$($generics:tt)*] [$($P:ident),*] { $($field:ident: $type:ty),* }
+        where { $($bounds:tt)* }
+        ($in:ty) -> $out:ty, $base:expr, $callback:expr, |$producer:ident, $inner:ident| $call:expr
+    ) => {{
+        struct Call<CB, $($P),*> {
+            callback: CB,
+            $($field: $type),*
+        }
+
+        impl<$($generics)*, CB> $crate::iter::plumbing::ProducerCallback<$in> for Call<CB, $($P),*>
+        where
+            CB: $crate::iter::plumbing::ProducerCallback<$out>,
+            $($bounds)*
+        {
+            type Output = CB::Output;
+
+            fn callback<P>(self, $producer: P) -> CB::Output
+            where
+                P: $crate::iter::plumbing::Producer<Item = $in>,
+            {
+                let Call { callback: $inner, $($field),* } = self;
+                $call
+            }
+        }
+
+        $base.with_producer(Call { callback: $callback, $($field),* })
+    }};
+}
+
 /// Declares an adaptor that makes one item of each of `base`, whose type is `$I`: by the iterator
-/// as which it is driven, or by what it puts around the consumer and around the callback.
+/// as which it is driven, or by what it puts around the consumer and around the producer.
 macro_rules! one_to_one {
     (
         $(#[$doc:meta])*
-        $name:ident<$($P:ident),+> { $($fields:tt)* }
-        [$($generics:tt)*] over $I:ident $(<Item = $in:ty>)? => $item:ty, $($how:tt)*
+        $name:ident<$I:ident $(, $P:ident)*> { base: $_:ident $(; $($field:ident: $type:ty),+)? }
+        [$($generics:tt)*] over $(<Item = $in:ty>)? => $item:ty, $($how:tt)*
     ) => {
-        adaptor! { $(#[$doc])* $name<$($P),+> { $($fields)* } }
+        adaptor! {
+            $(#[$doc])* $name<$I $(, $P)*> { base: $I $(; $($field: $type),+)? }
+        }
         one_to_one! {
-            @how [$($generics)*] $name<$($P),+>,
+            @how [$($generics)*] [$($P),*] { $($($field: $type),+)? } [$($in)?]
+            [$($generics)*, $I] $name<$I $(, $P)*>,
             [$I: ParallelIterator $(<Item = $in>)?] [$I: IndexedParallelIterator $(<Item = $in>)?]
             $item, $($how)*
         }
     };
-    (@how $generics:tt $name:ty, $any:tt $indexed:tt $item:ty, |$self:ident| $other:expr) => {
+    (
+        @how $own:tt $P:tt $fields:tt $in:tt
+        $generics:tt $name:ty, $any:tt $indexed:tt $item:ty, |$self:ident| $other:expr
+    ) => {
         one_to_one! {
             @impl $generics $name, $any $indexed $item, |$self, consumer, callback|
             $other.drive_unindexed(consumer), $other.drive(consumer),
@@ -104,13 +144,20 @@ macro_rules! one_to_one {
         }
     };
     (
-        @how $generics:tt $name:ty, $any:tt $indexed:tt $item:ty,
-        |$self:ident, $consumer:ident| $consuming:expr, |$callback:ident| $calling:expr
+        @how $own:tt $P:tt { $($field:ident: $type:ty),* } [$in:ty]
+        $generics:tt $name:ty, $any:tt $indexed:tt $item:ty,
+        |$self:ident, $consumer:ident| $consuming:expr, |$base:ident| $producer:expr
     ) => {
         one_to_one! {
-            @impl $generics $name, $any $indexed $item, |$self, $consumer, $callback|
+            @impl $generics $name, $any $indexed $item, |$self, $consumer, callback|
             $self.base.drive_unindexed($consuming), $self.base.drive($consuming),
-            $self.base.with_producer($calling)
+            {
+                let Self { base, $($field),* } = $self;
+                calling!(
+                    $own $P { $($field: $type),* } where {} ($in) -> $item, base, callback,
+                    |$base, inner| inner.callback($producer)
+                )
+            }
         }
     };
     (

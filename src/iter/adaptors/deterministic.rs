@@ -1,5 +1,7 @@
 //! Loops that are cut in a shape which depends only on the number of items.
 
+use crate::context::{CancelToken, Stop};
+use crate::fork::stopping_token;
 use crate::iter::IndexedParallelIterator;
 use crate::iter::limit::{Limit, join_under};
 use crate::iter::plumbing::{Consumer, Producer, ProducerCallback, Reducer, on_worker, serially};
@@ -41,19 +43,23 @@ impl<T, C: Consumer<T>> ProducerCallback<T> for Shape<C> {
         let block = block_of(self.len, producer.min_len(), producer.max_len());
         let Shape { len, consumer } = self;
         // In a pool, so that closures run on its stacks even if nothing is forked.
-        on_worker(|_, limit| cut(limit, block, len, producer, consumer))
+        on_worker(|_, limit| {
+            let token = stopping_token();
+            cut((limit, token.as_ref()), block, len, producer, consumer)
+        })
     }
 }
 
 /// Cuts into halves of whole blocks. If their number is odd, the left half is the shorter one.
 fn cut<P: Producer, C: Consumer<P::Item>>(
-    limit: Option<&Limit<'_>>,
+    (limit, token): (Option<&Limit<'_>>, Option<&CancelToken>),
     block: usize,
     len: usize,
     producer: P,
     consumer: C,
 ) -> C::Result {
-    if len <= block {
+    Stop::check(token);
+    if len <= block || consumer.full() {
         // `panic_fuse` has to know that a piece begins, and on which thread.
         producer.min_len();
         return serially(producer, consumer);
@@ -63,8 +69,8 @@ fn cut<P: Producer, C: Consumer<P::Item>>(
     let (left_consumer, right_consumer, reducer) = consumer.split_at(at);
     let (left, right) = join_under(
         limit,
-        || cut(limit, block, at, left, left_consumer),
-        |_| cut(limit, block, len - at, right, right_consumer),
+        || cut((limit, token), block, at, left, left_consumer),
+        |_| cut((limit, token), block, len - at, right, right_consumer),
     );
     reducer.reduce(left, right)
 }

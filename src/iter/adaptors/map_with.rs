@@ -3,54 +3,34 @@
 use super::fold_then_drop;
 use super::seed::{FromCall, FromCallHere, Seed, Seeded};
 use super::stage::{Stage, Staged};
-use crate::iter::plumbing::{Folder, Producer, ProducerCallback, drop_first};
+use crate::iter::plumbing::{Folder, Producer, drop_first};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 one_to_one! {
     /// An iterator that maps items, with a state: see [`ParallelIterator::map_with`].
     MapWith<I, T, F> { base: I; init: T, f: F }
-    [I, T: Clone + Send, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send] over I => R,
+    [U, T: Clone + Send, F: Fn(&mut T, U) -> R + Send + Sync, R: Send] over<Item = U> => R,
     |self, consumer| Mapping::stage(consumer, FromCall(move || self.init.clone()), &self.f),
-    |callback| Call { seed: FromCall(move || self.init.clone()), f: &self.f, callback }
+    |base| WithState { base, seed: FromCall(move || init.clone()), f: &f }
 }
 
 one_to_one! {
     /// An iterator that maps items, with a state: see [`ParallelIterator::map_init`].
     MapInit<I, INIT, F> { base: I; init: INIT, f: F }
-    [I, T, INIT: Fn() -> T + Send + Sync, F: Fn(&mut T, I::Item) -> R + Send + Sync, R: Send]
-    over I => R,
+    [U, T, INIT: Fn() -> T + Send + Sync, F: Fn(&mut T, U) -> R + Send + Sync, R: Send]
+    over<Item = U> => R,
     |self, consumer| Mapping::stage(consumer, FromCallHere(&self.init), &self.f),
-    |callback| Call { seed: FromCallHere(&self.init), f: &self.f, callback }
-}
-
-/// Wraps the producer.
-pub(super) struct Call<'f, S, F, CB> {
-    pub(super) seed: S,
-    pub(super) f: &'f F,
-    pub(super) callback: CB,
-}
-
-impl<In, R, S, F, CB> ProducerCallback<In> for Call<'_, S, F, CB>
-where
-    S: Seed,
-    F: Fn(&mut S::State, In) -> R + Sync,
-    CB: ProducerCallback<R>,
-{
-    type Output = CB::Output;
-
-    fn callback<P: Producer<Item = In>>(self, base: P) -> CB::Output {
-        self.callback.callback(Mapped { base, seed: self.seed, f: self.f })
-    }
+    |base| WithState { base, seed: FromCallHere(&init), f: &f }
 }
 
 /// A producer whose pieces each have a state of their own.
-struct Mapped<'f, P, S, F> {
-    base: P,
-    seed: S,
-    f: &'f F,
+pub(super) struct WithState<'f, P, S, F> {
+    pub(super) base: P,
+    pub(super) seed: S,
+    pub(super) f: &'f F,
 }
 
-impl<'f, P, S, F, R> Producer for Mapped<'f, P, S, F>
+impl<'f, P, S, F, R> Producer for WithState<'f, P, S, F>
 where
     P: Producer,
     S: Seed,
@@ -62,7 +42,7 @@ where
     const FEW_BLOCKS: bool = P::FEW_BLOCKS || S::IS_COSTLY;
 
     fn into_iter(self) -> Self::IntoIter {
-        let Mapped { base, seed, f } = self;
+        let WithState { base, seed, f } = self;
         let state = seed.begin(S::Kept::default());
         let state = drop_first(seed, state);
         MappedIter { base: base.into_iter(), state, f }
@@ -77,14 +57,14 @@ where
     }
 
     fn split_at(self, index: usize) -> (Self, Self) {
-        let Mapped { base, seed, f } = self;
+        let WithState { base, seed, f } = self;
         let (left, right) = base.split_at(index);
-        (Mapped { base: left, seed: seed.clone(), f }, Mapped { base: right, seed, f })
+        (WithState { base: left, seed: seed.clone(), f }, WithState { base: right, seed, f })
     }
 }
 
 /// The results of `f` for the items of `base`.
-struct MappedIter<'f, It, T, F> {
+pub(super) struct MappedIter<'f, It, T, F> {
     base: It,
     state: T,
     f: &'f F,

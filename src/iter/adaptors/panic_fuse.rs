@@ -8,29 +8,16 @@ use std::thread;
 use super::fold_then_drop;
 use super::gate::Passing;
 use crate::iter::ends::tries::Stop;
-use crate::iter::plumbing::{
-    Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer,
-};
+use crate::iter::plumbing::{Consumer, Folder, Producer, Reducer, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 use crate::job::outcome;
 
 one_to_one! {
     /// An iterator that ends when any of its pieces panics: see [`ParallelIterator::panic_fuse`].
     PanicFuse<I> { base: I }
-    [I] over I => I::Item,
+    [T: Send] over<Item = T> => T,
     |self, consumer| Fused::new(consumer, &Stop::default()),
-    |callback| Call(callback)
-}
-
-/// Wraps the producer.
-struct Call<CB>(CB);
-
-impl<T, CB: ProducerCallback<T>> ProducerCallback<T> for Call<CB> {
-    type Output = CB::Output;
-
-    fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
-        self.0.callback(Fused::new(base, &Stop::default()))
-    }
+    |base| Fused::new(base, &Stop::default())
 }
 
 /// Sets the fuse if the piece of a loop that holds the alarm unwinds.

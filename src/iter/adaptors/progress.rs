@@ -4,7 +4,7 @@ use std::{mem, thread};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::map_with::{Call, Mapping};
+use super::map_with::{Mapping, WithState};
 use super::seed::Seed;
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
@@ -72,9 +72,9 @@ impl<I: ParallelIterator> ParallelProgressIterator for I {}
 one_to_one! {
     /// The iterator of the methods of [`ParallelProgressIterator`].
     Progress<I> { base: I; bar: ProgressBar }
-    [I] over I => I::Item,
+    [T: Send] over<Item = T> => T,
     |self, consumer| Mapping::stage(consumer, Counting(&self.bar), &Count::add),
-    |callback| Call { seed: Counting(&self.bar), f: &Count::add, callback }
+    |base| WithState { base, seed: Counting(&bar), f: &Count::add }
 }
 
 /// Each piece counts by itself.

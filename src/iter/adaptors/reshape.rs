@@ -35,33 +35,16 @@ macro_rules! reshaped {
                 $own_len
             },
             |$self, callback| {
-                struct Call<CB, $($($P),+)?> {
-                    len: usize,
-                    callback: CB,
-                    $($field: $type,)*
-                }
-
-                impl<$($generics)*, CB> $crate::iter::plumbing::ProducerCallback<$in>
-                    for Call<CB, $($($P),+)?>
-                where
-                    CB: $crate::iter::plumbing::ProducerCallback<$out>,
-                    $($bounds)*
-                {
-                    type Output = CB::Output;
-
-                    fn callback<P>(self, $base: P) -> CB::Output
-                    where
-                        P: $crate::iter::plumbing::Producer<Item = $in>,
-                    {
-                        let Call { len, callback: $callback, $($field),* } = self;
+                let $name { base, $($field),* } = $self;
+                let len = base.len();
+                calling!(
+                    [$($generics)*] [$($($P),+)?] { len: usize $(, $field: $type)* }
+                    where { $($bounds)* } ($in) -> $out, base, callback,
+                    |$base, $callback| {
                         let $len = len;
                         $call
                     }
-                }
-
-                let $name { base, $($field),* } = $self;
-                let len = base.len();
-                base.with_producer(Call { len, callback, $($field),* })
+                )
             }
         );
     )*};

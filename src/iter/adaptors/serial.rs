@@ -5,7 +5,7 @@ use std::iter;
 
 use super::stage::{Stage, Staged, StagedFolder};
 use crate::iter::ends::position::position_if;
-use crate::iter::plumbing::{Folder, Producer, ProducerCallback, drop_first};
+use crate::iter::plumbing::{Folder, Producer, drop_first};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 /// What is done to the serial iterator over a piece with items `In`.
@@ -97,9 +97,9 @@ impl<In, A: Adapter<In>> Stage<In> for &A {
 one_to_one! {
     /// An iterator that maps the items of another: see [`ParallelIterator::map`].
     Map<I, F> { base: I; f: F }
-    [I, F: Fn(I::Item) -> R + Sync + Send, R: Send] over I => R,
+    [T, F: Fn(T) -> R + Sync + Send, R: Send] over<Item = T> => R,
     |self, consumer| Staged { base: consumer, stage: &Mapped(self.f) },
-    |callback| Call { f: &Mapped(self.f), callback }
+    |base| MappedProducer { base, f: &Mapped(f) }
 }
 
 /// Maps items by a function.
@@ -111,24 +111,6 @@ impl<T, R, F: Fn(T) -> R + Sync> Adapter<T> for Mapped<F> {
     #[inline]
     fn adapt(&self, iter: impl Iterator<Item = T>) -> impl Iterator<Item = R> {
         iter.map(&self.0)
-    }
-}
-
-/// Wraps the producer.
-struct Call<'f, F, CB> {
-    f: &'f Mapped<F>,
-    callback: CB,
-}
-
-impl<T, R, F, CB> ProducerCallback<T> for Call<'_, F, CB>
-where
-    F: Fn(T) -> R + Sync,
-    CB: ProducerCallback<R>,
-{
-    type Output = CB::Output;
-
-    fn callback<P: Producer<Item = T>>(self, base: P) -> CB::Output {
-        self.callback.callback(MappedProducer { base, f: self.f })
     }
 }
 
@@ -161,14 +143,14 @@ impl<'f, P: Producer, R, F: Fn(P::Item) -> R + Sync> Producer for MappedProducer
 one_to_one! {
     /// An iterator that shows each item to a function: see [`ParallelIterator::inspect`].
     Inspect<I, F> { base: I; f: F }
-    [I, F: Fn(&I::Item) + Sync + Send] over I => I::Item,
+    [F: Fn(&I::Item) + Sync + Send] over => I::Item,
     |self| self.base.map(updating(move |item: &mut I::Item| (self.f)(item)))
 }
 
 one_to_one! {
     /// An iterator that changes each item in place: see [`ParallelIterator::update`].
     Update<I, F> { base: I; f: F }
-    [I, F: Fn(&mut I::Item) + Sync + Send] over I => I::Item,
+    [F: Fn(&mut I::Item) + Sync + Send] over => I::Item,
     |self| self.base.map(updating(self.f))
 }
 
@@ -183,14 +165,14 @@ fn updating<T, F: Fn(&mut T)>(f: F) -> impl Fn(T) -> T {
 one_to_one! {
     /// An iterator that copies what the items refer to: see [`ParallelIterator::copied`].
     Copied<I> { base: I }
-    ['t, T: Copy + Send + 't, I] over I<Item = &'t T> => T,
+    ['t, T: Copy + Send + 't] over<Item = &'t T> => T,
     |self| self.base.map(|item: &T| *item)
 }
 
 one_to_one! {
     /// An iterator that clones what the items refer to: see [`ParallelIterator::cloned`].
     Cloned<I> { base: I }
-    ['t, T: Clone + Send + 't, I] over I<Item = &'t T> => T,
+    ['t, T: Clone + Send + 't] over<Item = &'t T> => T,
     |self| self.base.map(T::clone)
 }
 

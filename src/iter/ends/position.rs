@@ -5,19 +5,19 @@ use super::super::plumbing::Folder;
 
 /// Returns a consumer that passes on each item with its position. Unlike `enumerate`, this counts
 /// in the consumer: by callgrind, a search then takes 5 instructions for an item instead of 8.
-pub(crate) fn numbered<C>(base: C) -> Staged<C, From> {
+pub(in crate::iter) fn numbered<C>(base: C) -> Staged<C, From> {
     Staged { base, stage: From(0) }
 }
 
 /// Turns a predicate into a search for the position of an item.
-pub(crate) fn position_if<T>(
+pub(in crate::iter) fn position_if<T>(
     predicate: impl Fn(T) -> bool,
 ) -> impl Fn((usize, T)) -> Option<usize> {
     move |(position, item)| predicate(item).then_some(position)
 }
 
 /// Numbers the items of a piece, from this number on.
-pub(crate) struct From(usize);
+pub(in crate::iter) struct From(usize);
 
 impl<T> Stage<T> for From {
     type Out = (usize, T);

@@ -1,4 +1,4 @@
-//! Ends that return one value: `for_each`, `sum`, `product`, `reduce`, `min`, `max`.
+//! Ends that return one value: `for_each`, `sum`, `product`.
 
 use std::iter;
 use std::marker::PhantomData;
@@ -49,42 +49,4 @@ macro_rules! sums {
 sums! {
     Sum, sum;
     Product, product;
-}
-
-/// `reduce` and `reduce_with`. If `start` returns `None`, pieces begin with their first item.
-pub(crate) struct Reduce<T, S, OP> {
-    start: S,
-    op: OP,
-    items: PhantomData<fn(T) -> T>,
-}
-
-impl<T, S, OP> Reduce<T, S, OP> {
-    pub(crate) fn new(start: S, op: OP) -> Self {
-        Reduce { start, op, items: PhantomData }
-    }
-}
-
-impl<T: Send, S: Fn() -> Option<T> + Sync, OP: Fn(T, T) -> T + Sync> Join for Reduce<T, S, OP> {
-    type Result = Option<T>;
-
-    fn start(&self) -> Option<T> {
-        (self.start)()
-    }
-
-    fn join(&self, left: Option<T>, right: Option<T>) -> Option<T> {
-        match (left, right) {
-            (Some(left), Some(right)) => Some((self.op)(left, right)),
-            (left, right) => left.or(right),
-        }
-    }
-}
-
-impl<T, S, OP> End<T> for Reduce<T, S, OP>
-where
-    Self: Join<Result = Option<T>>,
-    OP: Fn(T, T) -> T,
-{
-    fn take(&self, so_far: Option<T>, mut iter: impl Iterator<Item = T>) -> Option<T> {
-        so_far.or_else(|| iter.next()).map(|first| iter.fold(first, &self.op))
-    }
 }

@@ -50,10 +50,7 @@ impl<R: Try, S, OP> TryReduce<R, S, OP> {
     /// Returns the result of a piece. A failure stops all threads.
     fn end(&self, end: ControlFlow<R::Residual, R::Output>) -> Option<R> {
         self.stop.set_if(end.is_break());
-        Some(match end {
-            Continue(value) => R::from_output(value),
-            Break(why) => R::from_residual(why),
-        })
+        Some(R::from_branch(end))
     }
 }
 
@@ -86,15 +83,25 @@ where
     R: Try,
     OP: Fn(R::Output, R::Output) -> R,
 {
-    const ENDS_EARLY: bool = true;
+    const ENDS_EARLY: bool = R::FAILS;
 
     fn take(&self, so_far: Option<R>, mut iter: impl Iterator<Item = R>) -> Option<R> {
-        let all = match so_far.or_else(|| iter.next())?.branch() {
-            Continue(first) => iter.try_fold(first, |so_far, item| match item.branch() {
-                Continue(value) => (self.op)(so_far, value).branch(),
-                // Before there is a result, which a panic of the drop would leak.
-                failed => drop_first(so_far, failed),
-            }),
+        let first = so_far.or_else(|| iter.next())?.branch();
+        let add = |so_far, item: R| match item.branch() {
+            Continue(value) => (self.op)(so_far, value).branch(),
+            // Before there is a result, which a panic of the drop would leak.
+            failed => drop_first(so_far, failed),
+        };
+        let add_to = |so_far, item| match so_far {
+            Continue(so_far) => add(so_far, item),
+            failed => failed,
+        };
+        if !R::FAILS {
+            // As many instructions as a plain fold, where `try_fold` has half as many again.
+            return self.end(iter.fold(first, add_to));
+        }
+        let all = match first {
+            Continue(first) => iter.try_fold(first, add),
             failed => failed,
         };
         self.end(drop_first(iter, all))

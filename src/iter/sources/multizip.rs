@@ -50,8 +50,12 @@ macro_rules! from_tuple {
     };
 }
 
+/// Implements all of this for tuples of these types, then of all but the first, and so on.
 macro_rules! multizip {
+    (@rest $_:ident $item:ident) => {};
+    (@rest $_:ident $item:ident, $($rest:tt)+) => { multizip!($($rest)+); };
     ($($T:ident $item:ident),+) => {
+        multizip!(@rest $($T $item),+);
         from_tuple!([] ($($T,)+), $($T: $T => $item),+);
         from_tuple!(['a] &'a ($($T,)+), $($T: &'a $T => $item),+);
         from_tuple!(['a] &'a mut ($($T,)+), $($T: &'a mut $T => $item),+);
@@ -74,15 +78,4 @@ macro_rules! multizip {
     };
 }
 
-multizip!(A a);
-multizip!(A a, B b);
-multizip!(A a, B b, C c);
-multizip!(A a, B b, C c, D d);
-multizip!(A a, B b, C c, D d, E e);
-multizip!(A a, B b, C c, D d, E e, F f);
-multizip!(A a, B b, C c, D d, E e, F f, G g);
-multizip!(A a, B b, C c, D d, E e, F f, G g, H h);
-multizip!(A a, B b, C c, D d, E e, F f, G g, H h, I i);
-multizip!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j);
-multizip!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k);
 multizip!(A a, B b, C c, D d, E e, F f, G g, H h, I i, J j, K k, L l);

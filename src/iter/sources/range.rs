@@ -247,13 +247,7 @@ pub(crate) mod inclusive {
     /// An iterator over a range that includes its end.
     ///
     /// It is [indexed](crate::iter::IndexedParallelIterator) if the length of such a range always
-    /// fits in a `usize`.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!((1..=20_u64).into_par_iter().product::<u64>(), 2_432_902_008_176_640_000);
-    /// assert_eq!((u8::MIN..=u8::MAX).into_par_iter().count(), 256);
-    /// ```
+    /// fits in a `usize`. See the iterator over [ranges without their ends](crate::range::Iter).
     Iter, RangeInclusive,
     |range| Span {
         first: *range.start(),

@@ -31,13 +31,8 @@ impl<T: Clone + Send> Repeat<T> {
         repeat_n(self.0, n)
     }
 
-    /// Returns an iterator over pairs of a clone and an item of `other`.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let pairs: Vec<_> = filch::iter::repeat('x').zip([1, 2]).collect();
-    /// assert_eq!(pairs, [('x', 1), ('x', 2)]);
-    /// ```
+    /// Returns an iterator over pairs of a clone and an item of `other`, like that of
+    /// [`zip`](IndexedParallelIterator::zip).
     pub fn zip<Z>(self, other: Z) -> Zip<RepeatN<T>, Z::Iter>
     where
         Z: IntoParallelIterator<Iter: IndexedParallelIterator>,

@@ -37,12 +37,7 @@ pub trait ParallelString {
         CharIndices(self.as_parallel_string())
     }
 
-    /// Returns an iterator over the bytes.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!("hello".par_bytes().filter(|&b| b == b'l').count(), 2);
-    /// ```
+    /// Returns an iterator over the bytes, like [`par_chars`](Self::par_chars).
     fn par_bytes(&self) -> Bytes<'_> {
         Bytes(self.as_parallel_string())
     }
@@ -113,23 +108,14 @@ pub trait ParallelString {
         SplitWhitespace(self.as_parallel_string())
     }
 
-    /// Returns an iterator over the words between ASCII white space.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!("\thow many\nwords".par_split_ascii_whitespace().count(), 3);
-    /// ```
+    /// Returns an iterator over the words between ASCII white space, like
+    /// [`par_split_whitespace`](Self::par_split_whitespace).
     fn par_split_ascii_whitespace(&self) -> SplitAsciiWhitespace<'_> {
         SplitAsciiWhitespace(self.as_parallel_string())
     }
 
-    /// Returns an iterator over the characters that match `pattern`, each as a string.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let vowels: String = "parallel".par_matches(['a', 'e']).collect();
-    /// assert_eq!(vowels, "aae");
-    /// ```
+    /// Returns an iterator over the characters that match `pattern`, each as a string, like
+    /// [`par_match_indices`](Self::par_match_indices).
     fn par_matches<P: Pattern>(&self, pattern: P) -> Matches<'_, P> {
         Matches::new(self.as_parallel_string(), pattern)
     }
@@ -407,13 +393,6 @@ impl<'text> ParallelDrainRange<usize> for &'text mut String {
 
     /// # Panics
     /// If `range` does not lie within the string, or cuts a character.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let mut text = String::from("a secret word");
-    /// let taken: String = text.par_drain(2..9).collect();
-    /// assert_eq!((taken.as_str(), text.as_str()), ("secret ", "a word"));
-    /// ```
     #[track_caller]
     fn par_drain<R: RangeBounds<usize>>(self, range: R) -> Drain<'text> {
         let (start, end) = within(range, self.len());

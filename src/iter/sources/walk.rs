@@ -14,8 +14,11 @@ const POSTFIX: bool = false;
 
 /// Declares walks by their order.
 macro_rules! walks {
-    ($($(#[$doc:meta])* $name:ident, $order:ident;)*) => {$(
-        adaptor! { $(#[$doc])* $name<S, B> { root: S; children_of: B } }
+    ($($(#[$doc:meta])* $function:ident, $name:ident, $order:ident;)*) => {$(
+        adaptor! {
+            #[doc = concat!("The iterator of [`", stringify!($function), "`].")]
+            $name<S, B> { root: S; children_of: B }
+        }
 
         parallel! {
             [S: Send, B: Fn(&S) -> I + Send + Sync, I] $name<S, B>
@@ -26,100 +29,82 @@ macro_rules! walks {
                 drive_steps(Stack::<$order, S, B> { ahead, children_of }, consumer)
             }
         }
+
+        $(#[$doc])*
+        pub fn $function<S, B, I>(root: S, children_of: B) -> $name<S, B>
+        where
+            S: Send,
+            B: Fn(&S) -> I + Send + Sync,
+            I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
+        {
+            $name::new(root, children_of)
+        }
     )*};
 }
 
 walks! {
-    /// An iterator over the nodes of a tree, parents first: see [`walk_tree_prefix`].
-    WalkTreePrefix, PREFIX;
-    /// An iterator over the nodes of a tree, children first: see [`walk_tree_postfix`].
-    WalkTreePostfix, POSTFIX;
-    /// An iterator over the nodes of a tree, in any order: see [`walk_tree`].
-    WalkTree, PREFIX;
-}
+    /// Returns a parallel iterator over the nodes of the tree below `root`. Each comes before its
+    /// children, and these keep their order.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// // The prefixes of the words of up to two letters.
+    /// let words: Vec<String> = filch::iter::walk_tree_prefix(String::new(), |word: &String| {
+    ///     let letters = if word.len() < 2 { vec!['a', 'b'] } else { vec![] };
+    ///     letters.into_iter().map(|c| format!("{word}{c}")).collect::<Vec<_>>()
+    /// })
+    /// .collect();
+    /// assert_eq!(words, ["", "a", "aa", "ab", "b", "ba", "bb"]);
+    /// ```
+    walk_tree_prefix, WalkTreePrefix, PREFIX;
 
-/// Returns a parallel iterator over the nodes of the tree below `root`. Each comes before its
-/// children, and these keep their order.
-///
-/// ```
-/// use filch::prelude::*;
-///
-/// // The prefixes of the words of up to two letters.
-/// let words: Vec<String> = filch::iter::walk_tree_prefix(String::new(), |word: &String| {
-///     let letters = if word.len() < 2 { vec!['a', 'b'] } else { vec![] };
-///     letters.into_iter().map(|c| format!("{word}{c}")).collect::<Vec<_>>()
-/// })
-/// .collect();
-/// assert_eq!(words, ["", "a", "aa", "ab", "b", "ba", "bb"]);
-/// ```
-pub fn walk_tree_prefix<S, B, I>(root: S, children_of: B) -> WalkTreePrefix<S, B>
-where
-    S: Send,
-    B: Fn(&S) -> I + Send + Sync,
-    I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
-{
-    WalkTreePrefix::new(root, children_of)
-}
+    /// Returns a parallel iterator over the nodes of the tree below `root`. Each comes after its
+    /// children, and these keep their order.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let halves = |n: &u32| if *n > 1 { vec![n / 2, n - n / 2] } else { vec![] };
+    /// let sizes: Vec<u32> = filch::iter::walk_tree_postfix(4, halves).collect();
+    /// assert_eq!(sizes, [1, 1, 2, 1, 1, 2, 4]);
+    /// ```
+    walk_tree_postfix, WalkTreePostfix, POSTFIX;
 
-/// Returns a parallel iterator over the nodes of the tree below `root`. Each comes after its
-/// children, and these keep their order.
-///
-/// ```
-/// use filch::prelude::*;
-///
-/// let halves = |n: &u32| if *n > 1 { vec![n / 2, n - n / 2] } else { vec![] };
-/// let sizes: Vec<u32> = filch::iter::walk_tree_postfix(4, halves).collect();
-/// assert_eq!(sizes, [1, 1, 2, 1, 1, 2, 4]);
-/// ```
-pub fn walk_tree_postfix<S, B, I>(root: S, children_of: B) -> WalkTreePostfix<S, B>
-where
-    S: Send,
-    B: Fn(&S) -> I + Send + Sync,
-    I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
-{
-    WalkTreePostfix::new(root, children_of)
-}
-
-/// Returns a parallel iterator over the nodes of the tree below `root`, in any order.
-///
-/// ```
-/// use filch::prelude::*;
-///
-/// let halves = |n: &u32| if *n > 1 { vec![n / 2, n - n / 2] } else { vec![] };
-/// assert_eq!(filch::iter::walk_tree(1000, halves).filter(|&n| n == 1).count(), 1000);
-/// ```
-///
-/// # Graphs
-/// If several ways lead to a node, `children_of` must leave out nodes that have been seen. A set
-/// that all threads share decides that:
-///
-/// ```
-/// use filch::prelude::*;
-/// use std::collections::HashSet;
-/// use std::sync::Mutex;
-///
-/// // From n there are edges to 2n, and to 3n, modulo 1000.
-/// let seen = Mutex::new(HashSet::from([1]));
-/// let reached = filch::iter::walk_tree(1, |&n: &u32| {
-///     let mut next = vec![2 * n % 1000, 3 * n % 1000];
-///     let mut seen = seen.lock().unwrap();
-///     next.retain(|&n| seen.insert(n));
-///     next
-/// })
-/// .count();
-/// assert_eq!(reached, seen.into_inner().unwrap().len());
-/// ```
-///
-/// One lock is enough if it takes longer to find the neighbours than the lock is held. Otherwise
-/// use at least as many sets, each with its lock, as there are threads, and choose one by the
-/// node's hash.
-pub fn walk_tree<S, B, I>(root: S, children_of: B) -> WalkTree<S, B>
-where
-    S: Send,
-    B: Fn(&S) -> I + Send + Sync,
-    I: IntoIterator<Item = S, IntoIter: DoubleEndedIterator>,
-{
-    WalkTree::new(root, children_of)
+    /// Returns a parallel iterator over the nodes of the tree below `root`, in any order.
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    ///
+    /// let halves = |n: &u32| if *n > 1 { vec![n / 2, n - n / 2] } else { vec![] };
+    /// assert_eq!(filch::iter::walk_tree(1000, halves).filter(|&n| n == 1).count(), 1000);
+    /// ```
+    ///
+    /// # Graphs
+    /// If several ways lead to a node, `children_of` must leave out nodes that have been seen. A set
+    /// that all threads share decides that:
+    ///
+    /// ```
+    /// use filch::prelude::*;
+    /// use std::collections::HashSet;
+    /// use std::sync::Mutex;
+    ///
+    /// // From n there are edges to 2n, and to 3n, modulo 1000.
+    /// let seen = Mutex::new(HashSet::from([1]));
+    /// let reached = filch::iter::walk_tree(1, |&n: &u32| {
+    ///     let mut next = vec![2 * n % 1000, 3 * n % 1000];
+    ///     let mut seen = seen.lock().unwrap();
+    ///     next.retain(|&n| seen.insert(n));
+    ///     next
+    /// })
+    /// .count();
+    /// assert_eq!(reached, seen.into_inner().unwrap().len());
+    /// ```
+    ///
+    /// One lock is enough if it takes longer to find the neighbours than the lock is held. Otherwise
+    /// use at least as many sets, each with its lock, as there are threads, and choose one by the
+    /// node's hash.
+    walk_tree, WalkTree, PREFIX;
 }
 
 /// What comes next.

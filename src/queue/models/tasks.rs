@@ -107,7 +107,8 @@ fn a_task_that_is_stolen_is_run_once() {
     loom::model(|| {
         let tasks = Tasks::new(false);
         let thief = start(&tasks, |tasks| {
-            if let Some(task) = tasks.queues[THIEF].steal_from(&tasks.queues[OWNER], true) {
+            if let Some(task) = tasks.queues[THIEF].steal_from(&tasks.queues[OWNER], true, || false)
+            {
                 tasks.run(task);
             }
             tasks.run_all(THIEF);
@@ -133,12 +134,13 @@ fn a_buffer_that_was_emptied_is_filled_again() {
         // A batch of two, and one task.
         (1..4).for_each(|task| tasks.queues[THIEF].push(task));
         let thief = start(&tasks, |tasks| {
-            if let Some(task) = tasks.queues[THIEF].steal_from(&tasks.queues[OWNER], true) {
+            if let Some(task) = tasks.queues[THIEF].steal_from(&tasks.queues[OWNER], true, || false)
+            {
                 tasks.run(task);
             }
         });
         let [own, other] = &tasks.queues;
-        if let Some(task) = own.pop(|| ()).or_else(|| own.steal_from(other, true)) {
+        if let Some(task) = own.pop(|| ()).or_else(|| own.steal_from(other, true, || false)) {
             tasks.run(task);
         }
         thief.join().unwrap();

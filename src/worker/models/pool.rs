@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::thread::{self, JoinHandle};
 
-use crate::job::{NO_TAG, Priority, never_empty};
+use crate::job::{NO_TAG, Priority};
 use crate::sleep::{CoreThread, Counts, Sleep};
 use crate::worker::handlers::Handlers;
 use crate::worker::join_job::JoinJob;
@@ -187,14 +187,7 @@ struct Job<F> {
 }
 
 fn new_job<F: FnOnce(&Worker) + 'static>(tag: usize, run: F) -> JobRef {
-    let table = const {
-        &Table {
-            execute: execute::<F>,
-            name: || "a job of a model",
-            is_empty: never_empty,
-            is_prompt: false,
-        }
-    };
+    let table = const { &Table::new(execute::<F>, || "a job of a model") };
     // SAFETY: the table is made for this type, whose first field is the header.
     let mut header = unsafe { Header::new(NonNull::from(table)) };
     header.set_tag(tag);

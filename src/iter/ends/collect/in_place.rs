@@ -78,6 +78,36 @@ impl<T> Places<'_, T> {
     fn new(start: *mut MaybeUninit<T>, len: usize) -> Self {
         Places { filled: Filled { start, len: 0, slots: PhantomData }, len }
     }
+
+    /// Returns the number of places.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Fills the other places, one for each input: `next` makes a value of the one before and the
+    /// input.
+    ///
+    /// # Panics
+    /// If no place is filled, or there are more or fewer inputs than places.
+    #[inline]
+    pub(crate) fn scan<I>(mut self, inputs: &[I], next: impl Fn(&T, &I) -> T) -> Self {
+        let filled = self.filled.len;
+        assert!(filled > 0 && self.len - filled == inputs.len());
+        let start = self.filled.start.wrapping_add(filled);
+        for (at, input) in inputs.iter().enumerate() {
+            let slot = start.wrapping_add(at);
+            // SAFETY: the place before is filled.
+            let value = next(unsafe { (*slot.wrapping_sub(1)).assume_init_ref() }, input);
+            // SAFETY: only this piece has the places behind the filled ones, which are as many as
+            // the inputs.
+            unsafe { &mut *slot }.write(value);
+            if mem::needs_drop::<T>() {
+                self.filled.len = filled + at + 1;
+            }
+        }
+        self.filled.len = self.len;
+        self
+    }
 }
 
 impl<'c, T: Send> Consumer<T> for Places<'c, T> {

@@ -7,4 +7,5 @@ mod in_place;
 mod pieces;
 mod two;
 
+pub(crate) use in_place::{Filled, Places, append_known};
 pub(crate) use pieces::VecList;
