@@ -12,7 +12,7 @@ use super::waiting::take_waiting;
 use crate::context::CancelReason;
 use crate::job::outcome::{self, Payload};
 use crate::sync::slab;
-use crate::worker::{JobRef, Table as JobTable, Worker};
+use crate::worker::{ContextRef, JobRef, Table as JobTable, Worker};
 
 pub(super) type TaskHead = head::TaskHead<Worker>;
 
@@ -27,6 +27,8 @@ pub(super) struct Table {
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
     /// block. If the drop panics, returns the panic.
     pub(super) cancel: unsafe fn(NonNull<TaskHead>, CancelReason) -> Result<(), Payload>,
+    /// `Home::context`.
+    pub(super) context: unsafe fn(NonNull<TaskHead>) -> ContextRef,
     /// `Home::give_panic`.
     pub(super) give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> Payload,
     /// `Home::claim_panic`.
@@ -81,6 +83,8 @@ where
         job: JobTable { is_empty: is_claimed, ..JobTable::new(Self::execute, type_name::<F>) },
         run: Self::run,
         cancel: Self::cancel,
+        // SAFETY: by the premise of the entry.
+        context: |block| unsafe { (*block.cast::<Self>().as_ptr()).home }.context(),
         give_panic: Self::give_panic,
         claim_panic: Self::claim_panic,
         free: Self::free,
