@@ -6,7 +6,9 @@ use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::NonNull;
 
 use super::head;
-use super::home::{Ended, Home, Kept, drop_stopped, stop_joinable, take_panic, unwound};
+use super::home::{
+    Ended, Home, Kept, NamedPanic, drop_stopped, stop_joinable, take_panic, unwound,
+};
 use super::state::Done;
 use super::waiting::take_waiting;
 use crate::context::CancelReason;
@@ -30,7 +32,7 @@ pub(super) struct Table {
     /// `Home::context`.
     pub(super) context: unsafe fn(NonNull<TaskHead>) -> ContextRef,
     /// `Home::give_panic`.
-    pub(super) give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> Payload,
+    pub(super) give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> NamedPanic,
     /// `Home::claim_panic`.
     pub(super) claim_panic: unsafe fn(NonNull<TaskHead>, Kept),
     /// Frees the block, in which neither closure nor result is left.
@@ -265,7 +267,7 @@ where
     ///
     /// # Safety
     /// `block` is a live `Task<F, T, H>`, its home is alive, and `kept` is this task's.
-    unsafe fn give_panic(block: NonNull<TaskHead>, kept: Kept) -> Payload {
+    unsafe fn give_panic(block: NonNull<TaskHead>, kept: Kept) -> NamedPanic {
         // SAFETY: the block is alive.
         unsafe { (*block.cast::<Self>().as_ptr()).home }.give_panic(kept)
     }
