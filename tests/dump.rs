@@ -254,6 +254,36 @@ fn a_dump_tells_what_each_worker_waits_for() {
 }
 
 #[test]
+fn a_dump_names_the_task_that_a_worker_waits_for() {
+    let _watchdog = watchdog();
+    if is_simulated_without(CALLERS) {
+        return;
+    }
+    let (pool, gate, started) = (pool(2), Arc::new(Gate::new()), Arc::new(Flag::new()));
+    let (opens, starts) = (gate.clone(), started.clone());
+    let slow = pool.task().name("slow").spawn(move || {
+        starts.raise();
+        opens.wait();
+    });
+    started.hold();
+    let joiner = pool.spawn(move || slow.join());
+    let name = "a_dump_names_the_task_that_a_worker_waits_for::{{closure}}` of task `slow`";
+    let says = |what: &str| {
+        let text = pool.dump().to_string();
+        text.split("waits for a task: `").nth(1).is_some_and(|task| task.contains(what))
+    };
+    eventually("the dump names the task", || says(name));
+    gate.open();
+    assert!(joiner.join().is_ok_and(|joined| joined.is_ok()));
+    let (completer, handle) = filch::completer();
+    thread::scope(|plain| {
+        plain.spawn(|| assert_eq!(pool.install(|| handle.join()).unwrap(), 7));
+        eventually("the dump says what it waits for", || says("a completer`, "));
+        completer.complete(7);
+    });
+}
+
+#[test]
 fn a_dump_tells_what_is_queued() {
     let _watchdog = watchdog();
     let (pool, gate, started) = (pool(1), Gate::new(), Flag::new());

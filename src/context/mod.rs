@@ -37,10 +37,10 @@ static NAMED: PerProcess<Mutex<Vec<Weak<Context>>>> = PerProcess::new();
 
 /// Returns the name of the context at this address, if there is one and it has a name. (A context
 /// that is gone leaves its address to no other one before it is off the list.)
-pub(crate) fn name_at(context: *const Context) -> Option<Arc<str>> {
+pub(crate) fn name_at(context: usize) -> Option<Arc<str>> {
     // A debugger may have stopped a thread that has the lock.
     let named = NAMED.get().try_lock()?;
-    let context = named.iter().find(|it| it.as_ptr() == context)?.upgrade();
+    let context = named.iter().find(|it| it.as_ptr().addr() == context)?.upgrade();
     drop(named);
     context?.name.clone()
 }

@@ -47,7 +47,8 @@ impl ThreadPool {
 
 impl TaskBuilder<'_> {
     /// Sets the name of the task, and of what it spawns and forks without a name of its own. A
-    /// [dump](crate::dump()) shows the name of what runs. A name costs an allocation and a lock.
+    /// [dump](crate::dump()) shows the name of what runs and of what is waited for, and the
+    /// [`JoinError`](crate::JoinError) of a panic says it. A name costs an allocation and a lock.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self

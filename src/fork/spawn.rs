@@ -10,7 +10,7 @@ use crate::job::{NO_TAG, Priority};
 use crate::pool::with_current;
 use crate::sim;
 use crate::sleep::Event;
-use crate::task::{Home, Kept, new_task};
+use crate::task::{Home, Kept, NamedPanic, new_task};
 use crate::worker::bound::Bound;
 use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, JobRef, Worker, current_context, share_current};
@@ -99,18 +99,21 @@ impl<const DROPS: u8> Home for PoolHome<DROPS> {
     }
 
     fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept {
-        Kept::ByTask(Box::new((payload, registry.share())))
+        // SAFETY: the task has not ended.
+        let context = unsafe { self.0.as_ref() };
+        let name = context.and_then(|context| context.name.clone());
+        Kept::ByTask(Box::new(((payload, name), registry.share())))
     }
 
-    fn give_panic(self, kept: Kept) -> Payload {
-        let (payload, registry) = by_task(kept);
+    fn give_panic(self, kept: Kept) -> NamedPanic {
+        let (panic, registry) = by_task(kept);
         // This may drop the pool's handlers, whose captures may panic in their drops.
         outcome::discard(registry);
-        payload
+        panic
     }
 
     fn claim_panic(self, kept: Kept) {
-        let (payload, registry) = by_task(kept);
+        let ((payload, _), registry) = by_task(kept);
         registry.handlers.take_panic(payload);
         outcome::discard(registry);
     }
@@ -123,7 +126,7 @@ impl<const DROPS: u8> Home for PoolHome<DROPS> {
     }
 }
 
-fn by_task(kept: Kept) -> (Payload, Arc<Registry>) {
+fn by_task(kept: Kept) -> (NamedPanic, Arc<Registry>) {
     match kept {
         Kept::ByTask(kept) => *kept,
         Kept::ByScope(_) => unreachable!("the task is in no scope"),

@@ -15,7 +15,7 @@ use crate::latch::{Awaited, Wait, Waiter};
 use crate::sleep::Event;
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::task::fifo::Fifos;
-use crate::task::{Handle, Home, Kept, new_task};
+use crate::task::{Handle, Home, Kept, NamedPanic, new_task};
 use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, JobRef, Tag, Worker, inherited_context};
 
@@ -278,12 +278,12 @@ impl Home for ScopeHome {
         Kept::ByScope(self.panics().keep(payload))
     }
 
-    fn give_panic(self, kept: Kept) -> Payload {
+    fn give_panic(self, kept: Kept) -> NamedPanic {
         let Kept::ByScope(number) = kept else {
             unreachable!("a scope keeps the panics of its tasks")
         };
         match self.panics().take(number) {
-            Some(payload) => payload,
+            Some(payload) => (payload, None),
             None => unreachable!("a scope keeps panics to its end"),
         }
     }

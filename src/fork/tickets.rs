@@ -147,11 +147,13 @@ impl<T: Send + 'static> Shared<T> {
         let pointer = context.as_ref().map_or(ptr::null(), Arc::as_ptr);
         let result = match context.as_ref().and_then(|context| context.cancelled()) {
             None => worker.within(tag.address(), || {
-                worker.under(pointer, || worker.run_users(run).map_err(JoinError::unwound))
+                worker.under(pointer, || {
+                    worker.run_users(run).map_err(|it| JoinError::unwound((it, None)))
+                })
             }),
             Some(reason) => match worker.run_users(|| drop(run)) {
                 Ok(()) => Err(JoinError::cancelled(reason)),
-                Err(payload) => Err(JoinError::unwound(payload)),
+                Err(payload) => Err(JoinError::unwound((payload, None))),
             },
         };
         outcome::discard(context);

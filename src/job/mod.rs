@@ -15,6 +15,7 @@ use std::ptr::{self, NonNull};
 
 pub use self::priority::Priority;
 pub(crate) use self::priority::{PRIORITY_BITS, tag_of};
+use crate::latch::Kind;
 pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 
 /// Runs the job on a worker, `W`. Never unwinds. The job may be gone when this returns.
@@ -25,7 +26,7 @@ pub(crate) type Execute<W> = unsafe fn(JobRef<W>, &W);
 pub(crate) struct Table<W> {
     pub(crate) execute: Execute<W>,
     /// What such jobs are, for dumps: for example the type of their closures.
-    pub(crate) name: fn() -> &'static str,
+    pub(crate) name: Kind,
     /// Whether a job is *empty*: to run it does nothing any more.
     pub(crate) is_empty: IsEmpty<W>,
     /// Whether the worker that takes such a job has to begin it before it calls any code of the
@@ -35,7 +36,7 @@ pub(crate) struct Table<W> {
 
 impl<W> Table<W> {
     /// The table of jobs that are never empty, and that need not begin promptly.
-    pub(crate) const fn new(execute: Execute<W>, name: fn() -> &'static str) -> Self {
+    pub(crate) const fn new(execute: Execute<W>, name: Kind) -> Self {
         Table { execute, name, is_empty: never_empty, is_prompt: false }
     }
 }

@@ -11,7 +11,7 @@
 mod awaited;
 pub(crate) mod count;
 
-pub(crate) use awaited::Awaited;
+pub(crate) use awaited::{Awaited, AwaitedTask, Kind};
 
 use crate::sync::{AtomicU32, Ordering};
 

@@ -35,8 +35,8 @@ use crate::worker::times::{Activity, Spent};
 /// - how many jobs are on its stack;
 /// - what the innermost running job is: the type of its closure, `a fork`, or the like, and the
 ///   [name](crate::TaskBuilder::name) of its task, if it has one;
-/// - what the innermost wait is for: a `fork` (and the worker that has it), a `scope`, a `task`, or
-///   `another pool`;
+/// - what the innermost wait is for: a `fork` (and the worker that has it), a `scope`, a `task`
+///   (and what that is), or `another pool`;
 /// - the name of its threads, and the system's number of the one that has the core (Linux);
 /// - what is queued there: forks `hidden` from thieves and `public` ones, spawned `tasks`,
 ///   `batches` of up to 30 more, and jobs `pinned` to the worker;
@@ -88,6 +88,8 @@ struct Core {
     /// What may be wrong if the thread sleeps, though it is in no wait of this crate.
     hint: Option<&'static str>,
     waits_for: Option<Awaited>,
+    /// The name of the task that the wait is for.
+    awaited_name: Option<Arc<str>>,
     off: u32,
     /// For how long calls of `blocking` have been blocked: those without the core, and those that
     /// have kept it.
@@ -224,11 +226,15 @@ impl Core {
             thread_number,
             jobs,
             running: worker.name_of_running().filter(|_| jobs > 0).map(name_of_carried),
-            task: name_at(worker.context()),
+            task: name_at(worker.context().addr()),
             // What a borrower runs at the bottom of its stack is not counted as a job.
             hint: hint(jobs + u32::from(is_lent))
                 .filter(|_| is_busy && !is_said_to_sleep && thread::is_asleep(thread_number)),
             waits_for,
+            awaited_name: match waits_for {
+                Some(Awaited::Task(Some(task))) => name_at(task.context),
+                _ => None,
+            },
             off: worker.threads_off(),
             blocked,
             hidden,
@@ -353,14 +359,17 @@ impl fmt::Display for Core {
             }
             Some(Awaited::Fork(None)) => write!(f, ", waits for a fork")?,
             Some(Awaited::Scope) => write!(f, ", waits for a scope")?,
-            Some(Awaited::Task) => write!(f, ", waits for a task")?,
+            Some(Awaited::Task(None)) => write!(f, ", waits for a task")?,
+            Some(Awaited::Task(Some(task))) => {
+                let kind = name_of_carried((task.kind)());
+                write!(f, ", waits for a task: `{kind}`")?;
+                write_name(f, &self.awaited_name)?;
+            }
             Some(Awaited::OtherPool) => write!(f, ", waits for another pool")?,
         }
         if let Some(job) = self.running {
             write!(f, ", runs `{job}`")?;
-            if let Some(task) = &self.task {
-                write!(f, " of task `{task}`")?;
-            }
+            write_name(f, &self.task)?;
         }
         if let Some(name) = &self.thread_name {
             write!(f, "; thread `{name}`")?;
@@ -397,6 +406,11 @@ impl fmt::Display for Core {
         }
     }
 }
+
+fn write_name(f: &mut fmt::Formatter<'_>, task: &Option<Arc<str>>) -> fmt::Result {
+    task.as_ref().map_or(Ok(()), |task| write!(f, " of task `{task}`"))
+}
+
 /// Returns the name of the program's own closure, given the name of one of the library's that may
 /// carry it (`filch::worker::…::carried_by<F, T>::{{closure}}`).
 fn name_of_carried(name: &str) -> &str {

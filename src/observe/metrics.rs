@@ -1,5 +1,6 @@
 //! The metrics of a pool: a snapshot, and what has changed from one to the next.
 
+use std::fmt;
 use std::iter::{FusedIterator, Sum};
 use std::ops::Add;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -25,6 +26,7 @@ use crate::worker::times::Activity;
 /// pool.spawn(|| 6 * 7).join().unwrap();
 /// let interval = intervals.next().expect("the pool exists");
 /// assert_eq!(interval.total().counters.tasks_run, 1);
+/// assert!(interval.to_string().contains("           1 tasks run\n"));
 /// assert_eq!(interval.run_times.expect("they are measured").count(), 1);
 /// # Ok::<(), filch::ThreadPoolBuildError>(())
 /// ```
@@ -163,6 +165,28 @@ impl Metrics {
     /// (The interface is that of tokio-metrics.)
     pub fn intervals(self) -> Intervals {
         Intervals { before: self }
+    }
+}
+
+/// The pool, what is queued, and the sum over all workers, in a few lines.
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (workers, total) = (self.workers.len(), self.total());
+        writeln!(
+            f,
+            "pool {} (`{}`): {workers} workers, {:.1?}",
+            self.pool, self.name, self.elapsed
+        )?;
+        for queue in &self.queues {
+            writeln!(f, "{:>12} queued, {}", queue.depth, queue.class)?;
+        }
+        for (name, time) in total.times() {
+            writeln!(f, "{:>12} {name}", format!("{time:.1?}"))?;
+        }
+        for (name, _, value) in total.counters.all() {
+            writeln!(f, "{value:>12} {}", name.replace('_', " "))?;
+        }
+        Ok(())
     }
 }
 

@@ -51,6 +51,14 @@ pub struct ThreadPoolBuilder {
     pub(super) handlers: Handlers,
 }
 
+/// No type implements this.
+#[cfg(not(feature = "deterministic"))]
+#[diagnostic::on_unimplemented(
+    message = "`deterministic` needs the feature `deterministic` of filch",
+    label = "`cargo add filch --features deterministic` enables it"
+)]
+pub trait NeedsFeature {}
+
 impl Default for ThreadPoolBuilder {
     fn default() -> Self {
         ThreadPoolBuilder {
@@ -430,6 +438,13 @@ impl ThreadPoolBuilder {
     #[cfg(feature = "deterministic")]
     pub fn deterministic(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Stands in for the above, for a message that says what is missing.
+    #[cfg(not(feature = "deterministic"))]
+    #[doc(hidden)]
+    pub fn deterministic(self, _: impl NeedsFeature) -> Self {
         self
     }
 

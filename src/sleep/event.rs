@@ -103,7 +103,7 @@ impl Wait for Event {
     }
 
     fn what(&self) -> Awaited {
-        if self.is_external() { Awaited::Task } else { Awaited::OtherPool }
+        if self.is_external() { Awaited::Task(None) } else { Awaited::OtherPool }
     }
 
     fn other_pool(&self) -> Option<usize> {

@@ -6,13 +6,15 @@ use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::NonNull;
 
 use super::head;
-use super::home::{Ended, Home, Kept, drop_stopped, stop_joinable, take_panic, unwound};
+use super::home::{
+    Ended, Home, Kept, NamedPanic, drop_stopped, stop_joinable, take_panic, unwound,
+};
 use super::state::Done;
 use super::waiting::take_waiting;
 use crate::context::CancelReason;
 use crate::job::outcome::{self, Payload};
 use crate::sync::slab;
-use crate::worker::{JobRef, Table as JobTable, Worker};
+use crate::worker::{ContextRef, JobRef, Table as JobTable, Worker};
 
 pub(super) type TaskHead = head::TaskHead<Worker>;
 
@@ -27,8 +29,10 @@ pub(super) struct Table {
     /// Drops the closure of a task that the caller claimed, and writes `Ended::Cancelled` into the
     /// block. If the drop panics, returns the panic.
     pub(super) cancel: unsafe fn(NonNull<TaskHead>, CancelReason) -> Result<(), Payload>,
+    /// `Home::context`.
+    pub(super) context: unsafe fn(NonNull<TaskHead>) -> ContextRef,
     /// `Home::give_panic`.
-    pub(super) give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> Payload,
+    pub(super) give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> NamedPanic,
     /// `Home::claim_panic`.
     pub(super) claim_panic: unsafe fn(NonNull<TaskHead>, Kept),
     /// Frees the block, in which neither closure nor result is left.
@@ -81,6 +85,8 @@ where
         job: JobTable { is_empty: is_claimed, ..JobTable::new(Self::execute, type_name::<F>) },
         run: Self::run,
         cancel: Self::cancel,
+        // SAFETY: by the premise of the entry.
+        context: |block| unsafe { (*block.cast::<Self>().as_ptr()).home }.context(),
         give_panic: Self::give_panic,
         claim_panic: Self::claim_panic,
         free: Self::free,
@@ -261,7 +267,7 @@ where
     ///
     /// # Safety
     /// `block` is a live `Task<F, T, H>`, its home is alive, and `kept` is this task's.
-    unsafe fn give_panic(block: NonNull<TaskHead>, kept: Kept) -> Payload {
+    unsafe fn give_panic(block: NonNull<TaskHead>, kept: Kept) -> NamedPanic {
         // SAFETY: the block is alive.
         unsafe { (*block.cast::<Self>().as_ptr()).home }.give_panic(kept)
     }

@@ -5,8 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use super::home::NamedPanic;
 use crate::context::{CancelReason, Stop};
-use crate::job::outcome::Payload;
 
 /// Why a task has no value: it panicked, or it was cancelled before it began. A
 /// [`completer`](crate::completer) that was dropped counts as cancelled, as does a task that had
@@ -26,10 +26,12 @@ enum Cause {
     Cancelled(CancelReason),
 }
 
-/// The payload of a panic. A reference to it gives access to the message only.
-struct Panic(Payload);
+/// The payload of a panic, and the name of the task. A reference to it gives access to the message
+/// and the name only. (Boxed, since all joins return a `JoinError` or have room for one.)
+struct Panic(Box<NamedPanic>);
 
-// SAFETY: a reference gives access to a `&'static str` or a `String` only, which are `Sync`.
+// SAFETY: a reference gives access to a `&'static str`, a `String` or an
+// `Arc<str>` only, which are `Sync`.
 unsafe impl Sync for Panic {}
 // The payload itself is only moved out, after the panic.
 impl UnwindSafe for Panic {}
@@ -37,17 +39,23 @@ impl UnwindSafe for Panic {}
 impl RefUnwindSafe for Panic {}
 
 impl Panic {
+    /// The name of the task, for messages.
+    fn name(&self) -> String {
+        self.0.1.as_ref().map_or_else(String::new, |name| format!(" in `{name}`"))
+    }
+
     /// The message, if the payload has one of the types that `panic!` makes.
     fn message(&self) -> Option<&str> {
-        let text = self.0.downcast_ref::<&'static str>().copied();
-        text.or_else(|| self.0.downcast_ref::<String>().map(String::as_str))
+        let payload = &self.0.0;
+        let text = payload.downcast_ref::<&'static str>().copied();
+        text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
     }
 }
 
 impl JoinError {
     /// The error of a task that has unwound: by a panic, or because it was stopped.
-    pub(crate) fn unwound(payload: Payload) -> Self {
-        let panicked = |payload| JoinError(Cause::Panicked(Panic(payload)));
+    pub(crate) fn unwound((payload, name): NamedPanic) -> Self {
+        let panicked = |payload| JoinError(Cause::Panicked(Panic(Box::new((payload, name)))));
         Stop::reason(payload).map_or_else(panicked, JoinError::cancelled)
     }
 
@@ -94,7 +102,7 @@ impl JoinError {
     /// Returns the error itself if the task was cancelled.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, JoinError> {
         match self.0 {
-            Cause::Panicked(Panic(payload)) => Ok(payload),
+            Cause::Panicked(Panic(panic)) => Ok(panic.0),
             Cause::Cancelled(_) => Err(self),
         }
     }
@@ -105,8 +113,8 @@ impl fmt::Display for JoinError {
         match &self.0 {
             Cause::Cancelled(reason) => write!(f, "the task was cancelled: {reason}"),
             Cause::Panicked(panic) => match panic.message() {
-                Some(message) => write!(f, "the task panicked: {message}"),
-                None => f.write_str("the task panicked"),
+                Some(message) => write!(f, "the task panicked{}: {message}", panic.name()),
+                None => write!(f, "the task panicked{}", panic.name()),
             },
         }
     }

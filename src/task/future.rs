@@ -399,6 +399,8 @@ impl<F: Future, H: Home> FutureTask<F, H> {
         run: |_, _, _| unreachable!("the future is claimed"),
         cancel: Self::stop,
         // SAFETY: by the premise of the entry.
+        context: |block| unsafe { Self::home(block) }.context(),
+        // SAFETY: as above.
         give_panic: |block, kept| unsafe { Self::home(block) }.give_panic(kept),
         // SAFETY: as above.
         claim_panic: |block, kept| unsafe { Self::home(block) }.claim_panic(kept),

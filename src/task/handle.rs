@@ -15,7 +15,7 @@ use super::waiting::{Waiting, drop_waiting, take_waiting};
 use crate::context::Left;
 use crate::job::Priority;
 use crate::job::outcome;
-use crate::latch::EXTERNAL;
+use crate::latch::{Awaited, AwaitedTask, EXTERNAL, Kind};
 use crate::os::generation;
 use crate::sim;
 use crate::sleep::Sleeper;
@@ -212,6 +212,8 @@ impl<T> Handle<T> {
     }
 }
 
+const COMPLETER: Kind = || "a completer";
+
 /// The result of a task that another thread runs, or of a completer.
 impl<T> Awaitable for Handle<T> {
     fn is_there(&self) -> bool {
@@ -228,6 +230,14 @@ impl<T> Awaitable for Handle<T> {
 
     fn tag(&self) -> Option<usize> {
         Some(self.task.as_ptr().addr())
+    }
+
+    fn what(&self) -> Awaited {
+        let table = self.head().table();
+        let kind = if self.pool() == EXTERNAL { &COMPLETER } else { &table.job.name };
+        // SAFETY: the block is alive until the handle leaves, and so is its home, as in `take`.
+        let context = unsafe { (table.context)(self.task) }.addr();
+        Awaited::Task(Some(AwaitedTask { kind, context }))
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) trait Home: Copy {
     fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept;
 
     /// Returns a panic to the handle.
-    fn give_panic(self, kept: Kept) -> Payload;
+    fn give_panic(self, kept: Kept) -> NamedPanic;
 
     /// Takes a panic that was kept for a handle which was then dropped without asking for it.
     fn claim_panic(self, kept: Kept);
@@ -41,6 +41,9 @@ pub(crate) trait Home: Copy {
     /// home from ending.
     fn task_ended(self, worker: &Worker);
 }
+
+/// The payload of a panic, and the name of the task, if that has one.
+pub(crate) type NamedPanic = (Payload, Option<Arc<str>>);
 
 /// The result of a task, in its block.
 pub(super) enum Ended<T> {
@@ -52,7 +55,7 @@ pub(super) enum Ended<T> {
 /// A panic that waits for its handle.
 pub(crate) enum Kept {
     /// In the task's block, with the pool whose panic handler gets it if the handle is dropped.
-    ByTask(Box<(Payload, Arc<Registry>)>),
+    ByTask(Box<(NamedPanic, Arc<Registry>)>),
     /// In the scope, under this number.
     ByScope(usize),
 }

@@ -24,6 +24,11 @@ pub(crate) trait Awaitable {
         None
     }
 
+    /// What it is, for dumps.
+    fn what(&self) -> Awaited {
+        Awaited::Task(None)
+    }
+
     /// Waits. A worker works meanwhile, and any other thread sleeps.
     fn wait_for(&self) {
         let Some(worker) = Worker::current() else {
@@ -64,7 +69,7 @@ impl<A: Awaitable + ?Sized> Wait for WorkerWait<'_, A> {
     }
 
     fn what(&self) -> Awaited {
-        Awaited::Task
+        self.result.what()
     }
 
     fn other_pool(&self) -> Option<usize> {

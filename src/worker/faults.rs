@@ -29,7 +29,7 @@ impl Wait for Faulty {
     }
 
     fn what(&self) -> Awaited {
-        Awaited::Task
+        Awaited::Task(None)
     }
 
     fn runner(&self) -> Option<usize> {

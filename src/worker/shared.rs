@@ -24,7 +24,7 @@ use super::threads::Threads;
 use super::times::Times;
 use crate::context::Context;
 use crate::job::{self, NO_TAG, join, outcome};
-use crate::latch::Awaited;
+use crate::latch::{Awaited, AwaitedTask, Kind};
 use crate::os;
 use crate::os::clock::nanos;
 use crate::os::generation::Generation;
@@ -91,6 +91,9 @@ pub(crate) struct Worker {
     /// How many jobs are on the stack, and what the innermost wait is for (`Awaited::to_code`).
     pub(super) jobs: AtomicU32,
     pub(super) waits_for: AtomicU32,
+    /// The task of that wait: what it is, and the address of its context. (For dumps.)
+    pub(super) awaited: PlainPtr<Kind>,
+    pub(super) awaited_context: AtomicUsize,
     /// The table of the job that runs, or of the last one that ran here. (For dumps.)
     pub(super) running: PlainPtr<Table>,
     /// [`LENT`] and the number of the thread from outside that has borrowed the core, if one has.
@@ -232,6 +235,8 @@ impl Worker {
             context: AtomicPtr::new(ptr::null_mut()),
             jobs: AtomicU32::new(0),
             waits_for: AtomicU32::new(0),
+            awaited: PlainPtr::new(ptr::null_mut()),
+            awaited_context: AtomicUsize::new(0),
             running: PlainPtr::new(ptr::null_mut()),
             lent_to: AtomicU32::new(0),
             in_place: InPlace::default(),
@@ -340,8 +345,24 @@ impl Worker {
         self.lent_to.store(lent_to, Ordering::Relaxed);
     }
 
+    /// What the innermost wait is for.
     pub(crate) fn waits_for(&self) -> Option<Awaited> {
-        Awaited::from_code(self.waits_for.load(Ordering::Relaxed))
+        let what = Awaited::from_code(self.waits_for.load(Ordering::Relaxed))?;
+        let Awaited::Task(_) = what else { return Some(what) };
+        // SAFETY: null, or from a `&'static`.
+        let kind = unsafe { self.awaited.load(Ordering::Relaxed).as_ref() };
+        let context = self.awaited_context.load(Ordering::Relaxed);
+        Some(Awaited::Task(kind.map(|kind| AwaitedTask { kind, context })))
+    }
+
+    /// Notes what the innermost wait is for.
+    pub(super) fn set_waits_for(&self, what: Option<Awaited>) {
+        if let Some(Awaited::Task(task)) = what {
+            let kind = task.map_or(ptr::null(), |task| ptr::from_ref(task.kind));
+            self.awaited.store(kind.cast_mut(), Ordering::Relaxed);
+            self.awaited_context.store(task.map_or(0, |task| task.context), Ordering::Relaxed);
+        }
+        self.waits_for.store(what.map_or(0, Awaited::to_code), Ordering::Relaxed);
     }
 }
 

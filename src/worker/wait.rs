@@ -109,7 +109,6 @@ use crate::job::{NO_TAG, outcome};
 use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
 use crate::sleep::{Kind, Look};
-use crate::sync::Ordering;
 use crate::worker::JobRef;
 
 /// The most jobs that a wait reinjects in one look because it may not run them. The last look
@@ -132,8 +131,8 @@ impl Worker {
         let external = wait.is_external().then_some(EXTERNAL);
         let pool = wait.other_pool().or(external).unwrap_or(self.registry().address());
         let _awaits = sim::awaits(pool);
-        let outer = self.waits_for.load(Ordering::Relaxed);
-        self.waits_for.store(wait.what().to_code(), Ordering::Relaxed);
+        let outer = self.waits_for();
+        self.set_waits_for(Some(wait.what()));
         let mut searching = false;
         let mut round = 0;
         let mut hand_offs = HandOffs::default();
@@ -176,7 +175,7 @@ impl Worker {
         if hand_offs.has_left_job && !self.registry().cross_jobs().is_empty() {
             self.registry().sleep().notify_of_cross_job();
         }
-        self.waits_for.store(outer, Ordering::Relaxed);
+        self.set_waits_for(outer);
     }
 
     fn start_searching(&self) -> bool {

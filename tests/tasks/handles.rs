@@ -73,6 +73,9 @@ fn an_error_says_whether_the_task_panicked_or_was_cancelled() {
     let boxed: Box<dyn Error + Send + Sync> = said.into();
     let said = *boxed.downcast::<JoinError>().unwrap();
     assert_eq!(*said.try_into_panic().unwrap().downcast::<String>().unwrap(), "no paper");
+    let named = pool.task().name("report").spawn(|| panic!("no paper")).join().unwrap_err();
+    assert_eq!(named.to_string(), "the task panicked in `report`: no paper");
+    assert_eq!(named.into_panic().downcast_ref(), Some(&"no paper"));
 }
 
 // ---- Cancelling ----
