@@ -421,6 +421,28 @@ fn every_kind_of_loop_is_stopped() {
 }
 
 #[test]
+fn a_sort_goes_on_to_its_end() {
+    let _watchdog = watchdog();
+    let len = sized(200_000, 40_000);
+    for (caller, pool) in settings() {
+        // The second one is neither ascending nor descending.
+        for step in [1, 7] {
+            for sort in [<[usize]>::par_sort, <[usize]>::par_sort_unstable] {
+                let mut v: Vec<_> = (0..len).rev().map(|n| n * step % len).collect();
+                let token = CancelToken::new();
+                requested(caller.run(&pool, || {
+                    token.run(|| {
+                        token.cancel();
+                        sort(&mut v);
+                    })
+                }));
+                assert!(v.is_sorted());
+            }
+        }
+    }
+}
+
+#[test]
 fn a_destructor_may_loop_while_a_stop_unwinds() {
     struct Loops<'a>(&'a AtomicUsize);
     impl Drop for Loops<'_> {

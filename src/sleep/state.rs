@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::cores::{BUSY, Core, CoreThread, CoreThreads, FREE, PARKED};
+use super::cores::{BUSY, Core, CoreThread, CoreThreads, FREE, PARKED, RESTRICTED};
 use super::counts::{Counts, PARKED as ONE_PARKED, SEARCHER, SENTRY};
 use crate::sync::{AtomicU32, AtomicUsize, Generation, Mutex, MutexGuard, Ordering, Parker};
 /// In the place of the sentry's core: a thread from outside that waits for a job.
@@ -136,6 +136,11 @@ impl Sleep {
     /// and its gate is closed.
     pub(crate) fn is_parked(&self, core: usize) -> bool {
         self.state(core) == PARKED
+    }
+
+    /// Whether the core's holder sleeps in a restricted wait, or is about to.
+    pub(crate) fn is_restricted(&self, core: usize) -> bool {
+        self.state(core) == RESTRICTED
     }
 
     /// Whether the core's holder is at work, or in a wait.

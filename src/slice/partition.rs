@@ -96,9 +96,7 @@ fn partition<T: Send>(v: &mut [T], flags: &[bool]) -> usize {
     // SAFETY: each element is copied to a place of its own, and then all are copied back. If
     // something panics before that, no element was copied back.
     let room = unsafe { as_room(v) };
-    ChunksMut::new(room, BLOCK)
-        .zip(places)
-        .for_each(|(block, (flags, yes, no))| scatter(block, flags, yes, no));
+    blocks(room).zip(places).for_each(|(block, (flags, yes, no))| scatter(block, flags, yes, no));
     par_copy(scratch, room);
     total
 }

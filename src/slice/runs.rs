@@ -5,7 +5,6 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::fork::join_erased as join;
-use crate::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
 /// How many elements at the start are checked before any fork: most slices are no runs.
 const PREFIX: usize = 256;
@@ -13,9 +12,8 @@ const PREFIX: usize = 256;
 /// One thread checks slices of up to this length: a few us.
 const GRAIN: usize = 16 * 1024;
 
-/// Sorts a slice that is a run, and returns whether it is one. An ascending slice is left as it is.
-/// A strictly descending one is reversed: it has no equal elements whose order could change. Any
-/// other slice is unchanged.
+/// Sorts a slice that is a run, and returns whether it is one. A strictly descending one is
+/// reversed: it has no equal elements whose order could change. Any other slice is unchanged.
 pub(super) fn sort_run<T, F>(v: &mut [T], compare: &F) -> bool
 where
     T: Send,
@@ -27,7 +25,7 @@ where
     if compare(second, first) == Ordering::Less {
         let descends = is_run(v, &|a, b| compare(b, a) == Ordering::Less);
         if descends {
-            reverse(v);
+            reverse(v.split_at_mut(v.len() / 2));
         }
         descends
     } else {
@@ -66,9 +64,13 @@ where
     left && right && follow(&v[middle - 1], &v[middle])
 }
 
-fn reverse<T: Send>(v: &mut [T]) {
-    let len = v.len();
-    let (low, rest) = v.split_at_mut(len / 2);
-    let high = rest[len % 2..].par_iter_mut().rev();
-    low.par_iter_mut().zip(high).for_each(|(a, b)| mem::swap(a, b));
+/// Swaps the first of `low` with the last of `high`, and so on. (A loop might be stopped midway.)
+fn reverse<T: Send>((low, high): (&mut [T], &mut [T])) {
+    if low.len() <= GRAIN {
+        return low.iter_mut().zip(high.iter_mut().rev()).for_each(|(a, b)| mem::swap(a, b));
+    }
+    let middle = low.len() / 2;
+    let (low_left, low_right) = low.split_at_mut(middle);
+    let (high_left, high_right) = high.split_at_mut(high.len() - middle);
+    join(|| reverse((low_left, high_right)), || reverse((low_right, high_left)));
 }

@@ -259,6 +259,7 @@ impl FutureHead {
             NESTED.set(1);
             // SAFETY: the caller has left it to this thread.
             unsafe { Self::stop(future.cast()) };
+            NESTED.set(0);
             DEEPER.take();
         })
     }

@@ -214,23 +214,29 @@ impl Worker {
         if victim.tasks.is_empty() {
             return None;
         }
-        self.steal_task_from(victim, &victim.tasks, &self.tasks, is_over)
+        let run = victim.counters.tasks_run.get();
+        // In a chain, where each task spawns the next, the victim soon runs its only task.
+        let moves_on = || victim.counters.tasks_run.get() != run;
+        let leaves_one = || moves_on() && self.leaves_one(victim, &is_over);
+        self.steal_task_from(&victim.tasks, &self.tasks, leaves_one)
     }
 
     pub(super) fn steal_task_from(
         &self,
-        victim: &Worker,
-        theirs: &TaskQueue<JobRef>,
+        victim: &TaskQueue<JobRef>,
         own: &TaskQueue<JobRef>,
-        is_over: impl Fn() -> bool,
+        leaves_one: impl Fn() -> bool,
     ) -> Option<JobRef> {
-        let run = victim.counters.tasks_run.get();
-        // In a chain, where each task spawns the next, the victim soon runs its only task.
-        let moves_on = || victim.counters.tasks_run.get() != run;
-        let leaves_one = || moves_on() && self.leaves_one(victim, is_over);
-        let first = self.count_steal(own.steal_from(theirs, self.delays_steals(), leaves_one));
-        self.share_rest();
-        first
+        loop {
+            let delay = self.delays_steals();
+            let first = self.count_steal(own.steal_from(victim, delay, &leaves_one));
+            self.share_rest();
+            // A restricted wait sleeps after a look that finds nothing: that has to be sure.
+            if first.is_some() || !self.sleep().is_restricted(self.index) || victim.is_empty() {
+                return first;
+            }
+            spin_or_yield();
+        }
     }
 
     /// Returns `true` to leave `victim` its only task. Before that, waits for a while, or until

@@ -258,7 +258,7 @@ impl Worker {
 
     fn steal_task_of(&self, priority: Priority, victim: &Worker) -> Option<JobRef> {
         let tasks = victim.class_queue(priority).filter(|tasks| !tasks.is_empty())?;
-        self.steal_task_from(victim, tasks, self.tasks_of(priority), || false)
+        self.steal_task_from(tasks, self.tasks_of(priority), || false)
     }
 
     /// Takes a job in the order of the priorities. `normal` finds one of normal priority, and

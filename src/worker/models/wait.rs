@@ -76,6 +76,18 @@ fn check_restricted(publish: fn(&Pool, JobRef)) {
 fn a_task_finds_a_restricted_wait() {
     check_restricted(|pool, job| pool.worker(0).push_task(job));
 }
+/// The last look of such a waiter finds a task although the task's owner takes another one.
+///
+/// Weakened: `worker/find.rs steal_task_from: !self.sleep().is_restricted(self.index) => true`
+#[test]
+fn a_task_is_not_left_to_an_owner_that_takes_another() {
+    check_restricted(|pool, job| {
+        let owner = pool.worker(0);
+        owner.push_task(job);
+        owner.push_task(pool.job());
+        pool.act_as(0, |_| owner.newest_task().into_iter().for_each(|job| owner.execute(job)));
+    });
+}
 /// Likewise a job from outside.
 ///
 /// Weakened: `sleep/wake.rs notify_from_outside: self.notify_restricted(tag); =>`
