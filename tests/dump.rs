@@ -44,38 +44,37 @@ fn a_dump_names_the_thread_and_the_closure_and_says_since_when() {
     let builder = ThreadPoolBuilder::new().num_threads(2).task_times(1);
     let pool = builder.thread_name(|index| format!("crunch-{index}")).build().unwrap();
     let (started, other, gate) = (Flag::new(), Flag::new(), Gate::new());
-    pool.in_place_scope(|s| {
+    // What follows the scope may fail, which is no reason to wait for the gate.
+    let (text, full) = pool.in_place_scope(|s| {
         s.spawn(|| sleeps(&started, &gate));
         started.hold();
         thread::sleep(Duration::from_millis(200));
         let text = pool.dump().to_string();
-        let busy = text.lines().find(|line| line.contains(": busy for ")).expect(&text);
-        // In this test's closure, for 200 ms or a little longer.
-        let name = "a_dump_names_the_thread_and_the_closure_and_says_since_when::{{closure}}";
-        assert!(
-            busy.contains(", 1 job on its stack, runs `dump::") && busy.contains(name),
-            "{busy}"
-        );
-        let time = busy.split("busy for ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
-        let time: f64 = time.trim_end_matches("ms").parse().expect(time);
-        assert!((199.0..990.0).contains(&time), "{busy}");
-        let thread = busy.split("; thread `crunch-").nth(1).expect(busy);
-        if cfg!(target_os = "linux") {
-            let number = thread.split(['(', ')']).nth(1).expect(busy);
-            let comm = format!("/proc/self/task/{number}/comm");
-            let comm = std::fs::read_to_string(&comm).expect(&comm);
-            assert!(comm.starts_with("crunch-") && thread.starts_with(&comm[7..8]), "{busy}");
-        }
-        let parked = text.lines().find(|line| line.contains(": parked for ")).expect(&text);
-        assert!(parked.contains("; thread `crunch-") && !parked.contains("runs"), "{parked}");
         // Two hold the workers, and a third one waits.
         s.spawn(|| sleeps(&other, &gate));
         other.hold();
         drop(pool.spawn(|| ()));
-        let text = pool.dump().to_string();
-        assert!(text.contains("; a task has been queued for "), "{text}");
+        let full = pool.dump().to_string();
         gate.open();
+        (text, full)
     });
+    let busy = text.lines().find(|line| line.contains(": busy for ")).expect(&text);
+    // In this test's closure, for 200 ms or a little longer.
+    let name = "a_dump_names_the_thread_and_the_closure_and_says_since_when::{{closure}}";
+    assert!(busy.contains(", 1 job on its stack, runs `dump::") && busy.contains(name), "{busy}");
+    let time = busy.split("busy for ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    let time: f64 = time.trim_end_matches("ms").parse().expect(time);
+    assert!((199.0..990.0).contains(&time), "{busy}");
+    let thread = busy.split("; thread `crunch-").nth(1).expect(busy);
+    if cfg!(target_os = "linux") {
+        let number = thread.split(['(', ')']).nth(1).expect(busy);
+        let comm = format!("/proc/self/task/{number}/comm");
+        let comm = std::fs::read_to_string(&comm).expect(&comm);
+        assert!(comm.starts_with("crunch-") && thread.starts_with(&comm[7..8]), "{busy}");
+    }
+    let parked = text.lines().find(|line| line.contains(": parked for ")).expect(&text);
+    assert!(parked.contains("; thread `crunch-") && !parked.contains("runs"), "{parked}");
+    assert!(full.contains("; a task has been queued for "), "{full}");
 }
 
 /// A worker that waits in a `join`, with a lock, runs a job that wants the lock. Or a thread from

@@ -41,7 +41,8 @@ pub fn watchdog() -> Watchdog {
     let test = thread::current().name().unwrap_or("?").to_owned();
     thread::spawn(move || {
         if stopped.recv_timeout(time_limit()) == Err(RecvTimeoutError::Timeout) {
-            say(&format!("WATCHDOG: test {test} at {location} hangs"));
+            let dump = filch::dump();
+            say(&format!("WATCHDOG: test {test} at {location} hangs\n{dump}"));
             std::process::abort();
         }
     });
