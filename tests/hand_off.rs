@@ -6,6 +6,7 @@ mod common;
 #[path = "common/uses.rs"]
 mod uses;
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -441,6 +442,40 @@ fn tasks_of_a_scope_of_another_pool_spawn_more_of_them() {
             });
         });
         assert_eq!(ran.into_inner(), 6);
+    }
+}
+
+/// The only worker of a pool waits for another pool's thread, which waits for the worker's tasks
+/// while it is no worker: in `blocking`, or in the destructor of a thread-local.
+#[test]
+fn a_thread_that_is_no_worker_waits_for_tasks_of_a_worker_that_waits_for_it() {
+    struct AtEnd(RefCell<Option<Box<dyn FnOnce()>>>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            self.0.take().into_iter().for_each(|call| call());
+        }
+    }
+    thread_local!(static AT_END: AtEnd = const { AtEnd(RefCell::new(None)) });
+    type Wait = Box<dyn FnOnce() + Send>;
+    fn blocks(wait: Wait) {
+        pool(1).install(|| filch::blocking(wait));
+    }
+    fn ends(wait: Wait) {
+        pool(1).install(|| AT_END.with(|end| *end.0.borrow_mut() = Some(wait)));
+    }
+    let _watchdog = watchdog();
+    for on_thread in [blocks, ends] {
+        let here = Arc::new(pool(1));
+        here.install(|| {
+            let task = filch::spawn(|| 7);
+            on_thread(Box::new(|| assert_eq!(task.join().unwrap(), 7)));
+            let mut set = filch::TaskSet::new();
+            set.spawn(|| 7);
+            on_thread(Box::new(move || assert_eq!(set.join_next().unwrap().unwrap(), 7)));
+            let pool = here.clone();
+            let scope = move || pool.in_place_scope(|s| drop(s.spawn(|| drop(s.spawn(|| ())))));
+            on_thread(Box::new(scope));
+        });
     }
 }
 

@@ -17,7 +17,6 @@ use crate::pool::{ThreadPool, with_current};
 use crate::sim;
 use crate::sleep::Sleeper;
 use crate::task::{JoinError, Waiting};
-use crate::worker::Worker;
 use crate::worker::event::Awaitable;
 use crate::worker::shared::Registry;
 
@@ -182,7 +181,7 @@ impl<T: Send + 'static> TaskSet<T> {
         if registry.is_lost() {
             generation::refuse();
         }
-        if Worker::current().is_some() && registry.current_worker().is_none() {
+        if registry.may_wait_for_caller() {
             self.request();
         }
         self.wait_for();

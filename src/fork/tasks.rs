@@ -34,7 +34,7 @@ pub(super) struct Tasks {
     count: TaskCount,
     /// Happens when no task is left, for an opener that is no worker of the pool.
     over: Option<Event>,
-    /// Whether the opener is a worker of another pool.
+    /// Whether the opener is a thread of another pool.
     are_cross_jobs: bool,
     /// Whether tasks are dropped if the context's token is cancelled.
     drops: bool,
@@ -98,7 +98,7 @@ impl Tasks {
             context: caller.map_or_else(inherited_context, Worker::inherited_context),
             count: TaskCount::new(),
             over: opener.is_none().then(|| Event::new(registry.address())),
-            are_cross_jobs: opener.is_none() && caller.is_some(),
+            are_cross_jobs: opener.is_none() && registry.may_wait_for_caller(),
             drops,
             rare: OnceLock::new(),
         }
@@ -149,7 +149,7 @@ impl Tasks {
         self.registry().submit_as(self.are_cross_jobs, spawner, job);
     }
 
-    /// Whether the opener is a worker of another pool.
+    /// Whether the opener is a thread of another pool.
     pub(super) fn are_cross_jobs(&self) -> bool {
         self.are_cross_jobs
     }

@@ -16,7 +16,7 @@
 //! 3. *A caller of `join_next` is woken.* The caller registers its waker, and a ticket takes the
 //!    registered waker, both under the lock. Model: `a_worker_that_waits_for_a_set_is_woken`.
 //! 4. *What a worker waits for begins* (lemma 3 of `worker/wait.rs`). The tickets have the set's
-//!    tag, so a worker of the pool may run them in its wait. A worker of another pool that waits
+//!    tag, so a worker of the pool may run them in its wait. A thread of another pool that waits
 //!    for the set queues one more ticket, as a cross-pool job, if no closure of the set is running.
 //! 5. *A set may outlive its pool*. A thread that is not a worker of the pool keeps the pool from
 //!    ending while it queues a ticket. If the pool has ended, the thread cancels all closures.

@@ -13,8 +13,8 @@ use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, take_waiting};
 use crate::context::Left;
-use crate::job::Priority;
 use crate::job::outcome;
+use crate::job::{NO_TAG, Priority};
 use crate::latch::{Awaited, AwaitedTask, EXTERNAL, Kind};
 use crate::os::generation;
 use crate::sim;
@@ -125,7 +125,7 @@ impl<T> Handle<T> {
         if self.is_lost(caller) {
             generation::refuse();
         }
-        let request = caller.and_then(|worker| self.request(worker));
+        let request = self.request(caller);
         self.wait_for();
         drop(request);
         self.take()
@@ -152,16 +152,18 @@ impl<T> Handle<T> {
             && state.claim()
     }
 
-    /// Asks the task's pool to begin the task, if the joiner is a worker of another pool.
-    fn request(&self, joiner: &Worker) -> Option<Requested> {
-        let is_others = !std::ptr::eq(self.pool, joiner.registry());
-        if !is_others || self.head().state.is_claimed() {
+    /// Asks the task's pool to begin the task, if the joiner is a thread of another pool.
+    fn request(&self, joiner: Option<&Worker>) -> Option<Requested> {
+        let is_own = |worker: &Worker| std::ptr::eq(self.pool, worker.registry());
+        let is_others = || !joiner.or_else(Worker::blocked).is_some_and(is_own);
+        if !Worker::is_on_pools_thread() || !is_others() || self.head().state.is_claimed() {
             return None;
         }
         // The pool is in the list until the task has ended.
         let registry = pools::registry_at(self.pool.addr())?;
+        let word = joiner.map_or(NO_TAG, Worker::word);
         // SAFETY: the request is revoked before the handle takes the result.
-        let requested = unsafe { Requested::new(self.task, &registry, joiner.word()) };
+        let requested = unsafe { Requested::new(self.task, &registry, word) };
         outcome::discard(registry);
         Some(requested)
     }

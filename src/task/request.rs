@@ -1,4 +1,4 @@
-//! The request of a worker that joins a task of another pool: it asks that pool to begin the task.
+//! The request of a thread that joins a task of another pool: it asks that pool to begin the task.
 //!
 //! A request is queued as a cross-pool job. The worker that takes it runs the task, unless the task
 //! is claimed. The task's entry stays in its queue, empty.

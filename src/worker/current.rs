@@ -129,6 +129,12 @@ impl Registry {
         Worker::blocked().is_some_and(|worker| std::ptr::eq(worker.registry(), self))
     }
 
+    /// Whether the calling thread is one of another pool, for which this pool's workers may wait.
+    pub(crate) fn may_wait_for_caller(&self) -> bool {
+        let is_own = || self.current_worker().is_some() || self.is_blocked_here();
+        Worker::is_on_pools_thread() && !is_own()
+    }
+
     /// Returns the worker of this pool that the calling thread acts as. On any other thread, checks
     /// that it may use the pool.
     ///

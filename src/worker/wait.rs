@@ -15,7 +15,7 @@
 //!
 //! A *pinned* job (of a broadcast) is for one worker alone, which runs it in any wait.
 //!
-//! A *cross-pool job* is a job that a worker W of another pool asks this pool to run:
+//! A *cross-pool job* is a job that a thread W of another pool asks this pool to run:
 //! 1. a job that W hands over and waits for (`install` and similar calls);
 //! 2. a task that W spawns in this pool, and each task of a scope for which W waits;
 //! 3. a task that W joins by its handle before the task has begun. W sends a request for it
