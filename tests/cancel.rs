@@ -420,6 +420,27 @@ fn every_kind_of_loop_is_stopped() {
     }
 }
 
+/// The test would not end otherwise.
+#[test]
+fn a_loop_whose_pieces_are_long_is_stopped() {
+    let _watchdog = watchdog();
+    for (caller, pool) in settings() {
+        for min in [1 << 40, usize::MAX] {
+            let token = CancelToken::new();
+            requested(caller.run(&pool, || {
+                token.run(|| {
+                    let items = (0..usize::MAX).into_par_iter().with_min_len(min);
+                    items.for_each(|n| {
+                        if n == 1000 {
+                            token.cancel()
+                        }
+                    });
+                })
+            }));
+        }
+    }
+}
+
 #[test]
 fn a_sort_goes_on_to_its_end() {
     let _watchdog = watchdog();

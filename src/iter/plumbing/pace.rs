@@ -88,7 +88,8 @@ pub(crate) struct Plan<'l> {
     min: usize,
     /// The most items of a piece.
     max: usize,
-    /// The most items of a block that is not a whole piece.
+    /// The fewest and the most items of a block that is not a whole piece.
+    shortest: usize,
     longest: usize,
     /// Whether a piece can be cut after its first item.
     pauses: bool,
@@ -118,6 +119,7 @@ impl<'l> Plan<'l> {
             threads,
             min,
             max,
+            shortest: min,
             longest: max,
             pauses,
             is_whole,
@@ -140,8 +142,10 @@ impl<'l> Plan<'l> {
         if token.is_none() {
             return self;
         }
-        let longest = self.max.min(STOPPABLE.max(self.min));
-        Plan { token, longest, is_whole: self.keeps_whole, ..self }
+        let (shortest, longest) = (self.min.min(STOPPABLE), self.max.min(STOPPABLE));
+        // A piece that is cut after a block has no more items than that block.
+        let pauses = self.pauses && shortest == self.min;
+        Plan { token, shortest, longest, pauses, is_whole: self.keeps_whole, ..self }
     }
 
     /// Each piece is one block.
@@ -170,7 +174,7 @@ impl<'l> Plan<'l> {
     }
 
     fn first_block(&self) -> usize {
-        if self.is_whole { self.max } else { self.min }
+        if self.is_whole { self.max } else { self.shortest }
     }
 
     fn refill(&self) -> bool {
@@ -229,7 +233,7 @@ impl<'p> Pace<'p> {
         if self.plan.pauses && self.is_wide() {
             // No more than a worker's share: they may cost more than those before (guided
             // self-scheduling: Polychronopoulos and Kuck, 1987).
-            self.block.min(left / self.plan.threads).max(self.plan.min)
+            self.block.min(left / self.plan.threads).max(self.plan.shortest)
         } else {
             self.block
         }
@@ -260,7 +264,7 @@ impl<'p> Pace<'p> {
     #[inline]
     fn adapt(&mut self, length: usize, took: u64) {
         if took > BLOCK * 2 {
-            self.block = (length / 2).max(self.plan.min);
+            self.block = (length / 2).max(self.plan.shortest);
         } else if length < self.block {
             // It was short for another reason.
         } else if took < BLOCK / GROWTH as u64 {
