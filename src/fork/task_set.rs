@@ -17,6 +17,7 @@ use crate::pool::{ThreadPool, with_current};
 use crate::sim;
 use crate::sleep::Sleeper;
 use crate::task::{JoinError, Waiting};
+use crate::worker::Worker;
 use crate::worker::event::Awaitable;
 use crate::worker::shared::Registry;
 
@@ -181,7 +182,7 @@ impl<T: Send + 'static> TaskSet<T> {
         if registry.is_lost() {
             generation::refuse();
         }
-        if registry.may_wait_for_caller() {
+        if Worker::is_on_other_pools_thread(registry) {
             self.request();
         }
         self.wait_for();

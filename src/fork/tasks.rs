@@ -98,7 +98,7 @@ impl Tasks {
             context: caller.map_or_else(inherited_context, Worker::inherited_context),
             count: TaskCount::new(),
             over: opener.is_none().then(|| Event::new(registry.address())),
-            are_cross_jobs: opener.is_none() && registry.may_wait_for_caller(),
+            are_cross_jobs: opener.is_none() && Worker::is_on_other_pools_thread(registry),
             drops,
             rare: OnceLock::new(),
         }

@@ -154,9 +154,7 @@ impl<T> Handle<T> {
 
     /// Asks the task's pool to begin the task, if the joiner is a thread of another pool.
     fn request(&self, joiner: Option<&Worker>) -> Option<Requested> {
-        let is_own = |worker: &Worker| std::ptr::eq(self.pool, worker.registry());
-        let is_others = || !joiner.or_else(Worker::blocked).is_some_and(is_own);
-        if !Worker::is_on_pools_thread() || !is_others() || self.head().state.is_claimed() {
+        if !Worker::is_on_other_pools_thread(self.pool) || self.head().state.is_claimed() {
             return None;
         }
         // The pool is in the list until the task has ended.

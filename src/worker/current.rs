@@ -49,6 +49,12 @@ impl Worker {
         IS_POOLS.get() || Self::current().is_some() || Self::blocked().is_some()
     }
 
+    /// Whether this is such a thread, but not of `pool`: the workers of `pool` may wait for it.
+    pub(crate) fn is_on_other_pools_thread(pool: *const Registry) -> bool {
+        let own = Self::current().or_else(Self::blocked);
+        Self::is_on_pools_thread() && !own.is_some_and(|it| std::ptr::eq(it.registry(), pool))
+    }
+
     /// Whether this is a thread that a pool has started.
     pub(super) fn is_on_own_thread() -> bool {
         IS_POOLS.get()
@@ -127,12 +133,6 @@ impl Registry {
     /// Whether the calling thread is one of this pool's workers that is in `blocking`.
     pub(crate) fn is_blocked_here(&self) -> bool {
         Worker::blocked().is_some_and(|worker| std::ptr::eq(worker.registry(), self))
-    }
-
-    /// Whether the calling thread is one of another pool, for which this pool's workers may wait.
-    pub(crate) fn may_wait_for_caller(&self) -> bool {
-        let is_own = || self.current_worker().is_some() || self.is_blocked_here();
-        Worker::is_on_pools_thread() && !is_own()
     }
 
     /// Returns the worker of this pool that the calling thread acts as. On any other thread, checks
