@@ -476,12 +476,12 @@ impl<J> TaskQueue<J> {
         if self.last_was_small.get() && injector.len() < SMALL_BATCH {
             (0..DELAY).for_each(|_| spin_loop());
         }
-        if injector.len() <= 1 {
-            self.last_was_small.set(true);
-            return until_sure(|| injector.steal());
-        }
-        self.use_deques();
-        let first = until_sure(|| injector.steal_batch_and_pop(&self.injected));
+        let first = if injector.len() <= 1 {
+            until_sure(|| injector.steal())
+        } else {
+            self.use_deques();
+            until_sure(|| injector.steal_batch_and_pop(&self.injected))
+        };
         self.last_was_small.set(self.injected.len() < SMALL_BATCH);
         first
     }
