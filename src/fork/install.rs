@@ -75,8 +75,8 @@ impl Registry {
     }
 
     /// Runs `op` on a thread of this pool. Meanwhile the caller works for its own pool if it is a
-    /// worker, else it sleeps. `op` is of `priority`, or of the caller's. A dump
-    /// calls it `N`.
+    /// worker, else it sleeps. `op` is of `priority`, or of the caller's. A dump calls
+    /// it `N`.
     fn hand_over<R: Send, N>(
         &self,
         priority: Option<Priority>,

@@ -279,7 +279,11 @@ impl<'env> Graph<'env> {
         T: Send + 'env,
     {
         let index = self.tasks.len();
-        assert!(index < run::LIMIT, "accepted: less than {} tasks", run::LIMIT);
+        assert!(
+            index < run::LIMIT,
+            "the graph has too many tasks; accepted: less than {}",
+            run::LIMIT
+        );
         let held = inputs.hold(&mut self.needs);
         self.order(index as u32);
         // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from each
@@ -458,7 +462,11 @@ impl<'env> Graph<'env> {
             return Err(GraphError::Foreign { task: self.owner.name(task) });
         }
         let edges = settings.edges.len();
-        assert!(edges < run::LIMIT, "accepted: less than {} edges", run::LIMIT);
+        assert!(
+            edges < run::LIMIT,
+            "the graph has too many edges; accepted: less than {}",
+            run::LIMIT
+        );
         (settings.is_changed, self.is_changed) = (false, true);
         self.limits.clone_from(&settings.limits);
         let planned = Plan::new(self.tasks.len(), &settings.edges);

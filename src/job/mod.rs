@@ -48,7 +48,7 @@ pub(crate) type IsEmpty<W> = unsafe fn(&JobRef<W>) -> bool;
 ///
 /// # Safety
 /// None: it is unsafe only to have the type of `Table::is_empty`.
-pub(crate) unsafe fn never_empty<W>(_: &JobRef<W>) -> bool {
+unsafe fn never_empty<W>(_: &JobRef<W>) -> bool {
     false
 }
 

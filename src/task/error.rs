@@ -30,8 +30,8 @@ enum Cause {
 /// and the name only. (Boxed, since all joins return a `JoinError` or have room for one.)
 struct Panic(Box<NamedPanic>);
 
-// SAFETY: a reference gives access to a `&'static str`, a `String` or an
-// `Arc<str>` only, which are `Sync`.
+// SAFETY: a reference gives access to a `&'static str`, a `String` or an `Arc<str>` only, which are
+// `Sync`.
 unsafe impl Sync for Panic {}
 // The payload itself is only moved out, after the panic.
 impl UnwindSafe for Panic {}

@@ -25,7 +25,7 @@ use super::waiting::take_waiting;
 use crate::context::CancelReason::{self, Dropped, Requested, Shutdown};
 use crate::context::Context;
 use crate::job::outcome::{self, Payload};
-use crate::job::{NO_TAG, Priority, never_empty};
+use crate::job::{NO_TAG, Priority};
 use crate::latch::EXTERNAL;
 use crate::os::generation::Generation;
 use crate::os::thread::Thread;
@@ -391,12 +391,7 @@ fn future_of(waker: *const ()) -> NonNull<FutureHead> {
 
 impl<F: Future, H: Home> FutureTask<F, H> {
     const TABLE: &'static Table = &Table {
-        job: JobTable {
-            execute: Self::execute,
-            name: type_name::<F>,
-            is_empty: never_empty,
-            is_prompt: false,
-        },
+        job: JobTable::new(Self::execute, type_name::<F>),
         run: |_, _, _| unreachable!("the future is claimed"),
         cancel: Self::stop,
         // SAFETY: by the premise of the entry.
