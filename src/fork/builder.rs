@@ -73,7 +73,7 @@ impl TaskBuilder<'_> {
     ///
     /// A worker that waits in a task runs other jobs meanwhile. It takes a job of a lower priority
     /// than that task only if it would sleep otherwise. Priorities do not apply to broadcasts, nor
-    /// to jobs for which a worker of another pool waits.
+    /// to jobs for which a thread of another pool waits.
     ///
     /// Priorities cost nothing until they are used: as long as all tasks of a pool are of normal
     /// priority, its workers search as if there were no others.

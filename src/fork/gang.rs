@@ -77,7 +77,7 @@ static ORDER: PerProcess<parking_lot::Mutex<()>> = PerProcess::new();
 /// it, and run nothing else until all have one. Gangs may be nested, and several threads may call
 /// them: then a worker can run members of two gangs, one on top of the other on its stack. While a
 /// member waits at a barrier, its worker runs members of other gangs, broadcasts, and work that
-/// workers of other pools have given to this pool, but no other tasks.
+/// threads of other pools have given to this pool, but no other tasks.
 ///
 /// A member must not wait, by a handle, a lock or a message, for a task that may itself be waiting.
 /// Like the closure of a [`broadcast`](crate::broadcast), the member may run on top of that task,

@@ -7,7 +7,7 @@
 //! - the worker that takes the entry out of its queue;
 //! - or a worker of the same pool that joins the handle first. The entry is then *empty*: the
 //!   worker that takes it out only lets it go;
-//! - or, if a worker of another pool joins the handle, a worker that takes its request
+//! - or, if a thread of another pool joins the handle, a worker that takes its request
 //!   (`request.rs`).
 //!
 //! If the handle cancels the task before one of these begins, the task is not run (`cancel.rs`). A

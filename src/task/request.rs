@@ -61,7 +61,7 @@ impl Drop for Requested {
 impl Request {
     const TABLE: &'static Table = &Table {
         is_empty: Self::is_revoked,
-        ..Table::new(Self::execute, || "a task that a worker of another pool joins")
+        ..Table::new(Self::execute, || "a task that a thread of another pool joins")
     };
 
     /// `Table::is_empty`.

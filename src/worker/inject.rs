@@ -26,7 +26,7 @@ impl Registry {
         sim::point();
     }
 
-    /// Queues a job that a worker of another pool asks this pool to run.
+    /// Queues a job that a thread of another pool asks this pool to run.
     pub(crate) fn inject_cross_job(&self, job: JobRef) {
         self.reinject_cross_job(job);
         sim::point();

@@ -14,7 +14,7 @@ pub enum WaitPolicy {
     /// unrelated jobs are on one stack (not counting broadcasts, and what
     /// [`yield_now`](crate::yield_now) runs).
     ///
-    /// Under either policy, a wait for another pool begins only jobs that workers of other pools
+    /// Under either policy, a wait for another pool begins only jobs that threads of other pools
     /// ask for: what they hand over by [`install`](crate::ThreadPool::install) and the like, what
     /// they spawn here, and tasks whose handles they join. So if all jobs of a pool of `n` workers
     /// wait for another pool, `n` of them have begun. If nothing is asked for, the worker sleeps.

@@ -151,7 +151,7 @@ pub(crate) struct Registry {
     /// The same, of high and of low priority.
     pub(super) high: ClassQueue,
     pub(super) low: ClassQueue,
-    /// Jobs that workers of other pools ask for: see `worker/wait.rs`.
+    /// Jobs that threads of other pools ask for: see `worker/wait.rs`.
     pub(super) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
     pub(crate) fifos: Fifos<Worker>,
