@@ -646,10 +646,15 @@ fn a_fuse_is_not_blown_by_a_panic_elsewhere() {
                 };
                 filch::join(|| stolen.hold(), steal);
             };
+            // The other worker may be the only one that has a processor: it leaves items to the one
+            // that waits.
+            let begun = Instant::now();
             let item = |n: usize| {
                 items_on_top.fetch_add(std::thread::panicking().into(), Relaxed);
-                let start = Instant::now();
-                while start.elapsed() < Duration::from_micros(10) {}
+                let is_early = || begun.elapsed() < Duration::from_millis(50);
+                while items_on_top.load(Relaxed) == 0 && is_early() {
+                    std::thread::yield_now();
+                }
                 n
             };
             let count = pool.install(|| {
