@@ -324,6 +324,27 @@ fn the_builders_thread_runs_all_parts_of_its_broadcasts_alone() {
     });
 }
 
+/// There is no spare thread for the task that completes the handle.
+#[test]
+fn the_builders_thread_alone_runs_what_its_tasks_wait_for() {
+    let _watchdog = watchdog();
+    for (threads, waits_itself) in [(1, true), (3, true), (1, false)] {
+        let task = on_a_thread(move || {
+            with_this_thread(threads).shutdown_background();
+            let task = filch::spawn(|| {
+                let (completer, handle) = filch::completer();
+                drop(filch::spawn(move || completer.complete(3)));
+                handle.join().unwrap()
+            });
+            if waits_itself {
+                filch::yield_now();
+            }
+            task
+        });
+        assert_eq!(task.join().unwrap(), 3);
+    }
+}
+
 #[test]
 fn a_thread_that_takes_over_in_a_pool_that_has_ended_ends() {
     let _watchdog = watchdog();

@@ -221,7 +221,8 @@ fn spawn_bounded<T: Send + 'static>(
         let place = bound.take(registry.address());
         return queue(home, priority, registry, None, place.carried_by(f));
     };
-    if let Some(place) = bound.try_take() {
+    let beyond = || (!worker.has_room()).then(|| bound.take_at_once().0);
+    if let Some(place) = bound.try_take().or_else(beyond) {
         return queue(home, priority, registry, spawner, place.carried_by(f));
     }
     let priority = priority.unwrap_or(worker.priority());
@@ -285,7 +286,7 @@ pub(crate) fn spawn_fifo_in(registry: &Registry, f: impl FnOnce() + Send + 'stat
     };
     let (place, is_full) = bound.take_at_once();
     let job = in_order(detached(registry, spawner, place.carried_by(f)));
-    if is_full {
+    if is_full && worker.has_room() {
         // The placeholder of the task runs the oldest one.
         worker.run_at_once(job);
     } else {

@@ -325,7 +325,9 @@ impl ThreadPoolBuilder {
     /// - `spawn_fifo` on one of the pool's workers queues the task, and in the same way runs the
     ///   oldest task that this worker has queued by `spawn_fifo`.
     ///
-    /// So each worker, and each thread in `blocking`, may exceed the bound by one for a moment.
+    /// So each worker, and each thread in `blocking`, may exceed the bound by one for a moment. A
+    /// worker also exceeds it if tasks that ran at once have used up their part of its stack: it
+    /// then queues what they spawn.
     ///
     /// In such a pool, each spawn takes a lock, and so does each task when it begins.
     ///

@@ -57,17 +57,23 @@ impl Worker {
 
     #[inline(never)]
     fn run_deeper(&self, here: usize, run: impl FnOnce()) {
+        if self.is_within_room(here) { run() } else { self.run_above(run) }
+    }
+
+    /// Whether a job in place would run on this stack.
+    pub(crate) fn has_room(&self) -> bool {
+        let here = 0_u8;
+        self.in_place.from.get() == 0 || self.is_within_room((&raw const here).addr())
+    }
+
+    fn is_within_room(&self, here: usize) -> bool {
         if self.in_place.room.get() == 0 {
             // (A borrower may be a thread of another pool, with a smaller stack.)
             let is_own = Worker::is_on_own_thread() && !self.is_lent();
             let room = if is_own { ROOM.min(self.stack_size() / 4) } else { ROOM_OF_USERS };
             self.in_place.room.set(room);
         }
-        if self.in_place.from.get().abs_diff(here) < self.in_place.room.get() {
-            run();
-        } else {
-            self.run_above(run);
-        }
+        self.in_place.from.get().abs_diff(here) < self.in_place.room.get()
     }
 
     /// Calls `run` on the next stack, or here if this thread is simulated, or if no thread can be

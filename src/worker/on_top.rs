@@ -33,6 +33,13 @@ impl Worker {
         self.run_in_place(|| self.run_on_top(job, |_| false, || None));
     }
 
+    /// `run_one` in a wait.
+    pub(super) fn run_one_in_place(&self) -> bool {
+        let mut has_run = false;
+        self.run_in_place(|| has_run = self.run_one());
+        has_run
+    }
+
     /// Called by long work now and then. If a thread that wants the core back or a caller from
     /// outside has waited for long, makes way for that thread and runs a job from the injector.
     #[inline]

@@ -165,7 +165,11 @@ impl Worker {
                 round = 0;
             } else {
                 self.stop_searching_if(&mut searching);
-                searching = self.sleep_restricted(wait, &mut hand_offs);
+                if self.is_alone_in(wait) && self.run_one_in_place() {
+                    round = 0;
+                } else {
+                    searching = self.sleep_restricted(wait, &mut hand_offs);
+                }
             }
         }
         self.stop_searching_if(&mut searching);
@@ -236,6 +240,12 @@ impl Worker {
     /// Whether the wait may hand off its core for work.
     fn may_hand_off(&self, hand_offs: &HandOffs) -> bool {
         !hand_offs.is_refused && !self.waits_for_own_work()
+    }
+
+    /// Whether the wait may need any job of a pool that has ended. No spare thread will run such a
+    /// job, so it runs on top of the wait. (The caller is a member, or has taken over from one.)
+    fn is_alone_in(&self, wait: &impl Wait) -> bool {
+        wait.is_external() && !self.waits_for_own_work() && self.registry().has_ended()
     }
 
     /// Finds a cross-pool job that is a descendant of what is awaited.

@@ -173,24 +173,29 @@ fn tasks_begin_in_order_though_there_is_no_room() {
     assert!(order.lock().unwrap().iter().copied().eq(0..10));
 }
 
-/// Each task spawns the next one, which has no room: that needs no deep stack.
+/// Each task spawns the next one, which has no room: that needs neither a deep stack nor several.
 #[test]
 fn a_chain_of_tasks_without_room_ends() {
     let _watchdog = watchdog();
-    fn chain(left: usize, ends: Arc<Flag>) {
+    fn chain(left: usize, in_order: bool, ends: Arc<Flag>) {
         match left {
             0 => ends.raise(),
-            _ => drop(filch::spawn(move || chain(left - 1, ends))),
+            _ if in_order => filch::spawn_fifo(move || chain(left - 1, in_order, ends)),
+            _ => drop(filch::spawn(move || chain(left - 1, in_order, ends))),
         }
     }
-    let (pool, ended) = (bounded(1, 1), Arc::new(Flag::new()));
-    let ends = ended.clone();
     let links = sized(20_000, 200);
-    pool.install(|| {
-        drop(filch::spawn(|| ()));
-        chain(links, ends);
-    });
-    assert!(ended.is_up());
+    for in_order in [false, true] {
+        let one_stack = builder().num_threads(1).max_queued(1).max_spare_threads(0);
+        let (pool, ended) = (one_stack.build().unwrap(), Arc::new(Flag::new()));
+        let ends = ended.clone();
+        pool.install(|| {
+            drop(filch::spawn(|| ()));
+            chain(links, in_order, ends);
+        });
+        drop(pool);
+        assert!(ended.is_up());
+    }
 }
 
 #[test]
