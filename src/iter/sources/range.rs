@@ -109,10 +109,18 @@ impl<T: Countable> Span<T> {
         Counted { first: self.first, steps: 0..len }
     }
 
+    /// Feeds the items, whose number fits in a `usize`.
+    #[inline(always)]
+    fn drive_counted<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
+        let len = self.len().expect("the length fits");
+        bridge_producer_consumer(len, self.counted(len), consumer)
+    }
+
+    /// Feeds the items, whatever their number.
     #[inline(always)]
     fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
         match (self.len(), self.behind) {
-            (Some(len), _) => bridge_producer_consumer(len, self.counted(len), consumer),
+            (Some(_), _) => self.drive_counted(consumer),
             (None, Some(behind)) => drive_steps(Many { first: self.first, behind }, consumer),
             (None, None) => unreachable!("no items have a length"),
         }
@@ -179,9 +187,13 @@ impl<T: Countable> Steps for Many<T> {
     }
 }
 
-/// Declares the parallel iterator of a range type.
+/// Declares the parallel iterator of a range type. The number of items fits in a `usize` if the size
+/// of an item is `$below` that of a `usize`. Then only loops over counted items are compiled.
 macro_rules! ranges {
-    ($(#[$doc:meta])* $iter:ident, $range:ident, |$bounds:ident| $span:expr, [$($short:ty),*]) => {
+    (
+        $(#[$doc:meta])* $iter:ident, $range:ident,
+        |$bounds:ident| $span:expr, $below:tt, [$($short:ty),*]
+    ) => {
         $(#[$doc])*
         #[must_use = "parallel iterators do nothing until they are driven"]
         #[derive(Clone, Debug)]
@@ -205,7 +217,11 @@ macro_rules! ranges {
 
         parallel! {
             [T: Countable] $iter<T> => T,
-            |self, consumer| self.span().drive_unindexed(consumer),
+            |self, consumer| if const { size_of::<T>() $below size_of::<usize>() } {
+                self.span().drive_counted(consumer)
+            } else {
+                self.span().drive_unindexed(consumer)
+            },
             opt_len |self| self.span().len()
         }
 
@@ -237,7 +253,7 @@ ranges! {
         first: range.start,
         behind: (range.start < range.end).then(|| range.start.distance(range.end) - 1),
     },
-    [u8, u16, u32, usize, i8, i16, i32, isize, char]
+    <=, [u8, u16, u32, usize, i8, i16, i32, isize, char]
 }
 
 pub(crate) mod inclusive {
@@ -253,6 +269,6 @@ pub(crate) mod inclusive {
         first: *range.start(),
         behind: (!range.is_empty()).then(|| range.start().distance(*range.end())),
     },
-    [u8, u16, i8, i16, char]
+    <, [u8, u16, i8, i16, char]
     }
 }
