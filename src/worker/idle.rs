@@ -50,8 +50,8 @@ impl Worker {
         }
         self.counters.parks.count();
         let handlers = &self.registry().handlers;
-        let tells = handlers.park.is_some();
-        if tells {
+        let runs_handler = handlers.park.is_some();
+        if runs_handler {
             // Code of the user must not run on a core that may be lent meanwhile.
             if is_searching && !self.hold_core(me) {
                 return self.wait_for_core(me);
@@ -63,7 +63,7 @@ impl Worker {
                 return true;
             }
         }
-        if !self.park(me, is_searching && !tells, watches) {
+        if !self.park(me, is_searching && !runs_handler, watches) {
             return false;
         }
         if handlers.unpark.is_some() {

@@ -53,9 +53,9 @@ impl Registry {
         self.signals.load(Ordering::Relaxed) & IS_LATE != 0
     }
 
-    /// Called when a worker has looked at the injector. (A caller that still waits repeats its
-    /// request.)
-    pub(crate) fn is_served(&self) {
+    /// Takes that request back, once a worker has looked at the injector. (A caller that still waits
+    /// repeats it.)
+    pub(crate) fn clear_request(&self) {
         if self.is_late() {
             self.signals.fetch_and(!IS_LATE, Ordering::Relaxed);
         }
