@@ -22,7 +22,7 @@
 //! To look at all other workers for each job would be slow. A worker that publishes work of high or
 //! low priority sets a mark. A worker that finds nothing else of this priority looks at others only
 //! if it sees the mark. It clears the mark first, so that no later work goes unseen, and sets it
-//! again if it finds a job. The mark matters for the order only: a worker that would be without
+//! again unless all others have run out of such work. The mark matters for the order only: a worker that would be without
 //! work looks at all others, with a mark or without.
 //!
 //! A wait that may run any job goes by the same order, but takes a job of a lower priority than its
@@ -242,9 +242,17 @@ impl Worker {
         if !(is_marked.load(Ordering::Relaxed) && is_marked.swap(false, Ordering::Acquire)) {
             return None;
         }
-        let job = self.stolen_of(priority)?;
-        self.registry().mark(priority);
-        Some(job)
+        let job = self.stolen_of(priority);
+        // A steal may fail beside another thief's, or be delayed.
+        if job.is_some() || self.others().any(|other| other.shows_work_of(priority)) {
+            self.registry().mark(priority);
+        }
+        job
+    }
+
+    fn shows_work_of(&self, priority: Priority) -> bool {
+        let has_fork = self.priority() == priority && !self.forks.is_empty();
+        has_fork || self.class_queue(priority).is_some_and(|tasks| !tasks.is_empty())
     }
 
     /// Steals a job of high or low `priority`.
