@@ -144,6 +144,15 @@ fn short_forks() -> Vec<Row> {
         row("join of 200 µs closures, rested", 2, move |pool| rested(pool, us(200))),
         work("tree sum, 15 nodes", 2, 2_000, || TreeSum::new(4)),
         work("tree sum, 1,023 nodes", 2, 200, || TreeSum::new(10)),
+        row("join of 100 µs closures after 100 of empty ones", 2, |pool| {
+            inside(pool, 20, || {
+                for _ in 0..100 {
+                    filch::join(|| black_box(1), || black_box(2));
+                    spin(us(1));
+                }
+                pair(us(100));
+            })
+        }),
         row("loops between joins of empty closures", 2, |pool| {
             inside(pool, 2_000, || {
                 filch::join(|| black_box(1), || black_box(2));

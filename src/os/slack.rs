@@ -1,7 +1,9 @@
 //! The timer slack of a thread: by how much the system may prolong its timed sleeps.
 
 /// Makes timed sleeps of the calling thread as exact as the system can until this is dropped. By
-/// default Linux may add 50 microseconds to each, which is longer than the sentry sleeps.
+/// default Linux may add 50 microseconds to each, which is longer than the sentry sleeps. (Without
+/// this, a join of 100 µs closures after 100 joins of empty ones takes 1.8 times as long:
+/// `exact-sleeps` in `benches/ablation`.)
 ///
 /// A new thread inherits the slack of the thread that starts it. So no code of the user may run
 /// before this is dropped.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::sync::{AtomicU32, Ordering, Parker};
 
 pub(super) const BUSY: u32 = 0;
-pub(super) const FREE: u32 = 1;
+pub(super) const LOOKING: u32 = 1;
 pub(super) const PARKED: u32 = 2;
 pub(super) const BLOCKED: u32 = 3;
 pub(super) const RESTRICTED: u32 = 4;
@@ -93,9 +93,6 @@ pub(crate) enum SpareFor {
 pub(super) struct CoreThreads {
     /// The threads at the bottom of their stacks. The last one is woken first.
     spare: Vec<Arc<CoreThread>>,
-    /// Whether the core was lent while one of its threads looked around, and that thread has not
-    /// yet seen the loan.
-    pub(super) misses_loan: bool,
     /// The threads that wait for something else than the core.
     pub(super) waiting: Vec<Arc<CoreThread>>,
     /// The threads in `blocking` without the core, and the calls of `blocking` that keep the core.
@@ -113,7 +110,7 @@ impl CoreThreads {
     }
 
     pub(super) fn has_spare(&self) -> bool {
-        self.misses_loan || !self.spare.is_empty()
+        !self.spare.is_empty()
     }
 
     /// Whether there is a spare thread that is not kept for waits.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cores::{BLOCKED, BUSY, CoreThread, FREE, PARKED, RESTRICTED, SpareFor};
+use super::cores::{BLOCKED, BUSY, CoreThread, PARKED, RESTRICTED, SpareFor};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER};
 use super::state::List;
 use super::{Sleep, Stopped};
@@ -189,10 +189,6 @@ impl Sleep {
     fn give_to_spare(&self, list: &mut List, core: usize, work_left: bool) -> GivenBack {
         if !list.off[core].has_spare() && self.give_to_waiting(list, core) {
             return GivenBack::Taken;
-        }
-        if std::mem::take(&mut list.off[core].misses_loan) {
-            self.set_state(core, FREE);
-            return GivenBack::Parked;
         }
         if work_left {
             // The count first: as in `unlist`.

@@ -7,20 +7,18 @@
 //!
 //! ```text
 //!            search                park
-//!   BUSY ------------> FREE -----------------> PARKED
-//!     ^   take, lend      |      (lock)          |
-//!     |<------------------+                      |
+//!   BUSY <-----------> LOOKING --------------> PARKED
+//!     ^                          (lock)          |
 //!     |         wake, leave, lend, take back (lock)
 //!     |<-----------------------------------------+
-//!     |  hand off, give back (lock)
-//!     +-----------> PARKED, or FREE if its thread has not seen that the core was lent
+//!     |  park, hand off, give back (lock)
+//!     +-----------> PARKED
 //!     |  block (lock)
 //!     +-----------> BLOCKED, RESTRICTED ---> BUSY: wake, leave (lock)
 //! ```
 //!
 //! - `BUSY`: a thread has the core and works, or has just been given it.
-//! - `FREE`: its thread is in the main loop and only looks for work. That thread or a borrower
-//!   takes the core by swapping `FREE` for `BUSY`.
+//! - `LOOKING`: a thread has the core, is in the main loop, and only looks for work.
 //! - `PARKED`: its threads sleep at the bottom of their stacks. The core is in the list.
 //! - `BLOCKED`: its holder sleeps inside a wait. The core is in the list.
 //! - `RESTRICTED`: its holder sleeps inside a restricted wait (`worker/wait.rs`), which may run
@@ -115,7 +113,7 @@
 //!    its core is `BLOCKED` or `RESTRICTED`. If the core is not in one of these states yet, the
 //!    waiter takes the lock after the setter, and its probe sees that the latch is set.
 //!    Models: `a_worker_that_is_blocked_is_woken`, `a_worker_in_a_restricted_wait_is_woken`.
-//! 8. *A core has one holder.* It changes hands under the lock, or by the swap from `FREE`. Models:
+//! 8. *A core has one holder.* It changes hands under the lock. Models:
 //!    `no_two_threads_hold_a_core`, `a_core_that_was_lent_is_handed_off`,
 //!    `a_thread_that_wants_its_core_back_gets_it`.
 //! 9. *What is left on a core that changes hands is run.*

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Sleep;
-use super::cores::{BLOCKED, CoreThread, CoreThreads, FREE, PARKED, RESTRICTED};
+use super::cores::{BLOCKED, CoreThread, CoreThreads, PARKED, RESTRICTED};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
 use super::state::{List, Restricted};
 use crate::sync::{ExactSleeps, Ordering, fence};
@@ -47,8 +47,8 @@ impl Kind<'_> {
 pub(crate) enum Entered {
     /// The caller re-checks, then calls `sleep` or `leave`.
     Announced,
-    /// Another thread has the core. The caller waits for it.
-    Lent,
+    /// Another thread wanted the core back, and has it. The caller waits for it.
+    Returned,
 }
 
 /// What the sentry sees in a look.
@@ -62,8 +62,7 @@ pub(crate) enum Look {
 }
 
 impl Sleep {
-    /// Step 1. The core is `FREE` if the caller searches in the main loop, else `BUSY`. With
-    /// `watches` the caller may become the sentry.
+    /// Step 1. With `watches` the caller may become the sentry.
     pub(crate) fn announce(
         &self,
         core: usize,
@@ -74,15 +73,10 @@ impl Sleep {
         let mut list = self.list();
         match kind {
             Kind::Blocked => self.set_state(core, BLOCKED),
-            // Other threads take a free core only under the lock.
-            Kind::Idle(me) if searching && self.state(core) != FREE => {
-                self.searcher_sees_loan(&mut list, me);
-                return Entered::Lent;
-            }
             Kind::Idle(me) => {
                 list.off[core].push_spare(me);
                 if self.give_to_returning(&mut list, core) {
-                    return Entered::Lent;
+                    return Entered::Returned;
                 }
                 self.set_state(core, PARKED);
             }

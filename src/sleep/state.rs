@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use super::cores::{BUSY, Core, CoreThread, CoreThreads, FREE, PARKED, RESTRICTED};
+use super::cores::{BUSY, Core, CoreThread, CoreThreads, LOOKING, PARKED, RESTRICTED};
 use super::counts::{Counts, PARKED as ONE_PARKED, SEARCHER, SENTRY};
 use crate::sync::{AtomicU32, AtomicUsize, Generation, Mutex, MutexGuard, Ordering, Parker};
 /// In the place of the sentry's core: a thread from outside that waits for a job.
@@ -114,14 +114,8 @@ impl Sleep {
     }
 
     pub(super) fn set_state(&self, core: usize, state: u32) {
-        // Release: matches the Acquire in `state` and `swap_state`.
+        // Release: matches the Acquire in `state`.
         self.cores[core].state.store(state, Ordering::Release);
-    }
-
-    pub(super) fn swap_state(&self, core: usize, from: u32, to: u32) -> bool {
-        // AcqRel: what the core's last holder did is visible to its next.
-        let state = &self.cores[core].state;
-        state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Adds to the counts and subtracts from them at once.
@@ -143,9 +137,14 @@ impl Sleep {
         self.state(core) == RESTRICTED
     }
 
+    /// The caller, which has the core and is in the main loop, begins to look for work or ends it.
+    pub(crate) fn set_looking(&self, core: usize, is_looking: bool) {
+        self.set_state(core, if is_looking { LOOKING } else { BUSY });
+    }
+
     /// Whether the core's holder is at work, or in a wait.
     pub(crate) fn is_at_work(&self, core: usize) -> bool {
-        !matches!(self.state(core), PARKED | FREE)
+        !matches!(self.state(core), PARKED | LOOKING)
     }
 
     /// The name of the core's state, for dumps.

@@ -45,6 +45,10 @@ const LOOK: u64 = 48 * TICKS_PER_MICROSECOND;
 /// After so many times in vain, it polls for the full time once more, to see whether that pays
 /// again.
 const MOST_IN_VAIN: u32 = 32;
+/// With so many a pool begins, since its threads have yet to start, which takes about as long as
+/// to poll for the full time. (On another processor than the caller's: if that polled meanwhile, a
+/// pool of one thread that runs one empty job would take 1.5 times the CPU time.)
+const FEW_IN_VAIN: u32 = 2;
 /// For how long it polls without yielding its processor.
 const SPIN: u64 = TICKS_PER_MICROSECOND;
 
@@ -103,7 +107,7 @@ pub(crate) struct Callers {
 
 impl Callers {
     pub(crate) const fn new() -> Self {
-        Callers { guess: AtomicU32::new(0), in_vain: AtomicU32::new(0) }
+        Callers { guess: AtomicU32::new(0), in_vain: AtomicU32::new(FEW_IN_VAIN) }
     }
 
     /// How long the next job should take.

@@ -1,4 +1,4 @@
-//! A worker without work: it frees its core, looks around for a while, then parks.
+//! A worker without work: it looks around for a while, then parks.
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
@@ -41,20 +41,24 @@ impl Worker {
         let mut watches = true;
         if is_searching {
             self.note_search(true);
-            sleep.free_core(self.index);
+            sleep.set_looking(self.index, true);
             watches = match self.look_around() {
-                Seen::Work => return self.take_core(me),
+                Seen::Work => {
+                    sleep.set_looking(self.index, false);
+                    self.note_awake(true);
+                    return self.goes_on();
+                }
                 Seen::OthersFork => true,
                 Seen::Nothing => false,
             };
         }
         self.counters.parks.count();
         let handlers = &self.registry().handlers;
-        let tells = handlers.park.is_some();
-        if tells {
-            // Code of the user must not run on a core that may be lent meanwhile.
-            if is_searching && !self.hold_core(me) {
-                return self.wait_for_core(me);
+        let runs_handler = handlers.park.is_some();
+        if runs_handler {
+            if is_searching {
+                sleep.set_looking(self.index, false);
+                self.stop_searching();
             }
             self.handle(|| handlers.call(|it| &it.park, self.index));
             if self.has_own_work() {
@@ -63,7 +67,7 @@ impl Worker {
                 return true;
             }
         }
-        if !self.park(me, is_searching && !tells, watches) {
+        if !self.park(me, is_searching && !runs_handler, watches) {
             return false;
         }
         if handlers.unpark.is_some() {
@@ -84,14 +88,6 @@ impl Worker {
         handler();
         sim::looks(true);
         self.jobs.store(0, Ordering::Relaxed);
-    }
-
-    /// Takes the core back and stops searching. Returns `false` if the core was lent. Then the
-    /// caller waits for it.
-    fn hold_core(&self, me: &Arc<CoreThread>) -> bool {
-        let held = self.sleep().take_core(me);
-        self.stop_searching();
-        held
     }
 
     /// Waits a moment until this worker may search, or has a pinned job. Returns whether it may
@@ -129,7 +125,7 @@ impl Worker {
                 break;
             }
             pause(round, || self.has_own_work());
-            let is_over = self.sees_work() || self.sleep().is_lent(self.index) || self.is_wanted();
+            let is_over = self.sees_work() || self.is_wanted();
             if is_over || SILENCE.contains(&round) && self.sees_silent() {
                 return Seen::Work;
             }
@@ -140,19 +136,9 @@ impl Worker {
         if self.see_others_fork() || self.sees_hidden() { Seen::OthersFork } else { Seen::Nothing }
     }
 
-    /// Takes the core back, for a worker that has seen work.
-    fn take_core(&self, me: &Arc<CoreThread>) -> bool {
-        if !self.sleep().take_core(me) {
-            self.stop_searching();
-            return self.wait_for_core(me);
-        }
-        self.note_awake(true);
-        self.goes_on()
-    }
-
     pub(super) fn park(&self, me: &Arc<CoreThread>, searching: bool, watches: bool) -> bool {
         let (sleep, idle) = (self.sleep(), Kind::Idle(me));
-        if sleep.announce(self.index, idle, searching, watches) == Entered::Lent {
+        if sleep.announce(self.index, idle, searching, watches) == Entered::Returned {
             if searching {
                 self.stop_searching();
             }
@@ -181,7 +167,7 @@ impl Worker {
 
 /// What a worker sees when it looks around.
 enum Seen {
-    /// Work; or another thread has the core, or wants it.
+    /// Work; or another thread wants the core back.
     Work,
     /// No work, but other workers have forked meanwhile, or have private forks.
     OthersFork,

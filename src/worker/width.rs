@@ -33,7 +33,7 @@ fn writes_of<R>(act: impl FnOnce() -> R) -> (R, usize) {
 fn park(worker: &Worker) {
     let sleep = worker.sleep();
     assert!(sleep.start_searching());
-    sleep.free_core(worker.index);
+    sleep.set_looking(worker.index, true);
     let me = CoreThread::at_bottom(worker.index, true);
     let entered = sleep.announce(worker.index, Kind::Idle(&me), true, false);
     assert!(entered == Entered::Announced && !worker.announce_and_look());

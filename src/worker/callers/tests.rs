@@ -31,7 +31,7 @@ fn many_jobs_are_expected_to_be_long_after_one() {
 fn looks_in_vain_become_short_and_are_tried_again() {
     let callers = Callers::new();
     let in_vain = || callers.in_vain.load(Ordering::Relaxed);
-    (0..4).for_each(|_| callers.look(|| false));
+    (FEW_IN_VAIN..4).for_each(|_| callers.look(|| false));
     assert_eq!(in_vain(), 4);
     callers.look(|| true);
     assert_eq!(in_vain(), 2);

@@ -42,8 +42,7 @@ fn a_job_from_outside_is_run_though_the_core_was_lent() {
 
 /// Of a worker and two borrowers, one has the core at a time.
 ///
-/// Weakened: `sleep/lend.rs lend: self.swap_state(core, FREE, BUSY) => self.state(core) == FREE &&
-/// { self.set_state(core, BUSY); true }`
+/// Weakened: `sleep/lend.rs take_parked: self.set_state(core, BUSY); =>`
 #[test]
 fn no_two_threads_hold_a_core() {
     check(|| {
@@ -124,8 +123,7 @@ fn the_borrower_of_the_sentrys_core_wakes_another_for_a_task() {
     check_lent_sentry(|pool| pool.push_task(0));
 }
 
-/// A thread borrows core 0, of a worker that looks around or is parked, hands it off, and has it
-/// back.
+/// A thread borrows core 0, hands it off, and has it back.
 ///
 /// Weakened: `worker/idle.rs park: self.registry().end_if_idle(); =>`
 #[test]
