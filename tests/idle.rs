@@ -205,12 +205,15 @@ fn spin(time: Duration) {
     }
 }
 
-/// Repeats `body`, with pauses between, for about a second, or some rounds of a simulation.
+/// How long bodies are repeated: `ci/long` runs this optimized.
+const REPEATED: Duration = Duration::from_millis(if cfg!(debug_assertions) { 400 } else { 1000 });
+
+/// Repeats `body`, with pauses between, for some time, or some rounds of a simulation.
 fn with_pauses(seed: u64, mut body: impl FnMut()) {
     let mut pauses = Pauses(seed);
     let start = Instant::now();
     let mut rounds = 0;
-    while if is_simulated() { rounds < 10 } else { start.elapsed() < Duration::from_secs(1) } {
+    while if is_simulated() { rounds < 10 } else { start.elapsed() < REPEATED } {
         body();
         pauses.next();
         rounds += 1;

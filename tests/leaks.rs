@@ -40,13 +40,11 @@ impl Live {
 }
 
 /// Operations of each kind that are counted, in each pool. Optimized, it is a million.
-const MANY: usize = if cfg!(debug_assertions) { 30_000 } else { 1_000_000 };
+const MANY: usize = if cfg!(debug_assertions) { 15_000 } else { 1_000_000 };
 /// Of those that take microseconds each: a million in the pools of three sizes together.
 const FEW: usize = MANY / 3;
 /// Of sorts and the like, in one pool: a million take minutes, and unoptimized would take an hour.
-const SORTS: usize = if cfg!(debug_assertions) { MANY / 12 } else { MANY };
-/// Of those that start two threads: a million in all pools together take minutes.
-const RARE: usize = if cfg!(debug_assertions) { MANY / 6 } else { MANY / 3 };
+const SORTS: usize = if cfg!(debug_assertions) { MANY / 6 } else { MANY };
 
 /// What may be kept for later, of operations that leave few tasks pending at a time: freed blocks
 /// in the free lists of `src/sync/slab.rs` (one in each of seven sizes, for each thread, and
@@ -251,7 +249,7 @@ kept_nothing! {
         let ends = Ends(ended);
         pool.spawn_broadcast(move |_| drop((&ends, vec![1])));
     });
-    outside_threads_keep_nothing: RARE, [1, 2, 3], |pool, many| {
+    outside_threads_keep_nothing: FEW, [1, 2, 3], |pool, many| {
         for _ in 0..many {
             thread::scope(|plain| {
                 plain.spawn(|| pool.spawn(|| vec![1]).join().unwrap());

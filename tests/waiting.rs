@@ -247,7 +247,7 @@ fn deadlocks(name: &str, body: impl FnOnce() + Send + 'static) {
             ended.send(()).unwrap();
         });
         // Not `Disconnected`: a body that panics waits for nothing.
-        assert_eq!(end.recv_timeout(Duration::from_secs(3)), Err(RecvTimeoutError::Timeout));
+        assert_eq!(end.recv_timeout(Duration::from_secs(1)), Err(RecvTimeoutError::Timeout));
         cpu::assert_below(5 * MILLISECOND, cpu::cpu_use_of_a_second(""));
         say(DEADLOCK);
         std::process::exit(0);

@@ -20,8 +20,8 @@ pub struct Peers(Vec<PathBuf>);
 
 impl Peers {
     pub fn build() -> Self {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/dataflow.cpp");
-        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers"));
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/dataflow.cpp");
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers"));
         let kinds = [
             ("openmp", &["-fopenmp"][..], &[][..]),
             ("onetbb", &["-DWITH_TBB"][..], &["-ltbb"][..]),

@@ -30,8 +30,8 @@ impl Steps {
 
     #[cfg(unix)]
     pub fn build() -> Option<Steps> {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/tiles.h");
-        let library = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/peers/tiles.so"));
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/tiles.h");
+        let library = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers/tiles.so"));
         let library = compile(library, &["-shared", "-fPIC", "-x", "c++", source])?;
         let library = std::ffi::CString::new(library.to_str()?).ok()?;
         // SAFETY: the library has nothing that runs when it is loaded.

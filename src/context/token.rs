@@ -2,9 +2,9 @@
 //!
 //! # States
 //! The state of a token is [`RUNNING`], [`TIMED`] or a reason, in one word. It changes once, to a
-//! reason. A token knows its children, by weak references, and keeps its parents alive, which would
-//! otherwise not pass a cancellation on. The deadline of a child is at most that of its parents, so
-//! a deadline need not be passed on.
+//! reason. A token has weak references to its children, and passes its cancellation on to them. It
+//! has strong references to its parents, since one that was dropped could not pass its own on. The
+//! deadline of a child is at most that of its parents, so a deadline need not be passed on.
 //!
 //! # Lemmas
 //! 1. *A child of a token that is cancelled is cancelled.* `cancel` sets the state, and then takes
@@ -222,8 +222,8 @@ impl CancelToken {
         self.0.deadline.as_ref()?.at
     }
 
-    /// Returns a guard that cancels this token when it is dropped, for example with the future of a
-    /// request whose connection is closed. (The name is that of tokio-util.)
+    /// Returns a guard that cancels this token when the guard is dropped, for example with the
+    /// future of a request whose connection is closed. (tokio-util has the same name for it.)
     ///
     /// ```
     /// let token = filch::CancelToken::new();
@@ -234,8 +234,8 @@ impl CancelToken {
         DropGuard(Some(self))
     }
 
-    /// Returns whether this token is `other`, or not far below it. (If it is too far below, a token
-    /// is made that is not needed.)
+    /// Returns whether this token is `other` or below it. Looks at 16 tokens at most. (If `other`
+    /// is farther up, `or` makes a token that it does not need.)
     fn is_below(&self, other: &CancelToken) -> bool {
         let mut open = vec![&self.0];
         for _ in 0..16 {

@@ -248,7 +248,7 @@ where
         unsafe {
             (*this).stage.store(BEGUN, Ordering::Relaxed);
             // Another caller that still waits calls again.
-            worker.registry().is_served();
+            worker.registry().withdraw_request();
             let closure = (*(*this).closure.get()).take();
             let start = ticks();
             let run = |closure: F| worker.run_users(|| closure(worker));

@@ -172,8 +172,9 @@ impl fmt::Debug for ThreadBuilder {
     }
 }
 
-/// Each thread of a scoped pool has a clone, and makes the event happen if it drops the last one. A
-/// worker of another pool, which the threads may need, works until then.
+/// All threads of a scoped pool share one. The drop of the last reference makes the event happen,
+/// for which the caller waits that builds the pool. If that is a worker of another pool, it works
+/// until then.
 pub(super) struct ScopedThreads(pub(super) Arc<Event>);
 
 impl Default for ScopedThreads {

@@ -8,7 +8,7 @@ use crate::sync::{AtomicUsize, Ordering};
 pub(super) const FAST: usize = 0;
 
 /// The fast slot: the address of a published job, or 0. (It is not a pointer: `is_taken` writes
-/// back what it found, which by then may be another job at the same address.)
+/// back the address that it found, at which there may be another job by then.)
 pub(super) struct FastSlot(AtomicUsize);
 
 impl FastSlot {
@@ -47,8 +47,8 @@ impl FastSlot {
     }
 
     /// Returns whether the slot is empty. A thief calls this after it has taken a job from the
-    /// deque. If the slot is not empty, the thief that takes this fork later sees that the other
-    /// job is gone.
+    /// deque. If the slot is not empty, this writes it, so that the thief that takes the slot's
+    /// fork later also sees that the job from the deque is gone.
     #[inline]
     pub(super) fn is_taken(&self) -> bool {
         // Release: matches the Acquire in `take`.

@@ -122,7 +122,7 @@ impl Worker {
     pub(super) fn injected(&self) -> Option<JobRef> {
         let injector = self.registry().injector();
         if injector.is_empty() {
-            self.registry().is_served();
+            self.registry().withdraw_request();
             return None;
         }
         until_sure(|| injector.steal())

@@ -53,9 +53,9 @@ impl Registry {
         self.signals.load(Ordering::Relaxed) & IS_LATE != 0
     }
 
-    /// Called when a worker has looked at the injector. (A caller that still waits repeats its
-    /// request.)
-    pub(crate) fn is_served(&self) {
+    /// Withdraws the request, when a worker has looked at the injector. (A caller that still waits
+    /// repeats its request.)
+    pub(crate) fn withdraw_request(&self) {
         if self.is_late() {
             self.signals.fetch_and(!IS_LATE, Ordering::Relaxed);
         }
@@ -72,7 +72,7 @@ impl Registry {
     }
 
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
-        // Here a schedule may let a worker look for the job in vain and go to sleep.
+        // Here a simulation may let a worker look for the job in vain and go to sleep.
         sim::point();
         // Once the job is queued, it may run and be freed at any time, with all its ancestors.
         let above: Vec<usize> = match self.settings.wait_policy {
@@ -91,8 +91,8 @@ impl Registry {
         self.sleep.notify_restricted(address);
     }
 
-    /// Queues a task, which is of normal priority so far, and inherits the caller's. `caller` is
-    /// the calling worker if that is one of this pool.
+    /// Queues a new task, which inherits the caller's priority. `caller` is the calling worker if
+    /// that is one of this pool.
     #[inline]
     pub(crate) fn submit(&self, caller: Option<&Worker>, job: JobRef) {
         match caller {

@@ -1,7 +1,7 @@
 //! Jobs of high and of low priority: where they are queued, and in which order a worker takes jobs.
 //!
-//! What is said here does not concern a pool until it gets its first such job. Then each worker's
-//! search for work takes other ways, and jobs of normal priority are queued and found as before.
+//! A pool does none of this until it gets its first such job. From then on, each worker's search
+//! looks at the queues below too. Jobs of normal priority stay in the queues where they were.
 //!
 //! # Where they are queued
 //! A job's priority is in the word of its tag (`job/priority.rs`), so a job inherits it with the
@@ -14,10 +14,10 @@
 //! - Forks, pinned jobs and cross-pool jobs are queued as ever.
 //!
 //! # In which order they are found
-//! High, then normal, then low; each 64th job of a worker is of the lowest priority of which there
-//! is a job. Of one priority, the worker's own tasks come first, then (or, every so often, first)
-//! the injector, then what other workers have: tasks, and forks of workers that run a job of this
-//! priority.
+//! High, then normal, then low. But each 64th job that a worker takes is of the lowest priority of
+//! which there is a job. Within a priority, the worker's own tasks come first, then the injector
+//! (which comes first for each 16th job), then other workers: their tasks, and their forks if they
+//! run a job of this priority.
 //!
 //! To look at all other workers for each job would be slow. A worker that publishes work of high or
 //! low priority sets a mark. A worker that finds nothing else of this priority looks at others only
@@ -26,14 +26,14 @@
 //! work looks at all others, with a mark or without.
 //!
 //! A wait that may run any job goes by the same order, but takes a job of a lower priority than its
-//! own only before it would sleep. It cannot do without: the job may be what the wait is for. A
-//! restricted wait takes what it may run, and reinjects what it may not, as with the injector.
+//! own only when it would otherwise sleep. Then it must: the job may be what the wait is for. A
+//! restricted wait takes the jobs that it may run, and reinjects the others.
 //!
 //! # Sleeping
-//! The queues are parts of those at which a worker looks before it sleeps, and from which a
-//! publisher goes on to wake a worker: (a) to (c) of `sleep/mod.rs`. The flag that the pool has
-//! such jobs is set before the first is pushed. So a worker that does not see the flag after its
-//! fence is itself seen by the publisher.
+//! A worker looks at these queues too before it sleeps, and a publisher that pushes to one wakes a
+//! worker: (a) to (c) of `sleep/mod.rs`. The flag that the pool has such jobs is set before the
+//! first is pushed. So if a worker does not see the flag after its fence, the publisher sees that
+//! worker.
 //! Models: `a_job_of_low_priority_finds_a_worker`, `a_task_of_high_priority_finds_a_worker`,
 //! `the_last_searcher_wakes_another_for_a_job_of_low_priority`.
 #![deny(unsafe_code)]

@@ -113,19 +113,23 @@ macro_rules! driven {
     };
 }
 
-/// The same for parallel iterators, to which several things are done.
+/// The same for parallel iterators, to which several things are done. Each is compiled for each
+/// iterator, so that `for_each` is only in optimized tests: `ci/long`.
 macro_rules! driven_iters {
     ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $iter:expr;)*) => {$(
         driven! {
             $name $kinds |$fault, $items| $iter.collect::<Vec<_>>();
+            $name "end" |$fault, $items| {
+                $iter.filter(|_| { $fault.at("end"); true }).collect::<Vec<_>>()
+            };
+        }
+        #[cfg(not(debug_assertions))]
+        driven! {
             $name "end drop" |$fault, $items| {
                 $iter.for_each(|item| {
                     $fault.at("end");
                     drop(item);
                 })
-            };
-            $name "end" |$fault, $items| {
-                $iter.filter(|_| { $fault.at("end"); true }).collect::<Vec<_>>()
             };
         }
     )*};
@@ -141,14 +145,19 @@ macro_rules! driven_indexed {
                     let push = |mut all: Vec<_>, item| { all.push(item); all };
                     $iter.rev().fold(Vec::new, push).flatten_iter().collect::<Vec<_>>()
                 };
-                $name "end drop" |$fault, $items| $iter.rev().for_each(|item| {
-                    $fault.at("end");
-                    drop(item);
-                });
                 $name "end" |$fault, $items| {
                     let cut = $iter.zip(0..1_000_000_usize).step_by(2).with_max_len(2);
                     cut.map($fault.pass("end")).collect::<Vec<_>>()
                 };
+            )*
+        }
+        #[cfg(not(debug_assertions))]
+        driven! {
+            $(
+                $name "end drop" |$fault, $items| $iter.rev().for_each(|item| {
+                    $fault.at("end");
+                    drop(item);
+                });
             )*
         }
     };

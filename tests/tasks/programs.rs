@@ -10,8 +10,8 @@ use filch::WaitPolicy;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
-/// How many programs each test runs.
-const PROGRAMS: usize = 1_500;
+/// How many programs each test runs. `ci/long` runs this optimized.
+const PROGRAMS: usize = if cfg!(debug_assertions) { 500 } else { 1_500 };
 const SIMULATED_PROGRAMS: usize = 30;
 /// Bytes a program is made from, at most.
 const MOST_BYTES: usize = 700;

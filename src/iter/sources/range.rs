@@ -90,14 +90,15 @@ impl Countable for char {
     }
 }
 
-/// `first` and the `behind` values behind it, or none.
+/// `first` and the `behind` values behind it, or none. `MORE` is 1 for a range that includes its
+/// end, and so may have one item more than any other.
 #[derive(Clone, Copy)]
-struct Span<T> {
+struct Span<T, const MORE: usize> {
     first: T,
     behind: Option<u128>,
 }
 
-impl<T: Countable> Span<T> {
+impl<T: Countable, const MORE: usize> Span<T, MORE> {
     /// Returns the number of items, if it fits in a `usize`.
     fn len(self) -> Option<usize> {
         self.behind.map_or(Some(0), |behind| usize::try_from(behind).ok()?.checked_add(1))
@@ -113,8 +114,11 @@ impl<T: Countable> Span<T> {
     fn drive_unindexed<C: UnindexedConsumer<T>>(self, consumer: C) -> C::Result {
         match (self.len(), self.behind) {
             (Some(len), _) => bridge_producer_consumer(len, self.counted(len), consumer),
-            (None, Some(behind)) => drive_steps(Many { first: self.first, behind }, consumer),
-            (None, None) => unreachable!("no items have a length"),
+            // Not compiled if the length always fits.
+            (_, Some(behind)) if const { size_of::<T>() + MORE > size_of::<usize>() } => {
+                drive_steps(Many { first: self.first, behind }, consumer)
+            }
+            _ => unreachable!("they have a length"),
         }
     }
 }
@@ -140,13 +144,10 @@ impl<T: Countable> Producer for Counted<T> {
     }
 }
 
-/// Returns the value `step` further than `first`.
-#[inline]
-fn behind<T: Countable>(first: T) -> impl Fn(usize) -> T {
-    move |step| first.plus(step as u128)
+serial_around! {
+    [T: Countable] Counted<T> => T, |self| self.steps,
+    { let first = self.first; move |step: usize| first.plus(step as u128) }
 }
-
-serial_around! { [T: Countable] Counted<T> => T, |self| self.steps, behind(self.first) }
 
 impl<T: Countable> FusedIterator for Counted<T> {}
 
@@ -181,14 +182,17 @@ impl<T: Countable> Steps for Many<T> {
 
 /// Declares the parallel iterator of a range type.
 macro_rules! ranges {
-    ($(#[$doc:meta])* $iter:ident, $range:ident, |$bounds:ident| $span:expr, [$($short:ty),*]) => {
+    (
+        $(#[$doc:meta])* $iter:ident, $range:ident, $more:literal,
+        |$bounds:ident| $span:expr, [$($short:ty),*]
+    ) => {
         $(#[$doc])*
         #[must_use = "parallel iterators do nothing until they are driven"]
         #[derive(Clone, Debug)]
         pub struct $iter<T>($range<T>);
 
         impl<T: Countable> $iter<T> {
-            fn span(&self) -> Span<T> {
+            fn span(&self) -> Span<T, $more> {
                 let $bounds = &self.0;
                 $span
             }
@@ -232,7 +236,7 @@ ranges! {
     /// let letters: String = ('a'..'e').into_par_iter().collect();
     /// assert_eq!(letters, "abcd");
     /// ```
-    Iter, Range,
+    Iter, Range, 0,
     |range| Span {
         first: range.start,
         behind: (range.start < range.end).then(|| range.start.distance(range.end) - 1),
@@ -248,7 +252,7 @@ pub(crate) mod inclusive {
     ///
     /// It is [indexed](crate::iter::IndexedParallelIterator) if the length of such a range always
     /// fits in a `usize`. See the iterator over [ranges without their ends](crate::range::Iter).
-    Iter, RangeInclusive,
+    Iter, RangeInclusive, 1,
     |range| Span {
         first: *range.start(),
         behind: (!range.is_empty()).then(|| range.start().distance(*range.end())),
