@@ -290,6 +290,16 @@ impl Home for ScopeHome {
 
     fn claim_panic(self, _: Kept) {}
 
+    fn task_dropped(self, worker: &Worker) {
+        // SAFETY: the scope waits for this task, which counts.
+        let tasks = unsafe { &*self.tasks };
+        let has_thieves = worker.registry().workers().len() > 1;
+        match has_thieves && tasks.counts_locally(worker) {
+            true => tasks.count.drop_local(),
+            false => self.task_ended(worker),
+        }
+    }
+
     #[inline]
     fn task_ended(self, worker: &Worker) {
         // SAFETY: the scope waits for this task until the task no longer counts, see below.

@@ -370,7 +370,7 @@ impl ThreadPoolBuilder {
     /// none. (The closures of [`join`](crate::join) are no tasks.) Each thread counts the tasks
     /// that it spawns by itself.
     ///
-    /// A task that is measured costs about 150 ns more, and any other task one branch more.
+    /// A task that is measured costs about 130 ns more, and any other about 6 instructions more.
     pub fn task_times(mut self, every: u32) -> Self {
         self.settings.task_times = every;
         self

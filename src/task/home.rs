@@ -40,6 +40,11 @@ pub(crate) trait Home: Copy {
     /// tag, this may be called before the end of a task that is run for its joiner, which keeps the
     /// home from ending.
     fn task_ended(self, worker: &Worker);
+
+    /// `task_ended`, of a task that was dropped before it began.
+    fn task_dropped(self, worker: &Worker) {
+        self.task_ended(worker);
+    }
 }
 
 /// The payload of a panic, and the name of the task, if that has one.
@@ -67,7 +72,7 @@ pub(super) fn drop_stopped<F>(closure: F, home: impl Home, reason: CancelReason,
         take_panic(home, payload, worker);
     }
     dropped(home, reason, worker);
-    home.task_ended(worker);
+    home.task_dropped(worker);
 }
 
 /// Drops the closure of a claimed task, under no context, and returns the result of the task.

@@ -105,14 +105,18 @@ impl Registry {
     /// Whether the times of the task that the caller is about to make are measured.
     #[inline]
     pub(crate) fn times_next_task(&self) -> bool {
-        self.settings().task_times != 0 && self.is_next_timed()
+        let every = self.settings().task_times;
+        every != 0 && Self::is_next_timed(every)
     }
 
-    #[cold]
-    fn is_next_timed(&self) -> bool {
-        let left = UNTIL_NEXT.get().min(self.settings().task_times - 1);
-        UNTIL_NEXT.set(left.checked_sub(1).unwrap_or(self.settings().task_times - 1));
-        left == 0
+    // (Inlined: a call costs as much as everything else that an untimed task needs.)
+    #[inline(always)]
+    fn is_next_timed(every: u32) -> bool {
+        // After 0 comes `u32::MAX`. (Too many may be left, from a pool that times fewer tasks.)
+        let left = UNTIL_NEXT.get().wrapping_sub(1);
+        let is_timed = left >= every;
+        UNTIL_NEXT.set(if is_timed { every - 1 } else { left });
+        is_timed
     }
 
     /// Notes a task of this priority that is about to be queued, and whose times are measured.

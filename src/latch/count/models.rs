@@ -153,7 +153,7 @@ fn the_last_task_wakes_an_opener_that_sleeps() {
 
 /// Fails when `done` is not Acquire, and when `end_remote` always wakes.
 ///
-/// Weakened: `latch/count.rs done: Ordering::Acquire => Ordering::Relaxed`
+/// Weakened: `latch/count.rs remote_tasks: Ordering::Acquire => Ordering::Relaxed`
 #[test]
 fn an_opener_that_polls_sees_all_that_the_tasks_did_and_is_not_woken() {
     check_two_ends(Scope::poll, |wakes| assert_eq!(wakes, 0));
@@ -245,6 +245,25 @@ fn a_task_counts_once_whoever_spawns_and_runs_it() {
             thread::yield_now();
         }
         scope.run_as_opener(1);
+        scope.wait();
+        worker.join().unwrap();
+    });
+}
+
+/// The opener drops two tasks, after the second of which it relies on what it has seen before.
+///
+/// Weakened: `latch/count.rs done_after_drop: remote + local == 0 => true`
+#[test]
+fn an_opener_that_drops_tasks_sees_all_that_the_others_did() {
+    loom::model(|| {
+        let scope = Scope::new(3);
+        (0..3).for_each(|task| scope.spawn_as_opener(task));
+        let worker = start(&scope, |scope| scope.run(0));
+        for task in [2, 1] {
+            assert!(scope.take(task) && !scope.count().done());
+            scope.count().drop_local();
+            _ = scope.count().done();
+        }
         scope.wait();
         worker.join().unwrap();
     });
