@@ -422,15 +422,15 @@ fn every_kind_of_loop_is_stopped() {
 
 /// The test would not end otherwise.
 #[test]
-fn a_loop_whose_pieces_are_long_is_stopped() {
+fn a_loop_is_stopped_however_long_its_pieces_are() {
     let _watchdog = watchdog();
     for (caller, pool) in settings() {
-        for min in [1 << 40, usize::MAX] {
+        for (min, max) in [(1 << 40, usize::MAX), (usize::MAX, usize::MAX), (1, 1)] {
             let token = CancelToken::new();
             requested(caller.run(&pool, || {
                 token.run(|| {
                     let items = (0..usize::MAX).into_par_iter().with_min_len(min);
-                    items.for_each(|n| {
+                    items.with_max_len(max).for_each(|n| {
                         if n % 1000 == 999 {
                             token.cancel()
                         }
@@ -438,6 +438,25 @@ fn a_loop_whose_pieces_are_long_is_stopped() {
                 })
             }));
         }
+    }
+}
+
+/// However many have been made.
+#[test]
+fn a_consumer_gets_no_more_items_once_its_loop_is_stopped() {
+    let _watchdog = watchdog();
+    for (caller, pool) in settings() {
+        let (token, done) = (CancelToken::new(), AtomicUsize::new(0));
+        requested(caller.run(&pool, || {
+            token.run(|| {
+                (0..1_000_000_usize).into_par_iter().for_each_ordered(usize::MAX, |_| {
+                    if done.fetch_add(1, SeqCst) == 10_000 {
+                        token.cancel();
+                    }
+                });
+            })
+        }));
+        assert_eq!(done.into_inner(), 10_001);
     }
 }
 

@@ -161,7 +161,10 @@ impl<P: Producer<Item: Send>, F: FnMut(P::Item) -> bool + Send> Stream<'_, P, &m
         state.window[place] = Some((len, items));
         while let Some((f, len, items)) = state.due() {
             drop(state);
-            let goes_on = items.into_iter().all(&mut *f);
+            let goes_on = items.into_iter().all(|item| {
+                Stop::check(self.stop.as_ref());
+                f(item)
+            });
             state = self.state.lock();
             state.is_over |= !goes_on;
             state.consumer = Some(f);

@@ -262,6 +262,8 @@ where
     C: Consumer<S::Item>,
     S: Source<C>,
 {
+    // Not only in each piece: there may be very many.
+    pace.check();
     if pieces <= 1 && !pace.is_too_long(source.len()) || consumer.full() {
         return run(pace, source, consumer);
     }
@@ -307,7 +309,6 @@ where
     C: Consumer<S::Item>,
     S: Source<C>,
 {
-    pace.check();
     source.begin();
     if consumer.full() {
         drop(source);
