@@ -52,7 +52,7 @@ pub(super) fn sort_unstable<T: Send, F: Fn(&T, &T) -> Ordering + Sync>(v: &mut [
         ..=NARROW => (v.len() / (threads * LEAVES_PER_THREAD)).max(SHORTEST),
         // Measured with 20 to 128: if each key is there some ten times, longer leaves take up to a
         // tenth longer.
-        ..WIDE => SHORT,
+        size if size < WIDE => SHORT,
         _ => WIDE_LEAF,
     };
     if !sort_run(v, compare, |v| sort_unstable(v, compare)) {
