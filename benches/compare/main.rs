@@ -29,6 +29,7 @@ use contest::Outcome;
 use picture::Bar;
 use rows::Arena;
 use table::Table;
+use workloads::Filch;
 
 /// Compares filch with rayon, chili and plain threads, and judges its goals.
 #[derive(Parser)]
@@ -41,8 +42,9 @@ struct Arguments {
     #[arg(long)]
     rounds: Option<usize>,
 
-    /// Bind worker i of each pool to CPU i: for a kernel that packs threads
-    /// onto few CPUs, which makes two threads as slow as one at its whim
+    /// Bind worker i of each pool to CPU i, and the caller to that of the core
+    /// that it is lent: for a kernel that packs threads onto few CPUs, which
+    /// makes two threads as slow as one at its whim
     #[arg(long)]
     pin: bool,
 
@@ -104,7 +106,13 @@ fn measure(arguments: &Arguments) -> Vec<Bar> {
         .chain(arenas.iter().flat_map(|arena| loops::rows(arena, &data)))
         .filter(|contest| contest.label().contains(&arguments.filter))
         .map(|contest| {
-            let outcome = contest.hold(rounds);
+            let pool = &arenas[contest.threads() - 1].filch;
+            let prepare = || {
+                if arguments.pin {
+                    Filch::bind_caller(pool);
+                }
+            };
+            let outcome = contest.hold(rounds, prepare);
             table.add(&outcome.row());
             outcome
         })

@@ -49,7 +49,7 @@ use crate::latch::{Wait, Waiter};
 use crate::os::clock::TICKS_PER_MICROSECOND;
 use crate::os::generation::PerProcess;
 use crate::pool::{ThreadPool, with_current};
-use crate::sync::{Mutex, Ordering};
+use crate::sync::{Mutex, Ordering, spin_loop};
 use crate::worker::shared::Registry;
 use crate::worker::{Header, JobRef, Table, Worker};
 
@@ -272,7 +272,7 @@ where
         }
         // Gangs often follow each other.
         if spins && worker.index() != caller {
-            member::spin(AFTER_END, || worker.has_own_work());
+            member::spin(AFTER_END, spin_loop, || worker.has_own_work());
         }
     }
 }

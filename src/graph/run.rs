@@ -42,7 +42,7 @@ use crate::os::clock::ticks;
 use crate::sync::Mutex;
 use crate::worker::is_simulated;
 
-/// In a counter: a predecessor failed or was skipped.
+/// In a counter, and in the number of a ready task: a predecessor failed or was skipped.
 const SKIP: u32 = 1 << 31;
 /// With fewer tasks and edges than this, no counter reaches `SKIP`.
 pub(super) const LIMIT: usize = SKIP as usize;
@@ -102,10 +102,11 @@ impl Run<'_, '_> {
         self.work(s, next, 0);
     }
 
-    /// Makes a ready task, or a ticket for it, the `next`, or spawns it if there is one.
+    /// Makes a ready task, or a ticket for it, the `next`, or spawns it if there is one. The task's
+    /// number may have `SKIP`.
     fn ready<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>, task: u32, next: &mut Option<u32>) {
         if let Some((heap, ranks)) = &self.heap {
-            heap.lock().push((ranks[task as usize], task));
+            heap.lock().push((ranks[(task & !SKIP) as usize], task));
         }
         if next.is_none() {
             *next = Some(task);
@@ -122,33 +123,38 @@ impl Run<'_, '_> {
             let heap = self.heap.as_ref().filter(|_| tries == 0);
             let best = heap.and_then(|(heap, _)| heap.lock().pop());
             let task = best.map_or(given, |(_, task)| task);
-            let Some(outcome) = self.try_task(s, task, std::mem::take(&mut tries)) else { return };
+            let (task, skips) = (task & !SKIP, task & SKIP != 0);
+            let tries = std::mem::take(&mut tries);
+            let outcome =
+                if skips { Some(Outcome::Skipped) } else { self.try_task(s, task, tries) };
+            let Some(outcome) = outcome else { return };
             if outcome != Outcome::Ran {
                 self.others.lock().push((task as usize, outcome));
             }
             let fails = matches!(outcome, Outcome::Failed | Outcome::Skipped);
             for &later in self.successors.of(task as usize) {
-                if self.is_ready(later, fails) {
+                if let Some(later) = self.if_ready(later, fails) {
                     self.ready(s, later, &mut next);
                 }
             }
         }
     }
 
-    /// A predecessor of `task` has ended. Returns whether it was the last.
+    /// A predecessor of `task` has ended. If it was the last, returns the task, with its `SKIP`.
     #[inline]
-    fn is_ready(&self, task: u32, fails: bool) -> bool {
+    fn if_ready(&self, task: u32, fails: bool) -> Option<u32> {
         let missing = &self.missing[task as usize];
         if fails {
             // Relaxed: the decrement below orders it.
             missing.fetch_or(SKIP, Ordering::Relaxed);
         }
         // Acquire: matches the decrements of the other predecessors (lemma 1).
-        if missing.load(Ordering::Acquire) & !SKIP == 1 {
-            return true;
+        let mut left = missing.load(Ordering::Acquire);
+        if left & !SKIP > 1 {
+            // Acquire: as above. Release: matches both.
+            left = missing.fetch_sub(1, Ordering::AcqRel);
         }
-        // Acquire: as above. Release: matches both.
-        missing.fetch_sub(1, Ordering::AcqRel) & !SKIP == 1
+        (left & !SKIP == 1).then_some(task | left & SKIP)
     }
 
     fn is_cancelled(&self) -> bool {
@@ -164,9 +170,7 @@ impl Run<'_, '_> {
     ) -> Option<Outcome> {
         let task = &self.tasks[index as usize];
         loop {
-            // Relaxed: see `is_ready`.
-            let skips = self.missing[index as usize].load(Ordering::Relaxed) & SKIP != 0;
-            if skips || self.is_cancelled() {
+            if self.is_cancelled() {
                 return Some(Outcome::Skipped);
             }
             let begin = if self.took.is_empty() { 0 } else { ticks() };

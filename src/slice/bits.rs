@@ -10,8 +10,8 @@ use crate::fork::join_erased as join;
 /// Places, some of which may be initialized.
 pub(super) type Room<T> = [MaybeUninit<T>];
 
-/// One thread copies slices of up to this many bytes: some 10 us.
-const GRAIN: usize = 128 * 1024;
+/// One thread copies, checks or reverses slices of up to this many bytes: some 10 us.
+pub(super) const GRAIN: usize = 128 * 1024;
 
 /// Copies the bits of a slice to another one of the same length.
 pub(super) fn copy<T>(from: &mut Room<T>, to: &mut Room<T>) {

@@ -12,8 +12,9 @@
 #![allow(unsafe_code)]
 
 use std::cmp::Ordering;
+use std::mem;
 
-use super::bits::{Room, copy};
+use super::bits::{Room, as_room, copy};
 use super::collect::{collect, in_two};
 use crate::fork::join_erased as join;
 use crate::iter::ends::collect::{Filled, Places};
@@ -78,6 +79,32 @@ fn cut<T>(left: &[T], right: &[T], count: usize, compare: &impl Fn(&T, &T) -> Or
         }
     }
     low
+}
+
+/// Moves the elements from `run` on to their places among those before. Both are sorted. Of equal
+/// elements, those of the first run come first. Takes one thread, and room for the second run only.
+pub(super) fn insert<T, F: Fn(&T, &T) -> Ordering>(v: &mut [T], run: usize, compare: &F) {
+    let (first, second) = v.split_at(run);
+    let mut place = 0;
+    let place_of = |element| {
+        let comes_before = |other: &T| compare(element, other) != Ordering::Less;
+        place += first[place..].partition_point(comes_before);
+        place
+    };
+    let places: Vec<usize> = second.iter().map(place_of).collect();
+    let mut scratch = Vec::with_capacity(second.len());
+    let scratch = &mut scratch.spare_capacity_mut()[..second.len()];
+    // SAFETY: each element is moved to another place or stays. Nothing panics from here on.
+    let v = unsafe { as_room(v) };
+    copy(&mut v[run..], scratch);
+    let mut end = run;
+    for (before, (element, place)) in scratch.iter_mut().zip(places).enumerate().rev() {
+        let moved = v[place..end + before + 1].as_mut_ptr();
+        // SAFETY: `place` is at most `end`, for the places ascend. This ends with the slice.
+        unsafe { moved.copy_to(moved.add(before + 1), end - place) };
+        mem::swap(&mut v[place + before], element);
+        end = place;
+    }
 }
 
 /// # Safety

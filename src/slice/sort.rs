@@ -48,14 +48,10 @@ impl<L, F> Sort<L, F> {
         F: Fn(&T, &T) -> Ordering + Sync,
     {
         // What has no size has no order that could be seen.
-        let depth = if size_of::<T>() == 0 { 0 } else { depth::<T>(v.len()) };
-        // std looks for runs itself, but what is wide need not even have numbers then.
-        if depth == 0 && size_of::<T>() <= WIDE {
-            return (self.leaf)(v);
-        }
-        if sort_run(v, &self.compare) {
+        if size_of::<T>() == 0 || sort_run(v, &self.compare, |v| self.sort(v)) {
             return;
         }
+        let depth = depth::<T>(v.len());
         if depth == 0 {
             return self.sort_leaf(v);
         }

@@ -38,8 +38,10 @@ fn inputs(len: usize) -> Vec<Vec<u64>> {
     let few = random(len, 4);
     let equal = vec![7; len];
     let but_one = equal.iter().copied().skip(1).chain([3]).collect();
+    let mut few_behind = ascending.clone();
+    few_behind.splice(len - len / 64.., random(len / 64, len as u64));
     let random = random(len, u64::MAX);
-    vec![ascending, descending, almost, saw, halves, few, equal, but_one, random]
+    vec![ascending, descending, almost, saw, halves, few, equal, but_one, few_behind, random]
 }
 
 // ---- Results ----

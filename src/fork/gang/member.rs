@@ -15,7 +15,7 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::os::generation;
 use crate::sim;
 use crate::sleep::{Event, Sleep};
-use crate::sync::{AtomicUsize, Mutex, Ordering, Parker, Unparker, spin_loop};
+use crate::sync::{AtomicUsize, Mutex, Ordering, Parker, Unparker, spin_loop, spin_or_yield};
 use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, Tag, callers, inherited_context};
 
@@ -172,10 +172,14 @@ impl<'g> Gang<'g> {
         self.barrier.arrive(phase).map(wake_all).is_some()
     }
 
-    /// Spins until `is_over`, but not for longer than `most` ticks, and not at all in a gang that
-    /// is larger than the number of processors. Returns whether it is over.
+    /// Waits until `is_over`, but not for longer than `most` ticks. Returns whether it is over.
     pub(super) fn spin(&self, most: u64, is_over: impl Fn() -> bool) -> bool {
-        if self.spins { spin(most, is_over) } else { is_over() }
+        match self.registry.is_simulated() {
+            true => is_over(),
+            false if self.spins => spin(most, spin_loop, is_over),
+            // Other members need this processor.
+            false => spin(most, spin_or_yield, is_over),
+        }
     }
 
     /// Spins for a while. Returns whether the barrier is released.
@@ -195,15 +199,15 @@ impl<'g> Gang<'g> {
     }
 }
 
-/// Spins until `is_over`, but not for longer than `most` ticks. Returns whether it is over.
-pub(super) fn spin(most: u64, is_over: impl Fn() -> bool) -> bool {
+/// Calls `pause` until `is_over`, but not for longer than `most` ticks. Returns whether it is over.
+pub(super) fn spin(most: u64, pause: fn(), is_over: impl Fn() -> bool) -> bool {
     let begin = ticks();
     while ticks().wrapping_sub(begin) < most {
         for _ in 0..16 {
             if is_over() {
                 return true;
             }
-            spin_loop();
+            pause();
         }
     }
     is_over()
@@ -246,8 +250,8 @@ impl Member<'_> {
     /// Waits until all members have called this. Everything that they wrote before is then visible
     /// to all of them.
     ///
-    /// A member spins for some microseconds if the gang is not larger than the number of
-    /// processors. Then it sleeps, or runs what [`gang`](super::gang) says.
+    /// A member spins for some microseconds. If the gang is larger than the number of processors, it
+    /// yields its processor instead. Then it sleeps, or runs what [`gang`](super::gang) says.
     ///
     /// # Panics
     /// Panics if a member has returned, since this call could then never return. If another member
