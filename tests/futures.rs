@@ -307,6 +307,34 @@ fn a_task_that_waits_for_a_future_runs_its_polls_and_their_forks() {
     }
 }
 
+/// The only worker of `here` waits for `there`, of which a thread joins a future of `here`. The polls
+/// after the first one are queued by the future, so no thread of `there` has asked for them.
+#[test]
+fn a_future_of_a_pool_that_waits_for_the_joiner_is_polled_again() {
+    let _watchdog = watchdog();
+    let here = Arc::new(pool(1));
+    let pool = here.clone();
+    let there = builder().num_threads(1).exit_handler(move |_| {
+        pool.spawn_future(yields(3)).join().unwrap();
+    });
+    let there = Arc::new(there.build().unwrap());
+    for in_task in [false, true] {
+        let (pool, other) = (here.clone(), there.clone());
+        let join = move || {
+            other.install(|| {
+                pool.spawn_future(yields(3)).join().unwrap();
+                let needs_a_task = async { filch::spawn(|| 7).await };
+                assert_eq!(pool.spawn_future(needs_a_task).join().unwrap().unwrap(), 7);
+            });
+        };
+        match in_task {
+            true => here.spawn(join).join().unwrap(),
+            false => here.install(join),
+        }
+    }
+    here.install(|| drop(there));
+}
+
 #[test]
 fn a_future_that_wakes_itself_lets_others_run() {
     let _watchdog = watchdog();

@@ -98,6 +98,7 @@ impl<T> FutureHandle<T> {
     /// of a `fork()` if the future had not ended before.
     pub fn join(self) -> Result<T, JoinError> {
         self.expect_end();
+        let _needs = self.needs_pool();
         self.handle.join()
     }
 
@@ -111,6 +112,7 @@ impl<T> FutureHandle<T> {
     /// Like [`join`](Self::join).
     pub fn join_timeout(self, limit: Duration) -> Result<Result<T, JoinError>, Self> {
         self.expect_end();
+        let _needs = self.needs_pool();
         self.handle.join_timeout(limit).map_err(|handle| FutureHandle { handle })
     }
 
@@ -136,6 +138,11 @@ impl<T> FutureHandle<T> {
     /// Returns whether the future has ended or was dropped.
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
+    }
+
+    fn needs_pool(&self) -> Option<future::Needs> {
+        // SAFETY: it is that of a future.
+        self.handle.get().and_then(|handle| unsafe { future::needs(handle) })
     }
 
     fn expect_end(&self) {

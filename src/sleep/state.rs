@@ -57,7 +57,8 @@ pub(crate) struct Sleep {
     /// a worker. (With a stale value, a publisher wakes one worker too many, or relies on a sentry
     /// that resigns before long.)
     pub(super) enough: AtomicUsize,
-    /// How many threads without a core wait for their own pool. Changed under the list's lock.
+    /// How many threads may need any job of this pool: those without a core that wait for it, which
+    /// are counted under the list's lock, and those of other pools that join a future of this one.
     pub(super) local_off: AtomicUsize,
     pub(super) list: Mutex<List>,
     /// The generation of the pool. In another one, its workers do not exist.

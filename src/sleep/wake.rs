@@ -105,8 +105,7 @@ impl Sleep {
         }
     }
 
-    /// Step (c) for a job that a thread without a core may need, while all waits are restricted:
-    /// lemma 6.
+    /// Step (c) for a job that may be needed while all waits are restricted: lemma 6.
     pub(crate) fn notify_all_restricted(&self) {
         if self.some_wait_off() && self.all_are_restricted(None) {
             self.wake_one_restricted();
@@ -120,7 +119,21 @@ impl Sleep {
         others.all(|core| self.state(core) == RESTRICTED)
     }
 
-    /// Whether a thread without a core waits for its own pool, and so may need any job.
+    /// A thread of another pool begins to join a future of this one.
+    #[cfg(any(all(test, loom), feature = "futures"))]
+    pub(crate) fn begin_to_need_any(&self) {
+        self.local_off.fetch_add(1, Ordering::Relaxed);
+        // Pairs with the fence in `announce_restricted`.
+        fence(Ordering::SeqCst);
+        self.notify_all_restricted();
+    }
+
+    #[cfg(feature = "futures")]
+    pub(crate) fn end_to_need_any(&self) {
+        self.local_off.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether a thread may need any job.
     pub(crate) fn some_wait_off(&self) -> bool {
         self.local_off.load(Ordering::Relaxed) > 0
     }

@@ -579,3 +579,24 @@ pub(crate) unsafe fn is_past<T>(handle: &Handle<T>) -> bool {
     // SAFETY: by the premise; the handle keeps the block.
     unsafe { handle.task.cast::<FutureHead>().as_ref() }.pool.generation.is_past()
 }
+
+/// A thread of another pool joins a future of this one.
+pub(crate) struct Needs(Pool);
+
+/// # Safety
+/// As `cancel_future`.
+pub(crate) unsafe fn needs<T>(handle: &Handle<T>) -> Option<Needs> {
+    // SAFETY: by the premise; the handle keeps the block.
+    let pool = unsafe { handle.task.cast::<FutureHead>().as_ref() }.pool;
+    if !Worker::is_on_other_pools_thread(ptr::without_provenance(pool.address)) {
+        return None;
+    }
+    pool.with(|registry| registry.sleep().begin_to_need_any())?;
+    Some(Needs(pool))
+}
+
+impl Drop for Needs {
+    fn drop(&mut self) {
+        self.0.with(|registry| registry.sleep().end_to_need_any());
+    }
+}

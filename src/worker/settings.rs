@@ -31,7 +31,8 @@ pub enum WaitPolicy {
     /// `t` of pool `a` waits for pool `b`, which asks `a` to run a task that joins `t`. That task
     /// runs on top of `t`, on the same stack, and each waits for the other. A
     /// [dump](crate::dump()) of `a` says that a wait keeps its core. Pools that wait for each other
-    /// by locks, channels or polling can deadlock in any case, since such waits ask for nothing.
+    /// by locks, channels, completers, `block_on` or polling can deadlock in any case, since such
+    /// waits ask for nothing.
     #[default]
     AnyWork,
     /// Only what the wait is for, and parts of it. So a frame may hold a lock across a `join` whose

@@ -51,7 +51,8 @@
 //!    waiter may be without its core, because another thread wanted the core back or took it for a
 //!    cross-pool job. Then any job may be the one that the waiter needs. As long as there is such a
 //!    waiter, the spare threads of its pool run any job; and if all workers are in restricted waits
-//!    and there is work, one of them hands off its core to a thread that does the work. (An
+//!    and there is work, one of them hands off its core to a thread that does the work. The same
+//!    holds as long as a thread of another pool joins a future of this one. (An
 //!    external wait is for any job. If it is free, it runs any; if not, it is without its core.
 //!    Model: `a_job_that_completes_finds_a_worker`.)
 //! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
@@ -61,8 +62,8 @@
 //! and `tests/hand_off.rs` run them on deterministic pools, seed by seed.
 //!
 //! These can still wait for ever:
-//! - pools that wait for each other by locks, by channels, or by `is_finished` in a loop, since
-//!   such waits ask for nothing;
+//! - pools that wait for each other by locks, channels, completers or `block_on`, or by
+//!   `is_finished` in a loop, since such waits ask for nothing;
 //! - a job on top of a wait that waits for what a frame beneath is to complete, as it would for a
 //!   lock that the frame has;
 //! - with `OwnDescendants`, a wait for what only a task of the same pool would complete, if all

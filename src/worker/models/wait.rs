@@ -112,6 +112,23 @@ fn a_cross_job_finds_a_worker_that_waits_for_another_pool() {
     });
 }
 
+/// A worker waits for another pool, which needs a job of this one: a spare thread runs the job.
+///
+/// Weakened: `sleep/wake.rs begin_to_need_any: self.notify_all_restricted(); =>`
+#[test]
+fn a_job_that_another_pool_needs_finds_a_worker() {
+    check(|| {
+        let pool = Pool::new(1);
+        let latch = Arc::new(Latch::new());
+        pool.registry().reinject(setter(&pool, NO_TAG, 0, &latch));
+        let joiner = pool.start(|pool| pool.sleep().begin_to_need_any());
+        pool.act_as(0, |worker| worker.wait_until(&OtherPool(latch)));
+        pool.worker(0).give_back();
+        joiner.join().unwrap();
+        pool.end();
+    });
+}
+
 /// The thread of core 0 waits for another pool, within a task that must not end up beneath a
 /// cross-pool job: it hands its core to a spare thread, which runs the cross-pool job, by which
 /// that wait is over, and passes the core on.
