@@ -257,7 +257,7 @@ impl<T: Send + 'static> TaskSet<T> {
         if self.registry().is_lost() {
             generation::refuse();
         }
-        if self.shared.ask_future(context.waker()) {
+        if self.shared.register_future(context.waker()) {
             return Poll::Pending;
         }
         Poll::Ready(self.try_join_next())
@@ -311,7 +311,7 @@ impl<T: Send + 'static> TaskSet<T> {
 /// The next result.
 impl<T: Send + 'static> Awaitable for TaskSet<T> {
     fn is_there(&self) -> bool {
-        self.shared.has_ended()
+        self.shared.has_result()
     }
 
     fn register_waker(&self, sleeper: Sleeper) -> bool {
