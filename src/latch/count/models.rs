@@ -264,7 +264,11 @@ fn an_opener_that_drops_tasks_sees_all_that_the_others_did() {
             scope.count().drop_local();
             scope.count().done()
         };
-        if drops(2) || drops(1) { scope.leave() } else { scope.wait() }
+        if drops(2) || drops(1) {
+            scope.leave()
+        } else {
+            scope.wait()
+        }
         worker.join().unwrap();
     });
 }
