@@ -344,6 +344,16 @@ fn the_builders_thread_alone_runs_what_its_tasks_wait_for() {
         });
         assert_eq!(task.join().unwrap(), 3);
     }
+    on_a_thread(|| {
+        with_this_thread(1).shutdown_background();
+        let (completer, handle) = filch::completer();
+        let waits = || {
+            let task = filch::spawn(|| handle.join().unwrap());
+            filch::yield_now();
+            task.join().unwrap()
+        };
+        assert_eq!(filch::join(waits, || completer.complete(3)).0, 3);
+    });
 }
 
 /// The job that completes the handle comes from another thread while the wait for it sleeps.
