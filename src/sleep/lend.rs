@@ -17,7 +17,7 @@ impl Sleep {
         }
         let mut list = self.list();
         let list = &mut *list;
-        let may_lend = |&core: &usize| self.state(core) == PARKED && !list.off[core].is_left();
+        let may_lend = |&core: &usize| self.state(core) == PARKED && !list.off[core].any_off();
         let others = |core: &usize| list.sentry != Some(*core);
         let candidates = || list.parked.iter().copied().rev().filter(may_lend);
         let core = candidates().find(others).or_else(|| candidates().next())?;

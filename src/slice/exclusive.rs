@@ -117,13 +117,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If a comparison panics: see [Sorting](Self#sorting).
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut numbers = [3, 1, 2];
-    /// numbers.par_sort_unstable();
-    /// assert_eq!(numbers, [1, 2, 3]);
-    /// ```
     fn par_sort_unstable(&mut self)
     where
         T: Ord,
@@ -211,13 +204,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If `op` or a clone panics. Some elements may then have been replaced.
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut numbers = [1, 2, 3, 4];
-    /// numbers.par_inclusive_scan_in_place(|a, b| a + b);
-    /// assert_eq!(numbers, [1, 3, 6, 10]);
-    /// ```
     fn par_inclusive_scan_in_place<F>(&mut self, op: F)
     where
         T: Clone,
@@ -234,13 +220,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If `op` or a clone panics. Some elements may then have been replaced.
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut lengths = [3, 1, 4];
-    /// let total = lengths.par_exclusive_scan_in_place(0, |a, b| a + b);
-    /// assert_eq!((lengths, total), ([0, 3, 4], 8));
-    /// ```
     fn par_exclusive_scan_in_place<F>(&mut self, init: T, op: F) -> T
     where
         T: Clone,

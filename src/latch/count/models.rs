@@ -280,7 +280,7 @@ fn an_opener_that_drops_tasks_sees_all_that_the_others_did() {
 ///
 /// Weakened: `latch/count.rs register_waker: self.local.take() => self.local.get()`
 #[test]
-fn an_opener_that_spawns_after_it_has_asked_waits_for_that_task() {
+fn an_opener_that_registers_and_spawns_waits_for_that_task() {
     loom::model(|| {
         let scope = Scope::new(2);
         scope.spawn_as_opener(0);
