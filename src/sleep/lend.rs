@@ -1,4 +1,4 @@
-//! Lending: a thread from outside takes the core of an idle worker for a while.
+//! Lending: a thread from outside takes the core of a parked worker for a while.
 
 use super::cores::{BUSY, PARKED};
 use super::counts::{PARKED as ONE_PARKED, SENTRY};

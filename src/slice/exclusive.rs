@@ -13,13 +13,13 @@ use crate::iter::sources::parts::*;
 ///
 /// # Sorting
 /// A sort makes *O*(*n* log *n*) comparisons, and *O*(*n*) if the slice is already sorted, or
-/// sorted strictly backwards.
+/// sorted strictly backwards. If at most one element in 64 is behind a sorted run, the sort inserts
+/// these elements, and allocates memory for them.
 ///
 /// The stable sorts are merge sorts. They allocate memory for as many elements as the slice has.
 /// std sorts the leaves. On one thread, and for up to two thousand elements, the whole slice is a
-/// leaf. Elements of more than 32 bytes are sorted by number instead, in leaves of up to 128
-/// thousand, unless they are in long runs. This moves each element of a leaf once, and allocates 4
-/// to 8 bytes for each.
+/// leaf. Elements of more than 32 bytes are sorted by number, in leaves of up to 128 thousand,
+/// unless they are in long runs. A leaf moves each element once, and allocates 4 to 8 bytes for it.
 ///
 /// On up to eight threads, the unstable sorts are quicksorts in place. On more threads, the first
 /// division by one thread would take too long, so they are merge sorts. A quicksort leaves parts
