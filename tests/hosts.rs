@@ -9,6 +9,7 @@ use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use common::{
     CALLERS, Gate, THREADS, alone, boom, boom_id, caught, eventually, is_simulated_without,
@@ -343,6 +344,43 @@ fn the_builders_thread_alone_runs_what_its_tasks_wait_for() {
         });
         assert_eq!(task.join().unwrap(), 3);
     }
+    on_a_thread(|| {
+        with_this_thread(1).shutdown_background();
+        let (completer, handle) = filch::completer();
+        let waits = || {
+            let task = filch::spawn(|| handle.join().unwrap());
+            filch::yield_now();
+            task.join().unwrap()
+        };
+        assert_eq!(filch::join(waits, || completer.complete(3)).0, 3);
+    });
+}
+
+/// The job that completes the handle comes from another thread while the wait for it sleeps.
+#[test]
+fn the_builders_thread_alone_is_woken_for_what_its_tasks_wait_for() {
+    let _watchdog = watchdog();
+    on_a_thread(|| {
+        with_this_thread(1).shutdown_background();
+        let (completers, comes) = mpsc::channel();
+        let waits = move || {
+            let (completer, handle) = filch::completer();
+            completers.send(completer).unwrap();
+            handle.join().unwrap()
+        };
+        filch::scope(|s| {
+            thread::scope(|threads| {
+                threads.spawn(move || {
+                    let completer: filch::Completer<_> = comes.recv().unwrap();
+                    thread::sleep(Duration::from_millis(50));
+                    drop(s.spawn(move || completer.complete(3)));
+                });
+                let task = filch::spawn(waits);
+                filch::yield_now();
+                assert_eq!(task.join().unwrap(), 3);
+            });
+        });
+    });
 }
 
 #[test]

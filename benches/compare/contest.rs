@@ -62,22 +62,17 @@ impl<'a> Contest<'a> {
         self
     }
 
-    /// How many threads the pools of the contestants have.
-    pub fn threads(&self) -> usize {
-        self.threads
-    }
-
     /// What a filter is matched with.
     pub fn label(&self) -> String {
         format!("{} {}", self.name, self.threads)
     }
 
     /// Lets each contestant run once a round, in a new random order, after a
-    /// first round that does not count. Calls `prepare` before each run.
-    pub fn hold(mut self, rounds: usize, prepare: impl Fn()) -> Outcome {
-        self.round(&prepare);
+    /// first round that does not count.
+    pub fn hold(mut self, rounds: usize) -> Outcome {
+        self.round();
         Outcome {
-            rounds: (0..rounds).map(|_| self.round(&prepare)).collect(),
+            rounds: (0..rounds).map(|_| self.round()).collect(),
             name: self.name,
             threads: self.threads,
             goals: self.goals,
@@ -86,14 +81,13 @@ impl<'a> Contest<'a> {
         }
     }
 
-    fn round(&mut self, prepare: &impl Fn()) -> Round {
+    fn round(&mut self) -> Round {
         self.contestants.shuffle(&mut rand::rng());
         self.contestants
             .iter_mut()
             .map(|contestant| {
                 // The one before may still be looking for work.
                 thread::sleep(Duration::from_millis(1));
-                prepare();
                 (contestant.who, (contestant.run)())
             })
             .collect()

@@ -29,7 +29,6 @@ use contest::Outcome;
 use picture::Bar;
 use rows::Arena;
 use table::Table;
-use workloads::Filch;
 
 /// Compares filch with rayon, chili and plain threads, and judges its goals.
 #[derive(Parser)]
@@ -42,9 +41,8 @@ struct Arguments {
     #[arg(long)]
     rounds: Option<usize>,
 
-    /// Bind worker i of each pool to CPU i, and the caller to that of the core
-    /// that it is lent: for a kernel that packs threads onto few CPUs, which
-    /// makes two threads as slow as one at its whim
+    /// Bind worker i of each pool to CPU i: for a kernel that packs threads
+    /// onto few CPUs, which makes two threads as slow as one at its whim
     #[arg(long)]
     pin: bool,
 
@@ -106,13 +104,7 @@ fn measure(arguments: &Arguments) -> Vec<Bar> {
         .chain(arenas.iter().flat_map(|arena| loops::rows(arena, &data)))
         .filter(|contest| contest.label().contains(&arguments.filter))
         .map(|contest| {
-            let pool = &arenas[contest.threads() - 1].filch;
-            let prepare = || {
-                if arguments.pin {
-                    Filch::bind_caller(pool);
-                }
-            };
-            let outcome = contest.hold(rounds, prepare);
+            let outcome = contest.hold(rounds);
             table.add(&outcome.row());
             outcome
         })

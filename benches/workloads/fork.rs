@@ -60,14 +60,6 @@ impl Fork for Serial {
 /// This crate.
 pub struct Filch;
 
-impl Filch {
-    /// Binds this thread to the place of the core that `pool` lends it, if threads are to be bound.
-    /// The pool lends the same core next time, unless it does other work before.
-    pub fn bind_caller(pool: &filch::ThreadPool) {
-        pool.install(|| take_place(pool.current_thread_index().expect("it acts as a worker")));
-    }
-}
-
 impl Fork for Filch {
     type Context<'a> = ();
     type Pool = filch::ThreadPool;

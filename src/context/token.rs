@@ -3,13 +3,13 @@
 //! # States
 //! The state of a token is [`RUNNING`], [`TIMED`] or a reason, in one word. It changes once, to a
 //! reason. A token has weak references to its children, and passes its cancellation on to them. It
-//! has strong references to its parents, since one that was dropped could not pass its own on. The
-//! deadline of a child is at most that of its parents, so a deadline need not be passed on.
+//! has strong references to its parents, since a dropped parent could not pass a cancellation on. A
+//! deadline need not be passed on, since a child's deadline is no later than its parents'.
 //!
 //! # Lemmas
-//! 1. *A child of a token that is cancelled is cancelled.* `cancel` sets the state, and then takes
-//!    the children under the lock. `child_of` looks at the state and adds the child under the lock.
-//!    So `cancel` finds the child, or `child_of` finds the state. Model:
+//! 1. *A child of a cancelled token is cancelled.* `cancel` sets the state, and then takes the
+//!    children under the lock. `child_of` looks at the state and adds the child under the lock. So
+//!    `cancel` finds the child, or `child_of` finds the state. Model:
 //!    `a_child_that_is_made_while_its_parent_is_cancelled_is_cancelled`.
 //! 2. *A token has one reason*, since only a compare-exchange sets it.
 //! 3. *No stack grows with the depth of a tree*: neither `cancel` nor the drop of a token recurses.
@@ -29,7 +29,7 @@ const TIMED: u32 = 1;
 /// The first of the reasons.
 const CANCELLED: u32 = 2;
 
-/// A request to stop, which any thread can make, once.
+/// A request to stop. Any thread can make it, once.
 ///
 /// Clones refer to the same token. A token is cancelled by [`cancel`](Self::cancel), by its
 /// [deadline](Self::with_deadline), or together with the token whose [child](Self::child) it is. It
@@ -156,9 +156,9 @@ impl CancelToken {
         child
     }
 
-    /// Asks all work under this token to stop. Does not wait for that. The token stays cancelled.
+    /// Asks all work under this token to stop, and does not wait for that.
     ///
-    /// The cost is one compare-exchange, and a lock for each token below this one.
+    /// The cost is a compare-exchange and a lock, for this token and each one below it.
     pub fn cancel(&self) {
         self.cancel_with_reason(CancelReason::Requested);
     }
@@ -223,7 +223,7 @@ impl CancelToken {
     }
 
     /// Returns a guard that cancels this token when the guard is dropped, for example with the
-    /// future of a request whose connection is closed. (tokio-util has the same name for it.)
+    /// future of a request whose connection is closed. (The name is tokio-util's.)
     ///
     /// ```
     /// let token = filch::CancelToken::new();
@@ -270,7 +270,7 @@ impl Drop for DropGuard {
 }
 
 impl Node {
-    /// Sets the reason. Returns `false` if there is one.
+    /// Sets the reason. Returns `false` if there is one already.
     fn set(&self, reason: CancelReason) -> bool {
         let running = |state| (state < CANCELLED).then_some(reason.code());
         // Release: matches the Acquire in `is_cancelled`.
@@ -290,7 +290,7 @@ impl Node {
             return Some(CancelReason::of_code(state));
         }
         if children.len() == children.capacity() {
-            // So the list has at most twice as many children as are alive, at O(1) for each.
+            // So the list grows to about four times the most children alive at once, at most.
             children.retain(|child| child.strong_count() > 0);
             let alive = children.len();
             children.reserve(alive.max(4));
@@ -328,7 +328,7 @@ impl fmt::Debug for CancelToken {
 
 /// When a token is cancelled.
 struct Deadline {
-    /// `None` if it is too far for the clock.
+    /// `None` if the clock cannot reach it.
     at: Option<Instant>,
     /// How many microseconds are left in a simulation.
     left: AtomicU32,
@@ -369,18 +369,18 @@ impl Deadline {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CancelReason {
-    /// A call of [`CancelToken::cancel`], or of the method of a handle or a set.
+    /// [`CancelToken::cancel`] was called, or a method of a handle or a set that cancels.
     Requested,
     /// A deadline has passed.
     Deadline,
-    /// The pool has ended, or the program ends.
+    /// The pool has ended or was shut down, or the program ends.
     Shutdown,
-    /// What was to give the result was dropped: a [completer](crate::completer), or a future.
+    /// The [completer](crate::completer) or future that owed the result was dropped.
     Dropped,
 }
 
 impl CancelReason {
-    /// By their numbers.
+    /// In the order of their codes.
     pub(crate) const ALL: [Self; 4] =
         [Self::Requested, Self::Deadline, Self::Shutdown, Self::Dropped];
 

@@ -154,18 +154,6 @@ impl TaskBuilder<'_> {
     /// Resumes a panic of `op`. Panics if a [token](Self::token) was set: `install` returns a plain
     /// `R`, so it could not say that the work was cancelled. Call `install` inside of
     /// [`CancelToken::run`] instead. Also panics if the global pool is needed and cannot be built.
-    ///
-    /// ```
-    /// use filch::Priority;
-    /// use filch::prelude::*;
-    ///
-    /// let pool = filch::ThreadPoolBuilder::new().num_threads(2).build()?;
-    /// // The pieces of the loop are of high priority, like the whole.
-    /// let urgent = pool.task().priority(Priority::High);
-    /// let sum: u64 = urgent.install(|| (1..=1_000_u64).into_par_iter().sum());
-    /// assert_eq!(sum, 500_500);
-    /// # Ok::<(), filch::ThreadPoolBuildError>(())
-    /// ```
     pub fn install<OP, R>(self, op: OP) -> R
     where
         OP: FnOnce() -> R + Send,

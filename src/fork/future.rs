@@ -15,7 +15,7 @@ use crate::worker::shared::Registry;
 use crate::worker::{Worker, share_current};
 
 /// Spawns a future in the current pool, else in the global one, and returns a handle to its output.
-/// Workers poll the future as they run tasks. Any thread may wake it.
+/// Workers poll the future between other jobs. Any thread may wake it.
 ///
 /// If the handle is dropped, the future goes on. A future that wakes itself while it is polled is
 /// queued behind its worker's other work. When the pool is dropped, its workers still poll the
@@ -26,15 +26,15 @@ use crate::worker::{Worker, share_current};
 /// alongside the pool. A future of the pool can await their handles, and their futures can await
 /// the pool's.
 ///
-/// A future takes one allocation. If it waits, it also takes two locks of its pool. Each poll costs
-/// a task. A wake-up by a thread that is no worker of the pool takes a lock of the process.
+/// A future costs one allocation, and two locks of its pool if it ever waits. A poll costs as much
+/// as a task. A wake-up by a thread that is no worker of the pool takes a process-wide lock.
 ///
 /// Needs the feature `futures`.
 ///
 /// # Panics
 /// Panics if the global pool is needed and cannot be built. If the future panics, the handle
-/// returns that panic. If the handle was dropped, the pool's panic handler gets the panic. The
-/// panic handler also gets a panic of the future's drop.
+/// returns that panic. If the handle was dropped, the pool's panic handler gets it. The handler
+/// also gets a panic of the future's drop.
 ///
 /// ```
 /// let (completer, question) = filch::completer();
@@ -116,9 +116,9 @@ impl<T> FutureHandle<T> {
         self.handle.join_timeout(limit).map_err(|handle| FutureHandle { handle })
     }
 
-    /// Requests that the future be dropped, and does not wait for that. If the future is being
-    /// polled, that poll is finished first. If the future has not ended by then, it is dropped, and
-    /// its handle reports [cancelled](JoinError::is_cancelled).
+    /// Requests that the future be dropped, and does not wait for that. A poll that has begun is
+    /// finished first. If the future has not ended by then, it is dropped, and its handle reports
+    /// [cancelled](JoinError::is_cancelled).
     ///
     /// If the pool has ended, this call drops the future itself. A panic of the future's drop goes
     /// to the pool's panic handler in either case.
@@ -130,7 +130,7 @@ impl<T> FutureHandle<T> {
     /// ```
     pub fn cancel(&self) {
         if let Some(handle) = self.handle.get() {
-            // SAFETY: it is that of a future.
+            // SAFETY: it is a future's handle.
             unsafe { future::cancel_future(handle) };
         }
     }
@@ -146,7 +146,7 @@ impl<T> FutureHandle<T> {
     }
 
     fn expect_end(&self) {
-        // SAFETY: it is that of a future.
+        // SAFETY: it is a future's handle.
         let is_past = self.handle.get().is_some_and(|handle| unsafe { future::is_past(handle) });
         if is_past && !self.is_finished() {
             generation::refuse();

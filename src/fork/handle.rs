@@ -20,27 +20,11 @@ use crate::task::{Handle, JoinError};
 /// it waits.
 ///
 /// ```
-/// # fn block_on<F: Future>(future: F) -> F::Output {
-/// #     struct Unpark(std::thread::Thread);
-/// #     impl std::task::Wake for Unpark {
-/// #         fn wake(self: std::sync::Arc<Self>) {
-/// #             self.0.unpark();
-/// #         }
-/// #     }
-/// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
-/// #     let mut future = std::pin::pin!(future);
-/// #     loop {
-/// #         match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
-/// #             std::task::Poll::Ready(value) => return value,
-/// #             std::task::Poll::Pending => std::thread::park(),
-/// #         }
-/// #     }
-/// # }
 /// async fn answer() -> Result<u64, filch::JoinError> {
 ///     let product = filch::spawn(|| (1..=20).product::<u64>()).await?;
 ///     Ok(product % 1_000_007)
 /// }
-/// assert_eq!(block_on(answer()).unwrap(), 2_432_902_008_176_640_000 % 1_000_007);
+/// assert_eq!(pollster::block_on(answer()).unwrap(), 2_432_902_008_176_640_000 % 1_000_007);
 /// ```
 pub struct JoinHandle<T> {
     /// `None` once a poll has returned the result.
@@ -175,16 +159,6 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// [`JoinHandle::cancel_on_drop`]. A task that has begun goes on, detached.
 ///
 /// Like the handle, it is a future.
-///
-/// ```
-/// let pool = filch::ThreadPoolBuilder::new().num_threads(1).build()?;
-/// let (sender, receiver) = std::sync::mpsc::channel::<()>();
-/// let first = pool.spawn(move || receiver.recv());
-/// drop(pool.spawn(|| unreachable!("it is cancelled")).cancel_on_drop());
-/// drop((sender, pool));
-/// # drop(first);
-/// # Ok::<(), filch::ThreadPoolBuildError>(())
-/// ```
 #[must_use = "if it is dropped at once, the task is cancelled"]
 #[derive(Debug)]
 pub struct CancelOnDrop<T>(JoinHandle<T>);

@@ -1,8 +1,8 @@
 //! Callers that are no workers of the pool.
 //!
-//! A thread that is no worker borrows the core of an idle worker, and works itself. That saves two
+//! A thread that is no worker borrows the core of a parked worker, and works itself. That saves two
 //! context switches, and never makes more threads active than the pool has workers. If no core is
-//! free, the thread injects a job and sleeps.
+//! parked, the thread injects a job and sleeps.
 //!
 //! A worker of another pool never borrows a core. It injects a job, and goes on working for its own
 //! pool, which that job may need in turn.

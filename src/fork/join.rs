@@ -34,8 +34,8 @@ impl FnContext {
 /// other join is pending, as for the outermost of nested joins, it costs about a hundred, including
 /// two read-modify-writes.)
 ///
-/// A thread that is no worker borrows the core of an idle worker, and then works itself. If no
-/// worker is idle, a worker runs both closures, and the calling thread sleeps.
+/// A thread that is no worker borrows the core of a sleeping worker, and then works itself. If no
+/// worker sleeps, a worker runs both closures, and the calling thread sleeps.
 ///
 /// A worker that waits for a stolen `b` runs other tasks on the same stack meanwhile. Never hold a
 /// lock across a `join` if another task may need it.

@@ -182,23 +182,6 @@ pub(crate) fn with_current_token(token: Option<&CancelToken>) -> Option<CancelTo
 /// none, returns `false`.
 ///
 /// It costs a few loads, and a look at the clock if there is a deadline.
-///
-/// ```
-/// let token = filch::CancelToken::new();
-/// let found = token.run(|| {
-///     let search = filch::spawn(|| {
-///         let mut rounds = 0_u64;
-///         while !filch::is_cancelled() {
-///             rounds += 1;
-///             filch::yield_now();
-///         }
-///         rounds
-///     });
-///     token.cancel();
-///     search.join()
-/// });
-/// assert!(found.is_err());
-/// ```
 #[inline]
 pub fn is_cancelled() -> bool {
     sim::poll();

@@ -246,7 +246,7 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 /// and anything that outlives it.
 ///
 /// `f` runs as a worker of the current pool, else of the global one. A thread that is no worker
-/// borrows the core of an idle worker. If no worker is idle, a worker runs `f`. To stay on the
+/// borrows the core of a sleeping worker. If no worker sleeps, a worker runs `f`. To stay on the
 /// calling thread in any case, use [`in_place_scope`].
 ///
 /// # Panics

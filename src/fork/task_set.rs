@@ -227,22 +227,6 @@ impl<T: Send + 'static> TaskSet<T> {
     /// Dropping the future loses nothing: a result stays in the set until it is taken.
     ///
     /// ```
-    /// # fn block_on<F: Future>(future: F) -> F::Output {
-    /// #     struct Unpark(std::thread::Thread);
-    /// #     impl std::task::Wake for Unpark {
-    /// #         fn wake(self: std::sync::Arc<Self>) {
-    /// #             self.0.unpark();
-    /// #         }
-    /// #     }
-    /// #     let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
-    /// #     let mut future = std::pin::pin!(future);
-    /// #     loop {
-    /// #         match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
-    /// #             std::task::Poll::Ready(value) => return value,
-    /// #             std::task::Poll::Pending => std::thread::park(),
-    /// #         }
-    /// #     }
-    /// # }
     /// async fn sum() -> u64 {
     ///     let mut set = filch::TaskSet::new();
     ///     (0..10_u64).for_each(|n| set.spawn(move || n * n));
@@ -252,7 +236,7 @@ impl<T: Send + 'static> TaskSet<T> {
     ///     }
     ///     sum
     /// }
-    /// assert_eq!(block_on(sum()), 285);
+    /// assert_eq!(pollster::block_on(sum()), 285);
     /// ```
     pub fn join_next_async(&mut self) -> JoinNext<'_, T> {
         JoinNext(self)
@@ -273,7 +257,7 @@ impl<T: Send + 'static> TaskSet<T> {
         if self.registry().is_lost() {
             generation::refuse();
         }
-        if self.shared.ask_future(context.waker()) {
+        if self.shared.register_future(context.waker()) {
             return Poll::Pending;
         }
         Poll::Ready(self.try_join_next())
@@ -327,7 +311,7 @@ impl<T: Send + 'static> TaskSet<T> {
 /// The next result.
 impl<T: Send + 'static> Awaitable for TaskSet<T> {
     fn is_there(&self) -> bool {
-        self.shared.has_ended()
+        self.shared.has_result()
     }
 
     fn register_waker(&self, sleeper: Sleeper) -> bool {

@@ -2,9 +2,9 @@
 //!
 //! # States
 //! The closures of a set wait in the set's own queue. For them, the set queues *tickets* in the
-//! pool: detached tasks, each of which runs the oldest closure of the set, if there is one. So to
-//! cancel a closure that has not begun, the set takes it out of its own queue; and a set with a
-//! limit has no more tickets than the limit, plus those of lemma 4.
+//! pool: detached tasks, each of which runs the oldest closure of the set, if there is one. To
+//! cancel the closures that have not begun, the set empties its own queue. A set with a limit
+//! queues no more tickets than the limit, but for those of lemma 4.
 //!
 //! # Lemmas
 //! 1. *Each closure runs once, or is dropped once*, by the thread that took it out of the queue,
@@ -60,14 +60,14 @@ impl<T> Closure<T> {
 pub(super) struct State<T> {
     /// The closures that have not begun.
     pub(super) queue: VecDeque<Closure<T>>,
-    /// How many tickets are in the pool's queues, and how many run a closure.
+    /// How many tickets are queued, and how many run a closure.
     pub(super) tickets: usize,
     pub(super) running: usize,
     /// The most closures that may run at a time.
     pub(super) most: usize,
     pub(super) ended: VecDeque<Result<T, JoinError>>,
     pub(super) waiting: Option<Waiting>,
-    /// Whether the set was dropped or has detached its tasks. Results are then dropped.
+    /// Whether results are dropped: the set was dropped, or has detached its tasks.
     is_closed: bool,
 }
 
@@ -141,7 +141,7 @@ impl<T: Send + 'static> Shared<T> {
     fn run_next(self: Arc<Self>) {
         let Some(worker) = Worker::current() else { unreachable!("a worker runs a task") };
         let Some(closure) = self.state.lock().begin() else { return };
-        // The closure gets its own tag, like a task with a handle: a job may wait for the set.
+        // Like a task with a handle, the closure gets a tag: a job may wait for the set.
         let tag = Tag::new(self.tag.address());
         let Closure { run, context } = closure;
         let pointer = context.as_ref().map_or(ptr::null(), Arc::as_ptr);
@@ -179,8 +179,7 @@ impl<T: Send + 'static> Shared<T> {
         if let Some(waiting) = waiting {
             waiting.wake_on(worker);
         }
-        // A panic of the drop goes to the handler here, since that runs within the set's tag, which
-        // `self` keeps alive.
+        // The handler of a panic in this drop runs within the set's tag, which `self` keeps alive.
         let dropped = worker.run_users(|| {
             unwanted.into_iter().for_each(|result| discard(result, worker.registry()));
         });
@@ -199,7 +198,7 @@ fn discard<T>(result: Result<T, JoinError>, registry: &Registry) {
 }
 
 impl<T> Shared<T> {
-    pub(super) fn has_ended(&self) -> bool {
+    pub(super) fn has_result(&self) -> bool {
         !self.state.lock().ended.is_empty()
     }
 
@@ -218,7 +217,7 @@ impl<T> Shared<T> {
     }
 
     /// Registers the waker of a future. Returns `false` if a task has ended.
-    pub(super) fn ask_future(&self, waker: &Waker) -> bool {
+    pub(super) fn register_future(&self, waker: &Waker) -> bool {
         let state = self.state.lock();
         if state.waiting.as_ref().is_some_and(|waiting| waiting.is_future_of(waker)) {
             return state.ended.is_empty();
@@ -232,13 +231,13 @@ impl<T> Shared<T> {
         drop(waiting);
     }
 
-    /// Drops all results, and marks the set closed, so that later results are dropped as they come.
+    /// Drops all results, those still to come as well.
     pub(super) fn close(&self, registry: &Registry) {
         let mut state = self.state.lock();
         state.is_closed = true;
         let (ended, waiting) = (mem::take(&mut state.ended), state.waiting.take());
         drop(state);
-        // It waits for a result of which it now need not be told again.
+        // A future may wait for a result, which no longer comes.
         let woken = outcome::run(|| waiting.into_iter().for_each(Waiting::wake));
         let dropped = ended.into_iter().map(|result| outcome::run(|| discard(result, registry)));
         outcome::resume_first(dropped.chain([woken]));

@@ -14,10 +14,11 @@ use super::plumbing::{Consumer, ProducerCallback};
 use super::tries::Try;
 use super::{IntoParallelIterator, ParallelExtend, ParallelIterator};
 
-/// Declares comparisons by the method of the ordering.
+/// Declares comparisons by the method of the ordering, and by what that tests.
 macro_rules! comparisons {
-    ($($(#[$doc:meta])* $name:ident, $test:ident;)*) => {$(
-        $(#[$doc])*
+    ($($name:ident, $test:ident, $is:literal;)*) => {$(
+        #[doc = concat!("Returns whether this iterator is ", $is, " `other`, by")]
+        /// [`partial_cmp`](Self::partial_cmp).
         fn $name<I>(self, other: I) -> bool
         where
             I: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -545,17 +546,9 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     comparisons! {
-        /// Returns whether this iterator is less than `other`, by
-        /// [`partial_cmp`](Self::partial_cmp).
-        lt, is_lt;
-        /// Returns whether this iterator is less than or equal to `other`, by
-        /// [`partial_cmp`](Self::partial_cmp).
-        le, is_le;
-        /// Returns whether this iterator is greater than `other`, by
-        /// [`partial_cmp`](Self::partial_cmp).
-        gt, is_gt;
-        /// Returns whether this iterator is greater than or equal to `other`, by
-        /// [`partial_cmp`](Self::partial_cmp).
-        ge, is_ge;
+        lt, is_lt, "less than";
+        le, is_le, "less than or equal to";
+        gt, is_gt, "greater than";
+        ge, is_ge, "greater than or equal to";
     }
 }

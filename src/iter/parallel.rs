@@ -16,7 +16,7 @@ use super::ends::collect::VecList;
 use super::ends::end::consumer_of;
 use super::ends::find::{ANY, FIRST, LAST, Search};
 use super::ends::{reduce, tries};
-use super::plumbing::{LoopSettings, UnindexedConsumer};
+use super::plumbing::{LoopSettings, UnindexedConsumer, drop_first};
 use super::tries::{Try, always, value};
 use crate::ThreadPool;
 use crate::context::{CancelToken, Cancelled};
@@ -544,11 +544,7 @@ pub trait ParallelIterator: Sized + Send {
         let result = run(CancelWith::new(self, token));
         match token.check() {
             Ok(()) => Ok(result),
-            Err(cancelled) => {
-                // Before there is a result, which a panic of the drop would leak.
-                drop(result);
-                Err(cancelled)
-            }
+            Err(cancelled) => drop_first(result, Err(cancelled)),
         }
     }
 
@@ -756,12 +752,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Returns an item for which `predicate` returns true, if any. Once a thread has found one, all
     /// threads stop soon.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let multiple = (1..1000).into_par_iter().find_any(|n| n % 7 == 0).unwrap();
-    /// assert_eq!(multiple % 7, 0);
-    /// ```
     fn find_any<P>(self, predicate: P) -> Option<Self::Item>
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
@@ -873,11 +863,8 @@ pub trait ParallelIterator: Sized + Send {
         B: Default + Send + ParallelExtend<Self::Item>,
         P: Fn(&Self::Item) -> bool + Sync + Send,
     {
-        self.partition_map(
-            |item| {
-                if predicate(&item) { Either::Left(item) } else { Either::Right(item) }
-            },
-        )
+        let side = |item| if predicate(&item) { Either::Left(item) } else { Either::Right(item) };
+        self.partition_map(side)
     }
 
     /// Calls `predicate` with each item. Collects the values of the `Left`s into one collection,

@@ -1,4 +1,4 @@
-//! The result of a closure, a value or a panic, and what to do with a panic that no caller takes.
+//! Catches panics, and passes them on, discards them, or aborts.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -10,14 +10,14 @@ use crate::os::write_error;
 /// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send + 'static>;
 
-/// Calls `f` and returns its value or the payload of its panic. The caller passes a panic on, so
-/// that no broken state becomes visible that would not be visible without the catch.
+/// Calls `f` and returns its value or the payload of its panic. Like the closure of a thread, `f`
+/// need not be unwind safe.
 #[inline(always)]
 pub(crate) fn run<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f))
 }
 
-/// Drops `value`, and ignores a panic of its drop, which the panic hook has reported.
+/// Drops `value`. Ignores a panic of the drop, which the panic hook has reported.
 pub(crate) fn discard<T>(value: T) {
     if let Err(payload) = run(|| drop(value)) {
         if let Err(another) = run(|| drop(payload)) {
@@ -27,7 +27,7 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
-/// Drops each value, whatever panics, and then resumes the first panic.
+/// Drops each value, even if drops panic, and then resumes the first panic.
 pub(crate) fn drop_all(values: impl IntoIterator) {
     resume_first(values.into_iter().map(|value| run(|| drop(value))));
 }
@@ -50,7 +50,7 @@ pub(crate) fn resume_first(results: impl Iterator<Item = Result<(), Payload>>) {
     }
 }
 
-/// Calls `op`, and aborts if it unwinds, which would free memory that other threads use.
+/// Calls `op`. Aborts if it unwinds, since that would free memory that other threads use.
 #[inline(always)]
 pub(crate) fn run_or_abort<R>(op: impl FnOnce() -> R) -> R {
     let guard = defer(abort_unwinding);
@@ -72,7 +72,7 @@ fn abort_unwinding() {
     abort();
 }
 
-/// Calls `f` when the result is dropped, also by unwinding.
+/// Calls `f` when the returned guard is dropped, also by unwinding.
 #[inline(always)]
 pub(crate) fn defer<F: FnMut()>(f: F) -> Deferred<F> {
     Deferred(f)

@@ -1,30 +1,31 @@
-//! How many of a scope's tasks have not ended, and the wait of the scope's *opener* for all of
-//! them.
+//! How many of a scope's tasks have not ended, and how the scope's *opener* waits for them.
 //!
 //! # States
-//! The count has two parts. `local` is for the opener alone: tasks that it spawned, less tasks that
-//! it ran. So a task that it both spawns and runs costs no atomic operation. `remote` counts in the
-//! same way for all other threads, in steps of [`TASK`], and has one flag, [`WAITING`].
+//! The count has two parts. `local` belongs to an opener that is a worker of the pool: the tasks
+//! that it spawned, less those that it ran. So a task that it both spawns and runs costs no atomic
+//! operation. `remote` counts in the same way for all other threads, in steps of [`TASK`], and has
+//! one flag, [`WAITING`].
 //!
 //! # Invariant
-//! The sum of both parts is the number of tasks that have not ended. Either may be negative.
+//! The sum of both parts is the number of tasks that have not ended. One part may be negative.
 //!
 //! # Lemmas
-//! 1. *The opener does not see 0 too early.* The `remote` that it reads may be old, but shows no
+//! 1. *The opener does not see 0 too early.* The `remote` that it reads may be old, but it shows no
 //!    end of a task without the spawns that precede it. So if a spawn is missing, the end of the
 //!    task that spawned is missing as well, and so on up to a task that is counted. Models:
 //!    `a_task_counts_once_whoever_spawns_and_runs_it`,
 //!    `tasks_that_spawn_are_waited_for_by_an_opener_that_polls`.
-//!    After a drop, `done` may rely on what it has seen before, but only to say that tasks are left.
+//!    After a drop, `done` may use an older value, but only to say that tasks are left.
 //!    Model: `an_opener_that_drops_tasks_sees_all_that_the_others_did`.
 //! 2. *The last task wakes an opener that sleeps.* Before it sleeps, the opener moves `local` into
 //!    `remote`, and sets `WAITING` there unless `remote` is 0. All this and the ends of tasks are
-//!    read-modify-writes of one word. So a task that brings it to 0 comes first, and the opener
-//!    sees 0; or it finds `WAITING`, and wakes the opener. Models:
+//!    read-modify-writes of one word. If the last task ends before the flag is set, the opener sees
+//!    0. If not, the task finds the flag and wakes the opener. Models:
 //!    `the_last_task_wakes_an_opener_that_sleeps`,
-//!    `an_opener_that_spawns_after_it_has_asked_waits_for_that_task`.
+//!    `an_opener_that_registers_and_spawns_waits_for_that_task`.
 //! 3. *No task touches a scope that is gone.* The scope may be gone as soon as the sum is 0. So a
-//!    thread that ends a task does not touch the scope after that, unless the opener waits for it.
+//!    thread that ends a task does not touch the scope after that, unless the opener waits for
+//!    an event that the thread makes happen.
 //!    Models: `an_opener_that_polls_sees_all_that_the_tasks_did_and_is_not_woken`,
 //!    `an_opener_from_outside_sees_all_that_the_tasks_did`.
 
@@ -46,9 +47,9 @@ pub(crate) struct TaskCount {
     local: Cell<isize>,
     /// Whether the opener has dropped a task since `done` was called.
     has_dropped: Cell<bool>,
-    /// What `done_after_drop` has last seen of `remote`, in tasks.
+    /// The tasks of `remote` when `done_after_drop` last read it.
     seen: Cell<isize>,
-    /// How many more times it may rely on that.
+    /// How many more calls may rely on `seen`.
     relies: Cell<u32>,
     /// Counts in steps of `TASK`, plus `WAITING`.
     remote: CachePadded<AtomicIsize>,
@@ -71,7 +72,7 @@ impl TaskCount {
         self.local.set(self.local.get() + 1);
     }
 
-    /// Counts a task that another thread spawns, inside a task or before the opener waits.
+    /// Counts a task that another thread spawns, or an opener that is no worker of the pool.
     #[inline]
     pub(crate) fn add_remote(&self) {
         // Relaxed: the task that spawns keeps the opener waiting, and its end publishes this.
@@ -84,16 +85,16 @@ impl TaskCount {
         self.local.set(self.local.get() - 1);
     }
 
-    /// Counts the end of a cancelled task that the opener dropped in a pool with other workers.
+    /// Counts the end of a cancelled task that the opener dropped, in a pool with other workers.
     #[inline]
     pub(crate) fn drop_local(&self) {
         self.has_dropped.set(true);
         self.end_local();
     }
 
-    /// `done` after a drop, which takes a moment, in which other workers drop tasks as well. A look
-    /// at what they change costs more than the drop, so only one call in 16 looks. (Two workers
-    /// drop a million tasks in 0.72 of the time.)
+    /// `done` after a drop. Other workers may be dropping tasks at the same time. Reading `remote`,
+    /// which they write, costs more than a drop, so only one call in 16 reads it. (Two workers drop
+    /// a million tasks in 0.72 of the time.)
     #[cold]
     fn done_after_drop(&self) -> bool {
         self.has_dropped.set(false);

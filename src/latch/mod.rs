@@ -1,4 +1,4 @@
-//! The one-shot latch, by which one thread tells one waiter that something is done.
+//! The one-shot latch: one thread tells one waiter that something is done.
 //!
 //! *States.* A latch goes from [`UNSET`] to [`SET`] once. In between, the waiter may register that
 //! it is about to sleep ([`ASLEEP`]).
@@ -17,10 +17,10 @@ use crate::sync::{AtomicU32, Ordering};
 
 /// The tag of a job that is inside no task with a handle: see `job::Header::tag`.
 pub(crate) const NO_TAG: usize = 0;
-/// Stands for any tag, if those of some jobs are not known.
+/// Any tag: those of some jobs are not known.
 pub(crate) const ANY_TAG: usize = 4;
 
-/// Stands for the address of a pool if any thread may end a wait.
+/// In the place of a pool's address, if any thread may end the wait.
 pub(crate) const EXTERNAL: usize = usize::MAX;
 
 /// Not set, and the waiter does not sleep.
@@ -35,7 +35,7 @@ pub(crate) trait Wait {
     /// Whether the wait is over. If so, all that the setter did before is visible.
     fn done(&self) -> bool;
 
-    /// Registers this worker, to be woken when the wait is over. Returns `false` if it is over.
+    /// Registers this worker, to be woken when the wait is over. Returns `false` if it is.
     fn register_waker(&self) -> bool;
 
     /// The tag of the awaited task, if the wait is for a task.
@@ -124,8 +124,8 @@ impl Wait for Latch {
 
     fn register_waker(&self) -> bool {
         // Release: matches the Acquire in `set`. Acquire: as in `done`.
-        let asked = self.state.compare_exchange(UNSET, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
-        asked != Err(SET)
+        let found = self.state.compare_exchange(UNSET, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
+        found != Err(SET)
     }
 }
 

@@ -1,5 +1,4 @@
-//! The work-stealing deque and the injector: those of crossbeam, or in models simple ones that loom
-//! can see.
+//! The work-stealing deque and the injector: crossbeam's, or plain ones that loom can see.
 
 #[cfg(not(loom))]
 mod imp {
@@ -15,8 +14,8 @@ mod imp {
 #[cfg(loom)]
 mod imp {
     //! The part of the interface that the models need, over a locked queue. The lock stands for
-    //! crossbeam's own synchronization. As in crossbeam's deque, `is_empty` and `len` take no lock
-    //! and order nothing.
+    //! crossbeam's own synchronization. `is_empty` and `len` take no lock and order nothing.
+    //! (crossbeam's order more.)
 
     use std::collections::VecDeque;
 
@@ -151,7 +150,7 @@ mod imp {
 
 pub(crate) use imp::*;
 
-/// Calls `steal` until it does not ask for a retry.
+/// Calls `steal` until it returns no `Retry`.
 pub(crate) fn until_sure<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
     loop {
         match steal() {

@@ -22,15 +22,14 @@ pub(super) struct Core {
     pub(super) wait: Parker,
 }
 
-/// A thread of a core. While another thread has the core, this one sleeps here until it is given
-/// the core.
+/// A thread of a core. While it waits without the core, it sleeps here.
 pub(crate) struct CoreThread {
     pub(super) core: usize,
-    /// The address of its wait.
+    /// The address of its wait, or 0.
     pub(super) wait: usize,
     /// Whether that wait is for the thread's own pool, and is not over.
     pub(super) is_local: bool,
-    /// When the thread called a closure that may block. `None` if it left the core in a wait.
+    /// When the thread called a closure that may block, if it did.
     pub(super) blocks_since: Option<Instant>,
     /// Whether it has the core.
     has_core: AtomicU32,
@@ -48,14 +47,13 @@ impl CoreThread {
         Arc::new(Self::new(core, has_core))
     }
 
-    /// A thread in the wait at the address `wait`. `is_local`: whether that wait is for this pool
-    /// and is not over.
+    /// A thread in the wait at the address `wait`.
     pub(crate) fn in_wait(core: usize, wait: usize, is_local: bool) -> Arc<Self> {
         Arc::new(CoreThread { wait, is_local, ..Self::new(core, false) })
     }
 
-    /// A thread that calls a closure which may block. It may block until any job of its pool has
-    /// run, so it counts as one that waits for its own pool.
+    /// A thread that calls a closure which may block. The closure may need any job of the pool to
+    /// go on, so the thread counts as one that waits for its own pool.
     pub(crate) fn in_blocking(core: usize, has_core: bool) -> Arc<Self> {
         let blocks_since = Some(Instant::now());
         Arc::new(CoreThread { is_local: true, blocks_since, ..Self::new(core, has_core) })
@@ -88,12 +86,12 @@ pub(crate) enum SpareFor {
     Blocking,
 }
 
-/// The threads of one core that do not have it.
+/// The threads of a core that are spare, wait, block, or want the core back.
 #[derive(Default)]
 pub(super) struct CoreThreads {
     /// The threads at the bottom of their stacks. The last one is woken first.
     spare: Vec<Arc<CoreThread>>,
-    /// The threads that wait for something else than the core.
+    /// The threads that wait for something other than the core.
     pub(super) waiting: Vec<Arc<CoreThread>>,
     /// The threads in `blocking` without the core, and the calls of `blocking` that keep the core.
     pub(super) blocking: Vec<Arc<CoreThread>>,
@@ -105,7 +103,8 @@ pub(super) struct CoreThreads {
 }
 
 impl CoreThreads {
-    pub(super) fn is_left(&self) -> bool {
+    /// Whether a thread has handed off the core and not taken it back.
+    pub(super) fn any_off(&self) -> bool {
         !self.waiting.is_empty() || !self.blocking.is_empty() || !self.returning.is_empty()
     }
 

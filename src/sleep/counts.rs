@@ -13,7 +13,7 @@ pub(crate) const MAX_WORKERS: usize = MASK;
 pub(crate) const SEARCHER: usize = 1;
 /// One worker that is parked.
 pub(crate) const PARKED: usize = 1 << BITS;
-/// The sentry is on watch. At most one is: a parked worker, or a caller from outside.
+/// There is a sentry: a parked worker, or a caller from outside.
 pub(crate) const SENTRY: usize = 1 << (2 * BITS);
 
 /// A reading of the counts.
@@ -44,12 +44,12 @@ impl Counts {
         self.0 & SENTRY != 0
     }
 
-    /// Whether a worker has no work. (The sentry may be a caller from outside.)
+    /// Whether a worker searches or is parked. (The sentry may be a caller from outside.)
     pub(crate) fn any_idle(self) -> bool {
         self.0 & !SENTRY != 0
     }
 
-    /// Whether one more of `workers` may search. At most half of those awake do, rounded up.
+    /// Whether one more of `workers` may search: at most half of those awake, rounded up.
     pub(crate) fn may_search(self, workers: usize) -> bool {
         2 * self.searchers() < workers.saturating_sub(self.parked())
     }

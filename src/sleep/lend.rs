@@ -1,4 +1,4 @@
-//! Lending: a thread from outside takes the core of an idle worker for a while.
+//! Lending: a thread from outside takes the core of a parked worker for a while.
 
 use super::cores::{BUSY, PARKED};
 use super::counts::{PARKED as ONE_PARKED, SENTRY};
@@ -17,7 +17,7 @@ impl Sleep {
         }
         let mut list = self.list();
         let list = &mut *list;
-        let may_lend = |&core: &usize| self.state(core) == PARKED && !list.off[core].is_left();
+        let may_lend = |&core: &usize| self.state(core) == PARKED && !list.off[core].any_off();
         let others = |core: &usize| list.sentry != Some(*core);
         let candidates = || list.parked.iter().copied().rev().filter(may_lend);
         let core = candidates().find(others).or_else(|| candidates().next())?;

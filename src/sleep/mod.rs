@@ -1,5 +1,5 @@
-//! Which workers sleep and which are woken: the workers' cores, an event count, and the proof that
-//! no wake-up is lost.
+//! Which workers sleep and which are woken: their cores, an event count, and the proof that no
+//! wake-up is lost.
 //!
 //! # States
 //! A *core* is the right to act as a worker: to use the owner's side of its queues. Each core is in
@@ -19,30 +19,31 @@
 //!
 //! - `BUSY`: a thread has the core and works, or has just been given it.
 //! - `LOOKING`: a thread has the core, is in the main loop, and only looks for work.
-//! - `PARKED`: its threads sleep at the bottom of their stacks. The core is in the list.
+//! - `PARKED`: no thread has the core. The core is in the list.
 //! - `BLOCKED`: its holder sleeps inside a wait. The core is in the list.
 //! - `RESTRICTED`: its holder sleeps inside a restricted wait (`worker/wait.rs`), which may run
 //!   only jobs of some isolation tags, or only cross-pool jobs. The core is in a list of its own,
 //!   with these tags. Other work does not wake it.
 //!
 //! Transitions to and from `PARKED`, `BLOCKED` and `RESTRICTED` happen under the list's lock,
-//! together with the change of the counts, and of the threads that do not have the core
+//! together with changes of the counts and of the lists of threads without the core
 //! (`hand_off.rs`).
 //!
 //! # The event count
 //! A worker that looks for work counts as a *searcher*; one that has given up counts as *parked*.
-//! One parked worker, the *sentry*, looks around every 10 µs while other workers fork. A publisher
-//! wakes no worker while there is a searcher or a sentry. So a tiny parallel section that follows
-//! another one costs no wake-up, and a long one gets helpers within some microseconds.
+//! One parked worker, the *sentry*, looks around every 10 µs while other workers fork. While
+//! there is a searcher or a sentry, a worker that publishes wakes no other. So a tiny parallel
+//! section that follows another one costs no wake-up, and a long one gets helpers within some
+//! microseconds.
 //!
 //! A thread from outside that waits for a job may be the sentry for a moment, if the last such jobs
-//! did not take long (`worker/callers.rs`). Such a sentry does not look. It says how many awake
-//! workers are *enough*: a publisher relies on it only if so many are awake.
+//! did not take long (`worker/callers.rs`). Such a sentry does not look. A publisher relies
+//! on it only if *enough* workers are awake: the thread says how many.
 //!
 //! A searcher that has found a job wakes up to two more workers if more jobs are public than there
 //! are searchers left. So n workers are awake after log n steps. If long jobs are expected, a
-//! worker that is about to run one, or forks where thieves took its last forks, wakes a searcher
-//! for each of its public jobs, and one more, up to six.
+//! worker that is about to run one, or forks where thieves took its last forks, wakes workers until
+//! one searches for each of its public jobs, and one more, up to six.
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
@@ -53,7 +54,8 @@
 //!
 //! A publisher (a) pushes; (b) does its queue's part of the handshake, a SeqCst read-modify-write
 //! (`queue/join_queue.rs`, `queue/spawn_queue.rs`) or a `fence(SeqCst)`; (c) reads the counts,
-//! SeqCst, and wakes a worker if one is parked and none searches or is the sentry.
+//! SeqCst unless (b) was a fence, and wakes a worker if one is parked and none searches or is the
+//! sentry. (A publisher from outside does not rely on the sentry.)
 //!
 //! # Invariant
 //! If a job is public and a worker is parked, then a worker searches or is the sentry, or some
@@ -118,7 +120,7 @@
 //! 8. *A core has one holder.* It changes hands under the lock. Models:
 //!    `no_two_threads_hold_a_core`, `a_core_that_was_lent_is_handed_off`,
 //!    `a_thread_that_wants_its_core_back_gets_it`.
-//! 9. *What is left on a core that changes hands is run.*
+//! 9. *What is left on a core that changes hands is run.* Only a core without work is parked.
 //!    Models: `a_task_is_run_though_the_core_was_lent`,
 //!    `a_pinned_job_is_run_though_the_core_was_lent`,
 //!    `a_pinned_job_is_run_though_the_holder_hands_off_the_core`,

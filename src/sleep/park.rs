@@ -221,7 +221,7 @@ impl Sleep {
         let list = self.list();
         list.parked.len() == workers
             && list.parked.iter().all(|&core| self.state(core) == PARKED)
-            && !list.off.iter().any(CoreThreads::is_left)
+            && !list.off.iter().any(CoreThreads::any_off)
             && nothing_left()
     }
 }

@@ -10,7 +10,7 @@ use crate::fork::join_erased as join;
 /// Places, some of which may be initialized.
 pub(super) type Room<T> = [MaybeUninit<T>];
 
-/// One thread copies, checks or reverses slices of up to this many bytes: some 10 us.
+/// One thread copies, checks or reverses slices of up to this many bytes, or of one element.
 pub(super) const GRAIN: usize = 128 * 1024;
 
 /// Copies the bits of a slice to another one of the same length.
@@ -22,7 +22,7 @@ pub(super) fn copy<T>(from: &mut Room<T>, to: &mut Room<T>) {
 
 /// [`copy`], in parallel.
 pub(super) fn par_copy<T: Send>(from: &mut Room<T>, to: &mut Room<T>) {
-    if size_of_val(from) <= GRAIN {
+    if size_of_val(from) <= GRAIN.max(size_of::<T>()) {
         return copy(from, to);
     }
     let middle = from.len() / 2;

@@ -13,13 +13,13 @@ use crate::iter::sources::parts::*;
 ///
 /// # Sorting
 /// A sort makes *O*(*n* log *n*) comparisons, and *O*(*n*) if the slice is already sorted, or
-/// sorted strictly backwards.
+/// sorted strictly backwards. If at most one element in 64 is behind a sorted run, the sort inserts
+/// these elements, and allocates memory for them.
 ///
 /// The stable sorts are merge sorts. They allocate memory for as many elements as the slice has.
 /// std sorts the leaves. On one thread, and for up to two thousand elements, the whole slice is a
-/// leaf. Elements of more than 32 bytes are sorted by number instead, in leaves of up to 128
-/// thousand, unless they are in long runs. This moves each element of a leaf once, and allocates 4
-/// to 8 bytes for each.
+/// leaf. Elements of more than 32 bytes are sorted by number, in leaves of up to 128 thousand,
+/// unless they are in long runs. A leaf moves each element once, and allocates 4 to 8 bytes for it.
 ///
 /// On up to eight threads, the unstable sorts are quicksorts in place. On more threads, the first
 /// division by one thread would take too long, so they are merge sorts. A quicksort leaves parts
@@ -117,13 +117,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If a comparison panics: see [Sorting](Self#sorting).
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut numbers = [3, 1, 2];
-    /// numbers.par_sort_unstable();
-    /// assert_eq!(numbers, [1, 2, 3]);
-    /// ```
     fn par_sort_unstable(&mut self)
     where
         T: Ord,
@@ -211,13 +204,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If `op` or a clone panics. Some elements may then have been replaced.
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut numbers = [1, 2, 3, 4];
-    /// numbers.par_inclusive_scan_in_place(|a, b| a + b);
-    /// assert_eq!(numbers, [1, 3, 6, 10]);
-    /// ```
     fn par_inclusive_scan_in_place<F>(&mut self, op: F)
     where
         T: Clone,
@@ -234,13 +220,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If `op` or a clone panics. Some elements may then have been replaced.
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut lengths = [3, 1, 4];
-    /// let total = lengths.par_exclusive_scan_in_place(0, |a, b| a + b);
-    /// assert_eq!((lengths, total), ([0, 3, 4], 8));
-    /// ```
     fn par_exclusive_scan_in_place<F>(&mut self, init: T, op: F) -> T
     where
         T: Clone,

@@ -70,7 +70,7 @@ where
     if end.load(Relaxed) <= start {
         return;
     }
-    if size_of_val(v) <= GRAIN {
+    if size_of_val(v) <= GRAIN.max(size_of::<T>()) {
         let run = run(v, follow);
         if run < v.len() {
             end.fetch_min(start + run, Relaxed);
@@ -98,7 +98,7 @@ fn run<T, F: Fn(&T, &T) -> bool>(v: &[T], follow: &F) -> usize {
 
 /// Swaps the first of `low` with the last of `high`, and so on. (A loop might be stopped midway.)
 fn reverse<T: Send>((low, high): (&mut [T], &mut [T])) {
-    if size_of_val(low) <= GRAIN {
+    if size_of_val(low) <= GRAIN.max(size_of::<T>()) {
         return low.iter_mut().zip(high.iter_mut().rev()).for_each(|(a, b)| mem::swap(a, b));
     }
     let middle = low.len() / 2;

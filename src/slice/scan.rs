@@ -8,7 +8,7 @@ use std::mem;
 
 use super::collect::{collect, in_two};
 use crate::iter::ends::collect::{Filled, Places};
-use crate::iter::plumbing::Folder;
+use crate::iter::plumbing::{Folder, drop_first};
 use crate::iter::sources::chunks::{Chunks, ChunksMut};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
@@ -79,15 +79,14 @@ where
     O: Fn(&T, &T) -> T + Sync,
 {
     let carries = Carries::new(None, folds(&v[..last_block(v)], op), op);
-    let before = carries.before_all();
-    let sums = collect(v.len(), |places| {
-        sums_into(v, &before, places, &|block, before, sums| {
-            inclusive_block(block, before, sums, op)
-        })
-    });
-    // As in `Carries::new`.
-    drop(before);
-    sums
+    sums(v, carries.before_all(), |block, before, sums| {
+        let Some((first, rest)) = block.split_first() else { return sums };
+        let first = match before {
+            Some(before) => op(before, first),
+            None => first.clone(),
+        };
+        sums.consume(first).scan(rest, op)
+    })
 }
 
 /// Returns, for each element, the sum of `init` and all elements before it, and the sum of all.
@@ -97,13 +96,10 @@ where
     O: Fn(&T, &T) -> T + Sync,
 {
     let Carries { before, total } = Carries::new(Some(init), folds(v, op), op);
-    let sums = collect(v.len(), |places| {
-        sums_into(v, &before, places, &|block, before, sums| {
-            exclusive_block(block, before, sums, op)
-        })
+    let sums = sums(v, before, |block, before, sums| match block.split_last() {
+        Some((_, all_but_last)) => sums.consume_iter(before.clone()).scan(all_but_last, op),
+        None => sums,
     });
-    // As in `Carries::new`.
-    drop(before);
     (sums, total.expect("there is an initial value"))
 }
 
@@ -113,6 +109,16 @@ fn folds<T: Clone + Send + Sync, O: Fn(&T, &T) -> T + Sync>(v: &[T], op: &O) -> 
 }
 
 /// Scans the blocks: `leaf` fills the places of a block, beginning with the sum before it.
+fn sums<T, L>(v: &[T], before: Vec<Option<T>>, leaf: L) -> Vec<T>
+where
+    T: Send + Sync,
+    L: for<'a> Fn(&[T], &Option<T>, Places<'a, T>) -> Places<'a, T> + Sync,
+{
+    let sums = collect(v.len(), |places| sums_into(v, &before, places, &leaf));
+    drop_first(before, sums)
+}
+
+/// Fills the places of the blocks by `leaf`.
 fn sums_into<'a, T, L>(
     v: &[T],
     before: &[Option<T>],
@@ -137,34 +143,6 @@ where
                 |places| sums_into(right, before_right, places, leaf),
             )
         }
-    }
-}
-
-fn inclusive_block<'a, T: Clone + Send>(
-    block: &[T],
-    before: &Option<T>,
-    sums: Places<'a, T>,
-    op: &impl Fn(&T, &T) -> T,
-) -> Places<'a, T> {
-    let Some((first, rest)) = block.split_first() else {
-        return sums;
-    };
-    let first = match before {
-        Some(before) => op(before, first),
-        None => first.clone(),
-    };
-    sums.consume(first).scan(rest, op)
-}
-
-fn exclusive_block<'a, T: Clone + Send>(
-    block: &[T],
-    before: &Option<T>,
-    sums: Places<'a, T>,
-    op: &impl Fn(&T, &T) -> T,
-) -> Places<'a, T> {
-    match block.split_last() {
-        Some((_, all_but_last)) => sums.consume_iter(before.clone()).scan(all_but_last, op),
-        None => sums,
     }
 }
 

@@ -17,8 +17,8 @@ use crate::worker::event::{Awaitable, WorkerWait};
 
 impl<T> Handle<T> {
     /// Like `join`, but gives the handle back if the task has not ended after `limit`. A worker
-    /// looks at the clock between jobs. It does not ask another pool to begin the task, since a
-    /// request needs a joiner that waits until the task has ended (`request.rs`).
+    /// looks at the clock between jobs. It does not ask another pool to begin the task: a joiner
+    /// that does must wait until the task has ended (`request.rs`).
     pub(crate) fn join_timeout(mut self, limit: Duration) -> Result<Result<T, JoinError>, Self> {
         let Some(deadline) = Instant::now().checked_add(limit) else {
             return Ok(self.join());
@@ -36,7 +36,7 @@ impl<T> Handle<T> {
         self.try_take()
     }
 
-    /// Sleeps on a thread that is no worker.
+    /// The wait of a thread that is no worker.
     fn sleep_until(&self, deadline: Instant) {
         let parker = Parker::new();
         if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
@@ -56,7 +56,7 @@ fn park_until(parker: &Parker, deadline: Instant, done: impl Fn() -> bool) {
     }
 }
 
-/// A worker's wait for a task. It is over at the deadline in any case.
+/// A worker's wait for a task, or until the deadline.
 struct TimedWait<'a, T> {
     wait: WorkerWait<'a, Handle<T>>,
     deadline: Instant,
@@ -72,7 +72,7 @@ impl<'a, T> TimedWait<'a, T> {
 
 impl<T> Wait for TimedWait<'_, T> {
     fn done(&self) -> bool {
-        // If the alarm could not be started, the worker must not sleep.
+        // If no alarm could be started, the wait is over: no thread would wake the worker.
         let cannot_sleep = matches!(self.alarm.get(), Some(Err(_)));
         self.wait.done() || cannot_sleep || Instant::now() >= self.deadline
     }
@@ -119,7 +119,7 @@ impl Alarm {
             let (stop, parker) = &*stops;
             // Relaxed: nothing else is read.
             park_until(parker, deadline, || stop.load(Ordering::Relaxed));
-            // A wake-up that comes early or late does no harm.
+            // Harmless if it comes early or late.
             sleeper.wake();
         })?;
         Ok(Alarm { thread: Some(thread), stop })
@@ -130,7 +130,7 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         self.stop.0.store(true, Ordering::Relaxed);
         self.stop.1.unpark();
-        // Otherwise the thread might be the last owner of the worker's pool.
+        // Otherwise the alarm's thread might drop the last reference to the pool.
         self.thread.take().into_iter().for_each(Thread::join);
     }
 }

@@ -1,4 +1,4 @@
-//! A worker without work: it looks around for a while, then parks.
+//! A worker without work looks around for a while, then parks.
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
@@ -23,9 +23,9 @@ use crate::sync::Ordering;
 
 /// The fewest rounds of looking around.
 const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
-/// A worker is silent if it has neither forked nor ended a fork between these two rounds.
+/// A worker with private forks is silent if it has neither forked nor ended a fork between these.
 const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
-/// Before this round the pauses double. From it on the thread yields its processor.
+/// The first round in which the thread yields its processor. Before it, the pauses double.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 impl Worker {
@@ -62,7 +62,7 @@ impl Worker {
             }
             self.handle(|| handlers.call(|it| &it.park, self.index));
             if self.has_own_work() {
-                // The handler has spawned it. A parked core's queues must be empty.
+                // The handler has spawned a task. A parked core's queues must be empty.
                 *searching = false;
                 return true;
             }
@@ -81,7 +81,7 @@ impl Worker {
         true
     }
 
-    /// Calls a handler, which may do what a job may.
+    /// Calls a handler, which may do all that a job may.
     pub(super) fn handle(&self, handler: impl FnOnce()) {
         self.jobs.store(1, Ordering::Relaxed);
         sim::looks(false);
@@ -91,8 +91,8 @@ impl Worker {
     }
 
     /// Waits a moment until this worker may search, or has a pinned job. Returns whether it may
-    /// search. (After a stolen fork, the waiting owner counts as a searcher until it sees the end
-    /// of the fork. Then the thief may search in its place.)
+    /// search. (When a thief ends a fork, its owner, which waits, still counts as a searcher. Once
+    /// the owner sees the end, the thief may search in its place.)
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
             // The thread that is about to pin a job here may need this processor.
@@ -107,8 +107,7 @@ impl Worker {
         false
     }
 
-    /// Looks for work for some rounds. If this worker sees work, it looks for twice as many rounds
-    /// the next time, else for half as many.
+    /// Looks for work for some rounds: next time twice as many if it sees work, else half as many.
     fn look_around(&self) -> Seen {
         let rounds = self.rounds.load(Ordering::Relaxed);
         let seen = self.look_for(rounds);
@@ -169,12 +168,12 @@ impl Worker {
 enum Seen {
     /// Work; or another thread wants the core back.
     Work,
-    /// No work, but other workers have forked meanwhile, or have private forks.
+    /// No work, but other workers have published forks meanwhile, or have private ones.
     OthersFork,
     Nothing,
 }
 
-/// Waits a little longer each round, or until `is_over`.
+/// Spins for twice as long each round, or until `is_over`. From round `SPINS` on, yields instead.
 pub(super) fn pause(round: u32, is_over: impl Fn() -> bool) {
     if cfg!(loom) {
         // A model has no time, and a yield would wait until all other threads yield.

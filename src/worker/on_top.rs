@@ -33,10 +33,11 @@ impl Worker {
         self.run_in_place(|| self.run_on_top(job, |_| false, || None));
     }
 
-    /// `run_one` in a wait.
+    /// `run_one` in a wait. Also runs the worker's own forks, which no other worker may be left to
+    /// steal.
     pub(super) fn run_one_in_place(&self) -> bool {
         let mut has_run = false;
-        self.run_in_place(|| has_run = self.run_one());
+        self.run_in_place(|| has_run = self.run_one() || self.run_own());
         has_run
     }
 

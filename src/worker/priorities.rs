@@ -22,8 +22,8 @@
 //! To look at all other workers for each job would be slow. A worker that publishes work of high or
 //! low priority sets a mark. A worker that finds nothing else of this priority looks at others only
 //! if it sees the mark. It clears the mark first, so that no later work goes unseen, and sets it
-//! again unless all others have run out of such work. The mark matters for the order only: a worker that would be without
-//! work looks at all others, with a mark or without.
+//! again unless all others have run out of such work. The mark matters for the order only: a worker
+//! that would be without work looks at all others, with a mark or without.
 //!
 //! A wait that may run any job goes by the same order, but takes a job of a lower priority than its
 //! own only when it would otherwise sleep. Then it must: the job may be what the wait is for. A

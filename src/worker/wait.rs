@@ -11,7 +11,8 @@
 //!
 //! A wait for a completer (`task/completer.rs`) is *external*: any job may be what ends it. It is
 //! free or restricted like others. Restricted, it hands off the core before it sleeps, even if
-//! there is no work yet.
+//! there is no work yet. (In a pool that has ended, no thread would take the core. There it runs
+//! any job, and sleeps like a free wait.)
 //!
 //! A *pinned* job (of a broadcast) is for one worker alone, which runs it in any wait.
 //!
@@ -166,11 +167,12 @@ impl Worker {
                 round = 0;
             } else {
                 self.stop_searching_if(&mut searching);
-                if self.is_alone_in(wait) && self.run_one_in_place() {
-                    round = 0;
+                searching = if !self.is_alone_in(wait) {
+                    self.sleep_restricted(wait, &mut hand_offs)
                 } else {
-                    searching = self.sleep_restricted(wait, &mut hand_offs);
-                }
+                    // Any job wakes it, and then the next round runs that job.
+                    !self.run_one_in_place() && self.sleep_in_wait(wait, false)
+                };
             }
         }
         self.stop_searching_if(&mut searching);
@@ -243,8 +245,8 @@ impl Worker {
         !hand_offs.is_refused && !self.waits_for_own_work()
     }
 
-    /// Whether the wait may need any job of a pool that has ended. No spare thread will run such a
-    /// job, so it runs on top of the wait. (The caller is a member, or has taken over from one.)
+    /// Whether the wait may need any job of a pool that has ended, which no spare thread will run.
+    /// (The caller is a member, or has taken over from one.)
     fn is_alone_in(&self, wait: &impl Wait) -> bool {
         wait.is_external() && !self.waits_for_own_work() && self.registry().has_ended()
     }

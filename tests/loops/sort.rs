@@ -161,6 +161,26 @@ fn many_wide_records_are_merged() {
     }
 }
 
+/// Each is larger than what one thread checks, copies or reverses at once.
+#[test]
+fn huge_elements_are_sorted_and_merged() {
+    let _watchdog = watchdog();
+    type Huge = [u64; 20_000];
+    for pool in pools() {
+        for keys in [&[1, 2][..], &[3, 2, 1], &[2, 1, 3]] {
+            let v: Vec<Huge> = keys.iter().map(|&key| [key; _]).collect();
+            let mut sorts: [Vec<Huge>; 3] = [v.clone(), v.clone(), v];
+            pool.install(|| {
+                sorts[0].par_sort();
+                sorts[1].par_sort_unstable();
+                sorts[2][1..].par_sort();
+                sorts[2].par_merge_in_place(1);
+            });
+            assert!(sorts.iter().all(|v| v.is_sorted()));
+        }
+    }
+}
+
 #[test]
 fn elements_without_a_size_are_left_alone() {
     let _watchdog = watchdog();

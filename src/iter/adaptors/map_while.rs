@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::iter::implement::bridged;
-use crate::iter::plumbing::{Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer};
+use crate::iter::plumbing::{
+    Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, drop_first,
+};
 use crate::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 driven! {
@@ -57,12 +59,7 @@ where
             }
             size = (size * 2).min(LONGEST);
         }
-        // Not at the end of the function: a panic there would leak the result.
-        drop(producer);
-        match before {
-            Some(before) => before,
-            None => consumer.into_folder().complete(),
-        }
+        drop_first(producer, before).unwrap_or_else(|| consumer.into_folder().complete())
     }
 }
 

@@ -21,13 +21,6 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 /// takes some 90 ns.
 ///
 /// The bar ends by its `ProgressFinish` once the loop has ended and no other clone of it is left.
-///
-/// ```
-/// use filch::prelude::*;
-///
-/// let squares: Vec<u32> = (0..1000_u32).into_par_iter().progress().map(|n| n * n).collect();
-/// assert_eq!(squares[999], 998_001);
-/// ```
 pub trait ParallelProgressIterator: ParallelIterator {
     /// Counts the items in `bar`.
     ///

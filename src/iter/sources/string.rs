@@ -67,12 +67,6 @@ pub trait ParallelString {
 
     /// Returns an iterator over the parts of the string. Each part but the last ends with a
     /// character that matches `separator`.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let lines: Vec<_> = "a\nb\n".par_split_inclusive('\n').collect();
-    /// assert_eq!(lines, ["a\n", "b\n"]);
-    /// ```
     fn par_split_inclusive<P: Pattern>(&self, separator: P) -> SplitInclusive<'_, P> {
         SplitInclusive::new(self.as_parallel_string(), separator)
     }

@@ -73,16 +73,9 @@ walks! {
 
     /// Returns a parallel iterator over the nodes of the tree below `root`, in any order.
     ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// let halves = |n: &u32| if *n > 1 { vec![n / 2, n - n / 2] } else { vec![] };
-    /// assert_eq!(filch::iter::walk_tree(1000, halves).filter(|&n| n == 1).count(), 1000);
-    /// ```
-    ///
     /// # Graphs
-    /// If several ways lead to a node, `children_of` must leave out nodes that have been seen. A set
-    /// that all threads share decides that:
+    /// If several ways lead to a node, `children_of` must leave out nodes that have been seen. A
+    /// set that all threads share decides that:
     ///
     /// ```
     /// use filch::prelude::*;
@@ -101,9 +94,9 @@ walks! {
     /// assert_eq!(reached, seen.into_inner().unwrap().len());
     /// ```
     ///
-    /// One lock is enough if it takes longer to find the neighbours than the lock is held. Otherwise
-    /// use at least as many sets, each with its lock, as there are threads, and choose one by the
-    /// node's hash.
+    /// One lock is enough if it takes longer to find the neighbours than the lock is held.
+    /// Otherwise use at least as many sets, each with its lock, as there are threads, and choose
+    /// one by the node's hash.
     walk_tree, WalkTree, PREFIX;
 }
 

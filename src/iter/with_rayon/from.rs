@@ -49,17 +49,6 @@ pub trait IntoFilch: IntoTheirs + Sized {
     /// closures that are part of rayon's iterator must not wait for the pool of the loop. Then this
     /// crate's engine runs the loop over the vector. The
     /// [guide](crate::guide::from_rayon#both-in-one-program) says what this costs.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    ///
-    /// let theirs = rayon::iter::ParallelIterator::filter(
-    ///     rayon::iter::IntoParallelIterator::into_par_iter(0..1000_u64),
-    ///     |n| n % 2 == 0,
-    /// );
-    /// let halves: Vec<u64> = theirs.into_filch_unindexed().map(|n| n / 2).collect();
-    /// assert_eq!(halves, (0..500).collect::<Vec<_>>());
-    /// ```
     fn into_filch_unindexed(self) -> FromRayonUnindexed<Self::Iter> {
         FromRayonUnindexed(self.into_par_iter())
     }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use super::super::super::adaptors::drive_until;
 use super::super::super::implement::parallel;
+use super::super::super::plumbing::drop_first;
 use super::super::super::tries::Try;
 use super::super::super::{FromParallelIterator, IntoParallelIterator, ParallelIterator};
 use super::super::tries::Stop;
@@ -38,11 +39,7 @@ where
     let failure = Failure { stop: Stop::default(), why: Mutex::new(None) };
     let collection = C::from_par_iter(Successes { base, failure: &failure });
     match failure.why.into_inner() {
-        Some(why) => {
-            // Not at the end of the function: a panic there would leak the result.
-            drop(collection);
-            R::from_residual(why)
-        }
+        Some(why) => R::from_residual(drop_first(collection, why)),
         None => R::from_output(collection),
     }
 }

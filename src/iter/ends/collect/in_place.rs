@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 
-use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
+use super::super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer, drop_first};
 
 /// Appends the `len` items of an iterator to `vec`. `drive` passes them to the places, which are a
 /// consumer that is split by position.
@@ -59,11 +59,10 @@ impl<'c, T> Reducer<Filled<'c, T>> for Adjoin {
         if ptr::eq(left.start.wrapping_add(left.len), right.start) {
             left.len += right.len;
             mem::forget(right);
+            left
         } else {
-            // Not at the end of the function: a panic there would leak the result.
-            drop(right);
+            drop_first(right, left)
         }
-        left
     }
 }
 
