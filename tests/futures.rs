@@ -307,8 +307,8 @@ fn a_task_that_waits_for_a_future_runs_its_polls_and_their_forks() {
     }
 }
 
-/// The only worker of `here` waits for `there`, of which a thread joins a future of `here`. The polls
-/// after the first one are queued by the future, so no thread of `there` has asked for them.
+/// The only worker of `here` waits for `there`, of which a thread joins a future of `here`. The
+/// polls after the first one are queued by the future, so no thread of `there` has asked for them.
 #[test]
 fn a_future_of_a_pool_that_waits_for_the_joiner_is_polled_again() {
     let _watchdog = watchdog();

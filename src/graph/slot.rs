@@ -130,8 +130,8 @@ where
         let value = unsafe { &mut *self.call.get() }()?;
         // SAFETY: the caller's premise 2.
         let result = unsafe { &mut *self.result.get() };
-        // A write takes the cache line from workers that run tasks nearby. Values without a size are
-        // all alike, so one that is there may stay, and the new one is dropped.
+        // A write takes the cache line from workers that run tasks nearby. Values without a size
+        // are all alike, so one that is there may stay, and the new one is dropped.
         if size_of::<T>() > 0 || result.is_none() {
             *result = Some(value);
         }

@@ -19,8 +19,8 @@ const BLOCK: usize = 16;
 const FEW: usize = 64;
 
 /// Sorts a slice that is a run, or a run and few elements behind it, which `sort` sorts. Returns
-/// whether it is such a slice. A strictly descending run is reversed: it has no equal elements whose
-/// order could change. Any other slice is unchanged.
+/// whether it is such a slice. A strictly descending run is reversed: it has no equal elements
+/// whose order could change. Any other slice is unchanged.
 pub(super) fn sort_run<T, F>(v: &mut [T], compare: &F, sort: impl FnOnce(&mut [T])) -> bool
 where
     T: Send,
@@ -60,8 +60,8 @@ fn first_run<T: Send, F: Fn(&T, &T) -> bool + Sync>(v: &mut [T], follow: &F) -> 
 }
 
 /// Lowers `end` to the first place in `v` that does not follow the one before. `start` is the place
-/// of `v`. The slices are exclusive, since only one thread at a time may read an element that is not
-/// `Sync`.
+/// of `v`. The slices are exclusive, since only one thread at a time may read an element that is
+/// not `Sync`.
 fn find_end<T, F>(v: &mut [T], start: usize, follow: &F, end: &AtomicUsize)
 where
     T: Send,

@@ -927,10 +927,12 @@ fn slices_are_looked_at() {
             f.at("end");
             part.reverse();
         });
-        "par_rchunks_exact_mut" "end" |f, mut items| items.par_rchunks_exact_mut(3).for_each(|part| {
-            f.at("end");
-            part.reverse();
-        });
+        "par_rchunks_exact_mut" "end" |f, mut items| {
+            items.par_rchunks_exact_mut(3).for_each(|part| {
+                f.at("end");
+                part.reverse();
+            })
+        };
     }
 }
 

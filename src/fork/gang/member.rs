@@ -250,8 +250,8 @@ impl Member<'_> {
     /// Waits until all members have called this. Everything that they wrote before is then visible
     /// to all of them.
     ///
-    /// A member spins for some microseconds. If the gang is larger than the number of processors, it
-    /// yields its processor instead. Then it sleeps, or runs what [`gang`](super::gang) says.
+    /// A member spins for some microseconds. If the gang is larger than the number of processors,
+    /// it yields its processor instead. Then it sleeps, or runs what [`gang`](super::gang) says.
     ///
     /// # Panics
     /// Panics if a member has returned, since this call could then never return. If another member
