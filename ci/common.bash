@@ -16,6 +16,13 @@ nightly() { rustup which --toolchain nightly "$1" 2>/dev/null; }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
+# Installs Debian's packages.
+install_packages() {
+    command -v apt-get >/dev/null || return
+    as_root apt-get -qq update || echo 'the lists of packages stay as they are'
+    as_root apt-get -qq install -y --no-install-recommends "$@" >/dev/null
+}
+
 # Unpacks a rustc, its cargo and the sources of its std into a directory, from Debian's packages,
 # unless they are there: the newest, or of the version given. Nothing is installed. By these,
 # nightly's cargo builds std for any target, and for sanitizers.

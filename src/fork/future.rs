@@ -141,7 +141,7 @@ impl<T> FutureHandle<T> {
     }
 
     fn needs_pool(&self) -> Option<future::Needs> {
-        // SAFETY: it is that of a future.
+        // SAFETY: it is a future's handle.
         self.handle.get().and_then(|handle| unsafe { future::needs(handle) })
     }
 
