@@ -844,6 +844,12 @@ fn bad_arguments() {
     panics(&|| drop(String::from("ä").par_drain(1..)));
 }
 
+#[test]
+fn elements_between_too_many_to_count_are_found() {
+    let many = (0..usize::MAX - 5).into_par_iter().chain(0..3);
+    assert_eq!(many.intersperse(7).find_any(|n| *n == 7), Some(7));
+}
+
 /// Who is in a piece that may be long stops when another has found what all look for.
 #[test]
 fn long_pieces_stop() {
