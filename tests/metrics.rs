@@ -162,6 +162,8 @@ fn intervals_end_with_their_pool() {
     let _watchdog = watchdog();
     let pool = pool(2);
     let mut intervals = pool.metrics().intervals();
+    // It may outlive its pool.
+    let _set = filch::TaskSet::<()>::new_in(&pool);
     pool.install(|| ());
     let first = intervals.next().unwrap();
     assert_eq!(first.total().counters.tasks_run, 1);

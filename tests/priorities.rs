@@ -206,6 +206,29 @@ fn a_task_set_inherits() {
 }
 
 #[test]
+fn a_task_that_is_spawned_in_blocking_inherits() {
+    let _watchdog = watchdog();
+    for priority in ALL {
+        let order = Order::default();
+        queued_from_outside(pool(1), |other| {
+            let note = || {
+                let order = order.clone();
+                move || order.0.lock().unwrap().push((priority, 1))
+            };
+            pool(1).task().priority(priority).install(|| {
+                filch::blocking(|| {
+                    drop(other.spawn(note()));
+                    ALL.into_iter().for_each(|it| order.spawn(other, it, 0));
+                    drop(other.task().spawn(note()));
+                });
+            });
+        });
+        let began = order.priorities();
+        assert!(began.is_sorted_by(|a, b| a >= b), "inherited {priority:?}: {began:?}");
+    }
+}
+
+#[test]
 fn install_changes_the_priority_for_its_time() {
     let _watchdog = watchdog();
     for priority in ALL {

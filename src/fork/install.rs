@@ -83,10 +83,8 @@ impl Registry {
         op: impl FnOnce(&Worker) -> R + Send,
     ) -> R {
         self.expect_threads();
-        let caller = Worker::current();
-        let bits = priority
-            .map_or_else(|| caller.map_or(0, |it| Priority::bits_of(it.word())), Priority::bits);
-        let word = caller.map_or(NO_TAG, Worker::tag) | bits;
+        let priority = priority.unwrap_or_else(Worker::current_priority);
+        let word = Worker::current().map_or(NO_TAG, Worker::tag) | priority.bits();
         let result = with_span(|| run_in_pool::<_, _, N>(op, word, self));
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }

@@ -41,7 +41,9 @@
 //! If a closure panics, the loop panics with the same payload once all pieces that have begun have
 //! ended. Items that have not begun are dropped. If the drop of an item panics, the others are
 //! dropped nevertheless. Items in a comparison (`min`, `max` and the like) or on their way into a
-//! hash table may then be leaked, as by serial iterators.
+//! hash table may then be leaked, as by serial iterators. If the drop of what a closure has
+//! captured panics, the result may be leaked
+//! ([rust-lang/rust#47949](https://github.com/rust-lang/rust/issues/47949)).
 //!
 //! # A source of your own
 //! See [`plumbing`], and `examples/own_source.rs` in the repository.

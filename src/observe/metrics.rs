@@ -276,7 +276,9 @@ impl Iterator for Intervals {
     type Item = Metrics;
 
     fn next(&mut self) -> Option<Metrics> {
-        let now = Registry::with(&self.before.source, Metrics::of)?;
+        // (A handle or a set may keep the registry of a pool that has ended.)
+        let of_live = |it: &Registry| (!it.has_ended()).then(|| Metrics::of(it));
+        let now = Registry::with(&self.before.source, of_live)??;
         let interval = now.since(&self.before);
         self.before = now;
         Some(interval)

@@ -5,6 +5,7 @@ use std::ptr;
 
 use super::ambient::{self, ContextRef};
 use super::shared::{Current, JoinHeader, Registry, Worker};
+use crate::job::Priority;
 use crate::os::{generation, thread};
 use crate::queue::ForkFront;
 use crate::sim;
@@ -16,6 +17,8 @@ thread_local! {
     /// The worker whose core this thread has handed off to call a closure that may block, else
     /// `OUTSIDE`.
     static BLOCKED: cell::Cell<Current> = const { cell::Cell::new(OUTSIDE) };
+    /// The priority of the job that calls this closure.
+    static PRIORITY: cell::Cell<Priority> = const { cell::Cell::new(Priority::Normal) };
     /// Whether this is a thread that a pool has started.
     static IS_POOLS: cell::Cell<bool> = const { cell::Cell::new(false) };
 }
@@ -40,6 +43,11 @@ impl Worker {
     /// it now is. Such a thread is no worker, but a task of the pool may wait for it.
     pub(crate) fn blocked<'a>() -> Option<&'a Worker> {
         Self::of(BLOCKED.get())
+    }
+
+    /// The priority of what the calling thread runs.
+    pub(crate) fn current_priority() -> Priority {
+        Self::current().map_or_else(|| PRIORITY.get(), Worker::priority)
     }
 
     /// Whether this thread acts as a worker, is in `blocking`, or is a pool's thread that is about
@@ -78,6 +86,7 @@ impl Worker {
         }
         CURRENT.set(OUTSIDE);
         BLOCKED.set(OUTSIDE);
+        PRIORITY.set(Priority::Normal);
         IS_POOLS.set(false);
         thread::forget_number();
         sim::leave();
@@ -180,8 +189,9 @@ pub(super) struct Blocked {
 }
 
 impl Blocked {
-    /// `context` is that of the worker's job.
-    pub(super) fn start(worker: &Worker, context: ContextRef) -> Self {
+    /// `priority` and `context` are those of the worker's job.
+    pub(super) fn start(worker: &Worker, priority: Priority, context: ContextRef) -> Self {
+        PRIORITY.set(priority);
         BLOCKED.set(worker.as_current());
         CURRENT.set(OUTSIDE);
         Blocked { outer: ambient::replace_outside(context) }
@@ -191,6 +201,7 @@ impl Blocked {
 impl Drop for Blocked {
     fn drop(&mut self) {
         ambient::replace_outside(self.outer);
+        PRIORITY.set(Priority::Normal);
         CURRENT.set(BLOCKED.replace(OUTSIDE));
     }
 }

@@ -236,7 +236,7 @@ impl Worker {
     pub(crate) fn begin_blocking(&self) -> Blocking<'_> {
         outcome::run_or_abort(|| {
             self.flush_forks();
-            let context = self.context();
+            let (priority, context) = (self.priority(), self.context());
             let may_leave = !self.waits_for_own_work()
                 && !self.forks.lacks_slots()
                 && self.registry().find_spare(self.index, SpareFor::Blocking);
@@ -246,7 +246,9 @@ impl Worker {
             };
             self.registry().counts.count_blocking(handed_off.is_none());
             let state = match handed_off {
-                Some(handed_off) => BlockingState::Off(handed_off, Blocked::start(self, context)),
+                Some(handed_off) => {
+                    BlockingState::Off(handed_off, Blocked::start(self, priority, context))
+                }
                 None => {
                     let thread = CoreThread::in_blocking(self.index, true);
                     self.sleep().keep_core(&thread);

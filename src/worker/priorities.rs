@@ -125,11 +125,6 @@ impl Worker {
         job.set_priority(spawner.map_or_else(Worker::current_priority, Worker::priority));
     }
 
-    /// The priority of what the calling thread runs.
-    pub(crate) fn current_priority() -> Priority {
-        Self::current().map_or(Priority::Normal, Worker::priority)
-    }
-
     /// Queues a task of the worker's present priority, which is high or low.
     fn push_own(&self, job: JobRef) {
         let priority = job.priority();
