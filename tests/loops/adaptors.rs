@@ -844,6 +844,35 @@ fn bad_arguments() {
     panics(&|| drop(String::from("ä").par_drain(1..)));
 }
 
+#[test]
+fn elements_between_too_many_to_count_are_found() {
+    let many = (0..usize::MAX - 5).into_par_iter().chain(0..3);
+    assert_eq!(many.intersperse(7).find_any(|n| *n == 7), Some(7));
+}
+
+/// Who is in a piece that may be long stops when another has found what all look for.
+#[test]
+fn long_pieces_stop() {
+    if crate::common::is_simulated_without(crate::common::TIME) {
+        return;
+    }
+    const HALF: usize = usize::MAX / 2;
+    everywhere(|| {
+        if filch::current_num_threads() == 1 {
+            return;
+        }
+        let all = || (0..usize::MAX).into_par_iter();
+        let wanted = |n: usize| n == HALF + 5_000;
+        let found = Some(HALF + 5_000);
+        assert_eq!(all().with_min_len(HALF).find_any(|n| wanted(*n)), found);
+        let states = all().map_init(|| (), |(), n| n).enumerate();
+        assert_eq!(states.find_map_any(|(at, n)| wanted(n).then_some(at)), found);
+        let results = all().with_min_len(HALF).map(|n| if wanted(n) { Err(n) } else { Ok(()) });
+        assert_eq!(results.clone().collect::<Result<Vec<()>, _>>().err(), found);
+        assert_eq!(results.try_reduce(|| (), |(), ()| Ok(())).err(), found);
+    });
+}
+
 /// Who is at items without an end stops when another has found what all look for.
 #[test]
 fn inner_iterators_without_an_end_stop() {

@@ -127,7 +127,7 @@ impl<T: Clone + Send, C: UnindexedConsumer<T>> Consumer<T> for Spreading<C, T> {
         let Spreading { base, element, started, .. } = self;
         let started = started.get();
         // The first of all items has nothing before it.
-        let places = (2 * index).saturating_sub(usize::from(!started));
+        let places = index.saturating_mul(2).saturating_sub(usize::from(!started));
         let (left, right, reducer) = base.split_at(places);
         let left = Spreading::new(left, element.clone(), true, started);
         let right = Spreading::new(right, element, true, started || index > 0);

@@ -5,7 +5,7 @@ use std::iter;
 
 use super::stage::{Stage, Staged, StagedFolder};
 use crate::iter::ends::position::position_if;
-use crate::iter::plumbing::{Folder, Producer, drop_first};
+use crate::iter::plumbing::{Folder, Producer, in_rows};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 
 /// What is done to the serial iterator over a piece with items `In`.
@@ -42,9 +42,6 @@ pub(in crate::iter) enum Gives {
     Many,
 }
 
-/// How many of many items are done before others are asked whether that is enough.
-const ROW: usize = 1024;
-
 impl<In, A: Adapter<In>> Stage<In> for &A {
     type Out = A::Out;
     type State = ();
@@ -71,18 +68,11 @@ impl<In, A: Adapter<In>> Stage<In> for &A {
             }
             return ((), base);
         }
-        let mut items = self.adapt(iter);
+        let items = self.adapt(iter);
         if !F::FILLS || A::GIVES != Gives::Many {
             return ((), base.consume_iter(items));
         }
-        while let Some(first) = items.next() {
-            let row = iter::once(first).chain(items.by_ref().take(ROW - 1));
-            base = base.consume_iter(row);
-            if base.full() {
-                break;
-            }
-        }
-        drop_first(items, ((), base))
+        ((), in_rows(items, base))
     }
 
     fn pause<F: Folder<A::Out>>(&mut self, (): (), base: F) -> F {

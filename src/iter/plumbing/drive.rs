@@ -10,9 +10,12 @@
 //! iterators drops what may hold items of the user's before it makes its result, or by
 //! [`drop_first`](super::drop_first).
 
+use std::iter;
+
 use super::pace::{BLOCK, Pace, Plan};
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
+    drop_first,
 };
 use crate::fork::stopping_token;
 use crate::iter::IndexedParallelIterator;
@@ -87,7 +90,8 @@ where
     C: Consumer<P::Item>,
 {
     drive(Indexed { producer, len }, consumer, |threads| {
-        let plan = Plan::new(threads, least, max, C::PAUSES).cheap(!C::Folder::KEEPS_STATE);
+        let plan = Plan::new(threads, least, max, C::PAUSES);
+        let plan = plan.cheap(!C::Folder::KEEPS_STATE).asks(C::Folder::FILLS);
         if P::FEW_BLOCKS { plan.in_one_block() } else { plan }
     })
 }
@@ -161,6 +165,9 @@ impl<P: Producer, C: Consumer<P::Item>> Source<C> for Indexed<P> {
 
     #[inline]
     fn all(self, folder: C::Folder) -> C::Folder {
+        if P::FEW_BLOCKS && C::Folder::FILLS {
+            return in_rows(self.producer.into_iter(), folder);
+        }
         self.producer.fold_with(folder)
     }
 
@@ -174,6 +181,21 @@ impl<P: Producer, C: Consumer<P::Item>> Source<C> for Indexed<P> {
     fn split(&self, consumer: C) -> (C, C, C::Reducer) {
         consumer.split_at(self.len)
     }
+}
+
+/// How many of many items are done before the folder is asked whether that is enough.
+const ROW: usize = 1024;
+
+/// Feeds very many items to a folder that may be full before their end.
+pub(crate) fn in_rows<T, F: Folder<T>>(mut items: impl Iterator<Item = T>, mut folder: F) -> F {
+    while let Some(first) = items.next() {
+        let row = iter::once(first).chain(items.by_ref().take(ROW - 1));
+        folder = folder.consume_iter(row);
+        if folder.full() {
+            break;
+        }
+    }
+    drop_first(items, folder)
 }
 
 /// Splits a consumer that need not know positions.

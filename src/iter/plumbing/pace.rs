@@ -76,8 +76,9 @@ const REFILLS: usize = 64;
 /// How many forks of one loop may wait on a stack before each further one doubles the warm-up. A
 /// guess: few slices can be halved as often.
 const DEEP: u32 = 48;
-/// How many items a block has at most if a token can stop the loop between blocks. (A guess: for
-/// the cheapest items, a block costs a fraction of a nanosecond an item.)
+/// How many items a block has at most if a token can stop the loop between blocks, and at least if
+/// a full consumer can. (A guess: for the cheapest items, a block costs a fraction of a nanosecond
+/// an item.)
 const STOPPABLE: usize = 64;
 
 /// What all pieces of a loop know.
@@ -142,10 +143,19 @@ impl<'l> Plan<'l> {
         if token.is_none() {
             return self;
         }
-        let (shortest, longest) = (self.min.min(STOPPABLE), self.max.min(STOPPABLE));
+        let plan = self.asks(true);
+        let longest = plan.max.min(STOPPABLE);
+        Plan { token, longest, is_whole: plan.keeps_whole, ..plan }
+    }
+
+    /// If `fills`, the consumer is asked between blocks whether it is full. So blocks must not be
+    /// as long as the shortest piece, which may take long.
+    #[inline]
+    pub(super) fn asks(self, fills: bool) -> Self {
+        let shortest = if fills { self.min.min(STOPPABLE) } else { self.shortest };
         // A piece that is cut after a block has no more items than that block.
         let pauses = self.pauses && shortest == self.min;
-        Plan { token, shortest, longest, pauses, is_whole: self.keeps_whole, ..self }
+        Plan { shortest, pauses, ..self }
     }
 
     /// Each piece is one block.
@@ -212,7 +222,8 @@ impl<'p> Pace<'p> {
     #[inline]
     pub(super) fn at_most(&self, pieces: usize, len: usize) -> usize {
         // A division takes longer than many an item.
-        if pieces.saturating_mul(self.plan.min) <= len { pieces } else { len / self.plan.min }
+        let fits = pieces.checked_mul(self.plan.min).is_some_and(|least| least <= len);
+        if fits { pieces } else { len / self.plan.min }
     }
 
     /// Whether `len` items have to be cut before they begin.

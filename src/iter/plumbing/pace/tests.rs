@@ -40,6 +40,12 @@ fn a_loop_begins_with_what_a_thief_may_have() {
 }
 
 #[test]
+fn no_piece_is_too_short() {
+    let all = |min| Plan::new(2, min, usize::MAX, true).begin(usize::MAX, true).1;
+    assert_eq!([usize::MAX, usize::MAX / 2 + 1, usize::MAX / 2].map(all), [1, 1, 2]);
+}
+
+#[test]
 fn one_worker_goes_through_in_one_block() {
     let plan = Plan::new(1, 1, usize::MAX, true);
     let (mut pace, pieces) = plan.begin(ITEMS, true);
