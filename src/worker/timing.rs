@@ -97,8 +97,9 @@ fn note_times(waited: u64, begun: u64) {
 }
 
 thread_local! {
-    /// How many tasks this thread makes until the next one that is timed.
-    static UNTIL_NEXT: Cell<u32> = const { Cell::new(0) };
+    /// How many tasks this thread has made since the last one that was timed, in pools that time
+    /// some. (At first so many that any pool times the next one.)
+    static SINCE_LAST: Cell<u32> = const { Cell::new(u32::MAX - 1) };
 }
 
 impl Registry {
@@ -112,10 +113,9 @@ impl Registry {
     // (Inlined: a call costs as much as everything else that an untimed task needs.)
     #[inline(always)]
     fn is_next_timed(every: u32) -> bool {
-        // After 0 comes `u32::MAX`. (Too many may be left, from a pool that times fewer tasks.)
-        let left = UNTIL_NEXT.get().wrapping_sub(1);
-        let is_timed = left >= every;
-        UNTIL_NEXT.set(if is_timed { every - 1 } else { left });
+        let made = SINCE_LAST.get() + 1;
+        let is_timed = made >= every;
+        SINCE_LAST.set(if is_timed { 0 } else { made });
         is_timed
     }
 

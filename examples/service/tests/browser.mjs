@@ -85,8 +85,15 @@ try {
   // The buttons and the wheel zoom; dragging pans.
   await click('in');
   await until(`location.hash.startsWith('#3/') && ${allDrawn}`);
-  await mouse('mouseWheel', 300, 300, { deltaX: 0, deltaY: -120 });
+  const place = `(() => {
+    const [zoom, x, y] = location.hash.slice(1).split('/').map(Number), across = 256 * 2 ** zoom;
+    return [x + (300 - map.clientWidth / 2) / across, y + (500 - map.clientHeight / 2) / across];
+  })()`;
+  const pointed = await evaluate(place);
+  await mouse('mouseWheel', 300, 500, { deltaX: 0, deltaY: -120 });
   await until(`location.hash.startsWith('#4/') && ${allDrawn}`);
+  // What the mouse points at stays where it is.
+  (await evaluate(place)).forEach((at, i) => assert(Math.abs(at - pointed[i]) < 1e-6, 'it moved'));
   const before = await evaluate('location.hash');
   await mouse('mousePressed', 400, 300);
   await mouse('mouseMoved', 250, 260);

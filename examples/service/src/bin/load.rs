@@ -48,8 +48,9 @@ struct Outcome {
     late: usize,
     cancelled: usize,
     other: usize,
-    /// Tiles of the batch.
+    /// Tiles of the batch, and how long it ran, in seconds.
     batch: u64,
+    time: f64,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -57,6 +58,8 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let kinds = [Kind::Filch, Kind::Blocking, Kind::TwoPools];
     let mut sums = kinds.map(|_| Outcome::default());
+    let Arguments { rounds, seconds, .. } = arguments;
+    eprintln!("{rounds} rounds of {} engines, {seconds} seconds each", kinds.len());
     for _ in 0..arguments.rounds {
         for (kind, sum) in kinds.into_iter().zip(&mut sums) {
             let turn = turn(kind, &arguments).await?;
@@ -66,13 +69,13 @@ async fn main() -> Result<()> {
             sum.cancelled += turn.cancelled;
             sum.other += turn.other;
             sum.batch += turn.batch;
+            sum.time += turn.time;
         }
     }
     println!(
         "{:<10} {:>7} {:>8} {:>8} {:>6} {:>6} {:>9} {:>7} {:>8}",
         "engine", "drawn", "p50 ms", "p99 ms", "shed", "late", "cancelled", "other", "batch/s"
     );
-    let time = (arguments.rounds as u64 * arguments.seconds) as f64;
     for (kind, mut sum) in kinds.into_iter().zip(sums) {
         sum.latencies.sort_unstable();
         println!(
@@ -85,7 +88,7 @@ async fn main() -> Result<()> {
             sum.late,
             sum.cancelled,
             sum.other,
-            sum.batch as f64 / time
+            sum.batch as f64 / sum.time
         );
     }
     Ok(())
@@ -100,12 +103,15 @@ async fn turn(kind: Kind, arguments: &Arguments) -> Result<Outcome> {
     let address = listener.local_addr()?;
     let server = tokio::spawn(axum::serve(listener, router).into_future());
     request(address, "POST", "/batch?zoom=6").await?;
+    let begin = Instant::now();
     let outcome = pan(address, arguments).await;
     let state = request(address, "GET", "/state").await?.1;
+    let time = begin.elapsed().as_secs_f64();
     request(address, "DELETE", "/batch").await?;
     server.abort();
     let mut outcome = outcome?;
     outcome.batch = batch_tiles(&state).ok_or("the state has no batch")?;
+    outcome.time = time;
     Ok(outcome)
 }
 
