@@ -172,6 +172,8 @@ fn scattered(pool: &ThreadPool, links: u64, numbers: impl Iterator<Item = u64>) 
 /// Each link joins one of the other pool.
 #[test]
 fn a_chain_that_alternates_between_two_pools_ends() {
+    static POOLS: [OnceLock<[ThreadPool; 2]>; 2] = [const { OnceLock::new() }; 2];
+
     fn link(pools: &'static [ThreadPool; 2], links: usize) -> usize {
         if links == 0 {
             return 0;
@@ -184,9 +186,8 @@ fn a_chain_that_alternates_between_two_pools_ends() {
         return;
     }
     alone("a_chain_that_alternates_between_two_pools_ends", || {
-        for threads in [1, 2] {
-            let pools = [(); 2].map(|()| common::pool(threads));
-            let pools: &'static [ThreadPool; 2] = Box::leak(Box::new(pools));
+        for (threads, pools) in (1..).zip(&POOLS) {
+            let pools = pools.get_or_init(|| [(); 2].map(|()| common::pool(threads)));
             assert_eq!(pools[0].install(|| link(pools, 10_000)), 10_000);
         }
     });

@@ -6,7 +6,6 @@ mod common;
 
 use std::cell::Cell;
 use std::future::Future;
-use std::num::NonZeroUsize;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -150,8 +149,7 @@ fn sets_wake_executors() {
         let make = |i: usize| {
             let pool = pool.clone();
             job(async move {
-                let limit = NonZeroUsize::new(1 + i).unwrap();
-                let mut set = TaskSet::new_in(&pool).max_running(limit);
+                let mut set = TaskSet::new_in(&pool).max_running(1 + i);
                 (0..20).for_each(|n| set.spawn(move || n * i));
                 let mut sum = 0;
                 while let Some(result) = set.join_next_async().await {

@@ -29,7 +29,7 @@ impl FnContext {
 /// Runs two closures, perhaps in parallel, and returns both results.
 ///
 /// `a` runs on the calling thread. As long as it runs, another worker may steal `b`. If none does,
-/// the calling thread runs `b` after `a`. An unstolen join costs about twenty instructions more
+/// the calling thread runs `b` after `a`. An unstolen join costs about 25 instructions more
 /// than calling the two closures: no fence, no atomic read-modify-write, no allocation. (While no
 /// other join is pending, as for the outermost of nested joins, it costs about a hundred, including
 /// two read-modify-writes.)

@@ -178,8 +178,8 @@ pub(crate) fn with_current_token(token: Option<&CancelToken>) -> Option<CancelTo
     })
 }
 
-/// Returns whether the caller's token is cancelled: that of the innermost region that it is in. In
-/// none, returns `false`.
+/// Returns whether the token of the caller's innermost region is cancelled, or `false` if the caller
+/// is in no region.
 ///
 /// It costs a few loads, and a look at the clock if there is a deadline.
 #[inline]

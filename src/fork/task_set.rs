@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::mem;
-use std::num::NonZeroUsize;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -95,9 +94,11 @@ impl<T: Send + 'static> TaskSet<T> {
     /// Sets how many of the set's tasks may run at a time. The others wait in the set. By default
     /// there is no limit.
     ///
+    /// # Panics
+    /// Panics if `tasks` is zero.
+    ///
     /// ```
-    /// let two = std::num::NonZeroUsize::new(2).unwrap();
-    /// let mut downloads = filch::TaskSet::new().max_running(two);
+    /// let mut downloads = filch::TaskSet::new().max_running(2);
     /// (0..10).for_each(|page| downloads.spawn(move || page * page));
     /// let mut pages = 0;
     /// while let Some(page) = downloads.join_next() {
@@ -105,10 +106,12 @@ impl<T: Send + 'static> TaskSet<T> {
     /// }
     /// assert_eq!(pages, 285);
     /// ```
-    pub fn max_running(self, tasks: NonZeroUsize) -> Self {
+    #[track_caller]
+    pub fn max_running(self, tasks: usize) -> Self {
+        assert!(tasks != 0, "max_running must not be zero: no task could run");
         self.registry().expect_threads_or_end();
         let mut state = self.shared.state.lock();
-        state.most = tasks.get();
+        state.most = tasks;
         let mut tickets = 0;
         while state.needs_ticket() {
             tickets += 1;
@@ -166,8 +169,8 @@ impl<T: Send + 'static> TaskSet<T> {
     /// [`WaitPolicy`]: crate::WaitPolicy
     ///
     /// # Errors
-    /// The result is a [`JoinError`] if the task panicked or was [cancelled](Self::cancel_all). It
-    /// does not say which task it is of: if you need that, let the closure return it.
+    /// The result is a [`JoinError`] if the task panicked or was [cancelled](Self::cancel_all). The
+    /// error does not say which task that was.
     ///
     /// # Panics
     /// Panics in the child of a `fork()` if a task of the parent has not ended.

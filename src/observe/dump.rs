@@ -341,50 +341,13 @@ impl fmt::Display for Pool {
 
 impl fmt::Display for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.state)?;
-        match (self.state, self.thread_number) {
-            ("lent", 0) => write!(f, " to a thread outside the pool")?,
-            ("lent", number) => write!(f, " to thread {number} outside the pool")?,
-            _ => {}
-        }
-        if let Some(time) = self.lasts {
-            write!(f, " for {time:.1?}")?;
-        }
-        let jobs = if self.jobs == 1 { "job" } else { "jobs" };
-        write!(f, ", {} {jobs} on its stack", self.jobs)?;
-        match self.waits_for {
-            None => {}
-            Some(Awaited::Fork(Some(runner))) => {
-                write!(f, ", waits for a fork at worker {runner}")?
-            }
-            Some(Awaited::Fork(None)) => write!(f, ", waits for a fork")?,
-            Some(Awaited::Scope) => write!(f, ", waits for a scope")?,
-            Some(Awaited::Task(None)) => write!(f, ", waits for a task")?,
-            Some(Awaited::Task(Some(task))) => {
-                let kind = name_of_carried((task.kind)());
-                write!(f, ", waits for a task: `{kind}`")?;
-                write_name(f, &self.awaited_name)?;
-            }
-            Some(Awaited::OtherPool) => write!(f, ", waits for another pool")?,
-        }
+        self.write_state(f)?;
+        self.write_awaited(f)?;
         if let Some(job) = self.running {
             write!(f, ", runs `{job}`")?;
             write_name(f, &self.task)?;
         }
-        if let Some(name) = &self.thread_name {
-            write!(f, "; thread `{name}`")?;
-            if self.thread_number != 0 {
-                write!(f, " ({})", self.thread_number)?;
-            }
-        }
-        if self.off > 0 {
-            write!(f, "; {} threads off its core", self.off)?;
-        }
-        for (times, place) in self.blocked.iter().zip(["off its core", "on its core"]) {
-            if !times.is_empty() {
-                write!(f, "; {} blocked in `blocking` {place}, for {times:.1?}", times.len())?;
-            }
-        }
+        self.write_threads(f)?;
         write!(
             f,
             "; queued: {} forks hidden, {} public, {} tasks and {} batches, {} pinned; ",
@@ -404,6 +367,57 @@ impl fmt::Display for Core {
             Some(hint) => write!(f, "\n    its thread sleeps {hint}"),
             None => Ok(()),
         }
+    }
+}
+
+impl Core {
+    fn write_state(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.state)?;
+        match (self.state, self.thread_number) {
+            ("lent", 0) => write!(f, " to a thread outside the pool")?,
+            ("lent", number) => write!(f, " to thread {number} outside the pool")?,
+            _ => {}
+        }
+        if let Some(time) = self.lasts {
+            write!(f, " for {time:.1?}")?;
+        }
+        let jobs = if self.jobs == 1 { "job" } else { "jobs" };
+        write!(f, ", {} {jobs} on its stack", self.jobs)
+    }
+
+    fn write_awaited(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.waits_for {
+            None => Ok(()),
+            Some(Awaited::Fork(Some(runner))) => write!(f, ", waits for a fork at worker {runner}"),
+            Some(Awaited::Fork(None)) => write!(f, ", waits for a fork"),
+            Some(Awaited::Scope) => write!(f, ", waits for a scope"),
+            Some(Awaited::Task(None)) => write!(f, ", waits for a task"),
+            Some(Awaited::Task(Some(task))) => {
+                let kind = name_of_carried((task.kind)());
+                write!(f, ", waits for a task: `{kind}`")?;
+                write_name(f, &self.awaited_name)
+            }
+            Some(Awaited::OtherPool) => write!(f, ", waits for another pool"),
+        }
+    }
+
+    /// Writes which thread has the core, and what other threads of the worker do.
+    fn write_threads(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.thread_name {
+            write!(f, "; thread `{name}`")?;
+            if self.thread_number != 0 {
+                write!(f, " ({})", self.thread_number)?;
+            }
+        }
+        if self.off > 0 {
+            write!(f, "; {} threads off its core", self.off)?;
+        }
+        for (times, place) in self.blocked.iter().zip(["off its core", "on its core"]) {
+            if !times.is_empty() {
+                write!(f, "; {} blocked in `blocking` {place}, for {times:.1?}", times.len())?;
+            }
+        }
+        Ok(())
     }
 }
 

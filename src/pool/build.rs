@@ -119,33 +119,37 @@ impl ThreadPoolBuilder {
         self.try_build_with(spawn_handler)
     }
 
-    fn try_build_with(self, spawn_handler: Option<SpawnHandler<'_>>) -> Result<ThreadPool, Failed> {
-        Worker::watch_forks();
+    /// Returns how many workers to start, unless a setting is refused.
+    fn check(&self, has_spawn_handler: bool) -> Result<usize, BuildErrorKind> {
         let workers = match self.num_threads {
             0 => num_cpus::get().clamp(1, MAX_WORKERS),
             asked if asked <= MAX_WORKERS => asked,
-            asked => {
-                return Err(BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS }.into());
-            }
+            asked => return Err(BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS }),
         };
         if self.settings.injector_interval == 0 {
-            return Err(BuildErrorKind::InvalidInjectorInterval.into());
+            return Err(BuildErrorKind::InvalidInjectorInterval);
         }
         if self.settings.max_queued == Some(0) {
-            return Err(BuildErrorKind::InvalidMaxQueued.into());
+            return Err(BuildErrorKind::InvalidMaxQueued);
         }
-        if self.seed.is_some() && spawn_handler.is_some() {
-            return Err(BuildErrorKind::Deterministic { setting: "spawn_handler" }.into());
+        if self.seed.is_some() && has_spawn_handler {
+            return Err(BuildErrorKind::Deterministic { setting: "spawn_handler" });
         }
         if self.seed.is_some() && self.uses_current_thread {
-            return Err(BuildErrorKind::Deterministic { setting: "use_current_thread" }.into());
+            return Err(BuildErrorKind::Deterministic { setting: "use_current_thread" });
         }
         if self.watchdog.is_some_and(|period| period.is_zero()) {
-            return Err(BuildErrorKind::InvalidWatchdogPeriod.into());
+            return Err(BuildErrorKind::InvalidWatchdogPeriod);
         }
         if self.turn_limit.is_zero() {
-            return Err(BuildErrorKind::InvalidTurnLimit.into());
+            return Err(BuildErrorKind::InvalidTurnLimit);
         }
+        Ok(workers)
+    }
+
+    fn try_build_with(self, spawn_handler: Option<SpawnHandler<'_>>) -> Result<ThreadPool, Failed> {
+        Worker::watch_forks();
+        let workers = self.check(spawn_handler.is_some())?;
         let report = || dump().to_string();
         let simulation = self.seed.map(|seed| Simulation::enter(seed, self.turn_limit, report));
         let simulation = simulation.transpose();

@@ -317,8 +317,8 @@ impl ThreadPoolBuilder {
     /// - `try_spawn` returns an error with the closure;
     /// - `spawn` and `spawn_fifo` on a thread that is no worker wait for room;
     /// - `spawn` and `spawn_fifo` on a worker of another pool, or in [`blocking`](crate::blocking),
-    ///   queue the task nevertheless, and wait until it begins. (To wait for room could take for
-    ///   ever: all workers of this pool may wait for the caller.) Meanwhile, a worker works for its
+    ///   queue the task anyway, and wait until it begins. (A wait for room might never end: all
+    ///   workers of this pool may wait for the caller.) Meanwhile, a worker works for its
     ///   own pool: see [`WaitPolicy`];
     /// - `spawn` on one of the pool's workers runs the task at once, on top of the caller, before
     ///   it returns. So the task must not wait for the caller, or for a lock that the caller holds;

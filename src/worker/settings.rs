@@ -5,8 +5,8 @@ use crate::sim::Simulation;
 /// What a worker runs while it waits in a [`join`](crate::join), at the end of a
 /// [`scope`](crate::scope), for a handle, or for another pool.
 ///
-/// It runs on top of the frame that waits, with the locks that the frame holds, and the frame
-/// cannot go on before it has ended.
+/// Such a job runs on top of the waiting frame, which may hold locks, and which cannot go on before
+/// the job has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitPolicy {

@@ -1,7 +1,6 @@
 //! What each operation does.
 
 use std::future::Future;
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -291,8 +290,7 @@ impl Run {
     }
 
     fn set(self: &Arc<Self>, inner: &[Arc<Node>], rng: &mut SmallRng) {
-        let most = NonZeroUsize::new(rng.random_range(1..6)).unwrap();
-        let mut set = TaskSet::new().max_running(most);
+        let mut set = TaskSet::new().max_running(rng.random_range(1..6));
         let end = rng.random_range(0..6);
         for node in inner {
             let (number, task) = (node.number, self.task(node, end > 2));

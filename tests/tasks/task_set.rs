@@ -1,7 +1,6 @@
 //! Task sets: results in the order of the ends, limits, cancelling, and drops.
 
 use std::future::Future;
-use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,10 +13,6 @@ use crate::common::{
 };
 use crate::handles::{Busy, SHORT, SIZES, Unpark, block_on, poll, waker_that};
 use filch::{TaskSet, WaitPolicy};
-
-fn most(tasks: usize) -> NonZeroUsize {
-    NonZeroUsize::new(tasks).unwrap()
-}
 
 /// All results that are left, sorted.
 fn all<T: Ord + Send + 'static>(set: &mut TaskSet<T>) -> Vec<T> {
@@ -44,13 +39,19 @@ fn gated<T: Send + 'static>(
 }
 
 #[test]
+#[should_panic = "max_running must not be zero: no task could run"]
+fn a_limit_of_zero_panics() {
+    TaskSet::<()>::new().max_running(0);
+}
+
+#[test]
 fn all_results_come_once() {
     let _watchdog = watchdog();
     for pool in SIZES.map(pool) {
         for limit in [1, 2, 3, usize::MAX] {
             let tasks = sized(200, 20);
             let made = || {
-                let mut set = TaskSet::new_in(&pool).max_running(most(limit));
+                let mut set = TaskSet::new_in(&pool).max_running(limit);
                 (0..tasks).for_each(|i| set.spawn(move || i));
                 assert_eq!(set.len(), tasks);
                 set
@@ -108,7 +109,7 @@ fn at_most_so_many_run_and_they_begin_in_order() {
     let _watchdog = watchdog();
     for pool in SIZES.map(pool) {
         for limit in [1, 2, 3] {
-            let mut set = TaskSet::new_in(&pool).max_running(most(limit));
+            let mut set = TaskSet::new_in(&pool).max_running(limit);
             let (running, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             for i in 0..sized(100, 12) {
                 let (running, begun) = (running.clone(), begun.clone());
@@ -128,9 +129,9 @@ fn at_most_so_many_run_and_they_begin_in_order() {
             }
         }
         // The limit may be lifted while tasks wait.
-        let mut set = TaskSet::new_in(&pool).max_running(most(1));
+        let mut set = TaskSet::new_in(&pool).max_running(1);
         (0..10).for_each(|i| set.spawn(move || i));
-        assert_eq!(all(&mut set.max_running(most(20))), (0..10).collect::<Vec<_>>());
+        assert_eq!(all(&mut set.max_running(20)), (0..10).collect::<Vec<_>>());
     }
 }
 
@@ -138,7 +139,7 @@ fn at_most_so_many_run_and_they_begin_in_order() {
 fn a_panic_of_a_task_is_its_result() {
     let _watchdog = watchdog();
     for pool in SIZES.map(pool) {
-        let mut set = TaskSet::new_in(&pool).max_running(most(2));
+        let mut set = TaskSet::new_in(&pool).max_running(2);
         for i in 0..20 {
             set.spawn(move || if i % 2 == 0 { boom(i) } else { i });
         }
@@ -183,7 +184,7 @@ fn what_has_not_begun_is_cancelled() {
         let mut dropped = TaskSet::new_in(&pool);
         spawn(&mut dropped, 5);
         drop(dropped);
-        let mut detached = TaskSet::new_in(&pool).max_running(most(1));
+        let mut detached = TaskSet::new_in(&pool).max_running(1);
         spawn(&mut detached, 5);
         detached.detach_all();
         assert!(detached.is_empty() && detached.join_next().is_none());
@@ -207,7 +208,7 @@ fn sets_are_cancelled_and_dropped_beside_workers() {
         let mut cancelled = 0;
         let rounds = sized(300, 20);
         for round in 0..rounds {
-            let mut set = TaskSet::new_in(&pool).max_running(most(1 + round % 5));
+            let mut set = TaskSet::new_in(&pool).max_running(1 + round % 5);
             for _ in 0..8 {
                 let (token, runs) = (ledger.token(), runs.clone());
                 set.spawn(move || {
@@ -411,7 +412,7 @@ fn sets_nest() {
         if depth == 0 {
             return 1;
         }
-        let mut set = TaskSet::new().max_running(most(2));
+        let mut set = TaskSet::new().max_running(2);
         (0..3).for_each(|_| set.spawn(move || sum(depth - 1)));
         std::iter::from_fn(|| set.join_next()).map(Result::unwrap).sum()
     }
@@ -453,7 +454,7 @@ fn a_set_may_outlive_its_pool() {
     let ledger = Ledger::new();
     for limit in [1, usize::MAX] {
         let pool = pool(2);
-        let mut set = TaskSet::new_in(&pool).max_running(most(limit));
+        let mut set = TaskSet::new_in(&pool).max_running(limit);
         for _ in 0..10 {
             let token = ledger.token();
             set.spawn(move || token);
