@@ -37,7 +37,7 @@ pub struct Cell<A> {
 
 impl<A> Clone for Cell<A> {
     fn clone(&self) -> Self {
-        Cell { owner: self.owner.clone(), index: self.index, slot: self.slot }
+        Cell { ..*self }
     }
 }
 
@@ -87,6 +87,11 @@ pub struct Needs {
 impl Needs {
     pub(super) fn new(owner: Owner) -> Self {
         Needs { owner, cells: Vec::new(), nodes: Vec::new(), is_foreign: false }
+    }
+
+    #[inline]
+    pub(super) fn are_empty(&self) -> bool {
+        self.cells.is_empty() && self.nodes.is_empty() && !self.is_foreign
     }
 
     fn cell<A>(&mut self, cell: &Cell<A>, writes: bool) {

@@ -69,7 +69,7 @@ pub use node::Node;
 pub use report::{GraphError, Outcome, Report, TaskFailure};
 
 use access::{Needs, Uses, conflict};
-use owner::{Limits, Owner};
+use owner::{Limits, Live, Owner};
 use plan::Plan;
 use report::{Cause, Outcomes};
 use run::{Fallbacks, Run, Task};
@@ -81,7 +81,7 @@ use crate::sync::Mutex;
 
 /// Tasks, the order between them, and the cells that they share: see the [module](self).
 pub struct Graph<'env> {
-    owner: Owner,
+    owner: Live,
     tasks: Vec<Task<'env>>,
     /// For each task, the counter that `run.rs` describes.
     missing: Vec<AtomicU32>,
@@ -145,9 +145,9 @@ impl Default for Graph<'_> {
 impl<'env> Graph<'env> {
     /// Returns a graph without tasks.
     pub fn new() -> Self {
-        let owner = Owner::new();
+        let owner = Live::new();
         Graph {
-            needs: Needs::new(owner.clone()),
+            needs: Needs::new(*owner),
             owner,
             tasks: Vec::new(),
             missing: Vec::new(),
@@ -171,7 +171,7 @@ impl<'env> Graph<'env> {
     pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
         let (value, slot) = slot::value(value);
         self.cells.push((Uses::default(), value));
-        Cell { owner: self.owner.clone(), index: self.cells.len() - 1, slot }
+        Cell { owner: *self.owner, index: self.cells.len() - 1, slot }
     }
 
     /// Adds a task, which calls `f` with references to its inputs once in each run.
@@ -285,7 +285,9 @@ impl<'env> Graph<'env> {
             run::LIMIT
         );
         let held = inputs.hold(&mut self.needs);
-        self.order(index as u32);
+        if !self.needs.are_empty() {
+            self.order(index as u32);
+        }
         // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from each
         // task that must come first. A run calls this closure when all of those have ended, and the
         // tasks that come later when this closure has returned. See the invariant of `access.rs`.
@@ -293,7 +295,7 @@ impl<'env> Graph<'env> {
         let (body, slot) = slot::task(call);
         self.tasks.push(body);
         self.is_changed = true;
-        Node { owner: self.owner.clone(), index, slot }
+        Node { owner: *self.owner, index, slot }
     }
 
     /// Orders a new task after those that must come before it by its `needs`, and records its
@@ -306,9 +308,6 @@ impl<'env> Graph<'env> {
         }
         if conflict(cells) {
             self.wrong.get_or_insert_with(|| GraphError::Conflict { task: task() });
-        }
-        if cells.is_empty() && nodes.is_empty() {
-            return;
         }
         let edges = &mut self.owner.settings().edges;
         edges.extend(nodes.drain(..).map(|earlier| (earlier, index)));
@@ -441,7 +440,7 @@ impl<'env> Graph<'env> {
         }
         let cancelled = self.outcomes.first_skipped().filter(|_| failures.is_empty());
         Ok(Report {
-            owner: self.owner.clone(),
+            owner: *self.owner,
             cancelled: cancelled.map(|task| self.owner.name(task)),
             outcomes: self.outcomes.clone(),
             failures,
@@ -484,7 +483,7 @@ impl<'env> Graph<'env> {
     #[track_caller]
     fn expect_own(&self, owner: &Owner) {
         assert!(
-            *owner == self.owner,
+            *owner == *self.owner,
             "the handle is of another graph; accepted: handles of this one"
         );
     }

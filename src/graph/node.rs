@@ -34,10 +34,10 @@ pub struct Node<T> {
 
 impl<T> Node<T> {
     fn set(&self, change: impl FnOnce(&mut Settings, usize)) -> Self {
-        let mut settings = self.owner.settings();
-        settings.is_changed = true;
-        change(&mut settings, self.index);
-        drop(settings);
+        if let Some(mut settings) = self.owner.settings() {
+            settings.is_changed = true;
+            change(&mut settings, self.index);
+        }
         self.clone()
     }
 
@@ -84,7 +84,7 @@ impl<T> Node<T> {
 
 impl<T> Clone for Node<T> {
     fn clone(&self) -> Self {
-        Node { owner: self.owner.clone(), index: self.index, slot: self.slot }
+        Node { ..*self }
     }
 }
 

@@ -715,7 +715,31 @@ fn closures_results_and_cells_are_dropped_with_their_graph_and_handles_may_outli
     drop(graph);
     assert_eq!(counts(), [1, 1, 1]);
     let _ = node.after(&later.name("later"));
-    assert!(format!("{later:?} {:?}", cell.clone()).contains("later"));
+    assert!(format!("{later:?} {:?}", cell.clone()).contains("task 1"));
+}
+
+/// A new graph gets the settings of one that was dropped, and no handle of that one reaches them.
+#[test]
+fn handles_of_a_dropped_graph_mean_nothing_to_later_ones() {
+    let mut past = Graph::new();
+    let (cell, first) = (past.cell(1), past.task((), |()| 1));
+    let second = past.task((), |()| 2);
+    drop(past);
+    // (Other tests may take the settings first.)
+    let mut later: Vec<_> = (0..100).map(|_| Graph::new()).collect();
+    for graph in &mut later {
+        let nodes = [graph.task((), |()| 3), graph.task((), |()| 4)];
+        // In the new graph, this would be a cycle.
+        let _ = (first.after(&second).name("stale"), second.after(&first));
+        let report = graph.run().unwrap();
+        assert_eq!((report.outcome(&first), report.outcome(&nodes[0])), (None, Some(Outcome::Ran)));
+        assert!(!graph.dot().contains("stale"));
+        nodes[0].after(&first);
+        assert!(matches!(graph.run(), Err(GraphError::Foreign { .. })));
+    }
+    let mut inputs = Graph::new();
+    inputs.task((read(&cell), &first), |(cell, first)| cell + first);
+    assert!(matches!(inputs.run(), Err(GraphError::Foreign { .. })));
 }
 
 /// Counts its drops, and panics in each.
