@@ -2,6 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{io, thread};
 
 use super::spawner::{ScopedThreads, SpawnHandler, Spawner, ThreadBuilder};
@@ -128,23 +129,18 @@ impl ThreadPoolBuilder {
                 return Err(BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS }.into());
             }
         };
-        if self.settings.injector_interval == 0 {
-            return Err(BuildErrorKind::InvalidInjectorInterval.into());
-        }
-        if self.settings.max_queued == Some(0) {
-            return Err(BuildErrorKind::InvalidMaxQueued.into());
-        }
-        if self.seed.is_some() && spawn_handler.is_some() {
-            return Err(BuildErrorKind::Deterministic { setting: "spawn_handler" }.into());
-        }
-        if self.seed.is_some() && self.uses_current_thread {
-            return Err(BuildErrorKind::Deterministic { setting: "use_current_thread" }.into());
-        }
-        if self.watchdog.is_some_and(|period| period.is_zero()) {
-            return Err(BuildErrorKind::InvalidWatchdogPeriod.into());
-        }
-        if self.turn_limit.is_zero() {
-            return Err(BuildErrorKind::InvalidTurnLimit.into());
+        let (is_deterministic, settings) = (self.seed.is_some(), &self.settings);
+        let deterministic = |setting| BuildErrorKind::Deterministic { setting };
+        let refused = [
+            (settings.injector_interval == 0, BuildErrorKind::InvalidInjectorInterval),
+            (settings.max_queued == Some(0), BuildErrorKind::InvalidMaxQueued),
+            (is_deterministic && spawn_handler.is_some(), deterministic("spawn_handler")),
+            (is_deterministic && self.uses_current_thread, deterministic("use_current_thread")),
+            (self.watchdog == Some(Duration::ZERO), BuildErrorKind::InvalidWatchdogPeriod),
+            (self.turn_limit.is_zero(), BuildErrorKind::InvalidTurnLimit),
+        ];
+        if let Some((_, kind)) = refused.into_iter().find(|(is_refused, _)| *is_refused) {
+            return Err(kind.into());
         }
         let report = || dump().to_string();
         let simulation = self.seed.map(|seed| Simulation::enter(seed, self.turn_limit, report));

@@ -2,13 +2,13 @@
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
-//! sleep, since the system counts that of a running thread too late.)
+//! `benches/ablation/run`, on two shared virtual cores.
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
 //! | `adaptive-rounds` | 64 items of 5 µs every 5 ms | 2 | 1.00 | 1.20 |
 //! |  | 4 items of 200 ns every 100 µs | 8 | 1.01 | 1.10 |
+//! | `pause-check`: a look while it spins | join of empty closures | 2 | 1.06 | – |
 //! | `watches`: no sentry if no worker forks | scope of 16 that sleep | 16 | 1.18 | 1.61 |
 //! |  | 8 of 400 sleep, spread | 8 | 1.04 | 1.66 |
 #![deny(unsafe_code)]
@@ -18,13 +18,11 @@ use std::sync::Arc;
 use super::shared::{ROUNDS, Worker};
 use super::times::Activity;
 use crate::sim;
-use crate::sleep::{CoreThread, Entered, Kind};
+use crate::sleep::{CoreThread, Kind, Look};
 use crate::sync::Ordering;
 
 /// The fewest rounds of looking around.
 const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
-/// A worker with private forks is silent if it has neither forked nor ended a fork between these.
-const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
 /// The first round in which the thread yields its processor. Before it, the pauses double.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
@@ -43,13 +41,13 @@ impl Worker {
             self.note_search(true);
             sleep.set_looking(self.index, true);
             watches = match self.look_around() {
-                Seen::Work => {
+                Look::Work => {
                     sleep.set_looking(self.index, false);
                     self.note_awake(true);
                     return self.goes_on();
                 }
-                Seen::OthersFork => true,
-                Seen::Nothing => false,
+                Look::OthersFork => true,
+                Look::Quiet => false,
             };
         }
         self.counters.parks.count();
@@ -74,9 +72,6 @@ impl Worker {
             *searching = false;
             self.stop_searching();
             self.handle(|| handlers.call(|it| &it.unpark, self.index));
-        } else if self.has_pinned() {
-            *searching = false;
-            self.stop_searching_for_pinned();
         }
         true
     }
@@ -108,36 +103,50 @@ impl Worker {
     }
 
     /// Looks for work for some rounds: next time twice as many if it sees work, else half as many.
-    fn look_around(&self) -> Seen {
+    fn look_around(&self) -> Look {
         let rounds = self.rounds.load(Ordering::Relaxed);
         let seen = self.look_for(rounds);
-        let next = if matches!(seen, Seen::Work) { rounds * 2 } else { rounds / 2 };
+        let next = if matches!(seen, Look::Work) { rounds * 2 } else { rounds / 2 };
         self.rounds.store(next.clamp(FEWEST_ROUNDS, ROUNDS), Ordering::Relaxed);
         seen
     }
 
-    fn look_for(&self, rounds: u32) -> Seen {
+    fn look_for(&self, rounds: u32) -> Look {
         self.see_others_fork();
+        let mut suspect = None;
         for round in 0..ROUNDS {
             // If other workers have private forks, look for the full time.
             if round >= rounds && !self.sees_hidden() {
                 break;
             }
             pause(round, || self.has_own_work());
-            let is_over = self.sees_work() || self.is_wanted();
-            if is_over || SILENCE.contains(&round) && self.sees_silent() {
-                return Seen::Work;
+            if self.sees_work() || self.is_wanted() {
+                return Look::Work;
+            }
+            if round == SPINS {
+                suspect = self.hider().map(|owner| (owner, owner.forks.progress()));
             }
             if self.registry().is_ending() {
-                return Seen::Nothing;
+                return Look::Quiet;
             }
         }
-        if self.see_others_fork() || self.sees_hidden() { Seen::OthersFork } else { Seen::Nothing }
+        // Its private forks are the same as before. (Force takes some microseconds and interrupts
+        // every busy worker. An owner that forks at all answers sooner.)
+        let is_silent = |(owner, progress): (&Worker, _)| {
+            owner.forks.hides_work() && owner.forks.progress() == progress
+        };
+        if suspect.is_some_and(is_silent) {
+            self.forces.store(1, Ordering::Relaxed);
+            return Look::Work;
+        }
+        if self.see_others_fork() || self.sees_hidden() { Look::OthersFork } else { Look::Quiet }
     }
 
+    /// Parks until the thread `me` has its core and counts as a searcher. Returns `false` if the
+    /// pool has ended.
     pub(super) fn park(&self, me: &Arc<CoreThread>, searching: bool, watches: bool) -> bool {
         let (sleep, idle) = (self.sleep(), Kind::Idle(me));
-        if sleep.announce(self.index, idle, searching, watches) == Entered::Returned {
+        if !sleep.announce(self.index, idle, searching, watches) {
             if searching {
                 self.stop_searching();
             }
@@ -158,19 +167,10 @@ impl Worker {
     pub(super) fn goes_on(&self) -> bool {
         let has_ended = self.registry().has_ended();
         if has_ended {
-            self.sleep().retire();
+            let _ = self.sleep().stop_searching();
         }
         !has_ended
     }
-}
-
-/// What a worker sees when it looks around.
-enum Seen {
-    /// Work; or another thread wants the core back.
-    Work,
-    /// No work, but other workers have published forks meanwhile, or have private ones.
-    OthersFork,
-    Nothing,
 }
 
 /// Spins for twice as long each round, or until `is_over`. From round `SPINS` on, yields instead.
