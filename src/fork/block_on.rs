@@ -75,7 +75,7 @@ mod models {
 
     /// A thread runs a future that another thread wakes.
     ///
-    /// Weakened: `fork/block_on.rs register_waker: state.sleeper = Some(sleeper); =>`
+    /// Weakened: `sleep/event.rs register: self.state.lock().sleeper = Some(sleeper); =>`
     #[test]
     fn a_thread_that_blocks_on_a_future_is_woken() {
         loom::model(|| {
