@@ -113,6 +113,9 @@ impl Worker {
 
     fn look_for(&self, rounds: u32) -> Look {
         self.see_others_fork();
+        let is_silent = |(owner, progress): (&Worker, _)| {
+            owner.forks.hides_work() && owner.forks.progress() == progress
+        };
         let mut suspect = None;
         for round in 0..ROUNDS {
             // If other workers have private forks, look for the full time.
@@ -126,18 +129,15 @@ impl Worker {
             if round == SPINS {
                 suspect = self.hider().map(|owner| (owner, owner.forks.progress()));
             }
+            // Its private forks are as before. (Force takes some microseconds and interrupts
+            // every busy worker. An owner that forks at all answers sooner.)
+            if round == ROUNDS - 1 && suspect.is_some_and(is_silent) {
+                self.forces.store(1, Ordering::Relaxed);
+                return Look::Work;
+            }
             if self.registry().is_ending() {
                 return Look::Quiet;
             }
-        }
-        // Its private forks are the same as before. (Force takes some microseconds and interrupts
-        // every busy worker. An owner that forks at all answers sooner.)
-        let is_silent = |(owner, progress): (&Worker, _)| {
-            owner.forks.hides_work() && owner.forks.progress() == progress
-        };
-        if suspect.is_some_and(is_silent) {
-            self.forces.store(1, Ordering::Relaxed);
-            return Look::Work;
         }
         if self.see_others_fork() || self.sees_hidden() { Look::OthersFork } else { Look::Quiet }
     }
