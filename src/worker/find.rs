@@ -23,7 +23,7 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::{TaskQueue, until_sure};
 use crate::sim;
 use crate::sleep::Look;
-use crate::sync::{Ordering, fence, spin_loop, spin_or_yield};
+use crate::sync::{AtomicUsize, Ordering, fence, spin_loop, spin_or_yield};
 
 /// What a steal costs its owner and its thief, about. A thief whose last stolen job ran for less
 /// delays its steals: it takes only a fork that stays public for that long. (With 2 us, a scope of
@@ -351,13 +351,35 @@ impl Worker {
         forks != before
     }
 
+    /// Returns whether some worker has private forks, and has neither forked nor ended a fork since
+    /// the last call. Then its forks are to be taken by force. (Force takes some microseconds and
+    /// interrupts every busy worker. An owner that forks at all answers sooner.)
+    pub(super) fn sees_silent(&self) -> bool {
+        let [index, head, top] = &self.suspect;
+        let load = |word: &AtomicUsize| word.load(Ordering::Relaxed);
+        let workers = self.registry().workers();
+        let is_as_before = |suspect: &Worker| {
+            suspect.forks.hides_work() && suspect.forks.progress() == (load(head), load(top))
+        };
+        let is_silent = workers.get(load(index)).is_some_and(|suspect| is_as_before(suspect));
+        if !is_silent {
+            let hider = self.hider();
+            let (at, forked) =
+                hider.map_or((usize::MAX, (0, 0)), |it| (it.index, it.forks.progress()));
+            let words = [(index, at), (head, forked.0), (top, forked.1)];
+            words.into_iter().for_each(|(word, value)| word.store(value, Ordering::Relaxed));
+        }
+        self.forces.store(is_silent.into(), Ordering::Relaxed);
+        is_silent
+    }
+
     /// Whether another worker seems to have private forks.
     pub(super) fn sees_hidden(&self) -> bool {
         self.hider().is_some()
     }
 
     /// Another worker that seems to have private forks.
-    pub(super) fn hider(&self) -> Option<&Worker> {
+    fn hider(&self) -> Option<&Worker> {
         self.others().find(|other| other.forks.hides_work())
     }
 

@@ -23,6 +23,8 @@ use crate::sync::Ordering;
 
 /// The fewest rounds of looking around.
 const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
+/// A worker with private forks is silent if it has neither forked nor ended a fork between these.
+const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
 /// The first round in which the thread yields its processor. Before it, the pauses double.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
@@ -113,26 +115,14 @@ impl Worker {
 
     fn look_for(&self, rounds: u32) -> Look {
         self.see_others_fork();
-        let is_silent = |(owner, progress): (&Worker, _)| {
-            owner.forks.hides_work() && owner.forks.progress() == progress
-        };
-        let mut suspect = None;
         for round in 0..ROUNDS {
             // If other workers have private forks, look for the full time.
             if round >= rounds && !self.sees_hidden() {
                 break;
             }
             pause(round, || self.has_own_work());
-            if self.sees_work() || self.is_wanted() {
-                return Look::Work;
-            }
-            if round == SPINS {
-                suspect = self.hider().map(|owner| (owner, owner.forks.progress()));
-            }
-            // Its private forks are as before. (Force takes some microseconds and interrupts
-            // every busy worker. An owner that forks at all answers sooner.)
-            if round == ROUNDS - 1 && suspect.is_some_and(is_silent) {
-                self.forces.store(1, Ordering::Relaxed);
+            let is_over = self.sees_work() || self.is_wanted();
+            if is_over || SILENCE.contains(&round) && self.sees_silent() {
                 return Look::Work;
             }
             if self.registry().is_ending() {

@@ -115,6 +115,9 @@ pub(crate) struct Worker {
     /// since for that reason.
     pub(super) last_steal_was_short: Cell<bool>,
     pub(super) steals_skipped: Cell<u32>,
+    /// A worker with private forks: its index, and its progress when it was seen. (Atomics, since
+    /// the core may be lent while its thread looks.)
+    pub(super) suspect: [AtomicUsize; 3],
     /// Whether to take private forks by force.
     pub(super) forces: AtomicU32,
     /// How many forks other workers had published at the last look.
@@ -245,6 +248,7 @@ impl Worker {
             stolen: Cell::new(0),
             last_steal_was_short: Cell::new(true),
             steals_skipped: Cell::new(0),
+            suspect: [usize::MAX, 0, 0].map(AtomicUsize::new),
             forces: AtomicU32::new(0),
             forks_seen: AtomicUsize::new(0),
             rounds: AtomicU32::new(ROUNDS),
