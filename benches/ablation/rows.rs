@@ -207,6 +207,16 @@ fn spread(pool: &ThreadPool, depth: u32) -> Sample {
     })
 }
 
+/// Tasks each of which spawns the next.
+fn chain(pool: &ThreadPool, tasks: usize) -> Sample {
+    fn one<'s>(s: &'s filch::Scope<'s, '_>, left: usize) {
+        if left > 0 {
+            s.spawn(move || one(s, left - 1));
+        }
+    }
+    inside(pool, 1, || filch::scope(|s| one(s, tasks)))
+}
+
 /// Tasks with handles, all spawned, then joined.
 fn handles(pool: &ThreadPool, tasks: usize) -> Sample {
     inside(pool, 1, || {
@@ -288,6 +298,7 @@ fn tasks() -> Vec<Row> {
         both("scopes of three tasks", |pool| scopes(pool, 1_000, 3)),
         both("scopes of 40 tasks", |pool| scopes(pool, 200, 40)),
         both("tasks that spawn two", |pool| spread(pool, 13)),
+        both("chain of tasks", |pool| chain(pool, 10_000)),
         both("spawn, then join each", |pool| handles(pool, 5_000)),
         both("cancelled scope of 1,000,000", |pool| cancelled(pool, 1_000_000)),
         both("detached by one thread", |pool| detached(pool, 1)),
@@ -488,6 +499,10 @@ fn wide() -> Vec<Row> {
         row("scope of 64 that sleep", 8, move |pool| nap(pool, tasks, 64)),
         row("scope of 16 that sleep", 16, move |pool| nap(pool, tasks, 16)),
         row("join tree of 16 that sleep", 16, move |pool| nap(pool, tree, 16)),
+        row("broadcast of one that sleeps", 64, |pool| {
+            thread::sleep(us(1_500));
+            outside(1, || drop(pool.broadcast(|_| thread::sleep(ITEM))))
+        }),
         row("loop of 8 that sleep", 8, move |pool| skewed(pool, |_| true, 8)),
         row("loop of 64 that sleep", 8, move |pool| skewed(pool, |_| true, 64)),
         row("8 of 400 sleep, spread", 8, move |pool| skewed(pool, |i| i % 50 == 25, 400)),

@@ -399,7 +399,7 @@ impl fmt::Display for CancelReason {
             CancelReason::Requested => "it was requested",
             CancelReason::Deadline => "the deadline has passed",
             CancelReason::Shutdown => "the pool or the program ends",
-            CancelReason::Dropped => "what was to give the result was dropped",
+            CancelReason::Dropped => "its completer was dropped",
         })
     }
 }

@@ -5,12 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::job::outcome;
 use crate::latch::EXTERNAL;
 use crate::sim;
-use crate::sleep::Sleeper;
-use crate::sync::Mutex;
-use crate::worker::event::Awaitable;
+use crate::sleep::Event;
 
 /// Runs `future` on the calling thread, and returns its output.
 ///
@@ -44,7 +41,7 @@ use crate::worker::event::Awaitable;
 /// assert_eq!(filch::spawn(|| filch::block_on(answer())).join().unwrap(), 42);
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(Event::new(EXTERNAL));
     let waker = Waker::from(woken.clone());
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
@@ -53,65 +50,19 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        woken.wait();
+        woken.wait(|| true);
+        woken.reset();
     }
 }
 
-/// Whether the future was woken since its last poll, and the thread that waits for that.
-#[derive(Default)]
-struct Woken(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    is_woken: bool,
-    sleeper: Option<Sleeper>,
-}
-
-impl Wake for Woken {
+/// Happens when the future is woken.
+impl Wake for Event {
     fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
+        Event::happen_shared(&self);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let mut state = self.0.lock();
-        state.is_woken = true;
-        let sleeper = state.sleeper.take();
-        drop(state);
-        if let Some(sleeper) = sleeper {
-            sleeper.wake();
-        }
-    }
-}
-
-impl Woken {
-    /// Waits until the future is woken, and clears `is_woken`.
-    fn wait(&self) {
-        self.wait_for();
-        let mut state = self.0.lock();
-        state.is_woken = false;
-        let sleeper = state.sleeper.take();
-        drop(state);
-        // The sleeper may have the last reference to a pool.
-        outcome::discard(sleeper);
-    }
-}
-
-impl Awaitable for Woken {
-    fn is_there(&self) -> bool {
-        self.0.lock().is_woken
-    }
-
-    fn register_waker(&self, sleeper: Sleeper) -> bool {
-        let mut state = self.0.lock();
-        if state.is_woken {
-            return false;
-        }
-        state.sleeper = Some(sleeper);
-        true
-    }
-
-    fn pool(&self) -> usize {
-        EXTERNAL
+        Event::happen_shared(self);
     }
 }
 
@@ -124,7 +75,7 @@ mod models {
 
     /// A thread runs a future that another thread wakes.
     ///
-    /// Weakened: `fork/block_on.rs register_waker: state.sleeper = Some(sleeper); =>`
+    /// Weakened: `sleep/event.rs register: self.state.lock().sleeper = Some(sleeper); =>`
     #[test]
     fn a_thread_that_blocks_on_a_future_is_woken() {
         loom::model(|| {

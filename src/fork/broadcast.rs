@@ -45,7 +45,7 @@ pub(super) struct Parts<OP> {
 
 impl<OP> Parts<OP> {
     pub(super) fn new(registry: &Registry, op: OP) -> Self {
-        Parts { op, relay: Relay::new(registry.workers().len()) }
+        Parts { op, relay: Relay::new((0..registry.workers().len()).collect()) }
     }
 
     /// Wakes all workers. A part was pinned to each of them.

@@ -49,7 +49,7 @@ use crate::latch::{Wait, Waiter};
 use crate::os::clock::TICKS_PER_MICROSECOND;
 use crate::os::generation::PerProcess;
 use crate::pool::{ThreadPool, with_current};
-use crate::sync::{Mutex, Ordering, spin_loop};
+use crate::sync::{Mutex, spin_loop};
 use crate::worker::shared::Registry;
 use crate::worker::{Header, JobRef, Table, Worker};
 
@@ -170,7 +170,7 @@ where
             // its end, and the gang, the jobs and what `f` borrows outlive the wait.
             let job = unsafe { jobs[index].reference() };
             job.set_priority(caller.priority());
-            registry.workers()[gang.workers[index]].pin(job);
+            registry.workers()[gang.relay.workers()[index]].pin(job);
         };
         // The thieves of its private forks must not have to wait for the gang.
         caller.flush_forks();
@@ -181,9 +181,7 @@ where
             pin(0);
         }
         drop(order);
-        // Release: matches the Acquire in `Gang::wake`.
-        gang.next_woken.store(1, Ordering::Release);
-        gang.wake(registry.sleep(), members);
+        gang.relay.start(registry.sleep(), 1);
         if !is_queued {
             gang.begin();
             // SAFETY: the job is not queued, so it is run once, here. It has begun.
@@ -265,7 +263,7 @@ where
             this.as_ref().gang
         };
         // SAFETY: as above.
-        let (caller, spins) = unsafe { ((&(*gang).workers)[0], (*gang).spins) };
+        let (caller, spins) = unsafe { ((*gang).relay.workers()[0], (*gang).spins) };
         // SAFETY: the job is counted.
         if unsafe { TaskCount::end_remote(&raw const (*gang).count) } == Waiter::Asleep {
             worker.sleep().wake_blocked(caller, gang.addr());

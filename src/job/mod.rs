@@ -206,27 +206,23 @@ impl<W> JobRef<W> {
     /// its address. So what is done with an empty job must not depend on its tag: in a
     /// deterministic pool, the schedule would depend on addresses.
     pub(crate) fn is_empty(&self) -> bool {
-        // SAFETY: tables are static.
-        let is_empty = unsafe { self.table().as_ref() }.is_empty;
         // SAFETY: the table fits the job (`Header::new`).
-        unsafe { is_empty(self) }
+        unsafe { (self.table().is_empty)(self) }
     }
 
     /// `Table::is_prompt`.
     pub(crate) fn is_prompt(&self) -> bool {
-        // SAFETY: tables are static.
-        unsafe { self.table().as_ref() }.is_prompt
+        self.table().is_prompt
     }
 
     /// The table of the job's type, which is static.
-    pub(crate) fn table(&self) -> NonNull<Table<W>> {
-        // SAFETY: alive by `new`, premise 1.
-        unsafe { self.0.as_ref() }.table
+    pub(crate) fn table(&self) -> &Table<W> {
+        // SAFETY: the job is alive by `new`, premise 1; tables are static.
+        unsafe { self.0.as_ref().table.as_ref() }
     }
 
     pub(crate) fn execute(self, worker: &W) {
-        // SAFETY: tables are static.
-        let execute = unsafe { self.table().as_ref() }.execute;
+        let execute = self.table().execute;
         // SAFETY: the table fits the job (`Header::new`), and this consumes the only reference.
         unsafe { execute(self, worker) }
     }

@@ -2,6 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{io, thread};
 
 use super::spawner::{ScopedThreads, SpawnHandler, Spawner, ThreadBuilder};
@@ -126,23 +127,18 @@ impl ThreadPoolBuilder {
             asked if asked <= MAX_WORKERS => asked,
             asked => return Err(BuildErrorKind::TooManyThreads { asked, max: MAX_WORKERS }),
         };
-        if self.settings.injector_interval == 0 {
-            return Err(BuildErrorKind::InvalidInjectorInterval);
-        }
-        if self.settings.max_queued == Some(0) {
-            return Err(BuildErrorKind::InvalidMaxQueued);
-        }
-        if self.seed.is_some() && has_spawn_handler {
-            return Err(BuildErrorKind::Deterministic { setting: "spawn_handler" });
-        }
-        if self.seed.is_some() && self.uses_current_thread {
-            return Err(BuildErrorKind::Deterministic { setting: "use_current_thread" });
-        }
-        if self.watchdog.is_some_and(|period| period.is_zero()) {
-            return Err(BuildErrorKind::InvalidWatchdogPeriod);
-        }
-        if self.turn_limit.is_zero() {
-            return Err(BuildErrorKind::InvalidTurnLimit);
+        let is_deterministic = self.seed.is_some();
+        let deterministic = |setting| BuildErrorKind::Deterministic { setting };
+        let refused = [
+            (self.settings.injector_interval == 0, BuildErrorKind::InvalidInjectorInterval),
+            (self.settings.max_queued == Some(0), BuildErrorKind::InvalidMaxQueued),
+            (is_deterministic && has_spawn_handler, deterministic("spawn_handler")),
+            (is_deterministic && self.uses_current_thread, deterministic("use_current_thread")),
+            (self.watchdog == Some(Duration::ZERO), BuildErrorKind::InvalidWatchdogPeriod),
+            (self.turn_limit.is_zero(), BuildErrorKind::InvalidTurnLimit),
+        ];
+        if let Some((_, kind)) = refused.into_iter().find(|(is_refused, _)| *is_refused) {
+            return Err(kind);
         }
         Ok(workers)
     }

@@ -128,7 +128,8 @@ impl ThreadBuilder {
     }
 
     /// Runs the worker's main loop. Returns when the pool has been dropped and no work is left, or
-    /// at once if the pool could not be built.
+    /// at once if the pool could not be built. Call it on a thread of its own: a worker of the same
+    /// pool that calls it waits for itself.
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
             match self.own.take() {

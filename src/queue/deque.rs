@@ -22,29 +22,64 @@ mod imp {
     use loom::sync::atomic::{AtomicUsize, Ordering};
     use loom::sync::{Arc, Mutex};
 
+    pub(crate) enum Steal<T> {
+        Empty,
+        Success(T),
+        #[allow(dead_code)]
+        Retry,
+    }
+
+    /// A queue, by any of its ends.
+    pub(crate) struct Queue<T>(Arc<Inner<T>>);
+
+    pub(crate) use Queue as Worker;
+    pub(crate) use Queue as Stealer;
+    pub(crate) use Queue as Injector;
+
     struct Inner<T> {
         items: Mutex<VecDeque<T>>,
         len: AtomicUsize,
     }
 
-    impl<T> Inner<T> {
-        fn new() -> Self {
-            Inner { items: Mutex::new(VecDeque::new()), len: AtomicUsize::new(0) }
+    impl<T> Queue<T> {
+        pub(crate) fn new() -> Self {
+            let (items, len) = (Mutex::new(VecDeque::new()), AtomicUsize::new(0));
+            Queue(Arc::new(Inner { items, len }))
+        }
+
+        pub(crate) fn new_lifo() -> Self {
+            Self::new()
+        }
+
+        pub(crate) fn new_fifo() -> Self {
+            Self::new()
+        }
+
+        pub(crate) fn stealer(&self) -> Stealer<T> {
+            Queue(self.0.clone())
         }
 
         fn change<R>(&self, change: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
-            let mut items = self.items.lock().unwrap();
+            let mut items = self.0.items.lock().unwrap();
             let result = change(&mut items);
-            self.len.store(items.len(), Ordering::Relaxed);
+            self.0.len.store(items.len(), Ordering::Relaxed);
             result
         }
 
-        fn steal(&self) -> Steal<T> {
+        pub(crate) fn push(&self, item: T) {
+            self.change(|items| items.push_back(item));
+        }
+
+        pub(crate) fn pop(&self) -> Option<T> {
+            self.change(VecDeque::pop_back)
+        }
+
+        pub(crate) fn steal(&self) -> Steal<T> {
             self.change(VecDeque::pop_front).map_or(Steal::Empty, Steal::Success)
         }
 
         /// As in crossbeam's deque, the batch is in neither queue for a moment.
-        fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
+        pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
             let mut batch = self.change(|items| {
                 let half = items.len().div_ceil(2);
                 items.drain(..half).collect::<VecDeque<_>>()
@@ -54,98 +89,16 @@ mod imp {
             Steal::Success(first)
         }
 
-        fn len(&self) -> usize {
-            self.len.load(Ordering::Relaxed)
-        }
-    }
-
-    pub(crate) enum Steal<T> {
-        Empty,
-        Success(T),
-        #[allow(dead_code)]
-        Retry,
-    }
-
-    pub(crate) struct Worker<T>(Arc<Inner<T>>);
-    pub(crate) struct Stealer<T>(Arc<Inner<T>>);
-
-    impl<T> Worker<T> {
-        pub(crate) fn new_lifo() -> Self {
-            Worker(Arc::new(Inner::new()))
-        }
-
-        pub(crate) fn new_fifo() -> Self {
-            Self::new_lifo()
-        }
-
-        pub(crate) fn stealer(&self) -> Stealer<T> {
-            Stealer(self.0.clone())
-        }
-
-        pub(crate) fn push(&self, item: T) {
-            self.0.change(|items| items.push_back(item));
-        }
-
-        pub(crate) fn pop(&self) -> Option<T> {
-            self.0.change(VecDeque::pop_back)
-        }
-
-        pub(crate) fn len(&self) -> usize {
-            self.0.len()
-        }
-
-        pub(crate) fn is_empty(&self) -> bool {
-            self.len() == 0
-        }
-    }
-
-    impl<T> Stealer<T> {
-        pub(crate) fn steal(&self) -> Steal<T> {
-            self.0.steal()
-        }
-
-        pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
-            self.0.steal_batch_and_pop(into)
-        }
-
         pub(crate) fn is_empty(&self) -> bool {
             self.len() == 0
         }
 
         pub(crate) fn len(&self) -> usize {
-            self.0.len()
+            self.0.len.load(Ordering::Relaxed)
         }
     }
 
     pub(crate) fn prepare() {}
-
-    pub(crate) struct Injector<T>(Inner<T>);
-
-    impl<T> Injector<T> {
-        pub(crate) fn new() -> Self {
-            Injector(Inner::new())
-        }
-
-        pub(crate) fn push(&self, item: T) {
-            self.0.change(|items| items.push_back(item));
-        }
-
-        pub(crate) fn steal(&self) -> Steal<T> {
-            self.0.steal()
-        }
-
-        pub(crate) fn steal_batch_and_pop(&self, into: &Worker<T>) -> Steal<T> {
-            self.0.steal_batch_and_pop(into)
-        }
-
-        pub(crate) fn is_empty(&self) -> bool {
-            self.len() == 0
-        }
-
-        pub(crate) fn len(&self) -> usize {
-            self.0.len()
-        }
-    }
 }
 
 pub(crate) use imp::*;

@@ -108,8 +108,7 @@
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
-//! sleep, since the system counts that of a running thread too late.)
+//! `benches/ablation/run`, on two shared virtual cores.
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |

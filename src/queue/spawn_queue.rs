@@ -71,9 +71,7 @@ use crossbeam_utils::CachePadded;
 
 use super::deque::{Injector, Stealer, Worker, until_sure};
 use crate::sync::slab;
-use crate::sync::{
-    AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence, others_first, spin_loop, spin_or_yield,
-};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence, spin_loop, spin_or_yield};
 
 /// The most tasks in the buffer and in a batch. With the length, they fit a block of 248 bytes.
 const ROOM: usize = if cfg!(loom) { 2 } else { 30 };
@@ -204,7 +202,7 @@ impl<J> Buffer<J> {
             let len = self.len.load(Ordering::Relaxed);
             if len == 0 || len > ROOM {
                 if len == TAKEN {
-                    others_first();
+                    spin_loop();
                 }
                 return None;
             }

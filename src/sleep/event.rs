@@ -35,7 +35,7 @@ impl Sleeper {
     }
 }
 
-/// Something that happens once, and that one thread of any kind waits for.
+/// Something that happens once, or again after a `reset`. One thread, of any kind, waits for it.
 pub(crate) struct Event {
     /// The address of the pool that brings it about, or `EXTERNAL`.
     pool: usize,
@@ -75,6 +75,14 @@ impl Event {
     pub(crate) fn happen_shared(this: &Arc<Event>) {
         // SAFETY: the `Arc` keeps the event alive.
         unsafe { Event::happen(Arc::as_ptr(this)) };
+    }
+
+    /// Lets it happen again.
+    #[cfg(any(all(test, loom), feature = "futures"))]
+    pub(crate) fn reset(&self) {
+        let before = std::mem::take(&mut *self.state.lock());
+        // The sleeper may have the last reference to a pool.
+        outcome::discard(before);
     }
 
     pub(crate) fn has_happened(&self) -> bool {

@@ -6,9 +6,9 @@ use super::state::List;
 use super::{Sleep, Stopped};
 
 impl Sleep {
-    /// Lends a parked core, if there is one, and any other rather than the sentry's. The borrower
-    /// of the sentry's core has to look around as the last searcher does. A core that a thread has
-    /// handed off is not lent, since that thread could not take it back before the end of the loan.
+    /// Lends a parked core, if there is one. The borrower of the sentry's core has to look around
+    /// as the last searcher does. A core that a thread has handed off is not lent, since that
+    /// thread could not take it back before the end of the loan.
     /// (Nor is the core of a worker that looks around. It takes a job as soon as it is queued: with
     /// that core lent, no row of `benches/ablation` takes 5 % less time.)
     pub(crate) fn lend(&self) -> Option<(usize, Stopped)> {
@@ -18,9 +18,7 @@ impl Sleep {
         let mut list = self.list();
         let list = &mut *list;
         let may_lend = |&core: &usize| self.state(core) == PARKED && !list.off[core].any_off();
-        let others = |core: &usize| list.sentry != Some(*core);
-        let candidates = || list.parked.iter().copied().rev().filter(may_lend);
-        let core = candidates().find(others).or_else(|| candidates().next())?;
+        let core = list.parked.iter().copied().rev().find(may_lend)?;
         Some((core, self.take_parked(list, core)))
     }
 

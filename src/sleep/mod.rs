@@ -134,8 +134,7 @@
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
-//! sleep, since the system counts that of a running thread too late.)
+//! `benches/ablation/run`, on two shared virtual cores.
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
@@ -161,7 +160,7 @@ pub(crate) use cores::{CoreThread, SpareFor};
 pub(crate) use counts::{Counts, MAX_WORKERS};
 pub(crate) use event::{Event, HasSleep, Sleeper};
 pub(crate) use hand_off::GivenBack;
-pub(crate) use park::{Entered, Kind, Look};
+pub(crate) use park::{Kind, Look};
 pub(crate) use relay::Relay;
 pub(crate) use state::Sleep;
 pub(crate) use wake::Stopped;

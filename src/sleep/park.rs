@@ -41,42 +41,30 @@ impl Kind<'_> {
     }
 }
 
-/// The result of an announcement.
-#[must_use]
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entered {
-    /// The caller re-checks, then calls `sleep` or `leave`.
-    Announced,
-    /// Another thread wanted the core back, and has it. The caller waits for it.
-    Returned,
-}
-
-/// What the sentry sees in a look.
+/// What a worker sees when it looks around.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
+    /// Work; or another thread wants the core back.
     Work,
-    /// No work, but other workers have forked since the last look.
+    /// No work, but other workers have forked since the last look, or have private forks.
     OthersFork,
     Quiet,
 }
 
 impl Sleep {
-    /// Step 1. With `watches` the caller may become the sentry.
-    pub(crate) fn announce(
-        &self,
-        core: usize,
-        kind: Kind,
-        searching: bool,
-        watches: bool,
-    ) -> Entered {
+    /// Step 1. With `watches` the caller may become the sentry. It re-checks, then calls `sleep` or
+    /// `leave`. Returns `false` if another thread wanted the core back and has it. Then the caller
+    /// waits for the core.
+    #[must_use]
+    pub(crate) fn announce(&self, core: usize, kind: Kind, searching: bool, watches: bool) -> bool {
         let mut list = self.list();
         match kind {
             Kind::Blocked => self.set_state(core, BLOCKED),
             Kind::Idle(me) => {
                 list.off[core].push_spare(me);
                 if self.give_to_returning(&mut list, core) {
-                    return Entered::Returned;
+                    return false;
                 }
                 self.set_state(core, PARKED);
             }
@@ -94,7 +82,7 @@ impl Sleep {
         drop(list);
         // Pairs with the fence of a thread that has pushed to the injector or a pinned queue.
         fence(Ordering::SeqCst);
-        Entered::Announced
+        true
     }
 
     /// Takes the announcement back, so that the caller is a searcher and has its core. Returns

@@ -1,55 +1,56 @@
-//! Wakes the workers of a broadcast, to each of which a job is pinned.
+//! Wakes the workers of a broadcast or a gang, to each of which a job is pinned.
 //!
 //! A sender that wakes one sleeper after the other is slow: each worker that wakes preempts it, and
 //! all of them take turns on its processor while others idle. So each worker wakes two more before
 //! it runs its job. The sender goes on as well, so that no job waits for one that takes long.
-//! (Without that the last of 128 sleepers begins after 1.31 times as long.)
+//! (Without that, the last of 128 sleepers begins after 1.31 times as long, and a broadcast to 64
+//! takes 1.19 times the CPU time: patch `relay`.)
 #![deny(unsafe_code)]
 
 use super::Sleep;
-use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering};
 
 /// How many workers a worker wakes before it runs its job.
 const MOST_WOKEN: usize = 2;
 
 /// The workers that are still to be woken.
 pub(crate) struct Relay {
-    workers: usize,
-    /// Whether a job is pinned to each.
-    is_ready: AtomicU32,
-    /// The next one to be woken.
+    workers: Vec<usize>,
+    /// The place in `workers` of the next one to be woken. It is behind the last one until a job
+    /// is pinned to each.
     next: AtomicUsize,
 }
 
 impl Relay {
-    pub(crate) fn new(workers: usize) -> Self {
-        Relay { workers, is_ready: AtomicU32::new(0), next: AtomicUsize::new(0) }
+    pub(crate) fn new(workers: Vec<usize>) -> Self {
+        let next = AtomicUsize::new(workers.len());
+        Relay { workers, next }
     }
 
-    /// Wakes all workers. Called once, after a job was pinned to each.
-    pub(crate) fn start(&self, sleep: &Sleep) {
-        // Release: matches the Acquire in `pass_on`. Whichever thread wakes a worker, the push of
-        // that worker's job comes before the thread's fence.
-        self.is_ready.store(1, Ordering::Release);
-        self.wake(sleep, self.workers);
+    pub(crate) fn workers(&self) -> &[usize] {
+        &self.workers
+    }
+
+    /// Wakes all workers but the first `awake`. Called once, after a job was pinned to each.
+    pub(crate) fn start(&self, sleep: &Sleep, awake: usize) {
+        // Release: matches the Acquire in `wake`. Whichever thread wakes a worker, the push of that
+        // worker's job comes before the thread's fence.
+        self.next.store(awake, Ordering::Release);
+        self.wake(sleep, self.workers.len());
     }
 
     /// Helps with that. Called by a worker that is about to run its job.
     pub(crate) fn pass_on(&self, sleep: &Sleep) {
-        // Acquire: matches the Release in `start`.
-        if self.is_ready.load(Ordering::Acquire) != 0 {
-            self.wake(sleep, MOST_WOKEN);
-        }
+        self.wake(sleep, MOST_WOKEN);
     }
 
     fn wake(&self, sleep: &Sleep, most: usize) {
+        let one_more = |next| (next < self.workers.len()).then_some(next + 1);
         for _ in 0..most {
-            // Relaxed: it only shares out the workers.
-            let core = self.next.fetch_add(1, Ordering::Relaxed);
-            if core >= self.workers {
-                return;
-            }
-            sleep.wake_for_pinned(core);
+            // Acquire: matches the Release in `start`.
+            let next = self.next.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more);
+            let Ok(next) = next else { return };
+            sleep.wake_for_pinned(self.workers[next]);
         }
     }
 }

@@ -254,11 +254,6 @@ impl Sleep {
         }
     }
 
-    /// Like `stop_searching`, for a worker that ends with its pool.
-    pub(crate) fn retire(&self) {
-        self.count(0, SEARCHER);
-    }
-
     /// The holder of a core that was parked calls this before it publishes anything: lemma 3.
     pub(crate) fn unparked(&self) {
         // Pairs with the fence in `announce`.

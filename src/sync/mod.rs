@@ -141,11 +141,6 @@ mod imp {
         atomic::compiler_fence(Ordering::SeqCst);
     }
 
-    /// Marks a place where a loop starts over because another thread is in the middle of a few
-    /// instructions. That is too rare to be worth a pause.
-    #[inline(always)]
-    pub(crate) fn others_first() {}
-
     /// Marks a place between a SeqCst read-modify-write and a SeqCst load, where only loom needs a
     /// fence.
     #[inline(always)]
@@ -297,11 +292,6 @@ mod imp {
     }
 
     pub(crate) fn spin_or_yield() {
-        loom::thread::yield_now();
-    }
-
-    /// Tells loom that the loop makes no progress until another thread has run.
-    pub(crate) fn others_first() {
         loom::thread::yield_now();
     }
 

@@ -86,9 +86,11 @@ where
         run: Self::run,
         cancel: Self::cancel,
         // SAFETY: by the premise of the entry.
-        context: |block| unsafe { (*block.cast::<Self>().as_ptr()).home }.context(),
-        give_panic: Self::give_panic,
-        claim_panic: Self::claim_panic,
+        context: |block| unsafe { Self::home(block.cast()) }.context(),
+        // SAFETY: as above.
+        give_panic: |block, kept| unsafe { Self::home(block.cast()) }.give_panic(kept),
+        // SAFETY: as above.
+        claim_panic: |block, kept| unsafe { Self::home(block.cast()) }.claim_panic(kept),
         free: Self::free,
         ended_at: offset_of!(Self, content),
     };
@@ -122,7 +124,7 @@ where
         // SAFETY: by the premise, the closure is there, and is read once.
         let closure = unsafe { Self::take_closure(this) };
         // SAFETY: the block is alive.
-        let home = unsafe { (*this.as_ptr()).home };
+        let home = unsafe { Self::home(this) };
         // SAFETY: nothing refers to the block after this.
         unsafe { Self::free(this.cast()) };
         let context = home.context();
@@ -158,7 +160,7 @@ where
         worker.leave_tag(outer);
         let done = head.state.finish();
         // SAFETY: the block is alive. The home is alive until `task_ended` is called.
-        let home = unsafe { (*this.as_ptr()).home };
+        let home = unsafe { Self::home(this) };
         if done == Done::Settle {
             // SAFETY: the handle went before the result came, so this call owns result and block.
             unsafe { Self::settle(this, home, worker) };
@@ -180,7 +182,7 @@ where
     #[inline(never)]
     unsafe fn execute_empty(this: NonNull<Self>, worker: &Worker) {
         // SAFETY: the block is alive until the entry is gone.
-        let home = unsafe { (*this.as_ptr()).home };
+        let home = unsafe { Self::home(this) };
         // SAFETY: as above.
         let head = unsafe { &(*this.as_ptr()).head };
         let is_cancelled = head.state.is_cancelled();
@@ -225,7 +227,7 @@ where
         // SAFETY: only the thread that has claimed the task reads the closure, once.
         let closure = unsafe { Self::take_closure(this) };
         // SAFETY: as in `execute_joinable`.
-        let home = unsafe { (*this.as_ptr()).home };
+        let home = unsafe { Self::home(this) };
         let context = home.context();
         let ended = match home.is_cancelled(context, worker.registry()) {
             None => {
@@ -263,22 +265,11 @@ where
         H::HAS_TAG && worker.waits_for_own_work()
     }
 
-    /// `Table::give_panic`.
-    ///
     /// # Safety
-    /// `block` is a live `Task<F, T, H>`, its home is alive, and `kept` is this task's.
-    unsafe fn give_panic(block: NonNull<TaskHead>, kept: Kept) -> NamedPanic {
-        // SAFETY: the block is alive.
-        unsafe { (*block.cast::<Self>().as_ptr()).home }.give_panic(kept)
-    }
-
-    /// `Table::claim_panic`.
-    ///
-    /// # Safety
-    /// As `give_panic`.
-    unsafe fn claim_panic(block: NonNull<TaskHead>, kept: Kept) {
-        // SAFETY: the block is alive.
-        unsafe { (*block.cast::<Self>().as_ptr()).home }.claim_panic(kept);
+    /// `this` is alive.
+    unsafe fn home(this: NonNull<Self>) -> H {
+        // SAFETY: by the premise.
+        unsafe { (*this.as_ptr()).home }
     }
 
     /// `Table::free`.

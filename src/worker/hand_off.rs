@@ -87,11 +87,11 @@ use std::time::Duration;
 
 use super::ambient::ContextRef;
 use super::current::Blocked;
+use super::handlers::Handlers;
 use super::stack::InPlace;
 use super::times::Activity;
 use super::{Table, Worker};
 use crate::job::{NO_TAG, outcome};
-use crate::latch::Awaited;
 use crate::latch::Wait;
 use crate::queue::until_sure;
 use crate::sim;
@@ -266,7 +266,8 @@ impl Worker {
     pub(super) fn make_way(&self) {
         if self.is_wanted() {
             self.flush_forks();
-            self.wait_off_core(&Nothing, false);
+            let thread = CoreThread::in_wait(self.index, 0, false);
+            self.hand_off_as(thread, false).into_iter().for_each(|it| self.take_back(it));
         }
     }
 
@@ -418,7 +419,8 @@ impl Registry {
     /// the user has handlers for threads, which have to be called at once. (Then a thread that
     /// begins after the pool has ended never parks.)
     pub(crate) fn starts_parked(&self) -> bool {
-        !self.handlers.tell_of_threads()
+        let Handlers { start, exit, park, unpark, .. } = &self.handlers;
+        [start, exit, park, unpark].into_iter().all(Option::is_none)
     }
 
     fn run_thread(&self, me: &Arc<CoreThread>, is_spare: bool) {
@@ -435,22 +437,5 @@ impl Registry {
             }
         }
         self.thread_done();
-    }
-}
-
-/// A wait that is over at once.
-struct Nothing;
-
-impl Wait for Nothing {
-    fn done(&self) -> bool {
-        true
-    }
-
-    fn register_waker(&self) -> bool {
-        true
-    }
-
-    fn what(&self) -> Awaited {
-        Awaited::OtherPool
     }
 }

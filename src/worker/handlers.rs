@@ -23,12 +23,6 @@ pub(crate) struct Handlers {
 }
 
 impl Handlers {
-    /// Whether there is a handler for starts, ends, parking or unparking.
-    pub(crate) fn tell_of_threads(&self) -> bool {
-        let all = [&self.start, &self.exit, &self.park, &self.unpark];
-        all.into_iter().any(Option::is_some)
-    }
-
     /// Takes a panic that no caller waits for, and that the panic hook has reported. Ignores a
     /// `Stop`.
     pub(crate) fn take_panic(&self, payload: Payload) {

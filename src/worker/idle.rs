@@ -2,13 +2,13 @@
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. (CPU time is given only where threads
-//! sleep, since the system counts that of a running thread too late.)
+//! `benches/ablation/run`, on two shared virtual cores.
 //!
 //! | without | row | threads | time | CPU time |
 //! | --- | --- | ---: | ---: | ---: |
 //! | `adaptive-rounds` | 64 items of 5 µs every 5 ms | 2 | 1.00 | 1.20 |
 //! |  | 4 items of 200 ns every 100 µs | 8 | 1.01 | 1.10 |
+//! | `pause-check`: a look while it spins | join of empty closures | 2 | 1.06 | – |
 //! | `watches`: no sentry if no worker forks | scope of 16 that sleep | 16 | 1.18 | 1.61 |
 //! |  | 8 of 400 sleep, spread | 8 | 1.04 | 1.66 |
 #![deny(unsafe_code)]
@@ -19,7 +19,7 @@ use super::shared::{ROUNDS, Worker};
 use super::times::Activity;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sim;
-use crate::sleep::{CoreThread, Entered, Kind};
+use crate::sleep::{CoreThread, Kind, Look};
 use crate::sync::Ordering;
 
 /// The fewest rounds of looking around.
@@ -49,13 +49,13 @@ impl Worker {
             self.note_search(true);
             sleep.set_looking(self.index, true);
             watches = match self.look_around() {
-                Seen::Work => {
+                Look::Work => {
                     sleep.set_looking(self.index, false);
                     self.note_awake(true);
                     return self.goes_on();
                 }
-                Seen::OthersFork => true,
-                Seen::Nothing => false,
+                Look::OthersFork => true,
+                Look::Quiet => false,
             };
         }
         self.counters.parks.count();
@@ -80,9 +80,6 @@ impl Worker {
             *searching = false;
             self.stop_searching();
             self.handle(|| handlers.call(|it| &it.unpark, self.index));
-        } else if self.has_pinned() {
-            *searching = false;
-            self.stop_searching_for_pinned();
         }
         true
     }
@@ -114,16 +111,16 @@ impl Worker {
     }
 
     /// Looks for work for some rounds: next time twice as many if it sees work, else half as many.
-    fn look_around(&self) -> Seen {
+    fn look_around(&self) -> Look {
         let rounds = self.rounds.load(Ordering::Relaxed);
         let seen = self.look_for(rounds);
-        let next = if matches!(seen, Seen::Work) { rounds * 2 } else { rounds / 2 };
+        let next = if matches!(seen, Look::Work) { rounds * 2 } else { rounds / 2 };
         let most = if rounds > ROUNDS { LONG_LOOK } else { ROUNDS };
         self.rounds.store(next.clamp(FEWEST_ROUNDS, most), Ordering::Relaxed);
         seen
     }
 
-    fn look_for(&self, rounds: u32) -> Seen {
+    fn look_for(&self, rounds: u32) -> Look {
         self.see_others_fork();
         let first = if rounds > ROUNDS { SPINS } else { 0 };
         for round in first..rounds.max(ROUNDS) {
@@ -134,18 +131,20 @@ impl Worker {
             pause(round, || self.has_own_work());
             let is_over = self.sees_work() || self.is_wanted();
             if is_over || SILENCE.contains(&round) && self.sees_silent() {
-                return Seen::Work;
+                return Look::Work;
             }
             if self.registry().is_ending() {
-                return Seen::Nothing;
+                return Look::Quiet;
             }
         }
-        if self.see_others_fork() || self.sees_hidden() { Seen::OthersFork } else { Seen::Nothing }
+        if self.see_others_fork() || self.sees_hidden() { Look::OthersFork } else { Look::Quiet }
     }
 
+    /// Parks until the thread `me` has its core and counts as a searcher. Returns `false` if the
+    /// pool has ended.
     pub(super) fn park(&self, me: &Arc<CoreThread>, searching: bool, watches: bool) -> bool {
         let (sleep, idle) = (self.sleep(), Kind::Idle(me));
-        if sleep.announce(self.index, idle, searching, watches) == Entered::Returned {
+        if !sleep.announce(self.index, idle, searching, watches) {
             if searching {
                 self.stop_searching();
             }
@@ -171,19 +170,10 @@ impl Worker {
     pub(super) fn goes_on(&self) -> bool {
         let has_ended = self.registry().has_ended();
         if has_ended {
-            self.sleep().retire();
+            let _ = self.sleep().stop_searching();
         }
         !has_ended
     }
-}
-
-/// What a worker sees when it looks around.
-enum Seen {
-    /// Work; or another thread wants the core back.
-    Work,
-    /// No work, but other workers have published forks meanwhile, or have private ones.
-    OthersFork,
-    Nothing,
 }
 
 /// Spins for twice as long each round, or until `is_over`. From round `SPINS` on, yields instead.

@@ -133,7 +133,7 @@ impl Registry {
 
     /// Wakes all workers, after a job was pinned to each.
     pub(crate) fn wake_for_pinned(&self, relay: &Relay) {
-        relay.start(&self.sleep);
+        relay.start(&self.sleep, 0);
         // Pairs with the fence in `notify_of_stray_pinned`: the workers that it wakes see the jobs,
         // or this thread sees the mark. (Helpers may have issued the fences of all wake-ups.)
         fence(Ordering::SeqCst);

@@ -1,5 +1,6 @@
 //! The main loop of a worker's thread, and how a worker runs a job.
 
+use std::ptr;
 use std::sync::Arc;
 
 use super::current::Acting;
@@ -43,7 +44,11 @@ impl Worker {
         if self.is_wanted() {
             return self.pass_on(me, searching);
         }
-        let Some(job) = self.next_job() else {
+        let job = match self.runs_cross_jobs_only() {
+            true => self.pop_pinned().or_else(|| self.cross_job()),
+            false => self.find(),
+        };
+        let Some(job) = job else {
             return match self.runs_cross_jobs_only() {
                 true => self.pass_on(me, searching),
                 false => self.idle(me, searching),
@@ -57,13 +62,6 @@ impl Worker {
         sim::looks(true);
         sim::point();
         true
-    }
-
-    fn next_job(&self) -> Option<JobRef> {
-        match self.runs_cross_jobs_only() {
-            true => self.pop_pinned().or_else(|| self.cross_job()),
-            false => self.find(),
-        }
     }
 
     /// Runs a job at the bottom of the stack.
@@ -80,7 +78,7 @@ impl Worker {
     }
 
     pub(super) fn execute(&self, job: JobRef) {
-        self.note_running(job.table().as_ptr());
+        self.note_running(ptr::from_ref(job.table()).cast_mut());
         outcome::run_or_abort(|| job.execute(self));
     }
 

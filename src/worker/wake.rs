@@ -19,19 +19,7 @@ const MOST_WOKEN_AHEAD: usize = 6;
 impl Worker {
     /// Stops searching. Wakes parked workers if more jobs are public than searchers are left.
     pub(crate) fn stop_searching(&self) {
-        self.end_search(self.sleep().stop_searching());
-    }
-
-    /// Stops searching for a job that is pinned to this worker. It does not count what others have:
-    /// if each worker of a broadcast did, the last of 256 would begin after 1.2 times as long.
-    pub(super) fn stop_searching_for_pinned(&self) {
-        self.end_search(match self.sleep().stop_searching() {
-            Stopped::OthersSearch(_) => Stopped::Fine,
-            stopped => stopped,
-        });
-    }
-
-    fn end_search(&self, stopped: Stopped) {
+        let stopped = self.sleep().stop_searching();
         self.note_search(false);
         self.look_again(stopped);
         // Relaxed: if it comes too early, the next worker that ends a job or waits sees the

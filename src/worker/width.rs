@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{Acting, Worker};
 use crate::job::NO_TAG;
 use crate::pool::ThreadPoolBuilder;
-use crate::sleep::{CoreThread, Entered, Kind};
+use crate::sleep::{CoreThread, Kind};
 use crate::sync::counted::writes;
 use crate::worker::join_job::JoinJob;
 use crate::worker::shared::Registry;
@@ -36,7 +36,7 @@ fn park(worker: &Worker) {
     sleep.set_looking(worker.index, true);
     let me = CoreThread::at_bottom(worker.index, true);
     let entered = sleep.announce(worker.index, Kind::Idle(&me), true, false);
-    assert!(entered == Entered::Announced && !worker.announce_and_look());
+    assert!(entered && !worker.announce_and_look());
 }
 
 /// Counts the writes of worker 1 that forks and wakes a sleeper, and of worker 0 that steals the
@@ -123,7 +123,7 @@ fn woken_by_a_fork(stolen: usize, took_ticks: u64) -> usize {
         let sleep = owner.sleep();
         let idle = CoreThread::at_bottom(index, true);
         let entered = sleep.announce(index, Kind::Idle(&idle), false, false);
-        assert!(entered == Entered::Announced);
+        assert!(entered);
     }
     registry.callers.job_took(took_ticks);
     let job = JoinJob::new(owner.as_current(), |_| ());

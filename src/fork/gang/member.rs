@@ -14,22 +14,20 @@ use crate::latch::{Awaited, Wait};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::os::generation;
 use crate::sim;
-use crate::sleep::{Event, Sleep};
-use crate::sync::{AtomicUsize, Mutex, Ordering, Parker, Unparker, spin_loop, spin_or_yield};
+use crate::sleep::{Event, Relay};
+use crate::sync::{Mutex, Parker, Unparker, spin_loop, spin_or_yield};
 use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, Tag, callers, inherited_context};
 
 /// How long a member spins before it sleeps, at a barrier and while the gang gathers. (A guess:
 /// about as long as it takes to wake a sleeping member.)
 const PATIENCE: u64 = 20 * TICKS_PER_MICROSECOND;
-/// How many other members a member wakes before it gathers.
-const MOST_WOKEN: usize = 2;
 
 /// What the members of a gang share.
 pub(super) struct Gang<'g> {
     registry: &'g Registry,
-    /// The worker of each member. The first one is the caller.
-    pub(super) workers: Vec<usize>,
+    /// Wakes the worker of each member. The first one is the caller.
+    pub(super) relay: Relay,
     /// See `Registry::tag_of_tasks`.
     tag: Tag,
     /// The caller's.
@@ -37,9 +35,6 @@ pub(super) struct Gang<'g> {
     /// Counts the queued jobs that have not ended.
     pub(super) count: TaskCount,
     barrier: Barrier<Sleeper>,
-    /// The next member whose worker is to be woken, once all jobs are pinned. At first a number
-    /// that no member has.
-    pub(super) next_woken: AtomicUsize,
     /// Whether waits spin: the gang is not larger than the number of processors.
     pub(super) spins: bool,
     /// The first panic.
@@ -91,12 +86,11 @@ impl<'g> Gang<'g> {
         let size = workers.len();
         Gang {
             registry,
-            workers,
+            relay: Relay::new(workers),
             tag: Tag::new(tag),
             context: inherited_context(),
             count: TaskCount::new(),
             barrier: Barrier::new(size),
-            next_woken: AtomicUsize::new(size),
             spins: size <= callers::processors() && !registry.is_simulated(),
             panic: Mutex::default(),
             parts: Mutex::default(),
@@ -108,25 +102,9 @@ impl<'g> Gang<'g> {
         self.registry.tag_of_tasks(&self.tag)
     }
 
-    /// Wakes the workers of up to `most` members, once all jobs are pinned.
-    pub(super) fn wake(&self, sleep: &Sleep, most: usize) {
-        for _ in 0..most {
-            // Acquire: matches the Release in `run`.
-            if self.next_woken.load(Ordering::Acquire) >= self.workers.len() {
-                return;
-            }
-            // Relaxed: it only shares out the workers.
-            let next = self.next_woken.fetch_add(1, Ordering::Relaxed);
-            match self.workers.get(next) {
-                Some(worker) => sleep.wake_for_pinned(*worker),
-                None => return,
-            }
-        }
-    }
-
     /// A member begins: its worker waits, and runs nothing, until all have.
     pub(super) fn begin(&self) {
-        self.wake(self.registry.sleep(), MOST_WOKEN);
+        self.relay.pass_on(self.registry.sleep());
         self.gather();
     }
 
@@ -244,7 +222,7 @@ impl Member<'_> {
 
     /// How many members the gang has.
     pub fn size(&self) -> usize {
-        self.gang.workers.len()
+        self.gang.relay.workers().len()
     }
 
     /// Waits until all members have called this. Everything that they wrote before is then visible

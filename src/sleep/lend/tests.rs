@@ -2,16 +2,16 @@
 
 use super::super::park::HAS_SHORT_TIMERS;
 use super::*;
-use crate::sleep::{CoreThread, Entered, GivenBack, Kind};
+use crate::sleep::{CoreThread, GivenBack, Kind};
 
 #[test]
 fn a_core_stays_lent_when_its_borrower_is_woken() {
     let (sleep, own) = (Sleep::new(2), CoreThread::at_bottom(1, true));
     let idle = Kind::Idle(&own);
-    assert!(sleep.announce(1, idle, false, true) == Entered::Announced);
+    assert!(sleep.announce(1, idle, false, true));
     let was_sentry = if HAS_SHORT_TIMERS { Stopped::LookAgain } else { Stopped::Fine };
     assert!(sleep.lend().is_some_and(|lent| lent == (1, was_sentry)));
-    assert!(sleep.announce(1, Kind::Blocked, false, true) == Entered::Announced);
+    assert!(sleep.announce(1, Kind::Blocked, false, true));
     assert!(!sleep.leave(1, idle), "the worker's own thread leaves what it parked only");
     sleep.wake_one();
     assert!(!own.has_core(), "the worker's own thread would take it");
@@ -27,6 +27,6 @@ fn the_core_of_a_worker_that_looks_around_is_not_lent() {
     assert!(sleep.start_searching());
     sleep.set_looking(0, true);
     assert!(sleep.lend().is_none());
-    assert!(sleep.announce(0, Kind::Idle(&own), true, false) == Entered::Announced);
+    assert!(sleep.announce(0, Kind::Idle(&own), true, false));
     assert!(sleep.lend() == Some((0, Stopped::Fine)));
 }

@@ -77,17 +77,17 @@ fn a_pinned_job_finds_its_worker() {
 
 /// Likewise where worker 0, which runs its part of a broadcast, may wake worker 1 for its own.
 ///
-/// Weakened: `sleep/relay.rs wake: sleep.wake_for_pinned(core); =>`
+/// Weakened: `sleep/relay.rs wake: sleep.wake_for_pinned(self.workers[next]); =>`
 #[test]
 fn a_pinned_job_finds_its_worker_by_another() {
     check(|| {
         let pool = Pool::new(2);
-        let relay = Arc::new(Relay::new(2));
+        let relay = Arc::new(Relay::new(vec![0, 1]));
         let passes = relay.clone();
         let helper = pool.start(move |pool| passes.pass_on(pool.sleep()));
         let worker = pool.start(run_one(1));
         pool.worker(1).pin(pool.job());
-        relay.start(pool.sleep());
+        relay.start(pool.sleep(), 0);
         helper.join().unwrap();
         worker.join().unwrap();
         pool.nobody_is_counted();
