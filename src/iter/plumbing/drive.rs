@@ -8,7 +8,7 @@
 //! What a function is about to return is leaked if the drop of a local panics after that
 //! ([rust-lang/rust#47949](https://github.com/rust-lang/rust/issues/47949)). So the code of
 //! iterators drops what may hold items of the user's before it makes its result, or by
-//! [`drop_first`](super::drop_first).
+//! [`drop_first`].
 
 use std::iter;
 
