@@ -69,7 +69,7 @@ pub use node::Node;
 pub use report::{GraphError, Outcome, Report, TaskFailure};
 
 use access::{Needs, Uses, conflict};
-use owner::{Limits, Live, Owner};
+use owner::{Limits, Owner};
 use plan::Plan;
 use report::{Cause, Outcomes};
 use run::{Fallbacks, Run, Task};
@@ -81,7 +81,8 @@ use crate::sync::Mutex;
 
 /// Tasks, the order between them, and the cells that they share: see the [module](self).
 pub struct Graph<'env> {
-    owner: Live,
+    /// This graph, as the handles of its tasks have it.
+    owner: Owner,
     tasks: Vec<Task<'env>>,
     /// For each task, the counter that `run.rs` describes.
     missing: Vec<AtomicU32>,
@@ -145,9 +146,9 @@ impl Default for Graph<'_> {
 impl<'env> Graph<'env> {
     /// Returns a graph without tasks.
     pub fn new() -> Self {
-        let owner = Live::new();
+        let owner = Owner::new();
         Graph {
-            needs: Needs::new(*owner),
+            needs: Needs::new(owner.graph),
             owner,
             tasks: Vec::new(),
             missing: Vec::new(),
@@ -171,7 +172,7 @@ impl<'env> Graph<'env> {
     pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
         let (value, slot) = slot::value(value);
         self.cells.push((Uses::default(), value));
-        Cell { owner: *self.owner, index: self.cells.len() - 1, slot }
+        Cell { graph: self.owner.graph, index: self.cells.len() - 1, slot }
     }
 
     /// Adds a task, which calls `f` with references to its inputs once in each run.
@@ -285,9 +286,7 @@ impl<'env> Graph<'env> {
             run::LIMIT
         );
         let held = inputs.hold(&mut self.needs);
-        if !self.needs.are_empty() {
-            self.order(index as u32);
-        }
+        self.order(index as u32);
         // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from each
         // task that must come first. A run calls this closure when all of those have ended, and the
         // tasks that come later when this closure has returned. See the invariant of `access.rs`.
@@ -295,7 +294,7 @@ impl<'env> Graph<'env> {
         let (body, slot) = slot::task(call);
         self.tasks.push(body);
         self.is_changed = true;
-        Node { owner: *self.owner, index, slot }
+        Node { owner: self.owner, index, slot }
     }
 
     /// Orders a new task after those that must come before it by its `needs`, and records its
@@ -308,6 +307,9 @@ impl<'env> Graph<'env> {
         }
         if conflict(cells) {
             self.wrong.get_or_insert_with(|| GraphError::Conflict { task: task() });
+        }
+        if cells.is_empty() && nodes.is_empty() {
+            return;
         }
         let edges = &mut self.owner.settings().edges;
         edges.extend(nodes.drain(..).map(|earlier| (earlier, index)));
@@ -350,7 +352,7 @@ impl<'env> Graph<'env> {
         F: FnMut(&TaskFailure) -> T + Send + 'env,
         T: Send + 'env,
     {
-        self.expect_own(&node.owner);
+        self.expect_own(node.owner.graph);
         let slot = node.slot;
         let fallback = Box::new(move |failure: &TaskFailure| {
             let value = f(failure);
@@ -440,7 +442,7 @@ impl<'env> Graph<'env> {
         }
         let cancelled = self.outcomes.first_skipped().filter(|_| failures.is_empty());
         Ok(Report {
-            owner: *self.owner,
+            graph: self.owner.graph,
             cancelled: cancelled.map(|task| self.owner.name(task)),
             outcomes: self.outcomes.clone(),
             failures,
@@ -481,9 +483,9 @@ impl<'env> Graph<'env> {
     }
 
     #[track_caller]
-    fn expect_own(&self, owner: &Owner) {
+    fn expect_own(&self, graph: u64) {
         assert!(
-            *owner == *self.owner,
+            graph == self.owner.graph,
             "the handle is of another graph; accepted: handles of this one"
         );
     }
@@ -496,6 +498,12 @@ impl<'env> Graph<'env> {
     /// Returns whether the graph has no tasks.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
+    }
+}
+
+impl Drop for Graph<'_> {
+    fn drop(&mut self) {
+        self.owner.end();
     }
 }
 
