@@ -325,7 +325,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     }
 
     #[inline(always)]
-    fn took_public_back(&self) {
+    pub(super) fn took_public_back(&self) {
         self.own.public_target.set(self.own.min_public);
         // The next fork is published again. (Only the owner opens the gate.)
         self.front.gate.keep_closed();
