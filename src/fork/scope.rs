@@ -15,8 +15,8 @@ use crate::task::{Handle, JoinError};
 use crate::worker::shared::Registry;
 use crate::worker::{JobRef, Worker, with_span};
 
-/// A scope for tasks that may borrow: see [`scope`]. Tasks run in `'scope` and may borrow what lives
-/// for `'env`. A function that spawns into a scope takes `&'s Scope<'s, 'e>`: see the
+/// A scope for tasks that may borrow: see [`scope`]. Tasks run in `'scope` and may borrow what
+/// lives for `'env`. A function that spawns into a scope takes `&'s Scope<'s, 'e>`: see the
 /// [example](crate::guide::from_rayon#what-does-not-compile).
 pub struct Scope<'scope, 'env: 'scope> {
     tasks: Tasks,

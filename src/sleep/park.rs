@@ -13,7 +13,8 @@ use crate::sync::{ExactSleeps, Ordering, fence};
 /// one delays help for a section that has begun.
 const SENTRY_INTERVAL: Duration = Duration::from_micros(10);
 /// Whether the system ends so short a sleep on time. On other systems it may take 15 milliseconds,
-/// during which publishers would rely on a sentry that does not look.
+/// during which publishers would rely on a sentry that does not look. So there it resigns at once,
+/// which includes a look for private forks.
 pub(super) const HAS_SHORT_TIMERS: bool = cfg!(any(target_os = "linux", loom));
 /// The sentry resigns after so many looks in vain, which take about a quarter of a millisecond.
 /// More would slow down a serial phase for longer. Fewer would make each of several sections in
@@ -74,7 +75,7 @@ impl Sleep {
         // (If no other worker is at work, there is nothing to watch.)
         let others = self.cores.len() - 1;
         let idlers = self.counts().searchers() + self.counts().parked() - usize::from(searching);
-        if watches && HAS_SHORT_TIMERS && list.sentry.is_none() && idlers < others {
+        if watches && list.sentry.is_none() && idlers < others {
             list.sentry = Some(core);
             add += SENTRY;
         }
@@ -122,7 +123,7 @@ impl Sleep {
             Kind::Blocked => &self.cores[core].wait,
         };
         let (mut looks, mut exact) = (0, None);
-        while looks < SENTRY_LOOKS && self.is_sentry(core, kind) {
+        while HAS_SHORT_TIMERS && looks < SENTRY_LOOKS && self.is_sentry(core, kind) {
             exact.get_or_insert_with(ExactSleeps::begin);
             parker.park_timeout(SENTRY_INTERVAL);
             if self.state(core) != kind.asleep() {

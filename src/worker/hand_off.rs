@@ -310,8 +310,8 @@ impl Worker {
         if !me.has_core() {
             // The pool has ended. If `wake_all` is still to come, it must not wake this thread,
             // which would then count as a searcher for ever. So this thread takes the core now, if
-            // the core is parked and this thread is the next to get it. With the core, it can
-            // retire.
+            // the core is parked and this thread is the next to get it. `goes_on` then counts it no
+            // longer.
             let _ = self.sleep().leave(self.index, Kind::Idle(me));
         }
         self.sleep().unparked();
