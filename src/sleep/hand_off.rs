@@ -64,7 +64,7 @@ impl Sleep {
         }
         list.off[core].leave(thread);
         self.cores[core].off.fetch_add(1, Ordering::Relaxed);
-        self.local_off.fetch_add(thread.is_local.into(), Ordering::Relaxed);
+        self.needing_any.fetch_add(thread.is_local.into(), Ordering::Relaxed);
         let given = match self.give_to_returning(&mut list, core) {
             true => GivenBack::Taken,
             false => self.give_to_spare(&mut list, core, work_left),
@@ -91,7 +91,7 @@ impl Sleep {
             return Some(Stopped::Fine);
         }
         list.off[core].remove(thread);
-        self.local_off.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
+        self.needing_any.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
         if self.state(core) == PARKED {
             self.returned(thread);
             return Some(self.take_parked(&mut list, core));
@@ -109,7 +109,7 @@ impl Sleep {
         self.list().off[thread.core].keeping.push(thread.clone());
     }
 
-    /// Called after that.
+    /// Ends what `keep_core` began.
     pub(crate) fn has_kept_core(&self, thread: &Arc<CoreThread>) {
         self.list().off[thread.core].keeping.retain(|other| !Arc::ptr_eq(other, thread));
     }
@@ -155,13 +155,13 @@ impl Sleep {
         if self.give_to_returning(list, core) {
             return true;
         }
-        !self.some_wait_off() && self.give_to_waiting(list, core)
+        !self.any_job_is_needed() && self.give_to_waiting(list, core)
     }
 
     #[must_use]
     fn give_to_waiting(&self, list: &mut List, core: usize) -> bool {
         let Some(thread) = list.off[core].waiting.pop() else { return false };
-        self.local_off.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
+        self.needing_any.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
         self.returned(&thread);
         true
     }
@@ -185,7 +185,7 @@ impl Sleep {
     }
 
     /// Gives the core to a spare thread if there is work, else parks the core. If there is no spare
-    /// thread, since all have made way for a borrower, a thread that waits gets the core.
+    /// thread, a thread that waits gets the core (lemma 4 of `worker/hand_off.rs`).
     fn give_to_spare(&self, list: &mut List, core: usize, work_left: bool) -> GivenBack {
         if !list.off[core].has_spare() && self.give_to_waiting(list, core) {
             return GivenBack::Taken;

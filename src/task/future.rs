@@ -63,7 +63,7 @@ union Content<F: Future> {
     _ended: ManuallyDrop<Ended<F::Output>>,
 }
 
-/// How many futures of ended pools a thread drops inside each other.
+/// The most futures of ended pools that a thread drops inside each other.
 const MOST_NESTED: usize = 32;
 
 thread_local! {
@@ -73,7 +73,7 @@ thread_local! {
     static DEEPER: RefCell<Option<Arc<Deeper>>> = const { RefCell::new(None) };
 }
 
-/// When the last reference goes, the thread of the outermost drop wakes.
+/// When its last reference is dropped, the thread of the outermost drop wakes.
 struct Deeper(Arc<Event>);
 
 impl Drop for Deeper {
@@ -148,7 +148,7 @@ where
     let (address, number) = (registry.address(), registry.number);
     // SAFETY: the table is made for this type, which begins with the header.
     let mut header = unsafe { Header::new(NonNull::from(FutureTask::<F, H>::TABLE).cast()) };
-    header.set_tag(NO_TAG | priority.bits());
+    header.set_word(NO_TAG | priority.bits());
     let head = FutureHead {
         task: TaskHead { header, state: TaskState::claimed() },
         polls: Polls::new(),
@@ -440,7 +440,7 @@ impl<F: Future, H: Home> FutureTask<F, H> {
                 Some(Ended::Cancelled(reason))
             }
         };
-        worker.leave_tag(outer);
+        worker.set_word(outer);
         match ended {
             // SAFETY: as above; the future was dropped.
             Some(ended) => unsafe { Self::finish(this, ended) },

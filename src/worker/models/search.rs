@@ -19,7 +19,7 @@ fn check_publish(publish: fn(&Pool)) {
 
 /// A worker that parks sees the fork, or its owner wakes it.
 ///
-/// Weakened: `sleep/park.rs sleep: announce_and_look() => false`
+/// Weakened: `sleep/park.rs sleep: fence_and_look() => false`
 #[test]
 fn a_fork_finds_a_worker() {
     check_publish(|pool| pool.fork(0));
