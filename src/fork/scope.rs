@@ -71,7 +71,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
             Worker::bequeath(spawner, &job);
-            registry.reinject(job);
+            registry.queue_injected(job);
         };
         // SAFETY: as in `spawn`.
         unsafe { self.tasks.spawn(f, queue) };

@@ -17,7 +17,7 @@ impl Sleep {
         }
         let mut list = self.list();
         let list = &mut *list;
-        let may_lend = |&core: &usize| self.state(core) == PARKED && !list.off[core].any_off();
+        let may_lend = |&core: &usize| self.state(core) == PARKED && !list.threads[core].any_off();
         let core = list.parked.iter().copied().rev().find(may_lend)?;
         Some((core, self.take_parked(list, core)))
     }

@@ -62,7 +62,7 @@ impl Sleep {
         match kind {
             Kind::Blocked => self.set_state(core, BLOCKED),
             Kind::Idle(me) => {
-                list.off[core].push_spare(me);
+                list.threads[core].push_spare(me);
                 if self.give_to_returning(&mut list, core) {
                     return false;
                 }
@@ -100,7 +100,7 @@ impl Sleep {
     /// Whether the core still sleeps by the caller's announcement, not by that of a later holder.
     fn is_asleep(&self, list: &List, core: usize, kind: Kind) -> bool {
         let is_callers = match kind {
-            Kind::Idle(me) => list.off[core].is_next(me),
+            Kind::Idle(me) => list.threads[core].is_next(me),
             Kind::Blocked => true,
         };
         is_callers && self.state(core) == kind.asleep()
@@ -210,7 +210,7 @@ impl Sleep {
         let list = self.list();
         list.parked.len() == workers
             && list.parked.iter().all(|&core| self.state(core) == PARKED)
-            && !list.off.iter().any(CoreThreads::any_off)
+            && !list.threads.iter().any(CoreThreads::any_off)
             && nothing_left()
     }
 }

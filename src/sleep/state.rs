@@ -20,7 +20,7 @@ pub(super) struct List {
     /// The cores in `RESTRICTED`.
     pub(super) restricted: Vec<Restricted>,
     /// For each core, the threads that do not have it.
-    pub(super) off: Box<[CoreThreads]>,
+    pub(super) threads: Box<[CoreThreads]>,
 }
 
 /// A worker in a restricted wait.
@@ -86,7 +86,7 @@ impl Sleep {
                 parked: Vec::new(),
                 sentry: None,
                 restricted: Vec::new(),
-                off: (0..workers).map(|_| CoreThreads::default()).collect(),
+                threads: (0..workers).map(|_| CoreThreads::default()).collect(),
             }),
             generation: Generation::current(),
             cores: (0..workers).map(|_| CachePadded::new(core())).collect(),
@@ -175,7 +175,7 @@ impl Sleep {
         self.count(SEARCHER, sub);
         self.set_state(core, BUSY);
         match is_parked {
-            true => Woken::AtBottom(list.off[core].pop_spare()),
+            true => Woken::AtBottom(list.threads[core].pop_spare()),
             false => Woken::InWait(&self.cores[core].wait),
         }
     }

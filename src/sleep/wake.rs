@@ -188,7 +188,7 @@ impl Sleep {
     #[cold]
     pub(crate) fn wake_blocked(&self, core: usize, wait: usize) {
         let mut list = self.list();
-        list.off[core].wake(wait);
+        list.threads[core].wake(wait);
         if matches!(self.state(core), BLOCKED | RESTRICTED) {
             let woken = self.unlist(&mut list, core);
             drop(list);
@@ -219,7 +219,7 @@ impl Sleep {
         while let Some(&core) = list.parked.last() {
             self.unlist(&mut list, core).unpark();
         }
-        list.off.iter().for_each(CoreThreads::wake_spare);
+        list.threads.iter().for_each(CoreThreads::wake_spare);
     }
 
     /// Counts the caller as a searcher, unless enough workers search.

@@ -194,7 +194,7 @@ impl FutureHead {
         }
         match (caller, priority) {
             (Some(worker), Priority::Normal) if is_last => worker.push_last(job),
-            (Some(_), _) if is_last => registry.reinject(job),
+            (Some(_), _) if is_last => registry.queue_injected(job),
             _ => registry.submit_as_it_is(caller, job),
         }
     }

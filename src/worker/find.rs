@@ -308,7 +308,7 @@ impl Worker {
         while self.registry().workers().len() > 1 {
             match self.newest_of_any() {
                 Some(empty) if empty.is_empty() => self.run_apart(|| self.execute(empty)),
-                Some(job) => self.registry().reinject(job),
+                Some(job) => self.registry().queue_injected(job),
                 None => break,
             }
         }

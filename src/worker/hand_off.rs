@@ -349,7 +349,7 @@ impl Worker {
     /// finds only its own in the deque.
     fn reinject_forks(&self) {
         while let Some(job) = until_sure(|| self.forks.steal()) {
-            self.registry().reinject(job);
+            self.registry().queue_injected(job);
         }
     }
 

@@ -260,7 +260,7 @@ impl Worker {
             if self.may_run(&job, wait) {
                 return Some(job);
             }
-            self.registry().reinject_cross_job(job);
+            self.registry().queue_cross_job(job);
             None
         })
     }
@@ -384,7 +384,7 @@ impl Worker {
         if self.may_run(&job, wait) {
             return Some(job);
         }
-        self.registry().reinject(job);
+        self.registry().queue_injected(job);
         None
     }
 

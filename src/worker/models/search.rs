@@ -104,7 +104,7 @@ fn a_reinjected_job_finds_a_worker() {
         pool.registry().injector().push(pool.job());
         let worker = pool.start(run_one(1));
         if let Some(job) = pool.worker(0).injected() {
-            pool.registry().reinject(job);
+            pool.registry().queue_injected(job);
         }
         worker.join().unwrap();
         pool.nobody_is_counted();
