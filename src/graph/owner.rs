@@ -1,8 +1,8 @@
 //! What a graph and its handles share: the edges, and what was set for tasks.
 //!
-//! A handle may outlive its graph. The shared [`Settings`] are never freed, so a handle needs no
-//! reference count, and building a graph of tiny tasks takes two thirds of the time. A later graph
-//! uses them again. A counter in them tells an old handle that its graph is gone.
+//! The [`Settings`] are never freed, so a handle needs no reference count, and a graph of tiny
+//! tasks is built in two thirds of the time. A later graph uses them again. A counter in them tells
+//! an old handle that its graph is gone.
 
 use std::collections::BTreeMap;
 use std::fmt;

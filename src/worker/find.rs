@@ -82,8 +82,7 @@ impl Worker {
             .or_else(|| self.forced(|_| true, Some))
     }
 
-    /// Returns where to look before the own tasks: outside, once in `injector_interval` calls or if
-    /// a caller has waited for long; at all priorities, if the pool uses them.
+    /// Returns where to look before the own tasks.
     #[inline]
     pub(super) fn looks_aside(&self) -> Aside {
         let left = self.looks_left.get().checked_sub(1);

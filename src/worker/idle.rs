@@ -113,8 +113,7 @@ impl Worker {
         false
     }
 
-    /// Looks for work for some rounds. Next time, looks for twice as many rounds if it sees work
-    /// now, else for half as many.
+    /// Looks for work for some rounds: next time twice as many if it sees work, else half as many.
     fn look_around(&self) -> Look {
         let rounds = self.rounds.load(Ordering::Relaxed);
         let seen = self.look_for(rounds);

@@ -156,7 +156,7 @@ impl Worker {
     }
 
     /// Sets the isolation tag of what this worker runs, and keeps the priority. Returns the word
-    /// that it replaces. At the end, the caller sets that word again.
+    /// that it replaces, for `set_word`.
     pub(crate) fn enter_tag(&self, tag: usize) -> usize {
         let outer = self.word();
         self.set_word(tag | Priority::bits_of(outer));
