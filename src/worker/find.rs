@@ -29,10 +29,9 @@ use crate::sync::{AtomicUsize, Ordering, fence, spin_loop, spin_or_yield};
 /// delays its steals: it takes only a fork that stays public for that long. (With 2 us, a scope of
 /// two tasks of 1 us takes 1.3 times as long on two threads.)
 const STEAL_COST: u64 = TICKS_PER_MICROSECOND;
-/// The most steals in a row that such a thief skips. (On a system where every fork is public, an
-/// owner that forks often publishes more forks while the thief waits than are public afterwards, so
-/// `lasts` returns `false`. Without this bound, a tree sum of 1,023 nodes takes 2.0 times as long
-/// there, on two threads.)
+/// The most steals in a row that such a thief skips. (Where every fork is public, an owner that
+/// forks often publishes more forks during `lasts` than are public at its end. Without this bound,
+/// a tree sum of 1,023 nodes takes 2.0 times as long there, on two threads.)
 const MOST_SKIPPED: u32 = 32;
 /// How many times in a row such a thief leaves a victim its only task, each time after a wait that
 /// may be a microsecond longer.

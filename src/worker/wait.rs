@@ -414,8 +414,8 @@ impl Worker {
         true
     }
 
-    /// Like `sleep_in_wait`, for a worker that may run only some jobs. The worker has to take a job
-    /// to see whether it may run it. If it finds one, it runs the job instead of sleeping.
+    /// Like `sleep_in_wait`, for a worker that may run only some jobs. It has to take a job to see
+    /// whether it may run it.
     fn sleep_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> bool {
         if wait.is_for_other_pool() {
             self.reinject_tasks();

@@ -29,7 +29,6 @@ impl Worker {
         }
     }
 
-    /// Does what `stopped` asks of a worker that has stopped searching.
     pub(crate) fn look_again(&self, stopped: Stopped) {
         let wanted = match stopped {
             Stopped::Fine => 0,
