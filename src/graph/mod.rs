@@ -69,7 +69,7 @@ pub use node::Node;
 pub use report::{GraphError, Outcome, Report, TaskFailure};
 
 use access::{Needs, Uses, conflict};
-use owner::{Limits, Owner};
+use owner::{Owner, TaskSettings};
 use plan::Plan;
 use report::{Cause, Outcomes};
 use run::{Fallbacks, Run, Task};
@@ -97,14 +97,15 @@ pub struct Graph<'env> {
     wrong: Option<GraphError>,
     /// The order of the tasks, once it is known.
     plan: Plan,
-    /// What is set for the tasks that have limits, at the time when the plan was made.
-    limits: BTreeMap<usize, Limits>,
-    /// Whether tasks were added, or `measures` was set, since then.
+    /// What was set for tasks when the plan was made.
+    task_settings: BTreeMap<usize, TaskSettings>,
+    /// Whether tasks were added, or `measures` was set, since the plan was made.
     is_changed: bool,
-    /// The longest paths to the end, once they are known.
+    /// The length of the longest path from each task to the end, if costs are set or measured.
     ranks: Option<Vec<u64>>,
+    /// Whether runs measure how long each task takes.
     measures: bool,
-    /// How many ticks each task took when it was run last, if that is measured.
+    /// How many ticks each task took when it last ran, if runs measure that.
     took: Vec<AtomicU64>,
     token: Option<CancelToken>,
     /// Not `Sync`: `get` gives references to values that may not be.
@@ -157,7 +158,7 @@ impl<'env> Graph<'env> {
             cells: Vec::new(),
             wrong: None,
             plan: Plan::default(),
-            limits: BTreeMap::new(),
+            task_settings: BTreeMap::new(),
             is_changed: true,
             ranks: None,
             measures: false,
@@ -424,7 +425,7 @@ impl<'env> Graph<'env> {
                 missing: &self.missing,
                 successors: &self.plan.successors,
                 fallbacks: &self.fallbacks,
-                limits: &self.limits,
+                task_settings: &self.task_settings,
                 owner: &self.owner,
                 heap: self.ranks.as_deref().map(|ranks| (Mutex::default(), ranks)),
                 took: if self.measures { &self.took } else { &[] },
@@ -469,15 +470,15 @@ impl<'env> Graph<'env> {
             run::LIMIT
         );
         (settings.is_changed, self.is_changed) = (false, true);
-        self.limits.clone_from(&settings.limits);
+        self.task_settings.clone_from(&settings.of_tasks);
         let planned = Plan::new(self.tasks.len(), &settings.edges);
         drop(settings);
         self.plan = planned.map_err(|cycle| GraphError::Cycle {
             tasks: cycle.into_iter().map(|task| self.owner.name(task as usize)).collect(),
         })?;
         self.is_changed = false;
-        let cost = |task: usize| self.limits.get(&task).map_or(0, |limits| limits.cost);
-        let has_costs = self.limits.values().any(|limits| limits.cost > 0);
+        let cost = |task: usize| self.task_settings.get(&task).map_or(0, |settings| settings.cost);
+        let has_costs = self.task_settings.values().any(|settings| settings.cost > 0);
         self.ranks = has_costs.then(|| self.plan.ranks(cost));
         Ok(())
     }
@@ -486,7 +487,7 @@ impl<'env> Graph<'env> {
     fn expect_own(&self, graph: u64) {
         assert!(
             graph == self.owner.graph,
-            "the handle is of another graph; accepted: handles of this one"
+            "the handle belongs to another graph; accepted: handles of this one"
         );
     }
 

@@ -63,7 +63,7 @@ impl<T> Node<T> {
     /// graph has a cost, the ready task with the longest path to the end of the graph runs first:
     /// see [`Graph::measure_costs`](super::Graph::measure_costs).
     pub fn cost(&self, cost: u64) -> Self {
-        self.set(|settings, task| settings.limits.entry(task).or_default().cost = cost)
+        self.set(|settings, task| settings.of_tasks.entry(task).or_default().cost = cost)
     }
 
     /// If the task fails, runs it again, at most `times` times in a run, each time `delay` after
@@ -75,8 +75,8 @@ impl<T> Node<T> {
     /// deterministic, there is no delay.
     pub fn retry(&self, times: u32, delay: Duration) -> Self {
         self.set(|settings, task| {
-            let limits = settings.limits.entry(task).or_default();
-            (limits.retries, limits.delay) = (times, delay);
+            let own = settings.of_tasks.entry(task).or_default();
+            (own.retries, own.delay) = (times, delay);
         })
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Owner {
     pub(super) graph: u64,
 }
 
-/// The edges of a graph, and what was set by the handles of its tasks.
+/// The edges of a graph, and what its tasks' handles have set.
 #[derive(Default)]
 pub(super) struct Settings {
     /// The number of the graph that has them, or 0.
@@ -34,14 +34,14 @@ pub(super) struct Settings {
     /// A task for which `after` was given a task of another graph.
     pub(super) foreign: Option<usize>,
     pub(super) names: BTreeMap<usize, String>,
-    pub(super) limits: BTreeMap<usize, Limits>,
+    pub(super) of_tasks: BTreeMap<usize, TaskSettings>,
     /// Whether anything was set since the last plan was made.
     pub(super) is_changed: bool,
 }
 
-/// The settings that a run uses.
+/// What was set for one task and affects runs.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Limits {
+pub(super) struct TaskSettings {
     pub(super) cost: u64,
     pub(super) retries: u32,
     pub(super) delay: Duration,

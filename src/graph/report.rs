@@ -136,7 +136,7 @@ impl Cause {
         Box::new(Cause::Panic { message, payload: Mutex::new(payload) })
     }
 
-    /// Whether the run of a graph within was cancelled.
+    /// Whether the task failed because a graph that it ran was cancelled.
     pub(super) fn is_cancelled(&self) -> bool {
         let Cause::Error(error) = self else { return false };
         error.downcast_ref().is_some_and(TaskFailure::is_cancelled)

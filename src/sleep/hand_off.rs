@@ -37,16 +37,16 @@ impl Sleep {
 
     /// Whether the core, which the caller has, could be given to a spare thread.
     pub(crate) fn has_spare(&self, core: usize, purpose: SpareFor) -> bool {
-        let off = &self.list().off[core];
+        let threads = &self.list().threads[core];
         match purpose {
-            SpareFor::Waits => off.has_spare(),
-            SpareFor::Blocking => off.has_spare_for_blocking(),
+            SpareFor::Waits => threads.has_spare(),
+            SpareFor::Blocking => threads.has_spare_for_blocking(),
         }
     }
 
     /// Adds a spare thread that was just started.
     pub(crate) fn add_spare(&self, thread: &Arc<CoreThread>, purpose: SpareFor) {
-        self.list().off[thread.core].add_spare(thread, purpose);
+        self.list().threads[thread.core].add_spare(thread, purpose);
     }
 
     /// Gives the core to the first thread that wants it back, else to a spare thread, which has to
@@ -62,9 +62,9 @@ impl Sleep {
         if has_ended() {
             return None;
         }
-        list.off[core].leave(thread);
+        list.threads[core].leave(thread);
         self.cores[core].off.fetch_add(1, Ordering::Relaxed);
-        self.local_off.fetch_add(thread.is_local.into(), Ordering::Relaxed);
+        self.needing_any.fetch_add(thread.is_local.into(), Ordering::Relaxed);
         let given = match self.give_to_returning(&mut list, core) {
             true => GivenBack::Taken,
             false => self.give_to_spare(&mut list, core, work_left),
@@ -90,13 +90,13 @@ impl Sleep {
         if thread.has_core() {
             return Some(Stopped::Fine);
         }
-        list.off[core].remove(thread);
-        self.local_off.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
+        list.threads[core].remove(thread);
+        self.needing_any.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
         if self.state(core) == PARKED {
             self.returned(thread);
             return Some(self.take_parked(&mut list, core));
         }
-        list.off[core].returning.push_back(thread.clone());
+        list.threads[core].returning.push_back(thread.clone());
         self.cores[core].returning.fetch_add(1, Ordering::Relaxed);
         if matches!(self.state(core), BLOCKED | RESTRICTED) {
             self.unlist(&mut list, core).unpark();
@@ -106,12 +106,12 @@ impl Sleep {
 
     /// Notes that the caller calls a closure which may block, and keeps the core.
     pub(crate) fn keep_core(&self, thread: &Arc<CoreThread>) {
-        self.list().off[thread.core].keeping.push(thread.clone());
+        self.list().threads[thread.core].keeping.push(thread.clone());
     }
 
-    /// Called after that.
+    /// Ends what `keep_core` began.
     pub(crate) fn has_kept_core(&self, thread: &Arc<CoreThread>) {
-        self.list().off[thread.core].keeping.retain(|other| !Arc::ptr_eq(other, thread));
+        self.list().threads[thread.core].keeping.retain(|other| !Arc::ptr_eq(other, thread));
     }
 
     /// For how long the threads of a core have been in `blocking`: those without the core, and the
@@ -120,7 +120,7 @@ impl Sleep {
         let list = self.list.try_lock()?;
         let since = |thread: &Arc<CoreThread>| thread.blocks_since.map(|since| since.elapsed());
         let times = |threads: &[Arc<CoreThread>]| threads.iter().filter_map(since).collect();
-        Some([times(&list.off[core].blocking), times(&list.off[core].keeping)])
+        Some([times(&list.threads[core].blocking), times(&list.threads[core].keeping)])
     }
 
     /// Passes the core on from the bottom of the caller's stack. The first thread that wants the
@@ -132,7 +132,7 @@ impl Sleep {
         let mut list = self.list();
         let passed = self.give_to_any(&mut list, me.core);
         if passed {
-            list.off[me.core].push_spare(me);
+            list.threads[me.core].push_spare(me);
         }
         passed
     }
@@ -155,13 +155,13 @@ impl Sleep {
         if self.give_to_returning(list, core) {
             return true;
         }
-        !self.some_wait_off() && self.give_to_waiting(list, core)
+        !self.any_job_is_needed() && self.give_to_waiting(list, core)
     }
 
     #[must_use]
     fn give_to_waiting(&self, list: &mut List, core: usize) -> bool {
-        let Some(thread) = list.off[core].waiting.pop() else { return false };
-        self.local_off.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
+        let Some(thread) = list.threads[core].waiting.pop() else { return false };
+        self.needing_any.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
         self.returned(&thread);
         true
     }
@@ -169,7 +169,7 @@ impl Sleep {
     /// Returns `false` if no thread wants the core back.
     #[must_use]
     pub(super) fn give_to_returning(&self, list: &mut List, core: usize) -> bool {
-        let Some(thread) = list.off[core].returning.pop_front() else { return false };
+        let Some(thread) = list.threads[core].returning.pop_front() else { return false };
         self.cores[core].returning.fetch_sub(1, Ordering::Relaxed);
         self.returned(&thread);
         true
@@ -185,16 +185,16 @@ impl Sleep {
     }
 
     /// Gives the core to a spare thread if there is work, else parks the core. If there is no spare
-    /// thread, since all have made way for a borrower, a thread that waits gets the core.
+    /// thread, a thread that waits gets the core (lemma 4 of `worker/hand_off.rs`).
     fn give_to_spare(&self, list: &mut List, core: usize, work_left: bool) -> GivenBack {
-        if !list.off[core].has_spare() && self.give_to_waiting(list, core) {
+        if !list.threads[core].has_spare() && self.give_to_waiting(list, core) {
             return GivenBack::Taken;
         }
         if work_left {
             // The count first: as in `unlist`.
             self.count(SEARCHER, 0);
             self.set_state(core, BUSY);
-            list.off[core].pop_spare().parker.unpark();
+            list.threads[core].pop_spare().parker.unpark();
             return GivenBack::Taken;
         }
         self.park_core(list, core);
@@ -211,7 +211,7 @@ impl Sleep {
     /// re-check, since nothing has been published.
     pub(crate) fn park_new(&self, thread: &Arc<CoreThread>) {
         let mut list = self.list();
-        list.off[thread.core].push_spare(thread);
+        list.threads[thread.core].push_spare(thread);
         self.park_core(&mut list, thread.core);
     }
 }

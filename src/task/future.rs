@@ -66,7 +66,7 @@ where
 {
     // SAFETY: the table is made for this type, which begins with the header.
     let mut header = unsafe { Header::new(NonNull::from(FutureTask::<F, H>::TABLE).cast()) };
-    header.set_tag(NO_TAG | priority.bits());
+    header.set_word(NO_TAG | priority.bits());
     let head = FutureHead {
         task: TaskHead { header, state: TaskState::claimed() },
         polls: Polls::new(),
@@ -140,7 +140,7 @@ impl<F: Future, H: Home> FutureTask<F, H> {
                 Some(Ended::Cancelled(reason))
             }
         };
-        worker.leave_tag(outer);
+        worker.set_word(outer);
         match ended {
             // SAFETY: as above; the future was dropped.
             Some(ended) => unsafe { Self::finish(this, ended) },

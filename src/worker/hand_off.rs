@@ -286,7 +286,7 @@ impl Worker {
     /// Whether the thread at the bottom of its stack runs only cross-pool jobs and pinned jobs:
     /// lemma 2.
     pub(super) fn runs_cross_jobs_only(&self) -> bool {
-        self.threads_off() > 0 && !self.sleep().some_wait_off()
+        self.threads_off() > 0 && !self.sleep().any_job_is_needed()
     }
 
     /// Called at the bottom of the stack. Passes the core on if a thread wants it or may need it,
@@ -340,7 +340,7 @@ impl Worker {
             // A pinned job has come meanwhile, and the thread that queued it found the core busy.
             self.sleep().wake_for_pinned(self.index);
         }
-        if self.announce_and_look() && !self.sleep().any_searching() {
+        if self.fence_and_look() && !self.sleep().any_searching() {
             self.sleep().wake_one();
         }
     }
@@ -349,7 +349,7 @@ impl Worker {
     /// finds only its own in the deque.
     fn reinject_forks(&self) {
         while let Some(job) = until_sure(|| self.forks.steal()) {
-            self.registry().reinject(job);
+            self.registry().queue_injected(job);
         }
     }
 
@@ -372,8 +372,8 @@ impl Worker {
         self.jobs.store(stack.jobs, Ordering::Relaxed);
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
         self.lent_to.store(stack.lent_to, Ordering::Relaxed);
-        self.leave_tag(stack.tag);
-        self.leave_context(stack.context);
+        self.set_word(stack.tag);
+        self.set_context(stack.context);
         self.in_place.put(stack.in_place);
         old
     }

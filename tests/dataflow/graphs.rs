@@ -560,7 +560,7 @@ fn what_is_foreign_is_refused() {
         let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(op)).unwrap_err();
         assert_eq!(
             payload.downcast_ref(),
-            Some(&"the handle is of another graph; accepted: handles of this one")
+            Some(&"the handle belongs to another graph; accepted: handles of this one")
         );
     };
     foreign(&|| _ = graph.get(&cell));

@@ -85,7 +85,7 @@ impl Forks {
     fn new(jobs: usize) -> Arc<Self> {
         let jobs = (0..jobs).map(|_| Job::new()).collect();
         let queue = ForkQueue::new(1, 2, false);
-        // A new owner keeps two forks public, so that few would be private here. Later it keeps one.
+        // A new owner keeps two forks public, so few would be private here. Later it keeps one.
         queue.took_public_back();
         Arc::new(Forks { queue, jobs, sleepers: AtomicUsize::new(0) })
     }

@@ -1,4 +1,4 @@
-//! The part of a future's block that does not depend on its type: when it is queued, and its wakers.
+//! The part of a future's block that does not depend on its type: how it is queued and woken.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -52,7 +52,7 @@ impl FutureHead {
         }
         match (caller, priority) {
             (Some(worker), Priority::Normal) if is_last => worker.push_last(job),
-            (Some(_), _) if is_last => registry.reinject(job),
+            (Some(_), _) if is_last => registry.queue_injected(job),
             _ => registry.submit_as_it_is(caller, job),
         }
     }

@@ -12,7 +12,7 @@ use crate::sleep::Event;
 use crate::task::block::TaskHead;
 use crate::worker::JobRef;
 
-/// How many futures of ended pools a thread drops inside each other.
+/// The most futures of ended pools that a thread drops inside each other.
 const MOST_NESTED: usize = 32;
 
 thread_local! {
@@ -22,7 +22,7 @@ thread_local! {
     static DEEPER: RefCell<Option<Arc<Deeper>>> = const { RefCell::new(None) };
 }
 
-/// When the last reference goes, the thread of the outermost drop wakes.
+/// When its last reference is dropped, the thread of the outermost drop wakes.
 struct Deeper(Arc<Event>);
 
 impl Drop for Deeper {
