@@ -373,7 +373,7 @@ fn scopes_in_joins_in_scopes_across_two_pools() {
 // ---- How much foreign work piles up on a worker that waits ----
 
 /// As many foreign jobs run on top of each other in waits (`src/worker/wait.rs`).
-const MOST_FOREIGN: usize = 16;
+const MOST_STACKED: usize = 16;
 /// Tasks that would all pile up on one stack if there were no limit.
 const CHAIN: usize = 48;
 
@@ -460,7 +460,7 @@ impl Chain {
             }
             let chain = self.clone();
             drop(filch::spawn(move || chain.link(number + 1)));
-            if number >= MOST_FOREIGN {
+            if number >= MOST_STACKED {
                 // Nobody has to run the next on top of this one.
                 self.release_a_worker();
             }
@@ -499,8 +499,8 @@ fn foreign_work_piles_up_to_a_limit_on_a_worker_that_waits() {
     let chain = Chain::run(0);
     let (one, most) = (chain.one.load(Ordering::SeqCst), chain.most.load(Ordering::SeqCst));
     assert!(one > 0, "the second task runs on top of the first");
-    assert!(most > (MOST_FOREIGN - 1) * one / 2, "{most} bytes of stack, {one} for one task");
-    assert!(most < (MOST_FOREIGN + 4) * one, "{most} bytes of stack, {one} for one task");
+    assert!(most > (MOST_STACKED - 1) * one / 2, "{most} bytes of stack, {one} for one task");
+    assert!(most < (MOST_STACKED + 4) * one, "{most} bytes of stack, {one} for one task");
 }
 
 #[test]
@@ -510,5 +510,5 @@ fn foreign_work_in_waits_has_as_much_stack_as_it_needs() {
         return;
     }
     // Five times what a worker's own stack has.
-    Chain::run(10 * (2 << 20) / MOST_FOREIGN / 2);
+    Chain::run(10 * (2 << 20) / MOST_STACKED / 2);
 }

@@ -72,6 +72,25 @@ fn the_innermost_fork_of_a_recursion_is_stolen() {
     }
 }
 
+/// The thief of the last ones waits in a join.
+#[test]
+fn forks_of_a_silent_owner_are_stolen_by_a_worker_that_waits() {
+    let _watchdog = watchdog();
+    for (caller, pool) in thieving_settings() {
+        for _ in 0..sized(10, 2) {
+            let flags = [(); 4].map(|()| Flag::new());
+            let [begun, first, second, third] = &flags;
+            let silent = || {
+                begun.raise();
+                [first, second, third].map(Flag::hold)
+            };
+            let second_level = || join(silent, || first.raise());
+            let first_level = || join(second_level, || second.raise());
+            caller.join(&pool, || begun.hold(), || join(first_level, || third.raise()));
+        }
+    }
+}
+
 /// Like [`innermost_waits`], with work in every outer sibling.
 fn innermost_waits_among_work(depth: usize) {
     if depth == 0 {

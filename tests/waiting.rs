@@ -359,8 +359,10 @@ fn a_task_from_outside_that_is_part_of_what_is_waited_for_wakes_the_waiter() {
     assert_eq!(answer, 7);
 }
 
-/// Goes into `leaf` while it hides the fork `hidden`, since another is public.
+/// Goes into `leaf` while it hides the fork `hidden`, since another is public. (An owner that has
+/// taken a fork back keeps one public.)
 fn hide(leaf: impl FnOnce() + Send, hidden: impl FnOnce() + Send) {
+    filch::join(|| (), || ());
     filch::join(|| filch::join(leaf, hidden), || ());
 }
 

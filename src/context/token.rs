@@ -375,7 +375,7 @@ pub enum CancelReason {
     Deadline,
     /// The pool has ended or was shut down, or the program ends.
     Shutdown,
-    /// The [completer](crate::completer) or future that owed the result was dropped.
+    /// The [completer](crate::completer) that owed the result was dropped.
     Dropped,
 }
 

@@ -149,7 +149,7 @@ where
         return Err(GangError { members, workers });
     }
     registry.as_worker(|caller, _| {
-        // If the pool ends, the workers other than a member stay until the gang has ended.
+        // If worker 0 is a thread of the user's, the pool's own threads could end before the gang.
         let _keeper = if registry.has_member() { registry.keep_workers() } else { None };
         Ok(run(registry, choose(caller, members)?, caller, f))
     })
@@ -226,7 +226,7 @@ where
         };
         // SAFETY: `execute` is made for this type, whose first field is the header.
         let mut header = unsafe { Header::new(NonNull::from(table)) };
-        header.set_tag(gang.tag());
+        header.set_word(gang.tag());
         Job { header, gang, f, index, result: UnsafeCell::new(None) }
     }
 
@@ -258,7 +258,7 @@ where
         // SAFETY: the job and its gang are alive until the job's end is counted, below.
         let gang = unsafe {
             (*this.as_ref().gang).begin();
-            // A job of a wait is to have room on the stack, and this one was too prompt for that.
+            // `run_in_wait` gives a prompt job no room on the stack, so it gets that here.
             worker.run_in_place(|| this.as_ref().run(worker));
             this.as_ref().gang
         };
@@ -275,8 +275,9 @@ where
     }
 }
 
-/// The workers of a gang: the caller, then those that sleep, then others. (Not one that will never
-/// have a thread: other workers run what is pinned to it, but no two members.)
+/// Chooses the workers of a gang: the caller, then those that sleep, then others. Leaves out a
+/// worker that will never have a thread: any other worker may take what is pinned to it, even one
+/// that has a member of its own.
 fn choose(caller: &Worker, members: usize) -> Result<Vec<usize>, GangError> {
     let (sleep, own, all) = (caller.sleep(), caller.index(), caller.registry().workers());
     let others = (0..all.len()).filter(|index| *index != own && all[*index].may_have_thread());

@@ -75,8 +75,7 @@ impl Registry {
     }
 
     /// Runs `op` on a thread of this pool. Meanwhile the caller works for its own pool if it is a
-    /// worker, else it sleeps. `op` is of `priority`, or of the caller's. A dump calls
-    /// it `N`.
+    /// worker, else it sleeps. `op` has the given priority, else the caller's. A dump calls it `N`.
     fn hand_over<R: Send, N>(
         &self,
         priority: Option<Priority>,
@@ -101,7 +100,7 @@ impl<'r> Borrowed<'r> {
         if !registry.settings().lends_cores {
             return None;
         }
-        // A thread in `blocking` must not run on top of its task what may wait for the task.
+        // On top of the task that called `blocking`, no job may run that waits for this task.
         if Worker::blocked().is_some() {
             return None;
         }
@@ -114,7 +113,7 @@ impl<'r> Borrowed<'r> {
         worker.sleep().unparked();
         worker.look_again(stopped);
         // (No fork is pending.)
-        worker.leave_context(context);
+        worker.set_context(context);
         Some(borrowed)
     }
 }
@@ -122,7 +121,7 @@ impl<'r> Borrowed<'r> {
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         self.worker.set_lent(false);
-        self.worker.leave_context(ptr::null());
+        self.worker.set_context(ptr::null());
         // A panic here would lose the core.
         outcome::run_or_abort(|| self.worker.give_back());
     }
@@ -145,7 +144,7 @@ fn run_in_pool<F: FnOnce(&Worker) -> R + Send, R: Send, N>(
         done: Event::new(registry.address()),
         context: inherited_context(),
     };
-    job.header.set_tag(word);
+    job.header.set_word(word);
     // SAFETY: the header is the first field; this frame lives until the job is done, since a panic
     // aborts; closure and result may be sent; the tag is set; there is one reference.
     let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };

@@ -18,9 +18,9 @@ pub struct FnContext {
 }
 
 impl FnContext {
-    /// Whether this closure runs on another thread than the one that called [`join_context`].
-    /// (After a hand-off, see [`WaitPolicy`](crate::WaitPolicy), it may be true on the same
-    /// thread.)
+    /// Returns whether this closure runs on a different thread from the one that called
+    /// [`join_context`]. After a hand-off, see [`WaitPolicy`](crate::WaitPolicy), it may return
+    /// `true` on the same thread.
     pub fn migrated(&self) -> bool {
         self.migrated
     }
@@ -71,8 +71,8 @@ where
     join_on(worker::current(), a, move |_| b(), join_from_outside)
 }
 
-/// [`join`] for long closures of many types, as loops and sorts have: the fork itself is compiled
-/// once.
+/// [`join`] for the many types of long closures of loops and sorts. The fork itself is compiled
+/// only once, not for each type.
 pub(crate) fn join_erased<RA: Send, RB: Send>(
     a: impl FnOnce() -> RA + Send,
     b: impl FnOnce() -> RB + Send,
@@ -87,8 +87,8 @@ pub(crate) fn join_erased<RA: Send, RB: Send>(
 pub(crate) type First<'f> = &'f mut (dyn FnMut() + Send);
 pub(crate) type Second<'f> = &'f mut (dyn FnMut(bool) + Send);
 
-/// Has `fork` call both closures, whose types it need not know, and returns both results. `b` is
-/// told whether it was stolen.
+/// Calls `fork`, which calls both closures without knowing their types, and returns both results.
+/// `fork` tells `b` whether it was stolen.
 pub(crate) fn erased<RA: Send, RB: Send>(
     a: impl FnOnce() -> RA + Send,
     b: impl FnOnce(bool) -> RB + Send,
@@ -172,12 +172,12 @@ fn join_from_outside<RA: Send, RB: Send>(
     a: impl FnOnce() -> RA + Send,
     b: impl FnOnce(bool) -> RB + Send,
 ) -> (RA, RB) {
-    // Of the types that the caller has, so that the job is compiled once.
-    let fork = |worker: &Worker| join_on(worker.as_current(), a, b, is_worker);
+    // `a` and `b` are of the types that `join` has, so that the code of their job is compiled once.
+    let fork = |worker: &Worker| join_on(worker.as_current(), a, b, never_outside);
     with_current(|registry| registry.as_worker(|worker, _| fork(worker)))
 }
 
-fn is_worker<A, B, R>(_: A, _: B) -> R {
+fn never_outside<A, B, R>(_: A, _: B) -> R {
     unreachable!("the caller is a worker")
 }
 
@@ -209,7 +209,7 @@ fn join_context_on<RA: Send, RB: Send>(
         worker.as_current(),
         move || a(FnContext { migrated }),
         move |stolen| b(FnContext { migrated: migrated || stolen }),
-        is_worker,
+        never_outside,
     )
 }
 
@@ -304,7 +304,7 @@ fn after_panic<B: FnOnce(bool) -> RB + Send, RB: Send>(
         stolen_result(job)
     };
     match rb {
-        // A panic comes before what only stops.
+        // A panic takes precedence over an unwinding that only stops `a`.
         Err(panic) if payload.is::<Stop>() => resume_unwind(panic),
         rb => outcome::discard(rb),
     }

@@ -178,8 +178,8 @@ pub(crate) fn with_current_token(token: Option<&CancelToken>) -> Option<CancelTo
     })
 }
 
-/// Returns whether the token of the caller's innermost region is cancelled, or `false` if the caller
-/// is in no region.
+/// Returns whether the token of the caller's innermost region is cancelled. In no region, returns
+/// `false`.
 ///
 /// It costs a few loads, and a look at the clock if there is a deadline.
 #[inline]

@@ -15,8 +15,8 @@ use crate::task::{Handle, JoinError};
 use crate::worker::shared::Registry;
 use crate::worker::{JobRef, Worker, with_span};
 
-/// A scope for tasks that may borrow: see [`scope`]. Tasks run in `'scope` and may borrow what lives
-/// for `'env`. A function that spawns into a scope takes `&'s Scope<'s, 'e>`: see the
+/// A scope for tasks that may borrow: see [`scope`]. Tasks run in `'scope` and may borrow what
+/// lives for `'env`. A function that spawns into a scope takes `&'s Scope<'s, 'e>`: see the
 /// [example](crate::guide::from_rayon#what-does-not-compile).
 pub struct Scope<'scope, 'env: 'scope> {
     tasks: Tasks,
@@ -71,7 +71,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
             Worker::bequeath(spawner, &job);
-            registry.reinject(job);
+            registry.queue_injected(job);
         };
         // SAFETY: as in `spawn`.
         unsafe { self.tasks.spawn(f, queue) };
@@ -282,7 +282,7 @@ where
     registry.as_worker(run).unwrap_or_else(|reason| Stop::unwind(reason))
 }
 
-/// `scope`, whose tasks may be dropped. Does not unwind for that.
+/// Like `scope`, but if the context is cancelled, drops tasks and returns an error.
 pub(super) fn try_scope_in<'env, F, R>(registry: &Registry, f: F) -> Result<R, Cancelled>
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
@@ -292,7 +292,7 @@ where
     registry.as_worker(run).map_err(Cancelled::from)
 }
 
-/// `scope`, whose tasks are run in any case.
+/// Like `scope`, but runs all tasks even if the context is cancelled.
 pub(crate) fn whole_scope<'env, F, R>(f: F) -> R
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
@@ -338,8 +338,8 @@ where
     result.unwrap_or_else(|reason| Stop::unwind(reason))
 }
 
-/// Runs a scope, which drops tasks if it `drops` and the token of the context is cancelled. If a
-/// task was dropped or stopped, returns the reason.
+/// Runs a scope. If it `drops`, tasks that have not begun when the token of the context is
+/// cancelled are dropped. Returns the reason as an error if a task was dropped or stopped.
 fn run_scope<'env, F, R>(
     registry: &Registry,
     opener: Option<&Worker>,

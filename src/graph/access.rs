@@ -19,7 +19,6 @@
 use std::fmt;
 
 use super::node::Node;
-use super::owner::Owner;
 use super::slot::Slot;
 
 /// A value that a graph owns and that its tasks share: see [`Graph::cell`](super::Graph::cell).
@@ -29,7 +28,8 @@ use super::slot::Slot;
 /// [`Graph::get_mut`](super::Graph::get_mut) give access to the value, which is dropped with the
 /// graph.
 pub struct Cell<A> {
-    pub(super) owner: Owner,
+    /// The number of the graph.
+    pub(super) graph: u64,
     /// The index of the cell among the graph's cells.
     pub(super) index: usize,
     pub(super) slot: Slot<A>,
@@ -74,8 +74,8 @@ pub struct Write<'c, A>(&'c Cell<A>);
 /// What a task depends on, collected while it is added.
 #[derive(Debug)]
 pub struct Needs {
-    /// The graph to which the task is added.
-    owner: Owner,
+    /// The number of the graph to which the task is added.
+    graph: u64,
     /// Cells by their numbers, and whether the task writes them.
     pub(super) cells: Vec<(usize, bool)>,
     /// Tasks whose results it takes.
@@ -85,24 +85,19 @@ pub struct Needs {
 }
 
 impl Needs {
-    pub(super) fn new(owner: Owner) -> Self {
-        Needs { owner, cells: Vec::new(), nodes: Vec::new(), is_foreign: false }
-    }
-
-    #[inline]
-    pub(super) fn are_empty(&self) -> bool {
-        self.cells.is_empty() && self.nodes.is_empty() && !self.is_foreign
+    pub(super) fn new(graph: u64) -> Self {
+        Needs { graph, cells: Vec::new(), nodes: Vec::new(), is_foreign: false }
     }
 
     fn cell<A>(&mut self, cell: &Cell<A>, writes: bool) {
-        match cell.owner == self.owner {
+        match cell.graph == self.graph {
             true => self.cells.push((cell.index, writes)),
             false => self.is_foreign = true,
         }
     }
 
     fn node<T>(&mut self, node: &Node<T>) {
-        match node.owner == self.owner {
+        match node.owner.graph == self.graph {
             true => self.nodes.push(node.index as u32),
             false => self.is_foreign = true,
         }

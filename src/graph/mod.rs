@@ -69,7 +69,7 @@ pub use node::Node;
 pub use report::{GraphError, Outcome, Report, TaskFailure};
 
 use access::{Needs, Uses, conflict};
-use owner::{Limits, Live, Owner};
+use owner::{Owner, TaskSettings};
 use plan::Plan;
 use report::{Cause, Outcomes};
 use run::{Fallbacks, Run, Task};
@@ -81,7 +81,8 @@ use crate::sync::Mutex;
 
 /// Tasks, the order between them, and the cells that they share: see the [module](self).
 pub struct Graph<'env> {
-    owner: Live,
+    /// This graph, as the handles of its tasks have it.
+    owner: Owner,
     tasks: Vec<Task<'env>>,
     /// For each task, the counter that `run.rs` describes.
     missing: Vec<AtomicU32>,
@@ -96,14 +97,15 @@ pub struct Graph<'env> {
     wrong: Option<GraphError>,
     /// The order of the tasks, once it is known.
     plan: Plan,
-    /// What is set for the tasks that have limits, at the time when the plan was made.
-    limits: BTreeMap<usize, Limits>,
-    /// Whether tasks were added, or `measures` was set, since then.
+    /// What was set for tasks when the plan was made.
+    task_settings: BTreeMap<usize, TaskSettings>,
+    /// Whether tasks were added, or `measures` was set, since the plan was made.
     is_changed: bool,
-    /// The longest paths to the end, once they are known.
+    /// The length of the longest path from each task to the end, if costs are set or measured.
     ranks: Option<Vec<u64>>,
+    /// Whether runs measure how long each task takes.
     measures: bool,
-    /// How many ticks each task took when it was run last, if that is measured.
+    /// How many ticks each task took when it last ran, if runs measure that.
     took: Vec<AtomicU64>,
     token: Option<CancelToken>,
     /// Not `Sync`: `get` gives references to values that may not be.
@@ -145,9 +147,9 @@ impl Default for Graph<'_> {
 impl<'env> Graph<'env> {
     /// Returns a graph without tasks.
     pub fn new() -> Self {
-        let owner = Live::new();
+        let owner = Owner::new();
         Graph {
-            needs: Needs::new(*owner),
+            needs: Needs::new(owner.graph),
             owner,
             tasks: Vec::new(),
             missing: Vec::new(),
@@ -156,7 +158,7 @@ impl<'env> Graph<'env> {
             cells: Vec::new(),
             wrong: None,
             plan: Plan::default(),
-            limits: BTreeMap::new(),
+            task_settings: BTreeMap::new(),
             is_changed: true,
             ranks: None,
             measures: false,
@@ -171,7 +173,7 @@ impl<'env> Graph<'env> {
     pub fn cell<A: Send + 'env>(&mut self, value: A) -> Cell<A> {
         let (value, slot) = slot::value(value);
         self.cells.push((Uses::default(), value));
-        Cell { owner: *self.owner, index: self.cells.len() - 1, slot }
+        Cell { graph: self.owner.graph, index: self.cells.len() - 1, slot }
     }
 
     /// Adds a task, which calls `f` with references to its inputs once in each run.
@@ -285,9 +287,7 @@ impl<'env> Graph<'env> {
             run::LIMIT
         );
         let held = inputs.hold(&mut self.needs);
-        if !self.needs.are_empty() {
-            self.order(index as u32);
-        }
+        self.order(index as u32);
         // SAFETY: the accesses were declared to `needs`, and `order` has added an edge from each
         // task that must come first. A run calls this closure when all of those have ended, and the
         // tasks that come later when this closure has returned. See the invariant of `access.rs`.
@@ -295,7 +295,7 @@ impl<'env> Graph<'env> {
         let (body, slot) = slot::task(call);
         self.tasks.push(body);
         self.is_changed = true;
-        Node { owner: *self.owner, index, slot }
+        Node { owner: self.owner, index, slot }
     }
 
     /// Orders a new task after those that must come before it by its `needs`, and records its
@@ -308,6 +308,9 @@ impl<'env> Graph<'env> {
         }
         if conflict(cells) {
             self.wrong.get_or_insert_with(|| GraphError::Conflict { task: task() });
+        }
+        if cells.is_empty() && nodes.is_empty() {
+            return;
         }
         let edges = &mut self.owner.settings().edges;
         edges.extend(nodes.drain(..).map(|earlier| (earlier, index)));
@@ -350,7 +353,7 @@ impl<'env> Graph<'env> {
         F: FnMut(&TaskFailure) -> T + Send + 'env,
         T: Send + 'env,
     {
-        self.expect_own(&node.owner);
+        self.expect_own(node.owner.graph);
         let slot = node.slot;
         let fallback = Box::new(move |failure: &TaskFailure| {
             let value = f(failure);
@@ -422,7 +425,7 @@ impl<'env> Graph<'env> {
                 missing: &self.missing,
                 successors: &self.plan.successors,
                 fallbacks: &self.fallbacks,
-                limits: &self.limits,
+                task_settings: &self.task_settings,
                 owner: &self.owner,
                 heap: self.ranks.as_deref().map(|ranks| (Mutex::default(), ranks)),
                 took: if self.measures { &self.took } else { &[] },
@@ -440,7 +443,7 @@ impl<'env> Graph<'env> {
         }
         let cancelled = self.outcomes.first_skipped().filter(|_| failures.is_empty());
         Ok(Report {
-            owner: *self.owner,
+            graph: self.owner.graph,
             cancelled: cancelled.map(|task| self.owner.name(task)),
             outcomes: self.outcomes.clone(),
             failures,
@@ -467,24 +470,24 @@ impl<'env> Graph<'env> {
             run::LIMIT
         );
         (settings.is_changed, self.is_changed) = (false, true);
-        self.limits.clone_from(&settings.limits);
+        self.task_settings.clone_from(&settings.of_tasks);
         let planned = Plan::new(self.tasks.len(), &settings.edges);
         drop(settings);
         self.plan = planned.map_err(|cycle| GraphError::Cycle {
             tasks: cycle.into_iter().map(|task| self.owner.name(task as usize)).collect(),
         })?;
         self.is_changed = false;
-        let cost = |task: usize| self.limits.get(&task).map_or(0, |limits| limits.cost);
-        let has_costs = self.limits.values().any(|limits| limits.cost > 0);
+        let cost = |task: usize| self.task_settings.get(&task).map_or(0, |settings| settings.cost);
+        let has_costs = self.task_settings.values().any(|settings| settings.cost > 0);
         self.ranks = has_costs.then(|| self.plan.ranks(cost));
         Ok(())
     }
 
     #[track_caller]
-    fn expect_own(&self, owner: &Owner) {
+    fn expect_own(&self, graph: u64) {
         assert!(
-            *owner == *self.owner,
-            "the handle is of another graph; accepted: handles of this one"
+            graph == self.owner.graph,
+            "the handle belongs to another graph; accepted: handles of this one"
         );
     }
 
@@ -496,6 +499,12 @@ impl<'env> Graph<'env> {
     /// Returns whether the graph has no tasks.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
+    }
+}
+
+impl Drop for Graph<'_> {
+    fn drop(&mut self) {
+        self.owner.end();
     }
 }
 

@@ -8,9 +8,9 @@ use super::slot::Slot;
 
 /// A task of a graph, and its result: see [`Graph::task`](super::Graph::task).
 ///
-/// A node is a handle: clones refer to the same task. A setting that is changed while the graph
-/// runs takes effect in the next run. Each setter returns the handle, so calls can be chained where
-/// the task is added.
+/// A node is a handle: clones refer to the same task, and a drop changes nothing. A setting that is
+/// changed while the graph runs takes effect in the next run. Each setter returns the handle, so
+/// calls can be chained where the task is added.
 ///
 /// ```
 /// use filch::graph::Graph;
@@ -18,10 +18,9 @@ use super::slot::Slot;
 /// let mut graph = Graph::new();
 /// let load = graph.task((), |()| vec![3, 1, 2]).name("load");
 /// let largest = graph.task(&load, |numbers| numbers.iter().copied().max());
-/// let log = graph.task((), |()| println!("loaded")).after(&load);
+/// graph.task((), |()| println!("loaded")).after(&load);
 /// graph.run()?.success()?;
 /// assert_eq!(graph.result(&largest), Some(&Some(3)));
-/// # drop(log);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Node<T> {
@@ -34,7 +33,7 @@ pub struct Node<T> {
 
 impl<T> Node<T> {
     fn set(&self, change: impl FnOnce(&mut Settings, usize)) -> Self {
-        if let Some(mut settings) = self.owner.settings() {
+        if let Some(mut settings) = self.owner.settings_if_live() {
             settings.is_changed = true;
             change(&mut settings, self.index);
         }
@@ -47,7 +46,7 @@ impl<T> Node<T> {
     /// Only this method can make a cycle. [`Graph::run`](super::Graph::run) refuses a graph that
     /// has one.
     pub fn after<U>(&self, other: &Node<U>) -> Self {
-        self.set(|settings, task| match other.owner == self.owner {
+        self.set(|settings, task| match other.owner.graph == self.owner.graph {
             true => settings.edges.push((other.index as u32, task as u32)),
             false => _ = settings.foreign.get_or_insert(task),
         })
@@ -64,7 +63,7 @@ impl<T> Node<T> {
     /// graph has a cost, the ready task with the longest path to the end of the graph runs first:
     /// see [`Graph::measure_costs`](super::Graph::measure_costs).
     pub fn cost(&self, cost: u64) -> Self {
-        self.set(|settings, task| settings.limits.entry(task).or_default().cost = cost)
+        self.set(|settings, task| settings.of_tasks.entry(task).or_default().cost = cost)
     }
 
     /// If the task fails, runs it again, at most `times` times in a run, each time `delay` after
@@ -76,8 +75,8 @@ impl<T> Node<T> {
     /// deterministic, there is no delay.
     pub fn retry(&self, times: u32, delay: Duration) -> Self {
         self.set(|settings, task| {
-            let limits = settings.limits.entry(task).or_default();
-            (limits.retries, limits.delay) = (times, delay);
+            let own = settings.of_tasks.entry(task).or_default();
+            (own.retries, own.delay) = (times, delay);
         })
     }
 }

@@ -20,7 +20,7 @@ impl Lists {
             *count = end;
         });
         let mut all = vec![0; end as usize];
-        // The lists are filled from their ends. Meanwhile, each start is behind the next entry.
+        // Each list is filled from its end. Its start moves down to each entry as it is written.
         for (task, entry) in pairs.rev() {
             let place = &mut starts[task as usize];
             *place -= 1;
@@ -38,7 +38,7 @@ impl Lists {
     }
 }
 
-/// The tasks that come directly before each of so many tasks.
+/// For each of `tasks` tasks, the tasks that come directly before it.
 pub(super) fn predecessors(tasks: usize, edges: &[(u32, u32)]) -> Lists {
     Lists::new(tasks, edges.iter().map(|&(earlier, later)| (later, earlier)))
 }
@@ -56,7 +56,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Returns a plan for so many tasks. The first task of each pair comes directly before the
+    /// Returns a plan for `tasks` tasks. The first task of each pair comes directly before the
     /// second.
     ///
     /// # Errors

@@ -6,7 +6,6 @@ use std::fmt;
 use std::sync::Mutex;
 
 use super::node::Node;
-use super::owner::Owner;
 use crate::job::outcome::{self, Payload};
 
 /// The outcome of a task in a run.
@@ -59,7 +58,8 @@ impl Outcomes {
 #[must_use = "it says which tasks failed: call `success` to have that as an error"]
 #[derive(Debug)]
 pub struct Report {
-    pub(super) owner: Owner,
+    /// The number of the graph.
+    pub(super) graph: u64,
     pub(super) outcomes: Outcomes,
     pub(super) failures: Vec<TaskFailure>,
     /// The name of a task that was skipped because the run was cancelled.
@@ -70,7 +70,7 @@ impl Report {
     /// Returns the outcome of a task. Returns `None` if the task belongs to another graph, or was
     /// added after the run.
     pub fn outcome<T>(&self, node: &Node<T>) -> Option<Outcome> {
-        self.outcomes.of(node.index).filter(|_| node.owner == self.owner)
+        self.outcomes.of(node.index).filter(|_| node.owner.graph == self.graph)
     }
 
     /// Returns how many tasks had this outcome.
@@ -136,7 +136,7 @@ impl Cause {
         Box::new(Cause::Panic { message, payload: Mutex::new(payload) })
     }
 
-    /// Whether the run of a graph within was cancelled.
+    /// Whether the task failed because a graph that it ran was cancelled.
     pub(super) fn is_cancelled(&self) -> bool {
         let Cause::Error(error) = self else { return false };
         error.downcast_ref().is_some_and(TaskFailure::is_cancelled)

@@ -30,7 +30,7 @@ use std::cell::UnsafeCell;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::owner::{Limits, Owner};
+use super::owner::{Owner, TaskSettings};
 use super::plan::Lists;
 use super::report::{Cause, Outcome, TaskFailure};
 use super::slot::{Body, Owned};
@@ -78,13 +78,13 @@ pub(super) struct Run<'r, 'env> {
     pub(super) missing: &'r [AtomicU32],
     pub(super) successors: &'r Lists,
     pub(super) fallbacks: &'r Fallbacks<'env>,
-    /// The limits of the tasks that have some.
-    pub(super) limits: &'r BTreeMap<usize, Limits>,
-    /// Has the tasks' names.
+    /// What was set for tasks.
+    pub(super) task_settings: &'r BTreeMap<usize, TaskSettings>,
+    /// Knows the tasks' names.
     pub(super) owner: &'r Owner,
-    /// The ready tasks, and the longest path of each task, if the graph has costs.
+    /// The ready tasks, and the longest path from each task to the end, if the graph has costs.
     pub(super) heap: Option<(Heap, &'r [u64])>,
-    /// How many ticks each task took, if the run measures that. Else empty.
+    /// How many ticks each task took. Empty if the run does not measure that.
     pub(super) took: &'r [AtomicU64],
     pub(super) token: Option<&'r CancelToken>,
     pub(super) failures: Mutex<Vec<TaskFailure>>,
@@ -102,8 +102,8 @@ impl Run<'_, '_> {
         self.work(s, next, 0);
     }
 
-    /// Makes a ready task, or a ticket for it, the `next`, or spawns it if there is one. The task's
-    /// number may have `SKIP`.
+    /// Puts a ready task, or a ticket for it, into `next` if that is empty, else spawns it. The
+    /// task's number may have `SKIP`.
     fn ready<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>, task: u32, next: &mut Option<u32>) {
         if let Some((heap, ranks)) = &self.heap {
             heap.lock().push((ranks[(task & !SKIP) as usize], task));
@@ -115,8 +115,8 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Runs a ready task, or the best one if there is a heap. Then runs one of the tasks that this
-    /// made ready, and so on. `tries`: how many times the task has failed before.
+    /// Runs a ready task, or the best one if there is a heap. Then runs one of the tasks that its
+    /// end made ready, and so on. `tries`: how many times the first task has failed before.
     fn work<'s, 'e>(&'e self, s: &'s Scope<'s, 'e>, mut next: Option<u32>, mut tries: u32) {
         while let Some(given) = next.take() {
             // (A retry is in no heap.)
@@ -193,15 +193,15 @@ impl Run<'_, '_> {
                 outcome::discard(cause);
                 return Some(Outcome::Skipped);
             }
-            let limits = self.limits.get(&(index as usize)).copied().unwrap_or_default();
-            if tries == limits.retries {
+            let settings = self.task_settings.get(&(index as usize)).copied().unwrap_or_default();
+            if tries == settings.retries {
                 return Some(self.failed(index as usize, cause));
             }
             outcome::discard(cause);
             tries += 1;
-            if !limits.delay.is_zero() && !is_simulated() {
+            if !settings.delay.is_zero() && !is_simulated() {
                 let retry = s.defer(move || self.work(s, Some(index), tries));
-                timer::submit_after(limits.delay, retry);
+                timer::submit_after(settings.delay, retry);
                 return None;
             }
         }

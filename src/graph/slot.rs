@@ -60,8 +60,8 @@ impl<T> Slot<T> {
     }
 }
 
-/// Owns a value to which slots point, in memory of the slab: graphs may be built for each run. (A
-/// `Box` would claim that nothing else points to the value.)
+/// Owns a value to which slots point. (A `Box` would claim that nothing else points to it.) The
+/// memory is the slab's, since a program may build a graph for each run.
 pub(super) struct Owned<P: ?Sized>(NonNull<P>);
 
 // SAFETY: as a `Box`.
@@ -130,8 +130,8 @@ where
         let value = unsafe { &mut *self.call.get() }()?;
         // SAFETY: the caller's premise 2.
         let result = unsafe { &mut *self.result.get() };
-        // A write takes the cache line from workers that run tasks nearby. Values without a size
-        // are all alike, so one that is there may stay, and the new one is dropped.
+        // A write takes the cache line from workers that run tasks nearby. All values of a type
+        // without a size are alike, so the old one may stay, and the new one is dropped.
         if size_of::<T>() > 0 || result.is_none() {
             *result = Some(value);
         }

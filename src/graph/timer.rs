@@ -43,13 +43,12 @@ pub(super) fn submit_after(delay: Duration, deferred: Deferred) {
     let key = (due, state.number);
     state.waiting.insert(key, deferred);
     if state.has_thread {
-        drop(state);
         timer.added.notify_one();
         return;
     }
     let started = Thread::start_detached("filch-timer".into(), None, || TIMER.get().work());
     state.has_thread = started.is_ok();
-    let refused = if started.is_err() { state.waiting.remove(&key) } else { None };
+    let refused = if state.has_thread { None } else { state.waiting.remove(&key) };
     drop(state);
     if let Some(deferred) = refused {
         deferred.submit();

@@ -17,7 +17,7 @@ impl Graph<'_> {
     /// Panics if the cell belongs to another graph.
     #[track_caller]
     pub fn get<A>(&self, cell: &Cell<A>) -> &A {
-        self.expect_own(&cell.owner);
+        self.expect_own(cell.graph);
         // SAFETY: case 2 of the invariant of `access.rs`. The graph is not `Sync`, so this thread
         // is the only one that has such references. The graph owns the value.
         unsafe { cell.slot.get() }
@@ -29,7 +29,7 @@ impl Graph<'_> {
     /// Panics if the cell belongs to another graph.
     #[track_caller]
     pub fn get_mut<A>(&mut self, cell: &Cell<A>) -> &mut A {
-        self.expect_own(&cell.owner);
+        self.expect_own(cell.graph);
         // SAFETY: case 2 of the invariant of `access.rs`, with exclusive use of the graph,
         // which owns the value.
         unsafe { cell.slot.get_mut() }
@@ -42,7 +42,7 @@ impl Graph<'_> {
     /// Panics if the task belongs to another graph.
     #[track_caller]
     pub fn result<T>(&self, node: &Node<T>) -> Option<&T> {
-        self.expect_own(&node.owner);
+        self.expect_own(node.owner.graph);
         let has_result = self.outcomes.has_result(node.index);
         // SAFETY: as in `get`.
         has_result.then(|| unsafe { node.slot.get() }.as_ref()).flatten()
@@ -55,7 +55,7 @@ impl Graph<'_> {
     /// Panics if the task belongs to another graph.
     #[track_caller]
     pub fn take_result<T>(&mut self, node: &Node<T>) -> Option<T> {
-        self.expect_own(&node.owner);
+        self.expect_own(node.owner.graph);
         let has_result = self.outcomes.has_result(node.index);
         // SAFETY: as in `get_mut`.
         has_result.then(|| unsafe { node.slot.get_mut() }.take()).flatten()

@@ -61,7 +61,7 @@ impl<W> JoinHeader<W> {
         let job = this.as_ptr();
         // SAFETY: the job is alive and only its owner sees it.
         unsafe {
-            (*job).header.set_tag(tag);
+            (*job).header.set_word(tag);
             (*job).latch.write(Latch::new());
             (*job).runner.write(AtomicU32::new(NOBODY));
             (*job).context.write(context);

@@ -83,7 +83,7 @@ impl<W> Header<W> {
     /// The tag, with the bits of the priority.
     ///
     /// # Safety
-    /// `set_tag` was called.
+    /// `set_word` was called.
     #[inline]
     pub(crate) unsafe fn word(&self) -> usize {
         // SAFETY: by the premise.
@@ -91,7 +91,7 @@ impl<W> Header<W> {
     }
 
     /// Sets the tag, which the caller has combined with the bits of the priority.
-    pub(crate) fn set_tag(&mut self, word: usize) {
+    pub(crate) fn set_word(&mut self, word: usize) {
         self.tag.write(Cell::new(word));
     }
 }
@@ -109,7 +109,7 @@ impl<W> Tag<W> {
         let table = const { &Table::new(never::<W>, || unreachable!()) };
         // SAFETY: no `JobRef` is made of this header.
         let mut header = unsafe { Header::new(NonNull::from(table)) };
-        header.set_tag(parent);
+        header.set_word(parent);
         Tag(header)
     }
 

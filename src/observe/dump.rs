@@ -247,7 +247,7 @@ impl Core {
     }
 }
 
-/// What may be wrong if a thread with so many jobs on its stack sleeps.
+/// Returns what may be wrong if a thread with this number of jobs on its stack sleeps.
 fn hint(jobs: u32) -> Option<&'static str> {
     match jobs {
         0 => None,

@@ -10,7 +10,7 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Why a pipeline did not process all items.
 #[derive(Debug)]
-pub struct PipelineError(Kind);
+pub struct PipelineError(pub(super) Kind);
 
 /// The kinds of [`PipelineError`].
 #[derive(Debug)]
@@ -27,10 +27,6 @@ pub(crate) enum Kind {
 }
 
 impl PipelineError {
-    pub(super) fn new(kind: Kind) -> Self {
-        PipelineError(kind)
-    }
-
     /// Returns the number of the stage that failed, from 1, or 0 if the source failed. Returns
     /// `None` if the pipeline was cancelled or its bound is zero.
     pub fn stage(&self) -> Option<usize> {

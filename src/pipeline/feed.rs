@@ -62,6 +62,8 @@ const IN_A_ROW: u64 = 20 * TICKS_PER_MICROSECOND;
 pub(super) struct Setup {
     pub(super) bound: Option<usize>,
     pub(super) token: Option<CancelToken>,
+    /// The kinds of the source and all stages.
+    pub(super) kinds: Vec<StageKind>,
 }
 
 /// A value that only one thread at a time uses. The code around it has to ensure that.
@@ -135,22 +137,6 @@ impl Core {
         self.stopped.store(true, Ordering::Relaxed);
         drop(unwanted);
     }
-
-    /// Calls `op`. If it panics, stops the run.
-    fn stop_on_panic<R>(&self, op: impl FnOnce() -> R) -> R {
-        let guard = StopOnPanic(self);
-        let result = op();
-        mem::forget(guard);
-        result
-    }
-}
-
-struct StopOnPanic<'c>(&'c Core);
-
-impl Drop for StopOnPanic<'_> {
-    fn drop(&mut self) {
-        self.0.stopped.store(true, Ordering::Relaxed);
-    }
 }
 
 /// A [`Feed`], without the types of its source and stages.
@@ -193,11 +179,11 @@ impl<'s, 'e> Context<'s, 'e> {
         let begin = ticks();
         let (times, since) = (feed.take_times(), Cell::new(begin));
         let context = Context { s, core, feed, times, begin, since };
-        core.stop_on_panic(|| {
-            if go_on(&context) {
-                feed.work(&context);
-            }
-        });
+        let stop_on_panic = outcome::defer(|| core.stopped.store(true, Ordering::Relaxed));
+        if go_on(&context) {
+            feed.work(&context);
+        }
+        mem::forget(stop_on_panic);
         feed.put_times(context.times);
     }
 
@@ -290,14 +276,8 @@ struct State {
     times: Vec<Times>,
 }
 
-/// Runs a pipeline. `first` is its first stage, and `kinds` are the kinds of the source and all
-/// stages.
-pub(super) fn run<I, T, N>(
-    source: I,
-    first: N,
-    kinds: Vec<StageKind>,
-    setup: Setup,
-) -> Result<PipelineStats, Kind>
+/// Runs a pipeline, whose first stage is `first`.
+pub(super) fn run<I, T, N>(source: I, first: N, setup: Setup) -> Result<PipelineStats, Kind>
 where
     I: Iterator<Item = Result<T, BoxError>> + Send,
     T: Send,
@@ -322,7 +302,7 @@ where
             source: Exclusive::new(Some(source)),
         }),
         bound: setup.bound.unwrap_or(EACH * workers),
-        stages: kinds.len(),
+        stages: setup.kinds.len(),
         first,
     };
     let (begin, begin_ticks) = (Instant::now(), ticks());
@@ -343,7 +323,7 @@ where
     }
     match core.reason.into_inner() {
         Some(reason) => Err(reason),
-        None => Ok(state.into_inner().stats(kinds, workers, elapsed, span)),
+        None => Ok(state.into_inner().stats(setup.kinds, workers, elapsed, span)),
     }
 }
 
@@ -372,9 +352,7 @@ impl State {
         let stages = kinds.into_iter().enumerate().map(stage).collect();
         PipelineStats { elapsed, workers, stages }
     }
-}
 
-impl State {
     fn has_room(&self, bound: usize) -> bool {
         self.in_flight < bound && !self.is_over
     }

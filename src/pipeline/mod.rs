@@ -134,11 +134,7 @@ impl<R: Read> Iterator for Chunks<R> {
     fn next(&mut self) -> Option<io::Result<Vec<u8>>> {
         let mut chunk = Vec::new();
         let read = self.reader.by_ref().take(self.size as u64).read_to_end(&mut chunk);
-        match read {
-            Ok(0) => None,
-            Ok(_) => Some(Ok(chunk)),
-            Err(error) => Some(Err(error)),
-        }
+        read.map(|read| (read > 0).then_some(chunk)).transpose()
     }
 }
 
@@ -151,11 +147,22 @@ pub struct Pipeline<S> {
 
 impl<S: Stages> Pipeline<S> {
     fn new(stages: S) -> Self {
-        Pipeline { stages, setup: Setup { bound: None, token: None } }
+        let kinds = vec![StageKind::Source];
+        Pipeline { stages, setup: Setup { bound: None, token: None, kinds } }
     }
 
-    fn then<N>(self, stage: impl FnOnce(S) -> N) -> Pipeline<N> {
+    fn then<N>(mut self, kind: StageKind, stage: impl FnOnce(S) -> N) -> Pipeline<N> {
+        self.setup.kinds.push(kind);
         Pipeline { stages: stage(self.stages), setup: self.setup }
+    }
+
+    fn parallel_stage<F>(self, f: F) -> Pipeline<ParallelStage<S, F>> {
+        self.then(StageKind::Parallel, |before| ParallelStage { before, f })
+    }
+
+    fn serial_stage<F>(self, kind: StageKind, f: F) -> Pipeline<SerialStage<S, F>> {
+        let is_ordered = kind == StageKind::SerialInOrder;
+        self.then(kind, |before| SerialStage { before, f, is_ordered })
     }
 
     /// Sets the most items that may be in flight: taken from the source, and not through the last
@@ -181,7 +188,7 @@ impl<S: Stages> Pipeline<S> {
         F: Fn(S::Item) -> B + Send + Sync,
         B: Send,
     {
-        self.then(|before| ParallelStage { before, f: move |item| Ok(f(item)) })
+        self.parallel_stage(move |item| Ok(f(item)))
     }
 
     /// Like [`parallel`](Self::parallel). The first error stops the pipeline.
@@ -191,7 +198,7 @@ impl<S: Stages> Pipeline<S> {
         B: Send,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        self.then(|before| ParallelStage { before, f: move |item| f(item).map_err(Into::into) })
+        self.parallel_stage(move |item| f(item).map_err(Into::into))
     }
 
     /// Adds a stage that works on one item at a time, in any order.
@@ -200,8 +207,7 @@ impl<S: Stages> Pipeline<S> {
         F: FnMut(S::Item) -> B + Send,
         B: Send,
     {
-        let f = move |item| Ok(f(item));
-        self.then(|before| SerialStage { before, f, kind: StageKind::Serial })
+        self.serial_stage(StageKind::Serial, move |item| Ok(f(item)))
     }
 
     /// Like [`serial`](Self::serial). The first error stops the pipeline.
@@ -211,8 +217,7 @@ impl<S: Stages> Pipeline<S> {
         B: Send,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let f = move |item| f(item).map_err(Into::into);
-        self.then(|before| SerialStage { before, f, kind: StageKind::Serial })
+        self.serial_stage(StageKind::Serial, move |item| f(item).map_err(Into::into))
     }
 
     /// Adds a stage that works on one item at a time, in the order of the source.
@@ -221,8 +226,7 @@ impl<S: Stages> Pipeline<S> {
         F: FnMut(S::Item) -> B + Send,
         B: Send,
     {
-        let f = move |item| Ok(f(item));
-        self.then(|before| SerialStage { before, f, kind: StageKind::SerialInOrder })
+        self.serial_stage(StageKind::SerialInOrder, move |item| Ok(f(item)))
     }
 
     /// Like [`serial_in_order`](Self::serial_in_order). The first error stops the pipeline. If this
@@ -234,8 +238,7 @@ impl<S: Stages> Pipeline<S> {
         B: Send,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let f = move |item| f(item).map_err(Into::into);
-        self.then(|before| SerialStage { before, f, kind: StageKind::SerialInOrder })
+        self.serial_stage(StageKind::SerialInOrder, move |item| f(item).map_err(Into::into))
     }
 
     /// Takes all items of the source through all stages, in the current pool, else in the global
@@ -255,9 +258,9 @@ impl<S: Stages> Pipeline<S> {
     /// if the global pool is needed and cannot be built.
     pub fn run(self) -> Result<PipelineStats, PipelineError> {
         if self.setup.bound == Some(0) {
-            return Err(PipelineError::new(Kind::ZeroBound));
+            return Err(PipelineError(Kind::ZeroBound));
         }
-        self.stages.drive(End, self.setup).map_err(PipelineError::new)
+        self.stages.drive(End, self.setup).map_err(PipelineError)
     }
 }
 

@@ -18,7 +18,7 @@ use crossbeam_utils::CachePadded;
 
 use super::error::{BoxError, Kind};
 use super::feed::{self, Context, Exclusive, Next, Setup, Tag};
-use super::stats::{PipelineStats, StageKind};
+use super::stats::PipelineStats;
 use crate::job::outcome;
 use crate::sync::Mutex;
 
@@ -32,27 +32,10 @@ pub trait Stages: Sized + sealed::Sealed {
     #[doc(hidden)]
     const COUNT: usize;
 
-    /// Appends the kinds of the source and the stages.
-    #[doc(hidden)]
-    fn kinds(&self, kinds: &mut Vec<StageKind>);
-
     /// Runs all stages, and `next` after the last one.
     #[doc(hidden)]
     #[expect(private_bounds, private_interfaces, reason = "it is sealed")]
-    fn drive_with<N: Next<Self::Item>>(
-        self,
-        next: N,
-        kinds: Vec<StageKind>,
-        setup: Setup,
-    ) -> Result<PipelineStats, Kind>;
-
-    #[doc(hidden)]
-    #[expect(private_bounds, private_interfaces, reason = "it is sealed")]
-    fn drive<N: Next<Self::Item>>(self, end: N, setup: Setup) -> Result<PipelineStats, Kind> {
-        let mut kinds = Vec::new();
-        self.kinds(&mut kinds);
-        self.drive_with(end, kinds, setup)
-    }
+    fn drive<N: Next<Self::Item>>(self, next: N, setup: Setup) -> Result<PipelineStats, Kind>;
 }
 
 mod sealed {
@@ -85,17 +68,8 @@ where
     type Item = T;
     const COUNT: usize = 0;
 
-    fn kinds(&self, kinds: &mut Vec<StageKind>) {
-        kinds.push(StageKind::Source);
-    }
-
-    fn drive_with<N: Next<T>>(
-        self,
-        next: N,
-        kinds: Vec<StageKind>,
-        setup: Setup,
-    ) -> Result<PipelineStats, Kind> {
-        feed::run(self.0, next, kinds, setup)
+    fn drive<N: Next<T>>(self, next: N, setup: Setup) -> Result<PipelineStats, Kind> {
+        feed::run(self.0, next, setup)
     }
 }
 
@@ -117,19 +91,8 @@ where
     type Item = B;
     const COUNT: usize = P::COUNT + 1;
 
-    fn kinds(&self, kinds: &mut Vec<StageKind>) {
-        self.before.kinds(kinds);
-        kinds.push(StageKind::Parallel);
-    }
-
-    fn drive_with<N: Next<B>>(
-        self,
-        next: N,
-        kinds: Vec<StageKind>,
-        setup: Setup,
-    ) -> Result<PipelineStats, Kind> {
-        let stage = Parallel { f: self.f, next, number: Self::COUNT };
-        self.before.drive_with(stage, kinds, setup)
+    fn drive<N: Next<B>>(self, next: N, setup: Setup) -> Result<PipelineStats, Kind> {
+        self.before.drive(Parallel { f: self.f, next, number: Self::COUNT }, setup)
     }
 }
 
@@ -166,7 +129,7 @@ where
 pub(super) struct SerialStage<P, F> {
     pub(super) before: P,
     pub(super) f: F,
-    pub(super) kind: StageKind,
+    pub(super) is_ordered: bool,
 }
 
 impl<P, F> sealed::Sealed for SerialStage<P, F> {}
@@ -180,25 +143,11 @@ where
     type Item = B;
     const COUNT: usize = P::COUNT + 1;
 
-    fn kinds(&self, kinds: &mut Vec<StageKind>) {
-        self.before.kinds(kinds);
-        kinds.push(self.kind);
-    }
-
-    fn drive_with<N: Next<B>>(
-        self,
-        next: N,
-        kinds: Vec<StageKind>,
-        setup: Setup,
-    ) -> Result<PipelineStats, Kind> {
-        let queue = Queue {
-            is_busy: false,
-            is_ordered: self.kind == StageKind::SerialInOrder,
-            turn: 0,
-            parked: VecDeque::new(),
-        };
+    fn drive<N: Next<B>>(self, next: N, setup: Setup) -> Result<PipelineStats, Kind> {
+        let queue =
+            Queue { is_busy: false, is_ordered: self.is_ordered, turn: 0, parked: VecDeque::new() };
         let hot = CachePadded::new(Hot { queue: Mutex::new(queue), f: Exclusive::new(self.f) });
-        self.before.drive_with(Serial { hot, next, number: Self::COUNT }, kinds, setup)
+        self.before.drive(Serial { hot, next, number: Self::COUNT }, setup)
     }
 }
 

@@ -15,7 +15,7 @@ mod imp {
 mod imp {
     //! The part of the interface that the models need, over a locked queue. The lock stands for
     //! crossbeam's own synchronization. `is_empty` and `len` take no lock and order nothing.
-    //! (crossbeam's order more.)
+    //! (crossbeam's order more.) `pop` takes the newest item, even of a FIFO queue.
 
     use std::collections::VecDeque;
 

@@ -325,7 +325,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     }
 
     #[inline(always)]
-    fn took_public_back(&self) {
+    pub(super) fn took_public_back(&self) {
         self.own.public_target.set(self.own.min_public);
         // The next fork is published again. (Only the owner opens the gate.)
         self.front.gate.keep_closed();
@@ -358,8 +358,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.front.gate.forced.store(0, Ordering::Relaxed);
     }
 
-    /// If `keeps`, reserves the slots in use, since they belong to forks on a stack that continues
-    /// later. Otherwise, releases all reserved slots.
+    /// If it `keeps` them, reserves the slots in use, since they belong to forks on a stack that
+    /// continues later. If not, releases all reserved slots.
     pub(crate) fn keep_slots(&self, keeps: bool) {
         self.own.reserved.set(if keeps { self.head() } else { FIRST });
     }
@@ -392,7 +392,8 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.recheck();
     }
 
-    /// Whether the owner keeps the most jobs public, since thieves took the last ones (owner only).
+    /// Whether the owner keeps the most jobs public: at first, and after thieves took its last ones
+    /// (owner only).
     pub(crate) fn is_in_demand(&self) -> bool {
         let own = &self.own;
         own.min_public < own.max_public && own.public_target.get() == own.max_public

@@ -271,7 +271,7 @@ impl<J> Buffer<J> {
 }
 
 impl<J> TaskQueue<J> {
-    /// Makes a queue. The fields `alone` and `in_order` say what the arguments mean.
+    /// Makes a queue. For the arguments, see the fields `alone` and `in_order`.
     pub(crate) fn new(alone: bool, in_order: bool) -> Self {
         let batches = Worker::new_lifo();
         let stealer = batches.stealer();
@@ -301,7 +301,8 @@ impl<J> TaskQueue<J> {
         }
     }
 
-    /// `push` in a pool without thieves, unless the buffer is full (owner only).
+    /// In a pool without thieves, adds a task. Returns the task if there are thieves or the buffer
+    /// is full (owner only).
     #[inline]
     pub(crate) fn push_alone(&self, task: J) -> Result<(), J> {
         if self.buffer.alone { self.buffer.push(task) } else { Err(task) }

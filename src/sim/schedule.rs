@@ -29,7 +29,7 @@ pub(super) struct State {
     pub(super) rng: Rng,
     /// That of the first pool.
     pub(super) seed: Seed,
-    /// The turn changes at one schedule point in so many, on average.
+    /// On average, the turn changes at one schedule point in this many.
     pub(super) interval: u32,
     pub(super) threads: BTreeMap<Id, Entry>,
     pub(super) last_id: Id,

@@ -7,8 +7,8 @@
 //!
 //! Invariants, which the lock of the [`State`] guards:
 //! 1. At most one thread has the turn. If none has it, all are blocked, or there is no thread.
-//! 2. Only [`Simulation::wake`] wakes a blocked thread. Threads outside of the simulation may call
-//!    it, too. When they do is the one thing that the seed does not decide.
+//! 2. Only [`Simulation::wake`] wakes a blocked thread. A thread outside of the simulation may also
+//!    call it. When it does so is the one thing that the seed does not decide.
 //! 3. While threads wait for the turn, one of them is the *watcher*, unless there is nothing to
 //!    watch for. The watcher checks by a clock whether the turn still moves.
 

@@ -54,16 +54,16 @@ impl Sleep {
 
     /// Whether the core, which the caller has, could be given to a spare thread.
     pub(crate) fn has_spare(&self, core: usize, purpose: SpareFor) -> bool {
-        let off = &self.list().off[core];
+        let threads = &self.list().threads[core];
         match purpose {
-            SpareFor::Waits => off.has_spare(),
-            SpareFor::Blocking => off.has_spare_for_blocking(),
+            SpareFor::Waits => threads.has_spare(),
+            SpareFor::Blocking => threads.has_spare_for_blocking(),
         }
     }
 
     /// Adds a spare thread that was just started.
     pub(crate) fn add_spare(&self, thread: &Arc<CoreThread>, purpose: SpareFor) {
-        self.list().off[thread.core].add_spare(thread, purpose);
+        self.list().threads[thread.core].add_spare(thread, purpose);
     }
 
     /// Gives the core to the first thread that wants it back, else to a spare thread, which has to
@@ -79,9 +79,9 @@ impl Sleep {
         if has_ended() {
             return None;
         }
-        list.off[core].leave(thread);
+        list.threads[core].leave(thread);
         self.cores[core].off.fetch_add(1, Ordering::Relaxed);
-        self.local_off.fetch_add(thread.is_local.into(), Ordering::Relaxed);
+        self.needing_any.fetch_add(thread.is_local.into(), Ordering::Relaxed);
         let taker = self.give_to_returning(&mut list, core);
         let taker = taker.or_else(|| self.give_to_spare(&mut list, core, work_left));
         Some(GivenBack::to(list, taker))
@@ -102,13 +102,13 @@ impl Sleep {
         if thread.has_core() {
             return Some(Stopped::Fine);
         }
-        list.off[core].remove(thread);
-        self.local_off.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
+        list.threads[core].remove(thread);
+        self.needing_any.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
         if self.state(core) == PARKED {
             self.returned(thread);
             return Some(self.take_parked(&mut list, core));
         }
-        list.off[core].returning.push_back(thread.clone());
+        list.threads[core].returning.push_back(thread.clone());
         self.cores[core].returning.fetch_add(1, Ordering::Relaxed);
         if matches!(self.state(core), BLOCKED | RESTRICTED) {
             let woken = self.unlist(&mut list, core);
@@ -120,12 +120,12 @@ impl Sleep {
 
     /// Notes that the caller calls a closure which may block, and keeps the core.
     pub(crate) fn keep_core(&self, thread: &Arc<CoreThread>) {
-        self.list().off[thread.core].keeping.push(thread.clone());
+        self.list().threads[thread.core].keeping.push(thread.clone());
     }
 
-    /// Called after that.
+    /// Ends what `keep_core` began.
     pub(crate) fn has_kept_core(&self, thread: &Arc<CoreThread>) {
-        self.list().off[thread.core].keeping.retain(|other| !Arc::ptr_eq(other, thread));
+        self.list().threads[thread.core].keeping.retain(|other| !Arc::ptr_eq(other, thread));
     }
 
     /// For how long the threads of a core have been in `blocking`: those without the core, and the
@@ -134,7 +134,7 @@ impl Sleep {
         let list = self.list.try_lock()?;
         let since = |thread: &Arc<CoreThread>| thread.blocks_since.map(|since| since.elapsed());
         let times = |threads: &[Arc<CoreThread>]| threads.iter().filter_map(since).collect();
-        Some([times(&list.off[core].blocking), times(&list.off[core].keeping)])
+        Some([times(&list.threads[core].blocking), times(&list.threads[core].keeping)])
     }
 
     /// Passes the core on from the bottom of the caller's stack. The first thread that wants the
@@ -145,7 +145,7 @@ impl Sleep {
     pub(crate) fn pass_on(&self, me: &Arc<CoreThread>) -> bool {
         let mut list = self.list();
         let Some(taker) = self.give_to_any(&mut list, me.core) else { return false };
-        list.off[me.core].push_spare(me);
+        list.threads[me.core].push_spare(me);
         drop(list);
         taker.unpark();
         true
@@ -160,22 +160,22 @@ impl Sleep {
     }
 
     fn give_to_any(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
-        self.give_to_returning(list, core).or_else(|| match self.some_wait_off() {
+        self.give_to_returning(list, core).or_else(|| match self.any_job_is_needed() {
             true => None,
             false => self.give_to_waiting(list, core),
         })
     }
 
     fn give_to_waiting(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
-        let thread = list.off[core].waiting.pop()?;
-        self.local_off.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
+        let thread = list.threads[core].waiting.pop()?;
+        self.needing_any.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
         self.returned(&thread);
         Some(Woken::Thread(thread))
     }
 
     /// Gives the core to the first thread that wants it back.
     pub(super) fn give_to_returning(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
-        let thread = list.off[core].returning.pop_front()?;
+        let thread = list.threads[core].returning.pop_front()?;
         self.cores[core].returning.fetch_sub(1, Ordering::Relaxed);
         self.returned(&thread);
         Some(Woken::Thread(thread))
@@ -190,14 +190,14 @@ impl Sleep {
     }
 
     /// Gives the core to a spare thread if there is work, else parks the core. If there is no spare
-    /// thread, since all have made way for a borrower, a thread that waits gets the core.
+    /// thread, a thread that waits gets the core (lemma 4 of `worker/hand_off.rs`).
     fn give_to_spare(
         &self,
         list: &mut List,
         core: usize,
         work_left: bool,
     ) -> Option<Woken<'static>> {
-        if !list.off[core].has_spare() {
+        if !list.threads[core].has_spare() {
             if let Some(taker) = self.give_to_waiting(list, core) {
                 return Some(taker);
             }
@@ -209,7 +209,7 @@ impl Sleep {
         // The count first: as in `unlist`.
         self.count(SEARCHER, 0);
         self.set_state(core, BUSY);
-        Some(Woken::Thread(list.off[core].pop_spare()))
+        Some(Woken::Thread(list.threads[core].pop_spare()))
     }
 
     fn park_core(&self, list: &mut List, core: usize) {
@@ -222,7 +222,7 @@ impl Sleep {
     /// re-check, since nothing has been published.
     pub(crate) fn park_new(&self, thread: &Arc<CoreThread>) {
         let mut list = self.list();
-        list.off[thread.core].push_spare(thread);
+        list.threads[thread.core].push_spare(thread);
         self.park_core(&mut list, thread.core);
     }
 }

@@ -8,16 +8,16 @@ use super::{Sleep, Stopped};
 impl Sleep {
     /// Lends a parked core, if there is one. The borrower of the sentry's core has to look around
     /// as the last searcher does. A core that a thread has handed off is not lent, since that
-    /// thread could not take it back before the end of the loan.
-    /// (Nor is the core of a worker that looks around. It takes a job as soon as it is queued: with
-    /// that core lent, no row of `benches/ablation` takes 5 % less time.)
+    /// thread could not take it back before the end of the loan. Nor is the core of a worker that
+    /// looks around, since that worker takes a job as soon as it is queued. (If that core is lent,
+    /// no row of `benches/ablation` takes 5 % less time.)
     pub(crate) fn lend(&self) -> Option<(usize, Stopped)> {
         if self.counts().parked() == 0 {
             return None;
         }
         let mut list = self.list();
         let list = &mut *list;
-        let may_lend = |&core: &usize| self.state(core) == PARKED && !list.off[core].any_off();
+        let may_lend = |&core: &usize| self.state(core) == PARKED && !list.threads[core].any_off();
         let core = list.parked.iter().copied().rev().find(may_lend)?;
         Some((core, self.take_parked(list, core)))
     }

@@ -37,13 +37,14 @@
 //! microseconds.
 //!
 //! A thread from outside that waits for a job may be the sentry for a moment, if the last such jobs
-//! did not take long (`worker/callers.rs`). Such a sentry does not look. A publisher relies
-//! on it only if *enough* workers are awake: the thread says how many.
+//! did not take long (`worker/callers.rs`). Such a sentry does not look. A publisher relies on it
+//! only while enough workers are awake: the thread says how many.
 //!
 //! A searcher that has found a job wakes up to two more workers if more jobs are public than there
 //! are searchers left. So n workers are awake after log n steps. If long jobs are expected, a
-//! worker that is about to run one, or forks where thieves took its last forks, wakes workers until
-//! one searches for each of its public jobs, and one more, up to six.
+//! worker wakes more: before it runs one of several tasks that it took together, before a block of
+//! a loop, and when it publishes a fork after thieves took its last ones. It wakes workers until
+//! the searchers are one more than its public jobs, at most six (`worker/wake.rs`).
 //!
 //! A worker parks in three steps:
 //! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
@@ -92,9 +93,8 @@
 //!    that makes a job visible, whether the job is new or was moved, wakes the waiters that may run
 //!    jobs with this job's tag. Under `WaitPolicy::OwnDescendants`, it wakes those that wait for
 //!    any of the job's ancestors. If it moved the job, it also wakes those that wait for the job
-//!    itself. (Step 2 takes at most one job from each of some other workers. The jobs behind that
-//!    one are left to their owner, which runs them, or reinjects them before it sleeps.) Models:
-//!    `a_task_finds_a_restricted_wait`,
+//!    itself. Step 2 takes at most one job from each other worker. That worker runs the jobs behind
+//!    it, or reinjects them before it sleeps. Models: `a_task_finds_a_restricted_wait`,
 //!    `a_job_from_outside_finds_a_restricted_wait`.
 //! 5. *A cross-pool job finds a worker.* Its publisher wakes a parked worker, unless some worker
 //!    searches. If no worker is parked, it wakes one in a restricted wait that takes cross-pool
@@ -107,9 +107,9 @@
 //!    thread without a core waits for its own pool, or a thread of another pool joins a future,
 //!    since these may need the job. The last worker to enter a restricted wait looks for any work
 //!    in step 2. A publisher from outside wakes one of the workers in (c), as does a thread that
-//!    begins to join a future, and that worker hands off its core. (A worker that publishes looks
-//!    for work itself before it sleeps. A thread that hands off its core is counted before its
-//!    fence, and the core that it leaves is not restricted.) Models:
+//!    begins to join a future, and that worker hands off its core. A worker that publishes needs to
+//!    wake none, since it looks for work itself before it sleeps. A thread that hands off its core
+//!    is counted before its fence, and the core that it leaves is not restricted. Models:
 //!    `a_job_from_outside_finds_a_worker_where_all_waits_are_restricted`,
 //!    `a_job_that_another_pool_needs_finds_a_worker`.
 //! 7. *A waiter is woken.* It registers in its latch before step 1, and probes the latch in step 2.

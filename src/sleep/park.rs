@@ -13,13 +13,14 @@ use crate::sync::{ExactSleeps, Ordering, fence};
 /// one delays help for a section that has begun.
 const SENTRY_INTERVAL: Duration = Duration::from_micros(10);
 /// Whether the system ends so short a sleep on time. On other systems it may take 15 milliseconds,
-/// during which publishers would rely on a sentry that does not look.
+/// during which publishers would rely on a sentry that does not look. So there it resigns at once,
+/// which includes a look for private forks.
 pub(super) const HAS_SHORT_TIMERS: bool = cfg!(any(target_os = "linux", loom));
-/// The sentry resigns after so many looks in vain, which take about a quarter of a millisecond.
+/// The sentry resigns after this many looks in vain, which take about a quarter of a millisecond.
 /// More would slow down a serial phase for longer. Fewer would make each of several sections in
 /// quick succession pay for a wake-up.
 const SENTRY_LOOKS: u32 = if cfg!(loom) { 1 } else { 16 };
-/// How many looks a look counts for if no worker has forked since the last one.
+/// A look counts as this many if no worker has forked since the last look: the sentry resigns.
 const QUIET_LOOK: u32 = SENTRY_LOOKS;
 
 /// Where a worker parks.
@@ -53,16 +54,16 @@ pub(crate) enum Look {
 }
 
 impl Sleep {
-    /// Step 1. With `watches` the caller may become the sentry. It re-checks, then calls `sleep` or
-    /// `leave`. Returns `false` if another thread wanted the core back and has it. Then the caller
-    /// waits for the core.
+    /// Step 1. If it `watches`, the caller may become the sentry. The caller then re-checks, and
+    /// calls `sleep` or `leave`. Returns `false` if another thread wanted the core back and now has
+    /// it: the caller then waits for the core.
     #[must_use]
     pub(crate) fn announce(&self, core: usize, kind: Kind, searching: bool, watches: bool) -> bool {
         let mut list = self.list();
         match kind {
             Kind::Blocked => self.set_state(core, BLOCKED),
             Kind::Idle(me) => {
-                list.off[core].push_spare(me);
+                list.threads[core].push_spare(me);
                 if let Some(taker) = self.give_to_returning(&mut list, core) {
                     drop(list);
                     taker.unpark();
@@ -76,7 +77,7 @@ impl Sleep {
         // (If no other worker is at work, there is nothing to watch.)
         let others = self.cores.len() - 1;
         let idlers = self.counts().searchers() + self.counts().parked() - usize::from(searching);
-        if watches && HAS_SHORT_TIMERS && list.sentry.is_none() && idlers < others {
+        if watches && list.sentry.is_none() && idlers < others {
             list.sentry = Some(core);
             add += SENTRY;
         }
@@ -99,10 +100,10 @@ impl Sleep {
         listed
     }
 
-    /// Whether the core is still parked as the caller has parked it, and not by a later holder.
+    /// Whether the core still sleeps by the caller's announcement, not by that of a later holder.
     fn is_asleep(&self, list: &List, core: usize, kind: Kind) -> bool {
         let is_callers = match kind {
-            Kind::Idle(me) => list.off[core].is_next(me),
+            Kind::Idle(me) => list.threads[core].is_next(me),
             Kind::Blocked => true,
         };
         is_callers && self.state(core) == kind.asleep()
@@ -110,21 +111,21 @@ impl Sleep {
 
     /// Step 3, before which the sentry looks around. While the caller is the sentry, it sleeps for
     /// [`SENTRY_INTERVAL`] and calls `look`, again and again. If it sees work, it takes the
-    /// announcement back. If it resigns, it calls `announce_and_look`, as in step 2. Then a blocked
+    /// announcement back. If it resigns, it calls `fence_and_look`, as in step 2. Then a blocked
     /// caller sleeps until it is woken. An idle caller returns, and waits for its core.
     pub(crate) fn sleep(
         &self,
         core: usize,
         kind: Kind,
         look: impl Fn() -> Look,
-        announce_and_look: impl Fn() -> bool,
+        fence_and_look: impl Fn() -> bool,
     ) {
         let parker = match kind {
             Kind::Idle(me) => &me.parker,
             Kind::Blocked => &self.cores[core].wait,
         };
         let (mut looks, mut exact) = (0, None);
-        while looks < SENTRY_LOOKS && self.is_sentry(core, kind) {
+        while HAS_SHORT_TIMERS && looks < SENTRY_LOOKS && self.is_sentry(core, kind) {
             exact.get_or_insert_with(ExactSleeps::begin);
             parker.park_timeout(SENTRY_INTERVAL);
             if self.state(core) != kind.asleep() {
@@ -137,7 +138,7 @@ impl Sleep {
             };
         }
         drop(exact);
-        if self.resign(core, kind) && announce_and_look() && self.leave(core, kind) {
+        if self.resign(core, kind) && fence_and_look() && self.leave(core, kind) {
             return;
         }
         if matches!(kind, Kind::Blocked) {
@@ -155,7 +156,7 @@ impl Sleep {
         list.sentry == Some(core) && self.is_asleep(list, core, kind)
     }
 
-    /// Returns whether the caller was the sentry.
+    /// If the caller is the sentry, ends that and issues a fence. Returns whether it was.
     fn resign(&self, core: usize, kind: Kind) -> bool {
         let mut list = self.list();
         let was = self.is_own_sentry(&list, core, kind);
@@ -186,7 +187,8 @@ impl Sleep {
         fence(Ordering::SeqCst);
     }
 
-    /// Takes that back. Returns `false` if it was woken, and so counts as a searcher.
+    /// Takes that announcement back. Returns `false` if the caller was woken. It then counts as a
+    /// searcher.
     #[must_use]
     pub(crate) fn leave_restricted(&self, core: usize) -> bool {
         let mut list = self.list();
@@ -198,7 +200,7 @@ impl Sleep {
         listed
     }
 
-    /// Step 3 of such a worker, which is woken as a searcher.
+    /// Step 3 of a restricted worker. When this returns, the caller counts as a searcher.
     pub(crate) fn sleep_restricted(&self, core: usize) {
         while self.state(core) == RESTRICTED {
             self.cores[core].wait.park();
@@ -211,7 +213,7 @@ impl Sleep {
         let list = self.list();
         list.parked.len() == workers
             && list.parked.iter().all(|&core| self.state(core) == PARKED)
-            && !list.off.iter().any(CoreThreads::any_off)
+            && !list.threads.iter().any(CoreThreads::any_off)
             && nothing_left()
     }
 }

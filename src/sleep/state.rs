@@ -8,18 +8,19 @@ use crossbeam_utils::CachePadded;
 use super::cores::{BUSY, Core, CoreThread, CoreThreads, LOOKING, PARKED, RESTRICTED};
 use super::counts::{Counts, PARKED as ONE_PARKED, SEARCHER, SENTRY};
 use crate::sync::{AtomicU32, AtomicUsize, Generation, Mutex, MutexGuard, Ordering, Parker};
-/// In the place of the sentry's core: a thread from outside that waits for a job.
+
+/// Stands for the sentry's core if the sentry is a thread from outside that waits for a job.
 pub(super) const OUTSIDE: usize = usize::MAX;
 
 pub(super) struct List {
     /// The cores in `PARKED` and `BLOCKED`, the latest last.
     pub(super) parked: Vec<usize>,
-    /// The core of them whose worker is the sentry, or [`OUTSIDE`].
+    /// The one of these whose worker is the sentry, or [`OUTSIDE`].
     pub(super) sentry: Option<usize>,
     /// The cores in `RESTRICTED`.
     pub(super) restricted: Vec<Restricted>,
     /// For each core, the threads that do not have it.
-    pub(super) off: Box<[CoreThreads]>,
+    pub(super) threads: Box<[CoreThreads]>,
 }
 
 /// A worker in a restricted wait.
@@ -54,12 +55,13 @@ pub(crate) struct Sleep {
     /// How many workers are in restricted waits.
     pub(super) restricted: CachePadded<AtomicUsize>,
     /// Publishers rely on the sentry while at least this many workers are awake. 0 if the sentry is
-    /// a worker. (With a stale value, a publisher wakes one worker too many, or relies on a sentry
-    /// that resigns before long.)
+    /// a worker. (A publisher that reads a stale value wakes one worker too many, or relies on a
+    /// sentry that resigns before long.)
     pub(super) enough: AtomicUsize,
-    /// How many threads may need any job of this pool: those without a core that wait for it, which
-    /// are counted under the list's lock, and those of other pools that join a future of this one.
-    pub(super) local_off: AtomicUsize,
+    /// For how many threads any job of this pool may be the one that they wait for: those without a
+    /// core that wait for this pool or block, which are counted under the list's lock, and those of
+    /// other pools that join a future of this one.
+    pub(super) needing_any: AtomicUsize,
     pub(super) list: Mutex<List>,
     /// The generation of the pool. In another one, its workers do not exist.
     pub(super) generation: Generation,
@@ -79,12 +81,12 @@ impl Sleep {
             counts: CachePadded::new(AtomicUsize::new(0)),
             restricted: CachePadded::new(AtomicUsize::new(0)),
             enough: AtomicUsize::new(0),
-            local_off: AtomicUsize::new(0),
+            needing_any: AtomicUsize::new(0),
             list: Mutex::new(List {
                 parked: Vec::new(),
                 sentry: None,
                 restricted: Vec::new(),
-                off: (0..workers).map(|_| CoreThreads::default()).collect(),
+                threads: (0..workers).map(|_| CoreThreads::default()).collect(),
             }),
             generation: Generation::current(),
             cores: (0..workers).map(|_| CachePadded::new(core())).collect(),
@@ -173,7 +175,7 @@ impl Sleep {
         self.count(SEARCHER, sub);
         self.set_state(core, BUSY);
         match is_parked {
-            true => Woken::Thread(list.off[core].pop_spare()),
+            true => Woken::Thread(list.threads[core].pop_spare()),
             false => Woken::InWait(&self.cores[core].wait),
         }
     }

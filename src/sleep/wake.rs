@@ -107,7 +107,7 @@ impl Sleep {
 
     /// Step (c) for a job that may be needed while all waits are restricted: lemma 6.
     pub(crate) fn notify_all_restricted(&self) {
-        if self.some_wait_off() && self.all_are_restricted(None) {
+        if self.any_job_is_needed() && self.all_are_restricted(None) {
             self.wake_one_restricted();
         }
     }
@@ -122,7 +122,7 @@ impl Sleep {
     /// A thread of another pool begins to join a future of this one.
     #[cfg(any(all(test, loom), feature = "futures"))]
     pub(crate) fn begin_to_need_any(&self) {
-        self.local_off.fetch_add(1, Ordering::Relaxed);
+        self.needing_any.fetch_add(1, Ordering::Relaxed);
         // Pairs with the fence in `announce_restricted`.
         fence(Ordering::SeqCst);
         self.notify_all_restricted();
@@ -130,12 +130,12 @@ impl Sleep {
 
     #[cfg(feature = "futures")]
     pub(crate) fn end_to_need_any(&self) {
-        self.local_off.fetch_sub(1, Ordering::Relaxed);
+        self.needing_any.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether a thread may need any job.
-    pub(crate) fn some_wait_off(&self) -> bool {
-        self.local_off.load(Ordering::Relaxed) > 0
+    /// Whether there is a thread for which any job of this pool may be the one that it waits for.
+    pub(crate) fn any_job_is_needed(&self) -> bool {
+        self.needing_any.load(Ordering::Relaxed) > 0
     }
 
     /// Wakes one worker in a restricted wait that runs cross-pool jobs.
@@ -188,7 +188,7 @@ impl Sleep {
     #[cold]
     pub(crate) fn wake_blocked(&self, core: usize, wait: usize) {
         let mut list = self.list();
-        list.off[core].wake(wait);
+        list.threads[core].wake(wait);
         if matches!(self.state(core), BLOCKED | RESTRICTED) {
             let woken = self.unlist(&mut list, core);
             drop(list);
@@ -219,7 +219,7 @@ impl Sleep {
         while let Some(&core) = list.parked.last() {
             self.unlist(&mut list, core).unpark();
         }
-        list.off.iter().for_each(CoreThreads::wake_spare);
+        list.threads.iter().for_each(CoreThreads::wake_spare);
     }
 
     /// Counts the caller as a searcher, unless enough workers search.

@@ -88,7 +88,15 @@ pub(super) fn insert<T, F: Fn(&T, &T) -> Ordering>(v: &mut [T], run: usize, comp
     let mut place = 0;
     let place_of = |element| {
         let comes_before = |other: &T| compare(element, other) != Ordering::Less;
-        place += first[place..].partition_point(comes_before);
+        // Each place is near the one before it. So are the elements that this loop reads, which
+        // are in the cache more often than those of a search in all of the run.
+        let mut step = 1;
+        while first.get(place + step - 1).is_some_and(comes_before) {
+            place += step;
+            step *= 2;
+        }
+        let end = first.len().min(place + step);
+        place += first[place..end].partition_point(comes_before);
         place
     };
     let places: Vec<usize> = second.iter().map(place_of).collect();

@@ -95,7 +95,7 @@ where
         ended_at: offset_of!(Self, content),
     };
 
-    /// Runs a task for its entry. (Each way is a call at the end, so that this needs no frame.)
+    /// Runs a task for its entry. (Each branch is a tail call, so this needs no frame.)
     ///
     /// # Safety
     /// As `JobRef::execute`; the job is a `Task<F, T, H>`.
@@ -103,7 +103,7 @@ where
         let this: NonNull<Self> = job.cast();
         // SAFETY: the block is alive until the entry, which is this call, is gone.
         let state = unsafe { &(*this.as_ptr()).head.state };
-        if state.is_detached() {
+        if state.is_detached_unclaimed() {
             // SAFETY: the handle has gone, so only this call refers to the block.
             unsafe { Self::execute_detached(this, worker) }
         } else if state.is_claimed() {
@@ -157,7 +157,7 @@ where
         let outer = worker.enter_tag(block.as_ptr().expose_provenance());
         // SAFETY: claimed.
         unsafe { (head.table().run)(block, worker, false) };
-        worker.leave_tag(outer);
+        worker.set_word(outer);
         let done = head.state.finish();
         // SAFETY: the block is alive. The home is alive until `task_ended` is called.
         let home = unsafe { Self::home(this) };
@@ -291,7 +291,7 @@ where
 }
 
 impl TaskHead {
-    /// The table of a task (not of a job that is none).
+    /// The table of the task.
     pub(super) fn table(&self) -> &'static Table {
         // SAFETY: a task's header has a whole `Table`, whose first entry it points to.
         unsafe { self.header.table().cast().as_ref() }
@@ -366,7 +366,7 @@ pub(super) unsafe fn run_claimed(task: NonNull<TaskHead>, worker: &Worker) {
     let outer = worker.enter_tag(task.as_ptr().expose_provenance());
     // SAFETY: claimed, and not run yet. The joiner is in the home, and waits.
     worker.at_least(head.word(), || unsafe { (head.table().run)(task, worker, true) });
-    worker.leave_tag(outer);
+    worker.set_word(outer);
     // The handle waits, so this is never `Done::Settle`. The block may be gone after this.
     if let Done::Wake(address) = head.state.finish() {
         // SAFETY: `finish` gave it to this call.

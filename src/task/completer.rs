@@ -45,7 +45,7 @@ impl<T> RefUnwindSafe for Completer<T> {}
 pub(crate) fn new_completer<T, H: Home>(home: H) -> (Completer<T>, Handle<T>) {
     // SAFETY: as in `new_task`.
     let mut header = unsafe { Header::new(NonNull::from(Task::<fn() -> T, T, H>::TABLE).cast()) };
-    header.set_tag(NO_TAG);
+    header.set_word(NO_TAG);
     let block = slab::take::<Task<fn() -> T, T, H>>();
     // SAFETY: the block is for this type, and this function's alone. There is no closure.
     unsafe {

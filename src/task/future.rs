@@ -5,17 +5,22 @@
 //! future is a task that is claimed from the beginning, like that of a completer. The *entry* of
 //! this task is not a job, but all references that `polls.rs` counts.
 
+mod head;
+mod pool;
+mod stop;
+
 use std::any::type_name;
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, UnsafeCell};
 use std::future::Future;
-use std::io;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::task::{self, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{self, Poll, Waker};
 
+use self::head::FutureHead;
+use self::pool::Pool;
 use super::block::{Table, TaskHead};
 use super::handle::Handle;
 use super::home::{Ended, Home, stopped, unwound};
@@ -27,27 +32,9 @@ use crate::context::Context;
 use crate::job::outcome::{self, Payload};
 use crate::job::{NO_TAG, Priority};
 use crate::latch::EXTERNAL;
-use crate::os::generation::Generation;
-use crate::os::thread::Thread;
-use crate::sleep::Event;
 use crate::sync::slab;
-use crate::worker::attached::Place;
 use crate::worker::shared::Registry;
-use crate::worker::timing::Queued;
-use crate::worker::{Header, JobRef, Table as JobTable, Worker, pools};
-
-/// The part of the block that does not depend on the types.
-#[repr(C)]
-struct FutureHead {
-    task: TaskHead,
-    polls: Polls,
-    pool: Pool,
-    /// The place of the pool's waker, from the first poll on that leaves the future waiting.
-    place: Cell<Option<Place>>,
-    /// Set if the next poll is timed.
-    timed: Cell<Option<Box<Queued>>>,
-    context: Cell<Option<Arc<Context>>>,
-}
+use crate::worker::{Header, JobRef, Table as JobTable, Worker};
 
 #[repr(C)]
 struct FutureTask<F: Future, H> {
@@ -61,74 +48,6 @@ struct FutureTask<F: Future, H> {
 union Content<F: Future> {
     _future: ManuallyDrop<F>,
     _ended: ManuallyDrop<Ended<F::Output>>,
-}
-
-/// How many futures of ended pools a thread drops inside each other.
-const MOST_NESTED: usize = 32;
-
-thread_local! {
-    /// How many futures of ended pools the thread is dropping inside each other.
-    static NESTED: Cell<usize> = const { Cell::new(0) };
-    /// Shared by the thread of the outermost drop and those that took over deeper drops.
-    static DEEPER: RefCell<Option<Arc<Deeper>>> = const { RefCell::new(None) };
-}
-
-/// When the last reference goes, the thread of the outermost drop wakes.
-struct Deeper(Arc<Event>);
-
-impl Drop for Deeper {
-    fn drop(&mut self) {
-        Event::happen_shared(&self.0);
-    }
-}
-
-/// A reference to a pool that may have ended.
-///
-/// (Not a `Weak`: each copy would write twice to a count that all workers share.)
-#[derive(Clone, Copy)]
-struct Pool {
-    /// The address of the registry. Another pool may have this address after the end of this one.
-    address: usize,
-    number: usize,
-    generation: Generation,
-}
-
-impl Pool {
-    /// Calls `act` with the pool. Returns `None` if the pool is gone, or if it was built before a
-    /// `fork()` and this process is the child. A worker of the pool always calls `act`.
-    fn with<R>(self, act: impl FnOnce(&Registry) -> R) -> Option<R> {
-        let own = Worker::current().map(Worker::registry);
-        if let Some(own) = own.filter(|own| own.number == self.number) {
-            return Some(act(own));
-        }
-        let registry = pools::registry_at(self.address)?;
-        let result = (registry.number == self.number).then(|| act(&registry));
-        // This may be the last reference, whose drop drops the captures of the pool's handlers.
-        outcome::discard(registry);
-        result
-    }
-
-    /// Calls code of the user. A panic goes to the pool's handler.
-    fn call(self, users: impl FnOnce()) {
-        let result = match Worker::current() {
-            Some(worker) => worker.run_users(users),
-            None => outcome::run(users),
-        };
-        if let Err(payload) = result {
-            self.take_panic(payload);
-        }
-    }
-
-    #[cold]
-    fn take_panic(self, payload: Payload) {
-        let mut payload = Some(payload);
-        self.with(|registry| {
-            if let Some(payload) = payload.take() {
-                registry.handlers.take_panic(payload);
-            }
-        });
-        outcome::discard(payload);
-    }
 }
 
 /// Makes and queues a future. `context` is that of `home`. `caller` is the calling worker, if it is
@@ -145,14 +64,13 @@ where
     F::Output: Send + 'static,
     H: Home + Send,
 {
-    let (address, number) = (registry.address(), registry.number);
     // SAFETY: the table is made for this type, which begins with the header.
     let mut header = unsafe { Header::new(NonNull::from(FutureTask::<F, H>::TABLE).cast()) };
-    header.set_tag(NO_TAG | priority.bits());
+    header.set_word(NO_TAG | priority.bits());
     let head = FutureHead {
         task: TaskHead { header, state: TaskState::claimed() },
         polls: Polls::new(),
-        pool: Pool { address, number, generation: Generation::current() },
+        pool: Pool::of(registry),
         place: Cell::new(None),
         timed: Cell::new(None),
         context: Cell::new(context),
@@ -169,224 +87,6 @@ where
     unsafe { FutureHead::queue(block.cast(), registry, caller, false) };
     let pool = ptr::without_provenance(EXTERNAL);
     Handle { task: block.cast(), pool, result: PhantomData }
-}
-
-impl FutureHead {
-    /// Queues a poll. If `is_last`, it is queued behind the worker's other work.
-    ///
-    /// # Safety
-    /// The caller holds the active future, and does not touch it again. It keeps `registry`, the
-    /// future's pool, from ending. `caller` is the calling worker, if it is one of that pool.
-    unsafe fn queue(
-        this: NonNull<Self>,
-        registry: &Registry,
-        caller: Option<&Worker>,
-        is_last: bool,
-    ) {
-        // SAFETY: the block lives until the job, which has the reference of an active future, is
-        // gone; a future and its output may be sent; `spawn_future` has set the tag; an active
-        // future is queued once.
-        let job = unsafe { JobRef::new(this.cast()) };
-        let priority = job.priority();
-        if registry.times_next_task() {
-            // SAFETY: the caller holds it.
-            unsafe { this.as_ref() }.timed.set(Some(Box::new(registry.queued(priority))));
-        }
-        match (caller, priority) {
-            (Some(worker), Priority::Normal) if is_last => worker.push_last(job),
-            (Some(_), _) if is_last => registry.reinject(job),
-            _ => registry.submit_as_it_is(caller, job),
-        }
-    }
-
-    /// Queues a poll of a future that was woken, on any thread. If its pool has ended, drops the
-    /// future. If its pool was built before a `fork()` and this process is the child, forgets it,
-    /// so that nothing that belongs to the pool is freed.
-    ///
-    /// # Safety
-    /// The caller holds the active future, and does not touch it again.
-    unsafe fn queue_woken(this: NonNull<Self>) {
-        // SAFETY: the caller holds it.
-        let pool = unsafe { this.as_ref() }.pool;
-        let is_queued = pool.with(|registry| {
-            let Some(_keeper) = registry.keep() else { return false };
-            // SAFETY: by the premise; the keeper is there.
-            unsafe { Self::queue(this, registry, registry.current_worker(), false) };
-            true
-        });
-        if is_queued != Some(true) && !pool.generation.is_past() {
-            // SAFETY: by the premise.
-            unsafe { Self::stop_in_turn(this) };
-        }
-    }
-
-    /// Drops a future of a pool that has ended. That may wake or cancel another such future, and so
-    /// on. A thread drops at most [`MOST_NESTED`] of these inside each other, so that no stack
-    /// grows with their number. The next one gets a thread of its own at once, since any drop may
-    /// wait for it. The outermost drop returns when all of them have ended.
-    ///
-    /// # Safety
-    /// The caller holds the active future, and does not touch it again.
-    unsafe fn stop_in_turn(this: NonNull<Self>) {
-        let nested = NESTED.get();
-        // (If no thread can be started, the drop runs on this stack.)
-        // SAFETY: by the premise.
-        if nested >= MOST_NESTED && unsafe { Self::stop_on_other_thread(this) }.is_ok() {
-            return;
-        }
-        NESTED.set(nested + 1);
-        // SAFETY: by the premise; no other thread has the future.
-        unsafe { Self::stop(this) };
-        NESTED.set(nested);
-        let deeper = || DEEPER.try_with(RefCell::take).ok().flatten();
-        if let Some(deeper) = (nested == 0).then(deeper).flatten() {
-            let over = deeper.0.clone();
-            drop(deeper);
-            over.wait(|| true);
-        }
-    }
-
-    /// # Safety
-    /// As `stop_in_turn`. If this returns an error, the caller still holds the future.
-    unsafe fn stop_on_other_thread(this: NonNull<Self>) -> io::Result<()> {
-        let new = || Arc::new(Deeper(Arc::new(Event::new(EXTERNAL))));
-        let deeper = DEEPER.try_with(|it| it.borrow_mut().get_or_insert_with(new).clone());
-        let deeper = deeper.map_err(io::Error::other)?;
-        // SAFETY: it is no job, but may be sent like one.
-        let future = unsafe { JobRef::new(this.cast()) };
-        Thread::start_detached("filch-drop".into(), None, move || {
-            DEEPER.set(Some(deeper));
-            NESTED.set(1);
-            // SAFETY: the caller has left it to this thread.
-            unsafe { Self::stop(future.cast()) };
-            NESTED.set(0);
-            DEEPER.take();
-        })
-    }
-
-    /// Drops a future of a pool that has ended.
-    ///
-    /// # Safety
-    /// The caller holds the active future, and does not touch it again.
-    unsafe fn stop(this: NonNull<Self>) {
-        // (`FutureTask::stop` returns no panic: it gives them to the pool.)
-        // SAFETY: by the premise.
-        let _ = unsafe { (this.as_ref().task.table().cancel)(this.cast(), Shutdown) };
-    }
-
-    /// Called by the worker whose poll has left the future waiting.
-    ///
-    /// # Safety
-    /// The caller holds the active future, and does not touch it again.
-    unsafe fn pause(this: NonNull<Self>, worker: &Worker) {
-        let registry = worker.registry();
-        // SAFETY: the caller holds it.
-        let head = unsafe { this.as_ref() };
-        if head.place.get().is_none() {
-            head.polls.share();
-            // SAFETY: the reference is the waker's.
-            let waker = unsafe { Waker::new(this.as_ptr().cast_const().cast(), &ENDER) };
-            head.place.set(registry.attached.attach(worker.index(), waker));
-            if head.place.get().is_none() {
-                // The pool has ended: `polls.pause` refuses, and the next poll drops the future.
-                let _ = head.polls.stop();
-            }
-        }
-        if !head.polls.pause() {
-            // SAFETY: it is still active; the worker is at work.
-            unsafe { Self::queue(this, registry, Some(worker), true) };
-        }
-    }
-
-    /// Wakes the future. If `gives`, the caller gives up its reference.
-    ///
-    /// # Safety
-    /// The caller has a reference.
-    unsafe fn wake(this: NonNull<Self>, gives: bool) {
-        // SAFETY: by the premise, for these three.
-        unsafe {
-            if this.as_ref().polls.wake(gives) {
-                Self::queue_woken(this);
-            } else if gives {
-                Self::release(this);
-            }
-        }
-    }
-
-    /// Lets the future be dropped: by a worker, or here if its pool has ended.
-    ///
-    /// # Safety
-    /// The caller has a reference, or the handle.
-    unsafe fn cancel(this: NonNull<Self>) {
-        // SAFETY: by the premise. `stop` made it active for this call.
-        unsafe {
-            if this.as_ref().polls.stop() {
-                Self::queue_woken(this);
-            }
-        }
-    }
-
-    /// Gives up a reference.
-    ///
-    /// # Safety
-    /// The caller has the reference, and does not use it again.
-    unsafe fn release(this: NonNull<Self>) {
-        // SAFETY: the reference keeps the block.
-        if unsafe { this.as_ref() }.polls.release() {
-            // SAFETY: all references together are the entry, and this was the last.
-            unsafe { TaskHead::leave_as_entry(this.cast()) };
-        }
-    }
-
-    /// Returns a waker, which gets the caller's reference.
-    fn raw_waker(this: NonNull<Self>) -> RawWaker {
-        RawWaker::new(this.as_ptr().cast_const().cast(), &WAKER)
-    }
-}
-
-/// Each pointer is that of a `FutureHead`, to which the waker is a reference.
-static WAKER: RawWakerVTable = RawWakerVTable::new(
-    clone_waker,
-    // SAFETY: the waker gives its reference.
-    |this| unsafe { FutureHead::wake(future_of(this), true) },
-    // SAFETY: the waker has a reference.
-    |this| unsafe { FutureHead::wake(future_of(this), false) },
-    drop_waker,
-);
-
-/// The pool's waker, which the pool calls when it has ended. (A thread that has taken over a
-/// member's core may be polling the future then. `cancel` keeps the future from pausing.)
-static ENDER: RawWakerVTable = RawWakerVTable::new(
-    clone_waker,
-    // SAFETY: the waker has a reference, which it gives up.
-    |this| unsafe {
-        FutureHead::cancel(future_of(this));
-        FutureHead::release(future_of(this));
-    },
-    // SAFETY: the waker has a reference.
-    |this| unsafe { FutureHead::cancel(future_of(this)) },
-    drop_waker,
-);
-
-/// # Safety
-/// It is called by a waker.
-unsafe fn clone_waker(this: *const ()) -> RawWaker {
-    let this = future_of(this);
-    // SAFETY: the waker's reference keeps the block.
-    unsafe { this.as_ref() }.polls.share();
-    FutureHead::raw_waker(this)
-}
-
-/// # Safety
-/// It is called by a waker, which is dropped.
-unsafe fn drop_waker(this: *const ()) {
-    // SAFETY: by the premise.
-    unsafe { FutureHead::release(future_of(this)) };
-}
-
-fn future_of(waker: *const ()) -> NonNull<FutureHead> {
-    // SAFETY: the pointer of a waker is that of a block.
-    unsafe { NonNull::new_unchecked(waker.cast_mut().cast()) }
 }
 
 impl<F: Future, H: Home> FutureTask<F, H> {
@@ -440,7 +140,7 @@ impl<F: Future, H: Home> FutureTask<F, H> {
                 Some(Ended::Cancelled(reason))
             }
         };
-        worker.leave_tag(outer);
+        worker.set_word(outer);
         match ended {
             // SAFETY: as above; the future was dropped.
             Some(ended) => unsafe { Self::finish(this, ended) },
@@ -577,7 +277,7 @@ pub(crate) unsafe fn cancel_future<T>(handle: &Handle<T>) {
 /// As `cancel_future`.
 pub(crate) unsafe fn is_past<T>(handle: &Handle<T>) -> bool {
     // SAFETY: by the premise; the handle keeps the block.
-    unsafe { handle.task.cast::<FutureHead>().as_ref() }.pool.generation.is_past()
+    unsafe { handle.task.cast::<FutureHead>().as_ref() }.pool.is_past()
 }
 
 /// A thread of another pool joins a future of this one.
@@ -588,7 +288,7 @@ pub(crate) struct Needs(Pool);
 pub(crate) unsafe fn needs<T>(handle: &Handle<T>) -> Option<Needs> {
     // SAFETY: by the premise; the handle keeps the block.
     let pool = unsafe { handle.task.cast::<FutureHead>().as_ref() }.pool;
-    if !Worker::is_on_other_pools_thread(ptr::without_provenance(pool.address)) {
+    if !pool.is_other() {
         return None;
     }
     pool.with(|registry| registry.sleep().begin_to_need_any())?;

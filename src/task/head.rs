@@ -18,7 +18,7 @@ impl<W> TaskHead<W> {
     pub(super) unsafe fn new(table: NonNull<Table<W>>, word: usize) -> Self {
         // SAFETY: by the premise.
         let mut header = unsafe { Header::new(table) };
-        header.set_tag(word);
+        header.set_word(word);
         TaskHead { header, state: TaskState::new() }
     }
 

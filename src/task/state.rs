@@ -13,18 +13,18 @@
 //! | [`DONE`] | the thread that claimed it, unless that is the joiner | the result is there |
 //! | [`WAITING`] | the handle, which may clear it | above the flags is the address of a `Waiting` |
 //! | [`DETACHED`] | the handle, when it is dropped | the handle does not want the result |
-//! | [`ENTRY_GONE`] | the entry, as the last it does | the entry does not touch the block again |
-//! | [`HANDLE_GONE`] | the handle, as the last it does | the same for the handle |
+//! | [`ENTRY_GONE`] | the entry, as its last step | the entry does not touch the block again |
+//! | [`HANDLE_GONE`] | the handle, as its last step | the same for the handle |
 //!
 //! # Invariant
 //! A thread touches the block only as a party that has not gone, or for a request (`request.rs`)
-//! whose handle waits. A handle that sets `DETACHED` before `DONE` has gone by that.
+//! whose handle waits. A handle that sets `DETACHED` before `DONE` goes by that step.
 //!
 //! # Lemmas
-//! All transitions are read-modify-writes of the one word, so of any two one is first and the other
-//! sees it.
-//! 1. *The closure runs once, or is dropped once*: by the thread that set `CLAIMED`, or for an
-//!    entry that found `DETACHED` without it, which has no rival. Models:
+//! All transitions are read-modify-writes of the one word, so of any two, one is first and the
+//! second sees it.
+//! 1. *The closure runs once, or is dropped once*: by the thread that set `CLAIMED`, or by an entry
+//!    that found `DETACHED` without `CLAIMED`, since then no other thread can claim it. Models:
 //!    `a_task_that_its_joiner_may_run_is_run_and_freed_once`,
 //!    `a_task_that_a_request_or_its_entry_runs_is_settled_once`,
 //!    `a_task_that_is_cancelled_is_not_run`,
@@ -34,10 +34,10 @@
 //!    `a_task_whose_handle_is_dropped_is_settled_and_freed_once`,
 //!    `a_joiner_that_polls_sees_the_result`.
 //! 3. *A joiner that sleeps is woken, and its `Waiting` has one owner.* Of `register_waker` and
-//!    `finish`, the second has the `Waiting`: `finish` wakes it, or the handle sees `DONE` and
-//!    drops it. Likewise of `withdraw` and `finish`, the first has it: a future that is polled
-//!    again, or a joiner whose time is over, either takes it back or sees `DONE`. If the handle is
-//!    dropped before `DONE`, it is the handle's, since `finish` then does not look at it. Models:
+//!    `finish`, the second owns the `Waiting`: `finish` wakes it, or the handle sees `DONE` and
+//!    drops it. Of `withdraw` and `finish`, the first owns it: a future that is polled again, or a
+//!    joiner whose time is over, either takes it back or sees `DONE`. If the handle is dropped
+//!    before `DONE`, the handle owns it, since `finish` then does not look at it. Models:
 //!    `a_joiner_that_sleeps_is_woken`, `a_future_that_is_polled_twice_is_woken`,
 //!    `a_future_that_is_dropped_leaves_no_waker`.
 //! 4. *The block is freed once*: by the second of `leave_as_entry` and `leave_as_handle`, or by the
@@ -60,7 +60,7 @@ const ENTRY_GONE: usize = 16;
 const HANDLE_GONE: usize = 32;
 /// The task is not run. Its home is told of the end by the entry, which is still in its queue.
 const CANCELLED: usize = 64;
-/// An address that is to fit above the flags is aligned to more than this.
+/// All flags. An address above them has to be aligned to more than this.
 pub(crate) const FLAGS: usize = 127;
 
 /// What the thread that sets `DONE` has to do.
@@ -110,7 +110,7 @@ impl TaskState {
     /// Whether the handle was dropped before the task was claimed. If so, the entry, which calls
     /// this, owns the block.
     #[inline]
-    pub(crate) fn is_detached(&self) -> bool {
+    pub(crate) fn is_detached_unclaimed(&self) -> bool {
         // Acquire: matches the Release in `detach`.
         self.0.load(Ordering::Acquire) & (DETACHED | CLAIMED) == DETACHED
     }

@@ -118,7 +118,7 @@ pub(crate) fn under<R>(context: Option<&Arc<Context>>, op: impl FnOnce() -> R) -
     let _left = outcome::defer(|| match worker {
         // In the child of a `fork()`, the thread is no worker any more.
         Some(worker) if Worker::current().is_none_or(|it| !ptr::eq(it, worker)) => {}
-        Some(worker) => worker.leave_context(outer),
+        Some(worker) => worker.set_context(outer),
         None => OUTSIDE.set(outer),
     });
     op()
@@ -150,24 +150,24 @@ impl Worker {
             let _in_span = unsafe { context.as_ref() }.map(|context| context.span.enter());
             op()
         };
-        self.leave_context(outer);
+        self.set_context(outer);
         result
     }
 
-    /// Makes `context` the current one, and returns the one before, for `leave_context`.
+    /// Makes `context` the current one, and returns the one before, for `set_context`.
     #[cold]
     #[inline(never)]
     pub(crate) fn enter_context(&self, context: ContextRef) -> ContextRef {
         // Invariant 2.
         self.flush_forks();
         let outer = self.context();
-        self.leave_context(context);
+        self.set_context(context);
         outer
     }
 
     /// Makes `outer` the current context. No fork made since `enter_context` is pending.
     #[inline]
-    pub(crate) fn leave_context(&self, outer: ContextRef) {
+    pub(crate) fn set_context(&self, outer: ContextRef) {
         // Relaxed: a thief that forces a fork has seen the push of that fork, which comes after
         // this store.
         self.context.store(outer.cast_mut(), Ordering::Relaxed);

@@ -42,12 +42,12 @@ const MEDIUM: u64 = 1000 * TICKS_PER_MICROSECOND;
 const LONG_JOBS: u32 = 32;
 /// For how long a caller polls at most. After each time in vain, it polls half as long.
 const LOOK: u64 = 48 * TICKS_PER_MICROSECOND;
-/// After so many times in vain, it polls for the full time once more, to see whether that pays
+/// After this many times in vain, it polls for the full time once more, to see whether that pays
 /// again.
 const MOST_IN_VAIN: u32 = 32;
-/// With so many a pool begins, since its threads have yet to start, which takes about as long as
-/// to poll for the full time. (On another processor than the caller's: if that polled meanwhile, a
-/// pool of one thread that runs one empty job would take 1.5 times the CPU time.)
+/// A new pool begins as if this many were in vain. Its threads have yet to start, which takes about
+/// as long as to poll for the full time. They start on other processors than the caller's. (With
+/// the full time, a pool of one thread that runs one empty job takes 1.5 times the CPU time.)
 const FEW_IN_VAIN: u32 = 2;
 /// For how long it polls without yielding its processor.
 const SPIN: u64 = TICKS_PER_MICROSECOND;
@@ -119,7 +119,7 @@ impl Callers {
         }
     }
 
-    /// Notes that a job took so many `ticks`.
+    /// Notes how many `ticks` a job took.
     pub(crate) fn job_took(&self, ticks: u64) {
         let guess = self.guess.load(Ordering::Relaxed);
         let next = match (Length::of(ticks), guess) {

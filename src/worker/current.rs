@@ -39,8 +39,8 @@ impl Worker {
         Self::of(CURRENT.get())
     }
 
-    /// The worker whose core this thread has handed off to call a closure that may block, in which
-    /// it now is. Such a thread is no worker, but a task of the pool may wait for it.
+    /// The worker whose core this thread has handed off to call a closure that may block, until the
+    /// closure returns. Such a thread is no worker, but a task of the pool may wait for it.
     pub(crate) fn blocked<'a>() -> Option<&'a Worker> {
         Self::of(BLOCKED.get())
     }
@@ -184,7 +184,7 @@ impl Acting {
 
 /// The thread, which acts as the worker, acts as none until this is dropped.
 pub(super) struct Blocked {
-    /// The context of the thread outside of workers, for which that of the worker stands in.
+    /// The context that the thread had outside of workers. That of the worker replaces it.
     outer: ContextRef,
 }
 

@@ -45,7 +45,7 @@ impl Registry {
         // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees `ending` by
         // the sleepers' lock, so no worker has to be woken for it.
         self.ending.store(true, Ordering::Release);
-        // As in `Worker::announce_and_look`: a job that was injected before wakes a worker, or this
+        // As in `Worker::fence_and_look`: a job that was injected before wakes a worker, or this
         // thread sees the job.
         fence(Ordering::SeqCst);
         if !self.has_injected() {
@@ -171,7 +171,7 @@ impl Registry {
 
     #[inline]
     pub(crate) fn has_empty_cores(&self) -> bool {
-        // Relaxed: the fences of `notify_of_stray_pinned` and `Worker::announce` order it.
+        // Relaxed: the fences of `notify_of_stray_pinned` and of a look order it.
         self.has_empty_cores.load(Ordering::Relaxed)
     }
 

@@ -25,21 +25,22 @@ use crate::sim;
 use crate::sleep::Look;
 use crate::sync::{AtomicUsize, Ordering, fence, spin_loop, spin_or_yield};
 
-/// What a steal costs its owner and its thief, about. A thief whose last stolen job ran for less
+/// About what a steal costs the owner and the thief. A thief whose last stolen job ran for less
 /// delays its steals: it takes only a fork that stays public for that long. (With 2 us, a scope of
 /// two tasks of 1 us takes 1.3 times as long on two threads.)
 const STEAL_COST: u64 = TICKS_PER_MICROSECOND;
 /// The most steals in a row that such a thief skips. (Where every fork is public, an owner that
-/// forks often publishes more forks in that time than there are. Without this bound, a tree sum of
-/// 1,023 nodes takes 2.0 times as long there, on two threads.)
+/// forks often publishes more forks during `lasts` than are public at its end. Without this bound,
+/// a tree sum of 1,023 nodes takes 2.0 times as long there, on two threads.)
 const MOST_SKIPPED: u32 = 32;
-/// How many times such a thief leaves a victim its only task, for one microsecond more each time.
+/// How many times in a row such a thief leaves a victim its only task, each time after a wait that
+/// may be a microsecond longer.
 const MOST_LEFT: u32 = if cfg!(loom) { 0 } else { 8 };
 
 /// Where a worker looks for work before it takes its own newest task.
 #[must_use]
 pub(super) enum Aside {
-    Never,
+    Nowhere,
     /// At pinned jobs, cross-pool jobs and the injector, so that they do not starve.
     FromOutside,
     /// At jobs of high or low priority: see `priorities.rs`.
@@ -54,7 +55,7 @@ impl Worker {
     /// queues of others; or in another order, if `looks_aside` says so.
     pub(super) fn find(&self) -> Option<JobRef> {
         match self.looks_aside() {
-            Aside::Never => self.newest_task().or_else(|| self.find_beyond_own()),
+            Aside::Nowhere => self.newest_task().or_else(|| self.find_beyond_own()),
             Aside::FromOutside => self.find_normal(true),
             Aside::ByPriority { from_outside } => self.find_by_priority(from_outside),
         }
@@ -80,7 +81,7 @@ impl Worker {
             .or_else(|| self.forced(|_| true, Some))
     }
 
-    /// Returns where to look before the own tasks: outside, once in `injector_interval` calls.
+    /// Returns where to look before the own tasks.
     #[inline]
     pub(super) fn looks_aside(&self) -> Aside {
         let left = self.looks_left.get().checked_sub(1);
@@ -92,7 +93,7 @@ impl Worker {
         match (signals & USES_PRIORITIES != 0, from_outside) {
             (true, from_outside) => Aside::ByPriority { from_outside },
             (false, true) => Aside::FromOutside,
-            (false, false) => Aside::Never,
+            (false, false) => Aside::Nowhere,
         }
     }
 
@@ -233,7 +234,7 @@ impl Worker {
             let delay = self.delays_steals();
             let first = self.count_steal(own.steal_from(victim, delay, &leaves_one));
             self.share_rest();
-            // A restricted wait sleeps after a look that finds nothing: that has to be sure.
+            // A restricted waiter sleeps if this finds nothing, so a task must not be missed.
             if first.is_some() || !self.sleep().is_restricted(self.index) || victim.is_empty() {
                 return first;
             }
@@ -242,8 +243,9 @@ impl Worker {
     }
 
     /// Returns `true` to leave `victim` its only task. Before that, waits for a while, or until
-    /// there is other work or `is_over`: each look slows the victim down. (After some times this
-    /// returns `false`: the task may be a long one below a chain, which runs first.)
+    /// there is other work or `is_over`: each look slows the victim down. After [`MOST_LEFT`] times
+    /// it returns `false`, since the task may be a long one that the victim spawned before a chain
+    /// and will run after it.
     fn leaves_one(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
         let left = self.steals_skipped.get();
         if left >= MOST_LEFT {
@@ -293,7 +295,7 @@ impl Worker {
         None
     }
 
-    /// Whether there is work, here or at others. Takes nothing.
+    /// Whether work is queued, here or at other workers. Takes nothing.
     pub(super) fn sees_work(&self) -> bool {
         self.sees_own_work() || self.others().any(Worker::shows_work)
     }
@@ -304,28 +306,28 @@ impl Worker {
         while self.registry().workers().len() > 1 {
             match self.newest_of_any() {
                 Some(empty) if empty.is_empty() => self.run_apart(|| self.execute(empty)),
-                Some(job) => self.registry().reinject(job),
+                Some(job) => self.registry().queue_injected(job),
                 None => break,
             }
         }
     }
 
-    /// The fence of step 1 and the re-check of step 2 of parking (`sleep/mod.rs`). Returns whether
-    /// there is work. Parked workers have none, and are left out.
-    pub(crate) fn announce_and_look(&self) -> bool {
+    /// A fence, then the re-check of step 2 of parking (`sleep/mod.rs`). Returns whether there is
+    /// work. Parked workers have none, and are left out.
+    pub(crate) fn fence_and_look(&self) -> bool {
         // Pairs with the fence or the SeqCst write of a publisher.
         fence(Ordering::SeqCst);
         self.sees_work()
     }
 
-    /// `announce_and_look` for the last searcher, which also sees private forks: lemma 12 of
+    /// `fence_and_look` for the last searcher, which also sees private forks: lemma 12 of
     /// `queue/join_queue.rs`.
-    pub(super) fn announce_and_look_hard(&self) -> bool {
-        self.announce_and_look() || self.look_behind()
+    pub(super) fn fence_and_look_hard(&self) -> bool {
+        self.fence_and_look() || self.look_for_private()
     }
 
     /// Returns whether other workers have private forks, which are then to be taken by force.
-    pub(super) fn look_behind(&self) -> bool {
+    pub(super) fn look_for_private(&self) -> bool {
         let forces = self.others().next().is_some() && self.heavy_fence() && self.sees_hidden();
         self.forces.store(forces.into(), Ordering::Relaxed);
         forces
@@ -342,7 +344,7 @@ impl Worker {
         }
     }
 
-    /// Whether others have published forks since the last call.
+    /// Whether other workers have published forks since the last call.
     pub(super) fn see_others_fork(&self) -> bool {
         let count = |sum: usize, other: &Worker| sum.wrapping_add(other.forks.published());
         let forks = self.all_from_random().fold(0, count);
@@ -384,7 +386,7 @@ impl Worker {
     }
 
     /// Whether another worker is at work, and so may publish a job.
-    pub(super) fn sees_others_work(&self) -> bool {
+    pub(super) fn others_are_at_work(&self) -> bool {
         self.all_from_random().any(|other| self.sleep().is_at_work(other.index))
     }
 
@@ -446,7 +448,7 @@ impl Worker {
 
     /// All other workers that are not parked, from a random one on. (If a look stopped after 16 of
     /// them, the last of 64 and 128 scoped tasks that sleep would begin after 1.2 and 1.35 times as
-    /// long: medians on two shared virtual cores.)
+    /// long: medians, on two shared virtual cores.)
     pub(super) fn others(&self) -> impl Iterator<Item = &Worker> {
         let sleep = self.sleep();
         self.all_from_random().filter(move |other| !sleep.is_parked(other.index))

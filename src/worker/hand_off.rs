@@ -57,8 +57,8 @@
 //! takes the waker a few microseconds, and more if the other processor sleeps. The waker has
 //! released the sleepers' lock by then: the kernel may run the woken thread in its place for some
 //! milliseconds, in which the other workers would wait for the lock, and their processors idle.
-//! 1,000 sleeps of 10 ms cost 2 s of computing 3 % more processor time, and no processor idles
-//! (`cargo bench --bench blocking`).
+//! Beside 1,000 sleeps of 10 ms, 2 s of computing then take 3 % more processor time, and no
+//! processor idles. (`cargo bench --bench blocking` measures the throughput.)
 //!
 //! The spare thread is woken before the closure is called. To wake it only if the closure takes
 //! long, some other thread would have to watch the clock, and there may be none: the caller may
@@ -285,7 +285,7 @@ impl Worker {
     /// Whether the thread at the bottom of its stack runs only cross-pool jobs and pinned jobs:
     /// lemma 2.
     pub(super) fn runs_cross_jobs_only(&self) -> bool {
-        self.threads_off() > 0 && !self.sleep().some_wait_off()
+        self.threads_off() > 0 && !self.sleep().any_job_is_needed()
     }
 
     /// Called at the bottom of the stack. Passes the core on if a thread wants it or may need it,
@@ -309,8 +309,8 @@ impl Worker {
         if !me.has_core() {
             // The pool has ended. If `wake_all` is still to come, it must not wake this thread,
             // which would then count as a searcher for ever. So this thread takes the core now, if
-            // the core is parked and this thread is the next to get it. With the core, it can
-            // retire.
+            // the core is parked and this thread is the next to get it. `goes_on` then counts it no
+            // longer.
             let _ = self.sleep().leave(self.index, Kind::Idle(me));
         }
         self.sleep().unparked();
@@ -339,7 +339,7 @@ impl Worker {
             // A pinned job has come meanwhile, and the thread that queued it found the core busy.
             self.sleep().wake_for_pinned(self.index);
         }
-        if self.announce_and_look() && !self.sleep().any_searching() {
+        if self.fence_and_look() && !self.sleep().any_searching() {
             self.sleep().wake_one();
         }
     }
@@ -348,7 +348,7 @@ impl Worker {
     /// finds only its own in the deque.
     fn reinject_forks(&self) {
         while let Some(job) = until_sure(|| self.forks.steal()) {
-            self.registry().reinject(job);
+            self.registry().queue_injected(job);
         }
     }
 
@@ -371,8 +371,8 @@ impl Worker {
         self.jobs.store(stack.jobs, Ordering::Relaxed);
         self.waits_for.store(stack.waits_for, Ordering::Relaxed);
         self.lent_to.store(stack.lent_to, Ordering::Relaxed);
-        self.leave_tag(stack.tag);
-        self.leave_context(stack.context);
+        self.set_word(stack.tag);
+        self.set_context(stack.context);
         self.in_place.put(stack.in_place);
         old
     }

@@ -24,12 +24,14 @@ use crate::sync::Ordering;
 
 /// The fewest rounds of looking around.
 const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
-/// If a job from outside ends a sleep that was shorter, the next look takes `LONG_LOOK` rounds, all
-/// of which yield. (A task of tokio's that awaits one closure after another then takes .6 to .9 of
-/// the time and .9 to 1.15 of the processor time. With pauses first, it takes longer than before.)
+/// If a job from outside ends a sleep that was shorter than this, the next look takes `LONG_LOOK`
+/// rounds. It skips the rounds that only pause. (A task of tokio's that awaits one closure after
+/// another then takes .6 to .9 of the time and .9 to 1.15 of the processor time. With the pauses,
+/// it takes longer than without a long look.)
 const SHORT_SLEEP: u64 = 24 * TICKS_PER_MICROSECOND;
 const LONG_LOOK: u32 = 2 * ROUNDS;
-/// A worker with private forks is silent if it has neither forked nor ended a fork between these.
+/// The rounds in which a worker looks for *silent* owners. An owner with private forks is silent if
+/// it has neither forked nor ended a fork between these rounds.
 const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
 /// The first round in which the thread yields its processor. Before it, the pauses double.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
@@ -43,6 +45,7 @@ impl Worker {
         if !*searching && self.has_own_work() {
             return true;
         }
+        // Whatever follows, a worker that returns from its sleep is a searcher.
         let is_searching = std::mem::replace(searching, true);
         let mut watches = true;
         if is_searching {
@@ -93,14 +96,14 @@ impl Worker {
         self.jobs.store(0, Ordering::Relaxed);
     }
 
-    /// Waits a moment until this worker may search, or has a pinned job. Returns whether it may
-    /// search. (When a thief ends a fork, its owner, which waits, still counts as a searcher. Once
-    /// the owner sees the end, the thief may search in its place.)
+    /// Waits a moment until this worker may search, or has a pinned job. Returns whether it now
+    /// counts as a searcher. When a thief ends a fork, the owner that waits for it still counts as
+    /// a searcher. Once the owner sees the end, the thief may search in its place.
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
             // The thread that is about to pin a job here may need this processor.
             pause(SPINS, || false);
-            if self.has_own_work() || !self.sees_others_work() {
+            if self.has_own_work() || !self.others_are_at_work() {
                 return false;
             }
             if self.sleep().start_searching() {
@@ -150,13 +153,13 @@ impl Worker {
             }
             return self.wait_for_core(me);
         }
-        if self.announce_and_look() && sleep.leave(self.index, idle) {
+        if self.fence_and_look() && sleep.leave(self.index, idle) {
             return self.wait_for_core(me);
         }
         self.note(Activity::Parked);
         self.registry().end_if_idle();
         let begin = ticks();
-        sleep.sleep(self.index, idle, || self.watch(), || self.announce_and_look_hard());
+        sleep.sleep(self.index, idle, || self.watch(), || self.fence_and_look_hard());
         let goes_on = self.wait_for_core(me);
         self.counters.wakes.count();
         let is_short = || ticks().wrapping_sub(begin) < SHORT_SLEEP;

@@ -19,21 +19,21 @@ impl Registry {
         self.inject_from_anywhere(job);
     }
 
-    /// Queues a job in the injector, whichever thread the caller is.
+    /// Queues a job in the injector. Any thread may call this.
     pub(super) fn inject_from_anywhere(&self, job: JobRef) {
-        self.reinject(job);
+        self.queue_injected(job);
         self.sleep.notify_all_restricted();
         sim::point();
     }
 
     /// Queues a job that a thread of another pool asks this pool to run.
     pub(crate) fn inject_cross_job(&self, job: JobRef) {
-        self.reinject_cross_job(job);
+        self.queue_cross_job(job);
         sim::point();
     }
 
     /// Queues a cross-pool job, new or reinjected.
-    pub(crate) fn reinject_cross_job(&self, job: JobRef) {
+    pub(crate) fn queue_cross_job(&self, job: JobRef) {
         self.queue(job, &self.cross_jobs);
         self.sleep.notify_of_cross_job();
     }
@@ -61,9 +61,9 @@ impl Registry {
         }
     }
 
-    /// Queues a job in the injector for its priority. The job is new, or a worker has found it that
-    /// may not run it.
-    pub(crate) fn reinject(&self, job: JobRef) {
+    /// Queues a job in the injector for its priority. The job is new, or it is *reinjected* by a
+    /// worker that found it and may not run it.
+    pub(crate) fn queue_injected(&self, job: JobRef) {
         let priority = job.priority();
         if priority != Priority::Normal {
             self.use_priorities();
@@ -72,7 +72,7 @@ impl Registry {
     }
 
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
-        // Here a simulation may let a worker look for the job in vain and go to sleep.
+        // In a simulation, a worker may here look for the job in vain and go to sleep.
         sim::point();
         // Once the job is queued, it may run and be freed at any time, with all its ancestors.
         let above: Vec<usize> = match self.settings.wait_policy {

@@ -71,9 +71,9 @@ impl Worker {
             self.forks.rewind();
         }
         self.jobs.store(1, Ordering::Relaxed);
-        self.leave_tag(job.word());
+        self.set_word(job.word());
         self.execute(job);
-        self.leave_tag(NO_TAG);
+        self.set_word(NO_TAG);
         self.jobs.store(0, Ordering::Relaxed);
     }
 
@@ -120,19 +120,19 @@ impl Worker {
         Priority::of(self.word())
     }
 
-    /// Whether that is the normal one.
+    /// Whether the job that runs has normal priority.
     #[inline]
     pub(super) fn is_normal(&self) -> bool {
         Priority::bits_of(self.word()) == 0
     }
 
-    /// The tag, with the bits of the priority: what a job inherits.
+    /// The isolation tag of the job that runs, with the bits of its priority: what a job inherits.
     #[inline]
     pub(crate) fn word(&self) -> usize {
         self.tag.load(Ordering::Relaxed)
     }
 
-    /// Whether it runs tasks oldest first.
+    /// Whether this worker runs its tasks oldest first.
     pub(crate) fn runs_in_order(&self) -> bool {
         self.tasks.is_in_order()
     }
@@ -147,23 +147,23 @@ impl Worker {
         self.registry().settings().wait_policy == WaitPolicy::OwnDescendants
     }
 
-    /// Calls `f`, whose isolation tag is `tag`. It must not unwind.
+    /// Calls `f` under the isolation tag `tag`. `f` must not unwind.
     pub(crate) fn within<R>(&self, tag: usize, f: impl FnOnce() -> R) -> R {
         let outer = self.enter_tag(tag);
         let result = f();
-        self.leave_tag(outer);
+        self.set_word(outer);
         result
     }
 
     /// Sets the isolation tag of what this worker runs, and keeps the priority. Returns the word
-    /// that it replaces, for `leave_tag`.
+    /// that it replaces, for `set_word`.
     pub(crate) fn enter_tag(&self, tag: usize) -> usize {
         let outer = self.word();
-        self.leave_tag(tag | Priority::bits_of(outer));
+        self.set_word(tag | Priority::bits_of(outer));
         outer
     }
 
-    pub(crate) fn leave_tag(&self, outer: usize) {
+    pub(crate) fn set_word(&self, outer: usize) {
         self.tag.store(outer, Ordering::Relaxed);
     }
 }

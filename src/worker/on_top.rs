@@ -10,8 +10,9 @@ use crate::job::{NO_TAG, Priority, outcome, tag_of};
 use crate::latch::Wait;
 use crate::sync::Ordering;
 
-/// How many foreign jobs may run on top of each other in waits. (A guess.)
-pub(super) const MOST_FOREIGN: u32 = 16;
+/// How many jobs may be on one stack before the next one without a tag gets a tag of its own. (A
+/// guess.)
+pub(super) const MOST_STACKED: u32 = 16;
 
 impl Worker {
     /// Runs any one job. Returns whether it found one.
@@ -33,8 +34,8 @@ impl Worker {
         self.run_in_place(|| self.run_on_top(job, |_| false, || None));
     }
 
-    /// `run_one` in a wait. Also runs the worker's own forks, which no other worker may be left to
-    /// steal.
+    /// `run_one` in a wait. Also runs the worker's own forks, since there may be no other worker
+    /// left to steal them.
     pub(super) fn run_one_in_place(&self) -> bool {
         let mut has_run = false;
         self.run_in_place(|| has_run = self.run_one() || self.run_own());
@@ -55,7 +56,7 @@ impl Worker {
     fn serve_late_caller(&self) {
         outcome::run_or_abort(|| self.make_way());
         // The job must not run on top of a task that it may wait for.
-        if !self.may_run_any_task() || self.jobs_on_stack() > MOST_FOREIGN {
+        if !self.may_run_any_task() || self.jobs_on_stack() > MOST_STACKED {
             return;
         }
         self.flush_forks();
@@ -75,7 +76,7 @@ impl Worker {
 
     /// Runs a job, and then those that `next` returns, on top of a frame that waits for `wait`.
     /// These jobs may wait in turn, so they nest. When nested jobs have used up their room on the
-    /// stack, the next one runs on a further stack (`in_place.rs`), unless it is prompt.
+    /// stack, the next one runs on a further stack (`in_place.rs`), unless it `is_prompt`.
     #[inline]
     pub(super) fn run_in_wait(
         &self,
@@ -106,43 +107,43 @@ impl Worker {
         // Each job enters its own context. (No fork is private here: invariant 2 of
         // `ambient.rs`.)
         let context = self.context();
-        self.leave_context(ptr::null());
+        self.set_context(ptr::null());
         let _left = Left::all();
         let is_foreign = |job: &JobRef| match job.tag() {
-            NO_TAG => jobs > MOST_FOREIGN || tag != NO_TAG,
+            NO_TAG => jobs > MOST_STACKED || tag != NO_TAG,
             other => tag != NO_TAG && other != tag && !is_awaited(job),
         };
         loop {
             if is_foreign(&job) {
                 self.execute_isolated(job);
             } else {
-                self.leave_tag(job.word());
+                self.set_word(job.word());
                 self.execute(job);
-                self.leave_tag(word);
+                self.set_word(word);
             }
             match next() {
                 Some(another) => job = another,
                 None => break,
             }
         }
-        self.leave_context(context);
+        self.set_context(context);
         self.jobs.store(jobs, Ordering::Relaxed);
         self.waits_for.store(waits_for, Ordering::Relaxed);
         self.note_running(running);
     }
 
-    /// Calls `op`, which is no part of the present job and does not unwind, without a context and
-    /// with an isolation tag of its own, which has no ancestors.
+    /// Calls `op` without a context and under an isolation tag of its own, which has no ancestors.
+    /// `op` is no part of the present job, and does not unwind.
     pub(super) fn run_apart<R>(&self, op: impl FnOnce() -> R) -> R {
         self.flush_forks();
         let (word, context, running) = (self.word(), self.context(), self.running());
         let own_tag = Tag::new(NO_TAG);
-        self.leave_context(ptr::null());
-        self.leave_tag(own_tag.address() | Priority::bits_of(word));
+        self.set_context(ptr::null());
+        self.set_word(own_tag.address() | Priority::bits_of(word));
         let result = op();
         // The tag ends here.
-        self.leave_tag(word);
-        self.leave_context(context);
+        self.set_word(word);
+        self.set_context(context);
         self.note_running(running);
         result
     }
@@ -152,10 +153,10 @@ impl Worker {
     fn execute_isolated(&self, job: JobRef) {
         let outer = self.word();
         let own_tag = Tag::new(job.tag());
-        self.leave_tag(own_tag.address() | Priority::bits_of(job.word()));
+        self.set_word(own_tag.address() | Priority::bits_of(job.word()));
         self.execute(job);
         // The tag ends here.
-        self.leave_tag(outer);
+        self.set_word(outer);
     }
 }
 

@@ -44,9 +44,10 @@ use crate::latch::Wait;
 use crate::queue::{Injector, TaskQueue, until_sure};
 use crate::sync::Ordering;
 
-/// Of so many jobs that a worker takes, one is of the lowest priority of which there is one.
+/// One in this many of the jobs that a worker takes is of the lowest priority of which there is
+/// a job.
 const LOWEST: u32 = 64;
-/// Of so many jobs of one priority, one is the oldest in the injector.
+/// One in this many jobs of a priority is the oldest in its injector.
 const INJECTED: u32 = 16;
 
 impl Registry {
@@ -376,8 +377,8 @@ impl Worker {
         // The forks that are pending keep the outer priority.
         self.flush_forks();
         let outer = self.word();
-        self.leave_tag(tag_of(outer) | priority.bits());
-        let _restored = outcome::defer(|| self.leave_tag(outer));
+        self.set_word(tag_of(outer) | priority.bits());
+        let _restored = outcome::defer(|| self.set_word(outer));
         f()
     }
 }

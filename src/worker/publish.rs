@@ -37,8 +37,8 @@ impl Worker {
             self.notify_of_forks();
             return false;
         }
-        // The next fork serves the late caller. If this call did, no thief could take `job`
-        // meanwhile.
+        // The next fork serves the late caller. This call does not: `job` is no longer queued, so
+        // no thief could take it meanwhile.
         if self.registry().is_late() {
             self.forks.recheck();
         }
@@ -176,7 +176,7 @@ impl Worker {
         self.pinned.push(job);
     }
 
-    /// Takes a job pinned to a worker that will never have a thread.
+    /// Takes a job pinned to a worker that has no thread, if some worker will never have one.
     pub(super) fn pop_stray_pinned(&self) -> Option<JobRef> {
         if !self.registry().has_empty_cores() {
             return None;

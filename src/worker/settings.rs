@@ -78,7 +78,7 @@ pub(crate) struct Settings {
     pub(crate) max_blocking_threads: usize,
     /// Whether the time of searches and loans is measured.
     pub(crate) times_workers: bool,
-    /// The times of every so many tasks are measured, or of none if this is 0.
+    /// The times of one task in this many are measured, or of none if this is 0.
     pub(crate) task_times: u32,
     /// The most tasks that may be queued, if that was set.
     pub(crate) max_queued: Option<usize>,

@@ -38,11 +38,11 @@ use crate::task::fifo::Fifos;
 /// The most forks that a worker keeps public for thieves.
 const MOST_PUBLIC: usize = 8;
 
-/// A core is lent: see `Worker::lent_to`. (No system numbers so many threads.)
+/// A core is lent: see `Worker::lent_to`. (No system gives a thread so high a number.)
 const LENT: u32 = 1 << 31;
 
 /// The most rounds that a worker looks around, or waits to become a searcher, before it parks.
-/// (With so many, workers stay awake from one of several broadcasts to the next.)
+/// (With this many, workers stay awake from one of several broadcasts to the next.)
 pub(super) const ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
 
 /// In `Registry::signals`: a caller from outside has waited long for a job in the injector.
@@ -77,7 +77,7 @@ pub(crate) struct Worker {
     /// First, because `Current` points to it.
     pub(super) forks: ForkQueue<JoinHeader, JobRef>,
     pub(super) tasks: TaskQueue<JobRef>,
-    /// Tasks of high and of low priority, as of the first.
+    /// Tasks of high and of low priority. Made when the first of these is spawned.
     pub(super) own_queues: OnceLock<Box<[TaskQueue<JobRef>; 2]>>,
     /// The pinned queue: jobs for this worker only.
     pub(super) pinned: Injector<JobRef>,
@@ -111,12 +111,12 @@ pub(crate) struct Worker {
     pub(super) jobs_taken: Cell<u32>,
     /// The time of the last steal, by `ticks`; 0 after `last_steal_was_short` was set for it.
     pub(super) stolen: Cell<u64>,
-    /// Whether the job of the last steal was too short, and how many steals this worker has skipped
-    /// since for that reason.
+    /// Whether the job of the last steal was too short, and how many steals of forks, or of a
+    /// victim's only task, this worker has skipped since for that reason.
     pub(super) last_steal_was_short: Cell<bool>,
     pub(super) steals_skipped: Cell<u32>,
-    /// A worker with private forks: its index, and its progress when it was seen. (Atomics, since
-    /// the core may be lent while its thread looks.)
+    /// A worker with private forks that may be silent: its index, and its progress when it was
+    /// seen. (Atomics, since the core may be lent while its thread looks.)
     pub(super) suspect: [AtomicUsize; 3],
     /// Whether to take private forks by force.
     pub(super) forces: AtomicU32,
@@ -166,15 +166,15 @@ pub(crate) struct Registry {
     pub(super) keepers: PlainUsize,
     /// Whether a member is worker 0.
     pub(super) has_member: AtomicBool,
-    /// Whether the other workers end without it.
+    /// Whether the other workers end although the member has not.
     pub(super) leaves_member: AtomicBool,
     /// Whether there is a worker that will never have a thread.
     pub(super) has_empty_cores: AtomicBool,
-    /// Whether no worker will.
+    /// Whether no worker will have a thread again.
     pub(super) is_deserted: AtomicBool,
     pub(super) threads: Mutex<Threads>,
     bound: Option<Arc<Bound>>,
-    /// Whether tasks of the pool that have not begun are dropped.
+    /// Whether workers drop the pool's tasks that have not begun.
     is_shut_down: AtomicBool,
     pub(crate) counts: PoolCounts,
     /// What makes workers look elsewhere before they take their own newest task: [`IS_LATE`] and

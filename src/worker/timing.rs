@@ -98,7 +98,7 @@ fn note_times(waited: u64, begun: u64) {
 
 thread_local! {
     /// How many tasks this thread has made since the last one that was timed, in pools that time
-    /// some. (At first so many that any pool times the next one.)
+    /// some. (At first, a number so high that any pool times the next one.)
     static SINCE_LAST: Cell<u32> = const { Cell::new(u32::MAX - 1) };
 }
 

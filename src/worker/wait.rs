@@ -10,11 +10,11 @@
 //! - *For another pool*: of this pool's jobs, it runs only pinned ones and *cross-pool jobs*.
 //!
 //! A wait for a completer (`task/completer.rs`) is *external*: any job may be what ends it. It is
-//! free or restricted like others. Restricted, it hands off the core before it sleeps, even if
-//! there is no work yet. (In a pool that has ended, no thread would take the core. There it runs
-//! any job, and sleeps like a free wait.)
+//! free or restricted like others. If it is restricted, the waiter hands off its core before it
+//! sleeps, even if there is no work yet. In a pool that has ended, no thread would take the core.
+//! There the waiter runs any job, and sleeps as in a free wait.
 //!
-//! A *pinned* job (of a broadcast) is for one worker alone, which runs it in any wait.
+//! A *pinned* job (of a broadcast or a gang) is for one worker alone, which runs it in any wait.
 //!
 //! A *cross-pool job* is a job that a thread W of another pool asks this pool to run:
 //! 1. a job that W hands over and waits for (`install` and similar calls);
@@ -32,7 +32,7 @@
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
 //! or part of what A waits for, or pinned. A job gets a tag of its own in two cases:
-//! - It has no tag, and more than [`MOST_FOREIGN`] jobs are on top of each other. From there on the
+//! - It has no tag, and more than [`MOST_STACKED`] jobs are on top of each other. From there on the
 //!   stack grows only by the recursion of that job's own work.
 //! - It runs inside a task with a tag without being part of that task: a pinned job, or one that
 //!   `yield_now` runs. Another job of the work that it belongs to may be waiting for that task.
@@ -43,19 +43,20 @@
 //!    younger, and the chain cannot close to a cycle.
 //! 2. *Waits for handles do not deadlock.* A task on top of A that waits for A would be such a
 //!    cycle. By the invariant, what is on top of A is part of A or of what A waits for. What waits
-//!    for A is neither. (That holds of each poll of a future that A waits for: a poll that is
-//!    queued or has begun ends before the future does.)
-//! 3. *A job that a thread waits for begins.* If it is a cross-pool job, some worker of its pool
-//!    waits, or returns to the bottom of its stack, and takes cross-pool jobs in either case. If it
-//!    is a job of the waiter's own pool and the waiter has its core, the waiter itself could run
-//!    it. (A worker that waits for another pool reinjects its own tasks before it sleeps.) The
-//!    waiter may be without its core, because another thread wanted the core back or took it for a
-//!    cross-pool job. Then any job may be the one that the waiter needs. As long as there is such a
-//!    waiter, the spare threads of its pool run any job; and if all workers are in restricted waits
-//!    and there is work, one of them hands off its core to a thread that does the work. The same
-//!    holds as long as a thread of another pool joins a future of this one. (An
-//!    external wait is for any job. If it is free, it runs any; if not, it is without its core.
-//!    Model: `a_job_that_completes_finds_a_worker`.)
+//!    for A is neither. This also holds for each poll of a future that A waits for, since a poll
+//!    that is queued or has begun ends before the future does.
+//! 3. *A job that a thread waits for begins.*
+//!    - A cross-pool job: some worker of its pool waits, or returns to the bottom of its stack. In
+//!      either case that worker takes cross-pool jobs.
+//!    - A job of the waiter's own pool, if the waiter has its core: the waiter itself can run it.
+//!      A worker that waits for another pool reinjects its own tasks before it sleeps.
+//!    - A job of the waiter's own pool, if the waiter is without its core, because another thread
+//!      wanted the core back or took it for a cross-pool job: the job may be any. As long as there
+//!      is such a waiter, the spare threads of its pool run any job. If all workers are in
+//!      restricted waits and there is work, one of them hands off its core to a thread that does
+//!      the work. The same holds as long as a thread of another pool joins a future of this one.
+//!    - An external wait may need any job. If it is free, it runs any. If not, it is without its
+//!      core. Model: `a_job_that_completes_finds_a_worker`.
 //! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
 //!    begun and waits in turn. As in 1 and 2, such waits form no cycle.
 //!
@@ -65,15 +66,15 @@
 //! These can still wait for ever:
 //! - pools that wait for each other by locks, channels, completers or `block_on`, or by
 //!   `is_finished` in a loop, since such waits ask for nothing;
-//! - a job on top of a wait that waits for what a frame beneath is to complete, as it would for a
-//!   lock that the frame has;
-//! - with `OwnDescendants`, a wait for what only a task of the same pool would complete, if all
-//!   workers wait;
-//! - a cross-pool job that runs on top of a wait where it should not, because no spare thread can
-//!   be started: under `OwnDescendants`, in a pool whose threads the user starts, if the system
+//! - a job that runs on top of a frame and waits for a completer that only this frame would
+//!   complete, just as for a lock that the frame holds;
+//! - with `OwnDescendants`, a wait for a completer that only a task of the same pool would
+//!   complete, if all workers wait;
+//! - a cross-pool job that runs on top of a wait where it should not, because the core cannot be
+//!   handed off: with `OwnDescendants`, in a pool whose threads the user starts, if the system
 //!   refuses to start a thread, or if the limit of spare threads is reached. A dump reports such a
-//!   wait. (A member of a gang that waits at a barrier waits as for another pool: under
-//!   `OwnDescendants`, a cross-pool job that joins the task of the gang may run on top of it);
+//!   wait. A gang's member that waits at a barrier waits as for another pool, so with
+//!   `OwnDescendants` a cross-pool job that joins the task of the gang may run on top of it;
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool.
 //!
 //! # `WaitPolicy::OwnDescendants`
@@ -104,7 +105,7 @@
 use super::Worker;
 use super::find::Aside;
 use super::idle::pause;
-use super::on_top::{MOST_FOREIGN, is_awaited};
+use super::on_top::{MOST_STACKED, is_awaited};
 use super::shared::ROUNDS;
 use super::times::Activity;
 use crate::job::{NO_TAG, outcome};
@@ -199,8 +200,8 @@ impl Worker {
         }
     }
 
-    /// Returns the next of this worker's tasks that the wait may run, which are all if `takes_any`.
-    /// Returns `None` if the wait is over or a thread may want the core.
+    /// Returns the next of this worker's tasks that the wait may run. If `takes_any`, the wait may
+    /// run every task. Returns `None` if the wait is over or a thread may want the core.
     #[inline]
     fn next_own_task(&self, wait: &impl Wait, takes_any: bool) -> Option<JobRef> {
         sim::point();
@@ -259,26 +260,26 @@ impl Worker {
             if self.may_run(&job, wait) {
                 return Some(job);
             }
-            self.registry().reinject_cross_job(job);
+            self.registry().queue_cross_job(job);
             None
         })
     }
 
     /// Whether a cross-pool job may run on top of this wait, by the rules for a wait for this pool.
     fn may_run_cross_job(&self, job: &JobRef, wait: &impl Wait) -> bool {
-        let is_free = self.tag() == NO_TAG && self.jobs_on_stack() <= MOST_FOREIGN;
+        let is_free = self.tag() == NO_TAG && self.jobs_on_stack() <= MOST_STACKED;
         let is_near = || self.tag() == job.tag() || is_awaited(job, wait);
         is_free || self.may_run_any(wait) || job.is_empty() || is_near()
     }
 
-    /// Takes the newest of this worker's tasks that it may run, which are all if it `takes_any`,
-    /// else a job pinned to it. Every so often it takes pinned jobs, cross-pool jobs and injected
-    /// jobs first, so that these do not starve. Jobs that it may not run are reinjected.
+    /// Takes the newest of this worker's tasks that it may run, else a job pinned to it. If
+    /// `takes_any`, it may run every task. Every so often it takes pinned jobs, cross-pool jobs and
+    /// injected jobs first, so that these do not starve. Reinjects jobs that it may not run.
     #[inline(always)]
     fn own_task(&self, wait: &impl Wait, most: usize, takes_any: bool) -> Option<JobRef> {
         match self.looks_aside() {
-            Aside::Never if takes_any => self.newest_task().or_else(|| self.pop_pinned()),
-            Aside::Never => self.own_newest_task(wait, most),
+            Aside::Nowhere if takes_any => self.newest_task().or_else(|| self.pop_pinned()),
+            Aside::Nowhere => self.own_newest_task(wait, most),
             aside => self.own_task_aside(wait, most, aside),
         }
     }
@@ -322,6 +323,8 @@ impl Worker {
         self.accept(job, wait)
     }
 
+    /// Finds a job that the wait may run at other workers, in the injector, or among this worker's
+    /// public forks.
     fn foreign(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         if let Some(job) = self.stolen(|| wait.done(), |job| self.accept(job, wait)) {
             return Some(job);
@@ -381,7 +384,7 @@ impl Worker {
         if self.may_run(&job, wait) {
             return Some(job);
         }
-        self.registry().reinject(job);
+        self.registry().queue_injected(job);
         None
     }
 
@@ -396,14 +399,14 @@ impl Worker {
         // An announcement on a busy core never fails.
         let _ = sleep.announce(self.index, Kind::Blocked, searching, true);
         let must_leave = || wait.done() || self.is_wanted();
-        let leaves = must_leave() || self.announce_and_look() || must_leave();
+        let leaves = must_leave() || self.fence_and_look() || must_leave();
         if !(leaves && sleep.leave(self.index, Kind::Blocked)) {
             self.note(Activity::Blocked);
             sleep.sleep(
                 self.index,
                 Kind::Blocked,
                 || if wait.done() { Look::Work } else { self.watch() },
-                || wait.done() || self.announce_and_look_hard(),
+                || wait.done() || self.fence_and_look_hard(),
             );
             self.counters.wakes.add(1);
         }
@@ -428,9 +431,9 @@ impl Worker {
             // Under `OwnDescendants`, it must not be woken for jobs that it would reinject at once.
             let own = (!self.waits_for_own_work()).then(|| self.tag());
             sleep.announce_restricted(self.index, [own, wait.tag()], own.is_some());
-            // All public jobs may be for other workers, while those that it may run are private.
-            self.announce_and_look();
-            self.look_behind();
+            // Public jobs may all be ones that it may not run, while those that it may are private.
+            self.fence_and_look();
+            self.look_for_private();
         }
         let must_leave = || wait.done() || self.is_wanted();
         let is_over = must_leave();
@@ -470,9 +473,9 @@ impl Worker {
     /// run once this one sleeps: lemma 6 of `sleep/mod.rs`.
     fn is_missed(&self) -> bool {
         let sleep = self.sleep();
-        sleep.some_wait_off()
+        sleep.any_job_is_needed()
             && sleep.all_are_restricted(Some(self.index))
-            && self.announce_and_look()
+            && self.fence_and_look()
     }
 }
 
@@ -481,6 +484,6 @@ impl Worker {
 struct HandOffs {
     /// Whether the core could not be handed off. Then such jobs run on top of the wait.
     is_refused: bool,
-    /// Whether it has left such a job in its queue.
+    /// Whether the wait has left such a job in the pool's queue of cross-pool jobs.
     has_left_job: bool,
 }

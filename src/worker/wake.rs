@@ -10,7 +10,7 @@ use crate::sync::fence;
 /// The most workers that a searcher wakes when it has found a job. With two, n workers are awake
 /// after log n steps.
 const MOST_WOKEN: usize = 2;
-/// Before a worker begins a job that is expected to take long, it wakes workers until this many
+/// If long jobs are expected, a worker with public jobs wakes workers until at most this many
 /// search. (A worker that was woken may start late, on the same processor. Without this, the last
 /// of 16 or 32 items of a loop that sleep begins after 1.2 times as long, and that of a join tree
 /// of 16 after 1.3 times: medians on two shared virtual cores.)
@@ -40,10 +40,10 @@ impl Worker {
         (0..wanted).for_each(|_| self.sleep().wake_one());
     }
 
-    /// If long jobs are expected, wakes workers for this worker's public jobs before it begins one
-    /// itself. A worker that was woken before may start late. It wakes one more, which is then
-    /// awake when a thief publishes the next job. (If each thief of a fork makes the next one, the
-    /// last of 16 and 64 items begins after 1.6 and 1.8 times as long without that.)
+    /// If long jobs are expected, wakes workers for this worker's public jobs, since a worker that
+    /// was woken before may start late. Wakes one more, which is then awake when a thief publishes
+    /// the next job. (Without that one, if each thief of a fork makes the next fork, the last of 16
+    /// and 64 items begins after 1.6 and 1.8 times as long.)
     pub(super) fn wake_ahead(&self) {
         if self.registry().callers.expect() == Length::Long {
             let public = self.forks.public() + self.public_tasks();
@@ -54,7 +54,7 @@ impl Worker {
     /// Returns how many workers the last searcher wakes when it has found a job: some for other
     /// public jobs, or one for private forks.
     pub(super) fn jobs_for_others(&self) -> usize {
-        // As in `announce_and_look`.
+        // As in `fence_and_look`.
         fence(Ordering::SeqCst);
         match self.public_jobs(MOST_WOKEN) {
             0 => self.sees_hidden().into(),
@@ -81,7 +81,7 @@ impl Registry {
     /// searcher does: it looks once more, and wakes a worker if there is work.
     pub(crate) fn stop_watching(&self) {
         if self.sleep().stop_watching() == Stopped::LookAgain {
-            // As in `announce_and_look`.
+            // As in `fence_and_look`.
             fence(Ordering::SeqCst);
             if self.shows_work() {
                 self.sleep().wake_one();

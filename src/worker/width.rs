@@ -36,7 +36,7 @@ fn park(worker: &Worker) {
     sleep.set_looking(worker.index, true);
     let me = CoreThread::at_bottom(worker.index, true);
     let entered = sleep.announce(worker.index, Kind::Idle(&me), true, false);
-    assert!(entered && !worker.announce_and_look());
+    assert!(entered && !worker.fence_and_look());
 }
 
 /// Counts the writes of worker 1 that forks and wakes a sleeper, and of worker 0 that steals the

@@ -30,7 +30,7 @@ pub(super) struct Gang<'g> {
     pub(super) relay: Relay,
     /// See `Registry::tag_of_tasks`.
     tag: Tag,
-    /// The caller's.
+    /// The context of the caller.
     pub(super) context: ContextRef,
     /// Counts the queued jobs that have not ended.
     pub(super) count: TaskCount,
@@ -229,7 +229,8 @@ impl Member<'_> {
     /// to all of them.
     ///
     /// A member spins for some microseconds. If the gang is larger than the number of processors,
-    /// it yields its processor instead. Then it sleeps, or runs what [`gang`](super::gang) says.
+    /// it yields its processor instead. Then it sleeps, or runs the work that [`gang`](super::gang)
+    /// names.
     ///
     /// # Panics
     /// Panics if a member has returned, since this call could then never return. If another member
@@ -311,7 +312,7 @@ impl Member<'_> {
         T: Clone + Send + Sync + 'static,
     {
         let place = self.next_place();
-        // What is left there of an exchange that was broken off is dropped without the lock.
+        // A value left from an exchange that a panic broke off is dropped without the lock.
         let mut parts = self.gang.parts.lock();
         parts.resize_with(self.size(), || None);
         let before = parts[self.index].replace(Box::new(value));

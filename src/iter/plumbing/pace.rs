@@ -75,9 +75,9 @@ const REFILLS: usize = 64;
 /// How many forks of one loop may wait on a stack before each further one doubles the warm-up. A
 /// guess: few slices can be halved as often.
 const DEEP: u32 = 48;
-/// How many items a block has at most if a token can stop the loop between blocks, and at least if
-/// a full consumer can. (A guess: for the cheapest items, a block costs a fraction of a nanosecond
-/// an item.)
+/// The longest block if a token can stop the loop between blocks, and the longest first one if a
+/// full consumer can. (A guess: for the cheapest items, a block costs a fraction of a nanosecond an
+/// item.)
 const STOPPABLE: usize = 64;
 
 /// What all pieces of a loop know.

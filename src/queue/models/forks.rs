@@ -84,7 +84,10 @@ unsafe impl Send for Forks {}
 impl Forks {
     fn new(jobs: usize) -> Arc<Self> {
         let jobs = (0..jobs).map(|_| Job::new()).collect();
-        Arc::new(Forks { queue: ForkQueue::new(1, 2, false), jobs, sleepers: AtomicUsize::new(0) })
+        let queue = ForkQueue::new(1, 2, false);
+        // A new owner keeps two forks public, so few would be private here. Later it keeps one.
+        queue.took_public_back();
+        Arc::new(Forks { queue, jobs, sleepers: AtomicUsize::new(0) })
     }
 
     fn assert_all_ran(&self) {

@@ -89,7 +89,7 @@ impl Task {
     // ---- what `task/block.rs` does ----------------------------------------------------------
 
     fn execute(&self) {
-        if self.state().is_detached() {
+        if self.state().is_detached_unclaimed() {
             self.run();
             self.settle();
             return self.free();
@@ -310,7 +310,7 @@ fn a_task_that_is_cancelled_is_not_run() {
     check(Task::cancel_and_take);
 }
 
-/// Weakened: `task/state.rs is_detached: (DETACHED | CLAIMED) => DETACHED`
+/// Weakened: `task/state.rs is_detached_unclaimed: (DETACHED | CLAIMED) => DETACHED`
 #[test]
 fn a_task_that_is_cancelled_and_dropped_is_not_run() {
     check(Task::cancel_and_drop);

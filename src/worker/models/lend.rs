@@ -98,7 +98,7 @@ fn check_lent_sentry(publish: fn(&Pool)) {
         let _ = pool.sleep().announce(2, Kind::Blocked, false, true);
         let blocked = pool.start(|pool| {
             let worker = pool.worker(2);
-            let look_hard = || worker.announce_and_look_hard();
+            let look_hard = || worker.fence_and_look_hard();
             pool.sleep().sleep(2, Kind::Blocked, || worker.watch(), look_hard);
             worker.sleep().unparked();
             pool.run_one(&CoreThread::at_bottom(2, true), true);

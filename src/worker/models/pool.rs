@@ -23,7 +23,7 @@ pub(super) fn check(model: impl Fn() + Send + Sync + 'static) {
     check_within(usize::MAX, model);
 }
 
-/// The same with at most so many preemptions, where more would take too long.
+/// The same with at most `preemptions`, where more would take too long.
 pub(super) fn check_within(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.map(|most| most.min(preemptions));
@@ -190,7 +190,7 @@ fn new_job<F: FnOnce(&Worker) + 'static>(tag: usize, run: F) -> JobRef {
     let table = const { &Table::new(execute::<F>, || "a job of a model") };
     // SAFETY: the table is made for this type, whose first field is the header.
     let mut header = unsafe { Header::new(NonNull::from(table)) };
-    header.set_tag(tag);
+    header.set_word(tag);
     let job = Box::leak(Box::new(Job { header, run }));
     // SAFETY: it lives until it is run; a model has one thread to the system; the tag is set; there
     // is one reference.

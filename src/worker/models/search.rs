@@ -19,7 +19,7 @@ fn check_publish(publish: fn(&Pool)) {
 
 /// A worker that parks sees the fork, or its owner wakes it.
 ///
-/// Weakened: `sleep/park.rs sleep: announce_and_look() => false`
+/// Weakened: `sleep/park.rs sleep: fence_and_look() => false`
 #[test]
 fn a_fork_finds_a_worker() {
     check_publish(|pool| pool.fork(0));
@@ -104,7 +104,7 @@ fn a_reinjected_job_finds_a_worker() {
         pool.registry().injector().push(pool.job());
         let worker = pool.start(run_one(1));
         if let Some(job) = pool.worker(0).injected() {
-            pool.registry().reinject(job);
+            pool.registry().queue_injected(job);
         }
         worker.join().unwrap();
         pool.nobody_is_counted();

@@ -120,7 +120,7 @@ fn a_job_that_another_pool_needs_finds_a_worker() {
     check(|| {
         let pool = Pool::new(1);
         let latch = Arc::new(Latch::new());
-        pool.registry().reinject(setter(&pool, NO_TAG, 0, &latch));
+        pool.registry().queue_injected(setter(&pool, NO_TAG, 0, &latch));
         let joiner = pool.start(|pool| pool.sleep().begin_to_need_any());
         pool.act_as(0, |worker| worker.wait_until(&OtherPool(latch)));
         pool.worker(0).give_back();
