@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::cores::{BLOCKED, BUSY, CoreThread, PARKED, RESTRICTED, SpareFor};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER};
-use super::state::List;
+use super::state::{List, Woken};
 use super::{Sleep, Stopped};
-use crate::sync::{Ordering, fence};
+use crate::sync::{MutexGuard, Ordering, fence};
 
 /// The result of giving up a core.
 #[must_use]
@@ -19,6 +19,23 @@ pub(crate) enum GivenBack {
     /// No thread has it. The caller issues a fence, looks at all queues, and calls `wake_one` if it
     /// sees work and no worker searches.
     Parked,
+}
+
+impl GivenBack {
+    /// Releases the lock and then wakes `taker`. (A taker that is woken before may run in the place
+    /// of the caller, which has the lock. Then the other workers wait for it.)
+    fn to(list: MutexGuard<'_, List>, taker: Option<Woken<'static>>) -> Self {
+        drop(list);
+        // As in `announce`.
+        fence(Ordering::SeqCst);
+        match taker {
+            Some(taker) => {
+                taker.unpark();
+                GivenBack::Taken
+            }
+            None => GivenBack::Parked,
+        }
+    }
 }
 
 impl Sleep {
@@ -65,14 +82,9 @@ impl Sleep {
         list.threads[core].leave(thread);
         self.cores[core].off.fetch_add(1, Ordering::Relaxed);
         self.needing_any.fetch_add(thread.is_local.into(), Ordering::Relaxed);
-        let given = match self.give_to_returning(&mut list, core) {
-            true => GivenBack::Taken,
-            false => self.give_to_spare(&mut list, core, work_left),
-        };
-        drop(list);
-        // As in `announce`.
-        fence(Ordering::SeqCst);
-        Some(given)
+        let taker = self.give_to_returning(&mut list, core);
+        let taker = taker.or_else(|| self.give_to_spare(&mut list, core, work_left));
+        Some(GivenBack::to(list, taker))
     }
 
     /// Sleeps until `done`, or until the thread is given its core.
@@ -99,7 +111,9 @@ impl Sleep {
         list.threads[core].returning.push_back(thread.clone());
         self.cores[core].returning.fetch_add(1, Ordering::Relaxed);
         if matches!(self.state(core), BLOCKED | RESTRICTED) {
-            self.unlist(&mut list, core).unpark();
+            let woken = self.unlist(&mut list, core);
+            drop(list);
+            woken.unpark();
         }
         None
     }
@@ -130,49 +144,41 @@ impl Sleep {
     #[must_use]
     pub(crate) fn pass_on(&self, me: &Arc<CoreThread>) -> bool {
         let mut list = self.list();
-        let passed = self.give_to_any(&mut list, me.core);
-        if passed {
-            list.threads[me.core].push_spare(me);
-        }
-        passed
+        let Some(taker) = self.give_to_any(&mut list, me.core) else { return false };
+        list.threads[me.core].push_spare(me);
+        drop(list);
+        taker.unpark();
+        true
     }
 
     /// Gives up a core at the end of a loan.
     pub(crate) fn give_back(&self, core: usize, work_left: bool) -> GivenBack {
         let mut list = self.list();
-        if self.give_to_any(&mut list, core) {
-            return GivenBack::Taken;
-        }
-        let given = self.give_to_spare(&mut list, core, work_left);
-        drop(list);
-        // As in `announce`.
-        fence(Ordering::SeqCst);
-        given
+        let taker = self.give_to_any(&mut list, core);
+        let taker = taker.or_else(|| self.give_to_spare(&mut list, core, work_left));
+        GivenBack::to(list, taker)
     }
 
-    #[must_use]
-    fn give_to_any(&self, list: &mut List, core: usize) -> bool {
-        if self.give_to_returning(list, core) {
-            return true;
-        }
-        !self.any_job_is_needed() && self.give_to_waiting(list, core)
+    fn give_to_any(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
+        self.give_to_returning(list, core).or_else(|| match self.any_job_is_needed() {
+            true => None,
+            false => self.give_to_waiting(list, core),
+        })
     }
 
-    #[must_use]
-    fn give_to_waiting(&self, list: &mut List, core: usize) -> bool {
-        let Some(thread) = list.threads[core].waiting.pop() else { return false };
+    fn give_to_waiting(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
+        let thread = list.threads[core].waiting.pop()?;
         self.needing_any.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
         self.returned(&thread);
-        true
+        Some(Woken::Thread(thread))
     }
 
-    /// Returns `false` if no thread wants the core back.
-    #[must_use]
-    pub(super) fn give_to_returning(&self, list: &mut List, core: usize) -> bool {
-        let Some(thread) = list.threads[core].returning.pop_front() else { return false };
+    /// Gives the core to the first thread that wants it back.
+    pub(super) fn give_to_returning(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
+        let thread = list.threads[core].returning.pop_front()?;
         self.cores[core].returning.fetch_sub(1, Ordering::Relaxed);
         self.returned(&thread);
-        true
+        Some(Woken::Thread(thread))
     }
 
     /// Gives the core back to `thread`.
@@ -181,24 +187,29 @@ impl Sleep {
         // The lock orders this after the last holder's Release, and before the next one's Acquire.
         self.set_state(thread.core, BUSY);
         thread.give();
-        thread.parker.unpark();
     }
 
     /// Gives the core to a spare thread if there is work, else parks the core. If there is no spare
     /// thread, a thread that waits gets the core (lemma 4 of `worker/hand_off.rs`).
-    fn give_to_spare(&self, list: &mut List, core: usize, work_left: bool) -> GivenBack {
-        if !list.threads[core].has_spare() && self.give_to_waiting(list, core) {
-            return GivenBack::Taken;
+    fn give_to_spare(
+        &self,
+        list: &mut List,
+        core: usize,
+        work_left: bool,
+    ) -> Option<Woken<'static>> {
+        if !list.threads[core].has_spare() {
+            if let Some(taker) = self.give_to_waiting(list, core) {
+                return Some(taker);
+            }
         }
-        if work_left {
-            // The count first: as in `unlist`.
-            self.count(SEARCHER, 0);
-            self.set_state(core, BUSY);
-            list.threads[core].pop_spare().parker.unpark();
-            return GivenBack::Taken;
+        if !work_left {
+            self.park_core(list, core);
+            return None;
         }
-        self.park_core(list, core);
-        GivenBack::Parked
+        // The count first: as in `unlist`.
+        self.count(SEARCHER, 0);
+        self.set_state(core, BUSY);
+        Some(Woken::Thread(list.threads[core].pop_spare()))
     }
 
     fn park_core(&self, list: &mut List, core: usize) {

@@ -64,7 +64,9 @@ impl Sleep {
             Kind::Blocked => self.set_state(core, BLOCKED),
             Kind::Idle(me) => {
                 list.threads[core].push_spare(me);
-                if self.give_to_returning(&mut list, core) {
+                if let Some(taker) = self.give_to_returning(&mut list, core) {
+                    drop(list);
+                    taker.unpark();
                     return false;
                 }
                 self.set_state(core, PARKED);

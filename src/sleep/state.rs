@@ -36,14 +36,14 @@ pub(super) struct Restricted {
 /// microseconds.
 #[must_use]
 pub(super) enum Woken<'s> {
-    AtBottom(Arc<CoreThread>),
+    Thread(Arc<CoreThread>),
     InWait(&'s Parker),
 }
 
 impl Woken<'_> {
     pub(super) fn unpark(self) {
         match self {
-            Woken::AtBottom(thread) => thread.parker.unpark(),
+            Woken::Thread(thread) => thread.parker.unpark(),
             Woken::InWait(parker) => parker.unpark(),
         }
     }
@@ -175,7 +175,7 @@ impl Sleep {
         self.count(SEARCHER, sub);
         self.set_state(core, BUSY);
         match is_parked {
-            true => Woken::AtBottom(list.threads[core].pop_spare()),
+            true => Woken::Thread(list.threads[core].pop_spare()),
             false => Woken::InWait(&self.cores[core].wait),
         }
     }

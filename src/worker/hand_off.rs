@@ -54,12 +54,11 @@
 //!
 //! # What it costs
 //! If there is work, handing the core off takes a wake-up, and so does taking it back. A wake-up
-//! takes the waker a few microseconds, and more if the other processor sleeps. Linux often queues
-//! the woken thread behind a busy worker on another processor, until a timer tick up to 4 ms later,
-//! and the waker's processor idles. So computing on two virtual processors takes 1.4 times as long
-//! beside 1,000 sleeps of 10 ms as it takes alone (`cargo bench --bench blocking`). The sleeps cost
-//! 3 % more processor time; the rest is idle. With tokio's `block_in_place`, which wakes a thread
-//! once for each sleep and not twice, computing takes 1.2 times as long.
+//! takes the waker a few microseconds, and more if the other processor sleeps. The waker has
+//! released the sleepers' lock by then: the kernel may run the woken thread in its place for some
+//! milliseconds, in which the other workers would wait for the lock, and their processors idle.
+//! Beside 1,000 sleeps of 10 ms, 2 s of computing then take 3 % more processor time, and no
+//! processor idles. (`cargo bench --bench blocking` measures the throughput.)
 //!
 //! The spare thread is woken before the closure is called. To wake it only if the closure takes
 //! long, some other thread would have to watch the clock, and there may be none: the caller may

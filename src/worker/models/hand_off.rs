@@ -26,7 +26,8 @@ fn a_spare_thread_runs_a_task_that_is_left() {
 
 /// A core that a thread wants back is not parked.
 ///
-/// Weakened: `sleep/park.rs announce: self.give_to_returning(&mut list, core) => false`
+/// Weakened: `sleep/park.rs announce: self.give_to_returning(&mut list, core) =>
+/// None::<super::state::Woken<'_>>`
 #[test]
 fn a_spare_thread_runs_a_job_from_outside() {
     check_spare(|pool, job| pool.registry().inject(job));

@@ -75,7 +75,7 @@ fn check_pinned(go: fn(&Pool)) {
 
 /// A pinned job that comes while the core is given back is seen.
 ///
-/// Weakened: `sleep/hand_off.rs give_back: fence(Ordering::SeqCst); =>`
+/// Weakened: `sleep/hand_off.rs to: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_pinned_job_is_run_though_the_core_was_lent() {
     check_pinned(|pool| pool.worker(1).give_back());
@@ -83,7 +83,7 @@ fn a_pinned_job_is_run_though_the_core_was_lent() {
 
 /// Likewise while it is handed off.
 ///
-/// Weakened: `sleep/hand_off.rs hand_off: fence(Ordering::SeqCst); =>`
+/// Weakened: `sleep/hand_off.rs to: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_pinned_job_is_run_though_the_holder_hands_off_the_core() {
     check_pinned(|pool| drop(pool.worker(1).hand_off(&Latch::new(), false)));
