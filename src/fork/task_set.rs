@@ -108,7 +108,7 @@ impl<T: Send + 'static> TaskSet<T> {
     /// ```
     #[track_caller]
     pub fn max_running(self, tasks: usize) -> Self {
-        assert!(tasks != 0, "max_running must not be zero: no task could run");
+        assert!(tasks != 0, "max_running: the limit is 0; accepted: 1 or more");
         self.registry().expect_threads_or_end();
         let mut state = self.shared.state.lock();
         state.most = tasks;

@@ -39,7 +39,7 @@ fn gated<T: Send + 'static>(
 }
 
 #[test]
-#[should_panic = "max_running must not be zero: no task could run"]
+#[should_panic = "max_running: the limit is 0; accepted: 1 or more"]
 fn a_limit_of_zero_panics() {
     TaskSet::<()>::new().max_running(0);
 }
