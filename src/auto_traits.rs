@@ -358,7 +358,7 @@ exactly! { ALL; LoopSettings, NoopReducer }
 
 /// Public types that programs cannot name, since their modules are private: serial iterators of
 /// producers, and what a graph keeps of a task's inputs.
-const UNNAMED: &[&str] = &["Exact", "Needs", "Owner", "ReadHeld", "ResultHeld", "WriteHeld"];
+const UNNAMED: &[&str] = &["Exact", "Needs", "ReadHeld", "ResultHeld", "WriteHeld"];
 
 #[test]
 fn every_public_type_has_an_assertion() {
