@@ -111,9 +111,7 @@ impl Sleep {
         list.threads[core].returning.push_back(thread.clone());
         self.cores[core].returning.fetch_add(1, Ordering::Relaxed);
         if matches!(self.state(core), BLOCKED | RESTRICTED) {
-            let woken = self.unlist(&mut list, core);
-            drop(list);
-            woken.unpark();
+            self.wake(list, core);
         }
         None
     }

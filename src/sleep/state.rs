@@ -179,4 +179,11 @@ impl Sleep {
             false => Woken::InWait(&self.cores[core].wait),
         }
     }
+
+    /// Wakes the thread that sleeps on a core, after the lock is released.
+    pub(super) fn wake(&self, mut list: MutexGuard<'_, List>, core: usize) {
+        let woken = self.unlist(&mut list, core);
+        drop(list);
+        woken.unpark();
+    }
 }

@@ -144,12 +144,10 @@ impl Sleep {
         if self.restricted.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut list = self.list();
+        let list = self.list();
         let taker = list.restricted.iter().rfind(|it| it.takes_cross_jobs);
         if let Some(core) = taker.map(|it| it.core) {
-            let woken = self.unlist(&mut list, core);
-            drop(list);
-            woken.unpark();
+            self.wake(list, core);
         }
     }
 
@@ -174,12 +172,10 @@ impl Sleep {
     /// searcher.
     #[cold]
     pub(crate) fn wake_one(&self) {
-        let mut list = self.list();
+        let list = self.list();
         let sentry = list.sentry.filter(|&sentry| sentry != OUTSIDE);
         if let Some(core) = sentry.or_else(|| list.parked.last().copied()) {
-            let woken = self.unlist(&mut list, core);
-            drop(list);
-            woken.unpark();
+            self.wake(list, core);
         }
     }
 
@@ -187,12 +183,10 @@ impl Sleep {
     /// it sleeps inside a wait, or a thread without the core.
     #[cold]
     pub(crate) fn wake_blocked(&self, core: usize, wait: usize) {
-        let mut list = self.list();
+        let list = self.list();
         list.threads[core].wake(wait);
         if matches!(self.state(core), BLOCKED | RESTRICTED) {
-            let woken = self.unlist(&mut list, core);
-            drop(list);
-            woken.unpark();
+            self.wake(list, core);
         }
     }
 
@@ -205,11 +199,9 @@ impl Sleep {
         if !sleeps() {
             return;
         }
-        let mut list = self.list();
+        let list = self.list();
         if sleeps() {
-            let woken = self.unlist(&mut list, core);
-            drop(list);
-            woken.unpark();
+            self.wake(list, core);
         }
     }
 
