@@ -1063,7 +1063,13 @@ fn start_and_exit_handlers_of_stand_ins() {
     let must_fire: &[_] = if is_simulated() {
         &["start handler", "task away", "task"]
     } else {
-        &["start handler", "start handler of a stand-in", "last exit handler", "task away", "task"]
+        &[
+            "start handler",
+            "start handler of a spare thread",
+            "last exit handler",
+            "task away",
+            "task",
+        ]
     };
     let there = Arc::new(pool(1));
     for threads in one_a_seed([1, 2]) {
@@ -1071,7 +1077,7 @@ fn start_and_exit_handlers_of_stand_ins() {
             let (starts, exits) = (AtomicUsize::new(0), AtomicUsize::new(0));
             let start = move |_| match starts.fetch_add(1, Ordering::SeqCst) {
                 before if before < threads => f.point("start handler", HANDLER),
-                _ => f.point("start handler of a stand-in", HANDLER),
+                _ => f.point("start handler of a spare thread", HANDLER),
             };
             let exit = move |_| match exits.fetch_add(1, Ordering::SeqCst) {
                 before if before < threads => f.point("exit handler", HANDLER),
@@ -1089,7 +1095,7 @@ fn start_and_exit_handlers_of_stand_ins() {
                     let asked = here.clone();
                     here.spawn(move || {
                         begun.fetch_add(1, Ordering::SeqCst);
-                        // With tasks that wait on every worker, a stand-in runs it.
+                        // With tasks that wait on every worker, a spare thread runs it.
                         let ask = || {
                             while begun.load(Ordering::SeqCst) < threads {
                                 common::step_aside();

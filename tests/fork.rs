@@ -543,7 +543,7 @@ fn a_task_whose_core_is_wanted_back_forks() {
         let (here, there) = (Arc::new(pool(1)), pool(1));
         let (pool, begun) = (here.clone(), Arc::new(Flag::new()));
         // What the other pool asks for is still at it when the wait for that pool is over.
-        let absentee = here.spawn(move || {
+        let waiter = here.spawn(move || {
             there.install(move || {
                 let begins = begun.clone();
                 let task = pool.spawn(move || {
@@ -555,7 +555,7 @@ fn a_task_whose_core_is_wanted_back_forks() {
                 task
             })
         });
-        let task = absentee.join().unwrap();
+        let task = waiter.join().unwrap();
         assert_eq!(task.join().unwrap(), Ended::Well);
     });
 }

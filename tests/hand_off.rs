@@ -884,7 +884,7 @@ fn a_core_that_was_handed_off_is_not_lent() {
         let me = std::thread::current().id();
         let wait = move || {
             go_on.raise();
-            // Handed over, it might have come to the very stand-in.
+            // If the job had been handed over, the spare thread might have run it.
             let is_borrower = std::thread::current().id() == me;
             if is_borrower {
                 assert_eq!(says.recv(), Ok(7));
@@ -911,14 +911,14 @@ fn a_lock_may_be_held_across_a_join_though_a_thread_is_off_its_core() {
     let shared = Arc::new((Mutex::new(()), [(); 5].map(|()| Flag::new())));
     let [is_busy, is_away, ..] = &shared.1;
     let theirs = [(); 3].map(|()| shared.clone());
-    let [for_busy, for_absentee, for_holder] = theirs;
+    let [for_busy, for_waiter, for_holder] = theirs;
     let busy = here.spawn(move || {
         for_busy.1[0].raise();
         for_busy.1[4].hold();
     });
     is_busy.hold();
-    let absentee = here.spawn(move || {
-        let (lock, [_, is_away, go_on, ..]) = &*for_absentee;
+    let waiter = here.spawn(move || {
+        let (lock, [_, is_away, go_on, ..]) = &*for_waiter;
         there.install(|| {
             is_away.raise();
             go_on.hold();
@@ -941,12 +941,12 @@ fn a_lock_may_be_held_across_a_join_though_a_thread_is_off_its_core() {
         };
         filch::join(first, second);
     });
-    for task in [busy, holder, absentee] {
+    for task in [busy, holder, waiter] {
         task.join().unwrap();
     }
 }
 
-// ---- Seats that are left in handlers, by members, and in pools that have ended ----
+// ---- Cores that are left in handlers, by members, and in pools that have ended ----
 
 fn plain(threads: usize) -> ThreadPool {
     ThreadPoolBuilder::new().num_threads(threads).build().unwrap()

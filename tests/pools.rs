@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CALLERS, Gate, Seats, THREADS, alone, boom, builder, caught, eventually, is_simulated_without,
+    CALLERS, Cores, Gate, THREADS, alone, boom, builder, caught, eventually, is_simulated_without,
     pool, rest, sized, thread_count, watchdog,
 };
 use filch::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
@@ -253,15 +253,15 @@ fn sleep_handlers_may_use_the_pool() {
     let _watchdog = watchdog();
     for threads in [1, 2, 3] {
         let (spawned, ran) = (Calls::default(), Calls::default());
-        let seats = Arc::new(Seats::new(threads));
+        let cores = Arc::new(Cores::new(threads));
         let use_the_pool = || {
-            let (spawned, ran, seats) = (spawned.clone(), ran.clone(), Arc::clone(&seats));
+            let (spawned, ran, cores) = (spawned.clone(), ran.clone(), Arc::clone(&cores));
             move |_| {
                 if spawned.count() < 500 {
                     spawned.add();
                     let ran = ran.clone();
                     drop(filch::spawn(move || ran.add()));
-                    seats.sit(|| assert_eq!(fib(8), 21));
+                    cores.hold(|| assert_eq!(fib(8), 21));
                 }
             }
         };
@@ -272,7 +272,7 @@ fn sleep_handlers_may_use_the_pool() {
             .build()
             .unwrap();
         eventually("the handlers spawn", || {
-            pool.join(|| seats.sit(|| fib(7)), || fib(8));
+            pool.join(|| cores.hold(|| fib(7)), || fib(8));
             pool.install(|| ());
             spawned.count() >= 500
         });

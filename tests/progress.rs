@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CALLERS, Caller, Flag, Gate, Seats, builder, is_simulated_without, pool, rest, sized,
+    CALLERS, Caller, Cores, Flag, Gate, builder, is_simulated_without, pool, rest, sized,
     step_aside, watchdog,
 };
 use filch::prelude::*;
@@ -358,10 +358,10 @@ fn an_outside_caller_of_one_pool_calls_another() {
 
 /// Forks; the second side takes a little longer than the first, so that it has to be waited for
 /// where it is stolen.
-fn uneven(seats: &Seats, depth: u64) {
+fn uneven(cores: &Cores, depth: u64) {
     if depth > 0 {
         let nap = || rest(Duration::from_micros(20 * depth));
-        join(|| seats.sit(|| uneven(seats, depth - 1)), || seats.sit(nap));
+        join(|| cores.hold(|| uneven(cores, depth - 1)), || cores.hold(nap));
     }
 }
 
@@ -373,14 +373,14 @@ fn no_two_threads_act_as_the_same_worker() {
     }
     for threads in [1, 2, 3] {
         let pool = pool(threads);
-        let seats = Seats::new(threads);
+        let cores = Cores::new(threads);
         thread::scope(|plain| {
             for _ in 0..4 {
                 plain.spawn(|| {
                     for _ in 0..150 {
-                        pool.join(|| seats.sit(|| uneven(&seats, 3)), || seats.sit(|| ()));
-                        pool.scope(|s| drop(s.spawn(|| seats.sit(|| uneven(&seats, 2)))));
-                        pool.install(|| seats.sit(|| ()));
+                        pool.join(|| cores.hold(|| uneven(&cores, 3)), || cores.hold(|| ()));
+                        pool.scope(|s| drop(s.spawn(|| cores.hold(|| uneven(&cores, 2)))));
+                        pool.install(|| cores.hold(|| ()));
                     }
                 });
             }
@@ -396,16 +396,16 @@ fn no_two_threads_act_as_the_same_worker_when_its_borrower_blocks() {
     }
     let other = pool(2);
     let nap = || other.install(|| rest(Duration::from_micros(30)));
-    let borrow_and_block = |pool: &ThreadPool, seats: &Seats| {
+    let borrow_and_block = |pool: &ThreadPool, cores: &Cores| {
         // The worker looks for more when its core is borrowed.
         pool.spawn(|| ()).join().unwrap();
-        pool.join(|| seats.sit(nap), || seats.sit(nap));
+        pool.join(|| cores.hold(nap), || cores.hold(nap));
     };
     thread::scope(|plain| {
         for _ in 0..6 {
             plain.spawn(|| {
-                let (pool, seats) = (pool(1), Seats::new(1));
-                (0..1500).for_each(|_| borrow_and_block(&pool, &seats));
+                let (pool, cores) = (pool(1), Cores::new(1));
+                (0..1500).for_each(|_| borrow_and_block(&pool, &cores));
             });
         }
     });

@@ -46,8 +46,8 @@ impl TaskPool for Filch {
     /// By a scope, whose caller becomes a worker; `install` changes threads.
     fn enter<R: Send>(pool: &filch::ThreadPool, work: impl FnOnce(&mut ()) -> R + Send) -> R {
         pool.scope(|_| {
-            if let Some(seat) = filch::current_thread_index() {
-                take_place(seat);
+            if let Some(worker) = filch::current_thread_index() {
+                take_place(worker);
             }
             work(&mut ())
         })

@@ -310,22 +310,22 @@ impl Caller {
     }
 }
 
-/// Which thread acts as which worker.
-pub struct Seats(Vec<Mutex<Option<ThreadId>>>);
+/// Which thread has which core.
+pub struct Cores(Vec<Mutex<Option<ThreadId>>>);
 
-impl Seats {
+impl Cores {
     pub fn new(workers: usize) -> Self {
-        Seats((0..workers).map(|_| Mutex::default()).collect())
+        Cores((0..workers).map(|_| Mutex::default()).collect())
     }
 
-    /// Runs `op` on a worker, and sees that no other thread acts as that worker meanwhile.
-    pub fn sit<R>(&self, op: impl FnOnce() -> R) -> R {
-        let seat = &self.0[filch::current_thread_index().expect("a worker")];
+    /// Runs `op` on a worker, and panics if another thread has that worker's core meanwhile.
+    pub fn hold<R>(&self, op: impl FnOnce() -> R) -> R {
+        let core = &self.0[filch::current_thread_index().expect("a worker")];
         let me = thread::current().id();
-        let before = seat.lock().unwrap().replace(me);
+        let before = core.lock().unwrap().replace(me);
         assert!(before.is_none_or(|before| before == me), "two threads are one worker");
         let result = op();
-        let after = std::mem::replace(&mut *seat.lock().unwrap(), before);
+        let after = std::mem::replace(&mut *core.lock().unwrap(), before);
         assert_eq!(after, Some(me), "two threads are one worker");
         result
     }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{
-    CALLERS, Caller, Flag, Gate, Ledger, Seats, THREADS, TIME, alone, any_wait_builder, boom,
+    CALLERS, Caller, Cores, Flag, Gate, Ledger, THREADS, TIME, alone, any_wait_builder, boom,
     builder, caught, eventually, is_simulated, is_simulated_without, lock, pool, rest, sized,
     step_aside, watchdog,
 };
@@ -101,17 +101,17 @@ fn tasks_of_an_open_scope_run() {
 fn the_caller_is_no_worker_inside_and_the_same_one_after() {
     let _watchdog = watchdog();
     for threads in [1, 2, 4] {
-        let (pool, seats) = (any_wait_pool(threads), Seats::new(threads));
+        let (pool, cores) = (any_wait_pool(threads), Cores::new(threads));
         let task = || {
             let before = (filch::current_thread_index(), thread::current().id());
-            seats.sit(step_aside);
+            cores.hold(step_aside);
             assert_eq!(fib(5), 5);
             let inside = blocking(|| {
                 step_aside();
                 (filch::current_thread_index(), thread::current().id())
             });
             assert_eq!((inside.0, inside.1), (None, before.1));
-            seats.sit(step_aside);
+            cores.hold(step_aside);
             assert_eq!((filch::current_thread_index(), thread::current().id()), before);
         };
         pool.scope(|s| (0..sized(60, 10)).for_each(|_| drop(s.spawn(task))));
@@ -130,7 +130,7 @@ fn a_panic_comes_out_on_the_core() {
     let _watchdog = watchdog();
     for threads in [1, 2] {
         let (pool, ledger) = (any_wait_pool(threads), Ledger::new());
-        let seats = Seats::new(threads);
+        let cores = Cores::new(threads);
         let task = |id| {
             let token = ledger.token();
             let panics = || {
@@ -141,7 +141,7 @@ fn a_panic_comes_out_on_the_core() {
                 })
             };
             assert_eq!(caught(panics), id);
-            seats.sit(step_aside);
+            cores.hold(step_aside);
             assert_eq!(fib(4), 3);
         };
         let task = &task;

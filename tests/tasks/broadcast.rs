@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use crate::common::{
-    CALLERS, THREADS, boom, boom_id, builder, caught, eventually, is_simulated_without, pool, rest,
-    watchdog,
+    CALLERS, Flag, Gate, THREADS, boom, boom_id, builder, caught, eventually, is_simulated_without,
+    pool, rest, watchdog,
 };
 use filch::Yield;
 
@@ -332,4 +333,62 @@ fn a_panic_in_the_task_yielded_to_stays_there() {
         crate::common::failed_with(task.join())
     });
     assert_eq!(failed, 1);
+}
+
+// ---- a broadcast on top of a wait ----
+
+#[test]
+fn a_broadcast_on_top_of_a_task_does_not_run_what_joins_that_task() {
+    let _watchdog = watchdog();
+    let pool = pool(3);
+    let (begun, stolen, joining) = <(Arc<Flag>, Arc<Flag>, Arc<Flag>)>::default();
+    let (inner, other) = <(Arc<Gate>, Arc<Gate>)>::default();
+    let place = Arc::new(AtomicUsize::new(usize::MAX));
+
+    // One worker waits for a task that another one runs.
+    let waits = {
+        let (begun, inner, place) = (begun.clone(), inner.clone(), place.clone());
+        pool.spawn(move || {
+            let flag = begun.clone();
+            let held = filch::spawn(move || {
+                flag.raise();
+                inner.wait();
+            });
+            begun.hold();
+            place.store(filch::current_thread_index().unwrap(), Ordering::SeqCst);
+            held.join().unwrap();
+        })
+    };
+    eventually("the task waits", || place.load(Ordering::SeqCst) != usize::MAX);
+    // On top of that wait, the worker runs the broadcast, which waits for a fork that the third worker
+    // stole.
+    {
+        let (stolen, other) = (stolen.clone(), other.clone());
+        pool.spawn_broadcast(move |context| {
+            if context.index() == place.load(Ordering::SeqCst) {
+                let taken = || {
+                    stolen.raise();
+                    other.wait();
+                };
+                filch::join(|| stolen.hold(), taken);
+            }
+        });
+    }
+    eventually("the fork is stolen", || stolen.is_up());
+    let joins = {
+        let joining = joining.clone();
+        pool.spawn(move || {
+            joining.raise();
+            waits.join().unwrap();
+        })
+    };
+    // The waiting worker must not run this task on top of the one that it joins.
+    for _ in 0..300 {
+        if !joining.is_up() {
+            rest(Duration::from_millis(1));
+        }
+    }
+    other.open();
+    inner.open();
+    joins.join().unwrap();
 }

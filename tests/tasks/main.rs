@@ -11,7 +11,6 @@ mod broadcast;
 mod completer;
 mod handles;
 mod join;
-mod mail;
 mod order;
 mod programs;
 mod scope;
