@@ -459,3 +459,28 @@ fn a_watchdog_ends_with_its_pool() {
         threads_return_to(base);
     });
 }
+
+/// The thread that drops a pool waits for its watchdog. So the watchdog must not call the drops of
+/// what the handlers have captured, which may need that thread.
+#[test]
+fn a_watchdog_drops_no_captures() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    struct Captured(thread::ThreadId);
+    impl Drop for Captured {
+        fn drop(&mut self) {
+            assert_eq!(thread::current().id(), self.0);
+        }
+    }
+    let body = || {
+        for _ in 0..500 {
+            let captured = Captured(thread::current().id());
+            let builder = ThreadPoolBuilder::new().num_threads(1);
+            let builder = builder.panic_handler(move |_| _ = &captured);
+            drop(builder.watchdog(Duration::from_nanos(1)).build().unwrap());
+        }
+    };
+    tells("a_watchdog_drops_no_captures", body, |told| assert!(!told.contains("panicked at")));
+}

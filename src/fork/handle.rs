@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::job::outcome;
 use crate::task::{Handle, JoinError};
 
 /// The right to the result of a task: see [`spawn`](crate::spawn).
@@ -141,10 +142,8 @@ impl<T> Future for JoinHandle<T> {
         if !self.handle.as_mut().expect(COMPLETED).poll_done(context.waker()) {
             return Poll::Pending;
         }
-        match self.handle.take().expect(COMPLETED).try_take() {
-            Ok(result) => Poll::Ready(result),
-            Err(_) => unreachable!("it is done"),
-        }
+        let result = self.handle.take().expect(COMPLETED).try_take();
+        result.map_or_else(|_| unreachable!("it is done"), Poll::Ready)
     }
 }
 
@@ -202,9 +201,9 @@ impl<T> Drop for CancelOnDrop<T> {
     fn drop(&mut self) {
         // Before the task is cancelled, which would wake the waker: an executor that drops this
         // future may hold a lock that the waker takes.
-        if let Some(handle) = &mut self.0.handle {
-            handle.forget_waiting();
-        }
-        self.0.cancel();
+        let handle = &mut self.0.handle;
+        let forgotten = outcome::run(|| handle.iter_mut().for_each(Handle::forget_waiting));
+        let cancelled = outcome::run(|| _ = self.0.cancel());
+        outcome::resume_first([cancelled, forgotten].into_iter());
     }
 }

@@ -185,6 +185,8 @@ impl<T: Send + 'static> TaskSet<T> {
         if registry.is_lost() {
             generation::refuse();
         }
+        // Drops the waker of an earlier poll. Amid the wait, a panic of that drop would abort.
+        self.shared.forget_waiting();
         if Worker::is_on_other_pools_thread(registry) {
             self.request();
         }

@@ -42,6 +42,9 @@ use crate::worker::shared::Registry;
 /// worker](ThreadPoolBuilder::use_current_thread), whose end comes first. Tasks of two pools must
 /// not drop each other's pool: they would wait for each other.
 pub struct ThreadPool {
+    /// Ends before `registry` is dropped: its thread, for which the drop waits, must not drop the
+    /// captures of the handlers.
+    watchdog: Option<watchdog::Watchdog>,
     registry: Arc<Registry>,
     threads: Vec<Thread>,
     /// Whether the pool was built to the end. If not, dropping it does not wait for threads that
@@ -49,7 +52,6 @@ pub struct ThreadPool {
     is_built: bool,
     /// Whether dropping it waits for its threads.
     waits: bool,
-    watchdog: Option<watchdog::Watchdog>,
 }
 
 // Panics of closures and handlers are caught where the pool calls them, and resumed only while its
@@ -59,7 +61,7 @@ impl RefUnwindSafe for ThreadPool {}
 
 impl ThreadPool {
     fn new(registry: Arc<Registry>) -> Self {
-        ThreadPool { registry, threads: Vec::new(), is_built: false, waits: true, watchdog: None }
+        ThreadPool { watchdog: None, registry, threads: Vec::new(), is_built: false, waits: true }
     }
 
     pub(crate) fn registry(&self) -> &Registry {

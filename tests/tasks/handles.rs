@@ -14,6 +14,7 @@ use crate::common::{
     CALLERS, Gate, Ledger, THREADS, Token, boom, caught, eventually, failed_with,
     is_simulated_without, noting_pool, pool, watchdog,
 };
+use crate::task_set::Bomb;
 use filch::{JoinError, JoinHandle, ThreadPool};
 
 pub const SIZES: [usize; 3] = [1, 2, 4];
@@ -118,6 +119,25 @@ fn a_task_that_has_not_begun_is_cancelled() {
         drop(busy);
         assert_eq!((kept.join().unwrap(), detached.join().unwrap()), (4, 5));
     }
+}
+
+#[test]
+fn a_task_is_cancelled_though_the_drop_of_a_waker_panics() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    let (pool, ledger) = (pool(1), Ledger::new());
+    let busy = Busy::new(&pool);
+    let captured = ledger.token();
+    let mut task = pool.spawn(move || runs(captured)).cancel_on_drop();
+    let bomb = Bomb(4);
+    let waker = waker_that(move || drop(bomb));
+    assert!(poll(Pin::new(&mut task), &waker).is_pending());
+    drop(waker);
+    assert_eq!(caught(|| drop(task)), 4);
+    assert!(ledger.is_balanced(), "the closure is dropped at once");
+    drop(busy);
 }
 
 #[test]

@@ -305,7 +305,7 @@ fn a_future_of_a_set_is_woken_when_all_is_cancelled_or_detached() {
     }
 }
 
-struct Bomb(u32);
+pub struct Bomb(pub u32);
 
 impl Drop for Bomb {
     fn drop(&mut self) {
@@ -351,6 +351,28 @@ fn drops_may_panic() {
     gate.open();
     drop(pool);
     assert_eq!(*noted.lock().unwrap(), [6]);
+}
+
+/// A worker drops the waker of an earlier poll before it waits: a panic amid a wait would abort.
+#[test]
+fn a_waker_that_is_left_from_a_poll_may_panic_in_its_drop() {
+    let _watchdog = watchdog();
+    if is_simulated_without(THREADS) {
+        return;
+    }
+    let pool = pool(2);
+    let polls_and_joins = || {
+        let mut set = TaskSet::new();
+        let gate = gated(&mut set, || 3);
+        let bomb = Bomb(4);
+        let waker = waker_that(move || drop(bomb));
+        assert!(set.poll_join_next(&mut Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        let panicked = caught(|| set.join_next());
+        gate.open();
+        (panicked, set.join_next().unwrap().unwrap())
+    };
+    assert_eq!(pool.install(polls_and_joins), (4, 3));
 }
 
 #[test]
