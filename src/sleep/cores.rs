@@ -90,7 +90,7 @@ pub(crate) enum SpareFor {
 #[derive(Default)]
 pub(super) struct CoreThreads {
     /// The threads at the bottom of their stacks. The last one is woken first.
-    spare: Vec<Arc<CoreThread>>,
+    pub(super) spare: Vec<Arc<CoreThread>>,
     /// The threads that wait for something other than the core.
     pub(super) waiting: Vec<Arc<CoreThread>>,
     /// The threads in `blocking` without the core, and the calls of `blocking` that keep the core.
@@ -161,14 +161,8 @@ impl CoreThreads {
         }
     }
 
-    /// Wakes the spare threads, so that they see the end of the pool.
-    pub(super) fn wake_spare(&self) {
-        self.spare.iter().for_each(|spare| spare.parker.unpark());
-    }
-
-    /// Wakes the thread whose wait has the address `wait`.
-    pub(super) fn wake(&self, wait: usize) {
-        let is_meant = |it: &&Arc<CoreThread>| it.wait == wait;
-        self.waiting.iter().filter(is_meant).for_each(|thread| thread.parker.unpark());
+    /// The thread whose wait has the address `wait`. (No two threads have the same wait.)
+    pub(super) fn in_wait(&self, wait: usize) -> Option<Arc<CoreThread>> {
+        self.waiting.iter().find(|thread| thread.wait == wait).cloned()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::cores::{BLOCKED, BUSY, CoreThread, PARKED, RESTRICTED, SpareFor};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER};
-use super::state::{List, Woken};
+use super::state::{List, Woken, release};
 use super::{Sleep, Stopped};
 use crate::sync::{MutexGuard, Ordering, fence};
 
@@ -22,19 +22,12 @@ pub(crate) enum GivenBack {
 }
 
 impl GivenBack {
-    /// Releases the lock and then wakes `taker`. (A taker that is woken before may run in the place
-    /// of the caller, which has the lock. Then the other workers wait for it.)
     fn to(list: MutexGuard<'_, List>, taker: Option<Woken<'static>>) -> Self {
-        drop(list);
+        let given = if taker.is_some() { GivenBack::Taken } else { GivenBack::Parked };
+        release(list, taker);
         // As in `announce`.
         fence(Ordering::SeqCst);
-        match taker {
-            Some(taker) => {
-                taker.unpark();
-                GivenBack::Taken
-            }
-            None => GivenBack::Parked,
-        }
+        given
     }
 }
 
@@ -144,8 +137,7 @@ impl Sleep {
         let mut list = self.list();
         let Some(taker) = self.give_to_any(&mut list, me.core) else { return false };
         list.threads[me.core].push_spare(me);
-        drop(list);
-        taker.unpark();
+        release(list, Some(taker));
         true
     }
 

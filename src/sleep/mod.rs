@@ -27,7 +27,8 @@
 //!
 //! Transitions to and from `PARKED`, `BLOCKED` and `RESTRICTED` happen under the list's lock,
 //! together with changes of the counts and of the lists of threads without the core
-//! (`hand_off.rs`).
+//! (`hand_off.rs`). The threads that are woken are unparked after the lock is released
+//! (`state::release`).
 //!
 //! # The event count
 //! A worker that looks for work counts as a *searcher*; one that has given up counts as *parked*.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Sleep;
 use super::cores::{BLOCKED, CoreThread, CoreThreads, PARKED, RESTRICTED};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
-use super::state::{List, Restricted};
+use super::state::{List, Restricted, release};
 use crate::sync::{ExactSleeps, Ordering, fence};
 
 /// How long the sentry sleeps between two looks. A shorter time costs more processor time, a longer
@@ -65,8 +65,7 @@ impl Sleep {
             Kind::Idle(me) => {
                 list.threads[core].push_spare(me);
                 if let Some(taker) = self.give_to_returning(&mut list, core) {
-                    drop(list);
-                    taker.unpark();
+                    release(list, Some(taker));
                     return false;
                 }
                 self.set_state(core, PARKED);

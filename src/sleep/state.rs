@@ -1,6 +1,7 @@
 //! The data of a pool's sleepers: the counts, the cores and their states, and the list of the cores
 //! that sleep.
 
+use std::iter;
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
@@ -32,21 +33,25 @@ pub(super) struct Restricted {
     pub(super) takes_cross_jobs: bool,
 }
 
-/// The parker of a thread that was woken. Unpark it after the lock is released: that takes some
-/// microseconds.
+/// The parker of a thread that was woken, which [`release`] unparks. (The thread may see before
+/// that that it was woken, and end. So it shares its parker, or that is the core's.)
 #[must_use]
 pub(super) enum Woken<'s> {
     Thread(Arc<CoreThread>),
     InWait(&'s Parker),
 }
 
-impl Woken<'_> {
-    pub(super) fn unpark(self) {
-        match self {
-            Woken::Thread(thread) => thread.parker.unpark(),
-            Woken::InWait(parker) => parker.unpark(),
-        }
-    }
+/// Releases the lock, then unparks the threads that were woken under it. That takes some
+/// microseconds, and the kernel may run such a thread in the place of the caller for some
+/// milliseconds, in which the other workers would wait for the lock. (Beside 1,000 sleeps of 10 ms
+/// in `blocking`, computing would have 0.68 to 0.90 of the throughput that it has alone, instead of
+/// 0.88 to 0.97.)
+pub(super) fn release<'s>(list: MutexGuard<'_, List>, woken: impl IntoIterator<Item = Woken<'s>>) {
+    drop(list);
+    woken.into_iter().for_each(|woken| match woken {
+        Woken::Thread(thread) => thread.parker.unpark(),
+        Woken::InWait(parker) => parker.unpark(),
+    });
 }
 
 /// A pool's sleepers.
@@ -155,7 +160,7 @@ impl Sleep {
         ["busy", "looking", "parked", "blocked", "restricted"][self.state(core) as usize]
     }
 
-    /// Makes a sleeping core `BUSY` and its thread a searcher, which the caller unparks.
+    /// Makes a sleeping core `BUSY` and its thread a searcher.
     pub(super) fn unlist(&self, list: &mut List, core: usize) -> Woken<'_> {
         let mut sub = 0;
         let is_parked = self.state(core) == PARKED;
@@ -180,10 +185,20 @@ impl Sleep {
         }
     }
 
-    /// Wakes the thread that sleeps on a core, after the lock is released.
+    /// Wakes the thread that sleeps on a core.
     pub(super) fn wake(&self, mut list: MutexGuard<'_, List>, core: usize) {
         let woken = self.unlist(&mut list, core);
-        drop(list);
-        woken.unpark();
+        release(list, Some(woken));
+    }
+
+    /// Wakes the threads that sleep on each core that is the `next` one, until there is none.
+    pub(super) fn wake_each(
+        &self,
+        mut list: MutexGuard<'_, List>,
+        next: impl Fn(&List) -> Option<usize>,
+    ) {
+        let unlist_next = || next(&list).map(|core| self.unlist(&mut list, core));
+        let woken: Vec<_> = iter::from_fn(unlist_next).collect();
+        release(list, woken);
     }
 }

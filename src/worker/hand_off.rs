@@ -55,11 +55,9 @@
 //! # What it costs
 //! If there is work, handing the core off takes a wake-up, and so does taking it back. A wake-up
 //! takes the waker a few microseconds, and more if the other processor sleeps. The waker has
-//! released the sleepers' lock by then: the kernel may run the woken thread in its place for some
-//! milliseconds, in which the other workers would wait for the lock, and their processors idle.
+//! released the sleepers' lock by then (`sleep/state.rs`).
 //! Beside 1,000 sleeps of 10 ms, computing on two virtual processors has 0.88 to 0.97 of the
-//! throughput that it has alone (`cargo bench --bench blocking`). If threads were woken before the
-//! lock is released, it would have 0.68 to 0.90.
+//! throughput that it has alone (`cargo bench --bench blocking`).
 //!
 //! The spare thread is woken before the closure is called. To wake it only if the closure takes
 //! long, some other thread would have to watch the clock, and there may be none: the caller may
