@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool as PlainBool;
 use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU32, Ordering, Parker};
@@ -14,6 +15,9 @@ pub(super) const RESTRICTED: u32 = 4;
 
 pub(super) struct Core {
     pub(super) state: AtomicU32,
+    /// Whether the core's holder counts as a searcher. Written by the holder, or under the list's
+    /// lock while the core sleeps or changes hands: `state` and `has_core` publish it.
+    pub(super) searches: PlainBool,
     /// How many threads have handed off the core, and how many of these want it back. Written under
     /// the list's lock.
     pub(super) off: AtomicU32,

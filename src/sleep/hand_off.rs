@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cores::{BLOCKED, BUSY, CoreThread, PARKED, RESTRICTED, SpareFor};
-use super::counts::{PARKED as ONE_PARKED, SEARCHER};
+use super::counts::PARKED as ONE_PARKED;
 use super::state::{List, Woken, release};
 use super::{Sleep, Stopped};
 use crate::sync::{MutexGuard, Ordering, fence};
@@ -60,7 +60,8 @@ impl Sleep {
     }
 
     /// Gives the core to the first thread that wants it back, else to a spare thread, which has to
-    /// exist. The caller, `thread`, goes on without the core. Returns `None` if the pool has ended.
+    /// exist. The caller, `thread`, which is no searcher, goes on without the core. Returns `None` if
+    /// the pool has ended.
     pub(crate) fn hand_off(
         &self,
         thread: &Arc<CoreThread>,
@@ -196,9 +197,7 @@ impl Sleep {
             self.park_core(list, core);
             return None;
         }
-        // The count first: as in `unlist`.
-        self.count(SEARCHER, 0);
-        self.set_state(core, BUSY);
+        self.rouse(core, 0);
         Some(Woken::Thread(list.threads[core].pop_spare()))
     }
 

@@ -3,6 +3,7 @@
 
 use std::iter;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool as PlainBool;
 
 use crossbeam_utils::CachePadded;
 
@@ -33,8 +34,8 @@ pub(super) struct Restricted {
     pub(super) takes_cross_jobs: bool,
 }
 
-/// The parker of a thread that was woken, which [`release`] unparks. (The thread may see before
-/// that that it was woken, and end. So it shares its parker, or that is the core's.)
+/// The parker of a thread that was woken. (The thread may go on, and end, before it is unparked. So
+/// it shares its parker, or that is the core's.)
 #[must_use]
 pub(super) enum Woken<'s> {
     Thread(Arc<CoreThread>),
@@ -43,9 +44,7 @@ pub(super) enum Woken<'s> {
 
 /// Releases the lock, then unparks the threads that were woken under it. That takes some
 /// microseconds, and the kernel may run such a thread in the place of the caller for some
-/// milliseconds, in which the other workers would wait for the lock. (Beside 1,000 sleeps of 10 ms
-/// in `blocking`, computing would have 0.68 to 0.90 of the throughput that it has alone, instead of
-/// 0.88 to 0.97.)
+/// milliseconds, in which the other workers would wait for the lock.
 pub(super) fn release<'s>(list: MutexGuard<'_, List>, woken: impl IntoIterator<Item = Woken<'s>>) {
     drop(list);
     woken.into_iter().for_each(|woken| match woken {
@@ -78,6 +77,7 @@ impl Sleep {
     pub(crate) fn new(workers: usize) -> Self {
         let core = || Core {
             state: AtomicU32::new(BUSY),
+            searches: PlainBool::new(false),
             off: AtomicU32::new(0),
             returning: AtomicU32::new(0),
             wait: Parker::new(),
@@ -176,13 +176,20 @@ impl Sleep {
             list.sentry = None;
             sub += SENTRY;
         }
-        // The count first: its holder may see the state at once, and stop searching.
-        self.count(SEARCHER, sub);
-        self.set_state(core, BUSY);
+        self.rouse(core, sub);
         match is_parked {
             true => Woken::Thread(list.threads[core].pop_spare()),
             false => Woken::InWait(&self.cores[core].wait),
         }
+    }
+
+    /// Makes a core `BUSY` and its next holder a searcher. Subtracts from the counts.
+    pub(super) fn rouse(&self, core: usize, sub: usize) {
+        let searched = self.cores[core].searches.swap(true, Ordering::Relaxed);
+        debug_assert!(!searched, "a searcher gave its core up");
+        // The count first: the holder may see the state at once, and stop searching.
+        self.count(SEARCHER, sub);
+        self.set_state(core, BUSY);
     }
 
     /// Wakes the thread that sleeps on a core.

@@ -215,16 +215,29 @@ impl Sleep {
         release(list, spare);
     }
 
-    /// Counts the caller as a searcher, unless enough workers search.
-    #[must_use]
-    pub(crate) fn start_searching(&self) -> bool {
-        let workers = self.cores.len();
-        let may = |counts| Counts(counts).may_search(workers).then(|| counts + SEARCHER);
-        self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok()
+    /// Whether the caller, which has the core, counts as a searcher.
+    #[inline]
+    pub(crate) fn is_searcher(&self, core: usize) -> bool {
+        self.cores[core].searches.load(Ordering::Relaxed)
     }
 
-    /// Counts the caller no longer as a searcher.
-    pub(crate) fn stop_searching(&self) -> Stopped {
+    /// Counts the caller, which has the core, as a searcher, unless enough workers search. Returns
+    /// whether it is one.
+    pub(crate) fn start_searching(&self, core: usize) -> bool {
+        let workers = self.cores.len();
+        let may = |counts| Counts(counts).may_search(workers).then(|| counts + SEARCHER);
+        let starts = || self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok();
+        let searches = self.is_searcher(core) || starts();
+        self.cores[core].searches.store(searches, Ordering::Relaxed);
+        searches
+    }
+
+    /// Counts the caller, which has the core, no longer as a searcher.
+    pub(crate) fn stop_searching(&self, core: usize) -> Stopped {
+        if !self.is_searcher(core) {
+            return Stopped::Fine;
+        }
+        self.cores[core].searches.store(false, Ordering::Relaxed);
         let before = self.count(0, SEARCHER);
         match before.searchers() - 1 {
             _ if !self.may_lack_workers(before) => Stopped::Fine,

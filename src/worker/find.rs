@@ -22,8 +22,8 @@ use crate::os;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::{TaskQueue, until_sure};
 use crate::sim;
-use crate::sleep::Look;
-use crate::sync::{AtomicUsize, Ordering, fence, spin_loop, spin_or_yield};
+use crate::sleep::{Look, Moment};
+use crate::sync::{AtomicUsize, Ordering, spin_loop, spin_or_yield};
 
 /// About what a steal costs the owner and the thief. A thief whose last stolen job ran for less
 /// delays its steals: it takes only a fork that stays public for that long. (With 2 us, a scope of
@@ -295,8 +295,9 @@ impl Worker {
         None
     }
 
-    /// Whether work is queued, here or at other workers. Takes nothing.
-    pub(super) fn sees_work(&self) -> bool {
+    /// Whether work is queued, here or at other workers. Takes nothing. Parked workers have none,
+    /// and are left out.
+    pub(crate) fn sees_work(&self) -> bool {
         self.sees_own_work() || self.others().any(Worker::shows_work)
     }
 
@@ -312,20 +313,6 @@ impl Worker {
         }
     }
 
-    /// A fence, then the re-check of step 2 of parking (`sleep/mod.rs`). Returns whether there is
-    /// work. Parked workers have none, and are left out.
-    pub(crate) fn fence_and_look(&self) -> bool {
-        // Pairs with the fence or the SeqCst write of a publisher.
-        fence(Ordering::SeqCst);
-        self.sees_work()
-    }
-
-    /// `fence_and_look` for the last searcher, which also sees private forks: lemma 12 of
-    /// `queue/join_queue.rs`.
-    pub(super) fn fence_and_look_hard(&self) -> bool {
-        self.fence_and_look() || self.look_for_private()
-    }
-
     /// Returns whether other workers have private forks, which are then to be taken by force.
     pub(super) fn look_for_private(&self) -> bool {
         let forces = self.others().next().is_some() && self.heavy_fence() && self.sees_hidden();
@@ -333,11 +320,12 @@ impl Worker {
         forces
     }
 
-    /// Returns what the sentry sees when it looks around.
-    pub(super) fn watch(&self) -> Look {
-        if self.sees_work() {
+    /// Returns what a worker that parks sees. One that was the sentry also sees private forks:
+    /// lemma 12 of `queue/join_queue.rs`.
+    pub(super) fn look(&self, moment: Moment) -> Look {
+        if self.sees_work() || moment == Moment::Resigned && self.look_for_private() {
             Look::Work
-        } else if self.see_others_fork() {
+        } else if moment == Moment::OnWatch && self.see_others_fork() {
             Look::OthersFork
         } else {
             Look::Quiet
