@@ -32,10 +32,10 @@ const STEAL_COST: u64 = TICKS_PER_MICROSECOND;
 /// The most steals in a row that such a thief skips. (Where every fork is public, an owner that
 /// forks often publishes more forks during `lasts` than are public at its end. Without this bound,
 /// a tree sum of 1,023 nodes takes 2.0 times as long there, on two threads.)
-const MOST_SKIPPED: u32 = 32;
+const MOST_FORKS_LEFT: u32 = 32;
 /// How many times in a row such a thief leaves a victim its only task, each time after a wait that
 /// may be a microsecond longer.
-const MOST_LEFT: u32 = if cfg!(loom) { 0 } else { 8 };
+const MOST_TASKS_LEFT: u32 = if cfg!(loom) { 0 } else { 8 };
 
 /// Where a worker looks for work before it takes its own newest task.
 #[must_use]
@@ -169,7 +169,7 @@ impl Worker {
         if self.delays_steals() && !self.lasts(victim, is_over) {
             return None;
         }
-        self.steals_skipped.set(0);
+        self.forks_left.set(0);
         let stolen = self.count_steal(until_sure(|| victim.forks.steal()))?;
         // If the victim does not fork again, its private forks need a worker that forces them. (A
         // thief that is a searcher also looks for them when it stops searching.)
@@ -184,8 +184,8 @@ impl Worker {
     /// ones may be as well. (The owner may also take back a long fork soon. So after some skipped
     /// steals this returns `true` at once.)
     fn lasts(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
-        let steals_skipped = self.steals_skipped.get();
-        if steals_skipped == MOST_SKIPPED {
+        let left = self.forks_left.get();
+        if left == MOST_FORKS_LEFT {
             return true;
         }
         let (published, start) = (victim.forks.published(), ticks());
@@ -199,7 +199,7 @@ impl Worker {
         // The owner takes back its newest fork first, so if more are public than it has published
         // since, an older one is left.
         let lasts = victim.forks.public() > victim.forks.published().wrapping_sub(published);
-        self.steals_skipped.set(steals_skipped + 1);
+        self.forks_left.set(left + 1);
         lasts
     }
 
@@ -243,16 +243,16 @@ impl Worker {
     }
 
     /// Returns `true` to leave `victim` its only task. Before that, waits for a while, or until
-    /// there is other work or `is_over`: each look slows the victim down. After [`MOST_LEFT`] times
+    /// there is other work or `is_over`: each look slows the victim down. After [`MOST_TASKS_LEFT`] times
     /// it returns `false`, since the task may be a long one that the victim spawned before a chain
     /// and will run after it.
     fn leaves_one(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
-        let left = self.steals_skipped.get();
-        if left >= MOST_LEFT {
-            self.steals_skipped.set(0);
+        let left = self.tasks_left.get();
+        if left >= MOST_TASKS_LEFT {
+            self.tasks_left.set(0);
             return false;
         }
-        self.steals_skipped.set(left + 1);
+        self.tasks_left.set(left + 1);
         let (start, limit) = (ticks(), STEAL_COST * u64::from(left + 1));
         let others_show = |it: &Worker| it.index != victim.index && it.shows_work();
         let sees_work = || self.sees_own_work() || self.others().any(others_show);
