@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool as PlainBool;
 use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU32, Ordering, Parker};
@@ -14,6 +15,9 @@ pub(super) const RESTRICTED: u32 = 4;
 
 pub(super) struct Core {
     pub(super) state: AtomicU32,
+    /// Whether the core's holder counts as a searcher. Written by the holder, or under the list's
+    /// lock while the core sleeps or changes hands: `state` and `has_core` publish it.
+    pub(super) searches: PlainBool,
     /// How many threads have handed off the core, and how many of these want it back. Written under
     /// the list's lock.
     pub(super) off: AtomicU32,
@@ -90,7 +94,7 @@ pub(crate) enum SpareFor {
 #[derive(Default)]
 pub(super) struct CoreThreads {
     /// The threads at the bottom of their stacks. The last one is woken first.
-    spare: Vec<Arc<CoreThread>>,
+    pub(super) spare: Vec<Arc<CoreThread>>,
     /// The threads that wait for something other than the core.
     pub(super) waiting: Vec<Arc<CoreThread>>,
     /// The threads in `blocking` without the core, and the calls of `blocking` that keep the core.
@@ -161,14 +165,8 @@ impl CoreThreads {
         }
     }
 
-    /// Wakes the spare threads, so that they see the end of the pool.
-    pub(super) fn wake_spare(&self) {
-        self.spare.iter().for_each(|spare| spare.parker.unpark());
-    }
-
-    /// Wakes the thread whose wait has the address `wait`.
-    pub(super) fn wake(&self, wait: usize) {
-        let is_meant = |it: &&Arc<CoreThread>| it.wait == wait;
-        self.waiting.iter().filter(is_meant).for_each(|thread| thread.parker.unpark());
+    /// The thread whose wait has the address `wait`. (No two threads have the same wait.)
+    pub(super) fn in_wait(&self, wait: usize) -> Option<Arc<CoreThread>> {
+        self.waiting.iter().find(|thread| thread.wait == wait).cloned()
     }
 }

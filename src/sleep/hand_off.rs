@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cores::{BLOCKED, BUSY, CoreThread, PARKED, RESTRICTED, SpareFor};
-use super::counts::{PARKED as ONE_PARKED, SEARCHER};
-use super::state::{List, Woken};
+use super::counts::PARKED as ONE_PARKED;
+use super::state::{List, Woken, release};
 use super::{Sleep, Stopped};
 use crate::sync::{MutexGuard, Ordering, fence};
 
@@ -22,19 +22,12 @@ pub(crate) enum GivenBack {
 }
 
 impl GivenBack {
-    /// Releases the lock and then wakes `taker`. (A taker that is woken before may run in the place
-    /// of the caller, which has the lock. Then the other workers wait for it.)
     fn to(list: MutexGuard<'_, List>, taker: Option<Woken<'static>>) -> Self {
-        drop(list);
+        let given = if taker.is_some() { GivenBack::Taken } else { GivenBack::Parked };
+        release(list, taker);
         // As in `announce`.
         fence(Ordering::SeqCst);
-        match taker {
-            Some(taker) => {
-                taker.unpark();
-                GivenBack::Taken
-            }
-            None => GivenBack::Parked,
-        }
+        given
     }
 }
 
@@ -67,7 +60,8 @@ impl Sleep {
     }
 
     /// Gives the core to the first thread that wants it back, else to a spare thread, which has to
-    /// exist. The caller, `thread`, goes on without the core. Returns `None` if the pool has ended.
+    /// exist. The caller, `thread`, which is no searcher, goes on without the core. Returns `None` if
+    /// the pool has ended.
     pub(crate) fn hand_off(
         &self,
         thread: &Arc<CoreThread>,
@@ -144,8 +138,7 @@ impl Sleep {
         let mut list = self.list();
         let Some(taker) = self.give_to_any(&mut list, me.core) else { return false };
         list.threads[me.core].push_spare(me);
-        drop(list);
-        taker.unpark();
+        release(list, Some(taker));
         true
     }
 
@@ -204,9 +197,7 @@ impl Sleep {
             self.park_core(list, core);
             return None;
         }
-        // The count first: as in `unlist`.
-        self.count(SEARCHER, 0);
-        self.set_state(core, BUSY);
+        self.rouse(core, 0);
         Some(Woken::Thread(list.threads[core].pop_spare()))
     }
 

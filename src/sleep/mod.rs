@@ -27,7 +27,7 @@
 //!
 //! Transitions to and from `PARKED`, `BLOCKED` and `RESTRICTED` happen under the list's lock,
 //! together with changes of the counts and of the lists of threads without the core
-//! (`hand_off.rs`).
+//! (`hand_off.rs`). Threads are unparked after the lock is released (`state::release`).
 //!
 //! # The event count
 //! A worker that looks for work counts as a *searcher*; one that has given up counts as *parked*.
@@ -46,12 +46,13 @@
 //! a loop, and when it publishes a fork after thieves took its last ones. It wakes workers until
 //! the searchers are one more than its public jobs, at most six (`worker/wake.rs`).
 //!
-//! A worker parks in three steps:
+//! A worker parks in three steps ([`Sleep::park`]):
 //! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
 //!    `fence(SeqCst)`;
 //! 2. *re-check*: it looks at every queue, and at what it waits for. If it sees work, it takes the
-//!    announcement back;
-//! 3. *commit*: it parks on its parker, which keeps a token that was given early.
+//!    announcement back, and is a searcher;
+//! 3. *commit*: it parks on its parker, which keeps a token that was given early. Once woken, it is
+//!    a searcher.
 //!
 //! A publisher (a) pushes; (b) does its queue's part of the handshake, a SeqCst read-modify-write
 //! (`queue/join_queue.rs`, `queue/spawn_queue.rs`) or a `fence(SeqCst)`; (c) reads the counts,
@@ -89,13 +90,15 @@
 //!    `a_task_of_a_borrower_finds_another`,
 //!    `the_borrower_of_the_sentrys_core_wakes_another_for_a_task`.
 //! 4. *A job finds a restricted wait that may run it.* A worker in a restricted wait goes through
-//!    the same steps, with a count of its own. In step 2 it takes a job that it may run. A thread
+//!    the same steps, with a count of its own. (It stops searching before step 1, since it leaves
+//!    jobs out in step 2.) In step 2 it takes a job that it may run. A thread
 //!    that makes a job visible, whether the job is new or was moved, wakes the waiters that may run
 //!    jobs with this job's tag. Under `WaitPolicy::OwnDescendants`, it wakes those that wait for
 //!    any of the job's ancestors. If it moved the job, it also wakes those that wait for the job
 //!    itself. Step 2 takes at most one job from each other worker. That worker runs the jobs behind
 //!    it, or reinjects them before it sleeps. Models: `a_task_finds_a_restricted_wait`,
-//!    `a_job_from_outside_finds_a_restricted_wait`.
+//!    `a_job_from_outside_finds_a_restricted_wait`,
+//!    `a_worker_that_leaves_a_restricted_wait_wakes_another`.
 //! 5. *A cross-pool job finds a worker.* Its publisher wakes a parked worker, unless some worker
 //!    searches. If no worker is parked, it wakes one in a restricted wait that takes cross-pool
 //!    jobs. Each such worker either may run any cross-pool job, or hands off its core to a thread
@@ -160,7 +163,7 @@ pub(crate) use cores::{CoreThread, SpareFor};
 pub(crate) use counts::{Counts, MAX_WORKERS};
 pub(crate) use event::{Event, HasSleep, Sleeper};
 pub(crate) use hand_off::GivenBack;
-pub(crate) use park::{Kind, Look};
+pub(crate) use park::{Kind, Look, Moment};
 pub(crate) use relay::Relay;
 pub(crate) use state::Sleep;
 pub(crate) use wake::Stopped;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Sleep;
 use super::cores::{BLOCKED, CoreThread, CoreThreads, PARKED, RESTRICTED};
 use super::counts::{PARKED as ONE_PARKED, SEARCHER, SENTRY};
-use super::state::{List, Restricted};
-use crate::sync::{ExactSleeps, Ordering, fence};
+use super::state::{List, Restricted, release};
+use crate::sync::{ExactSleeps, MutexGuard, Ordering, fence};
 
 /// How long the sentry sleeps between two looks. A shorter time costs more processor time, a longer
 /// one delays help for a section that has begun.
@@ -30,6 +30,9 @@ pub(crate) enum Kind<'t> {
     Idle(&'t Arc<CoreThread>),
     /// In a wait, in which it may run any job.
     Blocked,
+    /// In a wait, in which it may run only jobs of `tags`, and cross-pool jobs if it
+    /// `takes_cross_jobs`.
+    Restricted { tags: [Option<usize>; 2], takes_cross_jobs: bool },
 }
 
 impl Kind<'_> {
@@ -38,15 +41,27 @@ impl Kind<'_> {
         match self {
             Kind::Idle(_) => PARKED,
             Kind::Blocked => BLOCKED,
+            Kind::Restricted { .. } => RESTRICTED,
         }
     }
+}
+
+/// When a worker that parks looks around.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// In step 2.
+    Announced,
+    /// As the sentry.
+    OnWatch,
+    /// After it was the sentry. It also looks for private forks.
+    Resigned,
 }
 
 /// What a worker sees when it looks around.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// Work; or another thread wants the core back.
+    /// Work; or its wait is over, or another thread wants the core back.
     Work,
     /// No work, but other workers have forked since the last look, or have private forks.
     OthersFork,
@@ -54,43 +69,69 @@ pub(crate) enum Look {
 }
 
 impl Sleep {
-    /// Step 1. If it `watches`, the caller may become the sentry. The caller then re-checks, and
-    /// calls `sleep` or `leave`. Returns `false` if another thread wanted the core back and now has
-    /// it: the caller then waits for the core.
-    #[must_use]
-    pub(crate) fn announce(&self, core: usize, kind: Kind, searching: bool, watches: bool) -> bool {
+    /// Steps 1 to 3 of a worker that may run any job. `commit` is called before step 3. If it
+    /// `watches`, the worker may become the sentry. After this, an idle worker waits for its core,
+    /// and one in a wait is a searcher. Returns whether it came to step 3.
+    pub(crate) fn park(
+        &self,
+        core: usize,
+        kind: Kind,
+        watches: bool,
+        look: impl Fn(Moment) -> Look,
+        commit: impl FnOnce(),
+    ) -> bool {
+        let listed = self.announce(core, kind, watches);
+        if !listed || look(Moment::Announced) == Look::Work && self.leave(core, kind) {
+            return false;
+        }
+        commit();
+        if !self.watch(core, kind, look) {
+            self.sleep(core, kind);
+        }
+        true
+    }
+
+    /// Step 1. The caller then re-checks, and calls `sleep` or `leave`. Returns `false` if another
+    /// thread wanted the core back and now has it. That thread is a searcher if the caller was one.
+    pub(crate) fn announce(&self, core: usize, kind: Kind, watches: bool) -> bool {
         let mut list = self.list();
-        match kind {
-            Kind::Blocked => self.set_state(core, BLOCKED),
-            Kind::Idle(me) => {
-                list.threads[core].push_spare(me);
-                if let Some(taker) = self.give_to_returning(&mut list, core) {
-                    drop(list);
-                    taker.unpark();
-                    return false;
-                }
-                self.set_state(core, PARKED);
+        if let Kind::Idle(me) = kind {
+            list.threads[core].push_spare(me);
+            if let Some(taker) = self.give_to_returning(&mut list, core) {
+                release(list, Some(taker));
+                return false;
             }
         }
-        list.parked.push(core);
-        let mut add = ONE_PARKED;
-        // (If no other worker is at work, there is nothing to watch.)
-        let others = self.cores.len() - 1;
-        let idlers = self.counts().searchers() + self.counts().parked() - usize::from(searching);
-        if watches && list.sentry.is_none() && idlers < others {
-            list.sentry = Some(core);
-            add += SENTRY;
+        self.set_state(core, kind.asleep());
+        if let Kind::Restricted { tags, takes_cross_jobs } = kind {
+            debug_assert!(!self.is_searcher(core), "its look leaves jobs out");
+            list.restricted.push(Restricted { core, tags, takes_cross_jobs });
+            self.restricted.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.list_parked(&mut list, core, watches);
         }
-        self.count(add, if searching { SEARCHER } else { 0 });
         drop(list);
-        // Pairs with the fence of a thread that has pushed to the injector or a pinned queue.
+        // Pairs with the fence or the SeqCst write of a publisher.
         fence(Ordering::SeqCst);
         true
     }
 
+    fn list_parked(&self, list: &mut List, core: usize, watches: bool) {
+        list.parked.push(core);
+        let searched = self.cores[core].searches.swap(false, Ordering::Relaxed);
+        let mut add = ONE_PARKED;
+        // (If no other worker is at work, there is nothing to watch.)
+        let others = self.cores.len() - 1;
+        let idlers = self.counts().searchers() + self.counts().parked() - usize::from(searched);
+        if watches && list.sentry.is_none() && idlers < others {
+            list.sentry = Some(core);
+            add += SENTRY;
+        }
+        self.count(add, if searched { SEARCHER } else { 0 });
+    }
+
     /// Takes the announcement back, so that the caller is a searcher and has its core. Returns
-    /// `false` if it was woken or its core was lent.
-    #[must_use]
+    /// `false` if it was woken, and so is a searcher as well, or if its core was lent.
     pub(crate) fn leave(&self, core: usize, kind: Kind) -> bool {
         let mut list = self.list();
         let listed = self.is_asleep(&list, core, kind);
@@ -104,107 +145,59 @@ impl Sleep {
     fn is_asleep(&self, list: &List, core: usize, kind: Kind) -> bool {
         let is_callers = match kind {
             Kind::Idle(me) => list.threads[core].is_next(me),
-            Kind::Blocked => true,
+            _ => true,
         };
         is_callers && self.state(core) == kind.asleep()
     }
 
-    /// Step 3, before which the sentry looks around. While the caller is the sentry, it sleeps for
-    /// [`SENTRY_INTERVAL`] and calls `look`, again and again. If it sees work, it takes the
-    /// announcement back. If it resigns, it calls `fence_and_look`, as in step 2. Then a blocked
-    /// caller sleeps until it is woken. An idle caller returns, and waits for its core.
-    pub(crate) fn sleep(
-        &self,
-        core: usize,
-        kind: Kind,
-        look: impl Fn() -> Look,
-        fence_and_look: impl Fn() -> bool,
-    ) {
+    /// Step 3. (In the main loop, the caller waits for its core instead.)
+    pub(crate) fn sleep(&self, core: usize, kind: Kind) {
+        while !matches!(kind, Kind::Idle(_)) && self.state(core) == kind.asleep() {
+            self.cores[core].wait.park();
+        }
+    }
+
+    /// While the caller is the sentry, it sleeps for [`SENTRY_INTERVAL`] and looks around, again
+    /// and again. If it sees work then, or after it has resigned, it takes the announcement back.
+    /// Returns whether it did.
+    fn watch(&self, core: usize, kind: Kind, look: impl Fn(Moment) -> Look) -> bool {
         let parker = match kind {
             Kind::Idle(me) => &me.parker,
-            Kind::Blocked => &self.cores[core].wait,
+            _ => &self.cores[core].wait,
         };
         let (mut looks, mut exact) = (0, None);
-        while HAS_SHORT_TIMERS && looks < SENTRY_LOOKS && self.is_sentry(core, kind) {
+        while HAS_SHORT_TIMERS && looks < SENTRY_LOOKS && self.if_sentry(core, kind).is_some() {
             exact.get_or_insert_with(ExactSleeps::begin);
             parker.park_timeout(SENTRY_INTERVAL);
             if self.state(core) != kind.asleep() {
                 break;
             }
-            looks += match look() {
-                Look::Work if self.leave(core, kind) => return,
+            looks += match look(Moment::OnWatch) {
+                Look::Work if self.leave(core, kind) => return true,
                 Look::Quiet => QUIET_LOOK,
                 _ => 1,
             };
         }
         drop(exact);
-        if self.resign(core, kind) && fence_and_look() && self.leave(core, kind) {
-            return;
-        }
-        if matches!(kind, Kind::Blocked) {
-            while self.state(core) == BLOCKED {
-                parker.park();
-            }
-        }
+        self.resign(core, kind) && look(Moment::Resigned) == Look::Work && self.leave(core, kind)
     }
 
-    fn is_sentry(&self, core: usize, kind: Kind) -> bool {
-        self.counts().sentry() && self.is_own_sentry(&self.list(), core, kind)
-    }
-
-    fn is_own_sentry(&self, list: &List, core: usize, kind: Kind) -> bool {
-        list.sentry == Some(core) && self.is_asleep(list, core, kind)
+    /// Locks the list if the caller is the sentry. (The caller itself has counted that.)
+    fn if_sentry(&self, core: usize, kind: Kind) -> Option<MutexGuard<'_, List>> {
+        let list = self.counts().sentry().then(|| self.list())?;
+        let is_sentry = list.sentry == Some(core) && self.is_asleep(&list, core, kind);
+        is_sentry.then_some(list)
     }
 
     /// If the caller is the sentry, ends that and issues a fence. Returns whether it was.
     fn resign(&self, core: usize, kind: Kind) -> bool {
-        let mut list = self.list();
-        let was = self.is_own_sentry(&list, core, kind);
-        if was {
-            list.sentry = None;
-            self.count(0, SENTRY);
-            drop(list);
-            // As in `announce`.
-            fence(Ordering::SeqCst);
-        }
-        was
-    }
-
-    /// Step 1 of a worker that may run only jobs of `tags`, and cross-pool jobs if it
-    /// `takes_cross_jobs`.
-    pub(crate) fn announce_restricted(
-        &self,
-        core: usize,
-        tags: [Option<usize>; 2],
-        takes_cross_jobs: bool,
-    ) {
-        let mut list = self.list();
-        self.set_state(core, RESTRICTED);
-        list.restricted.push(Restricted { core, tags, takes_cross_jobs });
-        self.restricted.fetch_add(1, Ordering::Relaxed);
+        let Some(mut list) = self.if_sentry(core, kind) else { return false };
+        list.sentry = None;
+        self.count(0, SENTRY);
         drop(list);
         // As in `announce`.
         fence(Ordering::SeqCst);
-    }
-
-    /// Takes that announcement back. Returns `false` if the caller was woken. It then counts as a
-    /// searcher.
-    #[must_use]
-    pub(crate) fn leave_restricted(&self, core: usize) -> bool {
-        let mut list = self.list();
-        let listed = self.state(core) == RESTRICTED;
-        if listed {
-            let _ = self.unlist(&mut list, core);
-            self.count(0, SEARCHER);
-        }
-        listed
-    }
-
-    /// Step 3 of a restricted worker. When this returns, the caller counts as a searcher.
-    pub(crate) fn sleep_restricted(&self, core: usize) {
-        while self.state(core) == RESTRICTED {
-            self.cores[core].wait.park();
-        }
+        true
     }
 
     /// Whether at one moment all `workers` cores are parked in the main loop, no thread waits

@@ -1,7 +1,9 @@
 //! The data of a pool's sleepers: the counts, the cores and their states, and the list of the cores
 //! that sleep.
 
+use std::iter;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool as PlainBool;
 
 use crossbeam_utils::CachePadded;
 
@@ -32,21 +34,23 @@ pub(super) struct Restricted {
     pub(super) takes_cross_jobs: bool,
 }
 
-/// The parker of a thread that was woken. Unpark it after the lock is released: that takes some
-/// microseconds.
+/// The parker of a thread that was woken. (The thread may go on, and end, before it is unparked. So
+/// it shares its parker, or that is the core's.)
 #[must_use]
 pub(super) enum Woken<'s> {
     Thread(Arc<CoreThread>),
     InWait(&'s Parker),
 }
 
-impl Woken<'_> {
-    pub(super) fn unpark(self) {
-        match self {
-            Woken::Thread(thread) => thread.parker.unpark(),
-            Woken::InWait(parker) => parker.unpark(),
-        }
-    }
+/// Releases the lock, then unparks the threads that were woken under it. That takes some
+/// microseconds, and the kernel may run such a thread in the place of the caller for some
+/// milliseconds, in which the other workers would wait for the lock.
+pub(super) fn release<'s>(list: MutexGuard<'_, List>, woken: impl IntoIterator<Item = Woken<'s>>) {
+    drop(list);
+    woken.into_iter().for_each(|woken| match woken {
+        Woken::Thread(thread) => thread.parker.unpark(),
+        Woken::InWait(parker) => parker.unpark(),
+    });
 }
 
 /// A pool's sleepers.
@@ -73,6 +77,7 @@ impl Sleep {
     pub(crate) fn new(workers: usize) -> Self {
         let core = || Core {
             state: AtomicU32::new(BUSY),
+            searches: PlainBool::new(false),
             off: AtomicU32::new(0),
             returning: AtomicU32::new(0),
             wait: Parker::new(),
@@ -155,7 +160,7 @@ impl Sleep {
         ["busy", "looking", "parked", "blocked", "restricted"][self.state(core) as usize]
     }
 
-    /// Makes a sleeping core `BUSY` and its thread a searcher, which the caller unparks.
+    /// Makes a sleeping core `BUSY` and its thread a searcher.
     pub(super) fn unlist(&self, list: &mut List, core: usize) -> Woken<'_> {
         let mut sub = 0;
         let is_parked = self.state(core) == PARKED;
@@ -171,19 +176,36 @@ impl Sleep {
             list.sentry = None;
             sub += SENTRY;
         }
-        // The count first: its holder may see the state at once, and stop searching.
-        self.count(SEARCHER, sub);
-        self.set_state(core, BUSY);
+        self.rouse(core, sub);
         match is_parked {
             true => Woken::Thread(list.threads[core].pop_spare()),
             false => Woken::InWait(&self.cores[core].wait),
         }
     }
 
-    /// Wakes the thread that sleeps on a core, after the lock is released.
+    /// Makes a core `BUSY` and its next holder a searcher. Subtracts from the counts.
+    pub(super) fn rouse(&self, core: usize, sub: usize) {
+        let searched = self.cores[core].searches.swap(true, Ordering::Relaxed);
+        debug_assert!(!searched, "a searcher gave its core up");
+        // The count first: the holder may see the state at once, and stop searching.
+        self.count(SEARCHER, sub);
+        self.set_state(core, BUSY);
+    }
+
+    /// Wakes the thread that sleeps on a core.
     pub(super) fn wake(&self, mut list: MutexGuard<'_, List>, core: usize) {
         let woken = self.unlist(&mut list, core);
-        drop(list);
-        woken.unpark();
+        release(list, Some(woken));
+    }
+
+    /// Wakes the threads that sleep on each core that is the `next` one, until there is none.
+    pub(super) fn wake_each(
+        &self,
+        mut list: MutexGuard<'_, List>,
+        next: impl Fn(&List) -> Option<usize>,
+    ) {
+        let unlist_next = || next(&list).map(|core| self.unlist(&mut list, core));
+        let woken: Vec<_> = iter::from_fn(unlist_next).collect();
+        release(list, woken);
     }
 }

@@ -1,10 +1,10 @@
 //! Waking workers: what a publisher, a searcher that has found a job, and a sentry from outside do.
 
 use super::Sleep;
-use super::cores::{BLOCKED, CoreThreads, PARKED, RESTRICTED};
+use super::cores::{BLOCKED, PARKED, RESTRICTED};
 use super::counts::{Counts, SEARCHER, SENTRY};
 use super::park::HAS_SHORT_TIMERS;
-use super::state::{OUTSIDE, Restricted};
+use super::state::{OUTSIDE, Restricted, Woken, release};
 use crate::latch::{ANY_TAG, NO_TAG};
 use crate::sync::{Ordering, fence, seq_cst_is_enough};
 
@@ -161,11 +161,8 @@ impl Sleep {
 
     #[cold]
     fn wake_restricted(&self, tag: usize) {
-        let mut list = self.list();
-        let serves = |it: &Restricted| tag == ANY_TAG || it.tags.contains(&Some(tag));
-        while let Some(core) = list.restricted.iter().find(|&it| serves(it)).map(|it| it.core) {
-            self.unlist(&mut list, core).unpark();
-        }
+        let serves = |it: &&Restricted| tag == ANY_TAG || it.tags.contains(&Some(tag));
+        self.wake_each(self.list(), |list| list.restricted.iter().find(serves).map(|it| it.core));
     }
 
     /// Wakes one parked worker: the sentry, else the one that parked last. It now counts as a
@@ -183,11 +180,11 @@ impl Sleep {
     /// it sleeps inside a wait, or a thread without the core.
     #[cold]
     pub(crate) fn wake_blocked(&self, core: usize, wait: usize) {
-        let list = self.list();
-        list.threads[core].wake(wait);
-        if matches!(self.state(core), BLOCKED | RESTRICTED) {
-            self.wake(list, core);
-        }
+        let mut list = self.list();
+        let sleeps = matches!(self.state(core), BLOCKED | RESTRICTED);
+        let holder = sleeps.then(|| self.unlist(&mut list, core));
+        let off_core = list.threads[core].in_wait(wait).map(Woken::Thread);
+        release(list, holder.into_iter().chain(off_core));
     }
 
     /// Wakes a worker for a job in its pinned queue, which was pushed before this call.
@@ -205,25 +202,42 @@ impl Sleep {
         }
     }
 
-    /// Wakes all parked workers and spare threads.
+    /// Wakes all parked workers, and the spare threads, which then see whether the pool has ended.
     pub(crate) fn wake_all(&self) {
-        let mut list = self.list();
-        while let Some(&core) = list.parked.last() {
-            self.unlist(&mut list, core).unpark();
-        }
-        list.threads.iter().for_each(CoreThreads::wake_spare);
+        self.wake_each(self.list(), |list| list.parked.last().copied());
+        let list = self.list();
+        let spare: Vec<_> = list
+            .threads
+            .iter()
+            .flat_map(|it| it.spare.iter().cloned())
+            .map(Woken::Thread)
+            .collect();
+        release(list, spare);
     }
 
-    /// Counts the caller as a searcher, unless enough workers search.
-    #[must_use]
-    pub(crate) fn start_searching(&self) -> bool {
+    /// Whether the caller, which has the core, counts as a searcher.
+    #[inline]
+    pub(crate) fn is_searcher(&self, core: usize) -> bool {
+        self.cores[core].searches.load(Ordering::Relaxed)
+    }
+
+    /// Counts the caller, which has the core, as a searcher, unless enough workers search. Returns
+    /// whether it is one.
+    pub(crate) fn start_searching(&self, core: usize) -> bool {
         let workers = self.cores.len();
         let may = |counts| Counts(counts).may_search(workers).then(|| counts + SEARCHER);
-        self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok()
+        let starts = || self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok();
+        let searches = self.is_searcher(core) || starts();
+        self.cores[core].searches.store(searches, Ordering::Relaxed);
+        searches
     }
 
-    /// Counts the caller no longer as a searcher.
-    pub(crate) fn stop_searching(&self) -> Stopped {
+    /// Counts the caller, which has the core, no longer as a searcher.
+    pub(crate) fn stop_searching(&self, core: usize) -> Stopped {
+        if !self.is_searcher(core) {
+            return Stopped::Fine;
+        }
+        self.cores[core].searches.store(false, Ordering::Relaxed);
         let before = self.count(0, SEARCHER);
         match before.searchers() - 1 {
             _ if !self.may_lack_workers(before) => Stopped::Fine,

@@ -45,7 +45,7 @@ impl Registry {
         // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees `ending` by
         // the sleepers' lock, so no worker has to be woken for it.
         self.ending.store(true, Ordering::Release);
-        // As in `Worker::fence_and_look`: a job that was injected before wakes a worker, or this
+        // As in `Worker::jobs_for_others`: a job that was injected before wakes a worker, or this
         // thread sees the job.
         fence(Ordering::SeqCst);
         if !self.has_injected() {

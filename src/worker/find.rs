@@ -22,8 +22,8 @@ use crate::os;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::{TaskQueue, until_sure};
 use crate::sim;
-use crate::sleep::Look;
-use crate::sync::{AtomicUsize, Ordering, fence, spin_loop, spin_or_yield};
+use crate::sleep::{Look, Moment};
+use crate::sync::{AtomicUsize, Ordering, spin_loop, spin_or_yield};
 
 /// About what a steal costs the owner and the thief. A thief whose last stolen job ran for less
 /// delays its steals: it takes only a fork that stays public for that long. (With 2 us, a scope of
@@ -32,10 +32,10 @@ const STEAL_COST: u64 = TICKS_PER_MICROSECOND;
 /// The most steals in a row that such a thief skips. (Where every fork is public, an owner that
 /// forks often publishes more forks during `lasts` than are public at its end. Without this bound,
 /// a tree sum of 1,023 nodes takes 2.0 times as long there, on two threads.)
-const MOST_SKIPPED: u32 = 32;
+const MOST_FORKS_LEFT: u32 = 32;
 /// How many times in a row such a thief leaves a victim its only task, each time after a wait that
 /// may be a microsecond longer.
-const MOST_LEFT: u32 = if cfg!(loom) { 0 } else { 8 };
+const MOST_TASKS_LEFT: u32 = if cfg!(loom) { 0 } else { 8 };
 
 /// Where a worker looks for work before it takes its own newest task.
 #[must_use]
@@ -169,7 +169,7 @@ impl Worker {
         if self.delays_steals() && !self.lasts(victim, is_over) {
             return None;
         }
-        self.steals_skipped.set(0);
+        self.forks_left.set(0);
         let stolen = self.count_steal(until_sure(|| victim.forks.steal()))?;
         // If the victim does not fork again, its private forks need a worker that forces them. (A
         // thief that is a searcher also looks for them when it stops searching.)
@@ -184,8 +184,8 @@ impl Worker {
     /// ones may be as well. (The owner may also take back a long fork soon. So after some skipped
     /// steals this returns `true` at once.)
     fn lasts(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
-        let steals_skipped = self.steals_skipped.get();
-        if steals_skipped == MOST_SKIPPED {
+        let left = self.forks_left.get();
+        if left == MOST_FORKS_LEFT {
             return true;
         }
         let (published, start) = (victim.forks.published(), ticks());
@@ -199,7 +199,7 @@ impl Worker {
         // The owner takes back its newest fork first, so if more are public than it has published
         // since, an older one is left.
         let lasts = victim.forks.public() > victim.forks.published().wrapping_sub(published);
-        self.steals_skipped.set(steals_skipped + 1);
+        self.forks_left.set(left + 1);
         lasts
     }
 
@@ -243,16 +243,16 @@ impl Worker {
     }
 
     /// Returns `true` to leave `victim` its only task. Before that, waits for a while, or until
-    /// there is other work or `is_over`: each look slows the victim down. After [`MOST_LEFT`] times
+    /// there is other work or `is_over`: each look slows the victim down. After [`MOST_TASKS_LEFT`] times
     /// it returns `false`, since the task may be a long one that the victim spawned before a chain
     /// and will run after it.
     fn leaves_one(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
-        let left = self.steals_skipped.get();
-        if left >= MOST_LEFT {
-            self.steals_skipped.set(0);
+        let left = self.tasks_left.get();
+        if left >= MOST_TASKS_LEFT {
+            self.tasks_left.set(0);
             return false;
         }
-        self.steals_skipped.set(left + 1);
+        self.tasks_left.set(left + 1);
         let (start, limit) = (ticks(), STEAL_COST * u64::from(left + 1));
         let others_show = |it: &Worker| it.index != victim.index && it.shows_work();
         let sees_work = || self.sees_own_work() || self.others().any(others_show);
@@ -295,8 +295,9 @@ impl Worker {
         None
     }
 
-    /// Whether work is queued, here or at other workers. Takes nothing.
-    pub(super) fn sees_work(&self) -> bool {
+    /// Whether work is queued, here or at other workers. Takes nothing. Parked workers have none,
+    /// and are left out.
+    pub(crate) fn sees_work(&self) -> bool {
         self.sees_own_work() || self.others().any(Worker::shows_work)
     }
 
@@ -312,20 +313,6 @@ impl Worker {
         }
     }
 
-    /// A fence, then the re-check of step 2 of parking (`sleep/mod.rs`). Returns whether there is
-    /// work. Parked workers have none, and are left out.
-    pub(crate) fn fence_and_look(&self) -> bool {
-        // Pairs with the fence or the SeqCst write of a publisher.
-        fence(Ordering::SeqCst);
-        self.sees_work()
-    }
-
-    /// `fence_and_look` for the last searcher, which also sees private forks: lemma 12 of
-    /// `queue/join_queue.rs`.
-    pub(super) fn fence_and_look_hard(&self) -> bool {
-        self.fence_and_look() || self.look_for_private()
-    }
-
     /// Returns whether other workers have private forks, which are then to be taken by force.
     pub(super) fn look_for_private(&self) -> bool {
         let forces = self.others().next().is_some() && self.heavy_fence() && self.sees_hidden();
@@ -333,11 +320,12 @@ impl Worker {
         forces
     }
 
-    /// Returns what the sentry sees when it looks around.
-    pub(super) fn watch(&self) -> Look {
-        if self.sees_work() {
+    /// Returns what a worker that parks sees. One that was the sentry also sees private forks:
+    /// lemma 12 of `queue/join_queue.rs`.
+    pub(super) fn look(&self, moment: Moment) -> Look {
+        if self.sees_work() || moment == Moment::Resigned && self.look_for_private() {
             Look::Work
-        } else if self.see_others_fork() {
+        } else if moment == Moment::OnWatch && self.see_others_fork() {
             Look::OthersFork
         } else {
             Look::Quiet

@@ -54,12 +54,9 @@
 //!
 //! # What it costs
 //! If there is work, handing the core off takes a wake-up, and so does taking it back. A wake-up
-//! takes the waker a few microseconds, and more if the other processor sleeps. The waker has
-//! released the sleepers' lock by then: the kernel may run the woken thread in its place for some
-//! milliseconds, in which the other workers would wait for the lock, and their processors idle.
-//! Beside 1,000 sleeps of 10 ms, computing on two virtual processors has 0.88 to 0.97 of the
-//! throughput that it has alone (`cargo bench --bench blocking`). If threads were woken before the
-//! lock is released, it would have 0.68 to 0.90.
+//! takes the waker a few microseconds, and more if the other processor sleeps. Beside 1,000 sleeps of 10 ms, computing on two virtual processors has 0.88 to 0.97 of the
+//! throughput that it has alone (`cargo bench --bench blocking`). If threads were unparked under the
+//! sleepers' lock, it would have 0.68 to 0.90.
 //!
 //! The spare thread is woken before the closure is called. To wake it only if the closure takes
 //! long, some other thread would have to watch the clock, and there may be none: the caller may
@@ -215,6 +212,8 @@ impl Worker {
         self.sleep().unparked();
         self.put_stack_back(stack);
         self.look_again(stopped);
+        // As the last holder may have been.
+        self.stop_searching();
     }
 
     /// Sleeps until the calling thread, which wants the core back, has it.
@@ -292,19 +291,13 @@ impl Worker {
     /// Called at the bottom of the stack. Passes the core on if a thread wants it or may need it,
     /// and then waits until this thread has the core again. Returns `false` if the pool has ended.
     #[cold]
-    pub(super) fn pass_on(&self, me: &Arc<CoreThread>, searching: &mut bool) -> bool {
-        if std::mem::take(searching) {
-            self.stop_searching();
-        }
-        if !self.sleep().pass_on(me) {
-            return true;
-        }
-        *searching = true;
-        self.wait_for_core(me)
+    pub(super) fn pass_on(&self, me: &Arc<CoreThread>) -> bool {
+        self.stop_searching();
+        !self.sleep().pass_on(me) || self.wait_for_core(me)
     }
 
-    /// Sleeps at the bottom of the stack until this thread has the core, and then counts as a
-    /// searcher. Returns `false` if the pool has ended.
+    /// Sleeps at the bottom of the stack until this thread has the core, and then is a searcher.
+    /// Returns `false` if the pool has ended.
     pub(super) fn wait_for_core(&self, me: &Arc<CoreThread>) -> bool {
         self.sleep().wait_off_core(me, || self.registry().has_ended());
         if !me.has_core() {
@@ -312,7 +305,7 @@ impl Worker {
             // which would then count as a searcher for ever. So this thread takes the core now, if
             // the core is parked and this thread is the next to get it. `goes_on` then counts it no
             // longer.
-            let _ = self.sleep().leave(self.index, Kind::Idle(me));
+            self.sleep().leave(self.index, Kind::Idle(me));
         }
         self.sleep().unparked();
         if !me.has_core() {
@@ -340,7 +333,7 @@ impl Worker {
             // A pinned job has come meanwhile, and the thread that queued it found the core busy.
             self.sleep().wake_for_pinned(self.index);
         }
-        if self.fence_and_look() && !self.sleep().any_searching() {
+        if self.sees_work() && !self.sleep().any_searching() {
             self.sleep().wake_one();
         }
     }

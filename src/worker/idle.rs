@@ -37,50 +37,38 @@ const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
 const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 impl Worker {
-    /// Waits for work. Returns `true` if there may be work: the caller then has the core, and
-    /// `searching` says whether it counts as a searcher. Returns `false` if the pool has ended.
-    pub(super) fn idle(&self, me: &Arc<CoreThread>, searching: &mut bool) -> bool {
+    /// Waits for work. Returns `true` if there may be work: the caller then has the core, and may be
+    /// a searcher. Returns `false` if the pool has ended.
+    pub(super) fn idle(&self, me: &Arc<CoreThread>) -> bool {
         let sleep = self.sleep();
-        *searching = *searching || sleep.start_searching() || self.may_search_soon();
-        if !*searching && self.has_own_work() {
-            return true;
-        }
-        // Whatever follows, a worker that returns from its sleep is a searcher.
-        let is_searching = std::mem::replace(searching, true);
         let mut watches = true;
-        if is_searching {
+        if sleep.start_searching(self.index) || self.may_search_soon() {
             self.note_search(true);
             sleep.set_looking(self.index, true);
-            watches = match self.look_around() {
-                Look::Work => {
-                    sleep.set_looking(self.index, false);
-                    self.note_awake(true);
-                    return self.goes_on();
-                }
-                Look::OthersFork => true,
-                Look::Quiet => false,
-            };
+            let seen = self.look_around();
+            sleep.set_looking(self.index, false);
+            if seen == Look::Work {
+                self.note_awake(true);
+                return self.goes_on();
+            }
+            watches = seen == Look::OthersFork;
+        } else if self.has_own_work() {
+            return true;
         }
         self.counters.parks.count();
         let handlers = &self.registry().handlers;
-        let runs_handler = handlers.park.is_some();
-        if runs_handler {
-            if is_searching {
-                sleep.set_looking(self.index, false);
-                self.stop_searching();
-            }
+        if handlers.park.is_some() {
+            self.stop_searching();
             self.handle(|| handlers.call(|it| &it.park, self.index));
             if self.has_own_work() {
                 // The handler has spawned a task. A parked core's queues must be empty.
-                *searching = false;
                 return true;
             }
         }
-        if !self.park(me, is_searching && !runs_handler, watches) {
+        if !self.park(me, watches) {
             return false;
         }
         if handlers.unpark.is_some() {
-            *searching = false;
             self.stop_searching();
             self.handle(|| handlers.call(|it| &it.unpark, self.index));
         }
@@ -106,7 +94,7 @@ impl Worker {
             if self.has_own_work() || !self.others_are_at_work() {
                 return false;
             }
-            if self.sleep().start_searching() {
+            if self.sleep().start_searching(self.index) {
                 return true;
             }
         }
@@ -143,24 +131,20 @@ impl Worker {
         if self.see_others_fork() || self.sees_hidden() { Look::OthersFork } else { Look::Quiet }
     }
 
-    /// Parks until the thread `me` has its core and counts as a searcher. Returns `false` if the
-    /// pool has ended.
-    pub(super) fn park(&self, me: &Arc<CoreThread>, searching: bool, watches: bool) -> bool {
-        let (sleep, idle) = (self.sleep(), Kind::Idle(me));
-        if !sleep.announce(self.index, idle, searching, watches) {
-            if searching {
-                self.stop_searching();
-            }
-            return self.wait_for_core(me);
-        }
-        if self.fence_and_look() && sleep.leave(self.index, idle) {
-            return self.wait_for_core(me);
-        }
-        self.note(Activity::Parked);
-        self.registry().end_if_idle();
+    /// Parks until the thread `me` has its core and is a searcher. Returns `false` if the pool has
+    /// ended.
+    pub(super) fn park(&self, me: &Arc<CoreThread>, watches: bool) -> bool {
         let begin = ticks();
-        sleep.sleep(self.index, idle, || self.watch(), || self.fence_and_look_hard());
+        let commit = || {
+            self.note(Activity::Parked);
+            self.registry().end_if_idle();
+        };
+        let look = |moment| self.look(moment);
+        let parked = self.sleep().park(self.index, Kind::Idle(me), watches, look, commit);
         let goes_on = self.wait_for_core(me);
+        if !parked {
+            return goes_on;
+        }
         self.counters.wakes.count();
         let is_short = || ticks().wrapping_sub(begin) < SHORT_SLEEP;
         if self.registry().has_injected() && is_short() && !self.registry().is_simulated() {
@@ -169,11 +153,11 @@ impl Worker {
         goes_on
     }
 
-    /// Returns `false` if the pool has ended. Then this worker no longer counts as a searcher.
+    /// Returns `false` if the pool has ended. Then this worker is no longer a searcher.
     pub(super) fn goes_on(&self) -> bool {
         let has_ended = self.registry().has_ended();
         if has_ended {
-            let _ = self.sleep().stop_searching();
+            let _ = self.sleep().stop_searching(self.index);
         }
         !has_ended
     }

@@ -33,16 +33,15 @@ impl Worker {
 
     /// The main loop. Returns when the pool has ended.
     pub(crate) fn work(&self, me: &Arc<CoreThread>) {
-        let mut searching = false;
-        while self.turn(me, &mut searching) {}
+        while self.turn(me) {}
     }
 
     /// One turn of the loop: runs a job, or waits for one. Returns `false` if the pool has ended.
     #[inline]
-    pub(super) fn turn(&self, me: &Arc<CoreThread>, searching: &mut bool) -> bool {
+    pub(super) fn turn(&self, me: &Arc<CoreThread>) -> bool {
         sim::looks(true);
         if self.is_wanted() {
-            return self.pass_on(me, searching);
+            return self.pass_on(me);
         }
         let job = match self.runs_cross_jobs_only() {
             true => self.pop_pinned().or_else(|| self.cross_job()),
@@ -50,13 +49,11 @@ impl Worker {
         };
         let Some(job) = job else {
             return match self.runs_cross_jobs_only() {
-                true => self.pass_on(me, searching),
-                false => self.idle(me, searching),
+                true => self.pass_on(me),
+                false => self.idle(me),
             };
         };
-        if std::mem::take(searching) {
-            self.stop_searching();
-        }
+        self.stop_searching();
         sim::looks(false);
         self.run(job);
         sim::looks(true);

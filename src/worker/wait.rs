@@ -136,47 +136,37 @@ impl Worker {
         let _awaits = sim::awaits(pool);
         let outer = self.waits_for();
         self.set_waits_for(Some(wait.what()));
-        let mut searching = false;
         let mut round = 0;
         let mut hand_offs = HandOffs::default();
         while !wait.done() {
             self.registry().abort_if_lost();
             sim::point();
             if self.is_wanted() {
-                self.stop_searching_if(&mut searching);
+                self.stop_searching();
                 self.wait_off_core(wait, false);
-                continue;
-            }
-            let found = self.find_in_wait(wait, searching, MOST_REINJECTED);
-            let found = found.or_else(|| self.cross_job_in_wait(wait, &mut hand_offs));
-            let lower = || if round < ROUNDS { None } else { self.lower_in_wait(wait) };
-            if let Some(job) = found.or_else(lower) {
-                self.stop_searching_if(&mut searching);
+            } else if let Some(job) = self.job_in_wait(wait, round, &mut hand_offs) {
+                self.stop_searching();
                 let takes_any = self.may_run_any(wait);
                 self.run_in_wait(job, wait, || self.next_own_task(wait, takes_any));
                 round = 0;
             } else if round < ROUNDS {
-                if wait.is_for_other_pool() {
-                    self.stop_searching_if(&mut searching);
-                } else {
-                    searching = searching || self.start_searching();
-                }
-                pause(round, || wait.done());
+                self.pause_in_wait(wait, round);
                 round += 1;
             } else if self.may_run_any(wait) {
-                searching = self.sleep_in_wait(wait, searching);
+                self.sleep_in_wait(wait);
                 round = 0;
+            } else if self.is_alone_in(wait) {
+                self.stop_searching();
+                // Any job wakes it, and then the next round runs that job.
+                if !self.run_one_in_place() {
+                    self.sleep_in_wait(wait);
+                }
             } else {
-                self.stop_searching_if(&mut searching);
-                searching = if !self.is_alone_in(wait) {
-                    self.sleep_restricted(wait, &mut hand_offs)
-                } else {
-                    // Any job wakes it, and then the next round runs that job.
-                    !self.run_one_in_place() && self.sleep_in_wait(wait, false)
-                };
+                self.stop_searching();
+                self.sleep_restricted(wait, &mut hand_offs);
             }
         }
-        self.stop_searching_if(&mut searching);
+        self.stop_searching();
         if hand_offs.is_refused {
             self.registry().counts.count_refused_hand_off(false);
         }
@@ -186,18 +176,28 @@ impl Worker {
         self.set_waits_for(outer);
     }
 
-    fn start_searching(&self) -> bool {
-        let searching = self.sleep().start_searching();
-        if searching {
+    /// Spins or yields in a round without a job. If the wait is for this pool, the worker searches.
+    fn pause_in_wait(&self, wait: &impl Wait, round: u32) {
+        let sleep = self.sleep();
+        if wait.is_for_other_pool() {
+            self.stop_searching();
+        } else if !sleep.is_searcher(self.index) && sleep.start_searching(self.index) {
             self.note_search(true);
         }
-        searching
+        pause(round, || wait.done());
     }
 
-    fn stop_searching_if(&self, searching: &mut bool) {
-        if std::mem::take(searching) {
-            self.stop_searching();
-        }
+    /// Finds a job for this wait, of a lower priority only if the worker would sleep otherwise.
+    #[inline]
+    fn job_in_wait(
+        &self,
+        wait: &impl Wait,
+        round: u32,
+        hand_offs: &mut HandOffs,
+    ) -> Option<JobRef> {
+        let found = self.find_in_wait(wait, MOST_REINJECTED);
+        let found = found.or_else(|| self.cross_job_in_wait(wait, hand_offs));
+        found.or_else(|| if round < ROUNDS { None } else { self.lower_in_wait(wait) })
     }
 
     /// Returns the next of this worker's tasks that the wait may run. If `takes_any`, the wait may
@@ -214,16 +214,16 @@ impl Worker {
     /// Finds a job of this pool that the wait may run. In a wait for another pool, that is a pinned
     /// job. Reinjects the jobs that it may not run: at most `most` of the worker's own tasks, and
     /// as many from the injector.
-    fn find_in_wait(&self, wait: &impl Wait, searching: bool, most: usize) -> Option<JobRef> {
+    fn find_in_wait(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
         if wait.is_for_other_pool() {
             return self.pop_pinned();
         }
         let cross_job = || if self.may_run_any(wait) { self.cross_job() } else { None };
-        self.own_task(wait, most, false).or_else(|| self.leapfrog(wait)).or_else(cross_job).or_else(
-            || {
-                if searching || !self.may_run_any(wait) { self.foreign(wait, most) } else { None }
-            },
-        )
+        let near = self.own_task(wait, most, false).or_else(|| self.leapfrog(wait));
+        near.or_else(cross_job).or_else(|| {
+            let searches = self.sleep().is_searcher(self.index) || !self.may_run_any(wait);
+            if searches { self.foreign(wait, most) } else { None }
+        })
     }
 
     /// Finds a cross-pool job that may run on top of this wait.
@@ -388,95 +388,111 @@ impl Worker {
         None
     }
 
-    /// Parks until there is work or the wait is over. Returns whether this worker counts as a
-    /// searcher.
-    fn sleep_in_wait(&self, wait: &impl Wait, searching: bool) -> bool {
+    /// Whether a worker that is about to sleep in this wait must not.
+    fn must_leave(&self, wait: &impl Wait) -> bool {
+        wait.done() || self.is_wanted()
+    }
+
+    /// Parks until there is work or the wait is over. Then this worker is a searcher.
+    fn sleep_in_wait(&self, wait: &impl Wait) {
         if !wait.register_waker() {
-            return searching;
+            return;
         }
         self.counters.parks.count();
-        let sleep = self.sleep();
-        // An announcement on a busy core never fails.
-        let _ = sleep.announce(self.index, Kind::Blocked, searching, true);
-        let must_leave = || wait.done() || self.is_wanted();
-        let leaves = must_leave() || self.fence_and_look() || must_leave();
-        if !(leaves && sleep.leave(self.index, Kind::Blocked)) {
-            self.note(Activity::Blocked);
-            sleep.sleep(
-                self.index,
-                Kind::Blocked,
-                || if wait.done() { Look::Work } else { self.watch() },
-                || wait.done() || self.fence_and_look_hard(),
-            );
-            self.counters.wakes.add(1);
-        }
+        let look = |moment| if self.must_leave(wait) { Look::Work } else { self.look(moment) };
+        let commit = || self.note(Activity::Blocked);
+        let parked = self.sleep().park(self.index, Kind::Blocked, true, look, commit);
+        self.counters.wakes.add(parked.into());
         self.note_awake(true);
-        true
     }
 
     /// Like `sleep_in_wait`, for a worker that may run only some jobs. It has to take a job to see
     /// whether it may run it.
-    fn sleep_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> bool {
+    fn sleep_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) {
         if wait.is_for_other_pool() {
             self.reinject_tasks();
         }
         if !wait.register_waker() {
-            return false;
+            return;
         }
         self.counters.parks.count();
-        let sleep = self.sleep();
-        if wait.is_for_other_pool() {
-            sleep.announce_restricted(self.index, [None, None], true);
-        } else {
-            // Under `OwnDescendants`, it must not be woken for jobs that it would reinject at once.
-            let own = (!self.waits_for_own_work()).then(|| self.tag());
-            sleep.announce_restricted(self.index, [own, wait.tag()], own.is_some());
-            // Public jobs may all be ones that it may not run, while those that it may are private.
-            self.fence_and_look();
-            self.look_for_private();
-        }
-        let must_leave = || wait.done() || self.is_wanted();
-        let is_over = must_leave();
-        let mut job = if is_over { None } else { self.find_in_wait(wait, true, usize::MAX) };
-        let mut hands_off = false;
-        if !is_over && job.is_none() {
-            job = self.cross_job_in_wait(wait, hand_offs);
-            let cross_job_waits =
-                hand_offs.has_left_job && !self.registry().cross_jobs().is_empty();
-            let work_waits = || cross_job_waits || wait.is_external() || self.is_missed();
-            hands_off = job.is_none() && self.may_hand_off(hand_offs) && work_waits();
-        }
-        let forces_next = !wait.is_for_other_pool() && self.is_to_force();
-        let mut woken = if job.is_some() || hands_off || forces_next || must_leave() {
-            !sleep.leave_restricted(self.index)
-        } else {
+        let (sleep, kind) = (self.sleep(), self.restricted(wait));
+        sleep.announce(self.index, kind, false);
+        let seen = self.look_restricted(wait, hand_offs);
+        if let Seen::Nothing = seen {
             self.note(Activity::Blocked);
-            sleep.sleep_restricted(self.index);
+            sleep.sleep(self.index, kind);
             self.note_awake(true);
             self.counters.wakes.add(1);
-            true
-        };
-        if let Some(job) = job {
-            self.stop_searching_if(&mut woken);
-            self.run_in_wait(job, wait, || None);
-        } else if hands_off {
-            self.stop_searching_if(&mut woken);
-            if !self.wait_off_core(wait, true) {
-                hand_offs.is_refused = true;
-                self.registry().counts.count_refused_hand_off(true);
-            }
+            return;
         }
-        woken
+        sleep.leave(self.index, kind);
+        match seen {
+            Seen::Job(job) => {
+                self.stop_searching();
+                self.run_in_wait(job, wait, || None);
+            }
+            Seen::OthersJob => {
+                self.stop_searching();
+                if !self.wait_off_core(wait, true) {
+                    hand_offs.is_refused = true;
+                    self.registry().counts.count_refused_hand_off(true);
+                }
+            }
+            Seen::Nothing | Seen::Reason => {}
+        }
+    }
+
+    /// What wakes a worker in this wait, which must not run any job.
+    fn restricted(&self, wait: &impl Wait) -> Kind<'static> {
+        if wait.is_for_other_pool() {
+            return Kind::Restricted { tags: [None, None], takes_cross_jobs: true };
+        }
+        // Under `OwnDescendants`, it must not be woken for jobs that it would reinject at once.
+        let own = (!self.waits_for_own_work()).then(|| self.tag());
+        Kind::Restricted { tags: [own, wait.tag()], takes_cross_jobs: own.is_some() }
+    }
+
+    /// Step 2 of parking in this wait.
+    fn look_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> Seen {
+        if !wait.is_for_other_pool() {
+            // Public jobs may all be ones that it may not run, while those that it may are private.
+            self.sees_work();
+            self.look_for_private();
+        }
+        if self.must_leave(wait) {
+            return Seen::Reason;
+        }
+        let job = self.find_in_wait(wait, usize::MAX);
+        if let Some(job) = job.or_else(|| self.cross_job_in_wait(wait, hand_offs)) {
+            return Seen::Job(job);
+        }
+        let cross_job_waits = hand_offs.has_left_job && !self.registry().cross_jobs().is_empty();
+        let work_waits = || cross_job_waits || wait.is_external() || self.is_missed();
+        if self.may_hand_off(hand_offs) && work_waits() {
+            return Seen::OthersJob;
+        }
+        let forces_next = !wait.is_for_other_pool() && self.is_to_force();
+        if forces_next { Seen::Reason } else { Seen::Nothing }
     }
 
     /// Returns whether there is work that a thread without a core may need, and that no worker will
     /// run once this one sleeps: lemma 6 of `sleep/mod.rs`.
     fn is_missed(&self) -> bool {
         let sleep = self.sleep();
-        sleep.any_job_is_needed()
-            && sleep.all_are_restricted(Some(self.index))
-            && self.fence_and_look()
+        sleep.any_job_is_needed() && sleep.all_are_restricted(Some(self.index)) && self.sees_work()
     }
+}
+
+/// What a worker sees before it sleeps in a restricted wait.
+enum Seen {
+    Nothing,
+    /// The wait is over, a thread wants the core, or there are forks to be taken by force.
+    Reason,
+    /// A job, which the worker has taken.
+    Job(JobRef),
+    /// A job that it must not run, and hands off its core for.
+    OthersJob,
 }
 
 /// What a wait remembers of its attempts to hand off the core for cross-pool jobs.

@@ -17,9 +17,17 @@ const MOST_WOKEN: usize = 2;
 const MOST_WOKEN_AHEAD: usize = 6;
 
 impl Worker {
-    /// Stops searching. Wakes parked workers if more jobs are public than searchers are left.
+    /// If this worker is a searcher, stops searching. Wakes parked workers if more jobs are public
+    /// than searchers are left.
+    #[inline]
     pub(crate) fn stop_searching(&self) {
-        let stopped = self.sleep().stop_searching();
+        if self.sleep().is_searcher(self.index) {
+            self.stop_search();
+        }
+    }
+
+    fn stop_search(&self) {
+        let stopped = self.sleep().stop_searching(self.index);
         self.note_search(false);
         self.look_again(stopped);
         // Relaxed: if it comes too early, the next worker that ends a job or waits sees the
@@ -54,7 +62,7 @@ impl Worker {
     /// Returns how many workers the last searcher wakes when it has found a job: some for other
     /// public jobs, or one for private forks.
     pub(super) fn jobs_for_others(&self) -> usize {
-        // As in `fence_and_look`.
+        // Pairs with the fence or the SeqCst write of a publisher.
         fence(Ordering::SeqCst);
         match self.public_jobs(MOST_WOKEN) {
             0 => self.sees_hidden().into(),
@@ -81,7 +89,7 @@ impl Registry {
     /// searcher does: it looks once more, and wakes a worker if there is work.
     pub(crate) fn stop_watching(&self) {
         if self.sleep().stop_watching() == Stopped::LookAgain {
-            // As in `fence_and_look`.
+            // As in `jobs_for_others`.
             fence(Ordering::SeqCst);
             if self.shows_work() {
                 self.sleep().wake_one();

@@ -32,11 +32,11 @@ fn writes_of<R>(act: impl FnOnce() -> R) -> (R, usize) {
 /// Worker 0 goes to sleep, while all others are at work.
 fn park(worker: &Worker) {
     let sleep = worker.sleep();
-    assert!(sleep.start_searching());
+    assert!(sleep.start_searching(worker.index));
     sleep.set_looking(worker.index, true);
     let me = CoreThread::at_bottom(worker.index, true);
-    let entered = sleep.announce(worker.index, Kind::Idle(&me), true, false);
-    assert!(entered && !worker.fence_and_look());
+    let entered = sleep.announce(worker.index, Kind::Idle(&me), false);
+    assert!(entered && !worker.sees_work());
 }
 
 /// Counts the writes of worker 1 that forks and wakes a sleeper, and of worker 0 that steals the
@@ -122,7 +122,7 @@ fn woken_by_a_fork(stolen: usize, took_ticks: u64) -> usize {
     for index in 2..5 {
         let sleep = owner.sleep();
         let idle = CoreThread::at_bottom(index, true);
-        let entered = sleep.announce(index, Kind::Idle(&idle), false, false);
+        let entered = sleep.announce(index, Kind::Idle(&idle), false);
         assert!(entered);
     }
     registry.callers.job_took(took_ticks);

@@ -20,10 +20,9 @@ fn a_sleeping_worker_ends_with_its_pool() {
 fn park_until_end(pool: &Pool, me: usize) {
     let me = CoreThread::at_bottom(me, true);
     pool.act_as(me.core(), |worker| {
-        let mut searching = true;
-        let mut goes_on = worker.park(&me, false, true);
+        let mut goes_on = worker.park(&me, true);
         while goes_on {
-            goes_on = worker.turn(&me, &mut searching);
+            goes_on = worker.turn(&me);
         }
     });
 }

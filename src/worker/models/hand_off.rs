@@ -18,7 +18,7 @@ fn check_spare(publish: fn(&Pool, JobRef)) {
 
 /// The spare thread is counted as a searcher before it can stop searching.
 ///
-/// Weakened: `sleep/hand_off.rs give_to_spare: self.count(SEARCHER, 0); =>`
+/// Weakened: `sleep/state.rs rouse: self.count(SEARCHER, sub); =>`
 #[test]
 fn a_spare_thread_runs_a_task_that_is_left() {
     check_spare(|pool, job| pool.worker(0).push_task(job));
@@ -111,7 +111,7 @@ fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
 /// A worker waits for a completer inside a task, and must not run on top what completes it: a
 /// spare thread does.
 ///
-/// Weakened: `worker/wait.rs sleep_restricted: wait.is_external() => false`
+/// Weakened: `worker/wait.rs look_restricted: wait.is_external() => false`
 #[test]
 fn a_job_that_completes_finds_a_worker() {
     check_within(1, || {

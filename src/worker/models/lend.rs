@@ -34,7 +34,7 @@ fn a_task_is_run_though_the_core_was_lent() {
 
 /// Likewise for a job from outside.
 ///
-/// Weakened: `sleep/wake.rs notify_from_outside: fence(Ordering::SeqCst); =>`
+/// Weakened: `sleep/park.rs announce: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_job_from_outside_is_run_though_the_core_was_lent() {
     check_lending(|pool| pool.inject());
@@ -64,7 +64,7 @@ fn check_pinned(go: fn(&Pool)) {
         let worker = fall_asleep(&pool, 1);
         assert!(matches!(pool.sleep().lend(), Some((1, Stopped::Fine))));
         let sentry = CoreThread::at_bottom(2, true);
-        let _ = pool.sleep().announce(2, Kind::Idle(&sentry), false, true);
+        pool.sleep().announce(2, Kind::Idle(&sentry), true);
         let worker = pool.start(sleep_on(worker));
         let borrower = pool.start(go);
         pool.send(1);
@@ -94,14 +94,13 @@ fn check_lent_sentry(publish: fn(&Pool)) {
     check(move || {
         let pool = Pool::new(3);
         let sentry = CoreThread::at_bottom(1, true);
-        let _ = pool.sleep().announce(1, Kind::Idle(&sentry), false, true);
-        let _ = pool.sleep().announce(2, Kind::Blocked, false, true);
+        pool.sleep().announce(1, Kind::Idle(&sentry), true);
+        pool.sleep().announce(2, Kind::Blocked, true);
         let blocked = pool.start(|pool| {
             let worker = pool.worker(2);
-            let look_hard = || worker.fence_and_look_hard();
-            pool.sleep().sleep(2, Kind::Blocked, || worker.watch(), look_hard);
+            pool.sleep().sleep(2, Kind::Blocked);
             worker.sleep().unparked();
-            pool.run_one(&CoreThread::at_bottom(2, true), true);
+            pool.run_one(&CoreThread::at_bottom(2, true));
         });
         let borrower = pool.start(|pool| {
             let (index, stopped) = pool.sleep().lend().unwrap();

@@ -26,13 +26,13 @@ use crate::sync::{AtomicUsize, Ordering};
 
 /// The thread of worker `me`, until it has run a job.
 fn run_one(me: usize) -> impl FnOnce(&Pool) {
-    move |pool| pool.run_one(&CoreThread::at_bottom(me, true), false)
+    move |pool| pool.run_one(&CoreThread::at_bottom(me, true))
 }
 
 /// Lets worker `me` sleep, and not as the sentry. Its thread then starts with `sleep_on`.
 fn fall_asleep(pool: &Pool, me: usize) -> Thread {
     let thread = CoreThread::at_bottom(me, true);
-    let _ = pool.sleep().announce(me, Kind::Idle(&thread), false, false);
+    pool.sleep().announce(me, Kind::Idle(&thread), false);
     thread
 }
 
@@ -40,7 +40,7 @@ fn fall_asleep(pool: &Pool, me: usize) -> Thread {
 fn sleep_on(me: Thread) -> impl FnOnce(&Pool) {
     move |pool| {
         if pool.worker(me.core()).wait_for_core(&me) {
-            pool.run_one(&me, true);
+            pool.run_one(&me);
         }
     }
 }

@@ -172,10 +172,10 @@ impl Pool {
     }
 
     /// The main loop of a worker's thread, until it has run a job, or the pool ends.
-    pub(super) fn run_one(&self, me: &Thread, mut searching: bool) {
+    pub(super) fn run_one(&self, me: &Thread) {
         let worker = self.worker(me.core());
         let _acting = Acting::start(worker);
-        while self.ran(me.core()) == 0 && worker.turn(me, &mut searching) {}
+        while self.ran(me.core()) == 0 && worker.turn(me) {}
     }
 }
 

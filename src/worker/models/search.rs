@@ -19,7 +19,7 @@ fn check_publish(publish: fn(&Pool)) {
 
 /// A worker that parks sees the fork, or its owner wakes it.
 ///
-/// Weakened: `sleep/park.rs sleep: fence_and_look() => false`
+/// Weakened: `sleep/park.rs watch: look(Moment::Resigned) == Look::Work => false`
 #[test]
 fn a_fork_finds_a_worker() {
     check_publish(|pool| pool.fork(0));
@@ -119,7 +119,7 @@ fn check_last_searcher(workers: usize, publish: fn(&Pool)) {
     check(move || {
         let pool = Pool::new(workers);
         let sleeper = fall_asleep(&pool, 0);
-        assert!(pool.sleep().start_searching());
+        assert!(pool.sleep().start_searching(1));
         let sleeper = pool.start(sleep_on(sleeper));
         let searcher = pool.start(|pool| pool.worker(1).stop_searching());
         publish(&pool);
@@ -228,7 +228,7 @@ fn check_unparked(rise: fn(&Pool), publish: fn(&Pool)) {
         let pool = Pool::new(3);
         fall_asleep(&pool, 0);
         fall_asleep(&pool, 2);
-        assert!(pool.sleep().start_searching());
+        assert!(pool.sleep().start_searching(1));
         let searcher = pool.start(|pool| pool.worker(1).stop_searching());
         rise(&pool);
         publish(&pool);
@@ -251,7 +251,7 @@ fn rise_lent(pool: &Pool) {
 
 /// A worker that was woken is not taken for parked by a searcher on which it relies.
 ///
-/// Weakened: `sleep/state.rs unlist: self.set_state(core, BUSY); =>`
+/// Weakened: `sleep/state.rs rouse: self.set_state(core, BUSY); =>`
 #[test]
 fn a_task_of_a_worker_just_woken_finds_another() {
     check_unparked(rise_woken, |pool| pool.push_task(2));
@@ -259,7 +259,7 @@ fn a_task_of_a_worker_just_woken_finds_another() {
 
 /// Likewise for a fork.
 ///
-/// Weakened: `sleep/state.rs unlist: self.set_state(core, BUSY); =>`
+/// Weakened: `sleep/state.rs rouse: self.set_state(core, BUSY); =>`
 #[test]
 fn a_fork_of_a_worker_just_woken_finds_another() {
     check_unparked(rise_woken, |pool| pool.fork(2));

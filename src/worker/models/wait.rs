@@ -50,7 +50,7 @@ fn a_worker_that_is_blocked_is_woken() {
 }
 /// Likewise in a restricted wait, which looks once more after it has announced itself.
 ///
-/// Weakened: `worker/wait.rs sleep_restricted: forces_next || must_leave() => forces_next`
+/// Weakened: `worker/wait.rs look_restricted: self.must_leave(wait) => false`
 #[test]
 fn a_worker_in_a_restricted_wait_is_woken() {
     check_latch(|pool, latch| pool.within_tag(1, |worker| worker.wait_until(latch)));
@@ -94,6 +94,28 @@ fn a_task_is_not_left_to_an_owner_that_takes_another() {
 #[test]
 fn a_job_from_outside_finds_a_restricted_wait() {
     check_restricted(|pool, job| pool.registry().inject(job));
+}
+
+/// A publisher relies on a worker that leaves a restricted wait, until that stops searching.
+///
+/// Weakened: `worker/wake.rs stop_search: self.look_again(stopped); =>`
+#[test]
+fn a_worker_that_leaves_a_restricted_wait_wakes_another() {
+    check(|| {
+        let pool = Pool::new(2);
+        let sleeper = fall_asleep(&pool, 0);
+        let sleeper = pool.start(sleep_on(sleeper));
+        let leaver = pool.start(|pool| {
+            let kind = Kind::Restricted { tags: [None, None], takes_cross_jobs: false };
+            pool.sleep().announce(1, kind, false);
+            assert!(pool.sleep().leave(1, kind));
+            pool.worker(1).stop_searching();
+        });
+        pool.inject();
+        leaver.join().unwrap();
+        sleeper.join().unwrap();
+        pool.nobody_is_counted();
+    });
 }
 
 /// A cross-pool job wakes a worker that waits for another pool.
