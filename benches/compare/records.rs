@@ -82,7 +82,7 @@ fn unstable_sorts<'a, T: Send + 'a>(
     use filch::slice::ParallelSliceMut as Ours;
     use rayon::slice::ParallelSliceMut as Rayons;
 
-    let (filch, rayon) = (&arena.filch, &arena.rayon);
+    let (filch, rayon) = (&arena.workers, &arena.rayon);
     [
         (Who::Filch, Box::new(move |v| filch.install(|| Ours::par_sort_unstable_by(v, compare)))),
         (Who::Rayon, Box::new(move |v| rayon.install(|| Rayons::par_sort_unstable_by(v, compare)))),
@@ -97,7 +97,7 @@ fn stable_sorts<'a, T: Send + 'a>(
     use filch::slice::ParallelSliceMut as Ours;
     use rayon::slice::ParallelSliceMut as Rayons;
 
-    let (filch, rayon) = (&arena.filch, &arena.rayon);
+    let (filch, rayon) = (&arena.workers, &arena.rayon);
     [
         (Who::Filch, Box::new(move |v| filch.install(|| Ours::par_sort_by(v, compare)))),
         (Who::Rayon, Box::new(move |v| rayon.install(|| Rayons::par_sort_by(v, compare)))),

@@ -7,7 +7,7 @@ use crate::statistics::median;
 use crate::workloads::{
     Chili, Coarse, Fib, Filch, Fork, Ideal, Integrate, LeftComb, Matmul, MergeSort, Queens, Rayon,
     Repeat, RightComb, Spin, TINY_TASKS, TO_FALL_ASLEEP, TaskPool, TreeSum, Workload, is_filled,
-    submit_from_outside,
+    submit_from_outside, take_place,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -21,6 +21,8 @@ pub static RECURSIONS: Family = Family { name: "recursions", at_most: 0.6 };
 pub struct Arena {
     pub threads: usize,
     pub filch: filch::ThreadPool,
+    /// One whose callers do not work themselves: `--pin` binds workers only.
+    pub workers: filch::ThreadPool,
     pub rayon: rayon::ThreadPool,
     chili: chili::ThreadPool,
 }
@@ -31,10 +33,16 @@ impl Arena {
         Arena {
             threads,
             filch: Filch::pool(threads),
+            workers: workers(threads),
             rayon: Rayon::pool(threads),
             chili: Chili::pool(threads),
         }
     }
+}
+
+fn workers(threads: usize) -> filch::ThreadPool {
+    let builder = filch::ThreadPoolBuilder::new().num_threads(threads).start_handler(take_place);
+    builder.lend_seats(false).build().expect("a filch pool")
 }
 
 /// All rows, for a pool of one thread and for one of two.

@@ -21,7 +21,7 @@ mod tree;
 pub use flat::{Countdown, TINY_TASKS, TaskPool, is_filled, submit_from_outside};
 pub use fork::{Chili, Filch, Fork, Ideal, Rayon, Serial};
 pub use matmul::Matmul;
-pub use pin::pin_threads;
+pub use pin::{pin_threads, take_place};
 pub use plain::{on_each, share};
 pub use recursion::{Fib, Integrate, Queens, fib};
 pub use skewed::{Coarse, LeftComb, RightComb, Spin, TO_FALL_ASLEEP};

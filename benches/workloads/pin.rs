@@ -18,7 +18,7 @@ pub fn pin_threads() {
 }
 
 /// Binds this thread to its place, if threads are to be bound.
-pub(super) fn take_place(place: usize) {
+pub fn take_place(place: usize) {
     let Some(cpus) = CPUS.get().filter(|cpus| !cpus.is_empty()) else {
         return;
     };

@@ -23,6 +23,10 @@ use crate::iter::plumbing::Folder;
 /// One thread merges outputs of up to this length, in about 10 µs. (A guess.)
 const GRAIN: usize = 8 * 1024;
 
+/// A search compares so many elements in turn before it skips any: processors fetch them ahead.
+/// Measured with 10^4 boxes among 10^6: if its steps double at once, it takes ten times as long.
+const NEAR: usize = 1024;
+
 /// Merges `left` and `right` into `out`. Of equal elements, those of `left` come first.
 ///
 /// Copies bits: each element is then in two places, and the caller decides which one counts. If
@@ -88,15 +92,11 @@ pub(super) fn insert<T, F: Fn(&T, &T) -> Ordering>(v: &mut [T], run: usize, comp
     let mut place = 0;
     let place_of = |element| {
         let comes_before = |other: &T| compare(element, other) != Ordering::Less;
-        // Each place is near the one before it. So are the elements that this loop reads, which
-        // are in the cache more often than those of a search in all of the run.
-        let mut step = 1;
-        while first.get(place + step - 1).is_some_and(comes_before) {
-            place += step;
-            step *= 2;
+        let near = first[place..].iter().take(NEAR).take_while(|other| comes_before(other)).count();
+        place += near;
+        if near == NEAR {
+            place += first[place..].partition_point(comes_before);
         }
-        let end = first.len().min(place + step);
-        place += first[place..end].partition_point(comes_before);
         place
     };
     let places: Vec<usize> = second.iter().map(place_of).collect();

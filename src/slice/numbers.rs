@@ -36,7 +36,7 @@ where
 
 /// Returns whether `v` consists of long ascending runs, which std merges. Compares few elements of
 /// other slices.
-fn has_long_runs<T>(v: &[T], compare: &impl Fn(&T, &T) -> Ordering) -> bool {
+pub(super) fn has_long_runs<T>(v: &[T], compare: &impl Fn(&T, &T) -> Ordering) -> bool {
     let falls = v.windows(2).filter(|pair| compare(&pair[1], &pair[0]) == Ordering::Less);
     falls.take(v.len() / RUN + 1).count() <= v.len() / RUN
 }

@@ -33,7 +33,8 @@ where
     if compare(second, first) == Ordering::Less {
         let descends = first_run(v, &|a, b| compare(b, a) == Ordering::Less) == len;
         if descends {
-            reverse(v.split_at_mut(len / 2));
+            let (low, high) = v.split_at_mut(len / 2);
+            reverse(low, high);
         }
         return descends;
     }
@@ -97,12 +98,13 @@ fn run<T, F: Fn(&T, &T) -> bool>(v: &[T], follow: &F) -> usize {
 }
 
 /// Swaps the first of `low` with the last of `high`, and so on. (A loop might be stopped midway.)
-fn reverse<T: Send>((low, high): (&mut [T], &mut [T])) {
+/// (Of one argument for both, the compiler would not know that they do not overlap.)
+fn reverse<T: Send>(low: &mut [T], high: &mut [T]) {
     if size_of_val(low) <= GRAIN.max(size_of::<T>()) {
         return low.iter_mut().zip(high.iter_mut().rev()).for_each(|(a, b)| mem::swap(a, b));
     }
     let middle = low.len() / 2;
     let (low_left, low_right) = low.split_at_mut(middle);
     let (high_left, high_right) = high.split_at_mut(high.len() - middle);
-    join(|| reverse((low_left, high_right)), || reverse((low_right, high_left)));
+    join(|| reverse(low_left, high_right), || reverse(low_right, high_left));
 }

@@ -11,7 +11,7 @@ use std::mem;
 
 use super::bits::{Room, as_room, copy, par_copy};
 use super::merge::merge;
-use super::numbers::sort_by_numbers;
+use super::numbers::{has_long_runs, sort_by_numbers};
 use super::runs::sort_run;
 use crate::current_num_threads;
 use crate::fork::join_erased as join;
@@ -27,8 +27,8 @@ const LEAVES_PER_THREAD: usize = 2;
 /// Wider elements are sorted by their numbers in the leaves: std moves them too often.
 const WIDE: usize = 32;
 
-/// No leaf of wide elements is longer, since its elements are looked at in no order: then caches do
-/// not help.
+/// No leaf of wide elements is longer, unless they are in long runs: else it looks at its elements
+/// in no order, and caches do not help.
 const LONGEST_WIDE: usize = 128 * 1024;
 
 /// How to sort.
@@ -51,7 +51,7 @@ impl<L, F> Sort<L, F> {
         if size_of::<T>() == 0 || sort_run(v, &self.compare, |v| self.sort(v)) {
             return;
         }
-        let depth = depth::<T>(v.len());
+        let depth = depth(v, &self.compare);
         if depth == 0 {
             return self.sort_leaf(v);
         }
@@ -113,15 +113,19 @@ impl<L, F> Sort<L, F> {
 }
 
 /// How many levels of merging a slice has, an even number: 4^(levels / 2) leaves.
-fn depth<T>(len: usize) -> u32 {
+fn depth<T>(v: &[T], compare: &impl Fn(&T, &T) -> Ordering) -> u32 {
+    let len = v.len();
     if len < 2 * SHORTEST {
         return 0;
     }
     let threads = current_num_threads();
     let leaves = if threads == 1 { 1 } else { LEAVES_PER_THREAD * threads };
-    let longest = if size_of::<T>() > WIDE { LONGEST_WIDE } else { usize::MAX };
+    // Measured with 10^6 elements of 64 bytes in eight runs: if one thread merges leaves instead of
+    // runs, it takes three times as long.
+    let is_long = len > LONGEST_WIDE && size_of::<T>() > WIDE;
+    let is_far = is_long && !has_long_runs(&v[..LONGEST_WIDE], compare);
     let mut depth = 0;
-    while 1 << depth < leaves || len >> depth > longest {
+    while 1 << depth < leaves || is_far && len >> depth > LONGEST_WIDE {
         if depth > 0 && len >> (depth + 2) < SHORTEST {
             break;
         }

@@ -40,8 +40,12 @@ fn inputs(len: usize) -> Vec<Vec<u64>> {
     let but_one = equal.iter().copied().skip(1).chain([3]).collect();
     let mut few_behind = ascending.clone();
     few_behind.splice(len - len / 64.., random(len / 64, len as u64));
+    let mut one_behind = ascending.clone();
+    one_behind.last_mut().into_iter().for_each(|last| *last = len as u64 / 2);
+    let behind = [few_behind, one_behind];
     let random = random(len, u64::MAX);
-    vec![ascending, descending, almost, saw, halves, few, equal, but_one, few_behind, random]
+    let others = [ascending, descending, almost, saw, halves, few, equal, but_one, random];
+    others.into_iter().chain(behind).collect()
 }
 
 // ---- Results ----
@@ -153,11 +157,13 @@ fn record<const WORDS: usize>(key: u64, number: u64) -> [u64; WORDS] {
 fn many_wide_records_are_merged() {
     let _watchdog = watchdog();
     for threads in [1, 2] {
-        let keys = random(300_000, 10_000);
-        let mut v: Vec<[u64; 5]> = (0..).zip(keys).map(|(n, key)| record(key, n)).collect();
-        pool(threads).install(|| v.par_sort_by_key(|record| record[0]));
-        // Equal keys are in the order of the numbers.
-        assert!(v.is_sorted_by(|a, b| a < b));
+        let runs = (0..300_000).map(|n| n % 40_000).collect();
+        for keys in [random(300_000, 10_000), runs] {
+            let mut v: Vec<[u64; 5]> = (0..).zip(keys).map(|(n, key)| record(key, n)).collect();
+            pool(threads).install(|| v.par_sort_by_key(|record| record[0]));
+            // Equal keys are in the order of the numbers.
+            assert!(v.is_sorted_by(|a, b| a < b));
+        }
     }
 }
 
