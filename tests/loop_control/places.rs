@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::common::{is_simulated, pool, rest, sized, watchdog};
+use crate::common::{TIME, is_simulated, is_simulated_without, pool, rest, sized, watchdog};
 use filch::ThreadPool;
 use filch::iter::walk_tree;
 use filch::prelude::*;
@@ -244,4 +244,26 @@ fn what_comes_in_between_is_not_limited() {
 #[should_panic = "num_threads must not be zero: a loop needs at least one thread"]
 fn a_loop_on_no_thread_is_refused() {
     let _ = (0..3).into_par_iter().num_threads(0);
+}
+
+/// An inner loop that has one worker stops when another loop has found what both look for.
+#[test]
+fn inner_loops_of_one_worker_stop() {
+    if is_simulated_without(TIME) {
+        return;
+    }
+    let _watchdog = watchdog();
+    let all = || (0..usize::MAX).into_par_iter();
+    let many = || (0..u64::MAX).into_par_iter().map(|n| n as usize);
+    let outer = || (0..2_usize).into_par_iter();
+    let wanted = |&(i, n): &(usize, usize)| i == 1 && n == 5_000;
+    let found = Some((1, 5_000));
+    pool(2).install(|| {
+        let limited = outer().flat_map(|i| all().num_threads(1).map(move |n| (i, n)));
+        assert_eq!(limited.clone().find_any(wanted), found);
+        let results = limited.map(|at| if wanted(&at) { Err(at) } else { Ok(()) });
+        assert_eq!(results.collect::<Result<(), _>>().err(), found);
+        let steps = outer().flat_map(|i| many().num_threads(1).map(move |n| (i, n)));
+        assert_eq!(steps.find_any(wanted), found);
+    });
 }

@@ -144,17 +144,21 @@ impl<'l> Plan<'l> {
         }
         let plan = self.asks(true);
         let longest = plan.max.min(STOPPABLE);
-        Plan { token, longest, is_whole: plan.keeps_whole, ..plan }
+        Plan { token, longest, ..plan }
     }
 
     /// If `fills`, the consumer is asked between blocks whether it is full. So blocks must not be
-    /// as long as the shortest piece, which may take long.
+    /// as long as the shortest piece, which may take long. (If there is only one worker, a loop
+    /// around this one may have others, which fill the consumer.)
     #[inline]
-    pub(super) fn asks(self, fills: bool) -> Self {
-        let shortest = if fills { self.min.min(STOPPABLE) } else { self.shortest };
+    pub(crate) fn asks(self, fills: bool) -> Self {
+        if !fills {
+            return self;
+        }
+        let shortest = self.min.min(STOPPABLE);
         // A piece that is cut after a block has no more items than that block.
         let pauses = self.pauses && shortest == self.min;
-        Plan { shortest, pauses, ..self }
+        Plan { shortest, pauses, is_whole: self.keeps_whole, ..self }
     }
 
     /// Each piece is one block.

@@ -22,7 +22,8 @@ where
     S: Steps,
     C: UnindexedConsumer<S::Item>,
 {
-    drive(Stepping(steps), consumer, |threads| Plan::new(threads, 1, UNKNOWN, C::PAUSES))
+    let plan = |threads| Plan::new(threads, 1, UNKNOWN, C::PAUSES).asks(C::Folder::FILLS);
+    drive(Stepping(steps), consumer, plan)
 }
 
 struct Stepping<S>(S);
