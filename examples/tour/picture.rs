@@ -1,4 +1,4 @@
-//! The tour's speed-ups as bars.
+//! Draws the tour's speed-ups as bars.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -44,7 +44,7 @@ pub fn draw(entries: &[Entry], tallies: &[Tally], threads: usize) -> String {
             }
             area.present()
         };
-        draw().expect("a string takes it all");
+        draw().expect("drawing to a string does not fail");
     }
     svg
 }
