@@ -11,7 +11,7 @@ const LEFT: i32 = 110;
 const TOP: i32 = 40;
 const ROW: i32 = 22;
 
-/// Readable on a white page and on a black one.
+/// Readable on both light and dark pages.
 const TEXT: RGBColor = RGBColor(118, 124, 132);
 const FASTER: RGBColor = RGBColor(46, 139, 122);
 const SLOWER: RGBColor = RGBColor(208, 107, 60);

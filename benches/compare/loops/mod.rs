@@ -26,7 +26,7 @@ use rand::{RngExt, SeedableRng};
 /// Data-parallel loops.
 pub static LOOPS: Family = Family { name: "loops", at_most: 0.75 };
 
-/// A row of the matrix.
+/// The length of a row of the matrix.
 const SIDE: usize = 1000;
 /// The rows of the picture, and the points in each.
 const ROWS: u32 = 120;

@@ -13,8 +13,8 @@ use crate::global::{global, is_inside};
 /// While a thread waits for a stolen closure, it runs other work of its pool.
 ///
 /// # Panics
-/// If a closure panics, the other one still runs to its end. Then the panic is resumed. If both
-/// panic, the panic of `oper_a` is resumed.
+/// If a closure panics, the other one still runs, and then the panic is resumed. If both panic, the
+/// panic of `oper_a` is resumed.
 ///
 /// Panics if the global pool is needed and cannot be built.
 ///

@@ -122,8 +122,8 @@ scopes! {
     /// global pool.
     ///
     /// # Panics
-    /// If `op` panics, its panic is resumed once all tasks have ended. If only tasks panic, the
-    /// first of their panics is.
+    /// If `op` or a task panics, the panic is resumed once all tasks have ended. The panic of `op`
+    /// takes precedence, and then the first panic of a task.
     ///
     /// Panics if the global pool is needed and cannot be built.
     ///

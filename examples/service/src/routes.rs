@@ -40,7 +40,7 @@ pub fn router(engine: Arc<dyn Engine>, patience: Duration) -> Router {
 
 #[derive(Deserialize)]
 struct Patience {
-    /// In milliseconds.
+    /// How long to wait for the tile, in milliseconds.
     within: Option<u64>,
 }
 

@@ -95,7 +95,7 @@ fn main() -> Result {
         Ok::<_, String>(blocks.iter().max().copied().ok_or("no blocks")?)
     };
     let (score, Reverse([row, column])) = compare(|| Ok(align_serially(&a, &b)), parallel)??;
-    // Backwards from the end, the best alignment ends at the beginning.
+    // Aligning the reversed sequences shows where the best alignment begins.
     let back = |bases: &[u8]| bases.iter().rev().copied().collect::<Vec<u8>>();
     let (back, Reverse([rows, columns])) = align_serially(&back(&a[..=row]), &back(&b[..=column]));
     ensure(back == score, "the score of the reversed sequences differs")?;

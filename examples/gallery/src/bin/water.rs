@@ -37,7 +37,7 @@ struct Sea {
 impl Sea {
     fn new(rows: usize) -> Sea {
         let width = rows * 3 / 2;
-        // All lengths are in parts of the shorter side.
+        // All lengths are fractions of the shorter side.
         let place = |i| ((i % width) as f32 / rows as f32, (i / width) as f32 / rows as f32);
         let is_land = |(x, y): (f32, f32)| {
             let is_gap = (y - 0.36).abs() < 0.03 || (y - 0.64).abs() < 0.03;

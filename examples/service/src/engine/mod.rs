@@ -78,7 +78,7 @@ pub enum Kind {
     Filch,
     /// `tokio::task::spawn_blocking`
     Blocking,
-    /// Two thread pools of rayon's: one for viewers, one for batches
+    /// Two rayon pools: one for viewers, one for batches
     TwoPools,
 }
 
