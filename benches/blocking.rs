@@ -1,5 +1,5 @@
-//! What `blocking` costs, and how much computing goes on beside tasks that block: `cargo bench
-//! --bench blocking -- [ROUNDS]`.
+//! What `blocking` costs, and how much blocking tasks slow down computing tasks in the same pool:
+//! `cargo bench --bench blocking -- [ROUNDS]`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use filch::{ThreadPool, ThreadPoolBuilder, blocking};
 const WORKERS: usize = 2;
 const SLEEPS: usize = 1_000;
 const SLEEP: Duration = Duration::from_millis(10);
-/// Each takes about a quarter of a millisecond.
+/// How many tasks compute. Each takes about a quarter of a millisecond.
 const COMPUTE_TASKS: usize = 8_000;
 
 fn main() {
@@ -66,7 +66,7 @@ fn print_throughput(name: &str, rounds: usize, most: usize, sleeps: fn(usize) ->
     println!("| {name} | {:.3} | {} |", median(ratios), median(threads));
 }
 
-/// Computes in registers. (How long a step through the stack takes depends on the thread.)
+/// Computes in registers, since the time of an access to the stack depends on the thread.
 fn work() {
     let mut state = black_box(1_u64);
     for _ in 0..120_000 {
@@ -77,7 +77,7 @@ fn work() {
     black_box(state);
 }
 
-/// Returns how long the tasks that compute take, and how many threads the pool has.
+/// Returns how long the computing tasks take, and how many threads the pool has at the end.
 fn compute(most: usize, sleeps: fn(usize) -> bool) -> (Duration, usize) {
     let pool = pool(WORKERS, most);
     let left = Arc::new(AtomicUsize::new(COMPUTE_TASKS));

@@ -1,4 +1,4 @@
-//! Recursions that are nothing but forks: fib, nqueens, integrate.
+//! Recursions that consist mostly of forks: fib, nqueens, integrate.
 
 mod harness;
 mod workloads;

@@ -1,14 +1,14 @@
 //! Futures, in two parts.
 //!
-//! *There and back*: a task of tokio awaits a closure that runs in a pool. filch's handle is
-//! awaited itself; rayon's closure sends its result through a oneshot channel of tokio, as the
-//! crate tokio-rayon does; `spawn_blocking` is tokio's own pool.
+//! *There and back*: a tokio task awaits a closure that runs in a pool. With filch, it awaits the
+//! handle. With rayon, the closure sends its result through a oneshot channel of tokio, as in the
+//! crate tokio-rayon. `spawn_blocking` uses tokio's own pool.
 //!
-//! *On the workers*: `spawn_future` beside tokio's multi-thread scheduler with as many workers. The
-//! shapes are those of tokio's benchmark `rt_multi_threaded`.
+//! *On the workers*: compares `spawn_future` with tokio's multi-thread scheduler, with equally many
+//! workers. The shapes are those of tokio's benchmark `rt_multi_threaded`.
 //!
-//! Each row is the median of the rounds, and of their ratios. `cargo bench --bench futures
-//! --features futures -- [ROUNDS] [FILTER]`.
+//! Each row has the medians of the times and of the ratios over all rounds. `cargo bench --bench
+//! futures --features futures -- [ROUNDS] [FILTER]`.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -37,11 +37,11 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// The time of each contestant in each round, in microseconds a unit of work.
+/// The time of each contestant in each round, in microseconds per unit of work.
 struct Row<const N: usize>(Vec<[f64; N]>);
 
 impl<const N: usize> Row<N> {
-    /// Runs the contestants in turn, each round in the opposite order to the last one.
+    /// Runs the contestants in turn. The order is reversed in every other round.
     fn run(rounds: usize, units: usize, contestants: [&mut dyn FnMut() -> Duration; N]) -> Self {
         let mut round = |number: usize| {
             let mut times = [0.0; N];
@@ -56,7 +56,7 @@ impl<const N: usize> Row<N> {
         Row((1..=rounds).map(round).collect())
     }
 
-    /// Prints the times, and what filch's, which is the first, is of each other one.
+    /// Prints the times, and the ratio of the first contestant, filch, to each other one.
     fn print(&self, name: &str) {
         let times = (0..N).map(|at| median(self.0.iter().map(|row| row[at]).collect()));
         let times: Vec<String> = times.map(|time| format!("{time:.3}")).collect();
@@ -74,7 +74,7 @@ fn filch_pool() -> filch::ThreadPool {
     filch::ThreadPoolBuilder::new().num_threads(THREADS).build().unwrap()
 }
 
-/// Runs for so long, and returns 7.
+/// Spins for `time`, and returns 7.
 fn compute(time: Duration) -> usize {
     let start = Instant::now();
     while start.elapsed() < time {
@@ -84,7 +84,7 @@ fn compute(time: Duration) -> usize {
 }
 
 fn there_and_back(rounds: usize, runs: impl Fn(&str) -> bool) {
-    println!("| there and back, us | filch | rayon | `spawn_blocking` | of rayon's | of its |");
+    println!("| there and back, us | filch | rayon | `spawn_blocking` | ÷ rayon | ÷ blocking |");
     println!("| --- | ---: | ---: | ---: | ---: | ---: |");
     let runtime = tokio_runtime();
     let filch: &'static _ = Box::leak(Box::new(filch_pool()));
@@ -121,7 +121,7 @@ fn there_and_back(rounds: usize, runs: impl Fn(&str) -> bool) {
     }
 }
 
-/// Returns how long it takes `tasks` tasks of tokio to make so many trips each.
+/// Returns how long `tasks` tokio tasks take to make `trips` trips each.
 fn travel<F>(
     runtime: &tokio::runtime::Runtime,
     tasks: usize,
@@ -148,15 +148,15 @@ where
     start.elapsed()
 }
 
-/// What polls futures.
+/// A runtime that polls futures.
 trait Runtime: 'static {
-    /// Spawns a detached future from inside of the runtime.
+    /// Spawns a detached future from inside the runtime.
     fn spawn(future: impl Future<Output = ()> + Send + 'static);
     /// Runs a future on the workers and waits for it.
     fn run(&self, future: impl Future<Output = ()> + Send + 'static);
-    /// Spawns a detached future from outside.
+    /// Spawns a detached future from outside the runtime.
     fn submit(&self, future: impl Future<Output = ()> + Send + 'static);
-    /// Lets others go first.
+    /// Yields to other tasks.
     fn pause() -> impl Future<Output = ()> + Send;
 }
 
@@ -196,7 +196,7 @@ impl Runtime for filch::ThreadPool {
     }
 }
 
-/// Wakes itself once.
+/// A future that wakes itself once.
 struct Pause {
     is_over: bool,
 }
@@ -214,7 +214,7 @@ impl Future for Pause {
     }
 }
 
-/// Counts down, and tells the receiver when nothing is left.
+/// Counts down, and notifies the receiver at 0.
 #[derive(Clone)]
 struct Countdown {
     left: Arc<AtomicUsize>,
@@ -242,7 +242,7 @@ const YIELDS: usize = 100;
 const PINGS: usize = 1_000;
 const CHAIN: usize = 1_000;
 
-/// One task spawns many.
+/// One task spawns many tasks.
 fn spawn_many<R: Runtime>(runtime: &R) {
     runtime.run(async {
         let (countdown, is_over) = Countdown::new(SPAWNED);
@@ -254,7 +254,7 @@ fn spawn_many<R: Runtime>(runtime: &R) {
     });
 }
 
-/// A thread from outside spawns many.
+/// A thread outside the runtime spawns many tasks.
 fn submit_many<R: Runtime>(runtime: &R) {
     let (countdown, is_over) = Countdown::new(SPAWNED);
     for _ in 0..SPAWNED {
@@ -278,7 +278,7 @@ fn yield_many<R: Runtime>(runtime: &R) {
     is_over.blocking_recv().unwrap();
 }
 
-/// Pairs of tasks that send each other one message.
+/// The tasks of each pair send each other one message.
 fn ping_pong<R: Runtime>(runtime: &R) {
     runtime.run(async {
         let (countdown, is_over) = Countdown::new(PINGS);
@@ -316,7 +316,7 @@ fn chained_spawn<R: Runtime>(runtime: &R) {
 }
 
 fn on_the_workers(rounds: usize, runs: impl Fn(&str) -> bool) {
-    println!("| on the workers, us | filch | tokio | of tokio's |");
+    println!("| on the workers, us | filch | tokio | ÷ tokio |");
     println!("| --- | ---: | ---: | ---: |");
     let (filch, tokio) = (filch_pool(), tokio_runtime());
     let row = |name: &str, units, on_filch: fn(&filch::ThreadPool), on_tokio: fn(&_)| {

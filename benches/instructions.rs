@@ -1,22 +1,22 @@
-//! Runs one contestant's `fib` on a pool of one thread, for callgrind to count
-//! the instructions of a fork: `benches/instructions.sh` does that.
+//! Runs one contestant's `fib` on a pool of one thread. `benches/instructions.sh` uses it with
+//! callgrind to count the instructions of a fork.
 
 mod workloads;
 
 use clap::{Parser, ValueEnum};
 use workloads::{Chili, Fib, Filch, Fork, Rayon, Serial, Workload};
 
-/// Computes a Fibonacci number, a fork a call, and prints how many forks.
+/// Computes a Fibonacci number with a fork in each call, and prints the number of forks.
 #[derive(Parser)]
 struct Arguments {
-    /// Who forks; everyone if nobody is named
+    /// The contestant; all of them if none is named
     who: Option<Who>,
 
     /// Which Fibonacci number
     #[arg(default_value_t = 16)]
     n: u32,
 
-    /// What `cargo bench` says to every bench
+    /// Passed by `cargo bench` to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Counts the instructions of a fork by callgrind: what fib(22) runs more than
-# fib(16), over the forks that it makes more. Needs valgrind. (chili's number
-# is a little too high: its heart beats in real time, and valgrind is slow.)
+# Counts the instructions of a fork with callgrind: the difference in instructions between fib(22)
+# and fib(16), divided by the difference in forks. Needs valgrind. chili's number is slightly too
+# high, since its heartbeat runs in real time, and valgrind is slow.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,14 +13,14 @@ trap 'rm -rf "$scratch"' EXIT
 bench=$(cargo bench --quiet --bench instructions --no-run --message-format=json |
     sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p')
 
-# instructions WHO N: how many instructions computing fib(N) takes, all told.
+# instructions WHO N: prints how many instructions the whole run with fib(N) takes.
 instructions() {
     valgrind --tool=callgrind --callgrind-out-file="$scratch/out" \
         "$bench" "$1" "$2" >"$scratch/forks" 2>"$scratch/log"
     sed -n 's/^summary: \([0-9]*\).*/\1/p' "$scratch/out"
 }
 
-# per_fork WHO: instructions of a fork, in hundredths.
+# per_fork WHO: prints the instructions of a fork, in hundredths.
 per_fork() {
     local few many few_forks many_forks
     few=$(instructions "$1" "$small")
@@ -31,7 +31,7 @@ per_fork() {
 }
 
 plain=$(per_fork plain)
-printf '| %-8s | %18s | %18s |\n' 'who' 'instructions/fork' 'more than plain'
+printf '| %-8s | %18s | %18s |\n' 'library' 'instructions/fork' 'more than plain'
 printf '| %-8s | %18s | %18s |\n' '---' '---:' '---:'
 for who in plain filch rayon chili; do
     all=$(per_fork "$who")

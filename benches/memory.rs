@@ -1,4 +1,4 @@
-//! Work on memory that is shared out by forks: matmul and merge sort.
+//! Fork-join work on large memory: matmul and merge sort.
 
 mod harness;
 mod workloads;

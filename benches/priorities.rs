@@ -1,10 +1,10 @@
-//! A task of 100 us every 5 ms, beside tasks of 1 ms that are always queued: how long the short one
-//! takes from its submission to its end, and how many of the long ones end meanwhile, as a share of
-//! those that end without short ones.
+//! A short task of 100 us every 5 ms, beside long tasks of 1 ms that are always queued. Measures
+//! how long the short task takes from its submission to its end. Also measures the throughput of
+//! long tasks, as a share of that without short tasks.
 //!
-//! filch gives the short tasks high priority and the long ones low. rayon has no priorities: with
-//! one pool, both kinds are queued there; with two, the system divides the processors among them.
-//! `cargo bench --bench priorities`.
+//! With filch, short tasks have high priority, and long tasks low priority. rayon has no
+//! priorities: with one pool, both kinds are queued there. With two pools, the system divides the
+//! processors between them. `cargo bench --bench priorities`.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(5);
 /// How many long tasks are queued at any time.
 const QUEUED: usize = 64;
 
-/// Steps of work that take about a microsecond together.
+/// How many steps of work take about a microsecond.
 static STEPS: AtomicUsize = AtomicUsize::new(0);
 
 fn steps(count: usize) {
@@ -47,7 +47,7 @@ fn work(time: Duration) {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Where both kinds of tasks are queued.
+/// The pool or pools in which both kinds of tasks are queued.
 trait Pools: Send + Sync + 'static {
     fn long(&self, job: Job);
     fn short(&self, job: Job);
@@ -65,7 +65,7 @@ impl Pools for Filch {
     }
 }
 
-/// The pool of the long tasks, and that of the short ones if it is another.
+/// The pool of the long tasks, and the pool of the short tasks if it is a separate one.
 struct Rayon(rayon::ThreadPool, Option<rayon::ThreadPool>);
 
 impl Pools for Rayon {
@@ -109,7 +109,7 @@ fn spawn_short<P: Pools>(run: &Arc<Run<P>>) {
     }));
 }
 
-/// How many long tasks a second end.
+/// Calls `beside` at each interval for a while. Returns how many long tasks ended per second.
 fn part<P: Pools>(run: &Arc<Run<P>>, beside: impl Fn()) -> f64 {
     let (start, before) = (Instant::now(), run.long_ended.load(Ordering::Relaxed));
     while start.elapsed() < PART {
@@ -120,7 +120,7 @@ fn part<P: Pools>(run: &Arc<Run<P>>, beside: impl Fn()) -> f64 {
     ended as f64 / start.elapsed().as_secs_f64()
 }
 
-/// The latencies of short tasks, and the share of the long ones.
+/// Returns the latencies of short tasks, and the share of the long tasks.
 fn round<P: Pools>(pools: P) -> (Vec<Duration>, f64) {
     let run = Arc::new(Run {
         pools,

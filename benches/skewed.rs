@@ -1,5 +1,5 @@
-//! Combs, whose forks lean to one side, and two coarse closures on a pool that
-//! sleeps.
+//! Combs, whose forks have all of their depth on one side, and two coarse closures on a pool whose
+//! workers sleep.
 
 mod harness;
 mod workloads;

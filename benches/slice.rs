@@ -28,7 +28,7 @@ fn sorts(c: &mut Criterion) {
     }
 }
 
-/// A hundred bytes, which differ in the first ones.
+/// Returns a hundred bytes, of which the first eight are the key.
 fn large(key: u64) -> [u8; 100] {
     let mut bytes = [0; 100];
     bytes[..8].copy_from_slice(&key.to_be_bytes());

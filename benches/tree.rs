@@ -1,5 +1,5 @@
-//! Tree sums: a section too short to gain from a second thread, and a long
-//! one, each called from inside and from outside of the pool.
+//! Tree sums: one too short to gain from a second thread, and a long one. Each is called from
+//! inside and from outside the pool.
 
 mod harness;
 mod workloads;

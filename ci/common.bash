@@ -1,11 +1,11 @@
-# Shared by the scripts here: how to skip, how to copy the tree, and which tests to run.
+# Shared by the scripts here.
 
 skip() {
     echo "SKIPPED: ci/$(basename "$0"): $*"
     exit 0
 }
 
-# Empties the directory, and copies into it all files that git tracks or would add.
+# Empties a directory, and copies all files to it that git tracks or would add.
 copy_tree() {
     rm -rf "$1"
     mkdir -p "$1"
@@ -19,18 +19,18 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 # Installs Debian's packages.
 install_packages() {
     command -v apt-get >/dev/null || return
-    as_root apt-get -qq update || echo 'the lists of packages stay as they are'
+    as_root apt-get -qq update || echo 'cannot update the package lists'
     as_root apt-get -qq install -y --no-install-recommends "$@" >/dev/null
 }
 
-# Unpacks a rustc, its cargo and the sources of its std into a directory, from Debian's packages,
-# unless they are there: the newest, or of the version given. Nothing is installed. By these,
-# nightly's cargo builds std for any target, and for sanitizers.
+# Unpacks rustc, cargo and the sources of std from Debian's packages into a directory, unless they
+# are there already: the newest version, or the version given. Installs nothing. With these,
+# nightly's cargo can build std for any target, and for sanitizers.
 unpack_rustc() {
     local tools=$1 packages=$1/packages version std package
     [ ! -e "$tools/complete" ] || return 0
     command -v apt-get >/dev/null || return
-    as_root apt-get -qq update || echo 'the lists of packages stay as they are'
+    as_root apt-get -qq update || echo 'cannot update the package lists'
     version=$(apt-cache madison rustc-web | awk -v v="^${2:-}" '$3 ~ v && !n++ { print $3 }')
     [ -n "$version" ] || return
     libraries() { apt-cache depends "$1" | sed -n 's/^ *Depends: \(lib.*\)/\1/p' | grep -vE '^lib(c6|gcc-s1|stdc)'; }
@@ -47,21 +47,24 @@ unpack_rustc() {
     touch "$tools/complete"
 }
 
-# Has cargo use what was unpacked there.
+# Makes cargo use the rustc that was unpacked to a directory.
 use_rustc() {
     export RUSTC=$1/usr/bin/rustc RUSTC_BOOTSTRAP=1
     export LD_LIBRARY_PATH=$1/usr/lib/x86_64-linux-gnu:$1/usr/lib:$1/lib/x86_64-linux-gnu
 }
 
-# Tests that leak on purpose: they forget a handle, or have payloads whose drop panics again and
-# again.
+# Names in the stacks of leaks that are on purpose: tests forget a handle, or have payloads whose
+# drop panics with another such payload.
 forgetful=(hand_off_the_core whose_handle_was_forgotten Aftershock)
 
-# Sets `suites` to cargo's options for the named test files; `lib` stands for the unit tests.
-# Without names: all files, except compile_fail (which runs cargo itself), costs (which counts what
-# a checker adds to), detach (which replaces a function of the C library, as checkers do), soak (which
-# goes by the clock), and deterministic (whose schedules a checker does not change). Some files need
-# features.
+# Sets `suites` to cargo's options for the named test files. `lib` stands for the unit tests.
+# Without names, chooses all files except
+# - compile_fail, which runs cargo itself,
+# - costs, whose counts a checker changes,
+# - detach, which replaces a function of the C library, as checkers do,
+# - soak, which runs for a fixed time,
+# - deterministic, whose schedules a checker does not change.
+# Some files need features.
 choose_suites() {
     local name names=("$@")
     if [ $# = 0 ]; then

@@ -1,5 +1,5 @@
-//! `layers SRC` prints the layers of the crate, and fails if a file imports from a layer above its
-//! own, or if files import each other in a circle.
+//! `layers SRC` prints the layers of the crate. It fails if a file imports from a layer above its
+//! own, or if imports form a circle.
 //!
 //! An import is a path, in a `use` declaration or in code, that begins with `crate`, `super` or
 //! `self`. It is followed through re-exports to the file that defines the item. A re-export is not
@@ -29,13 +29,13 @@ type Module = Vec<String>;
 struct File {
     path: String,
     module: Module,
-    /// The names that it defines, at any depth.
+    /// The names that the file defines, at any depth.
     defines: BTreeSet<String>,
     /// The name (`*` for a glob) and the path of each import, and whether it is a re-export.
     uses: Vec<(String, Vec<String>, bool)>,
-    /// Paths in its code.
+    /// The paths in its code.
     mentions: Vec<Vec<String>>,
-    /// Modules in files of their own.
+    /// The submodules that are in other files.
     children: Vec<Module>,
 }
 
@@ -70,7 +70,7 @@ fn layer(path: &str) -> Option<usize> {
     LAYERS.iter().position(|names| is_here(&names))
 }
 
-/// Prints the layers from the top down. Returns how many files are in none.
+/// Prints the layers from the top down. Returns how many files are in no layer.
 fn print_layers(files: &[File]) -> usize {
     for (number, names) in LAYERS.iter().enumerate().rev() {
         let here: Vec<&File> = files.iter().filter(|it| layer(&it.path) == Some(number)).collect();
@@ -98,7 +98,7 @@ fn read(source: &Path) -> Vec<File> {
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    // Only files that the crate's root leads to.
+    // Keep only files that belong to the crate.
     let (mut found, mut open) = (BTreeSet::new(), vec![Module::new()]);
     while let Some(module) = open.pop() {
         let file = files.iter().find(|it| it.module == module);
@@ -228,7 +228,7 @@ fn character_length(text: &str) -> usize {
     if inside[length..].starts_with('\'') { length + 2 } else { 1 }
 }
 
-/// Leaves out items that only a build of the tests has.
+/// Removes items that are compiled only for tests.
 fn without_tests(tokens: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     let mut at = 0;
@@ -269,10 +269,10 @@ fn closing(tokens: &[String], from: usize, open: &str, close: &str) -> usize {
             }
         }
     }
-    panic!("no {close} for a {open}");
+    panic!("a {open} has no {close}");
 }
 
-/// The paths of a `use` tree, each with the name under which it is imported.
+/// Adds the paths of a `use` tree to `found`, each with the name under which it is imported.
 fn tree(tokens: &[String], prefix: &mut Vec<String>, found: &mut Vec<(String, Vec<String>)>) {
     let outer = prefix.len();
     let mut at = 0;
@@ -314,8 +314,9 @@ fn tree(tokens: &[String], prefix: &mut Vec<String>, found: &mut Vec<(String, Ve
     prefix.truncate(outer);
 }
 
-/// The path from the crate's root, for a path inside `inline` nested modules of `module`'s file. (A
-/// path into another crate leads to a name that the file does not define, and is dropped later.)
+/// Returns the path from the crate's root, for a path inside `inline` nested modules of `module`'s
+/// file. A path into another crate leads to a name that the file does not define, and is dropped
+/// later.
 fn absolute(path: &[String], module: &Module, inline: usize) -> Vec<String> {
     let (mut base, mut inline, mut rest) = (module.clone(), inline, path);
     match path.first().map(String::as_str) {
@@ -377,7 +378,7 @@ fn resolve(path: &[String], modules: &BTreeMap<&Module, &File>, depth: usize) ->
     (length > 0).then(|| file.path.clone())
 }
 
-/// Returns the circles: sets of files each of which reaches all others.
+/// Returns the circles: sets of files in which each file reaches all others.
 fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach: BTreeMap<&String, BTreeSet<&String>> = imports
         .keys()

@@ -1,4 +1,4 @@
-//! The functions that `ci/orderings` plants in a copy of the tree, in place of each ordering.
+//! The functions with which `ci/orderings` replaces each ordering in a copy of the tree.
 
 use std::env;
 use std::fs::OpenOptions;
@@ -15,12 +15,12 @@ static WEAKER: LazyLock<Option<(usize, Ordering)>> = LazyLock::new(|| {
         "Release" => Ordering::Release,
         "AcqRel" => Ordering::AcqRel,
         "Relaxed" => Ordering::Relaxed,
-        other => panic!("no ordering: {other}"),
+        other => panic!("not an ordering: {other}"),
     };
     Some((site.parse().unwrap(), ordering))
 });
 
-/// `FILCH_REACHED`: the file for the numbers of the orderings that were executed.
+/// `FILCH_REACHED`: the file to which the numbers of executed orderings are written.
 static REACHED: LazyLock<Option<String>> = LazyLock::new(|| env::var("FILCH_REACHED").ok());
 
 pub(crate) fn ordering(site: usize, strong: Ordering) -> Ordering {
@@ -31,7 +31,7 @@ pub(crate) fn ordering(site: usize, strong: Ordering) -> Ordering {
     }
 }
 
-/// A Relaxed fence does nothing.
+/// Issues the fence, or does nothing if the ordering is Relaxed.
 pub(crate) fn fence(site: usize, strong: Ordering) {
     match ordering(site, strong) {
         Ordering::Relaxed => {}

@@ -1,23 +1,24 @@
-//! Plants the weakening that each model names in a copy of the tree, so that one build has all.
+//! `weakenings SRC` plants the weakenings that the loom models name in a copy of the sources,
+//! `SRC`, so that one build has all of them.
 //!
-//! `weakenings SRC`, the copy's sources, which are changed. The doc comment of a model has a line
-//! such as
+//! The doc comment of a model names a weakening in a line such as
 //!
 //! ```text
 //! /// Weakened: `sleep/mod.rs announce: fence(Ordering::SeqCst); =>`
 //! ```
 //!
-//! a file, a function in it, code that stands there once, and what stands in its place while the
-//! environment variable `FILCH_WEAKENING` is the weakening's number: an expression for an
-//! expression, or statements for statements. It may go on in the next line. Printed are, of each
-//! weakening: its number, the model, the rest.
+//! The parts are a file, a function in it, code that occurs once in that function, and its
+//! replacement. The replacement is used if the environment variable `FILCH_WEAKENING` is the
+//! weakening's number. It must be an expression for an expression, or statements for statements.
+//! The text may continue in the next line. For each weakening, the program prints its number, the
+//! model, and the parts.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 const MODULE: &str = r#"
-//! Which of the planted weakenings is in force.
+//! Whether a planted weakening is used.
 
 use std::sync::LazyLock;
 
@@ -42,7 +43,7 @@ fn main() {
     for file in sources(&source) {
         find(&fs::read_to_string(file).unwrap(), &mut weakenings);
     }
-    // Weakenings of the same code stand in one place.
+    // Weakenings of the same code are planted together.
     let mut places: BTreeMap<[&str; 3], Vec<(usize, &str)>> = BTreeMap::new();
     for (number, it) in weakenings.iter().enumerate() {
         println!("{number}\t{}\t{} {}: {} => {}", it.model, it.file, it.function, it.old, it.new);
@@ -53,7 +54,7 @@ fn main() {
         let path = source.join(file);
         let text = fs::read_to_string(&path).unwrap_or_else(|_| panic!("no file {file}"));
         let place = place(&text, function, old);
-        let place = place.unwrap_or_else(|| panic!("{file} {function}: not there once: {old}"));
+        let place = place.unwrap_or_else(|| panic!("{file} {function}: not found once: {old}"));
         let mut planted = String::new();
         for (number, new) in news {
             planted += &format!("if crate::weakenings::is({number}) {{ {new} }} else ");
@@ -94,7 +95,7 @@ fn find(text: &str, weakenings: &mut Vec<Weakening>) {
         match (begun, doc, open.take()) {
             (Some(begun), ..) => open = Some(begun.into()),
             (None, Some(doc), Some(so_far)) => open = Some(format!("{so_far} {doc}")),
-            (None, None, Some(_)) => panic!("a weakening has no end before: {line}"),
+            (None, None, Some(_)) => panic!("a weakening has no closing ` before: {line}"),
             (None, ..) => {}
         }
         if let Some(whole) = open.as_deref().and_then(|so_far| so_far.strip_suffix('`')) {
@@ -115,17 +116,18 @@ fn parse(named: &str, model: &str) -> Weakening {
         let (old, new) = change.split_once("=>")?;
         Some([model, file, function, old.trim(), new.trim()].map(String::from))
     };
-    let [model, file, function, old, new] = parts().unwrap_or_else(|| panic!("what is {named}?"));
+    let [model, file, function, old, new] =
+        parts().unwrap_or_else(|| panic!("cannot parse the weakening {named}"));
     Weakening { model, file, function, old, new }
 }
 
-/// Where the code stands, which is in one function of that name, once.
+/// Returns where `old` is in the functions of that name, if it occurs there once.
 fn place(text: &str, function: &str, old: &str) -> Option<usize> {
     let head = format!("fn {function}");
     let is_name = |at: &usize| text[at + head.len()..].starts_with(['(', '<']);
     let mut found = Vec::new();
     for (at, _) in text.match_indices(&head).filter(|(at, _)| is_name(at)) {
-        // To the end of the line that closes it, by rustfmt's indentation.
+        // The function ends with a brace at its own indentation, as rustfmt writes it.
         let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
         let indent = text[start..].len() - text[start..].trim_start_matches(' ').len();
         let end = format!("\n{}}}\n", " ".repeat(indent));

@@ -1,9 +1,9 @@
-//! Hunts a bug that depends on the order of tasks: tries seeds, tells how many show it, and replays
-//! the first of them.
+//! Finds a bug that depends on the order of tasks: tries seeds, prints how many show the bug, and
+//! replays the first of them.
 //!
-//! The bug: a transfer between accounts reads both balances, decides, and writes both, with no lock
-//! that spans it. Only the first and the last of eight transfers meet in an account, so they have
-//! to be under way at the same time: in most schedules nothing is lost.
+//! The bug: a transfer between accounts reads both balances and then writes both, with no lock held
+//! in between. Only the first and the last of eight transfers have an account in common. The bug
+//! shows only if these two run at the same time, so most schedules do not show it.
 //!
 //! ```text
 //! cargo run --release --features deterministic --example lost_update -- --seeds 10000
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use clap::Parser;
 
 #[derive(Parser)]
-#[command(about = "Finds a lost update by trying schedules, and replays it")]
+#[command(about = "Finds a lost update by trying schedules, and replays the schedule")]
 struct Args {
     /// How many schedules to try
     #[arg(long, default_value_t = 2_000)]
@@ -24,7 +24,7 @@ struct Args {
     /// Workers of the pool
     #[arg(long, default_value_t = 3)]
     threads: usize,
-    /// Shows the schedule of this seed, and tries no others; fails if nothing is lost in it
+    /// Show the schedule of this seed, and try no others; fails if it does not show the bug
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -33,12 +33,12 @@ const TRANSFERS: usize = 8;
 const ACCOUNTS: usize = 2 * TRANSFERS - 1;
 const BALANCE: i64 = 100;
 
-/// What a schedule came to.
+/// The result of one schedule.
 #[derive(PartialEq)]
 struct Outcome {
-    /// Of all accounts together.
+    /// The sum of all balances at the end.
     total: i64,
-    /// Each step, in order.
+    /// The steps of all transfers, in the order of the schedule.
     steps: Vec<String>,
 }
 
@@ -48,7 +48,8 @@ impl Outcome {
     }
 }
 
-/// The transfers, each a task: from account 0 to 1, from 2 to 3, and so on, the last one to 0.
+/// Runs the transfers, each as a task: from account 0 to 1, from 2 to 3, and so on. The last one
+/// goes to account 0.
 fn transfers(seed: u64, threads: usize) -> Result<Outcome, filch::ThreadPoolBuildError> {
     let pool = filch::ThreadPoolBuilder::new().num_threads(threads).deterministic(seed).build()?;
     let accounts = [const { AtomicI64::new(BALANCE) }; ACCOUNTS];
@@ -65,7 +66,7 @@ fn transfers(seed: u64, threads: usize) -> Result<Outcome, filch::ThreadPoolBuil
                 let to = (from + 1) % ACCOUNTS;
                 let balances = [from, to].map(|i| accounts[i].load(Ordering::SeqCst));
                 note(format!("reads {balances:?} of accounts {from} and {to}"));
-                // Whoever comes in between is overwritten.
+                // A transfer that writes one of these accounts here is overwritten below.
                 filch::schedule_point();
                 accounts[from].store(balances[0] - 10, Ordering::SeqCst);
                 accounts[to].store(balances[1] + 10, Ordering::SeqCst);
@@ -78,7 +79,7 @@ fn transfers(seed: u64, threads: usize) -> Result<Outcome, filch::ThreadPoolBuil
     Ok(Outcome { total, steps: steps.into_inner().expect("nothing panics") })
 }
 
-/// Tries all seeds, and gives the first that shows the bug, with what it came to.
+/// Tries all seeds. Returns the first that shows the bug, with its outcome.
 fn hunt(args: &Args) -> Result<Option<(u64, Outcome)>, filch::ThreadPoolBuildError> {
     let (mut shows, mut first) = (0, None);
     for seed in 0..args.seeds {
@@ -90,10 +91,10 @@ fn hunt(args: &Args) -> Result<Option<(u64, Outcome)>, filch::ThreadPoolBuildErr
     }
     match &first {
         Some((seed, _)) => println!(
-            "in {shows} of {} schedules money is lost or made; in seed {seed}:",
+            "in {shows} of {} schedules, money is lost or created; the schedule of seed {seed}:",
             args.seeds
         ),
-        None => println!("none of {} schedules shows it", args.seeds),
+        None => println!("none of {} schedules shows the bug", args.seeds),
     }
     Ok(first)
 }
@@ -109,7 +110,7 @@ fn main() -> Result<ExitCode, filch::ThreadPoolBuildError> {
     println!("  in all: {} instead of {}", first.total, ACCOUNTS as i64 * BALANCE);
     for _ in 0..10 {
         if transfers(seed, args.threads)? != first {
-            println!("seed {seed} gave another schedule: that must not be");
+            println!("WRONG: a replay of seed {seed} had another schedule");
             return Ok(ExitCode::FAILURE);
         }
     }

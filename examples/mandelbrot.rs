@@ -1,4 +1,4 @@
-//! Draws a part of the Mandelbrot set into a PNG file, rows forked over halves.
+//! Draws a part of the Mandelbrot set into a PNG file. Each fork halves the rows.
 
 mod common;
 #[path = "common/output.rs"]
@@ -26,11 +26,11 @@ use times::Times;
 #[derive(Parser)]
 #[command(version, verbatim_doc_comment, after_help = common::EXIT_STATUS)]
 struct Args {
-    /// The picture to write; what is there is replaced
+    /// The picture to write; an existing file is replaced
     #[arg(long, value_name = "FILE.png")]
     out: PathBuf,
 
-    /// Pixels, each side from 1 to 16384
+    /// Size in pixels, each side from 1 to 16384
     #[arg(
         long,
         value_name = "WIDTHxHEIGHT",
@@ -113,7 +113,7 @@ fn check(view: &View, picture: &[u8], expected: &[u8]) -> Result<(), Failure> {
     let rows = picture.chunks(view.row_bytes());
     let expected_rows = expected.chunks(view.row_bytes());
     match rows.zip(expected_rows).position(|(row, expected)| row != expected) {
-        None => print("check: every row is the serial one"),
+        None => print("check: every row equals that of the serial run"),
         Some(row) => Err(Failure::Wrong(format!(
             "row {row} differs from the serial run; nothing was written"
         ))),
@@ -125,18 +125,18 @@ fn check(view: &View, picture: &[u8], expected: &[u8]) -> Result<(), Failure> {
 fn parse_size(text: &str) -> Result<(usize, usize), String> {
     let side = |text: &str| text.parse().ok().filter(|side| (1..=16384).contains(side));
     let both = text.split_once('x').and_then(|(w, h)| side(w).zip(side(h)));
-    both.ok_or_else(|| "two whole numbers from 1 to 16384 are accepted, as in 800x600".into())
+    both.ok_or_else(|| "expected two whole numbers from 1 to 16384, as in 800x600".into())
 }
 
 fn parse_centre(text: &str) -> Result<(f64, f64), String> {
     let part = |text: &str| f64::from_str(text).ok().filter(|part| part.abs() <= 100.0);
     let both = text.split_once(',').and_then(|(re, im)| part(re).zip(part(im)));
-    both.ok_or_else(|| "two numbers from -100 to 100 are accepted, as in -0.75,0.1".into())
+    both.ok_or_else(|| "expected two numbers from -100 to 100, as in -0.75,0.1".into())
 }
 
 fn parse_span(text: &str) -> Result<f64, String> {
     let span = text.parse().ok().filter(|&span| span > 0.0 && span <= 100.0);
-    span.ok_or_else(|| "a number more than 0 and at most 100 is accepted".into())
+    span.ok_or_else(|| "expected a number above 0 and at most 100".into())
 }
 
 // The picture
@@ -146,10 +146,10 @@ const BYTES_PER_PIXEL: usize = 3;
 struct View {
     width: usize,
     height: usize,
-    /// The complex plane at the middle of the upper left pixel.
+    /// The complex number at the middle of the upper left pixel.
     left: f64,
     top: f64,
-    /// Side of a pixel in the complex plane.
+    /// The width of a pixel in the complex plane.
     step: f64,
     iterations: u32,
 }
@@ -181,7 +181,8 @@ impl View {
     }
 }
 
-/// After how many steps the point leaves, smoothed to a real number; `None`: it stays.
+/// Returns the number of steps after which the point escapes, smoothed to a real number. Returns
+/// `None` if it stays.
 fn escape(re: f64, im: f64, iterations: u32) -> Option<f64> {
     const FAR: f64 = 256.0;
     let (mut x, mut y) = (0.0, 0.0);
@@ -196,7 +197,7 @@ fn escape(re: f64, im: f64, iterations: u32) -> Option<f64> {
     None
 }
 
-/// Inside is black; outside, the colours go round faster near the start.
+/// Points inside the set are black. Outside, the colours repeat with the logarithm of the steps.
 fn colour(escape: Option<f64>) -> [u8; BYTES_PER_PIXEL] {
     let Some(steps) = escape else {
         return [0; BYTES_PER_PIXEL];
@@ -227,7 +228,7 @@ fn draw_serially(view: &View, picture: &mut [u8], bar: &ProgressBar) {
     }
 }
 
-/// Halves the rows until one is left; the first of `rows` is row `y`.
+/// Halves the rows until one is left. The first of `rows` is row `y` of the picture.
 fn draw_in_parallel(view: &View, rows: &mut [u8], y: usize, bar: &ProgressBar) {
     let count = rows.len() / view.row_bytes();
     if count == 1 {

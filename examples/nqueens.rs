@@ -1,4 +1,4 @@
-//! Counts the ways to place N queens, forked at every row, with a progress bar.
+//! Counts the ways to place N queens, with a fork at every row and a progress bar.
 
 mod common;
 #[path = "common/times.rs"]
@@ -20,11 +20,11 @@ use workloads::{Filch, Fork, Queens, Serial, Workload};
 /// Count the ways to place N queens on a board of N by N so that none attacks another
 ///
 /// The count is compared with the published one and with that of a serial run.
-/// From N = 16 on it takes seconds, and each step more about eight times as long.
+/// N = 16 takes seconds, and each larger N about eight times as long.
 #[derive(Parser)]
 #[command(version, after_help = common::EXIT_STATUS)]
 struct Args {
-    /// Queens, and rows and columns of the board: 1 to 22
+    /// The number of queens, rows and columns: 1 to 22
     #[arg(
         value_name = "N",
         default_value_t = 13,
@@ -41,7 +41,7 @@ struct Args {
     pool: PoolArgs,
 }
 
-/// <https://oeis.org/A000170>, from one queen on.
+/// The counts from one queen on, from <https://oeis.org/A000170>.
 const PUBLISHED: [u64; 22] = [
     1,
     0,

@@ -1,4 +1,4 @@
-//! A parallel iterator of one's own: the cells of a grid, here to estimate the area of the
+//! Implements a parallel iterator: the cells of a grid, used here to estimate the area of the
 //! Mandelbrot set and to find its leftmost cell.
 //!
 //! ```text
@@ -20,25 +20,26 @@ struct Grid {
 }
 
 impl Grid {
-    /// All cells, as (column, row).
+    /// Returns a parallel iterator over all cells, as (column, row).
     fn par_cells(self) -> Cells {
         Cells { width: self.width, cells: 0..self.width * self.height }
     }
 }
 
-/// A run of cells, numbered row by row. As it can be cut at any place, it is its own producer.
+/// A range of cells, numbered row by row. A range can be split at any cell, so it is also the
+/// producer.
 struct Cells {
     width: usize,
     cells: Range<usize>,
 }
 
-/// The serial iterator over such a run.
+/// The serial iterator over a range of cells.
 struct CellsIter {
     width: usize,
     cells: Range<usize>,
 }
 
-// ---- 1. The producer: how to cut, and how to go through a piece --------------------------------
+// ---- 1. The producer: how to split, and how to iterate over a piece ----------------------------
 
 impl Producer for Cells {
     type Item = (usize, usize);
@@ -76,7 +77,7 @@ impl DoubleEndedIterator for CellsIter {
 impl ExactSizeIterator for CellsIter {}
 impl FusedIterator for CellsIter {}
 
-// ---- 2. The parallel iterator: where consumers get at the producer -----------------------------
+// ---- 2. The parallel iterator: how consumers get the producer ----------------------------------
 
 impl ParallelIterator for Cells {
     type Item = (usize, usize);
@@ -104,7 +105,7 @@ impl IndexedParallelIterator for Cells {
     }
 }
 
-// ---- What it is good for -----------------------------------------------------------------------
+// ---- 3. A program that uses it -----------------------------------------------------------------
 
 /// A parallel iterator over the cells of a grid
 #[derive(Parser)]
@@ -132,15 +133,15 @@ fn main() {
 
     let serial =
         || (0..grid.height).flat_map(|row| (0..grid.width).map(move |column| (column, row)));
-    assert_eq!(inside, serial().filter(is_in).count(), "as counted serially");
-    assert_eq!(leftmost, serial().filter(is_in).min(), "as found serially");
+    assert_eq!(inside, serial().filter(is_in).count(), "the serial count differs");
+    assert_eq!(leftmost, serial().filter(is_in).min(), "the serial minimum differs");
 
     let area = inside as f64 / grid.par_cells().len() as f64 * 6.0;
     println!("{inside} of {} cells are in the set: its area is about {area:.4}", width * height);
     println!("the leftmost of them: {leftmost:?}");
 }
 
-/// Whether the iteration of z² + c stays near 0 for long.
+/// Whether the first 200 iterates of z² + c stay within a distance of 2 from 0.
 fn stays(real: f64, imaginary: f64) -> bool {
     let (mut x, mut y) = (0.0, 0.0);
     (0..200).all(|_| {

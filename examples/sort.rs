@@ -31,7 +31,7 @@ struct Args {
     #[arg(long, value_name = "FILE", group = "input", requires = "out")]
     lines: Option<PathBuf>,
 
-    /// Write the sorted lines here; what is there is replaced, and it may be the same file
+    /// Write the sorted lines to this file; an existing one is replaced, which may be the input
     #[arg(long, value_name = "FILE", conflicts_with = "generate")]
     out: Option<PathBuf>,
 
@@ -72,7 +72,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     match (&args.lines, &args.out, args.generate) {
         (Some(input), Some(out), _) => sort_file(input, out, args),
         (_, _, Some(count)) => sort_records(random_records(count, args.seed), args).map(drop),
-        _ => unreachable!("clap asks for --lines with --out, or for --generate"),
+        _ => unreachable!("clap requires --lines with --out, or --generate"),
     }
 }
 
@@ -90,7 +90,7 @@ fn sort_file(input: &Path, out: &Path, args: &Args) -> Result<(), Failure> {
     print(format!("wrote {}", out.display()))
 }
 
-/// Sorts, says how long it took, and checks.
+/// Sorts, prints how long it took, and checks the result.
 fn sort_records<K>(records: Vec<Record<K>>, args: &Args) -> Result<Vec<Record<K>>, Failure>
 where
     K: Ord + Copy + Send + Sync,
@@ -124,16 +124,16 @@ fn check<K: Ord>(sorted: &[Record<K>], expected: &[Record<K>]) -> Result<(), Fai
     match (0..expected.len()).find(|&i| sorted[i] != expected[i]) {
         None => print("check: the standard library's stable sort gives the same order"),
         Some(i) => Err(Failure::Wrong(format!(
-            "place {i} holds record {}, the standard library's stable sort puts {} there; \
+            "record {} is at index {i}, where the standard library's stable sort has record {}; \
              nothing was written",
             sorted[i].number, expected[i].number
         ))),
     }
 }
 
-// What is sorted
+// The records
 
-/// Sorted by its key alone; its number tells whether equal ones kept their order.
+/// A record, sorted by its key alone. Its number shows whether equal keys kept their order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Record<K> {
     key: K,
@@ -150,12 +150,12 @@ fn numbered<K>(keys: impl Iterator<Item = K>) -> Vec<Record<K>> {
     keys.enumerate().map(|(number, key)| Record { key, number }).collect()
 }
 
-/// The lines without their ends; the last one may have none.
+/// Returns the lines without their newlines. The last line may lack one.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 
-/// Every key about four times.
+/// Returns records in which each key occurs about four times.
 fn random_records(count: usize, seed: u64) -> Vec<Record<u32>> {
     let mut random = SmallRng::seed_from_u64(seed);
     let keys = (count / 4).max(1) as u32;
@@ -172,7 +172,7 @@ fn merge_sort<K: Ord + Copy + Send + Sync>(records: &mut [Record<K>], bar: &Prog
     sort(records, &mut scratch, bar);
 }
 
-/// How far the bar goes: each record is a step in its first sort and in each merge.
+/// The length of the bar: each record is one step in its first sort, and one in each merge.
 fn steps(len: usize) -> u64 {
     if len <= SERIAL {
         return len as u64;
@@ -180,7 +180,7 @@ fn steps(len: usize) -> u64 {
     len as u64 + steps(len / 2) + steps(len - len / 2)
 }
 
-/// Sorts `data`; `scratch` starts as its copy, and ends as anything.
+/// Sorts `data`. `scratch` must be a copy of it, and has arbitrary contents afterwards.
 fn sort<K>(data: &mut [Record<K>], scratch: &mut [Record<K>], bar: &ProgressBar)
 where
     K: Ord + Copy + Send + Sync,
@@ -193,12 +193,12 @@ where
     let middle = data.len() / 2;
     let (left, right) = data.split_at_mut(middle);
     let (left_scratch, right_scratch) = scratch.split_at_mut(middle);
-    // The halves are sorted the other way round: into the scratch.
+    // The halves are sorted into the scratch, with `data` as their scratch.
     filch::join(|| sort(left_scratch, left, bar), || sort(right_scratch, right, bar));
     merge(left_scratch, right_scratch, data, bar);
 }
 
-/// Merges into `out`. Of equal records those of `left` go first.
+/// Merges into `out`. Of equal records, those of `left` come first.
 fn merge<K>(left: &[Record<K>], right: &[Record<K>], out: &mut [Record<K>], bar: &ProgressBar)
 where
     K: Ord + Copy + Send + Sync,
@@ -218,7 +218,7 @@ where
     );
 }
 
-/// Halves the longer side, and cuts the other where the middle record belongs.
+/// Halves the longer side, and cuts the other side where the middle record belongs.
 fn cut<K: Ord>(left: &[Record<K>], right: &[Record<K>]) -> (usize, usize) {
     if left.len() >= right.len() {
         let middle = left.len() / 2;
@@ -236,7 +236,7 @@ fn merge_serially<K: Ord + Copy>(left: &[Record<K>], right: &[Record<K>], out: &
     while let (Some(first_left), Some(first_right)) = (left.get(l), right.get(r)) {
         let from_right = first_right.key < first_left.key;
         out[l + r] = if from_right { *first_right } else { *first_left };
-        // Added, not branched on: which side goes first cannot be predicted.
+        // Without a branch, since the processor could not predict which side comes first.
         r += usize::from(from_right);
         l += usize::from(!from_right);
     }

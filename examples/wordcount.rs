@@ -25,12 +25,12 @@ use times::Times;
 ///
 /// A word is a run of letters, digits and underscores, compared in lower case.
 /// A file that holds a zero byte or is not UTF-8 is binary and is skipped.
-/// Symbolic links met on the way are not followed; those named as PATH are.
-/// Whatever is skipped is counted, and listed with --verbose.
+/// Symbolic links are followed only if they are named as PATH.
+/// Skipped files are counted, and listed with --verbose.
 #[derive(Parser)]
 #[command(version, after_help = common::EXIT_STATUS)]
 struct Args {
-    /// Files and directories to count; one reached through two PATHs counts twice
+    /// Files and directories to count; a file reached through two PATHs counts twice
     #[arg(value_name = "PATH", default_value = ".")]
     paths: Vec<PathBuf>,
 
@@ -48,7 +48,7 @@ struct Args {
     #[arg(long)]
     no_check: bool,
 
-    /// List what was skipped, and why
+    /// List the skipped files, and why they were skipped
     #[arg(long, short)]
     verbose: bool,
 
@@ -72,7 +72,8 @@ fn run(args: &Args) -> Result<(), Failure> {
     check(&tally, &pool, &roots)
 }
 
-/// The first walk may have waited for the disk, so the speed-up is that of two more.
+/// Compares with a serial walk. The first walk may have waited for the disk, so a second parallel
+/// walk is measured for the speed-up.
 fn check(found: &Tally, pool: &filch::ThreadPool, roots: &[PathBuf]) -> Result<(), Failure> {
     let bar = progress("files, serially", None);
     let (expected, serial) = timed(|| walk_serially(roots, &bar));
@@ -99,11 +100,11 @@ fn compare(found: &Tally, expected: &Tally) -> Result<(), Failure> {
     }
     Err(Failure::Wrong(format!(
         "the serial walk found {expected}, the parallel one {found}; \
-         did something write to these files meanwhile?"
+         were the files changed in between?"
     )))
 }
 
-// What is counted
+// The counts
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Skip {
@@ -158,7 +159,7 @@ impl Tally {
         }
     }
 
-    /// Allocates only for a word that was not seen before.
+    /// Returns the count of a word. Allocates only if the word is new.
     fn entry(&mut self, word: &str) -> &mut u64 {
         if !self.frequency.contains_key(word) {
             self.frequency.insert(word.to_owned(), 0);
@@ -183,7 +184,7 @@ impl Tally {
         self
     }
 
-    /// Which worker met what first is chance; the order is not.
+    /// Sorts the skipped files, whose order depends on the schedule.
     fn sorted(mut self) -> Tally {
         self.skipped.sort_unstable();
         self
@@ -217,7 +218,7 @@ fn lower_case<'a>(word: &'a str, buffer: &'a mut String) -> &'a str {
     buffer
 }
 
-// What is found on the disk
+// Files and directories
 
 enum Found {
     Directory(Vec<PathBuf>),
@@ -225,7 +226,7 @@ enum Found {
     Skip(Skip, String),
 }
 
-/// `Err` only for a PATH that is not there: that is a typing error, not a file to skip.
+/// Fails if a PATH does not exist, since that is a mistake and not a file to skip.
 fn open_roots(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     paths.iter().map(|path| open_root(path)).collect()
 }
@@ -294,8 +295,8 @@ fn walk_serially(roots: &[PathBuf], bar: &ProgressBar) -> Tally {
 /// A text longer than this is halved.
 const LONG_TEXT: usize = 256 << 10;
 
-/// One tally a worker, merged at the end. A lock is held while one piece of text
-/// is counted and never across a `join`, so no worker ever waits for another.
+/// One tally for each worker, merged at the end. A worker locks only its own tally, and never
+/// across a `join`, so no worker ever waits for a lock.
 struct Walk<'a> {
     tallies: Vec<Mutex<Tally>>,
     bar: &'a ProgressBar,
@@ -356,7 +357,7 @@ impl Walk<'_> {
     }
 }
 
-/// Cuts at the first end of a word behind the middle.
+/// Cuts at the end of the first word after the middle.
 fn halve(text: &str) -> Option<(&str, &str)> {
     let middle = (text.len() / 2..text.len()).find(|&at| text.is_char_boundary(at))?;
     let cut = middle + text[middle..].find(|c| !is_word_char(c))?;

@@ -1,5 +1,6 @@
-//! Fuzz target: programs made from the input end as a serial oracle says. A hang is a finding,
-//! too (`-timeout`). With `FILCH_FUZZ_SHOW` set, each program is printed before it runs.
+//! Fuzz target: makes a parallel program from the input, runs it, and compares the result with a
+//! serial oracle. A hang is also a finding (`-timeout`). If `FILCH_FUZZ_SHOW` is set, each program
+//! is printed before it runs.
 #![no_main]
 
 #[path = "../tests/common/program.rs"]
@@ -12,7 +13,8 @@ use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use program::{Books, Machine, Program};
 
-/// The workers of the two pools, and what serves their waits; the input's first byte picks.
+/// The numbers of workers of the two pools, and their wait policy. The first byte of the input
+/// chooses one.
 const KINDS: [([usize; 2], WaitPolicy); 6] = [
     ([1, 1], WaitPolicy::AnyWork),
     ([2, 1], WaitPolicy::AnyWork),
@@ -22,7 +24,7 @@ const KINDS: [([usize; 2], WaitPolicy); 6] = [
     ([4, 2], WaitPolicy::OwnDescendants),
 ];
 
-/// Built once, because threads are dear.
+/// Built once, because starting threads is expensive.
 static MACHINES: LazyLock<Vec<Machine>> = LazyLock::new(|| KINDS.map(machine).into());
 
 fn machine((threads, policy): ([usize; 2], WaitPolicy)) -> Machine {
@@ -35,7 +37,7 @@ fuzz_target!(|input: &[u8]| {
     let Some((pick, bytes)) = input.split_first() else { return };
     let kind = usize::from(*pick) % KINDS.len();
     let machine = &MACHINES[kind];
-    let program = Program::arbitrary(&mut Unstructured::new(bytes)).expect("any bytes do");
+    let program = Program::arbitrary(&mut Unstructured::new(bytes)).expect("any bytes are valid");
     if *SHOW {
         eprintln!("{:?} {program:#?}", KINDS[kind]);
     }

@@ -1,5 +1,5 @@
-//! What each mechanism is worth: `benches/ablation/run` builds this bench with and without it. Runs
-//! one row, and prints its wall and CPU time in nanoseconds.
+//! Measures what each mechanism is worth: `benches/ablation/run` builds this bench with and without
+//! the mechanism. Runs one row, and prints its wall and CPU time in nanoseconds.
 //!
 //! ```text
 //! cargo bench --bench ablation -- --list
@@ -20,24 +20,24 @@ use std::time::{Duration, Instant};
 /// Measures one row.
 #[derive(Parser)]
 struct Arguments {
-    /// Which row
+    /// The row to run
     #[arg(required_unless_present = "list")]
     row: Option<String>,
 
-    /// Prints the rows' names
+    /// Print the rows' names
     #[arg(long)]
     list: bool,
 
-    /// Runs the row once, without a warm-up, for a counter of instructions
+    /// Run the row once, without a warm-up, to count its instructions
     #[arg(long)]
     once: bool,
 
-    /// What `cargo bench` says to every bench
+    /// Passed by `cargo bench` to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// For how long a row is run, at least, and how often.
+/// How long a row is run at least, and how often.
 const TIME: Duration = Duration::from_millis(25);
 const TIMES: usize = 5;
 
@@ -48,7 +48,7 @@ fn main() {
     }
     let name = arguments.row.unwrap_or_default();
     let row = rows::all().into_iter().find(|row| row.name == name);
-    let row = row.unwrap_or_else(|| panic!("no row is called {name:?}"));
+    let row = row.unwrap_or_else(|| panic!("no row {name:?}"));
     workloads::pin_threads();
     let mut run = (row.make)();
     if arguments.once {
@@ -59,8 +59,8 @@ fn main() {
     println!("{:.1} {cpu:.1}", median(walls));
 }
 
-/// The wall time of each run, and the CPU time of a run in the mean. (What threads use that do not
-/// sleep is accounted for some milliseconds later, hence not in the run in which they use it.)
+/// Returns the wall time of each run, and the mean CPU time of a run. The mean, since the system
+/// counts the CPU time of a running thread some milliseconds later, which may be in a later run.
 fn samples(run: &mut Run) -> (Vec<f64>, f64) {
     run();
     let (mut walls, start, before) = (Vec::new(), Instant::now(), cpu_time());
@@ -72,7 +72,7 @@ fn samples(run: &mut Run) -> (Vec<f64>, f64) {
     (walls, cpu)
 }
 
-/// The median of an odd number, else the greater of the two in the middle.
+/// Returns the median. Of an even number of times, returns the greater of the two in the middle.
 fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]

@@ -14,16 +14,16 @@ use crate::workloads::{
     Workload, is_filled, submit_from_outside,
 };
 
-/// Does a row's work once.
+/// Does a row's work once, and measures it.
 pub type Run = Box<dyn FnMut() -> Sample>;
 
 pub struct Row {
-    /// What it does, and on how many threads.
+    /// Describes the work, and ends with the number of threads.
     pub name: String,
     pub make: Box<dyn Fn() -> Run>,
 }
 
-/// A row of `shape`, which is given a pool of `threads`.
+/// A row that calls `shape` with a pool of `threads` threads.
 fn row(name: &str, threads: usize, shape: impl Fn(&ThreadPool) -> Sample + Copy + 'static) -> Row {
     let make = move || -> Run {
         let pool = Filch::pool(threads);
@@ -37,7 +37,7 @@ pub fn all() -> Vec<Row> {
     parts.into_iter().flatten().collect()
 }
 
-/// A row of a workload that is made for each run, and computed `times` times within the pool.
+/// A row that makes a workload for each run, and does it `times` times within the pool.
 fn work<W: Workload + 'static>(
     name: &str,
     threads: usize,
@@ -50,12 +50,12 @@ fn work<W: Workload + 'static>(
     })
 }
 
-/// The time of `times` calls of `f` in a row within the pool.
+/// Measures `times` consecutive calls of `f` within the pool.
 fn inside(pool: &ThreadPool, times: usize, f: impl Fn() + Sync) -> Sample {
     pool.install(|| measure(|| (0..times).for_each(|_| f())).1)
 }
 
-/// The time of `times` calls of `f` in a row outside the pool.
+/// Measures `times` consecutive calls of `f` outside the pool.
 fn outside(times: usize, f: impl Fn()) -> Sample {
     measure(|| (0..times).for_each(|_| f())).1
 }
@@ -171,7 +171,7 @@ fn scopes(pool: &ThreadPool, times: usize, tasks: usize) -> Sample {
     })
 }
 
-/// `tasks` tasks of `time` each, spawned from within the pool one after the other.
+/// A worker spawns `tasks` tasks of `time` each, one after the other.
 fn flood(pool: &ThreadPool, tasks: usize, time: Duration) -> Sample {
     inside(pool, 1, || {
         let done = AtomicUsize::new(0);
@@ -189,7 +189,7 @@ fn flood(pool: &ThreadPool, tasks: usize, time: Duration) -> Sample {
     })
 }
 
-/// Tasks each of which spawns two, down to 2^`depth` of them.
+/// Each task spawns two more, down to 2^`depth` leaves.
 fn spread(pool: &ThreadPool, depth: u32) -> Sample {
     fn two<'s>(s: &'s filch::Scope<'s, '_>, depth: u32, leaves: &'s AtomicUsize) {
         if depth == 0 {
@@ -207,7 +207,7 @@ fn spread(pool: &ThreadPool, depth: u32) -> Sample {
     })
 }
 
-/// Tasks each of which spawns the next.
+/// Each task spawns the next one.
 fn chain(pool: &ThreadPool, tasks: usize) -> Sample {
     fn one<'s>(s: &'s filch::Scope<'s, '_>, left: usize) {
         if left > 0 {
@@ -217,7 +217,7 @@ fn chain(pool: &ThreadPool, tasks: usize) -> Sample {
     inside(pool, 1, || filch::scope(|s| one(s, tasks)))
 }
 
-/// Tasks with handles, all spawned, then joined.
+/// Spawns all tasks, and then joins their handles.
 fn handles(pool: &ThreadPool, tasks: usize) -> Sample {
     inside(pool, 1, || {
         let handles: Vec<_> = (0..tasks).map(|i| filch::spawn(move || i)).collect();
@@ -226,7 +226,7 @@ fn handles(pool: &ThreadPool, tasks: usize) -> Sample {
     })
 }
 
-/// The end of a scope of `tasks` queued tasks that is cancelled.
+/// Measures the end of a cancelled scope with `tasks` queued tasks.
 fn cancelled(pool: &ThreadPool, tasks: usize) -> Sample {
     pool.install(|| {
         let (token, mut start) = (filch::CancelToken::new(), None);
@@ -243,8 +243,8 @@ fn cancelled(pool: &ThreadPool, tasks: usize) -> Sample {
     })
 }
 
-/// Scopes of two tasks beside handles of tasks that have ended, as many as make that slowest: what
-/// keeps memory for tasks may be at an edge.
+/// Scopes of two tasks, while handles of ended tasks are held. Measures the slowest number of
+/// handles, where the allocator of tasks may be at the edge between two slabs.
 fn scopes_at_an_edge(pool: &ThreadPool) -> Sample {
     const HELD: usize = 140;
     let least =
@@ -253,7 +253,7 @@ fn scopes_at_an_edge(pool: &ThreadPool) -> Sample {
         filch::scope(|s| {
             let mut held = Vec::new();
             let times = (0..HELD).map(|i| {
-                // As large as those of the scopes.
+                // A closure as large as those of the scopes.
                 held.push(s.spawn(move || _ = black_box((i, i))));
                 while filch::yield_local() == Some(filch::Yield::Executed) {}
                 least([(); 3].map(|()| scopes(pool, 20, 2)))
@@ -264,14 +264,14 @@ fn scopes_at_an_edge(pool: &ThreadPool) -> Sample {
     Sample { wall: slowest, cpu: None }
 }
 
-/// Detached tasks from `submitters` threads outside.
+/// Detached tasks from `submitters` threads outside the pool.
 fn detached(pool: &ThreadPool, submitters: usize) -> Sample {
     let (left, sample) = measure(|| submit_from_outside::<Filch>(pool, submitters, 10_000));
     assert_eq!(left, 0);
     sample
 }
 
-/// A task from outside every few microseconds.
+/// A thread outside the pool spawns a task in each interval.
 fn stream(pool: &ThreadPool, tasks: usize, every: Duration) -> Sample {
     measure(|| {
         let mut next = Instant::now();
@@ -319,7 +319,7 @@ fn tasks() -> Vec<Row> {
     rows
 }
 
-/// A sum over `items` numbers, `times` times.
+/// Sums `items` numbers, `times` times.
 fn sum(pool: &ThreadPool, times: usize, items: u64) -> Sample {
     inside(pool, times, || {
         let sum: u64 = (0..black_box(items)).into_par_iter().map(|i| i ^ 1).sum();
@@ -327,7 +327,7 @@ fn sum(pool: &ThreadPool, times: usize, items: u64) -> Sample {
     })
 }
 
-/// A loop over `items` of which those after the `short` first take `long` each.
+/// A loop over `items` items. All after the first `short` items take `long` each.
 fn skewed(pool: &ThreadPool, items: usize, short: usize, long: Duration) -> Sample {
     inside(pool, 1, || {
         let sum: usize = (0..items)
@@ -426,7 +426,7 @@ fn callers() -> Vec<Row> {
     ]
 }
 
-/// Small loops, one `every` so often.
+/// Small loops, one in each interval `every`.
 fn ticks(pool: &ThreadPool, times: u32, every: Duration, items: u32, item: Duration) -> Sample {
     outside(times as usize, || {
         thread::sleep(every);
@@ -461,7 +461,7 @@ fn naps() -> Vec<Row> {
     rows
 }
 
-/// Items that sleep need no processor.
+/// How long an item of a wide row sleeps. An item that sleeps needs no processor.
 const ITEM: Duration = us(1_000);
 
 fn wide() -> Vec<Row> {

@@ -1,4 +1,4 @@
-//! How long something takes, on the wall and in CPU time of the whole process.
+//! Measures wall time, and CPU time of the whole process.
 
 use std::ops::Div;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy)]
 pub struct Sample {
     pub wall: f64,
-    /// Of all threads of the process; `None` where it cannot be read.
+    /// The CPU time of all threads of the process, or `None` if it cannot be read.
     pub cpu: Option<f64>,
 }
 
@@ -19,7 +19,7 @@ impl Div<f64> for Sample {
     }
 }
 
-/// Runs `work` and times it.
+/// Runs `work`, and returns its result and its times.
 pub fn measure<R>(work: impl FnOnce() -> R) -> (R, Sample) {
     let cpu_start = cpu_time();
     let start = Instant::now();
@@ -34,7 +34,7 @@ fn nanoseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e9
 }
 
-/// The CPU time that all threads of this process have used.
+/// Returns the CPU time that all threads of this process have used.
 #[cfg(target_os = "linux")]
 pub fn cpu_time() -> Option<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -43,7 +43,7 @@ pub fn cpu_time() -> Option<Duration> {
     (failed == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
-/// The CPU time that all threads of this process have used: unknown here.
+/// Returns `None`: the CPU time cannot be read on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn cpu_time() -> Option<Duration> {
     None

@@ -1,4 +1,4 @@
-//! A contest: some do the same work in turns, and each round gives ratios.
+//! A contest: several libraries do the same work in turns, and each round gives ratios.
 
 use crate::clock::Sample;
 use crate::goal::{Goal, Who};
@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use std::thread;
 use std::time::Duration;
 
-/// One line of the table, before it is held.
+/// A row of the table, before it is measured.
 pub struct Contest<'a> {
     name: &'static str,
     threads: usize,
@@ -25,7 +25,7 @@ struct Contestant<'a> {
 }
 
 impl<'a> Contest<'a> {
-    /// A contest between nobody yet.
+    /// A contest without contestants.
     pub fn new(name: &'static str, threads: usize) -> Contest<'a> {
         Contest {
             name,
@@ -37,38 +37,38 @@ impl<'a> Contest<'a> {
         }
     }
 
-    /// Adds a contestant; `run` does the work and says what an operation took.
+    /// Adds a contestant. `run` does the work and returns the time of an operation.
     pub fn with(mut self, who: Who, run: impl FnMut() -> Sample + 'a) -> Self {
         let run = Box::new(run);
         self.contestants.push(Contestant { who, run });
         self
     }
 
-    /// Adds a goal: at most this much of the other's time.
+    /// Adds a goal: filch's time must be at most `at_most` times that of `against`.
     pub fn at_most(mut self, at_most: f64, against: Who) -> Self {
         self.goals.push(Goal { against, at_most });
         self
     }
 
-    /// Has everyone's time for an operation told below the table.
+    /// Prints each contestant's time for an operation below the table.
     pub fn noted(mut self) -> Self {
         self.noted = true;
         self
     }
 
-    /// Counts this contest into the geometric mean of a family.
+    /// Includes this contest in the geometric mean of a family.
     pub fn in_mean_of(mut self, family: &'static Family) -> Self {
         self.family = Some(family);
         self
     }
 
-    /// What a filter is matched with.
+    /// The text that a filter must match.
     pub fn label(&self) -> String {
         format!("{} {}", self.name, self.threads)
     }
 
-    /// Lets each contestant run once a round, in a new random order, after a
-    /// first round that does not count.
+    /// Runs each contestant once per round, in a new random order. The first round is a warm-up
+    /// that does not count.
     pub fn hold(mut self, rounds: usize) -> Outcome {
         self.round();
         Outcome {
@@ -86,7 +86,7 @@ impl<'a> Contest<'a> {
         self.contestants
             .iter_mut()
             .map(|contestant| {
-                // The one before may still be looking for work.
+                // Workers of the previous contestant may still search for work.
                 thread::sleep(Duration::from_millis(1));
                 (contestant.who, (contestant.run)())
             })
@@ -94,10 +94,10 @@ impl<'a> Contest<'a> {
     }
 }
 
-/// What each contestant's operation took in a round.
+/// The time of each contestant's operation in a round.
 type Round = Vec<(Who, Sample)>;
 
-/// What came of a contest.
+/// The result of a contest.
 pub struct Outcome {
     name: &'static str,
     threads: usize,
@@ -108,7 +108,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The line of the table.
+    /// The row of the table.
     pub fn row(&self) -> Row {
         Row {
             name: self.name.to_string(),
@@ -123,13 +123,13 @@ impl Outcome {
         }
     }
 
-    /// What the picture shows of it.
+    /// The bar in the picture, if rayon took part.
     pub fn bar(&self) -> Option<Bar> {
         let ratio = self.ratio(Who::Rayon)?;
         Some(Bar { name: self.name.to_string(), threads: self.threads, ratio })
     }
 
-    /// Everyone's time for an operation, if that is to be told.
+    /// Each contestant's time for an operation, if the contest is `noted`.
     pub fn note(&self) -> Option<String> {
         let times: Vec<String> = [Who::Ideal, Who::Filch, Who::Rayon, Who::Chili]
             .into_iter()
@@ -152,7 +152,7 @@ impl Outcome {
         median(walls.map(|sample| sample.wall)).map(duration)
     }
 
-    /// The median over the rounds of filch's time to the other's.
+    /// The median over the rounds of filch's time over the other's.
     fn ratio(&self, other: Who) -> Option<f64> {
         self.median_ratio(other, |sample| Some(sample.wall))
     }
@@ -174,7 +174,7 @@ fn find(round: &Round, who: Who) -> Option<Sample> {
     round.iter().find(|(one, _)| *one == who).map(|pair| pair.1)
 }
 
-/// Contests whose geometric mean is to be at most so much of rayon's time.
+/// A group of contests whose geometric mean must be at most `at_most` of rayon's time.
 pub struct Family {
     pub name: &'static str,
     pub at_most: f64,

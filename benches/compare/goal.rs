@@ -1,8 +1,8 @@
-//! Who takes part, and how fast filch has to be against whom.
+//! The contestants, and how fast filch must be compared with each.
 
 use std::fmt;
 
-/// One who does a workload.
+/// A contestant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     /// The same work split by hand over plain threads.
@@ -23,7 +23,7 @@ impl fmt::Display for Who {
     }
 }
 
-/// Filch's time is to be at most `at_most` of `against`'s.
+/// Filch's time must be at most `at_most` times that of `against`.
 #[derive(Clone, Copy)]
 pub struct Goal {
     pub against: Who,

@@ -1,4 +1,4 @@
-//! How much CPU a pool uses that has nothing to do.
+//! How much CPU time an idle pool uses.
 
 use crate::clock::cpu_time;
 use crate::table::{Row, Verdict, duration};
@@ -30,8 +30,8 @@ pub fn row(rounds: usize) -> Row {
     }
 }
 
-/// Nanoseconds of CPU that a pool uses in a second, over `time`, after it had
-/// something to do.
+/// Returns the CPU time in nanoseconds that a pool uses per second, measured over `time`, after it
+/// has run a job.
 fn idle_cpu<F: Fork>(time: Duration) -> Option<f64> {
     let pool = F::pool(THREADS);
     F::install(&pool, |_| ());

@@ -1,5 +1,5 @@
-//! Compares filch with its peers, interleaved in one process, and judges the
-//! goals that it was built to reach. Reports; fails only on a wrong result.
+//! Compares filch with its peers, interleaved in one process, and reports which goals filch
+//! reaches. Fails only on a wrong result.
 //!
 //! ```text
 //! cargo bench --bench compare -- [--quick] [--rounds N] [--pin] [FILTER]
@@ -30,27 +30,27 @@ use picture::Bar;
 use rows::Arena;
 use table::Table;
 
-/// Compares filch with rayon, chili and plain threads, and judges its goals.
+/// Compares filch with rayon, chili and plain threads, and reports which goals it reaches.
 #[derive(Parser)]
 struct Arguments {
     /// Fewer rounds, for a first impression
     #[arg(long)]
     quick: bool,
 
-    /// How many rounds each row has
+    /// How many rounds to measure for each row
     #[arg(long)]
     rounds: Option<usize>,
 
-    /// Bind worker i of each pool to CPU i: for a kernel that packs threads
-    /// onto few CPUs, which makes two threads as slow as one at its whim
+    /// Bind worker i of each pool to CPU i: some kernels pack threads onto few
+    /// CPUs at random, which makes two threads as slow as one
     #[arg(long)]
     pin: bool,
 
-    /// Draws the main rows to this file
+    /// Draw the main rows to this file
     #[arg(long)]
     svg: Option<PathBuf>,
 
-    /// Draws what the tables in this file say, and measures nothing
+    /// Draw the tables in this file, and measure nothing
     #[arg(long, requires = "svg")]
     from: Option<PathBuf>,
 
@@ -58,7 +58,7 @@ struct Arguments {
     #[arg(default_value = "")]
     filter: String,
 
-    /// What `cargo bench` says to every bench
+    /// Passed by `cargo bench` to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Holds all contests, and prints the table.
+/// Measures all rows, and prints the table.
 fn measure(arguments: &Arguments) -> Vec<Bar> {
     let rounds = arguments.rounds();
     if arguments.pin {
@@ -90,7 +90,7 @@ fn measure(arguments: &Arguments) -> Vec<Bar> {
     }
     let mut table = Table::start();
 
-    // First, while no other pool's threads are there to use the CPU.
+    // First, while there are no other pools whose threads could use the CPU.
     if idle::NAME.contains(&arguments.filter) {
         table.add(&idle::row(rounds));
     }

@@ -1,4 +1,4 @@
-//! A picture of the table: a bar for each of its main rows, filch's time over rayon's.
+//! Draws the main rows of the table as bars: filch's time over rayon's.
 
 use std::error::Error;
 use std::fs;
@@ -7,8 +7,8 @@ use std::path::Path;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// The rows on two threads that are drawn, if they were measured, and what they are called there:
-/// some of each family, those that lose included.
+/// The rows on two threads that are drawn, if they were measured, and their labels: some of each
+/// family, including those in which filch loses.
 const ROWS: [(&str, &str); 16] = [
     ("fib", "join: fib"),
     ("integrate", "join: integrate"),
@@ -29,7 +29,7 @@ const ROWS: [(&str, &str); 16] = [
 ];
 const THREADS: usize = 2;
 
-/// Readable on a white page and on a black one, hence on one of either.
+/// Readable on both light and dark pages.
 const TEXT: RGBColor = RGBColor(118, 124, 132);
 const FASTER: RGBColor = RGBColor(46, 139, 122);
 const SLOWER: RGBColor = RGBColor(208, 107, 60);
@@ -39,7 +39,7 @@ const LEFT: i32 = 250;
 const RIGHT: i32 = 710;
 const TOP: i32 = 50;
 const ROW: i32 = 22;
-/// What the axis spans.
+/// The ends of the axis.
 const LEAST: f64 = 0.1;
 const MOST: f64 = 2.0;
 const TICKS: [f64; 5] = [0.1, 0.2, 0.5, 1.0, 2.0];
@@ -51,7 +51,7 @@ pub struct Bar {
     pub ratio: f64,
 }
 
-/// The rows of the tables in a Markdown text that `compare` has printed.
+/// Returns the rows of tables that `compare` has printed, from a Markdown text.
 pub fn bars_of(markdown: &str) -> Vec<Bar> {
     let bar = |line: &str| {
         let cells: Vec<&str> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
@@ -65,8 +65,8 @@ pub fn bars_of(markdown: &str) -> Vec<Bar> {
     markdown.lines().filter_map(bar).collect()
 }
 
-/// Writes the picture to `file`, and beside it, as `.md`, the same as the target of a Markdown
-/// link: for pages whose pictures have to be in their text.
+/// Writes the picture to `file`. Also writes it to a file beside it, with the extension `.md`, as a
+/// Markdown link whose target is the picture, for pages that cannot refer to a file.
 pub fn write(file: &Path, bars: &[Bar]) -> Result<(), Box<dyn Error>> {
     let drawn = ROWS.iter().filter_map(|(name, label)| {
         let bar = bars.iter().find(|bar| bar.name == *name && bar.threads == THREADS)?;
@@ -84,7 +84,7 @@ fn draw(bars: &[(&str, f64)]) -> Result<String, Box<dyn Error>> {
         let size = (WIDTH as u32, bottom as u32 + 10);
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         let text = |at: HPos| {
-            // (What is asked for is 1.24 times of what gets into the file.)
+            // The size in the file is this size divided by 1.24.
             let font = ("sans-serif", 16).into_font();
             font.color(&TEXT).pos(Pos::new(at, VPos::Center))
         };
@@ -113,13 +113,13 @@ fn draw(bars: &[(&str, f64)]) -> Result<String, Box<dyn Error>> {
     Ok(svg)
 }
 
-/// Where a ratio is on the axis.
+/// Returns the position of a ratio on the axis.
 fn place(ratio: f64) -> i32 {
     let part = (ratio.clamp(LEAST, MOST) / LEAST).ln() / (MOST / LEAST).ln();
     LEFT + (part * f64::from(RIGHT - LEFT)).round() as i32
 }
 
-/// The definition of a Markdown link whose target is the picture itself.
+/// Returns the definition of a Markdown link whose target is the picture itself.
 fn link_target(svg: &str) -> String {
     let mut target = String::from("[ratios]: data:image/svg+xml,");
     for byte in svg.bytes() {

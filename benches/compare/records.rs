@@ -1,5 +1,4 @@
-//! Sorts of records: of many sizes, by a key that has many values or few, or that is behind a
-//! pointer.
+//! Sorts of records of many sizes, by keys with many or few values, and by keys behind a pointer.
 
 use crate::clock::{Sample, measure};
 use crate::contest::Contest;
@@ -12,7 +11,7 @@ use std::cmp::Ordering;
 /// How many records are sorted.
 const LEN: u64 = 100_000;
 
-/// The rows: on one thread, *ideal* is std's sort, on a thread of the same pool.
+/// The rows. On one thread, *ideal* is std's sort, run on a thread of filch's pool.
 pub fn rows(arena: &Arena) -> Vec<Contest<'_>> {
     let mut rows = words::<1>(arena);
     rows.extend(words::<2>(arena));
@@ -26,7 +25,7 @@ pub fn rows(arena: &Arena) -> Vec<Contest<'_>> {
     rows
 }
 
-/// Records of `N` words, by the first one.
+/// Records of `N` words, sorted by the first word.
 fn words<const N: usize>(arena: &Arena) -> Vec<Contest<'_>> {
     let record = |key, n| {
         let mut words = [n; N];
@@ -36,8 +35,8 @@ fn words<const N: usize>(arena: &Arena) -> Vec<Contest<'_>> {
     kinds(arena, &format!("[u64; {N}]"), record, |a, b| a[0].cmp(&b[0]))
 }
 
-/// Inputs of many kinds, each sorted unstable and stable. `record` makes one of a key and its
-/// number.
+/// Inputs of many kinds, each sorted unstably and stably. `record` makes a record of a key and the
+/// record's number.
 fn kinds<'a, T: Send + 'a>(
     arena: &'a Arena,
     name: &str,
@@ -72,7 +71,7 @@ fn kinds<'a, T: Send + 'a>(
     contests.into_iter().flatten().collect()
 }
 
-/// Those who sort, and how.
+/// The contestants, and how each sorts.
 type Sorts<'a, T> = [(Who, Box<dyn Fn(&mut [T]) + 'a>); 3];
 
 fn unstable_sorts<'a, T: Send + 'a>(
@@ -105,7 +104,7 @@ fn stable_sorts<'a, T: Send + 'a>(
     ]
 }
 
-/// Has each of those who sort do it with the same inputs; std only on one thread.
+/// A contest in which all contestants sort the same inputs. std takes part only on one thread.
 fn contest<'a, T: 'a>(
     arena: &'a Arena,
     name: String,
@@ -121,7 +120,7 @@ fn contest<'a, T: 'a>(
         .at_most(1.0, Who::Rayon)
 }
 
-/// Sorts another input each time: one alone would show the luck of its pivots.
+/// Sorts a different input each time, since a single one might have lucky pivots.
 fn sorting<T>(
     input: impl Fn(u64) -> Vec<T>,
     compare: impl Fn(&T, &T) -> Ordering,

@@ -1,4 +1,4 @@
-//! The rows of the table: what is compared, and what is to be reached.
+//! The rows of the table, and their goals.
 
 use crate::clock::{Sample, measure};
 use crate::contest::{Contest, Family};
@@ -28,7 +28,7 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Pools in each of which `threads` threads work.
+    /// Builds pools of `threads` threads each.
     pub fn new(threads: usize) -> Arena {
         Arena {
             threads,
@@ -63,7 +63,7 @@ pub fn all([one, two]: &[Arena; 2]) -> Vec<Contest<'_>> {
 fn fork_cost(arena: &Arena) -> Contest<'_> {
     let fib = Fib(29);
     let forks = fib.forks();
-    by_everyone("fib, a fork", arena, fib, forks as f64)
+    by_all("fib, a fork", arena, fib, forks as f64)
         .at_most(0.35, Who::Rayon)
         .at_most(1.3, Who::Chili)
         .noted()
@@ -72,12 +72,12 @@ fn fork_cost(arena: &Arena) -> Contest<'_> {
 fn recursions(arena: &Arena) -> [Contest<'_>; 6] {
     let integrate = Integrate { to: 1e4, epsilon: 1e-2 };
     [
-        by_everyone("fib", arena, Fib(32), 1.0),
-        by_everyone("nqueens", arena, Queens(12), 1.0),
-        by_everyone("integrate", arena, integrate, 1.0),
-        by_everyone("tree sum, 1,048,575 nodes", arena, TreeSum::new(20), 1.0),
-        by_everyone("matmul", arena, Matmul::new(512), 1.0),
-        by_everyone("merge sort", arena, MergeSort::new(1 << 18), 1.0),
+        by_all("fib", arena, Fib(32), 1.0),
+        by_all("nqueens", arena, Queens(12), 1.0),
+        by_all("integrate", arena, integrate, 1.0),
+        by_all("tree sum, 1,048,575 nodes", arena, TreeSum::new(20), 1.0),
+        by_all("matmul", arena, Matmul::new(512), 1.0),
+        by_all("merge sort", arena, MergeSort::new(1 << 18), 1.0),
     ]
     .map(|contest| contest.at_most(1.0, Who::Rayon).in_mean_of(&RECURSIONS))
 }
@@ -92,7 +92,7 @@ fn tiny_trees(arena: &Arena) -> [Contest<'_>; 3] {
     let (filch, rayon) = (&arena.filch, &arena.rayon);
     let rayons = move || calls(&|| Rayon::enter(rayon, |cx| tree.run::<Rayon>(cx)));
     [
-        by_everyone("tree sum, 1,023 nodes, inside", arena, inside, TIMES as f64)
+        by_all("tree sum, 1,023 nodes, inside", arena, inside, TIMES as f64)
             .at_most(1.2, Who::Chili)
             .noted(),
         Contest::new("tree sum, 1,023 nodes, outside", arena.threads)
@@ -136,8 +136,8 @@ fn combs(arena: &Arena) -> [Contest<'_>; 2] {
     let (nodes, spin) = (2000, Spin::micros(5));
     let (left, right) = (LeftComb { nodes, spin }, RightComb { nodes, spin });
     [
-        by_everyone("left comb, 5 µs a node", arena, left, 1.0),
-        by_everyone("right comb, 5 µs a node", arena, right, 1.0),
+        by_all("left comb, 5 µs a node", arena, left, 1.0),
+        by_all("right comb, 5 µs a node", arena, right, 1.0),
     ]
     .map(|contest| contest.at_most(1.0, Who::Rayon).at_most(1.11, Who::Ideal).noted())
 }
@@ -207,9 +207,9 @@ fn sorting(input: &[u64], sort: impl Fn(&mut [u64])) -> impl FnMut() -> Sample {
     }
 }
 
-/// A contest in which everyone does `work`, called from inside of the pools; a
-/// run counts as `operations`.
-fn by_everyone<'a, W: Workload + 'static>(
+/// A contest of all contestants over `work`, called from inside the pools. A run counts as
+/// `operations`.
+fn by_all<'a, W: Workload + 'static>(
     name: &'static str,
     arena: &'a Arena,
     work: W,
@@ -223,12 +223,12 @@ fn by_everyone<'a, W: Workload + 'static>(
         .with(Who::Chili, move || installed::<Chili, W>(&arena.chili, work) / operations)
 }
 
-/// An input, which is there until the process ends.
+/// Leaks an input, so that it lives until the process ends.
 fn kept<W>(work: W) -> &'static W {
     Box::leak(Box::new(work))
 }
 
-/// Runs and times `work`, and fails if its answer is wrong.
+/// Measures `run`, and panics if its answer to `work` is wrong.
 fn checked<W: Workload>(work: &W, run: impl FnOnce() -> W::Value) -> Sample {
     let (value, sample) = measure(run);
     assert!(work.is_right(&value), "a wrong result");
@@ -239,7 +239,7 @@ fn installed<F: Fork, W: Workload>(pool: &F::Pool, work: &W) -> Sample {
     checked(work, || F::install(pool, |cx| work.run::<F>(cx)))
 }
 
-/// Two coarse closures, inside of a pool whose other workers sleep by then.
+/// Measures two coarse closures inside a pool whose other workers sleep.
 fn rested<F: Fork>(pool: &F::Pool) -> Sample {
     let work = two_milliseconds();
     F::install(pool, |cx| {
@@ -248,14 +248,14 @@ fn rested<F: Fork>(pool: &F::Pool) -> Sample {
     })
 }
 
-/// Two coarse closures, from outside of a pool whose workers sleep by then.
+/// Measures two coarse closures called from outside a pool whose workers sleep.
 fn rested_outside<F: TaskPool>(pool: &F::Pool) -> Sample {
     let work = two_milliseconds();
     thread::sleep(TO_FALL_ASLEEP);
     checked(&work, || F::enter(pool, |cx| work.run::<F>(cx)))
 }
 
-/// The median time of some calls that do nothing, each of a sleeping pool.
+/// Returns the median time of empty calls, each in a pool whose workers sleep.
 fn woken<F: Fork>(pool: &F::Pool) -> Sample {
     const TIMES: usize = 10;
     let wake_up = |_| {
@@ -266,7 +266,7 @@ fn woken<F: Fork>(pool: &F::Pool) -> Sample {
     Sample { wall, cpu: None }
 }
 
-/// Flat scopes, spawned from inside of the pool: the time of a task.
+/// Flat scopes, opened inside the pool. Measures the time per task.
 fn filling<P: TaskPool>(pool: &P::Pool) -> impl FnMut() -> Sample {
     let mut slots = vec![0; TINY_TASKS];
     move || {
@@ -278,7 +278,7 @@ fn filling<P: TaskPool>(pool: &P::Pool) -> impl FnMut() -> Sample {
     }
 }
 
-/// Detached tasks, submitted from outside of the pool: the time of a task.
+/// Detached tasks, submitted from outside the pool. Measures the time per task.
 fn submitted<P: TaskPool>(pool: &P::Pool, submitters: usize) -> Sample
 where
     P::Pool: Sync,

@@ -1,8 +1,8 @@
-//! The markdown table, printed line by line as results come in.
+//! The Markdown table, printed row by row as it is measured.
 
 use std::io::{Write, stdout};
 
-/// One line.
+/// A row.
 pub struct Row {
     pub name: String,
     pub threads: usize,
@@ -16,7 +16,7 @@ pub struct Row {
     pub verdict: Verdict,
 }
 
-/// What the goals of a line came to.
+/// Whether filch reached the goals of a row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     NoGoal,
@@ -25,7 +25,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Of whether each goal was reached.
+    /// The verdict, given whether each goal was reached.
     pub fn of(mut reached: impl ExactSizeIterator<Item = bool>) -> Verdict {
         if reached.len() == 0 {
             Verdict::NoGoal
@@ -37,7 +37,7 @@ impl Verdict {
     }
 }
 
-/// Counts verdicts and prints.
+/// Prints the table, and counts verdicts.
 pub struct Table {
     passed: usize,
     judged: usize,
@@ -61,7 +61,7 @@ impl Table {
         Table { passed: 0, judged: 0 }
     }
 
-    /// Prints a line.
+    /// Prints a row.
     pub fn add(&mut self, row: &Row) {
         self.passed += usize::from(row.verdict == Verdict::Pass);
         self.judged += usize::from(row.verdict != Verdict::NoGoal);
@@ -83,12 +83,12 @@ impl Table {
         ]);
     }
 
-    /// Prints what the lines came to.
+    /// Prints a summary of the verdicts.
     pub fn end(self, rounds: usize) {
         println!();
         println!(
             "{} of {} rows reach their goals. Each number is the median of {rounds} interleaved \
-             rounds; a ratio is\nfilch's time over the other's of the same round. Ideal: the same \
+             rounds. A ratio is\nfilch's time over the other's in the same round. Ideal: the same \
              work split by hand over plain threads\n(plain calls on one thread). Times of one \
              operation, where they say more than ratios:",
             self.passed, self.judged
@@ -102,7 +102,7 @@ fn print_line(cells: [&str; 9]) {
         "| {name:<36} | {threads:>7} | {time:>8} | {rayon:>7} | {cpu:>11} | {chili:>7} \
          | {ideal:>7} | {goal:<25} | {verdict:<7} |"
     );
-    // A reader waits for each line: what cannot be shown is not worth failing for.
+    // Shows each row at once. An error here does not matter.
     let _ = stdout().flush();
 }
 
@@ -110,7 +110,7 @@ fn ratio(ratio: Option<f64>) -> String {
     ratio.map_or("–".to_string(), |ratio| format!("{ratio:.2}"))
 }
 
-/// A time in nanoseconds, in the unit that suits it.
+/// Formats a time in nanoseconds in a suitable unit.
 pub fn duration(nanoseconds: f64) -> String {
     match nanoseconds {
         n if n < 1e3 => format!("{n:.1} ns"),

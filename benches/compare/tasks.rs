@@ -1,4 +1,4 @@
-//! Scopes of a few tasks, and tasks whose closures are of many sizes and alignments.
+//! Scopes of a few tasks, and tasks whose closures have many sizes and alignments.
 
 use crate::clock::{Sample, measure};
 use crate::contest::Contest;
@@ -13,13 +13,13 @@ use std::time::Duration;
 
 /// How many tasks a row about closures spawns.
 const TASKS: usize = 1000;
-/// How many small scopes are opened in a row.
+/// How many small scopes are opened one after the other.
 const SCOPES: usize = 100;
 
-/// What is written to by the tasks of a round: a place a task.
+/// The places that the tasks of a round write to, one for each task.
 type Places = [AtomicUsize; TASKS];
 
-/// A closure's captures: a word, and `REST` more.
+/// A closure's captures: a reference, and `REST` words.
 struct Words<const REST: usize> {
     place: &'static AtomicUsize,
     rest: [usize; REST],
@@ -32,10 +32,10 @@ struct By64<T>(T);
 #[repr(align(128))]
 struct By128<T>(T);
 
-/// What a closure captures, `REST` words and one, in the alignment that the type has.
+/// The captures of a closure. The type decides their size and alignment.
 trait Load: Send + 'static {
     fn new(place: &'static AtomicUsize) -> Self;
-    /// Marks the place, by what was captured.
+    /// Marks the place. Reads the captured words, so that they are not optimized away.
     fn run(self);
 }
 
@@ -118,7 +118,7 @@ macro_rules! shapes {
 shapes!(on_filch, filch, ());
 shapes!(on_rayon, rayon, (_));
 
-/// The rows: everything is to take at most rayon's time, but for handles, which it has not.
+/// The rows. The goal is rayon's time, except for handles, which rayon does not have.
 pub fn rows(arena: &Arena) -> Vec<Contest<'_>> {
     let mut rows: Vec<_> = (1..=4).flat_map(|tasks| small_scopes(arena, tasks)).collect();
     rows.extend(closures::<Words<0>>(arena));
@@ -137,8 +137,8 @@ pub fn rows(arena: &Arena) -> Vec<Contest<'_>> {
     rows
 }
 
-/// Scopes of so many tasks, one after the other from inside of the pool and from outside, and from
-/// inside when the others sleep: the time of a scope.
+/// Scopes of `tasks` tasks, one after the other: inside the pool, from outside, and inside the pool
+/// while the other workers sleep. Measures the time per scope.
 fn small_scopes(arena: &Arena, tasks: usize) -> Vec<Contest<'_>> {
     let places = &places()[..tasks];
     let (filch, rayon) = (&arena.filch, &arena.rayon);
@@ -161,15 +161,14 @@ fn small_scopes(arena: &Arena, tasks: usize) -> Vec<Contest<'_>> {
     [("empty", None), ("of 1 µs", Some(Spin::micros(1)))].into_iter().flat_map(row).collect()
 }
 
-/// Calls `scope` many times.
+/// Calls `scope` many times, and returns the time of a call.
 fn repeated(scope: &impl Fn(), places: &[AtomicUsize]) -> Sample {
     let ((), sample) = measure(|| (0..SCOPES).for_each(|_| scope()));
     assert!(are_marked(places), "a task did not run");
     sample / SCOPES as f64
 }
 
-/// The median time of some calls of `scope`, each after a pause in which the other workers fall
-/// asleep.
+/// Returns the median time of calls of `scope`. Before each, the other workers fall asleep.
 fn rested(scope: &impl Fn(), places: &[AtomicUsize]) -> Sample {
     let one = |_| {
         thread::sleep(Duration::from_millis(1));
@@ -180,8 +179,8 @@ fn rested(scope: &impl Fn(), places: &[AtomicUsize]) -> Sample {
     Sample { wall, cpu: None }
 }
 
-/// Tasks that capture an `L`, in a scope and detached, spawned from inside of the pool: the time
-/// of a task.
+/// Tasks that capture an `L`, in a scope and detached, spawned from inside the pool. Measures the
+/// time per task.
 fn closures<L: Load>(arena: &Arena) -> [Contest<'_>; 2] {
     let (size, align) = (size_of::<L>(), align_of::<L>());
     let name = |kind| named(format!("{kind}, {size} bytes by {align}"));
@@ -201,7 +200,7 @@ fn closures<L: Load>(arena: &Arena) -> [Contest<'_>; 2] {
     ]
 }
 
-/// Tasks that are joined by their handles, the newest first: the time of a task.
+/// Tasks that are joined by their handles, newest first. Measures the time per task.
 fn handles<L: Load>(arena: &Arena) -> Contest<'_> {
     let places = places();
     let spawn_and_join = move || {
@@ -224,12 +223,12 @@ fn spawned(spawn: impl FnOnce(), places: &Places) -> Sample {
     sample / TASKS as f64
 }
 
-/// Places, which are there until the process ends.
+/// Leaks places, so that they live until the process ends.
 fn places() -> &'static Places {
     Box::leak(Box::new([const { AtomicUsize::new(0) }; TASKS]))
 }
 
-/// Whether all places are marked; they are not afterwards.
+/// Whether all places are marked. Removes the marks.
 fn are_marked(places: &[AtomicUsize]) -> bool {
     places.iter().all(|place| place.swap(0, Ordering::Relaxed) == 1)
 }

@@ -1,9 +1,9 @@
-//! Graphs, pipelines and gangs: what a task, an item or a barrier costs, beside OpenMP, oneTBB and
-//! std's threads with bounded channels.
+//! Graphs, pipelines and gangs: what a task, an item or a barrier costs, compared with OpenMP,
+//! oneTBB and std's threads with bounded channels.
 //!
-//! `cargo bench --bench dataflow -- [--rounds N] [FILTER]`. The peers in C++ are programs of their
-//! own (`benches/peers/dataflow.cpp`), which take turns with this one. They are left out where g++,
-//! OpenMP or oneTBB is not installed.
+//! `cargo bench --bench dataflow -- [--rounds N] [FILTER]`. The peers in C++ are separate programs
+//! (`benches/peers/dataflow.cpp`), which take turns with this one. They are skipped if g++, OpenMP
+//! or oneTBB is not installed.
 
 mod peers;
 mod shapes;
@@ -12,17 +12,17 @@ mod tiles;
 use clap::Parser;
 use peers::Peers;
 
-/// Compares graphs, pipelines and gangs with those of others.
+/// Compares graphs, pipelines and gangs with OpenMP, oneTBB and plain threads.
 #[derive(Parser)]
 struct Arguments {
-    /// Only rows with this in their names
+    /// Only rows whose names contain this
     filter: Option<String>,
 
-    /// How often each row is measured; medians are printed
+    /// How often to measure each row; medians are printed
     #[arg(long, default_value_t = 5)]
     rounds: usize,
 
-    /// What `cargo bench` says to every bench
+    /// Passed by `cargo bench` to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -30,15 +30,15 @@ struct Arguments {
 /// Returns the time of an operation, in nanoseconds.
 type Run = Box<dyn FnMut() -> f64>;
 
-/// A row of the table: what to run, and what each calls it.
+/// A row of the table.
 struct Row {
     name: String,
     threads: usize,
-    /// The time of an operation, in nanoseconds, if the threads did nothing but the work.
+    /// Measures an operation when the threads do only its work, without a scheduler.
     ideal: Option<Run>,
-    /// The time of an operation, in nanoseconds, by whom.
+    /// The contestants in this process, filch first, by name.
     runs: Vec<(&'static str, Run)>,
-    /// What the programs in C++ are called with.
+    /// The arguments for the programs in C++, or none if they have no such row.
     arguments: Vec<String>,
 }
 

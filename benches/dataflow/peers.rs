@@ -1,9 +1,9 @@
-//! The peers in C++, built if their compilers and libraries are there.
+//! The peers in C++, built if their compiler and libraries are installed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Compiles to `output`. Says so if that is not possible here.
+/// Compiles to `output`. Prints SKIPPED and returns `None` if that is not possible here.
 pub fn compile(output: &Path, options: &[&str]) -> Option<PathBuf> {
     std::fs::create_dir_all(output.parent()?).ok()?;
     let mut command = Command::new("g++");
@@ -36,18 +36,18 @@ impl Peers {
         Peers(built.collect())
     }
 
-    /// Runs each of them. Returns what each says: its name, and nanoseconds. OpenMP's gangs run a
-    /// second time with threads that sleep between them, as filch's do.
+    /// Runs each program. Returns the name and the time in nanoseconds that each prints. OpenMP's
+    /// gangs run a second time, with threads that sleep between gangs, as filch's do.
     pub fn run(&self, arguments: &[String]) -> Vec<(String, f64)> {
         let run = |program: &PathBuf, policy: Option<&str>| {
             let mut command = Command::new(program);
             command.args(arguments).envs(policy.map(|policy| ("OMP_WAIT_POLICY", policy)));
-            let output = command.output().expect("it was built");
+            let output = command.output().expect("the program was built");
             assert!(output.status.success(), "{program:?} {arguments:?}: {output:?}");
-            let text = String::from_utf8(output.stdout).expect("it prints text");
+            let text = String::from_utf8(output.stdout).expect("the program prints text");
             let (who, time) = text.trim().split_once(' ')?;
             let who = [Some(who), policy].into_iter().flatten().collect::<Vec<_>>().join(" ");
-            Some((who, time.parse().expect("it prints a number")))
+            Some((who, time.parse().expect("the program prints a number")))
         };
         let programs = if arguments.is_empty() { &[] } else { &self.0[..] };
         let is_gang = arguments.first().is_some_and(|what| what == "gang");

@@ -12,12 +12,12 @@ use filch::{ThreadPool, ThreadPoolBuilder};
 use crate::tiles::{Steps, factored};
 use crate::{Row, Run};
 
-/// About a microsecond of `work`.
+/// How many spins of `work` take about a microsecond.
 const MICROSECOND: u32 = 600;
-/// How many runs are made of which the best counts. (The first is not counted.)
+/// How many runs are measured, after a warm-up. The best one counts.
 const REPEATS: usize = 4;
 
-/// `steps`: those of a tiled Cholesky factorization, if they could be built.
+/// Returns the rows. `steps` are those of a tiled Cholesky factorization, if they could be built.
 pub fn rows(steps: Option<Steps>) -> Vec<Row> {
     let mut rows = Vec::new();
     for threads in [1, 2] {
@@ -45,7 +45,7 @@ pub fn rows(steps: Option<Steps>) -> Vec<Row> {
     rows
 }
 
-/// What a task does. (No compiler finds a short cut.)
+/// The work of a task, which no compiler can shorten.
 fn work(mut x: u64, spins: u32) -> u64 {
     for _ in 0..spins {
         x = (x ^ (x >> 27)).wrapping_mul(6_364_136_223_846_793_005);
@@ -54,10 +54,10 @@ fn work(mut x: u64, spins: u32) -> u64 {
 }
 
 fn pool(threads: usize) -> ThreadPool {
-    ThreadPoolBuilder::new().num_threads(threads).build().expect("a plain pool builds")
+    ThreadPoolBuilder::new().num_threads(threads).build().expect("cannot build a pool")
 }
 
-/// The best time of an operation in `REPEATS` runs of `operations`, in nanoseconds.
+/// Returns the best time of an operation in `REPEATS` runs of `operations`, in nanoseconds.
 fn best(operations: usize, mut run: impl FnMut()) -> f64 {
     let times = (0..=REPEATS).map(|_| {
         let begin = Instant::now();
@@ -67,8 +67,8 @@ fn best(operations: usize, mut run: impl FnMut()) -> f64 {
     times.skip(1).fold(f64::MAX, f64::min)
 }
 
-/// The time of an operation if `threads` threads do nothing but the work of all operations, which
-/// is `spins` each. No scheduler takes less.
+/// Measures an operation when `threads` threads do only the work, `spins` for each operation. No
+/// scheduler takes less time.
 fn ideal(threads: usize, operations: usize, spins: u32) -> Run {
     let share =
         move || (0..operations / threads).for_each(|i| _ = black_box(work(i as u64, spins)));
@@ -93,12 +93,12 @@ fn mixed(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// The tasks before each task.
+/// Returns the predecessors of each task.
 fn edges(shape: &str) -> Vec<Vec<usize>> {
     (0..NODES).map(|i| before(shape, i)).collect()
 }
 
-/// The tasks before task `i`.
+/// Returns the predecessors of task `i`.
 fn before(shape: &str, i: usize) -> Vec<usize> {
     match shape {
         _ if i == 0 => Vec::new(),
@@ -126,7 +126,7 @@ fn before(shape: &str, i: usize) -> Vec<usize> {
     }
 }
 
-/// A graph with these edges.
+/// Builds a graph with these edges.
 fn built(edges: &[Vec<usize>], spins: u32) -> Graph<'static> {
     let mut graph = Graph::new();
     let mut nodes: Vec<Node<()>> = Vec::new();
@@ -162,13 +162,13 @@ fn graph(shape: &'static str, task: &str, spins: u32, threads: usize) -> Row {
     }
 }
 
-/// How long that much work takes, in nanoseconds.
+/// Returns how long work of `spins` takes, in nanoseconds.
 fn alone(spins: u32) -> f64 {
     best(1000, || (0..1000).for_each(|i| _ = black_box(work(i, spins))))
 }
 
-/// The shortest work of a task, in nanoseconds, for which a run takes at most twice as long as it
-/// would without any other cost (METG 50 % of Task Bench).
+/// Returns the shortest work of a task, in nanoseconds, for which a run takes at most twice as long
+/// as the work alone (METG 50 % of Task Bench).
 fn metg(threads: usize, mut time: impl FnMut(u32) -> f64) -> f64 {
     let mut spins = 8.0_f64;
     while 2.0 * alone(spins as u32) < time(spins as u32) * threads as f64 {
@@ -219,7 +219,7 @@ fn cholesky(steps: Steps, tile: usize) -> Row {
 
 // ---- Pipelines ----
 
-/// The first and the last stage are serial and in order, those between are parallel.
+/// A pipeline whose first and last stages are serial and in order. The others are parallel.
 fn pipeline(stages: usize, items: usize, micros: u32) -> Row {
     let spins = micros * MICROSECOND;
     let pool = pool(2);
@@ -259,7 +259,7 @@ fn pipeline(stages: usize, items: usize, micros: u32) -> Row {
     }
 }
 
-/// A thread for each stage, and channels of eight items between them.
+/// The same pipeline with a thread for each stage, and channels of eight items between them.
 fn by_threads(stages: usize, items: usize, spins: u32) {
     thread::scope(|s| {
         let (first, mut receiver) = sync_channel(8);
@@ -284,7 +284,7 @@ fn gang_arguments(what: &str, members: usize, steps: usize) -> Vec<String> {
     arguments.map(String::from).to_vec()
 }
 
-/// Gangs that do nothing, one after the other. OpenMP's are parallel regions.
+/// Empty gangs, one after the other. OpenMP's gangs are parallel regions.
 fn empty_gang(members: usize) -> Row {
     const GANGS: usize = 1000;
     let pool = pool(members);

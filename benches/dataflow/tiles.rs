@@ -1,4 +1,4 @@
-//! A tiled Cholesky factorization whose steps are those of the peers in C++, loaded as a library.
+//! A tiled Cholesky factorization with the same steps as the peers in C++, loaded as a library.
 #![allow(unsafe_code)]
 
 use std::ffi::c_long;
@@ -34,15 +34,16 @@ impl Steps {
         let library = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers/tiles.so"));
         let library = compile(library, &["-shared", "-fPIC", "-x", "c++", source])?;
         let library = std::ffi::CString::new(library.to_str()?).ok()?;
-        // SAFETY: the library has nothing that runs when it is loaded.
+        // SAFETY: the library has no initializers that run when it is loaded.
         let library = unsafe { libc::dlopen(library.as_ptr(), libc::RTLD_NOW) };
-        // SAFETY: `dlsym` finds nothing in a library that was not loaded.
+        // SAFETY: the names are C strings. If the library was not loaded, `dlsym` searches the
+        // program.
         let symbol = |name: &std::ffi::CStr| unsafe { libc::dlsym(library, name.as_ptr()) };
         let [factor, solve, update] = [c"tile_factor", c"tile_solve", c"tile_update"].map(symbol);
         if library.is_null() || [factor, solve, update].iter().any(|it| it.is_null()) {
             return None;
         }
-        // SAFETY: these are the types in the source.
+        // SAFETY: the functions have these types in the source.
         unsafe {
             Some(Steps {
                 factor: std::mem::transmute::<*mut libc::c_void, Factor>(factor),
@@ -55,8 +56,8 @@ impl Steps {
 
 type Tile = Vec<f64>;
 
-/// Factors the matrix that has 1 / (1 + |i - j|) in place (i, j), and 2 more on the diagonal.
-/// Returns how long that took, in nanoseconds, with the making of the graph.
+/// Factors the matrix that has 1 / (1 + |i - j|) at (i, j), and 2 more on the diagonal. Returns how
+/// long that took, in nanoseconds, including building the graph.
 pub fn factored(pool: &ThreadPool, steps: Steps, rows: usize, size: usize) -> f64 {
     let n = rows / size;
     let value =
@@ -74,7 +75,7 @@ pub fn factored(pool: &ThreadPool, steps: Steps, rows: usize, size: usize) -> f6
         for j in k..=i {
             let [pivot, a, b] = [(k, k), (i, k), (j, k)].map(|(i, j)| read(&cells[at(i, j)]));
             let tile = write(&cells[at(i, j)]);
-            // SAFETY: each tile is of that size.
+            // SAFETY: each tile has `side` by `side` elements.
             match (i == k, j == k) {
                 (true, _) => graph.task(tile, move |it| unsafe {
                     (steps.factor)(it.as_mut_ptr(), side);
@@ -92,7 +93,7 @@ pub fn factored(pool: &ThreadPool, steps: Steps, rows: usize, size: usize) -> f6
     }
     pool.install(|| graph.run().expect("no cycle").success().expect("no failure"));
     let time = begin.elapsed().as_nanos() as f64;
-    // The sum of squares of a row of the factor is on the diagonal of the matrix.
+    // The sum of the squares in a row of the factor equals the matrix's element on the diagonal.
     let corner = |j: usize| &graph.get(&cells[at(n - 1, j)])[size * (size - 1)..];
     let sum: f64 = (0..n).flat_map(corner).map(|value| value * value).sum();
     assert!((sum - first).abs() < 1e-9 * first, "the factor is wrong");

@@ -1,4 +1,4 @@
-//! Criterion groups: the same rows for each workload, each checking its result.
+//! Criterion groups with the same rows for each workload. Each row checks its result.
 
 // Every bench that includes this module uses a part of it.
 #![allow(dead_code)]
@@ -9,10 +9,10 @@ use criterion::{BenchmarkGroup, Criterion};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// How many threads the parallel rows use: more is rarely there to be had.
+/// How many threads the parallel rows use. More processors are rarely available.
 pub const THREADS: usize = 2;
 
-/// The settings that all benches run with: short, for there are many rows.
+/// The settings of all benches. Times are short, since there are many rows.
 pub fn criterion() -> Criterion {
     Criterion::default()
         .sample_size(20)
@@ -20,8 +20,8 @@ pub fn criterion() -> Criterion {
         .measurement_time(Duration::from_secs(1))
 }
 
-/// A group of rows for `work` called from inside of pools of `threads`:
-/// serial, ideal, filch, rayon and chili.
+/// A group of rows for `work`, called from inside pools of `threads`: serial, ideal, filch, rayon
+/// and chili.
 pub fn inside<W: Workload>(c: &mut Criterion, name: &str, threads: usize, work: &W) {
     let mut group = c.benchmark_group(format!("{name}, threads {threads}"));
     installed::<Serial, W>(&mut group, "serial", threads, work);
@@ -31,8 +31,8 @@ pub fn inside<W: Workload>(c: &mut Criterion, name: &str, threads: usize, work: 
     installed::<Chili, W>(&mut group, "chili", threads, work);
 }
 
-/// A group of rows for `work` called from a thread outside of the pools. (A
-/// chili pool has no outside: the caller is always one of its threads.)
+/// A group of rows for `work`, called from a thread outside the pools. chili has no row: its caller
+/// is always one of the pool's threads.
 pub fn outside<W: Workload>(c: &mut Criterion, name: &str, threads: usize, work: &W) {
     let mut group = c.benchmark_group(format!("{name}, threads {threads}"));
     entered::<Serial, W>(&mut group, "serial", threads, work);
@@ -55,7 +55,7 @@ fn row<W: Workload>(group: &mut Group<'_>, name: &str, work: &W, run: impl Fn() 
     timed(group, name, || time_of(work, &run));
 }
 
-/// How long `run` takes to do `work`; it must give the known answer.
+/// Returns how long `run` takes to do `work`. Panics if the result is wrong.
 pub fn time_of<W: Workload>(work: &W, run: impl FnOnce() -> W::Value) -> Duration {
     let start = Instant::now();
     let value = black_box(run());
@@ -67,7 +67,7 @@ pub fn time_of<W: Workload>(work: &W, run: impl FnOnce() -> W::Value) -> Duratio
 /// A criterion group.
 pub type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
-/// A row of what `run` says it took.
+/// A row with the times that `run` returns.
 pub fn timed(group: &mut Group<'_>, name: &str, mut run: impl FnMut() -> Duration) {
     group.bench_function(name, |b| {
         b.iter_custom(|times| (0..times).map(|_| run()).sum());

@@ -1,11 +1,11 @@
-// The graphs, pipelines and gangs of benches/dataflow in OpenMP and oneTBB.
+// The graphs, pipelines and gangs of benches/dataflow, with OpenMP or oneTBB.
 //   peer graph SHAPE NODES SPINS THREADS REPEATS
 //   peer pipeline STAGES ITEMS SPINS THREADS REPEATS
 //   peer gang empty|barrier MEMBERS STEPS REPEATS
 //   peer metg SHAPE NODES THREADS REPEATS
 //   peer cholesky ROWS TILE THREADS REPEATS
-// Prints a line for each library: its name and the best time of a task, an item or a step, in
-// nanoseconds. For `metg`, the shortest work of a task of which half of the time is used.
+// Prints the name of the library, and the best time of a task, an item or a step, in nanoseconds.
+// For `metg`, prints the shortest work of a task at an efficiency of 50 %.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -37,7 +37,7 @@ static uint64_t mixed(uint64_t x) {
     return x ^ (x >> 31);
 }
 
-// The tasks before task i, -1 where there is none.
+// The predecessors of task i, padded with -1.
 static void before(const char *shape, long nodes, long i, long out[3]) {
     out[0] = out[1] = out[2] = -1;
     if (!strcmp(shape, "chain")) {
@@ -72,7 +72,7 @@ static double best_of(int repeats, long operations, const std::function<void()> 
 }
 
 #ifndef WITH_TBB
-// Parallel regions that do nothing, or barriers in one region.
+// Empty parallel regions, or barriers in one region.
 static double gang(const char *what, int members, int steps, int repeats) {
     omp_set_num_threads(members);
     if (!strcmp(what, "empty")) {
@@ -98,7 +98,7 @@ static const char *NAME = "oneTBB";
 static const char *NAME = "OpenMP";
 #endif
 
-// The best time of a task in a graph, in nanoseconds.
+// Returns the best time of a task in a graph, in nanoseconds.
 static double graph(const char *shape, long nodes, int spins, int threads, int repeats) {
     double time = 0;
     std::vector<uint64_t> values(nodes + 1);
@@ -165,7 +165,7 @@ static double graph(const char *shape, long nodes, int spins, int threads, int r
     return time;
 }
 
-// How long that much work takes, in nanoseconds.
+// Returns how long work of `spins` takes, in nanoseconds.
 static double alone(int spins) {
     uint64_t x = 1;
     double time = best_of(3, 1000, [&] { for (int i = 0; i < 1000; i++) x = work(x, spins); });
@@ -173,8 +173,8 @@ static double alone(int spins) {
     return time;
 }
 
-// The shortest work of a task for which the graph takes at most twice as long as it would without
-// any other cost.
+// Returns the shortest work of a task for which the graph takes at most twice as long as the work
+// alone.
 static double metg(const char *shape, long nodes, int threads, int repeats) {
     double spins = 8;
     while (2 * alone(spins) < graph(shape, nodes, spins, threads, repeats) * threads) spins *= 1.19;
@@ -182,8 +182,8 @@ static double metg(const char *shape, long nodes, int threads, int repeats) {
 }
 
 #ifndef WITH_TBB
-// The best time of a factorization, in nanoseconds, of the matrix that has 1 / (1 + |i - j|) in
-// place (i, j), and 2 more on the diagonal.
+// Returns the best time, in nanoseconds, to factor the matrix that has 1 / (1 + |i - j|) at (i, j),
+// and 2 more on the diagonal.
 static double cholesky(long rows, long tile, int threads, int repeats) {
     omp_set_num_threads(threads);
     long n = rows / tile;

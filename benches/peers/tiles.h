@@ -1,4 +1,5 @@
-// The steps of a tiled Cholesky factorization, for all that are compared: rows of `n` doubles.
+// The steps of a tiled Cholesky factorization, shared by all contestants. Tiles are stored by rows
+// of `n` doubles.
 #include <cmath>
 
 static double dot(const double *a, const double *b, long n) {
@@ -24,7 +25,7 @@ void tile_factor(double *tile, long n) {
     }
 }
 
-// Solves for a tile below the factor of the diagonal.
+// Solves for a tile below the diagonal, given the factor on the diagonal.
 void tile_solve(const double *pivot, double *tile, long n) {
     for (long i = 0; i < n; i++)
         for (long j = 0; j < n; j++) {
@@ -33,7 +34,7 @@ void tile_solve(const double *pivot, double *tile, long n) {
         }
 }
 
-// Takes the product of a and the transpose of b from a tile.
+// Subtracts the product of a and the transpose of b from a tile.
 void tile_update(const double *a, const double *b, double *tile, long n) {
     for (long i = 0; i < n; i++)
         for (long j = 0; j < n; j++) tile[i * n + j] -= dot(a + i * n, b + j * n, n);

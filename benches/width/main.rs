@@ -1,9 +1,10 @@
-//! What holds on two cores has to hold on a hundred: pools of many threads, pools that are mostly
-//! idle, and callers beside long work, each beside rayon in the same process and in turns.
+//! Pools of many threads, pools that are mostly idle, and callers beside long work. Each row takes
+//! turns with rayon in the same process.
 //!
-//! Items that sleep need no processor, so a wide pool shows on two cores how fast its threads get
-//! going, and how evenly long items are spread. It does not show what cache lines cost that move
-//! between many processors. `cargo bench --bench width -- [--rounds N] [FILTER]`.
+//! The aim is to see on two cores how a pool behaves on a hundred. Items that sleep need no
+//! processor, so a wide pool shows how fast its threads start, and how evenly it spreads long
+//! items. It does not show the cost of cache lines that move between many processors. `cargo bench
+//! --bench width -- [--rounds N] [FILTER]`.
 
 #[path = "../compare/clock.rs"]
 mod clock;
@@ -14,17 +15,17 @@ use std::time::Duration;
 use clap::Parser;
 use shapes::{Measured, Row, rows};
 
-/// Compares filch with rayon where pools are wide, mostly idle, or busy for long.
+/// Compares filch with rayon in pools that are wide, mostly idle, or busy for long.
 #[derive(Parser)]
 struct Arguments {
-    /// Only rows with this in their names
+    /// Only rows whose names contain this
     filter: Option<String>,
 
-    /// How often each row is measured; medians are printed
+    /// How often to measure each row; medians are printed
     #[arg(long, default_value_t = 7)]
     rounds: usize,
 
-    /// What `cargo bench` says to every bench
+    /// Passed by `cargo bench` to every bench
     #[arg(long, hide = true)]
     bench: bool,
 }

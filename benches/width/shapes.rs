@@ -1,4 +1,4 @@
-//! The rows: each shape is written once, for both libraries.
+//! The rows. Each shape is written once, for both libraries.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +7,11 @@ use std::{hint, thread};
 
 use crate::clock::{cpu_time, measure};
 
-/// What a round came to, in seconds.
+/// The result of a round, in seconds.
 pub struct Measured {
-    /// How long it took, or what the row's name says.
+    /// How long the round took, or the time that the row's name describes.
     pub time: f64,
-    /// Of the whole process.
+    /// The CPU time of the whole process.
     pub cpu: Option<f64>,
 }
 
@@ -37,7 +37,7 @@ fn spin(time: Duration) {
     }
 }
 
-/// How many items of which length a small section has, and how often there is one.
+/// Small parallel sections: how often there is one, and the number and length of its items.
 #[derive(Clone, Copy)]
 struct Ticks {
     every: Duration,
@@ -45,9 +45,9 @@ struct Ticks {
     item: Duration,
 }
 
-/// How long it takes until the last of `threads` items begins.
+/// Measures how long it takes until the last of `threads` items begins.
 fn last_begins(threads: usize, start: impl FnOnce(&(dyn Fn() + Sync))) -> Measured {
-    // All are to be asleep.
+    // All workers must be asleep first.
     thread::sleep(Duration::from_millis(30));
     let (begun, begin) = (Mutex::new(Vec::new()), Instant::now());
     start(&|| {
@@ -59,7 +59,7 @@ fn last_begins(threads: usize, start: impl FnOnce(&(dyn Fn() + Sync))) -> Measur
     Measured { time: begun.into_iter().fold(0.0, f64::max), cpu: None }
 }
 
-/// The median latency of small sections, and what a second of them costs.
+/// Measures the median latency of small sections, and their CPU time per second.
 fn tick(ticks: Ticks, section: impl Fn()) -> Measured {
     let count = (Duration::from_millis(300).as_secs_f64() / ticks.every.as_secs_f64()) as usize;
     let (cpu, start) = (cpu_time(), Instant::now());
@@ -77,7 +77,7 @@ fn tick(ticks: Ticks, section: impl Fn()) -> Measured {
     Measured { time: latencies[count / 2], cpu }
 }
 
-/// How long a caller waits for an empty section while another keeps the pool busy.
+/// Measures how long a caller waits for an empty section while another caller keeps the pool busy.
 fn beside(occupy: impl Fn(&AtomicBool) + Sync, call: impl FnOnce()) -> Measured {
     let over = AtomicBool::new(false);
     let end = Instant::now() + Duration::from_millis(200);
@@ -120,7 +120,7 @@ macro_rules! shapes {
                         (0..threads).for_each(|_| _ = s.spawn(move |$($scope)?| item()));
                     })),
                     "bridge" => pool.install(|| (0..threads).par_bridge().for_each(|_| item())),
-                    other => unreachable!("no shape is called {other}"),
+                    other => unreachable!("no shape {other}"),
                 })
             }
 
@@ -138,7 +138,7 @@ macro_rules! shapes {
                 $lib::join(|| comb(n - 1, item), item);
             }
 
-            /// Short items, and a few long ones among them.
+            /// Short items, with a few long ones among them.
             pub(super) fn skewed(
                 pool: &$lib::ThreadPool,
                 items: usize,
@@ -157,7 +157,7 @@ macro_rules! shapes {
                 }))
             }
 
-            /// An item now and then, over a channel.
+            /// Items that arrive over a channel, one in each interval.
             pub(super) fn slow_channel(pool: &$lib::ThreadPool, every: Duration) -> Measured {
                 let (sender, receiver) = std::sync::mpsc::channel();
                 thread::scope(|s| {
@@ -194,7 +194,7 @@ macro_rules! shapes {
                 beside(occupy, || pool.install(|| ()))
             }
 
-            /// A pool that is made, used and dropped.
+            /// Builds, uses and drops pools.
             pub(super) fn life(threads: usize) -> Measured {
                 timed(|| (0..20).for_each(|_| pool(threads).install(|| ())))
             }
@@ -204,7 +204,8 @@ macro_rules! shapes {
 shapes!(on_filch, filch, ());
 shapes!(on_rayon, rayon, (_));
 
-/// A row of `shape!(name, threads, |module, pool| expression)`, the same for both.
+/// A row: `row!(name, threads, shape, arguments...)` calls `shape` of both modules with their
+/// pools.
 macro_rules! row {
     ($name:expr, $threads:expr, $shape:ident $(, $argument:expr)*) => {{
         let (filch, rayon) = (on_filch::pool($threads), on_rayon::pool($threads));
@@ -217,7 +218,7 @@ macro_rules! row {
     }};
 }
 
-/// The rows, each with its pools, which are made when it is its turn.
+/// Returns the rows. The pools of a row are built when the iterator reaches it.
 pub fn rows() -> impl Iterator<Item = Row> {
     ramp_ups().chain(spreads()).chain(sections()).chain(callers()).chain(lives())
 }
@@ -232,7 +233,7 @@ fn ramp_ups() -> impl Iterator<Item = Row> {
 }
 
 fn spreads() -> impl Iterator<Item = Row> {
-    /// A name, how many items, and which of them are long.
+    /// A name, the number of items, and which of them are long.
     type Skew = (&'static str, usize, fn(usize) -> bool);
     let shapes: [Skew; 3] = [
         ("8 long of 400, spread", 400, |i| i % 50 == 25),

@@ -1,5 +1,5 @@
-//! Flat work: very many tiny tasks, spawned by one loop in a scope, or
-//! submitted from outside of the pool. Each pool has its own way to say it.
+//! Flat work: very many tiny tasks, spawned by one loop in a scope, or submitted from outside the
+//! pool. It is written once for each pool.
 
 use super::pin::take_place;
 use super::{Filch, Fork, Ideal, Rayon, Serial, plain};
@@ -13,15 +13,14 @@ pub const TINY_TASKS: usize = 100_000;
 
 /// A pool that has scopes and detached tasks, and can be called from outside.
 pub trait TaskPool: Fork {
-    /// Fills each slot with its index plus one, by a task a slot, all of them
-    /// spawned here in one scope.
+    /// Fills each slot with its index plus one. Spawns a task for each slot, all in one scope.
     fn fill(cx: &mut Self::Context<'_>, slots: &mut [usize]);
 
     /// Submits a task that may outlive this call.
     fn submit(pool: &Self::Pool, task: impl FnOnce() + Send + 'static);
 
-    /// Runs `work` in the pool, in the cheapest way that it has for a thread
-    /// that is not its own.
+    /// Runs `work` in the pool, called from a thread outside it, in the cheapest way that the pool
+    /// offers.
     fn enter<R: Send>(
         pool: &Self::Pool,
         work: impl FnOnce(&mut Self::Context<'_>) -> R + Send,
@@ -43,11 +42,16 @@ impl TaskPool for Filch {
         drop(pool.spawn(task));
     }
 
-    /// By a scope, whose caller becomes a worker; `install` changes threads.
+    /// Uses a scope, whose caller becomes a worker, while `install` runs on another thread.
     fn enter<R: Send>(pool: &filch::ThreadPool, work: impl FnOnce(&mut ()) -> R + Send) -> R {
         pool.scope(|_| {
+<<<<<<< HEAD
             if let Some(worker) = filch::current_thread_index() {
                 take_place(worker);
+=======
+            if let Some(index) = filch::current_thread_index() {
+                take_place(index);
+>>>>>>> english1
             }
             work(&mut ())
         })
@@ -87,26 +91,26 @@ impl TaskPool for Ideal {
         });
     }
 
-    /// Runs the task where it is submitted: by plain threads, each its share.
+    /// Runs the task on the plain thread that submits it. Each thread submits its share.
     fn submit(_: &usize, task: impl FnOnce() + Send + 'static) {
         task();
     }
 }
 
-/// Fills each slot with its index plus one, where the first index is `first`.
+/// Fills each slot with its index plus one. The first slot has the index `first`.
 fn fill_from(first: usize, slots: &mut [usize]) {
     for (i, slot) in slots.iter_mut().enumerate() {
         *slot = black_box(first + i + 1);
     }
 }
 
-/// Whether each slot was filled, by its own task.
+/// Whether each slot was filled by its own task.
 pub fn is_filled(slots: &[usize]) -> bool {
     slots.iter().enumerate().all(|(i, slot)| *slot == i + 1)
 }
 
-/// Submits `tasks` tasks from `submitters` plain threads, and waits until all
-/// have run. Task `i` takes `i` off a counter; the answer, what is left, is 0.
+/// Submits `tasks` tasks from `submitters` plain threads, and waits until all have run. Each task
+/// subtracts its number from a counter. Returns the rest, which is 0 if each task ran once.
 pub fn submit_from_outside<P: TaskPool>(pool: &P::Pool, submitters: usize, tasks: usize) -> usize
 where
     P::Pool: Sync,
@@ -121,7 +125,7 @@ where
     LEFT.wait()
 }
 
-/// Goes down as tasks end, and wakes who waits for the end.
+/// Counts down as tasks end, and wakes the waiting thread at 0.
 pub struct Countdown {
     left: AtomicUsize,
     ended: Mutex<bool>,
@@ -129,18 +133,18 @@ pub struct Countdown {
 }
 
 impl Countdown {
-    /// One at its end.
+    /// A countdown that has reached 0.
     pub const fn new() -> Countdown {
         Countdown { left: AtomicUsize::new(0), ended: Mutex::new(true), end: Condvar::new() }
     }
 
-    /// Sets what is left. The last one has come to its end.
+    /// Starts a countdown from `left`. The previous one must have reached 0.
     pub fn start(&self, left: usize) {
         *self.ended.lock().expect("no panics") = left == 0;
         self.left.store(left, Ordering::Relaxed);
     }
 
-    /// Takes `count` off.
+    /// Subtracts `count`.
     pub fn take(&self, count: usize) {
         if self.left.fetch_sub(count, Ordering::Relaxed) == count {
             *self.ended.lock().expect("no panics") = true;
@@ -148,7 +152,7 @@ impl Countdown {
         }
     }
 
-    /// Waits for the end, and returns what is left.
+    /// Waits until the countdown reaches 0. Returns its value then.
     pub fn wait(&self) -> usize {
         let ended = self.ended.lock().expect("no panics");
         let _ended = self.end.wait_while(ended, |ended| !*ended).expect("no panics");

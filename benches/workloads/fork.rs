@@ -1,4 +1,4 @@
-//! The one primitive that the workloads fork by, and those who provide it.
+//! `Fork`, the primitive that the workloads use, and its implementations.
 
 use super::pin::take_place;
 use super::plain;
@@ -6,19 +6,19 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::thread;
 
-/// A way to run two closures, at the same time where it can.
+/// A way to run two closures, in parallel if possible.
 ///
-/// The implementors are markers: the context, handed from fork to fork, is
-/// what a thread must hold to fork. It is nothing, except for chili (whose
-/// forks go through a scope) and for plain threads (how many are left).
+/// The implementors are markers. A thread passes a context to each fork. The context is empty,
+/// except for chili, whose forks need a scope, and for plain threads, where it holds the remaining
+/// threads.
 pub trait Fork {
-    /// What a thread holds to fork.
+    /// What a thread needs to fork.
     type Context<'a>;
 
     /// Where the work runs.
     type Pool;
 
-    /// Makes a pool in which `threads` threads work.
+    /// Builds a pool of `threads` threads.
     fn pool(threads: usize) -> Self::Pool;
 
     /// Runs `work` inside the pool.
@@ -27,7 +27,7 @@ pub trait Fork {
         work: impl FnOnce(&mut Self::Context<'_>) -> R + Send,
     ) -> R;
 
-    /// Runs `a` on this thread, and `b` here or on another one.
+    /// Runs `a` on this thread, and `b` on this or another thread.
     fn join<RA: Send, RB: Send>(
         cx: &mut Self::Context<'_>,
         a: impl FnOnce(&mut Self::Context<'_>) -> RA + Send,
@@ -68,7 +68,7 @@ impl Fork for Filch {
         filch::ThreadPoolBuilder::new()
             .num_threads(threads)
             .start_handler(take_place)
-            // Else callers from outside would not work themselves, where a start handler is set.
+            // With a start handler, callers from outside run jobs only if this is set.
             .lend_seats(true)
             .build()
             .expect("a filch pool")
@@ -117,7 +117,7 @@ impl Fork for Rayon {
     }
 }
 
-/// chili, whose caller is one of its threads.
+/// chili. The calling thread is one of the pool's threads.
 pub struct Chili;
 
 impl Fork for Chili {
@@ -125,7 +125,7 @@ impl Fork for Chili {
     type Pool = chili::ThreadPool;
 
     fn pool(threads: usize) -> chili::ThreadPool {
-        // Its threads start where they are made; the caller is the first of them.
+        // New threads inherit the place of the caller, which is the first thread of the pool.
         take_place(threads - 1);
         chili::ThreadPool::with_config(chili::Config {
             thread_count: NonZero::new(threads),
@@ -141,7 +141,7 @@ impl Fork for Chili {
         work(&mut pool.scope())
     }
 
-    /// chili runs its second closure on this thread, so the two change places.
+    /// chili runs the second closure on this thread, so the two are swapped.
     #[inline]
     fn join<RA: Send, RB: Send>(
         cx: &mut chili::Scope<'_>,
@@ -153,9 +153,9 @@ impl Fork for Chili {
     }
 }
 
-/// Plain threads, halved at each fork until none is left: the ideal split of
-/// work whose forks have two equal sides. The context is the range of threads
-/// that are there for the work, the current one first.
+/// Plain threads. Each fork halves the available threads until one is left. This split is ideal for
+/// work whose forks have two equal sides. The context is the range of threads that are available
+/// for the work. The current thread is the first of them.
 pub struct Ideal;
 
 impl Fork for Ideal {

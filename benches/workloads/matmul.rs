@@ -1,11 +1,10 @@
-//! Matrix multiplication by quadrants: balanced, coarse, bound by the cache.
+//! Matrix multiplication by quadrants: balanced, coarse, and bound by the cache.
 
 use super::{Fork, Workload};
 
-/// The product of two square matrices of `f64` by recursion over quadrants,
-/// four products at the same time and then four more; from the Cilk suite. The
-/// matrices lie in memory quadrant by quadrant (Frens and Wise, 1997), so that
-/// a quadrant is a slice.
+/// Multiplies two square matrices of `f64` by recursion over quadrants: four products in parallel,
+/// and then four more; from the Cilk suite. The matrices are stored quadrant by quadrant (Frens and
+/// Wise, 1997), so that a quadrant is a slice.
 ///
 /// The answer is known because the right factor only doubles and reverses.
 pub struct Matmul {
@@ -45,7 +44,7 @@ impl Workload for Matmul {
     }
 }
 
-/// A matrix in quadrant order, `element(row, column)` at each place.
+/// Makes a matrix in quadrant order from `element(row, column)`.
 fn matrix(size: usize, element: impl Fn(usize, usize) -> f64) -> Vec<f64> {
     let mut elements = vec![0.0; size * size];
     fill(&mut elements, size, (0, 0), &element);
@@ -81,7 +80,7 @@ fn add_product<F: Fork>(cx: &mut F::Context<'_>, c: &mut [f64], a: &[f64], b: &[
     add_to_quadrants::<F>(cx, c, [(a01, b10), (a01, b11), (a11, b10), (a11, b11)]);
 }
 
-/// Adds a product to each quadrant of `c`, all four at the same time.
+/// Adds a product to each quadrant of `c`, all four in parallel.
 fn add_to_quadrants<F: Fork>(
     cx: &mut F::Context<'_>,
     c: &mut [f64],

@@ -1,9 +1,9 @@
 //! The standard workloads, each written once and generic over the way it forks.
 //!
-//! A [`Workload`] is an input with a known answer; a [`Fork`] is a way to run
-//! it. `filch::join` against `rayon::join` is then `w.run::<Filch>` against
-//! `w.run::<Rayon>`, the same source for both. Flat scopes and detached tasks
-//! have no common primitive, and are written once for each pool.
+//! A [`Workload`] is an input with a known answer. A [`Fork`] is a way to run it. So
+//! `w.run::<Filch>` and `w.run::<Rayon>` compare `filch::join` and `rayon::join` with the same
+//! source. Flat scopes and detached tasks have no common primitive, and are written once for each
+//! pool.
 
 // Every bench and example that includes this module uses a part of it.
 #![allow(dead_code, unused_imports)]
@@ -33,11 +33,11 @@ pub trait Workload: Sync {
     /// What it computes.
     type Value: Send;
 
-    /// Does the work, forking by `F`.
+    /// Does the work, forking with `F`.
     fn run<F: Fork>(&self, cx: &mut F::Context<'_>) -> Self::Value;
 
-    /// Does the same work, split by hand over `threads` plain threads: what
-    /// the machine can give at this moment.
+    /// Does the same work, split by hand over `threads` plain threads. This shows what the machine
+    /// can do at this moment.
     fn ideal(&self, threads: usize) -> Self::Value {
         Ideal::install(&threads, |threads| self.run::<Ideal>(threads))
     }
@@ -46,7 +46,7 @@ pub trait Workload: Sync {
     fn is_right(&self, value: &Self::Value) -> bool;
 }
 
-/// A workload done `times` times in a row: for those too short to time alone.
+/// A workload repeated `times` times, if it is too short to measure alone.
 pub struct Repeat<W> {
     pub work: W,
     pub times: usize,
@@ -62,8 +62,7 @@ impl<W: Workload> Workload for Repeat<W> {
         self.work.run::<F>(cx)
     }
 
-    /// Each thread repeats its share of the times: a run may be too short to
-    /// be split itself.
+    /// Each thread does its share of the repetitions, since a single run may be too short to split.
     fn ideal(&self, threads: usize) -> W::Value {
         plain::on_each(threads, |index| {
             let share = plain::share(self.times, threads, index).len().max(1);

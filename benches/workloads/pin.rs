@@ -1,10 +1,10 @@
-//! Binds threads to CPUs, if asked for: so that a comparison is one of the
-//! pools, and not of where the kernel happens to put their threads.
+//! Binds threads to CPUs on request, so that comparisons do not depend on where the kernel places
+//! threads.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-/// The CPUs to bind to; nothing is bound until they are known.
+/// The CPUs to bind to. No thread is bound until this is set.
 static CPUS: OnceLock<Vec<usize>> = OnceLock::new();
 
 thread_local! {
@@ -17,7 +17,7 @@ pub fn pin_threads() {
     CPUS.get_or_init(system::allowed_cpus);
 }
 
-/// Binds this thread to its place, if threads are to be bound.
+/// Binds this thread to the CPU of its place, if `pin_threads` was called.
 pub fn take_place(place: usize) {
     let Some(cpus) = CPUS.get().filter(|cpus| !cpus.is_empty()) else {
         return;
@@ -34,7 +34,7 @@ mod system {
     pub fn allowed_cpus() -> Vec<usize> {
         // SAFETY: a set of CPUs is plain bits, and all zero is the empty set.
         let mut set: libc::cpu_set_t = unsafe { zeroed() };
-        // SAFETY: `set` may be written to, and is as long as is said.
+        // SAFETY: `set` may be written to, and has the size given.
         let failed = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
         assert_eq!(failed, 0, "the CPUs of this process cannot be read");
         (0..libc::CPU_SETSIZE as usize)
@@ -48,7 +48,7 @@ mod system {
         let mut set: libc::cpu_set_t = unsafe { zeroed() };
         // SAFETY: `cpu` was read from a set, so it is less than the size of one.
         unsafe { libc::CPU_SET(cpu, &mut set) };
-        // SAFETY: `set` may be read, and is as long as is said.
+        // SAFETY: `set` may be read, and has the size given.
         let failed = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
         assert_eq!(failed, 0, "this thread cannot be bound to CPU {cpu}");
     }

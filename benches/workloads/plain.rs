@@ -1,11 +1,11 @@
-//! Static splits over plain threads: what the `ideal` rows are made of.
+//! Static splits over plain threads, for the `ideal` rows.
 
 use super::pin::take_place;
 use std::iter::Sum;
 use std::ops::Range;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
-/// Runs `work` on `threads` threads, this one included, each with its index.
+/// Runs `work` on `threads` threads, including this one. Each passes its index.
 pub fn on_each<R: Send>(threads: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
     thread::scope(|s| {
         let work = &work;
@@ -17,8 +17,8 @@ pub fn on_each<R: Send>(threads: usize, work: impl Fn(usize) -> R + Sync) -> Vec
     })
 }
 
-/// Spawns a thread that starts at `place`, for a new thread inherits its maker's; the caller has
-/// to take its own again.
+/// Spawns a thread bound to the CPU of `place`. A new thread inherits the CPU of its creator, so
+/// this binds the caller there too. The caller must then take its own place again.
 pub fn spawn_at<'scope, R: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     place: usize,
@@ -28,13 +28,13 @@ pub fn spawn_at<'scope, R: Send + 'scope>(
     scope.spawn(work)
 }
 
-/// The part of `0..len` that is thread `index`'s of `threads`.
+/// Returns the share of `0..len` for thread `index` of `threads`.
 pub fn share(len: usize, threads: usize, index: usize) -> Range<usize> {
     len * index / threads..len * (index + 1) / threads
 }
 
-/// Deals `items` to the threads by `cost`, dearest first, each to the thread
-/// that has least so far, and adds up what `work` makes of them.
+/// Distributes `items` to the threads, and adds up the results of `work`. The item with the highest
+/// `cost` comes first. Each goes to the thread with the least cost so far.
 pub fn sum_over<T: Sync, S: Sum + Send>(
     threads: usize,
     items: &[T],
@@ -46,10 +46,10 @@ pub fn sum_over<T: Sync, S: Sum + Send>(
 }
 
 fn deal<T>(threads: usize, items: &[T], cost: impl Fn(&T) -> f64) -> Vec<Vec<&T>> {
-    let mut dearest_first: Vec<&T> = items.iter().collect();
-    dearest_first.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
+    let mut by_cost: Vec<&T> = items.iter().collect();
+    by_cost.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
     let mut hands: Vec<(f64, Vec<&T>)> = (0..threads).map(|_| (0.0, Vec::new())).collect();
-    for item in dearest_first {
+    for item in by_cost {
         let (total, hand) =
             hands.iter_mut().min_by(|a, b| a.0.total_cmp(&b.0)).expect("at least one thread");
         *total += cost(item);

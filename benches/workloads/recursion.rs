@@ -1,12 +1,12 @@
-//! Fork-join recursions that touch no memory: the forks are the cost.
+//! Fork-join recursions that touch no memory, so that forks dominate the cost.
 
 use super::{Fork, Serial, Workload, plain};
 
-/// Fibonacci numbers by the naive recursion, a fork a call: as close to
-/// nothing but forks as can be. Used by every work-stealing paper since Cilk.
+/// Fibonacci numbers by the naive recursion, with a fork in each call: hardly any work except
+/// forks. Used by every work-stealing paper since Cilk.
 pub struct Fib(pub u32);
 
-/// The `n`-th Fibonacci number, by `fib(n + 1) - 1` forks.
+/// Returns the `n`-th Fibonacci number. Makes `fib(n + 1) - 1` forks.
 pub fn fib<F: Fork>(cx: &mut F::Context<'_>, n: u32) -> u64 {
     if n < 2 {
         return u64::from(n);
@@ -16,13 +16,13 @@ pub fn fib<F: Fork>(cx: &mut F::Context<'_>, n: u32) -> u64 {
 }
 
 impl Fib {
-    /// How many forks the recursion makes.
+    /// Returns how many forks the recursion makes.
     pub fn forks(&self) -> u64 {
         fibonacci(self.0 + 1) - 1
     }
 }
 
-/// The `n`-th Fibonacci number, by adding up.
+/// Returns the `n`-th Fibonacci number, by a loop.
 fn fibonacci(n: u32) -> u64 {
     (0..n).fold((0, 1), |(a, b), _| (b, a + b)).0
 }
@@ -45,7 +45,7 @@ impl Workload for Fib {
     }
 }
 
-/// The calls that `fib(n)` has made `depth` levels down.
+/// Returns the arguments of the calls that `fib(n)` makes `depth` levels down.
 fn fib_parts(n: u32, depth: u32) -> Vec<u32> {
     if n < 2 || depth == 0 {
         return vec![n];
@@ -55,13 +55,13 @@ fn fib_parts(n: u32, depth: u32) -> Vec<u32> {
     parts
 }
 
-/// How many ways `n` queens stand on a board of `n` by `n` without attacking
-/// each other; bit masks, no cut-off, the columns of a row forked by halving.
-/// Irregular: most branches die early. From the Cilk and BOTS suites.
+/// Counts the ways to place `n` queens on a board of `n` by `n` so that none attacks another. Uses
+/// bit masks and no cut-off; forks halve the columns of a row. Irregular: most branches end early.
+/// From the Cilk and BOTS suites.
 pub struct Queens(pub u32);
 
 impl Queens {
-    /// Known answers, by the size of the board.
+    /// The known answers, by the size of the board.
     pub const ANSWERS: [u64; 17] = [
         1, 1, 0, 0, 2, 10, 4, 40, 92, 352, 724, 2_680, 14_200, 73_712, 365_596, 2_279_184,
         14_772_512,
@@ -85,7 +85,7 @@ impl Workload for Queens {
     }
 }
 
-/// Which columns of the next row are attacked, a bit a column.
+/// The attacked columns of the next row, a bit for each column.
 #[derive(Clone, Copy)]
 struct Board {
     all: u32,
@@ -107,7 +107,7 @@ impl Board {
         self.all & !(self.columns | self.down | self.up)
     }
 
-    /// The board after a queen in `column` (one bit) of the next row.
+    /// Returns the board with a queen in `column`, which is one bit, of the next row.
     fn with(self, column: u32) -> Board {
         Board {
             all: self.all,
@@ -138,13 +138,13 @@ fn try_columns<F: Fork>(cx: &mut F::Context<'_>, board: Board, columns: u32) -> 
     }
 }
 
-/// The lowest `count` ones of `bits`.
+/// Returns the lowest `count` ones of `bits`.
 fn lowest_ones(bits: u32, count: u32) -> u32 {
     let rest = (0..count).fold(bits, |rest, _| rest & (rest - 1));
     bits ^ rest
 }
 
-/// The boards that `rows` more queens lead to.
+/// Returns all boards with queens in `rows` more rows.
 fn boards_after(board: Board, rows: u32) -> Vec<Board> {
     if rows == 0 || board.is_full() {
         return vec![board];
@@ -156,10 +156,9 @@ fn boards_after(board: Board, rows: u32) -> Vec<Board> {
         .collect()
 }
 
-/// The integral of x^3 + x from 0 to `to`, by halving each interval until its
-/// trapezoid is right to `epsilon`. A fork an interval, unbalanced: the curve
-/// bends more to the right. From the Fibril and libfork suites, which take
-/// `to` = 10^4 and `epsilon` = 1e-9 for 350,009,975 tasks.
+/// Integrates x^3 + x from 0 to `to`. Halves each interval, with a fork, until its trapezoid is
+/// right to `epsilon`. Unbalanced, since the curve bends more to the right. From the Fibril and
+/// libfork suites, where `to` = 10^4 and `epsilon` = 1e-9 make 350,009,975 tasks.
 pub struct Integrate {
     pub to: f64,
     pub epsilon: f64,
@@ -186,7 +185,7 @@ impl Workload for Integrate {
         )
     }
 
-    /// Right to one part in 10^9: each interval may be off by `epsilon`.
+    /// Accepts a relative error of 10^-9, since each interval may be off by `epsilon`.
     fn is_right(&self, value: &f64) -> bool {
         let square = self.to * self.to;
         let exact = square * square / 4.0 + square / 2.0;

@@ -1,20 +1,20 @@
-//! Recursions that lean to one side, and closures too few to balance: what is
-//! hard for stealing, over work of known length.
+//! Shapes that are hard for work stealing: recursions with all of their depth on one side, and too
+//! few closures to balance. The work has a known length.
 
 use super::{Fork, Repeat, Serial, Workload, plain};
 use std::hint::black_box;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Work of a fixed number of steps that touches no memory. It never polls the
-/// pool, and on a slow moment it takes longer: the work is fixed, not the time.
+/// Work of a fixed number of steps, which touches no memory and never polls the pool. The work is
+/// fixed, not the time: it takes longer while the machine is slow.
 #[derive(Clone, Copy)]
 pub struct Spin {
     steps: u64,
 }
 
 impl Spin {
-    /// Work of about so many microseconds on this machine.
+    /// Returns work of about `micros` microseconds on this machine.
     pub fn micros(micros: u64) -> Spin {
         static STEPS_A_MICROSECOND: OnceLock<u64> = OnceLock::new();
         Spin { steps: micros * STEPS_A_MICROSECOND.get_or_init(calibrate) }
@@ -31,10 +31,10 @@ impl Spin {
     }
 }
 
-/// How many steps a microsecond takes, at the best of some tries.
+/// Returns how many steps take a microsecond, from the best of ten runs.
 fn calibrate() -> u64 {
     let probe = Spin { steps: 1_000_000 };
-    let best = (0..10).map(|_| time(|| probe.run())).min().expect("more than no tries");
+    let best = (0..10).map(|_| time(|| probe.run())).min().expect("there are ten runs");
     (u128::from(probe.steps) * 1000 / best.as_nanos().max(1)).max(1) as u64
 }
 
@@ -44,16 +44,16 @@ fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// A recursion `nodes` deep that works `spin` at each node, and goes down its
-/// first side while the work of the node, its second side, can be stolen:
-/// thieves find only leaves. Its answer is the number of nodes.
+/// A recursion `nodes` deep that does `spin` at each node. The first side of each fork is the rest
+/// of the recursion. The second side, which thieves can steal, is the work of the node: thieves
+/// find only leaves. The answer is the number of nodes.
 pub struct LeftComb {
     pub nodes: usize,
     pub spin: Spin,
 }
 
-/// Like [`LeftComb`], but works first, while the rest of the recursion can be
-/// stolen: thieves take all but a leaf, and each steal makes the next.
+/// Like [`LeftComb`], but the first side is the work of the node, and thieves can steal the rest of
+/// the recursion. A thief takes all but a leaf, and each steal makes the next one possible.
 pub struct RightComb {
     pub nodes: usize,
     pub spin: Spin,
@@ -124,8 +124,8 @@ fn split_comb(
         .sum()
 }
 
-/// Two closures that work `spin` each: nothing to balance, all depends on how
-/// soon a second worker comes. Its answer is two.
+/// Two closures that do `spin` each. There is nothing to balance: the time depends on how soon a
+/// second worker starts. The answer is two.
 #[derive(Clone, Copy)]
 pub struct Coarse {
     pub spin: Spin,
@@ -146,12 +146,12 @@ impl Workload for Coarse {
 }
 
 impl Coarse {
-    /// The two closures a few times in a row, for the ideal: making a plain
-    /// thread takes too long to count for one time.
+    /// Repeats the two closures a few times, for the ideal: starting a plain thread takes too long
+    /// for a single run.
     pub fn repeated(self) -> Repeat<Coarse> {
         Repeat { work: self, times: 6 }
     }
 }
 
-/// Many times as long as the workers of any pool search before they sleep.
+/// A pause that is many times as long as workers of any pool search before they sleep.
 pub const TO_FALL_ASLEEP: Duration = Duration::from_millis(5);

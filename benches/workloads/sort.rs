@@ -4,8 +4,8 @@ use super::{Fork, Workload};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-/// Merge sort of random numbers, both the sorting of halves and their merging
-/// parallel; from the Cilk suite. Each run sorts its own copy of the input.
+/// Merge sort of random numbers, which sorts and merges in parallel; from the Cilk suite. Each run
+/// sorts a copy of the input.
 pub struct MergeSort {
     input: Vec<u32>,
     sorted: Vec<u32>,
@@ -40,7 +40,7 @@ impl Workload for MergeSort {
     }
 }
 
-/// Sorts `data`; `scratch`, as long, holds nothing of worth afterwards.
+/// Sorts `data`. `scratch` must have the same length, and has arbitrary contents afterwards.
 fn sort<F: Fork>(cx: &mut F::Context<'_>, data: &mut [u32], scratch: &mut [u32]) {
     if data.len() <= SERIAL {
         return data.sort_unstable();
@@ -57,7 +57,8 @@ fn sort<F: Fork>(cx: &mut F::Context<'_>, data: &mut [u32], scratch: &mut [u32])
     merge::<F>(cx, left, right, data);
 }
 
-/// Sorts `data` into `out`, as long; `data` holds nothing of worth afterwards.
+/// Sorts `data` into `out`, which must have the same length. `data` has arbitrary contents
+/// afterwards.
 fn sort_into<F: Fork>(cx: &mut F::Context<'_>, data: &mut [u32], out: &mut [u32]) {
     if data.len() <= SERIAL {
         out.copy_from_slice(data);
@@ -71,8 +72,8 @@ fn sort_into<F: Fork>(cx: &mut F::Context<'_>, data: &mut [u32], out: &mut [u32]
     merge::<F>(cx, left, right, out);
 }
 
-/// Merges two sorted slices into `out`, as long as both together: cuts the
-/// longer one in the middle, and the other one where that element belongs.
+/// Merges two sorted slices into `out`, which must be as long as both together. Cuts the longer
+/// slice in the middle, and the other one where the middle element belongs.
 fn merge<F: Fork>(cx: &mut F::Context<'_>, left: &[u32], right: &[u32], out: &mut [u32]) {
     if out.len() <= SERIAL {
         return merge_serially(left, right, out);

@@ -9,7 +9,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// A tree of `2^levels - 1` nodes, each of value 1.
+    /// Makes a tree of `2^levels - 1` nodes, each of value 1.
     pub fn perfect(levels: u32) -> Tree {
         Tree {
             value: 1,
@@ -20,7 +20,7 @@ impl Tree {
     }
 }
 
-/// The sum of a tree's values, a fork for each node that has children.
+/// Returns the sum of a tree's values. Forks at each node that has children.
 pub fn tree_sum<F: Fork>(cx: &mut F::Context<'_>, tree: &Tree) -> u64 {
     let Some([left, right]) = &tree.children else {
         return tree.value;
@@ -29,9 +29,9 @@ pub fn tree_sum<F: Fork>(cx: &mut F::Context<'_>, tree: &Tree) -> u64 {
     tree.value + a + b
 }
 
-/// [`tree_sum`] of a tree of `2^levels - 1` nodes; its answer is the number of
-/// nodes. Spice and chili measure themselves by it, at 1,023 nodes (a section
-/// of about a microsecond, which can only lose by going parallel) and larger.
+/// [`tree_sum`] of a tree of `2^levels - 1` nodes. The answer is the number of nodes. Spice and
+/// chili use this benchmark with 1,023 nodes and more. 1,023 nodes take about a microsecond, too
+/// short to gain from a second thread.
 pub struct TreeSum {
     levels: u32,
     tree: Tree,

@@ -1,4 +1,4 @@
-// Loads the module and prints what `check` of src/lib.rs found.
+// Loads the module, and prints the result of `check` in src/lib.rs.
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 

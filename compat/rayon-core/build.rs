@@ -1,5 +1,5 @@
-//! Cargo wants a build script where a package says `links`, which keeps a program from having two
-//! packages of this name.
+//! Cargo requires a build script in a package that sets `links`. `links` keeps a program from
+//! depending on two versions of rayon-core.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -1,4 +1,4 @@
-//! What every example shares: a pool, a clock, a progress bar, and one way to end.
+//! Shared by the examples: the pool's arguments, timing, a progress bar, and the exit status.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -14,15 +14,15 @@ pub const EXIT_STATUS: &str = "\
 Exit status:
   0  done, and no check failed
   1  an answer differs from the serial one
-  2  a bad argument, or input or output that cannot be used";
+  2  a bad argument, or an error of input or output";
 
-/// Deep recursions (a tree 1,500 levels high) need more than the usual 2 MiB;
-/// pages that are never touched cost nothing.
+/// Deep recursions, such as that over a tree of 1,500 levels, need more than the default 2 MiB.
+/// Pages that are never touched cost no memory.
 pub const STACK_SIZE: usize = 64 << 20;
 
 #[derive(clap::Args)]
 pub struct PoolArgs {
-    /// Worker threads; 0 takes as many as this process may use
+    /// Worker threads; 0 means one for each processor that this process may use
     #[arg(
         long,
         value_name = "N",
@@ -43,7 +43,7 @@ impl PoolArgs {
     }
 }
 
-/// Parses a whole number within `accepted`, and says what is accepted when it is not one.
+/// Returns a parser of whole numbers within `accepted`. Its error names that range.
 pub fn whole<T>(accepted: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
 where
     T: FromStr + PartialOrd + fmt::Display + Clone,
@@ -57,15 +57,15 @@ where
     }
 }
 
-/// Why a program ends with something else than 0.
+/// Why a program does not exit with 0.
 pub enum Failure {
-    /// The parallel answer is not the serial one.
+    /// The parallel answer differs from the serial one.
     Wrong(String),
-    /// Something given to the program cannot be used.
+    /// An argument is bad, or input or output failed.
     Input(String),
 }
 
-/// Says what failed, if anything did, and picks the exit status.
+/// Prints the failure, if there is one, and returns the exit status.
 pub fn finish(result: Result<(), Failure>) -> ExitCode {
     let (status, what) = match result {
         Ok(()) => return ExitCode::SUCCESS,
@@ -76,7 +76,7 @@ pub fn finish(result: Result<(), Failure>) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Prints, taking no offence when the reader has gone (`| head`).
+/// Prints a line. It is no failure if the reader has closed the pipe, as `head` does.
 pub fn print(text: impl fmt::Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -97,8 +97,8 @@ pub fn speed_up(serial: Duration, parallel: Duration) -> f64 {
     serial.as_secs_f64() / parallel.as_secs_f64().max(1e-9)
 }
 
-/// A bar on the terminal for `total` steps, a spinner without a total, and
-/// nothing at all when standard error is no terminal.
+/// Shows a progress bar of `total` steps, or a spinner without a total. Shows nothing if standard
+/// error is not a terminal.
 pub fn progress(doing: &'static str, total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
         Some(total) => (
@@ -111,7 +111,7 @@ pub fn progress(doing: &'static str, total: Option<u64>) -> ProgressBar {
     bar.set_style(style);
     bar.set_message(doing);
     if !bar.is_hidden() {
-        // A step may take long; the clock shows that it is not stuck.
+        // During a long step, the ticking clock shows that the program is not stuck.
         bar.enable_steady_tick(Duration::from_millis(250));
     }
     bar

@@ -1,4 +1,4 @@
-//! A file to write, opened before the work starts so that a bad path costs no time.
+//! An output file, opened before the work starts so that a bad path fails at once.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -9,12 +9,13 @@ use crate::common::Failure;
 pub struct Output {
     path: PathBuf,
     file: File,
-    /// There was no such file, and it is not complete yet.
+    /// Whether `open` created the file, and it is not written yet. Then the drop removes it.
     is_draft: bool,
 }
 
 impl Output {
-    /// Leaves what the file holds alone until there is something to [`write`](Output::write).
+    /// Opens the file, or creates it. An existing file keeps its contents until
+    /// [`write`](Output::write).
     pub fn open(path: &Path) -> Result<Output, Failure> {
         let (opened, is_draft) = match File::create_new(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -41,7 +42,7 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if self.is_draft {
-            // Nobody is left to tell if even this fails.
+            // A drop cannot report an error.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -51,7 +52,7 @@ fn replace(
     file: &File,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    // A device or a pipe has no length to cut.
+    // A device or a pipe cannot be truncated.
     if file.metadata()?.is_file() {
         file.set_len(0)?;
     }

@@ -1,11 +1,11 @@
-//! The line that says how long the work took.
+//! The line that reports how long the work took.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::common::speed_up;
 
-/// How long the same work took, serially (if it was run so) and on the pool.
+/// How long the same work took on the pool, and serially if there was a serial run.
 pub struct Times {
     pub serial: Option<Duration>,
     pub parallel: Duration,

@@ -1,4 +1,4 @@
-//! A progress bar for any fork-join recursion: each fork halves what is left to do.
+//! A progress bar for any fork-join recursion: each side of a fork counts as half of its work.
 
 use std::marker::PhantomData;
 
@@ -6,24 +6,24 @@ use indicatif::ProgressBar;
 
 use crate::workloads::Fork;
 
-/// Forks by `F`, and moves the bar whenever a side of an early fork ends.
+/// Forks with `F`, and advances the bar whenever one side of an early fork ends.
 pub struct Watched<F>(PhantomData<F>);
 
-/// The share of the bar that the running code stands for.
+/// The shares of the bar that the running code stands for.
 pub struct Watch<'a> {
     bar: &'a ProgressBar,
     shares: u64,
 }
 
 impl<'a> Watch<'a> {
-    /// The whole bar. A power of two: forks more than ten deep are not watched.
+    /// The shares of the whole bar. Forks more than ten levels deep have no share.
     pub const SHARES: u64 = 1 << 10;
 
     pub fn new(bar: &'a ProgressBar) -> Watch<'a> {
         Watch { bar, shares: Self::SHARES }
     }
 
-    /// Does the work of one side of a fork, which stands for `shares`.
+    /// Does the work of one side of a fork, and adds its `shares` to the bar.
     fn over<R>(bar: &ProgressBar, shares: u64, work: impl FnOnce(&mut Watch<'_>) -> R) -> R {
         let mut side = Watch { bar, shares };
         let result = work(&mut side);
@@ -58,7 +58,7 @@ where
         let bar = watch.bar;
         let half = watch.shares / 2;
         let rest = watch.shares - half;
-        // A side that forks hands all of its shares on.
+        // The two sides get all of the caller's shares.
         watch.shares = 0;
         F::join(&mut (), |()| Watch::over(bar, rest, a), |()| Watch::over(bar, half, b))
     }

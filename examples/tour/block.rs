@@ -1,4 +1,4 @@
-//! Square blocks of a matrix, in rows: what all blocked algorithms end in.
+//! Square blocks of a matrix, stored by rows: the leaves of all blocked algorithms here.
 
 /// Rows and columns of a block.
 pub const SIDE: usize = 32;
@@ -15,7 +15,7 @@ pub fn subtract_product(c: &mut [f64], a: &[f64], b: &[f64]) {
     }
 }
 
-/// `a` becomes its factors: upper, and lower with a diagonal of ones that is not stored.
+/// Replaces `a` by its LU factors. The ones on the diagonal of the lower factor are not stored.
 pub fn lu(a: &mut [f64]) {
     for k in 0..SIDE {
         let (upper, lower) = a.split_at_mut((k + 1) * SIDE);
@@ -28,7 +28,7 @@ pub fn lu(a: &mut [f64]) {
     }
 }
 
-/// `x` becomes the solution of `l * y = x`, where `l` is lower with ones on its diagonal.
+/// Replaces `x` by the solution `y` of `l * y = x`, where `l` is lower with ones on its diagonal.
 pub fn solve_lower(l: &[f64], x: &mut [f64]) {
     for (i, l_row) in l.chunks_exact(SIDE).enumerate() {
         let (solved, rest) = x.split_at_mut(i * SIDE);
@@ -38,7 +38,7 @@ pub fn solve_lower(l: &[f64], x: &mut [f64]) {
     }
 }
 
-/// `x` becomes the solution of `y * u = x`, where `u` is upper.
+/// Replaces `x` by the solution `y` of `y * u = x`, where `u` is upper.
 pub fn solve_upper(u: &[f64], x: &mut [f64]) {
     for row in x.chunks_exact_mut(SIDE) {
         for (k, u_row) in u.chunks_exact(SIDE).enumerate() {
@@ -49,7 +49,7 @@ pub fn solve_upper(u: &[f64], x: &mut [f64]) {
     }
 }
 
-/// `a`, of which only the lower half is read, becomes its lower Cholesky factor.
+/// Replaces `a` by its lower Cholesky factor. Reads only the lower half of `a`.
 pub fn cholesky(a: &mut [f64]) {
     for i in 0..SIDE {
         let (above, row) = a.split_at_mut(i * SIDE);
@@ -60,7 +60,7 @@ pub fn cholesky(a: &mut [f64]) {
     }
 }
 
-/// `x` becomes the solution of `y * transpose(l) = x`, where `l` is lower.
+/// Replaces `x` by the solution `y` of `y * transpose(l) = x`, where `l` is lower.
 pub fn solve_transposed(l: &[f64], x: &mut [f64]) {
     for row in x.chunks_exact_mut(SIDE) {
         for (k, l_row) in l.chunks_exact(SIDE).enumerate() {

@@ -1,4 +1,4 @@
-//! One workload of the tour: run both ways, timed, counted and checked.
+//! One workload of the tour: runs it serially and on the pool, measures and checks both.
 
 use std::cmp::Ordering;
 use std::hint::black_box;
@@ -10,7 +10,7 @@ use filch::{ThreadPool, WorkerCounters};
 use crate::common::{STACK_SIZE, speed_up, timed};
 use crate::workloads::{Filch, Fork, Serial, Workload};
 
-/// A [`Workload`], whatever it computes.
+/// A [`Workload`] of any type of value.
 pub trait Case {
     fn round(&self, pool: &ThreadPool) -> Round;
 }
@@ -60,17 +60,17 @@ fn on_deep_stack<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     })
 }
 
-/// What the rounds of one workload come to.
+/// A summary of all rounds of one workload.
 pub struct Tally {
-    /// The median.
+    /// The median of the serial times.
     pub serial: Duration,
-    /// The median.
+    /// The median of the parallel times.
     pub parallel: Duration,
-    /// The median of each round's own: noise that lasts hits both of its runs.
+    /// The median of the rounds' speed-ups. Lasting noise affects both runs of a round alike.
     pub speed_up: f64,
-    /// All of them were.
+    /// Whether the answers of all rounds were right.
     pub is_right: bool,
-    /// A worker each, all rounds together.
+    /// The counts of each worker over all rounds.
     pub workers: Vec<Counts>,
 }
 
@@ -93,7 +93,7 @@ fn median<T: Copy>(values: impl Iterator<Item = T>, order: fn(&T, &T) -> Orderin
     values[values.len() / 2]
 }
 
-/// A worker's [`WorkerCounters`], to be added and subtracted.
+/// A worker's [`WorkerCounters`], which can be added and subtracted.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     pub tasks: usize,

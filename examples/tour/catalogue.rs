@@ -1,4 +1,4 @@
-//! What the tour shows, in which sizes.
+//! The workloads of the tour, and their sizes.
 
 use crate::case::Case;
 use crate::cholesky::Cholesky;
@@ -33,9 +33,9 @@ impl Size {
 
 pub struct Entry {
     pub name: &'static str,
-    /// How large it is, for people.
+    /// The size, as shown in the table.
     pub size: String,
-    /// Makes the input, which may be large: one at a time is held.
+    /// Makes the input. Since it may be large, the tour holds one input at a time.
     pub make: Box<dyn Fn() -> Box<dyn Case>>,
 }
 
@@ -56,7 +56,7 @@ pub fn all(size: Size) -> Vec<Entry> {
     all
 }
 
-/// Little work a fork.
+/// Recursions with little work per fork.
 fn recursions(size: Size) -> Vec<Entry> {
     let fib = size.pick([32, 37, 42]);
     let queens = size.pick([11, 13, 14]);
@@ -74,7 +74,7 @@ fn recursions(size: Size) -> Vec<Entry> {
     ]
 }
 
-/// Trees whose shape only shows as they are walked.
+/// Trees whose shape is not known before they are walked.
 fn trees(size: Size) -> Vec<Entry> {
     let nodes = "4.1 million nodes";
     let t1 = entry("uts-t1", nodes, Uts::t1);
@@ -89,7 +89,7 @@ fn trees(size: Size) -> Vec<Entry> {
     }
 }
 
-/// Memory moved about.
+/// Sorts, which mostly move memory.
 fn sorts(size: Size) -> Vec<Entry> {
     let len = size.pick([500_000, 5_000_000, 20_000_000]);
     let numbers = format!("{len} numbers");

@@ -21,7 +21,7 @@ impl Cholesky {
 }
 
 impl Workload for Cholesky {
-    /// The lower factor; what is above its diagonal means nothing.
+    /// The lower factor. The elements above its diagonal are meaningless.
     type Value = Vec<f64>;
 
     fn run<F: Fork>(&self, cx: &mut F::Context<'_>) -> Vec<f64> {
@@ -51,8 +51,8 @@ fn factor<F: Fork>(cx: &mut F::Context<'_>, a: &mut [f64]) {
     factor::<F>(cx, a11);
 }
 
-/// `x` becomes the solution of `y * transpose(l) = x`, its upper and lower halves at
-/// the same time.
+/// Replaces `x` by the solution `y` of `y * transpose(l) = x`, its upper and lower halves in
+/// parallel.
 fn solve_transposed<F: Fork>(cx: &mut F::Context<'_>, l: &[f64], x: &mut [f64]) {
     if x.len() == block::LEN {
         return block::solve_transposed(l, x);
@@ -67,7 +67,7 @@ fn solve_transposed<F: Fork>(cx: &mut F::Context<'_>, l: &[f64], x: &mut [f64]) 
     F::join(cx, |cx| half(cx, x00, x01), |cx| half(cx, x10, x11));
 }
 
-/// `c -= a * transpose(a)`, on and below the diagonal of `c` alone.
+/// `c -= a * transpose(a)`, only on and below the diagonal of `c`.
 fn subtract_square<F: Fork>(cx: &mut F::Context<'_>, c: &mut [f64], a: &[f64]) {
     if c.len() == block::LEN {
         return block::subtract_product(c, a, &block::transposed(a));

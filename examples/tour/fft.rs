@@ -12,10 +12,10 @@ pub struct Fft {
     roots: Vec<Complex>,
 }
 
-/// Slices up to this long are worked on without forks.
+/// Slices up to this long are transformed without forks.
 const SERIAL: usize = 1024;
 
-/// The frequency of each wave, and how strong it is.
+/// The frequency and the amplitude of each wave.
 const WAVES: [(usize, f64); 4] = [(0, 0.5), (3, 1.0), (100, 2.0), (777, 0.25)];
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Complex {
 }
 
 impl Complex {
-    /// The point of the unit circle after so many turns.
+    /// Returns the point of the unit circle after this many turns.
     fn on_circle(turns: f64) -> Complex {
         let (im, re) = (TAU * turns).sin_cos();
         Complex { re, im }
@@ -96,7 +96,7 @@ impl Workload for Fft {
     }
 }
 
-/// Transforms `data`; `scratch` ends as anything. Every `stride`-th root is that of `data`.
+/// Transforms `data`, using every `stride`-th root. `scratch` has arbitrary contents afterwards.
 fn transform<F: Fork>(
     cx: &mut F::Context<'_>,
     data: &mut [Complex],
@@ -133,7 +133,7 @@ fn fork_if<F: Fork>(
     }
 }
 
-/// Deals the points out in turn.
+/// Separates the points with even indices from those with odd indices.
 fn deal<F: Fork>(
     cx: &mut F::Context<'_>,
     data: &[Complex],
@@ -157,7 +157,7 @@ fn deal<F: Fork>(
     );
 }
 
-/// Joins the transforms of the even and the odd points to that of all of them.
+/// Combines the transforms of the even and the odd points into that of all points.
 fn combine<F: Fork>(
     cx: &mut F::Context<'_>,
     (even, odd): (&[Complex], &[Complex]),

@@ -1,10 +1,10 @@
-//! Forks over many things: halved until one is left.
+//! Fork-join over a slice or a range: halves it until one item is left.
 
 use std::ops::Range;
 
 use crate::workloads::Fork;
 
-/// `work(cx, index, item)` for each item, the first of which has index `first`.
+/// Calls `work(cx, index, item)` for each item. The first item has the index `first`.
 pub fn for_each<F: Fork, T: Send>(
     cx: &mut F::Context<'_>,
     first: usize,
@@ -26,7 +26,7 @@ pub fn for_each<F: Fork, T: Send>(
     }
 }
 
-/// The results of `one(cx, index)` for the whole range, which is not empty, added up.
+/// Returns the sum of `one(cx, index)` over a range, which must not be empty.
 pub fn sum<F: Fork, R: Send>(
     cx: &mut F::Context<'_>,
     range: Range<u64>,

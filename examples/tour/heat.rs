@@ -1,20 +1,20 @@
-//! Heat flow in a square plate: many short parallel sections, one a time step.
+//! Heat flow in a square plate: many short parallel sections, one for each time step.
 
 use std::f64::consts::PI;
 
 use crate::workloads::{Fork, Workload};
 
-/// Jacobi steps over `size` by `size` points, the plate's edges kept at zero.
-/// It starts as one half wave, which keeps its form and fades at a known rate.
+/// Jacobi steps over `size` by `size` points. The plate's edges are kept at zero.
+/// The heat starts as one half wave, which keeps its form and fades at a known rate.
 pub struct Heat {
     size: usize,
     steps: u32,
 }
 
-/// How many rows a leaf of the recursion does.
+/// How many rows a leaf of the recursion computes.
 const ROWS: usize = 16;
 
-/// The part of the difference to its neighbours that a point takes on each step.
+/// The part of the difference to each neighbour that flows to a point in one step.
 const FLOW: f64 = 0.2;
 
 impl Heat {
@@ -26,7 +26,7 @@ impl Heat {
         self.half_wave(row) * self.half_wave(column)
     }
 
-    /// Zero on both edges.
+    /// The half wave at a row or column, which is zero on both edges.
     fn half_wave(&self, at: usize) -> f64 {
         (self.angle() * at as f64).sin()
     }

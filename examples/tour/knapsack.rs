@@ -1,4 +1,4 @@
-//! The knapsack problem by branch and bound: what is searched depends on what was found.
+//! The knapsack problem by branch and bound.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -7,11 +7,10 @@ use rand::{RngExt, SeedableRng};
 
 use crate::workloads::{Fork, Workload};
 
-/// The most value that fits; from the Cilk suite. All branches share the best
-/// value so far, so that a good find anywhere prunes everywhere: the amount of work
-/// is a matter of luck, the answer is not.
+/// Finds the largest value that fits; from the Cilk suite. The best value so far prunes all
+/// branches. So the amount of work depends on the schedule, but the answer does not.
 pub struct Knapsack {
-    /// The best value for their weight first.
+    /// Sorted: the item with the most value for its weight comes first.
     items: Vec<Item>,
     capacity: u64,
     answer: u64,
@@ -23,7 +22,7 @@ struct Item {
 }
 
 impl Knapsack {
-    /// Values close to the weights, and a capacity that no sum of weights fills, make it hard.
+    /// Makes a hard problem: values are close to weights, and no sum of weights fills the capacity.
     pub fn new(len: usize) -> Knapsack {
         let mut random = SmallRng::seed_from_u64(4);
         let mut items: Vec<Item> = (0..len)
@@ -39,7 +38,7 @@ impl Knapsack {
     }
 }
 
-/// The answer by dynamic programming: the best value for each capacity.
+/// Finds the answer by dynamic programming, with a table of the best value for each capacity.
 fn by_table(items: &[Item], capacity: u64) -> u64 {
     let mut best = vec![0; capacity as usize + 1];
     for item in items {
@@ -65,7 +64,7 @@ impl Workload for Knapsack {
     }
 }
 
-/// Tries to add the `items` to what is worth `value` and leaves `room`.
+/// Tries to add `items` to a selection that is worth `value` and leaves `room`.
 fn search<F: Fork>(
     cx: &mut F::Context<'_>,
     items: &[Item],
@@ -73,14 +72,14 @@ fn search<F: Fork>(
     value: u64,
     best: &AtomicU64,
 ) {
-    // Relaxed: a stale best only prunes less, and the end of the forks orders the last.
+    // Relaxed: a stale value only prunes less. The joins order all updates before the final read.
     if value > best.load(Relaxed) {
         best.fetch_max(value, Relaxed);
     }
     let Some((item, rest)) = items.split_first() else {
         return;
     };
-    // At best, all the room is filled with the like of the next item.
+    // The bound: at best, items like the next one fill all of the room.
     if value * item.weight + room * item.value <= best.load(Relaxed) * item.weight {
         return;
     }

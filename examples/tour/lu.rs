@@ -3,7 +3,7 @@
 use crate::workloads::{Fork, Workload};
 use crate::{block, quadrants, vectors};
 
-/// Factors a matrix whose diagonal is so large that no pivoting is needed; from the Cilk suite.
+/// Factors a matrix whose diagonal is large enough to need no pivoting; from the Cilk suite.
 pub struct Lu {
     input: Vec<f64>,
     size: usize,
@@ -50,7 +50,7 @@ fn factor<F: Fork>(cx: &mut F::Context<'_>, a: &mut [f64]) {
     factor::<F>(cx, a11);
 }
 
-/// `x` becomes the solution of `l * y = x`, its left and right halves at the same time.
+/// Replaces `x` by the solution `y` of `l * y = x`, its left and right halves in parallel.
 fn solve_lower<F: Fork>(cx: &mut F::Context<'_>, l: &[f64], x: &mut [f64]) {
     if x.len() == block::LEN {
         return block::solve_lower(l, x);
@@ -65,7 +65,7 @@ fn solve_lower<F: Fork>(cx: &mut F::Context<'_>, l: &[f64], x: &mut [f64]) {
     F::join(cx, |cx| half(cx, x00, x10), |cx| half(cx, x01, x11));
 }
 
-/// `x` becomes the solution of `y * u = x`, its upper and lower halves at the same time.
+/// Replaces `x` by the solution `y` of `y * u = x`, its upper and lower halves in parallel.
 fn solve_upper<F: Fork>(cx: &mut F::Context<'_>, u: &[f64], x: &mut [f64]) {
     if x.len() == block::LEN {
         return block::solve_upper(u, x);

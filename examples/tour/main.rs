@@ -1,4 +1,5 @@
-//! The tour: the standard workloads of the field, serially and on the pool, all answers checked.
+//! The tour: runs the standard workloads of the field, serially and on the pool, and checks all
+//! answers.
 
 mod block;
 mod case;
@@ -40,11 +41,11 @@ use output::Output;
 
 /// Run the standard workloads serially and on the pool, and check every answer
 ///
-/// Each answer is compared with the known one (or with what the result does to a
-/// random vector), and with that of a serial run of the same code, bit by bit.
-/// Serial and parallel runs alternate; times and speed-ups are the medians of all rounds.
+/// Each answer is checked against the known one, or by multiplying a random vector, and
+/// must equal that of a serial run of the same code, bit by bit. Serial and parallel runs
+/// alternate; times and speed-ups are the medians of all rounds.
 ///
-/// fib and skynet are nothing but forks: their speed-up shows what a fork costs, and is
+/// fib and skynet consist of forks only: their speed-up shows what a fork costs, and is
 /// below 1 on few cores. Tasks, published forks, steals and parks are counted over all
 /// rounds and workers.
 #[derive(Parser)]
@@ -72,11 +73,11 @@ struct Args {
     )]
     rounds: usize,
 
-    /// Writes the table as comma-separated values
+    /// Write the table as comma-separated values
     #[arg(long, value_name = "FILE.csv")]
     csv: Option<PathBuf>,
 
-    /// Draws the speed-ups
+    /// Draw the speed-ups
     #[arg(long, value_name = "FILE.svg")]
     svg: Option<PathBuf>,
 
@@ -127,14 +128,14 @@ fn pick(all: Vec<Entry>, wanted: &[String]) -> Result<Vec<Entry>, Failure> {
     let names = all.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");
     let unknown = |name: &&String| !all.iter().any(|entry| entry.name.contains(name.as_str()));
     if let Some(name) = wanted.iter().find(unknown) {
-        return Err(Failure::Input(format!("no workload is named {name:?}; there are: {names}")));
+        return Err(Failure::Input(format!("no workload {name:?}; the workloads: {names}")));
     }
     let is_wanted =
         |entry: &Entry| wanted.is_empty() || wanted.iter().any(|name| entry.name.contains(name));
     Ok(all.into_iter().filter(is_wanted).collect())
 }
 
-/// Runs them all, a line of the table each.
+/// Runs all entries. Prints a row of the table for each.
 fn tour(entries: &[Entry], pool: &ThreadPool, rounds: usize) -> Result<Vec<Tally>, Failure> {
     let bar = progress("", Some((entries.len() * rounds) as u64));
     bar.suspend(|| print(table::head()))?;

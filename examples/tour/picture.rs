@@ -1,4 +1,4 @@
-//! The tour's speed-ups as bars.
+//! Draws the tour's speed-ups as bars.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -11,7 +11,7 @@ const LEFT: i32 = 110;
 const TOP: i32 = 40;
 const ROW: i32 = 22;
 
-/// Readable on a white page and on a black one.
+/// Readable on both light and dark pages.
 const TEXT: RGBColor = RGBColor(118, 124, 132);
 const FASTER: RGBColor = RGBColor(46, 139, 122);
 const SLOWER: RGBColor = RGBColor(208, 107, 60);
@@ -44,7 +44,7 @@ pub fn draw(entries: &[Entry], tallies: &[Tally], threads: usize) -> String {
             }
             area.present()
         };
-        draw().expect("a string takes it all");
+        draw().expect("drawing to a string does not fail");
     }
     svg
 }

@@ -3,12 +3,12 @@
 use crate::halves;
 use crate::workloads::{Fork, Workload};
 
-/// How many primes are below a number, which is more than 2.
+/// Counts the primes below a number, which must be more than 2.
 pub struct Primes {
     pub below: u64,
 }
 
-/// How many odd numbers are sieved at once, a byte each: what a first-level cache holds.
+/// How many odd numbers are sieved at once, a byte each, to fit into a first-level cache.
 const SEGMENT: u64 = 32 << 10;
 
 impl Primes {
@@ -42,15 +42,15 @@ impl Workload for Primes {
 }
 
 impl Primes {
-    /// Number `i` stands for the odd number `2 i + 1`.
+    /// Counts the primes in a segment. Index `i` stands for the odd number `2 i + 1`.
     fn count_segment(&self, segment: u64, small: &[u64]) -> u64 {
         let first = segment * SEGMENT;
         let end = (first + SEGMENT).min(self.below / 2);
         let mut composite = [false; SEGMENT as usize];
-        composite[0] = segment == 0; // 1 is no prime
+        composite[0] = segment == 0; // 1 is not a prime
         for prime in small {
             let square = prime * prime / 2;
-            // The first multiple from the square on that is not before the segment.
+            // The first odd multiple in the segment that is not below the square.
             let start = square.max(first + (prime - 1 - (first + prime / 2) % prime));
             for i in (start..end).step_by(*prime as usize) {
                 composite[(i - first) as usize] = true;
@@ -61,7 +61,7 @@ impl Primes {
     }
 }
 
-/// The odd primes up to `last`, by trial division: there are few.
+/// Returns the odd primes up to `last`. They are few, so trial division will do.
 fn small_odd_primes(last: u64) -> Vec<u64> {
     let is_prime = |n: u64| (3..).take_while(|d| d * d <= n).all(|d| n % d != 0);
     (3..=last).step_by(2).filter(|&n| is_prime(n)).collect()

@@ -1,13 +1,13 @@
-//! Square matrices that lie in memory quadrant by quadrant, down to [`block`]s.
+//! Square matrices that are stored quadrant by quadrant, down to [`block`]s.
 //!
-//! A quadrant is then a slice, and four of them can be written at the same time
+//! So each quadrant is a slice, and the four of them can be written in parallel
 //! (Frens and Wise, "Auto-blocking matrix-multiplication", PPoPP 1997).
 
 use crate::block;
 use crate::halves;
 use crate::workloads::Fork;
 
-/// A matrix of `size` by `size`, which is a block's side times a power of two.
+/// Makes a matrix of `size` by `size`. `size` must be a block's side times a power of two.
 pub fn matrix(size: usize, mut element: impl FnMut(usize, usize) -> f64) -> Vec<f64> {
     assert!(size % block::SIDE == 0 && (size / block::SIDE).is_power_of_two());
     let mut elements = vec![0.0; size * size];
@@ -18,7 +18,7 @@ pub fn matrix(size: usize, mut element: impl FnMut(usize, usize) -> f64) -> Vec<
     elements
 }
 
-/// Every element with its row and column.
+/// Returns each element with its row and column.
 pub fn elements(matrix: &[f64]) -> impl Iterator<Item = (usize, usize, f64)> {
     matrix.iter().enumerate().map(|(offset, &element)| {
         let (row, column) = position(offset);
@@ -26,7 +26,7 @@ pub fn elements(matrix: &[f64]) -> impl Iterator<Item = (usize, usize, f64)> {
     })
 }
 
-/// The row and column that lie at `offset`.
+/// Returns the row and column of the element at `offset`.
 fn position(offset: usize) -> (usize, usize) {
     let within = offset % block::LEN;
     let (mut row, mut column) = (within / block::SIDE, within % block::SIDE);
@@ -40,7 +40,7 @@ fn position(offset: usize) -> (usize, usize) {
     (row, column)
 }
 
-/// Upper left, upper right, lower left, lower right.
+/// Splits into quadrants: upper left, upper right, lower left, lower right.
 pub fn split(matrix: &[f64]) -> [&[f64]; 4] {
     let (upper, lower) = matrix.split_at(matrix.len() / 2);
     let (q00, q01) = upper.split_at(upper.len() / 2);
@@ -48,7 +48,7 @@ pub fn split(matrix: &[f64]) -> [&[f64]; 4] {
     [q00, q01, q10, q11]
 }
 
-/// [`split`] to be written.
+/// Like [`split`], but mutable.
 pub fn split_mut(matrix: &mut [f64]) -> [&mut [f64]; 4] {
     let (upper, lower) = matrix.split_at_mut(matrix.len() / 2);
     let (q00, q01) = upper.split_at_mut(upper.len() / 2);
@@ -56,7 +56,7 @@ pub fn split_mut(matrix: &mut [f64]) -> [&mut [f64]; 4] {
     [q00, q01, q10, q11]
 }
 
-/// `c -= a * b`, the quadrants of `c` at the same time.
+/// `c -= a * b`, the quadrants of `c` in parallel.
 pub fn subtract_product<F: Fork>(cx: &mut F::Context<'_>, c: &mut [f64], a: &[f64], b: &[f64]) {
     if c.len() == block::LEN {
         return block::subtract_product(c, a, b);
@@ -70,7 +70,7 @@ pub fn subtract_product<F: Fork>(cx: &mut F::Context<'_>, c: &mut [f64], a: &[f6
     });
 }
 
-/// `c -= a * transpose(b)`, the quadrants of `c` at the same time.
+/// `c -= a * transpose(b)`, the quadrants of `c` in parallel.
 pub fn subtract_product_transposed<F: Fork>(
     cx: &mut F::Context<'_>,
     c: &mut [f64],

@@ -1,11 +1,11 @@
-//! Quicksort: forks of unequal sides, after a serial partition.
+//! Quicksort: forks with unequal sides, after a serial partition.
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::workloads::{Fork, Workload};
 
-/// Sorts its own copy of random numbers; from the Cilk suite.
+/// Sorts a copy of random numbers; from the Cilk suite.
 pub struct Quicksort {
     input: Vec<u32>,
     sorted: Vec<u32>,
@@ -47,7 +47,7 @@ fn quicksort<F: Fork>(cx: &mut F::Context<'_>, data: &mut [u32]) {
     F::join(cx, |cx| quicksort::<F>(cx, low), |cx| quicksort::<F>(cx, high));
 }
 
-/// Hoare's: nothing before the cut is more than what is behind it, and neither
+/// Hoare's partition. Returns the cut: no number before it is larger than one after it. Neither
 /// side is empty, because the pivot starts in the first place.
 fn partition(data: &mut [u32]) -> usize {
     move_median_to_front(data);
@@ -69,7 +69,7 @@ fn partition(data: &mut [u32]) -> usize {
     }
 }
 
-/// The median of the first, the middle and the last.
+/// Moves the median of the first, the middle and the last number to the front.
 fn move_median_to_front(data: &mut [u32]) {
     let mut places = [0, data.len() / 2, data.len() - 1];
     places.sort_unstable_by_key(|&place| data[place]);

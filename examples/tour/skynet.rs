@@ -1,10 +1,10 @@
-//! Skynet: a tree in which every node has ten children, and leaves are numbered.
+//! Skynet: a tree in which every node has ten children, and the leaves are numbered.
 
 use crate::halves;
 use crate::workloads::{Fork, Workload};
 
-/// The sum of the numbers of `leaves` leaves, a power of ten; a benchmark of
-/// how cheap tasks are (<https://github.com/atemerev/skynet>).
+/// Adds up the numbers of `leaves` leaves, a power of ten. A benchmark of the cost of tasks
+/// (<https://github.com/atemerev/skynet>).
 pub struct Skynet {
     pub leaves: u64,
 }

@@ -1,14 +1,14 @@
-//! LU factorization of a sparse matrix of blocks, which fills up on the way.
+//! LU factorization of a sparse matrix of blocks, which fills in as it is factored.
 
 use crate::workloads::{Fork, Workload};
 use crate::{block, halves, vectors};
 
-/// Factors a matrix of which most blocks are empty, as laid out in the BOTS suite.
+/// Factors a matrix with mostly empty blocks, in the layout of the BOTS suite.
 pub struct SparseLu {
     input: Vec<Row>,
 }
 
-/// Blocks, or `None` where all is zero.
+/// A row of blocks. `None` stands for a block of zeros.
 type Row = Vec<Option<Vec<f64>>>;
 
 impl SparseLu {
@@ -25,7 +25,7 @@ fn is_present(row: usize, column: usize) -> bool {
     near_diagonal || (row.min(column) % 3 == 0 && row % 2 == 0 && column % 2 == 0)
 }
 
-/// The diagonal outweighs all else, so that no pivoting is needed.
+/// Makes a block. The diagonal of the matrix dominates, so that no pivoting is needed.
 fn make_block(row: usize, column: usize, blocks: usize) -> Vec<f64> {
     let diagonal = (8 * blocks * block::SIDE) as f64;
     (0..block::LEN)
@@ -57,7 +57,7 @@ impl Workload for SparseLu {
     }
 }
 
-/// Takes block `k` of the diagonal out of all rows below, those at the same time.
+/// Eliminates block `k` of the diagonal from all rows below, in parallel.
 fn eliminate<F: Fork>(cx: &mut F::Context<'_>, rows: &mut [Row], k: usize) {
     let (upper, lower) = rows.split_at_mut(k + 1);
     let (left, right) = upper[k].split_at_mut(k + 1);
@@ -74,7 +74,7 @@ fn eliminate<F: Fork>(cx: &mut F::Context<'_>, rows: &mut [Row], k: usize) {
     });
 }
 
-/// `right` is what stands right of the corner.
+/// Eliminates block `k` from one row. `right` holds the blocks to the right of the corner.
 fn eliminate_row<F: Fork>(
     cx: &mut F::Context<'_>,
     row: &mut Row,

@@ -1,18 +1,18 @@
-//! Strassen's matrix multiplication: seven products at the same time, where eight are plain.
+//! Strassen's matrix multiplication: seven products in parallel instead of eight.
 
 use crate::workloads::{Fork, Workload};
 use crate::{halves, quadrants, vectors};
 
-/// The product of two matrices of whole numbers, small enough that `f64` is exact;
+/// Multiplies two matrices of whole numbers, which are small enough that `f64` is exact;
 /// from the Cilk suite.
 pub struct Strassen {
     left: Vec<f64>,
     right: Vec<f64>,
-    /// What the product does to [`vectors::random`].
+    /// The product times [`vectors::random`].
     expected: Vec<f64>,
 }
 
-/// Matrices up to this size are multiplied plainly.
+/// Matrices up to this size are multiplied by the plain algorithm.
 const PLAIN: usize = 64;
 
 /// The seven products' factors, as sums of quadrants.
@@ -43,7 +43,7 @@ const RESULT: [[f64; 7]; 4] = [
 ];
 
 impl Strassen {
-    /// Multiplies `size` by `size`.
+    /// Makes two matrices of `size` by `size`.
     pub fn new(size: usize) -> Strassen {
         let left =
             quadrants::matrix(size, |row, column| ((row * 7 + column * 3) % 11) as f64 - 5.0);
@@ -87,7 +87,7 @@ fn plain_product(a: &[f64], b: &[f64]) -> Vec<f64> {
     c
 }
 
-/// The sum of the parts, each times its factor.
+/// Returns the sum of the parts, each times its factor.
 fn combine(factors: &[f64], parts: &[impl AsRef<[f64]>]) -> Vec<f64> {
     let mut sum = vec![0.0; parts[0].as_ref().len()];
     for (factor, part) in factors.iter().zip(parts).filter(|(factor, _)| **factor != 0.0) {

@@ -35,7 +35,7 @@ pub fn row(entry: &Entry, tally: &Tally) -> String {
     )
 }
 
-/// The rows, for other programs.
+/// Returns the table as comma-separated values.
 pub fn csv(entries: &[Entry], tallies: &[Tally], threads: usize) -> String {
     let row = |(entry, tally): (&Entry, &Tally)| {
         let Counts { tasks, published, steals, parks, .. } = total(&tally.workers);
@@ -52,7 +52,7 @@ pub fn csv(entries: &[Entry], tallies: &[Tally], threads: usize) -> String {
     head.to_owned() + &entries.iter().zip(tallies).map(row).collect::<String>()
 }
 
-/// What each worker did in the whole tour.
+/// Returns a table of what each worker did in the whole tour.
 pub fn workers(tallies: &[Tally]) -> String {
     let workers = add_workers(tallies.iter().map(|tally| &tally.workers[..]));
     let head = format!(

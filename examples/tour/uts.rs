@@ -1,8 +1,8 @@
-//! Unbalanced Tree Search: counting a tree whose shape only shows as it is walked.
+//! Unbalanced Tree Search: counts the nodes of a tree whose shape is not known before it is walked.
 //!
-//! After S. Olivier et al., "UTS: An Unbalanced Tree Search Benchmark" (LCPC 2006):
-//! a node is a SHA-1 digest; it decides how many children the node has, and
-//! hashed with a child's number it is that child.
+//! After S. Olivier et al., "UTS: An Unbalanced Tree Search Benchmark" (LCPC 2006). A node is a
+//! SHA-1 digest, which decides how many children the node has. The digest hashed with a child's
+//! number gives that child.
 
 use std::f64::consts::PI;
 
@@ -20,11 +20,11 @@ pub struct Uts {
     answer: Counts,
 }
 
-/// What decides the number of children.
+/// How the number of children is distributed.
 enum Tree {
-    /// As many with probability `q`, else none; `-t0 -q -m`.
+    /// `children` with probability `q`, or else none; the benchmark's `-t0 -q -m`.
     Binomial { q: f64, children: u64 },
-    /// Geometrically distributed, the mean given by the depth; `-t1 -a -d`.
+    /// Geometrically, with a mean that depends on the depth; the benchmark's `-t1 -a -d`.
     Geometric { shape: Shape, depth: f64 },
 }
 
@@ -51,7 +51,7 @@ impl Counts {
     }
 }
 
-/// The trees that the benchmark comes with.
+/// The sample trees of the benchmark.
 impl Uts {
     pub fn t1() -> Uts {
         let tree = geometric(Shape::Fixed, 10.0);
@@ -135,7 +135,7 @@ impl Uts {
 }
 
 impl Shape {
-    /// The mean number of children at a depth, where the tree's depth is about `whole`.
+    /// Returns the mean number of children at a depth, in a tree about `whole` levels deep.
     fn mean(&self, root: f64, depth: f64, whole: f64) -> f64 {
         match self {
             _ if depth == 0.0 => root,
@@ -164,7 +164,7 @@ impl Node {
         Node { digest: hash.finalize().into(), depth: self.depth + 1 }
     }
 
-    /// From 0 to 1: the digest's last 31 bits.
+    /// Returns a number from 0 to 1, from the digest's last 31 bits.
     fn random(&self) -> f64 {
         let [.., a, b, c, d] = self.digest;
         let bits = u32::from_be_bytes([a, b, c, d]) & 0x7fff_ffff;

@@ -1,18 +1,18 @@
-//! Checks a product of matrices without multiplying them: by what it does to a vector.
+//! Checks a product of matrices with a random vector, without multiplying the matrices.
 //!
-//! If `a * b` and `c` send one random vector to the same place, they are the same
-//! but for an unlikely accident (R. Freivalds, 1977).
+//! If `a * (b * x)` equals `c * x` for a random `x`, then `a * b` very likely equals `c`
+//! (R. Freivalds, 1977).
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-/// Whole numbers, so that sums of products of whole numbers are exact.
+/// Returns a random vector of whole numbers, so that products of whole numbers are exact.
 pub fn random(len: usize) -> Vec<f64> {
     let mut random = SmallRng::seed_from_u64(3);
     (0..len).map(|_| f64::from(random.random_range(-8..=8))).collect()
 }
 
-/// A sparse matrix, as (row, column, element), times `x`.
+/// Multiplies `x` by a matrix, given as (row, column, element).
 pub fn multiply(elements: impl Iterator<Item = (usize, usize, f64)>, x: &[f64]) -> Vec<f64> {
     let mut product = vec![0.0; x.len()];
     for (row, column, element) in elements {
@@ -21,14 +21,14 @@ pub fn multiply(elements: impl Iterator<Item = (usize, usize, f64)>, x: &[f64]) 
     product
 }
 
-/// Whether no two elements differ by more than rounding may do.
+/// Whether the elements differ by no more than rounding can explain.
 pub fn are_close(a: &[f64], b: &[f64]) -> bool {
     let largest = a.iter().fold(1.0_f64, |largest, x| largest.max(x.abs()));
     a.iter().zip(b).all(|(x, y)| (x - y).abs() <= largest * 1e-9)
 }
 
-/// [`multiply`] by the factors that lie in one matrix: the upper one, and the lower
-/// one without its diagonal of ones.
+/// Multiplies `x` by both LU factors. They are stored in one matrix, without the ones on the
+/// diagonal of the lower factor.
 pub fn multiply_lu<I>(factors: impl Fn() -> I, x: &[f64]) -> Vec<f64>
 where
     I: Iterator<Item = (usize, usize, f64)>,

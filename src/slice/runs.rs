@@ -97,8 +97,8 @@ fn run<T, F: Fn(&T, &T) -> bool>(v: &[T], follow: &F) -> usize {
     at + rest.count() + 1
 }
 
-/// Swaps the first of `low` with the last of `high`, and so on. (A loop might be stopped midway.)
-/// (Of one argument for both, the compiler would not know that they do not overlap.)
+/// Swaps the first of `low` with the last of `high`, and so on. No parallel loop does so, since it
+/// might be stopped midway. Two arguments tell the compiler that the slices do not overlap.
 fn reverse<T: Send>(low: &mut [T], high: &mut [T]) {
     if size_of_val(low) <= GRAIN.max(size_of::<T>()) {
         return low.iter_mut().zip(high.iter_mut().rev()).for_each(|(a, b)| mem::swap(a, b));

@@ -1,5 +1,5 @@
-// The loops, in the vocabulary that filch and rayon share; included after a `use` of the prelude of
-// one or the other. Each comes to a number by which `loops.rs` knows that it was right.
+// The loops, which compile with filch's prelude and with rayon's: this file is included after a
+// `use` of either. Each returns a number, which must equal that of the serial loop.
 
 use super::Data;
 

@@ -1,5 +1,5 @@
-//! Data-parallel loops: one source, once with filch's prelude and once with rayon's, beside a
-//! serial one.
+//! Data-parallel loops. The same source is compiled with filch's prelude and with rayon's, and
+//! compared with a serial loop.
 
 mod serial;
 
@@ -26,16 +26,16 @@ use rand::{RngExt, SeedableRng};
 /// Data-parallel loops.
 pub static LOOPS: Family = Family { name: "loops", at_most: 0.75 };
 
-/// A row of the matrix.
+/// The length of a row of the matrix.
 const SIDE: usize = 1000;
-/// Rows of the picture, each of as many points.
+/// The rows of the picture, and the points in each.
 const ROWS: u32 = 120;
-/// What takes less than a microsecond is run so often, or more often.
+/// A loop that takes less than a microsecond is repeated at least this often.
 const TIMES_OF_TINY: usize = 1000;
-/// Items of which the last ones cost most.
+/// The number of items in the loop whose last items cost most.
 const SKEWED: u32 = 20_000;
 
-/// What the loops work on; the same for all.
+/// The input of all loops.
 pub struct Data {
     /// Whole numbers below 1024, so that sums are exact in any order.
     floats: Vec<f64>,
@@ -61,7 +61,7 @@ impl Data {
         Data { floats, others, numbers, words, bodies }
     }
 
-    /// How strongly all bodies pull on one.
+    /// Returns how strongly all bodies pull on one.
     fn pull_on(&self, body: &[f64; 3]) -> f64 {
         self.bodies.iter().fold(0.0, |pull, other| {
             let square: f64 = (0..3).map(|axis| (other[axis] - body[axis]).powi(2)).sum();
@@ -70,20 +70,20 @@ impl Data {
     }
 }
 
-/// A number that tells results apart.
+/// Returns a hash of a hundred of the numbers, to compare results.
 fn fingerprint(numbers: &[f64]) -> u64 {
     let some = numbers.iter().step_by(numbers.len() / 100 + 1);
     some.fold(0, |so_far: u64, x| so_far.rotate_left(5) ^ x.to_bits())
 }
 
-/// FNV-1a.
+/// The FNV-1a hash.
 fn hash(word: &str) -> u64 {
     word.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     })
 }
 
-/// A row of the mean of each point's cross of five.
+/// Computes a row in which each point is the mean of itself and its four neighbours.
 fn blur_row(old: &[f64], row: usize, out: &mut [f64]) {
     let rows = old.len() / SIDE;
     let at = |row: usize| &old[row * SIDE..][..SIDE];
@@ -94,7 +94,7 @@ fn blur_row(old: &[f64], row: usize, out: &mut [f64]) {
     }
 }
 
-/// The iterations of a row of the Mandelbrot set.
+/// Returns the number of iterations in a row of the Mandelbrot set.
 fn mandelbrot_row(row: u32) -> u64 {
     let escape = |column: u32| {
         let (re, im) = (f64::from(column) / 40.0 - 2.0, f64::from(row) / 60.0 - 1.0);
@@ -108,7 +108,7 @@ fn mandelbrot_row(row: u32) -> u64 {
     (0..ROWS).map(escape).sum()
 }
 
-/// Some work; fifty times as much in the last part.
+/// Does some work, and fifty times as much for the last twentieth of the items.
 fn skewed_item(item: u32) -> u64 {
     let rounds = if item > SKEWED - SKEWED / 20 { 500 } else { 10 };
     (0..rounds).fold(u64::from(black_box(item)), |x, _| {
@@ -116,10 +116,10 @@ fn skewed_item(item: u32) -> u64 {
     })
 }
 
-/// One loop, three times.
+/// One loop in three versions.
 struct Loop {
     name: &'static str,
-    /// How often to run it, for a span that can be timed.
+    /// How often to repeat it, so that it takes long enough to measure.
     times: usize,
     serial: fn(&Data) -> u64,
     filch: fn(&Data) -> u64,
@@ -175,7 +175,7 @@ fn contest<'a>(one: Loop, arena: &'a Arena, data: &'a Data) -> Contest<'a> {
         assert!(all_right, "a wrong result");
         sample / times as f64
     };
-    // Each thread does its share of the times: what the machine can give at this moment.
+    // Each thread runs its share of the repetitions: what the machine can do at this moment.
     let ideal = move || -> Sample {
         let on_thread = |index| {
             (0..share(times, arena.threads, index).len())
@@ -194,7 +194,8 @@ fn contest<'a>(one: Loop, arena: &'a Arena, data: &'a Data) -> Contest<'a> {
         .with(Who::Filch, move || arena.filch.install(|| timed(filch)))
         .with(Who::Rayon, move || arena.rayon.install(|| timed(rayon)));
     if arena.threads == 1 {
-        // A loop of less than a microsecond is shorter than what finds a pool for it.
+        // A loop of less than a microsecond takes less time than finding the pool, so it has no
+        // goal.
         if times < TIMES_OF_TINY { contest.at_most(1.1, Who::Ideal) } else { contest }
     } else {
         contest.at_most(1.05, Who::Rayon).in_mean_of(&LOOPS)

@@ -1,4 +1,4 @@
-//! The same loops over std's iterators.
+//! The same loops with std's iterators.
 
 use super::Data;
 

@@ -1,5 +1,5 @@
-//! What a system without threads and without a clock has to run, on the caller: `ci/platforms`
-//! loads this into Node.
+//! Tests for a system without threads and without a clock, where the caller runs all work:
+//! `ci/platforms` loads this into Node.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +37,7 @@ fn sorted() -> Vec<u64> {
     numbers
 }
 
-/// Tasks of a scope, each of which a handle or the scope's end waits for.
+/// Tasks of a scope. A handle waits for the last one, and the scope's end for the others.
 fn tasks() -> u64 {
     let sum = AtomicU64::new(0);
     filch::scope(|s| {

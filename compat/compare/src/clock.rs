@@ -1,8 +1,8 @@
-//! Time on the wall, and of this process's threads on processors.
+//! Wall time, and this process's CPU time.
 
 use std::time::{Duration, Instant};
 
-/// What a piece of work took.
+/// How long a piece of work took.
 pub struct Times {
     pub wall: Duration,
     pub cpu: Duration,
@@ -18,7 +18,7 @@ pub fn time<R>(work: impl FnOnce() -> R) -> (R, Times) {
 
 fn process_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the place is for a time, and is written to only.
+    // SAFETY: the pointer is to a valid `timespec`.
     let outcome = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
     assert_eq!(outcome, 0, "every Linux has this clock");
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

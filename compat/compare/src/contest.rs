@@ -1,4 +1,4 @@
-//! Two programs, the same cases, in turn.
+//! The contest: runs the same cases with two programs, in turn.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::cases;
 
-/// Between two runs: long enough for either runtime to fall asleep.
+/// The pause between two runs, long enough for the threads of both pools to fall asleep.
 const PAUSE: Duration = Duration::from_millis(4);
 
-/// What the drop-in's time over rayon-core's may be: of each case, and the geometric mean.
+/// The goals for the drop-in's wall time over rayon-core's: the most for each case, and the
+/// geometric mean.
 const MOST: f64 = 1.1;
 const MEAN: f64 = 0.85;
 
@@ -24,16 +25,18 @@ struct Settings {
 
 impl Settings {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
-        let mut program = || arguments.next().ok_or("two programs have to be named");
+        let mut program = || arguments.next().ok_or("two programs must be given");
         let programs = [program()?, program()?];
         let mut settings = Settings { programs, pin: false, rounds: 25, cases: Vec::new() };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--pin" => settings.pin = true,
-                "--rounds" => settings.rounds = arguments.next().ok_or("how many?")?.parse()?,
+                "--rounds" => {
+                    settings.rounds = arguments.next().ok_or("--rounds needs a number")?.parse()?
+                }
                 name if cases::NAMES.contains(&name) => settings.cases.push(argument),
                 name => {
-                    return Err(format!("{name}: no case; there are: {:?}", cases::NAMES).into());
+                    return Err(format!("no case {name}; the cases: {:?}", cases::NAMES).into());
                 }
             }
         }
@@ -73,14 +76,14 @@ pub fn contest(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Er
     Ok(())
 }
 
-/// Nanoseconds on the wall, and of processors.
+/// Wall time and CPU time, in nanoseconds.
 #[derive(Clone, Copy)]
 struct Pair {
     wall: f64,
     cpu: f64,
 }
 
-/// The medians of both sides.
+/// Returns the medians of both sides.
 fn measure(sides: &mut [Side], case: &str, rounds: usize) -> Result<[Pair; 2], Box<dyn Error>> {
     let mut times = [Vec::new(), Vec::new()];
     let mut sums = Vec::new();
@@ -123,7 +126,7 @@ fn shown(nanoseconds: f64) -> String {
     }
 }
 
-/// A program that runs cases.
+/// A running program of one side.
 struct Side {
     child: Child,
     orders: Option<ChildStdin>,
@@ -154,7 +157,7 @@ impl Side {
 
 impl Drop for Side {
     fn drop(&mut self) {
-        // It ends with its orders.
+        // The program ends when its standard input is closed.
         self.orders = None;
         let _ = self.child.wait();
     }

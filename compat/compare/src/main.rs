@@ -1,6 +1,6 @@
-//! Workloads of rayon's kind. `compare serve [--pin]` runs those that it is told to; `compare
-//! contest RAYON DROP_IN [--pin] [--rounds N] [CASE...]` tells two of these, built with two cores,
-//! in turn, and prints a table.
+//! Typical rayon workloads. `compare serve [--pin]` runs the cases that its standard input names.
+//! `compare contest RAYON DROP_IN [--pin] [--rounds N] [CASE...]` starts two such programs, built
+//! with rayon-core and with the drop-in, makes them run the cases in turn, and prints a table.
 
 mod cases;
 mod clock;

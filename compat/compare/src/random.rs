@@ -1,4 +1,4 @@
-//! Numbers that are the same in every build.
+//! Pseudo-random numbers that are the same in every build.
 
 /// Steele, Lea and Flood's SplitMix64.
 pub struct Random(u64);
@@ -8,12 +8,12 @@ impl Random {
         Random(seed)
     }
 
-    /// A number below `end`, about evenly spread.
+    /// Returns a number below `end`, about evenly distributed.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// A number from 0 to 1.
+    /// Returns a number from 0 to 1.
     pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }

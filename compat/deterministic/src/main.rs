@@ -1,6 +1,6 @@
-//! A program that uses rayon, and knows nothing of filch. A shop serves orders in parallel, and
-//! must not sell more than it has. It sometimes does: `compat/deterministic/run` finds a schedule
-//! that shows it, and shows it again.
+//! A rayon program with an order bug, which does not depend on filch. A shop serves orders in
+//! parallel, and must not sell more than it has. Under some schedules it does:
+//! `compat/deterministic/run` finds and replays one.
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 struct Shop {
     stock: Mutex<i64>,
-    /// The orders that were served, in that order, each with the worker that served it.
+    /// The numbers of the orders in the order they were served, each with the index of its worker.
     journal: Mutex<Vec<(usize, usize)>>,
 }
 
@@ -22,8 +22,8 @@ struct Order {
 impl Shop {
     /// Serves an order if there is enough in stock. Returns the postage.
     fn serve(&self, order: &Order) -> Option<u64> {
-        // The bug: the stock is looked at here, and changed below. While the loop between the two
-        // waits for other workers, other orders may be served.
+        // The bug: the stock is checked here, but changed below. While the loop in between waits
+        // for other workers, this worker or another may serve other orders.
         if *self.stock.lock().unwrap() < order.pieces {
             return None;
         }

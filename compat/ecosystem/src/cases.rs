@@ -1,5 +1,5 @@
-//! The loops that are measured. Traits of both libraries are in scope: what follows the first call
-//! of a chain is found by its type.
+//! The loops that are measured. The traits of both libraries are in scope. After the first call of
+//! a chain, the type of the iterator decides which library's methods are called.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn work(n: u64) -> u64 {
     (0..40).fold(n, |n, _| black_box(n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(7)))
 }
 
-/// Declares cases: of `$data`, a loop across both and the native one.
+/// Declares cases: for `$data`, a loop across both libraries, and the native one.
 macro_rules! cases {
     ($($name:literal, $data:ident: $across:expr, $native:expr;)*) => {
         vec![$({
@@ -34,12 +34,12 @@ macro_rules! cases {
     };
 }
 
-/// A bar that is not drawn.
+/// Returns a progress bar that is not drawn.
 fn bar() -> ProgressBar {
     ProgressBar::with_draw_target(Some(ITEMS), ProgressDrawTarget::hidden())
 }
 
-/// rayon's iterator over a collection.
+/// Returns rayon's iterator over a collection.
 fn rayons<'a, C: ?Sized>(collection: &'a C) -> <&'a C as theirs::IntoParallelIterator>::Iter
 where
     &'a C: theirs::IntoParallelIterator,

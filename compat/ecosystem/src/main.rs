@@ -1,17 +1,17 @@
-//! Measures loops over collections that know rayon's traits only, run by filch, and loops of filch
-//! that rayon's ends consume: `cargo run --release [CASE...]`. Each row is the ratio of the medians
-//! of two loops that ran in turn.
+//! Measures what loops across filch and rayon cost: `cargo run --release [CASE...]`. Some loops run
+//! in filch over collections that implement only rayon's traits. In others, a method of rayon
+//! consumes an iterator of filch. Each row compares the medians of two loops that ran in turn.
 
 mod cases;
 
 use std::time::{Duration, Instant};
 
-/// A row: a loop, and the native one that it is compared with. Each returns a sum.
+/// A row of the table: a loop, and the native loop to compare it with. Both return the same number.
 pub struct Case {
     pub name: &'static str,
     /// The loop across both libraries.
     pub across: Box<dyn Fn() -> u64>,
-    /// The same loop in one of them.
+    /// The same loop within one of them.
     pub native: Box<dyn Fn() -> u64>,
 }
 

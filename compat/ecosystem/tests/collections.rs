@@ -1,4 +1,4 @@
-//! Collections and bars of crates that know rayon's traits only, with filch's loops.
+//! filch's loops over collections, and with progress bars, of crates that support only rayon.
 //!
 //! Only filch's prelude is in scope: `into_filch` and `into_rayon` need no trait of rayon.
 
@@ -8,7 +8,8 @@ use indexmap::{IndexMap, IndexSet};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use ndarray::{Array1, Array2, Axis, Zip};
 
-/// The closures behind `into_filch` run on workers of filch.
+/// Whether the calling thread is a worker of filch and not of rayon, as it must be in the closures
+/// after `into_filch`.
 fn is_filchs() -> bool {
     filch::current_thread_index().is_some() && rayon::current_thread_index().is_none()
 }
@@ -128,11 +129,11 @@ fn bars_count_loops_of_filch() {
 }
 
 #[test]
-fn bars_of_indicatif_for_rayon_count_too() {
+fn bars_of_indicatifs_rayon_trait_count_loops_of_filch() {
     use indicatif::ParallelProgressIterator;
     use rayon::iter::ParallelIterator as _;
 
-    // With indicatif's trait imported by its name, filch's is there all the same, by the prelude.
+    // filch's trait of the same name is in scope as well: the prelude imports it without a name.
     let (ours, theirs) = (hidden(1000), hidden(1000));
     let first = (0..1000_u32).into_par_iter().progress_with(ours.clone());
     let second = first.into_rayon().progress_with(theirs.clone());
@@ -140,10 +141,10 @@ fn bars_of_indicatif_for_rayon_count_too() {
     assert_eq!((ours.position(), theirs.position()), (1000, 1000));
 }
 
-// ---- All of them ----
+// ---- All collections ----
 
 #[test]
-fn they_run_in_the_pool_of_the_caller() {
+fn loops_run_in_the_pool_of_the_caller() {
     let pool = filch::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     let (map, table) = (squares(), table());
     let threads = || filch::current_num_threads();
@@ -159,7 +160,8 @@ fn they_run_in_the_pool_of_the_caller() {
 fn loops_within_loops_end() {
     let maps: Vec<HashMap<u32, u32>> =
         (0..50).map(|size| (0..size).map(|n| (n, n)).collect()).collect();
-    // All workers of filch wait for rayon, and the closures behind that call filch again.
+    // All workers of filch wait for rayon, whose closures call filch again: a deadlock, unless the
+    // workers run jobs while they wait.
     let sum: u32 = maps
         .par_iter()
         .flat_map(|map| map.into_filch_unindexed())

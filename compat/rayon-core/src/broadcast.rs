@@ -1,32 +1,32 @@
-//! `broadcast`: one closure, once on every thread of a pool.
+//! `broadcast`: runs a closure once on every thread of a pool.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use crate::global::{global, is_inside};
 
-/// What the closure of a [`broadcast()`] is told.
+/// Passed to the closure of a [`broadcast()`]: the index of its thread, and the number of threads.
 pub struct BroadcastContext<'a> {
     context: filch::BroadcastContext,
-    /// Neither `Send` nor `Sync`.
+    /// Makes the context neither `Send` nor `Sync`.
     thread: PhantomData<&'a mut dyn Fn()>,
 }
 
 impl BroadcastContext<'_> {
-    /// The closure for the runtime that calls `op`.
+    /// Wraps `op` as the closure that filch's `broadcast` takes.
     pub(crate) fn adapt<R>(
         op: impl Fn(BroadcastContext<'_>) -> R,
     ) -> impl Fn(filch::BroadcastContext) -> R {
         move |context| op(BroadcastContext { context, thread: PhantomData })
     }
 
-    /// The thread's index, from 0.
+    /// Returns the index of the thread that runs the closure, from 0.
     #[inline]
     pub fn index(&self) -> usize {
         self.context.index()
     }
 
-    /// The number of threads in the pool, each of which runs the closure once.
+    /// Returns the number of threads in the pool. Each runs the closure once.
     #[inline]
     pub fn num_threads(&self) -> usize {
         self.context.num_threads()
@@ -42,14 +42,16 @@ impl fmt::Debug for BroadcastContext<'_> {
     }
 }
 
-/// Runs `op` once on every thread of the pool that the caller is in, else of the global one, and
-/// returns the results by the threads' indices.
+/// Runs `op` once on every thread of the caller's pool, and returns the results in the order of the
+/// threads' indices. If the caller is in no pool, `op` runs in the global pool.
 ///
-/// A thread does it when it has run what is queued there, before it steals from others.
+/// A thread runs `op` once its own queue is empty, before it steals from other threads.
 ///
 /// # Panics
-/// When `op` does on some thread, with the first such payload, when all have ended. When the
-/// global pool is needed and cannot be built.
+/// If `op` panics, the panic is resumed once every thread has run `op`. If several threads panic,
+/// the first payload is resumed.
+///
+/// Panics if the global pool is needed and cannot be built.
 ///
 /// ```
 /// let indices = rayon_core::broadcast(|context| context.index());
@@ -64,11 +66,11 @@ where
     if is_inside() { filch::broadcast(op) } else { global().broadcast(op) }
 }
 
-/// Like [`broadcast()`], but returns at once.
+/// Like [`broadcast()`], but does not wait for the threads to run `op`.
 ///
 /// # Panics
-/// When the global pool is needed and cannot be built. A panic of `op` goes to the pool's panic
-/// handler; without one it aborts the process.
+/// Panics if the global pool is needed and cannot be built. A panic of `op` goes to the pool's
+/// panic handler. Without a panic handler, it aborts the process.
 pub fn spawn_broadcast<OP>(op: OP)
 where
     OP: Fn(BroadcastContext<'_>) + Send + Sync + 'static,

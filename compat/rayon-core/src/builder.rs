@@ -7,11 +7,10 @@ use crate::handlers::{Handlers, shown};
 use crate::thread::{CustomSpawn, DefaultSpawn, ThreadBuilder, ThreadSpawn};
 use crate::{ThreadPool, ThreadPoolBuildError, global, max_num_threads};
 
-/// The settings of a [`ThreadPool`], or of the global one.
+/// The settings of a [`ThreadPool`], or of the global pool.
 ///
-/// Each pool also has what the variables `FILCH_WAIT`, `FILCH_LEND`, `FILCH_METRICS`,
-/// `FILCH_WATCHDOG` and `FILCH_SEED` say: see
-/// [the front page](crate#by-the-environment).
+/// The environment variables `FILCH_WAIT`, `FILCH_LEND`, `FILCH_METRICS`, `FILCH_WATCHDOG` and
+/// `FILCH_SEED` also apply to each pool: see [the front page](crate#environment-variables).
 ///
 /// ```
 /// let pool = rayon_core::ThreadPoolBuilder::new().num_threads(22).build()?;
@@ -41,19 +40,19 @@ impl Default for ThreadPoolBuilder {
 }
 
 impl ThreadPoolBuilder {
-    /// The default settings: see each method.
+    /// Returns the default settings.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Builds a pool of scoped threads, calls `with_pool`, and ends the pool. Each thread calls
-    /// `wrapper`, which has to call [`ThreadBuilder::run`] and may borrow.
+    /// `wrapper`, which may borrow from the caller and must call [`ThreadBuilder::run`].
     ///
     /// # Errors
-    /// As [`build`](Self::build); then `with_pool` was not called.
+    /// Returns the same errors as [`build`](Self::build). If it does, `with_pool` was not called.
     ///
     /// # Panics
-    /// When `with_pool` does, or else `wrapper`.
+    /// Panics if `with_pool` or `wrapper` panics.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -89,24 +88,27 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
     /// Builds a pool.
     ///
     /// # Errors
-    /// When a thread cannot be started, with what the system or the spawn handler said; when
-    /// [`use_current_thread`](Self::use_current_thread) is asked for on a thread that is in a pool;
-    /// when one of the variables `FILCH_…` has a value that is not accepted, or does not go with
-    /// the settings.
+    /// Returns an error if
+    /// - a thread cannot be started: the error holds what the system or the spawn handler returned;
+    /// - [`use_current_thread`](Self::use_current_thread) is set, but the calling thread is already
+    ///   in a pool;
+    /// - a `FILCH_…` variable has an invalid value, or one that conflicts with the settings.
     pub fn build(self) -> Result<ThreadPool, ThreadPoolBuildError> {
         self.build_inner().map(ThreadPool::of)
     }
 
-    /// Builds the pool that the free functions use on threads that are in none. It lives as long
-    /// as the process. Without this call, the first use builds it by the default settings.
+    /// Builds the global pool, which the free functions use on threads that are in no pool. It
+    /// lives as long as the process. Without this call, the first use builds it with the default
+    /// settings.
     ///
     /// # Errors
-    /// As [`build`](Self::build), and when there is a global pool already.
+    /// Returns the same errors as [`build`](Self::build), and an error if the global pool exists
+    /// already.
     pub fn build_global(self) -> Result<(), ThreadPoolBuildError> {
         global::build(self)
     }
 
-    /// The runtime's pool by these settings.
+    /// Builds filch's pool with these settings.
     pub(crate) fn build_inner(self) -> Result<filch::ThreadPool, ThreadPoolBuildError> {
         let num_threads = match self.num_threads {
             0 => default_num_threads(),
@@ -134,7 +136,8 @@ impl<S: ThreadSpawn> ThreadPoolBuilder<S> {
     }
 }
 
-/// What the environment says, else as many as there are processors for this process.
+/// Returns the number of threads from the environment, or the number of processors that this
+/// process may use.
 fn default_num_threads() -> usize {
     let from_env = |name| env::var(name).ok()?.parse().ok();
     let number = match from_env("RAYON_NUM_THREADS") {
@@ -148,9 +151,10 @@ fn default_num_threads() -> usize {
 }
 
 impl<S> ThreadPoolBuilder<S> {
-    /// Starts the threads in a way of one's own. The handler is called once a thread, with what
-    /// that is to be, and has to see to it that [`ThreadBuilder::run`] is called on a thread made
-    /// for it.
+    /// Sets a function that starts the pool's threads.
+    ///
+    /// It is called once for each thread, with a [`ThreadBuilder`]. It must start a thread that
+    /// calls [`ThreadBuilder::run`].
     ///
     /// ```
     /// let pool = rayon_core::ThreadPoolBuilder::new()
@@ -176,7 +180,7 @@ impl<S> ThreadPoolBuilder<S> {
         }
     }
 
-    /// Names each thread by its index.
+    /// Sets a function that returns the name of a thread, given its index.
     pub fn thread_name<F>(mut self, closure: F) -> Self
     where
         F: FnMut(usize) -> String + 'static,
@@ -185,30 +189,33 @@ impl<S> ThreadPoolBuilder<S> {
         self
     }
 
-    /// The number of threads. 0, the default, means what the environment variable
-    /// `RAYON_NUM_THREADS` says, or, if that holds no number, the older `RAYON_RS_NUM_CPUS`; if
-    /// neither does, or the number is 0, as many as this process has processors.
+    /// Sets the number of threads.
+    ///
+    /// If it is 0, the default, the environment variable `RAYON_NUM_THREADS` decides, or the older
+    /// `RAYON_RS_NUM_CPUS` if the former holds no number. If neither holds a number, or the number
+    /// is 0, the pool has as many threads as this process has processors.
     pub fn num_threads(mut self, num_threads: usize) -> Self {
         self.num_threads = num_threads;
         self
     }
 
-    /// Makes the thread that builds the pool its thread 0, instead of a new one.
+    /// Makes the thread that builds the pool its thread 0, instead of a new thread.
     ///
-    /// It works while it waits for something of the pool's, and in
-    /// [`yield_now`](crate::yield_now); otherwise others have to steal what is queued there. Start
-    /// and exit handlers, and the spawn handler, are not called for it. It is in the pool to its
-    /// end.
+    /// That thread runs jobs of the pool while it waits for the pool, and in
+    /// [`yield_now`](crate::yield_now). At other times, the other threads have to steal what is
+    /// queued at it. The start, exit and spawn handlers are not called for it. It stays in the pool
+    /// until the thread ends.
     pub fn use_current_thread(mut self) -> Self {
         self.use_current_thread = true;
         self
     }
 
-    /// Called with the payload of a panic that nobody waits for: one in a task of
-    /// [`spawn`](crate::spawn()), in [`spawn_broadcast`](crate::spawn_broadcast), or in another
-    /// handler.
+    /// Sets a function that is called with the payload of a panic that cannot be resumed in a
+    /// caller: a panic in a task of [`spawn`](crate::spawn()) or
+    /// [`spawn_broadcast`](crate::spawn_broadcast), or in another handler.
     ///
-    /// Without a panic handler, such a panic aborts the process, as does one in the panic handler.
+    /// Without a panic handler, such a panic aborts the process. So does a panic in the panic
+    /// handler.
     pub fn panic_handler<H>(mut self, panic_handler: H) -> Self
     where
         H: Fn(Box<dyn Any + Send>) + Send + Sync + 'static,
@@ -217,20 +224,20 @@ impl<S> ThreadPoolBuilder<S> {
         self
     }
 
-    /// The size of each thread's stack, in bytes.
+    /// Sets the size of each thread's stack, in bytes.
     pub fn stack_size(mut self, stack_size: usize) -> Self {
         self.stack_size = Some(stack_size);
         self
     }
 
-    /// Lets each thread run the oldest of its spawned tasks first, instead of the newest.
+    /// Makes each thread run the oldest of its spawned tasks first, instead of the newest.
     #[deprecated(note = "use `scope_fifo` and `spawn_fifo`")]
     pub fn breadth_first(mut self) -> Self {
         self.breadth_first = true;
         self
     }
 
-    /// Called on each thread, with its index, when it starts.
+    /// Sets a function that each thread calls with its index when it starts.
     pub fn start_handler<H>(mut self, start_handler: H) -> Self
     where
         H: Fn(usize) + Send + Sync + 'static,
@@ -239,7 +246,7 @@ impl<S> ThreadPoolBuilder<S> {
         self
     }
 
-    /// Called on each thread, with its index, when it ends.
+    /// Sets a function that each thread calls with its index when it ends.
     pub fn exit_handler<H>(mut self, exit_handler: H) -> Self
     where
         H: Fn(usize) + Send + Sync + 'static,

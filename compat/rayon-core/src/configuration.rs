@@ -1,4 +1,4 @@
-//! What came before `ThreadPoolBuilder`.
+//! The deprecated predecessor of `ThreadPoolBuilder`.
 #![allow(deprecated)]
 
 use std::any::Any;
@@ -15,20 +15,20 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// The default settings.
+    /// Returns the default settings.
     pub fn new() -> Configuration {
         Self::default()
     }
 
-    /// [`ThreadPoolBuilder::build`].
+    /// See [`ThreadPoolBuilder::build`].
     ///
     /// # Errors
-    /// As that.
+    /// Returns the same errors as [`ThreadPoolBuilder::build`].
     pub fn build(self) -> Result<ThreadPool, Box<dyn Error + 'static>> {
         Ok(self.builder.build()?)
     }
 
-    /// [`ThreadPoolBuilder::thread_name`].
+    /// See [`ThreadPoolBuilder::thread_name`].
     pub fn thread_name<F>(self, closure: F) -> Self
     where
         F: FnMut(usize) -> String + 'static,
@@ -36,12 +36,12 @@ impl Configuration {
         Configuration { builder: self.builder.thread_name(closure) }
     }
 
-    /// [`ThreadPoolBuilder::num_threads`].
+    /// See [`ThreadPoolBuilder::num_threads`].
     pub fn num_threads(self, num_threads: usize) -> Configuration {
         Configuration { builder: self.builder.num_threads(num_threads) }
     }
 
-    /// [`ThreadPoolBuilder::panic_handler`].
+    /// See [`ThreadPoolBuilder::panic_handler`].
     pub fn panic_handler<H>(self, panic_handler: H) -> Configuration
     where
         H: Fn(Box<dyn Any + Send>) + Send + Sync + 'static,
@@ -49,17 +49,17 @@ impl Configuration {
         Configuration { builder: self.builder.panic_handler(panic_handler) }
     }
 
-    /// [`ThreadPoolBuilder::stack_size`].
+    /// See [`ThreadPoolBuilder::stack_size`].
     pub fn stack_size(self, stack_size: usize) -> Self {
         Configuration { builder: self.builder.stack_size(stack_size) }
     }
 
-    /// [`ThreadPoolBuilder::breadth_first`].
+    /// See [`ThreadPoolBuilder::breadth_first`].
     pub fn breadth_first(self) -> Self {
         Configuration { builder: self.builder.breadth_first() }
     }
 
-    /// [`ThreadPoolBuilder::start_handler`].
+    /// See [`ThreadPoolBuilder::start_handler`].
     pub fn start_handler<H>(self, start_handler: H) -> Configuration
     where
         H: Fn(usize) + Send + Sync + 'static,
@@ -67,7 +67,7 @@ impl Configuration {
         Configuration { builder: self.builder.start_handler(start_handler) }
     }
 
-    /// [`ThreadPoolBuilder::exit_handler`].
+    /// See [`ThreadPoolBuilder::exit_handler`].
     pub fn exit_handler<H>(self, exit_handler: H) -> Configuration
     where
         H: Fn(usize) + Send + Sync + 'static,
@@ -86,10 +86,10 @@ impl fmt::Debug for Configuration {
     }
 }
 
-/// [`ThreadPoolBuilder::build_global`].
+/// See [`ThreadPoolBuilder::build_global`].
 ///
 /// # Errors
-/// As that.
+/// Returns the same errors as [`ThreadPoolBuilder::build_global`].
 #[deprecated(note = "use `ThreadPoolBuilder::build_global`")]
 pub fn initialize(config: Configuration) -> Result<(), Box<dyn Error>> {
     Ok(config.into_builder().build_global()?)

@@ -16,7 +16,7 @@ pub struct ThreadPoolBuildError {
 pub(crate) enum Kind {
     GlobalPoolAlreadyInitialized,
     CurrentThreadAlreadyInPool,
-    /// What the system, or the spawn handler, said about a thread.
+    /// The error with which the system or the spawn handler failed to start a thread.
     IOError(io::Error),
 }
 
@@ -30,7 +30,7 @@ impl ThreadPoolBuildError {
 }
 
 impl Kind {
-    /// The text of a kind that has no error beneath it.
+    /// The text of this kind, for errors that have no source.
     fn text(&self) -> &'static str {
         match self {
             Kind::GlobalPoolAlreadyInitialized => {
@@ -56,7 +56,7 @@ impl From<filch::ThreadPoolBuildError> for ThreadPoolBuildError {
         let kind = match error.into_kind() {
             BuildErrorKind::CurrentThreadAlreadyInPool => Kind::CurrentThreadAlreadyInPool,
             BuildErrorKind::Spawn { error, .. } => Kind::IOError(error),
-            // What no system would take, such as a thread name with a NUL in it, or a variable.
+            // An invalid variable or setting, such as a thread name that contains a NUL.
             _ => Kind::IOError(io::Error::new(io::ErrorKind::InvalidInput, text)),
         };
         kind.into()

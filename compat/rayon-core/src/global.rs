@@ -9,16 +9,16 @@ use crate::thread::ThreadSpawn;
 
 static GLOBAL: OnceLock<filch::ThreadPool> = OnceLock::new();
 
-/// Held while the pool is built, so that it is built once.
+/// Held while the pool is built, so that only one thread builds it.
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// Whether the calling thread is in a pool, which the free functions then use.
+/// Whether the calling thread is in a pool. If it is, the free functions use that pool.
 #[inline(always)]
 pub(crate) fn is_inside() -> bool {
     filch::current_thread_index().is_some()
 }
 
-/// Builds the global pool by `builder`.
+/// Builds the global pool with the settings of `builder`.
 pub(crate) fn build<S: ThreadSpawn>(
     builder: ThreadPoolBuilder<S>,
 ) -> Result<(), ThreadPoolBuildError> {
@@ -28,21 +28,21 @@ pub(crate) fn build<S: ThreadSpawn>(
 fn build_by(
     build: impl FnOnce() -> Result<filch::ThreadPool, ThreadPoolBuildError>,
 ) -> Result<(), ThreadPoolBuildError> {
-    // A panic in one of the builder's closures has left nothing behind.
+    // The lock guards no data, so a panic in one of the builder's closures does no harm.
     let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     if GLOBAL.get().is_some() {
         return Err(Kind::GlobalPoolAlreadyInitialized.into());
     }
     let pool = build()?;
-    // Under the lock nobody else sets it.
+    // This succeeds: only the holder of the lock sets it.
     let _ = GLOBAL.set(pool);
     Ok(())
 }
 
-/// The global pool, built by the default settings if there is none yet.
+/// Returns the global pool. Builds it with the default settings if there is none yet.
 ///
 /// # Panics
-/// When it cannot be built.
+/// Panics if it cannot be built.
 #[inline]
 pub(crate) fn global() -> &'static filch::ThreadPool {
     match GLOBAL.get() {
@@ -62,7 +62,8 @@ fn build_by_default() -> &'static filch::ThreadPool {
     }
 }
 
-/// A pool by the default settings; where the system has no threads, one of the calling thread.
+/// Builds a pool with the default settings. On a system without threads, the pool consists of the
+/// calling thread.
 fn default_pool() -> Result<filch::ThreadPool, ThreadPoolBuildError> {
     let pool = ThreadPoolBuilder::new().build_inner();
     match pool {

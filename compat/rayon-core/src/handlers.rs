@@ -1,4 +1,4 @@
-//! The closures that a builder keeps.
+//! The closures that a builder holds.
 
 use std::any::Any;
 use std::fmt;
@@ -16,7 +16,7 @@ pub(crate) struct Handlers {
 }
 
 impl Handlers {
-    /// Gives all that are set to `builder`.
+    /// Sets these handlers on filch's `builder`.
     pub(crate) fn set(self, mut builder: filch::ThreadPoolBuilder) -> filch::ThreadPoolBuilder {
         if let Some(name_of) = self.name_of {
             builder = builder.thread_name(name_of);
@@ -34,7 +34,7 @@ impl Handlers {
     }
 }
 
-/// Stands for a closure in what `Debug` writes.
+/// A placeholder for a closure in `Debug` output.
 struct Closure;
 
 impl fmt::Debug for Closure {
@@ -43,7 +43,7 @@ impl fmt::Debug for Closure {
     }
 }
 
-/// Whether a closure is set.
+/// Shows in `Debug` output whether a closure is set.
 pub(crate) fn shown<T>(closure: &Option<T>) -> impl fmt::Debug + use<T> {
     closure.as_ref().map(|_| Closure)
 }

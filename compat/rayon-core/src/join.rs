@@ -1,21 +1,22 @@
-//! `join`: two closures, perhaps in parallel.
+//! `join`: runs two closures, potentially in parallel.
 
 pub use filch::FnContext;
 
 use crate::global::{global, is_inside};
 
-/// Runs two closures, perhaps in parallel, and returns both results.
+/// Runs two closures, potentially in parallel, and returns both results.
 ///
-/// In a pool, the calling thread runs `oper_a`; meanwhile another may steal `oper_b`, which the
-/// caller runs otherwise. Called on a thread that is in no pool, both run in the global pool, and
-/// the caller sleeps.
+/// In a pool, the calling thread runs `oper_a`. Meanwhile another thread may steal `oper_b`. If
+/// none does, the caller runs `oper_b` afterwards. If the caller is in no pool, both closures run
+/// in the global pool, and the caller sleeps.
 ///
-/// A thread that waits for a stolen closure runs other work of its pool meanwhile.
+/// While a thread waits for a stolen closure, it runs other work of its pool.
 ///
 /// # Panics
-/// Both closures run in any case. If `oper_a` panics, its panic is resumed when `oper_b` has
-/// ended; else `oper_b`'s is, if that panics. The global pool's failure to be built is a panic,
-/// too.
+/// If a closure panics, the other one still runs, and then the panic is resumed. If both panic, the
+/// panic of `oper_a` is resumed.
+///
+/// Panics if the global pool is needed and cannot be built.
 ///
 /// ```
 /// fn increment(numbers: &mut [u32]) {
@@ -42,11 +43,10 @@ where
     if is_inside() { filch::join(oper_a, oper_b) } else { global().join(oper_a, oper_b) }
 }
 
-/// Like [`join()`], and tells each closure whether it has migrated to another thread than the one
-/// that called.
+/// Like [`join()`], but tells each closure whether it runs on another thread than the caller's.
 ///
 /// # Panics
-/// As [`join()`].
+/// Panics as [`join()`] does.
 ///
 /// ```
 /// let (left, _) = rayon_core::join_context(|context| context.migrated(), |_| ());

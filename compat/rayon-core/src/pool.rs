@@ -7,13 +7,13 @@ use crate::{BroadcastContext, Scope, ScopeFifo, Yield};
 
 /// A pool of threads.
 ///
-/// Most programs need none of their own: the free functions of this crate use the pool that the
-/// calling thread is in, else the global one.
+/// Most programs do not need to build one: the free functions of this crate use the pool that the
+/// calling thread is in, or else the global pool.
 ///
-/// Dropping a pool does not wait for its threads: they run what was given to it, then end by
-/// themselves.
+/// Dropping a pool does not wait for its threads. They run the tasks already given to the pool, and
+/// then end.
 pub struct ThreadPool {
-    /// There until the drop.
+    /// `None` only during the drop.
     pool: Option<filch::ThreadPool>,
 }
 
@@ -21,7 +21,7 @@ impl ThreadPool {
     /// Builds a pool.
     ///
     /// # Errors
-    /// As [`ThreadPoolBuilder::build`](crate::ThreadPoolBuilder::build).
+    /// Returns the same errors as [`ThreadPoolBuilder::build`](crate::ThreadPoolBuilder::build).
     #[deprecated(note = "use `ThreadPoolBuilder::build`")]
     #[allow(deprecated)]
     pub fn new(configuration: crate::Configuration) -> Result<ThreadPool, Box<dyn Error>> {
@@ -35,18 +35,18 @@ impl ThreadPool {
     fn inner(&self) -> &filch::ThreadPool {
         match &self.pool {
             Some(pool) => pool,
-            None => unreachable!("there until the drop"),
+            None => unreachable!("the pool is only taken by the drop"),
         }
     }
 
-    /// Runs `op` on a thread of the pool and returns what it returns. Within `op`, the free
-    /// functions of this crate act on this pool.
+    /// Runs `op` on a thread of the pool, and returns its result. Within `op`, the free functions
+    /// of this crate use this pool.
     ///
-    /// A thread of the pool just calls `op`. Any other waits; if it is in another pool, it works
-    /// for that one meanwhile.
+    /// If the caller is a thread of the pool, it calls `op` directly. Otherwise it waits. If it is
+    /// in another pool, it runs work of that pool while it waits.
     ///
     /// # Panics
-    /// When `op` does, with its payload.
+    /// If `op` panics, the panic is resumed in the caller.
     ///
     /// ```
     /// let pool = rayon_core::ThreadPoolBuilder::new().num_threads(3).build()?;
@@ -61,10 +61,10 @@ impl ThreadPool {
         self.inner().install(op)
     }
 
-    /// [`broadcast`](crate::broadcast()) in this pool.
+    /// Like [`broadcast`](crate::broadcast()), but in this pool.
     ///
     /// # Panics
-    /// As that.
+    /// Panics as [`broadcast`](crate::broadcast()) does.
     pub fn broadcast<OP, R>(&self, op: OP) -> Vec<R>
     where
         OP: Fn(BroadcastContext<'_>) -> R + Sync,
@@ -73,28 +73,28 @@ impl ThreadPool {
         self.inner().broadcast(BroadcastContext::adapt(op))
     }
 
-    /// The number of the pool's threads.
+    /// Returns the number of the pool's threads.
     #[inline]
     pub fn current_num_threads(&self) -> usize {
         self.inner().current_num_threads()
     }
 
-    /// The index of the calling thread, if it is in this pool, from 0.
+    /// Returns the index of the calling thread, from 0, or `None` if it is not in this pool.
     #[inline]
     pub fn current_thread_index(&self) -> Option<usize> {
         self.inner().current_thread_index()
     }
 
-    /// Whether something is queued at the calling thread, if it is in this pool.
+    /// Returns whether jobs are queued at the calling thread, or `None` if it is not in this pool.
     #[inline]
     pub fn current_thread_has_pending_tasks(&self) -> Option<bool> {
         self.inner().current_thread_has_pending_tasks()
     }
 
-    /// [`join`](crate::join()) in this pool.
+    /// Like [`join`](crate::join()), but in this pool.
     ///
     /// # Panics
-    /// As that.
+    /// Panics as [`join`](crate::join()) does.
     pub fn join<A, B, RA, RB>(&self, oper_a: A, oper_b: B) -> (RA, RB)
     where
         A: FnOnce() -> RA + Send,
@@ -105,10 +105,10 @@ impl ThreadPool {
         self.inner().join(oper_a, oper_b)
     }
 
-    /// [`scope`](crate::scope()) in this pool.
+    /// Like [`scope`](crate::scope()), but in this pool.
     ///
     /// # Panics
-    /// As that.
+    /// Panics as [`scope`](crate::scope()) does.
     pub fn scope<'scope, OP, R>(&self, op: OP) -> R
     where
         OP: FnOnce(&Scope<'scope>) -> R + Send,
@@ -117,10 +117,10 @@ impl ThreadPool {
         self.inner().scope(|scope| Scope::enter(scope, op))
     }
 
-    /// [`scope_fifo`](crate::scope_fifo) in this pool.
+    /// Like [`scope_fifo`](crate::scope_fifo), but in this pool.
     ///
     /// # Panics
-    /// As [`scope`](crate::scope()).
+    /// Panics as [`scope`](crate::scope()) does.
     pub fn scope_fifo<'scope, OP, R>(&self, op: OP) -> R
     where
         OP: FnOnce(&ScopeFifo<'scope>) -> R + Send,
@@ -129,10 +129,10 @@ impl ThreadPool {
         self.inner().scope(|scope| ScopeFifo::enter(scope, op))
     }
 
-    /// [`in_place_scope`](crate::in_place_scope) in this pool.
+    /// Like [`in_place_scope`](crate::in_place_scope), but in this pool.
     ///
     /// # Panics
-    /// As [`scope`](crate::scope()).
+    /// Panics as [`scope`](crate::scope()) does.
     pub fn in_place_scope<'scope, OP, R>(&self, op: OP) -> R
     where
         OP: FnOnce(&Scope<'scope>) -> R,
@@ -140,10 +140,10 @@ impl ThreadPool {
         self.inner().in_place_scope(|scope| Scope::enter(scope, op))
     }
 
-    /// [`in_place_scope_fifo`](crate::in_place_scope_fifo) in this pool.
+    /// Like [`in_place_scope_fifo`](crate::in_place_scope_fifo), but in this pool.
     ///
     /// # Panics
-    /// As [`scope`](crate::scope()).
+    /// Panics as [`scope`](crate::scope()) does.
     pub fn in_place_scope_fifo<'scope, OP, R>(&self, op: OP) -> R
     where
         OP: FnOnce(&ScopeFifo<'scope>) -> R,
@@ -151,7 +151,7 @@ impl ThreadPool {
         self.inner().in_place_scope(|scope| ScopeFifo::enter(scope, op))
     }
 
-    /// [`spawn`](crate::spawn()) in this pool.
+    /// Like [`spawn`](crate::spawn()), but in this pool.
     pub fn spawn<OP>(&self, op: OP)
     where
         OP: FnOnce() + Send + 'static,
@@ -159,7 +159,7 @@ impl ThreadPool {
         drop(self.inner().spawn(op));
     }
 
-    /// [`spawn_fifo`](crate::spawn_fifo) in this pool.
+    /// Like [`spawn_fifo`](crate::spawn_fifo), but in this pool.
     pub fn spawn_fifo<OP>(&self, op: OP)
     where
         OP: FnOnce() + Send + 'static,
@@ -167,7 +167,7 @@ impl ThreadPool {
         self.inner().spawn_fifo(op);
     }
 
-    /// [`spawn_broadcast`](crate::spawn_broadcast) in this pool.
+    /// Like [`spawn_broadcast`](crate::spawn_broadcast), but in this pool.
     pub fn spawn_broadcast<OP>(&self, op: OP)
     where
         OP: Fn(BroadcastContext<'_>) + Send + Sync + 'static,
@@ -175,12 +175,14 @@ impl ThreadPool {
         self.inner().spawn_broadcast(BroadcastContext::adapt(op));
     }
 
-    /// [`yield_now`](crate::yield_now), if the calling thread is in this pool.
+    /// Like [`yield_now`](crate::yield_now), but returns `None` if the calling thread is not in
+    /// this pool.
     pub fn yield_now(&self) -> Option<Yield> {
         self.inner().yield_now()
     }
 
-    /// [`yield_local`](crate::yield_local), if the calling thread is in this pool.
+    /// Like [`yield_local`](crate::yield_local), but returns `None` if the calling thread is not in
+    /// this pool.
     pub fn yield_local(&self) -> Option<Yield> {
         self.inner().yield_local()
     }

@@ -1,4 +1,4 @@
-//! `scope`: any number of tasks that may borrow from outside, all of which end before it does.
+//! `scope`: spawns tasks that may borrow, and waits for all of them.
 
 use std::marker::PhantomData;
 use std::{fmt, ptr};
@@ -6,7 +6,7 @@ use std::{fmt, ptr};
 use crate::BroadcastContext;
 use crate::global::{global, is_inside};
 
-/// A scope of the runtime's, which its tasks refer to as if it lived for all of `'scope`.
+/// A filch scope, with its lifetime extended to `'scope` so that tasks can refer to it.
 #[derive(Clone, Copy)]
 struct Tasks<'scope> {
     scope: &'scope filch::Scope<'scope, 'scope>,
@@ -14,37 +14,37 @@ struct Tasks<'scope> {
 
 impl<'scope> Tasks<'scope> {
     /// # Safety
-    /// The result is used only before `scope` ends: by what the scope was opened for, and by its
-    /// tasks.
+    /// The result must be used only before `scope` ends: by the closure that the scope was opened
+    /// for, and by the scope's tasks.
     #[allow(unsafe_code)]
     unsafe fn of(scope: &filch::Scope<'_, 'scope>) -> Self {
         let scope = ptr::from_ref(scope).cast::<filch::Scope<'scope, 'scope>>();
-        // SAFETY: it is there as long as anybody uses this, by the premise. The lifetimes are no
-        // part of it: what it is given to run lives for `'scope`, which is longer than it needs.
+        // SAFETY: the scope exists as long as the result is used, by the premise. Lifetimes do not
+        // change its layout. The closures it gets live for `'scope`, which is longer than it needs.
         Tasks { scope: unsafe { &*scope } }
     }
 }
 
-/// Declares a kind of scope, its functions and its tasks.
+/// Declares a type of scope, its methods, and the functions that open it.
 macro_rules! scopes {
     ($(#[$doc:meta])* $Scope:ident, $(#[$spawn_doc:meta])* $spawn:ident,
      $(#[$scope_doc:meta])* $scope:ident, $(#[$in_place_doc:meta])* $in_place_scope:ident) => {
         $(#[$doc])*
         pub struct $Scope<'scope> {
             tasks: Tasks<'scope>,
-            /// Invariant in `'scope`, and may be shared.
+            /// Makes the type invariant in `'scope`, `Send` and `Sync`.
             marker: PhantomData<Box<dyn FnOnce(&$Scope<'scope>) + Send + Sync + 'scope>>,
         }
 
         impl<'scope> $Scope<'scope> {
-            /// Calls `op` with a scope of the runtime's, for which that was opened.
+            /// Calls `op`, the closure that filch's `scope` was opened for.
             #[allow(unsafe_code)]
             pub(crate) fn enter<R>(
                 scope: &filch::Scope<'_, 'scope>,
                 op: impl FnOnce(&$Scope<'scope>) -> R,
             ) -> R {
-                // SAFETY: `op` and the tasks get it by a reference, to which they cannot hold on;
-                // those who call this are what the scope was opened for.
+                // SAFETY: `op` and the tasks get it by a reference that they cannot keep. Only the
+                // closures that filch's scope was opened for call this.
                 let tasks = unsafe { Tasks::of(scope) };
                 $Scope::call(tasks, op)
             }
@@ -109,21 +109,23 @@ macro_rules! scopes {
 }
 
 scopes! {
-    /// A scope, in which tasks can be spawned that borrow from outside of it: see [`scope()`].
+    /// A scope, in which to spawn tasks that borrow from outside it: see [`scope()`].
     Scope,
-    /// Spawns a task, which may borrow whatever outlives the scope, and gets the scope to spawn
-    /// more.
+    /// Spawns a task, which may borrow anything that outlives the scope. The task is passed the
+    /// scope, so that it can spawn more tasks.
     ///
-    /// A thread runs its own tasks newest first; others steal the oldest.
+    /// A thread runs its own newest task first. Thieves steal its oldest task.
     spawn,
-    /// Calls `op` with a scope to spawn tasks in, and returns when all of them have ended.
+    /// Calls `op` with a scope in which to spawn tasks, and returns once all of them have ended.
     ///
-    /// `op` runs on a thread of a pool: on the calling one if that is in a pool, else on one of
-    /// the global pool's.
+    /// `op` runs on the calling thread if that is in a pool, and otherwise on a thread of the
+    /// global pool.
     ///
     /// # Panics
-    /// When `op` panics, or else a task: with the first such payload, when all tasks have ended.
-    /// The global pool's failure to be built is a panic, too.
+    /// If `op` or a task panics, the panic is resumed once all tasks have ended. The panic of `op`
+    /// takes precedence, and then the first panic of a task.
+    ///
+    /// Panics if the global pool is needed and cannot be built.
     ///
     /// ```
     /// let mut squares = vec![0; 100];
@@ -138,15 +140,15 @@ scopes! {
     /// Like [`scope()`], but `op` runs on the calling thread, and need not be [`Send`].
     ///
     /// # Panics
-    /// As [`scope()`].
+    /// Panics as [`scope()`] does.
     in_place_scope
 }
 
 scopes! {
-    /// A scope whose tasks keep an order: see [`scope_fifo`].
+    /// A scope whose tasks begin in the order in which a thread spawned them: see [`scope_fifo`].
     ScopeFifo,
-    /// Spawns a task, which may borrow whatever outlives the scope, and gets the scope to spawn
-    /// more.
+    /// Spawns a task, which may borrow anything that outlives the scope. The task is passed the
+    /// scope, so that it can spawn more tasks.
     ///
     /// The tasks that a thread spawns in a scope begin in the order in which it spawned them.
     spawn_fifo,
@@ -154,7 +156,7 @@ scopes! {
     /// spawned them.
     ///
     /// # Panics
-    /// As [`scope()`].
+    /// Panics as [`scope()`] does.
     ///
     /// ```
     /// let order = std::sync::Mutex::new(Vec::new());
@@ -172,6 +174,6 @@ scopes! {
     /// Like [`scope_fifo`], but `op` runs on the calling thread, and need not be [`Send`].
     ///
     /// # Panics
-    /// As [`scope()`].
+    /// Panics as [`scope()`] does.
     in_place_scope_fifo
 }

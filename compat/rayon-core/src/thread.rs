@@ -1,38 +1,39 @@
-//! Who starts a pool's threads.
+//! How a pool's threads are started: by filch, or by a spawn handler.
 
 use std::{fmt, io};
 
-/// What a thread of a pool is to be: see
+/// A thread of a pool that is yet to be started: see
 /// [`spawn_handler`](crate::ThreadPoolBuilder::spawn_handler).
 pub struct ThreadBuilder {
     thread: filch::ThreadBuilder,
-    /// Whether the pool's builder names threads. (The runtime always does.)
+    /// Whether the pool's builder names threads. Otherwise filch's default name is hidden.
     is_named: bool,
 }
 
 impl ThreadBuilder {
-    /// The thread's index in the pool.
+    /// Returns the thread's index in the pool.
     pub fn index(&self) -> usize {
         self.thread.index()
     }
 
-    /// The name that the builder's [`thread_name`](crate::ThreadPoolBuilder::thread_name) gave it.
+    /// Returns the name that [`thread_name`](crate::ThreadPoolBuilder::thread_name) gave the
+    /// thread, if that was set.
     pub fn name(&self) -> Option<&str> {
         self.thread.name().filter(|_| self.is_named)
     }
 
-    /// The size its stack should have, in bytes, if that was set.
+    /// Returns the size that the thread's stack should have, in bytes, if that was set.
     pub fn stack_size(&self) -> Option<usize> {
         self.thread.stack_size()
     }
 
-    /// Works, as a thread of the pool. Returns when the pool has been dropped and nothing is left
-    /// to do.
+    /// Makes the calling thread this thread of the pool. Returns once the pool has been dropped and
+    /// no work is left.
     pub fn run(self) {
         self.thread.run();
     }
 
-    /// A thread of std's with this name and stack.
+    /// Returns a builder of std for a thread with this name and stack size.
     pub(crate) fn std_thread(&self) -> std::thread::Builder {
         let mut builder = std::thread::Builder::new();
         if let Some(name) = self.name() {
@@ -55,7 +56,7 @@ impl fmt::Debug for ThreadBuilder {
     }
 }
 
-/// How a builder starts threads. Others cannot name this trait, nor the types that implement it.
+/// How a builder starts threads. Other crates cannot name this trait or its implementors.
 pub trait ThreadSpawn {
     #[doc(hidden)]
     fn build(
@@ -65,7 +66,7 @@ pub trait ThreadSpawn {
     ) -> Result<filch::ThreadPool, filch::ThreadPoolBuildError>;
 }
 
-/// By the runtime.
+/// filch starts the threads.
 #[derive(Debug, Default)]
 pub struct DefaultSpawn;
 
@@ -79,7 +80,7 @@ impl ThreadSpawn for DefaultSpawn {
     }
 }
 
-/// By a closure of the user's.
+/// The user's spawn handler starts the threads.
 #[derive(Debug)]
 pub struct CustomSpawn<F>(pub(crate) F);
 

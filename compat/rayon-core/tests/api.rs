@@ -1,4 +1,4 @@
-//! Every public item, by its full signature.
+//! Every public item has the signature that rayon-core 1.13.0 gives it.
 
 #![allow(deprecated, clippy::type_complexity)]
 
@@ -118,7 +118,7 @@ fn scopes_and_contexts() {
     assert!(done == copy && done != idle);
 }
 
-/// A spawn handler, and what it gets, need not live for ever.
+/// A spawn handler need not be `'static`, and neither need the `ThreadBuilder` it gets.
 #[test]
 fn spawn_handlers_may_borrow() {
     let mut threads = Vec::new();
@@ -132,7 +132,7 @@ fn spawn_handlers_may_borrow() {
 }
 
 #[test]
-fn what_may_be_sent_and_shown() {
+fn types_implement_send_sync_and_debug() {
     fn shared<T: Send + Sync + fmt::Debug + ?Sized>() {}
     fn shown<T: fmt::Debug>() {}
     shared::<ThreadPool>();

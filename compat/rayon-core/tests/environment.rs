@@ -1,5 +1,5 @@
-//! What users of the drop-in set by the environment, since they cannot in code. (rayon-core itself
-//! has no such variables.)
+//! The environment variables of the drop-in, for settings that rayon's interface lacks. rayon-core
+//! itself has no such variables.
 
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use rayon_core::ThreadPoolBuilder;
 
-/// Set in a process that [`alone`] started.
+/// Set in the child process that [`alone`] starts.
 const CHILD: &str = "COMPAT_TEST_CHILD";
 
-/// Runs the calling test, `name`, in a process with this environment, where `body` is called.
+/// Starts a child process with this environment that runs only the calling test, `name`. In the
+/// child, calls `body` and exits. Returns the child's output.
 fn alone(name: &str, environment: &[(&str, &str)], body: impl FnOnce()) -> Output {
     if std::env::var_os(CHILD).is_some() {
         body();
@@ -35,7 +36,8 @@ fn succeeds(output: Output) -> String {
 
 // ---- FILCH_WAIT ----
 
-/// Whether a thread of a pool of two runs a task while it waits for the other part of a `join`.
+/// Whether a thread of a pool of two runs a spawned task while it waits for the stolen closure of a
+/// `join`. The other thread is held in that closure meanwhile.
 fn runs_tasks_in_waits() -> bool {
     let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let (taken, is_taken) = mpsc::channel();
@@ -66,41 +68,43 @@ fn runs_tasks_in_waits() -> bool {
 }
 
 #[test]
-fn waits_run_any_work() {
-    succeeds(alone("waits_run_any_work", &[], || assert!(runs_tasks_in_waits())));
+fn waiting_threads_run_any_work() {
+    succeeds(alone("waiting_threads_run_any_work", &[], || assert!(runs_tasks_in_waits())));
 }
 
 #[test]
-fn waits_run_their_own_work_if_that_is_set() {
+fn with_wait_own_waiting_threads_run_only_what_they_wait_for() {
     let own = [("FILCH_WAIT", "own")];
-    let name = "waits_run_their_own_work_if_that_is_set";
+    let name = "with_wait_own_waiting_threads_run_only_what_they_wait_for";
     succeeds(alone(name, &own, || assert!(!runs_tasks_in_waits())));
 }
 
 // ---- FILCH_LEND ----
 
-/// Whether the calling thread ever works itself.
+/// Whether the calling thread, which is in no pool, runs a closure of one of its joins itself.
 fn caller_works() -> bool {
     let me = thread::current().id();
     (0..10_000).any(|_| rayon_core::join(|| thread::current().id() == me, || ()).0)
 }
 
 #[test]
-fn callers_sleep() {
+fn callers_run_no_closures_by_default() {
+    let name = "callers_run_no_closures_by_default";
     for unset in [&[][..], &[("FILCH_LEND", "")]] {
-        succeeds(alone("callers_sleep", unset, || assert!(!caller_works())));
+        succeeds(alone(name, unset, || assert!(!caller_works())));
     }
 }
 
 #[test]
-fn callers_work_if_that_is_set() {
+fn with_lend_1_callers_run_closures() {
     let set = [("FILCH_LEND", "1")];
-    succeeds(alone("callers_work_if_that_is_set", &set, || assert!(caller_works())));
+    succeeds(alone("with_lend_1_callers_run_closures", &set, || assert!(caller_works())));
 }
 
 // ---- FILCH_SEED ----
 
-/// Which thread did what, in order.
+/// Runs loops and tasks. Returns, in the order of execution, each item and the index of the thread
+/// that ran it.
 fn schedule() -> String {
     let order = Mutex::new(Vec::new());
     let note = |what: u32| order.lock().unwrap().push((what, rayon_core::current_thread_index()));
@@ -126,14 +130,14 @@ fn a_seed_decides_the_schedule() {
 }
 
 #[test]
-fn with_a_seed_the_global_pool_is_for_one_thread() {
-    let name = "with_a_seed_the_global_pool_is_for_one_thread";
+fn with_a_seed_only_one_thread_may_use_the_global_pool() {
+    let name = "with_a_seed_only_one_thread_may_use_the_global_pool";
     succeeds(alone(name, &[("FILCH_SEED", "1")], || {
         assert_eq!(rayon_core::join(|| 1, || 2), (1, 2));
         let other = thread::spawn(|| rayon_core::join(|| 1, || 2)).join().unwrap_err();
-        let told = other.downcast_ref::<&str>().copied().expect("a message");
-        assert!(told.contains("FILCH_SEED"), "{told}");
-        // Pools of its own it may have.
+        let message = other.downcast_ref::<&str>().copied().expect("the panic has a message");
+        assert!(message.contains("FILCH_SEED"), "{message}");
+        // Another thread may still build its own pool.
         let sum = || {
             let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
             pool.install(|| (0..100_u32).into_par_iter().sum::<u32>())
@@ -144,7 +148,8 @@ fn with_a_seed_the_global_pool_is_for_one_thread() {
 
 // ---- Wrong values ----
 
-/// Checks what is said of `value`.
+/// Checks that `build` fails, and that using the global pool panics. Both messages must name the
+/// variable, its value, and the accepted values.
 #[track_caller]
 fn refuses(name: &str, variable: &str, value: &str, accepted: &str) {
     let output = alone(name, &[(variable, value)], || {
@@ -152,10 +157,10 @@ fn refuses(name: &str, variable: &str, value: &str, accepted: &str) {
         assert!([variable, value, accepted].iter().all(|part| error.contains(part)), "{error}");
         rayon_core::join(|| (), || ());
     });
-    let told = String::from_utf8(output.stderr).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
-    assert!(told.contains("the global thread pool cannot be built"), "{told}");
-    assert!([variable, value, accepted].iter().all(|part| told.contains(part)), "{told}");
+    assert!(stderr.contains("the global thread pool cannot be built"), "{stderr}");
+    assert!([variable, value, accepted].iter().all(|part| stderr.contains(part)), "{stderr}");
 }
 
 #[test]
@@ -164,18 +169,19 @@ fn an_unknown_wait_policy_is_refused() {
 }
 
 #[test]
-fn an_answer_that_is_neither_yes_nor_no_is_refused() {
-    refuses("an_answer_that_is_neither_yes_nor_no_is_refused", "FILCH_LEND", "yes", "`1`");
+fn a_switch_that_is_neither_0_nor_1_is_refused() {
+    refuses("a_switch_that_is_neither_0_nor_1_is_refused", "FILCH_LEND", "yes", "`1`");
 }
 
 #[test]
-fn a_seed_that_is_no_number_is_refused() {
-    refuses("a_seed_that_is_no_number_is_refused", "FILCH_SEED", "x", "0 to 18446744073709551615");
+fn a_seed_that_is_not_a_number_is_refused() {
+    let name = "a_seed_that_is_not_a_number_is_refused";
+    refuses(name, "FILCH_SEED", "x", "0 to 18446744073709551615");
 }
 
 #[test]
-fn a_seed_does_not_go_with_a_spawn_handler() {
-    let name = "a_seed_does_not_go_with_a_spawn_handler";
+fn a_seed_with_a_spawn_handler_is_refused() {
+    let name = "a_seed_with_a_spawn_handler_is_refused";
     succeeds(alone(name, &[("FILCH_SEED", "1")], || {
         let builder = ThreadPoolBuilder::new().spawn_handler(|_| Ok(()));
         let error = builder.build().unwrap_err().to_string();

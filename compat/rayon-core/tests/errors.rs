@@ -1,18 +1,18 @@
-//! What the errors of a build say.
+//! The texts and sources of build errors.
 
 use std::error::Error;
 use std::io;
 
 use rayon_core::{ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// What a handler refuses to do.
+/// Returns the build error if the spawn handler fails with `text`.
 fn refused(text: &'static str) -> ThreadPoolBuildError {
     let builder = ThreadPoolBuilder::new().num_threads(2);
     builder.spawn_handler(|_| Err(io::Error::other(text))).build().unwrap_err()
 }
 
 #[test]
-fn what_the_spawn_handler_said_comes_through() {
+fn a_build_error_holds_the_error_of_the_spawn_handler() {
     let error = refused("no thread today");
     assert_eq!(error.to_string(), "no thread today");
     let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
@@ -25,8 +25,8 @@ fn what_the_spawn_handler_said_comes_through() {
 }
 
 #[test]
-fn what_the_system_said_comes_through() {
-    // No system has so much.
+fn a_build_error_holds_the_error_of_the_system() {
+    // No system has that much memory for a stack.
     let error = ThreadPoolBuilder::new().num_threads(1).stack_size(isize::MAX as usize).build();
     let error = error.unwrap_err();
     assert!(error.source().unwrap().is::<io::Error>());
@@ -34,7 +34,7 @@ fn what_the_system_said_comes_through() {
 }
 
 #[test]
-fn a_thread_is_in_one_pool_only() {
+fn a_thread_cannot_be_in_two_pools() {
     let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let error = pool.install(|| {
         let again = ThreadPoolBuilder::new().num_threads(1).use_current_thread();

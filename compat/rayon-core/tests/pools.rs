@@ -1,4 +1,4 @@
-//! Whose threads do what, and when they end.
+//! Which pool's threads run which closures, and when threads end.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ fn ids(pool: &ThreadPool) -> HashSet<ThreadId> {
     pool.broadcast(|_| thread::current().id()).into_iter().collect()
 }
 
-// ---- ends ----
+// ---- the end of a pool ----
 
 fn join_a_lot(depth: usize) {
     if depth > 0 {
@@ -41,7 +41,7 @@ fn all_exit(use_pool: impl FnOnce(&ThreadPool)) {
 }
 
 #[test]
-fn threads_that_have_worked_end_with_their_pool() {
+fn threads_that_have_run_jobs_end_with_their_pool() {
     all_exit(|pool| pool.install(|| join_a_lot(16)));
 }
 
@@ -51,7 +51,7 @@ fn threads_that_sleep_end_with_their_pool() {
 }
 
 #[test]
-fn dropping_a_pool_does_not_wait_for_what_was_spawned_but_that_is_run() {
+fn dropping_a_pool_does_not_wait_for_its_tasks_but_they_still_run() {
     let pool = pool(2);
     let (go_on, wait) = mpsc::channel::<()>();
     let (sender, receiver) = mpsc::channel();
@@ -59,7 +59,7 @@ fn dropping_a_pool_does_not_wait_for_what_was_spawned_but_that_is_run() {
     pool.spawn(move || {
         wait.lock().unwrap().recv().unwrap();
         sender.send(1).unwrap();
-        // It is in the pool still.
+        // The task's thread is still in the dropped pool.
         rayon_core::spawn(move || last.send(rayon_core::current_num_threads()).unwrap());
     });
     drop(pool);
@@ -69,7 +69,7 @@ fn dropping_a_pool_does_not_wait_for_what_was_spawned_but_that_is_run() {
 }
 
 #[test]
-fn a_thread_of_the_pool_may_drop_it() {
+fn a_thread_may_drop_its_own_pool() {
     let pool = Arc::new(pool(2));
     let (sender, receiver) = mpsc::channel();
     let within = pool.clone();
@@ -87,7 +87,7 @@ fn a_thread_of_the_pool_may_drop_it() {
 // ---- threads ----
 
 #[test]
-fn all_work_is_done_by_the_pools_threads() {
+fn only_threads_of_the_pool_run_its_closures() {
     let pool = pool(3);
     let own = ids(&pool);
     let is_own = || assert!(own.contains(&thread::current().id()));
@@ -116,7 +116,7 @@ fn all_work_is_done_by_the_pools_threads() {
 }
 
 #[test]
-fn so_it_is_in_the_global_pool() {
+fn only_threads_of_the_global_pool_run_closures_from_outside() {
     let own: HashSet<_> = rayon_core::broadcast(|_| thread::current().id()).into_iter().collect();
     assert_eq!(own.len(), rayon_core::current_num_threads());
     let is_own = || assert!(own.contains(&thread::current().id()));
@@ -135,7 +135,7 @@ fn so_it_is_in_the_global_pool() {
 }
 
 #[test]
-fn within_a_pool_the_free_functions_are_its() {
+fn within_a_pool_the_free_functions_use_that_pool() {
     let pool = pool(5);
     pool.install(|| {
         assert_eq!(rayon_core::current_num_threads(), 5);
@@ -167,7 +167,7 @@ fn threads_have_names_when_the_builder_gives_them() {
 }
 
 #[test]
-fn the_builders_thread_may_be_the_first() {
+fn the_thread_that_builds_a_pool_may_be_its_thread_0() {
     thread::spawn(|| {
         let pool = ThreadPoolBuilder::new().num_threads(2).use_current_thread().build().unwrap();
         assert_eq!(pool.current_thread_index(), Some(0));
@@ -182,9 +182,10 @@ fn the_builders_thread_may_be_the_first() {
 
 // ---- several pools ----
 
-/// Calls `wait` with two pools of one thread on that of the first. It has that wait for the
-/// second's thread, which asks the first's for something.
-fn in_turn(wait: fn(&ThreadPool, &(dyn Fn() + Sync))) {
+/// Builds two pools of one thread each. On the thread of the first, calls `wait`, which must run
+/// its second argument in the second pool, and wait for it. That in turn calls `install` on the
+/// first pool, and hangs unless the first pool's thread runs jobs while it waits.
+fn calls_back(wait: fn(&ThreadPool, &(dyn Fn() + Sync))) {
     let (here, there) = (pool(1), pool(1));
     let asked = AtomicUsize::new(0);
     here.install(|| {
@@ -196,15 +197,15 @@ fn in_turn(wait: fn(&ThreadPool, &(dyn Fn() + Sync))) {
 }
 
 #[test]
-fn a_thread_that_waits_for_another_pool_works_for_its_own() {
-    in_turn(|there, ask| there.install(ask));
-    in_turn(|there, ask| _ = there.join(ask, || ()));
-    in_turn(|there, ask| there.scope(|s| s.spawn(|_| ask())));
-    in_turn(|there, ask| there.scope_fifo(|s| s.spawn_fifo(|_| ask())));
-    in_turn(|there, ask| there.in_place_scope(|s| s.spawn(|_| ask())));
-    in_turn(|there, ask| there.in_place_scope_fifo(|s| s.spawn_fifo(|_| ask())));
-    in_turn(|there, ask| there.in_place_scope(|s| s.spawn_broadcast(|_, _| ask())));
-    in_turn(|there, ask| _ = there.broadcast(|_| ask()));
+fn a_thread_that_waits_for_another_pool_runs_jobs_of_its_own() {
+    calls_back(|there, ask| there.install(ask));
+    calls_back(|there, ask| _ = there.join(ask, || ()));
+    calls_back(|there, ask| there.scope(|s| s.spawn(|_| ask())));
+    calls_back(|there, ask| there.scope_fifo(|s| s.spawn_fifo(|_| ask())));
+    calls_back(|there, ask| there.in_place_scope(|s| s.spawn(|_| ask())));
+    calls_back(|there, ask| there.in_place_scope_fifo(|s| s.spawn_fifo(|_| ask())));
+    calls_back(|there, ask| there.in_place_scope(|s| s.spawn_broadcast(|_, _| ask())));
+    calls_back(|there, ask| _ = there.broadcast(|_| ask()));
 }
 
 // ---- scopes ----

@@ -1,4 +1,4 @@
-//! What concerns a whole process: the environment, and panics that end it. Each in one of its own.
+//! Tests that need a process each: environment variables, and panics that abort.
 
 use std::process::{Command, Output};
 use std::sync::mpsc;
@@ -6,10 +6,11 @@ use std::thread;
 
 use rayon_core::ThreadPoolBuilder;
 
-/// Set in a process that [`alone`] started.
+/// Set in the child process that [`alone`] starts.
 const CHILD: &str = "COMPAT_TEST_CHILD";
 
-/// Runs the calling test, `name`, in a process with this environment, where `body` is called.
+/// Starts a child process with this environment that runs only the calling test, `name`. Returns
+/// the child's output. In the child, calls `body` and returns `None`.
 fn alone(name: &str, environment: &[(&str, &str)], body: impl FnOnce()) -> Option<Output> {
     if std::env::var_os(CHILD).is_some() {
         body();
@@ -32,7 +33,8 @@ fn succeeds(output: Option<Output>) {
     }
 }
 
-/// What the environment makes of a pool's size.
+/// Declares tests of the number of threads that a pool has under an environment. `None` stands for
+/// the number of processors.
 macro_rules! environments {
     ($($name:ident: $environment:expr => $threads:expr;)*) => {$(
         #[test]
@@ -52,17 +54,19 @@ macro_rules! environments {
 }
 
 environments! {
-    by_default_there_is_a_thread_a_processor: [] => None;
-    the_variable_says_how_many: [("RAYON_NUM_THREADS", "7")] => Some(7);
-    so_does_the_older_one: [("RAYON_RS_NUM_CPUS", "6")] => Some(6);
-    the_newer_one_counts: [("RAYON_NUM_THREADS", "5"), ("RAYON_RS_NUM_CPUS", "6")] => Some(5);
-    unless_it_is_no_number: [("RAYON_NUM_THREADS", "x"), ("RAYON_RS_NUM_CPUS", "6")] => Some(6);
-    zero_is_the_default: [("RAYON_NUM_THREADS", "0"), ("RAYON_RS_NUM_CPUS", "6")] => None;
-    what_is_no_number_does_not_count: [("RAYON_NUM_THREADS", "-1")] => None;
-    variables_of_others_do_not_count: [("FILCH_NUM_THREADS", "9")] => None;
+    by_default_each_processor_has_a_thread: [] => None;
+    the_variable_sets_the_number: [("RAYON_NUM_THREADS", "7")] => Some(7);
+    the_older_variable_sets_the_number: [("RAYON_RS_NUM_CPUS", "6")] => Some(6);
+    the_newer_variable_wins: [("RAYON_NUM_THREADS", "5"), ("RAYON_RS_NUM_CPUS", "6")] => Some(5);
+    the_older_variable_wins_if_the_newer_holds_no_number:
+        [("RAYON_NUM_THREADS", "x"), ("RAYON_RS_NUM_CPUS", "6")] => Some(6);
+    zero_means_the_default: [("RAYON_NUM_THREADS", "0"), ("RAYON_RS_NUM_CPUS", "6")] => None;
+    a_negative_number_is_ignored: [("RAYON_NUM_THREADS", "-1")] => None;
+    filchs_own_variable_is_ignored: [("FILCH_NUM_THREADS", "9")] => None;
 }
 
-/// Whether the process was ended, and not by a failed assertion.
+/// Checks that `body` aborts the process because of the panic "nobody waits", and not because of a
+/// failed assertion.
 #[track_caller]
 fn aborts(name: &str, body: fn()) {
     let body = || {
@@ -80,35 +84,35 @@ fn aborts(name: &str, body: fn()) {
 }
 
 #[test]
-fn a_panic_in_a_spawned_task_ends_the_process() {
-    aborts("a_panic_in_a_spawned_task_ends_the_process", || {
+fn a_panic_in_a_spawned_task_aborts() {
+    aborts("a_panic_in_a_spawned_task_aborts", || {
         rayon_core::spawn(|| panic!("nobody waits"));
     });
 }
 
 #[test]
-fn so_does_one_in_order() {
-    aborts("so_does_one_in_order", || rayon_core::spawn_fifo(|| panic!("nobody waits")));
+fn a_panic_in_spawn_fifo_aborts() {
+    aborts("a_panic_in_spawn_fifo_aborts", || rayon_core::spawn_fifo(|| panic!("nobody waits")));
 }
 
 #[test]
-fn so_does_one_in_a_spawned_broadcast() {
-    aborts("so_does_one_in_a_spawned_broadcast", || {
+fn a_panic_in_a_spawned_broadcast_aborts() {
+    aborts("a_panic_in_a_spawned_broadcast_aborts", || {
         rayon_core::spawn_broadcast(|_| panic!("nobody waits"));
     });
 }
 
 #[test]
-fn so_does_one_in_a_start_handler() {
-    aborts("so_does_one_in_a_start_handler", || {
+fn a_panic_in_a_start_handler_aborts() {
+    aborts("a_panic_in_a_start_handler_aborts", || {
         let builder = ThreadPoolBuilder::new().num_threads(1);
         builder.start_handler(|_| panic!("nobody waits")).build_global().unwrap();
     });
 }
 
 #[test]
-fn so_does_one_in_the_panic_handler() {
-    aborts("so_does_one_in_the_panic_handler", || {
+fn a_panic_in_the_panic_handler_aborts() {
+    aborts("a_panic_in_the_panic_handler_aborts", || {
         let builder = ThreadPoolBuilder::new().num_threads(1);
         let pool = builder.panic_handler(|_| panic!("nobody waits")).build().unwrap();
         pool.spawn(|| panic!("but the handler"));
@@ -117,8 +121,8 @@ fn so_does_one_in_the_panic_handler() {
 }
 
 #[test]
-fn a_panic_that_is_handled_does_not() {
-    succeeds(alone("a_panic_that_is_handled_does_not", &[], || {
+fn a_panic_that_is_handled_does_not_abort() {
+    succeeds(alone("a_panic_that_is_handled_does_not_abort", &[], || {
         let (sender, receiver) = mpsc::channel();
         let sender = std::sync::Mutex::new(sender);
         let handler = move |payload: Box<dyn std::any::Any + Send>| {

@@ -1,4 +1,4 @@
-//! Work is shared: a core that never steals would pass most tests of others.
+//! Threads steal. Most other tests would pass in a pool whose threads never steal.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ fn steals(pool: &ThreadPool) -> usize {
     pool.install(|| filch::counters().total().steals_won)
 }
 
-/// Whether within a pool of four threads `work` is stolen from, in time, and by several of them.
+/// Repeats `work` in a pool of four threads until at least two of them have stolen. Fails if that
+/// takes longer than [`LONG`].
 #[track_caller]
 fn is_shared(work: impl Fn() + Sync) {
     let pool = ThreadPoolBuilder::new().num_threads(4).build().unwrap();
@@ -36,7 +37,7 @@ fn spin() {
 }
 
 #[test]
-fn joins_are_shared() {
+fn forks_of_join_are_stolen() {
     fn fork(depth: u32) {
         if depth == 0 {
             return spin();
@@ -47,13 +48,13 @@ fn joins_are_shared() {
 }
 
 #[test]
-fn tasks_of_scopes_are_shared() {
+fn tasks_of_scopes_are_stolen() {
     is_shared(|| rayon_core::scope(|s| (0..1_000).for_each(|_| s.spawn(|_| spin()))));
     is_shared(|| rayon_core::scope_fifo(|s| (0..1_000).for_each(|_| s.spawn_fifo(|_| spin()))));
 }
 
 #[test]
-fn rayons_loops_are_shared() {
+fn parts_of_rayons_loops_are_stolen() {
     is_shared(|| (0..1_000).into_par_iter().for_each(|_| spin()));
     is_shared(|| {
         let sum: u64 = (0..1_000_000_u64).into_par_iter().map(black_box).sum();
@@ -62,7 +63,7 @@ fn rayons_loops_are_shared() {
 }
 
 #[test]
-fn rayons_sorts_are_shared() {
+fn parts_of_rayons_sorts_are_stolen() {
     is_shared(|| {
         let mut numbers: Vec<u64> =
             (0..200_000).map(|i: u64| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
@@ -72,10 +73,10 @@ fn rayons_sorts_are_shared() {
 }
 
 #[test]
-fn the_global_pool_shares() {
+fn threads_of_the_global_pool_steal() {
     let start = Instant::now();
     if rayon_core::current_num_threads() == 1 {
-        return eprintln!("SKIPPED: there is one processor");
+        return eprintln!("SKIPPED: the global pool has only one thread");
     }
     let steals = || rayon_core::scope(|_| filch::counters().total().steals_won);
     while steals() == 0 {

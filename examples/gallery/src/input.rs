@@ -1,4 +1,4 @@
-//! Input that is made up.
+//! Generated input, and parsers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use filch::prelude::*;
 
 use crate::{Random, Result};
 
-/// Logs of six servers. The first of them answers half of all requests, the next one a quarter.
+/// Writes logs of six servers. The first one answers half of all requests, the next one a quarter.
 pub fn logs(folder: &Path, lines: usize) -> io::Result<()> {
     let pages = ["/", "/news", "/search", "/cart", "/login", "/about"];
     (0..6_usize).into_par_iter().try_for_each(|server| {
@@ -37,7 +37,7 @@ pub struct Star {
     pub color: [f64; 3],
 }
 
-/// Discs around heavy stars, on their way past each other.
+/// Returns two discs of stars around heavy stars, which move past each other.
 pub fn galaxies(count: usize) -> Vec<Star> {
     let star = |i: usize| {
         let (sign, color) = [(1.0, [1.0, 0.62, 0.3]), (-1.0, [0.35, 0.6, 1.0])][i % 2];
@@ -66,7 +66,7 @@ pub const REACH: f32 = 40.0;
 /// How high it is above the ground.
 const HEIGHT: f32 = 1.8;
 
-/// Where the cars around a lidar are in a frame: in three lanes, each at its own speed.
+/// Returns where the cars around a lidar are in a frame: in three lanes, each with its own speed.
 pub fn cars(frame: u32) -> Vec<Bounds> {
     let car = |i: usize| {
         let (lane, speed) = [(-5.0, 0.9), (3.5, 0.15), (7.5, -0.2)][i % 3];
@@ -76,7 +76,7 @@ pub fn cars(frame: u32) -> Vec<Bounds> {
     (0..24).map(car).filter(|car| car[0].abs() < REACH - 8.0).collect()
 }
 
-/// What a lidar of 32 beams sees of them in a turn, with some noise.
+/// Returns the points that a lidar of 32 beams sees in one turn, with some noise.
 pub fn scan(frame: u32) -> Vec<Place> {
     let (cars, mut random) = (cars(frame), Random::new(1, frame.into()));
     let mut places = Vec::new();
@@ -95,7 +95,7 @@ pub fn scan(frame: u32) -> Vec<Place> {
 
 const TURN: f32 = std::f32::consts::TAU;
 
-/// How far away a car of 1.5 meters' height is along a ray.
+/// Returns the distance of a car, 1.5 meters high, along a ray that hits it.
 fn distance(ray: Place, car: &Bounds) -> Option<f32> {
     let sides = [[car[0], car[1]], [car[2], car[3]], [-HEIGHT, 1.5 - HEIGHT]];
     let (mut begin, mut end) = (0.0_f32, f32::MAX);
@@ -106,8 +106,8 @@ fn distance(ray: Place, car: &Bounds) -> Option<f32> {
     (begin < end).then_some(begin)
 }
 
-/// A relative of a sequence: every 16th base or so was changed, added or lost, and the parts before
-/// and after `cut` have changed their places.
+/// Returns a mutated copy of a sequence: about every 16th base is changed, inserted or deleted, and
+/// the parts before and after `cut` are swapped.
 pub fn relative(bases: &[u8], cut: usize) -> Vec<u8> {
     let mut random = Random::new(2, 0);
     let mut child = Vec::new();
@@ -123,13 +123,13 @@ pub fn relative(bases: &[u8], cut: usize) -> Vec<u8> {
     child
 }
 
-/// The sequence in a FASTA file.
+/// Returns the sequence in the text of a FASTA file.
 pub fn fasta(text: &str) -> Vec<u8> {
     let lines = text.lines().filter(|line| !line.starts_with('>'));
     lines.flat_map(|line| line.trim().bytes()).map(|base| base.to_ascii_uppercase()).collect()
 }
 
-/// The contents of a folder on so many days. Each day, four lines are added.
+/// Returns the contents of a folder on each of `days` days. Each day, four lines are added.
 pub fn backups(folder: &Path, days: u32) -> Result<Vec<u8>> {
     let (mut today, mut all) = (Vec::new(), Vec::new());
     add_folder(folder, &mut today)?;
@@ -144,7 +144,7 @@ pub fn backups(folder: &Path, days: u32) -> Result<Vec<u8>> {
     Ok(all)
 }
 
-/// The contents of all files in a folder, in the order of their names.
+/// Appends the contents of all files in a folder, in the order of their names.
 fn add_folder(folder: &Path, all: &mut Vec<u8>) -> Result {
     let text = |error| format!("{}: {error}", folder.display());
     let entries: io::Result<Vec<_>> = fs::read_dir(folder).map_err(text)?.collect();
@@ -160,17 +160,17 @@ fn add_folder(folder: &Path, all: &mut Vec<u8>) -> Result {
     Ok(())
 }
 
-/// By name and version: the names of those on which a package depends.
+/// For each package, by name and version: the names of its dependencies.
 type Found = BTreeMap<String, Vec<String>>;
 
-/// A package, the places of those on which it depends, and how much there is to compile.
+/// A package, the indices of its dependencies, and how much there is to compile.
 pub struct Package {
     pub name: String,
     pub before: Vec<usize>,
     pub size: u64,
 }
 
-/// The packages in the text of a `Cargo.lock`, each behind those on which it depends.
+/// Returns the packages in the text of a `Cargo.lock`, each after its dependencies.
 pub fn packages(text: &str) -> Vec<Package> {
     let (found, mut packages) = (found(text), Vec::new());
     for name in found.keys() {
@@ -191,9 +191,9 @@ fn found(text: &str) -> Found {
     text.split("[[package]]").skip(1).map(package).collect()
 }
 
-/// Appends a package to `packages`, behind those on which it depends. Returns its place.
+/// Appends a package to `packages`, after its dependencies. Returns its index.
 fn visit(name: &str, found: &Found, packages: &mut Vec<Package>) -> Option<usize> {
-    // The name of a dependency has a version only if there are several.
+    // The entry of a dependency has a version only if there are several versions.
     let is_it = |full: &&String| *full == name || full.split(' ').next() == Some(name);
     let name = found.keys().find(is_it)?;
     let place = packages.iter().position(|package| package.name == *name);
@@ -205,7 +205,7 @@ fn visit(name: &str, found: &Found, packages: &mut Vec<Package>) -> Option<usize
     })
 }
 
-/// A number for a text.
+/// Returns a hash of a text.
 pub fn number(text: &str) -> u64 {
     text.bytes().fold(0, |sum, byte| (sum + u64::from(byte)).wrapping_mul(0xd134_2543_de82_ef95))
 }
@@ -214,7 +214,7 @@ fn overlap(a: &Bounds, b: &Bounds) -> bool {
     a[0] < b[1] && b[0] < a[1] && a[2] < b[3] && b[2] < a[3]
 }
 
-/// Whether each box is around a car of a frame, and each car with many of the points has one.
+/// Whether each box is around a car of a frame, and each car with at least 50 points has a box.
 pub fn are_around_cars(boxes: &[Bounds], points: &[Place], frame: u32) -> bool {
     let cars = cars(frame);
     let seen = |car: &Bounds| {

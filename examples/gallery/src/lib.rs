@@ -1,5 +1,5 @@
-//! What the programs of the gallery share: the comparison with a serial run, random numbers,
-//! made-up input, and pictures.
+//! Shared by the programs of the gallery: the comparison with a serial run, random numbers,
+//! generated input, and pictures.
 
 pub mod input;
 mod picture;
@@ -24,7 +24,7 @@ pub fn compare<R: PartialEq>(
     let expected = serial();
     let serial_time = begin.elapsed();
 
-    // The global pool starts at its first use: here, and not on the clock.
+    // Starts the global pool before the parallel time is measured.
     let threads = filch::current_num_threads();
     let begin = Instant::now();
     let result = parallel();
@@ -32,17 +32,17 @@ pub fn compare<R: PartialEq>(
 
     let gain = serial_time.as_secs_f64() / time.as_secs_f64();
     println!("{serial_time:.2?} serially, {time:.2?} on {threads} threads: speed-up {gain:.2}");
-    ensure(result == expected, "the parallel answer is not the serial one")?;
+    ensure(result == expected, "the parallel answer differs from the serial one")?;
     Ok(result)
 }
 
-/// An error that says `otherwise` if `condition` does not hold.
+/// Returns an error with the text `otherwise` if `condition` is false.
 pub fn ensure(condition: bool, otherwise: &str) -> Result {
     if condition { Ok(()) } else { Err(otherwise.into()) }
 }
 
-/// Random numbers (SplitMix64). Each item of a loop has its own, made from a seed and from the
-/// item's number. So the numbers do not depend on which thread takes which item.
+/// A random number generator (SplitMix64). Each item of a loop has its own generator, made from the
+/// seed and the item's number. So the numbers do not depend on which thread runs which item.
 pub struct Random(u64);
 
 impl Random {
@@ -52,7 +52,7 @@ impl Random {
         random
     }
 
-    #[expect(clippy::should_implement_trait, reason = "it has no end, and is no iterator")]
+    #[expect(clippy::should_implement_trait, reason = "it never ends, so it is not an iterator")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -60,29 +60,29 @@ impl Random {
         x ^ (x >> 31)
     }
 
-    /// From 0 up to, but not including, 1.
+    /// Returns a number from 0 to 1, excluding 1.
     pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// From 0 to `end - 1`.
+    /// Returns a number from 0 to `end - 1`.
     pub fn below(&mut self, end: usize) -> usize {
         (self.unit() * end as f64) as usize
     }
 
-    /// Normally distributed, by Box and Muller.
+    /// Returns a normally distributed number, by the Box–Muller method.
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (TAU * self.unit()).cos()
     }
 }
 
-/// The text in a file.
+/// Reads a text file.
 pub fn read(path: &Path) -> Result<String> {
     Ok(fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?)
 }
 
-/// A new file, in a new folder if need be. Prints its name.
+/// Creates a file, and its folder if there is none. Prints the path.
 pub fn create(path: &Path) -> Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
@@ -92,7 +92,7 @@ pub fn create(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// A file that the gallery ships in its folder `data`.
+/// The path of a file in the gallery's folder `data`.
 #[macro_export]
 macro_rules! data {
     ($name:literal) => {

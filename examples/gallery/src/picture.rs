@@ -1,4 +1,4 @@
-//! Pictures of pixels, as PNG files, and plots, as SVG files.
+//! Pixel pictures as PNG files, and plots as SVG files.
 
 use std::fs::File;
 use std::io::{BufReader, Write};
@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use crate::input::{Bounds, Place, REACH};
 use crate::{Result, create};
 
-/// A picture: red, green and blue of each pixel, row by row.
+/// A picture: the red, green and blue values of each pixel, row by row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     pub width: usize,
@@ -42,7 +42,7 @@ impl Picture {
         Ok(writer.finish()?)
     }
 
-    /// The picture with `factor` pixels for each, along both sides.
+    /// Returns the picture with each pixel enlarged to `factor` by `factor` pixels.
     pub fn enlarged(&self, factor: usize) -> Picture {
         let rows = self.pixels.chunks(self.width).flat_map(|row| std::iter::repeat_n(row, factor));
         let pixel = |pixel| std::iter::repeat_n(pixel, factor);
@@ -50,8 +50,8 @@ impl Picture {
         Picture { width: factor * self.width, height: factor * self.height, pixels }
     }
 
-    /// Water, from above: how high it is in each pixel, and where land is. Light comes from the
-    /// left: slopes that face it are brighter.
+    /// Draws water from above, given its height and whether there is land, for each pixel. Light
+    /// comes from the left: slopes that face it are brighter.
     pub fn of_water(width: usize, heights: &[f32], is_land: &[bool]) -> Picture {
         let color = |i: usize| {
             let height = (1.6 * heights[i]).tanh();
@@ -64,7 +64,7 @@ impl Picture {
         Picture { width, height: heights.len() / width, pixels }
     }
 
-    /// Points from above: grey on the ground, orange above it; and the boxes.
+    /// Draws points and boxes from above. Points are grey on the ground, and orange above it.
     pub fn of_boxes(ground: &[Place], above: &[Place], boxes: &[Bounds]) -> Picture {
         let side = 480;
         let mut pixels = vec![[16, 18, 24]; side * side];
@@ -87,7 +87,7 @@ impl Picture {
         Picture { width: side, height: side, pixels }
     }
 
-    /// The light of stars before a black sky: where each is, in pixels, and its color.
+    /// Draws stars on a black sky, given the position in pixels and the color of each.
     pub fn of_stars(
         width: usize,
         height: usize,
@@ -95,7 +95,7 @@ impl Picture {
     ) -> Picture {
         let mut light = vec![[0.0; 3]; width * height];
         for ([x, y], color) in stars {
-            // A small blot, brightest in its middle.
+            // A small blot, brightest in the middle.
             for (dx, dy) in (-2..=2).flat_map(|dx| (-2..=2).map(move |dy| (dx, dy))) {
                 let (px, py) = (x.floor() + f64::from(dx), y.floor() + f64::from(dy));
                 if (0.0..width as f64).contains(&px) && (0.0..height as f64).contains(&py) {
@@ -117,10 +117,10 @@ fn rgb([r, g, b]: [u8; 3]) -> RGBColor {
 
 const PAPER: RGBColor = RGBColor(250, 250, 248);
 
-/// A place in a plot, and a color.
+/// A point of a plot, and its color.
 pub type Dot = ([f64; 2], [u8; 3]);
 
-/// Points with a color each, some of them large, and what the axes mean.
+/// Draws a scatter plot of small and large dots, with labels for the axes.
 pub fn scatter(
     path: &Path,
     [x_means, y_means]: [&str; 2],
@@ -156,7 +156,7 @@ pub fn scatter(
     Ok(create(path)?.write_all(svg.as_bytes())?)
 }
 
-/// A bar for each count of values from `first` on, in steps of `step`. Bars up to `limit` are red.
+/// Draws a histogram. Its bars begin at `first` and are `step` wide. Bars up to `limit` are red.
 pub fn histogram(
     path: &Path,
     x_means: &str,

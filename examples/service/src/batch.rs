@@ -1,4 +1,4 @@
-//! A batch: all tiles of one zoom, drawn for nobody in particular.
+//! A batch: draws all tiles of one zoom, for no viewer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::engine::{Class, Engine, Refusal};
 use crate::tile::Tile;
 
-/// How many tiles of a batch are queued or drawn at a time.
+/// How many tiles of a batch are queued or being drawn at a time.
 const IN_FLIGHT: usize = 16;
 
 /// The latest batch.
@@ -21,20 +21,20 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Starts a batch of all `4^zoom` tiles, in place of the one that runs.
+    /// Starts a batch of all `4^zoom` tiles. Stops the running batch, if there is one.
     pub fn start(&mut self, engine: Arc<dyn Engine>, zoom: u32) {
         self.stop();
         self.done = Arc::default();
         let side = 1_u64 << zoom;
         self.tiles = (side * side) as usize;
-        // An odd factor permutes the numbers below a power of two: so cheap and dear tiles mix.
+        // Multiplying by an odd factor permutes the tiles, which mixes cheap and expensive ones.
         let mixed = (0..side * side).map(move |i| i.wrapping_mul(0x9e37_79b1) % (side * side));
         let tiles = mixed.map(move |i| Tile { zoom, x: i % side, y: i / side });
         let run = draw_all(engine, tiles, Arc::clone(&self.done));
         self.running = Some(tokio::spawn(run).abort_handle());
     }
 
-    /// Stops the batch that runs. The tiles in flight are cancelled.
+    /// Stops the running batch, and cancels its tiles in flight.
     pub fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.abort();
@@ -70,7 +70,7 @@ async fn draw_all(
     in_flight.join_all().await;
 }
 
-/// Draws one tile. While the queue is full, it tries again.
+/// Draws one tile. Retries while the queue is full.
 async fn draw(engine: &dyn Engine, tile: Tile) {
     loop {
         match engine.draw(tile, Class::Batch, None) {

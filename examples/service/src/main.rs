@@ -14,10 +14,10 @@ struct Arguments {
     /// What draws the tiles
     #[arg(long, value_enum, default_value_t = Kind::Filch)]
     engine: Kind,
-    /// Threads that draw; 0 means as many as this process may use
+    /// Threads that draw; 0 means one for each processor that this process may use
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// How many tiles may wait before more are refused
+    /// How many tiles may wait; further ones are refused
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     queued: u32,
     /// How long a viewer waits for a tile, in milliseconds

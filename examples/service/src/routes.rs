@@ -22,11 +22,11 @@ struct Service {
     engine: Arc<dyn Engine>,
     stats: Stats,
     batch: Mutex<Batch>,
-    /// How long a viewer waits for a tile, unless the request says otherwise.
+    /// How long a viewer waits for a tile, unless the request sets `within`.
     patience: Duration,
 }
 
-/// The service on `engine`, where a viewer waits for a tile as long as `patience`.
+/// Returns the routes of the service on `engine`. A viewer waits for a tile for at most `patience`.
 pub fn router(engine: Arc<dyn Engine>, patience: Duration) -> Router {
     let service = Service { engine, stats: Stats::default(), batch: Mutex::default(), patience };
     Router::new()
@@ -40,7 +40,7 @@ pub fn router(engine: Arc<dyn Engine>, patience: Duration) -> Router {
 
 #[derive(Deserialize)]
 struct Patience {
-    /// In milliseconds.
+    /// How long to wait for the tile, in milliseconds.
     within: Option<u64>,
 }
 
@@ -52,7 +52,7 @@ async fn tile(
     let begin = Instant::now();
     let tile = Tile::new(zoom, x, y).map_err(Problem::BadTile)?;
     let deadline = begin + within.map_or(service.patience, Duration::from_millis);
-    // If the connection is closed, this future is dropped, and with it the drawing.
+    // If the client closes the connection, axum drops this future, which drops the drawing.
     let mut gone = Gone { service: &service, ended: false };
     let drawn = match service.engine.draw(tile, Class::Viewer, Some(deadline)) {
         Ok(drawing) => drawing.await,
@@ -71,7 +71,7 @@ async fn tile(
     }
 }
 
-/// Counts a request that is dropped before it has ended.
+/// Counts the request as gone if it is dropped before it has ended.
 struct Gone<'a> {
     service: &'a Service,
     ended: bool,
@@ -156,7 +156,7 @@ impl IntoResponse for Problem {
                 return (StatusCode::SERVICE_UNAVAILABLE, retry, text).into_response();
             }
             Problem::Refused(Refusal::Late) => {
-                (StatusCode::GATEWAY_TIMEOUT, "the deadline came first".to_owned())
+                (StatusCode::GATEWAY_TIMEOUT, "the deadline has passed".to_owned())
             }
             Problem::Refused(Refusal::Failed(text)) => (StatusCode::INTERNAL_SERVER_ERROR, text),
         };

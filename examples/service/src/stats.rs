@@ -1,4 +1,4 @@
-//! What became of the requests.
+//! Statistics of the requests.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::engine::Refusal;
 
-/// How many latencies are kept, the latest.
+/// How many of the latest latencies are kept.
 const KEPT: usize = 400;
 
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub struct Stats(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     counts: Counts,
-    /// Of tiles that were drawn.
+    /// The latest latencies of tiles that were drawn.
     latencies: VecDeque<Duration>,
 }
 
@@ -28,7 +28,7 @@ pub struct Counts {
     pub full: usize,
     pub late: usize,
     pub failed: usize,
-    /// The connection was closed first.
+    /// The client closed the connection first.
     pub gone: usize,
 }
 
@@ -37,7 +37,7 @@ pub struct Summary {
     pub counts: Counts,
     /// The median of the latest latencies, in milliseconds.
     pub p50: f64,
-    /// The 99th percentile of these.
+    /// Their 99th percentile.
     pub p99: f64,
 }
 
@@ -76,7 +76,7 @@ impl Stats {
     }
 }
 
-/// In milliseconds; 0 if there is none.
+/// Returns a percentile in milliseconds, or 0 if there are no latencies.
 pub fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     let last = sorted.len().saturating_sub(1);
     let at = (sorted.len() * percent / 100).min(last);

@@ -3,10 +3,10 @@
 /// The width and height of a tile, in pixels.
 pub const SIDE: u32 = 256;
 
-/// The deepest zoom. Beyond it, neighboring pixels are the same number.
+/// The deepest zoom. Beyond it, neighboring pixels have the same coordinates in `f64`.
 pub const DEEPEST: u32 = 40;
 
-/// The tile in column `x` and row `y` of the `2^zoom` times `2^zoom` tiles of the map.
+/// The tile in column `x` and row `y` of the `2^zoom` by `2^zoom` tiles of the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tile {
     pub zoom: u32,
@@ -16,7 +16,7 @@ pub struct Tile {
 
 impl Tile {
     /// # Errors
-    /// Says what is accepted if there is no such tile.
+    /// If there is no such tile, the error names the accepted values.
     pub fn new(zoom: u32, x: u64, y: u64) -> Result<Self, String> {
         if zoom > DEEPEST {
             return Err(format!("zoom {zoom} is too deep: 0 to {DEEPEST} are accepted"));
@@ -28,7 +28,7 @@ impl Tile {
         Ok(Tile { zoom, x, y })
     }
 
-    /// The most steps that a point takes before it counts as one of the set.
+    /// A point that does not escape within this many steps counts as in the set.
     fn limit(self) -> u32 {
         128 + 64 * self.zoom
     }
@@ -45,8 +45,8 @@ impl Tile {
         }
     }
 
-    /// Draws the tile on the calling thread, row by row. Returns `None` if `stops` says so before a
-    /// row.
+    /// Draws the tile on the calling thread, row by row. Calls `stops` before each row, and returns
+    /// `None` if it returns true.
     pub fn draw(self, stops: impl Fn() -> bool) -> Option<Vec<u8>> {
         let mut pixels = blank();
         for (row, line) in pixels.chunks_mut(3 * SIDE as usize).enumerate() {
@@ -59,12 +59,12 @@ impl Tile {
     }
 }
 
-/// The pixels of a tile that is not drawn yet: three bytes each, row by row.
+/// Returns the pixels of a tile that is not drawn yet: three bytes each, row by row.
 pub fn blank() -> Vec<u8> {
     vec![0; 3 * (SIDE * SIDE) as usize]
 }
 
-/// How many steps it takes for a point to leave the circle of radius 2, if fewer than `limit`.
+/// Returns after how many steps a point leaves the circle of radius 2, if that is below `limit`.
 fn steps(re: f64, im: f64, limit: u32) -> Option<u32> {
     let (mut x, mut y) = (0.0, 0.0);
     (0..limit).find(|_| {
@@ -89,7 +89,7 @@ pub fn png(pixels: &[u8]) -> Vec<u8> {
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_compression(png::Compression::Fast);
     let write = encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels));
-    write.expect("the size is right, and a `Vec` takes all that is written to it");
+    write.expect("the size is right, and writing to a `Vec` does not fail");
     file
 }
 

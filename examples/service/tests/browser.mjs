@@ -92,7 +92,7 @@ try {
   const pointed = await evaluate(place);
   await mouse('mouseWheel', 300, 500, { deltaX: 0, deltaY: -120 });
   await until(`location.hash.startsWith('#4/') && ${allDrawn}`);
-  // What the mouse points at stays where it is.
+  // Zooming with the wheel keeps the point under the mouse in its place.
   (await evaluate(place)).forEach((at, i) => assert(Math.abs(at - pointed[i]) < 1e-6, 'it moved'));
   const before = await evaluate('location.hash');
   await mouse('mousePressed', 400, 300);
@@ -101,7 +101,7 @@ try {
   assert.notEqual(await evaluate('location.hash'), before);
   await until(allDrawn);
 
-  // A batch is started, and the map stays usable meanwhile.
+  // The map stays usable while a batch runs.
   await click('start');
   await until(`document.getElementById('progress').value > 0`);
   await click('in');
@@ -111,13 +111,13 @@ try {
   assert(await number('p99') > 0);
   await screenshot('service.png');
 
-  // Whoever moves on before a tile is drawn cancels it.
+  // Zooming away before a tile is drawn cancels it.
   for (let i = 0; i < 12; i++) await click(i % 2 ? 'out' : 'in');
   await until(`Number.parseFloat(document.getElementById('gone').textContent) > 0`);
   await click('stop');
   await until(`document.getElementById('stop').disabled`);
 
-  // If the service goes, the page says so; and when it is back, the map goes on.
+  // When the service ends, the page reports it. When the service is back, the map recovers.
   service.removeAllListeners('exit');
   service.kill();
   await until(`!document.getElementById('error').hidden`);
@@ -126,7 +126,7 @@ try {
   await screenshot('no-service.png');
   ({ service } = await startService(new URL(address).host));
   await until(`document.getElementById('error').hidden && ${allDrawn}`);
-  console.log('the page does what it should');
+  console.log('the page works');
 } catch (error) {
   console.error(error);
   process.exitCode = 1;

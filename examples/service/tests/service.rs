@@ -1,4 +1,4 @@
-//! The service over real connections, on each engine.
+//! Tests the service over real connections, on each engine.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -29,7 +29,7 @@ impl Server {
         Server { address, _runtime: runtime }
     }
 
-    /// Sends a request whose answer nobody has read yet.
+    /// Sends a request without reading its answer.
     fn send(&self, method: &str, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
         write!(
@@ -57,7 +57,8 @@ impl Server {
         self.state()["requests"]["counts"][name].as_u64().unwrap()
     }
 
-    /// Waits until `holds`.
+    /// Waits until `holds` accepts the service's state. Fails after a minute, and names the state
+    /// `what` that was not reached.
     fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) {
         let begin = Instant::now();
         loop {
@@ -83,8 +84,8 @@ fn text(answer: (u16, Vec<u8>)) -> (u16, String) {
     (answer.0, String::from_utf8(answer.1).unwrap())
 }
 
-/// Tiles of the middle of the set, which take the longest.
-const DEAR: &str = "/tile/40/412316860416/549755813888";
+/// A tile in the middle of the set, where drawing takes longest.
+const SLOW: &str = "/tile/40/412316860416/549755813888";
 
 #[test]
 fn all_engines_draw_the_same_tile() {
@@ -98,7 +99,7 @@ fn all_engines_draw_the_same_tile() {
 }
 
 #[test]
-fn a_bad_address_is_refused_with_what_is_accepted() {
+fn a_bad_address_is_refused_with_the_accepted_values() {
     let server = Server::start(Kind::Filch, 1, 1);
     let (status, why) = text(server.get("/tile/3/8/0"));
     assert_eq!((status, &*why), (400, "no tile 8, 0 at zoom 3: both are 0 to 7"));
@@ -111,26 +112,26 @@ fn a_bad_address_is_refused_with_what_is_accepted() {
 fn a_full_queue_answers_503() {
     for kind in KINDS {
         let server = Server::start(kind, 1, 2);
-        let streams: Vec<_> = (0..8).map(|_| server.send("GET", DEAR)).collect();
+        let streams: Vec<_> = (0..8).map(|_| server.send("GET", SLOW)).collect();
         server.until("full", |state| state["requests"]["counts"]["full"].as_u64() >= Some(4));
         drop(streams);
     }
 }
 
 #[test]
-fn a_tile_that_is_late_answers_504() {
+fn a_late_tile_answers_504() {
     for kind in KINDS {
         let server = Server::start(kind, 1, 64);
-        assert_eq!(server.get(&format!("{DEAR}?within=0")).0, 504, "{kind:?}");
+        assert_eq!(server.get(&format!("{SLOW}?within=0")).0, 504, "{kind:?}");
         assert_eq!(server.count("late"), 1);
     }
 }
 
 #[test]
-fn a_connection_that_is_closed_cancels_its_tile() {
+fn closing_a_connection_cancels_its_tile() {
     for kind in KINDS {
         let server = Server::start(kind, 1, 64);
-        let streams: Vec<_> = (0..30).map(|_| server.send("GET", DEAR)).collect();
+        let streams: Vec<_> = (0..30).map(|_| server.send("GET", SLOW)).collect();
         server.until("begun", |state| state["load"]["drawing"][0] != 0);
         let left = Instant::now();
         drop(streams);
@@ -139,10 +140,10 @@ fn a_connection_that_is_closed_cancels_its_tile() {
                 && state["load"]["waiting"][0] == 0
                 && state["load"]["drawing"][0] == 0
         });
-        // One tile alone takes longer than that, in the same build.
+        // If the 30 tiles had been drawn, they would have taken 30 times as long as this one.
         let took = left.elapsed();
         let begin = Instant::now();
-        assert_eq!(server.get(DEAR).0, 200);
+        assert_eq!(server.get(SLOW).0, 200);
         assert!(took < 30 * begin.elapsed(), "{kind:?}: {took:?}");
     }
 }

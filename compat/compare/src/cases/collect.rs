@@ -13,7 +13,7 @@ fn mixed(n: u32) -> u64 {
     u64::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
 }
 
-/// Where each number's place is known.
+/// From an indexed iterator, where each number's place in the vector is known in advance.
 pub fn vec() -> Run {
     Box::new(|| {
         let numbers: Vec<u64> = (0..LENGTH).into_par_iter().map(mixed).collect();
@@ -21,7 +21,7 @@ pub fn vec() -> Run {
     })
 }
 
-/// Where it is not.
+/// From a filtered iterator, where it is not.
 pub fn vec_filtered() -> Run {
     Box::new(|| {
         let even = |n: &u64| n.is_multiple_of(2);
@@ -30,7 +30,7 @@ pub fn vec_filtered() -> Run {
     })
 }
 
-/// By hand: a list of vectors.
+/// Into a list of vectors, with `fold`.
 pub fn vec_fold() -> Run {
     Box::new(|| {
         let push = |mut numbers: Vec<u64>, number| {

@@ -1,4 +1,4 @@
-//! Searches that stop when something is found, and iterators that are not parallel by themselves.
+//! Searches that stop at the first match, and a serial iterator made parallel.
 
 use rayon::prelude::*;
 
@@ -6,7 +6,7 @@ use super::Run;
 
 const LENGTH: u64 = 3_000_000;
 
-/// Looks for a number whose hash is that of `wanted`.
+/// Searches for the number that has the hash of `wanted`.
 fn finding(wanted: u64) -> Run {
     let hash = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
     let target = hash(wanted);
@@ -29,7 +29,7 @@ pub fn missing() -> Run {
     finding(LENGTH)
 }
 
-/// Items that one thread at a time can have.
+/// `par_bridge`: the threads take items from a serial iterator, one thread at a time.
 pub fn bridge() -> Run {
     Box::new(|| {
         let work = |n: u64| (0..300).fold(n, |n, i| n.rotate_left(5) ^ i);

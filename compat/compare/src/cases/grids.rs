@@ -1,4 +1,4 @@
-//! Arrays of numbers: bodies that pull each other, cells that live and die, matrices.
+//! Arrays of numbers: n-body gravity, the game of life, matrix multiplication.
 
 use rayon::prelude::*;
 
@@ -38,7 +38,7 @@ fn moved(body: &Body, all: &[Body]) -> Body {
     Body { place: std::array::from_fn(|i| body.place[i] + speed[i] * STEP), speed }
 }
 
-/// Twenty generations on a torus.
+/// Twenty generations of the game of life on a torus.
 pub fn life() -> Run {
     const SIDE: usize = 256;
     let mut random = Random::new(3);
@@ -60,7 +60,7 @@ pub fn life() -> Run {
     })
 }
 
-/// The product of two matrices in blocks, by halves.
+/// The product of two matrices: `join` halves the rows.
 pub fn matmul() -> Run {
     const SIDE: usize = 192;
     let mut random = Random::new(4);

@@ -1,4 +1,4 @@
-//! What the core itself costs: forks, tasks, short loops, calls from outside.
+//! The overhead of the core: forks, tasks, short loops, calls from outside the pool.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Run;
 
-/// A fork a call.
+/// Each call forks.
 pub fn fibonacci() -> Run {
     fn fib(n: u32) -> u64 {
         if n < 2 {
@@ -36,7 +36,7 @@ pub fn fork_increments() -> Run {
     })
 }
 
-/// Forks of nothing, in the pool.
+/// Joins of empty closures, on a thread of the pool.
 pub fn join_empty() -> Run {
     Box::new(|| {
         rayon::scope(|_| (0..100_000).for_each(|_| _ = rayon::join(|| black_box(()), || ())));
@@ -44,12 +44,12 @@ pub fn join_empty() -> Run {
     })
 }
 
-/// Calls from outside.
+/// Joins of empty closures, called from outside the pool.
 pub fn install_empty() -> Run {
     Box::new(|| (0..300_u64).map(|i| rayon::join(|| black_box(i), || 1)).map(|(a, b)| a * b).sum())
 }
 
-/// Loops over a thousand numbers, in the pool.
+/// Loops over a thousand numbers, on a thread of the pool.
 pub fn small_loops() -> Run {
     let numbers: Vec<u64> = (0..1_000).collect();
     Box::new(move || {
@@ -57,13 +57,13 @@ pub fn small_loops() -> Run {
     })
 }
 
-/// The same from outside.
+/// The same, called from outside the pool.
 pub fn small_loops_outside() -> Run {
     let numbers: Vec<u64> = (0..1_000).collect();
     Box::new(move || (0..200).map(|_| black_box(&numbers).par_iter().sum::<u64>()).sum())
 }
 
-/// Small tasks that one thread spawns.
+/// One thread spawns all of the small tasks.
 pub fn scope_spawn() -> Run {
     Box::new(|| {
         let sum = AtomicU64::new(0);
@@ -77,7 +77,7 @@ pub fn scope_spawn() -> Run {
     })
 }
 
-/// The same in order.
+/// The same with `spawn_fifo`.
 pub fn scope_fifo_spawn() -> Run {
     Box::new(|| {
         let sum = AtomicU64::new(0);
@@ -91,7 +91,7 @@ pub fn scope_fifo_spawn() -> Run {
     })
 }
 
-/// Small tasks that tasks spawn.
+/// Tasks spawn tasks.
 pub fn tree_spawn() -> Run {
     fn grow<'scope>(s: &rayon::Scope<'scope>, sum: &'scope AtomicU64, depth: u32) {
         if depth == 0 {
@@ -108,7 +108,7 @@ pub fn tree_spawn() -> Run {
     })
 }
 
-/// Every thread, again and again.
+/// Repeated broadcasts.
 pub fn broadcast() -> Run {
     Box::new(|| {
         (0..200)

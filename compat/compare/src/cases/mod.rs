@@ -1,5 +1,5 @@
-//! The cases. Each is some milliseconds of work, which gives a number that must not depend on who
-//! ran it.
+//! The cases. Each takes some milliseconds and returns a checksum, which must be the same with
+//! either core.
 
 mod collect;
 mod find;
@@ -9,7 +9,7 @@ mod puzzles;
 mod sorts;
 mod strings;
 
-/// A case that is prepared.
+/// A prepared case, ready to run.
 pub type Run = Box<dyn FnMut() -> u64>;
 
 /// Declares the names of all cases, and how each is prepared.

@@ -1,4 +1,4 @@
-//! Counting and searching: primes, queens, round trips, right triangles.
+//! Combinatorial counting: primes, queens, round trips, right triangles.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::Run;
 use crate::random::Random;
 
-/// The primes below two millions, segment by segment.
+/// Counts the primes below two million, segment by segment.
 pub fn sieve() -> Run {
     const END: usize = 2_000_000;
     const SEGMENT: usize = 16_384;
@@ -30,7 +30,7 @@ pub fn sieve() -> Run {
     })
 }
 
-/// The ways to put ten queens, each row a parallel loop.
+/// Counts the placements of ten queens. Each row is a parallel loop.
 pub fn nqueens() -> Run {
     const SIDE: u32 = 10;
     fn ways(columns: u32, left: u32, right: u32, row: u32) -> u64 {
@@ -52,9 +52,11 @@ pub fn nqueens() -> Run {
     })
 }
 
-/// The ways through all places and back that are no longer than twice what always going to the
-/// nearest one comes to: tasks of a scope down to some depth. (To look for the shortest is another
-/// amount of work each time, by how soon short ones are found.)
+/// Counts the round trips that are at most twice as long as the one that always goes to the nearest
+/// place. Down to some depth, each step is a task of a scope.
+///
+/// A search for the shortest trip would be a different amount of work in each run, since it depends
+/// on how early a short trip is found.
 pub fn tsp() -> Run {
     const PLACES: usize = 10;
     let mut random = Random::new(5);
@@ -91,7 +93,7 @@ struct Trip<'a> {
 }
 
 impl<'a> Trip<'a> {
-    /// From `at`, through all that are not in `seen`.
+    /// Counts the ways on from `at` through all places that are not in `seen`.
     fn go_on(self, scope: &rayon::Scope<'a>, seen: u32, at: usize, length: u32) {
         if seen.count_ones() >= 5 {
             self.ways.fetch_add(self.alone(seen, at, length), Ordering::Relaxed);
@@ -117,7 +119,7 @@ impl<'a> Trip<'a> {
     }
 }
 
-/// Right triangles with whole sides, by two nested loops.
+/// Counts right triangles with integer sides, with two nested parallel loops.
 pub fn pythagoras() -> Run {
     const END: u32 = 600;
     fn root(n: u32) -> u32 {

@@ -1,4 +1,4 @@
-//! Sorting: by hand with `join`, and rayon's own sorts.
+//! Sorting: quicksort and mergesort with `join`, and rayon's own sorts.
 
 use rayon::prelude::*;
 
@@ -7,10 +7,10 @@ use crate::random::Random;
 
 const LENGTH: usize = 200_000;
 
-/// Below this, sorts by hand go on serially.
+/// Up to this length, quicksort and mergesort are serial.
 const SERIAL: usize = 1_000;
 
-/// Sorts the same numbers each time.
+/// A case that sorts the same numbers each time.
 fn sorting(sort: fn(&mut Vec<u32>)) -> Run {
     let mut random = Random::new(1);
     let numbers: Vec<u32> = (0..LENGTH).map(|_| random.next() as u32).collect();
@@ -49,7 +49,7 @@ pub fn quicksort() -> Run {
     sorting(|numbers| sort(numbers))
 }
 
-/// Lomuto's, around the middle one.
+/// Lomuto's partition, with the middle number as the pivot.
 fn partition(numbers: &mut [u32]) -> (&mut [u32], &mut [u32]) {
     let last = numbers.len() - 1;
     numbers.swap(last / 2, last);
@@ -85,7 +85,7 @@ fn merge_sort(numbers: &mut [u32], space: &mut [u32]) {
     numbers.copy_from_slice(space);
 }
 
-/// Merges by halves of the longer one.
+/// Merges in parallel: splits at the middle of the longer side.
 fn merge(left: &[u32], right: &[u32], into: &mut [u32]) {
     if left.len() < right.len() {
         return merge(right, left, into);

@@ -1,11 +1,11 @@
-//! Parts of a text.
+//! Parallel iterators over a text.
 
 use rayon::prelude::*;
 
 use super::Run;
 use crate::random::Random;
 
-/// Words of letters, with ends of lines among them.
+/// Returns a text of random words and line breaks.
 fn text() -> String {
     let mut random = Random::new(6);
     let mut text = String::new();

@@ -1,6 +1,6 @@
-//! Aligns two DNA sequences by the method of Smith and Waterman: finds the parts that are alike,
-//! although bases were changed, added and lost. The table of scores is computed in blocks. Each
-//! says that it changes the row above it and the column to its left, and so the graph runs the
+//! Aligns two DNA sequences by the Smith–Waterman method: finds the parts that are similar,
+//! although bases were changed, inserted and deleted. The table of scores is computed in blocks.
+//! Each declares that it writes the row above it and the column to its left, so the graph runs the
 //! blocks as a wavefront. Draws the best score of each block: a ridge where the sequences agree.
 
 use std::cmp::Reverse;
@@ -13,28 +13,29 @@ use gallery::{Picture, Random, Result, compare, ensure, read};
 
 #[derive(Parser)]
 struct Arguments {
-    /// Two files with a FASTA sequence each. Without them, a sequence and a relative are made up
+    /// Two FASTA files with a sequence each. Without them, a sequence and a mutant are generated
     #[arg(num_args = 2)]
     files: Vec<PathBuf>,
-    /// Bases of the sequence that is made up
+    /// Bases of the generated sequence
     #[arg(long, default_value_t = 9000, value_parser = clap::value_parser!(u32).range(100..))]
     bases: u32,
     #[arg(long, default_value = "target/align.png")]
     out: PathBuf,
 }
 
-/// Equal bases, different ones, and a base without partner.
+/// The scores of equal bases, of different bases, and of a base without a partner.
 const MATCH: i32 = 2;
 const MISMATCH: i32 = -3;
 const GAP: i32 = -4;
 /// Bases along a side of a block.
 const BLOCK: usize = 128;
 
-/// A score, and in which row and column it is: the largest one, and of those the first.
+/// The largest score, with its row and column. If it occurs several times, the first counts.
 type Best = (i32, Reverse<[usize; 2]>);
 
-/// Computes a block. `above` begins with the score to the left of the row above the block. Both
-/// `above` and `left` then hold the last scores of the block, for those below and to the right.
+/// Computes a block. `above` holds the row above the block, after the score to the left of that
+/// row; `left` holds the column to the left. Replaces them by the block's last row and column, for
+/// the blocks below and to the right.
 fn block([a, b]: [&[u8]; 2], at: [usize; 2], above: &mut [i32], left: &mut [i32]) -> Best {
     let mut best = (0, Reverse([0; 2]));
     let mut corner = std::mem::replace(&mut above[0], left[a.len() - 1]);
@@ -55,12 +56,12 @@ fn block([a, b]: [&[u8]; 2], at: [usize; 2], above: &mut [i32], left: &mut [i32]
     best
 }
 
-/// The whole table as one block.
+/// Computes the whole table as one block.
 fn align_serially(a: &[u8], b: &[u8]) -> Best {
     block([a, b], [0; 2], &mut vec![0; b.len() + 1], &mut vec![0; a.len()])
 }
 
-/// The best of each block, by rows.
+/// Returns the best score of each block, by rows.
 fn align_in_blocks(a: &[u8], b: &[u8]) -> Result<Vec<Best>> {
     let (mut graph, mut blocks) = (Graph::new(), Vec::new());
     let above: Vec<Cell<Vec<i32>>> =
@@ -94,10 +95,10 @@ fn main() -> Result {
         Ok::<_, String>(blocks.iter().max().copied().ok_or("no blocks")?)
     };
     let (score, Reverse([row, column])) = compare(|| Ok(align_serially(&a, &b)), parallel)??;
-    // Backwards from the end, the best alignment ends at the beginning.
+    // Aligning the reversed sequences shows where the best alignment begins.
     let back = |bases: &[u8]| bases.iter().rev().copied().collect::<Vec<u8>>();
     let (back, Reverse([rows, columns])) = align_serially(&back(&a[..=row]), &back(&b[..=column]));
-    ensure(back == score, "backwards, the score is another one")?;
+    ensure(back == score, "the score of the reversed sequences differs")?;
 
     let width = b.len().div_ceil(BLOCK);
     let most = blocks.iter().map(|best| best.0).max().unwrap_or(0).max(1) as f32;

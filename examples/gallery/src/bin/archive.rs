@@ -1,6 +1,6 @@
-//! Archives a folder that is backed up every day, and stores only once what does not change: the
-//! files are cut where their content says so, equal pieces are found by their SHA-256, and new ones
-//! are compressed. A pipeline of four stages, of which two are serial and in order.
+//! Archives daily backups of a folder, and stores unchanged data only once. Files are cut into
+//! pieces at places that depend on their content. Equal pieces are found by their SHA-256, and new
+//! ones are compressed. A pipeline of four stages, two of them serial and in order.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -27,11 +27,11 @@ struct Arguments {
 type Key = [u8; 32];
 type Keyed<'t> = (&'t [u8], Key);
 
-/// The shortest piece, in bytes, and the longest. (The last one may be shorter.)
+/// The shortest and the longest piece, in bytes. The last piece may be shorter.
 const LENGTHS: [usize; 2] = [1 << 11, 1 << 15];
 
-/// Cuts a text into pieces. One in 8192 "gear" hashes, of the last 64 bytes, ends a piece. So a
-/// change moves the ends of pieces near it, but not those after them.
+/// Cuts a text into pieces. A piece ends where the "gear" hash of the last 64 bytes has one of 8192
+/// values. So a change moves the ends of pieces only near it.
 fn pieces<'t>(mut rest: &'t [u8], gear: &[u64; 256]) -> impl Iterator<Item = &'t [u8]> {
     std::iter::from_fn(move || {
         let mut hash = 0_u64;
@@ -49,14 +49,14 @@ fn key(piece: &[u8]) -> Keyed<'_> {
     (piece, Sha256::digest(piece).into())
 }
 
-/// The number of a piece among those that are stored, and its bytes, if it is a new one.
+/// Returns the number of a piece among the stored ones, and its bytes if the piece is new.
 fn look_up<'t>((piece, key): Keyed<'t>, all: &mut HashMap<Key, u32>) -> (u32, Option<&'t [u8]>) {
     let next = all.len() as u32;
     let number = *all.entry(key).or_insert(next);
     (number, (number == next).then_some(piece))
 }
 
-/// The record of a piece in the archive: its number and how many bytes follow, and those bytes.
+/// Returns a piece's record in the archive: its number, and the length and bytes of its data.
 fn packed((number, piece): (u32, Option<&[u8]>)) -> io::Result<Vec<u8>> {
     let mut record = vec![0; 8];
     if let Some(piece) = piece {
@@ -112,7 +112,7 @@ fn main() -> Result {
     };
     let archive = compare(serial, parallel)??;
     create(&out)?.write_all(&archive)?;
-    ensure(restored(&archive)? == all, "what is restored is not what was archived")?;
+    ensure(restored(&archive)? == all, "the restored bytes differ from the archived ones")?;
     let part = 100.0 * archive.len() as f64 / all.len().max(1) as f64;
     println!("{} bytes, {part:.1} % of all", archive.len());
     println!("answer right: it restores the same bytes");

@@ -1,7 +1,7 @@
 //! Compresses a file to BGZF, the blocked gzip format of genomics, which `gzip`, `bgzip` and
 //! `samtools` read: blocks are read, compressed in parallel, and written in order.
 //!
-//! At most some tens of blocks are in memory, however large the file is.
+//! At most 32 blocks are in the pipeline at a time, however large the file is.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -18,7 +18,7 @@ use gallery::{Result, compare, create, data, ensure};
 struct Arguments {
     #[arg(default_value = data!("reads.fastq"))]
     file: PathBuf,
-    /// Takes the file so many times, for a longer run
+    /// How often to repeat the file, for a longer run
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     copies: u32,
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=9))]
@@ -27,15 +27,16 @@ struct Arguments {
     out: PathBuf,
 }
 
-/// How many bytes are in a block, as in other writers: so that no block is longer than 64 KiB.
+/// How many bytes of the file are in a block. As in other writers, a compressed block then has at
+/// most 64 KiB.
 const BLOCK: usize = 0xff00;
-/// An empty block, which says that the file is complete.
+/// An empty block, which marks the end of a complete file.
 const END: [u8; 28] =
     [31, 139, 8, 4, 0, 0, 0, 0, 0, 255, 6, 0, 66, 67, 2, 0, 27, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 type Packed = std::result::Result<Vec<u8>, String>;
 
-/// Compresses to the beginning of `out`. Returns how many bytes that is.
+/// Compresses into the beginning of `out`. Returns the compressed length.
 #[cfg(not(feature = "libdeflate"))]
 fn deflate(bytes: &[u8], out: &mut [u8], level: u32) -> std::result::Result<usize, String> {
     let mut deflate = flate2::Compress::new(flate2::Compression::new(level), false);
@@ -45,7 +46,7 @@ fn deflate(bytes: &[u8], out: &mut [u8], level: u32) -> std::result::Result<usiz
     }
 }
 
-/// As above, by the library that Debian's `bgzip` uses.
+/// Does the same with the library that Debian's `bgzip` uses.
 #[cfg(feature = "libdeflate")]
 fn deflate(bytes: &[u8], out: &mut [u8], level: u32) -> std::result::Result<usize, String> {
     let level = libdeflater::CompressionLvl::new(level as i32).map_err(|it| format!("{it:?}"))?;
@@ -53,7 +54,7 @@ fn deflate(bytes: &[u8], out: &mut [u8], level: u32) -> std::result::Result<usiz
     written.map_err(|error| format!("a block does not fit: {error}"))
 }
 
-/// Compresses one block: a gzip member whose header says how long it is.
+/// Compresses one block: a gzip member whose header contains its length.
 fn compress(bytes: &[u8], level: u32) -> Packed {
     let mut block = vec![31, 139, 8, 4, 0, 0, 0, 0, 0, 255, 6, 0, 66, 67, 2, 0, 0, 0];
     let head = block.len();
@@ -102,13 +103,13 @@ fn main() -> Result {
 
     let mut unpacked = Vec::new();
     MultiGzDecoder::new(&packed[..]).read_to_end(&mut unpacked)?;
-    ensure(unpacked == bytes, "what is unpacked is not what was packed")?;
+    ensure(unpacked == bytes, "the unpacked bytes differ from the packed ones")?;
     let mut file = create(&out)?;
     file.write_all(&packed)?;
     drop(file);
     match Command::new("gzip").arg("-t").arg(&out).status() {
         Ok(status) => ensure(status.success(), "gzip does not accept the file")?,
-        Err(error) => println!("gzip was not asked: {error}"),
+        Err(error) => println!("not checked by gzip: {error}"),
     }
     let part = 100.0 * packed.len() as f64 / bytes.len().max(1) as f64;
     println!("{} bytes in {} blocks: {part:.1} %", packed.len(), bytes.len().div_ceil(BLOCK));

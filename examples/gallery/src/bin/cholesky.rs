@@ -1,6 +1,6 @@
-//! Factors the covariance matrix A of a series, in which values that are near are alike, into L and
-//! its transpose, by tiles (Cholesky). The parallel code is the serial loop: each step says which
-//! tiles it reads and writes, and the graph finds the order. A formula checks the determinant.
+//! Factors the covariance matrix A of a series, in which nearby values correlate, into L and its
+//! transpose, by tiles (Cholesky). The parallel code is the serial loop: each step declares which
+//! tiles it reads and writes, and the graph derives the order. A formula checks the determinant.
 
 use clap::Parser;
 use filch::graph::{Cell, Graph, read, write};
@@ -13,17 +13,17 @@ struct Arguments {
     rows: u32,
 }
 
-/// How alike neighbors are.
+/// The correlation of neighbors.
 const LIKENESS: f64 = 0.9;
 
 type Tile = Vec<f64>;
 
-/// The place of tile (i, j), j <= i, of the lower half.
+/// The index of tile (i, j) of the lower half, where j <= i.
 fn at(i: usize, j: usize) -> usize {
     i * (i + 1) / 2 + j
 }
 
-/// The sum of products. (Eight sums, so that it is vectorized.)
+/// The dot product, as eight sums so that the compiler vectorizes it.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     for (a, b) in a.chunks(8).zip(b.chunks(8)) {
@@ -44,7 +44,7 @@ fn factor(tile: &mut Tile, size: usize) {
     }
 }
 
-/// Solves for a tile below the factor of the diagonal.
+/// Solves for a tile below the diagonal, given the factor on the diagonal.
 fn solve(pivot: &Tile, tile: &mut Tile, size: usize) {
     for row in tile.chunks_mut(size) {
         for (j, pivot) in pivot.chunks(size).enumerate() {
@@ -53,14 +53,14 @@ fn solve(pivot: &Tile, tile: &mut Tile, size: usize) {
     }
 }
 
-/// Takes the product of `a` and the transpose of `b` from a tile.
+/// Subtracts the product of `a` and the transpose of `b` from a tile.
 fn update(a: &Tile, b: &Tile, tile: &mut Tile, size: usize) {
     for (row, a) in tile.chunks_mut(size).zip(a.chunks(size)) {
         row.iter_mut().zip(b.chunks(size)).for_each(|(value, b)| *value -= dot(a, b));
     }
 }
 
-/// The steps in order: each changes tile (i, j) by tiles of column k.
+/// The steps in order: each updates tile (i, j) with tiles of column k.
 fn steps(n: usize) -> impl Iterator<Item = (usize, usize, usize)> {
     (0..n).flat_map(move |k| (k..n).flat_map(move |i| (k..=i).map(move |j| (i, j, k))))
 }
@@ -115,6 +115,6 @@ fn main() -> Result {
         ensure((log_det - expected).abs() < 1e-9 * rows as f64, "the determinant is wrong")?;
         table += &format!("{size:4}  {:5}  {log_det:.9}\n", steps(n).count());
     }
-    println!("\n{table}answer right: as the formula says");
+    println!("\n{table}answer right: the formula gives the same determinant");
     Ok(())
 }

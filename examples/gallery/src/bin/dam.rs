@@ -1,8 +1,8 @@
 //! A dam breaks: the shallow-water equations, with waves that steepen, on a grid between walls.
 //! Draws the water at the end.
 //!
-//! A gang: each member owns a band of rows in all steps, reads the rows beside it, and meets the
-//! others at one barrier a step. A step reads one of two grids, and writes the other.
+//! A gang: each member owns a band of rows in all steps, and reads the rows next to it. There is
+//! one barrier per step. A step reads one of two grids, and writes the other.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -22,11 +22,11 @@ struct Arguments {
 
 /// The height of the water, and its momentum to the right and down.
 type Cell = [f32; 3];
-/// The time of a step over the width of a cell, small enough for waves in water that is 2 high.
+/// The time of a step over the width of a cell. It is small enough for waves in water of height 2.
 const STEP: f32 = 0.1;
 const GRAVITY: f32 = 1.0;
 
-/// What flows to the right through a cell.
+/// The flow to the right through a cell.
 fn flow([height, right, down]: Cell) -> Cell {
     let speed = right / height;
     [right, right * speed + GRAVITY * height * height / 2.0, down * speed]
@@ -36,7 +36,7 @@ fn turned([height, right, down]: Cell) -> Cell {
     [height, down, right]
 }
 
-/// A cell after a step (Lax and Friedrichs).
+/// Returns a cell after a step, by the Lax–Friedrichs method.
 fn next(left: Cell, right: Cell, above: Cell, below: Cell) -> Cell {
     let across = [flow(left), flow(right)];
     let along = [turned(flow(turned(above))), turned(flow(turned(below)))];
@@ -46,7 +46,8 @@ fn next(left: Cell, right: Cell, above: Cell, below: Cell) -> Cell {
     })
 }
 
-/// A row after a step. Beyond a wall, the water is as before it, but flows the other way.
+/// Computes a row after a step. Beyond a wall, the water mirrors that before it, and flows the
+/// other way.
 fn next_row(above: &[Cell], row: &[Cell], below: &[Cell], out: &mut [Cell]) {
     let mirrored = |[height, right, down]: Cell| [height, -right, down];
     for x in 0..row.len() {
@@ -60,7 +61,7 @@ fn wall(row: &[Cell]) -> Vec<Cell> {
     row.iter().map(|&[height, right, down]| [height, right, -down]).collect()
 }
 
-/// A grid by rows. (The locks are never contended.)
+/// A grid by rows. The locks are never contended.
 type Grid = Vec<RwLock<Vec<Cell>>>;
 
 fn step(rows: Range<usize>, from: &Grid, to: &Grid) {
@@ -111,7 +112,7 @@ fn main() -> Result {
     let water = compare(serial, gang)??;
     let volume = |all: &[Cell]| all.iter().map(|cell| f64::from(cell[0])).sum::<f64>();
     let lost = (volume(&cells(dam(rows, width))) - volume(&water)).abs();
-    ensure(lost < 1e-4 * water.len() as f64, "there is more or less water now")?;
+    ensure(lost < 1e-4 * water.len() as f64, "the amount of water has changed")?;
     let heights: Vec<f32> = water.iter().map(|cell| 2.0 * (cell[0] - 0.9)).collect();
     Picture::of_water(width, &heights, &vec![false; heights.len()]).write(&out)?;
     println!("answer right: the water changed by {lost:.0e}");

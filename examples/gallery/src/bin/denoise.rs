@@ -1,7 +1,8 @@
-//! Takes the grain out of a picture, PNG to PNG, by non-local means: each pixel becomes the mean of
-//! the pixels around it, and those whose own surroundings look alike count most. Edges stay sharp.
+//! Removes the grain from a picture, PNG to PNG, by non-local means: each pixel becomes the
+//! weighted mean of the pixels around it. A pixel with similar surroundings weighs more, so edges
+//! stay sharp.
 //!
-//! Each pixel is computed from the old picture alone: a `map` over the numbers of the pixels.
+//! Each pixel is computed from the old picture alone: a `map` over the indices of the pixels.
 
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ struct Arguments {
     picture: PathBuf,
     #[arg(long, default_value = "target/denoised.png")]
     out: PathBuf,
-    /// How far to look for pixels that are alike
+    /// How far to look for similar pixels
     #[arg(long, default_value_t = 7)]
     reach: i32,
     /// How different, from 0 to 255, two pixels with the same true color may be
@@ -23,10 +24,10 @@ struct Arguments {
     grain: f32,
 }
 
-/// Pixels up to so far away are the surroundings that are compared.
+/// How far the surroundings of a pixel reach.
 const PATCH: i32 = 2;
 
-/// The old picture, and around it a margin, into which its own edge is copied.
+/// The old picture, with a margin into which its edge is copied.
 struct Padded {
     margin: i32,
     stride: i32,
@@ -68,7 +69,7 @@ impl Padded {
         let (mut sum, mut weights) = ([0.0; 3], 0.0);
         for dy in -reach..=reach {
             for there in (-reach..=reach).map(|dx| here + dy * self.stride + dx) {
-                // The grain of both adds to any difference. Only what is beyond that counts.
+                // The grain of both pixels adds to any difference. Only the rest counts.
                 let beyond = (self.difference(here, there) - 2.0 * grain * grain).max(0.0);
                 let weight = (-beyond / (0.25 * grain * grain)).exp();
                 let color = self.colors[there as usize];
@@ -82,10 +83,11 @@ impl Padded {
 
 fn main() -> Result {
     let Arguments { picture, out, reach, grain } = Arguments::parse();
-    ensure((1..=100).contains(&reach) && grain > 0.0, "reach is 1 to 100, and grain positive")?;
+    ensure((1..=100).contains(&reach), "the reach must be from 1 to 100")?;
+    ensure(grain > 0.0, "the grain must be positive")?;
     let old = Picture::read(&picture)?;
     let (width, height) = (old.width, old.height);
-    println!("taking the grain out of {} ({width} x {height})", picture.display());
+    println!("removing the grain from {} ({width} x {height})", picture.display());
 
     let padded = Padded::new(&old, reach + PATCH);
     let pixel = |i| padded.denoised((i % width) as i32, (i / width) as i32, reach, grain);
@@ -99,7 +101,7 @@ fn main() -> Result {
         steps.sum::<u64>() as f64 / pixels.len() as f64
     };
     let [before, after] = [&old.pixels, &pixels].map(|pixels| roughness(pixels));
-    println!("a step to the next pixel was {before:.1} on average, and is now {after:.1}");
+    println!("neighboring pixels differed by {before:.1} on average, and now by {after:.1}");
     Picture { width, height, pixels }.write(&out)?;
     println!("answer right");
     Ok(())

@@ -1,8 +1,8 @@
-//! The main colors of a picture, by k-means: each pixel belongs to the nearest of k colors, and
-//! each color then moves to the mean of its pixels, until none moves. Draws the pixels as points.
+//! Finds the main colors of a picture by k-means: each pixel belongs to the nearest of k colors.
+//! Each color then moves to the mean of its pixels, until none moves. Draws the pixels as points.
 //!
-//! One pass over all pixels is a `fold` to a sum for each color in each piece of the loop, and a
-//! `reduce` of these sums. They are sums of whole numbers, and so do not depend on the order.
+//! A pass over all pixels is a `fold`, which adds up the pixels of each color in each piece of the
+//! loop, and a `reduce` of these sums. The sums are whole numbers, so their order does not matter.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ struct Arguments {
     /// How many colors
     #[arg(short, default_value_t = 8)]
     k: usize,
-    /// Takes the picture so many times, for a longer run
+    /// How often to repeat the picture, for a longer run
     #[arg(long, default_value_t = 10)]
     copies: usize,
     #[arg(long, default_value = "target/kmeans.svg")]
@@ -26,7 +26,7 @@ struct Arguments {
 
 type Color = [f64; 3];
 
-/// For each color: the sums of its pixels' red, green and blue, and how many pixels there are.
+/// For each color: the sums of its pixels' red, green and blue values, and the number of pixels.
 type Sums = Vec<[u64; 4]>;
 
 fn distance(pixel: &[u8; 3], color: &Color) -> f64 {
@@ -65,7 +65,7 @@ fn sums(pixels: &[[u8; 3]], colors: &[Color]) -> Sums {
     pixels.par_iter().fold(zero, |sums, pixel| add(sums, pixel, colors)).reduce(zero, add_all)
 }
 
-/// The colors at the end, and how many passes it took.
+/// Returns the final colors, and the number of passes.
 fn k_means(mut colors: Vec<Color>, sums: impl Fn(&[Color]) -> Sums) -> (Vec<Color>, usize) {
     let mut passes = 0;
     loop {
@@ -86,7 +86,7 @@ fn main() -> Result {
     let Arguments { picture, k, copies, out } = Arguments::parse();
     let pixels = Picture::read(&picture)?.pixels;
     let many = pixels.repeat(copies);
-    ensure(k > 0 && !many.is_empty(), "there have to be a color and a pixel")?;
+    ensure(k > 0 && !many.is_empty(), "at least one color and one pixel are needed")?;
     println!("the {k} main colors of {} pixels", many.len());
     let mut begin = vec![pixels[0].map(f64::from)];
     while begin.len() < k {
@@ -102,12 +102,12 @@ fn main() -> Result {
         || k_means(begin.clone(), |colors| sums_serially(&many, colors)),
         || k_means(begin.clone(), |colors| sums(&many, colors)),
     )?;
-    println!("no color moved any more after {passes} passes");
+    println!("{passes} passes until no color moved");
     for (color, sum) in colors.iter().zip(sums(&pixels, &colors)) {
         let [r, g, b] = color.map(|part| part.round() as u8);
         println!("#{r:02x}{g:02x}{b:02x}  {:5.1} %", 100.0 * sum[3] as f64 / pixels.len() as f64);
     }
-    // From cold to warm, and from magenta to green.
+    // The axes: from cold to warm, and from magenta to green.
     let place = |[r, g, b]: Color| [r - b, g - (r + b) / 2.0];
     let large: Vec<_> = colors.iter().map(|c| (place(*c), c.map(|part| part as u8))).collect();
     let some = pixels.iter().step_by(pixels.len().div_ceil(500));

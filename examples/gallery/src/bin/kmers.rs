@@ -1,11 +1,11 @@
 //! Counts the k-mers in a FASTQ file, that is, all runs of k bases in its reads: the first step of
 //! many programs that assemble genomes. A k-mer and its reverse complement count as one.
 //!
-//! Most k-mers of the genome occur about as often as the genome was read; those with an error
-//! occur once. The histogram at the end shows both, and so how large the genome is.
+//! Most k-mers of the genome occur about as often as the genome was read, but k-mers with an error
+//! occur once. The histogram at the end shows both, and thus the size of the genome.
 //!
 //! A k-mer is a number of 2k bits. A `fold` over the reads fills a hash table for each piece of the
-//! loop. There are as many pieces as workers have handed over: few. A `reduce` unites their tables.
+//! loop. Workers split the loop only to share it, so pieces are few. A `reduce` merges the tables.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,23 +21,23 @@ struct Arguments {
     /// The length of a k-mer
     #[arg(short, default_value_t = 21, value_parser = clap::value_parser!(u32).range(1..=31))]
     k: u32,
-    /// Takes the reads so many times, for a longer run
+    /// How often to repeat the reads, for a longer run
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     copies: u32,
 }
 
-/// The second of the four lines of each record.
+/// Returns the reads: the second of the four lines of each record.
 fn reads(fastq: &str) -> Result<Vec<&[u8]>> {
     let lines: Vec<&str> = fastq.lines().collect();
     let is_record = |record: &[&str]| {
         matches!(record, [name, read, plus, qualities]
             if name.starts_with('@') && plus.starts_with('+') && read.len() == qualities.len())
     };
-    ensure(lines.chunks(4).all(is_record), "this is no FASTQ file of four lines a record")?;
+    ensure(lines.chunks(4).all(is_record), "not a FASTQ file with four lines per record")?;
     Ok(lines.chunks(4).map(|record| record[1].as_bytes()).collect())
 }
 
-/// The k-mers of a read without those that contain an N.
+/// Returns the k-mers of a read, except those that contain an N.
 fn kmers(read: &[u8], k: u32) -> impl Iterator<Item = u64> {
     let mask = (1 << (2 * k)) - 1;
     let (mut forward, mut backward, mut known) = (0, 0, 0);
@@ -81,7 +81,7 @@ fn letters(kmer: u64, k: u32) -> String {
     (0..k).rev().map(|i| ['A', 'C', 'G', 'T'][(kmer >> (2 * i)) as usize & 3]).collect()
 }
 
-/// A bar for each number of occurrences, up to 40, and how many k-mers occur so often.
+/// Prints how many k-mers occur how often, with a bar for each number of occurrences up to 40.
 fn print_histogram(counts: &Counts) -> Vec<usize> {
     let mut histogram = vec![0_usize; 41];
     counts.values().for_each(|&count| histogram[count.min(40)] += 1);
@@ -105,7 +105,8 @@ fn main() -> Result {
     counts.values_mut().for_each(|count| *count /= copies as usize);
 
     let histogram = print_histogram(&counts);
-    // Between the errors and the genome there are few: everything after that is genome.
+    // Few k-mers are in the valley between the errors and the genome. All after it are of the
+    // genome.
     let valley = (1..20).min_by_key(|&count| histogram[count]).unwrap_or(1);
     let genome = histogram[valley..].iter().sum::<usize>();
     println!("\n{} different k-mers, of which about {genome} are of the genome", counts.len());

@@ -1,6 +1,6 @@
-//! Finds cars in the frames of a lidar, each within a deadline: the ground is removed, points that
-//! are close are put together, and boxes are drawn around them. The frames are made up, and come at
-//! a fixed rate. A pipeline has several of them in flight, and drops those that it begins too late.
+//! Finds cars in the frames of a lidar, each within a deadline: removes the ground, groups points
+//! that are close, and draws a box around each group. The frames are generated, and come at a fixed
+//! rate. A pipeline has several frames in flight, and drops those that it begins too late.
 
 use std::path::PathBuf;
 use std::thread::sleep;
@@ -27,16 +27,16 @@ struct Arguments {
 
 /// Cells along a side of the map, each of half a meter.
 const SIDE: usize = 160;
-/// The fewest points of a car that count.
+/// The least number of points that count as a car.
 const FEWEST: usize = 12;
 
-/// The column and the row of the cell at a place. (None is at the rim.)
+/// Returns the column and the row of the cell at a place. It is never at the rim.
 fn cell(place: &Place) -> [usize; 2] {
     let part = |at: f32| ((at + REACH) / (2.0 * REACH) * SIDE as f32) as usize;
     [part(place[0]).clamp(1, SIDE - 2), part(place[1]).clamp(1, SIDE - 2)]
 }
 
-/// The points that are clearly above the lowest one in their part of the map.
+/// Returns the points that are clearly above the lowest point in their part of the map.
 fn above_ground(points: &[Place]) -> Vec<Place> {
     let part = |point: &Place| cell(point)[1] / 10 * SIDE + cell(point)[0] / 10;
     let mut lowest = vec![f32::MAX; SIDE * SIDE];
@@ -44,7 +44,7 @@ fn above_ground(points: &[Place]) -> Vec<Place> {
     points.iter().filter(|point| point[2] > lowest[part(point)] + 0.3).copied().collect()
 }
 
-/// The bounds of each group of points whose cells touch.
+/// Returns the bounds of each group of points whose cells touch.
 fn boxes(points: &[Place]) -> Vec<Bounds> {
     let at = |point: &Place| cell(point)[1] * SIDE + cell(point)[0];
     let mut points_of = vec![Vec::new(); SIDE * SIDE];
@@ -101,7 +101,7 @@ fn main() -> Result {
     println!("\n{stats}\n");
 
     for (frame, boxes) in found.iter().enumerate().filter_map(|(i, it)| Some((i, it.as_ref()?))) {
-        ensure(*boxes == serial[frame], "the parallel answer is not the serial one")?;
+        ensure(*boxes == serial[frame], "the parallel answer differs from the serial one")?;
         let is_right = are_around_cars(boxes, &above_ground(&scans[frame]), frame as u32);
         ensure(is_right, "a box is not where a car is")?;
     }

@@ -1,7 +1,7 @@
-//! Conway's Game of Life: a pattern on a torus, generation after generation, and then an
-//! animated GIF of some more.
+//! Conway's Game of Life: runs a pattern on a torus, and then writes some more generations as an
+//! animated GIF.
 //!
-//! The rows of a generation are independent of each other: `par_chunks_mut` hands them out.
+//! The rows of a generation do not depend on each other: a parallel loop over `par_chunks_mut`.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use gallery::{Result, compare, create, data, ensure, read};
 
 #[derive(Parser)]
 struct Arguments {
-    /// The pattern, in the run-length encoding that is usual for Life
+    /// The pattern, in Life's usual run-length encoding (RLE)
     #[arg(default_value = data!("gun.rle"))]
     pattern: PathBuf,
     /// Cells on each side of the torus
@@ -19,7 +19,7 @@ struct Arguments {
     side: usize,
     #[arg(long, default_value_t = 300)]
     generations: usize,
-    /// The part to draw: so many columns and rows, from the upper left corner
+    /// The part to draw: its columns and rows, from the upper left corner
     #[arg(long, num_args = 2, default_values_t = [72, 56])]
     window: Vec<usize>,
     #[arg(long, default_value = "target/life.gif")]
@@ -53,13 +53,13 @@ impl World {
                     cells[y * side + x..][..run].fill(1);
                     x += run;
                 }
-                _ => return Err(format!("{symbol:?} is no part of a pattern").into()),
+                _ => return Err(format!("unexpected {symbol:?} in the pattern").into()),
             }
         }
         Ok(World { side, cells })
     }
 
-    /// What row `y` will be.
+    /// Computes row `y` of the next generation.
     fn next_row(&self, y: usize, next: &mut [u8]) {
         let n = self.side;
         let [above, here, below] = [y + n - 1, y, y + 1].map(|y| &self.cells[y % n * n..][..n]);
@@ -85,7 +85,7 @@ impl World {
         World { side: self.side, cells }
     }
 
-    /// So many pixels for each cell, along both sides, as indices into a palette.
+    /// Draws a window with `pixels` by `pixels` pixels for each cell, as indices into a palette.
     fn draw(&self, [width, height]: [usize; 2], pixels: usize) -> Vec<u8> {
         let rows = (0..height * pixels).map(|y| &self.cells[y / pixels * self.side..]);
         rows.flat_map(|row| (0..width * pixels).map(move |x| row[x / pixels])).collect()
@@ -101,12 +101,12 @@ fn main() -> Result {
     let mut world = compare(|| run(World::next_serially), || run(World::next))?;
 
     let palette = [16, 22, 34, 120, 220, 150];
-    // (The sides of a GIF have at most 65,535 pixels.)
+    // A side of a GIF has at most 65,535 pixels.
     let window = [0, 1].map(|i| arguments.window[i].min(side).min(10_000));
     let [width, height] = window.map(|cells| (cells * 6) as u16);
     let mut gif = gif::Encoder::new(create(&arguments.out)?, width, height, &palette)?;
     gif.set_repeat(gif::Repeat::Infinite)?;
-    // A gun begins anew after so many generations.
+    // The default pattern, a gun, repeats after 30 generations.
     for _ in 0..30 {
         // The next generation is computed while this one is drawn.
         let (next, frame) = filch::join(|| world.next(), || world.draw(window, 6));

@@ -1,8 +1,8 @@
-//! What a web site's log files say: requests, errors, bytes and the slowest answer of each page.
+//! Sums up a web site's log files: requests, errors, bytes and the slowest answer of each page.
 //!
-//! Files are read while others are still being found. `scope` is for that: each folder and each
-//! file that turns up becomes a task. Some files are much longer than the others, so the lines of
-//! a file are a parallel loop, in which all workers help that have nothing else to do.
+//! In a `scope`, each folder and each file becomes a task as soon as it is found. So files are read
+//! while others are still being found. Some files are much longer than others, so a parallel loop
+//! reads the lines of a file, and idle workers help.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use gallery::{Result, compare, ensure, input};
 
 #[derive(Parser)]
 struct Arguments {
-    /// A folder with logs, in folders of any depth; without it, logs are made up in target/logs
+    /// A folder with logs, at any depth; without it, logs are generated in target/logs
     folder: Option<PathBuf>,
-    /// How many lines to make up
+    /// How many lines to generate
     #[arg(long, default_value_t = 500_000)]
     lines: usize,
 }
@@ -40,10 +40,11 @@ impl Page {
     }
 }
 
-/// By their names. Lines that make no sense have the name "?".
+/// The pages by name. Lines that cannot be parsed have the name "?".
 type Pages = BTreeMap<String, Page>;
 
-/// Such as `203.0.113.9 GET /news 200 5120 38`: the status, bytes and milliseconds are at the end.
+/// Parses a line such as `203.0.113.9 GET /news 200 5120 38`, with status, bytes and milliseconds
+/// at the end.
 fn parse(line: &str) -> Option<(&str, Page)> {
     let words: Vec<&str> = line.split(' ').collect();
     let [_, _, name, status, bytes, time] = words[..] else { return None };
@@ -73,19 +74,20 @@ fn visit_serially(path: &Path, pages: Pages) -> io::Result<Pages> {
     Ok(fs::read_to_string(path)?.lines().fold(pages, add))
 }
 
-/// Adds what is in a file to the total. Spawns a task for each entry of a folder.
+/// Adds a file to the total. Spawns a task for each entry of a folder.
 fn visit<'s>(scope: &'s Scope<'s, '_>, path: &Path, total: &'s Mutex<Pages>) -> io::Result<()> {
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
             let path = entry?.path();
-            // A panic of a task becomes one of the scope.
-            scope.spawn(move || visit(scope, &path, total).expect("a log that can be read"));
+            // The scope resumes a panic of its tasks.
+            scope.spawn(move || visit(scope, &path, total).expect("cannot read a log"));
         }
         return Ok(());
     }
     let text = fs::read_to_string(path)?;
     let pages = text.par_lines().fold(Pages::new, add).reduce(Pages::new, add_all);
-    // The lock is taken after the loop: a worker in a loop may run another of these tasks.
+    // The lock is taken only after the loop. A worker that waits in the loop may run another of
+    // these tasks, which would wait for the lock for ever.
     let mut total = total.lock().unwrap();
     *total = add_all(std::mem::take(&mut total), pages);
     Ok(())
@@ -97,17 +99,17 @@ fn main() -> Result {
     if arguments.folder.is_none() {
         input::logs(&folder, arguments.lines)?;
     }
-    ensure(folder.is_dir(), &format!("{} is no folder", folder.display()))?;
+    ensure(folder.is_dir(), &format!("{} is not a folder", folder.display()))?;
     println!("the log files in {}", folder.display());
     let pages = compare(
-        || visit_serially(&folder, Pages::new()).expect("logs that can be read"),
+        || visit_serially(&folder, Pages::new()).expect("cannot read the logs"),
         || {
             let total = Mutex::default();
-            filch::scope(|s| visit(s, &folder, &total)).expect("logs that can be read");
+            filch::scope(|s| visit(s, &folder, &total)).expect("cannot read the logs");
             total.into_inner().unwrap()
         },
     )?;
-    ensure(!pages.is_empty(), "there is no line in these files")?;
+    ensure(!pages.is_empty(), "these files have no lines")?;
     println!("\n{:12} {:>9} {:>7} {:>9} {:>10}", "page", "requests", "errors", "MB", "slowest/ms");
     for (name, Page { requests, errors, bytes, slowest }) in &pages {
         let megabytes = *bytes as f64 / 1e6;

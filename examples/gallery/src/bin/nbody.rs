@@ -1,8 +1,8 @@
-//! Two galaxies meet: gravity between many stars, by the method of Barnes and Hut, in a plane.
+//! Two galaxies collide: gravity between many stars in a plane, by the Barnes–Hut method.
 //!
-//! Stars far away pull like one star in their middle. A tree says which stars those are. It is made
-//! by a recursion, which cuts the box around the stars in two and calls itself for both halves by
-//! `join`. The pull on each star is then a loop over the stars. All bits are those of a serial run.
+//! A group of distant stars pulls like one star at its center of mass. A tree gives these groups. A
+//! recursion builds it: it halves the stars, and forks for the halves by `join`. Then a parallel
+//! loop over the stars computes the pull on each. All bits equal those of a serial run.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ struct Arguments {
     out: PathBuf,
 }
 
-/// Some stars, as if they were one.
+/// A group of stars, which may count as one star.
 struct Tree {
     mass: f64,
     middle: Point,
@@ -31,7 +31,7 @@ struct Tree {
 }
 
 impl Tree {
-    /// Brings the stars into the order of the tree.
+    /// Builds a tree, and reorders the stars by it.
     fn build(stars: &mut [Star], forks: bool) -> Tree {
         let mass = stars.iter().map(|star| star.mass).sum::<f64>();
         let middle = [0, 1].map(|i| stars.iter().map(|s| s.mass * s.at[i]).sum::<f64>() / mass);
@@ -65,7 +65,7 @@ fn add(a: Point, b: Point) -> Point {
     [a[0] + b[0], a[1] + b[1]]
 }
 
-/// Softened, so that stars that meet do not fling each other away.
+/// The pull is softened, so that stars that meet do not fling each other away.
 fn attraction(at: Point, to: Point, mass: f64) -> Point {
     let [x, y] = [to[0] - at[0], to[1] - at[1]];
     let square = x * x + y * y + 1e-3;
@@ -112,7 +112,7 @@ fn main() -> Result {
     let errors: Vec<f64> = stars[..stars.len().min(200)].par_iter().map(error).collect();
     let mean = errors.iter().sum::<f64>() / errors.len() as f64;
     println!("the pull differs by {:.3} % from the sum over all stars", 100.0 * mean);
-    ensure(mean < 0.01, "that is too much")?;
+    ensure(mean < 0.01, "the pull differs too much")?;
     let shown = |star: &Star| (add([200.0, 150.0], star.at.map(|x| 75.0 * x)), star.color);
     Picture::of_stars(400, 300, stars.iter().map(shown)).write(&out)?;
     println!("answer right");

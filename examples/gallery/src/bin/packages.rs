@@ -1,7 +1,7 @@
-//! Builds the packages of a `Cargo.lock` in the order of their dependencies, from servers that are
-//! not reliable: a package is fetched, which may fail and is tried again, and then compiled. A
-//! graph runs the steps, those on the longest path first. If a package cannot be had, what depends
-//! on it is skipped. (Nothing is truly fetched or compiled: a package is some arithmetic.)
+//! Builds the packages of a `Cargo.lock` in the order of their dependencies, from unreliable
+//! servers. A package is fetched, which is retried if it fails, and then compiled. A graph runs the
+//! steps, those on the longest path first. If a package cannot be fetched, the packages that depend
+//! on it are skipped. This is a simulation: a package is some arithmetic.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ use gallery::{Random, Result, compare, create, data, ensure, read};
 struct Arguments {
     #[arg(default_value = data!("../../../Cargo.lock"))]
     file: PathBuf,
-    /// How many of 100 tries to fetch a package fail
+    /// How many of 100 attempts to fetch a package fail
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=100))]
     failures: u32,
-    /// How often a try that failed is repeated
+    /// How often a failed attempt is retried
     #[arg(long, default_value_t = 4)]
     retries: u32,
     /// A package that no server has
@@ -29,7 +29,7 @@ struct Arguments {
     out: PathBuf,
 }
 
-/// What the servers say when they are asked for the `tries`th time.
+/// Attempt number `tries` to fetch a package.
 fn fetch(package: &Package, tries: u32, arguments: &Arguments) -> std::result::Result<u64, String> {
     let has_none = package.name.split(' ').next() == Some(&arguments.broken);
     let draw = Random::new(number(&package.name), tries.into()).below(100) as u32;
@@ -44,7 +44,7 @@ fn compile(package: &Package, source: u64, before: impl Iterator<Item = u64>) ->
     (0..package.size).fold(0, |sum, _| sum ^ random.next())
 }
 
-/// Of each package what was built, if it was.
+/// The result of each package, if it was built.
 type Built = Vec<Option<u64>>;
 
 fn build_serially(packages: &[Package], arguments: &Arguments) -> Built {
@@ -76,7 +76,7 @@ fn build(packages: &[Package], arguments: &Arguments) -> Result<Built> {
     }
     let [ran, failed, skipped] =
         [Outcome::Ran, Outcome::Failed, Outcome::Skipped].map(|it| report.count(it));
-    println!("steps: {ran} ran, {failed} failed, {skipped} were skipped");
+    println!("steps: {ran} ran, {failed} failed, {skipped} skipped");
     create(&arguments.out)?.write_all(graph.dot().as_bytes())?;
     Ok(nodes.iter().map(|node| graph.result(node).copied()).collect())
 }
@@ -84,7 +84,7 @@ fn build(packages: &[Package], arguments: &Arguments) -> Result<Built> {
 fn main() -> Result {
     let arguments = Arguments::parse();
     let packages = packages(&read(&arguments.file)?);
-    ensure(!packages.is_empty(), "there are no packages in this file")?;
+    ensure(!packages.is_empty(), "this file has no packages")?;
     println!("{} packages of {}", packages.len(), arguments.file.display());
     let serial = || Ok(build_serially(&packages, &arguments));
     let parallel = || build(&packages, &arguments).map_err(|error| error.to_string());

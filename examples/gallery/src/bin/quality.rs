@@ -1,6 +1,6 @@
-//! Filters the reads of a FASTQ file by quality, as a first step of most programs on DNA: cuts the
-//! end of each read from where its bases are bad, and drops reads that are short or bad in all.
-//! A pipeline judges batches of records in parallel, and writes them in order.
+//! Filters the reads of a FASTQ file by quality, the first step of most programs on DNA: trims the
+//! bad bases at the end of each read, and drops reads that are short or bad on the whole. A
+//! pipeline filters batches of records in parallel, and writes them in order.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,26 +12,26 @@ use gallery::{Result, compare, create, data, ensure, read};
 struct Arguments {
     #[arg(default_value = data!("reads.fastq"))]
     file: PathBuf,
-    /// Takes the reads so many times, for a longer run
+    /// How often to repeat the reads, for a longer run
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     copies: u32,
-    /// The least mean quality of the bases that are left, on the scale of Phred
+    /// The least mean quality of the remaining bases, on the Phred scale
     #[arg(long, default_value_t = 34.0)]
     least: f64,
     #[arg(long, default_value = "target/filtered.fastq")]
     out: PathBuf,
 }
 
-/// How many records are a batch.
+/// How many records are in a batch.
 const BATCH: usize = 256;
 /// The shortest read that is kept.
 const SHORTEST: usize = 30;
 
-/// What is left of a batch.
+/// What the filter keeps of a batch.
 #[derive(Default, Clone, PartialEq)]
 struct Filtered {
     text: String,
-    /// Reads and bases that are left, and the sum of their qualities.
+    /// The reads and bases that were kept, and the sum of their qualities.
     reads: usize,
     bases: usize,
     quality: u64,
@@ -49,8 +49,8 @@ impl Filtered {
     }
 }
 
-/// The end of a read that is worth keeping: where the sum of what its qualities lack is largest,
-/// counted from its end (the algorithm of BWA).
+/// Returns where to cut the bad end off a read, by BWA's algorithm: where the sum of the shortfalls
+/// in quality, from the end of the read on, is largest.
 fn good_end(qualities: &[u8]) -> usize {
     let (mut sum, mut most, mut end) = (0, 0, qualities.len());
     for (i, quality) in qualities.iter().enumerate().rev() {
@@ -90,7 +90,7 @@ fn main() -> Result {
             if name.starts_with('@') && plus.starts_with('+') && read.is_ascii()
                 && read.len() == qualities.len() && qualities.bytes().all(|it| it >= 33))
     };
-    ensure(lines.chunks(4).all(is_record), "this is no FASTQ file of four lines a record")?;
+    ensure(lines.chunks(4).all(is_record), "not a FASTQ file with four lines per record")?;
     println!("{} reads of {}, {copies} times", lines.len() / 4, file.display());
 
     let serial = || {
@@ -110,7 +110,7 @@ fn main() -> Result {
     };
     let left = compare(serial, parallel)??;
     std::io::Write::write_all(&mut create(&out)?, left.text.as_bytes())?;
-    println!("reads that are left {:>9} of {}", left.reads, lines.len() / 4);
+    println!("reads kept          {:>9} of {}", left.reads, lines.len() / 4);
     println!("of these, cut       {:>9}", left.cut);
     println!("mean length         {:>9.1}", left.bases as f64 / left.reads.max(1) as f64);
     println!("mean quality        {:>9.1}", left.quality as f64 / left.bases.max(1) as f64);

@@ -1,9 +1,8 @@
-//! What an option on a stock is worth, and what holding the stock may lose in a year, by Monte
-//! Carlo: many random years, by the model of Black and Scholes, in weekly steps.
+//! Prices an option on a stock, and estimates how much the stock may lose in a year, by Monte
+//! Carlo: many random years in the Black–Scholes model, in weekly steps.
 //!
-//! The results have the same bits on any number of threads. Each year has random numbers of its
-//! own, and `par_deterministic_reduce` adds in an order that only depends on how many numbers there
-//! are.
+//! The results have the same bits on any number of threads. Each year has its own random numbers,
+//! and `par_deterministic_reduce` adds in an order that depends only on how many numbers there are.
 
 use std::path::PathBuf;
 
@@ -14,7 +13,7 @@ use gallery::{Random, Result, compare, ensure, histogram};
 
 #[derive(Parser)]
 struct Arguments {
-    /// How many years to try
+    /// How many years to simulate
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1000..))]
     years: u64,
     #[arg(long, default_value_t = 1)]
@@ -23,9 +22,9 @@ struct Arguments {
     out: PathBuf,
 }
 
-/// Of the stock today.
+/// The price of the stock today.
 const PRICE: f64 = 100.0;
-/// For which the owner of the option may buy the stock in a year.
+/// The price at which the owner of the option may buy the stock in a year.
 const STRIKE: f64 = 105.0;
 const RATE: f64 = 0.03;
 const VOLATILITY: f64 = 0.2;
@@ -45,7 +44,7 @@ fn payoff(price: &f64) -> f64 {
     (price - STRIKE).max(0.0) * (-RATE).exp()
 }
 
-/// The prices after all years, sorted, and the sum of what the option pays in them.
+/// Returns the price after each of the random years, sorted, and the sum of the option's payoffs.
 fn try_years(seed: u64, years: u64) -> (Vec<f64>, f64) {
     let mut prices: Vec<f64> = (0..years).into_par_iter().map(|y| price(seed, y)).collect();
     prices.par_sort_unstable_by(f64::total_cmp);
@@ -59,13 +58,13 @@ fn try_years_serially(seed: u64, years: u64) -> Vec<f64> {
     prices
 }
 
-/// What the option is worth by the formula of Black and Scholes.
+/// The price of the option by the Black–Scholes formula.
 fn formula() -> f64 {
     let d = ((PRICE / STRIKE).ln() + RATE + VOLATILITY * VOLATILITY / 2.0) / VOLATILITY;
     PRICE * normal_below(d) - STRIKE * (-RATE).exp() * normal_below(d - VOLATILITY)
 }
 
-/// How likely a normally distributed number is below `x`, by Simpson's rule.
+/// The probability that a normally distributed number is below `x`, by Simpson's rule.
 fn normal_below(x: f64) -> f64 {
     let density = |x: f64| (-x * x / 2.0).exp() / std::f64::consts::TAU.sqrt();
     let h = x / 1000.0;
@@ -81,7 +80,7 @@ fn main() -> Result {
 
     let (_, sum) = try_years(seed, years);
     let plain = prices.iter().map(payoff).sum::<f64>();
-    ensure((sum - plain).abs() < 1e-9 * plain, "the sum is not that of a plain loop")?;
+    ensure((sum - plain).abs() < 1e-9 * plain, "the sum differs from that of a plain loop")?;
     for threads in 1..=5 {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
         let (_, again) = pool.install(|| try_years(seed, years));
@@ -92,8 +91,8 @@ fn main() -> Result {
     let mean = sum / n;
     let squares = prices.par_deterministic_reduce(0.0, |p| payoff(p).powi(2), |a, b| a + b);
     let error = ((squares / n - mean * mean) / n).sqrt();
-    println!("it is worth {mean:.3} ± {error:.3}; by the formula, {:.3}", formula());
-    ensure((mean - formula()).abs() < 4.0 * error, "that is too far from the formula")?;
+    println!("the option is worth {mean:.3} ± {error:.3}; by the formula, {:.3}", formula());
+    ensure((mean - formula()).abs() < 4.0 * error, "the price is too far from the formula")?;
     let limit = prices[prices.len() / 100];
     println!("with 99 %, a stock bought for {PRICE} is worth at least {limit:.2} after a year");
     let counts = prices.par_histogram(100, |&price| ((price / 2.5) as usize).min(99));

@@ -1,8 +1,8 @@
-//! Waves in a harbor: the linear shallow-water equations on a grid. A train of waves meets a mole
-//! with two gaps, and an island behind it. Draws the water at the end.
+//! Simulates waves in a harbor by the linear shallow-water equations on a grid. Some waves meet a
+//! mole with two gaps, and an island behind it. Draws the water at the end.
 //!
-//! A step is two loops over the rows of grids. Each writes grids that the other one only reads:
-//! `par_chunks_mut` hands out the rows, zipped where two grids are written.
+//! A step consists of two parallel loops over rows, by `par_chunks_mut`. Each writes grids that the
+//! other only reads. The first one writes two grids, whose rows it zips.
 
 use std::f32::consts::TAU;
 use std::path::PathBuf;
@@ -20,14 +20,14 @@ struct Arguments {
     out: PathBuf,
 }
 
-/// How far waves get in a step, in cells.
+/// How far waves travel in a step, in cells.
 const SPEED: f32 = 0.5;
 
 #[derive(Clone, PartialEq)]
 struct Sea {
     width: usize,
     is_land: Vec<bool>,
-    /// How much higher than at rest the water is.
+    /// The height of the water above its level at rest.
     height: Vec<f32>,
     /// The flow into each cell from the cell to the left of it, and from the one above it.
     from_left: Vec<f32>,
@@ -37,7 +37,7 @@ struct Sea {
 impl Sea {
     fn new(rows: usize) -> Sea {
         let width = rows * 3 / 2;
-        // All lengths are in parts of the shorter side.
+        // All lengths are fractions of the shorter side.
         let place = |i| ((i % width) as f32 / rows as f32, (i / width) as f32 / rows as f32);
         let is_land = |(x, y): (f32, f32)| {
             let is_gap = (y - 0.36).abs() < 0.03 || (y - 0.64).abs() < 0.03;
@@ -52,7 +52,7 @@ impl Sea {
             width,
             is_land: all().map(is_land).collect(),
             height: all().map(wave).collect(),
-            // This makes all of the wave go to the right.
+            // With this flow, the whole wave travels to the right.
             from_left: all().map(|at| SPEED * wave(at)).collect(),
             from_above: vec![0.0; rows * width],
         }
@@ -75,7 +75,7 @@ impl Sea {
     }
 }
 
-/// In row `y`, water flows faster and faster from where it is high to where it is low.
+/// In row `y`, accelerates the flow from high water to low water.
 fn accelerate(y: usize, left: &mut [f32], above: &mut [f32], height: &[f32], is_land: &[bool]) {
     let width = left.len();
     let push = |from: usize, to: usize| match is_land[from] || is_land[to] {
@@ -89,7 +89,7 @@ fn accelerate(y: usize, left: &mut [f32], above: &mut [f32], height: &[f32], is_
     }
 }
 
-/// In row `y`, the water rises where more flows in than out.
+/// In row `y`, raises the water where more flows in than out.
 fn rise(y: usize, height: &mut [f32], from_left: &[f32], from_above: &[f32]) {
     let width = height.len();
     for (x, height) in height.iter_mut().enumerate() {
@@ -113,8 +113,8 @@ fn main() -> Result {
     let sea = compare(|| run(Sea::step_serially), || run(Sea::step))?;
     let volume = |sea: &Sea| sea.height.iter().map(|&height| f64::from(height)).sum::<f64>();
     let lost = (volume(&begin) - volume(&sea)).abs();
-    ensure(lost < 1e-6 * sea.height.len() as f64, "there is more or less water now")?;
+    ensure(lost < 1e-6 * sea.height.len() as f64, "the amount of water has changed")?;
     Picture::of_water(width, &sea.height, &sea.is_land).write(&out)?;
-    println!("answer right: the water in all of them changed by {lost:.0e}");
+    println!("answer right: the amount of water changed by {lost:.0e}");
     Ok(())
 }

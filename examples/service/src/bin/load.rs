@@ -1,4 +1,4 @@
-//! Loads the service on each engine in turn, and compares what a person who pans gets to see while
+//! Loads the service on each engine in turn, and compares the latencies of a viewer who pans while
 //! a batch runs: `cargo run --release -p service --bin load`.
 
 use std::error::Error;
@@ -23,16 +23,16 @@ struct Arguments {
     /// The length of a turn, in seconds
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// Threads that draw; 0 means as many as this process may use
+    /// Threads that draw; 0 means one for each processor that this process may use
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// How many tiles may wait before more are refused
+    /// How many tiles may wait; further ones are refused
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     queued: u32,
-    /// A person's screen, in tiles
+    /// A viewer's screen, in tiles
     #[arg(long, default_value_t = 12)]
     screen: u64,
-    /// How often a person pans or zooms, in milliseconds
+    /// Time between two pans of the viewer, in milliseconds
     #[arg(long, default_value_t = 250)]
     every: u64,
     /// How long a viewer waits for a tile, in milliseconds
@@ -40,7 +40,7 @@ struct Arguments {
     patience: u64,
 }
 
-/// What became of a turn's requests.
+/// How a turn's requests ended.
 #[derive(Default)]
 struct Outcome {
     latencies: Vec<Duration>,
@@ -94,7 +94,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// One engine's turn: a batch runs, and a person pans.
+/// One engine's turn: a batch runs while a viewer pans.
 async fn turn(kind: Kind, arguments: &Arguments) -> Result<Outcome> {
     let engine = engine::build(kind, arguments.threads, arguments.queued as usize)
         .map_err(|error| error.to_string())?;
@@ -121,8 +121,7 @@ fn batch_tiles(state: &[u8]) -> Option<u64> {
     batch.split_once(',')?.0.parse().ok()
 }
 
-/// Asks for a screen of tiles again and again. Every fourth screen is left half drawn, when the
-/// person pans on.
+/// Requests one screen of tiles after the other. The viewer leaves every fourth screen after 10 ms.
 async fn pan(address: SocketAddr, arguments: &Arguments) -> Result<Outcome> {
     let mut requests = JoinSet::new();
     let end = Instant::now() + Duration::from_secs(arguments.seconds);
@@ -158,8 +157,8 @@ async fn pan(address: SocketAddr, arguments: &Arguments) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// One request on a connection of its own, which is closed if this future is dropped. Returns
-/// status and body.
+/// Sends one request on a new connection, which is closed if this future is dropped. Returns the
+/// status and the body.
 async fn request(address: SocketAddr, method: &str, path: &str) -> Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(address).await?;
     let head = format!(

@@ -1,4 +1,4 @@
-//! Tiles on the threads that tokio keeps for blocking calls.
+//! Draws tiles on tokio's threads for blocking calls.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use super::{Class, Counts, Drawing, Engine, Gone, Load, Refusal};
 use crate::tile::Tile;
 
-/// As many of tokio's blocking threads draw as there are permits. Requests get permits in the order
-/// in which they ask for them.
+/// At most as many of tokio's blocking threads draw as there are permits. Requests get permits in
+/// the order in which they ask for them.
 pub(super) struct Blocking {
     permits: Arc<Semaphore>,
     queued: usize,
@@ -31,8 +31,7 @@ impl Engine for Blocking {
     ) -> Result<Drawing, Refusal> {
         self.counts.admit(class, self.queued)?;
         let (permits, counts) = (Arc::clone(&self.permits), Arc::clone(&self.counts));
-        // In a task of its own, which goes on if the request is dropped: so each that was admitted
-        // is counted to the end.
+        // A separate task runs on if the request is dropped, so that the counts stay right.
         let gone = Gone::default();
         let flag = Arc::clone(&gone.0);
         let task = tokio::spawn(async move {

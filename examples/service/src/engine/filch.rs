@@ -1,4 +1,4 @@
-//! Tiles on one pool of filch's.
+//! Draws tiles on one filch pool.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::tile::{SIDE, Tile, blank, png};
 
 pub(super) struct Filch {
     pool: ThreadPool,
-    /// Tiles that are being drawn.
+    /// How many tiles are being drawn, for each class.
     drawing: Arc<[AtomicUsize; 2]>,
     /// The metrics at the last call of `load`.
     before: Mutex<Metrics>,
@@ -41,7 +41,7 @@ impl Class {
     }
 }
 
-/// Counts a tile until this is dropped.
+/// Counts a tile as long as it lives.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
@@ -57,8 +57,8 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Draws the rows of a tile in parallel. If the task's token is cancelled, the loop stops, and with
-/// it the task.
+/// Draws the rows of a tile in parallel. If the task's token is cancelled, the loop and the task
+/// stop.
 fn draw(tile: Tile, drawing: &AtomicUsize) -> Vec<u8> {
     let _counted = Counted::new(drawing);
     let mut pixels = blank();
@@ -113,7 +113,7 @@ impl Engine for Filch {
     }
 }
 
-/// The shares of an interval that a worker spent in each way.
+/// Returns how a worker spent an interval, as shares.
 fn shares(worker: &WorkerMetrics) -> Worker {
     let all = worker.busy + worker.searching + worker.parked + worker.blocked;
     let share = |time: std::time::Duration| time.as_secs_f64() / all.as_secs_f64().max(1e-9);

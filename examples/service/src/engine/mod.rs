@@ -1,4 +1,4 @@
-//! What draws tiles: filch, or what one would build on rayon or on tokio alone, for comparison.
+//! The engines that draw tiles: filch, and for comparison, engines on rayon and on tokio alone.
 
 mod blocking;
 mod filch;
@@ -14,19 +14,19 @@ use serde::Serialize;
 
 use crate::tile::Tile;
 
-/// Who waits for a tile.
+/// For whom a tile is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// A person who looks at the map.
+    /// For a person who looks at the map.
     Viewer,
-    /// A batch, which only wants to get done.
+    /// For a batch, which is not urgent.
     Batch,
 }
 
 /// Why a tile was not drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Too many tiles wait already.
+    /// Too many tiles are waiting.
     Full,
     /// The deadline came before the tile was done.
     Late,
@@ -34,37 +34,37 @@ pub enum Refusal {
     Failed(String),
 }
 
-/// A tile that is being drawn. If it is dropped, nobody wants the tile any more.
+/// A tile that is queued or being drawn. Dropping it cancels the tile.
 pub type Drawing = Pin<Box<dyn Future<Output = Result<Vec<u8>, Refusal>> + Send>>;
 
 pub trait Engine: Send + Sync + 'static {
     /// Queues a tile.
     ///
     /// # Errors
-    /// [`Refusal::Full`] if too many wait.
+    /// Returns [`Refusal::Full`] if too many tiles are waiting.
     fn draw(&self, tile: Tile, class: Class, deadline: Option<Instant>)
     -> Result<Drawing, Refusal>;
 
     fn load(&self) -> Load;
 
-    /// What a monitoring system reads, in the text format of Prometheus.
+    /// Returns metrics for a monitoring system, in the text format of Prometheus.
     fn metrics(&self) -> String {
         String::new()
     }
 }
 
-/// What an engine has to do.
+/// The load of an engine.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Load {
-    /// Tiles that wait: for viewers, and for a batch.
+    /// Tiles that wait to be drawn: for viewers, and for a batch.
     pub waiting: [usize; 2],
     /// Tiles that are being drawn.
     pub drawing: [usize; 2],
-    /// What each worker did lately, where the engine knows.
+    /// What each worker did lately, if the engine knows.
     pub workers: Vec<Worker>,
 }
 
-/// The shares of time that a worker spent lately.
+/// How a worker spent its time lately, as shares.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Worker {
     pub busy: f64,
@@ -78,15 +78,15 @@ pub enum Kind {
     Filch,
     /// `tokio::task::spawn_blocking`
     Blocking,
-    /// Two thread pools of rayon's: one for viewers, one for batches
+    /// Two rayon pools: one for viewers, one for batches
     TwoPools,
 }
 
-/// Builds an engine of `threads` threads, or of as many as this process may use if that is 0. It
-/// has room for `queued` tiles that wait.
+/// Builds an engine with `threads` threads. If that is 0, it has one for each processor that this
+/// process may use. At most `queued` tiles may wait.
 ///
 /// # Errors
-/// Says what the system or the engine refused.
+/// Returns the error of the system or of the engine.
 pub fn build(
     kind: Kind,
     threads: usize,
@@ -103,7 +103,7 @@ pub fn build(
     })
 }
 
-/// What the two others count by hand.
+/// The counts that the two other engines keep themselves.
 #[derive(Default)]
 struct Counts {
     waiting: [AtomicUsize; 2],
@@ -111,7 +111,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// Counts one more that waits, unless there are `most` in all.
+    /// Counts one more waiting tile, unless `most` tiles are waiting.
     fn admit(&self, class: Class, most: usize) -> Result<(), Refusal> {
         let waiting: usize = self.waiting.iter().map(|it| it.load(Ordering::Relaxed)).sum();
         if waiting >= most {
@@ -121,7 +121,7 @@ impl Counts {
         Ok(())
     }
 
-    /// Draws a tile that was admitted.
+    /// Draws an admitted tile.
     fn draw(
         &self,
         tile: Tile,
@@ -144,7 +144,7 @@ impl Counts {
     }
 }
 
-/// Sets its flag when it is dropped: the request that holds it is gone.
+/// Held by a request. Sets its flag when the request drops it.
 #[derive(Default)]
 struct Gone(Arc<AtomicBool>);
 

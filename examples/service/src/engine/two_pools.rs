@@ -1,4 +1,4 @@
-//! Tiles on two pools of rayon's, so that a batch does not hold up the viewers.
+//! Draws tiles on two rayon pools, so that a batch does not delay the viewers.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ pub(super) struct TwoPools {
 }
 
 impl TwoPools {
-    /// Both pools have `threads` threads: neither knows when the other is idle.
+    /// Both pools have `threads` threads, since neither knows when the other is idle.
     pub(super) fn new(threads: usize, queued: usize) -> Result<Self, ThreadPoolBuildError> {
         let pool = || ThreadPoolBuilder::new().num_threads(threads).build();
         Ok(TwoPools { pools: [pool()?, pool()?], queued, counts: Arc::default() })
@@ -36,7 +36,7 @@ impl Engine for TwoPools {
         let flag = Arc::clone(&gone.0);
         let (sender, receiver) = oneshot::channel();
         self.pools[class as usize].spawn(move || {
-            // If the request is gone, nobody receives it.
+            // If the request is gone, the send fails.
             let _ = sender.send(counts.draw(tile, class, deadline, &flag));
         });
         Ok(Box::pin(async move {
