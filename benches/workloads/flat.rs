@@ -45,13 +45,8 @@ impl TaskPool for Filch {
     /// Uses a scope, whose caller becomes a worker, while `install` runs on another thread.
     fn enter<R: Send>(pool: &filch::ThreadPool, work: impl FnOnce(&mut ()) -> R + Send) -> R {
         pool.scope(|_| {
-<<<<<<< HEAD
-            if let Some(worker) = filch::current_thread_index() {
-                take_place(worker);
-=======
             if let Some(index) = filch::current_thread_index() {
                 take_place(index);
->>>>>>> english1
             }
             work(&mut ())
         })

@@ -90,7 +90,9 @@ impl Length {
     pub(crate) fn enough(self) -> Option<(usize, Duration)> {
         match self {
             Length::Short => Some((1, Duration::from_micros(100))),
-            Length::Medium => Some((processors(), Duration::from_millis(1))),
+            // Two at least: the thread that counted the processors may be bound to one, unlike the
+            // workers.
+            Length::Medium => Some((processors().max(2), Duration::from_millis(1))),
             Length::Long => None,
         }
     }
