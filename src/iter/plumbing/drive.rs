@@ -22,6 +22,7 @@ use crate::iter::IndexedParallelIterator;
 use crate::iter::limit::{Limit, innermost, join_under, under};
 use crate::os::clock::ticks;
 use crate::pool::with_current;
+use crate::sim;
 use crate::sync::{AtomicUsize, Ordering};
 use crate::worker::{Worker, is_simulated};
 
@@ -398,10 +399,12 @@ fn between_blocks(pace: &mut Pace<'_>, length: usize, left: usize, before: &mut 
     pace.after(length, took, left, || is_wanted(limit))
 }
 
-/// Returns the time since the last lap. In a simulated pool, nothing may depend on the clock.
+/// Returns the time since the last lap. In a simulated pool, nothing may depend on the clock, and
+/// another thread may have its turn now.
 #[inline]
 fn lap(before: &mut u64) -> u64 {
     if is_simulated() {
+        sim::point();
         return BLOCK;
     }
     let now = ticks();
