@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use common::{Ledger, boom, caught, failed_with, own_process, say, stderr, tells, watchdog};
 use filch::graph::Graph;
+use filch::prelude::*;
 use filch::{BuildErrorKind, JoinHandle, ThreadPool, ThreadPoolBuilder, schedule_point};
 
 fn pool(threads: usize, seed: u64) -> ThreadPool {
@@ -232,6 +233,21 @@ fn both_orders_of_two_sides_and_their_overlap_are_seen() {
         .collect();
     // All the ways to shuffle two sequences of two.
     assert_eq!(orders.len(), 6, "{orders:?}");
+}
+
+/// How often another worker goes on between two items of a loop.
+fn changes_in_a_loop(seed: u64) -> usize {
+    let order = Mutex::new(Vec::new());
+    let note = |_| order.lock().unwrap().push(filch::current_thread_index());
+    pool(2, seed).install(|| (0..100_u32).into_par_iter().for_each(note));
+    let order = order.into_inner().unwrap();
+    order.windows(2).filter(|pair| pair[0] != pair[1]).count()
+}
+
+#[test]
+fn the_turn_changes_between_the_items_of_a_loop() {
+    let most = (0..20).map(changes_in_a_loop).max().unwrap();
+    assert!(most > 20, "{most}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::iter::IndexedParallelIterator;
 use crate::iter::limit::{Limit, innermost, join_under, under};
 use crate::os::clock::ticks;
 use crate::pool::with_current;
+use crate::sim;
 use crate::sync::{AtomicUsize, Ordering};
 use crate::worker::{Worker, is_simulated};
 
@@ -393,15 +394,19 @@ fn between_blocks(pace: &mut Pace<'_>, length: usize, left: usize, before: &mut 
         // Callers from outside have their turn: this loop may go on for long.
         worker.serve_late_callers();
     }
-    let took = lap(before);
+    let took = lap(before, left);
     let limit = pace.limit();
     pace.after(length, took, left, || is_wanted(limit))
 }
 
-/// Returns the time since the last lap. In a simulated pool, nothing may depend on the clock.
+/// Returns the time since the last lap. In a simulated pool, nothing may depend on the clock, and
+/// another thread may have its turn now: after each of the last items, and some before.
 #[inline]
-fn lap(before: &mut u64) -> u64 {
+fn lap(before: &mut u64, left: usize) -> u64 {
     if is_simulated() {
+        if left < 64 || left % 64 == UNKNOWN % 64 {
+            sim::point();
+        }
         return BLOCK;
     }
     let now = ticks();
