@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::{Failure, PoolArgs, finish, print, progress, timed, whole};
+use example_tools::png;
 use indicatif::ProgressBar;
 use output::Output;
 use times::Times;

@@ -1,7 +1,7 @@
 //! Draws the tour's speed-ups as bars.
 
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use example_tools::plotters::prelude::*;
+use example_tools::plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::case::Tally;
 use crate::catalogue::Entry;

@@ -6,7 +6,7 @@
 
 use std::f64::consts::PI;
 
-use sha1::{Digest, Sha1};
+use example_tools::sha1::{Digest, Sha1};
 
 use crate::halves;
 use crate::workloads::{Fork, Workload};
