@@ -38,3 +38,9 @@ fn looks_in_vain_become_short_and_are_tried_again() {
     (2..MOST_IN_VAIN).for_each(|_| callers.look(|| false));
     assert_eq!(in_vain(), 0);
 }
+
+/// On one processor as well: the thread that counts the processors may be bound to it.
+#[test]
+fn two_workers_may_help_with_a_medium_job() {
+    assert!(Length::Medium.enough().is_some_and(|(workers, _)| workers >= 2));
+}
